@@ -1,0 +1,162 @@
+/* autodiff.h: the native API, and the only header cffi reads (lines that begin with '#' are dropped).
+ *
+ * A function that returns a pointer returns NULL on failure, one that returns int an ad_status; ad_error()
+ * then tells the code and its numbers. No function aborts, prints or makes text: Python words the error.
+ * Arrays are passed as (count, pointer). Shapes and strides count elements. */
+#ifndef AUTODIFF_H
+#define AUTODIFF_H
+#include <stdint.h>
+#include <stddef.h>
+
+typedef enum {
+    AD_OK = 0,
+    AD_NO_MEMORY,  /* allocation of [0] bytes failed */
+    AD_TOO_LARGE,  /* sizes that overflow 63 bits */
+    AD_BAD_ARG,    /* something only a bug in the caller can cause */
+    AD_BAD_DTYPE,  /* a dtype the function does not take: [0] */
+    AD_BROADCAST,  /* sizes [0] and [1] differ at dimension [2] */
+    AD_BAD_DIM,    /* dimension [0] of a tensor of [1] dimensions */
+    AD_BAD_INDEX,  /* index [0] of dimension [1], of size [2] */
+    AD_BAD_SHAPE,  /* shapes that do not fit the function; [0], [1]: the sizes at fault */
+    AD_NO_VIEW,    /* the strides cannot express this shape without a copy */
+    AD_NO_VARIANT, /* the op has no program for these operands yet: [0] is their key */
+    AD_ZERO_DIV,   /* integer division by zero */
+    AD_BAD_CAST,   /* the result cannot be stored in the output's dtype */
+    AD_OVERLAP,    /* the output overlaps an input, or itself */
+    AD_EMPTY,      /* a reduction without identity over no elements */
+    AD_BAD_ISA     /* the instruction set is unknown, or not on this CPU */
+} ad_status;
+
+int ad_error(int64_t detail[3]);
+
+/* ---- the machine ---- */
+int ad_init(const char *isa);          /* NULL or "" takes the best the CPU has; call once, before all else */
+const char *ad_isa(void);              /* the variant in use */
+int ad_isa_available(const char *isa); /* 1 where compiled in and on this CPU */
+const char *ad_compiler(void);
+int ad_get_num_threads(void);
+int ad_set_num_threads(int n);
+void ad_memory_stats(int64_t stats[4]); /* bytes in use, bytes cached, peak bytes in use, live blocks */
+void ad_memory_trim(void);              /* gives cached blocks back to the system */
+void ad_memory_reset_peak(void);
+
+/* ---- tensors ---- */
+typedef struct ad_storage ad_storage;
+typedef struct ad_tensor {
+    ad_storage *storage;
+    char *data; /* address of the first element */
+    int64_t numel;
+    int64_t shape[8];
+    int64_t strides[8]; /* in elements */
+    uint8_t ndim;
+    uint8_t dtype;      /* row of dtypes.def */
+    uint8_t contiguous; /* row-major without gaps */
+    uint8_t number;     /* stands for a Python number: weak in promotion */
+    uint8_t broadcast;  /* of a result: bit i is set where input i was broadcast */
+} ad_tensor;
+
+const char *ad_dtype_name(int dtype); /* NULL past the last */
+int ad_dtype_size(int dtype);
+
+ad_tensor *ad_empty(int dtype, int ndim, const int64_t *shape);
+ad_tensor *ad_full_f64(int dtype, int ndim, const int64_t *shape, double value);
+ad_tensor *ad_full_i64(int dtype, int ndim, const int64_t *shape, int64_t value);
+ad_tensor *ad_number_f64(double value);
+ad_tensor *ad_number_i64(int64_t value, int is_bool);
+/* Foreign memory: [lo, hi) bounds what may be touched; `release(owner)` is called once, when nothing uses it.
+ */
+ad_tensor *ad_wrap(int dtype, int ndim, const int64_t *shape, const int64_t *strides, void *data, void *lo,
+                   void *hi, int readonly, void *owner, void (*release)(void *));
+void ad_free(ad_tensor *x);
+int64_t ad_storage_id(const ad_tensor *x); /* equal for tensors that share memory */
+int64_t ad_offset(const ad_tensor *x);     /* of the first element in the storage, in elements */
+int64_t ad_version(const ad_tensor *x);    /* writes to the storage so far */
+int64_t ad_version2(const ad_tensor *x, const ad_tensor *y); /* the sum of two */
+void ad_bump(ad_tensor *x);
+double ad_item_f64(const ad_tensor *x); /* of a tensor of one element */
+int64_t ad_item_i64(const ad_tensor *x);
+
+/* ---- views: a new descriptor of the same storage ---- */
+ad_tensor *ad_as_strided(const ad_tensor *x, int ndim, const int64_t *shape, const int64_t *strides,
+                         int64_t offset);
+ad_tensor *ad_alias(const ad_tensor *x);
+ad_tensor *ad_view(const ad_tensor *x, int ndim, const int64_t *shape);   /* -1 is inferred; AD_NO_VIEW */
+ad_tensor *ad_expand(const ad_tensor *x, int ndim, const int64_t *shape); /* -1 keeps */
+ad_tensor *ad_permute(const ad_tensor *x, int ndim, const int64_t *dims);
+ad_tensor *ad_transpose(const ad_tensor *x, int dim0, int dim1);
+ad_tensor *ad_select(const ad_tensor *x, int dim, int64_t index);
+ad_tensor *ad_slice(const ad_tensor *x, int dim, int64_t start, int64_t stop, int64_t step);
+ad_tensor *ad_squeeze(const ad_tensor *x, uint32_t dims); /* bit d: drop dimension d where its size is 1 */
+ad_tensor *ad_unsqueeze(const ad_tensor *x, int dim);
+
+/* ---- copies ---- */
+ad_tensor *ad_contiguous(const ad_tensor *x, int dtype); /* a new contiguous tensor */
+ad_tensor *ad_clone(const ad_tensor *x);                 /* keeps the order of dense strides */
+int ad_copy(ad_tensor *dst, const ad_tensor *src);       /* broadcasts and converts */
+ad_tensor *ad_cat(int n, ad_tensor *const *xs, int dim, int dtype);
+
+/* ---- pointwise ---- */
+typedef struct ad_program ad_program;
+typedef struct ad_op ad_op;
+const char *ad_instr_name(int op); /* NULL past the last */
+int ad_instr_arity(int op);
+int ad_instr_has(int op, int type); /* type: 0 f32, 1 f64, 2 i64 */
+/* Code: rows of (instruction, register type, dst, a, b, c). Registers 0..n_in-1 are the inputs, converted to
+ * in_types; then n_const constants (bits in `consts`, their types in const_types); then temporaries.
+ * Registers are written once. Output i is register out_regs[i], stored as out_dtypes[i]. */
+ad_program *ad_program_new(int n_in, const uint8_t *in_types, int n_const, const uint8_t *const_types,
+                           const uint64_t *consts, int n_code, const int32_t *code, int n_out,
+                           const int32_t *out_regs, const uint8_t *out_dtypes);
+void ad_program_free(ad_program *program);
+/* An op holds a program for each combination of operands met so far. An operand's code is dtype | kind << 4,
+ * kind 0 for a tensor with dimensions, 1 for one without, 2 for a Python number; a key is the codes, 6 bits
+ * each. */
+ad_op *ad_op_new(int n_in, int n_out);
+void ad_op_free(ad_op *op);
+int ad_op_add(ad_op *op, uint64_t key, ad_program *program); /* takes the program over */
+void ad_op_clear(ad_op *op);
+ad_tensor *ad_pw1(ad_op *op, const ad_tensor *x);
+ad_tensor *ad_pw2(ad_op *op, const ad_tensor *x, const ad_tensor *y);
+ad_tensor *ad_pw3(ad_op *op, const ad_tensor *x, const ad_tensor *y, const ad_tensor *z);
+int ad_pw(ad_op *op, int n_in, const ad_tensor *const *in, int n_out,
+          ad_tensor **out); /* NULL outs are made */
+int ad_pw_reference(int op, int type, int64_t n, void *dst, const void *a, const void *b, const void *c);
+int ad_pw_kernel(int op, int type, int64_t n, void *dst, const void *a, const void *b, const void *c);
+
+/* ---- reductions ---- */
+const char *ad_reduction_name(int kind); /* NULL past the last */
+/* Bit d of `dims`: reduce dimension d. argmax and argmin take one dimension or all. */
+ad_tensor *ad_reduce(int kind, const ad_tensor *x, uint32_t dims, int keepdim, int dtype);
+ad_tensor *ad_sum_to(const ad_tensor *x, int ndim, const int64_t *shape); /* undoes a broadcast from shape */
+
+/* ---- contraction ---- */
+/* a (..., m, k) times b (..., k, n), batch dimensions broadcast; bias (n) or NULL is added to each row. */
+ad_tensor *ad_matmul(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias);
+
+/* ---- gather and scatter ---- */
+/* x (d0..dn-1, rest) at n int64 index tensors of one shape s: a result of shape s + rest. */
+ad_tensor *ad_index_get(const ad_tensor *x, int n, const ad_tensor *const *index);
+int ad_index_put(ad_tensor *x, int n, const ad_tensor *const *index, const ad_tensor *values, int accumulate);
+ad_tensor *ad_nonzero(const ad_tensor *x); /* (count, ndim) int64, in row-major order */
+
+/* ---- random: the Mersenne twister and PyTorch's derivations from it ---- */
+typedef struct ad_rng ad_rng;
+ad_rng *ad_rng_new(uint64_t seed);
+void ad_rng_free(ad_rng *rng);
+void ad_rng_seed(ad_rng *rng, uint64_t seed);
+uint64_t ad_rng_random(ad_rng *rng, int bits); /* 32 or 64 raw bits */
+int ad_rng_state_size(void);
+void ad_rng_get_state(const ad_rng *rng, uint8_t *state);
+int ad_rng_set_state(ad_rng *rng, const uint8_t *state);
+int ad_rng_uniform(ad_rng *rng, ad_tensor *out, double low, double high);
+int ad_rng_normal(ad_rng *rng, ad_tensor *out, double mean, double std);
+int ad_rng_randint(ad_rng *rng, ad_tensor *out, int64_t low, int64_t high);
+int ad_rng_randperm(ad_rng *rng, ad_tensor *out);
+
+/* ---- optimisers: one call updates every parameter of a group ---- */
+/* hyper: lr, momentum, dampening, weight_decay, nesterov, maximize. A NULL momentum buffer entry is made from
+ * the gradient and stored in `buffers`, for the caller to own. */
+int ad_sgd(int n, ad_tensor *const *params, const ad_tensor *const *grads, ad_tensor **buffers,
+           const double *hyper);
+
+#endif

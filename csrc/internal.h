@@ -1,0 +1,111 @@
+/* internal.h: what the C files share. */
+#ifndef AD_INTERNAL_H
+#define AD_INTERNAL_H
+#include <stdbool.h>
+#include <string.h>
+#include "autodiff.h"
+
+#define AD_MAX_DIMS 8
+#define AD_MAX_INPUTS 10
+#define AD_MAX_OUTPUTS 10
+#define AD_MAX_REGISTERS 64
+#define AD_BLOCK 1024 /* elements a pointwise register holds */
+
+enum {
+#define AD_DTYPE(name, ctype, type) AD_##name,
+#include "dtypes.def"
+#undef AD_DTYPE
+    AD_N_DTYPES
+};
+
+/* Register types: what kernels compute in. */
+enum { AD_f32, AD_f64, AD_i64, AD_N_TYPES };
+
+enum {
+#define AD_INSTR(name, arity, f32, f64, i64) AD_OP_##name,
+#include "instructions.def"
+#undef AD_INSTR
+    AD_N_INSTR
+};
+
+enum {
+#define AD_REDUCTION(name, identity) AD_RED_##name,
+#include "reductions.def"
+#undef AD_REDUCTION
+    AD_N_REDUCTIONS
+};
+
+extern const uint8_t ad_itemsize[AD_N_DTYPES];
+extern const uint8_t ad_dtype_type[AD_N_DTYPES]; /* the register type a dtype is computed in */
+extern const uint8_t ad_type_size[AD_N_TYPES];
+static inline bool ad_is_float(int dtype) { return dtype >= AD_float32; }
+
+/* ---- errors: each sets this thread's error and returns what the caller returns ---- */
+int ad_fail(int status, int64_t a, int64_t b, int64_t c);
+void *ad_fail_null(int status, int64_t a, int64_t b, int64_t c);
+
+/* ---- memory.c ---- */
+struct ad_storage {
+    char *data;
+    int64_t nbytes;
+    int64_t version;
+    int64_t refs;
+    void *owner; /* foreign memory: released with it */
+    void (*release)(void *);
+    char *lo; /* foreign memory: first byte that may be touched (data for our own) */
+    uint8_t readonly;
+};
+void *
+ad_alloc(size_t nbytes); /* 64-byte aligned, at least 32 readable bytes past the end; NULL sets the error */
+void ad_dealloc(void *block);
+ad_storage *ad_storage_new(int64_t nbytes);
+void ad_storage_retain(ad_storage *s);
+void ad_storage_release(ad_storage *s);
+
+/* ---- tensor.c ---- */
+ad_tensor *ad_tensor_new(void);                                /* fields unset */
+ad_tensor *ad_make(int dtype, int ndim, const int64_t *shape); /* contiguous, memory unset */
+ad_tensor *ad_make_view(const ad_tensor *x);                   /* a retained copy of the descriptor */
+int ad_refresh(ad_tensor *x);                                  /* numel and contiguous from shape, strides */
+bool ad_valid_dtype(int dtype);
+int ad_check_writable(const ad_tensor *x);                   /* AD_OVERLAP where elements share memory */
+bool ad_may_overlap(const ad_tensor *a, const ad_tensor *b); /* byte ranges of one storage meet */
+int ad_broadcast_shapes(int n, const ad_tensor *const *xs,
+                        int64_t *shape); /* returns ndim, or -1 and the error */
+
+/* ---- kernels: one table per variant, filled by kernels/<family>.h ---- */
+typedef void ad_pw_fn(int64_t n, void *dst, const void *a, const void *b, const void *c);
+/* A strided run of one dtype to a register, and back: n elements, stride in elements. */
+typedef void ad_load_fn(int64_t n, void *dst, const char *src, int64_t stride);
+typedef void ad_store_fn(int64_t n, char *dst, int64_t stride, const void *src);
+
+typedef struct {
+    ad_pw_fn *instr[AD_N_INSTR][AD_N_TYPES]; /* NULL where the row has 0 */
+    ad_load_fn *load[AD_N_DTYPES][AD_N_TYPES];
+    ad_store_fn *store[AD_N_TYPES][AD_N_DTYPES];
+} ad_pw_kernels;
+typedef struct ad_reduce_kernels ad_reduce_kernels; /* kernels/reduce.h and reduce.c */
+typedef struct ad_gemm_kernels ad_gemm_kernels;     /* kernels/gemm.h and gemm.c */
+typedef struct ad_optim_kernels ad_optim_kernels;   /* kernels/optim.h and optim.c */
+
+typedef struct {
+    const char *name;
+    int (*available)(void);
+    const ad_pw_kernels *pw;
+    const ad_reduce_kernels *reduce;
+    const ad_gemm_kernels *gemm;
+    const ad_optim_kernels *optim;
+} ad_variant;
+extern const ad_variant *ad_cpu; /* the variant in use */
+
+extern ad_pw_fn *const ad_pw_reference_table[AD_N_INSTR][AD_N_TYPES]; /* reference.c */
+
+/* Set by integer division by zero, read and cleared by the machine after each call. */
+extern _Thread_local int ad_zero_div;
+
+/* ---- threads.c ---- */
+/* Runs fn(context, i) for i in [0, n), on the calling thread alone where cost (about a nanosecond each) is
+ * small. What is in chunk i never depends on the number of threads. */
+void ad_parallel_for(int64_t n, int64_t cost, void (*fn)(void *context, int64_t i), void *context);
+
+#endif
