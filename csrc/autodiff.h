@@ -22,7 +22,8 @@ typedef enum {
     AD_NO_VARIANT, /* the op has no program for these operands yet: [0] is their key */
     AD_ZERO_DIV,   /* integer division by zero */
     AD_BAD_CAST,   /* the result cannot be stored in the output's dtype */
-    AD_OVERLAP,    /* the output overlaps an input, or itself */
+    AD_OVERLAP,    /* the output overlaps an input ([0] is 0), or itself (1) */
+    AD_READ_ONLY,  /* foreign memory that must not be written */
     AD_EMPTY,      /* a reduction without identity over no elements */
     AD_BAD_ISA     /* the instruction set is unknown, or not on this CPU */
 } ad_status;

@@ -55,8 +55,7 @@ struct ad_storage {
     char *lo; /* foreign memory: first byte that may be touched (data for our own) */
     uint8_t readonly;
 };
-void *
-ad_alloc(size_t nbytes); /* 64-byte aligned, at least 32 readable bytes past the end; NULL sets the error */
+void *ad_alloc(size_t nbytes); /* 64-byte aligned, 32 readable bytes past the end; NULL sets the error */
 void ad_dealloc(void *block);
 ad_storage *ad_storage_new(int64_t nbytes);
 void ad_storage_retain(ad_storage *s);

@@ -1,0 +1,174 @@
+/* memory.c: a caching pool. Freed blocks are kept by size class, so that a program that repeats itself
+ * (training) asks the system for nothing after its first step and pays no page faults.
+ *
+ * A block is a 64-byte header, then the caller's bytes. The pool never holds more cached bytes than the
+ * program once had in use (or 256 MiB, where that is more). */
+#include <pthread.h>
+#include <sched.h>
+#include <stdlib.h>
+#ifdef __linux__
+#include <sys/mman.h>
+#endif
+#include "internal.h"
+
+enum {
+    HEADER = 64,
+    SLACK = 32, /* vector loads may read past the end */
+    STEP = 64,
+    SMALL = 4096,
+    N_SMALL = SMALL / STEP,
+    N_CLASSES = N_SMALL + 4 * 50, /* four classes per power of two above SMALL */
+};
+static const int64_t CACHE_FLOOR = (int64_t)256 << 20;
+static const size_t HUGE_PAGE = (size_t)2 << 20;
+
+typedef struct block {
+    struct block *next; /* in the free list */
+    int64_t size;       /* bytes of the whole block */
+    int32_t class;
+} block;
+
+static struct {
+    bool locked;
+    block *free[N_CLASSES];
+    int64_t in_use, cached, peak, live;
+} pool;
+
+/* The lock is held for a few instructions at a time: spinning beats a mutex, and a fork cannot inherit it
+ * held by a thread that does not exist in the child, because the child resets it. */
+static void lock(void) {
+    while (__atomic_test_and_set(&pool.locked, __ATOMIC_ACQUIRE)) sched_yield();
+}
+static void unlock(void) { __atomic_clear(&pool.locked, __ATOMIC_RELEASE); }
+__attribute__((constructor)) static void reset_lock_in_children(void) {
+    pthread_atfork(lock, unlock, unlock);
+}
+
+/* The class of a size, and the size rounded up to what its class holds. */
+static int size_class(size_t *size) {
+    if (*size <= SMALL) {
+        *size = (*size + STEP - 1) / STEP * STEP;
+        return (int)(*size / STEP) - 1;
+    }
+    int log2 = 63 - __builtin_clzll(*size - 1);
+    size_t quarter = (size_t)1 << (log2 - 2);
+    size_t steps = (*size - ((size_t)1 << log2) + quarter - 1) / quarter; /* 1..4 */
+    *size = ((size_t)1 << log2) + steps * quarter;
+    return N_SMALL + 4 * (log2 - 12) + (int)steps - 1;
+}
+
+static block *system_alloc(size_t size) {
+    void *p = NULL;
+    if (posix_memalign(&p, size >= 2 * HUGE_PAGE ? HUGE_PAGE : 64, size)) return NULL;
+#ifdef MADV_HUGEPAGE
+    if (size >= 2 * HUGE_PAGE) madvise(p, size, MADV_HUGEPAGE);
+#endif
+    return p;
+}
+
+/* Sanitizers see nothing of memory that is reused without being freed: under them, nothing is cached. */
+static bool caching(void) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+    return false;
+#else
+    return true;
+#endif
+}
+
+static void account(int64_t bytes, int64_t blocks) {
+    pool.in_use += bytes;
+    pool.live += blocks;
+    if (pool.in_use > pool.peak) pool.peak = pool.in_use;
+}
+
+void *ad_alloc(size_t nbytes) {
+    if (nbytes > (size_t)1 << 48) return ad_fail_null(AD_NO_MEMORY, (int64_t)nbytes, 0, 0);
+    size_t size = nbytes + HEADER + SLACK;
+    int class = size_class(&size);
+    lock();
+    block *b = pool.free[class];
+    if (b) {
+        pool.free[class] = b->next;
+        pool.cached -= (int64_t)size;
+        account((int64_t)size, 1);
+    }
+    unlock();
+    if (b) return (char *)b + HEADER;
+    b = system_alloc(size);
+    if (!b) {
+        ad_memory_trim();
+        b = system_alloc(size);
+    }
+    if (!b) return ad_fail_null(AD_NO_MEMORY, (int64_t)nbytes, 0, 0);
+    b->size = (int64_t)size;
+    b->class = class;
+    lock();
+    account((int64_t)size, 1);
+    unlock();
+    return (char *)b + HEADER;
+}
+
+void ad_dealloc(void *memory) {
+    if (!memory) return;
+    block *b = (block *)((char *)memory - HEADER);
+    lock();
+    int64_t limit = pool.peak > CACHE_FLOOR ? pool.peak : CACHE_FLOOR;
+    bool keep = caching() && pool.cached + b->size <= limit;
+    account(-b->size, -1);
+    if (keep) {
+        b->next = pool.free[b->class];
+        pool.free[b->class] = b;
+        pool.cached += b->size;
+    }
+    unlock();
+    if (!keep) free(b);
+}
+
+void ad_memory_trim(void) {
+    for (int class = 0; class < N_CLASSES; class ++) {
+        lock();
+        block *b = pool.free[class];
+        pool.free[class] = NULL;
+        for (block *p = b; p; p = p->next) pool.cached -= p->size;
+        unlock();
+        while (b) {
+            block *next = b->next;
+            free(b);
+            b = next;
+        }
+    }
+}
+
+void ad_memory_stats(int64_t stats[4]) {
+    lock();
+    stats[0] = pool.in_use;
+    stats[1] = pool.cached;
+    stats[2] = pool.peak;
+    stats[3] = pool.live;
+    unlock();
+}
+
+void ad_memory_reset_peak(void) {
+    lock();
+    pool.peak = pool.in_use;
+    unlock();
+}
+
+/* ---- storages: reference-counted memory that tensors view ---- */
+
+ad_storage *ad_storage_new(int64_t nbytes) {
+    enum { HEAD = 64 };
+    _Static_assert(sizeof(ad_storage) <= HEAD, "the data must stay 64-byte aligned");
+    ad_storage *s = ad_alloc((size_t)nbytes + HEAD);
+    if (!s) return NULL;
+    *s = (ad_storage){.data = (char *)s + HEAD, .lo = (char *)s + HEAD, .nbytes = nbytes, .refs = 1};
+    return s;
+}
+
+void ad_storage_retain(ad_storage *s) { __atomic_add_fetch(&s->refs, 1, __ATOMIC_RELAXED); }
+
+void ad_storage_release(ad_storage *s) {
+    if (__atomic_sub_fetch(&s->refs, 1, __ATOMIC_ACQ_REL)) return;
+    if (s->release) s->release(s->owner);
+    ad_dealloc(s);
+}

@@ -1,0 +1,425 @@
+/* tensor.c: descriptors and views. A descriptor is a shape and strides over a reference-counted storage; it
+ * never changes once made, and every view is a new descriptor whose elements are known to lie inside the
+ * storage. */
+#include "internal.h"
+
+/* ---- making descriptors ---- */
+
+ad_tensor *ad_tensor_new(void) { return ad_alloc(sizeof(ad_tensor)); }
+
+bool ad_valid_dtype(int dtype) { return dtype >= 0 && dtype < AD_N_DTYPES; }
+
+/* Sets numel and contiguous; fails where the element count overflows. */
+int ad_refresh(ad_tensor *x) {
+    int64_t numel = 1, expected = 1;
+    bool contiguous = true, empty = false;
+    for (int d = x->ndim - 1; d >= 0; d--) {
+        if (x->shape[d] != 1 && x->strides[d] != expected) contiguous = false;
+        if (x->shape[d] == 0) empty = true;
+        expected *= x->shape[d];
+    }
+    for (int d = 0; d < x->ndim && !empty; d++)
+        if (__builtin_mul_overflow(numel, x->shape[d], &numel)) return ad_fail(AD_TOO_LARGE, 0, 0, 0);
+    x->numel = empty ? 0 : numel;
+    x->contiguous = contiguous || empty;
+    return AD_OK;
+}
+
+static int check_shape(int ndim, const int64_t *shape) {
+    if (ndim < 0 || ndim > AD_MAX_DIMS) return ad_fail(AD_BAD_DIM, ndim, AD_MAX_DIMS, 0);
+    for (int d = 0; d < ndim; d++)
+        if (shape[d] < 0) return ad_fail(AD_BAD_SHAPE, shape[d], d, 0);
+    return AD_OK;
+}
+
+/* Row-major strides; a size of 0 counts as 1, as PyTorch has it. */
+static void contiguous_strides(ad_tensor *x) {
+    int64_t stride = 1;
+    for (int d = x->ndim - 1; d >= 0; d--) {
+        x->strides[d] = stride;
+        if (__builtin_mul_overflow(stride, x->shape[d] > 1 ? x->shape[d] : 1, &stride)) stride = 1;
+    }
+}
+
+ad_tensor *ad_make(int dtype, int ndim, const int64_t *shape) {
+    int64_t nbytes;
+    ad_tensor *x = ad_tensor_new();
+    if (!x) return NULL;
+    x->ndim = (uint8_t)ndim;
+    x->dtype = (uint8_t)dtype;
+    x->number = x->broadcast = 0;
+    for (int d = 0; d < ndim; d++) x->shape[d] = shape[d];
+    contiguous_strides(x);
+    int status = ad_refresh(x);
+    if (!status && __builtin_mul_overflow(x->numel, ad_itemsize[dtype], &nbytes))
+        status = ad_fail(AD_TOO_LARGE, 0, 0, 0);
+    x->storage = status ? NULL : ad_storage_new(nbytes);
+    if (!x->storage) {
+        ad_dealloc(x);
+        return NULL;
+    }
+    x->data = x->storage->data;
+    return x;
+}
+
+ad_tensor *ad_empty(int dtype, int ndim, const int64_t *shape) {
+    if (!ad_valid_dtype(dtype)) return ad_fail_null(AD_BAD_DTYPE, dtype, 0, 0);
+    return check_shape(ndim, shape) ? NULL : ad_make(dtype, ndim, shape);
+}
+
+ad_tensor *ad_number_f64(double value) {
+    ad_tensor *x = ad_make(AD_float64, 0, NULL);
+    if (!x) return NULL;
+    memcpy(x->data, &value, sizeof value);
+    x->number = 1;
+    return x;
+}
+
+ad_tensor *ad_number_i64(int64_t value, int is_bool) {
+    ad_tensor *x = ad_make(is_bool ? AD_bool : AD_int64, 0, NULL);
+    if (!x) return NULL;
+    if (is_bool)
+        x->data[0] = value != 0;
+    else
+        memcpy(x->data, &value, sizeof value);
+    x->number = 1;
+    return x;
+}
+
+void ad_free(ad_tensor *x) {
+    if (!x) return;
+    ad_storage_release(x->storage);
+    ad_dealloc(x);
+}
+
+ad_tensor *ad_make_view(const ad_tensor *x) {
+    ad_tensor *y = ad_tensor_new();
+    if (!y) return NULL;
+    *y = *x;
+    y->number = y->broadcast = 0;
+    ad_storage_retain(y->storage);
+    return y;
+}
+
+/* ---- bounds ---- */
+
+/* The bytes [lo, hi) that x's elements span, relative to its first element; false where that overflows. */
+static bool span(const ad_tensor *x, int64_t *lo, int64_t *hi) {
+    int64_t size = ad_itemsize[x->dtype], first = 0, last = 0, step;
+    for (int d = 0; d < x->ndim; d++) {
+        if (__builtin_mul_overflow(x->shape[d] - 1, x->strides[d], &step)) return false;
+        if (__builtin_add_overflow(step < 0 ? first : last, step, step < 0 ? &first : &last)) return false;
+    }
+    if (__builtin_mul_overflow(first, size, lo) || __builtin_mul_overflow(last, size, hi)) return false;
+    return !__builtin_add_overflow(*hi, size, hi);
+}
+
+static bool inside_storage(const ad_tensor *x) {
+    int64_t lo, hi, start = x->data - x->storage->lo;
+    if (x->numel == 0) return true;
+    return span(x, &lo, &hi) && start + lo >= 0 && hi <= x->storage->nbytes - start;
+}
+
+bool ad_may_overlap(const ad_tensor *a, const ad_tensor *b) {
+    int64_t alo, ahi, blo, bhi;
+    if (a->storage != b->storage && !a->storage->owner && !b->storage->owner) return false;
+    if (!a->numel || !b->numel || !span(a, &alo, &ahi) || !span(b, &blo, &bhi)) return false;
+    return a->data + alo < b->data + bhi && b->data + blo < a->data + ahi;
+}
+
+/* Elements are distinct where, dimensions taken by growing stride, each stride steps over all that is below
+ * it. */
+static bool overlaps_itself(const ad_tensor *x) {
+    int64_t sizes[AD_MAX_DIMS], strides[AD_MAX_DIMS], reach = 0;
+    int n = 0;
+    for (int d = 0; d < x->ndim; d++) {
+        if (x->shape[d] < 2) continue;
+        int64_t stride = x->strides[d] < 0 ? -x->strides[d] : x->strides[d];
+        int i = n++;
+        for (; i > 0 && strides[i - 1] > stride; i--) {
+            strides[i] = strides[i - 1];
+            sizes[i] = sizes[i - 1];
+        }
+        strides[i] = stride;
+        sizes[i] = x->shape[d];
+    }
+    for (int i = 0; i < n; i++) {
+        if (strides[i] <= reach) return true;
+        reach += (sizes[i] - 1) * strides[i];
+    }
+    return false;
+}
+
+int ad_check_writable(const ad_tensor *x) {
+    if (x->storage->readonly) return ad_fail(AD_READ_ONLY, 0, 0, 0);
+    if (!x->contiguous && x->numel && overlaps_itself(x)) return ad_fail(AD_OVERLAP, 1, 0, 0);
+    return AD_OK;
+}
+
+/* ---- identity and versions ---- */
+
+int64_t ad_storage_id(const ad_tensor *x) { return (int64_t)(intptr_t)x->storage; }
+int64_t ad_offset(const ad_tensor *x) { return (x->data - x->storage->data) / ad_itemsize[x->dtype]; }
+int64_t ad_version(const ad_tensor *x) { return x->storage->version; }
+int64_t ad_version2(const ad_tensor *x, const ad_tensor *y) {
+    return x->storage->version + y->storage->version;
+}
+void ad_bump(ad_tensor *x) { x->storage->version++; }
+
+ad_tensor *ad_wrap(int dtype, int ndim, const int64_t *shape, const int64_t *strides, void *data, void *lo,
+                   void *hi, int readonly, void *owner, void (*release)(void *)) {
+    if (!ad_valid_dtype(dtype)) return ad_fail_null(AD_BAD_DTYPE, dtype, 0, 0);
+    if (check_shape(ndim, shape)) return NULL;
+    ad_tensor *x = ad_tensor_new();
+    ad_storage *s = x ? ad_alloc(sizeof(ad_storage)) : NULL;
+    if (!s) {
+        ad_dealloc(x);
+        return NULL;
+    }
+    *s = (ad_storage){.data = data, .lo = lo, .nbytes = (char *)hi - (char *)lo, .refs = 1};
+    s->readonly = readonly != 0;
+    *x = (ad_tensor){.storage = s, .data = data, .ndim = (uint8_t)ndim, .dtype = (uint8_t)dtype};
+    for (int d = 0; d < ndim; d++) {
+        x->shape[d] = shape[d];
+        x->strides[d] = strides[d];
+    }
+    int status = ad_refresh(x);
+    if (!status && !inside_storage(x)) status = ad_fail(AD_BAD_SHAPE, x->numel, s->nbytes, 0);
+    if (status) {
+        ad_free(x);
+        return NULL;
+    }
+    s->owner = owner; /* only now: on failure the caller keeps it */
+    s->release = release;
+    return x;
+}
+
+/* ---- views ---- */
+
+/* Finishes a view whose shape or strides were changed. */
+static ad_tensor *viewed(ad_tensor *y) {
+    if (!ad_refresh(y)) return y;
+    ad_free(y);
+    return NULL;
+}
+
+static bool bad_dim(const ad_tensor *x, int dim) {
+    if (dim >= 0 && dim < x->ndim) return false;
+    ad_fail(AD_BAD_DIM, dim, x->ndim, 0);
+    return true;
+}
+
+ad_tensor *ad_alias(const ad_tensor *x) { return ad_make_view(x); }
+
+ad_tensor *ad_as_strided(const ad_tensor *x, int ndim, const int64_t *shape, const int64_t *strides,
+                         int64_t offset) {
+    int64_t bytes;
+    if (check_shape(ndim, shape)) return NULL;
+    if (offset < 0 || __builtin_mul_overflow(offset, ad_itemsize[x->dtype], &bytes) ||
+        bytes > x->storage->nbytes)
+        return ad_fail_null(AD_BAD_SHAPE, offset, x->storage->nbytes / ad_itemsize[x->dtype], 0);
+    for (int d = 0; d < ndim; d++)
+        if (strides[d] < 0) return ad_fail_null(AD_BAD_SHAPE, strides[d], d, 0);
+    ad_tensor *y = ad_make_view(x);
+    if (!y) return NULL;
+    y->ndim = (uint8_t)ndim;
+    y->data = x->storage->data + bytes;
+    for (int d = 0; d < ndim; d++) {
+        y->shape[d] = shape[d];
+        y->strides[d] = strides[d];
+    }
+    if (!viewed(y)) return NULL;
+    if (inside_storage(y)) return y;
+    ad_fail(AD_BAD_SHAPE, offset, x->storage->nbytes / ad_itemsize[x->dtype], 0);
+    ad_free(y);
+    return NULL;
+}
+
+/* Replaces a single -1 in shape by what makes the count of elements n. */
+static int infer_size(int64_t n, int ndim, const int64_t *shape, int64_t *out) {
+    int64_t known = 1;
+    int unknown = -1;
+    if (ndim < 0 || ndim > AD_MAX_DIMS) return ad_fail(AD_BAD_DIM, ndim, AD_MAX_DIMS, 0);
+    for (int d = 0; d < ndim; d++) {
+        out[d] = shape[d];
+        if (shape[d] == -1 && unknown < 0)
+            unknown = d;
+        else if (shape[d] < 0)
+            return ad_fail(AD_BAD_SHAPE, shape[d], d, 0);
+        else if (__builtin_mul_overflow(known, shape[d], &known))
+            return ad_fail(AD_TOO_LARGE, 0, 0, 0);
+    }
+    if (unknown >= 0 && known > 0 && n % known == 0) {
+        out[unknown] = n / known;
+        return AD_OK;
+    }
+    return unknown < 0 && known == n ? AD_OK : ad_fail(AD_BAD_SHAPE, n, known, 0);
+}
+
+/* The new dimensions are matched, from the last, against runs of old ones that are contiguous among
+ * themselves. */
+static bool view_strides(const ad_tensor *x, ad_tensor *y) {
+    int v = y->ndim - 1;
+    int64_t base = x->ndim ? x->strides[x->ndim - 1] : 1, run = 1, made = 1;
+    for (int d = x->ndim - 1; d >= 0; d--) {
+        run *= x->shape[d];
+        if (d > 0 && (x->shape[d - 1] == 1 || x->strides[d - 1] == run * base)) continue;
+        while (v >= 0 && (made < run || y->shape[v] == 1)) {
+            y->strides[v] = made * base;
+            made *= y->shape[v--];
+        }
+        if (made != run) return false;
+        if (d > 0) {
+            base = x->strides[d - 1];
+            run = made = 1;
+        }
+    }
+    for (; v >= 0; v--) y->strides[v] = 1; /* only ones are left: x has no dimensions */
+    return true;
+}
+
+ad_tensor *ad_view(const ad_tensor *x, int ndim, const int64_t *shape) {
+    int64_t sizes[AD_MAX_DIMS];
+    if (infer_size(x->numel, ndim, shape, sizes)) return NULL;
+    ad_tensor *y = ad_make_view(x);
+    if (!y) return NULL;
+    y->ndim = (uint8_t)ndim;
+    memcpy(y->shape, sizes, sizeof(int64_t) * (size_t)ndim);
+    if (x->contiguous)
+        contiguous_strides(y);
+    else if (!view_strides(x, y)) {
+        ad_free(y);
+        return ad_fail_null(AD_NO_VIEW, 0, 0, 0);
+    }
+    return viewed(y);
+}
+
+ad_tensor *ad_expand(const ad_tensor *x, int ndim, const int64_t *shape) {
+    if (ndim < x->ndim || ndim > AD_MAX_DIMS) return ad_fail_null(AD_BAD_DIM, ndim, x->ndim, 0);
+    ad_tensor *y = ad_make_view(x);
+    if (!y) return NULL;
+    y->ndim = (uint8_t)ndim;
+    for (int d = ndim - 1, from = x->ndim - 1; d >= 0; d--, from--) {
+        int64_t have = from >= 0 ? x->shape[from] : 1;
+        int64_t want = shape[d] == -1 && from >= 0 ? have : shape[d];
+        if (want < 0 || (have != want && have != 1)) {
+            ad_free(y);
+            return ad_fail_null(AD_BROADCAST, want, have, d);
+        }
+        y->shape[d] = want;
+        y->strides[d] = from >= 0 && have == want ? x->strides[from] : 0;
+    }
+    return viewed(y);
+}
+
+ad_tensor *ad_permute(const ad_tensor *x, int ndim, const int64_t *dims) {
+    uint32_t seen = 0;
+    if (ndim != x->ndim) return ad_fail_null(AD_BAD_DIM, ndim, x->ndim, 0);
+    for (int d = 0; d < ndim; d++) {
+        if (dims[d] < 0 || dims[d] >= ndim || (seen & 1u << dims[d]))
+            return ad_fail_null(AD_BAD_DIM, dims[d], ndim, 0);
+        seen |= 1u << dims[d];
+    }
+    ad_tensor *y = ad_make_view(x);
+    if (!y) return NULL;
+    for (int d = 0; d < ndim; d++) {
+        y->shape[d] = x->shape[dims[d]];
+        y->strides[d] = x->strides[dims[d]];
+    }
+    return viewed(y);
+}
+
+ad_tensor *ad_transpose(const ad_tensor *x, int dim0, int dim1) {
+    if (bad_dim(x, dim0) || bad_dim(x, dim1)) return NULL;
+    ad_tensor *y = ad_make_view(x);
+    if (!y) return NULL;
+    y->shape[dim0] = x->shape[dim1];
+    y->shape[dim1] = x->shape[dim0];
+    y->strides[dim0] = x->strides[dim1];
+    y->strides[dim1] = x->strides[dim0];
+    return viewed(y);
+}
+
+/* Drops dimension d of a view in the making. */
+static void drop_dim(ad_tensor *y, int d) {
+    y->ndim--;
+    for (; d < y->ndim; d++) {
+        y->shape[d] = y->shape[d + 1];
+        y->strides[d] = y->strides[d + 1];
+    }
+}
+
+ad_tensor *ad_select(const ad_tensor *x, int dim, int64_t index) {
+    if (bad_dim(x, dim)) return NULL;
+    int64_t size = x->shape[dim], i = index < 0 ? index + size : index;
+    if (i < 0 || i >= size) return ad_fail_null(AD_BAD_INDEX, index, dim, size);
+    ad_tensor *y = ad_make_view(x);
+    if (!y) return NULL;
+    if (x->numel) y->data += i * x->strides[dim] * ad_itemsize[x->dtype];
+    drop_dim(y, dim);
+    return viewed(y);
+}
+
+static int64_t clamp_index(int64_t i, int64_t size) {
+    if (i < 0) i += size;
+    return i < 0 ? 0 : i > size ? size : i;
+}
+
+ad_tensor *ad_slice(const ad_tensor *x, int dim, int64_t start, int64_t stop, int64_t step) {
+    if (bad_dim(x, dim)) return NULL;
+    if (step <= 0) return ad_fail_null(AD_BAD_ARG, step, 0, 0);
+    int64_t size = x->shape[dim], n;
+    start = clamp_index(start, size);
+    stop = clamp_index(stop, size);
+    n = stop > start ? (stop - start - 1) / step + 1 : 0;
+    ad_tensor *y = ad_make_view(x);
+    if (!y) return NULL;
+    if (x->numel && n) y->data += start * x->strides[dim] * ad_itemsize[x->dtype];
+    y->shape[dim] = n;
+    if (n > 1) y->strides[dim] *= step;
+    return viewed(y);
+}
+
+ad_tensor *ad_squeeze(const ad_tensor *x, uint32_t dims) {
+    ad_tensor *y = ad_make_view(x);
+    if (!y) return NULL;
+    for (int d = x->ndim - 1; d >= 0; d--)
+        if (dims >> d & 1 && x->shape[d] == 1) drop_dim(y, d);
+    return viewed(y);
+}
+
+ad_tensor *ad_unsqueeze(const ad_tensor *x, int dim) {
+    if (dim < 0 || dim > x->ndim || x->ndim == AD_MAX_DIMS) return ad_fail_null(AD_BAD_DIM, dim, x->ndim, 0);
+    ad_tensor *y = ad_make_view(x);
+    if (!y) return NULL;
+    for (int d = x->ndim; d > dim; d--) {
+        y->shape[d] = x->shape[d - 1];
+        y->strides[d] = x->strides[d - 1];
+    }
+    y->shape[dim] = 1;
+    y->strides[dim] = dim < x->ndim ? x->shape[dim] * x->strides[dim] : 1;
+    y->ndim++;
+    return viewed(y);
+}
+
+/* ---- broadcasting ---- */
+
+int ad_broadcast_shapes(int n, const ad_tensor *const *xs, int64_t *shape) {
+    int ndim = 0;
+    for (int i = 0; i < n; i++)
+        if (xs[i]->ndim > ndim) ndim = xs[i]->ndim;
+    for (int d = 0; d < ndim; d++) shape[d] = 1;
+    for (int i = 0; i < n; i++) {
+        int lead = ndim - xs[i]->ndim;
+        for (int d = 0; d < xs[i]->ndim; d++) {
+            int64_t have = shape[lead + d], size = xs[i]->shape[d];
+            if (have == size || size == 1) continue;
+            if (have != 1) {
+                ad_fail(AD_BROADCAST, have, size, lead + d);
+                return -1;
+            }
+            shape[lead + d] = size;
+        }
+    }
+    return ndim;
+}
