@@ -1,0 +1,205 @@
+/* program.c: building pointwise programs, and the ops that hold one for each combination of operand types. */
+#include <stdlib.h>
+#include "program.h"
+
+enum { MAX_REGS = 4096, NONE = 0xffff };
+
+/* ---- programs ---- */
+
+void ad_program_free(ad_program *p) {
+    if (!p) return;
+    free(p->code);
+    free(p->consts);
+    free(p->types);
+    free(p->slots);
+    free(p);
+}
+
+static ad_program *allocate(int n_in, int n_const, int n_code, int n_out) {
+    ad_program *p = calloc(1, sizeof *p);
+    if (!p) return NULL;
+    p->n_in = n_in;
+    p->n_const = n_const;
+    p->n_code = n_code;
+    p->n_out = n_out;
+    p->n_regs = n_in + n_const + n_code;
+    p->code = calloc((size_t)n_code + 1, sizeof *p->code);
+    p->consts = calloc((size_t)n_const + 1, sizeof *p->consts);
+    p->types = calloc((size_t)p->n_regs + 1, sizeof *p->types);
+    p->slots = calloc((size_t)p->n_regs + 1, sizeof *p->slots);
+    if (p->code && p->consts && p->types && p->slots) return p;
+    ad_program_free(p);
+    return NULL;
+}
+
+static int result_type(int op, int type) {
+    switch (op) {
+    case AD_OP_to_f32: return AD_f32;
+    case AD_OP_to_f64: return AD_f64;
+    case AD_OP_to_i64: return AD_i64;
+    default: return type;
+    }
+}
+
+static bool divides(const ad_instr *in) {
+    return in->type == AD_i64 && (in->op == AD_OP_floordiv || in->op == AD_OP_truncdiv ||
+                                  in->op == AD_OP_remainder || in->op == AD_OP_fmod);
+}
+
+/* One row of code; registers must be defined before they are read, and have the row's type. */
+static bool decode(ad_program *p, int i, const int32_t *row) {
+    int first = p->n_in + p->n_const;
+    if (!ad_instr_has(row[0], row[1]) || row[2] != first + i) return false;
+    int arity = ad_instr_arity(row[0]);
+    for (int k = 0; k < arity; k++)
+        if (row[3 + k] < 0 || row[3 + k] >= first + i || p->types[row[3 + k]] != row[1]) return false;
+    uint16_t a = (uint16_t)row[3];
+    p->code[i] = (ad_instr){.op = (uint8_t)row[0],
+                            .type = (uint8_t)row[1],
+                            .dst = (uint16_t)row[2],
+                            .a = a,
+                            .b = arity > 1 ? (uint16_t)row[4] : a,
+                            .c = arity > 2 ? (uint16_t)row[5] : a};
+    p->types[first + i] = (uint8_t)result_type(row[0], row[1]);
+    p->divides |= divides(&p->code[i]);
+    return true;
+}
+
+/* Gives each register a block of scratch memory, reusing those whose register is not read again. */
+static int assign_slots(ad_program *p) {
+    int first = p->n_in + p->n_const, n_free = 0;
+    int *last = malloc(sizeof(int) * (size_t)(p->n_regs + 1));
+    uint16_t *free_slots = malloc(sizeof(uint16_t) * (size_t)(p->n_regs + 1));
+    if (last && free_slots) {
+        for (int r = 0; r < p->n_regs; r++) last[r] = -1;
+        for (int i = 0; i < p->n_code; i++) last[p->code[i].a] = last[p->code[i].b] = last[p->code[i].c] = i;
+        for (int o = 0; o < p->n_out; o++) last[p->out_regs[o]] = p->n_code;
+        for (int r = 0; r < first; r++) p->slots[r] = (uint16_t)r;
+        p->n_slots = first;
+        for (int i = 0; i < p->n_code; i++) {
+            const ad_instr *in = &p->code[i];
+            p->slots[in->dst] = n_free ? free_slots[--n_free] : (uint16_t)p->n_slots++;
+            const uint16_t read[3] = {in->a, in->b, in->c};
+            for (int k = 0; k < 3; k++) {
+                bool repeated = (k > 0 && read[k] == read[0]) || (k > 1 && read[k] == read[1]);
+                if (read[k] >= first && last[read[k]] == i && !repeated)
+                    free_slots[n_free++] = p->slots[read[k]];
+            }
+        }
+    }
+    int ok = last && free_slots;
+    free(last);
+    free(free_slots);
+    return ok ? AD_OK : ad_fail(AD_NO_MEMORY, 0, 0, 0);
+}
+
+static bool fill(ad_program *p, const uint8_t *in_types, const uint8_t *const_types, const uint64_t *consts,
+                 const int32_t *code, const int32_t *out_regs, const uint8_t *out_dtypes) {
+    for (int r = 0; r < p->n_in + p->n_const; r++) {
+        uint8_t type = r < p->n_in ? in_types[r] : const_types[r - p->n_in];
+        if (type >= AD_N_TYPES) return false;
+        p->types[r] = type;
+        if (r < p->n_in) p->in_types[r] = type;
+    }
+    for (int k = 0; k < p->n_const; k++) p->consts[k] = consts[k];
+    for (int i = 0; i < p->n_code; i++)
+        if (!decode(p, i, code + 6 * i)) return false;
+    for (int o = 0; o < p->n_out; o++) {
+        if (out_regs[o] < 0 || out_regs[o] >= p->n_regs || !ad_valid_dtype(out_dtypes[o])) return false;
+        p->out_regs[o] = (uint16_t)out_regs[o];
+        p->out_dtypes[o] = out_dtypes[o];
+    }
+    p->last_only = p->n_out == 1 && p->n_code && p->out_regs[0] == p->n_regs - 1;
+    return true;
+}
+
+ad_program *ad_program_new(int n_in, const uint8_t *in_types, int n_const, const uint8_t *const_types,
+                           const uint64_t *consts, int n_code, const int32_t *code, int n_out,
+                           const int32_t *out_regs, const uint8_t *out_dtypes) {
+    if (n_in < 0 || n_in > AD_MAX_INPUTS || n_out < 1 || n_out > AD_MAX_OUTPUTS || n_const < 0 ||
+        n_code < 0 || n_const > MAX_REGS || n_code > MAX_REGS || n_in + n_const + n_code > MAX_REGS)
+        return ad_fail_null(AD_BAD_ARG, n_code, MAX_REGS, 0);
+    ad_program *p = allocate(n_in, n_const, n_code, n_out);
+    if (!p) return ad_fail_null(AD_NO_MEMORY, 0, 0, 0);
+    if (!fill(p, in_types, const_types, consts, code, out_regs, out_dtypes))
+        ad_fail(AD_BAD_ARG, 0, 0, 0);
+    else if (!assign_slots(p))
+        return p;
+    ad_program_free(p);
+    return NULL;
+}
+
+/* ---- ops ---- */
+
+ad_op *ad_op_new(int n_in, int n_out) {
+    if (n_in < 0 || n_in > AD_MAX_INPUTS || n_out < 1 || n_out > AD_MAX_OUTPUTS)
+        return ad_fail_null(AD_BAD_ARG, n_in, n_out, 0);
+    ad_op *op = calloc(1, sizeof *op);
+    if (!op) return ad_fail_null(AD_NO_MEMORY, 0, 0, 0);
+    op->n_in = n_in;
+    op->n_out = n_out;
+    return op;
+}
+
+int ad_op_add(ad_op *op, uint64_t key, ad_program *program) {
+    if (program->n_in != op->n_in || program->n_out != op->n_out) return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    ad_op_variant *v = malloc(sizeof *v);
+    if (!v) return ad_fail(AD_NO_MEMORY, 0, 0, 0);
+    *v = (ad_op_variant){.key = key, .program = program, .next = op->variants};
+    __atomic_store_n(&op->variants, v, __ATOMIC_RELEASE);
+    return AD_OK;
+}
+
+void ad_op_clear(ad_op *op) {
+    ad_op_variant *v = __atomic_exchange_n(&op->variants, NULL, __ATOMIC_ACQ_REL);
+    if (!v) return;
+    ad_op_variant *end = v;
+    while (end->next) end = end->next;
+    end->next = op->retired;
+    op->retired = v;
+}
+
+void ad_op_free(ad_op *op) {
+    if (!op) return;
+    ad_op_clear(op);
+    for (ad_op_variant *v = op->retired; v;) {
+        ad_op_variant *next = v->next;
+        ad_program_free(v->program);
+        free(v);
+        v = next;
+    }
+    free(op);
+}
+
+static inline uint64_t operand_code(const ad_tensor *x) {
+    return x->dtype | (x->number ? 2u << 4 : x->ndim ? 0u : 1u << 4);
+}
+
+static inline const ad_program *find(ad_op *op, int n, const ad_tensor *const *in) {
+    uint64_t key = 0;
+    for (int i = n - 1; i >= 0; i--) key = key << 6 | operand_code(in[i]);
+    for (ad_op_variant *v = __atomic_load_n(&op->variants, __ATOMIC_ACQUIRE); v; v = v->next)
+        if (v->key == key) return v->program;
+    return ad_fail_null(AD_NO_VARIANT, (int64_t)key, 0, 0);
+}
+
+int ad_pw(ad_op *op, int n_in, const ad_tensor *const *in, int n_out, ad_tensor **out) {
+    if (n_in != op->n_in || n_out != op->n_out) return ad_fail(AD_BAD_ARG, n_in, n_out, 0);
+    const ad_program *p = find(op, n_in, in);
+    return p ? ad_run(p, in, out) : AD_NO_VARIANT;
+}
+
+static ad_tensor *call(ad_op *op, int n, const ad_tensor *const *in) {
+    ad_tensor *out = NULL;
+    return ad_pw(op, n, in, 1, &out) ? NULL : out;
+}
+
+ad_tensor *ad_pw1(ad_op *op, const ad_tensor *x) { return call(op, 1, &x); }
+
+ad_tensor *ad_pw2(ad_op *op, const ad_tensor *x, const ad_tensor *y) {
+    return call(op, 2, (const ad_tensor *const[]){x, y});
+}
+
+ad_tensor *ad_pw3(ad_op *op, const ad_tensor *x, const ad_tensor *y, const ad_tensor *z) {
+    return call(op, 3, (const ad_tensor *const[]){x, y, z});
+}

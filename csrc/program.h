@@ -1,0 +1,39 @@
+/* program.h: a pointwise program as the machine runs it. */
+#ifndef AD_PROGRAM_H
+#define AD_PROGRAM_H
+#include "internal.h"
+
+typedef struct {
+    uint8_t op, type;
+    uint16_t dst, a, b, c; /* registers; an operand that the instruction lacks repeats another */
+} ad_instr;
+
+struct ad_program {
+    int n_in, n_const, n_code, n_out, n_regs, n_slots;
+    bool divides;   /* has an i64 division, which may meet a zero */
+    bool last_only; /* its one output is written by its last instruction, and so may overwrite an input */
+    uint8_t in_types[AD_MAX_INPUTS];
+    uint8_t out_dtypes[AD_MAX_OUTPUTS];
+    uint16_t out_regs[AD_MAX_OUTPUTS];
+    ad_instr *code;
+    uint64_t *consts;
+    uint8_t *types;  /* of each register */
+    uint16_t *slots; /* of each register: which block of scratch memory holds it */
+};
+
+typedef struct ad_op_variant {
+    struct ad_op_variant *next;
+    uint64_t key;
+    ad_program *program;
+} ad_op_variant;
+
+struct ad_op {
+    int n_in, n_out;
+    ad_op_variant *variants; /* prepended atomically: a call may look while another thread adds */
+    ad_op_variant *retired;  /* cleared, but perhaps still running somewhere; freed with the op */
+};
+
+/* Runs a program; NULL outputs are made. */
+int ad_run(const ad_program *program, const ad_tensor *const *in, ad_tensor **out);
+
+#endif
