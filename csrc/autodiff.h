@@ -53,7 +53,7 @@ typedef struct ad_tensor {
     uint8_t dtype;      /* row of dtypes.def */
     uint8_t contiguous; /* row-major without gaps */
     uint8_t number;     /* stands for a Python number: weak in promotion */
-    uint8_t broadcast;  /* of a result: bit i is set where input i was broadcast */
+    uint16_t unlike;    /* of a pointwise result: bit i is set where input i has another shape or dtype */
 } ad_tensor;
 
 const char *ad_dtype_name(int dtype); /* NULL past the last */

@@ -131,13 +131,12 @@ static ad_tensor *make_ordered(const layout *y, int dtype) {
     return x;
 }
 
-static void set_strides(loop *l, operand *o, const ad_tensor *x, const layout *y) {
+static void set_strides(operand *o, const ad_tensor *x, const layout *y) {
     int lead = y->ndim - x->ndim;
     for (int i = 0; i < y->ndim; i++) {
         int d = y->perm[i] - lead;
         o->strides[i] = d < 0 || x->shape[d] == 1 ? 0 : x->strides[d];
     }
-    (void)l;
 }
 
 static bool mergeable(const loop *l, int into, int d) {
@@ -191,12 +190,12 @@ static void set_general(loop *l, const layout *y, const ad_tensor *const *in, ad
     for (int i = 0; i < p->n_in; i++) {
         set_operand(&l->in[i], in[i], p->in_types[i]);
         l->in[i].strides[0] = 0;
-        set_strides(l, &l->in[i], in[i], y);
+        set_strides(&l->in[i], in[i], y);
     }
     for (int o = 0; o < p->n_out; o++) {
         set_operand(&l->out[o], out[o], ad_dtype_type[out[o]->dtype]);
         l->out[o].strides[0] = 0;
-        set_strides(l, &l->out[o], out[o], y);
+        set_strides(&l->out[o], out[o], y);
     }
     merge_dims(l);
     for (int i = 0; i < p->n_in; i++) classify(l, &l->in[i]);
@@ -430,9 +429,9 @@ static int check_outputs(const ad_program *p, const ad_tensor **in, ad_tensor *c
 
 /* ---- the call ---- */
 
-static void mark_broadcast(const ad_program *p, const ad_tensor *const *in, ad_tensor *out) {
-    for (int i = 0; i < p->n_in && i < 8; i++)
-        if (!same_shape(in[i], out)) out->broadcast |= (uint8_t)(1u << i);
+static void mark_unlike(const ad_program *p, const ad_tensor *const *in, ad_tensor *out) {
+    for (int i = 0; i < p->n_in; i++)
+        if (in[i]->dtype != out->dtype || !same_shape(in[i], out)) out->unlike |= (uint16_t)(1u << i);
 }
 
 static int make_outputs(const ad_program *p, const layout *y, const ad_tensor *like, ad_tensor **out,
@@ -482,7 +481,7 @@ static int run_checked(const ad_program *p, const ad_tensor *const *in, ad_tenso
             ad_free(out[o]);
             out[o] = NULL;
         } else if (!status && made[o])
-            mark_broadcast(p, in, out[o]);
+            mark_unlike(p, in, out[o]);
         else if (!status)
             ad_bump(out[o]);
     }

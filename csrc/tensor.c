@@ -47,7 +47,8 @@ ad_tensor *ad_make(int dtype, int ndim, const int64_t *shape) {
     if (!x) return NULL;
     x->ndim = (uint8_t)ndim;
     x->dtype = (uint8_t)dtype;
-    x->number = x->broadcast = 0;
+    x->number = 0;
+    x->unlike = 0;
     for (int d = 0; d < ndim; d++) x->shape[d] = shape[d];
     contiguous_strides(x);
     int status = ad_refresh(x);
@@ -96,7 +97,8 @@ ad_tensor *ad_make_view(const ad_tensor *x) {
     ad_tensor *y = ad_tensor_new();
     if (!y) return NULL;
     *y = *x;
-    y->number = y->broadcast = 0;
+    y->number = 0;
+    y->unlike = 0;
     ad_storage_retain(y->storage);
     return y;
 }
