@@ -1,0 +1,46 @@
+# `make demo` and `make test` set up .venv by themselves; PYTHON chooses its interpreter.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+NATIVE := setup.py pyproject.toml autodiff/_build.py autodiff/_version.py \
+	$(shell find csrc -name '*.[ch]' -o -name '*.def')
+C_FILES = $(shell find csrc -name '*.[ch]')
+# An editable install: edits of Python files need no reinstall, edits of C files run pip again.
+INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check
+
+.PHONY: demo test lint format bench wheel clean
+
+demo: $(VENV)/plot.stamp
+	$(BIN)/python -m autodiff demo
+
+test: $(VENV)/test.stamp
+	$(BIN)/python -m pytest -n auto
+
+lint: $(VENV)/dev.stamp
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/clang-format --dry-run -Werror $(C_FILES)
+
+format: $(VENV)/dev.stamp
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+	$(BIN)/clang-format -i $(C_FILES)
+
+bench: $(VENV)/bench.stamp
+	$(BIN)/python benchmarks/run.py
+
+wheel: $(VENV)/dev.stamp
+	$(BIN)/python -m build
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info autodiff/*.so
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+# $(VENV)/<extra>.stamp: the package with that extra, newer than all it was built from.
+$(VENV)/%.stamp: $(BIN)/python $(NATIVE)
+	$(INSTALL) -e '.[$*]'
+	touch $@

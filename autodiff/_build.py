@@ -1,0 +1,69 @@
+"""The cffi build of `autodiff._native`: what setup.py compiles.
+
+Everything is derived: the declarations from csrc/autodiff.h, the sources from the folder.
+"""
+
+import os
+from pathlib import Path
+
+import cffi
+
+CSRC = Path(__file__).parent.parent / "csrc"
+FLAGS = [
+    "-std=gnu11",
+    "-O3",
+    "-g0",  # Python's own flags often ask for debug information
+    "-fwrapv",
+    "-ffp-contract=off",  # an FMA is where the source says so, and nowhere else
+    "-fvisibility=hidden",
+    "-pthread",
+    "-Wall",
+    "-Wextra",
+]
+
+
+def declarations() -> str:
+    """The native API for cffi: the header without its preprocessor lines, and our callbacks."""
+    header = (CSRC / "autodiff.h").read_text()
+    lines = [line for line in header.splitlines() if not line.startswith("#")]
+    return "\n".join([*lines, 'extern "Python" void ad_release_owner(void *);'])
+
+
+def flags() -> tuple[list[str], list[str]]:
+    """Compiler and linker flags, with what the environment adds.
+
+    AUTODIFF_WERROR=1 turns warnings into errors; AUTODIFF_SANITIZE is a list for -fsanitize.
+    """
+    compile_args, link_args = list(FLAGS), ["-pthread"]
+    if os.environ.get("AUTODIFF_WERROR") == "1":
+        compile_args.append("-Werror")
+    if sanitizers := os.environ.get("AUTODIFF_SANITIZE"):
+        compile_args += [f"-fsanitize={sanitizers}", "-g", "-O1", "-fno-omit-frame-pointer"]
+        link_args.append(f"-fsanitize={sanitizers}")
+    return compile_args, link_args
+
+
+def files(*patterns: str) -> list[str]:
+    """The files of csrc that match, in an order that does not depend on the file system."""
+    return sorted(str(path) for pattern in patterns for path in CSRC.glob(pattern))
+
+
+def make_builder() -> cffi.FFI:
+    """The FFI object cffi's setuptools hook asks for."""
+    compile_args, link_args = flags()
+    builder = cffi.FFI()
+    builder.cdef(declarations())
+    builder.set_source(
+        "autodiff._native",
+        '#include "autodiff.h"',
+        sources=files("*.c", "variants/*.c"),
+        depends=files("**/*.h", "*.def"),
+        include_dirs=[str(CSRC)],
+        libraries=["m"],
+        extra_compile_args=compile_args,
+        extra_link_args=link_args,
+    )
+    return builder
+
+
+ffibuilder = make_builder()

@@ -1,0 +1,48 @@
+"""The native part of the build; everything else is in pyproject.toml."""
+
+import os
+import platform
+import shlex
+import shutil
+import sysconfig
+from pathlib import Path
+
+from setuptools import setup
+from setuptools.command.build_ext import build_ext
+from setuptools.errors import PlatformError
+
+NO_COMPILER = (
+    "autodiff is compiled from C, and no C compiler was found ({command!r}): install one "
+    "(Debian/Ubuntu: apt install build-essential; Fedora: dnf install gcc; "
+    "macOS: xcode-select --install) and try again."
+)
+NO_HEADERS = (
+    "autodiff is compiled from C, and Python's headers were not found in {folder}: install them "
+    "(Debian/Ubuntu: apt install python3-dev; Fedora: dnf install python3-devel) and try again."
+)
+
+
+class BuildNative(build_ext):
+    """build_ext that says in one sentence what a machine lacks."""
+
+    def build_extensions(self) -> None:
+        command = os.environ.get("CC") or getattr(self.compiler, "compiler_so", ["cc"])[0]
+        if shutil.which(shlex.split(command)[0]) is None:
+            raise PlatformError(NO_COMPILER.format(command=command))
+        folder = sysconfig.get_path("include")
+        if not Path(folder, "Python.h").exists():
+            raise PlatformError(NO_HEADERS.format(folder=folder))
+        super().build_extensions()
+
+
+def has_stable_abi() -> bool:
+    """Whether one wheel serves this Python and later ones."""
+    free_threaded = bool(sysconfig.get_config_var("Py_GIL_DISABLED"))
+    return platform.python_implementation() == "CPython" and not free_threaded
+
+
+setup(
+    cffi_modules=["autodiff/_build.py:ffibuilder"],
+    cmdclass={"build_ext": BuildNative},
+    options={"bdist_wheel": {"py_limited_api": "cp310"}} if has_stable_abi() else {},
+)
