@@ -6,8 +6,7 @@ BIN := $(VENV)/bin
 NATIVE := setup.py pyproject.toml autodiff/_build.py autodiff/_version.py \
 	$(shell find csrc -name '*.[ch]' -o -name '*.def')
 C_FILES = $(shell find csrc -name '*.[ch]')
-# An editable install: edits of Python files need no reinstall, edits of C files run pip again.
-INSTALL = $(BIN)/pip install --quiet --disable-pip-version-check
+PIP = $(BIN)/pip install --quiet --disable-pip-version-check
 
 .PHONY: demo test lint format bench wheel clean
 
@@ -40,7 +39,12 @@ clean:
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
 
-# $(VENV)/<extra>.stamp: the package with that extra, newer than all it was built from.
-$(VENV)/%.stamp: $(BIN)/python $(NATIVE)
-	$(INSTALL) -e '.[$*]'
+# An editable install: edits of Python files need no reinstall, edits of C files run this again.
+$(VENV)/installed: $(BIN)/python $(NATIVE)
+	$(PIP) -e .
+	touch $@
+
+# $(VENV)/<extra>.stamp: what one extra of pyproject.toml asks for; the package itself is already there.
+$(VENV)/%.stamp: $(VENV)/installed pyproject.toml
+	$(PIP) 'autodiff[$*]'
 	touch $@
