@@ -1,0 +1,86 @@
+"""Element types and their promotion. The list is the native library's (csrc/dtypes.def)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+
+class dtype:  # noqa: N801 - PyTorch's name
+    """The type of a tensor's elements."""
+
+    __slots__ = ("code", "is_floating_point", "itemsize", "name")
+    is_complex: Final = False
+
+    def __init__(self, code: int, name: str, itemsize: int) -> None:
+        self.code = code
+        self.name = name
+        self.itemsize = itemsize
+        self.is_floating_point = name.startswith("float")
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether negative numbers can be held."""
+        return self.name not in ("bool", "uint8")
+
+    @property
+    def category(self) -> int:
+        """0 for bool, 1 for integers, 2 for floats: what promotion goes by first."""
+        return 2 if self.is_floating_point else int(self.name != "bool")
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+    def __reduce__(self) -> str:
+        return self.name
+
+
+# In the order of promotion: the later of two types holds both.
+bool = dtype(0, "bool", 1)  # noqa: A001 - PyTorch's name
+uint8 = dtype(1, "uint8", 1)
+int32 = dtype(2, "int32", 4)
+int64 = dtype(3, "int64", 8)
+float32 = dtype(4, "float32", 4)
+float64 = dtype(5, "float64", 8)
+ALL: Final = (bool, uint8, int32, int64, float32, float64)
+ALIASES: Final = {"int": int32, "long": int64, "float": float32, "double": float64}
+
+# PyTorch's names of the types in error messages.
+SCALAR_NAMES: Final = ("Bool", "Byte", "Int", "Long", "Float", "Double")
+
+
+class _Default:
+    value = float32
+
+
+def get_default_dtype() -> dtype:
+    """The dtype of floating-point results that nothing else decides."""
+    return _Default.value
+
+
+def set_default_dtype(d: dtype) -> None:
+    """Make `d`, a floating-point dtype, the default. TypeError otherwise."""
+    if not isinstance(d, dtype) or not d.is_floating_point:
+        raise TypeError(f"only floating-point types are supported as the default type, got {d!r}")
+    _Default.value = d
+    for hook in default_hooks:
+        hook()
+
+
+default_hooks: list[Callable[[], None]] = []  # called when the default changes
+
+
+def promote_types(type1: dtype, type2: dtype) -> dtype:
+    """The smallest dtype that holds both."""
+    return type1 if type1.code >= type2.code else type2
+
+
+def of_value(value: object) -> dtype:
+    """The dtype a Python number gets as a tensor; TypeError for anything else."""
+    if isinstance(value, type(True)):
+        return bool
+    if isinstance(value, float):
+        return get_default_dtype()
+    if isinstance(value, int):
+        return int64
+    raise TypeError(f"a number was expected, got {type(value).__name__}")

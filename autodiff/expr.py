@@ -1,0 +1,253 @@
+"""Pointwise expressions: built by running Python on symbols, and differentiated symbolically.
+
+An expression is a small graph of primitives over numbered inputs. The same table of primitives
+serves the library's own operations and what users pass to `autodiff.pointwise`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from autodiff.dtypes import dtype
+
+__all__ = ["PRIMITIVES", "Expr", "Primitive", "build", "const", "differentiate", "inputs"]
+
+Rule = Callable[..., "tuple[Expr | None, ...]"]
+
+
+@dataclass(frozen=True)
+class Primitive:
+    """One instruction of the pointwise machine, and all that is known of it.
+
+    `result` says how its dtype follows from the operands' (see lower.py). `vjp(g, y, *x)` gives the
+    cotangents of the operands, None where the derivative is zero everywhere. `domain` bounds the
+    operands in tests, `reference` is an independent definition on Python floats.
+    """
+
+    name: str
+    arity: int
+    result: str
+    vjp: Rule | None = None
+    reference: Callable[..., Any] | None = None
+    domain: Sequence[tuple[float, float]] = field(default=())
+
+
+PRIMITIVES: dict[str, Primitive] = {}
+
+
+class Expr:
+    """A node of an expression: a primitive on operands, an input, a constant or a cast."""
+
+    __slots__ = ("args", "op", "value")
+
+    def __init__(self, op: str, args: tuple[Expr, ...] = (), value: Any = None) -> None:
+        self.op = op
+        self.args = args
+        self.value = value  # an input's index, a constant's number, a cast's dtype
+
+    def __repr__(self) -> str:
+        if self.op == "input":
+            return f"x{self.value}"
+        if self.op == "const":
+            return repr(self.value)
+        return f"{self.op}({', '.join(map(repr, self.args))})"
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "a pointwise expression has no truth value: its elements differ. Use where(condition, a, b)"
+        )
+
+    def to(self, dtype: dtype) -> Expr:
+        """The expression converted to a dtype."""
+        return Expr("cast", (self,), dtype)
+
+    def __add__(self, other: Any) -> Expr:
+        return build("add", self, other)
+
+    def __radd__(self, other: Any) -> Expr:
+        return build("add", other, self)
+
+    def __sub__(self, other: Any) -> Expr:
+        return build("sub", self, other)
+
+    def __rsub__(self, other: Any) -> Expr:
+        return build("sub", other, self)
+
+    def __mul__(self, other: Any) -> Expr:
+        return build("mul", self, other)
+
+    def __rmul__(self, other: Any) -> Expr:
+        return build("mul", other, self)
+
+    def __truediv__(self, other: Any) -> Expr:
+        return build("div", self, other)
+
+    def __rtruediv__(self, other: Any) -> Expr:
+        return build("div", other, self)
+
+    def __floordiv__(self, other: Any) -> Expr:
+        return build("floordiv", self, other)
+
+    def __rfloordiv__(self, other: Any) -> Expr:
+        return build("floordiv", other, self)
+
+    def __mod__(self, other: Any) -> Expr:
+        return build("remainder", self, other)
+
+    def __rmod__(self, other: Any) -> Expr:
+        return build("remainder", other, self)
+
+    def __pow__(self, other: Any) -> Expr:
+        return power(self, other)
+
+    def __rpow__(self, other: Any) -> Expr:
+        return build("pow", other, self)
+
+    def __neg__(self) -> Expr:
+        return build("neg", self)
+
+    def __pos__(self) -> Expr:
+        return self
+
+    def __abs__(self) -> Expr:
+        return build("abs", self)
+
+    def __lt__(self, other: Any) -> Expr:
+        return build("lt", self, other)
+
+    def __le__(self, other: Any) -> Expr:
+        return build("le", self, other)
+
+    def __gt__(self, other: Any) -> Expr:
+        return build("lt", other, self)
+
+    def __ge__(self, other: Any) -> Expr:
+        return build("le", other, self)
+
+    def __eq__(self, other: Any) -> Expr:  # type: ignore[override]
+        return build("eq", self, other)
+
+    def __ne__(self, other: Any) -> Expr:  # type: ignore[override]
+        return build("ne", self, other)
+
+    __hash__ = object.__hash__
+
+    def __and__(self, other: Any) -> Expr:
+        return build("bitwise_and", self, other)
+
+    def __or__(self, other: Any) -> Expr:
+        return build("bitwise_or", self, other)
+
+    def __xor__(self, other: Any) -> Expr:
+        return build("bitwise_xor", self, other)
+
+    def __invert__(self) -> Expr:
+        return build("bitwise_not", self)
+
+
+def const(value: Any) -> Expr:
+    """A Python number as an expression; TypeError for anything else."""
+    if not isinstance(value, (bool, int, float)):
+        raise TypeError(
+            "a pointwise expression takes its inputs and Python numbers, not "
+            f"{type(value).__name__}: pass tensors as arguments of the function"
+        )
+    return Expr("const", (), value)
+
+
+def inputs(n: int) -> list[Expr]:
+    """The symbols of n inputs."""
+    return [Expr("input", (), i) for i in range(n)]
+
+
+def build(name: str, *operands: Any) -> Expr:
+    """A primitive on expressions and Python numbers."""
+    args = tuple(x if isinstance(x, Expr) else const(x) for x in operands)
+    if name == "neg" and args[0].op == "neg":
+        return args[0].args[0]
+    return Expr(name, args)
+
+
+def power(x: Expr, exponent: Any) -> Expr:
+    """x to a power; small constant exponents need no logarithm."""
+    simple: dict[float, Callable[[], Expr]] = {
+        2: lambda: x * x,
+        3: lambda: x * x * x,
+        1: lambda: x,
+    }
+    rational: dict[float, Callable[[], Expr]] = {
+        0.5: lambda: build("sqrt", x),
+        -0.5: lambda: build("rsqrt", x),
+        -1.0: lambda: build("reciprocal", x),
+        -2.0: lambda: build("reciprocal", x * x),
+    }
+    if type(exponent) is int and exponent in simple:
+        return simple[exponent]()
+    if type(exponent) is float:
+        if exponent in rational:
+            return rational[exponent]()
+        if exponent in (2.0, 3.0):
+            return simple[exponent]() * 1.0
+    return build("pow", x, exponent)
+
+
+def topological(roots: Sequence[Expr]) -> list[Expr]:
+    """Every node the roots reach, operands before what uses them."""
+    order: list[Expr] = []
+    seen: set[int] = set()
+    stack = [(root, False) for root in reversed(roots)]
+    while stack:
+        node, done = stack.pop()
+        if done:
+            order.append(node)
+        elif id(node) not in seen:
+            seen.add(id(node))
+            stack.append((node, True))
+            stack.extend((arg, False) for arg in reversed(node.args))
+    return order
+
+
+def differentiate(root: Expr, g: Expr, wrt: Sequence[Expr]) -> list[Expr | None]:
+    """The cotangents of `wrt`, inputs of the expression, given that of its value."""
+    order = topological([root])
+    wanted = {id(x) for x in wrt}
+    for node in order:
+        if any(id(arg) in wanted for arg in node.args):
+            wanted.add(id(node))
+    cotangents: dict[int, Expr] = {id(root): g}
+    for node in reversed(order):
+        gy = cotangents.get(id(node))
+        if gy is None or id(node) not in wanted or not node.args:
+            continue
+        for arg, gx in zip(node.args, _vjp(node, gy), strict=True):
+            if gx is not None and id(arg) in wanted:
+                before = cotangents.get(id(arg))
+                cotangents[id(arg)] = gx if before is None else before + gx
+    return [cotangents.get(id(x)) for x in wrt]
+
+
+def _vjp(node: Expr, g: Expr) -> tuple[Expr | None, ...]:
+    if node.op == "cast":
+        return (g,) if node.value.is_floating_point else (None,)
+    rule = PRIMITIVES[node.op].vjp
+    return (None,) * len(node.args) if rule is None else rule(g, node, *node.args)
+
+
+def substitute(roots: Sequence[Expr], mapping: dict[int, Expr]) -> list[Expr]:
+    """The expressions with nodes (by id) replaced."""
+    new: dict[int, Expr] = dict(mapping)
+    stack = [(root, False) for root in roots]
+    while stack:
+        node, done = stack.pop()
+        if id(node) in new:
+            continue
+        if done:
+            args = tuple(new[id(arg)] for arg in node.args)
+            same = all(a is b for a, b in zip(args, node.args, strict=True))
+            new[id(node)] = node if same else Expr(node.op, args, node.value)
+        else:
+            stack.append((node, True))
+            stack.extend((arg, False) for arg in node.args)
+    return [new[id(root)] for root in roots]

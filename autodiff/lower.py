@@ -1,0 +1,276 @@
+"""From an expression to a native program: dtypes inferred as PyTorch promotes, registers assigned.
+
+An operand is known by its dtype and its kind: a tensor with dimensions, one without, or a Python
+number. Values are computed in a register type (float32, float64 or int64) and stored as a dtype.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from autodiff import dtypes
+from autodiff.dtypes import dtype
+from autodiff.expr import PRIMITIVES, Expr, topological
+from autodiff.native import NULL, error, ffi, lib
+
+__all__ = ["DIMENSIONED", "NUMBER", "ZERO_DIM", "compile_program", "decode_key", "infer", "promote"]
+
+DIMENSIONED, ZERO_DIM, NUMBER = range(3)
+F32, F64, I64 = range(3)
+
+_TYPE = {d: F32 if d is dtypes.float32 else F64 if d is dtypes.float64 else I64 for d in dtypes.ALL}
+_WRAP = {dtypes.bool: "to_truth", dtypes.uint8: "wrap_uint8", dtypes.int32: "wrap_int32"}
+_CAST = ("to_f32", "to_f64", "to_i64")
+_PACK = ("<f", "<d", "<q")
+
+
+def _instructions() -> dict[str, int]:
+    names = {}
+    while (name := lib.ad_instr_name(len(names))) != NULL:
+        names[ffi.string(name).decode()] = len(names)
+    return names
+
+
+INSTRUCTIONS = _instructions()
+
+
+class Operand(NamedTuple):
+    """What promotion sees of a value."""
+
+    dtype: dtype
+    kind: int
+
+
+def decode_key(key: int, n: int) -> list[Operand]:
+    """The operands that a native key stands for."""
+    codes = [key >> 6 * i & 63 for i in range(n)]
+    return [Operand(dtypes.ALL[code & 15], code >> 4) for code in codes]
+
+
+def _combine(higher: dtype | None, lower: dtype | None) -> dtype | None:
+    """A lower-priority dtype counts only where its category is higher."""
+    if higher is None or lower is None:
+        return higher or lower
+    return dtypes.promote_types(higher, lower) if lower.category > higher.category else higher
+
+
+def promote(operands: Sequence[Operand]) -> dtype:
+    """The dtype PyTorch computes in: dimensioned tensors first, then 0-d tensors, then numbers."""
+    best: list[dtype | None] = [None, None, None]
+    for d, kind in operands:
+        if kind == NUMBER and d.is_floating_point:
+            d = dtypes.get_default_dtype()
+        held = best[kind]
+        best[kind] = d if held is None else dtypes.promote_types(held, d)
+    result = _combine(_combine(best[DIMENSIONED], best[ZERO_DIM]), best[NUMBER])
+    if result is None:
+        raise ValueError("promote: no operands")
+    return result
+
+
+def _computed_in(node: Expr, operands: Sequence[Operand]) -> dtype:
+    """The dtype an expression's operands are converted to."""
+    if node.op == "cast":
+        return operands[0].dtype
+    rule = PRIMITIVES[node.op].result
+    d = promote(operands[1:] if rule == "where" else operands)
+    if rule == "float" and not d.is_floating_point:
+        return dtypes.get_default_dtype()
+    if rule == "bits" and d.is_floating_point:
+        name = dtypes.SCALAR_NAMES[d.code]
+        raise NotImplementedError(f'"{node.op}" not implemented for {name!r}: it takes integers or bools')
+    if d is dtypes.bool and rule == "number":
+        raise RuntimeError(_NO_BOOL.get(node.op, f"{node.op}: not implemented for bool tensors"))
+    return d
+
+
+_NO_BOOL = {
+    "sub": "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or "
+    "`logical_xor()` operator instead.",
+    "neg": "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to "
+    "invert a mask, use the `~` or `logical_not()` operator instead.",
+}
+
+
+def infer(node: Expr, operands: Sequence[Operand]) -> Operand:
+    """The dtype and kind of an expression's value, from those of its operands."""
+    kind = min((o.kind for o in operands), default=NUMBER)
+    if node.op == "cast":
+        return Operand(node.value, kind if kind != NUMBER else ZERO_DIM)
+    computed = _computed_in(node, operands)
+    return Operand(dtypes.bool if PRIMITIVES[node.op].result == "bool" else computed, kind)
+
+
+# A register in the making: ("in", i, type), ("const", type, bits) or ("code", row).
+Token = tuple[Any, ...]
+
+
+@dataclass
+class Value:
+    """An expression's value: what promotion sees, and the registers that hold it, by type."""
+
+    operand: Operand
+    type: int
+    token: Token
+    number: Any = None  # of a constant: converted exactly to whatever type asks
+    narrow: bool = False  # an integer result that its dtype has yet to wrap
+
+
+class Lowering:
+    """One expression lowered for one combination of operands."""
+
+    def __init__(self, operands: Sequence[Operand]) -> None:
+        self.operands = operands
+        self.code: list[tuple[int, int, tuple[Token, ...]]] = []
+        self.rows: dict[tuple[Any, ...], Token] = {}
+        self.values: dict[int, Value] = {}
+
+    def emit(self, name: str, type_: int, *args: Token) -> Token:
+        """A row of code; the same row twice is computed once."""
+        row = (INSTRUCTIONS[name], type_, args)
+        if row not in self.rows:
+            self.rows[row] = ("code", len(self.code))
+            self.code.append(row)
+        return self.rows[row]
+
+    def constant(self, number: Any, type_: int) -> Token:
+        """A number in a register type."""
+        if type_ == I64:
+            value = int(number)
+            if not -(2**63) <= value < 2**63:
+                raise RuntimeError("value cannot be converted to type int64_t without overflow")
+        else:
+            value = float(number)
+        try:
+            raw = struct.pack(_PACK[type_], value)
+        except OverflowError:
+            raw = struct.pack(_PACK[type_], float("inf") if value > 0 else float("-inf"))
+        return ("const", type_, int.from_bytes(raw.ljust(8, b"\0"), "little"))
+
+    def as_type(self, value: Value, type_: int) -> Token:
+        """The register that holds a value in a type."""
+        if value.number is not None:
+            return self.constant(value.number, type_)
+        token = value.token
+        if value.narrow:
+            token = self.emit(_WRAP[value.operand.dtype], value.type, token)
+        if value.type == type_:
+            return token
+        if token[0] == "in":
+            return ("in", token[1], type_)
+        return self.emit(_CAST[type_], value.type, token)
+
+    def visit(self, node: Expr) -> Value:
+        """The value of one node, its operands having been visited."""
+        if node.op == "input":
+            operand = self.operands[node.value]
+            type_ = _TYPE[operand.dtype]
+            return Value(operand, type_, ("in", node.value, type_))
+        if node.op == "const":
+            d = dtypes.of_value(node.value)
+            return Value(Operand(d, NUMBER), _TYPE[d], (), number=node.value)
+        args = [self.values[id(arg)] for arg in node.args]
+        operand = infer(node, [arg.operand for arg in args])
+        if node.op == "cast":
+            return self.cast(args[0], operand)
+        computed = _computed_in(node, [arg.operand for arg in args])
+        type_ = _TYPE[computed]
+        if node.op == "zeros_like":
+            return Value(operand, type_, self.constant(0, type_))
+        name = node.op
+        if name == "bitwise_not" and computed is dtypes.bool:
+            name = "logical_not"
+        token = self.emit(name, type_, *(self.as_type(arg, type_) for arg in args))
+        narrow = computed in _WRAP and operand.dtype is computed
+        return Value(operand, type_, token, narrow=narrow)
+
+    def cast(self, value: Value, operand: Operand) -> Value:
+        """A value converted to a dtype."""
+        source, target = value.operand.dtype, operand.dtype
+        if target is dtypes.bool and source is not dtypes.bool:
+            token = self.emit("to_truth", value.type, self.as_type(value, value.type))
+            return Value(operand, value.type, token)
+        type_ = value.type if source is dtypes.bool and target is dtypes.bool else _TYPE[target]
+        token = self.as_type(value, type_)
+        return Value(operand, type_, token, narrow=target in _WRAP and target.code < source.code)
+
+    def lower(self, roots: Sequence[Expr]) -> list[Value]:
+        """Lower expressions; the code and values are left here."""
+        for node in topological(roots):
+            self.values[id(node)] = self.visit(node)
+        return [self.values[id(root)] for root in roots]
+
+
+def _live(code: Sequence[tuple[int, int, tuple[Token, ...]]], outs: Sequence[Token]) -> list[int]:
+    """The rows of code that the outputs need, in order."""
+    needed: set[int] = set()
+    stack = [token for token in outs if token[0] == "code"]
+    while stack:
+        row = stack.pop()[1]
+        if row not in needed:
+            needed.add(row)
+            stack.extend(token for token in code[row][2] if token[0] == "code")
+    return sorted(needed)
+
+
+def compile_program(roots: Sequence[Expr], operands: Sequence[Operand]) -> Any:
+    """A native program that computes the expressions for operands of these dtypes and kinds."""
+    lowering = Lowering(operands)
+    values = lowering.lower(roots)
+    outs = [lowering.as_type(value, value.type) if not value.token else value.token for value in values]
+    rows = _live(lowering.code, outs)
+    used = [token for row in rows for token in lowering.code[row][2]] + outs
+    natural = [_TYPE[operand.dtype] for operand in operands]
+    in_types = list(natural)
+    for i in range(len(operands)):
+        wanted = {token[2] for token in used if token[0] == "in" and token[1] == i}
+        if len(wanted) == 1:
+            in_types[i] = wanted.pop()
+    return _assemble(lowering, rows, used, in_types, outs, [v.operand.dtype for v in values])
+
+
+def _assemble(
+    lowering: Lowering,
+    rows: Sequence[int],
+    used: Sequence[Token],
+    in_types: Sequence[int],
+    outs: Sequence[Token],
+    out_dtypes: Sequence[dtype],
+) -> Any:
+    """Number the registers and hand the program to the native library."""
+    consts = list(dict.fromkeys(token for token in used if token[0] == "const"))
+    register: dict[Token, int] = {("in", i, t): i for i, t in enumerate(in_types)}
+    for token in consts:
+        register[token] = len(register)
+    code: list[int] = []
+
+    def place(token: Token, op: int, type_: int, args: Sequence[int]) -> None:
+        padded = [*args, *[args[0]] * (3 - len(args))]
+        register[token] = len(register)
+        code.extend([op, type_, register[token], *padded])
+
+    for token in dict.fromkeys(used):
+        if token[0] == "in" and token not in register:
+            i, type_ = token[1], token[2]
+            place(token, INSTRUCTIONS[_CAST[type_]], in_types[i], [i])
+    for row in rows:
+        op, type_, args = lowering.code[row]
+        place(("code", row), op, type_, [register[arg] for arg in args])
+    program = lib.ad_program_new(
+        len(in_types),
+        bytes(in_types),
+        len(consts),
+        bytes(token[1] for token in consts),
+        [token[2] for token in consts],
+        len(code) // 6,
+        code,
+        len(outs),
+        [register[token] for token in outs],
+        bytes(d.code for d in out_dtypes),
+    )
+    if not program:
+        raise error("pointwise")
+    return program

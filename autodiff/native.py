@@ -1,0 +1,138 @@
+"""The one door to the native library: its handles, and its errors put into words."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from autodiff._native import ffi, lib
+from autodiff.dtypes import ALL, SCALAR_NAMES
+
+__all__ = ["NULL", "descriptors", "error", "ffi", "lib"]
+
+NULL = ffi.NULL
+
+
+@ffi.def_extern()  # type: ignore[untyped-decorator]
+def ad_release_owner(handle: Any) -> None:
+    """Drop the Python object whose memory a tensor viewed."""
+    _owners.pop(int(ffi.cast("intptr_t", handle)), None)
+
+
+_owners: dict[int, Any] = {}
+
+
+def keep(owner: object) -> Any:
+    """A handle that keeps `owner` alive until the native library releases it."""
+    handle = ffi.new_handle(owner)
+    _owners[int(ffi.cast("intptr_t", handle))] = (handle, owner)
+    return handle
+
+
+def forget(handle: Any) -> None:
+    """Undo `keep` where the native library refused the memory."""
+    ad_release_owner(handle)
+
+
+def descriptors(items: list[Any]) -> Any:
+    """A C array of descriptor pointers."""
+    return ffi.new("ad_tensor *[]", items)
+
+
+def _sizes(p: Any) -> list[int]:
+    return list(ffi.unpack(p.shape, p.ndim))
+
+
+def _operand(p: Any) -> str:
+    return f"{SCALAR_NAMES[p.dtype]}{_sizes(p)}"
+
+
+_MESSAGES: dict[int, tuple[type[Exception], str]] = {
+    lib.AD_NO_MEMORY: (MemoryError, "{what}: not enough memory for {a} bytes"),
+    lib.AD_TOO_LARGE: (RuntimeError, "{what}: Storage size calculation overflowed with these sizes"),
+    lib.AD_BAD_DTYPE: (RuntimeError, '"{op}" not implemented for {A!r}: {what}'),
+    lib.AD_BROADCAST: (
+        RuntimeError,
+        "The size of tensor a ({a}) must match the size of tensor b ({b}) at non-singleton "
+        "dimension {c}: {what} cannot be broadcast together",
+    ),
+    lib.AD_BAD_DIM: (IndexError, "{what}: dimension {a} does not fit {b} dimension(s)"),
+    lib.AD_BAD_INDEX: (
+        IndexError,
+        "index {a} is out of bounds for dimension {b} with size {c}: {what}",
+    ),
+    lib.AD_BAD_SHAPE: (RuntimeError, "{what}: shapes do not fit ({a} against {b})"),
+    lib.AD_NO_VIEW: (
+        RuntimeError,
+        "{what}: view size is not compatible with input tensor's size and stride (at least one "
+        "dimension spans across two contiguous subspaces). Use .reshape(...) instead.",
+    ),
+    lib.AD_ZERO_DIV: (RuntimeError, "ZeroDivisionError: {what} divides an integer by zero"),
+    lib.AD_BAD_CAST: (
+        RuntimeError,
+        "result type {A} can't be cast to the desired output type {B}: {what}",
+    ),
+    lib.AD_OVERLAP: (
+        RuntimeError,
+        "unsupported operation: some elements of the tensors share a single memory location, and "
+        "one of them is written to. Please clone() the tensor first: {what}",
+    ),
+    lib.AD_READ_ONLY: (
+        RuntimeError,
+        "{what}: this tensor views memory that is read-only; clone() it first",
+    ),
+    lib.AD_EMPTY: (
+        IndexError,
+        "{what}: expected the reduced dimension to have a non-zero size, as {op} has no identity",
+    ),
+}
+
+
+def _dtype_name(code: int) -> str:
+    return SCALAR_NAMES[code] if 0 <= code < len(SCALAR_NAMES) else str(code)
+
+
+Failure = tuple[int, int, int, int]
+
+
+def take_failure() -> Failure:
+    """The status of this thread's last native failure and its three numbers; clears it."""
+    detail = ffi.new("int64_t[3]")
+    return int(lib.ad_error(detail)), detail[0], detail[1], detail[2]
+
+
+def describe(failure: Failure, op: str, *inputs: Any) -> Exception:
+    """PyTorch's exception for a failure of `op` on these descriptors."""
+    status, a, b, c = failure
+    given = " and ".join(map(_operand, inputs))
+    what = f"{op}({given})" if given else op
+    kind, text = _MESSAGES.get(status, (RuntimeError, "{what}: internal error {status} ({a}, {b})"))
+    names = {"A": _dtype_name(a), "B": _dtype_name(b)}
+    return kind(text.format(op=op, what=what, a=a, b=b, c=c, status=status, **names))
+
+
+def error(op: str, *inputs: Any) -> Exception:
+    """The exception for this thread's last native failure, in `op` on these descriptors."""
+    return describe(take_failure(), op, *inputs)
+
+
+def check(status: int, op: str, *inputs: Any) -> None:
+    """Raise if a native call that returns a status failed."""
+    if status:
+        raise error(op, *inputs)
+
+
+def _start() -> None:
+    isa = os.environ.get("AUTODIFF_ISA", "")
+    if lib.ad_init(isa.encode()):
+        known = ("baseline", "avx2", "avx512", "neon")
+        here = [name for name in known if lib.ad_isa_available(name.encode())]
+        raise ImportError(
+            f"AUTODIFF_ISA={isa} is not an instruction set of this machine: {', '.join(here)} are"
+        )
+    for code, dtype in enumerate(ALL):
+        if ffi.string(lib.ad_dtype_name(code)).decode() != dtype.name:
+            raise ImportError(f"the native library's dtype {code} is not {dtype.name}")
+
+
+_start()

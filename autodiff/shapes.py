@@ -1,0 +1,85 @@
+"""Pure functions on shapes and dimensions."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Iterable, Sequence
+from typing import Any, SupportsIndex, overload
+
+MAX_DIMS = 8
+
+
+class Size(tuple[int, ...]):
+    """A tensor's shape: a tuple of sizes that prints as PyTorch's."""
+
+    __slots__ = ()
+
+    def __new__(cls, sizes: Iterable[SupportsIndex] = ()) -> Size:
+        """A shape of the given sizes; TypeError where one is not an integer."""
+        return super().__new__(cls, map(operator.index, sizes))
+
+    def numel(self) -> int:
+        """The number of elements of a tensor of this shape."""
+        count = 1
+        for size in self:
+            count *= size
+        return count
+
+    @overload
+    def __getitem__(self, index: SupportsIndex) -> int: ...
+    @overload
+    def __getitem__(self, index: slice) -> Size: ...
+    def __getitem__(self, index: Any) -> Any:
+        item = super().__getitem__(index)
+        return Size(item) if isinstance(index, slice) else item
+
+    def __add__(self, other: tuple[int, ...]) -> Size:  # type: ignore[override]
+        return Size(super().__add__(other))
+
+    def __repr__(self) -> str:
+        return f"torch.Size([{', '.join(map(str, self))}])"
+
+
+def dim_index(dim: SupportsIndex, ndim: int) -> int:
+    """`dim` counted from the front; IndexError where a tensor of `ndim` dimensions has none."""
+    index = operator.index(dim)
+    limit = max(ndim, 1)
+    if not -limit <= index < limit:
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-limit}, {limit - 1}], "
+            f"but got {index})"
+        )
+    return index % limit
+
+
+def dim_mask(dim: Any, ndim: int) -> int:
+    """The dimensions of a reduction as bits: an int, a sequence of ints, or None for all."""
+    if dim is None or (isinstance(dim, Sequence) and not dim):
+        return (1 << ndim) - 1
+    dims = dim if isinstance(dim, Sequence) else (dim,)
+    mask = 0
+    for d in dims:
+        bit = 1 << dim_index(d, ndim)
+        if mask & bit:
+            raise RuntimeError(f"dim {dim_index(d, ndim)} appears multiple times in the list of dims")
+        mask |= bit
+    return mask & ((1 << ndim) - 1)  # dim 0 of a 0-d tensor reduces nothing
+
+
+def sizes_of(args: Sequence[Any], function: str) -> list[int]:
+    """A shape given as f(2, 3) or f((2, 3)); TypeError naming `function` otherwise."""
+    given = args[0] if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
+    try:
+        return [operator.index(size) for size in given]
+    except TypeError:
+        bad = next(type(s).__name__ for s in given if not hasattr(s, "__index__"))
+        raise TypeError(f"{function}(): sizes must be ints, but found element of type {bad}") from None
+
+
+def contiguous_strides(shape: Sequence[int]) -> list[int]:
+    """The strides of a row-major tensor, in elements."""
+    strides, step = [], 1
+    for size in reversed(shape):
+        strides.append(step)
+        step *= max(size, 1)
+    return strides[::-1]

@@ -1,0 +1,385 @@
+"""The Tensor: a descriptor of native memory, and its place in the graph. No mathematics here.
+
+Four slots make a tensor. `_p` is its native descriptor, which frees itself. `_node` is the node of
+the graph that a gradient for this tensor goes to, or None where none is wanted. `_acc` holds
+`.grad` (for a leaf that requires grad, `_acc` is its node). `_base` is the tensor this one is a
+view of, and `_base_node` the node that had when the view was made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from autodiff import dtypes
+from autodiff.native import error, ffi, lib
+from autodiff.node import AccumulateGrad, Node
+from autodiff.shapes import Size
+
+if TYPE_CHECKING:
+    from autodiff._methods import TensorMethods
+else:
+    TensorMethods = object
+
+__all__ = ["TENSOR_TYPES", "Tensor", "own", "wrap"]
+
+_gc = ffi.gc
+_free = lib.ad_free
+_unpack = ffi.unpack
+_new: Callable[[type[Any]], Any] = object.__new__
+_POINTERS = ("uint8_t *", "uint8_t *", "int32_t *", "int64_t *", "float *", "double *")
+_TYPESTR = ("|b1", "|u1", "<i4", "<i8", "<f4", "<f8")
+
+TENSOR_TYPES: set[type] = set()  # Tensor and its subclasses: a fast test for operands
+
+
+class Tensor(TensorMethods):
+    """A strided, typed array that remembers how it was computed."""
+
+    __slots__ = ("__weakref__", "_acc", "_base", "_base_node", "_node", "_p")
+    _p: Any
+    _node: Node | None
+    _acc: AccumulateGrad | None
+    _base: Tensor | None
+    _base_node: Node | None
+
+    __array_priority__ = 1000  # NumPy leaves mixed arithmetic to us
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        TENSOR_TYPES.add(cls)
+
+    # ---- geometry ----
+
+    @property
+    def shape(self) -> Size:
+        """The sizes of the dimensions."""
+        p = self._p
+        return tuple.__new__(Size, _unpack(p.shape, p.ndim))
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the size of one dimension."""
+        return self.shape if dim is None else self.shape[dim]
+
+    def stride(self, dim: int | None = None) -> Any:
+        """The strides in elements, or that of one dimension."""
+        strides = tuple(_unpack(self._p.strides, self._p.ndim))
+        return strides if dim is None else strides[dim]
+
+    def storage_offset(self) -> int:
+        """The position of the first element in the storage, in elements."""
+        return int(lib.ad_offset(self._p))
+
+    def data_ptr(self) -> int:
+        """The address of the first element."""
+        return int(ffi.cast("intptr_t", self._p.data))
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions."""
+        return int(self._p.ndim)
+
+    def dim(self) -> int:
+        """The number of dimensions."""
+        return int(self._p.ndim)
+
+    def numel(self) -> int:
+        """The number of elements."""
+        return int(self._p.numel)
+
+    def nelement(self) -> int:
+        """The number of elements."""
+        return int(self._p.numel)
+
+    def element_size(self) -> int:
+        """The bytes of one element."""
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all elements."""
+        return self.numel() * self.element_size()
+
+    @property
+    def itemsize(self) -> int:
+        """The bytes of one element."""
+        return self.dtype.itemsize
+
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie in row-major order without gaps."""
+        return bool(self._p.contiguous)
+
+    @property
+    def dtype(self) -> dtypes.dtype:
+        """The type of the elements."""
+        return dtypes.ALL[self._p.dtype]
+
+    @property
+    def device(self) -> str:
+        """Always "cpu"."""
+        return "cpu"
+
+    @property
+    def is_cuda(self) -> bool:
+        """Always False."""
+        return False
+
+    def is_floating_point(self) -> bool:
+        """Whether the elements are floating-point numbers."""
+        return bool(self._p.dtype >= dtypes.float32.code)
+
+    def cpu(self) -> Tensor:
+        """The tensor itself: all memory is the CPU's."""
+        return self
+
+    # ---- the graph ----
+
+    @property
+    def requires_grad(self) -> bool:
+        """Whether backward computes a gradient for this tensor or passes one through it."""
+        return live_node(self) is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        self.requires_grad_(value)
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Set whether operations on this leaf are recorded; returns the tensor."""
+        node = live_node(self)
+        if not self.is_leaf:
+            if requires_grad:
+                return self
+            raise RuntimeError(
+                "you can only change requires_grad flags of leaf variables. If you want to use a "
+                "computed variable in a subgraph that doesn't require differentiation use "
+                "var_no_grad = var.detach()."
+            )
+        if requires_grad and not self.is_floating_point():
+            raise RuntimeError(
+                f"only Tensors of floating point dtype can require gradients, not {self.dtype!r}"
+            )
+        if requires_grad and node is None:
+            self._node = self._accumulator()
+        elif not requires_grad:
+            self._node = None
+        return self
+
+    def _accumulator(self) -> AccumulateGrad:
+        if self._acc is None:
+            self._acc = AccumulateGrad()
+        return self._acc
+
+    @property
+    def is_leaf(self) -> bool:
+        """Whether no recorded operation made this tensor."""
+        node = live_node(self)
+        return node is None or node is self._acc
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The node of the operation that made this tensor; None for a leaf."""
+        node = live_node(self)
+        return None if node is self._acc else node
+
+    @property
+    def grad(self) -> Tensor | None:
+        """The gradient that backward accumulated, or None."""
+        return None if self._acc is None else self._acc.grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None) -> None:
+        if value is None:
+            if self._acc is not None:
+                self._acc.grad = None
+            return
+        if not isinstance(value, Tensor):
+            raise TypeError(
+                f"assigned grad expected to be a Tensor or None but got grad of type "
+                f"{type(value).__name__}"
+            )
+        if value.shape != self.shape or value.dtype is not self.dtype:
+            raise RuntimeError(
+                f"assigned grad has data of a different size or type: {value.dtype!r} "
+                f"{list(value.shape)} for a tensor of {self.dtype!r} {list(self.shape)}"
+            )
+        self._accumulator().grad = value
+
+    @grad.deleter
+    def grad(self) -> None:
+        self.grad = None
+
+    def detach(self) -> Tensor:
+        """The same memory as a tensor outside the graph."""
+        return own(lib.ad_alias(self._p), "detach", self._p)
+
+    def detach_(self) -> Tensor:
+        """Take this tensor out of the graph; it becomes a leaf."""
+        if self._base is not None:
+            raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+        self._node = None
+        return self
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory as a tensor outside the graph."""
+        return self.detach()
+
+    @data.setter
+    def data(self, value: Tensor) -> None:
+        if not isinstance(value, Tensor):
+            raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
+        if self.requires_grad and not value.is_floating_point():
+            raise RuntimeError(
+                f"data set to a tensor that requires gradients must be floating point, not {value.dtype!r}"
+            )
+        self._p = value.detach()._p
+
+    @property
+    def _version(self) -> int:
+        return int(lib.ad_version(self._p))
+
+    # ---- values as Python objects ----
+
+    def item(self) -> Any:
+        """The value of a one-element tensor as a Python number. RuntimeError for others."""
+        p = self._p
+        if p.numel != 1:
+            raise RuntimeError(
+                f"a Tensor with {p.numel} elements cannot be converted to Scalar "
+                f"(shape {list(self.shape)})"
+            )
+        if p.dtype >= dtypes.float32.code:
+            return lib.ad_item_f64(p)
+        value = lib.ad_item_i64(p)
+        return value != 0 if p.dtype == dtypes.bool.code else value
+
+    def tolist(self) -> Any:
+        """The values as nested lists, or as a number for a 0-d tensor."""
+        if self._p.ndim == 0:
+            return self.item()
+        p = self._p
+        if not p.contiguous:
+            p = own(lib.ad_contiguous(p, p.dtype), "tolist", p)._p
+        flat = _unpack(ffi.cast(_POINTERS[p.dtype], p.data), p.numel) if p.numel else []
+        values = [v != 0 for v in flat] if p.dtype == dtypes.bool.code else list(flat)
+        return _nest(values, self.shape)
+
+    def numpy(self) -> Any:
+        """A NumPy array that shares this tensor's memory."""
+        if self.requires_grad:
+            raise RuntimeError(
+                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+            )
+        import numpy
+
+        return numpy.asarray(_Exported(self))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        array = self.numpy()
+        if dtype is not None and array.dtype != dtype:
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def __len__(self) -> int:
+        if self._p.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return int(self._p.shape[0])
+
+    def __bool__(self) -> bool:
+        if self._p.numel != 1:
+            what = "no values" if self._p.numel == 0 else "more than one value"
+            raise RuntimeError(f"Boolean value of Tensor with {what} is ambiguous")
+        return bool(self.item())
+
+    def __float__(self) -> float:
+        return float(self.item())
+
+    def __int__(self) -> int:
+        return int(self.item())
+
+    def __index__(self) -> int:
+        value = self.item() if self._p.numel == 1 else None
+        if not isinstance(value, int):
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(value)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if self._p.ndim == 0 else object.__format__(self, spec)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+
+TENSOR_TYPES.add(Tensor)
+
+
+class _Exported:
+    """What NumPy reads a tensor's memory through; it keeps the memory alive."""
+
+    def __init__(self, x: Tensor) -> None:
+        size = x.element_size()
+        self.owner = x._p
+        self.__array_interface__ = {
+            "version": 3,
+            "shape": tuple(x.shape),
+            "typestr": _TYPESTR[x._p.dtype],
+            "data": (x.data_ptr(), False),
+            "strides": tuple(s * size for s in x.stride()),
+        }
+
+
+def _nest(values: list[Any], shape: Sequence[int]) -> Any:
+    """A flat list as nested lists of the given shape."""
+    for d in range(len(shape) - 1, 0, -1):
+        size, count = shape[d], 1
+        for s in shape[:d]:
+            count *= s
+        values = [values[i * size : (i + 1) * size] for i in range(count)]
+    return values
+
+
+def wrap(p: Any, node: Node | None = None) -> Tensor:
+    """A tensor of a descriptor that is already owned."""
+    x: Tensor = _new(Tensor)
+    x._p = p
+    x._node = node
+    x._acc = x._base = x._base_node = None
+    return x
+
+
+def own(p: Any, op: str, *inputs: Any) -> Tensor:
+    """A tensor that owns a new descriptor; a failure of `op` on `inputs` where it is NULL."""
+    if not p:
+        raise error(op, *inputs)
+    x: Tensor = _new(Tensor)
+    x._p = _gc(p, _free)
+    x._node = x._acc = x._base = x._base_node = None
+    return x
+
+
+T = TypeVar("T", bound=Tensor)
+
+
+def as_subclass(cls: type[T], x: Tensor) -> T:
+    """A leaf of another class over the same memory."""
+    y: T = _new(cls)
+    y._p = x._p
+    y._node = y._acc = y._base = y._base_node = None
+    return y
+
+
+def live_node(x: Tensor) -> Node | None:
+    """The node of x, renewed first where x is a view and its base was written to in the graph."""
+    base = x._base
+    if base is not None and base._node is not x._base_node:
+        late.renew_view(x, base)
+    return x._node
+
+
+class _Late:
+    """What a later module provides, so that imports point one way."""
+
+    renew_view: Callable[[Tensor, Tensor], None]  # set by ops.views
+
+
+late = _Late()
