@@ -1,0 +1,116 @@
+/* simd/avx512.h: 16 floats or 8 doubles in AVX-512 registers.
+ * The vocabulary is described in simd/scalar.h; the names are the same in every file. */
+#ifndef AD_SIMD_H
+#define AD_SIMD_H
+#include <stdint.h>
+#include <immintrin.h>
+
+#define AD_SIMD static inline __attribute__((always_inline))
+
+#define VF_W 16
+#define VD_W 8
+typedef __m512 vf;
+typedef __m512d vd;
+typedef __mmask16 mf;
+typedef __mmask8 md;
+typedef __m512i vfi, vdi;
+
+/* ---- float ---- */
+AD_SIMD vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
+AD_SIMD void vf_store(float *p, vf a) { _mm512_storeu_ps(p, a); }
+AD_SIMD vf vf_set1(float a) { return _mm512_set1_ps(a); }
+AD_SIMD vf vf_zero(void) { return _mm512_setzero_ps(); }
+AD_SIMD mf mf_first(int64_t n) { return (mf)((1u << n) - 1); }
+AD_SIMD vf vf_load_n(const float *p, int64_t n) { return _mm512_maskz_loadu_ps(mf_first(n), p); }
+AD_SIMD void vf_store_n(float *p, vf a, int64_t n) { _mm512_mask_storeu_ps(p, mf_first(n), a); }
+AD_SIMD vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
+AD_SIMD vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
+AD_SIMD vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
+AD_SIMD vf vf_div(vf a, vf b) { return _mm512_div_ps(a, b); }
+AD_SIMD vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
+AD_SIMD vf vf_fma_exact(vf a, vf b, vf c) { return vf_fma(a, b, c); }
+AD_SIMD vf vf_sqrt(vf a) { return _mm512_sqrt_ps(a); }
+AD_SIMD vf vf_abs(vf a) { return _mm512_andnot_ps(vf_set1(-0.0f), a); }
+AD_SIMD vf vf_neg(vf a) { return _mm512_xor_ps(vf_set1(-0.0f), a); }
+AD_SIMD vf vf_min(vf a, vf b) { return _mm512_min_ps(a, b); }
+AD_SIMD vf vf_max(vf a, vf b) { return _mm512_max_ps(a, b); }
+AD_SIMD vf vf_floor(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
+AD_SIMD vf vf_ceil(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC); }
+AD_SIMD vf vf_trunc(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC); }
+AD_SIMD vf vf_round(vf a) { return _mm512_roundscale_ps(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+AD_SIMD mf vf_lt(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LT_OQ); }
+AD_SIMD mf vf_le(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_LE_OQ); }
+AD_SIMD mf vf_eq(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_EQ_OQ); }
+AD_SIMD mf vf_ne(vf a, vf b) { return _mm512_cmp_ps_mask(a, b, _CMP_NEQ_UQ); }
+AD_SIMD mf mf_and(mf a, mf b) { return a & b; }
+AD_SIMD mf mf_or(mf a, mf b) { return a | b; }
+AD_SIMD mf mf_not(mf a) { return (mf)~a; }
+AD_SIMD int mf_any(mf a) { return a != 0; }
+AD_SIMD vf vf_select(mf m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); }
+AD_SIMD vf vf_minimum(vf a, vf b) { return vf_select(vf_ne(a, a), a, vf_min(a, b)); }
+AD_SIMD vf vf_maximum(vf a, vf b) { return vf_select(vf_ne(a, a), a, vf_max(a, b)); }
+AD_SIMD vfi vf_bits(vf a) { return _mm512_castps_si512(a); }
+AD_SIMD vf vf_of_bits(vfi a) { return _mm512_castsi512_ps(a); }
+AD_SIMD vfi vfi_set1(uint32_t a) { return _mm512_set1_epi32((int)a); }
+AD_SIMD vfi vfi_add(vfi a, vfi b) { return _mm512_add_epi32(a, b); }
+AD_SIMD vfi vfi_sub(vfi a, vfi b) { return _mm512_sub_epi32(a, b); }
+AD_SIMD vfi vfi_and(vfi a, vfi b) { return _mm512_and_si512(a, b); }
+AD_SIMD vfi vfi_or(vfi a, vfi b) { return _mm512_or_si512(a, b); }
+AD_SIMD vfi vfi_xor(vfi a, vfi b) { return _mm512_xor_si512(a, b); }
+AD_SIMD vfi vfi_shl(vfi a, int n) { return _mm512_slli_epi32(a, (unsigned)n); }
+AD_SIMD vfi vfi_shr(vfi a, int n) { return _mm512_srli_epi32(a, (unsigned)n); }
+
+/* ---- double ---- */
+AD_SIMD vd vd_load(const double *p) { return _mm512_loadu_pd(p); }
+AD_SIMD void vd_store(double *p, vd a) { _mm512_storeu_pd(p, a); }
+AD_SIMD vd vd_set1(double a) { return _mm512_set1_pd(a); }
+AD_SIMD vd vd_zero(void) { return _mm512_setzero_pd(); }
+AD_SIMD md md_first(int64_t n) { return (md)((1u << n) - 1); }
+AD_SIMD vd vd_load_n(const double *p, int64_t n) { return _mm512_maskz_loadu_pd(md_first(n), p); }
+AD_SIMD void vd_store_n(double *p, vd a, int64_t n) { _mm512_mask_storeu_pd(p, md_first(n), a); }
+AD_SIMD vd vd_load_f(const float *p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
+AD_SIMD void vd_store_f(float *p, vd a) { _mm256_storeu_ps(p, _mm512_cvtpd_ps(a)); }
+AD_SIMD vd vd_load_f_n(const float *p, int64_t n) {
+    return _mm512_cvtps_pd(_mm256_maskz_loadu_ps(md_first(n), p));
+}
+AD_SIMD void vd_store_f_n(float *p, vd a, int64_t n) {
+    _mm256_mask_storeu_ps(p, md_first(n), _mm512_cvtpd_ps(a));
+}
+AD_SIMD vd vd_add(vd a, vd b) { return _mm512_add_pd(a, b); }
+AD_SIMD vd vd_sub(vd a, vd b) { return _mm512_sub_pd(a, b); }
+AD_SIMD vd vd_mul(vd a, vd b) { return _mm512_mul_pd(a, b); }
+AD_SIMD vd vd_div(vd a, vd b) { return _mm512_div_pd(a, b); }
+AD_SIMD vd vd_fma(vd a, vd b, vd c) { return _mm512_fmadd_pd(a, b, c); }
+AD_SIMD vd vd_fma_exact(vd a, vd b, vd c) { return vd_fma(a, b, c); }
+AD_SIMD vd vd_sqrt(vd a) { return _mm512_sqrt_pd(a); }
+AD_SIMD vd vd_abs(vd a) { return _mm512_andnot_pd(vd_set1(-0.0), a); }
+AD_SIMD vd vd_neg(vd a) { return _mm512_xor_pd(vd_set1(-0.0), a); }
+AD_SIMD vd vd_min(vd a, vd b) { return _mm512_min_pd(a, b); }
+AD_SIMD vd vd_max(vd a, vd b) { return _mm512_max_pd(a, b); }
+AD_SIMD vd vd_floor(vd a) { return _mm512_roundscale_pd(a, _MM_FROUND_TO_NEG_INF | _MM_FROUND_NO_EXC); }
+AD_SIMD vd vd_ceil(vd a) { return _mm512_roundscale_pd(a, _MM_FROUND_TO_POS_INF | _MM_FROUND_NO_EXC); }
+AD_SIMD vd vd_trunc(vd a) { return _mm512_roundscale_pd(a, _MM_FROUND_TO_ZERO | _MM_FROUND_NO_EXC); }
+AD_SIMD vd vd_round(vd a) { return _mm512_roundscale_pd(a, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC); }
+AD_SIMD md vd_lt(vd a, vd b) { return _mm512_cmp_pd_mask(a, b, _CMP_LT_OQ); }
+AD_SIMD md vd_le(vd a, vd b) { return _mm512_cmp_pd_mask(a, b, _CMP_LE_OQ); }
+AD_SIMD md vd_eq(vd a, vd b) { return _mm512_cmp_pd_mask(a, b, _CMP_EQ_OQ); }
+AD_SIMD md vd_ne(vd a, vd b) { return _mm512_cmp_pd_mask(a, b, _CMP_NEQ_UQ); }
+AD_SIMD md md_and(md a, md b) { return a & b; }
+AD_SIMD md md_or(md a, md b) { return a | b; }
+AD_SIMD md md_not(md a) { return (md)~a; }
+AD_SIMD int md_any(md a) { return a != 0; }
+AD_SIMD vd vd_select(md m, vd a, vd b) { return _mm512_mask_blend_pd(m, b, a); }
+AD_SIMD vd vd_minimum(vd a, vd b) { return vd_select(vd_ne(a, a), a, vd_min(a, b)); }
+AD_SIMD vd vd_maximum(vd a, vd b) { return vd_select(vd_ne(a, a), a, vd_max(a, b)); }
+AD_SIMD vdi vd_bits(vd a) { return _mm512_castpd_si512(a); }
+AD_SIMD vd vd_of_bits(vdi a) { return _mm512_castsi512_pd(a); }
+AD_SIMD vdi vdi_set1(uint64_t a) { return _mm512_set1_epi64((int64_t)a); }
+AD_SIMD vdi vdi_add(vdi a, vdi b) { return _mm512_add_epi64(a, b); }
+AD_SIMD vdi vdi_sub(vdi a, vdi b) { return _mm512_sub_epi64(a, b); }
+AD_SIMD vdi vdi_and(vdi a, vdi b) { return _mm512_and_si512(a, b); }
+AD_SIMD vdi vdi_or(vdi a, vdi b) { return _mm512_or_si512(a, b); }
+AD_SIMD vdi vdi_xor(vdi a, vdi b) { return _mm512_xor_si512(a, b); }
+AD_SIMD vdi vdi_shl(vdi a, int n) { return _mm512_slli_epi64(a, (unsigned)n); }
+AD_SIMD vdi vdi_shr(vdi a, int n) { return _mm512_srli_epi64(a, (unsigned)n); }
+
+#endif

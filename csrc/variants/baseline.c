@@ -1,0 +1,15 @@
+/* The kernels for any CPU of the architecture the compiler targets. */
+#include <math.h>
+#include "../internal.h"
+
+#include "../simd/scalar.h"
+#include "../simd/vmath.h"
+#include "../kernels/pointwise.h"
+
+static int available(void) { return 1; }
+
+const ad_variant ad_variant_baseline = {
+    .name = "baseline",
+    .available = available,
+    .pw = &pw_kernels,
+};

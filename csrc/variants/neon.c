@@ -1,0 +1,17 @@
+/* The kernels for AArch64, where every CPU has NEON and FMA. */
+#if defined(__aarch64__)
+#include <math.h>
+#include "../internal.h"
+
+#include "../simd/neon.h"
+#include "../simd/vmath.h"
+#include "../kernels/pointwise.h"
+
+static int available(void) { return 1; }
+
+const ad_variant ad_variant_neon = {
+    .name = "neon",
+    .available = available,
+    .pw = &pw_kernels,
+};
+#endif
