@@ -1,0 +1,138 @@
+/* threads.c: a parallel for over a few threads of our own.
+ *
+ * The caller and the workers draw chunk numbers from one counter, so a worker that wakes late costs nothing:
+ * the caller never waits for one that has not begun. Which thread runs a chunk is open; what is in it is not.
+ */
+#define _GNU_SOURCE
+#include <pthread.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+#include "internal.h"
+
+#define MAX_THREADS 256
+#define SERIAL_COST 20000 /* waking a thread costs a few microseconds */
+
+static pthread_mutex_t region =
+    PTHREAD_MUTEX_INITIALIZER; /* held by the one thread that may use the workers */
+
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards `job` */
+static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
+static pthread_cond_t idle = PTHREAD_COND_INITIALIZER;
+static struct {
+    void (*fn)(void *context, int64_t i);
+    void *context;
+    int64_t n;
+    int vacant; /* workers that may still join */
+    int active; /* workers that joined and have not finished */
+} job;
+static atomic_llong next_chunk;
+
+static int n_workers;           /* started so far; guarded by `region` */
+static atomic_int n_threads;    /* 0 until first asked for */
+static atomic_bool single_only; /* in a forked child, where no worker lives */
+
+static int default_threads(void) {
+    const char *text = getenv("AUTODIFF_NUM_THREADS");
+    long n = text ? strtol(text, NULL, 10) : 0;
+#ifdef __linux__
+    cpu_set_t set;
+    if (n < 1 && sched_getaffinity(0, sizeof set, &set) == 0) n = CPU_COUNT(&set);
+#endif
+    if (n < 1) n = sysconf(_SC_NPROCESSORS_ONLN);
+    return n < 1 ? 1 : n > MAX_THREADS ? MAX_THREADS : (int)n;
+}
+
+int ad_get_num_threads(void) {
+    int n = atomic_load_explicit(&n_threads, memory_order_relaxed);
+    if (n) return n;
+    int unset = 0;
+    n = default_threads();
+    return atomic_compare_exchange_strong(&n_threads, &unset, n) ? n : unset;
+}
+
+int ad_set_num_threads(int n) {
+    if (n < 1) return ad_fail(AD_BAD_ARG, n, 0, 0);
+    atomic_store(&n_threads, n > MAX_THREADS ? MAX_THREADS : n);
+    return AD_OK;
+}
+
+static void draw_chunks(void (*fn)(void *, int64_t), void *context, int64_t n) {
+    for (;;) {
+        int64_t i = atomic_fetch_add_explicit(&next_chunk, 1, memory_order_relaxed);
+        if (i >= n) return;
+        fn(context, i);
+    }
+}
+
+static void *worker(void *unused) {
+    pthread_mutex_lock(&lock);
+    for (;;) {
+        while (!job.vacant) pthread_cond_wait(&wake, &lock);
+        job.vacant--;
+        job.active++;
+        void (*fn)(void *, int64_t) = job.fn;
+        void *context = job.context;
+        int64_t n = job.n;
+        pthread_mutex_unlock(&lock);
+        draw_chunks(fn, context, n);
+        pthread_mutex_lock(&lock);
+        if (--job.active == 0) pthread_cond_signal(&idle);
+    }
+    return unused;
+}
+
+static void after_fork_in_child(void) { atomic_store(&single_only, true); }
+
+/* Brings the workers to `wanted`, or to as many as the system grants. They take no signals: those are the
+ * program's own threads' business. */
+static int start_workers(int wanted) {
+    if (n_workers >= wanted) return wanted;
+    static bool fork_handled;
+    if (!fork_handled) fork_handled = pthread_atfork(NULL, NULL, after_fork_in_child) == 0;
+    if (!fork_handled) return 0;
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    for (; n_workers < wanted; n_workers++) {
+        pthread_t thread;
+        if (pthread_create(&thread, NULL, worker, NULL) != 0) break;
+        pthread_detach(thread);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return n_workers;
+}
+
+static void run_region(int64_t n, void (*fn)(void *, int64_t), void *context, int helpers) {
+    pthread_mutex_lock(&lock);
+    job.fn = fn;
+    job.context = context;
+    job.n = n;
+    job.vacant = helpers;
+    atomic_store_explicit(&next_chunk, 0, memory_order_relaxed);
+    pthread_mutex_unlock(&lock);
+    for (int i = 0; i < helpers; i++) pthread_cond_signal(&wake);
+
+    draw_chunks(fn, context, n);
+
+    pthread_mutex_lock(&lock);
+    job.vacant = 0;
+    while (job.active) pthread_cond_wait(&idle, &lock);
+    pthread_mutex_unlock(&lock);
+}
+
+void ad_parallel_for(int64_t n, int64_t cost, void (*fn)(void *, int64_t), void *context) {
+    bool parallel = n > 1 && cost >= SERIAL_COST && ad_get_num_threads() > 1 && !atomic_load(&single_only);
+    /* Nested, or another thread's region is running: go on alone rather than wait. */
+    if (parallel && pthread_mutex_trylock(&region) == 0) {
+        int64_t helpers = ad_get_num_threads() - 1;
+        if (helpers > n - 1) helpers = n - 1;
+        helpers = start_workers((int)helpers);
+        if (helpers) run_region(n, fn, context, (int)helpers);
+        pthread_mutex_unlock(&region);
+        if (helpers) return;
+    }
+    for (int64_t i = 0; i < n; i++) fn(context, i);
+}
