@@ -72,6 +72,9 @@ bool ad_may_overlap(const ad_tensor *a, const ad_tensor *b); /* byte ranges of o
 int ad_broadcast_shapes(int n, const ad_tensor *const *xs,
                         int64_t *shape); /* returns ndim, or -1 and the error */
 
+/* ---- copy.c ---- */
+void ad_copy_into(const ad_tensor *dst, const ad_tensor *src); /* one shape, no overlap; converts */
+
 /* ---- kernels: one table per variant, filled by kernels/<family>.h ---- */
 typedef void ad_pw_fn(int64_t n, void *dst, const void *a, const void *b, const void *c);
 /* A strided run of one dtype to a register, and back: n elements, stride in elements. */

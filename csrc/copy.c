@@ -1,0 +1,354 @@
+/* copy.c: moving elements between layouts and dtypes. Every copy is a set of nested loops, ordered so that
+ * the destination is written in the order of its memory, and merged where both sides allow it; the last two
+ * loops make a panel of rows and columns, the unit that has a fast path per layout. */
+#include "internal.h"
+
+enum {
+    TILE = 16,      /* transposes go through tiles of TILE x TILE elements: a cache line or two a side */
+    ITEM = 1 << 16, /* elements a thread takes at a time */
+    MEMCPY_MAX = 1 << 14, /* up to this many bytes are copied at once, without more ado */
+};
+
+typedef uint8_t u8 __attribute__((may_alias));
+typedef uint32_t u32 __attribute__((may_alias));
+typedef uint64_t u64 __attribute__((may_alias));
+
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* ---- elements, by size ---- */
+
+typedef struct {
+    int64_t rows, cols;
+    int64_t dst_row, dst_col, src_row, src_col; /* strides in elements */
+} panel;
+
+typedef struct {
+    void (*fill)(int64_t n, void *dst, int64_t ds, const void *src);
+    void (*move)(int64_t n, void *dst, int64_t ds, const void *src, int64_t ss);
+    void (*transpose)(const panel *p, void *dst, const void *src);
+} element_copies;
+
+/* transpose: rows of the source are columns of the destination. A tile passes through a local one, so that
+ * each cache line is touched once, whatever the strides. */
+#define ELEMENT_COPIES(T)                                                                                    \
+    static void fill_##T(int64_t n, void *dst, int64_t ds, const void *src) {                                \
+        T *d = dst, value = *(const T *)src;                                                                 \
+        if (ds == 1)                                                                                         \
+            for (int64_t i = 0; i < n; i++) d[i] = value;                                                    \
+        else                                                                                                 \
+            for (int64_t i = 0; i < n; i++) d[i * ds] = value;                                               \
+    }                                                                                                        \
+    static void move_##T(int64_t n, void *dst, int64_t ds, const void *src, int64_t ss) {                    \
+        T *d = dst;                                                                                          \
+        const T *s = src;                                                                                    \
+        for (int64_t i = 0; i < n; i++) d[i * ds] = s[i * ss];                                               \
+    }                                                                                                        \
+    static void transpose_tile_##T(const panel *p, int64_t rows, int64_t cols, T *d, const T *s) {           \
+        T tile[TILE][TILE];                                                                                  \
+        for (int64_t j = 0; j < cols; j++) memcpy(tile[j], s + j * p->src_col, (size_t)rows * sizeof(T));    \
+        for (int64_t i = 0; i < rows; i++)                                                                   \
+            for (int64_t j = 0; j < cols; j++) d[i * p->dst_row + j] = tile[j][i];                           \
+    }                                                                                                        \
+    static void transpose_##T(const panel *p, void *dst, const void *src) {                                  \
+        for (int64_t r = 0; r < p->rows; r += TILE)                                                          \
+            for (int64_t c = 0; c < p->cols; c += TILE)                                                      \
+                transpose_tile_##T(p, smaller(p->rows - r, TILE), smaller(p->cols - c, TILE),                \
+                                   (T *)dst + r * p->dst_row + c, (const T *)src + r + c * p->src_col);      \
+    }
+ELEMENT_COPIES(u8)
+ELEMENT_COPIES(u32)
+ELEMENT_COPIES(u64)
+
+static const element_copies copies[] = {
+    [1] = {fill_u8, move_u8, transpose_u8},
+    [4] = {fill_u32, move_u32, transpose_u32},
+    [8] = {fill_u64, move_u64, transpose_u64},
+};
+
+/* ---- runs and panels ---- */
+
+/* Through registers of the source's type, which holds it exactly: one rounding, at the store. */
+static void convert_run(int64_t n, char *dst, int dst_dtype, int64_t ds, const char *src, int src_dtype,
+                        int64_t ss) {
+    _Alignas(64) char reg[AD_BLOCK * 8];
+    int type = ad_dtype_type[src_dtype];
+    ad_load_fn *load = ad_cpu->pw->load[src_dtype][type];
+    ad_store_fn *store = ad_cpu->pw->store[type][dst_dtype];
+    for (int64_t i = 0; i < n; i += AD_BLOCK) {
+        int64_t len = smaller(n - i, AD_BLOCK);
+        load(len, reg, src + i * ss * ad_itemsize[src_dtype], ss);
+        store(len, dst + i * ds * ad_itemsize[dst_dtype], ds, reg);
+    }
+}
+
+static void copy_run(int64_t n, char *dst, int dst_dtype, int64_t ds, const char *src, int src_dtype,
+                     int64_t ss) {
+    int size = ad_itemsize[dst_dtype];
+    if (dst_dtype != src_dtype)
+        convert_run(n, dst, dst_dtype, ds, src, src_dtype, ss);
+    else if (ds == 1 && ss == 1)
+        memcpy(dst, src, (size_t)(n * size));
+    else if (ss == 0)
+        copies[size].fill(n, dst, ds, src);
+    else
+        copies[size].move(n, dst, ds, src, ss);
+}
+
+static void copy_panel(const panel *p, char *dst, int dst_dtype, const char *src, int src_dtype) {
+    int64_t dst_step = p->dst_row * ad_itemsize[dst_dtype], src_step = p->src_row * ad_itemsize[src_dtype];
+    if (dst_dtype == src_dtype && p->src_row == 1 && p->dst_col == 1 && p->src_col != 0 && p->rows > 1 &&
+        p->cols > 1) {
+        copies[ad_itemsize[dst_dtype]].transpose(p, dst, src);
+        return;
+    }
+    for (int64_t r = 0; r < p->rows; r++)
+        copy_run(p->cols, dst + r * dst_step, dst_dtype, p->dst_col, src + r * src_step, src_dtype,
+                 p->src_col);
+}
+
+/* ---- loops ---- */
+
+typedef struct {
+    const ad_tensor *to, *from;
+    int ndim; /* at least 2; the last two are the panel */
+    int64_t shape[AD_MAX_DIMS], dst[AD_MAX_DIMS], src[AD_MAX_DIMS];
+    int64_t rows;                  /* of all panels */
+    int64_t item_rows, col_blocks; /* an item of parallel work: so many rows, one block of columns */
+} copy_loops;
+
+static void swap_loops(copy_loops *k, int a, int b) {
+    int64_t *fields[] = {k->shape, k->dst, k->src};
+    for (int f = 0; f < 3; f++) {
+        int64_t kept = fields[f][a];
+        fields[f][a] = fields[f][b];
+        fields[f][b] = kept;
+    }
+}
+
+/* Loops without those of one step, by falling stride of dst. */
+static void order_loops(copy_loops *k) {
+    k->ndim = 0;
+    for (int d = 0; d < k->to->ndim; d++) {
+        if (k->to->shape[d] == 1) continue;
+        int i = k->ndim++;
+        k->shape[i] = k->to->shape[d];
+        k->dst[i] = k->to->strides[d];
+        k->src[i] = k->from->strides[d];
+        for (; i > 0 && k->dst[i - 1] < k->dst[i]; i--) swap_loops(k, i - 1, i);
+    }
+}
+
+static void merge_loops(copy_loops *k) {
+    int last = 0;
+    for (int d = 1; d < k->ndim; d++) {
+        if (k->dst[last] == k->dst[d] * k->shape[d] && k->src[last] == k->src[d] * k->shape[d])
+            k->shape[last] *= k->shape[d];
+        else
+            k->shape[++last] = k->shape[d];
+        k->dst[last] = k->dst[d];
+        k->src[last] = k->src[d];
+    }
+    if (k->ndim) k->ndim = last + 1;
+}
+
+/* Makes the last two loops a panel: a loop of one step where there are fewer, and where the columns do not
+ * run along the source's memory, the loop that does as rows. */
+static void choose_panel(copy_loops *k) {
+    for (; k->ndim < 2; k->ndim++) {
+        for (int d = k->ndim; d > 0; d--) swap_loops(k, d - 1, d);
+        k->shape[0] = 1;
+        k->dst[0] = k->src[0] = 0;
+    }
+    if (k->src[k->ndim - 1] <= 1) return;
+    for (int d = 0; d < k->ndim - 2; d++)
+        if (k->src[d] == 1) swap_loops(k, d, k->ndim - 2);
+}
+
+static void copy_item(void *context, int64_t item) {
+    const copy_loops *k = context;
+    int n = k->ndim;
+    int64_t col = item % k->col_blocks * ITEM, row = item / k->col_blocks * k->item_rows;
+    int64_t end = smaller(row + k->item_rows, k->rows);
+    panel p = {.cols = smaller(k->shape[n - 1] - col, ITEM),
+               .dst_row = k->dst[n - 2],
+               .dst_col = k->dst[n - 1],
+               .src_row = k->src[n - 2],
+               .src_col = k->src[n - 1]};
+    while (row < end) {
+        int64_t r = row % k->shape[n - 2], outer = row / k->shape[n - 2];
+        int64_t to = r * p.dst_row + col * p.dst_col, from = r * p.src_row + col * p.src_col;
+        for (int d = n - 3; d >= 0; outer /= k->shape[d--]) {
+            to += outer % k->shape[d] * k->dst[d];
+            from += outer % k->shape[d] * k->src[d];
+        }
+        p.rows = smaller(k->shape[n - 2] - r, end - row);
+        copy_panel(&p, k->to->data + to * ad_itemsize[k->to->dtype], k->to->dtype,
+                   k->from->data + from * ad_itemsize[k->from->dtype], k->from->dtype);
+        row += p.rows;
+    }
+}
+
+void ad_copy_into(const ad_tensor *dst, const ad_tensor *src) {
+    int64_t nbytes = dst->numel * ad_itemsize[dst->dtype];
+    if (nbytes <= MEMCPY_MAX && dst->contiguous && src->contiguous && dst->dtype == src->dtype) {
+        memcpy(dst->data, src->data, (size_t)nbytes);
+        return;
+    }
+    if (dst->numel == 0) return;
+    copy_loops k = {.to = dst, .from = src};
+    order_loops(&k);
+    merge_loops(&k);
+    choose_panel(&k);
+    int64_t cols = k.shape[k.ndim - 1];
+    k.rows = dst->numel / cols;
+    k.col_blocks = (cols + ITEM - 1) / ITEM;
+    k.item_rows = ((cols < ITEM ? ITEM / cols : 1) + TILE - 1) / TILE * TILE;
+    ad_parallel_for((k.rows + k.item_rows - 1) / k.item_rows * k.col_blocks, dst->numel, copy_item, &k);
+}
+
+/* ---- entry points ---- */
+
+ad_tensor *ad_contiguous(const ad_tensor *x, int dtype) {
+    if (!ad_valid_dtype(dtype)) return ad_fail_null(AD_BAD_DTYPE, dtype, 0, 0);
+    ad_tensor *y = ad_make(dtype, x->ndim, x->shape);
+    if (y) ad_copy_into(y, x);
+    return y;
+}
+
+/* Whether x's elements fill an interval of memory, each byte once. */
+static bool is_dense(const ad_tensor *x) {
+    int64_t expected = 1;
+    uint32_t seen = 0;
+    for (int step = 0; step < x->ndim; step++) {
+        int next = -1;
+        for (int d = 0; d < x->ndim; d++)
+            if (!(seen >> d & 1) && (x->strides[d] == expected || x->shape[d] == 1)) next = d;
+        if (next < 0) return false;
+        seen |= 1u << next;
+        expected *= x->shape[next];
+    }
+    return true;
+}
+
+ad_tensor *ad_clone(const ad_tensor *x) {
+    if (x->contiguous || !is_dense(x)) return ad_contiguous(x, x->dtype);
+    ad_tensor *y = ad_make(x->dtype, x->ndim, x->shape);
+    if (!y) return NULL;
+    memcpy(y->strides, x->strides, sizeof y->strides);
+    y->contiguous = false;
+    ad_copy_into(y, x);
+    return y;
+}
+
+static bool same_elements(const ad_tensor *a, const ad_tensor *b) {
+    if (a->data != b->data || a->dtype != b->dtype) return false;
+    for (int d = 0; d < a->ndim; d++)
+        if (a->shape[d] != 1 && a->strides[d] != b->strides[d]) return false;
+    return true;
+}
+
+static int copy_expanded(ad_tensor *dst, const ad_tensor *src) {
+    if (ad_may_overlap(dst, src)) {
+        if (same_elements(dst, src)) return AD_OK;
+        ad_tensor *before = ad_contiguous(src, dst->dtype);
+        if (!before) return ad_error(NULL);
+        ad_copy_into(dst, before);
+        ad_free(before);
+    } else {
+        ad_copy_into(dst, src);
+    }
+    return AD_OK;
+}
+
+int ad_copy(ad_tensor *dst, const ad_tensor *src) {
+    int status = ad_check_writable(dst);
+    if (status) return status;
+    bool same_shape = dst->ndim == src->ndim && !memcmp(dst->shape, src->shape, sizeof(int64_t) * dst->ndim);
+    ad_tensor *expanded = same_shape ? NULL : ad_expand(src, dst->ndim, dst->shape);
+    if (!same_shape && !expanded) return ad_error(NULL);
+    status = copy_expanded(dst, same_shape ? src : expanded);
+    ad_free(expanded);
+    if (!status) ad_bump(dst);
+    return status;
+}
+
+static ad_tensor *full(const ad_tensor *value, int dtype, int ndim, const int64_t *shape) {
+    ad_tensor *y = ad_empty(dtype, ndim, shape);
+    if (!y || y->numel == 0) return y;
+    int64_t converted; /* the widest element */
+    copy_run(1, (char *)&converted, dtype, 1, value->data, value->dtype, 1);
+    ad_tensor element = *y;
+    element.data = (char *)&converted;
+    element.contiguous = y->numel == 1;
+    memset(element.strides, 0, sizeof element.strides);
+    ad_copy_into(y, &element);
+    return y;
+}
+
+ad_tensor *ad_full_f64(int dtype, int ndim, const int64_t *shape, double value) {
+    ad_tensor number = {.data = (char *)&value, .dtype = AD_float64};
+    return full(&number, dtype, ndim, shape);
+}
+
+ad_tensor *ad_full_i64(int dtype, int ndim, const int64_t *shape, int64_t value) {
+    ad_tensor number = {.data = (char *)&value, .dtype = AD_int64};
+    return full(&number, dtype, ndim, shape);
+}
+
+double ad_item_f64(const ad_tensor *x) {
+    double value = 0;
+    if (x->numel == 1) ad_cpu->pw->load[x->dtype][AD_f64](1, &value, x->data, 1);
+    return value;
+}
+
+int64_t ad_item_i64(const ad_tensor *x) {
+    int64_t value = 0;
+    if (x->numel == 1) ad_cpu->pw->load[x->dtype][AD_i64](1, &value, x->data, 1);
+    return value;
+}
+
+/* ---- concatenation ---- */
+
+/* A tensor of shape (0,) joins anything and adds nothing, as in PyTorch. */
+static bool is_nothing(const ad_tensor *x) { return x->ndim == 1 && x->shape[0] == 0; }
+
+/* The shape of the result; returns its number of dimensions, or -1 and the error. */
+static int cat_shape(int n, ad_tensor *const *xs, int dim, int64_t *shape) {
+    const ad_tensor *first = xs[0];
+    for (int i = 0; i < n && is_nothing(first); i++) first = xs[i];
+    if (dim < 0 || dim >= first->ndim) return ad_fail(AD_BAD_DIM, dim, first->ndim, 0), -1;
+    memcpy(shape, first->shape, sizeof first->shape);
+    shape[dim] = 0;
+    for (int i = 0; i < n; i++) {
+        const ad_tensor *x = xs[i];
+        if (is_nothing(x)) continue;
+        if (x->ndim != first->ndim) return ad_fail(AD_BAD_SHAPE, x->ndim, first->ndim, 0), -1;
+        for (int d = 0; d < x->ndim; d++)
+            if (d != dim && x->shape[d] != shape[d])
+                return ad_fail(AD_BAD_SHAPE, x->shape[d], shape[d], d), -1;
+        if (__builtin_add_overflow(shape[dim], x->shape[dim], &shape[dim]))
+            return ad_fail(AD_TOO_LARGE, 0, 0, 0), -1;
+    }
+    return first->ndim;
+}
+
+ad_tensor *ad_cat(int n, ad_tensor *const *xs, int dim, int dtype) {
+    int64_t shape[AD_MAX_DIMS], start = 0;
+    if (n < 1) return ad_fail_null(AD_BAD_ARG, n, 0, 0);
+    if (!ad_valid_dtype(dtype)) return ad_fail_null(AD_BAD_DTYPE, dtype, 0, 0);
+    int ndim = cat_shape(n, xs, dim, shape);
+    ad_tensor *y = ndim < 0 ? NULL : ad_make(dtype, ndim, shape);
+    if (!y) return NULL;
+    for (int i = 0; i < n; i++) {
+        const ad_tensor *x = xs[i];
+        if (is_nothing(x) || x->numel == 0) continue;
+        ad_tensor part = *y;
+        part.data += start * y->strides[dim] * ad_itemsize[dtype];
+        part.shape[dim] = x->shape[dim];
+        part.numel = x->numel;
+        ad_refresh(&part);
+        ad_copy_into(&part, x);
+        start += x->shape[dim];
+    }
+    return y;
+}
