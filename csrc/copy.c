@@ -275,10 +275,10 @@ int ad_copy(ad_tensor *dst, const ad_tensor *src) {
 static ad_tensor *full(const ad_tensor *value, int dtype, int ndim, const int64_t *shape) {
     ad_tensor *y = ad_empty(dtype, ndim, shape);
     if (!y || y->numel == 0) return y;
-    int64_t converted; /* the widest element */
-    copy_run(1, (char *)&converted, dtype, 1, value->data, value->dtype, 1);
+    _Alignas(8) char converted[8];
+    copy_run(1, converted, dtype, 1, value->data, value->dtype, 1);
     ad_tensor element = *y;
-    element.data = (char *)&converted;
+    element.data = converted;
     element.contiguous = y->numel == 1;
     memset(element.strides, 0, sizeof element.strides);
     ad_copy_into(y, &element);

@@ -86,9 +86,29 @@ typedef struct {
     ad_load_fn *load[AD_N_DTYPES][AD_N_TYPES];
     ad_store_fn *store[AD_N_TYPES][AD_N_DTYPES];
 } ad_pw_kernels;
-typedef struct ad_reduce_kernels ad_reduce_kernels; /* kernels/reduce.h and reduce.c */
-typedef struct ad_gemm_kernels ad_gemm_kernels;     /* kernels/gemm.h and gemm.c */
-typedef struct ad_optim_kernels ad_optim_kernels;   /* kernels/optim.h and optim.c */
+/* What reductions are made of. Elements are of a register type; strides count elements. */
+#define AD_FOLDS AD_FOLD(sum) AD_FOLD(prod) AD_FOLD(max) AD_FOLD(min)
+enum {
+#define AD_FOLD(name) AD_FOLD_##name,
+    AD_FOLDS
+#undef AD_FOLD
+        AD_N_FOLDS
+};
+#define AD_LANE_BYTES 64 /* one element of each virtual lane: 16 floats, 8 doubles */
+typedef struct {
+    /* rows: each of `rows` runs of n elements, `stride` apart, to one element of out.
+     * columns: `rows` rows of cols elements into the lanes of each column, lanes[lane * cols + column];
+     * `first` makes the lanes, and all calls but the last bring a multiple of the number of lanes.
+     * combine: dst[i] = a[i] folded with b[i]. */
+    void (*rows)(int64_t rows, int64_t n, const void *x, int64_t stride, void *out);
+    void (*columns)(int64_t rows, int64_t cols, const void *x, int64_t stride, void *lanes, bool first);
+    void (*combine)(int64_t n, void *dst, const void *a, const void *b);
+} ad_fold_kernels;
+typedef struct {
+    ad_fold_kernels fold[AD_N_FOLDS][AD_N_TYPES];
+} ad_reduce_kernels;
+typedef struct ad_gemm_kernels ad_gemm_kernels;   /* kernels/gemm.h and gemm.c */
+typedef struct ad_optim_kernels ad_optim_kernels; /* kernels/optim.h and optim.c */
 
 typedef struct {
     const char *name;

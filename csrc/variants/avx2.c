@@ -14,6 +14,7 @@
 #include "../simd/avx2.h"
 #include "../simd/vmath.h"
 #include "../kernels/pointwise.h"
+#include "../kernels/reduce.h"
 
 #ifdef __clang__
 #pragma clang attribute pop
@@ -27,5 +28,6 @@ const ad_variant ad_variant_avx2 = {
     .name = "avx2",
     .available = available,
     .pw = &pw_kernels,
+    .reduce = &reduce_kernels,
 };
 #endif

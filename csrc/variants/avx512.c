@@ -15,6 +15,7 @@
 #include "../simd/avx512.h"
 #include "../simd/vmath.h"
 #include "../kernels/pointwise.h"
+#include "../kernels/reduce.h"
 
 #ifdef __clang__
 #pragma clang attribute pop
@@ -31,5 +32,6 @@ const ad_variant ad_variant_avx512 = {
     .name = "avx512",
     .available = available,
     .pw = &pw_kernels,
+    .reduce = &reduce_kernels,
 };
 #endif

@@ -5,6 +5,7 @@
 #include "../simd/scalar.h"
 #include "../simd/vmath.h"
 #include "../kernels/pointwise.h"
+#include "../kernels/reduce.h"
 
 static int available(void) { return 1; }
 
@@ -12,4 +13,5 @@ const ad_variant ad_variant_baseline = {
     .name = "baseline",
     .available = available,
     .pw = &pw_kernels,
+    .reduce = &reduce_kernels,
 };

@@ -6,6 +6,7 @@
 #include "../simd/neon.h"
 #include "../simd/vmath.h"
 #include "../kernels/pointwise.h"
+#include "../kernels/reduce.h"
 
 static int available(void) { return 1; }
 
@@ -13,5 +14,6 @@ const ad_variant ad_variant_neon = {
     .name = "neon",
     .available = available,
     .pw = &pw_kernels,
+    .reduce = &reduce_kernels,
 };
 #endif

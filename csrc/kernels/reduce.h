@@ -1,0 +1,54 @@
+/* kernels/reduce.h: the kernels under every reduction; reduce.c says in what order they add. */
+#define AD_PRAGMA(text) _Pragma(#text)
+#ifdef __clang__
+#define AD_UNROLL AD_PRAGMA(clang loop unroll(full))
+#else
+#define AD_UNROLL AD_PRAGMA(GCC unroll 16)
+#endif
+
+/* 64-bit integers need no lanes of their own: their folds are exact in any order. */
+typedef int64_t vl;
+AD_SIMD vl vl_load(const int64_t *p) { return *p; }
+AD_SIMD void vl_store(int64_t *p, vl a) { *p = a; }
+AD_SIMD vl vl_set1(int64_t a) { return a; }
+AD_SIMD vl vl_add(vl a, vl b) { return a + b; }
+AD_SIMD vl vl_mul(vl a, vl b) { return a * b; }
+AD_SIMD vl vl_minimum(vl a, vl b) { return a < b ? a : b; }
+AD_SIMD vl vl_maximum(vl a, vl b) { return a > b ? a : b; }
+
+#define T float
+#define V vf
+#define VEC_W VF_W
+#define VEC(x) vf_##x
+#define NAME(x) x##_f32
+#define LOWEST -INFINITY
+#define HIGHEST INFINITY
+#define IS_NAN(a) ((a) != (a))
+#include "reduce_type.h"
+
+#define T double
+#define V vd
+#define VEC_W VD_W
+#define VEC(x) vd_##x
+#define NAME(x) x##_f64
+#define LOWEST -INFINITY
+#define HIGHEST INFINITY
+#define IS_NAN(a) ((a) != (a))
+#include "reduce_type.h"
+
+#define T int64_t
+#define V vl
+#define VEC_W 1
+#define VEC(x) vl_##x
+#define NAME(x) x##_i64
+#define LOWEST INT64_MIN
+#define HIGHEST INT64_MAX
+#define IS_NAN(a) false
+#include "reduce_type.h"
+
+#define AD_FOLD_ROW(name, type) {rows_##name##_##type, columns_##name##_##type, combine_##name##_##type}
+#define AD_FOLD(name)                                                                                        \
+    [AD_FOLD_##name] = {AD_FOLD_ROW(name, f32), AD_FOLD_ROW(name, f64), AD_FOLD_ROW(name, i64)},
+static const ad_reduce_kernels reduce_kernels = {{AD_FOLDS}};
+#undef AD_FOLD
+#undef AD_FOLD_ROW

@@ -1,0 +1,119 @@
+/* kernels/reduce_type.h: the folds of one register type. kernels/reduce.h includes it once per type, with
+ *   T              the element type           NAME(x)   x, marked with the type
+ *   V, VEC_W       its vector and the lanes   VEC(x)    the vocabulary's x
+ *   IS_NAN(a)      whether a is a nan         LOWEST, HIGHEST   what loses to anything in max and min */
+
+enum { NAME(LANES) = AD_LANE_BYTES / sizeof(T), NAME(VECS) = NAME(LANES) / VEC_W };
+
+AD_SIMD T NAME(identity)(int fold) {
+    return fold == AD_FOLD_sum ? 0 : fold == AD_FOLD_prod ? 1 : fold == AD_FOLD_max ? LOWEST : HIGHEST;
+}
+AD_SIMD T NAME(fold)(int fold, T a, T b) {
+    switch (fold) {
+    case AD_FOLD_sum: return a + b;
+    case AD_FOLD_prod: return a * b;
+    case AD_FOLD_max: return IS_NAN(a) || a > b ? a : b;
+    default: return IS_NAN(a) || a < b ? a : b;
+    }
+}
+AD_SIMD V NAME(fold_vec)(int fold, V a, V b) {
+    switch (fold) {
+    case AD_FOLD_sum: return VEC(add)(a, b);
+    case AD_FOLD_prod: return VEC(mul)(a, b);
+    case AD_FOLD_max: return VEC(maximum)(a, b);
+    default: return VEC(minimum)(a, b);
+    }
+}
+
+/* ---- rows: several at a time, to have enough independent chains of additions ---- */
+
+AD_SIMD T NAME(fold_lanes)(int fold, T *lanes, const T *tail, int64_t n_tail) {
+    for (int64_t l = 0; l < n_tail; l++) lanes[l] = NAME(fold)(fold, lanes[l], tail[l]);
+    for (int half = NAME(LANES) / 2; half > 0; half /= 2)
+        for (int l = 0; l < half; l++) lanes[l] = NAME(fold)(fold, lanes[l], lanes[l + half]);
+    return lanes[0];
+}
+
+AD_SIMD void NAME(fold_runs)(int fold, int runs, int64_t n, const T *x, int64_t stride, T *out) {
+    V acc[4][NAME(VECS)];
+    int64_t i = 0;
+    AD_UNROLL for (int r = 0; r < runs; r++) AD_UNROLL for (int v = 0; v < NAME(VECS); v++) acc[r][v] =
+        VEC(set1)(NAME(identity)(fold));
+    for (; n - i >= NAME(LANES); i += NAME(LANES))
+        AD_UNROLL for (int r = 0; r < runs; r++) AD_UNROLL for (int v = 0; v < NAME(VECS); v++) acc[r][v] =
+            NAME(fold_vec)(fold, acc[r][v], VEC(load)(x + r * stride + i + v * VEC_W));
+    AD_UNROLL for (int r = 0; r < runs; r++) {
+        T lanes[NAME(LANES)];
+        AD_UNROLL for (int v = 0; v < NAME(VECS); v++) VEC(store)(lanes + v * VEC_W, acc[r][v]);
+        out[r] = NAME(fold_lanes)(fold, lanes, x + r * stride + i, n - i);
+    }
+}
+
+AD_SIMD void NAME(rows)(int fold, int64_t rows, int64_t n, const T *x, int64_t stride, T *out) {
+    int64_t r = 0;
+    for (; rows - r >= 4; r += 4) NAME(fold_runs)(fold, 4, n, x + r * stride, stride, out + r);
+    for (; r < rows; r++) NAME(fold_runs)(fold, 1, n, x + r * stride, stride, out + r);
+}
+
+/* ---- columns: the lanes of all columns side by side, lanes[l * cols + c] ---- */
+
+/* Folds k rows of x, `step` apart, into one lane of every column. */
+AD_SIMD void NAME(fold_rows_into)(int fold, int k, int64_t cols, const T *x, int64_t step, T *lane) {
+    int64_t c = 0;
+    for (; cols - c >= VEC_W; c += VEC_W) {
+        V a = VEC(load)(lane + c);
+        AD_UNROLL for (int j = 0; j < k; j++) a = NAME(fold_vec)(fold, a, VEC(load)(x + j * step + c));
+        VEC(store)(lane + c, a);
+    }
+    for (; c < cols; c++)
+        AD_UNROLL for (int j = 0; j < k; j++) lane[c] = NAME(fold)(fold, lane[c], x[j * step + c]);
+}
+
+AD_SIMD void NAME(columns)(int fold, int64_t rows, int64_t cols, const T *x, int64_t stride, T *lanes,
+                           bool first) {
+    if (first)
+        for (int64_t i = 0; i < NAME(LANES) * cols; i++) lanes[i] = NAME(identity)(fold);
+    for (int64_t group = 0; group < rows; group += 4 * NAME(LANES))
+        for (int64_t l = 0; l < NAME(LANES); l++) {
+            int64_t r = group + l, step = NAME(LANES) * stride;
+            if (r + 3 * NAME(LANES) < rows)
+                NAME(fold_rows_into)(fold, 4, cols, x + r * stride, step, lanes + l * cols);
+            else
+                for (; r < rows; r += NAME(LANES))
+                    NAME(fold_rows_into)(fold, 1, cols, x + r * stride, step, lanes + l * cols);
+        }
+}
+
+/* ---- elementwise ---- */
+
+AD_SIMD void NAME(combine)(int fold, int64_t n, T *dst, const T *a, const T *b) {
+    int64_t i = 0;
+    for (; n - i >= VEC_W; i += VEC_W)
+        VEC(store)(dst + i, NAME(fold_vec)(fold, VEC(load)(a + i), VEC(load)(b + i)));
+    for (; i < n; i++) dst[i] = NAME(fold)(fold, a[i], b[i]);
+}
+
+/* ---- the kernels: the above for each fold ---- */
+
+#define AD_FOLD(name)                                                                                        \
+    static void NAME(rows_##name)(int64_t rows, int64_t n, const void *x, int64_t stride, void *out) {       \
+        NAME(rows)(AD_FOLD_##name, rows, n, x, stride, out);                                                 \
+    }                                                                                                        \
+    static void NAME(columns_##name)(int64_t rows, int64_t cols, const void *x, int64_t stride, void *lanes, \
+                                     bool first) {                                                           \
+        NAME(columns)(AD_FOLD_##name, rows, cols, x, stride, lanes, first);                                  \
+    }                                                                                                        \
+    static void NAME(combine_##name)(int64_t n, void *dst, const void *a, const void *b) {                   \
+        NAME(combine)(AD_FOLD_##name, n, dst, a, b);                                                         \
+    }
+AD_FOLDS
+#undef AD_FOLD
+
+#undef T
+#undef V
+#undef VEC_W
+#undef VEC
+#undef NAME
+#undef LOWEST
+#undef HIGHEST
+#undef IS_NAN

@@ -1,0 +1,425 @@
+/* reduce.c: sums, products, extremes and truths over dimensions.
+ *
+ * What one result element is depends on the sequence of its inputs alone, taken in row-major order of the
+ * reduced dimensions, and never on layout, instruction set, threads or neighbours:
+ *   - the sequence is cut into chunks of 1024 elements (the last may be shorter);
+ *   - in a chunk, lane l of L (16 for float, 8 for double and int64) starts from the identity and takes
+ *     elements l, l + L, l + 2L, ... in turn;
+ *   - the lanes are joined by halves: lane l with lane l + L/2, then l with l + L/4, ... down to one;
+ *   - the chunks are joined two by two, as a binary counter carries: chunk k joins the pairs that it
+ *     completes, and what is left over at the end is joined from the latest (and smallest) to the earliest.
+ * So rounding errors grow with the logarithm of the length. The earlier operand always comes first. */
+#include <math.h>
+#include "internal.h"
+
+enum {
+    CHUNK = AD_BLOCK,
+    TILE = 128,              /* result elements worked on together */
+    LEVELS = 54,             /* of the tree over chunks: enough for 2^63 elements */
+    ROW_BLOCK = 64 * CHUNK,  /* elements of a long sequence a thread takes at a time, */
+    COLUMN_BLOCK = 4 * CHUNK /* and rows of a tile of them: powers of two, to be whole subtrees */
+};
+
+typedef struct {
+    int ndim;
+    int64_t shape[AD_MAX_DIMS], strides[AD_MAX_DIMS];
+} loops;
+
+typedef struct {
+    const ad_tensor *x;
+    const ad_fold_kernels *kernels;
+    ad_load_fn *load;
+    int type;           /* the register type the fold is done in */
+    int64_t size;       /* of its elements */
+    bool direct;        /* x holds such elements: no conversion */
+    bool truth;         /* fold the truth of the elements */
+    bool by_columns;    /* walk across the results rather than along the sequences */
+    loops kept, folded; /* never without a dimension */
+    int64_t outputs, length;
+    int64_t tile, tiles; /* along the innermost kept dimension */
+    int64_t block, blocks;
+    char *results; /* blocks x outputs elements of the register type */
+} reduction;
+
+static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* ---- the tree over chunks, for up to TILE results at once ---- */
+
+typedef struct {
+    int64_t count;
+    _Alignas(64) char level[LEVELS][TILE * 8];
+} cascade;
+
+static void cascade_push(const reduction *r, cascade *c, int64_t n, char *part) {
+    int level = 0;
+    for (int64_t carry = c->count++; carry & 1; carry >>= 1, level++)
+        r->kernels->combine(n, part, c->level[level], part);
+    memcpy(c->level[level], part, (size_t)(n * r->size));
+}
+
+static void cascade_finish(const reduction *r, cascade *c, int64_t n, char *out) {
+    int level = __builtin_ctzll((uint64_t)c->count);
+    memcpy(out, c->level[level], (size_t)(n * r->size));
+    for (level++; c->count >> level; level++)
+        if (c->count >> level & 1) r->kernels->combine(n, out, c->level[level], out);
+}
+
+/* ---- reading x ---- */
+
+/* Where element i of these loops is, in elements. */
+static int64_t offset_of(const loops *l, int64_t i) {
+    int64_t offset = 0;
+    int d = l->ndim - 1;
+    for (; d > 0; i /= l->shape[d--]) offset += i % l->shape[d] * l->strides[d];
+    return offset + i * l->strides[0];
+}
+
+static void load(const reduction *r, int64_t n, char *dst, const char *src, int64_t stride) {
+    r->load(n, dst, src, stride);
+    if (r->truth) ad_cpu->pw->instr[AD_OP_to_truth][r->type](n, dst, dst, NULL, NULL);
+}
+
+/* Elements [start, start + n) of the sequence at `base`: where they are, or loaded into `buffer`. */
+static const char *sequence(const reduction *r, const char *base, int64_t start, int64_t n, char *buffer) {
+    const loops *l = &r->folded;
+    int64_t stride = l->strides[l->ndim - 1], run = l->shape[l->ndim - 1];
+    for (int64_t i = 0; i < n;) {
+        const char *src = base + offset_of(l, start + i) * ad_itemsize[r->x->dtype];
+        int64_t len = smaller(n - i, run - (start + i) % run);
+        if (r->direct && len == n && (stride == 1 || n == 1)) return src;
+        load(r, len, buffer + i * r->size, src, stride);
+        i += len;
+    }
+    return buffer;
+}
+
+/* ---- one chunk of a tile of results ---- */
+
+static void chunk_by_rows(const reduction *r, const char *base, int64_t tile, int64_t start, int64_t n,
+                          char *out) {
+    _Alignas(64) char buffer[CHUNK * 8];
+    int64_t step = r->kept.strides[r->kept.ndim - 1];
+    if (r->direct && r->folded.ndim == 1 && (r->folded.strides[0] == 1 || n == 1)) {
+        const char *src = base + start * r->folded.strides[0] * r->size;
+        r->kernels->rows(tile, n, src, step, out);
+        return;
+    }
+    for (int64_t i = 0; i < tile; i++) {
+        const char *src = base + i * step * ad_itemsize[r->x->dtype];
+        r->kernels->rows(1, n, sequence(r, src, start, n, buffer), 0, out + i * r->size);
+    }
+}
+
+/* Joins the lanes of each column; lanes that got no row hold the identity, which changes nothing. */
+static void join_lanes(const reduction *r, int64_t tile, int64_t rows, char *lanes, char *out) {
+    int64_t used = AD_LANE_BYTES / r->size;
+    while (used / 2 >= rows) used /= 2;
+    for (; used > 1; used /= 2)
+        r->kernels->combine(used / 2 * tile, lanes, lanes, lanes + used / 2 * tile * r->size);
+    memcpy(out, lanes, (size_t)(tile * r->size));
+}
+
+static void chunk_by_columns(const reduction *r, const char *base, int64_t tile, int64_t start, int64_t n,
+                             char *out) {
+    _Alignas(64) char lanes[AD_LANE_BYTES * TILE], buffer[AD_LANE_BYTES * TILE];
+    int64_t n_lanes = AD_LANE_BYTES / r->size, step = r->kept.strides[r->kept.ndim - 1];
+    if (r->direct && step == 1 && r->folded.ndim == 1) {
+        int64_t stride = r->folded.strides[0];
+        r->kernels->columns(n, tile, base + start * stride * r->size, stride, lanes, true);
+        join_lanes(r, tile, n, lanes, out);
+        return;
+    }
+    for (int64_t i = 0; i < n; i += n_lanes) {
+        int64_t rows = smaller(n_lanes, n - i);
+        for (int64_t j = 0; j < rows; j++)
+            load(r, tile, buffer + j * tile * r->size,
+                 base + offset_of(&r->folded, start + i + j) * ad_itemsize[r->x->dtype], step);
+        r->kernels->columns(rows, tile, buffer, tile, lanes, i == 0);
+    }
+    join_lanes(r, tile, n, lanes, out);
+}
+
+/* ---- one item of parallel work: one block of the sequences of one tile ---- */
+
+/* Chunks of one unbroken sequence, as the rows of a matrix; returns how many elements that were. */
+static int64_t push_whole_chunks(const reduction *r, cascade *c, const char *src, int64_t n) {
+    _Alignas(64) char parts[ROW_BLOCK / CHUNK * 8];
+    int64_t chunks = smaller(n, ROW_BLOCK) / CHUNK;
+    r->kernels->rows(chunks, CHUNK, src, CHUNK, parts);
+    for (int64_t k = 0; k < chunks; k++) cascade_push(r, c, 1, parts + k * r->size);
+    return chunks * CHUNK;
+}
+
+static void fold_item(void *context, int64_t item) {
+    const reduction *r = context;
+    int64_t block = item % r->blocks, tile = item / r->blocks;
+    int64_t inner = r->kept.shape[r->kept.ndim - 1];
+    int64_t first = tile / r->tiles * inner + tile % r->tiles * r->tile;
+    int64_t n = smaller(r->tile, inner - tile % r->tiles * r->tile);
+    int64_t start = block * r->block, end = smaller(start + r->block, r->length);
+    const char *base = r->x->data + offset_of(&r->kept, first) * ad_itemsize[r->x->dtype];
+    char *out = r->results + (block * r->outputs + first) * r->size;
+    _Alignas(64) char part[TILE * 8];
+    cascade c;
+    c.count = 0;
+    if (n == 1 && r->direct && r->folded.ndim == 1 && r->folded.strides[0] == 1)
+        start += push_whole_chunks(r, &c, base + start * r->size, end - start);
+    for (; start < end; start += CHUNK) {
+        int64_t len = smaller(CHUNK, end - start);
+        (r->by_columns ? chunk_by_columns : chunk_by_rows)(r, base, n, start, len, part);
+        cascade_push(r, &c, n, part);
+    }
+    cascade_finish(r, &c, n, out);
+}
+
+/* Joins the blocks of each result into the first block's row. */
+static void join_blocks(const reduction *r) {
+    _Alignas(64) char part[TILE * 8];
+    cascade c;
+    if (r->blocks == 1) return;
+    for (int64_t first = 0; first < r->outputs; first += TILE) {
+        int64_t n = smaller(TILE, r->outputs - first);
+        c.count = 0;
+        for (int64_t b = 0; b < r->blocks; b++) {
+            memcpy(part, r->results + (b * r->outputs + first) * r->size, (size_t)(n * r->size));
+            cascade_push(r, &c, n, part);
+        }
+        cascade_finish(r, &c, n, r->results + first * r->size);
+    }
+}
+
+/* ---- the plan ---- */
+
+/* The loops over the dimensions in `dims`, neighbours merged where one stride runs through both. */
+static loops loops_over(const ad_tensor *x, uint32_t dims) {
+    loops l = {.ndim = 0};
+    for (int d = 0; d < x->ndim; d++) {
+        if (!(dims >> d & 1) || x->shape[d] == 1) continue;
+        int last = l.ndim - 1;
+        if (l.ndim && l.strides[last] == x->strides[d] * x->shape[d]) {
+            l.shape[last] *= x->shape[d];
+        } else {
+            last = l.ndim++;
+            l.shape[last] = x->shape[d];
+        }
+        l.strides[last] = x->strides[d];
+    }
+    if (l.ndim) return l;
+    return (loops){.ndim = 1, .shape = {1}};
+}
+
+static int64_t product(const loops *l) {
+    int64_t n = 1;
+    for (int d = 0; d < l->ndim; d++) n *= l->shape[d];
+    return n;
+}
+
+static reduction plan(const ad_tensor *x, uint32_t dims, int fold, int type) {
+    reduction r = {
+        .x = x, .type = type, .size = ad_type_size[type], .load = ad_cpu->pw->load[x->dtype][type]};
+    r.kernels = &ad_cpu->reduce->fold[fold][type];
+    r.direct = ad_dtype_type[x->dtype] == type && ad_itemsize[x->dtype] == r.size;
+    r.kept = loops_over(x, ~dims);
+    r.folded = loops_over(x, dims);
+    r.outputs = product(&r.kept);
+    r.length = product(&r.folded);
+    return r;
+}
+
+/* Along the rows or across them, whichever follows memory; short sequences of many results also go across,
+ * which spreads the cost of joining the lanes. */
+static void choose_blocks(reduction *r) {
+    int64_t inner = r->kept.shape[r->kept.ndim - 1], step = r->kept.strides[r->kept.ndim - 1];
+    bool across = inner >= 4 && step < r->folded.strides[r->folded.ndim - 1];
+    bool short_rows = inner >= 16 && r->length > 1 && r->length <= AD_LANE_BYTES / r->size;
+    r->by_columns = across || short_rows;
+    r->tile = smaller(inner, !r->by_columns && r->length >= 4 * CHUNK ? 1 : TILE);
+    r->tiles = (inner + r->tile - 1) / r->tile;
+    r->block = r->by_columns ? COLUMN_BLOCK : ROW_BLOCK;
+    r->blocks = (r->length + r->block - 1) / r->block;
+}
+
+/* Folds into r->results, or into memory of its own, which is returned in `made`. */
+static int run(reduction *r, void **made) {
+    int64_t nbytes;
+    choose_blocks(r);
+    *made = NULL;
+    if (!r->results || r->blocks > 1) {
+        if (__builtin_mul_overflow(r->blocks * r->size, r->outputs, &nbytes))
+            return ad_fail(AD_TOO_LARGE, 0, 0, 0);
+        r->results = *made = ad_alloc((size_t)nbytes);
+        if (!*made) return AD_NO_MEMORY;
+    }
+    int64_t items = r->outputs / r->kept.shape[r->kept.ndim - 1] * r->tiles * r->blocks;
+    ad_parallel_for(items, r->direct ? r->x->numel / 8 : r->x->numel, fold_item, r);
+    join_blocks(r);
+    return AD_OK;
+}
+
+static void divide(int type, void *x, int64_t n, int64_t count) {
+    if (type == AD_f32)
+        for (int64_t i = 0; i < n; i++) ((float *)x)[i] /= (float)count;
+    else
+        for (int64_t i = 0; i < n; i++) ((double *)x)[i] /= (double)count;
+}
+
+/* ---- argmax and argmin: the extreme of each chunk, then the first place in the best chunk ---- */
+
+/* Whether extreme `a` of a later chunk replaces `b`: only a greater one does, and the first nan. */
+static bool beats(const reduction *r, bool max, const void *a, const void *b) {
+#define BEATS(T) return max ? *(const T *)a > *(const T *)b : *(const T *)a < *(const T *)b
+    if (r->type == AD_i64) BEATS(int64_t);
+    double later = r->type == AD_f32 ? *(const float *)a : *(const double *)a;
+    double earlier = r->type == AD_f32 ? *(const float *)b : *(const double *)b;
+    if (isnan(later) || isnan(earlier)) return !isnan(earlier);
+    return max ? later > earlier : later < earlier;
+#undef BEATS
+}
+
+/* Where the value (or a nan, where it is one) first is; it is known to be there. */
+static int64_t find(int type, const void *x, const void *value) {
+    int64_t i = 0;
+#define FIND(T)                                                                                              \
+    T wanted = *(const T *)value;                                                                            \
+    const T *p = x;                                                                                          \
+    if (wanted == wanted)                                                                                    \
+        while (p[i] != wanted) i++;                                                                          \
+    else                                                                                                     \
+        while (p[i] == p[i]) i++
+    if (type == AD_f32) {
+        FIND(float);
+    } else if (type == AD_f64) {
+        FIND(double);
+    } else {
+        while (((const int64_t *)x)[i] != *(const int64_t *)value) i++;
+    }
+#undef FIND
+    return i;
+}
+
+static void arg_item(void *context, int64_t item) {
+    const reduction *r = context;
+    bool max = r->kernels == &ad_cpu->reduce->fold[AD_FOLD_max][r->type];
+    const char *base = r->x->data + offset_of(&r->kept, item) * ad_itemsize[r->x->dtype];
+    _Alignas(64) char buffer[CHUNK * 8];
+    _Alignas(8) char best[8] = {0}, extreme[8]; /* one element each */
+    int64_t best_start = 0;
+    for (int64_t start = 0; start < r->length; start += CHUNK) {
+        int64_t n = smaller(CHUNK, r->length - start);
+        r->kernels->rows(1, n, sequence(r, base, start, n, buffer), 0, extreme);
+        if (start > 0 && !beats(r, max, extreme, best)) continue;
+        memcpy(best, extreme, sizeof best);
+        best_start = start;
+    }
+    int64_t n = smaller(CHUNK, r->length - best_start);
+    const char *chunk = sequence(r, base, best_start, n, buffer);
+    ((int64_t *)r->results)[item] = best_start + find(r->type, chunk, best);
+}
+
+/* ---- entry points ---- */
+
+#define AD_NO_IDENTITY NAN
+#define AD_REDUCTION(name, identity) identity,
+static const double identities[AD_N_REDUCTIONS] = {
+#include "reductions.def"
+};
+#undef AD_REDUCTION
+
+static uint32_t all_dims(const ad_tensor *x) { return (1u << x->ndim) - 1; }
+
+static int check(int kind, const ad_tensor *x, uint32_t dims, int dtype) {
+    if (kind < 0 || kind >= AD_N_REDUCTIONS) return ad_fail(AD_BAD_ARG, kind, 0, 0);
+    if (dims & ~all_dims(x)) return ad_fail(AD_BAD_DIM, __builtin_ctz(dims & ~all_dims(x)), x->ndim, 0);
+    bool fits = ad_valid_dtype(dtype);
+    switch (kind) {
+    case AD_RED_mean: fits = fits && ad_is_float(dtype); break;
+    case AD_RED_max:
+    case AD_RED_min: fits = dtype == x->dtype; break;
+    case AD_RED_any:
+    case AD_RED_all: fits = dtype == AD_bool; break;
+    case AD_RED_argmax:
+    case AD_RED_argmin:
+        fits = dtype == AD_int64;
+        if (__builtin_popcount(dims) != 1 && dims != all_dims(x)) return ad_fail(AD_BAD_ARG, dims, 0, 0);
+    }
+    return fits ? AD_OK : ad_fail(AD_BAD_DTYPE, dtype, 0, 0);
+}
+
+static ad_tensor *make_result(const ad_tensor *x, uint32_t dims, int keepdim, int dtype) {
+    int64_t shape[AD_MAX_DIMS];
+    int ndim = 0;
+    for (int d = 0; d < x->ndim; d++)
+        if (!(dims >> d & 1) || keepdim) shape[ndim++] = dims >> d & 1 ? 1 : x->shape[d];
+    return ad_make(dtype, ndim, shape);
+}
+
+/* Replaces the result of a reduction over no elements. */
+static ad_tensor *reduce_nothing(int kind, ad_tensor *y) {
+    double value = kind == AD_RED_mean ? NAN : identities[kind];
+    bool defined = kind == AD_RED_mean || !isnan(value);
+    ad_tensor *full = defined ? ad_full_f64(y->dtype, y->ndim, y->shape, value) : NULL;
+    if (!defined) ad_fail(AD_EMPTY, 0, 0, 0);
+    ad_free(y);
+    return full;
+}
+
+static const uint8_t folds[AD_N_REDUCTIONS] = {
+    [AD_RED_sum] = AD_FOLD_sum,    [AD_RED_mean] = AD_FOLD_sum, [AD_RED_prod] = AD_FOLD_prod,
+    [AD_RED_max] = AD_FOLD_max,    [AD_RED_min] = AD_FOLD_min,  [AD_RED_argmax] = AD_FOLD_max,
+    [AD_RED_argmin] = AD_FOLD_min, [AD_RED_any] = AD_FOLD_max,  [AD_RED_all] = AD_FOLD_min,
+};
+
+static int reduce_args(int kind, ad_tensor *y, const ad_tensor *x, uint32_t dims) {
+    reduction r = plan(x, dims, folds[kind], ad_dtype_type[x->dtype]);
+    r.results = y->data;
+    ad_parallel_for(r.outputs, x->numel / (r.direct ? 4 : 1), arg_item, &r);
+    return AD_OK;
+}
+
+static int reduce_values(int kind, ad_tensor *y, const ad_tensor *x, uint32_t dims) {
+    bool truth = kind == AD_RED_any || kind == AD_RED_all;
+    reduction r = plan(x, dims, folds[kind], ad_dtype_type[truth ? x->dtype : y->dtype]);
+    void *made;
+    r.truth = truth;
+    r.direct = r.direct && !truth;
+    r.results = ad_itemsize[y->dtype] == r.size ? y->data : NULL;
+    int status = run(&r, &made);
+    if (status) return status;
+    if (kind == AD_RED_mean) divide(r.type, r.results, r.outputs, r.length);
+    if (made) ad_cpu->pw->store[r.type][y->dtype](r.outputs, y->data, 1, r.results);
+    ad_dealloc(made);
+    return AD_OK;
+}
+
+ad_tensor *ad_reduce(int kind, const ad_tensor *x, uint32_t dims, int keepdim, int dtype) {
+    if (check(kind, x, dims, dtype)) return NULL;
+    ad_tensor *y = make_result(x, dims, keepdim, dtype);
+    if (!y || y->numel == 0) return y;
+    /* A sum or product of truth values is whether any or all of them hold. */
+    if (dtype == AD_bool && kind == AD_RED_sum) kind = AD_RED_any;
+    if (dtype == AD_bool && kind == AD_RED_prod) kind = AD_RED_all;
+    bool arg = kind == AD_RED_argmax || kind == AD_RED_argmin;
+    if (x->numel == 0) return reduce_nothing(kind, y);
+    if (!(arg ? reduce_args : reduce_values)(kind, y, x, dims)) return y;
+    ad_free(y);
+    return NULL;
+}
+
+ad_tensor *ad_sum_to(const ad_tensor *x, int ndim, const int64_t *shape) {
+    uint32_t dims = 0;
+    bool sums = false;
+    int lead = x->ndim - ndim;
+    if (ndim < 0 || lead < 0) return ad_fail_null(AD_BAD_DIM, ndim, x->ndim, 0);
+    for (int d = 0; d < x->ndim; d++) {
+        int64_t size = d < lead ? 1 : shape[d - lead];
+        if (size != 1 && size != x->shape[d]) return ad_fail_null(AD_BAD_SHAPE, size, x->shape[d], d);
+        if (d < lead || size != x->shape[d]) dims |= 1u << d;
+        sums = sums || size != x->shape[d];
+    }
+    if (!sums) return dims ? ad_squeeze(x, dims) : ad_make_view(x);
+    ad_tensor *summed = ad_reduce(AD_RED_sum, x, dims, 1, x->dtype);
+    if (!summed || !lead) return summed;
+    ad_tensor *y = ad_squeeze(summed, (1u << lead) - 1);
+    ad_free(summed);
+    return y;
+}
