@@ -1,0 +1,510 @@
+/* random.c: the Mersenne twister, and the way PyTorch's CPU generator derives its numbers from it, so that
+ * one seed gives the same numbers in both. Uniforms, integers and permutations agree bit for bit; normals to
+ * the last few bits, where the logarithm and the sine may round differently. */
+#include <float.h>
+#include <math.h>
+#include <stdlib.h>
+#include <pthread.h>
+#include <sched.h>
+#include <stdatomic.h>
+#include "internal.h"
+
+#define WORDS 624 /* of the twister's state */
+#define SHIFT 397
+#define CHUNK 256 /* elements a kernel call works on here */
+
+struct ad_rng {
+    atomic_int owner; /* 0, or the fork generation of the thread that draws */
+    uint32_t words[WORDS];
+    uint32_t draws[WORDS]; /* the tempered words: what the twister gives out */
+    uint32_t next;         /* the first draw not yet given; never above WORDS */
+    uint32_t has_sample;   /* single normals come in pairs, the second is kept */
+    double sample;
+};
+
+/* ---- one thread at a time ---- */
+
+/* A child process starts a new generation: a lock that some thread of the parent held is not waited for. */
+static atomic_int generation = 1;
+static void next_generation(void) { atomic_fetch_add(&generation, 1); }
+__attribute__((constructor)) static void watch_forks(void) { pthread_atfork(NULL, NULL, next_generation); }
+
+static void lock(ad_rng *rng) {
+    int mine = atomic_load(&generation), seen = 0;
+    while (!atomic_compare_exchange_weak(&rng->owner, &seen, mine)) {
+        if (seen != mine) continue; /* free, or left over from before a fork: take it */
+        sched_yield();
+        seen = 0;
+    }
+}
+
+static int unlock(ad_rng *rng, int status) {
+    atomic_store(&rng->owner, 0);
+    return status;
+}
+
+/* ---- the twister ---- */
+
+static uint32_t twist(uint32_t high, uint32_t low, uint32_t far) {
+    uint32_t mixed = (high & 0x80000000u) | (low & 0x7fffffffu);
+    return far ^ (mixed >> 1) ^ (-(low & 1u) & 0x9908b0dfu);
+}
+
+static void temper(ad_rng *rng) {
+    for (int i = 0; i < WORDS; i++) {
+        uint32_t y = rng->words[i];
+        y ^= y >> 11;
+        y ^= (y << 7) & 0x9d2c5680u;
+        y ^= (y << 15) & 0xefc60000u;
+        rng->draws[i] = y ^ (y >> 18);
+    }
+}
+
+static void refill(ad_rng *rng) {
+    uint32_t *w = rng->words;
+    for (int i = 0; i < WORDS - SHIFT; i++) w[i] = twist(w[i], w[i + 1], w[i + SHIFT]);
+    for (int i = WORDS - SHIFT; i < WORDS - 1; i++) w[i] = twist(w[i], w[i + 1], w[i + SHIFT - WORDS]);
+    w[WORDS - 1] = twist(w[WORDS - 1], w[0], w[SHIFT - 1]);
+    temper(rng);
+    rng->next = 0;
+}
+
+static void seed_words(ad_rng *rng, uint64_t seed) {
+    uint32_t *w = rng->words;
+    w[0] = (uint32_t)seed;
+    for (uint32_t i = 1; i < WORDS; i++) w[i] = 1812433253u * (w[i - 1] ^ (w[i - 1] >> 30)) + i;
+    rng->next = WORDS;
+    rng->has_sample = 0;
+    rng->sample = 0;
+}
+
+static uint32_t draw32(ad_rng *rng) {
+    if (rng->next == WORDS) refill(rng);
+    return rng->draws[rng->next++];
+}
+
+static uint64_t draw64(ad_rng *rng) {
+    uint64_t high = draw32(rng);
+    return high << 32 | draw32(rng);
+}
+
+static double draw_unit(ad_rng *rng) { return (double)(draw64(rng) & ((1ull << 53) - 1)) * 0x1p-53; }
+
+/* ---- the generator as an object ---- */
+
+ad_rng *ad_rng_new(uint64_t seed) {
+    ad_rng *rng = ad_alloc(sizeof *rng);
+    if (!rng) return NULL;
+    atomic_init(&rng->owner, 0);
+    seed_words(rng, seed);
+    return rng;
+}
+
+void ad_rng_free(ad_rng *rng) { ad_dealloc(rng); }
+
+void ad_rng_seed(ad_rng *rng, uint64_t seed) {
+    lock(rng);
+    seed_words(rng, seed);
+    unlock(rng, AD_OK);
+}
+
+uint64_t ad_rng_random(ad_rng *rng, int bits) {
+    lock(rng);
+    uint64_t value = bits == 64 ? draw64(rng) : draw32(rng);
+    unlock(rng, AD_OK);
+    return value;
+}
+
+typedef struct {
+    char magic[8];
+    uint32_t next, has_sample;
+    double sample;
+    uint32_t words[WORDS];
+} image;
+static const char image_magic[8] = "ad-mt-1";
+
+int ad_rng_state_size(void) { return sizeof(image); }
+
+void ad_rng_get_state(const ad_rng *rng, uint8_t *state) {
+    ad_rng *shared = (ad_rng *)rng; /* only the lock is written */
+    lock(shared);
+    image s = {.next = rng->next, .has_sample = rng->has_sample, .sample = rng->sample};
+    memcpy(s.magic, image_magic, sizeof s.magic);
+    memcpy(s.words, rng->words, sizeof s.words);
+    unlock(shared, AD_OK);
+    memcpy(state, &s, sizeof s);
+}
+
+int ad_rng_set_state(ad_rng *rng, const uint8_t *state) {
+    image s;
+    memcpy(&s, state, sizeof s);
+    if (memcmp(s.magic, image_magic, sizeof s.magic) || s.next > WORDS || s.has_sample > 1)
+        return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    lock(rng);
+    memcpy(rng->words, s.words, sizeof s.words);
+    temper(rng);
+    rng->next = s.next;
+    rng->has_sample = s.has_sample;
+    rng->sample = s.sample;
+    return unlock(rng, AD_OK);
+}
+
+/* ---- filling a tensor ---- */
+
+typedef struct {
+    double a, b;    /* uniform: low and high - low; normal: mean and standard deviation */
+    uint64_t range; /* integers: how many, from `low` on */
+    int64_t low;
+} params;
+/* Writes the next n numbers of a distribution, one after the other. */
+typedef void fill_fn(ad_rng *rng, int64_t n, void *dst, const params *p);
+
+/* The dimensions of x from the innermost in memory outwards, joined where one continues the other. */
+static int innermost_first(const ad_tensor *x, int64_t *sizes, int64_t *strides) {
+    int n = 0, joined = 0;
+    for (int d = x->ndim - 1; d >= 0; d--) {
+        if (x->shape[d] == 1) continue;
+        int i = n++;
+        for (; i > 0 && llabs(strides[i - 1]) > llabs(x->strides[d]); i--) {
+            strides[i] = strides[i - 1];
+            sizes[i] = sizes[i - 1];
+        }
+        strides[i] = x->strides[d];
+        sizes[i] = x->shape[d];
+    }
+    for (int i = 1; i < n; i++) {
+        if (strides[i] == strides[joined] * sizes[joined]) {
+            sizes[joined] *= sizes[i];
+        } else {
+            joined++;
+            sizes[joined] = sizes[i];
+            strides[joined] = strides[i];
+        }
+    }
+    if (n == 0) sizes[0] = strides[0] = 1;
+    return n ? joined + 1 : 1;
+}
+
+static void scatter(char *dst, const char *src, int64_t n, int64_t step, size_t size) {
+    for (int64_t i = 0; i < n; i++) memcpy(dst + i * step, src + i * (int64_t)size, size);
+}
+
+static void fill_run(ad_rng *rng, char *dst, int64_t n, int64_t stride, int dtype, fill_fn *fn,
+                     const params *p) {
+    int64_t size = ad_itemsize[dtype];
+    double buffer[CHUNK];
+    if (stride == 1) {
+        fn(rng, n, dst, p);
+        return;
+    }
+    for (int64_t i = 0; i < n; i += CHUNK) {
+        int64_t m = n - i < CHUNK ? n - i : CHUNK;
+        fn(rng, m, buffer, p);
+        scatter(dst + i * stride * size, (const char *)buffer, m, stride * size, (size_t)size);
+    }
+}
+
+/* Fills in the order of memory, which for a permuted tensor is not that of its elements: PyTorch's order. */
+static void fill(ad_rng *rng, ad_tensor *out, fill_fn *fn, const params *p) {
+    int64_t sizes[AD_MAX_DIMS + 1], strides[AD_MAX_DIMS + 1], index[AD_MAX_DIMS + 1] = {0};
+    if (out->numel == 0) return;
+    int n = innermost_first(out, sizes, strides), size = ad_itemsize[out->dtype], d;
+    char *at = out->data;
+    do {
+        fill_run(rng, at, sizes[0], strides[0], out->dtype, fn, p);
+        for (d = 1; d < n; d++) {
+            at += strides[d] * size;
+            if (++index[d] < sizes[d]) break;
+            at -= sizes[d] * strides[d] * size;
+            index[d] = 0;
+        }
+    } while (d < n);
+}
+
+/* ---- kernels on short aligned buffers ---- */
+
+typedef union {
+    float f32[CHUNK];
+    double f64[CHUNK];
+} chunk;
+#define ALIGNED_CHUNK chunk __attribute__((aligned(64)))
+
+static void kernel(int op, int type, int64_t n, void *dst, const void *a, const void *b, const void *c) {
+    ad_cpu->pw->instr[op][type](n, dst, a, b, c);
+}
+
+/* x * scale + shift, rounded once. */
+static void affine(int type, int64_t n, void *x, double scale, double shift) {
+    ALIGNED_CHUNK from, to, scales, shifts;
+    if (scale == 1 && shift == 0) return;
+    for (int i = 0; i < CHUNK; i++) {
+        if (type == AD_f32) {
+            scales.f32[i] = (float)scale;
+            shifts.f32[i] = (float)shift;
+        } else {
+            scales.f64[i] = scale;
+            shifts.f64[i] = shift;
+        }
+    }
+    size_t size = ad_type_size[type];
+    for (int64_t i = 0; i < n; i += CHUNK) {
+        int64_t m = n - i < CHUNK ? n - i : CHUNK;
+        char *part = (char *)x + i * (int64_t)size;
+        memcpy(&from, part, (size_t)m * size);
+        kernel(AD_OP_fma, type, m, &to, &from, &scales, &shifts);
+        memcpy(part, &to, (size_t)m * size);
+    }
+}
+
+/* ---- uniform ---- */
+
+static void units_f32(ad_rng *rng, int64_t n, float *dst) {
+    while (n > 0) {
+        if (rng->next == WORDS) refill(rng);
+        int64_t m = WORDS - rng->next < n ? WORDS - rng->next : n;
+        const uint32_t *u = rng->draws + rng->next;
+        for (int64_t i = 0; i < m; i++) dst[i] = (float)(int32_t)(u[i] & 0xffffffu) * 0x1p-24f;
+        rng->next += (uint32_t)m;
+        dst += m;
+        n -= m;
+    }
+}
+
+static void units_f64(ad_rng *rng, int64_t n, double *dst) {
+    for (int64_t i = 0; i < n; i++) dst[i] = draw_unit(rng);
+}
+
+static void uniform_f32(ad_rng *rng, int64_t n, void *dst, const params *p) {
+    units_f32(rng, n, dst);
+    affine(AD_f32, n, dst, p->b, p->a);
+}
+
+static void uniform_f64(ad_rng *rng, int64_t n, void *dst, const params *p) {
+    units_f64(rng, n, dst);
+    affine(AD_f64, n, dst, p->b, p->a);
+}
+
+static int check_float_out(const ad_tensor *out) {
+    if (!ad_is_float(out->dtype)) return ad_fail(AD_BAD_DTYPE, out->dtype, 0, 0);
+    return ad_check_writable(out);
+}
+
+int ad_rng_uniform(ad_rng *rng, ad_tensor *out, double low, double high) {
+    int status = check_float_out(out);
+    if (status) return status;
+    bool single = out->dtype == AD_float32;
+    double limit = single ? FLT_MAX : DBL_MAX;
+    if (!(low >= -limit && low <= high && high <= limit && high - low <= limit))
+        return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    params p = {.a = low, .b = single ? (float)high - (float)low : high - low};
+    lock(rng);
+    fill(rng, out, single ? uniform_f32 : uniform_f64, &p);
+    ad_bump(out);
+    return unlock(rng, AD_OK);
+}
+
+/* ---- normal ---- */
+
+/* One number at a time, in double: two uniforms make two normals, and the second waits for the next call. */
+static double normal_one(ad_rng *rng, double mean, double std) {
+    ALIGNED_CHUNK in, log, sine, cosine;
+    if (rng->has_sample) {
+        rng->has_sample = 0;
+        return fma(rng->sample, std, mean);
+    }
+    double angle = 2 * 3.14159265358979323846 * draw_unit(rng);
+    in.f64[0] = -draw_unit(rng);
+    kernel(AD_OP_log1p, AD_f64, 1, &log, &in, NULL, NULL);
+    in.f64[0] = angle;
+    kernel(AD_OP_sin, AD_f64, 1, &sine, &in, NULL, NULL);
+    kernel(AD_OP_cos, AD_f64, 1, &cosine, &in, NULL, NULL);
+    double radius = sqrt(-2 * log.f64[0]);
+    rng->sample = radius * sine.f64[0];
+    rng->has_sample = 1;
+    return fma(radius * cosine.f64[0], std, mean);
+}
+
+static void normal_f32(ad_rng *rng, int64_t n, void *dst, const params *p) {
+    for (int64_t i = 0; i < n; i++) ((float *)dst)[i] = (float)normal_one(rng, p->a, p->b);
+}
+
+static void normal_f64(ad_rng *rng, int64_t n, void *dst, const params *p) {
+    for (int64_t i = 0; i < n; i++) ((double *)dst)[i] = normal_one(rng, p->a, p->b);
+}
+
+/* Box-Muller in place on n uniforms, n a multiple of 16: in each 16, elements j and j + 8 make a pair. */
+#define BOX_MULLER(ctype, type)                                                                              \
+    static void box_muller_##type(int64_t n, ctype *x) {                                                     \
+        ALIGNED_CHUNK in, angle, log, radius, sine, cosine;                                                  \
+        for (; n > 0; n -= 2 * CHUNK, x += 2 * CHUNK) {                                                      \
+            int64_t pairs = (n < 2 * CHUNK ? n : 2 * CHUNK) / 2;                                             \
+            for (int64_t i = 0; i < pairs; i++) {                                                            \
+                int64_t first = i / 8 * 16 + i % 8;                                                          \
+                in.type[i] = 1 - x[first];                                                                   \
+                angle.type[i] = (ctype)(2 * 3.14159265358979323846) * x[first + 8];                          \
+            }                                                                                                \
+            kernel(AD_OP_log, AD_##type, pairs, &log, &in, NULL, NULL);                                      \
+            for (int64_t i = 0; i < pairs; i++) in.type[i] = -2 * log.type[i];                               \
+            kernel(AD_OP_sqrt, AD_##type, pairs, &radius, &in, NULL, NULL);                                  \
+            kernel(AD_OP_sin, AD_##type, pairs, &sine, &angle, NULL, NULL);                                  \
+            kernel(AD_OP_cos, AD_##type, pairs, &cosine, &angle, NULL, NULL);                                \
+            for (int64_t i = 0; i < pairs; i++) {                                                            \
+                int64_t first = i / 8 * 16 + i % 8;                                                          \
+                x[first] = radius.type[i] * cosine.type[i];                                                  \
+                x[first + 8] = radius.type[i] * sine.type[i];                                                \
+            }                                                                                                \
+        }                                                                                                    \
+    }
+BOX_MULLER(float, f32)
+BOX_MULLER(double, f64)
+
+/* Where 16 does not divide n, the last 16 elements are drawn anew as one more block. */
+#define NORMAL_BLOCKS(ctype, type)                                                                           \
+    static void normal_blocks_##type(ad_rng *rng, int64_t n, ctype *x, double mean, double std) {            \
+        units_##type(rng, n, x);                                                                             \
+        box_muller_##type(n - n % 16, x);                                                                    \
+        affine(AD_##type, n - n % 16, x, std, mean);                                                         \
+        if (n % 16 == 0) return;                                                                             \
+        units_##type(rng, 16, x + n - 16);                                                                   \
+        box_muller_##type(16, x + n - 16);                                                                   \
+        affine(AD_##type, 16, x + n - 16, std, mean);                                                        \
+    }
+NORMAL_BLOCKS(float, f32)
+NORMAL_BLOCKS(double, f64)
+
+int ad_rng_normal(ad_rng *rng, ad_tensor *out, double mean, double std) {
+    int status = check_float_out(out);
+    if (status) return status;
+    if (!(std >= 0)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    bool single = out->dtype == AD_float32;
+    params p = {.a = mean, .b = std};
+    lock(rng);
+    if (!out->contiguous || out->numel < 16)
+        fill(rng, out, single ? normal_f32 : normal_f64, &p);
+    else if (single)
+        normal_blocks_f32(rng, out->numel, (float *)out->data, mean, std);
+    else
+        normal_blocks_f64(rng, out->numel, (double *)out->data, mean, std);
+    ad_bump(out);
+    return unlock(rng, AD_OK);
+}
+
+/* ---- integers ---- */
+
+/* From 2^28 on, the remainder of a 32-bit draw would be visibly uneven: such ranges take 64 bits. */
+static uint64_t draw_below(ad_rng *rng, uint64_t range) {
+    return range < 1ull << 28 ? draw32(rng) % (uint32_t)range : draw64(rng) % range;
+}
+
+#define AD_DTYPE(name, ctype, type)                                                                          \
+    static void randint_##name(ad_rng *rng, int64_t n, void *dst, const params *p) {                         \
+        for (int64_t i = 0; i < n; i++)                                                                      \
+            ((ctype *)dst)[i] = (ctype)(int64_t)(draw_below(rng, p->range) + (uint64_t)p->low);              \
+    }
+#include "dtypes.def"
+#undef AD_DTYPE
+
+static fill_fn *const randint_table[AD_N_DTYPES] = {
+#define AD_DTYPE(name, ctype, type) randint_##name,
+#include "dtypes.def"
+#undef AD_DTYPE
+};
+
+/* Beyond the integers a float dtype holds exactly (`digits` bits), a bound may round past the value it
+ * excludes; PyTorch then moves it inwards by one step of the float. */
+static int64_t as_float(int64_t x, int digits) {
+    return digits == 24 ? (int64_t)(float)x : (int64_t)(double)x;
+}
+
+static int64_t float_step(int64_t x, int digits) {
+    int bits = 63 - __builtin_clzll((uint64_t)llabs(x) | 1);
+    return bits >= digits - 1 ? 1ll << (bits - digits + 1) : 0;
+}
+
+static void inner_bounds(int64_t *low, int64_t *high, int digits) {
+    int64_t above = as_float(*low + 1, digits), below = as_float(*high - 1, digits);
+    if (above < *low) *low = above + float_step(*low + 1, digits);
+    if (below >= *high) *high = below - float_step(*high - 1, digits);
+}
+
+/* The bounds of what randint may make of each dtype; of floats, what converts back to int64. */
+static bool in_dtype(int dtype, int64_t low, int64_t high) {
+    switch (dtype) {
+    case AD_bool: return low >= 0 && high <= 2;
+    case AD_uint8: return low >= 0 && high <= 256;
+    case AD_int32: return low >= INT32_MIN && high <= (int64_t)INT32_MAX + 1;
+    case AD_int64: return true;
+    default: return low > -(1ll << 62) && high < 1ll << 62;
+    }
+}
+
+int ad_rng_randint(ad_rng *rng, ad_tensor *out, int64_t low, int64_t high) {
+    int status = ad_check_writable(out);
+    if (status) return status;
+    if (low >= high) return ad_fail(AD_BAD_ARG, low, high, 0);
+    if (!in_dtype(out->dtype, low, high)) return ad_fail(AD_BAD_CAST, low, high, out->dtype);
+    if (ad_is_float(out->dtype)) inner_bounds(&low, &high, out->dtype == AD_float32 ? 24 : 53);
+    if (low >= high) return ad_fail(AD_BAD_ARG, low, high, 0);
+    params p = {.range = (uint64_t)high - (uint64_t)low, .low = low};
+    lock(rng);
+    fill(rng, out, randint_table[out->dtype], &p);
+    ad_bump(out);
+    return unlock(rng, AD_OK);
+}
+
+/* ---- permutations ---- */
+
+/* Fisher-Yates from the front; from the limit on, inside out on 64-bit draws. */
+#define INSIDE_OUT (UINT32_MAX / 20)
+#define AD_DTYPE(name, ctype, type)                                                                          \
+    static void shuffle_##name(ad_rng *rng, int64_t n, ctype *x, int64_t stride) {                           \
+        for (int64_t i = 0; i < n; i++) x[i * stride] = (ctype)i;                                            \
+        for (int64_t i = 0; i < n - 1; i++) {                                                                \
+            int64_t j = i + draw32(rng) % (uint32_t)(n - i);                                                 \
+            ctype swapped = x[i * stride];                                                                   \
+            x[i * stride] = x[j * stride];                                                                   \
+            x[j * stride] = swapped;                                                                         \
+        }                                                                                                    \
+    }                                                                                                        \
+    static void inside_out_##name(ad_rng *rng, int64_t n, ctype *x, int64_t stride) {                        \
+        for (int64_t i = 0; i < n; i++) {                                                                    \
+            int64_t j = (int64_t)(draw64(rng) % (uint64_t)(i + 1));                                          \
+            x[i * stride] = (ctype)i;                                                                        \
+            x[i * stride] = x[j * stride];                                                                   \
+            x[j * stride] = (ctype)i;                                                                        \
+        }                                                                                                    \
+    }                                                                                                        \
+    static void randperm_##name(ad_rng *rng, int64_t n, void *x, int64_t stride) {                           \
+        (n < INSIDE_OUT ? shuffle_##name : inside_out_##name)(rng, n, x, stride);                            \
+    }
+#include "dtypes.def"
+#undef AD_DTYPE
+
+typedef void randperm_fn(ad_rng *rng, int64_t n, void *x, int64_t stride);
+static randperm_fn *const randperm_table[AD_N_DTYPES] = {
+#define AD_DTYPE(name, ctype, type) randperm_##name,
+#include "dtypes.def"
+#undef AD_DTYPE
+};
+
+static int64_t largest_permutation(int dtype) {
+    switch (dtype) {
+    case AD_uint8: return 256;
+    case AD_int32: return (int64_t)INT32_MAX + 1;
+    case AD_float32: return (1ll << 24) + 1;
+    case AD_float64: return (1ll << 53) + 1;
+    default: return INT64_MAX;
+    }
+}
+
+int ad_rng_randperm(ad_rng *rng, ad_tensor *out) {
+    int status = ad_check_writable(out);
+    if (status) return status;
+    if (out->dtype == AD_bool) return ad_fail(AD_BAD_DTYPE, out->dtype, 0, 0);
+    if (out->ndim != 1) return ad_fail(AD_BAD_SHAPE, out->ndim, 1, 0);
+    if (out->numel > largest_permutation(out->dtype)) return ad_fail(AD_BAD_CAST, out->numel, 0, out->dtype);
+    lock(rng);
+    randperm_table[out->dtype](rng, out->numel, out->data, out->strides[0]);
+    ad_bump(out);
+    return unlock(rng, AD_OK);
+}
