@@ -1,4 +1,4 @@
-"""The package as users get it: what it contains, what it imports, what it says without a compiler."""
+"""The package as users get it: its contents, its imports, its words without a compiler."""
 
 import json
 import os
@@ -13,10 +13,14 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 SIZE_LIMIT = 2_000_000
-NOT_SOURCES = shutil.ignore_patterns(".git", ".venv", "build", "dist", "*.so", "*.egg-info", ".*_cache")
+NOT_SOURCES = shutil.ignore_patterns(
+    ".git", ".venv", "build", "dist", "*.so", "*.egg-info", ".*_cache"
+)
 
 
-def run_python(*args: str, cwd: Path = ROOT, **environment: str) -> subprocess.CompletedProcess[str]:
+def run_python(
+    *args: str, cwd: Path = ROOT, **environment: str
+) -> subprocess.CompletedProcess[str]:
     env = os.environ | environment
     return subprocess.run(
         [sys.executable, *args], cwd=cwd, env=env, capture_output=True, text=True, check=False
