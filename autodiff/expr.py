@@ -7,7 +7,7 @@ serves the library's own operations and what users pass to `autodiff.pointwise`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from autodiff.dtypes import dtype
@@ -15,23 +15,28 @@ from autodiff.dtypes import dtype
 __all__ = ["PRIMITIVES", "Expr", "Primitive", "build", "const", "differentiate", "inputs"]
 
 Rule = Callable[..., "tuple[Expr | None, ...]"]
+Interval = tuple[float, float]
 
 
 @dataclass(frozen=True)
 class Primitive:
-    """One instruction of the pointwise machine, and all that is known of it.
+    """A named pointwise function, and all that is known of it.
 
-    `result` says how its dtype follows from the operands' (see lower.py). `vjp(g, y, *x)` gives the
-    cotangents of the operands, None where the derivative is zero everywhere. `domain` bounds the
-    operands in tests, `reference` is an independent definition on Python floats.
+    It is one instruction of the machine, or `expand` writes it in terms of others. `result` says how
+    its dtype follows from the operands' (see lower.py). `vjp(g, y, *x)` gives the cotangents of the
+    operands, None where the derivative is zero everywhere; without it the expansion is
+    differentiated. For tests, `domain` bounds each operand to a union of intervals, and `reference`
+    is an independent definition on Python numbers.
     """
 
     name: str
     arity: int
-    result: str
+    result: str = "same"
     vjp: Rule | None = None
+    expand: Callable[..., Expr] | None = None
     reference: Callable[..., Any] | None = None
-    domain: Sequence[tuple[float, float]] = field(default=())
+    domain: tuple[tuple[Interval, ...], ...] = ()
+    doc: str = ""
 
 
 PRIMITIVES: dict[str, Primitive] = {}
@@ -172,25 +177,14 @@ def build(name: str, *operands: Any) -> Expr:
 
 def power(x: Expr, exponent: Any) -> Expr:
     """x to a power; small constant exponents need no logarithm."""
-    simple: dict[float, Callable[[], Expr]] = {
-        2: lambda: x * x,
-        3: lambda: x * x * x,
-        1: lambda: x,
-    }
-    rational: dict[float, Callable[[], Expr]] = {
-        0.5: lambda: build("sqrt", x),
-        -0.5: lambda: build("rsqrt", x),
-        -1.0: lambda: build("reciprocal", x),
-        -2.0: lambda: build("reciprocal", x * x),
-    }
-    if type(exponent) is int and exponent in simple:
-        return simple[exponent]()
-    if type(exponent) is float:
-        if exponent in rational:
-            return rational[exponent]()
-        if exponent in (2.0, 3.0):
-            return simple[exponent]() * 1.0
+    if type(exponent) is int and exponent in (1, 2, 3):
+        return (x, x * x, x * x * x)[exponent - 1]
+    if type(exponent) is float and exponent in _ROOTS:
+        return build(_ROOTS[exponent], x)
     return build("pow", x, exponent)
+
+
+_ROOTS = {0.5: "sqrt", -0.5: "rsqrt", -1.0: "reciprocal"}
 
 
 def topological(roots: Sequence[Expr]) -> list[Expr]:
@@ -231,23 +225,35 @@ def differentiate(root: Expr, g: Expr, wrt: Sequence[Expr]) -> list[Expr | None]
 def _vjp(node: Expr, g: Expr) -> tuple[Expr | None, ...]:
     if node.op == "cast":
         return (g,) if node.value.is_floating_point else (None,)
-    rule = PRIMITIVES[node.op].vjp
-    return (None,) * len(node.args) if rule is None else rule(g, node, *node.args)
+    primitive = PRIMITIVES[node.op]
+    if primitive.vjp is not None:
+        return primitive.vjp(g, node, *node.args)
+    if primitive.expand is not None:
+        return tuple(differentiate(primitive.expand(*node.args), g, node.args))
+    return (None,) * len(node.args)
 
 
-def substitute(roots: Sequence[Expr], mapping: dict[int, Expr]) -> list[Expr]:
-    """The expressions with nodes (by id) replaced."""
-    new: dict[int, Expr] = dict(mapping)
-    stack = [(root, False) for root in roots]
-    while stack:
-        node, done = stack.pop()
-        if id(node) in new:
-            continue
-        if done:
-            args = tuple(new[id(arg)] for arg in node.args)
-            same = all(a is b for a, b in zip(args, node.args, strict=True))
-            new[id(node)] = node if same else Expr(node.op, args, node.value)
-        else:
-            stack.append((node, True))
-            stack.extend((arg, False) for arg in node.args)
+def rebuild(roots: Sequence[Expr], change: Callable[[Expr, tuple[Expr, ...]], Expr]) -> list[Expr]:
+    """The expressions with each node replaced by `change(node, new_operands)`, operands first."""
+    new: dict[int, Expr] = {}
+    for node in topological(roots):
+        new[id(node)] = change(node, tuple(new[id(arg)] for arg in node.args))
     return [new[id(root)] for root in roots]
+
+
+def with_args(node: Expr, args: tuple[Expr, ...]) -> Expr:
+    """The node on other operands; itself where they are the same."""
+    same = all(a is b for a, b in zip(args, node.args, strict=True))
+    return node if same else Expr(node.op, args, node.value)
+
+
+def expanded(roots: Sequence[Expr]) -> list[Expr]:
+    """The expressions with only instructions, inputs, constants and casts left."""
+
+    def change(node: Expr, args: tuple[Expr, ...]) -> Expr:
+        primitive = PRIMITIVES.get(node.op)
+        if primitive is None or primitive.expand is None:
+            return with_args(node, args)
+        return expanded([primitive.expand(*args)])[0]
+
+    return rebuild(roots, change)

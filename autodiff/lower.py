@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 from autodiff import dtypes
 from autodiff.dtypes import dtype
-from autodiff.expr import PRIMITIVES, Expr, topological
+from autodiff.expr import PRIMITIVES, Expr, expanded, topological
 from autodiff.native import NULL, error, ffi, lib
 
 __all__ = ["DIMENSIONED", "NUMBER", "ZERO_DIM", "compile_program", "decode_key", "infer", "promote"]
@@ -219,7 +219,7 @@ def _live(code: Sequence[tuple[int, int, tuple[Token, ...]]], outs: Sequence[Tok
 def compile_program(roots: Sequence[Expr], operands: Sequence[Operand]) -> Any:
     """A native program that computes the expressions for operands of these dtypes and kinds."""
     lowering = Lowering(operands)
-    values = lowering.lower(roots)
+    values = lowering.lower(expanded(roots))
     outs = [lowering.as_type(value, value.type) if not value.token else value.token for value in values]
     rows = _live(lowering.code, outs)
     used = [token for row in rows for token in lowering.code[row][2]] + outs

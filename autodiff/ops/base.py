@@ -1,0 +1,128 @@
+"""How an operation of the other families is declared: a native call, and its vjp on tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from autodiff.native import error
+from autodiff.node import Node, mode
+from autodiff.shapes import Size
+from autodiff.tensor import Tensor, _free, _gc, _new, live_node, wrap
+
+__all__ = ["OPS", "Op", "OpNode", "fresh"]
+
+OUTPUT = -1
+OPS: dict[str, Op] = {}
+
+
+class OpNode(Node):
+    """A recorded call of an Op."""
+
+    __slots__ = ("args", "op", "shape")
+    op: Op
+    args: tuple[Any, ...]
+    shape: Size  # of the first input
+
+    def name(self) -> str:
+        return self.op.grad_name
+
+    def vjp(self, g: Tensor) -> Sequence[Tensor | None]:
+        op = self.op
+        if not op.saves:
+            return op.rule(self, g)
+        saved = self.unpack()
+        edges = self.edges
+        values = [
+            wrap(p, self if i == OUTPUT else edges[i] if i < len(edges) else None)
+            for i, p in zip(op.saves, saved, strict=True)
+        ]
+        return op.rule(self, g, *values)
+
+    def needs(self, i: int) -> bool:
+        """Whether input i wants a gradient."""
+        return self.edges[i] is not None
+
+
+class Op:
+    """An operation on tensors and plain arguments.
+
+    `forward(*descriptors, *args)` gives a new descriptor, or NULL. `rule(node, g, *saved)` gives the
+    cotangents of the tensor inputs as tensors; `saves` lists what it needs: inputs by position,
+    OUTPUT for the result. It finds the plain arguments in `node.args`, the first input's shape in
+    `node.shape`. A `view` shares its input's memory.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        forward: Callable[..., Any],
+        rule: Callable[..., Sequence[Tensor | None]],
+        *,
+        saves: tuple[int, ...] = (),
+        view: bool = False,
+        grad_name: str | None = None,
+    ) -> None:
+        self.name = name
+        self.forward = forward
+        self.rule = rule
+        self.saves = saves
+        self.view = view
+        title = "".join(part.capitalize() for part in name.split("_"))
+        self.grad_name = grad_name or f"{title}Backward0"
+        OPS[name] = self
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}>"
+
+    def __call__(self, x: Tensor, *args: Any) -> Tensor:
+        """The operation on one tensor."""
+        p = self.forward(x._p, *args)
+        if not p:
+            raise error(self.name, x._p)
+        y: Tensor = _new(Tensor)
+        y._p = _gc(p, _free)
+        y._acc = None
+        edge = x._node if x._base is None else live_node(x)
+        y._node = None if edge is None or not mode.grad else self.record((x,), (edge,), args, y._p)
+        if self.view:
+            base = x if x._base is None else x._base
+            y._base = base
+            y._base_node = base._node
+        else:
+            y._base = y._base_node = None
+        return y
+
+    def on(self, tensors: Sequence[Tensor], *args: Any) -> Tensor:
+        """The operation on several tensors."""
+        p = self.forward(*[x._p for x in tensors], *args)
+        if not p:
+            raise error(self.name, *[x._p for x in tensors])
+        y = wrap(_gc(p, _free))
+        edges = [x._node if x._base is None else live_node(x) for x in tensors]
+        if any(edges) and mode.grad:
+            y._node = self.record(tensors, edges, args, y._p)
+        return y
+
+    def record(
+        self, tensors: Sequence[Tensor], edges: Sequence[Node | None], args: tuple[Any, ...], p: Any
+    ) -> OpNode:
+        """The node of a call whose result is p."""
+        node: OpNode = _new(OpNode)
+        node.op = self
+        node.args = args
+        node.edges = edges
+        node.shape = tensors[0].shape
+        saves = self.saves
+        if saves:
+            node.save(*[p if i < 0 else tensors[i]._p for i in saves])
+        else:
+            node.saved = ()
+        return node
+
+
+def fresh(p: Any, op: str, *inputs: Any) -> Any:
+    """A descriptor that frees itself; the failure of `op` where p is NULL."""
+    if not p:
+        raise error(op, *inputs)
+    return _gc(p, _free)

@@ -1,0 +1,391 @@
+"""The pointwise family: an expression as one fused kernel call, differentiable at any order."""
+
+from __future__ import annotations
+
+import math
+import weakref
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+from autodiff import dtypes
+from autodiff.expr import PRIMITIVES, Expr, differentiate, inputs, rebuild, topological, with_args
+from autodiff.lower import compile_program, decode_key
+from autodiff.native import NULL, describe, descriptors, error, ffi, lib, take_failure
+from autodiff.node import Node, mode
+from autodiff.ops.history import check_writable, rebase
+from autodiff.shapes import Size
+from autodiff.tensor import TENSOR_TYPES, Tensor, _free, _gc, _new, live_node, wrap
+
+__all__ = ["PointwiseOp", "number", "operand", "pointwise"]
+
+# ---- Python numbers: 0-d tensors that are weak in promotion ----
+
+_numbers: dict[tuple[type, Any], Tensor] = {}
+
+
+def number(value: Any) -> Tensor:
+    """A Python number as an operand. RuntimeError where an int does not fit 64 bits."""
+    key = (type(value), value)
+    found = _numbers.get(key)
+    if found is not None and (value != 0 or math.copysign(1.0, value) > 0):
+        return found
+    if isinstance(value, float):
+        p = lib.ad_number_f64(value)
+    elif -(2**63) <= value < 2**63:
+        p = lib.ad_number_i64(value, isinstance(value, bool))
+    else:
+        raise RuntimeError(f"value cannot be converted to type int64_t without overflow: {value}")
+    if not p:
+        raise error("number")
+    x = wrap(_gc(p, _free))
+    if len(_numbers) > 4096:
+        _numbers.clear()
+    if value != 0 or math.copysign(1.0, value) > 0:
+        _numbers[key] = x
+    return x
+
+
+def operand(value: Any) -> Tensor | None:
+    """An operand of arithmetic as a tensor; None where it is nothing of the kind."""
+    kind = type(value)
+    if kind in TENSOR_TYPES:
+        return value  # type: ignore[no-any-return]
+    if isinstance(value, (float, int)):
+        return number(value if kind in (float, int, bool) else kind.__base__(value))
+    if hasattr(value, "__array_interface__") and getattr(value, "shape", None) == ():
+        return number(value.item())  # a NumPy scalar
+    return None
+
+
+# ---- gradients ----
+
+
+class Step(NamedTuple):
+    """How one input's cotangent is computed: None passes the output's on unchanged."""
+
+    op: PointwiseOp | None
+    picks: tuple[int, ...]  # of what was saved
+
+
+class Plan(NamedTuple):
+    """What a node saves (inputs by position, then the output), and a step for each input."""
+
+    saved: tuple[int, ...]
+    steps: tuple[Step | None, ...]
+
+
+class PointwiseNode(Node):
+    """A recorded pointwise call."""
+
+    __slots__ = ("metas", "op", "plan")
+    op: PointwiseOp
+    plan: Plan
+    metas: tuple[tuple[Size, dtypes.dtype] | None, ...] | None  # of inputs unlike the output
+
+    def name(self) -> str:
+        return self.op.grad_name
+
+    def vjp(self, g: Tensor) -> Sequence[Tensor | None]:
+        saved = self.unpack()
+        op, plan, edges = self.op, self.plan, self.edges
+        values = [
+            wrap(p, edges[i] if i < op.n_in else self)
+            for i, p in zip(plan.saved, saved, strict=True)
+        ]
+        grads: list[Tensor | None] = []
+        for step in plan.steps:
+            if step is None:
+                grads.append(None)
+            elif step.op is None:
+                grads.append(g)
+            else:
+                grads.append(step.op.call(g, *[values[i] for i in step.picks]))
+        return grads if self.metas is None else self.fit(grads)
+
+    def fit(self, grads: list[Tensor | None]) -> list[Tensor | None]:
+        """Undo broadcasting and promotion: each cotangent gets its input's shape and dtype."""
+        metas = self.metas or ()
+        return [
+            g if g is None or meta is None else g.sum_to_size(meta[0]).to(meta[1])
+            for g, meta in zip(grads, metas, strict=True)
+        ]
+
+
+# ---- the op ----
+
+_all: weakref.WeakSet[PointwiseOp] = weakref.WeakSet()
+
+
+class PointwiseOp:
+    """An expression of n inputs, compiled for each combination of operand types it meets.
+
+    `call(*tensors)` runs it and records a node where a gradient is wanted.
+    """
+
+    def __init__(self, name: str, root: Expr, n_in: int, grad_name: str | None = None) -> None:
+        if n_in > MAX_INPUTS:
+            raise ValueError(f"{name}: a pointwise function takes at most {MAX_INPUTS} inputs, got {n_in}")
+        self.name = name
+        self.root = root
+        self.n_in = n_in
+        title = "".join(part.capitalize() for part in name.split("_"))
+        self.grad_name = grad_name or f"{title}Backward0"
+        self.differentiable = _is_differentiable(root)
+        self.native = ffi.gc(lib.ad_op_new(n_in, 1), lib.ad_op_free)
+        self.plans: dict[tuple[bool, ...], Plan] = {}
+        self.call: Callable[..., Tensor] = _CALLS.get(n_in, _general)(self)
+        _all.add(self)
+
+    def __repr__(self) -> str:
+        return f"<pointwise {self.name}: {self.root!r}>"
+
+    def specialise(self, failure: tuple[int, int, int, int], tensors: Sequence[Tensor]) -> None:
+        """After a failed call: compile the variant that was missing, or raise the failure."""
+        if failure[0] != lib.AD_NO_VARIANT:
+            raise describe(failure, self.name, *[x._p for x in tensors])
+        key = failure[1]
+        program = compile_program([self.root], decode_key(key, self.n_in))
+        if lib.ad_op_add(self.native, key, program):
+            raise error(self.name)
+
+    def run(self, tensors: Sequence[Tensor], out: Tensor | None = None) -> Any:
+        """Run natively: a new descriptor, or into `out`'s."""
+        ps = [x._p for x in tensors]
+        outs = descriptors([NULL if out is None else out._p])
+        while lib.ad_pw(self.native, self.n_in, ps, 1, outs):
+            failure = take_failure()
+            if failure[0] == lib.AD_BAD_SHAPE and out is not None:
+                raise RuntimeError(
+                    f"{self.name}: output with shape {list(out.shape)} doesn't match the broadcast "
+                    f"shape of {' and '.join(str(list(x.shape)) for x in tensors)}"
+                )
+            self.specialise(failure, tensors)
+        return None if out is not None else _gc(outs[0], _free)
+
+    def recover(self, *tensors: Tensor) -> Any:
+        """The result of a call that failed natively for want of a variant; raises otherwise."""
+        self.specialise(take_failure(), tensors)
+        return self.run(tensors)
+
+    def into(self, out: Tensor, tensors: Sequence[Tensor]) -> Tensor:
+        """Write the result over `out`, an in-place write if it is one of the inputs."""
+        wants = self.differentiable and mode.grad
+        edges = [live_node(x) for x in tensors] if wants else []
+        if mode.grad:
+            check_writable(out, self.name)
+        node = self.node(tensors, edges, out._p) if any(edges) else None
+        self.run(tensors, out)
+        if node is not None:
+            if self.n_in in node.plan.saved and len(node.plan.saved) == 1:
+                node.save(*(node.saved or ()))  # the output as it now is
+            node.metas = _metas(tensors, (1 << self.n_in) - 1, out)
+            rebase(out, node)
+        return out
+
+    def record(self, tensors: Sequence[Tensor], edges: Sequence[Node | None], p: Any) -> Node:
+        """The node of a call whose result is p."""
+        node = self.node(tensors, edges, p)
+        unlike = p.unlike
+        node.metas = _metas(tensors, unlike, None) if unlike else None
+        return node
+
+    def node(self, tensors: Sequence[Tensor], edges: Sequence[Node | None], p: Any) -> PointwiseNode:
+        """A node that has saved what its plan needs."""
+        wanted = tuple([edge is not None for edge in edges])
+        plan = self.plans.get(wanted)
+        if plan is None:
+            plan = self.plans[wanted] = _make_plan(self, wanted)
+        node: PointwiseNode = _new(PointwiseNode)
+        node.op = self
+        node.plan = plan
+        node.edges = edges
+        n = self.n_in
+        node.save(*[tensors[i]._p if i < n else p for i in plan.saved])
+        return node
+
+
+MAX_INPUTS = 8  # the vjp takes the cotangent and the output besides
+
+
+def _metas(
+    tensors: Sequence[Tensor], which: int, out: Tensor | None
+) -> tuple[tuple[Size, dtypes.dtype] | None, ...] | None:
+    """Shape and dtype of the inputs whose bit is set (and that are unlike `out`, if given)."""
+    metas = []
+    for i, x in enumerate(tensors):
+        same = out is not None and x.shape == out.shape and x.dtype is out.dtype
+        metas.append((x.shape, x.dtype) if which >> i & 1 and not same else None)
+    return tuple(metas) if any(metas) else None
+
+
+def _is_differentiable(root: Expr) -> bool:
+    if root.op == "cast":
+        return bool(root.value.is_floating_point)
+    return root.op not in PRIMITIVES or PRIMITIVES[root.op].result != "bool"
+
+
+def _make_plan(op: PointwiseOp, wanted: Sequence[bool]) -> Plan:
+    """Derive the steps of a vjp: one op of (cotangent, what it needs of inputs and output) each."""
+    n = op.n_in
+    g, y = Expr("input", (), n), Expr("input", (), n + 1)
+    symbols = {e.value: e for e in topological([op.root]) if e.op == "input"}
+    xs = [symbols.get(i, Expr("input", (), i)) for i in range(n)]
+    cotangents = differentiate(op.root, g, xs)
+    derived = [
+        None if not want else Expr("zeros_like", (g,)) if d is None else d
+        for want, d in zip(wanted, cotangents, strict=True)
+    ]
+    derived = _use_output(op.root, derived, y)
+    needs = [_input_indices(d) - {n} if d is not None else set() for d in derived]
+    saved = tuple(sorted({n if i == n + 1 else i for need in needs for i in need}))
+    steps = []
+    for d, need in zip(derived, needs, strict=True):
+        if d is None or d is g:
+            steps.append(None if d is None else Step(None, ()))
+            continue
+        order = sorted(need)
+        place = {n: 0, **{index: 1 + k for k, index in enumerate(order)}}
+        root = _renumber(d, place)
+        name = f"{op.name}_vjp"
+        step = PointwiseOp(name, root, 1 + len(order), _grad_name_of(root, op.grad_name))
+        steps.append(Step(step, tuple(saved.index(min(index, n)) for index in order)))
+    return Plan(saved, tuple(steps))
+
+
+def _grad_name_of(root: Expr, parent: str) -> str:
+    simple = {"mul": "MulBackward0", "neg": "NegBackward0", "div": "DivBackward0"}
+    return simple.get(root.op, parent.replace("Backward0", "BackwardBackward0"))
+
+
+def _use_output(root: Expr, derived: list[Expr | None], y: Expr) -> list[Expr | None]:
+    """Read the saved output instead of computing it again, where no input is then needed."""
+    roots = [d for d in derived if d is not None]
+    changed = rebuild(roots, lambda node, args: y if node is root else with_args(node, args))
+    indices = {i for d in changed for i in _input_indices(d)}
+    if y.value not in indices or any(i < y.value - 1 for i in indices):
+        return derived
+    replacement = iter(changed)
+    return [None if d is None else next(replacement) for d in derived]
+
+
+def _input_indices(root: Expr) -> set[int]:
+    return {e.value for e in topological([root]) if e.op == "input"}
+
+
+def _renumber(root: Expr, place: dict[int, int]) -> Expr:
+    def change(node: Expr, args: tuple[Expr, ...]) -> Expr:
+        if node.op == "input":
+            return Expr("input", (), place[node.value])
+        return with_args(node, args)
+
+    return rebuild([root], change)[0]
+
+
+# ---- the calls: as few Python steps as there can be ----
+
+
+def _unary(op: PointwiseOp) -> Callable[..., Tensor]:
+    pw1, native, tensor = lib.ad_pw1, op.native, Tensor
+
+    def call(x: Tensor) -> Tensor:
+        p = pw1(native, x._p)
+        p = _gc(p, _free) if p else op.recover(x)
+        y: Tensor = _new(tensor)
+        y._p = p
+        y._acc = y._base = y._base_node = None
+        edge = x._node if x._base is None else live_node(x)
+        y._node = op.record((x,), (edge,), p) if edge is not None and recorded() else None
+        return y
+
+    def recorded() -> bool:
+        return op.differentiable and mode.grad
+
+    return call
+
+
+def _binary(op: PointwiseOp) -> Callable[..., Tensor]:
+    pw2, native, tensor = lib.ad_pw2, op.native, Tensor
+
+    def call(x: Tensor, z: Tensor) -> Tensor:
+        p = pw2(native, x._p, z._p)
+        p = _gc(p, _free) if p else op.recover(x, z)
+        y: Tensor = _new(tensor)
+        y._p = p
+        y._acc = y._base = y._base_node = None
+        edge = x._node if x._base is None else live_node(x)
+        edge2 = z._node if z._base is None else live_node(z)
+        if (edge is not None or edge2 is not None) and op.differentiable and mode.grad:
+            y._node = op.record((x, z), (edge, edge2), p)
+        else:
+            y._node = None
+        return y
+
+    return call
+
+
+def _general(op: PointwiseOp) -> Callable[..., Tensor]:
+    def call(*xs: Tensor) -> Tensor:
+        p = op.run(xs)
+        y = wrap(p)
+        edges = [x._node if x._base is None else live_node(x) for x in xs]
+        if op.differentiable and any(edges) and mode.grad:
+            y._node = op.record(xs, edges, p)
+        return y
+
+    return call
+
+
+_CALLS: dict[int, Callable[[PointwiseOp], Callable[..., Tensor]]] = {1: _unary, 2: _binary}
+
+
+def _forget_variants() -> None:
+    for op in list(_all):
+        lib.ad_op_clear(op.native)
+
+
+dtypes.default_hooks.append(_forget_variants)
+
+# ---- for users ----
+
+
+class pointwise:  # noqa: N801 - a decorator
+    """A Python function of element values as one fused, differentiable kernel.
+
+    The function is run once on symbols (arithmetic, comparisons, `where`, and the library's
+    pointwise functions). Called on tensors (broadcast and promoted as usual) and Python numbers,
+    the whole of it is one native call, and so is its gradient, at any order.
+    """
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.function = function
+        self.__doc__ = function.__doc__
+        self.__name__ = getattr(function, "__name__", "pointwise")
+        self.ops: dict[int, PointwiseOp] = {}
+
+    def trace(self, n: int) -> PointwiseOp:
+        """The op for n inputs, traced at the first such call."""
+        if n not in self.ops:
+            root = self.function(*inputs(n))
+            if not isinstance(root, Expr):
+                raise TypeError(
+                    f"{self.__name__}: a pointwise function returns an expression of its inputs, "
+                    f"not {type(root).__name__}"
+                )
+            self.ops[n] = PointwiseOp(self.__name__.strip("<>"), root, n)
+        return self.ops[n]
+
+    def __call__(self, *args: Any) -> Any:
+        if not args:
+            raise TypeError(f"{self.__name__}: a pointwise function takes at least one input")
+        if any(isinstance(arg, Expr) for arg in args):
+            return self.function(*args)
+        tensors = [operand(arg) for arg in args]
+        for i, x in enumerate(tensors):
+            if x is None:
+                raise TypeError(
+                    f"{self.__name__}: argument {i + 1} must be a Tensor or a number, "
+                    f"not {type(args[i]).__name__}"
+                )
+        return self.trace(len(args)).call(*tensors)
+
+
