@@ -1,12 +1,178 @@
-/* kernels/pointwise.h: the kernels of the pointwise machine, one per row of instructions.def. */
-static void pw_f32_add(int64_t n, void *dst, const void *a, const void *b, const void *c) {
-    (void)c;
-    int64_t i = 0;
-    for (; n - i >= VF_W; i += VF_W)
-        vf_store((float *)dst + i, vf_add(vf_load((const float *)a + i), vf_load((const float *)b + i)));
-    if (i < n)
-        vf_store_n((float *)dst + i,
-                   vf_add(vf_load_n((const float *)a + i, n - i), vf_load_n((const float *)b + i, n - i)),
-                   n - i);
+/* kernels/pointwise.h: the kernels of the pointwise machine, one for each row of instructions.def and
+ * register type. An instruction is a small function f32_<name>, f64_<name> or i64_<name> of one vector (i64:
+ * of one element, which the compiler vectorises); the loops around them come from the rows.
+ *
+ * dst may be a, b or c. The float types are in pointwise_real.h, loads and stores in convert.h. */
+
+#define T float
+#define V vf
+#define M mf
+#define W VF_W
+#define EPSILON 0x1p-23f
+#define v(op) vf_##op
+#define m(op) mf_##op
+#define K(name) f32_##name
+#include "pointwise_real.h"
+
+#define T double
+#define V vd
+#define M md
+#define W VD_W
+#define EPSILON 0x1p-52
+#define v(op) vd_##op
+#define m(op) md_##op
+#define K(name) f64_##name
+#include "pointwise_real.h"
+
+/* ---- i64 ---- */
+AD_SIMD int64_t i64_copy(int64_t a) { return a; }
+AD_SIMD int64_t i64_add(int64_t a, int64_t b) { return (int64_t)((uint64_t)a + (uint64_t)b); }
+AD_SIMD int64_t i64_sub(int64_t a, int64_t b) { return (int64_t)((uint64_t)a - (uint64_t)b); }
+AD_SIMD int64_t i64_mul(int64_t a, int64_t b) { return (int64_t)((uint64_t)a * (uint64_t)b); }
+AD_SIMD int64_t i64_fma(int64_t a, int64_t b, int64_t c) { return i64_add(i64_mul(a, b), c); }
+AD_SIMD int64_t i64_neg(int64_t a) { return i64_sub(0, a); }
+AD_SIMD int64_t i64_abs(int64_t a) { return a < 0 ? i64_neg(a) : a; }
+AD_SIMD int64_t i64_sign(int64_t a) { return (a > 0) - (a < 0); }
+AD_SIMD int64_t i64_minimum(int64_t a, int64_t b) { return a < b ? a : b; }
+AD_SIMD int64_t i64_maximum(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* The processor traps on a division by 0 and on that of the smallest number by -1. */
+AD_SIMD bool i64_is_rare_divisor(int64_t b) {
+    if (b == 0) ad_zero_div = 1;
+    return b == 0 || b == -1;
 }
-static const ad_pw_kernels pw_kernels = {.instr[AD_OP_add][AD_f32] = pw_f32_add};
+AD_SIMD int64_t i64_truncdiv(int64_t a, int64_t b) {
+    if (__builtin_expect(i64_is_rare_divisor(b), 0)) return b ? i64_neg(a) : 0;
+    return a / b;
+}
+AD_SIMD int64_t i64_fmod(int64_t a, int64_t b) {
+    if (__builtin_expect(i64_is_rare_divisor(b), 0)) return 0;
+    return a % b;
+}
+AD_SIMD int64_t i64_floordiv(int64_t a, int64_t b) {
+    if (__builtin_expect(i64_is_rare_divisor(b), 0)) return b ? i64_neg(a) : 0;
+    int64_t q = a / b, r = a - q * b;
+    return q - (r != 0 && (r ^ b) < 0);
+}
+AD_SIMD int64_t i64_remainder(int64_t a, int64_t b) {
+    int64_t r = i64_fmod(a, b);
+    return r != 0 && (r ^ b) < 0 ? r + b : r;
+}
+/* Of negative powers only those of 1 and -1 are integers; the others give 0. */
+AD_SIMD int64_t i64_pow(int64_t a, int64_t b) {
+    if (b < 0) return a == 1 ? 1 : a == -1 ? 1 - 2 * (b & 1) : 0;
+    int64_t power = 1;
+    for (; b; b >>= 1, a = i64_mul(a, a))
+        if (b & 1) power = i64_mul(power, a);
+    return power;
+}
+
+AD_SIMD int64_t i64_lt(int64_t a, int64_t b) { return a < b; }
+AD_SIMD int64_t i64_le(int64_t a, int64_t b) { return a <= b; }
+AD_SIMD int64_t i64_eq(int64_t a, int64_t b) { return a == b; }
+AD_SIMD int64_t i64_ne(int64_t a, int64_t b) { return a != b; }
+AD_SIMD int64_t i64_where(int64_t a, int64_t b, int64_t c) { return a != 0 ? b : c; }
+AD_SIMD int64_t i64_logical_not(int64_t a) { return a == 0; }
+AD_SIMD int64_t i64_logical_and(int64_t a, int64_t b) { return (a != 0) & (b != 0); }
+AD_SIMD int64_t i64_logical_or(int64_t a, int64_t b) { return (a | b) != 0; }
+AD_SIMD int64_t i64_logical_xor(int64_t a, int64_t b) { return (a != 0) ^ (b != 0); }
+AD_SIMD int64_t i64_bitwise_and(int64_t a, int64_t b) { return a & b; }
+AD_SIMD int64_t i64_bitwise_or(int64_t a, int64_t b) { return a | b; }
+AD_SIMD int64_t i64_bitwise_xor(int64_t a, int64_t b) { return a ^ b; }
+AD_SIMD int64_t i64_bitwise_not(int64_t a) { return ~a; }
+AD_SIMD int64_t i64_shl(int64_t a, int64_t b) {
+    return (uint64_t)b > 63 ? 0 : (int64_t)((uint64_t)a << (b & 63));
+}
+AD_SIMD int64_t i64_shr(int64_t a, int64_t b) { return a >> ((uint64_t)b > 63 ? 63 : b); }
+AD_SIMD int64_t i64_to_truth(int64_t a) { return a != 0; }
+AD_SIMD int64_t i64_wrap_uint8(int64_t a) { return (uint8_t)a; }
+AD_SIMD int64_t i64_wrap_int32(int64_t a) { return (int32_t)a; }
+
+/* ---- the loops ---- */
+#define VI_W 1
+AD_SIMD int64_t vi_load(const int64_t *p) { return *p; }
+AD_SIMD void vi_store(int64_t *p, int64_t a) { *p = a; }
+AD_SIMD int64_t vi_load_n(const int64_t *p, int64_t n) { return n > 0 ? *p : 0; }
+AD_SIMD void vi_store_n(int64_t *p, int64_t a, int64_t n) {
+    if (n > 0) *p = a;
+}
+
+/* Every element depends on its own operands alone, which the compiler cannot know. (Clang's own pragma is an
+ * error where a loop is in vectors already.) */
+#ifdef __clang__
+#define AD_INDEPENDENT
+#else
+#define AD_INDEPENDENT _Pragma("GCC ivdep")
+#endif
+
+#define KERNEL(name, type, T, v, W, OPERANDS, OPERANDS_N)                                                    \
+    static void pw_##type##_##name(int64_t n, void *dst, const void *a, const void *b, const void *c) {      \
+        T *d = dst;                                                                                          \
+        const T *x = a, *y = b, *z = c;                                                                      \
+        int64_t i = 0;                                                                                       \
+        (void)y, (void)z;                                                                                    \
+        AD_INDEPENDENT                                                                                       \
+        for (; i <= n - (W); i += (W)) v##_store(d + i, type##_##name OPERANDS(v));                          \
+        if ((W) > 1 && i < n) v##_store_n(d + i, type##_##name OPERANDS_N(v), n - i);                        \
+    }
+#define OPERANDS_1(v) (v##_load(x + i))
+#define OPERANDS_2(v) (v##_load(x + i), v##_load(y + i))
+#define OPERANDS_3(v) (v##_load(x + i), v##_load(y + i), v##_load(z + i))
+#define OPERANDS_N_1(v) (v##_load_n(x + i, n - i))
+#define OPERANDS_N_2(v) (v##_load_n(x + i, n - i), v##_load_n(y + i, n - i))
+#define OPERANDS_N_3(v) (v##_load_n(x + i, n - i), v##_load_n(y + i, n - i), v##_load_n(z + i, n - i))
+
+#define KERNEL_f32_0(name, arity)
+#define KERNEL_f64_0(name, arity)
+#define KERNEL_i64_0(name, arity)
+#define KERNEL_f32_1(name, arity) KERNEL(name, f32, float, vf, VF_W, OPERANDS_##arity, OPERANDS_N_##arity)
+#define KERNEL_f64_1(name, arity) KERNEL(name, f64, double, vd, VD_W, OPERANDS_##arity, OPERANDS_N_##arity)
+#define KERNEL_i64_1(name, arity) KERNEL(name, i64, int64_t, vi, VI_W, OPERANDS_##arity, OPERANDS_N_##arity)
+
+#define AD_CAST(name, arity, F, D, I)
+#define AD_INSTR(name, arity, F, D, I)                                                                       \
+    KERNEL_f32_##F(name, arity) KERNEL_f64_##D(name, arity) KERNEL_i64_##I(name, arity)
+#include "../instructions.def"
+#undef AD_INSTR
+
+#include "convert.h"
+
+/* ---- the table ---- */
+#define ENTRY_0(name, type) NULL
+#define ENTRY_1(name, type) pw_##type##_##name
+#define AD_INSTR(name, arity, F, D, I)                                                                       \
+    [AD_OP_##name] = {ENTRY_##F(name, f32), ENTRY_##D(name, f64), ENTRY_##I(name, i64)},
+#define AD_DTYPE(name, ctype, type) [AD_##name] = {load_##name##_f32, load_##name##_f64, load_##name##_i64},
+static const ad_pw_kernels pw_kernels = {
+    .instr =
+        {
+#include "../instructions.def"
+        },
+    .load =
+        {
+#include "../dtypes.def"
+        },
+#undef AD_DTYPE
+    .store =
+        {
+#define AD_DTYPE(name, ctype, type) [AD_##name] = store_f32_##name,
+            [AD_f32] =
+                {
+#include "../dtypes.def"
+                },
+#undef AD_DTYPE
+#define AD_DTYPE(name, ctype, type) [AD_##name] = store_f64_##name,
+            [AD_f64] =
+                {
+#include "../dtypes.def"
+                },
+#undef AD_DTYPE
+#define AD_DTYPE(name, ctype, type) [AD_##name] = store_i64_##name,
+            [AD_i64] =
+                {
+#include "../dtypes.def"
+                },
+#undef AD_DTYPE
+        },
+};
+#undef AD_INSTR

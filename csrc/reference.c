@@ -1,0 +1,183 @@
+/* reference.c: what every row of instructions.def means, in plain C and libm, one element at a time; and the
+ * entry points that run one instruction, by the reference or by the kernel in use. */
+#include <tgmath.h>
+#include "internal.h"
+
+/* A row: its arity, its name and its value in terms of a, b and c. */
+#define REFERENCE(type, T, arity, name, result)                                                              \
+    static void type##_##name(int64_t n, void *dst, const void *pa, const void *pb, const void *pc) {        \
+        for (int64_t i = 0; i < n; i++) {                                                                    \
+            T a = ((const T *)pa)[i];                                                                        \
+            T b = arity > 1 ? ((const T *)pb)[i] : 0;                                                        \
+            T c = arity > 2 ? ((const T *)pc)[i] : 0;                                                        \
+            (void)b, (void)c;                                                                                \
+            ((T *)dst)[i] = (T)(result);                                                                     \
+        }                                                                                                    \
+    }
+#define REAL(arity, name, result)                                                                            \
+    REFERENCE(f32, float, arity, name, result) REFERENCE(f64, double, arity, name, result)
+#define INT(arity, name, result) REFERENCE(i64, int64_t, arity, name, result)
+#define BOTH(arity, name, result) REAL(arity, name, result) INT(arity, name, result)
+
+/* ---- arithmetic ---- */
+BOTH(1, copy, a)
+REAL(2, add, a + b)
+REAL(2, sub, a - b)
+REAL(2, mul, a *b)
+REAL(2, div, a / b)
+REAL(3, fma, fma(a, b, c))
+REAL(1, neg, -a)
+REAL(1, abs, fabs(a))
+REAL(1, sign, a > 0 ? 1 : a < 0 ? -1 : a == 0 ? 0 : a)
+REAL(1, reciprocal, 1 / a)
+REAL(1, sqrt, sqrt(a))
+REAL(1, rsqrt, 1 / sqrt(a))
+REAL(2, truncdiv, trunc(a / b))
+REAL(2, fmod, fmod(a, b))
+REAL(2, pow, pow(a, b))
+REAL(2, minimum, a != a ? a : b != b ? b : a < b ? a : b)
+REAL(2, maximum, a != a ? a : b != b ? b : a > b ? a : b)
+
+/* i64 in 128 bits, where nothing overflows, then cut to 64 */
+typedef __int128 wide;
+INT(2, add, (wide)a + b)
+INT(2, sub, (wide)a - b)
+INT(2, mul, (wide)a *b)
+INT(3, fma, (unsigned __int128)((wide)a *b) + c)
+INT(1, neg, -(wide)a)
+INT(1, abs, a < 0 ? -(wide)a : a)
+INT(1, sign, a > 0 ? 1 : a < 0 ? -1 : 0)
+INT(2, minimum, a < b ? a : b)
+INT(2, maximum, a > b ? a : b)
+
+/* Tells the machine of a division by zero, and divides by one instead. */
+static wide divisor(int64_t b) {
+    if (b == 0) ad_zero_div = 1;
+    return b ? b : 1;
+}
+static wide floor_mod(wide a, wide b) { return (a % b + b) % b; }
+
+INT(2, truncdiv, (wide)a / divisor(b) * (b != 0))
+INT(2, fmod, (wide)a % divisor(b))
+INT(2, floordiv, ((wide)a - floor_mod(a, divisor(b))) / divisor(b) * (b != 0))
+INT(2, remainder, floor_mod(a, divisor(b)))
+
+/* Python's %, and the // that goes with it */
+static double real_mod(double a, double b) {
+    double r = fmod(a, b);
+    return r != 0 && (b < 0) != (r < 0) ? r + b : r;
+}
+REFERENCE(f64, double, 2, remainder, real_mod(a, b))
+REFERENCE(f32, float, 2, remainder, real_mod(a, b))
+
+/* PyTorch's rule: the quotient that fits fmod, rounded to the nearest integer. */
+#define FLOOR_DIVIDE(T, name)                                                                                \
+    static T name(T a, T b) {                                                                                \
+        if (b == 0) return a / b;                                                                            \
+        T r = fmod(a, b), q = (a - r) / b;                                                                   \
+        if (r != 0 && (b < 0) != (r < 0)) q -= 1;                                                            \
+        if (q == 0) return copysign((T)0, a / b);                                                            \
+        return q - floor(q) > (T)0.5 ? floor(q) + 1 : floor(q);                                              \
+    }
+FLOOR_DIVIDE(float, floor_divide_f32)
+FLOOR_DIVIDE(double, floor_divide_f64)
+REFERENCE(f32, float, 2, floordiv, floor_divide_f32(a, b))
+REFERENCE(f64, double, 2, floordiv, floor_divide_f64(a, b))
+
+static int64_t power(int64_t a, int64_t b) {
+    if (b < 0) return a == 1 ? 1 : a == -1 ? (b % 2 ? -1 : 1) : 0;
+    if (b == 0) return 1;
+    uint64_t root = (uint64_t)power(a, b / 2);
+    return (int64_t)(root * root * (b % 2 ? (uint64_t)a : 1));
+}
+INT(2, pow, power(a, b))
+
+/* ---- rounding ---- */
+REAL(1, floor, floor(a))
+REAL(1, ceil, ceil(a))
+REAL(1, trunc, trunc(a))
+REAL(1, round, nearbyint(a))
+
+/* ---- comparisons and logic ---- */
+BOTH(2, lt, a < b)
+BOTH(2, le, a <= b)
+BOTH(2, eq, a == b)
+BOTH(2, ne, a != b)
+BOTH(3, where, a != 0 ? b : c)
+BOTH(1, logical_not, a == 0)
+BOTH(2, logical_and, a != 0 && b != 0)
+BOTH(2, logical_or, a != 0 || b != 0)
+BOTH(2, logical_xor, (a != 0) != (b != 0))
+BOTH(1, to_truth, a != 0)
+REAL(1, isnan, a != a)
+REAL(1, isinf, a == INFINITY || a == -INFINITY)
+REAL(1, isfinite, a - a == 0)
+
+/* ---- bits ---- */
+INT(2, bitwise_and, a &b)
+INT(2, bitwise_or, a | b)
+INT(2, bitwise_xor, a ^ b)
+INT(1, bitwise_not, -(a + 1))
+INT(2, shl, b < 0 || b > 63 ? 0 : (uint64_t)a << b)
+INT(2, shr, b < 0 || b > 63 ? (a < 0 ? -1 : 0) : a >> b)
+INT(1, wrap_uint8, (uint8_t)a)
+INT(1, wrap_int32, (int32_t)a)
+
+/* ---- transcendental ---- */
+REAL(1, exp, exp(a))
+REAL(1, expm1, expm1(a))
+REAL(1, log, log(a))
+REAL(1, log1p, log1p(a))
+REAL(1, sin, sin(a))
+REAL(1, cos, cos(a))
+REAL(1, tanh, tanh(a))
+REAL(1, erf, erf(a))
+
+/* ---- casts ---- */
+static int64_t to_integer(double a) { return a >= -0x1p63 && a < 0x1p63 ? (int64_t)a : INT64_MIN; }
+#define CAST(from, T, to, U, result)                                                                         \
+    static void from##_to_##to(int64_t n, void *dst, const void *pa, const void *pb, const void *pc) {       \
+        (void)pb, (void)pc;                                                                                  \
+        for (int64_t i = 0; i < n; i++) {                                                                    \
+            T a = ((const T *)pa)[i];                                                                        \
+            ((U *)dst)[i] = result;                                                                          \
+        }                                                                                                    \
+    }
+CAST(f32, float, f64, double, a)
+CAST(f32, float, i64, int64_t, to_integer(a))
+CAST(f64, double, f32, float, (float)a)
+CAST(f64, double, i64, int64_t, to_integer(a))
+CAST(i64, int64_t, f32, float, (float)a)
+CAST(i64, int64_t, f64, double, (double)a)
+
+/* ---- the table and the entry points ---- */
+#define ENTRY_0(name, type) NULL
+#define ENTRY_1(name, type) type##_##name
+#define AD_INSTR(name, arity, F, D, I)                                                                       \
+    [AD_OP_##name] = {ENTRY_##F(name, f32), ENTRY_##D(name, f64), ENTRY_##I(name, i64)},
+ad_pw_fn *const ad_pw_reference_table[AD_N_INSTR][AD_N_TYPES] = {
+#include "instructions.def"
+};
+#undef AD_INSTR
+
+static int run(ad_pw_fn *const table[AD_N_INSTR][AD_N_TYPES], int op, int type, int64_t n, void *dst,
+               const void *a, const void *b, const void *c) {
+    if (!ad_instr_has(op, type) || n < 0) return ad_fail(AD_BAD_ARG, op, type, n);
+    int arity = ad_instr_arity(op);
+    if (n > 0 && (!dst || !a || (arity > 1 && !b) || (arity > 2 && !c)))
+        return ad_fail(AD_BAD_ARG, op, type, n);
+    ad_zero_div = 0;
+    table[op][type](n, dst, a, b, c);
+    bool zero_div = ad_zero_div;
+    ad_zero_div = 0;
+    return zero_div ? ad_fail(AD_ZERO_DIV, 0, 0, 0) : AD_OK;
+}
+
+int ad_pw_reference(int op, int type, int64_t n, void *dst, const void *a, const void *b, const void *c) {
+    return run(ad_pw_reference_table, op, type, n, dst, a, b, c);
+}
+
+int ad_pw_kernel(int op, int type, int64_t n, void *dst, const void *a, const void *b, const void *c) {
+    if (!ad_cpu) return ad_fail(AD_BAD_ARG, op, type, n);
+    return run(ad_cpu->pw->instr, op, type, n, dst, a, b, c);
+}
