@@ -15,7 +15,12 @@ from typing import Any
 SEEDS = [0, 17, 123456789012345]
 SIZES = [1, 2, 7, 15, 16, 17, 31, 100, 1000, 10000]
 TYPECODES = {"float32": "f", "float64": "d", "int64": "q", "int32": "i", "uint8": "B", "bool": "B"}
-ROUNDED = {"randn", "normal_", "normal_transposed", "normal_every_second"}  # exact but for last bits
+ROUNDED = {
+    "randn",
+    "normal_",
+    "normal_transposed",
+    "normal_every_second",
+}  # exact but for last bits
 GOLDEN = Path(__file__).with_name("random.json")
 
 Step = list[Any]  # [function, arguments, dtype]
@@ -64,7 +69,7 @@ def single_steps() -> list[Step]:
         for high in (10, 2**28 - 1, 2**28, 2**40):
             steps.append(["randint", [-3, high, n], "int64"])
         steps.append(["randperm", [n], "int64"])
-    return steps + [["randperm", [70000], "int64"]]
+    return [*steps, ["randperm", [70000], "int64"]]
 
 
 def mixed_sequences() -> list[list[Step]]:
