@@ -11,7 +11,7 @@
 
 #define WORDS 624 /* of the twister's state */
 #define SHIFT 397
-#define CHUNK 256 /* elements a kernel call works on here */
+#define CHUNK 512 /* elements worked on at a time: a multiple of 16 */
 
 struct ad_rng {
     atomic_int owner; /* 0, or the fork generation of the thread that draws */
@@ -151,9 +151,14 @@ int ad_rng_set_state(ad_rng *rng, const uint8_t *state) {
 
 /* ---- filling a tensor ---- */
 
+typedef union {
+    float f32[CHUNK];
+    double f64[CHUNK];
+} chunk;
+
 typedef struct {
-    double a, b;    /* uniform: low and high - low; normal: mean and standard deviation */
-    uint64_t range; /* integers: how many, from `low` on */
+    double shift, scale; /* uniform: low, high - low; normal: mean, standard deviation */
+    uint64_t range;      /* integers: how many, from `low` on */
     int64_t low;
 } params;
 /* Writes the next n numbers of a distribution, one after the other. */
@@ -189,18 +194,16 @@ static void scatter(char *dst, const char *src, int64_t n, int64_t step, size_t 
     for (int64_t i = 0; i < n; i++) memcpy(dst + i * step, src + i * (int64_t)size, size);
 }
 
+/* A chunk at a time, so that what a distribution does in several passes stays in cache. */
 static void fill_run(ad_rng *rng, char *dst, int64_t n, int64_t stride, int dtype, fill_fn *fn,
                      const params *p) {
     int64_t size = ad_itemsize[dtype];
-    double buffer[CHUNK];
-    if (stride == 1) {
-        fn(rng, n, dst, p);
-        return;
-    }
+    chunk buffer;
     for (int64_t i = 0; i < n; i += CHUNK) {
         int64_t m = n - i < CHUNK ? n - i : CHUNK;
-        fn(rng, m, buffer, p);
-        scatter(dst + i * stride * size, (const char *)buffer, m, stride * size, (size_t)size);
+        char *at = dst + i * stride * size;
+        fn(rng, m, stride == 1 ? (void *)at : &buffer, p);
+        if (stride != 1) scatter(at, (const char *)&buffer, m, stride * size, (size_t)size);
     }
 }
 
@@ -221,39 +224,27 @@ static void fill(ad_rng *rng, ad_tensor *out, fill_fn *fn, const params *p) {
     } while (d < n);
 }
 
-/* ---- kernels on short aligned buffers ---- */
-
-typedef union {
-    float f32[CHUNK];
-    double f64[CHUNK];
-} chunk;
-#define ALIGNED_CHUNK chunk __attribute__((aligned(64)))
+/* ---- the machine's kernels ---- */
 
 static void kernel(int op, int type, int64_t n, void *dst, const void *a, const void *b, const void *c) {
     ad_cpu->pw->instr[op][type](n, dst, a, b, c);
 }
 
-/* x * scale + shift, rounded once. */
-static void affine(int type, int64_t n, void *x, double scale, double shift) {
-    ALIGNED_CHUNK from, to, scales, shifts;
+/* x * scale + shift in place, rounded once; n is at most CHUNK. */
+static void affine_f32(int64_t n, float *x, float scale, float shift) {
+    chunk scales, shifts;
     if (scale == 1 && shift == 0) return;
-    for (int i = 0; i < CHUNK; i++) {
-        if (type == AD_f32) {
-            scales.f32[i] = (float)scale;
-            shifts.f32[i] = (float)shift;
-        } else {
-            scales.f64[i] = scale;
-            shifts.f64[i] = shift;
-        }
-    }
-    size_t size = ad_type_size[type];
-    for (int64_t i = 0; i < n; i += CHUNK) {
-        int64_t m = n - i < CHUNK ? n - i : CHUNK;
-        char *part = (char *)x + i * (int64_t)size;
-        memcpy(&from, part, (size_t)m * size);
-        kernel(AD_OP_fma, type, m, &to, &from, &scales, &shifts);
-        memcpy(part, &to, (size_t)m * size);
-    }
+    for (int64_t i = 0; i < n; i++) scales.f32[i] = scale;
+    for (int64_t i = 0; i < n; i++) shifts.f32[i] = shift;
+    kernel(AD_OP_fma, AD_f32, n, x, x, &scales, &shifts);
+}
+
+static void affine_f64(int64_t n, double *x, double scale, double shift) {
+    chunk scales, shifts;
+    if (scale == 1 && shift == 0) return;
+    for (int64_t i = 0; i < n; i++) scales.f64[i] = scale;
+    for (int64_t i = 0; i < n; i++) shifts.f64[i] = shift;
+    kernel(AD_OP_fma, AD_f64, n, x, x, &scales, &shifts);
 }
 
 /* ---- uniform ---- */
@@ -276,12 +267,12 @@ static void units_f64(ad_rng *rng, int64_t n, double *dst) {
 
 static void uniform_f32(ad_rng *rng, int64_t n, void *dst, const params *p) {
     units_f32(rng, n, dst);
-    affine(AD_f32, n, dst, p->b, p->a);
+    affine_f32(n, dst, (float)p->scale, (float)p->shift);
 }
 
 static void uniform_f64(ad_rng *rng, int64_t n, void *dst, const params *p) {
     units_f64(rng, n, dst);
-    affine(AD_f64, n, dst, p->b, p->a);
+    affine_f64(n, dst, p->scale, p->shift);
 }
 
 static int check_float_out(const ad_tensor *out) {
@@ -296,7 +287,7 @@ int ad_rng_uniform(ad_rng *rng, ad_tensor *out, double low, double high) {
     double limit = single ? FLT_MAX : DBL_MAX;
     if (!(low >= -limit && low <= high && high <= limit && high - low <= limit))
         return ad_fail(AD_BAD_ARG, 0, 0, 0);
-    params p = {.a = low, .b = single ? (float)high - (float)low : high - low};
+    params p = {.shift = low, .scale = single ? (float)high - (float)low : high - low};
     lock(rng);
     fill(rng, out, single ? uniform_f32 : uniform_f64, &p);
     ad_bump(out);
@@ -305,69 +296,69 @@ int ad_rng_uniform(ad_rng *rng, ad_tensor *out, double low, double high) {
 
 /* ---- normal ---- */
 
+#define TWO_PI (2 * 3.14159265358979323846)
+
 /* One number at a time, in double: two uniforms make two normals, and the second waits for the next call. */
 static double normal_one(ad_rng *rng, double mean, double std) {
-    ALIGNED_CHUNK in, log, sine, cosine;
     if (rng->has_sample) {
         rng->has_sample = 0;
         return fma(rng->sample, std, mean);
     }
-    double angle = 2 * 3.14159265358979323846 * draw_unit(rng);
-    in.f64[0] = -draw_unit(rng);
-    kernel(AD_OP_log1p, AD_f64, 1, &log, &in, NULL, NULL);
-    in.f64[0] = angle;
-    kernel(AD_OP_sin, AD_f64, 1, &sine, &in, NULL, NULL);
-    kernel(AD_OP_cos, AD_f64, 1, &cosine, &in, NULL, NULL);
-    double radius = sqrt(-2 * log.f64[0]);
-    rng->sample = radius * sine.f64[0];
+    double angle = TWO_PI * draw_unit(rng), minus = -draw_unit(rng), log, sine, cosine;
+    kernel(AD_OP_log1p, AD_f64, 1, &log, &minus, NULL, NULL);
+    kernel(AD_OP_sin, AD_f64, 1, &sine, &angle, NULL, NULL);
+    kernel(AD_OP_cos, AD_f64, 1, &cosine, &angle, NULL, NULL);
+    double radius = sqrt(-2 * log);
+    rng->sample = radius * sine;
     rng->has_sample = 1;
-    return fma(radius * cosine.f64[0], std, mean);
+    return fma(radius * cosine, std, mean);
 }
 
 static void normal_f32(ad_rng *rng, int64_t n, void *dst, const params *p) {
-    for (int64_t i = 0; i < n; i++) ((float *)dst)[i] = (float)normal_one(rng, p->a, p->b);
+    for (int64_t i = 0; i < n; i++) ((float *)dst)[i] = (float)normal_one(rng, p->shift, p->scale);
 }
 
 static void normal_f64(ad_rng *rng, int64_t n, void *dst, const params *p) {
-    for (int64_t i = 0; i < n; i++) ((double *)dst)[i] = normal_one(rng, p->a, p->b);
+    for (int64_t i = 0; i < n; i++) ((double *)dst)[i] = normal_one(rng, p->shift, p->scale);
 }
 
-/* Box-Muller in place on n uniforms, n a multiple of 16: in each 16, elements j and j + 8 make a pair. */
+/* Box-Muller in place on n uniforms, n a multiple of 16 and at most CHUNK: in each 16, elements j and j + 8
+ * make a pair. */
 #define BOX_MULLER(ctype, type)                                                                              \
-    static void box_muller_##type(int64_t n, ctype *x) {                                                     \
-        ALIGNED_CHUNK in, angle, log, radius, sine, cosine;                                                  \
-        for (; n > 0; n -= 2 * CHUNK, x += 2 * CHUNK) {                                                      \
-            int64_t pairs = (n < 2 * CHUNK ? n : 2 * CHUNK) / 2;                                             \
-            for (int64_t i = 0; i < pairs; i++) {                                                            \
-                int64_t first = i / 8 * 16 + i % 8;                                                          \
-                in.type[i] = 1 - x[first];                                                                   \
-                angle.type[i] = (ctype)(2 * 3.14159265358979323846) * x[first + 8];                          \
-            }                                                                                                \
-            kernel(AD_OP_log, AD_##type, pairs, &log, &in, NULL, NULL);                                      \
-            for (int64_t i = 0; i < pairs; i++) in.type[i] = -2 * log.type[i];                               \
-            kernel(AD_OP_sqrt, AD_##type, pairs, &radius, &in, NULL, NULL);                                  \
-            kernel(AD_OP_sin, AD_##type, pairs, &sine, &angle, NULL, NULL);                                  \
-            kernel(AD_OP_cos, AD_##type, pairs, &cosine, &angle, NULL, NULL);                                \
-            for (int64_t i = 0; i < pairs; i++) {                                                            \
-                int64_t first = i / 8 * 16 + i % 8;                                                          \
-                x[first] = radius.type[i] * cosine.type[i];                                                  \
-                x[first + 8] = radius.type[i] * sine.type[i];                                                \
-            }                                                                                                \
+    static void box_muller_##type(int64_t n, ctype *x, ctype mean, ctype std) {                              \
+        chunk in, angle, radius, sine, cosine;                                                               \
+        if (n < 16) return;                                                                                  \
+        for (int64_t i = 0; i < n / 2; i++) {                                                                \
+            int64_t first = i / 8 * 16 + i % 8;                                                              \
+            in.type[i] = 1 - x[first];                                                                       \
+            angle.type[i] = (ctype)TWO_PI * x[first + 8];                                                    \
         }                                                                                                    \
+        kernel(AD_OP_log, AD_##type, n / 2, &radius, &in, NULL, NULL);                                       \
+        for (int64_t i = 0; i < n / 2; i++) in.type[i] = -2 * radius.type[i];                                \
+        kernel(AD_OP_sqrt, AD_##type, n / 2, &radius, &in, NULL, NULL);                                      \
+        kernel(AD_OP_sin, AD_##type, n / 2, &sine, &angle, NULL, NULL);                                      \
+        kernel(AD_OP_cos, AD_##type, n / 2, &cosine, &angle, NULL, NULL);                                    \
+        for (int64_t i = 0; i < n / 2; i++) {                                                                \
+            int64_t first = i / 8 * 16 + i % 8;                                                              \
+            x[first] = radius.type[i] * cosine.type[i];                                                      \
+            x[first + 8] = radius.type[i] * sine.type[i];                                                    \
+        }                                                                                                    \
+        affine_##type(n, x, std, mean);                                                                      \
     }
 BOX_MULLER(float, f32)
 BOX_MULLER(double, f64)
 
-/* Where 16 does not divide n, the last 16 elements are drawn anew as one more block. */
+/* Blocks of 16. Where 16 does not divide n, the last 16 elements are drawn anew as one more block. */
 #define NORMAL_BLOCKS(ctype, type)                                                                           \
-    static void normal_blocks_##type(ad_rng *rng, int64_t n, ctype *x, double mean, double std) {            \
-        units_##type(rng, n, x);                                                                             \
-        box_muller_##type(n - n % 16, x);                                                                    \
-        affine(AD_##type, n - n % 16, x, std, mean);                                                         \
+    static void normal_blocks_##type(ad_rng *rng, int64_t n, ctype *x, ctype mean, ctype std) {              \
+        for (int64_t i = 0; i < n; i += CHUNK) {                                                             \
+            int64_t m = n - i < CHUNK ? n - i : CHUNK;                                                       \
+            units_##type(rng, m, x + i);                                                                     \
+            box_muller_##type(m - m % 16, x + i, mean, std);                                                 \
+        }                                                                                                    \
         if (n % 16 == 0) return;                                                                             \
         units_##type(rng, 16, x + n - 16);                                                                   \
-        box_muller_##type(16, x + n - 16);                                                                   \
-        affine(AD_##type, 16, x + n - 16, std, mean);                                                        \
+        box_muller_##type(16, x + n - 16, mean, std);                                                        \
     }
 NORMAL_BLOCKS(float, f32)
 NORMAL_BLOCKS(double, f64)
@@ -377,12 +368,12 @@ int ad_rng_normal(ad_rng *rng, ad_tensor *out, double mean, double std) {
     if (status) return status;
     if (!(std >= 0)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
     bool single = out->dtype == AD_float32;
-    params p = {.a = mean, .b = std};
+    params p = {.shift = mean, .scale = std};
     lock(rng);
     if (!out->contiguous || out->numel < 16)
         fill(rng, out, single ? normal_f32 : normal_f64, &p);
     else if (single)
-        normal_blocks_f32(rng, out->numel, (float *)out->data, mean, std);
+        normal_blocks_f32(rng, out->numel, (float *)out->data, (float)mean, (float)std);
     else
         normal_blocks_f64(rng, out->numel, (double *)out->data, mean, std);
     ad_bump(out);
