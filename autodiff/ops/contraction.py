@@ -1,0 +1,177 @@
+"""The contraction family: matrix products of every shape."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autodiff import dtypes
+from autodiff.native import NULL, lib
+from autodiff.ops.base import Op, OpNode
+from autodiff.ops.reductions import sum_to_size
+from autodiff.ops.views import _t, _transpose, reshape, squeeze, unsqueeze
+from autodiff.tensor import Tensor
+
+
+def _matrix_t(x: Tensor) -> Tensor:
+    n = x._p.ndim
+    return _t(x, 0, 1) if n == 2 else _transpose(x, n - 2, n - 1)
+
+
+def _matmul_rule(node: OpNode, g: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor | None, ...]:
+    """d(ab) = g b^T, a^T g; batch dimensions that were broadcast are summed."""
+    ga = gb = None
+    if node.needs(0):
+        ga = _matmul.on((g, _matrix_t(b)))
+        ga = ga if ga._p.ndim == a._p.ndim == 2 else sum_to_size(ga, a.shape)
+    if node.needs(1):
+        gb = _matmul.on((_matrix_t(a), g))
+        gb = gb if gb._p.ndim == b._p.ndim == 2 else sum_to_size(gb, b.shape)
+    return ga, gb
+
+
+_matmul = Op(
+    "matmul",
+    lambda a, b: lib.ad_matmul(a, b, NULL),
+    _matmul_rule,
+    saves=(0, 1),
+    grad_name="MmBackward0",
+)
+
+
+def _linear_rule(node: OpNode, g: Tensor, x: Tensor, w: Tensor) -> tuple[Tensor | None, ...]:
+    """y = x w^T + b over the last dimension of x: dx = g w, dw = g^T x, db = the sum of g."""
+    gx = _matmul.on((g, w)) if node.needs(0) else None
+    gw = gb = None
+    if node.needs(1):
+        rows = g if g._p.ndim == 2 else reshape(g, [-1, g.shape[-1]])
+        given = x if x._p.ndim == 2 else reshape(x, [-1, x.shape[-1]])
+        gw = _matmul.on((_t(rows, 0, 1), given))
+    if len(node.edges) > 2 and node.needs(2):
+        gb = sum_to_size(g, g.shape[-1:])
+    return gx, gw, gb
+
+
+def _linear_forward(x: Any, w: Any, b: Any = NULL) -> Any:
+    wt = lib.ad_transpose(w, 0, 1)
+    y = lib.ad_matmul(x, wt, b) if wt else NULL
+    lib.ad_free(wt)
+    return y
+
+
+_linear = Op("linear", _linear_forward, _linear_rule, saves=(0, 1), grad_name="AddmmBackward0")
+
+
+def _check_dtypes(op: str, a: Tensor, b: Tensor) -> None:
+    if a._p.dtype != b._p.dtype:
+        raise RuntimeError(
+            f"{op}: expected m1 and m2 to have the same dtype, but got: {a.dtype!r} != {b.dtype!r}"
+        )
+    if a._p.dtype == dtypes.bool.code:
+        raise RuntimeError(f'"{op}" not implemented for \'Bool\'')
+
+
+def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """input (..., k) times weight (n, k) transposed, plus bias (n)."""
+    n, k = weight._p.ndim, input._p.ndim
+    fits = n == 2 and k >= 1 and input._p.shape[k - 1] == weight._p.shape[1]
+    if not fits:
+        raise RuntimeError(
+            f"mat1 and mat2 shapes cannot be multiplied: linear of input {list(input.shape)} with weight "
+            f"{list(weight.shape)}: the input's last size must be the weight's last"
+        )
+    if input._p.dtype != weight._p.dtype:
+        _check_dtypes("linear", input, weight)
+    if bias is not None and (bias._p.ndim != 1 or bias._p.shape[0] != weight._p.shape[0]):
+        raise RuntimeError(
+            f"linear: bias {list(bias.shape)} does not fit weight {list(weight.shape)}: expected "
+            f"[{weight.shape[0]}]"
+        )
+    if bias is not None and bias._p.dtype != weight._p.dtype:
+        _check_dtypes("linear", weight, bias)
+    x = unsqueeze(input, 0) if k == 1 else input
+    y = _linear.on((x, weight) if bias is None else (x, weight, bias))
+    return squeeze(y, 0) if k == 1 else y
+
+
+def matmul(input: Tensor, other: Tensor) -> Tensor:
+    """The matrix product; vectors are rows on the left and columns on the right, batches broadcast."""
+    if not isinstance(other, Tensor):
+        raise TypeError(
+            f"matmul(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}"
+        )
+    a, b = input, other
+    if a._p.ndim == 0 or b._p.ndim == 0:
+        raise RuntimeError(
+            f"both arguments to matmul need to be at least 1D, but they are {a.ndim}D and {b.ndim}D"
+        )
+    _check_dtypes("matmul", a, b)
+    row, column = a._p.ndim == 1, b._p.ndim == 1
+    a = unsqueeze(a, 0) if row else a
+    b = unsqueeze(b, 1) if column else b
+    if a._p.shape[a._p.ndim - 1] != b._p.shape[b._p.ndim - 2]:
+        raise _mismatch(input, other)
+    y = _matmul.on((a, b))
+    y = squeeze(y, -1) if column else y
+    return squeeze(y, -1 if column else -2) if row else y
+
+
+def _mismatch(a: Tensor, b: Tensor) -> RuntimeError:
+    if a.ndim == b.ndim == 1:
+        return RuntimeError(
+            f"inconsistent tensor size, expected tensor {list(a.shape)} and src {list(b.shape)} to have "
+            "the same number of elements"
+        )
+    inner = f"{'x'.join(map(str, a.shape))} and {'x'.join(map(str, b.shape))}"
+    return RuntimeError(
+        f"mat1 and mat2 shapes cannot be multiplied ({inner}): the last size of the first must be the "
+        "second last of the second"
+    )
+
+
+def _of_dims(op: str, a: Tensor, b: Tensor, na: int, nb: int) -> Tensor:
+    if not isinstance(b, Tensor):
+        raise TypeError(f"{op}(): argument 2 must be Tensor, not {type(b).__name__}")
+    if a._p.ndim != na or b._p.ndim != nb:
+        raise RuntimeError(
+            f"{op}: expected tensors of {na} and {nb} dimensions, got {a.ndim} {list(a.shape)} and "
+            f"{b.ndim} {list(b.shape)}"
+        )
+    return matmul(a, b)
+
+
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
+    """The product of two matrices."""
+    return _of_dims("mm", input, mat2, 2, 2)
+
+
+def bmm(input: Tensor, mat2: Tensor) -> Tensor:
+    """The products of two batches of matrices (b, n, k) and (b, k, m)."""
+    if input.ndim == mat2.ndim == 3 and input.shape[0] != mat2.shape[0]:
+        raise RuntimeError(
+            f"bmm: batch sizes differ: {list(input.shape)} and {list(mat2.shape)}"
+        )
+    return _of_dims("bmm", input, mat2, 3, 3)
+
+
+def mv(input: Tensor, vec: Tensor) -> Tensor:
+    """A matrix times a vector."""
+    return _of_dims("mv", input, vec, 2, 1)
+
+
+def dot(input: Tensor, tensor: Tensor) -> Tensor:
+    """The inner product of two vectors."""
+    return _of_dims("dot", input, tensor, 1, 1)
+
+
+def outer(input: Tensor, vec2: Tensor) -> Tensor:
+    """The outer product of two vectors."""
+    if input.ndim != 1 or vec2.ndim != 1:
+        raise RuntimeError(f"outer: expected 1-D tensors, got {input.ndim}-D and {vec2.ndim}-D")
+    return unsqueeze(input, 1) * vec2
+
+
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
+    """beta * input + alpha * (mat1 @ mat2)."""
+    product = mm(mat1, mat2)
+    product = product if alpha == 1 else product * alpha
+    return product + (input if beta == 1 else input * beta)

@@ -1,0 +1,523 @@
+"""Every pointwise function, each declared once: its instruction or expansion, its derivative, the
+domain it is tested on, an independent reference, and its documentation."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from autodiff.expr import PRIMITIVES, Expr, Interval, Primitive, Rule, build, inputs
+from autodiff.ops.pointwise import PointwiseOp
+
+__all__ = ["FUNCTIONS", "Function"]
+
+REAL: tuple[Interval, ...] = ((-3.0, 3.0),)
+POSITIVE: tuple[Interval, ...] = ((0.1, 3.0),)
+NONZERO: tuple[Interval, ...] = ((-3.0, -0.2), (0.2, 3.0))
+UNIT_CELLS: tuple[Interval, ...] = ((-2.9, -2.6), (-1.4, -1.1), (0.1, 0.4), (1.6, 1.9))
+
+
+@dataclass(frozen=True)
+class Function:
+    """A public pointwise function: its primitive, and the op that runs it."""
+
+    primitive: Primitive
+    op: PointwiseOp
+
+    @property
+    def name(self) -> str:
+        """The public name."""
+        return self.primitive.name
+
+
+FUNCTIONS: dict[str, Function] = {}
+
+
+def declare(
+    name: str,
+    arity: int,
+    doc: str,
+    vjp: Rule | None = None,
+    *,
+    expand: Callable[..., Expr] | None = None,
+    result: str = "same",
+    domain: tuple[Interval, ...] | tuple[tuple[Interval, ...], ...] = REAL,
+    reference: Callable[..., Any] | None = None,
+    grad_name: str | None = None,
+) -> PointwiseOp:
+    """Declare one function. `domain` is one for all operands, or one for each."""
+    each = domain if isinstance(domain[0][0], tuple) else (domain,) * arity
+    primitive = Primitive(name, arity, result, vjp, expand, reference, each, doc)  # type: ignore[arg-type]
+    PRIMITIVES[name] = primitive
+    op = PointwiseOp(name, build(name, *inputs(arity)), arity, grad_name)
+    FUNCTIONS[name] = Function(primitive, op)
+    return op
+
+
+def where(c: Any, a: Any, b: Any) -> Expr:
+    """The expression of `where`."""
+    return build("where", c, a, b)
+
+
+def exp(x: Expr) -> Expr:
+    """The expression of `exp`."""
+    return build("exp", x)
+
+
+# Instructions that only rules and expansions use.
+for _name, _arity, _rule in (
+    ("copy", 1, lambda g, y, x: (g,)),
+    ("zeros_like", 1, None),
+    ("fma", 3, lambda g, y, a, b, c: (g * b, g * a, g)),
+):
+    PRIMITIVES[_name] = Primitive(_name, _arity, "same", _rule)
+
+# ---- arithmetic ----
+
+add = declare(
+    "add", 2, "input + other.", lambda g, y, a, b: (g, g), reference=lambda a, b: a + b
+)
+sub = declare(
+    "sub",
+    2,
+    "input - other.",
+    lambda g, y, a, b: (g, -g),
+    result="number",
+    reference=lambda a, b: a - b,
+)
+mul = declare(
+    "mul", 2, "input * other.", lambda g, y, a, b: (g * b, g * a), reference=lambda a, b: a * b
+)
+div = declare(
+    "div",
+    2,
+    "input / other, in floating point.",
+    lambda g, y, a, b: (g / b, -g * (a / b / b)),
+    result="float",
+    domain=(REAL, NONZERO),
+    reference=lambda a, b: a / b,
+)
+neg = declare(
+    "neg", 1, "-input.", lambda g, y, x: (-g,), result="number", reference=lambda x: -x
+)
+abs_ = declare(
+    "abs",
+    1,
+    "The absolute value.",
+    lambda g, y, x: (g * build("sign", x),),
+    domain=NONZERO,
+    reference=abs,
+)
+sign = declare(
+    "sign",
+    1,
+    "-1, 0 or 1 by the sign.",
+    domain=NONZERO,
+    reference=lambda x: math.copysign(1.0, x) if x else 0.0,
+)
+square = declare("square", 1, "input * input.", expand=lambda x: x * x, reference=lambda x: x * x,
+                 grad_name="PowBackward0")
+cube = declare("cube", 1, "input * input * input.", expand=lambda x: x * x * x,
+               reference=lambda x: x**3, grad_name="PowBackward0")
+reciprocal = declare(
+    "reciprocal",
+    1,
+    "1 / input.",
+    lambda g, y, x: (-g * (y * y),),
+    result="float",
+    domain=NONZERO,
+    reference=lambda x: 1.0 / x,
+)
+sqrt = declare(
+    "sqrt",
+    1,
+    "The square root; nan below 0.",
+    lambda g, y, x: (g / (2 * y),),
+    result="float",
+    domain=POSITIVE,
+    reference=math.sqrt,
+)
+rsqrt = declare(
+    "rsqrt",
+    1,
+    "1 / sqrt(input).",
+    lambda g, y, x: (-0.5 * g * (y * y * y),),
+    result="float",
+    domain=POSITIVE,
+    reference=lambda x: 1.0 / math.sqrt(x),
+)
+
+
+def _pow_vjp(g: Expr, y: Expr, a: Expr, b: Expr) -> tuple[Expr, Expr]:
+    base = where(build("eq", b, 0), 0.0, g * (b * build("pow", a, b - 1)))
+    at_zero = build("logical_and", build("eq", a, 0), build("le", 0, b))
+    return base, where(at_zero, 0.0, g * (y * build("log", a)))
+
+
+pow_ = declare(
+    "pow",
+    2,
+    "input to the power of exponent. Derivatives: d/da = b a^(b-1), d/db = a^b log a.",
+    _pow_vjp,
+    domain=(POSITIVE, REAL),
+    reference=lambda a, b: a**b,
+)
+floor_divide = declare(
+    "floor_divide",
+    2,
+    "floor(input / other). RuntimeError for an integer divided by zero.",
+    expand=lambda a, b: build("floordiv", a, b),
+    domain=(((0.1, 0.4), (1.1, 1.4)), ((1.5, 1.9),)),
+    reference=lambda a, b: a // b,
+)
+PRIMITIVES["floordiv"] = Primitive("floordiv", 2)
+PRIMITIVES["truncdiv"] = Primitive("truncdiv", 2)
+remainder = declare(
+    "remainder",
+    2,
+    "Python's %: the remainder has the sign of other.",
+    lambda g, y, a, b: (g, -g * build("floordiv", a, b)),
+    domain=(((0.1, 0.4), (2.1, 2.4)), ((0.6, 0.7),)),
+    reference=lambda a, b: a % b,
+)
+fmod = declare(
+    "fmod",
+    2,
+    "C's fmod: the remainder has the sign of input.",
+    lambda g, y, a, b: (g, -g * build("truncdiv", a, b)),
+    domain=(((0.1, 0.4), (2.1, 2.4)), ((0.6, 0.7),)),
+    reference=math.fmod,
+)
+addcmul = declare(
+    "addcmul",
+    4,
+    "input + value * tensor1 * tensor2.",
+    expand=lambda x, a, b, value: x + value * (a * b),
+    reference=lambda x, a, b, value: x + value * a * b,
+)
+addcdiv = declare(
+    "addcdiv",
+    4,
+    "input + value * tensor1 / tensor2.",
+    expand=lambda x, a, b, value: x + value * (a / b),
+    domain=(REAL, REAL, NONZERO, REAL),
+    reference=lambda x, a, b, value: x + value * a / b,
+)
+lerp = declare(
+    "lerp",
+    3,
+    "input + weight * (end - input).",
+    expand=lambda a, b, w: a + w * (b - a),
+    reference=lambda a, b, w: a + w * (b - a),
+)
+
+
+def _extremum(wins: str) -> Rule:
+    """The larger (or smaller) operand gets the cotangent; equal ones share it."""
+
+    def vjp(g: Expr, y: Expr, a: Expr, b: Expr) -> tuple[Expr, Expr]:
+        shared = where(build("eq", a, b), g / 2, g)
+        a_less, b_less = build("lt", a, b), build("lt", b, a)
+        a_loses, b_loses = (a_less, b_less) if wins == "larger" else (b_less, a_less)
+        return where(a_loses, 0.0, shared), where(b_loses, 0.0, shared)
+
+    return vjp
+
+
+maximum = declare(
+    "maximum", 2, "The larger of two; nan wins.", _extremum("larger"), reference=max
+)
+minimum = declare(
+    "minimum", 2, "The smaller of two; nan wins.", _extremum("smaller"), reference=min
+)
+
+
+def _clamp_vjp(g: Expr, y: Expr, x: Expr, low: Expr, high: Expr) -> tuple[Expr, Expr, Expr]:
+    below, above = build("lt", x, low), build("lt", high, x)
+    inside = where(below, 0.0, where(above, 0.0, g))
+    to_low = where(build("lt", low, high), where(below, g, 0.0), 0.0)
+    to_high = where(build("lt", high, low), g, where(above, g, 0.0))
+    return inside, to_low, to_high
+
+
+clamp = declare(
+    "clamp",
+    3,
+    "input limited to [min, max].",
+    _clamp_vjp,
+    expand=lambda x, low, high: build("minimum", build("maximum", x, low), high),
+    domain=(((-3.0, -1.2), (-0.8, 0.8), (1.2, 3.0)), ((-1.1, -0.9),), ((0.9, 1.1),)),
+    reference=lambda x, low, high: min(max(x, low), high),
+)
+
+# ---- rounding ----
+
+for _name, _doc, _reference in (
+    ("floor", "The largest integer not above.", math.floor),
+    ("ceil", "The smallest integer not below.", math.ceil),
+    ("trunc", "The integer part.", math.trunc),
+    ("round", "The nearest integer, halves to even.", round),
+):
+    declare(
+        _name,
+        1,
+        _doc,
+        domain=UNIT_CELLS,
+        reference=lambda x, f=_reference: float(f(x)),
+    )
+
+# ---- comparisons and logic ----
+
+for _name, _swap, _doc in (
+    ("lt", False, "input < other."),
+    ("le", False, "input <= other."),
+    ("gt", True, "input > other."),
+    ("ge", True, "input >= other."),
+    ("eq", False, "input == other."),
+    ("ne", False, "input != other."),
+):
+    _instr = {"gt": "lt", "ge": "le"}.get(_name)
+    declare(
+        _name,
+        2,
+        _doc,
+        expand=None if _instr is None else lambda a, b, i=_instr: build(i, b, a),  # type: ignore[misc]
+        result="bool",
+    )
+for _name, _arity, _doc in (
+    ("logical_not", 1, "Whether input is zero."),
+    ("logical_and", 2, "Whether both are nonzero."),
+    ("logical_or", 2, "Whether either is nonzero."),
+    ("logical_xor", 2, "Whether exactly one is nonzero."),
+    ("isnan", 1, "Whether an element is nan."),
+    ("isinf", 1, "Whether an element is infinite."),
+    ("isfinite", 1, "Whether an element is neither infinite nor nan."),
+):
+    declare(_name, _arity, _doc, result="bool")
+where_ = declare(
+    "where",
+    3,
+    "input where condition, else other.",
+    lambda g, y, c, a, b: (None, where(c, g, 0.0), where(c, 0.0, g)),
+    result="where",
+    reference=lambda c, a, b: a if c else b,
+)
+
+# ---- bits ----
+
+for _name, _arity, _doc in (
+    ("bitwise_and", 2, "Bits set in both; logical and of bools."),
+    ("bitwise_or", 2, "Bits set in either; logical or of bools."),
+    ("bitwise_xor", 2, "Bits set in one of them; logical xor of bools."),
+    ("bitwise_not", 1, "Bits inverted; logical not of bools."),
+):
+    declare(_name, _arity, _doc, result="bits")
+for _name, _instr, _doc in (
+    ("bitwise_left_shift", "shl", "input's bits moved left by other."),
+    ("bitwise_right_shift", "shr", "input's bits moved right by other, keeping the sign."),
+):
+    PRIMITIVES[_instr] = Primitive(_instr, 2, "bits")
+    declare(_name, 2, _doc, expand=lambda a, b, i=_instr: build(i, a, b), result="bits")  # type: ignore[misc]
+
+# ---- transcendental ----
+
+declare("exp", 1, "e to the input.", lambda g, y, x: (g * y,), result="float", reference=math.exp)
+declare(
+    "expm1",
+    1,
+    "exp(input) - 1, exact near 0.",
+    lambda g, y, x: (g * (y + 1),),
+    result="float",
+    reference=math.expm1,
+)
+declare(
+    "log",
+    1,
+    "The natural logarithm; nan below 0.",
+    lambda g, y, x: (g / x,),
+    result="float",
+    domain=POSITIVE,
+    reference=math.log,
+)
+declare(
+    "log1p",
+    1,
+    "log(1 + input), exact near 0.",
+    lambda g, y, x: (g / (x + 1),),
+    result="float",
+    domain=((-0.8, 3.0),),
+    reference=math.log1p,
+)
+declare(
+    "sin",
+    1,
+    "The sine of radians.",
+    lambda g, y, x: (g * build("cos", x),),
+    result="float",
+    reference=math.sin,
+)
+declare(
+    "cos",
+    1,
+    "The cosine of radians.",
+    lambda g, y, x: (-g * build("sin", x),),
+    result="float",
+    reference=math.cos,
+)
+tanh = declare(
+    "tanh",
+    1,
+    "The hyperbolic tangent.",
+    lambda g, y, x: (g * (1 - y * y),),
+    result="float",
+    reference=math.tanh,
+)
+declare(
+    "erf",
+    1,
+    "The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0.",
+    lambda g, y, x: (g * (2 / math.sqrt(math.pi) * exp(-x * x)),),
+    result="float",
+    reference=math.erf,
+)
+sigmoid = declare(
+    "sigmoid",
+    1,
+    "1 / (1 + exp(-input)).",
+    lambda g, y, x: (g * ((1 - y) * y),),
+    expand=lambda x: build("reciprocal", exp(-x) + 1),
+    result="float",
+    reference=lambda x: 1 / (1 + math.exp(-x)),
+)
+
+# ---- activations ----
+
+AWAY_FROM_0 = NONZERO
+relu = declare(
+    "relu",
+    1,
+    "max(input, 0).",
+    lambda g, y, x: (where(build("le", y, 0), 0.0, g),),
+    expand=lambda x: build("maximum", x, 0),
+    domain=AWAY_FROM_0,
+    reference=lambda x: max(x, 0.0),
+)
+leaky_relu = declare(
+    "leaky_relu",
+    2,
+    "input above 0, negative_slope * input below.",
+    lambda g, y, x, slope: (where(build("lt", 0, x), g, g * slope), None),
+    expand=lambda x, slope: where(build("lt", 0, x), x, x * slope),
+    domain=(AWAY_FROM_0, ((0.01, 0.5),)),
+    reference=lambda x, slope: x if x > 0 else slope * x,
+)
+hardtanh = declare(
+    "hardtanh",
+    3,
+    "input limited to [min_val, max_val].",
+    lambda g, y, x, low, high: (
+        where(build("le", x, low), 0.0, where(build("le", high, x), 0.0, g)),
+        None,
+        None,
+    ),
+    expand=lambda x, low, high: build("minimum", build("maximum", x, low), high),
+    domain=(((-3.0, -1.2), (-0.8, 0.8), (1.2, 3.0)), ((-1.1, -0.9),), ((0.9, 1.1),)),
+    reference=lambda x, low, high: min(max(x, low), high),
+)
+
+
+def _softplus(x: Expr, beta: Expr, threshold: Expr) -> Expr:
+    z = x * beta
+    linear = build("lt", threshold, z)
+    return where(linear, x, build("log1p", exp(where(linear, 0.0, z))) / beta)
+
+
+softplus = declare(
+    "softplus",
+    3,
+    "log(1 + exp(beta * input)) / beta; input itself where beta * input is above threshold.",
+    lambda g, y, x, beta, threshold: (
+        where(build("lt", threshold, x * beta), g, g * build("sigmoid", x * beta)),
+        None,
+        None,
+    ),
+    expand=_softplus,
+    result="float",
+    domain=(REAL, ((0.5, 2.0),), ((20.0, 20.0),)),
+    reference=lambda x, beta, threshold: math.log1p(math.exp(beta * x)) / beta,
+)
+
+
+def _elu(x: Expr, alpha: Expr) -> Expr:
+    positive = build("lt", 0, x)
+    return where(positive, x, alpha * build("expm1", where(positive, 0.0, x)))
+
+
+def _elu_vjp(g: Expr, y: Expr, x: Expr, alpha: Expr) -> tuple[Expr, None]:
+    positive = build("lt", 0, x)
+    return where(positive, g, g * alpha * exp(where(positive, 0.0, x))), None
+
+
+elu = declare(
+    "elu",
+    2,
+    "input above 0, alpha * (exp(input) - 1) below.",
+    _elu_vjp,
+    expand=_elu,
+    result="float",
+    domain=(AWAY_FROM_0, ((0.5, 2.0),)),
+    reference=lambda x, alpha: x if x > 0 else alpha * math.expm1(x),
+)
+gelu = declare(
+    "gelu",
+    1,
+    "input * P(N < input) for N standard normal: input / 2 * (1 + erf(input / sqrt 2)).",
+    expand=lambda x: x * 0.5 * (build("erf", x * math.sqrt(0.5)) + 1),
+    result="float",
+    reference=lambda x: 0.5 * x * (1 + math.erf(x / math.sqrt(2))),
+)
+gelu_tanh = declare(
+    "gelu_tanh",
+    1,
+    "GELU's approximation input / 2 * (1 + tanh(sqrt(2/pi) (input + 0.044715 input^3))).",
+    expand=lambda x: x
+    * 0.5
+    * (build("tanh", (x * x * x * 0.044715 + x) * math.sqrt(2 / math.pi)) + 1),
+    result="float",
+    reference=lambda x: 0.5
+    * x
+    * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
+    grad_name="GeluBackward0",
+)
+silu = declare(
+    "silu",
+    1,
+    "input * sigmoid(input).",
+    expand=lambda x: x * build("sigmoid", x),
+    result="float",
+    reference=lambda x: x / (1 + math.exp(-x)),
+)
+
+# ---- losses, before they are reduced ----
+
+squared_error = declare(
+    "squared_error",
+    2,
+    "(input - target)^2.",
+    expand=lambda a, b: (a - b) * (a - b),
+    result="float",
+    reference=lambda a, b: (a - b) ** 2,
+    grad_name="MseLossBackward0",
+)
+absolute_error = declare(
+    "absolute_error",
+    2,
+    "|input - target|.",
+    expand=lambda a, b: build("abs", a - b),
+    result="float",
+    domain=(((0.0, 1.0),), ((1.2, 3.0),)),
+    reference=lambda a, b: abs(a - b),
+    grad_name="MeanAbsoluteErrorBackward0",
+)

@@ -1,0 +1,254 @@
+"""The reduction family: sums, products, extremes and truth over dimensions."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from autodiff import dtypes
+from autodiff.dtypes import dtype
+from autodiff.native import NULL, ffi, lib
+from autodiff.ops.base import OUTPUT, Op, OpNode
+from autodiff.ops.views import reshape, unsqueeze
+from autodiff.shapes import Size, dim_index, dim_mask
+from autodiff.tensor import Tensor
+
+
+def _kinds() -> dict[str, int]:
+    names: dict[str, int] = {}
+    while (name := lib.ad_reduction_name(len(names))) != NULL:
+        names[ffi.string(name).decode()] = len(names)
+    return names
+
+
+KINDS = _kinds()
+
+
+def _native(kind: str) -> Any:
+    code = KINDS[kind]
+    return lambda p, mask, keepdim, d: lib.ad_reduce(code, p, mask, keepdim, d)
+
+
+def _restore(node: OpNode, g: Tensor) -> Tensor:
+    """A cotangent of a reduction's result, broadcast over what was reduced."""
+    mask, keepdim = node.args[0], node.args[1]
+    if not keepdim and g.ndim:
+        for d in range(len(node.shape)):
+            if mask >> d & 1:
+                g = unsqueeze(g, d)
+    return g.expand(node.shape)
+
+
+def _count(node: OpNode) -> int:
+    count = 1
+    for d, size in enumerate(node.shape):
+        if node.args[0] >> d & 1:
+            count *= size
+    return count
+
+
+_sum = Op("sum", _native("sum"), lambda node, g: (_restore(node, g),))
+_sum_dim = Op("sum_dim", _native("sum"), lambda node, g: (_restore(node, g),), grad_name="SumBackward1")
+_mean = Op("mean", _native("mean"), lambda node, g: (_restore(node, g / _count(node)),))
+_mean_dim = Op(
+    "mean_dim",
+    _native("mean"),
+    lambda node, g: (_restore(node, g / _count(node)),),
+    grad_name="MeanBackward1",
+)
+
+
+def _prod_rule(node: OpNode, g: Tensor, x: Tensor) -> tuple[Tensor]:
+    """The product of all the others: exact also where an element is zero, and at second order."""
+    mask = node.args[0]
+    dims = [d for d in range(x.ndim) if mask >> d & 1]
+    rest = [d for d in range(x.ndim) if not mask >> d & 1]
+    moved = x.permute(*rest, *dims)
+    rows = reshape(moved, [*moved.shape[: len(rest)], -1]) if dims else unsqueeze(moved, -1)
+    others = _others_product(rows)
+    back = reshape(others, moved.shape)
+    order = [*rest, *dims]
+    return (_restore(node, g) * back.permute(*[order.index(d) for d in range(x.ndim)]),)
+
+
+def _others_product(rows: Tensor) -> Tensor:
+    """For each element of each row, the product of the row's other elements."""
+    n = rows.shape[-1]
+    if n <= 1:
+        return rows.new_ones(rows.shape)
+    repeated = unsqueeze(rows, -2).expand(*rows.shape, n)
+    diagonal = rows.new_eye(n)
+    return prod(repeated.where(diagonal == 0, rows.new_ones(())), dim=-1)
+
+
+_prod = Op("prod", _native("prod"), _prod_rule, saves=(0,))
+
+
+def _extreme_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor]:
+    """Equal extremes share the cotangent."""
+    full = _restore(node, y.detach())
+    hits = (x.detach() == full).logical_or((x != x).logical_and(full != full)).to(g.dtype)
+    counts = hits.sum(dim=_dims(node), keepdim=True) if node.shape else hits
+    return (_restore(node, g) * (hits / counts),)
+
+
+def _dims(node: OpNode) -> tuple[int, ...]:
+    return tuple(d for d in range(len(node.shape)) if node.args[0] >> d & 1)
+
+
+_max = Op("max", _native("max"), _extreme_rule, saves=(0, OUTPUT), grad_name="MaxBackward1")
+_min = Op("min", _native("min"), _extreme_rule, saves=(0, OUTPUT), grad_name="MinBackward1")
+_amax = Op("amax", _native("max"), _extreme_rule, saves=(0, OUTPUT))
+_amin = Op("amin", _native("min"), _extreme_rule, saves=(0, OUTPUT))
+_nothing = Op("reduce", lambda p, kind, *args: lib.ad_reduce(kind, p, *args), lambda node, g: (None,))
+_sum_to = Op(
+    "sum_to_size",
+    lambda p, shape: lib.ad_sum_to(p, len(shape), list(shape)),
+    lambda node, g: (g.expand(node.shape),),
+    grad_name="SumBackward1",
+)
+
+
+def _accumulated(x: Tensor, requested: dtype | None) -> int:
+    """The dtype code a sum or product is computed in: int64 for integers and bools."""
+    if requested is not None:
+        return requested.code
+    return dtypes.int64.code if x._p.dtype < dtypes.float32.code else int(x._p.dtype)
+
+
+def _prepared(x: Tensor, requested: dtype | None) -> Tensor:
+    """x in the requested dtype, so that a gradient is converted back."""
+    return x if requested is None or requested is x.dtype else x.to(requested)
+
+
+def sum(  # noqa: A001 - PyTorch's name
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None
+) -> Tensor:
+    """The sum over `dim` (an int, a tuple, or None for all). Integers are summed as int64."""
+    x = _prepared(input, dtype)
+    op = _sum if dim is None else _sum_dim
+    return op(x, dim_mask(dim, x.ndim), keepdim, _accumulated(x, dtype))
+
+
+def mean(
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None
+) -> Tensor:
+    """The mean over `dim`; floating-point tensors only, nan where there are no elements."""
+    x = _prepared(input, dtype)
+    if not x.is_floating_point():
+        raise RuntimeError(
+            "mean(): could not infer output dtype. Input dtype must be either a floating point or complex "
+            f"dtype. Got: {dtypes.SCALAR_NAMES[x._p.dtype]}"
+        )
+    op = _mean if dim is None else _mean_dim
+    return op(x, dim_mask(dim, x.ndim), keepdim, x._p.dtype)
+
+
+def prod(
+    input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: dtype | None = None
+) -> Tensor:
+    """The product over one dimension or all."""
+    x = _prepared(input, dtype)
+    return _prod(x, dim_mask(dim, x.ndim), keepdim, _accumulated(x, dtype))
+
+
+class max_result(NamedTuple):  # noqa: N801 - PyTorch's name
+    """What `max` over a dimension returns."""
+
+    values: Tensor
+    indices: Tensor
+
+
+class min_result(NamedTuple):  # noqa: N801 - PyTorch's name
+    """What `min` over a dimension returns."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def _extreme(name: str, x: Tensor, dim: int, keepdim: bool) -> tuple[Tensor, Tensor]:
+    """The extreme values along a dimension and where they are."""
+    indices = arg_reduce(f"arg{name}", x, dim, True)
+    values = x if x.ndim == 0 else x.take_along_dim(indices, dim)
+    if keepdim or x.ndim == 0:
+        return values, indices
+    return values.squeeze(dim), indices.squeeze(dim)
+
+
+def _max_or_min(name: str, x: Tensor, dim: Any, keepdim: bool) -> Any:
+    if dim is None:
+        op = _max if name == "max" else _min
+        return op(x, dim_mask(None, x.ndim), False, x._p.dtype)
+    if isinstance(dim, Tensor):
+        return x.maximum(dim) if name == "max" else x.minimum(dim)
+    result = max_result if name == "max" else min_result
+    return result(*_extreme(name, x, dim_index(dim, x.ndim), keepdim))
+
+
+def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: A001
+    """The largest element; with `dim`, (values, indices) along it; with a tensor, `maximum`."""
+    return _max_or_min("max", input, dim, keepdim)
+
+
+def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: A001
+    """The smallest element; with `dim`, (values, indices) along it; with a tensor, `minimum`."""
+    return _max_or_min("min", input, dim, keepdim)
+
+
+def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
+    """The largest elements over `dim`; equal ones share the gradient."""
+    return _amax(input, dim_mask(dim, input.ndim), keepdim, input._p.dtype)
+
+
+def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
+    """The smallest elements over `dim`; equal ones share the gradient."""
+    return _amin(input, dim_mask(dim, input.ndim), keepdim, input._p.dtype)
+
+
+def arg_reduce(kind: str, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:
+    """argmax or argmin, int64: along a dimension, or the flat index of all."""
+    if x.numel() == 0 and (dim is None or x.shape[dim_index(dim, x.ndim)] == 0):
+        where = "input.numel() == 0" if dim is None else f"dimension {dim} to have non-zero size"
+        raise IndexError(f"{kind}(): Expected reduction dim to be specified or non-empty: {where}")
+    mask = dim_mask(dim, x.ndim)
+    return _nothing(x.detach(), KINDS[kind], mask, keepdim, dtypes.int64.code)
+
+
+def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """The index of the largest element, the first of equals; a nan counts as largest."""
+    return arg_reduce("argmax", input, dim, keepdim)
+
+
+def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
+    """The index of the smallest element, the first of equals; a nan counts as smallest."""
+    return arg_reduce("argmin", input, dim, keepdim)
+
+
+def _truth(kind: str, x: Tensor, dim: Any, keepdim: bool) -> Tensor:
+    return _nothing(
+        x.detach(), KINDS[kind], dim_mask(dim, x.ndim), keepdim, dtypes.bool.code
+    )
+
+
+def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:  # noqa: A001
+    """Whether any element is nonzero."""
+    return _truth("any", input, dim, keepdim)
+
+
+def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:  # noqa: A001
+    """Whether all elements are nonzero."""
+    return _truth("all", input, dim, keepdim)
+
+
+def sum_to_size(x: Tensor, *size: Any) -> Tensor:
+    """The sum that undoes a broadcast from `size`. RuntimeError where x is no such broadcast."""
+    shape: Sequence[int] = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
+    if x.shape == shape:
+        return x
+    lead = x.ndim - len(shape)
+    if lead < 0 or builtins.any(
+        want not in (1, have) for have, want in zip(x.shape[lead:], shape, strict=False)
+    ):
+        raise RuntimeError(f"size {list(shape)} is not expandable to size {list(x.shape)}.")
+    return _sum_to(x, Size(shape))
