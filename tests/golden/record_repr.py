@@ -150,6 +150,10 @@ def suffix_cases() -> Iterator[Case]:
     for options in ({"linewidth": 40}, {"linewidth": 75}):
         for n in range(1, 16):
             yield case("float64", [n], [0.5], requires_grad=True, options=options)
+    for width in range(24, 56):
+        options = {"linewidth": width}
+        yield case("float64", [2], [0.5], requires_grad=True, options=options)
+        yield case("int32", [2, 3], [10, 200, 3000], options=options)
     yield case("float32", [], [2.0], requires_grad=True)
     yield case("float32", [], [2.5], grad_fn="MulBackward0")
 
