@@ -1,0 +1,444 @@
+/* gemm.c: matrix products. Every element of a result is one chain of multiply-adds over k in order, whichever
+ * path computes it (see gemm.h), so paths are chosen by speed alone. */
+#include <stdatomic.h>
+#include "gemm.h"
+
+#define SMALL_WORK (40 * 40 * 40) /* m n k up to which packing does not pay */
+#define SKINNY 16                 /* nor does it for so few rows */
+#define KC 320                    /* k of a block: a packed tile of B stays in L1 */
+#define NC 2048                   /* columns of a block of B */
+#define MC 960                    /* rows of a block of A */
+#define TASK_ROWS 96              /* rows of a task: its part of A stays in L2 */
+#define TASK_COLS 256
+#define STACK_BYTES 4096
+
+/* ---- one product ---- */
+
+typedef struct {
+    const char *data;
+    int64_t row, col; /* strides in elements */
+} matrix;
+
+/* C (m x n) = A (m x k) B (k x n) + bias. */
+typedef struct {
+    const ad_gemm_type *kernels;
+    int64_t size; /* bytes of an element */
+    int64_t m, n, k;
+    matrix a, b;
+    char *c;
+    int64_t c_row, c_col; /* c_col is 1, or c_row is and C^T is stored */
+    const char *bias;     /* of each column, or NULL */
+} product;
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* Estimated nanoseconds, at most 1e15: expanded operands may be larger than any memory. */
+static int64_t cost_of(const product *g) {
+    double ns = (double)g->m * (double)g->n * (double)g->k * (double)g->size / 160;
+    return ns < 1e15 ? (int64_t)ns : (int64_t)1e15;
+}
+
+/* A range cut into parts of `step`, the last one no smaller than `min` if the range allows. */
+typedef struct {
+    int64_t n, step, count, last; /* last: where the last part starts */
+} cuts;
+
+static cuts cut(int64_t n, int64_t step, int64_t min) {
+    int64_t rest = n % step, width = rest ? most(rest, min) : step;
+    return (cuts){n, step, (n + step - 1) / step, most(n - width, 0)};
+}
+static int64_t start(const cuts *c, int64_t i) {
+    return i < c->count - 1 ? i * c->step : i == c->count - 1 ? c->last : c->n;
+}
+static int64_t extent(const cuts *c, int64_t i) { return start(c, i + 1) - start(c, i); }
+
+/* One block of the product: k, rows and columns cut to what the caches hold. Operands are read where they
+ * are, or from panels packed as tiles want them, one after the other. */
+typedef struct {
+    const product *g;
+    ad_tile tile; /* what all tiles share */
+    const char *a, *b;
+    char *c;
+    char *packed_a, *packed_b; /* NULL where the operand is read in place */
+    const char *bias;
+    cuts rows, cols;                    /* the panels */
+    int64_t rows_of_task, cols_of_task; /* in panels */
+} block;
+
+/* Tiles narrower than a vector, and those of C^T, go through a buffer. */
+static void run_buffered(const block *b, ad_tile *tile, ad_tile_fn *fn, int64_t rows, int64_t cols) {
+    const product *g = b->g;
+    const int64_t size = g->size, width = most(cols, g->kernels->width);
+    _Alignas(64) char buffer[AD_TILE_ROWS * AD_TILE_VECTORS * 64];
+    char *c = tile->c;
+    if (tile->accumulate) {
+        for (int64_t i = 0; i < rows; i++) {
+            for (int64_t j = 0; j < cols; j++) {
+                memcpy(buffer + (i * width + j) * size, c + (i * g->c_row + j * g->c_col) * size,
+                       (size_t)size);
+            }
+        }
+    }
+    tile->c = buffer;
+    tile->c_row = tile->cols = width;
+    fn(tile);
+    for (int64_t i = 0; i < rows; i++) {
+        for (int64_t j = 0; j < cols; j++) {
+            memcpy(c + (i * g->c_row + j * g->c_col) * size, buffer + (i * width + j) * size, (size_t)size);
+        }
+    }
+}
+
+static void run_tile(const block *b, int64_t i, int64_t rows, int64_t j, int64_t cols) {
+    const product *g = b->g;
+    const ad_gemm_type *kernels = g->kernels;
+    const int64_t size = g->size, vectors = (cols + kernels->width - 1) / kernels->width;
+    ad_tile tile = b->tile;
+    if (b->packed_a) {
+        tile.a = b->packed_a + i * tile.k * size;
+        tile.a_row = 1;
+        tile.a_col = rows;
+    } else
+        tile.a = b->a + i * tile.a_row * size;
+    if (b->packed_b) {
+        tile.b = b->packed_b + j * tile.k * size;
+        tile.b_row = most(cols, kernels->width);
+    } else
+        tile.b = b->b + j * size;
+    tile.c = b->c + (i * g->c_row + j * g->c_col) * size;
+    tile.cols = cols;
+    if (b->bias) tile.bias = b->bias + j * size;
+
+    ad_tile_fn *fn = rows == 1 ? kernels->row[vectors - 1] : kernels->tile[rows - 1][vectors - 1];
+    if (g->c_col != 1 || cols < kernels->width)
+        run_buffered(b, &tile, fn, rows, cols);
+    else if (b->packed_a && rows == kernels->rows && cols == AD_TILE_VECTORS * kernels->width)
+        kernels->packed(&tile);
+    else
+        fn(&tile);
+}
+
+static void run_task(void *context, int64_t task) {
+    const block *b = context;
+    const int64_t across = (b->cols.count + b->cols_of_task - 1) / b->cols_of_task;
+    const int64_t i0 = task / across * b->rows_of_task, i1 = least(i0 + b->rows_of_task, b->rows.count);
+    const int64_t j0 = task % across * b->cols_of_task, j1 = least(j0 + b->cols_of_task, b->cols.count);
+    for (int64_t j = j0; j < j1; j++) {
+        const int64_t at = start(&b->cols, j), cols = extent(&b->cols, j);
+        for (int64_t i = i0; i < i1; i++) run_tile(b, start(&b->rows, i), extent(&b->rows, i), at, cols);
+    }
+}
+
+static void run_block(block *b, int64_t m, int64_t n) {
+    const product *g = b->g;
+    const int64_t down = (b->rows.count + b->rows_of_task - 1) / b->rows_of_task;
+    const int64_t across = (b->cols.count + b->cols_of_task - 1) / b->cols_of_task;
+    const product part = {.m = m, .n = n, .k = b->tile.k, .size = g->size};
+    ad_parallel_for(down * across, cost_of(&part), run_task, b);
+}
+
+static void pack_rows(void *context, int64_t i) {
+    const block *b = context;
+    const int64_t at = start(&b->rows, i), size = b->g->size;
+    const int rows = (int)extent(&b->rows, i);
+    b->g->kernels->pack(b->tile.k, rows, rows, b->a + at * b->g->a.row * size, b->g->a.row, b->g->a.col,
+                        b->packed_a + at * b->tile.k * size);
+}
+
+static void pack_cols(void *context, int64_t j) {
+    const block *b = context;
+    const int64_t at = start(&b->cols, j), size = b->g->size;
+    const int cols = (int)extent(&b->cols, j), width = (int)most(cols, b->g->kernels->width);
+    b->g->kernels->pack(b->tile.k, cols, width, b->b + at * b->g->b.col * size, b->g->b.col, b->g->b.row,
+                        b->packed_b + at * b->tile.k * size);
+}
+
+/* The block that begins at column j and element p of k, all rows. */
+static void run_rows(block *b, const product *g, int64_t j, int64_t n, int64_t p, const cuts *blocks) {
+    for (int64_t i = 0; i < blocks->count; i++) {
+        const int64_t at = start(blocks, i), m = extent(blocks, i);
+        b->rows = cut(m, g->kernels->rows, 1);
+        b->a = g->a.data + (at * g->a.row + p * g->a.col) * g->size;
+        b->c = g->c + (at * g->c_row + j * g->c_col) * g->size;
+        if (b->packed_a) ad_parallel_for(b->rows.count, m * b->tile.k / 2, pack_rows, b);
+        run_block(b, m, n);
+    }
+}
+
+static void run_blocks(const product *g, char *packed_a, char *packed_b) {
+    const ad_gemm_type *kernels = g->kernels;
+    const int64_t width = g->m == 1 ? AD_ROW_VECTORS * kernels->width : AD_TILE_VECTORS * kernels->width;
+    const cuts rows = cut(g->m, MC, 1), cols = cut(g->n, NC, width);
+    const int64_t depths = most((g->k + KC - 1) / KC, 1), depth = most((g->k + depths - 1) / depths, 1);
+    block b = {.g = g,
+               .packed_a = packed_a,
+               .packed_b = packed_b,
+               .rows_of_task = TASK_ROWS / kernels->rows,
+               .cols_of_task = TASK_COLS / width,
+               .tile = {.a_row = g->a.row, .a_col = g->a.col, .b_row = g->b.row, .c_row = g->c_row}};
+    for (int64_t j = 0; j < cols.count; j++) {
+        const int64_t at = start(&cols, j), n = extent(&cols, j);
+        b.cols = cut(n, width, kernels->width);
+        for (int64_t p = 0; p == 0 || p < g->k; p += depth) {
+            b.tile.k = least(depth, g->k - p);
+            b.tile.accumulate = p > 0;
+            b.bias = g->bias && p + depth >= g->k ? g->bias + at * g->size : NULL;
+            b.b = g->b.data + (p * g->b.row + at * g->b.col) * g->size;
+            if (packed_b) ad_parallel_for(b.cols.count, n * b.tile.k / 2, pack_cols, &b);
+            run_rows(&b, g, at, n, p, &rows);
+        }
+    }
+}
+
+/* Columns of C that are one chain each: products with a vector, where no row of B is a row of memory. */
+typedef struct {
+    const product *g;
+    int64_t step;
+} columns;
+
+static void run_columns(void *context, int64_t i) {
+    const columns *c = context;
+    const product *g = c->g;
+    const int64_t at = i * c->step, n = least(c->step, g->n - at);
+    g->kernels->dots(n, g->k, g->a.data, g->a.col, g->b.data + at * g->b.col * g->size, g->b.col, g->b.row,
+                     g->c + at * g->size);
+}
+
+static void run_dots(const product *g) {
+    columns c = {g, 64};
+    ad_parallel_for((g->n + c.step - 1) / c.step, 4 * cost_of(g), run_columns, &c);
+}
+
+static void add_bias(const product *g) {
+    for (int64_t i = 0; i < g->m; i++) {
+        char *row = g->c + i * g->n * g->size;
+        if (g->size == sizeof(float)) {
+            float *c = (float *)row;
+            const float *bias = (const float *)g->bias;
+            for (int64_t j = 0; j < g->n; j++) c[j] += bias[j];
+        } else {
+            double *c = (double *)row;
+            const double *bias = (const double *)g->bias;
+            for (int64_t j = 0; j < g->n; j++) c[j] += bias[j];
+        }
+    }
+}
+
+/* C^T = B^T A^T */
+static product transposed(const product *g) {
+    product t = *g;
+    t.m = g->n, t.n = g->m;
+    t.a = (matrix){g->b.data, g->b.col, g->b.row};
+    t.b = (matrix){g->a.data, g->a.col, g->a.row};
+    t.c_row = g->c_col, t.c_col = g->c_row;
+    return t;
+}
+
+static int run_packed(const product *g, bool pack_a, bool pack_b) {
+    _Alignas(64) char stack[STACK_BYTES];
+    const int64_t depth = least(g->k, KC), width = g->kernels->width;
+    const size_t a_bytes = pack_a ? (size_t)(least(g->m, MC) * depth * g->size + 63) / 64 * 64 : 0;
+    const size_t b_bytes = pack_b ? (size_t)(most(least(g->n, NC), width) * depth * g->size) : 0;
+    char *memory = a_bytes + b_bytes <= sizeof stack ? stack : ad_alloc(a_bytes + b_bytes);
+    if (!memory) return ad_error(NULL);
+    run_blocks(g, pack_a ? memory : NULL, pack_b ? memory + a_bytes : NULL);
+    if (memory != stack) ad_dealloc(memory);
+    return AD_OK;
+}
+
+/* C is contiguous. The choices here are about speed: the bits are the same whichever way it goes. */
+static int multiply(const product *whole) {
+    product g = *whole;
+    if (g.m == 1) g.a.row = 1;
+    if (g.n == 1) g.b.col = 1;
+    if (g.k == 1) g.a.col = g.b.row = 1;
+    const double work = (double)g.m * (double)g.n * (double)g.k;
+    const bool direct = work <= SMALL_WORK || g.m <= SKINNY || g.n <= SKINNY;
+    /* A matrix read in place should be the larger one, and B's rows be rows of memory. */
+    const bool turn = g.n == 1 || (direct && g.m > 1 && g.b.col != 1 && (g.a.row == 1 || g.m < g.n));
+    if (turn) g = transposed(&g);
+    const bool b_in_place = g.b.col == 1 && g.n >= g.kernels->width;
+    const bool dots = g.m == 1 && !b_in_place;
+    const bool bias_later = g.bias && (turn || dots || g.n < g.kernels->width);
+    if (bias_later) g.bias = NULL;
+    int status = AD_OK;
+    if (dots)
+        run_dots(&g);
+    else if (!direct)
+        status = run_packed(&g, true, true);
+    else if (!b_in_place)
+        status = run_packed(&g, false, true);
+    else
+        run_blocks(&g, NULL, NULL);
+    if (!status && bias_later) add_bias(whole);
+    return status;
+}
+
+/* ---- integers: wrapping, in whatever order ---- */
+
+typedef void integer_fn(const product *g);
+#define INTEGER_PRODUCT(type)                                                                                \
+    static void multiply_##type(const product *g) {                                                          \
+        const type *a = (const type *)g->a.data, *b = (const type *)g->b.data,                               \
+                   *bias = (const type *)g->bias;                                                            \
+        for (int64_t i = 0; i < g->m; i++) {                                                                 \
+            type *c = (type *)g->c + i * g->n;                                                               \
+            for (int64_t j = 0; j < g->n; j++) c[j] = bias ? bias[j] : 0;                                    \
+            for (int64_t p = 0; p < g->k; p++) {                                                             \
+                const type s = a[i * g->a.row + p * g->a.col], *x = b + p * g->b.row;                        \
+                for (int64_t j = 0; j < g->n; j++) c[j] = (type)(c[j] + s * x[j * g->b.col]);                \
+            }                                                                                                \
+        }                                                                                                    \
+    }
+INTEGER_PRODUCT(uint8_t)
+INTEGER_PRODUCT(uint32_t)
+INTEGER_PRODUCT(uint64_t)
+
+static integer_fn *const integer_products[AD_N_DTYPES] = {
+    [AD_uint8] = multiply_uint8_t, [AD_int32] = multiply_uint32_t, [AD_int64] = multiply_uint64_t};
+
+/* ---- ad_matmul ---- */
+
+typedef struct {
+    product g; /* the first of the batch */
+    integer_fn *integer;
+    int ndim;
+    int64_t count, shape[AD_MAX_DIMS], a[AD_MAX_DIMS], b[AD_MAX_DIMS]; /* strides of the batch */
+    int64_t per_task;
+    atomic_int status;
+} batch;
+
+static int run_product(const batch *t, int64_t i) {
+    product g = t->g;
+    int64_t a = 0, b = 0;
+    g.c += i * g.m * g.n * g.size;
+    for (int d = t->ndim - 1; d >= 0 && i; d--) {
+        const int64_t index = i % t->shape[d];
+        i /= t->shape[d];
+        a += index * t->a[d];
+        b += index * t->b[d];
+    }
+    g.a.data += a * g.size;
+    g.b.data += b * g.size;
+    if (!t->integer) return multiply(&g);
+    t->integer(&g);
+    return AD_OK;
+}
+
+static void run_products(void *context, int64_t task) {
+    batch *t = context;
+    const int64_t end = least((task + 1) * t->per_task, t->count);
+    for (int64_t i = task * t->per_task; i < end; i++) {
+        const int status = run_product(t, i);
+        if (status) atomic_store(&t->status, status);
+    }
+}
+
+/* Small products go several to a task; large ones, one after the other, use the threads themselves. */
+static int run_batch(batch *t) {
+    enum { TASK = 10000, LARGE = 1000000 };
+    const int64_t each = cost_of(&t->g) * (t->integer ? 20 : 1) + 10;
+    if (t->count == 1) return run_product(t, 0);
+    t->per_task = each < TASK ? TASK / each + 1 : 1;
+    const int64_t tasks = (t->count + t->per_task - 1) / t->per_task;
+    if (each < LARGE || t->integer) {
+        ad_parallel_for(tasks, t->count < INT64_MAX / 2 / each ? t->count * each : INT64_MAX / 2,
+                        run_products, t);
+    } else {
+        for (int64_t i = 0; i < tasks; i++) run_products(t, i);
+    }
+    const int status = atomic_load(&t->status);
+    return status ? ad_fail(status, 0, 0, 0) : AD_OK;
+}
+
+/* The batch dimensions of one operand, aligned with the result's; broadcast ones have stride 0. */
+static void batch_strides(const ad_tensor *x, int ndim, int64_t *strides) {
+    const int missing = ndim - (x->ndim - 2);
+    for (int d = 0; d < ndim; d++)
+        strides[d] = d < missing || x->shape[d - missing] == 1 ? 0 : x->strides[d - missing];
+}
+
+static int batch_shape(const ad_tensor *a, const ad_tensor *b, int64_t *shape) {
+    const int na = a->ndim - 2, nb = b->ndim - 2, ndim = na > nb ? na : nb;
+    for (int d = 0; d < ndim; d++) {
+        const int64_t x = d < ndim - na ? 1 : a->shape[d - (ndim - na)];
+        const int64_t y = d < ndim - nb ? 1 : b->shape[d - (ndim - nb)];
+        if (x != y && x != 1 && y != 1) return ad_fail(AD_BROADCAST, x, y, d), -1;
+        shape[d] = x == 1 ? y : x;
+    }
+    return ndim;
+}
+
+/* Where B is the same for the whole batch and A's batch steps on where its rows end, all is one product. */
+static void fold(batch *t) {
+    int64_t m = t->g.m, row = t->g.a.row;
+    for (int d = t->ndim - 1; d >= 0; d--) {
+        if (t->shape[d] == 1) continue;
+        if (m == 1) row = t->a[d];
+        if (t->b[d] != 0 || t->a[d] != m * row) return;
+        m *= t->shape[d];
+    }
+    t->g.m = m;
+    t->g.a.row = row;
+    t->count = 1;
+}
+
+static int check(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias) {
+    if (a->dtype == AD_bool) return ad_fail(AD_BAD_DTYPE, a->dtype, 0, 0);
+    if (b->dtype != a->dtype) return ad_fail(AD_BAD_DTYPE, b->dtype, 0, 0);
+    if (a->ndim < 2) return ad_fail(AD_BAD_DIM, -2, a->ndim, 0);
+    if (b->ndim < 2) return ad_fail(AD_BAD_DIM, -2, b->ndim, 0);
+    const int64_t k = a->shape[a->ndim - 1], k2 = b->shape[b->ndim - 2], n = b->shape[b->ndim - 1];
+    if (k != k2) return ad_fail(AD_BAD_SHAPE, k, k2, 0);
+    if (!bias) return AD_OK;
+    if (bias->dtype != a->dtype) return ad_fail(AD_BAD_DTYPE, bias->dtype, 0, 0);
+    if (bias->ndim != 1) return ad_fail(AD_BAD_DIM, 0, bias->ndim, 0);
+    return bias->shape[0] == n ? AD_OK : ad_fail(AD_BAD_SHAPE, bias->shape[0], n, 0);
+}
+
+static int compute(const ad_tensor *a, const ad_tensor *b, const char *bias, ad_tensor *c) {
+    const int64_t *as = a->strides + a->ndim - 2, *bs = b->strides + b->ndim - 2;
+    const int64_t m = c->shape[c->ndim - 2], n = c->shape[c->ndim - 1];
+    batch t;
+    t.g = (product){.kernels = ad_is_float(a->dtype) ? ad_cpu->gemm->type[ad_dtype_type[a->dtype]] : NULL,
+                    .size = ad_itemsize[a->dtype],
+                    .m = m,
+                    .n = n,
+                    .k = a->shape[a->ndim - 1],
+                    .a = {a->data, as[0], as[1]},
+                    .b = {b->data, bs[0], bs[1]},
+                    .c = c->data,
+                    .c_row = n,
+                    .c_col = 1,
+                    .bias = bias};
+    t.integer = integer_products[a->dtype];
+    t.ndim = c->ndim - 2;
+    t.count = 1;
+    for (int d = 0; d < t.ndim; d++) t.count *= t.shape[d] = c->shape[d];
+    if (t.count > 1) {
+        batch_strides(a, t.ndim, t.a);
+        batch_strides(b, t.ndim, t.b);
+        fold(&t);
+    }
+    atomic_init(&t.status, AD_OK);
+    return run_batch(&t);
+}
+
+ad_tensor *ad_matmul(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias) {
+    int64_t shape[AD_MAX_DIMS];
+    if (check(a, b, bias)) return NULL;
+    const int ndim = batch_shape(a, b, shape) + 2;
+    if (ndim < 2) return NULL;
+    shape[ndim - 2] = a->shape[a->ndim - 2];
+    shape[ndim - 1] = b->shape[b->ndim - 1];
+    ad_tensor *row = bias && bias->strides[0] != 1 ? ad_contiguous(bias, bias->dtype) : NULL;
+    if (bias && bias->strides[0] != 1 && !row) return NULL;
+    ad_tensor *c = ad_make(a->dtype, ndim, shape);
+    if (c && c->numel && compute(a, b, row ? row->data : bias ? bias->data : NULL, c)) {
+        ad_free(c);
+        c = NULL;
+    }
+    ad_free(row);
+    return c;
+}
