@@ -62,6 +62,9 @@ int ad_dtype_size(int dtype);
 ad_tensor *ad_empty(int dtype, int ndim, const int64_t *shape);
 ad_tensor *ad_full_f64(int dtype, int ndim, const int64_t *shape, double value);
 ad_tensor *ad_full_i64(int dtype, int ndim, const int64_t *shape, int64_t value);
+ad_tensor *ad_arange_f64(int dtype, int64_t n, double start, double step);
+ad_tensor *ad_arange_i64(int dtype, int64_t n, int64_t start, int64_t step);
+ad_tensor *ad_linspace(int dtype, int64_t n, double start, double end);
 ad_tensor *ad_number_f64(double value);
 ad_tensor *ad_number_i64(int64_t value, int is_bool);
 /* Foreign memory: [lo, hi) bounds what may be touched; `release(owner)` is called once, when nothing uses it.

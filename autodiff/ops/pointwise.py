@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import weakref
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
@@ -20,15 +19,11 @@ __all__ = ["PointwiseOp", "number", "operand", "pointwise"]
 
 # ---- Python numbers: 0-d tensors that are weak in promotion ----
 
-_numbers: dict[tuple[type, Any], Tensor] = {}
+_numbers: dict[type, dict[Any, Tensor]] = {float: {}, int: {}, bool: {}}
 
 
 def number(value: Any) -> Tensor:
     """A Python number as an operand. RuntimeError where an int does not fit 64 bits."""
-    key = (type(value), value)
-    found = _numbers.get(key)
-    if found is not None and (value != 0 or math.copysign(1.0, value) > 0):
-        return found
     if isinstance(value, float):
         p = lib.ad_number_f64(value)
     elif -(2**63) <= value < 2**63:
@@ -38,20 +33,25 @@ def number(value: Any) -> Tensor:
     if not p:
         raise error("number")
     x = wrap(_gc(p, _free))
-    if len(_numbers) > 4096:
-        _numbers.clear()
-    if value != 0 or math.copysign(1.0, value) > 0:
-        _numbers[key] = x
+    table = _numbers.get(type(value))
+    if table is not None and (value != 0 or type(value) is not float):  # 0.0 and -0.0 are one key
+        if len(table) > 4096:
+            table.clear()
+        table[value] = x
     return x
 
 
 def operand(value: Any) -> Tensor | None:
     """An operand of arithmetic as a tensor; None where it is nothing of the kind."""
     kind = type(value)
+    table = _numbers.get(kind)
+    if table is not None:
+        found = table.get(value)
+        return number(value) if found is None else found
     if kind in TENSOR_TYPES:
         return value  # type: ignore[no-any-return]
     if isinstance(value, (float, int)):
-        return number(value if kind in (float, int, bool) else kind.__base__(value))
+        return number(float(value) if isinstance(value, float) else int(value))
     if hasattr(value, "__array_interface__") and getattr(value, "shape", None) == ():
         return number(value.item())  # a NumPy scalar
     return None

@@ -1,0 +1,39 @@
+"""Conversions between dtypes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autodiff import dtypes
+from autodiff.dtypes import dtype
+from autodiff.expr import Expr, inputs
+from autodiff.ops.pointwise import PointwiseOp
+from autodiff.tensor import Tensor
+
+_CASTS = {
+    d: PointwiseOp(f"to_{d.name}", inputs(1)[0].to(d), 1, "ToCopyBackward0") for d in dtypes.ALL
+}
+
+
+def to_dtype(x: Any, d: dtype) -> Any:
+    """x converted to a dtype; itself where it has it already."""
+    if isinstance(x, Expr):
+        return x.to(d)
+    return x if x._p.dtype == d.code else _CASTS[d].call(x)
+
+
+def to(x: Tensor, *args: Any, dtype: dtype | None = None, copy: bool = False, **_: Any) -> Tensor:
+    """x in another dtype: to(dtype), to(other) or to("cpu"); itself where nothing changes."""
+    wanted = dtype
+    for arg in args:
+        if isinstance(arg, dtypes.dtype):
+            wanted = arg
+        elif isinstance(arg, Tensor):
+            wanted = arg.dtype
+        elif isinstance(arg, str):
+            if arg.split(":")[0] != "cpu":
+                raise RuntimeError(f"to(): device {arg!r} is not supported; only 'cpu' is")
+        elif not isinstance(arg, bool):
+            raise TypeError(f"to() received an invalid argument of type {type(arg).__name__}")
+    y = x if wanted is None else to_dtype(x, wanted)
+    return y.clone() if copy and y is x else y

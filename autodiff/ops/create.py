@@ -1,0 +1,360 @@
+"""Tensors from nothing, from Python objects and from foreign memory."""
+
+from __future__ import annotations
+
+import array
+import math
+import operator
+from collections.abc import Sequence
+from typing import Any
+
+from autodiff import dtypes
+from autodiff.dtypes import dtype, get_default_dtype
+from autodiff.native import error, ffi, forget, keep, lib
+from autodiff.ops.base import fresh
+from autodiff.ops.cast import to_dtype
+from autodiff.shapes import contiguous_strides, sizes_of
+from autodiff.tensor import Tensor, own, wrap
+
+Dtype = dtype | None
+
+
+def _finish(x: Tensor, requires_grad: bool) -> Tensor:
+    return x.requires_grad_() if requires_grad else x
+
+
+def _checked(sizes: list[int], name: str) -> list[int]:
+    for size in sizes:
+        if size < 0:
+            raise RuntimeError(f"{name}(): Trying to create tensor with negative dimension {size}: {sizes}")
+    if len(sizes) > 8:
+        raise RuntimeError(f"{name}(): at most 8 dimensions are supported, got {len(sizes)}")
+    return sizes
+
+
+def _filled(name: str, sizes: list[int], value: Any, d: dtype) -> Tensor:
+    _checked(sizes, name)
+    make = lib.ad_full_f64 if isinstance(value, float) else lib.ad_full_i64
+    return own(make(d.code, len(sizes), sizes, value), name)
+
+
+def empty(*size: Any, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
+    """A tensor whose elements are not set."""
+    sizes, d = _checked(sizes_of(size, "empty"), "empty"), dtype or get_default_dtype()
+    return _finish(own(lib.ad_empty(d.code, len(sizes), sizes), "empty"), requires_grad)
+
+
+def zeros(*size: Any, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of zeros."""
+    x = _filled("zeros", sizes_of(size, "zeros"), 0, dtype or get_default_dtype())
+    return _finish(x, requires_grad)
+
+
+def ones(*size: Any, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of ones."""
+    x = _filled("ones", sizes_of(size, "ones"), 1, dtype or get_default_dtype())
+    return _finish(x, requires_grad)
+
+
+def full(size: Any, fill_value: Any, *, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of one value; its dtype follows the value's."""
+    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    d = dtype or dtypes.of_value(value)
+    return _finish(_filled("full", sizes_of((size,), "full"), _exact(value, d), d), requires_grad)
+
+
+def _exact(value: Any, d: dtype) -> Any:
+    """A number as the native fill takes it. RuntimeError where the dtype cannot hold it."""
+    if d.is_floating_point:
+        return float(value)
+    if isinstance(value, float) and not math.isfinite(value):
+        raise RuntimeError(f"value cannot be converted to type {d.name} without overflow: {value}")
+    low, high = _RANGES[d.name]
+    if d is not dtypes.bool and not low <= int(value) <= high:
+        raise RuntimeError(f"value cannot be converted to type {d.name} without overflow: {value}")
+    return int(value != 0) if d is dtypes.bool else int(value)
+
+
+_RANGES = {
+    "bool": (0, 1),
+    "uint8": (-255, 255),
+    "int32": (-(2**31), 2**31 - 1),
+    "int64": (-(2**63), 2**63 - 1),
+}
+
+
+def empty_like(input: Tensor, *, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
+    """An unset tensor of the input's shape and dtype."""
+    return empty(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+
+
+def zeros_like(input: Tensor, *, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
+    """Zeros of the input's shape and dtype."""
+    return zeros(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+
+
+def ones_like(input: Tensor, *, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
+    """Ones of the input's shape and dtype."""
+    return ones(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+
+
+def full_like(
+    input: Tensor, fill_value: Any, *, dtype: Dtype = None, requires_grad: bool = False
+) -> Tensor:
+    """One value in the input's shape and dtype."""
+    return full(input.shape, fill_value, dtype=dtype or input.dtype, requires_grad=requires_grad)
+
+
+def new_zeros(x: Tensor, *size: Any, dtype: Dtype = None) -> Tensor:
+    """Zeros of the tensor's dtype."""
+    return zeros(*size, dtype=dtype or x.dtype)
+
+
+def new_ones(x: Tensor, *size: Any, dtype: Dtype = None) -> Tensor:
+    """Ones of the tensor's dtype."""
+    return ones(*size, dtype=dtype or x.dtype)
+
+
+def new_empty(x: Tensor, *size: Any, dtype: Dtype = None) -> Tensor:
+    """An unset tensor of the tensor's dtype."""
+    return empty(*size, dtype=dtype or x.dtype)
+
+
+def new_full(x: Tensor, size: Any, fill_value: Any, *, dtype: Dtype = None) -> Tensor:
+    """One value in the tensor's dtype."""
+    return full(size, fill_value, dtype=dtype or x.dtype)
+
+
+def new_tensor(x: Tensor, data: Any, *, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
+    """`tensor(data)` in the tensor's dtype."""
+    return tensor(data, dtype=dtype or x.dtype, requires_grad=requires_grad)
+
+
+def new_eye(x: Tensor, n: int) -> Tensor:
+    """The identity matrix in the tensor's dtype."""
+    return eye(n, dtype=x.dtype)
+
+
+def eye(n: int, m: int | None = None, *, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
+    """An n x m matrix with ones on the diagonal."""
+    columns = n if m is None else m
+    x = zeros(n, columns, dtype=dtype)
+    diagonal = fresh(lib.ad_as_strided(x._p, 1, [min(n, columns)], [columns + 1], 0), "eye")
+    if lib.ad_copy(diagonal, ones(dtype=x.dtype)._p):
+        raise error("eye")
+    return _finish(wrap(x._p), requires_grad)
+
+
+def arange(
+    start: Any, end: Any = None, step: Any = 1, *, dtype: Dtype = None, requires_grad: bool = False
+) -> Tensor:
+    """start, start + step, ... below end; of integers int64, else the default dtype."""
+    first, last = (0, start) if end is None else (start, end)
+    bounds = [v.item() if isinstance(v, Tensor) else v for v in (first, last, step)]
+    first, last, by = bounds
+    whole = all(isinstance(v, int) for v in bounds)
+    if not all(math.isfinite(v) for v in bounds):
+        raise RuntimeError(f"unsupported range: {first} -> {last}")
+    if by == 0:
+        raise RuntimeError("step must be nonzero")
+    if (by > 0) != (first <= last) and first != last:
+        raise RuntimeError(f"upper bound and lower bound inconsistent with step sign: {bounds}")
+    n = max(0, -((first - last) // by)) if whole else math.ceil((last - first) / by)
+    d = dtype or (dtypes.int64 if whole else get_default_dtype())
+    make = lib.ad_arange_i64 if whole else lib.ad_arange_f64
+    try:
+        return _finish(own(make(d.code, n, first, by), "arange"), requires_grad)
+    except OverflowError:
+        raise RuntimeError(f"arange: {bounds} do not fit 64 bits") from None
+
+
+def linspace(
+    start: Any, end: Any, steps: int, *, dtype: Dtype = None, requires_grad: bool = False
+) -> Tensor:
+    """`steps` evenly spaced numbers from start to end, both included."""
+    if operator.index(steps) < 0:
+        raise RuntimeError(f"number of steps must be non-negative, got {steps}")
+    d = dtype or get_default_dtype()
+    x = own(lib.ad_linspace(d.code, steps, float(start), float(end)), "linspace")
+    return _finish(x, requires_grad)
+
+
+# ---- from Python objects ----
+
+
+def _shape_of(data: Any) -> list[int]:
+    shape = []
+    while isinstance(data, (list, tuple, range)) or (isinstance(data, Tensor) and data.ndim):
+        shape.append(len(data))
+        if not len(data):
+            break
+        data = data[0]
+    return shape
+
+
+def _flatten(data: Any, shape: Sequence[int], out: list[Any], depth: int = 0) -> None:
+    """The numbers of nested sequences, row by row. ValueError where they are ragged."""
+    if depth == len(shape):
+        value = data.item() if hasattr(data, "item") else data
+        if not isinstance(value, (bool, int, float)):
+            raise _not_a_number(value, depth)
+        out.append(value)
+        return
+    if not hasattr(data, "__len__") or isinstance(data, (str, bytes)):
+        raise _not_a_number(data, depth)
+    if len(data) != shape[depth]:
+        raise ValueError(
+            f"expected sequence of length {shape[depth]} at dim {depth} (got {len(data)})"
+        )
+    for item in data:
+        _flatten(item, shape, out, depth + 1)
+
+
+def _not_a_number(value: Any, depth: int) -> Exception:
+    if isinstance(value, (list, tuple)):
+        return ValueError(f"tensor(): nested sequences differ in depth at dim {depth}: got {value!r}")
+    if isinstance(value, str):
+        return TypeError(f"new(): invalid data type '{type(value).__name__}'")
+    return RuntimeError(f"Could not infer dtype of {type(value).__name__}")
+
+
+def _infer(values: Sequence[Any]) -> dtype:
+    if any(isinstance(v, float) for v in values) or not values:
+        return get_default_dtype()
+    return dtypes.bool if all(isinstance(v, bool) for v in values) else dtypes.int64
+
+
+def _from_values(values: list[Any], shape: Sequence[int], d: dtype) -> Tensor:
+    try:
+        if d.is_floating_point:
+            raw = array.array("d", values)
+        else:
+            raw = array.array("q", [_exact(v, d) for v in values])
+    except OverflowError:
+        raise RuntimeError("Overflow when unpacking long long: an int does not fit 64 bits") from None
+    wide = dtypes.float64 if d.is_floating_point else dtypes.int64
+    x = own(lib.ad_empty(wide.code, len(shape), list(shape)), "tensor")
+    if values:
+        ffi.memmove(x._p.data, ffi.from_buffer(raw), 8 * len(values))
+    return x if d is wide else own(lib.ad_contiguous(x._p, d.code), "tensor")
+
+
+def tensor(data: Any, *, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
+    """A copy of data (numbers, nested sequences, arrays, tensors) as a leaf tensor.
+
+    Without dtype: bool of bools, int64 of ints, the default dtype as soon as there is a float.
+    """
+    if isinstance(data, Tensor):
+        x = own(lib.ad_contiguous(data._p, (dtype or data.dtype).code), "tensor", data._p)
+    elif _has_memory(data):
+        view = _view_of(data)
+        x = own(lib.ad_contiguous(view._p, (dtype or view.dtype).code), "tensor", view._p)
+    else:
+        shape = _shape_of(data)
+        if len(shape) > 8:
+            raise ValueError(f"tensor(): at most 8 dimensions are supported, got {len(shape)}")
+        values: list[Any] = []
+        _flatten(data, shape, values)
+        x = _from_values(values, shape, dtype or _infer(values))
+    return _finish(x, requires_grad)
+
+
+def as_tensor(data: Any, dtype: Dtype = None) -> Tensor:
+    """data as a tensor, sharing memory and history where nothing needs to be converted."""
+    if isinstance(data, Tensor):
+        return data if dtype is None or dtype is data.dtype else to_dtype(data, dtype)
+    if _has_memory(data):
+        x = _view_of(data)
+        return x if dtype is None or dtype is x.dtype else to_dtype(x, dtype)
+    return tensor(data, dtype=dtype)
+
+
+# ---- from foreign memory ----
+
+_TYPES = {
+    "b1": dtypes.bool,
+    "u1": dtypes.uint8,
+    "i4": dtypes.int32,
+    "i8": dtypes.int64,
+    "f4": dtypes.float32,
+    "f8": dtypes.float64,
+}
+_FORMATS = {"?": "b1", "B": "u1", "i": "i4", "l": "i8", "q": "i8", "f": "f4", "d": "f8"}
+
+
+def _has_memory(data: Any) -> bool:
+    if hasattr(data, "__array_interface__"):
+        return True
+    return isinstance(data, (memoryview, array.array, bytes, bytearray))
+
+
+def from_numpy(ndarray: Any) -> Tensor:
+    """A tensor that shares the array's memory. TypeError for anything else."""
+    if not hasattr(ndarray, "__array_interface__"):
+        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
+    return _view_of(ndarray)
+
+
+def _view_of(data: Any) -> Tensor:
+    if hasattr(data, "__array_interface__"):
+        about = data.__array_interface__
+        address, readonly = about["data"]
+        return _wrap_memory(
+            data, about["typestr"], about["shape"], about.get("strides"), address, readonly
+        )
+    view = memoryview(data)
+    kind = _FORMATS.get(view.format)
+    if kind is None or not view.c_contiguous:
+        raise TypeError(
+            f"can't convert a buffer of format {view.format!r}: supported are contiguous buffers of "
+            f"{', '.join(_FORMATS)}"
+        )
+    raw = ffi.from_buffer(view)
+    address = int(ffi.cast("intptr_t", raw))
+    return _wrap_memory((view, raw), f"={kind}", view.shape or (), None, address, view.readonly)
+
+
+def _wrap_memory(
+    owner: Any, typestr: str, shape: Any, strides: Any, address: int, readonly: bool
+) -> Tensor:
+    d = _TYPES.get(typestr[1:])
+    if d is None or typestr[0] == ">":
+        raise TypeError(
+            f"can't convert an array of type {typestr}: the supported types are "
+            f"{', '.join(known.name for known in dtypes.ALL)} in native byte order"
+        )
+    size = d.itemsize
+    steps = [s * size for s in contiguous_strides(shape)] if strides is None else list(strides)
+    if any(s < 0 for s in steps):
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors with negative strides "
+            "are not currently supported. (You can probably work around this by making a copy of your "
+            "array with array.copy().)"
+        )
+    if any(s % size for s in steps) or address % size:
+        raise ValueError(
+            f"given array strides {steps} are not multiples of the element size {size}, or its memory is "
+            "not aligned: make a copy of it with array.copy()"
+        )
+    if 0 in shape:
+        return zeros(list(shape), dtype=d)
+    end = size + sum((n - 1) * s for n, s in zip(shape, steps, strict=True))
+    at, past = ffi.cast("void *", address), ffi.cast("void *", address + end)
+    handle = keep(owner)
+    p = lib.ad_wrap(
+        d.code,
+        len(shape),
+        list(shape),
+        [s // size for s in steps],
+        at,
+        at,
+        past,
+        readonly,
+        handle,
+        lib.ad_release_owner,
+    )
+    if not p:
+        failure = error("from_numpy")
+        forget(handle)
+        raise failure
+    return own(p, "from_numpy")

@@ -1,0 +1,55 @@
+/* range.c: tensors of evenly spaced numbers. */
+#include "internal.h"
+
+/* The tensor in another dtype, the first one being given up. */
+static ad_tensor *converted(ad_tensor *x, int dtype) {
+    if (!x || x->dtype == dtype) return x;
+    ad_tensor *y = ad_contiguous(x, dtype);
+    ad_free(x);
+    return y;
+}
+
+static bool bad(int dtype, int64_t n) {
+    if (ad_valid_dtype(dtype) && n >= 0) return false;
+    ad_fail(ad_valid_dtype(dtype) ? AD_BAD_SHAPE : AD_BAD_DTYPE, ad_valid_dtype(dtype) ? n : dtype, 0, 0);
+    return true;
+}
+
+ad_tensor *ad_arange_f64(int dtype, int64_t n, double start, double step) {
+    ad_tensor *x = bad(dtype, n) ? NULL : ad_make(AD_float64, 1, &n);
+    if (!x) return NULL;
+    double *out = (double *)x->data;
+    for (int64_t i = 0; i < n; i++) out[i] = start + (double)i * step;
+    return converted(x, dtype);
+}
+
+ad_tensor *ad_arange_i64(int dtype, int64_t n, int64_t start, int64_t step) {
+    ad_tensor *x = bad(dtype, n) ? NULL : ad_make(AD_int64, 1, &n);
+    if (!x) return NULL;
+    int64_t *out = (int64_t *)x->data;
+    for (int64_t i = 0; i < n; i++) out[i] = start + i * step;
+    return converted(x, dtype);
+}
+
+/* The second half counts from the end, so that both ends are met exactly. */
+static void fill_f32(float *out, int64_t n, float start, float end) {
+    float step = n > 1 ? (end - start) / (float)(n - 1) : 0;
+    for (int64_t i = 0; i < n; i++)
+        out[i] = i < n / 2 || n == 1 ? start + step * (float)i : end - step * (float)(n - 1 - i);
+}
+
+static void fill_f64(double *out, int64_t n, double start, double end) {
+    double step = n > 1 ? (end - start) / (double)(n - 1) : 0;
+    for (int64_t i = 0; i < n; i++)
+        out[i] = i < n / 2 || n == 1 ? start + step * (double)i : end - step * (double)(n - 1 - i);
+}
+
+ad_tensor *ad_linspace(int dtype, int64_t n, double start, double end) {
+    ad_tensor *x = bad(dtype, n) ? NULL : ad_make(dtype == AD_float32 ? AD_float32 : AD_float64, 1, &n);
+    if (!x) return NULL;
+    if (x->dtype == AD_float32)
+        fill_f32((float *)x->data, n, (float)start, (float)end);
+    else
+        fill_f64((double *)x->data, n, start, end);
+    return converted(x, dtype);
+}
