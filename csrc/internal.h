@@ -107,8 +107,16 @@ typedef struct {
 typedef struct {
     ad_fold_kernels fold[AD_N_FOLDS][AD_N_TYPES];
 } ad_reduce_kernels;
-typedef struct ad_gemm_kernels ad_gemm_kernels;   /* kernels/gemm.h and gemm.c */
-typedef struct ad_optim_kernels ad_optim_kernels; /* kernels/optim.h and optim.c */
+typedef struct ad_gemm_kernels ad_gemm_kernels; /* gemm.h */
+typedef struct {
+    double lr, momentum, dampening, weight_decay;
+    bool nesterov, maximize;
+    bool first; /* the momentum buffer is yet to be filled */
+} ad_sgd_step;
+typedef struct {
+    /* n contiguous elements; buffer is not touched where momentum is 0; f32, f64 */
+    void (*sgd[2])(int64_t n, void *param, const void *grad, void *buffer, const ad_sgd_step *step);
+} ad_optim_kernels;
 
 typedef struct {
     const char *name;

@@ -16,6 +16,8 @@
 #include "../simd/vmath.h"
 #include "../kernels/pointwise.h"
 #include "../kernels/reduce.h"
+#include "../kernels/gemm.h"
+#include "../kernels/optim.h"
 
 #ifdef __clang__
 #pragma clang attribute pop
@@ -33,5 +35,7 @@ const ad_variant ad_variant_avx512 = {
     .available = available,
     .pw = &pw_kernels,
     .reduce = &reduce_kernels,
+    .gemm = &gemm_kernels,
+    .optim = &optim_kernels,
 };
 #endif

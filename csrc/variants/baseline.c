@@ -6,6 +6,8 @@
 #include "../simd/vmath.h"
 #include "../kernels/pointwise.h"
 #include "../kernels/reduce.h"
+#include "../kernels/gemm.h"
+#include "../kernels/optim.h"
 
 static int available(void) { return 1; }
 
@@ -14,4 +16,6 @@ const ad_variant ad_variant_baseline = {
     .available = available,
     .pw = &pw_kernels,
     .reduce = &reduce_kernels,
+    .gemm = &gemm_kernels,
+    .optim = &optim_kernels,
 };

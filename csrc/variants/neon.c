@@ -7,6 +7,8 @@
 #include "../simd/vmath.h"
 #include "../kernels/pointwise.h"
 #include "../kernels/reduce.h"
+#include "../kernels/gemm.h"
+#include "../kernels/optim.h"
 
 static int available(void) { return 1; }
 
@@ -15,5 +17,7 @@ const ad_variant ad_variant_neon = {
     .available = available,
     .pw = &pw_kernels,
     .reduce = &reduce_kernels,
+    .gemm = &gemm_kernels,
+    .optim = &optim_kernels,
 };
 #endif
