@@ -1,0 +1,12 @@
+"""`autodiff.autograd`: gradients as functions."""
+
+from autodiff.graph import (
+    backward,
+    enable_grad,
+    grad,
+    is_grad_enabled,
+    no_grad,
+    set_grad_enabled,
+)
+
+__all__ = ["backward", "enable_grad", "grad", "is_grad_enabled", "no_grad", "set_grad_enabled"]

@@ -1,0 +1,36 @@
+"""The one table of public functions: what `autodiff.<name>` offers besides its classes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from autodiff.methods import ALIASES
+from autodiff.ops import arithmetic, contraction, create, indexing, random, reductions, views
+
+_BY_MODULE: dict[Any, str] = {
+    arithmetic: "add sub rsub div pow where clamp clamp_min clamp_max addcmul addcdiv lerp equal isclose "
+    "allclose result_type",
+    views: "reshape permute transpose t select narrow squeeze unsqueeze flatten unbind split chunk "
+    "as_strided clone",
+    reductions: "sum mean prod max min amax amin argmax argmin any all",
+    contraction: "matmul mm bmm mv dot outer addmm",
+    indexing: "cat stack index_select gather take_along_dim nonzero masked_fill masked_select",
+    create: "tensor as_tensor from_numpy empty zeros ones full empty_like zeros_like ones_like full_like "
+    "eye arange linspace",
+    random: "manual_seed initial_seed seed get_rng_state set_rng_state rand randn rand_like randn_like "
+    "randint randperm",
+}
+
+
+def _table() -> dict[str, Callable[..., Any]]:
+    table = {**arithmetic.UNARY, **arithmetic.BINARY}
+    for module, names in _BY_MODULE.items():
+        table |= {name: getattr(module, name) for name in names.split()}
+    table |= {alias: table[name] for alias, name in ALIASES.items() if name in table}
+    return table | {"broadcast_to": views.expand, "concat": indexing.cat}
+
+
+FUNCTIONS = _table()
+globals().update(FUNCTIONS)
+__all__ = sorted(FUNCTIONS)  # noqa: PLE0605 - derived from the table

@@ -1,0 +1,185 @@
+"""The one table that binds operations to Tensor, and prints tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from autodiff import _format, dtypes, graph
+from autodiff.ops import (
+    arithmetic,
+    cast,
+    contraction,
+    create,
+    elementwise,
+    indexing,
+    random,
+    reductions,
+    views,
+)
+from autodiff.ops.elementwise import FUNCTIONS
+from autodiff.tensor import Tensor
+
+__all__ = ["METHODS", "PROPERTIES"]
+
+
+def _backward(
+    self: Tensor,
+    gradient: Tensor | None = None,
+    retain_graph: bool | None = None,
+    create_graph: bool = False,
+    inputs: Any = None,
+) -> None:
+    """Add the gradients of this tensor to `.grad` of the leaves it was computed from."""
+    graph.backward((self,), (gradient,), retain_graph, create_graph, inputs)
+
+
+def _text(self: Tensor) -> str:
+    node = self.grad_fn
+    return _format.tensor_text(
+        self.detach(),
+        self.dtype.name,
+        default_dtype=dtypes.get_default_dtype().name,
+        requires_grad=self.requires_grad,
+        grad_fn=None if node is None else node.name(),
+    )
+
+
+def _iterate(self: Tensor) -> Iterator[Tensor]:
+    if self.ndim == 0:
+        raise TypeError("iteration over a 0-d tensor")
+    return iter(views.unbind(self))
+
+
+def _contains(self: Tensor, value: Any) -> bool:
+    return bool((self == value).any())
+
+
+def _expand_as(self: Tensor, other: Tensor) -> Tensor:
+    """The tensor expanded to another's shape."""
+    return views.expand(self, other.shape)
+
+
+def _view_as(self: Tensor, other: Tensor) -> Tensor:
+    """The tensor viewed in another's shape."""
+    return views.view(self, other.shape)
+
+
+def _type_as(self: Tensor, other: Tensor) -> Tensor:
+    """The tensor in another's dtype."""
+    return cast.to_dtype(self, other.dtype)  # type: ignore[no-any-return]
+
+
+def _converter(d: dtypes.dtype) -> Callable[[Tensor], Tensor]:
+    def method(self: Tensor) -> Tensor:
+        return cast.to_dtype(self, d)  # type: ignore[no-any-return]
+
+    method.__doc__ = f"The tensor as {d.name}."
+    return method
+
+
+def _matmul_operator(self: Tensor, other: Any) -> Any:
+    return contraction.matmul(self, other) if isinstance(other, Tensor) else NotImplemented
+
+
+def _operators() -> dict[str, Callable[..., Any]]:
+    """Python's operators, reflected and in place."""
+    table: dict[str, Callable[..., Any]] = {}
+    symbols = {
+        "add": elementwise.add,
+        "sub": elementwise.sub,
+        "mul": elementwise.mul,
+        "truediv": elementwise.div,
+        "floordiv": elementwise.floor_divide,
+        "mod": elementwise.remainder,
+        "and": FUNCTIONS["bitwise_and"].op,
+        "or": FUNCTIONS["bitwise_or"].op,
+        "xor": FUNCTIONS["bitwise_xor"].op,
+        "lshift": FUNCTIONS["bitwise_left_shift"].op,
+        "rshift": FUNCTIONS["bitwise_right_shift"].op,
+    }
+    for name, op in symbols.items():
+        table[f"__{name}__"] = arithmetic.operator_method(f"__{name}__", op)
+        table[f"__r{name}__"] = arithmetic.operator_method(f"__r{name}__", op, reflected=True)
+        table[f"__i{name}__"] = arithmetic.inplace(f"__i{name}__", op)
+    for name in ("lt", "le", "gt", "ge", "eq", "ne"):
+        table[f"__{name}__"] = arithmetic.operator_method(f"__{name}__", FUNCTIONS[name].op)
+    table["__neg__"] = elementwise.neg.call
+    table["__abs__"] = elementwise.abs_.call
+    table["__invert__"] = FUNCTIONS["bitwise_not"].op.call
+    table["__pos__"] = lambda self: self
+    table["__pow__"] = lambda self, other: arithmetic.pow(self, other)
+    table["__rpow__"] = lambda self, other: arithmetic.pow(other, self)
+    table["__ipow__"] = arithmetic.pow_
+    table["__matmul__"] = _matmul_operator
+    return table
+
+
+def _methods() -> dict[str, Callable[..., Any]]:
+    """Everything a tensor can do, by name."""
+    table: dict[str, Callable[..., Any]] = dict(_operators())
+    for name, function in {**arithmetic.UNARY, **arithmetic.BINARY}.items():
+        table[name] = function
+        if FUNCTIONS[name].primitive.result != "where":
+            table[f"{name}_"] = arithmetic.inplace(f"{name}_", FUNCTIONS[name].op)
+    modules: dict[Any, str] = {
+        arithmetic: "add sub div pow clamp clamp_min clamp_max addcmul addcdiv lerp add_ sub_ div_ pow_ "
+        "clamp_ addcmul_ addcdiv_ equal isclose allclose",
+        views: "view reshape expand permute transpose t select narrow squeeze unsqueeze flatten unbind "
+        "split chunk as_strided clone contiguous",
+        reductions: "sum mean prod max min amax amin argmax argmin any all sum_to_size",
+        contraction: "matmul mm bmm mv dot outer addmm",
+        indexing: "index_put_ copy_ fill_ zero_ masked_fill masked_fill_ index_select gather "
+        "take_along_dim nonzero masked_select",
+        create: "new_zeros new_ones new_empty new_full new_tensor new_eye",
+        random: "uniform_ normal_",
+        cast: "to",
+    }
+    for module, names in modules.items():
+        for name in names.split():
+            table[name] = getattr(module, name)
+    for alias, name in ALIASES.items():
+        table[alias] = table[name]
+    for name, d in {**{d.name: d for d in dtypes.ALL}, **dtypes.ALIASES}.items():
+        if name in ("bool", "int", "long", "float", "double"):
+            table[name] = _converter(d)
+    table |= {
+        "__getitem__": indexing.getitem,
+        "__setitem__": indexing.setitem,
+        "__iter__": _iterate,
+        "__contains__": _contains,
+        "__repr__": _text,
+        "alias": views._alias,
+        "backward": _backward,
+        "expand_as": _expand_as,
+        "view_as": _view_as,
+        "type_as": _type_as,
+        "where": lambda self, condition, other: arithmetic.where(condition, self, other),
+    }
+    return table
+
+
+ALIASES = {
+    "absolute": "abs",
+    "negative": "neg",
+    "subtract": "sub",
+    "multiply": "mul",
+    "divide": "div",
+    "true_divide": "div",
+    "clip": "clamp",
+    "less": "lt",
+    "less_equal": "le",
+    "greater": "gt",
+    "greater_equal": "ge",
+    "not_equal": "ne",
+    "swapaxes": "transpose",
+    "broadcast_to": "expand",
+}
+METHODS = _methods()
+PROPERTIES: dict[str, Callable[[Tensor], Any]] = {"T": views.T, "mT": views.mT}
+
+for _name, _function in METHODS.items():
+    setattr(Tensor, _name, _function)
+for _name, _function in PROPERTIES.items():
+    setattr(Tensor, _name, property(_function))
+

@@ -1,0 +1,337 @@
+"""The pointwise functions and operators as users call them."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable
+from typing import Any
+
+from autodiff import dtypes
+from autodiff.dtypes import dtype
+from autodiff.expr import Expr, build, power
+from autodiff.lower import DIMENSIONED, NUMBER, ZERO_DIM, Operand, promote
+from autodiff.ops import elementwise
+from autodiff.ops.elementwise import FUNCTIONS
+from autodiff.ops.pointwise import PointwiseOp, operand
+from autodiff.tensor import TENSOR_TYPES, Tensor
+
+
+def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> Any:
+    """Run an op on tensors, numbers or (while a pointwise function is traced) expressions."""
+    if any_expr(args):
+        return build(op.name, *args)
+    tensors = []
+    for i, arg in enumerate(args):
+        x = operand(arg)
+        if x is None:
+            name = "input" if i == 0 else "other"
+            raise TypeError(
+                f"{op.name}(): argument '{name}' (position {i + 1}) must be Tensor, "
+                f"not {type(arg).__name__}"
+            )
+        tensors.append(x)
+    if builtins.all(x._p.number for x in tensors):
+        raise TypeError(
+            f"{op.name}(): argument 'input' (position 1) must be Tensor, not {type(args[0]).__name__}"
+        )
+    if out is None:
+        return op.call(*tensors)
+    if out._node is not None or builtins.any(x.requires_grad for x in tensors):
+        raise RuntimeError(
+            f"{op.name}(): functions with out=... arguments don't support automatic differentiation, "
+            "but one of the arguments requires grad."
+        )
+    return op.into(out, tensors)
+
+
+def any_expr(args: tuple[Any, ...]) -> bool:
+    """Whether an argument is an expression: a pointwise function is being traced."""
+    return builtins.any(isinstance(arg, Expr) for arg in args)
+
+
+# ---- functions made from declarations ----
+
+
+def _named(function: Callable[..., Any], name: str, doc: str) -> Callable[..., Any]:
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
+
+
+def unary(op: PointwiseOp, doc: str) -> Callable[..., Any]:
+    """The function of one tensor."""
+    call = op.call
+
+    def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+        if type(input) in TENSOR_TYPES and out is None:
+            return call(input)
+        return apply(op, (input,), out)  # type: ignore[no-any-return]
+
+    return _named(function, op.name, doc)
+
+
+def binary(op: PointwiseOp, doc: str) -> Callable[..., Any]:
+    """The function of two operands."""
+    call = op.call
+
+    def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
+        if type(input) in TENSOR_TYPES and type(other) in TENSOR_TYPES and out is None:
+            return call(input, other)
+        return apply(op, (input, other), out)  # type: ignore[no-any-return]
+
+    return _named(function, op.name, doc)
+
+
+def inplace(name: str, op: PointwiseOp) -> Callable[..., Tensor]:
+    """The method that writes its result over its tensor."""
+
+    def method(self: Tensor, *others: Any) -> Tensor:
+        tensors = [self]
+        for other in others:
+            x = operand(other)
+            if x is None:
+                raise TypeError(f"{name}(): argument must be Tensor or number, not {type(other).__name__}")
+            tensors.append(x)
+        if len(tensors) != op.n_in:
+            raise TypeError(f"{name}() takes {op.n_in - 1} argument(s), got {len(others)}")
+        return op.into(self, tensors)
+
+    return _named(method, name, f"`{op.name}`, written over the tensor.")
+
+
+def operator_method(name: str, op: PointwiseOp, reflected: bool = False) -> Callable[..., Any]:
+    """The method behind a Python operator."""
+    call = op.call
+
+    def method(self: Tensor, other: Any) -> Any:
+        if type(other) not in TENSOR_TYPES:
+            other = operand(other)
+            if other is None:
+                return NotImplemented
+        return call(other, self) if reflected else call(self, other)
+
+    return _named(method, name, FUNCTIONS[op.name].primitive.doc if op.name in FUNCTIONS else name)
+
+
+UNARY = {
+    name: unary(f.op, f.primitive.doc)
+    for name, f in FUNCTIONS.items()
+    if f.primitive.arity == 1 and name not in ("cube", "gelu", "gelu_tanh", "silu")
+}
+BINARY = {
+    name: binary(f.op, f.primitive.doc)
+    for name, f in FUNCTIONS.items()
+    if f.primitive.arity == 2
+    and name not in ("add", "sub", "div", "pow", "leaky_relu", "elu", "squared_error", "absolute_error")
+}
+
+# ---- functions with arguments of their own ----
+
+
+def _scaled(other: Any, alpha: Any) -> Any:
+    return other if alpha == 1 else other * alpha
+
+
+def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Any:
+    """input + alpha * other."""
+    return apply(elementwise.add, (input, _scaled(other, alpha)), out)
+
+
+def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Any:
+    """input - alpha * other."""
+    return apply(elementwise.sub, (input, _scaled(other, alpha)), out)
+
+
+def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+    """other - alpha * input."""
+    return apply(elementwise.sub, (other, _scaled(input, alpha)))
+
+
+_TRUNC_DIV = PointwiseOp("truncdiv", build("truncdiv", *elementwise.inputs(2)), 2, "DivBackward1")
+
+
+def div(
+    input: Any, other: Any, *, rounding_mode: str | None = None, out: Tensor | None = None
+) -> Any:
+    """input / other; rounding_mode "floor" or "trunc" rounds the quotient."""
+    ops = {None: elementwise.div, "floor": elementwise.floor_divide, "trunc": _TRUNC_DIV}
+    if rounding_mode not in ops:
+        raise RuntimeError(
+            "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
+            f"'{rounding_mode}'"
+        )
+    return apply(ops[rounding_mode], (input, other), out)
+
+
+_POWERS: dict[float, PointwiseOp] = {
+    2: elementwise.square,
+    3: elementwise.cube,
+    0.5: PointwiseOp("pow", build("sqrt", *elementwise.inputs(1)), 1),
+    -0.5: PointwiseOp("pow", build("rsqrt", *elementwise.inputs(1)), 1),
+    -1.0: PointwiseOp("pow", build("reciprocal", *elementwise.inputs(1)), 1),
+}
+POW_NAME = "PowBackward0"
+
+
+def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Any:  # noqa: A001
+    """input to the power of exponent; small constant exponents need no logarithm."""
+    if any_expr((input, exponent)):
+        return power(input, exponent) if isinstance(input, Expr) else build("pow", input, exponent)
+    if type(input) in TENSOR_TYPES and type(exponent) in (int, float):
+        if input._p.dtype >= dtypes.float32.code and exponent in _POWERS:
+            return apply(_POWERS[exponent], (input,), out)
+        if type(exponent) is int and exponent < 0 and input._p.dtype < dtypes.float32.code:
+            raise RuntimeError("Integers to negative integer powers are not allowed.")
+    return apply(elementwise.pow_, (input, exponent), out)
+
+
+def where(condition: Any, input: Any = None, other: Any = None, *, out: Tensor | None = None) -> Any:
+    """input where condition is true, else other; of a condition alone, where it is true."""
+    if input is None and other is None:
+        return condition.nonzero(as_tuple=True)
+    if isinstance(condition, Tensor) and condition.dtype not in (dtypes.bool, dtypes.uint8):
+        raise RuntimeError(
+            f"where expected condition to be a boolean tensor, but got a tensor with dtype "
+            f"{condition.dtype!r}"
+        )
+    return apply(elementwise.where_, (condition, input, other), out)
+
+
+def clamp(input: Any, min: Any = None, max: Any = None, *, out: Tensor | None = None) -> Any:
+    """input limited to [min, max], numbers or tensors; either may be left out."""
+    if min is None and max is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    if min is None:
+        return apply(_CLAMP_MAX, (input, max), out)
+    if max is None:
+        return apply(_CLAMP_MIN, (input, min), out)
+    return apply(elementwise.clamp, (input, min, max), out)
+
+
+def _one_sided(name: str, instr: str) -> PointwiseOp:
+    """clamp with one bound: where both are equal the gradient goes to the input."""
+    lower = instr == "maximum"
+
+    def vjp(g: Expr, y: Expr, x: Expr, bound: Expr) -> tuple[Expr, Expr]:
+        outside = build("lt", x, bound) if lower else build("lt", bound, x)
+        return build("where", outside, 0.0, g), build("where", outside, g, 0.0)
+
+    return elementwise.declare(
+        name,
+        2,
+        f"input limited {'from below by min' if lower else 'from above by max'}.",
+        vjp,
+        expand=lambda x, bound: build(instr, x, bound),
+        domain=(((-3.0, -0.8), (0.8, 3.0)), ((-0.5, 0.5),)),
+        reference=builtins.max if lower else builtins.min,
+        grad_name="ClampBackward0",
+    )
+
+
+_CLAMP_MIN = _one_sided("clamp_min", "maximum")
+_CLAMP_MAX = _one_sided("clamp_max", "minimum")
+clamp_min = binary(_CLAMP_MIN, "input limited from below by min.")
+clamp_max = binary(_CLAMP_MAX, "input limited from above by max.")
+
+
+def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Tensor | None = None) -> Any:
+    """input + value * tensor1 * tensor2."""
+    return apply(elementwise.addcmul, (input, tensor1, tensor2, value), out)
+
+
+def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Tensor | None = None) -> Any:
+    """input + value * tensor1 / tensor2."""
+    return apply(elementwise.addcdiv, (input, tensor1, tensor2, value), out)
+
+
+def lerp(input: Any, end: Any, weight: Any, *, out: Tensor | None = None) -> Any:
+    """input + weight * (end - input)."""
+    return apply(elementwise.lerp, (input, end, weight), out)
+
+
+# ---- in place, with arguments of their own ----
+
+
+def add_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+    """self + alpha * other, written over self."""
+    return _ADD_(self, _scaled(other, alpha))
+
+
+def sub_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+    """self - alpha * other, written over self."""
+    return _SUB_(self, _scaled(other, alpha))
+
+
+def div_(self: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """self / other, written over self."""
+    ops = {None: elementwise.div, "floor": elementwise.floor_divide, "trunc": _TRUNC_DIV}
+    return inplace("div_", ops[rounding_mode])(self, other)
+
+
+def pow_(self: Tensor, exponent: Any) -> Tensor:
+    """self to the power of exponent, written over self."""
+    if type(exponent) in (int, float) and self.is_floating_point() and exponent in _POWERS:
+        return _POWERS[exponent].into(self, (self,))
+    return inplace("pow_", elementwise.pow_)(self, exponent)
+
+
+def clamp_(self: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """self limited to [min, max], written over self."""
+    if min is None and max is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    if max is None:
+        return inplace("clamp_", _CLAMP_MIN)(self, min)
+    if min is None:
+        return inplace("clamp_", _CLAMP_MAX)(self, max)
+    return inplace("clamp_", elementwise.clamp)(self, min, max)
+
+
+def addcmul_(self: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
+    """self + value * tensor1 * tensor2, written over self."""
+    return inplace("addcmul_", elementwise.addcmul)(self, tensor1, tensor2, value)
+
+
+def addcdiv_(self: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
+    """self + value * tensor1 / tensor2, written over self."""
+    return inplace("addcdiv_", elementwise.addcdiv)(self, tensor1, tensor2, value)
+
+
+_ADD_ = inplace("add_", elementwise.add)
+_SUB_ = inplace("sub_", elementwise.sub)
+
+
+# ---- questions about values and types ----
+
+
+def result_type(tensor1: Any, tensor2: Any) -> dtype:
+    """The dtype an operation on the two would compute in."""
+    operands = []
+    for x in (tensor1, tensor2):
+        if isinstance(x, Tensor):
+            operands.append(Operand(x.dtype, DIMENSIONED if x.ndim else ZERO_DIM))
+        else:
+            operands.append(Operand(dtypes.of_value(x), NUMBER))
+    return promote(operands)
+
+
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have the same shape and elements."""
+    return input.shape == other.shape and bool((input.detach() == other.detach()).all())
+
+
+def isclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Tensor:
+    """Whether |input - other| <= atol + rtol * |other|, element by element."""
+    a, b = input.detach(), other.detach()
+    if a.dtype is not b.dtype:
+        raise RuntimeError(f"{a.dtype!r} did not match {b.dtype!r}")
+    near = (a == b).logical_or(((a - b).abs() <= atol + rtol * b.abs()).logical_and(b.isfinite()))
+    return near.logical_or(a.isnan().logical_and(b.isnan())) if equal_nan else near
+
+
+def allclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> bool:
+    """Whether all elements are close."""
+    return bool(isclose(input, other, rtol, atol, equal_nan).all())
