@@ -89,6 +89,12 @@ AD_SIMD void vd_store_n(double *p, vd a, int64_t n) {
     }
     if (n & 1) _mm_store_sd(p, x);
 }
+AD_SIMD vd vf_widen(vf a, int part) {
+    return _mm256_cvtps_pd(part ? _mm256_extractf128_ps(a, 1) : _mm256_castps256_ps128(a));
+}
+AD_SIMD vf vf_narrow(const vd *parts) {
+    return _mm256_set_m128(_mm256_cvtpd_ps(parts[1]), _mm256_cvtpd_ps(parts[0]));
+}
 AD_SIMD vd vd_load_f(const float *p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
 AD_SIMD void vd_store_f(float *p, vd a) { _mm_storeu_ps(p, _mm256_cvtpd_ps(a)); }
 AD_SIMD vd vd_load_f_n(const float *p, int64_t n) {

@@ -68,6 +68,13 @@ AD_SIMD vd vd_zero(void) { return _mm512_setzero_pd(); }
 AD_SIMD md md_first(int64_t n) { return (md)((1u << n) - 1); }
 AD_SIMD vd vd_load_n(const double *p, int64_t n) { return _mm512_maskz_loadu_pd(md_first(n), p); }
 AD_SIMD void vd_store_n(double *p, vd a, int64_t n) { _mm512_mask_storeu_pd(p, md_first(n), a); }
+AD_SIMD vd vf_widen(vf a, int part) {
+    return _mm512_cvtps_pd(part ? _mm512_extractf32x8_ps(a, 1) : _mm512_castps512_ps256(a));
+}
+AD_SIMD vf vf_narrow(const vd *parts) {
+    __m512 low = _mm512_castps256_ps512(_mm512_cvtpd_ps(parts[0]));
+    return _mm512_insertf32x8(low, _mm512_cvtpd_ps(parts[1]), 1);
+}
 AD_SIMD vd vd_load_f(const float *p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
 AD_SIMD void vd_store_f(float *p, vd a) { _mm256_storeu_ps(p, _mm512_cvtpd_ps(a)); }
 AD_SIMD vd vd_load_f_n(const float *p, int64_t n) {

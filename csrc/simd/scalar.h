@@ -6,6 +6,7 @@
  *   load, store            VX_W elements
  *   load_n, store_n        0 <= n < VX_W elements; memory past them is not touched, lanes past them are 0
  *   load_f, store_f        (vd) the same from and to floats; also load_f_n, store_f_n
+ *   vf_widen(a, part)      lanes part*VD_W.. as doubles; vf_narrow(parts) rounds VF_W/VD_W such parts back
  *   set1, zero, add, sub, mul, div, sqrt, abs, neg
  *   fma(a, b, c)           a*b + c rounded once; unfused here on x86, which has no such instruction
  *   fma_exact(a, b, c)     the same, rounded once everywhere, for code that is wrong otherwise
@@ -102,6 +103,8 @@ AD_SIMD vd vd_load_n(const double *p, int64_t n) { return n > 0 ? *p : 0; }
 AD_SIMD void vd_store_n(double *p, vd a, int64_t n) {
     if (n > 0) *p = a;
 }
+AD_SIMD vd vf_widen(vf a, int part) { return part ? 0 : a; }
+AD_SIMD vf vf_narrow(const vd *parts) { return (float)parts[0]; }
 AD_SIMD vd vd_load_f(const float *p) { return *p; }
 AD_SIMD void vd_store_f(float *p, vd a) { *p = (float)a; }
 AD_SIMD vd vd_load_f_n(const float *p, int64_t n) { return n > 0 ? *p : 0; }
