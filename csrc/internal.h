@@ -133,6 +133,11 @@ extern ad_pw_fn *const ad_pw_reference_table[AD_N_INSTR][AD_N_TYPES]; /* referen
 /* Set by integer division by zero, read and cleared by the machine after each call. */
 extern _Thread_local int ad_zero_div;
 
+/* ---- trig.c ---- */
+/* The distance r[0] + r[1] of a finite x >= 1 from the nearest multiple of pi/2; returns the multiple
+ * modulo 4. */
+int ad_reduce_large(double x, double r[2]);
+
 /* ---- threads.c ---- */
 /* Runs fn(context, i) for i in [0, n), on the calling thread alone where cost (about a nanosecond each) is
  * small. What is in chunk i never depends on the number of threads. */

@@ -1,9 +1,6 @@
 /* trig.c: reduction of large arguments of sin and cos (Payne and Hanek), the same code for every variant. */
 #include <math.h>
-#include <stdint.h>
-#include <string.h>
-
-int ad_reduce_large(double x, double r[2]);
+#include "internal.h"
 
 typedef unsigned __int128 u128;
 

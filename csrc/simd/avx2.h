@@ -95,15 +95,6 @@ AD_SIMD vd vf_widen(vf a, int part) {
 AD_SIMD vf vf_narrow(const vd *parts) {
     return _mm256_set_m128(_mm256_cvtpd_ps(parts[1]), _mm256_cvtpd_ps(parts[0]));
 }
-AD_SIMD vd vd_load_f(const float *p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
-AD_SIMD void vd_store_f(float *p, vd a) { _mm_storeu_ps(p, _mm256_cvtpd_ps(a)); }
-AD_SIMD vd vd_load_f_n(const float *p, int64_t n) {
-    const __m128i lane = _mm_setr_epi32(0, 1, 2, 3);
-    return _mm256_cvtps_pd(_mm_maskload_ps(p, _mm_cmpgt_epi32(_mm_set1_epi32((int)n), lane)));
-}
-AD_SIMD void vd_store_f_n(float *p, vd a, int64_t n) {
-    vf_store_n(p, _mm256_castps128_ps256(_mm256_cvtpd_ps(a)), n);
-}
 AD_SIMD vd vd_add(vd a, vd b) { return _mm256_add_pd(a, b); }
 AD_SIMD vd vd_sub(vd a, vd b) { return _mm256_sub_pd(a, b); }
 AD_SIMD vd vd_mul(vd a, vd b) { return _mm256_mul_pd(a, b); }

@@ -75,14 +75,6 @@ AD_SIMD vf vf_narrow(const vd *parts) {
     __m512 low = _mm512_castps256_ps512(_mm512_cvtpd_ps(parts[0]));
     return _mm512_insertf32x8(low, _mm512_cvtpd_ps(parts[1]), 1);
 }
-AD_SIMD vd vd_load_f(const float *p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
-AD_SIMD void vd_store_f(float *p, vd a) { _mm256_storeu_ps(p, _mm512_cvtpd_ps(a)); }
-AD_SIMD vd vd_load_f_n(const float *p, int64_t n) {
-    return _mm512_cvtps_pd(_mm256_maskz_loadu_ps(md_first(n), p));
-}
-AD_SIMD void vd_store_f_n(float *p, vd a, int64_t n) {
-    _mm256_mask_storeu_ps(p, md_first(n), _mm512_cvtpd_ps(a));
-}
 AD_SIMD vd vd_add(vd a, vd b) { return _mm512_add_pd(a, b); }
 AD_SIMD vd vd_sub(vd a, vd b) { return _mm512_sub_pd(a, b); }
 AD_SIMD vd vd_mul(vd a, vd b) { return _mm512_mul_pd(a, b); }

@@ -81,14 +81,6 @@ AD_SIMD void vd_store_n(double *p, vd a, int64_t n) {
 }
 AD_SIMD vd vf_widen(vf a, int part) { return part ? vcvt_high_f64_f32(a) : vcvt_f64_f32(vget_low_f32(a)); }
 AD_SIMD vf vf_narrow(const vd *parts) { return vcvt_high_f32_f64(vcvt_f32_f64(parts[0]), parts[1]); }
-AD_SIMD vd vd_load_f(const float *p) { return vcvt_f64_f32(vld1_f32(p)); }
-AD_SIMD void vd_store_f(float *p, vd a) { vst1_f32(p, vcvt_f32_f64(a)); }
-AD_SIMD vd vd_load_f_n(const float *p, int64_t n) {
-    return n > 0 ? vcvt_f64_f32(vld1_lane_f32(p, vdup_n_f32(0), 0)) : vd_zero();
-}
-AD_SIMD void vd_store_f_n(float *p, vd a, int64_t n) {
-    if (n > 0) vst1_lane_f32(p, vcvt_f32_f64(a), 0);
-}
 AD_SIMD vd vd_add(vd a, vd b) { return vaddq_f64(a, b); }
 AD_SIMD vd vd_sub(vd a, vd b) { return vsubq_f64(a, b); }
 AD_SIMD vd vd_mul(vd a, vd b) { return vmulq_f64(a, b); }

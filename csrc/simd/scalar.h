@@ -5,7 +5,6 @@
  *
  *   load, store            VX_W elements
  *   load_n, store_n        0 <= n < VX_W elements; memory past them is not touched, lanes past them are 0
- *   load_f, store_f        (vd) the same from and to floats; also load_f_n, store_f_n
  *   vf_widen(a, part)      lanes part*VD_W.. as doubles; vf_narrow(parts) rounds VF_W/VD_W such parts back
  *   set1, zero, add, sub, mul, div, sqrt, abs, neg
  *   fma(a, b, c)           a*b + c rounded once; unfused here on x86, which has no such instruction
@@ -105,12 +104,6 @@ AD_SIMD void vd_store_n(double *p, vd a, int64_t n) {
 }
 AD_SIMD vd vf_widen(vf a, int part) { return part ? 0 : a; }
 AD_SIMD vf vf_narrow(const vd *parts) { return (float)parts[0]; }
-AD_SIMD vd vd_load_f(const float *p) { return *p; }
-AD_SIMD void vd_store_f(float *p, vd a) { *p = (float)a; }
-AD_SIMD vd vd_load_f_n(const float *p, int64_t n) { return n > 0 ? *p : 0; }
-AD_SIMD void vd_store_f_n(float *p, vd a, int64_t n) {
-    if (n > 0) *p = (float)a;
-}
 AD_SIMD vd vd_add(vd a, vd b) { return a + b; }
 AD_SIMD vd vd_sub(vd a, vd b) { return a - b; }
 AD_SIMD vd vd_mul(vd a, vd b) { return a * b; }

@@ -1,13 +1,11 @@
 /* simd/vmath.h: elementary functions, written once on the simd names, so every variant with FMA gives the
- * same bits. Largest errors seen over dense samples: 2 ulp in f32, 3 ulp in f64.
+ * same bits. Largest errors seen over dense samples, denormal results included: f32 1.8 ulp (erf), f64 2.4
+ * ulp (tanh); without FMA 2.2 and 2.4.
  *
  * Each polynomial is a minimax fit, rounded to the type; beside it: what it approximates, where, and its
  * largest error relative to the function it serves. */
 #ifndef AD_VMATH_H
 #define AD_VMATH_H
-
-/* trig.c: x >= 2^16 less the nearest multiple of pi/2, as r[0] + r[1]; returns the multiple modulo 4. */
-int ad_reduce_large(double x, double r[2]);
 
 #define AD_LENGTH(a) ((int)(sizeof(a) / sizeof *(a)))
 
