@@ -79,14 +79,20 @@ static void load(const reduction *r, int64_t n, char *dst, const char *src, int6
     if (r->truth) ad_cpu->pw->instr[AD_OP_to_truth][r->type](n, dst, dst, NULL, NULL);
 }
 
+/* Whether each sequence is in memory as the kernels take it. */
+static bool is_run(const reduction *r) {
+    return r->direct && r->folded.ndim == 1 && (r->folded.strides[0] == 1 || r->length == 1);
+}
+
 /* Elements [start, start + n) of the sequence at `base`: where they are, or loaded into `buffer`. */
 static const char *sequence(const reduction *r, const char *base, int64_t start, int64_t n, char *buffer) {
     const loops *l = &r->folded;
     int64_t stride = l->strides[l->ndim - 1], run = l->shape[l->ndim - 1];
+    if (is_run(r)) return base + start * r->size;
     for (int64_t i = 0; i < n;) {
         const char *src = base + offset_of(l, start + i) * ad_itemsize[r->x->dtype];
         int64_t len = smaller(n - i, run - (start + i) % run);
-        if (r->direct && len == n && (stride == 1 || n == 1)) return src;
+        if (r->direct && len == n && stride == 1) return src;
         load(r, len, buffer + i * r->size, src, stride);
         i += len;
     }
@@ -99,9 +105,8 @@ static void chunk_by_rows(const reduction *r, const char *base, int64_t tile, in
                           char *out) {
     _Alignas(64) char buffer[CHUNK * 8];
     int64_t step = r->kept.strides[r->kept.ndim - 1];
-    if (r->direct && r->folded.ndim == 1 && (r->folded.strides[0] == 1 || n == 1)) {
-        const char *src = base + start * r->folded.strides[0] * r->size;
-        r->kernels->rows(tile, n, src, step, out);
+    if (is_run(r)) {
+        r->kernels->rows(tile, n, base + start * r->size, step, out);
         return;
     }
     for (int64_t i = 0; i < tile; i++) {
@@ -114,9 +119,12 @@ static void chunk_by_rows(const reduction *r, const char *base, int64_t tile, in
 static void join_lanes(const reduction *r, int64_t tile, int64_t rows, char *lanes, char *out) {
     int64_t used = AD_LANE_BYTES / r->size;
     while (used / 2 >= rows) used /= 2;
-    for (; used > 1; used /= 2)
+    for (; used > 2; used /= 2)
         r->kernels->combine(used / 2 * tile, lanes, lanes, lanes + used / 2 * tile * r->size);
-    memcpy(out, lanes, (size_t)(tile * r->size));
+    if (used == 2)
+        r->kernels->combine(tile, out, lanes, lanes + tile * r->size);
+    else
+        memcpy(out, lanes, (size_t)(tile * r->size));
 }
 
 static void chunk_by_columns(const reduction *r, const char *base, int64_t tile, int64_t start, int64_t n,
@@ -139,6 +147,11 @@ static void chunk_by_columns(const reduction *r, const char *base, int64_t tile,
     join_lanes(r, tile, n, lanes, out);
 }
 
+static void fold_chunk(const reduction *r, const char *base, int64_t tile, int64_t start, int64_t n,
+                       char *out) {
+    (r->by_columns ? chunk_by_columns : chunk_by_rows)(r, base, tile, start, n, out);
+}
+
 /* ---- one item of parallel work: one block of the sequences of one tile ---- */
 
 /* Chunks of one unbroken sequence, as the rows of a matrix; returns how many elements that were. */
@@ -150,26 +163,33 @@ static int64_t push_whole_chunks(const reduction *r, cascade *c, const char *src
     return chunks * CHUNK;
 }
 
+/* A block of the sequences of n results, from `start`. */
+static void fold_block(const reduction *r, const char *base, int64_t n, int64_t start, char *out) {
+    int64_t end = smaller(start + r->block, r->length);
+    _Alignas(64) char part[TILE * 8];
+    cascade c;
+    c.count = 0;
+    if (n == 1 && is_run(r)) start += push_whole_chunks(r, &c, base + start * r->size, end - start);
+    for (; start < end; start += CHUNK) {
+        int64_t len = smaller(CHUNK, end - start);
+        fold_chunk(r, base, n, start, len, part);
+        cascade_push(r, &c, n, part);
+    }
+    cascade_finish(r, &c, n, out);
+}
+
 static void fold_item(void *context, int64_t item) {
     const reduction *r = context;
     int64_t block = item % r->blocks, tile = item / r->blocks;
     int64_t inner = r->kept.shape[r->kept.ndim - 1];
     int64_t first = tile / r->tiles * inner + tile % r->tiles * r->tile;
     int64_t n = smaller(r->tile, inner - tile % r->tiles * r->tile);
-    int64_t start = block * r->block, end = smaller(start + r->block, r->length);
     const char *base = r->x->data + offset_of(&r->kept, first) * ad_itemsize[r->x->dtype];
     char *out = r->results + (block * r->outputs + first) * r->size;
-    _Alignas(64) char part[TILE * 8];
-    cascade c;
-    c.count = 0;
-    if (n == 1 && r->direct && r->folded.ndim == 1 && r->folded.strides[0] == 1)
-        start += push_whole_chunks(r, &c, base + start * r->size, end - start);
-    for (; start < end; start += CHUNK) {
-        int64_t len = smaller(CHUNK, end - start);
-        (r->by_columns ? chunk_by_columns : chunk_by_rows)(r, base, n, start, len, part);
-        cascade_push(r, &c, n, part);
-    }
-    cascade_finish(r, &c, n, out);
+    if (r->length <= CHUNK)
+        fold_chunk(r, base, n, 0, r->length, out);
+    else
+        fold_block(r, base, n, block * r->block, out);
 }
 
 /* Joins the blocks of each result into the first block's row. */
@@ -191,21 +211,22 @@ static void join_blocks(const reduction *r) {
 /* ---- the plan ---- */
 
 /* The loops over the dimensions in `dims`, neighbours merged where one stride runs through both. */
-static loops loops_over(const ad_tensor *x, uint32_t dims) {
-    loops l = {.ndim = 0};
+static void loops_over(loops *l, const ad_tensor *x, uint32_t dims) {
+    int last = -1;
     for (int d = 0; d < x->ndim; d++) {
         if (!(dims >> d & 1) || x->shape[d] == 1) continue;
-        int last = l.ndim - 1;
-        if (l.ndim && l.strides[last] == x->strides[d] * x->shape[d]) {
-            l.shape[last] *= x->shape[d];
-        } else {
-            last = l.ndim++;
-            l.shape[last] = x->shape[d];
-        }
-        l.strides[last] = x->strides[d];
+        if (last >= 0 && l->strides[last] == x->strides[d] * x->shape[d])
+            l->shape[last] *= x->shape[d];
+        else
+            l->shape[++last] = x->shape[d];
+        l->strides[last] = x->strides[d];
     }
-    if (l.ndim) return l;
-    return (loops){.ndim = 1, .shape = {1}};
+    if (last < 0) {
+        last = 0;
+        l->shape[0] = 1;
+        l->strides[0] = 0;
+    }
+    l->ndim = last + 1;
 }
 
 static int64_t product(const loops *l) {
@@ -214,16 +235,20 @@ static int64_t product(const loops *l) {
     return n;
 }
 
-static reduction plan(const ad_tensor *x, uint32_t dims, int fold, int type) {
-    reduction r = {
-        .x = x, .type = type, .size = ad_type_size[type], .load = ad_cpu->pw->load[x->dtype][type]};
-    r.kernels = &ad_cpu->reduce->fold[fold][type];
-    r.direct = ad_dtype_type[x->dtype] == type && ad_itemsize[x->dtype] == r.size;
-    r.kept = loops_over(x, ~dims);
-    r.folded = loops_over(x, dims);
-    r.outputs = product(&r.kept);
-    r.length = product(&r.folded);
-    return r;
+/* Fills what is known before the way to walk is chosen; field by field, as clearing it all would take longer
+ * than a small reduction. */
+static void plan(reduction *r, const ad_tensor *x, uint32_t dims, int fold, int type, bool truth) {
+    r->x = x;
+    r->kernels = &ad_cpu->reduce->fold[fold][type];
+    r->load = ad_cpu->pw->load[x->dtype][type];
+    r->type = type;
+    r->size = ad_type_size[type];
+    r->truth = truth;
+    r->direct = !truth && ad_dtype_type[x->dtype] == type && ad_itemsize[x->dtype] == r->size;
+    loops_over(&r->kept, x, ~dims);
+    loops_over(&r->folded, x, dims);
+    r->outputs = product(&r->kept);
+    r->length = product(&r->folded);
 }
 
 /* Along the rows or across them, whichever follows memory; short sequences of many results also go across,
@@ -242,8 +267,12 @@ static void choose_blocks(reduction *r) {
 /* Folds into r->results, or into memory of its own, which is returned in `made`. */
 static int run(reduction *r, void **made) {
     int64_t nbytes;
-    choose_blocks(r);
     *made = NULL;
+    if (r->results && r->outputs == 1 && r->length <= CHUNK) {
+        chunk_by_rows(r, r->x->data, 1, 0, r->length, r->results);
+        return AD_OK;
+    }
+    choose_blocks(r);
     if (!r->results || r->blocks > 1) {
         if (__builtin_mul_overflow(r->blocks * r->size, r->outputs, &nbytes))
             return ad_fail(AD_TOO_LARGE, 0, 0, 0);
@@ -370,7 +399,8 @@ static const uint8_t folds[AD_N_REDUCTIONS] = {
 };
 
 static int reduce_args(int kind, ad_tensor *y, const ad_tensor *x, uint32_t dims) {
-    reduction r = plan(x, dims, folds[kind], ad_dtype_type[x->dtype]);
+    reduction r;
+    plan(&r, x, dims, folds[kind], ad_dtype_type[x->dtype], false);
     r.results = y->data;
     ad_parallel_for(r.outputs, x->numel / (r.direct ? 4 : 1), arg_item, &r);
     return AD_OK;
@@ -378,10 +408,9 @@ static int reduce_args(int kind, ad_tensor *y, const ad_tensor *x, uint32_t dims
 
 static int reduce_values(int kind, ad_tensor *y, const ad_tensor *x, uint32_t dims) {
     bool truth = kind == AD_RED_any || kind == AD_RED_all;
-    reduction r = plan(x, dims, folds[kind], ad_dtype_type[truth ? x->dtype : y->dtype]);
     void *made;
-    r.truth = truth;
-    r.direct = r.direct && !truth;
+    reduction r;
+    plan(&r, x, dims, folds[kind], ad_dtype_type[truth ? x->dtype : y->dtype], truth);
     r.results = ad_itemsize[y->dtype] == r.size ? y->data : NULL;
     int status = run(&r, &made);
     if (status) return status;

@@ -1,4 +1,4 @@
-"""Tensors of the native library for tests below the Tensor class: any layout, checked from outside."""
+"""Tensors of the native library for tests below the Tensor class, in any layout."""
 
 import ctypes
 import math

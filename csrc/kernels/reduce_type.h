@@ -3,7 +3,11 @@
  *   V, VEC_W       its vector and the lanes   VEC(x)    the vocabulary's x
  *   IS_NAN(a)      whether a is a nan         LOWEST, HIGHEST   what loses to anything in max and min */
 
-enum { NAME(LANES) = AD_LANE_BYTES / sizeof(T), NAME(VECS) = NAME(LANES) / VEC_W };
+enum {
+    NAME(LANES) = AD_LANE_BYTES / sizeof(T),
+    NAME(VECS) = NAME(LANES) / VEC_W,
+    NAME(RUNS) = VEC_W > 1 ? 4 : 1, /* folded at a time, as far as registers go */
+};
 
 AD_SIMD T NAME(identity)(int fold) {
     return fold == AD_FOLD_sum ? 0 : fold == AD_FOLD_prod ? 1 : fold == AD_FOLD_max ? LOWEST : HIGHEST;
@@ -27,60 +31,79 @@ AD_SIMD V NAME(fold_vec)(int fold, V a, V b) {
 
 /* ---- rows: several at a time, to have enough independent chains of additions ---- */
 
-AD_SIMD T NAME(fold_lanes)(int fold, T *lanes, const T *tail, int64_t n_tail) {
-    for (int64_t l = 0; l < n_tail; l++) lanes[l] = NAME(fold)(fold, lanes[l], tail[l]);
-    for (int half = NAME(LANES) / 2; half > 0; half /= 2)
-        for (int l = 0; l < half; l++) lanes[l] = NAME(fold)(fold, lanes[l], lanes[l + half]);
+/* The fewer than LANES elements at the end of a run; the identity in the other lanes changes nothing. */
+AD_SIMD void NAME(fold_tail)(int fold, V *acc, const T *tail, int64_t n) {
+    T lanes[NAME(LANES)];
+    AD_UNROLL for (int l = 0; l < NAME(LANES); l++) lanes[l] = NAME(identity)(fold);
+    memcpy(lanes, tail, (size_t)n * sizeof(T));
+    AD_UNROLL for (int v = 0; v < NAME(VECS); v++) acc[v] =
+        NAME(fold_vec)(fold, acc[v], VEC(load)(lanes + v * VEC_W));
+}
+
+AD_SIMD T NAME(join_lanes)(int fold, V *acc) {
+    T lanes[VEC_W];
+    AD_UNROLL for (int half = NAME(VECS) / 2; half > 0; half /= 2) AD_UNROLL for (int v = 0; v < half; v++)
+        acc[v] = NAME(fold_vec)(fold, acc[v], acc[v + half]);
+    VEC(store)(lanes, acc[0]);
+    AD_UNROLL for (int half = VEC_W / 2; half > 0; half /= 2) AD_UNROLL for (int l = 0; l < half; l++)
+        lanes[l] = NAME(fold)(fold, lanes[l], lanes[l + half]);
     return lanes[0];
 }
 
 AD_SIMD void NAME(fold_runs)(int fold, int runs, int64_t n, const T *x, int64_t stride, T *out) {
-    V acc[4][NAME(VECS)];
+    V acc[NAME(RUNS)][NAME(VECS)];
     int64_t i = 0;
     AD_UNROLL for (int r = 0; r < runs; r++) AD_UNROLL for (int v = 0; v < NAME(VECS); v++) acc[r][v] =
         VEC(set1)(NAME(identity)(fold));
     for (; n - i >= NAME(LANES); i += NAME(LANES))
         AD_UNROLL for (int r = 0; r < runs; r++) AD_UNROLL for (int v = 0; v < NAME(VECS); v++) acc[r][v] =
             NAME(fold_vec)(fold, acc[r][v], VEC(load)(x + r * stride + i + v * VEC_W));
-    AD_UNROLL for (int r = 0; r < runs; r++) {
-        T lanes[NAME(LANES)];
-        AD_UNROLL for (int v = 0; v < NAME(VECS); v++) VEC(store)(lanes + v * VEC_W, acc[r][v]);
-        out[r] = NAME(fold_lanes)(fold, lanes, x + r * stride + i, n - i);
-    }
+    if (i < n)
+        AD_UNROLL for (int r = 0; r < runs; r++) NAME(fold_tail)(fold, acc[r], x + r * stride + i, n - i);
+    AD_UNROLL for (int r = 0; r < runs; r++) out[r] = NAME(join_lanes)(fold, acc[r]);
 }
 
 AD_SIMD void NAME(rows)(int fold, int64_t rows, int64_t n, const T *x, int64_t stride, T *out) {
     int64_t r = 0;
-    for (; rows - r >= 4; r += 4) NAME(fold_runs)(fold, 4, n, x + r * stride, stride, out + r);
+    for (; rows - r >= NAME(RUNS); r += NAME(RUNS))
+        NAME(fold_runs)(fold, NAME(RUNS), n, x + r * stride, stride, out + r);
     for (; r < rows; r++) NAME(fold_runs)(fold, 1, n, x + r * stride, stride, out + r);
 }
 
 /* ---- columns: the lanes of all columns side by side, lanes[l * cols + c] ---- */
 
-/* Folds k rows of x, `step` apart, into one lane of every column. */
-AD_SIMD void NAME(fold_rows_into)(int fold, int k, int64_t cols, const T *x, int64_t step, T *lane) {
+/* Folds k rows of x, `step` apart, into one lane of every column; a fresh lane holds the identity. */
+AD_SIMD void NAME(fold_rows_into)(int fold, int k, int64_t cols, const T *x, int64_t step, T *lane,
+                                  bool fresh) {
+    T identity = NAME(identity)(fold);
     int64_t c = 0;
     for (; cols - c >= VEC_W; c += VEC_W) {
-        V a = VEC(load)(lane + c);
+        V a = fresh ? VEC(set1)(identity) : VEC(load)(lane + c);
         AD_UNROLL for (int j = 0; j < k; j++) a = NAME(fold_vec)(fold, a, VEC(load)(x + j * step + c));
         VEC(store)(lane + c, a);
     }
-    for (; c < cols; c++)
-        AD_UNROLL for (int j = 0; j < k; j++) lane[c] = NAME(fold)(fold, lane[c], x[j * step + c]);
+    for (; c < cols; c++) {
+        T a = fresh ? identity : lane[c];
+        AD_UNROLL for (int j = 0; j < k; j++) a = NAME(fold)(fold, a, x[j * step + c]);
+        lane[c] = a;
+    }
 }
 
 AD_SIMD void NAME(columns)(int fold, int64_t rows, int64_t cols, const T *x, int64_t stride, T *lanes,
                            bool first) {
-    if (first)
-        for (int64_t i = 0; i < NAME(LANES) * cols; i++) lanes[i] = NAME(identity)(fold);
+    int64_t step = NAME(LANES) * stride;
     for (int64_t group = 0; group < rows; group += 4 * NAME(LANES))
         for (int64_t l = 0; l < NAME(LANES); l++) {
-            int64_t r = group + l, step = NAME(LANES) * stride;
-            if (r + 3 * NAME(LANES) < rows)
-                NAME(fold_rows_into)(fold, 4, cols, x + r * stride, step, lanes + l * cols);
-            else
-                for (; r < rows; r += NAME(LANES))
-                    NAME(fold_rows_into)(fold, 1, cols, x + r * stride, step, lanes + l * cols);
+            T *lane = lanes + l * cols;
+            bool fresh = first && group == 0;
+            int64_t r = group + l;
+            if (r + 3 * NAME(LANES) < rows) {
+                NAME(fold_rows_into)(fold, 4, cols, x + r * stride, step, lane, fresh);
+                continue;
+            }
+            if (fresh) NAME(fold_rows_into)(fold, 0, cols, x, 0, lane, true);
+            for (int64_t end = group + 4 * NAME(LANES); r < rows && r < end; r += NAME(LANES))
+                NAME(fold_rows_into)(fold, 1, cols, x + r * stride, step, lane, false);
         }
 }
 
