@@ -3,9 +3,8 @@
 import platform
 
 from autodiff._version import __version__
-from autodiff.native import ffi, lib
+from autodiff.native import available_isas, ffi, get_num_threads, lib
 
-ISAS = ("baseline", "avx2", "avx512", "neon")
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 
 
@@ -16,16 +15,11 @@ def describe() -> str:
         "python": f"{platform.python_implementation()} {platform.python_version()}",
         "compiler": text(lib.ad_compiler()),
         "instructions": f"{text(lib.ad_isa())} (available: {', '.join(available_isas())})",
-        "threads": str(lib.ad_get_num_threads()),
+        "threads": str(get_num_threads()),
         "memory": memory(),
     }
     width = max(map(len, rows)) + 2
     return "\n".join(f"{name:{width}}{value}" for name, value in rows.items())
-
-
-def available_isas() -> list[str]:
-    """The instruction sets that were compiled in and that this CPU has."""
-    return [isa for isa in ISAS if lib.ad_isa_available(isa.encode())]
 
 
 def memory() -> str:

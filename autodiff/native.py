@@ -122,13 +122,29 @@ def check(status: int, op: str, *inputs: Any) -> None:
         raise error(op, *inputs)
 
 
+def get_num_threads() -> int:
+    """How many threads large operations use."""
+    return int(lib.ad_get_num_threads())
+
+
+def set_num_threads(n: int) -> None:
+    """Use at most n threads for large operations; results do not depend on it."""
+    if n < 1 or lib.ad_set_num_threads(n):
+        raise RuntimeError(f"set_num_threads expects a positive integer, got {n}")
+
+
+def available_isas() -> list[str]:
+    """The instruction sets that were compiled in and that this CPU has."""
+    known = ("baseline", "avx2", "avx512", "neon")
+    return [name for name in known if lib.ad_isa_available(name.encode())]
+
+
 def _start() -> None:
     isa = os.environ.get("AUTODIFF_ISA", "")
     if lib.ad_init(isa.encode()):
-        known = ("baseline", "avx2", "avx512", "neon")
-        here = [name for name in known if lib.ad_isa_available(name.encode())]
         raise ImportError(
-            f"AUTODIFF_ISA={isa} is not an instruction set of this machine: {', '.join(here)} are"
+            f"AUTODIFF_ISA={isa}: this machine has {', '.join(available_isas())}; choose one of "
+            "them, or unset the variable"
         )
     for code, dtype in enumerate(ALL):
         if ffi.string(lib.ad_dtype_name(code)).decode() != dtype.name:
