@@ -6,8 +6,9 @@ import functools
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
+from autodiff.native import lib
 from autodiff.node import AccumulateGrad, Node, mode
-from autodiff.tensor import Tensor, live_node
+from autodiff.tensor import Tensor, live_node, own
 
 __all__ = [
     "backward",
@@ -143,49 +144,56 @@ class _Walk:
         self.captured: dict[Node, Tensor] = {}
         self.fresh: set[Node] = set()  # nodes whose cotangent nobody else holds
 
-    def send(self, node: Node, g: Tensor, fresh: bool) -> None:
-        """Add g to the cotangent of a node."""
-        before = self.cotangents.get(node)
-        if before is None:
-            self.cotangents[node] = g
-            if fresh:
-                self.fresh.add(node)
-        else:
-            self.cotangents[node] = before + g
-            self.fresh.add(node)
-
     def run(self, roots: Sequence[Node]) -> None:
-        """Run every node the roots reach, in an order the graph alone decides."""
-        ready = [root for root in dict.fromkeys(roots) if self.uses[root] == 0]
-        uses, cotangents = self.uses, self.cotangents
+        """Run every node the roots reach, in an order that the graph alone decides."""
+        uses, cotangents, fresh = self.uses, self.cotangents, self.fresh
+        ready = [root for root in dict.fromkeys(roots) if uses[root] == 0]
         while ready:
             node = ready.pop()
             g = cotangents.pop(node, None)
-            grads = None if g is None else self.step(node, g)
+            if not node.edges:
+                if g is not None:
+                    self.arrive(node, g)
+                continue
+            grads = None if g is None else self.vjp(node, g)
             for i, edge in enumerate(node.edges):
                 if edge is None:
                     continue
                 gi = None if grads is None else grads[i]
                 if gi is not None:
-                    self.send(edge, gi, gi is not g and gi._base is None)
-                uses[edge] -= 1
-                if uses[edge] == 0:
+                    before = cotangents.get(edge)
+                    if before is not None:
+                        cotangents[edge] = before + gi
+                        fresh.add(edge)
+                    else:
+                        cotangents[edge] = gi
+                        if not edge.edges and gi is not g and gi._base is None:
+                            fresh.add(edge)
+                left = uses[edge]
+                if left == 1:
                     ready.append(edge)
-            del grads, g
+                else:
+                    uses[edge] = left - 1
+            gi = grads = g = None  # free as we go
 
-    def step(self, node: Node, g: Tensor) -> Sequence[Tensor | None] | None:
+    def arrive(self, leaf: Node, g: Tensor) -> None:
+        """A cotangent has come to where the graph ends."""
+        if self.targets is None:
+            if type(leaf) is AccumulateGrad:
+                _accumulate(leaf, g, leaf in self.fresh, self.create)
+        elif leaf in self.targets:
+            self.captured[leaf] = g
+
+    def vjp(self, node: Node, g: Tensor) -> Sequence[Tensor | None] | None:
         """What one node sends on; None where nothing behind it is wanted."""
-        if self.targets is not None and node in self.targets:
-            self.captured[node] = g
-        if self.needed is not None and node not in self.needed:
-            return None
-        if type(node) is AccumulateGrad:
-            if self.targets is None:
-                _accumulate(node, g, node in self.fresh, self.create)
-            return None
+        if self.targets is not None and self.needed is not None:
+            if node in self.targets:
+                self.captured[node] = g
+            if node not in self.needed:
+                return None
         grads = node.vjp(g)
         if not self.keep:
-            node.release()
+            node.saved = None
         return grads
 
 
@@ -200,6 +208,9 @@ def _accumulate(leaf: AccumulateGrad, g: Tensor, fresh: bool, create: bool) -> N
         before.add_(g)
 
 
+_NO_SIZES: list[int] = []
+
+
 def _root(y: Tensor, g: Tensor | None, what: str) -> tuple[Node, Tensor]:
     """The node backward starts from, and its cotangent: 1 for a scalar where none is given."""
     node = live_node(y)
@@ -209,12 +220,14 @@ def _root(y: Tensor, g: Tensor | None, what: str) -> tuple[Node, Tensor]:
             "requires_grad=True on an input, or compute the output outside no_grad()."
         )
     if g is None:
+        if y._p.ndim == 0:
+            return node, own(lib.ad_full_i64(y._p.dtype, 0, _NO_SIZES, 1), what)
         if y._p.numel != 1:
             raise RuntimeError(
                 f"grad can be implicitly created only for scalar outputs, not for shape "
                 f"{list(y.shape)}: pass gradient=, or reduce the output to a scalar first"
             )
-        return node, y.new_ones(y.shape)
+        return node, own(lib.ad_full_i64(y._p.dtype, y.ndim, list(y.shape), 1), what)
     if not isinstance(g, Tensor):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
     if g.shape != y.shape:
@@ -239,7 +252,8 @@ def _walk(
     mode.grad = create
     try:
         for node, g in starts:
-            walk.send(node, g, False)
+            before = walk.cotangents.get(node)
+            walk.cotangents[node] = g if before is None else before + g
         walk.run(roots)
     finally:
         mode.grad = previous

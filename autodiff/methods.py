@@ -99,11 +99,11 @@ def _operators() -> dict[str, Callable[..., Any]]:
         "rshift": FUNCTIONS["bitwise_right_shift"].op,
     }
     for name, op in symbols.items():
-        table[f"__{name}__"] = arithmetic.operator_method(f"__{name}__", op)
-        table[f"__r{name}__"] = arithmetic.operator_method(f"__r{name}__", op, reflected=True)
+        table[f"__{name}__"] = op.call
+        table[f"__r{name}__"] = arithmetic.reflected(f"__r{name}__", op)
         table[f"__i{name}__"] = arithmetic.inplace(f"__i{name}__", op)
     for name in ("lt", "le", "gt", "ge", "eq", "ne"):
-        table[f"__{name}__"] = arithmetic.operator_method(f"__{name}__", FUNCTIONS[name].op)
+        table[f"__{name}__"] = FUNCTIONS[name].op.call
     table["__neg__"] = elementwise.neg.call
     table["__abs__"] = elementwise.abs_.call
     table["__invert__"] = FUNCTIONS["bitwise_not"].op.call

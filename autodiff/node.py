@@ -44,14 +44,10 @@ class Node:
         """The cotangents of the inputs, one for each edge, from that of the output."""
         raise NotImplementedError
 
-    def release(self) -> None:
-        """Let go of what was saved, after backward has used it."""
-        self.saved = None
-
-    def save(self, *ps: Any) -> None:
+    def save(self, ps: tuple[Any, ...]) -> None:
         """Keep descriptors for vjp, and remember their versions."""
         self.saved = ps
-        self.versions = version_sum(ps)
+        self.versions = version_sum(ps) if ps else 0
 
     def unpack(self) -> tuple[Any, ...]:
         """The saved descriptors; RuntimeError where they are freed or were written to."""
@@ -98,10 +94,11 @@ class AccumulateGrad(Node):
 def version_sum(ps: Sequence[Any]) -> int:
     """The versions of descriptors, added up: they only grow, so equal sums mean no writes."""
     if len(ps) == 1:
-        return int(lib.ad_version(ps[0]))
+        return _version(ps[0])
     if len(ps) == 2:
-        return int(lib.ad_version2(ps[0], ps[1]))
+        return _version2(ps[0], ps[1])
     return sum(map(_version, ps))
 
 
 _version: Callable[[Any], int] = lib.ad_version
+_version2: Callable[[Any, Any], int] = lib.ad_version2

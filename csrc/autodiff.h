@@ -136,6 +136,8 @@ ad_tensor *ad_sum_to(const ad_tensor *x, int ndim, const int64_t *shape); /* und
 /* ---- contraction ---- */
 /* a (..., m, k) times b (..., k, n), batch dimensions broadcast; bias (n) or NULL is added to each row. */
 ad_tensor *ad_matmul(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias);
+/* The same with the last two dimensions of a (bit 0 of transpose) or b (bit 1) swapped first. */
+ad_tensor *ad_matmul_t(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias, int transpose);
 
 /* ---- gather and scatter ---- */
 /* x (d0..dn-1, rest) at n int64 index tensors of one shape s: a result of shape s + rest. */

@@ -99,18 +99,15 @@ def inplace(name: str, op: PointwiseOp) -> Callable[..., Tensor]:
     return _named(method, name, f"`{op.name}`, written over the tensor.")
 
 
-def operator_method(name: str, op: PointwiseOp, reflected: bool = False) -> Callable[..., Any]:
-    """The method behind a Python operator."""
+def reflected(name: str, op: PointwiseOp) -> Callable[..., Any]:
+    """The method behind a Python operator whose left operand is no tensor."""
     call = op.call
 
     def method(self: Tensor, other: Any) -> Any:
-        if type(other) not in TENSOR_TYPES:
-            other = operand(other)
-            if other is None:
-                return NotImplemented
-        return call(other, self) if reflected else call(self, other)
+        x = operand(other)
+        return NotImplemented if x is None else call(x, self)
 
-    return _named(method, name, FUNCTIONS[op.name].primitive.doc if op.name in FUNCTIONS else name)
+    return _named(method, name, f"`{op.name}` with the operands swapped.")
 
 
 UNARY = {

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff.native import error
-from autodiff.node import Node, mode
+from autodiff.node import Node, mode, version_sum
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor, _free, _gc, _new, live_node, wrap
 
@@ -29,15 +29,20 @@ class OpNode(Node):
 
     def vjp(self, g: Tensor) -> Sequence[Tensor | None]:
         op = self.op
-        if not op.saves:
+        saves = op.saves
+        if not saves:
             return op.rule(self, g)
         saved = self.unpack()
-        edges = self.edges
-        values = [
-            wrap(p, self if i == OUTPUT else edges[i] if i < len(edges) else None)
-            for i, p in zip(op.saves, saved, strict=True)
-        ]
-        return op.rule(self, g, *values)
+        if len(saves) == 1:
+            return op.rule(self, g, self.restored(saves[0], saved[0]))
+        if len(saves) == 2:
+            first = self.restored(saves[0], saved[0])
+            return op.rule(self, g, first, self.restored(saves[1], saved[1]))
+        return op.rule(self, g, *map(self.restored, saves, saved))
+
+    def restored(self, i: int, p: Any) -> Tensor:
+        """A saved descriptor as a tensor with its place in the graph."""
+        return wrap(p, self if i == OUTPUT else self.edges[i])
 
     def needs(self, i: int) -> bool:
         """Whether input i wants a gradient."""
@@ -49,8 +54,8 @@ class Op:
 
     `forward(*descriptors, *args)` gives a new descriptor, or NULL. `rule(node, g, *saved)` gives the
     cotangents of the tensor inputs as tensors; `saves` lists what it needs: inputs by position,
-    OUTPUT for the result. It finds the plain arguments in `node.args`, the first input's shape in
-    `node.shape`. A `view` shares its input's memory.
+    OUTPUT for the result. It finds the plain arguments in `node.args` and, unless `shaped` is False,
+    the first input's shape in `node.shape`. A `view` shares its input's memory.
     """
 
     def __init__(
@@ -61,6 +66,7 @@ class Op:
         *,
         saves: tuple[int, ...] = (),
         view: bool = False,
+        shaped: bool = True,
         grad_name: str | None = None,
     ) -> None:
         self.name = name
@@ -68,6 +74,7 @@ class Op:
         self.rule = rule
         self.saves = saves
         self.view = view
+        self.shaped = shaped
         title = "".join(part.capitalize() for part in name.split("_"))
         self.grad_name = grad_name or f"{title}Backward0"
         OPS[name] = self
@@ -95,13 +102,17 @@ class Op:
 
     def on(self, tensors: Sequence[Tensor], *args: Any) -> Tensor:
         """The operation on several tensors."""
-        p = self.forward(*[x._p for x in tensors], *args)
+        ps = [x._p for x in tensors]
+        p = self.forward(*ps, *args)
         if not p:
-            raise error(self.name, *[x._p for x in tensors])
-        y = wrap(_gc(p, _free))
-        edges = [x._node if x._base is None else live_node(x) for x in tensors]
-        if any(edges) and mode.grad:
-            y._node = self.record(tensors, edges, args, y._p)
+            raise error(self.name, *ps)
+        y: Tensor = _new(Tensor)
+        y._p = _gc(p, _free)
+        y._node = y._acc = y._base = y._base_node = None
+        if mode.grad:
+            edges = [x._node if x._base is None else live_node(x) for x in tensors]
+            if any(edges):
+                y._node = self.record(tensors, edges, args, y._p)
         return y
 
     def record(
@@ -112,10 +123,12 @@ class Op:
         node.op = self
         node.args = args
         node.edges = edges
-        node.shape = tensors[0].shape
+        if self.shaped:
+            node.shape = tensors[0].shape
         saves = self.saves
         if saves:
-            node.save(*[p if i < 0 else tensors[i]._p for i in saves])
+            saved = node.saved = tuple([p if i < 0 else tensors[i]._p for i in saves])
+            node.versions = version_sum(saved)
         else:
             node.saved = ()
         return node

@@ -7,58 +7,57 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.native import NULL, lib
 from autodiff.ops.base import Op, OpNode
-from autodiff.ops.reductions import sum_to_size
-from autodiff.ops.views import _t, _transpose, reshape, squeeze, unsqueeze
+from autodiff.ops.reductions import _sum_to, sum_to_size
+from autodiff.ops.views import reshape, squeeze, unsqueeze
 from autodiff.tensor import Tensor
 
 
-def _matrix_t(x: Tensor) -> Tensor:
-    n = x._p.ndim
-    return _t(x, 0, 1) if n == 2 else _transpose(x, n - 2, n - 1)
-
-
-def _matmul_rule(node: OpNode, g: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor | None, ...]:
-    """d(ab) = g b^T, a^T g; batch dimensions that were broadcast are summed."""
+def _product_rule(node: OpNode, g: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor | None, ...]:
+    """d(AB) = g B^T, A^T g, where A is a or its transpose; broadcast batches are summed."""
+    flags: int = node.args[0]
+    ta, tb = flags & 1, flags >> 1
     ga = gb = None
     if node.needs(0):
-        ga = _matmul.on((g, _matrix_t(b)))
-        ga = ga if ga._p.ndim == a._p.ndim == 2 else sum_to_size(ga, a.shape)
+        ga = _product.on((b, g), tb | 2) if ta else _product.on((g, b), 2 * (1 - tb))
+        ga = ga if ga._p.ndim == 2 else sum_to_size(ga, a.shape)
     if node.needs(1):
-        gb = _matmul.on((_matrix_t(a), g))
-        gb = gb if gb._p.ndim == b._p.ndim == 2 else sum_to_size(gb, b.shape)
+        gb = _product.on((g, a), 1 | 2 * ta) if tb else _product.on((a, g), 1 - ta)
+        gb = gb if gb._p.ndim == 2 else sum_to_size(gb, b.shape)
     return ga, gb
 
 
-_matmul = Op(
+# a times b; bit 0 of the flags transposes a, bit 1 b.
+_product = Op(
     "matmul",
-    lambda a, b: lib.ad_matmul(a, b, NULL),
-    _matmul_rule,
+    lambda a, b, flags: lib.ad_matmul_t(a, b, NULL, flags),
+    _product_rule,
     saves=(0, 1),
+    shaped=False,
     grad_name="MmBackward0",
 )
 
 
 def _linear_rule(node: OpNode, g: Tensor, x: Tensor, w: Tensor) -> tuple[Tensor | None, ...]:
     """y = x w^T + b over the last dimension of x: dx = g w, dw = g^T x, db = the sum of g."""
-    gx = _matmul.on((g, w)) if node.needs(0) else None
+    gx = _product.on((g, w), 0) if node.needs(0) else None
     gw = gb = None
     if node.needs(1):
         rows = g if g._p.ndim == 2 else reshape(g, [-1, g.shape[-1]])
         given = x if x._p.ndim == 2 else reshape(x, [-1, x.shape[-1]])
-        gw = _matmul.on((_t(rows, 0, 1), given))
+        gw = _product.on((rows, given), 1)
     if len(node.edges) > 2 and node.needs(2):
-        gb = sum_to_size(g, g.shape[-1:])
+        gb = _sum_to(g, (w._p.shape[0],))
     return gx, gw, gb
 
 
-def _linear_forward(x: Any, w: Any, b: Any = NULL) -> Any:
-    wt = lib.ad_transpose(w, 0, 1)
-    y = lib.ad_matmul(x, wt, b) if wt else NULL
-    lib.ad_free(wt)
-    return y
-
-
-_linear = Op("linear", _linear_forward, _linear_rule, saves=(0, 1), grad_name="AddmmBackward0")
+_linear = Op(
+    "linear",
+    lambda x, w, b=NULL: lib.ad_matmul_t(x, w, b, 2),
+    _linear_rule,
+    saves=(0, 1),
+    shaped=False,
+    grad_name="AddmmBackward0",
+)
 
 
 def _check_dtypes(op: str, a: Tensor, b: Tensor) -> None:
@@ -72,21 +71,21 @@ def _check_dtypes(op: str, a: Tensor, b: Tensor) -> None:
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input (..., k) times weight (n, k) transposed, plus bias (n)."""
-    n, k = weight._p.ndim, input._p.ndim
-    fits = n == 2 and k >= 1 and input._p.shape[k - 1] == weight._p.shape[1]
-    if not fits:
+    p, w = input._p, weight._p
+    k = p.ndim
+    if w.ndim != 2 or k < 1 or p.shape[k - 1] != w.shape[1]:
         raise RuntimeError(
             f"mat1 and mat2 shapes cannot be multiplied: linear of input {list(input.shape)} with weight "
             f"{list(weight.shape)}: the input's last size must be the weight's last"
         )
-    if input._p.dtype != weight._p.dtype:
+    if p.dtype != w.dtype:
         _check_dtypes("linear", input, weight)
-    if bias is not None and (bias._p.ndim != 1 or bias._p.shape[0] != weight._p.shape[0]):
+    if bias is not None and (bias._p.ndim != 1 or bias._p.shape[0] != w.shape[0]):
         raise RuntimeError(
             f"linear: bias {list(bias.shape)} does not fit weight {list(weight.shape)}: expected "
             f"[{weight.shape[0]}]"
         )
-    if bias is not None and bias._p.dtype != weight._p.dtype:
+    if bias is not None and bias._p.dtype != w.dtype:
         _check_dtypes("linear", weight, bias)
     x = unsqueeze(input, 0) if k == 1 else input
     y = _linear.on((x, weight) if bias is None else (x, weight, bias))
@@ -110,7 +109,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     b = unsqueeze(b, 1) if column else b
     if a._p.shape[a._p.ndim - 1] != b._p.shape[b._p.ndim - 2]:
         raise _mismatch(input, other)
-    y = _matmul.on((a, b))
+    y = _product.on((a, b), 0)
     y = squeeze(y, -1) if column else y
     return squeeze(y, -1 if column else -2) if row else y
 

@@ -10,7 +10,7 @@ from autodiff import dtypes
 from autodiff.expr import PRIMITIVES, Expr, differentiate, inputs, rebuild, topological, with_args
 from autodiff.lower import compile_program, decode_key
 from autodiff.native import NULL, describe, descriptors, error, ffi, lib, take_failure
-from autodiff.node import Node, mode
+from autodiff.node import Node, mode, version_sum
 from autodiff.ops.history import check_writable, rebase
 from autodiff.shapes import Size
 from autodiff.tensor import TENSOR_TYPES, Tensor, _free, _gc, _new, live_node, wrap
@@ -71,7 +71,20 @@ class Plan(NamedTuple):
     """What a node saves (inputs by position, then the output), and a step for each input."""
 
     saved: tuple[int, ...]
+    pick: Callable[[Sequence[Tensor], Any], tuple[Any, ...]]  # saves: (inputs, output's descriptor)
     steps: tuple[Step | None, ...]
+
+
+def _picker(saved: tuple[int, ...], n: int) -> Callable[[Sequence[Tensor], Any], tuple[Any, ...]]:
+    """What gathers the descriptors to save; the common cases without a loop."""
+    if saved == (n,):
+        return lambda xs, p: (p,)
+    if len(saved) == 1:
+        (i,) = saved
+        return lambda xs, p: (xs[i]._p,)
+    if saved == (0, 1) and n > 1:
+        return lambda xs, p: (xs[0]._p, xs[1]._p)
+    return lambda xs, p: tuple([xs[k]._p if k < n else p for k in saved])
 
 
 class PointwiseNode(Node):
@@ -86,21 +99,25 @@ class PointwiseNode(Node):
         return self.op.grad_name
 
     def vjp(self, g: Tensor) -> Sequence[Tensor | None]:
-        saved = self.unpack()
-        op, plan, edges = self.op, self.plan, self.edges
-        values = [
-            wrap(p, edges[i] if i < op.n_in else self)
-            for i, p in zip(plan.saved, saved, strict=True)
-        ]
+        saved = self.saved
+        if saved is None or (saved and version_sum(saved) != self.versions):
+            saved = self.unpack()
         grads: list[Tensor | None] = []
-        for step in plan.steps:
+        for step in self.plan.steps:
             if step is None:
                 grads.append(None)
             elif step.op is None:
                 grads.append(g)
+            elif len(step.picks) == 1:
+                grads.append(step.op.call(g, self.restored(saved, step.picks[0])))
             else:
-                grads.append(step.op.call(g, *[values[i] for i in step.picks]))
+                grads.append(step.op.call(g, *[self.restored(saved, k) for k in step.picks]))
         return grads if self.metas is None else self.fit(grads)
+
+    def restored(self, saved: tuple[Any, ...], k: int) -> Tensor:
+        """The k-th saved descriptor as a tensor with its place in the graph."""
+        i = self.plan.saved[k]
+        return wrap(saved[k], self.edges[i] if i < self.op.n_in else self)
 
     def fit(self, grads: list[Tensor | None]) -> list[Tensor | None]:
         """Undo broadcasting and promotion: each cotangent gets its input's shape and dtype."""
@@ -132,7 +149,7 @@ class PointwiseOp:
         self.grad_name = grad_name or f"{title}Backward0"
         self.differentiable = _is_differentiable(root)
         self.native = ffi.gc(lib.ad_op_new(n_in, 1), lib.ad_op_free)
-        self.plans: dict[tuple[bool, ...], Plan] = {}
+        self.plans: dict[int, Plan] = {}
         self.call: Callable[..., Tensor] = _CALLS.get(n_in, _general)(self)
         _all.add(self)
 
@@ -173,25 +190,20 @@ class PointwiseOp:
         edges = [live_node(x) for x in tensors] if wants else []
         if mode.grad:
             check_writable(out, self.name)
-        node = self.node(tensors, edges, out._p) if any(edges) else None
+        wanted = sum(1 << i for i, edge in enumerate(edges) if edge is not None)
+        node = self.record(tensors, edges, wanted, out._p) if wanted else None
         self.run(tensors, out)
         if node is not None:
             if self.n_in in node.plan.saved and len(node.plan.saved) == 1:
-                node.save(*(node.saved or ()))  # the output as it now is
+                node.save(node.saved or ())  # the output as it now is
             node.metas = _metas(tensors, (1 << self.n_in) - 1, out)
             rebase(out, node)
         return out
 
-    def record(self, tensors: Sequence[Tensor], edges: Sequence[Node | None], p: Any) -> Node:
-        """The node of a call whose result is p."""
-        node = self.node(tensors, edges, p)
-        unlike = p.unlike
-        node.metas = _metas(tensors, unlike, None) if unlike else None
-        return node
-
-    def node(self, tensors: Sequence[Tensor], edges: Sequence[Node | None], p: Any) -> PointwiseNode:
-        """A node that has saved what its plan needs."""
-        wanted = tuple([edge is not None for edge in edges])
+    def record(
+        self, tensors: Sequence[Tensor], edges: Sequence[Node | None], wanted: int, p: Any
+    ) -> PointwiseNode:
+        """The node of a call whose result is p; bit i of `wanted`: input i wants a gradient."""
         plan = self.plans.get(wanted)
         if plan is None:
             plan = self.plans[wanted] = _make_plan(self, wanted)
@@ -199,8 +211,13 @@ class PointwiseOp:
         node.op = self
         node.plan = plan
         node.edges = edges
-        n = self.n_in
-        node.save(*[tensors[i]._p if i < n else p for i in plan.saved])
+        if plan.saved:
+            saved = node.saved = plan.pick(tensors, p)
+            node.versions = version_sum(saved)
+        else:
+            node.saved = ()
+        unlike = p.unlike
+        node.metas = _metas(tensors, unlike, None) if unlike else None
         return node
 
 
@@ -224,7 +241,7 @@ def _is_differentiable(root: Expr) -> bool:
     return root.op not in PRIMITIVES or PRIMITIVES[root.op].result != "bool"
 
 
-def _make_plan(op: PointwiseOp, wanted: Sequence[bool]) -> Plan:
+def _make_plan(op: PointwiseOp, wanted: int) -> Plan:
     """Derive the steps of a vjp: one op of (cotangent, what it needs of inputs and output) each."""
     n = op.n_in
     g, y = Expr("input", (), n), Expr("input", (), n + 1)
@@ -232,8 +249,8 @@ def _make_plan(op: PointwiseOp, wanted: Sequence[bool]) -> Plan:
     xs = [symbols.get(i, Expr("input", (), i)) for i in range(n)]
     cotangents = differentiate(op.root, g, xs)
     derived = [
-        None if not want else Expr("zeros_like", (g,)) if d is None else d
-        for want, d in zip(wanted, cotangents, strict=True)
+        None if not wanted >> i & 1 else Expr("zeros_like", (g,)) if d is None else d
+        for i, d in enumerate(cotangents)
     ]
     derived = _use_output(op.root, derived, y)
     needs = [_input_indices(d) - {n} if d is not None else set() for d in derived]
@@ -249,7 +266,7 @@ def _make_plan(op: PointwiseOp, wanted: Sequence[bool]) -> Plan:
         name = f"{op.name}_vjp"
         step = PointwiseOp(name, root, 1 + len(order), _grad_name_of(root, op.grad_name))
         steps.append(Step(step, tuple(saved.index(min(index, n)) for index in order)))
-    return Plan(saved, tuple(steps))
+    return Plan(saved, _picker(saved, n), tuple(steps))
 
 
 def _grad_name_of(root: Expr, parent: str) -> str:
@@ -294,11 +311,11 @@ def _unary(op: PointwiseOp) -> Callable[..., Tensor]:
         y._p = p
         y._acc = y._base = y._base_node = None
         edge = x._node if x._base is None else live_node(x)
-        y._node = op.record((x,), (edge,), p) if edge is not None and recorded() else None
+        if edge is None or not op.differentiable or not mode.grad:
+            y._node = None
+        else:
+            y._node = op.record((x,), (edge,), 1, p)
         return y
-
-    def recorded() -> bool:
-        return op.differentiable and mode.grad
 
     return call
 
@@ -306,7 +323,11 @@ def _unary(op: PointwiseOp) -> Callable[..., Tensor]:
 def _binary(op: PointwiseOp) -> Callable[..., Tensor]:
     pw2, native, tensor = lib.ad_pw2, op.native, Tensor
 
-    def call(x: Tensor, z: Tensor) -> Tensor:
+    def call(x: Tensor, z: Any) -> Tensor:
+        if type(z) not in TENSOR_TYPES:
+            z = operand(z)
+            if z is None:
+                return NotImplemented  # type: ignore[no-any-return]  # as operators do
         p = pw2(native, x._p, z._p)
         p = _gc(p, _free) if p else op.recover(x, z)
         y: Tensor = _new(tensor)
@@ -314,8 +335,12 @@ def _binary(op: PointwiseOp) -> Callable[..., Tensor]:
         y._acc = y._base = y._base_node = None
         edge = x._node if x._base is None else live_node(x)
         edge2 = z._node if z._base is None else live_node(z)
-        if (edge is not None or edge2 is not None) and op.differentiable and mode.grad:
-            y._node = op.record((x, z), (edge, edge2), p)
+        if edge is None:
+            wanted = 0 if edge2 is None else 2
+        else:
+            wanted = 1 if edge2 is None else 3
+        if wanted and op.differentiable and mode.grad:
+            y._node = op.record((x, z), (edge, edge2), wanted, p)
         else:
             y._node = None
         return y
@@ -323,19 +348,40 @@ def _binary(op: PointwiseOp) -> Callable[..., Tensor]:
     return call
 
 
-def _general(op: PointwiseOp) -> Callable[..., Tensor]:
-    def call(*xs: Tensor) -> Tensor:
-        p = op.run(xs)
-        y = wrap(p)
-        edges = [x._node if x._base is None else live_node(x) for x in xs]
-        if op.differentiable and any(edges) and mode.grad:
-            y._node = op.record(xs, edges, p)
-        return y
+def _ternary(op: PointwiseOp) -> Callable[..., Tensor]:
+    pw3, native = lib.ad_pw3, op.native
+
+    def call(x: Tensor, z: Tensor, w: Tensor) -> Tensor:
+        p = pw3(native, x._p, z._p, w._p)
+        p = _gc(p, _free) if p else op.recover(x, z, w)
+        return _linked(op, (x, z, w), p)
 
     return call
 
 
-_CALLS: dict[int, Callable[[PointwiseOp], Callable[..., Tensor]]] = {1: _unary, 2: _binary}
+def _general(op: PointwiseOp) -> Callable[..., Tensor]:
+    def call(*xs: Tensor) -> Tensor:
+        return _linked(op, xs, op.run(xs))
+
+    return call
+
+
+def _linked(op: PointwiseOp, xs: Sequence[Tensor], p: Any) -> Tensor:
+    """The result of a call, with its node where a gradient is wanted."""
+    y = wrap(p)
+    if op.differentiable and mode.grad:
+        edges = [x._node if x._base is None else live_node(x) for x in xs]
+        wanted = sum(1 << i for i, edge in enumerate(edges) if edge is not None)
+        if wanted:
+            y._node = op.record(xs, edges, wanted, p)
+    return y
+
+
+_CALLS: dict[int, Callable[[PointwiseOp], Callable[..., Tensor]]] = {
+    1: _unary,
+    2: _binary,
+    3: _ternary,
+}
 
 
 def _forget_variants() -> None:

@@ -10,7 +10,7 @@ from autodiff import dtypes
 from autodiff.dtypes import dtype
 from autodiff.native import NULL, ffi, lib
 from autodiff.ops.base import OUTPUT, Op, OpNode
-from autodiff.ops.views import reshape, unsqueeze
+from autodiff.ops.views import _expand, reshape, unsqueeze
 from autodiff.shapes import Size, dim_index, dim_mask
 from autodiff.tensor import Tensor
 
@@ -33,28 +33,29 @@ def _native(kind: str) -> Any:
 def _restore(node: OpNode, g: Tensor) -> Tensor:
     """A cotangent of a reduction's result, broadcast over what was reduced."""
     mask, keepdim = node.args[0], node.args[1]
-    if not keepdim and g.ndim:
+    if not keepdim and g._p.ndim:
         for d in range(len(node.shape)):
             if mask >> d & 1:
                 g = unsqueeze(g, d)
-    return g.expand(node.shape)
+    return _expand(g, node.shape)
 
 
-def _count(node: OpNode) -> int:
-    count = 1
+def _share(node: OpNode, g: Tensor) -> Tensor:
+    """A cotangent of a mean, divided among what was averaged."""
+    mask, count = node.args[0], 1
     for d, size in enumerate(node.shape):
-        if node.args[0] >> d & 1:
+        if mask >> d & 1:
             count *= size
-    return count
+    return _restore(node, g / count)
 
 
 _sum = Op("sum", _native("sum"), lambda node, g: (_restore(node, g),))
 _sum_dim = Op("sum_dim", _native("sum"), lambda node, g: (_restore(node, g),), grad_name="SumBackward1")
-_mean = Op("mean", _native("mean"), lambda node, g: (_restore(node, g / _count(node)),))
+_mean = Op("mean", _native("mean"), lambda node, g: (_share(node, g),))
 _mean_dim = Op(
     "mean_dim",
     _native("mean"),
-    lambda node, g: (_restore(node, g / _count(node)),),
+    lambda node, g: (_share(node, g),),
     grad_name="MeanBackward1",
 )
 
