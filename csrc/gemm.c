@@ -39,6 +39,68 @@ static int64_t cost_of(const product *g) {
     return ns < 1e15 ? (int64_t)ns : (int64_t)1e15;
 }
 
+static void copy_elements(int64_t size, int64_t n, char *dst, int64_t dst_step, const char *src,
+                          int64_t src_step) {
+    if (size == 4) {
+        for (int64_t i = 0; i < n; i++) memcpy(dst + i * dst_step * 4, src + i * src_step * 4, 4);
+    } else {
+        for (int64_t i = 0; i < n; i++) memcpy(dst + i * dst_step * 8, src + i * src_step * 8, 8);
+    }
+}
+
+/* Tiles of C^T go through a buffer. */
+static void run_turned(const product *g, ad_tile *tile, ad_tile_fn *fn, int64_t rows) {
+    const int64_t size = g->size, cols = tile->cols, c_col = g->c_col;
+    _Alignas(64) char buffer[AD_TILE_ROWS * AD_TILE_VECTORS * 64];
+    char *c = tile->c;
+    for (int64_t i = 0; tile->accumulate && i < rows; i++)
+        copy_elements(size, cols, buffer + i * cols * size, 1, c + i * g->c_row * size, c_col);
+    tile->c = buffer;
+    tile->c_row = cols;
+    fn(tile);
+    for (int64_t i = 0; i < rows; i++)
+        copy_elements(size, cols, c + i * g->c_row * size, c_col, buffer + i * cols * size, 1);
+}
+
+static int64_t vector_width(const product *g) { return (int64_t)1 << g->kernels->log2_width; }
+static int64_t tile_width(const product *g) {
+    return (g->m == 1 ? AD_ROW_VECTORS : AD_TILE_VECTORS) * vector_width(g);
+}
+
+static void run_tile(const product *g, ad_tile tile, int64_t rows) {
+    const ad_gemm_type *kernels = g->kernels;
+    const int64_t vectors = tile.cols < vector_width(g) ? 0 : ((tile.cols - 1) >> kernels->log2_width) + 1;
+    ad_tile_fn *fn = rows == 1 ? kernels->row[vectors] : kernels->tile[rows - 1][vectors];
+    if (g->c_col == 1)
+        fn(&tile);
+    else
+        run_turned(g, &tile, fn, rows);
+}
+
+/* Small products: no blocks, no threads. B is packed a panel at a time where there is room for that. */
+static void run_small(const product *g, void *packed_b) {
+    const int64_t size = g->size, width = tile_width(g), vector = vector_width(g), height = g->kernels->rows;
+    ad_tile tile = {.k = g->k, .a_row = g->a.row, .a_col = g->a.col, .b_row = g->b.row, .c_row = g->c_row};
+    for (int64_t j = 0; j < g->n; j += tile.cols) {
+        const int64_t left = g->n - j;
+        tile.cols = left <= width ? left : left < width + vector ? left - vector : width;
+        tile.b = g->b.data + j * g->b.col * size;
+        if (packed_b) {
+            g->kernels->pack(g->k, (int)tile.cols, tile.b, g->b.col, g->b.row, packed_b);
+            tile.b = packed_b;
+            tile.b_row = tile.cols;
+        }
+        tile.bias = g->bias ? g->bias + j * size : NULL;
+        for (int64_t i = 0; i < g->m; i += height) {
+            tile.a = g->a.data + i * g->a.row * size;
+            tile.c = g->c + (i * g->c_row + j * g->c_col) * size;
+            run_tile(g, tile, least(height, g->m - i));
+        }
+    }
+}
+
+/* ---- large products ---- */
+
 /* A range cut into parts of `step`, the last one no smaller than `min` if the range allows. */
 typedef struct {
     int64_t n, step, count, last; /* last: where the last part starts */
@@ -66,67 +128,38 @@ typedef struct {
     int64_t rows_of_task, cols_of_task; /* in panels */
 } block;
 
-/* Tiles narrower than a vector, and those of C^T, go through a buffer. */
-static void run_buffered(const block *b, ad_tile *tile, ad_tile_fn *fn, int64_t rows, int64_t cols) {
+static void run_panel(const block *b, int64_t i, ad_tile tile) {
     const product *g = b->g;
-    const int64_t size = g->size, width = most(cols, g->kernels->width);
-    _Alignas(64) char buffer[AD_TILE_ROWS * AD_TILE_VECTORS * 64];
-    char *c = tile->c;
-    if (tile->accumulate) {
-        for (int64_t i = 0; i < rows; i++) {
-            for (int64_t j = 0; j < cols; j++) {
-                memcpy(buffer + (i * width + j) * size, c + (i * g->c_row + j * g->c_col) * size,
-                       (size_t)size);
-            }
-        }
-    }
-    tile->c = buffer;
-    tile->c_row = tile->cols = width;
-    fn(tile);
-    for (int64_t i = 0; i < rows; i++) {
-        for (int64_t j = 0; j < cols; j++) {
-            memcpy(c + (i * g->c_row + j * g->c_col) * size, buffer + (i * width + j) * size, (size_t)size);
-        }
-    }
-}
-
-static void run_tile(const block *b, int64_t i, int64_t rows, int64_t j, int64_t cols) {
-    const product *g = b->g;
-    const ad_gemm_type *kernels = g->kernels;
-    const int64_t size = g->size, vectors = (cols + kernels->width - 1) / kernels->width;
-    ad_tile tile = b->tile;
+    const int64_t at = start(&b->rows, i), rows = extent(&b->rows, i);
+    tile.c = (char *)tile.c + at * g->c_row * g->size;
     if (b->packed_a) {
-        tile.a = b->packed_a + i * tile.k * size;
+        tile.a = b->packed_a + at * tile.k * g->size;
         tile.a_row = 1;
         tile.a_col = rows;
-    } else
-        tile.a = b->a + i * tile.a_row * size;
-    if (b->packed_b) {
-        tile.b = b->packed_b + j * tile.k * size;
-        tile.b_row = most(cols, kernels->width);
-    } else
-        tile.b = b->b + j * size;
-    tile.c = b->c + (i * g->c_row + j * g->c_col) * size;
-    tile.cols = cols;
-    if (b->bias) tile.bias = b->bias + j * size;
-
-    ad_tile_fn *fn = rows == 1 ? kernels->row[vectors - 1] : kernels->tile[rows - 1][vectors - 1];
-    if (g->c_col != 1 || cols < kernels->width)
-        run_buffered(b, &tile, fn, rows, cols);
-    else if (b->packed_a && rows == kernels->rows && cols == AD_TILE_VECTORS * kernels->width)
-        kernels->packed(&tile);
+    } else {
+        tile.a = b->a + at * tile.a_row * g->size;
+    }
+    const bool full = rows == g->kernels->rows && tile.cols == tile_width(g);
+    if (b->packed_a && full)
+        g->kernels->packed(&tile);
     else
-        fn(&tile);
+        run_tile(g, tile, rows);
 }
 
 static void run_task(void *context, int64_t task) {
     const block *b = context;
-    const int64_t across = (b->cols.count + b->cols_of_task - 1) / b->cols_of_task;
+    const int64_t across = (b->cols.count + b->cols_of_task - 1) / b->cols_of_task, size = b->g->size;
     const int64_t i0 = task / across * b->rows_of_task, i1 = least(i0 + b->rows_of_task, b->rows.count);
     const int64_t j0 = task % across * b->cols_of_task, j1 = least(j0 + b->cols_of_task, b->cols.count);
     for (int64_t j = j0; j < j1; j++) {
-        const int64_t at = start(&b->cols, j), cols = extent(&b->cols, j);
-        for (int64_t i = i0; i < i1; i++) run_tile(b, start(&b->rows, i), extent(&b->rows, i), at, cols);
+        const int64_t at = start(&b->cols, j);
+        ad_tile tile = b->tile;
+        tile.cols = extent(&b->cols, j);
+        tile.b = b->packed_b ? b->packed_b + at * tile.k * size : b->b + at * size;
+        if (b->packed_b) tile.b_row = tile.cols;
+        tile.bias = b->bias ? b->bias + at * size : NULL;
+        tile.c = b->c + at * b->g->c_col * size;
+        for (int64_t i = i0; i < i1; i++) run_panel(b, i, tile);
     }
 }
 
@@ -142,15 +175,15 @@ static void pack_rows(void *context, int64_t i) {
     const block *b = context;
     const int64_t at = start(&b->rows, i), size = b->g->size;
     const int rows = (int)extent(&b->rows, i);
-    b->g->kernels->pack(b->tile.k, rows, rows, b->a + at * b->g->a.row * size, b->g->a.row, b->g->a.col,
+    b->g->kernels->pack(b->tile.k, rows, b->a + at * b->g->a.row * size, b->g->a.row, b->g->a.col,
                         b->packed_a + at * b->tile.k * size);
 }
 
 static void pack_cols(void *context, int64_t j) {
     const block *b = context;
     const int64_t at = start(&b->cols, j), size = b->g->size;
-    const int cols = (int)extent(&b->cols, j), width = (int)most(cols, b->g->kernels->width);
-    b->g->kernels->pack(b->tile.k, cols, width, b->b + at * b->g->b.col * size, b->g->b.col, b->g->b.row,
+    const int cols = (int)extent(&b->cols, j);
+    b->g->kernels->pack(b->tile.k, cols, b->b + at * b->g->b.col * size, b->g->b.col, b->g->b.row,
                         b->packed_b + at * b->tile.k * size);
 }
 
@@ -167,19 +200,18 @@ static void run_rows(block *b, const product *g, int64_t j, int64_t n, int64_t p
 }
 
 static void run_blocks(const product *g, char *packed_a, char *packed_b) {
-    const ad_gemm_type *kernels = g->kernels;
-    const int64_t width = g->m == 1 ? AD_ROW_VECTORS * kernels->width : AD_TILE_VECTORS * kernels->width;
+    const int64_t width = tile_width(g);
     const cuts rows = cut(g->m, MC, 1), cols = cut(g->n, NC, width);
     const int64_t depths = most((g->k + KC - 1) / KC, 1), depth = most((g->k + depths - 1) / depths, 1);
     block b = {.g = g,
                .packed_a = packed_a,
                .packed_b = packed_b,
-               .rows_of_task = TASK_ROWS / kernels->rows,
+               .rows_of_task = TASK_ROWS / g->kernels->rows,
                .cols_of_task = TASK_COLS / width,
                .tile = {.a_row = g->a.row, .a_col = g->a.col, .b_row = g->b.row, .c_row = g->c_row}};
     for (int64_t j = 0; j < cols.count; j++) {
         const int64_t at = start(&cols, j), n = extent(&cols, j);
-        b.cols = cut(n, width, kernels->width);
+        b.cols = cut(n, width, vector_width(g));
         for (int64_t p = 0; p == 0 || p < g->k; p += depth) {
             b.tile.k = least(depth, g->k - p);
             b.tile.accumulate = p > 0;
@@ -235,14 +267,18 @@ static product transposed(const product *g) {
     return t;
 }
 
-static int run_packed(const product *g, bool pack_a, bool pack_b) {
+/* What is packed is packed to memory of the pool, or to the stack if that will do. */
+static int run(const product *g, bool small, bool pack_a, bool pack_b) {
     _Alignas(64) char stack[STACK_BYTES];
-    const int64_t depth = least(g->k, KC), width = g->kernels->width;
-    const size_t a_bytes = pack_a ? (size_t)(least(g->m, MC) * depth * g->size + 63) / 64 * 64 : 0;
-    const size_t b_bytes = pack_b ? (size_t)(most(least(g->n, NC), width) * depth * g->size) : 0;
-    char *memory = a_bytes + b_bytes <= sizeof stack ? stack : ad_alloc(a_bytes + b_bytes);
-    if (!memory) return ad_error(NULL);
-    run_blocks(g, pack_a ? memory : NULL, pack_b ? memory + a_bytes : NULL);
+    const int64_t depth = small ? g->k : least(g->k, KC), cols = least(g->n, small ? tile_width(g) : NC);
+    const int64_t a_bytes = pack_a ? (least(g->m, MC) * depth * g->size + 63) / 64 * 64 : 0;
+    const int64_t b_bytes = pack_b ? cols * depth * g->size : 0;
+    char *memory = a_bytes + b_bytes <= STACK_BYTES ? stack : ad_alloc((size_t)(a_bytes + b_bytes));
+    if (!memory) return AD_NO_MEMORY;
+    if (small)
+        run_small(g, pack_b ? memory : NULL);
+    else
+        run_blocks(g, pack_a ? memory : NULL, pack_b ? memory + a_bytes : NULL);
     if (memory != stack) ad_dealloc(memory);
     return AD_OK;
 }
@@ -253,24 +289,21 @@ static int multiply(const product *whole) {
     if (g.m == 1) g.a.row = 1;
     if (g.n == 1) g.b.col = 1;
     if (g.k == 1) g.a.col = g.b.row = 1;
-    const double work = (double)g.m * (double)g.n * (double)g.k;
-    const bool direct = work <= SMALL_WORK || g.m <= SKINNY || g.n <= SKINNY;
+    const bool small = (double)g.m * (double)g.n * (double)g.k <= SMALL_WORK;
+    const bool direct = small || g.m <= SKINNY || g.n <= SKINNY;
     /* A matrix read in place should be the larger one, and B's rows be rows of memory. */
     const bool turn = g.n == 1 || (direct && g.m > 1 && g.b.col != 1 && (g.a.row == 1 || g.m < g.n));
     if (turn) g = transposed(&g);
-    const bool b_in_place = g.b.col == 1 && g.n >= g.kernels->width;
-    const bool dots = g.m == 1 && !b_in_place;
-    const bool bias_later = g.bias && (turn || dots || g.n < g.kernels->width);
+    const bool in_place = direct && g.b.col == 1, dots = g.m == 1 && !in_place;
+    const bool bias_later = g.bias && (turn || dots);
     if (bias_later) g.bias = NULL;
     int status = AD_OK;
     if (dots)
         run_dots(&g);
-    else if (!direct)
-        status = run_packed(&g, true, true);
-    else if (!b_in_place)
-        status = run_packed(&g, false, true);
+    else if (in_place && small)
+        run_small(&g, NULL);
     else
-        run_blocks(&g, NULL, NULL);
+        status = run(&g, small, !direct, !in_place);
     if (!status && bias_later) add_bias(whole);
     return status;
 }

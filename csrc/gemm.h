@@ -11,7 +11,8 @@
  * beside each other in B, C and bias are beside each other in memory. Each element of C is one chain of
  * c = fma(a, b, c) over k in order, from 0 or from what C holds, with the bias added last: so its bits depend
  * neither on the tile it falls in nor on how k is cut. The last vector ends at column `cols`; it overlaps
- * the one before where cols is no multiple of the width, which stores the same value twice. */
+ * the one before where cols is no multiple of the width, which stores the same value twice. Tiles of
+ * 0 vectors are for fewer columns than a vector has. */
 typedef struct {
     int64_t k;
     const void *a, *b, *bias; /* bias: NULL for none */
@@ -22,20 +23,18 @@ typedef struct {
 } ad_tile;
 typedef void ad_tile_fn(const ad_tile *tile);
 
-/* dst[p * width + l] = src[l * lane + p * step] for p in [0, k), l in [0, lanes), and 0 for l in [lanes,
- * width) */
-typedef void ad_pack_fn(int64_t k, int lanes, int width, const void *src, int64_t lane, int64_t step,
-                        void *dst);
+/* dst[p * lanes + l] = src[l * lane + p * step] for p in [0, k), l in [0, lanes) */
+typedef void ad_pack_fn(int64_t k, int lanes, const void *src, int64_t lane, int64_t step, void *dst);
 /* c[i] = the chain over x[p * x_step] * y[i * row + p * step], for i in [0, n) */
 typedef void ad_dots_fn(int64_t n, int64_t k, const void *x, int64_t x_step, const void *y, int64_t row,
                         int64_t step, void *c);
 
 typedef struct {
-    int width;                                       /* elements in a vector */
-    int rows;                                        /* rows of a full tile */
-    ad_tile_fn *packed;                              /* a full tile whose A and B are packed */
-    ad_tile_fn *tile[AD_TILE_ROWS][AD_TILE_VECTORS]; /* [rows - 1][vectors - 1] */
-    ad_tile_fn *row[AD_ROW_VECTORS];                 /* [vectors - 1] */
+    int log2_width;                                      /* of the elements in a vector */
+    int rows;                                            /* of a full tile */
+    ad_tile_fn *packed;                                  /* a full tile whose A and B are packed */
+    ad_tile_fn *tile[AD_TILE_ROWS][AD_TILE_VECTORS + 1]; /* [rows - 1][vectors] */
+    ad_tile_fn *row[AD_ROW_VECTORS + 1];                 /* [vectors] */
     ad_pack_fn *pack;
     ad_dots_fn *dots;
 } ad_gemm_type;

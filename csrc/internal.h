@@ -75,6 +75,13 @@ int ad_broadcast_shapes(int n, const ad_tensor *const *xs,
 /* ---- copy.c ---- */
 void ad_copy_into(const ad_tensor *dst, const ad_tensor *src); /* one shape, no overlap; converts */
 
+/* Unrolls the loop that follows, so that arrays indexed by its counter stay in registers. */
+#ifdef __clang__
+#define AD_UNROLL _Pragma("clang loop unroll(full)")
+#else
+#define AD_UNROLL _Pragma("GCC unroll 16")
+#endif
+
 /* ---- kernels: one table per variant, filled by kernels/<family>.h ---- */
 typedef void ad_pw_fn(int64_t n, void *dst, const void *a, const void *b, const void *c);
 /* A strided run of one dtype to a register, and back: n elements, stride in elements. */

@@ -10,14 +10,6 @@
 #define TILE_ROWS 12
 #endif
 
-/* The accumulators must live in registers: loops over them are unrolled by force. */
-#ifdef __clang__
-#define UNROLL _Pragma("unroll")
-#else
-#define UNROLL _Pragma("GCC unroll 16")
-#endif
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
-
 #define T float
 #define W VF_W
 #define V(name) vf##name
@@ -35,5 +27,3 @@
 static const ad_gemm_kernels gemm_kernels = {{&gemm_f32, &gemm_f64}};
 
 #undef TILE_ROWS
-#undef UNROLL
-#undef ALWAYS_INLINE

@@ -1,10 +1,4 @@
 /* kernels/reduce.h: the kernels under every reduction; reduce.c says in what order they add. */
-#define AD_PRAGMA(text) _Pragma(#text)
-#ifdef __clang__
-#define AD_UNROLL AD_PRAGMA(clang loop unroll(full))
-#else
-#define AD_UNROLL AD_PRAGMA(GCC unroll 16)
-#endif
 
 /* 64-bit integers need no lanes of their own: their folds are exact in any order. */
 typedef int64_t vl;

@@ -59,6 +59,23 @@ AD_SIMD mf mf_or(mf a, mf b) { return _mm256_or_ps(a, b); }
 AD_SIMD mf mf_not(mf a) { return _mm256_xor_ps(a, _mm256_castsi256_ps(_mm256_set1_epi32(-1))); }
 AD_SIMD int mf_any(mf a) { return _mm256_movemask_ps(a) != 0; }
 AD_SIMD vf vf_select(mf m, vf a, vf b) { return _mm256_blendv_ps(b, a, m); }
+AD_SIMD void vf_transpose(vf *x) {
+    vf a[8], b[8];
+    AD_UNROLL for (int i = 0; i < 8; i += 2) {
+        a[i] = _mm256_unpacklo_ps(x[i], x[i + 1]);
+        a[i + 1] = _mm256_unpackhi_ps(x[i], x[i + 1]);
+    }
+    AD_UNROLL for (int i = 0; i < 8; i += 4) {
+        b[i] = _mm256_shuffle_ps(a[i], a[i + 2], 0x44);
+        b[i + 1] = _mm256_shuffle_ps(a[i], a[i + 2], 0xee);
+        b[i + 2] = _mm256_shuffle_ps(a[i + 1], a[i + 3], 0x44);
+        b[i + 3] = _mm256_shuffle_ps(a[i + 1], a[i + 3], 0xee);
+    }
+    AD_UNROLL for (int i = 0; i < 4; i++) {
+        x[i] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x20);
+        x[i + 4] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x31);
+    }
+}
 AD_SIMD vf vf_minimum(vf a, vf b) { return vf_select(vf_ne(a, a), a, vf_min(a, b)); }
 AD_SIMD vf vf_maximum(vf a, vf b) { return vf_select(vf_ne(a, a), a, vf_max(a, b)); }
 AD_SIMD vfi vf_bits(vf a) { return _mm256_castps_si256(a); }
@@ -119,6 +136,12 @@ AD_SIMD md md_or(md a, md b) { return _mm256_or_pd(a, b); }
 AD_SIMD md md_not(md a) { return _mm256_xor_pd(a, _mm256_castsi256_pd(_mm256_set1_epi32(-1))); }
 AD_SIMD int md_any(md a) { return _mm256_movemask_pd(a) != 0; }
 AD_SIMD vd vd_select(md m, vd a, vd b) { return _mm256_blendv_pd(b, a, m); }
+AD_SIMD void vd_transpose(vd *x) {
+    const vd a = _mm256_unpacklo_pd(x[0], x[1]), b = _mm256_unpackhi_pd(x[0], x[1]);
+    const vd c = _mm256_unpacklo_pd(x[2], x[3]), d = _mm256_unpackhi_pd(x[2], x[3]);
+    x[0] = _mm256_permute2f128_pd(a, c, 0x20), x[1] = _mm256_permute2f128_pd(b, d, 0x20);
+    x[2] = _mm256_permute2f128_pd(a, c, 0x31), x[3] = _mm256_permute2f128_pd(b, d, 0x31);
+}
 AD_SIMD vd vd_minimum(vd a, vd b) { return vd_select(vd_ne(a, a), a, vd_min(a, b)); }
 AD_SIMD vd vd_maximum(vd a, vd b) { return vd_select(vd_ne(a, a), a, vd_max(a, b)); }
 AD_SIMD vdi vd_bits(vd a) { return _mm256_castpd_si256(a); }

@@ -47,6 +47,20 @@ AD_SIMD mf mf_or(mf a, mf b) { return a | b; }
 AD_SIMD mf mf_not(mf a) { return (mf)~a; }
 AD_SIMD int mf_any(mf a) { return a != 0; }
 AD_SIMD vf vf_select(mf m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); }
+/* Each stage interleaves a row with the one W/2 below: that moves one bit of the row number into the column
+ * number, and one of the column number back. */
+AD_SIMD void vf_transpose(vf *x) {
+    const __m512i low = _mm512_setr_epi32(0, 16, 1, 17, 2, 18, 3, 19, 4, 20, 5, 21, 6, 22, 7, 23);
+    const __m512i high = _mm512_add_epi32(low, _mm512_set1_epi32(8));
+    AD_UNROLL for (int stage = 0; stage < 4; stage++) {
+        vf y[16];
+        AD_UNROLL for (int i = 0; i < 8; i++) {
+            y[2 * i] = _mm512_permutex2var_ps(x[i], low, x[i + 8]);
+            y[2 * i + 1] = _mm512_permutex2var_ps(x[i], high, x[i + 8]);
+        }
+        AD_UNROLL for (int i = 0; i < 16; i++) x[i] = y[i];
+    }
+}
 AD_SIMD vf vf_minimum(vf a, vf b) { return vf_select(vf_ne(a, a), a, vf_min(a, b)); }
 AD_SIMD vf vf_maximum(vf a, vf b) { return vf_select(vf_ne(a, a), a, vf_max(a, b)); }
 AD_SIMD vfi vf_bits(vf a) { return _mm512_castps_si512(a); }
@@ -99,6 +113,18 @@ AD_SIMD md md_or(md a, md b) { return a | b; }
 AD_SIMD md md_not(md a) { return (md)~a; }
 AD_SIMD int md_any(md a) { return a != 0; }
 AD_SIMD vd vd_select(md m, vd a, vd b) { return _mm512_mask_blend_pd(m, b, a); }
+AD_SIMD void vd_transpose(vd *x) {
+    const __m512i low = _mm512_setr_epi64(0, 8, 1, 9, 2, 10, 3, 11);
+    const __m512i high = _mm512_add_epi64(low, _mm512_set1_epi64(4));
+    AD_UNROLL for (int stage = 0; stage < 3; stage++) {
+        vd y[8];
+        AD_UNROLL for (int i = 0; i < 4; i++) {
+            y[2 * i] = _mm512_permutex2var_pd(x[i], low, x[i + 4]);
+            y[2 * i + 1] = _mm512_permutex2var_pd(x[i], high, x[i + 4]);
+        }
+        AD_UNROLL for (int i = 0; i < 8; i++) x[i] = y[i];
+    }
+}
 AD_SIMD vd vd_minimum(vd a, vd b) { return vd_select(vd_ne(a, a), a, vd_min(a, b)); }
 AD_SIMD vd vd_maximum(vd a, vd b) { return vd_select(vd_ne(a, a), a, vd_max(a, b)); }
 AD_SIMD vdi vd_bits(vd a) { return _mm512_castpd_si512(a); }

@@ -55,6 +55,12 @@ AD_SIMD int mf_any(mf a) { return vmaxvq_u32(a) != 0; }
 AD_SIMD vf vf_select(mf m, vf a, vf b) { return vbslq_f32(m, a, b); }
 AD_SIMD vf vf_min(vf a, vf b) { return vf_select(vf_lt(a, b), a, b); }
 AD_SIMD vf vf_max(vf a, vf b) { return vf_select(vf_lt(b, a), a, b); }
+AD_SIMD void vf_transpose(vf *x) {
+    const vf a = vzip1q_f32(x[0], x[2]), b = vzip2q_f32(x[0], x[2]);
+    const vf c = vzip1q_f32(x[1], x[3]), d = vzip2q_f32(x[1], x[3]);
+    x[0] = vzip1q_f32(a, c), x[1] = vzip2q_f32(a, c);
+    x[2] = vzip1q_f32(b, d), x[3] = vzip2q_f32(b, d);
+}
 AD_SIMD vf vf_minimum(vf a, vf b) { return vf_select(vf_ne(a, a), a, vf_min(a, b)); }
 AD_SIMD vf vf_maximum(vf a, vf b) { return vf_select(vf_ne(a, a), a, vf_max(a, b)); }
 AD_SIMD vfi vf_bits(vf a) { return vreinterpretq_u32_f32(a); }
@@ -107,6 +113,10 @@ AD_SIMD int md_any(md a) { return vmaxvq_u32(vreinterpretq_u32_u64(a)) != 0; }
 AD_SIMD vd vd_select(md m, vd a, vd b) { return vbslq_f64(m, a, b); }
 AD_SIMD vd vd_min(vd a, vd b) { return vd_select(vd_lt(a, b), a, b); }
 AD_SIMD vd vd_max(vd a, vd b) { return vd_select(vd_lt(b, a), a, b); }
+AD_SIMD void vd_transpose(vd *x) {
+    const vd a = x[0];
+    x[0] = vzip1q_f64(a, x[1]), x[1] = vzip2q_f64(a, x[1]);
+}
 AD_SIMD vd vd_minimum(vd a, vd b) { return vd_select(vd_ne(a, a), a, vd_min(a, b)); }
 AD_SIMD vd vd_maximum(vd a, vd b) { return vd_select(vd_ne(a, a), a, vd_max(a, b)); }
 AD_SIMD vdi vd_bits(vd a) { return vreinterpretq_u64_f64(a); }

@@ -15,6 +15,7 @@
  *   lt, le, eq, ne         masks; with a nan operand only ne holds
  *   mX_and, mX_or, mX_not, mX_any
  *   select(m, a, b)        a where m holds, else b
+ *   transpose(x)           of an array of VX_W vectors, in place
  *   bits, of_bits          the same lanes as integers, and back
  *   vXi_set1, vXi_add, vXi_sub, vXi_and, vXi_or, vXi_xor, vXi_shl, vXi_shr (logical, by a constant)
  *
@@ -59,6 +60,7 @@ AD_SIMD vf vf_abs(vf a) { return fabsf(a); }
 AD_SIMD vf vf_neg(vf a) { return -a; }
 AD_SIMD vf vf_min(vf a, vf b) { return a < b ? a : b; }
 AD_SIMD vf vf_max(vf a, vf b) { return a > b ? a : b; }
+AD_SIMD void vf_transpose(vf *x) { (void)x; }
 AD_SIMD vf vf_minimum(vf a, vf b) { return a != a || a < b ? a : b; }
 AD_SIMD vf vf_maximum(vf a, vf b) { return a != a || a > b ? a : b; }
 AD_SIMD vf vf_floor(vf a) { return floorf(a); }
@@ -119,6 +121,7 @@ AD_SIMD vd vd_abs(vd a) { return fabs(a); }
 AD_SIMD vd vd_neg(vd a) { return -a; }
 AD_SIMD vd vd_min(vd a, vd b) { return a < b ? a : b; }
 AD_SIMD vd vd_max(vd a, vd b) { return a > b ? a : b; }
+AD_SIMD void vd_transpose(vd *x) { (void)x; }
 AD_SIMD vd vd_minimum(vd a, vd b) { return a != a || a < b ? a : b; }
 AD_SIMD vd vd_maximum(vd a, vd b) { return a != a || a > b ? a : b; }
 AD_SIMD vd vd_floor(vd a) { return floor(a); }
