@@ -10,6 +10,8 @@
 #define MC 960                    /* rows of a block of A */
 #define TASK_ROWS 96              /* rows of a task: its part of A stays in L2 */
 #define TASK_COLS 256
+#define ROW_DEPTH 16    /* rows of B that a vector is multiplied by at a time */
+#define VECTOR_TASK 256 /* columns of a task of such a product; the last has what is over */
 #define STACK_BYTES 4096
 
 /* ---- one product ---- */
@@ -63,18 +65,21 @@ static void run_turned(const product *g, ad_tile *tile, ad_tile_fn *fn, int64_t 
 }
 
 static int64_t vector_width(const product *g) { return (int64_t)1 << g->kernels->log2_width; }
-static int64_t tile_width(const product *g) {
-    return (g->m == 1 ? AD_ROW_VECTORS : AD_TILE_VECTORS) * vector_width(g);
+static int64_t tile_width(const product *g) { return AD_TILE_VECTORS * vector_width(g); }
+
+/* The columns to take next of those left, so that no tile but the only one is narrower than a vector. */
+static int64_t next_cols(int64_t left, int64_t width, int64_t vector) {
+    return left <= width ? left : left < width + vector ? left - vector : width;
 }
 
-static void run_tile(const product *g, ad_tile tile, int64_t rows) {
+static void run_tile(const product *g, ad_tile *tile, int64_t rows) {
     const ad_gemm_type *kernels = g->kernels;
-    const int64_t vectors = tile.cols < vector_width(g) ? 0 : ((tile.cols - 1) >> kernels->log2_width) + 1;
+    const int64_t vectors = tile->cols < vector_width(g) ? 0 : ((tile->cols - 1) >> kernels->log2_width) + 1;
     ad_tile_fn *fn = rows == 1 ? kernels->row[vectors] : kernels->tile[rows - 1][vectors];
     if (g->c_col == 1)
-        fn(&tile);
+        fn(tile);
     else
-        run_turned(g, &tile, fn, rows);
+        run_turned(g, tile, fn, rows);
 }
 
 /* Small products: no blocks, no threads. B is packed a panel at a time where there is room for that. */
@@ -82,8 +87,7 @@ static void run_small(const product *g, void *packed_b) {
     const int64_t size = g->size, width = tile_width(g), vector = vector_width(g), height = g->kernels->rows;
     ad_tile tile = {.k = g->k, .a_row = g->a.row, .a_col = g->a.col, .b_row = g->b.row, .c_row = g->c_row};
     for (int64_t j = 0; j < g->n; j += tile.cols) {
-        const int64_t left = g->n - j;
-        tile.cols = left <= width ? left : left < width + vector ? left - vector : width;
+        tile.cols = next_cols(g->n - j, width, vector);
         tile.b = g->b.data + j * g->b.col * size;
         if (packed_b) {
             g->kernels->pack(g->k, (int)tile.cols, tile.b, g->b.col, g->b.row, packed_b);
@@ -94,9 +98,56 @@ static void run_small(const product *g, void *packed_b) {
         for (int64_t i = 0; i < g->m; i += height) {
             tile.a = g->a.data + i * g->a.row * size;
             tile.c = g->c + (i * g->c_row + j * g->c_col) * size;
-            run_tile(g, tile, least(height, g->m - i));
+            run_tile(g, &tile, least(height, g->m - i));
         }
     }
+}
+
+/* ---- products with a vector ---- */
+
+/* Columns [first, end) of a row times B, in place. A few rows of B at a time are read along memory. */
+static void run_row(const product *g, int64_t first, int64_t end) {
+    const int64_t size = g->size, vector = vector_width(g), width = AD_ROW_VECTORS * vector;
+    ad_tile tile = {.a_row = g->a.row, .a_col = g->a.col, .b_row = g->b.row, .c_row = g->c_row};
+    int64_t p = 0;
+    do {
+        tile.k = least(g->k - p, ROW_DEPTH);
+        tile.a = g->a.data + p * g->a.col * size;
+        for (int64_t j = first; j < end; j += tile.cols) {
+            tile.cols = next_cols(end - j, width, vector);
+            tile.b = g->b.data + (p * g->b.row + j) * size;
+            tile.bias = g->bias && p + tile.k == g->k ? g->bias + j * size : NULL;
+            tile.c = g->c + j * size;
+            run_tile(g, &tile, 1);
+        }
+        p += tile.k;
+        tile.accumulate = true;
+    } while (p < g->k);
+}
+
+/* Columns of a row times B where B's columns, not its rows, are read along memory: a chain each. */
+static void run_dots(const product *g, int64_t first, int64_t end) {
+    g->kernels->dots(end - first, g->k, g->a.data, g->a.col, g->b.data + first * g->b.col * g->size, g->b.col,
+                     g->b.row, g->c + first * g->size);
+}
+
+typedef struct {
+    const product *g;
+    void (*run)(const product *g, int64_t first, int64_t end);
+} columns;
+
+static void run_columns(void *context, int64_t i) {
+    const columns *c = context;
+    const int64_t first = i * VECTOR_TASK, last = c->g->n / VECTOR_TASK - 1;
+    c->run(c->g, first, i < last ? first + VECTOR_TASK : c->g->n);
+}
+
+static void run_vector(const product *g, bool dots) {
+    columns c = {g, dots ? run_dots : run_row};
+    if (g->n < 2 * VECTOR_TASK)
+        c.run(g, 0, g->n);
+    else
+        ad_parallel_for(g->n / VECTOR_TASK, 4 * cost_of(g), run_columns, &c);
 }
 
 /* ---- large products ---- */
@@ -143,7 +194,7 @@ static void run_panel(const block *b, int64_t i, ad_tile tile) {
     if (b->packed_a && full)
         g->kernels->packed(&tile);
     else
-        run_tile(g, tile, rows);
+        run_tile(g, &tile, rows);
 }
 
 static void run_task(void *context, int64_t task) {
@@ -223,48 +274,24 @@ static void run_blocks(const product *g, char *packed_a, char *packed_b) {
     }
 }
 
-/* Columns of C that are one chain each: products with a vector, where no row of B is a row of memory. */
-typedef struct {
-    const product *g;
-    int64_t step;
-} columns;
-
-static void run_columns(void *context, int64_t i) {
-    const columns *c = context;
-    const product *g = c->g;
-    const int64_t at = i * c->step, n = least(c->step, g->n - at);
-    g->kernels->dots(n, g->k, g->a.data, g->a.col, g->b.data + at * g->b.col * g->size, g->b.col, g->b.row,
-                     g->c + at * g->size);
-}
-
-static void run_dots(const product *g) {
-    columns c = {g, 64};
-    ad_parallel_for((g->n + c.step - 1) / c.step, 4 * cost_of(g), run_columns, &c);
-}
-
-static void add_bias(const product *g) {
-    for (int64_t i = 0; i < g->m; i++) {
-        char *row = g->c + i * g->n * g->size;
-        if (g->size == sizeof(float)) {
-            float *c = (float *)row;
-            const float *bias = (const float *)g->bias;
-            for (int64_t j = 0; j < g->n; j++) c[j] += bias[j];
+static void add_bias(int64_t m, int64_t n, int64_t size, void *c, const void *bias) {
+    for (int64_t i = 0; i < m; i++) {
+        if (size == sizeof(float)) {
+            for (int64_t j = 0; j < n; j++) ((float *)c)[i * n + j] += ((const float *)bias)[j];
         } else {
-            double *c = (double *)row;
-            const double *bias = (const double *)g->bias;
-            for (int64_t j = 0; j < g->n; j++) c[j] += bias[j];
+            for (int64_t j = 0; j < n; j++) ((double *)c)[i * n + j] += ((const double *)bias)[j];
         }
     }
 }
 
 /* C^T = B^T A^T */
-static product transposed(const product *g) {
-    product t = *g;
-    t.m = g->n, t.n = g->m;
-    t.a = (matrix){g->b.data, g->b.col, g->b.row};
-    t.b = (matrix){g->a.data, g->a.col, g->a.row};
-    t.c_row = g->c_col, t.c_col = g->c_row;
-    return t;
+static void turn(product *g) {
+    const matrix a = g->a;
+    const int64_t m = g->m, c_row = g->c_row;
+    g->m = g->n, g->n = m;
+    g->a = (matrix){g->b.data, g->b.col, g->b.row};
+    g->b = (matrix){a.data, a.col, a.row};
+    g->c_row = g->c_col, g->c_col = c_row;
 }
 
 /* What is packed is packed to memory of the pool, or to the stack if that will do. */
@@ -284,27 +311,28 @@ static int run(const product *g, bool small, bool pack_a, bool pack_b) {
 }
 
 /* C is contiguous. The choices here are about speed: the bits are the same whichever way it goes. */
-static int multiply(const product *whole) {
-    product g = *whole;
-    if (g.m == 1) g.a.row = 1;
-    if (g.n == 1) g.b.col = 1;
-    if (g.k == 1) g.a.col = g.b.row = 1;
-    const bool small = (double)g.m * (double)g.n * (double)g.k <= SMALL_WORK;
-    const bool direct = small || g.m <= SKINNY || g.n <= SKINNY;
+static int multiply(product *g) {
+    if (g->m == 1) g->a.row = 1;
+    if (g->n == 1) g->b.col = 1;
+    if (g->k == 1) g->a.col = g->b.row = 1;
+    const int64_t m = g->m, n = g->n;
+    const char *bias = g->bias;
+    const bool small = (double)m * (double)n * (double)g->k <= SMALL_WORK;
+    const bool direct = small || m <= SKINNY || n <= SKINNY;
     /* A matrix read in place should be the larger one, and B's rows be rows of memory. */
-    const bool turn = g.n == 1 || (direct && g.m > 1 && g.b.col != 1 && (g.a.row == 1 || g.m < g.n));
-    if (turn) g = transposed(&g);
-    const bool in_place = direct && g.b.col == 1, dots = g.m == 1 && !in_place;
-    const bool bias_later = g.bias && (turn || dots);
-    if (bias_later) g.bias = NULL;
+    const bool turned = n == 1 || (direct && m > 1 && g->b.col != 1 && (g->a.row == 1 || m < n));
+    if (turned) turn(g);
+    const bool in_place = direct && g->b.col == 1, dots = g->m == 1 && !in_place;
+    const bool bias_later = bias && (turned || dots);
+    if (bias_later) g->bias = NULL;
     int status = AD_OK;
-    if (dots)
-        run_dots(&g);
+    if (g->m == 1)
+        run_vector(g, dots);
     else if (in_place && small)
-        run_small(&g, NULL);
+        run_small(g, NULL);
     else
-        status = run(&g, small, !direct, !in_place);
-    if (!status && bias_later) add_bias(whole);
+        status = run(g, small, !direct, !in_place);
+    if (!status && bias_later) add_bias(m, n, g->size, g->c, bias);
     return status;
 }
 
@@ -342,6 +370,12 @@ typedef struct {
     atomic_int status;
 } batch;
 
+static int run_one(product *g, integer_fn *integer) {
+    if (!integer) return multiply(g);
+    integer(g);
+    return AD_OK;
+}
+
 static int run_product(const batch *t, int64_t i) {
     product g = t->g;
     int64_t a = 0, b = 0;
@@ -354,9 +388,7 @@ static int run_product(const batch *t, int64_t i) {
     }
     g.a.data += a * g.size;
     g.b.data += b * g.size;
-    if (!t->integer) return multiply(&g);
-    t->integer(&g);
-    return AD_OK;
+    return run_one(&g, t->integer);
 }
 
 static void run_products(void *context, int64_t task) {
@@ -371,8 +403,8 @@ static void run_products(void *context, int64_t task) {
 /* Small products go several to a task; large ones, one after the other, use the threads themselves. */
 static int run_batch(batch *t) {
     enum { TASK = 10000, LARGE = 1000000 };
+    if (t->count == 1) return run_one(&t->g, t->integer);
     const int64_t each = cost_of(&t->g) * (t->integer ? 20 : 1) + 10;
-    if (t->count == 1) return run_product(t, 0);
     t->per_task = each < TASK ? TASK / each + 1 : 1;
     const int64_t tasks = (t->count + t->per_task - 1) / t->per_task;
     if (each < LARGE || t->integer) {
