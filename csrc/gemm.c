@@ -10,7 +10,8 @@
 #define MC 960                    /* rows of a block of A */
 #define TASK_ROWS 96              /* rows of a task: its part of A stays in L2 */
 #define TASK_COLS 256
-#define ROW_DEPTH 16    /* rows of B that a vector is multiplied by at a time */
+#define FLAT_DEPTH 8    /* rows of B that a vector is multiplied by at a time */
+#define PANEL_DEPTH 32  /* the same, of a B that is packed for it */
 #define VECTOR_TASK 256 /* columns of a task of such a product; the last has what is over */
 #define STACK_BYTES 4096
 
@@ -105,27 +106,52 @@ static void run_small(const product *g, void *packed_b) {
 
 /* ---- products with a vector ---- */
 
-/* Columns [first, end) of a row times B, in place. A few rows of B at a time are read along memory. */
-static void run_row(const product *g, int64_t first, int64_t end) {
-    const int64_t size = g->size, vector = vector_width(g), width = AD_ROW_VECTORS * vector;
-    ad_tile tile = {.a_row = g->a.row, .a_col = g->a.col, .b_row = g->b.row, .c_row = g->c_row};
-    int64_t p = 0;
-    do {
-        tile.k = least(g->k - p, ROW_DEPTH);
-        tile.a = g->a.data + p * g->a.col * size;
-        for (int64_t j = first; j < end; j += tile.cols) {
-            tile.cols = next_cols(end - j, width, vector);
-            tile.b = g->b.data + (p * g->b.row + j) * size;
-            tile.bias = g->bias && p + tile.k == g->k ? g->bias + j * size : NULL;
-            tile.c = g->c + j * size;
-            run_tile(g, &tile, 1);
-        }
-        p += tile.k;
-        tile.accumulate = true;
-    } while (p < g->k);
+/* Columns [first, end) of a row times B. */
+typedef void vector_fn(const product *g, int64_t first, int64_t end);
+
+/* The part of those that is k elements from p on, cols columns from j on. */
+static ad_tile row_tile(const product *g, int64_t p, int64_t k, int64_t j, int64_t cols) {
+    const int64_t size = g->size;
+    return (ad_tile){.k = k,
+                     .a = g->a.data + p * g->a.col * size,
+                     .b = g->b.data + (p * g->b.row + j * g->b.col) * size,
+                     .bias = g->bias && p + k == g->k ? g->bias + j * size : NULL,
+                     .c = g->c + j * size,
+                     .a_col = g->a.col,
+                     .b_row = g->b.row,
+                     .cols = cols,
+                     .accumulate = p > 0};
 }
 
-/* Columns of a row times B where B's columns, not its rows, are read along memory: a chain each. */
+/* B in place: a few of its rows at a time, along which the memory is read in order. */
+static void run_in_place(const product *g, int64_t first, int64_t end) {
+    const int64_t vector = vector_width(g), width = AD_ROW_VECTORS * vector;
+    for (int64_t p = 0; p == 0 || p < g->k; p += FLAT_DEPTH) {
+        for (int64_t j = first, cols; j < end; j += cols) {
+            cols = next_cols(end - j, width, vector);
+            ad_tile tile = row_tile(g, p, least(g->k - p, FLAT_DEPTH), j, cols);
+            run_tile(g, &tile, 1);
+        }
+    }
+}
+
+/* B's columns are rows of memory: some are turned at a time. */
+static void run_turning(const product *g, int64_t first, int64_t end) {
+    const int64_t vector = vector_width(g), width = AD_ROW_VECTORS * vector;
+    _Alignas(64) char panel[PANEL_DEPTH * AD_ROW_VECTORS * 64];
+    for (int64_t j = first, cols; j < end; j += cols) {
+        cols = next_cols(end - j, width, vector);
+        for (int64_t p = 0; p == 0 || p < g->k; p += PANEL_DEPTH) {
+            ad_tile tile = row_tile(g, p, least(g->k - p, PANEL_DEPTH), j, cols);
+            g->kernels->pack(tile.k, (int)cols, tile.b, g->b.col, g->b.row, panel);
+            tile.b = panel;
+            tile.b_row = cols;
+            run_tile(g, &tile, 1);
+        }
+    }
+}
+
+/* A few columns, or short ones: a scalar chain each. The bias is left out. */
 static void run_dots(const product *g, int64_t first, int64_t end) {
     g->kernels->dots(end - first, g->k, g->a.data, g->a.col, g->b.data + first * g->b.col * g->size, g->b.col,
                      g->b.row, g->c + first * g->size);
@@ -133,7 +159,7 @@ static void run_dots(const product *g, int64_t first, int64_t end) {
 
 typedef struct {
     const product *g;
-    void (*run)(const product *g, int64_t first, int64_t end);
+    vector_fn *run;
 } columns;
 
 static void run_columns(void *context, int64_t i) {
@@ -142,10 +168,10 @@ static void run_columns(void *context, int64_t i) {
     c->run(c->g, first, i < last ? first + VECTOR_TASK : c->g->n);
 }
 
-static void run_vector(const product *g, bool dots) {
-    columns c = {g, dots ? run_dots : run_row};
+static void run_vector(const product *g, vector_fn *run) {
+    columns c = {g, run};
     if (g->n < 2 * VECTOR_TASK)
-        c.run(g, 0, g->n);
+        run(g, 0, g->n);
     else
         ad_parallel_for(g->n / VECTOR_TASK, 4 * cost_of(g), run_columns, &c);
 }
@@ -322,12 +348,13 @@ static int multiply(product *g) {
     /* A matrix read in place should be the larger one, and B's rows be rows of memory. */
     const bool turned = n == 1 || (direct && m > 1 && g->b.col != 1 && (g->a.row == 1 || m < n));
     if (turned) turn(g);
-    const bool in_place = direct && g->b.col == 1, dots = g->m == 1 && !in_place;
+    const bool in_place = direct && g->b.col == 1;
+    const bool dots = g->m == 1 && !in_place && (g->n < 16 || small);
     const bool bias_later = bias && (turned || dots);
     if (bias_later) g->bias = NULL;
     int status = AD_OK;
     if (g->m == 1)
-        run_vector(g, dots);
+        run_vector(g, in_place ? run_in_place : dots ? run_dots : run_turning);
     else if (in_place && small)
         run_small(g, NULL);
     else

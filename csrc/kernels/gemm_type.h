@@ -130,37 +130,11 @@ AD_SIMD void NAME(dots_lanes)(const int lanes, int64_t k, const T *x, int64_t x_
     AD_UNROLL for (int l = 0; l < lanes; l++) c[l] = acc[l];
 }
 
-/* `groups` times W chains that lie along memory: W elements of each are turned, so that a vector has one of
- * every chain. */
-AD_SIMD void NAME(dots_across)(const int groups, int64_t k, const T *x, int64_t x_step, const T *y,
-                               int64_t row, T *c) {
-    V() acc[4], t[W];
-    int64_t p = 0;
-    AD_UNROLL for (int i = 0; i < groups; i++) acc[i] = V(_zero)();
-    for (; p + W <= k; p += W) {
-        AD_UNROLL for (int i = 0; i < groups; i++) {
-            AD_UNROLL for (int l = 0; l < W; l++) t[l] = V(_load)(y + (i * W + l) * row + p);
-            V(_transpose)(t);
-            AD_UNROLL for (int q = 0; q < W; q++) acc[i] =
-                V(_fma)(V(_set1)(x[(p + q) * x_step]), t[q], acc[i]);
-        }
-    }
-    AD_UNROLL for (int i = 0; i < groups; i++) V(_store)(c + i * W, acc[i]);
-    for (; p < k; p++) {
-        for (int l = 0; l < groups * W; l++) c[l] = NAME(fma_one)(x[p * x_step], y[l * row + p], c[l]);
-    }
-}
-
 /* One chain has to wait for itself; several side by side do not. */
 static void NAME(dots)(int64_t n, int64_t k, const void *x_, int64_t x_step, const void *y_, int64_t row,
                        int64_t step, void *c_) {
     const T *x = x_, *y = y_;
     T *c = c_;
-    if (W > 2 && step == 1) {
-        for (; n >= 4 * W; n -= 4 * W, y += 4 * W * row, c += 4 * W)
-            NAME(dots_across)(4, k, x, x_step, y, row, c);
-        for (; n >= W; n -= W, y += W * row, c += W) NAME(dots_across)(1, k, x, x_step, y, row, c);
-    }
     for (; n >= 8; n -= 8, y += 8 * row, c += 8) NAME(dots_lanes)(8, k, x, x_step, y, row, step, c);
     for (; n >= 4; n -= 4, y += 4 * row, c += 4) NAME(dots_lanes)(4, k, x, x_step, y, row, step, c);
     for (; n > 0; n--, y += row, c++) NAME(dots_lanes)(1, k, x, x_step, y, row, step, c);
