@@ -5,7 +5,7 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import Any
+from typing import Any, Literal
 
 from hypothesis import strategies as st
 
@@ -139,7 +139,7 @@ def numbers(dtype: str) -> st.SearchStrategy[Number]:
     if dtype == "bool":
         return st.integers(0, 1)
     if dtype in FLOATS:
-        width = 32 if dtype == "float32" else 64
+        width: Literal[32, 64] = 32 if dtype == "float32" else 64
         special = st.sampled_from([0.0, -0.0, 1.0, math.inf, -math.inf, math.nan])
         return st.floats(width=width) | st.floats(-8, 8, width=width) | special
     small, bits = st.integers(0, 3), 8 * lib.ad_dtype_size(DTYPES[dtype])
