@@ -66,30 +66,36 @@ def _check_dtypes(op: str, a: Tensor, b: Tensor) -> None:
             f"{op}: expected m1 and m2 to have the same dtype, but got: {a.dtype!r} != {b.dtype!r}"
         )
     if a._p.dtype == dtypes.bool.code:
-        raise RuntimeError(f'"{op}" not implemented for \'Bool\'')
+        raise RuntimeError(f"\"{op}\" not implemented for 'Bool'")
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input (..., k) times weight (n, k) transposed, plus bias (n)."""
-    p, w = input._p, weight._p
-    k = p.ndim
-    if w.ndim != 2 or k < 1 or p.shape[k - 1] != w.shape[1]:
+    if weight._p.ndim == 2:
+        try:  # the native call checks everything; what is wrong is worded below
+            return _linear.on((input, weight) if bias is None else (input, weight, bias))
+        except (RuntimeError, IndexError):
+            pass
+    _check_linear(input, weight, bias)
+    row = unsqueeze(input, 0)
+    return squeeze(_linear.on((row, weight) if bias is None else (row, weight, bias)), 0)
+
+
+def _check_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+    if weight.ndim != 2 or input.ndim < 1 or input.shape[-1] != weight.shape[1]:
         raise RuntimeError(
-            f"mat1 and mat2 shapes cannot be multiplied: linear of input {list(input.shape)} with weight "
-            f"{list(weight.shape)}: the input's last size must be the weight's last"
+            f"mat1 and mat2 shapes cannot be multiplied: linear of input {list(input.shape)} with "
+            f"weight {list(weight.shape)}: the input's last size must be the weight's last"
         )
-    if p.dtype != w.dtype:
-        _check_dtypes("linear", input, weight)
-    if bias is not None and (bias._p.ndim != 1 or bias._p.shape[0] != w.shape[0]):
+    _check_dtypes("linear", input, weight)
+    if bias is None:
+        return
+    if bias.ndim != 1 or bias.shape[0] != weight.shape[0]:
         raise RuntimeError(
             f"linear: bias {list(bias.shape)} does not fit weight {list(weight.shape)}: expected "
             f"[{weight.shape[0]}]"
         )
-    if bias is not None and bias._p.dtype != w.dtype:
-        _check_dtypes("linear", weight, bias)
-    x = unsqueeze(input, 0) if k == 1 else input
-    y = _linear.on((x, weight) if bias is None else (x, weight, bias))
-    return squeeze(y, 0) if k == 1 else y
+    _check_dtypes("linear", weight, bias)
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
@@ -99,31 +105,35 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
             f"matmul(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}"
         )
     a, b = input, other
-    if a._p.ndim == 0 or b._p.ndim == 0:
-        raise RuntimeError(
-            f"both arguments to matmul need to be at least 1D, but they are {a.ndim}D and {b.ndim}D"
-        )
-    _check_dtypes("matmul", a, b)
     row, column = a._p.ndim == 1, b._p.ndim == 1
     a = unsqueeze(a, 0) if row else a
     b = unsqueeze(b, 1) if column else b
-    if a._p.shape[a._p.ndim - 1] != b._p.shape[b._p.ndim - 2]:
-        raise _mismatch(input, other)
-    y = _product.on((a, b), 0)
+    try:
+        y = _product.on((a, b), 0)
+    except (RuntimeError, IndexError) as failure:
+        raise _refused(input, other, a, b, failure) from None
     y = squeeze(y, -1) if column else y
     return squeeze(y, -1 if column else -2) if row else y
 
 
-def _mismatch(a: Tensor, b: Tensor) -> RuntimeError:
-    if a.ndim == b.ndim == 1:
+def _refused(x: Tensor, y: Tensor, a: Tensor, b: Tensor, failure: Exception) -> Exception:
+    """Why a product of x and y, made matrices a and b, cannot be."""
+    if a.ndim == 0 or b.ndim == 0:
         return RuntimeError(
-            f"inconsistent tensor size, expected tensor {list(a.shape)} and src {list(b.shape)} to have "
-            "the same number of elements"
+            f"both arguments to matmul need to be at least 1D, but they are {x.ndim}D and {y.ndim}D"
         )
-    inner = f"{'x'.join(map(str, a.shape))} and {'x'.join(map(str, b.shape))}"
+    _check_dtypes("matmul", a, b)
+    if a.shape[-1] == b.shape[-2]:
+        return failure
+    if x.ndim == y.ndim == 1:
+        return RuntimeError(
+            f"inconsistent tensor size, expected tensor {list(x.shape)} and src {list(y.shape)} to "
+            "have the same number of elements"
+        )
+    inner = f"{'x'.join(map(str, x.shape))} and {'x'.join(map(str, y.shape))}"
     return RuntimeError(
-        f"mat1 and mat2 shapes cannot be multiplied ({inner}): the last size of the first must be the "
-        "second last of the second"
+        f"mat1 and mat2 shapes cannot be multiplied ({inner}): the last size of the first must be "
+        "the second last of the second"
     )
 
 
