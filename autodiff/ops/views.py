@@ -63,11 +63,31 @@ _permute = Op(
     lambda p, dims: lib.ad_permute(p, len(dims), dims),
     lambda node, g: (permute(g, sorted(range(len(node.args[0])), key=node.args[0].__getitem__)),),
     view=True,
+    shaped=False,
 )
 _transpose = Op(
-    "transpose", lib.ad_transpose, lambda node, g: (_transpose(g, *node.args),), view=True
+    "transpose",
+    lib.ad_transpose,
+    lambda node, g: (_transpose(g, *node.args),),
+    view=True,
+    shaped=False,
 )
-_t = Op("t", lib.ad_transpose, lambda node, g: (_t(g, 0, 1),), view=True, grad_name="TBackward0")
+_t = Op(
+    "t",
+    lib.ad_transpose,
+    lambda node, g: (_t(g, 0, 1),),
+    view=True,
+    shaped=False,
+    grad_name="TBackward0",
+)
+_reversed = Op(  # .T of a matrix
+    "reversed_dims",
+    lib.ad_transpose,
+    lambda node, g: (_reversed(g, 0, 1),),
+    view=True,
+    shaped=False,
+    grad_name="PermuteBackward0",
+)
 _select = Op(
     "select",
     lib.ad_select,
@@ -94,8 +114,9 @@ _unsqueeze = Op(
     lib.ad_unsqueeze,
     lambda node, g: (_squeeze(g, 1 << node.args[0]),),
     view=True,
+    shaped=False,
 )
-_alias = Op("alias", lib.ad_alias, _same, view=True)
+_alias = Op("alias", lib.ad_alias, _same, view=True, shaped=False)
 
 
 def view(x: Tensor, *shape: Any) -> Tensor:
@@ -186,16 +207,16 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
 
 def t(input: Tensor) -> Tensor:
     """The transpose of a matrix; tensors of fewer dimensions as they are. RuntimeError for more."""
-    if input.ndim > 2:
-        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D")
-    return _t(input, 0, 1) if input.ndim == 2 else _alias(input)
+    n = input._p.ndim
+    if n > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {n}D")
+    return _t(input, 0, 1) if n == 2 else _alias(input)
 
 
 def T(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
     """All dimensions reversed."""
-    if x.ndim == 2:
-        return _permute(x, [1, 0])
-    return _permute(x, list(range(x.ndim))[::-1])
+    n = x._p.ndim
+    return _reversed(x, 0, 1) if n == 2 else _permute(x, list(range(n))[::-1])
 
 
 def mT(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
@@ -425,8 +446,10 @@ tensor_module.late.renew_view = _renew_view
 # ---- copies that keep the elements ----
 
 
-_clone = Op("clone", lib.ad_clone, _same)
-_copy_contiguous = Op("contiguous", lib.ad_contiguous, _same, grad_name="CloneBackward0")
+_clone = Op("clone", lib.ad_clone, _same, shaped=False)
+_copy_contiguous = Op(
+    "contiguous", lib.ad_contiguous, _same, shaped=False, grad_name="CloneBackward0"
+)
 
 
 def clone(input: Tensor) -> Tensor:
