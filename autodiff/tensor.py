@@ -9,7 +9,7 @@ view of, and `_base_node` the node that had when the view was made.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 from autodiff import dtypes
 from autodiff.native import error, ffi, lib
@@ -309,6 +309,29 @@ class Tensor(TensorMethods):
     def __hash__(self) -> int:
         return id(self)
 
+    # ---- copies and pickles ----
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
+        """A leaf with a copy of the values and of `.grad`. RuntimeError where this is no leaf."""
+        if not self.is_leaf:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
+                "protocol at the moment. Take detach() of the others first."
+            )
+        found = memo.get(id(self))
+        if found is None:
+            data = own(lib.ad_clone(self._p), "clone", self._p)
+            found = memo[id(self)] = as_subclass(type(self), data)
+            found.requires_grad_(self.requires_grad)
+            if self.grad is not None:
+                found.grad = self.grad.__deepcopy__(memo)
+        return found
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
+        p = own(lib.ad_contiguous(self._p, self._p.dtype), "pickle", self._p)._p
+        raw = bytes(ffi.buffer(p.data, self.nbytes)) if self.nbytes else b""
+        return _unpickled, (type(self), self.dtype, tuple(self.shape), raw, self.requires_grad)
+
 
 TENSOR_TYPES.add(Tensor)
 
@@ -358,6 +381,19 @@ def own(p: Any, op: str, *inputs: Any) -> Tensor:
 
 
 T = TypeVar("T", bound=Tensor)
+
+
+def _unpickled(
+    cls: type[T], dtype: dtypes.dtype, shape: tuple[int, ...], raw: bytes, requires_grad: bool
+) -> T:
+    """A leaf of pickled bytes. ValueError where they do not fit the shape."""
+    x = own(lib.ad_empty(dtype.code, len(shape), shape), "unpickle")
+    if x.nbytes != len(raw):
+        raise ValueError(f"a pickled tensor of shape {list(shape)} has {len(raw)} bytes")
+    ffi.memmove(x._p.data, raw, len(raw))
+    y = as_subclass(cls, x)
+    y.requires_grad_(requires_grad)
+    return y
 
 
 def as_subclass(cls: type[T], x: Tensor) -> T:
