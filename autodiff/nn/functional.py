@@ -1,0 +1,367 @@
+"""`nn.functional`: activations, softmax, linear maps and losses as functions."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from autodiff import dtypes
+from autodiff.dtypes import SCALAR_NAMES, dtype
+from autodiff.graph import is_grad_enabled
+from autodiff.ops import arithmetic, elementwise, losses, normalize
+from autodiff.ops.cast import to_dtype
+from autodiff.ops.contraction import linear
+from autodiff.ops.pointwise import PointwiseOp, number
+from autodiff.ops.views import clone
+from autodiff.shapes import Size
+from autodiff.tensor import TENSOR_TYPES, Tensor
+
+__all__ = [
+    "cross_entropy",
+    "elu",
+    "gelu",
+    "hardtanh",
+    "l1_loss",
+    "leaky_relu",
+    "linear",
+    "log_softmax",
+    "mse_loss",
+    "nll_loss",
+    "relu",
+    "sigmoid",
+    "silu",
+    "softmax",
+    "softplus",
+    "tanh",
+]
+
+# ---- activations ----
+
+
+def _activate(op: PointwiseOp, input: Any, numbers: tuple[Any, ...], inplace: bool = False) -> Any:
+    """One fused call of the op, or one write over the input."""
+    if type(input) not in TENSOR_TYPES:
+        return arithmetic.apply(op, (input, *numbers))
+    others = [number(value) for value in numbers]
+    if not inplace:
+        return op.call(input, *others)
+    # Backward needs the input as it was (but for relu, whose output tells enough).
+    source = input if op is elementwise.relu or not is_grad_enabled() else clone(input)
+    return op.into(input, (source, *others))
+
+
+tanh = arithmetic.UNARY["tanh"]
+sigmoid = arithmetic.UNARY["sigmoid"]
+
+
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(input, 0)."""
+    if inplace or type(input) not in TENSOR_TYPES:
+        return _activate(elementwise.relu, input, (), inplace)  # type: ignore[no-any-return]
+    return elementwise.relu.call(input)
+
+
+def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
+    """input above 0, negative_slope * input below."""
+    return _activate(elementwise.leaky_relu, input, (negative_slope,), inplace)  # type: ignore[no-any-return]
+
+
+def hardtanh(
+    input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
+) -> Tensor:
+    """input limited to [min_val, max_val]."""
+    if min_val > max_val:
+        raise ValueError("min_val cannot be greater than max_val")
+    return _activate(elementwise.hardtanh, input, (min_val, max_val), inplace)  # type: ignore[no-any-return]
+
+
+def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
+    """log(1 + exp(beta * input)) / beta; input where beta * input is above threshold."""
+    return _activate(elementwise.softplus, input, (beta, threshold))  # type: ignore[no-any-return]
+
+
+def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """input above 0, alpha * (exp(input) - 1) below."""
+    return _activate(elementwise.elu, input, (alpha,), inplace)  # type: ignore[no-any-return]
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """input * P(N < input) for N standard normal; approximate "tanh" is a formula near it."""
+    if approximate not in ("none", "tanh"):
+        raise RuntimeError("approximate argument must be either none or tanh.")
+    op = elementwise.gelu if approximate == "none" else elementwise.gelu_tanh
+    return _activate(op, input, ())  # type: ignore[no-any-return]
+
+
+def silu(input: Tensor, inplace: bool = False) -> Tensor:
+    """input * sigmoid(input)."""
+    return _activate(elementwise.silu, input, (), inplace)  # type: ignore[no-any-return]
+
+
+# ---- softmax ----
+
+
+def _implicit_dim(name: str, ndim: int) -> int:
+    warnings.warn(
+        f"Implicit dimension choice for {name} has been deprecated. "
+        "Change the call to include dim=X as an argument.",
+        stacklevel=3,
+    )
+    return 0 if ndim in (0, 1, 3) else 1
+
+
+def softmax(input: Tensor, dim: int | None = None, *, dtype: dtype | None = None) -> Tensor:
+    """exp(input) divided by its sum along `dim`."""
+    d = _implicit_dim("softmax", input.ndim) if dim is None else dim
+    return normalize.softmax(input, d, dtype=dtype)
+
+
+def log_softmax(input: Tensor, dim: int | None = None, *, dtype: dtype | None = None) -> Tensor:
+    """The logarithm of softmax, exact also where softmax rounds to zero."""
+    d = _implicit_dim("log_softmax", input.ndim) if dim is None else dim
+    return normalize.log_softmax(input, d, dtype=dtype)
+
+
+# ---- losses ----
+
+REDUCTIONS = ("mean", "sum", "none")
+
+
+def _check_reduction(reduction: str) -> None:
+    if reduction not in REDUCTIONS:
+        raise ValueError(f"{reduction} is not a valid value for reduction")
+
+
+def _reduced(loss: Tensor, reduction: str, weight: Tensor | None = None) -> Tensor:
+    """The losses' sum or mean (weighted by what they were multiplied by), or each."""
+    if reduction == "none":
+        return loss
+    if reduction == "sum":
+        return loss.sum()
+    return loss.mean() if weight is None else loss.sum() / weight.sum()
+
+
+def _error_loss(
+    op: PointwiseOp, input: Tensor, target: Tensor, reduction: str, weight: Tensor | None
+) -> Tensor:
+    """One fused call for the errors, then their reduction."""
+    _check_reduction(reduction)
+    for position, x in enumerate((input, target), start=1):
+        if type(x) not in TENSOR_TYPES:
+            name = "input" if position == 1 else "target"
+            raise TypeError(
+                f"argument '{name}' (position {position}) must be Tensor, not {type(x).__name__}"
+            )
+    if input.shape != target.shape:
+        warnings.warn(
+            f"Using a target size ({target.shape!r}) that is different to the input size "
+            f"({input.shape!r}). This will likely lead to incorrect results due to broadcasting. "
+            "Please ensure they have the same size.",
+            stacklevel=3,
+        )
+    loss = op.call(input, target)
+    if weight is None:
+        return _reduced(loss, reduction)
+    if weight.shape != input.shape:
+        raise ValueError("Weights and input must have the same size.")
+    return _reduced(loss * weight, reduction, weight)
+
+
+def mse_loss(
+    input: Tensor, target: Tensor, *, reduction: str = "mean", weight: Tensor | None = None
+) -> Tensor:
+    """The squared errors (input - target)^2: their mean, sum, or each ("none")."""
+    if (
+        weight is None
+        and type(input) in TENSOR_TYPES
+        and type(target) in TENSOR_TYPES
+        and input._p.dtype == target._p.dtype >= dtypes.float32.code
+        and input.shape == target.shape
+        and reduction in ("mean", "sum")
+    ):
+        return losses.mse(input, target, reduction)
+    return _error_loss(elementwise.squared_error, input, target, reduction, weight)
+
+
+def l1_loss(
+    input: Tensor, target: Tensor, *, reduction: str = "mean", weight: Tensor | None = None
+) -> Tensor:
+    """The absolute errors |input - target|: their mean, sum, or each ("none")."""
+    return _error_loss(elementwise.absolute_error, input, target, reduction, weight)
+
+
+def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> None:
+    """RuntimeError or ValueError where class-index targets or weights do not fit the input."""
+    if target.dtype is not dtypes.int64 and target.dtype is not dtypes.uint8:
+        raise RuntimeError(
+            f"expected target dtype to be Long or Byte, but got {SCALAR_NAMES[target._p.dtype]}"
+        )
+    sizes, given = tuple(input.shape), tuple(target.shape)
+    ndim = len(sizes)
+    if ndim > 1 and sizes[:1] != (given[:1] or (0,)):
+        batch = given[0] if given else 0
+        raise ValueError(
+            f"Expected input batch_size ({sizes[0]}) to match target batch_size ({batch})."
+        )
+    if ndim <= 2 and len(given) > 1:
+        raise RuntimeError("0D or 1D target tensor expected, multi-target not supported")
+    if ndim == 1 and target.numel() != 1:
+        raise ValueError(
+            f"For 1D input, 1D target must have size 1, but got target size: {target.numel()}"
+        )
+    if ndim > 2 and given != sizes[:1] + sizes[2:]:
+        expected = list(sizes[:1] + sizes[2:])
+        raise RuntimeError(f"Expected target size {expected}, got {list(given)}")
+    if weight is not None:
+        _check_weight(input, weight)
+
+
+def _check_weight(input: Tensor, weight: Tensor) -> None:
+    classes = input.shape[1 if input.ndim > 1 else 0]
+    if weight.shape != (classes,):
+        raise RuntimeError(
+            f"weight tensor should be defined either for all {classes} classes or no classes but "
+            f"got weight tensor of shape: {list(weight.shape)}"
+        )
+    if weight.dtype is not input.dtype:
+        raise RuntimeError(
+            f"expected scalar type {SCALAR_NAMES[input._p.dtype]} but found "
+            f"{SCALAR_NAMES[weight._p.dtype]}"
+        )
+
+
+def _rows(input: Tensor) -> Tensor:
+    """(classes), (n, classes) or (n, classes, d1, ...) as rows of classes."""
+    if input.ndim == 2:
+        return input
+    if input.ndim == 1:
+        return input.unsqueeze(0)
+    return input.permute(0, *range(2, input.ndim), 1).reshape(-1, input.shape[1])
+
+
+def nll_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    *,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+) -> Tensor:
+    """Minus the log-probabilities of the target classes, weighted by class.
+
+    The mean divides by the sum of the weights; targets equal to ignore_index are left out.
+    """
+    _check_reduction(reduction)
+    _check_tensors("nll_loss", input, target)
+    if input.ndim == 0:
+        raise ValueError(f"Expected 1 or more dimensions (got {input.ndim})")
+    if not input.is_floating_point():
+        raise NotImplementedError(
+            f'"nll_loss" not implemented for {SCALAR_NAMES[input._p.dtype]!r}'
+        )
+    _check_classes(input, target, weight)
+    return _nll(input, target, weight, ignore_index, reduction)
+
+
+def _nll(
+    input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
+) -> Tensor:
+    """nll_loss of arguments that are checked."""
+    rows = _rows(input)
+    classes = to_dtype(target, dtypes.int64)
+    classes = classes if classes.ndim == 1 else classes.reshape(-1)
+    loss = losses.nll(rows, classes, weight, ignore_index, reduction)
+    shape = target.shape if input.ndim > 1 else Size()
+    return loss if reduction != "none" or loss.shape == shape else loss.reshape(shape)
+
+
+def _check_tensors(name: str, *args: Any) -> None:
+    for position, (what, x) in enumerate(zip(("input", "target"), args, strict=True), start=1):
+        if type(x) not in TENSOR_TYPES:
+            raise TypeError(
+                f"{name}(): argument '{what}' (position {position}) must be Tensor, "
+                f"not {type(x).__name__}"
+            )
+
+
+def cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    *,
+    ignore_index: int = -100,
+    reduction: str = "mean",
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """The cross-entropy of softmax(input) against classes: their indices, or probabilities.
+
+    input is (classes), (n, classes) or (n, classes, d1, ...); target is the same without the
+    classes, or the same shape where it holds probabilities.
+    """
+    _check_reduction(reduction)
+    _check_tensors("cross_entropy_loss", input, target)
+    if not 0.0 <= label_smoothing <= 1.0:
+        raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
+    if input.ndim == 0:
+        raise IndexError("cross_entropy: input has no dimension of classes: it is 0-d")
+    dim = 1 if input.ndim > 1 else 0
+    if input.shape == target.shape:
+        return _probability_loss(input, target, weight, ignore_index, reduction, label_smoothing)
+    _check_classes(input, target, weight)
+    logs = normalize.log_softmax(input, dim)
+    loss = _nll(logs, target, weight, ignore_index, reduction)
+    if label_smoothing == 0.0:
+        return loss
+    smooth = _smooth_loss(logs, target, weight, ignore_index, reduction)
+    return loss * (1 - label_smoothing) + smooth * (label_smoothing / input.shape[dim])
+
+
+def _by_class(weight: Tensor, like: Tensor) -> Tensor:
+    """Class weights, shaped to broadcast against `like`."""
+    return weight if like.ndim == 1 else weight.reshape(-1, *[1] * (like.ndim - 2))
+
+
+def _smooth_loss(
+    logs: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
+) -> Tensor:
+    """The loss against all classes alike, as nll_loss reduces it."""
+    weighted = logs if weight is None else logs * _by_class(weight, logs)
+    each = -weighted.sum(1 if logs.ndim > 1 else 0)
+    ignored = target == ignore_index
+    each = each.masked_fill(ignored, 0.0)
+    if reduction != "mean":
+        return _reduced(each, reduction)
+    kept = ignored.logical_not().to(logs.dtype)
+    if weight is not None:
+        kept = kept * weight[target.to(dtypes.int64).masked_fill(ignored, 0)]
+    return each.sum() / kept.sum()
+
+
+def _probability_loss(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    ignore_index: int,
+    reduction: str,
+    label_smoothing: float,
+) -> Tensor:
+    if not target.is_floating_point():
+        raise RuntimeError(
+            "Expected floating point type for target with class probabilities, got "
+            f"{SCALAR_NAMES[target._p.dtype]}"
+        )
+    if ignore_index >= 0:
+        raise RuntimeError("ignore_index is not supported for floating point target")
+    if weight is not None:
+        _check_weight(input, weight)
+    dim = 1 if input.ndim > 1 else 0
+    classes = input.shape[dim]
+    if label_smoothing > 0.0:
+        target = target * (1 - label_smoothing) + label_smoothing / classes
+    products = normalize.log_softmax(input, dim) * target
+    if weight is not None:
+        products = products * _by_class(weight, input)
+    if reduction == "none":
+        return -products.sum(dim)
+    total = -products.sum()
+    return total if reduction == "sum" else total / (input.numel() / max(classes, 1))

@@ -1,0 +1,409 @@
+"""Module: the base of everything that holds parameters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from types import MappingProxyType
+from typing import Any, TypeVar
+
+from autodiff.dtypes import dtype, float32, float64
+from autodiff.nn import _state
+from autodiff.nn._state import typename
+from autodiff.nn.parameter import Parameter
+from autodiff.tensor import Tensor
+
+__all__ = ["Module"]
+
+Self = TypeVar("Self", bound="Module")
+Member = TypeVar("Member")
+NamedModules = Iterator[tuple[str, "Module"]]
+
+
+class Module:
+    """A part of a model: parameters, buffers, submodules, and a `forward` that uses them.
+
+    Assigning a Parameter or a Module to an attribute registers it. The values are ordinary
+    attributes, read at an ordinary attribute's cost; the registers hold names alone.
+    """
+
+    training: bool
+    _version = 1  # of the layout of its state_dict
+    _parameter_names: dict[str, None]
+    _buffer_names: dict[str, bool]  # whether the state_dict holds it
+    _module_names: dict[str, None]
+
+    def __init__(self) -> None:
+        self.__dict__.update(training=True, _parameter_names={}, _buffer_names={}, _module_names={})
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What calling the module computes."""
+        raise NotImplementedError(
+            f'Module [{type(self).__name__}] is missing the required "forward" function'
+        )
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.forward(*args, **kwargs)
+
+    # ---- registers ----
+
+    @property
+    def _parameters(self) -> Mapping[str, Parameter | None]:
+        return self._view(self._parameter_names)
+
+    @property
+    def _buffers(self) -> Mapping[str, Tensor | None]:
+        return self._view(self._buffer_names)
+
+    @property
+    def _modules(self) -> Mapping[str, Module | None]:
+        return self._view(self._module_names)
+
+    def _view(self, names: Iterable[str]) -> Mapping[str, Any]:
+        """The attributes of these names: read-only, as the attributes are what counts."""
+        values = self.__dict__
+        return MappingProxyType({name: values[name] for name in names})
+
+    def _check_name(self, kind: str, name: str, names: Mapping[str, Any], show: str = "") -> None:
+        if "_module_names" not in self.__dict__:
+            raise AttributeError(f"cannot assign {kind} before Module.__init__() call")
+        if not isinstance(name, str):
+            raise TypeError(f"{kind} name should be a string. Got {typename(name)}")
+        if hasattr(self, name) and name not in names:
+            raise KeyError(f"attribute '{name}' already exists")
+        if "." in name:
+            raise KeyError(f'{kind} name can\'t contain "."{show}')
+        if name == "":
+            raise KeyError(f'{kind} name can\'t be empty string ""')
+
+    def register_parameter(self, name: str, param: Parameter | None) -> None:
+        """Add a parameter; None holds a place that `parameters` leaves out."""
+        self._check_name("parameter", name, self.__dict__.get("_parameter_names", {}))
+        if param is not None and not isinstance(param, Parameter):
+            raise TypeError(
+                f"cannot assign '{typename(param)}' object to parameter '{name}' "
+                "(torch.nn.Parameter or None required)"
+            )
+        self._parameter_names[name] = None
+        self.__dict__[name] = param
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """Add a tensor that is state but not learned; `persistent` ones are in the state_dict."""
+        self._check_name("buffer", name, self.__dict__.get("_buffer_names", {}))
+        if tensor is not None and not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"cannot assign '{typename(tensor)}' object to buffer '{name}' "
+                "(torch Tensor or None required)"
+            )
+        self._buffer_names[name] = persistent
+        self.__dict__[name] = tensor
+
+    def add_module(self, name: str, module: Module | None) -> None:
+        """Add a submodule under a name, which may be a number as in Sequential."""
+        if not isinstance(module, Module) and module is not None:
+            raise TypeError(f"{typename(module)} is not a Module subclass")
+        names = self.__dict__.get("_module_names", {})
+        self._check_name("module", name, names, f", got: {name}")
+        self._module_names[name] = None
+        self.__dict__[name] = module
+
+    def register_module(self, name: str, module: Module | None) -> None:
+        """Alias of add_module."""
+        self.add_module(name, module)
+
+    def _forget(self, name: str) -> None:
+        """Drop an attribute from wherever it is."""
+        values = self.__dict__
+        values.pop(name, None)
+        for register in ("_parameter_names", "_buffer_names", "_module_names"):
+            values[register].pop(name, None)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        values = self.__dict__
+        if isinstance(value, Parameter):
+            self._take_name(name, "_parameter_names", "parameters")
+            self.register_parameter(name, value)
+        elif isinstance(value, Module):
+            self._take_name(name, "_module_names", "module")
+            self.add_module(name, value)
+        else:
+            if value is not None and "_module_names" in values:
+                self._check_value(name, value)
+            object.__setattr__(self, name, value)
+
+    def _take_name(self, name: str, register: str, kind: str) -> None:
+        """Drop an attribute that is not in this register, as a registered one takes its name."""
+        values = self.__dict__
+        if register not in values:
+            raise AttributeError(f"cannot assign {kind} before Module.__init__() call")
+        if name not in values[register]:
+            self._forget(name)
+
+    def _check_value(self, name: str, value: object) -> None:
+        """TypeError where the name is registered for another kind of value."""
+        expected = None
+        if name in self._parameter_names:
+            expected = f"as parameter '{name}' (torch.nn.Parameter or None"
+        elif name in self._module_names:
+            expected = f"as child module '{name}' (torch.nn.Module or None"
+        elif name in self._buffer_names and not isinstance(value, Tensor):
+            expected = f"as buffer '{name}' (torch.nn.Buffer, torch.Tensor or None"
+        if expected is not None:
+            raise TypeError(f"cannot assign '{typename(value)}' {expected} expected)")
+
+    def __delattr__(self, name: str) -> None:
+        object.__delattr__(self, name)
+        self._forget(name)
+
+    def __dir__(self) -> list[str]:
+        return [name for name in object.__dir__(self) if not name[0].isdigit()]
+
+    # ---- members ----
+
+    def named_children(self) -> NamedModules:
+        """The direct submodules with their names, each once."""
+        seen = set()
+        for name in self._module_names:
+            module = self.__dict__[name]
+            if module is not None and module not in seen:
+                seen.add(module)
+                yield name, module
+
+    def children(self) -> Iterator[Module]:
+        """The direct submodules."""
+        for _, module in self.named_children():
+            yield module
+
+    def named_modules(
+        self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> NamedModules:
+        """This module and all below it, with their dotted names."""
+        memo = set() if memo is None else memo
+        if self in memo:
+            return
+        if remove_duplicate:
+            memo.add(self)
+        yield prefix, self
+        for name in self._module_names:
+            module = self.__dict__[name]
+            if module is not None:
+                path = f"{prefix}.{name}" if prefix else name
+                yield from module.named_modules(memo, path, remove_duplicate)
+
+    def modules(self) -> Iterator[Module]:
+        """This module and all below it."""
+        for _, module in self.named_modules():
+            yield module
+
+    def _members(
+        self, register: str, prefix: str, recurse: bool, remove_duplicate: bool
+    ) -> Iterator[tuple[str, Any]]:
+        seen: set[Any] = set()
+        owners = (
+            self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
+            if recurse
+            else [(prefix, self)]
+        )
+        for path, module in owners:
+            values = module.__dict__
+            for name in values[register]:
+                value = values[name]
+                if value is None or value in seen:
+                    continue
+                if remove_duplicate:
+                    seen.add(value)
+                yield f"{path}.{name}" if path else name, value
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
+        """The parameters with their dotted names; those of submodules too if `recurse`."""
+        return self._members("_parameter_names", prefix, recurse, remove_duplicate)
+
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """The parameters, each once: what an optimizer takes."""
+        for _, parameter in self.named_parameters(recurse=recurse):
+            yield parameter
+
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """The buffers with their dotted names."""
+        return self._members("_buffer_names", prefix, recurse, remove_duplicate)
+
+    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """The buffers, each once."""
+        for _, buffer in self.named_buffers(recurse=recurse):
+            yield buffer
+
+    def get_submodule(self, target: str) -> Module:
+        """The submodule of a dotted name; "" is this module. AttributeError if there is none."""
+        module: Any = self
+        for name in target.split(".") if target else ():
+            if not hasattr(module, name):
+                raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
+            module = getattr(module, name)
+            if not isinstance(module, Module):
+                raise AttributeError(f"`{name}` is not an nn.Module")
+        return module  # type: ignore[no-any-return]
+
+    def _get(self, target: str) -> tuple[Module, str, Any]:
+        path, _, name = target.rpartition(".")
+        module = self.get_submodule(path)
+        if not hasattr(module, name):
+            raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
+        return module, name, getattr(module, name)
+
+    def get_parameter(self, target: str) -> Parameter:
+        """The parameter of a dotted name. AttributeError if there is none."""
+        _, name, value = self._get(target)
+        if not isinstance(value, Parameter):
+            raise AttributeError(f"`{name}` is not an nn.Parameter")
+        return value
+
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer of a dotted name. AttributeError if there is none."""
+        module, name, value = self._get(target)
+        if name not in module._buffer_names:
+            raise AttributeError(f"`{name}` is not a buffer")
+        return value  # type: ignore[no-any-return]
+
+    # ---- whole-module changes ----
+
+    def train(self: Self, mode: bool = True) -> Self:
+        """Set training mode here and below: dropout and batch statistics depend on it."""
+        if not isinstance(mode, bool):
+            raise ValueError("training mode is expected to be boolean")
+        self.training = mode
+        for module in self.children():
+            module.train(mode)
+        return self
+
+    def eval(self: Self) -> Self:
+        """Set evaluation mode: the same as train(False)."""
+        return self.train(False)
+
+    def requires_grad_(self: Self, requires_grad: bool = True) -> Self:
+        """Set whether the parameters are learned."""
+        for parameter in self.parameters():
+            parameter.requires_grad_(requires_grad)
+        return self
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Clear the parameters' gradients: to None, or to zeros."""
+        _state.zero_grad(self.parameters(), set_to_none)
+
+    def apply(self: Self, fn: Callable[[Module], object]) -> Self:
+        """Call `fn` on every module below and on this one, deepest first."""
+        for module in self.children():
+            module.apply(fn)
+        fn(self)
+        return self
+
+    def _apply(self: Self, fn: Callable[[Tensor], Tensor]) -> Self:
+        """Replace the data of every parameter, gradient and buffer by `fn` of it."""
+        for module in self.children():
+            module._apply(fn)
+        values = self.__dict__
+        for name in self._parameter_names:
+            parameter = values[name]
+            if parameter is not None:
+                parameter.data = fn(parameter.data)
+                if parameter.grad is not None:
+                    parameter.grad.data = fn(parameter.grad.data)
+        for name in self._buffer_names:
+            if values[name] is not None:
+                values[name] = fn(values[name])
+        return self
+
+    def to(self: Self, *args: Any, **kwargs: Any) -> Self:
+        """Convert floating-point parameters and buffers to a dtype, or to a tensor's."""
+        wanted = [a.dtype if isinstance(a, Tensor) else a for a in (*args, *kwargs.values())]
+        kinds = [a for a in wanted if isinstance(a, dtype)]
+        for d in kinds:
+            if not d.is_floating_point:
+                raise TypeError(
+                    "nn.Module.to only accepts floating point or complex dtypes, but got desired "
+                    f"dtype={d!r}"
+                )
+        if any(isinstance(a, str) and a.split(":")[0] != "cpu" for a in wanted):
+            raise RuntimeError(f"only the cpu device is available, got {wanted}")
+        return self if not kinds else self._convert(kinds[0])
+
+    def _convert(self: Self, d: dtype) -> Self:
+        return self._apply(lambda x: x.to(d) if x.is_floating_point() else x)
+
+    def float(self: Self) -> Self:
+        """Convert floating-point parameters and buffers to float32."""
+        return self._convert(float32)
+
+    def double(self: Self) -> Self:
+        """Convert floating-point parameters and buffers to float64."""
+        return self._convert(float64)
+
+    def cpu(self: Self) -> Self:
+        """The module itself: all memory is the CPU's."""
+        return self
+
+    # ---- state ----
+
+    def state_dict(
+        self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False
+    ) -> Any:
+        """Parameters and persistent buffers by dotted name; detached unless `keep_vars`."""
+        return _state.collect(self, destination, prefix, keep_vars)
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        """Add this module's own parameters and persistent buffers."""
+        for name, value in _state.own_state(self).items():
+            destination[prefix + name] = value if keep_vars else value.detach()
+
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> _state.IncompatibleKeys:
+        """Copy values in by dotted name (`assign`: take the tensors themselves).
+
+        If `strict`, RuntimeError where names are missing or unexpected; else they are returned.
+        """
+        return _state.load(self, state_dict, strict, assign)
+
+    def _load_from_state_dict(
+        self,
+        state_dict: Mapping[str, Any],
+        prefix: str,
+        local_metadata: Mapping[str, Any],
+        strict: bool,
+        missing_keys: list[str],
+        unexpected_keys: list[str],
+        error_msgs: list[str],
+    ) -> None:
+        """Load this module's own parameters and buffers; add to the lists what does not fit."""
+        assign = bool(local_metadata.get("assign_to_params_buffers", False))
+        _state.load_own(self, state_dict, prefix, assign, missing_keys, error_msgs)
+        if strict:
+            unexpected_keys += _state.unexpected(self, state_dict, prefix)
+
+    # ---- text ----
+
+    def extra_repr(self) -> str:
+        """What the module's line in repr says between the parentheses."""
+        return ""
+
+    def _get_name(self) -> str:
+        return type(self).__name__
+
+    def __repr__(self) -> str:
+        extra = self.extra_repr()
+        lines = extra.split("\n") if extra else []
+        children = [
+            f"({name}): {_indented(repr(self.__dict__[name]))}" for name in self._module_names
+        ]
+        head = self._get_name() + "("
+        if len(lines) == 1 and not children:
+            return head + lines[0] + ")"
+        if lines or children:
+            return head + "\n  " + "\n  ".join(lines + children) + "\n)"
+        return head + ")"
+
+
+def _indented(text: str) -> str:
+    return text.replace("\n", "\n  ")

@@ -1,0 +1,39 @@
+"""Parameters: the tensors a module learns."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autodiff.dtypes import get_default_dtype
+from autodiff.native import lib
+from autodiff.tensor import Tensor, as_subclass, own
+
+__all__ = ["Parameter"]
+
+
+class Parameter(Tensor):
+    """A leaf tensor that a Module registers when it is assigned as an attribute.
+
+    It shares the memory of `data`, and requires grad unless told otherwise.
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Parameter:
+        """A parameter over the memory of `data`; without it, an empty one."""
+        if data is None:
+            data = own(lib.ad_empty(get_default_dtype().code, 1, [0]), "Parameter")
+        parameter = as_subclass(cls, data.detach())
+        parameter.requires_grad_(requires_grad)
+        return parameter
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Parameter:
+        """A parameter over a copy of the values; it has no gradient yet."""
+        found = memo.get(id(self))
+        if found is None:
+            data = own(lib.ad_clone(self._p), "clone", self._p)
+            found = memo[id(self)] = type(self)(data, self.requires_grad)
+        return found
+
+    def __repr__(self) -> str:
+        return "Parameter containing:\n" + super().__repr__()

@@ -1,0 +1,327 @@
+"""Modules: registration, members, state, conversion, copies and texts."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import json
+import pickle
+from collections import OrderedDict
+from typing import Any
+
+import pytest
+from golden.record_nn import ERRORS, GOLDEN, REPRS, failure
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import autodiff as ad
+import autodiff.nn
+from autodiff import nn
+
+RECORD: dict[str, Any] = json.loads(GOLDEN.read_text())
+
+
+class Net(nn.Module):
+    """Two layers that share a weight, a buffer of each kind and an empty place."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(2, 2)
+        self.second = nn.Linear(2, 2, bias=False)
+        self.second.weight = self.first.weight
+        self.scale = nn.Parameter(ad.ones(2))
+        self.register_buffer("mean", ad.zeros(2))
+        self.register_buffer("scratch", ad.zeros(2), persistent=False)
+        self.register_parameter("gone", None)
+        self.act = nn.Tanh()
+        self.again = self.act
+
+    def forward(self, x: Any) -> Any:
+        return self.second(self.act(self.first(x))) * self.scale
+
+
+def names(pairs: Any) -> list[str]:
+    return [name for name, _ in pairs]
+
+
+@pytest.mark.parametrize("name", RECORD["reprs"])
+def test_reprs_are_pytorchs(name: str) -> None:
+    assert repr(REPRS[name](ad)) == RECORD["reprs"][name]
+
+
+@pytest.mark.parametrize("name", RECORD["errors"])
+def test_errors_are_pytorchs(name: str) -> None:
+    expected = RECORD["errors"][name]
+    assert failure(ERRORS[name], ad) == [expected[0], expected[1].replace("torch.nn.modules", "x")]
+
+
+def test_every_text_is_recorded() -> None:
+    assert list(RECORD["errors"]) == list(ERRORS)
+    assert list(RECORD["reprs"]) == list(REPRS)
+
+
+def test_members_in_order_and_once() -> None:
+    net = Net()
+    assert names(net.named_parameters()) == ["scale", "first.weight", "first.bias"]
+    everything = names(net.named_parameters(remove_duplicate=False))
+    assert everything == ["scale", "first.weight", "first.bias", "second.weight"]
+    assert names(net.named_parameters("net", recurse=False)) == ["net.scale"]
+    assert names(net.named_buffers()) == ["mean", "scratch"]
+    assert names(net.named_modules()) == ["", "first", "second", "act"]
+    assert names(net.named_modules(remove_duplicate=False))[-1] == "again"
+    assert names(net.named_children()) == ["first", "second", "act"]
+    assert len(list(net.parameters())) == 3
+    assert len(list(net.buffers())) == 2
+    assert list(net._parameters) == ["scale", "gone"]
+    assert list(net._modules) == ["first", "second", "act", "again"]
+    assert net._buffers["mean"] is net.mean
+    with pytest.raises(TypeError):
+        net._modules["first"] = nn.Tanh()  # type: ignore[index]
+
+
+def test_dotted_names() -> None:
+    net = nn.Sequential(Net())
+    assert net.get_submodule("") is net
+    assert net.get_submodule("0.first") is net[0].first
+    assert net.get_parameter("0.first.bias") is net[0].first.bias
+    assert net.get_buffer("0.mean") is net[0].mean
+
+
+def test_an_attribute_is_of_one_kind_at_a_time() -> None:
+    module = nn.Module()
+    module.x = 1
+    module.x = nn.Parameter(ad.ones(1))
+    assert names(module.named_parameters()) == ["x"]
+    module.x = nn.Tanh()
+    assert names(module.named_parameters()) == []
+    assert names(module.named_children()) == ["x"]
+    module.x = None
+    assert list(module.children()) == []
+    assert module._modules == {"x": None}
+    del module.x
+    assert module._modules == {}
+    assert not hasattr(module, "x")
+    module.register_buffer("b", None)
+    module.b = ad.ones(1)
+    assert names(module.named_buffers()) == ["b"]
+    assert list(module.state_dict()) == ["b"]
+    del module.b
+    assert list(module.state_dict()) == []
+    assert "forward" in dir(module)
+    assert "0" not in dir(nn.Sequential(module))
+
+
+def test_a_plain_attribute_may_come_before_init() -> None:
+    class Late(nn.Module):
+        def __init__(self) -> None:
+            self.size = 3
+            super().__init__()
+
+    assert Late().size == 3
+
+
+def test_train_and_eval_reach_every_module() -> None:
+    net = Net()
+    assert net.training
+    assert net.eval() is net
+    assert not any(module.training for module in net.modules())
+    assert all(module.training for module in net.train().modules())
+
+
+def test_apply_visits_the_deepest_first() -> None:
+    seen: list[str] = []
+    nn.Sequential(nn.Sequential(nn.Tanh()), nn.ReLU()).apply(lambda m: seen.append(m._get_name()))
+    assert seen == ["Tanh", "Sequential", "ReLU", "Sequential"]
+
+
+def test_zero_grad_and_requires_grad() -> None:
+    net = Net()
+    net(ad.ones(1, 2)).sum().backward()
+    net.zero_grad(set_to_none=False)
+    assert net.scale.grad.tolist() == [0.0, 0.0]
+    net.zero_grad()
+    assert all(p.grad is None for p in net.parameters())
+    assert net.requires_grad_(False) is net
+    assert not net(ad.ones(1, 2)).requires_grad
+
+
+def test_conversion_keeps_the_parameters_and_converts_gradients_and_buffers() -> None:
+    net = Net()
+    net.register_buffer("count", ad.tensor(3))
+    before = list(net.parameters())
+    net(ad.ones(1, 2)).sum().backward()
+    assert net.double() is net
+    assert all(a is b for a, b in zip(before, net.parameters(), strict=True))
+    assert {p.dtype for p in net.parameters()} == {p.grad.dtype for p in before} == {ad.float64}
+    assert (net.mean.dtype, net.count.dtype) == (ad.float64, ad.int64)
+    assert net(ad.ones(1, 2, dtype=ad.float64)).dtype is ad.float64
+    assert net.to(ad.ones(1)).scale.dtype is net.to("cpu").scale.dtype is ad.float32
+    assert net.to(dtype=ad.float64).float().scale.dtype is ad.float32
+    with pytest.raises(RuntimeError, match="only the cpu"):
+        net.to("cuda:0")
+
+
+# ---- state ----
+
+
+def test_state_dict_shares_memory_and_is_detached() -> None:
+    net = Net()
+    state = net.state_dict(prefix="net.")
+    keys = ["scale", "mean", "first.weight", "first.bias", "second.weight"]
+    assert list(state) == [f"net.{key}" for key in keys]
+    assert not any(x.requires_grad for x in state.values())
+    assert state["net.scale"].data_ptr() == net.scale.data_ptr()
+    assert net.state_dict(keep_vars=True)["scale"] is net.scale
+    assert state._metadata["net.first"] == {"version": 1}
+
+
+def test_load_copies_into_place_and_converts() -> None:
+    net, other = Net(), Net().double()
+    scale = net.scale
+    result = net.load_state_dict(other.state_dict())
+    assert tuple(result) == ([], [])
+    assert net.scale is scale
+    assert net.first.weight.dtype is ad.float32
+    assert net.first.weight.tolist() == other.first.weight.float().tolist()
+    assert net.first.weight.data_ptr() != other.first.weight.data_ptr()
+
+
+def test_load_that_fails_names_all_and_lax_load_returns_them() -> None:
+    net = Net()
+    state = net.state_dict()
+    del state["scale"]
+    state["first.extra"] = ad.ones(1)
+    result = net.load_state_dict(state, strict=False)
+    assert result.missing_keys == ["scale"]
+    assert result.unexpected_keys == ["first.extra"]
+    with pytest.raises(RuntimeError, match=r'Missing key.*"scale"[^U]*Unexpected.*"first\.extra"'):
+        net.load_state_dict(state)
+
+
+def test_load_with_assign_takes_the_tensors() -> None:
+    net = nn.Linear(1, 1).requires_grad_(False)
+    state = nn.Linear(1, 1, dtype=ad.float64).state_dict()
+    net.load_state_dict(state, assign=True)
+    assert net.weight.dtype is ad.float64
+    assert net.weight.data_ptr() == state["weight"].data_ptr()
+    assert isinstance(net.weight, nn.Parameter)
+    assert not net.weight.requires_grad
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers(1, 4), min_size=2, max_size=5), st.booleans(), st.integers(0, 99))
+def test_copies_and_pickles_compute_the_same(sizes: list[int], bias: bool, seed: int) -> None:
+    ad.manual_seed(seed)
+    model = nn.MLP(sizes, bias=bias)
+    x = ad.randn(2, sizes[0])
+    model(x).sum().backward()
+    loaded = nn.MLP(sizes, bias=bias)
+    loaded.load_state_dict(model.state_dict())
+    for other in (copy.deepcopy(model), pickle.loads(pickle.dumps(model)), loaded):
+        assert other(x).tolist() == model(x).tolist()
+        assert repr(other) == repr(model)
+        assert all(isinstance(p, nn.Parameter) and p.requires_grad for p in other.parameters())
+        assert all(p.grad is None for p in other.parameters())
+        with ad.no_grad():
+            for p in other.parameters():
+                p.zero_()
+        assert all(p.abs().sum().item() > 0 for p in model.parameters())
+
+
+def test_copies_keep_what_is_shared() -> None:
+    net = Net()
+    net.scale.requires_grad_(False)
+    other = copy.deepcopy(net)
+    assert not other.scale.requires_grad
+    assert other.second.weight is other.first.weight
+    assert other.again is other.act
+
+
+def test_tensors_copy_and_pickle() -> None:
+    x = ad.tensor([[1.0, 2.0, 3.0]], dtype=ad.float64, requires_grad=True)
+    (x * x).sum().backward()
+    other = copy.deepcopy([x, x])
+    assert other[0] is other[1] is not x
+    assert other[0].grad.tolist() == [[2.0, 4.0, 6.0]]
+    with pytest.raises(RuntimeError, match="graph leaves"):
+        copy.deepcopy(x * 2)
+    tensors = [
+        x,
+        x.detach().t(),
+        x * 2,
+        ad.zeros(0, 3),
+        ad.tensor(True),
+        ad.tensor([1, 255], dtype=ad.uint8),
+    ]
+    for t, u in zip(tensors, pickle.loads(pickle.dumps(tensors)), strict=True):
+        assert (u.tolist(), u.dtype, u.shape) == (t.tolist(), t.dtype, t.shape)
+        assert u.requires_grad == t.requires_grad
+        assert u.is_leaf
+
+
+def test_modules_are_freed_without_the_cycle_collector() -> None:
+    import weakref
+
+    gc.disable()
+    try:
+        net = Net()
+        net(ad.ones(1, 2)).sum().backward()
+        reference = weakref.ref(net.first.weight)
+        del net
+        assert reference() is None
+    finally:
+        gc.enable()
+
+
+# ---- parameters ----
+
+
+def test_parameter_shares_memory_and_leaves_the_graph() -> None:
+    data = ad.ones(2, requires_grad=True)
+    p = nn.Parameter(data * 2)
+    assert p.is_leaf
+    assert p.requires_grad
+    assert nn.Parameter(data).data_ptr() == data.data_ptr()
+    assert not nn.Parameter(ad.tensor([1]), requires_grad=False).requires_grad
+    assert type(p + 1) is ad.Tensor
+    with pytest.raises(RuntimeError, match="floating point"):
+        nn.Parameter(ad.tensor([1]))
+
+
+# ---- containers ----
+
+
+def test_sequential_from_names_and_positions() -> None:
+    model = nn.Sequential(OrderedDict(a=nn.Linear(2, 3), b=nn.Tanh()))
+    assert list(model.state_dict()) == ["a.weight", "a.bias"]
+    assert model[1] is model.b
+    assert model[-2] is model.a
+    assert list(model) == [model.a, model.b]
+    assert names(model[:1].named_children()) == ["a"]
+    assert model(ad.ones(2)).tolist() == model.a(ad.ones(2)).tanh().tolist()
+    assert nn.Sequential()(3) == 3
+
+
+def test_sequential_is_edited_as_a_list() -> None:
+    layers = [nn.Tanh(), nn.ReLU(), nn.Sigmoid(), nn.SiLU()]
+    model = nn.Sequential(*layers[:1])
+    assert model.append(layers[2]) is model
+    model.insert(1, layers[1]).extend(layers[3:])
+    assert list(model) == layers
+    assert len(model) == 4
+    assert model.pop(-1) is layers[3]
+    del model[0]
+    assert names(model.named_children()) == ["0", "1"]
+    assert list(model) == layers[1:3]
+    model[0] = layers[0]
+    assert list(model) == [layers[0], layers[2]]
+    both = model + nn.Sequential(layers[3])
+    assert list(both) == [layers[0], layers[2], layers[3]]
+    assert list(model * 2) == list(2 * model) == [layers[0], layers[2]] * 2
+    model += nn.Sequential(layers[1])
+    assert len(model) == 3
+    del model[1:]
+    assert list(model) == [layers[0]]
+    for wrong in (lambda: model + 3, lambda: model * 0):
+        with pytest.raises(ValueError, match=r"add operator|Non-positive"):
+            wrong()
