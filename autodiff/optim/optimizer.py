@@ -1,0 +1,190 @@
+"""Optimizer: parameter groups, their options and their state."""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import warnings
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any, TypeVar
+
+from autodiff.nn._state import typename, zero_grad
+from autodiff.ops.cast import to_dtype
+from autodiff.tensor import Tensor
+
+__all__ = ["Optimizer"]
+
+Self = TypeVar("Self", bound="Optimizer")
+Group = dict[str, Any]
+
+
+class Optimizer:
+    """Base of optimisers. A subclass defines `step`.
+
+    `params` are tensors, (name, tensor) pairs, or dicts with "params" and options of their own;
+    `defaults` are the options of groups that do not set them.
+    """
+
+    def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
+        if isinstance(params, Tensor):
+            raise TypeError(
+                "params argument given to the optimizer should be an iterable of Tensors or dicts, "
+                f"but got {typename(params)}"
+            )
+        self.defaults = defaults
+        self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
+        self.param_groups: list[Group] = []
+        given = list(params)
+        if not given:
+            raise ValueError("optimizer got an empty parameter list")
+        for group in given if isinstance(given[0], dict) else [{"params": given}]:
+            self.add_param_group(group)
+
+    def add_param_group(self, param_group: Group) -> None:
+        """Add parameters with options of their own."""
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+        params = param_group["params"]
+        if isinstance(params, Tensor):
+            params = [params]
+        elif isinstance(params, set):
+            raise TypeError(
+                "optimizer parameters need to be organized in ordered collections, but the "
+                "ordering of tensors in sets will change between runs. Please use a list instead."
+            )
+        names, tensors = _split_names(list(params))
+        for x in tensors:
+            _check_parameter(x)
+        group = {**param_group, "params": tensors}
+        if names:
+            group["param_names"] = names
+        for name, default in self.defaults.items():
+            group.setdefault(name, default)
+        if len(set(tensors)) != len(tensors):
+            warnings.warn(
+                "optimizer contains a parameter group with duplicate parameters; in future, this "
+                "will cause an error",
+                stacklevel=3,
+            )
+        known = {x for other in self.param_groups for x in other["params"]}
+        if not known.isdisjoint(tensors):
+            raise ValueError("some parameters appear in more than one parameter group")
+        self._check_names(names)
+        self.param_groups.append(group)
+
+    def _check_names(self, names: list[str]) -> None:
+        if self.param_groups and bool(names) != ("param_names" in self.param_groups[0]):
+            given, others = ("with", "without") if names else ("without", "with")
+            raise ValueError(
+                "all optimizer param groups should be with/without names. cannot add param group "
+                f"{given} names to the optimizer whose groups are {others} them"
+            )
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Clear the gradients of all parameters: to None, or to zeros."""
+        for group in self.param_groups:
+            zero_grad(group["params"], set_to_none)
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update the parameters by their gradients; with a closure, after calling it."""
+        raise NotImplementedError
+
+    # ---- state ----
+
+    def state_dict(self) -> dict[str, Any]:
+        """The state and options, with parameters numbered in order: PyTorch's layout."""
+        order = itertools.count()
+        numbers: dict[Tensor, int] = {}
+        groups = []
+        for group in self.param_groups:
+            for x in group["params"]:
+                if x not in numbers:
+                    numbers[x] = next(order)
+            options = {key: value for key, value in group.items() if key != "params"}
+            groups.append({**options, "params": [numbers[x] for x in group["params"]]})
+        state = {
+            (numbers[key] if isinstance(key, Tensor) else key): value
+            for key, value in self.state.items()
+        }
+        return {"state": state, "param_groups": groups}
+
+    def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
+        """Take over what state_dict gave; the groups must have as many parameters."""
+        mine, saved = self.param_groups, copy.deepcopy(state_dict["param_groups"])
+        if len(mine) != len(saved):
+            raise ValueError("loaded state dict has a different number of parameter groups")
+        if any(len(a["params"]) != len(b["params"]) for a, b in zip(mine, saved, strict=True)):
+            raise ValueError(
+                "loaded state dict contains a parameter group that doesn't match the size of "
+                "optimizer's group"
+            )
+        tensors = {
+            number: x
+            for group, given in zip(mine, saved, strict=True)
+            for number, x in zip(given["params"], group["params"], strict=True)
+        }
+        state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
+        for key, value in state_dict["state"].items():
+            owner = tensors.get(key)
+            state[key if owner is None else owner] = _taken_over(value, owner)
+        for group, given in zip(mine, saved, strict=True):
+            given["params"] = group["params"]
+            if "param_names" in group:
+                given["param_names"] = group["param_names"]
+            else:
+                given.pop("param_names", None)
+        self.state = state
+        self.param_groups = saved
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "defaults": self.defaults,
+            "state": self.state,
+            "param_groups": self.param_groups,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__} ("]
+        for i, group in enumerate(self.param_groups):
+            lines += [""] if i else []
+            lines.append(f"Parameter Group {i}")
+            lines += [f"    {key}: {group[key]}" for key in sorted(group) if key != "params"]
+        return "\n".join([*lines, ")"])
+
+
+def _split_names(params: list[Any]) -> tuple[list[str], list[Any]]:
+    """Names and tensors of (name, tensor) pairs; tensors alone have no names."""
+    pairs = [isinstance(item, tuple) for item in params]
+    if any(pairs) and not all(pairs):
+        raise ValueError(
+            "all optimizer params should be with/without names. Some param names are missing"
+        )
+    if not any(pairs):
+        return [], params
+    return [name for name, _ in params], [x for _, x in params]
+
+
+def _check_parameter(x: object) -> None:
+    if not isinstance(x, Tensor):
+        raise TypeError(
+            f"optimizer can only optimize Tensors, but one of the params is {typename(x)}"
+        )
+    if not x.is_leaf:
+        raise ValueError("can't optimize a non-leaf Tensor")
+
+
+def _taken_over(value: Any, owner: Tensor | None) -> Any:
+    """A copy of saved state; floating-point tensors get their parameter's dtype."""
+    if isinstance(value, Tensor):
+        x = value.detach().clone()
+        floats = owner is not None and owner.is_floating_point() and x.is_floating_point()
+        return to_dtype(x, owner.dtype) if floats and owner is not None else x
+    if isinstance(value, dict):
+        return {key: _taken_over(item, owner) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return type(value)(_taken_over(item, owner) for item in value)
+    return copy.deepcopy(value)

@@ -1,0 +1,221 @@
+"""SGD is PyTorch's: recorded trajectories, texts, state; and what it does at the edges."""
+
+from __future__ import annotations
+
+import copy
+import json
+import pickle
+from typing import Any
+
+import pytest
+from golden.record_optim import ERRORS, GOLDEN, REPRS, cases, failure, run
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import autodiff as ad
+from autodiff import nn, optim
+
+RECORD: dict[str, Any] = json.loads(GOLDEN.read_text())
+
+
+@pytest.mark.parametrize("name", RECORD["trajectories"])
+def test_a_hundred_steps_are_pytorchs(name: str) -> None:
+    tolerance = 1e-6 if "float32" in name else 1e-12
+    got, expected = run(ad, optim, name, cases()[name]), RECORD["trajectories"][name]
+    assert len(got) == len(expected)
+    for step, (mine, theirs) in enumerate(zip(got, expected, strict=True)):
+        for a, b in zip(mine, theirs, strict=True):
+            assert a == pytest.approx(b, rel=tolerance, abs=tolerance), step
+
+
+@pytest.mark.parametrize("name", RECORD["errors"])
+def test_errors_are_pytorchs(name: str) -> None:
+    assert failure(ERRORS[name], ad, optim) == RECORD["errors"][name]
+
+
+@pytest.mark.parametrize("name", RECORD["reprs"])
+def test_texts_are_pytorchs(name: str) -> None:
+    assert repr(REPRS[name](ad, optim)) == RECORD["reprs"][name]
+
+
+def test_every_case_is_recorded() -> None:
+    assert list(RECORD["trajectories"]) == list(cases())
+    assert list(RECORD["errors"]) == list(ERRORS)
+    assert list(RECORD["reprs"]) == list(REPRS)
+
+
+def leaf(*values: float) -> Any:
+    x = ad.tensor(values, requires_grad=True)
+    x.grad = ad.ones(len(values))
+    return x
+
+
+def test_a_step_writes_outside_the_graph_and_counts_as_a_write() -> None:
+    x = leaf(1.0, 2.0)
+    before = x._version
+    optim.SGD([x], lr=0.5).step()
+    assert x.tolist() == [0.5, 1.5]
+    assert x._version == before + 1
+    assert x.is_leaf
+    assert x.requires_grad
+    y = x * x
+    optim.SGD([x], lr=0.5).step()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()
+
+
+def test_parameters_without_a_gradient_are_left_alone() -> None:
+    x, y = leaf(1.0), ad.ones(1, requires_grad=True)
+    optimizer = optim.SGD([x, y], lr=0.5, momentum=0.9)
+    optimizer.step()
+    assert y.item() == 1.0
+    assert list(optimizer.state) == [x]
+    y.grad = ad.ones(1)
+    optimizer.step()
+    assert optimizer.state[y]["momentum_buffer"].item() == 1.0
+    assert optimizer.state[x]["momentum_buffer"].item() == pytest.approx(1.9)
+
+
+def test_the_momentum_buffer_is_not_the_gradient() -> None:
+    x = leaf(1.0)
+    optimizer = optim.SGD([x], momentum=0.5)
+    optimizer.step()
+    x.grad.fill_(7.0)
+    assert optimizer.state[x]["momentum_buffer"].item() == 1.0
+
+
+def test_options_are_read_at_each_step() -> None:
+    x = leaf(0.0)
+    optimizer = optim.SGD([x], lr=1.0)
+    seen = []
+    for lr in (1.0, 0.25, ad.tensor(0.5)):
+        optimizer.param_groups[0]["lr"] = lr
+        optimizer.step()
+        seen.append(x.item())
+    optimizer.param_groups[0]["maximize"] = True
+    optimizer.step()
+    assert [*seen, x.item()] == [-1.0, -1.25, -1.75, -1.25]
+    optimizer.add_param_group({"params": leaf(0.0), "lr": 2.0})
+    optimizer.step()
+    assert optimizer.param_groups[1]["params"][0].item() == -2.0
+
+
+def test_data_that_was_replaced_is_what_is_updated() -> None:
+    x = leaf(1.0)
+    optimizer = optim.SGD([x], lr=1.0, momentum=0.5)
+    optimizer.step()
+    x.data = ad.tensor([5.0])
+    x.grad = ad.ones(1)
+    optimizer.step()
+    assert x.item() == 3.5
+
+
+def test_strided_parameters_and_gradients() -> None:
+    x = ad.zeros(2, 3).t().requires_grad_()
+    (x * ad.arange(6).reshape(3, 2)).sum().backward()
+    optim.SGD([x], lr=1.0, momentum=0.9).step()
+    assert x.tolist() == [[0.0, -1.0], [-2.0, -3.0], [-4.0, -5.0]]
+
+
+def test_zero_grad() -> None:
+    x = leaf(1.0)
+    optimizer = optim.SGD([x])
+    kept = x.grad
+    optimizer.zero_grad(set_to_none=False)
+    assert x.grad.item() == kept.item() == 0.0
+    optimizer.zero_grad()
+    assert x.grad is None
+    optimizer.step()
+    assert x.item() == 1.0
+
+
+def test_closure() -> None:
+    x = leaf(1.0)
+    optimizer = optim.SGD([x], lr=0.25)
+
+    def closure() -> Any:
+        optimizer.zero_grad()
+        loss = (x * x).sum()
+        loss.backward()
+        return loss
+
+    with ad.no_grad():
+        assert optimizer.step(closure).item() == 1.0
+    assert x.item() == 0.5
+
+
+def test_duplicates_and_shared_parameters() -> None:
+    x = leaf(1.0)
+    with pytest.warns(UserWarning, match="duplicate parameters"):
+        optim.SGD([x, x])
+    optimizer = optim.SGD([x])
+    with pytest.raises(ValueError, match="more than one parameter group"):
+        optimizer.add_param_group({"params": x})
+    with pytest.raises(TypeError, match="param_group must be a dict"):
+        optimizer.add_param_group(3)  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="with/without names"):
+        optimizer.add_param_group({"params": [("b", leaf(1.0))]})
+    with pytest.raises(NotImplementedError):
+        optim.Optimizer([x], {}).step()
+    with pytest.raises(RuntimeError, match="differentiable"):
+        optim.SGD([x], differentiable=True)
+
+
+def test_state_that_does_not_fit_is_an_error_that_names_the_step() -> None:
+    x = leaf(1.0, 2.0)
+    optimizer = optim.SGD([x], momentum=0.5)
+    optimizer.state[x]["momentum_buffer"] = ad.ones(3)
+    with pytest.raises(RuntimeError, match=r"SGD\.step"):
+        optimizer.step()
+    whole = ad.ones(2, dtype=ad.int64)
+    whole.grad = ad.ones(2, dtype=ad.int64)
+    with pytest.raises(RuntimeError, match=r"SGD\.step"):
+        optim.SGD([whole]).step()
+
+
+def test_state_moves_to_the_dtype_of_its_parameter() -> None:
+    x = leaf(1.0)
+    source = optim.SGD([x], momentum=0.5)
+    source.step()
+    y = ad.ones(1, dtype=ad.float64, requires_grad=True)
+    target = optim.SGD([y], lr=9.0)
+    target.load_state_dict(source.state_dict())
+    assert target.state[y]["momentum_buffer"].dtype is ad.float64
+    assert target.param_groups[0]["lr"] == 1e-3
+    assert target.param_groups[0]["params"] == [y]
+    source.state[x]["momentum_buffer"].zero_()
+    assert target.state[y]["momentum_buffer"].item() == 1.0
+
+
+@settings(deadline=None)
+@given(
+    st.sampled_from([0.0, 0.9]),
+    st.booleans(),
+    st.integers(1, 6),
+    st.sampled_from(["load", "deepcopy", "pickle"]),
+)
+def test_training_goes_on_from_saved_state(
+    momentum: float, maximize: bool, steps: int, way: str
+) -> None:
+    def train(model: Any, optimizer: Any) -> Any:
+        for _ in range(steps):
+            optimizer.zero_grad()
+            nn.functional.mse_loss(model(x), ad.ones(3, 1)).backward()
+            optimizer.step()
+        return model(x).tolist()
+
+    ad.manual_seed(0)
+    x = ad.randn(3, 2)
+    model = nn.MLP([2, 3, 1])
+    optimizer = optim.SGD(model.parameters(), 0.01, momentum, maximize=maximize)
+    train(model, optimizer)
+    if way == "load":
+        other = nn.MLP([2, 3, 1])
+        other.load_state_dict(model.state_dict())
+        resumed = optim.SGD(other.parameters())
+        resumed.load_state_dict(optimizer.state_dict())
+    elif way == "deepcopy":
+        other, resumed = copy.deepcopy((model, optimizer))
+    else:
+        other, resumed = pickle.loads(pickle.dumps((model, optimizer)))
+    assert train(other, resumed) == train(model, optimizer)
