@@ -7,12 +7,10 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.dtypes import SCALAR_NAMES, dtype
-from autodiff.graph import is_grad_enabled
 from autodiff.ops import arithmetic, elementwise, losses, normalize
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.contraction import linear
 from autodiff.ops.pointwise import PointwiseOp, number
-from autodiff.ops.views import clone
 from autodiff.shapes import Size
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
@@ -45,9 +43,7 @@ def _activate(op: PointwiseOp, input: Any, numbers: tuple[Any, ...], inplace: bo
     others = [number(value) for value in numbers]
     if not inplace:
         return op.call(input, *others)
-    # Backward needs the input as it was (but for relu, whose output tells enough).
-    source = input if op is elementwise.relu or not is_grad_enabled() else clone(input)
-    return op.into(input, (source, *others))
+    return op.into(input, (input, *others))
 
 
 tanh = arithmetic.UNARY["tanh"]

@@ -11,6 +11,7 @@ from autodiff.expr import PRIMITIVES, Expr, differentiate, inputs, rebuild, topo
 from autodiff.lower import compile_program, decode_key
 from autodiff.native import NULL, describe, descriptors, error, ffi, lib, take_failure
 from autodiff.node import Node, mode, version_sum
+from autodiff.ops.base import fresh
 from autodiff.ops.history import check_writable, rebase
 from autodiff.shapes import Size
 from autodiff.tensor import TENSOR_TYPES, Tensor, _free, _gc, _new, live_node, wrap
@@ -186,19 +187,30 @@ class PointwiseOp:
 
     def into(self, out: Tensor, tensors: Sequence[Tensor]) -> Tensor:
         """Write the result over `out`, an in-place write if it is one of the inputs."""
-        wants = self.differentiable and mode.grad
-        edges = [live_node(x) for x in tensors] if wants else []
+        edges: list[Node | None] = []
         if mode.grad:
             check_writable(out, self.name)
+            edges = [live_node(x) for x in tensors] if self.differentiable else []
         wanted = sum(1 << i for i, edge in enumerate(edges) if edge is not None)
         node = self.record(tensors, edges, wanted, out._p) if wanted else None
+        if node is not None:
+            node.saved = self.kept(node, out)
         self.run(tensors, out)
         if node is not None:
-            if self.n_in in node.plan.saved and len(node.plan.saved) == 1:
-                node.save(node.saved or ())  # the output as it now is
+            node.versions = version_sum(node.saved or ())
             node.metas = _metas(tensors, (1 << self.n_in) - 1, out)
             rebase(out, node)
         return out
+
+    def kept(self, node: PointwiseNode, out: Tensor) -> tuple[Any, ...]:
+        """What a node saved, inputs that a write to `out` will change being copied first."""
+        changing = lib.ad_storage_id(out._p)
+        return tuple(
+            fresh(lib.ad_clone(p), self.name, p)
+            if i < self.n_in and lib.ad_storage_id(p) == changing
+            else p
+            for i, p in zip(node.plan.saved, node.saved or (), strict=True)
+        )
 
     def record(
         self, tensors: Sequence[Tensor], edges: Sequence[Node | None], wanted: int, p: Any
