@@ -16,6 +16,7 @@ from autodiff.dtypes import (
     uint8,
 )
 from autodiff.functions import *  # noqa: F403 - one table lists them
+from autodiff.gradcheck import gradcheck, gradgradcheck
 from autodiff.graph import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from autodiff.native import get_num_threads, set_num_threads
 from autodiff.ops.pointwise import pointwise

@@ -1,5 +1,6 @@
 """`autodiff.autograd`: gradients as functions."""
 
+from autodiff.gradcheck import gradcheck, gradgradcheck
 from autodiff.graph import (
     backward,
     enable_grad,
@@ -9,4 +10,13 @@ from autodiff.graph import (
     set_grad_enabled,
 )
 
-__all__ = ["backward", "enable_grad", "grad", "is_grad_enabled", "no_grad", "set_grad_enabled"]
+__all__ = [
+    "backward",
+    "enable_grad",
+    "grad",
+    "gradcheck",
+    "gradgradcheck",
+    "is_grad_enabled",
+    "no_grad",
+    "set_grad_enabled",
+]

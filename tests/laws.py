@@ -1,0 +1,187 @@
+"""The laws every operation obeys. A law takes a case and operands, and raises if it is broken."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from hypothesis.strategies import SearchStrategy
+
+import autodiff as ad
+from autodiff.expr import PRIMITIVES, Expr, expanded, inputs, topological
+from autodiff.lower import INSTRUCTIONS
+from autodiff.ops.elementwise import FUNCTIONS
+from autodiff.ops.pointwise import PointwiseOp, number
+from autodiff.testing import Array
+
+Operands = Sequence[ad.Tensor]
+
+
+@dataclass(frozen=True)
+class Case:
+    """A function of tensors, the operands to try it on, and an independent definition on Arrays."""
+
+    name: str
+    call: Callable[..., Any]
+    operands: SearchStrategy[list[ad.Tensor]]
+    reference: Callable[..., Array] | None
+    differentiable: bool = True
+    pointwise: PointwiseOp | None = None
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def bits(x: ad.Tensor) -> tuple[Any, ...]:
+    """What tells two tensors apart: dtype, shape and elements; nan is equal to nan."""
+    return x.dtype, tuple(x.shape), [repr(v) for v in x.detach().reshape(-1).tolist()]
+
+
+def as_leaves(xs: Operands) -> list[ad.Tensor]:
+    """The operands in their layouts, requiring grad where their dtype can."""
+    return [x.detach().requires_grad_(x.is_floating_point()) for x in xs]
+
+
+def plain(x: ad.Tensor) -> ad.Tensor:
+    """A row-major copy."""
+    return ad.tensor(x.detach())
+
+
+def check_value(case: Case, xs: Operands) -> None:
+    """The result is that of the reference, in float64 and in float32."""
+    assert case.reference is not None, f"{case} has no reference"
+    for d, rtol, atol in ((ad.float64, 1e-12, 1e-13), (ad.float32, 4e-6, 2e-6)):
+        given = [x.to(d) if x.is_floating_point() else x for x in xs]
+        got, want = case.call(*given), case.reference(*map(Array.of, given))
+        assert tuple(got.shape) == want.shape, f"shape {got.shape}, expected {want.shape}"
+        for index, value in Array.of(got).values.items():
+            expected = want[index]
+            near = math.isclose(value, expected, rel_tol=rtol, abs_tol=atol)
+            assert near or (value != value and expected != expected), (
+                f"{case} at {index} in {d}: {value}, expected {expected}"
+            )
+
+
+def check_gradient(case: Case, xs: Operands) -> None:
+    """Backward agrees with finite differences, whatever the layout."""
+    ad.gradcheck(case.call, as_leaves(xs), atol=1e-6)
+
+
+def check_second_gradient(case: Case, xs: Operands) -> None:
+    """Backward of backward agrees with finite differences."""
+    ad.gradgradcheck(case.call, as_leaves(xs), atol=1e-5)
+
+
+def check_operands_unchanged(case: Case, xs: Operands) -> None:
+    """Neither forward nor backward writes to an operand, or moves its version."""
+    leaves = as_leaves(xs)
+    before = [(bits(x), x._version) for x in leaves]
+    gradients(case, leaves)
+    assert [(bits(x), x._version) for x in leaves] == before, f"{case} changed an operand"
+
+
+def gradients(case: Case, leaves: Operands) -> tuple[ad.Tensor, list[Any]]:
+    """The result, and the bits of its gradients for a cotangent that differs at each element."""
+    y = case.call(*leaves)
+    if not y.requires_grad:
+        return y, []
+    g = (ad.arange(y.numel(), dtype=y.dtype) / 8 + 0.5).reshape(y.shape)
+    wanted = [x for x in leaves if x.requires_grad]
+    found = ad.autograd.grad(y, wanted, g, allow_unused=True)
+    return y, [None if g is None else bits(g) for g in found]
+
+
+def check_layout(case: Case, xs: Operands) -> None:
+    """Operands in any layout give the bits that row-major copies give, forward and backward."""
+    y, given = gradients(case, as_leaves(xs))
+    expected, want = gradients(case, as_leaves([plain(x) for x in xs]))
+    assert bits(y) == bits(expected), f"{case} depends on the layout"
+    assert given == want, f"the gradient of {case} depends on the layout"
+
+
+def check_inplace(case: Case, xs: Operands) -> None:
+    """Written over its first operand, a result and its gradients are those out of place."""
+    op = case.pointwise
+    assert op is not None
+    shape = case.call(*xs).shape
+    for d in (ad.float64, ad.float32):
+        given = [x.expand(shape) if i == 0 else x for i, x in enumerate(xs)]
+        leaves = as_leaves([x.to(d) if x.is_floating_point() else x for x in given])
+        y = op.call(*leaves)
+        z = leaves[0].clone()
+        returned = op.into(z, [z, *leaves[1:]])
+        assert returned is z
+        assert bits(z) == bits(y.to(z.dtype)), f"{case} in place differs"
+        assert z.requires_grad == (y.requires_grad or (not op.differentiable and z.requires_grad))
+        if y.requires_grad:
+            wanted = [x for x in leaves if x.requires_grad]
+            found = [ad.autograd.grad(r.sum(), wanted, allow_unused=True) for r in (z, y)]
+            for a, b in zip(*found, strict=True):
+                assert (a is None) == (b is None)
+                assert a is None or bits(a) == bits(b), f"the gradient of {case} in place differs"
+
+
+def check_out(case: Case, xs: Operands) -> None:
+    """Written to `out`, in a layout of its own, a result is what it is otherwise."""
+    op = case.pointwise
+    assert op is not None
+    y = op.call(*xs)
+    room = ad.full((*y.shape[::-1], 2), 5, dtype=y.dtype)
+    out = room.select(-1, 1).permute(*reversed(range(y.ndim)))
+    assert op.into(out, xs) is out
+    assert bits(out) == bits(y), f"{case} with out= differs"
+    beside = ad.full(out.shape[::-1], 5, dtype=y.dtype)
+    assert bits(room.select(-1, 0)) == bits(beside), f"{case} wrote beside out"
+
+
+def composed(root: Expr, xs: Operands) -> ad.Tensor:
+    """An expression's value, each of its instructions run as an op of its own."""
+    values: dict[int, ad.Tensor] = {}
+    (whole,) = expanded([root])
+    for node in topological([whole]):
+        if node.op == "input":
+            values[id(node)] = xs[node.value]
+        elif node.op == "const":
+            values[id(node)] = number(node.value)
+        else:
+            args = [values[id(arg)] for arg in node.args]
+            symbols = tuple(inputs(len(args)))
+            one = PointwiseOp(node.op, Expr(node.op, symbols, node.value), len(args))
+            values[id(node)] = one.call(*args)
+    return values[id(whole)]
+
+
+def check_fused(case: Case, xs: Operands) -> None:
+    """One fused call gives the bits of its instructions run one by one."""
+    op = case.pointwise
+    assert op is not None
+    for d in (ad.float64, ad.float32):
+        given = [x.to(d) if x.is_floating_point() else x for x in xs]
+        assert bits(op.call(*given)) == bits(composed(op.root, given)), f"{case} fused differs"
+
+
+GENERAL = [
+    check_value,
+    check_gradient,
+    check_second_gradient,
+    check_operands_unchanged,
+    check_layout,
+]
+POINTWISE = [check_inplace, check_out, check_fused]
+LAWS = GENERAL + POINTWISE
+
+
+def applies(law: Callable[..., None], case: Case) -> bool:
+    """Whether a law is about a case at all."""
+    if law in (check_gradient, check_second_gradient):
+        return case.differentiable
+    if law is check_inplace and case.pointwise is not None:
+        return FUNCTIONS[case.name].primitive.result != "where"  # its first operand is a condition
+    return law in GENERAL or case.pointwise is not None
+
+
+def untested() -> set[str]:
+    """Primitives that neither are public functions nor instructions that only rules use."""
+    return set(PRIMITIVES) - set(FUNCTIONS) - set(INSTRUCTIONS) - {"zeros_like"}

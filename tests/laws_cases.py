@@ -1,0 +1,264 @@
+"""The cases the laws are tried on: one for each pointwise declaration, and a table for the rest."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.strategies import SearchStrategy
+from laws import Case
+
+import autodiff as ad
+from autodiff import testing
+from autodiff.ops.contraction import linear
+from autodiff.ops.elementwise import FUNCTIONS, Function
+from autodiff.testing import Array
+from autodiff.testing.reference import Index
+
+
+def pointwise_case(f: Function) -> Case:
+    """The case of a declared pointwise function."""
+    primitive = f.primitive
+    given = primitive.reference
+    return Case(
+        f"{f.name}",
+        f.op.call,
+        testing.operands(primitive),
+        None if given is None else lambda *xs: testing.pointwise(given, *xs),
+        differentiable=primitive.result not in ("bool", "bits"),
+        pointwise=f.op,
+    )
+
+
+@st.composite
+def sized(
+    draw: Callable[..., Any], *shapes: str, low: int = 0, high: int = 3, distinct: bool = False
+) -> list[ad.Tensor]:
+    """Tensors of shapes such as "m k": equal letters are equal sizes, drawn; digits are sizes."""
+    sizes: dict[str, int] = {}
+    xs = []
+    for shape in shapes:
+        for name in shape.split():
+            if name not in sizes:
+                sizes[name] = int(name) if name.isdigit() else draw(st.integers(low, high))
+        given = tuple(sizes[name] for name in shape.split())
+        xs.append(draw(testing.tensors(given, distinct=distinct)))
+    return xs
+
+
+def written(write: Callable[..., Any]) -> Callable[..., ad.Tensor]:
+    """A function that writes to a copy of its first operand."""
+
+    def call(x: ad.Tensor, *others: ad.Tensor) -> ad.Tensor:
+        y = x.clone()
+        write(y, *others)
+        return y
+
+    return call
+
+
+def read(shape: Callable[[Array], Any], index: Callable[..., Index]) -> Callable[..., Array]:
+    """A reference that reads, at each index of its result, one element of its operand."""
+    return lambda x: Array(shape(x), lambda i: x[index(*i)])
+
+
+def overwritten(where: Callable[..., Index | None]) -> Callable[[Array, Array], Array]:
+    """A reference of a write: the element of v that lands at each index, or None for x's own."""
+
+    def reference(x: Array, v: Array) -> Array:
+        def value(i: Index) -> Any:
+            at = where(*i)
+            return x[i] if at is None else v[at]
+
+        return Array(x.shape, value)
+
+    return reference
+
+
+def _extreme(pick: Callable[..., Any], *dims: int) -> Callable[[Array], Array]:
+    return lambda x: x.fold(pick, dims or range(len(x.shape)))
+
+
+def _mean(values: list[float]) -> float:
+    return math.fsum(values) / len(values) if values else math.nan
+
+
+def _matmul(a: Array, b: Array) -> Array:
+    batch = a.shape[:-2] if len(a.shape) >= len(b.shape) else b.shape[:-2]
+    *_, m, inner = a.shape
+
+    def value(index: Index) -> float:
+        *lead, i, j = index
+        return math.fsum(
+            a.broadcast([*lead, i, k]) * b.broadcast([*lead, k, j]) for k in range(inner)
+        )
+
+    return Array((*batch, m, b.shape[-1]), value)
+
+
+def _linear(x: Array, w: Array, b: Array) -> Array:
+    def value(index: Index) -> float:
+        *lead, j = index
+        return math.fsum([b[[j]], *(x[[*lead, k]] * w[[j, k]] for k in range(w.shape[1]))])
+
+    return Array((*x.shape[:-1], w.shape[0]), value)
+
+
+def _argmax(values: list[float]) -> int:
+    return max(range(len(values)), key=values.__getitem__)
+
+
+def _cat(a: Array, b: Array, c: Array) -> Array:
+    rows = [(x, j) for x in (a, b, c) for j in range(x.shape[1])]
+    return Array((a.shape[0], len(rows)), lambda i: rows[i[1]][0][i[0], rows[i[1]][1]])
+
+
+def _prod_over(*dims: int) -> Callable[[Array], Array]:
+    return lambda x: x.fold(math.prod, dims or range(len(x.shape)))
+
+
+def _sum_over(*dims: int, keepdim: bool = False) -> Callable[[Array], Array]:
+    return lambda x: x.fold(math.fsum, dims or range(len(x.shape)), keepdim)
+
+
+def _mask() -> ad.Tensor:
+    return ad.tensor([True, False, True])
+
+
+ROWS = ad.tensor([[1, 0], [2, 2]])
+SHIFTED = [(0, 0), (1, 2), (0, 1)]
+
+VIEWS = [
+    Case("view", lambda x: x.contiguous().view(-1, 2), sized("m 2 n", low=1),
+         lambda x: _flat(x, 2)),
+    Case("reshape", lambda x: x.reshape(-1, 2), sized("m 2 n", low=1), lambda x: _flat(x, 2)),
+    Case("flatten", lambda x: x.t().flatten(), sized("m n"), lambda x: _flat_of(_t(x))),
+    Case("expand", lambda x: x.expand(2, 3, -1), sized("1 n"), read(
+        lambda x: (2, 3, x.shape[1]), lambda i, j, k: (0, k))),
+    Case("permute", lambda x: x.permute(2, 0, 1), sized("l m n"), read(
+        lambda x: (x.shape[2], x.shape[0], x.shape[1]), lambda i, j, k: (j, k, i))),
+    Case("transpose", lambda x: x.transpose(0, -1), sized("l m n"), read(
+        lambda x: x.shape[::-1], lambda i, j, k: (k, j, i))),
+    Case("t", lambda x: x.t(), sized("m n"), lambda x: _t(x)),
+    Case("T", lambda x: x.T, sized("l m n"), read(
+        lambda x: x.shape[::-1], lambda i, j, k: (k, j, i))),
+    Case("mT", lambda x: x.mT, sized("l m n"), read(
+        lambda x: (x.shape[0], x.shape[2], x.shape[1]), lambda i, j, k: (i, k, j))),
+    Case("select", lambda x: x.select(1, -1), sized("l 3 n"), read(
+        lambda x: (x.shape[0], x.shape[2]), lambda i, k: (i, 2, k))),
+    Case("slice", lambda x: x[1:, ::2], sized("3 5 n"), read(
+        lambda x: (2, 3, x.shape[2]), lambda i, j, k: (i + 1, 2 * j, k))),
+    Case("narrow", lambda x: x.narrow(0, 1, 2), sized("4 n"), read(
+        lambda x: (2, x.shape[1]), lambda i, j: (i + 1, j))),
+    Case("squeeze", lambda x: x.squeeze(1), sized("m 1 n"), read(
+        lambda x: (x.shape[0], x.shape[2]), lambda i, k: (i, 0, k))),
+    Case("unsqueeze", lambda x: x.unsqueeze(-1), sized("m n"), read(
+        lambda x: (*x.shape, 1), lambda i, j, k: (i, j))),
+    Case("alias", lambda x: x[...], sized("m n"), lambda x: x),
+    Case("chunk", lambda x: x.chunk(2, 1)[1], sized("m 5"), read(
+        lambda x: (x.shape[0], 2), lambda i, j: (i, j + 3))),
+    Case("unbind", lambda x: x.unbind(1)[1], sized("m 2"), read(
+        lambda x: x.shape[:1], lambda i: (i, 1))),
+    Case("as_strided", lambda x: x.clone().reshape(-1).as_strided((2, 3), (1, 1), 1), sized("2 3"),
+         read(lambda x: (2, 3), lambda i, j: divmod(i + j + 1, 3))),
+    Case("clone", lambda x: x.clone(), sized("m n"), lambda x: x),
+    Case("contiguous", lambda x: x.t().contiguous(), sized("m n"), lambda x: _t(x)),
+]  # fmt: skip
+
+
+def _t(x: Array) -> Array:
+    return Array(x.shape[::-1], lambda i: x[i[::-1]])
+
+
+def _flat(x: Array, columns: int) -> Array:
+    values = x.flat()
+    return Array((len(values) // columns, columns), lambda i: values[i[0] * columns + i[1]])
+
+
+def _flat_of(x: Array) -> Array:
+    values = x.flat()
+    return Array((len(values),), lambda i: values[i[0]])
+
+
+REDUCTIONS = [
+    Case("sum", lambda x: x.sum(), sized("m n"), _sum_over()),
+    Case("sum_dim", lambda x: x.sum((0, -1)), sized("l m n"), _sum_over(0, 2)),
+    Case("sum_keepdim", lambda x: x.sum(1, keepdim=True), sized("l m n"),
+         _sum_over(1, keepdim=True)),
+    Case("mean", lambda x: x.mean(), sized("m n", low=1), lambda x: x.fold(_mean, (0, 1))),
+    Case("mean_dim", lambda x: x.mean(1), sized("l m n", low=1), lambda x: x.fold(_mean, (1,))),
+    Case("prod", lambda x: x.prod(), sized("m n"), _prod_over()),
+    Case("prod_dim", lambda x: x.prod(1), sized("m n"), _prod_over(1)),
+    Case("max", lambda x: x.max(), sized("m n", low=1, distinct=True), _extreme(max)),
+    Case("min", lambda x: x.min(), sized("m n", low=1, distinct=True), _extreme(min)),
+    Case("max_dim", lambda x: x.max(0).values, sized("m n", low=1, distinct=True),
+         _extreme(max, 0)),
+    Case("min_dim", lambda x: x.min(1)[0], sized("m n", low=1, distinct=True), _extreme(min, 1)),
+    Case("amax", lambda x: x.amax((0, 2)), sized("l m n", low=1, distinct=True),
+         _extreme(max, 0, 2)),
+    Case("amin", lambda x: x.amin(1), sized("l m n", low=1, distinct=True), _extreme(min, 1)),
+    Case("argmax", lambda x: x.argmax(1), sized("m n", low=1), _extreme(_argmax, 1), False),
+    Case("any", lambda x: x.any(0), sized("m n"), lambda x: x.fold(any, (0,)), False),
+    Case("all", lambda x: x.all(), sized("m n"), lambda x: x.fold(all, (0, 1)), False),
+    Case("sum_to_size", lambda x: x.sum_to_size(1, x.shape[2]), sized("l m n"),
+         lambda x: Array((1, x.shape[2]), lambda i: _sum_over(0, 1)(x)[i[1:]])),
+]  # fmt: skip
+
+CONTRACTIONS = [
+    Case("matmul", lambda a, b: a @ b, sized("m k", "k n"), _matmul),
+    Case("matmul_batched", lambda a, b: a @ b, sized("b m k", "b k n"), _matmul),
+    Case("matmul_broadcast", lambda a, b: a @ b, sized("2 m k", "k n"), _matmul),
+    Case("matmul_broadcast_left", lambda a, b: a @ b, sized("m k", "2 k n"), _matmul),
+    Case("mv", lambda a, b: a.mv(b), sized("m k", "k"),
+         lambda a, b: Array(a.shape[:1], lambda i: math.fsum(
+             a[(*i, k)] * b[[k]] for k in range(b.shape[0])))),
+    Case("dot", lambda a, b: a.dot(b), sized("k", "k"),
+         lambda a, b: Array((), lambda _: math.fsum(
+             p * q for p, q in zip(a.flat(), b.flat(), strict=True)))),,
+    Case("outer", lambda a, b: a.outer(b), sized("m", "n"),
+         lambda a, b: Array((*a.shape, *b.shape), lambda i: a[i[:1]] * b[i[1:]])),
+    Case("linear", linear, sized("m k", "n k", "n"), _linear),
+    Case("linear_batched", linear, sized("b m k", "n k", "n", low=1), _linear),
+    Case("linear_plain", lambda x, w: linear(x, w), sized("m k", "n k"),
+         lambda x, w: _linear(x, w, Array(w.shape[:1], lambda _: 0.0))),
+]  # fmt: skip
+
+INDEXING = [
+    Case("index", lambda x: x[ROWS], sized("3 n"), read(
+        lambda x: (2, 2, x.shape[1]), lambda i, j, k: ([[1, 0], [2, 2]][i][j], k))),
+    Case("index_pair", lambda x: x[:, [0, 1, 0], [0, 2, 1]], sized("m 2 3"), read(
+        lambda x: (x.shape[0], 3), lambda i, j: (i, *SHIFTED[j]))),
+    Case("index_mask", lambda x: x[_mask()], sized("3 n"), read(
+        lambda x: (2, x.shape[1]), lambda i, j: (2 * i, j))),
+    Case("index_put", written(lambda x, v: x.__setitem__(([1, 2],), v)), sized("3 n", "2 n"),
+         overwritten(lambda i, j: None if i == 0 else (i - 1, j))),
+    Case("index_put_broadcast", written(lambda x, v: x.__setitem__(_mask(), v)), sized("3 n", "n"),
+         overwritten(lambda i, j: None if i == 1 else (j,))),
+    Case("index_add", written(lambda x, v: x.index_put_((ad.tensor([0, 0]),), v, accumulate=True)),
+         sized("2 n", "2 n"), lambda x, v: Array(
+             x.shape, lambda i: x[i] if i[0] else x[i] + v[0, i[1]] + v[1, i[1]])),
+    Case("index_select", lambda x: x.index_select(1, ad.tensor([2, 0, 2])), sized("m 3"), read(
+        lambda x: x.shape, lambda i, j: (i, [2, 0, 2][j]))),
+    Case("gather", lambda x: x.gather(0, ROWS), sized("3 2"), read(
+        lambda x: (2, 2), lambda i, j: ([[1, 0], [2, 2]][i][j], j))),
+    Case("masked_fill", lambda x: x.masked_fill(_mask(), 2.0), sized("m 3"),
+         lambda x: Array(x.shape, lambda i: x[i] if i[1] == 1 else 2.0)),
+    Case("masked_select", lambda x: x.masked_select(_mask()), sized("2 3"), read(
+        lambda x: (4,), lambda i: (i // 2, i % 2 * 2))),
+    Case("copy", written(lambda x, v: x.copy_(v)), sized("m n", "n"),
+         overwritten(lambda i, j: (j,))),
+    Case("write_slice", written(lambda x, v: x.__setitem__((slice(None), slice(1, None)), v)),
+         sized("m 3", "m 2"), overwritten(lambda i, j: None if j == 0 else (i, j - 1))),
+    Case("write_product", written(lambda x, v: x.t()[1:].mul_(v)), sized("m 3", "m"),
+         lambda x, v: Array(x.shape, lambda i: x[i] if i[1] == 0 else x[i] * v[i[:1]])),
+    Case("cat", lambda a, b, c: ad.cat([a, b, c], 1), sized("m j", "m k", "m l"), _cat),
+    Case("stack", lambda a, b: ad.stack([a, b], 1), sized("m n", "m n"),
+         lambda a, b: Array((a.shape[0], 2, a.shape[1]), lambda i: (a, b)[i[1]][i[0], i[2]])),
+]  # fmt: skip
+
+POINTWISE = [pointwise_case(f) for f in FUNCTIONS.values()]
+OTHERS = VIEWS + REDUCTIONS + CONTRACTIONS + INDEXING
+CASES = POINTWISE + OTHERS
+__all__ = ["CASES", "OTHERS", "POINTWISE", "SearchStrategy"]

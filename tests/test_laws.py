@@ -1,0 +1,91 @@
+"""Every law on every declared operation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from laws import LAWS, Case, applies, untested
+from laws_cases import CASES, OTHERS
+
+import autodiff as ad
+from autodiff.ops.base import OPS
+from autodiff.ops.elementwise import FUNCTIONS
+
+EXAMPLES = {"check_gradient": 10, "check_second_gradient": 5}
+PAIRS = [(law, case) for law in LAWS for case in CASES if applies(law, case)]
+
+
+@pytest.mark.parametrize(
+    ("law", "case"), PAIRS, ids=[f"{law.__name__[6:]}-{case}" for law, case in PAIRS]
+)
+def test_law(law: Callable[..., None], case: Case) -> None:
+    @settings(
+        max_examples=EXAMPLES.get(law.__name__, 12),
+        deadline=None,
+        derandomize=True,
+        database=None,
+        suppress_health_check=list(HealthCheck),
+    )
+    @given(case.operands)
+    def holds(operands: list[ad.Tensor]) -> None:
+        law(case, operands)
+
+    holds()
+
+
+def test_every_primitive_is_a_function_or_an_instruction() -> None:
+    assert not untested()
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_every_function_says_all_that_laws_need(name: str) -> None:
+    primitive = FUNCTIONS[name].primitive
+    assert primitive.reference is not None
+    assert len(primitive.domain) == primitive.arity
+    assert primitive.doc
+
+
+def test_every_op_is_reached_by_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each Op runs forward, and its rule backward, in the case of a name or the gradient of one."""
+    forward: set[str] = set()
+    backward: set[str] = set()
+
+    def watch(name: str) -> None:
+        op = OPS[name]
+        run, rule = op.forward, op.rule
+
+        def running(*args: Any) -> Any:
+            forward.add(name)
+            return run(*args)
+
+        def ruling(*args: Any) -> Any:
+            backward.add(name)
+            return rule(*args)
+
+        monkeypatch.setattr(op, "forward", running)
+        monkeypatch.setattr(op, "rule", ruling)
+
+    for name in OPS:
+        watch(name)
+
+    @settings(max_examples=2, derandomize=True, database=None, deadline=None)
+    @given(st_data())
+    def run(data: Any) -> None:
+        for case in OTHERS:
+            xs = [x.requires_grad_() for x in data.draw(case.operands)]
+            y = case.call(*xs)
+            if case.differentiable and y.numel():
+                ad.gradgradcheck(case.call, xs)
+
+    run()
+    assert not set(OPS) - forward - {"copy", "index_put"}  # written in place, not run forward
+    assert not set(OPS) - backward - {"reduce"}  # indices and truths have no derivative
+
+
+def st_data() -> Any:
+    from hypothesis import strategies as st
+
+    return st.data()
