@@ -51,6 +51,11 @@ def _iterate(self: Tensor) -> Iterator[Tensor]:
     return iter(views.unbind(self))
 
 
+def _alias(self: Tensor) -> Tensor:
+    """Another tensor of the same memory."""
+    return views._alias(self)
+
+
 def _contains(self: Tensor, value: Any) -> bool:
     return bool((self == value).any())
 
@@ -149,7 +154,7 @@ def _methods() -> dict[str, Callable[..., Any]]:
         "__iter__": _iterate,
         "__contains__": _contains,
         "__repr__": _text,
-        "alias": views._alias,
+        "alias": _alias,
         "backward": _backward,
         "expand_as": _expand_as,
         "view_as": _view_as,

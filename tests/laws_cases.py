@@ -216,7 +216,7 @@ CONTRACTIONS = [
              a[(*i, k)] * b[[k]] for k in range(b.shape[0])))),
     Case("dot", lambda a, b: a.dot(b), sized("k", "k"),
          lambda a, b: Array((), lambda _: math.fsum(
-             p * q for p, q in zip(a.flat(), b.flat(), strict=True)))),,
+             p * q for p, q in zip(a.flat(), b.flat(), strict=True)))),
     Case("outer", lambda a, b: a.outer(b), sized("m", "n"),
          lambda a, b: Array((*a.shape, *b.shape), lambda i: a[i[:1]] * b[i[1:]])),
     Case("linear", linear, sized("m k", "n k", "n"), _linear),

@@ -4,6 +4,7 @@ domain it is tested on, an independent reference, and its documentation."""
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -151,7 +152,8 @@ rsqrt = declare(
 
 
 def _pow_vjp(g: Expr, y: Expr, a: Expr, b: Expr) -> tuple[Expr, Expr]:
-    base = where(build("eq", b, 0), 0.0, g * (b * build("pow", a, b - 1)))
+    both_zero = build("logical_and", build("eq", a, 0), build("eq", b, 0))  # b a^(b-1) is 0 inf
+    base = where(both_zero, 0.0, g * (b * build("pow", a, b - 1)))
     at_zero = build("logical_and", build("eq", a, 0), build("le", 0, b))
     return base, where(at_zero, 0.0, g * (y * build("log", a)))
 
@@ -161,7 +163,7 @@ pow_ = declare(
     2,
     "input to the power of exponent. Derivatives: d/da = b a^(b-1), d/db = a^b log a.",
     _pow_vjp,
-    domain=(POSITIVE, REAL),
+    domain=(POSITIVE, (*REAL, (0.0, 0.0))),
     reference=lambda a, b: a**b,
 )
 floor_divide = declare(
@@ -179,7 +181,7 @@ remainder = declare(
     2,
     "Python's %: the remainder has the sign of other.",
     lambda g, y, a, b: (g, -g * build("floordiv", a, b)),
-    domain=(((0.1, 0.4), (2.1, 2.4)), ((0.6, 0.7),)),
+    domain=(((0.1, 0.4), (2.15, 2.35)), ((0.6, 0.7),)),
     reference=lambda a, b: a % b,
 )
 fmod = declare(
@@ -187,7 +189,7 @@ fmod = declare(
     2,
     "C's fmod: the remainder has the sign of input.",
     lambda g, y, a, b: (g, -g * build("truncdiv", a, b)),
-    domain=(((0.1, 0.4), (2.1, 2.4)), ((0.6, 0.7),)),
+    domain=(((0.1, 0.4), (2.15, 2.35)), ((0.6, 0.7),)),
     reference=math.fmod,
 )
 addcmul = declare(
@@ -226,11 +228,12 @@ def _extremum(wins: str) -> Rule:
     return vjp
 
 
+APART = (((-3.0, -1.6), (-0.4, 0.4), (1.6, 3.0)), ((-1.4, -0.6), (0.6, 1.4)))  # never equal
 maximum = declare(
-    "maximum", 2, "The larger of two; nan wins.", _extremum("larger"), reference=max
+    "maximum", 2, "The larger of two; nan wins.", _extremum("larger"), domain=APART, reference=max
 )
 minimum = declare(
-    "minimum", 2, "The smaller of two; nan wins.", _extremum("smaller"), reference=min
+    "minimum", 2, "The smaller of two; nan wins.", _extremum("smaller"), domain=APART, reference=min
 )
 
 
@@ -254,6 +257,7 @@ clamp = declare(
 
 # ---- rounding ----
 
+_reference: Callable[..., Any]
 for _name, _doc, _reference in (
     ("floor", "The largest integer not above.", math.floor),
     ("ceil", "The smallest integer not below.", math.ceil),
@@ -270,13 +274,20 @@ for _name, _doc, _reference in (
 
 # ---- comparisons and logic ----
 
-for _name, _swap, _doc in (
-    ("lt", False, "input < other."),
-    ("le", False, "input <= other."),
-    ("gt", True, "input > other."),
-    ("ge", True, "input >= other."),
-    ("eq", False, "input == other."),
-    ("ne", False, "input != other."),
+SOME_EQUAL: tuple[Interval, ...] = ((-1.0, -1.0), (0.0, 0.0), (1.0, 1.0), (-3.0, 3.0))
+SPECIAL: tuple[Interval, ...] = (
+    (-3.0, 3.0),
+    (math.inf, math.inf),
+    (-math.inf, -math.inf),
+    (math.nan, math.nan),
+)
+for _name, _reference, _doc in (
+    ("lt", operator.lt, "input < other."),
+    ("le", operator.le, "input <= other."),
+    ("gt", operator.gt, "input > other."),
+    ("ge", operator.ge, "input >= other."),
+    ("eq", operator.eq, "input == other."),
+    ("ne", operator.ne, "input != other."),
 ):
     _instr = {"gt": "lt", "ge": "le"}.get(_name)
     declare(
@@ -285,17 +296,22 @@ for _name, _swap, _doc in (
         _doc,
         expand=None if _instr is None else lambda a, b, i=_instr: build(i, b, a),  # type: ignore[misc]
         result="bool",
+        domain=SOME_EQUAL,
+        reference=_reference,
     )
-for _name, _arity, _doc in (
-    ("logical_not", 1, "Whether input is zero."),
-    ("logical_and", 2, "Whether both are nonzero."),
-    ("logical_or", 2, "Whether either is nonzero."),
-    ("logical_xor", 2, "Whether exactly one is nonzero."),
-    ("isnan", 1, "Whether an element is nan."),
-    ("isinf", 1, "Whether an element is infinite."),
-    ("isfinite", 1, "Whether an element is neither infinite nor nan."),
+for _name, _arity, _reference, _doc in (
+    ("logical_not", 1, operator.not_, "Whether input is zero."),
+    ("logical_and", 2, lambda a, b: bool(a and b), "Whether both are nonzero."),
+    ("logical_or", 2, lambda a, b: bool(a or b), "Whether either is nonzero."),
+    ("logical_xor", 2, lambda a, b: bool(a) != bool(b), "Whether exactly one is nonzero."),
 ):
-    declare(_name, _arity, _doc, result="bool")
+    declare(_name, _arity, _doc, result="bool", domain=SOME_EQUAL, reference=_reference)
+for _name, _reference, _doc in (
+    ("isnan", math.isnan, "Whether an element is nan."),
+    ("isinf", math.isinf, "Whether an element is infinite."),
+    ("isfinite", math.isfinite, "Whether an element is neither infinite nor nan."),
+):
+    declare(_name, 1, _doc, result="bool", domain=SPECIAL, reference=_reference)
 where_ = declare(
     "where",
     3,
@@ -307,19 +323,33 @@ where_ = declare(
 
 # ---- bits ----
 
-for _name, _arity, _doc in (
-    ("bitwise_and", 2, "Bits set in both; logical and of bools."),
-    ("bitwise_or", 2, "Bits set in either; logical or of bools."),
-    ("bitwise_xor", 2, "Bits set in one of them; logical xor of bools."),
-    ("bitwise_not", 1, "Bits inverted; logical not of bools."),
+INTEGERS: tuple[Interval, ...] = ((-9.0, 9.0), (-(2.0**40), 2.0**40))
+for _name, _arity, _reference, _doc in (
+    ("bitwise_and", 2, operator.and_, "Bits set in both; logical and of bools."),
+    ("bitwise_or", 2, operator.or_, "Bits set in either; logical or of bools."),
+    ("bitwise_xor", 2, operator.xor, "Bits set in one of them; logical xor of bools."),
+    ("bitwise_not", 1, operator.invert, "Bits inverted; logical not of bools."),
 ):
-    declare(_name, _arity, _doc, result="bits")
-for _name, _instr, _doc in (
-    ("bitwise_left_shift", "shl", "input's bits moved left by other."),
-    ("bitwise_right_shift", "shr", "input's bits moved right by other, keeping the sign."),
+    declare(_name, _arity, _doc, result="bits", domain=INTEGERS, reference=_reference)
+for _name, _instr, _reference, _doc in (
+    ("bitwise_left_shift", "shl", operator.lshift, "input's bits moved left by other."),
+    (
+        "bitwise_right_shift",
+        "shr",
+        operator.rshift,
+        "input's bits moved right by other, keeping the sign.",
+    ),
 ):
     PRIMITIVES[_instr] = Primitive(_instr, 2, "bits")
-    declare(_name, 2, _doc, expand=lambda a, b, i=_instr: build(i, a, b), result="bits")  # type: ignore[misc]
+    declare(
+        _name,
+        2,
+        _doc,
+        expand=lambda a, b, i=_instr: build(i, a, b),  # type: ignore[misc]
+        result="bits",
+        domain=(INTEGERS, ((0.0, 20.0),)),
+        reference=_reference,
+    )
 
 # ---- transcendental ----
 
@@ -408,7 +438,10 @@ leaky_relu = declare(
     "leaky_relu",
     2,
     "input above 0, negative_slope * input below.",
-    lambda g, y, x, slope: (where(build("lt", 0, x), g, g * slope), None),
+    lambda g, y, x, slope: (
+        where(build("lt", 0, x), g, g * slope),
+        where(build("lt", 0, x), 0.0, g * x),
+    ),
     expand=lambda x, slope: where(build("lt", 0, x), x, x * slope),
     domain=(AWAY_FROM_0, ((0.01, 0.5),)),
     reference=lambda x, slope: x if x > 0 else slope * x,
@@ -419,8 +452,8 @@ hardtanh = declare(
     "input limited to [min_val, max_val].",
     lambda g, y, x, low, high: (
         where(build("le", x, low), 0.0, where(build("le", high, x), 0.0, g)),
-        None,
-        None,
+        where(build("le", x, low), g, 0.0),
+        where(build("le", high, x), g, 0.0),
     ),
     expand=lambda x, low, high: build("minimum", build("maximum", x, low), high),
     domain=(((-3.0, -1.2), (-0.8, 0.8), (1.2, 3.0)), ((-1.1, -0.9),), ((0.9, 1.1),)),
@@ -434,15 +467,18 @@ def _softplus(x: Expr, beta: Expr, threshold: Expr) -> Expr:
     return where(linear, x, build("log1p", exp(where(linear, 0.0, z))) / beta)
 
 
+def _softplus_vjp(
+    g: Expr, y: Expr, x: Expr, beta: Expr, threshold: Expr
+) -> tuple[Expr, Expr, None]:
+    linear, slope = build("lt", threshold, x * beta), build("sigmoid", x * beta)
+    return where(linear, g, g * slope), where(linear, 0.0, g * (x * slope - y) / beta), None
+
+
 softplus = declare(
     "softplus",
     3,
     "log(1 + exp(beta * input)) / beta; input itself where beta * input is above threshold.",
-    lambda g, y, x, beta, threshold: (
-        where(build("lt", threshold, x * beta), g, g * build("sigmoid", x * beta)),
-        None,
-        None,
-    ),
+    _softplus_vjp,
     expand=_softplus,
     result="float",
     domain=(REAL, ((0.5, 2.0),), ((20.0, 20.0),)),
@@ -455,9 +491,11 @@ def _elu(x: Expr, alpha: Expr) -> Expr:
     return where(positive, x, alpha * build("expm1", where(positive, 0.0, x)))
 
 
-def _elu_vjp(g: Expr, y: Expr, x: Expr, alpha: Expr) -> tuple[Expr, None]:
+def _elu_vjp(g: Expr, y: Expr, x: Expr, alpha: Expr) -> tuple[Expr, Expr]:
     positive = build("lt", 0, x)
-    return where(positive, g, g * alpha * exp(where(positive, 0.0, x))), None
+    below = where(positive, 0.0, x)
+    to_alpha = where(positive, 0.0, g * build("expm1", below))
+    return where(positive, g, g * alpha * exp(below)), to_alpha
 
 
 elu = declare(

@@ -66,7 +66,7 @@ def _prod_rule(node: OpNode, g: Tensor, x: Tensor) -> tuple[Tensor]:
     dims = [d for d in range(x.ndim) if mask >> d & 1]
     rest = [d for d in range(x.ndim) if not mask >> d & 1]
     moved = x.permute(*rest, *dims)
-    rows = reshape(moved, [*moved.shape[: len(rest)], -1]) if dims else unsqueeze(moved, -1)
+    rows = reshape(moved, [*moved.shape[: len(rest)], _count(node)])
     others = _others_product(rows)
     back = reshape(others, moved.shape)
     order = [*rest, *dims]

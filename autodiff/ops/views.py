@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff import tensor as tensor_module
-from autodiff.native import error, ffi, lib
+from autodiff.dtypes import int64
+from autodiff.native import error, lib
 from autodiff.node import Node
 from autodiff.ops import history
 from autodiff.ops.base import Op, fresh
@@ -357,9 +358,8 @@ class _Region:
 
     def positions(self) -> Any:
         """The part's positions in the buffer, as int64 of its shape."""
-        numbers = ffi.new("int64_t[]", range(self.size))
-        flat, shape, strides = zeros_p(3, [self.size]), *self.part
-        ffi.memmove(flat.data, numbers, 8 * self.size)
+        shape, strides = self.part
+        flat = fresh(lib.ad_arange_i64(int64.code, self.size, 0, 1), "as_strided")
         return fresh(lib.ad_as_strided(flat, len(shape), shape, strides, self.at), "as_strided")
 
     @staticmethod

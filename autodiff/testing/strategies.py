@@ -92,7 +92,7 @@ class Layout:
 
 
 def layouts(ndim: int, expanded: bool = True) -> SearchStrategy[Layout]:
-    """Layouts: contiguous, permuted, sliced, offset and (unless excluded) of stride-0 dimensions."""
+    """Layouts: contiguous, permuted, sliced, offset and (unless excluded) with stride 0."""
     step = st.sampled_from([1, 1, 1, 2, 3, 0] if expanded else [1, 1, 2, 3])
     drawn = st.builds(
         Layout,
@@ -143,7 +143,8 @@ def tensors(
     size = math.prod(core)
     values = draw(st.lists(numbers(domain, dtype), min_size=size, max_size=size, unique=distinct))
     x = layout.place(reshape(tensor(values, dtype=dtype), core), given)
-    return x.requires_grad_() if requires_grad else x
+    x.requires_grad = requires_grad
+    return x
 
 
 def operand_dtypes(primitive: Primitive, dtype: dtype) -> list[dtype]:
