@@ -167,6 +167,7 @@ int64_t ad_version2(const ad_tensor *x, const ad_tensor *y) {
     return x->storage->version + y->storage->version;
 }
 void ad_bump(ad_tensor *x) { x->storage->version++; }
+int ad_readonly(const ad_tensor *x) { return x->storage->readonly; }
 
 ad_tensor *ad_wrap(int dtype, int ndim, const int64_t *shape, const int64_t *strides, void *data, void *lo,
                    void *hi, int readonly, void *owner, void (*release)(void *)) {

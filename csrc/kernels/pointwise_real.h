@@ -15,8 +15,7 @@ AD_SIMD V K(fma)(V a, V b, V c) { return v(fma_exact)(a, b, c); }
 AD_SIMD V K(neg)(V a) { return v(neg)(a); }
 AD_SIMD V K(abs)(V a) { return v(abs)(a); }
 AD_SIMD V K(sign)(V a) {
-    V rest =
-        v(select)(v(lt)(a, v(zero)()), v(set1)(-1), v(add)(a, v(zero)())); /* +0 of both zeros, nan of nan */
+    V rest = v(select)(v(lt)(a, v(zero)()), v(set1)(-1), v(zero)());
     return v(select)(v(lt)(v(zero)(), a), v(set1)(1), rest);
 }
 AD_SIMD V K(reciprocal)(V a) { return v(div)(v(set1)(1), a); }
