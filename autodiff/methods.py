@@ -103,9 +103,11 @@ def _operators() -> dict[str, Callable[..., Any]]:
         "lshift": FUNCTIONS["bitwise_left_shift"].op,
         "rshift": FUNCTIONS["bitwise_right_shift"].op,
     }
+    turned = {"sub": elementwise.rsub, "truediv": elementwise.rdiv}
     for name, op in symbols.items():
         table[f"__{name}__"] = op.call
-        table[f"__r{name}__"] = arithmetic.reflected(f"__r{name}__", op)
+        swapped = turned.get(name)
+        table[f"__r{name}__"] = swapped.call if swapped else arithmetic.reflected(f"__r{name}__", op)
         table[f"__i{name}__"] = arithmetic.inplace(f"__i{name}__", op)
     for name in ("lt", "le", "gt", "ge", "eq", "ne"):
         table[f"__{name}__"] = FUNCTIONS[name].op.call
@@ -131,7 +133,7 @@ def _methods() -> dict[str, Callable[..., Any]]:
         arithmetic: "add sub div pow clamp clamp_min clamp_max addcmul addcdiv lerp add_ sub_ div_ pow_ "
         "clamp_ addcmul_ addcdiv_ equal isclose allclose",
         views: "view reshape expand permute transpose t select narrow squeeze unsqueeze flatten unbind "
-        "split chunk as_strided clone contiguous",
+        "split chunk as_strided alias clone contiguous",
         reductions: "sum mean prod max min amax amin argmax argmin any all sum_to_size",
         contraction: "matmul mm bmm mv dot outer addmm",
         indexing: "index_put_ copy_ fill_ zero_ masked_fill masked_fill_ index_select gather "
@@ -154,7 +156,6 @@ def _methods() -> dict[str, Callable[..., Any]]:
         "__iter__": _iterate,
         "__contains__": _contains,
         "__repr__": _text,
-        "alias": _alias,
         "backward": _backward,
         "expand_as": _expand_as,
         "view_as": _view_as,

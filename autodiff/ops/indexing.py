@@ -16,11 +16,11 @@ from autodiff.ops.history import check_writable, rebase
 from autodiff.ops.views import (
     _select,
     _slice,
+    alias,
     expand,
     permute,
     reshape,
     select,
-    transpose,
     unsqueeze,
     zeros_p,
 )
@@ -98,6 +98,17 @@ def index_put_(x: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate:
     return _write_at(x, Indices(_broadcast(list(indices))), values, accumulate)
 
 
+def _bad_values(x: Tensor, indices: Indices, values: Tensor, failure: Exception) -> Exception:
+    target = [*indices.shape, *x.shape[len(indices.ps) :]]
+    given = [1] * (len(target) - values.ndim) + list(values.shape)
+    if len(given) == len(target) and all(n in (1, m) for n, m in zip(given, target, strict=True)):
+        return failure
+    return RuntimeError(
+        f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to indexing "
+        f"result of shape {target}"
+    )
+
+
 def _write_at(x: Tensor, indices: Indices, values: Tensor, accumulate: bool) -> Tensor:
     if mode.grad:
         check_writable(x, "index_put_")
@@ -107,7 +118,7 @@ def _write_at(x: Tensor, indices: Indices, values: Tensor, accumulate: bool) -> 
         args = (indices, accumulate, values.shape, values.dtype)
         node = _put.record((x, values), edges, args, x._p)
     if lib.ad_index_put(x._p, len(indices.ps), indices.ps, values._p, accumulate):
-        raise error("index_put_", x._p, values._p)
+        raise _bad_values(x, indices, values, error("index_put_", x._p, values._p))
     if node is not None:
         rebase(x, node)
     return x
@@ -253,22 +264,25 @@ def _integer(y: Tensor, dim: int, item: Any, x: Tensor) -> Tensor:
     return _select(y, dim, i)
 
 
-def _advanced(y: Tensor, left: dict[int, Tensor]) -> tuple[Tensor, Indices, int]:
-    """y with its indexed dimensions in front, the indices, and where their result belongs."""
+def _advanced(y: Tensor, left: dict[int, Tensor]) -> tuple[Tensor, Indices]:
+    """y with its indexed dimensions in front, and the indices of those.
+
+    Where they are neighbours their result stays in place: the dimensions before them are indexed
+    too, by all their positions in order. Otherwise the result comes first.
+    """
     dims = sorted(left)
-    indices = Indices(_broadcast([left[d] for d in dims]))
-    adjacent = dims == list(range(dims[0], dims[0] + len(dims)))
-    place = dims[0] if adjacent else 0
-    if dims != list(range(len(dims))):
-        y = permute(y, [*dims, *[d for d in range(y.ndim) if d not in left]])
-    return y, indices, place
-
-
-def _move_front(y: Tensor, n: int, place: int) -> Tensor:
-    """The first n dimensions moved behind the next `place`."""
-    if place == 0 or n == 0:
-        return y
-    return permute(y, [*range(n, n + place), *range(n), *range(n + place, y.ndim)])
+    tensors = _broadcast([left[d] for d in dims])
+    if dims != list(range(dims[0], dims[0] + len(dims))):
+        rest = [d for d in range(y.ndim) if d not in left]
+        return permute(y, [*dims, *rest]), Indices(tensors)
+    lead = y.shape[: dims[0]]
+    if lead:
+        n, inner = len(lead), tensors[0].ndim
+        shape = [*lead, *tensors[0].shape]
+        along = [[1] * i + [size] + [1] * (n - 1 - i + inner) for i, size in enumerate(lead)]
+        before = [expand(reshape(arange(size), s), shape) for size, s in zip(lead, along, strict=True)]
+        tensors = [*before, *[expand(x, shape) for x in tensors]]
+    return y, Indices(tensors)
 
 
 def getitem(x: Tensor, index: Any) -> Tensor:
@@ -283,9 +297,8 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         )
     y, left = _basic(x, index)
     if not left:
-        return y if y is not x else x.alias()
-    y, indices, place = _advanced(y, left)
-    return _move_front(_get(y, indices), len(indices.shape), place)
+        return y if y is not x else alias(x)
+    return _get(*_advanced(y, left))
 
 
 def setitem(x: Tensor, index: Any, value: Any) -> None:
@@ -293,26 +306,27 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
     y, left = _basic(x, index)
     given = value if isinstance(value, Tensor) else as_tensor(value, dtype=x.dtype)
     if not left:
-        while given.ndim > y.ndim and given.shape[0] == 1:
-            given = select(given, 0, 0)
-        copy_(y if y is not x else x, given)
+        copy_(y, _without_leading_ones(given, y.ndim))
         return
-    y, indices, place = _advanced(y, left)
-    n = len(indices.shape)
-    if place and given.ndim > place:  # values lie as the result does; move its index dimensions back
-        target = [*y.shape[len(left) : len(left) + place], *indices.shape, *y.shape[len(left) + place :]]
-        given = expand(given, target) if given.ndim <= len(target) else given
-        order = [*range(place, place + n), *range(place), *range(place + n, given.ndim)]
-        given = permute(given, order)
-    _write_at(y, indices, given, False)
+    y, indices = _advanced(y, left)
+    ndim = len(indices.shape) + y.ndim - len(indices.ps)
+    _write_at(y, indices, _without_leading_ones(given, ndim), False)
+
+
+def _without_leading_ones(x: Tensor, ndim: int) -> Tensor:
+    while x.ndim > ndim and x.shape[0] == 1:
+        x = select(x, 0, 0)
+    return x
 
 
 # ---- in-place copies ----
 
 
-def _copy_rule(node: OpNode, g: Tensor) -> tuple[None, Tensor | None]:
+def _copy_rule(node: OpNode, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    """Nothing of what was written over is left: its cotangent is zero."""
     shape, d = node.args
-    return None, to_dtype(g.sum_to_size(shape), d) if node.needs(1) else None
+    over = g.new_zeros(g.shape) if node.needs(0) else None
+    return over, to_dtype(g.sum_to_size(shape), d) if node.needs(1) else None
 
 
 _copy = Op("copy", lambda *_: None, _copy_rule, grad_name="CopyBackwards")
@@ -322,8 +336,9 @@ def copy_(x: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     """Write src over x, broadcast and converted."""
     if mode.grad:
         check_writable(x, "copy_")
-    edges = [None, live_node(src)]
-    wants = mode.grad and (edges[1] is not None or live_node(x) is not None)
+    before = live_node(x)
+    edges = [before if x._base is None else None, live_node(src)]  # a base clears its own part
+    wants = mode.grad and (edges[1] is not None or before is not None)
     if lib.ad_copy(x._p, src._p):
         raise error("copy_", x._p, src._p)
     if wants and x.is_floating_point():
@@ -370,8 +385,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     d = dim_index(dim, input.ndim)
     if input.ndim == 0:
         return reshape(_get(reshape(input, 1), Indices([flat])), ())
-    y = _get(transpose(input, 0, d) if d else input, Indices([flat]))
-    return transpose(y, 0, d) if d else y
+    return _get(*_advanced(input, {d: flat}))
 
 
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
@@ -480,6 +494,22 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     return _cat.on(given, d, promoted.code, sizes)
 
 
+def _stack_forward(*args: Any) -> Any:
+    *ps, dim, d, _ = args
+    rows = [fresh(lib.ad_unsqueeze(p, dim), "stack", p) for p in ps]
+    return lib.ad_cat(len(rows), rows, dim, d)
+
+
+def _stack_rule(node: OpNode, g: Tensor) -> list[Tensor | None]:
+    dim, _, dtypes_ = node.args
+    return [
+        to_dtype(_select(g, dim, i), d) if node.needs(i) else None for i, d in enumerate(dtypes_)
+    ]
+
+
+_stack = Op("stack", _stack_forward, _stack_rule)
+
+
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """Tensors of one shape joined along a new dimension."""
     given = list(tensors)
@@ -491,7 +521,10 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
                 f"stack expects each tensor to be equal size, but got {list(given[0].shape)} at entry 0 "
                 f"and {list(x.shape)} at entry {i}"
             )
+    promoted = given[0].dtype
+    for x in given:
+        promoted = dtypes.promote_types(promoted, x.dtype)
     d = dim_index(dim, given[0].ndim + 1)
-    return cat([unsqueeze(x, d) for x in given], d)
+    return _stack.on(given, d, promoted.code, [x.dtype for x in given])
 
 

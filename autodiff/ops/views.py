@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff import tensor as tensor_module
-from autodiff.dtypes import int64
+from autodiff.dtypes import dtype, int64
 from autodiff.native import error, lib
 from autodiff.node import Node
 from autodiff.ops import history
@@ -125,8 +125,6 @@ def view(x: Tensor, *shape: Any) -> Tensor:
 
     RuntimeError where the element counts differ or the strides cannot express it without a copy.
     """
-    from autodiff.dtypes import dtype
-
     if len(shape) == 1 and isinstance(shape[0], dtype):
         raise RuntimeError("view: reinterpreting elements as another dtype is not supported; use to()")
     sizes = sizes_of(shape, "view")
@@ -319,6 +317,8 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     size = input.shape[dim_index(dim, input.ndim)]
+    if size == 0:
+        return split(input, [0] * chunks, dim)
     return split(input, max(-(-size // chunks), 1), dim)
 
 
@@ -450,6 +450,11 @@ _clone = Op("clone", lib.ad_clone, _same, shaped=False)
 _copy_contiguous = Op(
     "contiguous", lib.ad_contiguous, _same, shaped=False, grad_name="CloneBackward0"
 )
+
+
+def alias(x: Tensor) -> Tensor:
+    """Another tensor of the same memory, as a view."""
+    return _alias(x)
 
 
 def clone(input: Tensor) -> Tensor:
