@@ -25,6 +25,13 @@ _TYPE = {d: F32 if d is dtypes.float32 else F64 if d is dtypes.float64 else I64 
 _WRAP = {dtypes.bool: "to_truth", dtypes.uint8: "wrap_uint8", dtypes.int32: "wrap_int32"}
 _CAST = ("to_f32", "to_f64", "to_i64")
 _PACK = ("<f", "<d", "<q")
+# Instructions that only floats have, as what they are of integers: the operand itself, or a constant.
+_OF_INTEGERS: dict[str, int | None] = {
+    **dict.fromkeys(("floor", "ceil", "trunc", "round")),
+    "isnan": 0,
+    "isinf": 0,
+    "isfinite": 1,
+}
 
 
 def _instructions() -> dict[str, int]:
@@ -83,7 +90,7 @@ def _computed_in(node: Expr, operands: Sequence[Operand]) -> dtype:
         name = dtypes.SCALAR_NAMES[d.code]
         raise NotImplementedError(f'"{node.op}" not implemented for {name!r}: it takes integers or bools')
     if d is dtypes.bool and rule == "number":
-        raise RuntimeError(_NO_BOOL.get(node.op, f"{node.op}: not implemented for bool tensors"))
+        raise RuntimeError(_NO_BOOL.get(node.op, f'"{node.op}" not implemented for \'Bool\''))
     return d
 
 
@@ -183,6 +190,9 @@ class Lowering:
         name = node.op
         if name == "bitwise_not" and computed is dtypes.bool:
             name = "logical_not"
+        if type_ == I64 and name in _OF_INTEGERS:
+            known = _OF_INTEGERS[name]
+            return args[0] if known is None else Value(operand, type_, self.constant(known, type_))
         token = self.emit(name, type_, *(self.as_type(arg, type_) for arg in args))
         narrow = computed in _WRAP and operand.dtype is computed
         return Value(operand, type_, token, narrow=narrow)

@@ -51,11 +51,6 @@ def _iterate(self: Tensor) -> Iterator[Tensor]:
     return iter(views.unbind(self))
 
 
-def _alias(self: Tensor) -> Tensor:
-    """Another tensor of the same memory."""
-    return views._alias(self)
-
-
 def _contains(self: Tensor, value: Any) -> bool:
     return bool((self == value).any())
 

@@ -66,8 +66,12 @@ def dim_mask(dim: Any, ndim: int) -> int:
     return mask & ((1 << ndim) - 1)  # dim 0 of a 0-d tensor reduces nothing
 
 
-def sizes_of(args: Sequence[Any], function: str) -> list[int]:
-    """A shape given as f(2, 3) or f((2, 3)); TypeError naming `function` otherwise."""
+def sizes_of(args: Sequence[Any], function: str, keyword: Any = None) -> list[int]:
+    """A shape given as f(2, 3), f((2, 3)) or f(size=(2, 3)); TypeError naming `function` otherwise."""
+    if keyword is not None:
+        if args:
+            raise TypeError(f"{function}(): sizes were given twice: {args} and size={keyword!r}")
+        args = (keyword,)
     given = args[0] if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
     try:
         return [operator.index(size) for size in given]

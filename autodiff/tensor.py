@@ -346,7 +346,7 @@ class _Exported:
             "version": 3,
             "shape": tuple(x.shape),
             "typestr": _TYPESTR[x._p.dtype],
-            "data": (x.data_ptr(), False),
+            "data": (x.data_ptr(), bool(lib.ad_readonly(x._p))),
             "strides": tuple(s * size for s in x.stride()),
         }
 

@@ -167,7 +167,6 @@ _POWERS: dict[float, PointwiseOp] = {
     -0.5: PointwiseOp("pow", build("rsqrt", *elementwise.inputs(1)), 1),
     -1.0: PointwiseOp("pow", build("reciprocal", *elementwise.inputs(1)), 1),
 }
-POW_NAME = "PowBackward0"
 
 
 def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Any:  # noqa: A001
@@ -179,7 +178,9 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Any:  # noqa
             return apply(_POWERS[exponent], (input,), out)
         if type(exponent) is int and exponent < 0 and input._p.dtype < dtypes.float32.code:
             raise RuntimeError("Integers to negative integer powers are not allowed.")
-    return apply(elementwise.pow_, (input, exponent), out)
+        return apply(elementwise.pow_number, (input, exponent), out)
+    op = elementwise.pow_ if type(input) in TENSOR_TYPES else elementwise.number_pow
+    return apply(op, (input, exponent), out)
 
 
 def where(condition: Any, input: Any = None, other: Any = None, *, out: Tensor | None = None) -> Any:

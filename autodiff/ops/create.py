@@ -13,7 +13,7 @@ from autodiff.dtypes import dtype, get_default_dtype
 from autodiff.native import error, ffi, forget, keep, lib
 from autodiff.ops.base import fresh
 from autodiff.ops.cast import to_dtype
-from autodiff.shapes import contiguous_strides, sizes_of
+from autodiff.shapes import MAX_DIMS, contiguous_strides, sizes_of
 from autodiff.tensor import Tensor, own, wrap
 
 Dtype = dtype | None
@@ -27,8 +27,8 @@ def _checked(sizes: list[int], name: str) -> list[int]:
     for size in sizes:
         if size < 0:
             raise RuntimeError(f"{name}(): Trying to create tensor with negative dimension {size}: {sizes}")
-    if len(sizes) > 8:
-        raise RuntimeError(f"{name}(): at most 8 dimensions are supported, got {len(sizes)}")
+    if len(sizes) > MAX_DIMS:
+        raise RuntimeError(f"{name}(): at most {MAX_DIMS} dimensions are supported, got {len(sizes)}")
     return sizes
 
 
@@ -38,21 +38,27 @@ def _filled(name: str, sizes: list[int], value: Any, d: dtype) -> Tensor:
     return own(make(d.code, len(sizes), sizes, value), name)
 
 
-def empty(*size: Any, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
+def empty(
+    *sizes: Any, size: Any = None, dtype: Dtype = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor whose elements are not set."""
-    sizes, d = _checked(sizes_of(size, "empty"), "empty"), dtype or get_default_dtype()
-    return _finish(own(lib.ad_empty(d.code, len(sizes), sizes), "empty"), requires_grad)
+    wanted, d = _checked(sizes_of(sizes, "empty", size), "empty"), dtype or get_default_dtype()
+    return _finish(own(lib.ad_empty(d.code, len(wanted), wanted), "empty"), requires_grad)
 
 
-def zeros(*size: Any, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
+def zeros(
+    *sizes: Any, size: Any = None, dtype: Dtype = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor of zeros."""
-    x = _filled("zeros", sizes_of(size, "zeros"), 0, dtype or get_default_dtype())
+    x = _filled("zeros", sizes_of(sizes, "zeros", size), 0, dtype or get_default_dtype())
     return _finish(x, requires_grad)
 
 
-def ones(*size: Any, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
+def ones(
+    *sizes: Any, size: Any = None, dtype: Dtype = None, requires_grad: bool = False
+) -> Tensor:
     """A tensor of ones."""
-    x = _filled("ones", sizes_of(size, "ones"), 1, dtype or get_default_dtype())
+    x = _filled("ones", sizes_of(sizes, "ones", size), 1, dtype or get_default_dtype())
     return _finish(x, requires_grad)
 
 
@@ -67,16 +73,17 @@ def _exact(value: Any, d: dtype) -> Any:
     """A number as the native fill takes it. RuntimeError where the dtype cannot hold it."""
     if d.is_floating_point:
         return float(value)
+    if d is dtypes.bool:
+        return int(value != 0)
     if isinstance(value, float) and not math.isfinite(value):
         raise RuntimeError(f"value cannot be converted to type {d.name} without overflow: {value}")
     low, high = _RANGES[d.name]
-    if d is not dtypes.bool and not low <= int(value) <= high:
+    if not low <= int(value) <= high:
         raise RuntimeError(f"value cannot be converted to type {d.name} without overflow: {value}")
-    return int(value != 0) if d is dtypes.bool else int(value)
+    return int(value)
 
 
 _RANGES = {
-    "bool": (0, 1),
     "uint8": (-255, 255),
     "int32": (-(2**31), 2**31 - 1),
     "int64": (-(2**63), 2**63 - 1),
@@ -84,25 +91,38 @@ _RANGES = {
 
 
 def empty_like(input: Tensor, *, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
-    """An unset tensor of the input's shape and dtype."""
-    return empty(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    """An unset tensor of the input's shape, order of strides and dtype."""
+    if input._p.contiguous:
+        return empty(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    d = dtype or input.dtype
+    pattern = fresh(lib.ad_clone(input._p), "empty_like", input._p)
+    flat = fresh(lib.ad_empty(d.code, 1, [input._p.numel]), "empty_like")
+    strides = ffi.unpack(pattern.strides, pattern.ndim)
+    p = lib.ad_as_strided(flat, len(strides), list(input.shape), strides, 0)
+    return _finish(own(p, "empty_like", input._p), requires_grad)
 
 
 def zeros_like(input: Tensor, *, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
     """Zeros of the input's shape and dtype."""
-    return zeros(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    return full_like(input, 0, dtype=dtype, requires_grad=requires_grad)
 
 
 def ones_like(input: Tensor, *, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
     """Ones of the input's shape and dtype."""
-    return ones(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    return full_like(input, 1, dtype=dtype, requires_grad=requires_grad)
 
 
 def full_like(
     input: Tensor, fill_value: Any, *, dtype: Dtype = None, requires_grad: bool = False
 ) -> Tensor:
     """One value in the input's shape and dtype."""
-    return full(input.shape, fill_value, dtype=dtype or input.dtype, requires_grad=requires_grad)
+    d = dtype or input.dtype
+    if input._p.contiguous:
+        return full(input.shape, fill_value, dtype=d, requires_grad=requires_grad)
+    x = empty_like(input, dtype=d)
+    if lib.ad_copy(x._p, full((), fill_value, dtype=d)._p):
+        raise error("full_like", x._p)
+    return _finish(wrap(x._p), requires_grad)
 
 
 def new_zeros(x: Tensor, *size: Any, dtype: Dtype = None) -> Tensor:
@@ -155,12 +175,15 @@ def arange(
     whole = all(isinstance(v, int) for v in bounds)
     if not all(math.isfinite(v) for v in bounds):
         raise RuntimeError(f"unsupported range: {first} -> {last}")
+    d = dtype or (dtypes.int64 if whole else get_default_dtype())
+    if d is dtypes.int64 and not whole:
+        first, last, by = bounds = [int(v) for v in bounds]
+        whole = True
     if by == 0:
         raise RuntimeError("step must be nonzero")
     if (by > 0) != (first <= last) and first != last:
         raise RuntimeError(f"upper bound and lower bound inconsistent with step sign: {bounds}")
     n = max(0, -((first - last) // by)) if whole else math.ceil((last - first) / by)
-    d = dtype or (dtypes.int64 if whole else get_default_dtype())
     make = lib.ad_arange_i64 if whole else lib.ad_arange_f64
     try:
         return _finish(own(make(d.code, n, first, by), "arange"), requires_grad)
@@ -182,46 +205,74 @@ def linspace(
 # ---- from Python objects ----
 
 
+def _length(data: Any) -> int | None:
+    """The length of a sequence, None of a number or a tensor without dimensions."""
+    if isinstance(data, (list, tuple, range)):
+        return len(data)
+    if isinstance(data, Tensor) or hasattr(data, "__array_interface__"):
+        return len(data) if data.ndim else None
+    return None
+
+
 def _shape_of(data: Any) -> list[int]:
-    shape = []
-    while isinstance(data, (list, tuple, range)) or (isinstance(data, Tensor) and data.ndim):
-        shape.append(len(data))
-        if not len(data):
+    shape: list[int] = []
+    while (size := _length(data)) is not None:
+        shape.append(size)
+        if size == 0 or len(shape) > MAX_DIMS:
             break
         data = data[0]
     return shape
 
 
-def _flatten(data: Any, shape: Sequence[int], out: list[Any], depth: int = 0) -> None:
-    """The numbers of nested sequences, row by row. ValueError where they are ragged."""
-    if depth == len(shape):
-        value = data.item() if hasattr(data, "item") else data
+class _Elements:
+    """The numbers of nested sequences, row by row, and the dtype that holds them all."""
+
+    def __init__(self, data: Any) -> None:
+        self.shape = _shape_of(data)
+        if len(self.shape) > MAX_DIMS:
+            raise ValueError(f"tensor(): at most {MAX_DIMS} dimensions are supported: too many levels")
+        self.values: list[Any] = []
+        self.dtype: dtype | None = None
+        self.visit(data, 0)
+
+    def visit(self, data: Any, depth: int) -> None:
+        """Append the numbers of one part. ValueError where the sequences are ragged."""
+        if depth == len(self.shape):
+            self.append(data, depth)
+            return
+        size = _length(data)
+        if size is None:
+            raise _not_a_number(data, depth)
+        if size != self.shape[depth]:
+            raise ValueError(
+                f"expected sequence of length {self.shape[depth]} at dim {depth} (got {size})"
+            )
+        for item in data:
+            self.visit(item, depth + 1)
+
+    def append(self, data: Any, depth: int) -> None:
+        """Append one number."""
+        value, d = data, None
+        if isinstance(data, Tensor):
+            value, d = data.item(), data.dtype
+        elif hasattr(data, "__array_interface__") and _length(data) is None:
+            value, d = data.item(), _TYPES.get(data.__array_interface__["typestr"][1:])
         if not isinstance(value, (bool, int, float)):
             raise _not_a_number(value, depth)
-        out.append(value)
-        return
-    if not hasattr(data, "__len__") or isinstance(data, (str, bytes)):
-        raise _not_a_number(data, depth)
-    if len(data) != shape[depth]:
-        raise ValueError(
-            f"expected sequence of length {shape[depth]} at dim {depth} (got {len(data)})"
-        )
-    for item in data:
-        _flatten(item, shape, out, depth + 1)
+        d = d or dtypes.of_value(value)
+        if d is not self.dtype:
+            self.dtype = d if self.dtype is None else dtypes.promote_types(self.dtype, d)
+        self.values.append(value)
 
 
 def _not_a_number(value: Any, depth: int) -> Exception:
-    if isinstance(value, (list, tuple)):
+    if isinstance(value, (list, tuple, range)):
         return ValueError(f"tensor(): nested sequences differ in depth at dim {depth}: got {value!r}")
+    if isinstance(value, (bool, int, float)):
+        return TypeError(f"not a sequence: {value!r} at dim {depth}, beside sequences")
     if isinstance(value, str):
         return TypeError(f"new(): invalid data type '{type(value).__name__}'")
     return RuntimeError(f"Could not infer dtype of {type(value).__name__}")
-
-
-def _infer(values: Sequence[Any]) -> dtype:
-    if any(isinstance(v, float) for v in values) or not values:
-        return get_default_dtype()
-    return dtypes.bool if all(isinstance(v, bool) for v in values) else dtypes.int64
 
 
 def _from_values(values: list[Any], shape: Sequence[int], d: dtype) -> Tensor:
@@ -239,23 +290,24 @@ def _from_values(values: list[Any], shape: Sequence[int], d: dtype) -> Tensor:
     return x if d is wide else own(lib.ad_contiguous(x._p, d.code), "tensor")
 
 
+def _copy_of(x: Tensor, d: Dtype) -> Tensor:
+    same = d is None or d is x.dtype
+    p = lib.ad_clone(x._p) if same else lib.ad_contiguous(x._p, (d or x.dtype).code)
+    return own(p, "tensor", x._p)
+
+
 def tensor(data: Any, *, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
     """A copy of data (numbers, nested sequences, arrays, tensors) as a leaf tensor.
 
     Without dtype: bool of bools, int64 of ints, the default dtype as soon as there is a float.
     """
     if isinstance(data, Tensor):
-        x = own(lib.ad_contiguous(data._p, (dtype or data.dtype).code), "tensor", data._p)
+        x = _copy_of(data, dtype)
     elif _has_memory(data):
-        view = _view_of(data)
-        x = own(lib.ad_contiguous(view._p, (dtype or view.dtype).code), "tensor", view._p)
+        x = _copy_of(_view_of(data), dtype)
     else:
-        shape = _shape_of(data)
-        if len(shape) > 8:
-            raise ValueError(f"tensor(): at most 8 dimensions are supported, got {len(shape)}")
-        values: list[Any] = []
-        _flatten(data, shape, values)
-        x = _from_values(values, shape, dtype or _infer(values))
+        found = _Elements(data)
+        x = _from_values(found.values, found.shape, dtype or found.dtype or get_default_dtype())
     return _finish(x, requires_grad)
 
 

@@ -100,6 +100,8 @@ div = declare(
     domain=(REAL, NONZERO),
     reference=lambda a, b: a / b,
 )
+rsub = PointwiseOp("rsub", build("sub", *inputs(2)[::-1]), 2, "RsubBackward1")
+rdiv = PointwiseOp("div", build("div", *inputs(2)[::-1]), 2, "MulBackward0")
 neg = declare(
     "neg", 1, "-input.", lambda g, y, x: (-g,), result="number", reference=lambda x: -x
 )
@@ -165,7 +167,10 @@ pow_ = declare(
     _pow_vjp,
     domain=(POSITIVE, (*REAL, (0.0, 0.0))),
     reference=lambda a, b: a**b,
+    grad_name="PowBackward1",
 )
+pow_number = PointwiseOp("pow", pow_.root, 2, "PowBackward0")
+number_pow = PointwiseOp("pow", pow_.root, 2, "PowBackward2")
 floor_divide = declare(
     "floor_divide",
     2,
@@ -268,6 +273,7 @@ for _name, _doc, _reference in (
         _name,
         1,
         _doc,
+        result="number",
         domain=UNIT_CELLS,
         reference=lambda x, f=_reference: float(f(x)),
     )

@@ -131,24 +131,26 @@ def _finish(x: Tensor, requires_grad: bool) -> Tensor:
 
 
 def rand(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     generator: Generator | None = None,
     dtype: dtype | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """Numbers from the uniform distribution on [0, 1)."""
-    x = empty(sizes_of(size, "rand"), dtype=dtype)
+    x = empty(sizes_of(sizes, "rand", size), dtype=dtype)
     return _finish(uniform_(x, generator=generator), requires_grad)
 
 
 def randn(
-    *size: Any,
+    *sizes: Any,
+    size: Any = None,
     generator: Generator | None = None,
     dtype: dtype | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """Numbers from the standard normal distribution."""
-    x = empty(sizes_of(size, "randn"), dtype=dtype)
+    x = empty(sizes_of(sizes, "randn", size), dtype=dtype)
     return _finish(normal_(x, generator=generator), requires_grad)
 
 

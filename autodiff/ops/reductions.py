@@ -84,6 +84,7 @@ def _others_product(rows: Tensor) -> Tensor:
 
 
 _prod = Op("prod", _native("prod"), _prod_rule, saves=(0,))
+_prod_dim = Op("prod_dim", _native("prod"), _prod_rule, saves=(0,), grad_name="ProdBackward1")
 
 
 def _extreme_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor]:
@@ -151,7 +152,8 @@ def prod(
 ) -> Tensor:
     """The product over one dimension or all."""
     x = _prepared(input, dtype)
-    return _prod(x, dim_mask(dim, x.ndim), keepdim, _accumulated(x, dtype))
+    op = _prod if dim is None else _prod_dim
+    return op(x, dim_mask(dim, x.ndim), keepdim, _accumulated(x, dtype))
 
 
 class max_result(NamedTuple):  # noqa: N801 - PyTorch's name
@@ -227,9 +229,9 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 
 def _truth(kind: str, x: Tensor, dim: Any, keepdim: bool) -> Tensor:
-    return _nothing(
-        x.detach(), KINDS[kind], dim_mask(dim, x.ndim), keepdim, dtypes.bool.code
-    )
+    mask = dim_mask(dim, x.ndim)
+    truth = _nothing(x.detach(), KINDS[kind], mask, keepdim, dtypes.bool.code)
+    return truth.to(dtypes.uint8) if x.dtype is dtypes.uint8 else truth  # as PyTorch has it
 
 
 def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:  # noqa: A001

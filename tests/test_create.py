@@ -1,0 +1,118 @@
+"""Making tensors: from Python, NumPy and foreign memory, as PyTorch does."""
+
+from __future__ import annotations
+
+import array
+import gc
+import weakref
+
+import numpy as np
+import pytest
+from golden.record_tensor import lines_of, outcome, recorded
+
+import autodiff as ad
+
+
+@pytest.mark.parametrize("line", lines_of("create"))
+def test_as_pytorch(line: str) -> None:
+    assert outcome(ad, line) == recorded()[line]
+
+
+def test_buffers_share_memory() -> None:
+    values = array.array("d", [1.0, 2.0])
+    x = ad.as_tensor(values)
+    x += 1
+    assert values.tolist() == [2.0, 3.0]
+    raw = bytearray(b"\x01\x02\x03\x04")
+    y = ad.as_tensor(memoryview(raw)[1:3])
+    y[0] = 9
+    assert raw == bytearray(b"\x01\x09\x03\x04")
+    assert (y.dtype, y.shape) == (ad.uint8, (2,))
+
+
+def test_a_buffer_of_several_dimensions() -> None:
+    view = memoryview(array.array("i", range(6))).cast("B").cast("i", (2, 3))
+    assert ad.as_tensor(view).tolist() == [[0, 1, 2], [3, 4, 5]]
+
+
+def test_buffers_that_cannot_be_shared_are_type_errors() -> None:
+    for data in (array.array("h", [1]), array.array("Q", [1])):
+        with pytest.raises(TypeError, match="format"):
+            ad.as_tensor(data)
+    with pytest.raises(TypeError, match="contiguous"):
+        ad.as_tensor(memoryview(b"abcd")[::2])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [b"abc", np.broadcast_to(np.arange(3.0), (3,)), memoryview(b"xyz")],
+    ids=["bytes", "array", "memoryview"],
+)
+def test_read_only_memory_is_read_but_never_written(data: object) -> None:
+    x = ad.as_tensor(data)
+    before = x.tolist()
+    writes = [
+        lambda: x.zero_(),
+        lambda: x.add_(1),
+        lambda: x.__setitem__(0, 1),
+        lambda: x[1:].fill_(2),
+        lambda: x.copy_(ad.zeros(3, dtype=x.dtype)),
+        lambda: x.index_put_((ad.tensor([0]),), ad.zeros(1, dtype=x.dtype)),
+        lambda: x.__setitem__(x == x, 0),
+        lambda: ad.add(x, 1, out=x),
+        lambda: ad.as_tensor(data).uniform_() if x.is_floating_point() else x.mul_(2),
+    ]
+    for write in writes:
+        with pytest.raises(RuntimeError, match="read-only"):
+            write()
+    assert x.tolist() == before == x.clone().zero_().add_(x).tolist()
+
+
+def test_numpy_of_read_only_memory_is_read_only() -> None:
+    array = ad.as_tensor(b"abc").numpy()
+    assert not array.flags.writeable
+
+
+def test_memory_lives_as_long_as_any_view() -> None:
+    class Owner(np.ndarray):
+        pass
+
+    owner = np.arange(4.0).view(Owner)
+    alive = weakref.ref(owner)
+    x = ad.from_numpy(owner)
+    view = x[1:]
+    del owner, x
+    gc.collect()
+    assert alive() is not None
+    assert view.tolist() == [1.0, 2.0, 3.0]
+    del view
+    gc.collect()
+    assert alive() is None
+    shared = ad.ones(3).numpy()
+    gc.collect()
+    assert shared.tolist() == [1.0, 1.0, 1.0]
+
+
+def test_nested_data_is_not_changed_and_not_shared() -> None:
+    data = [[1.0, 2.0], [3.0, 4.0]]
+    x = ad.tensor(data)
+    x.zero_()
+    assert data == [[1.0, 2.0], [3.0, 4.0]]
+
+
+def test_a_list_that_holds_itself_is_an_error() -> None:
+    endless: list[object] = []
+    endless.append(endless)
+    with pytest.raises(ValueError, match="at most 8 dimensions"):
+        ad.tensor(endless)
+
+
+def test_default_dtype() -> None:
+    ad.set_default_dtype(ad.float64)
+    try:
+        made = [ad.tensor(1.0), ad.zeros(1), ad.tensor([1]) / 2, ad.tensor([1]) + 0.5, ad.rand(1)]
+        assert [x.dtype for x in made] == [ad.float64] * 5
+        assert repr(ad.tensor(1.5)) == "tensor(1.5000)"
+    finally:
+        ad.set_default_dtype(ad.float32)
+    assert (ad.tensor([1]) + 0.5).dtype is ad.float32

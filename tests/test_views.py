@@ -1,0 +1,124 @@
+"""Views, joins and splits: layouts, sharing and gradients as PyTorch has them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from golden.record_tensor import lines_of, outcome, recorded
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import autodiff as ad
+
+
+@pytest.mark.parametrize("line", [*lines_of("views"), *lines_of("join")])
+def test_as_pytorch(line: str) -> None:
+    assert outcome(ad, line) == recorded()[line]
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["permute", "transpose", "slice", "select", "unsqueeze", "reshape"]),
+        st.integers(0, 10**6),
+    ),
+    max_size=5,
+)
+
+
+def _permute(x: np.ndarray, pick: int) -> tuple[np.ndarray, object]:
+    order = np.random.default_rng(pick).permutation(x.ndim).tolist()
+    return x.transpose(order), lambda t: t.permute(*order)
+
+
+def _transpose(x: np.ndarray, pick: int) -> tuple[np.ndarray, object]:
+    if not x.ndim:
+        return x, lambda t: t
+    a, b = pick % x.ndim, pick // 7 % x.ndim
+    return x.swapaxes(a, b), lambda t: t.transpose(a, b - x.ndim)
+
+
+def _slice(x: np.ndarray, pick: int) -> tuple[np.ndarray, object]:
+    if not x.ndim:
+        return x, lambda t: t
+    d, start, step = pick % x.ndim, pick // 5 % 3, 1 + pick // 11 % 3
+    index = (slice(None),) * d + (slice(start, None, step),)
+    return x[index], lambda t: t[index]
+
+
+def _select(x: np.ndarray, pick: int) -> tuple[np.ndarray, object]:
+    if not x.ndim or not x.shape[pick % x.ndim]:
+        return x, lambda t: t
+    d = pick % x.ndim
+    i = pick // 3 % x.shape[d]
+    return x.take(i, d), lambda t: t.select(d, i)
+
+
+def _unsqueeze(x: np.ndarray, pick: int) -> tuple[np.ndarray, object]:
+    d = pick % (x.ndim + 1)
+    return np.expand_dims(x, d), lambda t: t.unsqueeze(d)
+
+
+def _reshape(x: np.ndarray, pick: int) -> tuple[np.ndarray, object]:
+    if pick % 2 and x.size:
+        return x.reshape(-1), lambda t: t.reshape(-1)
+    return x.reshape(*x.shape, 1), lambda t: t.reshape([*t.shape, 1])
+
+
+MODEL = {
+    "permute": _permute,
+    "transpose": _transpose,
+    "slice": _slice,
+    "select": _select,
+    "unsqueeze": _unsqueeze,
+    "reshape": _reshape,
+}
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(st.integers(0, 4), max_size=3), STEPS)
+def test_chains_of_views_hold_what_numpy_says_and_scatter_their_gradient_back(
+    shape: list[int], steps: list[tuple[str, int]]
+) -> None:
+    size = int(np.prod(shape))
+    model = np.arange(size, dtype=float).reshape(shape)
+    x = ad.arange(float(size), dtype=ad.float64).reshape(shape).requires_grad_()
+    y = x
+    for name, pick in steps:
+        if model.ndim > 6:
+            break
+        model, step = MODEL[name](model, pick)
+        y = step(y)  # type: ignore[operator]
+    assert y.tolist() == model.tolist()
+    assert y.shape == model.shape
+    weights = np.arange(1.0, model.size + 1).reshape(model.shape)
+    y.backward(ad.tensor(weights))
+    expected = np.zeros(size)
+    expected[model.reshape(-1).astype(int)] = weights.reshape(-1)  # elements are their positions
+    assert x.grad is None or x.grad.tolist() == expected.reshape(shape).tolist()
+    assert x.grad is not None or y is x
+
+
+@settings(max_examples=60, deadline=None)
+@given(STEPS, st.booleans())
+def test_a_write_through_views_reaches_the_base(
+    steps: list[tuple[str, int]], in_graph: bool
+) -> None:
+    model = np.arange(24.0).reshape(2, 3, 4)
+    leaf = ad.arange(24.0, dtype=ad.float64).reshape(2, 3, 4).requires_grad_(in_graph)
+    x = leaf.clone()
+    y, part = x, model
+    for name, pick in steps:
+        if name != "reshape":  # which may copy
+            part, step = MODEL[name](part, pick)
+            y = step(y)  # type: ignore[operator]
+    touched = part.reshape(-1).astype(int).tolist()
+    y.mul_(3)
+    expected = np.arange(24.0)
+    expected[touched] *= 3
+    assert x.reshape(-1).tolist() == expected.tolist()
+    if in_graph:
+        x.sum().backward()
+        assert leaf.grad is not None
+        slope = np.ones(24)
+        slope[touched] = 3
+        assert leaf.grad.reshape(-1).tolist() == slope.tolist()
