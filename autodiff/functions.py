@@ -7,6 +7,7 @@ from typing import Any
 
 from autodiff.methods import ALIASES
 from autodiff.ops import arithmetic, contraction, create, indexing, random, reductions, views
+from autodiff.ops.guard import guarded
 
 _BY_MODULE: dict[Any, str] = {
     arithmetic: "add sub rsub div pow where clamp clamp_min clamp_max addcmul addcdiv lerp equal isclose "
@@ -26,9 +27,9 @@ _BY_MODULE: dict[Any, str] = {
 def _table() -> dict[str, Callable[..., Any]]:
     table = {**arithmetic.UNARY, **arithmetic.BINARY}
     for module, names in _BY_MODULE.items():
-        table |= {name: getattr(module, name) for name in names.split()}
+        table |= {name: guarded(getattr(module, name)) for name in names.split()}
     table |= {alias: table[name] for alias, name in ALIASES.items() if name in table}
-    return table | {"broadcast_to": views.expand, "concat": indexing.cat}
+    return table | {"broadcast_to": guarded(views.expand), "concat": table["cat"]}
 
 
 FUNCTIONS = _table()

@@ -213,6 +213,8 @@ _NO_SIZES: list[int] = []
 
 def _root(y: Tensor, g: Tensor | None, what: str) -> tuple[Node, Tensor]:
     """The node backward starts from, and its cotangent: 1 for a scalar where none is given."""
+    if not isinstance(y, Tensor):
+        raise TypeError(f"{what}: expected Tensors, but got {type(y).__name__}")
     node = live_node(y)
     if node is None:
         raise RuntimeError(
@@ -317,6 +319,9 @@ def grad(
     if is_grads_batched:
         raise RuntimeError("grad: is_grads_batched is not supported; call grad once for each row")
     ys, xs = _as_tuple(outputs), _as_tuple(inputs)
+    for x in xs:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"grad: inputs must be Tensors, but got {type(x).__name__}")
     nodes = [live_node(x) for x in xs]
     if any(node is None for node in nodes):
         raise RuntimeError("One of the differentiated Tensors does not require grad")

@@ -90,7 +90,9 @@ def _computed_in(node: Expr, operands: Sequence[Operand]) -> dtype:
         name = dtypes.SCALAR_NAMES[d.code]
         raise NotImplementedError(f'"{node.op}" not implemented for {name!r}: it takes integers or bools')
     if d is dtypes.bool and rule == "number":
-        raise RuntimeError(_NO_BOOL.get(node.op, f'"{node.op}" not implemented for \'Bool\''))
+        if node.op in _NO_BOOL:
+            raise RuntimeError(_NO_BOOL[node.op])
+        raise NotImplementedError(f'"{node.op}" not implemented for \'Bool\'')
     return d
 
 

@@ -18,6 +18,7 @@ from autodiff.ops import (
     views,
 )
 from autodiff.ops.elementwise import FUNCTIONS
+from autodiff.ops.guard import guarded
 from autodiff.tensor import Tensor
 
 __all__ = ["METHODS", "PROPERTIES"]
@@ -52,7 +53,12 @@ def _iterate(self: Tensor) -> Iterator[Tensor]:
 
 
 def _contains(self: Tensor, value: Any) -> bool:
-    return bool((self == value).any())
+    found = self == value
+    if not isinstance(found, Tensor):
+        raise RuntimeError(
+            f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(value)}."
+        )
+    return bool(found.any())
 
 
 def _expand_as(self: Tensor, other: Tensor) -> Tensor:
@@ -139,7 +145,7 @@ def _methods() -> dict[str, Callable[..., Any]]:
     }
     for module, names in modules.items():
         for name in names.split():
-            table[name] = getattr(module, name)
+            table[name] = guarded(getattr(module, name), method=True)
     for alias, name in ALIASES.items():
         table[alias] = table[name]
     for name, d in {**{d.name: d for d in dtypes.ALL}, **dtypes.ALIASES}.items():
@@ -152,9 +158,9 @@ def _methods() -> dict[str, Callable[..., Any]]:
         "__contains__": _contains,
         "__repr__": _text,
         "backward": _backward,
-        "expand_as": _expand_as,
-        "view_as": _view_as,
-        "type_as": _type_as,
+        "expand_as": guarded(_expand_as, method=True),
+        "view_as": guarded(_view_as, method=True),
+        "type_as": guarded(_type_as, method=True),
         "where": lambda self, condition, other: arithmetic.where(condition, self, other),
     }
     return table

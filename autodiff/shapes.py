@@ -76,7 +76,8 @@ def sizes_of(args: Sequence[Any], function: str, keyword: Any = None) -> list[in
     try:
         return [operator.index(size) for size in given]
     except TypeError:
-        bad = next(type(s).__name__ for s in given if not hasattr(s, "__index__"))
+        sizes = given if isinstance(given, (tuple, list)) else ()
+        bad = next((type(s).__name__ for s in sizes if not isinstance(s, int)), type(given).__name__)
         raise TypeError(f"{function}(): sizes must be ints, but found element of type {bad}") from None
 
 

@@ -291,11 +291,19 @@ class Tensor(TensorMethods):
             raise RuntimeError(f"Boolean value of Tensor with {what} is ambiguous")
         return bool(self.item())
 
+    def _single(self) -> Any:
+        if self._p.numel != 1:
+            raise ValueError(
+                "only one element tensors can be converted to Python scalars, this one has "
+                f"{self._p.numel} elements"
+            )
+        return self.item()
+
     def __float__(self) -> float:
-        return float(self.item())
+        return float(self._single())
 
     def __int__(self) -> int:
-        return int(self.item())
+        return int(self._single())
 
     def __index__(self) -> int:
         value = self.item() if self._p.numel == 1 else None

@@ -36,6 +36,8 @@ def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> 
         )
     if out is None:
         return op.call(*tensors)
+    if not isinstance(out, Tensor):
+        raise TypeError(f"{op.name}(): argument 'out' must be Tensor, not {type(out).__name__}")
     if out._node is not None or builtins.any(x.requires_grad for x in tensors):
         raise RuntimeError(
             f"{op.name}(): functions with out=... arguments don't support automatic differentiation, "
@@ -126,6 +128,8 @@ BINARY = {
 
 
 def _scaled(other: Any, alpha: Any) -> Any:
+    if not isinstance(alpha, (bool, int, float, Tensor)):
+        raise TypeError(f"argument 'alpha' must be Number, not {type(alpha).__name__}")
     return other if alpha == 1 else other * alpha
 
 
@@ -185,7 +189,7 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Any:  # noqa
 
 def where(condition: Any, input: Any = None, other: Any = None, *, out: Tensor | None = None) -> Any:
     """input where condition is true, else other; of a condition alone, where it is true."""
-    if input is None and other is None:
+    if input is None and other is None and isinstance(condition, Tensor):
         return condition.nonzero(as_tuple=True)
     if isinstance(condition, Tensor) and condition.dtype not in (dtypes.bool, dtypes.uint8):
         raise RuntimeError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import array
 import math
 import operator
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -71,6 +72,8 @@ def full(size: Any, fill_value: Any, *, dtype: Dtype = None, requires_grad: bool
 
 def _exact(value: Any, d: dtype) -> Any:
     """A number as the native fill takes it. RuntimeError where the dtype cannot hold it."""
+    if not isinstance(value, (bool, int, float)):
+        raise TypeError(f"a number was expected, not {type(value).__name__}")
     if d.is_floating_point:
         return float(value)
     if d is dtypes.bool:
@@ -79,7 +82,8 @@ def _exact(value: Any, d: dtype) -> Any:
         raise RuntimeError(f"value cannot be converted to type {d.name} without overflow: {value}")
     low, high = _RANGES[d.name]
     if not low <= int(value) <= high:
-        raise RuntimeError(f"value cannot be converted to type {d.name} without overflow: {value}")
+        kind = ValueError if d is dtypes.int64 else RuntimeError  # as PyTorch has it
+        raise kind(f"value cannot be converted to type {d.name} without overflow: {value}")
     return int(value)
 
 
@@ -158,7 +162,7 @@ def new_eye(x: Tensor, n: int) -> Tensor:
 def eye(n: int, m: int | None = None, *, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
     """An n x m matrix with ones on the diagonal."""
     columns = n if m is None else m
-    x = zeros(n, columns, dtype=dtype)
+    x = _filled("eye", sizes_of((n, columns), "eye"), 0, dtype or get_default_dtype())
     diagonal = fresh(lib.ad_as_strided(x._p, 1, [min(n, columns)], [columns + 1], 0), "eye")
     if lib.ad_copy(diagonal, ones(dtype=x.dtype)._p):
         raise error("eye")
@@ -267,7 +271,7 @@ class _Elements:
 
 def _not_a_number(value: Any, depth: int) -> Exception:
     if isinstance(value, (list, tuple, range)):
-        return ValueError(f"tensor(): nested sequences differ in depth at dim {depth}: got {value!r}")
+        return TypeError(f"tensor(): nested sequences differ in depth at dim {depth}: got {value!r}")
     if isinstance(value, (bool, int, float)):
         return TypeError(f"not a sequence: {value!r} at dim {depth}, beside sequences")
     if isinstance(value, str):
@@ -282,7 +286,7 @@ def _from_values(values: list[Any], shape: Sequence[int], d: dtype) -> Tensor:
         else:
             raw = array.array("q", [_exact(v, d) for v in values])
     except OverflowError:
-        raise RuntimeError("Overflow when unpacking long long: an int does not fit 64 bits") from None
+        raise ValueError(f"tensor(): an int does not fit {d.name}") from None
     wide = dtypes.float64 if d.is_floating_point else dtypes.int64
     x = own(lib.ad_empty(wide.code, len(shape), list(shape)), "tensor")
     if values:
@@ -331,6 +335,7 @@ _TYPES = {
     "f4": dtypes.float32,
     "f8": dtypes.float64,
 }
+_FOREIGN_ORDER = ">" if sys.byteorder == "little" else "<"
 _FORMATS = {"?": "b1", "B": "u1", "i": "i4", "l": "i8", "q": "i8", "f": "f4", "d": "f8"}
 
 
@@ -370,11 +375,13 @@ def _wrap_memory(
     owner: Any, typestr: str, shape: Any, strides: Any, address: int, readonly: bool
 ) -> Tensor:
     d = _TYPES.get(typestr[1:])
-    if d is None or typestr[0] == ">":
+    if d is None:
         raise TypeError(
             f"can't convert an array of type {typestr}: the supported types are "
-            f"{', '.join(known.name for known in dtypes.ALL)} in native byte order"
+            f"{', '.join(known.name for known in dtypes.ALL)}"
         )
+    if typestr[0] == _FOREIGN_ORDER:
+        raise ValueError(f"can't convert an array of type {typestr}: its byte order is not this machine's")
     size = d.itemsize
     steps = [s * size for s in contiguous_strides(shape)] if strides is None else list(strides)
     if any(s < 0 for s in steps):

@@ -248,6 +248,8 @@ def _basic(x: Tensor, index: Any) -> tuple[Tensor, dict[int, Tensor]]:
 
 
 def _integer(y: Tensor, dim: int, item: Any, x: Tensor) -> Tensor:
+    if isinstance(item, Tensor) and item.is_floating_point():
+        _as_index(item)  # raises
     try:
         i = operator.index(item)
     except TypeError:
@@ -304,13 +306,22 @@ def getitem(x: Tensor, index: Any) -> Tensor:
 def setitem(x: Tensor, index: Any, value: Any) -> None:
     """x[index] = value, in place; value is broadcast and converted."""
     y, left = _basic(x, index)
-    given = value if isinstance(value, Tensor) else as_tensor(value, dtype=x.dtype)
+    given = value if isinstance(value, Tensor) else _as_value(value, x.dtype)
     if not left:
         copy_(y, _without_leading_ones(given, y.ndim))
         return
     y, indices = _advanced(y, left)
     ndim = len(indices.shape) + y.ndim - len(indices.ps)
     _write_at(y, indices, _without_leading_ones(given, ndim), False)
+
+
+def _as_value(value: Any, d: dtypes.dtype) -> Tensor:
+    try:
+        return as_tensor(value, dtype=d)
+    except RuntimeError as failure:
+        if "infer dtype" in str(failure):
+            raise TypeError(f"can't assign a {type(value).__name__} to a {d!r} tensor") from None
+        raise
 
 
 def _without_leading_ones(x: Tensor, ndim: int) -> Tensor:
@@ -381,6 +392,8 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices of one dimension at the given positions."""
     if index.ndim > 1:
         raise IndexError(f"index_select(): Index is supposed to be a vector, got {index.ndim} dimensions")
+    if index.dtype not in (dtypes.int32, dtypes.int64):
+        raise RuntimeError(f"index_select(): Expected dtype int32 or int64 for index, got {index.dtype!r}")
     flat = reshape(_as_index(index), -1)
     d = dim_index(dim, input.ndim)
     if input.ndim == 0:
@@ -410,7 +423,10 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
         lines = [1] * index.ndim
         lines[d] = size
         each.append(index if d == at else expand(reshape(arange(size), lines), index.shape))
-    return _get(input, Indices([x.detach() for x in each]))
+    try:
+        return _get(input, Indices([x.detach() for x in each]))
+    except IndexError as failure:
+        raise RuntimeError(f"gather(): {failure}") from None
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int) -> Tensor:
@@ -433,8 +449,11 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where mask is true, as a vector."""
-    shape = _broadcast([input, mask])
-    return getitem(shape[0], shape[1])
+    try:
+        values, where = _broadcast([input, mask])
+    except IndexError as failure:
+        raise RuntimeError(f"masked_select(): {failure}") from None
+    return getitem(values, where)
 
 
 # ---- concatenation ----

@@ -24,13 +24,13 @@ _numbers: dict[type, dict[Any, Tensor]] = {float: {}, int: {}, bool: {}}
 
 
 def number(value: Any) -> Tensor:
-    """A Python number as an operand. RuntimeError where an int does not fit 64 bits."""
+    """A Python number as an operand. OverflowError where an int does not fit 64 bits."""
     if isinstance(value, float):
         p = lib.ad_number_f64(value)
     elif -(2**63) <= value < 2**63:
         p = lib.ad_number_i64(value, isinstance(value, bool))
     else:
-        raise RuntimeError(f"value cannot be converted to type int64_t without overflow: {value}")
+        raise OverflowError(f"int too big to convert to int64: {value}")
     if not p:
         raise error("number")
     x = wrap(_gc(p, _free))

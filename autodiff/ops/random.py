@@ -99,6 +99,8 @@ def _draw(x: Tensor, name: str, generator: Generator | None, *args: Any) -> Tens
     """Fill x natively; the write takes it out of the graph."""
     if mode.grad:
         check_writable(x, f"{name}_")
+    if not isinstance(generator, (Generator, type(None))):
+        raise TypeError(f"{name}_(): generator must be a Generator, not {type(generator).__name__}")
     rng = (generator or default_generator).native
     if getattr(lib, f"ad_rng_{name}")(rng, x._p, *args):
         raise error(f"{name}_", x._p)

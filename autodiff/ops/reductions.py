@@ -11,7 +11,7 @@ from autodiff.dtypes import dtype
 from autodiff.native import NULL, ffi, lib
 from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.views import _expand, reshape, unsqueeze
-from autodiff.shapes import Size, dim_index, dim_mask
+from autodiff.shapes import Size, dim_index, dim_mask, sizes_of
 from autodiff.tensor import Tensor
 
 
@@ -179,8 +179,17 @@ def _extreme(name: str, x: Tensor, dim: int, keepdim: bool) -> tuple[Tensor, Ten
     return values.squeeze(dim), indices.squeeze(dim)
 
 
+def _check_not_empty(name: str, x: Tensor, dim: Any) -> None:
+    if x._p.numel == 0 and dim in (None, ()):
+        raise RuntimeError(
+            f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
+            "reduction dim with the 'dim' argument."
+        )
+
+
 def _max_or_min(name: str, x: Tensor, dim: Any, keepdim: bool) -> Any:
     if dim is None:
+        _check_not_empty(name, x, dim)
         op = _max if name == "max" else _min
         return op(x, dim_mask(None, x.ndim), False, x._p.dtype)
     if isinstance(dim, Tensor):
@@ -201,11 +210,13 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: 
 
 def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     """The largest elements over `dim`; equal ones share the gradient."""
+    _check_not_empty("amax", input, dim)
     return _amax(input, dim_mask(dim, input.ndim), keepdim, input._p.dtype)
 
 
 def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     """The smallest elements over `dim`; equal ones share the gradient."""
+    _check_not_empty("amin", input, dim)
     return _amin(input, dim_mask(dim, input.ndim), keepdim, input._p.dtype)
 
 
@@ -246,8 +257,8 @@ def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:  # noq
 
 def sum_to_size(x: Tensor, *size: Any) -> Tensor:
     """The sum that undoes a broadcast from `size`. RuntimeError where x is no such broadcast."""
-    shape: Sequence[int] = size[0] if len(size) == 1 and isinstance(size[0], (tuple, list)) else size
-    if x.shape == shape:
+    shape = sizes_of(size, "sum_to_size")
+    if list(x.shape) == shape:
         return x
     lead = x.ndim - len(shape)
     if lead < 0 or builtins.any(

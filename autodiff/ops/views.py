@@ -12,7 +12,7 @@ from autodiff.native import error, lib
 from autodiff.node import Node
 from autodiff.ops import history
 from autodiff.ops.base import Op, fresh
-from autodiff.shapes import Size, dim_index, sizes_of
+from autodiff.shapes import MAX_DIMS, Size, dim_index, sizes_of
 from autodiff.tensor import Tensor
 
 # ---- adjoints: a cotangent put back where a view was taken ----
@@ -166,9 +166,15 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     return _unsafe_view(input.contiguous(), sizes)
 
 
+def _check_room(name: str, ndim: int) -> None:
+    if ndim > MAX_DIMS:
+        raise RuntimeError(f"{name}(): at most {MAX_DIMS} dimensions are supported, got {ndim}")
+
+
 def expand(x: Tensor, *sizes: Any) -> Tensor:
     """The tensor repeated along dimensions of size 1 (and new leading ones) without copying."""
     wanted = sizes_of(sizes, "expand")
+    _check_room("expand", len(wanted))
     if len(wanted) < x.ndim:
         raise RuntimeError(
             f"expand({list(x.shape)}, size={wanted}): the number of sizes provided ({len(wanted)}) "
@@ -245,8 +251,12 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     d = dim_index(dim, input.ndim)
     size = input.shape[d]
+    if not -size <= start <= size:
+        raise IndexError(
+            f"narrow(): start out of range (expected to be in range of [{-size}, {size}], but got {start})"
+        )
     first = start + size if start < 0 else start
-    if length < 0 or first < 0 or first + length > size:
+    if length < 0 or first + length > size:
         raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({size}).")
     return _slice(input, d, first, first + length, 1)
 
@@ -264,6 +274,7 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
 
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
     """A dimension of size 1 inserted before `dim`."""
+    _check_room("unsqueeze", input.ndim + 1)
     return _unsqueeze(input, dim_index(dim, input.ndim + 1))
 
 
@@ -284,7 +295,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """The slices along a dimension."""
     if input.ndim == 0:
-        raise RuntimeError("Dimension specified as 0 but tensor has no dimensions")
+        raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     d = dim_index(dim, input.ndim)
     return tuple(_select(input, d, i) for i in range(input.shape[d]))
 

@@ -1,0 +1,59 @@
+"""What a public function says of an argument that is no tensor, or no dtype."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+from autodiff.dtypes import dtype
+from autodiff.tensor import Tensor
+
+__all__ = ["guarded"]
+
+_KINDS: dict[str, tuple[type, ...]] = {
+    "Tensor": (Tensor,),
+    "Tensor | None": (Tensor, type(None)),
+    "dtype | None": (dtype, type(None)),
+    "Dtype": (dtype, type(None)),
+}
+
+
+def guarded(function: Callable[..., Any], method: bool = False) -> Callable[..., Any]:
+    """The function, with a TypeError for foreign arguments instead of whatever they cause.
+
+    Nothing is checked before the call: only when it failed are the arguments looked at. A method
+    that takes nothing but its own tensor and plain arguments is left alone.
+    """
+    kinds = {name: _KINDS[a] for name, a in function.__annotations__.items() if a in _KINDS}
+    kinds.pop("return", None)
+    code = function.__code__
+    if method and not kinds.keys() - {code.co_varnames[0]}:
+        return function
+    names = code.co_varnames[: code.co_argcount]
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return function(*args, **kwargs)
+        except AttributeError as failure:
+            given = {**dict(zip(names, args, strict=False)), **kwargs}
+            raise _foreign(function.__name__, given, kinds) from failure
+        except TypeError as failure:
+            if function.__name__ in str(failure):
+                raise
+            raise TypeError(f"{function.__name__}(): {failure}") from failure
+
+    return call
+
+
+def _foreign(function: str, given: dict[str, Any], kinds: dict[str, tuple[type, ...]]) -> TypeError:
+    for position, (name, value) in enumerate(given.items(), start=1):
+        if name in kinds and not isinstance(value, kinds[name]):
+            wanted = "Tensor" if kinds[name][0] is Tensor else "torch.dtype"
+            return TypeError(
+                f"{function}(): argument '{name}' (position {position}) must be {wanted}, "
+                f"not {type(value).__name__}"
+            )
+    kinds_given = ", ".join(type(value).__name__ for value in given.values())
+    return TypeError(f"{function}(): unsupported arguments of types ({kinds_given})")

@@ -1,0 +1,82 @@
+"""Bad input: PyTorch's exceptions, words that name what is wrong, and never a crash."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from golden.record_tensor import evaluate, recorded, themes
+
+import autodiff as ad
+
+FUZZ = Path(__file__).with_name("fuzz_arguments.py")
+
+
+@pytest.mark.parametrize(("line", "words"), themes()["errors"])
+def test_raises_as_pytorch_and_says_what_is_wrong(line: str, words: str) -> None:
+    name = recorded()[line].removeprefix("raises ")
+    assert words, "a line of [errors] says what its message must name"
+    with pytest.raises(Exception) as raised:  # noqa: PT011 - the type is compared below
+        evaluate(ad, line)
+    assert type(raised.value).__name__ == name, raised.value
+    assert re.search(words, str(raised.value), re.DOTALL), str(raised.value)
+
+
+# What PyTorch words or allows differently, or what only we have.
+OURS: list[tuple[Callable[[], object], type[Exception], str]] = [
+    (lambda: ad.empty(2**62, dtype=ad.uint8), MemoryError, "not enough memory for 46116860"),
+    (lambda: ~ad.ones(2), NotImplementedError, "bitwise_not.*Float"),
+    (lambda: ad.ones(3)["a"], IndexError, "got str"),
+    (lambda: ad.ones(3)[[0.5]], IndexError, "float32"),
+    (lambda: ad.ones(3)[..., ...], IndexError, "single ellipsis"),
+    (lambda: ad.ones(2).to(5.5), TypeError, "float"),
+    (lambda: ad.ones(2).view(ad.int32), RuntimeError, "view.*dtype"),
+    (lambda: ad.zeros([1] * 9), RuntimeError, "at most 8 dimensions.*9"),
+    (lambda: ad.ones([1] * 8).unsqueeze(0), RuntimeError, "8|9"),
+    (lambda: ad.ones([1] * 8)[None], RuntimeError, "8|9"),
+    (lambda: ad.ones([1] * 8).expand([2] * 9), RuntimeError, "9"),
+    (lambda: ad.ones(1).expand(3).zero_(), RuntimeError, "single memory location"),
+    (lambda: ad.zeros(2, size=(2,)), TypeError, "given twice"),
+    (lambda: ad.pointwise(lambda x: x)("a"), TypeError, "argument 1.*str"),
+    (lambda: ad.pointwise(lambda x: 5)(ad.ones(2)), TypeError, "returns an expression.*int"),
+    (lambda: ad.pointwise(lambda x: x if x > 0 else -x)(ad.ones(2)), TypeError, "truth value"),
+    (lambda: ad.pointwise(lambda x: x + ad.ones(2))(ad.ones(2)), TypeError, "Tensor"),
+    (lambda: ad.pointwise(lambda: 1)(), TypeError, "at least one input"),
+    (lambda: ad.pointwise(lambda *x: x[0])(*[ad.ones(1)] * 9), ValueError, "at most 8.*9"),
+    (lambda: ad.Generator("cuda"), RuntimeError, "cuda"),
+    (lambda: ad.manual_seed(2**64), RuntimeError, "64 bits"),
+    (lambda: ad.set_printoptions(precision=-1), ValueError, "precision.*-1"),
+]
+
+
+@pytest.mark.parametrize(("call", "kind", "words"), OURS)
+def test_errors_of_our_own(call: Callable[[], object], kind: type[Exception], words: str) -> None:
+    with pytest.raises(kind) as raised:
+        call()
+    assert re.search(words, str(raised.value), re.DOTALL), str(raised.value)
+
+
+def test_a_failed_write_changes_nothing() -> None:
+    x = ad.arange(3)
+    for write in (
+        lambda: x.add_(0.5),
+        lambda: x.add_(ad.ones(4, dtype=ad.int64)),
+        lambda: x.__setitem__(5, 1),
+        lambda: x.__setitem__([0, 3], 1),
+        lambda: x.copy_(ad.ones(2)),
+    ):
+        with pytest.raises((RuntimeError, IndexError)):
+            write()
+    assert x.tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_no_arguments_crash_or_hang(seed: int) -> None:
+    """In a process of its own: any name of the library, given anything."""
+    command = [sys.executable, "-X", "faulthandler", str(FUZZ), str(seed), "4000"]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
