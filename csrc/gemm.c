@@ -1,6 +1,5 @@
 /* gemm.c: matrix products. Every element of a result is one chain of multiply-adds over k in order, whichever
  * path computes it (see gemm.h), so paths are chosen by speed alone. */
-#include <stdatomic.h>
 #include "gemm.h"
 
 #define SMALL_WORK (40 * 40 * 40) /* m n k up to which packing does not pay */
@@ -15,29 +14,11 @@
 #define VECTOR_TASK 256 /* columns of a task of such a product; the last has what is over */
 #define STACK_BYTES 4096
 
-/* ---- one product ---- */
-
-typedef struct {
-    const char *data;
-    int64_t row, col; /* strides in elements */
-} matrix;
-
-/* C (m x n) = A (m x k) B (k x n) + bias. */
-typedef struct {
-    const ad_gemm_type *kernels;
-    int64_t size; /* bytes of an element */
-    int64_t m, n, k;
-    matrix a, b;
-    char *c;
-    int64_t c_row, c_col; /* c_col is 1, or c_row is and C^T is stored */
-    const char *bias;     /* of each column, or NULL */
-} product;
-
 static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
-/* Estimated nanoseconds, at most 1e15: expanded operands may be larger than any memory. */
-static int64_t cost_of(const product *g) {
+/* In doubles, as expanded operands may be larger than any memory. */
+int64_t ad_product_cost(const ad_product *g) {
     double ns = (double)g->m * (double)g->n * (double)g->k * (double)g->size / 160;
     return ns < 1e15 ? (int64_t)ns : (int64_t)1e15;
 }
@@ -52,7 +33,7 @@ static void copy_elements(int64_t size, int64_t n, char *dst, int64_t dst_step, 
 }
 
 /* Tiles of C^T go through a buffer. */
-static void run_turned(const product *g, ad_tile *tile, ad_tile_fn *fn, int64_t rows) {
+static void run_turned(const ad_product *g, ad_tile *tile, ad_tile_fn *fn, int64_t rows) {
     const int64_t size = g->size, cols = tile->cols, c_col = g->c_col;
     _Alignas(64) char buffer[AD_TILE_ROWS * AD_TILE_VECTORS * 64];
     char *c = tile->c;
@@ -65,15 +46,15 @@ static void run_turned(const product *g, ad_tile *tile, ad_tile_fn *fn, int64_t 
         copy_elements(size, cols, c + i * g->c_row * size, c_col, buffer + i * cols * size, 1);
 }
 
-static int64_t vector_width(const product *g) { return (int64_t)1 << g->kernels->log2_width; }
-static int64_t tile_width(const product *g) { return AD_TILE_VECTORS * vector_width(g); }
+static int64_t vector_width(const ad_product *g) { return (int64_t)1 << g->kernels->log2_width; }
+static int64_t tile_width(const ad_product *g) { return AD_TILE_VECTORS * vector_width(g); }
 
 /* The columns to take next of those left, so that no tile but the only one is narrower than a vector. */
 static int64_t next_cols(int64_t left, int64_t width, int64_t vector) {
     return left <= width ? left : left < width + vector ? left - vector : width;
 }
 
-static void run_tile(const product *g, ad_tile *tile, int64_t rows) {
+static void run_tile(const ad_product *g, ad_tile *tile, int64_t rows) {
     const ad_gemm_type *kernels = g->kernels;
     const int64_t vectors = tile->cols < vector_width(g) ? 0 : ((tile->cols - 1) >> kernels->log2_width) + 1;
     ad_tile_fn *fn = rows == 1 ? kernels->row[vectors] : kernels->tile[rows - 1][vectors];
@@ -84,7 +65,7 @@ static void run_tile(const product *g, ad_tile *tile, int64_t rows) {
 }
 
 /* Small products: no blocks, no threads. B is packed a panel at a time where there is room for that. */
-static void run_small(const product *g, void *packed_b) {
+static void run_small(const ad_product *g, void *packed_b) {
     const int64_t size = g->size, width = tile_width(g), vector = vector_width(g), height = g->kernels->rows;
     ad_tile tile = {.k = g->k, .a_row = g->a.row, .a_col = g->a.col, .b_row = g->b.row, .c_row = g->c_row};
     for (int64_t j = 0; j < g->n; j += tile.cols) {
@@ -107,10 +88,10 @@ static void run_small(const product *g, void *packed_b) {
 /* ---- products with a vector ---- */
 
 /* Columns [first, end) of a row times B. */
-typedef void vector_fn(const product *g, int64_t first, int64_t end);
+typedef void vector_fn(const ad_product *g, int64_t first, int64_t end);
 
 /* The part of those that is k elements from p on, cols columns from j on. */
-static ad_tile row_tile(const product *g, int64_t p, int64_t k, int64_t j, int64_t cols) {
+static ad_tile row_tile(const ad_product *g, int64_t p, int64_t k, int64_t j, int64_t cols) {
     const int64_t size = g->size;
     return (ad_tile){.k = k,
                      .a = g->a.data + p * g->a.col * size,
@@ -124,7 +105,7 @@ static ad_tile row_tile(const product *g, int64_t p, int64_t k, int64_t j, int64
 }
 
 /* B in place: a few of its rows at a time, along which the memory is read in order. */
-static void run_in_place(const product *g, int64_t first, int64_t end) {
+static void run_in_place(const ad_product *g, int64_t first, int64_t end) {
     const int64_t vector = vector_width(g), width = AD_ROW_VECTORS * vector;
     for (int64_t p = 0; p == 0 || p < g->k; p += FLAT_DEPTH) {
         for (int64_t j = first, cols; j < end; j += cols) {
@@ -136,7 +117,7 @@ static void run_in_place(const product *g, int64_t first, int64_t end) {
 }
 
 /* B's columns are rows of memory: some are turned at a time. */
-static void run_turning(const product *g, int64_t first, int64_t end) {
+static void run_turning(const ad_product *g, int64_t first, int64_t end) {
     const int64_t vector = vector_width(g), width = AD_ROW_VECTORS * vector;
     _Alignas(64) char panel[PANEL_DEPTH * AD_ROW_VECTORS * 64];
     for (int64_t j = first, cols; j < end; j += cols) {
@@ -152,13 +133,13 @@ static void run_turning(const product *g, int64_t first, int64_t end) {
 }
 
 /* A few columns, or short ones: a scalar chain each. The bias is left out. */
-static void run_dots(const product *g, int64_t first, int64_t end) {
+static void run_dots(const ad_product *g, int64_t first, int64_t end) {
     g->kernels->dots(end - first, g->k, g->a.data, g->a.col, g->b.data + first * g->b.col * g->size, g->b.col,
                      g->b.row, g->c + first * g->size);
 }
 
 typedef struct {
-    const product *g;
+    const ad_product *g;
     vector_fn *run;
 } columns;
 
@@ -168,12 +149,12 @@ static void run_columns(void *context, int64_t i) {
     c->run(c->g, first, i < last ? first + VECTOR_TASK : c->g->n);
 }
 
-static void run_vector(const product *g, vector_fn *run) {
+static void run_vector(const ad_product *g, vector_fn *run) {
     columns c = {g, run};
     if (g->n < 2 * VECTOR_TASK)
         run(g, 0, g->n);
     else
-        ad_parallel_for(g->n / VECTOR_TASK, 4 * cost_of(g), run_columns, &c);
+        ad_parallel_for(g->n / VECTOR_TASK, 4 * ad_product_cost(g), run_columns, &c);
 }
 
 /* ---- large products ---- */
@@ -195,7 +176,7 @@ static int64_t extent(const cuts *c, int64_t i) { return start(c, i + 1) - start
 /* One block of the product: k, rows and columns cut to what the caches hold. Operands are read where they
  * are, or from panels packed as tiles want them, one after the other. */
 typedef struct {
-    const product *g;
+    const ad_product *g;
     ad_tile tile; /* what all tiles share */
     const char *a, *b;
     char *c;
@@ -206,7 +187,7 @@ typedef struct {
 } block;
 
 static void run_panel(const block *b, int64_t i, ad_tile tile) {
-    const product *g = b->g;
+    const ad_product *g = b->g;
     const int64_t at = start(&b->rows, i), rows = extent(&b->rows, i);
     tile.c = (char *)tile.c + at * g->c_row * g->size;
     if (b->packed_a) {
@@ -241,11 +222,11 @@ static void run_task(void *context, int64_t task) {
 }
 
 static void run_block(block *b, int64_t m, int64_t n) {
-    const product *g = b->g;
+    const ad_product *g = b->g;
     const int64_t down = (b->rows.count + b->rows_of_task - 1) / b->rows_of_task;
     const int64_t across = (b->cols.count + b->cols_of_task - 1) / b->cols_of_task;
-    const product part = {.m = m, .n = n, .k = b->tile.k, .size = g->size};
-    ad_parallel_for(down * across, cost_of(&part), run_task, b);
+    const ad_product part = {.m = m, .n = n, .k = b->tile.k, .size = g->size};
+    ad_parallel_for(down * across, ad_product_cost(&part), run_task, b);
 }
 
 static void pack_rows(void *context, int64_t i) {
@@ -265,7 +246,7 @@ static void pack_cols(void *context, int64_t j) {
 }
 
 /* The block that begins at column j and element p of k, all rows. */
-static void run_rows(block *b, const product *g, int64_t j, int64_t n, int64_t p, const cuts *blocks) {
+static void run_rows(block *b, const ad_product *g, int64_t j, int64_t n, int64_t p, const cuts *blocks) {
     for (int64_t i = 0; i < blocks->count; i++) {
         const int64_t at = start(blocks, i), m = extent(blocks, i);
         b->rows = cut(m, g->kernels->rows, 1);
@@ -276,7 +257,7 @@ static void run_rows(block *b, const product *g, int64_t j, int64_t n, int64_t p
     }
 }
 
-static void run_blocks(const product *g, char *packed_a, char *packed_b) {
+static void run_blocks(const ad_product *g, char *packed_a, char *packed_b) {
     const int64_t width = tile_width(g);
     const cuts rows = cut(g->m, MC, 1), cols = cut(g->n, NC, width);
     const int64_t depths = most((g->k + KC - 1) / KC, 1), depth = most((g->k + depths - 1) / depths, 1);
@@ -311,17 +292,17 @@ static void add_bias(int64_t m, int64_t n, int64_t size, void *c, const void *bi
 }
 
 /* C^T = B^T A^T */
-static void turn(product *g) {
-    const matrix a = g->a;
+static void turn(ad_product *g) {
+    const ad_matrix a = g->a;
     const int64_t m = g->m, c_row = g->c_row;
     g->m = g->n, g->n = m;
-    g->a = (matrix){g->b.data, g->b.col, g->b.row};
-    g->b = (matrix){a.data, a.col, a.row};
+    g->a = (ad_matrix){g->b.data, g->b.col, g->b.row};
+    g->b = (ad_matrix){a.data, a.col, a.row};
     g->c_row = g->c_col, g->c_col = c_row;
 }
 
 /* What is packed is packed to memory of the pool, or to the stack if that will do. */
-static int run(const product *g, bool small, bool pack_a, bool pack_b) {
+static int run(const ad_product *g, bool small, bool pack_a, bool pack_b) {
     _Alignas(64) char stack[STACK_BYTES];
     const int64_t depth = small ? g->k : least(g->k, KC), cols = least(g->n, small ? tile_width(g) : NC);
     const int64_t a_bytes = pack_a ? (least(g->m, MC) * depth * g->size + 63) / 64 * 64 : 0;
@@ -336,8 +317,8 @@ static int run(const product *g, bool small, bool pack_a, bool pack_b) {
     return AD_OK;
 }
 
-/* C is contiguous. The choices here are about speed: the bits are the same whichever way it goes. */
-static int multiply(product *g) {
+/* The choices here are about speed: the bits are the same whichever way it goes. */
+int ad_gemm(ad_product *g) {
     if (g->m == 1) g->a.row = 1;
     if (g->n == 1) g->b.col = 1;
     if (g->k == 1) g->a.col = g->b.row = 1;
@@ -361,176 +342,4 @@ static int multiply(product *g) {
         status = run(g, small, !direct, !in_place);
     if (!status && bias_later) add_bias(m, n, g->size, g->c, bias);
     return status;
-}
-
-/* ---- integers: wrapping, in whatever order ---- */
-
-typedef void integer_fn(const product *g);
-#define INTEGER_PRODUCT(type)                                                                                \
-    static void multiply_##type(const product *g) {                                                          \
-        const type *a = (const type *)g->a.data, *b = (const type *)g->b.data,                               \
-                   *bias = (const type *)g->bias;                                                            \
-        for (int64_t i = 0; i < g->m; i++) {                                                                 \
-            type *c = (type *)g->c + i * g->n;                                                               \
-            for (int64_t j = 0; j < g->n; j++) c[j] = bias ? bias[j] : 0;                                    \
-            for (int64_t p = 0; p < g->k; p++) {                                                             \
-                const type s = a[i * g->a.row + p * g->a.col], *x = b + p * g->b.row;                        \
-                for (int64_t j = 0; j < g->n; j++) c[j] = (type)(c[j] + s * x[j * g->b.col]);                \
-            }                                                                                                \
-        }                                                                                                    \
-    }
-INTEGER_PRODUCT(uint8_t)
-INTEGER_PRODUCT(uint32_t)
-INTEGER_PRODUCT(uint64_t)
-
-static integer_fn *const integer_products[AD_N_DTYPES] = {
-    [AD_uint8] = multiply_uint8_t, [AD_int32] = multiply_uint32_t, [AD_int64] = multiply_uint64_t};
-
-/* ---- ad_matmul ---- */
-
-typedef struct {
-    product g; /* the first of the batch */
-    integer_fn *integer;
-    int ndim;
-    int64_t count, shape[AD_MAX_DIMS], a[AD_MAX_DIMS], b[AD_MAX_DIMS]; /* strides of the batch */
-    int64_t per_task;
-    atomic_int status;
-} batch;
-
-static int run_one(product *g, integer_fn *integer) {
-    if (!integer) return multiply(g);
-    integer(g);
-    return AD_OK;
-}
-
-static int run_product(const batch *t, int64_t i) {
-    product g = t->g;
-    int64_t a = 0, b = 0;
-    g.c += i * g.m * g.n * g.size;
-    for (int d = t->ndim - 1; d >= 0 && i; d--) {
-        const int64_t index = i % t->shape[d];
-        i /= t->shape[d];
-        a += index * t->a[d];
-        b += index * t->b[d];
-    }
-    g.a.data += a * g.size;
-    g.b.data += b * g.size;
-    return run_one(&g, t->integer);
-}
-
-static void run_products(void *context, int64_t task) {
-    batch *t = context;
-    const int64_t end = least((task + 1) * t->per_task, t->count);
-    for (int64_t i = task * t->per_task; i < end; i++) {
-        const int status = run_product(t, i);
-        if (status) atomic_store(&t->status, status);
-    }
-}
-
-/* Small products go several to a task; large ones, one after the other, use the threads themselves. */
-static int run_batch(batch *t) {
-    enum { TASK = 10000, LARGE = 1000000 };
-    if (t->count == 1) return run_one(&t->g, t->integer);
-    const int64_t each = cost_of(&t->g) * (t->integer ? 20 : 1) + 10;
-    t->per_task = each < TASK ? TASK / each + 1 : 1;
-    const int64_t tasks = (t->count + t->per_task - 1) / t->per_task;
-    if (each < LARGE || t->integer) {
-        ad_parallel_for(tasks, t->count < INT64_MAX / 2 / each ? t->count * each : INT64_MAX / 2,
-                        run_products, t);
-    } else {
-        for (int64_t i = 0; i < tasks; i++) run_products(t, i);
-    }
-    const int status = atomic_load(&t->status);
-    return status ? ad_fail(status, 0, 0, 0) : AD_OK;
-}
-
-/* The batch dimensions of one operand, aligned with the result's; broadcast ones have stride 0. */
-static void batch_strides(const ad_tensor *x, int ndim, int64_t *strides) {
-    const int missing = ndim - (x->ndim - 2);
-    for (int d = 0; d < ndim; d++)
-        strides[d] = d < missing || x->shape[d - missing] == 1 ? 0 : x->strides[d - missing];
-}
-
-static int batch_shape(const ad_tensor *a, const ad_tensor *b, int64_t *shape) {
-    const int na = a->ndim - 2, nb = b->ndim - 2, ndim = na > nb ? na : nb;
-    for (int d = 0; d < ndim; d++) {
-        const int64_t x = d < ndim - na ? 1 : a->shape[d - (ndim - na)];
-        const int64_t y = d < ndim - nb ? 1 : b->shape[d - (ndim - nb)];
-        if (x != y && x != 1 && y != 1) return ad_fail(AD_BROADCAST, x, y, d), -1;
-        shape[d] = x == 1 ? y : x;
-    }
-    return ndim;
-}
-
-/* Where B is the same for the whole batch and A's batch steps on where its rows end, all is one product. */
-static void fold(batch *t) {
-    int64_t m = t->g.m, row = t->g.a.row;
-    for (int d = t->ndim - 1; d >= 0; d--) {
-        if (t->shape[d] == 1) continue;
-        if (m == 1) row = t->a[d];
-        if (t->b[d] != 0 || t->a[d] != m * row) return;
-        m *= t->shape[d];
-    }
-    t->g.m = m;
-    t->g.a.row = row;
-    t->count = 1;
-}
-
-static int check(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias) {
-    if (a->dtype == AD_bool) return ad_fail(AD_BAD_DTYPE, a->dtype, 0, 0);
-    if (b->dtype != a->dtype) return ad_fail(AD_BAD_DTYPE, b->dtype, 0, 0);
-    if (a->ndim < 2) return ad_fail(AD_BAD_DIM, -2, a->ndim, 0);
-    if (b->ndim < 2) return ad_fail(AD_BAD_DIM, -2, b->ndim, 0);
-    const int64_t k = a->shape[a->ndim - 1], k2 = b->shape[b->ndim - 2], n = b->shape[b->ndim - 1];
-    if (k != k2) return ad_fail(AD_BAD_SHAPE, k, k2, 0);
-    if (!bias) return AD_OK;
-    if (bias->dtype != a->dtype) return ad_fail(AD_BAD_DTYPE, bias->dtype, 0, 0);
-    if (bias->ndim != 1) return ad_fail(AD_BAD_DIM, 0, bias->ndim, 0);
-    return bias->shape[0] == n ? AD_OK : ad_fail(AD_BAD_SHAPE, bias->shape[0], n, 0);
-}
-
-static int compute(const ad_tensor *a, const ad_tensor *b, const char *bias, ad_tensor *c) {
-    const int64_t *as = a->strides + a->ndim - 2, *bs = b->strides + b->ndim - 2;
-    const int64_t m = c->shape[c->ndim - 2], n = c->shape[c->ndim - 1];
-    batch t;
-    t.g = (product){.kernels = ad_is_float(a->dtype) ? ad_cpu->gemm->type[ad_dtype_type[a->dtype]] : NULL,
-                    .size = ad_itemsize[a->dtype],
-                    .m = m,
-                    .n = n,
-                    .k = a->shape[a->ndim - 1],
-                    .a = {a->data, as[0], as[1]},
-                    .b = {b->data, bs[0], bs[1]},
-                    .c = c->data,
-                    .c_row = n,
-                    .c_col = 1,
-                    .bias = bias};
-    t.integer = integer_products[a->dtype];
-    t.ndim = c->ndim - 2;
-    t.count = 1;
-    for (int d = 0; d < t.ndim; d++) t.count *= t.shape[d] = c->shape[d];
-    if (t.count > 1) {
-        batch_strides(a, t.ndim, t.a);
-        batch_strides(b, t.ndim, t.b);
-        fold(&t);
-    }
-    atomic_init(&t.status, AD_OK);
-    return run_batch(&t);
-}
-
-ad_tensor *ad_matmul(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias) {
-    int64_t shape[AD_MAX_DIMS];
-    if (check(a, b, bias)) return NULL;
-    const int ndim = batch_shape(a, b, shape) + 2;
-    if (ndim < 2) return NULL;
-    shape[ndim - 2] = a->shape[a->ndim - 2];
-    shape[ndim - 1] = b->shape[b->ndim - 1];
-    ad_tensor *row = bias && bias->strides[0] != 1 ? ad_contiguous(bias, bias->dtype) : NULL;
-    if (bias && bias->strides[0] != 1 && !row) return NULL;
-    ad_tensor *c = ad_make(a->dtype, ndim, shape);
-    if (c && c->numel && compute(a, b, row ? row->data : bias ? bias->data : NULL, c)) {
-        ad_free(c);
-        c = NULL;
-    }
-    ad_free(row);
-    return c;
 }

@@ -1,4 +1,4 @@
-/* gemm.h: what gemm.c asks of a variant; kernels/gemm.h fills it. */
+/* gemm.h: products of float matrices, and what they ask of a variant; kernels/gemm.h fills it. */
 #ifndef AD_GEMM_H
 #define AD_GEMM_H
 #include "internal.h"
@@ -42,5 +42,26 @@ typedef struct {
 struct ad_gemm_kernels {
     const ad_gemm_type *type[2]; /* AD_f32, AD_f64 */
 };
+
+/* ---- gemm.c: one product ---- */
+
+typedef struct {
+    const char *data;
+    int64_t row, col; /* strides in elements */
+} ad_matrix;
+
+/* C (m x n) = A (m x k) B (k x n) + bias. */
+typedef struct {
+    const ad_gemm_type *kernels;
+    int64_t size; /* bytes of an element */
+    int64_t m, n, k;
+    ad_matrix a, b;
+    char *c;              /* row-major without gaps */
+    int64_t c_row, c_col; /* n and 1; gemm.c itself exchanges them, to store C^T */
+    const char *bias;     /* of each column, one after the other, or NULL */
+} ad_product;
+
+int64_t ad_product_cost(const ad_product *g); /* estimated nanoseconds, at most 1e15 */
+int ad_gemm(ad_product *g);                   /* floats; uses *g up */
 
 #endif

@@ -1,0 +1,177 @@
+/* matmul.c: ad_matmul: batches of products, and the products of integers. */
+#include <stdatomic.h>
+#include "gemm.h"
+
+static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
+
+/* ---- integers: wrapping, in whatever order ---- */
+
+typedef void integer_fn(const ad_product *g);
+#define INTEGER_PRODUCT(type)                                                                                \
+    static void multiply_##type(const ad_product *g) {                                                       \
+        const type *a = (const type *)g->a.data, *b = (const type *)g->b.data,                               \
+                   *bias = (const type *)g->bias;                                                            \
+        for (int64_t i = 0; i < g->m; i++) {                                                                 \
+            type *c = (type *)g->c + i * g->n;                                                               \
+            for (int64_t j = 0; j < g->n; j++) c[j] = bias ? bias[j] : 0;                                    \
+            for (int64_t p = 0; p < g->k; p++) {                                                             \
+                const type s = a[i * g->a.row + p * g->a.col], *x = b + p * g->b.row;                        \
+                for (int64_t j = 0; j < g->n; j++) c[j] = (type)(c[j] + s * x[j * g->b.col]);                \
+            }                                                                                                \
+        }                                                                                                    \
+    }
+INTEGER_PRODUCT(uint8_t)
+INTEGER_PRODUCT(uint32_t)
+INTEGER_PRODUCT(uint64_t)
+
+static integer_fn *const integer_products[AD_N_DTYPES] = {
+    [AD_uint8] = multiply_uint8_t, [AD_int32] = multiply_uint32_t, [AD_int64] = multiply_uint64_t};
+
+/* ---- ad_matmul ---- */
+
+typedef struct {
+    ad_product g; /* the first of the batch */
+    integer_fn *integer;
+    int ndim;
+    int64_t count, shape[AD_MAX_DIMS], a[AD_MAX_DIMS], b[AD_MAX_DIMS]; /* strides of the batch */
+    int64_t per_task;
+    atomic_int status;
+} batch;
+
+static int run_one(ad_product *g, integer_fn *integer) {
+    if (!integer) return ad_gemm(g);
+    integer(g);
+    return AD_OK;
+}
+
+static int run_product(const batch *t, int64_t i) {
+    ad_product g = t->g;
+    int64_t a = 0, b = 0;
+    g.c += i * g.m * g.n * g.size;
+    for (int d = t->ndim - 1; d >= 0 && i; d--) {
+        const int64_t index = i % t->shape[d];
+        i /= t->shape[d];
+        a += index * t->a[d];
+        b += index * t->b[d];
+    }
+    g.a.data += a * g.size;
+    g.b.data += b * g.size;
+    return run_one(&g, t->integer);
+}
+
+static void run_products(void *context, int64_t task) {
+    batch *t = context;
+    const int64_t end = least((task + 1) * t->per_task, t->count);
+    for (int64_t i = task * t->per_task; i < end; i++) {
+        const int status = run_product(t, i);
+        if (status) atomic_store(&t->status, status);
+    }
+}
+
+/* Small products go several to a task; large ones, one after the other, use the threads themselves. */
+static int run_batch(batch *t) {
+    enum { TASK = 10000, LARGE = 1000000 };
+    if (t->count == 1) return run_one(&t->g, t->integer);
+    const int64_t each = ad_product_cost(&t->g) * (t->integer ? 20 : 1) + 10;
+    t->per_task = each < TASK ? TASK / each + 1 : 1;
+    const int64_t tasks = (t->count + t->per_task - 1) / t->per_task;
+    if (each < LARGE || t->integer) {
+        ad_parallel_for(tasks, t->count < INT64_MAX / 2 / each ? t->count * each : INT64_MAX / 2,
+                        run_products, t);
+    } else {
+        for (int64_t i = 0; i < tasks; i++) run_products(t, i);
+    }
+    const int status = atomic_load(&t->status);
+    return status ? ad_fail(status, 0, 0, 0) : AD_OK;
+}
+
+/* The batch dimensions of one operand, aligned with the result's; broadcast ones have stride 0. */
+static void batch_strides(const ad_tensor *x, int ndim, int64_t *strides) {
+    const int missing = ndim - (x->ndim - 2);
+    for (int d = 0; d < ndim; d++)
+        strides[d] = d < missing || x->shape[d - missing] == 1 ? 0 : x->strides[d - missing];
+}
+
+static int batch_shape(const ad_tensor *a, const ad_tensor *b, int64_t *shape) {
+    const int na = a->ndim - 2, nb = b->ndim - 2, ndim = na > nb ? na : nb;
+    for (int d = 0; d < ndim; d++) {
+        const int64_t x = d < ndim - na ? 1 : a->shape[d - (ndim - na)];
+        const int64_t y = d < ndim - nb ? 1 : b->shape[d - (ndim - nb)];
+        if (x != y && x != 1 && y != 1) return ad_fail(AD_BROADCAST, x, y, d), -1;
+        shape[d] = x == 1 ? y : x;
+    }
+    return ndim;
+}
+
+/* Where B is the same for the whole batch and A's batch steps on where its rows end, all is one product. */
+static void fold(batch *t) {
+    int64_t m = t->g.m, row = t->g.a.row;
+    for (int d = t->ndim - 1; d >= 0; d--) {
+        if (t->shape[d] == 1) continue;
+        if (m == 1) row = t->a[d];
+        if (t->b[d] != 0 || t->a[d] != m * row) return;
+        m *= t->shape[d];
+    }
+    t->g.m = m;
+    t->g.a.row = row;
+    t->count = 1;
+}
+
+static int check(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias) {
+    if (a->dtype == AD_bool) return ad_fail(AD_BAD_DTYPE, a->dtype, 0, 0);
+    if (b->dtype != a->dtype) return ad_fail(AD_BAD_DTYPE, b->dtype, 0, 0);
+    if (a->ndim < 2) return ad_fail(AD_BAD_DIM, -2, a->ndim, 0);
+    if (b->ndim < 2) return ad_fail(AD_BAD_DIM, -2, b->ndim, 0);
+    const int64_t k = a->shape[a->ndim - 1], k2 = b->shape[b->ndim - 2], n = b->shape[b->ndim - 1];
+    if (k != k2) return ad_fail(AD_BAD_SHAPE, k, k2, 0);
+    if (!bias) return AD_OK;
+    if (bias->dtype != a->dtype) return ad_fail(AD_BAD_DTYPE, bias->dtype, 0, 0);
+    if (bias->ndim != 1) return ad_fail(AD_BAD_DIM, 0, bias->ndim, 0);
+    return bias->shape[0] == n ? AD_OK : ad_fail(AD_BAD_SHAPE, bias->shape[0], n, 0);
+}
+
+static int compute(const ad_tensor *a, const ad_tensor *b, const char *bias, ad_tensor *c) {
+    const int64_t *as = a->strides + a->ndim - 2, *bs = b->strides + b->ndim - 2;
+    const int64_t m = c->shape[c->ndim - 2], n = c->shape[c->ndim - 1];
+    batch t;
+    t.g = (ad_product){.kernels = ad_is_float(a->dtype) ? ad_cpu->gemm->type[ad_dtype_type[a->dtype]] : NULL,
+                       .size = ad_itemsize[a->dtype],
+                       .m = m,
+                       .n = n,
+                       .k = a->shape[a->ndim - 1],
+                       .a = {a->data, as[0], as[1]},
+                       .b = {b->data, bs[0], bs[1]},
+                       .c = c->data,
+                       .c_row = n,
+                       .c_col = 1,
+                       .bias = bias};
+    t.integer = integer_products[a->dtype];
+    t.ndim = c->ndim - 2;
+    t.count = 1;
+    for (int d = 0; d < t.ndim; d++) t.count *= t.shape[d] = c->shape[d];
+    if (t.count > 1) {
+        batch_strides(a, t.ndim, t.a);
+        batch_strides(b, t.ndim, t.b);
+        fold(&t);
+    }
+    atomic_init(&t.status, AD_OK);
+    return run_batch(&t);
+}
+
+ad_tensor *ad_matmul(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias) {
+    int64_t shape[AD_MAX_DIMS];
+    if (check(a, b, bias)) return NULL;
+    const int ndim = batch_shape(a, b, shape) + 2;
+    if (ndim < 2) return NULL;
+    shape[ndim - 2] = a->shape[a->ndim - 2];
+    shape[ndim - 1] = b->shape[b->ndim - 1];
+    ad_tensor *row = bias && bias->strides[0] != 1 ? ad_contiguous(bias, bias->dtype) : NULL;
+    if (bias && bias->strides[0] != 1 && !row) return NULL;
+    ad_tensor *c = ad_make(a->dtype, ndim, shape);
+    if (c && c->numel && compute(a, b, row ? row->data : bias ? bias->data : NULL, c)) {
+        ad_free(c);
+        c = NULL;
+    }
+    ad_free(row);
+    return c;
+}
