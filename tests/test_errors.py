@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -78,5 +79,8 @@ def test_a_failed_write_changes_nothing() -> None:
 def test_no_arguments_crash_or_hang(seed: int) -> None:
     """In a process of its own: any name of the library, given anything."""
     command = [sys.executable, "-X", "faulthandler", str(FUZZ), str(seed), "4000"]
-    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    env = os.environ | {"PYTHONPATH": str(Path(ad.__file__).parents[1])}
+    result = subprocess.run(
+        command, capture_output=True, text=True, timeout=120, check=False, env=env
+    )
     assert result.returncode == 0, result.stdout + result.stderr

@@ -1,0 +1,124 @@
+"""Writes what type checkers and editors read, from the tables of methods and functions.
+
+`python -m autodiff._stubs` writes `_methods.pyi` (what the operations add to Tensor) and
+`functions.pyi`. A test fails while they are stale.
+"""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from autodiff.functions import FUNCTIONS
+from autodiff.methods import METHODS, PROPERTIES
+
+__all__ = ["functions_text", "methods_text", "write"]
+
+HERE = Path(__file__).parent
+WIDTH = 100
+HEADER = '''"""{doc} Written by `python -m autodiff._stubs`."""
+
+import builtins
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from autodiff.dtypes import dtype as Dtype
+from autodiff.ops.random import Generator
+from autodiff.tensor import Tensor
+'''
+# In a class that has methods of these names, the types need their module.
+BUILTINS = re.compile(r"\b(bool|int|float|str|tuple|list|dict|object|slice|type)\b")
+# Operators that object has with other types.
+OVERRIDES = {"__eq__", "__ne__"}
+
+
+def _annotation(text: Any) -> str:
+    """A type as the stubs name it."""
+    if text is inspect.Parameter.empty:
+        return "Any"
+    name = text if isinstance(text, str) else text.__name__
+    name = BUILTINS.sub(r"builtins.\1", name)
+    name = re.sub(r"\bdtype\b", "Dtype", name)
+    return name
+
+
+def _parameter(p: inspect.Parameter) -> str:
+    stars = {p.VAR_POSITIONAL: "*", p.VAR_KEYWORD: "**"}.get(p.kind, "")
+    text = f"{stars}{p.name}: {_annotation(p.annotation)}"
+    return text if p.default is p.empty else f"{text} = ..."
+
+
+def _parameters(function: Callable[..., Any], method: bool) -> list[str]:
+    """The parameters in the order and with the marks of a definition."""
+    given = list(inspect.signature(function).parameters.values())
+    parts = ["self"] if method else []
+    if method:
+        given = given[1:]
+    starred = False
+    for p in given:
+        starred = starred or p.kind is p.VAR_POSITIONAL
+        if p.kind is p.KEYWORD_ONLY and not starred:
+            parts.append("*")
+            starred = True
+        parts.append(_parameter(p))
+    return parts
+
+
+def _definition(name: str, function: Callable[..., Any], method: bool) -> str:
+    """One `def`, laid out as the formatter does."""
+    indent = "    " if method else ""
+    returns = _annotation(inspect.signature(function).return_annotation)
+    parts = _parameters(function, method)
+    start, end = f"{indent}def {name}(", f") -> {returns}: ..."
+    ignore = "  # type: ignore[override]" if name in OVERRIDES else ""
+    if len(start + ", ".join(parts) + end + ignore) <= WIDTH:
+        return start + ", ".join(parts) + end + ignore
+    inner = f"{indent}    " + ", ".join(parts)
+    if len(inner) > WIDTH:
+        inner = ",\n".join(f"{indent}    {part}" for part in parts) + ","
+    return f"{start}\n{inner}\n{indent}{end}{ignore}"
+
+
+def _imports(body: Iterable[str]) -> str:
+    """The header, with only the imports that the text uses."""
+    text = "\n".join(body)
+    lines = []
+    for line in HEADER.splitlines():
+        source, _, names = line.rpartition("import ")
+        if not source.startswith("from "):
+            used = names != "builtins" or "builtins." in text
+            lines += [line] if used else []
+            continue
+        kept = [n for n in names.split(", ") if re.search(rf"\b{n.split()[-1]}\b", text)]
+        lines += [f"{source}import {', '.join(kept)}"] if kept else []
+    return "\n".join(lines) + "\n"
+
+
+def methods_text() -> str:
+    """The text of _methods.pyi."""
+    body = [_definition(name, METHODS[name], True) for name in sorted(METHODS)]
+    for name in sorted(PROPERTIES):
+        body += ["    @property", _definition(name, PROPERTIES[name], True)]
+    doc = "What the operations add to Tensor."
+    return _imports(body).format(doc=doc) + "\nclass TensorMethods:\n" + "\n".join(body) + "\n"
+
+
+def functions_text() -> str:
+    """The text of functions.pyi."""
+    names = ",\n".join(f'    "{name}"' for name in sorted(FUNCTIONS))
+    body = ["FUNCTIONS: dict[str, Callable[..., Any]]", f"__all__ = [\n{names},\n]", ""]
+    body += [_definition(name, FUNCTIONS[name], False) for name in sorted(FUNCTIONS)]
+    return _imports(body).format(doc="The public functions.") + "\n" + "\n".join(body) + "\n"
+
+
+def write() -> None:
+    """Write both files."""
+    (HERE / "_methods.pyi").write_text(methods_text())
+    (HERE / "functions.pyi").write_text(functions_text())
+
+
+if __name__ == "__main__":
+    write()
