@@ -1,10 +1,10 @@
 """autodiff: a small deep-learning engine with PyTorch's names and behaviour."""
 
-from autodiff import autograd
+from autodiff import autograd, functions
 from autodiff._format import get_printoptions, set_printoptions
 from autodiff._version import __version__
 from autodiff.dtypes import (
-    bool,  # noqa: A004 - PyTorch's name
+    bool,
     dtype,
     float32,
     float64,
@@ -25,7 +25,41 @@ from autodiff.shapes import Size
 from autodiff.tensor import Tensor
 
 double = float64
-float = float32  # noqa: A001 - PyTorch's name
+float = float32
 long = int64
-int = int32  # noqa: A001 - PyTorch's name
+int = int32
 
+__all__ = [
+    "Generator",
+    "Size",
+    "Tensor",
+    "__version__",
+    "autograd",
+    "bool",
+    "default_generator",
+    "double",
+    "dtype",
+    "enable_grad",
+    "float",
+    "float32",
+    "float64",
+    "get_default_dtype",
+    "get_num_threads",
+    "get_printoptions",
+    "gradcheck",
+    "gradgradcheck",
+    "int",
+    "int32",
+    "int64",
+    "is_grad_enabled",
+    "long",
+    "no_grad",
+    "pointwise",
+    "promote_types",
+    "set_default_dtype",
+    "set_grad_enabled",
+    "set_num_threads",
+    "set_printoptions",
+    "uint8",
+]
+__all__ += functions.__all__

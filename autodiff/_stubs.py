@@ -41,12 +41,11 @@ def _annotation(text: Any) -> str:
         return "Any"
     name = text if isinstance(text, str) else text.__name__
     name = BUILTINS.sub(r"builtins.\1", name)
-    name = re.sub(r"\bdtype\b", "Dtype", name)
-    return name
+    return re.sub(r"\bdtype\b", "Dtype", name)
 
 
 def _parameter(p: inspect.Parameter) -> str:
-    stars = {p.VAR_POSITIONAL: "*", p.VAR_KEYWORD: "**"}.get(p.kind, "")
+    stars = "*" * (p.kind is p.VAR_POSITIONAL) + "**" * (p.kind is p.VAR_KEYWORD)
     text = f"{stars}{p.name}: {_annotation(p.annotation)}"
     return text if p.default is p.empty else f"{text} = ..."
 

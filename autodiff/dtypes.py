@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 from collections.abc import Callable
 from typing import Final
 
@@ -19,7 +20,7 @@ class dtype:  # noqa: N801 - PyTorch's name
         self.is_floating_point = name.startswith("float")
 
     @property
-    def is_signed(self) -> bool:
+    def is_signed(self) -> builtins.bool:
         """Whether negative numbers can be held."""
         return self.name not in ("bool", "uint8")
 
@@ -36,7 +37,7 @@ class dtype:  # noqa: N801 - PyTorch's name
 
 
 # In the order of promotion: the later of two types holds both.
-bool = dtype(0, "bool", 1)  # noqa: A001 - PyTorch's name
+bool = dtype(0, "bool", 1)
 uint8 = dtype(1, "uint8", 1)
 int32 = dtype(2, "int32", 4)
 int64 = dtype(3, "int64", 8)
@@ -77,7 +78,7 @@ def promote_types(type1: dtype, type2: dtype) -> dtype:
 
 def of_value(value: object) -> dtype:
     """The dtype a Python number gets as a tensor; TypeError for anything else."""
-    if isinstance(value, type(True)):
+    if isinstance(value, builtins.bool):
         return bool
     if isinstance(value, float):
         return get_default_dtype()

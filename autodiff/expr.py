@@ -22,11 +22,11 @@ Interval = tuple[float, float]
 class Primitive:
     """A named pointwise function, and all that is known of it.
 
-    It is one instruction of the machine, or `expand` writes it in terms of others. `result` says how
-    its dtype follows from the operands' (see lower.py). `vjp(g, y, *x)` gives the cotangents of the
-    operands, None where the derivative is zero everywhere; without it the expansion is
-    differentiated. For tests, `domain` bounds each operand to a union of intervals, and `reference`
-    is an independent definition on Python numbers.
+    It is one instruction of the machine, or `expand` writes it in terms of others. `result` says
+    how its dtype follows from the operands' (see lower.py). `vjp(g, y, *x)` gives the cotangents
+    of the operands, None where the derivative is zero everywhere; without it the expansion is
+    differentiated. For tests, `domain` bounds each operand to a union of intervals, and
+    `reference` is an independent definition on Python numbers.
     """
 
     name: str
@@ -61,7 +61,8 @@ class Expr:
 
     def __bool__(self) -> bool:
         raise TypeError(
-            "a pointwise expression has no truth value: its elements differ. Use where(condition, a, b)"
+            "a pointwise expression has no truth value: its elements differ. Use where(condition, "
+            "a, b)"
         )
 
     def to(self, dtype: dtype) -> Expr:

@@ -129,10 +129,8 @@ def _leading_to(targets: set[Node], roots: Sequence[Node]) -> set[Node]:
     return found
 
 
-
-
 class _Walk:
-    """One backward pass: cotangents flow from the roots, each node running when all of its are in."""
+    """One backward pass: cotangents flow from the roots, a node running when all of its are in."""
 
     def __init__(self, roots: Sequence[Node], keep: bool, create: bool, targets: set[Node] | None):
         self.uses = _count_uses(roots)
@@ -234,7 +232,8 @@ def _root(y: Tensor, g: Tensor | None, what: str) -> tuple[Node, Tensor]:
         raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
     if g.shape != y.shape:
         raise RuntimeError(
-            f"Mismatch in shape: grad_output has a shape of {g.shape} and output has a shape of {y.shape}."
+            f"Mismatch in shape: grad_output has a shape of {g.shape} and output has a shape of "
+            f"{y.shape}."
         )
     return node, g if g.dtype is y.dtype else g.to(y.dtype)
 
@@ -331,7 +330,9 @@ def grad(
     walk = _walk(ys, gradients, keep, create_graph, targets, "grad")
     found = [None if node is None else walk.captured.get(node) for node in nodes]
     if materialize_grads:
-        return tuple(x.new_zeros(x.shape) if g is None else g for x, g in zip(xs, found, strict=True))
+        return tuple(
+            x.new_zeros(x.shape) if g is None else g for x, g in zip(xs, found, strict=True)
+        )
     if not allow_unused and any(g is None for g in found):
         raise RuntimeError(
             "One of the differentiated Tensors appears to not have been used in the graph. Set "

@@ -25,7 +25,7 @@ _TYPE = {d: F32 if d is dtypes.float32 else F64 if d is dtypes.float64 else I64 
 _WRAP = {dtypes.bool: "to_truth", dtypes.uint8: "wrap_uint8", dtypes.int32: "wrap_int32"}
 _CAST = ("to_f32", "to_f64", "to_i64")
 _PACK = ("<f", "<d", "<q")
-# Instructions that only floats have, as what they are of integers: the operand itself, or a constant.
+# Instructions that only floats have, as what they are of integers: the operand, or a constant.
 _OF_INTEGERS: dict[str, int | None] = {
     **dict.fromkeys(("floor", "ceil", "trunc", "round")),
     "isnan": 0,
@@ -35,7 +35,7 @@ _OF_INTEGERS: dict[str, int | None] = {
 
 
 def _instructions() -> dict[str, int]:
-    names = {}
+    names: dict[str, int] = {}
     while (name := lib.ad_instr_name(len(names))) != NULL:
         names[ffi.string(name).decode()] = len(names)
     return names
@@ -88,11 +88,13 @@ def _computed_in(node: Expr, operands: Sequence[Operand]) -> dtype:
         return dtypes.get_default_dtype()
     if rule == "bits" and d.is_floating_point:
         name = dtypes.SCALAR_NAMES[d.code]
-        raise NotImplementedError(f'"{node.op}" not implemented for {name!r}: it takes integers or bools')
+        raise NotImplementedError(
+            f'"{node.op}" not implemented for {name!r}: it takes integers or bools'
+        )
     if d is dtypes.bool and rule == "number":
         if node.op in _NO_BOOL:
             raise RuntimeError(_NO_BOOL[node.op])
-        raise NotImplementedError(f'"{node.op}" not implemented for \'Bool\'')
+        raise NotImplementedError(f"\"{node.op}\" not implemented for 'Bool'")
     return d
 
 
@@ -147,6 +149,7 @@ class Lowering:
 
     def constant(self, number: Any, type_: int) -> Token:
         """A number in a register type."""
+        value: int | float
         if type_ == I64:
             value = int(number)
             if not -(2**63) <= value < 2**63:
@@ -232,7 +235,9 @@ def compile_program(roots: Sequence[Expr], operands: Sequence[Operand]) -> Any:
     """A native program that computes the expressions for operands of these dtypes and kinds."""
     lowering = Lowering(operands)
     values = lowering.lower(expanded(roots))
-    outs = [lowering.as_type(value, value.type) if not value.token else value.token for value in values]
+    outs = [
+        lowering.as_type(value, value.type) if not value.token else value.token for value in values
+    ]
     rows = _live(lowering.code, outs)
     used = [token for row in rows for token in lowering.code[row][2]] + outs
     natural = [_TYPE[operand.dtype] for operand in operands]

@@ -56,7 +56,8 @@ def _contains(self: Tensor, value: Any) -> bool:
     found = self == value
     if not isinstance(found, Tensor):
         raise RuntimeError(
-            f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(value)}."
+            "Tensor.__contains__ only supports Tensor or scalar, but you passed in a "
+            f"{type(value)}."
         )
     return bool(found.any())
 
@@ -108,7 +109,9 @@ def _operators() -> dict[str, Callable[..., Any]]:
     for name, op in symbols.items():
         table[f"__{name}__"] = op.call
         swapped = turned.get(name)
-        table[f"__r{name}__"] = swapped.call if swapped else arithmetic.reflected(f"__r{name}__", op)
+        table[f"__r{name}__"] = (
+            swapped.call if swapped else arithmetic.reflected(f"__r{name}__", op)
+        )
         table[f"__i{name}__"] = arithmetic.inplace(f"__i{name}__", op)
     for name in ("lt", "le", "gt", "ge", "eq", "ne"):
         table[f"__{name}__"] = FUNCTIONS[name].op.call
@@ -131,10 +134,10 @@ def _methods() -> dict[str, Callable[..., Any]]:
         if FUNCTIONS[name].primitive.result != "where":
             table[f"{name}_"] = arithmetic.inplace(f"{name}_", FUNCTIONS[name].op)
     modules: dict[Any, str] = {
-        arithmetic: "add sub div pow clamp clamp_min clamp_max addcmul addcdiv lerp add_ sub_ div_ pow_ "
-        "clamp_ addcmul_ addcdiv_ equal isclose allclose",
-        views: "view reshape expand permute transpose t select narrow squeeze unsqueeze flatten unbind "
-        "split chunk as_strided alias clone contiguous",
+        arithmetic: "add sub div pow clamp clamp_min clamp_max addcmul addcdiv lerp add_ sub_ div_ "
+        "pow_ clamp_ addcmul_ addcdiv_ equal isclose allclose",
+        views: "view reshape expand permute transpose t select narrow squeeze unsqueeze flatten "
+        "unbind split chunk as_strided alias clone contiguous",
         reductions: "sum mean prod max min amax amin argmax argmin any all sum_to_size",
         contraction: "matmul mm bmm mv dot outer addmm",
         indexing: "index_put_ copy_ fill_ zero_ masked_fill masked_fill_ index_select gather "
@@ -189,4 +192,3 @@ for _name, _function in METHODS.items():
     setattr(Tensor, _name, _function)
 for _name, _function in PROPERTIES.items():
     setattr(Tensor, _name, property(_function))
-

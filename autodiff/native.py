@@ -49,7 +49,10 @@ def _operand(p: Any) -> str:
 
 _MESSAGES: dict[int, tuple[type[Exception], str]] = {
     lib.AD_NO_MEMORY: (MemoryError, "{what}: not enough memory for {a} bytes"),
-    lib.AD_TOO_LARGE: (RuntimeError, "{what}: Storage size calculation overflowed with these sizes"),
+    lib.AD_TOO_LARGE: (
+        RuntimeError,
+        "{what}: Storage size calculation overflowed with these sizes",
+    ),
     lib.AD_BAD_DTYPE: (RuntimeError, '"{op}" not implemented for {A!r}: {what}'),
     lib.AD_BROADCAST: (
         RuntimeError,

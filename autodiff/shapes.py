@@ -61,13 +61,15 @@ def dim_mask(dim: Any, ndim: int) -> int:
     for d in dims:
         bit = 1 << dim_index(d, ndim)
         if mask & bit:
-            raise RuntimeError(f"dim {dim_index(d, ndim)} appears multiple times in the list of dims")
+            raise RuntimeError(
+                f"dim {dim_index(d, ndim)} appears multiple times in the list of dims"
+            )
         mask |= bit
     return mask & ((1 << ndim) - 1)  # dim 0 of a 0-d tensor reduces nothing
 
 
 def sizes_of(args: Sequence[Any], function: str, keyword: Any = None) -> list[int]:
-    """A shape given as f(2, 3), f((2, 3)) or f(size=(2, 3)); TypeError naming `function` otherwise."""
+    """A shape given as f(2, 3), f((2, 3)) or f(size=(2, 3)); else TypeError naming `function`."""
     if keyword is not None:
         if args:
             raise TypeError(f"{function}(): sizes were given twice: {args} and size={keyword!r}")
@@ -77,8 +79,12 @@ def sizes_of(args: Sequence[Any], function: str, keyword: Any = None) -> list[in
         return [operator.index(size) for size in given]
     except TypeError:
         sizes = given if isinstance(given, (tuple, list)) else ()
-        bad = next((type(s).__name__ for s in sizes if not isinstance(s, int)), type(given).__name__)
-        raise TypeError(f"{function}(): sizes must be ints, but found element of type {bad}") from None
+        bad = next(
+            (type(s).__name__ for s in sizes if not isinstance(s, int)), type(given).__name__
+        )
+        raise TypeError(
+            f"{function}(): sizes must be ints, but found element of type {bad}"
+        ) from None
 
 
 def contiguous_strides(shape: Sequence[int]) -> list[int]:

@@ -230,7 +230,8 @@ class Tensor(TensorMethods):
             raise TypeError(f"Variable data has to be a tensor, but got {type(value).__name__}")
         if self.requires_grad and not value.is_floating_point():
             raise RuntimeError(
-                f"data set to a tensor that requires gradients must be floating point, not {value.dtype!r}"
+                "data set to a tensor that requires gradients must be floating point, not "
+                f"{value.dtype!r}"
             )
         self._p = value.detach()._p
 
@@ -268,7 +269,8 @@ class Tensor(TensorMethods):
         """A NumPy array that shares this tensor's memory."""
         if self.requires_grad:
             raise RuntimeError(
-                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
+                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
+                "instead."
             )
         import numpy
 

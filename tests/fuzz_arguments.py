@@ -24,10 +24,25 @@ REASONABLE = (
     MemoryError,
     OverflowError,
 )
-KEYWORDS = (
-    "dim keepdim dtype out requires_grad alpha rounding_mode value size generator copy as_tuple "
-    "min max accumulate retain_graph gradient"
-).split()
+KEYWORDS = [
+    "dim",
+    "keepdim",
+    "dtype",
+    "out",
+    "requires_grad",
+    "alpha",
+    "rounding_mode",
+    "value",
+    "size",
+    "generator",
+    "copy",
+    "as_tuple",
+    "min",
+    "max",
+    "accumulate",
+    "retain_graph",
+    "gradient",
+]
 MEMORY = 4 * 2**30
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.dtypes import dtype
-from autodiff.expr import Expr, build, power
+from autodiff.expr import Expr, build, inputs, power
 from autodiff.lower import DIMENSIONED, NUMBER, ZERO_DIM, Operand, promote
 from autodiff.ops import elementwise
 from autodiff.ops.elementwise import FUNCTIONS
@@ -32,7 +32,8 @@ def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> 
         tensors.append(x)
     if builtins.all(x._p.number for x in tensors):
         raise TypeError(
-            f"{op.name}(): argument 'input' (position 1) must be Tensor, not {type(args[0]).__name__}"
+            f"{op.name}(): argument 'input' (position 1) must be Tensor, not "
+            f"{type(args[0]).__name__}"
         )
     if out is None:
         return op.call(*tensors)
@@ -40,7 +41,8 @@ def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> 
         raise TypeError(f"{op.name}(): argument 'out' must be Tensor, not {type(out).__name__}")
     if out._node is not None or builtins.any(x.requires_grad for x in tensors):
         raise RuntimeError(
-            f"{op.name}(): functions with out=... arguments don't support automatic differentiation, "
+            f"{op.name}(): functions with out=... arguments don't support automatic "
+            "differentiation, "
             "but one of the arguments requires grad."
         )
     return op.into(out, tensors)
@@ -92,7 +94,9 @@ def inplace(name: str, op: PointwiseOp) -> Callable[..., Tensor]:
         for other in others:
             x = operand(other)
             if x is None:
-                raise TypeError(f"{name}(): argument must be Tensor or number, not {type(other).__name__}")
+                raise TypeError(
+                    f"{name}(): argument must be Tensor or number, not {type(other).__name__}"
+                )
             tensors.append(x)
         if len(tensors) != op.n_in:
             raise TypeError(f"{name}() takes {op.n_in - 1} argument(s), got {len(others)}")
@@ -121,7 +125,8 @@ BINARY = {
     name: binary(f.op, f.primitive.doc)
     for name, f in FUNCTIONS.items()
     if f.primitive.arity == 2
-    and name not in ("add", "sub", "div", "pow", "leaky_relu", "elu", "squared_error", "absolute_error")
+    and name
+    not in ("add", "sub", "div", "pow", "leaky_relu", "elu", "squared_error", "absolute_error")
 }
 
 # ---- functions with arguments of their own ----
@@ -148,7 +153,7 @@ def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
     return apply(elementwise.sub, (other, _scaled(input, alpha)))
 
 
-_TRUNC_DIV = PointwiseOp("truncdiv", build("truncdiv", *elementwise.inputs(2)), 2, "DivBackward1")
+_TRUNC_DIV = PointwiseOp("truncdiv", build("truncdiv", *inputs(2)), 2, "DivBackward1")
 
 
 def div(
@@ -167,13 +172,13 @@ def div(
 _POWERS: dict[float, PointwiseOp] = {
     2: elementwise.square,
     3: elementwise.cube,
-    0.5: PointwiseOp("pow", build("sqrt", *elementwise.inputs(1)), 1),
-    -0.5: PointwiseOp("pow", build("rsqrt", *elementwise.inputs(1)), 1),
-    -1.0: PointwiseOp("pow", build("reciprocal", *elementwise.inputs(1)), 1),
+    0.5: PointwiseOp("pow", build("sqrt", *inputs(1)), 1),
+    -0.5: PointwiseOp("pow", build("rsqrt", *inputs(1)), 1),
+    -1.0: PointwiseOp("pow", build("reciprocal", *inputs(1)), 1),
 }
 
 
-def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Any:  # noqa: A001
+def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Any:
     """input to the power of exponent; small constant exponents need no logarithm."""
     if any_expr((input, exponent)):
         return power(input, exponent) if isinstance(input, Expr) else build("pow", input, exponent)
@@ -187,7 +192,9 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Any:  # noqa
     return apply(op, (input, exponent), out)
 
 
-def where(condition: Any, input: Any = None, other: Any = None, *, out: Tensor | None = None) -> Any:
+def where(
+    condition: Any, input: Any = None, other: Any = None, *, out: Tensor | None = None
+) -> Any:
     """input where condition is true, else other; of a condition alone, where it is true."""
     if input is None and other is None and isinstance(condition, Tensor):
         return condition.nonzero(as_tuple=True)
@@ -236,12 +243,16 @@ clamp_min = binary(_CLAMP_MIN, "input limited from below by min.")
 clamp_max = binary(_CLAMP_MAX, "input limited from above by max.")
 
 
-def addcmul(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Tensor | None = None) -> Any:
+def addcmul(
+    input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Tensor | None = None
+) -> Any:
     """input + value * tensor1 * tensor2."""
     return apply(elementwise.addcmul, (input, tensor1, tensor2, value), out)
 
 
-def addcdiv(input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Tensor | None = None) -> Any:
+def addcdiv(
+    input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Tensor | None = None
+) -> Any:
     """input + value * tensor1 / tensor2."""
     return apply(elementwise.addcdiv, (input, tensor1, tensor2, value), out)
 

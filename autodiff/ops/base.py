@@ -52,10 +52,11 @@ class OpNode(Node):
 class Op:
     """An operation on tensors and plain arguments.
 
-    `forward(*descriptors, *args)` gives a new descriptor, or NULL. `rule(node, g, *saved)` gives the
-    cotangents of the tensor inputs as tensors; `saves` lists what it needs: inputs by position,
-    OUTPUT for the result. It finds the plain arguments in `node.args` and, unless `shaped` is False,
-    the first input's shape in `node.shape`. A `view` shares its input's memory.
+    `forward(*descriptors, *args)` gives a new descriptor, or NULL. `rule(node, g, *saved)` gives
+    the cotangents of the tensor inputs as tensors; `saves` lists what it needs: inputs by
+    position, OUTPUT for the result. It finds the plain arguments in `node.args` and, unless
+    `shaped` is False, the first input's shape in `node.shape`. A `view` shares its input's
+    memory.
     """
 
     def __init__(

@@ -23,7 +23,7 @@ def to_dtype(x: Any, d: dtype) -> Any:
 
 
 def to(x: Tensor, *args: Any, dtype: dtype | None = None, copy: bool = False, **_: Any) -> Tensor:
-    """x in another dtype: to(dtype), to(other) or to("cpu"); itself where nothing changes."""
+    """x in the dtype given, or in that of another tensor; itself where nothing changes."""
     wanted = dtype
     for arg in args:
         if isinstance(arg, dtypes.dtype):

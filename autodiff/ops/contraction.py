@@ -99,7 +99,7 @@ def _check_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
 
 
 def matmul(input: Tensor, other: Tensor) -> Tensor:
-    """The matrix product; vectors are rows on the left and columns on the right, batches broadcast."""
+    """The matrix product; vectors are rows on the left, columns on the right; batches broadcast."""
     if not isinstance(other, Tensor):
         raise TypeError(
             f"matmul(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}"
@@ -156,9 +156,7 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
 def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """The products of two batches of matrices (b, n, k) and (b, k, m)."""
     if input.ndim == mat2.ndim == 3 and input.shape[0] != mat2.shape[0]:
-        raise RuntimeError(
-            f"bmm: batch sizes differ: {list(input.shape)} and {list(mat2.shape)}"
-        )
+        raise RuntimeError(f"bmm: batch sizes differ: {list(input.shape)} and {list(mat2.shape)}")
     return _of_dims("bmm", input, mat2, 3, 3)
 
 

@@ -27,9 +27,13 @@ def _finish(x: Tensor, requires_grad: bool) -> Tensor:
 def _checked(sizes: list[int], name: str) -> list[int]:
     for size in sizes:
         if size < 0:
-            raise RuntimeError(f"{name}(): Trying to create tensor with negative dimension {size}: {sizes}")
+            raise RuntimeError(
+                f"{name}(): Trying to create tensor with negative dimension {size}: {sizes}"
+            )
     if len(sizes) > MAX_DIMS:
-        raise RuntimeError(f"{name}(): at most {MAX_DIMS} dimensions are supported, got {len(sizes)}")
+        raise RuntimeError(
+            f"{name}(): at most {MAX_DIMS} dimensions are supported, got {len(sizes)}"
+        )
     return sizes
 
 
@@ -55,9 +59,7 @@ def zeros(
     return _finish(x, requires_grad)
 
 
-def ones(
-    *sizes: Any, size: Any = None, dtype: Dtype = None, requires_grad: bool = False
-) -> Tensor:
+def ones(*sizes: Any, size: Any = None, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
     """A tensor of ones."""
     x = _filled("ones", sizes_of(sizes, "ones", size), 1, dtype or get_default_dtype())
     return _finish(x, requires_grad)
@@ -159,7 +161,9 @@ def new_eye(x: Tensor, n: int) -> Tensor:
     return eye(n, dtype=x.dtype)
 
 
-def eye(n: int, m: int | None = None, *, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
+def eye(
+    n: int, m: int | None = None, *, dtype: Dtype = None, requires_grad: bool = False
+) -> Tensor:
     """An n x m matrix with ones on the diagonal."""
     columns = n if m is None else m
     x = _filled("eye", sizes_of((n, columns), "eye"), 0, dtype or get_default_dtype())
@@ -234,7 +238,9 @@ class _Elements:
     def __init__(self, data: Any) -> None:
         self.shape = _shape_of(data)
         if len(self.shape) > MAX_DIMS:
-            raise ValueError(f"tensor(): at most {MAX_DIMS} dimensions are supported: too many levels")
+            raise ValueError(
+                f"tensor(): at most {MAX_DIMS} dimensions are supported: too many levels"
+            )
         self.values: list[Any] = []
         self.dtype: dtype | None = None
         self.visit(data, 0)
@@ -271,7 +277,9 @@ class _Elements:
 
 def _not_a_number(value: Any, depth: int) -> Exception:
     if isinstance(value, (list, tuple, range)):
-        return TypeError(f"tensor(): nested sequences differ in depth at dim {depth}: got {value!r}")
+        return TypeError(
+            f"tensor(): nested sequences differ in depth at dim {depth}: got {value!r}"
+        )
     if isinstance(value, (bool, int, float)):
         return TypeError(f"not a sequence: {value!r} at dim {depth}, beside sequences")
     if isinstance(value, str):
@@ -363,7 +371,8 @@ def _view_of(data: Any) -> Tensor:
     kind = _FORMATS.get(view.format)
     if kind is None or not view.c_contiguous:
         raise TypeError(
-            f"can't convert a buffer of format {view.format!r}: supported are contiguous buffers of "
+            f"can't convert a buffer of format {view.format!r}: supported are contiguous buffers "
+            "of "
             f"{', '.join(_FORMATS)}"
         )
     raw = ffi.from_buffer(view)
@@ -381,18 +390,23 @@ def _wrap_memory(
             f"{', '.join(known.name for known in dtypes.ALL)}"
         )
     if typestr[0] == _FOREIGN_ORDER:
-        raise ValueError(f"can't convert an array of type {typestr}: its byte order is not this machine's")
+        raise ValueError(
+            f"can't convert an array of type {typestr}: its byte order is not this machine's"
+        )
     size = d.itemsize
     steps = [s * size for s in contiguous_strides(shape)] if strides is None else list(strides)
     if any(s < 0 for s in steps):
         raise ValueError(
-            "At least one stride in the given numpy array is negative, and tensors with negative strides "
-            "are not currently supported. (You can probably work around this by making a copy of your "
+            "At least one stride in the given numpy array is negative, and tensors with negative "
+            "strides "
+            "are not currently supported. (You can probably work around this by making a copy of "
+            "your "
             "array with array.copy().)"
         )
     if any(s % size for s in steps) or address % size:
         raise ValueError(
-            f"given array strides {steps} are not multiples of the element size {size}, or its memory is "
+            f"given array strides {steps} are not multiples of the element size {size}, or its "
+            "memory is "
             "not aligned: make a copy of it with array.copy()"
         )
     if 0 in shape:

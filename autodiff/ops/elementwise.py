@@ -1,5 +1,6 @@
 """Every pointwise function, each declared once: its instruction or expansion, its derivative, the
-domain it is tested on, an independent reference, and its documentation."""
+domain it is tested on, an independent reference, and its documentation.
+"""
 
 from __future__ import annotations
 
@@ -50,7 +51,7 @@ def declare(
 ) -> PointwiseOp:
     """Declare one function. `domain` is one for all operands, or one for each."""
     each = domain if isinstance(domain[0][0], tuple) else (domain,) * arity
-    primitive = Primitive(name, arity, result, vjp, expand, reference, each, doc)  # type: ignore[arg-type]
+    primitive = Primitive(name, arity, result, vjp, expand, reference, each, doc)
     PRIMITIVES[name] = primitive
     op = PointwiseOp(name, build(name, *inputs(arity)), arity, grad_name)
     FUNCTIONS[name] = Function(primitive, op)
@@ -77,9 +78,7 @@ for _name, _arity, _rule in (
 
 # ---- arithmetic ----
 
-add = declare(
-    "add", 2, "input + other.", lambda g, y, a, b: (g, g), reference=lambda a, b: a + b
-)
+add = declare("add", 2, "input + other.", lambda g, y, a, b: (g, g), reference=lambda a, b: a + b)
 sub = declare(
     "sub",
     2,
@@ -102,9 +101,7 @@ div = declare(
 )
 rsub = PointwiseOp("rsub", build("sub", *inputs(2)[::-1]), 2, "RsubBackward1")
 rdiv = PointwiseOp("div", build("div", *inputs(2)[::-1]), 2, "MulBackward0")
-neg = declare(
-    "neg", 1, "-input.", lambda g, y, x: (-g,), result="number", reference=lambda x: -x
-)
+neg = declare("neg", 1, "-input.", lambda g, y, x: (-g,), result="number", reference=lambda x: -x)
 abs_ = declare(
     "abs",
     1,
@@ -120,10 +117,22 @@ sign = declare(
     domain=NONZERO,
     reference=lambda x: math.copysign(1.0, x) if x else 0.0,
 )
-square = declare("square", 1, "input * input.", expand=lambda x: x * x, reference=lambda x: x * x,
-                 grad_name="PowBackward0")
-cube = declare("cube", 1, "input * input * input.", expand=lambda x: x * x * x,
-               reference=lambda x: x**3, grad_name="PowBackward0")
+square = declare(
+    "square",
+    1,
+    "input * input.",
+    expand=lambda x: x * x,
+    reference=lambda x: x * x,
+    grad_name="PowBackward0",
+)
+cube = declare(
+    "cube",
+    1,
+    "input * input * input.",
+    expand=lambda x: x * x * x,
+    reference=lambda x: x**3,
+    grad_name="PowBackward0",
+)
 reciprocal = declare(
     "reciprocal",
     1,
@@ -300,7 +309,7 @@ for _name, _reference, _doc in (
         _name,
         2,
         _doc,
-        expand=None if _instr is None else lambda a, b, i=_instr: build(i, b, a),  # type: ignore[misc]
+        expand=None if _instr is None else lambda a, b, i=_instr: build(i, b, a),
         result="bool",
         domain=SOME_EQUAL,
         reference=_reference,
@@ -351,7 +360,7 @@ for _name, _instr, _reference, _doc in (
         _name,
         2,
         _doc,
-        expand=lambda a, b, i=_instr: build(i, a, b),  # type: ignore[misc]
+        expand=lambda a, b, i=_instr: build(i, a, b),
         result="bits",
         domain=(INTEGERS, ((0.0, 20.0),)),
         reference=_reference,
@@ -526,13 +535,11 @@ gelu_tanh = declare(
     "gelu_tanh",
     1,
     "GELU's approximation input / 2 * (1 + tanh(sqrt(2/pi) (input + 0.044715 input^3))).",
-    expand=lambda x: x
-    * 0.5
-    * (build("tanh", (x * x * x * 0.044715 + x) * math.sqrt(2 / math.pi)) + 1),
+    expand=lambda x: (
+        x * 0.5 * (build("tanh", (x * x * x * 0.044715 + x) * math.sqrt(2 / math.pi)) + 1)
+    ),
     result="float",
-    reference=lambda x: 0.5
-    * x
-    * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
+    reference=lambda x: 0.5 * x * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
     grad_name="GeluBackward0",
 )
 silu = declare(

@@ -11,20 +11,21 @@ __all__ = ["check_writable", "late", "rebase"]
 
 
 def check_writable(x: Tensor, op: str) -> None:
-    """RuntimeError where x is a leaf that requires grad, or a view of one: the write would be lost."""
+    """RuntimeError where x is a leaf that requires grad, or a view of one."""
     if x._node is None and x._base is None:
         return
     root = x if x._base is None else x._base
     if live_node(root) is not None and root.is_leaf:
         what = "leaf Variable" if root is x else "view of a leaf Variable"
         raise RuntimeError(
-            f"a {what} that requires grad is being used in an in-place operation: {op}. Write inside "
+            f"a {what} that requires grad is being used in an in-place operation: {op}. Write "
+            "inside "
             "no_grad(), or to a clone() of it."
         )
 
 
 class WriteSlice(Node):
-    """A base tensor after a write through a view: the region's cotangent goes to what was written."""
+    """A base after a write through a view: the region's cotangent goes to what was written."""
 
     __slots__ = ("geometry",)
     geometry: tuple[Sequence[int], ...]
@@ -47,7 +48,7 @@ late = _Late()
 
 
 def rebase(x: Tensor, node: Node) -> None:
-    """Make `node` the history of x, which was just written to; and of its base where x is a view."""
+    """Make `node` the history of x, which was just written to; and of the base of a view."""
     base = x._base
     if base is None:
         x._node = node

@@ -43,7 +43,8 @@ class Indices:
         """The descriptors; RuntimeError where an index was written to since."""
         if self._versions() != self.versions:
             raise RuntimeError(
-                "one of the variables needed for gradient computation has been modified by an inplace "
+                "one of the variables needed for gradient computation has been modified by an "
+                "inplace "
                 "operation: an index tensor was written to before backward"
             )
         return self.ps
@@ -70,17 +71,17 @@ def _clear_forward(g: Any, indices: Indices) -> Any:
     return lib.ad_alias(y)
 
 
-_get = Op(
+_get: Op = Op(
     "index",
     _get_forward,
     lambda node, g: (_scatter(g, node.args[0], node.shape),),
 )
-_scatter = Op("index_scatter", _scatter_forward, lambda node, g: (_get(g, node.args[0]),))
-_clear = Op("index_clear", _clear_forward, lambda node, g: (_clear(g, node.args[0]),))
+_scatter: Op = Op("index_scatter", _scatter_forward, lambda node, g: (_get(g, node.args[0]),))
+_clear: Op = Op("index_clear", _clear_forward, lambda node, g: (_clear(g, node.args[0]),))
 
 
 def _put_rule(node: OpNode, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
-    """x with values written at indices: x's cotangent is cleared there, or kept if they were added."""
+    """x with values written at indices: x's cotangent is cleared there, kept if they were added."""
     indices, accumulate, shape, d = node.args
     gx = gv = None
     if node.needs(0):
@@ -90,10 +91,12 @@ def _put_rule(node: OpNode, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
     return gx, gv
 
 
-_put = Op("index_put", lambda *_: None, _put_rule, grad_name="IndexPutBackward0")
+_put: Op = Op("index_put", lambda *_: None, _put_rule, grad_name="IndexPutBackward0")
 
 
-def index_put_(x: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False) -> Tensor:
+def index_put_(
+    x: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False
+) -> Tensor:
     """Write (or add) values at index tensors of the leading dimensions, in place."""
     return _write_at(x, Indices(_broadcast(list(indices))), values, accumulate)
 
@@ -104,7 +107,8 @@ def _bad_values(x: Tensor, indices: Indices, values: Tensor, failure: Exception)
     if len(given) == len(target) and all(n in (1, m) for n, m in zip(given, target, strict=True)):
         return failure
     return RuntimeError(
-        f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to indexing "
+        f"shape mismatch: value tensor of shape {list(values.shape)} cannot be broadcast to "
+        "indexing "
         f"result of shape {target}"
     )
 
@@ -212,7 +216,8 @@ def _mask_indices(x: Tensor, dim: int, mask: Tensor) -> list[Tensor]:
     for d, size in enumerate(mask.shape):
         if x.shape[dim + d] != size:
             raise IndexError(
-                f"The shape of the mask {list(mask.shape)} at index {d} does not match the shape of "
+                f"The shape of the mask {list(mask.shape)} at index {d} does not match the shape "
+                "of "
                 f"the indexed tensor {list(x.shape)} at index {dim + d}"
             )
     found = own(lib.ad_nonzero(mask._p), "nonzero", mask._p)
@@ -254,7 +259,8 @@ def _integer(y: Tensor, dim: int, item: Any, x: Tensor) -> Tensor:
         i = operator.index(item)
     except TypeError:
         raise IndexError(
-            "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid "
+            "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are "
+            "valid "
             f"indices (got {type(item).__name__})"
         ) from None
     size = y._p.shape[dim]
@@ -282,7 +288,9 @@ def _advanced(y: Tensor, left: dict[int, Tensor]) -> tuple[Tensor, Indices]:
         n, inner = len(lead), tensors[0].ndim
         shape = [*lead, *tensors[0].shape]
         along = [[1] * i + [size] + [1] * (n - 1 - i + inner) for i, size in enumerate(lead)]
-        before = [expand(reshape(arange(size), s), shape) for size, s in zip(lead, along, strict=True)]
+        before = [
+            expand(reshape(arange(size), s), shape) for size, s in zip(lead, along, strict=True)
+        ]
         tensors = [*before, *[expand(x, shape) for x in tensors]]
     return y, Indices(tensors)
 
@@ -294,7 +302,8 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         return _integer(x, 0, index, x)
     if kind is int:
         raise IndexError(
-            "invalid index of a 0-dim tensor. Use `tensor.item()` in Python to convert a 0-dim tensor "
+            "invalid index of a 0-dim tensor. Use `tensor.item()` in Python to convert a 0-dim "
+            "tensor "
             "to a number"
         )
     y, left = _basic(x, index)
@@ -340,7 +349,7 @@ def _copy_rule(node: OpNode, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
     return over, to_dtype(g.sum_to_size(shape), d) if node.needs(1) else None
 
 
-_copy = Op("copy", lambda *_: None, _copy_rule, grad_name="CopyBackwards")
+_copy: Op = Op("copy", lambda *_: None, _copy_rule, grad_name="CopyBackwards")
 
 
 def copy_(x: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
@@ -362,7 +371,8 @@ def fill_(x: Tensor, value: Any) -> Tensor:
     given = value if isinstance(value, Tensor) else full((), value, dtype=x.dtype)
     if given.ndim:
         raise RuntimeError(
-            f"fill_ only supports 0-dimension value tensor but got tensor with {given.ndim} dimensions."
+            f"fill_ only supports 0-dimension value tensor but got tensor with {given.ndim} "
+            "dimensions."
         )
     return copy_(x, given)
 
@@ -375,9 +385,12 @@ def zero_(x: Tensor) -> Tensor:
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     """input with value where mask is true."""
     if mask.dtype is not dtypes.bool:
-        raise RuntimeError(f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype!r}")
+        raise RuntimeError(
+            f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype!r}"
+        )
     given = value if isinstance(value, Tensor) else full((), value, dtype=input.dtype)
-    return given.where(mask, input)
+    found: Tensor = given.where(mask, input)
+    return found
 
 
 def masked_fill_(x: Tensor, mask: Tensor, value: Any) -> Tensor:
@@ -391,9 +404,13 @@ def masked_fill_(x: Tensor, mask: Tensor, value: Any) -> Tensor:
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices of one dimension at the given positions."""
     if index.ndim > 1:
-        raise IndexError(f"index_select(): Index is supposed to be a vector, got {index.ndim} dimensions")
+        raise IndexError(
+            f"index_select(): Index is supposed to be a vector, got {index.ndim} dimensions"
+        )
     if index.dtype not in (dtypes.int32, dtypes.int64):
-        raise RuntimeError(f"index_select(): Expected dtype int32 or int64 for index, got {index.dtype!r}")
+        raise RuntimeError(
+            f"index_select(): Expected dtype int32 or int64 for index, got {index.dtype!r}"
+        )
     flat = reshape(_as_index(index), -1)
     d = dim_index(dim, input.ndim)
     if input.ndim == 0:
@@ -432,7 +449,9 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
 def take_along_dim(input: Tensor, indices: Tensor, dim: int) -> Tensor:
     """`gather` with the other dimensions broadcast."""
     at = dim_index(dim, input.ndim)
-    shape = [max(a, b) if a != 0 != b else 0 for a, b in zip(input.shape, indices.shape, strict=True)]
+    shape = [
+        max(a, b) if a != 0 != b else 0 for a, b in zip(input.shape, indices.shape, strict=True)
+    ]
     shape[at] = indices.shape[at]
     source = list(shape)
     source[at] = input.shape[at]
@@ -440,7 +459,7 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int) -> Tensor:
 
 
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
-    """The positions of nonzero elements: (count, ndim) int64, or a tuple of a tensor a dimension."""
+    """The positions of nonzero elements: (count, ndim) int64, or a tensor for each dimension."""
     found = own(lib.ad_nonzero(input._p), "nonzero", input._p)
     if not as_tuple:
         return found
@@ -479,7 +498,7 @@ def _cat_forward(*args: Any) -> Any:
     return lib.ad_cat(len(ps), ps, dim, d)
 
 
-_cat = Op("cat", _cat_forward, _cat_rule)
+_cat: Op = Op("cat", _cat_forward, _cat_rule)
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
@@ -501,7 +520,10 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     for x, skip in zip(given, legacy, strict=True):
         promoted = dtypes.promote_types(promoted, x.dtype)
         skip = skip and like.ndim != 1
-        if not skip and [*x.shape[:d], *x.shape[d + 1 :]] != [*like.shape[:d], *like.shape[d + 1 :]]:
+        if not skip and [*x.shape[:d], *x.shape[d + 1 :]] != [
+            *like.shape[:d],
+            *like.shape[d + 1 :],
+        ]:
             raise RuntimeError(
                 f"Sizes of tensors must match except in dimension {d}: cat of "
                 f"{', '.join(str(list(y.shape)) for y in given)}"
@@ -526,7 +548,7 @@ def _stack_rule(node: OpNode, g: Tensor) -> list[Tensor | None]:
     ]
 
 
-_stack = Op("stack", _stack_forward, _stack_rule)
+_stack: Op = Op("stack", _stack_forward, _stack_rule)
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
@@ -537,7 +559,8 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     for i, x in enumerate(given):
         if x.shape != given[0].shape:
             raise RuntimeError(
-                f"stack expects each tensor to be equal size, but got {list(given[0].shape)} at entry 0 "
+                f"stack expects each tensor to be equal size, but got {list(given[0].shape)} at "
+                "entry 0 "
                 f"and {list(x.shape)} at entry {i}"
             )
     promoted = given[0].dtype
@@ -545,5 +568,3 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         promoted = dtypes.promote_types(promoted, x.dtype)
     d = dim_index(dim, given[0].ndim + 1)
     return _stack.on(given, d, promoted.code, [x.dtype for x in given])
-
-

@@ -142,7 +142,9 @@ class PointwiseOp:
 
     def __init__(self, name: str, root: Expr, n_in: int, grad_name: str | None = None) -> None:
         if n_in > MAX_INPUTS:
-            raise ValueError(f"{name}: a pointwise function takes at most {MAX_INPUTS} inputs, got {n_in}")
+            raise ValueError(
+                f"{name}: a pointwise function takes at most {MAX_INPUTS} inputs, got {n_in}"
+            )
         self.name = name
         self.root = root
         self.n_in = n_in
@@ -347,10 +349,7 @@ def _binary(op: PointwiseOp) -> Callable[..., Tensor]:
         y._acc = y._base = y._base_node = None
         edge = x._node if x._base is None else live_node(x)
         edge2 = z._node if z._base is None else live_node(z)
-        if edge is None:
-            wanted = 0 if edge2 is None else 2
-        else:
-            wanted = 1 if edge2 is None else 3
+        wanted = (0 if edge2 is None else 2) if edge is None else (1 if edge2 is None else 3)
         if wanted and op.differentiable and mode.grad:
             y._node = op.record((x, z), (edge, edge2), wanted, p)
         else:
@@ -445,5 +444,3 @@ class pointwise:  # noqa: N801 - a decorator
                     f"not {type(args[i]).__name__}"
                 )
         return self.trace(len(args)).call(*tensors)
-
-

@@ -115,7 +115,9 @@ def uniform_(
     """Fill with numbers from the uniform distribution on [from, to)."""
     low, high = float(from_), float(to)
     if not low <= high or not math.isfinite(high - low):
-        raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={low} > to={high}")
+        raise RuntimeError(
+            f"uniform_ expects to return a [from, to) range, but found from={low} > to={high}"
+        )
     return _draw(x, "uniform", generator, low, high)
 
 
@@ -175,13 +177,15 @@ def randint(
     dtype: dtype | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Integers from [low, high), or from [0, low) as randint(low, size)."""
+    """Integers from [low, high); from [0, low) where only low and size are given."""
     if size is None:
         if not isinstance(high, (tuple, list)):
             raise TypeError("randint() missing argument 'size': a tuple of ints")
         low, high, size = 0, low, high
     if low >= high:
-        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
+        raise RuntimeError(
+            f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}"
+        )
     x = empty(sizes_of((size,), "randint"), dtype=dtype or dtypes.int64)
     try:
         _draw(x, "randint", generator, low, high)
@@ -190,12 +194,8 @@ def randint(
     return _finish(x, requires_grad)
 
 
-def randperm(
-    n: int, *, generator: Generator | None = None, dtype: dtype | None = None
-) -> Tensor:
+def randperm(n: int, *, generator: Generator | None = None, dtype: dtype | None = None) -> Tensor:
     """The integers below n in random order."""
     if n < 0:
         raise RuntimeError(f"n must be non-negative, got {n}")
     return _draw(empty(n, dtype=dtype or dtypes.int64), "randperm", generator)
-
-

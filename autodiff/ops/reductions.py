@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from autodiff import dtypes
@@ -42,15 +41,21 @@ def _restore(node: OpNode, g: Tensor) -> Tensor:
 
 def _share(node: OpNode, g: Tensor) -> Tensor:
     """A cotangent of a mean, divided among what was averaged."""
-    mask, count = node.args[0], 1
+    return _restore(node, g / _count(node))
+
+
+def _count(node: OpNode) -> int:
+    count = 1
     for d, size in enumerate(node.shape):
-        if mask >> d & 1:
+        if node.args[0] >> d & 1:
             count *= size
-    return _restore(node, g / count)
+    return count
 
 
 _sum = Op("sum", _native("sum"), lambda node, g: (_restore(node, g),))
-_sum_dim = Op("sum_dim", _native("sum"), lambda node, g: (_restore(node, g),), grad_name="SumBackward1")
+_sum_dim = Op(
+    "sum_dim", _native("sum"), lambda node, g: (_restore(node, g),), grad_name="SumBackward1"
+)
 _mean = Op("mean", _native("mean"), lambda node, g: (_share(node, g),))
 _mean_dim = Op(
     "mean_dim",
@@ -103,7 +108,9 @@ _max = Op("max", _native("max"), _extreme_rule, saves=(0, OUTPUT), grad_name="Ma
 _min = Op("min", _native("min"), _extreme_rule, saves=(0, OUTPUT), grad_name="MinBackward1")
 _amax = Op("amax", _native("max"), _extreme_rule, saves=(0, OUTPUT))
 _amin = Op("amin", _native("min"), _extreme_rule, saves=(0, OUTPUT))
-_nothing = Op("reduce", lambda p, kind, *args: lib.ad_reduce(kind, p, *args), lambda node, g: (None,))
+_nothing = Op(
+    "reduce", lambda p, kind, *args: lib.ad_reduce(kind, p, *args), lambda node, g: (None,)
+)
 _sum_to = Op(
     "sum_to_size",
     lambda p, shape: lib.ad_sum_to(p, len(shape), list(shape)),
@@ -124,7 +131,7 @@ def _prepared(x: Tensor, requested: dtype | None) -> Tensor:
     return x if requested is None or requested is x.dtype else x.to(requested)
 
 
-def sum(  # noqa: A001 - PyTorch's name
+def sum(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None
 ) -> Tensor:
     """The sum over `dim` (an int, a tuple, or None for all). Integers are summed as int64."""
@@ -140,7 +147,8 @@ def mean(
     x = _prepared(input, dtype)
     if not x.is_floating_point():
         raise RuntimeError(
-            "mean(): could not infer output dtype. Input dtype must be either a floating point or complex "
+            "mean(): could not infer output dtype. Input dtype must be either a floating point or "
+            "complex "
             f"dtype. Got: {dtypes.SCALAR_NAMES[x._p.dtype]}"
         )
     op = _mean if dim is None else _mean_dim
@@ -198,12 +206,12 @@ def _max_or_min(name: str, x: Tensor, dim: Any, keepdim: bool) -> Any:
     return result(*_extreme(name, x, dim_index(dim, x.ndim), keepdim))
 
 
-def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: A001
+def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """The largest element; with `dim`, (values, indices) along it; with a tensor, `maximum`."""
     return _max_or_min("max", input, dim, keepdim)
 
 
-def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:  # noqa: A001
+def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """The smallest element; with `dim`, (values, indices) along it; with a tensor, `minimum`."""
     return _max_or_min("min", input, dim, keepdim)
 
@@ -245,12 +253,12 @@ def _truth(kind: str, x: Tensor, dim: Any, keepdim: bool) -> Tensor:
     return truth.to(dtypes.uint8) if x.dtype is dtypes.uint8 else truth  # as PyTorch has it
 
 
-def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:  # noqa: A001
+def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Whether any element is nonzero."""
     return _truth("any", input, dim, keepdim)
 
 
-def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:  # noqa: A001
+def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
     """Whether all elements are nonzero."""
     return _truth("all", input, dim, keepdim)
 

@@ -6,7 +6,6 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from autodiff import tensor as tensor_module
 from autodiff.dtypes import dtype, int64
 from autodiff.native import error, lib
 from autodiff.node import Node
@@ -14,6 +13,7 @@ from autodiff.ops import history
 from autodiff.ops.base import Op, fresh
 from autodiff.shapes import MAX_DIMS, Size, dim_index, sizes_of
 from autodiff.tensor import Tensor
+from autodiff.tensor import late as tensor_late
 
 # ---- adjoints: a cotangent put back where a view was taken ----
 
@@ -32,7 +32,9 @@ def _embed_forward(g: Any, shape: Sequence[int], take: Callable[[Any], Any], _: 
 
 
 # g, in zeros of `shape`, at the view that `take` takes of a descriptor and `again` of a tensor.
-_embed = Op("embed", _embed_forward, lambda node, g: (node.args[2](g),), grad_name="SliceBackward0")
+_embed: Op = Op(
+    "embed", _embed_forward, lambda node, g: (node.args[2](g),), grad_name="SliceBackward0"
+)
 
 
 def _same(node: Any, g: Tensor) -> tuple[Tensor]:
@@ -41,39 +43,39 @@ def _same(node: Any, g: Tensor) -> tuple[Tensor]:
 
 # ---- views ----
 
-_view = Op(
+_view: Op = Op(
     "view",
     lambda p, shape: lib.ad_view(p, len(shape), shape),
     lambda node, g: (reshape(g, node.shape),),
     view=True,
 )
-_unsafe_view = Op(  # of a copy that nobody else sees
+_unsafe_view: Op = Op(  # of a copy that nobody else sees
     "_unsafe_view",
     lambda p, shape: lib.ad_view(p, len(shape), shape),
     lambda node, g: (reshape(g, node.shape),),
     grad_name="UnsafeViewBackward0",
 )
-_expand = Op(
+_expand: Op = Op(
     "expand",
     lambda p, shape: lib.ad_expand(p, len(shape), shape),
     lambda node, g: (g.sum_to_size(node.shape),),
     view=True,
 )
-_permute = Op(
+_permute: Op = Op(
     "permute",
     lambda p, dims: lib.ad_permute(p, len(dims), dims),
     lambda node, g: (permute(g, sorted(range(len(node.args[0])), key=node.args[0].__getitem__)),),
     view=True,
     shaped=False,
 )
-_transpose = Op(
+_transpose: Op = Op(
     "transpose",
     lib.ad_transpose,
     lambda node, g: (_transpose(g, *node.args),),
     view=True,
     shaped=False,
 )
-_t = Op(
+_t: Op = Op(
     "t",
     lib.ad_transpose,
     lambda node, g: (_t(g, 0, 1),),
@@ -81,7 +83,7 @@ _t = Op(
     shaped=False,
     grad_name="TBackward0",
 )
-_reversed = Op(  # .T of a matrix
+_reversed: Op = Op(  # .T of a matrix
     "reversed_dims",
     lib.ad_transpose,
     lambda node, g: (_reversed(g, 0, 1),),
@@ -89,7 +91,7 @@ _reversed = Op(  # .T of a matrix
     shaped=False,
     grad_name="PermuteBackward0",
 )
-_select = Op(
+_select: Op = Op(
     "select",
     lib.ad_select,
     lambda node, g: (
@@ -99,7 +101,7 @@ _select = Op(
     ),
     view=True,
 )
-_slice = Op(
+_slice: Op = Op(
     "slice",
     lib.ad_slice,
     lambda node, g: (
@@ -109,15 +111,15 @@ _slice = Op(
     ),
     view=True,
 )
-_squeeze = Op("squeeze", lib.ad_squeeze, lambda node, g: (reshape(g, node.shape),), view=True)
-_unsqueeze = Op(
+_squeeze: Op = Op("squeeze", lib.ad_squeeze, lambda node, g: (reshape(g, node.shape),), view=True)
+_unsqueeze: Op = Op(
     "unsqueeze",
     lib.ad_unsqueeze,
     lambda node, g: (_squeeze(g, 1 << node.args[0]),),
     view=True,
     shaped=False,
 )
-_alias = Op("alias", lib.ad_alias, _same, view=True, shaped=False)
+_alias: Op = Op("alias", lib.ad_alias, _same, view=True, shaped=False)
 
 
 def view(x: Tensor, *shape: Any) -> Tensor:
@@ -126,7 +128,9 @@ def view(x: Tensor, *shape: Any) -> Tensor:
     RuntimeError where the element counts differ or the strides cannot express it without a copy.
     """
     if len(shape) == 1 and isinstance(shape[0], dtype):
-        raise RuntimeError("view: reinterpreting elements as another dtype is not supported; use to()")
+        raise RuntimeError(
+            "view: reinterpreting elements as another dtype is not supported; use to()"
+        )
     sizes = sizes_of(shape, "view")
     try:
         return _view(x, sizes)
@@ -194,8 +198,10 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     order = sizes_of(dims, "permute")
     if len(order) != input.ndim:
         raise RuntimeError(
-            f"permute(sparse_coo): number of dimensions in the tensor input does not match the length "
-            f"of the desired ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to "
+            "permute(sparse_coo): number of dimensions in the tensor input does not match the "
+            "length "
+            f"of the desired ordering of dimensions i.e. input.dim() = {input.ndim} is not equal "
+            "to "
             f"len(dims) = {len(order)}".replace("(sparse_coo)", "")
         )
     order = [dim_index(d, input.ndim) for d in order]
@@ -227,7 +233,9 @@ def T(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
 def mT(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
     """The last two dimensions swapped."""
     if x.ndim < 2:
-        raise RuntimeError(f"tensor.mT is only supported on matrices or batches of them, got {x.ndim}-D")
+        raise RuntimeError(
+            f"tensor.mT is only supported on matrices or batches of them, got {x.ndim}-D"
+        )
     return _transpose(x, x.ndim - 2, x.ndim - 1)
 
 
@@ -240,7 +248,8 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
     size = input.shape[d]
     if not -size <= i < size:
         raise IndexError(
-            f"select(): index {i} out of range for tensor of size {list(input.shape)} at dimension {d}"
+            f"select(): index {i} out of range for tensor of size {list(input.shape)} at "
+            f"dimension {d}"
         )
     return _select(input, d, i)
 
@@ -253,7 +262,8 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     size = input.shape[d]
     if not -size <= start <= size:
         raise IndexError(
-            f"narrow(): start out of range (expected to be in range of [{-size}, {size}], but got {start})"
+            f"narrow(): start out of range (expected to be in range of [{-size}, {size}], but got "
+            f"{start})"
         )
     first = start + size if start < 0 else start
     if length < 0 or first + length > size:
@@ -313,7 +323,8 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
         sections = list(split_size_or_sections)
         if sum(sections) != size or any(s < 0 for s in sections):
             raise RuntimeError(
-                f"split_with_sizes expects split_sizes to sum exactly to {size} (input tensor's size "
+                f"split_with_sizes expects split_sizes to sum exactly to {size} (input tensor's "
+                "size "
                 f"at dimension {d}), but got split_sizes={sections}"
             )
     pieces, start = [], 0
@@ -376,7 +387,9 @@ class _Region:
     @staticmethod
     def _at(flat: Any, layout: tuple[list[int], list[int]], offset: int) -> Any:
         shape, strides = layout
-        return fresh(lib.ad_as_strided(flat, len(shape), shape, strides, offset), "as_strided", flat)
+        return fresh(
+            lib.ad_as_strided(flat, len(shape), shape, strides, offset), "as_strided", flat
+        )
 
 
 def _region_get_forward(g: Any, *geometry: Any) -> Any:
@@ -398,9 +411,13 @@ def _region_clear_forward(g: Any, *geometry: Any) -> Any:
     return lib.ad_alias(base)
 
 
-_region_get = Op("region_get", _region_get_forward, lambda node, g: (_region_put(g, *node.args),))
-_region_put = Op("region_put", _region_put_forward, lambda node, g: (_region_get(g, *node.args),))
-_region_clear = Op(
+_region_get: Op = Op(
+    "region_get", _region_get_forward, lambda node, g: (_region_put(g, *node.args),)
+)
+_region_put: Op = Op(
+    "region_put", _region_put_forward, lambda node, g: (_region_get(g, *node.args),)
+)
+_region_clear: Op = Op(
     "region_clear", _region_clear_forward, lambda node, g: (_region_clear(g, *node.args),)
 )
 
@@ -409,7 +426,7 @@ def _as_strided_forward(p: Any, shape: list[int], strides: list[int], offset: in
     return lib.ad_as_strided(p, len(shape), shape, strides, offset)
 
 
-_as_strided = Op(
+_as_strided: Op = Op(
     "as_strided",
     _as_strided_forward,
     lambda node, g: (_region_put(g, *node.args[3]),),
@@ -417,9 +434,7 @@ _as_strided = Op(
 )
 
 
-def as_strided(
-    input: Tensor, size: Any, stride: Any, storage_offset: int | None = None
-) -> Tensor:
+def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """A view of the storage with any sizes, strides and offset (in elements) that lie inside it."""
     shape, strides = sizes_of((size,), "as_strided"), sizes_of((stride,), "as_strided")
     if len(shape) != len(strides):
@@ -451,14 +466,14 @@ def _renew_view(x: Tensor, base: Tensor) -> None:
 
 history.late.split_region = _split_region
 history.late.view_node = _view_node
-tensor_module.late.renew_view = _renew_view
+tensor_late.renew_view = _renew_view
 
 
 # ---- copies that keep the elements ----
 
 
-_clone = Op("clone", lib.ad_clone, _same, shaped=False)
-_copy_contiguous = Op(
+_clone: Op = Op("clone", lib.ad_clone, _same, shaped=False)
+_copy_contiguous: Op = Op(
     "contiguous", lib.ad_contiguous, _same, shaped=False, grad_name="CloneBackward0"
 )
 
@@ -476,5 +491,3 @@ def clone(input: Tensor) -> Tensor:
 def contiguous(x: Tensor) -> Tensor:
     """The tensor itself where its elements lie in row-major order, else a copy that does."""
     return x if x._p.contiguous else _copy_contiguous(x, x._p.dtype)
-
-

@@ -142,7 +142,7 @@ def tensors(
     core = layout.core(given)
     size = math.prod(core)
     values = draw(st.lists(numbers(domain, dtype), min_size=size, max_size=size, unique=distinct))
-    x = layout.place(reshape(tensor(values, dtype=dtype), core), given)
+    x: Tensor = layout.place(reshape(tensor(values, dtype=dtype), core), given)
     x.requires_grad = requires_grad
     return x
 

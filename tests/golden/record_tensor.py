@@ -1,9 +1,9 @@
 """Records what PyTorch gives for the lines of tensor_cases.txt, as tensor.json: run it where torch
 is installed.
 
-A line is Python with `torch` and a few of its names in scope; statements before the last `; ` prepare,
-the last is the expression. Its value is kept as text, an exception by its type. The tests run the
-same lines on autodiff.
+A line is Python with `torch` and a few of its names in scope; statements before the last `; `
+prepare, the last is the expression. Its value is kept as text, an exception by its type. The tests
+run the same lines on autodiff.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ HELPERS = {
     "operator": operator,
     "pickle": pickle,
 }
-SHORT = "tensor zeros ones arange float32 float64 int32 int64 uint8".split()
+SHORT = ["tensor", "zeros", "ones", "arange", "float32", "float64", "int32", "int64", "uint8"]
 MESSAGE = " ## "  # before what our message must say, in a line that raises
 
 
 def themes() -> dict[str, list[tuple[str, str]]]:
-    """The lines of each theme (a line `[name]` begins one), with the words their error must have."""
+    """The lines of each theme (`[name]` begins one), with the words their error must have."""
     found: dict[str, list[tuple[str, str]]] = {}
     for line in CASES.read_text().splitlines():
         if line.startswith("[") and line.endswith("]") and line[1:-1].isidentifier():
