@@ -113,14 +113,14 @@ def _count_uses(roots: Sequence[Node]) -> dict[Node, int]:
 
 
 def _leading_to(targets: set[Node], roots: Sequence[Node]) -> set[Node]:
-    """The nodes from which a target can be reached."""
-    found: set[Node] = set(targets)
+    """The nodes behind which there is a target."""
+    found: set[Node] = set()
     seen: set[Node] = set()
     stack: list[tuple[Node, bool]] = [(root, False) for root in roots]
     while stack:
         node, children_done = stack.pop()
         if children_done:
-            if any(edge in found for edge in node.edges if edge is not None):
+            if any(edge in found or edge in targets for edge in node.edges):
                 found.add(node)
         elif node not in seen:
             seen.add(node)

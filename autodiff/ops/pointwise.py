@@ -200,7 +200,7 @@ class PointwiseOp:
         self.run(tensors, out)
         if node is not None:
             node.versions = version_sum(node.saved or ())
-            node.metas = _metas(tensors, (1 << self.n_in) - 1, out)
+            node.metas = _metas(tensors, edges, (1 << self.n_in) - 1, out)
             rebase(out, node)
         return out
 
@@ -231,7 +231,7 @@ class PointwiseOp:
         else:
             node.saved = ()
         unlike = p.unlike
-        node.metas = _metas(tensors, unlike, None) if unlike else None
+        node.metas = _metas(tensors, edges, unlike, None) if unlike else None
         return node
 
 
@@ -239,13 +239,15 @@ MAX_INPUTS = 8  # the vjp takes the cotangent and the output besides
 
 
 def _metas(
-    tensors: Sequence[Tensor], which: int, out: Tensor | None
+    tensors: Sequence[Tensor], edges: Sequence[Node | None], which: int, out: Tensor | None
 ) -> tuple[tuple[Size, dtypes.dtype] | None, ...] | None:
-    """Shape and dtype of the inputs whose bit is set (and that are unlike `out`, if given)."""
-    metas = []
-    for i, x in enumerate(tensors):
-        same = out is not None and x.shape == out.shape and x.dtype is out.dtype
-        metas.append((x.shape, x.dtype) if which >> i & 1 and not same else None)
+    """Shape and dtype of the inputs with an edge whose bit is set (and unlike `out`, if given)."""
+    metas: list[tuple[Size, dtypes.dtype] | None] = [None] * len(tensors)
+    for i, edge in enumerate(edges):
+        if edge is not None and which >> i & 1:
+            x = tensors[i]
+            if out is None or x.shape != out.shape or x.dtype is not out.dtype:
+                metas[i] = (x.shape, x.dtype)
     return tuple(metas) if any(metas) else None
 
 

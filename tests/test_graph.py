@@ -1,0 +1,498 @@
+"""The graph: what backward adds where, what in-place writes do to it, and when it is freed."""
+
+from __future__ import annotations
+
+import gc
+import json
+import math
+import sys
+import threading
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+from golden.record_graph import GOLDEN, PROGRAMS, leaves, run
+
+import autodiff as ad
+from autodiff.native import ffi, lib
+
+RECORDED: dict[str, dict[str, Any]] = json.loads(GOLDEN.read_text())["programs"]
+
+
+def leaf(*values: float) -> ad.Tensor:
+    return ad.tensor(values, dtype=ad.float64, requires_grad=True)
+
+
+def flat(value: Any) -> Iterator[Any]:
+    if not isinstance(value, list):
+        yield value
+        return
+    for item in value:
+        yield from flat(item)
+
+
+# ---- in-place writes through views, against PyTorch and against finite differences ----
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+@pytest.mark.parametrize("part", ["result", "first", "second"])
+def test_same_as_pytorch(name: str, part: str) -> None:
+    got, expected = list(flat(run(ad, name)[part])), list(flat(RECORDED[name][part]))
+    assert [v is None for v in got] == [v is None for v in expected]
+    for a, b in zip(got, expected, strict=True):
+        assert a is None or math.isclose(a, b, rel_tol=1e-10, abs_tol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "name", sorted(set(PROGRAMS) - {"detached_branch", "write_column_then_use_view"})
+)
+def test_same_as_finite_differences(name: str) -> None:
+    assert ad.gradcheck(lambda *xs: PROGRAMS[name](ad, *xs), leaves(ad), atol=1e-6)
+
+
+# ---- backward ----
+
+
+def test_backward_adds_to_grad() -> None:
+    x = leaf(1, 2)
+    (x * x).sum().backward()
+    assert x.grad is not None
+    first = x.grad
+    assert first.tolist() == [2, 4]
+    (3 * x).sum().backward()
+    assert x.grad is first  # in place, as optimisers that keep the buffer expect
+    assert first.tolist() == [5, 7]
+
+
+def test_equal_gradients_of_leaves_do_not_share_memory() -> None:
+    x, y = leaf(1, 2), leaf(3, 4)
+    (x + y).sum().backward()
+    (x + y).sum().backward()
+    assert x.grad is not None
+    x.grad.mul_(10)
+    assert y.grad is not None
+    assert y.grad.tolist() == [2, 2]
+
+
+def test_a_leaf_used_twice_gets_both_cotangents() -> None:
+    x = leaf(3)
+    y = x * x
+    (y * y + x).sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [4 * 27 + 1]
+
+
+def test_diamonds_of_depth_60_take_60_steps_not_2_to_the_60() -> None:
+    x = leaf(1)
+    y = x
+    for _ in range(60):
+        y = y + y
+    y.sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [2.0**60]
+
+
+def test_second_backward_needs_retain_graph() -> None:
+    x = leaf(2)
+    y = x.sin().sum()
+    y.backward(retain_graph=True)
+    y.backward()
+    assert x.grad is not None
+    assert x.grad.item() == pytest.approx(2 * math.cos(2))
+    with pytest.raises(RuntimeError) as raised:
+        y.backward()
+    assert (
+        "Trying to backward through the graph a second time (or directly access saved tensors after "
+        "they have already been freed). Saved intermediate values of the graph are freed when you "
+        "call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward "
+        "through the graph a second time or if you need to access saved tensors after calling "
+        "backward." in str(raised.value)
+    )
+    assert "SinBackward0" in str(raised.value)
+
+
+def test_backward_of_more_than_one_element_needs_a_gradient() -> None:
+    x = leaf(1, 2)
+    with pytest.raises(
+        RuntimeError, match="grad can be implicitly created only for scalar outputs"
+    ):
+        (x * 2).backward()
+    (x * 2).backward(ad.tensor([1.0, 10.0], dtype=ad.float64))
+    assert x.grad is not None
+    assert x.grad.tolist() == [2, 20]
+
+
+def test_a_gradient_of_another_shape_is_refused() -> None:
+    x = leaf(1, 2)
+    with pytest.raises(RuntimeError, match="Mismatch in shape: grad_output has a shape of"):
+        (x * 2).backward(ad.ones(3, dtype=ad.float64))
+
+
+def test_backward_of_a_constant_is_refused() -> None:
+    with pytest.raises(RuntimeError, match="does not require grad and does not have a grad_fn"):
+        ad.ones(()).backward()
+
+
+def test_backward_from_a_leaf_sets_its_grad() -> None:
+    x = ad.tensor(3.0, requires_grad=True)
+    x.backward()
+    assert x.grad is not None
+    assert x.grad.item() == 1
+
+
+def test_inputs_limits_where_gradients_go() -> None:
+    x, y = leaf(2), leaf(5)
+    (x * y).sum().backward(inputs=[x])
+    assert x.grad is not None
+    assert x.grad.tolist() == [5]
+    assert y.grad is None
+
+
+def test_third_derivative() -> None:
+    x = leaf(0.3, 1.1)
+    y = x.sin()
+    for _ in range(3):
+        (y,) = ad.autograd.grad(y.sum(), x, create_graph=True)
+    assert y.tolist() == pytest.approx([-math.cos(0.3), -math.cos(1.1)])
+    assert y.requires_grad
+
+
+def test_create_graph_makes_grad_differentiable() -> None:
+    x = leaf(2)
+    (x * x * x).sum().backward(create_graph=True)
+    g = x.grad
+    assert g is not None
+    assert g.requires_grad
+    x.grad = None
+    g.sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [12]
+
+
+def test_gradients_have_no_graph_by_default() -> None:
+    x = leaf(2)
+    (x * x).sum().backward()
+    assert x.grad is not None
+    assert not x.grad.requires_grad
+
+
+@pytest.mark.slow
+def test_a_chain_of_a_million_nodes() -> None:
+    x = leaf(1)
+    y = x
+    with no_collector():
+        for _ in range(1_000_000):
+            y = y + 1
+        y.sum().backward(retain_graph=True)
+        assert x.grad is not None
+        assert x.grad.tolist() == [1]
+        del y  # the whole graph goes, without recursion
+
+
+# ---- grad ----
+
+
+def test_grad_touches_no_grad_attribute() -> None:
+    x, y = leaf(2), leaf(5)
+    gx, gy = ad.autograd.grad((x * y).sum(), (x, y))
+    assert (gx.tolist(), gy.tolist(), x.grad, y.grad) == ([5], [2], None, None)
+
+
+def test_grad_of_inner_tensors() -> None:
+    x = leaf(2)
+    y = x * x
+    z = y.sin()
+    gy, gx = ad.autograd.grad(z.sum(), (y, x))
+    assert gy.item() == pytest.approx(math.cos(4))
+    assert gx.item() == pytest.approx(4 * math.cos(4))
+
+
+def test_grad_leaves_alone_what_lies_behind_its_inputs() -> None:
+    x = leaf(2)
+    y = x.sin()
+    ad.autograd.grad(y.exp().sum(), y)
+    y.sum().backward()  # what y saved was not freed
+    assert x.grad is not None
+    assert x.grad.item() == pytest.approx(math.cos(2))
+
+
+def test_unused_inputs() -> None:
+    x, y = leaf(2), leaf(5)
+    with pytest.raises(RuntimeError) as raised:
+        ad.autograd.grad(x.sum(), (x, y))
+    assert str(raised.value) == (
+        "One of the differentiated Tensors appears to not have been used in the graph. Set "
+        "allow_unused=True if this is the desired behavior."
+    )
+    assert ad.autograd.grad(x.sum(), (x, y), allow_unused=True)[1] is None
+    (zeros,) = ad.autograd.grad(x.sum(), y, materialize_grads=True)
+    assert zeros.tolist() == [0]
+
+
+def test_grad_wants_inputs_that_require_grad() -> None:
+    x = leaf(2)
+    with pytest.raises(
+        RuntimeError, match="One of the differentiated Tensors does not require grad"
+    ):
+        ad.autograd.grad(x.sum(), ad.ones(1))
+
+
+def test_grad_of_several_outputs_is_the_sum() -> None:
+    x = leaf(2)
+    (g,) = ad.autograd.grad((x.sum(), (x * x).sum()), x)
+    assert g.tolist() == [5]
+
+
+# ---- writes that are refused ----
+
+
+def test_a_saved_tensor_that_was_written_to() -> None:
+    x = leaf(1, 2)
+    y = x * 1
+    z = y.sin()
+    y.add_(1)
+    with pytest.raises(
+        RuntimeError,
+        match=r"one of the variables needed for gradient computation has been modified by an "
+        r"inplace operation.*SinBackward0",
+    ):
+        z.sum().backward()
+
+
+def test_a_write_through_detach_is_noticed() -> None:
+    x = leaf(1, 2)
+    y = x * 1
+    z = y * y
+    y.detach()[0] = 7
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        z.sum().backward()
+
+
+def test_a_saved_output_that_was_written_to() -> None:
+    x = leaf(1, 2)
+    y = x.exp()
+    y.mul_(2)
+    with pytest.raises(RuntimeError, match=r"modified by an inplace operation.*ExpBackward0"):
+        y.sum().backward()
+
+
+def test_writing_to_a_tensor_nobody_saved_is_fine() -> None:
+    x = leaf(1, 2)
+    y = x + 1
+    y.mul_(3)
+    y.sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [3, 3]
+
+
+WRITES: dict[str, Callable[[Any], Any]] = {
+    "add_": lambda x: x.add_(1),
+    "copy_": lambda x: x.copy_(x.detach() * 2),
+    "zero_": lambda x: x.zero_(),
+    "fill_": lambda x: x.fill_(3),
+    "setitem": lambda x: x.__setitem__(0, 1.0),
+    "index_put_": lambda x: x.index_put_((ad.tensor([0]),), ad.ones(1, dtype=ad.float64)),
+    "iadd": lambda x: x.__iadd__(1),
+    "masked_fill_": lambda x: x.masked_fill_(x.detach() > 0, 1.0),
+    "uniform_": lambda x: x.uniform_(),
+    "clamp_": lambda x: x.clamp_(0, 1),
+}
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_leaves_are_not_written_to_in_the_graph(name: str) -> None:
+    x = leaf(1, 2)
+    before = x.tolist()
+    with pytest.raises(RuntimeError, match="leaf Variable that requires grad"):
+        WRITES[name](x)
+    with pytest.raises(RuntimeError, match="a view of a leaf Variable that requires grad"):
+        WRITES[name](x[:])
+    assert x.tolist() == before
+    with ad.no_grad():
+        WRITES[name](x)
+        WRITES[name](x[:])
+    assert x.is_leaf
+    assert x.requires_grad
+
+
+def test_detach_shares_memory_and_version() -> None:
+    x = leaf(1, 2)
+    y = x.detach()
+    assert not y.requires_grad
+    before = x._version
+    y[0] = 5
+    assert x.tolist() == [5, 2]
+    assert x._version == y._version == before + 1
+
+
+def test_a_failed_write_leaves_the_graph_as_it_was() -> None:
+    x = leaf(1, 2)
+    y = x * 1
+    node, version = y.grad_fn, y._version
+    with pytest.raises(RuntimeError):
+        y.add_(ad.ones(3, dtype=ad.float64))
+    assert y.grad_fn is node
+    assert y._version == version
+    y.sum().backward()
+
+
+# ---- grad modes ----
+
+
+def test_no_grad_and_enable_grad_nest() -> None:
+    x = leaf(1)
+    with ad.no_grad():
+        assert not ad.is_grad_enabled()
+        assert not (x * 2).requires_grad
+        with ad.enable_grad():
+            assert (x * 2).requires_grad
+        assert not ad.is_grad_enabled()
+    assert (x * 2).requires_grad
+
+
+def test_an_exception_restores_the_mode() -> None:
+    with pytest.raises(KeyError), ad.no_grad():
+        raise KeyError
+    assert ad.is_grad_enabled()
+
+
+def test_modes_as_decorators() -> None:
+    x = leaf(1)
+
+    @ad.no_grad()
+    def without(x: ad.Tensor) -> ad.Tensor:
+        """Doubles."""
+        return x * 2
+
+    @ad.no_grad
+    def bare(x: ad.Tensor) -> ad.Tensor:
+        return x * 2
+
+    @ad.enable_grad()
+    def within(x: ad.Tensor) -> ad.Tensor:
+        return x * 2
+
+    @ad.set_grad_enabled(False)
+    def off(x: ad.Tensor) -> ad.Tensor:
+        return x * 2
+
+    assert without.__doc__ == "Doubles."
+    assert ad.is_grad_enabled()
+    assert [f(x).requires_grad for f in (without, bare, within, off)] == [False, False, True, False]
+    with ad.no_grad():
+        assert within(x).requires_grad
+
+
+def test_set_grad_enabled_acts_at_once_or_within() -> None:
+    ad.set_grad_enabled(False)
+    try:
+        assert not ad.is_grad_enabled()
+    finally:
+        ad.set_grad_enabled(True)
+    with ad.set_grad_enabled(False):
+        assert not ad.is_grad_enabled()
+    assert ad.is_grad_enabled()
+
+
+def test_modes_are_of_one_thread() -> None:
+    seen: list[bool] = []
+    with ad.no_grad():
+        thread = threading.Thread(target=lambda: seen.append(ad.is_grad_enabled()))
+        thread.start()
+        thread.join()
+    assert seen == [True]
+
+
+# ---- memory ----
+
+
+def live_blocks() -> int:
+    stats = ffi.new("int64_t[4]")
+    lib.ad_memory_stats(stats)
+    return int(stats[3])
+
+
+@contextmanager
+def no_collector() -> Iterator[None]:
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
+
+
+def train(steps: int, seed: int) -> list[list[float]]:
+    """A small network, views and writes among its operations; returns its parameters."""
+    rng = ad.Generator().manual_seed(seed)
+    w1, w2 = (ad.randn(4, 4, generator=rng, dtype=ad.float64).requires_grad_() for _ in range(2))
+    x, y = (ad.randn(8, 4, generator=rng, dtype=ad.float64) for _ in range(2))
+    for _ in range(steps):
+        h = (x @ w1).sin()
+        h[:, 0] = h[:, 1].detach()
+        error = (h @ w2.t() - y).square().mean() + w1[ad.tensor([0, 1])].sum() * 0.01
+        g1, g2 = ad.autograd.grad(error, (w1, w2), create_graph=True)
+        (error + g1.square().sum() * 0.1).backward()
+        with ad.no_grad():
+            for w in (w1, w2):
+                assert w.grad is not None
+                w -= 0.1 * w.grad
+                w.grad = None
+        del g1, g2
+    return [w1.reshape(-1).tolist(), w2.reshape(-1).tolist()]
+
+
+def test_training_leaves_nothing_behind() -> None:
+    train(2, 0)  # compiles programs and keeps numbers
+    with no_collector():
+        before = live_blocks()
+        train(5, 0)
+        assert live_blocks() == before
+        assert gc.collect() == 0
+
+
+def test_the_graph_has_no_cycles() -> None:
+    with no_collector():
+        x = leaf(1, 2)
+        y = x.exp().sin()
+        z = y[0:1]
+        y.mul_(2)
+        w = z * y
+        nodes = [weakref.ref(t.grad_fn) for t in (y, z, w)]
+        tensors = [weakref.ref(t) for t in (y, z, w)]
+        del y, z, w
+        assert [r() for r in nodes + tensors] == [None] * 6
+        keeps = weakref.ref(x)
+        del x
+        assert keeps() is None
+
+
+def test_backward_frees_what_was_saved() -> None:
+    x = ad.ones(1000, requires_grad=True)
+    before = live_blocks()
+    y = x.sin()
+    of_one_tensor = live_blocks() - before
+    loss = y.exp().sum()
+    loss.backward()
+    assert live_blocks() - before == 3 * of_one_tensor  # y, the loss and the gradient
+
+
+def test_two_threads_train_as_one_does() -> None:
+    results: dict[int, Any] = {}
+
+    def work(seed: int) -> None:
+        results[seed] = train(30, seed)
+
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-5)
+    try:
+        threads = [threading.Thread(target=work, args=(seed,)) for seed in (1, 2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    assert results == {seed: train(30, seed) for seed in (1, 2)}
