@@ -96,6 +96,8 @@ def read(a: np.ndarray, index: tuple[Any, ...]) -> np.ndarray:
     )
     spelled: list[Any] = []
     for item in index:
+        if isinstance(item, np.ndarray) and item.ndim == 0 and not is_mask(item):
+            item = int(item)  # PyTorch selects, where NumPy gathers
         spelled += [slice(None)] * (a.ndim - consumed) if item is Ellipsis else [item]
     basic: list[Any] = []
     arrays: list[Any] = []
