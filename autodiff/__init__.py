@@ -1,5 +1,9 @@
 """autodiff: a small deep-learning engine with PyTorch's names and behaviour."""
 
+import importlib
+from types import ModuleType
+from typing import TYPE_CHECKING
+
 from autodiff import autograd, functions
 from autodiff._format import get_printoptions, set_printoptions
 from autodiff._version import __version__
@@ -63,3 +67,13 @@ __all__ = [
     "uint8",
 ]
 __all__ += functions.__all__
+
+if TYPE_CHECKING:
+    from autodiff import nn, optim
+
+
+def __getattr__(name: str) -> ModuleType:
+    """`autodiff.nn` and `autodiff.optim` are imported when they are first asked for."""
+    if name in ("nn", "optim"):
+        return importlib.import_module(f"autodiff.{name}")
+    raise AttributeError(f"module 'autodiff' has no attribute {name!r}")

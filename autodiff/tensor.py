@@ -322,10 +322,8 @@ class Tensor(TensorMethods):
     # ---- copies and pickles ----
 
     def __copy__(self) -> Tensor:
-        """Another tensor of the same memory and history."""
-        y = as_subclass(type(self), self)
-        y._node, y._acc, y._base, y._base_node = live_node(self), self._acc, self._base, self._base_node
-        return y
+        """A leaf of the same memory."""
+        return as_subclass(type(self), self).requires_grad_(self.requires_grad)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         """A leaf with a copy of the values and of `.grad`. RuntimeError where this is no leaf."""
