@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
 import math
+import pkgutil
 from collections.abc import Callable
 from typing import Any
 
 from hypothesis import strategies as st
-from hypothesis.strategies import SearchStrategy
 from laws import Case
 
 import autodiff as ad
-from autodiff import testing
+from autodiff import ops, testing
 from autodiff.ops.contraction import linear
 from autodiff.ops.elementwise import FUNCTIONS, Function
+from autodiff.ops.losses import mse, nll
+from autodiff.ops.normalize import log_softmax, softmax
 from autodiff.testing import Array
 from autodiff.testing.reference import Index
+
+for _module in pkgutil.iter_modules(ops.__path__):
+    importlib.import_module(f"autodiff.ops.{_module.name}")  # so that every op is declared
 
 
 def pointwise_case(f: Function) -> Case:
@@ -142,6 +148,7 @@ VIEWS = [
     Case("transpose", lambda x: x.transpose(0, -1), sized("l m n"), read(
         lambda x: x.shape[::-1], lambda i, j, k: (k, j, i))),
     Case("t", lambda x: x.t(), sized("m n"), lambda x: _t(x)),
+    Case("T_matrix", lambda x: x.T, sized("m n"), lambda x: _t(x)),
     Case("T", lambda x: x.T, sized("l m n"), read(
         lambda x: x.shape[::-1], lambda i, j, k: (k, j, i))),
     Case("mT", lambda x: x.mT, sized("l m n"), read(
@@ -258,7 +265,37 @@ INDEXING = [
          lambda a, b: Array((a.shape[0], 2, a.shape[1]), lambda i: (a, b)[i[1]][i[0], i[2]])),
 ]  # fmt: skip
 
+ROWWISE = [
+    Case("softmax", lambda x: softmax(x, 1), sized("l m n"),
+         lambda x: _along(x, 1, lambda row, v: math.exp(v) / math.fsum(map(math.exp, row)))),
+    Case("log_softmax", lambda x: log_softmax(x, -1), sized("m n"),
+         lambda x: _along(x, 1, lambda row, v: v - math.log(math.fsum(map(math.exp, row))))),
+    Case("mse_mean", lambda a, b: mse(a, b, "mean"), sized("m n", "m n", low=1),
+         lambda a, b: Array((), lambda _: _mean(_squares(a, b)))),
+    Case("mse_sum", lambda a, b: mse(a, b, "sum"), sized("m n", "m n"),
+         lambda a, b: Array((), lambda _: math.fsum(_squares(a, b)))),
+    Case("nll", lambda x: nll(x, ad.tensor([2, 0, 1]), None, 0, "none"), sized("3 3"),
+         lambda x: Array((3,), lambda i: (-x[0, 2], 0.0, -x[2, 1])[i[0]])),
+    Case("nll_mean", lambda x: nll(x, ad.tensor([2, 0]), ad.tensor([1.0, 2.0, 3.0]).to(x.dtype),
+                                   -100, "mean"), sized("2 3"),
+         lambda x: Array((), lambda _: -(3 * x[0, 2] + x[1, 0]) / 4)),
+]  # fmt: skip
+
+
+def _along(x: Array, dim: int, function: Callable[[list[float], float], float]) -> Array:
+    """At each index, the function of its row along dim and of its own element."""
+
+    def value(i: Index) -> float:
+        row = [x[(*i[:dim], k, *i[dim + 1 :])] for k in range(x.shape[dim])]
+        return function(row, x[i])
+
+    return Array(x.shape, value)
+
+
+def _squares(a: Array, b: Array) -> list[float]:
+    return [(p - q) ** 2 for p, q in zip(a.flat(), b.flat(), strict=True)]
+
+
 POINTWISE = [pointwise_case(f) for f in FUNCTIONS.values()]
-OTHERS = VIEWS + REDUCTIONS + CONTRACTIONS + INDEXING
+OTHERS = VIEWS + REDUCTIONS + CONTRACTIONS + INDEXING + ROWWISE
 CASES = POINTWISE + OTHERS
-__all__ = ["CASES", "OTHERS", "POINTWISE", "SearchStrategy"]

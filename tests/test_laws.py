@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 from laws import LAWS, Case, applies, untested
 from laws_cases import CASES, OTHERS
 
@@ -14,7 +15,7 @@ import autodiff as ad
 from autodiff.ops.base import OPS
 from autodiff.ops.elementwise import FUNCTIONS
 
-EXAMPLES = {"check_gradient": 10, "check_second_gradient": 5}
+EXAMPLES = {"check_gradient": 8, "check_second_gradient": 5, "check_operands_unchanged": 5}
 PAIRS = [(law, case) for law in LAWS for case in CASES if applies(law, case)]
 
 
@@ -23,11 +24,11 @@ PAIRS = [(law, case) for law in LAWS for case in CASES if applies(law, case)]
 )
 def test_law(law: Callable[..., None], case: Case) -> None:
     @settings(
-        max_examples=EXAMPLES.get(law.__name__, 12),
+        max_examples=EXAMPLES.get(law.__name__, 10),
         deadline=None,
         derandomize=True,
         database=None,
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=list(HealthCheck),  # drawing is most of the work
     )
     @given(case.operands)
     def holds(operands: list[ad.Tensor]) -> None:
@@ -71,21 +72,16 @@ def test_every_op_is_reached_by_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in OPS:
         watch(name)
 
-    @settings(max_examples=2, derandomize=True, database=None, deadline=None)
-    @given(st_data())
+    @settings(max_examples=8, derandomize=True, database=None, deadline=None)
+    @given(st.data())
     def run(data: Any) -> None:
         for case in OTHERS:
             xs = [x.requires_grad_() for x in data.draw(case.operands)]
-            y = case.call(*xs)
-            if case.differentiable and y.numel():
-                ad.gradgradcheck(case.call, xs)
+            y = case.call(*xs).sum()
+            if case.differentiable:
+                first = ad.autograd.grad(y * y, xs, create_graph=True)
+                ad.autograd.grad(sum((g * g).sum() for g in first), xs)
 
     run()
-    assert not set(OPS) - forward - {"copy", "index_put"}  # written in place, not run forward
-    assert not set(OPS) - backward - {"reduce"}  # indices and truths have no derivative
-
-
-def st_data() -> Any:
-    from hypothesis import strategies as st
-
-    return st.data()
+    assert sorted(set(OPS) - forward) == ["copy", "index_put"]  # written in place, not run forward
+    assert sorted(set(OPS) - backward) == ["reduce"]  # indices and truths have no derivative
