@@ -432,7 +432,7 @@ sigmoid = declare(
     1,
     "1 / (1 + exp(-input)).",
     lambda g, y, x: (g * ((1 - y) * y),),
-    expand=lambda x: build("reciprocal", exp(-x) + 1),
+    expand=lambda x: build("reciprocal", exp(0 - x) + 1),
     result="float",
     reference=lambda x: 1 / (1 + math.exp(-x)),
 )
