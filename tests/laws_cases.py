@@ -143,7 +143,7 @@ VIEWS = [
     Case("flatten", lambda x: x.t().flatten(), sized("m n"), lambda x: _flat_of(_t(x))),
     Case("expand", lambda x: x.expand(2, 3, -1), sized("1 n"), read(
         lambda x: (2, 3, x.shape[1]), lambda i, j, k: (0, k))),
-    Case("permute", lambda x: x.permute(2, 0, 1), sized("l m n"), read(
+    Case("permute", lambda x: x.permute(2, 0, 1), sized("l m n", low=1), read(
         lambda x: (x.shape[2], x.shape[0], x.shape[1]), lambda i, j, k: (j, k, i))),
     Case("transpose", lambda x: x.transpose(0, -1), sized("l m n"), read(
         lambda x: x.shape[::-1], lambda i, j, k: (k, j, i))),
@@ -151,6 +151,7 @@ VIEWS = [
     Case("T_matrix", lambda x: x.T, sized("m n"), lambda x: _t(x)),
     Case("T", lambda x: x.T, sized("l m n"), read(
         lambda x: x.shape[::-1], lambda i, j, k: (k, j, i))),
+    Case("T_of_a_matrix", lambda x: x.T, sized("m n"), lambda x: _t(x)),
     Case("mT", lambda x: x.mT, sized("l m n"), read(
         lambda x: (x.shape[0], x.shape[2], x.shape[1]), lambda i, j, k: (i, k, j))),
     Case("select", lambda x: x.select(1, -1), sized("l 3 n"), read(
@@ -261,7 +262,7 @@ INDEXING = [
     Case("write_product", written(lambda x, v: x.t()[1:].mul_(v)), sized("m 3", "m"),
          lambda x, v: Array(x.shape, lambda i: x[i] if i[1] == 0 else x[i] * v[i[:1]])),
     Case("cat", lambda a, b, c: ad.cat([a, b, c], 1), sized("m j", "m k", "m l"), _cat),
-    Case("stack", lambda a, b: ad.stack([a, b], 1), sized("m n", "m n"),
+    Case("stack", lambda a, b: ad.stack([a, b], 1), sized("m n", "m n", low=1),
          lambda a, b: Array((a.shape[0], 2, a.shape[1]), lambda i: (a, b)[i[1]][i[0], i[2]])),
 ]  # fmt: skip
 

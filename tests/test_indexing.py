@@ -90,7 +90,11 @@ def is_mask(item: Any) -> bool:
 
 
 def read(a: np.ndarray, index: tuple[Any, ...]) -> np.ndarray:
-    """a[index] with PyTorch's order of dimensions: integers are taken before the arrays."""
+    """a[index] with PyTorch's order of dimensions: integers are taken before the arrays.
+
+    An index tensor without dimensions counts as an integer.
+    """
+    index = tuple(int(i) if getattr(i, "shape", None) == () else i for i in index)
     consumed = sum(
         i.ndim if is_mask(i) else 1 for i in index if i is not None and i is not Ellipsis
     )

@@ -1,0 +1,157 @@
+"""Imports point one way: read from the source, as nothing at run time would tell."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parents[1] / "autodiff"
+
+# Each layer may import the ones before it; a folder stands for its files.
+LAYERS = [
+    ["_version", "_format"],
+    ["dtypes", "shapes"],
+    ["native"],
+    ["node"],
+    ["tensor"],
+    ["graph"],
+    ["expr"],
+    ["lower"],
+    ["ops"],
+    ["methods"],
+    ["functions"],
+    ["gradcheck"],
+    ["autograd"],
+    ["nn"],
+    ["optim"],
+]
+HEAVY = {"numpy", "matplotlib", "hypothesis", "torch", "cffi", "setuptools", "pytest"}
+MAY_BE_HEAVY = {"testing": {"hypothesis"}, "_build": {"cffi"}}
+RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
+
+
+def files() -> list[Path]:
+    return sorted(PACKAGE.rglob("*.py"))
+
+
+def module_of(file: Path) -> str:
+    parts = file.relative_to(PACKAGE.parent).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+MODULES = {module_of(file) for file in files()}
+
+
+def imports(tree: ast.AST) -> Iterator[str]:
+    """The modules that statements import, those for type checkers alone left out."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
+            yield from imports(ast.Module(node.orelse, []))
+        elif isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            source = node.module or ""
+            for alias in node.names:
+                whole = f"{source}.{alias.name}"
+                yield whole if whole in MODULES else source
+        else:
+            yield from imports(node)
+
+
+def at_import(tree: ast.Module) -> ast.Module:
+    """The tree without the bodies of functions, which run later."""
+
+    class Strip(ast.NodeTransformer):
+        def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:  # noqa: N802
+            node.body = [ast.Pass()]
+            return node
+
+    stripped = Strip().visit(tree)
+    assert isinstance(stripped, ast.Module)
+    return stripped
+
+
+def imported_by(file: Path, *, later: bool = True) -> set[str]:
+    tree = ast.parse(file.read_text())
+    return set(imports(tree if later else at_import(tree)))
+
+
+def layer_of(module: str) -> str | None:
+    """The name of a module's layer; None for the package itself and for other packages."""
+    head, _, rest = module.partition(".")
+    return rest.split(".")[0] if head == "autodiff" and rest else None
+
+
+@pytest.mark.parametrize("file", files(), ids=module_of)
+def test_a_layer_imports_only_those_below(file: Path) -> None:
+    here = layer_of(module_of(file))
+    if here is None or here not in RANK:
+        return  # a leaf may import anything; who imports it is tested below
+    below = [name for name, rank in RANK.items() if rank < RANK[here]]
+    allowed = {*below, here, "_native"} if here == "native" else {*below, here}
+    for module in imported_by(file):
+        layer = layer_of(module)
+        assert layer is not None or not module.startswith("autodiff"), "a layer of the whole"
+        assert layer is None or layer in allowed, f"{here} imports {module}"
+
+
+def test_leaves_are_imported_by_leaves_alone() -> None:
+    for file in files():
+        here = layer_of(module_of(file))
+        for module in imported_by(file):
+            layer = layer_of(module)
+            if layer is not None and layer not in RANK and layer != "_native":
+                assert here not in RANK, f"{here} imports the leaf {module}"
+
+
+def test_only_native_imports_the_extension() -> None:
+    users = {module_of(file) for file in files() if "autodiff._native" in imported_by(file)}
+    assert users == {"autodiff.native"}
+
+
+@pytest.mark.parametrize("file", files(), ids=module_of)
+def test_nothing_heavy_is_imported_with_the_package(file: Path) -> None:
+    layer = layer_of(module_of(file)) or ""
+    heads = {module.split(".")[0] for module in imported_by(file, later=False)}
+    assert heads & HEAVY <= MAY_BE_HEAVY.get(layer, set())
+
+
+def test_no_module_imports_itself_through_others() -> None:
+    graph = {
+        module_of(file): imported_by(file, later=False) & MODULES - {"autodiff"} for file in files()
+    }
+    done: set[str] = set()
+
+    def visit(module: str, path: tuple[str, ...]) -> None:
+        assert module not in path, " -> ".join([*path, module])
+        if module not in done:
+            for other in sorted(graph[module]):
+                visit(other, (*path, module))
+            done.add(module)
+
+    for module in sorted(graph):
+        visit(module, ())
+
+
+def test_every_layer_exists() -> None:
+    assert set(RANK) <= {layer_of(module) for module in MODULES}
+
+
+def test_the_walk_sees_what_it_should() -> None:
+    """The readers of imports on a text of their own: a test that finds nothing proves nothing."""
+    tree = ast.parse(
+        "import numpy as np\n"
+        "from typing import TYPE_CHECKING\n"
+        "from autodiff.ops import views\n"
+        "if TYPE_CHECKING:\n    import torch\n"
+        "else:\n    import json\n"
+        "def f():\n    from autodiff import tensor\n"
+    )
+    always = {"numpy", "typing", "autodiff.ops.views", "json"}
+    assert set(imports(tree)) == always | {"autodiff.tensor"}
+    assert set(imports(at_import(tree))) == always
+    assert layer_of("autodiff.ops.views") == "ops"
