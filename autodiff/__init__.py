@@ -69,7 +69,8 @@ __all__ = [
 __all__ += functions.__all__
 
 if TYPE_CHECKING:
-    from autodiff import nn, optim
+    from autodiff import nn as nn
+    from autodiff import optim as optim
 
 
 def __getattr__(name: str) -> ModuleType:

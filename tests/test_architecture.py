@@ -66,7 +66,7 @@ def at_import(tree: ast.Module) -> ast.Module:
     """The tree without the bodies of functions, which run later."""
 
     class Strip(ast.NodeTransformer):
-        def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:  # noqa: N802
+        def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.AST:
             node.body = [ast.Pass()]
             return node
 
