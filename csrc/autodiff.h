@@ -77,7 +77,7 @@ int64_t ad_offset(const ad_tensor *x);     /* of the first element in the storag
 int64_t ad_version(const ad_tensor *x);    /* writes to the storage so far */
 int64_t ad_version2(const ad_tensor *x, const ad_tensor *y); /* the sum of two */
 void ad_bump(ad_tensor *x);
-int ad_readonly(const ad_tensor *x); /* 1 where it views memory that must not be written */
+int ad_readonly(const ad_tensor *x);    /* 1 where it views memory that must not be written */
 double ad_item_f64(const ad_tensor *x); /* of a tensor of one element */
 int64_t ad_item_i64(const ad_tensor *x);
 
