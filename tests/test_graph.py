@@ -103,14 +103,9 @@ def test_second_backward_needs_retain_graph() -> None:
     assert x.grad.item() == pytest.approx(2 * math.cos(2))
     with pytest.raises(RuntimeError) as raised:
         y.backward()
-    assert (
-        "Trying to backward through the graph a second time (or directly access saved tensors "
-        "after they have already been freed). Saved intermediate values of the graph are freed "
-        "when you call .backward() or autograd.grad(). Specify retain_graph=True if you need to backward "
-        "through the graph a second time or if you need to access saved tensors after calling "
-        "backward." in str(raised.value)
-    )
-    assert "SinBackward0" in str(raised.value)
+    text = str(raised.value)
+    assert text.startswith("SinBackward0: Trying to backward through the graph a second time")
+    assert "Specify retain_graph=True if you need to backward" in text
 
 
 def test_backward_of_more_than_one_element_needs_a_gradient() -> None:
