@@ -1,0 +1,188 @@
+"""Planted faults: each law must notice the mistakes it is there for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+import laws
+import pytest
+from golden.record_promotion import letters
+from laws_cases import CASES
+from test_promotion import RECORDED
+
+import autodiff as ad
+from autodiff.expr import PRIMITIVES, Expr, Rule, build, inputs
+from autodiff.native import lib
+from autodiff.ops.base import OPS
+from autodiff.ops.elementwise import FUNCTIONS
+from autodiff.ops.pointwise import PointwiseNode, PointwiseOp, _forget_variants
+
+Patch = pytest.MonkeyPatch
+BY_NAME = {case.name: case for case in CASES}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A mistake, the law that must find it, and in which case, with what words."""
+
+    plant: Callable[[Patch], None]
+    law: Callable[..., None]
+    case: str
+    match: str
+
+
+FAULTS: list[Fault] = []
+
+
+def breaks(
+    law: Callable[..., None], case: str, match: str
+) -> Callable[[Callable[[Patch], None]], Callable[[Patch], None]]:
+    def register(plant: Callable[[Patch], None]) -> Callable[[Patch], None]:
+        FAULTS.append(Fault(plant, law, case, match))
+        return plant
+
+    return register
+
+
+def change_rule(patch: Patch, name: str, vjp: Rule) -> None:
+    """Gives a primitive another derivative."""
+    patch.setitem(PRIMITIVES, name, replace(PRIMITIVES[name], vjp=vjp))
+    for f in FUNCTIONS.values():
+        patch.setattr(f.op, "plans", {})
+
+
+def change_root(patch: Patch, name: str, root: Expr) -> None:
+    """Gives a pointwise op another expression to run."""
+    patch.setattr(FUNCTIONS[name].op, "root", root)
+    _forget_variants()
+
+
+@breaks(laws.check_value, "tanh", "tanh at")
+def another_function(patch: Patch) -> None:
+    change_root(patch, "tanh", build("sin", *inputs(1)))
+
+
+@breaks(laws.check_value, "exp", "exp at")
+def a_value_off_by_little(patch: Patch) -> None:
+    change_root(patch, "exp", build("exp", *inputs(1)) * (1 + 1e-10))
+
+
+@breaks(laws.check_value, "contiguous", "contiguous at")
+@breaks(laws.check_layout, "contiguous", "depends on the layout")
+def strides_unheeded(patch: Patch) -> None:
+    def memory_order(p: Any, d: int) -> Any:
+        flat = lib.ad_as_strided(p, 1, [p.numel], [1], lib.ad_offset(p))
+        shaped = lib.ad_view(flat, p.ndim, [p.shape[i] for i in range(p.ndim)])
+        return lib.ad_contiguous(shaped, d)
+
+    patch.setattr(OPS["contiguous"], "forward", memory_order)
+
+
+@breaks(laws.check_gradient, "tanh", "Jacobian mismatch")
+def a_wrong_derivative(patch: Patch) -> None:
+    change_rule(patch, "tanh", lambda g, y, x: (g * (1 + y * y),))
+
+
+@breaks(laws.check_gradient, "sub", "with respect to input 1")
+def a_wrong_sign(patch: Patch) -> None:
+    change_rule(patch, "sub", lambda g, y, a, b: (g, g))
+
+
+@breaks(laws.check_gradient, "mul", "with respect to input 1")
+def a_missing_derivative(patch: Patch) -> None:
+    change_rule(patch, "mul", lambda g, y, a, b: (g * b, None))
+
+
+@breaks(laws.check_gradient, "T_matrix", "Jacobian mismatch")
+def a_cotangent_not_transposed(patch: Patch) -> None:
+    patch.setattr(OPS["reversed_dims"], "rule", lambda node, g: (g.reshape(g.shape[::-1]),))
+
+
+@breaks(laws.check_gradient, "mul", r"is torch\.float64 \[2, 3\], and the input")
+def broadcasting_not_undone(patch: Patch) -> None:
+    patch.setattr(PointwiseNode, "fit", lambda self, grads: grads)
+
+
+@breaks(laws.check_second_gradient, "prod_dim", "Jacobian mismatch")
+def a_wrong_second_derivative(patch: Patch) -> None:
+    rule = OPS["prod_dim"].rule
+    patch.setattr(OPS["prod_dim"], "rule", lambda node, g, x: rule(node, g, x.detach()))
+
+
+@breaks(laws.check_operands_unchanged, "clone", "clone changed an operand")
+def an_operand_written_to(patch: Patch) -> None:
+    def scribble(p: Any) -> Any:
+        y = lib.ad_clone(p)
+        lib.ad_copy(p, lib.ad_full_f64(p.dtype, 0, [], 9.0))
+        return y
+
+    patch.setattr(OPS["clone"], "forward", scribble)
+
+
+@breaks(laws.check_inplace, "exp", "the gradient of exp in place differs|assert")
+def a_write_that_leaves_no_node(patch: Patch) -> None:
+    def into(self: PointwiseOp, out: ad.Tensor, xs: Any) -> ad.Tensor:
+        out.detach().copy_(self.call(*xs).detach())
+        return out
+
+    patch.setattr(PointwiseOp, "into", into)
+
+
+@breaks(laws.check_out, "exp", "exp wrote beside out")
+def a_write_that_does_not_heed_strides(patch: Patch) -> None:
+    def into(self: PointwiseOp, out: ad.Tensor, xs: Any) -> ad.Tensor:
+        y = self.call(*xs)
+        room = out.as_strided((2 * out.numel(),), (1,), 0)
+        room.copy_(y.max())
+        out.copy_(y)
+        return out
+
+    patch.setattr(PointwiseOp, "into", into)
+
+
+@breaks(laws.check_fused, "gelu", "gelu fused differs")
+def a_fused_call_that_rounds_otherwise(patch: Patch) -> None:
+    rounded = PointwiseOp("gelu", build("gelu", *inputs(1)) * (1 + 2**-50), 1)
+    patch.setattr(FUNCTIONS["gelu"].op, "call", rounded.call)
+
+
+@pytest.fixture
+def planting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Patch]:
+    yield monkeypatch
+    monkeypatch.undo()
+    _forget_variants()
+
+
+def operands(case: laws.Case) -> list[ad.Tensor]:
+    """Two by three, transposed in memory, then rows that broadcast."""
+    matrix = ad.tensor([[0.5, -1.0], [0.25, 2.0], [1.5, 0.75]], dtype=ad.float64).t()
+    row = ad.tensor([1.25, 0.5, -2.0], dtype=ad.float64)
+    arity = 1 if case.pointwise is None else case.pointwise.n_in
+    return [matrix, *[row] * (arity - 1)]
+
+
+@pytest.mark.parametrize("fault", FAULTS, ids=lambda f: f"{f.plant.__name__}-{f.law.__name__}")
+def test_the_law_finds_the_fault(fault: Fault, planting: Patch) -> None:
+    case = BY_NAME[fault.case]
+    fault.law(case, operands(case))
+    fault.plant(planting)
+    with pytest.raises((AssertionError, RuntimeError), match=fault.match):
+        fault.law(case, operands(case))
+
+
+def test_every_law_has_a_fault() -> None:
+    assert {fault.law for fault in FAULTS} == set(laws.LAWS)
+
+
+def test_a_wrong_dtype_is_found(planting: Patch) -> None:
+    assert letters(ad, "exp") == RECORDED["exp"]
+    planting.setitem(PRIMITIVES, "exp", replace(PRIMITIVES["exp"], result="same"))
+    _forget_variants()
+    assert letters(ad, "exp") != RECORDED["exp"]
+
+
+def test_an_undeclared_primitive_is_found(planting: Patch) -> None:
+    planting.setitem(PRIMITIVES, "new", replace(PRIMITIVES["exp"], name="new"))
+    assert laws.untested() == {"new"}
