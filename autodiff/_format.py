@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
 from types import EllipsisType
-from typing import Any, Protocol, TypeAlias
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 __all__ = ["get_printoptions", "parameter_text", "printoptions", "set_printoptions", "tensor_text"]
 
@@ -31,8 +30,7 @@ class Printable(Protocol):
 # ---- options ----
 
 
-@dataclass(frozen=True)
-class PrintOptions:
+class PrintOptions(NamedTuple):
     """How tensors are printed."""
 
     precision: int = 4
@@ -81,12 +79,12 @@ def set_printoptions(
             raise ValueError(f"{name} must not be negative, got {value}")
     options = PROFILES[profile] if profile is not None else _Current.options
     changes: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    _Current.options = replace(options, sci_mode=sci_mode, **changes)
+    _Current.options = options._replace(sci_mode=sci_mode, **changes)
 
 
 def get_printoptions() -> dict[str, Any]:
     """The options in force, as `set_printoptions` takes them."""
-    return asdict(_Current.options)
+    return _Current.options._asdict()
 
 
 @contextmanager
@@ -130,8 +128,7 @@ def _numbers(shown: Shown) -> Iterator[Number]:
 # ---- the format of numbers ----
 
 
-@dataclass(frozen=True)
-class _Format:
+class _Format(NamedTuple):
     """How each number is written, and the width that they are padded to."""
 
     text: Callable[[Any], str]

@@ -7,8 +7,7 @@ serves the library's own operations and what users pass to `autodiff.pointwise`.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from autodiff.dtypes import dtype
 
@@ -18,8 +17,7 @@ Rule = Callable[..., "tuple[Expr | None, ...]"]
 Interval = tuple[float, float]
 
 
-@dataclass(frozen=True)
-class Primitive:
+class Primitive(NamedTuple):
     """A named pointwise function, and all that is known of it.
 
     It is one instruction of the machine, or `expand` writes it in terms of others. `result` says

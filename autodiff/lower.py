@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from autodiff import dtypes
@@ -119,8 +118,7 @@ def infer(node: Expr, operands: Sequence[Operand]) -> Operand:
 Token = tuple[Any, ...]
 
 
-@dataclass
-class Value:
+class Value(NamedTuple):
     """An expression's value: what promotion sees, and the registers that hold it, by type."""
 
     operand: Operand

@@ -94,3 +94,12 @@ def test_import_loads_nothing_it_does_not_need() -> None:
     loaded = {name.partition(".")[0] for name in json.loads(result.stdout)}
     assert "autodiff" in loaded
     assert not loaded & {"numpy", "matplotlib", "pytest", "hypothesis", "pycparser", "cffi"}
+    assert not loaded & {"dataclasses", "inspect", "ctypes", "typing_extensions"}, "slow to import"
+
+
+def test_import_is_quick(tmp_path: Path) -> None:
+    """Some 40 ms where nothing else runs; the bound is for machines where much does."""
+    code = "import time; t = time.perf_counter(); import autodiff; print(time.perf_counter() - t)"
+    cache = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path)}
+    times = [float(run_python("-c", code, **cache).stdout) for _ in range(6)]
+    assert min(times[1:]) < 0.2

@@ -7,8 +7,7 @@ from __future__ import annotations
 import math
 import operator
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from autodiff.expr import PRIMITIVES, Expr, Interval, Primitive, Rule, build, inputs
 from autodiff.ops.pointwise import PointwiseOp
@@ -21,8 +20,7 @@ NONZERO: tuple[Interval, ...] = ((-3.0, -0.2), (0.2, 3.0))
 UNIT_CELLS: tuple[Interval, ...] = ((-2.9, -2.6), (-1.4, -1.1), (0.1, 0.4), (1.6, 1.9))
 
 
-@dataclass(frozen=True)
-class Function:
+class Function(NamedTuple):
     """A public pointwise function: its primitive, and the op that runs it."""
 
     primitive: Primitive
