@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import laws
@@ -48,7 +48,7 @@ def breaks(
 
 def change_rule(patch: Patch, name: str, vjp: Rule) -> None:
     """Gives a primitive another derivative."""
-    patch.setitem(PRIMITIVES, name, replace(PRIMITIVES[name], vjp=vjp))
+    patch.setitem(PRIMITIVES, name, PRIMITIVES[name]._replace(vjp=vjp))
     for f in FUNCTIONS.values():
         patch.setattr(f.op, "plans", {})
 
@@ -178,11 +178,11 @@ def test_every_law_has_a_fault() -> None:
 
 def test_a_wrong_dtype_is_found(planting: Patch) -> None:
     assert letters(ad, "exp") == RECORDED["exp"]
-    planting.setitem(PRIMITIVES, "exp", replace(PRIMITIVES["exp"], result="same"))
+    planting.setitem(PRIMITIVES, "exp", PRIMITIVES["exp"]._replace(result="same"))
     _forget_variants()
     assert letters(ad, "exp") != RECORDED["exp"]
 
 
 def test_an_undeclared_primitive_is_found(planting: Patch) -> None:
-    planting.setitem(PRIMITIVES, "new", replace(PRIMITIVES["exp"], name="new"))
+    planting.setitem(PRIMITIVES, "new", PRIMITIVES["exp"]._replace(name="new"))
     assert laws.untested() == {"new"}
