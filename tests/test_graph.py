@@ -1,4 +1,4 @@
-"""The graph: what backward adds where, what in-place writes do to it, and when it is freed."""
+"""The graph: what backward adds where, and what in-place writes do to it."""
 
 from __future__ import annotations
 
