@@ -78,7 +78,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             pass
     _check_linear(input, weight, bias)
     row = unsqueeze(input, 0)
-    return squeeze(_linear.on((row, weight) if bias is None else (row, weight, bias)), 0)
+    y = _linear.on((row, weight) if bias is None else (row, weight, bias))
+    return reshape(y, y.shape[1:])
 
 
 def _check_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
