@@ -156,17 +156,24 @@ def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
 _TRUNC_DIV = PointwiseOp("truncdiv", build("truncdiv", *inputs(2)), 2, "DivBackward1")
 
 
+def _division(rounding_mode: str | None) -> PointwiseOp:
+    if rounding_mode is None:
+        return elementwise.div
+    if rounding_mode == "floor":
+        return elementwise.floor_divide
+    if rounding_mode == "trunc":
+        return _TRUNC_DIV
+    raise RuntimeError(
+        "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
+        f"'{rounding_mode}'"
+    )
+
+
 def div(
     input: Any, other: Any, *, rounding_mode: str | None = None, out: Tensor | None = None
 ) -> Any:
     """input / other; rounding_mode "floor" or "trunc" rounds the quotient."""
-    ops = {None: elementwise.div, "floor": elementwise.floor_divide, "trunc": _TRUNC_DIV}
-    if rounding_mode not in ops:
-        raise RuntimeError(
-            "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
-            f"'{rounding_mode}'"
-        )
-    return apply(ops[rounding_mode], (input, other), out)
+    return apply(_division(rounding_mode), (input, other), out)
 
 
 _POWERS: dict[float, PointwiseOp] = {
@@ -277,8 +284,7 @@ def sub_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
 
 def div_(self: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
     """self / other, written over self."""
-    ops = {None: elementwise.div, "floor": elementwise.floor_divide, "trunc": _TRUNC_DIV}
-    return inplace("div_", ops[rounding_mode])(self, other)
+    return inplace("div_", _division(rounding_mode))(self, other)
 
 
 def pow_(self: Tensor, exponent: Any) -> Tensor:
