@@ -56,8 +56,10 @@ def draw_items(draw: Any, shape: Shape, common: Shape) -> list[Any]:
     while dim < len(shape):
         size = shape[dim]
         width = 1
-        kinds = ["slice", "none", "mask", *["int", "array", "list"] * bool(size)]
-        kind = draw(st.sampled_from(kinds)) if len(items) < 4 else "slice"
+        kinds = ["slice", "mask", *["int", "array", "list"] * bool(size)]
+        if not any(item is None for item in items):  # more could exceed 8 dimensions
+            kinds.append("none")
+        kind = draw(st.sampled_from(kinds))
         if kind == "none":
             items.append(None)
             continue
