@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+import autodiff as ad
 from autodiff.native import lib
 
 SETS = [
@@ -25,7 +26,8 @@ SCRIPT = Path(__file__).with_name("isa_results.py")
 @cache
 def results(isa: str) -> dict[str, Any]:
     """What a process that uses this instruction set prints."""
-    environment = {**os.environ, "AUTODIFF_ISA": isa}
+    root = str(Path(ad.__file__).parents[1])
+    environment = os.environ | {"AUTODIFF_ISA": isa, "PYTHONPATH": root}
     run = subprocess.run(
         [sys.executable, str(SCRIPT)], env=environment, capture_output=True, text=True, check=True
     )
