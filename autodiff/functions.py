@@ -6,7 +6,19 @@ from collections.abc import Callable
 from typing import Any
 
 from autodiff.methods import ALIASES
-from autodiff.ops import arithmetic, contraction, create, indexing, random, reductions, views
+from autodiff.ops import (
+    arithmetic,
+    assign,
+    contraction,
+    create,
+    gather,
+    indexing,
+    join,
+    normalize,
+    random,
+    reductions,
+    views,
+)
 from autodiff.ops.guard import guarded
 
 _BY_MODULE: dict[Any, str] = {
@@ -16,7 +28,11 @@ _BY_MODULE: dict[Any, str] = {
     "as_strided clone",
     reductions: "sum mean prod max min amax amin argmax argmin any all",
     contraction: "matmul mm bmm mv dot outer addmm",
-    indexing: "cat stack index_select gather take_along_dim nonzero masked_fill masked_select",
+    gather: "gather take_along_dim nonzero",
+    indexing: "index_select masked_select",
+    assign: "masked_fill",
+    join: "cat stack",
+    normalize: "softmax log_softmax",
     create: "tensor as_tensor from_numpy empty zeros ones full empty_like zeros_like ones_like "
     "full_like eye arange linspace",
     random: "manual_seed initial_seed seed get_rng_state set_rng_state rand randn rand_like "

@@ -190,8 +190,8 @@ class _Walk:
             if node not in self.needed:
                 return None
         grads = node.vjp(g)
-        if not self.keep:
-            node.saved = None
+        if not self.keep and node.saved:
+            node.saved = None  # a node that saved nothing can be run again, as in PyTorch
         return grads
 
 

@@ -8,16 +8,19 @@ from typing import Any
 from autodiff import _format, dtypes, graph
 from autodiff.ops import (
     arithmetic,
+    assign,
     cast,
     contraction,
     create,
     elementwise,
+    gather,
     indexing,
+    normalize,
     random,
     reductions,
     views,
 )
-from autodiff.ops.elementwise import FUNCTIONS
+from autodiff.ops.declare import FUNCTIONS
 from autodiff.ops.guard import guarded
 from autodiff.tensor import Tensor
 
@@ -140,8 +143,10 @@ def _methods() -> dict[str, Callable[..., Any]]:
         "unbind split chunk as_strided alias clone contiguous",
         reductions: "sum mean prod max min amax amin argmax argmin any all sum_to_size",
         contraction: "matmul mm bmm mv dot outer addmm",
-        indexing: "index_put_ copy_ fill_ zero_ masked_fill masked_fill_ index_select gather "
-        "take_along_dim nonzero masked_select",
+        gather: "index_put_ gather take_along_dim nonzero",
+        assign: "copy_ fill_ zero_ masked_fill masked_fill_",
+        indexing: "index_select masked_select",
+        normalize: "softmax log_softmax",
         create: "new_zeros new_ones new_empty new_full new_tensor new_eye",
         random: "uniform_ normal_",
         cast: "to",

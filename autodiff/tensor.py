@@ -234,6 +234,7 @@ class Tensor(TensorMethods):
                 f"{value.dtype!r}"
             )
         self._p = value.detach()._p
+        self._base = self._base_node = None
 
     @property
     def _version(self) -> int:

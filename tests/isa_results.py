@@ -8,7 +8,7 @@ from typing import Any
 
 import autodiff as ad
 from autodiff.expr import Interval, Primitive
-from autodiff.ops.elementwise import FUNCTIONS
+from autodiff.ops.declare import FUNCTIONS
 
 SIZE = 67  # whole vectors of every width, and a tail
 

@@ -12,7 +12,7 @@ from hypothesis.strategies import SearchStrategy
 import autodiff as ad
 from autodiff.expr import PRIMITIVES, Expr, expanded, inputs, topological
 from autodiff.lower import INSTRUCTIONS
-from autodiff.ops.elementwise import FUNCTIONS
+from autodiff.ops.declare import FUNCTIONS
 from autodiff.ops.pointwise import PointwiseOp, number
 from autodiff.testing import Array
 

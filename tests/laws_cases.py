@@ -14,7 +14,7 @@ from laws import Case
 import autodiff as ad
 from autodiff import ops, testing
 from autodiff.ops.contraction import linear
-from autodiff.ops.elementwise import FUNCTIONS, Function
+from autodiff.ops.declare import FUNCTIONS, Function
 from autodiff.ops.losses import mse, nll
 from autodiff.ops.normalize import log_softmax, softmax
 from autodiff.testing import Array

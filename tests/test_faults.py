@@ -16,7 +16,7 @@ import autodiff as ad
 from autodiff.expr import PRIMITIVES, Expr, Rule, build, inputs
 from autodiff.native import lib
 from autodiff.ops.base import OPS
-from autodiff.ops.elementwise import FUNCTIONS
+from autodiff.ops.declare import FUNCTIONS
 from autodiff.ops.pointwise import PointwiseNode, PointwiseOp, _forget_variants
 
 Patch = pytest.MonkeyPatch

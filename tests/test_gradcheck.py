@@ -13,7 +13,7 @@ import autodiff as ad
 from autodiff.gradcheck import GradcheckError
 from autodiff.native import lib
 from autodiff.ops import base
-from autodiff.ops.elementwise import FUNCTIONS
+from autodiff.ops.declare import FUNCTIONS
 from autodiff.tensor import wrap
 
 

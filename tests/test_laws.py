@@ -13,7 +13,7 @@ from laws_cases import CASES, OTHERS
 
 import autodiff as ad
 from autodiff.ops.base import OPS
-from autodiff.ops.elementwise import FUNCTIONS
+from autodiff.ops.declare import FUNCTIONS
 
 EXAMPLES = {"check_gradient": 8, "check_second_gradient": 5, "check_operands_unchanged": 5}
 PAIRS = [(law, case) for law in LAWS for case in CASES if applies(law, case)]

@@ -7,7 +7,7 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.dtypes import SCALAR_NAMES, dtype
-from autodiff.ops import arithmetic, elementwise, losses, normalize
+from autodiff.ops import activations, arithmetic, elementwise, losses, normalize
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.contraction import linear
 from autodiff.ops.pointwise import PointwiseOp, number
@@ -59,7 +59,7 @@ def relu(input: Tensor, inplace: bool = False) -> Tensor:
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
     """input above 0, negative_slope * input below."""
-    return _activate(elementwise.leaky_relu, input, (negative_slope,), inplace)  # type: ignore[no-any-return]
+    return _activate(activations.leaky_relu, input, (negative_slope,), inplace)  # type: ignore[no-any-return]
 
 
 def hardtanh(
@@ -68,30 +68,30 @@ def hardtanh(
     """input limited to [min_val, max_val]."""
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
-    return _activate(elementwise.hardtanh, input, (min_val, max_val), inplace)  # type: ignore[no-any-return]
+    return _activate(activations.hardtanh, input, (min_val, max_val), inplace)  # type: ignore[no-any-return]
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
     """log(1 + exp(beta * input)) / beta; input where beta * input is above threshold."""
-    return _activate(elementwise.softplus, input, (beta, threshold))  # type: ignore[no-any-return]
+    return _activate(activations.softplus, input, (beta, threshold))  # type: ignore[no-any-return]
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """input above 0, alpha * (exp(input) - 1) below."""
-    return _activate(elementwise.elu, input, (alpha,), inplace)  # type: ignore[no-any-return]
+    return _activate(activations.elu, input, (alpha,), inplace)  # type: ignore[no-any-return]
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     """input * P(N < input) for N standard normal; approximate "tanh" is a formula near it."""
     if approximate not in ("none", "tanh"):
         raise RuntimeError("approximate argument must be either none or tanh.")
-    op = elementwise.gelu if approximate == "none" else elementwise.gelu_tanh
+    op = activations.gelu if approximate == "none" else activations.gelu_tanh
     return _activate(op, input, ())  # type: ignore[no-any-return]
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """input * sigmoid(input)."""
-    return _activate(elementwise.silu, input, (), inplace)  # type: ignore[no-any-return]
+    return _activate(activations.silu, input, (), inplace)  # type: ignore[no-any-return]
 
 
 # ---- softmax ----
@@ -176,14 +176,14 @@ def mse_loss(
         and reduction in ("mean", "sum")
     ):
         return losses.mse(input, target, reduction)
-    return _error_loss(elementwise.squared_error, input, target, reduction, weight)
+    return _error_loss(activations.squared_error, input, target, reduction, weight)
 
 
 def l1_loss(
     input: Tensor, target: Tensor, *, reduction: str = "mean", weight: Tensor | None = None
 ) -> Tensor:
     """The absolute errors |input - target|: their mean, sum, or each ("none")."""
-    return _error_loss(elementwise.absolute_error, input, target, reduction, weight)
+    return _error_loss(activations.absolute_error, input, target, reduction, weight)
 
 
 def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> None:

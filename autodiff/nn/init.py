@@ -9,8 +9,8 @@ from autodiff import dtypes
 from autodiff.graph import no_grad
 from autodiff.ops import random
 from autodiff.ops.arithmetic import where
+from autodiff.ops.assign import copy_, fill_
 from autodiff.ops.create import empty_like, eye, ones_like, tensor
-from autodiff.ops.indexing import copy_, fill_
 from autodiff.ops.random import Generator
 from autodiff.tensor import Tensor
 

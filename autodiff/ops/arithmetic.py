@@ -11,7 +11,7 @@ from autodiff.dtypes import dtype
 from autodiff.expr import Expr, build, inputs, power
 from autodiff.lower import DIMENSIONED, NUMBER, ZERO_DIM, Operand, promote
 from autodiff.ops import elementwise
-from autodiff.ops.elementwise import FUNCTIONS
+from autodiff.ops.declare import FUNCTIONS, declare
 from autodiff.ops.pointwise import PointwiseOp, operand
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
@@ -119,14 +119,12 @@ def reflected(name: str, op: PointwiseOp) -> Callable[..., Any]:
 UNARY = {
     name: unary(f.op, f.primitive.doc)
     for name, f in FUNCTIONS.items()
-    if f.primitive.arity == 1 and name not in ("cube", "gelu", "gelu_tanh", "silu")
+    if f.public and f.primitive.arity == 1
 }
 BINARY = {
     name: binary(f.op, f.primitive.doc)
     for name, f in FUNCTIONS.items()
-    if f.primitive.arity == 2
-    and name
-    not in ("add", "sub", "div", "pow", "leaky_relu", "elu", "squared_error", "absolute_error")
+    if f.public and f.primitive.arity == 2
 }
 
 # ---- functions with arguments of their own ----
@@ -232,7 +230,7 @@ def _one_sided(name: str, instr: str) -> PointwiseOp:
         outside = build("lt", x, bound) if lower else build("lt", bound, x)
         return build("where", outside, 0.0, g), build("where", outside, g, 0.0)
 
-    return elementwise.declare(
+    return declare(
         name,
         2,
         f"input limited {'from below by min' if lower else 'from above by max'}.",

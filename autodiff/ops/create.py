@@ -372,8 +372,7 @@ def _view_of(data: Any) -> Tensor:
     if kind is None or not view.c_contiguous:
         raise TypeError(
             f"can't convert a buffer of format {view.format!r}: supported are contiguous buffers "
-            "of "
-            f"{', '.join(_FORMATS)}"
+            f"of {', '.join(_FORMATS)}"
         )
     raw = ffi.from_buffer(view)
     address = int(ffi.cast("intptr_t", raw))
@@ -398,10 +397,8 @@ def _wrap_memory(
     if any(s < 0 for s in steps):
         raise ValueError(
             "At least one stride in the given numpy array is negative, and tensors with negative "
-            "strides "
-            "are not currently supported. (You can probably work around this by making a copy of "
-            "your "
-            "array with array.copy().)"
+            "strides are not currently supported. (You can probably work around this by making a "
+            "copy of your array with array.copy().)"
         )
     if any(s % size for s in steps) or address % size:
         raise ValueError(

@@ -19,8 +19,7 @@ def check_writable(x: Tensor, op: str) -> None:
         what = "leaf Variable" if root is x else "view of a leaf Variable"
         raise RuntimeError(
             f"a {what} that requires grad is being used in an in-place operation: {op}. Write "
-            "inside "
-            "no_grad(), or to a clone() of it."
+            "inside no_grad(), or to a clone() of it."
         )
 
 

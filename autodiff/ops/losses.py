@@ -7,10 +7,12 @@ from typing import Any, NamedTuple
 from autodiff.dtypes import float32, float64
 from autodiff.expr import build, inputs
 from autodiff.native import error, lib
+from autodiff.ops.activations import squared_error
 from autodiff.ops.base import Op, OpNode, fresh
 from autodiff.ops.create import arange
-from autodiff.ops.elementwise import div, mul, squared_error, where
-from autodiff.ops.indexing import Indices, _get
+from autodiff.ops.declare import where
+from autodiff.ops.elementwise import div, mul
+from autodiff.ops.gather import Indices, _get
 from autodiff.ops.pointwise import PointwiseOp, number
 from autodiff.ops.reductions import KINDS
 from autodiff.ops.views import zeros_p

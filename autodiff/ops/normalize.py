@@ -9,7 +9,7 @@ from autodiff.expr import build, inputs
 from autodiff.native import lib
 from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.elementwise import exp
+from autodiff.ops.declare import exp
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reductions import KINDS, _sum_dim
 from autodiff.shapes import dim_index, dim_mask

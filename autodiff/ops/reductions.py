@@ -148,8 +148,7 @@ def mean(
     if not x.is_floating_point():
         raise RuntimeError(
             "mean(): could not infer output dtype. Input dtype must be either a floating point or "
-            "complex "
-            f"dtype. Got: {dtypes.SCALAR_NAMES[x._p.dtype]}"
+            f"complex dtype. Got: {dtypes.SCALAR_NAMES[x._p.dtype]}"
         )
     op = _mean if dim is None else _mean_dim
     return op(x, dim_mask(dim, x.ndim), keepdim, x._p.dtype)

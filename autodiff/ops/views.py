@@ -198,11 +198,9 @@ def permute(input: Tensor, *dims: Any) -> Tensor:
     order = sizes_of(dims, "permute")
     if len(order) != input.ndim:
         raise RuntimeError(
-            "permute(sparse_coo): number of dimensions in the tensor input does not match the "
-            "length "
-            f"of the desired ordering of dimensions i.e. input.dim() = {input.ndim} is not equal "
-            "to "
-            f"len(dims) = {len(order)}".replace("(sparse_coo)", "")
+            "permute: number of dimensions in the tensor input does not match the length of the "
+            f"desired ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to "
+            f"len(dims) = {len(order)}"
         )
     order = [dim_index(d, input.ndim) for d in order]
     if len(set(order)) != len(order):
@@ -324,8 +322,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
         if sum(sections) != size or any(s < 0 for s in sections):
             raise RuntimeError(
                 f"split_with_sizes expects split_sizes to sum exactly to {size} (input tensor's "
-                "size "
-                f"at dimension {d}), but got split_sizes={sections}"
+                f"size at dimension {d}), but got split_sizes={sections}"
             )
     pieces, start = [], 0
     for length in sections:

@@ -13,8 +13,8 @@ from hypothesis.strategies import SearchStrategy
 from autodiff import dtypes as _dtypes
 from autodiff.dtypes import dtype
 from autodiff.expr import Interval, Primitive
+from autodiff.ops.assign import copy_
 from autodiff.ops.create import full, tensor
-from autodiff.ops.indexing import copy_
 from autodiff.ops.views import as_strided, expand, reshape
 from autodiff.tensor import Tensor
 

@@ -1,0 +1,70 @@
+"""In-place copies and fills."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autodiff import dtypes
+from autodiff.native import error, lib
+from autodiff.node import mode
+from autodiff.ops.base import Op, OpNode
+from autodiff.ops.cast import to_dtype
+from autodiff.ops.create import full
+from autodiff.ops.history import check_writable, rebase
+from autodiff.tensor import Tensor, live_node
+
+
+def _copy_rule(node: OpNode, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    """Nothing of what was written over is left: its cotangent is zero."""
+    shape, d = node.args
+    over = g.new_zeros(g.shape) if node.needs(0) else None
+    return over, to_dtype(g.sum_to_size(shape), d) if node.needs(1) else None
+
+
+_copy: Op = Op("copy", lambda *_: None, _copy_rule, grad_name="CopyBackwards")
+
+
+def copy_(x: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
+    """Write src over x, broadcast and converted."""
+    if mode.grad:
+        check_writable(x, "copy_")
+    before = live_node(x)
+    edges = [before if x._base is None else None, live_node(src)]  # a base clears its own part
+    wants = mode.grad and (edges[1] is not None or before is not None)
+    if lib.ad_copy(x._p, src._p):
+        raise error("copy_", x._p, src._p)
+    if wants and x.is_floating_point():
+        rebase(x, _copy.record((x, src), edges, (src.shape, src.dtype), x._p))
+    return x
+
+
+def fill_(x: Tensor, value: Any) -> Tensor:
+    """Write one value over all of x."""
+    given = value if isinstance(value, Tensor) else full((), value, dtype=x.dtype)
+    if given.ndim:
+        raise RuntimeError(
+            f"fill_ only supports 0-dimension value tensor but got tensor with {given.ndim} "
+            "dimensions."
+        )
+    return copy_(x, given)
+
+
+def zero_(x: Tensor) -> Tensor:
+    """Write zeros over all of x."""
+    return fill_(x, 0)
+
+
+def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """input with value where mask is true."""
+    if mask.dtype is not dtypes.bool:
+        raise RuntimeError(
+            f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype!r}"
+        )
+    given = value if isinstance(value, Tensor) else full((), value, dtype=input.dtype)
+    found: Tensor = given.where(mask, input)
+    return found
+
+
+def masked_fill_(x: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """Write value where mask is true."""
+    return copy_(x, masked_fill(x, mask, value))

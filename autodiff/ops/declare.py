@@ -1,0 +1,71 @@
+"""How a pointwise function is declared, and the table of all that are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+from autodiff.expr import PRIMITIVES, Expr, Interval, Primitive, Rule, build, inputs
+from autodiff.ops.pointwise import PointwiseOp
+
+REAL: tuple[Interval, ...] = ((-3.0, 3.0),)
+POSITIVE: tuple[Interval, ...] = ((0.1, 3.0),)
+NONZERO: tuple[Interval, ...] = ((-3.0, -0.2), (0.2, 3.0))
+UNIT_CELLS: tuple[Interval, ...] = ((-2.9, -2.6), (-1.4, -1.1), (0.1, 0.4), (1.6, 1.9))
+
+
+class Function(NamedTuple):
+    """A declared pointwise function: its primitive, and the op that runs it."""
+
+    primitive: Primitive
+    op: PointwiseOp
+    public: bool  # `autodiff.<name>`; others are reached through nn.functional
+
+    @property
+    def name(self) -> str:
+        """The public name."""
+        return self.primitive.name
+
+
+FUNCTIONS: dict[str, Function] = {}
+
+
+def declare(
+    name: str,
+    arity: int,
+    doc: str,
+    vjp: Rule | None = None,
+    *,
+    expand: Callable[..., Expr] | None = None,
+    result: str = "same",
+    domain: tuple[Interval, ...] | tuple[tuple[Interval, ...], ...] = REAL,
+    reference: Callable[..., Any] | None = None,
+    grad_name: str | None = None,
+    public: bool = True,
+) -> PointwiseOp:
+    """Declare one function. `domain` is one for all operands, or one for each."""
+    each = domain if isinstance(domain[0][0], tuple) else (domain,) * arity
+    primitive = Primitive(name, arity, result, vjp, expand, reference, each, doc)
+    PRIMITIVES[name] = primitive
+    op = PointwiseOp(name, build(name, *inputs(arity)), arity, grad_name)
+    FUNCTIONS[name] = Function(primitive, op, public)
+    return op
+
+
+def where(c: Any, a: Any, b: Any) -> Expr:
+    """The expression of `where`."""
+    return build("where", c, a, b)
+
+
+def exp(x: Expr) -> Expr:
+    """The expression of `exp`."""
+    return build("exp", x)
+
+
+# Instructions that only rules and expansions use.
+for _name, _arity, _rule in (
+    ("copy", 1, lambda g, y, x: (g,)),
+    ("zeros_like", 1, None),
+    ("fma", 3, lambda g, y, a, b, c: (g * b, g * a, g)),
+):
+    PRIMITIVES[_name] = Primitive(_name, _arity, "same", _rule)

@@ -1,0 +1,110 @@
+"""Joining tensors: cat and stack."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from autodiff import dtypes
+from autodiff.native import lib
+from autodiff.ops.base import Op, OpNode, fresh
+from autodiff.ops.cast import to_dtype
+from autodiff.ops.create import full
+from autodiff.ops.views import (
+    _select,
+    _slice,
+)
+from autodiff.shapes import dim_index
+from autodiff.tensor import Tensor
+
+
+def _cat_rule(node: OpNode, g: Tensor) -> list[Tensor | None]:
+    dim, sizes = node.args[0], node.args[2]
+    grads: list[Tensor | None] = []
+    start = 0
+    for i, (size, d, skipped) in enumerate(sizes):
+        if not node.needs(i):
+            grads.append(None)
+        elif skipped:
+            grads.append(full([0], 0.0, dtype=d))
+        else:
+            grads.append(to_dtype(_slice(g, dim, start, start + size, 1), d))
+        start += size
+    return grads
+
+
+def _cat_forward(*args: Any) -> Any:
+    *ps, dim, d, _ = args
+    return lib.ad_cat(len(ps), ps, dim, d)
+
+
+_cat: Op = Op("cat", _cat_forward, _cat_rule)
+
+
+def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """The tensors joined along a dimension; their other sizes must be equal."""
+    given = list(tensors)
+    if not given:
+        raise ValueError("expected a non-empty list of Tensors")
+    for i, x in enumerate(given):
+        if not isinstance(x, Tensor):
+            raise TypeError(
+                f"expected Tensor as element {i} in argument 0, but got {type(x).__name__}"
+            )
+        if x.ndim == 0:
+            raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
+    legacy = [x.ndim == 1 and x.numel() == 0 for x in given]
+    like = next((x for x, skip in zip(given, legacy, strict=True) if not skip), given[0])
+    d = dim_index(dim, like.ndim)
+    promoted = given[0].dtype
+    for x, skip in zip(given, legacy, strict=True):
+        promoted = dtypes.promote_types(promoted, x.dtype)
+        skip = skip and like.ndim != 1
+        if not skip and [*x.shape[:d], *x.shape[d + 1 :]] != [
+            *like.shape[:d],
+            *like.shape[d + 1 :],
+        ]:
+            raise RuntimeError(
+                f"Sizes of tensors must match except in dimension {d}: cat of "
+                f"{', '.join(str(list(y.shape)) for y in given)}"
+            )
+    sizes = [
+        (0, x.dtype, True) if skip and like.ndim != 1 else (x.shape[d], x.dtype, False)
+        for x, skip in zip(given, legacy, strict=True)
+    ]
+    return _cat.on(given, d, promoted.code, sizes)
+
+
+def _stack_forward(*args: Any) -> Any:
+    *ps, dim, d, _ = args
+    rows = [fresh(lib.ad_unsqueeze(p, dim), "stack", p) for p in ps]
+    return lib.ad_cat(len(rows), rows, dim, d)
+
+
+def _stack_rule(node: OpNode, g: Tensor) -> list[Tensor | None]:
+    dim, _, dtypes_ = node.args
+    return [
+        to_dtype(_select(g, dim, i), d) if node.needs(i) else None for i, d in enumerate(dtypes_)
+    ]
+
+
+_stack: Op = Op("stack", _stack_forward, _stack_rule)
+
+
+def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
+    """Tensors of one shape joined along a new dimension."""
+    given = list(tensors)
+    if not given:
+        raise RuntimeError("stack expects a non-empty TensorList")
+    for i, x in enumerate(given):
+        if x.shape != given[0].shape:
+            raise RuntimeError(
+                f"stack expects each tensor to be equal size, but got {list(given[0].shape)} at "
+                "entry 0 "
+                f"and {list(x.shape)} at entry {i}"
+            )
+    promoted = given[0].dtype
+    for x in given:
+        promoted = dtypes.promote_types(promoted, x.dtype)
+    d = dim_index(dim, given[0].ndim + 1)
+    return _stack.on(given, d, promoted.code, [x.dtype for x in given])
