@@ -379,7 +379,7 @@ ad_tensor *ad_slice(const ad_tensor *x, int dim, int64_t start, int64_t stop, in
     if (!y) return NULL;
     if (x->numel && n) y->data += start * x->strides[dim] * ad_itemsize[x->dtype];
     y->shape[dim] = n;
-    if (n > 1) y->strides[dim] *= step;
+    if (__builtin_mul_overflow(y->strides[dim], step, &y->strides[dim])) y->strides[dim] = 0; /* n is 1 */
     return viewed(y);
 }
 

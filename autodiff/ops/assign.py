@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.native import error, lib
+from autodiff.native import describe, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.cast import to_dtype
@@ -32,7 +32,13 @@ def copy_(x: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     edges = [before if x._base is None else None, live_node(src)]  # a base clears its own part
     wants = mode.grad and (edges[1] is not None or before is not None)
     if lib.ad_copy(x._p, src._p):
-        raise error("copy_", x._p, src._p)
+        failure = take_failure()
+        if failure[0] == lib.AD_BAD_DIM:
+            raise RuntimeError(
+                f"copy_: output with shape {list(x.shape)} doesn't match the broadcast shape of a "
+                f"source of shape {list(src.shape)}"
+            )
+        raise describe(failure, "copy_", x._p, src._p)
     if wants and x.is_floating_point():
         rebase(x, _copy.record((x, src), edges, (src.shape, src.dtype), x._p))
     return x

@@ -9,7 +9,7 @@ from autodiff import dtypes
 from autodiff.dtypes import dtype
 from autodiff.native import NULL, ffi, lib
 from autodiff.ops.base import OUTPUT, Op, OpNode
-from autodiff.ops.views import _expand, reshape, unsqueeze
+from autodiff.ops.views import _expand, clone, reshape, unsqueeze
 from autodiff.shapes import Size, dim_index, dim_mask, sizes_of
 from autodiff.tensor import Tensor
 
@@ -180,7 +180,7 @@ class min_result(NamedTuple):  # noqa: N801 - PyTorch's name
 def _extreme(name: str, x: Tensor, dim: int, keepdim: bool) -> tuple[Tensor, Tensor]:
     """The extreme values along a dimension and where they are."""
     indices = arg_reduce(f"arg{name}", x, dim, True)
-    values = x if x.ndim == 0 else x.take_along_dim(indices, dim)
+    values = clone(x) if x.ndim == 0 else x.take_along_dim(indices, dim)
     if keepdim or x.ndim == 0:
         return values, indices
     return values.squeeze(dim), indices.squeeze(dim)
