@@ -13,8 +13,6 @@ typedef uint8_t u8 __attribute__((may_alias));
 typedef uint32_t u32 __attribute__((may_alias));
 typedef uint64_t u64 __attribute__((may_alias));
 
-static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-
 /* ---- elements, by size ---- */
 
 typedef struct {
@@ -52,7 +50,7 @@ typedef struct {
     static void transpose_##T(const panel *p, void *dst, const void *src) {                                  \
         for (int64_t r = 0; r < p->rows; r += TILE)                                                          \
             for (int64_t c = 0; c < p->cols; c += TILE)                                                      \
-                transpose_tile_##T(p, smaller(p->rows - r, TILE), smaller(p->cols - c, TILE),                \
+                transpose_tile_##T(p, ad_least(p->rows - r, TILE), ad_least(p->cols - c, TILE),              \
                                    (T *)dst + r * p->dst_row + c, (const T *)src + r + c * p->src_col);      \
     }
 ELEMENT_COPIES(u8)
@@ -75,7 +73,7 @@ static void convert_run(int64_t n, char *dst, int dst_dtype, int64_t ds, const c
     ad_load_fn *load = ad_cpu->pw->load[src_dtype][type];
     ad_store_fn *store = ad_cpu->pw->store[type][dst_dtype];
     for (int64_t i = 0; i < n; i += AD_BLOCK) {
-        int64_t len = smaller(n - i, AD_BLOCK);
+        int64_t len = ad_least(n - i, AD_BLOCK);
         load(len, reg, src + i * ss * ad_itemsize[src_dtype], ss);
         store(len, dst + i * ds * ad_itemsize[dst_dtype], ds, reg);
     }
@@ -168,8 +166,8 @@ static void copy_item(void *context, int64_t item) {
     const copy_loops *k = context;
     int n = k->ndim;
     int64_t col = item % k->col_blocks * ITEM, row = item / k->col_blocks * k->item_rows;
-    int64_t end = smaller(row + k->item_rows, k->rows);
-    panel p = {.cols = smaller(k->shape[n - 1] - col, ITEM),
+    int64_t end = ad_least(row + k->item_rows, k->rows);
+    panel p = {.cols = ad_least(k->shape[n - 1] - col, ITEM),
                .dst_row = k->dst[n - 2],
                .dst_col = k->dst[n - 1],
                .src_row = k->src[n - 2],
@@ -181,7 +179,7 @@ static void copy_item(void *context, int64_t item) {
             to += outer % k->shape[d] * k->dst[d];
             from += outer % k->shape[d] * k->src[d];
         }
-        p.rows = smaller(k->shape[n - 2] - r, end - row);
+        p.rows = ad_least(k->shape[n - 2] - r, end - row);
         copy_panel(&p, k->to->data + to * ad_itemsize[k->to->dtype], k->to->dtype,
                    k->from->data + from * ad_itemsize[k->from->dtype], k->from->dtype);
         row += p.rows;
@@ -215,23 +213,8 @@ ad_tensor *ad_contiguous(const ad_tensor *x, int dtype) {
     return y;
 }
 
-/* Whether x's elements fill an interval of memory, each byte once. */
-static bool is_dense(const ad_tensor *x) {
-    int64_t expected = 1;
-    uint32_t seen = 0;
-    for (int step = 0; step < x->ndim; step++) {
-        int next = -1;
-        for (int d = 0; d < x->ndim; d++)
-            if (!(seen >> d & 1) && (x->strides[d] == expected || x->shape[d] == 1)) next = d;
-        if (next < 0) return false;
-        seen |= 1u << next;
-        expected *= x->shape[next];
-    }
-    return true;
-}
-
 ad_tensor *ad_clone(const ad_tensor *x) {
-    if (x->contiguous || !is_dense(x)) return ad_contiguous(x, x->dtype);
+    if (x->contiguous || !ad_is_dense(x)) return ad_contiguous(x, x->dtype);
     ad_tensor *y = ad_make(x->dtype, x->ndim, x->shape);
     if (!y) return NULL;
     memcpy(y->strides, x->strides, sizeof y->strides);
@@ -240,16 +223,9 @@ ad_tensor *ad_clone(const ad_tensor *x) {
     return y;
 }
 
-static bool same_elements(const ad_tensor *a, const ad_tensor *b) {
-    if (a->data != b->data || a->dtype != b->dtype) return false;
-    for (int d = 0; d < a->ndim; d++)
-        if (a->shape[d] != 1 && a->strides[d] != b->strides[d]) return false;
-    return true;
-}
-
 static int copy_expanded(ad_tensor *dst, const ad_tensor *src) {
     if (ad_may_overlap(dst, src)) {
-        if (same_elements(dst, src)) return AD_OK;
+        if (ad_same_elements(dst, src)) return AD_OK;
         ad_tensor *before = ad_contiguous(src, dst->dtype);
         if (!before) return ad_error(NULL);
         ad_copy_into(dst, before);
@@ -263,7 +239,7 @@ static int copy_expanded(ad_tensor *dst, const ad_tensor *src) {
 int ad_copy(ad_tensor *dst, const ad_tensor *src) {
     int status = ad_check_writable(dst);
     if (status) return status;
-    bool same_shape = dst->ndim == src->ndim && !memcmp(dst->shape, src->shape, sizeof(int64_t) * dst->ndim);
+    bool same_shape = ad_same_shape(dst, src);
     ad_tensor *expanded = same_shape ? NULL : ad_expand(src, dst->ndim, dst->shape);
     if (!same_shape && !expanded) return ad_error(NULL);
     status = copy_expanded(dst, same_shape ? src : expanded);

@@ -14,7 +14,6 @@
 #define VECTOR_TASK 256 /* columns of a task of such a product; the last has what is over */
 #define STACK_BYTES 4096
 
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
 /* In doubles, as expanded operands may be larger than any memory. */
@@ -80,7 +79,7 @@ static void run_small(const ad_product *g, void *packed_b) {
         for (int64_t i = 0; i < g->m; i += height) {
             tile.a = g->a.data + i * g->a.row * size;
             tile.c = g->c + (i * g->c_row + j * g->c_col) * size;
-            run_tile(g, &tile, least(height, g->m - i));
+            run_tile(g, &tile, ad_least(height, g->m - i));
         }
     }
 }
@@ -110,7 +109,7 @@ static void run_in_place(const ad_product *g, int64_t first, int64_t end) {
     for (int64_t p = 0; p == 0 || p < g->k; p += FLAT_DEPTH) {
         for (int64_t j = first, cols; j < end; j += cols) {
             cols = next_cols(end - j, width, vector);
-            ad_tile tile = row_tile(g, p, least(g->k - p, FLAT_DEPTH), j, cols);
+            ad_tile tile = row_tile(g, p, ad_least(g->k - p, FLAT_DEPTH), j, cols);
             run_tile(g, &tile, 1);
         }
     }
@@ -123,7 +122,7 @@ static void run_turning(const ad_product *g, int64_t first, int64_t end) {
     for (int64_t j = first, cols; j < end; j += cols) {
         cols = next_cols(end - j, width, vector);
         for (int64_t p = 0; p == 0 || p < g->k; p += PANEL_DEPTH) {
-            ad_tile tile = row_tile(g, p, least(g->k - p, PANEL_DEPTH), j, cols);
+            ad_tile tile = row_tile(g, p, ad_least(g->k - p, PANEL_DEPTH), j, cols);
             g->kernels->pack(tile.k, (int)cols, tile.b, g->b.col, g->b.row, panel);
             tile.b = panel;
             tile.b_row = cols;
@@ -207,8 +206,8 @@ static void run_panel(const block *b, int64_t i, ad_tile tile) {
 static void run_task(void *context, int64_t task) {
     const block *b = context;
     const int64_t across = (b->cols.count + b->cols_of_task - 1) / b->cols_of_task, size = b->g->size;
-    const int64_t i0 = task / across * b->rows_of_task, i1 = least(i0 + b->rows_of_task, b->rows.count);
-    const int64_t j0 = task % across * b->cols_of_task, j1 = least(j0 + b->cols_of_task, b->cols.count);
+    const int64_t i0 = task / across * b->rows_of_task, i1 = ad_least(i0 + b->rows_of_task, b->rows.count);
+    const int64_t j0 = task % across * b->cols_of_task, j1 = ad_least(j0 + b->cols_of_task, b->cols.count);
     for (int64_t j = j0; j < j1; j++) {
         const int64_t at = start(&b->cols, j);
         ad_tile tile = b->tile;
@@ -271,7 +270,7 @@ static void run_blocks(const ad_product *g, char *packed_a, char *packed_b) {
         const int64_t at = start(&cols, j), n = extent(&cols, j);
         b.cols = cut(n, width, vector_width(g));
         for (int64_t p = 0; p == 0 || p < g->k; p += depth) {
-            b.tile.k = least(depth, g->k - p);
+            b.tile.k = ad_least(depth, g->k - p);
             b.tile.accumulate = p > 0;
             b.bias = g->bias && p + depth >= g->k ? g->bias + at * g->size : NULL;
             b.b = g->b.data + (p * g->b.row + at * g->b.col) * g->size;
@@ -304,8 +303,9 @@ static void turn(ad_product *g) {
 /* What is packed is packed to memory of the pool, or to the stack if that will do. */
 static int run(const ad_product *g, bool small, bool pack_a, bool pack_b) {
     _Alignas(64) char stack[STACK_BYTES];
-    const int64_t depth = small ? g->k : least(g->k, KC), cols = least(g->n, small ? tile_width(g) : NC);
-    const int64_t a_bytes = pack_a ? (least(g->m, MC) * depth * g->size + 63) / 64 * 64 : 0;
+    const int64_t depth = small ? g->k : ad_least(g->k, KC),
+                  cols = ad_least(g->n, small ? tile_width(g) : NC);
+    const int64_t a_bytes = pack_a ? (ad_least(g->m, MC) * depth * g->size + 63) / 64 * 64 : 0;
     const int64_t b_bytes = pack_b ? cols * depth * g->size : 0;
     char *memory = a_bytes + b_bytes <= STACK_BYTES ? stack : ad_alloc((size_t)(a_bytes + b_bytes));
     if (!memory) return AD_NO_MEMORY;

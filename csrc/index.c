@@ -92,8 +92,7 @@ static inline void copy_elements(char *dst, const char *src, int64_t nbytes) {
 static void move_rows(const row_moves *m, int64_t begin, int64_t end, bool into) {
     int64_t nbytes = m->row.numel * ad_itemsize[m->row.dtype];
     ad_tensor in_x = m->row, packed = m->row;
-    int64_t stride = 1;
-    for (int d = packed.ndim - 1; d >= 0; stride *= packed.shape[d--]) packed.strides[d] = stride;
+    ad_set_row_major(&packed);
     packed.contiguous = true;
     for (int64_t i = begin; i < end; i++) {
         in_x.data = m->row.data + m->offsets[i];
@@ -110,7 +109,7 @@ static void move_rows(const row_moves *m, int64_t begin, int64_t end, bool into)
 static void get_item(void *context, int64_t item) {
     const row_moves *m = context;
     int64_t begin = item * m->per_item, end = begin + m->per_item;
-    move_rows(m, begin, end < m->count ? end : m->count, false);
+    move_rows(m, begin, ad_least(end, m->count), false);
 }
 
 ad_tensor *ad_index_get(const ad_tensor *x, int n, const ad_tensor *const *index) {

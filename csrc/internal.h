@@ -8,7 +8,6 @@
 #define AD_MAX_DIMS 8
 #define AD_MAX_INPUTS 10
 #define AD_MAX_OUTPUTS 10
-#define AD_MAX_REGISTERS 64
 #define AD_BLOCK 1024 /* elements a pointwise register holds */
 
 enum {
@@ -39,6 +38,8 @@ extern const uint8_t ad_itemsize[AD_N_DTYPES];
 extern const uint8_t ad_dtype_type[AD_N_DTYPES]; /* the register type a dtype is computed in */
 extern const uint8_t ad_type_size[AD_N_TYPES];
 static inline bool ad_is_float(int dtype) { return dtype >= AD_float32; }
+static inline bool ad_valid_dtype(int dtype) { return dtype >= 0 && dtype < AD_N_DTYPES; }
+static inline int64_t ad_least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* ---- errors: each sets this thread's error and returns what the caller returns ---- */
 int ad_fail(int status, int64_t a, int64_t b, int64_t c);
@@ -64,13 +65,23 @@ void ad_storage_release(ad_storage *s);
 /* ---- tensor.c ---- */
 ad_tensor *ad_tensor_new(void);                                /* fields unset */
 ad_tensor *ad_make(int dtype, int ndim, const int64_t *shape); /* contiguous, memory unset */
-ad_tensor *ad_make_view(const ad_tensor *x);                   /* a retained copy of the descriptor */
 int ad_refresh(ad_tensor *x);                                  /* numel and contiguous from shape, strides */
-bool ad_valid_dtype(int dtype);
+void ad_set_row_major(ad_tensor *x);                           /* the strides of a contiguous x */
+void ad_swap_dims(ad_tensor *x, int a, int b);                 /* in a descriptor in the making */
+bool ad_is_dense(const ad_tensor *x); /* fills an interval of memory, each byte once */
+bool ad_same_elements(const ad_tensor *a, const ad_tensor *b); /* in one order, at one place in memory */
+static inline bool ad_same_shape(const ad_tensor *a, const ad_tensor *b) {
+    return a->ndim == b->ndim && !memcmp(a->shape, b->shape, sizeof(int64_t) * a->ndim);
+}
 int ad_check_writable(const ad_tensor *x);                   /* AD_OVERLAP where elements share memory */
 bool ad_may_overlap(const ad_tensor *a, const ad_tensor *b); /* byte ranges of one storage meet */
-int ad_broadcast_shapes(int n, const ad_tensor *const *xs,
-                        int64_t *shape); /* returns ndim, or -1 and the error */
+/* Of all dimensions but the last `skip`; returns their number, or -1 and the error. */
+int ad_broadcast_shapes(int n, const ad_tensor *const *xs, int skip, int64_t *shape);
+/* What x steps along dimension d of the ndim it is broadcast to. */
+static inline int64_t ad_broadcast_stride(const ad_tensor *x, int ndim, int d) {
+    int own = d - (ndim - x->ndim);
+    return own < 0 || x->shape[own] == 1 ? 0 : x->strides[own];
+}
 
 /* ---- copy.c ---- */
 void ad_copy_into(const ad_tensor *dst, const ad_tensor *src); /* one shape, no overlap; converts */

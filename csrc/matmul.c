@@ -1,8 +1,6 @@
-/* matmul.c: ad_matmul: batches of products, and the products of integers. */
+/* matmul.c: batches of products, products of integers and of transposed operands. */
 #include <stdatomic.h>
 #include "gemm.h"
-
-static int64_t least(int64_t a, int64_t b) { return a < b ? a : b; }
 
 /* ---- integers: wrapping, in whatever order ---- */
 
@@ -61,7 +59,7 @@ static int run_product(const batch *t, int64_t i) {
 
 static void run_products(void *context, int64_t task) {
     batch *t = context;
-    const int64_t end = least((task + 1) * t->per_task, t->count);
+    const int64_t end = ad_least((task + 1) * t->per_task, t->count);
     for (int64_t i = task * t->per_task; i < end; i++) {
         const int status = run_product(t, i);
         if (status) atomic_store(&t->status, status);
@@ -83,24 +81,6 @@ static int run_batch(batch *t) {
     }
     const int status = atomic_load(&t->status);
     return status ? ad_fail(status, 0, 0, 0) : AD_OK;
-}
-
-/* The batch dimensions of one operand, aligned with the result's; broadcast ones have stride 0. */
-static void batch_strides(const ad_tensor *x, int ndim, int64_t *strides) {
-    const int missing = ndim - (x->ndim - 2);
-    for (int d = 0; d < ndim; d++)
-        strides[d] = d < missing || x->shape[d - missing] == 1 ? 0 : x->strides[d - missing];
-}
-
-static int batch_shape(const ad_tensor *a, const ad_tensor *b, int64_t *shape) {
-    const int na = a->ndim - 2, nb = b->ndim - 2, ndim = na > nb ? na : nb;
-    for (int d = 0; d < ndim; d++) {
-        const int64_t x = d < ndim - na ? 1 : a->shape[d - (ndim - na)];
-        const int64_t y = d < ndim - nb ? 1 : b->shape[d - (ndim - nb)];
-        if (x != y && x != 1 && y != 1) return ad_fail(AD_BROADCAST, x, y, d), -1;
-        shape[d] = x == 1 ? y : x;
-    }
-    return ndim;
 }
 
 /* Where B is the same for the whole batch and A's batch steps on where its rows end, all is one product. */
@@ -149,11 +129,11 @@ static int compute(const ad_tensor *a, const ad_tensor *b, const char *bias, ad_
     t.ndim = c->ndim - 2;
     t.count = 1;
     for (int d = 0; d < t.ndim; d++) t.count *= t.shape[d] = c->shape[d];
-    if (t.count > 1) {
-        batch_strides(a, t.ndim, t.a);
-        batch_strides(b, t.ndim, t.b);
-        fold(&t);
+    for (int d = 0; d < t.ndim; d++) {
+        t.a[d] = ad_broadcast_stride(a, c->ndim, d);
+        t.b[d] = ad_broadcast_stride(b, c->ndim, d);
     }
+    if (t.count > 1) fold(&t);
     atomic_init(&t.status, AD_OK);
     return run_batch(&t);
 }
@@ -161,7 +141,7 @@ static int compute(const ad_tensor *a, const ad_tensor *b, const char *bias, ad_
 ad_tensor *ad_matmul(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias) {
     int64_t shape[AD_MAX_DIMS];
     if (check(a, b, bias)) return NULL;
-    const int ndim = batch_shape(a, b, shape) + 2;
+    const int ndim = ad_broadcast_shapes(2, (const ad_tensor *const[]){a, b}, 2, shape) + 2;
     if (ndim < 2) return NULL;
     shape[ndim - 2] = a->shape[a->ndim - 2];
     shape[ndim - 1] = b->shape[b->ndim - 1];
@@ -174,4 +154,19 @@ ad_tensor *ad_matmul(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bi
     }
     ad_free(row);
     return c;
+}
+
+/* ---- transposed operands, without making views ---- */
+
+static const ad_tensor *swapped(const ad_tensor *x, ad_tensor *copy) {
+    *copy = *x;
+    if (x->ndim < 2) return copy;
+    ad_swap_dims(copy, x->ndim - 2, x->ndim - 1);
+    ad_refresh(copy);
+    return copy;
+}
+
+ad_tensor *ad_matmul_t(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias, int transpose) {
+    ad_tensor at, bt;
+    return ad_matmul(transpose & 1 ? swapped(a, &at) : a, transpose & 2 ? swapped(b, &bt) : b, bias);
 }

@@ -4,15 +4,11 @@
 
 #define CHUNK 16384 /* elements of a task */
 
-static bool same_shape(const ad_tensor *a, const ad_tensor *b) {
-    return a->ndim == b->ndim && !memcmp(a->shape, b->shape, sizeof(int64_t) * a->ndim);
-}
-
 /* x must look like param, element for element. */
 static int check_like(const ad_tensor *x, const ad_tensor *param) {
     if (!x) return ad_fail(AD_BAD_ARG, 0, 0, 0);
     if (x->dtype != param->dtype) return ad_fail(AD_BAD_DTYPE, x->dtype, 0, 0);
-    return same_shape(x, param) ? AD_OK : ad_fail(AD_BAD_SHAPE, x->numel, param->numel, 0);
+    return ad_same_shape(x, param) ? AD_OK : ad_fail(AD_BAD_SHAPE, x->numel, param->numel, 0);
 }
 
 static int check_buffer(const ad_tensor *buffer, const ad_tensor *param, const ad_tensor *grad) {
@@ -47,7 +43,7 @@ typedef struct {
 static void run_chunk(void *context, int64_t chunk) {
     const update *u = context;
     const int64_t first = chunk * CHUNK, left = u->numel - first, at = first * u->size;
-    u->kernel(left < CHUNK ? left : CHUNK, u->param + at, u->grad + at, u->buffer ? u->buffer + at : NULL,
+    u->kernel(ad_least(left, CHUNK), u->param + at, u->grad + at, u->buffer ? u->buffer + at : NULL,
               &u->step);
 }
 

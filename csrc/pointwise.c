@@ -447,7 +447,7 @@ static int make_outputs(const ad_program *p, const layout *y, const ad_tensor *l
 
 static int lay_out(const ad_program *p, const ad_tensor *const *in, ad_tensor **out, layout *y) {
     y->n = 0;
-    y->ndim = ad_broadcast_shapes(p->n_in, in, y->shape);
+    y->ndim = ad_broadcast_shapes(p->n_in, in, 0, y->shape);
     if (y->ndim < 0) return AD_BROADCAST;
     for (int o = 0; o < p->n_out; o++) {
         if (!out[o]) continue;

@@ -41,8 +41,6 @@ typedef struct {
     char *results; /* blocks x outputs elements of the register type */
 } reduction;
 
-static int64_t smaller(int64_t a, int64_t b) { return a < b ? a : b; }
-
 /* ---- the tree over chunks, for up to TILE results at once ---- */
 
 typedef struct {
@@ -91,7 +89,7 @@ static const char *sequence(const reduction *r, const char *base, int64_t start,
     if (is_run(r)) return base + start * r->size;
     for (int64_t i = 0; i < n;) {
         const char *src = base + offset_of(l, start + i) * ad_itemsize[r->x->dtype];
-        int64_t len = smaller(n - i, run - (start + i) % run);
+        int64_t len = ad_least(n - i, run - (start + i) % run);
         if (r->direct && len == n && stride == 1) return src;
         load(r, len, buffer + i * r->size, src, stride);
         i += len;
@@ -138,7 +136,7 @@ static void chunk_by_columns(const reduction *r, const char *base, int64_t tile,
         return;
     }
     for (int64_t i = 0; i < n; i += n_lanes) {
-        int64_t rows = smaller(n_lanes, n - i);
+        int64_t rows = ad_least(n_lanes, n - i);
         for (int64_t j = 0; j < rows; j++)
             load(r, tile, buffer + j * tile * r->size,
                  base + offset_of(&r->folded, start + i + j) * ad_itemsize[r->x->dtype], step);
@@ -157,7 +155,7 @@ static void fold_chunk(const reduction *r, const char *base, int64_t tile, int64
 /* Chunks of one unbroken sequence, as the rows of a matrix; returns how many elements that were. */
 static int64_t push_whole_chunks(const reduction *r, cascade *c, const char *src, int64_t n) {
     _Alignas(64) char parts[ROW_BLOCK / CHUNK * 8];
-    int64_t chunks = smaller(n, ROW_BLOCK) / CHUNK;
+    int64_t chunks = ad_least(n, ROW_BLOCK) / CHUNK;
     r->kernels->rows(chunks, CHUNK, src, CHUNK, parts);
     for (int64_t k = 0; k < chunks; k++) cascade_push(r, c, 1, parts + k * r->size);
     return chunks * CHUNK;
@@ -165,13 +163,13 @@ static int64_t push_whole_chunks(const reduction *r, cascade *c, const char *src
 
 /* A block of the sequences of n results, from `start`. */
 static void fold_block(const reduction *r, const char *base, int64_t n, int64_t start, char *out) {
-    int64_t end = smaller(start + r->block, r->length);
+    int64_t end = ad_least(start + r->block, r->length);
     _Alignas(64) char part[TILE * 8];
     cascade c;
     c.count = 0;
     if (n == 1 && is_run(r)) start += push_whole_chunks(r, &c, base + start * r->size, end - start);
     for (; start < end; start += CHUNK) {
-        int64_t len = smaller(CHUNK, end - start);
+        int64_t len = ad_least(CHUNK, end - start);
         fold_chunk(r, base, n, start, len, part);
         cascade_push(r, &c, n, part);
     }
@@ -183,7 +181,7 @@ static void fold_item(void *context, int64_t item) {
     int64_t block = item % r->blocks, tile = item / r->blocks;
     int64_t inner = r->kept.shape[r->kept.ndim - 1];
     int64_t first = tile / r->tiles * inner + tile % r->tiles * r->tile;
-    int64_t n = smaller(r->tile, inner - tile % r->tiles * r->tile);
+    int64_t n = ad_least(r->tile, inner - tile % r->tiles * r->tile);
     const char *base = r->x->data + offset_of(&r->kept, first) * ad_itemsize[r->x->dtype];
     char *out = r->results + (block * r->outputs + first) * r->size;
     if (r->length <= CHUNK)
@@ -198,7 +196,7 @@ static void join_blocks(const reduction *r) {
     cascade c;
     if (r->blocks == 1) return;
     for (int64_t first = 0; first < r->outputs; first += TILE) {
-        int64_t n = smaller(TILE, r->outputs - first);
+        int64_t n = ad_least(TILE, r->outputs - first);
         c.count = 0;
         for (int64_t b = 0; b < r->blocks; b++) {
             memcpy(part, r->results + (b * r->outputs + first) * r->size, (size_t)(n * r->size));
@@ -258,7 +256,7 @@ static void choose_blocks(reduction *r) {
     bool across = inner >= 4 && step < r->folded.strides[r->folded.ndim - 1];
     bool short_rows = inner >= 16 && r->length > 1 && r->length <= AD_LANE_BYTES / r->size;
     r->by_columns = across || short_rows;
-    r->tile = smaller(inner, !r->by_columns && r->length >= 4 * CHUNK ? 1 : TILE);
+    r->tile = ad_least(inner, !r->by_columns && r->length >= 4 * CHUNK ? 1 : TILE);
     r->tiles = (inner + r->tile - 1) / r->tile;
     r->block = r->by_columns ? COLUMN_BLOCK : ROW_BLOCK;
     r->blocks = (r->length + r->block - 1) / r->block;
@@ -334,13 +332,13 @@ static void arg_item(void *context, int64_t item) {
     _Alignas(8) char best[8] = {0}, extreme[8]; /* one element each */
     int64_t best_start = 0;
     for (int64_t start = 0; start < r->length; start += CHUNK) {
-        int64_t n = smaller(CHUNK, r->length - start);
+        int64_t n = ad_least(CHUNK, r->length - start);
         r->kernels->rows(1, n, sequence(r, base, start, n, buffer), 0, extreme);
         if (start > 0 && !beats(r, max, extreme, best)) continue;
         memcpy(best, extreme, sizeof best);
         best_start = start;
     }
-    int64_t n = smaller(CHUNK, r->length - best_start);
+    int64_t n = ad_least(CHUNK, r->length - best_start);
     const char *chunk = sequence(r, base, best_start, n, buffer);
     ((int64_t *)r->results)[item] = best_start + find(r->type, chunk, best);
 }
@@ -445,7 +443,7 @@ ad_tensor *ad_sum_to(const ad_tensor *x, int ndim, const int64_t *shape) {
         if (d < lead || size != x->shape[d]) dims |= 1u << d;
         sums = sums || size != x->shape[d];
     }
-    if (!sums) return dims ? ad_squeeze(x, dims) : ad_make_view(x);
+    if (!sums) return dims ? ad_squeeze(x, dims) : ad_alias(x);
     ad_tensor *summed = ad_reduce(AD_RED_sum, x, dims, 1, x->dtype);
     if (!summed || !lead) return summed;
     ad_tensor *y = ad_squeeze(summed, (1u << lead) - 1);

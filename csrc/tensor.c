@@ -7,8 +7,6 @@
 
 ad_tensor *ad_tensor_new(void) { return ad_alloc(sizeof(ad_tensor)); }
 
-bool ad_valid_dtype(int dtype) { return dtype >= 0 && dtype < AD_N_DTYPES; }
-
 /* Sets numel and contiguous; fails where the element count overflows. */
 int ad_refresh(ad_tensor *x) {
     int64_t numel = 1, expected = 1;
@@ -32,8 +30,8 @@ static int check_shape(int ndim, const int64_t *shape) {
     return AD_OK;
 }
 
-/* Row-major strides; a size of 0 counts as 1, as PyTorch has it. */
-static void contiguous_strides(ad_tensor *x) {
+/* A size of 0 counts as 1, as PyTorch has it. */
+void ad_set_row_major(ad_tensor *x) {
     int64_t stride = 1;
     for (int d = x->ndim - 1; d >= 0; d--) {
         x->strides[d] = stride;
@@ -50,7 +48,7 @@ ad_tensor *ad_make(int dtype, int ndim, const int64_t *shape) {
     x->number = 0;
     x->unlike = 0;
     for (int d = 0; d < ndim; d++) x->shape[d] = shape[d];
-    contiguous_strides(x);
+    ad_set_row_major(x);
     int status = ad_refresh(x);
     if (!status && __builtin_mul_overflow(x->numel, ad_itemsize[dtype], &nbytes))
         status = ad_fail(AD_TOO_LARGE, 0, 0, 0);
@@ -93,7 +91,7 @@ void ad_free(ad_tensor *x) {
     ad_dealloc(x);
 }
 
-ad_tensor *ad_make_view(const ad_tensor *x) {
+ad_tensor *ad_alias(const ad_tensor *x) {
     ad_tensor *y = ad_tensor_new();
     if (!y) return NULL;
     *y = *x;
@@ -158,6 +156,27 @@ int ad_check_writable(const ad_tensor *x) {
     return AD_OK;
 }
 
+bool ad_is_dense(const ad_tensor *x) {
+    int64_t expected = 1;
+    uint32_t seen = 0;
+    for (int step = 0; step < x->ndim; step++) {
+        int next = -1;
+        for (int d = 0; d < x->ndim; d++)
+            if (!(seen >> d & 1) && (x->strides[d] == expected || x->shape[d] == 1)) next = d;
+        if (next < 0) return false;
+        seen |= 1u << next;
+        expected *= x->shape[next];
+    }
+    return true;
+}
+
+bool ad_same_elements(const ad_tensor *a, const ad_tensor *b) {
+    if (a->data != b->data || a->dtype != b->dtype || !ad_same_shape(a, b)) return false;
+    for (int d = 0; d < a->ndim; d++)
+        if (a->shape[d] != 1 && a->strides[d] != b->strides[d]) return false;
+    return true;
+}
+
 /* ---- identity and versions ---- */
 
 int64_t ad_storage_id(const ad_tensor *x) { return (int64_t)(intptr_t)x->storage; }
@@ -212,8 +231,6 @@ static bool bad_dim(const ad_tensor *x, int dim) {
     return true;
 }
 
-ad_tensor *ad_alias(const ad_tensor *x) { return ad_make_view(x); }
-
 ad_tensor *ad_as_strided(const ad_tensor *x, int ndim, const int64_t *shape, const int64_t *strides,
                          int64_t offset) {
     int64_t bytes;
@@ -223,7 +240,7 @@ ad_tensor *ad_as_strided(const ad_tensor *x, int ndim, const int64_t *shape, con
         return ad_fail_null(AD_BAD_SHAPE, offset, x->storage->nbytes / ad_itemsize[x->dtype], 0);
     for (int d = 0; d < ndim; d++)
         if (strides[d] < 0) return ad_fail_null(AD_BAD_SHAPE, strides[d], d, 0);
-    ad_tensor *y = ad_make_view(x);
+    ad_tensor *y = ad_alias(x);
     if (!y) return NULL;
     y->ndim = (uint8_t)ndim;
     y->data = x->storage->data + bytes;
@@ -284,12 +301,12 @@ static bool view_strides(const ad_tensor *x, ad_tensor *y) {
 ad_tensor *ad_view(const ad_tensor *x, int ndim, const int64_t *shape) {
     int64_t sizes[AD_MAX_DIMS];
     if (infer_size(x->numel, ndim, shape, sizes)) return NULL;
-    ad_tensor *y = ad_make_view(x);
+    ad_tensor *y = ad_alias(x);
     if (!y) return NULL;
     y->ndim = (uint8_t)ndim;
     memcpy(y->shape, sizes, sizeof(int64_t) * (size_t)ndim);
     if (x->contiguous)
-        contiguous_strides(y);
+        ad_set_row_major(y);
     else if (!view_strides(x, y)) {
         ad_free(y);
         return ad_fail_null(AD_NO_VIEW, 0, 0, 0);
@@ -299,7 +316,7 @@ ad_tensor *ad_view(const ad_tensor *x, int ndim, const int64_t *shape) {
 
 ad_tensor *ad_expand(const ad_tensor *x, int ndim, const int64_t *shape) {
     if (ndim < x->ndim || ndim > AD_MAX_DIMS) return ad_fail_null(AD_BAD_DIM, ndim, x->ndim, 0);
-    ad_tensor *y = ad_make_view(x);
+    ad_tensor *y = ad_alias(x);
     if (!y) return NULL;
     y->ndim = (uint8_t)ndim;
     for (int d = ndim - 1, from = x->ndim - 1; d >= 0; d--, from--) {
@@ -323,7 +340,7 @@ ad_tensor *ad_permute(const ad_tensor *x, int ndim, const int64_t *dims) {
             return ad_fail_null(AD_BAD_DIM, dims[d], ndim, 0);
         seen |= 1u << dims[d];
     }
-    ad_tensor *y = ad_make_view(x);
+    ad_tensor *y = ad_alias(x);
     if (!y) return NULL;
     for (int d = 0; d < ndim; d++) {
         y->shape[d] = x->shape[dims[d]];
@@ -332,14 +349,19 @@ ad_tensor *ad_permute(const ad_tensor *x, int ndim, const int64_t *dims) {
     return viewed(y);
 }
 
+void ad_swap_dims(ad_tensor *x, int a, int b) {
+    int64_t size = x->shape[a], stride = x->strides[a];
+    x->shape[a] = x->shape[b];
+    x->shape[b] = size;
+    x->strides[a] = x->strides[b];
+    x->strides[b] = stride;
+}
+
 ad_tensor *ad_transpose(const ad_tensor *x, int dim0, int dim1) {
     if (bad_dim(x, dim0) || bad_dim(x, dim1)) return NULL;
-    ad_tensor *y = ad_make_view(x);
+    ad_tensor *y = ad_alias(x);
     if (!y) return NULL;
-    y->shape[dim0] = x->shape[dim1];
-    y->shape[dim1] = x->shape[dim0];
-    y->strides[dim0] = x->strides[dim1];
-    y->strides[dim1] = x->strides[dim0];
+    ad_swap_dims(y, dim0, dim1);
     return viewed(y);
 }
 
@@ -356,7 +378,7 @@ ad_tensor *ad_select(const ad_tensor *x, int dim, int64_t index) {
     if (bad_dim(x, dim)) return NULL;
     int64_t size = x->shape[dim], i = index < 0 ? index + size : index;
     if (i < 0 || i >= size) return ad_fail_null(AD_BAD_INDEX, index, dim, size);
-    ad_tensor *y = ad_make_view(x);
+    ad_tensor *y = ad_alias(x);
     if (!y) return NULL;
     if (x->numel) y->data += i * x->strides[dim] * ad_itemsize[x->dtype];
     drop_dim(y, dim);
@@ -375,7 +397,7 @@ ad_tensor *ad_slice(const ad_tensor *x, int dim, int64_t start, int64_t stop, in
     start = clamp_index(start, size);
     stop = clamp_index(stop, size);
     n = stop > start ? (stop - start - 1) / step + 1 : 0;
-    ad_tensor *y = ad_make_view(x);
+    ad_tensor *y = ad_alias(x);
     if (!y) return NULL;
     if (x->numel && n) y->data += start * x->strides[dim] * ad_itemsize[x->dtype];
     y->shape[dim] = n;
@@ -384,7 +406,7 @@ ad_tensor *ad_slice(const ad_tensor *x, int dim, int64_t start, int64_t stop, in
 }
 
 ad_tensor *ad_squeeze(const ad_tensor *x, uint32_t dims) {
-    ad_tensor *y = ad_make_view(x);
+    ad_tensor *y = ad_alias(x);
     if (!y) return NULL;
     for (int d = x->ndim - 1; d >= 0; d--)
         if (dims >> d & 1 && x->shape[d] == 1) drop_dim(y, d);
@@ -393,7 +415,7 @@ ad_tensor *ad_squeeze(const ad_tensor *x, uint32_t dims) {
 
 ad_tensor *ad_unsqueeze(const ad_tensor *x, int dim) {
     if (dim < 0 || dim > x->ndim || x->ndim == AD_MAX_DIMS) return ad_fail_null(AD_BAD_DIM, dim, x->ndim, 0);
-    ad_tensor *y = ad_make_view(x);
+    ad_tensor *y = ad_alias(x);
     if (!y) return NULL;
     for (int d = x->ndim; d > dim; d--) {
         y->shape[d] = x->shape[d - 1];
@@ -407,14 +429,14 @@ ad_tensor *ad_unsqueeze(const ad_tensor *x, int dim) {
 
 /* ---- broadcasting ---- */
 
-int ad_broadcast_shapes(int n, const ad_tensor *const *xs, int64_t *shape) {
+int ad_broadcast_shapes(int n, const ad_tensor *const *xs, int skip, int64_t *shape) {
     int ndim = 0;
     for (int i = 0; i < n; i++)
-        if (xs[i]->ndim > ndim) ndim = xs[i]->ndim;
+        if (xs[i]->ndim - skip > ndim) ndim = xs[i]->ndim - skip;
     for (int d = 0; d < ndim; d++) shape[d] = 1;
     for (int i = 0; i < n; i++) {
-        int lead = ndim - xs[i]->ndim;
-        for (int d = 0; d < xs[i]->ndim; d++) {
+        int lead = ndim - (xs[i]->ndim - skip);
+        for (int d = 0; d < xs[i]->ndim - skip; d++) {
             int64_t have = shape[lead + d], size = xs[i]->shape[d];
             if (have == size || size == 1) continue;
             if (have != 1) {
