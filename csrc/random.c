@@ -1,153 +1,12 @@
-/* random.c: the Mersenne twister, and the way PyTorch's CPU generator derives its numbers from it, so that
- * one seed gives the same numbers in both. Uniforms, integers and permutations agree bit for bit; normals to
- * the last few bits, where the logarithm and the sine may round differently. */
+/* random.c: distributions, derived from the draws of a generator as PyTorch's CPU kernels derive them, so
+ * that one seed gives the same numbers in both. Uniforms, integers and permutations agree bit for bit;
+ * normals to the last few bits, where the logarithm and the sine may round differently. */
 #include <float.h>
 #include <math.h>
 #include <stdlib.h>
-#include <pthread.h>
-#include <sched.h>
-#include <stdatomic.h>
-#include "internal.h"
+#include "rng.h"
 
-#define WORDS 624 /* of the twister's state */
-#define SHIFT 397
 #define CHUNK 512 /* elements worked on at a time: a multiple of 16 */
-
-struct ad_rng {
-    atomic_int owner; /* 0, or the fork generation of the thread that draws */
-    uint32_t words[WORDS];
-    uint32_t draws[WORDS]; /* the tempered words: what the twister gives out */
-    uint32_t next;         /* the first draw not yet given; never above WORDS */
-    uint32_t has_sample;   /* single normals come in pairs, the second is kept */
-    double sample;
-};
-
-/* ---- one thread at a time ---- */
-
-/* A child process starts a new generation: a lock that some thread of the parent held is not waited for. */
-static atomic_int generation = 1;
-static void next_generation(void) { atomic_fetch_add(&generation, 1); }
-__attribute__((constructor)) static void watch_forks(void) { pthread_atfork(NULL, NULL, next_generation); }
-
-static void lock(ad_rng *rng) {
-    int mine = atomic_load(&generation), seen = 0;
-    while (!atomic_compare_exchange_weak(&rng->owner, &seen, mine)) {
-        if (seen != mine) continue; /* free, or left over from before a fork: take it */
-        sched_yield();
-        seen = 0;
-    }
-}
-
-static int unlock(ad_rng *rng, int status) {
-    atomic_store(&rng->owner, 0);
-    return status;
-}
-
-/* ---- the twister ---- */
-
-static uint32_t twist(uint32_t high, uint32_t low, uint32_t far) {
-    uint32_t mixed = (high & 0x80000000u) | (low & 0x7fffffffu);
-    return far ^ (mixed >> 1) ^ (-(low & 1u) & 0x9908b0dfu);
-}
-
-static void temper(ad_rng *rng) {
-    for (int i = 0; i < WORDS; i++) {
-        uint32_t y = rng->words[i];
-        y ^= y >> 11;
-        y ^= (y << 7) & 0x9d2c5680u;
-        y ^= (y << 15) & 0xefc60000u;
-        rng->draws[i] = y ^ (y >> 18);
-    }
-}
-
-static void refill(ad_rng *rng) {
-    uint32_t *w = rng->words;
-    for (int i = 0; i < WORDS - SHIFT; i++) w[i] = twist(w[i], w[i + 1], w[i + SHIFT]);
-    for (int i = WORDS - SHIFT; i < WORDS - 1; i++) w[i] = twist(w[i], w[i + 1], w[i + SHIFT - WORDS]);
-    w[WORDS - 1] = twist(w[WORDS - 1], w[0], w[SHIFT - 1]);
-    temper(rng);
-    rng->next = 0;
-}
-
-static void seed_words(ad_rng *rng, uint64_t seed) {
-    uint32_t *w = rng->words;
-    w[0] = (uint32_t)seed;
-    for (uint32_t i = 1; i < WORDS; i++) w[i] = 1812433253u * (w[i - 1] ^ (w[i - 1] >> 30)) + i;
-    rng->next = WORDS;
-    rng->has_sample = 0;
-    rng->sample = 0;
-}
-
-static uint32_t draw32(ad_rng *rng) {
-    if (rng->next == WORDS) refill(rng);
-    return rng->draws[rng->next++];
-}
-
-static uint64_t draw64(ad_rng *rng) {
-    uint64_t high = draw32(rng);
-    return high << 32 | draw32(rng);
-}
-
-static double draw_unit(ad_rng *rng) { return (double)(draw64(rng) & ((1ull << 53) - 1)) * 0x1p-53; }
-
-/* ---- the generator as an object ---- */
-
-ad_rng *ad_rng_new(uint64_t seed) {
-    ad_rng *rng = ad_alloc(sizeof *rng);
-    if (!rng) return NULL;
-    atomic_init(&rng->owner, 0);
-    seed_words(rng, seed);
-    return rng;
-}
-
-void ad_rng_free(ad_rng *rng) { ad_dealloc(rng); }
-
-void ad_rng_seed(ad_rng *rng, uint64_t seed) {
-    lock(rng);
-    seed_words(rng, seed);
-    unlock(rng, AD_OK);
-}
-
-uint64_t ad_rng_random(ad_rng *rng, int bits) {
-    lock(rng);
-    uint64_t value = bits == 64 ? draw64(rng) : draw32(rng);
-    unlock(rng, AD_OK);
-    return value;
-}
-
-typedef struct {
-    char magic[8];
-    uint32_t next, has_sample;
-    double sample;
-    uint32_t words[WORDS];
-} image;
-static const char image_magic[8] = "ad-mt-1";
-
-int ad_rng_state_size(void) { return sizeof(image); }
-
-void ad_rng_get_state(const ad_rng *rng, uint8_t *state) {
-    ad_rng *shared = (ad_rng *)rng; /* only the lock is written */
-    lock(shared);
-    image s = {.next = rng->next, .has_sample = rng->has_sample, .sample = rng->sample};
-    memcpy(s.magic, image_magic, sizeof s.magic);
-    memcpy(s.words, rng->words, sizeof s.words);
-    unlock(shared, AD_OK);
-    memcpy(state, &s, sizeof s);
-}
-
-int ad_rng_set_state(ad_rng *rng, const uint8_t *state) {
-    image s;
-    memcpy(&s, state, sizeof s);
-    if (memcmp(s.magic, image_magic, sizeof s.magic) || s.next > WORDS || s.has_sample > 1)
-        return ad_fail(AD_BAD_ARG, 0, 0, 0);
-    lock(rng);
-    memcpy(rng->words, s.words, sizeof s.words);
-    temper(rng);
-    rng->next = s.next;
-    rng->has_sample = s.has_sample;
-    rng->sample = s.sample;
-    return unlock(rng, AD_OK);
-}
 
 /* ---- filling a tensor ---- */
 
@@ -200,7 +59,7 @@ static void fill_run(ad_rng *rng, char *dst, int64_t n, int64_t stride, int dtyp
     int64_t size = ad_itemsize[dtype];
     chunk buffer;
     for (int64_t i = 0; i < n; i += CHUNK) {
-        int64_t m = n - i < CHUNK ? n - i : CHUNK;
+        int64_t m = ad_least(n - i, CHUNK);
         char *at = dst + i * stride * size;
         fn(rng, m, stride == 1 ? (void *)at : &buffer, p);
         if (stride != 1) scatter(at, (const char *)&buffer, m, stride * size, (size_t)size);
@@ -251,8 +110,8 @@ static void affine_f64(int64_t n, double *x, double scale, double shift) {
 
 static void units_f32(ad_rng *rng, int64_t n, float *dst) {
     while (n > 0) {
-        if (rng->next == WORDS) refill(rng);
-        int64_t m = WORDS - rng->next < n ? WORDS - rng->next : n;
+        if (rng->next == AD_RNG_WORDS) ad_rng_refill(rng);
+        int64_t m = ad_least(AD_RNG_WORDS - rng->next, n);
         const uint32_t *u = rng->draws + rng->next;
         for (int64_t i = 0; i < m; i++) dst[i] = (float)(int32_t)(u[i] & 0xffffffu) * 0x1p-24f;
         rng->next += (uint32_t)m;
@@ -262,7 +121,7 @@ static void units_f32(ad_rng *rng, int64_t n, float *dst) {
 }
 
 static void units_f64(ad_rng *rng, int64_t n, double *dst) {
-    for (int64_t i = 0; i < n; i++) dst[i] = draw_unit(rng);
+    for (int64_t i = 0; i < n; i++) dst[i] = ad_draw_unit(rng);
 }
 
 static void uniform_f32(ad_rng *rng, int64_t n, void *dst, const params *p) {
@@ -288,10 +147,10 @@ int ad_rng_uniform(ad_rng *rng, ad_tensor *out, double low, double high) {
     if (!(low >= -limit && low <= high && high <= limit && high - low <= limit))
         return ad_fail(AD_BAD_ARG, 0, 0, 0);
     params p = {.shift = low, .scale = single ? (float)high - (float)low : high - low};
-    lock(rng);
+    ad_rng_lock(rng);
     fill(rng, out, single ? uniform_f32 : uniform_f64, &p);
     ad_bump(out);
-    return unlock(rng, AD_OK);
+    return ad_rng_unlock(rng, AD_OK);
 }
 
 /* ---- normal ---- */
@@ -304,7 +163,7 @@ static double normal_one(ad_rng *rng, double mean, double std) {
         rng->has_sample = 0;
         return fma(rng->sample, std, mean);
     }
-    double angle = TWO_PI * draw_unit(rng), minus = -draw_unit(rng), log, sine, cosine;
+    double angle = TWO_PI * ad_draw_unit(rng), minus = -ad_draw_unit(rng), log, sine, cosine;
     kernel(AD_OP_log1p, AD_f64, 1, &log, &minus, NULL, NULL);
     kernel(AD_OP_sin, AD_f64, 1, &sine, &angle, NULL, NULL);
     kernel(AD_OP_cos, AD_f64, 1, &cosine, &angle, NULL, NULL);
@@ -352,7 +211,7 @@ BOX_MULLER(double, f64)
 #define NORMAL_BLOCKS(ctype, type)                                                                           \
     static void normal_blocks_##type(ad_rng *rng, int64_t n, ctype *x, ctype mean, ctype std) {              \
         for (int64_t i = 0; i < n; i += CHUNK) {                                                             \
-            int64_t m = n - i < CHUNK ? n - i : CHUNK;                                                       \
+            int64_t m = ad_least(n - i, CHUNK);                                                              \
             units_##type(rng, m, x + i);                                                                     \
             box_muller_##type(m - m % 16, x + i, mean, std);                                                 \
         }                                                                                                    \
@@ -369,7 +228,7 @@ int ad_rng_normal(ad_rng *rng, ad_tensor *out, double mean, double std) {
     if (!(std >= 0)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
     bool single = out->dtype == AD_float32;
     params p = {.shift = mean, .scale = std};
-    lock(rng);
+    ad_rng_lock(rng);
     if (!out->contiguous || out->numel < 16)
         fill(rng, out, single ? normal_f32 : normal_f64, &p);
     else if (single)
@@ -377,14 +236,14 @@ int ad_rng_normal(ad_rng *rng, ad_tensor *out, double mean, double std) {
     else
         normal_blocks_f64(rng, out->numel, (double *)out->data, mean, std);
     ad_bump(out);
-    return unlock(rng, AD_OK);
+    return ad_rng_unlock(rng, AD_OK);
 }
 
 /* ---- integers ---- */
 
 /* From 2^28 on, the remainder of a 32-bit draw would be visibly uneven: such ranges take 64 bits. */
 static uint64_t draw_below(ad_rng *rng, uint64_t range) {
-    return range < 1ull << 28 ? draw32(rng) % (uint32_t)range : draw64(rng) % range;
+    return range < 1ull << 28 ? ad_draw32(rng) % (uint32_t)range : ad_draw64(rng) % range;
 }
 
 #define AD_DTYPE(name, ctype, type)                                                                          \
@@ -437,10 +296,10 @@ int ad_rng_randint(ad_rng *rng, ad_tensor *out, int64_t low, int64_t high) {
     if (ad_is_float(out->dtype)) inner_bounds(&low, &high, out->dtype == AD_float32 ? 24 : 53);
     if (low >= high) return ad_fail(AD_BAD_ARG, low, high, 0);
     params p = {.range = (uint64_t)high - (uint64_t)low, .low = low};
-    lock(rng);
+    ad_rng_lock(rng);
     fill(rng, out, randint_table[out->dtype], &p);
     ad_bump(out);
-    return unlock(rng, AD_OK);
+    return ad_rng_unlock(rng, AD_OK);
 }
 
 /* ---- permutations ---- */
@@ -451,7 +310,7 @@ int ad_rng_randint(ad_rng *rng, ad_tensor *out, int64_t low, int64_t high) {
     static void shuffle_##name(ad_rng *rng, int64_t n, ctype *x, int64_t stride) {                           \
         for (int64_t i = 0; i < n; i++) x[i * stride] = (ctype)i;                                            \
         for (int64_t i = 0; i < n - 1; i++) {                                                                \
-            int64_t j = i + draw32(rng) % (uint32_t)(n - i);                                                 \
+            int64_t j = i + ad_draw32(rng) % (uint32_t)(n - i);                                              \
             ctype swapped = x[i * stride];                                                                   \
             x[i * stride] = x[j * stride];                                                                   \
             x[j * stride] = swapped;                                                                         \
@@ -459,7 +318,7 @@ int ad_rng_randint(ad_rng *rng, ad_tensor *out, int64_t low, int64_t high) {
     }                                                                                                        \
     static void inside_out_##name(ad_rng *rng, int64_t n, ctype *x, int64_t stride) {                        \
         for (int64_t i = 0; i < n; i++) {                                                                    \
-            int64_t j = (int64_t)(draw64(rng) % (uint64_t)(i + 1));                                          \
+            int64_t j = (int64_t)(ad_draw64(rng) % (uint64_t)(i + 1));                                       \
             x[i * stride] = (ctype)i;                                                                        \
             x[i * stride] = x[j * stride];                                                                   \
             x[j * stride] = (ctype)i;                                                                        \
@@ -494,8 +353,8 @@ int ad_rng_randperm(ad_rng *rng, ad_tensor *out) {
     if (out->dtype == AD_bool) return ad_fail(AD_BAD_DTYPE, out->dtype, 0, 0);
     if (out->ndim != 1) return ad_fail(AD_BAD_SHAPE, out->ndim, 1, 0);
     if (out->numel > largest_permutation(out->dtype)) return ad_fail(AD_BAD_CAST, out->numel, 0, out->dtype);
-    lock(rng);
+    ad_rng_lock(rng);
     randperm_table[out->dtype](rng, out->numel, out->data, out->strides[0]);
     ad_bump(out);
-    return unlock(rng, AD_OK);
+    return ad_rng_unlock(rng, AD_OK);
 }
