@@ -5,6 +5,7 @@
 #include <math.h>
 #include <stdlib.h>
 #include "rng.h"
+#include "walk.h"
 
 #define CHUNK 512 /* elements worked on at a time: a multiple of 16 */
 
@@ -23,30 +24,18 @@ typedef struct {
 /* Writes the next n numbers of a distribution, one after the other. */
 typedef void fill_fn(ad_rng *rng, int64_t n, void *dst, const params *p);
 
-/* The dimensions of x from the innermost in memory outwards, joined where one continues the other. */
-static int innermost_first(const ad_tensor *x, int64_t *sizes, int64_t *strides) {
-    int n = 0, joined = 0;
-    for (int d = x->ndim - 1; d >= 0; d--) {
-        if (x->shape[d] == 1) continue;
-        int i = n++;
-        for (; i > 0 && llabs(strides[i - 1]) > llabs(x->strides[d]); i--) {
-            strides[i] = strides[i - 1];
-            sizes[i] = sizes[i - 1];
-        }
-        strides[i] = x->strides[d];
-        sizes[i] = x->shape[d];
+/* The elements of x in the order of memory, which for a permuted tensor is not its own: PyTorch's order. */
+static ad_walk walk_memory(const ad_tensor *x) {
+    ad_walk w = {0};
+    int dims[AD_MAX_DIMS];
+    for (int d = 0; d < x->ndim; d++) {
+        int i = d;
+        for (; i > 0 && llabs(x->strides[dims[i - 1]]) < llabs(x->strides[d]); i--) dims[i] = dims[i - 1];
+        dims[i] = d;
     }
-    for (int i = 1; i < n; i++) {
-        if (strides[i] == strides[joined] * sizes[joined]) {
-            sizes[joined] *= sizes[i];
-        } else {
-            joined++;
-            sizes[joined] = sizes[i];
-            strides[joined] = strides[i];
-        }
-    }
-    if (n == 0) sizes[0] = strides[0] = 1;
-    return n ? joined + 1 : 1;
+    for (int i = 0; i < x->ndim; i++) ad_walk_add(&w, x->shape[dims[i]], x->strides[dims[i]]);
+    ad_walk_finish(&w);
+    return w;
 }
 
 static void scatter(char *dst, const char *src, int64_t n, int64_t step, size_t size) {
@@ -66,21 +55,11 @@ static void fill_run(ad_rng *rng, char *dst, int64_t n, int64_t stride, int dtyp
     }
 }
 
-/* Fills in the order of memory, which for a permuted tensor is not that of its elements: PyTorch's order. */
 static void fill(ad_rng *rng, ad_tensor *out, fill_fn *fn, const params *p) {
-    int64_t sizes[AD_MAX_DIMS + 1], strides[AD_MAX_DIMS + 1], index[AD_MAX_DIMS + 1] = {0};
-    if (out->numel == 0) return;
-    int n = innermost_first(out, sizes, strides), size = ad_itemsize[out->dtype], d;
-    char *at = out->data;
-    do {
-        fill_run(rng, at, sizes[0], strides[0], out->dtype, fn, p);
-        for (d = 1; d < n; d++) {
-            at += strides[d] * size;
-            if (++index[d] < sizes[d]) break;
-            at -= sizes[d] * strides[d] * size;
-            index[d] = 0;
-        }
-    } while (d < n);
+    const ad_walk w = walk_memory(out);
+    const int64_t n = w.shape[w.ndim - 1], stride = w.strides[w.ndim - 1], size = ad_itemsize[out->dtype];
+    for (int64_t i = 0; i < out->numel; i += n)
+        fill_run(rng, out->data + ad_walk_offset(&w, i) * size, n, stride, out->dtype, fn, p);
 }
 
 /* ---- the machine's kernels ---- */

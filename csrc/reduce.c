@@ -10,7 +10,7 @@
  *     completes, and what is left over at the end is joined from the latest (and smallest) to the earliest.
  * So rounding errors grow with the logarithm of the length. The earlier operand always comes first. */
 #include <math.h>
-#include "internal.h"
+#include "walk.h"
 
 enum {
     CHUNK = AD_BLOCK,
@@ -21,20 +21,15 @@ enum {
 };
 
 typedef struct {
-    int ndim;
-    int64_t shape[AD_MAX_DIMS], strides[AD_MAX_DIMS];
-} loops;
-
-typedef struct {
     const ad_tensor *x;
     const ad_fold_kernels *kernels;
     ad_load_fn *load;
-    int type;           /* the register type the fold is done in */
-    int64_t size;       /* of its elements */
-    bool direct;        /* x holds such elements: no conversion */
-    bool truth;         /* fold the truth of the elements */
-    bool by_columns;    /* walk across the results rather than along the sequences */
-    loops kept, folded; /* never without a dimension */
+    int type;             /* the register type the fold is done in */
+    int64_t size;         /* of its elements */
+    bool direct;          /* x holds such elements: no conversion */
+    bool truth;           /* fold the truth of the elements */
+    bool by_columns;      /* walk across the results rather than along the sequences */
+    ad_walk kept, folded; /* never without a dimension */
     int64_t outputs, length;
     int64_t tile, tiles; /* along the innermost kept dimension */
     int64_t block, blocks;
@@ -64,14 +59,6 @@ static void cascade_finish(const reduction *r, cascade *c, int64_t n, char *out)
 
 /* ---- reading x ---- */
 
-/* Where element i of these loops is, in elements. */
-static int64_t offset_of(const loops *l, int64_t i) {
-    int64_t offset = 0;
-    int d = l->ndim - 1;
-    for (; d > 0; i /= l->shape[d--]) offset += i % l->shape[d] * l->strides[d];
-    return offset + i * l->strides[0];
-}
-
 static void load(const reduction *r, int64_t n, char *dst, const char *src, int64_t stride) {
     r->load(n, dst, src, stride);
     if (r->truth) ad_cpu->pw->instr[AD_OP_to_truth][r->type](n, dst, dst, NULL, NULL);
@@ -84,11 +71,11 @@ static bool is_run(const reduction *r) {
 
 /* Elements [start, start + n) of the sequence at `base`: where they are, or loaded into `buffer`. */
 static const char *sequence(const reduction *r, const char *base, int64_t start, int64_t n, char *buffer) {
-    const loops *l = &r->folded;
-    int64_t stride = l->strides[l->ndim - 1], run = l->shape[l->ndim - 1];
+    const ad_walk *w = &r->folded;
+    int64_t stride = w->strides[w->ndim - 1], run = w->shape[w->ndim - 1];
     if (is_run(r)) return base + start * r->size;
     for (int64_t i = 0; i < n;) {
-        const char *src = base + offset_of(l, start + i) * ad_itemsize[r->x->dtype];
+        const char *src = base + ad_walk_offset(w, start + i) * ad_itemsize[r->x->dtype];
         int64_t len = ad_least(n - i, run - (start + i) % run);
         if (r->direct && len == n && stride == 1) return src;
         load(r, len, buffer + i * r->size, src, stride);
@@ -139,7 +126,7 @@ static void chunk_by_columns(const reduction *r, const char *base, int64_t tile,
         int64_t rows = ad_least(n_lanes, n - i);
         for (int64_t j = 0; j < rows; j++)
             load(r, tile, buffer + j * tile * r->size,
-                 base + offset_of(&r->folded, start + i + j) * ad_itemsize[r->x->dtype], step);
+                 base + ad_walk_offset(&r->folded, start + i + j) * ad_itemsize[r->x->dtype], step);
         r->kernels->columns(rows, tile, buffer, tile, lanes, i == 0);
     }
     join_lanes(r, tile, n, lanes, out);
@@ -182,7 +169,7 @@ static void fold_item(void *context, int64_t item) {
     int64_t inner = r->kept.shape[r->kept.ndim - 1];
     int64_t first = tile / r->tiles * inner + tile % r->tiles * r->tile;
     int64_t n = ad_least(r->tile, inner - tile % r->tiles * r->tile);
-    const char *base = r->x->data + offset_of(&r->kept, first) * ad_itemsize[r->x->dtype];
+    const char *base = r->x->data + ad_walk_offset(&r->kept, first) * ad_itemsize[r->x->dtype];
     char *out = r->results + (block * r->outputs + first) * r->size;
     if (r->length <= CHUNK)
         fold_chunk(r, base, n, 0, r->length, out);
@@ -208,28 +195,17 @@ static void join_blocks(const reduction *r) {
 
 /* ---- the plan ---- */
 
-/* The loops over the dimensions in `dims`, neighbours merged where one stride runs through both. */
-static void loops_over(loops *l, const ad_tensor *x, uint32_t dims) {
-    int last = -1;
-    for (int d = 0; d < x->ndim; d++) {
-        if (!(dims >> d & 1) || x->shape[d] == 1) continue;
-        if (last >= 0 && l->strides[last] == x->strides[d] * x->shape[d])
-            l->shape[last] *= x->shape[d];
-        else
-            l->shape[++last] = x->shape[d];
-        l->strides[last] = x->strides[d];
-    }
-    if (last < 0) {
-        last = 0;
-        l->shape[0] = 1;
-        l->strides[0] = 0;
-    }
-    l->ndim = last + 1;
+/* Over the dimensions in `dims`; a sequence is in row-major order. */
+static void walk_over(ad_walk *w, const ad_tensor *x, uint32_t dims) {
+    w->ndim = 0;
+    for (int d = 0; d < x->ndim; d++)
+        if (dims >> d & 1) ad_walk_add(w, x->shape[d], x->strides[d]);
+    ad_walk_finish(w);
 }
 
-static int64_t product(const loops *l) {
+static int64_t product(const ad_walk *w) {
     int64_t n = 1;
-    for (int d = 0; d < l->ndim; d++) n *= l->shape[d];
+    for (int d = 0; d < w->ndim; d++) n *= w->shape[d];
     return n;
 }
 
@@ -243,8 +219,8 @@ static void plan(reduction *r, const ad_tensor *x, uint32_t dims, int fold, int 
     r->size = ad_type_size[type];
     r->truth = truth;
     r->direct = !truth && ad_dtype_type[x->dtype] == type && ad_itemsize[x->dtype] == r->size;
-    loops_over(&r->kept, x, ~dims);
-    loops_over(&r->folded, x, dims);
+    walk_over(&r->kept, x, ~dims);
+    walk_over(&r->folded, x, dims);
     r->outputs = product(&r->kept);
     r->length = product(&r->folded);
 }
@@ -327,7 +303,7 @@ static int64_t find(int type, const void *x, const void *value) {
 static void arg_item(void *context, int64_t item) {
     const reduction *r = context;
     bool max = r->kernels == &ad_cpu->reduce->fold[AD_FOLD_max][r->type];
-    const char *base = r->x->data + offset_of(&r->kept, item) * ad_itemsize[r->x->dtype];
+    const char *base = r->x->data + ad_walk_offset(&r->kept, item) * ad_itemsize[r->x->dtype];
     _Alignas(64) char buffer[CHUNK * 8];
     _Alignas(8) char best[8] = {0}, extreme[8]; /* one element each */
     int64_t best_start = 0;
