@@ -141,22 +141,28 @@ ad_op *ad_op_new(int n_in, int n_out) {
     return op;
 }
 
+/* A chain to the front of a list, which other threads may be reading or prepending to. */
+static void prepend(ad_op_variant **list, ad_op_variant *first, ad_op_variant *last) {
+    last->next = __atomic_load_n(list, __ATOMIC_RELAXED);
+    while (!__atomic_compare_exchange_n(list, &last->next, first, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+    }
+}
+
 int ad_op_add(ad_op *op, uint64_t key, ad_program *program) {
     if (program->n_in != op->n_in || program->n_out != op->n_out) return ad_fail(AD_BAD_ARG, 0, 0, 0);
     ad_op_variant *v = malloc(sizeof *v);
     if (!v) return ad_fail(AD_NO_MEMORY, 0, 0, 0);
-    *v = (ad_op_variant){.key = key, .program = program, .next = op->variants};
-    __atomic_store_n(&op->variants, v, __ATOMIC_RELEASE);
+    *v = (ad_op_variant){.key = key, .program = program};
+    prepend(&op->variants, v, v);
     return AD_OK;
 }
 
 void ad_op_clear(ad_op *op) {
     ad_op_variant *v = __atomic_exchange_n(&op->variants, NULL, __ATOMIC_ACQ_REL);
     if (!v) return;
-    ad_op_variant *end = v;
-    while (end->next) end = end->next;
-    end->next = op->retired;
-    op->retired = v;
+    ad_op_variant *last = v;
+    while (last->next) last = last->next;
+    prepend(&op->retired, v, last);
 }
 
 void ad_op_free(ad_op *op) {
