@@ -380,3 +380,19 @@ def test_modes_are_of_one_thread() -> None:
         thread.start()
         thread.join()
     assert seen == [True]
+
+
+def test_a_product_saves_only_what_a_gradient_needs() -> None:
+    x, w = ad.ones(2, 3), ad.tensor([[1.0, 2.0, 3.0]], requires_grad=True)
+    for y in (ad.nn.functional.linear(x, w), x @ w.t()):
+        before = w._version
+        with ad.no_grad():
+            w.mul_(1.0)  # nothing that the gradient of w needs
+        assert w._version == before + 1
+        (g,) = ad.autograd.grad(y.sum(), (w,))
+        assert g.tolist() == [[2.0, 2.0, 2.0]]
+    y = ad.nn.functional.linear(x.requires_grad_(), w)
+    with ad.no_grad():
+        w.mul_(1.0)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.sum().backward()

@@ -13,6 +13,8 @@ from autodiff.tensor import Tensor, _free, _gc, _new, live_node, wrap
 __all__ = ["OPS", "Op", "OpNode", "fresh"]
 
 OUTPUT = -1
+# What a bilinear op saves, by which of its two inputs want a gradient.
+_PARTNERS = {(False, False): (), (True, False): (1,), (False, True): (0,), (True, True): (0, 1)}
 OPS: dict[str, Op] = {}
 
 
@@ -29,6 +31,8 @@ class OpNode(Node):
 
     def vjp(self, g: Tensor) -> Sequence[Tensor | None]:
         op = self.op
+        if op.bilinear:
+            return op.rule(self, g, *self.factors())
         saves = op.saves
         if not saves:
             return op.rule(self, g)
@@ -39,6 +43,12 @@ class OpNode(Node):
             first = self.restored(saves[0], saved[0])
             return op.rule(self, g, first, self.restored(saves[1], saved[1]))
         return op.rule(self, g, *map(self.restored, saves, saved))
+
+    def factors(self) -> tuple[Tensor | None, Tensor | None]:
+        """Inputs 0 and 1 of a bilinear op; None for one whose partner wants no gradient."""
+        saved, edges = self.unpack(), self.edges
+        first = None if edges[1] is None else self.restored(0, saved[0])
+        return first, None if edges[0] is None else self.restored(1, saved[-1])
 
     def restored(self, i: int, p: Any) -> Tensor:
         """A saved descriptor as a tensor with its place in the graph."""
@@ -56,7 +66,8 @@ class Op:
     the cotangents of the tensor inputs as tensors; `saves` lists what it needs: inputs by
     position, OUTPUT for the result. It finds the plain arguments in `node.args` and, unless
     `shaped` is False, the first input's shape in `node.shape`. A `view` shares its input's
-    memory.
+    memory. A `bilinear` op saves each of its first two inputs only where the other wants a
+    gradient, and its rule is given None for what was not saved.
     """
 
     def __init__(
@@ -68,6 +79,7 @@ class Op:
         saves: tuple[int, ...] = (),
         view: bool = False,
         shaped: bool = True,
+        bilinear: bool = False,
         grad_name: str | None = None,
     ) -> None:
         self.name = name
@@ -76,6 +88,7 @@ class Op:
         self.saves = saves
         self.view = view
         self.shaped = shaped
+        self.bilinear = bilinear
         title = "".join(part.capitalize() for part in name.split("_"))
         self.grad_name = grad_name or f"{title}Backward0"
         OPS[name] = self
@@ -127,6 +140,8 @@ class Op:
         if self.shaped:
             node.shape = tensors[0].shape
         saves = self.saves
+        if self.bilinear:
+            saves = _PARTNERS[edges[0] is not None, edges[1] is not None]
         if saves:
             saved = node.saved = tuple([p if i < 0 else tensors[i]._p for i in saves])
             node.versions = version_sum(saved)

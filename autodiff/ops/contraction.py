@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from autodiff import dtypes
@@ -11,42 +12,53 @@ from autodiff.ops.reductions import _sum_to, sum_to_size
 from autodiff.ops.views import reshape, squeeze, unsqueeze
 from autodiff.tensor import Tensor
 
+Shapes = tuple[Sequence[int], Sequence[int]] | None
 
-def _product_rule(node: OpNode, g: Tensor, a: Tensor, b: Tensor) -> tuple[Tensor | None, ...]:
+
+def _product_rule(
+    node: OpNode, g: Tensor, a: Tensor | None, b: Tensor | None
+) -> tuple[Tensor | None, Tensor | None]:
     """d(AB) = g B^T, A^T g, where A is a or its transpose; broadcast batches are summed."""
-    flags: int = node.args[0]
+    flags, shapes = node.args
     ta, tb = flags & 1, flags >> 1
     ga = gb = None
-    if node.needs(0):
-        ga = _product.on((b, g), tb | 2) if ta else _product.on((g, b), 2 * (1 - tb))
-        ga = ga if ga._p.ndim == 2 else sum_to_size(ga, a.shape)
-    if node.needs(1):
-        gb = _product.on((g, a), 1 | 2 * ta) if tb else _product.on((a, g), 1 - ta)
-        gb = gb if gb._p.ndim == 2 else sum_to_size(gb, b.shape)
+    if b is not None:
+        ga = _multiply(b, g, tb | 2) if ta else _multiply(g, b, 2 * (1 - tb))
+        ga = ga if shapes is None else sum_to_size(ga, shapes[0])
+    if a is not None:
+        gb = _multiply(g, a, 1 | 2 * ta) if tb else _multiply(a, g, 1 - ta)
+        gb = gb if shapes is None else sum_to_size(gb, shapes[1])
     return ga, gb
 
 
-# a times b; bit 0 of the flags transposes a, bit 1 b.
+# a times b; bit 0 of the flags transposes a, bit 1 b. Batches come with the shapes of both.
 _product = Op(
     "matmul",
-    lambda a, b, flags: lib.ad_matmul_t(a, b, NULL, flags),
+    lambda a, b, flags, shapes: lib.ad_matmul_t(a, b, NULL, flags),
     _product_rule,
-    saves=(0, 1),
+    bilinear=True,
     shaped=False,
     grad_name="MmBackward0",
 )
 
 
-def _linear_rule(node: OpNode, g: Tensor, x: Tensor, w: Tensor) -> tuple[Tensor | None, ...]:
+def _multiply(a: Tensor, b: Tensor, flags: int) -> Tensor:
+    shapes: Shapes = None if a._p.ndim == b._p.ndim == 2 else (a.shape, b.shape)
+    return _product.on((a, b), flags, shapes)
+
+
+def _linear_rule(
+    node: OpNode, g: Tensor, x: Tensor | None, w: Tensor | None
+) -> tuple[Tensor | None, ...]:
     """y = x w^T + b over the last dimension of x: dx = g w, dw = g^T x, db = the sum of g."""
-    gx = _product.on((g, w), 0) if node.needs(0) else None
+    gx = None if w is None else _multiply(g, w, 0)
     gw = gb = None
-    if node.needs(1):
+    if x is not None:
         rows = g if g._p.ndim == 2 else reshape(g, [-1, g.shape[-1]])
         given = x if x._p.ndim == 2 else reshape(x, [-1, x.shape[-1]])
-        gw = _product.on((rows, given), 1)
+        gw = _multiply(rows, given, 1)
     if len(node.edges) > 2 and node.needs(2):
-        gb = _sum_to(g, (w._p.shape[0],))
+        gb = _sum_to(g, (g._p.shape[g._p.ndim - 1],))
     return gx, gw, gb
 
 
@@ -54,7 +66,7 @@ _linear = Op(
     "linear",
     lambda x, w, b=NULL: lib.ad_matmul_t(x, w, b, 2),
     _linear_rule,
-    saves=(0, 1),
+    bilinear=True,
     shaped=False,
     grad_name="AddmmBackward0",
 )
@@ -110,7 +122,7 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
     a = unsqueeze(a, 0) if row else a
     b = unsqueeze(b, 1) if column else b
     try:
-        y = _product.on((a, b), 0)
+        y = _multiply(a, b, 0)
     except (RuntimeError, IndexError) as failure:
         raise _refused(input, other, a, b, failure) from None
     y = squeeze(y, -1) if column else y
