@@ -38,7 +38,8 @@ def flags() -> tuple[list[str], list[str]]:
     if os.environ.get("AUTODIFF_WERROR") == "1":
         compile_args.append("-Werror")
     if sanitizers := os.environ.get("AUTODIFF_SANITIZE"):
-        compile_args += [f"-fsanitize={sanitizers}", "-g", "-O1", "-fno-omit-frame-pointer"]
+        compile_args += [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=undefined"]
+        compile_args += ["-g", "-O1", "-fno-omit-frame-pointer"]
         link_args.append(f"-fsanitize={sanitizers}")
     return compile_args, link_args
 
