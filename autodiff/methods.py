@@ -147,7 +147,7 @@ def _methods() -> dict[str, Callable[..., Any]]:
         assign: "copy_ fill_ zero_ masked_fill masked_fill_",
         indexing: "index_select masked_select",
         normalize: "softmax log_softmax",
-        create: "new_zeros new_ones new_empty new_full new_tensor new_eye",
+        create: "new_zeros new_ones new_empty new_full new_tensor",
         random: "uniform_ normal_",
         cast: "to",
     }

@@ -44,11 +44,6 @@ class Node:
         """The cotangents of the inputs, one for each edge, from that of the output."""
         raise NotImplementedError
 
-    def save(self, ps: tuple[Any, ...]) -> None:
-        """Keep descriptors for vjp, and remember their versions."""
-        self.saved = ps
-        self.versions = version_sum(ps) if ps else 0
-
     def unpack(self) -> tuple[Any, ...]:
         """The saved descriptors; RuntimeError where they are freed or were written to."""
         saved = self.saved

@@ -156,11 +156,6 @@ def new_tensor(x: Tensor, data: Any, *, dtype: Dtype = None, requires_grad: bool
     return tensor(data, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
-def new_eye(x: Tensor, n: int) -> Tensor:
-    """The identity matrix in the tensor's dtype."""
-    return eye(n, dtype=x.dtype)
-
-
 def eye(
     n: int, m: int | None = None, *, dtype: Dtype = None, requires_grad: bool = False
 ) -> Tensor:

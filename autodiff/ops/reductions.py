@@ -9,6 +9,7 @@ from autodiff import dtypes
 from autodiff.dtypes import dtype
 from autodiff.native import NULL, ffi, lib
 from autodiff.ops.base import OUTPUT, Op, OpNode
+from autodiff.ops.create import eye
 from autodiff.ops.views import _expand, clone, reshape, unsqueeze
 from autodiff.shapes import Size, dim_index, dim_mask, sizes_of
 from autodiff.tensor import Tensor
@@ -84,7 +85,7 @@ def _others_product(rows: Tensor) -> Tensor:
     if n <= 1:
         return rows.new_ones(rows.shape)
     repeated = unsqueeze(rows, -2).expand(*rows.shape, n)
-    diagonal = rows.new_eye(n)
+    diagonal = eye(n, dtype=rows.dtype)
     return prod(repeated.where(diagonal == 0, rows.new_ones(())), dim=-1)
 
 
