@@ -20,8 +20,15 @@ from autodiff.dtypes import (
     uint8,
 )
 from autodiff.functions import *  # noqa: F403 - one table lists them
+from autodiff.grad_mode import (
+    enable_grad,
+    inference_mode,
+    is_grad_enabled,
+    is_inference_mode_enabled,
+    no_grad,
+    set_grad_enabled,
+)
 from autodiff.gradcheck import gradcheck, gradgradcheck
-from autodiff.graph import enable_grad, is_grad_enabled, no_grad, set_grad_enabled
 from autodiff.native import get_num_threads, set_num_threads
 from autodiff.ops.pointwise import pointwise
 from autodiff.ops.random import Generator, default_generator
@@ -52,10 +59,12 @@ __all__ = [
     "get_printoptions",
     "gradcheck",
     "gradgradcheck",
+    "inference_mode",
     "int",
     "int32",
     "int64",
     "is_grad_enabled",
+    "is_inference_mode_enabled",
     "long",
     "no_grad",
     "pointwise",

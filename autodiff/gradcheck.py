@@ -7,7 +7,8 @@ from itertools import product
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.graph import enable_grad, grad
+from autodiff.grad_mode import enable_grad
+from autodiff.graph import grad
 from autodiff.ops.create import zeros
 from autodiff.ops.indexing import setitem
 from autodiff.ops.random import Generator, randn

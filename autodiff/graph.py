@@ -1,97 +1,16 @@
-"""Reverse mode: grad modes, and the walk of the graph that backward makes."""
+"""Reverse mode: the walk of the graph that backward makes."""
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Sequence
-from typing import Any, TypeVar, cast
+from typing import Any
 
+from autodiff.hooks import NodeHooks, hooks_now
 from autodiff.native import lib
-from autodiff.node import AccumulateGrad, Node, mode
+from autodiff.node import AccumulateGrad, Cotangents, Node, mode
 from autodiff.tensor import Tensor, live_node, own
 
-__all__ = [
-    "backward",
-    "enable_grad",
-    "grad",
-    "is_grad_enabled",
-    "no_grad",
-    "set_grad_enabled",
-]
-
-F = TypeVar("F", bound=Callable[..., Any])
-
-
-class _GradMode:
-    """A context manager and decorator that sets the grad mode."""
-
-    enabled: bool
-
-    def __enter__(self) -> None:
-        self.previous = mode.grad
-        mode.grad = self.enabled
-
-    def __exit__(self, *exc: object) -> None:
-        mode.grad = self.previous
-
-    def __call__(self, function: F) -> F:
-        @functools.wraps(function)
-        def wrapped(*args: Any, **kwargs: Any) -> Any:
-            with type(self)() if type(self) is not set_grad_enabled else _Forced(self.enabled):
-                return function(*args, **kwargs)
-
-        return cast(F, wrapped)
-
-
-class no_grad(_GradMode):  # noqa: N801 - PyTorch's name
-    """Operations inside are not recorded."""
-
-    enabled = False
-
-    def __new__(cls, function: Any = None) -> Any:
-        self = super().__new__(cls)
-        return self if function is None else self(function)
-
-
-class enable_grad(_GradMode):  # noqa: N801 - PyTorch's name
-    """Operations inside are recorded, also within no_grad."""
-
-    enabled = True
-
-    def __new__(cls, function: Any = None) -> Any:
-        self = super().__new__(cls)
-        return self if function is None else self(function)
-
-
-class _Forced(_GradMode):
-    def __init__(self, enabled: bool) -> None:
-        self.enabled = enabled
-
-
-class set_grad_enabled(_GradMode):  # noqa: N801 - PyTorch's name
-    """Sets the grad mode at once; as a context manager, until its end."""
-
-    def __init__(self, mode: bool) -> None:
-        self.enabled = bool(mode)
-        self.previous = is_grad_enabled()
-        _set(self.enabled)
-
-    def __enter__(self) -> None:
-        _set(self.enabled)
-
-    def __call__(self, function: F) -> F:
-        _set(self.previous)
-        return super().__call__(function)
-
-
-def _set(enabled: bool) -> None:
-    mode.grad = enabled
-
-
-def is_grad_enabled() -> bool:
-    """Whether operations are recorded on this thread."""
-    return mode.grad
-
+__all__ = ["backward", "grad"]
 
 # ---- the walk ----
 
@@ -141,14 +60,19 @@ class _Walk:
         self.cotangents: dict[Node, Tensor] = {}
         self.captured: dict[Node, Tensor] = {}
         self.fresh: set[Node] = set()  # nodes whose cotangent nobody else holds
+        self.hooks: dict[Node, NodeHooks] = hooks_now()
 
     def run(self, roots: Sequence[Node]) -> None:
         """Run every node the roots reach, in an order that the graph alone decides."""
-        uses, cotangents, fresh = self.uses, self.cotangents, self.fresh
+        uses, cotangents, fresh, hooks = self.uses, self.cotangents, self.fresh, self.hooks
         ready = [root for root in dict.fromkeys(roots) if uses[root] == 0]
         while ready:
             node = ready.pop()
             g = cotangents.pop(node, None)
+            seen = node in hooks  # a hook may keep what it is shown
+            if seen and g is not None:
+                g = _call_tensor_hooks(hooks[node], g)
+                fresh.discard(node)
             if not node.edges:
                 if g is not None:
                     self.arrive(node, g)
@@ -165,7 +89,7 @@ class _Walk:
                         fresh.add(edge)
                     else:
                         cotangents[edge] = gi
-                        if not edge.edges and gi is not g and gi._base is None:
+                        if not edge.edges and gi is not g and gi._base is None and not seen:
                             fresh.add(edge)
                 left = uses[edge]
                 if left == 1:
@@ -178,7 +102,8 @@ class _Walk:
         """A cotangent has come to where the graph ends."""
         if self.targets is None:
             if type(leaf) is AccumulateGrad:
-                _accumulate(leaf, g, leaf in self.fresh, self.create)
+                hooks = self.hooks.get(leaf)
+                _arrive(leaf, g, leaf in self.fresh, self.create, hooks)
         elif leaf in self.targets:
             self.captured[leaf] = g
 
@@ -189,10 +114,69 @@ class _Walk:
                 self.captured[node] = g
             if node not in self.needed:
                 return None
-        grads = node.vjp(g)
+        hooks = self.hooks.get(node)
+        grads = node.vjp(g) if hooks is None else _call_node_hooks(hooks, g, node.vjp)
         if not self.keep and node.saved:
             node.saved = None  # a node that saved nothing can be run again, as in PyTorch
         return grads
+
+
+def _call_tensor_hooks(hooks: NodeHooks, g: Tensor) -> Tensor:
+    """What the hooks of a tensor make of its gradient; kept last, if it is to be kept."""
+    for hook in tuple(hooks.tensor.values()):
+        g = _checked(hook, hook(g), g)
+    kept = hooks.retained
+    if kept is not None:
+        kept.grad = g.clone() if kept.grad is None else kept.grad + g
+    return g
+
+
+def _checked(hook: Any, changed: Any, g: Tensor | None) -> Any:
+    """What a hook returned for g, or g for None. TypeError, RuntimeError where it does not fit."""
+    if changed is None or g is None:
+        return g if changed is None else changed
+    if not isinstance(changed, Tensor):
+        raise TypeError(f"expected Variable, but hook returned {type(changed).__name__!r}")
+    name = getattr(hook, "__name__", repr(hook))
+    if changed.dtype is not g.dtype:
+        raise RuntimeError(
+            f"hook {name!r} has changed the type of value (was {g.dtype!r} got {changed.dtype!r})"
+        )
+    if changed.shape != g.shape:
+        raise RuntimeError(
+            f"hook {name!r} has changed the size of value (was {list(g.shape)} got "
+            f"{list(changed.shape)})"
+        )
+    return changed
+
+
+def _all_checked(hook: Any, changed: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The same of a hook that returns a tuple, or one tensor for a tuple of one."""
+    if changed is None:
+        return given
+    if isinstance(changed, Tensor) and len(given) == 1:
+        changed = (changed,)
+    if not isinstance(changed, tuple):
+        raise TypeError(f"expected tuple, but hook returned {type(changed).__name__!r}")
+    if len(changed) != len(given):
+        raise RuntimeError(
+            f"hook {getattr(hook, '__name__', repr(hook))!r} has returned an incorrect number of "
+            f"values (got {len(changed)}, but expected {len(given)})"
+        )
+    return tuple(_checked(hook, new, old) for new, old in zip(changed, given, strict=True))
+
+
+def _call_node_hooks(
+    hooks: NodeHooks, g: Any, vjp: Callable[[Any], Sequence[Tensor | None]]
+) -> Sequence[Tensor | None]:
+    """A node's vjp between the hooks before and after it."""
+    outputs = tuple(g) if isinstance(g, Cotangents) else (g,)
+    for hook in tuple(hooks.before.values()):
+        outputs = _all_checked(hook, hook(outputs), outputs)
+    grads = tuple(vjp(Cotangents(outputs) if isinstance(g, Cotangents) else outputs[0]))
+    for hook in tuple(hooks.post.values()):
+        grads = _all_checked(hook, hook(grads, outputs), grads)
+    return grads
 
 
 def _accumulate(leaf: AccumulateGrad, g: Tensor, fresh: bool, create: bool) -> None:
@@ -204,6 +188,25 @@ def _accumulate(leaf: AccumulateGrad, g: Tensor, fresh: bool, create: bool) -> N
         leaf.grad = before + g
     else:
         before.add_(g)
+
+
+def _arrive(
+    leaf: AccumulateGrad, g: Tensor, fresh: bool, create: bool, hooks: NodeHooks | None
+) -> None:
+    """Add to a leaf's .grad, between the hooks that wait for it."""
+    if hooks is None:
+        _accumulate(leaf, g, fresh, create)
+        return
+
+    def run(g: Tensor) -> tuple[()]:
+        _accumulate(leaf, g, False, create)
+        owner = leaf.variable
+        if owner is not None:
+            for hook in tuple(hooks.accumulated.values()):
+                hook(owner)
+        return ()
+
+    _call_node_hooks(hooks, g, run)
 
 
 _NO_SIZES: list[int] = []
@@ -291,13 +294,11 @@ def backward(
         _walk(outputs, gradients, keep, create_graph, None, "backward")
         return
     leaves = _as_tuple(inputs)
-    for leaf, g in zip(
-        leaves,
-        grad(outputs, leaves, gradients, keep, create_graph, allow_unused=True),
-        strict=True,
-    ):
-        if g is not None:
-            _accumulate(leaf._accumulator(), g, False, create_graph)
+    found = grad(outputs, leaves, gradients, keep, create_graph, allow_unused=True)
+    hooks = hooks_now()
+    for x, g in zip(leaves, found, strict=True):
+        if g is not None and not x.retains_grad:  # which the walk kept already
+            _arrive(x._accumulator(), g, False, create_graph, hooks.get(x._acc))
 
 
 def grad(

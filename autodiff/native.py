@@ -43,7 +43,8 @@ def _sizes(p: Any) -> list[int]:
     return list(ffi.unpack(p.shape, p.ndim))
 
 
-def _operand(p: Any) -> str:
+def operand_text(p: Any) -> str:
+    """The dtype and shape of a descriptor."""
     return f"{SCALAR_NAMES[p.dtype]}{_sizes(p)}"
 
 
@@ -84,6 +85,11 @@ _MESSAGES: dict[int, tuple[type[Exception], str]] = {
         RuntimeError,
         "{what}: this tensor views memory that is read-only; clone() it first",
     ),
+    lib.AD_INFERENCE: (
+        RuntimeError,
+        "{what}: Inplace update to inference tensor outside InferenceMode is not allowed. Make a "
+        "clone() of it to get a normal tensor before the write.",
+    ),
     lib.AD_EMPTY: (
         IndexError,
         "{what}: expected the reduced dimension to have a non-zero size, as {op} has no identity",
@@ -107,7 +113,7 @@ def take_failure() -> Failure:
 def describe(failure: Failure, op: str, *inputs: Any) -> Exception:
     """PyTorch's exception for a failure of `op` on these descriptors."""
     status, a, b, c = failure
-    given = " and ".join(map(_operand, inputs))
+    given = " and ".join(map(operand_text, inputs))
     what = f"{op}({given})" if given else op
     kind, text = _MESSAGES.get(status, (RuntimeError, "{what}: internal error {status} ({a}, {b})"))
     names = {"A": _dtype_name(a), "B": _dtype_name(b)}
@@ -117,6 +123,27 @@ def describe(failure: Failure, op: str, *inputs: Any) -> Exception:
 def error(op: str, *inputs: Any) -> Exception:
     """The exception for this thread's last native failure, in `op` on these descriptors."""
     return describe(take_failure(), op, *inputs)
+
+
+_op_names: dict[str, int] = {}
+_WRITERS = {
+    lib.AD_BY_COPY: "copy_, fill_ or an assignment",
+    lib.AD_BY_INDEX_PUT: "index_put_",
+    lib.AD_BY_RANDOM: "a random fill",
+    lib.AD_BY_OPTIMIZER: "an optimizer's step",
+}
+
+
+def op_number(name: str) -> int:
+    """A number for the name of a pointwise op, which a storage remembers its last writer by."""
+    return _op_names.setdefault(name, len(_op_names))
+
+
+def writer_name(writer: int) -> str:
+    """What a storage's last writer is called."""
+    names = list(_op_names)
+    number = writer - lib.AD_BY_OP
+    return f"{names[number]}_" if number >= 0 else _WRITERS.get(writer, "nobody")
 
 
 def check(status: int, op: str, *inputs: Any) -> None:

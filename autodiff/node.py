@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import threading
+import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from autodiff.native import lib
+from autodiff.hooks import Hook, RemovableHandle, add_hook, hooks_of
+from autodiff.native import lib, operand_text, writer_name
 
 if TYPE_CHECKING:
     from autodiff.tensor import Tensor
 
-__all__ = ["AccumulateGrad", "Node", "mode"]
+__all__ = ["AccumulateGrad", "Cotangents", "Node", "mode"]
 
 
 class _Mode(threading.local):
     """Whether operations are recorded, a thread at a time."""
 
     grad = True
+    inference = False
 
 
 mode = _Mode()
@@ -32,9 +35,16 @@ class Node:
     """
 
     __slots__ = ("__weakref__", "edges", "saved", "versions")
+    output_nr = 0  # which of its function's outputs the node stands for
+    custom = False  # whether the user wrote its vjp
     edges: Sequence[Node | None]
     saved: tuple[Any, ...] | None
     versions: int
+
+    @property
+    def call(self) -> Node:
+        """The node as users see it: that of the whole call, where several nodes make one call."""
+        return self
 
     def name(self) -> str:
         """PyTorch's name of the node, such as AddBackward0."""
@@ -48,26 +58,29 @@ class Node:
         """The saved descriptors; RuntimeError where they are freed or were written to."""
         saved = self.saved
         if saved is None:
-            raise RuntimeError(
-                f"{self.name()}: Trying to backward through the graph a second time (or directly "
-                "access saved tensors after they have already been freed). Saved intermediate "
-                "values of the graph are freed when you call .backward() or autograd.grad(). "
-                "Specify retain_graph=True if you need to backward through the graph a second "
-                "time or if you need to access saved tensors after calling backward."
-            )
+            raise freed(self)
         if saved and version_sum(saved) != self.versions:
-            raise RuntimeError(
-                "one of the variables needed for gradient computation has been modified by an "
-                f"inplace operation: a tensor saved by {self.name()} was written to "
-                f"{version_sum(saved) - self.versions} time(s) since. Compute its gradient before "
-                "the write, or write to a clone()."
-            )
+            raise overwritten(self, saved, version_sum(saved) - self.versions)
         return saved
 
     @property
     def next_functions(self) -> tuple[tuple[Node | None, int], ...]:
         """The nodes the inputs came from, with the index of their output."""
-        return tuple((edge, 0) for edge in self.edges)
+        return tuple((edge and edge.call, edge.output_nr if edge else 0) for edge in self.edges)
+
+    def register_hook(self, hook: Hook) -> RemovableHandle:
+        """Have `hook(cotangents of the inputs, of the outputs)` called after the node has run.
+
+        A tuple that it returns takes the place of the inputs' cotangents.
+        """
+        return add_hook(hooks_of(self).post, hook)
+
+    def register_prehook(self, hook: Hook) -> RemovableHandle:
+        """Have `hook(cotangents of the outputs)` called before the node runs.
+
+        A tuple that it returns takes their place.
+        """
+        return add_hook(hooks_of(self).before, hook)
 
     def __repr__(self) -> str:
         return f"<{self.name()} object at {hex(id(self))}>"
@@ -76,23 +89,77 @@ class Node:
 class AccumulateGrad(Node):
     """The end of the graph at a leaf: holds its `.grad`."""
 
-    __slots__ = ("grad",)
+    __slots__ = ("_owner", "grad")
     grad: Tensor | None
 
-    def __init__(self) -> None:
+    def __init__(self, owner: Tensor) -> None:
+        self._owner = weakref.ref(owner)
         self.edges = ()
         self.saved = ()
         self.versions = 0
         self.grad = None
 
+    @property
+    def variable(self) -> Tensor | None:
+        """The leaf, while it lives."""
+        return self._owner()
+
+
+class Cotangents(tuple["Tensor | None", ...]):
+    """The cotangents of the outputs of one node, None where there is none yet; they add up."""
+
+    __slots__ = ()
+
+    def __add__(self, other: Any) -> Cotangents:
+        return Cotangents(
+            b if a is None else a if b is None else a + b for a, b in zip(self, other, strict=True)
+        )
+
+
+# ---- what was saved for backward ----
+
 
 def version_sum(ps: Sequence[Any]) -> int:
     """The versions of descriptors, added up: they only grow, so equal sums mean no writes."""
-    if len(ps) == 1:
-        return _version(ps[0])
-    if len(ps) == 2:
-        return _version2(ps[0], ps[1])
-    return sum(map(_version, ps))
+    n = len(ps)
+    found = _version(ps[0]) if n == 1 else _version2(ps[0], ps[1]) if n == 2 else _sum(ps)
+    if found < 0:
+        raise RuntimeError(
+            "Inference tensors cannot be saved for backward: the tensor was made in inference "
+            "mode. Make a clone() of it to get a normal tensor, or use no_grad() instead of "
+            "inference_mode()."
+        )
+    return found
+
+
+def _sum(ps: Sequence[Any]) -> int:
+    versions = list(map(_version, ps))
+    return -1 if -1 in versions else sum(versions)
+
+
+def freed(node: Node) -> RuntimeError:
+    """What is wrong where a node runs, or is asked for what it saved, once that is freed."""
+    return RuntimeError(
+        f"{node.name()}: Trying to backward through the graph a second time (or directly access "
+        "saved tensors after they have already been freed). Saved intermediate values of the "
+        "graph are freed when you call .backward() or autograd.grad(). Specify retain_graph=True "
+        "if you need to backward through the graph a second time or if you need to access saved "
+        "tensors after calling backward."
+    )
+
+
+def overwritten(node: Node, saved: Sequence[Any], writes: int) -> RuntimeError:
+    """What is wrong where a tensor that a node saved was written to since."""
+    each = [
+        f"{operand_text(p)} at version {_version(p)}"
+        + (f", last written by {writer_name(lib.ad_last_writer(p))}" if _version(p) else "")
+        for p in saved
+    ]
+    return RuntimeError(
+        "one of the variables needed for gradient computation has been modified by an inplace "
+        f"operation: {node.name()} saved {' and '.join(each)}, which is {writes} write(s) since. "
+        "Compute the gradient before the write, or write to a clone()."
+    )
 
 
 _version: Callable[[Any], int] = lib.ad_version

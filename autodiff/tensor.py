@@ -8,12 +8,14 @@ view of, and `_base_node` the node that had when the view was made.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 from autodiff import dtypes
+from autodiff.hooks import RemovableHandle, add_hook, hooks_of
 from autodiff.native import error, ffi, lib
-from autodiff.node import AccumulateGrad, Node
+from autodiff.node import AccumulateGrad, Node, mode
 from autodiff.shapes import Size
 
 if TYPE_CHECKING:
@@ -29,6 +31,12 @@ _unpack = ffi.unpack
 _new: Callable[[type[Any]], Any] = object.__new__
 _POINTERS = ("uint8_t *", "uint8_t *", "int32_t *", "int64_t *", "float *", "double *")
 _TYPESTR = ("|b1", "|u1", "<i4", "<i8", "<f4", "<f8")
+
+_NO_GRAD_KEPT = (
+    "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad "
+    "attribute won't be populated during autograd.backward(). Call .retain_grad() on it first to "
+    "have it populated, or access the leaf Tensor instead."
+)
 
 TENSOR_TYPES: set[type] = set()  # Tensor and its subclasses: a fast test for operands
 
@@ -158,6 +166,11 @@ class Tensor(TensorMethods):
             raise RuntimeError(
                 f"only Tensors of floating point dtype can require gradients, not {self.dtype!r}"
             )
+        if requires_grad and node is None and not mode.inference and self.is_inference():
+            raise RuntimeError(
+                "Setting requires_grad=True on inference tensor outside InferenceMode is not "
+                "allowed."
+            )
         if requires_grad and node is None:
             self._node = self._accumulator()
         elif not requires_grad:
@@ -166,7 +179,7 @@ class Tensor(TensorMethods):
 
     def _accumulator(self) -> AccumulateGrad:
         if self._acc is None:
-            self._acc = AccumulateGrad()
+            self._acc = AccumulateGrad(self)
         return self._acc
 
     @property
@@ -179,12 +192,16 @@ class Tensor(TensorMethods):
     def grad_fn(self) -> Node | None:
         """The node of the operation that made this tensor; None for a leaf."""
         node = live_node(self)
-        return None if node is self._acc else node
+        return None if node is None or node is self._acc else node.call
 
     @property
     def grad(self) -> Tensor | None:
         """The gradient that backward accumulated, or None."""
-        return None if self._acc is None else self._acc.grad
+        if self._acc is None:
+            if live_node(self) is not None:
+                warnings.warn(_NO_GRAD_KEPT, UserWarning, stacklevel=2)
+            return None
+        return self._acc.grad
 
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
@@ -207,6 +224,47 @@ class Tensor(TensorMethods):
     @grad.deleter
     def grad(self) -> None:
         self.grad = None
+
+    def retain_grad(self) -> None:
+        """Have backward keep the gradient of this tensor in `.grad`, though it is no leaf."""
+        node = live_node(self)
+        if node is None:
+            raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
+        if node is not self._acc:
+            hooks_of(node).retained = self._accumulator()
+
+    @property
+    def retains_grad(self) -> bool:
+        """Whether this is no leaf, and backward keeps its gradient all the same."""
+        node = live_node(self)
+        if node is None or self._acc is None or node is self._acc:
+            return False
+        return hooks_of(node).retained is self._acc
+
+    def register_hook(self, hook: Callable[[Tensor], Any]) -> RemovableHandle:
+        """Have `hook(gradient)` called when the gradient of this tensor is known.
+
+        A tensor that it returns takes the gradient's place. Hooks see the tensor as it is now: a
+        later write in place makes another value, with a gradient of its own.
+        """
+        node = live_node(self)
+        if node is None:
+            raise RuntimeError("cannot register a hook on a tensor that doesn't require gradient")
+        return add_hook(hooks_of(node).tensor, hook)
+
+    def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], Any]) -> RemovableHandle:
+        """Have `hook(tensor)` called after backward added to `.grad` of this leaf."""
+        node = live_node(self)
+        if node is None:
+            raise RuntimeError(
+                "cannot register a post accumulate grad hook on a tensor that doesn't require "
+                "gradient"
+            )
+        if node is not self._acc:
+            raise RuntimeError(
+                "post accumulate grad hooks cannot be registered on non-leaf tensors"
+            )
+        return add_hook(hooks_of(node).accumulated, hook)
 
     def detach(self) -> Tensor:
         """The same memory as a tensor outside the graph."""
@@ -238,7 +296,13 @@ class Tensor(TensorMethods):
 
     @property
     def _version(self) -> int:
+        if self.is_inference():
+            raise RuntimeError("Inference tensors do not track version counter.")
         return int(lib.ad_version(self._p))
+
+    def is_inference(self) -> bool:
+        """Whether the memory was made in inference mode, and so can be part of no graph."""
+        return bool(lib.ad_is_inference(self._p))
 
     # ---- values as Python objects ----
 

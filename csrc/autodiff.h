@@ -25,6 +25,7 @@ typedef enum {
     AD_OVERLAP,    /* the output overlaps an input ([0] is 0), or itself (1) */
     AD_READ_ONLY,  /* foreign memory that must not be written */
     AD_EMPTY,      /* a reduction without identity over no elements */
+    AD_INFERENCE,  /* memory made in inference mode, written to outside it */
     AD_BAD_ISA     /* the instruction set is unknown, or not on this CPU */
 } ad_status;
 
@@ -74,9 +75,15 @@ ad_tensor *ad_wrap(int dtype, int ndim, const int64_t *shape, const int64_t *str
 void ad_free(ad_tensor *x);
 int64_t ad_storage_id(const ad_tensor *x); /* equal for tensors that share memory */
 int64_t ad_offset(const ad_tensor *x);     /* of the first element in the storage, in elements */
-int64_t ad_version(const ad_tensor *x);    /* writes to the storage so far */
-int64_t ad_version2(const ad_tensor *x, const ad_tensor *y); /* the sum of two */
-void ad_bump(ad_tensor *x);
+/* Writes to the storage so far, and the sum of two; -1 for memory made in inference mode. */
+int64_t ad_version(const ad_tensor *x);
+int64_t ad_version2(const ad_tensor *x, const ad_tensor *y);
+/* What wrote to the storage last: one of these, or AD_BY_OP + the number given to ad_op_number. */
+typedef enum { AD_BY_NOBODY, AD_BY_COPY, AD_BY_INDEX_PUT, AD_BY_RANDOM, AD_BY_OPTIMIZER, AD_BY_OP } ad_writer;
+int ad_last_writer(const ad_tensor *x);
+int ad_set_inference(
+    int on); /* whether this thread's new memory is inference memory; returns what held before */
+int ad_is_inference(const ad_tensor *x);
 int ad_readonly(const ad_tensor *x);    /* 1 where it views memory that must not be written */
 double ad_item_f64(const ad_tensor *x); /* of a tensor of one element */
 int64_t ad_item_i64(const ad_tensor *x);
@@ -117,6 +124,7 @@ void ad_program_free(ad_program *program);
  * kind 0 for a tensor with dimensions, 1 for one without, 2 for a Python number; a key is the codes, 6 bits
  * each. */
 ad_op *ad_op_new(int n_in, int n_out);
+void ad_op_number(ad_op *op, int number); /* what ad_last_writer tells of this op */
 void ad_op_free(ad_op *op);
 int ad_op_add(ad_op *op, uint64_t key, ad_program *program); /* takes the program over */
 void ad_op_clear(ad_op *op);

@@ -244,7 +244,7 @@ int ad_copy(ad_tensor *dst, const ad_tensor *src) {
     if (!same_shape && !expanded) return ad_error(NULL);
     status = copy_expanded(dst, same_shape ? src : expanded);
     ad_free(expanded);
-    if (!status) ad_bump(dst);
+    if (!status) ad_wrote(dst, AD_BY_COPY);
     return status;
 }
 

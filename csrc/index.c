@@ -189,7 +189,7 @@ int ad_index_put(ad_tensor *x, int n, const ad_tensor *const *index, const ad_te
             add_rows(&m);
         else if (from->numel)
             move_rows(&m, 0, m.count, true);
-        ad_bump(x);
+        ad_wrote(x, AD_BY_INDEX_PUT);
     }
     int status = from ? AD_OK : ad_error(NULL);
     ad_free(from);

@@ -55,9 +55,12 @@ struct ad_storage {
     void (*release)(void *);
     char *lo; /* foreign memory: first byte that may be touched (data for our own) */
     uint8_t readonly;
+    uint8_t inference; /* made in inference mode: no part of any graph */
+    int32_t writer;    /* ad_writer */
 };
 void *ad_alloc(size_t nbytes); /* 64-byte aligned, 32 readable bytes past the end; NULL sets the error */
 void ad_dealloc(void *block);
+extern _Thread_local bool ad_inference_mode;
 ad_storage *ad_storage_new(int64_t nbytes);
 void ad_storage_retain(ad_storage *s);
 void ad_storage_release(ad_storage *s);
@@ -73,6 +76,7 @@ bool ad_same_elements(const ad_tensor *a, const ad_tensor *b); /* in one order, 
 static inline bool ad_same_shape(const ad_tensor *a, const ad_tensor *b) {
     return a->ndim == b->ndim && !memcmp(a->shape, b->shape, sizeof(int64_t) * a->ndim);
 }
+void ad_wrote(ad_tensor *x, int writer);
 int ad_check_writable(const ad_tensor *x);                   /* AD_OVERLAP where elements share memory */
 bool ad_may_overlap(const ad_tensor *a, const ad_tensor *b); /* byte ranges of one storage meet */
 /* Of all dimensions but the last `skip`; returns their number, or -1 and the error. */

@@ -82,8 +82,8 @@ static int update_one(update *u, ad_tensor *param, const ad_tensor *grad, ad_ten
     else
         status = update_copies(u, param, grad, buffer);
     if (status) return status;
-    ad_bump(param);
-    if (buffer) ad_bump(buffer);
+    ad_wrote(param, AD_BY_OPTIMIZER);
+    if (buffer) ad_wrote(buffer, AD_BY_OPTIMIZER);
     return AD_OK;
 }
 

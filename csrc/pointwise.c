@@ -250,7 +250,7 @@ static int run_checked(const ad_program *p, const ad_tensor *const *in, ad_tenso
         } else if (!status && !given[o])
             mark_unlike(p, in, out[o]);
         else if (!status)
-            ad_bump(out[o]);
+            ad_wrote(out[o], p->writer);
     }
     return status;
 }

@@ -141,6 +141,8 @@ ad_op *ad_op_new(int n_in, int n_out) {
     return op;
 }
 
+void ad_op_number(ad_op *op, int number) { op->writer = AD_BY_OP + number; }
+
 /* A chain to the front of a list, which other threads may be reading or prepending to. */
 static void prepend(ad_op_variant **list, ad_op_variant *first, ad_op_variant *last) {
     last->next = __atomic_load_n(list, __ATOMIC_RELAXED);
@@ -153,6 +155,7 @@ int ad_op_add(ad_op *op, uint64_t key, ad_program *program) {
     ad_op_variant *v = malloc(sizeof *v);
     if (!v) return ad_fail(AD_NO_MEMORY, 0, 0, 0);
     *v = (ad_op_variant){.key = key, .program = program};
+    program->writer = op->writer;
     prepend(&op->variants, v, v);
     return AD_OK;
 }

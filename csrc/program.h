@@ -10,6 +10,7 @@ typedef struct {
 
 struct ad_program {
     int n_in, n_const, n_code, n_out, n_regs, n_slots;
+    int writer;     /* what an output is told to be written by */
     bool divides;   /* has an i64 division, which may meet a zero */
     bool last_only; /* its one output is written by its last instruction, and so may overwrite an input */
     uint8_t in_types[AD_MAX_INPUTS];
@@ -28,7 +29,7 @@ typedef struct ad_op_variant {
 } ad_op_variant;
 
 struct ad_op {
-    int n_in, n_out;
+    int n_in, n_out, writer;
     ad_op_variant *variants; /* prepended atomically: a call may look while another thread adds */
     ad_op_variant *retired;  /* cleared, but perhaps still running somewhere; freed with the op */
 };

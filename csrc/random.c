@@ -128,7 +128,7 @@ int ad_rng_uniform(ad_rng *rng, ad_tensor *out, double low, double high) {
     params p = {.shift = low, .scale = single ? (float)high - (float)low : high - low};
     ad_rng_lock(rng);
     fill(rng, out, single ? uniform_f32 : uniform_f64, &p);
-    ad_bump(out);
+    ad_wrote(out, AD_BY_RANDOM);
     return ad_rng_unlock(rng, AD_OK);
 }
 
@@ -214,7 +214,7 @@ int ad_rng_normal(ad_rng *rng, ad_tensor *out, double mean, double std) {
         normal_blocks_f32(rng, out->numel, (float *)out->data, (float)mean, (float)std);
     else
         normal_blocks_f64(rng, out->numel, (double *)out->data, mean, std);
-    ad_bump(out);
+    ad_wrote(out, AD_BY_RANDOM);
     return ad_rng_unlock(rng, AD_OK);
 }
 
@@ -277,7 +277,7 @@ int ad_rng_randint(ad_rng *rng, ad_tensor *out, int64_t low, int64_t high) {
     params p = {.range = (uint64_t)high - (uint64_t)low, .low = low};
     ad_rng_lock(rng);
     fill(rng, out, randint_table[out->dtype], &p);
-    ad_bump(out);
+    ad_wrote(out, AD_BY_RANDOM);
     return ad_rng_unlock(rng, AD_OK);
 }
 
@@ -334,6 +334,6 @@ int ad_rng_randperm(ad_rng *rng, ad_tensor *out) {
     if (out->numel > largest_permutation(out->dtype)) return ad_fail(AD_BAD_CAST, out->numel, 0, out->dtype);
     ad_rng_lock(rng);
     randperm_table[out->dtype](rng, out->numel, out->data, out->strides[0]);
-    ad_bump(out);
+    ad_wrote(out, AD_BY_RANDOM);
     return ad_rng_unlock(rng, AD_OK);
 }

@@ -14,8 +14,9 @@ PACKAGE = Path(__file__).parents[1] / "autodiff"
 LAYERS = [
     ["_version", "_format"],
     ["dtypes", "shapes"],
-    ["native"],
+    ["hooks", "native"],
     ["node"],
+    ["grad_mode"],
     ["tensor"],
     ["graph"],
     ["expr"],

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autodiff.dtypes import SCALAR_NAMES
-from autodiff.graph import no_grad
+from autodiff.grad_mode import no_grad
 from autodiff.nn.parameter import Parameter
 from autodiff.tensor import Tensor
 

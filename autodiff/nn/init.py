@@ -6,7 +6,7 @@ import math
 import warnings
 
 from autodiff import dtypes
-from autodiff.graph import no_grad
+from autodiff.grad_mode import no_grad
 from autodiff.ops import random
 from autodiff.ops.arithmetic import where
 from autodiff.ops.assign import copy_, fill_

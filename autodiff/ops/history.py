@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from autodiff.hooks import hooks_of
 from autodiff.node import Node
 from autodiff.tensor import Tensor, live_node
 
@@ -15,6 +16,12 @@ def check_writable(x: Tensor, op: str) -> None:
     if x._node is None and x._base is None:
         return
     root = x if x._base is None else x._base
+    if root is not x and x._node is not None and x._node.custom:
+        raise RuntimeError(
+            f"{op}: Output {x._node.output_nr} of {x._node.name()} is a view and is being modified "
+            "inplace. This view was created inside a custom Function (or because an input was "
+            "returned as-is), and the write would override its backward. Write to a clone() of it."
+        )
     if live_node(root) is not None and root.is_leaf:
         what = "leaf Variable" if root is x else "view of a leaf Variable"
         raise RuntimeError(
@@ -48,10 +55,16 @@ late = _Late()
 
 def rebase(x: Tensor, node: Node) -> None:
     """Make `node` the history of x, which was just written to; and of the base of a view."""
-    base = x._base
+    old, base = x._node, x._base
     if base is None:
         x._node = node
-        return
+    else:
+        _rebase_view(x, base, node)
+    if x._acc is not None and old is not None and old is not x._acc and x._node is not None:
+        _move_retained(old, x._node)
+
+
+def _rebase_view(x: Tensor, base: Tensor, node: Node) -> None:
     written = WriteSlice()
     written.saved, written.versions = (), 0
     written.edges = (base._node, node)
@@ -59,6 +72,13 @@ def rebase(x: Tensor, node: Node) -> None:
     base._node = written
     x._base_node = written
     x._node = late.view_node(x, base)
+
+
+def _move_retained(old: Node, new: Node) -> None:
+    """retain_grad() is about a tensor: after a write, about what was written."""
+    hooks = hooks_of(old)
+    if hooks.retained is not None:
+        hooks_of(new).retained, hooks.retained = hooks.retained, None
 
 
 def geometry(x: Tensor, base: Tensor) -> tuple[Sequence[int], ...]:

@@ -9,7 +9,16 @@ from typing import Any, NamedTuple
 from autodiff import dtypes
 from autodiff.expr import PRIMITIVES, Expr, differentiate, inputs, rebuild, topological, with_args
 from autodiff.lower import compile_program, decode_key
-from autodiff.native import NULL, describe, descriptors, error, ffi, lib, take_failure
+from autodiff.native import (
+    NULL,
+    describe,
+    descriptors,
+    error,
+    ffi,
+    lib,
+    op_number,
+    take_failure,
+)
 from autodiff.node import Node, mode, version_sum
 from autodiff.ops.base import fresh
 from autodiff.ops.history import check_writable, rebase
@@ -152,6 +161,7 @@ class PointwiseOp:
         self.grad_name = grad_name or f"{title}Backward0"
         self.differentiable = _is_differentiable(root)
         self.native = ffi.gc(lib.ad_op_new(n_in, 1), lib.ad_op_free)
+        lib.ad_op_number(self.native, op_number(name))
         self.plans: dict[int, Plan] = {}
         self.call: Callable[..., Tensor] = _CALLS.get(n_in, _general)(self)
         _all.add(self)

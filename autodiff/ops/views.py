@@ -456,6 +456,13 @@ def _view_node(x: Tensor, base: Tensor) -> Node:
 
 
 def _renew_view(x: Tensor, base: Tensor) -> None:
+    if x._node is not None and x._node.custom:
+        raise RuntimeError(
+            f"Output {x._node.output_nr} of {x._node.name()} is a view and its base or another "
+            "view of its base has been modified inplace. This view was created inside a custom "
+            "Function (or because an input was returned as-is), and the write would override its "
+            "backward. Return a clone() of it."
+        )
     x._base_node = base._node
     if base._node is not None and base._node is not base._acc:
         x._node = _view_node(x, base)

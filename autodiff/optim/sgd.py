@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from operator import itemgetter
 from typing import Any
 
-from autodiff.graph import enable_grad
+from autodiff.grad_mode import enable_grad
 from autodiff.native import NULL, error, ffi, lib
 from autodiff.optim.optimizer import Group, Optimizer
 from autodiff.tensor import Tensor, own

@@ -1,21 +1,24 @@
 """`autodiff.autograd`: gradients as functions."""
 
-from autodiff.gradcheck import gradcheck, gradgradcheck
-from autodiff.graph import (
-    backward,
+from autodiff.autograd.function import Function
+from autodiff.grad_mode import (
     enable_grad,
-    grad,
+    inference_mode,
     is_grad_enabled,
     no_grad,
     set_grad_enabled,
 )
+from autodiff.gradcheck import gradcheck, gradgradcheck
+from autodiff.graph import backward, grad
 
 __all__ = [
+    "Function",
     "backward",
     "enable_grad",
     "grad",
     "gradcheck",
     "gradgradcheck",
+    "inference_mode",
     "is_grad_enabled",
     "no_grad",
     "set_grad_enabled",

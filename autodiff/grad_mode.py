@@ -1,0 +1,136 @@
+"""Grad modes: whether operations are recorded, set for a block or a function."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any, TypeVar, cast
+
+from autodiff.native import lib
+from autodiff.node import mode
+
+__all__ = [
+    "enable_grad",
+    "inference_mode",
+    "is_grad_enabled",
+    "is_inference_mode_enabled",
+    "no_grad",
+    "set_grad_enabled",
+]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class _GradMode:
+    """A context manager and decorator that sets the grad mode."""
+
+    enabled: bool
+
+    def __enter__(self) -> None:
+        self.previous = mode.grad
+        _set(self.enabled)
+
+    def __exit__(self, *exc: object) -> None:
+        mode.grad = self.previous
+
+    def __call__(self, function: F) -> F:
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Any:
+            with self.again():  # a call may hold another
+                return function(*args, **kwargs)
+
+        return cast(F, wrapped)
+
+    def again(self) -> _GradMode:
+        """A context like this one that is not entered yet."""
+        return type(self)()
+
+
+class no_grad(_GradMode):  # noqa: N801 - PyTorch's name
+    """Operations inside are not recorded."""
+
+    enabled = False
+
+    def __new__(cls, function: Any = None) -> Any:
+        self = super().__new__(cls)
+        return self if function is None else self(function)
+
+
+class enable_grad(_GradMode):  # noqa: N801 - PyTorch's name
+    """Operations inside are recorded, also within no_grad."""
+
+    enabled = True
+
+    def __new__(cls, function: Any = None) -> Any:
+        self = super().__new__(cls)
+        return self if function is None else self(function)
+
+
+class _Forced(_GradMode):
+    def __init__(self, enabled: bool) -> None:
+        self.enabled = enabled
+
+
+class set_grad_enabled(_GradMode):  # noqa: N801 - PyTorch's name
+    """Sets the grad mode at once; as a context manager, until its end."""
+
+    def __init__(self, mode: bool) -> None:
+        self.enabled = bool(mode)
+        self.previous = is_grad_enabled()
+        _set(self.enabled)
+
+    def __enter__(self) -> None:
+        _set(self.enabled)
+
+    def __call__(self, function: F) -> F:
+        _set(self.previous)
+        return super().__call__(function)
+
+    def again(self) -> _GradMode:
+        return _Forced(self.enabled)
+
+
+def _set(enabled: bool) -> None:
+    mode.grad = enabled and not mode.inference
+
+
+class inference_mode(_GradMode):  # noqa: N801 - PyTorch's name
+    """Operations inside are not recorded, and what they make can never be: for serving a model.
+
+    RuntimeError outside the mode where such a tensor is written to or saved for backward; a clone()
+    is a normal tensor. `inference_mode(False)` inside the mode suspends it.
+    """
+
+    def __new__(cls, mode: Any = True) -> Any:
+        if isinstance(mode, bool):
+            return super().__new__(cls)
+        return cls()(mode)  # used as a decorator without parentheses
+
+    def __init__(self, mode: bool = True) -> None:
+        self.enabled = mode
+
+    def again(self) -> _GradMode:
+        """A context like this one that is not entered yet."""
+        return inference_mode(self.enabled)
+
+    def __enter__(self) -> None:
+        self.previous = mode.grad
+        self.was_on = mode.inference
+        mode.inference = self.enabled
+        mode.grad = not self.enabled
+        lib.ad_set_inference(self.enabled)
+
+    def __exit__(self, *exc: object) -> None:
+        mode.inference = self.was_on
+        mode.grad = self.previous
+        lib.ad_set_inference(self.was_on)
+
+
+def is_inference_mode_enabled() -> bool:
+    """Whether this thread is in inference mode."""
+    return mode.inference
+
+
+def is_grad_enabled() -> bool:
+    """Whether operations are recorded on this thread."""
+    return mode.grad

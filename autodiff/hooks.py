@@ -1,0 +1,95 @@
+"""Hooks: functions that users have called as a value or a cotangent passes by."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+import weakref
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["HookDict", "NodeHooks", "RemovableHandle", "add_hook", "hooks_now", "hooks_of"]
+
+Hook = Callable[..., Any]
+
+
+class HookDict(dict[int, Hook]):
+    """Hooks by the id of their handle, in the order they are called."""
+
+    __slots__ = ("__weakref__",)
+
+
+class RemovableHandle:
+    """What registering a hook returns: `remove()`, or the end of a `with`, takes the hook away."""
+
+    id: int
+    _ids = itertools.count()
+
+    def __init__(self, hooks: HookDict) -> None:
+        self.id = next(self._ids)
+        self._hooks: Callable[[], HookDict | None] = weakref.ref(hooks)
+
+    def remove(self) -> None:
+        """Take the hook away; once is enough, and more does no harm."""
+        hooks = self._hooks()
+        if hooks is not None:
+            hooks.pop(self.id, None)
+
+    def __enter__(self) -> RemovableHandle:
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        self.remove()
+
+    def __getstate__(self) -> tuple[HookDict | None, int]:
+        return self._hooks(), self.id
+
+    def __setstate__(self, state: tuple[HookDict | None, int]) -> None:
+        hooks, self.id = state
+        self._hooks = weakref.ref(HookDict() if hooks is None else hooks)
+
+
+def add_hook(hooks: HookDict, hook: Hook, first: bool = False) -> RemovableHandle:
+    """Register a hook behind the others, or before them."""
+    handle = RemovableHandle(hooks)
+    others = dict(hooks) if first else {}
+    if first:
+        hooks.clear()
+    hooks[handle.id] = hook
+    hooks.update(others)
+    return handle
+
+
+class NodeHooks:
+    """The hooks of one node of the graph."""
+
+    __slots__ = ("accumulated", "before", "post", "retained", "tensor")
+
+    def __init__(self) -> None:
+        self.tensor = HookDict()  # (cotangent) -> cotangent or None
+        self.before = HookDict()  # (cotangents,) -> the same or None
+        self.post = HookDict()  # (cotangents of inputs, of outputs) -> of inputs, or None
+        self.accumulated = HookDict()  # (leaf), after its .grad was added to
+        self.retained: Any = None  # what holds .grad of the tensor the node made
+
+
+# A node without hooks has no room for them: they are few, and nodes are many.
+_hooks: weakref.WeakKeyDictionary[Any, NodeHooks] = weakref.WeakKeyDictionary()
+_lock = threading.Lock()
+
+
+def hooks_of(node: Any) -> NodeHooks:
+    """The hooks of a node, to add to."""
+    with _lock:
+        found = _hooks.get(node)
+        if found is None:
+            found = _hooks[node] = NodeHooks()
+    return found
+
+
+def hooks_now() -> dict[Any, NodeHooks]:
+    """The nodes that have hooks, and their hooks."""
+    if not _hooks:
+        return {}
+    with _lock:
+        return dict(_hooks.items())

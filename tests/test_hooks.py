@@ -1,0 +1,271 @@
+"""Hooks, custom functions and inference mode: PyTorch's results, and what is ours to promise."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import json
+import pickle
+import weakref
+from typing import Any
+
+import pytest
+from golden.record_hooks import GOLDEN, PROGRAMS, outcome
+
+import autodiff as ad
+from autodiff.autograd import Function
+from autodiff.autograd.function import once_differentiable
+from autodiff.hooks import HookDict, RemovableHandle, add_hook, hooks_now
+
+RECORDED = json.loads(GOLDEN.read_text())["programs"]
+
+
+def leaf(*values: float) -> ad.Tensor:
+    return ad.tensor(values, dtype=ad.float64, requires_grad=True)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_same_as_pytorch(name: str) -> None:
+    assert json.loads(json.dumps(outcome(ad, name))) == RECORDED[name]
+
+
+def test_every_recorded_program_is_there() -> None:
+    assert set(RECORDED) == set(PROGRAMS)
+
+
+# ---- hooks ----
+
+
+def test_hooks_die_with_their_node() -> None:
+    x = leaf(1.0)
+    y = x * 2
+    y.register_hook(lambda g: g)
+    node = weakref.ref(y.grad_fn)
+    before = len(hooks_now())
+    del y
+    gc.collect()
+    assert node() is None
+    assert len(hooks_now()) == before - 1
+
+
+def test_retaining_makes_no_cycle() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        y = leaf(1.0) * 2
+        y.retain_grad()
+        alive = weakref.ref(y)
+        (y * y).backward()
+        del y
+        assert alive() is None
+    finally:
+        gc.enable()
+
+
+def test_hook_wants_what_it_was_given() -> None:
+    y = leaf(1.0, 2.0) * 2
+    y.register_hook(lambda g: ad.ones(3, dtype=ad.float64))
+    with pytest.raises(
+        RuntimeError, match=r"has changed the size of value \(was \[2\] got \[3\]\)"
+    ):
+        y.sum().backward()
+
+
+def test_gradient_of_a_tensor_that_keeps_none_warns() -> None:
+    with pytest.warns(UserWarning, match="not a leaf Tensor"):
+        assert (leaf(1.0) * 2).grad is None
+
+
+def test_failed_hook_leaves_the_rest_usable() -> None:
+    x = leaf(1.0)
+    handle = x.register_hook(lambda g: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        (x * 2).backward()
+    handle.remove()
+    (x * 2).backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [2.0]
+
+
+def test_handles() -> None:
+    hooks = HookDict()
+    add_hook(hooks, len)
+    handle = add_hook(hooks, repr, first=True)
+    assert list(hooks.values()) == [repr, len]
+    held: RemovableHandle = pickle.loads(pickle.dumps(handle))
+    assert held.id == handle.id
+    held.remove()
+    assert len(hooks) == 2  # the copy's hooks are a copy
+    copy.copy(handle).remove()
+    assert list(hooks.values()) == [len]
+    del hooks
+    handle.remove()
+
+
+# ---- Function ----
+
+
+class Polynomial(Function):
+    """x, y -> x^2 y, x y^3."""
+
+    @staticmethod
+    def forward(ctx: Any, x: ad.Tensor, y: ad.Tensor) -> Any:
+        first = x * x * y
+        ctx.save_for_backward(x, y, first)
+        return first, x * y * y * y
+
+    @staticmethod
+    def backward(ctx: Any, g: ad.Tensor, h: ad.Tensor) -> Any:
+        x, y, first = ctx.saved_tensors
+        gy = g * first / y + 3 * h * x * y * y
+        return 2 * g * x * y + h * y * y * y, gy
+
+
+def test_derivatives_of_several_outputs() -> None:
+    x, y = leaf(0.5, -1.0), leaf(1.5, 2.0)
+    assert ad.gradcheck(Polynomial.apply, (x, y))
+    assert ad.gradgradcheck(Polynomial.apply, (x, y))
+
+
+def test_a_function_makes_no_cycle() -> None:
+    gc.collect()
+    gc.disable()
+    try:
+        x, y = leaf(1.0), leaf(2.0)
+        a, b = Polynomial.apply(x, y)
+        alive = weakref.ref(a.grad_fn)
+        del a, b
+        assert alive() is None
+    finally:
+        gc.enable()
+
+
+def test_saved_tensors_are_let_go_by_backward() -> None:
+    middle = leaf(1.0) * 2
+    a, b = Polynomial.apply(middle, leaf(2.0))
+    alive = weakref.ref(middle)
+    del middle
+    (a + b).sum().backward()
+    assert alive() is None
+
+
+def test_a_wrong_backward_is_found() -> None:
+    class Wrong(Function):
+        @staticmethod
+        def forward(ctx: Any, x: ad.Tensor) -> ad.Tensor:
+            return x * x
+
+        @staticmethod
+        def backward(ctx: Any, g: ad.Tensor) -> ad.Tensor:
+            return g
+
+    with pytest.raises(RuntimeError, match="Jacobian mismatch"):
+        ad.gradcheck(Wrong.apply, leaf(2.0))
+
+
+def test_gradients_that_do_not_fit_are_named() -> None:
+    class Wrong(Function):
+        @staticmethod
+        def forward(ctx: Any, x: ad.Tensor) -> ad.Tensor:
+            return x * 1
+
+        @staticmethod
+        def backward(ctx: Any, g: ad.Tensor) -> ad.Tensor:
+            return ad.ones(5)
+
+    with pytest.raises(RuntimeError, match=r"WrongBackward .* index 0 - got \[5\] .* with \[2\]"):
+        Wrong.apply(leaf(1.0, 2.0)).sum().backward()
+
+
+def test_once_differentiable_fails_where_a_second_derivative_is_taken() -> None:
+    class Square(Function):
+        @staticmethod
+        def forward(ctx: Any, x: ad.Tensor) -> ad.Tensor:
+            ctx.save_for_backward(x)
+            return x * x
+
+        @staticmethod
+        @once_differentiable
+        def backward(ctx: Any, g: ad.Tensor) -> ad.Tensor:
+            (x,) = ctx.saved_tensors
+            return 2 * x * g
+
+    x = leaf(3.0)
+    (g,) = ad.autograd.grad((Square.apply(x) ** 2).sum(), x, create_graph=True)
+    assert g.tolist() == [108.0]
+    with pytest.raises(RuntimeError, match="once_differentiable"):
+        g.sum().backward()
+
+
+def test_a_failing_forward_restores_the_grad_mode() -> None:
+    class Fails(Function):
+        @staticmethod
+        def forward(ctx: Any, x: ad.Tensor) -> ad.Tensor:
+            raise KeyError("inside")
+
+    with pytest.raises(KeyError, match="inside"):
+        Fails.apply(leaf(1.0))
+    assert ad.is_grad_enabled()
+
+
+# ---- inference mode ----
+
+
+def test_inference_mode_ends_with_an_exception() -> None:
+    with pytest.raises(KeyError), ad.inference_mode():
+        raise KeyError
+    assert not ad.is_inference_mode_enabled()
+    assert ad.is_grad_enabled()
+    assert not ad.ones(1).is_inference()
+
+
+def test_inference_mode_is_one_threads() -> None:
+    import threading
+
+    found: list[bool] = []
+    with ad.inference_mode():
+        thread = threading.Thread(target=lambda: found.append(ad.ones(1).is_inference()))
+        thread.start()
+        thread.join()
+    assert found == [False]
+
+
+# ---- what a node saved was written to ----
+
+
+def test_overwritten_names_both_operations() -> None:
+    x = leaf(1.0, 2.0)
+    y = x.exp()
+    y.mul_(2)
+    with pytest.raises(
+        RuntimeError, match=r"ExpBackward0 saved Double\[2\] at version 1, last written by mul_"
+    ):
+        y.sum().backward()
+
+
+@pytest.mark.parametrize(
+    ("write", "name"),
+    [
+        (lambda y: y.zero_(), "copy_"),
+        (lambda y: y.detach().uniform_(), "a random fill"),
+        (lambda y: y.detach().index_put_((ad.tensor([0]),), ad.zeros(1, dtype=y.dtype)), "index"),
+        (lambda y: y.detach()[0].sub_(1), "sub_"),
+    ],
+)
+def test_overwritten_names_the_writer(write: Any, name: str) -> None:
+    x = leaf(1.0, 2.0)
+    y = x * 1
+    z = y * y
+    write(y)
+    with pytest.raises(RuntimeError, match=f"last written by {name}"):
+        z.sum().backward()
+
+
+def test_overwritten_by_an_optimizer() -> None:
+    model = ad.nn.Linear(2, 1)
+    hidden = model(ad.ones(1, 2, requires_grad=True))
+    loss = hidden.sum()
+    loss.backward(retain_graph=True)
+    ad.optim.SGD(model.parameters(), lr=0.1).step()
+    with pytest.raises(RuntimeError, match="last written by an optimizer's step"):
+        loss.backward()
