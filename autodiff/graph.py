@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from autodiff.anomaly import line_of, state
 from autodiff.hooks import NodeHooks, hooks_now
 from autodiff.native import lib
 from autodiff.node import AccumulateGrad, Cotangents, Node, mode
@@ -114,10 +115,24 @@ class _Walk:
                 self.captured[node] = g
             if node not in self.needed:
                 return None
-        hooks = self.hooks.get(node)
+        hooks = self.hooks.get(node) if self.hooks else None
         grads = node.vjp(g) if hooks is None else _call_node_hooks(hooks, g, node.vjp)
         if not self.keep and node.saved:
             node.saved = None  # a node that saved nothing can be run again, as in PyTorch
+        return grads
+
+
+class _WatchedWalk(_Walk):
+    """A backward pass that stops at the first nan."""
+
+    def vjp(self, node: Node, g: Tensor) -> Sequence[Tensor | None] | None:
+        where = line_of(node)
+        grads = super().vjp(node, g)
+        for i, one in enumerate(grads or ()):
+            if isinstance(one, Tensor) and bool((one != one).any()):
+                raise RuntimeError(
+                    f"Function '{node.name()}'{where} returned nan values in its {i}th output."
+                )
         return grads
 
 
@@ -251,7 +266,8 @@ def _walk(
 ) -> _Walk:
     starts = [_root(y, g, what) for y, g in zip(outputs, gradients, strict=True)]
     roots = [node for node, _ in starts]
-    walk = _Walk(roots, keep, create, targets)
+    make = _WatchedWalk if state.check_nan else _Walk
+    walk = make(roots, keep, create, targets)
     previous = mode.grad
     mode.grad = create
     try:

@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from autodiff.anomaly import line_of
 from autodiff.hooks import Hook, RemovableHandle, add_hook, hooks_of
 from autodiff.native import lib, operand_text, writer_name
 
@@ -122,19 +123,18 @@ class Cotangents(tuple["Tensor | None", ...]):
 def version_sum(ps: Sequence[Any]) -> int:
     """The versions of descriptors, added up: they only grow, so equal sums mean no writes."""
     n = len(ps)
-    found = _version(ps[0]) if n == 1 else _version2(ps[0], ps[1]) if n == 2 else _sum(ps)
+    found = _version(ps[0]) if n == 1 else _version2(*ps) if n == 2 else sum(map(_version, ps))
     if found < 0:
-        raise RuntimeError(
-            "Inference tensors cannot be saved for backward: the tensor was made in inference "
-            "mode. Make a clone() of it to get a normal tensor, or use no_grad() instead of "
-            "inference_mode()."
-        )
+        raise unsavable()
     return found
 
 
-def _sum(ps: Sequence[Any]) -> int:
-    versions = list(map(_version, ps))
-    return -1 if -1 in versions else sum(versions)
+def unsavable() -> RuntimeError:
+    """What is wrong where a tensor made in inference mode is to be saved."""
+    return RuntimeError(
+        "Inference tensors cannot be saved for backward: the tensor was made in inference mode. "
+        "Make a clone() of it to get a normal tensor, or use no_grad() instead of inference_mode()."
+    )
 
 
 def freed(node: Node) -> RuntimeError:
@@ -157,8 +157,8 @@ def overwritten(node: Node, saved: Sequence[Any], writes: int) -> RuntimeError:
     ]
     return RuntimeError(
         "one of the variables needed for gradient computation has been modified by an inplace "
-        f"operation: {node.name()} saved {' and '.join(each)}, which is {writes} write(s) since. "
-        "Compute the gradient before the write, or write to a clone()."
+        f"operation: {node.name()}{line_of(node)} saved {' and '.join(each)}, which is {writes} "
+        "write(s) since. Compute the gradient before the write, or write to a clone()."
     )
 
 

@@ -55,6 +55,7 @@ typedef struct ad_tensor {
     uint8_t contiguous; /* row-major without gaps */
     uint8_t number;     /* stands for a Python number: weak in promotion */
     uint16_t unlike;    /* of a pointwise result: bit i is set where input i has another shape or dtype */
+    int64_t version0, version1; /* of a pointwise result: the versions of its first two inputs, else 0 */
 } ad_tensor;
 
 const char *ad_dtype_name(int dtype); /* NULL past the last */
@@ -75,14 +76,14 @@ ad_tensor *ad_wrap(int dtype, int ndim, const int64_t *shape, const int64_t *str
 void ad_free(ad_tensor *x);
 int64_t ad_storage_id(const ad_tensor *x); /* equal for tensors that share memory */
 int64_t ad_offset(const ad_tensor *x);     /* of the first element in the storage, in elements */
-/* Writes to the storage so far, and the sum of two; -1 for memory made in inference mode. */
+/* Writes to the storage so far, and the sum of two; negative for memory made in inference mode. */
 int64_t ad_version(const ad_tensor *x);
 int64_t ad_version2(const ad_tensor *x, const ad_tensor *y);
 /* What wrote to the storage last: one of these, or AD_BY_OP + the number given to ad_op_number. */
 typedef enum { AD_BY_NOBODY, AD_BY_COPY, AD_BY_INDEX_PUT, AD_BY_RANDOM, AD_BY_OPTIMIZER, AD_BY_OP } ad_writer;
 int ad_last_writer(const ad_tensor *x);
-int ad_set_inference(
-    int on); /* whether this thread's new memory is inference memory; returns what held before */
+/* Whether this thread's new memory is inference memory; returns what held before. */
+int ad_set_inference(int on);
 int ad_is_inference(const ad_tensor *x);
 int ad_readonly(const ad_tensor *x);    /* 1 where it views memory that must not be written */
 double ad_item_f64(const ad_tensor *x); /* of a tensor of one element */

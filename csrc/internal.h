@@ -46,17 +46,17 @@ int ad_fail(int status, int64_t a, int64_t b, int64_t c);
 void *ad_fail_null(int status, int64_t a, int64_t b, int64_t c);
 
 /* ---- memory.c ---- */
+#define AD_INFERENCE_VERSION (-((int64_t)1 << 60)) /* so low that sums of a few stay negative */
 struct ad_storage {
     char *data;
     int64_t nbytes;
-    int64_t version;
+    int64_t version; /* writes so far; counted from AD_INFERENCE_VERSION for memory made in inference mode */
     int64_t refs;
     void *owner; /* foreign memory: released with it */
     void (*release)(void *);
     char *lo; /* foreign memory: first byte that may be touched (data for our own) */
     uint8_t readonly;
-    uint8_t inference; /* made in inference mode: no part of any graph */
-    int32_t writer;    /* ad_writer */
+    int32_t writer; /* ad_writer */
 };
 void *ad_alloc(size_t nbytes); /* 64-byte aligned, 32 readable bytes past the end; NULL sets the error */
 void ad_dealloc(void *block);

@@ -162,7 +162,7 @@ ad_storage *ad_storage_new(int64_t nbytes) {
     ad_storage *s = ad_alloc((size_t)nbytes + HEAD);
     if (!s) return NULL;
     *s = (ad_storage){.data = (char *)s + HEAD, .lo = (char *)s + HEAD, .nbytes = nbytes, .refs = 1};
-    s->inference = ad_inference_mode;
+    if (ad_inference_mode) s->version = AD_INFERENCE_VERSION;
     return s;
 }
 

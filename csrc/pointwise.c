@@ -232,7 +232,10 @@ static int check_outputs(const ad_program *p, const ad_tensor **in, ad_tensor *c
 
 /* ---- the call ---- */
 
-static void mark_unlike(const ad_program *p, const ad_tensor *const *in, ad_tensor *out) {
+/* What a node of the graph asks about the inputs of a result. */
+static void describe_inputs(const ad_program *p, const ad_tensor *const *in, ad_tensor *out) {
+    out->version0 = ad_version(in[0]);
+    if (p->n_in > 1) out->version1 = ad_version(in[1]);
     for (int i = 0; i < p->n_in; i++)
         if (in[i]->dtype != out->dtype || !ad_same_shape(in[i], out)) out->unlike |= (uint16_t)(1u << i);
 }
@@ -248,7 +251,7 @@ static int run_checked(const ad_program *p, const ad_tensor *const *in, ad_tenso
             ad_free(out[o]);
             out[o] = NULL;
         } else if (!status && !given[o])
-            mark_unlike(p, in, out[o]);
+            describe_inputs(p, in, out[o]);
         else if (!status)
             ad_wrote(out[o], p->writer);
     }

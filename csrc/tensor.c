@@ -47,6 +47,7 @@ ad_tensor *ad_make(int dtype, int ndim, const int64_t *shape) {
     x->dtype = (uint8_t)dtype;
     x->number = 0;
     x->unlike = 0;
+    x->version0 = x->version1 = 0;
     for (int d = 0; d < ndim; d++) x->shape[d] = shape[d];
     ad_set_row_major(x);
     int status = ad_refresh(x);
@@ -69,7 +70,7 @@ ad_tensor *ad_empty(int dtype, int ndim, const int64_t *shape) {
 /* Numbers are kept for later calls, so they belong to no mode. */
 static ad_tensor *as_number(ad_tensor *x) {
     x->number = 1;
-    x->storage->inference = 0;
+    x->storage->version = 0;
     return x;
 }
 
@@ -157,7 +158,7 @@ static bool overlaps_itself(const ad_tensor *x) {
 
 int ad_check_writable(const ad_tensor *x) {
     if (x->storage->readonly) return ad_fail(AD_READ_ONLY, 0, 0, 0);
-    if (x->storage->inference && !ad_inference_mode) return ad_fail(AD_INFERENCE, 0, 0, 0);
+    if (x->storage->version < 0 && !ad_inference_mode) return ad_fail(AD_INFERENCE, 0, 0, 0);
     if (!x->contiguous && x->numel && overlaps_itself(x)) return ad_fail(AD_OVERLAP, 1, 0, 0);
     return AD_OK;
 }
@@ -187,9 +188,9 @@ bool ad_same_elements(const ad_tensor *a, const ad_tensor *b) {
 
 int64_t ad_storage_id(const ad_tensor *x) { return (int64_t)(intptr_t)x->storage; }
 int64_t ad_offset(const ad_tensor *x) { return (x->data - x->storage->data) / ad_itemsize[x->dtype]; }
-int64_t ad_version(const ad_tensor *x) { return x->storage->inference ? -1 : x->storage->version; }
+int64_t ad_version(const ad_tensor *x) { return x->storage->version; }
 int64_t ad_version2(const ad_tensor *x, const ad_tensor *y) {
-    return x->storage->inference || y->storage->inference ? -1 : x->storage->version + y->storage->version;
+    return x->storage->version + y->storage->version;
 }
 int ad_last_writer(const ad_tensor *x) { return x->storage->writer; }
 void ad_wrote(ad_tensor *x, int writer) {
@@ -198,7 +199,7 @@ void ad_wrote(ad_tensor *x, int writer) {
 }
 
 _Thread_local bool ad_inference_mode;
-int ad_is_inference(const ad_tensor *x) { return x->storage->inference; }
+int ad_is_inference(const ad_tensor *x) { return x->storage->version < 0; }
 int ad_set_inference(int on) {
     bool before = ad_inference_mode;
     ad_inference_mode = on != 0;
@@ -219,7 +220,7 @@ ad_tensor *ad_wrap(int dtype, int ndim, const int64_t *shape, const int64_t *str
     }
     *s = (ad_storage){.data = data, .lo = lo, .nbytes = (char *)hi - (char *)lo, .refs = 1};
     s->readonly = readonly != 0;
-    s->inference = ad_inference_mode;
+    if (ad_inference_mode) s->version = AD_INFERENCE_VERSION;
     *x = (ad_tensor){.storage = s, .data = data, .ndim = (uint8_t)ndim, .dtype = (uint8_t)dtype};
     for (int d = 0; d < ndim; d++) {
         x->shape[d] = shape[d];

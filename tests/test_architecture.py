@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "autodiff"
 LAYERS = [
     ["_version", "_format"],
     ["dtypes", "shapes"],
-    ["hooks", "native"],
+    ["anomaly", "hooks", "native"],
     ["node"],
     ["grad_mode"],
     ["tensor"],

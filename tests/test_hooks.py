@@ -13,11 +13,17 @@ import pytest
 from golden.record_hooks import GOLDEN, PROGRAMS, outcome
 
 import autodiff as ad
+from autodiff import anomaly
 from autodiff.autograd import Function
 from autodiff.autograd.function import once_differentiable
 from autodiff.hooks import HookDict, RemovableHandle, add_hook, hooks_now
 
 RECORDED = json.loads(GOLDEN.read_text())["programs"]
+
+
+@pytest.fixture(autouse=True)
+def _lines_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(anomaly.lines, "left", anomaly.FIRST)
 
 
 def leaf(*values: float) -> ad.Tensor:
@@ -238,9 +244,33 @@ def test_overwritten_names_both_operations() -> None:
     y = x.exp()
     y.mul_(2)
     with pytest.raises(
-        RuntimeError, match=r"ExpBackward0 saved Double\[2\] at version 1, last written by mul_"
+        RuntimeError,
+        match=r"ExpBackward0 \(recorded at .*test_hooks.py:\d+, in test_overwritten_names_both_"
+        r"operations\) saved Double\[2\] at version 1, last written by mul_",
     ):
         y.sum().backward()
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda y: y * y,
+        lambda y: y.exp(),
+        lambda y: ad.mul(y, y),
+        lambda y: ad.nn.functional.gelu(y),
+        lambda y: y @ y,
+        lambda y: y.prod(),
+        lambda y: ad.addcmul(y, y, y),
+    ],
+)
+def test_overwritten_names_the_line(call: Any) -> None:
+    y = leaf(1.0, 2.0) * 1
+    z = call(y)
+    y.add_(1)
+    z.detach().add_(1)
+    line = call.__code__.co_firstlineno
+    with pytest.raises(RuntimeError, match=rf"recorded at .*test_hooks.py:{line}, in <lambda>"):
+        z.sum().backward()
 
 
 @pytest.mark.parametrize(
@@ -259,6 +289,57 @@ def test_overwritten_names_the_writer(write: Any, name: str) -> None:
     write(y)
     with pytest.raises(RuntimeError, match=f"last written by {name}"):
         z.sum().backward()
+
+
+def test_lines_are_kept_for_the_first_operations_and_in_anomaly_mode(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(anomaly.lines, "left", 2)
+
+    def broken(y: ad.Tensor) -> ad.Tensor:
+        z = y * y
+        y.detach().add_(1)
+        return z.sum()
+
+    first, second = broken(leaf(1.0) * 1), broken(leaf(1.0) * 1)
+    with ad.autograd.detect_anomaly():
+        third = broken(leaf(1.0) * 1)
+    fourth = broken(leaf(1.0) * 1)
+    for z, words in [
+        (first, "recorded at"),
+        (second, "detect_anomaly"),
+        (third, "recorded at"),
+        (fourth, "detect_anomaly"),
+    ]:
+        with pytest.raises(RuntimeError, match=words):
+            z.backward()
+
+
+def test_remembering_lines_keeps_no_variables_alive() -> None:
+    def forward() -> tuple[ad.Tensor, Any]:
+        local = leaf(5.0)
+        return leaf(1.0) * leaf(2.0), weakref.ref(local)
+
+    y, local = forward()
+    assert local() is None
+    assert y.grad_fn.code.co_name == "forward"
+
+
+def test_anomaly_mode_names_where_a_nan_comes_from() -> None:
+    x = leaf(0.0)
+    with ad.autograd.set_detect_anomaly(True):
+        assert ad.autograd.is_anomaly_enabled()
+        y = (x * 0).sqrt() * 0
+        with pytest.raises(
+            RuntimeError, match=r"'SqrtBackward0' \(recorded .*\) returned nan .*0th"
+        ):
+            y.backward()
+        with ad.autograd.detect_anomaly(check_nan=False):
+            ((x * 0).sqrt() * 0).backward()
+        assert ad.autograd.is_anomaly_check_nan_enabled()
+    assert not ad.autograd.is_anomaly_enabled()
+    assert x.grad is not None
+    assert x.grad.isnan().all()
 
 
 def test_overwritten_by_an_optimizer() -> None:

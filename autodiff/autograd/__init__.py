@@ -1,5 +1,11 @@
 """`autodiff.autograd`: gradients as functions."""
 
+from autodiff.anomaly import (
+    detect_anomaly,
+    is_anomaly_check_nan_enabled,
+    is_anomaly_enabled,
+    set_detect_anomaly,
+)
 from autodiff.autograd.function import Function
 from autodiff.grad_mode import (
     enable_grad,
@@ -14,12 +20,16 @@ from autodiff.graph import backward, grad
 __all__ = [
     "Function",
     "backward",
+    "detect_anomaly",
     "enable_grad",
     "grad",
     "gradcheck",
     "gradgradcheck",
     "inference_mode",
+    "is_anomaly_check_nan_enabled",
+    "is_anomaly_enabled",
     "is_grad_enabled",
     "no_grad",
+    "set_detect_anomaly",
     "set_grad_enabled",
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from autodiff.anomaly import lines, note_line
 from autodiff.native import error
 from autodiff.node import Node, mode, version_sum
 from autodiff.shapes import Size
@@ -21,7 +22,7 @@ OPS: dict[str, Op] = {}
 class OpNode(Node):
     """A recorded call of an Op."""
 
-    __slots__ = ("args", "op", "shape")
+    __slots__ = ("args", "at", "code", "op", "shape")
     op: Op
     args: tuple[Any, ...]
     shape: Size  # of the first input
@@ -145,6 +146,8 @@ class Op:
         if saves:
             saved = node.saved = tuple([p if i < 0 else tensors[i]._p for i in saves])
             node.versions = version_sum(saved)
+            if lines.left > 0:
+                note_line(node)
         else:
             node.saved = ()
         return node

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from autodiff import dtypes
+from autodiff.anomaly import lines, note_line
 from autodiff.expr import PRIMITIVES, Expr, differentiate, inputs, rebuild, topological, with_args
 from autodiff.lower import compile_program, decode_key
 from autodiff.native import (
@@ -19,7 +20,7 @@ from autodiff.native import (
     op_number,
     take_failure,
 )
-from autodiff.node import Node, mode, version_sum
+from autodiff.node import Node, mode, unsavable, version_sum
 from autodiff.ops.base import fresh
 from autodiff.ops.history import check_writable, rebase
 from autodiff.shapes import Size
@@ -81,26 +82,23 @@ class Plan(NamedTuple):
     """What a node saves (inputs by position, then the output), and a step for each input."""
 
     saved: tuple[int, ...]
-    pick: Callable[[Sequence[Tensor], Any], tuple[Any, ...]]  # saves: (inputs, output's descriptor)
+    kind: int  # of `saved`
     steps: tuple[Step | None, ...]
 
 
-def _picker(saved: tuple[int, ...], n: int) -> Callable[[Sequence[Tensor], Any], tuple[Any, ...]]:
-    """What gathers the descriptors to save; the common cases without a loop."""
-    if saved == (n,):
-        return lambda xs, p: (p,)
-    if len(saved) == 1:
-        (i,) = saved
-        return lambda xs, p: (xs[i]._p,)
-    if saved == (0, 1) and n > 1:
-        return lambda xs, p: (xs[0]._p, xs[1]._p)
-    return lambda xs, p: tuple([xs[k]._p if k < n else p for k in saved])
+# What is saved most often is gathered without a loop, its versions read from the result.
+NOTHING, OUTPUT, FIRST, SECOND, BOTH, OTHER = range(6)
+
+
+def _kind(saved: tuple[int, ...], n: int) -> int:
+    common = {(): NOTHING, (0,): FIRST, (1,): SECOND, (0, 1): BOTH, (n,): OUTPUT}
+    return OTHER if n == 1 and len(saved) == 2 else common.get(saved, OTHER)
 
 
 class PointwiseNode(Node):
     """A recorded pointwise call."""
 
-    __slots__ = ("metas", "op", "plan")
+    __slots__ = ("at", "code", "metas", "op", "plan")
     op: PointwiseOp
     plan: Plan
     metas: tuple[tuple[Size, dtypes.dtype] | None, ...] | None  # of inputs unlike the output
@@ -204,9 +202,10 @@ class PointwiseOp:
             check_writable(out, self.name)
             edges = [live_node(x) for x in tensors] if self.differentiable else []
         wanted = sum(1 << i for i, edge in enumerate(edges) if edge is not None)
-        node = self.record(tensors, edges, wanted, out._p) if wanted else None
+        node = self.record(tensors, edges, wanted, _NO_RESULT) if wanted else None
         if node is not None:
-            node.saved = self.kept(node, out)
+            node.saved = self.kept(node, tensors, out)
+            version_sum(node.saved)  # refuses what cannot be saved before anything is written
         self.run(tensors, out)
         if node is not None:
             node.versions = version_sum(node.saved or ())
@@ -214,14 +213,17 @@ class PointwiseOp:
             rebase(out, node)
         return out
 
-    def kept(self, node: PointwiseNode, out: Tensor) -> tuple[Any, ...]:
-        """What a node saved, inputs that a write to `out` will change being copied first."""
+    def kept(self, node: PointwiseNode, tensors: Sequence[Tensor], out: Tensor) -> tuple[Any, ...]:
+        """What a node saves, inputs that a write to `out` will change being copied first."""
         changing = lib.ad_storage_id(out._p)
+        given = [tensors[i]._p if i < self.n_in else None for i in node.plan.saved]
         return tuple(
-            fresh(lib.ad_clone(p), self.name, p)
-            if i < self.n_in and lib.ad_storage_id(p) == changing
+            out._p
+            if p is None
+            else fresh(lib.ad_clone(p), self.name, p)
+            if lib.ad_storage_id(p) == changing
             else p
-            for i, p in zip(node.plan.saved, node.saved or (), strict=True)
+            for p in given
         )
 
     def record(
@@ -235,16 +237,40 @@ class PointwiseOp:
         node.op = self
         node.plan = plan
         node.edges = edges
-        if plan.saved:
-            saved = node.saved = plan.pick(tensors, p)
-            node.versions = version_sum(saved)
+        if kind := plan.kind:
+            self.save(node, kind, tensors, p)
+            if lines.left > 0:
+                note_line(node)
         else:
             node.saved = ()
         unlike = p.unlike
         node.metas = _metas(tensors, edges, unlike, None) if unlike else None
         return node
 
+    def save(self, node: PointwiseNode, kind: int, tensors: Sequence[Tensor], p: Any) -> None:
+        """Save what backward will need, and the versions that it has."""
+        versions = 0
+        if kind == OUTPUT:
+            node.saved = (p,)
+        elif kind == BOTH:
+            node.saved = (tensors[0]._p, tensors[1]._p)
+            versions = p.version0 + p.version1
+        elif kind == FIRST:
+            node.saved = (tensors[0]._p,)
+            versions = p.version0
+        elif kind == SECOND:
+            node.saved = (tensors[1]._p,)
+            versions = p.version1
+        else:
+            n = self.n_in
+            node.saved = tuple([tensors[k]._p if k < n else p for k in node.plan.saved])
+            versions = version_sum(node.saved)
+        if versions < 0:
+            raise unsavable()
+        node.versions = versions
 
+
+_NO_RESULT = number(0)._p  # stands for one where a node is made before its result
 MAX_INPUTS = 8  # the vjp takes the cotangent and the output besides
 
 
@@ -292,7 +318,7 @@ def _make_plan(op: PointwiseOp, wanted: int) -> Plan:
         name = f"{op.name}_vjp"
         step = PointwiseOp(name, root, 1 + len(order), _grad_name_of(root, op.grad_name))
         steps.append(Step(step, tuple(saved.index(min(index, n)) for index in order)))
-    return Plan(saved, _picker(saved, n), tuple(steps))
+    return Plan(saved, _kind(saved, n), tuple(steps))
 
 
 def _grad_name_of(root: Expr, parent: str) -> str:

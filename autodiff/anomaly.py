@@ -1,0 +1,119 @@
+"""Anomaly detection: which line recorded the operation whose backward goes wrong.
+
+To remember the line costs a tenth of a small operation. Mistakes show in the first steps of a
+program, so its first operations remember theirs, and all of them do inside detect_anomaly().
+"""
+
+from __future__ import annotations
+
+import os
+from sys import _getframe
+from typing import Any
+
+__all__ = [
+    "detect_anomaly",
+    "is_anomaly_check_nan_enabled",
+    "is_anomaly_enabled",
+    "lines",
+    "set_detect_anomaly",
+]
+
+FIRST = 10_000  # operations that remember their lines in any case
+
+
+class _Lines:
+    """For how many more operations the line is remembered."""
+
+    __slots__ = ("left",)
+
+    def __init__(self) -> None:
+        self.left = FIRST
+
+
+class _State:
+    enabled = False
+    check_nan = False
+
+
+class _Files(dict[str, bool]):
+    """Whether a file of source is the library's own."""
+
+    folder = os.path.dirname(__file__) + os.sep
+
+    def __missing__(self, filename: str) -> bool:
+        own = self[filename] = filename.startswith(self.folder)
+        return own
+
+
+lines = _Lines()
+state = _State()
+_own = _Files()
+
+
+def note_line(node: Any) -> None:
+    """Remember which line of the user's called the operation that records this node.
+
+    Only the code and the place in it are kept: a frame would keep all its variables alive.
+    """
+    if not state.enabled:
+        lines.left -= 1
+    frame: Any = _getframe(2)
+    while _own[frame.f_code.co_filename] and frame.f_back is not None:
+        frame = frame.f_back
+    node.code = frame.f_code
+    node.at = frame.f_lasti
+
+
+def line_of(node: Any) -> str:
+    """What the message of an error says of where a node was recorded."""
+    code = getattr(node, "code", None)
+    if code is None:
+        return " (run under autodiff.autograd.detect_anomaly() to see the line)"
+    found = [line for start, stop, line in code.co_lines() if start <= node.at < stop]
+    return f" (recorded at {code.co_filename}:{found[0] if found else '?'}, in {code.co_name})"
+
+
+def _set(enabled: bool, check_nan: bool) -> None:
+    if enabled and not state.enabled:
+        lines.left += 1  # so that it is not 0, whatever is used up
+    elif state.enabled and not enabled:
+        lines.left -= 1
+    state.enabled, state.check_nan = enabled, enabled and check_nan
+
+
+class set_detect_anomaly:  # noqa: N801 - PyTorch's name
+    """Turns anomaly detection on or off, for all threads; as a context manager, until its end.
+
+    When on, every operation remembers its line, and backward raises RuntimeError at the first
+    gradient that is nan (unless check_nan is False), naming the operation and the line.
+    """
+
+    def __init__(self, mode: bool, check_nan: bool = True) -> None:
+        self.previous = state.enabled, state.check_nan
+        _set(mode, check_nan)
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exc: object) -> None:
+        _set(*self.previous)
+
+
+class detect_anomaly(set_detect_anomaly):  # noqa: N801 - PyTorch's name
+    """A context in which anomaly detection is on: see set_detect_anomaly."""
+
+    def __init__(self, check_nan: bool = True) -> None:
+        self.check_nan = check_nan
+
+    def __enter__(self) -> None:
+        super().__init__(True, self.check_nan)
+
+
+def is_anomaly_enabled() -> bool:
+    """Whether anomaly detection is on."""
+    return state.enabled
+
+
+def is_anomaly_check_nan_enabled() -> bool:
+    """Whether backward looks for nan."""
+    return state.check_nan
