@@ -30,8 +30,8 @@ from autodiff.grad_mode import (
 )
 from autodiff.gradcheck import gradcheck, gradgradcheck
 from autodiff.native import get_num_threads, set_num_threads
+from autodiff.ops.generator import Generator, default_generator
 from autodiff.ops.pointwise import pointwise
-from autodiff.ops.random import Generator, default_generator
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor
 

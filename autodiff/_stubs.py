@@ -26,7 +26,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from autodiff.dtypes import dtype as Dtype
-from autodiff.ops.random import Generator
+from autodiff.ops.generator import Generator
 from autodiff.tensor import Tensor
 '''
 # In a class that has methods of these names, the types need their module.

@@ -12,6 +12,7 @@ from autodiff.ops import (
     contraction,
     create,
     gather,
+    generator,
     indexing,
     join,
     normalize,
@@ -35,8 +36,9 @@ _BY_MODULE: dict[Any, str] = {
     normalize: "softmax log_softmax",
     create: "tensor as_tensor from_numpy empty zeros ones full empty_like zeros_like ones_like "
     "full_like eye arange linspace",
-    random: "manual_seed initial_seed seed get_rng_state set_rng_state rand randn rand_like "
-    "randn_like randint randperm",
+    generator: "manual_seed initial_seed seed get_rng_state set_rng_state",
+    random: "rand randn rand_like randn_like randint randint_like randperm normal bernoulli "
+    "poisson multinomial",
 }
 
 

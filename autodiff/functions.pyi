@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff.dtypes import dtype as Dtype
-from autodiff.ops.random import Generator
+from autodiff.ops.generator import Generator
 from autodiff.tensor import Tensor
 
 FUNCTIONS: dict[str, Callable[..., Any]]
@@ -26,6 +26,7 @@ __all__ = [
     "argmin",
     "as_strided",
     "as_tensor",
+    "bernoulli",
     "bitwise_and",
     "bitwise_left_shift",
     "bitwise_not",
@@ -98,6 +99,7 @@ __all__ = [
     "minimum",
     "mm",
     "mul",
+    "multinomial",
     "multiply",
     "mv",
     "narrow",
@@ -105,16 +107,19 @@ __all__ = [
     "neg",
     "negative",
     "nonzero",
+    "normal",
     "not_equal",
     "ones",
     "ones_like",
     "outer",
     "permute",
+    "poisson",
     "pow",
     "prod",
     "rand",
     "rand_like",
     "randint",
+    "randint_like",
     "randn",
     "randn_like",
     "randperm",
@@ -197,6 +202,13 @@ def as_strided(
     input: Tensor, size: Any, stride: Any, storage_offset: builtins.int | None = ...
 ) -> Tensor: ...
 def as_tensor(data: Any, dtype: Dtype = ...) -> Tensor: ...
+def bernoulli(
+    input: Tensor,
+    p: builtins.float | None = ...,
+    *,
+    generator: Generator | None = ...,
+    out: Tensor | None = ...,
+) -> Tensor: ...
 def bitwise_and(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def bitwise_left_shift(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def bitwise_not(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
@@ -306,6 +318,14 @@ def min(input: Tensor, dim: Any = ..., keepdim: builtins.bool = ...) -> Any: ...
 def minimum(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def mm(input: Tensor, mat2: Tensor) -> Tensor: ...
 def mul(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
+def multinomial(
+    input: Tensor,
+    num_samples: builtins.int,
+    replacement: builtins.bool = ...,
+    *,
+    generator: Generator | None = ...,
+    out: Tensor | None = ...,
+) -> Tensor: ...
 def multiply(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def mv(input: Tensor, vec: Tensor) -> Tensor: ...
 def narrow(
@@ -315,6 +335,16 @@ def ne(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def neg(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def negative(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def nonzero(input: Tensor, *, as_tuple: builtins.bool = ...) -> Any: ...
+def normal(
+    mean: Any,
+    std: Any = ...,
+    size: Any = ...,
+    *,
+    generator: Generator | None = ...,
+    out: Tensor | None = ...,
+    dtype: Dtype | None = ...,
+    requires_grad: builtins.bool = ...,
+) -> Tensor: ...
 def not_equal(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def ones(
     *sizes: Any, size: Any = ..., dtype: Dtype = ..., requires_grad: builtins.bool = ...
@@ -324,6 +354,7 @@ def ones_like(
 ) -> Tensor: ...
 def outer(input: Tensor, vec2: Tensor) -> Tensor: ...
 def permute(input: Tensor, *dims: Any) -> Tensor: ...
+def poisson(input: Tensor, generator: Generator | None = ...) -> Tensor: ...
 def pow(input: Any, exponent: Any, *, out: Tensor | None = ...) -> Any: ...
 def prod(
     input: Tensor,
@@ -336,16 +367,31 @@ def rand(
     *sizes: Any,
     size: Any = ...,
     generator: Generator | None = ...,
+    out: Tensor | None = ...,
     dtype: Dtype | None = ...,
     requires_grad: builtins.bool = ...,
 ) -> Tensor: ...
 def rand_like(
-    input: Tensor, *, dtype: Dtype | None = ..., requires_grad: builtins.bool = ...
+    input: Tensor,
+    *,
+    generator: Generator | None = ...,
+    dtype: Dtype | None = ...,
+    requires_grad: builtins.bool = ...,
 ) -> Tensor: ...
 def randint(
     low: builtins.int,
     high: Any = ...,
     size: Any = ...,
+    *,
+    generator: Generator | None = ...,
+    out: Tensor | None = ...,
+    dtype: Dtype | None = ...,
+    requires_grad: builtins.bool = ...,
+) -> Tensor: ...
+def randint_like(
+    input: Tensor,
+    low: builtins.int,
+    high: builtins.int | None = ...,
     *,
     generator: Generator | None = ...,
     dtype: Dtype | None = ...,
@@ -355,14 +401,23 @@ def randn(
     *sizes: Any,
     size: Any = ...,
     generator: Generator | None = ...,
+    out: Tensor | None = ...,
     dtype: Dtype | None = ...,
     requires_grad: builtins.bool = ...,
 ) -> Tensor: ...
 def randn_like(
-    input: Tensor, *, dtype: Dtype | None = ..., requires_grad: builtins.bool = ...
+    input: Tensor,
+    *,
+    generator: Generator | None = ...,
+    dtype: Dtype | None = ...,
+    requires_grad: builtins.bool = ...,
 ) -> Tensor: ...
 def randperm(
-    n: builtins.int, *, generator: Generator | None = ..., dtype: Dtype | None = ...
+    n: builtins.int,
+    *,
+    generator: Generator | None = ...,
+    out: Tensor | None = ...,
+    dtype: Dtype | None = ...,
 ) -> Tensor: ...
 def reciprocal(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def relu(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...

@@ -10,8 +10,9 @@ from autodiff import dtypes
 from autodiff.grad_mode import enable_grad
 from autodiff.graph import grad
 from autodiff.ops.create import zeros
+from autodiff.ops.generator import Generator
 from autodiff.ops.indexing import setitem
-from autodiff.ops.random import Generator, randn
+from autodiff.ops.random import randn
 from autodiff.ops.views import clone
 from autodiff.tensor import Tensor
 

@@ -12,6 +12,7 @@ from autodiff.ops import (
     cast,
     contraction,
     create,
+    draws,
     elementwise,
     gather,
     indexing,
@@ -148,7 +149,8 @@ def _methods() -> dict[str, Callable[..., Any]]:
         indexing: "index_select masked_select",
         normalize: "softmax log_softmax",
         create: "new_zeros new_ones new_empty new_full new_tensor",
-        random: "uniform_ normal_",
+        draws: "uniform_ normal_ log_normal_ exponential_ cauchy_ geometric_ bernoulli_ random_",
+        random: "bernoulli multinomial",
         cast: "to",
     }
     for module, names in modules.items():

@@ -160,14 +160,28 @@ typedef struct ad_rng ad_rng;
 ad_rng *ad_rng_new(uint64_t seed);
 void ad_rng_free(ad_rng *rng);
 void ad_rng_seed(ad_rng *rng, uint64_t seed);
-uint64_t ad_rng_random(ad_rng *rng, int bits); /* 32 or 64 raw bits */
+uint64_t ad_rng_initial_seed(const ad_rng *rng); /* of the last seeding, or of the state set since */
 int ad_rng_state_size(void);
 void ad_rng_get_state(const ad_rng *rng, uint8_t *state);
 int ad_rng_set_state(ad_rng *rng, const uint8_t *state);
+/* Each fills `out` in the order of its memory, advances the generator and counts as one write. */
 int ad_rng_uniform(ad_rng *rng, ad_tensor *out, double low, double high);
 int ad_rng_normal(ad_rng *rng, ad_tensor *out, double mean, double std);
-int ad_rng_randint(ad_rng *rng, ad_tensor *out, int64_t low, int64_t high);
+int ad_rng_log_normal(ad_rng *rng, ad_tensor *out, double mean, double std);
+int ad_rng_exponential(ad_rng *rng, ad_tensor *out, double rate);
+int ad_rng_cauchy(ad_rng *rng, ad_tensor *out, double median, double sigma);
+int ad_rng_geometric(ad_rng *rng, ad_tensor *out, double p);
+int ad_rng_randint(ad_rng *rng, ad_tensor *out, int64_t low, int64_t last); /* both ends included */
+int ad_rng_random(ad_rng *rng, ad_tensor *out); /* all the integers from 0 on that the dtype holds */
 int ad_rng_randperm(ad_rng *rng, ad_tensor *out);
+int ad_rng_bernoulli(ad_rng *rng, ad_tensor *out, double p);
+int ad_rng_dropout(ad_rng *rng, ad_tensor *noise, double p); /* 0 with probability p, else 1 / (1 - p) */
+/* A parameter for each element: `p` and `rates` are of out's shape, float32 or float64. */
+int ad_rng_bernoulli_of(ad_rng *rng, ad_tensor *out, const ad_tensor *p);
+int ad_rng_poisson(ad_rng *rng, ad_tensor *out, const ad_tensor *rates);
+/* Of each row of weights (rows, categories), out's (rows, n) categories. AD_BAD_ARG: [0] is 1 for a negative
+ * weight or nan, 2 for an infinite one, 3 for a sum of 0. */
+int ad_rng_multinomial(ad_rng *rng, ad_tensor *out, const ad_tensor *weights, int replacement);
 
 /* ---- optimisers: one call updates every parameter of a group ---- */
 /* hyper: lr, momentum, dampening, weight_decay, nesterov, maximize. A NULL momentum buffer entry is made from

@@ -51,6 +51,7 @@ void ad_rng_refill(ad_rng *rng) {
     w[AD_RNG_WORDS - 1] = twist(w[AD_RNG_WORDS - 1], w[0], w[SHIFT - 1]);
     temper(rng);
     rng->next = 0;
+    rng->fresh = false;
 }
 
 static void seed_words(ad_rng *rng, uint64_t seed) {
@@ -58,8 +59,10 @@ static void seed_words(ad_rng *rng, uint64_t seed) {
     w[0] = (uint32_t)seed;
     for (uint32_t i = 1; i < AD_RNG_WORDS; i++) w[i] = 1812433253u * (w[i - 1] ^ (w[i - 1] >> 30)) + i;
     rng->next = AD_RNG_WORDS;
-    rng->has_sample = 0;
+    rng->fresh = true;
+    rng->has_sample = false;
     rng->sample = 0;
+    rng->seed = seed;
 }
 
 /* ---- the generator as an object ---- */
@@ -80,29 +83,39 @@ void ad_rng_seed(ad_rng *rng, uint64_t seed) {
     ad_rng_unlock(rng, AD_OK);
 }
 
-uint64_t ad_rng_random(ad_rng *rng, int bits) {
-    ad_rng_lock(rng);
-    uint64_t value = bits == 64 ? ad_draw64(rng) : ad_draw32(rng);
-    ad_rng_unlock(rng, AD_OK);
-    return value;
+uint64_t ad_rng_initial_seed(const ad_rng *rng) {
+    ad_rng *shared = (ad_rng *)rng; /* only the lock is written */
+    ad_rng_lock(shared);
+    uint64_t seed = rng->seed;
+    ad_rng_unlock(shared, AD_OK);
+    return seed;
 }
 
+/* ---- the state as bytes: those of PyTorch's CPU generator, so that each can go on from the other's ---- */
+
 typedef struct {
-    char magic[8];
-    uint32_t next, has_sample;
-    double sample;
-    uint32_t words[AD_RNG_WORDS];
+    uint64_t seed;
+    int32_t left;   /* draws before the next refill, and that one */
+    int32_t seeded; /* always 1 */
+    uint64_t next;
+    uint64_t words[AD_RNG_WORDS];
+    double normal_x, sample, normal_rho; /* x and rho are of older versions: 0 */
+    int32_t has_sample, padding;
+    float single_sample; /* no distribution of the CPU keeps one: 0 */
+    uint8_t has_single_sample, end[3];
 } image;
-static const char image_magic[8] = "ad-mt-1";
+_Static_assert(sizeof(image) == 5056, "the layout of PyTorch's state");
 
 int ad_rng_state_size(void) { return sizeof(image); }
 
 void ad_rng_get_state(const ad_rng *rng, uint8_t *state) {
     ad_rng *shared = (ad_rng *)rng; /* only the lock is written */
     ad_rng_lock(shared);
-    image s = {.next = rng->next, .has_sample = rng->has_sample, .sample = rng->sample};
-    memcpy(s.magic, image_magic, sizeof s.magic);
-    memcpy(s.words, rng->words, sizeof s.words);
+    image s = {.seed = rng->seed, .seeded = 1, .has_sample = rng->has_sample};
+    s.next = rng->fresh ? 0 : rng->next;
+    s.left = (int32_t)(AD_RNG_WORDS + 1 - rng->next);
+    s.sample = rng->has_sample ? rng->sample : 0;
+    for (int i = 0; i < AD_RNG_WORDS; i++) s.words[i] = rng->words[i];
     ad_rng_unlock(shared, AD_OK);
     memcpy(state, &s, sizeof s);
 }
@@ -110,13 +123,16 @@ void ad_rng_get_state(const ad_rng *rng, uint8_t *state) {
 int ad_rng_set_state(ad_rng *rng, const uint8_t *state) {
     image s;
     memcpy(&s, state, sizeof s);
-    if (memcmp(s.magic, image_magic, sizeof s.magic) || s.next > AD_RNG_WORDS || s.has_sample > 1)
-        return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    bool fresh = s.left == 1 && s.next == 0;
+    bool drawn = s.next >= 1 && s.next <= AD_RNG_WORDS && s.left == AD_RNG_WORDS + 1 - (int)s.next;
+    if (s.seeded != 1 || !(fresh || drawn)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
     ad_rng_lock(rng);
-    memcpy(rng->words, s.words, sizeof s.words);
+    for (int i = 0; i < AD_RNG_WORDS; i++) rng->words[i] = (uint32_t)s.words[i];
     temper(rng);
-    rng->next = s.next;
-    rng->has_sample = s.has_sample;
+    rng->next = fresh ? AD_RNG_WORDS : (uint32_t)s.next;
+    rng->fresh = fresh;
+    rng->has_sample = s.has_sample != 0;
     rng->sample = s.sample;
+    rng->seed = s.seed;
     return ad_rng_unlock(rng, AD_OK);
 }

@@ -11,8 +11,10 @@ struct ad_rng {
     uint32_t words[AD_RNG_WORDS];
     uint32_t draws[AD_RNG_WORDS]; /* the tempered words: what the twister gives out */
     uint32_t next;                /* the first draw not yet given; never above AD_RNG_WORDS */
-    uint32_t has_sample;          /* single normals come in pairs, the second is kept */
+    bool fresh;                   /* just seeded: there are words, but no draws yet */
+    bool has_sample;              /* single normals come in pairs, the second is kept */
     double sample;
+    uint64_t seed; /* what the words were made from */
 };
 
 /* A generator serves one thread at a time; unlocking returns `status`. */

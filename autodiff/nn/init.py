@@ -7,11 +7,11 @@ import warnings
 
 from autodiff import dtypes
 from autodiff.grad_mode import no_grad
-from autodiff.ops import random
+from autodiff.ops import draws
 from autodiff.ops.arithmetic import where
 from autodiff.ops.assign import copy_, fill_
 from autodiff.ops.create import empty_like, eye, ones_like, tensor
-from autodiff.ops.random import Generator
+from autodiff.ops.generator import Generator
 from autodiff.tensor import Tensor
 
 __all__ = [
@@ -61,7 +61,7 @@ def uniform_(
 ) -> Tensor:
     """Uniform on [a, b)."""
     with no_grad():
-        return random.uniform_(tensor, a, b, generator=generator)
+        return draws.uniform_(tensor, a, b, generator=generator)
 
 
 def normal_(
@@ -69,7 +69,7 @@ def normal_(
 ) -> Tensor:
     """Normal of the given mean and standard deviation."""
     with no_grad():
-        return random.normal_(tensor, mean, std, generator=generator)
+        return draws.normal_(tensor, mean, std, generator=generator)
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
@@ -128,9 +128,9 @@ def _draw_until_inside(
 ) -> None:
     """Draw normal numbers, and again those outside the bounds: most are inside."""
     low, high = (tensor(bound, dtype=x.dtype) for bound in bounds)
-    random.normal_(x, mean, std, generator=generator)
+    draws.normal_(x, mean, std, generator=generator)
     while (outside := (x < low) | (x > high)).any():
-        again = random.normal_(empty_like(x), mean, std, generator=generator)
+        again = draws.normal_(empty_like(x), mean, std, generator=generator)
         copy_(x, where(outside, again, x))
 
 
@@ -151,10 +151,10 @@ def _draw_under_the_curve(
         )
     pending = ones_like(x, dtype=dtypes.bool)
     while True:
-        drawn = random.uniform_(empty_like(x), low, high, generator=generator)
+        drawn = draws.uniform_(empty_like(x), low, high, generator=generator)
         copy_(x, where(pending, drawn, x))
         depth = -0.5 * ((drawn - mean) / std) ** 2 + 0.5 * distance**2
-        above = random.uniform_(empty_like(x), generator=generator).log() > depth
+        above = draws.uniform_(empty_like(x), generator=generator).log() > depth
         pending = pending & above
         if not pending.any():
             return

@@ -1,148 +1,69 @@
-"""Random numbers: PyTorch's CPU generator, so that equal seeds give equal numbers."""
+"""New tensors of random numbers: PyTorch's, as `ops.draws` has them."""
 
 from __future__ import annotations
 
-import math
-import os
+import operator
+import warnings
+from collections.abc import Sequence
 from typing import Any
 
 from autodiff import dtypes
 from autodiff.dtypes import dtype
-from autodiff.native import error, ffi, lib
+from autodiff.grad_mode import no_grad
 from autodiff.node import mode
 from autodiff.ops.create import empty, empty_like
-from autodiff.ops.history import check_writable
+from autodiff.ops.draws import (
+    bernoulli_,
+    check_range,
+    check_std,
+    drawn,
+    fill,
+    integers,
+    normal_,
+    uniform_,
+)
+from autodiff.ops.generator import Generator
 from autodiff.shapes import sizes_of
-from autodiff.tensor import Tensor
-
-DEFAULT_SEED = 67280421310721  # PyTorch's
-
-
-class Generator:
-    """A source of random numbers with a state of its own."""
-
-    def __init__(self, device: str = "cpu") -> None:
-        if device != "cpu":
-            raise RuntimeError(f"Generator: device {device!r} is not supported; only 'cpu' is")
-        self._seed = DEFAULT_SEED
-        self.native = ffi.gc(lib.ad_rng_new(DEFAULT_SEED), lib.ad_rng_free)
-
-    def manual_seed(self, seed: int) -> Generator:
-        """Start over from a seed, taken modulo 2^64."""
-        if not -(2**63) <= seed < 2**64:
-            raise RuntimeError(
-                f"Overflow when unpacking long long: the seed {seed} does not fit 64 bits"
-            )
-        self._seed = seed % 2**64
-        lib.ad_rng_seed(self.native, self._seed)
-        return self
-
-    def initial_seed(self) -> int:
-        """The seed the generator started from."""
-        return self._seed
-
-    def seed(self) -> int:
-        """Start over from a seed that the operating system draws; returns it."""
-        self.manual_seed(int.from_bytes(os.urandom(8), "little"))
-        return self._seed
-
-    def get_state(self) -> Tensor:
-        """The state, as bytes in a uint8 tensor."""
-        x = empty(lib.ad_rng_state_size(), dtype=dtypes.uint8)
-        lib.ad_rng_get_state(self.native, ffi.cast("uint8_t *", x._p.data))
-        return x
-
-    def set_state(self, new_state: Tensor) -> Generator:
-        """Go on from a state that get_state gave. RuntimeError for any other tensor."""
-        size = lib.ad_rng_state_size()
-        if not isinstance(new_state, Tensor) or new_state.dtype is not dtypes.uint8:
-            raise TypeError("expected a torch.ByteTensor, the result of get_state()")
-        if new_state.shape != (size,):
-            raise RuntimeError(
-                f"RNG state is wrong size: expected {size} bytes, got shape {list(new_state.shape)}"
-            )
-        state = new_state.contiguous()
-        if lib.ad_rng_set_state(self.native, ffi.cast("uint8_t *", state._p.data)):
-            raise RuntimeError("RNG state is not one that get_state() gave")
-        return self
-
-
-default_generator = Generator()
-
-
-def manual_seed(seed: int) -> Generator:
-    """Start the default generator over from a seed."""
-    return default_generator.manual_seed(seed)
-
-
-def initial_seed() -> int:
-    """The seed of the default generator."""
-    return default_generator.initial_seed()
-
-
-def seed() -> int:
-    """Start the default generator over from a seed that the operating system draws."""
-    return default_generator.seed()
-
-
-def get_rng_state() -> Tensor:
-    """The state of the default generator."""
-    return default_generator.get_state()
-
-
-def set_rng_state(new_state: Tensor) -> None:
-    """Go on from a state of the default generator."""
-    default_generator.set_state(new_state)
-
-
-def _draw(x: Tensor, name: str, generator: Generator | None, *args: Any) -> Tensor:
-    """Fill x natively; the write takes it out of the graph."""
-    if mode.grad:
-        check_writable(x, f"{name}_")
-    if not isinstance(generator, (Generator, type(None))):
-        raise TypeError(f"{name}_(): generator must be a Generator, not {type(generator).__name__}")
-    rng = (generator or default_generator).native
-    if getattr(lib, f"ad_rng_{name}")(rng, x._p, *args):
-        raise error(f"{name}_", x._p)
-    if mode.grad and x._base is None and not x.is_leaf:
-        x._node = None
-    return x
-
-
-def uniform_(
-    x: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Generator | None = None
-) -> Tensor:
-    """Fill with numbers from the uniform distribution on [from, to)."""
-    low, high = float(from_), float(to)
-    if not low <= high or not math.isfinite(high - low):
-        raise RuntimeError(
-            f"uniform_ expects to return a [from, to) range, but found from={low} > to={high}"
-        )
-    return _draw(x, "uniform", generator, low, high)
-
-
-def normal_(
-    x: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None
-) -> Tensor:
-    """Fill with numbers from the normal distribution."""
-    if not std >= 0:
-        raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
-    return _draw(x, "normal", generator, float(mean), float(std))
+from autodiff.tensor import Tensor, live_node
 
 
 def _finish(x: Tensor, requires_grad: bool) -> Tensor:
     return x.requires_grad_() if requires_grad else x
 
 
+def _target(
+    function: str, shape: Sequence[int], d: dtype | None, out: Tensor | None, *given: Tensor
+) -> Tensor:
+    """What a function writes to: `out`, made to fit as PyTorch does, or a new tensor."""
+    if out is None:
+        return empty(shape, dtype=d)
+    if mode.grad and any(x.requires_grad for x in (out, *given)):
+        raise RuntimeError(
+            f"{function}(): functions with out=... arguments don't support automatic "
+            "differentiation, but one of the arguments requires grad."
+        )
+    if out.shape != tuple(shape):
+        if out.numel():
+            warnings.warn(
+                f"An output with one or more elements was resized since it had shape "
+                f"{list(out.shape)}, which does not match the required output shape {list(shape)}. "
+                "Give an out of the right shape, or one without elements.",
+                stacklevel=3,
+            )
+        out._p = empty(shape, dtype=out.dtype)._p
+    return out
+
+
 def rand(
     *sizes: Any,
     size: Any = None,
     generator: Generator | None = None,
+    out: Tensor | None = None,
     dtype: dtype | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """Numbers from the uniform distribution on [0, 1)."""
-    x = empty(sizes_of(sizes, "rand", size), dtype=dtype)
+    x = _target("rand", sizes_of(sizes, "rand", size), dtype, out)
     return _finish(uniform_(x, generator=generator), requires_grad)
 
 
@@ -150,22 +71,47 @@ def randn(
     *sizes: Any,
     size: Any = None,
     generator: Generator | None = None,
+    out: Tensor | None = None,
     dtype: dtype | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
     """Numbers from the standard normal distribution."""
-    x = empty(sizes_of(sizes, "randn", size), dtype=dtype)
+    x = _target("randn", sizes_of(sizes, "randn", size), dtype, out)
     return _finish(normal_(x, generator=generator), requires_grad)
 
 
-def rand_like(input: Tensor, *, dtype: dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """`rand` of the input's shape and dtype."""
-    return _finish(uniform_(empty_like(input, dtype=dtype)), requires_grad)
+def rand_like(
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: dtype | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`rand` of the input's shape, order of strides and dtype."""
+    return _finish(uniform_(empty_like(input, dtype=dtype), generator=generator), requires_grad)
 
 
-def randn_like(input: Tensor, *, dtype: dtype | None = None, requires_grad: bool = False) -> Tensor:
-    """`randn` of the input's shape and dtype."""
-    return _finish(normal_(empty_like(input, dtype=dtype)), requires_grad)
+def randn_like(
+    input: Tensor,
+    *,
+    generator: Generator | None = None,
+    dtype: dtype | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`randn` of the input's shape, order of strides and dtype."""
+    return _finish(normal_(empty_like(input, dtype=dtype), generator=generator), requires_grad)
+
+
+# ---- integers ----
+
+
+def _from_range(x: Tensor, low: Any, high: Any, generator: Generator | None) -> Tensor:
+    first, end = operator.index(low), operator.index(high)
+    check_range(first, end)
+    try:
+        return integers(x, first, end - 1, generator)
+    except OverflowError:
+        raise RuntimeError(f"randint: [{first}, {end}) does not fit 64 bits") from None
 
 
 def randint(
@@ -174,6 +120,7 @@ def randint(
     size: Any = None,
     *,
     generator: Generator | None = None,
+    out: Tensor | None = None,
     dtype: dtype | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
@@ -182,20 +129,156 @@ def randint(
         if not isinstance(high, (tuple, list)):
             raise TypeError("randint() missing argument 'size': a tuple of ints")
         low, high, size = 0, low, high
-    if low >= high:
-        raise RuntimeError(
-            f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}"
-        )
-    x = empty(sizes_of((size,), "randint"), dtype=dtype or dtypes.int64)
-    try:
-        _draw(x, "randint", generator, low, high)
-    except OverflowError:
-        raise RuntimeError(f"randint: [{low}, {high}) does not fit 64 bits") from None
-    return _finish(x, requires_grad)
+    x = _target("randint", sizes_of((size,), "randint"), dtype or dtypes.int64, out)
+    return _finish(_from_range(x, low, high, generator), requires_grad)
 
 
-def randperm(n: int, *, generator: Generator | None = None, dtype: dtype | None = None) -> Tensor:
+def randint_like(
+    input: Tensor,
+    low: int,
+    high: int | None = None,
+    *,
+    generator: Generator | None = None,
+    dtype: dtype | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """`randint` of the input's shape, order of strides and dtype."""
+    bounds = (0, low) if high is None else (low, high)
+    x = empty_like(input, dtype=dtype)
+    return _finish(_from_range(x, *bounds, generator), requires_grad)
+
+
+def randperm(
+    n: int,
+    *,
+    generator: Generator | None = None,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+) -> Tensor:
     """The integers below n in random order."""
     if n < 0:
         raise RuntimeError(f"n must be non-negative, got {n}")
-    return _draw(empty(n, dtype=dtype or dtypes.int64), "randperm", generator)
+    return fill(_target("randperm", [n], dtype or dtypes.int64, out), "randperm", generator)
+
+
+# ---- with parameters of their own ----
+
+
+def normal(
+    mean: Any,
+    std: Any = 1.0,
+    size: Any = None,
+    *,
+    generator: Generator | None = None,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """Normal numbers: mean and std are numbers, with a size, or either or both are tensors.
+
+    Tensors broadcast; the result has the dtype of mean, or of std where only it is a tensor. It is
+    the standard normal of its shape, times std, plus mean.
+    """
+    given = [x for x in (mean, std) if isinstance(x, Tensor)]
+    if not given:
+        if not isinstance(size, (tuple, list)):
+            raise TypeError("normal() of numbers needs 'size', a tuple of ints")
+        x = _target("normal", sizes_of((size,), "normal"), dtype, out)
+        return _finish(normal_(x, mean, std, generator=generator), requires_grad)
+    if size is not None or dtype is not None or requires_grad:
+        raise TypeError("normal(): size, dtype and requires_grad are for numbers mean and std")
+    shape = given[0].shape if len(given) == 1 else (mean.detach() + std.detach()).shape
+    x = _target("normal", shape, given[0].dtype, out, *given)
+    with no_grad():
+        _scaled_normal(x, mean, std, generator)
+    title = f"NormalBackward{3 if len(given) == 2 else 1 + isinstance(std, Tensor)}"
+    return _recorded(x, title, given)
+
+
+def _scaled_normal(x: Tensor, mean: Any, std: Any, generator: Generator | None) -> None:
+    if isinstance(std, Tensor):
+        if std.numel() and not (std.detach() >= 0).all():
+            raise RuntimeError("normal expects all elements of std >= 0.0")
+        normal_(x, generator=generator).mul_(std)
+    else:
+        normal_(x, 0.0, check_std(std), generator=generator)
+    x.add_(mean)
+
+
+def _recorded(x: Tensor, title: str, given: Sequence[Tensor]) -> Tensor:
+    """A result drawn with these tensors, in their graph."""
+    if mode.grad:
+        edges = [live_node(t) for t in given]
+        if any(edges):
+            x._node = drawn(title, given, edges)
+    return x
+
+
+def bernoulli(
+    input: Tensor,
+    p: float | None = None,
+    *,
+    generator: Generator | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
+    """Ones with the probabilities in the input, else zeros; or all with probability p.
+
+    Of p, the input gives only shape and dtype.
+    """
+    if p is not None:
+        x = _target("bernoulli", input.shape, input.dtype, out)
+        return _recorded(bernoulli_(x, p, generator=generator), "NotImplemented", [input])
+    x = _target("bernoulli", input.shape, input.dtype, out, input)
+    return _recorded(fill(x, "bernoulli_of", generator, input._p), "BernoulliBackward0", [input])
+
+
+def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
+    """Counts from the Poisson distributions of the rates in the input, a float tensor."""
+    x = empty(input.shape, dtype=input.dtype)
+    return _recorded(fill(x, "poisson", generator, input._p), "PoissonBackward0", [input])
+
+
+def multinomial(
+    input: Tensor,
+    num_samples: int,
+    replacement: bool = False,
+    *,
+    generator: Generator | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
+    """int64 indices of categories, drawn by the weights in the input: (n,) or (rows, n).
+
+    Without replacement the indices of a row differ: they are those of its largest weights over
+    exponential numbers. Categories of weight 0 come last, in order.
+    """
+    n = operator.index(num_samples)
+    once = not replacement or n == 1
+    _check_sampling(input, n, once)
+    if out is not None and out.dtype is not dtypes.int64:
+        raise RuntimeError(f"multinomial expects Long tensor out, got: {out.dtype!r}")
+    weights = input.detach()
+    x = _target("multinomial", [*weights.shape[:-1], n], dtypes.int64, out)
+    rows = weights if weights.ndim == 2 else weights.unsqueeze(0)
+    target = x if x.ndim == 2 else x.unsqueeze(0)
+    fill(target, "multinomial", generator, rows._p, not once)
+    return x
+
+
+def _check_sampling(input: Tensor, n: int, once: bool) -> None:
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"prob_dist must be 1 or 2 dim, got shape {list(input.shape)}")
+    if not input.is_floating_point():
+        raise RuntimeError(
+            "multinomial only supports floating-point dtypes for input, got: "
+            f"{dtypes.SCALAR_NAMES[input.dtype.code]}"
+        )
+    if n <= 0:
+        raise RuntimeError(f"cannot sample n_sample <= 0 samples, got {n}")
+    categories = input.shape[-1]
+    if once and n > categories:
+        raise RuntimeError(
+            "cannot sample n_sample > prob_dist.size(-1) samples without replacement: "
+            f"{n} of {categories}"
+        )
+    if categories > 2**24:
+        raise RuntimeError(f"number of categories cannot exceed 2^24, got {categories}")

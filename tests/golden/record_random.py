@@ -111,6 +111,76 @@ def mixed_sequences() -> list[list[Step]]:
     return [odd_normals, integers, in_place]
 
 
+def expressions() -> list[str]:
+    """What is drawn on a fresh seed: texts that mean the same to torch and to autodiff, as L."""
+    shapes = ["L.zeros({n}, dtype={d})", "L.zeros(3, {n}, dtype={d}).t()", "L.zeros(2 * {n})[::2]"]
+    in_place = [
+        *("exponential_()", "exponential_(2.5)", "log_normal_()", "log_normal_(-0.5, 0.3)"),
+        *("cauchy_()", "cauchy_(1.5, 0.2)", "geometric_(0.3)", "bernoulli_()", "bernoulli_(0.83)"),
+        *("random_()", "random_(9)", "random_(-5, 2**40)", "random_(3, None)"),
+        "bernoulli_(L.tensor(0.3))",
+    ]
+    texts = [
+        f"{shape.format(n=n, d=d)}.{call}"
+        for call in in_place
+        for shape in shapes
+        for d in ("L.float32", "L.float64")
+        for n in (3, 20)
+    ]
+    calls = ["random_()", "random_(2)", "random_(0, None)", "bernoulli_(0.4)", "geometric_(0.01)"]
+    texts += [
+        f"L.zeros(19, dtype=L.{d}).{call}"
+        for call in calls
+        for d in ("bool", "uint8", "int32", "int64")
+        if (d, call) != ("bool", "geometric_(0.01)")
+    ]
+    for d in ("L.float32", "L.float64"):
+        up = f"L.arange(1, 25, dtype={d})"
+        rows = f"{up}.reshape(4, 6)"
+        for p in (f"({up} / 25)", f"({rows} / 25)", f"({rows} / 25).t()"):
+            texts += [
+                f"L.bernoulli({p})",
+                f"L.bernoulli({p}, 0.3)",
+                f"L.zeros(24).bernoulli_({up}/25)",
+            ]
+        texts += [
+            f"L.poisson({x})" for x in (f"{up} / 5", f"{rows}.t()", f"{up} * 1e4", f"{up} - 1")
+        ]
+        for w in (up, rows, f"{rows}.t()", f"{rows}[:, ::2]", f"({up} % 3)"):
+            texts += [f"L.multinomial({w}, {n}, {r})" for n in (1, 3) for r in (True, False)]
+        for mean, std in ((up, f"{up} / 9"), (f"{rows}.t()", "0.5"), ("-2.0", up), (up, "2.0")):
+            texts.append(f"L.normal({mean}, {std})")
+        texts += [f"L.normal({rows}, {up}[:6])", f"L.normal({up}[:5], {up}[:5])"]
+        texts += [f"L.normal(0.3, 2.0, (3, 7), dtype={d})", f"L.normal({up}, 2.0, out=L.zeros(24))"]
+        for like in ("rand_like({x})", "randn_like({x})", "randint_like({x}, 9)"):
+            texts += [f"L.{like.format(x=x)}" for x in (up, f"{rows}.t()")]
+    texts += [
+        "L.zeros(9).random_(-(2**24), None)",
+        "L.zeros(9, dtype=L.int64).random_(-(2**63), None)",
+    ]
+    return [*dict.fromkeys(texts)]
+
+
+def evaluate(lib: Any, expression: str) -> dict[str, Any]:
+    """The dtype, shape and values of an expression on a fresh seed, and the number drawn next."""
+    lib.manual_seed(17)
+    x = eval(expression, {"L": lib})
+    values = [float(v) for v in x.detach().reshape(-1)[:8].tolist()]
+    following = lib.rand(1, dtype=lib.float64).item()
+    kind = str(x.dtype).split(".")[-1]
+    return {"dtype": kind, "shape": list(x.shape), "values": values, "next": following}
+
+
+def state_bytes(lib: Any) -> list[str]:
+    """Hashes of the state when seeded, amid draws and with a normal kept; the position in each."""
+    states = []
+    for n in (0, 3, 20, 700):
+        lib.manual_seed(2**63 + 5)
+        lib.randn(n)
+        states.append(bytes(lib.get_rng_state().tolist()))
+    return [f"{hashlib.sha256(b).hexdigest()} {b[:24].hex()} {b[5016:].hex()}" for b in states]
+
+
 def main() -> None:
     """Writes random.json, a case a line."""
     import warnings
@@ -125,7 +195,15 @@ def main() -> None:
         for steps in sequences
     ]
     lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
-    GOLDEN.write_text(f'{{"torch":"{torch.__version__}","cases":[\n{lines}\n]}}\n')
+    drawn = {text: evaluate(torch, text) for text in expressions()}
+    by_text = ",\n".join(
+        f"{json.dumps(text)}:{json.dumps(found, separators=(',', ':'))}"
+        for text, found in drawn.items()
+    )
+    GOLDEN.write_text(
+        f'{{"torch":"{torch.__version__}","states":{json.dumps(state_bytes(torch))},\n'
+        f'"expressions":{{\n{by_text}\n}},\n"cases":[\n{lines}\n]}}\n'
+    )
 
 
 if __name__ == "__main__":

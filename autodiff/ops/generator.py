@@ -1,0 +1,123 @@
+"""Generators of random numbers, and the default one: PyTorch's, states included."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from autodiff import dtypes
+from autodiff.native import ffi, lib
+from autodiff.ops.create import empty
+from autodiff.tensor import Tensor
+
+DEFAULT_SEED = 67280421310721  # PyTorch's
+
+
+class Generator:
+    """A source of random numbers with a state of its own.
+
+    Copies and pickles go on from the same state, each for itself.
+    """
+
+    def __init__(self, device: str = "cpu") -> None:
+        if device != "cpu":
+            raise RuntimeError(f"Generator: device {device!r} is not supported; only 'cpu' is")
+        self.native = ffi.gc(lib.ad_rng_new(DEFAULT_SEED), lib.ad_rng_free)
+
+    @property
+    def device(self) -> str:
+        """Always "cpu"."""
+        return "cpu"
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start over from a seed, taken modulo 2^64. ValueError where it does not fit 64 bits."""
+        if isinstance(seed, bool) or not isinstance(seed, int):
+            raise RuntimeError(f"manual_seed expected a long, but got {type(seed).__name__}")
+        if not -(2**63) <= seed < 2**64:
+            raise ValueError(
+                f"Overflow when unpacking long long: the seed {seed} does not fit 64 bits"
+            )
+        lib.ad_rng_seed(self.native, seed % 2**64)
+        return self
+
+    def initial_seed(self) -> int:
+        """The seed the generator, or the state it was given, started from."""
+        return int(lib.ad_rng_initial_seed(self.native))
+
+    def seed(self) -> int:
+        """Start over from a seed that the operating system draws; returns it."""
+        drawn = int.from_bytes(os.urandom(8), "little")
+        self.manual_seed(drawn)
+        return drawn
+
+    def get_state(self) -> Tensor:
+        """The state as 5056 bytes in a uint8 tensor: those of PyTorch's CPU generator."""
+        x = empty(lib.ad_rng_state_size(), dtype=dtypes.uint8)
+        lib.ad_rng_get_state(self.native, ffi.cast("uint8_t *", x._p.data))
+        return x
+
+    def set_state(self, new_state: Tensor) -> Generator:
+        """Go on from a state that get_state gave, here or in PyTorch."""
+        if not isinstance(new_state, Tensor):
+            raise TypeError(f"expected a torch.ByteTensor, but got {type(new_state).__name__}")
+        if new_state.dtype is not dtypes.uint8:
+            raise TypeError(f"RNG state must be a torch.ByteTensor, not {new_state.dtype!r}")
+        size = lib.ad_rng_state_size()
+        if new_state.numel() != size:
+            raise RuntimeError(
+                f"Expected a CPUGeneratorImplState of size {size} but found the input RNG state "
+                f"size to be {new_state.numel()}"
+            )
+        state = new_state.contiguous()
+        if lib.ad_rng_set_state(self.native, ffi.cast("uint8_t *", state._p.data)):
+            raise RuntimeError("Invalid mt19937 state: it is not one that get_state() gave")
+        return self
+
+    def clone_state(self) -> Generator:
+        """A new generator in the same state."""
+        return Generator().set_state(self.get_state())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Generator, (self.device,), self.get_state()
+
+    def __setstate__(self, state: Tensor) -> None:
+        self.set_state(state)
+
+
+default_generator = Generator()
+
+
+def native_generator(generator: Generator | None, function: str) -> Any:
+    """The handle of a generator, or of the default one for None. TypeError for anything else."""
+    if generator is None:
+        return default_generator.native
+    if not isinstance(generator, Generator):
+        raise TypeError(
+            f"{function}(): argument 'generator' must be Generator, not {type(generator).__name__}"
+        )
+    return generator.native
+
+
+def manual_seed(seed: int) -> Generator:
+    """Start the default generator over from a seed."""
+    return default_generator.manual_seed(int(seed))
+
+
+def initial_seed() -> int:
+    """The seed of the default generator."""
+    return default_generator.initial_seed()
+
+
+def seed() -> int:
+    """Start the default generator over from a seed that the operating system draws."""
+    return default_generator.seed()
+
+
+def get_rng_state() -> Tensor:
+    """The state of the default generator."""
+    return default_generator.get_state()
+
+
+def set_rng_state(new_state: Tensor) -> None:
+    """Go on from a state of the default generator."""
+    default_generator.set_state(new_state)

@@ -1,0 +1,83 @@
+/* distributions.c: what one uniform for each element is transformed into: exponential, Cauchy, geometric and
+ * Bernoulli numbers, and dropout's noise. Computed in double, whatever the dtype, as PyTorch does. */
+#include <math.h>
+#include "random.h"
+
+/* ---- by the inverse of the cumulative distribution ---- */
+
+void ad_exponentials(ad_rng *rng, int64_t n, void *dst, const ad_random_params *p) {
+    double *x = dst;
+    for (int64_t i = 0; i < n; i++) x[i] = -ad_draw_unit(rng);
+    ad_random_kernel(AD_OP_log1p, AD_f64, n, x, x, NULL, NULL);
+    for (int64_t i = 0; i < n; i++) x[i] *= p->scale;
+}
+
+int ad_rng_exponential(ad_rng *rng, ad_tensor *out, double rate) {
+    int status = ad_check_float_out(out);
+    if (status) return status;
+    if (!(rate > 0)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    ad_random_params p = {.scale = -1 / rate};
+    return ad_random_fill_reals(rng, out, ad_exponentials, &p);
+}
+
+/* The tangent, as a quotient: the machine has no instruction for it. */
+static void cauchy(ad_rng *rng, int64_t n, void *dst, const ad_random_params *p) {
+    ad_random_chunk sine, cosine;
+    double *x = dst;
+    for (int64_t i = 0; i < n; i++) x[i] = 3.14159265358979323846 * (ad_draw_unit(rng) - 0.5);
+    ad_random_kernel(AD_OP_sin, AD_f64, n, &sine, x, NULL, NULL);
+    ad_random_kernel(AD_OP_cos, AD_f64, n, &cosine, x, NULL, NULL);
+    for (int64_t i = 0; i < n; i++) x[i] = p->shift + p->scale * (sine.f64[i] / cosine.f64[i]);
+}
+
+int ad_rng_cauchy(ad_rng *rng, ad_tensor *out, double median, double sigma) {
+    int status = ad_check_float_out(out);
+    if (status) return status;
+    if (!(sigma > 0)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    ad_random_params p = {.shift = median, .scale = sigma};
+    return ad_random_fill_reals(rng, out, cauchy, &p);
+}
+
+/* How many trials until the first success. */
+static void geometric(ad_rng *rng, int64_t n, void *dst, const ad_random_params *p) {
+    double *x = dst;
+    for (int64_t i = 0; i < n; i++) x[i] = ad_draw_unit(rng);
+    ad_random_kernel(AD_OP_log, AD_f64, n, x, x, NULL, NULL);
+    for (int64_t i = 0; i < n; i++) x[i] = ceil(x[i] / p->scale);
+}
+
+int ad_rng_geometric(ad_rng *rng, ad_tensor *out, double p) {
+    int status = ad_check_writable(out);
+    if (status) return status;
+    if (out->dtype == AD_bool) return ad_fail(AD_BAD_DTYPE, out->dtype, 0, 0);
+    if (!(p > 0 && p < 1)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    double failure = -p;
+    ad_random_params given = {0};
+    ad_random_kernel(AD_OP_log1p, AD_f64, 1, &given.scale, &failure, NULL, NULL);
+    return ad_random_fill_reals(rng, out, geometric, &given);
+}
+
+/* ---- by comparison ---- */
+
+static void bernoulli(ad_rng *rng, int64_t n, void *dst, const ad_random_params *p) {
+    double *x = dst;
+    for (int64_t i = 0; i < n; i++) x[i] = ad_draw_unit(rng) < p->shift ? p->scale : 0;
+}
+
+int ad_rng_bernoulli(ad_rng *rng, ad_tensor *out, double p) {
+    int status = ad_check_writable(out);
+    if (status) return status;
+    if (!(p >= 0 && p <= 1)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    ad_random_params given = {.shift = p, .scale = 1};
+    return ad_random_fill_reals(rng, out, bernoulli, &given);
+}
+
+int ad_rng_dropout(ad_rng *rng, ad_tensor *noise, double p) {
+    int status = ad_check_float_out(noise);
+    if (status) return status;
+    if (!(p >= 0 && p < 1)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    double keep = 1 - p;
+    ad_random_params given = {.shift = keep, .scale = 1 / keep};
+    if (noise->dtype == AD_float32) given.scale = 1 / (float)keep; /* divides in its own precision */
+    return ad_random_fill_reals(rng, noise, bernoulli, &given);
+}

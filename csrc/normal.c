@@ -1,0 +1,96 @@
+/* normal.c: normal and log-normal numbers: Box and Muller's transform, which makes two of two uniforms. */
+#include <math.h>
+#include "random.h"
+
+#define TWO_PI (2 * 3.14159265358979323846)
+
+/* One number at a time, in double: two uniforms make two normals, and the second waits for the next call. */
+static double normal_one(ad_rng *rng, double mean, double std) {
+    if (rng->has_sample) {
+        rng->has_sample = false;
+        return fma(rng->sample, std, mean);
+    }
+    double angle = TWO_PI * ad_draw_unit(rng), minus = -ad_draw_unit(rng), log, sine, cosine;
+    ad_random_kernel(AD_OP_log1p, AD_f64, 1, &log, &minus, NULL, NULL);
+    ad_random_kernel(AD_OP_sin, AD_f64, 1, &sine, &angle, NULL, NULL);
+    ad_random_kernel(AD_OP_cos, AD_f64, 1, &cosine, &angle, NULL, NULL);
+    double radius = sqrt(-2 * log);
+    rng->sample = radius * sine;
+    rng->has_sample = true;
+    return fma(radius * cosine, std, mean);
+}
+
+static void normals(ad_rng *rng, int64_t n, void *dst, const ad_random_params *p) {
+    double *x = dst;
+    for (int64_t i = 0; i < n; i++) x[i] = normal_one(rng, p->shift, p->scale);
+}
+
+/* Box-Muller in place on n uniforms, n a multiple of 16 and at most AD_RANDOM_CHUNK: in each 16, elements j
+ * and j + 8 make a pair. */
+#define BOX_MULLER(ctype, type)                                                                              \
+    static void box_muller_##type(int64_t n, ctype *x, ctype mean, ctype std) {                              \
+        ad_random_chunk in, angle, radius, sine, cosine;                                                     \
+        if (n < 16) return;                                                                                  \
+        for (int64_t i = 0; i < n / 2; i++) {                                                                \
+            int64_t first = i / 8 * 16 + i % 8;                                                              \
+            in.type[i] = 1 - x[first];                                                                       \
+            angle.type[i] = (ctype)TWO_PI * x[first + 8];                                                    \
+        }                                                                                                    \
+        ad_random_kernel(AD_OP_log, AD_##type, n / 2, &radius, &in, NULL, NULL);                             \
+        for (int64_t i = 0; i < n / 2; i++) in.type[i] = -2 * radius.type[i];                                \
+        ad_random_kernel(AD_OP_sqrt, AD_##type, n / 2, &radius, &in, NULL, NULL);                            \
+        ad_random_kernel(AD_OP_sin, AD_##type, n / 2, &sine, &angle, NULL, NULL);                            \
+        ad_random_kernel(AD_OP_cos, AD_##type, n / 2, &cosine, &angle, NULL, NULL);                          \
+        for (int64_t i = 0; i < n / 2; i++) {                                                                \
+            int64_t first = i / 8 * 16 + i % 8;                                                              \
+            x[first] = radius.type[i] * cosine.type[i];                                                      \
+            x[first + 8] = radius.type[i] * sine.type[i];                                                    \
+        }                                                                                                    \
+        ad_affine_##type(n, x, std, mean);                                                                   \
+    }
+BOX_MULLER(float, f32)
+BOX_MULLER(double, f64)
+
+/* Blocks of 16. Where 16 does not divide n, the last 16 elements are drawn anew as one more block. */
+#define NORMAL_BLOCKS(ctype, type)                                                                           \
+    static void normal_blocks_##type(ad_rng *rng, int64_t n, ctype *x, ctype mean, ctype std) {              \
+        for (int64_t i = 0; i < n; i += AD_RANDOM_CHUNK) {                                                   \
+            int64_t m = ad_least(n - i, AD_RANDOM_CHUNK);                                                    \
+            ad_units_##type(rng, m, x + i);                                                                  \
+            box_muller_##type(m - m % 16, x + i, mean, std);                                                 \
+        }                                                                                                    \
+        if (n % 16 == 0) return;                                                                             \
+        ad_units_##type(rng, 16, x + n - 16);                                                                \
+        box_muller_##type(16, x + n - 16, mean, std);                                                        \
+    }
+NORMAL_BLOCKS(float, f32)
+NORMAL_BLOCKS(double, f64)
+
+int ad_rng_normal(ad_rng *rng, ad_tensor *out, double mean, double std) {
+    int status = ad_check_float_out(out);
+    if (status) return status;
+    if (!(std >= 0)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    ad_random_params p = {.shift = mean, .scale = std};
+    if (!out->contiguous || out->numel < 16) return ad_random_fill_reals(rng, out, normals, &p);
+    ad_rng_lock(rng);
+    if (out->dtype == AD_float32)
+        normal_blocks_f32(rng, out->numel, (float *)out->data, (float)mean, (float)std);
+    else
+        normal_blocks_f64(rng, out->numel, (double *)out->data, mean, std);
+    ad_wrote(out, AD_BY_RANDOM);
+    return ad_rng_unlock(rng, AD_OK);
+}
+
+/* The logarithm is normal. PyTorch draws these one at a time, whatever their number. */
+static void log_normal(ad_rng *rng, int64_t n, void *dst, const ad_random_params *p) {
+    normals(rng, n, dst, p);
+    ad_random_kernel(AD_OP_exp, AD_f64, n, dst, dst, NULL, NULL);
+}
+
+int ad_rng_log_normal(ad_rng *rng, ad_tensor *out, double mean, double std) {
+    int status = ad_check_float_out(out);
+    if (status) return status;
+    if (!(std > 0)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    ad_random_params p = {.shift = mean, .scale = std};
+    return ad_random_fill_reals(rng, out, log_normal, &p);
+}

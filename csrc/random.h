@@ -1,0 +1,46 @@
+/* random.h: what the distributions share. Each is derived from the draws of a generator as PyTorch's CPU
+ * kernels derive it, so that one seed gives the same numbers in both: bit for bit where arithmetic alone is
+ * involved, to the last few bits where a logarithm or a sine may round differently. */
+#ifndef AD_RANDOM_H
+#define AD_RANDOM_H
+#include "rng.h"
+
+#define AD_RANDOM_CHUNK 512 /* elements worked on at a time: a multiple of 16 */
+
+typedef union {
+    float f32[AD_RANDOM_CHUNK];
+    double f64[AD_RANDOM_CHUNK];
+} ad_random_chunk;
+
+typedef struct {
+    double shift, scale; /* of reals; what they mean is the distribution's */
+    uint64_t range;      /* integers: how many, from `low` on; 0 for 2^64 */
+    int64_t low;
+    bool wide; /* integers: from 64-bit draws */
+} ad_random_params;
+
+/* Writes the next n numbers of a distribution, one after the other. */
+typedef void ad_random_fn(ad_rng *rng, int64_t n, void *dst, const ad_random_params *p);
+
+int ad_check_float_out(const ad_tensor *out);
+/* The dimensions of x from the longest stride to the shortest: PyTorch's order of drawing. */
+void ad_memory_order(const ad_tensor *x, int dims[AD_MAX_DIMS]);
+/* Fills out, in the order of its memory, with numbers of its own dtype. The generator is locked. */
+void ad_random_fill(ad_rng *rng, ad_tensor *out, ad_random_fn *fn, const ad_random_params *p);
+/* Fills out, of any dtype, with doubles that are converted; locks the generator and counts the write. */
+int ad_random_fill_reals(ad_rng *rng, ad_tensor *out, ad_random_fn *fn, const ad_random_params *p);
+void ad_units_f32(ad_rng *rng, int64_t n, float *dst);  /* uniform on [0, 1): 24 bits, of 32-bit draws */
+void ad_units_f64(ad_rng *rng, int64_t n, double *dst); /* 53 bits, of 64-bit draws */
+ad_random_fn ad_exponentials;                           /* doubles; p->scale is -1 / rate */
+
+/* An instruction of the machine on whole registers. */
+static inline void ad_random_kernel(int op, int type, int64_t n, void *dst, const void *a, const void *b,
+                                    const void *c) {
+    ad_cpu->pw->instr[op][type](n, dst, a, b, c);
+}
+
+/* x * scale + shift in place, rounded once; n is at most AD_RANDOM_CHUNK. */
+void ad_affine_f32(int64_t n, float *x, float scale, float shift);
+void ad_affine_f64(int64_t n, double *x, double scale, double shift);
+
+#endif
