@@ -1,4 +1,4 @@
-"""`autodiff.nn`: modules, layers, activations and losses."""
+"""`autodiff.nn`: modules, layers, activations, dropout and losses."""
 
 from autodiff.nn import functional, init
 from autodiff.nn.activation import (
@@ -17,6 +17,14 @@ from autodiff.nn.activation import (
     Tanh,
 )
 from autodiff.nn.containers import MLP, Sequential
+from autodiff.nn.dropout import (
+    AlphaDropout,
+    Dropout,
+    Dropout1d,
+    Dropout2d,
+    Dropout3d,
+    FeatureAlphaDropout,
+)
 from autodiff.nn.linear import Linear, Neuron
 from autodiff.nn.loss import CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
 from autodiff.nn.module import Module
@@ -26,7 +34,13 @@ __all__ = [
     "ELU",
     "GELU",
     "MLP",
+    "AlphaDropout",
     "CrossEntropyLoss",
+    "Dropout",
+    "Dropout1d",
+    "Dropout2d",
+    "Dropout3d",
+    "FeatureAlphaDropout",
     "Flatten",
     "Hardtanh",
     "Identity",

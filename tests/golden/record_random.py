@@ -158,7 +158,38 @@ def expressions() -> list[str]:
         "L.zeros(9).random_(-(2**24), None)",
         "L.zeros(9, dtype=L.int64).random_(-(2**63), None)",
     ]
-    return [*dict.fromkeys(texts)]
+    return [*dict.fromkeys([*texts, *dropouts()])]
+
+
+def dropouts() -> list[str]:
+    """Dropout of every kind: of elements and channels, of float and double, in memory order."""
+    texts = []
+    for d in ("L.float32", "L.float64"):
+        x, cube = f"L.arange(1, 25, dtype={d})", f"L.arange(1, 25, dtype={d}).reshape(2, 3, 4)"
+        wide = f"L.arange(1, 49, dtype={d}).reshape(2, 3, 4, 2)"
+        for given in (x, f"{cube}.permute(2, 0, 1)", f"L.ones(5, 7, dtype={d})[:, ::2]"):
+            for p in ("0.0", "0.1", "0.37", "1.0"):
+                for name in ("dropout", "alpha_dropout"):
+                    texts.append(f"L.nn.functional.{name}({given}, {p}, True)")
+        texts += [
+            f"L.nn.functional.dropout({x}, 0.4, {flags})" for flags in ("False", "True, True")
+        ]
+        texts += [
+            f"L.nn.functional.alpha_dropout({x}, 0.4, True, True)",
+            f"L.nn.functional.feature_alpha_dropout({cube}, 0.4, True)",
+            f"L.nn.functional.feature_alpha_dropout({wide}, 0.4, True, True)",
+            f"L.nn.functional.dropout1d({cube}, 0.4)",
+            f"L.nn.functional.dropout1d({cube}[0], 0.4, inplace=True)",
+            f"L.nn.functional.dropout2d({wide}, 0.4)",
+            f"L.nn.functional.dropout2d({wide}, 1.0, inplace=True)",
+            f"L.nn.functional.dropout3d({wide}, 0.4)",
+            f"L.nn.functional.dropout3d({wide}[None], 0.4)",
+        ]
+        modules = ("Dropout(0.2)", "Dropout(0.2, True)", "Dropout(0.2).eval()", "AlphaDropout(0.2)")
+        texts += [f"L.nn.{module}({x})" for module in modules]
+        texts += [f"L.nn.{name}(0.3)({wide})" for name in ("Dropout2d", "Dropout3d")]
+        texts += [f"L.nn.{name}(0.3)({cube})" for name in ("Dropout1d", "FeatureAlphaDropout")]
+    return texts
 
 
 def evaluate(lib: Any, expression: str) -> dict[str, Any]:
