@@ -2,29 +2,48 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
+from collections.abc import Callable
+from typing import Any
 
 from autodiff import dtypes
 from autodiff.grad_mode import no_grad
-from autodiff.ops import draws
+from autodiff.ops import create, draws
 from autodiff.ops.arithmetic import where
 from autodiff.ops.assign import copy_, fill_
-from autodiff.ops.create import empty_like, eye, ones_like, tensor
+from autodiff.ops.cast import to_dtype
+from autodiff.ops.create import empty, empty_like, ones_like, tensor
 from autodiff.ops.generator import Generator
+from autodiff.ops.random import randperm
 from autodiff.tensor import Tensor
 
 __all__ = [
     "calculate_gain",
+    "constant",
     "constant_",
+    "dirac",
+    "dirac_",
+    "eye",
     "eye_",
+    "kaiming_normal",
     "kaiming_normal_",
+    "kaiming_uniform",
     "kaiming_uniform_",
+    "normal",
     "normal_",
     "ones_",
+    "orthogonal",
+    "orthogonal_",
+    "sparse",
+    "sparse_",
     "trunc_normal_",
+    "uniform",
     "uniform_",
+    "xavier_normal",
     "xavier_normal_",
+    "xavier_uniform",
     "xavier_uniform_",
     "zeros_",
 ]
@@ -93,7 +112,27 @@ def eye_(tensor: Tensor) -> Tensor:
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     with no_grad():
-        return copy_(tensor, eye(*tensor.shape, dtype=tensor.dtype))
+        return copy_(tensor, create.eye(*tensor.shape, dtype=tensor.dtype))
+
+
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """The kernel (out, in, *size) of a convolution that copies channels, for each group anew.
+
+    ValueError unless the tensor has 3 to 5 dimensions and `groups` divides the first.
+    """
+    if tensor.ndim not in (3, 4, 5):
+        raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
+    if tensor.shape[0] % groups != 0:
+        raise ValueError("dim 0 must be divisible by groups")
+    each = tensor.shape[0] // groups
+    centre = tuple(size // 2 for size in tensor.shape[2:])
+    with no_grad():
+        fill_(tensor, 0)
+        for group in range(groups):
+            for channel in range(min(each, tensor.shape[1])):
+                index = (group * each + channel, channel, *centre)
+                tensor[index] = 1
+    return tensor
 
 
 def trunc_normal_(
@@ -224,3 +263,100 @@ def kaiming_normal_(
     if _is_empty(tensor):
         return tensor
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
+
+
+# ---- matrices ----
+
+
+def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = None) -> Tensor:
+    """`gain` times orthonormal rows or columns, whichever are fewer; dimensions from 1 on are one.
+
+    Saxe et al., Exact solutions to the nonlinear dynamics of learning in deep linear neural
+    networks (2013). ValueError unless the tensor has two dimensions or more.
+    """
+    if tensor.ndim < 2:
+        raise ValueError("Only tensors with 2 or more dimensions are supported")
+    if tensor.numel() == 0:
+        return tensor
+    rows = tensor.shape[0]
+    columns = tensor.numel() // rows
+    with no_grad():
+        drawn = draws.normal_(empty(rows, columns, dtype=tensor.dtype), generator=generator)
+        wide = rows < columns
+        found = _orthonormal_rows(drawn if wide else drawn.t())
+        copy_(tensor, (found if wide else found.t()).reshape(tensor.shape))
+        tensor.mul_(gain)
+    return tensor
+
+
+_BLOCK = 32  # rows that are made orthonormal at a time
+
+
+def _orthonormal_rows(x: Tensor) -> Tensor:
+    """Gram and Schmidt's orthonormal rows of a matrix of full rank, computed in float64.
+
+    They are those of the QR decomposition whose diagonal of R is positive. What rounding leaves
+    after one pass, a second removes; blocks make most of the work matrix products.
+    """
+    q: Tensor = to_dtype(x, dtypes.float64).clone().contiguous()
+    for start in range(0, len(q), _BLOCK):
+        done, block = q[:start], q[start : start + _BLOCK]
+        for _ in range(2):
+            block.sub_(block @ done.t() @ done)
+            for i in range(len(block)):
+                row, before = block[i], block[:i]
+                row.sub_(row @ before.t() @ before)
+                row.div_((row @ row).sqrt())
+    return q
+
+
+def sparse_(
+    tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None
+) -> Tensor:
+    """Normal, with a share `sparsity` of each column, rounded up, set to zero.
+
+    Martens, Deep learning via Hessian-free optimization (2010). Which elements are zero is drawn
+    from the default generator. ValueError unless the tensor is a matrix.
+    """
+    if tensor.ndim != 2:
+        raise ValueError("Only tensors with 2 dimensions are supported")
+    rows, columns = tensor.shape
+    zeros = math.ceil(sparsity * rows)
+    with no_grad():
+        draws.normal_(tensor, 0.0, std, generator=generator)
+        for column in range(columns):
+            tensor[randperm(rows)[:zeros], column] = 0
+    return tensor
+
+
+# ---- the names of before PyTorch 0.4 ----
+
+
+def _deprecated(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    new = function.__name__
+    old = new[:-1]
+
+    @functools.wraps(function)
+    def call(*args: Any, **kwargs: Any) -> Tensor:
+        warnings.warn(
+            f"`nn.init.{old}` is now deprecated in favor of `nn.init.{new}`.",
+            FutureWarning,
+            stacklevel=2,
+        )
+        return function(*args, **kwargs)
+
+    call.__name__ = old
+    return call
+
+
+uniform = _deprecated(uniform_)
+normal = _deprecated(normal_)
+constant = _deprecated(constant_)
+eye = _deprecated(eye_)
+dirac = _deprecated(dirac_)
+xavier_uniform = _deprecated(xavier_uniform_)
+xavier_normal = _deprecated(xavier_normal_)
+kaiming_uniform = _deprecated(kaiming_uniform_)
+kaiming_normal = _deprecated(kaiming_normal_)
+orthogonal = _deprecated(orthogonal_)
+sparse = _deprecated(sparse_)

@@ -158,7 +158,7 @@ def expressions() -> list[str]:
         "L.zeros(9).random_(-(2**24), None)",
         "L.zeros(9, dtype=L.int64).random_(-(2**63), None)",
     ]
-    return [*dict.fromkeys([*texts, *dropouts()])]
+    return [*dict.fromkeys([*texts, *dropouts(), *inits()])]
 
 
 def dropouts() -> list[str]:
@@ -190,6 +190,22 @@ def dropouts() -> list[str]:
         texts += [f"L.nn.{name}(0.3)({wide})" for name in ("Dropout2d", "Dropout3d")]
         texts += [f"L.nn.{name}(0.3)({cube})" for name in ("Dropout1d", "FeatureAlphaDropout")]
     return texts
+
+
+def inits() -> list[str]:
+    """The init functions that nn.json does not have."""
+    texts = []
+    for d in ("L.float32", "L.float64"):
+        for shape in ("3, 5", "5, 3", "4, 4", "7, 2, 3", "40, 70", "1, 1"):
+            texts.append(f"L.nn.init.orthogonal_(L.zeros({shape}, dtype={d}))")
+        texts += [
+            f"L.nn.init.orthogonal_(L.zeros(3, 4, dtype={d}).t(), gain=2.5)",
+            f"L.nn.init.sparse_(L.zeros(6, 4, dtype={d}), 0.3)",
+            f"L.nn.init.sparse_(L.zeros(4, 6, dtype={d}).t(), 0.6, std=2.0)",
+            f"L.nn.init.dirac_(L.ones(4, 2, 3, dtype={d}), 2)",
+        ]
+    sizes = ("3, 2, 3", "2, 3, 4, 2", "2, 2, 1, 2, 3")
+    return [*texts, *(f"L.nn.init.dirac_(L.ones({size}))" for size in sizes)]
 
 
 def evaluate(lib: Any, expression: str) -> dict[str, Any]:
