@@ -8,13 +8,20 @@ NATIVE := setup.py pyproject.toml autodiff/_build.py autodiff/_version.py \
 C_FILES = $(shell find csrc -name '*.[ch]')
 PIP = $(BIN)/pip install --quiet --disable-pip-version-check
 
-.PHONY: demo test lint format bench wheel clean
+.PHONY: demo test sanitize sanitize-threads lint format bench wheel clean
 
 demo: $(VENV)/plot.stamp
 	$(BIN)/python -m autodiff demo
 
 test: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n auto
+
+# The tests of builds with sanitizers, apart from the ordinary one; docs/sanitizers.md. CC=clang works too.
+sanitize: $(VENV)/test.stamp
+	.ci/sanitize address,undefined -n auto --ignore tests/test_build.py
+
+sanitize-threads: $(VENV)/test.stamp
+	.ci/sanitize thread -n auto -k 'thread or sanitize'
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

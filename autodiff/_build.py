@@ -40,6 +40,7 @@ def flags() -> tuple[list[str], list[str]]:
     if sanitizers := os.environ.get("AUTODIFF_SANITIZE"):
         compile_args += [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=undefined"]
         compile_args += ["-g", "-O1", "-fno-omit-frame-pointer"]
+        compile_args.append(f'-DAD_SANITIZE=" -fsanitize={sanitizers}"')
         link_args.append(f"-fsanitize={sanitizers}")
     return compile_args, link_args
 

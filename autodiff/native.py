@@ -169,6 +169,12 @@ def available_isas() -> list[str]:
     return [name for name in known if lib.ad_isa_available(name.encode())]
 
 
+def sanitized() -> str:
+    """The sanitizers the native library was built with, separated by commas; mostly none."""
+    compiler = ffi.string(lib.ad_compiler()).decode()
+    return str(compiler.partition("-fsanitize=")[2])
+
+
 def _start() -> None:
     isa = os.environ.get("AUTODIFF_ISA", "")
     if lib.ad_init(isa.encode()):

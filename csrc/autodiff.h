@@ -35,12 +35,13 @@ int ad_error(int64_t detail[3]);
 int ad_init(const char *isa);          /* NULL or "" takes the best the CPU has; call once, before all else */
 const char *ad_isa(void);              /* the variant in use */
 int ad_isa_available(const char *isa); /* 1 where compiled in and on this CPU */
-const char *ad_compiler(void);
+const char *ad_compiler(void);         /* its name and version, and the sanitizers it built in */
 int ad_get_num_threads(void);
 int ad_set_num_threads(int n);
 void ad_memory_stats(int64_t stats[4]); /* bytes in use, bytes cached, peak bytes in use, live blocks */
 void ad_memory_trim(void);              /* gives cached blocks back to the system */
 void ad_memory_reset_peak(void);
+void ad_memory_fail(int64_t n); /* for tests: the n-th allocation from now fails, once; 0 calls it off */
 
 /* ---- tensors ---- */
 typedef struct ad_storage ad_storage;

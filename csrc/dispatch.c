@@ -111,12 +111,16 @@ int ad_init(const char *isa) {
 const char *ad_isa(void) { return ad_cpu ? ad_cpu->name : ""; }
 int ad_isa_available(const char *isa) { return isa && *isa && find_variant(isa) != NULL; }
 
+#ifndef AD_SANITIZE /* set by the build, as no compiler tells of all its sanitizers */
+#define AD_SANITIZE
+#endif
 #define STRING2(x) #x
 #define STRING(x) STRING2(x)
 const char *ad_compiler(void) {
 #if defined(__clang__)
-    return "clang " STRING(__clang_major__) "." STRING(__clang_minor__) "." STRING(__clang_patchlevel__);
+    return "clang " STRING(__clang_major__) "." STRING(__clang_minor__) "." STRING(__clang_patchlevel__)
+        AD_SANITIZE;
 #else
-    return "gcc " STRING(__GNUC__) "." STRING(__GNUC_MINOR__) "." STRING(__GNUC_PATCHLEVEL__);
+    return "gcc " STRING(__GNUC__) "." STRING(__GNUC_MINOR__) "." STRING(__GNUC_PATCHLEVEL__) AD_SANITIZE;
 #endif
 }

@@ -58,7 +58,7 @@ struct ad_storage {
     uint8_t readonly;
     int32_t writer; /* ad_writer */
 };
-void *ad_alloc(size_t nbytes); /* 64-byte aligned, 32 readable bytes past the end; NULL sets the error */
+void *ad_alloc(size_t nbytes); /* 64-byte aligned; NULL sets the error */
 void ad_dealloc(void *block);
 extern _Thread_local bool ad_inference_mode;
 ad_storage *ad_storage_new(int64_t nbytes);
@@ -95,6 +95,17 @@ void ad_copy_into(const ad_tensor *dst, const ad_tensor *src); /* one shape, no 
 #define AD_UNROLL _Pragma("clang loop unroll(full)")
 #else
 #define AD_UNROLL _Pragma("GCC unroll 16")
+#endif
+
+/* gcc's AddressSanitizer sees no masked access: the vocabulary announces those of n elements. */
+#ifdef __SANITIZE_ADDRESS__
+void __asan_loadN(const void *p, ptrdiff_t nbytes);
+void __asan_storeN(void *p, ptrdiff_t nbytes);
+#define AD_LOADS(p, n) __asan_loadN(p, (ptrdiff_t)sizeof *(p) * (n))
+#define AD_STORES(p, n) __asan_storeN(p, (ptrdiff_t)sizeof *(p) * (n))
+#else
+#define AD_LOADS(p, n) ((void)0)
+#define AD_STORES(p, n) ((void)0)
 #endif
 
 /* ---- kernels: one table per variant, filled by kernels/<family>.h ---- */

@@ -13,7 +13,6 @@
 
 enum {
     HEADER = 64,
-    SLACK = 32, /* vector loads may read past the end */
     STEP = 64,
     SMALL = 4096,
     N_SMALL = SMALL / STEP,
@@ -21,6 +20,19 @@ enum {
 };
 static const int64_t CACHE_FLOOR = (int64_t)256 << 20;
 static const size_t HUGE_PAGE = (size_t)2 << 20;
+
+/* Sanitizers see nothing of memory that is reused without being freed, nor of bytes between a size and its
+ * class: in their builds every block is made and freed on its own, as large as was asked for. */
+#if defined(__has_feature)
+#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
+#define SANITIZED
+#endif
+#endif
+#if defined(SANITIZED) || defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+static const bool pooling = false;
+#else
+static const bool pooling = true;
+#endif
 
 typedef struct block {
     struct block *next; /* in the free list */
@@ -32,6 +44,7 @@ static struct {
     bool locked;
     block *free[N_CLASSES];
     int64_t in_use, cached, peak, live;
+    int64_t failing; /* the allocation, counted from now, that will fail; 0: none */
 } pool;
 
 /* The lock is held for a few instructions at a time: spinning beats a mutex, and a fork cannot inherit it
@@ -66,45 +79,46 @@ static block *system_alloc(size_t size) {
     return p;
 }
 
-/* Sanitizers see nothing of memory that is reused without being freed: under them, nothing is cached. */
-static bool caching(void) {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    return false;
-#else
-    return true;
-#endif
-}
-
 static void account(int64_t bytes, int64_t blocks) {
     pool.in_use += bytes;
     pool.live += blocks;
     if (pool.in_use > pool.peak) pool.peak = pool.in_use;
 }
 
+/* Whether this allocation is the one that was told to fail. Called with the lock held. */
+static bool fails(void) { return pool.failing && --pool.failing == 0; }
+
+/* A new block from the system, whose cached ones it may need back. */
+static block *new_block(size_t size, int class) {
+    block *b = system_alloc(size);
+    if (!b) {
+        ad_memory_trim();
+        b = system_alloc(size);
+    }
+    if (!b) return NULL;
+    b->size = (int64_t)size;
+    b->class = class;
+    lock();
+    account((int64_t)size, 1);
+    unlock();
+    return b;
+}
+
 void *ad_alloc(size_t nbytes) {
     if (nbytes > (size_t)1 << 48) return ad_fail_null(AD_NO_MEMORY, (int64_t)nbytes, 0, 0);
-    size_t size = nbytes + HEADER + SLACK;
-    int class = size_class(&size);
+    size_t size = nbytes + HEADER;
+    int class = pooling ? size_class(&size) : 0;
     lock();
-    block *b = pool.free[class];
+    bool failed = fails();
+    block *b = failed ? NULL : pool.free[class];
     if (b) {
         pool.free[class] = b->next;
         pool.cached -= (int64_t)size;
         account((int64_t)size, 1);
     }
     unlock();
-    if (b) return (char *)b + HEADER;
-    b = system_alloc(size);
-    if (!b) {
-        ad_memory_trim();
-        b = system_alloc(size);
-    }
+    if (!b && !failed) b = new_block(size, class);
     if (!b) return ad_fail_null(AD_NO_MEMORY, (int64_t)nbytes, 0, 0);
-    b->size = (int64_t)size;
-    b->class = class;
-    lock();
-    account((int64_t)size, 1);
-    unlock();
     return (char *)b + HEADER;
 }
 
@@ -113,7 +127,7 @@ void ad_dealloc(void *memory) {
     block *b = (block *)((char *)memory - HEADER);
     lock();
     int64_t limit = pool.peak > CACHE_FLOOR ? pool.peak : CACHE_FLOOR;
-    bool keep = caching() && pool.cached + b->size <= limit;
+    bool keep = pooling && pool.cached + b->size <= limit;
     account(-b->size, -1);
     if (keep) {
         b->next = pool.free[b->class];
@@ -151,6 +165,12 @@ void ad_memory_stats(int64_t stats[4]) {
 void ad_memory_reset_peak(void) {
     lock();
     pool.peak = pool.in_use;
+    unlock();
+}
+
+void ad_memory_fail(int64_t n) {
+    lock();
+    pool.failing = n > 0 ? n : 0;
     unlock();
 }
 

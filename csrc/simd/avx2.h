@@ -19,6 +19,7 @@ AD_SIMD void vf_store(float *p, vf a) { _mm256_storeu_ps(p, a); }
 AD_SIMD vf vf_set1(float a) { return _mm256_set1_ps(a); }
 AD_SIMD vf vf_zero(void) { return _mm256_setzero_ps(); }
 AD_SIMD vf vf_load_n(const float *p, int64_t n) {
+    AD_LOADS(p, n);
     const __m256i lane = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
     return _mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32((int)n), lane));
 }
@@ -95,6 +96,7 @@ AD_SIMD void vd_store(double *p, vd a) { _mm256_storeu_pd(p, a); }
 AD_SIMD vd vd_set1(double a) { return _mm256_set1_pd(a); }
 AD_SIMD vd vd_zero(void) { return _mm256_setzero_pd(); }
 AD_SIMD vd vd_load_n(const double *p, int64_t n) {
+    AD_LOADS(p, n);
     const __m256i lane = _mm256_setr_epi64x(0, 1, 2, 3);
     return _mm256_maskload_pd(p, _mm256_cmpgt_epi64(_mm256_set1_epi64x(n), lane));
 }

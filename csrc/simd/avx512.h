@@ -21,8 +21,14 @@ AD_SIMD void vf_store(float *p, vf a) { _mm512_storeu_ps(p, a); }
 AD_SIMD vf vf_set1(float a) { return _mm512_set1_ps(a); }
 AD_SIMD vf vf_zero(void) { return _mm512_setzero_ps(); }
 AD_SIMD mf mf_first(int64_t n) { return (mf)((1u << n) - 1); }
-AD_SIMD vf vf_load_n(const float *p, int64_t n) { return _mm512_maskz_loadu_ps(mf_first(n), p); }
-AD_SIMD void vf_store_n(float *p, vf a, int64_t n) { _mm512_mask_storeu_ps(p, mf_first(n), a); }
+AD_SIMD vf vf_load_n(const float *p, int64_t n) {
+    AD_LOADS(p, n);
+    return _mm512_maskz_loadu_ps(mf_first(n), p);
+}
+AD_SIMD void vf_store_n(float *p, vf a, int64_t n) {
+    AD_STORES(p, n);
+    _mm512_mask_storeu_ps(p, mf_first(n), a);
+}
 AD_SIMD vf vf_add(vf a, vf b) { return _mm512_add_ps(a, b); }
 AD_SIMD vf vf_sub(vf a, vf b) { return _mm512_sub_ps(a, b); }
 AD_SIMD vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
@@ -80,8 +86,14 @@ AD_SIMD void vd_store(double *p, vd a) { _mm512_storeu_pd(p, a); }
 AD_SIMD vd vd_set1(double a) { return _mm512_set1_pd(a); }
 AD_SIMD vd vd_zero(void) { return _mm512_setzero_pd(); }
 AD_SIMD md md_first(int64_t n) { return (md)((1u << n) - 1); }
-AD_SIMD vd vd_load_n(const double *p, int64_t n) { return _mm512_maskz_loadu_pd(md_first(n), p); }
-AD_SIMD void vd_store_n(double *p, vd a, int64_t n) { _mm512_mask_storeu_pd(p, md_first(n), a); }
+AD_SIMD vd vd_load_n(const double *p, int64_t n) {
+    AD_LOADS(p, n);
+    return _mm512_maskz_loadu_pd(md_first(n), p);
+}
+AD_SIMD void vd_store_n(double *p, vd a, int64_t n) {
+    AD_STORES(p, n);
+    _mm512_mask_storeu_pd(p, md_first(n), a);
+}
 AD_SIMD vd vf_widen(vf a, int part) {
     return _mm512_cvtps_pd(part ? _mm512_extractf32x8_ps(a, 1) : _mm512_castps512_ps256(a));
 }
