@@ -7,7 +7,7 @@ from operator import itemgetter
 from typing import Any
 
 from autodiff.grad_mode import enable_grad
-from autodiff.native import NULL, error, ffi, lib
+from autodiff.native import NULL, describe, error, ffi, lib, take_failure
 from autodiff.optim.optimizer import Group, Optimizer
 from autodiff.tensor import Tensor, own
 
@@ -101,10 +101,9 @@ class SGD(Optimizer):
         states = [self.state[x] for x in params]
         kept = [state.get("momentum_buffer") for state in states]
         buffers = ffi.new("ad_tensor *[]", [NULL if b is None else b._p for b in kept])
-        failed = lib.ad_sgd(n, ps, gs, buffers, hyper)
-        failure = error("SGD.step", *ps, *gs) if failed else None
+        failure = take_failure() if lib.ad_sgd(n, ps, gs, buffers, hyper) else None
         for i, state in enumerate(states):
             if kept[i] is None and buffers[i]:
                 state["momentum_buffer"] = own(buffers[i], "SGD.step")
         if failure is not None:
-            raise failure
+            raise describe(failure, "SGD.step", *ps, *gs)

@@ -1,0 +1,161 @@
+"""Threads: kernels on several, training on several, and memory made and freed on many.
+
+The races themselves are ThreadSanitizer's to find: `make sanitize-threads` runs this file under it.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+
+import autodiff as ad
+from autodiff import nn, optim
+from autodiff.native import ffi, lib, sanitized
+
+HAMMERING = 200 if sanitized() else 2000
+
+
+@pytest.fixture(autouse=True)
+def _quick_switches() -> Iterator[None]:
+    """Threads change places often, and the number of native threads is put back."""
+    interval, threads = sys.getswitchinterval(), ad.get_num_threads()
+    sys.setswitchinterval(1e-5)
+    yield
+    sys.setswitchinterval(interval)
+    ad.set_num_threads(threads)
+
+
+def side_by_side(*work: Callable[[], Any]) -> list[Any]:
+    """What each of the functions returns, on a thread of its own; a failure is raised."""
+    results: list[Any] = [None] * len(work)
+    failures: list[BaseException] = []
+    start = threading.Barrier(len(work))
+
+    def run(i: int) -> None:
+        try:
+            start.wait()
+            results[i] = work[i]()
+        except BaseException as failure:
+            failures.append(failure)
+
+    threads = [threading.Thread(target=run, args=(i,)) for i in range(len(work))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
+    return results
+
+
+def train(seed: int, width: int = 96, steps: int = 12) -> list[list[float]]:
+    """The parameters of a network wide enough for its kernels to use more than one thread."""
+    rng = ad.Generator().manual_seed(seed)
+    x, y = ad.randn(256, width, generator=rng), ad.randn(256, 1, generator=rng)
+    net = nn.Sequential(nn.Linear(width, width), nn.Tanh(), nn.Linear(width, 1))
+    with ad.no_grad():
+        for p in net.parameters():
+            p.copy_(ad.randn(p.shape, generator=rng) * 0.1)
+    optimizer = optim.SGD(net.parameters(), lr=0.05, momentum=0.9)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        nn.functional.mse_loss(net(x), y).backward()
+        optimizer.step()
+    return [p.reshape(-1).tolist() for p in net.parameters()]
+
+
+@pytest.mark.parametrize("native_threads", [1, 2])
+def test_two_models_train_side_by_side_as_alone(native_threads: int) -> None:
+    ad.set_num_threads(native_threads)
+    together = side_by_side(lambda: train(1), lambda: train(2))
+    ad.set_num_threads(1)
+    assert together == [train(1), train(2)]
+
+
+def kernels() -> list[Any]:
+    """Results of each family on sizes that are cut into chunks."""
+    rng = ad.Generator().manual_seed(3)
+    x = ad.randn(300, 1000, generator=rng)
+    index = ad.randint(0, 300, (400,), generator=rng)
+    return [
+        ad.pointwise(lambda a, b: ad.tanh(ad.exp(a * b)))(x, x[0]).sum(0).tolist(),
+        x.sum(1).tolist(),
+        x.t().contiguous()[::97].sum().item(),
+        (x @ x.t())[::30, 7].tolist(),
+        x[index].max(dim=0).values.tolist(),
+        ad.zeros(300, 1000).index_put_((index,), x[index], accumulate=True).sum(0).tolist(),
+    ]
+
+
+def test_kernels_on_two_threads_give_the_bits_of_one() -> None:
+    ad.set_num_threads(1)
+    alone = kernels()
+    ad.set_num_threads(2)
+    assert kernels() == alone
+    assert side_by_side(kernels, kernels, kernels) == [alone] * 3
+
+
+def test_the_grad_mode_is_each_threads_own() -> None:
+    inside, outside = threading.Event(), threading.Event()
+    x = ad.ones(2, requires_grad=True)
+
+    def without() -> bool:
+        with ad.no_grad():
+            inside.set()
+            assert outside.wait(60)
+            return (x * 2).requires_grad
+
+    def ordinary() -> bool:
+        assert inside.wait(60)
+        try:
+            return ad.is_grad_enabled() and (x * 2).requires_grad
+        finally:
+            outside.set()
+
+    assert side_by_side(without, ordinary) == [False, True]
+
+
+def live_blocks() -> int:
+    stats = ffi.new("int64_t[4]")
+    lib.ad_memory_stats(stats)
+    return int(stats[3])
+
+
+def test_many_threads_make_and_free_memory() -> None:
+    def hammer(seed: int) -> Callable[[], bool]:
+        def work() -> bool:
+            kept: list[ad.Tensor] = []
+            for i in range(HAMMERING):
+                kept.append(ad.full(((seed * 37 + i * 11) % 700,), seed))
+                if len(kept) > 20:
+                    x = kept.pop(i % 20)
+                    assert x.numel() == 0 or x.sum().item() == seed * x.numel()
+                if i % 500 == seed:
+                    lib.ad_memory_trim()
+            return True
+
+        return work
+
+    before = live_blocks()
+    assert side_by_side(*map(hammer, range(8))) == [True] * 8
+    assert live_blocks() <= before + 8  # numbers that are kept
+
+
+def test_gradients_of_one_leaf_from_two_threads_are_all_there() -> None:
+    """Each thread's backward passes through its own graph; the leaf they share gets their sum."""
+    x = ad.ones(4, requires_grad=True)
+    lock = threading.Lock()
+
+    def work() -> None:
+        for _ in range(20):
+            y = (x * 2).sum()
+            with lock:  # as in PyTorch, accumulating into one leaf is the program's to order
+                y.backward()
+
+    side_by_side(work, work)
+    assert x.grad is not None
+    assert x.grad.tolist() == [80.0] * 4
