@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import gc
+import multiprocessing
 import os
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -176,3 +178,204 @@ def test_each_allocation_of_a_training_step_may_fail() -> None:
         assert in_use() == kept, f"allocation {points} leaks what was there when it failed"
     assert points > 100
     assert run.parameters() == expected
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        "ad.zeros(2**62)",
+        "ad.zeros(2**40, 2**40)",
+        "ad.empty(2**31, 2**31, 2**31)",
+        "ad.ones(1).expand(2**40, 2**40)",
+        "ad.arange(2**62)",
+        "ad.eye(2**32)",
+        "ad.cat([ad.zeros(1).expand(2**61)] * 4)",
+        "ad.ones(1).expand(2**62).exp()",
+        "ad.ones(2**16, 1, 0).expand(-1, 2**62, -1)",
+        "ad.ones(1).expand(2**33)[:, None].expand(-1, 2**33)",
+        "ad.linspace(0, 1, 2**62)",
+        "ad.randperm(2**62)",
+        "ad.ones(3, 1).expand(-1, 2**60) @ ad.ones(1, 2**4).expand(2**60, -1)",
+    ],
+)
+def test_sizes_that_overflow(call: str) -> None:
+    code = f"""
+try:
+    x = {call}
+except (RuntimeError, MemoryError) as failure:
+    assert "internal" not in str(failure) and str(failure), failure
+else:
+    assert x.numel() == 0, x.shape
+assert ad.ones(3).sum().item() == 3
+"""
+    exec(TRAINING + code, {})
+
+
+# ---- forks ----
+
+FORKING = """
+def forked(work):
+    "Whether the function is true in a child process."
+    child = os.fork()
+    if child == 0:
+        try:
+            os._exit(0 if work() else 1)
+        finally:
+            os._exit(2)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+ad.set_num_threads(2)
+expected = train()
+"""
+
+
+@linux
+def test_a_forked_child_trains() -> None:
+    run_alone(
+        FORKING
+        + """
+for threads in (1, 2):
+    def work():
+        ad.set_num_threads(threads)
+        return train() == expected and forked(lambda: train() == expected)
+    assert forked(work), threads
+assert train() == expected
+"""
+    )
+
+
+def train_in_child(expected: list[float]) -> bool:
+    scope: dict[str, Any] = {}
+    exec(TRAINING, scope)
+    found: list[float] = scope["train"]()
+    return found == expected
+
+
+@linux
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Python's, of threads and forks
+def test_a_pool_of_forked_processes_trains() -> None:
+    scope: dict[str, Any] = {}
+    exec(TRAINING, scope)
+    expected = scope["train"]()
+    with multiprocessing.get_context("fork").Pool(2) as pool:
+        assert pool.map(train_in_child, [expected] * 4) == [True] * 4
+
+
+@linux
+def test_a_fork_while_another_thread_computes() -> None:
+    run_alone(
+        FORKING
+        + """
+stop = threading.Event()
+def compute():
+    while not stop.is_set():
+        train(1)
+busy = threading.Thread(target=compute)
+busy.start()
+try:
+    for _ in range(10):
+        assert forked(lambda: train(2) is not None)
+    assert forked(lambda: train() == expected)
+finally:
+    stop.set()
+    busy.join()
+assert train() == expected
+"""
+    )
+
+
+# ---- interrupts ----
+
+INTERRUPTING = """
+def interrupted(work, delay):
+    "Runs work until Ctrl-C, which comes after `delay` seconds, ends it; whether it did."
+    timer = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        work()
+        timer.cancel()
+        timer.join()
+        return False
+    except KeyboardInterrupt:
+        return True
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+expected = train()
+kept = blocks()
+"""
+
+
+@linux
+def test_ctrl_c_in_a_long_kernel() -> None:
+    """A kernel runs to its end: the interrupt is raised as it returns."""
+    run_alone(
+        INTERRUPTING
+        + """
+x = ad.ones(1200, 1200)
+def forever():
+    while True:
+        x @ x
+for threads in (1, 2):
+    ad.set_num_threads(threads)
+    assert interrupted(forever, 0.2)
+del x
+assert train() == expected
+assert blocks() <= kept + 2 * 2, (blocks(), kept)
+"""
+    )
+
+
+@linux
+def test_ctrl_c_while_training() -> None:
+    """Whenever it comes, the next run is right. What a call was making then may stay: two blocks."""
+    run_alone(
+        INTERRUPTING
+        + """
+def forever():
+    while True:
+        train(2)
+for i in range(20):
+    assert interrupted(forever, 0.005 + i * 0.0013)
+    assert ad.is_grad_enabled()
+assert train() == expected
+assert blocks() <= kept + 20 * 2, (blocks(), kept)
+"""
+    )
+
+
+@linux
+def test_ctrl_c_in_backward_leaves_whole_gradients() -> None:
+    """Each leaf's gradient is there or it is not: a leaf is reached once, when all of it is in.
+
+    PyTorch's backward runs to its end before it raises, so there all are.
+    """
+    run_alone(
+        INTERRUPTING
+        + """
+def graph():
+    leaves = [ad.ones(4, requires_grad=True) for _ in range(100)]
+    y = leaves[0]
+    for i in range(6_000):
+        y = y * 1.0 + leaves[i % 100]
+    return leaves, y.sum()
+leaves, loss = graph()
+loss.backward()
+right = [x.grad.tolist() for x in leaves]
+stopped = 0
+for delay in (0.0005, 0.001, 0.002, 0.004, 0.008, 0.012):
+    leaves, loss = graph()
+    if interrupted(loss.backward, delay):
+        stopped += 1
+        assert ad.is_grad_enabled()
+    for x, g in zip(leaves, right):
+        assert x.grad is None or x.grad.tolist() == g
+    x = leaves[0]
+    x.grad = None
+    x.sin().sum().backward()
+    assert x.grad.tolist() == x.detach().cos().tolist()
+assert stopped > 0
+del leaves, loss, x
+assert train() == expected
+assert blocks() <= kept + 6 * 2, (blocks(), kept)
+"""
+    )
