@@ -185,9 +185,13 @@ int ad_rng_poisson(ad_rng *rng, ad_tensor *out, const ad_tensor *rates);
 int ad_rng_multinomial(ad_rng *rng, ad_tensor *out, const ad_tensor *weights, int replacement);
 
 /* ---- optimisers: one call updates every parameter of a group ---- */
-/* hyper: lr, momentum, dampening, weight_decay, nesterov, maximize. A NULL momentum buffer entry is made from
- * the gradient and stored in `buffers`, for the caller to own. */
-int ad_sgd(int n, ad_tensor *const *params, const ad_tensor *const *grads, ad_tensor **buffers,
-           const double *hyper);
+const char *ad_optim_name(int kind); /* a row of optimizers.def; NULL past the last */
+int ad_optim_columns(int kind);      /* tensors a parameter takes, and */
+int ad_optim_hypers(int kind);       /* options */
+/* `tensors` has that many columns of n: the parameters, their gradients, each state, each scalar. All is
+ * checked before anything is written; should memory for copies of strided tensors run out, each parameter is
+ * updated whole, with its states and scalars, or not at all. The momentum buffers of sgd_momentum may be
+ * NULL: these are made from the gradients, and stored for the caller to own. */
+int ad_optim_step(int kind, int n, ad_tensor **tensors, const double *hyper);
 
 #endif

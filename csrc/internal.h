@@ -34,6 +34,13 @@ enum {
     AD_N_REDUCTIONS
 };
 
+enum {
+#define AD_OPTIMIZER(name, states, scalars, hypers) AD_OPT_##name,
+#include "optimizers.def"
+#undef AD_OPTIMIZER
+    AD_N_OPTIMIZERS
+};
+
 extern const uint8_t ad_itemsize[AD_N_DTYPES];
 extern const uint8_t ad_dtype_type[AD_N_DTYPES]; /* the register type a dtype is computed in */
 extern const uint8_t ad_type_size[AD_N_TYPES];
@@ -141,14 +148,17 @@ typedef struct {
     ad_fold_kernels fold[AD_N_FOLDS][AD_N_TYPES];
 } ad_reduce_kernels;
 typedef struct ad_gemm_kernels ad_gemm_kernels; /* gemm.h */
+/* The numbers of one optimiser's update of one parameter; each optimiser uses some. */
 typedef struct {
-    double lr, momentum, dampening, weight_decay;
-    bool nesterov, maximize;
-    bool first; /* the momentum buffer is yet to be filled */
-} ad_sgd_step;
+    double lr, lr_next, weight_decay, shrink; /* shrink: what the parameter is multiplied by first */
+    double momentum, dampening, beta1, beta2, eps;
+    double correction, adaptive, rectification;
+    bool maximize, nesterov, rectified;
+    bool fresh; /* the momentum buffer is yet to be filled */
+} ad_update;
 typedef struct {
-    /* n contiguous elements; buffer is not touched where momentum is 0; f32, f64 */
-    void (*sgd[2])(int64_t n, void *param, const void *grad, void *buffer, const ad_sgd_step *step);
+    /* n contiguous elements: data is the parameter, its gradient, its states; f32, f64 */
+    void (*update[AD_N_OPTIMIZERS][2])(int64_t n, void *const *data, const ad_update *u);
 } ad_optim_kernels;
 
 typedef struct {

@@ -1,8 +1,119 @@
 /* optim.c: optimiser steps. One call updates every parameter of a group, so a small model pays one crossing
- * from Python a step. */
+ * from Python a step. The optimisers are the rows of optimizers.def; each has a function here that turns its
+ * options into the numbers of one update, and a formula in kernels/optim_type.h. */
+#include <math.h>
 #include "internal.h"
 
-#define CHUNK 16384 /* elements of a task */
+enum {
+    CHUNK = 16384,  /* elements of a task */
+    MAX_STATES = 3, /* tensors like the parameter */
+    MAX_LIKE = 2 + MAX_STATES,
+    MAX_SCALARS = 2,
+    MAX_COLUMNS = MAX_LIKE + MAX_SCALARS,
+};
+
+/* ---- numbers of one update ---- */
+
+/* Fills u from the options h, whose first three are done, and the scalars; scalar[0] counts this step. */
+typedef void prepare_fn(ad_update *u, const double *h, const double *scalar);
+
+static void prepare_sgd(ad_update *u, const double *h, const double *scalar) {
+    (void)scalar;
+    u->momentum = h[3];
+    u->dampening = h[4];
+    u->nesterov = h[5] != 0;
+}
+
+static void take_betas(ad_update *u, const double *h) {
+    u->beta1 = h[3];
+    u->beta2 = h[4];
+    u->eps = h[5];
+}
+
+static void decouple_decay(ad_update *u, const double *h) {
+    if (h[6] == 0) return;
+    u->shrink = 1 - u->lr * u->weight_decay;
+    u->weight_decay = 0;
+}
+
+static void prepare_adam(ad_update *u, const double *h, const double *scalar) {
+    take_betas(u, h);
+    decouple_decay(u, h);
+    u->lr /= 1 - pow(u->beta1, scalar[0]);
+    u->correction = sqrt(1 - pow(u->beta2, scalar[0]));
+}
+
+/* The momentum of step t is mu(t); scalar[1] is the product of those up to this step. */
+static double nadam_momentum(const double *h, double t) { return h[3] * (1 - 0.5 * pow(0.96, t * h[7])); }
+
+static void prepare_nadam(ad_update *u, const double *h, const double *scalar) {
+    take_betas(u, h);
+    decouple_decay(u, h);
+    const double mu = nadam_momentum(h, scalar[0]), next = nadam_momentum(h, scalar[0] + 1);
+    u->correction = 1 - pow(u->beta2, scalar[0]);
+    u->lr_next = u->lr * next / (1 - scalar[1] * next);
+    u->lr = u->lr * (1 - mu) / (1 - scalar[1]);
+}
+
+static void prepare_radam(ad_update *u, const double *h, const double *scalar) {
+    take_betas(u, h);
+    decouple_decay(u, h);
+    const double power = pow(u->beta2, scalar[0]), limit = 2 / (1 - u->beta2) - 1;
+    const double length = limit - 2 * scalar[0] * power / (1 - power);
+    u->correction = 1 - pow(u->beta1, scalar[0]);
+    u->adaptive = sqrt(1 - power);
+    u->rectified = length > 5;
+    u->rectification =
+        u->rectified ? sqrt((length - 4) * (length - 2) * limit / ((limit - 4) * (limit - 2) * length)) : 1;
+}
+
+static void prepare_adamax(ad_update *u, const double *h, const double *scalar) {
+    take_betas(u, h);
+    u->lr /= 1 - pow(u->beta1, scalar[0]);
+}
+
+static void prepare_rmsprop(ad_update *u, const double *h, const double *scalar) {
+    (void)scalar;
+    u->beta2 = h[3];
+    u->eps = h[4];
+    u->momentum = h[5];
+}
+
+static void prepare_adagrad(ad_update *u, const double *h, const double *scalar) {
+    u->lr /= 1 + (scalar[0] - 1) * h[3];
+    u->eps = h[4];
+}
+
+static void prepare_adadelta(ad_update *u, const double *h, const double *scalar) {
+    (void)scalar;
+    u->beta2 = h[3];
+    u->eps = h[4];
+}
+
+#define prepare_sgd_momentum prepare_sgd
+#define prepare_adam_amsgrad prepare_adam
+#define prepare_rmsprop_momentum prepare_rmsprop
+#define prepare_rmsprop_centered prepare_rmsprop
+#define prepare_rmsprop_centered_momentum prepare_rmsprop
+
+static const struct {
+    const char *name;
+    int states, scalars, hypers;
+    prepare_fn *prepare;
+} optimizers[] = {
+#define AD_OPTIMIZER(name, states, scalars, hypers) {#name, states, scalars, hypers, prepare_##name},
+#include "optimizers.def"
+#undef AD_OPTIMIZER
+};
+
+static bool known(int kind) { return kind >= 0 && kind < AD_N_OPTIMIZERS; }
+const char *ad_optim_name(int kind) { return known(kind) ? optimizers[kind].name : NULL; }
+int ad_optim_columns(int kind) {
+    return known(kind) ? 2 + optimizers[kind].states + optimizers[kind].scalars : 0;
+}
+int ad_optim_hypers(int kind) { return known(kind) ? optimizers[kind].hypers : 0; }
+
+/* ---- checks: all of them, before anything is written ---- */
 
 /* x must look like param, element for element. */
 static int check_like(const ad_tensor *x, const ad_tensor *param) {
@@ -11,104 +122,168 @@ static int check_like(const ad_tensor *x, const ad_tensor *param) {
     return ad_same_shape(x, param) ? AD_OK : ad_fail(AD_BAD_SHAPE, x->numel, param->numel, 0);
 }
 
-static int check_buffer(const ad_tensor *buffer, const ad_tensor *param, const ad_tensor *grad) {
-    int status = check_like(buffer, param);
-    if (!status) status = ad_check_writable(buffer);
-    if (status) return status;
-    const bool shared = ad_may_overlap(buffer, param) || ad_may_overlap(buffer, grad);
-    return shared ? ad_fail(AD_OVERLAP, 0, 0, 0) : AD_OK;
+static int check_scalar(const ad_tensor *x) {
+    if (!x) return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    if (!ad_is_float(x->dtype)) return ad_fail(AD_BAD_DTYPE, x->dtype, 0, 0);
+    return x->numel == 1 ? AD_OK : ad_fail(AD_BAD_SHAPE, x->numel, 1, 0);
 }
 
-static int check(int n, ad_tensor *const *params, const ad_tensor *const *grads, ad_tensor *const *buffers) {
+/* What is written overlaps nothing else in its row; a gradient may be the parameter itself. */
+static int check_apart(int n, ad_tensor *const *row) {
     for (int i = 0; i < n; i++) {
-        const ad_tensor *param = params[i];
-        if (!param) return ad_fail(AD_BAD_ARG, 0, 0, 0);
-        if (!ad_is_float(param->dtype)) return ad_fail(AD_BAD_DTYPE, param->dtype, 0, 0);
-        int status = check_like(grads[i], param);
-        if (!status) status = ad_check_writable(param);
-        if (!status && buffers && buffers[i]) status = check_buffer(buffers[i], param, grads[i]);
+        for (int j = 0; j < i; j++) {
+            if (!row[i] || !row[j] || !ad_may_overlap(row[i], row[j])) continue;
+            if (i != 1 || !ad_same_elements(row[0], row[1])) return ad_fail(AD_OVERLAP, 0, 0, 0);
+        }
+        const int status = i == 1 || !row[i] ? AD_OK : ad_check_writable(row[i]);
         if (status) return status;
     }
     return AD_OK;
 }
 
+static int check_row(int kind, ad_tensor *const *row) {
+    const int states = optimizers[kind].states, columns = ad_optim_columns(kind);
+    if (!row[0]) return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    int status = ad_is_float(row[0]->dtype) ? AD_OK : ad_fail(AD_BAD_DTYPE, row[0]->dtype, 0, 0);
+    for (int i = 1; i < 2 + states && !status; i++) {
+        const bool made_here = kind == AD_OPT_sgd_momentum && i == 2 && !row[i];
+        if (!made_here) status = check_like(row[i], row[0]);
+    }
+    for (int i = 2 + states; i < columns && !status; i++) status = check_scalar(row[i]);
+    return status ? status : check_apart(columns, row);
+}
+
+/* ---- one parameter ---- */
+
 typedef struct {
-    ad_sgd_step step;
-    void (*kernel)(int64_t n, void *param, const void *grad, void *buffer, const ad_sgd_step *step);
+    void (*kernel)(int64_t n, void *const *data, const ad_update *u);
+    ad_update numbers;
     int64_t numel, size;
-    char *param, *buffer; /* buffer: NULL without momentum */
-    const char *grad;
-} update;
+    int n_like; /* the parameter, its gradient, its states */
+    char *data[MAX_LIKE];
+} task;
 
 static void run_chunk(void *context, int64_t chunk) {
-    const update *u = context;
-    const int64_t first = chunk * CHUNK, left = u->numel - first, at = first * u->size;
-    u->kernel(ad_least(left, CHUNK), u->param + at, u->grad + at, u->buffer ? u->buffer + at : NULL,
-              &u->step);
+    const task *t = context;
+    const int64_t first = chunk * CHUNK;
+    void *data[MAX_LIKE] = {0};
+    for (int i = 0; i < t->n_like; i++) data[i] = t->data[i] + first * t->size;
+    t->kernel(ad_least(t->numel - first, CHUNK), data, &t->numbers);
 }
 
-static void update_contiguous(update *u, ad_tensor *param, const ad_tensor *grad, ad_tensor *buffer) {
-    u->kernel = ad_cpu->optim->sgd[ad_dtype_type[param->dtype]];
-    u->numel = param->numel;
-    u->size = ad_itemsize[param->dtype];
-    u->param = param->data;
-    u->grad = grad->data;
-    u->buffer = buffer ? buffer->data : NULL;
-    ad_parallel_for((u->numel + CHUNK - 1) / CHUNK, u->numel / 2, run_chunk, u);
+static bool same_strides(const ad_tensor *a, const ad_tensor *b) {
+    return !memcmp(a->strides, b->strides, sizeof(int64_t) * a->ndim);
 }
 
-/* Any layout, by way of contiguous copies. */
-static int update_copies(update *u, ad_tensor *param, const ad_tensor *grad, ad_tensor *buffer) {
-    ad_tensor *p = ad_contiguous(param, param->dtype), *g = p ? ad_contiguous(grad, grad->dtype) : NULL;
-    ad_tensor *b = g && buffer ? ad_contiguous(buffer, buffer->dtype) : NULL;
-    const bool complete = g && (b || !buffer);
-    if (complete) {
-        update_contiguous(u, p, g, b);
-        ad_copy_into(param, p);
-        if (b) ad_copy_into(buffer, b);
-    }
-    ad_free(p);
-    ad_free(g);
-    ad_free(b);
-    return complete ? AD_OK : AD_NO_MEMORY;
+/* New memory laid out as param is, or row-major where param has gaps. */
+static ad_tensor *make_like(const ad_tensor *param) {
+    ad_tensor *x = ad_make(param->dtype, param->ndim, param->shape);
+    if (!x || param->contiguous || !ad_is_dense(param)) return x;
+    memcpy(x->strides, param->strides, sizeof(int64_t) * param->ndim);
+    ad_refresh(x);
+    return x;
 }
 
-static int update_one(update *u, ad_tensor *param, const ad_tensor *grad, ad_tensor *buffer) {
-    const bool flat = param->contiguous && grad->contiguous && (!buffer || buffer->contiguous);
-    const bool apart = param->data == grad->data || !ad_may_overlap(param, grad);
+static void run(task *t) { ad_parallel_for((t->numel + CHUNK - 1) / CHUNK, t->numel, run_chunk, t); }
+
+/* Any layouts: what does not lie as the parameter does passes through a copy that does. */
+static int run_strided(task *t, ad_tensor *const *row) {
+    ad_tensor *copies[MAX_LIKE] = {0};
     int status = AD_OK;
-    if (flat && apart)
-        update_contiguous(u, param, grad, buffer);
-    else
-        status = update_copies(u, param, grad, buffer);
-    if (status) return status;
-    ad_wrote(param, AD_BY_OPTIMIZER);
-    if (buffer) ad_wrote(buffer, AD_BY_OPTIMIZER);
+    const bool dense = ad_is_dense(row[0]);
+    for (int i = 0; i < t->n_like && !status; i++) {
+        if (dense && same_strides(row[i], row[0])) continue;
+        copies[i] = make_like(row[0]);
+        if (!copies[i]) {
+            status = AD_NO_MEMORY;
+        } else {
+            ad_copy_into(copies[i], row[i]);
+            t->data[i] = copies[i]->data;
+        }
+    }
+    if (!status) run(t);
+    for (int i = 0; i < t->n_like; i++) {
+        if (!status && copies[i] && i != 1) ad_copy_into(row[i], copies[i]);
+        ad_free(copies[i]);
+    }
+    return status;
+}
+
+static int update(task *t, ad_tensor *const *row) {
+    bool flat = true;
+    for (int i = 0; i < t->n_like; i++) {
+        flat = flat && row[i]->contiguous;
+        t->data[i] = row[i]->data;
+    }
+    t->numel = row[0]->numel;
+    t->size = ad_itemsize[row[0]->dtype];
+    if (flat)
+        run(t);
+    else if (run_strided(t, row))
+        return AD_NO_MEMORY;
+    for (int i = 0; i < t->n_like; i++)
+        if (i != 1) ad_wrote(row[i], AD_BY_OPTIMIZER);
     return AD_OK;
 }
 
-int ad_sgd(int n, ad_tensor *const *params, const ad_tensor *const *grads, ad_tensor **buffers,
-           const double *hyper) {
-    update u = {.step = {.lr = hyper[0],
-                         .momentum = hyper[1],
-                         .dampening = hyper[2],
-                         .weight_decay = hyper[3],
-                         .nesterov = hyper[4] != 0,
-                         .maximize = hyper[5] != 0}};
-    const bool buffered = u.step.momentum != 0;
-    int status = buffered && !buffers ? ad_fail(AD_BAD_ARG, 0, 0, 0) : AD_OK;
-    if (!status) status = check(n, params, grads, buffered ? buffers : NULL);
-    for (int i = 0; i < n && !status; i++) {
-        ad_tensor *made = NULL;
-        u.step.first = buffered && !buffers[i];
-        if (u.step.first && !(made = ad_make(params[i]->dtype, params[i]->ndim, params[i]->shape)))
-            return AD_NO_MEMORY;
-        if (made) buffers[i] = made;
-        status = update_one(&u, params[i], grads[i], buffered ? buffers[i] : NULL);
-        if (status && made) {
-            ad_free(made);
-            buffers[i] = NULL;
-        }
+/* ---- scalars ---- */
+
+static void store_scalar(ad_tensor *x, double value) {
+    if (x->dtype == AD_float32)
+        *(float *)x->data = (float)value;
+    else
+        *(double *)x->data = value;
+    ad_wrote(x, AD_BY_OPTIMIZER);
+}
+
+static double product_as(const ad_tensor *x, double factor) {
+    const double value = ad_item_f64(x);
+    return x->dtype == AD_float32 ? (float)value * (float)factor : value * factor;
+}
+
+/* The scalars as they are after this step, in their own precision. */
+static void advance(int kind, const double *hyper, ad_tensor *const *scalars, double *values) {
+    if (optimizers[kind].scalars == 0) return;
+    values[0] = ad_item_f64(scalars[0]) + 1;
+    if (scalars[0]->dtype == AD_float32) values[0] = (float)values[0];
+    if (kind == AD_OPT_nadam) values[1] = product_as(scalars[1], nadam_momentum(hyper, values[0]));
+}
+
+/* ---- a group ---- */
+
+static int step_row(int kind, ad_tensor **row, const double *hyper, task *t) {
+    double scalars[MAX_SCALARS] = {0};
+    ad_tensor **counts = row + t->n_like, *made = NULL;
+    advance(kind, hyper, counts, scalars);
+    t->kernel = ad_cpu->optim->update[kind][ad_dtype_type[row[0]->dtype]];
+    t->numbers =
+        (ad_update){.lr = hyper[0], .weight_decay = hyper[1], .maximize = hyper[2] != 0, .shrink = 1};
+    optimizers[kind].prepare(&t->numbers, hyper, scalars);
+    if (kind == AD_OPT_sgd_momentum && !row[2]) {
+        if (!(made = make_like(row[0]))) return AD_NO_MEMORY;
+        row[2] = made;
+        t->numbers.fresh = true;
     }
+    const int status = update(t, row);
+    if (!status)
+        for (int i = 0; i < optimizers[kind].scalars; i++) store_scalar(counts[i], scalars[i]);
+    else if (made) {
+        ad_free(made);
+        row[2] = NULL;
+    }
+    return status;
+}
+
+int ad_optim_step(int kind, int n, ad_tensor **tensors, const double *hyper) {
+    const int columns = ad_optim_columns(kind);
+    int status = columns ? AD_OK : ad_fail(AD_BAD_ARG, kind, 0, 0);
+    task t = {.n_like = columns ? 2 + optimizers[kind].states : 0};
+    for (int pass = 0; pass < 2; pass++)
+        for (int i = 0; i < n && !status; i++) {
+            ad_tensor *row[MAX_COLUMNS];
+            for (int j = 0; j < columns; j++) row[j] = tensors[(int64_t)j * n + i];
+            status = pass == 0 ? check_row(kind, row) : step_row(kind, row, hyper, &t);
+            if (pass == 1 && columns > 2) tensors[2 * (int64_t)n + i] = row[2]; /* may have been made */
+        }
     return status;
 }

@@ -1,4 +1,4 @@
-"""SGD is PyTorch's: recorded trajectories, texts, state; and what it does at the edges."""
+"""Optimisers are PyTorch's: recorded trajectories, texts, state; and what they do at the edges."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pickle
 from typing import Any
 
 import pytest
-from golden.record_optim import ERRORS, GOLDEN, REPRS, cases, failure, run
+from golden.record_optim import ERRORS, GOLDEN, REPRS, cases, failure, make, run, train
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -18,14 +18,33 @@ from autodiff import nn, optim
 RECORD: dict[str, Any] = json.loads(GOLDEN.read_text())
 
 
+def assert_close(got: Any, expected: Any, name: str) -> None:
+    tolerance = 1e-6 if "float32" in name else 1e-12
+    for mine, theirs in zip(got, expected, strict=True):
+        assert mine == pytest.approx(theirs, rel=tolerance, abs=tolerance), name
+
+
 @pytest.mark.parametrize("name", RECORD["trajectories"])
 def test_a_hundred_steps_are_pytorchs(name: str) -> None:
-    tolerance = 1e-6 if "float32" in name else 1e-12
     got, expected = run(ad, optim, name, cases()[name]), RECORD["trajectories"][name]
-    assert len(got) == len(expected)
-    for step, (mine, theirs) in enumerate(zip(got, expected, strict=True)):
-        for a, b in zip(mine, theirs, strict=True):
-            assert a == pytest.approx(b, rel=tolerance, abs=tolerance), step
+    for mine, theirs in zip(got, expected, strict=True):
+        assert_close(mine, theirs, name)
+
+
+@pytest.mark.parametrize("name", RECORD["stopped"])
+def test_training_goes_on_from_pytorchs_state(name: str) -> None:
+    saved, dtype = RECORD["stopped"][name], getattr(ad, name.split("-")[1])
+    params, optimizer = make(ad, optim, name, [{} for _ in cases()[name]])
+    state = {}
+    for i, own in saved["state"].items():
+        wide = {key: ad.float32 if key == "step" else dtype for key in own}
+        state[int(i)] = {key: ad.tensor(own[key], dtype=wide[key]) for key in own}
+    optimizer.load_state_dict({"state": state, "param_groups": saved["param_groups"]})
+    for x, values in zip(params, saved["params"], strict=True):
+        x.data = ad.tensor(values, dtype=dtype)
+    train(ad, params, optimizer, range(12, 20))
+    assert_close([p.tolist() for p in params], saved["end"], name)
+    assert optimizer.state_dict()["param_groups"] == saved["param_groups"]
 
 
 @pytest.mark.parametrize("name", RECORD["errors"])
@@ -39,7 +58,7 @@ def test_texts_are_pytorchs(name: str) -> None:
 
 
 def test_every_case_is_recorded() -> None:
-    assert list(RECORD["trajectories"]) == list(cases())
+    assert list(RECORD["trajectories"]) == list(RECORD["stopped"]) == list(cases())
     assert list(RECORD["errors"]) == list(ERRORS)
     assert list(RECORD["reprs"]) == list(REPRS)
 

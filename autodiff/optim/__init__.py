@@ -1,6 +1,23 @@
 """`autodiff.optim`: what moves parameters along their gradients."""
 
+from autodiff.optim.adadelta import Adadelta
+from autodiff.optim.adagrad import Adagrad
+from autodiff.optim.adam import Adam, AdamW
+from autodiff.optim.adamax import Adamax
+from autodiff.optim.nadam import NAdam, RAdam
 from autodiff.optim.optimizer import Optimizer
+from autodiff.optim.rmsprop import RMSprop
 from autodiff.optim.sgd import SGD
 
-__all__ = ["SGD", "Optimizer"]
+__all__ = [
+    "SGD",
+    "Adadelta",
+    "Adagrad",
+    "Adam",
+    "AdamW",
+    "Adamax",
+    "NAdam",
+    "Optimizer",
+    "RAdam",
+    "RMSprop",
+]

@@ -5,18 +5,34 @@ from __future__ import annotations
 import copy
 import itertools
 import warnings
-from collections import defaultdict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+from autodiff.dtypes import float32
 from autodiff.nn._state import typename, zero_grad
 from autodiff.ops.cast import to_dtype
+from autodiff.optim._hooks import Hook, Hooks, RemovableHandle, with_hooks
 from autodiff.tensor import Tensor
 
 __all__ = ["Optimizer"]
 
 Self = TypeVar("Self", bound="Optimizer")
 Group = dict[str, Any]
+
+# Options that states saved by older versions of PyTorch lack, and what they stand for.
+_ABSENT = {
+    "amsgrad": False,
+    "capturable": False,
+    "centered": False,
+    "decoupled_weight_decay": False,
+    "differentiable": False,
+    "foreach": None,
+    "fused": None,
+    "maximize": False,
+    "momentum": 0,
+    "nesterov": False,
+}
 
 
 class Optimizer:
@@ -26,6 +42,15 @@ class Optimizer:
     `defaults` are the options of groups that do not set them.
     """
 
+    _opt_called: bool | None = None  # whether it stepped since a scheduler took hold of it
+    _optimizer_step_pre_hooks: Hooks
+    _optimizer_step_post_hooks: Hooks
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "step" in cls.__dict__:
+            cls.step = with_hooks(cls.__dict__["step"])  # type: ignore[method-assign]
+
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
             raise TypeError(
@@ -33,6 +58,7 @@ class Optimizer:
                 f"but got {typename(params)}"
             )
         self.defaults = defaults
+        self._clear_hooks()
         self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
         self.param_groups: list[Group] = []
         given = list(params)
@@ -90,6 +116,23 @@ class Optimizer:
         """Update the parameters by their gradients; with a closure, after calling it."""
         raise NotImplementedError
 
+    # ---- hooks ----
+
+    def _clear_hooks(self) -> None:
+        self._optimizer_step_pre_hooks = OrderedDict()
+        self._optimizer_step_post_hooks = OrderedDict()
+
+    def register_step_pre_hook(self, hook: Hook) -> RemovableHandle:
+        """Call hook(optimizer, args, kwargs) before each step; it may return other (args, kwargs).
+
+        As in PyTorch, the first of args is the optimizer.
+        """
+        return RemovableHandle(self._optimizer_step_pre_hooks, hook)
+
+    def register_step_post_hook(self, hook: Hook) -> RemovableHandle:
+        """Call hook(optimizer, args, kwargs) after each step."""
+        return RemovableHandle(self._optimizer_step_post_hooks, hook)
+
     # ---- state ----
 
     def state_dict(self) -> dict[str, Any]:
@@ -119,23 +162,22 @@ class Optimizer:
                 "loaded state dict contains a parameter group that doesn't match the size of "
                 "optimizer's group"
             )
-        tensors = {
-            number: x
+        owners = {
+            number: (x, given)
             for group, given in zip(mine, saved, strict=True)
             for number, x in zip(given["params"], group["params"], strict=True)
         }
         state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
         for key, value in state_dict["state"].items():
-            owner = tensors.get(key)
-            state[key if owner is None else owner] = _taken_over(value, owner)
+            owner, group = owners.get(key, (None, {}))
+            state[key if owner is None else owner] = _taken_over(value, owner, group)
         for group, given in zip(mine, saved, strict=True):
             given["params"] = group["params"]
             if "param_names" in group:
                 given["param_names"] = group["param_names"]
             else:
                 given.pop("param_names", None)
-        self.state = state
-        self.param_groups = saved
+        self.__setstate__({"state": state, "param_groups": saved})
 
     def __getstate__(self) -> dict[str, Any]:
         return {
@@ -146,6 +188,12 @@ class Optimizer:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        if "_optimizer_step_pre_hooks" not in self.__dict__:
+            self._clear_hooks()
+        for group in self.param_groups:
+            for name, meaning in _ABSENT.items():
+                if name in self.defaults:
+                    group.setdefault(name, meaning)
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__} ("]
@@ -177,14 +225,19 @@ def _check_parameter(x: object) -> None:
         raise ValueError("can't optimize a non-leaf Tensor")
 
 
-def _taken_over(value: Any, owner: Tensor | None) -> Any:
-    """A copy of saved state; floating-point tensors get their parameter's dtype."""
+def _taken_over(value: Any, owner: Tensor | None, group: Group, key: Any = None) -> Any:
+    """A copy of saved state; floating-point tensors but `step` get their parameter's dtype."""
     if isinstance(value, Tensor):
         x = value.detach().clone()
-        floats = owner is not None and owner.is_floating_point() and x.is_floating_point()
-        return to_dtype(x, owner.dtype) if floats and owner is not None else x
+        if owner is None:
+            return x
+        if key == "step":
+            narrow = group.get("capturable") or group.get("fused")
+            return to_dtype(x, float32) if narrow else x
+        floats = owner.is_floating_point() and x.is_floating_point()
+        return to_dtype(x, owner.dtype) if floats else x
     if isinstance(value, dict):
-        return {key: _taken_over(item, owner) for key, item in value.items()}
+        return {name: _taken_over(item, owner, group, name) for name, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return type(value)(_taken_over(item, owner) for item in value)
+        return type(value)(_taken_over(item, owner, group) for item in value)
     return copy.deepcopy(value)

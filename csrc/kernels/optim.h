@@ -12,4 +12,8 @@
 #define NAME(name) name##_f64
 #include "optim_type.h"
 
-static const ad_optim_kernels optim_kernels = {.sgd = {sgd_f32, sgd_f64}};
+#define AD_OPTIMIZER(name, states, scalars, hypers) {name##_f32, name##_f64},
+static const ad_optim_kernels optim_kernels = {.update = {
+#include "../optimizers.def"
+                                               }};
+#undef AD_OPTIMIZER

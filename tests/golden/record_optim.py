@@ -1,6 +1,6 @@
-"""Records PyTorch's SGD as optim.json: run it where torch is installed.
+"""Records PyTorch's optimisers as optim.json: run it where torch is installed.
 
-A case is the options of groups; the test takes the same steps with `run`, so both sides read alike.
+The test takes the same steps with `run` and `resume`, so both sides read alike.
 """
 
 from __future__ import annotations
@@ -16,8 +16,56 @@ STEPS = 100
 Options = dict[str, Any]
 
 
+# The options of one group each, for optimisers that PyTorch has besides SGD.
+OPTIONS: dict[str, list[Options]] = {
+    "Adam": [
+        {"lr": 0.05},
+        {"lr": 0.01, "betas": (0.5, 0.9), "eps": 1e-3, "weight_decay": 0.1},
+        {"lr": 0.05, "amsgrad": True, "maximize": True},
+        {"lr": 0.005, "betas": (0.6, 0.9), "weight_decay": 0.1, "decoupled_weight_decay": True},
+    ],
+    "AdamW": [{"lr": 0.05}, {"lr": 0.05, "amsgrad": True, "weight_decay": 0.5, "maximize": True}],
+    "RMSprop": [
+        {"lr": 0.01, "alpha": 0.9},
+        {"lr": 0.002, "centered": True, "alpha": 0.8, "weight_decay": 0.1},
+        {"lr": 0.002, "momentum": 0.8, "maximize": True},
+        {"lr": 0.002, "momentum": 0.8, "centered": True, "eps": 1e-3},
+    ],
+    "Adagrad": [
+        {"lr": 0.1},
+        {"lr": 0.1, "lr_decay": 0.05, "initial_accumulator_value": 0.3, "eps": 1e-3},
+        {"lr": 0.1, "weight_decay": 0.1, "maximize": True},
+    ],
+    "Adadelta": [{}, {"lr": 0.5, "rho": 0.7, "eps": 1e-3, "weight_decay": 0.1, "maximize": True}],
+    "Adamax": [
+        {"lr": 0.02},
+        {"lr": 0.005, "betas": (0.3, 0.9), "eps": 1e-2, "weight_decay": 0.1, "maximize": True},
+    ],
+    "NAdam": [
+        {"lr": 0.02},
+        {"lr": 0.02, "momentum_decay": 0.1, "weight_decay": 0.1, "maximize": True},
+        {"lr": 0.02, "betas": (0.4, 0.8), "weight_decay": 0.1, "decoupled_weight_decay": True},
+    ],
+    "RAdam": [
+        {"lr": 0.05},
+        {"lr": 0.005, "betas": (0.6, 0.9), "weight_decay": 0.1, "maximize": True},
+        {"lr": 0.05, "betas": (0.8, 0.95), "weight_decay": 0.1, "decoupled_weight_decay": True},
+    ],
+}
+
+
 def cases() -> dict[str, list[Options]]:
-    """The options of each group, by name: one group of all combinations, and two that differ."""
+    """The options of each group, by name: optimiser, dtype, and what tells it from others."""
+    found = _sgd_cases()
+    for kind, dtype in itertools.product(OPTIONS, ("float32", "float64")):
+        for i, options in enumerate(OPTIONS[kind]):
+            found[f"{kind}-{dtype}-{i}"] = [options]
+    found["Adam-float64-groups"] = [{"lr": 0.1}, {"lr": 0.02, "amsgrad": True, "betas": (0.5, 0.6)}]
+    return found
+
+
+def _sgd_cases() -> dict[str, list[Options]]:
+    """One group of all combinations, and two that differ."""
     found: dict[str, list[Options]] = {}
     for dtype, momentum, dampening, decay, nesterov, maximize in itertools.product(
         ("float32", "float64"), (0.0, 0.9), (0.0, 0.3), (0.0, 0.1), (False, True), (False, True)
@@ -33,32 +81,60 @@ def cases() -> dict[str, list[Options]]:
             "maximize": maximize,
         }
         flags = f"{'-nesterov' * nesterov}{'-maximize' * maximize}"
-        found[f"{dtype}-{momentum}-{dampening}-{decay}{flags}"] = [options]
-    found["float64-groups"] = [{"lr": 0.1}, {"lr": 0.02, "momentum": 0.5, "weight_decay": 0.01}]
+        found[f"SGD-{dtype}-{momentum}-{dampening}-{decay}{flags}"] = [options]
+    found["SGD-float64-groups"] = [{"lr": 0.1}, {"lr": 0.02, "momentum": 0.5, "weight_decay": 0.01}]
     return found
 
 
-def run(lib: Any, optim: Any, name: str, groups: list[Options], steps: int = STEPS) -> list[Any]:
-    """Fits two parameters a group to targets; the values after some of the steps."""
+def make(lib: Any, optim: Any, name: str, groups: list[Options]) -> tuple[list[Any], Any]:
+    """Two parameters a group, in an optimiser."""
+    kind, dtype = name.split("-")[:2]
     lib.manual_seed(1)
-    d = getattr(lib, name.split("-")[0])
+    d = getattr(lib, dtype)
     params = [lib.randn(n, dtype=d).requires_grad_() for _ in groups for n in (3, 1)]
-    target = lib.randn(3, dtype=d)
     given = [{"params": params[2 * i : 2 * i + 2], **options} for i, options in enumerate(groups)]
-    optimizer = optim.SGD(given)
+    return params, getattr(optim, kind)(given)
+
+
+def train(lib: Any, params: list[Any], optimizer: Any, steps: range) -> list[Any]:
+    """Fits the parameters to targets; the values after some of the steps."""
+    target = lib.tensor([0.5, -0.25, 1.5], dtype=params[0].dtype)
     kept = []
-    for step in range(steps):
+    for step in steps:
         optimizer.zero_grad()
         outputs = [params[i].tanh() * params[i + 1] for i in range(0, len(params), 2)]
         loss = sum(((y - target) ** 2).sum() for y in outputs)
-        loss = -loss if groups[0].get("maximize") else loss
+        loss = -loss if optimizer.param_groups[0].get("maximize") else loss
         loss.backward()
         if step % 5 == 3:
-            params[1].grad = None  # skipped, its momentum kept
+            params[1].grad = None  # skipped, its state kept
         optimizer.step()
-        if step % 10 == 9 or step < 3:
+        if step % 20 == 19 or step < 3:
             kept.append([p.tolist() for p in params])
     return kept
+
+
+def run(lib: Any, optim: Any, name: str, groups: list[Options], steps: int = STEPS) -> list[Any]:
+    """A training from the beginning."""
+    return train(lib, *make(lib, optim, name, groups), range(steps))
+
+
+def plain(state: Options) -> Options:
+    """A state_dict with lists for tensors."""
+    numbers = {
+        str(i): {key: value.tolist() for key, value in own.items()}
+        for i, own in state["state"].items()
+    }
+    return {"state": numbers, "param_groups": state["param_groups"]}
+
+
+def stopped(lib: Any, optim: Any, name: str, groups: list[Options]) -> Options:
+    """A training, its state in the middle, and where it ends."""
+    params, optimizer = make(lib, optim, name, groups)
+    train(lib, params, optimizer, range(12))
+    middle = {"params": [p.tolist() for p in params], **plain(optimizer.state_dict())}
+    train(lib, params, optimizer, range(12, 20))
+    return {**middle, "end": [p.tolist() for p in params]}
 
 
 def _parameter(lib: Any, n: int = 2) -> Any:
@@ -72,7 +148,47 @@ def _loaded(lib: Any, optim: Any, groups: list[list[int]]) -> Any:
 
 
 Case = Callable[[Any, Any], Any]
-ERRORS: dict[str, Case] = {
+NAN = float("nan")
+BAD_OPTIONS: dict[str, list[Options]] = {
+    "SGD": [{"lr": -1}, {"momentum": -1}, {"weight_decay": -1}, {"nesterov": True}],
+    "Adam": [
+        {"betas": (1.0, 0.9)},
+        {"betas": (0.9, -0.1)},
+        {"betas": (0.9, NAN)},
+        {"betas": (0, 0.9)},
+        {"eps": -1},
+    ],
+    "AdamW": [{"weight_decay": -1}],
+    "RMSprop": [{"alpha": -1}, {"momentum": NAN}, {"eps": NAN}],
+    "Adagrad": [{"lr_decay": -1}, {"initial_accumulator_value": -1}, {"eps": -1}],
+    "Adadelta": [{"rho": 1.5}, {"rho": NAN}],
+    "Adamax": [{"betas": (1.0, 0.9)}],
+    "NAdam": [{"momentum_decay": -1}],
+    "RAdam": [{"betas": (0.9, 1.0)}],
+}
+
+
+def _bad(kind: str, options: Options) -> Case:
+    return lambda lib, optim: getattr(optim, kind)([_parameter(lib)], **options)
+
+
+def _errors() -> dict[str, Case]:
+    found = dict(_ERRORS)
+    for kind, bad in BAD_OPTIONS.items():
+        shared = [{"lr": NAN}, {"weight_decay": NAN}, {"lr": -0.5}] if kind != "SGD" else []
+        for options in bad + shared:
+            found[f"{kind} {options}"] = _bad(kind, options)
+        found[f"{kind} lr tensor"] = lambda lib, optim, kind=kind: getattr(optim, kind)(
+            [_parameter(lib)], lr=lib.ones(2)
+        )
+    for kind in ("SGD", "Adam", "AdamW", "Adagrad"):
+        found[f"{kind} both"] = _bad(kind, {"foreach": True, "fused": True})
+    for kind in ("Adam", "Adagrad"):
+        found[f"{kind} fused"] = _bad(kind, {"differentiable": True, "fused": True})
+    return found
+
+
+_ERRORS: dict[str, Case] = {
     "tensor": lambda lib, optim: optim.SGD(_parameter(lib)),
     "empty": lambda lib, optim: optim.SGD([]),
     "number": lambda lib, optim: optim.SGD([3]),
@@ -82,15 +198,18 @@ ERRORS: dict[str, Case] = {
     "no params": lambda lib, optim: optim.SGD([{"lr": 3}]),
     "mixed": lambda lib, optim: optim.SGD([{"params": [_parameter(lib)]}, 3]),
     "names": lambda lib, optim: optim.SGD([("a", _parameter(lib)), _parameter(lib)]),
-    "lr": lambda lib, optim: optim.SGD([_parameter(lib)], lr=-1),
-    "lr tensor": lambda lib, optim: optim.SGD([_parameter(lib)], lr=lib.ones(2)),
-    "momentum": lambda lib, optim: optim.SGD([_parameter(lib)], momentum=-1),
-    "weight_decay": lambda lib, optim: optim.SGD([_parameter(lib)], weight_decay=-1),
-    "nesterov": lambda lib, optim: optim.SGD([_parameter(lib)], nesterov=True),
-    "both": lambda lib, optim: optim.SGD([_parameter(lib)], foreach=True, fused=True),
     "fewer groups": lambda lib, optim: _loaded(lib, optim, [[0], [1]]),
     "other sizes": lambda lib, optim: _loaded(lib, optim, [[0, 1]]),
+    "foreach lr": lambda lib, optim: optim.Adam([_parameter(lib)], lib.tensor(1.0), foreach=True),
+    "foreach beta": lambda lib, optim: optim.Adam(
+        [_parameter(lib)], betas=(lib.tensor(0.5), lib.tensor(0.5)), foreach=True
+    ),
+    "beta tensor": lambda lib, optim: optim.Adam([_parameter(lib)], betas=(lib.ones(2), 0.5)),
+    "one beta tensor": lambda lib, optim: optim.Adam(
+        [_parameter(lib)], betas=(lib.tensor(0.5), 0.5)
+    ),
 }
+ERRORS = _errors()
 REPRS: dict[str, Case] = {
     "one": lambda lib, optim: optim.SGD([_parameter(lib)], lr=0.1),
     "two": lambda lib, optim: optim.SGD(
@@ -99,7 +218,27 @@ REPRS: dict[str, Case] = {
     "named": lambda lib, optim: optim.SGD([("a", _parameter(lib))]),
     "state": lambda lib, optim: optim.SGD([_parameter(lib)], momentum=0.5).state_dict(),
     "groups": lambda lib, optim: optim.SGD([_parameter(lib), _parameter(lib)]).param_groups,
+    "lr tensor": lambda lib, optim: optim.Adam([_parameter(lib)], lr=lib.tensor(0.5)),
+    "beta tensors": lambda lib, optim: optim.Adam(
+        [_parameter(lib)], betas=(lib.tensor(0.5), lib.tensor(0.25))
+    ),
+    **{
+        kind: lambda lib, optim, kind=kind: getattr(optim, kind)([_parameter(lib)])
+        for kind in OPTIONS
+    },
+    **{
+        f"{kind} state": lambda lib, optim, kind=kind: _stepped(lib, optim, kind).state_dict()
+        for kind in OPTIONS
+    },
 }
+
+
+def _stepped(lib: Any, optim: Any, kind: str) -> Any:
+    x = _parameter(lib)
+    x.grad = lib.tensor([0.5, -0.25])
+    optimizer = getattr(optim, kind)([x])
+    optimizer.step()
+    return optimizer
 
 
 def failure(case: Case, lib: Any, optim: Any) -> list[str]:
@@ -115,10 +254,13 @@ def main() -> None:
     """Writes optim.json."""
     import torch
 
+    torch.set_num_threads(1)
+    optim = torch.optim
     sections = {
-        "trajectories": {n: run(torch, torch.optim, n, groups) for n, groups in cases().items()},
-        "errors": {n: failure(case, torch, torch.optim) for n, case in ERRORS.items()},
-        "reprs": {n: repr(case(torch, torch.optim)) for n, case in REPRS.items()},
+        "trajectories": {n: run(torch, optim, n, groups) for n, groups in cases().items()},
+        "stopped": {n: stopped(torch, optim, n, groups) for n, groups in cases().items()},
+        "errors": {n: failure(case, torch, optim) for n, case in ERRORS.items()},
+        "reprs": {n: repr(case(torch, optim)) for n, case in REPRS.items()},
     }
     texts = [f'"torch":"{torch.__version__}"']
     for name, section in sections.items():

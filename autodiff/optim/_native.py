@@ -1,0 +1,147 @@
+"""Optimisers whose step is one native call a parameter group."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from autodiff import dtypes
+from autodiff.grad_mode import enable_grad
+from autodiff.native import NULL, error, ffi, lib
+from autodiff.ops.create import full_like, zeros, zeros_like
+from autodiff.optim.optimizer import Group, Optimizer
+from autodiff.tensor import Tensor
+
+__all__ = ["NativeOptimizer", "check_at_least_0", "check_betas", "check_lr", "check_modes"]
+
+
+def _kinds() -> dict[str, int]:
+    names: dict[str, int] = {}
+    while (name := lib.ad_optim_name(len(names))) != NULL:
+        names[ffi.string(name).decode()] = len(names)
+    return names
+
+
+KINDS = _kinds()
+SCALARS = ("step", "mu_product")  # state that is one number a parameter
+
+
+class NativeOptimizer(Optimizer):
+    """Base of optimisers that are rows of csrc/optimizers.def.
+
+    A subclass says which row and which state a group uses, and the numbers the row takes. A step
+    checks all tensors of a group before it writes any; groups before one that fails have stepped.
+    """
+
+    def _kernel(self, group: Group) -> tuple[str, Sequence[str]]:
+        """The native optimiser, and the names of the state in the order of its columns."""
+        raise NotImplementedError
+
+    def _numbers(self, group: Group) -> Sequence[Any]:
+        """The options the native optimiser takes, after lr, weight_decay and maximize."""
+        raise NotImplementedError
+
+    def _start(self, x: Tensor, group: Group) -> dict[str, Any]:
+        """The state of a parameter before its first step."""
+        names = [name for name in self._kernel(group)[1] if name not in SCALARS]
+        return {"step": count(group), **{name: zeros_like(x) for name in names}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take over state; counts saved as numbers become tensors."""
+        super().__setstate__(state)
+        for group in self.param_groups:
+            for x in group["params"]:
+                own_state = self.state.get(x, {})
+                for name in SCALARS:
+                    if name in own_state and not isinstance(own_state[name], Tensor):
+                        own_state[name] = full_like(count(group), float(own_state[name]))
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update the parameters that have a gradient; returns what the closure returned."""
+        loss = None
+        if closure is not None:
+            with enable_grad():
+                loss = closure()
+        for group, hyper in zip(self.param_groups, self._hypers(), strict=True):
+            self._update(group, hyper)
+        return loss
+
+    def _hypers(self) -> list[Any]:
+        """C memory for each group's options: it stays, so that a record may point to it."""
+        found: list[Any] = self.__dict__.setdefault("_hyper", [])
+        while len(found) < len(self.param_groups):
+            kind = KINDS[self._kernel(self.param_groups[len(found)])[0]]
+            found.append(ffi.new("double[]", lib.ad_optim_hypers(kind)))
+        return found[: len(self.param_groups)]
+
+    def _update(self, group: Group, hyper: Any) -> None:
+        name, names = self._kernel(group)
+        numbers = (group["lr"], group["weight_decay"], group["maximize"], *self._numbers(group))
+        hyper[0 : len(numbers)] = numbers
+        pairs = [
+            (x, x._acc.grad)
+            for x in group["params"]
+            if x._acc is not None and x._acc.grad is not None
+        ]
+        states = [self.state[x] for x, _ in pairs] if names else []
+        for (x, _), state in zip(pairs, states, strict=False):
+            if not state:
+                state.update(self._start(x, group))
+        columns = [x._p for x, _ in pairs]
+        columns += [gradient._p for _, gradient in pairs]
+        for key in names:
+            columns += self._column(key, states)
+        table = ffi.new("ad_tensor *[]", columns)
+        failed = lib.ad_optim_step(KINDS[name], len(pairs), table, hyper)
+        failure = self._failure(columns[: 2 * len(pairs)]) if failed else None
+        self._take_over(states, table)
+        if failure is not None:
+            raise failure
+
+    def _column(self, key: str, states: list[dict[str, Any]]) -> list[Any]:
+        return [state[key]._p for state in states]
+
+    def _take_over(self, states: list[dict[str, Any]], table: Any) -> None:
+        """Take what a step made and stored in its table."""
+
+    def _failure(self, operands: list[Any]) -> Exception:
+        return error(f"{type(self).__name__}.step", *operands)
+
+
+def count(group: Group) -> Tensor:
+    """A count of no steps, of PyTorch's dtype."""
+    wide = dtypes.get_default_dtype() is dtypes.float64 and not group.get("fused")
+    return zeros((), dtype=dtypes.float64 if wide else dtypes.float32)
+
+
+# ---- checks of options; written so that nan fails them ----
+
+
+def check_lr(lr: Any) -> None:
+    """ValueError for a negative learning rate or a tensor of several."""
+    if isinstance(lr, Tensor) and lr.numel() != 1:
+        raise ValueError("Tensor lr must be 1-element")
+    check_at_least_0("learning rate", lr)
+
+
+def check_at_least_0(what: str, value: Any) -> None:
+    """ValueError for a negative option."""
+    if not value >= 0.0:
+        raise ValueError(f"Invalid {what}: {value}")
+
+
+def check_betas(betas: Sequence[Any]) -> None:
+    """ValueError for betas outside [0, 1)."""
+    for i, beta in enumerate(betas[:2]):
+        if not 0.0 <= beta < 1.0:
+            raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+
+
+def check_modes(name: str, differentiable: bool, foreach: Any, fused: Any = None) -> None:
+    """RuntimeError for what contradicts itself, and for a step that would be recorded."""
+    if differentiable and fused:
+        raise RuntimeError("`fused` does not support `differentiable`")
+    if differentiable:
+        raise RuntimeError(f"{name}: differentiable=True is not supported: a step is not recorded")
+    if fused and foreach:
+        raise RuntimeError("`fused` and `foreach` cannot be `True` together.")

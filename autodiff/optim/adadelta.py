@@ -1,0 +1,59 @@
+"""Adadelta."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from autodiff.optim._native import NativeOptimizer, check_at_least_0, check_lr, check_modes
+from autodiff.optim.optimizer import Group
+
+__all__ = ["Adadelta"]
+
+
+class Adadelta(NativeOptimizer):
+    """Steps scaled by running means of squared gradients and of squared steps (Zeiler, 2012).
+
+    Each step, with g the gradient (negated to maximize) plus weight_decay times the parameter:
+    v = rho v + (1 - rho) g^2; d = sqrt(u + eps) / sqrt(v + eps) g; u = rho u + (1 - rho) d^2;
+    parameter -= lr d.
+
+    `foreach` and `capturable` choose among PyTorch's implementations; here they change nothing.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: Any = 1.0,
+        rho: float = 0.9,
+        eps: float = 1e-6,
+        weight_decay: float = 0,
+        foreach: bool | None = None,
+        *,
+        capturable: bool = False,
+        maximize: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        check_lr(lr)
+        if not 0.0 <= rho <= 1.0:
+            raise ValueError(f"Invalid rho value: {rho}")
+        check_at_least_0("epsilon value", eps)
+        check_at_least_0("weight_decay value", weight_decay)
+        check_modes("Adadelta", differentiable, foreach)
+        defaults = {
+            "lr": lr,
+            "rho": rho,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "maximize": maximize,
+            "capturable": capturable,
+            "foreach": foreach,
+            "differentiable": differentiable,
+        }
+        super().__init__(params, defaults)
+
+    def _kernel(self, group: Group) -> tuple[str, Sequence[str]]:
+        return "adadelta", ("square_avg", "acc_delta", "step")
+
+    def _numbers(self, group: Group) -> Sequence[Any]:
+        return group["rho"], group["eps"]

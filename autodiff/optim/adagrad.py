@@ -1,0 +1,71 @@
+"""Adagrad."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from autodiff.ops.create import full_like
+from autodiff.optim._native import NativeOptimizer, check_at_least_0, check_lr, check_modes, count
+from autodiff.optim.optimizer import Group
+from autodiff.tensor import Tensor
+
+__all__ = ["Adagrad"]
+
+
+class Adagrad(NativeOptimizer):
+    """Steps scaled by the root of the sum of all squared gradients (Duchi et al., 2011).
+
+    Step t, with g the gradient (negated to maximize) plus weight_decay times the parameter:
+    sum += g^2; parameter -= lr / (1 + (t - 1) lr_decay) g / (sqrt(sum) + eps). The sums begin at
+    initial_accumulator_value.
+
+    `foreach` and `fused` choose among PyTorch's implementations; here they change nothing.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: Any = 1e-2,
+        lr_decay: float = 0,
+        weight_decay: float = 0,
+        initial_accumulator_value: float = 0,
+        eps: float = 1e-10,
+        foreach: bool | None = None,
+        *,
+        maximize: bool = False,
+        differentiable: bool = False,
+        fused: bool | None = None,
+    ) -> None:
+        check_lr(lr)
+        check_at_least_0("lr_decay value", lr_decay)
+        check_at_least_0("weight_decay value", weight_decay)
+        check_at_least_0("initial_accumulator_value value", initial_accumulator_value)
+        check_at_least_0("epsilon value", eps)
+        defaults = {
+            "lr": lr,
+            "lr_decay": lr_decay,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "initial_accumulator_value": initial_accumulator_value,
+            "foreach": foreach,
+            "maximize": maximize,
+            "differentiable": differentiable,
+            "fused": fused,
+        }
+        super().__init__(params, defaults)
+        check_modes("Adagrad", differentiable, foreach, fused)
+        for group in self.param_groups:
+            for x in group["params"]:
+                self.state[x].update(self._start(x, group))
+
+    def _kernel(self, group: Group) -> tuple[str, Sequence[str]]:
+        return "adagrad", ("sum", "step")
+
+    def _numbers(self, group: Group) -> Sequence[Any]:
+        return group["lr_decay"], group["eps"]
+
+    def _start(self, x: Tensor, group: Group) -> dict[str, Any]:
+        # as in PyTorch, a group's own initial_accumulator_value is not looked at
+        first = self.defaults["initial_accumulator_value"]
+        return {"step": count(group), "sum": full_like(x, first)}

@@ -1,0 +1,63 @@
+"""Adamax."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from autodiff.optim._native import (
+    NativeOptimizer,
+    check_at_least_0,
+    check_betas,
+    check_lr,
+    check_modes,
+)
+from autodiff.optim.optimizer import Group
+
+__all__ = ["Adamax"]
+
+
+class Adamax(NativeOptimizer):
+    """Adam with a decaying maximum of the gradient for its mean square (Kingma and Ba, 2015).
+
+    Step t, with g the gradient (negated to maximize) plus weight_decay times the parameter:
+    m = beta1 m + (1 - beta1) g; u = max(beta2 u, |g| + eps); parameter -= lr / (1 - beta1^t) m / u.
+
+    `foreach` and `capturable` choose among PyTorch's implementations; here they change nothing.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: Any = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        foreach: bool | None = None,
+        *,
+        maximize: bool = False,
+        differentiable: bool = False,
+        capturable: bool = False,
+    ) -> None:
+        check_lr(lr)
+        check_at_least_0("epsilon value", eps)
+        check_betas(betas)
+        check_at_least_0("weight_decay value", weight_decay)
+        check_modes("Adamax", differentiable, foreach)
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "foreach": foreach,
+            "maximize": maximize,
+            "differentiable": differentiable,
+            "capturable": capturable,
+        }
+        super().__init__(params, defaults)
+
+    def _kernel(self, group: Group) -> tuple[str, Sequence[str]]:
+        return "adamax", ("exp_avg", "exp_inf", "step")
+
+    def _numbers(self, group: Group) -> Sequence[Any]:
+        return (*group["betas"], group["eps"])

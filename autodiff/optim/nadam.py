@@ -1,0 +1,126 @@
+"""NAdam and RAdam."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from autodiff.ops.create import ones_like
+from autodiff.optim._native import (
+    NativeOptimizer,
+    check_at_least_0,
+    check_betas,
+    check_lr,
+    check_modes,
+)
+from autodiff.optim.optimizer import Group
+from autodiff.tensor import Tensor
+
+__all__ = ["NAdam", "RAdam"]
+
+
+class NAdam(NativeOptimizer):
+    """Adam with Nesterov's momentum (Dozat, 2016).
+
+    Step t, with g, m and v as in Adam, mu(t) = beta1 (1 - 0.96^(t momentum_decay) / 2), and P the
+    product of all mu so far: parameter -= lr ((1 - mu(t)) / (1 - P) g + mu(t + 1) /
+    (1 - P mu(t + 1)) m) / (sqrt(v / (1 - beta2^t)) + eps).
+
+    `foreach` and `capturable` choose among PyTorch's implementations; here they change nothing.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: Any = 2e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        momentum_decay: float = 4e-3,
+        decoupled_weight_decay: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        check_lr(lr)
+        check_at_least_0("epsilon value", eps)
+        check_betas(betas)
+        check_at_least_0("weight_decay value", weight_decay)
+        check_at_least_0("momentum_decay value", momentum_decay)
+        check_modes("NAdam", differentiable, foreach)
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "momentum_decay": momentum_decay,
+            "decoupled_weight_decay": decoupled_weight_decay,
+            "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
+            "differentiable": differentiable,
+        }
+        super().__init__(params, defaults)
+
+    def _kernel(self, group: Group) -> tuple[str, Sequence[str]]:
+        return "nadam", ("exp_avg", "exp_avg_sq", "step", "mu_product")
+
+    def _numbers(self, group: Group) -> Sequence[Any]:
+        decoupled, decay = group["decoupled_weight_decay"], group["momentum_decay"]
+        return (*group["betas"], group["eps"], decoupled, decay)
+
+    def _start(self, x: Tensor, group: Group) -> dict[str, Any]:
+        state = super()._start(x, group)
+        product = ones_like(state["step"])
+        return {"step": state.pop("step"), "mu_product": product, **state}
+
+
+class RAdam(NativeOptimizer):
+    """Adam that scales by the mean square only once that is reliable (Liu et al., 2020).
+
+    Step t, with g, m and v as in Adam, L = 2 / (1 - beta2) - 1 and n = L - 2 t beta2^t /
+    (1 - beta2^t): parameter -= lr m / (1 - beta1^t) s, where s is 1 for n <= 5 and else
+    sqrt((n - 4)(n - 2) L / ((L - 4)(L - 2) n)) sqrt(1 - beta2^t) / (sqrt(v) + eps).
+
+    `foreach` and `capturable` choose among PyTorch's implementations; here they change nothing.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: Any = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 0,
+        decoupled_weight_decay: bool = False,
+        *,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        capturable: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        check_lr(lr)
+        check_at_least_0("epsilon value", eps)
+        check_betas(betas)
+        check_at_least_0("weight_decay value", weight_decay)
+        check_modes("RAdam", differentiable, foreach)
+        defaults = {
+            "lr": lr,
+            "betas": betas,
+            "eps": eps,
+            "weight_decay": weight_decay,
+            "maximize": maximize,
+            "foreach": foreach,
+            "capturable": capturable,
+            "decoupled_weight_decay": decoupled_weight_decay,
+            "differentiable": differentiable,
+        }
+        super().__init__(params, defaults)
+
+    def _kernel(self, group: Group) -> tuple[str, Sequence[str]]:
+        return "radam", ("exp_avg", "exp_avg_sq", "step")
+
+    def _numbers(self, group: Group) -> Sequence[Any]:
+        return (*group["betas"], group["eps"], group["decoupled_weight_decay"])
