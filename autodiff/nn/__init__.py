@@ -16,7 +16,7 @@ from autodiff.nn.activation import (
     Softplus,
     Tanh,
 )
-from autodiff.nn.containers import MLP, Sequential
+from autodiff.nn.containers import MLP, ModuleDict, ModuleList, Sequential
 from autodiff.nn.dropout import (
     AlphaDropout,
     Dropout,
@@ -50,6 +50,8 @@ __all__ = [
     "LogSoftmax",
     "MSELoss",
     "Module",
+    "ModuleDict",
+    "ModuleList",
     "NLLLoss",
     "Neuron",
     "Parameter",

@@ -1,25 +1,99 @@
-"""Modules made of a row of modules."""
+"""Modules made of a row of modules, or of modules by name."""
 
 from __future__ import annotations
 
 import operator
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from itertools import pairwise
+from collections.abc import Callable, Iterable, Iterator, KeysView, Mapping, Sequence
+from collections.abc import ItemsView as Items
+from collections.abc import ValuesView as Values
+from itertools import chain, groupby, pairwise
 from typing import Any, TypeVar, overload
 
 from autodiff.dtypes import dtype
 from autodiff.nn._state import typename
 from autodiff.nn.activation import Tanh
 from autodiff.nn.linear import Linear
-from autodiff.nn.module import Module
+from autodiff.nn.module import Module, indented
 
-__all__ = ["MLP", "Sequential"]
+__all__ = ["MLP", "ModuleDict", "ModuleList", "Sequential"]
 
-Self = TypeVar("Self", bound="Sequential")
+Self = TypeVar("Self", bound="_Row")
+Chain = TypeVar("Chain", bound="Sequential")
+ListSelf = TypeVar("ListSelf", bound="ModuleList")
 
 
-class Sequential(Module):
+class _Row(Module):
+    """Modules in a row, edited as a list; their names are their positions unless given."""
+
+    def __len__(self) -> int:
+        return len(self._module_names)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter([self.__dict__[name] for name in self._module_names])
+
+    def _name_at(self, index: int) -> str:
+        names = list(self._module_names)
+        i = operator.index(index)
+        if not -len(names) <= i < len(names):
+            raise IndexError(f"index {i} is out of range")
+        return names[i]
+
+    def _part(self, names: Sequence[str]) -> Any:
+        """A module of the same class with these of the modules."""
+        raise NotImplementedError
+
+    @overload
+    def __getitem__(self, index: int) -> Any: ...
+    @overload
+    def __getitem__(self: Self, index: slice) -> Self: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        """The module at a position; of a slice, the same container of those modules."""
+        if isinstance(index, slice):
+            return self._part(list(self._module_names)[index])
+        return self.__dict__[self._name_at(index)]
+
+    def __setitem__(self, index: int, module: Module) -> None:
+        setattr(self, self._name_at(index), module)
+
+    def __delitem__(self, index: int | slice) -> None:
+        names = (
+            list(self._module_names)[index] if isinstance(index, slice) else [self._name_at(index)]
+        )
+        for name in names:
+            delattr(self, name)
+        self._renumber(list(self))
+
+    def _renumber(self, modules: Sequence[Module]) -> None:
+        """Hold exactly these modules, under their positions."""
+        for name in list(self._module_names):
+            delattr(self, name)
+        for i, module in enumerate(modules):
+            self.add_module(str(i), module)
+
+    def _insert(self, index: int, module: Module) -> None:
+        if not -len(self) <= index <= len(self):
+            raise IndexError(f"Index out of range: {index}")
+        modules = list(self)
+        modules.insert(index, module)
+        self._renumber(modules)
+
+    def append(self: Self, module: Module) -> Self:
+        """Add a module at the end."""
+        self.add_module(str(len(self)), module)
+        return self
+
+    def pop(self, key: int | slice) -> Any:
+        """Remove the module at a position, or those of a slice, and return it or them."""
+        module = self[key]
+        del self[key]
+        return module
+
+    def __dir__(self) -> list[str]:
+        return [name for name in super().__dir__() if not name.isdigit()]
+
+
+class Sequential(_Row):
     """Modules called one after the other, each on what the last returned.
 
     They are given in order, or as an OrderedDict of names.
@@ -41,103 +115,178 @@ class Sequential(Module):
             input = modules[name](input)
         return input
 
-    def __len__(self) -> int:
-        return len(self._module_names)
+    def _part(self, names: Sequence[str]) -> Any:
+        return type(self)(OrderedDict((name, self.__dict__[name]) for name in names))
 
-    def __iter__(self) -> Iterator[Any]:
-        return iter([self.__dict__[name] for name in self._module_names])
-
-    def _name_at(self, index: int) -> str:
-        names = list(self._module_names)
-        i = operator.index(index)
-        if not -len(names) <= i < len(names):
-            raise IndexError(f"index {i} is out of range")
-        return names[i]
-
-    @overload
-    def __getitem__(self, index: int) -> Any: ...
-    @overload
-    def __getitem__(self: Self, index: slice) -> Self: ...
-    def __getitem__(self, index: int | slice) -> Any:
-        """The module at a position; of a slice, a Sequential of those modules."""
-        if isinstance(index, slice):
-            names = list(self._module_names)[index]
-            return Sequential(OrderedDict((name, self.__dict__[name]) for name in names))
-        return self.__dict__[self._name_at(index)]
-
-    def __setitem__(self, index: int, module: Module) -> None:
-        setattr(self, self._name_at(index), module)
-
-    def __delitem__(self, index: int | slice) -> None:
-        names = (
-            list(self._module_names)[index] if isinstance(index, slice) else [self._name_at(index)]
-        )
-        for name in names:
-            delattr(self, name)
-        self._renumber(list(self))
-
-    def _renumber(self, modules: Sequence[Module]) -> None:
-        """Hold exactly these modules, under their positions."""
-        for name in list(self._module_names):
-            delattr(self, name)
-        for i, module in enumerate(modules):
-            self.add_module(str(i), module)
-
-    def append(self: Self, module: Module) -> Self:
-        """Add a module at the end."""
-        self.add_module(str(len(self)), module)
-        return self
-
-    def extend(self: Self, sequential: Iterable[Module]) -> Self:
+    def extend(self: Chain, sequential: Iterable[Module]) -> Chain:
         """Add modules at the end."""
         for module in list(sequential):
             self.append(module)
         return self
 
-    def insert(self: Self, index: int, module: Module) -> Self:
+    def insert(self: Chain, index: int, module: Module) -> Chain:
         """Add a module before a position. IndexError out of range."""
         if not isinstance(module, Module):
             raise AssertionError(f"module should be of type: {Module}")
-        if not -len(self) <= index <= len(self):
-            raise IndexError(f"Index out of range: {index}")
-        modules = list(self)
-        modules.insert(index, module)
-        self._renumber(modules)
+        self._insert(index, module)
         return self
 
-    def pop(self, index: int) -> Any:
-        """Remove the module at a position and return it."""
-        module = self[index]
-        del self[index]
-        return module
-
     def __add__(self, other: Sequential) -> Sequential:
-        if not isinstance(other, Sequential):
-            raise ValueError(
-                "add operator supports only objects of Sequential class, but "
-                f"{type(other)} is given."
-            )
+        _check_sequential(other)
         return Sequential(*self, *other)
 
-    def __iadd__(self: Self, other: Sequential) -> Self:
-        if not isinstance(other, Sequential):
-            raise ValueError(
-                "add operator supports only objects of Sequential class, but "
-                f"{type(other)} is given."
-            )
+    def __iadd__(self: Chain, other: Sequential) -> Chain:
+        _check_sequential(other)
         return self.extend(other)
 
     def __mul__(self, other: int) -> Sequential:
-        if not isinstance(other, int):
-            raise TypeError(f"unsupported operand type(s) for *: {type(self)} and {type(other)}")
-        if other <= 0:
-            raise ValueError(f"Non-positive multiplication factor {other} for {type(self)}")
+        self._check_factor(other)
         return Sequential(*list(self) * other)
 
     __rmul__ = __mul__
 
-    def __dir__(self) -> list[str]:
-        return [name for name in super().__dir__() if not name.isdigit()]
+    def __imul__(self: Chain, other: int) -> Chain:
+        self._check_factor(other)
+        return self.extend(list(self) * (other - 1))
+
+    def _check_factor(self, other: int) -> None:
+        if not isinstance(other, int):
+            raise TypeError(f"unsupported operand type(s) for *: {type(self)} and {type(other)}")
+        if other <= 0:
+            raise ValueError(f"Non-positive multiplication factor {other} for {type(self)}")
+
+
+def _check_sequential(other: object) -> None:
+    if not isinstance(other, Sequential):
+        raise ValueError(
+            f"add operator supports only objects of Sequential class, but {type(other)} is given."
+        )
+
+
+class ModuleList(_Row):
+    """A list of modules, which it registers; calling them is left to the module that owns it."""
+
+    def __init__(self, modules: Iterable[Module] | None = None) -> None:
+        super().__init__()
+        if modules is not None:
+            self.extend(modules)
+
+    def _part(self, names: Sequence[str]) -> Any:
+        return type(self)([self.__dict__[name] for name in names])
+
+    def extend(self: ListSelf, modules: Iterable[Module]) -> ListSelf:
+        """Add modules at the end."""
+        if not isinstance(modules, Iterable):
+            raise TypeError(
+                "ModuleList.extend should be called with an iterable, but got "
+                f"{type(modules).__name__}"
+            )
+        for module in list(modules):
+            self.append(module)
+        return self
+
+    def insert(self, index: int, module: Module) -> None:
+        """Add a module before a position. IndexError out of range."""
+        self._insert(index, module)
+
+    def __add__(self, other: Iterable[Module]) -> ModuleList:
+        return ModuleList(chain(self, other))
+
+    def __iadd__(self: ListSelf, modules: Iterable[Module]) -> ListSelf:
+        return self.extend(modules)
+
+    def __repr__(self) -> str:
+        """The modules by position; neighbours that read the same are counted, and shown once."""
+        lines, start = [], 0
+        for text, alike in groupby(map(repr, self)):
+            count = len(list(alike))
+            at = f"{start}" if count == 1 else f"{start}-{start + count - 1}"
+            times = "" if count == 1 else f"{count} x "
+            lines.append(indented(f"({at}): {times}{text}"))
+            start += count
+        body = "\n  ".join(["", *lines]) + "\n" if lines else ""
+        return f"{self._get_name()}({body})"
+
+
+class ModuleDict(Module):
+    """Modules by name, which it registers; calling them is left to the module that owns it."""
+
+    def __init__(self, modules: Any = None) -> None:
+        super().__init__()
+        if modules is not None:
+            self.update(modules)
+
+    def __getitem__(self, key: str) -> Any:
+        if key not in self._module_names:
+            raise KeyError(key)
+        return self.__dict__[key]
+
+    def __setitem__(self, key: str, module: Module) -> None:
+        self.add_module(key, module)
+
+    def __delitem__(self, key: str) -> None:
+        if key not in self._module_names:
+            raise KeyError(key)
+        delattr(self, key)
+
+    def __len__(self) -> int:
+        return len(self._module_names)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._module_names)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._module_names
+
+    def clear(self) -> None:
+        """Remove every module."""
+        for key in list(self):
+            del self[key]
+
+    def pop(self, key: str) -> Any:
+        """Remove the module of a name and return it. KeyError if there is none."""
+        module = self[key]
+        del self[key]
+        return module
+
+    def keys(self) -> KeysView[str]:
+        """The names."""
+        return self._module_names.keys()
+
+    def items(self) -> Items[str, Any]:
+        """The names, each with its module."""
+        return Items(self)
+
+    def values(self) -> Values[Any]:
+        """The modules."""
+        return Values(self)
+
+    def update(self, modules: Any) -> None:
+        """Add the modules of a mapping, or of pairs of a name and a module, replacing by name."""
+        for key, module in pairs(self._get_name(), modules):
+            self[key] = module
+
+
+def pairs(owner: str, given: Any) -> Iterable[tuple[str, Any]]:
+    """The items of a mapping or of an iterable of pairs, as a container's update takes them."""
+    if not isinstance(given, Iterable):
+        raise TypeError(
+            f"{owner}.update should be called with an iterable of key/value pairs, but got "
+            f"{type(given).__name__}"
+        )
+    if isinstance(given, Mapping) or hasattr(given, "items"):
+        return list(given.items())
+    found = list(given)
+    for i, pair in enumerate(found):
+        if not isinstance(pair, Iterable):
+            raise TypeError(
+                f"{owner} update sequence element #{i} should be Iterable; is{type(pair).__name__}"
+            )
+        if len(pair) != 2:  # type: ignore[arg-type]
+            raise ValueError(
+                f"{owner} update sequence element #{i} has length {len(pair)}; 2 is required"  # type: ignore[arg-type]
+            )
+    return found
 
 
 class MLP(Sequential):
@@ -166,3 +315,6 @@ class MLP(Sequential):
             if not isinstance(layer, Module):
                 raise TypeError(f"MLP: activation() must make a Module, not {typename(layer)}")
         super().__init__(*layers)
+
+    def _part(self, names: Sequence[str]) -> Any:
+        return Sequential(OrderedDict((name, self.__dict__[name]) for name in names))

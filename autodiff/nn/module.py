@@ -395,7 +395,7 @@ class Module:
         extra = self.extra_repr()
         lines = extra.split("\n") if extra else []
         children = [
-            f"({name}): {_indented(repr(self.__dict__[name]))}" for name in self._module_names
+            f"({name}): {indented(repr(self.__dict__[name]))}" for name in self._module_names
         ]
         head = self._get_name() + "("
         if len(lines) == 1 and not children:
@@ -405,5 +405,6 @@ class Module:
         return head + ")"
 
 
-def _indented(text: str) -> str:
+def indented(text: str) -> str:
+    """A text whose lines after the first are moved right, as a child's are in repr."""
     return text.replace("\n", "\n  ")

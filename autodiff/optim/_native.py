@@ -7,7 +7,7 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.grad_mode import enable_grad
-from autodiff.native import NULL, error, ffi, lib
+from autodiff.native import NULL, describe, ffi, lib, take_failure
 from autodiff.ops.create import full_like, zeros, zeros_like
 from autodiff.optim.optimizer import Group, Optimizer
 from autodiff.tensor import Tensor
@@ -93,19 +93,16 @@ class NativeOptimizer(Optimizer):
             columns += self._column(key, states)
         table = ffi.new("ad_tensor *[]", columns)
         failed = lib.ad_optim_step(KINDS[name], len(pairs), table, hyper)
-        failure = self._failure(columns[: 2 * len(pairs)]) if failed else None
+        failure = take_failure() if failed else None
         self._take_over(states, table)
-        if failure is not None:
-            raise failure
+        if failure is not None:  # as a local name, an exception would keep its frame alive
+            raise describe(failure, f"{type(self).__name__}.step", *columns[: 2 * len(pairs)])
 
     def _column(self, key: str, states: list[dict[str, Any]]) -> list[Any]:
         return [state[key]._p for state in states]
 
     def _take_over(self, states: list[dict[str, Any]], table: Any) -> None:
         """Take what a step made and stored in its table."""
-
-    def _failure(self, operands: list[Any]) -> Exception:
-        return error(f"{type(self).__name__}.step", *operands)
 
 
 def count(group: Group) -> Tensor:
