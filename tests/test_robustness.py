@@ -327,7 +327,7 @@ assert blocks() <= kept + 2 * 2, (blocks(), kept)
 
 @linux
 def test_ctrl_c_while_training() -> None:
-    """Whenever it comes, the next run is right. What a call was making then may stay: two blocks."""
+    """Whenever it comes, the next run is right; what a call was making may stay: two blocks."""
     run_alone(
         INTERRUPTING
         + """
