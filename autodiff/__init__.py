@@ -4,7 +4,7 @@ import importlib
 from types import ModuleType
 from typing import TYPE_CHECKING
 
-from autodiff import autograd, functions
+from autodiff import autograd, functions, random
 from autodiff._format import get_printoptions, set_printoptions
 from autodiff._version import __version__
 from autodiff.dtypes import (
@@ -69,6 +69,7 @@ __all__ = [
     "no_grad",
     "pointwise",
     "promote_types",
+    "random",
     "set_default_dtype",
     "set_grad_enabled",
     "set_num_threads",

@@ -64,6 +64,28 @@ OTHERS: dict[str, Callable[[ad.Tensor, ad.Tensor], ad.Tensor]] = {
 }
 
 
+SHAPE = (3, SIZE)
+DRAWS: dict[str, Callable[[ad.Tensor], ad.Tensor]] = {
+    "uniform_": lambda x: x.uniform_(-1.0, 2.0),
+    "normal_": lambda x: x.normal_(0.5, 2.0),
+    "normal_strided_": lambda x: x.t().normal_(0.5, 2.0),
+    "log_normal_": lambda x: x.log_normal_(0.0, 0.5),
+    "exponential_": lambda x: x.exponential_(2.0),
+    "cauchy_": lambda x: x.cauchy_(0.5, 2.0),
+    "geometric_": lambda x: x.geometric_(0.2),
+    "bernoulli_": lambda x: x.bernoulli_(0.3),
+    "bernoulli": lambda x: ad.bernoulli(x.uniform_()),
+    "random_": lambda x: x.random_(-9, 2**30),
+    "poisson": lambda x: ad.poisson(x.uniform_(0.0, 50.0)),
+    "multinomial": lambda x: ad.multinomial(x.uniform_(), 30),
+    "multinomial_again": lambda x: ad.multinomial(x.uniform_(), 30, True),
+    "dropout": lambda x: ad.nn.functional.dropout(x.fill_(1.0), 0.3),
+    "alpha_dropout": lambda x: ad.nn.functional.alpha_dropout(x.fill_(1.0), 0.3, True),
+    "orthogonal_": lambda x: ad.nn.init.orthogonal_(x),
+    "trunc_normal_": lambda x: ad.nn.init.trunc_normal_(x),
+}
+
+
 def main() -> None:
     results: dict[str, Any] = {}
     for d in (ad.float32, ad.float64):
@@ -73,6 +95,9 @@ def main() -> None:
         a, b = (ad.randn(*s, generator=rng, dtype=d) for s in ((61, 53), (53, 45)))
         for name, call in OTHERS.items():
             results[f"{name} {d.name}"] = [flat(call(a, b))]
+        for name, draw in DRAWS.items():
+            ad.manual_seed(11)
+            results[f"{name} {d.name}"] = [flat(draw(ad.empty(SHAPE, dtype=d))), flat(ad.rand(1))]
     print(json.dumps(results))
 
 

@@ -25,7 +25,7 @@ LAYERS = [
     ["methods"],
     ["functions"],
     ["gradcheck"],
-    ["autograd"],
+    ["autograd", "random"],
     ["nn"],
     ["optim"],
 ]

@@ -181,6 +181,11 @@ def normal(
     """
     given = [x for x in (mean, std) if isinstance(x, Tensor)]
     if not given:
+        for value in (mean, std):
+            if isinstance(value, bool) or not isinstance(value, (int, float)):
+                raise TypeError(
+                    f"normal(): mean and std must be tensors or numbers, not {type(value).__name__}"
+                )
         if not isinstance(size, (tuple, list)):
             raise TypeError("normal() of numbers needs 'size', a tuple of ints")
         x = _target("normal", sizes_of((size,), "normal"), dtype, out)

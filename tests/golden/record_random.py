@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import struct
 from array import array
 from pathlib import Path
 from typing import Any
@@ -218,14 +219,100 @@ def evaluate(lib: Any, expression: str) -> dict[str, Any]:
     return {"dtype": kind, "shape": list(x.shape), "values": values, "next": following}
 
 
-def state_bytes(lib: Any) -> list[str]:
-    """Hashes of the state when seeded, amid draws and with a normal kept; the position in each."""
-    states = []
+def states(lib: Any) -> list[list[Any]]:
+    """Parts of the state: when seeded, amid draws, and with a normal kept."""
+    found = []
     for n in (0, 3, 20, 700):
         lib.manual_seed(2**63 + 5)
         lib.randn(n)
-        states.append(bytes(lib.get_rng_state().tolist()))
-    return [f"{hashlib.sha256(b).hexdigest()} {b[:24].hex()} {b[5016:].hex()}" for b in states]
+        b = bytes(lib.get_rng_state().tolist())
+        (kept,) = struct.unpack("<d", b[5024:5032])
+        words = hashlib.sha256(b[:5024]).hexdigest()
+        found.append([len(b), b[:24].hex(), words, kept, b[5032:].hex()])
+    return found
+
+
+ERRORS = [
+    *(f"L.ones(5, dtype=L.int64).{name}_()" for name in ("normal", "uniform", "exponential")),
+    *(f"L.ones(5, dtype=L.int64).{name}_()" for name in ("cauchy", "log_normal")),
+    "L.ones(5, dtype=L.bool).geometric_(0.5)",
+    "L.ones(5).uniform_(3, 2)",
+    "L.ones(5).uniform_(-3e38, 3e38)",
+    "L.ones(5).normal_(0, -1)",
+    "L.ones(5).normal_(0, float('nan'))",
+    *(f"L.ones(5).exponential_({rate})" for rate in ("0", "-1", "float('nan')")),
+    *(f"L.ones(5).log_normal_(0, {std})" for std in (0, -1)),
+    *(f"L.ones(5).cauchy_(0, {sigma})" for sigma in (0, -1)),
+    *(f"L.ones(5).geometric_({p})" for p in ("0", "1", "-1", "float('nan')")),
+    *(f"L.ones(5).bernoulli_({p})" for p in ("1.5", "-0.1", "float('nan')", "L.ones(5) * 2")),
+    "L.ones(5).bernoulli_(L.ones(3) * 0.5)",
+    "L.ones(3).bernoulli_(L.ones(5, 3) * 0.5)",
+    "L.ones(5).bernoulli_(L.ones(5, dtype=L.int64))",
+    "L.ones(5, requires_grad=True).bernoulli_()",
+    "L.ones(1).expand(3).bernoulli_()",
+    "L.ones(1).expand(3).random_()",
+    "(lambda p: p[1:].bernoulli_(p[:-1]))(L.rand(8, generator=L.Generator()))",
+    "L.ones(5).uniform_(generator=3)",
+    "L.ones(5).random_(3, 2)",
+    "L.ones(5).random_(0)",
+    "L.ones(5, dtype=L.uint8).random_(300)",
+    "L.ones(5, dtype=L.bool).random_(-1, 1)",
+    *(f"L.bernoulli(L.ones(5) * {p})" for p in ("1.5", "float('nan')")),
+    "L.bernoulli(L.ones(5), 1.5)",
+    "L.bernoulli(L.ones(5, dtype=L.int64))",
+    "L.bernoulli(L.ones(5, requires_grad=True), 0.5).sum().backward()",
+    *(f"L.poisson(L.ones(5) * {rate})" for rate in ("-1", "float('nan')")),
+    "L.poisson(L.ones(5, dtype=L.int64))",
+    "L.poisson([1.0])",
+    "L.normal(2.0, 3.0)",
+    "L.normal(2.0, 3.0, 5)",
+    "L.normal('a', 3.0, (5,))",
+    "L.normal(2.0, -3.0, (5,))",
+    "L.normal(L.ones(5), -1.0)",
+    "L.normal(0.0, -L.ones(5))",
+    "L.normal(L.ones(3), L.ones(4))",
+    "L.normal(L.arange(3), 1.0)",
+    "L.normal(L.ones(3, requires_grad=True), 1.0, out=L.zeros(3))",
+    *(f"L.multinomial(L.tensor([1.0, 2.0]), {n})" for n in (3, 0, -1, 1.0)),
+    *(f"L.multinomial(L.ones({size}), 1)" for size in ("()", "2, 2, 2", "0", "3, 0")),
+    *(
+        f"L.multinomial(L.tensor({w}), 2, {r})"
+        for w in ("[-1.0, 2.0]", "[float('nan'), 2.0]", "[float('inf'), 2.0]", "[0.0, 0.0]")
+        for r in (True, False)
+    ),
+    "L.multinomial(L.tensor([[1.0, 0.0], [0.0, 0.0]]), 2)",
+    "L.multinomial(L.ones(3), 2, out=L.zeros(2))",
+    "L.multinomial(L.arange(3), 2)",
+    "L.multinomial([1.0], 1)",
+    "L.multinomial(L.ones(2**24 + 1), 1)",
+    "L.randint_like(L.ones(3), 5, 2)",
+    "L.rand_like(L.arange(3))",
+    "L.rand(3, dtype=L.int64)",
+    "L.randperm(-1)",
+    "L.randint(3, 3, (2,))",
+    "L.randint(0, 257, (2,), dtype=L.uint8)",
+    "L.randint(-1, 2, (2,), dtype=L.uint8)",
+    *(
+        f"L.Generator().manual_seed({seed})"
+        for seed in ("'a'", "1.5", "True", "2**64", "-(2**63) - 1")
+    ),
+    "L.manual_seed('a')",
+    "L.manual_seed(2**64)",
+    "L.Generator('cuda')",
+    "L.set_rng_state(3)",
+    "L.set_rng_state(L.zeros(5056))",
+    "L.set_rng_state(L.zeros(5055, dtype=L.uint8))",
+    "L.set_rng_state(L.zeros(5056, dtype=L.uint8))",
+]
+
+
+def error_of(lib: Any, expression: str) -> str:
+    """The type of the exception that an expression ends in; RuntimeError's own for its kinds."""
+    try:
+        eval(expression, {"L": lib})
+    except Exception as error:
+        return type(error).__name__
+    return "none"
 
 
 def main() -> None:
@@ -248,7 +335,8 @@ def main() -> None:
         for text, found in drawn.items()
     )
     GOLDEN.write_text(
-        f'{{"torch":"{torch.__version__}","states":{json.dumps(state_bytes(torch))},\n'
+        f'{{"torch":"{torch.__version__}","states":{json.dumps(states(torch))},\n'
+        f'"errors":{json.dumps({text: error_of(torch, text) for text in ERRORS}, indent=0)},\n'
         f'"expressions":{{\n{by_text}\n}},\n"cases":[\n{lines}\n]}}\n'
     )
 
