@@ -1,5 +1,6 @@
 """`autodiff.optim`: what moves parameters along their gradients."""
 
+from autodiff.optim import lr_scheduler
 from autodiff.optim.adadelta import Adadelta
 from autodiff.optim.adagrad import Adagrad
 from autodiff.optim.adam import Adam, AdamW
@@ -20,4 +21,5 @@ __all__ = [
     "Optimizer",
     "RAdam",
     "RMSprop",
+    "lr_scheduler",
 ]
