@@ -15,6 +15,7 @@ import autodiff as ad
 from autodiff import ops, testing
 from autodiff.ops.contraction import linear
 from autodiff.ops.declare import FUNCTIONS, Function
+from autodiff.ops.gated import glu
 from autodiff.ops.losses import mse, nll
 from autodiff.ops.normalize import log_softmax, softmax
 from autodiff.testing import Array
@@ -267,6 +268,9 @@ INDEXING = [
 ]  # fmt: skip
 
 ROWWISE = [
+    Case("glu", lambda x: glu(x, 1), sized("l 4 n"), lambda x: Array(
+        (x.shape[0], 2, x.shape[2]),
+        lambda i: x[i] / (1 + math.exp(-x[i[0], i[1] + 2, i[2]])))),
     Case("softmax", lambda x: softmax(x, 1), sized("l m n"),
          lambda x: _along(x, 1, lambda row, v: math.exp(v) / math.fsum(map(math.exp, row)))),
     Case("log_softmax", lambda x: log_softmax(x, -1), sized("m n"),

@@ -5,24 +5,51 @@ from __future__ import annotations
 import functools
 import math
 
-from autodiff.expr import Expr, build
-from autodiff.ops.declare import NONZERO, REAL, exp, where
+from autodiff.expr import Expr, Interval, build
+from autodiff.ops.declare import NONZERO, REAL, exp, floating, no_bool, where
 from autodiff.ops.declare import declare as declare_public
+from autodiff.ops.pointwise import PointwiseOp
 
 declare = functools.partial(declare_public, public=False)  # these are nn.functional's alone
 
 AWAY_FROM_0 = NONZERO
-leaky_relu = declare(
+AWAY_FROM_1: tuple[Interval, ...] = ((-3.0, -1.2), (-0.8, 0.8), (1.2, 3.0))
+AWAY_FROM_3: tuple[Interval, ...] = ((-5.0, -3.2), (-2.8, 2.8), (3.2, 5.0))
+
+# ---- of pieces that are straight ----
+
+
+def _slope_vjp(g: Expr, y: Expr, x: Expr, slope: Expr) -> tuple[Expr, Expr]:
+    positive = build("lt", 0, x)
+    return where(positive, g, g * slope), where(positive, 0.0, g * x)
+
+
+def _sloped(name: str, doc: str, grad_name: str, domain: tuple[Interval, ...]) -> PointwiseOp:
+    """input above 0, slope * input below: for a number, a parameter or random numbers as slope."""
+    return declare(
+        name,
+        2,
+        doc,
+        _slope_vjp,
+        expand=lambda x, slope: where(build("lt", 0, x), x, x * slope),
+        domain=(AWAY_FROM_0, domain),
+        reference=lambda x, slope: x if x > 0 else slope * x,
+        grad_name=grad_name,
+        check=floating(name),
+    )
+
+
+leaky_relu = _sloped(
     "leaky_relu",
-    2,
     "input above 0, negative_slope * input below.",
-    lambda g, y, x, slope: (
-        where(build("lt", 0, x), g, g * slope),
-        where(build("lt", 0, x), 0.0, g * x),
-    ),
-    expand=lambda x, slope: where(build("lt", 0, x), x, x * slope),
-    domain=(AWAY_FROM_0, ((0.01, 0.5),)),
-    reference=lambda x, slope: x if x > 0 else slope * x,
+    "LeakyReluBackward0",
+    ((0.01, 0.5),),
+)
+prelu = _sloped(
+    "prelu", "input above 0, weight * input below.", "PreluKernelBackward0", ((-1.0, 1.0),)
+)
+rrelu = _sloped(
+    "rrelu", "input above 0, noise * input below.", "RreluWithNoiseBackward0", ((0.1, 0.4),)
 )
 hardtanh = declare(
     "hardtanh",
@@ -34,9 +61,150 @@ hardtanh = declare(
         where(build("le", high, x), g, 0.0),
     ),
     expand=lambda x, low, high: build("minimum", build("maximum", x, low), high),
-    domain=(((-3.0, -1.2), (-0.8, 0.8), (1.2, 3.0)), ((-1.1, -0.9),), ((0.9, 1.1),)),
+    domain=(AWAY_FROM_1, ((-1.1, -0.9),), ((0.9, 1.1),)),
     reference=lambda x, low, high: min(max(x, low), high),
+    check=no_bool("hardtanh", RuntimeError),
 )
+threshold = declare(
+    "threshold",
+    3,
+    "input above threshold, value elsewhere.",
+    lambda g, y, x, limit, value: (
+        where(build("le", x, limit), 0.0, g),
+        None,
+        where(build("le", x, limit), g, 0.0),
+    ),
+    expand=lambda x, limit, value: where(build("le", x, limit), value, x),
+    domain=(AWAY_FROM_1, ((-1.1, -0.9),), REAL),
+    reference=lambda x, limit, value: x if x > limit else value,
+    check=no_bool("threshold", NotImplementedError),
+)
+
+
+def _within(x: Expr, bound: Expr) -> Expr:
+    return build("logical_and", build("le", -bound, x), build("le", x, bound))
+
+
+hardshrink = declare(
+    "hardshrink",
+    2,
+    "0 within [-lambd, lambd], input elsewhere.",
+    lambda g, y, x, lambd: (where(_within(x, lambd), 0.0, g), None),
+    expand=lambda x, lambd: where(_within(x, lambd), 0.0, x),
+    domain=(AWAY_FROM_1, ((0.9, 1.1),)),
+    reference=lambda x, lambd: 0.0 if abs(x) <= lambd else x,
+    check=floating("hardshrink"),
+)
+softshrink = declare(
+    "softshrink",
+    2,
+    "input moved towards 0 by lambd; 0 within [-lambd, lambd].",
+    lambda g, y, x, lambd: (
+        where(_within(x, lambd), 0.0, g),
+        where(_within(x, lambd), 0.0, -g * build("sign", x)),
+    ),
+    expand=lambda x, lambd: where(
+        build("lt", lambd, x), x - lambd, where(build("lt", x, -lambd), x + lambd, x * 0)
+    ),
+    domain=(AWAY_FROM_1, ((0.9, 1.1),)),
+    reference=lambda x, lambd: x - max(min(x, lambd), -lambd),
+    check=floating("softshrink"),
+)
+
+
+def _relu6(x: Expr) -> Expr:
+    return build("minimum", build("maximum", x, 0), 6)
+
+
+hardsigmoid = declare(
+    "hardsigmoid",
+    1,
+    "min(max(input + 3, 0), 6) / 6.",
+    lambda g, y, x: (
+        where(build("logical_and", build("lt", -3, x), build("lt", x, 3)), g * (1 / 6), 0.0),
+    ),
+    expand=lambda x: _relu6(x + 3) / 6,
+    domain=AWAY_FROM_3,
+    reference=lambda x: min(max(x + 3, 0), 6) / 6,
+    check=floating("hardsigmoid"),
+)
+hardswish = declare(
+    "hardswish",
+    1,
+    "input * min(max(input + 3, 0), 6) / 6.",
+    lambda g, y, x: (
+        where(build("le", x, -3), 0.0, where(build("lt", x, 3), g * (x / 3 + 0.5), g)),
+    ),
+    expand=lambda x: x * _relu6(x + 3) / 6,
+    domain=AWAY_FROM_3,
+    reference=lambda x: x * min(max(x + 3, 0), 6) / 6,
+    check=floating("hardswish"),
+)
+
+# ---- exponential below 0 ----
+
+
+def _below(x: Expr) -> Expr:
+    return where(build("lt", x, 0), x, 0.0)  # not le: at 0 the slope is there, its slope is not
+
+
+def _elu(x: Expr, alpha: Expr) -> Expr:
+    return where(build("le", x, 0), alpha * build("expm1", _below(x)), x)
+
+
+def _elu_vjp(g: Expr, y: Expr, x: Expr, alpha: Expr) -> tuple[Expr, Expr]:
+    slope = where(build("le", x, 0), g * alpha * exp(_below(x)), g)
+    return slope, g * build("expm1", _below(x))
+
+
+elu = declare(
+    "elu",
+    2,
+    "input above 0, alpha * (exp(input) - 1) below.",
+    _elu_vjp,
+    expand=_elu,
+    result="float",
+    domain=(AWAY_FROM_0, ((0.5, 2.0),)),
+    reference=lambda x, alpha: x if x > 0 else alpha * math.expm1(x),
+    check=floating("elu"),
+)
+# The fixed point of mean 0 and variance 1 (Klambauer et al., 2017).
+SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
+selu = declare(
+    "selu",
+    1,
+    "ELU of the alpha, and times the scale, that keep mean 0 and variance 1 from layer to layer.",
+    expand=lambda x: SELU_SCALE * build("elu", x, SELU_ALPHA),
+    result="float",
+    domain=AWAY_FROM_0,
+    reference=lambda x: SELU_SCALE * (x if x > 0 else SELU_ALPHA * math.expm1(x)),
+    grad_name="EluBackward0",
+    check=floating("selu"),
+)
+
+
+def _celu(x: Expr, alpha: Expr) -> Expr:
+    return where(build("le", x, 0), alpha * build("expm1", _below(x) / alpha), x)
+
+
+def _celu_vjp(g: Expr, y: Expr, x: Expr, alpha: Expr) -> tuple[Expr, Expr]:
+    z = _below(x) / alpha
+    return where(build("le", x, 0), g * exp(z), g), g * (build("expm1", z) - z * exp(z))
+
+
+celu = declare(
+    "celu",
+    2,
+    "input above 0, alpha * (exp(input / alpha) - 1) below.",
+    _celu_vjp,
+    expand=_celu,
+    result="float",
+    domain=(AWAY_FROM_0, ((0.5, 2.0),)),
+    reference=lambda x, alpha: x if x > 0 else alpha * math.expm1(x / alpha),
+    check=floating("celu"),
+)
+
+# ---- smooth ----
 
 
 def _softplus(x: Expr, beta: Expr, threshold: Expr) -> Expr:
@@ -61,30 +229,42 @@ softplus = declare(
     result="float",
     domain=(REAL, ((0.5, 2.0),), ((20.0, 20.0),)),
     reference=lambda x, beta, threshold: math.log1p(math.exp(beta * x)) / beta,
+    check=floating("softplus"),
+)
+logsigmoid = declare(
+    "logsigmoid",
+    1,
+    "log(sigmoid(input)), as min(input, 0) - log(1 + exp(-|input|)), which is exact on both sides.",
+    lambda g, y, x: (g * build("sigmoid", -x),),
+    expand=lambda x: build("minimum", x, 0) - build("log1p", exp(-build("abs", x))),
+    result="float",
+    reference=lambda x: min(x, 0.0) - math.log1p(math.exp(-abs(x))),
+    grad_name="LogSigmoidBackward0",
+    check=floating("logsigmoid"),
 )
 
 
-def _elu(x: Expr, alpha: Expr) -> Expr:
-    positive = build("lt", 0, x)
-    return where(positive, x, alpha * build("expm1", where(positive, 0.0, x)))
+def _tanh_softplus(x: Expr) -> Expr:
+    return build("tanh", build("softplus", x, 1.0, 20.0))  # where it is linear, its tanh is 1
 
 
-def _elu_vjp(g: Expr, y: Expr, x: Expr, alpha: Expr) -> tuple[Expr, Expr]:
-    positive = build("lt", 0, x)
-    below = where(positive, 0.0, x)
-    to_alpha = where(positive, 0.0, g * build("expm1", below))
-    return where(positive, g, g * alpha * exp(below)), to_alpha
-
-
-elu = declare(
-    "elu",
-    2,
-    "input above 0, alpha * (exp(input) - 1) below.",
-    _elu_vjp,
-    expand=_elu,
+mish = declare(
+    "mish",
+    1,
+    "input * tanh(log(1 + exp(input))).",
+    expand=lambda x: x * _tanh_softplus(x),
     result="float",
-    domain=(AWAY_FROM_0, ((0.5, 2.0),)),
-    reference=lambda x, alpha: x if x > 0 else alpha * math.expm1(x),
+    reference=lambda x: x * math.tanh(math.log1p(math.exp(x))),
+    check=floating("mish"),
+)
+silu = declare(
+    "silu",
+    1,
+    "input * sigmoid(input).",
+    expand=lambda x: x * build("sigmoid", x),
+    result="float",
+    reference=lambda x: x / (1 + math.exp(-x)),
+    check=floating("silu"),
 )
 gelu = declare(
     "gelu",
@@ -93,6 +273,7 @@ gelu = declare(
     expand=lambda x: x * 0.5 * (build("erf", x * math.sqrt(0.5)) + 1),
     result="float",
     reference=lambda x: 0.5 * x * (1 + math.erf(x / math.sqrt(2))),
+    check=floating("gelu"),
 )
 gelu_tanh = declare(
     "gelu_tanh",
@@ -104,14 +285,29 @@ gelu_tanh = declare(
     result="float",
     reference=lambda x: 0.5 * x * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
     grad_name="GeluBackward0",
+    check=floating("gelu"),
 )
-silu = declare(
-    "silu",
+softsign = declare(
+    "softsign",
     1,
-    "input * sigmoid(input).",
-    expand=lambda x: x * build("sigmoid", x),
+    "input / (1 + |input|).",
+    expand=lambda x: x / (build("abs", x) + 1),
     result="float",
-    reference=lambda x: x / (1 + math.exp(-x)),
+    domain=AWAY_FROM_0,
+    reference=lambda x: x / (1 + abs(x)),
+    grad_name="DivBackward0",
+    check=no_bool("softsign", NotImplementedError),
+)
+tanhshrink = declare(
+    "tanhshrink",
+    1,
+    "input - tanh(input).",
+    lambda g, y, x: (g * (build("tanh", x) * build("tanh", x)),),
+    expand=lambda x: x - build("tanh", x),
+    result="float",
+    reference=lambda x: x - math.tanh(x),
+    grad_name="SubBackward0",
+    check=no_bool("tanhshrink", RuntimeError),
 )
 
 # ---- losses, before they are reduced ----

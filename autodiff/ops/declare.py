@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
+from autodiff import dtypes
+from autodiff.dtypes import SCALAR_NAMES
 from autodiff.expr import PRIMITIVES, Expr, Interval, Primitive, Rule, build, inputs
+from autodiff.lower import Operand
 from autodiff.ops.pointwise import PointwiseOp
 
 REAL: tuple[Interval, ...] = ((-3.0, 3.0),)
 POSITIVE: tuple[Interval, ...] = ((0.1, 3.0),)
 NONZERO: tuple[Interval, ...] = ((-3.0, -0.2), (0.2, 3.0))
 UNIT_CELLS: tuple[Interval, ...] = ((-2.9, -2.6), (-1.4, -1.1), (0.1, 0.4), (1.6, 1.9))
+
+
+Check = Callable[[Sequence[Operand]], None]
 
 
 class Function(NamedTuple):
@@ -42,14 +48,41 @@ def declare(
     reference: Callable[..., Any] | None = None,
     grad_name: str | None = None,
     public: bool = True,
+    check: Check | None = None,
 ) -> PointwiseOp:
-    """Declare one function. `domain` is one for all operands, or one for each."""
+    """Declare one function. `domain` is one for all operands, or one for each; `check` raises for
+    operand types that the function refuses.
+    """
     each = domain if isinstance(domain[0][0], tuple) else (domain,) * arity
     primitive = Primitive(name, arity, result, vjp, expand, reference, each, doc)
     PRIMITIVES[name] = primitive
-    op = PointwiseOp(name, build(name, *inputs(arity)), arity, grad_name)
+    op = PointwiseOp(name, build(name, *inputs(arity)), arity, grad_name, check)
     FUNCTIONS[name] = Function(primitive, op, public)
     return op
+
+
+def floating(name: str) -> Check:
+    """The check of a function that takes floating-point numbers alone."""
+
+    def check(operands: Sequence[Operand]) -> None:
+        d = operands[0].dtype
+        if not d.is_floating_point:
+            raise NotImplementedError(
+                f'"{name}" not implemented for {SCALAR_NAMES[d.code]!r}: it takes floating-point '
+                "numbers"
+            )
+
+    return check
+
+
+def no_bool(name: str, error: type[Exception]) -> Check:
+    """The check of a function that takes any numbers, but no truths."""
+
+    def check(operands: Sequence[Operand]) -> None:
+        if operands[0].dtype is dtypes.bool:
+            raise error(f"\"{name}\" not implemented for 'Bool': it takes numbers")
+
+    return check
 
 
 def where(c: Any, a: Any, b: Any) -> Expr:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from autodiff.expr import PRIMITIVES, Expr, Interval, Primitive, Rule, build, inputs
-from autodiff.ops.declare import NONZERO, POSITIVE, REAL, UNIT_CELLS, declare, exp, where
+from autodiff.ops.declare import NONZERO, POSITIVE, REAL, UNIT_CELLS, declare, exp, no_bool, where
 from autodiff.ops.pointwise import PointwiseOp
 
 # ---- arithmetic ----
@@ -370,7 +370,7 @@ sigmoid = declare(
     1,
     "1 / (1 + exp(-input)).",
     lambda g, y, x: (g * ((1 - y) * y),),
-    expand=lambda x: build("reciprocal", exp(0 - x) + 1),
+    expand=lambda x: build("reciprocal", exp(0.0 - x) + 1),  # 0.0: not in unsigned integers
     result="float",
     reference=lambda x: 1 / (1 + math.exp(-x)),
 )
@@ -382,4 +382,5 @@ relu = declare(
     expand=lambda x: build("maximum", x, 0),
     domain=NONZERO,
     reference=lambda x: max(x, 0.0),
+    check=no_bool("relu", RuntimeError),
 )

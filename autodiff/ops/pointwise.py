@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from autodiff import dtypes
 from autodiff.anomaly import lines, note_line
 from autodiff.expr import PRIMITIVES, Expr, differentiate, inputs, rebuild, topological, with_args
-from autodiff.lower import compile_program, decode_key
+from autodiff.lower import Operand, compile_program, decode_key
 from autodiff.native import (
     NULL,
     describe,
@@ -147,7 +147,14 @@ class PointwiseOp:
     `call(*tensors)` runs it and records a node where a gradient is wanted.
     """
 
-    def __init__(self, name: str, root: Expr, n_in: int, grad_name: str | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        root: Expr,
+        n_in: int,
+        grad_name: str | None = None,
+        check: Callable[[Sequence[Operand]], None] | None = None,
+    ) -> None:
         if n_in > MAX_INPUTS:
             raise ValueError(
                 f"{name}: a pointwise function takes at most {MAX_INPUTS} inputs, got {n_in}"
@@ -155,6 +162,7 @@ class PointwiseOp:
         self.name = name
         self.root = root
         self.n_in = n_in
+        self.check = check  # raises for operand types that are refused: once a variant, not a call
         title = "".join(part.capitalize() for part in name.split("_"))
         self.grad_name = grad_name or f"{title}Backward0"
         self.differentiable = _is_differentiable(root)
@@ -172,7 +180,10 @@ class PointwiseOp:
         if failure[0] != lib.AD_NO_VARIANT:
             raise describe(failure, self.name, *[x._p for x in tensors])
         key = failure[1]
-        program = compile_program([self.root], decode_key(key, self.n_in))
+        operands = decode_key(key, self.n_in)
+        if self.check is not None:
+            self.check(operands)
+        program = compile_program([self.root], operands)
         if lib.ad_op_add(self.native, key, program):
             raise error(self.name)
 

@@ -49,7 +49,68 @@ def _dict(lib: Any) -> Any:
     return lib.nn.ModuleDict({"a": lib.nn.Linear(1, 2), "b": lib.nn.Tanh()})
 
 
+# Modules by name, with their arguments.
+MODULES: dict[str, tuple[str, dict[str, Any]]] = {
+    f"{name}{''.join(f' {k}={v}' for k, v in options.items())}": (name, options)
+    for name, options in [
+        ("CELU", {}),
+        ("CELU", {"alpha": 2, "inplace": True}),
+        ("GLU", {}),
+        ("GLU", {"dim": 1}),
+        ("Hardshrink", {}),
+        ("Hardshrink", {"lambd": 1}),
+        ("Hardsigmoid", {}),
+        ("Hardsigmoid", {"inplace": True}),
+        ("Hardswish", {"inplace": True}),
+        ("Hardtanh", {"min_val": -2, "max_val": 3, "inplace": True}),
+        ("LogSigmoid", {}),
+        ("Mish", {}),
+        ("Mish", {"inplace": True}),
+        ("PReLU", {}),
+        ("PReLU", {"num_parameters": 3, "init": 0.1}),
+        ("ReLU6", {}),
+        ("ReLU6", {"inplace": True}),
+        ("RReLU", {}),
+        ("RReLU", {"lower": 0.1, "upper": 0.2, "inplace": True}),
+        ("SELU", {}),
+        ("SELU", {"inplace": True}),
+        ("Softmax2d", {}),
+        ("Softmin", {}),
+        ("Softmin", {"dim": -1}),
+        ("Softshrink", {}),
+        ("Softshrink", {"lambd": 0.25}),
+        ("Softsign", {}),
+        ("Tanhshrink", {}),
+        ("Threshold", {"threshold": 0.1, "value": 20}),
+        ("Threshold", {"threshold": 1, "value": 2, "inplace": True}),
+        ("Unflatten", {"dim": 1, "unflattened_size": (2, 3)}),
+        ("Unflatten", {"dim": -1, "unflattened_size": [2, -1]}),
+        ("Flatten", {"start_dim": 0, "end_dim": 2}),
+        ("Identity", {"a": 1}),
+    ]
+}
+PARAMETERS: dict[str, tuple[tuple[int, ...], str, bool]] = {
+    f"{dtype} {shape}{'' if grad else ' frozen'}": (shape, dtype, grad)
+    for shape in ((), (3,), (2, 3), (0, 2))
+    for dtype, grad in (("float32", True), ("float64", True), ("float32", False), ("int64", False))
+}
+
+
+def module(lib: Any, name: str) -> Any:
+    """A module of MODULES."""
+    kind, options = MODULES[name]
+    return getattr(lib.nn, kind)(**options)
+
+
+def parameter(lib: Any, name: str) -> Any:
+    """A parameter of PARAMETERS."""
+    shape, dtype, grad = PARAMETERS[name]
+    return lib.nn.Parameter(lib.ones(shape, dtype=getattr(lib, dtype)), requires_grad=grad)
+
+
 REPRS: dict[str, Case] = {
+    **{name: lambda lib, n=name: module(lib, n) for name in MODULES},
+    **{name: lambda lib, n=name: parameter(lib, n) for name in PARAMETERS},
     "list": lambda lib: _list(lib),
     "empty list": lambda lib: lib.nn.ModuleList(),
     "list of one": lambda lib: _list(lib, 1),

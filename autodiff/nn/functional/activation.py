@@ -5,23 +5,49 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from autodiff.dtypes import dtype
+from autodiff.dtypes import SCALAR_NAMES, dtype, float32, float64, uint8
 from autodiff.ops import activations, arithmetic, elementwise, normalize
-from autodiff.ops.pointwise import PointwiseOp, number
+from autodiff.ops.create import empty, ones_like
+from autodiff.ops.gated import glu
+from autodiff.ops.pointwise import PointwiseOp, number, operand
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
 __all__ = [
+    "celu",
+    "celu_",
     "elu",
+    "elu_",
     "gelu",
+    "glu",
+    "hardshrink",
+    "hardsigmoid",
+    "hardswish",
     "hardtanh",
+    "hardtanh_",
     "leaky_relu",
+    "leaky_relu_",
     "log_softmax",
+    "logsigmoid",
+    "mish",
+    "prelu",
     "relu",
+    "relu6",
+    "relu_",
+    "rrelu",
+    "rrelu_",
+    "selu",
+    "selu_",
     "sigmoid",
     "silu",
     "softmax",
+    "softmin",
     "softplus",
+    "softshrink",
+    "softsign",
     "tanh",
+    "tanhshrink",
+    "threshold",
+    "threshold_",
 ]
 
 
@@ -29,10 +55,27 @@ def _activate(op: PointwiseOp, input: Any, numbers: tuple[Any, ...], inplace: bo
     """One fused call of the op, or one write over the input."""
     if type(input) not in TENSOR_TYPES:
         return arithmetic.apply(op, (input, *numbers))
-    others = [number(value) for value in numbers]
+    others = [_number(op, value) for value in numbers]
     if not inplace:
         return op.call(input, *others)
     return op.into(input, (input, *others))
+
+
+def _number(op: PointwiseOp, value: Any) -> Tensor:
+    """An argument as an operand. TypeError where it is no number, nor a tensor that holds one."""
+    x = operand(value)
+    if x is not None and x is not value:
+        return x
+    if x is not None and x.ndim == 0 and not x.requires_grad:
+        return number(x.item())
+    raise TypeError(f"{op.name}(): argument must be Number, not {type(value).__name__}")
+
+
+def _limits(input: Any, numbers: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The numbers as the input's dtype has them, where it has integers."""
+    if type(input) in TENSOR_TYPES and input._p.dtype < float32.code:
+        return tuple(int(value) if isinstance(value, float) else value for value in numbers)
+    return numbers
 
 
 tanh = arithmetic.UNARY["tanh"]
@@ -57,7 +100,47 @@ def hardtanh(
     """input limited to [min_val, max_val]."""
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
-    return _activate(activations.hardtanh, input, (min_val, max_val), inplace)  # type: ignore[no-any-return]
+    given = (min_val, max_val)
+    limits = _limits(input, given)
+    if limits is not given and limits[0] < 0 and input.dtype is uint8:
+        raise RuntimeError("cannot do hardtanh on an unsigned type with negative limits")
+    return _activate(activations.hardtanh, input, limits, inplace)  # type: ignore[no-any-return]
+
+
+def relu6(input: Tensor, inplace: bool = False) -> Tensor:
+    """input limited to [0, 6]."""
+    return hardtanh(input, 0.0, 6.0, inplace)
+
+
+def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
+    """input above threshold, value elsewhere."""
+    numbers = _limits(input, (threshold, value))
+    return _activate(activations.threshold, input, numbers, inplace)  # type: ignore[no-any-return]
+
+
+_threshold = threshold  # for threshold_, an argument of which has the name
+
+
+def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """0 within [-lambd, lambd], input elsewhere."""
+    return _activate(activations.hardshrink, input, (lambd,))  # type: ignore[no-any-return]
+
+
+def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
+    """input moved towards 0 by lambd; 0 within [-lambd, lambd]. RuntimeError for lambd below 0."""
+    if lambd < 0:
+        raise RuntimeError(f"lambda must be greater or equal to 0, but found {lambd}")
+    return _activate(activations.softshrink, input, (lambd,))  # type: ignore[no-any-return]
+
+
+def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
+    """min(max(input + 3, 0), 6) / 6."""
+    return _activate(activations.hardsigmoid, input, (), inplace)  # type: ignore[no-any-return]
+
+
+def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
+    """input * min(max(input + 3, 0), 6) / 6."""
+    return _activate(activations.hardswish, input, (), inplace)  # type: ignore[no-any-return]
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
@@ -68,6 +151,38 @@ def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tenso
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
     """input above 0, alpha * (exp(input) - 1) below."""
     return _activate(activations.elu, input, (alpha,), inplace)  # type: ignore[no-any-return]
+
+
+def selu(input: Tensor, inplace: bool = False) -> Tensor:
+    """ELU of the alpha, and times the scale, that keep mean 0 and variance 1."""
+    return _activate(activations.selu, input, (), inplace)  # type: ignore[no-any-return]
+
+
+def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
+    """input above 0, alpha * (exp(input / alpha) - 1) below."""
+    if alpha == 0:
+        raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
+    return _activate(activations.celu, input, (alpha,), inplace)  # type: ignore[no-any-return]
+
+
+def logsigmoid(input: Tensor) -> Tensor:
+    """log(sigmoid(input)), exact where sigmoid rounds to 0 or 1."""
+    return _activate(activations.logsigmoid, input, ())  # type: ignore[no-any-return]
+
+
+def mish(input: Tensor, inplace: bool = False) -> Tensor:
+    """input * tanh(softplus(input))."""
+    return _activate(activations.mish, input, (), inplace)  # type: ignore[no-any-return]
+
+
+def softsign(input: Tensor) -> Tensor:
+    """input / (1 + |input|)."""
+    return _activate(activations.softsign, input, ())  # type: ignore[no-any-return]
+
+
+def tanhshrink(input: Tensor) -> Tensor:
+    """input - tanh(input)."""
+    return _activate(activations.tanhshrink, input, ())  # type: ignore[no-any-return]
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
@@ -81,6 +196,111 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
     """input * sigmoid(input)."""
     return _activate(activations.silu, input, (), inplace)  # type: ignore[no-any-return]
+
+
+# ---- with slopes that are learned or drawn ----
+
+
+def prelu(input: Tensor, weight: Tensor) -> Tensor:
+    """input above 0, weight * input below; the weight is one number, or one for each channel.
+
+    Channels are dimension 1. RuntimeError where their number is another, or the dtypes differ.
+    """
+    for i, (name, x) in enumerate((("input", input), ("weight", weight))):
+        if not isinstance(x, Tensor):
+            raise TypeError(
+                f"prelu(): argument '{name}' (position {i + 1}) must be Tensor, not "
+                f"{type(x).__name__}"
+            )
+    if input.dtype is not weight.dtype:
+        given = " and ".join(SCALAR_NAMES[x._p.dtype] for x in (input, weight))
+        raise RuntimeError(f"prelu: Type promoting not supported. Got {given}")
+    count, ndim = weight.numel(), input.ndim
+    if weight.ndim > 1:
+        raise RuntimeError(
+            f"prelu: Expected `weight` to be a scalar or 1D tensor, but got: ndim = {weight.ndim}"
+        )
+    if count == 1:
+        return activations.prelu.call(input, weight if ndim else weight.reshape(()))
+    if ndim == 0:
+        raise RuntimeError("Not allow zero-dim input tensor.")
+    channels = input.shape[1] if ndim > 1 else 1
+    if count != channels:
+        raise RuntimeError(
+            "Mismatch of parameter numbers and input channel size. Found parameter numbers = "
+            f"{count} and channel size = {channels}."
+        )
+    return activations.prelu.call(input, weight.reshape(-1, *[1] * (ndim - 2)))
+
+
+def rrelu(
+    input: Tensor,
+    lower: float = 1.0 / 8,
+    upper: float = 1.0 / 3,
+    training: bool = False,
+    inplace: bool = False,
+) -> Tensor:
+    """input above 0, slope * input below; slopes are drawn from [lower, upper) in training.
+
+    Otherwise the slope is their mean. RuntimeError where lower is above upper.
+    """
+    if lower > upper:
+        raise RuntimeError("Lower bound should be less than or equal to the upper bound")
+    if not training or not isinstance(input, Tensor):
+        return _activate(activations.rrelu, input, ((lower + upper) / 2,), inplace)  # type: ignore[no-any-return]
+    given = input.detach()
+    below = given <= 0
+    draws = empty(int(below.sum().item()), dtype=float64).uniform_(lower, upper)
+    slopes = ones_like(given)
+    slopes[below] = draws.to(given.dtype)
+    if inplace:
+        return activations.rrelu.into(input, (input, slopes))
+    return activations.rrelu.call(input, slopes)
+
+
+# ---- in place ----
+
+
+def relu_(input: Tensor) -> Tensor:
+    """`relu`, written over the input."""
+    return relu(input, True)
+
+
+def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """`leaky_relu`, written over the input."""
+    return leaky_relu(input, negative_slope, True)
+
+
+def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    """`hardtanh`, written over the input."""
+    return hardtanh(input, min_val, max_val, True)
+
+
+def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
+    """`threshold`, written over the input."""
+    return _threshold(input, threshold, value, True)
+
+
+def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """`elu`, written over the input."""
+    return elu(input, alpha, True)
+
+
+def selu_(input: Tensor) -> Tensor:
+    """`selu`, written over the input."""
+    return selu(input, True)
+
+
+def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """`celu`, written over the input."""
+    return celu(input, alpha, True)
+
+
+def rrelu_(
+    input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False
+) -> Tensor:
+    """`rrelu`, written over the input."""
+    return rrelu(input, lower, upper, training, True)
 
 
 # ---- softmax ----
@@ -105,3 +325,9 @@ def log_softmax(input: Tensor, dim: int | None = None, *, dtype: dtype | None = 
     """The logarithm of softmax, exact also where softmax rounds to zero."""
     d = _implicit_dim("log_softmax", input.ndim) if dim is None else dim
     return normalize.log_softmax(input, d, dtype=dtype)
+
+
+def softmin(input: Tensor, dim: int | None = None, *, dtype: dtype | None = None) -> Tensor:
+    """softmax(-input)."""
+    d = _implicit_dim("softmin", input.ndim) if dim is None else dim
+    return normalize.softmax(-input, d, dtype=dtype)

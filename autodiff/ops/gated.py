@@ -1,0 +1,59 @@
+"""The gated linear unit: one half of a tensor let through by the other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autodiff.dtypes import SCALAR_NAMES
+from autodiff.expr import build, inputs
+from autodiff.native import lib
+from autodiff.ops.base import Op, OpNode
+from autodiff.ops.join import cat
+from autodiff.ops.pointwise import PointwiseOp
+from autodiff.ops.views import narrow
+from autodiff.shapes import dim_index
+from autodiff.tensor import Tensor, wrap
+
+__all__ = ["glu"]
+
+_g, _a, _b = inputs(3)
+_open = build("sigmoid", _b)
+_gate = PointwiseOp("glu", _g * build("sigmoid", _a), 2)
+_gate_vjp = PointwiseOp("glu_vjp", _g * _a * ((1 - _open) * _open), 3, "GluBackwardBackward0")
+
+
+def _halves(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
+    half = x.shape[dim] // 2
+    return narrow(x, dim, 0, half), narrow(x, dim, half, half)
+
+
+def _forward(p: Any, dim: int) -> Any:
+    return lib.ad_alias(_gate.run(_halves(wrap(p), dim)))
+
+
+def _rule(node: OpNode, g: Tensor, x: Tensor) -> tuple[Tensor]:
+    """da = g sigmoid(b); db = g a sigmoid(b) (1 - sigmoid(b))."""
+    (dim,) = node.args
+    a, b = _halves(x, dim)
+    return (cat([_gate.call(g, b), _gate_vjp.call(g, a, b)], dim),)
+
+
+_glu = Op("glu", _forward, _rule, saves=(0,), shaped=False)
+
+
+def glu(input: Tensor, dim: int = -1) -> Tensor:
+    """a * sigmoid(b) for the halves a and b of `input` along `dim`, whose size is even."""
+    if not isinstance(input, Tensor):
+        raise TypeError(
+            f"glu(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
+        )
+    if input.ndim == 0:
+        raise RuntimeError("glu does not support scalars because halving size must be even")
+    d = dim_index(dim, input.ndim)
+    if input.shape[d] % 2:
+        raise RuntimeError(
+            f"Halving dimension must be even, but dimension {d} is size {input.shape[d]}"
+        )
+    if not input.is_floating_point():
+        raise NotImplementedError(f'"glu" not implemented for {SCALAR_NAMES[input._p.dtype]!r}')
+    return _glu(input, d)
