@@ -16,8 +16,9 @@ from autodiff import ops, testing
 from autodiff.ops.contraction import linear
 from autodiff.ops.declare import FUNCTIONS, Function
 from autodiff.ops.gated import glu
-from autodiff.ops.losses import mse, nll
+from autodiff.ops.losses import nll
 from autodiff.ops.normalize import log_softmax, softmax
+from autodiff.ops.reduced import REDUCED
 from autodiff.testing import Array
 from autodiff.testing.reference import Index
 
@@ -275,10 +276,6 @@ ROWWISE = [
          lambda x: _along(x, 1, lambda row, v: math.exp(v) / math.fsum(map(math.exp, row)))),
     Case("log_softmax", lambda x: log_softmax(x, -1), sized("m n"),
          lambda x: _along(x, 1, lambda row, v: v - math.log(math.fsum(map(math.exp, row))))),
-    Case("mse_mean", lambda a, b: mse(a, b, "mean"), sized("m n", "m n", low=1),
-         lambda a, b: Array((), lambda _: _mean(_squares(a, b)))),
-    Case("mse_sum", lambda a, b: mse(a, b, "sum"), sized("m n", "m n"),
-         lambda a, b: Array((), lambda _: math.fsum(_squares(a, b)))),
     Case("nll", lambda x: nll(x, ad.tensor([2, 0, 1]), None, 0, "none"), sized("3 3"),
          lambda x: Array((3,), lambda i: (-x[0, 2], 0.0, -x[2, 1])[i[0]])),
     Case("nll_mean", lambda x: nll(x, ad.tensor([2, 0]), ad.tensor([1.0, 2.0, 3.0]).to(x.dtype),
@@ -297,10 +294,31 @@ def _along(x: Array, dim: int, function: Callable[[list[float], float], float]) 
     return Array(x.shape, value)
 
 
-def _squares(a: Array, b: Array) -> list[float]:
-    return [(p - q) ** 2 for p, q in zip(a.flat(), b.flat(), strict=True)]
+def reduced_case(name: str, kind: str) -> Case:
+    """The mean or sum of a loss of elements, of tensors alike in shape; a weight multiplies it."""
+    loss, weighted = REDUCED[name], name.startswith("weighted_")
+    primitive = FUNCTIONS[name.removeprefix("weighted_")].primitive
+    domains = primitive.domain + (((0.1, 3.0),),) * weighted
+    each = primitive.reference
+    assert each is not None
+
+    @st.composite
+    def operands(draw: Callable[..., Any]) -> list[ad.Tensor]:
+        shape = draw(testing.shapes(max_dims=2, min_size=1))
+        return [draw(testing.tensors(shape, domain=domain)) for domain in domains]
+
+    def reference(*xs: Array) -> Array:
+        *first, weight = xs if weighted else (*xs, None)
+        values = [each(*numbers) for numbers in zip(*(x.flat() for x in first), strict=True)]
+        if weight is not None:
+            values = [w * value for w, value in zip(weight.flat(), values, strict=True)]
+        total = math.fsum(values)
+        return Array((), lambda _: total / len(values) if kind == "mean" else total)
+
+    return Case(f"{name}_{kind}", lambda *xs: loss(kind, *xs), operands(), reference)
 
 
 POINTWISE = [pointwise_case(f) for f in FUNCTIONS.values()]
-OTHERS = VIEWS + REDUCTIONS + CONTRACTIONS + INDEXING + ROWWISE
+REDUCED_LOSSES = [reduced_case(name, kind) for name in REDUCED for kind in ("mean", "sum")]
+OTHERS = VIEWS + REDUCTIONS + CONTRACTIONS + INDEXING + ROWWISE + REDUCED_LOSSES
 CASES = POINTWISE + OTHERS

@@ -37,7 +37,17 @@ from autodiff.nn.dropout import (
     FeatureAlphaDropout,
 )
 from autodiff.nn.linear import Linear, Neuron
-from autodiff.nn.loss import CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
+from autodiff.nn.loss import (
+    BCELoss,
+    BCEWithLogitsLoss,
+    CrossEntropyLoss,
+    HuberLoss,
+    KLDivLoss,
+    L1Loss,
+    MSELoss,
+    NLLLoss,
+    SmoothL1Loss,
+)
 from autodiff.nn.module import Module
 from autodiff.nn.parameter import Parameter
 from autodiff.nn.shape import Flatten, Identity, Unflatten
@@ -51,6 +61,8 @@ __all__ = [
     "MLP",
     "SELU",
     "AlphaDropout",
+    "BCELoss",
+    "BCEWithLogitsLoss",
     "CrossEntropyLoss",
     "Dropout",
     "Dropout1d",
@@ -62,7 +74,9 @@ __all__ = [
     "Hardsigmoid",
     "Hardswish",
     "Hardtanh",
+    "HuberLoss",
     "Identity",
+    "KLDivLoss",
     "L1Loss",
     "LeakyReLU",
     "Linear",
@@ -83,6 +97,7 @@ __all__ = [
     "Sequential",
     "SiLU",
     "Sigmoid",
+    "SmoothL1Loss",
     "Softmax",
     "Softmax2d",
     "Softmin",

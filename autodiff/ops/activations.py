@@ -1,4 +1,4 @@
-"""Activations and element-wise losses, declared like every pointwise function."""
+"""Activations, declared like every pointwise function."""
 
 from __future__ import annotations
 
@@ -308,26 +308,4 @@ tanhshrink = declare(
     reference=lambda x: x - math.tanh(x),
     grad_name="SubBackward0",
     check=no_bool("tanhshrink", RuntimeError),
-)
-
-# ---- losses, before they are reduced ----
-
-squared_error = declare(
-    "squared_error",
-    2,
-    "(input - target)^2.",
-    expand=lambda a, b: (a - b) * (a - b),
-    result="float",
-    reference=lambda a, b: (a - b) ** 2,
-    grad_name="MseLossBackward0",
-)
-absolute_error = declare(
-    "absolute_error",
-    2,
-    "|input - target|.",
-    expand=lambda a, b: build("abs", a - b),
-    result="float",
-    domain=(((0.0, 1.0),), ((1.2, 3.0),)),
-    reference=lambda a, b: abs(a - b),
-    grad_name="MeanAbsoluteErrorBackward0",
 )

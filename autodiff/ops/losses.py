@@ -1,4 +1,4 @@
-"""Losses that are one operation: a squared error reduced, and log-probabilities picked by class."""
+"""Losses: those of elements, reduced; and the negative log-likelihood of classes."""
 
 from __future__ import annotations
 
@@ -7,48 +7,52 @@ from typing import Any, NamedTuple
 from autodiff.dtypes import float32, float64
 from autodiff.expr import build, inputs
 from autodiff.native import error, lib
-from autodiff.ops.activations import squared_error
-from autodiff.ops.base import Op, OpNode, fresh
+from autodiff.ops import loss_terms
+from autodiff.ops.base import Op, fresh
 from autodiff.ops.create import arange
 from autodiff.ops.declare import where
 from autodiff.ops.elementwise import div, mul
 from autodiff.ops.gather import Indices, _get
 from autodiff.ops.pointwise import PointwiseOp, number
-from autodiff.ops.reductions import KINDS
+from autodiff.ops.reduced import ReducedLoss, reduce_all
 from autodiff.ops.views import zeros_p
 from autodiff.tensor import Tensor, wrap
 
-__all__ = ["mse", "nll"]
+__all__ = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "huber",
+    "mse",
+    "nll",
+    "smooth_l1",
+    "soft_margin",
+]
 
 
-def _reduce_all(kind: str, p: Any) -> Any:
-    return lib.ad_reduce(KINDS[kind], p, (1 << p.ndim) - 1, 0, p.dtype)
+def _weighted(term: PointwiseOp) -> ReducedLoss:
+    """The loss multiplied by a weight, its last operand."""
+    n = term.n_in
+    *xs, weight = inputs(n + 1)
+    name = f"weighted_{term.name}"
+    return ReducedLoss(PointwiseOp(name, build(term.name, *xs) * weight, n + 1, term.grad_name))
 
 
-# ---- the mean or sum of squared errors, of tensors alike in shape and dtype ----
-
-_g, _x, _t, _k = inputs(4)
-_mse_vjp = PointwiseOp("mse_loss_vjp", _g * ((_x - _t) * _k), 4, "MseLossBackwardBackward0")
-
-
-def _mse_forward(a: Any, b: Any, kind: str) -> Any:
-    return _reduce_all(kind, squared_error.call(wrap(a), wrap(b))._p)
-
-
-def _mse_rule(node: OpNode, g: Tensor, x: Tensor, target: Tensor) -> tuple[Tensor | None, ...]:
-    """dx = 2 (x - target) g, over the count for a mean; dtarget = -dx."""
-    scale = 2.0 / (max(node.shape.numel(), 1) if node.args[0] == "mean" else 1)
-    gx = _mse_vjp.call(g, x, target, number(scale))
-    return gx, -gx if node.needs(1) else None
-
-
-_mse = Op("mse_loss", _mse_forward, _mse_rule, saves=(0, 1))
-
-
-def mse(input: Tensor, target: Tensor, kind: str) -> Tensor:
-    """The `kind` ("mean" or "sum") of squared errors."""
-    return _mse.on((input, target), kind)
-
+mse = ReducedLoss(loss_terms.squared_error)
+smooth_l1 = ReducedLoss(loss_terms.smooth_l1)
+huber = ReducedLoss(loss_terms.huber)
+soft_margin = ReducedLoss(loss_terms.soft_margin)
+# By whether there is a weight.
+binary_cross_entropy = {
+    False: ReducedLoss(loss_terms.binary_cross_entropy),
+    True: _weighted(loss_terms.binary_cross_entropy),
+}
+# By whether there is a weight of positives, and of elements.
+binary_cross_entropy_with_logits = {
+    (False, False): ReducedLoss(loss_terms.binary_cross_entropy_with_logits),
+    (False, True): _weighted(loss_terms.binary_cross_entropy_with_logits),
+    (True, False): ReducedLoss(loss_terms.binary_cross_entropy_with_pos_weight),
+    (True, True): _weighted(loss_terms.binary_cross_entropy_with_pos_weight),
+}
 
 # ---- negative log-likelihood: for each row, minus its element of the target class ----
 
@@ -63,6 +67,7 @@ class Picks(NamedTuple):
 
 
 # A target as an index: 0 where it is ignored; past the end where it is negative, so refused.
+_g, _x, _t = inputs(3)
 _class = PointwiseOp(
     "nll_class", where(build("eq", _g, _x), 0, where(build("lt", _g, 0), _t, _g)), 3
 )
@@ -89,8 +94,8 @@ def _nll_forward(p: Any, pick: Picks) -> Any:
     if not pick.reduced:
         return lib.ad_alias(each)
     if pick.total is None:
-        return _reduce_all("sum", each)
-    return lib.ad_alias(div.call(wrap(fresh(_reduce_all("sum", each), "sum")), pick.total)._p)
+        return reduce_all("sum", each)
+    return lib.ad_alias(div.call(wrap(fresh(reduce_all("sum", each), "sum")), pick.total)._p)
 
 
 def _nll_spread_forward(g: Any, pick: Picks, shape: Any) -> Any:

@@ -1,89 +1,16 @@
-"""Losses as functions."""
+"""Losses of classes: class indices, or the probabilities of all classes."""
 
 from __future__ import annotations
 
-import warnings
-from typing import Any
-
 from autodiff import dtypes
 from autodiff.dtypes import SCALAR_NAMES
-from autodiff.ops import activations, losses, normalize
+from autodiff.nn.functional.reduction import check_floating, check_tensors, reduced, reduction_of
+from autodiff.ops import losses, normalize
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.pointwise import PointwiseOp
 from autodiff.shapes import Size
-from autodiff.tensor import TENSOR_TYPES, Tensor
+from autodiff.tensor import Tensor
 
-__all__ = [
-    "cross_entropy",
-    "l1_loss",
-    "mse_loss",
-    "nll_loss",
-]
-
-REDUCTIONS = ("mean", "sum", "none")
-
-
-def _check_reduction(reduction: str) -> None:
-    if reduction not in REDUCTIONS:
-        raise ValueError(f"{reduction} is not a valid value for reduction")
-
-
-def _reduced(loss: Tensor, reduction: str, weight: Tensor | None = None) -> Tensor:
-    """The losses' sum or mean (weighted by what they were multiplied by), or each."""
-    if reduction == "none":
-        return loss
-    if reduction == "sum":
-        return loss.sum()
-    return loss.mean() if weight is None else loss.sum() / weight.sum()
-
-
-def _error_loss(
-    op: PointwiseOp, input: Tensor, target: Tensor, reduction: str, weight: Tensor | None
-) -> Tensor:
-    """One fused call for the errors, then their reduction."""
-    _check_reduction(reduction)
-    for position, x in enumerate((input, target), start=1):
-        if type(x) not in TENSOR_TYPES:
-            name = "input" if position == 1 else "target"
-            raise TypeError(
-                f"argument '{name}' (position {position}) must be Tensor, not {type(x).__name__}"
-            )
-    if input.shape != target.shape:
-        warnings.warn(
-            f"Using a target size ({target.shape!r}) that is different to the input size "
-            f"({input.shape!r}). This will likely lead to incorrect results due to broadcasting. "
-            "Please ensure they have the same size.",
-            stacklevel=3,
-        )
-    loss = op.call(input, target)
-    if weight is None:
-        return _reduced(loss, reduction)
-    if weight.shape != input.shape:
-        raise ValueError("Weights and input must have the same size.")
-    return _reduced(loss * weight, reduction, weight)
-
-
-def mse_loss(
-    input: Tensor, target: Tensor, *, reduction: str = "mean", weight: Tensor | None = None
-) -> Tensor:
-    """The squared errors (input - target)^2: their mean, sum, or each ("none")."""
-    if (
-        weight is None
-        and type(input) in TENSOR_TYPES
-        and type(target) in TENSOR_TYPES
-        and input._p.dtype == target._p.dtype >= dtypes.float32.code
-        and input.shape == target.shape
-        and reduction in ("mean", "sum")
-    ):
-        return losses.mse(input, target, reduction)
-    return _error_loss(activations.squared_error, input, target, reduction, weight)
-
-
-def l1_loss(
-    input: Tensor, target: Tensor, *, reduction: str = "mean", weight: Tensor | None = None
-) -> Tensor:
-    """The absolute errors |input - target|: their mean, sum, or each ("none")."""
-    return _error_loss(activations.absolute_error, input, target, reduction, weight)
+__all__ = ["cross_entropy", "nll_loss"]
 
 
 def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> None:
@@ -139,22 +66,20 @@ def nll_loss(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    *,
+    size_average: bool | None = None,
     ignore_index: int = -100,
+    reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
     """Minus the log-probabilities of the target classes, weighted by class.
 
     The mean divides by the sum of the weights; targets equal to ignore_index are left out.
     """
-    _check_reduction(reduction)
-    _check_tensors("nll_loss", input, target)
+    reduction = reduction_of(size_average, reduce, reduction)
+    check_tensors("nll_loss", input=input, target=target)
     if input.ndim == 0:
         raise ValueError(f"Expected 1 or more dimensions (got {input.ndim})")
-    if not input.is_floating_point():
-        raise NotImplementedError(
-            f'"nll_loss" not implemented for {SCALAR_NAMES[input._p.dtype]!r}'
-        )
+    check_floating("nll_loss", input)
     _check_classes(input, target, weight)
     return _nll(input, target, weight, ignore_index, reduction)
 
@@ -171,21 +96,13 @@ def _nll(
     return loss if reduction != "none" or loss.shape == shape else loss.reshape(shape)
 
 
-def _check_tensors(name: str, *args: Any) -> None:
-    for position, (what, x) in enumerate(zip(("input", "target"), args, strict=True), start=1):
-        if type(x) not in TENSOR_TYPES:
-            raise TypeError(
-                f"{name}(): argument '{what}' (position {position}) must be Tensor, "
-                f"not {type(x).__name__}"
-            )
-
-
 def cross_entropy(
     input: Tensor,
     target: Tensor,
     weight: Tensor | None = None,
-    *,
+    size_average: bool | None = None,
     ignore_index: int = -100,
+    reduce: bool | None = None,
     reduction: str = "mean",
     label_smoothing: float = 0.0,
 ) -> Tensor:
@@ -194,8 +111,8 @@ def cross_entropy(
     input is (classes), (n, classes) or (n, classes, d1, ...); target is the same without the
     classes, or the same shape where it holds probabilities.
     """
-    _check_reduction(reduction)
-    _check_tensors("cross_entropy_loss", input, target)
+    reduction = reduction_of(size_average, reduce, reduction)
+    check_tensors("cross_entropy_loss", input=input, target=target)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     if input.ndim == 0:
@@ -226,7 +143,7 @@ def _smooth_loss(
     ignored = target == ignore_index
     each = each.masked_fill(ignored, 0.0)
     if reduction != "mean":
-        return _reduced(each, reduction)
+        return reduced(each, reduction)
     kept = ignored.logical_not().to(logs.dtype)
     if weight is not None:
         kept = kept * weight[target.to(dtypes.int64).masked_fill(ignored, 0)]

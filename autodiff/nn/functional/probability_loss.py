@@ -1,0 +1,133 @@
+"""Losses of probabilities, of their logarithms, and of their logits."""
+
+from __future__ import annotations
+
+import warnings
+
+from autodiff.dtypes import SCALAR_NAMES
+from autodiff.expr import build, inputs
+from autodiff.nn.functional.reduction import (
+    check_constant,
+    check_floating,
+    check_tensors,
+    reduced,
+    reduction_of,
+)
+from autodiff.ops import loss_terms, losses
+from autodiff.ops.pointwise import PointwiseOp
+from autodiff.tensor import Tensor
+
+__all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div"]
+
+(_x,) = inputs(1)
+_no_probability = PointwiseOp(
+    "no_probability",
+    build("logical_not", build("logical_and", build("le", 0, _x), build("le", _x, 1))),
+    1,
+)
+
+
+def _check_probabilities(what: str, x: Tensor) -> None:
+    if _no_probability.call(x.detach()).any().item():
+        raise RuntimeError(f"all elements of {what} should be between 0 and 1")
+
+
+def _broadcast_weight(weight: Tensor, like: Tensor) -> Tensor:
+    """A weight in the dtype and shape of what it multiplies; RuntimeError where it does not fit."""
+    return weight.to(like.dtype).expand(like.shape)
+
+
+def binary_cross_entropy(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """-(target log(input) + (1 - target) log(1 - input)) times the weight: mean, sum or each.
+
+    Logarithms end at -100. RuntimeError for elements outside [0, 1] or another dtype of target.
+    """
+    reduction = reduction_of(size_average, reduce, reduction)
+    check_tensors("binary_cross_entropy", input=input, target=target)
+    if target.shape != input.shape:
+        raise ValueError(
+            f"Using a target size ({target.shape!r}) that is different to the input size "
+            f"({input.shape!r}) is deprecated. Please ensure they have the same size."
+        )
+    check_constant("binary_cross_entropy", weight=weight)
+    check_floating("binary_cross_entropy", input)
+    if target.dtype is not input.dtype:
+        raise RuntimeError(
+            f"Found dtype {SCALAR_NAMES[target._p.dtype]} but expected "
+            f"{SCALAR_NAMES[input._p.dtype]}"
+        )
+    _check_probabilities("input", input)
+    _check_probabilities("target", target)
+    loss = losses.binary_cross_entropy[weight is not None]
+    if weight is None:
+        return loss(reduction, input, target)
+    return loss(reduction, input, target, _broadcast_weight(weight, input))
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:
+    """binary_cross_entropy of sigmoid(input), exact for logits of any size: mean, sum or each.
+
+    pos_weight multiplies what positives (target 1) cost, weight each loss; both broadcast.
+    """
+    name = "binary_cross_entropy_with_logits"
+    reduction = reduction_of(size_average, reduce, reduction)
+    check_tensors(name, input=input, target=target)
+    if target.shape != input.shape:
+        raise ValueError(
+            f"Target size ({target.shape!r}) must be the same as input size ({input.shape!r})"
+        )
+    check_constant(name, weight=weight, pos_weight=pos_weight)
+    check_floating("log_sigmoid_cpu", input)
+    if not target.is_floating_point():
+        raise RuntimeError(
+            f"result type {SCALAR_NAMES[input._p.dtype]} can't be cast to the desired output type "
+            f"{SCALAR_NAMES[target._p.dtype]}: {name} takes a floating-point target"
+        )
+    given = [w for w in (pos_weight, weight) if w is not None]
+    loss = losses.binary_cross_entropy_with_logits[pos_weight is not None, weight is not None]
+    return loss(reduction, input, target, *[_broadcast_weight(w, input) for w in given])
+
+
+def kl_div(
+    input: Tensor,
+    target: Tensor,
+    size_average: bool | None = None,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+    log_target: bool = False,
+) -> Tensor:
+    """target (log(target) - input), of log-probabilities input: "batchmean", mean, sum or each.
+
+    With log_target, target holds logarithms too. "batchmean" divides the sum by the first size.
+    """
+    if reduction == "mean" and size_average is None and reduce is None:
+        warnings.warn(
+            "reduction: 'mean' divides the total loss by both the batch size and the support size."
+            "'batchmean' divides only by the batch size, and aligns with the KL div math "
+            "definition.'mean' will be changed to behave the same as 'batchmean' in the next major "
+            "release.",
+            stacklevel=2,
+        )
+    batch = reduction == "batchmean"
+    kind = reduction_of(size_average, reduce, "sum" if batch else reduction)
+    check_tensors("kl_div", input=input, target=target)
+    if not (input.is_floating_point() and target.is_floating_point()):
+        raise RuntimeError("kl_div: Integral inputs not supported.")
+    op = loss_terms.kl_div_log if log_target else loss_terms.kl_div
+    loss = reduced(op.call(input, target), kind)
+    return loss / input.shape[0] if batch and input.ndim else loss

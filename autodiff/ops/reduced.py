@@ -1,0 +1,89 @@
+"""A pointwise loss and its mean or sum: one node, whose vjp is one fused kernel for each input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from autodiff.dtypes import float32
+from autodiff.expr import Expr, differentiate, inputs, topological
+from autodiff.native import lib
+from autodiff.ops.base import Op, OpNode
+from autodiff.ops.pointwise import PointwiseOp, _renumber, number
+from autodiff.ops.reductions import KINDS, mean, sum
+from autodiff.ops.views import _expand
+from autodiff.tensor import Tensor, wrap
+
+__all__ = ["REDUCED", "ReducedLoss", "reduce_all"]
+
+
+def reduce_all(kind: str, p: Any) -> Any:
+    """A new descriptor, or NULL: the reduction of all elements."""
+    return lib.ad_reduce(KINDS[kind], p, (1 << p.ndim) - 1, 0, p.dtype)
+
+
+REDUCED: dict[str, ReducedLoss] = {}
+
+
+class ReducedLoss:
+    """A pointwise op followed by a reduction: "mean", "sum" or "none" of one."""
+
+    def __init__(self, each: PointwiseOp) -> None:
+        self.each = each
+        self.steps: dict[int, tuple[PointwiseOp, list[int]]] = {}
+        self.op = Op(
+            f"{each.name}_reduced",
+            self._forward,
+            self._rule,
+            saves=tuple(range(each.n_in)),
+            grad_name=each.grad_name,
+        )
+        REDUCED[each.name] = self
+
+    def __call__(self, reduction: str, *tensors: Tensor) -> Tensor:
+        """The loss of tensors that broadcast, and of numbers as 0-d tensors."""
+        if reduction == "none":
+            return self.each.call(*tensors)
+        first = tensors[0]._p
+        if first.dtype >= float32.code and all(_alike(x, tensors[0]) for x in tensors):
+            return self.op.on(tensors, reduction)
+        loss = self.each.call(*tensors)
+        return mean(loss) if reduction == "mean" else sum(loss)
+
+    def _forward(self, *args: Any) -> Any:
+        *ps, kind = args
+        return reduce_all(kind, self.each.run([wrap(p) for p in ps]))
+
+    def _rule(self, node: OpNode, g: Tensor, *saved: Tensor) -> Sequence[Tensor | None]:
+        count = max(node.shape.numel(), 1) if node.args[0] == "mean" else 1
+        return [self._vjp(i, node, g, 1.0 / count, saved) for i in range(self.each.n_in)]
+
+    def _vjp(
+        self, i: int, node: OpNode, g: Tensor, scale: float, saved: Sequence[Tensor]
+    ) -> Tensor | None:
+        if not node.needs(i):
+            return None
+        if i not in self.steps:
+            self.steps[i] = self._derive(i)
+        step, picks = self.steps[i]
+        gx = step.call(g, number(scale), *[saved[k] for k in picks])
+        return gx if gx.shape == node.shape else _expand(gx, node.shape)
+
+    def _derive(self, i: int) -> tuple[PointwiseOp, list[int]]:
+        """The cotangent of input i from that of the result, its scale, and the inputs it needs."""
+        n = self.each.n_in
+        symbols = {e.value: e for e in topological([self.each.root]) if e.op == "input"}
+        g, scale = inputs(n + 2)[n:]
+        (dx,) = differentiate(self.each.root, g * scale, [symbols[i]])
+        dx = Expr("zeros_like", (g,)) if dx is None else dx
+        picks = sorted({e.value for e in topological([dx]) if e.op == "input"} - {n, n + 1})
+        place = {n: 0, n + 1: 1, **{k: 2 + at for at, k in enumerate(picks)}}
+        name = self.each.grad_name.replace("Backward0", "BackwardBackward0")
+        step = PointwiseOp(f"{self.each.name}_vjp", _renumber(dx, place), 2 + len(picks), name)
+        return step, picks
+
+
+def _alike(x: Tensor, first: Tensor) -> bool:
+    """Whether x has the shape and dtype of the first tensor, or is a number."""
+    p = x._p
+    return bool(p.number) or (p.dtype == first._p.dtype and x.shape == first.shape)
