@@ -102,7 +102,7 @@ class _Walk:
     def arrive(self, leaf: Node, g: Tensor) -> None:
         """A cotangent has come to where the graph ends."""
         if self.targets is None:
-            if type(leaf) is AccumulateGrad:
+            if type(leaf) is AccumulateGrad and leaf.is_wanted():
                 hooks = self.hooks.get(leaf)
                 _arrive(leaf, g, leaf in self.fresh, self.create, hooks)
         elif leaf in self.targets:

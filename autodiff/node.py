@@ -105,6 +105,11 @@ class AccumulateGrad(Node):
         """The leaf, while it lives."""
         return self._owner()
 
+    def is_wanted(self) -> bool:
+        """Whether the leaf lives and still requires grad."""
+        owner = self._owner()
+        return owner is not None and owner._node is self
+
 
 class Cotangents(tuple["Tensor | None", ...]):
     """The cotangents of the outputs of one node, None where there is none yet; they add up."""

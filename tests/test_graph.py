@@ -396,3 +396,15 @@ def test_a_product_saves_only_what_a_gradient_needs() -> None:
         w.mul_(1.0)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         y.sum().backward()
+
+
+def test_a_leaf_that_no_longer_requires_grad_gets_none() -> None:
+    x = leaf(2)
+    y = x * x
+    x.requires_grad_(False)
+    y.backward(ad.ones(1, dtype=ad.float64), retain_graph=True)
+    assert x.grad is None
+    x.requires_grad_()
+    y.backward(ad.ones(1, dtype=ad.float64))
+    assert x.grad is not None
+    assert x.grad.tolist() == [4]
