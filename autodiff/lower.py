@@ -98,8 +98,8 @@ def _computed_in(node: Expr, operands: Sequence[Operand]) -> dtype:
 
 
 _NO_BOOL = {
-    "sub": "Subtraction, the `-` operator, with two bool tensors is not supported. Use the `^` or "
-    "`logical_xor()` operator instead.",
+    "sub": "Subtraction, the `-` operator, with a bool tensor is not supported. If you are trying "
+    "to invert a mask, use the `~` or `logical_not()` operator instead; of two masks, `^`.",
     "neg": "Negation, the `-` operator, on a bool tensor is not supported. If you are trying to "
     "invert a mask, use the `~` or `logical_not()` operator instead.",
 }
@@ -231,6 +231,9 @@ def _live(code: Sequence[tuple[int, int, tuple[Token, ...]]], outs: Sequence[Tok
 
 def compile_program(roots: Sequence[Expr], operands: Sequence[Operand]) -> Any:
     """A native program that computes the expressions for operands of these dtypes and kinds."""
+    for root in roots:
+        if root.op == "sub" and any(_is_bool(arg, operands) for arg in root.args):
+            raise RuntimeError(_NO_BOOL["sub"])
     lowering = Lowering(operands)
     values = lowering.lower(expanded(roots))
     outs = [
@@ -245,6 +248,10 @@ def compile_program(roots: Sequence[Expr], operands: Sequence[Operand]) -> Any:
         if len(wanted) == 1:
             in_types[i] = wanted.pop()
     return _assemble(lowering, rows, used, in_types, outs, [v.operand.dtype for v in values])
+
+
+def _is_bool(arg: Expr, operands: Sequence[Operand]) -> bool:
+    return arg.op == "input" and operands[arg.value].dtype is dtypes.bool
 
 
 def _assemble(
