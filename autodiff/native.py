@@ -131,6 +131,7 @@ _WRITERS = {
     lib.AD_BY_INDEX_PUT: "index_put_",
     lib.AD_BY_RANDOM: "a random fill",
     lib.AD_BY_OPTIMIZER: "an optimizer's step",
+    lib.AD_BY_CLIPPING: "gradient clipping",
 }
 
 

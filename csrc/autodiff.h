@@ -81,7 +81,15 @@ int64_t ad_offset(const ad_tensor *x);     /* of the first element in the storag
 int64_t ad_version(const ad_tensor *x);
 int64_t ad_version2(const ad_tensor *x, const ad_tensor *y);
 /* What wrote to the storage last: one of these, or AD_BY_OP + the number given to ad_op_number. */
-typedef enum { AD_BY_NOBODY, AD_BY_COPY, AD_BY_INDEX_PUT, AD_BY_RANDOM, AD_BY_OPTIMIZER, AD_BY_OP } ad_writer;
+typedef enum {
+    AD_BY_NOBODY,
+    AD_BY_COPY,
+    AD_BY_INDEX_PUT,
+    AD_BY_RANDOM,
+    AD_BY_OPTIMIZER,
+    AD_BY_CLIPPING,
+    AD_BY_OP
+} ad_writer;
 int ad_last_writer(const ad_tensor *x);
 /* Whether this thread's new memory is inference memory; returns what held before. */
 int ad_set_inference(int on);
@@ -193,5 +201,13 @@ int ad_optim_hypers(int kind);       /* options */
  * updated whole, with its states and scalars, or not at all. The momentum buffers of sgd_momentum may be
  * NULL: these are made from the gradients, and stored for the caller to own. */
 int ad_optim_step(int kind, int n, ad_tensor **tensors, const double *hyper);
+
+/* ---- norms of many tensors ---- */
+/* The norm of all elements, as the norm of the tensors' norms; floating-point tensors only. */
+int ad_norm(int n, const ad_tensor *const *xs, double order, double *norm);
+/* Multiply all elements, or bring them into [low, high] (high where low is more). All tensors are checked
+ * before one is written; should memory for a copy of a strided one run out, each is changed whole or not. */
+int ad_scale(int n, ad_tensor *const *xs, double factor);
+int ad_clip(int n, ad_tensor *const *xs, double low, double high);
 
 #endif

@@ -1,6 +1,6 @@
 """`autodiff.nn`: modules, layers, activations, dropout and losses."""
 
-from autodiff.nn import functional, init
+from autodiff.nn import functional, init, utils
 from autodiff.nn.activation import (
     CELU,
     ELU,
@@ -110,4 +110,5 @@ __all__ = [
     "Unflatten",
     "functional",
     "init",
+    "utils",
 ]

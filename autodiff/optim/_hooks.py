@@ -3,33 +3,8 @@
 from __future__ import annotations
 
 import functools
-import itertools
-from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
-
-Hook = Callable[..., Any]
-Hooks = OrderedDict[int, Hook]
-_numbers = itertools.count()
-
-
-class RemovableHandle:
-    """What registering a hook returns: `remove()` undoes it, as does leaving a `with` block."""
-
-    def __init__(self, hooks: Hooks, hook: Hook) -> None:
-        self.id = next(_numbers)
-        self._hooks: Hooks = hooks
-        hooks[self.id] = hook
-
-    def remove(self) -> None:
-        """Take the hook away; a second time does nothing."""
-        self._hooks.pop(self.id, None)
-
-    def __enter__(self) -> RemovableHandle:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self.remove()
 
 
 def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:

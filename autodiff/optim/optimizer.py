@@ -5,14 +5,15 @@ from __future__ import annotations
 import copy
 import itertools
 import warnings
-from collections import OrderedDict, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
 from autodiff.dtypes import float32
+from autodiff.hooks import HookDict, RemovableHandle, add_hook
 from autodiff.nn._state import typename, zero_grad
 from autodiff.ops.cast import to_dtype
-from autodiff.optim._hooks import Hook, Hooks, RemovableHandle, with_hooks
+from autodiff.optim._hooks import with_hooks
 from autodiff.tensor import Tensor
 
 __all__ = ["Optimizer"]
@@ -43,8 +44,8 @@ class Optimizer:
     """
 
     _opt_called: bool | None = None  # whether it stepped since a scheduler took hold of it
-    _optimizer_step_pre_hooks: Hooks
-    _optimizer_step_post_hooks: Hooks
+    _optimizer_step_pre_hooks: HookDict
+    _optimizer_step_post_hooks: HookDict
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -119,19 +120,19 @@ class Optimizer:
     # ---- hooks ----
 
     def _clear_hooks(self) -> None:
-        self._optimizer_step_pre_hooks = OrderedDict()
-        self._optimizer_step_post_hooks = OrderedDict()
+        self._optimizer_step_pre_hooks = HookDict()
+        self._optimizer_step_post_hooks = HookDict()
 
-    def register_step_pre_hook(self, hook: Hook) -> RemovableHandle:
+    def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call hook(optimizer, args, kwargs) before each step; it may return other (args, kwargs).
 
         As in PyTorch, the first of args is the optimizer.
         """
-        return RemovableHandle(self._optimizer_step_pre_hooks, hook)
+        return add_hook(self._optimizer_step_pre_hooks, hook)
 
-    def register_step_post_hook(self, hook: Hook) -> RemovableHandle:
+    def register_step_post_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call hook(optimizer, args, kwargs) after each step."""
-        return RemovableHandle(self._optimizer_step_post_hooks, hook)
+        return add_hook(self._optimizer_step_post_hooks, hook)
 
     # ---- state ----
 

@@ -1,0 +1,100 @@
+"""Clipping gradients, by the norm of all of them or each element by itself.
+
+`foreach` chooses among PyTorch's implementations; here it changes nothing.
+"""
+
+from __future__ import annotations
+
+import math
+import types
+import warnings
+from collections.abc import Iterable
+
+from autodiff import dtypes
+from autodiff.grad_mode import no_grad
+from autodiff.native import check, descriptors, ffi, lib
+from autodiff.ops.create import tensor
+from autodiff.tensor import Tensor
+
+__all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
+
+Tensors = Tensor | Iterable[Tensor]
+
+
+def _listed(tensors: Tensors) -> list[Tensor]:
+    return [tensors] if isinstance(tensors, Tensor) else list(tensors)
+
+
+def _gradients(parameters: Tensors) -> list[Tensor]:
+    return [x.grad for x in _listed(parameters) if x.grad is not None]
+
+
+def get_total_norm(
+    tensors: Tensors,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """The norm of the tensors' norms, a 0-d tensor: that of all elements as one vector.
+
+    Floating-point tensors only. RuntimeError for an infinite order and an empty tensor and, if
+    wanted, for a norm that is not finite.
+    """
+    xs, order = _listed(tensors), float(norm_type)
+    if not xs:
+        return tensor(0.0)
+    if math.isinf(order) and any(x.numel() == 0 for x in xs):
+        raise RuntimeError(
+            f"get_total_norm: the norm of order {order} of an empty tensor is not defined, as the "
+            "operation does not have an identity"
+        )
+    ps, total = [x._p for x in xs], ffi.new("double *")
+    check(lib.ad_norm(len(ps), descriptors(ps), order, total), "get_total_norm", *ps)
+    if error_if_nonfinite and not math.isfinite(total[0]):
+        raise RuntimeError(
+            f"The total norm of order {order} for gradients from `parameters` is non-finite, so it "
+            "cannot be clipped. To disable this error and scale the gradients by the non-finite "
+            "norm anyway, set `error_if_nonfinite=False`"
+        )
+    wide = any(x.dtype is dtypes.float64 for x in xs)
+    return tensor(total[0], dtype=dtypes.float64 if wide else dtypes.float32)
+
+
+def clip_grads_with_norm_(
+    parameters: Tensors, max_norm: float, total_norm: Tensor, foreach: bool | None = None
+) -> None:
+    """Multiply all gradients by max_norm / (total_norm + 1e-6) where that is less than 1."""
+    gradients = _gradients(parameters)
+    with no_grad():
+        factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0).item()
+    if gradients and factor != 1.0:
+        ps = [g._p for g in gradients]
+        check(lib.ad_scale(len(ps), descriptors(ps), factor), "clip_grads_with_norm_", *ps)
+
+
+def clip_grad_norm_(
+    parameters: Tensors,
+    max_norm: float,
+    norm_type: float = 2.0,
+    error_if_nonfinite: bool = False,
+    foreach: bool | None = None,
+) -> Tensor:
+    """Scale all gradients in place so that their norm as one vector is at most max_norm.
+
+    Returns the norm they had. RuntimeError, if wanted, where it is not finite.
+    """
+    xs = _listed(parameters)
+    if isinstance(parameters, types.GeneratorType) and not xs:
+        warnings.warn(
+            "`parameters` is an empty generator, no gradient clipping will occur.", stacklevel=2
+        )
+    total = get_total_norm(_gradients(xs), norm_type, error_if_nonfinite, foreach)
+    clip_grads_with_norm_(xs, max_norm, total, foreach)
+    return total
+
+
+def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | None = None) -> None:
+    """Clamp each element of the gradients to [-clip_value, clip_value], in place."""
+    bound, ps = float(clip_value), [g._p for g in _gradients(parameters)]
+    if ps:
+        check(lib.ad_clip(len(ps), descriptors(ps), -bound, bound), "clip_grad_value_", *ps)
