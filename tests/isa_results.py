@@ -86,6 +86,31 @@ DRAWS: dict[str, Callable[[ad.Tensor], ad.Tensor]] = {
 }
 
 
+OPTIMIZERS: dict[str, dict[str, Any]] = {
+    "SGD": {"momentum": 0.9, "weight_decay": 0.1, "nesterov": True},
+    "Adam": {"amsgrad": True, "weight_decay": 0.1},
+    "AdamW": {"maximize": True},
+    "NAdam": {},
+    "RAdam": {"betas": (0.8, 0.9)},
+    "Adamax": {},
+    "RMSprop": {"centered": True, "momentum": 0.9},
+    "Adagrad": {"lr_decay": 0.1},
+    "Adadelta": {},
+}
+
+
+def steps(name: str, d: ad.dtype) -> list[Any]:
+    """A parameter after some steps of an optimiser, and the clipped gradient's norm."""
+    rng = ad.Generator().manual_seed(6)
+    x = ad.randn(SIZE, generator=rng, dtype=d).requires_grad_()
+    optimizer = getattr(ad.optim, name)([x], **OPTIMIZERS[name])
+    for _ in range(12):
+        x.grad = ad.randn(SIZE, generator=rng, dtype=d)
+        norm = ad.nn.utils.clip_grad_norm_([x], 7.0)
+        optimizer.step()
+    return [flat(x), flat(norm)]
+
+
 def main() -> None:
     results: dict[str, Any] = {}
     for d in (ad.float32, ad.float64):
@@ -98,6 +123,8 @@ def main() -> None:
         for name, draw in DRAWS.items():
             ad.manual_seed(11)
             results[f"{name} {d.name}"] = [flat(draw(ad.empty(SHAPE, dtype=d))), flat(ad.rand(1))]
+        for name in OPTIMIZERS:
+            results[f"{name} {d.name}"] = steps(name, d)
     print(json.dumps(results))
 
 
