@@ -26,7 +26,7 @@ class RemovableHandle:
     _ids = itertools.count()
 
     def __init__(self, hooks: HookDict) -> None:
-        self.id = next(self._ids)
+        self.id = next(i for i in self._ids if i not in hooks)  # unpickled hooks keep their ids
         self._hooks: Callable[[], HookDict | None] = weakref.ref(hooks)
 
     def remove(self) -> None:

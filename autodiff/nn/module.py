@@ -8,18 +8,31 @@ from typing import Any, TypeVar
 
 from autodiff.dtypes import dtype, float32, float64
 from autodiff.nn import _state
+from autodiff.nn._hooks import (
+    Hooked,
+    register_module_forward_hook,
+    register_module_forward_pre_hook,
+    register_module_full_backward_hook,
+    register_module_full_backward_pre_hook,
+)
 from autodiff.nn._state import typename
 from autodiff.nn.parameter import Parameter
 from autodiff.tensor import Tensor
 
-__all__ = ["Module"]
+__all__ = [
+    "Module",
+    "register_module_forward_hook",
+    "register_module_forward_pre_hook",
+    "register_module_full_backward_hook",
+    "register_module_full_backward_pre_hook",
+]
 
 Self = TypeVar("Self", bound="Module")
 Member = TypeVar("Member")
 NamedModules = Iterator[tuple[str, "Module"]]
 
 
-class Module:
+class Module(Hooked):
     """A part of a model: parameters, buffers, submodules, and a `forward` that uses them.
 
     Assigning a Parameter or a Module to an attribute registers it. The values are ordinary
@@ -33,16 +46,9 @@ class Module:
     _module_names: dict[str, None]
 
     def __init__(self) -> None:
-        self.__dict__.update(training=True, _parameter_names={}, _buffer_names={}, _module_names={})
-
-    def forward(self, *args: Any, **kwargs: Any) -> Any:
-        """What calling the module computes."""
-        raise NotImplementedError(
-            f'Module [{type(self).__name__}] is missing the required "forward" function'
+        self.__dict__.update(
+            training=True, _hooks=None, _parameter_names={}, _buffer_names={}, _module_names={}
         )
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.forward(*args, **kwargs)
 
     # ---- registers ----
 

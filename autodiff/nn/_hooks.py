@@ -1,0 +1,231 @@
+"""Hooks of modules: functions that users have called before and after forward, and in backward."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+from autodiff.hooks import HookDict, RemovableHandle, add_hook
+from autodiff.nn._backward_hook import BackwardHook
+
+__all__ = [
+    "Hooked",
+    "register_module_forward_hook",
+    "register_module_forward_pre_hook",
+    "register_module_full_backward_hook",
+    "register_module_full_backward_pre_hook",
+]
+
+Hook = Callable[..., Any]
+
+
+class Entry:
+    """A registered hook, and how it is called."""
+
+    def __init__(self, hook: Hook, with_kwargs: bool = False, always: bool = False) -> None:
+        self.hook = hook
+        self.with_kwargs = with_kwargs
+        self.always = always  # also where forward raised
+
+    def __call__(self, module: Any, args: Any, kwargs: Any, *result: Any) -> Any:
+        """What the hook returns."""
+        given = (module, args, kwargs) if self.with_kwargs else (module, args)
+        return self.hook(*given, *result)
+
+
+class Hooks:
+    """The hooks of one module, or of all."""
+
+    def __init__(self) -> None:
+        self.before = HookDict()
+        self.after = HookDict()
+        self.backward_before = HookDict()
+        self.backward_after = HookDict()
+
+    def any(self) -> bool:
+        """Whether there is one of any kind."""
+        return bool(self.before or self.after or self.backward_before or self.backward_after)
+
+
+_of_all = Hooks()
+
+
+class Hooked:
+    """What can be called, and hooked; a module without hooks pays one look at an attribute."""
+
+    _hooks: Hooks | None = None
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self._hooks is None:
+            return self.forward(*args, **kwargs)
+        return Call(self, args, kwargs).run()
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        """What calling the module computes."""
+        raise NotImplementedError(
+            f'Module [{type(self).__name__}] is missing the required "forward" function'
+        )
+
+    def _own_hooks(self) -> Hooks:
+        values = self.__dict__
+        found = values.get("_hooks")
+        if found is None:
+            found = values["_hooks"] = Hooks()
+        return found
+
+    def register_forward_pre_hook(
+        self, hook: Hook, *, prepend: bool = False, with_kwargs: bool = False
+    ) -> RemovableHandle:
+        """Have `hook(module, args)` called before forward; what it returns, if not None, are the
+        arguments. With `with_kwargs` it is `hook(module, args, kwargs)`, and returns both.
+        """
+        return add_hook(self._own_hooks().before, Entry(hook, with_kwargs), prepend)
+
+    def register_forward_hook(
+        self,
+        hook: Hook,
+        *,
+        prepend: bool = False,
+        with_kwargs: bool = False,
+        always_call: bool = False,
+    ) -> RemovableHandle:
+        """Have `hook(module, args, output)` called after forward; what it returns, if not None, is
+        the output. With `with_kwargs` it is `hook(module, args, kwargs, output)`; with
+        `always_call` it is called where forward raised too.
+        """
+        entry = Entry(hook, with_kwargs, always_call)
+        return add_hook(self._own_hooks().after, entry, prepend)
+
+    def register_full_backward_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
+        """Have `hook(module, grad_output)` called in backward before the module's gradients are
+        computed; a tuple that it returns takes the place of grad_output.
+        """
+        return add_hook(self._own_hooks().backward_before, hook, prepend)
+
+    def register_full_backward_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
+        """Have `hook(module, grad_input, grad_output)` called in backward once the gradients of
+        the module's positional inputs are known; a tuple that it returns takes their place.
+        """
+        return add_hook(self._own_hooks().backward_after, hook, prepend)
+
+
+class Call:
+    """One call of a module that has hooks, and the hooks around it."""
+
+    def __init__(self, module: Hooked, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        self.module = module
+        self.args = args
+        self.kwargs = kwargs
+        self.result: Any = None
+        self.called: set[int] = set()
+
+    def hooks(self, kind: str) -> list[tuple[int, Any]]:
+        """The hooks of a kind as they are now: those of all modules, then the module's own."""
+        own = self.module._hooks
+        mine = () if own is None else getattr(own, kind).items()
+        return [*getattr(_of_all, kind).items(), *mine]
+
+    def run(self) -> Any:
+        """The output of the module and its hooks."""
+        try:
+            self.pre()
+            users = [[hook for _, hook in self.hooks(f"backward_{k}")] for k in ("before", "after")]
+            backward = BackwardHook(self.module, *users) if any(users) else None
+            if backward is not None:
+                self.args = backward.inputs(self.args)
+            self.result = self.module.forward(*self.args, **self.kwargs)
+            self.post()
+            if backward is not None:
+                self.result = backward.outputs(self.result)
+        except Exception:
+            self.rescue()
+            raise
+        return self.result
+
+    def pre(self) -> None:
+        """The hooks before forward."""
+        for _, entry in self.hooks("before"):
+            changed = entry(self.module, self.args, self.kwargs)
+            if changed is None:
+                continue
+            if not entry.with_kwargs:
+                self.args = changed if isinstance(changed, tuple) else (changed,)
+            elif isinstance(changed, tuple) and len(changed) == 2:
+                self.args, self.kwargs = changed
+            else:
+                raise RuntimeError(
+                    "forward pre-hook must return None or a tuple of (new_args, new_kwargs), but "
+                    f"got {changed}."
+                )
+
+    def post(self) -> None:
+        """The hooks after forward."""
+        for number, entry in self.hooks("after"):
+            self.called.add(number)
+            changed = entry(self.module, self.args, self.kwargs, self.result)
+            if changed is not None:
+                self.result = changed
+
+    def rescue(self) -> None:
+        """After an exception: the hooks that are always called, and were not yet."""
+        for number, entry in self.hooks("after"):
+            if not entry.always or number in self.called:
+                continue
+            try:
+                changed = entry(self.module, self.args, self.kwargs, self.result)
+            except Exception as error:
+                scope = "global " if number in _of_all.after else ""
+                warnings.warn(
+                    f"{scope}module forward hook with ``always_call=True`` raised an exception "
+                    f"that was silenced as another error was raised in forward: {error}",
+                    stacklevel=4,
+                )
+            else:
+                self.result = self.result if changed is None else changed
+
+
+# ---- hooks of all modules ----
+
+
+_plain_call = Hooked.__call__
+_lock = threading.Lock()
+
+
+def _hooked_call(self: Hooked, *args: Any, **kwargs: Any) -> Any:
+    if not _of_all.any():
+        with _lock:
+            if not _of_all.any():
+                Hooked.__call__ = _plain_call  # type: ignore[method-assign]
+    return Call(self, args, kwargs).run()
+
+
+def _register(hooks: HookDict, hook: Hook) -> RemovableHandle:
+    """Add a hook of all modules; while there are any, every call looks for them."""
+    with _lock:
+        handle = add_hook(hooks, hook)
+        Hooked.__call__ = _hooked_call  # type: ignore[method-assign]
+    return handle
+
+
+def register_module_forward_pre_hook(hook: Hook) -> RemovableHandle:
+    """Have `hook(module, args)` called before the forward of every module."""
+    return _register(_of_all.before, Entry(hook))
+
+
+def register_module_forward_hook(
+    hook: Hook, *, with_kwargs: bool = False, always_call: bool = False
+) -> RemovableHandle:
+    """Have `hook(module, args, output)` called after the forward of every module."""
+    return _register(_of_all.after, Entry(hook, with_kwargs, always_call))
+
+
+def register_module_full_backward_pre_hook(hook: Hook) -> RemovableHandle:
+    """Have `hook(module, grad_output)` called in backward before every module."""
+    return _register(_of_all.backward_before, hook)
+
+
+def register_module_full_backward_hook(hook: Hook) -> RemovableHandle:
+    """Have `hook(module, grad_input, grad_output)` called in backward after every module."""
+    return _register(_of_all.backward_after, hook)

@@ -1,0 +1,103 @@
+"""Hooks of modules: what they see, what they change, and when they are called is PyTorch's."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import json
+import pickle
+import weakref
+from typing import Any
+
+import pytest
+from golden.record_module_hooks import CASES, GOLDEN, run
+
+import autodiff as ad
+import autodiff.nn
+from autodiff import nn
+from autodiff.hooks import RemovableHandle
+
+RECORD: dict[str, Any] = json.loads(GOLDEN.read_text())["cases"]
+
+
+def alike(got: Any, expected: Any) -> bool:
+    """Nested values alike, numbers to rounding."""
+    if isinstance(expected, list):
+        return len(got) == len(expected) and all(map(alike, got, expected))
+    if isinstance(expected, float):
+        return got == pytest.approx(expected, rel=1e-5)  # type: ignore[no-any-return]
+    return bool(got == expected)
+
+
+@pytest.mark.parametrize("name", RECORD)
+def test_hooks_see_and_change_what_pytorchs_do(name: str) -> None:
+    got, expected = run(CASES[name], ad), RECORD[name]
+    for part in ("log", "warnings", "result"):
+        assert alike(got[part], expected[part]), f"{part}: {got[part]}, PyTorch: {expected[part]}"
+
+
+def test_every_case_is_recorded() -> None:
+    assert list(RECORD) == list(CASES)
+
+
+def add_one(module: Any, args: Any, out: Any) -> Any:
+    return out + 1
+
+
+def test_copies_and_pickles_keep_their_hooks_and_handles() -> None:
+    module = nn.Tanh()
+    handle = module.register_forward_hook(add_one)
+    assert isinstance(handle, RemovableHandle)
+    copied = copy.deepcopy(module)
+    handle.remove()
+    assert module(ad.zeros(1)).item() == 0.0
+    assert copied(ad.zeros(1)).item() == 1.0
+    handle = copied.register_forward_hook(add_one)
+    other, its_handle = pickle.loads(pickle.dumps((copied, handle)))
+    assert other(ad.zeros(1)).item() == 2.0
+    its_handle.remove()
+    assert other(ad.zeros(1)).item() == 1.0
+    assert copied(ad.zeros(1)).item() == 2.0
+
+
+def test_a_new_handle_takes_no_place_that_is_taken() -> None:
+    """Hooks that were unpickled keep their ids, which this process may be about to give."""
+    module = nn.Tanh()
+    last = module.register_forward_hook(add_one).id
+    hooks = module._hooks.after
+    for i in range(1, 4):
+        hooks[last + i] = hooks[last]
+    module.register_forward_hook(add_one)
+    assert module(ad.zeros(1)).item() == 5.0
+
+
+def test_an_unhooked_call_makes_nothing_but_the_call() -> None:
+    module = nn.Tanh()
+    assert module._hooks is None
+    module(ad.ones(1))
+    assert module._hooks is None
+
+
+def test_calls_are_plain_again_once_no_hook_is_for_all() -> None:
+    before = nn.Module.__call__
+    with nn.module.register_module_forward_hook(add_one):
+        assert nn.Module.__call__ is not before
+        assert nn.Tanh()(ad.zeros(1)).item() == 1.0
+    nn.Tanh()(ad.zeros(1))
+    assert nn.Module.__call__ is before
+
+
+def test_hooked_modules_and_graphs_are_freed_without_the_cycle_collector() -> None:
+    gc.disable()
+    try:
+        module = nn.Linear(2, 2)
+        module.register_full_backward_hook(lambda *_: None)
+        module.register_full_backward_pre_hook(lambda *_: None)
+        module.register_forward_hook(lambda *_: None)
+        y = module(ad.ones(2, requires_grad=True))
+        y.sum().backward()
+        weight = weakref.ref(module.weight)
+        del module, y
+        assert weight() is None
+    finally:
+        gc.enable()
