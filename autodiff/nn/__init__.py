@@ -50,6 +50,7 @@ from autodiff.nn.loss import (
 )
 from autodiff.nn.module import Module
 from autodiff.nn.parameter import Parameter
+from autodiff.nn.parameters import ParameterDict, ParameterList
 from autodiff.nn.shape import Flatten, Identity, Unflatten
 from autodiff.nn.softmax import LogSoftmax, Softmax, Softmax2d, Softmin
 
@@ -91,6 +92,8 @@ __all__ = [
     "Neuron",
     "PReLU",
     "Parameter",
+    "ParameterDict",
+    "ParameterList",
     "RReLU",
     "ReLU",
     "ReLU6",

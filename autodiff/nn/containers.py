@@ -267,12 +267,12 @@ class ModuleDict(Module):
             self[key] = module
 
 
-def pairs(owner: str, given: Any) -> Iterable[tuple[str, Any]]:
+def pairs(owner: str, given: Any, called: str | None = None) -> list[tuple[str, Any]]:
     """The items of a mapping or of an iterable of pairs, as a container's update takes them."""
     if not isinstance(given, Iterable):
         raise TypeError(
-            f"{owner}.update should be called with an iterable of key/value pairs, but got "
-            f"{type(given).__name__}"
+            f"{called or owner}.update should be called with an iterable of key/value pairs, but "
+            f"got {type(given).__name__}"
         )
     if isinstance(given, Mapping) or hasattr(given, "items"):
         return list(given.items())

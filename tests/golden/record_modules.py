@@ -131,6 +131,13 @@ REPRS: dict[str, Case] = {
     "row by name": lambda lib: lib.nn.Sequential(
         OrderedDict([("in", lib.nn.Linear(1, 2)), ("out", lib.nn.Linear(2, 1))])
     ),
+    "parameter list": lambda lib: _parameters(lib),
+    "empty parameter list": lambda lib: lib.nn.ParameterList(),
+    "parameter list of scalars": lambda lib: lib.nn.ParameterList([lib.tensor(1.0)] * 2),
+    "parameter dict": lambda lib: _named(lib),
+    "empty parameter dict": lambda lib: lib.nn.ParameterDict(),
+    "parameter dict in a list": lambda lib: lib.nn.ModuleList([_named(lib), _named(lib)]),
+    "custom with parameters": lambda lib: custom(lib, "x=1", p=_parameters(lib), d=_named(lib)),
     "custom": lambda lib: custom(lib, ""),
     "custom with a line": lambda lib: custom(lib, "size=3"),
     "custom with lines": lambda lib: custom(lib, "size=3\nother=4"),
@@ -140,6 +147,14 @@ REPRS: dict[str, Case] = {
     "custom in a list": lambda lib: lib.nn.ModuleList([custom(lib, "x=1\ny=2") for _ in range(2)]),
     "custom with an empty place": lambda lib: _with_empty_place(lib),
 }
+
+
+def _parameters(lib: Any) -> Any:
+    return lib.nn.ParameterList([lib.ones(2), lib.nn.Parameter(lib.ones(1, 3)), 7])
+
+
+def _named(lib: Any) -> Any:
+    return lib.nn.ParameterDict([("b", lib.ones(2)), ("a", lib.ones(2, 1).double()), ("x", None)])
 
 
 def _with_empty_place(lib: Any) -> Any:
@@ -219,6 +234,50 @@ EDITS: dict[str, Case] = {
         "z" in m,
         m["b"],
     ],
+    **{
+        f"parameters {name}": lambda lib, edit=edit: edit(_parameters(lib), lib)
+        for name, edit in {
+            "append": lambda m, lib: m.append(lib.zeros(2)),
+            "extend": lambda m, lib: m.extend([lib.zeros(2), None]),
+            "extend in place": lambda m, lib: m.__iadd__(m),
+            "set": lambda m, lib: _set(m, -1, lib.zeros(3)),
+            "replace": lambda m, lib: _set(m, 0, lib.zeros(3)),
+            "set a number": lambda m, lib: _set(m, 2, 8.0),
+            "get": lambda m, lib: [m[0], m[-1], m[1:], m[::-2], len(m), list(m)],
+            "keys": lambda m, lib: [list(m.state_dict()), [n for n, _ in m.named_parameters()]],
+            "dir": lambda m, lib: [name for name in dir(m) if name.isdigit()],
+        }.items()
+    },
+    **{
+        f"named {name}": lambda lib, edit=edit: edit(_named(lib), lib)
+        for name, edit in {
+            "set": lambda m, lib: _set(m, "c", lib.zeros(2)),
+            "replace": lambda m, lib: _set(m, "b", lib.zeros(3)),
+            "delete": lambda m, lib: _without(m, "a"),
+            "pop": lambda m, lib: [m.pop("b"), m],
+            "popitem": lambda m, lib: [m.popitem(), m],
+            "clear": lambda m, lib: _done(m, m.clear()),
+            "copy": lambda m, lib: [m.copy(), m.copy()["b"] is m["b"]],
+            "get": lambda m, lib: [m.get("b"), m.get("z"), m.get("z", 3)],
+            "setdefault": lambda m, lib: [m.setdefault("b", 3), m.setdefault("z", lib.ones(1)), m],
+            "fromkeys": lambda m, lib: m.fromkeys("pq", lib.ones(1)),
+            "or": lambda m, lib: m | lib.nn.ParameterDict({"z": lib.ones(1), "b": lib.ones(3)}),
+            "or in place": lambda m, lib: m.__ior__(lib.nn.ParameterDict({"z": 3})),
+            "update": lambda m, lib: _done(m, m.update({"z": 1, "y": lib.ones(1)})),
+            "update in order": lambda m, lib: _done(m, m.update(OrderedDict(z=1, y=2))),
+            "members": lambda m, lib: [
+                list(m),
+                list(reversed(m)),
+                list(m.keys()),
+                list(m.items()),
+                list(m.values()),
+                len(m),
+                "a" in m,
+                "z" in m,
+                list(m.state_dict()),
+            ],
+        }.items()
+    },
     "dict keys": lambda lib: list(lib.nn.ModuleDict({"x": _dict(lib)}).state_dict()),
 }
 ERRORS: dict[str, Case] = {
@@ -246,6 +305,22 @@ ERRORS: dict[str, Case] = {
     "dict update": lambda lib: _dict(lib).update(3),
     "dict update element": lambda lib: _dict(lib).update([3]),
     "dict update length": lambda lib: _dict(lib).update([("a",)]),
+    "parameters index": lambda lib: _parameters(lib)[3],
+    "parameters set index": lambda lib: _set(_parameters(lib), -4, 1),
+    "parameters extend": lambda lib: _parameters(lib).extend(3),
+    "parameters extend tensor": lambda lib: _parameters(lib).extend(lib.ones(2)),
+    "parameters call": lambda lib: _parameters(lib)(),
+    "named value": lambda lib: _set(_named(lib), "b", 3),
+    "named key": lambda lib: _named(lib)["z"],
+    "named key kind": lambda lib: _named(lib)[3],
+    "named set key kind": lambda lib: _set(lib.nn.ParameterDict(), 3, 1),
+    "named delete": lambda lib: _without(_named(lib), "z"),
+    "named pop": lambda lib: _named(lib).pop("z"),
+    "named popitem": lambda lib: lib.nn.ParameterDict().popitem(),
+    "named update": lambda lib: _named(lib).update(3),
+    "named update element": lambda lib: _named(lib).update([3]),
+    "named update length": lambda lib: _named(lib).update([("a",)]),
+    "named call": lambda lib: _named(lib)(3),
     "row add": lambda lib: block(lib, 1) + lib.nn.ModuleList(),
     "row add in place": lambda lib: block(lib, 1).__iadd__(3),
     "row times": lambda lib: block(lib, 1) * 0,
