@@ -41,7 +41,7 @@ int ad_rng_cauchy(ad_rng *rng, ad_tensor *out, double median, double sigma) {
 /* How many trials until the first success. */
 static void geometric(ad_rng *rng, int64_t n, void *dst, const ad_random_params *p) {
     double *x = dst;
-    for (int64_t i = 0; i < n; i++) x[i] = ad_draw_unit(rng);
+    ad_units_f64(rng, n, x);
     ad_random_kernel(AD_OP_log, AD_f64, n, x, x, NULL, NULL);
     for (int64_t i = 0; i < n; i++) x[i] = ceil(x[i] / p->scale);
 }
@@ -60,8 +60,10 @@ int ad_rng_geometric(ad_rng *rng, ad_tensor *out, double p) {
 /* ---- by comparison ---- */
 
 static void bernoulli(ad_rng *rng, int64_t n, void *dst, const ad_random_params *p) {
+    const double chance = p->shift, hit = p->scale;
     double *x = dst;
-    for (int64_t i = 0; i < n; i++) x[i] = ad_draw_unit(rng) < p->shift ? p->scale : 0;
+    ad_units_f64(rng, n, x);
+    for (int64_t i = 0; i < n; i++) x[i] = x[i] < chance ? hit : 0; /* a loop of its own: vectors, no jumps */
 }
 
 int ad_rng_bernoulli(ad_rng *rng, ad_tensor *out, double p) {

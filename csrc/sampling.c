@@ -66,8 +66,9 @@ static bool within(const ad_tensor *in, double most) {
             int64_t m = ad_least(n - i, AD_RANDOM_CHUNK);
             const char *source = in->data + (from + i * stride) * ad_itemsize[in->dtype];
             ad_cpu->pw->load[in->dtype][AD_f64](m, &buffer, source, stride);
-            for (int64_t k = 0; k < m; k++)
-                if (!(buffer.f64[k] >= 0 && buffer.f64[k] <= most)) return false;
+            bool inside = true;
+            for (int64_t k = 0; k < m; k++) inside &= (buffer.f64[k] >= 0) & (buffer.f64[k] <= most);
+            if (!inside) return false;
         }
     }
     return true;
@@ -94,11 +95,15 @@ static int draw_all(ad_rng *rng, ad_tensor *out, const ad_tensor *in, draw_fn *d
 /* ---- Bernoulli ---- */
 
 static void bernoulli_f32(ad_rng *rng, int64_t n, double *x) {
-    for (int64_t i = 0; i < n; i++) x[i] = (ad_draw32(rng) & 0xffffffu) * 0x1p-24 < x[i];
+    ad_random_chunk units;
+    ad_units_f32(rng, n, units.f32);
+    for (int64_t i = 0; i < n; i++) x[i] = (double)units.f32[i] < x[i] ? 1 : 0;
 }
 
 static void bernoulli_f64(ad_rng *rng, int64_t n, double *x) {
-    for (int64_t i = 0; i < n; i++) x[i] = ad_draw_unit(rng) < x[i];
+    ad_random_chunk units;
+    ad_units_f64(rng, n, units.f64);
+    for (int64_t i = 0; i < n; i++) x[i] = units.f64[i] < x[i] ? 1 : 0;
 }
 
 int ad_rng_bernoulli_of(ad_rng *rng, ad_tensor *out, const ad_tensor *p) {
