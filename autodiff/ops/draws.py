@@ -1,8 +1,10 @@
 """Random numbers written over a tensor: uniform_, normal_ and the like, and what they all share.
 
 The numbers are those of PyTorch's CPU kernels for the same state of the generator, drawn in the
-order of memory. Uniforms, integers and comparisons with uniforms agree bit for bit; what is made
-with logarithms, sines or exponentials agrees to the last few bits (2e-6 in float32).
+order of memory, and the generator moves as far. Uniforms, integers and what compares uniforms agree
+bit for bit; what is made with logarithms, sines or exponentials, to the last few bits (2e-6 of the
+standard deviation in float32). They are the numbers of PyTorch's own kernels: where a build hands
+bernoulli_(p), and with it dropout, to the generators of Intel's MKL, it draws others.
 """
 
 from __future__ import annotations
