@@ -116,7 +116,7 @@ CURVE_EPS = 1e-12  # and a double the second
 def _bce_slope_vjp(g: Expr, y: Expr, x: Expr, t: Expr) -> tuple[Expr, Expr]:
     root = (x + CURVE_EPS) * (1 - x + CURVE_EPS)
     curve = (x * x - 2 * x * t + t) / (root * root)
-    return g * curve, -g / build("maximum", (1 - x) * x, SLOPE_EPS)
+    return g * curve, -g / build("maximum", (1 - x) * x, CURVE_EPS)
 
 
 declare(

@@ -9,7 +9,7 @@ from autodiff.dtypes import float32
 from autodiff.expr import Expr, differentiate, inputs, topological
 from autodiff.native import lib
 from autodiff.ops.base import Op, OpNode
-from autodiff.ops.pointwise import PointwiseOp, _renumber, number
+from autodiff.ops.pointwise import PointwiseOp, _renumber, operand
 from autodiff.ops.reductions import KINDS, mean, sum
 from autodiff.ops.views import _expand
 from autodiff.tensor import Tensor, wrap
@@ -31,13 +31,14 @@ class ReducedLoss:
     def __init__(self, each: PointwiseOp) -> None:
         self.each = each
         self.steps: dict[int, tuple[PointwiseOp, list[int]]] = {}
-        self.op = Op(
+        op = Op(
             f"{each.name}_reduced",
             self._forward,
             self._rule,
             saves=tuple(range(each.n_in)),
             grad_name=each.grad_name,
         )
+        self.on = op.on  # of tensors known to be alike in shape and dtype
         REDUCED[each.name] = self
 
     def __call__(self, reduction: str, *tensors: Tensor) -> Tensor:
@@ -46,27 +47,27 @@ class ReducedLoss:
             return self.each.call(*tensors)
         first = tensors[0]._p
         if first.dtype >= float32.code and all(_alike(x, tensors[0]) for x in tensors):
-            return self.op.on(tensors, reduction)
+            return self.on(tensors, reduction)
         loss = self.each.call(*tensors)
         return mean(loss) if reduction == "mean" else sum(loss)
 
     def _forward(self, *args: Any) -> Any:
         *ps, kind = args
-        return reduce_all(kind, self.each.run([wrap(p) for p in ps]))
+        return reduce_all(kind, self.each.call(*map(wrap, ps))._p)
 
     def _rule(self, node: OpNode, g: Tensor, *saved: Tensor) -> Sequence[Tensor | None]:
         count = max(node.shape.numel(), 1) if node.args[0] == "mean" else 1
-        return [self._vjp(i, node, g, 1.0 / count, saved) for i in range(self.each.n_in)]
+        scale = operand(1.0 / count)
+        return [
+            None if edge is None else self._vjp(i, node, g, scale, saved)
+            for i, edge in enumerate(node.edges)
+        ]
 
-    def _vjp(
-        self, i: int, node: OpNode, g: Tensor, scale: float, saved: Sequence[Tensor]
-    ) -> Tensor | None:
-        if not node.needs(i):
-            return None
+    def _vjp(self, i: int, node: OpNode, g: Tensor, scale: Any, saved: Sequence[Tensor]) -> Tensor:
         if i not in self.steps:
             self.steps[i] = self._derive(i)
         step, picks = self.steps[i]
-        gx = step.call(g, number(scale), *[saved[k] for k in picks])
+        gx = step.call(g, scale, *[saved[k] for k in picks])
         return gx if gx.shape == node.shape else _expand(gx, node.shape)
 
     def _derive(self, i: int) -> tuple[PointwiseOp, list[int]]:

@@ -51,7 +51,7 @@ def mse_loss(
         and input.shape == target.shape
         and reduction in ("mean", "sum")
     ):
-        return losses.mse(reduction, input, target)
+        return losses.mse.on((input, target), reduction)
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensors("mse_loss", input=input, target=target)
     warn_of_broadcast(input, target)

@@ -1,0 +1,80 @@
+"""Losses are PyTorch's: every recorded case, run again."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from golden.record_loss import (
+    ERRORS,
+    GOLDEN,
+    NUMBERS,
+    TEXTS,
+    TYPES,
+    WARNINGS,
+    failure,
+    warned,
+)
+
+import autodiff as ad
+import autodiff.nn
+
+RECORD: dict[str, Any] = json.loads(GOLDEN.read_text())
+TOLERANCE = {"float32": (4e-6, 1e-6), "float64": (1e-11, 1e-13)}  # relative, absolute
+
+
+def close(got: Any, expected: Any, dtype: str) -> bool:
+    """Nested numbers alike."""
+    if isinstance(expected, list):
+        return len(got) == len(expected) and all(
+            close(a, b, dtype) for a, b in zip(got, expected, strict=True)
+        )
+    if expected is None or math.isnan(expected):
+        return got is None if expected is None else math.isnan(got)
+    rtol, atol = TOLERANCE[dtype]
+    return math.isclose(got, expected, rel_tol=rtol, abs_tol=atol)
+
+
+def test_every_case_is_recorded() -> None:
+    cases = {
+        "numbers": NUMBERS,
+        "texts": TEXTS,
+        "errors": ERRORS,
+        "types": TYPES,
+        "warnings": WARNINGS,
+    }
+    for section, given in cases.items():
+        assert list(RECORD[section]) == list(given)
+
+
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")
+@pytest.mark.parametrize("name", NUMBERS)
+def test_same_numbers_as_pytorch(name: str) -> None:
+    got, expected = NUMBERS[name](ad), RECORD["numbers"][name]
+    assert close(got, expected, name.rpartition("-")[2]), (got, expected)
+
+
+@pytest.mark.filterwarnings("ignore:reduction. 'mean' divides")
+@pytest.mark.parametrize("name", TEXTS)
+def test_same_names_and_dtypes_as_pytorch(name: str) -> None:
+    assert TEXTS[name](ad) == RECORD["texts"][name]
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_same_errors_as_pytorch(name: str) -> None:
+    kind, text = failure(ERRORS[name], ad)
+    assert [kind, text.replace("autodiff.", "torch.")] == RECORD["errors"][name]
+
+
+@pytest.mark.parametrize("name", TYPES)
+def test_same_types_of_errors_as_pytorch(name: str) -> None:
+    assert failure(TYPES[name], ad)[0] == RECORD["types"][name]
+
+
+@pytest.mark.parametrize("name", WARNINGS)
+def test_same_warnings_as_pytorch(name: str) -> None:
+    kind, text, value = warned(WARNINGS[name], ad)
+    assert [kind, text.replace("autodiff.", "torch.")] == RECORD["warnings"][name][:2]
+    assert close(value, RECORD["warnings"][name][2], "float32")
