@@ -261,15 +261,50 @@ silu = declare(
     "silu",
     1,
     "input * sigmoid(input).",
-    expand=lambda x: x * build("sigmoid", x),
+    expand=lambda x: x * build("logistic", x),
     result="float",
     reference=lambda x: x / (1 + math.exp(-x)),
     check=floating("silu"),
 )
+
+
+def _normal_density(x: Expr) -> Expr:
+    """The exponent's rounding error is put back: it would be magnified by x^2."""
+    square = x * x
+    lost = build("fma", x, x, -square)
+    return exp(square * -0.5) * (lost * -0.5 + 1) * (1 / math.sqrt(2 * math.pi))
+
+
+declare(
+    "normal_density",
+    1,
+    "exp(-input^2 / 2) / sqrt(2 pi).",
+    lambda g, y, x: (-(g * (x * y)),),
+    expand=_normal_density,
+    result="float",
+    reference=lambda x: math.exp(-x * x / 2) / math.sqrt(2 * math.pi),
+)
+declare(
+    "logistic",
+    1,
+    "sigmoid, the derivatives of which are exact at both ends: they do not come from the output.",
+    lambda g, y, x: (g * (build("logistic", x) * build("logistic", -x)),),
+    expand=lambda x: build("sigmoid", x),
+    result="float",
+    reference=lambda x: 1 / (1 + math.exp(-x)),
+)
+
+
+def _gelu_vjp(g: Expr, y: Expr, x: Expr) -> tuple[Expr]:
+    below = build("erf", x * math.sqrt(0.5)) * 0.5 + 0.5
+    return (g * (below + x * build("normal_density", x)),)
+
+
 gelu = declare(
     "gelu",
     1,
     "input * P(N < input) for N standard normal: input / 2 * (1 + erf(input / sqrt 2)).",
+    _gelu_vjp,
     expand=lambda x: x * 0.5 * (build("erf", x * math.sqrt(0.5)) + 1),
     result="float",
     reference=lambda x: 0.5 * x * (1 + math.erf(x / math.sqrt(2))),
@@ -279,9 +314,7 @@ gelu_tanh = declare(
     "gelu_tanh",
     1,
     "GELU's approximation input / 2 * (1 + tanh(sqrt(2/pi) (input + 0.044715 input^3))).",
-    expand=lambda x: (
-        x * 0.5 * (build("tanh", (x * x * x * 0.044715 + x) * math.sqrt(2 / math.pi)) + 1)
-    ),
+    expand=lambda x: x * build("logistic", (x * x * x * 0.044715 + x) * math.sqrt(8 / math.pi)),
     result="float",
     reference=lambda x: 0.5 * x * (1 + math.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x**3))),
     grad_name="GeluBackward0",

@@ -172,7 +172,7 @@ log1p_exp = declare(
     "log1p_exp",
     1,
     "log(1 + exp(input)), exact at both ends.",
-    lambda g, y, x: (g * build("sigmoid", x),),
+    lambda g, y, x: (g * build("logistic", x),),
     expand=lambda x: build("maximum", x, 0.0) + build("log1p", exp(-abs(x))),
     result="float",
     reference=lambda x: math.log1p(math.exp(x)),
@@ -191,7 +191,12 @@ def _bce_logits(x: Expr, t: Expr, positive: Expr) -> Expr:
 
 
 def _bce_logits_slope(x: Expr, t: Expr, positive: Expr) -> Expr:
-    return (1 - t) * build("sigmoid", x) - positive * build("sigmoid", -x)
+    """(1 - t) sigmoid(x) - positive sigmoid(-x), by the smaller of the two sigmoids."""
+    below = build("lt", x, 0)
+    least = build("sigmoid", where(below, x, -x))
+    if positive is not t:
+        least = least * (1 - t + positive)
+    return where(below, least - positive, (1 - t) - least)
 
 
 binary_cross_entropy_with_logits = declare(
