@@ -90,13 +90,15 @@ def test_the_error_says_where_and_what() -> None:
     with pytest.raises(GradcheckError) as raised:
         ad.gradcheck(lambda x, y: (x * 2, wrong(x, y)), (x, y))
     assert isinstance(raised.value, RuntimeError)
-    first, numerical, analytical = str(raised.value).split("\n")
+    first, numerical, analytical, *slopes = str(raised.value).split("\n")
     assert first == (
         "Jacobian mismatch for output 1 with respect to input 1: d output[1, 2] / d input[1, 2]"
     )
     assert numerical.startswith("numerical (expected): ")
     assert float(numerical.split()[-1]) == pytest.approx(expected)
     assert float(analytical.removeprefix("analytical (got): ")) == 0
+    for side, line in zip(("left", "right"), slopes, strict=True):
+        assert float(line.removeprefix(f"slope from the {side}: ")) == pytest.approx(expected)
 
 
 def test_without_raise_exception_the_answer_is_false() -> None:
@@ -137,8 +139,11 @@ def test_outputs_cut_from_the_graph_must_be_constant() -> None:
 def test_bad_arguments() -> None:
     with pytest.raises(ValueError, match="at least one input tensor to require gradient"):
         ad.gradcheck(lambda x: x, ad.ones(3))
-    with pytest.raises(ValueError, match=r"need float64, but input 1 is torch\.float32"):
-        ad.gradcheck(lambda x, y: x * y, (leaf(3), ad.ones(3, requires_grad=True)))
+    for name in ("check_forward_ad", "check_batched_grad", "masked"):
+        with pytest.raises(NotImplementedError, match=f"{name}=True is not supported"):
+            ad.gradcheck(lambda x: x, leaf(3), **{name: True})
+    with pytest.raises(AssertionError, match="leaves nothing to check"):
+        ad.gradcheck(lambda x: x, leaf(3), check_backward_ad=False)
     with pytest.raises(TypeError, match="output 0 is a float"):
         ad.gradcheck(lambda x: x.sum().item(), leaf(3))
 
