@@ -17,7 +17,9 @@ mp.mp.prec = 400
 # Arguments of an element-wise function, spread over both tails and close to 0.
 LINE = [s * m * 10.0**e for s in (-1, 1) for e in (-20, -8, -4, -2) for m in (1.0, 3.7)]
 LINE += [k / 8 + 0.01 for k in range(-120, 121)]
-LINE += [s * x for s in (-1, 1) for x in (17.3, 20.0, 21.5, 25.3, 30.1, 36.9, 37.7, 40.0, 88.0, 1e4)]
+LINE += [
+    s * x for s in (-1, 1) for x in (17.3, 20.0, 21.5, 25.3, 30.1, 36.9, 37.7, 40.0, 88.0, 1e4)
+]
 
 
 @dataclass(frozen=True)
@@ -137,12 +139,8 @@ COMPOSITIONS = [
         (LINE,),
     ),
     Composition("expm1", lambda lib, x: lib.expm1(x), mp.expm1, ([x for x in LINE if x < 80],)),
-    Composition(
-        "log1p", lambda lib, x: lib.log1p(x), mp.log1p, ([x for x in LINE if x > -0.99],)
-    ),
-    Composition(
-        "softmax", lambda lib, x: lib.softmax(x, 0), softmax, ROWS, each=False, orders=1
-    ),
+    Composition("log1p", lambda lib, x: lib.log1p(x), mp.log1p, ([x for x in LINE if x > -0.99],)),
+    Composition("softmax", lambda lib, x: lib.softmax(x, 0), softmax, ROWS, each=False, orders=1),
     Composition(
         "log_softmax", lambda lib, x: lib.log_softmax(x, 0), log_softmax, ROWS, each=False, orders=1
     ),
@@ -155,9 +153,7 @@ COMPOSITIONS = [
         each=False,
         orders=0,
     ),
-    Composition(
-        "variance in two passes", variance, exact_variance, SHIFTED, each=False, orders=1
-    ),
+    Composition("variance in two passes", variance, exact_variance, SHIFTED, each=False, orders=1),
 ]
 
 
