@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import laws
 import pytest
+import test_kernels
 from golden.record_promotion import letters
 from laws_cases import CASES
+from test_create import test_default_dtype
 from test_promotion import RECORDED
 
 import autodiff as ad
+from autodiff import dtypes
 from autodiff.expr import PRIMITIVES, Expr, Rule, build, inputs
 from autodiff.native import lib
 from autodiff.ops.base import OPS
@@ -148,6 +152,33 @@ def a_fused_call_that_rounds_otherwise(patch: Patch) -> None:
     patch.setattr(FUNCTIONS["gelu"].op, "call", rounded.call)
 
 
+@breaks(laws.check_value, "contiguous", "contiguous at")
+def a_tail_lane_left_out(patch: Patch) -> None:
+    """The elements beyond whole vectors of four are not written."""
+
+    def short(p: Any, d: int) -> Any:
+        y = lib.ad_contiguous(p, d)
+        whole = p.numel // 4 * 4
+        tail = lib.ad_as_strided(y, 1, [p.numel - whole], [1], whole)
+        lib.ad_copy(tail, lib.ad_full_f64(d, 0, [], 0.0))
+        return y
+
+    patch.setattr(OPS["contiguous"], "forward", short)
+
+
+@breaks(laws.check_gradient, "sub", "with respect to input 1")
+def a_plan_of_another_call(patch: Patch) -> None:
+    """What was derived for one input that wants a gradient is used where both do."""
+
+    class Stale(dict[int, Any]):
+        def get(self, wanted: int, default: Any = None) -> Any:
+            return super().get(min(self), default) if self else default
+
+    op = FUNCTIONS["sub"].op
+    patch.setattr(op, "plans", Stale())
+    op.call(ad.ones(1, dtype=ad.float64, requires_grad=True), ad.ones(1, dtype=ad.float64))
+
+
 @pytest.fixture
 def planting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Patch]:
     yield monkeypatch
@@ -181,6 +212,25 @@ def test_a_wrong_dtype_is_found(planting: Patch) -> None:
     planting.setitem(PRIMITIVES, "exp", PRIMITIVES["exp"]._replace(result="same"))
     _forget_variants()
     assert letters(ad, "exp") != RECORDED["exp"]
+
+
+def test_a_stale_program_is_found(planting: Patch) -> None:
+    planting.setattr(dtypes, "default_hooks", [])  # what forgets programs of another default dtype
+    assert (ad.tensor([1]) + 0.5).dtype is ad.float32
+    with pytest.raises(AssertionError):
+        test_default_dtype()
+
+
+@pytest.mark.parametrize("off", [-1, 1])
+def test_a_kernel_whose_tail_is_off_by_one_is_found(off: int, planting: Patch) -> None:
+    def kernel(op: int, kind: int, n: int, *operands: Any) -> int:
+        return int(lib.ad_pw_kernel(op, kind, n + off if n % 8 else n, *operands))
+
+    planting.setattr(test_kernels, "lib", SimpleNamespace(ad_pw_kernel=kernel))
+    with pytest.raises(AssertionError):
+        test_kernels.test_every_length_in_place_and_nothing_past_the_end(
+            test_kernels.row_of("neg", "f32"), None
+        )
 
 
 def test_an_undeclared_primitive_is_found(planting: Patch) -> None:
