@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
-from autodiff.dtypes import dtype, float32, float64
+from autodiff.dtypes import ALL, SCALAR_NAMES, dtype, float32, float64
 from autodiff.nn import _state
 from autodiff.nn._hooks import (
     Hooked,
@@ -17,6 +17,7 @@ from autodiff.nn._hooks import (
 )
 from autodiff.nn._state import typename
 from autodiff.nn.parameter import Parameter
+from autodiff.ops.create import empty_like
 from autodiff.tensor import Tensor
 
 __all__ = [
@@ -28,7 +29,6 @@ __all__ = [
 ]
 
 Self = TypeVar("Self", bound="Module")
-Member = TypeVar("Member")
 NamedModules = Iterator[tuple[str, "Module"]]
 
 
@@ -195,9 +195,9 @@ class Module(Hooked):
                 path = f"{prefix}.{name}" if prefix else name
                 yield from module.named_modules(memo, path, remove_duplicate)
 
-    def modules(self) -> Iterator[Module]:
+    def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
         """This module and all below it."""
-        for _, module in self.named_modules():
+        for _, module in self.named_modules(remove_duplicate=remove_duplicate):
             yield module
 
     def _members(
@@ -252,6 +252,21 @@ class Module(Hooked):
                 raise AttributeError(f"`{name}` is not an nn.Module")
         return module  # type: ignore[no-any-return]
 
+    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
+        """Put a module in the place of a dotted name; if `strict`, one must be there already.
+
+        AttributeError where what is there is no module, or there is no such place.
+        """
+        if target == "":
+            raise ValueError("Cannot set the submodule without a target name!")
+        if not isinstance(module, Module):
+            raise ValueError(f"`module` is not an nn.Module, found {type(module)}")
+        path, _, name = target.rpartition(".")
+        parent = self.get_submodule(path)
+        if strict or hasattr(parent, name):
+            parent.get_submodule(name)
+        setattr(parent, name, module)
+
     def _get(self, target: str) -> tuple[Module, str, Any]:
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
@@ -305,9 +320,9 @@ class Module(Hooked):
         fn(self)
         return self
 
-    def _apply(self: Self, fn: Callable[[Tensor], Tensor]) -> Self:
+    def _apply(self: Self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
         """Replace the data of every parameter, gradient and buffer by `fn` of it."""
-        for module in self.children():
+        for module in self.children() if recurse else ():
             module._apply(fn)
         values = self.__dict__
         for name in self._parameter_names:
@@ -324,6 +339,12 @@ class Module(Hooked):
     def to(self: Self, *args: Any, **kwargs: Any) -> Self:
         """Convert floating-point parameters and buffers to a dtype, or to a tensor's."""
         wanted = [a.dtype if isinstance(a, Tensor) else a for a in (*args, *kwargs.values())]
+        unknown = kwargs.keys() - {"device", "dtype", "non_blocking", "tensor"}
+        if unknown or not all(a is None or isinstance(a, (dtype, str, bool)) for a in wanted):
+            raise TypeError(
+                f"to() takes a dtype, a device or a tensor, not {', '.join(map(typename, args))}"
+                + "".join(f" {name}={value!r}" for name, value in kwargs.items())
+            )
         kinds = [a for a in wanted if isinstance(a, dtype)]
         for d in kinds:
             if not d.is_floating_point:
@@ -334,6 +355,30 @@ class Module(Hooked):
         if any(isinstance(a, str) and a.split(":")[0] != "cpu" for a in wanted):
             raise RuntimeError(f"only the cpu device is available, got {wanted}")
         return self if not kinds else self._convert(kinds[0])
+
+    def type(self: Self, dst_type: dtype | str) -> Self:
+        """Convert all parameters and buffers to a dtype, or to one as "torch.DoubleTensor"."""
+        if isinstance(dst_type, str):
+            name = dst_type.removeprefix("torch.").removesuffix("Tensor")
+            if name not in SCALAR_NAMES:
+                raise ValueError(f"invalid type: {dst_type!r}")
+            dst_type = ALL[SCALAR_NAMES.index(name)]
+        d = dst_type
+        return self._apply(lambda x: x.to(d))
+
+    def to_empty(self: Self, *, device: str | None, recurse: bool = True) -> Self:
+        """Replace parameters and buffers by uninitialised ones of their shapes and dtypes."""
+        if device not in (None, "cpu"):
+            raise RuntimeError(f"only the cpu device is available, got {device!r}")
+        return self._apply(empty_like, recurse)
+
+    def half(self) -> NoReturn:
+        """Refused: there is no float16."""
+        raise NotImplementedError("half(): there is no float16; float() and double() are there")
+
+    def bfloat16(self) -> NoReturn:
+        """Refused: there is no bfloat16."""
+        raise NotImplementedError("bfloat16(): there is none; float() and double() are there")
 
     def _convert(self: Self, d: dtype) -> Self:
         return self._apply(lambda x: x.to(d) if x.is_floating_point() else x)
@@ -387,6 +432,10 @@ class Module(Hooked):
         _state.load_own(self, state_dict, prefix, assign, missing_keys, error_msgs)
         if strict:
             unexpected_keys += _state.unexpected(self, state_dict, prefix)
+
+    def __setstate__(self, state: Mapping[str, Any]) -> None:
+        """Take the attributes of a copy or of a pickle."""
+        self.__dict__.update(state)
 
     # ---- text ----
 

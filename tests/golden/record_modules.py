@@ -280,7 +280,50 @@ EDITS: dict[str, Case] = {
     },
     "dict keys": lambda lib: list(lib.nn.ModuleDict({"x": _dict(lib)}).state_dict()),
 }
+EDITS |= {
+    "set_submodule": lambda lib: _done(m := _nest(lib), m.set_submodule("0.1", lib.nn.Tanh())),
+    "set_submodule new": lambda lib: _done(m := _nest(lib), m.set_submodule("0.x", lib.nn.Tanh())),
+    "set_submodule here": lambda lib: _done(m := _nest(lib), m.set_submodule("0", lib.nn.Tanh())),
+    "set_submodule strict": lambda lib: _done(
+        m := _nest(lib), m.set_submodule("0.0", lib.nn.Tanh(), strict=True)
+    ),
+    "modules": lambda lib: [
+        [type(x).__name__ for x in lib.nn.Sequential(*[lib.nn.Tanh()] * 2).modules(once)]
+        for once in (True, False)
+    ],
+    "type": lambda lib: [x.dtype for x in _counted(lib).type(lib.float64).state_dict().values()],
+    "type by name": lambda lib: _counted(lib).type("torch.DoubleTensor").count.dtype,
+    "to_empty": lambda lib: [
+        (x.dtype, x.shape) for x in _counted(lib).to_empty(device="cpu").state_dict().values()
+    ],
+    "to": lambda lib: [
+        x.dtype for x in _counted(lib).to("cpu", lib.float64, non_blocking=True).buffers()
+    ],
+    "setstate": lambda lib: _restored(lib),
+}
+
+
+def _nest(lib: Any) -> Any:
+    return lib.nn.Sequential(block(lib, 1))
+
+
+def _counted(lib: Any) -> Any:
+    module = lib.nn.Linear(1, 2)
+    module.register_buffer("count", lib.tensor([1]))
+    return module
+
+
+def _restored(lib: Any) -> Any:
+    module = lib.nn.Module.__new__(lib.nn.Sequential)
+    module.__setstate__(block(lib, 2).__dict__)
+    return module
+
+
 ERRORS: dict[str, Case] = {
+    "set_submodule": lambda lib: _nest(lib).set_submodule("0.0.weight", lib.nn.Tanh()),
+    "set_submodule path": lambda lib: _nest(lib).set_submodule("x.y", lib.nn.Tanh()),
+    "set_submodule strict": lambda lib: _nest(lib).set_submodule("0.x", lib.nn.Tanh(), strict=True),
+    "set_submodule empty": lambda lib: _nest(lib).set_submodule("", lib.nn.Tanh()),
     "list index": lambda lib: _list(lib)[4],
     "list negative index": lambda lib: _list(lib)[-5],
     "list index kind": lambda lib: _list(lib)["0"],
