@@ -1,6 +1,5 @@
 /* simd/vmath.h: elementary functions, written once on the simd names, so every variant with FMA gives the
- * same bits. Largest errors seen over dense samples, denormal results included: f32 1.8 ulp (erf), f64 2.4
- * ulp (tanh); without FMA 2.2 and 2.4.
+ * same bits. docs/accuracy.md tells the largest errors; benchmarks/accuracy.py measures them.
  *
  * Each polynomial is a minimax fit, rounded to the type; beside it: what it approximates, where, and its
  * largest error relative to the function it serves. */
@@ -271,11 +270,11 @@ AD_SIMD vd vd_cos(vd x) {
 }
 
 /* ---- erf ----
- * x + x p(x^2) below 1, p of degree 6 (f32: 2^-29), 11 (f64: 2^-56);
+ * x + x p(x^2) below 1, p of degree 6 (f32: 2^-30), 11 (f64: 2^-56);
  * else 1 - exp(q(|x|)), q = log erfc on [1, 4] of degree 6: 2^-29; on [1, 6] of degree 17: 2^-57 */
 AD_SIMD vf vf_erf(vf x) {
-    static const float P[] = {0.12837912f,   -0.37612626f,    0.112835854f, -0.026853813f,
-                              0.0051883277f, -0.00080101937f, 7.853861e-05f};
+    static const float P[] = {0.12837917f,   -0.3761263f,     0.11283617f,  -0.026854966f,
+                              0.0051902616f, -0.00080253993f, 7.899417e-05f};
     static const float Q[] = {-0.0003415816f, -1.1270889f,   -0.63814527f,  -0.103106365f,
                               0.021837872f,   -0.002947609f, 0.00018637406f};
     vf a = vf_abs(x), one = vf_set1(1);
