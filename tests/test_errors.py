@@ -84,3 +84,8 @@ def test_no_arguments_crash_or_hang(seed: int) -> None:
         command, capture_output=True, text=True, timeout=120, check=False, env=env
     )
     assert result.returncode == 0, result.stdout + result.stderr
+
+
+def test_tensors_of_other_dimensions_are_not_joined() -> None:
+    with pytest.raises(RuntimeError, match="must have same number of dimensions: got 2 and 1"):
+        ad.cat([ad.ones(2, 3), ad.ones(3)], 1)

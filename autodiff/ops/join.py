@@ -58,6 +58,10 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     d = dim_index(dim, like.ndim)
     promoted = given[0].dtype
     for x, skip in zip(given, legacy, strict=True):
+        if x.ndim != like.ndim and not skip:
+            raise RuntimeError(
+                f"Tensors must have same number of dimensions: got {like.ndim} and {x.ndim}"
+            )
         promoted = dtypes.promote_types(promoted, x.dtype)
         skip = skip and like.ndim != 1
         if not skip and [*x.shape[:d], *x.shape[d + 1 :]] != [
