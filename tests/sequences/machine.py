@@ -6,9 +6,8 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from sequences.model import Mode, RefusedError, Tensor, UnmodelledError, sized
+from sequences.model import Mode, RefusedError, Tensor, UnmodelledError
 from sequences.scalars import value_of
-from sequences.views import indices
 from sequences.walk import Pass, gradient_of, gradient_tensor, second
 
 ROOM = 8  # live tensors; the oldest goes when another comes
@@ -346,10 +345,3 @@ class Session:
             self.compare_one(x, h, expected)
         del g, h, self.names["gs"]
         self.check()
-
-
-def shape_text(shape: tuple[int, ...]) -> str:
-    return str(tuple(shape))
-
-
-__all__ = ["DifferenceError", "Live", "Session", "indices", "sized"]

@@ -18,7 +18,7 @@ CATEGORY = {"bool": 0, "int64": 1, "float32": 2, "float64": 2}
 
 
 class RefusedError(Exception):
-    """The model says that the library raises one of `kinds`; with `maybe`, that it may."""
+    """The model says that the library raises one of `kinds`."""
 
     def __init__(self, *kinds: type[Exception]) -> None:
         super().__init__(kinds)

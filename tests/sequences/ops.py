@@ -423,7 +423,8 @@ def check_overlap(
                 continue
             if spread(other.positions, other.shape, x.shape) == x.positions:
                 raise UnmodelledError  # strides of dimensions of size 1 decide
-            if dense(x) and dense(other) and len(other.positions) > 1:
+            many = len(other.positions) > 1 or refusal is UnmodelledError
+            if many and dense(x) and dense(other):
                 raise refusal  # else the operand is read before anything is written
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from typing import Any
 
 from sequences import ops, views
 from sequences.machine import Live, Session
 from sequences.model import Tensor, UnmodelledError, made, sized
+from sequences.walk import reached
 
 Step = Callable[[Session, "Choices"], None]
 NUMBERS = (2, 0.5, -1, 1.5, 0, -0.5, 1, -2.0, 3)
@@ -318,6 +320,8 @@ def assign(s: Session, c: Choices) -> None:
     x, grad = c.tensor(s), not c.chance(6)
     z: Any = c.tensor(s) if c.below(2) else c.one_of((2, -1, 0, 1))
     value = z.model if isinstance(z, Live) else z
+    if isinstance(z, Live) and z.model.requires_grad and not x.model.is_float:
+        raise UnmodelledError  # PyTorch has such a view require grad
     if c.below(2) and x.model.shape:
         place = c.one_of(("0", "-1", "0:1", "1:", "::2", "7", "..."))
         key = eval(f"_[{place}]", {"_": _Key()})
@@ -385,9 +389,25 @@ def given_for(s: Session, c: Choices, y: Live) -> tuple[str, Tensor | None]:
     if kind == 5 and c.below(2):
         z = c.tensor(s, lambda m: m.dtype == y.model.dtype and not m.requires_grad)
         return str(z), z.model
-    number = c.one_of((1.0, 0.5, -2.0))
-    m = made(y.model.dtype, y.model.shape, [number] * sized(y.model.shape))
-    return f"ad.full({y.model.shape}, {number}, dtype=ad.{y.model.dtype})", m
+    return cotangent(y, c.one_of((1.0, 0.5, -2.0)))
+
+
+def cotangent(y: Live, first: float) -> tuple[str, Tensor]:
+    """A cotangent for y whose elements are all different."""
+    shape, dtype = y.model.shape, y.model.dtype
+    values = [first + 0.5 * k for k in range(sized(shape))]
+    text = f"tensor({nested(values, shape)}" if values else f"zeros({shape}"
+    return f"ad.{text}, dtype=ad.{dtype})", made(dtype, shape, values)
+
+
+def behind(s: Session, c: Choices, y: Live) -> Live:
+    """A tensor that y was most likely computed from."""
+    node = y.model.live_node()
+    nodes = set() if node is None else set(reached(node))
+    wanted = (
+        differentiable if c.chance(4) else lambda m: m.live_node() in nodes and m is not y.model
+    )
+    return c.tensor(s, wanted)
 
 
 def backward(s: Session, c: Choices) -> None:
@@ -397,9 +417,18 @@ def backward(s: Session, c: Choices) -> None:
     s.backward(y, given, f"{y}.backward({text}, retain_graph={retain})", retain)
 
 
+def finish(s: Session) -> None:
+    """Backward from the newest tensors, so that no sequence ends without gradients."""
+    newest = [live for live in reversed(s.live) if differentiable(live.model)]
+    for y in newest[:3]:
+        with contextlib.suppress(UnmodelledError):
+            text, given = cotangent(y, 1.0)
+            s.backward(y, given, f"{y}.backward({text}, retain_graph=True)", True)
+
+
 def grad(s: Session, c: Choices) -> None:
     y = c.tensor(s, differentiable)
-    xs = [c.tensor(s, differentiable) for _ in range(1 + c.below(2))]
+    xs = [behind(s, c, y) for _ in range(1 + c.below(2))]
     text, given = given_for(s, c, y)
     retain, unused = c.below(3) != 0, c.below(3) != 0
     inputs = f"[{', '.join(map(str, xs))}]"
@@ -409,7 +438,8 @@ def grad(s: Session, c: Choices) -> None:
 
 
 def second(s: Session, c: Choices) -> None:
-    y, x = c.tensor(s, differentiable), c.tensor(s, differentiable)
+    y = c.tensor(s, differentiable)
+    x = behind(s, c, y)
     if sized(x.model.shape) == 0:
         raise UnmodelledError
     text, given = given_for(s, c, y)

@@ -54,7 +54,7 @@ class Sequences(RuleBasedStateMachine):
         session = self.session
         if not self.whole:
             return
-        session.check()
+        rules.finish(session)
         session.names.clear()
         session.live.clear()
         after = memory_in_use(self.library)
@@ -98,18 +98,18 @@ def _method(label: str, step: Step) -> Callable[..., None]:
     return method
 
 
-def _steps(names: str) -> dict[str, Step]:
+def steps_of(names: str) -> dict[str, Step]:
     found: dict[str, Step] = {}
     for name in names.split():
-        step = getattr(rules, name.rstrip("2"))
+        step = getattr(rules, name.rstrip("23"))
         found[name] = step
     return found
 
 
 MIXES = {
     "Writes": "view view2 update update2 overwrite assign pointwise backward grad delete",
-    "Gradients": "pointwise pointwise2 view reduction product backward backward2 grad second "
-    "require forget_grad take_grad update",
+    "Gradients": "pointwise pointwise2 view view2 reduction product backward backward2 grad "
+    "second second2 require forget_grad take_grad update",
     "Indexing": "index index2 gather assign assign2 join compare choose view backward grad update",
     "Everything": "create view pointwise compare choose copied reduction product join index "
     "gather update overwrite assign require backward grad second forget_grad take_grad delete",
@@ -117,7 +117,7 @@ MIXES = {
 
 
 def machines(library: Any) -> dict[str, type[Sequences]]:
-    return {name: machine(name, _steps(names), library) for name, names in MIXES.items()}
+    return {name: machine(name, steps_of(names), library) for name, names in MIXES.items()}
 
 
 def warm_up(library: Any) -> None:
