@@ -1,13 +1,14 @@
-"""`python -m autodiff info` and `python -m autodiff demo`."""
+"""`python -m autodiff info`, `demo` and `gradcheck`."""
 
 import argparse
+import sys
 from dataclasses import replace
 
 from autodiff._version import __version__
 
 
 def positive(text: str) -> int:
-    """A number of epochs."""
+    """A number of epochs or examples."""
     number = int(text)
     if number < 1:
         raise ValueError
@@ -29,18 +30,30 @@ def make_parser() -> argparse.ArgumentParser:
     add("--network-epochs", type=positive, metavar="N", help="epochs of the network (5000)")
     add("--output", metavar="PATH", default="thermometer.png", help="where to draw the fit")
     add("--no-plot", action="store_true", help="do not draw it")
+    check = commands.add_parser("gradcheck", help="check the gradients of every operation here")
+    add = check.add_argument
+    add("pattern", nargs="?", metavar="PATTERN", help="a part of an operation's name, or a glob")
+    add("--seed", type=int, default=0, metavar="N", help="of the operands (0)")
+    add("--examples", type=positive, default=3, metavar="N", help="of each operation (3)")
+    add("--list", action="store_true", help="print the names of the operations")
     return parser
 
 
-def main() -> None:
-    """Run the command."""
+def main() -> int:
+    """Run the command; returns the exit status."""
     arguments = make_parser().parse_args()
     if arguments.command == "info":
         from autodiff import info
 
         print(info.describe())
-    else:
+    elif arguments.command == "demo":
         run_demo(arguments)
+    else:
+        from autodiff.testing import sweep
+
+        given = arguments.pattern, arguments.seed, arguments.examples
+        return sweep.main(*given, names_only=arguments.list)
+    return 0
 
 
 def run_demo(arguments: argparse.Namespace) -> None:
@@ -53,4 +66,4 @@ def run_demo(arguments: argparse.Namespace) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
-
-from hypothesis.strategies import SearchStrategy
 
 import autodiff as ad
 from autodiff.expr import PRIMITIVES, Expr, expanded, inputs, topological
@@ -15,23 +12,9 @@ from autodiff.lower import INSTRUCTIONS
 from autodiff.ops.declare import FUNCTIONS
 from autodiff.ops.pointwise import PointwiseOp, number
 from autodiff.testing import Array
+from autodiff.testing.cases import Case
 
 Operands = Sequence[ad.Tensor]
-
-
-@dataclass(frozen=True)
-class Case:
-    """A function of tensors, the operands to try it on, and an independent definition on Arrays."""
-
-    name: str
-    call: Callable[..., Any]
-    operands: SearchStrategy[list[ad.Tensor]]
-    reference: Callable[..., Array] | None
-    differentiable: bool = True
-    pointwise: PointwiseOp | None = None
-
-    def __str__(self) -> str:
-        return self.name
 
 
 def bits(x: ad.Tensor) -> tuple[Any, ...]:

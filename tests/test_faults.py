@@ -11,7 +11,6 @@ import laws
 import pytest
 import test_kernels
 from golden.record_promotion import letters
-from laws_cases import CASES
 from test_create import test_default_dtype
 from test_promotion import RECORDED
 
@@ -22,6 +21,7 @@ from autodiff.native import lib
 from autodiff.ops.base import OPS
 from autodiff.ops.declare import FUNCTIONS
 from autodiff.ops.pointwise import PointwiseNode, PointwiseOp, _forget_variants
+from autodiff.testing.cases import CASES, Case
 
 Patch = pytest.MonkeyPatch
 BY_NAME = {case.name: case for case in CASES}
@@ -186,7 +186,7 @@ def planting(monkeypatch: pytest.MonkeyPatch) -> Iterator[Patch]:
     _forget_variants()
 
 
-def operands(case: laws.Case) -> list[ad.Tensor]:
+def operands(case: Case) -> list[ad.Tensor]:
     """Two by three, transposed in memory, then rows that broadcast."""
     matrix = ad.tensor([[0.5, -1.0], [0.25, 2.0], [1.5, 0.75]], dtype=ad.float64).t()
     row = ad.tensor([1.25, 0.5, -2.0], dtype=ad.float64)

@@ -8,12 +8,13 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from laws import LAWS, Case, applies, untested
-from laws_cases import CASES, OTHERS
+from laws import LAWS, applies, untested
 
 import autodiff as ad
 from autodiff.ops.base import OPS
 from autodiff.ops.declare import FUNCTIONS
+from autodiff.testing import drawn
+from autodiff.testing.cases import CASES, OTHERS, Case
 
 EXAMPLES = {"check_gradient": 8, "check_second_gradient": 5, "check_operands_unchanged": 5}
 PAIRS = [(law, case) for law in LAWS for case in CASES if applies(law, case)]
@@ -30,7 +31,7 @@ def test_law(law: Callable[..., None], case: Case) -> None:
         database=None,
         suppress_health_check=list(HealthCheck),  # drawing is most of the work
     )
-    @given(case.operands)
+    @given(drawn(case.operands))
     def holds(operands: list[ad.Tensor]) -> None:
         law(case, operands)
 
@@ -76,7 +77,7 @@ def test_every_op_is_reached_by_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
     @given(st.data())
     def run(data: Any) -> None:
         for case in OTHERS:
-            xs = [x.requires_grad_() for x in data.draw(case.operands)]
+            xs = [x.requires_grad_() for x in data.draw(drawn(case.operands))]
             y = case.call(*xs).sum()
             if case.differentiable:
                 first = ad.autograd.grad(y * y, xs, create_graph=True)

@@ -1,24 +1,30 @@
 """Tools for property tests: Hypothesis strategies of tensors, and plain definitions of results.
 
-Needs Hypothesis, which `import autodiff` does not.
+The strategies need Hypothesis, which neither `import autodiff` nor the other tools do.
 """
 
+from typing import TYPE_CHECKING, Any
+
+from autodiff.testing.layout import Layout
 from autodiff.testing.reference import Array, pointwise
-from autodiff.testing.strategies import (
-    Layout,
-    broadcastable_shapes,
-    dtypes,
-    layouts,
-    numbers,
-    operands,
-    shapes,
-    tensors,
-)
+
+if TYPE_CHECKING:
+    from autodiff.testing.strategies import (
+        broadcastable_shapes,
+        drawn,
+        dtypes,
+        layouts,
+        numbers,
+        operands,
+        shapes,
+        tensors,
+    )
 
 __all__ = [
     "Array",
     "Layout",
     "broadcastable_shapes",
+    "drawn",
     "dtypes",
     "layouts",
     "numbers",
@@ -27,3 +33,16 @@ __all__ = [
     "shapes",
     "tensors",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """The strategies, imported when they are first asked for."""
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        from autodiff.testing import strategies
+    except ModuleNotFoundError as error:
+        raise ImportError(
+            f"autodiff.testing.{name} needs Hypothesis: pip install hypothesis"
+        ) from error
+    return getattr(strategies, name)

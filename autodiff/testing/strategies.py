@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from hypothesis import strategies as st
@@ -13,14 +12,16 @@ from hypothesis.strategies import SearchStrategy
 from autodiff import dtypes as _dtypes
 from autodiff.dtypes import dtype
 from autodiff.expr import Interval, Primitive
-from autodiff.ops.assign import copy_
-from autodiff.ops.create import full, tensor
-from autodiff.ops.views import as_strided, expand, reshape
+from autodiff.ops.create import tensor
+from autodiff.ops.views import reshape
 from autodiff.tensor import Tensor
+from autodiff.testing.draw import GRID, REAL, Maker, operand_dtypes
+from autodiff.testing.layout import Layout, Shape
 
 __all__ = [
     "Layout",
     "broadcastable_shapes",
+    "drawn",
     "dtypes",
     "layouts",
     "numbers",
@@ -28,11 +29,6 @@ __all__ = [
     "shapes",
     "tensors",
 ]
-
-Shape = tuple[int, ...]
-REAL: tuple[Interval, ...] = ((-3.0, 3.0),)
-GRID = 120  # steps an interval is drawn in: values are never so close that differences meet kinks
-SENTINEL = 77  # fills the memory between elements, for a wrong stride to find
 
 
 def shapes(max_dims: int = 3, max_size: int = 3, min_size: int = 0) -> SearchStrategy[Shape]:
@@ -54,41 +50,6 @@ def broadcastable_shapes(
             tuple(1 if one else size for size, one in zip(whole, ones, strict=False))[lead:]
         )
     return tuple(each)
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a tensor lies in memory.
-
-    `order` lists its dimensions from outer to inner; `steps` has the step of each, 0 where all its
-    elements are one (as after `expand`); `offset` is the number of elements before the first.
-    """
-
-    order: tuple[int, ...]
-    steps: tuple[int, ...]
-    offset: int = 0
-
-    def strides(self, shape: Sequence[int]) -> list[int]:
-        """The strides of a tensor of this shape."""
-        strides, stride = [0] * len(shape), 1
-        for d in reversed(self.order):
-            strides[d] = self.steps[d] * stride
-            stride *= max(1, shape[d] * self.steps[d])
-        return strides
-
-    def core(self, shape: Sequence[int]) -> Shape:
-        """The shape of the elements there are in memory."""
-        return tuple(
-            size if step else min(size, 1) for size, step in zip(shape, self.steps, strict=True)
-        )
-
-    def place(self, x: Tensor, shape: Sequence[int]) -> Tensor:
-        """A leaf with the elements of x, which has the core's shape, in this layout."""
-        strides, core = self.strides(shape), self.core(shape)
-        span = sum(max(n - 1, 0) * s for n, s in zip(core, strides, strict=True)) + 1
-        room = full((self.offset + span,), SENTINEL, dtype=x.dtype)
-        memory = as_strided(room, core, strides, self.offset)
-        return expand(copy_(memory, x), shape).detach()
 
 
 def layouts(ndim: int, expanded: bool = True) -> SearchStrategy[Layout]:
@@ -147,14 +108,6 @@ def tensors(
     return x
 
 
-def operand_dtypes(primitive: Primitive, dtype: dtype) -> list[dtype]:
-    """The dtypes to draw a primitive's operands in, where its numbers are of `dtype`."""
-    if primitive.result == "bits":
-        return [_dtypes.int64] * primitive.arity
-    first = _dtypes.bool if primitive.result == "where" else dtype
-    return [first] + [dtype] * (primitive.arity - 1)
-
-
 @st.composite
 def operands(
     draw: Callable[..., Any], primitive: Primitive, dtype: dtype = _dtypes.float64
@@ -166,3 +119,38 @@ def operands(
         draw(tensors(shape, d, domain))
         for shape, d, domain in zip(each, kinds, primitive.domain, strict=True)
     ]
+
+
+class _Drawer:
+    """Draws what a case asks for from Hypothesis."""
+
+    def __init__(self, draw: Callable[..., Any]) -> None:
+        self.draw = draw
+
+    def integer(self, low: int, high: int) -> int:
+        value: int = self.draw(st.integers(low, high))
+        return value
+
+    def shape(self, max_dims: int = 3, min_size: int = 0) -> Shape:
+        found: Shape = self.draw(shapes(max_dims, min_size=min_size))
+        return found
+
+    def broadcastable(self, n: int) -> tuple[Shape, ...]:
+        found: tuple[Shape, ...] = self.draw(broadcastable_shapes(n))
+        return found
+
+    def tensor(
+        self,
+        shape: Shape,
+        dtype: dtype = _dtypes.float64,
+        domain: Sequence[Interval] = REAL,
+        distinct: bool = False,
+    ) -> Tensor:
+        x: Tensor = self.draw(tensors(shape, dtype, domain, distinct))
+        return x
+
+
+@st.composite
+def drawn(draw: Callable[..., Any], maker: Maker) -> list[Tensor]:
+    """The operands of a case, as `autodiff.testing.cases` has them for each operation."""
+    return maker(_Drawer(draw))

@@ -1,4 +1,8 @@
-"""The cases the laws are tried on: one for each pointwise declaration, and a table for the rest."""
+"""A case of every operation: one for each pointwise declaration, and a table for the rest.
+
+The laws of the tests are tried on them with operands that Hypothesis draws, and
+`python -m autodiff gradcheck` checks their gradients with pseudo-random ones.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +10,41 @@ import importlib
 import math
 import pkgutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
-from hypothesis import strategies as st
-from laws import Case
-
 import autodiff as ad
-from autodiff import ops, testing
+from autodiff import ops
+from autodiff.expr import Primitive
 from autodiff.ops.contraction import linear
 from autodiff.ops.declare import FUNCTIONS, Function
 from autodiff.ops.gated import glu
 from autodiff.ops.losses import nll
 from autodiff.ops.normalize import log_softmax, softmax
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reduced import REDUCED
-from autodiff.testing import Array
-from autodiff.testing.reference import Index
+from autodiff.testing.draw import Drawer, Maker, operand_dtypes
+from autodiff.testing.reference import Array, Index, pointwise
+
+__all__ = ["CASES", "FAMILIES", "OTHERS", "Case"]
 
 for _module in pkgutil.iter_modules(ops.__path__):
     importlib.import_module(f"autodiff.ops.{_module.name}")  # so that every op is declared
+
+
+@dataclass(frozen=True)
+class Case:
+    """A function of tensors, the operands to try it on, and an independent definition on Arrays."""
+
+    name: str
+    call: Callable[..., Any]
+    operands: Maker
+    reference: Callable[..., Array] | None
+    differentiable: bool = True
+    pointwise: PointwiseOp | None = None
+
+    def __str__(self) -> str:
+        return self.name
 
 
 def pointwise_case(f: Function) -> Case:
@@ -33,27 +54,40 @@ def pointwise_case(f: Function) -> Case:
     return Case(
         f"{f.name}",
         f.op.call,
-        testing.operands(primitive),
-        None if given is None else lambda *xs: testing.pointwise(given, *xs),
+        pointwise_operands(primitive),
+        None if given is None else lambda *xs: pointwise(given, *xs),
         differentiable=primitive.result not in ("bool", "bits"),
         pointwise=f.op,
     )
 
 
-@st.composite
-def sized(
-    draw: Callable[..., Any], *shapes: str, low: int = 0, high: int = 3, distinct: bool = False
-) -> list[ad.Tensor]:
+def pointwise_operands(primitive: Primitive) -> Maker:
+    """Operands of a pointwise primitive: broadcastable, in its domain, each in its own layout."""
+    kinds = operand_dtypes(primitive)
+
+    def operands(draw: Drawer) -> list[ad.Tensor]:
+        shapes = draw.broadcastable(primitive.arity)
+        each = zip(shapes, kinds, primitive.domain, strict=True)
+        return [draw.tensor(shape, d, domain) for shape, d, domain in each]
+
+    return operands
+
+
+def sized(*shapes: str, low: int = 0, high: int = 3, distinct: bool = False) -> Maker:
     """Tensors of shapes such as "m k": equal letters are equal sizes, drawn; digits are sizes."""
-    sizes: dict[str, int] = {}
-    xs = []
-    for shape in shapes:
-        for name in shape.split():
-            if name not in sizes:
-                sizes[name] = int(name) if name.isdigit() else draw(st.integers(low, high))
-        given = tuple(sizes[name] for name in shape.split())
-        xs.append(draw(testing.tensors(given, distinct=distinct)))
-    return xs
+
+    def operands(draw: Drawer) -> list[ad.Tensor]:
+        sizes: dict[str, int] = {}
+        xs = []
+        for shape in shapes:
+            for name in shape.split():
+                if name not in sizes:
+                    sizes[name] = int(name) if name.isdigit() else draw.integer(low, high)
+            given = tuple(sizes[name] for name in shape.split())
+            xs.append(draw.tensor(given, distinct=distinct))
+        return xs
+
+    return operands
 
 
 def written(write: Callable[..., Any]) -> Callable[..., ad.Tensor]:
@@ -223,7 +257,7 @@ CONTRACTIONS = [
     Case("matmul_broadcast_left", lambda a, b: a @ b, sized("m k", "2 k n"), _matmul),
     Case("mv", lambda a, b: a.mv(b), sized("m k", "k"),
          lambda a, b: Array(a.shape[:1], lambda i: math.fsum(
-             a[(*i, k)] * b[[k]] for k in range(b.shape[0])))),
+             a[[*i, k]] * b[[k]] for k in range(b.shape[0])))),
     Case("dot", lambda a, b: a.dot(b), sized("k", "k"),
          lambda a, b: Array((), lambda _: math.fsum(
              p * q for p, q in zip(a.flat(), b.flat(), strict=True)))),
@@ -288,7 +322,7 @@ def _along(x: Array, dim: int, function: Callable[[list[float], float], float]) 
     """At each index, the function of its row along dim and of its own element."""
 
     def value(i: Index) -> float:
-        row = [x[(*i[:dim], k, *i[dim + 1 :])] for k in range(x.shape[dim])]
+        row = [x[[*i[:dim], k, *i[dim + 1 :]]] for k in range(x.shape[dim])]
         return function(row, x[i])
 
     return Array(x.shape, value)
@@ -302,23 +336,31 @@ def reduced_case(name: str, kind: str) -> Case:
     each = primitive.reference
     assert each is not None
 
-    @st.composite
-    def operands(draw: Callable[..., Any]) -> list[ad.Tensor]:
-        shape = draw(testing.shapes(max_dims=2, min_size=1))
-        return [draw(testing.tensors(shape, domain=domain)) for domain in domains]
+    def operands(draw: Drawer) -> list[ad.Tensor]:
+        shape = draw.shape(max_dims=2, min_size=1)
+        return [draw.tensor(shape, domain=domain) for domain in domains]
 
     def reference(*xs: Array) -> Array:
-        *first, weight = xs if weighted else (*xs, None)
-        values = [each(*numbers) for numbers in zip(*(x.flat() for x in first), strict=True)]
-        if weight is not None:
-            values = [w * value for w, value in zip(weight.flat(), values, strict=True)]
+        terms = xs[: primitive.arity]
+        values = [each(*numbers) for numbers in zip(*(x.flat() for x in terms), strict=True)]
+        if weighted:
+            values = [w * value for w, value in zip(xs[-1].flat(), values, strict=True)]
         total = math.fsum(values)
         return Array((), lambda _: total / len(values) if kind == "mean" else total)
 
-    return Case(f"{name}_{kind}", lambda *xs: loss(kind, *xs), operands(), reference)
+    return Case(f"{name}_{kind}", lambda *xs: loss(kind, *xs), operands, reference)
 
 
 POINTWISE = [pointwise_case(f) for f in FUNCTIONS.values()]
 REDUCED_LOSSES = [reduced_case(name, kind) for name in REDUCED for kind in ("mean", "sum")]
-OTHERS = VIEWS + REDUCTIONS + CONTRACTIONS + INDEXING + ROWWISE + REDUCED_LOSSES
-CASES = POINTWISE + OTHERS
+FAMILIES = {
+    "pointwise": POINTWISE,
+    "view": VIEWS,
+    "reduction": REDUCTIONS,
+    "contraction": CONTRACTIONS,
+    "gather": INDEXING,
+    "row-wise": ROWWISE,
+    "loss": REDUCED_LOSSES,
+}
+CASES = [case for cases in FAMILIES.values() for case in cases]
+OTHERS = CASES[len(POINTWISE) :]
