@@ -54,7 +54,7 @@ _MESSAGES: dict[int, tuple[type[Exception], str]] = {
         RuntimeError,
         "{what}: Storage size calculation overflowed with these sizes",
     ),
-    lib.AD_BAD_DTYPE: (RuntimeError, '"{op}" not implemented for {A!r}: {what}'),
+    lib.AD_BAD_DTYPE: (NotImplementedError, '"{op}" not implemented for {A!r}: {what}'),
     lib.AD_BROADCAST: (
         RuntimeError,
         "The size of tensor a ({a}) must match the size of tensor b ({b}) at non-singleton "

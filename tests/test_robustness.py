@@ -290,8 +290,8 @@ INTERRUPTING = """
 def interrupted(work, delay):
     "Runs work until Ctrl-C, which comes after `delay` seconds, ends it; whether it did."
     timer = threading.Timer(delay, os.kill, (os.getpid(), signal.SIGINT))
-    timer.start()
     try:
+        timer.start()
         work()
         timer.cancel()
         timer.join()

@@ -22,10 +22,18 @@ def to_dtype(x: Any, d: dtype) -> Any:
     return x if x._p.dtype == d.code else _CASTS[d].call(x)
 
 
-def to(x: Tensor, *args: Any, dtype: dtype | None = None, copy: bool = False, **_: Any) -> Tensor:
+def to(
+    x: Tensor,
+    *args: Any,
+    device: Any = None,
+    dtype: dtype | None = None,
+    non_blocking: bool = False,
+    copy: bool = False,
+    memory_format: Any = None,
+) -> Tensor:
     """x in the dtype given, or in that of another tensor; itself where nothing changes."""
     wanted = dtype
-    for arg in args:
+    for arg in args if device is None else (*args, device):
         if isinstance(arg, dtypes.dtype):
             wanted = arg
         elif isinstance(arg, Tensor):

@@ -83,11 +83,11 @@ def _check_dtypes(op: str, a: Tensor, b: Tensor) -> None:
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input (..., k) times weight (n, k) transposed, plus bias (n)."""
-    if weight._p.ndim == 2:
-        try:  # the native call checks everything; what is wrong is worded below
+    try:  # the native call checks everything; what is wrong is worded below
+        if weight._p.ndim == 2:
             return _linear.on((input, weight) if bias is None else (input, weight, bias))
-        except (RuntimeError, IndexError):
-            pass
+    except (RuntimeError, IndexError, AttributeError):
+        pass
     _check_linear(input, weight, bias)
     row = unsqueeze(input, 0)
     y = _linear.on((row, weight) if bias is None else (row, weight, bias))
@@ -95,6 +95,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 
 
 def _check_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
+    for name, x in (("input", input), ("weight", weight), ("bias", bias)):
+        if not isinstance(x, Tensor) and (x is not None or name != "bias"):
+            raise TypeError(f"linear(): argument '{name}' must be Tensor, not {type(x).__name__}")
     if weight.ndim != 2 or input.ndim < 1 or input.shape[-1] != weight.shape[1]:
         raise RuntimeError(
             f"mat1 and mat2 shapes cannot be multiplied: linear of input {list(input.shape)} with "

@@ -163,7 +163,7 @@ def eye(
     columns = n if m is None else m
     x = _filled("eye", sizes_of((n, columns), "eye"), 0, dtype or get_default_dtype())
     diagonal = fresh(lib.ad_as_strided(x._p, 1, [min(n, columns)], [columns + 1], 0), "eye")
-    if lib.ad_copy(diagonal, ones(dtype=x.dtype)._p):
+    if lib.ad_copy(diagonal, ones((), dtype=x.dtype)._p):
         raise error("eye")
     return _finish(wrap(x._p), requires_grad)
 
@@ -200,6 +200,9 @@ def linspace(
     """`steps` evenly spaced numbers from start to end, both included."""
     if operator.index(steps) < 0:
         raise RuntimeError(f"number of steps must be non-negative, got {steps}")
+    for value in (start, end):
+        if isinstance(value, str):
+            raise TypeError(f"linspace(): a number was expected, not {type(value).__name__}")
     d = dtype or get_default_dtype()
     x = own(lib.ad_linspace(d.code, steps, float(start), float(end)), "linspace")
     return _finish(x, requires_grad)

@@ -91,6 +91,8 @@ def index_put_(
     x: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False
 ) -> Tensor:
     """Write (or add) values at index tensors of the leading dimensions, in place."""
+    if not indices:
+        raise TypeError("index_put_(): at least one index tensor is needed")
     return write_at(x, Indices(broadcast_indices(list(indices))), values, accumulate)
 
 
@@ -170,8 +172,15 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
         raise RuntimeError(f"gather(): {failure}") from None
 
 
-def take_along_dim(input: Tensor, indices: Tensor, dim: int) -> Tensor:
-    """`gather` with the other dimensions broadcast."""
+def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
+    """`gather` with the other dimensions broadcast; without dim, of the flattened tensors."""
+    if dim is None:
+        return gather(reshape(input, -1), 0, reshape(indices, -1))
+    if input.ndim != indices.ndim:
+        raise RuntimeError(
+            "take_along_dim(): input and indices should have the same number of dimensions, but "
+            f"got {input.ndim} and {indices.ndim} dimensions"
+        )
     at = dim_index(dim, input.ndim)
     shape = [
         max(a, b) if a != 0 != b else 0 for a, b in zip(input.shape, indices.shape, strict=True)

@@ -6,7 +6,7 @@ import os
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.native import ffi, lib
+from autodiff.native import error, ffi, lib
 from autodiff.ops.create import empty
 from autodiff.tensor import Tensor
 
@@ -22,7 +22,10 @@ class Generator:
     def __init__(self, device: str = "cpu") -> None:
         if device != "cpu":
             raise RuntimeError(f"Generator: device {device!r} is not supported; only 'cpu' is")
-        self.native = ffi.gc(lib.ad_rng_new(DEFAULT_SEED), lib.ad_rng_free)
+        native = lib.ad_rng_new(DEFAULT_SEED)
+        if not native:
+            raise error("Generator")
+        self.native = ffi.gc(native, lib.ad_rng_free)
 
     @property
     def device(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from autodiff.dtypes import dtype
@@ -42,7 +42,12 @@ def guarded(function: Callable[..., Any], method: bool = False) -> Callable[...,
         except TypeError as failure:
             if function.__name__ in str(failure):
                 raise
-            raise TypeError(f"{function.__name__}(): {failure}") from failure
+            kinds_given = _type_names([*args, *kwargs.values()])
+            raise TypeError(
+                f"{function.__name__}(): {failure}; the arguments are of types {kinds_given}"
+            ) from failure
+        except OverflowError as failure:
+            raise _too_large(function.__name__, [*args, *kwargs.values()]) from failure
 
     return call
 
@@ -55,5 +60,22 @@ def _foreign(function: str, given: dict[str, Any], kinds: dict[str, tuple[type, 
                 f"{function}(): argument '{name}' (position {position}) must be {wanted}, "
                 f"not {type(value).__name__}"
             )
-    kinds_given = ", ".join(type(value).__name__ for value in given.values())
-    return TypeError(f"{function}(): unsupported arguments of types ({kinds_given})")
+    kinds_given = _type_names(given.values())
+    return TypeError(f"{function}(): unsupported arguments of types {kinds_given}")
+
+
+def _too_large(function: str, given: Iterable[Any]) -> Exception:
+    """PyTorch's exception for integers past 64 bits: among sizes, TypeError."""
+    kind = TypeError if any(isinstance(value, (tuple, list)) for value in given) else ValueError
+    return kind(f"{function}(): an integer does not fit 64 bits")
+
+
+def _type_names(values: Iterable[Any]) -> str:
+    """The types of values; of lists, also those of what is in them."""
+    names = [
+        f"{type(value).__name__} of {_type_names(value)}"
+        if isinstance(value, (tuple, list)) and value
+        else type(value).__name__
+        for value in values
+    ]
+    return f"({', '.join(names)})"

@@ -232,6 +232,8 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where mask is true, as a vector."""
+    if mask.dtype not in (dtypes.bool, dtypes.uint8):
+        raise RuntimeError(f"masked_select(): expected a bool mask, got {mask.dtype!r}")
     try:
         values, where = broadcast_indices([input, mask])
     except IndexError as failure:

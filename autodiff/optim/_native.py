@@ -128,8 +128,8 @@ def check_at_least_0(what: str, value: Any) -> None:
 
 
 def check_betas(betas: Sequence[Any]) -> None:
-    """ValueError for betas outside [0, 1)."""
-    for i, beta in enumerate(betas[:2]):
+    """ValueError for betas outside [0, 1), IndexError where there is one only."""
+    for i, beta in enumerate((betas[0], betas[1])):
         if not 0.0 <= beta < 1.0:
             raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
 
