@@ -13,6 +13,7 @@ from autodiff import dtypes as _dtypes
 from autodiff.dtypes import dtype
 from autodiff.expr import Interval, Primitive
 from autodiff.ops.create import tensor
+from autodiff.ops.declare import FUNCTIONS
 from autodiff.ops.views import reshape
 from autodiff.tensor import Tensor
 from autodiff.testing.draw import GRID, REAL, Maker, operand_dtypes
@@ -23,6 +24,7 @@ __all__ = [
     "broadcastable_shapes",
     "drawn",
     "dtypes",
+    "indices",
     "layouts",
     "numbers",
     "operands",
@@ -73,7 +75,12 @@ def dtypes(floating: bool | None = None) -> SearchStrategy[dtype]:
 def numbers(
     domain: Sequence[Interval] = REAL, dtype: dtype = _dtypes.float64
 ) -> SearchStrategy[Any]:
-    """Numbers of a dtype from a union of intervals, ends included."""
+    """Numbers of a dtype from a union of intervals (low, high), ends included.
+
+    ValueError where there are none, or one ends before it begins.
+    """
+    if not domain or any(not low <= high for low, high in domain):
+        raise ValueError(f"domain: expected intervals (low, high) with low <= high, got {domain}")
     if dtype is _dtypes.bool:
         return st.booleans()
     return st.one_of([_interval(low, high, dtype) for low, high in domain])
@@ -97,7 +104,11 @@ def tensors(
     distinct: bool = False,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Leaf tensors in any layout; with `distinct`, no two elements are equal."""
+    """Leaf tensors in any layout: contiguous, permuted, spread, offset or expanded.
+
+    `shape` is a shape or a strategy of them, `domain` a union of intervals for the elements. With
+    `distinct` no two elements are equal.
+    """
     given = shape if isinstance(shape, tuple) else draw(shapes() if shape is None else shape)
     layout = draw(layouts(len(given), expanded=not distinct))
     core = layout.core(given)
@@ -108,17 +119,38 @@ def tensors(
     return x
 
 
-@st.composite
 def operands(
-    draw: Callable[..., Any], primitive: Primitive, dtype: dtype = _dtypes.float64
-) -> list[Tensor]:
-    """Operands of a pointwise primitive: broadcastable, in its domain, each in its own layout."""
+    function: Primitive | str | Callable[..., Any], dtype: dtype = _dtypes.float64
+) -> SearchStrategy[list[Tensor]]:
+    """Operands of a pointwise function, as `autodiff.lerp` or "lerp".
+
+    They broadcast together, lie in the function's domain and have each its own layout. ValueError
+    for what is no pointwise function.
+    """
+    if isinstance(function, Primitive):
+        return _operands(function, dtype)
+    name = function if isinstance(function, str) else getattr(function, "__name__", repr(function))
+    if name not in FUNCTIONS:
+        raise ValueError(
+            f"operands: {name!r} is no pointwise function of autodiff; draw its operands with "
+            "tensors(shape, domain=...)"
+        )
+    return _operands(FUNCTIONS[name].primitive, dtype)
+
+
+@st.composite
+def _operands(draw: Callable[..., Any], primitive: Primitive, dtype: dtype) -> list[Tensor]:
     each = draw(broadcastable_shapes(primitive.arity))
     kinds = operand_dtypes(primitive, dtype)
     return [
         draw(tensors(shape, d, domain))
         for shape, d, domain in zip(each, kinds, primitive.domain, strict=True)
     ]
+
+
+def indices(shape: Sequence[int]) -> SearchStrategy[Shape]:
+    """Indices of one element, negative ones among them; of an empty shape there are none."""
+    return st.tuples(*[st.integers(-size, size - 1) if size else st.nothing() for size in shape])
 
 
 class _Drawer:
