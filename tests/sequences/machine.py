@@ -125,9 +125,7 @@ class Session:
             self.add(live)
         self.check()
 
-    def change(
-        self, text: str, x: Live, model: Callable[[], None], recorded: bool = True, then: str = ""
-    ) -> None:
+    def change(self, text: str, x: Live, model: Callable[[], None], recorded: bool = True) -> None:
         """A step that writes to x."""
         try:
             predicted = self.predict(model, recorded)

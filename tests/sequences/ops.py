@@ -96,10 +96,6 @@ def _abs(a: Number) -> Number:
     return s.mul(a, float(sign)) if type(a) is Scalar else abs(a)
 
 
-def _relu(a: Number) -> Number:
-    return s.mul(a, 1.0 if value_of(a) > 0 else 0.0) if type(a) is Scalar else max(a, 0)
-
-
 def _maximum(a: Number, b: Number) -> Number:
     x, y = value_of(a), value_of(b)
     if type(a) is not Scalar and type(b) is not Scalar:
