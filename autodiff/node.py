@@ -106,9 +106,9 @@ class AccumulateGrad(Node):
         return self._owner()
 
     def is_wanted(self) -> bool:
-        """Whether the leaf lives and still requires grad."""
+        """Whether the leaf still requires grad, as far as anybody can tell."""
         owner = self._owner()
-        return owner is not None and owner._node is self
+        return owner is None or owner._node is self
 
 
 class Cotangents(tuple["Tensor | None", ...]):

@@ -398,6 +398,30 @@ def test_a_product_saves_only_what_a_gradient_needs() -> None:
         y.sum().backward()
 
 
+@pytest.mark.parametrize("write", [lambda v: v.mul_(2), lambda v: v.zero_(), lambda v: v.normal_()])
+def test_views_that_must_not_be_written_to(write: Callable[[ad.Tensor], Any]) -> None:
+    own_leaf = ad.zeros(2)[:1].requires_grad_()
+    with pytest.raises(RuntimeError, match="a view of a leaf Variable that requires grad"):
+        write(own_leaf)
+    y = leaf(1, 2) * 2
+    with ad.no_grad():
+        v = y[:1]
+    with pytest.raises(RuntimeError, match="A view was created in no_grad mode"):
+        write(v)
+    with ad.no_grad():
+        write(v)
+
+
+def test_a_gradient_outlives_its_leaf() -> None:
+    x = leaf(3)
+    (x * x).sum().backward()
+    g, y = x.grad, (x * x).sum()
+    del x
+    y.backward()
+    assert g is not None
+    assert g.tolist() == [12]
+
+
 def test_a_leaf_that_no_longer_requires_grad_gets_none() -> None:
     x = leaf(2)
     y = x * x

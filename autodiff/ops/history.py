@@ -12,22 +12,36 @@ __all__ = ["check_writable", "late", "rebase"]
 
 
 def check_writable(x: Tensor, op: str) -> None:
-    """RuntimeError where x is a leaf that requires grad, or a view of one."""
+    """RuntimeError where x is a leaf that requires grad, or a view that must not be written to."""
     if x._node is None and x._base is None:
         return
-    root = x if x._base is None else x._base
-    if root is not x and x._node is not None and x._node.custom:
+    base = x._base
+    if base is None:
+        if x._node is x._acc:
+            raise _leaf_written("leaf Variable", op)
+        return
+    node, above = live_node(x), live_node(base)
+    if (above is not None and above is base._acc) or (node is not None and node is x._acc):
+        raise _leaf_written("view of a leaf Variable", op)
+    if node is not None and node.custom:
         raise RuntimeError(
-            f"{op}: Output {x._node.output_nr} of {x._node.name()} is a view and is being modified "
+            f"{op}: Output {node.output_nr} of {node.name()} is a view and is being modified "
             "inplace. This view was created inside a custom Function (or because an input was "
             "returned as-is), and the write would override its backward. Write to a clone() of it."
         )
-    if live_node(root) is not None and root.is_leaf:
-        what = "leaf Variable" if root is x else "view of a leaf Variable"
+    if node is None and above is not None:
         raise RuntimeError(
-            f"a {what} that requires grad is being used in an in-place operation: {op}. Write "
-            "inside no_grad(), or to a clone() of it."
+            f"{op}: A view was created in no_grad mode and is being modified inplace with grad "
+            "mode enabled: whether the write is to be differentiated is not clear. Make the view "
+            "and the write both inside no_grad(), or both outside it."
         )
+
+
+def _leaf_written(what: str, op: str) -> RuntimeError:
+    return RuntimeError(
+        f"a {what} that requires grad is being used in an in-place operation: {op}. Write inside "
+        "no_grad(), or to a clone() of it."
+    )
 
 
 class WriteSlice(Node):
