@@ -207,6 +207,17 @@ celu = declare(
 # ---- smooth ----
 
 
+declare(
+    "logistic",
+    1,
+    "sigmoid, the derivatives of which are exact at both ends: they do not come from the output.",
+    lambda g, y, x: (g * (build("logistic", x) * build("logistic", -x)),),
+    expand=lambda x: build("sigmoid", x),
+    result="float",
+    reference=lambda x: 1 / (1 + math.exp(-x)),
+)
+
+
 def _softplus(x: Expr, beta: Expr, threshold: Expr) -> Expr:
     z = x * beta
     linear = build("lt", threshold, z)
@@ -216,7 +227,7 @@ def _softplus(x: Expr, beta: Expr, threshold: Expr) -> Expr:
 def _softplus_vjp(
     g: Expr, y: Expr, x: Expr, beta: Expr, threshold: Expr
 ) -> tuple[Expr, Expr, None]:
-    linear, slope = build("lt", threshold, x * beta), build("sigmoid", x * beta)
+    linear, slope = build("lt", threshold, x * beta), build("logistic", x * beta)
     return where(linear, g, g * slope), where(linear, 0.0, g * (x * slope - y) / beta), None
 
 
@@ -235,7 +246,7 @@ logsigmoid = declare(
     "logsigmoid",
     1,
     "log(sigmoid(input)), as min(input, 0) - log(1 + exp(-|input|)), which is exact on both sides.",
-    lambda g, y, x: (g * build("sigmoid", -x),),
+    lambda g, y, x: (g * build("logistic", -x),),
     expand=lambda x: build("minimum", x, 0) - build("log1p", exp(-build("abs", x))),
     result="float",
     reference=lambda x: min(x, 0.0) - math.log1p(math.exp(-abs(x))),
@@ -261,6 +272,7 @@ silu = declare(
     "silu",
     1,
     "input * sigmoid(input).",
+    lambda g, y, x: (g * (build("logistic", x) * (x * build("logistic", -x) + 1)),),
     expand=lambda x: x * build("logistic", x),
     result="float",
     reference=lambda x: x / (1 + math.exp(-x)),
@@ -283,15 +295,6 @@ declare(
     expand=_normal_density,
     result="float",
     reference=lambda x: math.exp(-x * x / 2) / math.sqrt(2 * math.pi),
-)
-declare(
-    "logistic",
-    1,
-    "sigmoid, the derivatives of which are exact at both ends: they do not come from the output.",
-    lambda g, y, x: (g * (build("logistic", x) * build("logistic", -x)),),
-    expand=lambda x: build("sigmoid", x),
-    result="float",
-    reference=lambda x: 1 / (1 + math.exp(-x)),
 )
 
 

@@ -168,23 +168,13 @@ kl_div_log = declare(
 
 # ---- of a logit ----
 
-log1p_exp = declare(
-    "log1p_exp",
-    1,
-    "log(1 + exp(input)), exact at both ends.",
-    lambda g, y, x: (g * build("logistic", x),),
-    expand=lambda x: build("maximum", x, 0.0) + build("log1p", exp(-abs(x))),
-    result="float",
-    reference=lambda x: math.log1p(math.exp(x)),
-)
-
 
 def _softplus(x: Expr) -> Expr:
-    return build("log1p_exp", x)
+    return -build("logsigmoid", -x)
 
 
 def _bce_logits(x: Expr, t: Expr, positive: Expr) -> Expr:
-    """positive log1p_exp(-x) + (1 - t) log1p_exp(x) with one exp: no term is below 0."""
+    """positive softplus(-x) + (1 - t) softplus(x) with one exp: no term is below 0."""
     linear = where(build("lt", x, 0), -x * positive, x * (1 - t))
     tail = build("log1p", exp(-abs(x)))
     return linear + (tail if positive is t else (1 - t + positive) * tail)
@@ -231,4 +221,31 @@ soft_margin = declare(
     expand=lambda x, t: _softplus(-t * x),
     result="float",
     reference=lambda x, t: math.log1p(math.exp(-t * x)),
+)
+
+# ---- of which side of a margin an element is ----
+
+# Neither label, so that differences do not meet the jump at one: the labels are tested apart.
+NO_LABEL = ((-0.6, 0.6),)
+hinge_embedding = declare(
+    "hinge_embedding_loss",
+    3,
+    "input where target is 1, max(0, margin - input) where it is -1, both added elsewhere.",
+    expand=lambda x, t, margin: (
+        where(build("eq", t, 1), 0.0, _above(margin - x, 0.0)) + where(build("eq", t, -1), 0.0, x)
+    ),
+    result="float",
+    domain=(((-3.0, 0.4), (1.6, 3.0)), NO_LABEL, ((0.8, 1.2),)),
+    reference=lambda x, t, margin: max(0.0, margin - x) + x,
+    grad_name="AddBackward0",
+)
+margin_ranking = declare(
+    "margin_ranking_loss",
+    4,
+    "max(0, margin - target (input1 - input2)).",
+    expand=lambda a, b, t, margin: _above(margin - t * (a - b), 0.0),
+    result="float",
+    domain=(((1.2, 3.0),), ((-0.6, 0.6),), ((-2.0, -0.5),), ((0.1, 0.5),)),
+    reference=lambda a, b, t, margin: max(0.0, margin - t * (a - b)),
+    grad_name="ClampMinBackward0",
 )

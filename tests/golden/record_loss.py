@@ -51,6 +51,25 @@ LOSSES: list[Loss] = [
         {"weight": WEIGHTS, "pos_weight": [3.0]},
     ),
     ("kl_div", (LOGS, MASSES), (0, 1), {}),
+    ("soft_margin_loss", ([0.0, -0.3, -2.0, 40.0, -40.0], [1.0, -1.0, 1.0, 1.0, 1.0]), (0,), {}),
+    *[
+        (
+            "hinge_embedding_loss",
+            ([0.0, -0.3, 2.0, 1.0, 0.5, 3.0], [1.0, -1.0, -1.0, -1.0, 0.0, 0.5]),
+            (0,),
+            options,
+        )
+        for options in ({}, {"margin": 0.5})
+    ],
+    *[
+        (
+            "margin_ranking_loss",
+            ([0.0, -0.3, 2.0, 1.0], [1.0, -1.0, 1.5, 0.0], [1.0, 1.0, -1.0, 1.0]),
+            (0, 1, 2),
+            options,
+        )
+        for options in ({}, {"margin": 1.0})
+    ],
     ("kl_div", (LOGS, [-1.0, 0.0, -2.0, 0.5, -40.0, -3.0]), (0, 1), {"log_target": True}),
 ]
 
@@ -61,13 +80,13 @@ def values(*tensors: Any) -> list[Any]:
 
 
 def derivatives(lib: Any, function: Callable[..., Any], inputs: list[Any]) -> list[Any]:
-    """The value, its first derivatives, and those of their sum."""
+    """The value, its first derivatives, and those of their sum: the second counts twice."""
     y = function()
     first = lib.autograd.grad(y.sum(), inputs, create_graph=True)
-    rest = [g for g in first if g.requires_grad]
+    rest = [k * g.sum() for k, g in enumerate(first, start=1) if g.requires_grad]
     second: list[Any] = [None] * len(inputs)
     if rest:
-        second = lib.autograd.grad(sum(g.sum() for g in rest), inputs, allow_unused=True)
+        second = lib.autograd.grad(sum(rest), inputs, allow_unused=True)
     # A derivative that is zero everywhere: no gradient or zeros, as the implementation has it.
     zeros = [lib.zeros_like(x) for x in inputs]
     filled = [z if h is None else z + h for z, h in zip(zeros, second, strict=True)]
@@ -153,6 +172,11 @@ ERRORS: dict[str, Case] = {
     "logits pos_weight": lambda lib: lib.nn.functional.binary_cross_entropy_with_logits(
         lib.ones(2), lib.ones(2), pos_weight=lib.ones(2, requires_grad=True)
     ),
+    "soft margin target": lambda lib: lib.nn.functional.soft_margin_loss(
+        lib.ones(2), lib.ones(2, requires_grad=True)
+    ),
+    "hinge tensor": call("hinge_embedding_loss", (2,), 3),
+    "margin ranking sizes": call("margin_ranking_loss", (3,), (3,), (2, 3)),
     "kl integers": call("kl_div", (2,), INTS),
     "kl reduction": call("kl_div", (2,), (2,), reduction="x"),
     "kl tensor": call("kl_div", (2,), 3),
@@ -207,6 +231,9 @@ TEXTS: dict[str, Case] = {
             lib.nn.BCELoss(lib.ones(2)),
             lib.nn.BCEWithLogitsLoss(pos_weight=lib.ones(2)),
             lib.nn.KLDivLoss(log_target=True),
+            lib.nn.SoftMarginLoss(),
+            lib.nn.HingeEmbeddingLoss(0.5),
+            lib.nn.MarginRankingLoss(),
         )
     ),
     "state": lambda lib: list(
