@@ -218,7 +218,7 @@ soft_margin = declare(
     "soft_margin_loss",
     2,
     "log(1 + exp(-target input)).",
-    expand=lambda x, t: _softplus(-t * x),
+    expand=lambda x, t: _softplus(-(t * x)),
     result="float",
     reference=lambda x, t: math.log1p(math.exp(-t * x)),
 )

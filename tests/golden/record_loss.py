@@ -177,7 +177,6 @@ ERRORS: dict[str, Case] = {
     ),
     "hinge tensor": call("hinge_embedding_loss", (2,), 3),
     "margin ranking sizes": call("margin_ranking_loss", (3,), (3,), (2, 3)),
-    "kl integers": call("kl_div", (2,), INTS),
     "kl reduction": call("kl_div", (2,), (2,), reduction="x"),
     "kl tensor": call("kl_div", (2,), 3),
 }
@@ -189,6 +188,7 @@ TYPES: dict[str, Case] = {
     "logits weight size": call(LOGIT, (2,), (2,), weight=(3,)),
     "logits pos_weight size": call(LOGIT, (2,), (2,), pos_weight=(3,)),
     "logits target integers": call(LOGIT, (2,), INTS),
+    "kl integers": call("kl_div", (2,), INTS),
     "kl sizes": call("kl_div", (2,), (3,)),
 }
 WARNINGS: dict[str, Case] = {

@@ -127,7 +127,8 @@ def kl_div(
     kind = reduction_of(size_average, reduce, "sum" if batch else reduction)
     check_tensors("kl_div", input=input, target=target)
     if not (input.is_floating_point() and target.is_floating_point()):
-        raise RuntimeError("kl_div: Integral inputs not supported.")
+        given = " and ".join(SCALAR_NAMES[x._p.dtype] for x in (input, target))
+        raise RuntimeError(f"kl_div: Integral inputs not supported. Got {given}.")
     op = loss_terms.kl_div_log if log_target else loss_terms.kl_div
     loss = reduced(op.call(input, target), kind)
     return loss / input.shape[0] if batch and input.ndim else loss
