@@ -128,7 +128,7 @@ def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
     """input moved towards 0 by lambd; 0 within [-lambd, lambd]. RuntimeError for lambd below 0."""
-    if lambd < 0:
+    if not lambd >= 0:
         raise RuntimeError(f"lambda must be greater or equal to 0, but found {lambd}")
     return _activate(activations.softshrink, input, (lambd,))  # type: ignore[no-any-return]
 
