@@ -106,9 +106,9 @@ void ad_copy_into(const ad_tensor *dst, const ad_tensor *src); /* one shape, no 
 
 /* gcc's AddressSanitizer sees no masked access: the vocabulary announces those of n elements. */
 #ifdef __SANITIZE_ADDRESS__
-void __asan_loadN(const void *p, ptrdiff_t nbytes);
+void __asan_loadN(void *p, ptrdiff_t nbytes);
 void __asan_storeN(void *p, ptrdiff_t nbytes);
-#define AD_LOADS(p, n) __asan_loadN(p, (ptrdiff_t)sizeof *(p) * (n))
+#define AD_LOADS(p, n) __asan_loadN((void *)(p), (ptrdiff_t)sizeof *(p) * (n))
 #define AD_STORES(p, n) __asan_storeN(p, (ptrdiff_t)sizeof *(p) * (n))
 #else
 #define AD_LOADS(p, n) ((void)0)

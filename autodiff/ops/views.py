@@ -165,6 +165,8 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
         lib.ad_free(p)
         return _view(input, sizes)
     failure = error("reshape", input._p)
+    if isinstance(failure, MemoryError):
+        raise failure
     if "view size" not in str(failure):
         raise _bad_shape(input, sizes, RuntimeError(str(failure)))
     return _unsafe_view(input.contiguous(), sizes)
