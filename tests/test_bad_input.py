@@ -105,7 +105,12 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "that there is nothing to differentiate, or how many gradients there are, is said first",
     ),
     (r"ropout3d", "ok", "RuntimeError", "dropout of channels needs a dimension of channels"),
-    (r"ModuleDict\(\[x", "TypeError", "ValueError", "the pairs are refused as dict() refuses them"),
+    (
+        r"(Module|Parameter)Dict\(\[x",
+        "TypeError",
+        "ValueError",
+        "the pairs are refused as dict() refuses them",
+    ),
     (
         r"randint_like\(x, 0, None\)",
         "TypeError",
@@ -135,7 +140,7 @@ UNSAID = [
     r"x\.to\(\"a\"\)",
     r"functional\.linear\(x, s, bias",
     r"init\.\w+\(x, |init\.dirac",  # Python's own, of arithmetic on what is no number
-    r"Module(List|Dict)\(",
+    r"(Module|Parameter)(List|Dict)\(",
     r"torch\.normal\(0, 1, ",
     r"kl_div|KLDiv",
     r"manual_seed\(\"a\"",

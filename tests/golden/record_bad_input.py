@@ -88,8 +88,8 @@ KINDS: dict[str, Wrong] = {
         ('["a"]', "str"),
         ("5", "int"),
         ("None", "NoneType"),
-        ("[x, torch.ones(7)]", "7|shape|size"),
-        ("[torch.ones(5, 5, 5), x]", "5"),
+        ("[x, torch.ones(7)]", rf"7|{TENSOR_WORDS}"),
+        ("[torch.ones(5, 5, 5), x]", rf"5|{TENSOR_WORDS}"),
     ],
     "ix": [
         *TENSORS,
