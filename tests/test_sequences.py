@@ -11,7 +11,10 @@ from sequences.state import MIXES, machines, warm_up
 
 import autodiff as ad
 
-EXAMPLES = 10_000 if os.environ.get("CI") else 2_000
+if os.environ.get("AUTODIFF_TEST_PROFILE") == "few":
+    EXAMPLES = 400
+else:
+    EXAMPLES = 10_000 if os.environ.get("CI") else 2_000
 LONG = 50  # steps of a long sequence, one in 40
 SHORT = 10
 MACHINES = machines(ad)
