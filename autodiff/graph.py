@@ -66,11 +66,12 @@ class _Walk:
     def run(self, roots: Sequence[Node]) -> None:
         """Run every node the roots reach, in an order that the graph alone decides."""
         uses, cotangents, fresh, hooks = self.uses, self.cotangents, self.fresh, self.hooks
+        plain, keep = self.is_plain(), self.keep
         ready = [root for root in dict.fromkeys(roots) if uses[root] == 0]
         while ready:
             node = ready.pop()
             g = cotangents.pop(node, None)
-            seen = node in hooks  # a hook may keep what it is shown
+            seen = hooks and node in hooks  # a hook may keep what it is shown
             if seen and g is not None:
                 g = _call_tensor_hooks(hooks[node], g)
                 fresh.discard(node)
@@ -78,7 +79,14 @@ class _Walk:
                 if g is not None:
                     self.arrive(node, g)
                 continue
-            grads = None if g is None else self.vjp(node, g)
+            if g is None:
+                grads = None
+            elif plain:
+                grads = node.vjp(g)
+                if not keep and node.saved:
+                    node.saved = None  # a node that saved nothing can be run again, as in PyTorch
+            else:
+                grads = self.vjp(node, g)
             for i, edge in enumerate(node.edges):
                 if edge is None:
                     continue
@@ -99,6 +107,10 @@ class _Walk:
                     uses[edge] = left - 1
             gi = grads = g = None  # free as we go
 
+    def is_plain(self) -> bool:
+        """Whether there is no more to do at a node than to run it."""
+        return not self.hooks and self.targets is None
+
     def arrive(self, leaf: Node, g: Tensor) -> None:
         """A cotangent has come to where the graph ends."""
         if self.targets is None:
@@ -118,12 +130,15 @@ class _Walk:
         hooks = self.hooks.get(node) if self.hooks else None
         grads = node.vjp(g) if hooks is None else _call_node_hooks(hooks, g, node.vjp)
         if not self.keep and node.saved:
-            node.saved = None  # a node that saved nothing can be run again, as in PyTorch
+            node.saved = None
         return grads
 
 
 class _WatchedWalk(_Walk):
     """A backward pass that stops at the first nan."""
+
+    def is_plain(self) -> bool:
+        return False
 
     def vjp(self, node: Node, g: Tensor) -> Sequence[Tensor | None] | None:
         where = line_of(node)

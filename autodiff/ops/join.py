@@ -60,7 +60,8 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     for x, skip in zip(given, legacy, strict=True):
         if x.ndim != like.ndim and not skip:
             raise RuntimeError(
-                f"Tensors must have same number of dimensions: got {like.ndim} and {x.ndim}"
+                f"Tensors must have same number of dimensions: got {like.ndim} and {x.ndim} "
+                f"in cat of {', '.join(str(list(y.shape)) for y in given)}"
             )
         promoted = dtypes.promote_types(promoted, x.dtype)
         skip = skip and like.ndim != 1

@@ -79,7 +79,7 @@ def numbers(
 
     ValueError where there are none, or one ends before it begins.
     """
-    if not domain or any(not low <= high for low, high in domain):
+    if not domain or any(low > high for low, high in domain):
         raise ValueError(f"domain: expected intervals (low, high) with low <= high, got {domain}")
     if dtype is _dtypes.bool:
         return st.booleans()
