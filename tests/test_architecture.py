@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -136,6 +138,17 @@ def test_no_module_imports_itself_through_others() -> None:
 
     for module in sorted(graph):
         visit(module, ())
+
+
+def test_no_function_hides_a_module() -> None:
+    """A name means one thing, but for two that PyTorch gives to functions."""
+    importlib.import_module("autodiff.optim")
+    hidden = set()
+    for name in MODULES & set(sys.modules):
+        package, _, last = name.rpartition(".")
+        if package and getattr(sys.modules[package], last) is not sys.modules[name]:
+            hidden.add(name)
+    assert hidden == {"autodiff.gradcheck", "autodiff.tensor"}
 
 
 def test_every_layer_exists() -> None:

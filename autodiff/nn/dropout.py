@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autodiff.nn import functional
-from autodiff.nn.functional.dropout import check_probability
+from autodiff.nn.functional.noise import check_probability
 from autodiff.nn.module import Module
 from autodiff.tensor import Tensor
 

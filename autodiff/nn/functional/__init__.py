@@ -4,19 +4,18 @@ from autodiff.nn.functional import (
     activation,
     class_loss,
     margin_loss,
+    noise,
     probability_loss,
     regression_loss,
 )
 from autodiff.nn.functional.activation import *  # noqa: F403 - its own __all__ lists them
 from autodiff.nn.functional.class_loss import *  # noqa: F403
-from autodiff.nn.functional.dropout import *  # noqa: F403
-from autodiff.nn.functional.dropout import __all__ as _dropouts  # the module's name is a function's
 from autodiff.nn.functional.margin_loss import *  # noqa: F403
+from autodiff.nn.functional.noise import *  # noqa: F403
 from autodiff.nn.functional.probability_loss import *  # noqa: F403
 from autodiff.nn.functional.regression_loss import *  # noqa: F403
 from autodiff.ops.contraction import linear
 
 __all__ = ["linear"]
-for _theme in (activation, class_loss, margin_loss, probability_loss, regression_loss):
+for _theme in (activation, class_loss, margin_loss, noise, probability_loss, regression_loss):
     __all__ += _theme.__all__
-__all__ += _dropouts
