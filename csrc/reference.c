@@ -131,6 +131,7 @@ REAL(1, log1p, log1p(a))
 REAL(1, sin, sin(a))
 REAL(1, cos, cos(a))
 REAL(1, tanh, tanh(a))
+REAL(1, sigmoid, a < 0 ? exp((double)a) / (1 + exp((double)a)) : 1 / (1 + exp(-(double)a)))
 REAL(1, erf, erf(a))
 
 /* ---- casts ---- */

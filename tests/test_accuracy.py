@@ -17,7 +17,7 @@ import pytest
 
 from autodiff.native import ffi, lib
 
-UNARY = ("exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "erf")
+UNARY = ("exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "sigmoid", "erf")
 LIMITS = {"f32": 2.0, "f64": 4.0}
 NAMES = itertools.takewhile(lambda name: name, map(lib.ad_instr_name, itertools.count()))
 OPS = {ffi.string(name).decode(): i for i, name in enumerate(NAMES)}
@@ -121,6 +121,7 @@ EXACT = {
     "sin": [(0.0, 0.0), (-0.0, -0.0), (INF, NAN), (-INF, NAN), (NAN, NAN)],
     "cos": [(0.0, 1.0), (-0.0, 1.0), (INF, NAN), (-INF, NAN), (NAN, NAN), (2.0**-126, 1.0)],
     "tanh": [(0.0, 0.0), (-0.0, -0.0), (INF, 1.0), (-INF, -1.0), (NAN, NAN), (20.0, 1.0)],
+    "sigmoid": [(0.0, 0.5), (-0.0, 0.5), (INF, 1.0), (-INF, 0.0), (NAN, NAN), (1e4, 1), (-1e4, 0)],
     "erf": [(0.0, 0.0), (-0.0, -0.0), (INF, 1.0), (-INF, -1.0), (NAN, NAN), (6.0, 1.0), (-7, -1)],
     "sqrt": [(0.0, 0.0), (-0.0, -0.0), (INF, INF), (-1.0, NAN), (NAN, NAN), (2.0**-126, 2.0**-63)],
     "rsqrt": [(0.0, INF), (-0.0, -INF), (INF, 0.0), (-1.0, NAN), (4.0, 0.5)],
@@ -173,6 +174,16 @@ def test_exp_overflows_and_underflows_where_it_should(kind):
     assert zero == 0
     assert kernel("expm1", kind, [largest])[0] < INF
     assert kernel("expm1", kind, [above(largest, kind)])[0] == INF
+
+
+@both
+def test_sigmoid_underflows_with_exp(kind):
+    smallest = OVERFLOW[kind][1]
+    xs = [smallest, -above(-smallest, kind), smallest + 1, smallest + 30]
+    got = kernel("sigmoid", kind, xs)
+    assert got[0] == EDGES[kind][0]
+    assert got[1] == 0
+    assert got.tolist() == kernel("exp", kind, xs).tolist()  # which it is, 1 + exp(x) being 1
 
 
 def test_sin_and_cos_of_huge_numbers():

@@ -370,7 +370,6 @@ sigmoid = declare(
     1,
     "1 / (1 + exp(-input)).",
     lambda g, y, x: (g * ((1 - y) * y),),
-    expand=lambda x: build("reciprocal", exp(0.0 - x) + 1),  # 0.0: not in unsigned integers
     result="float",
     reference=lambda x: 1 / (1 + math.exp(-x)),
 )

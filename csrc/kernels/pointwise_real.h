@@ -93,6 +93,7 @@ AD_SIMD V K(log1p)(V a) { return v(log1p)(a); }
 AD_SIMD V K(sin)(V a) { return v(sin)(a); }
 AD_SIMD V K(cos)(V a) { return v(cos)(a); }
 AD_SIMD V K(tanh)(V a) { return v(tanh)(a); }
+AD_SIMD V K(sigmoid)(V a) { return v(sigmoid)(a); }
 AD_SIMD V K(erf)(V a) { return v(erf)(a); }
 AD_SIMD V K(pow)(V a, V b) { return v(pow)(a, b); }
 

@@ -103,6 +103,35 @@ AD_SIMD vd vd_tanh(vd x) {
     return vd_copysign(vd_div(e, vd_add(e, vd_set1(2))), x);
 }
 
+/* With e = exp(-|x|) and w = e / (1 + e): 1 - w, and below 0 e - e w, which hides the error of w. e is not
+ * large, so one scale does: 2^k, times a power that keeps it normal. exp(r) = 1 + r + r^2 q(r) on [-ln 2 / 2,
+ * ln 2 / 2]; q of degree 4 (f32: 2^-28), 9 (f64: 2^-57). */
+AD_SIMD vf vf_sigmoid(vf x) {
+    static const float Q[] = {0.49999994f, 0.16666521f, 0.04166839f, 0.0083687166f, 0.0013814595f};
+    vf a = vf_max(vf_set1(-104), vf_neg(vf_abs(x)));
+    vf t = vf_fma(a, vf_set1(1.442695f), vf_set1(VF_INTEGER)), k = vf_sub(t, vf_set1(VF_INTEGER));
+    vf r = vf_fma(k, vf_set1(2.1219444e-4f), vf_fma(k, vf_set1(-0.693359375f), a));
+    vf scale = vf_of_bits(vfi_add(vfi_shl(vf_bits(t), 23), vf_bits(vf_set1(0x1p24f))));
+    vf p = vf_fma(vf_mul(r, r), vf_poly(r, Q, AD_LENGTH(Q)), r);
+    vf e = vf_mul(vf_mul(vf_add(p, vf_set1(1)), scale), vf_set1(0x1p-24f));
+    vf minus_w = vf_div(e, vf_sub(vf_set1(-1), e)), y = vf_max(vf_copysign(vf_set1(1), x), e);
+    return vf_fma(minus_w, y, y);
+}
+AD_SIMD vd vd_sigmoid(vd x) {
+    static const double Q[] = {0.5000000000000011,     0.16666666666666413,    0.04166666666653016,
+                               0.008333333333494399,   0.001388888894362952,   0.0001984126950671873,
+                               2.4801493099528506e-05, 2.7557586246922544e-06, 2.763024817117492e-07,
+                               2.5000102107682377e-08};
+    vd a = vd_max(vd_set1(-746), vd_neg(vd_abs(x)));
+    vd t = vd_fma(a, vd_set1(1.4426950408889634), vd_set1(VD_INTEGER)), k = vd_sub(t, vd_set1(VD_INTEGER));
+    vd r = vd_fma(k, vd_set1(-1.9082149292705877e-10), vd_fma(k, vd_set1(-0.6931471803691238), a));
+    vd scale = vd_of_bits(vdi_add(vdi_shl(vd_bits(t), 52), vd_bits(vd_set1(0x1p64))));
+    vd p = vd_fma(vd_mul(r, r), vd_poly(r, Q, AD_LENGTH(Q)), r);
+    vd e = vd_mul(vd_mul(vd_add(p, vd_set1(1)), scale), vd_set1(0x1p-64));
+    vd minus_w = vd_div(e, vd_sub(vd_set1(-1), e)), y = vd_max(vd_copysign(vd_set1(1), x), e);
+    return vd_fma(minus_w, y, y);
+}
+
 /* ---- log, log1p ---- */
 /* x = 2^k m with m in [sqrt(1/2), sqrt(2)), for a positive finite x */
 AD_SIMD vf vf_split(vf x, vf *k) {

@@ -23,6 +23,7 @@ FUNCTIONS = {
     "tanh": mpmath.tanh,
     "erf": mpmath.erf,
     "pow": mpmath.power,
+    "sigmoid": lambda x: 1 / (1 + mpmath.exp(-x)),
 }
 SCALES = {
     "exp": (1, 40, 700),
@@ -34,6 +35,7 @@ SCALES = {
     "tanh": (1e-9, 0.5, 4, 20),
     "erf": (1e-9, 0.9, 1.1, 6),
     "pow": (1, 2, 1e9),
+    "sigmoid": (1e-9, 1, 40, 740),
 }
 
 
