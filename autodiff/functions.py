@@ -18,6 +18,7 @@ from autodiff.ops import (
     normalize,
     random,
     reductions,
+    statistics,
     views,
 )
 from autodiff.ops.guard import guarded
@@ -33,7 +34,8 @@ _BY_MODULE: dict[Any, str] = {
     indexing: "index_select masked_select",
     assign: "masked_fill",
     join: "cat stack",
-    normalize: "softmax log_softmax",
+    normalize: "softmax log_softmax logsumexp",
+    statistics: "var std var_mean std_mean",
     create: "tensor as_tensor from_numpy empty zeros ones full empty_like zeros_like ones_like "
     "full_like eye arange linspace",
     generator: "manual_seed initial_seed seed get_rng_state set_rng_state",

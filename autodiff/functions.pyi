@@ -87,6 +87,7 @@ __all__ = [
     "logical_not",
     "logical_or",
     "logical_xor",
+    "logsumexp",
     "lt",
     "manual_seed",
     "masked_fill",
@@ -143,6 +144,8 @@ __all__ = [
     "square",
     "squeeze",
     "stack",
+    "std",
+    "std_mean",
     "sub",
     "subtract",
     "sum",
@@ -156,6 +159,8 @@ __all__ = [
     "trunc",
     "unbind",
     "unsqueeze",
+    "var",
+    "var_mean",
     "where",
     "zeros",
     "zeros_like",
@@ -304,6 +309,7 @@ def logical_and(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: 
 def logical_not(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def logical_or(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def logical_xor(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
+def logsumexp(input: Tensor, dim: Any, keepdim: builtins.bool = ...) -> Tensor: ...
 def lt(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def manual_seed(seed: builtins.int) -> Generator: ...
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor: ...
@@ -441,6 +447,22 @@ def sqrt(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def square(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def squeeze(input: Tensor, dim: Any = ...) -> Tensor: ...
 def stack(tensors: Sequence[Tensor], dim: builtins.int = ...) -> Tensor: ...
+def std(
+    input: Tensor,
+    dim: Any = ...,
+    unbiased: builtins.bool | None = ...,
+    keepdim: builtins.bool = ...,
+    *,
+    correction: builtins.float | None = ...,
+) -> Tensor: ...
+def std_mean(
+    input: Tensor,
+    dim: Any = ...,
+    unbiased: builtins.bool | None = ...,
+    keepdim: builtins.bool = ...,
+    *,
+    correction: builtins.float | None = ...,
+) -> builtins.tuple[Tensor, Tensor]: ...
 def sub(input: Any, other: Any, *, alpha: Any = ..., out: Tensor | None = ...) -> Any: ...
 def subtract(input: Any, other: Any, *, alpha: Any = ..., out: Tensor | None = ...) -> Any: ...
 def sum(
@@ -458,6 +480,22 @@ def true_divide(
 def trunc(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def unbind(input: Tensor, dim: builtins.int = ...) -> builtins.tuple[Tensor, ...]: ...
 def unsqueeze(input: Tensor, dim: builtins.int) -> Tensor: ...
+def var(
+    input: Tensor,
+    dim: Any = ...,
+    unbiased: builtins.bool | None = ...,
+    keepdim: builtins.bool = ...,
+    *,
+    correction: builtins.float | None = ...,
+) -> Tensor: ...
+def var_mean(
+    input: Tensor,
+    dim: Any = ...,
+    unbiased: builtins.bool | None = ...,
+    keepdim: builtins.bool = ...,
+    *,
+    correction: builtins.float | None = ...,
+) -> builtins.tuple[Tensor, Tensor]: ...
 def where(
     condition: Any, input: Any = ..., other: Any = ..., *, out: Tensor | None = ...
 ) -> Any: ...

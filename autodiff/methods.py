@@ -19,6 +19,7 @@ from autodiff.ops import (
     normalize,
     random,
     reductions,
+    statistics,
     views,
 )
 from autodiff.ops.declare import FUNCTIONS
@@ -147,7 +148,8 @@ def _methods() -> dict[str, Callable[..., Any]]:
         gather: "index_put_ gather take_along_dim nonzero",
         assign: "copy_ fill_ zero_ masked_fill masked_fill_",
         indexing: "index_select masked_select",
-        normalize: "softmax log_softmax",
+        normalize: "softmax log_softmax logsumexp",
+        statistics: "var std",
         create: "new_zeros new_ones new_empty new_full new_tensor",
         draws: "uniform_ normal_ log_normal_ exponential_ cauchy_ geometric_ bernoulli_ random_",
         random: "bernoulli multinomial",

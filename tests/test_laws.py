@@ -73,7 +73,7 @@ def test_every_op_is_reached_by_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in OPS:
         watch(name)
 
-    @settings(max_examples=4, derandomize=True, database=None, deadline=None)
+    @settings(max_examples=6, derandomize=True, database=None, deadline=None)
     @given(st.data())
     def run(data: Any) -> None:
         for case in OTHERS:

@@ -20,9 +20,10 @@ from autodiff.ops.contraction import linear
 from autodiff.ops.declare import FUNCTIONS, Function
 from autodiff.ops.gated import glu
 from autodiff.ops.losses import nll
-from autodiff.ops.normalize import log_softmax, softmax
+from autodiff.ops.normalize import log_softmax, logsumexp, softmax
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reduced import REDUCED
+from autodiff.ops.statistics import std, std_mean, var, var_mean
 from autodiff.testing.draw import Drawer, Maker, operand_dtypes
 from autodiff.testing.reference import Array, Index, pointwise
 
@@ -125,6 +126,24 @@ def _extreme(pick: Callable[..., Any], *dims: int) -> Callable[[Array], Array]:
 
 def _mean(values: list[float]) -> float:
     return math.fsum(values) / len(values) if values else math.nan
+
+
+def _variance(values: list[float], correction: float = 1.0) -> float:
+    mean = _mean(values)
+    return math.fsum((v - mean) ** 2 for v in values) / (len(values) - correction)
+
+
+def _deviation(values: list[float]) -> float:
+    return math.sqrt(_variance(values))
+
+
+def _both(a: Array, b: Array) -> Array:
+    return Array(a.shape, lambda i: a[i] + 2 * b[i])
+
+
+def _with_mean(pair: tuple[ad.Tensor, ad.Tensor]) -> ad.Tensor:
+    spread, mean = pair
+    return spread + mean * 2
 
 
 def _matmul(a: Array, b: Array) -> Array:
@@ -246,6 +265,17 @@ REDUCTIONS = [
     Case("argmax", lambda x: x.argmax(1), sized("m n", low=1), _extreme(_argmax, 1), False),
     Case("any", lambda x: x.any(0), sized("m n"), lambda x: x.fold(any, (0,)), False),
     Case("all", lambda x: x.all(), sized("m n"), lambda x: x.fold(all, (0, 1)), False),
+    Case("var", lambda x: var(x), sized("m n", low=2), lambda x: x.fold(_variance, (0, 1))),
+    Case("var_dims", lambda x: var(x, (0, 2), correction=0.5), sized("l m n", low=1),
+         lambda x: x.fold(lambda values: _variance(values, 0.5), (0, 2))),
+    Case("std", lambda x: std(x, 1, keepdim=True), sized("m n", low=2, distinct=True),
+         lambda x: x.fold(_deviation, (1,), True)),
+    Case("var_mean", lambda x: _with_mean(var_mean(x, 0)), sized("m n", low=2),
+         lambda x: _both(x.fold(_variance, (0,)), x.fold(_mean, (0,)))),
+    Case("std_mean", lambda x: _with_mean(std_mean(x, 1)), sized("m n", low=2, distinct=True),
+         lambda x: _both(x.fold(_deviation, (1,)), x.fold(_mean, (1,)))),
+    Case("logsumexp", lambda x: logsumexp(x, (0, 2)), sized("l m n", low=1),
+         lambda x: x.fold(lambda values: math.log(math.fsum(map(math.exp, values))), (0, 2))),
     Case("sum_to_size", lambda x: x.sum_to_size(1, x.shape[2]), sized("l m n"),
          lambda x: Array((1, x.shape[2]), lambda i: _sum_over(0, 1)(x)[i[1:]])),
 ]  # fmt: skip

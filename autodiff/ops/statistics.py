@@ -1,0 +1,241 @@
+"""Variance and standard deviation, computed in float64 and rounded once."""
+
+from __future__ import annotations
+
+import math
+import numbers
+import warnings
+from typing import Any, NamedTuple
+
+from autodiff.dtypes import SCALAR_NAMES, float32, float64
+from autodiff.expr import build, inputs
+from autodiff.native import lib
+from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
+from autodiff.ops.declare import where
+from autodiff.ops.pointwise import PointwiseOp, number
+from autodiff.ops.reductions import KINDS, _count, _restore, _share
+from autodiff.shapes import dim_mask
+from autodiff.tensor import Tensor, wrap
+
+__all__ = ["std", "std_mean", "var", "var_mean"]
+
+_a, _b, _c = inputs(3)
+_FLOATS = {d.code: d for d in (float32, float64)}
+_difference = {d: PointwiseOp("centred", (_a - _b).to(d), 2) for d in _FLOATS.values()}
+_squared_difference = PointwiseOp("squared_difference", (_a - _b) * (_a - _b), 2)
+_square = PointwiseOp("squared_deviation", _a * _a, 1)
+_corrected = PointwiseOp("var_corrected", _a - _b * _b / _c, 3)
+_var_of = {d: PointwiseOp("var_of_squares", (_a / _b).to(d), 2) for d in _FLOATS.values()}
+_std_of = {
+    d: PointwiseOp("std_of_squares", build("sqrt", _a / _b).to(d), 2) for d in _FLOATS.values()
+}
+_var_vjp = PointwiseOp("var_vjp", _a * _b * _c, 3)
+_std_vjp = PointwiseOp("std_vjp", where(build("eq", _b, 0), 0.0, _a / (_b * 2)), 2)
+_unbounded = PointwiseOp("var_unbounded", _a * where(build("eq", _b, 0), math.nan, math.inf), 2)
+
+
+class Spread(NamedTuple):
+    """What is asked of a variance, after the dimensions and keepdim."""
+
+    correction: float
+    whole: bool  # no dimensions were named
+
+
+def _mean64(p: Any, mask: int) -> Tensor:
+    return wrap(fresh(lib.ad_reduce(KINDS["mean"], p, mask, 1, float64.code), "mean", p))
+
+
+def _sum64(x: Tensor, mask: int, keepdim: bool) -> Tensor:
+    return wrap(fresh(lib.ad_reduce(KINDS["sum"], x._p, mask, keepdim, float64.code), "sum", x._p))
+
+
+def _squares(p: Any, mask: int, keepdim: bool) -> tuple[Tensor, int]:
+    """The sums of squares of deviations from the mean, in float64, and of how many."""
+    x, mean = wrap(p), _mean64(p, mask)
+    count = math.prod(p.shape[d] for d in range(p.ndim) if mask >> d & 1)
+    if p.dtype == float32.code:
+        return _sum64(_squared_difference.call(x, mean), mask, keepdim), count
+    # The mean is rounded as the elements are: what is left of it is taken off again.
+    deviations = _difference[float64].call(x, mean)
+    squares = _sum64(_square.call(deviations), mask, keepdim)
+    if count == 0:
+        return squares, count
+    return _corrected.call(squares, _sum64(deviations, mask, keepdim), number(float(count))), count
+
+
+def _forward(finish: dict[Any, PointwiseOp]) -> Any:
+    def forward(p: Any, mask: int, keepdim: bool, spread: Spread) -> Any:
+        squares, count = _squares(p, mask, keepdim)
+        freedom = max(0.0, count - spread.correction) if count else 0.0  # of nothing: 0 / 0
+        return lib.ad_alias(finish[_FLOATS[p.dtype]].call(squares, number(freedom))._p)
+
+    return forward
+
+
+def _centred_forward(p: Any, mask: int) -> Any:
+    return lib.ad_alias(_difference[_FLOATS[p.dtype]].call(wrap(p), _mean64(p, mask))._p)
+
+
+# Deviations from the mean: a projection, so its own adjoint.
+_centred: Op = Op(
+    "centred", _centred_forward, lambda node, g: (_centred(g, node.args[0]),), shaped=False
+)
+
+
+def _var_rule(node: OpNode, g: Tensor, x: Tensor) -> tuple[Tensor]:
+    """dx = g 2 (x - mean) / degrees of freedom."""
+    spread = node.args[2]
+    freedom = _count(node) - spread.correction
+    deviations = _centred(x, node.args[0])
+    g = _restore(node, g)
+    if spread.whole and freedom <= 0:
+        return (_unbounded.call(g, deviations),)
+    scale = number(2 / freedom if freedom else math.inf)
+    return (_var_vjp.call(g, scale, deviations),)
+
+
+def _std_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor]:
+    """As of the variance, with g / (2 std); 0 where all elements are equal."""
+    return _var_rule(node, _std_vjp.call(g, y), x)
+
+
+def _mean_forward(p: Any, mask: int, keepdim: bool) -> Any:
+    mean = fresh(lib.ad_reduce(KINDS["mean"], p, mask, keepdim, float64.code), "mean", p)
+    return lib.ad_contiguous(mean, p.dtype)
+
+
+def _mean_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
+    return (_share(node, g),)
+
+
+_var = Op("var", _forward(_var_of), _var_rule, saves=(0,))
+_std = Op("std", _forward(_std_of), _std_rule, saves=(0, OUTPUT))
+_PAIRS = {
+    "var_mean": (
+        Op("var_mean", _var.forward, _var_rule, saves=(0,)),
+        Op("mean_beside_var", _mean_forward, _mean_rule, grad_name="VarMeanBackward0"),
+    ),
+    "std_mean": (
+        Op("std_mean", _std.forward, _std_rule, saves=(0, OUTPUT)),
+        Op("mean_beside_std", _mean_forward, _mean_rule, grad_name="StdMeanBackward0"),
+    ),
+}
+
+
+def _refused(name: str, why: str) -> TypeError:
+    return TypeError(
+        f"{name}(): {why}; give (input, unbiased), (input, dim, unbiased, keepdim) or "
+        "(input, dim, *, correction, keepdim)"
+    )
+
+
+def _correction(name: str, unbiased: Any, correction: Any) -> float:
+    if unbiased is not None:
+        if not isinstance(unbiased, bool):
+            raise _refused(name, f"unbiased must be bool, not {type(unbiased).__name__}")
+        if correction is not None:
+            raise _refused(name, f"unbiased={unbiased} and correction={correction!r} both given")
+        return float(unbiased)
+    if correction is None:
+        return 1.0
+    if isinstance(correction, Tensor):
+        return float(correction)
+    if not isinstance(correction, numbers.Real):
+        raise _refused(name, f"correction must be a number, not {type(correction).__name__}")
+    return float(correction)
+
+
+def _check_freedom(name: str, x: Tensor, mask: int, correction: float) -> None:
+    kept = math.prod(n for d, n in enumerate(x.shape) if not mask >> d & 1)
+    count = math.prod(n for d, n in enumerate(x.shape) if mask >> d & 1) if kept else 0
+    if count - correction <= 0:
+        warnings.warn(
+            f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the "
+            f"reduction factor (input numel divided by output numel): {correction:g} of {count}.",
+            stacklevel=4,
+        )
+
+
+def _asked(
+    name: str, x: Tensor, dim: Any, unbiased: Any, keepdim: Any, correction: Any
+) -> tuple[int, bool, Spread]:
+    """The dimensions, keepdim and the correction, from any of the ways to give them."""
+    if isinstance(dim, bool):
+        if unbiased is not None or keepdim or correction is not None:
+            raise _refused(
+                name, "a bool after input is unbiased, alone: dim must be ints, not bool"
+            )
+        dim, unbiased = None, dim
+    if not isinstance(keepdim, bool):
+        raise _refused(name, f"keepdim must be bool, not {type(keepdim).__name__}")
+    value = _correction(name, unbiased, correction)
+    try:
+        mask = dim_mask(dim, x.ndim)
+    except TypeError:
+        raise _refused(name, f"dim must be ints, not {type(dim).__name__}") from None
+    if not x.is_floating_point():
+        subject = "std and var" if name in ("std", "var") else name
+        raise RuntimeError(
+            f"{subject} only support floating point and complex dtypes: {name}() got "
+            f"{SCALAR_NAMES[x._p.dtype]}"
+        )
+    _check_freedom(name, x, mask, value)
+    return mask, keepdim, Spread(value, dim is None or not x.ndim)
+
+
+def var(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> Tensor:
+    """The variance over `dim` (an int, a tuple, or None for all); floating-point tensors only.
+
+    The squared deviations are divided by their count less `correction`, which is 1, or 0 if not
+    `unbiased`; a warning where nothing is left.
+    """
+    return _var(input, *_asked("var", input, dim, unbiased, keepdim, correction))
+
+
+def std(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> Tensor:
+    """The standard deviation over `dim`: the square root of `var`."""
+    return _std(input, *_asked("std", input, dim, unbiased, keepdim, correction))
+
+
+def _pair(name: str, x: Tensor, *given: Any) -> tuple[Tensor, Tensor]:
+    spread, mean = _PAIRS[name]
+    mask, keepdim, asked = _asked(name, x, *given)
+    return spread(x, mask, keepdim, asked), mean(x, mask, keepdim)
+
+
+def var_mean(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The variance and the mean over `dim`; arguments as of `var`."""
+    return _pair("var_mean", input, dim, unbiased, keepdim, correction)
+
+
+def std_mean(
+    input: Tensor,
+    dim: Any = None,
+    unbiased: bool | None = None,
+    keepdim: bool = False,
+    *,
+    correction: float | None = None,
+) -> tuple[Tensor, Tensor]:
+    """The standard deviation and the mean over `dim`; arguments as of `var`."""
+    return _pair("std_mean", input, dim, unbiased, keepdim, correction)
