@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
@@ -264,6 +263,8 @@ class Function:
     @classmethod
     def _positional(cls, args: tuple[Any, ...], kwargs: dict[str, Any]) -> tuple[Any, ...]:
         """The arguments in the order forward takes them."""
+        import inspect  # slow to import, and rarely needed
+
         before = () if cls._separate() else (None,)
         bound = inspect.signature(cls.forward).bind(*before, *args, **kwargs)
         if bound.kwargs:
