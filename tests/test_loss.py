@@ -14,9 +14,9 @@ from golden.record_loss import (
     TEXTS,
     TYPES,
     WARNINGS,
-    failure,
     warned,
 )
+from golden.recording import failure
 
 import autodiff as ad
 import autodiff.nn

@@ -17,10 +17,10 @@ from golden.record_activations import (
     POINTS,
     REFUSED,
     curve,
-    failure,
     node_names,
     of_integers,
 )
+from golden.recording import failure
 
 import autodiff as ad
 import autodiff.nn

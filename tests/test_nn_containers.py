@@ -8,7 +8,8 @@ import pickle
 from typing import Any
 
 import pytest
-from golden.record_modules import EDITS, ERRORS, GOLDEN, PARAMETERS, REPRS, failure
+from golden.record_modules import EDITS, ERRORS, GOLDEN, PARAMETERS, REPRS
+from golden.recording import failure
 
 import autodiff as ad
 import autodiff.nn

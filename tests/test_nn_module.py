@@ -10,7 +10,8 @@ from collections import OrderedDict
 from typing import Any
 
 import pytest
-from golden.record_nn import ERRORS, GOLDEN, REPRS, failure
+from golden.record_nn import ERRORS, GOLDEN, REPRS
+from golden.recording import failure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

@@ -7,7 +7,8 @@ import math
 from typing import Any
 
 import pytest
-from golden.record_nn_utils import ERRORS, GOLDEN, cases, failure, x_of
+from golden.record_nn_utils import ERRORS, GOLDEN, cases, x_of
+from golden.recording import failure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

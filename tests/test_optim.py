@@ -8,7 +8,8 @@ import pickle
 from typing import Any
 
 import pytest
-from golden.record_optim import ERRORS, GOLDEN, REPRS, cases, failure, make, run, train
+from golden.record_optim import ERRORS, GOLDEN, REPRS, cases, make, run, train
+from golden.recording import failure
 from hypothesis import given, settings
 from hypothesis import strategies as st
 

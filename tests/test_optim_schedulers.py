@@ -16,9 +16,9 @@ from golden.record_schedulers import (
     STEPS,
     advance,
     closed,
-    failure,
     optimizer_of,
     rates_of,
+    refused,
     run,
 )
 
@@ -61,7 +61,7 @@ def test_given_epochs_are_pytorchs(name: str) -> None:
 
 @pytest.mark.parametrize("name", ERRORS)
 def test_errors_are_pytorchs(name: str) -> None:
-    assert failure(ad, optim, ERRORS[name]) == RECORD["errors"][name]
+    assert refused(ad, optim, ERRORS[name]) == RECORD["errors"][name]
 
 
 def test_every_schedule_is_recorded() -> None:

@@ -1,6 +1,6 @@
-"""Record elementary functions of float64 to high precision: python record_accuracy.py.
+"""Records elementary functions of float64 to high precision, as accuracy.json (see recording.py).
 
-Needs mpmath. Writes accuracy.json: by function, points [operands as hex, nearest float as hex,
+Needs mpmath, not torch. In the file, by function, points [operands as hex, nearest float as hex,
 what is missing from it in units of its last place].
 """
 

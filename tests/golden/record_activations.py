@@ -1,16 +1,17 @@
-"""Records PyTorch's activations as activations.json: run it where torch is installed.
+"""Records PyTorch's activations as activations.json (see recording.py).
 
 Each case is a function of the library, torch or autodiff: the test runs the same text on both.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from golden.recording import failure, write
 
 GOLDEN = Path(__file__).with_name("activations.json")
 Case = Callable[[Any], Any]
@@ -245,37 +246,21 @@ REFUSED: dict[str, Case] = {
 }
 
 
-def failure(case: Case, lib: Any) -> list[str]:
-    """The type and text of the exception that a case raises."""
-    try:
-        result = case(lib)
-    except Exception as error:
-        return [type(error).__name__, str(error)]
-    raise AssertionError(f"no exception, but {result!r}")
-
-
 def main() -> None:
     """Writes activations.json."""
     import torch
 
     warnings.simplefilter("ignore")
     each = [(name, dtype) for name in FUNCTIONS for dtype in FLOATS]
-    record: dict[str, dict[str, Any]] = {
-        "curves": {f"{n} {d}": curve(torch, n, d) for n, d in each},
-        "integers": {f"{n} {d}": of_integers(torch, n, d) for n in FUNCTIONS for d in OTHERS},
-        "nodes": {name: node_names(torch, name) for name in FUNCTIONS},
-        "numbers": {name: case(torch) for name, case in NUMBERS.items()},
-        "errors": {name: failure(case, torch) for name, case in ERRORS.items()},
-        "refused": {name: failure(case, torch)[0] for name, case in REFUSED.items()},
-    }
-    sections = []
-    for section, entries in record.items():
-        lines = ",\n".join(
-            f"{json.dumps(k)}:{json.dumps(v, separators=(',', ':'))}" for k, v in entries.items()
-        )
-        sections.append(f'"{section}":{{\n{lines}\n}}')
-    head = f'{{"torch":{json.dumps(torch.__version__)},\n'
-    GOLDEN.write_text(head + ",\n".join(sections) + "}\n")
+    write(
+        GOLDEN,
+        curves={f"{n} {d}": curve(torch, n, d) for n, d in each},
+        integers={f"{n} {d}": of_integers(torch, n, d) for n in FUNCTIONS for d in OTHERS},
+        nodes={name: node_names(torch, name) for name in FUNCTIONS},
+        numbers={name: case(torch) for name, case in NUMBERS.items()},
+        errors={name: failure(case, torch) for name, case in ERRORS.items()},
+        refused={name: failure(case, torch)[0] for name, case in REFUSED.items()},
+    )
 
 
 if __name__ == "__main__":

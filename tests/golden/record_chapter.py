@@ -1,9 +1,9 @@
 """A first session with neural networks as a reader types it, and what PyTorch prints for it.
 
-`session(torch, nn, optim)` is the same text for both libraries. Run this file where torch is
-installed to write chapter.json: the items, and how far each of them moves where the parameters
-start a last bit elsewhere. (For thousands of steps one network is at the edge of stability; there
-the losses printed are an accident of rounding.)
+`session(torch, nn, optim)` is the same text for both libraries. chapter.json (see recording.py)
+holds the items, and how far each of them moves where the parameters start a last bit elsewhere.
+(For thousands of steps one network is at the edge of stability; there the losses printed are an
+accident of rounding.)
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Record what PyTorch prints for the demo, into demo.json: python tests/golden/record_demo.py
+"""Records what PyTorch prints for the demo, as demo.json (see recording.py).
 
 The demo's own text runs, on PyTorch. Another engine rounds differently, and training may amplify
 that, so each seed is run again with every weight moved by one unit in the last place: before the

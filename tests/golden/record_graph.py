@@ -1,4 +1,4 @@
-"""Records what PyTorch's autograd gives for short programs, as graph.json: run it where torch is.
+"""Records what PyTorch's autograd gives for short programs, as graph.json (see recording.py).
 
 A program takes the library and three leaves x, y (3 x 4) and v (4); it returns a tensor, whose
 elements are summed with weights and differentiated. Both sides run the programs of this file.
@@ -6,10 +6,11 @@ elements are summed with weights and differentiated. Both sides run the programs
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from golden.recording import write
 
 GOLDEN = Path(__file__).with_name("graph.json")
 Program = Callable[[Any, Any, Any, Any], Any]
@@ -163,8 +164,7 @@ def main() -> None:
     """Writes graph.json, a program a line."""
     import torch
 
-    lines = ",\n".join(f"{json.dumps(name)}:{json.dumps(run(torch, name))}" for name in PROGRAMS)
-    GOLDEN.write_text(f'{{"torch":"{torch.__version__}","programs":{{\n{lines}\n}}}}\n')
+    write(GOLDEN, programs={name: run(torch, name) for name in PROGRAMS})
 
 
 if __name__ == "__main__":

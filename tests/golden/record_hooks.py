@@ -1,15 +1,16 @@
-"""Programs of hooks and custom functions, run on PyTorch: `python tests/golden/record_hooks.py`.
+"""Records PyTorch's hooks and custom functions as hooks.json (see recording.py).
 
 Each program is one text for both libraries; what it returns, or the type it raises, is recorded.
 """
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from golden.recording import plain, write
 
 GOLDEN = Path(__file__).parent / "hooks.json"
 Library = Any
@@ -19,13 +20,6 @@ PROGRAMS: dict[str, Callable[[Library], Any]] = {}
 def program(function: Callable[[Library], Any]) -> Callable[[Library], Any]:
     PROGRAMS[function.__name__] = function
     return function
-
-
-def plain(value: Any) -> Any:
-    """A result as JSON holds it."""
-    if isinstance(value, (tuple, list)):
-        return [plain(item) for item in value]
-    return value.detach().tolist() if hasattr(value, "detach") else value
 
 
 def outcome(lib: Library, name: str) -> Any:
@@ -710,8 +704,12 @@ def inference_saved_by_function(lib: Library) -> Any:
     return cube(lib, forward=forward).apply(leaf(lib), _made_in_inference(lib))
 
 
-if __name__ == "__main__":
+def main() -> None:
+    """Writes hooks.json."""
     import torch
 
-    recorded = {name: outcome(torch, name) for name in PROGRAMS}
-    GOLDEN.write_text(json.dumps({"torch": torch.__version__, "programs": recorded}, indent=1))
+    write(GOLDEN, programs={name: outcome(torch, name) for name in PROGRAMS})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,4 +1,4 @@
-"""Records what PyTorch's losses compute and say, as loss.json: run it where torch is installed.
+"""Records what PyTorch's losses compute and say, as loss.json (see recording.py).
 
 Each case is a function of the library, torch or autodiff: the test runs the same text on both.
 """
@@ -6,12 +6,13 @@ Each case is a function of the library, torch or autodiff: the test runs the sam
 from __future__ import annotations
 
 import itertools
-import json
 import math
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from golden.recording import failure, write
 
 GOLDEN = Path(__file__).with_name("loss.json")
 Case = Callable[[Any], Any]
@@ -242,17 +243,6 @@ TEXTS: dict[str, Case] = {
 }
 
 
-def failure(case: Case, lib: Any) -> list[str]:
-    """The type and text of the exception that a case raises."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            result = case(lib)
-    except Exception as error:
-        return [type(error).__name__, str(error)]
-    raise AssertionError(f"no exception, but {result!r}")
-
-
 def warned(case: Case, lib: Any) -> list[Any]:
     """The first warning of a case, and its value."""
     with warnings.catch_warnings(record=True) as caught:
@@ -265,24 +255,15 @@ def main() -> None:
     """Writes loss.json."""
     import torch
 
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        record: dict[str, Any] = {
-            "torch": torch.__version__,
-            "numbers": {name: case(torch) for name, case in NUMBERS.items()},
-            "texts": {name: case(torch) for name, case in TEXTS.items()},
-        }
-    record["errors"] = {name: failure(case, torch) for name, case in ERRORS.items()}
-    record["types"] = {name: failure(case, torch)[0] for name, case in TYPES.items()}
-    record["warnings"] = {name: warned(case, torch) for name, case in WARNINGS.items()}
-    sections = []
-    for name, section in record.items():
-        entries = section.items() if isinstance(section, dict) else ()
-        lines = ",\n".join(
-            f"{json.dumps(k)}:{json.dumps(v, separators=(',', ':'))}" for k, v in entries
-        )
-        sections.append(f'"{name}":' + (f"{{\n{lines}\n}}" if lines else json.dumps(section)))
-    GOLDEN.write_text("{" + ",\n".join(sections) + "}\n")
+    warnings.simplefilter("ignore")
+    write(
+        GOLDEN,
+        numbers={name: case(torch) for name, case in NUMBERS.items()},
+        texts={name: case(torch) for name, case in TEXTS.items()},
+        errors={name: failure(case, torch) for name, case in ERRORS.items()},
+        types={name: failure(case, torch)[0] for name, case in TYPES.items()},
+        warnings={name: warned(case, torch) for name, case in WARNINGS.items()},
+    )
 
 
 if __name__ == "__main__":

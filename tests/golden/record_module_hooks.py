@@ -1,27 +1,19 @@
-"""Records what PyTorch's module hooks see and change, as module_hooks.json, where torch is.
+"""Records what PyTorch's module hooks see and change, as module_hooks.json (see recording.py).
 
 Each case is a function of the library, torch or autodiff: the test runs the same text on both.
 """
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from golden.recording import plain, write
+
 GOLDEN = Path(__file__).with_name("module_hooks.json")
 Case = Callable[[Any, list[Any]], Any]
-
-
-def plain(value: Any) -> Any:
-    """A value with tensors as lists, for JSON."""
-    if isinstance(value, (tuple, list)):
-        return [plain(v) for v in value]
-    if isinstance(value, dict):
-        return {k: plain(v) for k, v in value.items()}
-    return value.tolist() if hasattr(value, "tolist") else value
 
 
 def double(lib: Any) -> Any:
@@ -345,11 +337,7 @@ def main() -> None:
     """Writes module_hooks.json."""
     import torch
 
-    record = {name: run(case, torch) for name, case in CASES.items()}
-    lines = ",\n".join(
-        f"{json.dumps(k)}:{json.dumps(v, separators=(',', ':'))}" for k, v in record.items()
-    )
-    GOLDEN.write_text(f'{{"torch":{json.dumps(torch.__version__)},"cases":{{\n{lines}\n}}}}\n')
+    write(GOLDEN, cases={name: run(case, torch) for name, case in CASES.items()})
 
 
 if __name__ == "__main__":

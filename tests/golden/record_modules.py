@@ -1,16 +1,17 @@
-"""Records what PyTorch's containers say and do, as modules.json: run it where torch is installed.
+"""Records what PyTorch's containers say and do, as modules.json (see recording.py).
 
 Each case is a function of the library, torch or autodiff: the test runs the same text on both.
 """
 
 from __future__ import annotations
 
-import json
 from collections import OrderedDict
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
+
+from golden.recording import failure, write
 
 GOLDEN = Path(__file__).with_name("modules.json")
 Case = Callable[[Any], Any]
@@ -373,32 +374,16 @@ ERRORS: dict[str, Case] = {
 }
 
 
-def failure(case: Case, lib: Any) -> list[str]:
-    """The type and text of the exception that a case raises."""
-    try:
-        result = case(lib)
-    except Exception as error:
-        return [type(error).__name__, str(error)]
-    raise AssertionError(f"no exception, but {result!r}")
-
-
 def main() -> None:
     """Writes modules.json."""
     import torch
 
-    record = {
-        "reprs": {name: repr(case(torch)) for name, case in REPRS.items()},
-        "edits": {name: repr(case(torch)) for name, case in EDITS.items()},
-        "errors": {name: failure(case, torch) for name, case in ERRORS.items()},
-    }
-    sections = []
-    for name, section in record.items():
-        lines = ",\n".join(
-            f"{json.dumps(k)}:{json.dumps(v, separators=(',', ':'))}" for k, v in section.items()
-        )
-        sections.append(f'"{name}":{{\n{lines}\n}}')
-    head = f'{{"torch":{json.dumps(torch.__version__)},\n'
-    GOLDEN.write_text(head + ",\n".join(sections) + "}\n")
+    write(
+        GOLDEN,
+        reprs={name: repr(case(torch)) for name, case in REPRS.items()},
+        edits={name: repr(case(torch)) for name, case in EDITS.items()},
+        errors={name: failure(case, torch) for name, case in ERRORS.items()},
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Records what PyTorch's modules compute and say, as nn.json: run it where torch is installed.
+"""Records what PyTorch's modules compute and say, as nn.json (see recording.py).
 
 Each case is a function of the library, torch or autodiff: the test runs the same text on both.
 """
@@ -6,11 +6,12 @@ Each case is a function of the library, torch or autodiff: the test runs the sam
 from __future__ import annotations
 
 import itertools
-import json
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+from golden.recording import failure, write
 
 GOLDEN = Path(__file__).with_name("nn.json")
 Case = Callable[[Any], Any]
@@ -430,34 +431,17 @@ ERRORS.update(_cross_entropy_errors())
 NUMBERS: dict[str, Case] = dict([*init_cases(), *network_cases(), *loss_cases()])
 
 
-def failure(case: Case, lib: Any) -> list[str]:
-    """The type and text of the exception that a case raises."""
-    try:
-        result = case(lib)
-    except Exception as error:
-        return [type(error).__name__, str(error)]
-    raise AssertionError(f"no exception, but {result!r}")
-
-
 def main() -> None:
     """Writes nn.json."""
     import torch
 
     warnings.simplefilter("ignore")
-    record = {
-        "torch": torch.__version__,
-        "numbers": {name: case(torch) for name, case in NUMBERS.items()},
-        "reprs": {name: repr(case(torch)) for name, case in REPRS.items()},
-        "errors": {name: failure(case, torch) for name, case in ERRORS.items()},
-    }
-    sections = []
-    for name, section in record.items():
-        entries = section.items() if isinstance(section, dict) else ()
-        lines = ",\n".join(
-            f"{json.dumps(k)}:{json.dumps(v, separators=(',', ':'))}" for k, v in entries
-        )
-        sections.append(f'"{name}":' + (f"{{\n{lines}\n}}" if lines else json.dumps(section)))
-    GOLDEN.write_text("{" + ",\n".join(sections) + "}\n")
+    write(
+        GOLDEN,
+        numbers={name: case(torch) for name, case in NUMBERS.items()},
+        reprs={name: repr(case(torch)) for name, case in REPRS.items()},
+        errors={name: failure(case, torch) for name, case in ERRORS.items()},
+    )
 
 
 if __name__ == "__main__":

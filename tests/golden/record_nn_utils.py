@@ -1,12 +1,13 @@
-"""Records PyTorch's nn.utils as nn_utils.json: run it where torch is installed."""
+"""Records PyTorch's nn.utils as nn_utils.json (see recording.py)."""
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from golden.recording import failure, write
 
 GOLDEN = Path(__file__).with_name("nn_utils.json")
 NAN, INF = math.nan, math.inf
@@ -92,31 +93,16 @@ ERRORS: dict[str, Case] = {
 }
 
 
-def failure(case: Case, lib: Any, utils: Any) -> list[str]:
-    """The type and text of the exception that a case raises."""
-    try:
-        got = case(lib, utils)
-    except Exception as error:
-        return [type(error).__name__, str(error)]
-    raise AssertionError(f"no exception, but {got!r}")
-
-
 def main() -> None:
     """Writes nn_utils.json."""
     import torch
 
     utils = torch.nn.utils
-    sections = {
-        "results": {name: case(torch, utils) for name, case in cases().items()},
-        "errors": {name: failure(case, torch, utils) for name, case in ERRORS.items()},
-    }
-    texts = [f'"torch":"{torch.__version__}"']
-    for name, section in sections.items():
-        lines = ",\n".join(
-            f"{json.dumps(k)}:{json.dumps(v, separators=(',', ':'))}" for k, v in section.items()
-        )
-        texts.append(f'"{name}":{{\n{lines}\n}}')
-    GOLDEN.write_text("{" + ",\n".join(texts) + "}\n")
+    write(
+        GOLDEN,
+        results={name: case(torch, utils) for name, case in cases().items()},
+        errors={name: failure(case, torch, utils) for name, case in ERRORS.items()},
+    )
 
 
 if __name__ == "__main__":

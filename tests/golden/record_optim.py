@@ -1,4 +1,4 @@
-"""Records PyTorch's optimisers as optim.json: run it where torch is installed.
+"""Records PyTorch's optimisers as optim.json (see recording.py).
 
 The test takes the same steps with `run` and `resume`, so both sides read alike.
 """
@@ -6,10 +6,11 @@ The test takes the same steps with `run` and `resume`, so both sides read alike.
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from golden.recording import failure, write
 
 GOLDEN = Path(__file__).with_name("optim.json")
 STEPS = 100
@@ -241,34 +242,19 @@ def _stepped(lib: Any, optim: Any, kind: str) -> Any:
     return optimizer
 
 
-def failure(case: Case, lib: Any, optim: Any) -> list[str]:
-    """The type and text of the exception that a case raises."""
-    try:
-        result = case(lib, optim)
-    except Exception as error:
-        return [type(error).__name__, str(error)]
-    raise AssertionError(f"no exception, but {result!r}")
-
-
 def main() -> None:
     """Writes optim.json."""
     import torch
 
     torch.set_num_threads(1)
     optim = torch.optim
-    sections = {
-        "trajectories": {n: run(torch, optim, n, groups) for n, groups in cases().items()},
-        "stopped": {n: stopped(torch, optim, n, groups) for n, groups in cases().items()},
-        "errors": {n: failure(case, torch, optim) for n, case in ERRORS.items()},
-        "reprs": {n: repr(case(torch, optim)) for n, case in REPRS.items()},
-    }
-    texts = [f'"torch":"{torch.__version__}"']
-    for name, section in sections.items():
-        lines = ",\n".join(
-            f"{json.dumps(k)}:{json.dumps(v, separators=(',', ':'))}" for k, v in section.items()
-        )
-        texts.append(f'"{name}":{{\n{lines}\n}}')
-    GOLDEN.write_text("{" + ",\n".join(texts) + "}\n")
+    write(
+        GOLDEN,
+        trajectories={n: run(torch, optim, n, groups) for n, groups in cases().items()},
+        stopped={n: stopped(torch, optim, n, groups) for n, groups in cases().items()},
+        errors={n: failure(case, torch, optim) for n, case in ERRORS.items()},
+        reprs={n: repr(case(torch, optim)) for n, case in REPRS.items()},
+    )
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Records the dtypes PyTorch's pointwise functions give, as promotion.json: run it where torch is.
+"""Records the dtypes PyTorch's pointwise functions give, as promotion.json (see recording.py).
 
 For each function a string: a letter for each combination of operands, "x" where it is refused. The
 test runs the `letters` of this file on autodiff.
@@ -10,6 +10,8 @@ from collections.abc import Callable
 from itertools import product
 from pathlib import Path
 from typing import Any
+
+from golden.recording import write
 
 GOLDEN = Path(__file__).with_name("promotion.json")
 DTYPES = {
@@ -74,8 +76,7 @@ def main() -> None:
     import torch
 
     names = [*UNARY, *BINARY, "where"]
-    lines = ",\n".join(f'"{name}":"{letters(torch, name)}"' for name in names)
-    GOLDEN.write_text(f'{{"torch":"{torch.__version__}","letters":{{\n{lines}\n}}}}\n')
+    write(GOLDEN, letters={name: letters(torch, name) for name in names})
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Records what PyTorch's CPU generator gives, as random.json: run it where torch is installed.
+"""Records what PyTorch's CPU generator gives, as random.json (see recording.py).
 
 A case is a seed and steps; each step is a function, its arguments and a dtype. The test runs the
 same steps on autodiff with the `draw` and `summary` of this file, so both sides read alike.
@@ -7,11 +7,12 @@ same steps on autodiff with the `draw` and `summary` of this file, so both sides
 from __future__ import annotations
 
 import hashlib
-import json
 import struct
 from array import array
 from pathlib import Path
 from typing import Any
+
+from golden.recording import write
 
 SEEDS = [0, 17, 123456789012345]
 SIZES = [1, 2, 7, 15, 16, 17, 31, 100, 1000, 10000]
@@ -328,16 +329,12 @@ def main() -> None:
         for seed in SEEDS
         for steps in sequences
     ]
-    lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
-    drawn = {text: evaluate(torch, text) for text in expressions()}
-    by_text = ",\n".join(
-        f"{json.dumps(text)}:{json.dumps(found, separators=(',', ':'))}"
-        for text, found in drawn.items()
-    )
-    GOLDEN.write_text(
-        f'{{"torch":"{torch.__version__}","states":{json.dumps(states(torch))},\n'
-        f'"errors":{json.dumps({text: error_of(torch, text) for text in ERRORS}, indent=0)},\n'
-        f'"expressions":{{\n{by_text}\n}},\n"cases":[\n{lines}\n]}}\n'
+    write(
+        GOLDEN,
+        states=states(torch),
+        errors={text: error_of(torch, text) for text in ERRORS},
+        expressions={text: evaluate(torch, text) for text in expressions()},
+        cases=cases,
     )
 
 

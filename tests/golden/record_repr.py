@@ -1,16 +1,17 @@
-"""Records how PyTorch prints tensors, as repr.json: run it where torch is installed.
+"""Records how PyTorch prints tensors, as repr.json (see recording.py).
 
 A case's values are repeated until its shape is full, so that long tensors stay short here.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import random
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from golden.recording import write
 
 GOLDEN = Path(__file__).with_name("repr.json")
 Case = dict[str, Any]
@@ -205,9 +206,7 @@ def main() -> None:
     import torch
 
     groups = (plain_cases(), long_cases(), suffix_cases(), option_cases(), random_cases())
-    cases = [printed(torch, case) for group in groups for case in group]
-    lines = ",\n".join(json.dumps(case, separators=(",", ":")) for case in cases)
-    GOLDEN.write_text(f'{{"torch":"{torch.__version__}","cases":[\n{lines}\n]}}\n')
+    write(GOLDEN, cases=[printed(torch, case) for group in groups for case in group])
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Records PyTorch's learning-rate schedules as schedulers.json: run it where torch is installed."""
+"""Records PyTorch's learning-rate schedules as schedulers.json (see recording.py)."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from golden.recording import failure, write
 
 GOLDEN = Path(__file__).with_name("schedulers.json")
 STEPS = 30
@@ -113,13 +115,9 @@ ERRORS: dict[str, Make] = {
 }
 
 
-def failure(lib: Any, optim: Any, make: Make) -> list[str]:
-    """The type and text of the exception that a case raises."""
-    try:
-        result = make(optim.lr_scheduler, optimizer_of(lib, optim))
-    except Exception as error:
-        return [type(error).__name__, str(error)]
-    raise AssertionError(f"no exception, but {result!r}")
+def refused(lib: Any, optim: Any, make: Make) -> list[str]:
+    """The type and text of the exception that making a schedule raises."""
+    return failure(make, optim.lr_scheduler, optimizer_of(lib, optim))
 
 
 def main() -> None:
@@ -128,22 +126,16 @@ def main() -> None:
 
     optim = torch.optim
     singles = {name: makes[0] for name, makes in CASES.items() if len(makes) == 1}
-    sections = {
-        "runs": {name: run(torch, optim, makes) for name, makes in CASES.items()},
-        "closed": {
+    write(
+        GOLDEN,
+        runs={name: run(torch, optim, makes) for name, makes in CASES.items()},
+        closed={
             name: closed(torch, optim, make)
             for name, make in singles.items()
             if "Plateau" not in name and "Multiplicative" not in name
         },
-        "errors": {name: failure(torch, optim, make) for name, make in ERRORS.items()},
-    }
-    texts = [f'"torch":"{torch.__version__}"']
-    for name, section in sections.items():
-        lines = ",\n".join(
-            f"{json.dumps(k)}:{json.dumps(v, separators=(',', ':'))}" for k, v in section.items()
-        )
-        texts.append(f'"{name}":{{\n{lines}\n}}')
-    GOLDEN.write_text("{" + ",\n".join(texts) + "}\n")
+        errors={name: refused(torch, optim, make) for name, make in ERRORS.items()},
+    )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,4 @@
-"""Records what PyTorch gives for the lines of tensor_cases.txt, as tensor.json: run it where torch
-is installed.
+"""Records what PyTorch gives for the lines of tensor_cases.txt, as tensor.json (see recording.py).
 
 A line is Python with `torch` and a few of its names in scope; statements before the last `; `
 prepare, the last is the expression. Its value is kept as text, an exception by its type. The tests
