@@ -91,13 +91,7 @@ class BackwardHook:
         grads = self._whole(1, found)
         for hook in self.before:
             changed = hook(self.module, grads)
-            if changed is not None:
-                if len(changed) != len(grads):
-                    raise RuntimeError(
-                        "Backward pre hook returned an invalid number of grad_output, got "
-                        f"{len(changed)}, but expected {len(grads)}"
-                    )
-                grads = changed
+            grads = _replaced(grads, changed, "Backward pre hook", "grad_output")
         if self.places[0] is None:
             self._without_inputs(grads)
         else:
@@ -127,12 +121,19 @@ class BackwardHook:
         grads = self._whole(0, found)
         for hook in self.after:
             changed = hook(self.module, grads, self.grad_outputs)
-            if changed is not None:
-                if len(changed) != len(grads):
-                    raise RuntimeError(
-                        "Backward hook returned an invalid number of grad_input, got "
-                        f"{len(changed)}, but expected {len(grads)}"
-                    )
-                grads = changed
+            grads = _replaced(grads, changed, "Backward hook", "grad_input")
         self.grad_outputs = None
         return tuple(grads[i] for i in self.places[0] or ())
+
+
+def _replaced(grads: Gradients, changed: Any, hook: str, what: str) -> Gradients:
+    """The gradients after a hook: those that it returned, if any."""
+    if changed is None:
+        return grads
+    if len(changed) != len(grads):
+        raise RuntimeError(
+            f"{hook} returned an invalid number of {what}, got {len(changed)}, but expected "
+            f"{len(grads)}"
+        )
+    found: Gradients = changed
+    return found

@@ -12,7 +12,7 @@ from autodiff.ops.create import full_like, zeros, zeros_like
 from autodiff.optim.optimizer import Group, Optimizer
 from autodiff.tensor import Tensor
 
-__all__ = ["NativeOptimizer", "check_at_least_0", "check_betas", "check_lr", "check_modes"]
+__all__ = ["NativeOptimizer", "check_adam", "check_at_least_0", "check_lr", "check_modes"]
 
 
 def _kinds() -> dict[str, int]:
@@ -132,6 +132,14 @@ def check_betas(betas: Sequence[Any]) -> None:
     for i, beta in enumerate((betas[0], betas[1])):
         if not 0.0 <= beta < 1.0:
             raise ValueError(f"Invalid beta parameter at index {i}: {beta}")
+
+
+def check_adam(lr: Any, betas: Sequence[Any], eps: Any, weight_decay: Any) -> None:
+    """ValueError for what no optimiser of Adam's family can take, in PyTorch's order."""
+    check_lr(lr)
+    check_at_least_0("epsilon value", eps)
+    check_betas(betas)
+    check_at_least_0("weight_decay value", weight_decay)
 
 
 def check_modes(name: str, differentiable: bool, foreach: Any, fused: Any = None) -> None:

@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from autodiff.optim._native import (
-    NativeOptimizer,
-    check_at_least_0,
-    check_betas,
-    check_lr,
-    check_modes,
-)
+from autodiff.optim._native import NativeOptimizer, check_adam, check_modes
 from autodiff.optim.optimizer import Group
 from autodiff.tensor import Tensor
 
@@ -53,10 +47,7 @@ class Adam(NativeOptimizer):
             raise ValueError(
                 "lr as a Tensor is not supported for capturable=False and foreach=True"
             )
-        check_lr(lr)
-        check_at_least_0("epsilon value", eps)
-        check_betas(betas)
-        check_at_least_0("weight_decay value", weight_decay)
+        check_adam(lr, betas, eps, weight_decay)
         defaults = {
             "lr": lr,
             "betas": _plain_betas(betas, bool(foreach) and not capturable),

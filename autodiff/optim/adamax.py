@@ -5,13 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from autodiff.optim._native import (
-    NativeOptimizer,
-    check_at_least_0,
-    check_betas,
-    check_lr,
-    check_modes,
-)
+from autodiff.optim._native import NativeOptimizer, check_adam, check_modes
 from autodiff.optim.optimizer import Group
 
 __all__ = ["Adamax"]
@@ -39,10 +33,7 @@ class Adamax(NativeOptimizer):
         differentiable: bool = False,
         capturable: bool = False,
     ) -> None:
-        check_lr(lr)
-        check_at_least_0("epsilon value", eps)
-        check_betas(betas)
-        check_at_least_0("weight_decay value", weight_decay)
+        check_adam(lr, betas, eps, weight_decay)
         check_modes("Adamax", differentiable, foreach)
         defaults = {
             "lr": lr,

@@ -6,13 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from autodiff.ops.create import ones_like
-from autodiff.optim._native import (
-    NativeOptimizer,
-    check_at_least_0,
-    check_betas,
-    check_lr,
-    check_modes,
-)
+from autodiff.optim._native import NativeOptimizer, check_adam, check_at_least_0, check_modes
 from autodiff.optim.optimizer import Group
 from autodiff.tensor import Tensor
 
@@ -44,10 +38,7 @@ class NAdam(NativeOptimizer):
         capturable: bool = False,
         differentiable: bool = False,
     ) -> None:
-        check_lr(lr)
-        check_at_least_0("epsilon value", eps)
-        check_betas(betas)
-        check_at_least_0("weight_decay value", weight_decay)
+        check_adam(lr, betas, eps, weight_decay)
         check_at_least_0("momentum_decay value", momentum_decay)
         check_modes("NAdam", differentiable, foreach)
         defaults = {
@@ -101,10 +92,7 @@ class RAdam(NativeOptimizer):
         capturable: bool = False,
         differentiable: bool = False,
     ) -> None:
-        check_lr(lr)
-        check_at_least_0("epsilon value", eps)
-        check_betas(betas)
-        check_at_least_0("weight_decay value", weight_decay)
+        check_adam(lr, betas, eps, weight_decay)
         check_modes("RAdam", differentiable, foreach)
         defaults = {
             "lr": lr,
