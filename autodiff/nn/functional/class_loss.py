@@ -13,6 +13,11 @@ from autodiff.tensor import Tensor
 __all__ = ["cross_entropy", "nll_loss"]
 
 
+def _class_dim(x: Tensor) -> int:
+    """The dimension of classes in (classes), (n, classes) and (n, classes, d1, ...)."""
+    return 1 if x.ndim > 1 else 0
+
+
 def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> None:
     """RuntimeError or ValueError where class-index targets or weights do not fit the input."""
     if target.dtype is not dtypes.int64 and target.dtype is not dtypes.uint8:
@@ -40,7 +45,7 @@ def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> None
 
 
 def _check_weight(input: Tensor, weight: Tensor) -> None:
-    classes = input.shape[1 if input.ndim > 1 else 0]
+    classes = input.shape[_class_dim(input)]
     if weight.shape != (classes,):
         raise RuntimeError(
             f"weight tensor should be defined either for all {classes} classes or no classes but "
@@ -117,7 +122,7 @@ def cross_entropy(
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     if input.ndim == 0:
         raise IndexError("cross_entropy: input has no dimension of classes: it is 0-d")
-    dim = 1 if input.ndim > 1 else 0
+    dim = _class_dim(input)
     if input.shape == target.shape:
         return _probability_loss(input, target, weight, ignore_index, reduction, label_smoothing)
     _check_classes(input, target, weight)
@@ -139,7 +144,7 @@ def _smooth_loss(
 ) -> Tensor:
     """The loss against all classes alike, as nll_loss reduces it."""
     weighted = logs if weight is None else logs * _by_class(weight, logs)
-    each = -weighted.sum(1 if logs.ndim > 1 else 0)
+    each = -weighted.sum(_class_dim(logs))
     ignored = target == ignore_index
     each = each.masked_fill(ignored, 0.0)
     if reduction != "mean":
@@ -167,7 +172,7 @@ def _probability_loss(
         raise RuntimeError("ignore_index is not supported for floating point target")
     if weight is not None:
         _check_weight(input, weight)
-    dim = 1 if input.ndim > 1 else 0
+    dim = _class_dim(input)
     classes = input.shape[dim]
     if label_smoothing > 0.0:
         target = target * (1 - label_smoothing) + label_smoothing / classes
