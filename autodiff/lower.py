@@ -206,6 +206,9 @@ class Lowering:
         if target is dtypes.bool and source is not dtypes.bool:
             token = self.emit("to_truth", value.type, self.as_type(value, value.type))
             return Value(operand, value.type, token)
+        if target is dtypes.int32 and value.number is None and value.type != I64:
+            # not through int64: what does not fit an int32 is the smallest, and does not wrap
+            return Value(operand, value.type, self.as_type(value, value.type), narrow=True)
         type_ = value.type if source is dtypes.bool and target is dtypes.bool else _TYPE[target]
         token = self.as_type(value, type_)
         return Value(operand, type_, token, narrow=target in _WRAP and target.code < source.code)

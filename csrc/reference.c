@@ -122,6 +122,7 @@ INT(2, shl, b < 0 || b > 63 ? 0 : (uint64_t)a << b)
 INT(2, shr, b < 0 || b > 63 ? (a < 0 ? -1 : 0) : a >> b)
 INT(1, wrap_uint8, (uint8_t)a)
 INT(1, wrap_int32, (int32_t)a)
+REAL(1, wrap_int32, fabs(a) < 0x1p31 ? (int32_t)a : INT32_MIN)
 
 /* ---- transcendental ---- */
 REAL(1, exp, exp(a))

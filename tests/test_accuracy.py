@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import autodiff as ad
 from autodiff.native import ffi, lib
 
 UNARY = ("exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "sigmoid", "erf")
@@ -255,6 +256,38 @@ def test_casts_of_what_does_not_fit():
     args = (OPS["to_i64"], TYPES["f64"], len(values), out, xs, ffi.NULL, ffi.NULL)
     assert lib.ad_pw_kernel(*args) == 0
     assert list(out) == [-(2**63)] * 6 + [-1, 1]
+
+
+UNFIT = [NAN, INF, -INF, 1e30, -1e30, 2.0**31, -(2.0**31), 3e9, -3e9, 2.0**40 + 2.0**20]
+FIT = {-1.9: -1, 1.9: 1, -0.5: 0, 2.0**31 - 128: 2**31 - 128, 128 - 2.0**31: 128 - 2**31}
+
+
+@pytest.mark.parametrize("dtype", [ad.float32, ad.float64], ids=str)
+@pytest.mark.parametrize("times", [1, 9])
+def test_what_does_not_fit_an_int32_is_the_smallest(dtype, times):
+    want = ([-(2**31)] * len(UNFIT) + list(FIT.values())) * times
+    x = ad.tensor([*UNFIT, *FIT] * times, dtype=dtype)
+    assert x.to(ad.int32).tolist() == want
+    assert ad.stack([x, x])[:, ::2].t().to(ad.int32)[:, 1].tolist() == want[::2]
+    assert ad.zeros(len(want), dtype=ad.int32).copy_(x).tolist() == want
+    wide = ad.tensor([2**40 + 7, -(2**31) - 1])  # an int64 wraps
+    assert wide.to(ad.int32).tolist() == [7, 2**31 - 1]
+
+
+@pytest.mark.parametrize("dtype", [ad.float32, ad.float64], ids=str)
+def test_a_fused_cast_to_int32_is_the_cast(dtype):
+    """Whatever reads it: a float, a bool, a narrower integer, a wider one, itself."""
+    wanted = (ad.float32, ad.float64, ad.bool, ad.uint8, ad.int32, ad.int64)
+    x = ad.tensor([*UNFIT, *FIT], dtype=dtype)
+    for target in wanted:
+        fused = ad.pointwise(lambda a, d=target: (a * 1).to(ad.int32).to(d))
+        got, want = fused(x), x.to(ad.int32).to(target)
+        assert got.dtype is target
+        assert got.tolist() == want.tolist()
+        if target.is_floating_point:
+            assert math.copysign(1, got.tolist()[[*UNFIT, *FIT].index(-0.5)]) == 1
+    plus = ad.pointwise(lambda a: a.to(ad.int32) + 1)
+    assert plus(x).tolist() == (x.to(ad.int32) + 1).tolist()
 
 
 @pytest.mark.parametrize("isa", ["baseline", "avx2", "avx512", "neon"])

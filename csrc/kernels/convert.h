@@ -33,10 +33,14 @@ AD_SIMD int64_t f64_to_integer(double a) { return a >= -0x1p63 && a < 0x1p63 ? (
 #include "../dtypes.def"
 #undef AD_DTYPE
 
-/* Integers go to a narrower type by wrapping, floats first become int64. */
+/* Integers go to a narrower type by wrapping; floats become int32 as they become int64, uint8 through it. */
+#define REAL_TO_int32(a) ((a) > -0x1p31f && (a) < 0x1p31f ? (int32_t)(a) : INT32_MIN)
+#define TO_f32_int32(a) REAL_TO_int32(a)
+#define TO_f64_int32(a) REAL_TO_int32(a)
+#define TO_i64_int32(a) ((int32_t)(a))
 #define STORE_bool(from, a) ((a) != 0)
 #define STORE_uint8(from, a) ((uint8_t)TO_##from##_i64(a))
-#define STORE_int32(from, a) ((int32_t)TO_##from##_i64(a))
+#define STORE_int32(from, a) TO_##from##_int32(a)
 #define STORE_int64(from, a) TO_##from##_i64(a)
 #define STORE_float32(from, a) TO_##from##_f32(a)
 #define STORE_float64(from, a) TO_##from##_f64(a)

@@ -84,6 +84,11 @@ AD_SIMD V K(isnan)(V a) { return K(truth)(v(ne)(a, a)); }
 AD_SIMD V K(isinf)(V a) { return K(truth)(v(eq)(v(abs)(a), v(set1)(INFINITY))); }
 AD_SIMD V K(isfinite)(V a) { return K(truth)(v(lt)(v(abs)(a), v(set1)(INFINITY))); }
 AD_SIMD V K(to_truth)(V a) { return K(truth)(K(nonzero)(a)); }
+/* The sum makes of -0 the 0 that an integer is. */
+AD_SIMD V K(wrap_int32)(V a) {
+    V whole = v(add)(v(trunc)(a), v(zero)());
+    return v(select)(v(lt)(v(abs)(a), v(set1)(0x1p31f)), whole, v(set1)(-0x1p31f));
+}
 
 /* transcendental */
 AD_SIMD V K(exp)(V a) { return v(exp)(a); }
