@@ -44,11 +44,12 @@ def tensors(draw: st.DrawFn, shape: Sequence[int], dtype: str) -> tuple[Any, lis
 
 
 def convert(value: Number, dtype: str) -> Number:
-    """As the library converts: what no int64 holds becomes the smallest, then wraps."""
+    """As the library converts: what no int64 (of int32: no int32) holds becomes the smallest."""
     if dtype in (*FLOATS, "bool") or isinstance(value, int):
         return wrap(value, dtype)
-    fits = math.isfinite(value) and -(2**63) <= value < 2**63
-    return wrap(math.trunc(value) if fits else -(2**63), dtype)
+    limit = 2**31 if dtype == "int32" else 2**63
+    fits = math.isfinite(value) and -limit <= value < limit
+    return wrap(math.trunc(value) if fits else -limit, dtype)
 
 
 # ---- copies ----
