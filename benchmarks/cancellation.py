@@ -50,13 +50,18 @@ def gelu_tanh(x: Any) -> Any:
     return x * sigmoid(2 * mp.sqrt(2 / mp.pi) * (x + mp.mpf(0.044715) * x**3))
 
 
-def variance(lib: Library, x: Any) -> Any:
+def variance_in_two_passes(lib: Library, x: Any) -> Any:
     centred = x - x.mean()
     return (centred * centred).mean()
 
 
+def log_sum_exp(xs: list[Any]) -> list[Any]:
+    largest = max(xs)
+    return [mp.log(mp.fsum(mp.exp(x - largest) for x in xs)) + largest]
+
+
 def log_softmax(xs: list[Any]) -> list[Any]:
-    total = mp.log(mp.fsum(mp.exp(x - max(xs)) for x in xs)) + max(xs)
+    (total,) = log_sum_exp(xs)
     return [x - total for x in xs]
 
 
@@ -75,6 +80,20 @@ def cross_entropy_of(lib: Library, x: Any) -> Any:
 def exact_variance(xs: list[Any]) -> list[Any]:
     mean = mp.fsum(xs) / len(xs)
     return [mp.fsum((x - mean) ** 2 for x in xs) / len(xs)]
+
+
+def sums(x: Any, dim: int) -> Any:
+    """Of a vector as a matrix of 8 rows, or of 8 columns."""
+    return (x.reshape(COLUMNS, -1) if dim else x.reshape(-1, COLUMNS)).sum(dim)
+
+
+def row_sums(xs: list[Any]) -> list[Any]:
+    n = len(xs) // COLUMNS
+    return [mp.fsum(xs[i : i + n]) for i in range(0, len(xs), n)]
+
+
+def column_sums(xs: list[Any]) -> list[Any]:
+    return [mp.fsum(xs[i::COLUMNS]) for i in range(COLUMNS)]
 
 
 def bce(label: float) -> Composition:
@@ -100,7 +119,25 @@ ROWS = (
     [-50.0, 40.0, 0.0, 10.0],
     [100.0 + 1e-3 * k for k in range(100)],
 )
+# Close to each other, equal, and rows whose sum of exponentials is close to one.
+ROWS += (
+    [1e8, 1e8 - 8, 1e8 + 8, 1e8 - 64],
+    [88.0, 88.5, 87.25, 89.0, -103.0],
+    [-1e30, -1e30, -1e4],
+    [2.5] * 37,
+    [NOISE[k] * 1e-6 for k in range(50)],
+    [2 * x for x in NOISE[:50]],
+)
+SUMMED = ([-1.0, -0.5, -2.0], [-0.7, -0.7], [0.0, -20.0, -25.0], [-7.0 + x for x in NOISE])
 SHIFTED = ([1e4 + x for x in NOISE], [1e8 + 64 * x for x in NOISE], [1e-9 * (x + 1) for x in NOISE])
+CLOSE = ([1e8 + 8 * (k % 5) for k in range(100)], [1.0 + 1e-6 * x for x in NOISE], [1e-30, 3e-30])
+LONG = (
+    [1e8 + 64 * NOISE[k % 1000] for k in range(30000)],
+    [1.5 + NOISE[k % 997] for k in range(100000)],
+    [abs(NOISE[k * 31 % 1000]) for k in range(2048)],
+    [1e4 + NOISE[k % 991] for k in range(5000)],
+)
+COLUMNS = 8
 COMPOSITIONS = [
     *[
         Composition(
@@ -153,7 +190,53 @@ COMPOSITIONS = [
         each=False,
         orders=0,
     ),
-    Composition("variance in two passes", variance, exact_variance, SHIFTED, each=False, orders=1),
+    Composition(
+        "variance in two passes",
+        variance_in_two_passes,
+        exact_variance,
+        SHIFTED,
+        each=False,
+        orders=1,
+    ),
+    Composition(
+        "sum", lambda lib, x: x.sum(), lambda xs: [mp.fsum(xs)], LONG, each=False, orders=0
+    ),
+    Composition("sum over rows", lambda lib, x: sums(x, 1), row_sums, LONG, each=False, orders=0),
+    Composition(
+        "sum over columns", lambda lib, x: sums(x, 0), column_sums, LONG, each=False, orders=0
+    ),
+    Composition(
+        "var",
+        lambda lib, x: x.var(),
+        lambda xs: [exact_variance(xs)[0] * len(xs) / (len(xs) - 1)],
+        (*SHIFTED, *CLOSE),
+        each=False,
+        orders=1,
+    ),
+    Composition(
+        "var of long vectors",
+        lambda lib, x: x.var(correction=0),
+        exact_variance,
+        LONG,
+        each=False,
+        orders=0,
+    ),
+    Composition(
+        "std, correction 0",
+        lambda lib, x: x.std(correction=0),
+        lambda xs: [mp.sqrt(exact_variance(xs)[0])],
+        (*SHIFTED, *CLOSE),
+        each=False,
+        orders=1,
+    ),
+    Composition(
+        "logsumexp",
+        lambda lib, x: lib.logsumexp(x, 0),
+        log_sum_exp,
+        (*ROWS, *SUMMED),
+        each=False,
+        orders=1,
+    ),
 ]
 
 

@@ -23,8 +23,7 @@ _a, _b, _c = inputs(3)
 _FLOATS = {d.code: d for d in (float32, float64)}
 _difference = {d: PointwiseOp("centred", (_a - _b).to(d), 2) for d in _FLOATS.values()}
 _squared_difference = PointwiseOp("squared_difference", (_a - _b) * (_a - _b), 2)
-_square = PointwiseOp("squared_deviation", _a * _a, 1)
-_corrected = PointwiseOp("var_corrected", _a - _b * _b / _c, 3)
+_finite_or_0 = PointwiseOp("finite_or_0", where(build("isfinite", _a), _a, 0.0), 1)
 _var_of = {d: PointwiseOp("var_of_squares", (_a / _b).to(d), 2) for d in _FLOATS.values()}
 _std_of = {
     d: PointwiseOp("std_of_squares", build("sqrt", _a / _b).to(d), 2) for d in _FLOATS.values()
@@ -45,22 +44,25 @@ def _mean64(p: Any, mask: int) -> Tensor:
     return wrap(fresh(lib.ad_reduce(KINDS["mean"], p, mask, 1, float64.code), "mean", p))
 
 
-def _sum64(x: Tensor, mask: int, keepdim: bool) -> Tensor:
-    return wrap(fresh(lib.ad_reduce(KINDS["sum"], x._p, mask, keepdim, float64.code), "sum", x._p))
+def _about_mean(p: Any, mask: int) -> tuple[Tensor, Tensor]:
+    """Numbers and their mean, in float64, whose differences are the deviations.
+
+    A mean of float64 numbers is rounded as they are, so a first difference is taken off, and what
+    is left of the mean is that of the differences: 0 where they are infinite.
+    """
+    x, mean = wrap(p), _mean64(p, mask)
+    if p.dtype == float32.code:
+        return x, mean
+    rough = _difference[float64].call(x, mean)
+    return rough, _finite_or_0.call(_mean64(rough._p, mask))
 
 
 def _squares(p: Any, mask: int, keepdim: bool) -> tuple[Tensor, int]:
     """The sums of squares of deviations from the mean, in float64, and of how many."""
-    x, mean = wrap(p), _mean64(p, mask)
+    squares = _squared_difference.call(*_about_mean(p, mask))._p
+    total = lib.ad_reduce(KINDS["sum"], squares, mask, keepdim, float64.code)
     count = math.prod(p.shape[d] for d in range(p.ndim) if mask >> d & 1)
-    if p.dtype == float32.code:
-        return _sum64(_squared_difference.call(x, mean), mask, keepdim), count
-    # The mean is rounded as the elements are: what is left of it is taken off again.
-    deviations = _difference[float64].call(x, mean)
-    squares = _sum64(_square.call(deviations), mask, keepdim)
-    if count == 0:
-        return squares, count
-    return _corrected.call(squares, _sum64(deviations, mask, keepdim), number(float(count))), count
+    return wrap(fresh(total, "sum", squares)), count
 
 
 def _forward(finish: dict[Any, PointwiseOp]) -> Any:
@@ -73,7 +75,7 @@ def _forward(finish: dict[Any, PointwiseOp]) -> Any:
 
 
 def _centred_forward(p: Any, mask: int) -> Any:
-    return lib.ad_alias(_difference[_FLOATS[p.dtype]].call(wrap(p), _mean64(p, mask))._p)
+    return lib.ad_alias(_difference[_FLOATS[p.dtype]].call(*_about_mean(p, mask))._p)
 
 
 # Deviations from the mean: a projection, so its own adjoint.
