@@ -224,7 +224,8 @@ def test_a_stale_program_is_found(planting: Patch) -> None:
 @pytest.mark.parametrize("off", [-1, 1])
 def test_a_kernel_whose_tail_is_off_by_one_is_found(off: int, planting: Patch) -> None:
     def kernel(op: int, kind: int, n: int, *operands: Any) -> int:
-        return int(lib.ad_pw_kernel(op, kind, n + off if n % 8 else n, *operands))
+        wrong = n % 8 and n < 67  # the longest call has no room for one more
+        return int(lib.ad_pw_kernel(op, kind, n + off if wrong else n, *operands))
 
     planting.setattr(test_kernels, "lib", SimpleNamespace(ad_pw_kernel=kernel))
     with pytest.raises(AssertionError):
