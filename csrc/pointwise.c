@@ -3,9 +3,10 @@
 #include "loop.h"
 
 enum {
-    WIDE = 256,      /* an inner dimension this long is cut into blocks of its own; shorter ones are packed */
-    CHUNK = 16,      /* blocks that one task of the parallel loop runs */
-    STACK_REGS = 64, /* registers of small calls, which are kept on the stack, */
+    WIDE = 256, /* an inner dimension this long is cut into blocks of its own; shorter ones are packed */
+    CHUNK = 16, /* blocks that one task of the parallel loop runs */
+    SLOT_BYTES = AD_BLOCK * 8,
+    STACK_REGS = 64,       /* registers of small calls, which are kept on the stack, */
     STACK_SCRATCH = 16384, /* in so many bytes */
 };
 
@@ -149,16 +150,21 @@ static void run_blocks(task *t, machine *m, int64_t first, int64_t last) {
     if (l->program->divides && ad_zero_div) __atomic_store_n(&t->status, AD_ZERO_DIV, __ATOMIC_RELAXED);
 }
 
+/* The bytes of a machine's registers and scratch. */
+static int64_t machine_bytes(const ad_program *p) {
+    return (int64_t)sizeof(void *) * p->n_regs + 64 + SLOT_BYTES * p->n_slots;
+}
+
 static void run_chunk(void *context, int64_t i) {
     task *t = context;
     const ad_program *p = t->loop->program;
-    int64_t registers = (int64_t)sizeof(void *) * p->n_regs, slot_bytes = AD_BLOCK * 8;
-    char *memory = ad_alloc((size_t)(registers + 64 + slot_bytes * p->n_slots));
+    int64_t registers = (int64_t)sizeof(void *) * p->n_regs;
+    char *memory = ad_alloc((size_t)machine_bytes(p));
     if (!memory) {
         __atomic_store_n(&t->status, AD_NO_MEMORY, __ATOMIC_RELAXED);
         return;
     }
-    machine m = {.regs = (void **)memory, .slot_bytes = slot_bytes};
+    machine m = {.regs = (void **)memory, .slot_bytes = SLOT_BYTES};
     m.scratch = memory + (registers + 63) / 64 * 64;
     set_up(t->loop, &m, ad_least(t->loop->numel, AD_BLOCK));
     int64_t first = i * CHUNK;
@@ -190,6 +196,7 @@ static int run_loop(const ad_loop *l, bool direct) {
         int64_t cost = CHUNK * AD_BLOCK / 8 * (l->program->n_code + 1);
         ad_parallel_for((t.n_blocks + CHUNK - 1) / CHUNK, cost, run_chunk, &t);
     }
+    if (t.status == AD_NO_MEMORY) return ad_fail(AD_NO_MEMORY, machine_bytes(l->program), 0, 0);
     return t.status ? ad_fail(t.status, 0, 0, 0) : AD_OK;
 }
 
