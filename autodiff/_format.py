@@ -75,6 +75,8 @@ def set_printoptions(
         "linewidth": linewidth,
     }
     for name, value in given.items():
+        if not isinstance(value, (int, float, type(None))):
+            raise TypeError(f"{name} must be a number, got {type(value).__name__}")
         if value is not None and not value >= 0:
             raise ValueError(f"{name} must not be negative, got {value}")
     options = PROFILES[profile] if profile is not None else _Current.options

@@ -10,6 +10,8 @@ import os
 from sys import _getframe
 from typing import Any
 
+from autodiff.dtypes import flag
+
 __all__ = [
     "detect_anomaly",
     "is_anomaly_check_nan_enabled",
@@ -90,7 +92,7 @@ class set_detect_anomaly:  # noqa: N801 - PyTorch's name
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
         self.previous = state.enabled, state.check_nan
-        _set(mode, check_nan)
+        _set(flag(mode, "set_detect_anomaly"), flag(check_nan, "set_detect_anomaly"))
 
     def __enter__(self) -> None:
         pass

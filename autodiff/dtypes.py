@@ -8,16 +8,25 @@ from typing import Final
 
 
 class dtype:  # noqa: N801 - PyTorch's name
-    """The type of a tensor's elements."""
+    """The type of a tensor's elements; never changes."""
 
     __slots__ = ("code", "is_floating_point", "itemsize", "name")
+    code: int
+    is_floating_point: builtins.bool
+    itemsize: int
+    name: str
     is_complex: Final = False
 
     def __init__(self, code: int, name: str, itemsize: int) -> None:
-        self.code = code
-        self.name = name
-        self.itemsize = itemsize
-        self.is_floating_point = name.startswith("float")
+        values = (code, name.startswith("float"), itemsize, name)
+        for slot, value in zip(self.__slots__, values, strict=True):
+            object.__setattr__(self, slot, value)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        raise AttributeError(f"attribute {name!r} of 'torch.dtype' objects is not writable")
+
+    def __delattr__(self, name: str) -> None:
+        raise AttributeError(f"attribute {name!r} of 'torch.dtype' objects is not writable")
 
     @property
     def is_signed(self) -> builtins.bool:
@@ -73,7 +82,17 @@ default_hooks: list[Callable[[], None]] = []  # called when the default changes
 
 def promote_types(type1: dtype, type2: dtype) -> dtype:
     """The smallest dtype that holds both."""
+    for value in (type1, type2):
+        if not isinstance(value, dtype):
+            raise TypeError(f"promote_types() takes two dtypes, not {type(value).__name__}")
     return type1 if type1.code >= type2.code else type2
+
+
+def flag(value: object, function: str) -> builtins.bool:
+    """A bool argument; TypeError naming the function for what is none."""
+    if not isinstance(value, builtins.bool):
+        raise TypeError(f"{function}: a bool is expected, not {type(value).__name__}")
+    return value
 
 
 def of_value(value: object) -> dtype:

@@ -6,6 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
+from autodiff.dtypes import flag
 from autodiff.native import lib
 from autodiff.node import mode
 
@@ -75,7 +76,7 @@ class set_grad_enabled(_GradMode):  # noqa: N801 - PyTorch's name
     """Sets the grad mode at once; as a context manager, until its end."""
 
     def __init__(self, mode: bool) -> None:
-        self.enabled = bool(mode)
+        self.enabled = flag(mode, "set_grad_enabled")
         self.previous = is_grad_enabled()
         _set(self.enabled)
 

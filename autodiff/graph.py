@@ -325,6 +325,8 @@ def backward(
         _walk(outputs, gradients, keep, create_graph, None, "backward")
         return
     leaves = _as_tuple(inputs)
+    if not leaves:
+        raise RuntimeError("backward: `inputs` is empty; leave it out to reach every leaf")
     found = grad(outputs, leaves, gradients, keep, create_graph, allow_unused=True)
     hooks = hooks_now()
     for x, g in zip(leaves, found, strict=True):

@@ -160,6 +160,8 @@ def get_num_threads() -> int:
 
 def set_num_threads(n: int) -> None:
     """Use at most n threads for large operations; results do not depend on it."""
+    if not isinstance(n, int):
+        raise RuntimeError(f"set_num_threads expects an int, but got {type(n).__name__}")
     if n < 1 or lib.ad_set_num_threads(n):
         raise RuntimeError(f"set_num_threads expects a positive integer, got {n}")
 

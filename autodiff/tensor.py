@@ -16,7 +16,7 @@ from autodiff import dtypes
 from autodiff.hooks import RemovableHandle, add_hook, hooks_of
 from autodiff.native import error, ffi, lib
 from autodiff.node import AccumulateGrad, Node, mode
-from autodiff.shapes import Size
+from autodiff.shapes import Size, dim_index
 
 if TYPE_CHECKING:
     from autodiff._methods import TensorMethods
@@ -67,12 +67,12 @@ class Tensor(TensorMethods):
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one dimension."""
-        return self.shape if dim is None else self.shape[dim]
+        return self.shape if dim is None else self.shape[dim_index(dim, self.ndim)]
 
     def stride(self, dim: int | None = None) -> Any:
         """The strides in elements, or that of one dimension."""
         strides = tuple(_unpack(self._p.strides, self._p.ndim))
-        return strides if dim is None else strides[dim]
+        return strides if dim is None else strides[dim_index(dim, self.ndim)]
 
     def storage_offset(self) -> int:
         """The position of the first element in the storage, in elements."""
@@ -149,10 +149,13 @@ class Tensor(TensorMethods):
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
+        if not isinstance(value, bool):
+            raise RuntimeError(f"requires_grad must be a bool, not {type(value).__name__}")
         self.requires_grad_(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
         """Set whether operations on this leaf are recorded; returns the tensor."""
+        dtypes.flag(requires_grad, "requires_grad_")
         node = live_node(self)
         if not self.is_leaf:
             if requires_grad:

@@ -1,11 +1,17 @@
-"""Hypothesis: no deadlines on shared machines, and in CI the same examples on every run.
+"""What tests share: Hypothesis's settings, and a fixture for tests that call whatever is public.
+
+Hypothesis has no deadlines on shared machines, and in CI the same examples on every run.
 
 AUTODIFF_TEST_PROFILE names another profile: "few" is for builds that run slowly, as sanitized ones.
 """
 
 import os
+from collections.abc import Iterator
 
+import pytest
 from hypothesis import settings
+
+import autodiff as ad
 
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
@@ -13,3 +19,15 @@ settings.register_profile("few", deadline=None, derandomize=True, max_examples=2
 settings.load_profile(
     os.environ.get("AUTODIFF_TEST_PROFILE") or ("ci" if os.environ.get("CI") else "here")
 )
+
+
+@pytest.fixture
+def settings_kept() -> Iterator[None]:
+    """Whatever a test sets for the process is afterwards as it was."""
+    options, threads, default = ad.get_printoptions(), ad.get_num_threads(), ad.get_default_dtype()
+    with ad.random.fork_rng():
+        yield
+    ad.autograd.set_detect_anomaly(False)
+    ad.set_printoptions(**options)
+    ad.set_num_threads(threads)
+    ad.set_default_dtype(default)

@@ -80,6 +80,12 @@ class FunctionNode(Node):
 
     def mark_non_differentiable(self, *tensors: Tensor) -> None:
         """Tell that these outputs have no gradient; backward is given zeros for them."""
+        for i, x in enumerate(tensors):
+            if not isinstance(x, Tensor):
+                raise RuntimeError(
+                    f"mark_non_differentiable takes the outputs, but argument {i} is of type "
+                    f"{type(x).__name__}"
+                )
         self._constant = tensors
 
     def set_materialize_grads(self, value: bool) -> None:

@@ -72,7 +72,7 @@ class _Row(Module):
             self.add_module(str(i), module)
 
     def _insert(self, index: int, module: Module) -> None:
-        if not -len(self) <= index <= len(self):
+        if not -len(self) <= operator.index(index) <= len(self):
             raise IndexError(f"Index out of range: {index}")
         modules = list(self)
         modules.insert(index, module)

@@ -244,7 +244,7 @@ class Module(Hooked):
     def get_submodule(self, target: str) -> Module:
         """The submodule of a dotted name; "" is this module. AttributeError if there is none."""
         module: Any = self
-        for name in target.split(".") if target else ():
+        for name in target.split(".") if target != "" else ():
             if not hasattr(module, name):
                 raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
             module = getattr(module, name)
@@ -293,7 +293,7 @@ class Module(Hooked):
     def train(self: Self, mode: bool = True) -> Self:
         """Set training mode here and below: dropout and batch statistics depend on it."""
         if not isinstance(mode, bool):
-            raise ValueError("training mode is expected to be boolean")
+            raise ValueError(f"training mode is expected to be boolean, not {typename(mode)}")
         self.training = mode
         for module in self.children():
             module.train(mode)

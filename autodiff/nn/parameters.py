@@ -143,7 +143,9 @@ class ParameterDict(Module):
         return both
 
     def __ror__(self, other: ParameterDict) -> ParameterDict:
-        return other.copy() | self
+        both = other.copy()
+        both.update(self)
+        return both
 
     def __ior__(self: DictSelf, other: ParameterDict) -> DictSelf:
         self.update(other)

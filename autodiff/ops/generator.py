@@ -19,8 +19,10 @@ class Generator:
     Copies and pickles go on from the same state, each for itself.
     """
 
-    def __init__(self, device: str = "cpu") -> None:
-        if device != "cpu":
+    def __init__(self, device: str | None = "cpu") -> None:
+        if not isinstance(device, (str, int, type(None))):
+            raise TypeError(f"Generator: device must be a str, not {type(device).__name__}")
+        if device not in ("cpu", None):
             raise RuntimeError(f"Generator: device {device!r} is not supported; only 'cpu' is")
         native = lib.ad_rng_new(DEFAULT_SEED)
         if not native:

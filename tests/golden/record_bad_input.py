@@ -10,24 +10,52 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from types import CodeType
 from typing import Any, NamedTuple
 
 CASES = Path(__file__).with_name("bad_input.txt")
 GOLDEN = Path(__file__).with_name("bad_input.json")
-OPERANDS = """
-x = torch.tensor([[0.5, -1.0, 2.0], [1.5, 0.25, -0.75]])
-w = torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])
-s = torch.tensor([[1.0, 2.0, 0.5], [3.0, 4.0, 1.5]])
-y, z = torch.tensor([1.0, 2.0, 3.0]), torch.tensor([1.0, 2.0])
-b, u = torch.ones(2, 3, 3), torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.2, 0.7]])
-j, k, c = torch.tensor([0, 1, 1]), torch.tensor([[0, 1, 1], [2, 2, 0]]), torch.tensor([0, 2])
-m = torch.tensor([[True, False, True], [False, True, True]])
-p = torch.nn.Parameter(torch.ones(3))
-q, r = p * p, torch.ones(3)
-"""
+OPERANDS = {
+    "x": "torch.tensor([[0.5, -1.0, 2.0], [1.5, 0.25, -0.75]])",
+    "w": "torch.tensor([[1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])",
+    "s": "torch.tensor([[1.0, 2.0, 0.5], [3.0, 4.0, 1.5]])",
+    "y": "torch.tensor([1.0, 2.0, 3.0])",
+    "z": "torch.tensor([1.0, 2.0])",
+    "b": "torch.ones(2, 3, 3)",
+    "u": "torch.tensor([[0.5, 0.25, 0.25], [0.1, 0.2, 0.7]])",
+    "j": "torch.tensor([0, 1, 1])",
+    "k": "torch.tensor([[0, 1, 1], [2, 2, 0]])",
+    "c": "torch.tensor([0, 2])",
+    "m": "torch.tensor([[True, False, True], [False, True, True]])",
+    "p": "torch.nn.Parameter(torch.ones(3))",
+    "q": "p * p",
+    "r": "torch.ones(3)",
+    "v": "(lambda leaf: (leaf.sum().backward(), leaf)[1])(torch.nn.Parameter(torch.ones(3)))",
+    "g": "torch.Generator().manual_seed(1)",
+    "net": "torch.nn.Linear(3, 2)",
+    "chain": "torch.nn.Sequential(net, torch.nn.Tanh())",
+    "layers": "torch.nn.ModuleList([net])",
+    "named": 'torch.nn.ModuleDict({"a": net})',
+    "params": "torch.nn.ParameterList([p])",
+    "table": 'torch.nn.ParameterDict({"a": p})',
+    "opt": "torch.optim.SGD([p], lr=0.1)",
+    "rates": "torch.optim.lr_scheduler.StepLR(opt, 2)",
+    "lambdas": "torch.optim.lr_scheduler.LambdaLR(opt, lambda epoch: 1.0)",
+    "times": "torch.optim.lr_scheduler.MultiplicativeLR(opt, lambda epoch: 1.0)",
+    "plateau": "torch.optim.lr_scheduler.ReduceLROnPlateau(opt)",
+    "Twice": """type("Twice", (torch.autograd.Function,), {
+        "forward": staticmethod(lambda ctx, a: a * 2),
+        "backward": staticmethod(lambda ctx, grad: grad * 2),
+    })""",
+    # A function of a forward of (ctx, a) and a backward of (ctx, grad).
+    "made": """lambda forward, backward=lambda ctx, grad: grad: type("Made", (
+        torch.autograd.Function,
+    ), {"forward": staticmethod(forward), "backward": staticmethod(backward)})""",
+}
 OPERATORS = {
     "add": "+",
     "sub": "-",
@@ -82,7 +110,7 @@ KINDS: dict[str, Wrong] = {
         ("(2**70,)", ""),
         ("object()", "object"),
     ],
-    "dtype": [('"a"', "str"), ("5", "int"), ("object()", "object")],
+    "dtype": [('"a"', "str|'a'"), ("5", "int"), ("object()", "object")],
     "seq": [
         ("[]", ""),
         ('["a"]', "str"),
@@ -107,6 +135,62 @@ KINDS: dict[str, Wrong] = {
     "state": [(value, "ByteTensor") for value, _ in TENSORS],
     "name": [('"a"', "a"), ("5", "int|5"), ("None", "None")],
     "raw": [],
+    "flag": [('"a"', "str"), ("object()", "object"), ("None", "NoneType")],
+    "fn": [("5", "int"), ("None", "NoneType"), ('"a"', "str")],
+    "module": [("5", "int"), ('"a"', "str"), ("None", "None"), ("torch.ones(2)", "Tensor")],
+    "parameter": [("5", "int"), ('"a"', "str"), ("torch.ones(2)", "Tensor"), ("q", "leaf|Tensor")],
+    "times": [(v, w) for v, w in INTEGERS if v != "2**70"],
+    "key": [
+        ("5", "int|5"),
+        ("None", "None"),
+        ('""', "empty|''|``|without"),
+        ('"nope.x"', r'nope|"\."'),
+    ],
+    "at": [
+        ('"a"', "str|a"),
+        ("1.5", "float|1.5"),
+        ("None", "None"),
+        ("7", "7|range"),
+        ("-7", "-7|range"),
+    ],
+    "epoch": [('"a"', "str|initial_lr"), ("3", "initial_lr")],
+    "device": [('"a"', "'a'"), ("5", "5|int"), ("object()", "object")],
+    "state_dict": [
+        ("5", "int"),
+        ("None", "NoneType"),
+        ("{}", "weight|state|param_groups|lr_lambdas"),
+        ('{"bogus": torch.ones(1)}', "bogus|param_groups|state|lr_lambdas"),
+        ('{"weight": torch.ones(5), "bias": "a"}', "weight|param_groups|state|lr_lambdas"),
+        ('{"state": {}, "param_groups": []}', "group|weight|lr_lambdas"),
+        ('{"state": {}, "param_groups": [{"params": [0, 1]}]}', "group|weight|lr_lambdas"),
+    ],
+    "opt": [("5", "int"), ("None", "NoneType"), ("[p]", "list"), ("net", "Linear")],
+    "group": [
+        ("5", "int"),
+        ("{}", "params"),
+        ('{"params": 5}', "int"),
+        ('{"params": ["a"]}', "str"),
+        ('{"params": [p]}', "more than one"),
+        ('{"params": [q]}', "leaf"),
+        ('{"params": {r}}', "set"),
+    ],
+    "tensors": [("5", "int"), ("None", "NoneType"), ('["a"]', "str"), ("[None]", "NoneType")],
+    "mapping": [
+        ("5", "int"),
+        ("[5]", "int|list|0"),
+        ("[(1, 2, 3)]", "3|list"),
+        ('{"b": 5}', "int"),
+    ],
+    # What a method asks of its own tensor.
+    "single": [("torch.ones(2, 3)", "more|6|one|only"), ("torch.ones(0)", "0|no values|one|only")],
+    "integer": [("torch.ones(2, dtype=torch.int64)", "integer"), ("torch.tensor(1.5)", "integer")],
+    "sized": [("torch.tensor(1.0)", "0-d")],
+    "tracked": [("x", "grad"), ("torch.tensor(1)", "grad")],
+    "leaf": [("q", "leaf|leaves"), ("x", "grad")],
+    "constant": [("p", "detach"), ("q", "detach")],
+    "whole": [("q[0]", "view")],
+    "fixed": [("5", "setter|not writable|read-only"), ("None", "setter|not writable|read-only")],
+    "floats": [("torch.tensor(1)", "float"), ("torch.tensor(True)", "float")],
 }
 
 
@@ -156,7 +240,7 @@ def written_lines() -> Iterator[Call]:
     """The lines that are wrong as they stand."""
     _, _, text = CASES.read_text().partition("[lines]\n")
     for line in text.splitlines():
-        code, _, words = line.partition(" ## ")
+        code, _, words = line.partition(" ##")
         yield Call(code, words.strip())
 
 
@@ -165,15 +249,22 @@ def spell(args: list[tuple[str, str]]) -> str:
     return ", ".join(f"{key}={value}" if key else value for key, value in args)
 
 
+def is_method(section: str) -> bool:
+    """Whether a section is a class, so the first argument of its rows is the object itself."""
+    return section.rpartition(".")[2][0].isupper() or section == "dtype"
+
+
 def render(row: Row, args: list[tuple[str, str]]) -> str:
     """The call of a row with these arguments."""
     name = row.name
-    if row.section != "Tensor":
+    if not is_method(row.section):
         prefix = "torch" if row.section == "torch" else f"torch.{row.section}"
         return f"{prefix}.{name}({spell(args)})"
     values = [value for _, value in args]
+    if name.endswith("="):
+        return f"{values[0]}.{name[:-1]} = {', '.join(values[1:])}"
     inner = name.strip("_")
-    if name.startswith("__") and len(values) == 2:
+    if row.section == "Tensor" and name.startswith("__") and len(values) == 2:
         if inner in OPERATORS:
             return f"{values[0]} {OPERATORS[inner]} {values[1]}"
         if inner[1:] in OPERATORS and inner[0] == "r":
@@ -184,15 +275,15 @@ def render(row: Row, args: list[tuple[str, str]]) -> str:
 
 
 def wrong_arguments(
-    args: tuple[tuple[str, str, str], ...], first: int
+    args: tuple[tuple[str, str, str], ...], method: bool
 ) -> Iterator[tuple[list[tuple[str, str]], str]]:
-    """The arguments with one thing wrong, and what is to be said of it; `first` may be wrong."""
+    """The arguments with one thing wrong, and what is to be said of it."""
     right = [(key, value) for key, _, value in args]
-    for i in range(first, len(args)):
-        key, kind, _ = args[i]
-        for value, words in KINDS[kind]:
+    for i, (key, kind, _) in enumerate(args):
+        own = method and i == 0
+        for value, words in [] if own and kind == "tensor" else KINDS[kind]:
             yield [*right[:i], (key, value), *right[i + 1 :]], words
-        if i >= first and not key:
+        if not own and not key:
             yield right[:i], ""
     yield [*right, ("bogus", "1")], "bogus|keyword"
     positional = [a for a in right if not a[0]]
@@ -201,15 +292,14 @@ def wrong_arguments(
 
 def wrong_calls(row: Row) -> Iterator[Call]:
     """Each wrong call made from a row."""
-    method = row.section == "Tensor"
-    for args, words in wrong_arguments(row.args, int(method)):
-        if row.name.startswith("__") and len(args) != len(row.args):
+    for args, words in wrong_arguments(row.args, is_method(row.section)):
+        if (row.name.startswith("__") or row.name[-1] == "=") and len(args) != len(row.args):
             continue  # Python's own syntax
         if not (row.name.startswith("__") and args[-1][0] == "bogus"):
             yield Call(render(row, args), words)
     if row.made is not None:
         right = render(row, [(key, value) for key, _, value in row.args])
-        for args, words in wrong_arguments(row.made, 0):
+        for args, words in wrong_arguments(row.made, method=False):
             yield Call(f"{right}({spell(args)})", words)
 
 
@@ -227,20 +317,35 @@ def recorded() -> dict[str, str]:
     return found
 
 
+_WORD = re.compile(r"(?<![.\w\"'])[a-zA-Z]+(?![\w\"'=])")  # names, not attributes nor texts
+
+
+def scope(lib: Any, line: str) -> dict[str, Any]:
+    """What a line may name: `lib` as torch, and the operands that it uses."""
+    found: dict[str, Any] = {"torch": lib}
+
+    def add(text: str) -> None:
+        for name in _WORD.findall(text):
+            if name in OPERANDS and name not in found:
+                add(OPERANDS[name])
+                found[name] = eval(_compiled(name), found)
+
+    add(line)
+    return found
+
+
 @functools.cache
-def compiled_operands() -> Any:
-    """The code that makes the operands."""
-    return compile(OPERANDS, "operands", "exec")
+def _compiled(name: str) -> CodeType:
+    return compile(OPERANDS[name], name, "eval")
 
 
 def run(lib: Any, line: str) -> Exception | None:
     """What a line raises, with `lib` in scope as `torch`."""
-    scope: dict[str, Any] = {"torch": lib}
-    exec(compiled_operands(), scope)
+    names = scope(lib, line)
     try:
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), lib.enable_grad():
             warnings.simplefilter("ignore")
-            exec(line, scope)
+            exec(line, names)
     except Exception as failure:
         return failure.with_traceback(None)
     return None
