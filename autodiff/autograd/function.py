@@ -90,7 +90,7 @@ class FunctionNode(Node):
 
     def set_materialize_grads(self, value: bool) -> None:
         """Whether backward is given zeros (the default) or None for outputs nobody used."""
-        self._materialize = value
+        self._materialize = dtypes.flag(value, "set_materialize_grads")
 
     # ---- what backward asks ----
 
