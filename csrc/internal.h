@@ -135,6 +135,7 @@ enum {
         AD_N_FOLDS
 };
 #define AD_LANE_BYTES 64 /* one element of each virtual lane: 16 floats, 8 doubles */
+#define AD_LANE_STEPS 4  /* elements that a lane folds before they join what it holds */
 typedef struct {
     /* rows: each of `rows` runs of n elements, `stride` apart, to one element of out.
      * columns: `rows` rows of cols elements into the lanes of each column, lanes[lane * cols + column];

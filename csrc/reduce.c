@@ -4,7 +4,8 @@
  * reduced dimensions, and never on layout, instruction set, threads or neighbours:
  *   - the sequence is cut into chunks of 1024 elements (the last may be shorter);
  *   - in a chunk, lane l of L (16 for float, 8 for double and int64) starts from the identity and takes
- *     elements l, l + L, l + 2L, ... in turn;
+ *     elements l, l + L, l + 2L, ... by fours, in turn: the elements of a four are folded in turn, and
+ *     then joined to what the lane holds;
  *   - the lanes are joined by halves: lane l with lane l + L/2, then l with l + L/4, ... down to one;
  *   - the chunks are joined two by two, as a binary counter carries: chunk k joins the pairs that it
  *     completes, and what is left over at the end is joined from the latest (and smallest) to the earliest.
@@ -15,6 +16,7 @@
 enum {
     CHUNK = AD_BLOCK,
     TILE = 128,              /* result elements worked on together */
+    LOADED = 64,             /* columns of that many rows loaded together */
     LEVELS = 54,             /* of the tree over chunks: enough for 2^63 elements */
     ROW_BLOCK = 64 * CHUNK,  /* elements of a long sequence a thread takes at a time, */
     COLUMN_BLOCK = 4 * CHUNK /* and rows of a tile of them: powers of two, to be whole subtrees */
@@ -112,24 +114,36 @@ static void join_lanes(const reduction *r, int64_t tile, int64_t rows, char *lan
         memcpy(out, lanes, (size_t)(tile * r->size));
 }
 
-static void chunk_by_columns(const reduction *r, const char *base, int64_t tile, int64_t start, int64_t n,
-                             char *out) {
-    _Alignas(64) char lanes[AD_LANE_BYTES * TILE], buffer[AD_LANE_BYTES * TILE];
-    int64_t n_lanes = AD_LANE_BYTES / r->size, step = r->kept.strides[r->kept.ndim - 1];
-    if (r->direct && step == 1 && r->folded.ndim == 1) {
-        int64_t stride = r->folded.strides[0];
-        r->kernels->columns(n, tile, base + start * stride * r->size, stride, lanes, true);
-        join_lanes(r, tile, n, lanes, out);
-        return;
-    }
-    for (int64_t i = 0; i < n; i += n_lanes) {
-        int64_t rows = ad_least(n_lanes, n - i);
+/* Columns that are not as the kernels take them: loaded in groups of rows. */
+static void chunk_of_loaded(const reduction *r, const char *base, int64_t tile, int64_t start, int64_t n,
+                            char *lanes, char *out) {
+    _Alignas(64) char buffer[AD_LANE_STEPS * AD_LANE_BYTES * LOADED];
+    int64_t group = AD_LANE_STEPS * AD_LANE_BYTES / r->size, step = r->kept.strides[r->kept.ndim - 1];
+    for (int64_t i = 0; i < n; i += group) {
+        int64_t rows = ad_least(group, n - i);
         for (int64_t j = 0; j < rows; j++)
             load(r, tile, buffer + j * tile * r->size,
                  base + ad_walk_offset(&r->folded, start + i + j) * ad_itemsize[r->x->dtype], step);
         r->kernels->columns(rows, tile, buffer, tile, lanes, i == 0);
     }
     join_lanes(r, tile, n, lanes, out);
+}
+
+static void chunk_by_columns(const reduction *r, const char *base, int64_t tile, int64_t start, int64_t n,
+                             char *out) {
+    _Alignas(64) char lanes[AD_LANE_BYTES * TILE];
+    int64_t step = r->kept.strides[r->kept.ndim - 1];
+    if (r->direct && step == 1 && r->folded.ndim == 1) {
+        int64_t stride = r->folded.strides[0];
+        r->kernels->columns(n, tile, base + start * stride * r->size, stride, lanes, true);
+        join_lanes(r, tile, n, lanes, out);
+        return;
+    }
+    /* As many columns as the buffer has room for. */
+    int64_t width = n <= AD_LANE_STEPS * LOADED / TILE * AD_LANE_BYTES / r->size ? TILE : LOADED;
+    for (int64_t c = 0; c < tile; c += width)
+        chunk_of_loaded(r, base + c * step * ad_itemsize[r->x->dtype], ad_least(width, tile - c), start, n,
+                        lanes, out + c * r->size);
 }
 
 static void fold_chunk(const reduction *r, const char *base, int64_t tile, int64_t start, int64_t n,

@@ -126,7 +126,7 @@ def test_a_mean_of_large_numbers_keeps_their_spread(
     given = [shift + spread * (k * 7919 % 1009) / 1009 for k in range(5000)]
     x = ad.tensor(given, dtype=getattr(ad, dtype))
     exact = sum(map(Fraction, x.tolist())) / len(given)
-    assert ulps(x.mean().item(), D(exact.numerator) / D(exact.denominator), dtype) <= 8
+    assert ulps(x.mean().item(), D(exact.numerator) / D(exact.denominator), dtype) <= 2
     if dtype == "float64":
         centred = x - x.mean()
         variance = sum((Fraction(v) - exact) ** 2 for v in x.tolist()) / len(given)

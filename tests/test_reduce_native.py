@@ -1,5 +1,6 @@
 """Reductions against a plain reference of the documented order, bit for bit."""
 
+import functools
 import math
 import random
 from collections.abc import Callable, Sequence
@@ -63,9 +64,12 @@ def fold_reference(kind: str, values: Sequence[Number], dtype: str) -> Number:
 
     pending: list[tuple[int, Number]] = []  # (chunks, their fold), sizes falling
     for start in range(0, len(values), CHUNK):
-        lanes = [identity] * n_lanes
-        for i, value in enumerate(values[start : start + CHUNK]):
-            lanes[i % n_lanes] = join(lanes[i % n_lanes], value)
+        chunk, lanes = values[start : start + CHUNK], [identity] * n_lanes
+        for first in range(0, len(chunk), 4 * n_lanes):
+            for lane in range(n_lanes):
+                four = chunk[first + lane : first + 4 * n_lanes : n_lanes]
+                if four:
+                    lanes[lane] = join(lanes[lane], functools.reduce(join, four))
         while len(lanes) > 1:
             half = len(lanes) // 2
             lanes = [join(lanes[i], lanes[i + half]) for i in range(half)]

@@ -50,18 +50,29 @@ AD_SIMD T NAME(join_lanes)(int fold, V *acc) {
     return lanes[0];
 }
 
+#define EACH AD_UNROLL for (int r = 0; r < runs; r++) AD_UNROLL for (int v = 0; v < NAME(VECS); v++)
 AD_SIMD void NAME(fold_runs)(int fold, int runs, int64_t n, const T *x, int64_t stride, T *out) {
-    V acc[NAME(RUNS)][NAME(VECS)];
+    V acc[NAME(RUNS)][NAME(VECS)], part[NAME(RUNS)][NAME(VECS)];
     int64_t i = 0;
-    AD_UNROLL for (int r = 0; r < runs; r++) AD_UNROLL for (int v = 0; v < NAME(VECS); v++) acc[r][v] =
-        VEC(set1)(NAME(identity)(fold));
-    for (; n - i >= NAME(LANES); i += NAME(LANES))
-        AD_UNROLL for (int r = 0; r < runs; r++) AD_UNROLL for (int v = 0; v < NAME(VECS); v++) acc[r][v] =
-            NAME(fold_vec)(fold, acc[r][v], VEC(load)(x + r * stride + i + v * VEC_W));
-    if (i < n)
-        AD_UNROLL for (int r = 0; r < runs; r++) NAME(fold_tail)(fold, acc[r], x + r * stride + i, n - i);
+    EACH acc[r][v] = VEC(set1)(NAME(identity)(fold));
+    for (; n - i >= AD_LANE_STEPS * NAME(LANES); i += AD_LANE_STEPS * NAME(LANES)) {
+        EACH part[r][v] = VEC(load)(x + r * stride + i + v * VEC_W);
+        for (int64_t j = i + NAME(LANES); j < i + AD_LANE_STEPS * NAME(LANES); j += NAME(LANES))
+            EACH part[r][v] = NAME(fold_vec)(fold, part[r][v], VEC(load)(x + r * stride + j + v * VEC_W));
+        EACH acc[r][v] = NAME(fold_vec)(fold, acc[r][v], part[r][v]);
+    }
+    if (i < n) {
+        EACH part[r][v] = VEC(set1)(NAME(identity)(fold));
+        for (; n - i >= NAME(LANES); i += NAME(LANES))
+            EACH part[r][v] = NAME(fold_vec)(fold, part[r][v], VEC(load)(x + r * stride + i + v * VEC_W));
+        if (i < n)
+            AD_UNROLL for (int r = 0; r < runs; r++)
+                NAME(fold_tail)(fold, part[r], x + r * stride + i, n - i);
+        EACH acc[r][v] = NAME(fold_vec)(fold, acc[r][v], part[r][v]);
+    }
     AD_UNROLL for (int r = 0; r < runs; r++) out[r] = NAME(join_lanes)(fold, acc[r]);
 }
+#undef EACH
 
 AD_SIMD void NAME(rows)(int fold, int64_t rows, int64_t n, const T *x, int64_t stride, T *out) {
     int64_t r = 0;
@@ -72,38 +83,41 @@ AD_SIMD void NAME(rows)(int fold, int64_t rows, int64_t n, const T *x, int64_t s
 
 /* ---- columns: the lanes of all columns side by side, lanes[l * cols + c] ---- */
 
-/* Folds k rows of x, `step` apart, into one lane of every column; a fresh lane holds the identity. */
-AD_SIMD void NAME(fold_rows_into)(int fold, int k, int64_t cols, const T *x, int64_t step, T *lane,
+/* Folds k rows of x, `step` apart, and those into one lane of every column; a fresh lane holds the identity.
+ */
+AD_SIMD void NAME(fold_rows_into)(int fold, int64_t k, int64_t cols, const T *x, int64_t step, T *lane,
                                   bool fresh) {
     T identity = NAME(identity)(fold);
     int64_t c = 0;
     for (; cols - c >= VEC_W; c += VEC_W) {
-        V a = fresh ? VEC(set1)(identity) : VEC(load)(lane + c);
-        AD_UNROLL for (int j = 0; j < k; j++) a = NAME(fold_vec)(fold, a, VEC(load)(x + j * step + c));
-        VEC(store)(lane + c, a);
+        V a = k ? VEC(load)(x + c) : VEC(set1)(identity);
+        AD_UNROLL for (int64_t j = 1; j < k; j++) a = NAME(fold_vec)(fold, a, VEC(load)(x + j * step + c));
+        VEC(store)(lane + c, NAME(fold_vec)(fold, fresh ? VEC(set1)(identity) : VEC(load)(lane + c), a));
     }
     for (; c < cols; c++) {
-        T a = fresh ? identity : lane[c];
-        AD_UNROLL for (int j = 0; j < k; j++) a = NAME(fold)(fold, a, x[j * step + c]);
-        lane[c] = a;
+        T a = k ? x[c] : identity;
+        AD_UNROLL for (int64_t j = 1; j < k; j++) a = NAME(fold)(fold, a, x[j * step + c]);
+        lane[c] = NAME(fold)(fold, fresh ? identity : lane[c], a);
     }
 }
 
 AD_SIMD void NAME(columns)(int fold, int64_t rows, int64_t cols, const T *x, int64_t stride, T *lanes,
                            bool first) {
     int64_t step = NAME(LANES) * stride;
-    for (int64_t group = 0; group < rows; group += 4 * NAME(LANES))
+    for (int64_t group = 0; group < rows; group += AD_LANE_STEPS * NAME(LANES))
         for (int64_t l = 0; l < NAME(LANES); l++) {
+            int64_t left = rows - group - l, k = left <= 0 ? 0 : (left - 1) / NAME(LANES) + 1;
+            const T *from = x + (group + l) * stride;
             T *lane = lanes + l * cols;
             bool fresh = first && group == 0;
-            int64_t r = group + l;
-            if (r + 3 * NAME(LANES) < rows) {
-                NAME(fold_rows_into)(fold, 4, cols, x + r * stride, step, lane, fresh);
-                continue;
-            }
-            if (fresh) NAME(fold_rows_into)(fold, 0, cols, x, 0, lane, true);
-            for (int64_t end = group + 4 * NAME(LANES); r < rows && r < end; r += NAME(LANES))
-                NAME(fold_rows_into)(fold, 1, cols, x + r * stride, step, lane, false);
+            if (k >= AD_LANE_STEPS)
+                NAME(fold_rows_into)(fold, AD_LANE_STEPS, cols, from, step, lane, fresh);
+            else if (k > 1)
+                NAME(fold_rows_into)(fold, k, cols, from, step, lane, fresh);
+            else if (k == 1)
+                NAME(fold_rows_into)(fold, 1, cols, from, step, lane, fresh);
+            else if (fresh)
+                NAME(fold_rows_into)(fold, 0, cols, x, step, lane, true);
         }
 }
 
