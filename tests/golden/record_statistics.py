@@ -1,15 +1,16 @@
-"""Records PyTorch's logsumexp, var, std and the pairs with a mean as statistics.json: run it where
-torch is installed.
+"""Records PyTorch's logsumexp, var, std and the pairs with a mean as statistics.json (see
+recording.py).
 
 Each case is a call on an operand, written as text: the test runs the same text on both libraries.
 """
 
 from __future__ import annotations
 
-import json
 import warnings
 from pathlib import Path
 from typing import Any
+
+from golden.recording import write
 
 GOLDEN = Path(__file__).with_name("statistics.json")
 INF, NAN = float("inf"), float("nan")
@@ -163,8 +164,7 @@ def main() -> None:
         f"{call} of {name}": derivatives(torch, call, name, "float64") for call, name in cases()
     }
     found |= {text: plain(torch, text) for text in PLAIN}
-    lines = ",\n".join(f"{json.dumps(k)}: {json.dumps(v)}" for k, v in found.items())
-    GOLDEN.write_text(f"{{\n{lines}\n}}\n")
+    write(GOLDEN, cases=found)
 
 
 if __name__ == "__main__":
