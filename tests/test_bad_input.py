@@ -208,7 +208,7 @@ UNSAID = [
     r"torch\.normal\(0, 1, ",
     r"manual_seed\(\"a\"",
     r"autograd\.\w+\(.*\[1, \"a\"\]",
-    r"chain\.insert\(0, |(Constant|Linear)LR\(",  # PyTorch's very words
+    r"chain\.insert\(0, |net\.train\(|(Constant|Linear)LR\(",  # PyTorch's very words
 ]
 
 

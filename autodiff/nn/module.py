@@ -293,7 +293,7 @@ class Module(Hooked):
     def train(self: Self, mode: bool = True) -> Self:
         """Set training mode here and below: dropout and batch statistics depend on it."""
         if not isinstance(mode, bool):
-            raise ValueError(f"training mode is expected to be boolean, not {typename(mode)}")
+            raise ValueError("training mode is expected to be boolean")
         self.training = mode
         for module in self.children():
             module.train(mode)
