@@ -128,9 +128,10 @@ ROWS += (
     [NOISE[k] * 1e-6 for k in range(50)],
     [2 * x for x in NOISE[:50]],
 )
-SUMMED = ([-1.0, -0.5, -2.0], [-0.7, -0.7], [0.0, -20.0, -25.0], [-7.0 + x for x in NOISE])
-SHIFTED = ([1e4 + x for x in NOISE], [1e8 + 64 * x for x in NOISE], [1e-9 * (x + 1) for x in NOISE])
-CLOSE = ([1e8 + 8 * (k % 5) for k in range(100)], [1.0 + 1e-6 * x for x in NOISE], [1e-30, 3e-30])
+FEW = NOISE[:100]  # the gradients of longer rows take minutes in many digits
+SUMMED = ([-1.0, -0.5, -2.0], [-0.7, -0.7], [0.0, -20.0, -25.0], [-7.0 + x for x in FEW])
+SHIFTED = ([1e4 + x for x in FEW], [1e8 + 64 * x for x in FEW], [1e-9 * (x + 1) for x in FEW])
+CLOSE = ([1e8 + 8 * (k % 5) for k in range(100)], [1.0 + 1e-6 * x for x in FEW], [1e-30, 3e-30])
 LONG = (
     [1e8 + 64 * NOISE[k % 1000] for k in range(30000)],
     [1.5 + NOISE[k % 997] for k in range(100000)],
