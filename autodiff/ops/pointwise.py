@@ -248,37 +248,34 @@ class PointwiseOp:
         node.op = self
         node.plan = plan
         node.edges = edges
-        if kind := plan.kind:
-            self.save(node, kind, tensors, p)
+        kind = plan.kind
+        if not kind:  # NOTHING
+            node.saved = ()
+        else:
+            versions = 0
+            if kind == SECOND:
+                node.saved = (tensors[1]._p,)
+                versions = p.version1
+            elif kind == OUTPUT:
+                node.saved = (p,)
+            elif kind == BOTH:
+                node.saved = (tensors[0]._p, tensors[1]._p)
+                versions = p.version0 + p.version1
+            elif kind == FIRST:
+                node.saved = (tensors[0]._p,)
+                versions = p.version0
+            else:
+                n = self.n_in
+                node.saved = tuple([tensors[k]._p if k < n else p for k in plan.saved])
+                versions = version_sum(node.saved)
+            if versions < 0:
+                raise unsavable()
+            node.versions = versions
             if lines.left > 0:
                 note_line(node)
-        else:
-            node.saved = ()
         unlike = p.unlike
         node.metas = _metas(tensors, edges, unlike, None) if unlike else None
         return node
-
-    def save(self, node: PointwiseNode, kind: int, tensors: Sequence[Tensor], p: Any) -> None:
-        """Save what backward will need, and the versions that it has."""
-        versions = 0
-        if kind == OUTPUT:
-            node.saved = (p,)
-        elif kind == BOTH:
-            node.saved = (tensors[0]._p, tensors[1]._p)
-            versions = p.version0 + p.version1
-        elif kind == FIRST:
-            node.saved = (tensors[0]._p,)
-            versions = p.version0
-        elif kind == SECOND:
-            node.saved = (tensors[1]._p,)
-            versions = p.version1
-        else:
-            n = self.n_in
-            node.saved = tuple([tensors[k]._p if k < n else p for k in node.plan.saved])
-            versions = version_sum(node.saved)
-        if versions < 0:
-            raise unsavable()
-        node.versions = versions
 
 
 _NO_RESULT = number(0)._p  # stands for one where a node is made before its result
