@@ -91,12 +91,13 @@ AD_SIMD void NAME(fold_rows_into)(int fold, int64_t k, int64_t cols, const T *x,
     int64_t c = 0;
     for (; cols - c >= VEC_W; c += VEC_W) {
         V a = k ? VEC(load)(x + c) : VEC(set1)(identity);
-        AD_UNROLL for (int64_t j = 1; j < k; j++) a = NAME(fold_vec)(fold, a, VEC(load)(x + j * step + c));
+        AD_UNROLL for (int j = 1; j < AD_LANE_STEPS; j++) if (j < k) a =
+            NAME(fold_vec)(fold, a, VEC(load)(x + j * step + c));
         VEC(store)(lane + c, NAME(fold_vec)(fold, fresh ? VEC(set1)(identity) : VEC(load)(lane + c), a));
     }
     for (; c < cols; c++) {
         T a = k ? x[c] : identity;
-        AD_UNROLL for (int64_t j = 1; j < k; j++) a = NAME(fold)(fold, a, x[j * step + c]);
+        AD_UNROLL for (int j = 1; j < AD_LANE_STEPS; j++) if (j < k) a = NAME(fold)(fold, a, x[j * step + c]);
         lane[c] = NAME(fold)(fold, fresh ? identity : lane[c], a);
     }
 }
