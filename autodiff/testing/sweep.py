@@ -16,7 +16,7 @@ from autodiff.testing.draw import Random
 __all__ = ["Row", "check", "chosen", "main"]
 
 ATOL = (1e-6, 1e-5)  # of first and second order
-TITLE = f"{'operation':34} {'family':11} {'cases':>5} {'first':>8} {'second':>8} {'ms':>6}  verdict"
+TITLE = f" {'family':11} {'cases':>5} {'first':>8} {'second':>8} {'ms':>6}  verdict"
 
 
 class Row(NamedTuple):
@@ -31,9 +31,11 @@ class Row(NamedTuple):
     verdict: str
     message: str = ""
 
-    def __str__(self) -> str:
+    def line(self, width: int) -> str:
+        """The row of the table, its name in so many columns."""
         numbers = f"{self.first:8.1e} {self.second:8.1e}" if self.cases else f"{'':17}"
-        line = f"{self.name:34} {self.family:11} {self.cases:5} {numbers} {self.seconds * 1e3:6.0f}"
+        name = f"{self.name:{width}} {self.family:11}"
+        line = f"{name} {self.cases:5} {numbers} {self.seconds * 1e3:6.0f}"
         indented = "".join(f"\n    {part}" for part in self.message.splitlines())
         return f"{line}  {self.verdict}{indented}"
 
@@ -101,8 +103,9 @@ def main(pattern: str | None, seed: int, examples: int, names_only: bool = False
         print("\n".join(case.name for _, case in cases))
         return 0
     rows = [check(family, case, seed, examples) for family, case in progress(cases)]
-    print(TITLE)
-    print("\n".join(map(str, rows)))
+    width = max(len(row.name) for row in rows)
+    print(f"{'operation':{width}}{TITLE}")
+    print("\n".join(row.line(width) for row in rows))
     failed = sum(row.verdict == "FAILED" for row in rows)
     skipped = sum(row.cases == 0 for row in rows)
     spent = sum(row.seconds for row in rows)
