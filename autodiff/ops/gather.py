@@ -148,14 +148,15 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """out[i][j] = input[index[i][j]][j] for dim 0, and so on: index has input's dimensions."""
     if index.dtype is not dtypes.int64:
         raise RuntimeError(f"gather(): Expected dtype int64 for index, got {index.dtype!r}")
+    at = dim_index(dim, input.ndim)
+    if 0 in (index.ndim, input.ndim) and index.ndim + input.ndim < 2:  # a number is a row of one
+        row = gather(reshape(input, -1), 0, reshape(index, -1))
+        return reshape(row, index.shape)
     if index.ndim != input.ndim:
         raise RuntimeError(
             "Index tensor must have the same number of dimensions as input tensor: got "
             f"{index.ndim} and {input.ndim}"
         )
-    if input.ndim == 0:
-        return reshape(gather(reshape(input, 1), 0, reshape(index, 1)), ())
-    at = dim_index(dim, input.ndim)
     each = []
     for d, size in enumerate(index.shape):
         if d != at and size > input.shape[d]:

@@ -374,15 +374,15 @@ def index_get(x: Tensor, index: Tensor) -> Tensor:
 
 
 def gather(x: Tensor, dim: int, index: Tensor) -> Tensor:
-    if {len(x.shape), len(index.shape)} == {0, 1}:
-        raise UnmodelledError
-    if index.dtype != "int64" or len(index.shape) != len(x.shape):
+    row = {len(x.shape), len(index.shape)} == {0, 1}  # a number is a row of one
+    if index.dtype != "int64" or (len(index.shape) != len(x.shape) and not row):
         raise RefusedError(RuntimeError, IndexError)
     dims = dims_of(dim, len(x.shape))
     shape = index.shape
-    if any(n > m for d, (n, m) in enumerate(zip(shape, x.shape, strict=True)) if d not in dims):
+    sizes = shape if row else x.shape
+    if any(n > m for d, (n, m) in enumerate(zip(shape, sizes, strict=True)) if d not in dims):
         raise RefusedError(RuntimeError)
-    limit = x.shape[dims[0]] if dims else 1
+    limit = x.shape[dims[0]] if x.shape else 1
     if not all(0 <= i < limit for i in index.values()):
         raise (
             UnmodelledError
@@ -390,8 +390,14 @@ def gather(x: Tensor, dim: int, index: Tensor) -> Tensor:
             else RefusedError(RuntimeError)
         )
     by_place = dict(zip(indices(x.shape), x.elements(), strict=True))
+
+    def place_of(place: tuple[int, ...], i: int) -> tuple[int, ...]:
+        if row:
+            return (i,) if x.shape else ()
+        return tuple(i if d in dims else at for d, at in enumerate(place))
+
     elements = [
-        same(by_place[tuple(i if d in dims else at for d, at in enumerate(place))])
+        same(by_place[place_of(place, i)])
         for place, i in zip(indices(shape), index.values(), strict=True)
     ]
     return made(x.dtype, shape, elements, [x], [index.storage], vague=True)
