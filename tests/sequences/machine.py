@@ -266,14 +266,15 @@ class Session:
 
     def adopt_partial(self, leaves: list[Any], found: dict[Any, Any]) -> None:
         """After a pass that broke off: each leaf's gradient is what it was, or complete."""
-        for live in self.live:
-            m = live.model
-            if m.slot not in leaves or m.is_view:
+        for slot in leaves:
+            holders = [live.ours.grad for live in self.live if live.model.slot is slot]
+            holders += [live.ours for live in self.live if live.model is slot.grad]
+            if not holders:  # nobody can look at it any more
                 continue
-            before = None if m.slot.grad is None else m.slot.grad.values()
-            now = None if live.ours.grad is None else flat(live.ours.grad.tolist())
+            before = None if slot.grad is None else slot.grad.values()
+            now = None if holders[0] is None else flat(holders[0].tolist())
             if now != before:
-                self.accumulate(m.slot, found)
+                self.accumulate(slot, found)
 
     def grad(
         self, y: Live, given: Tensor | None, xs: list[Live], text: str, retain: bool, unused: bool
