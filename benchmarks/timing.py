@@ -1,53 +1,39 @@
-"""Fair timing: the two contestants alternate, so that what slows one slows the other."""
+"""Fair timing: the contestants take turns, so that what slows one slows the others."""
 
 import gc
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
 from statistics import median
 from typing import Any
 
 ROUND_SECONDS = 0.02
 
-
-@dataclass(frozen=True)
-class Comparison:
-    """Median seconds of each side, and the median of the rounds' ratios (theirs / ours)."""
-
-    ours: float
-    theirs: float
-    ratio: float
+Run = Callable[[], Any]
 
 
-def compare(ours: Callable[[], Any], theirs: Callable[[], Any], rounds: int) -> Comparison:
-    """Time both in `rounds` alternating rounds on one thread."""
-    loops = [loops_of(ours), loops_of(theirs)]
-    samples = []
+def take_turns(runs: Mapping[str, Run], rounds: int) -> dict[str, list[float]]:
+    """Seconds of one run of each contestant, in each of `rounds` rounds."""
+    loops = {name: loops_of(run) for name, run in runs.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in runs}
+    names = list(runs)
     gc.collect()
     gc.disable()
     try:
         for index in range(rounds):
-            # the first to run changes from round to round
-            if index % 2:
-                mine, other = seconds_of(ours, loops[0]), seconds_of(theirs, loops[1])
-            else:
-                other, mine = seconds_of(theirs, loops[1]), seconds_of(ours, loops[0])
-            samples.append((mine, other))
+            first = index % len(names)  # each is the first to run as often as any other
+            for name in names[first:] + names[:first]:
+                seconds[name].append(seconds_of(runs[name], loops[name]))
     finally:
         gc.enable()
-    return summary(samples)
+    return seconds
 
 
-def summary(samples: list[tuple[float, float]]) -> Comparison:
-    """The medians of pairs of seconds (ours, theirs)."""
-    return Comparison(
-        ours=median(mine for mine, _ in samples),
-        theirs=median(other for _, other in samples),
-        ratio=median(other / mine for mine, other in samples),
-    )
+def ratio(ours: list[float], theirs: list[float]) -> float:
+    """The median of the rounds' ratios: above 1 means that we are faster."""
+    return median(other / mine for mine, other in zip(ours, theirs, strict=True))
 
 
-def loops_of(run: Callable[[], Any]) -> int:
+def loops_of(run: Run) -> int:
     """How many runs fill a round; warms up on the way."""
     loops = 1
     while (spent := seconds_of(run, loops) * loops) < ROUND_SECONDS / 4:
@@ -55,7 +41,7 @@ def loops_of(run: Callable[[], Any]) -> int:
     return max(1, round(loops * ROUND_SECONDS / spent))
 
 
-def seconds_of(run: Callable[[], Any], loops: int) -> float:
+def seconds_of(run: Run, loops: int) -> float:
     """Seconds of one run, over `loops` of them."""
     start = time.perf_counter()
     for _ in range(loops):
