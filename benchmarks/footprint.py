@@ -5,19 +5,37 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from statistics import median
 
-from timing import Comparison, summary
+from contestants import US, Library
+from fact import Fact
+from timing import ratio
+
+ROUNDS = 7
 
 
-def compare_imports(ours: str, theirs: str, rounds: int) -> Comparison:
+def facts(libraries: dict[str, Library]) -> list[Fact]:
+    """Ours and PyTorch's, where PyTorch is."""
+    if "torch" not in libraries:
+        return []
+    ours, theirs = import_times(US, "torch", ROUNDS)
+    sizes = [installed_bytes(name) / 1e6 for name in (US, "torch")]
+    return [
+        Fact("import", median(ours), median(theirs), "s", ratio(ours, theirs)),
+        Fact("installed size", *sizes, "MB", sizes[1] / sizes[0]),
+    ]
+
+
+def import_times(ours: str, theirs: str, rounds: int) -> tuple[list[float], list[float]]:
     """Seconds that `import` adds to a bare interpreter, the two in alternating rounds."""
     for module in (ours, theirs):
         import_seconds(f"import {module}")  # fills the file cache, and that of bytecode
-    samples = []
+    seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(rounds):
         bare = import_seconds("pass")
-        samples.append(tuple(import_seconds(f"import {name}") - bare for name in (ours, theirs)))
-    return summary([(mine, other) for mine, other in samples])
+        for name, samples in zip((ours, theirs), seconds, strict=True):
+            samples.append(import_seconds(f"import {name}") - bare)
+    return seconds
 
 
 def import_seconds(code: str) -> float:
