@@ -12,12 +12,13 @@ import argparse
 import ctypes
 import importlib
 import os
-import shlex
 import subprocess
 import sys
 import tempfile
 from pathlib import Path
 from typing import Any, NamedTuple
+
+from compiled import load_c
 
 FUNCTIONS = (
     *("exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "erf", "sigmoid"),
@@ -97,11 +98,7 @@ def bound(name: str, dtype: str) -> float:
 
 
 def compile_reference(folder: Path) -> ctypes.CDLL:
-    source, target = Path(__file__).with_name("ulps.c"), folder / "ulps.so"
-    compiler = shlex.split(os.environ.get("CC", "cc"))
-    flags = ["-O2", "-ffp-contract=off", "-shared", "-fPIC"]
-    subprocess.run([*compiler, *flags, str(source), "-o", str(target), "-lm"], check=True)
-    reference = ctypes.CDLL(str(target))
+    reference = load_c("ulps", folder, "-ffp-contract=off")
     for dtype in BOUNDS:
         getattr(reference, f"worst_{dtype}").restype = ctypes.c_double
     return reference

@@ -14,14 +14,17 @@ PEERS = ("torch", "numpy", "jax")
 TITLES = {US: "autodiff", "torch": "PyTorch", "numpy": "NumPy", "jax": "jax.jit"}
 
 
-def restrict(threads: int) -> None:
-    """Give this process `threads` cores, before any library is imported and counts them.
+def restrict(threads: int) -> int:
+    """Give this process `threads` cores, or all; the number of them.
 
-    Call it first: BLAS and XLA read these variables as they load. NumPy's OpenBLAS chooses its
-    kernels by itself, so what pins them elsewhere is unset.
+    Call it before any library is imported: BLAS and XLA count the cores and read these variables
+    as they load. NumPy's OpenBLAS chooses its kernels by itself: what would pin them is unset.
     """
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, cores[-threads:])
+    if hasattr(os, "sched_setaffinity"):
+        cores = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, cores[-threads:])
+        threads = min(threads or len(cores), len(cores))
+    threads = threads or os.cpu_count() or 1
     for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
         os.environ[name] = str(threads)
     for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):
@@ -30,6 +33,7 @@ def restrict(threads: int) -> None:
     os.environ["JAX_PLATFORMS"] = "cpu"
     if threads == 1:
         os.environ["XLA_FLAGS"] = "--xla_cpu_multi_thread_eigen=false"
+    return threads
 
 
 def load(threads: int, wanted: tuple[str, ...] = PEERS) -> dict[str, Library]:

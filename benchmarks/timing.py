@@ -6,14 +6,21 @@ from collections.abc import Callable, Mapping
 from statistics import median
 from typing import Any
 
-ROUND_SECONDS = 0.02
+ROUND_SECONDS = 0.02  # of a contestant
+WORKLOAD_SECONDS = 10.0  # after which the rounds of long work become fewer
+FEWEST_ROUNDS = 5
 
 Run = Callable[[], Any]
 
 
 def take_turns(runs: Mapping[str, Run], rounds: int) -> dict[str, list[float]]:
-    """Seconds of one run of each contestant, in each of `rounds` rounds."""
-    loops = {name: loops_of(run) for name, run in runs.items()}
+    """Seconds of one run of each contestant, in each of at most `rounds` rounds."""
+    loops: dict[str, int] = {}
+    turn = 0.0
+    for name, run in runs.items():
+        loops[name], spent = loops_of(run)
+        turn += loops[name] * spent
+    rounds = min(rounds, max(FEWEST_ROUNDS, int(WORKLOAD_SECONDS / turn)))
     seconds: dict[str, list[float]] = {name: [] for name in runs}
     names = list(runs)
     gc.collect()
@@ -33,12 +40,12 @@ def ratio(ours: list[float], theirs: list[float]) -> float:
     return median(other / mine for mine, other in zip(ours, theirs, strict=True))
 
 
-def loops_of(run: Run) -> int:
-    """How many runs fill a round; warms up on the way."""
+def loops_of(run: Run) -> tuple[int, float]:
+    """How many runs fill a round, and the seconds of one; warms up on the way."""
     loops = 1
-    while (spent := seconds_of(run, loops) * loops) < ROUND_SECONDS / 4:
+    while (spent := seconds_of(run, loops)) * loops < ROUND_SECONDS / 4:
         loops *= 2
-    return max(1, round(loops * ROUND_SECONDS / spent))
+    return max(1, round(ROUND_SECONDS / spent)), spent
 
 
 def seconds_of(run: Run, loops: int) -> float:
