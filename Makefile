@@ -1,4 +1,5 @@
-# `make demo` and `make test` set up .venv by themselves; PYTHON chooses its interpreter.
+# `make demo` and `make test` set up .venv by themselves, `make bench` .venv-bench; PYTHON chooses the
+# interpreter.
 
 PYTHON ?= python3
 VENV := .venv
@@ -6,9 +7,13 @@ BIN := $(VENV)/bin
 NATIVE := setup.py pyproject.toml autodiff/_build.py autodiff/_version.py \
 	$(shell find csrc -name '*.[ch]' -o -name '*.def')
 C_FILES = $(shell find csrc -name '*.[ch]')
-PIP = $(BIN)/pip install --quiet --disable-pip-version-check
+PIP = bin/pip install --quiet --disable-pip-version-check
+BENCH := .venv-bench
+RESULTS := build/benchmarks
+# Where PyTorch is without CUDA, which is smaller; elsewhere pip takes it from PyPI.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
-.PHONY: demo test sanitize sanitize-threads lint format bench wheel clean
+.PHONY: demo test sanitize sanitize-threads lint format bench bench-quick wheel clean
 
 demo: $(VENV)/plot.stamp
 	$(BIN)/python -m autodiff demo
@@ -34,24 +39,34 @@ format: $(VENV)/dev.stamp
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(C_FILES)
 
-bench: $(VENV)/bench.stamp
-	$(BIN)/python benchmarks/run.py
+# One thread, then all cores: each in a process of its own, as libraries count the cores when they load.
+bench: $(BENCH)/bench.stamp
+	$(BENCH)/bin/python benchmarks/run.py --save $(RESULTS)/one.json
+	$(BENCH)/bin/python benchmarks/run.py --threads 0 --save $(RESULTS)/all.json
+	$(BENCH)/bin/python benchmarks/report.py $(RESULTS)/one.json $(RESULTS)/all.json
+
+bench-quick: $(BENCH)/bench.stamp
+	$(BENCH)/bin/python benchmarks/run.py --quick --rounds 5
 
 wheel: $(VENV)/dev.stamp
 	$(BIN)/python -m build
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info autodiff/*.so
+	rm -rf $(VENV) $(BENCH) build dist *.egg-info autodiff/*.so
 
-$(BIN)/python:
-	$(PYTHON) -m venv $(VENV)
+$(VENV)/bin/python $(BENCH)/bin/python: %/bin/python:
+	$(PYTHON) -m venv $*
 
 # An editable install: edits of Python files need no reinstall, edits of C files run this again.
-$(VENV)/installed: $(BIN)/python $(NATIVE)
-	$(PIP) -e .
+$(VENV)/installed $(BENCH)/installed: %/installed: %/bin/python $(NATIVE)
+	$*/$(PIP) -e .
 	touch $@
 
 # $(VENV)/<extra>.stamp: what one extra of pyproject.toml asks for; the package itself is already there.
 $(VENV)/%.stamp: $(VENV)/installed pyproject.toml
-	$(PIP) 'autodiff[$*]'
+	$(VENV)/$(PIP) 'autodiff[$*]'
+	touch $@
+
+$(BENCH)/bench.stamp: $(BENCH)/installed pyproject.toml
+	$(BENCH)/$(PIP) --extra-index-url $(TORCH_INDEX) 'autodiff[bench]'
 	touch $@

@@ -22,8 +22,8 @@ def main() -> None:
 
     found = measure_all(options, threads)
     if options.save:
-        found.save(options.save)
-    if found.failures:
+        found.save(options.save)  # report.py ends with the failures
+    elif found.failures:
         sys.exit("\n".join(map(str, found.failures)))
     return None
 

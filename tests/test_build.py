@@ -14,7 +14,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 SIZE_LIMIT = 2_000_000
 NOT_SOURCES = shutil.ignore_patterns(
-    ".git", ".venv", "build", "dist", "*.so", "*.egg-info", ".*_cache"
+    ".git", ".venv*", "build", "dist", "*.so", "*.egg-info", ".*_cache"
 )
 
 
