@@ -10,8 +10,6 @@ C_FILES = $(shell find csrc -name '*.[ch]')
 PIP = bin/pip install --quiet --disable-pip-version-check
 BENCH := .venv-bench
 RESULTS := build/benchmarks
-# Where PyTorch is without CUDA, which is smaller; elsewhere pip takes it from PyPI.
-TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
 .PHONY: demo test sanitize sanitize-threads lint format bench bench-quick wheel clean
 
@@ -68,5 +66,5 @@ $(VENV)/%.stamp: $(VENV)/installed pyproject.toml
 	touch $@
 
 $(BENCH)/bench.stamp: $(BENCH)/installed pyproject.toml
-	$(BENCH)/$(PIP) --extra-index-url $(TORCH_INDEX) 'autodiff[bench]'
+	$(BENCH)/$(PIP) 'autodiff[bench]'
 	touch $@
