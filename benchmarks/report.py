@@ -199,8 +199,12 @@ def ratio(result: Result, peer: str) -> str:
 
 
 def target(workload: Workload) -> str:
-    limit = "" if workload.limit is None else f", {workload.limit:.0%} of the limit"
-    return f"{workload.target:g}{limit}"
+    """In general, by peer, and of the limit."""
+    parts = [f"{workload.target:g}"]
+    parts += [f"{TITLES[peer]} {value:g}" for peer, value in workload.targets.items()]
+    if workload.limit is not None:
+        parts.append(f"{workload.limit:.0%} of the limit")
+    return ", ".join(parts)
 
 
 def mark(met: bool) -> str:

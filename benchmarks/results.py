@@ -38,8 +38,9 @@ class Result:
     @property
     def reached(self) -> float:
         """The least of what is reached, as a share of what is asked for."""
-        limit = self.workload.limit
-        shares = [] if math.isnan(self.best) else [self.best / self.workload.target]
+        w, limit = self.workload, self.workload.limit
+        held = {name: self.ratios[name] for name in w.against if name in self.ratios}
+        shares = [ratio / w.targets.get(name, w.target) for name, ratio in held.items()]
         if limit is not None and self.share is not None:
             shares.append(self.share / limit)
         return min(shares, default=math.nan)

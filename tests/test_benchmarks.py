@@ -297,6 +297,7 @@ def found() -> Findings:
         result("lost more", 1.5, target=4.0),
         result("limited", 3.0, work=1e9, unit="byte", limit=0.9, ratios={LIMIT: 0.45}, group="b"),
         result("reached", 3.0, work=1e9, unit="byte", limit=0.9, ratios={LIMIT: 0.95}, group="b"),
+        result("by peer", 3.9, targets={"torch": 4.0}, ratios={"numpy": 1.2}, group="c"),
         result("shown only", 1.0, ratios={"numpy": 0.1}, against=("torch",), group="b"),
     ]
     return Findings(
@@ -312,8 +313,16 @@ def found() -> Findings:
 
 
 def test_best_share_and_met() -> None:
-    assert [r.met for r in found().results] == [True, False, False, False, True, True]
-    assert [round(r.reached, 3) for r in found().results] == [2.0, 0.8, 0.375, 0.5, 1.056, 1.0]
+    assert [r.met for r in found().results] == [True, False, False, False, True, False, True]
+    assert [round(r.reached, 3) for r in found().results] == [
+        2.0,
+        0.8,
+        0.375,
+        0.5,
+        1.056,
+        0.975,
+        1.0,
+    ]
     alone = Result(workload(), {US: 1.0}, {})
     assert alone.met
     assert math.isnan(alone.best)
@@ -328,13 +337,14 @@ def test_findings_pass_through_a_file(tmp_path: Path) -> None:
 
 def test_report_shows_the_losing_rows_first() -> None:
     page = report.render([found()], {"b": "plots/b.png"})
-    losing = page.partition("### One thread: 3")[2].partition("\n## ")[0]
+    losing = page.partition("### One thread: 4")[2].partition("\n## ")[0]
     order = [line.split(" | ")[0].strip("| ") for line in losing.strip().splitlines()[2:]]
-    assert order[:3] == ["group: lost more", "b: limited", "group: lost"]
+    assert order == ["group: lost more", "b: limited", "group: lost", "c: by peer"]
     assert page.index("Rows below") < page.index("## Group")
     assert "| b | 2 of 3 | 2.08 |" in page
-    assert "| **all** | **3 of 6** |" in page
+    assert "| **all** | **3 of 7** |" in page
     assert "| limited | 1 s | 1 Gbyte/s | 45% | 3.00 |  | 1, 90% of the limit | **no** |" in page
+    assert "| by peer | 1 s | 3.90 | 1.20 | 1, PyTorch 4 | **no** |" in page
     assert "| shown only | 1 s |  |  | 1.00 | (0.10) | 1 | yes |" in page
     assert "- b: wrong: numpy: the result differs" in page
     assert "| size | 4 MB | 2 MB (PyTorch) | 0.5 | 1 | **no** |" in page
