@@ -11,7 +11,14 @@ Array = Any
 
 US = "autodiff"
 PEERS = ("torch", "numpy", "jax")
-TITLES = {US: "autodiff", "torch": "PyTorch", "numpy": "NumPy", "jax": "jax.jit"}
+ALONE = "alone"  # autodiff held to one thread, beside itself with more
+TITLES = {
+    US: "autodiff",
+    "torch": "PyTorch",
+    "numpy": "NumPy",
+    "jax": "jax.jit",
+    ALONE: "1 thread",
+}
 
 
 def restrict(threads: int) -> int:
@@ -45,6 +52,8 @@ def load(threads: int, wanted: tuple[str, ...] = PEERS) -> dict[str, Library]:
     for name in (US, "torch"):
         if name in libraries:
             libraries[name].set_num_threads(threads)
+    if threads > 1:
+        libraries[ALONE] = libraries[US]
     if "jax" in libraries:
         libraries["jax"].config.update("jax_enable_x64", True)
         libraries["jax"].config.update("jax_cpu_enable_async_dispatch", False)

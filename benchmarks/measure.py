@@ -26,7 +26,8 @@ def measure_all(options: argparse.Namespace, threads: int) -> Findings:
     start = time.perf_counter()
     wanted = chosen(options)
     libraries = load(threads, tuple(p for p in PEERS if p in options.peers.split(",")))
-    found = Findings(threads, [name for name in libraries if name != US])
+    peers = [name for name in libraries if name != US and any(name in w.makes for w in wanted)]
+    found = Findings(threads, peers)
     found.date = datetime.date.today().isoformat()
     found.machine = describe(libraries)
     limits = Limits(threads) if any(w.work for w in wanted) else None

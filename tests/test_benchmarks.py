@@ -31,7 +31,7 @@ from workload import Workload, calls, normal
 from workloads import all_workloads
 
 WORKLOADS = all_workloads()
-MOST_ELEMENTS, MOST_WORK = 1 << 20, 3e8  # of an operand, and in all, to be run by a test
+MOST_ELEMENTS, MOST_WORK = 1 << 19, 1e8  # of an operand, and in all, to be run by a test
 
 
 # ---- workloads ----
