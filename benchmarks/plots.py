@@ -79,6 +79,7 @@ def draw(panels: Panels, path: Path) -> None:
             draw_panel(axes, line, results)
         for axes in grid[:, 0]:
             axes.set_ylabel("seconds")
+        figure.supxlabel("size", fontsize=STYLE["font.size"])
         handles = {}
         for axes in grid.flat:
             handles |= {h.get_label(): h for h in axes.get_lines()}
