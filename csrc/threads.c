@@ -33,6 +33,7 @@ static atomic_llong next_chunk;
 static int n_workers;           /* started so far; guarded by `region` */
 static atomic_int n_threads;    /* 0 until first asked for */
 static atomic_bool single_only; /* in a forked child, where no worker lives */
+static atomic_llong n_spread;   /* regions offered to workers so far */
 
 static int default_threads(void) {
     const char *text = getenv("AUTODIFF_NUM_THREADS");
@@ -58,6 +59,8 @@ int ad_set_num_threads(int n) {
     atomic_store(&n_threads, n > MAX_THREADS ? MAX_THREADS : n);
     return AD_OK;
 }
+
+int64_t ad_spread_regions(void) { return atomic_load_explicit(&n_spread, memory_order_relaxed); }
 
 static void draw_chunks(void (*fn)(void *, int64_t), void *context, int64_t n) {
     for (;;) {
@@ -106,6 +109,7 @@ static int start_workers(int wanted) {
 }
 
 static void run_region(int64_t n, void (*fn)(void *, int64_t), void *context, int helpers) {
+    atomic_fetch_add_explicit(&n_spread, 1, memory_order_relaxed);
     pthread_mutex_lock(&lock);
     job.fn = fn;
     job.context = context;
