@@ -28,7 +28,7 @@ def spread_operands(case: Case, d: ad.dtype, scattered: bool) -> Operands:
     ad.set_num_threads(2)
     for volume in VOLUMES:
         xs = in_dtype(case.operands(Large(case.name, volume, sizes, scattered)), d)
-        if regions(lambda xs=xs: [consumed(case, y) for y in results(case, xs)]):  # type: ignore[misc]
+        if regions(lambda xs=xs: [consumed(case, y) for y in results(case, xs)]):
             return xs
         if not sizes and case.name not in SHAPED:
             return xs  # its sizes are fixed
