@@ -10,8 +10,9 @@ Library = Any
 Array = Any
 
 US = "autodiff"
+ALONE = "autodiff, 1 thread"  # ourselves again, where all cores are timed
 PEERS = ("torch", "numpy", "jax")
-TITLES = {US: "autodiff", "torch": "PyTorch", "numpy": "NumPy", "jax": "jax.jit"}
+TITLES = {US: "autodiff", ALONE: "1 thread", "torch": "PyTorch", "numpy": "NumPy", "jax": "jax.jit"}
 
 
 def restrict(threads: int) -> int:
@@ -45,6 +46,8 @@ def load(threads: int, wanted: tuple[str, ...] = PEERS) -> dict[str, Library]:
     for name in (US, "torch"):
         if name in libraries:
             libraries[name].set_num_threads(threads)
+    if threads > 1:
+        libraries[ALONE] = libraries[US]
     if "jax" in libraries:
         libraries["jax"].config.update("jax_enable_x64", True)
         libraries["jax"].config.update("jax_cpu_enable_async_dispatch", False)
