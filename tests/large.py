@@ -106,6 +106,14 @@ def spread(
     return np.asarray(low + width * at / max(steps, 1))
 
 
+def numbers(
+    shape: tuple[int, ...], turn: int, d: ad.dtype, domain: Sequence[Interval] = REAL
+) -> ad.Tensor:
+    """A tensor of such numbers."""
+    kind = d if d is ad.bool or not d.is_floating_point else ad.float64
+    return ad.from_numpy(spread(math.prod(shape), turn, kind, domain)).to(d).reshape(shape)
+
+
 def prime_to(n: int, k: int) -> int:
     """The first number from k on that shares no factor with n."""
     while math.gcd(n, k) != 1:
@@ -132,7 +140,7 @@ def digest(xs: Iterable[ad.Tensor]) -> str:
 
 def cotangent(y: ad.Tensor) -> ad.Tensor:
     """A number for each element of a result, none of them alike nearby."""
-    return ad.from_numpy(spread(y.numel(), 5, y.dtype)).to(y.dtype).reshape(y.shape)
+    return numbers(tuple(y.shape), 5, y.dtype)
 
 
 def results(case: Case, xs: Operands) -> Iterator[ad.Tensor]:

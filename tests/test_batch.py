@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from large import payload, spread
+from large import numbers, payload
 
 import autodiff as ad
 from autodiff.nn import functional
@@ -51,13 +51,6 @@ FUNCTIONS: dict[str, Rows] = {
 PRESENT = [
     name for name in FUNCTIONS if any(hasattr(where, name) for where in (ad.Tensor, functional))
 ]
-
-
-def numbers(shape: tuple[int, ...], turn: int, d: ad.dtype) -> ad.Tensor:
-    size = 1
-    for n in shape:
-        size *= n
-    return ad.from_numpy(spread(size, turn, d)).to(d).reshape(shape)
 
 
 def value_and_gradient(f: Rows, x: ad.Tensor, g: ad.Tensor | None) -> list[ad.Tensor]:

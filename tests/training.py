@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from large import spread
+from large import numbers
 
 import autodiff as ad
 from autodiff import nn
@@ -99,8 +99,8 @@ def train(d: ad.dtype, rows: int = 512, steps: int = 4) -> Iterator[ad.Tensor]:
     """Each step's loss and the last one's gradients, then all parameters."""
     ad.manual_seed(3)
     net = Everything().to(d)
-    x = ad.from_numpy(spread(rows * WIDTH, 3, d)).to(d).reshape(rows, WIDTH)
-    truth = ad.from_numpy(spread(rows * 8, 4, d, ((0.05, 0.95),))).to(d).reshape(rows, 8)
+    x = numbers((rows, WIDTH), 3, d)
+    truth = numbers((rows, 8), 4, d, ((0.05, 0.95),))
     optimizer = ad.optim.Adam(net.parameters(), lr=0.01)
     for _ in range(steps):
         optimizer.zero_grad()
