@@ -38,6 +38,7 @@ int ad_isa_available(const char *isa); /* 1 where compiled in and on this CPU */
 const char *ad_compiler(void);         /* its name and version, and the sanitizers it built in */
 int ad_get_num_threads(void);
 int ad_set_num_threads(int n);
+int64_t ad_spread_regions(void);        /* for tests: how often work was offered to other threads so far */
 void ad_memory_stats(int64_t stats[4]); /* bytes in use, bytes cached, peak bytes in use, live blocks */
 void ad_memory_trim(void);              /* gives cached blocks back to the system */
 void ad_memory_reset_peak(void);

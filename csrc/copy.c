@@ -201,7 +201,9 @@ void ad_copy_into(const ad_tensor *dst, const ad_tensor *src) {
     k.rows = dst->numel / cols;
     k.col_blocks = (cols + ITEM - 1) / ITEM;
     k.item_rows = ((cols < ITEM ? ITEM / cols : 1) + TILE - 1) / TILE * TILE;
-    ad_parallel_for((k.rows + k.item_rows - 1) / k.item_rows * k.col_blocks, dst->numel, copy_item, &k);
+    const bool along = k.src[k.ndim - 1] <= 1 && k.dst[k.ndim - 1] <= 1;
+    const int64_t cost = along ? dst->numel / 4 : dst->numel;
+    ad_parallel_for((k.rows + k.item_rows - 1) / k.item_rows * k.col_blocks, cost, copy_item, &k);
 }
 
 /* ---- entry points ---- */

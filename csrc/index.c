@@ -122,7 +122,8 @@ ad_tensor *ad_index_get(const ad_tensor *x, int n, const ad_tensor *const *index
         m.offsets = offsets;
         m.rows = y->data;
         m.per_item = m.row.numel < ITEM ? ITEM / m.row.numel : 1;
-        ad_parallel_for((m.count + m.per_item - 1) / m.per_item, y->numel, get_item, &m);
+        const int64_t cost = m.row.contiguous ? y->numel / 4 : y->numel;
+        ad_parallel_for((m.count + m.per_item - 1) / m.per_item, cost, get_item, &m);
     }
     ad_dealloc(offsets);
     return y;

@@ -80,7 +80,7 @@ static int fold_tensor(const ad_tensor *x, double order, double *total) {
                        .type = ad_dtype_type[x->dtype],
                        .order = order,
                        .parts = many ? many : &one};
-        ad_parallel_for(items, x->numel / 2, fold_item, &t);
+        ad_parallel_for(items, x->numel / 4, fold_item, &t);
         *total = identity(order);
         for (int64_t i = 0; i < items; i++) *total = join(order, *total, t.parts[i]);
     }
@@ -135,7 +135,7 @@ static int change(each_task *t, ad_tensor *x) {
     if (!flat && !copy) return AD_NO_MEMORY;
     t->data = copy ? copy->data : x->data;
     t->numel = x->numel;
-    ad_parallel_for((x->numel + ITEM - 1) / ITEM, x->numel / 2, each_item, t);
+    ad_parallel_for((x->numel + ITEM - 1) / ITEM, x->numel / 8, each_item, t);
     if (copy) ad_copy_into(x, copy);
     ad_free(copy);
     ad_wrote(x, AD_BY_CLIPPING);

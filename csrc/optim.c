@@ -184,7 +184,9 @@ static ad_tensor *make_like(const ad_tensor *param) {
     return x;
 }
 
-static void run(task *t) { ad_parallel_for((t->numel + CHUNK - 1) / CHUNK, t->numel, run_chunk, t); }
+static void run(task *t) {
+    ad_parallel_for((t->numel + CHUNK - 1) / CHUNK, t->numel / 8 * t->n_like, run_chunk, t);
+}
 
 /* Any layouts: what does not lie as the parameter does passes through a copy that does. */
 static int run_strided(task *t, ad_tensor *const *row) {

@@ -10,6 +10,7 @@ typedef struct {
 
 struct ad_program {
     int n_in, n_const, n_code, n_out, n_regs, n_slots;
+    int cost;       /* of one element, in eighths of a nanosecond */
     int writer;     /* what an output is told to be written by */
     bool divides;   /* has an i64 division, which may meet a zero */
     bool last_only; /* its one output is written by its last instruction, and so may overwrite an input */

@@ -9,30 +9,34 @@
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
+#include <time.h>
 #include <unistd.h>
 #include "internal.h"
 
 #define MAX_THREADS 256
-#define SERIAL_COST 20000 /* waking a thread costs a few microseconds */
+#define SERIAL_COST 20000 /* less work than this takes no longer alone: a wake-up costs microseconds */
+#define LINGER 50000      /* nanoseconds to look for what comes next before a thread sleeps */
 
 static pthread_mutex_t region =
     PTHREAD_MUTEX_INITIALIZER; /* held by the one thread that may use the workers */
 
-static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards `job` */
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER; /* guards `job`, `vacant`, `active` */
 static pthread_cond_t wake = PTHREAD_COND_INITIALIZER;
 static pthread_cond_t idle = PTHREAD_COND_INITIALIZER;
 static struct {
     void (*fn)(void *context, int64_t i);
     void *context;
     int64_t n;
-    int vacant; /* workers that may still join */
-    int active; /* workers that joined and have not finished */
 } job;
+static atomic_int
+    vacant; /* workers that may still join: both change under `lock`, but are looked at without */
+static atomic_int active; /* workers that joined and have not finished */
 static atomic_llong next_chunk;
 
 static int n_workers;           /* started so far; guarded by `region` */
 static atomic_int n_threads;    /* 0 until first asked for */
 static atomic_bool single_only; /* in a forked child, where no worker lives */
+static atomic_llong n_spread;   /* regions offered to workers so far */
 
 static int default_threads(void) {
     const char *text = getenv("AUTODIFF_NUM_THREADS");
@@ -59,6 +63,8 @@ int ad_set_num_threads(int n) {
     return AD_OK;
 }
 
+int64_t ad_spread_regions(void) { return atomic_load_explicit(&n_spread, memory_order_relaxed); }
+
 static void draw_chunks(void (*fn)(void *, int64_t), void *context, int64_t n) {
     for (;;) {
         int64_t i = atomic_fetch_add_explicit(&next_chunk, 1, memory_order_relaxed);
@@ -67,19 +73,45 @@ static void draw_chunks(void (*fn)(void *, int64_t), void *context, int64_t n) {
     }
 }
 
+static void relax(void) {
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("yield");
+#endif
+}
+
+static int64_t nanoseconds(void) {
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* Waits until a count is zero or, where so wanted, is not, but no longer than LINGER: to be woken takes as
+ * long as a small region. Whoever else is ready to run on this core goes first. */
+static void linger(atomic_int *count, bool wanted) {
+    const int64_t end = nanoseconds() + LINGER;
+    while ((atomic_load(count) != 0) != wanted && nanoseconds() < end) {
+        for (int i = 0; i < 32; i++) relax();
+        sched_yield();
+    }
+}
+
 static void *worker(void *unused) {
-    pthread_mutex_lock(&lock);
     for (;;) {
-        while (!job.vacant) pthread_cond_wait(&wake, &lock);
-        job.vacant--;
-        job.active++;
+        linger(&vacant, true);
+        pthread_mutex_lock(&lock);
+        while (!vacant) pthread_cond_wait(&wake, &lock);
+        vacant--;
+        active++;
         void (*fn)(void *, int64_t) = job.fn;
         void *context = job.context;
         int64_t n = job.n;
         pthread_mutex_unlock(&lock);
         draw_chunks(fn, context, n);
         pthread_mutex_lock(&lock);
-        if (--job.active == 0) pthread_cond_signal(&idle);
+        if (--active == 0) pthread_cond_signal(&idle);
+        pthread_mutex_unlock(&lock);
     }
     return unused;
 }
@@ -106,11 +138,12 @@ static int start_workers(int wanted) {
 }
 
 static void run_region(int64_t n, void (*fn)(void *, int64_t), void *context, int helpers) {
+    atomic_fetch_add_explicit(&n_spread, 1, memory_order_relaxed);
     pthread_mutex_lock(&lock);
     job.fn = fn;
     job.context = context;
     job.n = n;
-    job.vacant = helpers;
+    vacant = helpers;
     atomic_store_explicit(&next_chunk, 0, memory_order_relaxed);
     pthread_mutex_unlock(&lock);
     for (int i = 0; i < helpers; i++) pthread_cond_signal(&wake);
@@ -118,8 +151,11 @@ static void run_region(int64_t n, void (*fn)(void *, int64_t), void *context, in
     draw_chunks(fn, context, n);
 
     pthread_mutex_lock(&lock);
-    job.vacant = 0;
-    while (job.active) pthread_cond_wait(&idle, &lock);
+    vacant = 0;
+    pthread_mutex_unlock(&lock);
+    linger(&active, false);
+    pthread_mutex_lock(&lock);
+    while (active) pthread_cond_wait(&idle, &lock);
     pthread_mutex_unlock(&lock);
 }
 

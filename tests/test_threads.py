@@ -5,12 +5,15 @@ The races themselves are ThreadSanitizer's to find: `make sanitize-threads` runs
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from large import regions
 
 import autodiff as ad
 from autodiff import nn, optim
@@ -97,6 +100,65 @@ def test_kernels_on_two_threads_give_the_bits_of_one() -> None:
     ad.set_num_threads(2)
     assert kernels() == alone
     assert side_by_side(kernels, kernels, kernels) == [alone] * 3
+
+
+def adam(x: ad.Tensor) -> None:
+    p = x.detach().requires_grad_()
+    p.grad = ad.ones_like(p)
+    optim.Adam([p]).step()
+
+
+# Work on a tensor, shapes where one core takes at most 20 microseconds, as measured on one of a few
+# years ago (so the work stays on the calling thread), and shapes where it takes clearly more.
+Shape = tuple[int, ...]
+WORK: dict[str, tuple[Callable[[ad.Tensor], Any], Shape, Shape]] = {
+    "add": (lambda x: x + x, (100_000,), (1_000_000,)),
+    "add float64": (lambda x: x + x, (80_000,), (1_000_000,)),
+    "tanh": (lambda x: x.tanh(), (25_000,), (100_000,)),
+    "tanh float64": (lambda x: x.tanh(), (13_000,), (50_000,)),
+    "pow": (lambda x: x**x, (3_500,), (20_000,)),
+    "gelu": (nn.functional.gelu, (11_000,), (100_000,)),
+    "softmax": (lambda x: x.softmax(1), (64, 10), (512, 1000)),
+    "sum": (lambda x: x.sum(), (100_000,), (1_000_000,)),
+    "sum of columns": (lambda x: x.sum(0), (1000, 100), (1000, 1000)),
+    "copy": (lambda x: x.clone(), (75_000,), (1_000_000,)),
+    "transpose": (lambda x: x.t().contiguous(), (150, 100), (3000, 100)),
+    "rows": (lambda x: x[ad.arange(x.shape[0])], (600, 100), (10_000, 100)),
+    "matmul": (lambda x: x @ x, (80, 80), (256, 256)),
+    "linear": (lambda x: nn.functional.linear(x, x[:10]), (1, 784), (512, 1024)),
+    "Adam": (adam, (30_000,), (300_000,)),
+}
+
+
+@pytest.mark.parametrize("name", WORK)
+def test_little_work_stays_on_one_thread_and_much_is_spread(name: str) -> None:
+    work, *shapes = WORK[name]
+    d = ad.float64 if name.endswith("float64") else ad.float32
+    little, much = (ad.ones(shape, dtype=d) for shape in shapes)
+    ad.set_num_threads(2)
+    assert regions(lambda: work(little)) == 0
+    assert regions(lambda: work(much)) > 0
+
+
+def test_a_forked_child_works_alone() -> None:
+    x = ad.ones(1_000_000)
+    ad.set_num_threads(2)
+    total = x.tanh().sum().item()
+    child = os.fork()
+    if child == 0:
+        alone = regions(lambda: x.tanh()) == 0 and x.tanh().sum().item() == total
+        os._exit(0 if alone else 1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+def test_idle_workers_sleep() -> None:
+    """After a region they look for the next one, but not for long."""
+    ad.set_num_threads(3)
+    assert regions(lambda: ad.ones(1_000_000).tanh()) > 0
+    time.sleep(0.05)
+    before = time.process_time()
+    time.sleep(0.2)
+    assert time.process_time() - before < 0.1
 
 
 def test_the_grad_mode_is_each_threads_own() -> None:

@@ -83,7 +83,7 @@ def sized(*shapes: str, low: int = 0, high: int = 3, distinct: bool = False) -> 
         for shape in shapes:
             for name in shape.split():
                 if name not in sizes:
-                    sizes[name] = int(name) if name.isdigit() else draw.integer(low, high)
+                    sizes[name] = int(name) if name.isdigit() else draw.size(low, high)
             given = tuple(sizes[name] for name in shape.split())
             xs.append(draw.tensor(given, distinct=distinct))
         return xs

@@ -27,6 +27,9 @@ class Drawer(Protocol):
     def integer(self, low: int, high: int) -> int:
         """An integer, ends included."""
 
+    def size(self, low: int, high: int) -> int:
+        """A size of a dimension: an integer that a drawer of large tensors may exceed."""
+
     def shape(self, max_dims: int = 3, min_size: int = 0) -> Shape:
         """A shape."""
 
@@ -63,6 +66,10 @@ class Random:
     def integer(self, low: int, high: int) -> int:
         """An integer from `low`, but at least 1, to `high`."""
         return self.random.randint(max(low, 1), high)
+
+    def size(self, low: int, high: int) -> int:
+        """The same."""
+        return self.integer(low, high)
 
     def shape(self, max_dims: int = 3, min_size: int = 0) -> Shape:
         """Up to `max_dims` sizes of 1 to 3."""

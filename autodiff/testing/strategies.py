@@ -163,6 +163,9 @@ class _Drawer:
         value: int = self.draw(st.integers(low, high))
         return value
 
+    def size(self, low: int, high: int) -> int:
+        return self.integer(low, high)
+
     def shape(self, max_dims: int = 3, min_size: int = 0) -> Shape:
         found: Shape = self.draw(shapes(max_dims, min_size=min_size))
         return found

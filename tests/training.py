@@ -1,0 +1,119 @@
+"""A training run that meets every layer and loss of `nn`, for tests that hold its bits."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from large import numbers
+
+import autodiff as ad
+from autodiff import nn
+
+WIDTH = 96
+CONTAINERS = {
+    *("Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"),
+    *("MLP", "Neuron"),  # made of Linear
+}
+# What the constructors want that have no defaults, but for those that take the width.
+ARGUMENTS: dict[str, tuple[Any, ...]] = {
+    "Linear": (WIDTH, WIDTH),
+    "Threshold": (0.1, 0.2),
+    "Unflatten": (1, (8, WIDTH // 8)),
+    "Softmax": (1,),
+    "LogSoftmax": (1,),
+    "Softmin": (1,),
+    "KLDivLoss": (None, None, "batchmean"),
+}
+# Layers that want no matrix.
+SHAPES: dict[str, tuple[int, ...]] = {
+    "Softmax2d": (-1, 8, 4, WIDTH // 32),
+    "Dropout1d": (-1, 8, WIDTH // 8),
+    "Dropout2d": (-1, 8, 4, WIDTH // 32),
+    "Dropout3d": (-1, 8, 2, 2, WIDTH // 32),
+    "FeatureAlphaDropout": (-1, 8, WIDTH // 8),
+}
+
+
+def classes(losses: bool) -> list[type[nn.Module]]:
+    """The public layers, or the public losses."""
+    found = [getattr(nn, name) for name in nn.__all__ if name not in CONTAINERS]
+    return [
+        c
+        for c in found
+        if inspect.isclass(c) and issubclass(c, nn.Module) and c.__name__.endswith("Loss") == losses
+    ]
+
+
+def make(layer: type[nn.Module]) -> nn.Module:
+    """A layer with its defaults, or for a width of WIDTH."""
+    needed = [
+        p
+        for p in inspect.signature(layer.__init__).parameters.values()
+        if p.default is p.empty and p.kind is p.POSITIONAL_OR_KEYWORD and p.name != "self"
+    ]
+    return layer(*ARGUMENTS.get(layer.__name__, (WIDTH,) * len(needed)))
+
+
+class Everything(nn.Module):
+    """Between two linear layers the sum of what every layer makes of the same activations."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(WIDTH, WIDTH)
+        self.layers = nn.ModuleList([make(layer) for layer in classes(losses=False)])
+        self.last = nn.MLP([WIDTH, 64, 8])
+
+    def forward(self, x: ad.Tensor) -> ad.Tensor:
+        h = self.first(x)
+        total = h
+        for i, layer in enumerate(self.layers):
+            given = (h * (1 + i / 64)).reshape(SHAPES.get(type(layer).__name__, (-1, WIDTH)))
+            y = layer(given).reshape(len(x), -1)
+            total = total + (y if y.shape[1] == WIDTH else ad.cat([y, y], 1))  # glu's are half
+        return self.last(total / len(self.layers))
+
+
+def loss(y: ad.Tensor, truth: ad.Tensor) -> ad.Tensor:
+    """The sum of every loss there is, of predictions (rows, 8) and values in (0, 1)."""
+    chance, logs = ad.sigmoid(y), nn.functional.log_softmax(y, 1)
+    sign = (truth > 0.5) * 2 - 1.0
+    index = (truth[:, 0] * 8).to(ad.int64)
+    given: dict[str, tuple[ad.Tensor, ...]] = {
+        "BCELoss": (chance, truth),
+        "BCEWithLogitsLoss": (y, truth),
+        "CrossEntropyLoss": (y, index),
+        "HingeEmbeddingLoss": (y, sign),
+        "KLDivLoss": (logs, truth / 8),
+        "MarginRankingLoss": (y, chance, sign),
+        "NLLLoss": (logs, index),
+        "SoftMarginLoss": (y, sign),
+    }
+    terms = [make(kind)(*given.get(kind.__name__, (y, truth))) for kind in classes(losses=True)]
+    total: ad.Tensor = sum(terms[1:], terms[0])
+    return total
+
+
+def train(d: ad.dtype, rows: int = 512, steps: int = 4) -> Iterator[ad.Tensor]:
+    """Each step's loss and the last one's gradients, then all parameters."""
+    ad.manual_seed(3)
+    net = Everything().to(d)
+    x = numbers((rows, WIDTH), 3, d)
+    truth = numbers((rows, 8), 4, d, ((0.05, 0.95),))
+    optimizer = ad.optim.Adam(net.parameters(), lr=0.01)
+    for _ in range(steps):
+        optimizer.zero_grad()
+        value = loss(net(x), truth)
+        value.backward()
+        nn.utils.clip_grad_norm_(net.parameters(), 1.0)
+        optimizer.step()
+        yield value.detach()
+    yield from (p.grad for p in net.parameters() if p.grad is not None)
+    yield from (p.detach() for p in net.parameters())
+
+
+RUNS: dict[str, Callable[[], Iterator[ad.Tensor]]] = {
+    "training float32": lambda: train(ad.float32),
+    "training float64": lambda: train(ad.float64),
+}
