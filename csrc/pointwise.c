@@ -193,7 +193,7 @@ static int run_loop(const ad_loop *l, bool direct) {
     t.per_row = rows ? (l->shape[0] + AD_BLOCK - 1) / AD_BLOCK : 0;
     t.n_blocks = rows ? t.per_row * (l->numel / l->shape[0]) : (l->numel + AD_BLOCK - 1) / AD_BLOCK;
     if (!run_small(&t)) {
-        int64_t cost = CHUNK * AD_BLOCK / 8 * (l->program->n_code + 1);
+        int64_t cost = t.n_blocks * (AD_BLOCK / 8) * (l->program->n_code + 1);
         ad_parallel_for((t.n_blocks + CHUNK - 1) / CHUNK, cost, run_chunk, &t);
     }
     if (t.status == AD_NO_MEMORY) return ad_fail(AD_NO_MEMORY, machine_bytes(l->program), 0, 0);
