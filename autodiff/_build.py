@@ -57,7 +57,7 @@ def make_builder() -> cffi.FFI:
     builder.cdef(declarations())
     builder.set_source(
         "autodiff._native",
-        '#include "autodiff.h"',
+        '#include "autodiff.h"\n#include "gil.h"',
         sources=files("*.c", "variants/*.c"),
         depends=files("**/*.h", "*.def"),
         include_dirs=[str(CSRC)],

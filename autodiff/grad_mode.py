@@ -8,7 +8,7 @@ from typing import Any, TypeVar, cast
 
 from autodiff.dtypes import flag
 from autodiff.native import lib
-from autodiff.node import mode
+from autodiff.node import mode, set_grad
 
 __all__ = [
     "enable_grad",
@@ -32,7 +32,7 @@ class _GradMode:
         _set(self.enabled)
 
     def __exit__(self, *exc: object) -> None:
-        mode.grad = self.previous
+        set_grad(self.previous)
 
     def __call__(self, function: F) -> F:
         @functools.wraps(function)
@@ -92,7 +92,7 @@ class set_grad_enabled(_GradMode):  # noqa: N801 - PyTorch's name
 
 
 def _set(enabled: bool) -> None:
-    mode.grad = enabled and not mode.inference
+    set_grad(enabled and not mode.inference)
 
 
 class inference_mode(_GradMode):  # noqa: N801 - PyTorch's name
@@ -118,12 +118,12 @@ class inference_mode(_GradMode):  # noqa: N801 - PyTorch's name
         self.previous = mode.grad
         self.was_on = mode.inference
         mode.inference = self.enabled
-        mode.grad = not self.enabled
+        set_grad(not self.enabled)
         lib.ad_set_inference(self.enabled)
 
     def __exit__(self, *exc: object) -> None:
         mode.inference = self.was_on
-        mode.grad = self.previous
+        set_grad(self.previous)
         lib.ad_set_inference(self.was_on)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from autodiff.anomaly import line_of, state
 from autodiff.hooks import NodeHooks, hooks_now
 from autodiff.native import lib
-from autodiff.node import AccumulateGrad, Cotangents, Node, mode
+from autodiff.node import AccumulateGrad, Cotangents, Node, mode, set_grad
 from autodiff.tensor import Tensor, live_node, own
 
 __all__ = ["backward", "grad"]
@@ -66,7 +66,7 @@ class _Walk:
     def run(self, roots: Sequence[Node]) -> None:
         """Run every node the roots reach, in an order that the graph alone decides."""
         uses, cotangents, fresh, hooks = self.uses, self.cotangents, self.fresh, self.hooks
-        plain, keep = self.is_plain(), self.keep
+        plain, keep, create = self.is_plain(), self.keep, self.create
         ready = [root for root in dict.fromkeys(roots) if uses[root] == 0]
         while ready:
             node = ready.pop()
@@ -82,7 +82,7 @@ class _Walk:
             if g is None:
                 grads = None
             elif plain:
-                grads = node.vjp(g)
+                grads = node.vjp(g) if create else node.sweep(g)
                 if not keep and node.saved:
                     node.saved = None  # a node that saved nothing can be run again, as in PyTorch
             else:
@@ -284,14 +284,14 @@ def _walk(
     make = _WatchedWalk if state.check_nan else _Walk
     walk = make(roots, keep, create, targets)
     previous = mode.grad
-    mode.grad = create
+    set_grad(create)
     try:
         for node, g in starts:
             before = walk.cotangents.get(node)
             walk.cotangents[node] = g if before is None else before + g
         walk.run(roots)
     finally:
-        mode.grad = previous
+        set_grad(previous)
     return walk
 
 

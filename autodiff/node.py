@@ -14,7 +14,7 @@ from autodiff.native import lib, operand_text, writer_name
 if TYPE_CHECKING:
     from autodiff.tensor import Tensor
 
-__all__ = ["AccumulateGrad", "Cotangents", "Node", "mode"]
+__all__ = ["AccumulateGrad", "Cotangents", "Node", "mode", "set_grad", "unrecorded"]
 
 
 class _Mode(threading.local):
@@ -25,6 +25,18 @@ class _Mode(threading.local):
 
 
 mode = _Mode()
+
+# The threads that do not record: mostly none, which is much faster to see than `mode.grad`.
+unrecorded: set[int] = set()
+
+
+def set_grad(enabled: bool) -> None:
+    """Set whether operations are recorded on this thread."""
+    mode.grad = enabled
+    if enabled:
+        unrecorded.discard(threading.get_ident())
+    else:
+        unrecorded.add(threading.get_ident())
 
 
 class Node:
@@ -54,6 +66,10 @@ class Node:
     def vjp(self, g: Tensor) -> Sequence[Tensor | None]:
         """The cotangents of the inputs, one for each edge, from that of the output."""
         raise NotImplementedError
+
+    def sweep(self, g: Tensor) -> Sequence[Tensor | None]:
+        """The same as `vjp`, called while nothing is recorded."""
+        return self.vjp(g)
 
     def unpack(self) -> tuple[Any, ...]:
         """The saved descriptors; RuntimeError where they are freed or were written to."""

@@ -75,6 +75,11 @@ def sizes_of(args: Sequence[Any], function: str, keyword: Any = None) -> list[in
             raise TypeError(f"{function}(): sizes were given twice: {args} and size={keyword!r}")
         args = (keyword,)
     given = args[0] if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
+    for size in given:
+        if type(size) is not int:
+            break
+    else:
+        return list(given)
     try:
         return [operator.index(size) for size in given]
     except TypeError:

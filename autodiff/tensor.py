@@ -29,6 +29,7 @@ _gc = ffi.gc
 _free = lib.ad_free
 _unpack = ffi.unpack
 _new: Callable[[type[Any]], Any] = object.__new__
+_shape_key = lib.ad_shape_key
 _POINTERS = ("uint8_t *", "uint8_t *", "int32_t *", "int64_t *", "float *", "double *")
 _TYPESTR = ("|b1", "|u1", "<i4", "<i8", "<f4", "<f8")
 
@@ -39,6 +40,18 @@ _NO_GRAD_KEPT = (
 )
 
 TENSOR_TYPES: set[type] = set()  # Tensor and its subclasses: a fast test for operands
+
+
+_shapes: dict[int, Size] = {}  # by ad_shape_key: to make one takes as long as an operation
+
+
+def _note_shape(key: int, p: Any) -> Size:
+    shape = tuple.__new__(Size, _unpack(p.shape, p.ndim))
+    if key:
+        if len(_shapes) > 4096:
+            _shapes.clear()
+        _shapes[key] = shape
+    return shape
 
 
 class Tensor(TensorMethods):
@@ -63,7 +76,9 @@ class Tensor(TensorMethods):
     def shape(self) -> Size:
         """The sizes of the dimensions."""
         p = self._p
-        return tuple.__new__(Size, _unpack(p.shape, p.ndim))
+        key = _shape_key(p)
+        found = _shapes.get(key)
+        return _note_shape(key, p) if found is None else found
 
     def size(self, dim: int | None = None) -> Any:
         """The shape, or the size of one dimension."""
@@ -445,7 +460,7 @@ def _nest(values: list[Any], shape: Sequence[int]) -> Any:
 
 def wrap(p: Any, node: Node | None = None) -> Tensor:
     """A tensor of a descriptor that is already owned."""
-    x: Tensor = _new(Tensor)
+    x = Tensor()
     x._p = p
     x._node = node
     x._acc = x._base = x._base_node = None
@@ -456,7 +471,7 @@ def own(p: Any, op: str, *inputs: Any) -> Tensor:
     """A tensor that owns a new descriptor; a failure of `op` on `inputs` where it is NULL."""
     if not p:
         raise error(op, *inputs)
-    x: Tensor = _new(Tensor)
+    x = Tensor()
     x._p = _gc(p, _free)
     x._node = x._acc = x._base = x._base_node = None
     return x

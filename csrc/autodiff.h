@@ -76,6 +76,8 @@ ad_tensor *ad_number_i64(int64_t value, int is_bool);
 ad_tensor *ad_wrap(int dtype, int ndim, const int64_t *shape, const int64_t *strides, void *data, void *lo,
                    void *hi, int readonly, void *owner, void (*release)(void *));
 void ad_free(ad_tensor *x);
+/* The shape as a number, 14 bits a dimension above a 1; 0 where it is too large for that. */
+int64_t ad_shape_key(const ad_tensor *x);
 int64_t ad_storage_id(const ad_tensor *x); /* equal for tensors that share memory */
 int64_t ad_offset(const ad_tensor *x);     /* of the first element in the storage, in elements */
 /* Writes to the storage so far, and the sum of two; negative for memory made in inference mode. */

@@ -68,12 +68,13 @@ struct ad_storage {
 void *ad_alloc(size_t nbytes); /* 64-byte aligned; NULL sets the error */
 void ad_dealloc(void *block);
 extern _Thread_local bool ad_inference_mode;
-ad_storage *ad_storage_new(int64_t nbytes);
+ad_storage *ad_storage_new(int64_t nbytes); /* with room for its first descriptor */
+static inline ad_tensor *ad_first_descriptor(ad_storage *s) { return (ad_tensor *)(s + 1); }
 void ad_storage_retain(ad_storage *s);
 void ad_storage_release(ad_storage *s);
 
 /* ---- tensor.c ---- */
-ad_tensor *ad_tensor_new(void);                                /* fields unset */
+ad_tensor *ad_tensor_new(void);                                /* fields unset; of a view */
 ad_tensor *ad_make(int dtype, int ndim, const int64_t *shape); /* contiguous, memory unset */
 int ad_refresh(ad_tensor *x);                                  /* numel and contiguous from shape, strides */
 void ad_set_row_major(ad_tensor *x);                           /* the strides of a contiguous x */
@@ -185,6 +186,8 @@ int ad_reduce_large(double x, double r[2]);
 /* ---- threads.c ---- */
 /* Runs fn(context, i) for i in [0, n), on the calling thread alone where cost (about a nanosecond each) is
  * small. What is in chunk i never depends on the number of threads. */
+bool ad_let_go(int64_t cost); /* lets others run Python during work of this cost, until ad_take_back */
+void ad_take_back(bool let_go);
 void ad_parallel_for(int64_t n, int64_t cost, void (*fn)(void *context, int64_t i), void *context);
 
 #endif

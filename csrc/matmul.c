@@ -135,7 +135,11 @@ static int compute(const ad_tensor *a, const ad_tensor *b, const char *bias, ad_
     }
     if (t.count > 1) fold(&t);
     atomic_init(&t.status, AD_OK);
-    return run_batch(&t);
+    const int64_t each = ad_product_cost(&t.g);
+    const bool let_go = ad_let_go(t.count < INT64_MAX / 2 / (each + 1) ? t.count * each : INT64_MAX);
+    const int status = run_batch(&t);
+    ad_take_back(let_go);
+    return status;
 }
 
 ad_tensor *ad_matmul(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias) {

@@ -176,9 +176,10 @@ void ad_memory_fail(int64_t n) {
 
 /* ---- storages: reference-counted memory that tensors view ---- */
 
+/* One block holds a storage, its first descriptor and the data. */
 ad_storage *ad_storage_new(int64_t nbytes) {
-    enum { HEAD = 64 };
-    _Static_assert(sizeof(ad_storage) <= HEAD, "the data must stay 64-byte aligned");
+    enum { HEAD = 256 };
+    _Static_assert(sizeof(ad_storage) + sizeof(ad_tensor) <= HEAD, "the data must stay 64-byte aligned");
     ad_storage *s = ad_alloc((size_t)nbytes + HEAD);
     if (!s) return NULL;
     *s = (ad_storage){.data = (char *)s + HEAD, .lo = (char *)s + HEAD, .nbytes = nbytes, .refs = 1};
@@ -188,8 +189,10 @@ ad_storage *ad_storage_new(int64_t nbytes) {
 
 void ad_storage_retain(ad_storage *s) { __atomic_add_fetch(&s->refs, 1, __ATOMIC_RELAXED); }
 
+/* Who holds the last reference is alone with it, and needs no atomic write to see that. */
 void ad_storage_release(ad_storage *s) {
-    if (__atomic_sub_fetch(&s->refs, 1, __ATOMIC_ACQ_REL)) return;
+    if (__atomic_load_n(&s->refs, __ATOMIC_ACQUIRE) != 1 && __atomic_sub_fetch(&s->refs, 1, __ATOMIC_ACQ_REL))
+        return;
     if (s->release) s->release(s->owner);
     ad_dealloc(s);
 }

@@ -7,20 +7,29 @@
 
 ad_tensor *ad_tensor_new(void) { return ad_alloc(sizeof(ad_tensor)); }
 
+/* The elements of a shape; fails where their count overflows. */
+static int count_elements(int ndim, const int64_t *shape, int64_t *numel) {
+    bool overflow = false, empty = false;
+    *numel = 1;
+    for (int d = 0; d < ndim; d++) {
+        empty |= shape[d] == 0;
+        overflow |= __builtin_mul_overflow(*numel, shape[d], numel);
+    }
+    if (empty) *numel = 0;
+    return overflow && !empty ? ad_fail(AD_TOO_LARGE, 0, 0, 0) : AD_OK;
+}
+
 /* Sets numel and contiguous; fails where the element count overflows. */
 int ad_refresh(ad_tensor *x) {
-    int64_t numel = 1, expected = 1;
-    bool contiguous = true, empty = false;
+    int64_t expected = 1;
+    bool contiguous = true;
     for (int d = x->ndim - 1; d >= 0; d--) {
         if (x->shape[d] != 1 && x->strides[d] != expected) contiguous = false;
-        if (x->shape[d] == 0) empty = true;
         expected *= x->shape[d];
     }
-    for (int d = 0; d < x->ndim && !empty; d++)
-        if (__builtin_mul_overflow(numel, x->shape[d], &numel)) return ad_fail(AD_TOO_LARGE, 0, 0, 0);
-    x->numel = empty ? 0 : numel;
-    x->contiguous = contiguous || empty;
-    return AD_OK;
+    const int status = count_elements(x->ndim, x->shape, &x->numel);
+    x->contiguous = contiguous || x->numel == 0;
+    return status;
 }
 
 static int check_shape(int ndim, const int64_t *shape) {
@@ -40,25 +49,24 @@ void ad_set_row_major(ad_tensor *x) {
 }
 
 ad_tensor *ad_make(int dtype, int ndim, const int64_t *shape) {
-    int64_t nbytes;
-    ad_tensor *x = ad_tensor_new();
-    if (!x) return NULL;
+    int64_t numel, nbytes;
+    if (count_elements(ndim, shape, &numel)) return NULL;
+    if (__builtin_mul_overflow(numel, ad_itemsize[dtype], &nbytes))
+        return ad_fail_null(AD_TOO_LARGE, 0, 0, 0);
+    ad_storage *s = ad_storage_new(nbytes);
+    if (!s) return NULL;
+    ad_tensor *x = ad_first_descriptor(s);
+    x->storage = s;
+    x->data = s->data;
+    x->numel = numel;
     x->ndim = (uint8_t)ndim;
     x->dtype = (uint8_t)dtype;
+    x->contiguous = 1;
     x->number = 0;
     x->unlike = 0;
     x->version0 = x->version1 = 0;
     for (int d = 0; d < ndim; d++) x->shape[d] = shape[d];
     ad_set_row_major(x);
-    int status = ad_refresh(x);
-    if (!status && __builtin_mul_overflow(x->numel, ad_itemsize[dtype], &nbytes))
-        status = ad_fail(AD_TOO_LARGE, 0, 0, 0);
-    x->storage = status ? NULL : ad_storage_new(nbytes);
-    if (!x->storage) {
-        ad_dealloc(x);
-        return NULL;
-    }
-    x->data = x->storage->data;
     return x;
 }
 
@@ -93,8 +101,9 @@ ad_tensor *ad_number_i64(int64_t value, int is_bool) {
 
 void ad_free(ad_tensor *x) {
     if (!x) return;
-    ad_storage_release(x->storage);
-    ad_dealloc(x);
+    ad_storage *s = x->storage;
+    if (x != ad_first_descriptor(s)) ad_dealloc(x); /* the first goes with the storage */
+    ad_storage_release(s);
 }
 
 ad_tensor *ad_alias(const ad_tensor *x) {
@@ -185,6 +194,16 @@ bool ad_same_elements(const ad_tensor *a, const ad_tensor *b) {
 }
 
 /* ---- identity and versions ---- */
+
+int64_t ad_shape_key(const ad_tensor *x) {
+    int64_t key = 1, all = 0;
+    if (x->ndim > 4) return 0;
+    for (int d = 0; d < x->ndim; d++) {
+        all |= x->shape[d];
+        key = key << 14 | (x->shape[d] & ((1 << 14) - 1));
+    }
+    return all >> 14 ? 0 : key;
+}
 
 int64_t ad_storage_id(const ad_tensor *x) { return (int64_t)(intptr_t)x->storage; }
 int64_t ad_offset(const ad_tensor *x) { return (x->data - x->storage->data) / ad_itemsize[x->dtype]; }

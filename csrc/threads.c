@@ -32,6 +32,7 @@ static atomic_int
     vacant; /* workers that may still join: both change under `lock`, but are looked at without */
 static atomic_int active; /* workers that joined and have not finished */
 static atomic_llong next_chunk;
+static _Thread_local bool is_worker;
 
 static int n_workers;           /* started so far; guarded by `region` */
 static atomic_int n_threads;    /* 0 until first asked for */
@@ -64,6 +65,32 @@ int ad_set_num_threads(int n) {
 }
 
 int64_t ad_spread_regions(void) { return atomic_load_explicit(&n_spread, memory_order_relaxed); }
+
+/* ---- the lock of the language we are called from: kept for short work, let go for long ---- */
+
+static void *(*let_go_of)(void);
+static void (*take_back)(void *);
+static _Thread_local void *let_go; /* what this thread gets its lock back for; workers have none */
+
+void ad_set_lock(void *(*release)(void), void (*acquire)(void *)) {
+    let_go_of = release;
+    take_back = acquire;
+}
+
+bool ad_let_go(int64_t cost) {
+    if (cost < SERIAL_COST || !let_go_of || let_go || is_worker) return false;
+    let_go = let_go_of();
+    return true;
+}
+
+void ad_take_back(bool was_let_go) {
+    if (!was_let_go) return;
+    void *state = let_go;
+    let_go = NULL;
+    take_back(state);
+}
+
+/* ---- the workers ---- */
 
 static void draw_chunks(void (*fn)(void *, int64_t), void *context, int64_t n) {
     for (;;) {
@@ -98,6 +125,7 @@ static void linger(atomic_int *count, bool wanted) {
 }
 
 static void *worker(void *unused) {
+    is_worker = true;
     for (;;) {
         linger(&vacant, true);
         pthread_mutex_lock(&lock);
@@ -159,7 +187,7 @@ static void run_region(int64_t n, void (*fn)(void *, int64_t), void *context, in
     pthread_mutex_unlock(&lock);
 }
 
-void ad_parallel_for(int64_t n, int64_t cost, void (*fn)(void *, int64_t), void *context) {
+static void for_each(int64_t n, int64_t cost, void (*fn)(void *, int64_t), void *context) {
     bool parallel = n > 1 && cost >= SERIAL_COST && ad_get_num_threads() > 1 && !atomic_load(&single_only);
     /* Nested, or another thread's region is running: go on alone rather than wait. */
     if (parallel && pthread_mutex_trylock(&region) == 0) {
@@ -171,4 +199,10 @@ void ad_parallel_for(int64_t n, int64_t cost, void (*fn)(void *, int64_t), void 
         if (helpers) return;
     }
     for (int64_t i = 0; i < n; i++) fn(context, i);
+}
+
+void ad_parallel_for(int64_t n, int64_t cost, void (*fn)(void *, int64_t), void *context) {
+    const bool let_go_here = ad_let_go(cost);
+    for_each(n, cost, fn, context);
+    ad_take_back(let_go_here);
 }

@@ -221,3 +221,43 @@ def test_gradients_of_one_leaf_from_two_threads_are_all_there() -> None:
     side_by_side(work, work)
     assert x.grad is not None
     assert x.grad.tolist() == [80.0] * 4
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda x: x @ x,
+        lambda x: x.expand(40, *x.shape).tanh(),
+        lambda x: x.expand(400, *x.shape).sum(),
+        lambda x: ad.randn(4_000_000),  # of the calls that let go in any case
+    ],
+)
+def test_python_runs_on_during_long_work(work: Callable[[ad.Tensor], ad.Tensor]) -> None:
+    """A thread that waits gets its turn though nobody's turn ever ends by itself."""
+    x = ad.ones(1000, 1000)
+    sys.setswitchinterval(1000)
+    assert any(_had_a_turn(lambda: work(x)) for _ in range(10))
+
+
+def _had_a_turn(work: Callable[[], Any]) -> bool:
+    gate, turns = threading.Lock(), []
+
+    def wait() -> None:
+        with gate:
+            turns.append(1)
+
+    gate.acquire()
+    thread = threading.Thread(target=wait)
+    thread.start()
+    gate.release()
+    work()
+    had = bool(turns)
+    thread.join()
+    return had
+
+
+def test_a_small_call_keeps_its_turn() -> None:
+    """What the test above rests on: were the lock let go, the thread would have its turn."""
+    x = ad.ones(2)
+    sys.setswitchinterval(1000)
+    assert not _had_a_turn(lambda: x.tanh())

@@ -7,9 +7,9 @@ from typing import Any
 
 from autodiff.anomaly import lines, note_line
 from autodiff.native import error
-from autodiff.node import Node, mode, version_sum
+from autodiff.node import Node, mode, unrecorded, version_sum
 from autodiff.shapes import Size
-from autodiff.tensor import Tensor, _free, _gc, _new, live_node, wrap
+from autodiff.tensor import Tensor, _free, _gc, live_node, wrap
 
 __all__ = ["OPS", "Op", "OpNode", "fresh"]
 
@@ -102,14 +102,21 @@ class Op:
         p = self.forward(x._p, *args)
         if not p:
             raise error(self.name, x._p)
-        y: Tensor = _new(Tensor)
-        y._p = _gc(p, _free)
+        return self.result(x, p, args)
+
+    def result(self, x: Tensor, p: Any, args: tuple[Any, ...]) -> Tensor:
+        """The tensor of what `forward` made of x and args, with its place in the graph."""
+        y = Tensor()
+        y._p = p = _gc(p, _free)
         y._acc = None
-        edge = x._node if x._base is None else live_node(x)
-        y._node = None if edge is None or not mode.grad else self.record((x,), (edge,), args, y._p)
+        base = x._base
+        edge = x._node if base is None else live_node(x)
+        if edge is None or (unrecorded and not mode.grad):
+            y._node = None
+        else:
+            y._node = self.record((x,), (edge,), args, p)
         if self.view:
-            base = x if x._base is None else x._base
-            y._base = base
+            y._base = base = x if base is None else base
             y._base_node = base._node
         else:
             y._base = y._base_node = None
@@ -121,20 +128,26 @@ class Op:
         p = self.forward(*ps, *args)
         if not p:
             raise error(self.name, *ps)
-        y: Tensor = _new(Tensor)
-        y._p = _gc(p, _free)
+        return self.result_of(tensors, p, args)
+
+    def result_of(self, tensors: Sequence[Tensor], p: Any, args: tuple[Any, ...]) -> Tensor:
+        """The same as `result` of several tensors."""
+        y = Tensor()
+        y._p = p = _gc(p, _free)
         y._node = y._acc = y._base = y._base_node = None
-        if mode.grad:
-            edges = [x._node if x._base is None else live_node(x) for x in tensors]
-            if any(edges):
-                y._node = self.record(tensors, edges, args, y._p)
+        edges = [x._node if x._base is None else live_node(x) for x in tensors]
+        for edge in edges:
+            if edge is not None:
+                if not unrecorded or mode.grad:
+                    y._node = self.record(tensors, edges, args, p)
+                break
         return y
 
     def record(
         self, tensors: Sequence[Tensor], edges: Sequence[Node | None], args: tuple[Any, ...], p: Any
     ) -> OpNode:
         """The node of a call whose result is p."""
-        node: OpNode = _new(OpNode)
+        node = OpNode()
         node.op = self
         node.args = args
         node.edges = edges

@@ -170,9 +170,54 @@ def _advanced(y: Tensor, left: dict[int, Tensor]) -> tuple[Tensor, Indices]:
     return y, Indices(tensors)
 
 
+def _plain(x: Tensor, dim: int, item: Any) -> Tensor | None:
+    """The view that an int in bounds or a slice without a step takes; None where it is neither."""
+    kind = type(item)
+    try:
+        if kind is int:
+            p = lib.ad_select(x._p, dim, item)
+            return _select.result(x, p, (dim, item)) if p else None
+        if kind is slice and item.step is None:
+            start, stop = item.start, item.stop
+            start = 0 if start is None else start
+            stop = _END if stop is None else stop
+            if type(start) is int and type(stop) is int and not (start == 0 and stop == _END):
+                p = lib.ad_slice(x._p, dim, start, stop, 1)
+                return _slice.result(x, p, (dim, start, stop, 1)) if p else None
+    except OverflowError:
+        pass  # an integer past 64 bits
+    return None
+
+
+_END = 2**62
+_ALL = slice(None)
+
+
+def _plainly(x: Tensor, items: tuple[Any, ...]) -> Tensor | None:
+    """The same for one item a dimension, of which some may be `:`."""
+    y, dim = x, 0
+    for item in items:
+        if type(item) is slice and item == _ALL and dim < y._p.ndim:
+            dim += 1
+            continue
+        found = _plain(y, dim, item)
+        if found is None:
+            return None
+        y = found
+        dim += type(item) is slice
+    return None if y is x else y
+
+
 def getitem(x: Tensor, index: Any) -> Tensor:
     """x[index]: a view for ints, slices, None and Ellipsis; a copy for index tensors and masks."""
     kind = type(index)
+    found = None
+    if kind is int or kind is slice:
+        found = _plain(x, 0, index)
+    elif kind is tuple:
+        found = _plainly(x, index)
+    if found is not None:
+        return found
     if kind is int and x._p.ndim:
         return _integer(x, 0, index, x)
     if kind is int:

@@ -20,11 +20,11 @@ from autodiff.native import (
     op_number,
     take_failure,
 )
-from autodiff.node import Node, mode, unsavable, version_sum
+from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
 from autodiff.ops.base import fresh
 from autodiff.ops.history import check_writable, rebase
 from autodiff.shapes import Size
-from autodiff.tensor import TENSOR_TYPES, Tensor, _free, _gc, _new, live_node, wrap
+from autodiff.tensor import TENSOR_TYPES, Tensor, _free, _gc, live_node, wrap
 
 __all__ = ["PointwiseOp", "number", "operand", "pointwise"]
 
@@ -122,6 +122,20 @@ class PointwiseNode(Node):
                 grads.append(step.op.call(g, *[self.restored(saved, k) for k in step.picks]))
         return grads if self.metas is None else self.fit(grads)
 
+    def sweep(self, g: Tensor) -> Sequence[Tensor | None]:
+        saved = self.saved
+        if saved is None or (saved and version_sum(saved) != self.versions):
+            saved = self.unpack()
+        grads: list[Tensor | None] = []
+        for step in self.plan.steps:
+            if step is None:
+                grads.append(None)
+            elif step.op is None:
+                grads.append(g)
+            else:
+                grads.append(step.op.plain(g, [saved[k] for k in step.picks]))
+        return grads if self.metas is None else self.fit(grads)
+
     def restored(self, saved: tuple[Any, ...], k: int) -> Tensor:
         """The k-th saved descriptor as a tensor with its place in the graph."""
         i = self.plan.saved[k]
@@ -201,6 +215,22 @@ class PointwiseOp:
             self.specialise(failure, tensors)
         return None if out is not None else _gc(outs[0], _free)
 
+    def plain(self, g: Tensor, others: list[Any]) -> Tensor:
+        """The result for g and the tensors of some descriptors, not recorded."""
+        n = len(others)
+        if n == 1:
+            p = _pw2(self.native, g._p, others[0])
+        elif n == 0:
+            p = _pw1(self.native, g._p)
+        elif n == 2:
+            p = _pw3(self.native, g._p, others[0], others[1])
+        else:
+            return wrap(self.run((g, *map(wrap, others))))
+        y = Tensor()
+        y._p = _gc(p, _free) if p else self.recover(g, *map(wrap, others))
+        y._node = y._acc = y._base = y._base_node = None
+        return y
+
     def recover(self, *tensors: Tensor) -> Any:
         """The result of a call that failed natively for want of a variant; raises otherwise."""
         self.specialise(take_failure(), tensors)
@@ -244,7 +274,7 @@ class PointwiseOp:
         plan = self.plans.get(wanted)
         if plan is None:
             plan = self.plans[wanted] = _make_plan(self, wanted)
-        node: PointwiseNode = _new(PointwiseNode)
+        node = PointwiseNode()
         node.op = self
         node.plan = plan
         node.edges = edges
@@ -278,6 +308,7 @@ class PointwiseOp:
         return node
 
 
+_pw1, _pw2, _pw3 = lib.ad_pw1, lib.ad_pw2, lib.ad_pw3
 _NO_RESULT = number(0)._p  # stands for one where a node is made before its result
 MAX_INPUTS = 8  # the vjp takes the cotangent and the output besides
 
@@ -367,11 +398,11 @@ def _unary(op: PointwiseOp) -> Callable[..., Tensor]:
     def call(x: Tensor) -> Tensor:
         p = pw1(native, x._p)
         p = _gc(p, _free) if p else op.recover(x)
-        y: Tensor = _new(tensor)
+        y = tensor()
         y._p = p
         y._acc = y._base = y._base_node = None
         edge = x._node if x._base is None else live_node(x)
-        if edge is None or not op.differentiable or not mode.grad:
+        if edge is None or not op.differentiable or (unrecorded and not mode.grad):
             y._node = None
         else:
             y._node = op.record((x,), (edge,), 1, p)
@@ -384,19 +415,20 @@ def _binary(op: PointwiseOp) -> Callable[..., Tensor]:
     pw2, native, tensor = lib.ad_pw2, op.native, Tensor
 
     def call(x: Tensor, z: Any) -> Tensor:
-        if type(z) not in TENSOR_TYPES:
+        kind = type(z)
+        if kind is not tensor and kind not in TENSOR_TYPES:
             z = operand(z)
             if z is None:
                 return NotImplemented  # type: ignore[no-any-return]  # as operators do
         p = pw2(native, x._p, z._p)
         p = _gc(p, _free) if p else op.recover(x, z)
-        y: Tensor = _new(tensor)
+        y = tensor()
         y._p = p
         y._acc = y._base = y._base_node = None
         edge = x._node if x._base is None else live_node(x)
         edge2 = z._node if z._base is None else live_node(z)
         wanted = (0 if edge2 is None else 2) if edge is None else (1 if edge2 is None else 3)
-        if wanted and op.differentiable and mode.grad:
+        if wanted and op.differentiable and (not unrecorded or mode.grad):
             y._node = op.record((x, z), (edge, edge2), wanted, p)
         else:
             y._node = None
@@ -426,10 +458,10 @@ def _general(op: PointwiseOp) -> Callable[..., Tensor]:
 def _linked(op: PointwiseOp, xs: Sequence[Tensor], p: Any) -> Tensor:
     """The result of a call, with its node where a gradient is wanted."""
     y = wrap(p)
-    if op.differentiable and mode.grad:
+    if op.differentiable:
         edges = [x._node if x._base is None else live_node(x) for x in xs]
         wanted = sum(1 << i for i, edge in enumerate(edges) if edge is not None)
-        if wanted:
+        if wanted and (not unrecorded or mode.grad):
             y._node = op.record(xs, edges, wanted, p)
     return y
 

@@ -132,10 +132,11 @@ def view(x: Tensor, *shape: Any) -> Tensor:
             "view: reinterpreting elements as another dtype is not supported; use to()"
         )
     sizes = sizes_of(shape, "view")
-    try:
-        return _view(x, sizes)
-    except RuntimeError as failure:
-        raise _bad_shape(x, sizes, failure) from None
+    p = lib.ad_view(x._p, len(sizes), sizes)
+    if p:
+        return _view.result(x, p, (sizes,))
+    failure = error("view", x._p)
+    raise _bad_shape(x, sizes, failure) if isinstance(failure, RuntimeError) else failure
 
 
 def _bad_shape(x: Tensor, sizes: Sequence[int], failure: RuntimeError) -> RuntimeError:
@@ -162,8 +163,7 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     sizes = sizes_of(shape, "reshape")
     p = lib.ad_view(input._p, len(sizes), sizes)
     if p:
-        lib.ad_free(p)
-        return _view(input, sizes)
+        return _view.result(input, p, (sizes,))
     failure = error("reshape", input._p)
     if isinstance(failure, MemoryError):
         raise failure

@@ -1,27 +1,90 @@
 """Whole training steps, eager."""
 
+from collections.abc import Callable, Sequence
+from itertools import pairwise
 from typing import Any
 
-from workload import Library, Run, Workload, same
+from workload import Library, Make, Run, Workload, same
 
 
-def chapter(ad: Library) -> Run:
-    ad.manual_seed(17)
-    x, target = ad.randn(9, 1), ad.randn(9, 1)
-    model = ad.nn.Sequential(ad.nn.Linear(1, 13), ad.nn.Tanh(), ad.nn.Linear(13, 1))
-    loss_of = ad.nn.MSELoss()
-    optimizer = ad.optim.SGD(model.parameters(), lr=1e-3)
-
-    def run() -> Any:
-        loss = loss_of(model(x), target)
-        optimizer.zero_grad()
-        loss.backward()
-        optimizer.step()
-        return loss
-
-    return run
+def mlp(ad: Library, sizes: Sequence[int], activation: str) -> Any:
+    """Linear layers with an activation between them."""
+    layers: list[Any] = []
+    for i, (fan_in, fan_out) in enumerate(pairwise(sizes)):
+        layers += [getattr(ad.nn, activation)()] if i else []
+        layers.append(ad.nn.Linear(fan_in, fan_out))
+    return ad.nn.Sequential(*layers)
 
 
+def step(
+    sizes: Sequence[int],
+    batch: int,
+    activation: str,
+    loss: str,
+    optimizer_of: Callable[[Library, Any], Any],
+) -> Make:
+    """A step on one batch: forward, zero_grad, backward, update."""
+
+    def make(ad: Library) -> Run:
+        ad.manual_seed(17)
+        model = mlp(ad, sizes, activation)
+        x = ad.randn(batch, sizes[0])
+        if loss == "CrossEntropyLoss":
+            target = ad.randint(0, sizes[-1], (batch,))
+        else:
+            target = ad.randn(batch, sizes[-1])
+        loss_of = getattr(ad.nn, loss)()
+        optimizer = optimizer_of(ad, model.parameters())
+
+        def run() -> Any:
+            loss = loss_of(model(x), target)
+            optimizer.zero_grad()
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return run
+
+    return make
+
+
+def sgd(ad: Library, parameters: Any) -> Any:
+    return ad.optim.SGD(parameters, lr=1e-3)
+
+
+def momentum(ad: Library, parameters: Any) -> Any:
+    return ad.optim.SGD(parameters, lr=1e-3, momentum=0.9)
+
+
+def adam(ad: Library, parameters: Any) -> Any:
+    return ad.optim.Adam(parameters, lr=1e-4)
+
+
+def _step(name: str, target: float, make: Make, **rest: Any) -> Workload:
+    rest = {"against": ("torch",), "tolerance": 1e-3, **rest}
+    return Workload(name, "training steps", same(make), target, **rest)
+
+
+DEEP = (784, 1024, 1024, 10)
+SMALL = (32, 64, 64, 4)
+MSE, CLASSES = "MSELoss", "CrossEntropyLoss"
 WORKLOADS = [
-    Workload("1-13-1, batch 9, MSE, SGD", "training steps", same(chapter), 4.0, quick=True),
+    _step("1-13-1, batch 9, MSE, SGD", 4.0, step((1, 13, 1), 9, "Tanh", MSE, sgd), quick=True),
+    _step("1-13-1, batch 9, MSE, Adam", 4.0, step((1, 13, 1), 9, "Tanh", MSE, adam)),
+    _step(
+        "784-128-10, batch 64, cross-entropy, SGD",
+        2.0,
+        step((784, 128, 10), 64, "ReLU", CLASSES, sgd),
+    ),
+    _step(
+        "784-1024-1024-10, batch 64, cross-entropy, momentum",
+        2.0,
+        step(DEEP, 64, "ReLU", CLASSES, momentum),
+    ),
+    _step("32-64-64-4, batch 1, tanh, MSE, Adam", 2.5, step(SMALL, 1, "Tanh", MSE, adam)),
+    _step(
+        "32-64-64-4, batch 1, relu, cross-entropy, Adam",
+        2.5,
+        step(SMALL, 1, "ReLU", CLASSES, adam),
+    ),
 ]

@@ -1,0 +1,32 @@
+/* gil.h: Python's lock, for the wrappers that cffi generates. To let it go and take it back costs as much as
+ * a small operation, so the calls an eager program is made of keep it, and let it go once they know that
+ * their work is long (ad_let_go). All others let it go for the whole call. PyPy has wrappers of its own. */
+#ifndef PYPY_VERSION
+#include <stdbool.h>
+#include <string.h>
+
+void ad_set_lock(void *(*let_go)(void), void (*take_back)(void *)); /* threads.c */
+bool ad_let_go(int64_t cost);
+void ad_take_back(bool let_go);
+
+static void *let_python_go(void) { return PyEval_SaveThread(); }
+static void take_python_back(void *state) { PyEval_RestoreThread((PyThreadState *)state); }
+__attribute__((constructor)) static void hand_over_lock(void) {
+    ad_set_lock(let_python_go, take_python_back);
+}
+
+#define AD_IS(name) !strcmp(__func__, "_cffi_f_ad_" name)
+#define AD_SHORT                                                                                             \
+    (AD_IS("free") || AD_IS("pw1") || AD_IS("pw2") || AD_IS("pw3") || AD_IS("pw") || AD_IS("matmul_t") ||    \
+     AD_IS("reduce") || AD_IS("sum_to") || AD_IS("alias") || AD_IS("view") || AD_IS("expand") ||             \
+     AD_IS("transpose") || AD_IS("select") || AD_IS("slice") || AD_IS("squeeze") || AD_IS("unsqueeze") ||    \
+     AD_IS("version") || AD_IS("version2") || AD_IS("shape_key") || AD_IS("full_i64") || AD_IS("item_f64"))
+#undef Py_BEGIN_ALLOW_THREADS
+#define Py_BEGIN_ALLOW_THREADS                                                                               \
+    {                                                                                                        \
+        const bool let_go = !AD_SHORT && ad_let_go(INT64_MAX);
+#undef Py_END_ALLOW_THREADS
+#define Py_END_ALLOW_THREADS                                                                                 \
+    ad_take_back(let_go);                                                                                    \
+    }
+#endif
