@@ -30,7 +30,9 @@ class Result:
 
     @property
     def met(self) -> bool:
-        return not self.best < self.workload.target
+        w = self.workload
+        bars = {name: w.targets.get(name, w.target) for name in w.against}
+        return not any(self.ratios[name] < bar for name, bar in bars.items() if name in self.ratios)
 
     @property
     def rate(self) -> float | None:

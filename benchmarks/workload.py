@@ -18,7 +18,7 @@ class Workload:
     """A named piece of work.
 
     `makes` prepares it for each contestant. The bar: `target` times as fast as the best of
-    `against`. `size` is its place on the plot of its group, one line for each `line`; `work` is how
+    `against`, but for the peers that `targets` names. `size` is its place on the plot of its group, one line for each `line`; `work` is how
     many flop or bytes (`unit`) it takes, to be held against the machine's limit. One run counts for
     `parts` units.
     """
@@ -28,6 +28,7 @@ class Workload:
     makes: Mapping[str, Make]
     target: float = 1.0
     against: tuple[str, ...] = ("torch", "numpy", "jax")
+    targets: Mapping[str, float] = field(default_factory=dict)  # of peers held to another target
     size: int | None = None
     line: str = ""
     work: float | None = None
