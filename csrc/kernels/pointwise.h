@@ -136,6 +136,7 @@ AD_SIMD void vi_store_n(int64_t *p, int64_t a, int64_t n) {
 #undef AD_INSTR
 
 #include "convert.h"
+#include "bytes.h"
 
 /* ---- the table ---- */
 #define ENTRY_0(name, type) NULL
@@ -174,5 +175,12 @@ static const ad_pw_kernels pw_kernels = {
                 },
 #undef AD_DTYPE
         },
+    .compare =
+        {
+#define AD_COMPARE(name, op) [AD_OP_##name] = {compare_f32_##name, compare_f64_##name, compare_i64_##name},
+            AD_COMPARISONS
+#undef AD_COMPARE
+        },
+    .stream = stream,
 };
 #undef AD_INSTR
