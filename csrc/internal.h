@@ -128,7 +128,7 @@ typedef struct {
     ad_pw_fn *instr[AD_N_INSTR][AD_N_TYPES]; /* NULL where the row has 0 */
     ad_load_fn *load[AD_N_DTYPES][AD_N_TYPES];
     ad_store_fn *store[AD_N_TYPES][AD_N_DTYPES];
-    ad_compare_fn *compare[AD_N_INSTR][AD_N_TYPES]; /* NULL but for AD_COMPARISONS */
+    ad_compare_fn *compare[AD_N_INSTR][AD_N_TYPES]; /* NULL but for AD_COMPARISONS of f32 */
     /* lines of 64 bytes, aligned, past the caches; meanwhile `step` bytes a line are fetched from each of the
      * addresses `ahead` */
     void (*stream)(int64_t lines, char *dst, const char *src, int n_ahead, const char *const *ahead,

@@ -168,14 +168,11 @@ static void stream(const ad_loop *l, const ad_operand *out, const result *r, int
     memcpy(r->run + end, r->made + end, (size_t)(nbytes - end));
 }
 
-static void run_block(const task *t, machine *m, const int64_t *at, int64_t flat, int64_t n) {
+/* Runs the program on n elements whose registers are in place. */
+static void run_block(const task *t, machine *m, const int64_t *at, int64_t n, result *results) {
     const ad_loop *l = t->loop;
     const ad_program *p = l->program;
     const ad_pw_kernels *pw = ad_cpu->pw;
-    const bool one_run = at[0] + n <= l->shape[0];
-    result results[AD_MAX_OUTPUTS];
-    place_results(t, m, at, flat, one_run, results);
-    read_inputs(t, m, at, flat, n, one_run, results);
     const ad_instr *in = p->code, *end = in + p->n_code;
     const bool compares = p->compares && results[0].made && (t->direct || t->stream);
     for (; in < end - compares; in++)
@@ -195,10 +192,36 @@ static void run_block(const task *t, machine *m, const int64_t *at, int64_t flat
     }
 }
 
+/* Whether a block differs from the one before by so many bytes an operand alone. */
+static bool is_steady(const ad_loop *l) {
+    for (int i = 0; i < l->program->n_in; i++)
+        if (!l->in[i].uniform && !(l->in[i].flat && is_native(&l->in[i], l->in[i].type))) return false;
+    for (int k = 0; k < l->program->n_out; k++)
+        if (!l->out[k].flat) return false;
+    return true;
+}
+
+/* From one block to the next of a steady loop. */
+static void step(const ad_loop *l, machine *m, result *results) {
+    const ad_program *p = l->program;
+    for (int i = 0; i < p->n_in; i++)
+        if (!l->in[i].uniform) m->regs[i] = (char *)m->regs[i] + AD_BLOCK * l->in[i].size;
+    for (int k = 0; k < p->n_out; k++) {
+        result *r = &results[k];
+        const bool staged = r->made != r->run;
+        r->run += AD_BLOCK * l->out[k].size;
+        if (staged) continue;
+        r->made = r->run;
+        if (m->regs[p->out_regs[k]] == r->made - AD_BLOCK * l->out[k].size) m->regs[p->out_regs[k]] = r->made;
+    }
+}
+
 /* Blocks [first, last) on scratch memory of this thread. */
 static void run_blocks(task *t, machine *m, int64_t first, int64_t last) {
     const ad_loop *l = t->loop;
+    const bool steady = last - first > 1 && !t->per_row && is_steady(l);
     int64_t at[AD_MAX_DIMS];
+    result results[AD_MAX_OUTPUTS];
     if (l->program->divides) ad_zero_div = 0;
     for (int64_t b = first; b < last; b++) {
         int64_t flat = b * AD_BLOCK, n = l->numel - flat;
@@ -207,8 +230,16 @@ static void run_blocks(task *t, machine *m, int64_t first, int64_t last) {
             flat = b / t->per_row * l->shape[0] + inner;
             n = l->shape[0] - inner;
         }
-        coordinates(l, flat, at);
-        run_block(t, m, at, flat, ad_least(n, AD_BLOCK));
+        n = ad_least(n, AD_BLOCK);
+        if (steady && b > first) {
+            step(l, m, results);
+        } else {
+            coordinates(l, flat, at);
+            const bool one_run = at[0] + n <= l->shape[0];
+            place_results(t, m, at, flat, one_run, results);
+            read_inputs(t, m, at, flat, n, one_run, results);
+        }
+        run_block(t, m, at, n, results);
     }
     if (l->program->divides && ad_zero_div) __atomic_store_n(&t->status, AD_ZERO_DIV, __ATOMIC_RELAXED);
 }

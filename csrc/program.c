@@ -46,16 +46,6 @@ static bool divides(const ad_instr *in) {
                                   in->op == AD_OP_remainder || in->op == AD_OP_fmod);
 }
 
-static bool is_comparison(int op) {
-    switch (op) {
-#define AD_COMPARE(name, op) case AD_OP_##name:
-        AD_COMPARISONS
-#undef AD_COMPARE
-        return true;
-    default: return false;
-    }
-}
-
 /* One row of code; registers must be defined before they are read, and have the row's type. */
 static bool decode(ad_program *p, int i, const int32_t *row) {
     int first = p->n_in + p->n_const;
@@ -120,8 +110,9 @@ static bool fill(ad_program *p, const uint8_t *in_types, const uint8_t *const_ty
         p->out_dtypes[o] = out_dtypes[o];
     }
     p->last_only = p->n_out == 1 && p->n_code && p->out_regs[0] == p->n_regs - 1;
+    const ad_instr *last = &p->code[p->n_code ? p->n_code - 1 : 0];
     p->compares =
-        p->last_only && p->out_dtypes[0] == AD_bool && is_comparison(p->code[p->n_code - 1].op);
+        p->last_only && p->out_dtypes[0] == AD_bool && ad_cpu->pw->compare[last->op][last->type] != NULL;
     return true;
 }
 

@@ -1,12 +1,7 @@
-/* kernels/bytes.h: comparisons straight to bytes, and stores past the caches; included by pointwise.h. */
+/* kernels/bytes.h: comparisons of float32 straight to bytes, and stores past the caches; included by pointwise.h. */
 
-#define COMPARE(name, op, type, ctype)                                                                       \
-    static void compare_##type##_##name(int64_t n, uint8_t *restrict d, const void *a, const void *b) {      \
-        const ctype *x = a, *y = b;                                                                          \
-        for (int64_t i = 0; i < n; i++) d[i] = x[i] op y[i];                                                 \
-    }
-#define COMPARE_F32(name, op)                                                                                \
-    static void compare_f32_##name(int64_t n, uint8_t *restrict d, const void *a, const void *b) {           \
+#define AD_COMPARE(name, op)                                                                                 \
+    static void compare_f32_##name(int64_t n, uint8_t *d, const void *a, const void *b) {                    \
         const float *x = a, *y = b;                                                                          \
         int64_t i = 0;                                                                                       \
         for (; i <= n - 4 * VF_W; i += 4 * VF_W) {                                                           \
@@ -17,8 +12,6 @@
         }                                                                                                    \
         for (; i < n; i++) d[i] = x[i] op y[i];                                                              \
     }
-#define AD_COMPARE(name, op)                                                                                 \
-    COMPARE_F32(name, op) COMPARE(name, op, f64, double) COMPARE(name, op, i64, int64_t)
 AD_COMPARISONS
 #undef AD_COMPARE
 
