@@ -4,8 +4,7 @@
 
 enum {
     WIDE = 256, /* an inner dimension this long is cut into blocks of its own; shorter ones are packed */
-    CHUNK = 16, /* blocks that one task of the parallel loop runs */
-    SLOT_BYTES = AD_BLOCK * 8,
+    CHUNK = 16 * AD_BLOCK, /* elements that one task of the parallel loop takes */
     STACK_REGS = 64,       /* registers of small calls, which are kept on the stack, */
     STACK_SCRATCH = 16384, /* in so many bytes */
     LINE = 64,
@@ -15,6 +14,7 @@ enum {
 /* What all threads share. */
 typedef struct {
     const ad_loop *loop;
+    int64_t block; /* elements of a block */
     int64_t n_blocks, per_row; /* per_row: blocks in a row; 0 where blocks are packed across rows */
     bool direct;               /* results may be written to their memory while inputs are still read */
     bool stream;               /* results are stored past the caches */
@@ -123,7 +123,7 @@ static void place_results(const task *t, machine *m, const int64_t *at, int64_t 
         result *r = &results[k];
         int reg = p->out_regs[k];
         r->run = r->made = run_of(l, o, at, flat, one_run);
-        if (t->stream && r->run) r->made = m->stage + k * SLOT_BYTES;
+        if (t->stream && r->run) r->made = m->stage + k * m->slot_bytes;
         r->direct = r->made && (t->direct || t->stream) && is_native(o, p->types[reg]) &&
                     (reg < p->n_in ? !l->in[reg].uniform : reg >= p->n_in + p->n_const);
         for (int j = 0; j < k; j++) r->direct &= p->out_regs[j] != reg;
@@ -202,17 +202,19 @@ static bool is_steady(const ad_loop *l) {
 }
 
 /* From one block to the next of a steady loop. */
-static void step(const ad_loop *l, machine *m, result *results) {
+static void step(const task *t, machine *m, result *results) {
+    const ad_loop *l = t->loop;
     const ad_program *p = l->program;
     for (int i = 0; i < p->n_in; i++)
-        if (!l->in[i].uniform) m->regs[i] = (char *)m->regs[i] + AD_BLOCK * l->in[i].size;
+        if (!l->in[i].uniform) m->regs[i] = (char *)m->regs[i] + t->block * l->in[i].size;
     for (int k = 0; k < p->n_out; k++) {
         result *r = &results[k];
         const bool staged = r->made != r->run;
-        r->run += AD_BLOCK * l->out[k].size;
+        const int64_t nbytes = t->block * l->out[k].size;
+        r->run += nbytes;
         if (staged) continue;
+        if (m->regs[p->out_regs[k]] == r->made) m->regs[p->out_regs[k]] = r->run;
         r->made = r->run;
-        if (m->regs[p->out_regs[k]] == r->made - AD_BLOCK * l->out[k].size) m->regs[p->out_regs[k]] = r->made;
     }
 }
 
@@ -220,19 +222,20 @@ static void step(const ad_loop *l, machine *m, result *results) {
 static void run_blocks(task *t, machine *m, int64_t first, int64_t last) {
     const ad_loop *l = t->loop;
     const bool steady = last - first > 1 && !t->per_row && is_steady(l);
+    const int64_t block = t->block;
     int64_t at[AD_MAX_DIMS];
     result results[AD_MAX_OUTPUTS];
     if (l->program->divides) ad_zero_div = 0;
     for (int64_t b = first; b < last; b++) {
-        int64_t flat = b * AD_BLOCK, n = l->numel - flat;
+        int64_t flat = b * block, n = l->numel - flat;
         if (t->per_row) {
-            int64_t inner = b % t->per_row * AD_BLOCK;
+            int64_t inner = b % t->per_row * block;
             flat = b / t->per_row * l->shape[0] + inner;
             n = l->shape[0] - inner;
         }
-        n = ad_least(n, AD_BLOCK);
+        n = ad_least(n, block);
         if (steady && b > first) {
-            step(l, m, results);
+            step(t, m, results);
         } else {
             coordinates(l, flat, at);
             const bool one_run = at[0] + n <= l->shape[0];
@@ -247,7 +250,7 @@ static void run_blocks(task *t, machine *m, int64_t first, int64_t last) {
 /* The bytes of a machine's registers, scratch and stage. */
 static int64_t machine_bytes(const task *t) {
     const ad_program *p = t->loop->program;
-    return (int64_t)sizeof(void *) * p->n_regs + LINE + SLOT_BYTES * (p->n_slots + (t->stream ? p->n_out : 0));
+    return (int64_t)sizeof(void *) * p->n_regs + LINE + t->block * 8 * (p->n_slots + (t->stream ? p->n_out : 0));
 }
 
 static void run_chunk(void *context, int64_t i) {
@@ -259,12 +262,12 @@ static void run_chunk(void *context, int64_t i) {
         __atomic_store_n(&t->status, AD_NO_MEMORY, __ATOMIC_RELAXED);
         return;
     }
-    machine m = {.regs = (void **)memory, .slot_bytes = SLOT_BYTES};
+    machine m = {.regs = (void **)memory, .slot_bytes = t->block * 8};
     m.scratch = memory + (registers + LINE - 1) / LINE * LINE;
-    m.stage = m.scratch + SLOT_BYTES * p->n_slots;
-    set_up(t->loop, &m, ad_least(t->loop->numel, AD_BLOCK));
-    int64_t first = i * CHUNK;
-    run_blocks(t, &m, first, ad_least(first + CHUNK, t->n_blocks));
+    m.stage = m.scratch + m.slot_bytes * p->n_slots;
+    set_up(t->loop, &m, ad_least(t->loop->numel, t->block));
+    int64_t blocks = CHUNK / t->block, first = i * blocks;
+    run_blocks(t, &m, first, ad_least(first + blocks, t->n_blocks));
     ad_dealloc(memory);
 }
 
@@ -290,16 +293,30 @@ static int64_t operand_bytes(const ad_loop *l) {
     return bytes;
 }
 
+/* Registers of scratch memory fit the first cache by a small block. A single instruction from memory to memory
+ * needs none. */
+static int64_t block_of(const task *t) {
+    const ad_loop *l = t->loop;
+    const ad_program *p = l->program;
+    if (l->numel <= AD_BLOCK || p->n_code > 1 || t->stream || !t->direct || !is_steady(l)) return AD_BLOCK;
+    const int type = p->types[p->out_regs[0]];
+    if (p->n_out > 1 || !(p->compares || is_native(&l->out[0], type))) return AD_BLOCK;
+    for (int i = 0; i < p->n_in; i++)
+        if (l->in[i].uniform) return AD_BLOCK;
+    return p->n_const ? AD_BLOCK : CHUNK;
+}
+
 static int run_loop(const ad_loop *l, bool direct) {
     if (l->numel == 0) return AD_OK;
     bool rows = l->ndim > 1 && l->shape[0] >= WIDE;
     task t = {.loop = l, .direct = direct};
-    t.per_row = rows ? (l->shape[0] + AD_BLOCK - 1) / AD_BLOCK : 0;
-    t.n_blocks = rows ? t.per_row * (l->numel / l->shape[0]) : (l->numel + AD_BLOCK - 1) / AD_BLOCK;
     t.stream = operand_bytes(l) >= STREAM_BYTES;
+    t.block = rows ? AD_BLOCK : block_of(&t);
+    t.per_row = rows ? (l->shape[0] + t.block - 1) / t.block : 0;
+    t.n_blocks = rows ? t.per_row * (l->numel / l->shape[0]) : (l->numel + t.block - 1) / t.block;
     if (!run_small(&t)) {
-        int64_t cost = CHUNK * AD_BLOCK / 8 * (l->program->n_code + 1);
-        ad_parallel_for((t.n_blocks + CHUNK - 1) / CHUNK, cost, run_chunk, &t);
+        int64_t cost = CHUNK / 8 * (l->program->n_code + 1), blocks = CHUNK / t.block;
+        ad_parallel_for((t.n_blocks + blocks - 1) / blocks, cost, run_chunk, &t);
     }
     if (t.status == AD_NO_MEMORY) return ad_fail(AD_NO_MEMORY, machine_bytes(&t), 0, 0);
     return t.status ? ad_fail(t.status, 0, 0, 0) : AD_OK;
