@@ -21,6 +21,7 @@ DIMENSIONED, ZERO_DIM, NUMBER = range(3)
 F32, F64, I64 = range(3)
 
 _TYPE = {d: F32 if d is dtypes.float32 else F64 if d is dtypes.float64 else I64 for d in dtypes.ALL}
+_NATIVE = (dtypes.float32, dtypes.float64, dtypes.int64)  # stored as their registers hold them
 _WRAP = {dtypes.bool: "to_truth", dtypes.uint8: "wrap_uint8", dtypes.int32: "wrap_int32"}
 _CAST = ("to_f32", "to_f64", "to_i64")
 _PACK = ("<f", "<d", "<q")
@@ -242,6 +243,7 @@ def compile_program(roots: Sequence[Expr], operands: Sequence[Operand]) -> Any:
     outs = [
         lowering.as_type(value, value.type) if not value.token else value.token for value in values
     ]
+    outs = [_stored(lowering, value, out) for value, out in zip(values, outs, strict=True)]
     rows = _live(lowering.code, outs)
     used = [token for row in rows for token in lowering.code[row][2]] + outs
     natural = [_TYPE[operand.dtype] for operand in operands]
@@ -251,6 +253,18 @@ def compile_program(roots: Sequence[Expr], operands: Sequence[Operand]) -> Any:
         if len(wanted) == 1:
             in_types[i] = wanted.pop()
     return _assemble(lowering, rows, used, in_types, outs, [v.operand.dtype for v in values])
+
+
+def _stored(lowering: Lowering, value: Value, token: Token) -> Token:
+    """The register an output is stored from: a conversion that storing does anyway is left out."""
+    if value.operand.dtype is dtypes.bool and token[0] == "code":
+        op, type_, args = lowering.code[token[1]]
+        if op == INSTRUCTIONS["to_truth"]:  # of floats, a comparison goes to bytes directly
+            zero = lowering.constant(0, type_)
+            token = lowering.emit("ne", type_, args[0], zero) if type_ == F32 else args[0]
+    if token[0] == "in" and lowering.operands[token[1]].dtype in _NATIVE:
+        return ("in", token[1], _TYPE[lowering.operands[token[1]].dtype])
+    return token
 
 
 def _is_bool(arg: Expr, operands: Sequence[Operand]) -> bool:

@@ -118,6 +118,9 @@ void __asan_storeN(void *p, ptrdiff_t nbytes);
 
 /* ---- kernels: one table per variant, filled by kernels/<family>.h ---- */
 typedef void ad_pw_fn(int64_t n, void *dst, const void *a, const void *b, const void *c);
+/* A comparison whose truth values go to bytes; n contiguous elements. */
+typedef void ad_compare_fn(int64_t n, uint8_t *dst, const void *a, const void *b);
+#define AD_COMPARISONS AD_COMPARE(lt, <) AD_COMPARE(le, <=) AD_COMPARE(eq, ==) AD_COMPARE(ne, !=)
 /* A strided run of one dtype to a register, and back: n elements, stride in elements. */
 typedef void ad_load_fn(int64_t n, void *dst, const char *src, int64_t stride);
 typedef void ad_store_fn(int64_t n, char *dst, int64_t stride, const void *src);
@@ -126,6 +129,11 @@ typedef struct {
     ad_pw_fn *instr[AD_N_INSTR][AD_N_TYPES]; /* NULL where the row has 0 */
     ad_load_fn *load[AD_N_DTYPES][AD_N_TYPES];
     ad_store_fn *store[AD_N_TYPES][AD_N_DTYPES];
+    ad_compare_fn *compare[AD_N_INSTR][AD_N_TYPES]; /* NULL but for AD_COMPARISONS of f32 */
+    /* lines of 64 bytes, aligned, past the caches; meanwhile `step` bytes a line are fetched from each of the
+     * addresses `ahead` */
+    void (*stream)(int64_t lines, char *dst, const char *src, int n_ahead, const char *const *ahead,
+                   const int64_t *step);
 } ad_pw_kernels;
 /* What reductions are made of. Elements are of a register type; strides count elements. */
 #define AD_FOLDS AD_FOLD(sum) AD_FOLD(prod) AD_FOLD(max) AD_FOLD(min)

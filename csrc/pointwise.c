@@ -4,17 +4,20 @@
 
 enum {
     WIDE = 256, /* an inner dimension this long is cut into blocks of its own; shorter ones are packed */
-    CHUNK = 16, /* blocks that one task of the parallel loop runs */
-    SLOT_BYTES = AD_BLOCK * 8,
+    CHUNK = 16 * AD_BLOCK, /* elements that one task of the parallel loop takes */
     STACK_REGS = 64,       /* registers of small calls, which are kept on the stack, */
     STACK_SCRATCH = 16384, /* in so many bytes */
+    LINE = 64,
+    STREAM_BYTES = 24 << 20, /* operands of so many bytes leave the caches before their results are read */
 };
 
 /* What all threads share. */
 typedef struct {
     const ad_loop *loop;
+    int64_t block; /* elements of a block */
     int64_t n_blocks, per_row; /* per_row: blocks in a row; 0 where blocks are packed across rows */
     bool direct;               /* results may be written to their memory while inputs are still read */
+    bool stream;               /* results are stored past the caches */
     int status;
 } task;
 
@@ -69,16 +72,20 @@ static void unpack(const ad_loop *l, const ad_operand *o, const int64_t *start, 
     }
 }
 
-/* Whether the elements of this block can be used where they lie. */
-static bool in_place(const ad_operand *o, int type, bool one_run) {
-    bool native = o->dtype >= AD_int64 && ad_dtype_type[o->dtype] == type;
-    return native && (o->flat || (one_run && o->strides[0] == 1));
+static bool is_native(const ad_operand *o, int type) {
+    return o->dtype >= AD_int64 && ad_dtype_type[o->dtype] == type;
+}
+
+/* Where the elements of this block lie, if they are one run of memory; else NULL. */
+static char *run_of(const ad_loop *l, const ad_operand *o, const int64_t *at, int64_t flat, bool one_run) {
+    if (o->flat) return o->data + flat * o->size;
+    return one_run && o->strides[0] == 1 ? address(o, l->ndim, at) : NULL;
 }
 
 /* What one thread computes in. */
 typedef struct {
     void **regs;
-    char *scratch;
+    char *scratch, *stage; /* stage: a slot for each output that is streamed */
     int64_t slot_bytes;
 } machine;
 
@@ -86,89 +93,181 @@ static char *slot(const ad_loop *l, const machine *m, int reg) {
     return m->scratch + l->program->slots[reg] * m->slot_bytes;
 }
 
-/* Fills the registers that hold one value for the whole loop. */
+/* Gives registers their slots, and fills those that hold one value for the whole loop. */
 static void set_up(const ad_loop *l, machine *m, int64_t n) {
     const ad_program *p = l->program;
-    for (int i = 0; i < p->n_in; i++) {
-        m->regs[i] = slot(l, m, i);
+    for (int i = 0; i < p->n_regs; i++) m->regs[i] = slot(l, m, i);
+    for (int i = 0; i < p->n_in; i++)
         if (l->in[i].uniform)
             ad_cpu->pw->load[l->in[i].dtype][l->in[i].type](n, m->regs[i], l->in[i].data, 0);
-    }
     for (int k = 0; k < p->n_const; k++) {
         int reg = p->n_in + k, type = p->types[reg];
         static const uint8_t native[AD_N_TYPES] = {AD_float32, AD_float64, AD_int64};
-        m->regs[reg] = slot(l, m, reg);
         ad_cpu->pw->load[native[type]][type](n, m->regs[reg], (const char *)&p->consts[k], 0);
     }
 }
 
-static void run_block(const task *t, machine *m, const int64_t *at, int64_t flat, int64_t n) {
+/* What a block makes of one output: `run` is its memory where that is one run, `made` where its elements are
+ * put together, `direct` whether the register that holds the result lies there. */
+typedef struct {
+    char *run, *made;
+    bool direct;
+} result;
+
+static void place_results(const task *t, machine *m, const int64_t *at, int64_t flat, bool one_run,
+                          result *results) {
     const ad_loop *l = t->loop;
     const ad_program *p = l->program;
-    bool one_run = at[0] + n <= l->shape[0];
+    for (int k = 0; k < p->n_out; k++) {
+        const ad_operand *o = &l->out[k];
+        result *r = &results[k];
+        int reg = p->out_regs[k];
+        r->run = r->made = run_of(l, o, at, flat, one_run);
+        if (t->stream && r->run) r->made = m->stage + k * m->slot_bytes;
+        r->direct = r->made && (t->direct || t->stream) && is_native(o, p->types[reg]) &&
+                    (reg < p->n_in ? !l->in[reg].uniform : reg >= p->n_in + p->n_const);
+        for (int j = 0; j < k; j++) r->direct &= p->out_regs[j] != reg;
+        m->regs[reg] = r->direct ? r->made : (void *)slot(l, m, reg);
+    }
+}
+
+static void read_inputs(const task *t, machine *m, const int64_t *at, int64_t flat, int64_t n, bool one_run,
+                        result *results) {
+    const ad_loop *l = t->loop;
+    const ad_program *p = l->program;
     for (int i = 0; i < p->n_in; i++) {
         const ad_operand *o = &l->in[i];
         if (o->uniform) continue;
-        if (in_place(o, o->type, one_run))
-            m->regs[i] = o->flat ? o->data + flat * o->size : address(o, l->ndim, at);
-        else
-            pack(l, o, at, n, m->regs[i] = slot(l, m, i));
+        char *run = is_native(o, o->type) ? run_of(l, o, at, flat, one_run) : NULL;
+        void *to = slot(l, m, i);
+        for (int k = 0; k < p->n_out; k++) {
+            if (p->out_regs[k] != i || !results[k].direct) continue;
+            results[k].direct = !run;
+            if (!run) to = results[k].made;
+        }
+        m->regs[i] = run ? run : to;
+        if (!run) pack(l, o, at, n, to);
     }
-    for (int i = 0; i < p->n_code; i++) m->regs[p->code[i].dst] = slot(l, m, p->code[i].dst);
-    bool direct[AD_MAX_OUTPUTS];
+}
+
+/* Sends what was put together on the stage to its memory, while the next block's inputs come. */
+static void stream(const ad_loop *l, const ad_operand *out, const result *r, int64_t n) {
+    const char *ahead[AD_MAX_INPUTS];
+    int64_t step[AD_MAX_INPUTS], nbytes = n * out->size, next = (r->run - out->data) / out->size + n;
+    int n_ahead = 0;
+    for (int i = 0; i < l->program->n_in; i++) {
+        const ad_operand *o = &l->in[i];
+        if (!o->flat || !out->flat) continue;
+        ahead[n_ahead] = o->data + next * o->size;
+        step[n_ahead++] = LINE * o->size / out->size;
+    }
+    int64_t head = ad_least(-(intptr_t)r->run & (LINE - 1), nbytes), lines = (nbytes - head) / LINE;
+    int64_t end = head + lines * LINE;
+    memcpy(r->run, r->made, (size_t)head);
+    ad_cpu->pw->stream(lines, r->run + head, r->made + head, n_ahead, ahead, step);
+    memcpy(r->run + end, r->made + end, (size_t)(nbytes - end));
+}
+
+/* Runs the program on n elements whose registers are in place. */
+static void run_block(const task *t, machine *m, const int64_t *at, int64_t n, result *results) {
+    const ad_loop *l = t->loop;
+    const ad_program *p = l->program;
+    const ad_pw_kernels *pw = ad_cpu->pw;
+    const ad_instr *in = p->code, *end = in + p->n_code;
+    const bool compares = p->compares && results[0].made && (t->direct || t->stream);
+    for (; in < end - compares; in++)
+        pw->instr[in->op][in->type](n, m->regs[in->dst], m->regs[in->a], m->regs[in->b], m->regs[in->c]);
+    if (compares) {
+        pw->compare[in->op][in->type](n, (uint8_t *)results[0].made, m->regs[in->a], m->regs[in->b]);
+        results[0].direct = true;
+    }
     for (int k = 0; k < p->n_out; k++) {
-        const ad_operand *o = &l->out[k];
-        int reg = p->out_regs[k];
-        direct[k] = t->direct && reg >= p->n_in + p->n_const && in_place(o, p->types[reg], one_run);
-        for (int j = 0; j < k; j++) direct[k] &= p->out_regs[j] != reg;
-        if (direct[k]) m->regs[reg] = o->flat ? o->data + flat * o->size : address(o, l->ndim, at);
+        const result *r = &results[k];
+        int reg = p->out_regs[k], type = p->types[reg];
+        if (!r->made)
+            unpack(l, &l->out[k], at, n, m->regs[reg], type);
+        else if (!r->direct)
+            pw->store[type][l->out[k].dtype](n, r->made, 1, m->regs[reg]);
+        if (r->made != r->run) stream(l, &l->out[k], r, n);
     }
-    for (int i = 0; i < p->n_code; i++) {
-        const ad_instr *in = &p->code[i];
-        ad_cpu->pw->instr[in->op][in->type](n, m->regs[in->dst], m->regs[in->a], m->regs[in->b],
-                                            m->regs[in->c]);
+}
+
+/* Whether a block differs from the one before by so many bytes an operand alone. */
+static bool is_steady(const ad_loop *l) {
+    for (int i = 0; i < l->program->n_in; i++)
+        if (!l->in[i].uniform && !(l->in[i].flat && is_native(&l->in[i], l->in[i].type))) return false;
+    for (int k = 0; k < l->program->n_out; k++)
+        if (!l->out[k].flat) return false;
+    return true;
+}
+
+/* From one block to the next of a steady loop. */
+static void step(const task *t, machine *m, result *results) {
+    const ad_loop *l = t->loop;
+    const ad_program *p = l->program;
+    for (int i = 0; i < p->n_in; i++)
+        if (!l->in[i].uniform) m->regs[i] = (char *)m->regs[i] + t->block * l->in[i].size;
+    for (int k = 0; k < p->n_out; k++) {
+        result *r = &results[k];
+        const bool staged = r->made != r->run;
+        const int64_t nbytes = t->block * l->out[k].size;
+        r->run += nbytes;
+        if (staged) continue;
+        if (m->regs[p->out_regs[k]] == r->made) m->regs[p->out_regs[k]] = r->run;
+        r->made = r->run;
     }
-    for (int k = 0; k < p->n_out; k++)
-        if (!direct[k]) unpack(l, &l->out[k], at, n, m->regs[p->out_regs[k]], p->types[p->out_regs[k]]);
 }
 
 /* Blocks [first, last) on scratch memory of this thread. */
 static void run_blocks(task *t, machine *m, int64_t first, int64_t last) {
     const ad_loop *l = t->loop;
+    const bool steady = last - first > 1 && !t->per_row && is_steady(l);
+    const int64_t block = t->block;
     int64_t at[AD_MAX_DIMS];
+    result results[AD_MAX_OUTPUTS];
     if (l->program->divides) ad_zero_div = 0;
     for (int64_t b = first; b < last; b++) {
-        int64_t flat = b * AD_BLOCK, n = l->numel - flat;
+        int64_t flat = b * block, n = l->numel - flat;
         if (t->per_row) {
-            int64_t inner = b % t->per_row * AD_BLOCK;
+            int64_t inner = b % t->per_row * block;
             flat = b / t->per_row * l->shape[0] + inner;
             n = l->shape[0] - inner;
         }
-        coordinates(l, flat, at);
-        run_block(t, m, at, flat, ad_least(n, AD_BLOCK));
+        n = ad_least(n, block);
+        if (steady && b > first) {
+            step(t, m, results);
+        } else {
+            coordinates(l, flat, at);
+            const bool one_run = at[0] + n <= l->shape[0];
+            place_results(t, m, at, flat, one_run, results);
+            read_inputs(t, m, at, flat, n, one_run, results);
+        }
+        run_block(t, m, at, n, results);
     }
     if (l->program->divides && ad_zero_div) __atomic_store_n(&t->status, AD_ZERO_DIV, __ATOMIC_RELAXED);
 }
 
-/* The bytes of a machine's registers and scratch. */
-static int64_t machine_bytes(const ad_program *p) {
-    return (int64_t)sizeof(void *) * p->n_regs + 64 + SLOT_BYTES * p->n_slots;
+/* The bytes of a machine's registers, scratch and stage. */
+static int64_t machine_bytes(const task *t) {
+    const ad_program *p = t->loop->program;
+    return (int64_t)sizeof(void *) * p->n_regs + LINE + t->block * 8 * (p->n_slots + (t->stream ? p->n_out : 0));
 }
 
 static void run_chunk(void *context, int64_t i) {
     task *t = context;
     const ad_program *p = t->loop->program;
     int64_t registers = (int64_t)sizeof(void *) * p->n_regs;
-    char *memory = ad_alloc((size_t)machine_bytes(p));
+    char *memory = ad_alloc((size_t)machine_bytes(t));
     if (!memory) {
         __atomic_store_n(&t->status, AD_NO_MEMORY, __ATOMIC_RELAXED);
         return;
     }
-    machine m = {.regs = (void **)memory, .slot_bytes = SLOT_BYTES};
-    m.scratch = memory + (registers + 63) / 64 * 64;
-    set_up(t->loop, &m, ad_least(t->loop->numel, AD_BLOCK));
-    int64_t first = i * CHUNK;
-    run_blocks(t, &m, first, ad_least(first + CHUNK, t->n_blocks));
+    machine m = {.regs = (void **)memory, .slot_bytes = t->block * 8};
+    m.scratch = memory + (registers + LINE - 1) / LINE * LINE;
+    m.stage = m.scratch + m.slot_bytes * p->n_slots;
+    set_up(t->loop, &m, ad_least(t->loop->numel, t->block));
+    int64_t blocks = CHUNK / t->block, first = i * blocks;
+    run_blocks(t, &m, first, ad_least(first + blocks, t->n_blocks));
     ad_dealloc(memory);
 }
 
@@ -176,7 +275,7 @@ static void run_chunk(void *context, int64_t i) {
 static bool run_small(task *t) {
     const ad_loop *l = t->loop;
     const ad_program *p = l->program;
-    int64_t slot_bytes = (l->numel * 8 + 63) / 64 * 64;
+    int64_t slot_bytes = (l->numel * 8 + LINE - 1) / LINE * LINE;
     if (t->n_blocks != 1 || p->n_regs > STACK_REGS || slot_bytes * p->n_slots > STACK_SCRATCH) return false;
     void *regs[STACK_REGS];
     char scratch[STACK_SCRATCH] __attribute__((aligned(64)));
@@ -186,17 +285,40 @@ static bool run_small(task *t) {
     return true;
 }
 
+static int64_t operand_bytes(const ad_loop *l) {
+    int64_t bytes = 0;
+    for (int i = 0; i < l->program->n_in; i++)
+        if (!l->in[i].uniform) bytes += l->numel * l->in[i].size;
+    for (int k = 0; k < l->program->n_out; k++) bytes += l->numel * l->out[k].size;
+    return bytes;
+}
+
+/* Registers of scratch memory fit the first cache by a small block. A single instruction from memory to memory
+ * needs none. */
+static int64_t block_of(const task *t) {
+    const ad_loop *l = t->loop;
+    const ad_program *p = l->program;
+    if (l->numel <= AD_BLOCK || p->n_code > 1 || t->stream || !t->direct || !is_steady(l)) return AD_BLOCK;
+    const int type = p->types[p->out_regs[0]];
+    if (p->n_out > 1 || !(p->compares || is_native(&l->out[0], type))) return AD_BLOCK;
+    for (int i = 0; i < p->n_in; i++)
+        if (l->in[i].uniform) return AD_BLOCK;
+    return p->n_const ? AD_BLOCK : CHUNK;
+}
+
 static int run_loop(const ad_loop *l, bool direct) {
     if (l->numel == 0) return AD_OK;
     bool rows = l->ndim > 1 && l->shape[0] >= WIDE;
     task t = {.loop = l, .direct = direct};
-    t.per_row = rows ? (l->shape[0] + AD_BLOCK - 1) / AD_BLOCK : 0;
-    t.n_blocks = rows ? t.per_row * (l->numel / l->shape[0]) : (l->numel + AD_BLOCK - 1) / AD_BLOCK;
+    t.stream = operand_bytes(l) >= STREAM_BYTES;
+    t.block = rows ? AD_BLOCK : block_of(&t);
+    t.per_row = rows ? (l->shape[0] + t.block - 1) / t.block : 0;
+    t.n_blocks = rows ? t.per_row * (l->numel / l->shape[0]) : (l->numel + t.block - 1) / t.block;
     if (!run_small(&t)) {
-        int64_t cost = l->numel / 8 * l->program->cost;
-        ad_parallel_for((t.n_blocks + CHUNK - 1) / CHUNK, cost, run_chunk, &t);
+        int64_t cost = l->numel / 8 * l->program->cost, blocks = CHUNK / t.block;
+        ad_parallel_for((t.n_blocks + blocks - 1) / blocks, cost, run_chunk, &t);
     }
-    if (t.status == AD_NO_MEMORY) return ad_fail(AD_NO_MEMORY, machine_bytes(l->program), 0, 0);
+    if (t.status == AD_NO_MEMORY) return ad_fail(AD_NO_MEMORY, machine_bytes(&t), 0, 0);
     return t.status ? ad_fail(t.status, 0, 0, 0) : AD_OK;
 }
 

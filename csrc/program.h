@@ -14,6 +14,7 @@ struct ad_program {
     int writer;     /* what an output is told to be written by */
     bool divides;   /* has an i64 division, which may meet a zero */
     bool last_only; /* its one output is written by its last instruction, and so may overwrite an input */
+    bool compares;  /* the same, and it is a comparison that goes to bools */
     uint8_t in_types[AD_MAX_INPUTS];
     uint8_t out_dtypes[AD_MAX_OUTPUTS];
     uint16_t out_regs[AD_MAX_OUTPUTS];

@@ -13,12 +13,74 @@ AD_SIMD int64_t f64_to_integer(double a) { return a >= -0x1p63 && a < 0x1p63 ? (
 #define TO_i64_f64(a) ((double)(a))
 #define TO_i64_i64(a) (a)
 
+/* ---- between floats and 64-bit integers, a contiguous run ----
+ * Few CPUs convert these in vectors, but most numbers are small: a batch that is goes another way, which rounds
+ * as the plain one does. Truncation to an int32 is a vector's; an integer below 2^51 is in the low bits of its
+ * sum with 1.5 2^52, from which a subtraction takes it exactly. */
+#define BATCH 32
+#define TO_INTEGERS(from, from_ctype, magnitude)                                                             \
+    static void run_##from##_i64(int64_t n, void *restrict dst, const void *restrict src) {                  \
+        int64_t *d = dst, i = 0;                                                                             \
+        const from_ctype *s = src;                                                                           \
+        for (; i <= n - BATCH; i += BATCH) {                                                                 \
+            int large = 0;                                                                                   \
+            for (int k = 0; k < BATCH; k++) large |= !(magnitude(s[i + k]) < 0x1p31f);                       \
+            if (large)                                                                                       \
+                for (int k = 0; k < BATCH; k++) d[i + k] = f64_to_integer(s[i + k]);                         \
+            else                                                                                             \
+                for (int k = 0; k < BATCH; k++) d[i + k] = (int32_t)s[i + k];                                \
+        }                                                                                                    \
+        for (; i < n; i++) d[i] = f64_to_integer(s[i]);                                                      \
+    }
+TO_INTEGERS(f32, float, fabsf)
+TO_INTEGERS(f64, double, fabs)
+
+AD_SIMD double small_to_f64(int64_t a) {
+    const double magic = 0x1.8p52;
+    int64_t bits;
+    double sum;
+    memcpy(&bits, &magic, sizeof bits);
+    bits += a;
+    memcpy(&sum, &bits, sizeof sum);
+    return sum - magic;
+}
+#define FROM_INTEGERS(to, to_ctype)                                                                          \
+    static void run_i64_##to(int64_t n, void *restrict dst, const void *restrict src) {                      \
+        to_ctype *d = dst;                                                                                   \
+        const int64_t *s = src;                                                                              \
+        int64_t i = 0;                                                                                       \
+        for (; i <= n - BATCH; i += BATCH) {                                                                 \
+            uint64_t large = 0;                                                                              \
+            for (int k = 0; k < BATCH; k++) large |= ((uint64_t)s[i + k] + (UINT64_C(1) << 51)) >> 52;       \
+            if (large)                                                                                       \
+                for (int k = 0; k < BATCH; k++) d[i + k] = (to_ctype)s[i + k];                               \
+            else                                                                                             \
+                for (int k = 0; k < BATCH; k++) d[i + k] = (to_ctype)small_to_f64(s[i + k]);                 \
+        }                                                                                                    \
+        for (; i < n; i++) d[i] = (to_ctype)s[i];                                                            \
+    }
+FROM_INTEGERS(f32, float)
+FROM_INTEGERS(f64, double)
+
+/* The one of these for a pair of pointers, or none. */
+typedef void run_fn(int64_t n, void *restrict dst, const void *restrict src);
+#define NO_RUN ((run_fn *)NULL)
+#define RUN(d, s)                                                                                            \
+    _Generic((s),                                                                                            \
+        const float *: _Generic((d), int64_t *: run_f32_i64, default: NO_RUN),                               \
+        const double *: _Generic((d), int64_t *: run_f64_i64, default: NO_RUN),                              \
+        const int64_t *: _Generic((d), float *: run_i64_f32, double *: run_i64_f64, default: NO_RUN),        \
+        default: NO_RUN)
+
 /* ---- loads and stores: a strided run of one dtype to a register and back; the two never overlap ---- */
 #define LOAD(function, from_ctype, to_ctype, CONVERT)                                                        \
     static void function(int64_t n, void *dst, const char *src, int64_t stride) {                            \
         to_ctype *restrict d = dst;                                                                          \
         const from_ctype *restrict s = (const from_ctype *)(const void *)src;                                \
-        if (stride == 1)                                                                                     \
+        run_fn *const run = RUN(d, s);                                                                       \
+        if (stride == 1 && run)                                                                              \
+            run(n, d, s);                                                                                    \
+        else if (stride == 1)                                                                                \
             for (int64_t i = 0; i < n; i++) d[i] = CONVERT(s[i]);                                            \
         else if (stride == 0 && n > 0) {                                                                     \
             to_ctype same = CONVERT(s[0]);                                                                   \
@@ -49,7 +111,10 @@ AD_SIMD int64_t f64_to_integer(double a) { return a >= -0x1p63 && a < 0x1p63 ? (
     static void function(int64_t n, char *dst, int64_t stride, const void *src) {                            \
         to_ctype *restrict d = (to_ctype *)(void *)dst;                                                      \
         const from_ctype *restrict s = src;                                                                  \
-        if (stride == 1)                                                                                     \
+        run_fn *const run = RUN(d, s);                                                                       \
+        if (stride == 1 && run)                                                                              \
+            run(n, d, s);                                                                                    \
+        else if (stride == 1)                                                                                \
             for (int64_t i = 0; i < n; i++) d[i] = CONVERT(from, s[i]);                                      \
         else                                                                                                 \
             for (int64_t i = 0; i < n; i++) d[i * stride] = CONVERT(from, s[i]);                             \

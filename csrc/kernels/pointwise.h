@@ -101,17 +101,19 @@ AD_SIMD void vi_store_n(int64_t *p, int64_t a, int64_t n) {
  * error where a loop is in vectors already.) */
 #ifdef __clang__
 #define AD_INDEPENDENT
+#define AD_UNROLL_4 _Pragma("clang loop unroll_count(4)")
 #else
 #define AD_INDEPENDENT _Pragma("GCC ivdep")
+#define AD_UNROLL_4 _Pragma("GCC unroll 4")
 #endif
 
-#define KERNEL(name, type, T, v, W, OPERANDS, OPERANDS_N)                                                    \
+#define KERNEL(name, type, T, v, W, OPERANDS, OPERANDS_N, LOOP)                                                \
     static void pw_##type##_##name(int64_t n, void *dst, const void *a, const void *b, const void *c) {      \
         T *d = dst;                                                                                          \
         const T *x = a, *y = b, *z = c;                                                                      \
         int64_t i = 0;                                                                                       \
         (void)y, (void)z;                                                                                    \
-        AD_INDEPENDENT                                                                                       \
+        LOOP                                                                                                 \
         for (; i <= n - (W); i += (W)) v##_store(d + i, type##_##name OPERANDS(v));                          \
         if ((W) > 1 && i < n) v##_store_n(d + i, type##_##name OPERANDS_N(v), n - i);                        \
     }
@@ -122,20 +124,27 @@ AD_SIMD void vi_store_n(int64_t *p, int64_t a, int64_t n) {
 #define OPERANDS_N_2(v) (v##_load_n(x + i, n - i), v##_load_n(y + i, n - i))
 #define OPERANDS_N_3(v) (v##_load_n(x + i, n - i), v##_load_n(y + i, n - i), v##_load_n(z + i, n - i))
 
-#define KERNEL_f32_0(name, arity)
-#define KERNEL_f64_0(name, arity)
+#define KERNEL_f32_0(name, arity, LOOP)
+#define KERNEL_f64_0(name, arity, LOOP)
 #define KERNEL_i64_0(name, arity)
-#define KERNEL_f32_1(name, arity) KERNEL(name, f32, float, vf, VF_W, OPERANDS_##arity, OPERANDS_N_##arity)
-#define KERNEL_f64_1(name, arity) KERNEL(name, f64, double, vd, VD_W, OPERANDS_##arity, OPERANDS_N_##arity)
-#define KERNEL_i64_1(name, arity) KERNEL(name, i64, int64_t, vi, VI_W, OPERANDS_##arity, OPERANDS_N_##arity)
+#define KERNEL_f32_1(name, arity, LOOP)                                                                      \
+    KERNEL(name, f32, float, vf, VF_W, OPERANDS_##arity, OPERANDS_N_##arity, LOOP)
+#define KERNEL_f64_1(name, arity, LOOP)                                                                      \
+    KERNEL(name, f64, double, vd, VD_W, OPERANDS_##arity, OPERANDS_N_##arity, LOOP)
+#define KERNEL_i64_1(name, arity)                                                                            \
+    KERNEL(name, i64, int64_t, vi, VI_W, OPERANDS_##arity, OPERANDS_N_##arity, AD_INDEPENDENT)
 
 #define AD_CAST(name, arity, F, D, I)
 #define AD_INSTR(name, arity, F, D, I)                                                                       \
-    KERNEL_f32_##F(name, arity) KERNEL_f64_##D(name, arity) KERNEL_i64_##I(name, arity)
+    KERNEL_f32_##F(name, arity, ) KERNEL_f64_##D(name, arity, ) KERNEL_i64_##I(name, arity)
+#define AD_CHEAP(name, arity, F, D, I)                                                                       \
+    KERNEL_f32_##F(name, arity, AD_UNROLL_4) KERNEL_f64_##D(name, arity, AD_UNROLL_4)                        \
+        KERNEL_i64_##I(name, arity)
 #include "../instructions.def"
 #undef AD_INSTR
 
 #include "convert.h"
+#include "bytes.h"
 
 /* ---- the table ---- */
 #define ENTRY_0(name, type) NULL
@@ -174,5 +183,12 @@ static const ad_pw_kernels pw_kernels = {
                 },
 #undef AD_DTYPE
         },
+    .compare =
+        {
+#define AD_COMPARE(name, op) [AD_OP_##name] = {compare_f32_##name},
+            AD_COMPARISONS
+#undef AD_COMPARE
+        },
+    .stream = stream,
 };
 #undef AD_INSTR

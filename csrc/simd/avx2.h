@@ -16,6 +16,8 @@ typedef __m256i vfi, vdi;
 /* ---- float ---- */
 AD_SIMD vf vf_load(const float *p) { return _mm256_loadu_ps(p); }
 AD_SIMD void vf_store(float *p, vf a) { _mm256_storeu_ps(p, a); }
+AD_SIMD void vf_stream(float *p, vf a) { _mm256_stream_ps(p, a); }
+AD_SIMD void vf_stream_end(void) { _mm_sfence(); }
 AD_SIMD vf vf_set1(float a) { return _mm256_set1_ps(a); }
 AD_SIMD vf vf_zero(void) { return _mm256_setzero_ps(); }
 AD_SIMD vf vf_load_n(const float *p, int64_t n) {
@@ -59,6 +61,14 @@ AD_SIMD mf mf_and(mf a, mf b) { return _mm256_and_ps(a, b); }
 AD_SIMD mf mf_or(mf a, mf b) { return _mm256_or_ps(a, b); }
 AD_SIMD mf mf_not(mf a) { return _mm256_xor_ps(a, _mm256_castsi256_ps(_mm256_set1_epi32(-1))); }
 AD_SIMD int mf_any(mf a) { return _mm256_movemask_ps(a) != 0; }
+/* Packing works within halves, whose quarters the permutation puts in order. */
+AD_SIMD void mf_store4(uint8_t *p, const mf *m) {
+    __m256i a = _mm256_packs_epi32(_mm256_castps_si256(m[0]), _mm256_castps_si256(m[1]));
+    __m256i b = _mm256_packs_epi32(_mm256_castps_si256(m[2]), _mm256_castps_si256(m[3]));
+    a = _mm256_and_si256(_mm256_packs_epi16(a, b), _mm256_set1_epi8(1));
+    a = _mm256_permutevar8x32_epi32(a, _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+    _mm256_storeu_si256((__m256i *)p, a);
+}
 AD_SIMD vf vf_select(mf m, vf a, vf b) { return _mm256_blendv_ps(b, a, m); }
 AD_SIMD void vf_transpose(vf *x) {
     vf a[8], b[8];

@@ -18,6 +18,8 @@ typedef __m512i vfi, vdi;
 /* ---- float ---- */
 AD_SIMD vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
 AD_SIMD void vf_store(float *p, vf a) { _mm512_storeu_ps(p, a); }
+AD_SIMD void vf_stream(float *p, vf a) { _mm512_stream_ps(p, a); }
+AD_SIMD void vf_stream_end(void) { _mm_sfence(); }
 AD_SIMD vf vf_set1(float a) { return _mm512_set1_ps(a); }
 AD_SIMD vf vf_zero(void) { return _mm512_setzero_ps(); }
 AD_SIMD mf mf_first(int64_t n) { return (mf)((1u << n) - 1); }
@@ -52,6 +54,10 @@ AD_SIMD mf mf_and(mf a, mf b) { return a & b; }
 AD_SIMD mf mf_or(mf a, mf b) { return a | b; }
 AD_SIMD mf mf_not(mf a) { return (mf)~a; }
 AD_SIMD int mf_any(mf a) { return a != 0; }
+AD_SIMD void mf_store4(uint8_t *p, const mf *m) {
+    const __mmask64 low = m[0] | (__mmask64)m[1] << 16, high = m[2] | (__mmask64)m[3] << 16;
+    _mm512_storeu_si512(p, _mm512_maskz_set1_epi8(low | high << 32, 1));
+}
 AD_SIMD vf vf_select(mf m, vf a, vf b) { return _mm512_mask_blend_ps(m, b, a); }
 /* Each stage interleaves a row with the one W/2 below: that moves one bit of the row number into the column
  * number, and one of the column number back. */

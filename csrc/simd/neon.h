@@ -17,6 +17,8 @@ typedef uint64x2_t md, vdi;
 /* ---- float ---- */
 AD_SIMD vf vf_load(const float *p) { return vld1q_f32(p); }
 AD_SIMD void vf_store(float *p, vf a) { vst1q_f32(p, a); }
+AD_SIMD void vf_stream(float *p, vf a) { vst1q_f32(p, a); }
+AD_SIMD void vf_stream_end(void) {}
 AD_SIMD vf vf_set1(float a) { return vdupq_n_f32(a); }
 AD_SIMD vf vf_zero(void) { return vdupq_n_f32(0); }
 AD_SIMD vf vf_load_n(const float *p, int64_t n) {
@@ -52,6 +54,10 @@ AD_SIMD mf mf_and(mf a, mf b) { return vandq_u32(a, b); }
 AD_SIMD mf mf_or(mf a, mf b) { return vorrq_u32(a, b); }
 AD_SIMD mf mf_not(mf a) { return vmvnq_u32(a); }
 AD_SIMD int mf_any(mf a) { return vmaxvq_u32(a) != 0; }
+AD_SIMD void mf_store4(uint8_t *p, const mf *m) {
+    const uint16x8_t a = vmovn_high_u32(vmovn_u32(m[0]), m[1]), b = vmovn_high_u32(vmovn_u32(m[2]), m[3]);
+    vst1q_u8(p, vandq_u8(vmovn_high_u16(vmovn_u16(a), b), vdupq_n_u8(1)));
+}
 AD_SIMD vf vf_select(mf m, vf a, vf b) { return vbslq_f32(m, a, b); }
 AD_SIMD vf vf_min(vf a, vf b) { return vf_select(vf_lt(a, b), a, b); }
 AD_SIMD vf vf_max(vf a, vf b) { return vf_select(vf_lt(b, a), a, b); }

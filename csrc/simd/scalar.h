@@ -4,6 +4,8 @@
  * same width: vXi. The lanes are always those of VX_W consecutive elements, and no alignment is asked for.
  *
  *   load, store            VX_W elements
+ *   vf_stream              vf_store to an aligned address that is not read soon: past the caches, where
+ *                          that can be; vf_stream_end() after the last, before others may read
  *   load_n, store_n        0 <= n < VX_W elements; memory past them is not touched, lanes past them are 0
  *   vf_widen(a, part)      lanes part*VD_W.. as doubles; vf_narrow(parts) rounds VF_W/VD_W such parts back
  *   set1, zero, add, sub, mul, div, sqrt, abs, neg
@@ -14,6 +16,7 @@
  *   floor, ceil, trunc, round (half to even)
  *   lt, le, eq, ne         masks; with a nan operand only ne holds
  *   mX_and, mX_or, mX_not, mX_any
+ *   mf_store4(p, m)        the lanes of four masks as bytes, 1 or 0
  *   select(m, a, b)        a where m holds, else b
  *   transpose(x)           of an array of VX_W vectors, in place
  *   bits, of_bits          the same lanes as integers, and back
@@ -39,6 +42,8 @@ typedef uint64_t vdi;
 /* ---- float ---- */
 AD_SIMD vf vf_load(const float *p) { return *p; }
 AD_SIMD void vf_store(float *p, vf a) { *p = a; }
+AD_SIMD void vf_stream(float *p, vf a) { *p = a; }
+AD_SIMD void vf_stream_end(void) {}
 AD_SIMD vf vf_set1(float a) { return a; }
 AD_SIMD vf vf_zero(void) { return 0; }
 AD_SIMD vf vf_load_n(const float *p, int64_t n) { return n > 0 ? *p : 0; }
@@ -75,6 +80,9 @@ AD_SIMD mf mf_and(mf a, mf b) { return a & b; }
 AD_SIMD mf mf_or(mf a, mf b) { return a | b; }
 AD_SIMD mf mf_not(mf a) { return !a; }
 AD_SIMD int mf_any(mf a) { return a; }
+AD_SIMD void mf_store4(uint8_t *p, const mf *m) {
+    for (int i = 0; i < 4; i++) p[i] = (uint8_t)m[i];
+}
 AD_SIMD vf vf_select(mf m, vf a, vf b) { return m ? a : b; }
 AD_SIMD vfi vf_bits(vf a) {
     vfi bits;
