@@ -35,6 +35,13 @@ enum {
 };
 
 enum {
+#define AD_ROWS(name, b, y) AD_ROWS_##name,
+#include "rows.def"
+#undef AD_ROWS
+    AD_N_ROWS
+};
+
+enum {
 #define AD_OPTIMIZER(name, states, scalars, hypers) AD_OPT_##name,
 #include "optimizers.def"
 #undef AD_OPTIMIZER
@@ -157,6 +164,27 @@ typedef struct {
 typedef struct {
     ad_fold_kernels fold[AD_N_FOLDS][AD_N_TYPES];
 } ad_reduce_kernels;
+/* What row programs are made of, besides folds. A block: `rows` runs of `cols` numbers, `stride` apart; what
+ * goes with it has a number for each column, or for each row. */
+typedef struct {
+    int64_t rows, cols, stride;
+    bool columns;
+} ad_block;
+typedef struct {
+    /* y = exp(a - top); f32, f64 */
+    void (*shifted_exp[2])(const ad_block *s, const void *a, const void *top, void *y, int64_t y_stride);
+    /* the last step of a program of rows.def */
+    void (*finish[2])(int program, const ad_block *s, const void *a, const void *b, const void *top,
+                      const void *sum, void *y);
+    /* of layer norm: y = rstd ((g - mean_g) - x mean_gx), for a row of n */
+    void (*norm_vjp[2])(int64_t n, const void *g, const void *x, const void *mean_g, const void *mean_gx,
+                        const void *rstd, void *y);
+    /* y = factor ((a - mean) - rest), differences in double */
+    void (*deviations[2])(const ad_block *s, const void *a, const double *mean, const double *rest,
+                          const void *factor, void *y);
+    /* x - mean or its square, in place; x is dense */
+    void (*centre)(const ad_block *s, double *x, const double *mean, bool square);
+} ad_row_kernels;
 typedef struct ad_gemm_kernels ad_gemm_kernels; /* gemm.h */
 /* The numbers of one optimiser's update of one parameter; each optimiser uses some. */
 typedef struct {
@@ -176,6 +204,7 @@ typedef struct {
     int (*available)(void);
     const ad_pw_kernels *pw;
     const ad_reduce_kernels *reduce;
+    const ad_row_kernels *rows;
     const ad_gemm_kernels *gemm;
     const ad_optim_kernels *optim;
 } ad_variant;

@@ -1,4 +1,4 @@
-"""Losses: those of elements, reduced; and the negative log-likelihood of classes."""
+"""Losses: those of elements, reduced; the negative log-likelihood of classes; cross-entropy."""
 
 from __future__ import annotations
 
@@ -6,21 +6,23 @@ from typing import Any, NamedTuple
 
 from autodiff.dtypes import float32, float64
 from autodiff.expr import build, inputs
-from autodiff.native import error, lib
+from autodiff.native import NULL, error, ffi, lib
 from autodiff.ops import loss_terms
-from autodiff.ops.base import Op, fresh
-from autodiff.ops.create import arange
+from autodiff.ops.base import Op, OpNode, fresh
+from autodiff.ops.create import arange, ones
 from autodiff.ops.declare import where
 from autodiff.ops.elementwise import div, mul
 from autodiff.ops.gather import Indices, _get
+from autodiff.ops.normalize import _softmax_vjp, softmax
 from autodiff.ops.pointwise import PointwiseOp, number
 from autodiff.ops.reduced import ReducedLoss, reduce_all
-from autodiff.ops.views import zeros_p
+from autodiff.ops.views import unsqueeze, zeros_p
 from autodiff.tensor import Tensor, wrap
 
 __all__ = [
     "binary_cross_entropy",
     "binary_cross_entropy_with_logits",
+    "cross_entropy",
     "huber",
     "mse",
     "nll",
@@ -128,6 +130,90 @@ def nll(
     try:
         return _nll(rows, _picks(rows, target, weight, ignore_index, reduction))
     except IndexError:
-        count = rows.shape[1]
-        worst = next(t for t in target.tolist() if t != ignore_index and not 0 <= t < count)
-        raise IndexError(f"Target {worst} is out of bounds.") from None
+        raise _out_of_bounds(rows, target, ignore_index) from None
+
+
+def _out_of_bounds(rows: Tensor, target: Tensor, ignore_index: int) -> IndexError:
+    count = rows.shape[1]
+    worst = next(t for t in target.tolist() if t != ignore_index and not 0 <= t < count)
+    return IndexError(f"Target {worst} is out of bounds.")
+
+
+# ---- cross-entropy: softmax, its logarithm and the negative log-likelihood in one ----
+
+
+class Classes:
+    """How the rows of a cross-entropy count, and what its forward keeps for backward."""
+
+    __slots__ = ("args", "ignored", "reduction", "saved", "weight")
+
+    def __init__(self, weight: Tensor | None, ignored: int, reduction: str) -> None:
+        self.weight = None if weight is None else weight.detach().clone().contiguous()
+        self.ignored = ignored
+        self.reduction = reduction
+        given = NULL if self.weight is None else self.weight._p
+        self.args = (given, ignored, _REDUCTIONS[reduction])
+
+
+_REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
+
+
+def _cross_entropy_forward(p: Any, target: Any, classes: Classes) -> Any:
+    saved = ffi.new("ad_tensor **")
+    loss = lib.ad_cross_entropy(p, target, *classes.args, saved)
+    if loss:
+        classes.saved = fresh(saved[0], "cross_entropy")
+    return loss
+
+
+def _cross_entropy_rule(
+    node: OpNode, g: Tensor, x: Tensor, target: Tensor
+) -> tuple[Tensor, None]:
+    return _cross_entropy_vjp.on((g, x, target), node.args[0]), None
+
+
+def _cross_entropy_vjp_forward(g: Any, x: Any, target: Any, classes: Classes) -> Any:
+    return lib.ad_cross_entropy_vjp(g, x, target, *classes.args, classes.saved)
+
+
+def _cross_entropy_vjp_rule(
+    node: OpNode, h: Tensor, g: Tensor, x: Tensor, target: Tensor
+) -> tuple[Tensor, Tensor, None]:
+    """Of g w (softmax(x) - [the target]): linear in g; in x, the vjp of softmax."""
+    classes: Classes = node.args[0]
+    each = classes.reduction == "none"
+    slopes = _cross_entropy_vjp.on((ones(g.shape, dtype=g.dtype), x, target), classes)
+    products = mul.call(h, slopes)
+    dg = products.sum(1) if each else products.sum()
+    pick = _picks(x, target, classes.weight, classes.ignored, classes.reduction)
+    scale = mul.call(g, pick.weights if pick.total is None else pick.weights / pick.total)
+    share = softmax(x, 1)
+    return dg, _softmax_vjp.on((share, mul.call(h, unsqueeze(scale, 1))), 2), None
+
+
+_cross_entropy = Op(
+    "cross_entropy",
+    _cross_entropy_forward,
+    _cross_entropy_rule,
+    saves=(0, 1),
+    shaped=False,
+    grad_name="NllLossBackward0",
+)
+_cross_entropy_vjp: Op = Op(
+    "cross_entropy_vjp",
+    _cross_entropy_vjp_forward,
+    _cross_entropy_vjp_rule,
+    saves=(0, 1, 2),
+    shaped=False,
+    grad_name="NllLossBackwardBackward0",
+)
+
+
+def cross_entropy(
+    rows: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
+) -> Tensor:
+    """`nll` of the logarithm of the rows' softmax."""
+    try:
+        return _cross_entropy.on((rows, target), Classes(weight, ignore_index, reduction))
+    except IndexError:
+        raise _out_of_bounds(rows, target, ignore_index) from None

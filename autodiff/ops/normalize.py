@@ -1,69 +1,39 @@
-"""Softmax, its logarithm, and what it divides by: logsumexp."""
+"""Softmax, its logarithm, and what it divides by: logsumexp. Each is one row program."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Callable
 from typing import Any
 
-from autodiff.dtypes import SCALAR_NAMES, dtype, float32, float64, get_default_dtype
-from autodiff.expr import Expr, build, inputs
-from autodiff.native import lib
-from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
+from autodiff.dtypes import SCALAR_NAMES, dtype, get_default_dtype
+from autodiff.native import NULL, ffi, lib
+from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.declare import exp, where
-from autodiff.ops.pointwise import PointwiseOp
-from autodiff.ops.reductions import KINDS, _restore, _sum_dim
-from autodiff.ops.views import reshape
+from autodiff.ops.elementwise import exp, mul
+from autodiff.ops.reductions import _restore, _sum_dim
+from autodiff.ops.views import permute, reshape
 from autodiff.shapes import dim_index, dim_mask
-from autodiff.tensor import Tensor, wrap
+from autodiff.tensor import Tensor
 
 __all__ = ["log_softmax", "logsumexp", "softmax"]
 
-_a, _b, _c, _d = inputs(4)
-_shifted_exp = PointwiseOp("softmax_exp", exp(_a - _b), 2)
-_divided = PointwiseOp("softmax_divide", _a / _b, 2)
-_log_shifted = PointwiseOp("log_softmax_shift", _a - _b - build("log", _c), 3)
-_softmax_vjp = PointwiseOp("softmax_vjp", (_a - _c) * _b, 3, "SoftmaxBackwardDataBackward0")
-_log_softmax_vjp = PointwiseOp(
-    "log_softmax_vjp", _a - exp(_b) * _c, 3, "LogSoftmaxBackwardDataBackward0"
-)
+
+def _programs() -> dict[str, int]:
+    names: dict[str, int] = {}
+    while (name := lib.ad_rows_name(len(names))) != NULL:
+        names[ffi.string(name).decode()] = len(names)
+    return names
 
 
-def _infinite(x: Expr) -> Expr:
-    return build("eq", build("abs", x), math.inf)
+_PROGRAMS = _programs()
 
 
-_finite_or_0 = PointwiseOp("logsumexp_shift", where(_infinite(_a), 0.0, _a), 1)
-_log_plus = {
-    d: PointwiseOp("logsumexp_join", (build("log", _a) + _b).to(d), 2) for d in (float32, float64)
-}
-# Of g, x, the result and softmax: at an infinite result, PyTorch's nan or 0.
-_logsumexp_vjp = PointwiseOp("logsumexp_vjp", _a * where(_infinite(_c), exp(_b - _c), _d), 4)
-
-
-def _reduce(kind: str, p: Any, mask: int) -> Any:
-    return fresh(lib.ad_reduce(KINDS[kind], p, mask, 1, p.dtype), kind, p)
-
-
-def _exponentials(p: Any, mask: int) -> tuple[Tensor, Any, Tensor]:
-    """Each row's largest element, exp(row - largest), which cannot overflow, and their sum."""
-    largest = wrap(_reduce("max", p, mask))
-    powers = _shifted_exp.call(wrap(p), largest)._p
-    return largest, powers, wrap(_reduce("sum", powers, mask))
-
-
-def _softmax_forward(p: Any, mask: int) -> Any:
-    if not p.numel:
-        return lib.ad_clone(p)
-    _, powers, total = _exponentials(p, mask)
-    return lib.ad_alias(_divided.call(wrap(powers), total)._p)
-
-
-def _log_softmax_forward(p: Any, mask: int) -> Any:
-    if not p.numel:
-        return lib.ad_clone(p)
-    largest, _, total = _exponentials(p, mask)
-    return lib.ad_alias(_log_shifted.run((wrap(p), largest, total)))
+def _forward(program: str) -> Any:
+    """Of x, or of x and another, along the dimensions of a mask."""
+    code, rows = _PROGRAMS[program], lib.ad_rows
+    if program.endswith("vjp"):
+        return lambda x, other, mask, keepdim=True: rows(code, x, other, mask, keepdim)
+    return lambda x, mask: rows(code, x, NULL, mask, 1)
 
 
 def _row_sum(node: OpNode, x: Tensor) -> Tensor:
@@ -72,17 +42,45 @@ def _row_sum(node: OpNode, x: Tensor) -> Tensor:
 
 def _softmax_rule(node: OpNode, g: Tensor, y: Tensor) -> tuple[Tensor]:
     """dx = (g - sum(g y)) y."""
-    return (_softmax_vjp.call(g, y, _row_sum(node, g * y)),)
+    return (_softmax_vjp.on((y, g), node.args[0]),)
+
+
+def _softmax_vjp_rule(node: OpNode, h: Tensor, y: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+    """Of (g - sum(g y)) y: in g it is linear and its own adjoint."""
+    inner, outer = _row_sum(node, g * y), _row_sum(node, h * y)
+    return h * (g - inner) - g * outer, _softmax_vjp.on((y, h), node.args[0])
 
 
 def _log_softmax_rule(node: OpNode, g: Tensor, y: Tensor) -> tuple[Tensor]:
     """dx = g - exp(y) sum(g)."""
-    return (_log_softmax_vjp.call(g, y, _row_sum(node, g)),)
+    return (_log_softmax_vjp.on((y, g), node.args[0]),)
 
 
-_softmax = Op("softmax", _softmax_forward, _softmax_rule, saves=(OUTPUT,), shaped=False)
+def _log_softmax_vjp_rule(node: OpNode, h: Tensor, y: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+    share = exp(y)
+    product = mul.call(h, share)
+    return -product * _row_sum(node, g), h - _row_sum(node, product)
+
+
+_softmax = Op("softmax", _forward("softmax"), _softmax_rule, saves=(OUTPUT,), shaped=False)
 _log_softmax = Op(
-    "log_softmax", _log_softmax_forward, _log_softmax_rule, saves=(OUTPUT,), shaped=False
+    "log_softmax", _forward("log_softmax"), _log_softmax_rule, saves=(OUTPUT,), shaped=False
+)
+_softmax_vjp: Op = Op(
+    "softmax_vjp",
+    _forward("softmax_vjp"),
+    _softmax_vjp_rule,
+    saves=(0, 1),
+    shaped=False,
+    grad_name="SoftmaxBackwardDataBackward0",
+)
+_log_softmax_vjp: Op = Op(
+    "log_softmax_vjp",
+    _forward("log_softmax_vjp"),
+    _log_softmax_vjp_rule,
+    saves=(0, 1),
+    shaped=False,
+    grad_name="LogSoftmaxBackwardDataBackward0",
 )
 
 
@@ -107,34 +105,42 @@ def log_softmax(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tenso
     return _along(_log_softmax, input, dim, dtype)
 
 
+def along_rows(
+    op: Callable[[Tensor, int, bool], Tensor], x: Tensor, mask: int, keepdim: bool
+) -> Tensor:
+    """A reduction by a row program, to which the dimensions of rows follow one another."""
+    low = mask & -mask
+    if not (mask + low) & mask:
+        return op(x, mask, keepdim)
+    kept = [d for d in range(x.ndim) if not mask >> d & 1]
+    order = kept + [d for d in range(x.ndim) if mask >> d & 1]
+    y = op(permute(x, order), ((1 << x.ndim) - 1) & ~((1 << len(kept)) - 1), False)
+    if not keepdim:
+        return y
+    return reshape(y, [1 if mask >> d & 1 else x.shape[d] for d in range(x.ndim)])
+
+
 def _logsumexp_forward(p: Any, mask: int, keepdim: bool) -> Any:
-    """The sum of exponentials of float32 in float64, so that its logarithm may cancel with x."""
-    shift = wrap(_largest(p, mask))
-    powers = _shifted_exp.call(wrap(p), shift)._p
-    total = lib.ad_reduce(KINDS["sum"], powers, mask, 1, float64.code)
-    found = _log_plus[float32 if p.dtype == float32.code else float64].call(
-        wrap(fresh(total, "sum", powers)), shift
-    )
-    if keepdim:
-        return lib.ad_alias(found._p)
-    kept = [p.shape[d] for d in range(p.ndim) if not mask >> d & 1]
-    return lib.ad_alias(reshape(found, kept)._p)
+    return lib.ad_rows(_PROGRAMS["logsumexp"], p, NULL, mask, keepdim)
 
 
-def _largest(p: Any, mask: int) -> Any:
-    """Each row's largest element, to be taken off: 0 where that is infinite or nothing is there."""
-    if not p.numel:
-        return _reduce("sum", p, mask)
-    return _finite_or_0.call(wrap(_reduce("max", p, mask)))._p
+def _logsumexp_rule(node: OpNode, g: Tensor, x: Tensor) -> tuple[Tensor]:
+    """dx = g softmax(x), which needs no large result to be exact."""
+    return (_logsumexp_vjp.on((x, g), *node.args),)
 
 
-def _logsumexp_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor]:
-    """dx = g softmax(x), which needs no large y to be exact."""
-    share = _softmax(x, node.args[0])
-    return (_logsumexp_vjp.call(_restore(node, g), x, _restore(node, y), share),)
+def _logsumexp_vjp_rule(node: OpNode, h: Tensor, x: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+    mask = node.args[0]
+    share = _softmax(x, mask)
+    full = _restore(node, g)
+    inner = _row_sum(node, mul.call(h, share))
+    return _softmax_vjp.on((share, h * full), mask), inner.reshape(g.shape)
 
 
-_logsumexp = Op("logsumexp", _logsumexp_forward, _logsumexp_rule, saves=(0, OUTPUT))
+_logsumexp = Op("logsumexp", _logsumexp_forward, _logsumexp_rule, saves=(0,), shaped=False)
+_logsumexp_vjp: Op = Op(
+    "logsumexp_vjp", _forward("logsumexp_vjp"), _logsumexp_vjp_rule, saves=(0, 1)
+)
 
 
 def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
@@ -147,4 +153,4 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
             "logsumexp(): argument 'dim' (position 2) must be tuple of ints, not NoneType"
         )
     x = input if input.is_floating_point() else to_dtype(input, get_default_dtype())
-    return _logsumexp(x, dim_mask(dim, x.ndim), keepdim)
+    return along_rows(_logsumexp, x, dim_mask(dim, x.ndim), keepdim)

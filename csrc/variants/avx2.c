@@ -15,6 +15,7 @@
 #include "../simd/vmath.h"
 #include "../kernels/pointwise.h"
 #include "../kernels/reduce.h"
+#include "../kernels/rows.h"
 #include "../kernels/gemm.h"
 #include "../kernels/optim.h"
 
@@ -31,6 +32,7 @@ const ad_variant ad_variant_avx2 = {
     .available = available,
     .pw = &pw_kernels,
     .reduce = &reduce_kernels,
+    .rows = &row_kernels,
     .gemm = &gemm_kernels,
     .optim = &optim_kernels,
 };

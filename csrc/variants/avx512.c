@@ -16,6 +16,7 @@
 #include "../simd/vmath.h"
 #include "../kernels/pointwise.h"
 #include "../kernels/reduce.h"
+#include "../kernels/rows.h"
 #include "../kernels/gemm.h"
 #include "../kernels/optim.h"
 
@@ -35,6 +36,7 @@ const ad_variant ad_variant_avx512 = {
     .available = available,
     .pw = &pw_kernels,
     .reduce = &reduce_kernels,
+    .rows = &row_kernels,
     .gemm = &gemm_kernels,
     .optim = &optim_kernels,
 };

@@ -6,6 +6,7 @@
 #include "../simd/vmath.h"
 #include "../kernels/pointwise.h"
 #include "../kernels/reduce.h"
+#include "../kernels/rows.h"
 #include "../kernels/gemm.h"
 #include "../kernels/optim.h"
 
@@ -16,6 +17,7 @@ const ad_variant ad_variant_baseline = {
     .available = available,
     .pw = &pw_kernels,
     .reduce = &reduce_kernels,
+    .rows = &row_kernels,
     .gemm = &gemm_kernels,
     .optim = &optim_kernels,
 };

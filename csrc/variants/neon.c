@@ -7,6 +7,7 @@
 #include "../simd/vmath.h"
 #include "../kernels/pointwise.h"
 #include "../kernels/reduce.h"
+#include "../kernels/rows.h"
 #include "../kernels/gemm.h"
 #include "../kernels/optim.h"
 
@@ -17,6 +18,7 @@ const ad_variant ad_variant_neon = {
     .available = available,
     .pw = &pw_kernels,
     .reduce = &reduce_kernels,
+    .rows = &row_kernels,
     .gemm = &gemm_kernels,
     .optim = &optim_kernels,
 };

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from autodiff import dtypes
 from autodiff.dtypes import SCALAR_NAMES
 from autodiff.nn.functional.reduction import check_floating, check_tensors, reduced, reduction_of
@@ -93,10 +95,21 @@ def _nll(
     input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
 ) -> Tensor:
     """nll_loss of arguments that are checked."""
-    rows = _rows(input)
+    return _of_classes(losses.nll, input, target, weight, ignore_index, reduction)
+
+
+def _of_classes(
+    loss_of: Callable[..., Tensor],
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None,
+    ignore_index: int,
+    reduction: str,
+) -> Tensor:
+    """A loss of rows and classes, of arguments that are checked."""
     classes = to_dtype(target, dtypes.int64)
-    classes = classes if classes.ndim == 1 else classes.reshape(-1)
-    loss = losses.nll(rows, classes, weight, ignore_index, reduction)
+    classes = classes.contiguous() if classes.ndim == 1 else classes.reshape(-1).contiguous()
+    loss = loss_of(_rows(input), classes, weight, ignore_index, reduction)
     shape = target.shape if input.ndim > 1 else Size()
     return loss if reduction != "none" or loss.shape == shape else loss.reshape(shape)
 
@@ -125,11 +138,12 @@ def cross_entropy(
     dim = _class_dim(input)
     if input.shape == target.shape:
         return _probability_loss(input, target, weight, ignore_index, reduction, label_smoothing)
+    check_floating("log_softmax", input)
     _check_classes(input, target, weight)
+    if label_smoothing == 0.0:
+        return _of_classes(losses.cross_entropy, input, target, weight, ignore_index, reduction)
     logs = normalize.log_softmax(input, dim)
     loss = _nll(logs, target, weight, ignore_index, reduction)
-    if label_smoothing == 0.0:
-        return loss
     smooth = _smooth_loss(logs, target, weight, ignore_index, reduction)
     return loss * (1 - label_smoothing) + smooth * (label_smoothing / input.shape[dim])
 

@@ -1,0 +1,232 @@
+/* cross_entropy.c: softmax, its logarithm and the element of the target class in one pass over each row. */
+#include "rows.h"
+
+enum { EACH, MEAN, SUM };
+
+typedef struct {
+    int type;
+    ad_rows_plan plan;
+    const char *x, *weight;
+    const int64_t *target;
+    int64_t ignored;
+    char *tops, *sums; /* of each row: its largest element, and the sum of exponentials less that */
+    char *y;           /* the loss of each row, or the cotangent of x */
+    const char *g;     /* of the vjp: a number for each row, or one */
+    int64_t g_step;
+    double total; /* what is divided by */
+} task;
+typedef struct {
+    const task *t;
+    ad_rows_item item;
+    const char *tops;
+    _Alignas(64) char terms[AD_ROWS_BUFFER];
+} block;
+
+#define NUMBER(t, p, i) ((t)->type == AD_f32 ? (double)((const float *)(p))[i] : ((const double *)(p))[i])
+
+/* What the loss of row i counts for. */
+static double weight_of(const task *t, int64_t i) {
+    if (t->target[i] == t->ignored) return 0;
+    return t->weight ? NUMBER(t, t->weight, t->target[i]) : 1;
+}
+
+static const void *term_x(void *context, const ad_rows_part *part, int64_t *stride) {
+    const block *b = context;
+    *stride = part->block.stride;
+    return b->t->x + (b->item.each + part->offset) * b->t->plan.size;
+}
+
+static const void *term_exp(void *context, const ad_rows_part *part, int64_t *stride) {
+    block *b = context;
+    const void *x = term_x(context, part, stride);
+    ad_cpu->rows->shifted_exp[b->t->type](&part->block, x, b->tops, b->terms, *stride = part->block.cols);
+    return b->terms;
+}
+
+/* w (log(sum) - (x - top)) in the rows' own type */
+#define LOSS(T)                                                                                              \
+    do {                                                                                                     \
+        T w = (T)weight, x = ((const T *)(const void *)t->x)[i * t->plan.shape.n + t->target[i]];            \
+        T loss = ((const T *)logs)[i - first] - (x - ((const T *)(const void *)t->tops)[i]);                 \
+        ((T *)(void *)t->y)[i] = loss * w;                                                                   \
+    } while (0)
+
+static void loss_block(void *context, int64_t item) {
+    const task *t = context;
+    block b;
+    b.t = t;
+    b.item = ad_rows_item_at(&t->plan, item);
+    const int64_t first = b.item.first, size = t->plan.size;
+    _Alignas(64) char logs[AD_ROWS_LINES * 8];
+    char *top = t->tops + first * size, *sum = t->sums + first * size;
+    b.tops = top;
+    ad_rows_fold(&b.item, AD_FOLD_max, t->type, term_x, &b, top);
+    ad_rows_fold(&b.item, AD_FOLD_sum, t->type, term_exp, &b, sum);
+    ad_cpu->pw->instr[AD_OP_log][t->type](b.item.lines, logs, sum, NULL, NULL);
+    for (int64_t i = first; i < first + b.item.lines; i++) {
+        double weight = weight_of(t, i);
+        if (weight == 0)
+            memset(t->y + i * size, 0, (size_t)size);
+        else if (t->type == AD_f32)
+            LOSS(float);
+        else
+            LOSS(double);
+    }
+}
+
+/* Of g w (softmax(x) - [the target]): softmax by what was saved, and the target taken off. */
+#define FACTORS(T)                                                                                           \
+    for (int64_t i = 0; i < b.item.lines; i++) {                                                             \
+        T g = ((const T *)(const void *)t->g)[(first + i) * t->g_step];                                      \
+        T w = (T)weight_of(t, first + i);                                                                    \
+        ((T *)factor)[i] = w == 0 ? 0 : g / (T)t->total * w;                                                 \
+    }
+#define TARGETS(T)                                                                                           \
+    for (int64_t i = 0; i < b.item.lines; i++) {                                                             \
+        int64_t target = t->target[first + i];                                                               \
+        if (target != t->ignored) ((T *)y)[i * t->plan.shape.n + target] -= ((const T *)factor)[i];          \
+    }
+
+static void vjp_block(void *context, int64_t item) {
+    const task *t = context;
+    block b;
+    b.t = t;
+    b.item = ad_rows_item_at(&t->plan, item);
+    const int64_t first = b.item.first, size = t->plan.size, at = b.item.each * size;
+    _Alignas(64) char factor[AD_ROWS_LINES * 8];
+    void *y = t->y + at;
+    ad_cpu->rows->shifted_exp[t->type](&b.item.all, t->x + at, t->tops + first * size, y, b.item.all.stride);
+    if (t->type == AD_f32)
+        FACTORS(float)
+    else
+        FACTORS(double)
+    ad_cpu->rows->finish[t->type](AD_ROWS_logsumexp_vjp, &b.item.all, NULL, NULL, factor,
+                                  t->sums + first * size, y);
+    if (t->type == AD_f32)
+        TARGETS(float)
+    else
+        TARGETS(double)
+}
+
+/* ---- entry points ---- */
+
+static int check(const ad_tensor *x, const ad_tensor *target, const ad_tensor *weight, int64_t ignored,
+                 int reduction) {
+    if (!ad_is_float(x->dtype)) return ad_fail(AD_BAD_DTYPE, x->dtype, 0, 0);
+    if (x->ndim != 2) return ad_fail(AD_BAD_DIM, 1, x->ndim, 0);
+    if (target->dtype != AD_int64) return ad_fail(AD_BAD_DTYPE, target->dtype, 0, 0);
+    if (target->numel != x->shape[0]) return ad_fail(AD_BAD_SHAPE, target->numel, x->shape[0], 0);
+    if (weight && weight->dtype != x->dtype) return ad_fail(AD_BAD_DTYPE, weight->dtype, 0, 0);
+    if (weight && weight->numel != x->shape[1]) return ad_fail(AD_BAD_SHAPE, weight->numel, x->shape[1], 0);
+    if (reduction < EACH || reduction > SUM) return ad_fail(AD_BAD_ARG, reduction, 0, 0);
+    if (!target->contiguous || (weight && !weight->contiguous)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    const int64_t *t = (const int64_t *)(const void *)target->data;
+    for (int64_t i = 0; i < target->numel; i++)
+        if (t[i] != ignored && (t[i] < 0 || t[i] >= x->shape[1]))
+            return ad_fail(AD_BAD_INDEX, t[i], 1, x->shape[1]);
+    return AD_OK;
+}
+
+/* The weights of all rows added up, as a sum over them is. */
+static int total_weight(task *t, int64_t m, int dtype) {
+    ad_tensor *weights = ad_make(dtype, 1, &m), *total = NULL;
+    if (weights) {
+        for (int64_t i = 0; i < m; i++)
+            if (t->type == AD_f32)
+                ((float *)(void *)weights->data)[i] = (float)weight_of(t, i);
+            else
+                ((double *)(void *)weights->data)[i] = weight_of(t, i);
+        total = ad_reduce(AD_RED_sum, weights, 1, 0, dtype);
+    }
+    if (total) t->total = NUMBER(t, total->data, 0);
+    int status = total ? AD_OK : AD_NO_MEMORY;
+    ad_free(weights);
+    ad_free(total);
+    return status;
+}
+
+static int plan(task *t, const ad_tensor *x, const ad_tensor *target, const ad_tensor *weight,
+                int64_t ignored, int reduction, const ad_tensor *saved) {
+    const int64_t m = x->shape[0], size = ad_itemsize[x->dtype];
+    t->type = ad_dtype_type[x->dtype];
+    t->x = x->data;
+    t->target = (const int64_t *)(const void *)target->data;
+    t->weight = weight ? weight->data : NULL;
+    t->ignored = ignored;
+    t->tops = saved->data;
+    t->sums = saved->data + m * size;
+    t->total = 1;
+    if (x->numel) ad_rows_cut(&t->plan, &(ad_rows_shape){m, x->shape[1], 1}, size);
+    if (reduction != MEAN) return AD_OK;
+    if (weight) return total_weight(t, m, x->dtype);
+    int64_t kept = 0;
+    for (int64_t i = 0; i < m; i++) kept += t->target[i] != ignored;
+    t->total = (double)kept;
+    return AD_OK;
+}
+
+static ad_tensor *reduced(const task *t, ad_tensor *each, int reduction) {
+    if (reduction == EACH) return each;
+    ad_tensor *y = ad_reduce(AD_RED_sum, each, 1, 0, each->dtype);
+    ad_free(each);
+    if (!y) return NULL;
+    if (t->type == AD_f32)
+        *(float *)(void *)y->data /= (float)t->total;
+    else
+        *(double *)(void *)y->data /= t->total;
+    return y;
+}
+
+ad_tensor *ad_cross_entropy(const ad_tensor *x, const ad_tensor *target, const ad_tensor *weight,
+                            int64_t ignored, int reduction, ad_tensor **saved) {
+    *saved = NULL;
+    if (check(x, target, weight, ignored, reduction)) return NULL;
+    int64_t m = x->shape[0], both[2] = {2, m};
+    ad_tensor *copy = x->contiguous ? NULL : ad_contiguous(x, x->dtype);
+    ad_tensor *each = ad_make(x->dtype, 1, &m), *kept = ad_make(x->dtype, 2, both), *y = NULL;
+    task t;
+    if (each && kept && (copy || x->contiguous) &&
+        !plan(&t, copy ? copy : x, target, weight, ignored, reduction, kept)) {
+        t.y = each->data;
+        if (x->numel)
+            ad_parallel_for(t.plan.items, x->numel / 2, loss_block, &t);
+        else
+            memset(each->data, 0, (size_t)(m * ad_itemsize[x->dtype])); /* all rows are ignored */
+        y = reduced(&t, each, reduction);
+        each = NULL;
+    }
+    ad_free(copy);
+    ad_free(each);
+    if (y)
+        *saved = kept;
+    else
+        ad_free(kept);
+    return y;
+}
+
+ad_tensor *ad_cross_entropy_vjp(const ad_tensor *g, const ad_tensor *x, const ad_tensor *target,
+                                const ad_tensor *weight, int64_t ignored, int reduction,
+                                const ad_tensor *saved) {
+    if (check(x, target, weight, ignored, reduction)) return NULL;
+    int64_t wanted = reduction == EACH ? x->shape[0] : 1;
+    if (g->dtype != x->dtype || saved->dtype != x->dtype) return ad_fail_null(AD_BAD_DTYPE, g->dtype, 0, 0);
+    if (g->numel != wanted) return ad_fail_null(AD_BAD_SHAPE, g->numel, wanted, 0);
+    if (saved->numel != 2 * x->shape[0] || !saved->contiguous) return ad_fail_null(AD_BAD_ARG, 0, 0, 0);
+    ad_tensor *copy = x->contiguous ? NULL : ad_contiguous(x, x->dtype);
+    ad_tensor *cg = g->contiguous ? NULL : ad_contiguous(g, g->dtype);
+    ad_tensor *y = ad_make(x->dtype, 2, x->shape);
+    task t;
+    bool made = y && (copy || x->contiguous) && (cg || g->contiguous) &&
+                !plan(&t, copy ? copy : x, target, weight, ignored, reduction, saved);
+    if (made && x->numel) {
+        t.y = y->data;
+        t.g = cg ? cg->data : g->data;
+        t.g_step = reduction == EACH;
+        ad_parallel_for(t.plan.items, x->numel / 2, vjp_block, &t);
+    }
+    ad_free(copy);
+    ad_free(cg);
+    if (made) return y;
+    ad_free(y);
+    return NULL;
+}

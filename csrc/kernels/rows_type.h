@@ -1,0 +1,102 @@
+/* kernels/rows_type.h: the blocks of one float type. kernels/rows.h includes it once per type, with
+ *   T              the element type           NAME(x)   x, marked with the type
+ *   V, VEC_W       its vector and the lanes   VEC(x)    the vocabulary's x
+ *   WIDEN(a, part), NARROW(parts)             a vector as doubles, in parts, and back */
+
+/* The k first elements at p, or a whole vector. */
+AD_SIMD V NAME(read)(const void *p, int64_t at, int64_t k) {
+    const T *from = (const T *)p + at;
+    return k >= VEC_W ? VEC(load)(from) : VEC(load_n)(from, k);
+}
+AD_SIMD void NAME(write)(void *p, int64_t at, V a, int64_t k) {
+    T *to = (T *)p + at;
+    if (k >= VEC_W)
+        VEC(store)(to, a);
+    else
+        VEC(store_n)(to, a, k);
+}
+/* The numbers of a column each, or the one of the row. */
+AD_SIMD V NAME(given)(const void *p, const ad_block *s, int64_t row, int64_t c, int64_t k) {
+    return s->columns ? NAME(read)(p, c, k) : VEC(set1)(((const T *)p)[row]);
+}
+
+#define EACH_VECTOR                                                                                          \
+    for (int64_t r = 0; r < s->rows; r++)                                                                    \
+        for (int64_t c = 0, k = s->cols; c < s->cols; c += VEC_W, k -= VEC_W)
+
+/* y = exp(a - top) */
+static void NAME(shifted_exp)(const ad_block *s, const void *a, const void *top, void *y, int64_t y_stride) {
+    EACH_VECTOR {
+        V x = VEC(sub)(NAME(read)(a, r * s->stride + c, k), NAME(given)(top, s, r, c, k));
+        NAME(write)(y, r * y_stride + c, VEC(exp)(x), k);
+    }
+}
+
+/* What a program makes of its operands once top and sum are known. */
+AD_SIMD V NAME(finish_vector)(int program, const void *a, const void *b, const void *y, int64_t at, int64_t k,
+                              V top, V sum) {
+    switch (program) {
+    case AD_ROWS_softmax: return VEC(div)(NAME(read)(y, at, k), sum);
+    case AD_ROWS_log_softmax: return VEC(sub)(VEC(sub)(NAME(read)(a, at, k), top), sum); /* its logarithm */
+    case AD_ROWS_softmax_vjp: return VEC(mul)(VEC(sub)(NAME(read)(b, at, k), sum), NAME(read)(a, at, k));
+    case AD_ROWS_log_softmax_vjp:
+        return VEC(sub)(NAME(read)(b, at, k), VEC(mul)(VEC(exp)(NAME(read)(a, at, k)), sum));
+    default: return VEC(mul)(top, VEC(div)(NAME(read)(y, at, k), sum)); /* logsumexp_vjp: top is b */
+    }
+}
+
+AD_SIMD void NAME(finish_as)(int program, const ad_block *s, const void *a, const void *b, const void *top,
+                             const void *sum, void *y) {
+    EACH_VECTOR {
+        V tops = NAME(given)(top, s, r, c, k), sums = NAME(given)(sum, s, r, c, k);
+        int64_t at = r * s->stride + c;
+        NAME(write)(y, at, NAME(finish_vector)(program, a, b, y, at, k, tops, sums), k);
+    }
+}
+static void NAME(finish)(int program, const ad_block *s, const void *a, const void *b, const void *top,
+                         const void *sum, void *y) {
+    switch (program) {
+    case AD_ROWS_softmax: NAME(finish_as)(AD_ROWS_softmax, s, a, b, top, sum, y); break;
+    case AD_ROWS_log_softmax: NAME(finish_as)(AD_ROWS_log_softmax, s, a, b, top, sum, y); break;
+    case AD_ROWS_softmax_vjp: NAME(finish_as)(AD_ROWS_softmax_vjp, s, a, b, top, sum, y); break;
+    case AD_ROWS_log_softmax_vjp: NAME(finish_as)(AD_ROWS_log_softmax_vjp, s, a, b, top, sum, y); break;
+    default: NAME(finish_as)(AD_ROWS_logsumexp_vjp, s, a, b, top, sum, y);
+    }
+}
+
+/* Of layer norm: y = rstd ((g - mean_g) - x mean_gx), for a row */
+static void NAME(norm_vjp)(int64_t n, const void *g, const void *x, const void *mean_g, const void *mean_gx,
+                           const void *rstd, void *y) {
+    V first = VEC(set1)(*(const T *)mean_g), second = VEC(set1)(*(const T *)mean_gx);
+    V scale = VEC(set1)(*(const T *)rstd);
+    for (int64_t c = 0, k = n; c < n; c += VEC_W, k -= VEC_W) {
+        V rest = VEC(sub)(NAME(read)(g, c, k), first);
+        rest = VEC(sub)(rest, VEC(mul)(NAME(read)(x, c, k), second));
+        NAME(write)(y, c, VEC(mul)(scale, rest), k);
+    }
+}
+
+/* y = factor ((a - mean) - rest), the differences in double */
+static void NAME(deviations)(const ad_block *s, const void *a, const double *mean, const double *rest,
+                             const void *factor, void *y) {
+    EACH_VECTOR {
+        V x = NAME(read)(a, r * s->stride + c, k);
+        vd parts[VEC_W / VD_W];
+        AD_UNROLL for (int p = 0; p < VEC_W / VD_W; p++) {
+            int64_t at = c + p * VD_W, left = k - p * VD_W;
+            left = left < 0 ? 0 : left;
+            parts[p] = vd_sub(WIDEN(x, p), given_f64(mean, s, r, at, left));
+            parts[p] = vd_sub(parts[p], given_f64(rest, s, r, at, left));
+        }
+        NAME(write)(y, r * s->stride + c, VEC(mul)(NAME(given)(factor, s, r, c, k), NARROW(parts)), k);
+    }
+}
+
+#undef EACH_VECTOR
+#undef T
+#undef V
+#undef VEC_W
+#undef VEC
+#undef NAME
+#undef WIDEN
+#undef NARROW

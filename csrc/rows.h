@@ -1,0 +1,53 @@
+/* rows.h: what row programs share: how a tensor is cut into blocks, and sums over them.
+ *
+ * Sums add in the order that reduce.c tells, so a row has the bits of the reductions it stands for. */
+#ifndef AD_ROWS_H
+#define AD_ROWS_H
+#include "internal.h"
+
+enum {
+    AD_ROWS_TILE = 2048,                                           /* numbers in a block of short rows, */
+    AD_ROWS_LINES = 256,                                           /* of so many rows at most, */
+    AD_ROWS_STRIP = 64,                                            /* and columns in a block of those */
+    AD_ROWS_BUFFER = AD_LANE_STEPS * AD_LANE_BYTES * AD_ROWS_STRIP /* bytes of a part of either, as terms */
+};
+
+/* A contiguous tensor as outer x n x inner numbers, n the length of a row. */
+typedef struct {
+    int64_t outer, n, inner;
+} ad_rows_shape;
+
+/* Splits x's shape; false where the dimensions of rows do not follow one another. */
+bool ad_rows_layout(ad_rows_shape *s, const ad_tensor *x, uint32_t dims);
+
+/* Blocks of whole rows: several short ones, or one, or a strip of columns. */
+typedef struct {
+    ad_rows_shape shape;
+    bool columns;
+    int64_t size;          /* of a number */
+    int64_t block, blocks; /* rows or columns in a block; blocks, for each outer where they are columns */
+    int64_t items;
+} ad_rows_plan;
+typedef struct {
+    ad_block all;        /* the whole rows of the block */
+    int64_t first, each; /* where its first row, and its first number, are */
+    int64_t lines;       /* how many rows there are */
+} ad_rows_item;
+
+void ad_rows_cut(ad_rows_plan *p, const ad_rows_shape *shape, int64_t size);
+ad_rows_item ad_rows_item_at(const ad_rows_plan *p, int64_t i);
+
+/* A part of a block that is folded at once: whole rows of up to a chunk, a chunk of one row, or rows of
+ * columns of which the lanes take all alike. */
+typedef struct {
+    const ad_rows_item *item;
+    ad_block block;
+    int64_t offset; /* of its first number from the item's */
+} ad_rows_part;
+/* Makes the numbers of a part that are to be folded, or finds them: where they are, and their stride. */
+typedef const void *ad_rows_term(void *context, const ad_rows_part *part, int64_t *stride);
+
+/* Folds the terms of each row of the item into out: `type` is that of the terms. */
+void ad_rows_fold(const ad_rows_item *item, int fold, int type, ad_rows_term *term, void *context, void *out);
+
+#endif
