@@ -5,7 +5,6 @@ limit is a ratio of the same rounds.
 """
 
 import tempfile
-import time
 import timeit
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -154,20 +153,19 @@ class Limits:
     def lasting(self, kernel: Callable[[int], Call], work: float) -> tuple[Call, float]:
         """The kernel repeated for about SECONDS, and the work that takes."""
         times = 1
-        while (spent := seconds(kernel(times))) < SECONDS / 4:
+        while (spent := fastest(kernel(times))) < SECONDS / 4:
             times *= 2
         times = max(1, round(times * SECONDS / spent))
         return kernel(times), times * work
 
     def rate(self, kernel: Callable[[int], Call], work: float) -> float:
         call, total = self.lasting(kernel, work)
-        return total / min(seconds(call) for _ in range(TRIES))
+        return total / fastest(call)
 
 
-def seconds(call: Call) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
+def fastest(call: Call) -> float:
+    """Seconds of the fastest of some calls: others may have met a thread that had to wait."""
+    return min(timeit.repeat(call, number=1, repeat=TRIES))
 
 
 def native_call_seconds(library: Any) -> float:

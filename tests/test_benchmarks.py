@@ -125,11 +125,19 @@ def test_a_round_is_filled(clock: Clock) -> None:
     assert timing.loops_of(clock.run("slow", 3.0)) == (1, 3.0)
 
 
+def test_an_interruption_does_not_make_loops_too_few(clock: Clock) -> None:
+    loops, seconds = timing.loops_of(clock.run("fast", 0.5, *[1e-5] * 10_000))
+    assert seconds == pytest.approx(1e-5)
+    assert loops == 2000
+
+
 def test_contestants_take_turns(clock: Clock) -> None:
     runs = {name: clock.run(name, timing.ROUND_SECONDS) for name in "abc"}
     seconds = timing.take_turns(runs, 6)
     assert {name: len(values) for name, values in seconds.items()} == dict.fromkeys("abc", 6)
-    assert "".join(clock.ran).removeprefix("abc") == "abc" + "bca" + "cab" + "abc" + "bca" + "cab"
+    assert (
+        "".join(clock.ran).removeprefix("aabbcc") == "abc" + "bca" + "cab" + "abc" + "bca" + "cab"
+    )
 
 
 def test_long_work_has_fewer_rounds(clock: Clock) -> None:
