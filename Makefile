@@ -6,12 +6,12 @@ VENV := .venv
 BIN := $(VENV)/bin
 NATIVE := setup.py pyproject.toml autodiff/_build.py autodiff/_version.py \
 	$(shell find csrc -name '*.[ch]' -o -name '*.def')
-C_FILES = $(shell find csrc -name '*.[ch]')
+C_FILES = $(shell find csrc tests -name '*.[ch]')
 PIP = bin/pip install --quiet --disable-pip-version-check
 BENCH := .venv-bench
 RESULTS := build/benchmarks
 
-.PHONY: demo test sanitize sanitize-threads lint format bench bench-quick wheel clean
+.PHONY: demo test sanitize sanitize-threads check-neon lint format bench bench-quick wheel clean
 
 demo: $(VENV)/plot.stamp
 	$(BIN)/python -m autodiff demo
@@ -25,6 +25,10 @@ sanitize: $(VENV)/test.stamp
 
 sanitize-threads: $(VENV)/test.stamp
 	.ci/sanitize thread -n auto -k 'thread or sanitize'
+
+# The kernels for AArch64, run by an emulator: their bits against the recorded ones. docs/determinism.md.
+check-neon: $(VENV)/test.stamp
+	$(BIN)/python tests/neon/check.py
 
 lint: $(VENV)/dev.stamp
 	$(BIN)/ruff check .

@@ -122,19 +122,32 @@ def prime_to(n: int, k: int) -> int:
 
 
 def payload(x: ad.Tensor) -> bytes:
-    """The elements in memory's own form; instruction sets differ in the sign of nan alone."""
-    values = x.detach().contiguous().numpy()
-    if x.is_floating_point():
+    """The elements in memory's own form, but that every nan is the same."""
+    return canonical(x.detach().contiguous().numpy())
+
+
+def canonical(values: np.ndarray[Any, Any]) -> bytes:
+    """The bytes of an array with but one nan: machines differ in the sign of those they make."""
+    if values.dtype.kind == "f":
         values = np.where(np.isnan(values), np.array(np.nan, values.dtype), values)
     return values.tobytes()
 
 
+def title(x: ad.Tensor) -> str:
+    """What a hash of bits says of a tensor besides."""
+    return f"{x.dtype} {tuple(x.shape)} "
+
+
 def digest(xs: Iterable[ad.Tensor]) -> str:
     """A hash of dtypes, shapes and bits."""
+    return digest_of((title(x), payload(x)) for x in xs)
+
+
+def digest_of(parts: Iterable[tuple[str, bytes]]) -> str:
+    """The hash of titles and payloads."""
     found = hashlib.sha256()
-    for x in xs:
-        found.update(f"{x.dtype} {tuple(x.shape)} ".encode())
-        found.update(payload(x))
+    for text, raw in parts:
+        found.update(text.encode() + raw)
     return found.hexdigest()[:16]
 
 

@@ -1,6 +1,7 @@
 """Records the bits that every program of tests/programs.py gives on an instruction set with FMA.
 
-Not PyTorch's but our own: they are the same on every such machine, and stay unless a change is meant.
+Not PyTorch's but our own: they are the same on every such machine, and stay unless a change is
+meant.
 """
 
 import json
