@@ -62,3 +62,15 @@ def test_same_training_for_any_number_of_threads(name: str) -> None:
     ad.set_num_threads(2)
     assert regions(lambda: list(RUNS[name]())) > 100
     same_for_any_number(lambda: digest(RUNS[name]()))
+
+
+def row_major(x: ad.Tensor) -> ad.Tensor:
+    return ad.from_numpy(x.numpy().copy(order="C"))
+
+
+@pytest.mark.parametrize("case", CASES, ids=str)
+def test_same_bits_in_any_layout_at_many_blocks(case: Case) -> None:
+    """As the law of layouts, at sizes of many blocks and of several tasks."""
+    drawer = Large(case.name, VOLUMES[0], sizes_drawn(case), scattered=True)
+    xs = in_dtype(case.operands(drawer), ad.float32)
+    assert digest(results(case, xs)) == digest(results(case, [row_major(x) for x in xs]))

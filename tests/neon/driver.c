@@ -90,6 +90,7 @@ typedef struct {
 
 static table read_table(void) {
     table t = {.n = read_word()};
+    if (!t.n) return t; /* a pointer that is NULL, or to nothing */
     t.p = new_array(t.n * (int64_t)sizeof(void *));
     t.before = new_array(t.n * (int64_t)sizeof(void *));
     for (int64_t i = 0; i < t.n; i++) t.p[i] = t.before[i] = read_object();

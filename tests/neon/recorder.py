@@ -77,7 +77,7 @@ class Recorder:
                 return real(*args)
             text = [word(number)]
             text += [self.argument(k, a) for k, a in zip(kind.args, args, strict=True)]
-            before = [list(a) if is_table(k) else [] for k, a in zip(kind.args, args, strict=True)]
+            before = [self.items(k, a) for k, a in zip(kind.args, args, strict=True)]
             result = real(*args)
             text.append(self.result(kind.result, result))
             for k, a, old in zip(kind.args, args, before, strict=True):
@@ -109,6 +109,15 @@ class Recorder:
         self.ids[self.address(p)] = self.count
         return word(self.count)
 
+    def items(self, kind: Any, value: Any) -> list[Any]:
+        """The pointers in an array of them, or behind a pointer to one; none in anything else."""
+        if not is_table(kind) or value == self.ffi.NULL:
+            return []
+        if self.ffi.typeof(value).kind == "array":
+            return list(value)
+        assert "owning" in repr(value), f"{value!r}: of unknown size"
+        return [value[0]]
+
     def memory(self, value: Any) -> bytes:
         """What an array holds, its size before it."""
         if value == self.ffi.NULL:
@@ -120,7 +129,8 @@ class Recorder:
 
     def argument(self, kind: Any, value: Any) -> bytes:
         if is_table(kind):
-            return word(len(value)) + b"".join(map(self.known, value))
+            items = self.items(kind, value)
+            return word(len(items)) + b"".join(map(self.known, items))
         if is_object(kind):
             return self.known(value)
         if kind.kind == "pointer":
@@ -134,7 +144,7 @@ class Recorder:
 
     def outcome(self, kind: Any, value: Any, before: list[Any]) -> bytes:
         if is_table(kind):
-            pairs = zip(value, before, strict=True)
+            pairs = zip(self.items(kind, value), before, strict=True)
             return b"".join(self.known(p) if p == old else self.made(p) for p, old in pairs)
         if kind.kind == "pointer" and not is_object(kind):
             return self.memory(value)
