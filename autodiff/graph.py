@@ -24,11 +24,13 @@ def _count_uses(roots: Sequence[Node]) -> dict[Node, int]:
         for edge in stack.pop().edges:
             if edge is None:
                 continue
-            if edge in uses:
-                uses[edge] += 1
-            else:
+            count = uses.get(edge)
+            if count is None:
                 uses[edge] = 1
-                stack.append(edge)
+                if edge.edges:
+                    stack.append(edge)
+            else:
+                uses[edge] = count + 1
     return uses
 
 
@@ -65,17 +67,19 @@ class _Walk:
 
     def run(self, roots: Sequence[Node]) -> None:
         """Run every node the roots reach, in an order that the graph alone decides."""
-        uses, cotangents, fresh, hooks = self.uses, self.cotangents, self.fresh, self.hooks
+        uses, waiting, fresh, hooks = self.uses, self.cotangents, self.fresh, self.hooks
         plain, keep, create = self.is_plain(), self.keep, self.create
-        ready = [root for root in dict.fromkeys(roots) if uses[root] == 0]
+        starts = [root for root in dict.fromkeys(roots) if uses[root] == 0]
+        ready: list[tuple[Node, Tensor | None]] = [(root, waiting.pop(root)) for root in starts]
+        grads: Sequence[Tensor | None] | None
         while ready:
-            node = ready.pop()
-            g = cotangents.pop(node, None)
+            node, g = ready.pop()
             seen = hooks and node in hooks  # a hook may keep what it is shown
             if seen and g is not None:
                 g = _call_tensor_hooks(hooks[node], g)
                 fresh.discard(node)
-            if not node.edges:
+            edges = node.edges
+            if not edges:
                 if g is not None:
                     self.arrive(node, g)
                 continue
@@ -87,24 +91,23 @@ class _Walk:
                     node.saved = None  # a node that saved nothing can be run again, as in PyTorch
             else:
                 grads = self.vjp(node, g)
-            for i, edge in enumerate(node.edges):
+            for edge, gi in zip(edges, (None,) * len(edges) if grads is None else grads):  # noqa: B905
                 if edge is None:
                     continue
-                gi = None if grads is None else grads[i]
                 if gi is not None:
-                    before = cotangents.get(edge)
+                    before = waiting.pop(edge, None) if waiting else None
                     if before is not None:
-                        cotangents[edge] = before + gi
+                        gi = before + gi
                         fresh.add(edge)
-                    else:
-                        cotangents[edge] = gi
-                        if not edge.edges and gi is not g and gi._base is None and not seen:
-                            fresh.add(edge)
+                    elif not edge.edges and gi is not g and gi._base is None and not seen:
+                        fresh.add(edge)
                 left = uses[edge]
                 if left == 1:
-                    ready.append(edge)
+                    ready.append((edge, waiting.pop(edge, None) if gi is None else gi))
                 else:
                     uses[edge] = left - 1
+                    if gi is not None:
+                        waiting[edge] = gi
             gi = grads = g = None  # free as we go
 
     def is_plain(self) -> bool:
@@ -114,9 +117,15 @@ class _Walk:
     def arrive(self, leaf: Node, g: Tensor) -> None:
         """A cotangent has come to where the graph ends."""
         if self.targets is None:
-            if type(leaf) is AccumulateGrad and leaf.is_wanted():
-                hooks = self.hooks.get(leaf)
-                _arrive(leaf, g, leaf in self.fresh, self.create, hooks)
+            if type(leaf) is AccumulateGrad:
+                owner = leaf._owner()
+                if owner is not None and owner._node is not leaf:
+                    return  # it does not require grad any more
+                hooks = self.hooks.get(leaf) if self.hooks else None
+                if hooks is None and leaf.grad is None and leaf in self.fresh:
+                    leaf.grad = g
+                else:
+                    _arrive(leaf, g, leaf in self.fresh, self.create, hooks)
         elif leaf in self.targets:
             self.captured[leaf] = g
 
@@ -279,8 +288,12 @@ def _walk(
     targets: set[Node] | None,
     what: str,
 ) -> _Walk:
-    starts = [_root(y, g, what) for y, g in zip(outputs, gradients, strict=True)]
-    roots = [node for node, _ in starts]
+    if len(outputs) == 1 == len(gradients):
+        starts: Sequence[tuple[Node, Tensor]] = (_root(outputs[0], gradients[0], what),)
+        roots: Sequence[Node] = (starts[0][0],)
+    else:
+        starts = [_root(y, g, what) for y, g in zip(outputs, gradients, strict=True)]
+        roots = [node for node, _ in starts]
     make = _WatchedWalk if state.check_nan else _Walk
     walk = make(roots, keep, create, targets)
     previous = mode.grad

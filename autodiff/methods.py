@@ -24,7 +24,7 @@ from autodiff.ops import (
 )
 from autodiff.ops.declare import FUNCTIONS
 from autodiff.ops.guard import guarded
-from autodiff.tensor import Tensor
+from autodiff.tensor import TENSOR_TYPES, Tensor
 
 __all__ = ["METHODS", "PROPERTIES"]
 
@@ -91,7 +91,7 @@ def _converter(d: dtypes.dtype) -> Callable[[Tensor], Tensor]:
 
 
 def _matmul_operator(self: Tensor, other: Any) -> Any:
-    return contraction.matmul(self, other) if isinstance(other, Tensor) else NotImplemented
+    return contraction.matmul(self, other) if type(other) in TENSOR_TYPES else NotImplemented
 
 
 def _operators() -> dict[str, Callable[..., Any]]:

@@ -121,11 +121,6 @@ class AccumulateGrad(Node):
         """The leaf, while it lives."""
         return self._owner()
 
-    def is_wanted(self) -> bool:
-        """Whether the leaf still requires grad, as far as anybody can tell."""
-        owner = self._owner()
-        return owner is None or owner._node is self
-
 
 class Cotangents(tuple["Tensor | None", ...]):
     """The cotangents of the outputs of one node, None where there is none yet; they add up."""

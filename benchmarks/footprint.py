@@ -1,4 +1,4 @@
-"""What a library costs before it computes: import time, installed size."""
+"""What a library costs besides time: to import, to install, to hold a training step in memory."""
 
 import os
 import subprocess
@@ -12,6 +12,37 @@ from fact import Fact
 from timing import ratio
 
 ROUNDS = 7
+STEPS = """
+import {name} as ad
+
+
+def status(field):
+    lines = open("/proc/self/status").read().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field))
+
+
+def train(sizes, batch, steps):
+    layers = []
+    for i, (fan_in, fan_out) in enumerate(zip(sizes, sizes[1:])):
+        layers += [ad.nn.ReLU()] if i else []
+        layers.append(ad.nn.Linear(fan_in, fan_out))
+    model = ad.nn.Sequential(*layers)
+    optimizer = ad.optim.SGD(model.parameters(), lr=1e-3, momentum=0.9)
+    x, target = ad.randn(batch, sizes[0]), ad.randint(0, sizes[-1], (batch,))
+    for _ in range(steps):
+        loss = ad.nn.CrossEntropyLoss()(model(x), target)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+
+
+ad.set_num_threads(1)
+train((4, 4, 4, 4), 4, 3)  # what is loaded at the first use is no part of it
+before = status("VmRSS")
+open("/proc/self/clear_refs", "w").write("5")  # the peak, from now on
+train((784, 1024, 1024, 10), 64, 5)
+print((status("VmHWM") - before) * 1024)
+"""
 
 
 def facts(libraries: dict[str, Library]) -> list[Fact]:
@@ -20,9 +51,11 @@ def facts(libraries: dict[str, Library]) -> list[Fact]:
         return []
     ours, theirs = import_times(US, "torch", ROUNDS)
     sizes = [installed_bytes(name) / 1e6 for name in (US, "torch")]
+    peaks = [median(training_bytes(name) for _ in range(3)) / 1e6 for name in (US, "torch")]
     return [
         Fact("import", median(ours), median(theirs), "s", ratio(ours, theirs)),
         Fact("installed size", *sizes, "MB", sizes[1] / sizes[0]),
+        Fact("peak memory, 784-1024-1024-10", *peaks, "MB", peaks[1] / peaks[0]),
     ]
 
 
@@ -52,3 +85,9 @@ def installed_bytes(module: str) -> int:
     assert origin is not None
     files = (path for path in Path(origin).parent.rglob("*") if path.is_file())
     return sum(path.stat().st_size for path in files if "__pycache__" not in path.parts)
+
+
+def training_bytes(name: str) -> float:
+    """Resident bytes that training at batch 64, with momentum, adds at its peak."""
+    command = [sys.executable, "-c", STEPS.format(name=name)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)

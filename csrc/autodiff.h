@@ -144,6 +144,7 @@ void ad_op_clear(ad_op *op);
 ad_tensor *ad_pw1(ad_op *op, const ad_tensor *x);
 ad_tensor *ad_pw2(ad_op *op, const ad_tensor *x, const ad_tensor *y);
 ad_tensor *ad_pw3(ad_op *op, const ad_tensor *x, const ad_tensor *y, const ad_tensor *z);
+ad_tensor *ad_pw4(ad_op *op, const ad_tensor *x, const ad_tensor *y, const ad_tensor *z, const ad_tensor *w);
 int ad_pw(ad_op *op, int n_in, const ad_tensor *const *in, int n_out,
           ad_tensor **out); /* NULL outs are made */
 int ad_pw_reference(int op, int type, int64_t n, void *dst, const void *a, const void *b, const void *c);
@@ -177,6 +178,8 @@ ad_tensor *ad_cross_entropy_vjp(const ad_tensor *g, const ad_tensor *x, const ad
 ad_tensor *ad_matmul(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias);
 /* The same with the last two dimensions of a (bit 0 of transpose) or b (bit 1) swapped first. */
 ad_tensor *ad_matmul_t(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias, int transpose);
+/* The same of two matrices alone: AD_BAD_DIM for other operands. */
+ad_tensor *ad_mm(const ad_tensor *a, const ad_tensor *b, int transpose);
 
 /* ---- gather and scatter ---- */
 /* x (d0..dn-1, rest) at n int64 index tensors of one shape s: a result of shape s + rest. */

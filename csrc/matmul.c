@@ -174,3 +174,8 @@ ad_tensor *ad_matmul_t(const ad_tensor *a, const ad_tensor *b, const ad_tensor *
     ad_tensor at, bt;
     return ad_matmul(transpose & 1 ? swapped(a, &at) : a, transpose & 2 ? swapped(b, &bt) : b, bias);
 }
+
+ad_tensor *ad_mm(const ad_tensor *a, const ad_tensor *b, int transpose) {
+    if (a->ndim != 2 || b->ndim != 2) return ad_fail_null(AD_BAD_DIM, -2, a->ndim, 0);
+    return ad_matmul_t(a, b, NULL, transpose);
+}

@@ -225,3 +225,6 @@ ad_tensor *ad_pw2(ad_op *op, const ad_tensor *x, const ad_tensor *y) {
 ad_tensor *ad_pw3(ad_op *op, const ad_tensor *x, const ad_tensor *y, const ad_tensor *z) {
     return call(op, 3, (const ad_tensor *const[]){x, y, z});
 }
+ad_tensor *ad_pw4(ad_op *op, const ad_tensor *x, const ad_tensor *y, const ad_tensor *z, const ad_tensor *w) {
+    return call(op, 4, (const ad_tensor *const[]){x, y, z, w});
+}

@@ -6,13 +6,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.native import NULL, lib
+from autodiff.native import NULL, error, lib
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.reductions import _sum_to, sum_to_size
 from autodiff.ops.views import reshape, squeeze, unsqueeze
-from autodiff.tensor import Tensor
-
-Shapes = tuple[Sequence[int], Sequence[int]] | None
+from autodiff.tensor import Tensor, own
 
 
 def _product_rule(
@@ -31,6 +29,42 @@ def _product_rule(
     return ga, gb
 
 
+def _sweep(node: OpNode, g: Tensor, flags: int) -> tuple[Tensor | None, Tensor | None] | None:
+    """The cotangents of two matrices; None where the operands are others."""
+    edges, gp = node.edges, g._p
+    saved = node.unpack()
+    ga = gb = None
+    ta, tb = flags & 1, flags >> 1
+    if edges[0] is not None:
+        b = saved[-1]
+        p = lib.ad_mm(b, gp, tb | 2) if ta else lib.ad_mm(gp, b, 2 * (1 - tb))
+        if not p:
+            return None
+        ga = own(p, "matmul")
+    if edges[1] is not None:
+        a = saved[0]
+        p = lib.ad_mm(gp, a, 1 | 2 * ta) if tb else lib.ad_mm(a, gp, 1 - ta)
+        if not p:
+            return None
+        gb = own(p, "matmul")
+    return ga, gb
+
+
+def _product_sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
+    found = _sweep(node, g, node.args[0])
+    return node.vjp(g) if found is None else found
+
+
+def _linear_sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
+    found = _sweep(node, g, 2)
+    if found is None:
+        return node.vjp(g)
+    edges = node.edges
+    if len(edges) == 2 or edges[2] is None:
+        return found
+    return (*found, own(lib.ad_sum_to(g._p, 1, (g._p.shape[1],)), "linear", g._p))
+
+
 # a times b; bit 0 of the flags transposes a, bit 1 b. Batches come with the shapes of both.
 _product = Op(
     "matmul",
@@ -39,20 +73,23 @@ _product = Op(
     bilinear=True,
     shaped=False,
     grad_name="MmBackward0",
+    sweep=_product_sweep,
 )
 
 
 def _multiply(a: Tensor, b: Tensor, flags: int) -> Tensor:
-    shapes: Shapes = None if a._p.ndim == b._p.ndim == 2 else (a.shape, b.shape)
-    return _product.on((a, b), flags, shapes)
+    p = lib.ad_mm(a._p, b._p, flags)
+    if p:
+        return _product.result_of((a, b), p, (flags, None))
+    return _product.on((a, b), flags, (a.shape, b.shape))
 
 
 def _linear_rule(
     node: OpNode, g: Tensor, x: Tensor | None, w: Tensor | None
 ) -> tuple[Tensor | None, ...]:
     """y = x w^T + b over the last dimension of x: dx = g w, dw = g^T x, db = the sum of g."""
-    gx = None if w is None else _multiply(g, w, 0)
     gw = gb = None
+    gx = None if w is None else _multiply(g, w, 0)
     if x is not None:
         rows = g if g._p.ndim == 2 else reshape(g, [-1, g.shape[-1]])
         given = x if x._p.ndim == 2 else reshape(x, [-1, x.shape[-1]])
@@ -69,6 +106,7 @@ _linear = Op(
     bilinear=True,
     shaped=False,
     grad_name="AddmmBackward0",
+    sweep=_linear_sweep,
 )
 
 
@@ -84,9 +122,16 @@ def _check_dtypes(op: str, a: Tensor, b: Tensor) -> None:
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """input (..., k) times weight (n, k) transposed, plus bias (n)."""
     try:  # the native call checks everything; what is wrong is worded below
-        if weight._p.ndim == 2:
-            return _linear.on((input, weight) if bias is None else (input, weight, bias))
-    except (RuntimeError, IndexError, AttributeError):
+        w = weight._p
+        if w.ndim == 2:
+            p = lib.ad_matmul_t(input._p, w, NULL if bias is None else bias._p, 2)
+            if p:
+                tensors = (input, weight) if bias is None else (input, weight, bias)
+                return _linear.result_of(tensors, p, ())
+            failure = error("linear", input._p, w)
+            if isinstance(failure, MemoryError):
+                raise failure
+    except AttributeError:
         pass
     _check_linear(input, weight, bias)
     row = unsqueeze(input, 0)
@@ -120,6 +165,9 @@ def matmul(input: Tensor, other: Tensor) -> Tensor:
         raise TypeError(
             f"matmul(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}"
         )
+    p = lib.ad_mm(input._p, other._p, 0)
+    if p:
+        return _product.result_of((input, other), p, (0, None))
     a, b = input, other
     row, column = a._p.ndim == 1, b._p.ndim == 1
     a = unsqueeze(a, 0) if row else a

@@ -133,7 +133,9 @@ class PointwiseNode(Node):
             elif step.op is None:
                 grads.append(g)
             else:
-                grads.append(step.op.plain(g, [saved[k] for k in step.picks]))
+                picks = step.picks
+                given = (saved[picks[0]],) if len(picks) == 1 else [saved[k] for k in picks]
+                grads.append(step.op.plain(g, given))
         return grads if self.metas is None else self.fit(grads)
 
     def restored(self, saved: tuple[Any, ...], k: int) -> Tensor:
@@ -215,7 +217,7 @@ class PointwiseOp:
             self.specialise(failure, tensors)
         return None if out is not None else _gc(outs[0], _free)
 
-    def plain(self, g: Tensor, others: list[Any]) -> Tensor:
+    def plain(self, g: Tensor, others: Sequence[Any]) -> Tensor:
         """The result for g and the tensors of some descriptors, not recorded."""
         n = len(others)
         if n == 1:
@@ -224,6 +226,8 @@ class PointwiseOp:
             p = _pw1(self.native, g._p)
         elif n == 2:
             p = _pw3(self.native, g._p, others[0], others[1])
+        elif n == 3:
+            p = _pw4(self.native, g._p, others[0], others[1], others[2])
         else:
             return wrap(self.run((g, *map(wrap, others))))
         y = Tensor()
@@ -308,7 +312,7 @@ class PointwiseOp:
         return node
 
 
-_pw1, _pw2, _pw3 = lib.ad_pw1, lib.ad_pw2, lib.ad_pw3
+_pw1, _pw2, _pw3, _pw4 = lib.ad_pw1, lib.ad_pw2, lib.ad_pw3, lib.ad_pw4
 _NO_RESULT = number(0)._p  # stands for one where a node is made before its result
 MAX_INPUTS = 8  # the vjp takes the cotangent and the output besides
 

@@ -8,7 +8,7 @@ from typing import Any
 from autodiff.dtypes import float32
 from autodiff.expr import Expr, differentiate, inputs, topological
 from autodiff.native import lib
-from autodiff.ops.base import Op, OpNode
+from autodiff.ops.base import Op, OpNode, fresh
 from autodiff.ops.pointwise import PointwiseOp, _renumber, operand
 from autodiff.ops.reductions import KINDS, mean, sum
 from autodiff.ops.views import _expand
@@ -37,6 +37,7 @@ class ReducedLoss:
             self._rule,
             saves=tuple(range(each.n_in)),
             grad_name=each.grad_name,
+            sweep=self._sweep,
         )
         self.on = op.on  # of tensors known to be alike in shape and dtype
         REDUCED[each.name] = self
@@ -53,22 +54,51 @@ class ReducedLoss:
 
     def _forward(self, *args: Any) -> Any:
         *ps, kind = args
+        if len(ps) == 2:
+            p = lib.ad_pw2(self.each.native, *ps)
+            if p:
+                each = fresh(p, kind)
+                return lib.ad_reduce(KINDS[kind], each, (1 << each.ndim) - 1, 0, each.dtype)
         return reduce_all(kind, self.each.call(*map(wrap, ps))._p)
 
+    def _sweep(self, node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
+        saved = node.unpack()
+        scale = self._scale(node)
+        grads: list[Tensor | None] = []
+        for i, edge in enumerate(node.edges):
+            if edge is None:
+                grads.append(None)
+                continue
+            step = self.steps.get(i)
+            op, picks = step if step is not None else self._derived(i)
+            gx = op.plain(g, (scale._p, *[saved[k] for k in picks]))
+            grads.append(gx if gx.shape == node.shape else _expand(gx, node.shape))
+        return grads
+
+    def _scale(self, node: OpNode) -> Tensor:
+        """What the cotangent of each element is multiplied by."""
+        count = 1
+        if node.args[0] == "mean":
+            for size in node.shape:
+                count *= size
+        return operand(1.0 / (count or 1))  # type: ignore[return-value]
+
     def _rule(self, node: OpNode, g: Tensor, *saved: Tensor) -> Sequence[Tensor | None]:
-        count = max(node.shape.numel(), 1) if node.args[0] == "mean" else 1
-        scale = operand(1.0 / count)
+        scale = self._scale(node)
         return [
             None if edge is None else self._vjp(i, node, g, scale, saved)
             for i, edge in enumerate(node.edges)
         ]
 
     def _vjp(self, i: int, node: OpNode, g: Tensor, scale: Any, saved: Sequence[Tensor]) -> Tensor:
-        if i not in self.steps:
-            self.steps[i] = self._derive(i)
-        step, picks = self.steps[i]
+        step, picks = self._derived(i)
         gx = step.call(g, scale, *[saved[k] for k in picks])
         return gx if gx.shape == node.shape else _expand(gx, node.shape)
+
+    def _derived(self, i: int) -> tuple[PointwiseOp, list[int]]:
+        if i not in self.steps:
+            self.steps[i] = self._derive(i)
+        return self.steps[i]
 
     def _derive(self, i: int) -> tuple[PointwiseOp, list[int]]:
         """The cotangent of input i from that of the result, its scale, and the inputs it needs."""

@@ -23,6 +23,8 @@ def _kinds() -> dict[str, int]:
 
 
 KINDS = _kinds()
+_SUM = KINDS["sum"]
+_FLOAT = dtypes.float32.code
 
 
 def _native(kind: str) -> Any:
@@ -136,6 +138,12 @@ def sum(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None
 ) -> Tensor:
     """The sum over `dim` (an int, a tuple, or None for all). Integers are summed as int64."""
+    if dim is None and dtype is None:
+        p = input._p
+        d = p.dtype
+        args = ((1 << p.ndim) - 1, keepdim, d if d >= _FLOAT else dtypes.int64.code)
+        y = lib.ad_reduce(_SUM, p, *args)
+        return _sum.result(input, y, args) if y else _sum(input, *args)
     x = _prepared(input, dtype)
     op = _sum if dim is None else _sum_dim
     return op(x, dim_mask(dim, x.ndim), keepdim, _accumulated(x, dtype))
