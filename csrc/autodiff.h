@@ -154,6 +154,8 @@ int ad_pw_kernel(int op, int type, int64_t n, void *dst, const void *a, const vo
 const char *ad_reduction_name(int kind); /* NULL past the last */
 /* Bit d of `dims`: reduce dimension d. argmax and argmin take one dimension or all. */
 ad_tensor *ad_reduce(int kind, const ad_tensor *x, uint32_t dims, int keepdim, int dtype);
+/* Of argmax or argmin: the extremes (out[0], of x's dtype) and where they are (out[1]). */
+int ad_extremes(int kind, const ad_tensor *x, uint32_t dims, int keepdim, ad_tensor **out);
 ad_tensor *ad_sum_to(const ad_tensor *x, int ndim, const int64_t *shape); /* undoes a broadcast from shape */
 
 /* ---- row programs: softmax and its kin ---- */
@@ -173,6 +175,13 @@ ad_tensor *ad_cross_entropy_vjp(const ad_tensor *g, const ad_tensor *x, const ad
                                 const ad_tensor *weight, int64_t ignored, int reduction,
                                 const ad_tensor *saved);
 
+/* ---- scans and sorting ---- */
+/* Running sums, from the end where `reverse`, of a tensor of float32, float64 or int64. */
+ad_tensor *ad_cumsum(const ad_tensor *x, int dim, int reverse);
+/* The first k along the last dimension in ascending or descending order (out[0]), equal ones in the order
+ * they came in and nans the largest, and where they were (out[1]). A number is one element. */
+int ad_sort(const ad_tensor *x, int64_t k, int descending, ad_tensor **out);
+
 /* ---- contraction ---- */
 /* a (..., m, k) times b (..., k, n), batch dimensions broadcast; bias (n) or NULL is added to each row. */
 ad_tensor *ad_matmul(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias);
@@ -182,9 +191,15 @@ ad_tensor *ad_matmul_t(const ad_tensor *a, const ad_tensor *b, const ad_tensor *
 ad_tensor *ad_mm(const ad_tensor *a, const ad_tensor *b, int transpose);
 
 /* ---- gather and scatter ---- */
-/* x (d0..dn-1, rest) at n int64 index tensors of one shape s: a result of shape s + rest. */
-ad_tensor *ad_index_get(const ad_tensor *x, int n, const ad_tensor *const *index);
-int ad_index_put(ad_tensor *x, int n, const ad_tensor *const *index, const ad_tensor *values, int accumulate);
+/* x (lead, n dimensions from the `first`, rest) at n int64 index tensors of one shape s: a result of shape
+ * lead + s + rest. */
+ad_tensor *ad_index_get(const ad_tensor *x, int first, int n, const ad_tensor *const *index);
+int ad_index_put(ad_tensor *x, int first, int n, const ad_tensor *const *index, const ad_tensor *values,
+                 int accumulate);
+/* The elements that an int64 index of x's dimensions names along one; values are added there. Indices are
+ * not negative. */
+ad_tensor *ad_gather(const ad_tensor *x, int dim, const ad_tensor *index);
+int ad_scatter_add(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *values);
 ad_tensor *ad_nonzero(const ad_tensor *x); /* (count, ndim) int64, in row-major order */
 
 /* ---- random: the Mersenne twister and PyTorch's derivations from it ---- */

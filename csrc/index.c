@@ -1,13 +1,17 @@
 /* index.c: gather, scatter and nonzero. Index tensors become one list of offsets first, all of them checked,
- * so that nothing is written where an index is wrong; then rows (what the indices leave of x) are moved. */
-#include "internal.h"
+ * so that nothing is written where an index is wrong; then rows (what follows the indexed dimensions of x)
+ * are moved, for each position of what comes before them. */
+#include "walk.h"
 
-enum { ITEM = 1 << 15 }; /* elements a thread takes at a time */
+enum {
+    ITEM = 1 << 15, /* elements a thread takes at a time, */
+    STRIP = 1024    /* and of a row that is added to */
+};
 
 /* ---- positions ---- */
 
-static int check_index(const ad_tensor *x, int n, const ad_tensor *const *index) {
-    if (n < 1 || n > x->ndim) return ad_fail(AD_BAD_DIM, n, x->ndim, 0);
+static int check_index(const ad_tensor *x, int first, int n, const ad_tensor *const *index) {
+    if (first < 0 || n < 1 || first > x->ndim - n) return ad_fail(AD_BAD_DIM, first + n, x->ndim, 0);
     for (int i = 0; i < n; i++) {
         if (index[i]->dtype != AD_int64) return ad_fail(AD_BAD_DTYPE, index[i]->dtype, 0, 0);
         if (index[i]->ndim != index[0]->ndim) return ad_fail(AD_BAD_SHAPE, index[0]->ndim, index[i]->ndim, 0);
@@ -33,7 +37,7 @@ static int add_offsets(const ad_tensor *x, int dim, const int64_t *index, int64_
 
 /* The byte offset in x of each row the indices name, in row-major order of the index shape; to be freed with
  * ad_dealloc. */
-static int64_t *row_offsets(const ad_tensor *x, int n, const ad_tensor *const *index) {
+static int64_t *row_offsets(const ad_tensor *x, int first, int n, const ad_tensor *const *index) {
     int64_t count = index[0]->numel, nbytes;
     if (__builtin_mul_overflow(count, sizeof(int64_t), &nbytes)) return ad_fail_null(AD_TOO_LARGE, 0, 0, 0);
     int64_t *offsets = ad_alloc((size_t)nbytes);
@@ -43,7 +47,8 @@ static int64_t *row_offsets(const ad_tensor *x, int n, const ad_tensor *const *i
     for (int i = 0; i < n && !status; i++) {
         ad_tensor *made = index[i]->contiguous ? NULL : ad_contiguous(index[i], AD_int64);
         const ad_tensor *in_order = index[i]->contiguous ? index[i] : made;
-        status = in_order ? add_offsets(x, i, (const int64_t *)in_order->data, count, offsets) : AD_NO_MEMORY;
+        status = in_order ? add_offsets(x, first + i, (const int64_t *)in_order->data, count, offsets)
+                          : AD_NO_MEMORY;
         ad_free(made);
     }
     if (!status) return offsets;
@@ -51,79 +56,141 @@ static int64_t *row_offsets(const ad_tensor *x, int n, const ad_tensor *const *i
     return NULL;
 }
 
-/* What one position holds: x without its first n dimensions. Its data pointer is moved from row to row. */
-static ad_tensor row_of(const ad_tensor *x, int n) {
-    ad_tensor row = *x;
-    row.ndim = (uint8_t)(x->ndim - n);
-    for (int d = 0; d < row.ndim; d++) {
-        row.shape[d] = x->shape[n + d];
-        row.strides[d] = x->strides[n + d];
+/* Dimensions [begin, end) of x. Its data pointer is moved from place to place. */
+static ad_tensor part_of(const ad_tensor *x, int begin, int end) {
+    ad_tensor part = *x;
+    part.ndim = (uint8_t)(end - begin);
+    for (int d = begin; d < end; d++) {
+        part.shape[d - begin] = x->shape[d];
+        part.strides[d - begin] = x->strides[d];
     }
-    ad_refresh(&row);
-    return row;
-}
-
-/* The shape of index_get's result and of index_put's values; returns its number of dimensions. */
-static int result_shape(const ad_tensor *index, const ad_tensor *row, int64_t *shape) {
-    memcpy(shape, index->shape, sizeof(int64_t) * index->ndim);
-    memcpy(shape + index->ndim, row->shape, sizeof(int64_t) * row->ndim);
-    return index->ndim + row->ndim;
+    ad_refresh(&part);
+    return part;
 }
 
 /* ---- moving rows ---- */
 
 typedef struct {
-    ad_tensor row;          /* in x, the data pointer that of x */
+    ad_tensor row; /* in x, the data pointer that of x: the dimensions after the indexed ones */
+    ad_walk lead;  /* over those before them */
+    int64_t leads;
     const int64_t *offsets; /* of rows in x, in bytes */
-    char *rows;             /* the same rows one after the other */
+    char *rows;             /* the same rows one after the other, for each of the leads */
     int64_t count, per_item;
+    bool into;
 } row_moves;
 
-static inline void copy_elements(char *dst, const char *src, int64_t nbytes) {
-    switch (nbytes) { /* single elements, without a call */
-    case 1: *dst = *src; break;
-    case 4: memcpy(dst, src, 4); break;
-    case 8: memcpy(dst, src, 8); break;
-    default: memcpy(dst, src, (size_t)nbytes);
+static void plan_rows(row_moves *m, const ad_tensor *x, int first, int n, int64_t count) {
+    m->row = part_of(x, first + n, x->ndim);
+    m->count = count;
+    m->leads = 1;
+    m->lead.ndim = 0;
+    for (int d = 0; d < first; d++) {
+        ad_walk_add(&m->lead, x->shape[d], x->strides[d]);
+        m->leads *= x->shape[d];
     }
+    ad_walk_finish(&m->lead);
+    m->per_item = m->row.numel && m->row.numel < ITEM ? ITEM / m->row.numel : 1;
+}
+
+/* The shape of index_get's result and of index_put's values; returns its number of dimensions. */
+static int result_shape(const ad_tensor *x, int first, int n, const ad_tensor *index, int64_t *shape) {
+    const int rest = x->ndim - first - n;
+    memcpy(shape, x->shape, sizeof(int64_t) * first);
+    memcpy(shape + first, index->shape, sizeof(int64_t) * index->ndim);
+    memcpy(shape + first + index->ndim, x->shape + first + n, sizeof(int64_t) * rest);
+    return first + index->ndim + rest;
+}
+
+/* Single elements, without a call for each. */
+static void get_elements(int64_t nbytes, char *rows, const char *x, const int64_t *offsets, int64_t n) {
+#define GET(bytes)                                                                                           \
+    for (int64_t i = 0; i < n; i++) memcpy(rows + i * (bytes), x + offsets[i], bytes)
+    switch (nbytes) {
+    case 1: GET(1); break;
+    case 4: GET(4); break;
+    default: GET(8);
+    }
+#undef GET
+}
+
+static void put_elements(int64_t nbytes, char *x, const char *rows, const int64_t *offsets, int64_t n) {
+#define PUT(bytes)                                                                                           \
+    for (int64_t i = 0; i < n; i++) memcpy(x + offsets[i], rows + i * (bytes), bytes)
+    switch (nbytes) {
+    case 1: PUT(1); break;
+    case 4: PUT(4); break;
+    default: PUT(8);
+    }
+#undef PUT
 }
 
 /* Rows [begin, end) out of x, or into it. */
-static void move_rows(const row_moves *m, int64_t begin, int64_t end, bool into) {
+static void move_rows(const row_moves *m, char *x, char *rows, int64_t begin, int64_t end) {
     int64_t nbytes = m->row.numel * ad_itemsize[m->row.dtype];
+    if (m->row.numel == 1) {
+        rows += begin * nbytes;
+        if (m->into)
+            put_elements(nbytes, x, rows, m->offsets + begin, end - begin);
+        else
+            get_elements(nbytes, rows, x, m->offsets + begin, end - begin);
+        return;
+    }
     ad_tensor in_x = m->row, packed = m->row;
     ad_set_row_major(&packed);
     packed.contiguous = true;
     for (int64_t i = begin; i < end; i++) {
-        in_x.data = m->row.data + m->offsets[i];
-        packed.data = m->rows + i * nbytes;
+        in_x.data = x + m->offsets[i];
+        packed.data = rows + i * nbytes;
         if (!in_x.contiguous)
-            ad_copy_into(into ? &in_x : &packed, into ? &packed : &in_x);
-        else if (into)
-            copy_elements(in_x.data, packed.data, nbytes);
+            ad_copy_into(m->into ? &in_x : &packed, m->into ? &packed : &in_x);
+        else if (m->into)
+            memcpy(in_x.data, packed.data, (size_t)nbytes);
         else
-            copy_elements(packed.data, in_x.data, nbytes);
+            memcpy(packed.data, in_x.data, (size_t)nbytes);
     }
 }
 
-static void get_item(void *context, int64_t item) {
-    const row_moves *m = context;
-    int64_t begin = item * m->per_item, end = begin + m->per_item;
-    move_rows(m, begin, ad_least(end, m->count), false);
+static char *lead_in_x(const row_moves *m, int64_t lead) {
+    return m->row.data + ad_walk_offset(&m->lead, lead) * ad_itemsize[m->row.dtype];
+}
+static char *lead_in_rows(const row_moves *m, int64_t lead) {
+    return m->rows + lead * m->count * m->row.numel * ad_itemsize[m->row.dtype];
 }
 
-ad_tensor *ad_index_get(const ad_tensor *x, int n, const ad_tensor *const *index) {
+/* Some rows of one lead, or few rows of several. */
+static void get_item(void *context, int64_t item) {
+    const row_moves *m = context;
+    if (m->per_item < m->count) {
+        const int64_t items = (m->count + m->per_item - 1) / m->per_item, lead = item / items;
+        const int64_t begin = item % items * m->per_item;
+        move_rows(m, lead_in_x(m, lead), lead_in_rows(m, lead), begin,
+                  ad_least(begin + m->per_item, m->count));
+        return;
+    }
+    const int64_t leads = m->per_item / m->count, begin = item * leads;
+    for (int64_t lead = begin; lead < ad_least(begin + leads, m->leads); lead++)
+        move_rows(m, lead_in_x(m, lead), lead_in_rows(m, lead), 0, m->count);
+}
+
+static void get_rows(row_moves *m) {
+    int64_t items = m->per_item < m->count ? (m->count + m->per_item - 1) / m->per_item * m->leads
+                                           : (m->leads - 1) / (m->per_item / m->count) + 1;
+    const int64_t numel = m->leads * m->count * m->row.numel;
+    ad_parallel_for(items, m->row.contiguous && m->row.numel > 1 ? numel / 4 : numel, get_item, m);
+}
+
+ad_tensor *ad_index_get(const ad_tensor *x, int first, int n, const ad_tensor *const *index) {
     int64_t shape[AD_MAX_DIMS];
-    if (check_index(x, n, index)) return NULL;
-    row_moves m = {.row = row_of(x, n), .count = index[0]->numel};
-    int64_t *offsets = row_offsets(x, n, index);
-    ad_tensor *y = offsets ? ad_make(x->dtype, result_shape(index[0], &m.row, shape), shape) : NULL;
+    if (check_index(x, first, n, index)) return NULL;
+    row_moves m = {.into = false};
+    plan_rows(&m, x, first, n, index[0]->numel);
+    int64_t *offsets = row_offsets(x, first, n, index);
+    ad_tensor *y = offsets ? ad_make(x->dtype, result_shape(x, first, n, index[0], shape), shape) : NULL;
     if (y && y->numel) {
         m.offsets = offsets;
         m.rows = y->data;
-        m.per_item = m.row.numel < ITEM ? ITEM / m.row.numel : 1;
-        const int64_t cost = m.row.contiguous ? y->numel / 4 : y->numel;
-        ad_parallel_for((m.count + m.per_item - 1) / m.per_item, cost, get_item, &m);
+        get_rows(&m);
     }
     ad_dealloc(offsets);
     return y;
@@ -135,6 +202,10 @@ ad_tensor *ad_index_get(const ad_tensor *x, int n, const ad_tensor *const *index
 static void add_run(int64_t n, int dtype, char *dst, int64_t ds, const char *src) {
 #define ADD(T)                                                                                               \
     for (int64_t i = 0; i < n; i++) ((T *)dst)[i * ds] += ((const T *)src)[i]
+    if (ds == 1 && ad_is_float(dtype)) {
+        ad_cpu->pw->instr[AD_OP_add][ad_dtype_type[dtype]](n, dst, dst, src, NULL);
+        return;
+    }
     switch (dtype) {
     case AD_bool:
         for (int64_t i = 0; i < n; i++) dst[i * ds] |= src[i];
@@ -159,10 +230,46 @@ static void add_row(const ad_tensor *row, int d, char *dst, const char **src) {
     for (int64_t i = 0; i < n; i++) add_row(row, d + 1, dst + i * row->strides[d] * size, src);
 }
 
-/* One row after the other: where an index repeats, the order of the additions is that of the list. */
-static void add_rows(const row_moves *m) {
-    const char *src = m->rows;
-    for (int64_t i = 0; i < m->count; i++) add_row(&m->row, 0, m->row.data + m->offsets[i], &src);
+/* Single elements, without a call for each. */
+static void add_elements(int dtype, char *x, const char *rows, const int64_t *offsets, int64_t n) {
+#define ADD(T)                                                                                               \
+    for (int64_t i = 0; i < n; i++) *(T *)(x + offsets[i]) += ((const T *)rows)[i]
+    switch (dtype) {
+    case AD_bool:
+        for (int64_t i = 0; i < n; i++) x[offsets[i]] |= rows[i];
+        break;
+    case AD_uint8: ADD(uint8_t); break;
+    case AD_int32: ADD(int32_t); break;
+    case AD_int64: ADD(int64_t); break;
+    case AD_float32: ADD(float); break;
+    default: ADD(double); break;
+    }
+#undef ADD
+}
+
+/* One row after the other: where an index repeats, the order of the additions is that of the list. An item is
+ * a strip of the rows, where they are contiguous, of one lead. */
+static void add_item(void *context, int64_t item) {
+    const row_moves *m = context;
+    const int64_t size = ad_itemsize[m->row.dtype];
+    const int64_t strips = m->row.contiguous ? (m->row.numel + STRIP - 1) / STRIP : 1;
+    const int64_t lead = item / strips, first = item % strips * STRIP;
+    char *x = lead_in_x(m, lead);
+    const char *src = lead_in_rows(m, lead);
+    if (m->row.numel == 1) {
+        add_elements(m->row.dtype, x, src, m->offsets, m->count);
+    } else if (m->row.contiguous) {
+        for (int64_t i = 0; i < m->count; i++)
+            add_run(ad_least(STRIP, m->row.numel - first), m->row.dtype, x + m->offsets[i] + first * size, 1,
+                    src + (i * m->row.numel + first) * size);
+    } else {
+        for (int64_t i = 0; i < m->count; i++) add_row(&m->row, 0, x + m->offsets[i], &src);
+    }
+}
+
+static void add_rows(row_moves *m) {
+    const int64_t strips = m->row.contiguous ? (m->row.numel + STRIP - 1) / STRIP : 1;
+    ad_parallel_for(m->leads * strips, m->leads * m->count * m->row.numel, add_item, m);
 }
 
 /* A tensor of exactly this shape, x's dtype and packed rows, that shares no memory with x. */
@@ -175,21 +282,23 @@ static ad_tensor *prepare_values(const ad_tensor *x, const ad_tensor *values, in
     return made;
 }
 
-int ad_index_put(ad_tensor *x, int n, const ad_tensor *const *index, const ad_tensor *values,
+int ad_index_put(ad_tensor *x, int first, int n, const ad_tensor *const *index, const ad_tensor *values,
                  int accumulate) {
     int64_t shape[AD_MAX_DIMS];
-    if (ad_check_writable(x) || check_index(x, n, index)) return ad_error(NULL);
-    row_moves m = {.row = row_of(x, n), .count = index[0]->numel};
-    int64_t *offsets = row_offsets(x, n, index);
+    if (ad_check_writable(x) || check_index(x, first, n, index)) return ad_error(NULL);
+    row_moves m = {.into = true};
+    plan_rows(&m, x, first, n, index[0]->numel);
+    int64_t *offsets = row_offsets(x, first, n, index);
     ad_tensor *from =
-        offsets ? prepare_values(x, values, result_shape(index[0], &m.row, shape), shape) : NULL;
+        offsets ? prepare_values(x, values, result_shape(x, first, n, index[0], shape), shape) : NULL;
     if (from) {
         m.offsets = offsets;
         m.rows = from->data;
         if (from->numel && accumulate)
             add_rows(&m);
         else if (from->numel)
-            move_rows(&m, 0, m.count, true);
+            for (int64_t lead = 0; lead < m.leads; lead++)
+                move_rows(&m, lead_in_x(&m, lead), lead_in_rows(&m, lead), 0, m.count);
         ad_wrote(x, AD_BY_INDEX_PUT);
     }
     int status = from ? AD_OK : ad_error(NULL);

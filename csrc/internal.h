@@ -163,6 +163,12 @@ typedef struct {
 } ad_fold_kernels;
 typedef struct {
     ad_fold_kernels fold[AD_N_FOLDS][AD_N_TYPES];
+    /* Where in n elements the value first is (a nan, where it is one); n where it is not. */
+    int64_t (*find[AD_N_TYPES])(int64_t n, const void *x, const void *value);
+    /* Rows first, first + 1, ... of cols elements: the extreme of each column and its row, as an integer of
+     * the element's width, so far; row 0 begins. `max` tells which extreme. */
+    void (*places[AD_N_TYPES])(bool max, int64_t first, int64_t rows, int64_t cols, const void *x,
+                               int64_t stride, void *extremes, void *places);
 } ad_reduce_kernels;
 /* What row programs are made of, besides folds. A block: `rows` runs of `cols` numbers, `stride` apart; what
  * goes with it has a number for each column, or for each row. */

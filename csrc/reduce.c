@@ -11,32 +11,16 @@
  *     completes, and what is left over at the end is joined from the latest (and smallest) to the earliest.
  * So rounding errors grow with the logarithm of the length. The earlier operand always comes first. */
 #include <math.h>
-#include "walk.h"
+#include "reduction.h"
 
 enum {
-    CHUNK = AD_BLOCK,
+    CHUNK = AD_REDUCE_CHUNK,
     TILE = 128,              /* result elements worked on together */
     LOADED = 64,             /* columns of that many rows loaded together */
     LEVELS = 54,             /* of the tree over chunks: enough for 2^63 elements */
     ROW_BLOCK = 64 * CHUNK,  /* elements of a long sequence a thread takes at a time, */
     COLUMN_BLOCK = 4 * CHUNK /* and rows of a tile of them: powers of two, to be whole subtrees */
 };
-
-typedef struct {
-    const ad_tensor *x;
-    const ad_fold_kernels *kernels;
-    ad_load_fn *load;
-    int type;             /* the register type the fold is done in */
-    int64_t size;         /* of its elements */
-    bool direct;          /* x holds such elements: no conversion */
-    bool truth;           /* fold the truth of the elements */
-    bool by_columns;      /* walk across the results rather than along the sequences */
-    ad_walk kept, folded; /* never without a dimension */
-    int64_t outputs, length;
-    int64_t tile, tiles; /* along the innermost kept dimension */
-    int64_t block, blocks;
-    char *results; /* blocks x outputs elements of the register type */
-} reduction;
 
 /* ---- the tree over chunks, for up to TILE results at once ---- */
 
@@ -66,16 +50,14 @@ static void load(const reduction *r, int64_t n, char *dst, const char *src, int6
     if (r->truth) ad_cpu->pw->instr[AD_OP_to_truth][r->type](n, dst, dst, NULL, NULL);
 }
 
-/* Whether each sequence is in memory as the kernels take it. */
-static bool is_run(const reduction *r) {
+bool ad_is_run(const reduction *r) {
     return r->direct && r->folded.ndim == 1 && (r->folded.strides[0] == 1 || r->length == 1);
 }
 
-/* Elements [start, start + n) of the sequence at `base`: where they are, or loaded into `buffer`. */
-static const char *sequence(const reduction *r, const char *base, int64_t start, int64_t n, char *buffer) {
+const char *ad_sequence(const reduction *r, const char *base, int64_t start, int64_t n, char *buffer) {
     const ad_walk *w = &r->folded;
     int64_t stride = w->strides[w->ndim - 1], run = w->shape[w->ndim - 1];
-    if (is_run(r)) return base + start * r->size;
+    if (ad_is_run(r)) return base + start * r->size;
     for (int64_t i = 0; i < n;) {
         const char *src = base + ad_walk_offset(w, start + i) * ad_itemsize[r->x->dtype];
         int64_t len = ad_least(n - i, run - (start + i) % run);
@@ -92,13 +74,13 @@ static void chunk_by_rows(const reduction *r, const char *base, int64_t tile, in
                           char *out) {
     _Alignas(64) char buffer[CHUNK * 8];
     int64_t step = r->kept.strides[r->kept.ndim - 1];
-    if (is_run(r)) {
+    if (ad_is_run(r)) {
         r->kernels->rows(tile, n, base + start * r->size, step, out);
         return;
     }
     for (int64_t i = 0; i < tile; i++) {
         const char *src = base + i * step * ad_itemsize[r->x->dtype];
-        r->kernels->rows(1, n, sequence(r, src, start, n, buffer), 0, out + i * r->size);
+        r->kernels->rows(1, n, ad_sequence(r, src, start, n, buffer), 0, out + i * r->size);
     }
 }
 
@@ -168,7 +150,7 @@ static void fold_block(const reduction *r, const char *base, int64_t n, int64_t 
     _Alignas(64) char part[TILE * 8];
     cascade c;
     c.count = 0;
-    if (n == 1 && is_run(r)) start += push_whole_chunks(r, &c, base + start * r->size, end - start);
+    if (n == 1 && ad_is_run(r)) start += push_whole_chunks(r, &c, base + start * r->size, end - start);
     for (; start < end; start += CHUNK) {
         int64_t len = ad_least(CHUNK, end - start);
         fold_chunk(r, base, n, start, len, part);
@@ -223,9 +205,7 @@ static int64_t product(const ad_walk *w) {
     return n;
 }
 
-/* Fills what is known before the way to walk is chosen; field by field, as clearing it all would take longer
- * than a small reduction. */
-static void plan(reduction *r, const ad_tensor *x, uint32_t dims, int fold, int type, bool truth) {
+void ad_plan_reduction(reduction *r, const ad_tensor *x, uint32_t dims, int fold, int type, bool truth) {
     r->x = x;
     r->kernels = &ad_cpu->reduce->fold[fold][type];
     r->load = ad_cpu->pw->load[x->dtype][type];
@@ -278,59 +258,6 @@ static void divide(int type, void *x, int64_t n, int64_t count) {
         for (int64_t i = 0; i < n; i++) ((float *)x)[i] /= (float)count;
     else
         for (int64_t i = 0; i < n; i++) ((double *)x)[i] /= (double)count;
-}
-
-/* ---- argmax and argmin: the extreme of each chunk, then the first place in the best chunk ---- */
-
-/* Whether extreme `a` of a later chunk replaces `b`: only a greater one does, and the first nan. */
-static bool beats(const reduction *r, bool max, const void *a, const void *b) {
-#define BEATS(T) return max ? *(const T *)a > *(const T *)b : *(const T *)a < *(const T *)b
-    if (r->type == AD_i64) BEATS(int64_t);
-    double later = r->type == AD_f32 ? *(const float *)a : *(const double *)a;
-    double earlier = r->type == AD_f32 ? *(const float *)b : *(const double *)b;
-    if (isnan(later) || isnan(earlier)) return !isnan(earlier);
-    return max ? later > earlier : later < earlier;
-#undef BEATS
-}
-
-/* Where the value (or a nan, where it is one) first is; it is known to be there. */
-static int64_t find(int type, const void *x, const void *value) {
-    int64_t i = 0;
-#define FIND(T)                                                                                              \
-    T wanted = *(const T *)value;                                                                            \
-    const T *p = x;                                                                                          \
-    if (wanted == wanted)                                                                                    \
-        while (p[i] != wanted) i++;                                                                          \
-    else                                                                                                     \
-        while (p[i] == p[i]) i++
-    if (type == AD_f32) {
-        FIND(float);
-    } else if (type == AD_f64) {
-        FIND(double);
-    } else {
-        while (((const int64_t *)x)[i] != *(const int64_t *)value) i++;
-    }
-#undef FIND
-    return i;
-}
-
-static void arg_item(void *context, int64_t item) {
-    const reduction *r = context;
-    bool max = r->kernels == &ad_cpu->reduce->fold[AD_FOLD_max][r->type];
-    const char *base = r->x->data + ad_walk_offset(&r->kept, item) * ad_itemsize[r->x->dtype];
-    _Alignas(64) char buffer[CHUNK * 8];
-    _Alignas(8) char best[8] = {0}, extreme[8]; /* one element each */
-    int64_t best_start = 0;
-    for (int64_t start = 0; start < r->length; start += CHUNK) {
-        int64_t n = ad_least(CHUNK, r->length - start);
-        r->kernels->rows(1, n, sequence(r, base, start, n, buffer), 0, extreme);
-        if (start > 0 && !beats(r, max, extreme, best)) continue;
-        memcpy(best, extreme, sizeof best);
-        best_start = start;
-    }
-    int64_t n = ad_least(CHUNK, r->length - best_start);
-    const char *chunk = sequence(r, base, best_start, n, buffer);
-    ((int64_t *)r->results)[item] = best_start + find(r->type, chunk, best);
 }
 
 /* ---- entry points ---- */
@@ -386,19 +313,11 @@ static const uint8_t folds[AD_N_REDUCTIONS] = {
     [AD_RED_argmin] = AD_FOLD_min, [AD_RED_any] = AD_FOLD_max,  [AD_RED_all] = AD_FOLD_min,
 };
 
-static int reduce_args(int kind, ad_tensor *y, const ad_tensor *x, uint32_t dims) {
-    reduction r;
-    plan(&r, x, dims, folds[kind], ad_dtype_type[x->dtype], false);
-    r.results = y->data;
-    ad_parallel_for(r.outputs, x->numel / (r.direct ? 4 : 1), arg_item, &r);
-    return AD_OK;
-}
-
 static int reduce_values(int kind, ad_tensor *y, const ad_tensor *x, uint32_t dims) {
     bool truth = kind == AD_RED_any || kind == AD_RED_all;
     void *made;
     reduction r;
-    plan(&r, x, dims, folds[kind], ad_dtype_type[truth ? x->dtype : y->dtype], truth);
+    ad_plan_reduction(&r, x, dims, folds[kind], ad_dtype_type[truth ? x->dtype : y->dtype], truth);
     r.results = ad_itemsize[y->dtype] == r.size ? y->data : NULL;
     int status = run(&r, &made);
     if (status) return status;
@@ -417,9 +336,31 @@ ad_tensor *ad_reduce(int kind, const ad_tensor *x, uint32_t dims, int keepdim, i
     if (dtype == AD_bool && kind == AD_RED_prod) kind = AD_RED_all;
     bool arg = kind == AD_RED_argmax || kind == AD_RED_argmin;
     if (x->numel == 0) return reduce_nothing(kind, y);
-    if (!(arg ? reduce_args : reduce_values)(kind, y, x, dims)) return y;
+    if (arg) ad_find_extremes(x, dims, folds[kind], (int64_t *)y->data, NULL);
+    if (arg || !reduce_values(kind, y, x, dims)) return y;
     ad_free(y);
     return NULL;
+}
+
+int ad_extremes(int kind, const ad_tensor *x, uint32_t dims, int keepdim, ad_tensor **out) {
+    out[0] = out[1] = NULL;
+    if (kind != AD_RED_argmax && kind != AD_RED_argmin) return ad_fail(AD_BAD_ARG, kind, 0, 0);
+    if (check(kind, x, dims, AD_int64)) return ad_error(NULL);
+    ad_tensor *values = make_result(x, dims, keepdim, x->dtype);
+    ad_tensor *places = values ? make_result(x, dims, keepdim, AD_int64) : NULL;
+    int status = places ? AD_OK : AD_NO_MEMORY;
+    if (!status && values->numel) {
+        if (x->numel)
+            ad_find_extremes(x, dims, folds[kind], (int64_t *)places->data, values->data);
+        else
+            status = ad_fail(AD_EMPTY, 0, 0, 0);
+    }
+    out[0] = values, out[1] = places;
+    if (!status) return AD_OK;
+    ad_free(values);
+    ad_free(places);
+    out[0] = out[1] = NULL;
+    return status;
 }
 
 ad_tensor *ad_sum_to(const ad_tensor *x, int ndim, const int64_t *shape) {

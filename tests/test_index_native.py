@@ -241,7 +241,7 @@ def test_index_get(case: tuple[Any, ...], data: st.DataObject) -> None:
     dtype, shape, n, index_shape, indices = case
     x, values = data.draw(tensors(shape, dtype))
     kept, pointers = index_tensors(data, index_shape, indices)
-    y = owned(lib.ad_index_get(x, len(kept), pointers))
+    y = owned(lib.ad_index_get(x, 0, len(kept), pointers))
     at = dict(zip(positions(shape), values, strict=True))
     assert dtype_of(y) == dtype
     assert shape_of(y) == (*index_shape, *shape[n:])
@@ -263,7 +263,7 @@ def test_index_put(case: tuple[Any, ...], data: st.DataObject, accumulate: bool)
         v = convert(value, dtype)
         at[p] = wrap(at[p] + v, dtype) if accumulate else v
     version = lib.ad_version(x)
-    check(lib.ad_index_put(x, len(kept), pointers, source, accumulate))
+    check(lib.ad_index_put(x, 0, len(kept), pointers, source, accumulate))
     assert lib.ad_version(x) == version + 1
     assert same(values_of(x), list(at.values()))
 
@@ -274,27 +274,27 @@ def test_a_wrong_index_writes_nothing(accumulate: int) -> None:
     rows, cols = tensor([0, 1], "int64"), tensor([1, 3], "int64")
     pointers = ffi.new("ad_tensor *[]", [rows, cols])
     with pytest.raises(NativeError) as raised:
-        check(lib.ad_index_put(x, 2, pointers, tensor([9], "float32"), accumulate))
+        check(lib.ad_index_put(x, 0, 2, pointers, tensor([9], "float32"), accumulate))
     assert raised.value.args == ("BAD_INDEX", 3, 1, 3)
     assert values_of(x) == [0, 1, 2, 3, 4, 5]
     assert lib.ad_version(x) == 0
     with pytest.raises(NativeError, match="BAD_INDEX"):
-        owned(lib.ad_index_get(x, 1, [tensor([-(2**63)], "int64")]))
+        owned(lib.ad_index_get(x, 0, 1, [tensor([-(2**63)], "int64")]))
 
 
 def test_values_that_share_memory_are_read_first() -> None:
     x = tensor(range(6), "int32")
     index = tensor([1, 2, 3, 4, 5], "int64")
     values = owned(lib.ad_slice(x, 0, 0, 5, 1))
-    check(lib.ad_index_put(x, 1, [index], values, 0))
+    check(lib.ad_index_put(x, 0, 1, [index], values, 0))
     assert values_of(x) == [0, 0, 1, 2, 3, 4]
-    check(lib.ad_index_put(x, 1, [index], values, 1))
+    check(lib.ad_index_put(x, 0, 1, [index], values, 1))
     assert values_of(x) == [0, 0, 1, 3, 5, 7]
 
 
 def test_an_index_that_shares_memory_is_read_first() -> None:
     x = tensor([4, 3, 2, 1, 0], "int64")
-    check(lib.ad_index_put(x, 1, [x], tensor([10, 11, 12, 13, 14], "int64"), 0))
+    check(lib.ad_index_put(x, 0, 1, [x], tensor([10, 11, 12, 13, 14], "int64"), 0))
     assert values_of(x) == [14, 13, 12, 11, 10]
 
 
@@ -312,18 +312,18 @@ def test_index_errors() -> None:
     for indices, name in bad:
         pointers = ffi.new("ad_tensor *[]", indices)
         with pytest.raises(NativeError, match=name):
-            owned(lib.ad_index_get(x, len(indices), pointers))
+            owned(lib.ad_index_get(x, 0, len(indices), pointers))
         with pytest.raises(NativeError, match=name):
-            check(lib.ad_index_put(x, len(indices), pointers, index, 0))
+            check(lib.ad_index_put(x, 0, len(indices), pointers, index, 0))
     with pytest.raises(NativeError, match="BROADCAST"):
-        check(lib.ad_index_put(x, 1, [index], tensor(range(2), "float32"), 0))
+        check(lib.ad_index_put(x, 0, 1, [index], tensor(range(2), "float32"), 0))
 
 
 def test_embedding_sized_gather() -> None:
     rows, cols = 300, 65
     table = tensor(range(rows * cols), "float32", plain(rows, cols))
     wanted = [i * 37 % rows for i in range(4000)]
-    y = owned(lib.ad_index_get(table, 1, [tensor(wanted, "int64")]))
+    y = owned(lib.ad_index_get(table, 0, 1, [tensor(wanted, "int64")]))
     assert values_of(y) == [float(i * cols + c) for i in wanted for c in range(cols)]
 
 

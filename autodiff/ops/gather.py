@@ -10,25 +10,33 @@ from autodiff.native import error, lib
 from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode, fresh
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.create import arange
 from autodiff.ops.history import check_writable, rebase
 from autodiff.ops.views import (
     _select,
     expand,
     reshape,
+    unsqueeze,
     zeros_p,
 )
-from autodiff.shapes import dim_index
-from autodiff.tensor import Tensor, live_node, own
+from autodiff.shapes import Size, dim_index
+from autodiff.tensor import Tensor, live_node, own, wrap
 
 
 class Indices:
-    """Index tensors of one shape, as a gather or scatter keeps them for backward."""
+    """Index tensors of one shape, as a gather or scatter keeps them for backward.
 
-    def __init__(self, tensors: Sequence[Tensor]) -> None:
+    They index the dimensions from `first` on.
+    """
+
+    def __init__(self, tensors: Sequence[Tensor], first: int = 0) -> None:
         self.ps = [x._p for x in tensors]
-        self.shape = tensors[0].shape
+        self.first = first
         self.versions = self._versions()
+
+    @property
+    def shape(self) -> Size:
+        """The shape of each."""
+        return wrap(self.ps[0]).shape
 
     def _versions(self) -> list[int]:
         return [lib.ad_version(p) for p in self.ps]
@@ -43,23 +51,24 @@ class Indices:
         return self.ps
 
 
-# ---- gather and scatter over the leading dimensions ----
+# ---- gather and scatter over neighbouring dimensions ----
 
 
 def _get_forward(p: Any, indices: Indices) -> Any:
-    return lib.ad_index_get(p, len(indices.ps), indices.checked())
+    return lib.ad_index_get(p, indices.first, len(indices.ps), indices.checked())
 
 
 def _scatter_forward(g: Any, indices: Indices, shape: Sequence[int]) -> Any:
     z = zeros_p(g.dtype, shape)
-    if lib.ad_index_put(z, len(indices.ps), indices.checked(), g, 1):
+    if lib.ad_index_put(z, indices.first, len(indices.ps), indices.checked(), g, 1):
         raise error("index_put", z, g)
     return lib.ad_alias(z)
 
 
 def _clear_forward(g: Any, indices: Indices) -> Any:
     y = fresh(lib.ad_clone(g), "index_put", g)
-    if lib.ad_index_put(y, len(indices.ps), indices.checked(), zeros_p(g.dtype, []), 0):
+    zero, ps = zeros_p(g.dtype, []), indices.checked()
+    if lib.ad_index_put(y, indices.first, len(ps), ps, zero, 0):
         raise error("index_put", y)
     return lib.ad_alias(y)
 
@@ -84,7 +93,8 @@ def _put_rule(node: OpNode, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
     return gx, gv
 
 
-_put: Op = Op("index_put", lambda *_: None, _put_rule, grad_name="IndexPutBackward0")
+_put: Op = Op("index_put", lambda *_: None, _put_rule)
+_put_added: Op = Op("index_add", lambda *_: None, _put_rule)
 
 
 def index_put_(
@@ -97,7 +107,8 @@ def index_put_(
 
 
 def _bad_values(x: Tensor, indices: Indices, values: Tensor, failure: Exception) -> Exception:
-    target = [*indices.shape, *x.shape[len(indices.ps) :]]
+    first, end = indices.first, indices.first + len(indices.ps)
+    target = [*x.shape[:first], *indices.shape, *x.shape[end:]]
     given = [1] * (len(target) - values.ndim) + list(values.shape)
     if len(given) == len(target) and all(n in (1, m) for n, m in zip(given, target, strict=True)):
         return failure
@@ -107,17 +118,20 @@ def _bad_values(x: Tensor, indices: Indices, values: Tensor, failure: Exception)
     )
 
 
-def write_at(x: Tensor, indices: Indices, values: Tensor, accumulate: bool) -> Tensor:
+def write_at(
+    x: Tensor, indices: Indices, values: Tensor, accumulate: bool, op: Op = _put
+) -> Tensor:
     """`index_put_`, the indices being made."""
     if mode.grad:
-        check_writable(x, "index_put_")
+        check_writable(x, f"{op.name}_")
     edges = [live_node(x), live_node(values)]
     node = None
     if mode.grad and any(edges):
         args = (indices, accumulate, values.shape, values.dtype)
-        node = _put.record((x, values), edges, args, x._p)
-    if lib.ad_index_put(x._p, len(indices.ps), indices.ps, values._p, accumulate):
-        raise _bad_values(x, indices, values, error("index_put_", x._p, values._p))
+        node = op.record((x, values), edges, args, x._p)
+    at = indices.ps
+    if lib.ad_index_put(x._p, indices.first, len(at), at, values._p, accumulate):
+        raise _bad_values(x, indices, values, error(f"{op.name}_", x._p, values._p))
     if node is not None:
         rebase(x, node)
     return x
@@ -141,36 +155,84 @@ def broadcast_indices(tensors: list[Tensor]) -> list[Tensor]:
     return [expand(x, out) for x in tensors]
 
 
+# ---- along one dimension ----
+
+
+def _along_forward(p: Any, indices: Indices) -> Any:
+    return lib.ad_gather(p, indices.first, indices.checked()[0])
+
+
+def _add_along_forward(g: Any, indices: Indices, shape: Sequence[int]) -> Any:
+    z = zeros_p(g.dtype, shape)
+    if lib.ad_scatter_add(z, indices.first, indices.checked()[0], g):
+        raise error("scatter_add", z, g)
+    return lib.ad_alias(z)
+
+
+_along: Op = Op(
+    "gather",
+    _along_forward,
+    lambda node, g: (_add_along(g, node.args[0], node.shape),),
+)
+_add_along: Op = Op(
+    "scatter_add", _add_along_forward, lambda node, g: (_along(g, node.args[0]),), shaped=False
+)
+
+
+def _chosen_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
+    """The cotangent of elements chosen along a dimension, which may have been dropped since."""
+    indices, kept = node.args
+    return (_add_along(g if kept else unsqueeze(g, indices.first), indices, node.shape),)
+
+
+def choice(name: str, grad_name: str) -> Op:
+    """An operation that chooses elements along a dimension; `chosen` records its calls."""
+    return Op(name, lambda *_: None, _chosen_rule, grad_name=grad_name)
+
+
+def chosen(op: Op, x: Tensor, values: Any, index: Tensor, dim: int, kept: bool) -> Tensor:
+    """The result of a choice: these values, of the places that `index` (of x's dimensions) names.
+
+    Unless `kept`, the values are without the dimension.
+    """
+    y = wrap(values)
+    if mode.grad and (edge := live_node(x)) is not None:
+        y._node = op.record((x,), (edge,), (Indices([index], dim), kept), values)
+    return y
+
+
 # ---- by name ----
 
 
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """out[i][j] = input[index[i][j]][j] for dim 0, and so on: index has input's dimensions."""
+    at = dim_index(dim, input._p.ndim)
+    if input._p.ndim == index._p.ndim > 0:
+        try:
+            return _along(input, Indices([index], at))
+        except (NotImplementedError, RuntimeError, IndexError) as failure:
+            _check_gather(input, at, index)
+            raise RuntimeError(f"gather(): {failure}") from None
+    _check_gather(input, at, index)
+    row = gather(reshape(input, -1), 0, reshape(index, -1))  # a number is a row of one
+    return reshape(row, index.shape)
+
+
+def _check_gather(input: Tensor, dim: int, index: Tensor) -> None:
     if index.dtype is not dtypes.int64:
         raise RuntimeError(f"gather(): Expected dtype int64 for index, got {index.dtype!r}")
-    at = dim_index(dim, input.ndim)
-    if 0 in (index.ndim, input.ndim) and index.ndim + input.ndim < 2:  # a number is a row of one
-        row = gather(reshape(input, -1), 0, reshape(index, -1))
-        return reshape(row, index.shape)
-    if index.ndim != input.ndim:
+    dims = (index.ndim, input.ndim)
+    if dims[0] != dims[1] and (0 not in dims or max(dims) > 1):
         raise RuntimeError(
             "Index tensor must have the same number of dimensions as input tensor: got "
-            f"{index.ndim} and {input.ndim}"
+            f"{dims[0]} and {dims[1]}"
         )
-    each = []
-    for d, size in enumerate(index.shape):
-        if d != at and size > input.shape[d]:
+    for d, (size, limit) in enumerate(zip(index.shape, input.shape, strict=False)):
+        if d != dim and size > limit:
             raise RuntimeError(
                 f"Size does not match at dimension {d} expected index {list(index.shape)} to be no "
-                f"larger than self {list(input.shape)} apart from dimension {at}"
+                f"larger than self {list(input.shape)} apart from dimension {dim}"
             )
-        lines = [1] * index.ndim
-        lines[d] = size
-        each.append(index if d == at else expand(reshape(arange(size), lines), index.shape))
-    try:
-        return _get(input, Indices([x.detach() for x in each]))
-    except IndexError as failure:
-        raise RuntimeError(f"gather(): {failure}") from None
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
@@ -189,7 +251,14 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
     shape[at] = indices.shape[at]
     source = list(shape)
     source[at] = input.shape[at]
-    return gather(expand(input, source), at, expand(indices, shape))
+    wide = expand(input, source)
+    try:
+        return gather(wide, at, expand(indices, shape))
+    except RuntimeError:
+        if indices.dtype is not dtypes.int64 or not (indices < 0).any():
+            raise
+    counted = (indices + input.shape[at]).where(indices < 0, indices)  # from the end
+    return gather(wide, at, expand(counted, shape))
 
 
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:

@@ -9,13 +9,13 @@ from autodiff import dtypes
 from autodiff.native import lib
 from autodiff.ops.assign import copy_
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.create import arange, as_tensor, full, tensor
-from autodiff.ops.gather import Indices, _get, broadcast_indices, write_at
+from autodiff.ops.create import as_tensor, full, tensor
+from autodiff.ops.gather import Indices, _get, _put_added, broadcast_indices, write_at
 from autodiff.ops.views import (
     _select,
     _slice,
     alias,
-    expand,
+    clone,
     permute,
     reshape,
     select,
@@ -148,26 +148,16 @@ def _integer(y: Tensor, dim: int, item: Any, x: Tensor) -> Tensor:
 
 
 def _advanced(y: Tensor, left: dict[int, Tensor]) -> tuple[Tensor, Indices]:
-    """y with its indexed dimensions in front, and the indices of those.
+    """y with its indexed dimensions together, and the indices of those.
 
-    Where they are neighbours their result stays in place: the dimensions before them are indexed
-    too, by all their positions in order. Otherwise the result comes first.
+    Where they are neighbours their result stays in place. Otherwise it comes first.
     """
     dims = sorted(left)
     tensors = broadcast_indices([left[d] for d in dims])
     if dims != list(range(dims[0], dims[0] + len(dims))):
         rest = [d for d in range(y.ndim) if d not in left]
         return permute(y, [*dims, *rest]), Indices(tensors)
-    lead = y.shape[: dims[0]]
-    if lead:
-        n, inner = len(lead), tensors[0].ndim
-        shape = [*lead, *tensors[0].shape]
-        along = [[1] * i + [size] + [1] * (n - 1 - i + inner) for i, size in enumerate(lead)]
-        before = [
-            expand(reshape(arange(size), s), shape) for size, s in zip(lead, along, strict=True)
-        ]
-        tensors = [*before, *[expand(x, shape) for x in tensors]]
-    return y, Indices(tensors)
+    return y, Indices(tensors, dims[0])
 
 
 def _plain(x: Tensor, dim: int, item: Any) -> Tensor | None:
@@ -225,6 +215,8 @@ def getitem(x: Tensor, index: Any) -> Tensor:
             "invalid index of a 0-dim tensor. Use `tensor.item()` in Python to convert a 0-dim "
             "tensor to a number"
         )
+    if isinstance(index, Tensor) and index.dtype is dtypes.int64 and index._p.ndim and x._p.ndim:
+        return _get(x, Indices([index]))
     y, left = _basic(x, index)
     if not left:
         return y if y is not x else alias(x)
@@ -260,7 +252,7 @@ def _without_leading_ones(x: Tensor, ndim: int) -> Tensor:
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices of one dimension at the given positions."""
-    if index.ndim > 1:
+    if index._p.ndim > 1:
         raise IndexError(
             f"index_select(): Index is supposed to be a vector, got {index.ndim} dimensions"
         )
@@ -268,11 +260,70 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
         raise RuntimeError(
             f"index_select(): Expected dtype int32 or int64 for index, got {index.dtype!r}"
         )
-    flat = reshape(_as_index(index), -1)
-    d = dim_index(dim, input.ndim)
-    if input.ndim == 0:
+    flat = _vector(index)
+    d = dim_index(dim, input._p.ndim)
+    if input._p.ndim == 0:
         return reshape(_get(reshape(input, 1), Indices([flat])), ())
-    return _get(*_advanced(input, {d: flat}))
+    return _get(input, Indices([flat], d))
+
+
+def _vector(index: Tensor) -> Tensor:
+    """An index of int32 or int64, of at most one dimension, as an int64 vector."""
+    if index.dtype is not dtypes.int64:
+        index = to_dtype(index, dtypes.int64)
+    return index if index._p.ndim else reshape(index, 1)
+
+
+def index_add_(x: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
+    """Add the slices of `source`, times alpha, at the given positions of a dimension, in place.
+
+    Where a position repeats, its slices are added in their order.
+    """
+    d = dim_index(dim, x._p.ndim)
+    shape = list(x.shape)
+    shape[d : d + 1] = [index._p.numel] if x._p.ndim else []
+    at_hand = index.dtype is dtypes.int64 and index._p.ndim == 1 and source._p.dtype == x._p.dtype
+    if not at_hand or list(source.shape) != shape:
+        _check_index_add(x, d, index, source)
+    flat = _vector(index)
+    scaled = source if alpha == 1 else source * alpha
+    if x.ndim == 0:
+        write_at(unsqueeze(x, 0), Indices([flat]), reshape(scaled, 1), True, _put_added)
+        return x
+    return write_at(x, Indices([flat], d), scaled, True, _put_added)
+
+
+def _check_index_add(x: Tensor, d: int, index: Tensor, source: Tensor) -> None:
+    if index.ndim > 1:
+        raise IndexError(
+            f"index_add_(): Index is supposed to be a vector, but got dim: {index.ndim}"
+        )
+    if index.dtype not in (dtypes.int32, dtypes.int64):
+        raise RuntimeError(
+            f"index_add_(): Expected dtype int32/int64 for index but got: {index.dtype!r}"
+        )
+    if source.dtype is not x.dtype:
+        raise RuntimeError(
+            f"index_add_(): self ({x.dtype!r}) and source ({source.dtype!r}) must have the same "
+            "scalar type"
+        )
+    count = source.shape[d] if d < source.ndim else 1
+    if index.numel() != count:
+        raise RuntimeError(
+            f"index_add_(): Number of indices ({index.numel()}) should be equal to "
+            f"source.size(dim): ({count}), for dim: {d}"
+        )
+    rest = [list(y.shape[:d]) + list(y.shape[d + 1 :]) for y in (x, source)]
+    if x.ndim and rest[0] != rest[1]:
+        raise RuntimeError(
+            "source tensor shape must match self tensor shape, excluding the specified dimension. "
+            f"Got self.shape = {list(x.shape)} source.shape = {list(source.shape)}"
+        )
+
+
+def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
+    """The tensor with the slices of `source`, times alpha, added at positions of a dimension."""
+    return index_add_(clone(input), dim, index, source, alpha=alpha)
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:

@@ -91,7 +91,7 @@ def _picks(
 
 def _nll_forward(p: Any, pick: Picks) -> Any:
     at = [x._p for x in pick.at]
-    found = fresh(lib.ad_index_get(p, 2, at), "nll_loss", p)
+    found = fresh(lib.ad_index_get(p, 0, 2, at), "nll_loss", p)
     each = _weigh.call(wrap(found), pick.weights)._p
     if not pick.reduced:
         return lib.ad_alias(each)
@@ -104,7 +104,7 @@ def _nll_spread_forward(g: Any, pick: Picks, shape: Any) -> Any:
     scaled = g if pick.total is None else div.call(wrap(g), pick.total)._p
     values = _weigh.call(wrap(scaled), pick.weights)._p
     z = zeros_p(g.dtype, shape)
-    if lib.ad_index_put(z, 2, [x._p for x in pick.at], values, 0):
+    if lib.ad_index_put(z, 0, 2, [x._p for x in pick.at], values, 0):
         raise error("nll_loss", z, values)
     return lib.ad_alias(z)
 

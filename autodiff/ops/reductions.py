@@ -7,12 +7,14 @@ from typing import Any, NamedTuple
 
 from autodiff import dtypes
 from autodiff.dtypes import dtype
-from autodiff.native import NULL, ffi, lib
-from autodiff.ops.base import OUTPUT, Op, OpNode
+from autodiff.native import NULL, error, ffi, lib
+from autodiff.node import mode
+from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
 from autodiff.ops.create import eye
+from autodiff.ops.gather import choice, chosen
 from autodiff.ops.views import _expand, clone, reshape, unsqueeze
 from autodiff.shapes import Size, dim_index, dim_mask, sizes_of
-from autodiff.tensor import Tensor
+from autodiff.tensor import Tensor, live_node, own, wrap
 
 
 def _kinds() -> dict[str, int]:
@@ -186,13 +188,28 @@ class min_result(NamedTuple):  # noqa: N801 - PyTorch's name
     indices: Tensor
 
 
+_CHOICES = {
+    "max": choice("max_dim", "MaxBackward0"),
+    "min": choice("min_dim", "MinBackward0"),
+}
+
+
 def _extreme(name: str, x: Tensor, dim: int, keepdim: bool) -> tuple[Tensor, Tensor]:
     """The extreme values along a dimension and where they are."""
-    indices = arg_reduce(f"arg{name}", x, dim, True)
-    values = clone(x) if x.ndim == 0 else x.take_along_dim(indices, dim)
-    if keepdim or x.ndim == 0:
-        return values, indices
-    return values.squeeze(dim), indices.squeeze(dim)
+    p = x._p
+    if not p.numel and p.ndim and not p.shape[dim]:
+        raise _no_place(f"arg{name}", dim)
+    out = ffi.new("ad_tensor *[2]")
+    kept = keepdim or not p.ndim
+    if lib.ad_extremes(KINDS[f"arg{name}"], p, 1 << dim if p.ndim else 0, kept, out):
+        raise error(name, p)
+    values, places = fresh(out[0], name), own(out[1], name)
+    if not mode.grad or live_node(x) is None:
+        return wrap(values), places
+    if not p.ndim:
+        return clone(x), places
+    index = places if kept else unsqueeze(places, dim)
+    return chosen(_CHOICES[name], x, values, index, dim, kept), places
 
 
 def _check_not_empty(name: str, x: Tensor, dim: Any) -> None:
@@ -238,11 +255,19 @@ def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
 
 def arg_reduce(kind: str, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:
     """argmax or argmin, int64: along a dimension, or the flat index of all."""
-    if x.numel() == 0 and (dim is None or x.shape[dim_index(dim, x.ndim)] == 0):
-        where = "input.numel() == 0" if dim is None else f"dimension {dim} to have non-zero size"
-        raise IndexError(f"{kind}(): Expected reduction dim to be specified or non-empty: {where}")
-    mask = dim_mask(dim, x.ndim)
-    return _nothing(x.detach(), KINDS[kind], mask, keepdim, dtypes.int64.code)
+    p = x._p
+    mask = dim_mask(dim, p.ndim)
+    if not p.numel and (dim is None or (p.ndim and not p.shape[dim_index(dim, p.ndim)])):
+        raise _no_place(kind, dim)
+    return own(lib.ad_reduce(KINDS[kind], p, mask, keepdim, _INT64), kind, p)
+
+
+def _no_place(kind: str, dim: int | None) -> Exception:
+    where = "input.numel() == 0" if dim is None else f"dimension {dim} to have non-zero size"
+    return IndexError(f"{kind}(): Expected reduction dim to be specified or non-empty: {where}")
+
+
+_INT64 = dtypes.int64.code
 
 
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:

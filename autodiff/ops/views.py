@@ -398,7 +398,7 @@ def _region_get_forward(g: Any, *geometry: Any) -> Any:
 def _region_put_forward(g: Any, *geometry: Any) -> Any:
     region = _Region(*geometry)
     flat, base, _ = region.buffer(g.dtype)
-    if lib.ad_index_put(flat, 1, [region.positions()], g, 1):
+    if lib.ad_index_put(flat, 0, 1, [region.positions()], g, 1):
         raise error("as_strided", g)
     return lib.ad_alias(base)
 

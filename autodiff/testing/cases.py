@@ -167,6 +167,24 @@ def _linear(x: Array, w: Array, b: Array) -> Array:
     return Array((*x.shape[:-1], w.shape[0]), value)
 
 
+def _cumsum(x: Array) -> Array:
+    def sum_to(i: Index) -> float:
+        return math.fsum(x[i[0], j, i[2]] for j in range(i[1] + 1))
+
+    return Array(x.shape, sum_to)
+
+
+def _sorted(k: int | None) -> Callable[[Array], Array]:
+    """The first k of each column in order."""
+
+    def reference(x: Array) -> Array:
+        rows, cols = x.shape
+        columns = [sorted(x[r, c] for r in range(rows)) for c in range(cols)]
+        return Array((rows if k is None else k, cols), lambda i: columns[i[1]][i[0]])
+
+    return reference
+
+
 def _argmax(values: list[float]) -> int:
     return max(range(len(values)), key=values.__getitem__)
 
@@ -262,6 +280,7 @@ REDUCTIONS = [
     Case("amax", lambda x: x.amax((0, 2)), sized("l m n", low=1, distinct=True),
          _extreme(max, 0, 2)),
     Case("amin", lambda x: x.amin(1), sized("l m n", low=1, distinct=True), _extreme(min, 1)),
+    Case("cumsum", lambda x: x.cumsum(1), sized("l m n"), _cumsum),
     Case("argmax", lambda x: x.argmax(1), sized("m n", low=1), _extreme(_argmax, 1), False),
     Case("any", lambda x: x.any(0), sized("m n"), lambda x: x.fold(any, (0,)), False),
     Case("all", lambda x: x.all(), sized("m n"), lambda x: x.fold(all, (0, 1)), False),
@@ -317,6 +336,15 @@ INDEXING = [
         lambda x: x.shape, lambda i, j: (i, [2, 0, 2][j]))),
     Case("gather", lambda x: x.gather(0, ROWS), sized("3 2"), read(
         lambda x: (2, 2), lambda i, j: ([[1, 0], [2, 2]][i][j], j))),
+    Case("index_add_dim", lambda x, v: x.index_add(1, ad.tensor([1, 1]), v, alpha=2),
+         sized("m 3", "m 2"), lambda x, v: Array(
+             x.shape, lambda i: x[i] if i[1] != 1 else x[i] + 2 * (v[i[0], 0] + v[i[0], 1]))),
+    Case("sort", lambda x: x.sort(0).values, sized("m n", low=1, distinct=True), _sorted(None)),
+    Case("argsort", lambda x: x.argsort(1, descending=True), sized("m n", low=1, distinct=True),
+         lambda x: Array(x.shape, lambda i: sorted(
+             range(x.shape[1]), key=lambda j: -x[i[0], j])[i[1]]), False),
+    Case("topk", lambda x: x.topk(1, 0, largest=False)[0], sized("m n", low=1, distinct=True),
+         _sorted(1)),
     Case("masked_fill", lambda x: x.masked_fill(_mask(), 2.0), sized("m 3"),
          lambda x: Array(x.shape, lambda i: x[i] if i[1] == 1 else 2.0)),
     Case("masked_select", lambda x: x.masked_select(_mask()), sized("2 3"), read(

@@ -1,6 +1,8 @@
 /* kernels/reduce_type.h: the folds of one register type. kernels/reduce.h includes it once per type, with
  *   T              the element type           NAME(x)   x, marked with the type
- *   V, VEC_W       its vector and the lanes   VEC(x)    the vocabulary's x
+ *   V, VEC_W       its vector and the lanes   VEC(x)    the vocabulary's x, VEC_BITS(x) of its bits
+ *   VEC_MASK       its mask                   MASK(x)   the vocabulary's x of masks
+ *   PLACE          the integer of its width
  *   IS_NAN(a)      whether a is a nan         LOWEST, HIGHEST   what loses to anything in max and min */
 
 enum {
@@ -131,6 +133,77 @@ AD_SIMD void NAME(combine)(int fold, int64_t n, T *dst, const T *a, const T *b) 
     for (; i < n; i++) dst[i] = NAME(fold)(fold, a[i], b[i]);
 }
 
+/* ---- where extremes are ---- */
+
+static int64_t NAME(find)(int64_t n, const void *data, const void *value) {
+    const T *x = data, wanted = *(const T *)value;
+    int64_t i = 0;
+#if VEC_W > 1
+    const V all = VEC(set1)(wanted);
+    if (!IS_NAN(wanted))
+        for (; n - i >= 4 * VEC_W; i += 4 * VEC_W) {
+            const VEC_MASK a = VEC(eq)(VEC(load)(x + i), all), b = VEC(eq)(VEC(load)(x + i + VEC_W), all);
+            const VEC_MASK c = VEC(eq)(VEC(load)(x + i + 2 * VEC_W), all);
+            const VEC_MASK d = VEC(eq)(VEC(load)(x + i + 3 * VEC_W), all);
+            if (MASK(any)(MASK(or)(MASK(or)(a, b), MASK(or)(c, d)))) break;
+        }
+#endif
+    if (IS_NAN(wanted))
+        while (i < n && !IS_NAN(x[i])) i++;
+    else
+        while (i < n && x[i] != wanted) i++;
+    return i;
+}
+
+/* Whether a later element replaces the extreme so far: only a greater one does, and the first nan. */
+AD_SIMD bool NAME(replaces)(bool max, T later, T earlier) {
+    return !IS_NAN(earlier) && (IS_NAN(later) || (max ? later > earlier : later < earlier));
+}
+
+AD_SIMD void NAME(places_of)(bool max, int64_t first, int64_t rows, int64_t cols, const T *x, int64_t stride,
+                             T *extremes, PLACE *places) {
+    int64_t c = 0;
+#if VEC_W > 1
+    for (; cols - c >= VEC_W; c += VEC_W) {
+        V best = VEC(load)(extremes + c), at = VEC(load)((const T *)(places + c));
+        for (int64_t r = 0; r < rows; r++) {
+            const V later = VEC(load)(x + r * stride + c);
+            const VEC_MASK keeps = max ? VEC(le)(later, best) : VEC(le)(best, later);
+            const VEC_MASK wins = MASK(and)(MASK(not )(keeps), VEC(eq)(best, best));
+            best = VEC(select)(wins, later, best);
+            at = VEC(select)(wins, VEC(of_bits)(VEC_BITS(set1)(first + r)), at);
+        }
+        VEC(store)(extremes + c, best);
+        VEC(store)((T *)(places + c), at);
+    }
+#endif
+    for (; c < cols; c++)
+        for (int64_t r = 0; r < rows; r++)
+            if (NAME(replaces)(max, x[r * stride + c], extremes[c])) {
+                extremes[c] = x[r * stride + c];
+                places[c] = (PLACE)(first + r);
+            }
+}
+
+static void NAME(places)(bool max, int64_t first, int64_t rows, int64_t cols, const void *data,
+                         int64_t stride, void *extremes, void *places) {
+    enum { TOGETHER = 4 }; /* rows that pass while a column's extreme is in a register */
+    const T *x = data;
+    if (first == 0) {
+        memcpy(extremes, x, (size_t)cols * sizeof(T));
+        memset(places, 0, (size_t)cols * sizeof(PLACE));
+    }
+    for (int64_t r = first == 0; r < rows; r += TOGETHER) {
+        const int64_t n = ad_least(TOGETHER, rows - r);
+        if (max && n == TOGETHER)
+            NAME(places_of)(true, first + r, TOGETHER, cols, x + r * stride, stride, extremes, places);
+        else if (n == TOGETHER)
+            NAME(places_of)(false, first + r, TOGETHER, cols, x + r * stride, stride, extremes, places);
+        else
+            NAME(places_of)(max, first + r, n, cols, x + r * stride, stride, extremes, places);
+    }
+}
+
 /* ---- the kernels: the above for each fold ---- */
 
 #define AD_FOLD(name)                                                                                        \
@@ -148,6 +221,10 @@ AD_FOLDS
 #undef AD_FOLD
 
 #undef T
+#undef PLACE
+#undef VEC_MASK
+#undef VEC_BITS
+#undef MASK
 #undef V
 #undef VEC_W
 #undef VEC

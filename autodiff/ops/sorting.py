@@ -1,0 +1,92 @@
+"""Sorting and the largest or smallest k along a dimension: choices by order."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, NamedTuple
+
+from autodiff import dtypes
+from autodiff.native import error, ffi, lib
+from autodiff.ops.base import Op, fresh
+from autodiff.ops.gather import choice, chosen
+from autodiff.shapes import dim_index
+from autodiff.tensor import Tensor, wrap
+
+_sort, _topk = choice("sort", "SortBackward0"), choice("topk", "TopkBackward0")
+
+
+class sort_result(NamedTuple):  # noqa: N801 - as max_result
+    """What `sort` returns."""
+
+    values: Tensor
+    indices: Tensor
+
+
+class topk_result(NamedTuple):  # noqa: N801 - as max_result
+    """What `topk` returns."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def _flags(op: str, **flags: Any) -> None:
+    for name, value in flags.items():
+        if not isinstance(value, bool):
+            raise TypeError(f"{op}(): argument '{name}' must be bool, not {type(value).__name__}")
+
+
+def _ordered(op: Op, x: Tensor, dim: int, k: int, descending: bool) -> tuple[Tensor, Tensor]:
+    """The first k along a dimension, equal ones in the order they came in, and their places."""
+    p = x._p
+    turned = dim < p.ndim - 1
+    if turned:
+        p = fresh(lib.ad_transpose(p, dim, p.ndim - 1), op.name, p)
+    out = ffi.new("ad_tensor *[2]")
+    if lib.ad_sort(p, k, descending, out):
+        raise error(op.name, x._p)
+    ps = [fresh(q, op.name) for q in out]
+    if turned:
+        back = [fresh(lib.ad_transpose(q, dim, p.ndim - 1), op.name) for q in ps]
+        ps = [fresh(lib.ad_contiguous(q, q.dtype), op.name, q) for q in back]
+    index = wrap(ps[1])
+    return chosen(op, x, ps[0], index, dim, True), index
+
+
+def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Any:
+    """The elements along a dimension in order, and where they were; nans count as largest.
+
+    Equal elements keep their order, with or without `stable`.
+    """
+    _flags("sort", descending=descending, stable=stable)
+    at = dim_index(dim, input._p.ndim)
+    return sort_result(*_ordered(_sort, input, at, _size(input, at), descending))
+
+
+def argsort(
+    input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False
+) -> Tensor:
+    """Where the elements of `sort` come from."""
+    _flags("argsort", descending=descending, stable=stable)
+    at = dim_index(dim, input._p.ndim)
+    return _ordered(_sort, input.detach(), at, _size(input, at), descending)[1]
+
+
+def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
+    """The k largest (or smallest) elements along a dimension, and where they are.
+
+    They are in order, with or without `sorted`; of equal ones the first are taken.
+    """
+    _flags("topk", largest=largest, sorted=sorted)
+    if isinstance(k, bool):
+        raise TypeError("topk(): argument 'k' must be int, not bool")
+    if input.dtype is dtypes.bool:
+        raise RuntimeError("topk does not support bool dtypes on CPU")
+    at, count = dim_index(dim, input._p.ndim), operator.index(k)
+    if not 0 <= count <= _size(input, at):
+        raise RuntimeError("selected index k out of range")
+    # a number is itself, whichever k
+    return topk_result(*_ordered(_topk, input, at, count if input._p.ndim else 1, largest))
+
+
+def _size(x: Tensor, dim: int) -> int:
+    return int(x._p.shape[dim]) if x._p.ndim else 1

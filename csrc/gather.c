@@ -1,0 +1,204 @@
+/* gather.c: elements along one dimension, taken at places an index of as many dimensions names, and its
+ * adjoint, which adds them there. Each index is checked where it is read; the adjoint checks all of them
+ * before it writes.
+ *
+ * The innermost loop runs along the last dimension; where that is not the indexed one, the indexed one is the
+ * loop around it, so that what is added to one element is added in order, by one thread. */
+#include <stdatomic.h>
+#include "walk.h"
+
+enum { STRIP = 1024, ITEM = 1 << 14 };
+
+/* n elements along a line of x, and as many values: of element i, at index[i] along the indexed dimension.
+ * Returns how many come before the first index that is out of range (those that add look at none). */
+typedef int64_t run_fn(char *x, int64_t along, char *values, const int64_t *index, int64_t step, int64_t n,
+                       int64_t size);
+
+typedef struct {
+    const ad_tensor *index;
+    char *x, *values; /* values: packed, of the index's shape */
+    const int64_t *strides;
+    int dtype, dim;
+    int64_t size, step;       /* of the indexed dimension of x: its size, its stride */
+    int64_t cols, along;      /* elements of the innermost loop, and what x steps along them */
+    int64_t rows, row_step;   /* of the loop around it, and what the index steps along it */
+    int64_t count;            /* of pairs of loops: what the other dimensions come to */
+    int64_t strips, per_item; /* an item: a strip of columns of so many of them */
+    run_fn *run;
+    atomic_bool failed;
+    atomic_llong bad; /* an index that is out of range */
+} lines;
+
+/* ---- runs ---- */
+
+#define TAKE(T)                                                                                              \
+    static inline __attribute__((always_inline)) int64_t take_each_##T(const T *from, int64_t along, T *to,  \
+                                                                       const int64_t *index, int64_t step,   \
+                                                                       int64_t n, int64_t size) {            \
+        for (int64_t i = 0; i < n; i++) {                                                                    \
+            if ((uint64_t)index[i] >= (uint64_t)size) return i;                                              \
+            to[i] = from[i * along + index[i] * step];                                                       \
+        }                                                                                                    \
+        return n;                                                                                            \
+    }                                                                                                        \
+    static int64_t take_##T(char *x, int64_t along, char *values, const int64_t *index, int64_t step,        \
+                            int64_t n, int64_t size) {                                                       \
+        const T *from = (const T *)x;                                                                        \
+        T *to = (T *)values;                                                                                 \
+        if (along == 0 && step == 1) return take_each_##T(from, 0, to, index, 1, n, size);                   \
+        return take_each_##T(from, along, to, index, step, n, size);                                         \
+    }
+#define ADD_EACH(name, T, plus)                                                                              \
+    static int64_t add_##name(char *x, int64_t along, char *values, const int64_t *index, int64_t step,      \
+                              int64_t n, int64_t size) {                                                     \
+        (void)size;                                                                                          \
+        T *to = (T *)x;                                                                                      \
+        const T *from = (const T *)values;                                                                   \
+        if (along == 0 && step == 1)                                                                         \
+            for (int64_t i = 0; i < n; i++) to[index[i]] plus from[i];                                       \
+        else                                                                                                 \
+            for (int64_t i = 0; i < n; i++) to[i * along + index[i] * step] plus from[i];                    \
+        return n;                                                                                            \
+    }
+TAKE(uint8_t)
+TAKE(int32_t)
+TAKE(int64_t)
+ADD_EACH(bool, uint8_t, |=)
+ADD_EACH(uint8, uint8_t, +=)
+ADD_EACH(int32, int32_t, +=)
+ADD_EACH(int64, int64_t, +=)
+ADD_EACH(float32, float, +=)
+ADD_EACH(float64, double, +=)
+
+/* Adds nothing, but looks at the indices: the sign of one of the two is set for each that is out of range. */
+static int64_t check_run(char *x, int64_t along, char *values, const int64_t *index, int64_t step, int64_t n,
+                         int64_t size) {
+    (void)x, (void)along, (void)values, (void)step;
+    int64_t bad = 0, i = 0;
+    for (i = 0; i < n; i++) bad |= index[i] | (size - 1 - index[i]);
+    if (bad >= 0) return n;
+    for (i = 0; (uint64_t)index[i] < (uint64_t)size; i++) {}
+    return i;
+}
+
+/* ---- items ---- */
+
+/* Where a line begins, in elements: in x, and in the index and the values. */
+static void line_start(const lines *l, int64_t line, int64_t *in_x, int64_t *in_index) {
+    *in_x = *in_index = 0;
+    for (int d = l->index->ndim - 2; d >= 0; d--) {
+        if (d == l->dim) continue;
+        const int64_t i = line % l->index->shape[d];
+        line /= l->index->shape[d];
+        *in_x += i * l->strides[d];
+        *in_index += i * l->index->strides[d];
+    }
+}
+
+static void line_item(void *context, int64_t item) {
+    lines *l = context;
+    const int64_t bytes = ad_itemsize[l->dtype], first = item % l->strips * STRIP;
+    const int64_t n = l->strips == 1 ? l->cols : ad_least(STRIP, l->cols - first);
+    const int64_t begin = item / l->strips * l->per_item, end = ad_least(begin + l->per_item, l->count);
+    int64_t in_x, at;
+    for (int64_t line = begin; line < end; line++) {
+        line_start(l, line, &in_x, &at);
+        at += first;
+        for (int64_t r = 0; r < l->rows; r++, at += l->row_step) {
+            const int64_t *index = (const int64_t *)(const void *)l->index->data + at;
+            const int64_t done = l->run(l->x + (in_x + first * l->along) * bytes, l->along,
+                                        l->values + at * bytes, index, l->step, n, l->size);
+            if (done == n) continue;
+            if (!atomic_exchange(&l->failed, true)) atomic_store(&l->bad, index[done]);
+            return;
+        }
+    }
+}
+
+/* x and the index have the same dimensions, at least one, and the index is contiguous and not empty. */
+static void plan(lines *l, const ad_tensor *x, int dim, const ad_tensor *index, char *values) {
+    const int last = index->ndim - 1;
+    l->index = index;
+    l->x = x->data;
+    l->strides = x->strides;
+    l->values = values;
+    l->dtype = x->dtype;
+    l->dim = dim;
+    l->size = x->shape[dim];
+    l->step = x->strides[dim];
+    l->cols = index->shape[last];
+    l->along = dim == last ? 0 : x->strides[last];
+    l->rows = dim == last ? 1 : index->shape[dim];
+    l->row_step = dim == last ? 0 : index->strides[dim];
+    l->count = index->numel / (l->cols * l->rows);
+    l->strips = dim == last ? 1 : (l->cols + STRIP - 1) / STRIP;
+    l->per_item = ITEM / (l->rows * ad_least(l->cols, STRIP)) + 1;
+}
+
+static int each_line(lines *l, run_fn *run) {
+    l->run = run;
+    atomic_init(&l->failed, false);
+    atomic_init(&l->bad, 0);
+    int64_t items = (l->count + l->per_item - 1) / l->per_item * l->strips;
+    ad_parallel_for(items, l->index->numel, line_item, l);
+    return atomic_load(&l->failed) ? ad_fail(AD_BAD_INDEX, atomic_load(&l->bad), l->dim, l->size) : AD_OK;
+}
+
+static int check(const ad_tensor *x, int dim, const ad_tensor *index) {
+    if (index->dtype != AD_int64) return ad_fail(AD_BAD_DTYPE, index->dtype, 0, 0);
+    if (dim < 0 || dim >= x->ndim || x->ndim != index->ndim) return ad_fail(AD_BAD_DIM, dim, x->ndim, 0);
+    for (int d = 0; d < x->ndim; d++)
+        if (d != dim && index->shape[d] > x->shape[d])
+            return ad_fail(AD_BAD_SHAPE, index->shape[d], x->shape[d], d);
+    return AD_OK;
+}
+
+/* Itself where it is contiguous and of the dtype, else a copy: `made` is to be freed. */
+static const ad_tensor *packed(const ad_tensor *x, int dtype, ad_tensor **made) {
+    *made = x->contiguous && x->dtype == dtype ? NULL : ad_contiguous(x, dtype);
+    return *made ? *made : x->contiguous && x->dtype == dtype ? x : NULL;
+}
+
+ad_tensor *ad_gather(const ad_tensor *x, int dim, const ad_tensor *index) {
+    static run_fn *const take[] = {[1] = take_uint8_t, [4] = take_int32_t, [8] = take_int64_t};
+    lines l;
+    ad_tensor *made;
+    if (check(x, dim, index)) return NULL;
+    ad_tensor *y = ad_make(x->dtype, index->ndim, index->shape);
+    if (!y || y->numel == 0) return y;
+    const ad_tensor *in_order = packed(index, AD_int64, &made);
+    bool done = in_order;
+    if (in_order) {
+        plan(&l, x, dim, in_order, y->data);
+        done = !each_line(&l, take[ad_itemsize[x->dtype]]);
+    }
+    ad_free(made);
+    if (done) return y;
+    ad_free(y);
+    return NULL;
+}
+
+int ad_scatter_add(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *values) {
+    static run_fn *const add[AD_N_DTYPES] = {
+        [AD_bool] = add_bool,     [AD_uint8] = add_uint8, [AD_int32] = add_int32,
+        [AD_int64] = add_int64, [AD_float32] = add_float32, [AD_float64] = add_float64,
+    };
+    lines l;
+    ad_tensor *made, *copy = NULL;
+    if (ad_check_writable(x) || check(x, dim, index)) return ad_error(NULL);
+    if (!ad_same_shape(index, values)) return ad_fail(AD_BAD_SHAPE, index->numel, values->numel, 0);
+    if (ad_may_overlap(x, index) || ad_may_overlap(x, values)) return ad_fail(AD_OVERLAP, 0, 0, 0);
+    if (index->numel == 0) return AD_OK;
+    const ad_tensor *in_order = packed(index, AD_int64, &made);
+    const ad_tensor *from = in_order ? packed(values, x->dtype, &copy) : NULL;
+    int status = from ? AD_OK : ad_error(NULL);
+    if (!status) {
+        plan(&l, x, dim, in_order, from->data);
+        status = each_line(&l, check_run); /* all are checked first */
+    }
+    if (!status) status = each_line(&l, add[x->dtype]);
+    if (!status) ad_wrote(x, AD_BY_INDEX_PUT);
+    ad_free(copy);
+    ad_free(made);
+    return status;
+}

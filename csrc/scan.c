@@ -1,0 +1,118 @@
+/* scan.c: running sums along a dimension.
+ *
+ * An element is the sum of those before it in its line, and of itself, added in order (from the end where
+ * the sum is reversed): floats in double and rounded once each, so that a long line stays accurate. What a
+ * line gives therefore depends on its own elements alone. Several lines are summed at a time, since one is
+ * as slow as its chain of additions. */
+#include "internal.h"
+
+enum {
+    TOGETHER = 8,  /* lines that are rows, */
+    STRIP = 512,   /* and lines that are columns */
+    ITEM = 1 << 14 /* elements a thread takes at a time */
+};
+
+typedef struct {
+    const char *x;
+    char *y;
+    int type;
+    int64_t size, length, inner; /* of the dimensions after the summed one */
+    int64_t strips, per_item, lines;
+    bool reverse;
+} scan;
+
+/* Rows of n elements, `step` 1 or -1 along them, from x and y on. */
+#define ROWS(T, A)                                                                                           \
+    static inline                                                                                            \
+        __attribute__((always_inline)) void rows_of_##T(const T *x, T *y, int64_t n, int step, int rows) {   \
+        A sum[TOGETHER] = {0};                                                                               \
+        const int64_t first = step > 0 ? 0 : n - 1;                                                          \
+        for (int64_t i = 0; i < n; i++) AD_UNROLL for (int r = 0; r < rows; r++) {                           \
+                const int64_t at = r * n + first + i * step;                                                 \
+                sum[r] += (A)x[at];                                                                          \
+                y[at] = (T)sum[r];                                                                           \
+            }                                                                                                \
+    }                                                                                                        \
+    static void rows_##T(const void *x, void *y, int64_t rows, int64_t n, bool reverse) {                    \
+        const T *from = x;                                                                                   \
+        T *to = y;                                                                                           \
+        int64_t r = 0;                                                                                       \
+        for (; rows - r >= TOGETHER; r += TOGETHER)                                                          \
+            if (reverse)                                                                                     \
+                rows_of_##T(from + r * n, to + r * n, n, -1, TOGETHER);                                      \
+            else                                                                                             \
+                rows_of_##T(from + r * n, to + r * n, n, 1, TOGETHER);                                       \
+        for (; r < rows; r++) rows_of_##T(from + r * n, to + r * n, n, reverse ? -1 : 1, 1);                 \
+    }
+ROWS(float, double)
+ROWS(double, double)
+ROWS(int64_t, int64_t)
+
+/* n columns of rows that are `step` elements apart. */
+#define COLUMNS(T, A)                                                                                        \
+    static void columns_##T(const void *x, void *y, int64_t rows, int64_t n, int64_t step) {                 \
+        A sums[STRIP] = {0};                                                                                 \
+        for (int64_t r = 0; r < rows; r++) {                                                                 \
+            const T *from = (const T *)x + r * step;                                                         \
+            T *to = (T *)y + r * step;                                                                       \
+            for (int64_t c = 0; c < n; c++) to[c] = (T)(sums[c] += (A)from[c]);                              \
+        }                                                                                                    \
+    }
+COLUMNS(float, double)
+COLUMNS(double, double)
+COLUMNS(int64_t, int64_t)
+
+static void scan_rows(void *context, int64_t item) {
+    static void (*const rows[])(const void *, void *, int64_t, int64_t, bool) = {
+        [AD_f32] = rows_float, [AD_f64] = rows_double, [AD_i64] = rows_int64_t};
+    const scan *s = context;
+    const int64_t begin = item * s->per_item, n = ad_least(s->per_item, s->lines - begin);
+    const int64_t offset = begin * s->length * s->size;
+    rows[s->type](s->x + offset, s->y + offset, n, s->length, s->reverse);
+}
+
+static void scan_columns(void *context, int64_t item) {
+    static void (*const columns[])(const void *, void *, int64_t, int64_t, int64_t) = {
+        [AD_f32] = columns_float, [AD_f64] = columns_double, [AD_i64] = columns_int64_t};
+    const scan *s = context;
+    const int64_t strip = item % s->strips * STRIP, last = s->reverse ? s->length - 1 : 0;
+    const int64_t offset = ((item / s->strips * s->length + last) * s->inner + strip) * s->size;
+    columns[s->type](s->x + offset, s->y + offset, s->length, ad_least(STRIP, s->inner - strip),
+                     s->reverse ? -s->inner : s->inner);
+}
+
+static void run(scan *s, const ad_tensor *x, ad_tensor *y, int dim) {
+    s->x = x->data;
+    s->y = y->data;
+    s->type = ad_dtype_type[x->dtype];
+    s->size = ad_type_size[s->type];
+    s->length = x->ndim ? x->shape[dim] : 1;
+    s->inner = 1;
+    for (int d = dim + 1; d < x->ndim; d++) s->inner *= x->shape[d];
+    s->lines = x->numel / s->length;
+    if (s->inner == 1) {
+        s->per_item = (ITEM / s->length / TOGETHER + 1) * TOGETHER;
+        ad_parallel_for((s->lines + s->per_item - 1) / s->per_item, x->numel, scan_rows, s);
+        return;
+    }
+    s->strips = (s->inner + STRIP - 1) / STRIP;
+    ad_parallel_for(s->lines / s->inner * s->strips, x->numel, scan_columns, s);
+}
+
+ad_tensor *ad_cumsum(const ad_tensor *x, int dim, int reverse) {
+    const bool number = x->ndim == 0 && dim == 0;
+    if (!number && (dim < 0 || dim >= x->ndim)) return ad_fail_null(AD_BAD_DIM, dim, x->ndim, 0);
+    if (ad_itemsize[x->dtype] != ad_type_size[ad_dtype_type[x->dtype]])
+        return ad_fail_null(AD_BAD_DTYPE, x->dtype, 0, 0);
+    ad_tensor *y = ad_make(x->dtype, x->ndim, x->shape);
+    if (!y || y->numel == 0) return y;
+    ad_tensor *made = x->contiguous ? NULL : ad_contiguous(x, x->dtype);
+    if (x->contiguous || made) {
+        scan s = {.reverse = reverse};
+        run(&s, made ? made : x, y, dim);
+        ad_free(made);
+        return y;
+    }
+    ad_free(y);
+    return NULL;
+}

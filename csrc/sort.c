@@ -1,0 +1,156 @@
+/* sort.c: sorting, and the largest or smallest k, along the last dimension.
+ *
+ * An element becomes a key: an unsigned integer of the element's order, in which zeros of both signs are
+ * equal, nans are equal and above all, and all is turned around for a descending order. With its position
+ * behind it no two keys are equal, so that every method gives one and the same order: the stable one. Keys of
+ * 32 bits share a word of 64 with a position of 32; others stand beside it.
+ * Short rows are sorted by insertion, longer ones by digits of 8 bits, the lowest first; k few elements are
+ * kept in order as a row passes, more are set apart by the digits of the last of them and then sorted. */
+#include <stdatomic.h>
+#include "internal.h"
+
+enum {
+    INSERTED = 40,  /* elements up to which insertion is faster than counting digits */
+    FEW = 16,       /* of topk, kept in order while a row passes */
+    ITEM = 1 << 12, /* elements a thread takes at a time */
+    BLOCK = 256,    /* elements made keys while a row passes */
+    DIGITS = 256
+};
+
+typedef struct {
+    uint64_t key;
+    int64_t at;
+} pair;
+
+typedef struct {
+    const char *x;
+    char *values; /* k of each row, and where they were */
+    int64_t *places;
+    int dtype;
+    int64_t size, rows, n, k, per_item;
+    bool descending, words;
+    atomic_bool no_memory;
+} sorting;
+
+/* ---- keys ---- */
+
+static inline uint32_t key_f32(float x) {
+    uint32_t bits;
+    x = x == 0 ? 0 : x;
+    memcpy(&bits, &x, 4);
+    bits = bits >> 31 ? ~bits : bits | 1u << 31;
+    return x != x ? UINT32_MAX : bits;
+}
+static inline uint64_t key_f64(double x) {
+    uint64_t bits;
+    x = x == 0 ? 0 : x;
+    memcpy(&bits, &x, 8);
+    bits = bits >> 63 ? ~bits : bits | 1ull << 63;
+    return x != x ? UINT64_MAX : bits;
+}
+
+/* Positions from `first` on, in one word with their keys. */
+static void pack_words(const sorting *s, const char *row, int64_t first, int64_t n, uint64_t *out) {
+    const uint32_t turned = s->descending ? UINT32_MAX : 0;
+#define PACK(T, key)                                                                                         \
+    for (int64_t i = 0; i < n; i++) {                                                                        \
+        const T x = ((const T *)(const void *)row)[first + i];                                               \
+        out[i] = (uint64_t)((uint32_t)(key) ^ turned) << 32 | (uint32_t)(first + i);                         \
+    }
+    switch (s->dtype) {
+    case AD_float32: PACK(float, key_f32(x)); break;
+    case AD_int32: PACK(int32_t, (uint32_t)x ^ 1u << 31); break;
+    default: PACK(uint8_t, x);
+    }
+#undef PACK
+}
+
+static void pack_pairs(const sorting *s, const char *row, int64_t first, int64_t n, pair *out) {
+    const uint64_t turned = s->descending ? UINT64_MAX : 0;
+#define PACK(T, of)                                                                                          \
+    for (int64_t i = 0; i < n; i++) {                                                                        \
+        const T x = ((const T *)(const void *)row)[first + i];                                               \
+        out[i] = (pair){(of) ^ turned, first + i};                                                           \
+    }
+    switch (s->dtype) {
+    case AD_float32: PACK(float, key_f32(x)); break;
+    case AD_float64: PACK(double, key_f64(x)); break;
+    case AD_int32: PACK(int32_t, (uint32_t)x ^ 1u << 31); break;
+    case AD_int64: PACK(int64_t, (uint64_t)x ^ 1ull << 63); break;
+    default: PACK(uint8_t, x);
+    }
+#undef PACK
+}
+
+/* ---- the methods, for either kind of element ---- */
+
+#define E uint64_t
+#define NAME(x) x##_words
+#define LESS(a, b) ((a) < (b))
+#define KEY(a) ((a) >> 32)
+#define KEY_BYTES 4
+#define PLACE(a) ((int64_t)(uint32_t)(a))
+#include "sort_element.h"
+
+#define E pair
+#define NAME(x) x##_pairs
+#define LESS(a, b) ((a).key < (b).key || ((a).key == (b).key && (a).at < (b).at))
+#define KEY(a) ((a).key)
+#define KEY_BYTES 8
+#define PLACE(a) ((a).at)
+#include "sort_element.h"
+
+/* ---- rows ---- */
+
+static void sort_item(void *context, int64_t item) {
+    sorting *s = context;
+    const int64_t begin = item * s->per_item, end = ad_least(begin + s->per_item, s->rows);
+    const bool fits = s->n <= INSERTED || s->k <= FEW;
+    _Alignas(16) char small[INSERTED * sizeof(pair)];
+    char *room = fits ? small : ad_alloc((size_t)s->n * 2 * (s->words ? sizeof(uint64_t) : sizeof(pair)));
+    for (int64_t r = begin; room && r < end; r++) (s->words ? sort_row_words : sort_row_pairs)(s, r, room);
+    if (!room) atomic_store(&s->no_memory, true);
+    if (!fits) ad_dealloc(room);
+}
+
+/* x is contiguous and not empty. */
+static int sort_rows(const ad_tensor *x, int64_t k, int descending, ad_tensor *const *out) {
+    sorting s = {.x = x->data,
+                 .values = out[0]->data,
+                 .places = (int64_t *)(void *)out[1]->data,
+                 .dtype = x->dtype,
+                 .size = ad_itemsize[x->dtype],
+                 .n = x->ndim ? x->shape[x->ndim - 1] : 1,
+                 .k = k,
+                 .descending = descending};
+    s.rows = x->numel / s.n;
+    s.words = s.size < 8 && s.n <= UINT32_MAX;
+    s.per_item = ITEM / s.n + 1;
+    if (s.n > INT64_MAX / 32) return ad_fail(AD_TOO_LARGE, 0, 0, 0);
+    atomic_init(&s.no_memory, false);
+    ad_parallel_for((s.rows + s.per_item - 1) / s.per_item, x->numel, sort_item, &s);
+    return atomic_load(&s.no_memory) ? ad_fail(AD_NO_MEMORY, s.n * 32, 0, 0) : AD_OK;
+}
+
+int ad_sort(const ad_tensor *x, int64_t k, int descending, ad_tensor **out) {
+    int64_t shape[AD_MAX_DIMS];
+    const int64_t n = x->ndim ? x->shape[x->ndim - 1] : 1;
+    out[0] = out[1] = NULL;
+    if (k < 0 || k > n) return ad_fail(AD_BAD_SHAPE, k, n, 0);
+    memcpy(shape, x->shape, sizeof(int64_t) * x->ndim);
+    if (x->ndim) shape[x->ndim - 1] = k;
+    ad_tensor *made = x->contiguous ? NULL : ad_contiguous(x, x->dtype);
+    ad_tensor *values = made || x->contiguous ? ad_make(x->dtype, x->ndim, shape) : NULL;
+    ad_tensor *places = values ? ad_make(AD_int64, x->ndim, shape) : NULL;
+    int status = places ? AD_OK : ad_error(NULL);
+    ad_tensor *const results[] = {values, places};
+    if (!status && values->numel && k) status = sort_rows(made ? made : x, k, descending, results);
+    ad_free(made);
+    if (status) {
+        ad_free(values);
+        ad_free(places);
+        return status;
+    }
+    out[0] = values, out[1] = places;
+    return AD_OK;
+}

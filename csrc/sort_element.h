@@ -1,0 +1,116 @@
+/* sort_element.h: the methods of sort.c, for one kind of element:
+ *   E               its type           NAME(x)    x, marked with the kind
+ *   LESS(a, b)      the order          KEY(a), KEY_BYTES   the key and how many bytes of it there are
+ *   PLACE(a)        its position in the row */
+
+/* The last of n elements to its place among the others, which are in order. */
+static inline void NAME(insert_last)(E *a, int64_t n) {
+    const E one = a[n - 1];
+    int64_t j = n - 1;
+    for (; j > 0 && LESS(one, a[j - 1]); j--) a[j] = a[j - 1];
+    a[j] = one;
+}
+
+static void NAME(insert)(E *a, int64_t n) {
+    for (int64_t i = 2; i <= n; i++) NAME(insert_last)(a, i);
+}
+
+/* Sorts by keys, elements of equal keys staying in order; returns the half of a[2n] where the result is. */
+static E *NAME(by_digits)(E *a, int64_t n) {
+    int64_t counts[KEY_BYTES][DIGITS] = {0};
+    E *b = a + n;
+    for (int64_t i = 0; i < n; i++)
+        AD_UNROLL for (int d = 0; d < KEY_BYTES; d++) counts[d][KEY(a[i]) >> 8 * d & 255]++;
+    for (int d = 0; d < KEY_BYTES; d++) {
+        int64_t *count = counts[d], sum = 0;
+        if (count[KEY(a[0]) >> 8 * d & 255] == n) continue; /* all alike */
+        for (int i = 0; i < DIGITS; i++) {
+            const int64_t before = sum;
+            sum += count[i];
+            count[i] = before;
+        }
+        for (int64_t i = 0; i < n; i++) b[count[KEY(a[i]) >> 8 * d & 255]++] = a[i];
+        E *swap = a;
+        a = b;
+        b = swap;
+    }
+    return a;
+}
+
+/* Keeps the k least of n elements in their order: finds the k-th least key digit by digit, the highest first,
+ * and how many of the elements that have it are among the k. */
+static void NAME(set_apart)(E *a, int64_t n, int64_t k) {
+    uint64_t found = 0; /* the digits of that key */
+    int64_t left = k, kept = 0;
+    for (int d = KEY_BYTES - 1; d >= 0; d--) {
+        int64_t count[DIGITS] = {0};
+        int digit = 0;
+        for (int64_t i = 0; i < n; i++)
+            if (KEY(a[i]) >> 8 * d >> 8 == found) count[KEY(a[i]) >> 8 * d & 255]++;
+        while (count[digit] < left) left -= count[digit++];
+        found = found << 8 | (uint64_t)digit;
+    }
+    for (int64_t i = 0; i < n; i++)
+        if (KEY(a[i]) < found || (KEY(a[i]) == found && left-- > 0)) a[kept++] = a[i];
+}
+
+/* The k least of a row, in order. */
+static void NAME(few)(const sorting *s, const char *row, E *best) {
+    E block[BLOCK];
+    int64_t held = 0;
+    for (int64_t start = 0; start < s->n; start += BLOCK) {
+        const int64_t n = ad_least(BLOCK, s->n - start);
+        NAME(pack)(s, row, start, n, block);
+        int64_t i = 0;
+        for (; i < n && held < s->k; i++) {
+            best[held++] = block[i];
+            NAME(insert_last)(best, held);
+        }
+        for (; i < n; i++) {
+            if (!LESS(block[i], best[s->k - 1])) continue;
+            best[s->k - 1] = block[i];
+            NAME(insert_last)(best, s->k);
+        }
+    }
+}
+
+static void NAME(put)(const sorting *s, int64_t r, const char *row, const E *a) {
+    int64_t *places = s->places + r * s->k;
+    char *values = s->values + r * s->k * s->size;
+    for (int64_t i = 0; i < s->k; i++) places[i] = PLACE(a[i]);
+#define PUT(bytes)                                                                                           \
+    for (int64_t i = 0; i < s->k; i++) memcpy(values + i * (bytes), row + places[i] * (bytes), bytes)
+    switch (s->size) {
+    case 1: PUT(1); break;
+    case 4: PUT(4); break;
+    default: PUT(8);
+    }
+#undef PUT
+}
+
+static void NAME(sort_row)(const sorting *s, int64_t r, char *room) {
+    const char *row = s->x + r * s->n * s->size;
+    E *a = (E *)(void *)room;
+    if (s->k <= FEW && s->n > INSERTED) {
+        NAME(few)(s, row, a);
+    } else {
+        int64_t n = s->n;
+        NAME(pack)(s, row, 0, n, a);
+        if (s->k < n && n > INSERTED) {
+            NAME(set_apart)(a, n, s->k);
+            n = s->k;
+        }
+        if (n <= INSERTED)
+            NAME(insert)(a, n);
+        else
+            a = NAME(by_digits)(a, n);
+    }
+    NAME(put)(s, r, row, a);
+}
+
+#undef E
+#undef NAME
+#undef LESS
+#undef KEY
+#undef KEY_BYTES
+#undef PLACE
