@@ -42,6 +42,8 @@ class Size(tuple[int, ...]):
 
 def dim_index(dim: SupportsIndex, ndim: int) -> int:
     """`dim` counted from the front; IndexError where a tensor of `ndim` dimensions has none."""
+    if type(dim) is int and 0 <= dim < ndim:
+        return dim
     index = operator.index(dim)
     limit = max(ndim, 1)
     if not -limit <= index < limit:
@@ -54,6 +56,8 @@ def dim_index(dim: SupportsIndex, ndim: int) -> int:
 
 def dim_mask(dim: Any, ndim: int) -> int:
     """The dimensions of a reduction as bits: an int, a sequence of ints, or None for all."""
+    if type(dim) is int and 0 <= dim < ndim:
+        return 1 << dim
     if dim is None or (isinstance(dim, Sequence) and not dim):
         return (1 << ndim) - 1
     dims = dim if isinstance(dim, Sequence) else (dim,)

@@ -178,9 +178,9 @@ ad_tensor *ad_cross_entropy_vjp(const ad_tensor *g, const ad_tensor *x, const ad
 /* ---- scans and sorting ---- */
 /* Running sums, from the end where `reverse`, of a tensor of float32, float64 or int64. */
 ad_tensor *ad_cumsum(const ad_tensor *x, int dim, int reverse);
-/* The first k along the last dimension in ascending or descending order (out[0]), equal ones in the order
+/* The first k along a dimension in ascending or descending order (out[0]), equal ones in the order
  * they came in and nans the largest, and where they were (out[1]). A number is one element. */
-int ad_sort(const ad_tensor *x, int64_t k, int descending, ad_tensor **out);
+int ad_sort(const ad_tensor *x, int dim, int64_t k, int descending, ad_tensor **out);
 
 /* ---- contraction ---- */
 /* a (..., m, k) times b (..., k, n), batch dimensions broadcast; bias (n) or NULL is added to each row. */

@@ -4,13 +4,16 @@
  * equal, nans are equal and above all, and all is turned around for a descending order. With its position
  * behind it no two keys are equal, so that every method gives one and the same order: the stable one. Keys of
  * 32 bits share a word of 64 with a position of 32; others stand beside it.
- * Short rows are sorted by insertion, longer ones by digits of 8 bits, the lowest first; k few elements are
- * kept in order as a row passes, more are set apart by the digits of the last of them and then sorted. */
+ * Short rows are sorted by insertion and merging, longer ones by digits of 8 bits, the lowest first; k few
+ * elements are kept in order as a row passes, more are set apart by the digits of the last of them and then
+ * sorted. */
 #include <stdatomic.h>
 #include "internal.h"
 
 enum {
-    INSERTED = 40,  /* elements up to which insertion is faster than counting digits */
+    INSERTED = 24, /* elements up to which insertion is fastest, */
+    MERGED = 256,  /* and merging of runs, before counting digits is */
+    RUN = 12,
     FEW = 16,       /* of topk, kept in order while a row passes */
     ITEM = 1 << 12, /* elements a thread takes at a time */
     BLOCK = 256,    /* elements made keys while a row passes */
@@ -132,25 +135,53 @@ static int sort_rows(const ad_tensor *x, int64_t k, int descending, ad_tensor *c
     return atomic_load(&s.no_memory) ? ad_fail(AD_NO_MEMORY, s.n * 32, 0, 0) : AD_OK;
 }
 
-int ad_sort(const ad_tensor *x, int64_t k, int descending, ad_tensor **out) {
-    int64_t shape[AD_MAX_DIMS];
-    const int64_t n = x->ndim ? x->shape[x->ndim - 1] : 1;
+/* x with its rows along another dimension, in order. */
+static ad_tensor *turned(const ad_tensor *x, int a, int b) {
+    ad_tensor *view = ad_transpose(x, a, b);
+    ad_tensor *y = view ? ad_contiguous(view, x->dtype) : NULL;
+    ad_free(view);
+    return y;
+}
+
+/* The same of a result, which is taken over. */
+static ad_tensor *turned_back(ad_tensor *x, int a, int b) {
+    if (a == b) return x;
+    ad_tensor *y = turned(x, a, b);
+    ad_free(x);
+    return y;
+}
+
+int ad_sort(const ad_tensor *x, int dim, int64_t k, int descending, ad_tensor **out) {
+    const int last = x->ndim ? x->ndim - 1 : 0;
     out[0] = out[1] = NULL;
+    if (dim < 0 || dim > last) return ad_fail(AD_BAD_DIM, dim, x->ndim, 0);
+    const int64_t n = x->ndim ? x->shape[dim] : 1;
     if (k < 0 || k > n) return ad_fail(AD_BAD_SHAPE, k, n, 0);
-    memcpy(shape, x->shape, sizeof(int64_t) * x->ndim);
-    if (x->ndim) shape[x->ndim - 1] = k;
-    ad_tensor *made = x->contiguous ? NULL : ad_contiguous(x, x->dtype);
-    ad_tensor *values = made || x->contiguous ? ad_make(x->dtype, x->ndim, shape) : NULL;
-    ad_tensor *places = values ? ad_make(AD_int64, x->ndim, shape) : NULL;
-    int status = places ? AD_OK : ad_error(NULL);
+    const bool as_it_is = dim == last && x->contiguous;
+    ad_tensor *rows = as_it_is      ? ad_alias(x)
+                      : dim == last ? ad_contiguous(x, x->dtype)
+                                    : turned(x, dim, last);
+    ad_tensor *values = NULL, *places = NULL;
+    if (rows) {
+        int64_t shape[AD_MAX_DIMS];
+        memcpy(shape, rows->shape, sizeof(int64_t) * rows->ndim);
+        if (rows->ndim) shape[last] = k;
+        values = ad_make(x->dtype, rows->ndim, shape);
+        places = values ? ad_make(AD_int64, rows->ndim, shape) : NULL;
+    }
     ad_tensor *const results[] = {values, places};
-    if (!status && values->numel && k) status = sort_rows(made ? made : x, k, descending, results);
-    ad_free(made);
-    if (status) {
-        ad_free(values);
-        ad_free(places);
-        return status;
+    int status = places ? AD_OK : ad_error(NULL);
+    if (!status && values->numel) status = sort_rows(rows, k, descending, results);
+    ad_free(rows);
+    if (!status) {
+        values = turned_back(values, dim, last);
+        places = turned_back(places, dim, last);
+        status = values && places ? AD_OK : ad_error(NULL);
     }
     out[0] = values, out[1] = places;
-    return AD_OK;
+    if (!status) return AD_OK;
+    ad_free(values);
+    ad_free(places);
+    out[0] = out[1] = NULL;
+    return status;
 }

@@ -15,6 +15,31 @@ static void NAME(insert)(E *a, int64_t n) {
     for (int64_t i = 2; i <= n; i++) NAME(insert_last)(a, i);
 }
 
+/* Sorts by merging sorted runs, from a to b and back; returns the half of a[2n] where the result is. */
+static E *NAME(by_merging)(E *a, int64_t n) {
+    E *b = a + n;
+    for (int64_t i = 0; i < n; i += RUN) NAME(insert)(a + i, ad_least(RUN, n - i));
+    for (int64_t run = RUN; run < n; run *= 2) {
+        for (int64_t i = 0; i < n; i += 2 * run) {
+            const E *left = a + i, *end = a + ad_least(i + run, n), *right = end;
+            const E *const last = a + ad_least(i + 2 * run, n);
+            E *out = b + i;
+            while (left < end && right < last) {
+                const bool second = LESS(*right, *left);
+                *out++ = second ? *right : *left;
+                right += second;
+                left += !second;
+            }
+            while (left < end) *out++ = *left++;
+            while (right < last) *out++ = *right++;
+        }
+        E *swap = a;
+        a = b;
+        b = swap;
+    }
+    return a;
+}
+
 /* Sorts by keys, elements of equal keys staying in order; returns the half of a[2n] where the result is. */
 static E *NAME(by_digits)(E *a, int64_t n) {
     int64_t counts[KEY_BYTES][DIGITS] = {0};
@@ -103,7 +128,7 @@ static void NAME(sort_row)(const sorting *s, int64_t r, char *room) {
         if (n <= INSERTED)
             NAME(insert)(a, n);
         else
-            a = NAME(by_digits)(a, n);
+            a = n <= MERGED ? NAME(by_merging)(a, n) : NAME(by_digits)(a, n);
     }
     NAME(put)(s, r, row, a);
 }

@@ -28,22 +28,24 @@ class Indices:
     They index the dimensions from `first` on.
     """
 
+    __slots__ = ("first", "ps", "version")
+
     def __init__(self, tensors: Sequence[Tensor], first: int = 0) -> None:
         self.ps = [x._p for x in tensors]
         self.first = first
-        self.versions = self._versions()
+        self.version = self._version()
 
     @property
     def shape(self) -> Size:
         """The shape of each."""
         return wrap(self.ps[0]).shape
 
-    def _versions(self) -> list[int]:
-        return [lib.ad_version(p) for p in self.ps]
+    def _version(self) -> int:
+        return sum(map(lib.ad_version, self.ps))
 
     def checked(self) -> list[Any]:
         """The descriptors; RuntimeError where an index was written to since."""
-        if self._versions() != self.versions:
+        if self._version() != self.version:
             raise RuntimeError(
                 "one of the variables needed for gradient computation has been modified by an "
                 "inplace operation: an index tensor was written to before backward"

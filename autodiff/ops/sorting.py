@@ -10,7 +10,7 @@ from autodiff.native import error, ffi, lib
 from autodiff.ops.base import Op, fresh
 from autodiff.ops.gather import choice, chosen
 from autodiff.shapes import dim_index
-from autodiff.tensor import Tensor, wrap
+from autodiff.tensor import Tensor, own
 
 _sort, _topk = choice("sort", "SortBackward0"), choice("topk", "TopkBackward0")
 
@@ -29,27 +29,18 @@ class topk_result(NamedTuple):  # noqa: N801 - as max_result
     indices: Tensor
 
 
-def _flags(op: str, **flags: Any) -> None:
-    for name, value in flags.items():
-        if not isinstance(value, bool):
-            raise TypeError(f"{op}(): argument '{name}' must be bool, not {type(value).__name__}")
+def _not_bool(op: str, **flags: Any) -> TypeError:
+    name, kind = next((n, type(v).__name__) for n, v in flags.items() if not isinstance(v, bool))
+    return TypeError(f"{op}(): argument '{name}' must be bool, not {kind}")
 
 
 def _ordered(op: Op, x: Tensor, dim: int, k: int, descending: bool) -> tuple[Tensor, Tensor]:
     """The first k along a dimension, equal ones in the order they came in, and their places."""
-    p = x._p
-    turned = dim < p.ndim - 1
-    if turned:
-        p = fresh(lib.ad_transpose(p, dim, p.ndim - 1), op.name, p)
     out = ffi.new("ad_tensor *[2]")
-    if lib.ad_sort(p, k, descending, out):
+    if lib.ad_sort(x._p, dim, k, descending, out):
         raise error(op.name, x._p)
-    ps = [fresh(q, op.name) for q in out]
-    if turned:
-        back = [fresh(lib.ad_transpose(q, dim, p.ndim - 1), op.name) for q in ps]
-        ps = [fresh(lib.ad_contiguous(q, q.dtype), op.name, q) for q in back]
-    index = wrap(ps[1])
-    return chosen(op, x, ps[0], index, dim, True), index
+    values, index = fresh(out[0], op.name), own(out[1], op.name)
+    return chosen(op, x, values, index, dim, True), index
 
 
 def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Any:
@@ -57,7 +48,8 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool
 
     Equal elements keep their order, with or without `stable`.
     """
-    _flags("sort", descending=descending, stable=stable)
+    if type(descending) is not bool or type(stable) is not bool:
+        raise _not_bool("sort", descending=descending, stable=stable)
     at = dim_index(dim, input._p.ndim)
     return sort_result(*_ordered(_sort, input, at, _size(input, at), descending))
 
@@ -66,7 +58,8 @@ def argsort(
     input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False
 ) -> Tensor:
     """Where the elements of `sort` come from."""
-    _flags("argsort", descending=descending, stable=stable)
+    if type(descending) is not bool or type(stable) is not bool:
+        raise _not_bool("argsort", descending=descending, stable=stable)
     at = dim_index(dim, input._p.ndim)
     return _ordered(_sort, input.detach(), at, _size(input, at), descending)[1]
 
@@ -76,7 +69,8 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
 
     They are in order, with or without `sorted`; of equal ones the first are taken.
     """
-    _flags("topk", largest=largest, sorted=sorted)
+    if type(largest) is not bool or type(sorted) is not bool:
+        raise _not_bool("topk", largest=largest, sorted=sorted)
     if isinstance(k, bool):
         raise TypeError("topk(): argument 'k' must be int, not bool")
     if input.dtype is dtypes.bool:
