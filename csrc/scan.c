@@ -8,6 +8,7 @@
 
 enum {
     TOGETHER = 8,  /* lines that are rows, */
+    PART = 80,     /* elements of a row that pass through the buffer */
     STRIP = 512,   /* and lines that are columns */
     ITEM = 1 << 14 /* elements a thread takes at a time */
 };
@@ -21,17 +22,29 @@ typedef struct {
     bool reverse;
 } scan;
 
-/* Rows of n elements, `step` 1 or -1 along them, from x and y on. */
+/* Rows of n elements that are xs and ys apart; goes on from `sum`. Long rows pass through a buffer, as lines
+ * of memory that are a power of two apart would push each other out of the cache. */
 #define ROWS(T, A)                                                                                           \
-    static inline                                                                                            \
-        __attribute__((always_inline)) void rows_of_##T(const T *x, T *y, int64_t n, int step, int rows) {   \
+    static inline __attribute__((always_inline)) void run_##T(const T *x, int64_t xs, T *y, int64_t ys,      \
+                                                              int64_t n, bool reverse, int rows, A *sum) {   \
+        const int64_t first = reverse ? n - 1 : 0, step = reverse ? -1 : 1;                                  \
+        for (int64_t i = 0, at = first; i < n; i++, at += step)                                              \
+            AD_UNROLL for (int r = 0; r < rows; r++) y[r * ys + at] = (T)(sum[r] += (A)x[r * xs + at]);      \
+    }                                                                                                        \
+    static inline __attribute__((always_inline)) void rows_of_##T(const T *x, T *y, int64_t n, bool reverse, \
+                                                                  int rows) {                                \
         A sum[TOGETHER] = {0};                                                                               \
-        const int64_t first = step > 0 ? 0 : n - 1;                                                          \
-        for (int64_t i = 0; i < n; i++) AD_UNROLL for (int r = 0; r < rows; r++) {                           \
-                const int64_t at = r * n + first + i * step;                                                 \
-                sum[r] += (A)x[at];                                                                          \
-                y[at] = (T)sum[r];                                                                           \
-            }                                                                                                \
+        T part[TOGETHER * PART];                                                                             \
+        if (n <= PART || rows == 1) {                                                                        \
+            run_##T(x, n, y, n, n, reverse, rows, sum);                                                      \
+            return;                                                                                          \
+        }                                                                                                    \
+        for (int64_t done = 0; done < n; done += PART) {                                                     \
+            const int64_t len = ad_least(PART, n - done), at = reverse ? n - done - len : done;              \
+            for (int r = 0; r < rows; r++) memcpy(part + r * PART, x + r * n + at, (size_t)len * sizeof(T)); \
+            run_##T(part, PART, part, PART, len, reverse, rows, sum);                                        \
+            for (int r = 0; r < rows; r++) memcpy(y + r * n + at, part + r * PART, (size_t)len * sizeof(T)); \
+        }                                                                                                    \
     }                                                                                                        \
     static void rows_##T(const void *x, void *y, int64_t rows, int64_t n, bool reverse) {                    \
         const T *from = x;                                                                                   \
@@ -39,10 +52,10 @@ typedef struct {
         int64_t r = 0;                                                                                       \
         for (; rows - r >= TOGETHER; r += TOGETHER)                                                          \
             if (reverse)                                                                                     \
-                rows_of_##T(from + r * n, to + r * n, n, -1, TOGETHER);                                      \
+                rows_of_##T(from + r * n, to + r * n, n, true, TOGETHER);                                    \
             else                                                                                             \
-                rows_of_##T(from + r * n, to + r * n, n, 1, TOGETHER);                                       \
-        for (; r < rows; r++) rows_of_##T(from + r * n, to + r * n, n, reverse ? -1 : 1, 1);                 \
+                rows_of_##T(from + r * n, to + r * n, n, false, TOGETHER);                                   \
+        for (; r < rows; r++) rows_of_##T(from + r * n, to + r * n, n, reverse, 1);                          \
     }
 ROWS(float, double)
 ROWS(double, double)

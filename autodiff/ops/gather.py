@@ -13,6 +13,7 @@ from autodiff.ops.cast import to_dtype
 from autodiff.ops.history import check_writable, rebase
 from autodiff.ops.views import (
     _select,
+    clone,
     expand,
     reshape,
     unsqueeze,
@@ -197,6 +198,8 @@ def chosen(op: Op, x: Tensor, values: Any, index: Tensor, dim: int, kept: bool) 
 
     Unless `kept`, the values are without the dimension.
     """
+    if not x._p.ndim:
+        return clone(x)  # of a number there is no choice
     y = wrap(values)
     if mode.grad and (edge := live_node(x)) is not None:
         y._node = op.record((x,), (edge,), (Indices([index], dim), kept), values)

@@ -206,8 +206,6 @@ def _extreme(name: str, x: Tensor, dim: int, keepdim: bool) -> tuple[Tensor, Ten
     values, places = fresh(out[0], name), own(out[1], name)
     if not mode.grad or live_node(x) is None:
         return wrap(values), places
-    if not p.ndim:
-        return clone(x), places
     index = places if kept else unsqueeze(places, dim)
     return chosen(_CHOICES[name], x, values, index, dim, kept), places
 

@@ -77,7 +77,8 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
         raise RuntimeError("topk does not support bool dtypes on CPU")
     at, count = dim_index(dim, input._p.ndim), operator.index(k)
     if not 0 <= count <= _size(input, at):
-        raise RuntimeError("selected index k out of range")
+        size = _size(input, at)
+        raise RuntimeError(f"selected index k out of range: {count} of {size}")
     # a number is itself, whichever k
     return topk_result(*_ordered(_topk, input, at, count if input._p.ndim else 1, largest))
 

@@ -1,0 +1,208 @@
+"""Sorting, places of extremes, running sums and gathering, each against a plain loop."""
+
+import math
+from collections.abc import Callable, Iterator
+from itertools import accumulate
+from typing import Any
+
+import pytest
+
+import autodiff as ad
+from autodiff.native import ffi, lib
+
+# Around what the kernels change their method at: insertion, merging, digits; a chunk of 1024.
+LENGTHS = (1, 2, 24, 25, 41, 100, 256, 257, 700, 1025, 2500)
+DTYPES = (ad.float32, ad.float64, ad.int32, ad.int64, ad.uint8)
+
+
+def line(n: int, d: ad.dtype, seed: int = 1) -> list[Any]:
+    """Numbers with many ties; of floats also both zeros, infinities and nans."""
+    low = 0 if d is ad.uint8 else -50
+    values: list[Any] = [low + (k * 7919 * seed + k * k) % 101 for k in range(n)]
+    if d.is_floating_point:
+        odd = {3: math.nan, 5: -0.0, 7: 0.0, 11: math.inf, 13: -math.inf, 17: math.nan}
+        return [odd.get(k % 29, float(v)) for k, v in enumerate(values)]
+    return values
+
+
+def order(values: list[Any], descending: bool) -> list[int]:
+    """The stable order, nans largest."""
+    sign = -1 if descending else 1
+
+    def key(i: int) -> tuple[int, Any]:
+        return (sign, 0) if values[i] != values[i] else (0, sign * values[i])
+
+    return sorted(range(len(values)), key=key)
+
+
+def layouts(n: int, d: ad.dtype) -> Iterator[tuple[ad.Tensor, int, list[list[Any]]]]:
+    """The same three lines as rows, as columns, and strided: tensor, dimension, lines."""
+    lines = [line(n, d, seed) for seed in (1, 2, 3)]
+    rows = ad.tensor(lines, dtype=d)
+    yield rows, 1, lines
+    yield rows.t().contiguous(), 0, lines
+    yield ad.stack([rows, rows], 2)[..., 0], 1, lines
+
+
+def lines_of(x: ad.Tensor, dim: int) -> list[list[Any]]:
+    found: list[list[Any]] = (x if dim else x.t()).tolist()
+    return found
+
+
+def same(got: list[Any], wanted: list[Any]) -> bool:
+    """Equal with their signs, a nan equal to a nan."""
+    return list(map(repr, got)) == list(map(repr, wanted))
+
+
+@pytest.mark.parametrize("d", DTYPES, ids=str)
+@pytest.mark.parametrize("n", LENGTHS)
+def test_sort_is_stable_and_topk_is_how_it_begins(n: int, d: ad.dtype) -> None:
+    for x, dim, lines in layouts(n, d):
+        for descending in (False, True):
+            values, places = x.sort(dim, descending)
+            for got, at, given in zip(
+                lines_of(values, dim), lines_of(places, dim), lines, strict=True
+            ):
+                wanted = order(given, descending)
+                assert at == wanted
+                assert same(got, [given[i] for i in wanted])
+            for k in {0, 1, min(16, n), min(17, n), n // 2, n}:
+                first, where = x.topk(k, dim, descending)
+                assert same(first.tolist(), values.narrow(dim, 0, k).tolist())
+                assert where.tolist() == places.narrow(dim, 0, k).tolist()
+
+
+@pytest.mark.parametrize("d", DTYPES, ids=str)
+@pytest.mark.parametrize("n", LENGTHS)
+def test_extremes_are_the_first_of_equals_and_the_first_nan(n: int, d: ad.dtype) -> None:
+    for x, dim, lines in layouts(n, d):
+        for name, descending in (("max", True), ("min", False)):
+            values, places = getattr(x, name)(dim)
+            for got, at, given in zip(values.tolist(), places.tolist(), lines, strict=True):
+                nans = [i for i, v in enumerate(given) if v != v]
+                first = nans[0] if nans else order(given, descending)[0]
+                assert at == first
+                assert same([got], [given[first]])
+            assert getattr(x, f"arg{name}")(dim).tolist() == places.tolist()
+
+
+@pytest.mark.parametrize("d", [ad.float32, ad.float64, ad.int64], ids=str)
+@pytest.mark.parametrize("n", LENGTHS)
+def test_running_sums_are_added_in_order_in_double(n: int, d: ad.dtype) -> None:
+    rows = [
+        [v / 3 if d.is_floating_point else v for v in line(n, ad.int64, s)] for s in range(1, 20)
+    ]
+    x = ad.tensor(rows, dtype=d)
+    wanted = ad.tensor([list(accumulate(row)) for row in x.tolist()], dtype=d).tolist()
+    assert x.cumsum(1).tolist() == wanted
+    assert x.t().contiguous().cumsum(0).t().tolist() == wanted
+    assert x.t().cumsum(0).t().tolist() == wanted
+
+
+def test_a_reversed_running_sum_is_that_of_the_reversed_line() -> None:
+    for n in LENGTHS:
+        rows = [line(n, ad.int64, seed) for seed in range(1, 12)]
+        turned = ad.tensor([row[::-1] for row in rows]).double().cumsum(1).tolist()
+        for dim in (0, 1):
+            x = ad.tensor(rows).double().requires_grad_()
+            y = x.cumsum(1) if dim else x.t().contiguous().cumsum(0).t()
+            y.backward(ad.tensor(rows).double())
+            assert x.grad is not None
+            assert [row[::-1] for row in x.grad.tolist()] == turned
+
+
+def test_gather_takes_and_its_adjoint_adds_along_any_dimension() -> None:
+    x = ad.arange(3 * 4 * 1100).double().reshape(3, 4, 1100).requires_grad_()
+    for dim in range(3):
+        shape = [2, 3, 1050]
+        shape[dim] = 5
+        places = [[[(a * 7 + b * 5 + c * 3) % x.shape[dim] for c in range(shape[2])]
+                   for b in range(shape[1])] for a in range(shape[0])]  # fmt: skip
+        y = x.gather(dim, ad.tensor(places))
+        counts: dict[tuple[int, ...], int] = {}
+        for a in range(shape[0]):
+            for b in range(shape[1]):
+                for c in range(shape[2]):
+                    at = [a, b, c]
+                    at[dim] = places[a][b][c]
+                    counts[tuple(at)] = counts.get(tuple(at), 0) + 1
+        i, j, k = shape[0] - 1, shape[1] - 1, shape[2] - 1
+        at = [i, j, k]
+        at[dim] = places[i][j][k]
+        assert y[i, j, k].item() == x[tuple(at)].item()
+        (grad,) = ad.autograd.grad(y.sum(), x)
+        assert grad.sum().item() == y.numel()
+        assert all(grad[at].item() == count for at, count in list(counts.items())[::97])
+
+
+@pytest.mark.parametrize("bad", [4, -1, 2**62, -(2**63)])
+def test_an_index_out_of_range_is_refused_before_anything_is_added(bad: int) -> None:
+    x, values = ad.zeros(3, 4), ad.ones(3, 2)
+    index = ad.tensor([[0, 1], [2, 3], [bad, 0]])
+    with pytest.raises(
+        RuntimeError, match=f"index {bad} is out of bounds for dimension 1 with size 4"
+    ):
+        x.gather(1, index)
+    assert lib.ad_scatter_add(x._p, 1, index._p, values._p) == lib.AD_BAD_INDEX
+    assert x.tolist() == ad.zeros(3, 4).tolist()
+
+
+def test_what_the_natives_refuse() -> None:
+    x, index, out = ad.ones(3, 4), ad.zeros(3, 4, dtype=ad.int64), ffi.new("ad_tensor *[2]")
+    for dim in (-1, 2):
+        assert lib.ad_gather(x._p, dim, index._p) == ffi.NULL
+        assert lib.ad_cumsum(x._p, dim, 0) == ffi.NULL
+        assert lib.ad_sort(x._p, dim, 1, 0, out) == lib.AD_BAD_DIM
+        assert lib.ad_scatter_add(x._p, dim, index._p, x._p) == lib.AD_BAD_DIM
+    for k in (-1, 5):
+        assert lib.ad_sort(x._p, 1, k, 0, out) == lib.AD_BAD_SHAPE
+    assert lib.ad_gather(x._p, 1, x._p) == ffi.NULL
+    assert lib.ad_cumsum(x.bool()._p, 0, 0) == ffi.NULL
+    assert lib.ad_extremes(0, x._p, 1, 0, out) == lib.AD_BAD_ARG
+    narrow = x[:2]
+    assert lib.ad_gather(narrow._p, 1, index._p) == ffi.NULL
+    assert lib.ad_scatter_add(narrow._p, 1, index._p, x._p) == lib.AD_BAD_SHAPE
+    assert lib.ad_scatter_add(index._p, 1, index._p, index._p) == lib.AD_OVERLAP
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: x.sort(0).values,
+        lambda x: x.topk(40, 1).indices,
+        lambda x: x.cumsum(0),
+        lambda x: x.cumsum(1),
+        lambda x: x.max(0).values,
+        lambda x: x.argmin(1),
+        lambda x: x.gather(0, x.argsort(0)),
+        lambda x: x[:, (x[0] * 100).abs().long() % 300],
+        lambda x: ad.zeros(7, 300).index_add_(0, (x[:, 0] * 100).abs().long() % 7, x),
+        lambda x: ad.zeros(300, 7).index_add_(1, (x[:, 0] * 100).abs().long() % 7, x.t()),
+    ],
+)
+def test_threads_change_no_bits(call: Callable[[ad.Tensor], ad.Tensor]) -> None:
+    ad.manual_seed(3)
+    x, before = ad.randn(400, 300), ad.get_num_threads()
+    try:
+        results = []
+        for threads in (1, 2, 7):
+            ad.set_num_threads(threads)
+            results.append(call(x).tolist())
+    finally:
+        ad.set_num_threads(before)
+    assert results[0] == results[1] == results[2]
+
+
+def test_index_add_adds_repeated_rows_in_order() -> None:
+    x = ad.zeros(2, 3)
+    values = ad.tensor([[2.0**24] * 3, [1.0] * 3, [1.0] * 3, [-(2.0**24)] * 3])
+    ad.Tensor.index_add_(x, 0, ad.tensor([1, 1, 1, 1]), values)
+    assert x.tolist() == [[0.0] * 3, [0.0] * 3]  # each 1 is lost on 2^24
+    assert x.index_add(0, ad.tensor([0]), values[1:2], alpha=3).tolist()[0] == [3.0] * 3
+
+
+def test_a_number_is_a_line_of_one() -> None:
+    x = ad.tensor(3.0, requires_grad=True)
+    for y in (x.sort().values, x.topk(1).values, x.cumsum(0), x.max(0).values):
+        assert y.shape == ()
+        assert ad.autograd.grad(y, x)[0].item() == 1
