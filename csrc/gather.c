@@ -32,9 +32,8 @@ typedef struct {
 /* ---- runs ---- */
 
 #define TAKE(T)                                                                                              \
-    static inline __attribute__((always_inline)) int64_t take_each_##T(const T *from, int64_t along, T *to,  \
-                                                                       const int64_t *index, int64_t step,   \
-                                                                       int64_t n, int64_t size) {            \
+    static inline __attribute__((always_inline)) int64_t take_each_##T(                                      \
+        const T *from, int64_t along, T *to, const int64_t *index, int64_t step, int64_t n, int64_t size) {  \
         for (int64_t i = 0; i < n; i++) {                                                                    \
             if ((uint64_t)index[i] >= (uint64_t)size) return i;                                              \
             to[i] = from[i * along + index[i] * step];                                                       \
@@ -77,7 +76,8 @@ static int64_t check_run(char *x, int64_t along, char *values, const int64_t *in
     int64_t bad = 0, i = 0;
     for (i = 0; i < n; i++) bad |= index[i] | (size - 1 - index[i]);
     if (bad >= 0) return n;
-    for (i = 0; (uint64_t)index[i] < (uint64_t)size; i++) {}
+    for (i = 0; (uint64_t)index[i] < (uint64_t)size; i++) {
+    }
     return i;
 }
 
@@ -180,7 +180,7 @@ ad_tensor *ad_gather(const ad_tensor *x, int dim, const ad_tensor *index) {
 
 int ad_scatter_add(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *values) {
     static run_fn *const add[AD_N_DTYPES] = {
-        [AD_bool] = add_bool,     [AD_uint8] = add_uint8, [AD_int32] = add_int32,
+        [AD_bool] = add_bool,   [AD_uint8] = add_uint8,     [AD_int32] = add_int32,
         [AD_int64] = add_int64, [AD_float32] = add_float32, [AD_float64] = add_float64,
     };
     lines l;

@@ -12,7 +12,7 @@ from autodiff.node import mode
 from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
 from autodiff.ops.create import eye
 from autodiff.ops.gather import choice, chosen
-from autodiff.ops.views import _expand, clone, reshape, unsqueeze
+from autodiff.ops.views import _expand, reshape, unsqueeze
 from autodiff.shapes import Size, dim_index, dim_mask, sizes_of
 from autodiff.tensor import Tensor, live_node, own, wrap
 

@@ -12,7 +12,10 @@ K = 5
 # Of a library, an operand and a dimension: ours and PyTorch's text, and NumPy's.
 TEXTS: dict[str, tuple[Any, Any]] = {
     "sort": (lambda lib, x, d: x.sort(d), lambda lib, x, d: lib.sort(x, axis=d)),
-    "argsort": (lambda lib, x, d: x.argsort(d, stable=True), lambda lib, x, d: lib.argsort(x, axis=d, stable=True)),
+    "argsort": (
+        lambda lib, x, d: x.argsort(d, stable=True),
+        lambda lib, x, d: lib.argsort(x, axis=d, stable=True),
+    ),
     f"topk {K}": (lambda lib, x, d: x.topk(K, d), None),
     "topk tenth": (lambda lib, x, d: x.topk(x.shape[d] // 10, d), None),
 }
