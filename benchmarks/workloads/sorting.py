@@ -13,7 +13,7 @@ K = 5
 TEXTS: dict[str, tuple[Any, Any]] = {
     "sort": (lambda lib, x, d: x.sort(d), lambda lib, x, d: lib.sort(x, axis=d)),
     "argsort": (
-        lambda lib, x, d: x.argsort(d, stable=True),
+        lambda lib, x, d: x.argsort(dim=d, stable=True),
         lambda lib, x, d: lib.argsort(x, axis=d, stable=True),
     ),
     f"topk {K}": (lambda lib, x, d: x.topk(K, d), None),
