@@ -7,17 +7,17 @@ import numbers
 import warnings
 from typing import Any, NamedTuple
 
-from autodiff.dtypes import SCALAR_NAMES, float32, float64
+from autodiff.dtypes import SCALAR_NAMES, float64
 from autodiff.expr import build, inputs
 from autodiff.native import NULL, lib
 from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
 from autodiff.ops.declare import where
 from autodiff.ops.elementwise import mul
-from autodiff.ops.normalize import along_rows
+from autodiff.ops.normalize import each_of_rows, one_a_row
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reductions import KINDS, _count, _dims, _restore, _share, sum
 from autodiff.shapes import dim_mask
-from autodiff.tensor import Tensor, wrap
+from autodiff.tensor import Tensor
 
 __all__ = ["std", "std_mean", "var", "var_mean"]
 
@@ -39,13 +39,14 @@ def _forward(root: bool) -> Any:
         freedom = max(0.0, count - spread.correction) if count else 0.0  # of nothing: 0 / 0
         return lib.ad_spread(p, mask, keepdim, freedom, root)
 
-    return forward
+    return one_a_row(forward)
 
 
+_native_deviations = each_of_rows(lib.ad_deviations)
 # Deviations from the mean: a projection, so its own adjoint.
 _centred: Op = Op(
     "centred",
-    lambda p, mask: lib.ad_deviations(p, NULL, mask, 1.0),
+    lambda p, mask: _native_deviations(p, NULL, mask, 1.0),
     lambda node, g: (_centred(g, node.args[0]),),
     shaped=False,
 )
@@ -54,15 +55,15 @@ _centred: Op = Op(
 def _deviations_rule(node: OpNode, h: Tensor, x: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
     """Of g scale (x - mean): linear in both."""
     mask, scale = node.args
-    products = mul.call(h, _centred(x, mask))
-    dg = sum(products, _dims(node), keepdim=True) * scale
+    products = mul.call(h, _centred(x, mask) * scale)
+    dg = sum(products, _dims(node), keepdim=True)
     full = g.reshape([1 if mask >> d & 1 else n for d, n in enumerate(node.shape)])
-    return _centred(mul.call(h, full), mask) * scale, dg.reshape(g.shape)
+    return _centred(mul.call(h, full) * scale, mask), dg.reshape(g.shape)
 
 
 _deviations: Op = Op(
     "deviations",
-    lambda p, g, mask, scale: lib.ad_deviations(p, g, mask, scale),
+    _native_deviations,
     _deviations_rule,
     saves=(0, 1),
     grad_name="VarBackwardBackward0",
@@ -167,10 +168,6 @@ def _asked(
     return mask, keepdim, Spread(value, dim is None or not x.ndim)
 
 
-def _spread(op: Op, x: Tensor, mask: int, keepdim: bool, asked: Spread) -> Tensor:
-    return along_rows(lambda *rows: op(*rows, asked), x, mask, keepdim)
-
-
 def var(
     input: Tensor,
     dim: Any = None,
@@ -184,7 +181,7 @@ def var(
     The squared deviations are divided by their count less `correction`, which is 1, or 0 if not
     `unbiased`; a warning where nothing is left.
     """
-    return _spread(_var, input, *_asked("var", input, dim, unbiased, keepdim, correction))
+    return _var(input, *_asked("var", input, dim, unbiased, keepdim, correction))
 
 
 def std(
@@ -196,13 +193,13 @@ def std(
     correction: float | None = None,
 ) -> Tensor:
     """The standard deviation over `dim`: the square root of `var`."""
-    return _spread(_std, input, *_asked("std", input, dim, unbiased, keepdim, correction))
+    return _std(input, *_asked("std", input, dim, unbiased, keepdim, correction))
 
 
 def _pair(name: str, x: Tensor, *given: Any) -> tuple[Tensor, Tensor]:
     spread, mean = _PAIRS[name]
     mask, keepdim, asked = _asked(name, x, *given)
-    return _spread(spread, x, mask, keepdim, asked), mean(x, mask, keepdim)
+    return spread(x, mask, keepdim, asked), mean(x, mask, keepdim)
 
 
 def var_mean(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from autodiff.dtypes import SCALAR_NAMES
 from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.ops import layer_norm as rows
+from autodiff.shapes import sizes_of
 from autodiff.tensor import Tensor
 
 __all__ = ["layer_norm"]
@@ -24,13 +25,15 @@ def layer_norm(
     Mean and variance (with no correction) are those over the last dimensions, of normalized_shape,
     which weight and bias have too.
     """
+    given = {"input": input, "weight": weight, "bias": bias}
     check_tensors("layer_norm", input=input)
     if not isinstance(normalized_shape, (tuple, list)):
         raise TypeError(
             "layer_norm(): argument 'normalized_shape' (position 2) must be tuple of ints, not "
             f"{type(normalized_shape).__name__}"
         )
-    shape = tuple(normalized_shape)
+    shape = tuple(sizes_of((normalized_shape,), "layer_norm"))
+    check_tensors("layer_norm", **{k: x for k, x in given.items() if x is not None})
     check_floating("LayerNormKernelImpl", input)
     if not shape:
         raise RuntimeError(
