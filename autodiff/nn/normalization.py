@@ -38,8 +38,8 @@ class LayerNorm(Module):
             raise RuntimeError(f"LayerNorm: device {device!r} is not supported; only 'cpu' is")
         super().__init__()
         sizes: Any = normalized_shape
-        self.normalized_shape = (
-            (sizes,) if isinstance(sizes, numbers.Integral) else tuple(normalized_shape)  # type: ignore[arg-type]
+        self.normalized_shape: tuple[int, ...] = (
+            (sizes,) if isinstance(sizes, numbers.Integral) else tuple(sizes)
         )
         self.eps = eps
         self.elementwise_affine = elementwise_affine

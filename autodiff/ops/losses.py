@@ -146,6 +146,7 @@ class Classes:
     """The classes rows are held against and how they count; copies, as backward needs them too."""
 
     __slots__ = ("args", "ignored", "reduction", "saved", "target", "weight")
+    saved: Any  # of each row: its largest logit, and the sum of exponentials less that
 
     def __init__(self, target: Tensor, weight: Tensor | None, ignored: int, reduction: str) -> None:
         self.target = fresh(lib.ad_clone(target._p), "cross_entropy")

@@ -371,7 +371,7 @@ def _entropies(x: Array, target: list[int], weight: list[float]) -> Array:
 
     def value(i: Index) -> float:
         row = [x[i[0], k] for k in range(x.shape[1])]
-        return weight[i[0]] * (math.log(math.fsum(map(math.exp, row))) - row[target[i[0]]])
+        return weight[i[0]] * float(math.log(math.fsum(map(math.exp, row))) - row[target[i[0]]])
 
     return Array(x.shape[:1], value)
 
