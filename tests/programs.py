@@ -12,7 +12,6 @@ import contextlib
 import json
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
 from isa_results import DRAWS, OPTIMIZERS
 from large import Large, digest, in_dtype, numbers, results, sizes_drawn

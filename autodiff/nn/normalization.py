@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -39,7 +38,7 @@ class LayerNorm(Module):
         super().__init__()
         sizes: Any = normalized_shape
         self.normalized_shape: tuple[int, ...] = (
-            (sizes,) if isinstance(sizes, numbers.Integral) else tuple(sizes)
+            (sizes,) if isinstance(sizes, int) else tuple(sizes)
         )
         self.eps = eps
         self.elementwise_affine = elementwise_affine
