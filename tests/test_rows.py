@@ -1,4 +1,4 @@
-"""Row programs: a row has the same bits alone and in a batch, along any dimension, in any layout."""
+"""Row programs: a row has the same bits alone and in a batch, along any dimension and layout."""
 
 from __future__ import annotations
 
