@@ -164,11 +164,16 @@ const char *ad_rows_name(int kind); /* a row of rows.def; NULL past the last */
  * shape, or has a number for each row, as the program takes it. */
 ad_tensor *ad_rows(int kind, const ad_tensor *a, const ad_tensor *b, uint32_t dims, int keepdim);
 
-/* The squared deviations from the mean of each row, added up and divided by `freedom`; or the root of that. */
-/* The deviations from the mean of each row, times `scale` and, where it is not NULL, the row's number in g. */
+/* The squared deviations from the mean of each row, added up and divided by `freedom`; or the root of that.
+ */
+ad_tensor *ad_spread(const ad_tensor *x, uint32_t dims, int keepdim, double freedom, int root);
+/* The deviations from the mean of each row, times `scale` and, where it is not NULL, the row's number in g.
+ */
+ad_tensor *ad_deviations(const ad_tensor *x, const ad_tensor *g, uint32_t dims, double scale);
 /* Minus the logarithm of the softmax of logits (m, classes) at int64 targets (m), times the weight of the
  * class where there are weights: each (reduction 0), their mean by weight (1), their sum (2). Rows whose
- * target is `ignored` count as nothing. `saved` is what the vjp needs. AD_BAD_INDEX: a target out of bounds. */
+ * target is `ignored` count as nothing. `saved` is what the vjp needs. AD_BAD_INDEX: a target out of bounds.
+ */
 ad_tensor *ad_cross_entropy(const ad_tensor *x, const ad_tensor *target, const ad_tensor *weight,
                             int64_t ignored, int reduction, ad_tensor **saved);
 ad_tensor *ad_cross_entropy_vjp(const ad_tensor *g, const ad_tensor *x, const ad_tensor *target,

@@ -1,4 +1,4 @@
-"""`autodiff.nn`: modules, layers, activations, dropout and losses."""
+"""`autodiff.nn`: modules, layers, activations, dropout, norms and losses."""
 
 from autodiff.nn import functional, init, utils
 from autodiff.nn.activation import (
@@ -52,6 +52,7 @@ from autodiff.nn.loss import (
     SoftMarginLoss,
 )
 from autodiff.nn.module import Module
+from autodiff.nn.normalization import LayerNorm
 from autodiff.nn.parameter import Parameter
 from autodiff.nn.parameters import ParameterDict, ParameterList
 from autodiff.nn.shape import Flatten, Identity, Unflatten
@@ -83,6 +84,7 @@ __all__ = [
     "Identity",
     "KLDivLoss",
     "L1Loss",
+    "LayerNorm",
     "LeakyReLU",
     "Linear",
     "LogSigmoid",

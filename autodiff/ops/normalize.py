@@ -7,11 +7,10 @@ from typing import Any
 
 from autodiff.dtypes import SCALAR_NAMES, dtype, get_default_dtype
 from autodiff.native import NULL, ffi, lib
-from autodiff.ops.base import OUTPUT, Op, OpNode
+from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.elementwise import exp, mul
+from autodiff.ops.elementwise import mul
 from autodiff.ops.reductions import _restore, _sum_dim
-from autodiff.ops.views import permute, reshape
 from autodiff.shapes import dim_index, dim_mask
 from autodiff.tensor import Tensor
 
@@ -32,8 +31,55 @@ def _forward(program: str) -> Any:
     """Of x, or of x and another, along the dimensions of a mask."""
     code, rows = _PROGRAMS[program], lib.ad_rows
     if program.endswith("vjp"):
-        return lambda x, other, mask, keepdim=True: rows(code, x, other, mask, keepdim)
-    return lambda x, mask: rows(code, x, NULL, mask, 1)
+        return lambda x, other, mask, *_: rows(code, x, other, mask, 1)
+    return lambda x, mask, keepdim=True: rows(code, x, NULL, mask, keepdim)
+
+
+# ---- rows along several dimensions, which the native programs want to follow one another ----
+
+
+def _rows_last(p: Any, mask: int) -> tuple[Any, int, list[int]]:
+    """A view with the dimensions of rows behind the others, their mask then, and how to go back."""
+    kept = [d for d in range(p.ndim) if not mask >> d & 1]
+    order = kept + [d for d in range(p.ndim) if mask >> d & 1]
+    view = fresh(lib.ad_permute(p, p.ndim, order), "permute", p)
+    return view, (1 << p.ndim) - (1 << len(kept)), [order.index(d) for d in range(p.ndim)]
+
+
+def _are_apart(mask: int) -> bool:
+    return bool((mask + (mask & -mask)) & mask)
+
+
+def one_a_row(native: Callable[..., Any]) -> Callable[..., Any]:
+    """native(p, mask, keepdim, ...) of any dimensions."""
+
+    def forward(p: Any, mask: int, keepdim: bool, *args: Any) -> Any:
+        if not _are_apart(mask):
+            return native(p, mask, keepdim, *args)
+        view, last, _ = _rows_last(p, mask)
+        y = fresh(native(view, last, False, *args), "reduce", p)
+        if not keepdim:
+            return lib.ad_alias(y)
+        shape = [1 if mask >> d & 1 else p.shape[d] for d in range(p.ndim)]
+        return lib.ad_view(y, p.ndim, shape)
+
+    return forward
+
+
+def each_of_rows(native: Callable[..., Any]) -> Callable[..., Any]:
+    """native(p, one a row, mask, ...) of any dimensions, whose result is like p."""
+
+    def forward(p: Any, other: Any, mask: int, *args: Any) -> Any:
+        if not _are_apart(mask):
+            return native(p, other, mask, *args)
+        view, last, back = _rows_last(p, mask)
+        y = fresh(native(view, other, last, *args), "reduce", p)
+        return lib.ad_permute(y, p.ndim, back)
+
+    return forward
+
+
+# ---- softmax ----
 
 
 def _row_sum(node: OpNode, x: Tensor) -> Tensor:
@@ -57,7 +103,7 @@ def _log_softmax_rule(node: OpNode, g: Tensor, y: Tensor) -> tuple[Tensor]:
 
 
 def _log_softmax_vjp_rule(node: OpNode, h: Tensor, y: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
-    share = exp(y)
+    share = y.exp()
     product = mul.call(h, share)
     return -product * _row_sum(node, g), h - _row_sum(node, product)
 
@@ -105,41 +151,26 @@ def log_softmax(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tenso
     return _along(_log_softmax, input, dim, dtype)
 
 
-def along_rows(
-    op: Callable[[Tensor, int, bool], Tensor], x: Tensor, mask: int, keepdim: bool
-) -> Tensor:
-    """A reduction by a row program, to which the dimensions of rows follow one another."""
-    low = mask & -mask
-    if not (mask + low) & mask:
-        return op(x, mask, keepdim)
-    kept = [d for d in range(x.ndim) if not mask >> d & 1]
-    order = kept + [d for d in range(x.ndim) if mask >> d & 1]
-    y = op(permute(x, order), ((1 << x.ndim) - 1) & ~((1 << len(kept)) - 1), False)
-    if not keepdim:
-        return y
-    return reshape(y, [1 if mask >> d & 1 else x.shape[d] for d in range(x.ndim)])
-
-
-def _logsumexp_forward(p: Any, mask: int, keepdim: bool) -> Any:
-    return lib.ad_rows(_PROGRAMS["logsumexp"], p, NULL, mask, keepdim)
-
-
 def _logsumexp_rule(node: OpNode, g: Tensor, x: Tensor) -> tuple[Tensor]:
     """dx = g softmax(x), which needs no large result to be exact."""
     return (_logsumexp_vjp.on((x, g), *node.args),)
 
 
 def _logsumexp_vjp_rule(node: OpNode, h: Tensor, x: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
-    mask = node.args[0]
-    share = _softmax(x, mask)
-    full = _restore(node, g)
+    """Of g softmax(x), which is the vjp of ones."""
+    share = _logsumexp_vjp.on((x, g.new_ones(g.shape)), *node.args)
     inner = _row_sum(node, mul.call(h, share))
-    return _softmax_vjp.on((share, h * full), mask), inner.reshape(g.shape)
+    return mul.call(_restore(node, g), share * (h - inner)), inner.reshape(g.shape)
 
 
-_logsumexp = Op("logsumexp", _logsumexp_forward, _logsumexp_rule, saves=(0,), shaped=False)
+_logsumexp = Op(
+    "logsumexp", one_a_row(_forward("logsumexp")), _logsumexp_rule, saves=(0,), shaped=False
+)
 _logsumexp_vjp: Op = Op(
-    "logsumexp_vjp", _forward("logsumexp_vjp"), _logsumexp_vjp_rule, saves=(0, 1)
+    "logsumexp_vjp",
+    each_of_rows(_forward("logsumexp_vjp")),
+    _logsumexp_vjp_rule,
+    saves=(0, 1),
 )
 
 
@@ -153,4 +184,4 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
             "logsumexp(): argument 'dim' (position 2) must be tuple of ints, not NoneType"
         )
     x = input if input.is_floating_point() else to_dtype(input, get_default_dtype())
-    return along_rows(_logsumexp, x, dim_mask(dim, x.ndim), keepdim)
+    return _logsumexp(x, dim_mask(dim, x.ndim), keepdim)

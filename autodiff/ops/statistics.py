@@ -1,4 +1,4 @@
-"""Variance and standard deviation, computed in float64 and rounded once."""
+"""Variance and standard deviation: one native call each, computed in float64 and rounded once."""
 
 from __future__ import annotations
 
@@ -7,28 +7,21 @@ import numbers
 import warnings
 from typing import Any, NamedTuple
 
-from autodiff.dtypes import SCALAR_NAMES, float32, float64
+from autodiff.dtypes import SCALAR_NAMES, float64
 from autodiff.expr import build, inputs
-from autodiff.native import lib
+from autodiff.native import NULL, lib
 from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
 from autodiff.ops.declare import where
-from autodiff.ops.pointwise import PointwiseOp, number
-from autodiff.ops.reductions import KINDS, _count, _restore, _share
+from autodiff.ops.elementwise import mul
+from autodiff.ops.normalize import each_of_rows, one_a_row
+from autodiff.ops.pointwise import PointwiseOp
+from autodiff.ops.reductions import KINDS, _count, _dims, _restore, _share, sum
 from autodiff.shapes import dim_mask
-from autodiff.tensor import Tensor, wrap
+from autodiff.tensor import Tensor
 
 __all__ = ["std", "std_mean", "var", "var_mean"]
 
-_a, _b, _c = inputs(3)
-_FLOATS = {d.code: d for d in (float32, float64)}
-_difference = {d: PointwiseOp("centred", (_a - _b).to(d), 2) for d in _FLOATS.values()}
-_squared_difference = PointwiseOp("squared_difference", (_a - _b) * (_a - _b), 2)
-_finite_or_0 = PointwiseOp("finite_or_0", where(build("isfinite", _a), _a, 0.0), 1)
-_var_of = {d: PointwiseOp("var_of_squares", (_a / _b).to(d), 2) for d in _FLOATS.values()}
-_std_of = {
-    d: PointwiseOp("std_of_squares", build("sqrt", _a / _b).to(d), 2) for d in _FLOATS.values()
-}
-_var_vjp = PointwiseOp("var_vjp", _a * _b * _c, 3)
+_a, _b = inputs(2)
 _std_vjp = PointwiseOp("std_vjp", where(build("eq", _b, 0), 0.0, _a / (_b * 2)), 2)
 _unbounded = PointwiseOp("var_unbounded", _a * where(build("eq", _b, 0), math.nan, math.inf), 2)
 
@@ -40,47 +33,40 @@ class Spread(NamedTuple):
     whole: bool  # no dimensions were named
 
 
-def _mean64(p: Any, mask: int) -> Tensor:
-    return wrap(fresh(lib.ad_reduce(KINDS["mean"], p, mask, 1, float64.code), "mean", p))
-
-
-def _about_mean(p: Any, mask: int) -> tuple[Tensor, Tensor]:
-    """Numbers and their mean, in float64, whose differences are the deviations.
-
-    A mean of float64 numbers is rounded as they are, so a first difference is taken off, and what
-    is left of the mean is that of the differences: 0 where they are infinite.
-    """
-    x, mean = wrap(p), _mean64(p, mask)
-    if p.dtype == float32.code:
-        return x, mean
-    rough = _difference[float64].call(x, mean)
-    return rough, _finite_or_0.call(_mean64(rough._p, mask))
-
-
-def _squares(p: Any, mask: int, keepdim: bool) -> tuple[Tensor, int]:
-    """The sums of squares of deviations from the mean, in float64, and of how many."""
-    squares = _squared_difference.call(*_about_mean(p, mask))._p
-    total = lib.ad_reduce(KINDS["sum"], squares, mask, keepdim, float64.code)
-    count = math.prod(p.shape[d] for d in range(p.ndim) if mask >> d & 1)
-    return wrap(fresh(total, "sum", squares)), count
-
-
-def _forward(finish: dict[Any, PointwiseOp]) -> Any:
+def _forward(root: bool) -> Any:
     def forward(p: Any, mask: int, keepdim: bool, spread: Spread) -> Any:
-        squares, count = _squares(p, mask, keepdim)
+        count = math.prod(p.shape[d] for d in range(p.ndim) if mask >> d & 1)
         freedom = max(0.0, count - spread.correction) if count else 0.0  # of nothing: 0 / 0
-        return lib.ad_alias(finish[_FLOATS[p.dtype]].call(squares, number(freedom))._p)
+        return lib.ad_spread(p, mask, keepdim, freedom, root)
 
-    return forward
-
-
-def _centred_forward(p: Any, mask: int) -> Any:
-    return lib.ad_alias(_difference[_FLOATS[p.dtype]].call(*_about_mean(p, mask))._p)
+    return one_a_row(forward)
 
 
+_native_deviations = each_of_rows(lib.ad_deviations)
 # Deviations from the mean: a projection, so its own adjoint.
 _centred: Op = Op(
-    "centred", _centred_forward, lambda node, g: (_centred(g, node.args[0]),), shaped=False
+    "centred",
+    lambda p, mask: _native_deviations(p, NULL, mask, 1.0),
+    lambda node, g: (_centred(g, node.args[0]),),
+    shaped=False,
+)
+
+
+def _deviations_rule(node: OpNode, h: Tensor, x: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
+    """Of g scale (x - mean): linear in both."""
+    mask, scale = node.args
+    products = mul.call(h, _centred(x, mask) * scale)
+    dg = sum(products, _dims(node), keepdim=True)
+    full = g.reshape([1 if mask >> d & 1 else n for d, n in enumerate(node.shape)])
+    return _centred(mul.call(h, full) * scale, mask), dg.reshape(g.shape)
+
+
+_deviations: Op = Op(
+    "deviations",
+    _native_deviations,
+    _deviations_rule,
+    saves=(0, 1),
+    grad_name="VarBackwardBackward0",
 )
 
 
@@ -88,12 +74,9 @@ def _var_rule(node: OpNode, g: Tensor, x: Tensor) -> tuple[Tensor]:
     """dx = g 2 (x - mean) / degrees of freedom."""
     spread = node.args[2]
     freedom = _count(node) - spread.correction
-    deviations = _centred(x, node.args[0])
-    g = _restore(node, g)
     if spread.whole and freedom <= 0:
-        return (_unbounded.call(g, deviations),)
-    scale = number(2 / freedom if freedom else math.inf)
-    return (_var_vjp.call(g, scale, deviations),)
+        return (_unbounded.call(_restore(node, g), _centred(x, node.args[0])),)
+    return (_deviations.on((x, g), node.args[0], 2 / freedom if freedom else math.inf),)
 
 
 def _std_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor]:
@@ -110,8 +93,8 @@ def _mean_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
     return (_share(node, g),)
 
 
-_var = Op("var", _forward(_var_of), _var_rule, saves=(0,))
-_std = Op("std", _forward(_std_of), _std_rule, saves=(0, OUTPUT))
+_var = Op("var", _forward(False), _var_rule, saves=(0,))
+_std = Op("std", _forward(True), _std_rule, saves=(0, OUTPUT))
 _PAIRS = {
     "var_mean": (
         Op("var_mean", _var.forward, _var_rule, saves=(0,)),

@@ -19,7 +19,8 @@ from autodiff.expr import Primitive
 from autodiff.ops.contraction import linear
 from autodiff.ops.declare import FUNCTIONS, Function
 from autodiff.ops.gated import glu
-from autodiff.ops.losses import nll
+from autodiff.ops.layer_norm import layer_norm
+from autodiff.ops.losses import cross_entropy, nll
 from autodiff.ops.normalize import log_softmax, logsumexp, softmax
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reduced import REDUCED
@@ -373,7 +374,39 @@ ROWWISE = [
     Case("nll_mean", lambda x: nll(x, ad.tensor([2, 0]), ad.tensor([1.0, 2.0, 3.0]).to(x.dtype),
                                    -100, "mean"), sized("2 3"),
          lambda x: Array((), lambda _: -(3 * x[0, 2] + x[1, 0]) / 4)),
+    Case("cross_entropy", lambda x: cross_entropy(x, ad.tensor([2, 0, 1]), None, 0, "none"),
+         sized("3 3"), lambda x: _entropies(x, [2, 0, 1], [1.0, 0.0, 1.0])),
+    Case("cross_entropy_mean", lambda x: cross_entropy(
+        x, ad.tensor([2, 0]), ad.tensor([1.0, 2.0, 3.0]).to(x.dtype), -100, "mean"), sized("2 3"),
+         lambda x: Array((), lambda _: math.fsum(_entropies(x, [2, 0], [3.0, 1.0]).flat()) / 4)),
+    Case("cross_entropy_sum", lambda x: cross_entropy(x, ad.tensor([1, 1]), None, -100, "sum"),
+         sized("2 n", low=2),
+         lambda x: Array((), lambda _: math.fsum(_entropies(x, [1, 1], [1.0, 1.0]).flat()))),
+    Case("layer_norm", lambda x: layer_norm(x, 1, None, None, 0.5), sized("m n", low=1),
+         lambda x: _normal(x)),
+    Case("layer_norm_weight", lambda x, w: layer_norm(x, 1, w, None, 0.5), sized("m n", "n", low=1),
+         lambda x, w: Array(x.shape, lambda i: _normal(x)[i] * w[i[1:]])),
+    Case("layer_norm_bias", lambda x, w, b: layer_norm(x, 2, w, b, 0.5),
+         sized("1 m n", "m n", "m n", low=1),
+         lambda x, w, b: Array(x.shape, lambda i: _normal(Array(
+             (1, x.shape[1] * x.shape[2]), lambda j: x.flat()[j[1]]))[
+                 0, i[1] * x.shape[2] + i[2]] * w[i[1:]] + b[i[1:]])),
 ]  # fmt: skip
+
+
+def _entropies(x: Array, target: list[int], weight: list[float]) -> Array:
+    """The losses of the rows, times a weight each."""
+
+    def value(i: Index) -> float:
+        row = [x[i[0], k] for k in range(x.shape[1])]
+        return weight[i[0]] * float(math.log(math.fsum(map(math.exp, row))) - row[target[i[0]]])
+
+    return Array(x.shape[:1], value)
+
+
+def _normal(x: Array) -> Array:
+    """Rows less their mean, over the root of their variance plus a half."""
+    return _along(x, 1, lambda row, v: (v - _mean(row)) / math.sqrt(_variance(row, 0.0) + 0.5))
 
 
 def _along(x: Array, dim: int, function: Callable[[list[float], float], float]) -> Array:

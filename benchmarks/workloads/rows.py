@@ -1,4 +1,4 @@
-"""Softmax, its logarithm, logsumexp, layer norm, cross-entropy and variance: values and gradients."""
+"""Softmax, logsumexp, layer norm, cross-entropy and variance: values and gradients."""
 
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -38,7 +38,9 @@ def gradient(name: str, text: Text, given: Callable[[], tuple[Array, ...]]) -> M
         arrays = [array_of(name, library, x) for x in given()]
         leaves = [x.requires_grad_() for x in arrays if x.is_floating_point()]
         first = text(library, *arrays).detach()
-        cotangent = None if first.ndim == 0 else array_of(name, library, normal(*first.shape, seed=3))
+        cotangent = (
+            None if first.ndim == 0 else array_of(name, library, normal(*first.shape, seed=3))
+        )
 
         def run() -> Any:
             text(library, *arrays).backward(cotangent)

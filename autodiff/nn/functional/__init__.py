@@ -1,10 +1,11 @@
-"""`nn.functional`: activations, softmax, dropout, linear maps and losses as functions."""
+"""`nn.functional`: activations, softmax, dropout, norms, linear maps and losses as functions."""
 
 from autodiff.nn.functional import (
     activation,
     class_loss,
     margin_loss,
     noise,
+    normalization,
     probability_loss,
     regression_loss,
 )
@@ -12,10 +13,19 @@ from autodiff.nn.functional.activation import *  # noqa: F403 - its own __all__ 
 from autodiff.nn.functional.class_loss import *  # noqa: F403
 from autodiff.nn.functional.margin_loss import *  # noqa: F403
 from autodiff.nn.functional.noise import *  # noqa: F403
+from autodiff.nn.functional.normalization import *  # noqa: F403
 from autodiff.nn.functional.probability_loss import *  # noqa: F403
 from autodiff.nn.functional.regression_loss import *  # noqa: F403
 from autodiff.ops.contraction import linear
 
 __all__ = ["linear"]
-for _theme in (activation, class_loss, margin_loss, noise, probability_loss, regression_loss):
+for _theme in (
+    activation,
+    class_loss,
+    margin_loss,
+    noise,
+    normalization,
+    probability_loss,
+    regression_loss,
+):
     __all__ += _theme.__all__

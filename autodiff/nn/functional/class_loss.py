@@ -108,7 +108,7 @@ def _of_classes(
 ) -> Tensor:
     """A loss of rows and classes, of arguments that are checked."""
     classes = to_dtype(target, dtypes.int64)
-    classes = classes.contiguous() if classes.ndim == 1 else classes.reshape(-1).contiguous()
+    classes = classes if classes.ndim == 1 else classes.reshape(-1)
     loss = loss_of(_rows(input), classes, weight, ignore_index, reduction)
     shape = target.shape if input.ndim > 1 else Size()
     return loss if reduction != "none" or loss.shape == shape else loss.reshape(shape)

@@ -1,0 +1,61 @@
+"""Norms of layers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from autodiff.dtypes import SCALAR_NAMES
+from autodiff.nn.functional.reduction import check_floating, check_tensors
+from autodiff.ops import layer_norm as rows
+from autodiff.shapes import sizes_of
+from autodiff.tensor import Tensor
+
+__all__ = ["layer_norm"]
+
+
+def layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """input less its mean, over the square root of its variance plus eps, times weight plus bias.
+
+    Mean and variance (with no correction) are those over the last dimensions, of normalized_shape,
+    which weight and bias have too.
+    """
+    given = {"input": input, "weight": weight, "bias": bias}
+    check_tensors("layer_norm", input=input)
+    if not isinstance(normalized_shape, (tuple, list)):
+        raise TypeError(
+            "layer_norm(): argument 'normalized_shape' (position 2) must be tuple of ints, not "
+            f"{type(normalized_shape).__name__}"
+        )
+    shape = tuple(sizes_of((normalized_shape,), "layer_norm"))
+    check_tensors("layer_norm", **{k: x for k, x in given.items() if x is not None})
+    check_floating("LayerNormKernelImpl", input)
+    if not shape:
+        raise RuntimeError(
+            "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one "
+            "element, but got normalized_shape = []"
+        )
+    for name, x in (("weight", weight), ("bias", bias)):
+        if x is not None and x.shape != shape:
+            raise RuntimeError(
+                f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape "
+                f"{list(x.shape)} and normalized_shape = {list(shape)}"
+            )
+        if x is not None and x.dtype is not input.dtype:
+            raise RuntimeError(
+                f"expected scalar type {SCALAR_NAMES[input._p.dtype]} but found "
+                f"{SCALAR_NAMES[x._p.dtype]}"
+            )
+    if input.shape[-len(shape) :] != shape:
+        raise RuntimeError(
+            f"Given normalized_shape={list(shape)}, expected input with shape "
+            f"[*, {', '.join(map(str, shape))}], but got input of size{list(input.shape)}"
+        )
+    if weight is None and bias is not None:
+        return rows.layer_norm(input, len(shape), None, None, eps) + bias
+    return rows.layer_norm(input, len(shape), weight, bias, eps)

@@ -1,0 +1,64 @@
+"""Norms as modules."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from autodiff.dtypes import dtype
+from autodiff.nn import functional, init
+from autodiff.nn.module import Module
+from autodiff.nn.parameter import Parameter
+from autodiff.ops.create import empty
+from autodiff.tensor import Tensor
+
+__all__ = ["LayerNorm"]
+
+
+class LayerNorm(Module):
+    """Normalizes the last dimensions, of normalized_shape, and scales and shifts each element.
+
+    The weight starts as ones and the bias as zeros; there are none without elementwise_affine.
+    """
+
+    weight: Parameter | None
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float = 1e-5,
+        elementwise_affine: bool = True,
+        bias: bool = True,
+        device: str | None = None,
+        dtype: dtype | None = None,
+    ) -> None:
+        if device not in (None, "cpu"):
+            raise RuntimeError(f"LayerNorm: device {device!r} is not supported; only 'cpu' is")
+        super().__init__()
+        sizes: Any = normalized_shape
+        self.normalized_shape: tuple[int, ...] = (
+            (sizes,) if isinstance(sizes, int) else tuple(sizes)
+        )
+        self.eps = eps
+        self.elementwise_affine = elementwise_affine
+        for name, wanted in (("weight", True), ("bias", bias)):
+            made = elementwise_affine and wanted
+            given = Parameter(empty(*self.normalized_shape, dtype=dtype)) if made else None
+            self.register_parameter(name, given)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Make the weight ones and the bias zeros."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+        if self.bias is not None:
+            init.zeros_(self.bias)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return functional.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        )

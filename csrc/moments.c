@@ -1,0 +1,315 @@
+/* moments.c: means and squared deviations of rows in double, and what is made of them: variance, deviations,
+ * layer norm.
+ *
+ * A chunk of 1,024 numbers has a mean, and squares about that mean, by sums as reduce.c tells. The mean of
+ * doubles is rounded as they are, so it has a rest: the mean of what is left when it is taken off. Chunks are
+ * joined by the tree of reduce.c; the difference of their means is where cancellation would be, and is exact
+ * enough as the sum of the differences of means and of rests. */
+#include "rows.h"
+#include <math.h>
+
+typedef struct {
+    double mean[AD_ROWS_LINES], rest[AD_ROWS_LINES], squares[AD_ROWS_LINES];
+} moments;
+typedef struct {
+    int type;
+    ad_rows_plan plan;
+    int64_t pieces; /* that long rows are cut into, so that threads can share them */
+    const char *x;
+    double *parts; /* mean, rest and squares of each piece of each row, where there are several */
+} source;
+
+enum { PIECE = 64 * AD_BLOCK }; /* a power of two of chunks: a whole subtree */
+
+/* ---- one chunk ---- */
+
+typedef struct {
+    const source *s;
+    ad_rows_item item;
+    const double *mean, *rest; /* taken off, where they are not NULL; what is left is squared */
+    bool square;
+    _Alignas(64) char wide[AD_ROWS_BUFFER];
+} chunk;
+
+static const void *term(void *context, const ad_rows_part *part, int64_t *stride) {
+    chunk *c = context;
+    const int64_t size = c->s->plan.size, rows = part->block.rows, cols = part->block.cols;
+    const char *x = c->s->x + (c->item.each + part->offset) * size;
+    double *wide = (double *)(void *)c->wide;
+    if (c->s->type == AD_f64 && !c->mean) {
+        *stride = part->block.stride;
+        return x;
+    }
+    ad_load_fn *load = ad_cpu->pw->load[c->s->type == AD_f32 ? AD_float32 : AD_float64][AD_f64];
+    bool dense = part->block.stride == cols || rows == 1;
+    for (int64_t r = 0; r < (dense ? 1 : rows); r++)
+        load(dense ? rows * cols : cols, wide + r * cols, x + r * part->block.stride * size, 1);
+    *stride = cols;
+    if (c->mean) ad_cpu->rows->centre(&part->block, wide, c->mean, c->square && !c->rest);
+    if (c->rest) ad_cpu->rows->centre(&part->block, wide, c->rest, c->square);
+    return wide;
+}
+
+static void of_chunk(chunk *c, int64_t n, bool squares, moments *m) {
+    const int64_t lines = c->item.lines;
+    bool exact = c->s->type == AD_f32; /* sums of float32 in double have digits to spare */
+    c->mean = c->rest = NULL;
+    c->square = false;
+    ad_rows_fold(&c->item, AD_FOLD_sum, AD_f64, term, c, m->mean);
+    for (int64_t i = 0; i < lines; i++) m->mean[i] /= (double)n;
+    memset(m->rest, 0, sizeof(double) * (size_t)lines);
+    c->mean = m->mean;
+    if (!exact) {
+        ad_rows_fold(&c->item, AD_FOLD_sum, AD_f64, term, c, m->rest);
+        for (int64_t i = 0; i < lines; i++) {
+            double rest = m->rest[i] / (double)n;
+            m->rest[i] = isfinite(rest) ? rest : 0;
+        }
+        c->rest = m->rest;
+    }
+    c->square = true;
+    if (squares) ad_rows_fold(&c->item, AD_FOLD_sum, AD_f64, term, c, m->squares);
+}
+
+/* ---- the tree over chunks ---- */
+
+/* a, of na numbers, and the later b, of nb, become one in b. */
+static void join(int64_t lines, int64_t na, const double *a, int64_t nb, double *b, int64_t step) {
+    const double n = (double)na + (double)nb, share = (double)nb / n, weight = (double)na * share;
+    for (int64_t i = 0; i < lines; i++) {
+        double far = (b[i] - a[i]) + (b[step + i] - a[step + i]);
+        b[2 * step + i] = (a[2 * step + i] + b[2 * step + i]) + far * far * weight;
+        b[i] = a[i];
+        b[step + i] = a[step + i] + far * share;
+    }
+}
+
+typedef struct {
+    int64_t count, lines, each; /* pushed so far, each of so many numbers but for the last */
+    double level[48][3 * AD_ROWS_STRIP];
+} tree;
+
+/* The last of those pushed has n numbers. Rows of several chunks come one at a time, or a strip of columns.
+ */
+static void push(tree *t, int64_t n, moments *m) {
+    const size_t nbytes = sizeof(double) * (size_t)t->lines;
+    double part[3 * AD_ROWS_STRIP];
+    memcpy(part, m->mean, nbytes);
+    memcpy(part + t->lines, m->rest, nbytes);
+    memcpy(part + 2 * t->lines, m->squares, nbytes);
+    int level = 0;
+    for (int64_t carry = t->count++; carry & 1; carry >>= 1, level++) {
+        int64_t before = t->each << level;
+        join(t->lines, before, t->level[level], n, part, t->lines);
+        n += before;
+    }
+    memcpy(t->level[level], part, 3 * nbytes);
+}
+
+static void finish(tree *t, int64_t n, moments *m) {
+    const size_t nbytes = sizeof(double) * (size_t)t->lines;
+    int64_t covered = 0;
+    double total[3 * AD_ROWS_STRIP];
+    for (int level = 0; level < 48; level++) {
+        if (!(t->count >> level & 1)) continue;
+        if (covered) {
+            join(t->lines, t->each << level, t->level[level], covered, total, t->lines);
+            covered += t->each << level;
+        } else { /* the last may be short */
+            memcpy(total, t->level[level], 3 * nbytes);
+            covered = n - (t->count - ((int64_t)1 << level)) * t->each;
+        }
+    }
+    memcpy(m->mean, total, nbytes);
+    memcpy(m->rest, total + t->lines, nbytes);
+    memcpy(m->squares, total + 2 * t->lines, nbytes);
+}
+
+/* Of the rows of an item, or of their piece from `start`. */
+static void of_rows(const source *s, const ad_rows_item *item, int64_t start, int64_t n, bool squares,
+                    moments *m) {
+    chunk c;
+    tree t;
+    c.s = s;
+    c.item = *item;
+    t.count = 0;
+    t.lines = item->lines;
+    t.each = AD_BLOCK;
+    if (!squares) memset(m->squares, 0, sizeof(double) * (size_t)item->lines);
+    for (int64_t i = 0; i < n; i += AD_BLOCK) {
+        int64_t length = ad_least(AD_BLOCK, n - i);
+        c.item.each = item->each + (start + i) * (s->plan.columns ? s->plan.shape.inner : 1);
+        *(s->plan.columns ? &c.item.all.rows : &c.item.all.cols) = length;
+        of_chunk(&c, length, squares, m);
+        if (n > AD_BLOCK) push(&t, length, m);
+    }
+    if (n > AD_BLOCK) finish(&t, n, m);
+}
+
+/* ---- pieces of long rows ---- */
+
+static void plan(source *s, const ad_tensor *x, const ad_rows_shape *shape) {
+    s->type = ad_dtype_type[x->dtype];
+    s->x = x->data;
+    ad_rows_cut(&s->plan, shape, ad_itemsize[x->dtype]);
+    s->pieces = (shape->n - 1) / PIECE + 1;
+    s->parts = NULL;
+}
+
+typedef struct {
+    source *s;
+    bool squares;
+} measuring;
+
+static void measure_piece(void *context, int64_t i) {
+    const measuring *w = context;
+    const source *s = w->s;
+    ad_rows_item item = ad_rows_item_at(&s->plan, i / s->pieces);
+    int64_t piece = i % s->pieces, start = piece * PIECE;
+    moments m;
+    of_rows(s, &item, start, ad_least(PIECE, s->plan.shape.n - start), w->squares, &m);
+    for (int64_t l = 0; l < item.lines; l++) {
+        double *part = s->parts + 3 * ((item.first + l) * s->pieces + piece);
+        part[0] = m.mean[l], part[1] = m.rest[l], part[2] = m.squares[l];
+    }
+}
+
+/* Where rows have several pieces: measures them all. */
+static int measure(source *s, bool squares) {
+    int64_t lines = s->plan.shape.outer * s->plan.shape.inner;
+    if (s->pieces == 1) return AD_OK;
+    s->parts = ad_alloc((size_t)(lines * s->pieces * 3) * sizeof(double));
+    if (!s->parts) return AD_NO_MEMORY;
+    measuring w = {s, squares};
+    ad_parallel_for(s->plan.items * s->pieces, lines * s->plan.shape.n / 2, measure_piece, &w);
+    return AD_OK;
+}
+
+static void of_item(const source *s, const ad_rows_item *item, bool squares, moments *m) {
+    if (s->pieces == 1) {
+        of_rows(s, item, 0, s->plan.shape.n, squares, m);
+        return;
+    }
+    for (int64_t l = 0; l < item->lines; l++) {
+        moments one;
+        tree t;
+        t.count = 0;
+        t.lines = 1;
+        t.each = PIECE;
+        for (int64_t piece = 0; piece < s->pieces; piece++) {
+            const double *part = s->parts + 3 * ((item->first + l) * s->pieces + piece);
+            one.mean[0] = part[0], one.rest[0] = part[1], one.squares[0] = part[2];
+            push(&t, ad_least(PIECE, s->plan.shape.n - piece * PIECE), &one);
+        }
+        finish(&t, s->plan.shape.n, &one);
+        m->mean[l] = one.mean[0], m->rest[l] = one.rest[0], m->squares[l] = one.squares[0];
+    }
+}
+
+/* ---- entry points ---- */
+
+static void put(int type, void *to, int64_t i, double value) {
+    if (type == AD_f32)
+        ((float *)to)[i] = (float)value;
+    else
+        ((double *)to)[i] = value;
+}
+
+static double number(int type, const void *from, int64_t i) {
+    return type == AD_f32 ? (double)((const float *)from)[i] : ((const double *)from)[i];
+}
+
+static int check(const ad_tensor *x, uint32_t dims, ad_rows_shape *shape) {
+    if (!ad_is_float(x->dtype)) return ad_fail(AD_BAD_DTYPE, x->dtype, 0, 0);
+    if (dims >> x->ndim) return ad_fail(AD_BAD_DIM, 31 - __builtin_clz(dims), x->ndim, 0);
+    return ad_rows_layout(shape, x, dims) ? AD_OK : ad_fail(AD_BAD_ARG, dims, 0, 0);
+}
+
+typedef struct {
+    source s;
+    double freedom, scale;
+    bool root;
+    const char *g;
+    char *y;
+} task;
+
+static void spread_item(void *context, int64_t i) {
+    const task *t = context;
+    ad_rows_item item = ad_rows_item_at(&t->s.plan, i);
+    moments m;
+    of_item(&t->s, &item, true, &m);
+    for (int64_t l = 0; l < item.lines; l++) {
+        double spread = m.squares[l] / t->freedom;
+        put(t->s.type, t->y, item.first + l, t->root ? sqrt(spread) : spread);
+    }
+}
+
+ad_tensor *ad_spread(const ad_tensor *x, uint32_t dims, int keepdim, double freedom, int root) {
+    ad_rows_shape shape;
+    int64_t sizes[AD_MAX_DIMS];
+    int ndim = 0;
+    if (check(x, dims, &shape)) return NULL;
+    for (int d = 0; d < x->ndim; d++)
+        if (!(dims >> d & 1) || keepdim) sizes[ndim++] = dims >> d & 1 ? 1 : x->shape[d];
+    if (x->numel == 0) return ad_full_f64(x->dtype, ndim, sizes, NAN);
+    ad_tensor *y = ad_make(x->dtype, ndim, sizes);
+    ad_tensor *copy = x->contiguous ? NULL : ad_contiguous(x, x->dtype);
+    task t = {.freedom = freedom, .root = root};
+    bool made = y && (copy || x->contiguous);
+    if (made) {
+        plan(&t.s, copy ? copy : x, &shape);
+        made = !measure(&t.s, true);
+        t.y = y->data;
+        if (made) ad_parallel_for(t.s.plan.items, x->numel / 2, spread_item, &t);
+        ad_dealloc(t.s.parts);
+    }
+    ad_free(copy);
+    if (made) return y;
+    ad_free(y);
+    return NULL;
+}
+
+static void deviations_item(void *context, int64_t i) {
+    const task *t = context;
+    const source *s = &t->s;
+    const ad_rows_item whole = ad_rows_item_at(&s->plan, i / s->pieces);
+    const int64_t start = i % s->pieces * PIECE, n = ad_least(PIECE, s->plan.shape.n - start);
+    _Alignas(64) char factor[AD_ROWS_LINES * 8];
+    moments m;
+    of_item(s, &whole, false, &m);
+    for (int64_t l = 0; l < whole.lines; l++) {
+        double g = t->g ? number(s->type, t->g, whole.first + l) : 1;
+        put(s->type, factor, l, s->type == AD_f32 ? (float)g * (float)t->scale : g * t->scale);
+    }
+    ad_block block = whole.all;
+    *(s->plan.columns ? &block.rows : &block.cols) = n;
+    const int64_t at = (whole.each + start * (s->plan.columns ? s->plan.shape.inner : 1)) * s->plan.size;
+    ad_cpu->rows->deviations[s->type](&block, s->x + at, m.mean, m.rest, factor, t->y + at);
+}
+
+ad_tensor *ad_deviations(const ad_tensor *x, const ad_tensor *g, uint32_t dims, double scale) {
+    ad_rows_shape shape;
+    if (check(x, dims, &shape)) return NULL;
+    if (g && g->dtype != x->dtype) return ad_fail_null(AD_BAD_DTYPE, g->dtype, 0, 0);
+    if (g && g->numel != shape.outer * shape.inner)
+        return ad_fail_null(AD_BAD_SHAPE, g->numel, shape.outer, 0);
+    ad_tensor *y = ad_make(x->dtype, x->ndim, x->shape);
+    if (!y || y->numel == 0) return y;
+    ad_tensor *copy = x->contiguous ? NULL : ad_contiguous(x, x->dtype);
+    ad_tensor *cg = !g || g->contiguous ? NULL : ad_contiguous(g, g->dtype);
+    task t = {.scale = scale};
+    bool made = (copy || x->contiguous) && (cg || !g || g->contiguous);
+    if (made) {
+        plan(&t.s, copy ? copy : x, &shape);
+        made = !measure(&t.s, false);
+        t.y = y->data;
+        t.g = cg ? cg->data : g ? g->data : NULL;
+        if (made) ad_parallel_for(t.s.plan.items * t.s.pieces, x->numel / 2, deviations_item, &t);
+        ad_dealloc(t.s.parts);
+    }
+    ad_free(copy);
+    ad_free(cg);
+    if (made) return y;
+    ad_free(y);
+    return NULL;
+}
