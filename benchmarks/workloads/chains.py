@@ -19,7 +19,10 @@ def six(lib: Library, x: Any, y: Any) -> Any:
     return lib.exp(-x * y) * x + y / 2 - x
 
 
-CHAINS: tuple[tuple[str, Chain, int], ...] = (("gelu written out", gelu, 1), ("six operations", six, 2))
+CHAINS: tuple[tuple[str, Chain, int], ...] = (
+    ("gelu written out", gelu, 1),
+    ("six operations", six, 2),
+)
 SIZES = (1_000, 100_000, 10_000_000)
 
 

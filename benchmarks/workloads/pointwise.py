@@ -105,7 +105,9 @@ def casts() -> Iterator[Function]:
         yield Function(
             f"{source} to {target}",
             lambda lib, x, target=target: x.to(getattr(lib, target)),
-            lambda np, x, target=target: x.astype(getattr(np, target if target != "bool" else "bool_")),
+            lambda np, x, target=target: x.astype(
+                getattr(np, target if target != "bool" else "bool_")
+            ),
             inputs=kind,
             nbytes=nbytes,
         )

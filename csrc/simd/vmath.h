@@ -92,7 +92,7 @@ AD_SIMD vd vd_expm1(vd x) { return vd_copysign(vd_expm1_core(vd_exp_clamp(x)), x
 /* f32: 1 - 2 / (e + 1) with e = exp(2|x|); below 0.625 x + x^3 p(x^2), p of degree 4: 2^-27. */
 AD_SIMD vf vf_tanh(vf x) {
     static const float P[] = {-0.3333328f, 0.13331442f, -0.05373971f, 0.020639079f, -0.0057049785f};
-    static const float E[] = {1.0f,          0.6931472f,    0.24022646f,  0.055503286f,
+    static const float E[] = {1.0f,         0.6931472f,    0.24022646f,   0.055503286f,
                               0.009618489f, 0.0013399931f, 0.00015345808f};
     const vf one = vf_set1(1), twice = vf_set1(2.88539008f); /* 2 log2(e) */
     vf a = vf_abs(x), a2 = vf_mul(a, a), b = vf_min(vf_set1(10), a);
@@ -311,7 +311,7 @@ AD_SIMD vd vd_cos(vd x) {
 AD_SIMD vf vf_erf(vf x) {
     static const float P[] = {0.12837917f,   -0.3761263f,     0.11283617f,  -0.026854966f,
                               0.0051902616f, -0.00080253993f, 7.899417e-05f};
-    static const float Q[] = {-0.0004926985f, -1.6260461f,    -0.9206483f,   -0.1487517f,
+    static const float Q[] = {-0.0004926985f, -1.6260461f,   -0.9206483f,   -0.1487517f,
                               0.031505715f,   -0.004252584f, 0.00026888962f};
     static const float E[] = {1.0000001f, 0.69314694f, 0.2402212f, 0.055507135f, 0.009675541f, 0.0013276467f};
     const vf one = vf_set1(1), integer = vf_set1(VF_INTEGER);
@@ -386,9 +386,10 @@ AD_SIMD vd vd_pow(vd x, vd y) {
     p_low = vd_select(vd_lt(vd_abs(p), vd_set1(800)), p_low, vd_zero());
     return vd_pow_finish(x, y, vd_exp_sum(p, p_low));
 }
-/* |x|^y of lanes that are doubles, by 2^(y log2 |x|), for |x| not 0, infinite or nan; neither step is as precise
- * as f64, but both are by far more so than f32. log2(m) = s p(s^2) with s = (m-1)/(m+1), s^2 in [0, 0.0295], p of
- * degree 4: 2^-37; 2^r on [-1/2, 1/2] of degree 7: 2^-34. Past the limits f32 is 0 or infinite. */
+/* |x|^y of lanes that are doubles, by 2^(y log2 |x|), for |x| not 0, infinite or nan; neither step is as
+ * precise as f64, but both are by far more so than f32. log2(m) = s p(s^2) with s = (m-1)/(m+1), s^2 in [0,
+ * 0.0295], p of degree 4: 2^-37; 2^r on [-1/2, 1/2] of degree 7: 2^-34. Past the limits f32 is 0 or infinite.
+ */
 AD_SIMD vd vd_rough_pow(vd x, vd y) {
     static const double P[] = {2.885390081790141, 0.9617966732842077, 0.577083594453872, 0.411672219047628,
                                0.34073833170687545};
