@@ -166,7 +166,9 @@ def _cross_entropy_forward(p: Any, target: Any, classes: Classes) -> Any:
     return loss
 
 
-def _cross_entropy_rule(node: OpNode, g: Tensor, x: Tensor, target: Tensor) -> tuple[Tensor, None]:
+def _cross_entropy_rule(
+    node: OpNode, g: Tensor, x: Tensor, target: Tensor
+) -> tuple[Tensor, None]:
     return _cross_entropy_vjp.on((g, x, target), node.args[0]), None
 
 
