@@ -6,6 +6,7 @@ number. Values are computed in a register type (float32, float64 or int64) and s
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -197,6 +198,8 @@ class Lowering:
         if type_ == I64 and name in _OF_INTEGERS:
             known = _OF_INTEGERS[name]
             return args[0] if known is None else Value(operand, type_, self.constant(known, type_))
+        if name == "div" and _is_exact_divisor(args[1].number):
+            name, args = "mul", [args[0], args[1]._replace(number=1 / args[1].number)]
         token = self.emit(name, type_, *(self.as_type(arg, type_) for arg in args))
         narrow = computed in _WRAP and operand.dtype is computed
         return Value(operand, type_, token, narrow=narrow)
@@ -219,6 +222,13 @@ class Lowering:
         for node in topological(roots):
             self.values[id(node)] = self.visit(node)
         return [self.values[id(root)] for root in roots]
+
+
+def _is_exact_divisor(number: Any) -> bool:
+    """Whether a division by this is a multiplication by its inverse, to the bit."""
+    if number is None or not 2.0**-64 <= abs(number) <= 2.0**64:
+        return False
+    return abs(math.frexp(number)[0]) == 0.5
 
 
 def _live(code: Sequence[tuple[int, int, tuple[Token, ...]]], outs: Sequence[Token]) -> list[int]:

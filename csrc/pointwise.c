@@ -14,7 +14,7 @@ enum {
 /* What all threads share. */
 typedef struct {
     const ad_loop *loop;
-    int64_t block; /* elements of a block */
+    int64_t block;             /* elements of a block */
     int64_t n_blocks, per_row; /* per_row: blocks in a row; 0 where blocks are packed across rows */
     bool direct;               /* results may be written to their memory while inputs are still read */
     bool stream;               /* results are stored past the caches */
@@ -250,7 +250,8 @@ static void run_blocks(task *t, machine *m, int64_t first, int64_t last) {
 /* The bytes of a machine's registers, scratch and stage. */
 static int64_t machine_bytes(const task *t) {
     const ad_program *p = t->loop->program;
-    return (int64_t)sizeof(void *) * p->n_regs + LINE + t->block * 8 * (p->n_slots + (t->stream ? p->n_out : 0));
+    return (int64_t)sizeof(void *) * p->n_regs + LINE +
+           t->block * 8 * (p->n_slots + (t->stream ? p->n_out : 0));
 }
 
 static void run_chunk(void *context, int64_t i) {
@@ -293,8 +294,8 @@ static int64_t operand_bytes(const ad_loop *l) {
     return bytes;
 }
 
-/* Registers of scratch memory fit the first cache by a small block. A single instruction from memory to memory
- * needs none. */
+/* Registers of scratch memory fit the first cache by a small block. A single instruction from memory to
+ * memory needs none. */
 static int64_t block_of(const task *t) {
     const ad_loop *l = t->loop;
     const ad_program *p = l->program;

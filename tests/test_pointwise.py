@@ -104,3 +104,72 @@ def test_functions_that_are_not_pointwise_are_refused() -> None:
         ad.pointwise(lambda: 1.0)()
     with pytest.raises(TypeError, match="argument 2 must be a Tensor or a number, not str"):
         ad.pointwise(lambda x, y: x + y)(x, "y")
+
+
+def in_pieces(f: Function, size: int, *xs: Any) -> Any:
+    return ad.cat([f(*[x[i : i + size] for x in xs]) for i in range(0, xs[0].numel(), size)])
+
+
+LARGE: list[Function] = [
+    lambda x, y: x + y,
+    lambda x, y: x < y,
+    lambda x, y: x > 0.5,
+    lambda x, y: x.to(ad.float64),
+    lambda x, y: x.to(ad.int64),
+    lambda x, y: x.to(ad.bool),
+    lambda x, y: ad.where(x < y, x, y),
+]
+
+
+@pytest.mark.parametrize("start", [0, 3])
+@pytest.mark.parametrize("f", LARGE)
+def test_results_stored_past_the_caches_are_those_of_pieces(f: Function, start: int):
+    ad.manual_seed(5)
+    x, y = ad.randn(6_300_001), ad.randn(6_300_001)
+    got, want = f(x[start:], y[start:]), in_pieces(f, 100_003, x[start:], y[start:])
+    assert got.dtype == want.dtype
+    assert got.numpy().tobytes() == want.numpy().tobytes()
+
+
+BIG = [2**51, 2**53 + 1, -(2**51), -(2**53) - 1, 2**62 + 2**38 + 1, 2**63 - 1, -(2**63)]
+WIDE = [2.0**31, -(2.0**31), 2.0**40, 1e18, -1e30, float("inf"), float("nan"), -2147483520.0]
+
+
+@pytest.mark.parametrize("target", [ad.float32, ad.float64])
+@pytest.mark.parametrize("value", BIG)
+def test_large_integers_round_in_any_place(value: int, target: ad.dtype):
+    for place in (0, 31, 45, 99):
+        numbers = [i * 12345 for i in range(-50, 50)]
+        numbers[place] = value
+        x = ad.tensor(numbers)
+        want = [ad.tensor(number).to(target).item() for number in numbers]
+        assert x.to(target).tolist() == want
+
+
+@pytest.mark.parametrize("source", [ad.float32, ad.float64])
+@pytest.mark.parametrize("value", WIDE)
+def test_large_floats_truncate_in_any_place(value: float, source: ad.dtype):
+    for place in (0, 31, 45, 99):
+        numbers = [i * 1.7 for i in range(-50, 50)]
+        numbers[place] = value
+        x = ad.tensor(numbers, dtype=source)
+        assert x.to(ad.int64).tolist() == [x[i].to(ad.int64).item() for i in range(100)]
+
+
+@pytest.mark.parametrize("n", [1, 31, 32, 33, 1024, 1100])
+@pytest.mark.parametrize("d", [ad.float32, ad.float64, ad.int64])
+def test_comparisons_of_any_length(n: int, d: ad.dtype):
+    ad.manual_seed(n)
+    x, y = ad.randint(-2, 3, (n,)).to(d), ad.randint(-2, 3, (n,)).to(d)
+    pairs = list(zip(x.tolist(), y.tolist(), strict=True))
+    assert (x < y).tolist() == [a < b for a, b in pairs]
+    assert (x <= y).tolist() == [a <= b for a, b in pairs]
+    assert (x == y).tolist() == [a == b for a, b in pairs]
+    assert (x != y).tolist() == [a != b for a, b in pairs]
+    assert x.to(ad.bool).tolist() == [a != 0 for a, _ in pairs]
+
+
+@pytest.mark.parametrize("divisor", [2.0, -0.5, 2.0**40, 3.0])
+def test_a_division_by_a_number_is_that_by_a_tensor(divisor: float):
+    x = ad.cat([ad.randn(100), ad.tensor([1e-45, -1e-38, 3e38, 0.0, -0.0, float("inf")])])
+    assert bits(ad.pointwise(lambda v: v / divisor)(x)) == bits(x / ad.tensor([divisor]))

@@ -1,4 +1,4 @@
-"""Pointwise functions of one to ten million elements: arithmetic, transcendental, casts, broadcasts."""
+"""Pointwise functions of one to ten million elements, casts, broadcasts and transposes."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ def of_jax(path: str) -> Text:
 
 @dataclass(frozen=True)
 class Function:
-    """A function of arrays of one size. `torch` is ours and PyTorch's text, `jax` NumPy's if None."""
+    """A function of arrays of one size. `torch` is our text too, `jax` is NumPy's if None."""
 
     name: str
     torch: Text

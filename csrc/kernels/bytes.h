@@ -1,4 +1,5 @@
-/* kernels/bytes.h: comparisons of float32 straight to bytes, and stores past the caches; included by pointwise.h. */
+/* kernels/bytes.h: comparisons of float32 straight to bytes, and stores past the caches; included by
+ * pointwise.h. */
 
 #define AD_COMPARE(name, op)                                                                                 \
     static void compare_f32_##name(int64_t n, uint8_t *d, const void *a, const void *b) {                    \

@@ -14,9 +14,9 @@ AD_SIMD int64_t f64_to_integer(double a) { return a >= -0x1p63 && a < 0x1p63 ? (
 #define TO_i64_i64(a) (a)
 
 /* ---- between floats and 64-bit integers, a contiguous run ----
- * Few CPUs convert these in vectors, but most numbers are small: a batch that is goes another way, which rounds
- * as the plain one does. Truncation to an int32 is a vector's; an integer below 2^51 is in the low bits of its
- * sum with 1.5 2^52, from which a subtraction takes it exactly. */
+ * Few CPUs convert these in vectors, but most numbers are small: a batch that is goes another way, which
+ * rounds as the plain one does. Truncation to an int32 is a vector's; an integer below 2^51 is in the low
+ * bits of its sum with 1.5 2^52, from which a subtraction takes it exactly. */
 #define BATCH 32
 #define TO_INTEGERS(from, from_ctype, magnitude)                                                             \
     static void run_##from##_i64(int64_t n, void *restrict dst, const void *restrict src) {                  \

@@ -107,14 +107,13 @@ AD_SIMD void vi_store_n(int64_t *p, int64_t a, int64_t n) {
 #define AD_UNROLL_4 _Pragma("GCC unroll 4")
 #endif
 
-#define KERNEL(name, type, T, v, W, OPERANDS, OPERANDS_N, LOOP)                                                \
+#define KERNEL(name, type, T, v, W, OPERANDS, OPERANDS_N, LOOP)                                              \
     static void pw_##type##_##name(int64_t n, void *dst, const void *a, const void *b, const void *c) {      \
         T *d = dst;                                                                                          \
         const T *x = a, *y = b, *z = c;                                                                      \
         int64_t i = 0;                                                                                       \
         (void)y, (void)z;                                                                                    \
-        LOOP                                                                                                 \
-        for (; i <= n - (W); i += (W)) v##_store(d + i, type##_##name OPERANDS(v));                          \
+        LOOP for (; i <= n - (W); i += (W)) v##_store(d + i, type##_##name OPERANDS(v));                     \
         if ((W) > 1 && i < n) v##_store_n(d + i, type##_##name OPERANDS_N(v), n - i);                        \
     }
 #define OPERANDS_1(v) (v##_load(x + i))

@@ -33,7 +33,7 @@ AD_SIMD vd vd_copysign(vd x, vd sign) { return vd_flip(vd_abs(x), vd_signbit(sig
 #define VF_INTEGER 0x1.8p23f
 #define VD_INTEGER 0x1.8p52
 
-/* ---- exp, expm1, tanh: exp(x) = scale^2 exp(r), scale = 2^h, r in [-ln 2, ln 2] ----
+/* ---- exp, expm1: exp(x) = scale^2 exp(r), scale = 2^h, r in [-ln 2, ln 2] ----
  * Scaling in two steps reaches the largest numbers and the denormal ones, the latter rounded once. */
 AD_SIMD vf vf_exp_reduce(vf x, vf *scale) {
     vf t = vf_fma(x, vf_set1(0.72134752f), vf_set1(VF_INTEGER)), h = vf_sub(t, vf_set1(VF_INTEGER));
@@ -66,12 +66,12 @@ AD_SIMD vd vd_exp_clamp(vd x) { return vd_max(vd_set1(-746), vd_min(vd_set1(710)
 
 AD_SIMD vf vf_exp(vf x) {
     vf scale, r = vf_exp_reduce(vf_exp_clamp(x), &scale);
-    return vf_mul(vf_mul(vf_add(vf_expm1_poly(r), vf_set1(1)), scale), scale);
+    return vf_mul(vf_fma(vf_expm1_poly(r), scale, scale), scale);
 }
 /* exp(x + low) for a low that is small beside 1 */
 AD_SIMD vd vd_exp_sum(vd x, vd low) {
     vd scale, r = vd_add(vd_exp_reduce(vd_exp_clamp(x), &scale), low);
-    return vd_mul(vd_mul(vd_add(vd_expm1_poly(r), vd_set1(1)), scale), scale);
+    return vd_mul(vd_fma(vd_expm1_poly(r), scale, scale), scale);
 }
 AD_SIMD vd vd_exp(vd x) { return vd_exp_sum(x, vd_zero()); }
 
@@ -89,15 +89,21 @@ AD_SIMD vd vd_expm1_core(vd x) {
 AD_SIMD vf vf_expm1(vf x) { return vf_copysign(vf_expm1_core(vf_exp_clamp(x)), x); }
 AD_SIMD vd vd_expm1(vd x) { return vd_copysign(vd_expm1_core(vd_exp_clamp(x)), x); }
 
-/* e / (e + 2) with e = exp(2|x|) - 1; at the limits it rounds to 1. f32 is kept to 2 ulp below 0.55 by
- * x + x^3 p(x^2), p of degree 4: 2^-29. */
+/* f32: 1 - 2 / (e + 1) with e = exp(2|x|); below 0.625 x + x^3 p(x^2), p of degree 4: 2^-27. */
 AD_SIMD vf vf_tanh(vf x) {
-    static const float P[] = {-0.33333316f, 0.13332586f, -0.05385231f, 0.021071674f, -0.006274234f};
-    vf a = vf_abs(x), a2 = vf_mul(a, a), e = vf_expm1_core(vf_min(vf_set1(20), vf_add(a, a)));
+    static const float P[] = {-0.3333328f, 0.13331442f, -0.05373971f, 0.020639079f, -0.0057049785f};
+    static const float E[] = {1.0f,         0.6931472f,    0.24022646f,   0.055503286f,
+                              0.009618489f, 0.0013399931f, 0.00015345808f};
+    const vf one = vf_set1(1), twice = vf_set1(2.88539008f); /* 2 log2(e) */
+    vf a = vf_abs(x), a2 = vf_mul(a, a), b = vf_min(vf_set1(10), a);
+    vf t = vf_fma(b, twice, vf_set1(VF_INTEGER)), k = vf_sub(t, vf_set1(VF_INTEGER));
+    vf scale = vf_of_bits(vfi_add(vfi_shl(vf_bits(t), 23), vf_bits(one)));
+    vf e = vf_poly(vf_fma(b, twice, vf_neg(k)), E, AD_LENGTH(E));
+    vf large = vf_sub(one, vf_div(vf_set1(2), vf_fma(e, scale, one)));
     vf small = vf_fma(vf_mul(a, a2), vf_poly(a2, P, AD_LENGTH(P)), a);
-    vf large = vf_div(e, vf_add(e, vf_set1(2)));
-    return vf_copysign(vf_select(vf_lt(a, vf_set1(0.55f)), small, large), x);
+    return vf_copysign(vf_select(vf_lt(a, vf_set1(0.625f)), small, large), x);
 }
+/* e / (e + 2) with e = exp(2|x|) - 1; at the limit it rounds to 1. */
 AD_SIMD vd vd_tanh(vd x) {
     vd a = vd_abs(x), e = vd_expm1_core(vd_min(vd_set1(40), vd_add(a, a)));
     return vd_copysign(vd_div(e, vd_add(e, vd_set1(2))), x);
@@ -299,16 +305,21 @@ AD_SIMD vd vd_cos(vd x) {
 }
 
 /* ---- erf ----
- * x + x p(x^2) below 1, p of degree 6 (f32: 2^-30), 11 (f64: 2^-56);
- * else 1 - exp(q(|x|)), q = log erfc on [1, 4] of degree 6: 2^-29; on [1, 6] of degree 17: 2^-57 */
+ * x + x p(x^2) below 1, p of degree 6 (f32: 2^-30), 11 (f64: 2^-56); else
+ * f32: 1 - 2^q(|x|), q = log2 erfc on [1, 4] of degree 6: 2^-29; 2^r on [-1/2, 1/2] of degree 5: 2^-26
+ * f64: 1 - exp(q(|x|)), q = log erfc on [1, 6] of degree 17: 2^-57 */
 AD_SIMD vf vf_erf(vf x) {
     static const float P[] = {0.12837917f,   -0.3761263f,     0.11283617f,  -0.026854966f,
                               0.0051902616f, -0.00080253993f, 7.899417e-05f};
-    static const float Q[] = {-0.0003415816f, -1.1270889f,   -0.63814527f,  -0.103106365f,
-                              0.021837872f,   -0.002947609f, 0.00018637406f};
-    vf a = vf_abs(x), one = vf_set1(1);
+    static const float Q[] = {-0.0004926985f, -1.6260461f,   -0.9206483f,   -0.1487517f,
+                              0.031505715f,   -0.004252584f, 0.00026888962f};
+    static const float E[] = {1.0000001f, 0.69314694f, 0.2402212f, 0.055507135f, 0.009675541f, 0.0013276467f};
+    const vf one = vf_set1(1), integer = vf_set1(VF_INTEGER);
+    vf a = vf_abs(x), q = vf_poly(vf_min(vf_set1(4), a), Q, AD_LENGTH(Q)), t = vf_add(q, integer);
+    vf e = vf_poly(vf_sub(q, vf_sub(t, integer)), E, AD_LENGTH(E));
+    vf minus_scale = vf_of_bits(vfi_add(vfi_shl(vf_bits(t), 23), vf_bits(vf_set1(-1))));
+    vf large = vf_fma(e, minus_scale, one);
     vf small = vf_fma(a, vf_poly(vf_mul(a, a), P, AD_LENGTH(P)), a);
-    vf large = vf_sub(one, vf_exp(vf_poly(vf_min(vf_set1(4), a), Q, AD_LENGTH(Q))));
     return vf_copysign(vf_select(vf_lt(a, one), small, large), x);
 }
 AD_SIMD vd vd_erf(vd x) {
@@ -375,14 +386,44 @@ AD_SIMD vd vd_pow(vd x, vd y) {
     p_low = vd_select(vd_lt(vd_abs(p), vd_set1(800)), p_low, vd_zero());
     return vd_pow_finish(x, y, vd_exp_sum(p, p_low));
 }
-/* In f64, whose plain exp and log are precise enough here. */
+/* |x|^y of lanes that are doubles, by 2^(y log2 |x|), for |x| not 0, infinite or nan; neither step is as
+ * precise as f64, but both are by far more so than f32. log2(m) = s p(s^2) with s = (m-1)/(m+1), s^2 in [0,
+ * 0.0295], p of degree 4: 2^-37; 2^r on [-1/2, 1/2] of degree 7: 2^-34. Past the limits f32 is 0 or infinite.
+ */
+AD_SIMD vd vd_rough_pow(vd x, vd y) {
+    static const double P[] = {2.885390081790141, 0.9617966732842077, 0.577083594453872, 0.411672219047628,
+                               0.34073833170687545};
+    static const double E[] = {1.0,
+                               0.6931471807284529,
+                               0.24022651198158063,
+                               0.055504103534326374,
+                               0.009618027253637309,
+                               0.001333392257572606,
+                               0.00015469291143931172,
+                               1.5201918808317033e-05};
+    const vd one = vd_set1(1), integer = vd_set1(VD_INTEGER);
+    vdi bits = vdi_add(vd_bits(x), vdi_set1(0x3ff0000000000000 - 0x3fe6a09e667f3bcd));
+    vd k = vd_sub(vd_of_bits(vdi_or(vdi_shr(bits, 52), vd_bits(vd_set1(0x1p52)))), vd_set1(0x1p52 + 1023));
+    vd m = vd_of_bits(vdi_add(vdi_and(bits, vdi_set1(0x000fffffffffffff)), vdi_set1(0x3fe6a09e667f3bcd)));
+    vd s = vd_div(vd_sub(m, one), vd_add(m, one));
+    vd l = vd_fma(s, vd_poly(vd_mul(s, s), P, AD_LENGTH(P)), k);
+    vd p = vd_max(vd_set1(-200), vd_min(vd_set1(200), vd_mul(y, l))), t = vd_add(p, integer);
+    vd scale = vd_of_bits(vdi_add(vdi_shl(vd_bits(t), 52), vd_bits(one)));
+    return vd_mul(vd_poly(vd_sub(p, vd_sub(t, integer)), E, AD_LENGTH(E)), scale);
+}
 AD_SIMD vf vf_pow(vf x, vf y) {
+    const vf one = vf_set1(1), zero = vf_zero(), inf = vf_set1(INFINITY);
+    vf a = vf_abs(x), half = vf_mul(y, vf_set1(0.5f));
     vd parts[VF_W / VD_W];
-    for (int i = 0; i < VF_W / VD_W; i++) {
-        vd a = vf_widen(x, i), b = vf_widen(y, i);
-        parts[i] = vd_pow_finish(a, b, vd_exp(vd_mul(b, vd_log(vd_abs(a)))));
-    }
-    return vf_narrow(parts);
+    for (int i = 0; i < VF_W / VD_W; i++) parts[i] = vd_rough_pow(vf_widen(a, i), vf_widen(y, i));
+    vf r = vf_narrow(parts), end = vf_mul(y, vf_select(vf_eq(a, zero), vf_neg(inf), inf));
+    r = vf_select(mf_or(vf_eq(a, zero), vf_eq(a, inf)), vf_select(vf_lt(end, zero), zero, end), r);
+    mf integer = vf_eq(vf_floor(y), y), odd = mf_and(integer, vf_ne(vf_floor(half), half));
+    r = vf_select(mf_and(vf_eq(a, one), vf_eq(y, y)), one, r);
+    r = vf_select(odd, vf_flip(r, vf_signbit(x)), r);
+    mf undefined = mf_and(mf_and(vf_lt(x, zero), vf_lt(a, inf)), mf_not(integer));
+    r = vf_select(mf_or(undefined, vf_ne(x, x)), vf_set1(NAN), r);
+    return vf_select(mf_or(vf_eq(y, zero), vf_eq(x, one)), one, r);
 }
 
 #endif
