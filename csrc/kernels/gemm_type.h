@@ -65,45 +65,58 @@ TILES(5) TILES(6)
 #if TILE_ROWS >= 12
 TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12)
 #endif
-    /* clang-format on */
+/* clang-format on */
 
-    /* ---- packing ---- */
+/* ---- packing ---- */
 
-    AD_SIMD
+#define AHEAD 8 /* what is packed lies in rows that no prefetcher of the CPU's follows */
+            AD_SIMD
     void NAME(pack_lanes)(int64_t k, const int lanes, const T *src, int64_t lane, int64_t step, T *dst) {
     for (int64_t p = 0; p < k; p++, dst += lanes, src += step) {
-        AD_UNROLL for (int l = 0; l < lanes; l++) dst[l] = src[l * lane];
+        __builtin_prefetch(src + AHEAD * step);
+        if (lane == 1) {
+            memcpy(dst, src, lanes * sizeof(T));
+        } else {
+            AD_UNROLL for (int l = 0; l < lanes; l++) dst[l] = src[l * lane];
+        }
     }
 }
 
-/* W lanes that lie along memory, to W columns of dst, whose rows are `row` long. */
-static void NAME(pack_across)(int64_t k, const T *src, int64_t lane, T *dst, int64_t row) {
+/* `lanes` (at most W) that lie along memory, to as many columns of dst, whose rows are `row` long. */
+AD_SIMD void NAME(pack_across)(int64_t k, const int lanes, const T *src, int64_t lane, T *dst, int64_t row) {
     int64_t p = 0;
-    for (; p + W <= k; p += W) {
+    for (; p + W <= k; p += W, dst += W * row) {
         V() x[W];
-        AD_UNROLL for (int l = 0; l < W; l++) x[l] = V(_load)(src + l * lane + p);
+        AD_UNROLL for (int l = 0; l < W; l++) x[l] = l < lanes ? V(_load)(src + l * lane + p) : V(_zero)();
         V(_transpose)(x);
-        AD_UNROLL for (int q = 0; q < W; q++) V(_store)(dst + (p + q) * row, x[q]);
+        AD_UNROLL for (int q = 0; q < W; q++) {
+            if (lanes == W)
+                V(_store)(dst + q * row, x[q]);
+            else
+                V(_store_n)(dst + q * row, x[q], lanes);
+        }
     }
-    for (; p < k; p++) {
-        for (int l = 0; l < W; l++) dst[p * row + l] = src[l * lane + p];
+    for (; p < k; p++, dst += row) {
+        for (int l = 0; l < lanes; l++) dst[l] = src[l * lane + p];
     }
 }
 
 static void NAME(pack)(int64_t k, int lanes, const void *src_, int64_t lane, int64_t step, void *dst_) {
-    const int full = AD_TILE_VECTORS * W;
+    enum { FULL = AD_TILE_VECTORS * W, REST = TILE_ROWS % W };
     const T *src = src_;
     T *dst = dst_;
-    if (lanes == full && lane == 1) {
-        NAME(pack_lanes)(k, full, src, 1, step, dst);
+    if (lanes == FULL && lane == 1) {
+        NAME(pack_lanes)(k, FULL, src, 1, step, dst);
     } else if (lanes == TILE_ROWS && lane == 1) {
         NAME(pack_lanes)(k, TILE_ROWS, src, 1, step, dst);
-    } else if (lanes == TILE_ROWS && step == 1) {
-        NAME(pack_lanes)(k, TILE_ROWS, src, lane, 1, dst);
     } else {
         int l = 0;
         for (; step == 1 && l + W <= lanes; l += W)
-            NAME(pack_across)(k, src + l * lane, lane, dst + l, lanes);
+            NAME(pack_across)(k, W, src + l * lane, lane, dst + l, lanes);
+        if (REST && step == 1 && lanes - l == REST) {
+            NAME(pack_across)(k, REST, src + l * lane, lane, dst + l, lanes);
+            l += REST;
+        }
         for (; l < lanes; l++) {
             for (int64_t p = 0; p < k; p++) dst[p * lanes + l] = src[l * lane + p * step];
         }
@@ -163,6 +176,7 @@ static const ad_gemm_type NAME(gemm) = {
 /* clang-format on */
 
 #undef AT
+#undef AHEAD
 #undef TILE
 #undef TILES
 #undef ROW
