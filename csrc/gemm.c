@@ -14,8 +14,7 @@
 #define LOW 256                      /* but where C has no more rows than this, a task has them all */
 #define LOW_COLS 64                  /* and fewer columns, which it packs itself */
 #define PACK_DEPTH 16                /* rows of B that are packed at a time */
-#define FLAT_DEPTH 8                 /* rows of B that a vector is multiplied by at a time */
-#define PANEL_DEPTH 32               /* the same, of a B that is packed for it */
+#define FLAT_DEPTH 64                /* rows of B that a vector is multiplied by at a time */
 #define VECTOR_TASK 256              /* columns of a task of such a product; the last has what is over */
 #define STACK_BYTES 4096
 
@@ -95,23 +94,7 @@ static void run_in_place(const ad_product *g, int64_t first, int64_t end) {
     }
 }
 
-/* B's columns are rows of memory: some are turned at a time. */
-static void run_turning(const ad_product *g, int64_t first, int64_t end) {
-    const int64_t vector = vector_width(g), width = AD_ROW_VECTORS * vector;
-    _Alignas(64) char panel[PANEL_DEPTH * AD_ROW_VECTORS * 64];
-    for (int64_t j = first, cols; j < end; j += cols) {
-        cols = next(end - j, width, vector);
-        for (int64_t p = 0; p == 0 || p < g->k; p += PANEL_DEPTH) {
-            ad_tile tile = row_tile(g, p, ad_least(g->k - p, PANEL_DEPTH), j, cols);
-            g->kernels->pack(tile.k, (int)cols, tile.b, g->b.col, g->b.row, panel);
-            tile.b = panel;
-            tile.b_row = cols;
-            tile_of(g, 1, cols)(&tile);
-        }
-    }
-}
-
-/* A few columns, or short ones: a scalar chain each. The bias is left out. */
+/* B's columns are rows of memory, or far apart. The bias is left out. */
 static void run_dots(const ad_product *g, int64_t first, int64_t end) {
     g->kernels->dots(end - first, g->k, g->a.data, g->a.col, g->b.data + first * g->b.col * g->size, g->b.col,
                      g->b.row, g->c + first * g->size);
@@ -320,10 +303,10 @@ int ad_gemm(ad_product *g) {
     if (g->k == 1) g->a.col = g->b.row = 1;
     if (g->m > 1) return run_matrices(g, (double)m * (double)n * (double)g->k <= SMALL_WORK && g->k <= KC);
     const char *bias = g->bias;
-    const bool dots = g->b.col != 1 && (g->n < 16 || g->n * g->k <= 64000);
+    const bool dots = g->b.col != 1;
     const bool bias_later = bias && (n == 1 || dots);
     if (bias_later) g->bias = NULL;
-    run_vector(g, g->b.col == 1 ? run_in_place : dots ? run_dots : run_turning);
+    run_vector(g, dots ? run_dots : run_in_place);
     if (bias_later) add_bias(m, n, g->size, g->c, bias);
     return AD_OK;
 }

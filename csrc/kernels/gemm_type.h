@@ -125,6 +125,8 @@ static void NAME(pack)(int64_t k, int lanes, const void *src_, int64_t lane, int
 
 /* ---- chains of single elements ---- */
 
+#define CHAINS 4 /* vectors of chains side by side */
+
 AD_SIMD T NAME(fma_one)(T a, T b, T c) {
 #if VF_W == 1
     return V(_fma)(a, b, c);
@@ -143,11 +145,41 @@ AD_SIMD void NAME(dots_lanes)(const int lanes, int64_t k, const T *x, int64_t x_
     AD_UNROLL for (int l = 0; l < lanes; l++) c[l] = acc[l];
 }
 
+/* W chains to a vector, some vectors side by side: rows of y are turned in registers, a cache line at a time.
+ */
+AD_SIMD void NAME(dots_vectors)(const int vectors, int64_t k, const T *x, int64_t x_step, const T *y,
+                                int64_t row, T *c) {
+    enum { LINE = 64 / sizeof(T) };
+    V() acc[CHAINS];
+    AD_UNROLL for (int v = 0; v < vectors; v++) acc[v] = V(_zero)();
+    int64_t p = 0;
+    for (; p + LINE <= k; p += LINE) {
+        AD_UNROLL for (int v = 0; v < vectors; v++) {
+            for (int64_t q = p; q < p + LINE; q += W) {
+                V() t[W];
+                AD_UNROLL for (int l = 0; l < W; l++) t[l] = V(_load)(y + (v * W + l) * row + q);
+                V(_transpose)(t);
+                AD_UNROLL for (int l = 0; l < W; l++) acc[v] =
+                    V(_fma)(V(_set1)(x[(q + l) * x_step]), t[l], acc[v]);
+            }
+        }
+    }
+    AD_UNROLL for (int v = 0; v < vectors; v++) V(_store)(c + v * W, acc[v]);
+    for (; p < k; p++) {
+        for (int l = 0; l < vectors * W; l++) c[l] = NAME(fma_one)(x[p * x_step], y[l * row + p], c[l]);
+    }
+}
+
 /* One chain has to wait for itself; several side by side do not. */
 static void NAME(dots)(int64_t n, int64_t k, const void *x_, int64_t x_step, const void *y_, int64_t row,
                        int64_t step, void *c_) {
     const T *x = x_, *y = y_;
     T *c = c_;
+    if (W > 1 && step == 1) {
+        for (; n >= CHAINS * W; n -= CHAINS * W, y += CHAINS * W * row, c += CHAINS * W)
+            NAME(dots_vectors)(CHAINS, k, x, x_step, y, row, c);
+        for (; n >= W; n -= W, y += W * row, c += W) NAME(dots_vectors)(1, k, x, x_step, y, row, c);
+    }
     for (; n >= 8; n -= 8, y += 8 * row, c += 8) NAME(dots_lanes)(8, k, x, x_step, y, row, step, c);
     for (; n >= 4; n -= 4, y += 4 * row, c += 4) NAME(dots_lanes)(4, k, x, x_step, y, row, step, c);
     for (; n > 0; n--, y += row, c++) NAME(dots_lanes)(1, k, x, x_step, y, row, step, c);
@@ -177,6 +209,7 @@ static const ad_gemm_type NAME(gemm) = {
 
 #undef AT
 #undef AHEAD
+#undef CHAINS
 #undef TILE
 #undef TILES
 #undef ROW
