@@ -2,16 +2,20 @@
  * path computes it (see gemm.h), so paths are chosen by speed alone. */
 #include "gemm.h"
 
-#define SMALL_WORK (40 * 40 * 40) /* m n k up to which packing does not pay */
-#define SKINNY 16                 /* nor does it for so few rows */
-#define KC 320                    /* k of a block: a packed tile of B stays in L1 */
-#define NC 2048                   /* columns of a block of B */
-#define MC 960                    /* rows of a block of A */
-#define TASK_ROWS 96              /* rows of a task: its part of A stays in L2 */
-#define TASK_COLS 256
-#define FLAT_DEPTH 8    /* rows of B that a vector is multiplied by at a time */
-#define PANEL_DEPTH 32  /* the same, of a B that is packed for it */
-#define VECTOR_TASK 256 /* columns of a task of such a product; the last has what is over */
+#define SMALL_WORK (100 * 100 * 100) /* m n k of a product that is neither cut into blocks nor spread */
+#define KC 320                       /* k of a block: a packed tile of B stays in L1 */
+#define NC 2048                      /* columns of a block of B */
+#define MC 960                       /* rows of a block of A */
+#define WIDE 128                     /* columns of C from which on A is packed */
+#define HIGH 24                      /* rows of C from which on B is */
+#define MIN_ROWS 4                   /* of a tile, where there are as many */
+#define TASK_ROWS 96                 /* rows of a task: its part of A stays in L2 */
+#define TASK_COLS 256                /* its columns, */
+#define LOW 256                      /* but where C has no more rows than this, a task has them all */
+#define LOW_COLS 64                  /* and fewer columns, which it packs itself */
+#define PACK_DEPTH 16                /* rows of B that are packed at a time */
+#define FLAT_DEPTH 64                /* rows of B that a vector is multiplied by at a time */
+#define VECTOR_TASK 256              /* columns of a task of such a product; the last has what is over */
 #define STACK_BYTES 4096
 
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -22,53 +26,27 @@ int64_t ad_product_cost(const ad_product *g) {
     return ns < 1e15 ? (int64_t)ns : (int64_t)1e15;
 }
 
-static void copy_elements(int64_t size, int64_t n, char *dst, int64_t dst_step, const char *src,
-                          int64_t src_step) {
-    if (size == 4) {
-        for (int64_t i = 0; i < n; i++) memcpy(dst + i * dst_step * 4, src + i * src_step * 4, 4);
-    } else {
-        for (int64_t i = 0; i < n; i++) memcpy(dst + i * dst_step * 8, src + i * src_step * 8, 8);
-    }
-}
-
-/* Tiles of C^T go through a buffer. */
-static void run_turned(const ad_product *g, ad_tile *tile, ad_tile_fn *fn, int64_t rows) {
-    const int64_t size = g->size, cols = tile->cols, c_col = g->c_col;
-    _Alignas(64) char buffer[AD_TILE_ROWS * AD_TILE_VECTORS * 64];
-    char *c = tile->c;
-    for (int64_t i = 0; tile->accumulate && i < rows; i++)
-        copy_elements(size, cols, buffer + i * cols * size, 1, c + i * g->c_row * size, c_col);
-    tile->c = buffer;
-    tile->c_row = cols;
-    fn(tile);
-    for (int64_t i = 0; i < rows; i++)
-        copy_elements(size, cols, c + i * g->c_row * size, c_col, buffer + i * cols * size, 1);
-}
-
 static int64_t vector_width(const ad_product *g) { return (int64_t)1 << g->kernels->log2_width; }
 static int64_t tile_width(const ad_product *g) { return AD_TILE_VECTORS * vector_width(g); }
 
-/* The columns to take next of those left, so that no tile but the only one is narrower than a vector. */
-static int64_t next_cols(int64_t left, int64_t width, int64_t vector) {
-    return left <= width ? left : left < width + vector ? left - vector : width;
+/* The rows or columns to take next of those left, so that the last part is no smaller than `min` if it is not
+ * the only one: a tile needs a vector across, and enough chains that none waits for itself. */
+static int64_t next(int64_t left, int64_t step, int64_t min) {
+    return left <= step ? left : left < step + min ? left - min : step;
 }
 
-static void run_tile(const ad_product *g, ad_tile *tile, int64_t rows) {
+static ad_tile_fn *tile_of(const ad_product *g, int64_t rows, int64_t cols) {
     const ad_gemm_type *kernels = g->kernels;
-    const int64_t vectors = tile->cols < vector_width(g) ? 0 : ((tile->cols - 1) >> kernels->log2_width) + 1;
-    ad_tile_fn *fn = rows == 1 ? kernels->row[vectors] : kernels->tile[rows - 1][vectors];
-    if (g->c_col == 1)
-        fn(tile);
-    else
-        run_turned(g, tile, fn, rows);
+    const int64_t vectors = cols < vector_width(g) ? 0 : ((cols - 1) >> kernels->log2_width) + 1;
+    return rows == 1 ? kernels->row[vectors] : kernels->tile[rows - 1][vectors];
 }
 
 /* Small products: no blocks, no threads. B is packed a panel at a time where there is room for that. */
 static void run_small(const ad_product *g, void *packed_b) {
     const int64_t size = g->size, width = tile_width(g), vector = vector_width(g), height = g->kernels->rows;
-    ad_tile tile = {.k = g->k, .a_row = g->a.row, .a_col = g->a.col, .b_row = g->b.row, .c_row = g->c_row};
+    ad_tile tile = {.k = g->k, .a_row = g->a.row, .a_col = g->a.col, .b_row = g->b.row, .c_row = g->n};
     for (int64_t j = 0; j < g->n; j += tile.cols) {
-        tile.cols = next_cols(g->n - j, width, vector);
+        tile.cols = next(g->n - j, width, vector);
         tile.b = g->b.data + j * g->b.col * size;
         if (packed_b) {
             g->kernels->pack(g->k, (int)tile.cols, tile.b, g->b.col, g->b.row, packed_b);
@@ -76,10 +54,11 @@ static void run_small(const ad_product *g, void *packed_b) {
             tile.b_row = tile.cols;
         }
         tile.bias = g->bias ? g->bias + j * size : NULL;
-        for (int64_t i = 0; i < g->m; i += height) {
+        for (int64_t i = 0, rows; i < g->m; i += rows) {
+            rows = next(g->m - i, height, MIN_ROWS);
             tile.a = g->a.data + i * g->a.row * size;
-            tile.c = g->c + (i * g->c_row + j * g->c_col) * size;
-            run_tile(g, &tile, ad_least(height, g->m - i));
+            tile.c = g->c + (i * g->n + j) * size;
+            tile_of(g, rows, tile.cols)(&tile);
         }
     }
 }
@@ -108,30 +87,14 @@ static void run_in_place(const ad_product *g, int64_t first, int64_t end) {
     const int64_t vector = vector_width(g), width = AD_ROW_VECTORS * vector;
     for (int64_t p = 0; p == 0 || p < g->k; p += FLAT_DEPTH) {
         for (int64_t j = first, cols; j < end; j += cols) {
-            cols = next_cols(end - j, width, vector);
+            cols = next(end - j, width, vector);
             ad_tile tile = row_tile(g, p, ad_least(g->k - p, FLAT_DEPTH), j, cols);
-            run_tile(g, &tile, 1);
+            tile_of(g, 1, cols)(&tile);
         }
     }
 }
 
-/* B's columns are rows of memory: some are turned at a time. */
-static void run_turning(const ad_product *g, int64_t first, int64_t end) {
-    const int64_t vector = vector_width(g), width = AD_ROW_VECTORS * vector;
-    _Alignas(64) char panel[PANEL_DEPTH * AD_ROW_VECTORS * 64];
-    for (int64_t j = first, cols; j < end; j += cols) {
-        cols = next_cols(end - j, width, vector);
-        for (int64_t p = 0; p == 0 || p < g->k; p += PANEL_DEPTH) {
-            ad_tile tile = row_tile(g, p, ad_least(g->k - p, PANEL_DEPTH), j, cols);
-            g->kernels->pack(tile.k, (int)cols, tile.b, g->b.col, g->b.row, panel);
-            tile.b = panel;
-            tile.b_row = cols;
-            run_tile(g, &tile, 1);
-        }
-    }
-}
-
-/* A few columns, or short ones: a scalar chain each. The bias is left out. */
+/* B's columns are rows of memory, or far apart. The bias is left out. */
 static void run_dots(const ad_product *g, int64_t first, int64_t end) {
     g->kernels->dots(end - first, g->k, g->a.data, g->a.col, g->b.data + first * g->b.col * g->size, g->b.col,
                      g->b.row, g->c + first * g->size);
@@ -180,6 +143,7 @@ typedef struct {
     const char *a, *b;
     char *c;
     char *packed_a, *packed_b; /* NULL where the operand is read in place */
+    bool late;                 /* tasks pack their columns of B themselves */
     const char *bias;
     cuts rows, cols;                    /* the panels */
     int64_t rows_of_task, cols_of_task; /* in panels */
@@ -188,7 +152,7 @@ typedef struct {
 static void run_panel(const block *b, int64_t i, ad_tile tile) {
     const ad_product *g = b->g;
     const int64_t at = start(&b->rows, i), rows = extent(&b->rows, i);
-    tile.c = (char *)tile.c + at * g->c_row * g->size;
+    tile.c = (char *)tile.c + at * g->n * g->size;
     if (b->packed_a) {
         tile.a = b->packed_a + at * tile.k * g->size;
         tile.a_row = 1;
@@ -197,10 +161,21 @@ static void run_panel(const block *b, int64_t i, ad_tile tile) {
         tile.a = b->a + at * tile.a_row * g->size;
     }
     const bool full = rows == g->kernels->rows && tile.cols == tile_width(g);
-    if (b->packed_a && full)
-        g->kernels->packed(&tile);
-    else
-        run_tile(g, &tile, rows);
+    (full && b->packed_a && b->packed_b ? g->kernels->packed : tile_of(g, rows, tile.cols))(&tile);
+}
+
+/* k elements of the panels [j0, j1) of B, a few rows at a time, so that memory is read in order. */
+static void pack_panels(const block *b, int64_t j0, int64_t j1) {
+    const ad_matrix *x = &b->g->b;
+    const int64_t size = b->g->size;
+    for (int64_t p = 0, k = b->tile.k; p < k; p += PACK_DEPTH) {
+        for (int64_t j = j0; j < j1; j++) {
+            const int64_t at = start(&b->cols, j), cols = extent(&b->cols, j);
+            b->g->kernels->pack(ad_least(PACK_DEPTH, k - p), (int)cols,
+                                b->b + (p * x->row + at * x->col) * size, x->col, x->row,
+                                b->packed_b + (at * k + p * cols) * size);
+        }
+    }
 }
 
 static void run_task(void *context, int64_t task) {
@@ -208,6 +183,7 @@ static void run_task(void *context, int64_t task) {
     const int64_t across = (b->cols.count + b->cols_of_task - 1) / b->cols_of_task, size = b->g->size;
     const int64_t i0 = task / across * b->rows_of_task, i1 = ad_least(i0 + b->rows_of_task, b->rows.count);
     const int64_t j0 = task % across * b->cols_of_task, j1 = ad_least(j0 + b->cols_of_task, b->cols.count);
+    if (b->late) pack_panels(b, j0, j1);
     for (int64_t j = j0; j < j1; j++) {
         const int64_t at = start(&b->cols, j);
         ad_tile tile = b->tile;
@@ -215,7 +191,7 @@ static void run_task(void *context, int64_t task) {
         tile.b = b->packed_b ? b->packed_b + at * tile.k * size : b->b + at * size;
         if (b->packed_b) tile.b_row = tile.cols;
         tile.bias = b->bias ? b->bias + at * size : NULL;
-        tile.c = b->c + at * b->g->c_col * size;
+        tile.c = b->c + at * size;
         for (int64_t i = i0; i < i1; i++) run_panel(b, i, tile);
     }
 }
@@ -236,21 +212,19 @@ static void pack_rows(void *context, int64_t i) {
                         b->packed_a + at * b->tile.k * size);
 }
 
-static void pack_cols(void *context, int64_t j) {
+static void pack_cols(void *context, int64_t task) {
     const block *b = context;
-    const int64_t at = start(&b->cols, j), size = b->g->size;
-    const int cols = (int)extent(&b->cols, j);
-    b->g->kernels->pack(b->tile.k, cols, b->b + at * b->g->b.col * size, b->g->b.col, b->g->b.row,
-                        b->packed_b + at * b->tile.k * size);
+    const int64_t j = task * b->cols_of_task;
+    pack_panels(b, j, ad_least(j + b->cols_of_task, b->cols.count));
 }
 
 /* The block that begins at column j and element p of k, all rows. */
 static void run_rows(block *b, const ad_product *g, int64_t j, int64_t n, int64_t p, const cuts *blocks) {
     for (int64_t i = 0; i < blocks->count; i++) {
         const int64_t at = start(blocks, i), m = extent(blocks, i);
-        b->rows = cut(m, g->kernels->rows, 1);
+        b->rows = cut(m, g->kernels->rows, MIN_ROWS);
         b->a = g->a.data + (at * g->a.row + p * g->a.col) * g->size;
-        b->c = g->c + (at * g->c_row + j * g->c_col) * g->size;
+        b->c = g->c + (at * g->n + j) * g->size;
         if (b->packed_a) ad_parallel_for(b->rows.count, m * b->tile.k / 2, pack_rows, b);
         run_block(b, m, n);
     }
@@ -258,14 +232,16 @@ static void run_rows(block *b, const ad_product *g, int64_t j, int64_t n, int64_
 
 static void run_blocks(const ad_product *g, char *packed_a, char *packed_b) {
     const int64_t width = tile_width(g);
-    const cuts rows = cut(g->m, MC, 1), cols = cut(g->n, NC, width);
+    const cuts rows = cut(g->m, MC, MIN_ROWS), cols = cut(g->n, NC, width);
+    const bool late = packed_b && g->m <= LOW;
     const int64_t depths = most((g->k + KC - 1) / KC, 1), depth = most((g->k + depths - 1) / depths, 1);
     block b = {.g = g,
                .packed_a = packed_a,
                .packed_b = packed_b,
-               .rows_of_task = TASK_ROWS / g->kernels->rows,
-               .cols_of_task = TASK_COLS / width,
-               .tile = {.a_row = g->a.row, .a_col = g->a.col, .b_row = g->b.row, .c_row = g->c_row}};
+               .late = late,
+               .rows_of_task = late ? g->m : TASK_ROWS / g->kernels->rows,
+               .cols_of_task = (late ? LOW_COLS : TASK_COLS) / width,
+               .tile = {.a_row = g->a.row, .a_col = g->a.col, .b_row = g->b.row, .c_row = g->n}};
     for (int64_t j = 0; j < cols.count; j++) {
         const int64_t at = start(&cols, j), n = extent(&cols, j);
         b.cols = cut(n, width, vector_width(g));
@@ -274,7 +250,9 @@ static void run_blocks(const ad_product *g, char *packed_a, char *packed_b) {
             b.tile.accumulate = p > 0;
             b.bias = g->bias && p + depth >= g->k ? g->bias + at * g->size : NULL;
             b.b = g->b.data + (p * g->b.row + at * g->b.col) * g->size;
-            if (packed_b) ad_parallel_for(b.cols.count, n * b.tile.k / 2, pack_cols, &b);
+            if (packed_b && !b.late)
+                ad_parallel_for((b.cols.count + b.cols_of_task - 1) / b.cols_of_task, n * b.tile.k / 2,
+                                pack_cols, &b);
             run_rows(&b, g, at, n, p, &rows);
         }
     }
@@ -290,56 +268,45 @@ static void add_bias(int64_t m, int64_t n, int64_t size, void *c, const void *bi
     }
 }
 
-/* C^T = B^T A^T */
+/* C^T = B^T A^T, for a C that is a row or a column. */
 static void turn(ad_product *g) {
     const ad_matrix a = g->a;
-    const int64_t m = g->m, c_row = g->c_row;
-    g->m = g->n, g->n = m;
+    g->n = g->m, g->m = 1;
     g->a = (ad_matrix){g->b.data, g->b.col, g->b.row};
     g->b = (ad_matrix){a.data, a.col, a.row};
-    g->c_row = g->c_col, g->c_col = c_row;
 }
 
 /* What is packed is packed to memory of the pool, or to the stack if that will do. */
-static int run(const ad_product *g, bool small, bool pack_a, bool pack_b) {
+static int run_matrices(const ad_product *g, bool small) {
     _Alignas(64) char stack[STACK_BYTES];
+    const bool a = !small && g->n > WIDE, b = g->b.col != 1 || g->m > HIGH;
     const int64_t depth = small ? g->k : ad_least(g->k, KC),
                   cols = ad_least(g->n, small ? tile_width(g) : NC);
-    const int64_t a_bytes = pack_a ? (ad_least(g->m, MC) * depth * g->size + 63) / 64 * 64 : 0;
-    const int64_t b_bytes = pack_b ? cols * depth * g->size : 0;
+    const int64_t a_bytes = a ? (ad_least(g->m, MC) * depth * g->size + 63) / 64 * 64 : 0;
+    const int64_t b_bytes = b ? cols * depth * g->size : 0;
     char *memory = a_bytes + b_bytes <= STACK_BYTES ? stack : ad_alloc((size_t)(a_bytes + b_bytes));
     if (!memory) return AD_NO_MEMORY;
     if (small)
-        run_small(g, pack_b ? memory : NULL);
+        run_small(g, b ? memory : NULL);
     else
-        run_blocks(g, pack_a ? memory : NULL, pack_b ? memory + a_bytes : NULL);
+        run_blocks(g, a ? memory : NULL, b ? memory + a_bytes : NULL);
     if (memory != stack) ad_dealloc(memory);
     return AD_OK;
 }
 
 /* The choices here are about speed: the bits are the same whichever way it goes. */
 int ad_gemm(ad_product *g) {
+    const int64_t m = g->m, n = g->n;
+    if (n == 1) turn(g);
     if (g->m == 1) g->a.row = 1;
     if (g->n == 1) g->b.col = 1;
     if (g->k == 1) g->a.col = g->b.row = 1;
-    const int64_t m = g->m, n = g->n;
+    if (g->m > 1) return run_matrices(g, (double)m * (double)n * (double)g->k <= SMALL_WORK && g->k <= KC);
     const char *bias = g->bias;
-    const bool small = (double)m * (double)n * (double)g->k <= SMALL_WORK;
-    const bool direct = small || m <= SKINNY || n <= SKINNY;
-    /* A matrix read in place should be the larger one, and B's rows be rows of memory. */
-    const bool turned = n == 1 || (direct && m > 1 && g->b.col != 1 && (g->a.row == 1 || m < n));
-    if (turned) turn(g);
-    const bool in_place = direct && g->b.col == 1;
-    const bool dots = g->m == 1 && !in_place && (g->n < 16 || small);
-    const bool bias_later = bias && (turned || dots);
+    const bool dots = g->b.col != 1;
+    const bool bias_later = bias && (n == 1 || dots);
     if (bias_later) g->bias = NULL;
-    int status = AD_OK;
-    if (g->m == 1)
-        run_vector(g, in_place ? run_in_place : dots ? run_dots : run_turning);
-    else if (in_place && small)
-        run_small(g, NULL);
-    else
-        status = run(g, small, !direct, !in_place);
-    if (!status && bias_later) add_bias(m, n, g->size, g->c, bias);
-    return status;
+    run_vector(g, dots ? run_dots : run_in_place);
+    if (bias_later) add_bias(m, n, g->size, g->c, bias);
+    return AD_OK;
 }

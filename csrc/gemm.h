@@ -56,9 +56,8 @@ typedef struct {
     int64_t size; /* bytes of an element */
     int64_t m, n, k;
     ad_matrix a, b;
-    char *c;              /* row-major without gaps */
-    int64_t c_row, c_col; /* n and 1; gemm.c itself exchanges them, to store C^T */
-    const char *bias;     /* of each column, one after the other, or NULL */
+    char *c;          /* row-major without gaps */
+    const char *bias; /* of each column, one after the other, or NULL */
 } ad_product;
 
 int64_t ad_product_cost(const ad_product *g); /* estimated nanoseconds, at most 1e15 */

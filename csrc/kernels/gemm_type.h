@@ -65,45 +65,58 @@ TILES(5) TILES(6)
 #if TILE_ROWS >= 12
 TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12)
 #endif
-    /* clang-format on */
+/* clang-format on */
 
-    /* ---- packing ---- */
+/* ---- packing ---- */
 
-    AD_SIMD
+#define AHEAD 8 /* what is packed lies in rows that no prefetcher of the CPU's follows */
+            AD_SIMD
     void NAME(pack_lanes)(int64_t k, const int lanes, const T *src, int64_t lane, int64_t step, T *dst) {
     for (int64_t p = 0; p < k; p++, dst += lanes, src += step) {
-        AD_UNROLL for (int l = 0; l < lanes; l++) dst[l] = src[l * lane];
+        __builtin_prefetch(src + AHEAD * step);
+        if (lane == 1) {
+            memcpy(dst, src, lanes * sizeof(T));
+        } else {
+            AD_UNROLL for (int l = 0; l < lanes; l++) dst[l] = src[l * lane];
+        }
     }
 }
 
-/* W lanes that lie along memory, to W columns of dst, whose rows are `row` long. */
-static void NAME(pack_across)(int64_t k, const T *src, int64_t lane, T *dst, int64_t row) {
+/* `lanes` (at most W) that lie along memory, to as many columns of dst, whose rows are `row` long. */
+AD_SIMD void NAME(pack_across)(int64_t k, const int lanes, const T *src, int64_t lane, T *dst, int64_t row) {
     int64_t p = 0;
-    for (; p + W <= k; p += W) {
+    for (; p + W <= k; p += W, dst += W * row) {
         V() x[W];
-        AD_UNROLL for (int l = 0; l < W; l++) x[l] = V(_load)(src + l * lane + p);
+        AD_UNROLL for (int l = 0; l < W; l++) x[l] = l < lanes ? V(_load)(src + l * lane + p) : V(_zero)();
         V(_transpose)(x);
-        AD_UNROLL for (int q = 0; q < W; q++) V(_store)(dst + (p + q) * row, x[q]);
+        AD_UNROLL for (int q = 0; q < W; q++) {
+            if (lanes == W)
+                V(_store)(dst + q * row, x[q]);
+            else
+                V(_store_n)(dst + q * row, x[q], lanes);
+        }
     }
-    for (; p < k; p++) {
-        for (int l = 0; l < W; l++) dst[p * row + l] = src[l * lane + p];
+    for (; p < k; p++, dst += row) {
+        for (int l = 0; l < lanes; l++) dst[l] = src[l * lane + p];
     }
 }
 
 static void NAME(pack)(int64_t k, int lanes, const void *src_, int64_t lane, int64_t step, void *dst_) {
-    const int full = AD_TILE_VECTORS * W;
+    enum { FULL = AD_TILE_VECTORS * W, REST = TILE_ROWS % W };
     const T *src = src_;
     T *dst = dst_;
-    if (lanes == full && lane == 1) {
-        NAME(pack_lanes)(k, full, src, 1, step, dst);
+    if (lanes == FULL && lane == 1) {
+        NAME(pack_lanes)(k, FULL, src, 1, step, dst);
     } else if (lanes == TILE_ROWS && lane == 1) {
         NAME(pack_lanes)(k, TILE_ROWS, src, 1, step, dst);
-    } else if (lanes == TILE_ROWS && step == 1) {
-        NAME(pack_lanes)(k, TILE_ROWS, src, lane, 1, dst);
     } else {
         int l = 0;
         for (; step == 1 && l + W <= lanes; l += W)
-            NAME(pack_across)(k, src + l * lane, lane, dst + l, lanes);
+            NAME(pack_across)(k, W, src + l * lane, lane, dst + l, lanes);
+        if (REST && step == 1 && lanes - l == REST) {
+            NAME(pack_across)(k, REST, src + l * lane, lane, dst + l, lanes);
+            l += REST;
+        }
         for (; l < lanes; l++) {
             for (int64_t p = 0; p < k; p++) dst[p * lanes + l] = src[l * lane + p * step];
         }
@@ -111,6 +124,8 @@ static void NAME(pack)(int64_t k, int lanes, const void *src_, int64_t lane, int
 }
 
 /* ---- chains of single elements ---- */
+
+#define CHAINS 4 /* vectors of chains side by side */
 
 AD_SIMD T NAME(fma_one)(T a, T b, T c) {
 #if VF_W == 1
@@ -130,11 +145,41 @@ AD_SIMD void NAME(dots_lanes)(const int lanes, int64_t k, const T *x, int64_t x_
     AD_UNROLL for (int l = 0; l < lanes; l++) c[l] = acc[l];
 }
 
+/* W chains to a vector, some vectors side by side: rows of y are turned in registers, a cache line at a time.
+ */
+AD_SIMD void NAME(dots_vectors)(const int vectors, int64_t k, const T *x, int64_t x_step, const T *y,
+                                int64_t row, T *c) {
+    enum { LINE = 64 / sizeof(T) };
+    V() acc[CHAINS];
+    AD_UNROLL for (int v = 0; v < vectors; v++) acc[v] = V(_zero)();
+    int64_t p = 0;
+    for (; p + LINE <= k; p += LINE) {
+        AD_UNROLL for (int v = 0; v < vectors; v++) {
+            for (int64_t q = p; q < p + LINE; q += W) {
+                V() t[W];
+                AD_UNROLL for (int l = 0; l < W; l++) t[l] = V(_load)(y + (v * W + l) * row + q);
+                V(_transpose)(t);
+                AD_UNROLL for (int l = 0; l < W; l++) acc[v] =
+                    V(_fma)(V(_set1)(x[(q + l) * x_step]), t[l], acc[v]);
+            }
+        }
+    }
+    AD_UNROLL for (int v = 0; v < vectors; v++) V(_store)(c + v * W, acc[v]);
+    for (; p < k; p++) {
+        for (int l = 0; l < vectors * W; l++) c[l] = NAME(fma_one)(x[p * x_step], y[l * row + p], c[l]);
+    }
+}
+
 /* One chain has to wait for itself; several side by side do not. */
 static void NAME(dots)(int64_t n, int64_t k, const void *x_, int64_t x_step, const void *y_, int64_t row,
                        int64_t step, void *c_) {
     const T *x = x_, *y = y_;
     T *c = c_;
+    if (W > 1 && step == 1) {
+        for (; n >= CHAINS * W; n -= CHAINS * W, y += CHAINS * W * row, c += CHAINS * W)
+            NAME(dots_vectors)(CHAINS, k, x, x_step, y, row, c);
+        for (; n >= W; n -= W, y += W * row, c += W) NAME(dots_vectors)(1, k, x, x_step, y, row, c);
+    }
     for (; n >= 8; n -= 8, y += 8 * row, c += 8) NAME(dots_lanes)(8, k, x, x_step, y, row, step, c);
     for (; n >= 4; n -= 4, y += 4 * row, c += 4) NAME(dots_lanes)(4, k, x, x_step, y, row, step, c);
     for (; n > 0; n--, y += row, c++) NAME(dots_lanes)(1, k, x, x_step, y, row, step, c);
@@ -163,6 +208,8 @@ static const ad_gemm_type NAME(gemm) = {
 /* clang-format on */
 
 #undef AT
+#undef AHEAD
+#undef CHAINS
 #undef TILE
 #undef TILES
 #undef ROW
