@@ -174,7 +174,8 @@ static void run_block(const task *t, machine *m, const int64_t *at, int64_t n, r
     const ad_program *p = l->program;
     const ad_pw_kernels *pw = ad_cpu->pw;
     const ad_instr *in = p->code, *end = in + p->n_code;
-    const bool compares = p->compares && results[0].made && (t->direct || t->stream);
+    const bool compares =
+        p->compares && l->out[0].dtype == AD_bool && results[0].made && (t->direct || t->stream);
     for (; in < end - compares; in++)
         pw->instr[in->op][in->type](n, m->regs[in->dst], m->regs[in->a], m->regs[in->b], m->regs[in->c]);
     if (compares) {
