@@ -16,6 +16,7 @@ FLAGS = [
     "-fwrapv",
     "-ffp-contract=off",  # an FMA is where the source says so, and nowhere else
     "-fvisibility=hidden",
+    "-fno-asynchronous-unwind-tables",  # nothing is thrown through C
     "-pthread",
     "-Wall",
     "-Wextra",

@@ -5,6 +5,12 @@
 #include <string.h>
 #include "autodiff.h"
 
+/* gcc would copy whole loops for each value of what does not change in them: a third of the code. Where that
+ * pays, a kernel is written for a constant instead. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("no-unswitch-loops")
+#endif
+
 #define AD_MAX_DIMS 8
 #define AD_MAX_INPUTS 10
 #define AD_MAX_OUTPUTS 10
