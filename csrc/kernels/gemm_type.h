@@ -113,7 +113,7 @@ static void NAME(pack)(int64_t k, int lanes, const void *src_, int64_t lane, int
         int l = 0;
         for (; step == 1 && l + W <= lanes; l += W)
             NAME(pack_across)(k, W, src + l * lane, lane, dst + l, lanes);
-        if (REST && step == 1 && lanes - l == REST) {
+        if (REST > 0 && step == 1 && lanes - l == REST) {
             NAME(pack_across)(k, REST, src + l * lane, lane, dst + l, lanes);
             l += REST;
         }
