@@ -72,6 +72,25 @@ def test_fused_equals_composed(f: Function, d: ad.dtype, shapes: Any, data: Any)
         assert ad.allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
+@pytest.mark.parametrize("second", [(2000,), (1,), ()])
+@pytest.mark.parametrize("d", [ad.float32, ad.float64])
+def test_cotangents_of_one_call_are_those_of_a_call_each(second: tuple[int, ...], d: ad.dtype):
+    """A recorded backward pass runs an op for each input, a plain one all that repeat a part."""
+    f = ad.pointwise(lambda x, y, z: ad.exp(-x * y) * x + ad.tanh(z) / y)
+    xs = [ad.rand(3, 2000), ad.rand(second, dtype=d), ad.rand(3, 1)]
+    for wanted in ((0, 1, 2), (0, 1), (1, 2), (1,)):
+        for i, x in enumerate(xs):
+            x.requires_grad_(i in wanted)
+        leaves = [xs[i] for i in wanted]
+        y = f(*xs)
+        assert (y._node.plan.joint is not None) == ({0, 1} <= set(wanted))
+        apart = ad.autograd.grad(y.sum(), leaves, create_graph=True)
+        for x in leaves:
+            x.grad = None
+        f(*xs).sum().backward()
+        assert [bits(x.grad) for x in leaves] == [bits(g) for g in apart]
+
+
 def test_a_fused_function_is_one_node_and_one_call() -> None:
     @ad.pointwise
     def swish(x: Any, beta: Any) -> Any:

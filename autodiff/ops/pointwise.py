@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from autodiff import dtypes
@@ -84,6 +84,7 @@ class Plan(NamedTuple):
     saved: tuple[int, ...]
     kind: int  # of `saved`
     steps: tuple[Step | None, ...]
+    joint: PointwiseOp | None  # all steps that have an op, of the cotangent and all that is saved
 
 
 # What is saved most often is gathered without a loop, its versions read from the result.
@@ -127,11 +128,15 @@ class PointwiseNode(Node):
         if saved is None or (saved and version_sum(saved) != self.versions):
             saved = self.unpack()
         grads: list[Tensor | None] = []
+        joint = self.plan.joint
+        results = joint.run_all(g, saved) if joint is not None else None
         for step in self.plan.steps:
             if step is None:
                 grads.append(None)
             elif step.op is None:
                 grads.append(g)
+            elif results is not None:
+                grads.append(next(results))
             else:
                 picks = step.picks
                 given = (saved[picks[0]],) if len(picks) == 1 else [saved[k] for k in picks]
@@ -170,6 +175,7 @@ class PointwiseOp:
         n_in: int,
         grad_name: str | None = None,
         check: Callable[[Sequence[Operand]], None] | None = None,
+        also: Sequence[Expr] = (),
     ) -> None:
         if n_in > MAX_INPUTS:
             raise ValueError(
@@ -177,12 +183,13 @@ class PointwiseOp:
             )
         self.name = name
         self.root = root
+        self.roots = [root, *also]  # the results of `run_all`; those of one root alone are recorded
         self.n_in = n_in
         self.check = check  # raises for operand types that are refused: once a variant, not a call
         title = "".join(part.capitalize() for part in name.split("_"))
         self.grad_name = grad_name or f"{title}Backward0"
         self.differentiable = _is_differentiable(root)
-        self.native = ffi.gc(lib.ad_op_new(n_in, 1), lib.ad_op_free)
+        self.native = ffi.gc(lib.ad_op_new(n_in, len(self.roots)), lib.ad_op_free)
         lib.ad_op_number(self.native, op_number(name))
         self.plans: dict[int, Plan] = {}
         self.call: Callable[..., Tensor] = _CALLS.get(n_in, _general)(self)
@@ -199,7 +206,7 @@ class PointwiseOp:
         operands = decode_key(key, self.n_in)
         if self.check is not None:
             self.check(operands)
-        program = compile_program([self.root], operands)
+        program = compile_program(self.roots, operands)
         if lib.ad_op_add(self.native, key, program):
             raise error(self.name)
 
@@ -216,6 +223,14 @@ class PointwiseOp:
                 )
             self.specialise(failure, tensors)
         return None if out is not None else _gc(outs[0], _free)
+
+    def run_all(self, g: Tensor, others: Sequence[Any]) -> Iterator[Tensor]:
+        """As `plain`, all results by one native call."""
+        ps = [g._p, *others]
+        outs = descriptors([NULL] * len(self.roots))
+        while lib.ad_pw(self.native, self.n_in, ps, len(self.roots), outs):
+            self.specialise(take_failure(), (g, *map(wrap, others)))
+        return iter([wrap(_gc(p, _free)) for p in outs])
 
     def plain(self, g: Tensor, others: Sequence[Any]) -> Tensor:
         """The result for g and the tensors of some descriptors, not recorded."""
@@ -314,6 +329,7 @@ class PointwiseOp:
 
 _pw1, _pw2, _pw3, _pw4 = lib.ad_pw1, lib.ad_pw2, lib.ad_pw3, lib.ad_pw4
 _NO_RESULT = number(0)._p  # stands for one where a node is made before its result
+WORTH_JOINING = 2  # repeated instructions cost more than a call of several results
 MAX_INPUTS = 8  # the vjp takes the cotangent and the output besides
 
 
@@ -357,11 +373,27 @@ def _make_plan(op: PointwiseOp, wanted: int) -> Plan:
             continue
         order = sorted(need)
         place = {n: 0, **{index: 1 + k for k, index in enumerate(order)}}
-        root = _renumber(d, place)
+        root = _renumber([d], place)[0]
         name = f"{op.name}_vjp"
         step = PointwiseOp(name, root, 1 + len(order), _grad_name_of(root, op.grad_name))
         steps.append(Step(step, tuple(saved.index(min(index, n)) for index in order)))
-    return Plan(saved, _kind(saved, n), tuple(steps))
+    joint = _make_joint(op, derived, g, saved)
+    return Plan(saved, _kind(saved, n), tuple(steps), joint)
+
+
+def _make_joint(
+    op: PointwiseOp, derived: Sequence[Expr | None], g: Expr, saved: tuple[int, ...]
+) -> PointwiseOp | None:
+    """One op for all cotangents, where computing them apart would repeat enough."""
+    roots = [d for d in derived if d is not None and d is not g]
+    inner = [sum(1 for e in topological([d]) if e.args) for d in roots]
+    repeated = sum(inner) - sum(1 for e in topological(roots) if e.args)
+    if repeated < WORTH_JOINING:
+        return None
+    n = op.n_in
+    place = {n: 0, **{n + 1 if i == n else i: 1 + k for k, i in enumerate(saved)}}
+    first, *rest = _renumber(roots, place)
+    return PointwiseOp(f"{op.name}_vjp", first, 1 + len(saved), also=rest)
 
 
 def _grad_name_of(root: Expr, parent: str) -> str:
@@ -384,13 +416,13 @@ def _input_indices(root: Expr) -> set[int]:
     return {e.value for e in topological([root]) if e.op == "input"}
 
 
-def _renumber(root: Expr, place: dict[int, int]) -> Expr:
+def _renumber(roots: Sequence[Expr], place: dict[int, int]) -> list[Expr]:
     def change(node: Expr, args: tuple[Expr, ...]) -> Expr:
         if node.op == "input":
             return Expr("input", (), place[node.value])
         return with_args(node, args)
 
-    return rebuild([root], change)[0]
+    return rebuild(roots, change)
 
 
 # ---- the calls: as few Python steps as there can be ----

@@ -110,7 +110,8 @@ class ReducedLoss:
         picks = sorted({e.value for e in topological([dx]) if e.op == "input"} - {n, n + 1})
         place = {n: 0, n + 1: 1, **{k: 2 + at for at, k in enumerate(picks)}}
         name = self.each.grad_name.replace("Backward0", "BackwardBackward0")
-        step = PointwiseOp(f"{self.each.name}_vjp", _renumber(dx, place), 2 + len(picks), name)
+        (root,) = _renumber([dx], place)
+        step = PointwiseOp(f"{self.each.name}_vjp", root, 2 + len(picks), name)
         return step, picks
 
 
