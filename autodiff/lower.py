@@ -200,9 +200,26 @@ class Lowering:
             return args[0] if known is None else Value(operand, type_, self.constant(known, type_))
         if name == "div" and _is_exact_divisor(args[1].number):
             name, args = "mul", [args[0], args[1]._replace(number=1 / args[1].number)]
-        token = self.emit(name, type_, *(self.as_type(arg, type_) for arg in args))
+        tokens = [self.as_type(arg, type_) for arg in args]
+        if type_ != I64 and name in _OPPOSITE:
+            name, tokens = self.without_neg(name, tokens)
+        token = self.emit(name, type_, *tokens)
         narrow = computed in _WRAP and operand.dtype is computed
         return Value(operand, type_, token, narrow=narrow)
+
+    def without_neg(self, name: str, tokens: list[Token]) -> tuple[str, list[Token]]:
+        """A float sum or difference with the same bits that does not read a negation."""
+        a, b = tokens
+        if (negated := self.negated(b)) is not None:
+            return _OPPOSITE[name], [a, negated]
+        if name == "add" and (negated := self.negated(a)) is not None:
+            return "sub", [b, negated]
+        return name, tokens
+
+    def negated(self, token: Token) -> Token | None:
+        """What the value is the negation of, if its row is one."""
+        op, _, args = self.code[token[1]] if token[0] == "code" else (-1, 0, ())
+        return args[0] if op == INSTRUCTIONS["neg"] else None
 
     def cast(self, value: Value, operand: Operand) -> Value:
         """A value converted to a dtype."""
@@ -222,6 +239,9 @@ class Lowering:
         for node in topological(roots):
             self.values[id(node)] = self.visit(node)
         return [self.values[id(root)] for root in roots]
+
+
+_OPPOSITE = {"add": "sub", "sub": "add"}
 
 
 def _is_exact_divisor(number: Any) -> bool:

@@ -192,3 +192,20 @@ def test_comparisons_of_any_length(n: int, d: ad.dtype):
 def test_a_division_by_a_number_is_that_by_a_tensor(divisor: float):
     x = ad.cat([ad.randn(100), ad.tensor([1e-45, -1e-38, 3e38, 0.0, -0.0, float("inf")])])
     assert bits(ad.pointwise(lambda v: v / divisor)(x)) == bits(x / ad.tensor([divisor]))
+
+
+@pytest.mark.parametrize("d", [ad.float32, ad.float64, ad.int32])
+def test_sums_of_negations_are_those_of_parts(d: ad.dtype):
+    """They are subtractions, to the bit, of zeros of either sign too."""
+    values = [0, 1, -3] if d is ad.int32 else [0.0, -0.0, 1.5, -1.5, float("inf"), 1e-45]
+    x = ad.tensor(values, dtype=d)[:, None]
+    y = ad.tensor(values, dtype=d)
+    functions: list[Function] = [
+        lambda a, b: a + -b,
+        lambda a, b: -a + b,
+        lambda a, b: -a + -b,
+        lambda a, b: a - -b,
+        lambda a, b: -a - b,
+    ]
+    for f in functions:
+        assert bits(ad.pointwise(f)(x, y)) == bits(f(x, y))
