@@ -89,9 +89,10 @@ AD_SIMD vd vd_expm1_core(vd x) {
 AD_SIMD vf vf_expm1(vf x) { return vf_copysign(vf_expm1_core(vf_exp_clamp(x)), x); }
 AD_SIMD vd vd_expm1(vd x) { return vd_copysign(vd_expm1_core(vd_exp_clamp(x)), x); }
 
-/* f32: 1 - 2 / (e + 1) with e = exp(2|x|); below 0.625 x + x^3 p(x^2), p of degree 4: 2^-27. */
+/* f32: 1 - 2 / (e + 1) with e = exp(2|x|); below 0.7 x + x^3 p(x^2), p of degree 5: 2^-30. */
 AD_SIMD vf vf_tanh(vf x) {
-    static const float P[] = {-0.3333328f, 0.13331442f, -0.05373971f, 0.020639079f, -0.0057049785f};
+    static const float P[] = {-0.33333325f, 0.13332984f,  -0.053920954f,
+                              0.02157106f,  -0.00788331f, 0.0018956673f};
     static const float E[] = {1.0f,         0.6931472f,    0.24022646f,   0.055503286f,
                               0.009618489f, 0.0013399931f, 0.00015345808f};
     const vf one = vf_set1(1), twice = vf_set1(2.88539008f); /* 2 log2(e) */
@@ -101,7 +102,7 @@ AD_SIMD vf vf_tanh(vf x) {
     vf e = vf_poly(vf_fma(b, twice, vf_neg(k)), E, AD_LENGTH(E));
     vf large = vf_sub(one, vf_div(vf_set1(2), vf_fma(e, scale, one)));
     vf small = vf_fma(vf_mul(a, a2), vf_poly(a2, P, AD_LENGTH(P)), a);
-    return vf_copysign(vf_select(vf_lt(a, vf_set1(0.625f)), small, large), x);
+    return vf_copysign(vf_select(vf_lt(a, vf_set1(0.7f)), small, large), x);
 }
 /* e / (e + 2) with e = exp(2|x|) - 1; at the limit it rounds to 1. */
 AD_SIMD vd vd_tanh(vd x) {
