@@ -202,7 +202,7 @@ ad_tensor *ad_index_get(const ad_tensor *x, int first, int n, const ad_tensor *c
 int ad_index_put(ad_tensor *x, int first, int n, const ad_tensor *const *index, const ad_tensor *values,
                  int accumulate);
 /* The elements that an int64 index of x's dimensions names along one; values are added there. Indices are
- * not negative. */
+ * not negative; where one is wrong, some may have been added before it. */
 ad_tensor *ad_gather(const ad_tensor *x, int dim, const ad_tensor *index);
 int ad_scatter_add(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *values);
 ad_tensor *ad_nonzero(const ad_tensor *x); /* (count, ndim) int64, in row-major order */

@@ -1,16 +1,17 @@
 /* gather.c: elements along one dimension, taken at places an index of as many dimensions names, and its
- * adjoint, which adds them there. Each index is checked where it is read; the adjoint checks all of them
- * before it writes.
+ * adjoint, which adds them there, to what the caller gives up if an index turns out to be wrong: each is
+ * checked where it is read.
  *
- * The innermost loop runs along the last dimension; where that is not the indexed one, the indexed one is the
- * loop around it, so that what is added to one element is added in order, by one thread. */
+ * The innermost loop runs along the last dimension, or, where one element is taken of each line, across the
+ * lines; where that is not the indexed one, the indexed one is the loop around it, so that what is added to
+ * one element is added in order, by one thread. */
 #include <stdatomic.h>
 #include "walk.h"
 
 enum { STRIP = 1024, ITEM = 1 << 14 };
 
 /* n elements along a line of x, and as many values: of element i, at index[i] along the indexed dimension.
- * Returns how many come before the first index that is out of range (those that add look at none). */
+ * Returns how many come before the first index that is out of range. */
 typedef int64_t run_fn(char *x, int64_t along, char *values, const int64_t *index, int64_t step, int64_t n,
                        int64_t size);
 
@@ -18,7 +19,7 @@ typedef struct {
     const ad_tensor *index;
     char *x, *values; /* values: packed, of the index's shape */
     const int64_t *strides;
-    int dtype, dim;
+    int dtype, dim, outer;    /* dimensions before `outer` are none of the two loops, but the indexed one */
     int64_t size, step;       /* of the indexed dimension of x: its size, its stride */
     int64_t cols, along;      /* elements of the innermost loop, and what x steps along them */
     int64_t rows, row_step;   /* of the loop around it, and what the index steps along it */
@@ -30,6 +31,16 @@ typedef struct {
 } lines;
 
 /* ---- runs ---- */
+
+/* How many indices come before the first that is out of range: the sign of one of the two is set for it. */
+static int64_t valid(const int64_t *index, int64_t n, int64_t size) {
+    int64_t bad = 0, i = 0;
+    for (i = 0; i < n; i++) bad |= index[i] | (int64_t)((uint64_t)(size - 1) - (uint64_t)index[i]);
+    if (bad >= 0) return n;
+    for (i = 0; (uint64_t)index[i] < (uint64_t)size; i++) {
+    }
+    return i;
+}
 
 #define TAKE(T)                                                                                              \
     static inline __attribute__((always_inline)) int64_t take_each_##T(                                      \
@@ -50,9 +61,9 @@ typedef struct {
 #define ADD_EACH(name, T, plus)                                                                              \
     static int64_t add_##name(char *x, int64_t along, char *values, const int64_t *index, int64_t step,      \
                               int64_t n, int64_t size) {                                                     \
-        (void)size;                                                                                          \
         T *to = (T *)x;                                                                                      \
         const T *from = (const T *)values;                                                                   \
+        n = valid(index, n, size);                                                                           \
         if (along == 0 && step == 1)                                                                         \
             for (int64_t i = 0; i < n; i++) to[index[i]] plus from[i];                                       \
         else                                                                                                 \
@@ -69,27 +80,15 @@ ADD_EACH(int64, int64_t, +=)
 ADD_EACH(float32, float, +=)
 ADD_EACH(float64, double, +=)
 
-/* Adds nothing, but looks at the indices: the sign of one of the two is set for each that is out of range. */
-static int64_t check_run(char *x, int64_t along, char *values, const int64_t *index, int64_t step, int64_t n,
-                         int64_t size) {
-    (void)x, (void)along, (void)values, (void)step;
-    int64_t bad = 0, i = 0;
-    for (i = 0; i < n; i++) bad |= index[i] | (size - 1 - index[i]);
-    if (bad >= 0) return n;
-    for (i = 0; (uint64_t)index[i] < (uint64_t)size; i++) {
-    }
-    return i;
-}
-
 /* ---- items ---- */
 
 /* Where a line begins, in elements: in x, and in the index and the values. */
 static void line_start(const lines *l, int64_t line, int64_t *in_x, int64_t *in_index) {
     *in_x = *in_index = 0;
-    for (int d = l->index->ndim - 2; d >= 0; d--) {
+    for (int d = l->outer - 1; line; d--) {
         if (d == l->dim) continue;
-        const int64_t i = line % l->index->shape[d];
-        line /= l->index->shape[d];
+        const int64_t size = l->index->shape[d], i = line < size ? line : line % size;
+        line = line < size ? 0 : line / size;
         *in_x += i * l->strides[d];
         *in_index += i * l->index->strides[d];
     }
@@ -117,8 +116,10 @@ static void line_item(void *context, int64_t item) {
 
 /* x and the index have the same dimensions, at least one, and the index is contiguous and not empty. */
 static void plan(lines *l, const ad_tensor *x, int dim, const ad_tensor *index, char *values) {
-    const int last = index->ndim - 1;
+    const bool across = dim > 0 && dim == index->ndim - 1 && index->shape[dim] == 1;
+    const int last = index->ndim - 1 - across;
     l->index = index;
+    l->outer = last;
     l->x = x->data;
     l->strides = x->strides;
     l->values = values;
@@ -128,8 +129,8 @@ static void plan(lines *l, const ad_tensor *x, int dim, const ad_tensor *index, 
     l->step = x->strides[dim];
     l->cols = index->shape[last];
     l->along = dim == last ? 0 : x->strides[last];
-    l->rows = dim == last ? 1 : index->shape[dim];
-    l->row_step = dim == last ? 0 : index->strides[dim];
+    l->rows = dim >= last ? 1 : index->shape[dim];
+    l->row_step = dim >= last ? 0 : index->strides[dim];
     l->count = index->numel / (l->cols * l->rows);
     l->strips = dim == last ? 1 : (l->cols + STRIP - 1) / STRIP;
     l->per_item = ITEM / (l->rows * ad_least(l->cols, STRIP)) + 1;
@@ -194,9 +195,8 @@ int ad_scatter_add(ad_tensor *x, int dim, const ad_tensor *index, const ad_tenso
     int status = from ? AD_OK : ad_error(NULL);
     if (!status) {
         plan(&l, x, dim, in_order, from->data);
-        status = each_line(&l, check_run); /* all are checked first */
+        status = each_line(&l, add[x->dtype]);
     }
-    if (!status) status = each_line(&l, add[x->dtype]);
     if (!status) ad_wrote(x, AD_BY_INDEX_PUT);
     ad_free(copy);
     ad_free(made);

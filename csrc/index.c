@@ -24,13 +24,14 @@ static int check_index(const ad_tensor *x, int first, int n, const ad_tensor *co
     return AD_OK;
 }
 
-/* Adds to each offset where indices into dimension `dim` of x lead, in bytes. */
-static int add_offsets(const ad_tensor *x, int dim, const int64_t *index, int64_t n, int64_t *offsets) {
+/* Adds to each offset, or to nothing, where indices into dimension `dim` of x lead, in bytes. */
+static int add_offsets(const ad_tensor *x, int dim, const int64_t *index, int64_t n, int64_t *offsets,
+                       bool fresh) {
     int64_t size = x->shape[dim], step = x->strides[dim] * ad_itemsize[x->dtype];
     for (int64_t i = 0; i < n; i++) {
         int64_t at = index[i] < 0 ? index[i] + size : index[i];
         if ((uint64_t)at >= (uint64_t)size) return ad_fail(AD_BAD_INDEX, index[i], dim, size);
-        offsets[i] += at * step;
+        offsets[i] = (fresh ? 0 : offsets[i]) + at * step;
     }
     return AD_OK;
 }
@@ -42,12 +43,11 @@ static int64_t *row_offsets(const ad_tensor *x, int first, int n, const ad_tenso
     if (__builtin_mul_overflow(count, sizeof(int64_t), &nbytes)) return ad_fail_null(AD_TOO_LARGE, 0, 0, 0);
     int64_t *offsets = ad_alloc((size_t)nbytes);
     if (!offsets) return NULL;
-    memset(offsets, 0, (size_t)nbytes);
     int status = AD_OK;
     for (int i = 0; i < n && !status; i++) {
         ad_tensor *made = index[i]->contiguous ? NULL : ad_contiguous(index[i], AD_int64);
         const ad_tensor *in_order = index[i]->contiguous ? index[i] : made;
-        status = in_order ? add_offsets(x, first + i, (const int64_t *)in_order->data, count, offsets)
+        status = in_order ? add_offsets(x, first + i, (const int64_t *)in_order->data, count, offsets, i == 0)
                           : AD_NO_MEMORY;
         ad_free(made);
     }
@@ -102,14 +102,21 @@ static int result_shape(const ad_tensor *x, int first, int n, const ad_tensor *i
     return first + index->ndim + rest;
 }
 
-/* Single elements, without a call for each. */
-static void get_elements(int64_t nbytes, char *rows, const char *x, const int64_t *offsets, int64_t n) {
+/* Single elements, without a call for each: n of each of the leads, that are `step` bytes apart in x. */
+static void get_elements(int64_t nbytes, char *rows, const char *x, int64_t step, int64_t leads,
+                         const int64_t *offsets, int64_t n) {
 #define GET(bytes)                                                                                           \
-    for (int64_t i = 0; i < n; i++) memcpy(rows + i * (bytes), x + offsets[i], bytes)
+    for (int64_t lead = 0; lead < leads; lead++, x += step, rows += n * (bytes)) {                           \
+        int64_t i = 0;                                                                                       \
+        for (; n - i >= 4; i += 4)                                                                           \
+            AD_UNROLL for (int j = 0; j < 4; j++)                                                            \
+                memcpy(rows + (i + j) * (bytes), x + offsets[i + j], bytes);                                 \
+        for (; i < n; i++) memcpy(rows + i * (bytes), x + offsets[i], bytes);                                \
+    }
     switch (nbytes) {
-    case 1: GET(1); break;
-    case 4: GET(4); break;
-    default: GET(8);
+    case 1: GET(1) break;
+    case 4: GET(4) break;
+    default: GET(8)
     }
 #undef GET
 }
@@ -125,6 +132,22 @@ static void put_elements(int64_t nbytes, char *x, const char *rows, const int64_
 #undef PUT
 }
 
+/* Short runs by two moves of the same length that may meet, without a call. */
+static inline void move_run(char *dst, const char *src, int64_t n) {
+#define MOVE(bytes) memcpy(dst, src, bytes), memcpy(dst + n - (bytes), src + n - (bytes), bytes)
+    if (n > 64)
+        memcpy(dst, src, (size_t)n);
+    else if (n > 32)
+        MOVE(32);
+    else if (n > 16)
+        MOVE(16);
+    else if (n >= 8)
+        MOVE(8);
+    else
+        for (int64_t i = 0; i < n; i++) dst[i] = src[i];
+#undef MOVE
+}
+
 /* Rows [begin, end) out of x, or into it. */
 static void move_rows(const row_moves *m, char *x, char *rows, int64_t begin, int64_t end) {
     int64_t nbytes = m->row.numel * ad_itemsize[m->row.dtype];
@@ -133,7 +156,14 @@ static void move_rows(const row_moves *m, char *x, char *rows, int64_t begin, in
         if (m->into)
             put_elements(nbytes, x, rows, m->offsets + begin, end - begin);
         else
-            get_elements(nbytes, rows, x, m->offsets + begin, end - begin);
+            get_elements(nbytes, rows, x, 0, 1, m->offsets + begin, end - begin);
+        return;
+    }
+    if (m->row.contiguous) {
+        for (int64_t i = begin; i < end; i++) {
+            char *in_x = x + m->offsets[i], *row = rows + i * nbytes;
+            move_run(m->into ? in_x : row, m->into ? row : in_x, nbytes);
+        }
         return;
     }
     ad_tensor in_x = m->row, packed = m->row;
@@ -142,12 +172,7 @@ static void move_rows(const row_moves *m, char *x, char *rows, int64_t begin, in
     for (int64_t i = begin; i < end; i++) {
         in_x.data = x + m->offsets[i];
         packed.data = rows + i * nbytes;
-        if (!in_x.contiguous)
-            ad_copy_into(m->into ? &in_x : &packed, m->into ? &packed : &in_x);
-        else if (m->into)
-            memcpy(in_x.data, packed.data, (size_t)nbytes);
-        else
-            memcpy(packed.data, in_x.data, (size_t)nbytes);
+        ad_copy_into(m->into ? &in_x : &packed, m->into ? &packed : &in_x);
     }
 }
 
@@ -169,7 +194,13 @@ static void get_item(void *context, int64_t item) {
         return;
     }
     const int64_t leads = m->per_item / m->count, begin = item * leads;
-    for (int64_t lead = begin; lead < ad_least(begin + leads, m->leads); lead++)
+    const int64_t end = ad_least(begin + leads, m->leads), bytes = ad_itemsize[m->row.dtype];
+    if (m->row.numel == 1 && m->lead.ndim == 1) {
+        get_elements(bytes, lead_in_rows(m, begin), lead_in_x(m, begin), m->lead.strides[0] * bytes,
+                     end - begin, m->offsets, m->count);
+        return;
+    }
+    for (int64_t lead = begin; lead < end; lead++)
         move_rows(m, lead_in_x(m, lead), lead_in_rows(m, lead), 0, m->count);
 }
 

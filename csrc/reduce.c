@@ -15,32 +15,34 @@
 
 enum {
     CHUNK = AD_REDUCE_CHUNK,
-    TILE = 128,              /* result elements worked on together */
-    LOADED = 64,             /* columns of that many rows loaded together */
-    LEVELS = 54,             /* of the tree over chunks: enough for 2^63 elements */
-    ROW_BLOCK = 64 * CHUNK,  /* elements of a long sequence a thread takes at a time, */
-    COLUMN_BLOCK = 4 * CHUNK /* and rows of a tile of them: powers of two, to be whole subtrees */
+    TILE = 128,               /* result elements worked on together, */
+    WIDE = 1024,              /* and across rows, long pieces of which follow one another in memory */
+    LOADED = 64,              /* columns of that many rows loaded together */
+    LEVELS = 54,              /* of the tree over chunks: enough for 2^63 elements */
+    ROW_BLOCK = 64 * CHUNK,   /* elements of a long sequence a thread takes at a time, */
+    COLUMN_BLOCK = 4 * CHUNK, /* and rows of a tile of them: powers of two, to be whole subtrees, */
+    BLOCK_LEVELS = 3 * WIDE   /* elements of the levels of a block: 3 of wide tiles, 7 of others */
 };
 
-/* ---- the tree over chunks, for up to TILE results at once ---- */
+/* ---- the tree over chunks, for n results at once ---- */
 
 typedef struct {
     int64_t count;
-    _Alignas(64) char level[LEVELS][TILE * 8];
+    char *levels; /* n elements each, one after the other */
 } cascade;
 
 static void cascade_push(const reduction *r, cascade *c, int64_t n, char *part) {
-    int level = 0;
-    for (int64_t carry = c->count++; carry & 1; carry >>= 1, level++)
-        r->kernels->combine(n, part, c->level[level], part);
-    memcpy(c->level[level], part, (size_t)(n * r->size));
+    char *level = c->levels;
+    for (int64_t carry = c->count++; carry & 1; carry >>= 1, level += n * r->size)
+        r->kernels->combine(n, part, level, part);
+    memcpy(level, part, (size_t)(n * r->size));
 }
 
 static void cascade_finish(const reduction *r, cascade *c, int64_t n, char *out) {
     int level = __builtin_ctzll((uint64_t)c->count);
-    memcpy(out, c->level[level], (size_t)(n * r->size));
+    memcpy(out, c->levels + level * n * r->size, (size_t)(n * r->size));
     for (level++; c->count >> level; level++)
-        if (c->count >> level & 1) r->kernels->combine(n, out, c->level[level], out);
+        if (c->count >> level & 1) r->kernels->combine(n, out, c->levels + level * n * r->size, out);
 }
 
 /* ---- reading x ---- */
@@ -113,7 +115,7 @@ static void chunk_of_loaded(const reduction *r, const char *base, int64_t tile, 
 
 static void chunk_by_columns(const reduction *r, const char *base, int64_t tile, int64_t start, int64_t n,
                              char *out) {
-    _Alignas(64) char lanes[AD_LANE_BYTES * TILE];
+    _Alignas(64) char lanes[AD_LANE_BYTES * WIDE];
     int64_t step = r->kept.strides[r->kept.ndim - 1];
     if (r->direct && step == 1 && r->folded.ndim == 1) {
         int64_t stride = r->folded.strides[0];
@@ -147,9 +149,8 @@ static int64_t push_whole_chunks(const reduction *r, cascade *c, const char *src
 /* A block of the sequences of n results, from `start`. */
 static void fold_block(const reduction *r, const char *base, int64_t n, int64_t start, char *out) {
     int64_t end = ad_least(start + r->block, r->length);
-    _Alignas(64) char part[TILE * 8];
-    cascade c;
-    c.count = 0;
+    _Alignas(64) char part[WIDE * 8], levels[BLOCK_LEVELS * 8];
+    cascade c = {0, levels};
     if (n == 1 && ad_is_run(r)) start += push_whole_chunks(r, &c, base + start * r->size, end - start);
     for (; start < end; start += CHUNK) {
         int64_t len = ad_least(CHUNK, end - start);
@@ -175,12 +176,11 @@ static void fold_item(void *context, int64_t item) {
 
 /* Joins the blocks of each result into the first block's row. */
 static void join_blocks(const reduction *r) {
-    _Alignas(64) char part[TILE * 8];
-    cascade c;
+    _Alignas(64) char part[TILE * 8], levels[LEVELS * TILE * 8];
     if (r->blocks == 1) return;
     for (int64_t first = 0; first < r->outputs; first += TILE) {
         int64_t n = ad_least(TILE, r->outputs - first);
-        c.count = 0;
+        cascade c = {0, levels};
         for (int64_t b = 0; b < r->blocks; b++) {
             memcpy(part, r->results + (b * r->outputs + first) * r->size, (size_t)(n * r->size));
             cascade_push(r, &c, n, part);
@@ -226,7 +226,7 @@ static void choose_blocks(reduction *r) {
     bool across = inner >= 4 && step < r->folded.strides[r->folded.ndim - 1];
     bool short_rows = inner >= 16 && r->length > 1 && r->length <= AD_LANE_BYTES / r->size;
     r->by_columns = across || short_rows;
-    r->tile = ad_least(inner, !r->by_columns && r->length >= 4 * CHUNK ? 1 : TILE);
+    r->tile = ad_least(inner, r->by_columns ? WIDE : r->length >= 4 * CHUNK ? 1 : TILE);
     r->tiles = (inner + r->tile - 1) / r->tile;
     r->block = r->by_columns ? COLUMN_BLOCK : ROW_BLOCK;
     r->blocks = (r->length + r->block - 1) / r->block;

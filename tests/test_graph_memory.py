@@ -121,3 +121,14 @@ def test_a_chain_of_a_million_nodes() -> None:
         assert x.grad is not None
         assert x.grad.tolist() == [1]
         del y  # the whole graph goes, without recursion
+
+
+def test_the_gradient_of_a_long_product_takes_memory_of_its_length() -> None:
+    n = 100_001
+    x = ad.ones(n, dtype=ad.float64)
+    x[7] = 0.0
+    x.requires_grad_()
+    x.prod().backward()
+    assert x.grad is not None
+    assert x.grad.nonzero().tolist() == [[7]]
+    assert x.grad[7].item() == 1.0

@@ -113,9 +113,9 @@ def test_a_reversed_running_sum_is_that_of_the_reversed_line() -> None:
 
 def test_gather_takes_and_its_adjoint_adds_along_any_dimension() -> None:
     x = ad.arange(3 * 4 * 1100).double().reshape(3, 4, 1100).requires_grad_()
-    for dim in range(3):
+    for dim, taken in [(0, 5), (1, 5), (2, 5), (0, 1), (1, 1), (2, 1)]:
         shape = [2, 3, 1050]
-        shape[dim] = 5
+        shape[dim] = taken
         places = [[[(a * 7 + b * 5 + c * 3) % x.shape[dim] for c in range(shape[2])]
                    for b in range(shape[1])] for a in range(shape[0])]  # fmt: skip
         y = x.gather(dim, ad.tensor(places))
@@ -135,16 +135,30 @@ def test_gather_takes_and_its_adjoint_adds_along_any_dimension() -> None:
         assert all(grad[at].item() == count for at, count in list(counts.items())[::97])
 
 
+@pytest.mark.parametrize("dtype", [ad.uint8, ad.int32, ad.float64])
+def test_rows_of_every_length_are_taken_and_put(dtype: ad.dtype) -> None:
+    for n in (*range(1, 35), 63, 64, 65, 67, 129):
+        x = (ad.arange(3 * n) % 251).to(dtype).reshape(3, n)
+        wanted = [x.tolist()[i] for i in (2, 0, 1, 2)]
+        places = ad.tensor([2, 0, 1, 2])
+        assert x[places].tolist() == wanted
+        assert x.t().contiguous().index_select(1, places).t().tolist() == wanted
+        y = ad.zeros(4, n, dtype=dtype)
+        y[places] = ad.tensor(wanted, dtype=dtype)
+        assert y.tolist() == [*x.tolist(), [0] * n]
+
+
 @pytest.mark.parametrize("bad", [4, -1, 2**62, -(2**63)])
-def test_an_index_out_of_range_is_refused_before_anything_is_added(bad: int) -> None:
-    x, values = ad.zeros(3, 4), ad.ones(3, 2)
-    index = ad.tensor([[0, 1], [2, 3], [bad, 0]])
+@pytest.mark.parametrize("shape", [(3, 2), (3, 1), (6,)])
+def test_an_index_out_of_range_is_refused(bad: int, shape: tuple[int, ...]) -> None:
+    x, values = ad.zeros(*shape[:-1], 4), ad.ones(*shape)
+    dim, index = len(shape) - 1, ad.zeros(*shape, dtype=ad.int64)
+    index[(-1,) * len(shape)] = bad
     with pytest.raises(
-        RuntimeError, match=f"index {bad} is out of bounds for dimension 1 with size 4"
+        RuntimeError, match=f"index {bad} is out of bounds for dimension {dim} with size 4"
     ):
-        x.gather(1, index)
-    assert lib.ad_scatter_add(x._p, 1, index._p, values._p) == lib.AD_BAD_INDEX
-    assert x.tolist() == ad.zeros(3, 4).tolist()
+        x.gather(dim, index)
+    assert lib.ad_scatter_add(x._p, dim, index._p, values._p) == lib.AD_BAD_INDEX
 
 
 def test_what_the_natives_refuse() -> None:

@@ -55,9 +55,12 @@ def fill_(x: Tensor, value: Any) -> Tensor:
     return copy_(x, given)
 
 
+_ZEROS = {d.code: full((), 0, dtype=d) for d in dtypes.ALL}
+
+
 def zero_(x: Tensor) -> Tensor:
     """Write zeros over all of x."""
-    return fill_(x, 0)
+    return copy_(x, _ZEROS[x._p.dtype])
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:

@@ -34,7 +34,7 @@ class Indices:
     def __init__(self, tensors: Sequence[Tensor], first: int = 0) -> None:
         self.ps = [x._p for x in tensors]
         self.first = first
-        self.version = self._version()
+        self.version = lib.ad_version(self.ps[0]) if len(self.ps) == 1 else self._version()
 
     @property
     def shape(self) -> Size:
@@ -52,6 +52,11 @@ class Indices:
                 "inplace operation: an index tensor was written to before backward"
             )
         return self.ps
+
+
+def remembered(x: Tensor, index: Tensor, dim: int) -> tuple[Indices, ...]:
+    """One index into a dimension of x, for backward: nothing where x has no history."""
+    return () if x._node is None and x._base is None else (Indices([index], dim),)
 
 
 # ---- gather and scatter over neighbouring dimensions ----
@@ -74,6 +79,15 @@ def _clear_forward(g: Any, indices: Indices) -> Any:
     if lib.ad_index_put(y, indices.first, len(ps), ps, zero, 0):
         raise error("index_put", y)
     return lib.ad_alias(y)
+
+
+def index_along(x: Tensor, dim: int, index: Tensor) -> Tensor:
+    """The slices of a dimension of x that an int64 vector names."""
+    p = x._p
+    y = lib.ad_index_get(p, dim, 1, [index._p])
+    if not y:
+        raise error(_get.name, p)
+    return _get.result(x, y, remembered(x, index, dim))
 
 
 _get: Op = Op(
@@ -125,11 +139,12 @@ def write_at(
     x: Tensor, indices: Indices, values: Tensor, accumulate: bool, op: Op = _put
 ) -> Tensor:
     """`index_put_`, the indices being made."""
-    if mode.grad:
-        check_writable(x, f"{op.name}_")
-    edges = [live_node(x), live_node(values)]
     node = None
-    if mode.grad and any(edges):
+    if mode.grad:
+        if x._node is not None or x._base is not None:
+            check_writable(x, f"{op.name}_")
+        edges = [live_node(x), live_node(values)]
+    if mode.grad and (edges[0] is not None or edges[1] is not None):
         args = (indices, accumulate, values.shape, values.dtype)
         node = op.record((x, values), edges, args, x._p)
     at = indices.ps
@@ -211,13 +226,15 @@ def chosen(op: Op, x: Tensor, values: Any, index: Tensor, dim: int, kept: bool) 
 
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """out[i][j] = input[index[i][j]][j] for dim 0, and so on: index has input's dimensions."""
-    at = dim_index(dim, input._p.ndim)
-    if input._p.ndim == index._p.ndim > 0:
-        try:
-            return _along(input, Indices([index], at))
-        except (NotImplementedError, RuntimeError, IndexError) as failure:
-            _check_gather(input, at, index)
-            raise RuntimeError(f"gather(): {failure}") from None
+    p, places = input._p, index._p
+    at = dim_index(dim, p.ndim)
+    if p.ndim == places.ndim > 0:
+        y = lib.ad_gather(p, at, places)
+        if y:
+            return _along.result(input, y, remembered(input, index, at))
+        failure = error("gather", p)
+        _check_gather(input, at, index)
+        raise RuntimeError(f"gather(): {failure}")
     _check_gather(input, at, index)
     row = gather(reshape(input, -1), 0, reshape(index, -1))  # a number is a row of one
     return reshape(row, index.shape)

@@ -10,7 +10,14 @@ from autodiff.native import lib
 from autodiff.ops.assign import copy_
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import as_tensor, full, tensor
-from autodiff.ops.gather import Indices, _get, _put_added, broadcast_indices, write_at
+from autodiff.ops.gather import (
+    Indices,
+    _get,
+    _put_added,
+    broadcast_indices,
+    index_along,
+    write_at,
+)
 from autodiff.ops.views import (
     _select,
     _slice,
@@ -23,6 +30,8 @@ from autodiff.ops.views import (
 )
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, own
+
+_INT64 = dtypes.int64.code
 
 
 def _as_index(item: Any) -> Tensor:
@@ -216,7 +225,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
             "tensor to a number"
         )
     if isinstance(index, Tensor) and index.dtype is dtypes.int64 and index._p.ndim and x._p.ndim:
-        return _get(x, Indices([index]))
+        return index_along(x, 0, index)
     y, left = _basic(x, index)
     if not left:
         return y if y is not x else alias(x)
@@ -252,7 +261,10 @@ def _without_leading_ones(x: Tensor, ndim: int) -> Tensor:
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """The slices of one dimension at the given positions."""
-    if index._p.ndim > 1:
+    p, places = input._p, index._p
+    if places.ndim == 1 and places.dtype == _INT64 and p.ndim:
+        return index_along(input, dim_index(dim, p.ndim), index)
+    if places.ndim > 1:
         raise IndexError(
             f"index_select(): Index is supposed to be a vector, got {index.ndim} dimensions"
         )
@@ -261,10 +273,10 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
             f"index_select(): Expected dtype int32 or int64 for index, got {index.dtype!r}"
         )
     flat = _vector(index)
-    d = dim_index(dim, input._p.ndim)
-    if input._p.ndim == 0:
-        return reshape(_get(reshape(input, 1), Indices([flat])), ())
-    return _get(input, Indices([flat], d))
+    d = dim_index(dim, p.ndim)
+    if p.ndim == 0:
+        return reshape(index_along(reshape(input, 1), 0, flat), ())
+    return index_along(input, d, flat)
 
 
 def _vector(index: Tensor) -> Tensor:
@@ -279,15 +291,16 @@ def index_add_(x: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any
 
     Where a position repeats, its slices are added in their order.
     """
-    d = dim_index(dim, x._p.ndim)
+    p, places, added = x._p, index._p, source._p
+    d = dim_index(dim, p.ndim)
     shape = list(x.shape)
-    shape[d : d + 1] = [index._p.numel] if x._p.ndim else []
-    at_hand = index.dtype is dtypes.int64 and index._p.ndim == 1 and source._p.dtype == x._p.dtype
+    shape[d : d + 1] = [places.numel] if p.ndim else []
+    at_hand = places.dtype == _INT64 and places.ndim == 1 and added.dtype == p.dtype
     if not at_hand or list(source.shape) != shape:
         _check_index_add(x, d, index, source)
     flat = _vector(index)
     scaled = source if alpha == 1 else source * alpha
-    if x.ndim == 0:
+    if p.ndim == 0:
         write_at(unsqueeze(x, 0), Indices([flat]), reshape(scaled, 1), True, _put_added)
         return x
     return write_at(x, Indices([flat], d), scaled, True, _put_added)

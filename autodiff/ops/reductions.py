@@ -10,9 +10,9 @@ from autodiff.dtypes import dtype
 from autodiff.native import NULL, error, ffi, lib
 from autodiff.node import mode
 from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
-from autodiff.ops.create import eye
 from autodiff.ops.gather import choice, chosen
-from autodiff.ops.views import _expand, reshape, unsqueeze
+from autodiff.ops.join import cat, stack
+from autodiff.ops.views import _expand, _select, reshape, unsqueeze
 from autodiff.shapes import Size, dim_index, dim_mask, sizes_of
 from autodiff.tensor import Tensor, live_node, own, wrap
 
@@ -84,13 +84,19 @@ def _prod_rule(node: OpNode, g: Tensor, x: Tensor) -> tuple[Tensor]:
 
 
 def _others_product(rows: Tensor) -> Tensor:
-    """For each element of each row, the product of the row's other elements."""
-    n = rows.shape[-1]
+    """For each element of each row, the product of the row's other elements.
+
+    Those are its partner in a pair, and the products of the other pairs.
+    """
+    *lead, n = rows.shape
     if n <= 1:
         return rows.new_ones(rows.shape)
-    repeated = unsqueeze(rows, -2).expand(*rows.shape, n)
-    diagonal = eye(n, dtype=rows.dtype)
-    return prod(repeated.where(diagonal == 0, rows.new_ones(())), dim=-1)
+    if n % 2:
+        return _others_product(cat([rows, rows.new_ones([*lead, 1])], -1)).narrow(-1, 0, n)
+    pairs = reshape(rows, [*lead, n // 2, 2])
+    left, right = (_select(pairs, len(lead) + 1, i) for i in (0, 1))
+    others = _others_product(left * right)
+    return reshape(stack([others * right, others * left], -1), rows.shape)
 
 
 _prod = Op("prod", _native("prod"), _prod_rule, saves=(0,))
@@ -221,8 +227,11 @@ def _check_not_empty(name: str, x: Tensor, dim: Any) -> None:
 def _max_or_min(name: str, x: Tensor, dim: Any, keepdim: bool) -> Any:
     if dim is None:
         _check_not_empty(name, x, dim)
+        p = x._p
+        args = ((1 << p.ndim) - 1, False, p.dtype)
+        y = lib.ad_reduce(KINDS[name], p, *args)
         op = _max if name == "max" else _min
-        return op(x, dim_mask(None, x.ndim), False, x._p.dtype)
+        return op.result(x, y, args) if y else op(x, *args)
     if isinstance(dim, Tensor):
         return x.maximum(dim) if name == "max" else x.minimum(dim)
     result = max_result if name == "max" else min_result

@@ -85,22 +85,24 @@ AD_SIMD void NAME(rows)(int fold, int64_t rows, int64_t n, const T *x, int64_t s
 
 /* ---- columns: the lanes of all columns side by side, lanes[l * cols + c] ---- */
 
-/* Folds k rows of x, `step` apart, and those into one lane of every column; a fresh lane holds the identity.
- */
+/* Folds k rows of x, at least one, `step` apart, and those into one lane of every column. A fresh lane holds
+ * the identity: it is read from `held` as the others are from the lane, so that there is one loop. */
 AD_SIMD void NAME(fold_rows_into)(int fold, int64_t k, int64_t cols, const T *x, int64_t step, T *lane,
                                   bool fresh) {
-    T identity = NAME(identity)(fold);
+    T identity[VEC_W];
+    AD_UNROLL for (int v = 0; v < VEC_W; v++) identity[v] = NAME(identity)(fold);
+    const T *held = fresh ? identity : lane;
+    const int64_t along = fresh ? 0 : 1;
     int64_t c = 0;
     for (; cols - c >= VEC_W; c += VEC_W) {
-        V a = k ? VEC(load)(x + c) : VEC(set1)(identity);
-        AD_UNROLL for (int j = 1; j < AD_LANE_STEPS; j++) if (j < k) a =
-            NAME(fold_vec)(fold, a, VEC(load)(x + j * step + c));
-        VEC(store)(lane + c, NAME(fold_vec)(fold, fresh ? VEC(set1)(identity) : VEC(load)(lane + c), a));
+        V a = VEC(load)(x + c);
+        for (int64_t j = 1; j < k; j++) a = NAME(fold_vec)(fold, a, VEC(load)(x + j * step + c));
+        VEC(store)(lane + c, NAME(fold_vec)(fold, VEC(load)(held + along * c), a));
     }
     for (; c < cols; c++) {
-        T a = k ? x[c] : identity;
-        AD_UNROLL for (int j = 1; j < AD_LANE_STEPS; j++) if (j < k) a = NAME(fold)(fold, a, x[j * step + c]);
-        lane[c] = NAME(fold)(fold, fresh ? identity : lane[c], a);
+        T a = x[c];
+        for (int64_t j = 1; j < k; j++) a = NAME(fold)(fold, a, x[j * step + c]);
+        lane[c] = NAME(fold)(fold, fresh ? identity[0] : lane[c], a);
     }
 }
 
@@ -115,12 +117,10 @@ AD_SIMD void NAME(columns)(int fold, int64_t rows, int64_t cols, const T *x, int
             bool fresh = first && group == 0;
             if (k >= AD_LANE_STEPS)
                 NAME(fold_rows_into)(fold, AD_LANE_STEPS, cols, from, step, lane, fresh);
-            else if (k > 1)
+            else if (k)
                 NAME(fold_rows_into)(fold, k, cols, from, step, lane, fresh);
-            else if (k == 1)
-                NAME(fold_rows_into)(fold, 1, cols, from, step, lane, fresh);
             else if (fresh)
-                NAME(fold_rows_into)(fold, 0, cols, x, step, lane, true);
+                for (int64_t c = 0; c < cols; c++) lane[c] = NAME(identity)(fold);
         }
 }
 
