@@ -182,20 +182,34 @@ typedef struct {
     int64_t rows, cols, stride;
     bool columns;
 } ad_block;
+#define AD_STRIP 64 /* the columns of a block at most */
+/* Of each row: x is normalized to ((x - mean) - rest) rstd, in its own type. */
+typedef struct {
+    const void *mean, *rest, *rstd;
+} ad_normal;
 typedef struct {
     /* y = exp(a - top); f32, f64 */
     void (*shifted_exp[2])(const ad_block *s, const void *a, const void *top, void *y, int64_t y_stride);
     /* the last step of a program of rows.def */
     void (*finish[2])(int program, const ad_block *s, const void *a, const void *b, const void *top,
                       const void *sum, void *y);
-    /* of layer norm: y = rstd ((g - mean_g) - x mean_gx), for a row of n */
-    void (*norm_vjp[2])(int64_t n, const void *g, const void *x, const void *mean_g, const void *mean_gx,
-                        const void *rstd, void *y);
+    /* of layer norm: rows of n to y = normal(x) weight + bias, either NULL or not */
+    void (*normalize[2])(int64_t rows, int64_t n, const void *x, const ad_normal *s, const void *weight,
+                         const void *bias, void *y);
+    /* sums over n numbers of h = g weight, and of h normal(x) */
+    void (*norm_sums[2])(int64_t n, const void *g, const void *x, const void *weight, const ad_normal *s,
+                         double *sums);
+    /* from their means, a row of dx, and what is added to dw and db; each NULL or not */
+    void (*norm_vjp[2])(int64_t n, const void *g, const void *x, const void *weight, const ad_normal *s,
+                        const double *means, void *dx, void *dw, void *db);
     /* y = factor ((a - mean) - rest), differences in double */
     void (*deviations[2])(const ad_block *s, const void *a, const double *mean, const double *rest,
                           const void *factor, void *y);
     /* x - mean or its square, in place; x is dense */
     void (*centre)(const ad_block *s, double *x, const double *mean, bool square);
+    /* of float32: the mean, and the squared deviations from it added up, of up to AD_STRIP columns or of rows
+     */
+    void (*moments)(const ad_block *s, const float *x, double *mean, double *squares);
 } ad_row_kernels;
 typedef struct ad_gemm_kernels ad_gemm_kernels; /* gemm.h */
 /* The numbers of one optimiser's update of one parameter; each optimiser uses some. */

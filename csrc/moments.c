@@ -1,5 +1,5 @@
-/* moments.c: means and squared deviations of rows in double, and what is made of them: variance, deviations,
- * layer norm.
+/* moments.c: means and squared deviations of rows in double, and what is made of them: variance and
+ * deviations.
  *
  * A chunk of 1,024 numbers has a mean, and squares about that mean, by sums as reduce.c tells. The mean of
  * doubles is rounded as they are, so it has a rest: the mean of what is left when it is taken off. Chunks are
@@ -8,23 +8,12 @@
 #include "rows.h"
 #include <math.h>
 
-typedef struct {
-    double mean[AD_ROWS_LINES], rest[AD_ROWS_LINES], squares[AD_ROWS_LINES];
-} moments;
-typedef struct {
-    int type;
-    ad_rows_plan plan;
-    int64_t pieces; /* that long rows are cut into, so that threads can share them */
-    const char *x;
-    double *parts; /* mean, rest and squares of each piece of each row, where there are several */
-} source;
-
 enum { PIECE = 64 * AD_BLOCK }; /* a power of two of chunks: a whole subtree */
 
 /* ---- one chunk ---- */
 
 typedef struct {
-    const source *s;
+    const ad_moments_source *s;
     ad_rows_item item;
     const double *mean, *rest; /* taken off, where they are not NULL; what is left is squared */
     bool square;
@@ -33,42 +22,44 @@ typedef struct {
 
 static const void *term(void *context, const ad_rows_part *part, int64_t *stride) {
     chunk *c = context;
-    const int64_t size = c->s->plan.size, rows = part->block.rows, cols = part->block.cols;
-    const char *x = c->s->x + (c->item.each + part->offset) * size;
+    const int64_t rows = part->block.rows, cols = part->block.cols;
+    const double *x = (const double *)(const void *)c->s->x + c->item.each + part->offset;
     double *wide = (double *)(void *)c->wide;
-    if (c->s->type == AD_f64 && !c->mean) {
-        *stride = part->block.stride;
-        return x;
-    }
-    ad_load_fn *load = ad_cpu->pw->load[c->s->type == AD_f32 ? AD_float32 : AD_float64][AD_f64];
-    bool dense = part->block.stride == cols || rows == 1;
-    for (int64_t r = 0; r < (dense ? 1 : rows); r++)
-        load(dense ? rows * cols : cols, wide + r * cols, x + r * part->block.stride * size, 1);
+    *stride = part->block.stride;
+    if (!c->mean) return x;
+    for (int64_t r = 0; r < rows; r++)
+        memcpy(wide + r * cols, x + r * part->block.stride, sizeof(double) * (size_t)cols);
     *stride = cols;
-    if (c->mean) ad_cpu->rows->centre(&part->block, wide, c->mean, c->square && !c->rest);
+    ad_cpu->rows->centre(&part->block, wide, c->mean, c->square && !c->rest);
     if (c->rest) ad_cpu->rows->centre(&part->block, wide, c->rest, c->square);
     return wide;
 }
 
-static void of_chunk(chunk *c, int64_t n, bool squares, moments *m) {
+static void of_doubles(chunk *c, int64_t n, ad_moments *m) {
     const int64_t lines = c->item.lines;
-    bool exact = c->s->type == AD_f32; /* sums of float32 in double have digits to spare */
     c->mean = c->rest = NULL;
     c->square = false;
     ad_rows_fold(&c->item, AD_FOLD_sum, AD_f64, term, c, m->mean);
     for (int64_t i = 0; i < lines; i++) m->mean[i] /= (double)n;
-    memset(m->rest, 0, sizeof(double) * (size_t)lines);
     c->mean = m->mean;
-    if (!exact) {
-        ad_rows_fold(&c->item, AD_FOLD_sum, AD_f64, term, c, m->rest);
-        for (int64_t i = 0; i < lines; i++) {
-            double rest = m->rest[i] / (double)n;
-            m->rest[i] = isfinite(rest) ? rest : 0;
-        }
-        c->rest = m->rest;
+    ad_rows_fold(&c->item, AD_FOLD_sum, AD_f64, term, c, m->rest);
+    for (int64_t i = 0; i < lines; i++) {
+        double rest = m->rest[i] / (double)n;
+        m->rest[i] = isfinite(rest) ? rest : 0;
     }
+    c->rest = m->rest;
     c->square = true;
-    if (squares) ad_rows_fold(&c->item, AD_FOLD_sum, AD_f64, term, c, m->squares);
+    ad_rows_fold(&c->item, AD_FOLD_sum, AD_f64, term, c, m->squares);
+}
+
+static void of_chunk(chunk *c, int64_t n, ad_moments *m) {
+    if (c->s->type == AD_f64) {
+        of_doubles(c, n, m);
+        return;
+    }
+    const float *x = (const float *)(const void *)c->s->x + c->item.each;
+    ad_cpu->rows->moments(&c->item.all, x, m->mean, m->squares);
+    memset(m->rest, 0, sizeof(double) * (size_t)c->item.lines);
 }
 
 /* ---- the tree over chunks ---- */
@@ -91,7 +82,7 @@ typedef struct {
 
 /* The last of those pushed has n numbers. Rows of several chunks come one at a time, or a strip of columns.
  */
-static void push(tree *t, int64_t n, moments *m) {
+static void push(tree *t, int64_t n, ad_moments *m) {
     const size_t nbytes = sizeof(double) * (size_t)t->lines;
     double part[3 * AD_ROWS_STRIP];
     memcpy(part, m->mean, nbytes);
@@ -106,7 +97,7 @@ static void push(tree *t, int64_t n, moments *m) {
     memcpy(t->level[level], part, 3 * nbytes);
 }
 
-static void finish(tree *t, int64_t n, moments *m) {
+static void finish(tree *t, int64_t n, ad_moments *m) {
     const size_t nbytes = sizeof(double) * (size_t)t->lines;
     int64_t covered = 0;
     double total[3 * AD_ROWS_STRIP];
@@ -126,8 +117,8 @@ static void finish(tree *t, int64_t n, moments *m) {
 }
 
 /* Of the rows of an item, or of their piece from `start`. */
-static void of_rows(const source *s, const ad_rows_item *item, int64_t start, int64_t n, bool squares,
-                    moments *m) {
+static void of_rows(const ad_moments_source *s, const ad_rows_item *item, int64_t start, int64_t n,
+                    ad_moments *m) {
     chunk c;
     tree t;
     c.s = s;
@@ -135,12 +126,11 @@ static void of_rows(const source *s, const ad_rows_item *item, int64_t start, in
     t.count = 0;
     t.lines = item->lines;
     t.each = AD_BLOCK;
-    if (!squares) memset(m->squares, 0, sizeof(double) * (size_t)item->lines);
     for (int64_t i = 0; i < n; i += AD_BLOCK) {
         int64_t length = ad_least(AD_BLOCK, n - i);
         c.item.each = item->each + (start + i) * (s->plan.columns ? s->plan.shape.inner : 1);
         *(s->plan.columns ? &c.item.all.rows : &c.item.all.cols) = length;
-        of_chunk(&c, length, squares, m);
+        of_chunk(&c, length, m);
         if (n > AD_BLOCK) push(&t, length, m);
     }
     if (n > AD_BLOCK) finish(&t, n, m);
@@ -148,50 +138,39 @@ static void of_rows(const source *s, const ad_rows_item *item, int64_t start, in
 
 /* ---- pieces of long rows ---- */
 
-static void plan(source *s, const ad_tensor *x, const ad_rows_shape *shape) {
-    s->type = ad_dtype_type[x->dtype];
-    s->x = x->data;
-    ad_rows_cut(&s->plan, shape, ad_itemsize[x->dtype]);
-    s->pieces = (shape->n - 1) / PIECE + 1;
-    s->parts = NULL;
-}
-
-typedef struct {
-    source *s;
-    bool squares;
-} measuring;
-
 static void measure_piece(void *context, int64_t i) {
-    const measuring *w = context;
-    const source *s = w->s;
+    const ad_moments_source *s = context;
     ad_rows_item item = ad_rows_item_at(&s->plan, i / s->pieces);
     int64_t piece = i % s->pieces, start = piece * PIECE;
-    moments m;
-    of_rows(s, &item, start, ad_least(PIECE, s->plan.shape.n - start), w->squares, &m);
+    ad_moments m;
+    of_rows(s, &item, start, ad_least(PIECE, s->plan.shape.n - start), &m);
     for (int64_t l = 0; l < item.lines; l++) {
         double *part = s->parts + 3 * ((item.first + l) * s->pieces + piece);
         part[0] = m.mean[l], part[1] = m.rest[l], part[2] = m.squares[l];
     }
 }
 
-/* Where rows have several pieces: measures them all. */
-static int measure(source *s, bool squares) {
-    int64_t lines = s->plan.shape.outer * s->plan.shape.inner;
+int ad_moments_begin(ad_moments_source *s, const ad_tensor *x, const ad_rows_shape *shape) {
+    const int64_t lines = shape->outer * shape->inner;
+    s->type = ad_dtype_type[x->dtype];
+    s->x = x->data;
+    ad_rows_cut(&s->plan, shape, ad_itemsize[x->dtype]);
+    s->pieces = (shape->n - 1) / PIECE + 1;
+    s->parts = NULL;
     if (s->pieces == 1) return AD_OK;
     s->parts = ad_alloc((size_t)(lines * s->pieces * 3) * sizeof(double));
     if (!s->parts) return AD_NO_MEMORY;
-    measuring w = {s, squares};
-    ad_parallel_for(s->plan.items * s->pieces, lines * s->plan.shape.n / 2, measure_piece, &w);
+    ad_parallel_for(s->plan.items * s->pieces, lines * shape->n / 2, measure_piece, s);
     return AD_OK;
 }
 
-static void of_item(const source *s, const ad_rows_item *item, bool squares, moments *m) {
+void ad_moments_of(const ad_moments_source *s, const ad_rows_item *item, ad_moments *m) {
     if (s->pieces == 1) {
-        of_rows(s, item, 0, s->plan.shape.n, squares, m);
+        of_rows(s, item, 0, s->plan.shape.n, m);
         return;
     }
     for (int64_t l = 0; l < item->lines; l++) {
-        moments one;
+        ad_moments one;
         tree t;
         t.count = 0;
         t.lines = 1;
@@ -226,7 +205,7 @@ static int check(const ad_tensor *x, uint32_t dims, ad_rows_shape *shape) {
 }
 
 typedef struct {
-    source s;
+    ad_moments_source s;
     double freedom, scale;
     bool root;
     const char *g;
@@ -236,8 +215,8 @@ typedef struct {
 static void spread_item(void *context, int64_t i) {
     const task *t = context;
     ad_rows_item item = ad_rows_item_at(&t->s.plan, i);
-    moments m;
-    of_item(&t->s, &item, true, &m);
+    ad_moments m;
+    ad_moments_of(&t->s, &item, &m);
     for (int64_t l = 0; l < item.lines; l++) {
         double spread = m.squares[l] / t->freedom;
         put(t->s.type, t->y, item.first + l, t->root ? sqrt(spread) : spread);
@@ -257,8 +236,7 @@ ad_tensor *ad_spread(const ad_tensor *x, uint32_t dims, int keepdim, double free
     task t = {.freedom = freedom, .root = root};
     bool made = y && (copy || x->contiguous);
     if (made) {
-        plan(&t.s, copy ? copy : x, &shape);
-        made = !measure(&t.s, true);
+        made = !ad_moments_begin(&t.s, copy ? copy : x, &shape);
         t.y = y->data;
         if (made) ad_parallel_for(t.s.plan.items, x->numel / 2, spread_item, &t);
         ad_dealloc(t.s.parts);
@@ -271,12 +249,12 @@ ad_tensor *ad_spread(const ad_tensor *x, uint32_t dims, int keepdim, double free
 
 static void deviations_item(void *context, int64_t i) {
     const task *t = context;
-    const source *s = &t->s;
+    const ad_moments_source *s = &t->s;
     const ad_rows_item whole = ad_rows_item_at(&s->plan, i / s->pieces);
     const int64_t start = i % s->pieces * PIECE, n = ad_least(PIECE, s->plan.shape.n - start);
     _Alignas(64) char factor[AD_ROWS_LINES * 8];
-    moments m;
-    of_item(s, &whole, false, &m);
+    ad_moments m;
+    ad_moments_of(s, &whole, &m);
     for (int64_t l = 0; l < whole.lines; l++) {
         double g = t->g ? number(s->type, t->g, whole.first + l) : 1;
         put(s->type, factor, l, s->type == AD_f32 ? (float)g * (float)t->scale : g * t->scale);
@@ -300,8 +278,7 @@ ad_tensor *ad_deviations(const ad_tensor *x, const ad_tensor *g, uint32_t dims, 
     task t = {.scale = scale};
     bool made = (copy || x->contiguous) && (cg || !g || g->contiguous);
     if (made) {
-        plan(&t.s, copy ? copy : x, &shape);
-        made = !measure(&t.s, false);
+        made = !ad_moments_begin(&t.s, copy ? copy : x, &shape);
         t.y = y->data;
         t.g = cg ? cg->data : g ? g->data : NULL;
         if (made) ad_parallel_for(t.s.plan.items * t.s.pieces, x->numel / 2, deviations_item, &t);

@@ -8,7 +8,7 @@
 enum {
     AD_ROWS_TILE = 2048,                                           /* numbers in a block of short rows, */
     AD_ROWS_LINES = 256,                                           /* of so many rows at most, */
-    AD_ROWS_STRIP = 64,                                            /* and columns in a block of those */
+    AD_ROWS_STRIP = AD_STRIP,                                      /* and columns in a block of those */
     AD_ROWS_BUFFER = AD_LANE_STEPS * AD_LANE_BYTES * AD_ROWS_STRIP /* bytes of a part of either, as terms */
 };
 
@@ -49,5 +49,22 @@ typedef const void *ad_rows_term(void *context, const ad_rows_part *part, int64_
 
 /* Folds the terms of each row of the item into out: `type` is that of the terms. */
 void ad_rows_fold(const ad_rows_item *item, int fold, int type, ad_rows_term *term, void *context, void *out);
+
+/* ---- moments.c ---- */
+
+typedef struct {
+    double mean[AD_ROWS_LINES], rest[AD_ROWS_LINES], squares[AD_ROWS_LINES];
+} ad_moments;
+typedef struct {
+    int type;
+    ad_rows_plan plan;
+    int64_t pieces; /* that long rows are cut into, so that threads can share them */
+    const char *x;
+    double *parts; /* mean, rest and squares of each piece of each row, where there are several */
+} ad_moments_source;
+
+/* Makes a source of a contiguous x, whose `parts` the caller frees; or a status. */
+int ad_moments_begin(ad_moments_source *s, const ad_tensor *x, const ad_rows_shape *shape);
+void ad_moments_of(const ad_moments_source *s, const ad_rows_item *item, ad_moments *m);
 
 #endif

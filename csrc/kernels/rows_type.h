@@ -64,17 +64,69 @@ static void NAME(finish)(int program, const ad_block *s, const void *a, const vo
     }
 }
 
-/* Of layer norm: y = rstd ((g - mean_g) - x mean_gx), for a row */
-static void NAME(norm_vjp)(int64_t n, const void *g, const void *x, const void *mean_g, const void *mean_gx,
-                           const void *rstd, void *y) {
-    V first = VEC(set1)(*(const T *)mean_g), second = VEC(set1)(*(const T *)mean_gx);
-    V scale = VEC(set1)(*(const T *)rstd);
-    for (int64_t c = 0, k = n; c < n; c += VEC_W, k -= VEC_W) {
-        V rest = VEC(sub)(NAME(read)(g, c, k), first);
-        rest = VEC(sub)(rest, VEC(mul)(NAME(read)(x, c, k), second));
-        NAME(write)(y, c, VEC(mul)(scale, rest), k);
+/* ---- layer norm: a row x is normalized to ((x - mean) - rest) rstd ---- */
+
+AD_SIMD V NAME(normal)(V x, V mean, V rest, V rstd) {
+    return VEC(mul)(VEC(sub)(VEC(sub)(x, mean), rest), rstd);
+}
+#define NORMAL_ROW(r)                                                                                        \
+    const V mean = VEC(set1)(((const T *)s->mean)[r]), rest = VEC(set1)(((const T *)s->rest)[r]),            \
+            rstd = VEC(set1)(((const T *)s->rstd)[r])
+
+/* y = normal(x) weight + bias; either may be NULL */
+static void NAME(normalize)(int64_t rows, int64_t n, const void *x, const ad_normal *s, const void *weight,
+                            const void *bias, void *y) {
+    for (int64_t r = 0; r < rows; r++) {
+        NORMAL_ROW(r);
+        for (int64_t c = 0, k = n; c < n; c += VEC_W, k -= VEC_W) {
+            V a = NAME(normal)(NAME(read)(x, r * n + c, k), mean, rest, rstd);
+            if (weight) a = VEC(mul)(a, NAME(read)(weight, c, k));
+            if (bias) a = VEC(add)(a, NAME(read)(bias, c, k));
+            NAME(write)(y, r * n + c, a, k);
+        }
     }
 }
+
+/* Of h = g weight: the sums of h and of h normal(x), in double, over up to a chunk of a row. */
+static void NAME(norm_sums)(int64_t n, const void *g, const void *x, const void *weight, const ad_normal *s,
+                            double *sums) {
+    enum { LANES = AD_LANE_BYTES / sizeof(T), PARTS = VEC_W / VD_W, SUMS = LANES / VD_W };
+    NORMAL_ROW(0);
+    vd first[SUMS], second[SUMS];
+    AD_UNROLL for (int v = 0; v < SUMS; v++) first[v] = second[v] = vd_zero();
+    for (int64_t i = 0; i < n; i += LANES) AD_UNROLL for (int v = 0; v < LANES / VEC_W; v++) {
+            const int64_t at = i + v * VEC_W, k = n - at;
+            if (k <= 0) break;
+            V h = NAME(read)(g, at, k);
+            if (weight) h = VEC(mul)(h, NAME(read)(weight, at, k));
+            const V hx = VEC(mul)(h, NAME(normal)(NAME(read)(x, at, k), mean, rest, rstd));
+            AD_UNROLL for (int p = 0; p < PARTS; p++) {
+                first[v * PARTS + p] = vd_add(first[v * PARTS + p], WIDEN(h, p));
+                second[v * PARTS + p] = vd_add(second[v * PARTS + p], WIDEN(hx, p));
+            }
+        }
+    sums[0] = join_doubles(first, SUMS);
+    sums[1] = join_doubles(second, SUMS);
+}
+
+/* dx = rstd ((h - mean_h) - normal(x) mean_hx), and to the others, the cotangents of weight and bias, their
+ * terms are added; each may be NULL */
+static void NAME(norm_vjp)(int64_t n, const void *g, const void *x, const void *weight, const ad_normal *s,
+                           const double *means, void *dx, void *dw, void *db) {
+    const V mean_h = VEC(set1)((T)means[0]), mean_hx = VEC(set1)((T)means[1]);
+    NORMAL_ROW(0);
+    for (int64_t c = 0, k = n; c < n; c += VEC_W, k -= VEC_W) {
+        const V slope = NAME(read)(g, c, k), row = NAME(normal)(NAME(read)(x, c, k), mean, rest, rstd);
+        if (dx) {
+            const V h = weight ? VEC(mul)(slope, NAME(read)(weight, c, k)) : slope;
+            const V left = VEC(sub)(VEC(sub)(h, mean_h), VEC(mul)(row, mean_hx));
+            NAME(write)(dx, c, VEC(mul)(rstd, left), k);
+        }
+        if (dw) NAME(write)(dw, c, VEC(add)(NAME(read)(dw, c, k), VEC(mul)(slope, row)), k);
+        if (db) NAME(write)(db, c, VEC(add)(NAME(read)(db, c, k), slope), k);
+    }
+}
+#undef NORMAL_ROW
 
 /* y = factor ((a - mean) - rest), the differences in double */
 static void NAME(deviations)(const ad_block *s, const void *a, const double *mean, const double *rest,

@@ -1,0 +1,200 @@
+/* layer_norm.c: rows less their mean, over their deviation, times a weight plus a bias; and the vjp.
+ *
+ * The vjp adds the cotangents of weight and bias over blocks of 32 rows in order, then over blocks as
+ * reduce.c adds. */
+#include "rows.h"
+#include <math.h>
+
+enum { ROWS = 32 };
+
+typedef struct {
+    ad_moments_source s; /* of forward */
+    int type;
+    int64_t m, n, size;
+    const char *x, *w, *b, *g;
+    char *stats; /* of the rows: the means, their rests, 1 / deviation */
+    double eps;
+    char *y, *dw, *db; /* y is dx of the vjp; dw and db have a row for each block */
+} task;
+
+static ad_normal normal_of(const task *t, int64_t row) {
+    const char *at = t->stats + row * t->size;
+    return (ad_normal){at, at + t->m * t->size, at + 2 * t->m * t->size};
+}
+
+/* A mean of float32 is kept as two of them, so that it is taken off as exactly as one of double. */
+static void keep(const task *t, int64_t row, double mean, double rest, double rstd) {
+    if (t->type == AD_f32) {
+        float *to = (float *)(void *)t->stats + row, near = (float)(mean + rest);
+        to[0] = near;
+        to[t->m] = isfinite(near) ? (float)(mean + rest - (double)near) : 0;
+        to[2 * t->m] = (float)rstd;
+    } else {
+        double *to = (double *)(void *)t->stats + row;
+        to[0] = mean;
+        to[t->m] = rest;
+        to[2 * t->m] = rstd;
+    }
+}
+
+static void forward_item(void *context, int64_t i) {
+    const task *t = context;
+    const ad_rows_item item = ad_rows_item_at(&t->s.plan, i);
+    ad_moments m;
+    ad_moments_of(&t->s, &item, &m);
+    for (int64_t l = 0; l < item.lines; l++)
+        keep(t, item.first + l, m.mean[l], m.rest[l], 1 / sqrt(m.squares[l] / (double)t->n + t->eps));
+    const ad_normal s = normal_of(t, item.first);
+    const int64_t at = item.each * t->size;
+    ad_cpu->rows->normalize[t->type](item.lines, t->n, t->s.x + at, &s, t->w, t->b, t->y + at);
+}
+
+/* The sums over n numbers of a row, chunks joined as by the tree of reduce.c. */
+static void sums_of(const task *t, int64_t at, int64_t c, int64_t n, const ad_normal *s, double *sums) {
+    if (n <= AD_BLOCK) {
+        const char *w = t->w ? t->w + c * t->size : NULL;
+        ad_cpu->rows->norm_sums[t->type](n, t->g + (at + c) * t->size, t->x + (at + c) * t->size, w, s, sums);
+        return;
+    }
+    double later[2];
+    int64_t half = AD_BLOCK;
+    while (half < n - half) half *= 2;
+    sums_of(t, at, c, half, s, sums);
+    sums_of(t, at, c + half, n - half, s, later);
+    sums[0] += later[0], sums[1] += later[1];
+}
+
+static void vjp_block(void *context, int64_t i) {
+    const task *t = context;
+    char *dw = t->dw ? t->dw + i * t->n * t->size : NULL, *db = t->db ? t->db + i * t->n * t->size : NULL;
+    if (dw) memset(dw, 0, (size_t)(t->n * t->size));
+    if (db) memset(db, 0, (size_t)(t->n * t->size));
+    for (int64_t row = i * ROWS; row < ad_least((i + 1) * ROWS, t->m); row++) {
+        const ad_normal s = normal_of(t, row);
+        const int64_t at = row * t->n;
+        double means[2] = {0, 0};
+        if (t->y) sums_of(t, at, 0, t->n, &s, means);
+        means[0] /= (double)t->n, means[1] /= (double)t->n;
+        ad_cpu->rows->norm_vjp[t->type](t->n, t->g + at * t->size, t->x + at * t->size, t->w, &s, means,
+                                        t->y ? t->y + at * t->size : NULL, dw, db);
+    }
+}
+
+/* ---- entry points ---- */
+
+/* x, or a contiguous copy, which is also in `made`; NULL where x is, and where memory failed. */
+static const ad_tensor *dense(const ad_tensor *x, ad_tensor **made) {
+    *made = NULL;
+    if (!x || x->contiguous) return x;
+    return *made = ad_contiguous(x, x->dtype);
+}
+
+static int check(task *t, const ad_tensor *x, int ndim, const ad_tensor *w, const ad_tensor *b) {
+    if (!ad_is_float(x->dtype)) return ad_fail(AD_BAD_DTYPE, x->dtype, 0, 0);
+    if (ndim < 1 || ndim > x->ndim) return ad_fail(AD_BAD_DIM, ndim, x->ndim, 0);
+    t->type = ad_dtype_type[x->dtype];
+    t->size = ad_itemsize[x->dtype];
+    t->m = t->n = 1;
+    for (int d = 0; d < x->ndim; d++) *(d < x->ndim - ndim ? &t->m : &t->n) *= x->shape[d];
+    for (int i = 0; i < 2; i++) {
+        const ad_tensor *one = i ? b : w;
+        if (one && one->dtype != x->dtype) return ad_fail(AD_BAD_DTYPE, one->dtype, 0, 0);
+        if (one && one->numel != t->n) return ad_fail(AD_BAD_SHAPE, one->numel, t->n, 0);
+    }
+    return AD_OK;
+}
+
+static int run_forward(task *t, const ad_tensor *x, const ad_tensor *w, const ad_tensor *b) {
+    ad_tensor *copies[3];
+    x = dense(x, &copies[0]);
+    const ad_tensor *cw = dense(w, &copies[1]), *cb = dense(b, &copies[2]);
+    int status = !x || !cw != !w || !cb != !b ? AD_NO_MEMORY : AD_OK;
+    if (!status) {
+        t->w = cw ? cw->data : NULL;
+        t->b = cb ? cb->data : NULL;
+        status = ad_moments_begin(&t->s, x, &(ad_rows_shape){t->m, t->n, 1});
+    }
+    if (!status) {
+        ad_parallel_for(t->s.plan.items, x->numel / 2, forward_item, t);
+        ad_dealloc(t->s.parts);
+    }
+    for (int i = 0; i < 3; i++) ad_free(copies[i]);
+    return status;
+}
+
+ad_tensor *ad_layer_norm(const ad_tensor *x, int ndim, const ad_tensor *w, const ad_tensor *b, double eps,
+                         ad_tensor **stats) {
+    task t;
+    *stats = NULL;
+    if (check(&t, x, ndim, w, b)) return NULL;
+    ad_tensor *y = ad_make(x->dtype, x->ndim, x->shape);
+    ad_tensor *kept = y ? ad_make(x->dtype, 2, (int64_t[2]){3, t.m}) : NULL;
+    int status = kept ? AD_OK : AD_NO_MEMORY;
+    if (!status && x->numel) {
+        t.y = y->data;
+        t.stats = kept->data;
+        t.eps = eps;
+        status = run_forward(&t, x, w, b);
+    }
+    if (!status) {
+        *stats = kept;
+        return y;
+    }
+    ad_free(y);
+    ad_free(kept);
+    return NULL;
+}
+
+/* The rows of `parts` added up, in the shape that rows of x have; frees parts. */
+static ad_tensor *add_parts(ad_tensor *parts, const ad_tensor *x, int ndim) {
+    ad_tensor *sum = ad_reduce(AD_RED_sum, parts, 1, 0, parts->dtype);
+    ad_tensor *y = sum && ndim > 1 ? ad_view(sum, ndim, x->shape + x->ndim - ndim) : sum;
+    if (y != sum) ad_free(sum);
+    ad_free(parts);
+    return y;
+}
+
+static int run_vjp(task *t, const ad_tensor *g, const ad_tensor *x, const ad_tensor *w) {
+    ad_tensor *copies[3];
+    g = dense(g, &copies[0]);
+    x = dense(x, &copies[1]);
+    const ad_tensor *cw = dense(w, &copies[2]);
+    int status = !g || !x || !cw != !w ? AD_NO_MEMORY : AD_OK;
+    if (!status) {
+        t->g = g->data;
+        t->x = x->data;
+        t->w = cw ? cw->data : NULL;
+        ad_parallel_for((t->m - 1) / ROWS + 1, x->numel, vjp_block, t);
+    }
+    for (int i = 0; i < 3; i++) ad_free(copies[i]);
+    return status;
+}
+
+int ad_layer_norm_vjp(const ad_tensor *g, const ad_tensor *x, int ndim, const ad_tensor *w,
+                      const ad_tensor *stats, int wanted, ad_tensor **out) {
+    task t;
+    int status = AD_OK;
+    out[0] = out[1] = out[2] = NULL;
+    if (check(&t, x, ndim, w, NULL)) return ad_error(NULL);
+    if (g->dtype != x->dtype || stats->dtype != x->dtype) return ad_fail(AD_BAD_DTYPE, g->dtype, 0, 0);
+    if (g->numel != x->numel) return ad_fail(AD_BAD_SHAPE, g->numel, x->numel, 0);
+    if (stats->numel != 3 * t.m || !stats->contiguous) return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    const int64_t parts[2] = {x->numel ? (t.m - 1) / ROWS + 1 : 0, t.n};
+    for (int i = 0; i < 3 && !status; i++)
+        if (wanted >> i & 1) {
+            out[i] = i ? ad_make(x->dtype, 2, parts) : ad_make(x->dtype, x->ndim, x->shape);
+            if (!out[i]) status = AD_NO_MEMORY;
+        }
+    t.stats = stats->data;
+    t.y = out[0] ? out[0]->data : NULL;
+    t.dw = out[1] ? out[1]->data : NULL;
+    t.db = out[2] ? out[2]->data : NULL;
+    if (!status && x->numel) status = run_vjp(&t, g, x, w);
+    for (int i = 1; i < 3 && !status; i++)
+        if (out[i] && !(out[i] = add_parts(out[i], x, ndim))) status = AD_NO_MEMORY;
+    for (int i = 0; i < 3 && status; i++) {
+        ad_free(out[i]);
+        out[i] = NULL;
+    }
+    return status;
+}
