@@ -78,3 +78,16 @@ def test_same_warnings_as_pytorch(name: str) -> None:
     kind, text, value = warned(WARNINGS[name], ad)
     assert [kind, text.replace("autodiff.", "torch.")] == RECORD["warnings"][name][:2]
     assert close(value, RECORD["warnings"][name][2], "float32")
+
+
+def test_a_target_that_changed_before_backward_is_refused() -> None:
+    x, target = ad.randn(4, 3, requires_grad=True), ad.tensor([0, 1, 2, 0])
+    loss = ad.nn.functional.cross_entropy(x, target)
+    target[0] = 2
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        loss.backward()
+    loss = ad.nn.functional.cross_entropy(x, target)
+    (slope,) = ad.autograd.grad(loss, x, create_graph=True)
+    target[0] = 1
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        slope.sum().backward()

@@ -74,3 +74,56 @@ def test_layer_norm_centres_scales_and_refuses() -> None:
     assert repr(layer) == "LayerNorm((2, 3), eps=1e-05, elementwise_affine=True)"
     with pytest.raises(RuntimeError, match=r"Given normalized_shape=\[3\], expected input"):
         functional.layer_norm(ad.ones(2, 4), (3,))
+
+
+def normalized(rows: ad.Tensor, slope: ad.Tensor) -> list[ad.Tensor]:
+    """Layer norm and its three gradients."""
+    n = rows.shape[-1]
+    scale = ad.arange(n).to(rows.dtype)
+    leaves = [x.detach().requires_grad_() for x in (rows, scale, scale * 0.3)]
+    y = functional.layer_norm(leaves[0], (n,), *leaves[1:])
+    return [y.detach(), *ad.autograd.grad(y, leaves, slope)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_layer_norm_has_its_bits_in_any_batch_layout_and_number_of_threads(dtype: str) -> None:
+    ad.manual_seed(4)
+    before = ad.get_num_threads()
+    for n in (*LENGTHS, 70_000):
+        rows, slope = (ad.randn(70 if n < 9_000 else 3, n, dtype=getattr(ad, dtype)) for _ in "xg")
+        ad.set_num_threads(1)
+        alone = [x.tolist() for x in normalized(rows, slope)]
+        ad.set_num_threads(3)
+        together = normalized(rows.t().contiguous().t(), slope.t().contiguous().t())
+        ad.set_num_threads(before)
+        assert [x.tolist() for x in together] == alone, n
+        for i in range(2):
+            one = normalized(rows[i : i + 1], slope[i : i + 1])
+            assert one[0][0].tolist() == alone[0][i]
+            assert one[1][0].tolist() == alone[1][i]
+
+
+def test_layer_norm_has_the_gradients_of_its_rule() -> None:
+    """Backward alone is one native call; with create_graph it is the rule."""
+    for n in (1, 9, 33, 2500):
+        x, w, b, g = (
+            ad.randn(*shape, dtype=ad.float64) for shape in ((70, n), (n,), (n,), (70, n))
+        )
+        leaves = [a.requires_grad_() for a in (x, w, b)]
+        y = functional.layer_norm(x, (n,), w, b)
+        native = ad.autograd.grad(y, leaves, g, retain_graph=True)
+        for ours, rule in zip(
+            native, ad.autograd.grad(y, leaves, g, create_graph=True), strict=True
+        ):
+            assert ad.allclose(ours, rule, rtol=1e-9, atol=1e-9), n
+
+
+@pytest.mark.parametrize("n", [3, 16, 40, 1024, 5000])
+def test_a_first_number_far_from_the_others_leaves_the_variance_exact(n: int) -> None:
+    """Distances are counted from it."""
+    x = ad.randn(5, n)
+    for first in (0.0, 1e4, -1e9, 1e18):
+        x[:, 0] = first
+        wanted = x.double().var(1)
+        for found in (x.var(1), x.t().contiguous().var(0)):
+            assert ad.allclose(found.double(), wanted, rtol=1e-7, atol=0), first

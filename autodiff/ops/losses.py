@@ -143,18 +143,17 @@ def _out_of_bounds(rows: Tensor, target: Tensor, ignore_index: int) -> IndexErro
 
 
 class Classes:
-    """The classes rows are held against and how they count; copies, as backward needs them too."""
+    """How the classes of targets count, with a copy of their weights."""
 
-    __slots__ = ("args", "ignored", "reduction", "saved", "target", "weight")
+    __slots__ = ("args", "ignored", "reduction", "saved", "weight")
     saved: Any  # of each row: its largest logit, and the sum of exponentials less that
 
-    def __init__(self, target: Tensor, weight: Tensor | None, ignored: int, reduction: str) -> None:
-        self.target = fresh(lib.ad_clone(target._p), "cross_entropy")
+    def __init__(self, weight: Tensor | None, ignored: int, reduction: str) -> None:
         self.weight = None if weight is None else weight.detach().clone().contiguous()
         self.ignored = ignored
         self.reduction = reduction
         given = NULL if self.weight is None else self.weight._p
-        self.args = (self.target, given, ignored, _REDUCTIONS[reduction])
+        self.args = (given, ignored, _REDUCTIONS[reduction])
 
 
 _REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
@@ -162,39 +161,43 @@ _REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
 _row_share = PointwiseOp("nll_row_share", where(build("eq", _x, 0), 0.0, _g * _x / _t), 3)
 
 
-def _cross_entropy_forward(p: Any, classes: Classes) -> Any:
+def _cross_entropy_forward(p: Any, target: Any, classes: Classes) -> Any:
     saved = ffi.new("ad_tensor **")
-    loss = lib.ad_cross_entropy(p, *classes.args, saved)
+    loss = lib.ad_cross_entropy(p, target, *classes.args, saved)
     if loss:
         classes.saved = fresh(saved[0], "cross_entropy")
     return loss
 
 
-def _cross_entropy_rule(node: OpNode, g: Tensor, x: Tensor) -> tuple[Tensor]:
-    return (_cross_entropy_vjp.on((g, x), node.args[0]),)
+def _cross_entropy_rule(
+    node: OpNode, g: Tensor, x: Tensor, target: Tensor
+) -> tuple[Tensor, Tensor | None]:
+    return _cross_entropy_vjp.on((g, x, target), node.args[0]), None
 
 
-def _cross_entropy_vjp_forward(g: Any, x: Any, classes: Classes) -> Any:
-    return lib.ad_cross_entropy_vjp(g, x, *classes.args, classes.saved)
+def _cross_entropy_vjp_forward(g: Any, x: Any, target: Any, classes: Classes) -> Any:
+    return lib.ad_cross_entropy_vjp(g, x, target, *classes.args, classes.saved)
 
 
-def _cross_entropy_vjp_rule(node: OpNode, h: Tensor, g: Tensor, x: Tensor) -> tuple[Tensor, Tensor]:
+def _cross_entropy_vjp_rule(
+    node: OpNode, h: Tensor, g: Tensor, x: Tensor, target: Tensor
+) -> tuple[Tensor, Tensor, None]:
     """Of g w (softmax(x) - [the target]): linear in g; in x, the vjp of softmax."""
     classes: Classes = node.args[0]
-    slopes = _cross_entropy_vjp.on((ones(g.shape, dtype=g.dtype), x), classes)
+    slopes = _cross_entropy_vjp.on((ones(g.shape, dtype=g.dtype), x, target), classes)
     products = mul.call(h, slopes)
     dg = products.sum(1) if classes.reduction == "none" else products.sum()
-    pick = _picks(x, wrap(classes.target), classes.weight, classes.ignored, classes.reduction)
+    pick = _picks(x, target, classes.weight, classes.ignored, classes.reduction)
     scale = _row_share.call(g, pick.weights, number(1.0) if pick.total is None else pick.total)
     share = softmax(x, 1)
-    return dg, _softmax_vjp.on((share, mul.call(h, unsqueeze(scale, 1))), 2)
+    return dg, _softmax_vjp.on((share, mul.call(h, unsqueeze(scale, 1))), 2), None
 
 
 _cross_entropy = Op(
     "cross_entropy",
     _cross_entropy_forward,
     _cross_entropy_rule,
-    saves=(0,),
+    saves=(0, 1),
     shaped=False,
     grad_name="NllLossBackward0",
 )
@@ -202,7 +205,7 @@ _cross_entropy_vjp: Op = Op(
     "cross_entropy_vjp",
     _cross_entropy_vjp_forward,
     _cross_entropy_vjp_rule,
-    saves=(0, 1),
+    saves=(0, 1, 2),
     shaped=False,
     grad_name="NllLossBackwardBackward0",
 )
@@ -213,6 +216,8 @@ def cross_entropy(
 ) -> Tensor:
     """`nll` of the logarithm of the rows' softmax."""
     try:
-        return _cross_entropy(rows, Classes(target, weight, ignore_index, reduction))
+        classes = Classes(weight, ignore_index, reduction)
+        target = target if target._p.contiguous else target.contiguous()
+        return _cross_entropy.on((rows, target), classes)
     except IndexError:
         raise _out_of_bounds(rows, target, ignore_index) from None

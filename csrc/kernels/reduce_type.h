@@ -35,11 +35,17 @@ AD_SIMD V NAME(fold_vec)(int fold, V a, V b) {
 
 /* The fewer than LANES elements at the end of a run; the identity in the other lanes changes nothing. */
 AD_SIMD void NAME(fold_tail)(int fold, V *acc, const T *tail, int64_t n) {
-    T lanes[NAME(LANES)];
-    AD_UNROLL for (int l = 0; l < NAME(LANES); l++) lanes[l] = NAME(identity)(fold);
-    memcpy(lanes, tail, (size_t)n * sizeof(T));
-    AD_UNROLL for (int v = 0; v < NAME(VECS); v++) acc[v] =
-        NAME(fold_vec)(fold, acc[v], VEC(load)(lanes + v * VEC_W));
+    AD_UNROLL for (int v = 0; v < NAME(VECS); v++) {
+        const int64_t k = n - v * VEC_W;
+        if (k >= VEC_W) acc[v] = NAME(fold_vec)(fold, acc[v], VEC(load)(tail + v * VEC_W));
+#if VEC_W > 1
+        static const T lane[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+        if (k <= 0 || k >= VEC_W) continue;
+        const VEC_MASK there = VEC(lt)(VEC(load)(lane), VEC(set1)((T)k));
+        const V x = VEC(load_n)(tail + v * VEC_W, k);
+        acc[v] = NAME(fold_vec)(fold, acc[v], VEC(select)(there, x, VEC(set1)(NAME(identity)(fold))));
+#endif
+    }
 }
 
 AD_SIMD T NAME(join_lanes)(int fold, V *acc) {
