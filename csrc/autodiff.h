@@ -170,10 +170,10 @@ ad_tensor *ad_spread(const ad_tensor *x, uint32_t dims, int keepdim, double free
 /* The deviations from the mean of each row, times `scale` and, where it is not NULL, the row's number in g.
  */
 ad_tensor *ad_deviations(const ad_tensor *x, const ad_tensor *g, uint32_t dims, double scale);
-/* Rows, along the last `ndim` dimensions of x, less their mean, over the root of their variance plus eps;
- * times w plus b, of a row's numbers each, or NULL. `stats` is what the vjp needs. */
-ad_tensor *ad_layer_norm(const ad_tensor *x, int ndim, const ad_tensor *w, const ad_tensor *b, double eps,
-                         ad_tensor **stats);
+/* Rows, along the last dimensions of x, of this shape, less their mean, over the root of their variance plus
+ * eps; times w plus b, of that shape or NULL. `stats` is what the vjp needs. */
+ad_tensor *ad_layer_norm(const ad_tensor *x, int ndim, const int64_t *shape, const ad_tensor *w,
+                         const ad_tensor *b, double eps, ad_tensor **stats);
 /* The cotangents of x, w and b from that of the result: those whose bits are set in `wanted`. */
 int ad_layer_norm_vjp(const ad_tensor *g, const ad_tensor *x, int ndim, const ad_tensor *w,
                       const ad_tensor *stats, int wanted, ad_tensor **out);

@@ -89,6 +89,11 @@ static const ad_tensor *dense(const ad_tensor *x, ad_tensor **made) {
     return *made = ad_contiguous(x, x->dtype);
 }
 
+/* Whether the last dimensions of x are these. */
+static bool ends_in(const ad_tensor *x, int ndim, const int64_t *shape) {
+    return !memcmp(x->shape + x->ndim - ndim, shape, sizeof(int64_t) * (size_t)ndim);
+}
+
 static int check(task *t, const ad_tensor *x, int ndim, const ad_tensor *w, const ad_tensor *b) {
     if (!ad_is_float(x->dtype)) return ad_fail(AD_BAD_DTYPE, x->dtype, 0, 0);
     if (ndim < 1 || ndim > x->ndim) return ad_fail(AD_BAD_DIM, ndim, x->ndim, 0);
@@ -99,7 +104,8 @@ static int check(task *t, const ad_tensor *x, int ndim, const ad_tensor *w, cons
     for (int i = 0; i < 2; i++) {
         const ad_tensor *one = i ? b : w;
         if (one && one->dtype != x->dtype) return ad_fail(AD_BAD_DTYPE, one->dtype, 0, 0);
-        if (one && one->numel != t->n) return ad_fail(AD_BAD_SHAPE, one->numel, t->n, 0);
+        if (one && (one->ndim != ndim || !ends_in(x, ndim, one->shape)))
+            return ad_fail(AD_BAD_SHAPE, one->numel, t->n, 0);
     }
     return AD_OK;
 }
@@ -122,11 +128,12 @@ static int run_forward(task *t, const ad_tensor *x, const ad_tensor *w, const ad
     return status;
 }
 
-ad_tensor *ad_layer_norm(const ad_tensor *x, int ndim, const ad_tensor *w, const ad_tensor *b, double eps,
-                         ad_tensor **stats) {
+ad_tensor *ad_layer_norm(const ad_tensor *x, int ndim, const int64_t *shape, const ad_tensor *w,
+                         const ad_tensor *b, double eps, ad_tensor **stats) {
     task t;
     *stats = NULL;
     if (check(&t, x, ndim, w, b)) return NULL;
+    if (!ends_in(x, ndim, shape)) return ad_fail_null(AD_BAD_SHAPE, shape[0], x->shape[x->ndim - ndim], 0);
     ad_tensor *y = ad_make(x->dtype, x->ndim, x->shape);
     ad_tensor *kept = y ? ad_make(x->dtype, 2, (int64_t[2]){3, t.m}) : NULL;
     int status = kept ? AD_OK : AD_NO_MEMORY;

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff.expr import build, inputs
@@ -13,10 +13,11 @@ from autodiff.ops.pointwise import PointwiseOp, number
 from autodiff.ops.reductions import mean
 from autodiff.ops.statistics import Spread, _deviations, _var
 from autodiff.shapes import dim_mask
-from autodiff.tensor import Tensor, wrap
+from autodiff.tensor import Tensor, _free, _gc, wrap
 
 __all__ = ["layer_norm"]
 
+_slot = ffi.new
 _a, _b, _c, _d, _e = inputs(5)
 _inverse_root = PointwiseOp("layer_norm_rstd", build("rsqrt", _a + _b), 2)
 # Of the cotangent of the normalized rows, its mean, the rows, the mean of both's product, 1 / std.
@@ -24,21 +25,21 @@ _rows_vjp = PointwiseOp("layer_norm_vjp", (_a - _b - _c * _d) * _e, 5)
 
 
 class Normal:
-    """How many dimensions rows have, what is added to their variance, and what backward needs."""
+    """The shape of rows, what is added to their variance, and what backward needs."""
 
-    __slots__ = ("eps", "ndim", "stats")
+    __slots__ = ("eps", "shape", "stats")
     stats: Any  # of each row: its mean, the mean's rest, 1 / std
 
-    def __init__(self, ndim: int, eps: float) -> None:
-        self.ndim, self.eps = ndim, eps
+    def __init__(self, shape: Sequence[int], eps: float) -> None:
+        self.shape, self.eps = shape, eps
 
 
-def _forward(p: Any, *rest: Any) -> Any:
-    w, b, normal = (*rest[:-1], NULL, NULL)[:2] + rest[-1:]
-    stats = ffi.new("ad_tensor **")
-    y = lib.ad_layer_norm(p, normal.ndim, w, b, normal.eps, stats)
+def _forward(p: Any, w: Any, b: Any, normal: Normal) -> Any:
+    stats = _slot("ad_tensor **")
+    shape = normal.shape
+    y = lib.ad_layer_norm(p, len(shape), shape, w, b, normal.eps, stats)
     if y:
-        normal.stats = fresh(stats[0], "layer_norm")
+        normal.stats = _gc(stats[0], _free)
     return y
 
 
@@ -48,7 +49,7 @@ def _sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
     wanted = sum(1 << i for i, edge in enumerate(node.edges) if edge is not None)
     out = ffi.new("ad_tensor *[3]")
     w = scale[0] if scale else NULL
-    if lib.ad_layer_norm_vjp(g._p, x, normal.ndim, w, normal.stats, wanted, out):
+    if lib.ad_layer_norm_vjp(g._p, x, len(normal.shape), w, normal.stats, wanted, out):
         raise error("layer_norm", g._p, x)
     return [wrap(fresh(out[i], "layer_norm")) if out[i] else None for i in range(len(node.edges))]
 
@@ -56,7 +57,7 @@ def _sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
 def _rule(node: OpNode, g: Tensor, x: Tensor, *scale: Tensor) -> Sequence[Tensor | None]:
     """dx = (h - mean(h) - rows mean(h rows)) / std, h being g times the weight."""
     normal: Normal = node.args[0]
-    dims = tuple(range(len(node.shape) - normal.ndim, len(node.shape)))
+    dims = tuple(range(len(node.shape) - len(normal.shape), len(node.shape)))
     mask = dim_mask(dims, len(node.shape))
     spread = _var(x, mask, True, Spread(0.0, False))
     rstd = _inverse_root.call(spread, number(normal.eps))
@@ -74,17 +75,21 @@ def _rule(node: OpNode, g: Tensor, x: Tensor, *scale: Tensor) -> Sequence[Tensor
     return cotangents
 
 
-def _op(name: str, saves: tuple[int, ...]) -> Op:
+def _op(name: str, forward: Callable[..., Any], saves: tuple[int, ...]) -> Op:
     grad_name = "NativeLayerNormBackward0"
-    return Op(name, _forward, _rule, saves=saves, grad_name=grad_name, sweep=_sweep)
+    return Op(name, forward, _rule, saves=saves, grad_name=grad_name, sweep=_sweep)
 
 
-_OPS = [_op("layer_norm", (0,)), _op("layer_norm_weight", (0, 1)), _op("layer_norm_bias", (0, 1))]
+_OPS = [
+    _op("layer_norm", lambda p, normal: _forward(p, NULL, NULL, normal), (0,)),
+    _op("layer_norm_weight", lambda p, w, normal: _forward(p, w, NULL, normal), (0, 1)),
+    _op("layer_norm_bias", _forward, (0, 1)),
+]
 
 
 def layer_norm(
-    x: Tensor, ndim: int, weight: Tensor | None, bias: Tensor | None, eps: float
+    x: Tensor, shape: Sequence[int], weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> Tensor:
-    """The last `ndim` dimensions of x normalized; a bias only beside a weight."""
+    """The last dimensions of x, of this shape, normalized; a bias only beside a weight."""
     given = [x] if weight is None else [x, weight] if bias is None else [x, weight, bias]
-    return _OPS[len(given) - 1].on(given, Normal(ndim, eps))
+    return _OPS[len(given) - 1].on(given, Normal(shape, eps))

@@ -382,11 +382,12 @@ ROWWISE = [
     Case("cross_entropy_sum", lambda x: cross_entropy(x, ad.tensor([1, 1]), None, -100, "sum"),
          sized("2 n", low=2),
          lambda x: Array((), lambda _: math.fsum(_entropies(x, [1, 1], [1.0, 1.0]).flat()))),
-    Case("layer_norm", lambda x: layer_norm(x, 1, None, None, 0.5), sized("m n", low=1),
+    Case("layer_norm", lambda x: layer_norm(x, x.shape[1:], None, None, 0.5), sized("m n", low=1),
          lambda x: _normal(x)),
-    Case("layer_norm_weight", lambda x, w: layer_norm(x, 1, w, None, 0.5), sized("m n", "n", low=1),
+    Case("layer_norm_weight", lambda x, w: layer_norm(x, w.shape, w, None, 0.5),
+         sized("m n", "n", low=1),
          lambda x, w: Array(x.shape, lambda i: _normal(x)[i] * w[i[1:]])),
-    Case("layer_norm_bias", lambda x, w, b: layer_norm(x, 2, w, b, 0.5),
+    Case("layer_norm_bias", lambda x, w, b: layer_norm(x, w.shape, w, b, 0.5),
          sized("1 m n", "m n", "m n", low=1),
          lambda x, w, b: Array(x.shape, lambda i: _normal(Array(
              (1, x.shape[1] * x.shape[2]), lambda j: x.flat()[j[1]]))[

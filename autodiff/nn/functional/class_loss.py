@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 from autodiff import dtypes
 from autodiff.dtypes import SCALAR_NAMES
@@ -114,6 +115,17 @@ def _of_classes(
     return loss if reduction != "none" or loss.shape == shape else loss.reshape(shape)
 
 
+def _are_rows(logits: Any, target: Any) -> bool:
+    """Whether these are rows of logits and a class for each."""
+    return bool(
+        logits.ndim == 2
+        and logits.dtype >= dtypes.float32.code
+        and target.ndim == 1
+        and target.dtype == dtypes.int64.code
+        and target.numel == logits.shape[0]
+    )
+
+
 def cross_entropy(
     input: Tensor,
     target: Tensor,
@@ -131,6 +143,8 @@ def cross_entropy(
     """
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensors("cross_entropy_loss", input=input, target=target)
+    if weight is None and label_smoothing == 0.0 and _are_rows(input._p, target._p):
+        return losses.cross_entropy(input, target, None, ignore_index, reduction)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     if input.ndim == 0:

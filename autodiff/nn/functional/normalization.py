@@ -13,18 +13,10 @@ from autodiff.tensor import Tensor
 __all__ = ["layer_norm"]
 
 
-def layer_norm(
-    input: Tensor,
-    normalized_shape: Sequence[int],
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    eps: float = 1e-5,
-) -> Tensor:
-    """input less its mean, over the square root of its variance plus eps, times weight plus bias.
-
-    Mean and variance (with no correction) are those over the last dimensions, of normalized_shape,
-    which weight and bias have too.
-    """
+def _check(
+    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None, bias: Tensor | None
+) -> None:
+    """Refuse what layer_norm does not take."""
     given = {"input": input, "weight": weight, "bias": bias}
     check_tensors("layer_norm", input=input)
     if not isinstance(normalized_shape, (tuple, list)):
@@ -56,6 +48,27 @@ def layer_norm(
             f"Given normalized_shape={list(shape)}, expected input with shape "
             f"[*, {', '.join(map(str, shape))}], but got input of size{list(input.shape)}"
         )
-    if weight is None and bias is not None:
-        return rows.layer_norm(input, len(shape), None, None, eps) + bias
-    return rows.layer_norm(input, len(shape), weight, bias, eps)
+
+
+def layer_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """input less its mean, over the square root of its variance plus eps, times weight plus bias.
+
+    Mean and variance (with no correction) are those over the last dimensions, of normalized_shape,
+    which weight and bias have too.
+    """
+    bare = weight is None and bias is not None
+    try:
+        y = rows.layer_norm(input, normalized_shape, weight, None if bare else bias, eps)
+    except Exception:
+        _check(input, normalized_shape, weight, bias)
+        raise
+    if not bare:
+        return y
+    _check(input, normalized_shape, weight, bias)
+    return y + bias
