@@ -8,7 +8,6 @@ enum {
     STACK_REGS = 64,       /* registers of small calls, which are kept on the stack, */
     STACK_SCRATCH = 16384, /* in so many bytes */
     LINE = 64,
-    STREAM_BYTES = 24 << 20, /* operands of so many bytes leave the caches before their results are read */
 };
 
 /* What all threads share. */
@@ -307,7 +306,7 @@ static int run_loop(const ad_loop *l, bool direct) {
     if (l->numel == 0) return AD_OK;
     bool rows = l->ndim > 1 && l->shape[0] >= WIDE;
     task t = {.loop = l, .direct = direct};
-    t.stream = operand_bytes(l) >= STREAM_BYTES;
+    t.stream = operand_bytes(l) >= AD_STREAM_BYTES;
     if (direct && ad_run_single(l, t.stream)) return AD_OK;
     t.block = rows ? AD_BLOCK : block_of(&t);
     t.per_row = rows ? (l->shape[0] + t.block - 1) / t.block : 0;

@@ -145,6 +145,7 @@ AD_SIMD void vi_store_n(int64_t *p, int64_t a, int64_t n) {
 #include "convert.h"
 #include "bytes.h"
 #include "number.h"
+#include "transpose.h"
 
 /* ---- the table ---- */
 #define ENTRY_0(name, type) NULL
@@ -205,5 +206,6 @@ static const ad_pw_kernels pw_kernels = {
         },
     .where = {where_f32, where_f64, where_i64},
     .stream = stream,
+    .transpose = {transpose_float, transpose_double},
 };
 #undef AD_INSTR
