@@ -91,6 +91,11 @@ static void convert_run(int64_t n, char *dst, int dst_dtype, int64_t ds, const c
                         int64_t ss) {
     _Alignas(64) char reg[AD_BLOCK * 8];
     int type = ad_dtype_type[src_dtype];
+    const float zero = 0;
+    if (src_dtype == AD_float32 && dst_dtype == AD_bool && ss == 1 && ds == 1) {
+        ad_cpu->pw->compare_number[AD_OP_ne][1](n, (uint8_t *)dst, src, &zero);
+        return;
+    }
     ad_load_fn *load = ad_cpu->pw->load[src_dtype][type];
     ad_store_fn *store = ad_cpu->pw->store[type][dst_dtype];
     for (int64_t i = 0; i < n; i += AD_BLOCK) {

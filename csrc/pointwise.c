@@ -302,12 +302,13 @@ static int64_t block_of(const task *t) {
     return p->n_const ? AD_BLOCK : CHUNK;
 }
 
-static int run_loop(const ad_loop *l, bool direct) {
+int ad_run_loop(const ad_loop *l, bool direct, bool stream) {
     if (l->numel == 0) return AD_OK;
     bool rows = l->ndim > 1 && l->shape[0] >= WIDE;
-    task t = {.loop = l, .direct = direct};
-    t.stream = operand_bytes(l) >= AD_STREAM_BYTES;
-    if (direct && ad_run_single(l, t.stream)) return AD_OK;
+    int status;
+    if (direct && ad_run_single(l, stream)) return AD_OK;
+    if (ad_run_across(l, direct, stream, &status)) return status;
+    task t = {.loop = l, .direct = direct, .stream = stream};
     t.block = rows ? AD_BLOCK : block_of(&t);
     t.per_row = rows ? (l->shape[0] + t.block - 1) / t.block : 0;
     t.n_blocks = rows ? t.per_row * (l->numel / l->shape[0]) : (l->numel + t.block - 1) / t.block;
@@ -371,7 +372,7 @@ static int run_checked(const ad_program *p, const ad_tensor *const *in, ad_tenso
     bool given[AD_MAX_OUTPUTS];
     for (int o = 0; o < p->n_out; o++) given[o] = out[o] != NULL;
     int status = ad_lay_out(&l, p, in, out);
-    if (!status) status = run_loop(&l, !aliased || p->last_only);
+    if (!status) status = ad_run_loop(&l, !aliased || p->last_only, operand_bytes(&l) >= AD_STREAM_BYTES);
     for (int o = 0; o < p->n_out; o++) {
         if (status && !given[o]) {
             ad_free(out[o]);
