@@ -4,8 +4,7 @@
 #include "internal.h"
 
 enum {
-    TILE = 16,      /* transposes go through tiles of TILE x TILE elements: a cache line or two a side */
-    ITEM = 1 << 16, /* elements a thread takes at a time */
+    ITEM = 1 << 16,       /* elements a thread takes at a time */
     MEMCPY_MAX = 1 << 14, /* up to this many bytes are copied at once, without more ado */
 };
 
@@ -23,11 +22,10 @@ typedef struct {
 typedef struct {
     void (*fill)(int64_t n, void *dst, int64_t ds, const void *src);
     void (*move)(int64_t n, void *dst, int64_t ds, const void *src, int64_t ss);
-    void (*transpose)(const panel *p, void *dst, const void *src);
+    void (*transpose)(const ad_crossing *x, void *dst, const void *src);
 } element_copies;
 
-/* transpose: rows of the source are columns of the destination. A tile passes through a local one, so that
- * each cache line is touched once, whatever the strides. */
+/* transpose: at most a tile. */
 #define ELEMENT_COPIES(T)                                                                                    \
     static void fill_##T(int64_t n, void *dst, int64_t ds, const void *src) {                                \
         T *d = dst, value = *(const T *)src;                                                                 \
@@ -41,17 +39,13 @@ typedef struct {
         const T *s = src;                                                                                    \
         for (int64_t i = 0; i < n; i++) d[i * ds] = s[i * ss];                                               \
     }                                                                                                        \
-    static void transpose_tile_##T(const panel *p, int64_t rows, int64_t cols, T *d, const T *s) {           \
-        T tile[TILE][TILE];                                                                                  \
-        for (int64_t j = 0; j < cols; j++) memcpy(tile[j], s + j * p->src_col, (size_t)rows * sizeof(T));    \
-        for (int64_t i = 0; i < rows; i++)                                                                   \
-            for (int64_t j = 0; j < cols; j++) d[i * p->dst_row + j] = tile[j][i];                           \
-    }                                                                                                        \
-    static void transpose_##T(const panel *p, void *dst, const void *src) {                                  \
-        for (int64_t r = 0; r < p->rows; r += TILE)                                                          \
-            for (int64_t c = 0; c < p->cols; c += TILE)                                                      \
-                transpose_tile_##T(p, ad_least(p->rows - r, TILE), ad_least(p->cols - c, TILE),              \
-                                   (T *)dst + r * p->dst_row + c, (const T *)src + r + c * p->src_col);      \
+    static void transpose_##T(const ad_crossing *x, void *dst, const void *src) {                            \
+        T *d = dst, tile[AD_TILE][AD_TILE];                                                                  \
+        const T *s = src;                                                                                    \
+        for (int64_t j = 0; j < x->cols; j++)                                                                \
+            memcpy(tile[j], s + j * x->src_col, (size_t)x->rows * sizeof(T));                                \
+        for (int64_t i = 0; i < x->rows; i++)                                                                \
+            for (int64_t j = 0; j < x->cols; j++) d[i * x->dst_row + j] = tile[j][i];                        \
     }
 ELEMENT_COPIES(u8)
 ELEMENT_COPIES(u32)
@@ -63,6 +57,33 @@ static const element_copies copies[] = {
     [8] = {fill_u64, move_u64, transpose_u64},
 };
 
+/* ---- transposes ---- */
+
+/* All of it in tiles, some of which are not whole. */
+static void transpose_edge(const ad_crossing *x, int itemsize, char *dst, const char *src) {
+    for (int64_t r = 0; r < x->rows; r += AD_TILE)
+        for (int64_t c = 0; c < x->cols; c += AD_TILE) {
+            const ad_crossing tile = {ad_least(x->rows - r, AD_TILE), ad_least(x->cols - c, AD_TILE),
+                                      x->dst_row, x->src_col};
+            copies[itemsize].transpose(&tile, dst + (r * x->dst_row + c) * itemsize,
+                                       src + (r + c * x->src_col) * itemsize);
+        }
+}
+
+void ad_copy_across(const ad_crossing *x, int itemsize, char *dst, const char *src, bool past) {
+    const int64_t rows = itemsize == 1 ? 0 : x->rows / AD_TILE * AD_TILE, cols = x->cols / AD_TILE * AD_TILE;
+    ad_crossing edge = *x;
+    if (rows && cols) {
+        const bool aligned = (((intptr_t)dst | x->dst_row * itemsize) & 63) == 0;
+        ad_cpu->pw->transpose[itemsize / 8](rows, cols, dst, x->dst_row, src, x->src_col, past && aligned);
+        edge.rows = rows, edge.cols = x->cols - cols;
+        transpose_edge(&edge, itemsize, dst + cols * itemsize, src + cols * x->src_col * itemsize);
+    }
+    edge.rows = x->rows - (cols ? rows : 0), edge.cols = x->cols;
+    const int64_t first = x->rows - edge.rows;
+    transpose_edge(&edge, itemsize, dst + first * x->dst_row * itemsize, src + first * itemsize);
+}
+
 /* ---- runs and panels ---- */
 
 /* Through registers of the source's type, which holds it exactly: one rounding, at the store. */
@@ -70,6 +91,11 @@ static void convert_run(int64_t n, char *dst, int dst_dtype, int64_t ds, const c
                         int64_t ss) {
     _Alignas(64) char reg[AD_BLOCK * 8];
     int type = ad_dtype_type[src_dtype];
+    const float zero = 0;
+    if (src_dtype == AD_float32 && dst_dtype == AD_bool && ss == 1 && ds == 1) {
+        ad_cpu->pw->compare_number[AD_OP_ne][1](n, (uint8_t *)dst, src, &zero);
+        return;
+    }
     ad_load_fn *load = ad_cpu->pw->load[src_dtype][type];
     ad_store_fn *store = ad_cpu->pw->store[type][dst_dtype];
     for (int64_t i = 0; i < n; i += AD_BLOCK) {
@@ -92,11 +118,12 @@ static void copy_run(int64_t n, char *dst, int dst_dtype, int64_t ds, const char
         copies[size].move(n, dst, ds, src, ss);
 }
 
-static void copy_panel(const panel *p, char *dst, int dst_dtype, const char *src, int src_dtype) {
+static void copy_panel(const panel *p, char *dst, int dst_dtype, const char *src, int src_dtype, bool past) {
     int64_t dst_step = p->dst_row * ad_itemsize[dst_dtype], src_step = p->src_row * ad_itemsize[src_dtype];
     if (dst_dtype == src_dtype && p->src_row == 1 && p->dst_col == 1 && p->src_col != 0 && p->rows > 1 &&
         p->cols > 1) {
-        copies[ad_itemsize[dst_dtype]].transpose(p, dst, src);
+        const ad_crossing x = {p->rows, p->cols, p->dst_row, p->src_col};
+        ad_copy_across(&x, ad_itemsize[dst_dtype], dst, src, past);
         return;
     }
     for (int64_t r = 0; r < p->rows; r++)
@@ -164,6 +191,7 @@ static void choose_panel(copy_loops *k) {
 
 static void copy_item(void *context, int64_t item) {
     const copy_loops *k = context;
+    const bool past = 2 * k->to->numel * ad_itemsize[k->to->dtype] >= AD_STREAM_BYTES;
     int n = k->ndim;
     int64_t col = item % k->col_blocks * ITEM, row = item / k->col_blocks * k->item_rows;
     int64_t end = ad_least(row + k->item_rows, k->rows);
@@ -181,7 +209,7 @@ static void copy_item(void *context, int64_t item) {
         }
         p.rows = ad_least(k->shape[n - 2] - r, end - row);
         copy_panel(&p, k->to->data + to * ad_itemsize[k->to->dtype], k->to->dtype,
-                   k->from->data + from * ad_itemsize[k->from->dtype], k->from->dtype);
+                   k->from->data + from * ad_itemsize[k->from->dtype], k->from->dtype, past);
         row += p.rows;
     }
 }
@@ -200,7 +228,7 @@ void ad_copy_into(const ad_tensor *dst, const ad_tensor *src) {
     int64_t cols = k.shape[k.ndim - 1];
     k.rows = dst->numel / cols;
     k.col_blocks = (cols + ITEM - 1) / ITEM;
-    k.item_rows = ((cols < ITEM ? ITEM / cols : 1) + TILE - 1) / TILE * TILE;
+    k.item_rows = ((cols < ITEM ? ITEM / cols : 1) + AD_TILE - 1) / AD_TILE * AD_TILE;
     const bool along = k.src[k.ndim - 1] <= 1 && k.dst[k.ndim - 1] <= 1;
     const int64_t cost = along ? dst->numel / 4 : dst->numel;
     ad_parallel_for((k.rows + k.item_rows - 1) / k.item_rows * k.col_blocks, cost, copy_item, &k);

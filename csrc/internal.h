@@ -15,6 +15,8 @@
 #define AD_MAX_INPUTS 10
 #define AD_MAX_OUTPUTS 10
 #define AD_BLOCK 1024 /* elements a pointwise register holds */
+#define AD_TILE 16    /* transposes go through tiles of so many elements a side: a cache line or two */
+#define AD_STREAM_BYTES (24 << 20) /* what leaves the caches before it is read again */
 
 enum {
 #define AD_DTYPE(name, ctype, type) AD_##name,
@@ -110,6 +112,12 @@ static inline int64_t ad_broadcast_stride(const ad_tensor *x, int ndim, int d) {
 
 /* ---- copy.c ---- */
 void ad_copy_into(const ad_tensor *dst, const ad_tensor *src); /* one shape, no overlap; converts */
+/* dst[r * dst_row + c] = src[r + c * src_col], of elements of itemsize bytes; past the caches if so wanted.
+ */
+typedef struct {
+    int64_t rows, cols, dst_row, src_col;
+} ad_crossing;
+void ad_copy_across(const ad_crossing *x, int itemsize, char *dst, const char *src, bool past);
 
 /* Unrolls the loop that follows, so that arrays indexed by its counter stay in registers. */
 #ifdef __clang__
@@ -143,10 +151,18 @@ typedef struct {
     ad_load_fn *load[AD_N_DTYPES][AD_N_TYPES];
     ad_store_fn *store[AD_N_TYPES][AD_N_DTYPES];
     ad_compare_fn *compare[AD_N_INSTR][AD_N_TYPES]; /* NULL but for AD_COMPARISONS of f32 */
+    /* with a, or b, a number that meets all n elements; NULL where that is no gain */
+    ad_pw_fn *number[AD_N_INSTR][AD_N_TYPES][2];
+    ad_compare_fn *compare_number[AD_N_INSTR][2]; /* of f32 */
+    ad_pw_fn *where[AD_N_TYPES];                  /* with a of bools in memory */
     /* lines of 64 bytes, aligned, past the caches; meanwhile `step` bytes a line are fetched from each of the
      * addresses `ahead` */
     void (*stream)(int64_t lines, char *dst, const char *src, int n_ahead, const char *const *ahead,
                    const int64_t *step);
+    /* Columns that run along src to rows along dst, elements of 4 and of 8 bytes; whole tiles. past: dst is
+     * aligned, row by row, and stored past the caches. */
+    void (*transpose[2])(int64_t rows, int64_t cols, void *dst, int64_t dst_row, const void *src,
+                         int64_t src_col, bool past);
 } ad_pw_kernels;
 /* What reductions are made of. Elements are of a register type; strides count elements. */
 #define AD_FOLDS AD_FOLD(sum) AD_FOLD(prod) AD_FOLD(max) AD_FOLD(min)

@@ -161,6 +161,17 @@ static void classify(const ad_loop *l, ad_operand *o) {
     if (o->uniform) o->flat = false;
 }
 
+void ad_settle(ad_loop *l) {
+    const ad_program *p = l->program;
+    merge_dims(l);
+    for (int i = 0; i < p->n_in; i++) classify(l, &l->in[i]);
+    for (int o = 0; o < p->n_out; o++) {
+        classify(l, &l->out[o]);
+        if (l->out[o].uniform) l->out[o].flat = true; /* a single element */
+        l->out[o].uniform = false;
+    }
+}
+
 static void set_general(ad_loop *l, const layout *y, const ad_tensor *const *in, ad_tensor *const *out) {
     const ad_program *p = l->program;
     l->ndim = y->ndim ? y->ndim : 1;
@@ -177,13 +188,7 @@ static void set_general(ad_loop *l, const layout *y, const ad_tensor *const *in,
         l->out[o].strides[0] = 0;
         set_strides(&l->out[o], out[o], y);
     }
-    merge_dims(l);
-    for (int i = 0; i < p->n_in; i++) classify(l, &l->in[i]);
-    for (int o = 0; o < p->n_out; o++) {
-        classify(l, &l->out[o]);
-        if (l->out[o].uniform) l->out[o].flat = true; /* a single element */
-        l->out[o].uniform = false;
-    }
+    ad_settle(l);
 }
 
 /* ---- both ---- */

@@ -21,4 +21,25 @@ typedef struct {
 /* Fills all of the loop, and makes the outputs that are NULL; on failure, those made so far are there. */
 int ad_lay_out(ad_loop *l, const ad_program *p, const ad_tensor *const *in, ad_tensor **out);
 
+static inline bool ad_is_native(const ad_operand *o, int type) {
+    return o->dtype >= AD_int64 && ad_dtype_type[o->dtype] == type;
+}
+
+/* Merges dimensions, and tells of each operand what it is. */
+void ad_settle(ad_loop *l);
+
+/* Runs a loop whose operands are in place; direct: results may be written while inputs are still read;
+ * stream: past the caches. Works inside a parallel loop too. */
+int ad_run_loop(const ad_loop *l, bool direct, bool stream);
+
+/* Runs a loop in which an input lies across, in tiles (across.c); where none does, returns false. */
+bool ad_run_across(const ad_loop *l, bool direct, bool stream, int *status);
+
+/* Runs a program of one instruction where no operand needs a register (single.c); else returns false. */
+bool ad_run_single(const ad_loop *l, bool stream);
+
+/* Sends n elements that were put together in `made` to their memory past the caches, while inputs that lie as
+ * `out` does are fetched for the next n. */
+void ad_stream(const ad_loop *l, const ad_operand *out, int64_t n, char *run, const char *made);
+
 #endif

@@ -8,7 +8,6 @@ enum {
     STACK_REGS = 64,       /* registers of small calls, which are kept on the stack, */
     STACK_SCRATCH = 16384, /* in so many bytes */
     LINE = 64,
-    STREAM_BYTES = 24 << 20, /* operands of so many bytes leave the caches before their results are read */
 };
 
 /* What all threads share. */
@@ -72,10 +71,6 @@ static void unpack(const ad_loop *l, const ad_operand *o, const int64_t *start, 
     }
 }
 
-static bool is_native(const ad_operand *o, int type) {
-    return o->dtype >= AD_int64 && ad_dtype_type[o->dtype] == type;
-}
-
 /* Where the elements of this block lie, if they are one run of memory; else NULL. */
 static char *run_of(const ad_loop *l, const ad_operand *o, const int64_t *at, int64_t flat, bool one_run) {
     if (o->flat) return o->data + flat * o->size;
@@ -124,7 +119,7 @@ static void place_results(const task *t, machine *m, const int64_t *at, int64_t 
         int reg = p->out_regs[k];
         r->run = r->made = run_of(l, o, at, flat, one_run);
         if (t->stream && r->run) r->made = m->stage + k * m->slot_bytes;
-        r->direct = r->made && (t->direct || t->stream) && is_native(o, p->types[reg]) &&
+        r->direct = r->made && (t->direct || t->stream) && ad_is_native(o, p->types[reg]) &&
                     (reg < p->n_in ? !l->in[reg].uniform : reg >= p->n_in + p->n_const);
         for (int j = 0; j < k; j++) r->direct &= p->out_regs[j] != reg;
         m->regs[reg] = r->direct ? r->made : (void *)slot(l, m, reg);
@@ -138,7 +133,7 @@ static void read_inputs(const task *t, machine *m, const int64_t *at, int64_t fl
     for (int i = 0; i < p->n_in; i++) {
         const ad_operand *o = &l->in[i];
         if (o->uniform) continue;
-        char *run = is_native(o, o->type) ? run_of(l, o, at, flat, one_run) : NULL;
+        char *run = ad_is_native(o, o->type) ? run_of(l, o, at, flat, one_run) : NULL;
         void *to = slot(l, m, i);
         for (int k = 0; k < p->n_out; k++) {
             if (p->out_regs[k] != i || !results[k].direct) continue;
@@ -150,10 +145,9 @@ static void read_inputs(const task *t, machine *m, const int64_t *at, int64_t fl
     }
 }
 
-/* Sends what was put together on the stage to its memory, while the next block's inputs come. */
-static void stream(const ad_loop *l, const ad_operand *out, const result *r, int64_t n) {
+void ad_stream(const ad_loop *l, const ad_operand *out, int64_t n, char *run, const char *made) {
     const char *ahead[AD_MAX_INPUTS];
-    int64_t step[AD_MAX_INPUTS], nbytes = n * out->size, next = (r->run - out->data) / out->size + n;
+    int64_t step[AD_MAX_INPUTS], nbytes = n * out->size, next = (run - out->data) / out->size + n;
     int n_ahead = 0;
     for (int i = 0; i < l->program->n_in; i++) {
         const ad_operand *o = &l->in[i];
@@ -161,11 +155,11 @@ static void stream(const ad_loop *l, const ad_operand *out, const result *r, int
         ahead[n_ahead] = o->data + next * o->size;
         step[n_ahead++] = LINE * o->size / out->size;
     }
-    int64_t head = ad_least(-(intptr_t)r->run & (LINE - 1), nbytes), lines = (nbytes - head) / LINE;
+    int64_t head = ad_least(-(intptr_t)run & (LINE - 1), nbytes), lines = (nbytes - head) / LINE;
     int64_t end = head + lines * LINE;
-    memcpy(r->run, r->made, (size_t)head);
-    ad_cpu->pw->stream(lines, r->run + head, r->made + head, n_ahead, ahead, step);
-    memcpy(r->run + end, r->made + end, (size_t)(nbytes - end));
+    memcpy(run, made, (size_t)head);
+    ad_cpu->pw->stream(lines, run + head, made + head, n_ahead, ahead, step);
+    memcpy(run + end, made + end, (size_t)(nbytes - end));
 }
 
 /* Runs the program on n elements whose registers are in place. */
@@ -189,14 +183,14 @@ static void run_block(const task *t, machine *m, const int64_t *at, int64_t n, r
             unpack(l, &l->out[k], at, n, m->regs[reg], type);
         else if (!r->direct)
             pw->store[type][l->out[k].dtype](n, r->made, 1, m->regs[reg]);
-        if (r->made != r->run) stream(l, &l->out[k], r, n);
+        if (r->made != r->run) ad_stream(l, &l->out[k], n, r->run, r->made);
     }
 }
 
 /* Whether a block differs from the one before by so many bytes an operand alone. */
 static bool is_steady(const ad_loop *l) {
     for (int i = 0; i < l->program->n_in; i++)
-        if (!l->in[i].uniform && !(l->in[i].flat && is_native(&l->in[i], l->in[i].type))) return false;
+        if (!l->in[i].uniform && !(l->in[i].flat && ad_is_native(&l->in[i], l->in[i].type))) return false;
     for (int k = 0; k < l->program->n_out; k++)
         if (!l->out[k].flat) return false;
     return true;
@@ -302,17 +296,19 @@ static int64_t block_of(const task *t) {
     const ad_program *p = l->program;
     if (l->numel <= AD_BLOCK || p->n_code > 1 || t->stream || !t->direct || !is_steady(l)) return AD_BLOCK;
     const int type = p->types[p->out_regs[0]];
-    if (p->n_out > 1 || !(p->compares || is_native(&l->out[0], type))) return AD_BLOCK;
+    if (p->n_out > 1 || !(p->compares || ad_is_native(&l->out[0], type))) return AD_BLOCK;
     for (int i = 0; i < p->n_in; i++)
         if (l->in[i].uniform) return AD_BLOCK;
     return p->n_const ? AD_BLOCK : CHUNK;
 }
 
-static int run_loop(const ad_loop *l, bool direct) {
+int ad_run_loop(const ad_loop *l, bool direct, bool stream) {
     if (l->numel == 0) return AD_OK;
     bool rows = l->ndim > 1 && l->shape[0] >= WIDE;
-    task t = {.loop = l, .direct = direct};
-    t.stream = operand_bytes(l) >= STREAM_BYTES;
+    int status;
+    if (direct && ad_run_single(l, stream)) return AD_OK;
+    if (ad_run_across(l, direct, stream, &status)) return status;
+    task t = {.loop = l, .direct = direct, .stream = stream};
     t.block = rows ? AD_BLOCK : block_of(&t);
     t.per_row = rows ? (l->shape[0] + t.block - 1) / t.block : 0;
     t.n_blocks = rows ? t.per_row * (l->numel / l->shape[0]) : (l->numel + t.block - 1) / t.block;
@@ -376,7 +372,7 @@ static int run_checked(const ad_program *p, const ad_tensor *const *in, ad_tenso
     bool given[AD_MAX_OUTPUTS];
     for (int o = 0; o < p->n_out; o++) given[o] = out[o] != NULL;
     int status = ad_lay_out(&l, p, in, out);
-    if (!status) status = run_loop(&l, !aliased || p->last_only);
+    if (!status) status = ad_run_loop(&l, !aliased || p->last_only, operand_bytes(&l) >= AD_STREAM_BYTES);
     for (int o = 0; o < p->n_out; o++) {
         if (status && !given[o]) {
             ad_free(out[o]);

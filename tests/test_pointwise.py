@@ -209,3 +209,50 @@ def test_sums_of_negations_are_those_of_parts(d: ad.dtype):
     ]
     for f in functions:
         assert bits(ad.pointwise(f)(x, y)) == bits(f(x, y))
+
+
+TWO: list[Function] = [
+    lambda x, y: x + y,
+    lambda x, y: y - x,
+    lambda x, y: x / (abs(y) + 1),
+    ad.maximum,
+    lambda x, y: x < y,
+    lambda x, y: y <= x,
+    lambda x, y: ad.where(x > 0, x, y),
+]
+SHAPES = [(5, 7), (16, 16), (17, 40), (40, 9), (33, 1100)]
+
+
+@pytest.mark.parametrize("f", TWO)
+@pytest.mark.parametrize("d", [ad.float32, ad.float64, ad.int64])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_operands_of_any_layout_give_the_bits_of_contiguous_ones(
+    f: Function, d: ad.dtype, shape: tuple[int, int]
+):
+    ad.manual_seed(3)
+    rows, cols = shape
+    x = (ad.randn(rows, cols) * 9).to(d)
+    x[0, 0], x[1, 2] = 0, -1
+    others = [
+        (ad.randn(cols, rows) * 9).to(d).T,
+        (ad.randn(cols) * 9).to(d),
+        (ad.randn(rows, 1) * 9).to(d),
+        (ad.randn(1) * 9).to(d),
+        (ad.randn(rows, 2 * cols) * 9).to(d)[:, ::2],
+    ]
+    for y in others:
+        whole = y.expand(shape).contiguous()
+        assert bits(f(x, y)) == bits(f(x, whole))
+        assert bits(f(y, x)) == bits(f(whole, x))
+
+
+@pytest.mark.parametrize("d", [ad.float32, ad.float64, ad.int64, ad.int32, ad.bool])
+@pytest.mark.parametrize("shape", [*SHAPES, (3, 20, 33)])
+def test_a_transpose_moves_each_element(d: ad.dtype, shape: tuple[int, ...]):
+    ad.manual_seed(4)
+    x = (ad.randn(*shape) * 9).to(d)
+    rows, y = x.tolist(), x.mT.contiguous()
+    if len(shape) == 2:
+        assert y.tolist() == [list(column) for column in zip(*rows, strict=True)]
+    else:
+        assert y.tolist() == [[list(c) for c in zip(*r, strict=True)] for r in rows]

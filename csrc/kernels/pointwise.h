@@ -144,6 +144,8 @@ AD_SIMD void vi_store_n(int64_t *p, int64_t a, int64_t n) {
 
 #include "convert.h"
 #include "bytes.h"
+#include "number.h"
+#include "transpose.h"
 
 /* ---- the table ---- */
 #define ENTRY_0(name, type) NULL
@@ -188,6 +190,22 @@ static const ad_pw_kernels pw_kernels = {
             AD_COMPARISONS
 #undef AD_COMPARE
         },
+    .number =
+        {
+#define AD_NUMBER(name)                                                                                      \
+    [AD_OP_##name] = {[AD_f32] = {number_f32_##name##_a, number_f32_##name##_b},                             \
+                      [AD_f64] = {number_f64_##name##_a, number_f64_##name##_b}},
+            AD_BY_NUMBER
+#undef AD_NUMBER
+        },
+    .compare_number =
+        {
+#define AD_COMPARE(name, op) [AD_OP_##name] = {compare_number_##name##_a, compare_number_##name##_b},
+            AD_COMPARISONS
+#undef AD_COMPARE
+        },
+    .where = {where_f32, where_f64, where_i64},
     .stream = stream,
+    .transpose = {transpose_float, transpose_double},
 };
 #undef AD_INSTR

@@ -103,6 +103,7 @@ AD_SIMD vfi vfi_shr(vfi a, int n) { return _mm256_srli_epi32(a, n); }
 /* ---- double ---- */
 AD_SIMD vd vd_load(const double *p) { return _mm256_loadu_pd(p); }
 AD_SIMD void vd_store(double *p, vd a) { _mm256_storeu_pd(p, a); }
+AD_SIMD void vd_stream(double *p, vd a) { _mm256_stream_pd(p, a); }
 AD_SIMD vd vd_set1(double a) { return _mm256_set1_pd(a); }
 AD_SIMD vd vd_zero(void) { return _mm256_setzero_pd(); }
 AD_SIMD vd vd_load_n(const double *p, int64_t n) {

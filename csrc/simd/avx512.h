@@ -89,6 +89,7 @@ AD_SIMD vfi vfi_shr(vfi a, int n) { return _mm512_srli_epi32(a, (unsigned)n); }
 /* ---- double ---- */
 AD_SIMD vd vd_load(const double *p) { return _mm512_loadu_pd(p); }
 AD_SIMD void vd_store(double *p, vd a) { _mm512_storeu_pd(p, a); }
+AD_SIMD void vd_stream(double *p, vd a) { _mm512_stream_pd(p, a); }
 AD_SIMD vd vd_set1(double a) { return _mm512_set1_pd(a); }
 AD_SIMD vd vd_zero(void) { return _mm512_setzero_pd(); }
 AD_SIMD md md_first(int64_t n) { return (md)((1u << n) - 1); }

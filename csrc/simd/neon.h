@@ -83,6 +83,7 @@ AD_SIMD vfi vfi_shr(vfi a, int n) { return vshlq_u32(a, vdupq_n_s32(-n)); }
 /* ---- double ---- */
 AD_SIMD vd vd_load(const double *p) { return vld1q_f64(p); }
 AD_SIMD void vd_store(double *p, vd a) { vst1q_f64(p, a); }
+AD_SIMD void vd_stream(double *p, vd a) { vst1q_f64(p, a); }
 AD_SIMD vd vd_set1(double a) { return vdupq_n_f64(a); }
 AD_SIMD vd vd_zero(void) { return vdupq_n_f64(0); }
 AD_SIMD vd vd_load_n(const double *p, int64_t n) {

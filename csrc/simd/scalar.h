@@ -4,7 +4,7 @@
  * same width: vXi. The lanes are always those of VX_W consecutive elements, and no alignment is asked for.
  *
  *   load, store            VX_W elements
- *   vf_stream              vf_store to an aligned address that is not read soon: past the caches, where
+ *   stream                 store to an aligned address that is not read soon: past the caches, where
  *                          that can be; vf_stream_end() after the last, before others may read
  *   load_n, store_n        0 <= n < VX_W elements; memory past them is not touched, lanes past them are 0
  *   vf_widen(a, part)      lanes part*VD_W.. as doubles; vf_narrow(parts) rounds VF_W/VD_W such parts back
@@ -106,6 +106,7 @@ AD_SIMD vfi vfi_shr(vfi a, int n) { return a >> n; }
 /* ---- double ---- */
 AD_SIMD vd vd_load(const double *p) { return *p; }
 AD_SIMD void vd_store(double *p, vd a) { *p = a; }
+AD_SIMD void vd_stream(double *p, vd a) { *p = a; }
 AD_SIMD vd vd_set1(double a) { return a; }
 AD_SIMD vd vd_zero(void) { return 0; }
 AD_SIMD vd vd_load_n(const double *p, int64_t n) { return n > 0 ? *p : 0; }

@@ -1,0 +1,67 @@
+/* kernels/number.h: instructions where one operand is a number, the same for a whole run; included by
+ * pointwise.h. What a lane computes is what it computes for a run of that number. */
+
+#define AD_BY_NUMBER                                                                                         \
+    AD_NUMBER(add) AD_NUMBER(sub) AD_NUMBER(mul) AD_NUMBER(div) AD_NUMBER(minimum) AD_NUMBER(maximum)
+
+#define BY_NUMBER(name, type, T, v, W, suffix, number, run, OPERANDS)                                        \
+    static void number_##type##_##name##_##suffix(int64_t n, void *dst, const void *a, const void *b,        \
+                                                  const void *c) {                                           \
+        T *d = dst;                                                                                          \
+        const T *x = run;                                                                                    \
+        const v same = v##_set1(*(const T *)number);                                                         \
+        int64_t i = 0;                                                                                       \
+        (void)c;                                                                                             \
+        AD_UNROLL_4 for (; i <= n - (W); i += (W)) {                                                         \
+            const v each = v##_load(x + i);                                                                  \
+            v##_store(d + i, type##_##name OPERANDS);                                                        \
+        }                                                                                                    \
+        if ((W) > 1 && i < n) {                                                                              \
+            const v each = v##_load_n(x + i, n - i);                                                         \
+            v##_store_n(d + i, type##_##name OPERANDS, n - i);                                               \
+        }                                                                                                    \
+    }
+#define AD_NUMBER(name)                                                                                      \
+    BY_NUMBER(name, f32, float, vf, VF_W, a, a, b, (same, each))                                             \
+    BY_NUMBER(name, f32, float, vf, VF_W, b, b, a, (each, same))                                             \
+    BY_NUMBER(name, f64, double, vd, VD_W, a, a, b, (same, each))                                            \
+    BY_NUMBER(name, f64, double, vd, VD_W, b, b, a, (each, same))
+AD_BY_NUMBER
+#undef AD_NUMBER
+
+/* Comparisons of float32, straight to bytes. */
+#define COMPARE_NUMBER(name, op, suffix, number, run, OPERANDS, X, Y)                                        \
+    static void compare_number_##name##_##suffix(int64_t n, uint8_t *d, const void *a, const void *b) {      \
+        const float *x = run, one = *(const float *)number;                                                  \
+        const vf same = vf_set1(one);                                                                        \
+        int64_t i = 0;                                                                                       \
+        for (; i <= n - 4 * VF_W; i += 4 * VF_W) {                                                           \
+            mf m[4];                                                                                         \
+            AD_UNROLL for (int k = 0; k < 4; k++) {                                                          \
+                const vf each = vf_load(x + i + k * VF_W);                                                   \
+                m[k] = vf_##name OPERANDS;                                                                   \
+            }                                                                                                \
+            mf_store4(d + i, m);                                                                             \
+        }                                                                                                    \
+        for (; i < n; i++) d[i] = X op Y;                                                                    \
+    }
+#define AD_COMPARE(name, op)                                                                                 \
+    COMPARE_NUMBER(name, op, a, a, b, (same, each), one, x[i])                                               \
+    COMPARE_NUMBER(name, op, b, b, a, (each, same), x[i], one)
+AD_COMPARISONS
+#undef AD_COMPARE
+
+/* `where` with conditions that are bools in memory. */
+#define WHERE(type, T)                                                                                       \
+    static void where_##type(int64_t n, void *dst, const void *a, const void *b, const void *c) {            \
+        T *d = dst;                                                                                          \
+        const uint8_t *condition = a;                                                                        \
+        const T *x = b, *y = c;                                                                              \
+        AD_INDEPENDENT for (int64_t i = 0; i < n; i++) {                                                     \
+            const T yes = x[i], no = y[i];                                                                   \
+            d[i] = condition[i] ? yes : no;                                                                  \
+        }                                                                                                    \
+    }
+WHERE(f32, float)
+WHERE(f64, double)
+WHERE(i64, int64_t)

@@ -1,0 +1,31 @@
+/* kernels/transpose.h: transposes in vectors; included by pointwise.h. A tile passes through a local one, so
+ * that each cache line of either side is touched once, whole, whatever the strides. */
+
+#define TRANSPOSE(T, V, v, W)                                                                                \
+    AD_SIMD void gather_tile_##T(T(*tile)[AD_TILE], const T *s, int64_t col) {                               \
+        for (int c = 0; c < AD_TILE; c += (W))                                                               \
+            for (int r = 0; r < AD_TILE; r += (W)) {                                                         \
+                V x[W];                                                                                      \
+                AD_UNROLL for (int k = 0; k < (W); k++) x[k] = v##_load(s + (c + k) * col + r);              \
+                v##_transpose(x);                                                                            \
+                AD_UNROLL for (int k = 0; k < (W); k++) v##_store(&tile[r + k][c], x[k]);                    \
+            }                                                                                                \
+    }                                                                                                        \
+    static void transpose_##T(int64_t rows, int64_t cols, void *dst, int64_t dst_row, const void *src,       \
+                              int64_t src_col, bool past) {                                                  \
+        _Alignas(64) T tile[AD_TILE][AD_TILE];                                                               \
+        for (int64_t r = 0; r < rows; r += AD_TILE)                                                          \
+            for (int64_t c = 0; c < cols; c += AD_TILE) {                                                    \
+                gather_tile_##T(tile, (const T *)src + r + c * src_col, src_col);                            \
+                T *d = (T *)dst + r * dst_row + c;                                                           \
+                for (int k = 0; k < AD_TILE; k++)                                                            \
+                    for (int i = 0; i < AD_TILE; i += (W))                                                   \
+                        if (past)                                                                            \
+                            v##_stream(d + k * dst_row + i, v##_load(&tile[k][i]));                          \
+                        else                                                                                 \
+                            v##_store(d + k * dst_row + i, v##_load(&tile[k][i]));                           \
+            }                                                                                                \
+        if (past) vf_stream_end();                                                                           \
+    }
+TRANSPOSE(float, vf, vf, VF_W)
+TRANSPOSE(double, vd, vd, VD_W)

@@ -1,0 +1,148 @@
+/* single.c: programs of one instruction whose operands lie in runs of memory. The kernel goes from memory to
+ * memory, run by run: no registers, and no copies of a number that meets a whole run. */
+#include "loop.h"
+
+enum {
+    PART = 16 * AD_BLOCK, /* elements that one task of the parallel loop takes */
+    STAGED = 256,         /* shorter runs are not worth storing past the caches */
+};
+
+static const int64_t STILL[AD_MAX_DIMS]; /* the strides of a number */
+
+typedef struct {
+    const char *data;
+    const int64_t *strides; /* along the loop's dimensions */
+    int64_t size;
+} source;
+
+typedef struct {
+    const ad_loop *loop;
+    source in[3];
+    uint64_t numbers[3]; /* those that had to be converted */
+    ad_pw_fn *kernel;
+    ad_compare_fn *compare; /* instead of it, or NULL */
+    bool stream;
+    int64_t rows, pieces, rows_per; /* a task: so many rows, or one of so many pieces of one */
+} single;
+
+/* ---- what there is to run ---- */
+
+/* Where operand k of the instruction, in register reg, comes from; false where it is not what kernels read.
+ */
+static bool set_source(single *s, int k, int reg) {
+    const ad_loop *l = s->loop;
+    const ad_program *p = l->program;
+    source *x = &s->in[k];
+    if (reg >= p->n_in) {
+        *x = (source){(const char *)&p->consts[reg - p->n_in], STILL, 0};
+        return true;
+    }
+    const ad_operand *o = &l->in[reg];
+    const bool native = ad_is_native(o, o->type);
+    *x = (source){o->data, o->uniform ? STILL : o->strides, o->size};
+    if (o->uniform && !native) {
+        ad_cpu->pw->load[o->dtype][o->type](1, &s->numbers[k], o->data, 0);
+        x->data = (const char *)&s->numbers[k];
+        return true;
+    }
+    const bool condition = k == 0 && p->code->op == AD_OP_where && o->dtype == AD_bool;
+    return (native || condition) && (x->strides[0] & ~INT64_C(1)) == 0;
+}
+
+/* The kernel for operands that are numbers, or not; false where there is none. */
+static bool choose_kernel(single *s, int arity) {
+    const ad_loop *l = s->loop;
+    const ad_instr *in = l->program->code;
+    const ad_pw_kernels *pw = ad_cpu->pw;
+    int numbers = 0;
+    for (int k = 0; k < arity; k++) numbers |= (s->in[k].strides[0] == 0) << k;
+    if (l->shape[0] == 1) numbers = 0;
+    if (numbers > 2) return false;
+    s->compare = NULL;
+    if (l->program->compares)
+        s->compare = numbers ? pw->compare_number[in->op][numbers - 1] : pw->compare[in->op][in->type];
+    else if (in->op == AD_OP_where && l->in[in->a].dtype == AD_bool && in->a < l->program->n_in)
+        s->kernel = numbers || l->in[in->a].uniform ? NULL : pw->where[in->type];
+    else
+        s->kernel = numbers ? pw->number[in->op][in->type][numbers - 1] : pw->instr[in->op][in->type];
+    return s->kernel || s->compare;
+}
+
+/* ---- running it ---- */
+
+static void run_kernel(const single *s, int64_t n, char *dst, const char *a, const char *b, const char *c) {
+    if (s->compare)
+        s->compare(n, (uint8_t *)dst, a, b);
+    else
+        s->kernel(n, dst, a, b, c);
+}
+
+static void run_staged(const single *s, int64_t n, char *dst, const char *a, const char *b, const char *c) {
+    _Alignas(64) char stage[AD_BLOCK * 8];
+    const ad_operand *out = &s->loop->out[0];
+    int64_t step[3];
+    for (int k = 0; k < 3; k++) step[k] = s->in[k].strides[0] * s->in[k].size;
+    for (int64_t i = 0; i < n; i += AD_BLOCK) {
+        const int64_t m = ad_least(n - i, AD_BLOCK);
+        run_kernel(s, m, stage, a + i * step[0], b + i * step[1], c + i * step[2]);
+        ad_stream(s->loop, out, m, dst + i * out->size, stage);
+    }
+}
+
+static int64_t offset_of(const ad_loop *l, const int64_t *strides, const int64_t *at) {
+    int64_t offset = 0;
+    for (int d = 0; d < l->ndim; d++) offset += at[d] * strides[d];
+    return offset;
+}
+
+static void run_part(void *context, int64_t i) {
+    const single *s = context;
+    const ad_loop *l = s->loop;
+    const ad_operand *out = &l->out[0];
+    int64_t row = i / s->pieces * s->rows_per, end = ad_least(row + s->rows_per, s->rows);
+    int64_t at[AD_MAX_DIMS], step[4] = {0};
+    at[0] = i % s->pieces * PART;
+    const int64_t n = ad_least(l->shape[0] - at[0], PART);
+    void (*const run)(const single *, int64_t, char *, const char *, const char *, const char *) =
+        s->stream ? run_staged : run_kernel;
+    for (int k = 0; k < 3 && l->ndim > 1; k++) step[k] = s->in[k].strides[1] * s->in[k].size;
+    if (l->ndim > 1) step[3] = out->strides[1] * out->size;
+    while (row < end) {
+        for (int64_t d = 1, rest = row; d < l->ndim; rest /= l->shape[d++]) at[d] = rest % l->shape[d];
+        const int64_t rows = l->ndim > 1 ? ad_least(l->shape[1] - at[1], end - row) : 1;
+        const char *x[3];
+        for (int k = 0; k < 3; k++) x[k] = s->in[k].data + offset_of(l, s->in[k].strides, at) * s->in[k].size;
+        char *y = out->data + offset_of(l, out->strides, at) * out->size;
+        for (int64_t r = 0; r < rows; r++, y += step[3]) {
+            run(s, n, y, x[0], x[1], x[2]);
+            for (int k = 0; k < 3; k++) x[k] += step[k];
+        }
+        row += rows;
+    }
+}
+
+bool ad_run_single(const ad_loop *l, bool stream) {
+    const ad_program *p = l->program;
+    const ad_instr *in = p->code;
+    const ad_operand *out = &l->out[0];
+    if (p->n_code != 1 || !p->last_only || p->divides) return false;
+    if (!(p->compares ? out->dtype == AD_bool : ad_is_native(out, p->types[in->dst]))) return false;
+    if (out->strides[0] != 1 && l->numel != 1) return false;
+    single s = {.loop = l, .rows = 1, .pieces = 1, .rows_per = 1};
+    const int arity = ad_instr_arity(in->op), regs[3] = {in->a, in->b, in->c};
+    for (int k = 0; k < arity; k++)
+        if (!set_source(&s, k, regs[k])) return false;
+    for (int k = arity; k < 3; k++) s.in[k] = s.in[0];
+    if (!choose_kernel(&s, arity)) return false;
+    if (l->ndim == 1 && l->numel <= PART) {
+        run_kernel(&s, l->numel, out->data, s.in[0].data, s.in[1].data, s.in[2].data);
+        return true;
+    }
+    s.stream = stream && l->shape[0] >= STAGED;
+    s.rows = l->numel / l->shape[0];
+    s.pieces = (l->shape[0] + PART - 1) / PART;
+    if (l->shape[0] < PART) s.rows_per = PART / l->shape[0];
+    ad_parallel_for(s.pieces * ((s.rows + s.rows_per - 1) / s.rows_per), l->numel / 8 * p->cost, run_part,
+                    &s);
+    return true;
+}
