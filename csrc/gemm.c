@@ -164,16 +164,16 @@ static void run_panel(const block *b, int64_t i, ad_tile tile) {
     (full && b->packed_a && b->packed_b ? g->kernels->packed : tile_of(g, rows, tile.cols))(&tile);
 }
 
-/* k elements of the panels [j0, j1) of B, a few rows at a time, so that memory is read in order. */
+/* k elements of the panels [j0, j1) of B: a few rows at a time, so that memory is read in order, or where
+ * columns lie along memory, all. */
 static void pack_panels(const block *b, int64_t j0, int64_t j1) {
     const ad_matrix *x = &b->g->b;
-    const int64_t size = b->g->size;
-    for (int64_t p = 0, k = b->tile.k; p < k; p += PACK_DEPTH) {
+    const int64_t size = b->g->size, k = b->tile.k, depth = x->row == 1 ? most(k, 1) : PACK_DEPTH;
+    for (int64_t p = 0; p < k; p += depth) {
         for (int64_t j = j0; j < j1; j++) {
             const int64_t at = start(&b->cols, j), cols = extent(&b->cols, j);
-            b->g->kernels->pack(ad_least(PACK_DEPTH, k - p), (int)cols,
-                                b->b + (p * x->row + at * x->col) * size, x->col, x->row,
-                                b->packed_b + (at * k + p * cols) * size);
+            b->g->kernels->pack(ad_least(depth, k - p), (int)cols, b->b + (p * x->row + at * x->col) * size,
+                                x->col, x->row, b->packed_b + (at * k + p * cols) * size);
         }
     }
 }

@@ -145,29 +145,60 @@ AD_SIMD void NAME(dots_lanes)(const int lanes, int64_t k, const T *x, int64_t x_
     AD_UNROLL for (int l = 0; l < lanes; l++) c[l] = acc[l];
 }
 
-/* W chains to a vector, some vectors side by side: rows of y are turned in registers, a cache line at a time.
- */
+/* c = fma(x[p], y[p], c) for p in [0, k), of all the vectors of a row of y. */
+AD_SIMD void NAME(chains)(const int vectors, int64_t k, const T *x, int64_t x_step, const T *y, V() * acc) {
+    for (int64_t p = 0; p < k; p++) {
+        const V() s = V(_set1)(x[p * x_step]);
+        AD_UNROLL for (int v = 0; v < vectors; v++) acc[v] =
+            V(_fma)(s, V(_load)(y + (p * vectors + v) * W), acc[v]);
+    }
+}
+
+/* W elements of W rows of y, to the rows of dst. */
+AD_SIMD void NAME(turn)(const T *y, int64_t row, T *dst, int64_t dst_row) {
+    V() t[W];
+    AD_UNROLL for (int l = 0; l < W; l++) t[l] = V(_load)(y + l * row);
+    V(_transpose)(t);
+    AD_UNROLL for (int l = 0; l < W; l++) V(_store)(dst + l * dst_row, t[l]);
+}
+
+/* W chains to a vector, some vectors side by side. While rows of y are turned a block at a time, the block
+ * before is multiplied: shuffles fill the time in which chains wait for themselves. A block is whole cache
+ * lines, as rows whose distance is a power of two push each other out of the cache. */
 AD_SIMD void NAME(dots_vectors)(const int vectors, int64_t k, const T *x, int64_t x_step, const T *y,
                                 int64_t row, T *c) {
-    enum { LINE = 64 / sizeof(T) };
+    enum { DEPTH = 128 / sizeof(T) };
+    _Alignas(64) T blocks[2][DEPTH * CHAINS * W];
     V() acc[CHAINS];
+    const int64_t whole = k / W * W;
+    const int each = W > vectors ? W / vectors : 1; /* elements multiplied for W x W turned */
+    int64_t done = 0, depth = 0;
     AD_UNROLL for (int v = 0; v < vectors; v++) acc[v] = V(_zero)();
-    int64_t p = 0;
-    for (; p + LINE <= k; p += LINE) {
-        AD_UNROLL for (int v = 0; v < vectors; v++) {
-            for (int64_t q = p; q < p + LINE; q += W) {
-                V() t[W];
-                AD_UNROLL for (int l = 0; l < W; l++) t[l] = V(_load)(y + (v * W + l) * row + q);
-                V(_transpose)(t);
-                AD_UNROLL for (int l = 0; l < W; l++) acc[v] =
-                    V(_fma)(V(_set1)(x[(q + l) * x_step]), t[l], acc[v]);
+    const T *from = blocks[0];
+    for (int64_t p = 0; p < whole; p += depth) {
+        T *to = blocks[p / DEPTH % 2];
+        depth = ad_least(DEPTH, whole - p);
+        for (int v = 0; v < vectors; v++) {
+            for (int64_t q = 0; q < depth; q += W) {
+                NAME(turn)(y + v * W * row + p + q, row, to + (q * vectors + v) * W, vectors * W);
+                if (done == p) continue;
+                NAME(chains)(vectors, each, x + done * x_step, x_step, from, acc);
+                from += each * vectors * W;
+                done += each;
             }
         }
+        NAME(chains)(vectors, p - done, x + done * x_step, x_step, from, acc);
+        done = p;
+        from = to;
+    }
+    NAME(chains)(vectors, whole - done, x + done * x_step, x_step, from, acc);
+    if (whole < k) { /* the last W elements, of which only some are new */
+        T *last = blocks[0];
+        for (int v = 0; v < vectors; v++) NAME(turn)(y + v * W * row + k - W, row, last + v * W, vectors * W);
+        NAME(chains)
+        (vectors, k - whole, x + whole * x_step, x_step, last + (whole - k + W) * vectors * W, acc);
     }
     AD_UNROLL for (int v = 0; v < vectors; v++) V(_store)(c + v * W, acc[v]);
-    for (; p < k; p++) {
-        for (int l = 0; l < vectors * W; l++) c[l] = NAME(fma_one)(x[p * x_step], y[l * row + p], c[l]);
-    }
 }
 
 /* One chain has to wait for itself; several side by side do not. */
@@ -175,10 +206,15 @@ static void NAME(dots)(int64_t n, int64_t k, const void *x_, int64_t x_step, con
                        int64_t step, void *c_) {
     const T *x = x_, *y = y_;
     T *c = c_;
-    if (W > 1 && step == 1) {
+    if (W > 1 && step == 1 && k >= W && n >= W) {
         for (; n >= CHAINS * W; n -= CHAINS * W, y += CHAINS * W * row, c += CHAINS * W)
             NAME(dots_vectors)(CHAINS, k, x, x_step, y, row, c);
-        for (; n >= W; n -= W, y += W * row, c += W) NAME(dots_vectors)(1, k, x, x_step, y, row, c);
+        for (int64_t rows; n > 0; n -= rows, y += W * row, c += W) {
+            rows = ad_least(n, W);
+            const int64_t again = W - rows; /* the last vector ends where the rows do */
+            NAME(dots_vectors)(1, k, x, x_step, y - again * row, row, c - again);
+        }
+        return;
     }
     for (; n >= 8; n -= 8, y += 8 * row, c += 8) NAME(dots_lanes)(8, k, x, x_step, y, row, step, c);
     for (; n >= 4; n -= 4, y += 4 * row, c += 4) NAME(dots_lanes)(4, k, x, x_step, y, row, step, c);
