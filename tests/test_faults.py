@@ -60,6 +60,7 @@ def change_rule(patch: Patch, name: str, vjp: Rule) -> None:
 def change_root(patch: Patch, name: str, root: Expr) -> None:
     """Gives a pointwise op another expression to run."""
     patch.setattr(FUNCTIONS[name].op, "root", root)
+    patch.setattr(FUNCTIONS[name].op, "roots", [root])
     _forget_variants()
 
 

@@ -166,18 +166,17 @@ def test_each_allocation_of_a_training_step_may_fail() -> None:
     run.step()  # programs are compiled and numbers kept
     expected = run.parameters()
     del run
-    kept, points = in_use(), 0
-    while True:
+    kept, points, calm = in_use(), 0, 0
+    while calm < 3:  # where a short way fails, the general one is tried, and has memory
         run = Run()
-        if not step_fails(run, points + 1):
-            break
         points += 1
+        calm = 0 if step_fails(run, points) else calm + 1
+        assert not calm or run.parameters() == expected
         for old, new, right in zip(before, run.parameters(), expected, strict=True):
             assert new in (old, right), f"allocation {points} leaves a parameter half updated"
         del run
         assert in_use() == kept, f"allocation {points} leaks what was there when it failed"
     assert points > 100
-    assert run.parameters() == expected
 
 
 @pytest.mark.parametrize(

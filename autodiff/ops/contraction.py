@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.native import NULL, error, lib
+from autodiff.native import NULL, describe, lib, take_failure
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.reductions import _sum_to, sum_to_size
 from autodiff.ops.views import reshape, squeeze, unsqueeze
@@ -128,9 +128,9 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             if p:
                 tensors = (input, weight) if bias is None else (input, weight, bias)
                 return _linear.result_of(tensors, p, ())
-            failure = error("linear", input._p, w)
-            if isinstance(failure, MemoryError):
-                raise failure
+            failure = take_failure()
+            if failure[0] == lib.AD_NO_MEMORY:
+                raise describe(failure, "linear", input._p, w)
     except AttributeError:
         pass
     _check_linear(input, weight, bias)

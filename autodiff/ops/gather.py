@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.native import error, lib
+from autodiff.native import describe, error, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode, fresh
 from autodiff.ops.cast import to_dtype
@@ -232,9 +232,11 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
         y = lib.ad_gather(p, at, places)
         if y:
             return _along.result(input, y, remembered(input, index, at))
-        failure = error("gather", p)
+        failure = take_failure()
         _check_gather(input, at, index)
-        raise RuntimeError(f"gather(): {failure}")
+        if failure[0] == lib.AD_BAD_INDEX:
+            raise RuntimeError(f"gather(): {describe(failure, 'gather', p)}")
+        raise describe(failure, "gather", p)
     _check_gather(input, at, index)
     row = gather(reshape(input, -1), 0, reshape(index, -1))  # a number is a row of one
     return reshape(row, index.shape)

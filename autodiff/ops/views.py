@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff.dtypes import dtype, int64
-from autodiff.native import error, lib
+from autodiff.native import describe, error, lib, take_failure
 from autodiff.node import Node
 from autodiff.ops import history
 from autodiff.ops.base import Op, fresh
@@ -135,11 +135,12 @@ def view(x: Tensor, *shape: Any) -> Tensor:
     p = lib.ad_view(x._p, len(sizes), sizes)
     if p:
         return _view.result(x, p, (sizes,))
-    failure = error("view", x._p)
-    raise _bad_shape(x, sizes, failure) if isinstance(failure, RuntimeError) else failure
+    raise _bad_shape(x, sizes, error("view", x._p))
 
 
-def _bad_shape(x: Tensor, sizes: Sequence[int], failure: RuntimeError) -> RuntimeError:
+def _bad_shape(x: Tensor, sizes: Sequence[int], failure: Exception) -> Exception:
+    if isinstance(failure, MemoryError):
+        return failure
     known = 1
     for size in sizes:
         known *= size if size != -1 else 1
@@ -155,7 +156,7 @@ def _bad_shape(x: Tensor, sizes: Sequence[int], failure: RuntimeError) -> Runtim
         )
     if (-1 in sizes and x.numel() % known) or (-1 not in sizes and known != x.numel()):
         return RuntimeError(f"shape '{list(sizes)}' is invalid for input of size {x.numel()}")
-    return failure
+    return RuntimeError(str(failure))
 
 
 def reshape(input: Tensor, *shape: Any) -> Tensor:
@@ -164,11 +165,9 @@ def reshape(input: Tensor, *shape: Any) -> Tensor:
     p = lib.ad_view(input._p, len(sizes), sizes)
     if p:
         return _view.result(input, p, (sizes,))
-    failure = error("reshape", input._p)
-    if isinstance(failure, MemoryError):
-        raise failure
-    if "view size" not in str(failure):
-        raise _bad_shape(input, sizes, RuntimeError(str(failure)))
+    failure = take_failure()
+    if failure[0] != lib.AD_NO_VIEW:
+        raise _bad_shape(input, sizes, describe(failure, "reshape", input._p))
     return _unsafe_view(input.contiguous(), sizes)
 
 
