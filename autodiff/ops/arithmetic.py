@@ -15,9 +15,13 @@ from autodiff.ops.declare import FUNCTIONS, declare
 from autodiff.ops.pointwise import PointwiseOp, operand
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
+_PLAIN = {Tensor}  # the types of operands that need no look
+
 
 def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> Any:
     """Run an op on tensors, numbers or (while a pointwise function is traced) expressions."""
+    if out is None and set(map(type, args)) == _PLAIN:
+        return op.call(*args)
     if any_expr(args):
         return build(op.name, *args)
     tensors = []
@@ -197,13 +201,16 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Any:
     return apply(op, (input, exponent), out)
 
 
+_CONDITIONS = (dtypes.bool.code, dtypes.uint8.code)
+
+
 def where(
     condition: Any, input: Any = None, other: Any = None, *, out: Tensor | None = None
 ) -> Any:
     """input where condition is true, else other; of a condition alone, where it is true."""
     if input is None and other is None and isinstance(condition, Tensor):
         return condition.nonzero(as_tuple=True)
-    if isinstance(condition, Tensor) and condition.dtype not in (dtypes.bool, dtypes.uint8):
+    if isinstance(condition, Tensor) and condition._p.dtype not in _CONDITIONS:
         raise RuntimeError(
             f"where expected condition to be a boolean tensor, but got a tensor with dtype "
             f"{condition.dtype!r}"
