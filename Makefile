@@ -21,7 +21,7 @@ test: $(VENV)/test.stamp
 
 # The tests of builds with sanitizers, apart from the ordinary one; docs/sanitizers.md. CC=clang works too.
 sanitize: $(VENV)/test.stamp
-	.ci/sanitize address,undefined -n auto --ignore tests/test_build.py
+	.ci/sanitize address,undefined -n auto --ignore tests/test_build.py --ignore tests/test_benchmarks.py
 
 sanitize-threads: $(VENV)/test.stamp
 	.ci/sanitize thread -n auto -k 'thread or sanitize'
