@@ -19,13 +19,14 @@ GROUP_MEANS = {"dispatch": 1.0}  # what the geometric mean of a group is to reac
 INTRODUCTION = """\
 # Benchmarks
 
-Made by `make bench`, not edited by hand. The same text ran on autodiff and on every peer that has
-it, in one process, in turns. A number below a peer is the median over the rounds of the peer's time
-over ours: **above 1 means that autodiff is faster**. In brackets are peers that a row is not held
-against. `share` is how much of the machine's limit we reached, of its multiply-adds or of its
-bandwidth for arrays of that size, which was measured in the same rounds. A row meets its target
-where no peer that it is held against is below the target, nor the share below its own, if it has
-one. Targets are for one thread; with all cores, the rows are held to the same."""
+Made by `benchmarks/report.py` (`make bench` runs it), not edited by hand. A thread count lists
+what was run on it. The same text ran on autodiff and on every peer that has it, in one process,
+in turns. A number below a peer is the median over the rounds of the peer's time over ours:
+**above 1 means that autodiff is faster**. In brackets are peers that a row is not held against.
+`share` is how much of the machine's limit we reached, of its multiply-adds or of its bandwidth
+for arrays of that size, which was measured in the same rounds. A row meets its target where no
+peer that it is held against is below the target, nor the share below its own, if it has one.
+Targets are for one thread; with all cores, the rows are held to the same."""
 
 
 def main() -> None:
