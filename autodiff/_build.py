@@ -27,7 +27,8 @@ def declarations() -> str:
     """The native API for cffi: the header without its preprocessor lines, and our callbacks."""
     header = (CSRC / "autodiff.h").read_text()
     lines = [line for line in header.splitlines() if not line.startswith("#")]
-    return "\n".join([*lines, 'extern "Python" void ad_release_owner(void *);'])
+    callbacks = ("ad_release_owner(void *)", "ad_tape_notice(int)")
+    return "\n".join([*lines, *(f'extern "Python" void {name};' for name in callbacks)])
 
 
 def flags() -> tuple[list[str], list[str]]:

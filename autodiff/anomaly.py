@@ -10,6 +10,7 @@ import os
 from sys import _getframe
 from typing import Any
 
+from autodiff.changes import changed
 from autodiff.dtypes import flag
 
 __all__ = [
@@ -59,11 +60,17 @@ def note_line(node: Any) -> None:
     """
     if not state.enabled:
         lines.left -= 1
-    frame: Any = _getframe(2)
-    while _own[frame.f_code.co_filename] and frame.f_back is not None:
-        frame = frame.f_back
+    frame = users_frame(2)
     node.code = frame.f_code
     node.at = frame.f_lasti
+
+
+def users_frame(depth: int) -> Any:
+    """The frame of the user's that called the library; `depth` frames above are skipped."""
+    frame: Any = _getframe(depth + 1)
+    while _own[frame.f_code.co_filename] and frame.f_back is not None:
+        frame = frame.f_back
+    return frame
 
 
 def line_of(node: Any) -> str:
@@ -71,8 +78,13 @@ def line_of(node: Any) -> str:
     code = getattr(node, "code", None)
     if code is None:
         return " (run under autodiff.autograd.detect_anomaly() to see the line)"
-    found = [line for start, stop, line in code.co_lines() if start <= node.at < stop]
-    return f" (recorded at {code.co_filename}:{found[0] if found else '?'}, in {code.co_name})"
+    return f" (recorded at {place(code, node.at)}, in {code.co_name})"
+
+
+def place(code: Any, at: int) -> str:
+    """The file and line of an instruction."""
+    found = [line for start, stop, line in code.co_lines() if start <= at < stop]
+    return f"{code.co_filename}:{found[0] if found else '?'}"
 
 
 def _set(enabled: bool, check_nan: bool) -> None:
@@ -81,6 +93,7 @@ def _set(enabled: bool, check_nan: bool) -> None:
     elif state.enabled and not enabled:
         lines.left -= 1
     state.enabled, state.check_nan = enabled, enabled and check_nan
+    changed()
 
 
 class set_detect_anomaly:  # noqa: N801 - PyTorch's name

@@ -6,6 +6,8 @@ import builtins
 from collections.abc import Callable
 from typing import Final
 
+from autodiff.changes import changed
+
 
 class dtype:  # noqa: N801 - PyTorch's name
     """The type of a tensor's elements; never changes."""
@@ -73,6 +75,7 @@ def set_default_dtype(d: dtype) -> None:
     if not isinstance(d, dtype) or not d.is_floating_point:
         raise TypeError(f"only floating-point types are supported as the default type, got {d!r}")
     _Default.value = d
+    changed()
     for hook in default_hooks:
         hook()
 

@@ -123,7 +123,7 @@ class _Walk:
                     return  # it does not require grad any more
                 hooks = self.hooks.get(leaf) if self.hooks else None
                 if hooks is None and leaf.grad is None and leaf in self.fresh:
-                    leaf.grad = g
+                    leaf.put(g)
                 else:
                     _arrive(leaf, g, leaf in self.fresh, self.create, hooks)
         elif leaf in self.targets:
@@ -166,7 +166,8 @@ def _call_tensor_hooks(hooks: NodeHooks, g: Tensor) -> Tensor:
         g = _checked(hook, hook(g), g)
     kept = hooks.retained
     if kept is not None:
-        kept.grad = g.clone() if kept.grad is None else kept.grad + g
+        before = kept.gradient()
+        kept.put(g.clone() if before is None else before + g)
     return g
 
 
@@ -220,11 +221,11 @@ def _call_node_hooks(
 
 def _accumulate(leaf: AccumulateGrad, g: Tensor, fresh: bool, create: bool) -> None:
     """Add to a leaf's .grad, which never shares memory with another tensor's."""
-    before = leaf.grad
+    before = leaf.gradient()
     if before is None:
-        leaf.grad = g if fresh else g.clone()
+        leaf.put(g if fresh else g.clone())
     elif create:
-        leaf.grad = before + g
+        leaf.put(before + g)
     else:
         before.add_(g)
 

@@ -8,6 +8,8 @@ import weakref
 from collections.abc import Callable
 from typing import Any
 
+from autodiff.changes import changed
+
 __all__ = ["HookDict", "NodeHooks", "RemovableHandle", "add_hook", "hooks_now", "hooks_of"]
 
 Hook = Callable[..., Any]
@@ -34,6 +36,7 @@ class RemovableHandle:
         hooks = self._hooks()
         if hooks is not None:
             hooks.pop(self.id, None)
+        changed()
 
     def __enter__(self) -> RemovableHandle:
         return self
@@ -51,6 +54,7 @@ class RemovableHandle:
 
 def add_hook(hooks: HookDict, hook: Hook, first: bool = False) -> RemovableHandle:
     """Register a hook behind the others, or before them."""
+    changed()
     handle = RemovableHandle(hooks)
     others = dict(hooks) if first else {}
     if first:

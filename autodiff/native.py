@@ -6,11 +6,26 @@ import os
 from typing import Any
 
 from autodiff._native import ffi, lib
+from autodiff.changes import changes, recorder_here
 from autodiff.dtypes import ALL, SCALAR_NAMES
 
 __all__ = ["NULL", "descriptors", "error", "ffi", "lib"]
 
 NULL = ffi.NULL
+
+
+@ffi.def_extern()  # type: ignore[untyped-decorator]
+def ad_tape_notice(reason: int) -> None:
+    """Tell the recorder of a call, or of what cannot be recorded."""
+    if changes.recorder is not None:
+        changes.recorder.notice(reason)
+
+
+def looked_at() -> None:
+    """Tell that Python is about to see a value, so that what follows may depend on it."""
+    if changes.recorder is not None and (recorder := recorder_here()):
+        lib.ad_tape_break(lib.AD_TAPE_READ)
+        recorder.refuse()
 
 
 @ffi.def_extern()  # type: ignore[untyped-decorator]

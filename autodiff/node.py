@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from autodiff.anomaly import line_of
+from autodiff.changes import changes, recorder_here
 from autodiff.hooks import Hook, RemovableHandle, add_hook, hooks_of
 from autodiff.native import lib, operand_text, writer_name
 
@@ -103,11 +104,21 @@ class Node:
         return f"<{self.name()} object at {hex(id(self))}>"
 
 
+class Pending:
+    """A gradient in the memory of a compiled step, until somebody asks for it."""
+
+    __slots__ = ("make",)
+    make: Callable[[], Tensor]
+
+    def __init__(self, make: Callable[[], Tensor]) -> None:
+        self.make = make
+
+
 class AccumulateGrad(Node):
     """The end of the graph at a leaf: holds its `.grad`."""
 
     __slots__ = ("_owner", "grad")
-    grad: Tensor | None
+    grad: Tensor | None  # or Pending: `gradient` is for those who look at it
 
     def __init__(self, owner: Tensor) -> None:
         self._owner = weakref.ref(owner)
@@ -115,6 +126,23 @@ class AccumulateGrad(Node):
         self.saved = ()
         self.versions = 0
         self.grad = None
+
+    def gradient(self) -> Tensor | None:
+        """The gradient, made where it was pending."""
+        if changes.recorder is not None and (recorder := recorder_here()):
+            recorder.gradient_read(self)
+        g = self.grad
+        if g.__class__ is Pending:
+            g = self.grad = g.make()  # type: ignore[union-attr]
+        return g
+
+    def put(self, g: Tensor | None) -> None:
+        """Replace the gradient."""
+        if changes.recorder is not None and (recorder := recorder_here()):
+            recorder.gradient_put(self, g)
+        else:
+            changes.count += 1
+        self.grad = g
 
     @property
     def variable(self) -> Tensor | None:

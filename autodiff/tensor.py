@@ -13,8 +13,9 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 from autodiff import dtypes
+from autodiff.changes import changed, changes
 from autodiff.hooks import RemovableHandle, add_hook, hooks_of
-from autodiff.native import error, ffi, lib
+from autodiff.native import error, ffi, lib, looked_at
 from autodiff.node import AccumulateGrad, Node, mode
 from autodiff.shapes import Size, dim_index
 
@@ -95,6 +96,7 @@ class Tensor(TensorMethods):
 
     def data_ptr(self) -> int:
         """The address of the first element."""
+        looked_at()
         return int(ffi.cast("intptr_t", self._p.data))
 
     @property
@@ -191,8 +193,10 @@ class Tensor(TensorMethods):
             )
         if requires_grad and node is None:
             self._node = self._accumulator()
-        elif not requires_grad:
+            changed()
+        elif node is not None and not requires_grad:
             self._node = None
+            changed()
         return self
 
     def _accumulator(self) -> AccumulateGrad:
@@ -219,13 +223,13 @@ class Tensor(TensorMethods):
             if live_node(self) is not None:
                 warnings.warn(_NO_GRAD_KEPT, UserWarning, stacklevel=2)
             return None
-        return self._acc.grad
+        return self._acc.gradient()
 
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
         if value is None:
             if self._acc is not None:
-                self._acc.grad = None
+                self._acc.put(None)
             return
         if not isinstance(value, Tensor):
             raise TypeError(
@@ -237,7 +241,7 @@ class Tensor(TensorMethods):
                 f"assigned grad has data of a different size or type: {value.dtype!r} "
                 f"{list(value.shape)} for a tensor of {self.dtype!r} {list(self.shape)}"
             )
-        self._accumulator().grad = value
+        self._accumulator().put(value)
 
     @grad.deleter
     def grad(self) -> None:
@@ -250,6 +254,7 @@ class Tensor(TensorMethods):
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
         if node is not self._acc:
             hooks_of(node).retained = self._accumulator()
+            changed()
 
     @property
     def retains_grad(self) -> bool:
@@ -293,6 +298,7 @@ class Tensor(TensorMethods):
         if self._base is not None:
             raise RuntimeError("Can't detach views in-place. Use detach() instead.")
         self._node = None
+        changed()
         return self
 
     @property
@@ -311,6 +317,7 @@ class Tensor(TensorMethods):
             )
         self._p = value.detach()._p
         self._base = self._base_node = None
+        changed()
 
     @property
     def _version(self) -> int:
@@ -332,6 +339,8 @@ class Tensor(TensorMethods):
                 f"a Tensor with {p.numel} elements cannot be converted to Scalar "
                 f"(shape {list(self.shape)})"
             )
+        if changes.recorder is not None:
+            looked_at()
         if p.dtype >= dtypes.float32.code:
             return lib.ad_item_f64(p)
         value = lib.ad_item_i64(p)
@@ -342,6 +351,7 @@ class Tensor(TensorMethods):
         if self._p.ndim == 0:
             return self.item()
         p = self._p
+        looked_at()
         if not p.contiguous:
             p = own(lib.ad_contiguous(p, p.dtype), "tolist", p)._p
         flat = _unpack(ffi.cast(_POINTERS[p.dtype], p.data), p.numel) if p.numel else []
@@ -426,6 +436,7 @@ class Tensor(TensorMethods):
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
         p = own(lib.ad_contiguous(self._p, self._p.dtype), "pickle", self._p)._p
+        looked_at()
         raw = bytes(ffi.buffer(p.data, self.nbytes)) if self.nbytes else b""
         return _unpickled, (type(self), self.dtype, tuple(self.shape), raw, self.requires_grad)
 
@@ -487,6 +498,7 @@ def _unpickled(
     x = own(lib.ad_empty(dtype.code, len(shape), shape), "unpickle")
     if x.nbytes != len(raw):
         raise ValueError(f"a pickled tensor of shape {list(shape)} has {len(raw)} bytes")
+    lib.ad_raw(x._p)
     ffi.memmove(x._p.data, raw, len(raw))
     y = as_subclass(cls, x)
     y.requires_grad_(requires_grad)

@@ -282,6 +282,10 @@ typedef enum {
  * where what happens cannot be recorded. */
 ad_tape *ad_tape_record(int n_args, ad_tensor *const *args, void (*notice)(int reason));
 int ad_tape_stop(ad_tape *tape); /* the first reason there was */
+/* Whether this thread records, and x's memory was made since. */
+int ad_tape_made_here(const ad_tensor *x);
+/* Where a tape knows x's memory from: an argument (0), before (1), made while recording (2); -1: it does not. */
+int ad_tape_knows(const ad_tape *tape, const ad_tensor *x);
 void ad_tape_free(ad_tape *tape);
 /* An expression of the caller that depends on values. */
 void ad_tape_break(int reason);

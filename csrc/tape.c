@@ -203,6 +203,17 @@ int ad_tape_stop(ad_tape *t) {
     return t->reason;
 }
 
+int ad_tape_made_here(const ad_tensor *x) {
+    const ad_tape *t = ad_recording;
+    return t && x->storage->tape == t->number && t->memory[x->storage->memory].kind == AD_MEMORY_MADE;
+}
+
+int ad_tape_knows(const ad_tape *t, const ad_tensor *x) {
+    if (x->storage->tape != t->number) return -1;
+    const int kind = t->memory[x->storage->memory].kind;
+    return kind < AD_MEMORY_MADE ? kind : AD_MEMORY_MADE;
+}
+
 int ad_tape_export(ad_tape *t, const ad_tensor *x) {
     ad_step *grew = grown(t->exports, t->n_exports, sizeof *t->exports);
     if (!grew) return ad_fail(AD_NO_MEMORY, 0, 0, 0), -1;

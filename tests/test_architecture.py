@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "autodiff"
 
 # Each layer may import the ones before it; a folder stands for its files.
 LAYERS = [
-    ["_version", "_format"],
+    ["_version", "_format", "changes"],
     ["dtypes", "shapes"],
     ["anomaly", "hooks", "native"],
     ["node"],

@@ -7,6 +7,7 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+from autodiff.changes import changed
 from autodiff.hooks import HookDict, RemovableHandle, add_hook
 from autodiff.nn._backward_hook import BackwardHook
 
@@ -73,6 +74,7 @@ class Hooked:
         found = values.get("_hooks")
         if found is None:
             found = values["_hooks"] = Hooks()
+            changed()
         return found
 
     def register_forward_pre_hook(

@@ -6,6 +6,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from autodiff.changes import changes
 from autodiff.dtypes import SCALAR_NAMES
 from autodiff.grad_mode import no_grad
 from autodiff.nn.parameter import Parameter
@@ -56,12 +57,12 @@ class StateDict(OrderedDict[str, Any]):
 def zero_grad(parameters: Iterable[Tensor], set_to_none: bool) -> None:
     """Clear gradients: to None, or to zeros outside the graph."""
     for x in parameters:
-        gradient = None if x._acc is None else x._acc.grad
-        if gradient is None:
+        leaf = x._acc
+        if leaf is None or (leaf.grad is None and changes.recorder is None):
             continue
         if set_to_none:
-            x.grad = None
-        else:
+            leaf.put(None)
+        elif (gradient := leaf.gradient()) is not None:
             x.grad = gradient.detach()
             x.grad.zero_()
 

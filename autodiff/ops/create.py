@@ -296,6 +296,7 @@ def _from_values(values: list[Any], shape: Sequence[int], d: dtype) -> Tensor:
     wide = dtypes.float64 if d.is_floating_point else dtypes.int64
     x = own(lib.ad_empty(wide.code, len(shape), list(shape)), "tensor")
     if values:
+        lib.ad_raw(x._p)
         ffi.memmove(x._p.data, ffi.from_buffer(raw), 8 * len(values))
     return x if d is wide else own(lib.ad_contiguous(x._p, d.code), "tensor")
 

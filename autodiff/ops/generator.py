@@ -6,6 +6,7 @@ import os
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.changes import changes, recorder_here
 from autodiff.native import error, ffi, lib
 from autodiff.ops.create import empty
 from autodiff.tensor import Tensor
@@ -94,6 +95,8 @@ default_generator = Generator()
 
 def native_generator(generator: Generator | None, function: str) -> Any:
     """The handle of a generator, or of the default one for None. TypeError for anything else."""
+    if changes.recorder is not None and (recorder := recorder_here()):
+        recorder.keep(generator)
     if generator is None:
         return default_generator.native
     if not isinstance(generator, Generator):

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from autodiff.changes import changes
 from autodiff.hooks import hooks_of
+from autodiff.native import lib
 from autodiff.node import Node
 from autodiff.tensor import Tensor, live_node
 
@@ -67,9 +69,16 @@ class _Late:
 late = _Late()
 
 
+def changed_history(x: Tensor) -> None:
+    """Count the change of a tensor that was there before the recording that is under way."""
+    if changes.recorder is not None and not lib.ad_tape_made_here(x._p):
+        changes.count += 1
+
+
 def rebase(x: Tensor, node: Node) -> None:
     """Make `node` the history of x, which was just written to; and of the base of a view."""
     old, base = x._node, x._base
+    changed_history(x if base is None else base)
     if base is None:
         x._node = node
     else:

@@ -6,6 +6,8 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from autodiff.changes import changes, recorder_here
+
 
 def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
     """An optimiser's `step` with the hooks of the optimiser it is called on."""
@@ -14,6 +16,8 @@ def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
     def hooked(self: Any, *args: Any, **kwargs: Any) -> Any:
         if self._opt_called is False:
             self._opt_called = True
+        if changes.recorder is not None and (recorder := recorder_here()):
+            recorder.optimizer(self)
         if not self._optimizer_step_pre_hooks and not self._optimizer_step_post_hooks:
             return step(self, *args, **kwargs)
         given: tuple[Any, ...] = (self, *args)  # as PyTorch passes them on

@@ -74,14 +74,32 @@ class NativeOptimizer(Optimizer):
             found.append(ffi.new("double[]", lib.ad_optim_hypers(kind)))
         return found[: len(self.param_groups)]
 
-    def _update(self, group: Group, hyper: Any) -> None:
-        name, names = self._kernel(group)
+    def _set(self, group: Group, hyper: Any) -> None:
+        """Hand a group's options over."""
         numbers = (group["lr"], group["weight_decay"], group["maximize"], *self._numbers(group))
         hyper[0 : len(numbers)] = numbers
+
+    def _relied_on(self) -> list[Any]:
+        found: list[Any] = [*self._optimizer_step_pre_hooks.values()]
+        found += self._optimizer_step_post_hooks.values()
+        for group in self.param_groups:
+            found += [self._kernel(group)[0], *group["params"], None]
+        for state in self.state.values():
+            found += state.values()
+        return found
+
+    def _refresh(self) -> None:
+        super()._refresh()
+        for group, hyper in zip(self.param_groups, self._hypers(), strict=True):
+            self._set(group, hyper)
+
+    def _update(self, group: Group, hyper: Any) -> None:
+        name, names = self._kernel(group)
+        self._set(group, hyper)
         pairs = [
-            (x, x._acc.grad)
+            (x, g)
             for x in group["params"]
-            if x._acc is not None and x._acc.grad is not None
+            if x._acc is not None and (g := x._acc.gradient()) is not None
         ]
         states = [self.state[x] for x, _ in pairs] if names else []
         for (x, _), state in zip(pairs, states, strict=False):

@@ -9,6 +9,14 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeVar
 
+from autodiff.changes import (
+    WatchedDict,
+    WatchedList,
+    WatchedStates,
+    changed,
+    changes,
+    recorder_here,
+)
 from autodiff.dtypes import float32
 from autodiff.hooks import HookDict, RemovableHandle, add_hook
 from autodiff.nn._state import typename, zero_grad
@@ -60,13 +68,18 @@ class Optimizer:
             )
         self.defaults = defaults
         self._clear_hooks()
-        self.state: defaultdict[Tensor, dict[str, Any]] = defaultdict(dict)
-        self.param_groups: list[Group] = []
+        self.state: defaultdict[Tensor, dict[str, Any]] = WatchedStates()
+        self.param_groups: list[Group] = WatchedList()
         given = list(params)
         if not given:
             raise ValueError("optimizer got an empty parameter list")
         for group in given if isinstance(given[0], dict) else [{"params": given}]:
             self.add_param_group(group)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        object.__setattr__(self, name, value)
+        if name != "_opt_called" or value is False:
+            changed()
 
     def add_param_group(self, param_group: Group) -> None:
         """Add parameters with options of their own."""
@@ -83,7 +96,7 @@ class Optimizer:
         names, tensors = _split_names(list(params))
         for x in tensors:
             _check_parameter(x)
-        group = {**param_group, "params": tensors}
+        group = WatchedDict({**param_group, "params": WatchedList(tensors)})
         if names:
             group["param_names"] = names
         for name, default in self.defaults.items():
@@ -110,12 +123,32 @@ class Optimizer:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clear the gradients of all parameters: to None, or to zeros."""
+        if changes.recorder is not None and (recorder := recorder_here()):
+            recorder.optimizer(self)
         for group in self.param_groups:
             zero_grad(group["params"], set_to_none)
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
         """Update the parameters by their gradients; with a closure, after calling it."""
         raise NotImplementedError
+
+    # ---- what a recorded step relies on ----
+
+    def _relied_on(self) -> list[Any]:
+        """What decides which calls a step makes on what memory."""
+        found: list[Any] = [*self._optimizer_step_pre_hooks.values()]
+        found += self._optimizer_step_post_hooks.values()
+        for group in self.param_groups:
+            for key, value in group.items():
+                found += [key, *value] if isinstance(value, (list, tuple)) else [key, value]
+        for state in self.state.values():
+            found += state.values()
+        return found
+
+    def _refresh(self) -> None:
+        """Hand the options of now to a recorded step."""
+        if self._opt_called is False:
+            self._opt_called = True
 
     # ---- hooks ----
 
@@ -168,7 +201,7 @@ class Optimizer:
             for group, given in zip(mine, saved, strict=True)
             for number, x in zip(given["params"], group["params"], strict=True)
         }
-        state: defaultdict[Any, dict[str, Any]] = defaultdict(dict)
+        state: defaultdict[Any, dict[str, Any]] = WatchedStates()
         for key, value in state_dict["state"].items():
             owner, group = owners.get(key, (None, {}))
             state[key if owner is None else owner] = _taken_over(value, owner, group)
@@ -189,6 +222,8 @@ class Optimizer:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
+        self.state = WatchedStates((x, WatchedDict(own)) for x, own in self.state.items())
+        self.param_groups = WatchedList(map(WatchedDict, self.param_groups))
         if "_optimizer_step_pre_hooks" not in self.__dict__:
             self._clear_hooks()
         for group in self.param_groups:

@@ -1,0 +1,93 @@
+"""What compiled functions must hear of: changes of what they may rely on, and who is recording.
+
+Whatever is not a value in memory but decides what a call computes (a parameter's place, a flag of
+training, an option of an optimiser, a hook) counts here when it changes, so that one look at a
+number tells that nothing did.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import defaultdict
+from collections.abc import Callable, Iterable
+from typing import Any
+
+__all__ = ["Changes", "WatchedDict", "WatchedList", "changes", "changed", "recorder_here"]
+
+
+class Changes:
+    """The count of changes, and the recorder of the recording that is under way, if any."""
+
+    __slots__ = ("count", "recorder")
+    count: int
+    recorder: Any  # autodiff.compiled.record.Recorder
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.recorder = None
+
+
+changes = Changes()
+
+
+def changed() -> None:
+    """Count a change."""
+    changes.count += 1
+
+
+def recorder_here() -> Any:
+    """What records the calls of this thread, or None."""
+    recorder = changes.recorder
+    return recorder if recorder is not None and recorder.thread == threading.get_ident() else None
+
+
+def _counting(method: Callable[..., Any]) -> Callable[..., Any]:
+    def counted(self: Any, *args: Any, **kwargs: Any) -> Any:
+        changes.count += 1
+        return method(self, *args, **kwargs)
+
+    counted.__name__ = method.__name__
+    return counted
+
+
+def _watch(cls: type, methods: Iterable[str]) -> None:
+    for name in methods:
+        setattr(cls, name, _counting(getattr(cls, name)))
+
+
+class WatchedDict(dict[str, Any]):
+    """A dict whose changes count."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)
+
+
+class WatchedList(list[Any]):
+    """A list whose changes count."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return list, (list(self),)
+
+
+class WatchedStates(defaultdict[Any, dict[str, Any]]):
+    """The state of an optimiser by parameter: missing ones are made, and all changes count."""
+
+    def __init__(self, items: Iterable[Any] = ()) -> None:
+        super().__init__(WatchedDict, items)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _states, (dict(self),)
+
+
+def _states(items: dict[Any, dict[str, Any]]) -> defaultdict[Any, dict[str, Any]]:
+    return defaultdict(dict, items)
+
+
+_DICT = ("__setitem__", "__delitem__", "__ior__", "clear", "pop", "popitem", "setdefault", "update")
+_LIST = (
+    *("__setitem__", "__delitem__", "__iadd__", "__imul__", "append", "clear", "extend", "insert"),
+    *("pop", "remove", "reverse", "sort"),
+)
+_watch(WatchedDict, _DICT)
+_watch(WatchedStates, _DICT)
+_watch(WatchedList, _LIST)

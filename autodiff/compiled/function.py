@@ -1,0 +1,154 @@
+"""A function that is recorded once and run natively: which recording fits, and what to do if none."""
+
+from __future__ import annotations
+
+import functools
+import time
+import warnings
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Any
+
+from autodiff.changes import recorder_here
+from autodiff.compiled.guards import Names
+from autodiff.compiled.record import Recorder
+from autodiff.compiled.recording import MISS, Recording, Unfit
+from autodiff.compiled.tree import TENSOR, flatten
+from autodiff.native import ffi
+from autodiff.node import mode
+from autodiff.tensor import Tensor, live_node
+
+__all__ = ["Compiled"]
+
+KEPT = 32  # recordings of one function
+TRIES = 8  # recordings in a row that were not run once
+
+
+class Compiled:
+    """What `autodiff.compile` returns: called as the function, with the same results."""
+
+    def __init__(self, fn: Callable[..., Any], fullgraph: bool) -> None:
+        self.fn = fn
+        self.fullgraph = fullgraph
+        self.recordings: OrderedDict[Any, list[Recording]] = OrderedDict()
+        self.eager: dict[Any, str] = {}  # calls that stay eager, and why
+        self.tries = 0
+        self.recording = False
+        self._quick: Callable[..., Any] | None = None
+        functools.update_wrapper(self, fn, updated=())
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        quick = self._quick
+        if quick is not None:
+            result = quick(args, kwargs)
+            if result is not MISS:
+                return result
+        return self.slow(args, kwargs)
+
+    def __get__(self, instance: Any, owner: Any = None) -> Any:
+        return self if instance is None else functools.partial(self, instance)
+
+    def slow(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The call where the last recording does not fit at once."""
+        if recorder_here() is not None:
+            if self.recording:
+                raise RuntimeError(f"{self.name()}: a compiled function called itself")
+            return self.fn(*args, **kwargs)  # a part of what is being recorded
+        tensors: list[Tensor] = []
+        spec = flatten((args, kwargs), tensors)
+        key = spec, mode.grad, mode.inference, tuple(map(signature, tensors))
+        if key in self.eager:
+            return self.fn(*args, **kwargs)
+        inputs = [x for x in tensors if not is_fixed(x)]
+        for recording in self.recordings.get(key, ()):
+            while recording.holds():
+                result = recording.run(inputs)
+                if result is not MISS:
+                    self.use(key, recording, args, kwargs)
+                    return result
+                if not recording.was_busy:
+                    break
+                time.sleep(0)
+        return self.record(key, inputs, args, kwargs)
+
+    def use(self, key: Any, recording: Recording, args: Any, kwargs: Any) -> None:
+        """Make a recording the one that is tried first."""
+        self.tries = 0
+        self.recordings.move_to_end(key)
+        if kwargs or any(type(x) not in (Tensor,) and isinstance(x, (list, dict, tuple)) for x in args):
+            self._quick = None
+            return
+        if not recording.names.unchanged():
+            recording.names = Names(self.fn)  # equal values, but other objects
+        inputs = [i for i, x in enumerate(args) if isinstance(x, Tensor) and not is_fixed(x)]
+        fixed = {i: x for i, x in enumerate(args) if i not in inputs}
+        self._quick = recording.quick(len(args), inputs, fixed)
+
+    def record(self, key: Any, inputs: list[Tensor], args: Any, kwargs: Any) -> Any:
+        """Call the function and keep the recording, if it will do."""
+        recorder = Recorder(inputs, self.fullgraph)
+        with recorder as first:
+            if not first:
+                return self.fn(*args, **kwargs)  # another thread records
+            if any(live_node(x) is not None for x in inputs):
+                return self.stay(key, "an argument has a graph", args, kwargs)
+            self.recording = True
+            names = Names(self.fn)
+            try:
+                result = recorder.run(lambda: self.fn(*args, **kwargs))
+            finally:
+                self.recording = False
+            try:
+                recording = Recording(recorder, names, result)
+            except Unfit as unfit:
+                self.give_up(key, str(unfit), unfit.retry)
+                return result
+        self.keep(key, recording)
+        return result
+
+    def stay(self, key: Any, why: str, args: Any, kwargs: Any) -> Any:
+        """Call the function as it is, now and from now on."""
+        self.give_up(key, why, False)
+        return self.fn(*args, **kwargs)
+
+    def give_up(self, key: Any, why: str, retry: bool) -> None:
+        """Let calls like this one be eager; after several tries, or at once."""
+        self.tries += 1
+        if retry and self.tries < TRIES:
+            return
+        self.eager[key] = why
+        if self.fullgraph:
+            raise RuntimeError(f"{self.name()} cannot be recorded: {why}")
+        warnings.warn(f"{self.name()} stays eager: {why}", stacklevel=5)
+
+    def keep(self, key: Any, recording: Recording) -> None:
+        """Add a recording, dropping the least recently used beyond KEPT."""
+        self.tries += 1
+        if self.tries > TRIES:
+            self.give_up(key, f"each of {TRIES} recordings fitted one call alone", False)
+        self.recordings.setdefault(key, []).insert(0, recording)
+        self.recordings.move_to_end(key)
+        while sum(map(len, self.recordings.values())) > KEPT:
+            first = next(iter(self.recordings))
+            self.recordings[first].pop()
+            if not self.recordings[first]:
+                del self.recordings[first]
+
+    def name(self) -> str:
+        """The function's name in messages."""
+        return getattr(self.fn, "__qualname__", type(self.fn).__name__)
+
+
+def is_fixed(x: Tensor) -> bool:
+    """Whether an argument is taken as the very tensor it is: a leaf that gradients go to."""
+    return x._node is not None and x._node is x._acc
+
+
+def signature(x: Tensor) -> Any:
+    """What of an argument decides which recording fits; a fixed one by itself."""
+    if is_fixed(x):
+        return x
+    p = x._p
+    n = 8 * p.ndim
+    sizes = bytes(ffi.buffer(p.shape, n)) + bytes(ffi.buffer(p.strides, n))
+    return x.__class__, p.dtype, sizes, live_node(x) is None

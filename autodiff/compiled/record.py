@@ -1,0 +1,146 @@
+"""Recording one call: what it does natively is on the tape; what it does to Python is noted here."""
+
+from __future__ import annotations
+
+import linecache
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from autodiff.anomaly import place, users_frame
+from autodiff.changes import changes
+from autodiff.native import descriptors, error, ffi, lib
+from autodiff.nn._hooks import Hooked
+from autodiff.nn.module import Module
+from autodiff.node import AccumulateGrad, Pending
+from autodiff.optim.optimizer import Optimizer
+from autodiff.tensor import Tensor
+
+__all__ = ["CannotRecord", "Event", "Recorder"]
+
+REASONS = {
+    lib.AD_TAPE_READ: "looks at a value",
+    lib.AD_TAPE_SIZED: "makes a result whose size depends on values",
+    lib.AD_TAPE_UNRECORDED: "calls an operation that cannot be recorded",
+    lib.AD_TAPE_STATE: "reads or sets the state of a generator",
+    lib.AD_TAPE_FOREIGN: "takes in memory from outside",
+    lib.AD_TAPE_STARTED: "makes the state of an optimizer",
+    lib.AD_TAPE_NO_MEMORY: "needs more memory than there is",
+}
+_one = threading.Lock()  # storages carry the mark of one recording
+
+
+class CannotRecord(RuntimeError):
+    """What a compiled function does that depends on values, where `fullgraph=True`."""
+
+
+class Event:
+    """A gradient was read, cleared or set after so many calls."""
+
+    __slots__ = ("at", "leaf", "value")
+
+    def __init__(self, at: int, leaf: AccumulateGrad, value: Any) -> None:
+        self.at = at
+        self.leaf = leaf
+        self.value = value  # READ, or what .grad became
+
+
+READ = object()
+
+
+class Recorder:
+    """The recording of one call on this thread; lower layers tell it what they do."""
+
+    def __init__(self, inputs: list[Tensor], fullgraph: bool) -> None:
+        self.inputs = inputs
+        self.fullgraph = fullgraph
+        self.thread = threading.get_ident()
+        self.tape: Any = None
+        self.places: list[tuple[Any, int]] = []  # of each call: code, and the instruction in it
+        self.events: list[Event] = []
+        self.before: dict[AccumulateGrad, Any] = {}
+        self.called: dict[Module, None] = {}
+        self.stepped: dict[Optimizer, None] = {}
+        self.kept: list[Any] = []
+        self.broken = ""
+        self.retry = False
+
+    # ---- what lower layers tell ----
+
+    def notice(self, reason: int) -> None:
+        """A call was recorded, or what happened cannot be."""
+        frame = users_frame(1)
+        if reason == lib.AD_TAPE_FINE:
+            self.places.append((frame.f_code, frame.f_lasti))
+        elif not self.broken:
+            line = linecache.getline(frame.f_code.co_filename, frame.f_lineno).strip()
+            self.broken = f"{place(frame.f_code, frame.f_lasti)}: `{line}` {REASONS[reason]}"
+            self.retry = reason == lib.AD_TAPE_STARTED
+
+    def refuse(self) -> None:
+        """Raise where values must not be looked at."""
+        if self.fullgraph and self.broken:
+            raise CannotRecord(f"fullgraph=True: {self.broken}, which a recording cannot follow.")
+
+    def gradient_read(self, leaf: AccumulateGrad) -> None:
+        """`.grad` of a leaf is about to be looked at."""
+        self.note(leaf, READ)
+
+    def gradient_put(self, leaf: AccumulateGrad, g: Tensor | None) -> None:
+        """`.grad` of a leaf is about to be replaced."""
+        self.note(leaf, g)
+
+    def note(self, leaf: AccumulateGrad, value: Any) -> None:
+        """Remember what happens to a gradient, and what it was before."""
+        if leaf not in self.before:
+            if value is READ and isinstance(leaf.grad, Pending):
+                leaf.grad = leaf.grad.make()
+            self.before[leaf] = leaf.grad
+        self.events.append(Event(len(self.places), leaf, value))
+
+    def optimizer(self, optimizer: Optimizer) -> None:
+        """An optimiser steps, or clears gradients."""
+        self.stepped[optimizer] = None
+
+    def keep(self, thing: Any) -> None:
+        """The tape points to memory of this object."""
+        self.kept.append(thing)
+
+    # ---- the call ----
+
+    def run(self, call: Callable[[], Any]) -> Any:
+        """The call's result, with its native calls on `tape`."""
+        plain_call = Hooked.__call__
+        called = self.called
+
+        def watched_call(module: Any, *args: Any, **kwargs: Any) -> Any:
+            called[module] = None
+            return plain_call(module, *args, **kwargs)
+
+        ps = [x._p for x in self.inputs]
+        tape = lib.ad_tape_record(len(ps), descriptors(ps), lib.ad_tape_notice)
+        if not tape:
+            raise error("compile")
+        self.tape = ffi.gc(tape, lib.ad_tape_free)
+        Hooked.__call__ = watched_call  # type: ignore[method-assign]
+        changes.recorder = self
+        changes.count += 1  # what runs fast elsewhere looks twice
+        self.count = changes.count
+        try:
+            return call()
+        finally:
+            changes.recorder = None
+            lib.ad_tape_stop(tape)
+            self.changed = changes.count != self.count
+            changes.count += 1
+            if Hooked.__call__ is watched_call:
+                Hooked.__call__ = plain_call  # type: ignore[method-assign]
+            elif not self.broken:
+                self.broken, self.retry = "it registers a hook of all modules", True
+
+    def __enter__(self) -> bool:
+        """Whether this recording may begin: there is one at a time."""
+        return _one.acquire(blocking=False)
+
+    def __exit__(self, *exc: object) -> None:
+        _one.release()

@@ -1,0 +1,282 @@
+"""A recording that can be run: its tape, what it relies on, and what a run does to Python objects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from autodiff.anomaly import place
+from autodiff.changes import changes
+from autodiff.compiled.guards import Names, State
+from autodiff.compiled.record import READ, Recorder
+from autodiff.compiled.tree import TENSOR, Constant, flatten, is_plain, unflatten
+from autodiff.native import descriptors, describe, error, ffi, lib, take_failure
+from autodiff.node import AccumulateGrad, Node, Pending, mode, unrecorded
+from autodiff.tensor import Tensor, _free, _gc, own
+
+__all__ = ["MISS", "Recording", "Unfit"]
+
+MISS = object()
+MADE = 2
+
+
+class Unfit(Exception):
+    """Why a call cannot be run from its recording; `retry` where the next one may be."""
+
+    def __init__(self, why: str, retry: bool = False) -> None:
+        super().__init__(why)
+        self.retry = retry
+
+
+class Output:
+    """A tensor of the result: an argument, an object that was there before, or made by the tape."""
+
+    __slots__ = ("argument", "base", "given", "node")
+
+    def __init__(self, given: Any = None, argument: int = -1) -> None:
+        self.given = given
+        self.argument = argument
+        self.node: Node | None = None
+        self.base = -1  # the argument it is a view of
+
+
+class Recording:
+    """What running a recorded call takes. Unfit where it cannot be run."""
+
+    def __init__(self, recorder: Recorder, names: Names, result: Any) -> None:
+        if recorder.broken:
+            raise Unfit(recorder.broken, recorder.retry)
+        if recorder.changed:
+            raise Unfit("it changes what it relies on", retry=True)
+        if not names.unchanged():
+            raise Unfit("it assigns to a variable that it finds outside")
+        self.tape = recorder.tape
+        self.places = recorder.places
+        self.kept = recorder.kept
+        self.names = names
+        self.state = State(names, list(recorder.called), list(recorder.stepped))
+        self.grad, self.inference = mode.grad, mode.inference
+        self.n_inputs = len(recorder.inputs)
+        self.check_apart(recorder.inputs)
+        self.outputs: list[Output] = []
+        self.spec = self.take_result(result, recorder.inputs)
+        self.made = [output for output in self.outputs if output.given is None]
+        self.made = [output for output in self.made if output.argument < 0]
+        self.take_events(recorder)
+        if lib.ad_tape_finish(self.tape, len(self.made)):
+            raise error("compile")
+        self.seen = -1
+        self.runs = 0
+        self.was_busy = False  # the last run that did not begin
+
+    # ---- what was recorded ----
+
+    def check_apart(self, inputs: list[Tensor]) -> None:
+        """Refuse arguments whose memory the call has from elsewhere too."""
+        places = {lib.ad_storage_id(x._p) for x in inputs}
+        values = [v for v in self.names.values() if isinstance(v, Tensor)]
+        for x in [*values, *self.state.tensors()]:
+            if lib.ad_storage_id(x._p) in places:
+                raise Unfit("an argument shares memory with what the function has from elsewhere")
+
+    def take_result(self, result: Any, inputs: list[Tensor]) -> Any:
+        """The structure of the result, each tensor in it being one of `outputs`."""
+        tensors: list[Tensor] = []
+        spec = flatten(result, tensors)
+        for value in constants(spec):
+            if not is_plain(value):
+                raise Unfit(f"it returns a {type(value).__name__}")
+        for y in tensors:
+            self.outputs.append(self.take_output(y, inputs))
+        return spec
+
+    def take_output(self, y: Tensor, inputs: list[Tensor]) -> Output:
+        """Where one tensor of the result comes from."""
+        for i, x in enumerate(inputs):
+            if y is x:
+                return Output(argument=i)
+        if lib.ad_tape_knows(self.tape, y._p) != MADE and y._base is None:
+            return Output(given=y)  # not made by the call, and no view made by it
+        output = Output()
+        if y._node is not None:
+            if type(y) is not Tensor or y._node is y._acc:
+                raise Unfit("it returns a leaf that it makes")
+            if not is_spent(y._node):
+                raise Unfit("it returns a tensor whose graph backward has not gone through")
+            output.node = y._node
+        for i, x in enumerate(inputs):
+            if y._base is x:
+                output.base = i
+        if lib.ad_tape_export(self.tape, y._p) < 0:
+            raise error("compile")
+        return output
+
+    def take_events(self, recorder: Recorder) -> None:
+        """What becomes of gradients, and what they must be before."""
+        self.leaves: list[tuple[AccumulateGrad, Any]] = []  # and what .grad is after a run
+        self.needs: list[tuple[AccumulateGrad, Any]] = []  # and what it must be before
+        self.events = [event for event in recorder.events if event.value is not READ]
+        firsts: dict[AccumulateGrad, Any] = {}
+        for event in recorder.events:
+            firsts.setdefault(event.leaf, event.value)
+        for leaf, first in firsts.items():
+            before, after, owner = recorder.before[leaf], leaf.grad, leaf.variable
+            if owner is None or lib.ad_tape_knows(self.tape, owner._p) == MADE:
+                continue  # a leaf of this call alone
+            used = isinstance(before, Tensor) and lib.ad_tape_knows(self.tape, before._p) >= 0
+            if first is not None or used:
+                self.needs.append((leaf, before))
+            if after is not before or first is None:
+                self.leaves.append((leaf, self.pending(after)))
+
+    def pending(self, g: Any) -> Any:
+        """What stands for a gradient after each run."""
+        if not isinstance(g, Tensor) or lib.ad_tape_knows(self.tape, g._p) != MADE:
+            return g
+        tape, i = self.tape, lib.ad_tape_export(self.tape, g._p)
+        if i < 0:
+            raise error("compile")
+        return Pending(lambda: own(lib.ad_tape_get(tape, i), "compile"))
+
+    # ---- whether it holds ----
+
+    def holds(self) -> bool:
+        """Whether a run now does what the function would; prepares one if so."""
+        if mode.grad is not self.grad or mode.inference is not self.inference:
+            return False
+        if any(leaf.grad is not before for leaf, before in self.needs):
+            return False
+        if not self.names.hold() or not self.state.hold():
+            return False
+        for optimizer in self.state.optimizers:
+            optimizer._refresh()
+        self.seen = changes.count
+        return True
+
+    # ---- running it ----
+
+    def run(self, inputs: list[Tensor]) -> Any:
+        """The result for these arguments; MISS where they do not fit or the tape is in use."""
+        outs = ffi.new("ad_tensor *[]", len(self.made) + 1)
+        if lib.ad_tape_run(self.tape, len(inputs), [x._p for x in inputs], outs):
+            return self.failed()
+        self.runs += 1
+        return self.finish(inputs, iter(outs))
+
+    def finish(self, inputs: list[Tensor], made: Iterator[Any]) -> Any:
+        """What is left to do after the tape ran."""
+        for leaf, after in self.leaves:
+            leaf.grad = after
+        left = iter(self.outputs)
+        return unflatten(self.spec, lambda: self.output(next(left), inputs, made))
+
+    def output(self, output: Output, inputs: list[Tensor], made: Iterator[Any]) -> Tensor:
+        """One tensor of the result."""
+        if output.argument >= 0:
+            return inputs[output.argument]
+        if output.given is not None:
+            return output.given  # type: ignore[no-any-return]
+        y = Tensor()
+        y._p = _gc(next(made), _free)
+        y._node = output.node
+        y._acc = None
+        y._base = inputs[output.base] if output.base >= 0 else None
+        y._base_node = None if y._base is None else y._base._node
+        return y
+
+    def failed(self) -> Any:
+        """After a run that failed: MISS if nothing was done, else the error, with gradients as far."""
+        failure = take_failure()
+        if failure[0] in (lib.AD_STALE, lib.AD_BUSY):
+            self.was_busy = failure[0] == lib.AD_BUSY
+            return MISS
+        at = lib.ad_tape_position(self.tape)
+        source = lib.ad_tape_source(self.tape, at) if at >= 0 else 0
+        after = {leaf: value for leaf, value in self.leaves}
+        for event in self.events:
+            if event.at <= source and event.leaf in after:
+                event.leaf.grad = None if event.value is None else after[event.leaf]
+        name = ffi.string(lib.ad_tape_name(self.tape, at)).decode() if at >= 0 else "compile"
+        where = f" (recorded at {place(*self.places[source])})" if at >= 0 else ""
+        raise describe(failure, name + where)
+
+    # ---- the quick way ----
+
+    def quick(self, count: int, inputs: list[int], fixed: dict[int, Any]) -> Callable[..., Any]:
+        """A function of (args, kwargs) that runs the tape where nothing changed, else gives MISS.
+
+        The call has `count` positional arguments, those in `inputs` tensors that the tape takes,
+        the others exactly `fixed`.
+        """
+        scope: dict[str, Any] = {
+            **{"MISS": MISS, "Tensor": Tensor, "changes": changes, "free": _free, "gc": _gc},
+            **{"mode": mode, "recording": self, "tape": self.tape, "unrecorded": unrecorded},
+            "finish": self.finish,
+            "failed": self.failed,
+        }
+        tests = [f"kwargs or len(args) != {count} or changes.count != recording.seen"]
+        if self.inference or not self.grad:
+            tests.append(f"mode.grad is not {self.grad} or mode.inference is not {self.inference}")
+        else:
+            tests.append("(unrecorded and not mode.grad)")
+        names = self.names.test(scope)
+        tests += [f"not ({names})"] if names else []
+        for i, (leaf, before) in enumerate(self.needs):
+            scope[f"leaf{i}"], scope[f"before{i}"] = leaf, before
+            tests.append(f"leaf{i}.grad is not before{i}")
+        for i, value in fixed.items():
+            scope[f"fixed{i}"] = value
+            tests.append(f"args[{i}] is not fixed{i}")
+        for i in inputs:
+            tests.append(f"args[{i}].__class__ is not Tensor or args[{i}]._node is not None")
+            tests.append(f"(args[{i}]._base is not None and args[{i}]._base._node is not None)")
+        lines = ["def quick(args, kwargs):", f"    if {' or '.join(tests)}:", "        return MISS"]
+        lines += self.quick_run(scope, inputs)
+        exec("\n".join(lines), scope)  # noqa: S102 - made of numbers and names of ours alone
+        return scope["quick"]  # type: ignore[no-any-return]
+
+    def quick_run(self, scope: dict[str, Any], inputs: list[int]) -> list[str]:
+        """The lines that run the tape and make the result."""
+        ps = [f"args[{i}]._p" for i in inputs]
+        few = len(self.made) == 1 and len(inputs) <= 3
+        if few:
+            scope["run"] = getattr(lib, f"ad_tape_run{len(inputs)}")
+            lines = [f"    p = run({', '.join(['tape', *ps])})", "    if not p:"]
+        else:
+            scope["run"], scope["new"] = lib.ad_tape_run, ffi.new
+            lines = [f"    outs = new('ad_tensor *[]', {len(self.made) + 1})"]
+            lines.append(f"    if run(tape, {len(inputs)}, [{', '.join(ps)}], outs):")
+        lines += ["        return failed()", "    recording.runs += 1"]
+        if not few or self.spec is not TENSOR or self.made[0].base >= 0:
+            made = "iter((p,))" if few else "iter(outs)"
+            given = ", ".join(f"args[{i}]" for i in inputs)
+            return [*lines, f"    return finish([{given}], {made})"]
+        for i, (leaf, after) in enumerate(self.leaves):
+            scope[f"to{i}"], scope[f"after{i}"] = leaf, after
+            lines.append(f"    to{i}.grad = after{i}")
+        scope["node"] = self.made[0].node
+        lines += ["    y = Tensor()", "    y._p = gc(p, free)", "    y._node = node"]
+        return [*lines, "    y._acc = y._base = y._base_node = None", "    return y"]
+
+
+def constants(spec: Any) -> Iterator[Any]:
+    """The leaves of a structure that are no tensors."""
+    if isinstance(spec, Constant):
+        yield spec.value
+    elif spec is not TENSOR:
+        for part in spec[2]:
+            yield from constants(part)
+
+
+def is_spent(root: Node) -> bool:
+    """Whether nothing behind a node is left for backward to use."""
+    seen, stack = {root}, [root]
+    while stack:
+        node = stack.pop()
+        if node.saved:
+            return False
+        for edge in node.edges:
+            if edge is not None and edge not in seen:
+                seen.add(edge)
+                stack.append(edge)
+    return True
