@@ -1,8 +1,7 @@
 """autodiff: a small deep-learning engine with PyTorch's names and behaviour."""
 
 import importlib
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from autodiff import autograd, functions, random
 from autodiff._format import get_printoptions, set_printoptions
@@ -47,6 +46,7 @@ __all__ = [
     "__version__",
     "autograd",
     "bool",
+    "compile",
     "default_generator",
     "double",
     "dtype",
@@ -81,10 +81,13 @@ __all__ += functions.__all__
 if TYPE_CHECKING:
     from autodiff import nn as nn
     from autodiff import optim as optim
+    from autodiff.compiled import compile as compile
 
 
-def __getattr__(name: str) -> ModuleType:
-    """`autodiff.nn` and `autodiff.optim` are imported when they are first asked for."""
+def __getattr__(name: str) -> Any:
+    """`autodiff.nn`, `autodiff.optim` and `compile` are imported when they are first asked for."""
     if name in ("nn", "optim"):
         return importlib.import_module(f"autodiff.{name}")
+    if name == "compile":
+        return importlib.import_module("autodiff.compiled").compile
     raise AttributeError(f"module 'autodiff' has no attribute {name!r}")

@@ -12,7 +12,16 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
-__all__ = ["Changes", "WatchedDict", "WatchedList", "changes", "changed", "recorder_here"]
+__all__ = [
+    "Changes",
+    "WatchedDict",
+    "WatchedList",
+    "WatchedStates",
+    "changed",
+    "changed_of",
+    "changes",
+    "recorder_here",
+]
 
 
 class Changes:
@@ -33,6 +42,14 @@ changes = Changes()
 def changed() -> None:
     """Count a change."""
     changes.count += 1
+
+
+def changed_of(thing: Any) -> None:
+    """Count a change of an object, unless it turns out to be one of the recorded call alone."""
+    if changes.recorder is not None and (recorder := recorder_here()):
+        recorder.changed_of(thing)
+    else:
+        changes.count += 1
 
 
 def recorder_here() -> Any:

@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
 
 from autodiff import dtypes
-from autodiff.changes import changed, changes
+from autodiff.changes import changed_of, changes
 from autodiff.hooks import RemovableHandle, add_hook, hooks_of
 from autodiff.native import error, ffi, lib, looked_at
 from autodiff.node import AccumulateGrad, Node, mode
@@ -193,10 +193,10 @@ class Tensor(TensorMethods):
             )
         if requires_grad and node is None:
             self._node = self._accumulator()
-            changed()
+            changed_of(self)
         elif node is not None and not requires_grad:
             self._node = None
-            changed()
+            changed_of(self)
         return self
 
     def _accumulator(self) -> AccumulateGrad:
@@ -254,7 +254,7 @@ class Tensor(TensorMethods):
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
         if node is not self._acc:
             hooks_of(node).retained = self._accumulator()
-            changed()
+            changed_of(self)
 
     @property
     def retains_grad(self) -> bool:
@@ -298,7 +298,7 @@ class Tensor(TensorMethods):
         if self._base is not None:
             raise RuntimeError("Can't detach views in-place. Use detach() instead.")
         self._node = None
-        changed()
+        changed_of(self)
         return self
 
     @property
@@ -317,7 +317,7 @@ class Tensor(TensorMethods):
             )
         self._p = value.detach()._p
         self._base = self._base_node = None
-        changed()
+        changed_of(self)
 
     @property
     def _version(self) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import threading
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -62,6 +63,7 @@ class Recorder:
         self.called: dict[Module, None] = {}
         self.stepped: dict[Optimizer, None] = {}
         self.kept: list[Any] = []
+        self.touched: list[weakref.ref[Any]] = []
         self.broken = ""
         self.retry = False
 
@@ -97,6 +99,10 @@ class Recorder:
                 leaf.grad = leaf.grad.make()
             self.before[leaf] = leaf.grad
         self.events.append(Event(len(self.places), leaf, value))
+
+    def changed_of(self, thing: Any) -> None:
+        """An object changes that may be of this call alone."""
+        self.touched.append(weakref.ref(thing))
 
     def optimizer(self, optimizer: Optimizer) -> None:
         """An optimiser steps, or clears gradients."""

@@ -46,7 +46,7 @@ class Recording:
     def __init__(self, recorder: Recorder, names: Names, result: Any) -> None:
         if recorder.broken:
             raise Unfit(recorder.broken, recorder.retry)
-        if recorder.changed:
+        if recorder.changed or self.leaves_changes(recorder, result):
             raise Unfit("it changes what it relies on", retry=True)
         if not names.unchanged():
             raise Unfit("it assigns to a variable that it finds outside")
@@ -70,6 +70,13 @@ class Recording:
         self.was_busy = False  # the last run that did not begin
 
     # ---- what was recorded ----
+
+    def leaves_changes(self, recorder: Recorder, result: Any) -> bool:
+        """Whether an object that was changed, and is no result, outlives the call."""
+        made: list[Tensor] = []
+        flatten(result, made)
+        alive = [x for x in (ref() for ref in recorder.touched) if x is not None]
+        return any(all(x is not y for y in made) for x in alive)
 
     def check_apart(self, inputs: list[Tensor]) -> None:
         """Refuse arguments whose memory the call has from elsewhere too."""
@@ -95,8 +102,8 @@ class Recording:
         for i, x in enumerate(inputs):
             if y is x:
                 return Output(argument=i)
-        if lib.ad_tape_knows(self.tape, y._p) != MADE and y._base is None:
-            return Output(given=y)  # not made by the call, and no view made by it
+        if any(y is x for x in [*self.names.values(), *self.state.tensors()]):
+            return Output(given=y)
         output = Output()
         if y._node is not None:
             if type(y) is not Tensor or y._node is y._acc:

@@ -10,7 +10,7 @@ from autodiff.changes import changes
 from autodiff.dtypes import SCALAR_NAMES
 from autodiff.grad_mode import no_grad
 from autodiff.nn.parameter import Parameter
-from autodiff.tensor import Tensor
+from autodiff.tensor import Tensor, live_node
 
 if TYPE_CHECKING:
     from autodiff.nn.module import Module
@@ -63,8 +63,9 @@ def zero_grad(parameters: Iterable[Tensor], set_to_none: bool) -> None:
         if set_to_none:
             leaf.put(None)
         elif (gradient := leaf.gradient()) is not None:
-            x.grad = gradient.detach()
-            x.grad.zero_()
+            if live_node(gradient) is not None:
+                x.grad = gradient = gradient.detach()
+            gradient.zero_()
 
 
 def own_state(module: Module) -> dict[str, Tensor]:
