@@ -137,7 +137,8 @@ class _Walk:
             if node not in self.needed:
                 return None
         hooks = self.hooks.get(node) if self.hooks else None
-        grads = node.vjp(g) if hooks is None else _call_node_hooks(hooks, g, node.vjp)
+        run = node.vjp if self.create else node.sweep
+        grads = run(g) if hooks is None else _call_node_hooks(hooks, g, run)
         if not self.keep and node.saved:
             node.saved = None
         return grads

@@ -281,6 +281,10 @@ typedef enum {
 /* Records this thread's calls until ad_tape_stop. `notice` is called for each with 0, and with the reason
  * where what happens cannot be recorded. */
 ad_tape *ad_tape_record(int n_args, ad_tensor *const *args, void (*notice)(int reason));
+/* The same, of calls that read what those of another tape made: of what they read, that one's exports and, after
+ * the n_args, the arguments of this one get what leads to its memory. */
+ad_tape *ad_tape_record_after(ad_tape *first, int n_args, ad_tensor *const *args, void (*notice)(int reason));
+int ad_tape_links(const ad_tape *tape); /* how many those are */
 int ad_tape_stop(ad_tape *tape); /* the first reason there was */
 /* Whether this thread records, and x's memory was made since. */
 int ad_tape_made_here(const ad_tensor *x);

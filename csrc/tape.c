@@ -47,8 +47,35 @@ static int add_memory(ad_tape *t, int kind, ad_storage *s, char *data) {
 
 void ad_tape_made(ad_storage *s) { add_memory(ad_recording, AD_MEMORY_MADE, s, s->data); }
 
+/* What the tape before made becomes an argument: a byte of it, as only its place matters. */
+static int link_memory(ad_tape *t, ad_storage *s) {
+    ad_tape_argument *grew = grown(t->arguments, t->n_arguments, sizeof *grew);
+    const ad_tensor x = {.storage = s,
+                         .data = t->after->memory[s->memory].data,
+                         .numel = 1,
+                         .shape = {1},
+                         .strides = {1},
+                         .ndim = 1,
+                         .dtype = AD_uint8,
+                         .contiguous = 1};
+    if (grew) t->arguments = grew;
+    if (!grew || ad_tape_export(t->after, &x) < 0) {
+        broken(t, AD_TAPE_NO_MEMORY);
+        return -1;
+    }
+    ad_tape_argument *a = &t->arguments[t->n_arguments];
+    *a = (ad_tape_argument){.like = x, .inference = s->version < 0, .first = true};
+    a->memory = add_memory(t, AD_MEMORY_ARGUMENT, s, x.data);
+    if (a->memory < 0) return -1;
+    t->n_arguments++;
+    t->n_links++;
+    return a->memory;
+}
+
 static int memory_of(ad_tape *t, ad_storage *s) {
     if (s->tape == t->number) return s->memory;
+    if (t->after && s->tape == t->after->number && t->after->memory[s->memory].kind != AD_MEMORY_CAPTURED)
+        return link_memory(t, s);
     const int m = add_memory(t, AD_MEMORY_CAPTURED, s, s->data);
     if (m < 0) return -1;
     ad_storage_retain(s);
@@ -184,10 +211,12 @@ ad_tape *ad_tape_record(int n_args, ad_tensor *const *args, void (*notice)(int r
     ad_tape *t = calloc(1, sizeof *t);
     if (!t) return ad_fail_null(AD_NO_MEMORY, sizeof *t, 0, 0);
     t->number = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
-    t->arguments = calloc((size_t)n_args + 1, sizeof *t->arguments);
-    bool made = t->arguments != NULL;
-    for (; made && t->n_arguments < n_args; t->n_arguments++)
-        made = add_argument(t, &t->arguments[t->n_arguments], args[t->n_arguments]);
+    bool made = true;
+    for (; made && t->n_arguments < n_args; t->n_arguments += made) {
+        ad_tape_argument *grew = grown(t->arguments, t->n_arguments, sizeof *grew);
+        if (grew) t->arguments = grew;
+        made = grew && add_argument(t, &t->arguments[t->n_arguments], args[t->n_arguments]);
+    }
     if (!made) {
         ad_tape_free(t);
         return ad_fail_null(AD_NO_MEMORY, n_args, 0, 0);
@@ -197,9 +226,18 @@ ad_tape *ad_tape_record(int n_args, ad_tensor *const *args, void (*notice)(int r
     return t;
 }
 
+ad_tape *ad_tape_record_after(ad_tape *first, int n_args, ad_tensor *const *args, void (*notice)(int reason)) {
+    ad_tape *t = ad_tape_record(n_args, args, notice);
+    if (t) t->after = first;
+    return t;
+}
+
+int ad_tape_links(const ad_tape *t) { return t->n_links; }
+
 int ad_tape_stop(ad_tape *t) {
     if (ad_recording == t) ad_recording = NULL;
     t->notice = NULL;
+    t->after = NULL;
     return t->reason;
 }
 

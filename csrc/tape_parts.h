@@ -52,6 +52,8 @@ typedef struct {
 
 struct ad_tape {
     int32_t number; /* what storages that were seen are marked with */
+    ad_tape *after; /* while recording: whose memory is taken as arguments */
+    int n_links;
     int reason;
     void (*notice)(int reason);
     int n_arguments, n_memory, n_steps, n_recorded, n_exports, n_outputs, n_results;

@@ -12,9 +12,10 @@ from typing import Any
 from autodiff.changes import recorder_here
 from autodiff.compiled.guards import Names
 from autodiff.compiled.record import Recorder
-from autodiff.compiled.recording import MISS, Recording, Unfit
+from autodiff.compiled.recording import MISS, Recording, Unfit, is_spent
 from autodiff.compiled.tree import TENSOR, flatten
 from autodiff.native import ffi
+from autodiff.nn.parameter import Parameter
 from autodiff.node import mode
 from autodiff.tensor import Tensor, live_node
 
@@ -75,7 +76,7 @@ class Compiled:
         """Make a recording the one that is tried first."""
         self.tries = 0
         self.recordings.move_to_end(key)
-        if kwargs or any(type(x) not in (Tensor,) and isinstance(x, (list, dict, tuple)) for x in args):
+        if kwargs or recording.by_argument or any(type(x) not in (Tensor,) and isinstance(x, (list, dict, tuple)) for x in args):
             self._quick = None
             return
         if not recording.names.unchanged():
@@ -90,8 +91,7 @@ class Compiled:
         with recorder as first:
             if not first:
                 return self.fn(*args, **kwargs)  # another thread records
-            if any(live_node(x) is not None for x in inputs):
-                return self.stay(key, "an argument has a graph", args, kwargs)
+            behind = [node for node in map(live_node, inputs) if node and not is_spent(node)]
             self.recording = True
             names = Names(self.fn)
             try:
@@ -99,17 +99,14 @@ class Compiled:
             finally:
                 self.recording = False
             try:
+                if any(map(is_spent, behind)):
+                    raise Unfit("its backward goes beyond an argument")
                 recording = Recording(recorder, names, result)
             except Unfit as unfit:
                 self.give_up(key, str(unfit), unfit.retry)
                 return result
         self.keep(key, recording)
         return result
-
-    def stay(self, key: Any, why: str, args: Any, kwargs: Any) -> Any:
-        """Call the function as it is, now and from now on."""
-        self.give_up(key, why, False)
-        return self.fn(*args, **kwargs)
 
     def give_up(self, key: Any, why: str, retry: bool) -> None:
         """Let calls like this one be eager; after several tries, or at once."""
@@ -141,7 +138,7 @@ class Compiled:
 
 def is_fixed(x: Tensor) -> bool:
     """Whether an argument is taken as the very tensor it is: a leaf that gradients go to."""
-    return x._node is not None and x._node is x._acc
+    return isinstance(x, Parameter)
 
 
 def signature(x: Tensor) -> Any:

@@ -144,6 +144,22 @@ class Recorder:
             elif not self.broken:
                 self.broken, self.retry = "it registers a hook of all modules", True
 
+    def record_after(self, args: list[Any], call: Callable[[], Any]) -> tuple[Any, Any]:
+        """A tape of a call that reads what the recorded one made, and its result."""
+        tape = lib.ad_tape_record_after(
+            self.tape, len(args), descriptors(args), lib.ad_tape_notice
+        )
+        if not tape:
+            raise error("compile")
+        tape = ffi.gc(tape, lib.ad_tape_free)
+        count, changes.recorder = changes.count, self
+        try:
+            return tape, call()
+        finally:
+            changes.recorder = None
+            lib.ad_tape_stop(tape)
+            self.changed |= changes.count != count
+
     def __enter__(self) -> bool:
         """Whether this recording may begin: there is one at a time."""
         return _one.acquire(blocking=False)

@@ -9,10 +9,11 @@ from autodiff.anomaly import place
 from autodiff.changes import changes
 from autodiff.compiled.guards import Names, State
 from autodiff.compiled.record import READ, Recorder
+from autodiff.compiled.reverse import Reverse
 from autodiff.compiled.tree import TENSOR, Constant, flatten, is_plain, unflatten
 from autodiff.native import descriptors, describe, error, ffi, lib, take_failure
 from autodiff.node import AccumulateGrad, Node, Pending, mode, unrecorded
-from autodiff.tensor import Tensor, _free, _gc, own
+from autodiff.tensor import Tensor, _free, _gc, live_node, own
 
 __all__ = ["MISS", "Recording", "Unfit"]
 
@@ -31,13 +32,14 @@ class Unfit(Exception):
 class Output:
     """A tensor of the result: an argument, an object that was there before, or made by the tape."""
 
-    __slots__ = ("argument", "base", "given", "node")
+    __slots__ = ("argument", "base", "given", "live", "node")
 
     def __init__(self, given: Any = None, argument: int = -1) -> None:
         self.given = given
         self.argument = argument
         self.node: Node | None = None
         self.base = -1  # the argument it is a view of
+        self.live = -1  # which of those with a graph that backward has yet to go through
 
 
 class Recording:
@@ -56,14 +58,25 @@ class Recording:
         self.names = names
         self.state = State(names, list(recorder.called), list(recorder.stepped))
         self.grad, self.inference = mode.grad, mode.inference
-        self.n_inputs = len(recorder.inputs)
+        self.graphs = [live_node(x) is not None for x in recorder.inputs]
         self.check_apart(recorder.inputs)
         self.outputs: list[Output] = []
+        self.live: list[Tensor] = []
         self.spec = self.take_result(result, recorder.inputs)
         self.made = [output for output in self.outputs if output.given is None]
         self.made = [output for output in self.made if output.argument < 0]
         self.take_events(recorder)
-        if lib.ad_tape_finish(self.tape, len(self.made)):
+        self.n_made = len(self.made)
+        self.reverse: Reverse | None = None
+        if self.live:
+            self.n_made += sum(isinstance(g, Pending) for _, g in [*self.leaves, *self.by_argument])
+            self.n_before_links = self.n_made
+            self.reverse = Reverse(recorder, self.live)
+            if recorder.broken or recorder.changed:
+                raise Unfit(recorder.broken or "its backward changes what it relies on")
+            self.n_made += self.reverse.n_links
+            self.live = []
+        if lib.ad_tape_finish(self.tape, self.n_made):
             raise error("compile")
         self.seen = -1
         self.runs = 0
@@ -108,9 +121,11 @@ class Recording:
         if y._node is not None:
             if type(y) is not Tensor or y._node is y._acc:
                 raise Unfit("it returns a leaf that it makes")
-            if not is_spent(y._node):
-                raise Unfit("it returns a tensor whose graph backward has not gone through")
-            output.node = y._node
+            if is_spent(y._node):
+                output.node = y._node
+            else:
+                output.live = len(self.live)
+                self.live.append(y)
         for i, x in enumerate(inputs):
             if y._base is x:
                 output.base = i
@@ -122,6 +137,7 @@ class Recording:
         """What becomes of gradients, and what they must be before."""
         self.leaves: list[tuple[AccumulateGrad, Any]] = []  # and what .grad is after a run
         self.needs: list[tuple[AccumulateGrad, Any]] = []  # and what it must be before
+        self.by_argument: list[tuple[int, Any]] = []  # arguments that are leaves, and their .grad
         self.events = [event for event in recorder.events if event.value is not READ]
         firsts: dict[AccumulateGrad, Any] = {}
         for event in recorder.events:
@@ -130,6 +146,12 @@ class Recording:
             before, after, owner = recorder.before[leaf], leaf.grad, leaf.variable
             if owner is None or lib.ad_tape_knows(self.tape, owner._p) == MADE:
                 continue  # a leaf of this call alone
+            arguments = [i for i, x in enumerate(recorder.inputs) if x._acc is leaf]
+            if arguments:
+                if before is not None or not isinstance(after, Tensor):
+                    raise Unfit("it adds to the gradient of an argument, or clears it")
+                self.by_argument.append((arguments[0], self.pending(after)))
+                continue
             used = isinstance(before, Tensor) and lib.ad_tape_knows(self.tape, before._p) >= 0
             if first is not None or used:
                 self.needs.append((leaf, before))
@@ -164,20 +186,32 @@ class Recording:
 
     def run(self, inputs: list[Tensor]) -> Any:
         """The result for these arguments; MISS where they do not fit or the tape is in use."""
-        outs = ffi.new("ad_tensor *[]", len(self.made) + 1)
+        for i, _ in self.by_argument:
+            if inputs[i].grad is not None:
+                return MISS
+        outs = ffi.new("ad_tensor *[]", self.n_made + 1)
         if lib.ad_tape_run(self.tape, len(inputs), [x._p for x in inputs], outs):
             return self.failed()
         self.runs += 1
-        return self.finish(inputs, iter(outs))
+        return self.finish(inputs, outs)
 
-    def finish(self, inputs: list[Tensor], made: Iterator[Any]) -> Any:
+    def finish(self, inputs: list[Tensor], outs: Any) -> Any:
         """What is left to do after the tape ran."""
+        made = iter(outs)
+        nodes: list[Node] = []
+        if self.reverse is not None:
+            more = [_gc(p, _free) for p in list(outs)[len(self.made) : self.n_made]]
+            nodes = self.reverse.nodes(inputs, more[self.n_before_links - len(self.made) :])
         for leaf, after in self.leaves:
             leaf.grad = after
+        for i, pending in self.by_argument:
+            inputs[i]._accumulator().grad = pending.make()
         left = iter(self.outputs)
-        return unflatten(self.spec, lambda: self.output(next(left), inputs, made))
+        return unflatten(self.spec, lambda: self.output(next(left), inputs, made, nodes))
 
-    def output(self, output: Output, inputs: list[Tensor], made: Iterator[Any]) -> Tensor:
+    def output(
+        self, output: Output, inputs: list[Tensor], made: Iterator[Any], nodes: list[Node]
+    ) -> Tensor:
         """One tensor of the result."""
         if output.argument >= 0:
             return inputs[output.argument]
@@ -185,7 +219,7 @@ class Recording:
             return output.given  # type: ignore[no-any-return]
         y = Tensor()
         y._p = _gc(next(made), _free)
-        y._node = output.node
+        y._node = output.node if output.live < 0 else nodes[output.live]
         y._acc = None
         y._base = inputs[output.base] if output.base >= 0 else None
         y._base_node = None if y._base is None else y._base._node
@@ -219,6 +253,7 @@ class Recording:
             **{"MISS": MISS, "Tensor": Tensor, "changes": changes, "free": _free, "gc": _gc},
             **{"mode": mode, "recording": self, "tape": self.tape, "unrecorded": unrecorded},
             "finish": self.finish,
+            "live": live_node,
             "failed": self.failed,
         }
         tests = [f"kwargs or len(args) != {count} or changes.count != recording.seen"]
@@ -235,6 +270,9 @@ class Recording:
             scope[f"fixed{i}"] = value
             tests.append(f"args[{i}] is not fixed{i}")
         for i in inputs:
+            if self.graphs[inputs.index(i)]:
+                tests.append(f"args[{i}].__class__ is not Tensor or live(args[{i}]) is None")
+                continue
             tests.append(f"args[{i}].__class__ is not Tensor or args[{i}]._node is not None")
             tests.append(f"(args[{i}]._base is not None and args[{i}]._base._node is not None)")
         lines = ["def quick(args, kwargs):", f"    if {' or '.join(tests)}:", "        return MISS"]
@@ -245,17 +283,17 @@ class Recording:
     def quick_run(self, scope: dict[str, Any], inputs: list[int]) -> list[str]:
         """The lines that run the tape and make the result."""
         ps = [f"args[{i}]._p" for i in inputs]
-        few = len(self.made) == 1 and len(inputs) <= 3
+        few = self.n_made == 1 and len(inputs) <= 3
         if few:
             scope["run"] = getattr(lib, f"ad_tape_run{len(inputs)}")
             lines = [f"    p = run({', '.join(['tape', *ps])})", "    if not p:"]
         else:
             scope["run"], scope["new"] = lib.ad_tape_run, ffi.new
-            lines = [f"    outs = new('ad_tensor *[]', {len(self.made) + 1})"]
+            lines = [f"    outs = new('ad_tensor *[]', {self.n_made + 1})"]
             lines.append(f"    if run(tape, {len(inputs)}, [{', '.join(ps)}], outs):")
         lines += ["        return failed()", "    recording.runs += 1"]
-        if not few or self.spec is not TENSOR or self.made[0].base >= 0:
-            made = "iter((p,))" if few else "iter(outs)"
+        if not few or self.spec is not TENSOR or self.made[0].base >= 0 or self.reverse:
+            made = "(p,)" if few else "outs"
             given = ", ".join(f"args[{i}]" for i in inputs)
             return [*lines, f"    return finish([{given}], {made})"]
         for i, (leaf, after) in enumerate(self.leaves):

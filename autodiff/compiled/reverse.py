@@ -1,0 +1,146 @@
+"""The backward of a recorded call whose results have a graph: a tape of its own, and its node."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from autodiff.compiled.record import Recorder
+from autodiff.graph import grad
+from autodiff.native import error, ffi, lib, take_failure
+from autodiff.node import AccumulateGrad, Cotangents, Node, mode, version_sum
+from autodiff.ops.create import zeros
+from autodiff.tensor import Tensor, _free, _gc, live_node, wrap
+
+__all__ = ["Reverse"]
+
+
+class CompiledNode(Node):
+    """A call of a compiled function: its backward is one native call too."""
+
+    __slots__ = ("reverse",)
+    reverse: Reverse
+
+    def name(self) -> str:
+        return "CompiledBackward0"
+
+    def vjp(self, g: Any) -> Sequence[Tensor | None]:
+        if mode.grad:
+            raise RuntimeError(
+                "a compiled function is not differentiated twice (create_graph=True): compile the "
+                "whole step, with the gradient inside it, or call the function that was compiled"
+            )
+        saved = self.unpack()[: self.reverse.n_links]
+        given = tuple(g) if isinstance(g, Cotangents) else (g,)
+        return self.reverse.run(given, saved)
+
+
+class CompiledOutput(Node):
+    """One of several outputs of a compiled call."""
+
+    __slots__ = ("output_nr",)
+
+    def __init__(self, call: CompiledNode, output_nr: int) -> None:
+        self.edges = (call,)
+        self.saved = ()
+        self.versions = 0
+        self.output_nr = output_nr
+
+    def name(self) -> str:
+        return "CompiledBackward0"
+
+    def vjp(self, g: Tensor) -> Sequence[Any]:
+        call: Any = self.edges[0]
+        n = len(call.reverse.shapes)
+        return (Cotangents(g if i == self.output_nr else None for i in range(n)),)
+
+
+class Reverse:
+    """The recorded backward of the results `ys` of a call that was just recorded."""
+
+    def __init__(self, recorder: Recorder, ys: list[Tensor]) -> None:
+        roots = [node for node in map(live_node, ys) if node is not None]
+        inputs = [live_node(x) for x in recorder.inputs]
+        self.leaves = leaves_of(roots, {node for node in inputs if node is not None})
+        self.inputs = [i for i, node in enumerate(inputs) if node is not None]
+        owners = [leaf.variable for leaf in self.leaves]
+        targets = [x for x in owners if x is not None]
+        targets += [recorder.inputs[i] for i in self.inputs]
+        self.shapes = [(y.shape, y.dtype) for y in ys]
+        self.watched = watched(recorder.tape, roots)
+        cotangents = [zeros(shape, dtype=d) for shape, d in self.shapes]
+        tape = recorder.record_after(
+            [g._p for g in cotangents],
+            lambda: grad(ys, targets, cotangents, retain_graph=True, allow_unused=True),
+        )
+        self.tape, found = tape
+        self.n_links = lib.ad_tape_links(self.tape)
+        self.wanted = [g is not None for g in found]
+        for g in found:
+            if g is not None and lib.ad_tape_export(self.tape, g._p) < 0:
+                raise error("compile")
+        if lib.ad_tape_finish(self.tape, sum(self.wanted)):
+            raise error("compile")
+
+    def nodes(self, inputs: list[Tensor], links: list[Any]) -> list[Node]:
+        """The node of each result of a run that left what backward reads in `links`."""
+        node = CompiledNode()
+        node.reverse = self
+        node.edges = (*self.leaves, *[live_node(inputs[i]) for i in self.inputs])
+        node.saved = (*links, *self.watched)
+        node.versions = version_sum(node.saved) if node.saved else 0
+        if len(self.shapes) == 1:
+            return [node]
+        return [CompiledOutput(node, i) for i in range(len(self.shapes))]
+
+    def run(self, given: Sequence[Tensor | None], saved: Sequence[Any]) -> list[Tensor | None]:
+        """The cotangents of the leaves, then of the arguments that have a graph."""
+        gs = [
+            zeros(shape, dtype=d) if g is None else g.contiguous()
+            for g, (shape, d) in zip(given, self.shapes, strict=True)
+        ]
+        outs = ffi.new("ad_tensor *[]", len(self.wanted) + 1)
+        while lib.ad_tape_run(self.tape, len(gs) + len(saved), [*[g._p for g in gs], *saved], outs):
+            failure = take_failure()
+            if failure[0] == lib.AD_STALE:
+                gs = [g.clone() for g in gs]  # memory that the tape knows otherwise
+            elif failure[0] != lib.AD_BUSY:
+                raise RuntimeError(f"the backward of a compiled function failed: {failure}")
+        made = iter(outs)
+        return [wrap(_gc(next(made), _free)) if wanted else None for wanted in self.wanted]
+
+
+def leaves_of(roots: list[Node], stops: set[Node]) -> list[AccumulateGrad]:
+    """The leaves that roots lead to, not through `stops`."""
+    found: dict[AccumulateGrad, None] = {}
+    seen: set[Node] = set(roots) | stops
+    stack = [root for root in roots if root not in stops]
+    while stack:
+        for edge in stack.pop().edges:
+            if edge is None or edge in seen:
+                continue
+            seen.add(edge)
+            if isinstance(edge, AccumulateGrad):
+                found[edge] = None
+            else:
+                stack.append(edge)
+    return list(found)
+
+
+def watched(tape: Any, roots: list[Node]) -> list[Any]:
+    """What nodes saved that was there before the call: backward must find it unchanged."""
+    found: dict[int, Any] = {}
+    seen, stack = set(roots), list(roots)
+    while stack:
+        node = stack.pop()
+        for p in node.saved or ():
+            if ffi.typeof(p) is DESCRIPTOR and lib.ad_tape_knows(tape, p) == 1:
+                found[lib.ad_storage_id(p)] = p
+        for edge in node.edges:
+            if edge is not None and edge not in seen:
+                seen.add(edge)
+                stack.append(edge)
+    return list(found.values())
+
+
+DESCRIPTOR = ffi.typeof("ad_tensor *")
