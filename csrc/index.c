@@ -226,6 +226,12 @@ static int run_index_get(const ad_call *c) {
     return AD_OK;
 }
 
+int ad_take_rows(const ad_tensor *y, const ad_tensor *x, const ad_tensor *index) {
+    const int first = 0;
+    const ad_tensor *const operands[] = {y, x, index};
+    return run_index_get(&(ad_call){run_index_get, "index", 1, 2, .x = operands, .numbers = &first});
+}
+
 ad_tensor *ad_index_get(const ad_tensor *x, int first, int n, const ad_tensor *const *index) {
     int64_t shape[AD_MAX_DIMS];
     if (check_index(x, first, n, index)) return NULL;

@@ -113,6 +113,9 @@ static inline int64_t ad_broadcast_stride(const ad_tensor *x, int ndim, int d) {
     return own < 0 || x->shape[own] == 1 ? 0 : x->strides[own];
 }
 
+/* ---- index.c ---- */
+int ad_take_rows(const ad_tensor *y, const ad_tensor *x, const ad_tensor *index); /* y = x[index], into y */
+
 /* ---- copy.c ---- */
 void ad_copy_into(const ad_tensor *dst, const ad_tensor *src); /* one shape, no overlap; converts */
 /* dst[r * dst_row + c] = src[r + c * src_col], of elements of itemsize bytes; past the caches if so wanted.

@@ -135,6 +135,70 @@ int ad_tape_run(ad_tape *t, int n_args, ad_tensor *const *args, ad_tensor **outp
     return status;
 }
 
+/* ---- many steps ---- */
+
+/* Where the outputs of each step go. */
+static bool can_stack(const ad_tape *t, int64_t to, ad_tensor *const *stacked) {
+    for (int i = 0; i < t->n_outputs; i++) {
+        const ad_tensor *row = &t->exports[i].operands[0], *all = stacked[i];
+        if (!all->contiguous || all->ndim != row->ndim + 1 || all->dtype != row->dtype || all->shape[0] < to)
+            return false;
+        if (memcmp(all->shape + 1, row->shape, sizeof(int64_t) * row->ndim)) return false;
+    }
+    return true;
+}
+
+static bool can_gather(int n, ad_tensor *const *args, ad_tensor *const *data, const ad_tensor *order, int64_t to) {
+    if (!n || order->dtype != AD_int64 || !order->contiguous || order->ndim != 1) return false;
+    for (int i = 0; i < n; i++) {
+        const ad_tensor *x = args[i], *from = data[i];
+        if (!x->ndim || x->ndim != from->ndim || x->dtype != from->dtype || !x->contiguous) return false;
+        if (memcmp(x->shape + 1, from->shape + 1, sizeof(int64_t) * (size_t)(x->ndim - 1))) return false;
+        if (x->shape[0] < 1 || x->shape[0] != args[0]->shape[0] || to > order->numel / x->shape[0]) return false;
+    }
+    return true;
+}
+
+static int gather(int n, ad_tensor *const *args, ad_tensor *const *data, const ad_tensor *order, int64_t step) {
+    ad_tensor index = *order;
+    index.numel = index.shape[0] = args[0]->shape[0];
+    index.data += step * index.numel * (int64_t)sizeof(int64_t);
+    int status = AD_OK;
+    for (int i = 0; i < n && !status; i++) status = ad_take_rows(args[i], data[i], &index);
+    return status;
+}
+
+static void stack(ad_tape *t, int64_t step, ad_tensor *const *stacked) {
+    for (int i = 0; i < t->n_outputs; i++) {
+        const ad_step *e = &t->exports[i];
+        ad_tensor from = e->operands[0], to = from;
+        from.data = t->memory[e->of[0]].data + e->offset[0];
+        to.data = stacked[i]->data + step * from.numel * ad_itemsize[from.dtype];
+        ad_set_row_major(&to);
+        to.contiguous = 1;
+        ad_copy_into(&to, &from);
+    }
+}
+
+int ad_tape_steps(ad_tape *t, int n, ad_tensor *const *args, ad_tensor *const *data, const ad_tensor *order,
+                  int64_t from, int64_t to, ad_tensor *const *stacked) {
+    if (!t->ready || ad_recording || from < 0 || !can_stack(t, to, stacked)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    if (order && !can_gather(n, args, data, order, to)) return ad_fail(AD_BAD_ARG, n, 0, 0);
+    if (!take(t)) return ad_fail(AD_BUSY, 0, 0, 0);
+    t->position = -1;
+    t->status = take_arguments(t, n, args) ? AD_OK : ad_fail(AD_STALE, 0, 0, 0);
+    for (int64_t step = from; step < to && !t->status; step++) {
+        t->position = -1;
+        if (order) t->status = gather(n, args, data, order, step);
+        if (!t->status) t->status = make_results(t);
+        if (!t->status) t->status = make_calls(t);
+        if (!t->status) stack(t, step, stacked);
+    }
+    const int status = t->status;
+    leave(t);
+    return status;
+}
+
 static ad_tensor *run_few(ad_tape *t, int n, ad_tensor *const *args) {
     ad_tensor *y = NULL;
     if (t->n_outputs > 1) return ad_fail_null(AD_BAD_ARG, t->n_outputs, 0, 0);

@@ -6,17 +6,19 @@ import functools
 import time
 import warnings
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff.changes import recorder_here
 from autodiff.compiled.guards import Names
 from autodiff.compiled.record import Recorder
 from autodiff.compiled.recording import MISS, Recording, Unfit, is_spent
+from autodiff.compiled.steps import epoch, repeat
 from autodiff.compiled.tree import TENSOR, flatten
 from autodiff.native import ffi
 from autodiff.nn.parameter import Parameter
 from autodiff.node import mode
+from autodiff.ops.generator import Generator
 from autodiff.tensor import Tensor, live_node
 
 __all__ = ["Compiled"]
@@ -71,6 +73,39 @@ class Compiled:
                     break
                 time.sleep(0)
         return self.record(key, inputs, args, kwargs)
+
+    def steady(self, args: tuple[Any, ...]) -> Recording | None:
+        """The recording that fits a call now, and after each run of it again."""
+        tensors: list[Tensor] = []
+        spec = flatten((args, {}), tensors)
+        key = spec, mode.grad, mode.inference, tuple(map(signature, tensors))
+        if recorder_here() is None and all(isinstance(x, Tensor) for x in args):
+            for recording in self.recordings.get(key, ()):
+                if recording.leads_to_itself() and recording.holds():
+                    return recording
+        return None
+
+    is_fixed = staticmethod(lambda x: is_fixed(x))
+
+    def repeat(self, n: int, *args: Any, progress: bool = False) -> Any:
+        """What `n` calls return, made by one native call; tensors are stacked along dimension 0."""
+        return repeat(self, n, args, progress)
+
+    def epoch(
+        self,
+        tensors: Sequence[Tensor],
+        batch_size: int,
+        shuffle: bool | Tensor = False,
+        drop_last: bool = False,
+        generator: Generator | None = None,
+        progress: bool = False,
+    ) -> Any:
+        """What the calls on mini-batches of rows of `tensors` return, made by one native call.
+
+        The rows come as from a DataLoader with this `shuffle` and `generator`, or in the order that
+        `shuffle`, a tensor, gives. Tensors returned are stacked along dimension 0.
+        """
+        return epoch(self, tensors, batch_size, shuffle, drop_last, generator, progress)
 
     def use(self, key: Any, recording: Recording, args: Any, kwargs: Any) -> None:
         """Make a recording the one that is tried first."""

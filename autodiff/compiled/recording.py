@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 from autodiff.anomaly import place
 from autodiff.changes import changes
@@ -182,6 +182,13 @@ class Recording:
         self.seen = changes.count
         return True
 
+    def leads_to_itself(self) -> bool:
+        """Whether it holds after a run as it did before, without a look at Python."""
+        after = dict(self.leaves)
+        return not self.by_argument and all(
+            after.get(leaf, before) is before for leaf, before in self.needs
+        )
+
     # ---- running it ----
 
     def run(self, inputs: list[Tensor]) -> Any:
@@ -202,12 +209,16 @@ class Recording:
         if self.reverse is not None:
             more = [_gc(p, _free) for p in list(outs)[len(self.made) : self.n_made]]
             nodes = self.reverse.nodes(inputs, more[self.n_before_links - len(self.made) :])
+        self.set_gradients(inputs)
+        left = iter(self.outputs)
+        return unflatten(self.spec, lambda: self.output(next(left), inputs, made, nodes))
+
+    def set_gradients(self, inputs: list[Tensor]) -> None:
+        """What a run leaves in `.grad`."""
         for leaf, after in self.leaves:
             leaf.grad = after
         for i, pending in self.by_argument:
             inputs[i]._accumulator().grad = pending.make()
-        left = iter(self.outputs)
-        return unflatten(self.spec, lambda: self.output(next(left), inputs, made, nodes))
 
     def output(
         self, output: Output, inputs: list[Tensor], made: Iterator[Any], nodes: list[Node]
@@ -240,6 +251,12 @@ class Recording:
         name = ffi.string(lib.ad_tape_name(self.tape, at)).decode() if at >= 0 else "compile"
         where = f" (recorded at {place(*self.places[source])})" if at >= 0 else ""
         raise describe(failure, name + where)
+
+    def failed_for_good(self) -> NoReturn:
+        """The error of a run that should have fitted."""
+        if self.failed() is MISS:
+            raise RuntimeError("a compiled function is in use by another thread")
+        raise AssertionError
 
     # ---- the quick way ----
 
