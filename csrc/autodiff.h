@@ -281,14 +281,15 @@ typedef enum {
 /* Records this thread's calls until ad_tape_stop. `notice` is called for each with 0, and with the reason
  * where what happens cannot be recorded. */
 ad_tape *ad_tape_record(int n_args, ad_tensor *const *args, void (*notice)(int reason));
-/* The same, of calls that read what those of another tape made: of what they read, that one's exports and, after
- * the n_args, the arguments of this one get what leads to its memory. */
+/* The same, of calls that read what those of another tape made: of what they read, that one's exports and,
+ * after the n_args, the arguments of this one get what leads to its memory. */
 ad_tape *ad_tape_record_after(ad_tape *first, int n_args, ad_tensor *const *args, void (*notice)(int reason));
 int ad_tape_links(const ad_tape *tape); /* how many those are */
-int ad_tape_stop(ad_tape *tape); /* the first reason there was */
+int ad_tape_stop(ad_tape *tape);        /* the first reason there was */
 /* Whether this thread records, and x's memory was made since. */
 int ad_tape_made_here(const ad_tensor *x);
-/* Where a tape knows x's memory from: an argument (0), before (1), made while recording (2); -1: it does not. */
+/* Where a tape knows x's memory from: an argument (0), before (1), made while recording (2); -1: it does not.
+ */
 int ad_tape_knows(const ad_tape *tape, const ad_tensor *x);
 void ad_tape_free(ad_tape *tape);
 /* An expression of the caller that depends on values. */
@@ -305,10 +306,10 @@ ad_tensor *ad_tape_run0(ad_tape *tape);
 ad_tensor *ad_tape_run1(ad_tape *tape, ad_tensor *a);
 ad_tensor *ad_tape_run2(ad_tape *tape, ad_tensor *a, ad_tensor *b);
 ad_tensor *ad_tape_run3(ad_tape *tape, ad_tensor *a, ad_tensor *b, ad_tensor *c);
-/* Runs steps `from` to `to` on args. Where `order` is not NULL, those are filled first, each by the rows of its
- * data tensor that order has for the step. Output i of a step goes to row `step` of stacked[i]. */
-int ad_tape_steps(ad_tape *tape, int n_args, ad_tensor *const *args, ad_tensor *const *data, const ad_tensor *order,
-                  int64_t from, int64_t to, ad_tensor *const *stacked);
+/* Runs steps `from` to `to` on args. Where `order` is not NULL, those are filled first, each by the rows of
+ * its data tensor that order has for the step. Output i of a step goes to row `step` of stacked[i]. */
+int ad_tape_steps(ad_tape *tape, int n_args, ad_tensor *const *args, ad_tensor *const *data,
+                  const ad_tensor *order, int64_t from, int64_t to, ad_tensor *const *stacked);
 int ad_tape_ran(const ad_tape *tape); /* the status of the last run */
 int ad_tape_position(const ad_tape *tape);
 ad_tensor *ad_tape_get(ad_tape *tape, int exported); /* as the last run left it */

@@ -53,7 +53,7 @@ const char *ad_reduction_name(int kind) {
 }
 
 /* ---- errors ---- */
-_Thread_local int ad_zero_div;
+_Thread_local int ad_zero_div AD_NEAR;
 static _Thread_local struct {
     int status;
     int64_t detail[3];

@@ -11,6 +11,13 @@
 #pragma GCC optimize("no-unswitch-loops")
 #endif
 
+/* A variable of each thread, at a fixed distance from where those of a thread are: no call to find it. */
+#if defined(__ELF__) && defined(__GNUC__)
+#define AD_NEAR __attribute__((tls_model("initial-exec")))
+#else
+#define AD_NEAR
+#endif
+
 #define AD_MAX_DIMS 8
 #define AD_MAX_INPUTS 10
 #define AD_MAX_OUTPUTS 10
@@ -83,12 +90,12 @@ struct ad_storage {
 };
 void *ad_alloc(size_t nbytes); /* 64-byte aligned; NULL sets the error */
 void ad_dealloc(void *block);
-extern _Thread_local bool ad_inference_mode;
+extern _Thread_local bool ad_inference_mode AD_NEAR;
 ad_storage *ad_storage_new(int64_t nbytes); /* with room for its first descriptor */
 static inline ad_tensor *ad_first_descriptor(ad_storage *s) { return (ad_tensor *)(s + 1); }
 void ad_storage_retain(ad_storage *s);
 void ad_storage_release(ad_storage *s);
-extern _Thread_local ad_tape *ad_recording; /* tape.h */
+extern _Thread_local ad_tape *ad_recording AD_NEAR; /* tape.h */
 void ad_tape_made(ad_storage *s);
 
 /* ---- tensor.c ---- */
@@ -261,7 +268,7 @@ extern const ad_variant *ad_cpu; /* the variant in use */
 extern ad_pw_fn *const ad_pw_reference_table[AD_N_INSTR][AD_N_TYPES]; /* reference.c */
 
 /* Set by integer division by zero, read and cleared by the machine after each call. */
-extern _Thread_local int ad_zero_div;
+extern _Thread_local int ad_zero_div AD_NEAR;
 
 /* ---- trig.c ---- */
 /* The distance r[0] + r[1] of a finite x >= 1 from the nearest multiple of pi/2; returns the multiple

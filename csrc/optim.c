@@ -159,7 +159,8 @@ typedef struct {
     void (*kernel)(int64_t n, void *const *data, const ad_update *u);
     ad_update numbers;
     int64_t numel, size;
-    int n_like; /* the parameter, its gradient, its states */
+    double scalars[MAX_SCALARS]; /* what the numbers were made from */
+    int n_like;                  /* the parameter, its gradient, its states */
     char *data[MAX_LIKE];
 } task;
 
@@ -258,9 +259,13 @@ static int step_row(int kind, ad_tensor **row, const double *hyper, task *t) {
     ad_tensor **counts = row + t->n_like, *made = NULL;
     advance(kind, hyper, counts, scalars);
     t->kernel = ad_cpu->optim->update[kind][ad_dtype_type[row[0]->dtype]];
-    t->numbers =
-        (ad_update){.lr = hyper[0], .weight_decay = hyper[1], .maximize = hyper[2] != 0, .shrink = 1};
-    optimizers[kind].prepare(&t->numbers, hyper, scalars);
+    if (memcmp(scalars, t->scalars, sizeof scalars)) { /* mostly, all parameters are at one step */
+        memcpy(t->scalars, scalars, sizeof scalars);
+        t->numbers =
+            (ad_update){.lr = hyper[0], .weight_decay = hyper[1], .maximize = hyper[2] != 0, .shrink = 1};
+        optimizers[kind].prepare(&t->numbers, hyper, scalars);
+    }
+    t->numbers.fresh = false;
     if (kind == AD_OPT_sgd_momentum && !row[2]) {
         if (!(made = make_like(row[0]))) return AD_NO_MEMORY;
         row[2] = made;
@@ -276,11 +281,11 @@ static int step_row(int kind, ad_tensor **row, const double *hyper, task *t) {
     return status;
 }
 
-static int step_group(int kind, int n, ad_tensor **tensors, const double *hyper) {
+static int step_group(int kind, int n, ad_tensor **tensors, const double *hyper, bool checked) {
     const int columns = ad_optim_columns(kind);
     int status = columns ? AD_OK : ad_fail(AD_BAD_ARG, kind, 0, 0);
-    task t = {.n_like = columns ? 2 + optimizers[kind].states : 0};
-    for (int pass = 0; pass < 2; pass++)
+    task t = {.n_like = columns ? 2 + optimizers[kind].states : 0, .scalars = {NAN}};
+    for (int pass = checked; pass < 2; pass++)
         for (int i = 0; i < n && !status; i++) {
             ad_tensor *row[MAX_COLUMNS];
             for (int j = 0; j < columns; j++) row[j] = tensors[(int64_t)j * n + i];
@@ -305,7 +310,7 @@ static int run_step(const ad_call *c) {
     memcpy(tensors, c->x, sizeof *tensors * (size_t)n);
     memcpy(tensors + n, c->x + c->n_out, sizeof *tensors * (size_t)n);
     memcpy(tensors + 2 * n, c->x + n, sizeof *tensors * (size_t)((columns - 2) * n));
-    const int status = step_group(s->kind, s->n, tensors, s->hyper);
+    const int status = step_group(s->kind, s->n, tensors, s->hyper, true);
     ad_dealloc(tensors);
     return status;
 }
@@ -319,12 +324,12 @@ static bool makes_states(int64_t n, ad_tensor *const *tensors) {
 
 int ad_optim_step(int kind, int n, ad_tensor **tensors, const double *hyper) {
     const int64_t count = n, columns = ad_optim_columns(kind), all = count * columns;
-    if (!ad_recording) return step_group(kind, n, tensors, hyper);
+    if (!ad_recording) return step_group(kind, n, tensors, hyper, false);
     if (makes_states(all, tensors)) {
         ad_tape_break(AD_TAPE_STARTED);
         ad_tape *const recording = ad_recording;
         ad_recording = NULL;
-        const int status = step_group(kind, n, tensors, hyper);
+        const int status = step_group(kind, n, tensors, hyper, false);
         ad_recording = recording;
         return status;
     }

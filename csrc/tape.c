@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include "tape_parts.h"
 
-_Thread_local ad_tape *ad_recording;
+_Thread_local ad_tape *ad_recording AD_NEAR;
 
 /* ---- what cannot be recorded ---- */
 
@@ -226,7 +226,8 @@ ad_tape *ad_tape_record(int n_args, ad_tensor *const *args, void (*notice)(int r
     return t;
 }
 
-ad_tape *ad_tape_record_after(ad_tape *first, int n_args, ad_tensor *const *args, void (*notice)(int reason)) {
+ad_tape *ad_tape_record_after(ad_tape *first, int n_args, ad_tensor *const *args,
+                              void (*notice)(int reason)) {
     ad_tape *t = ad_tape_record(n_args, args, notice);
     if (t) t->after = first;
     return t;
@@ -287,6 +288,7 @@ void ad_tape_free(ad_tape *t) {
     ad_dealloc(t->arena);
     free(t->owned);
     free(t->results);
+    free(t->restored);
     free(t->memory);
     free(t->steps);
     free(t->exports);

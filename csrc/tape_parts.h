@@ -18,9 +18,10 @@ typedef struct {
 
 typedef struct {
     uint8_t kind;
-    bool raw;     /* filled from outside, */
-    bool written; /* or by a call */
-    char *data;   /* what offsets count from: as recorded, then of the last run */
+    bool raw;      /* filled from outside, */
+    bool written;  /* or by a call */
+    bool constant; /* the same at every run */
+    char *data;    /* what offsets count from: as recorded, then of the last run */
     int64_t nbytes;
     ad_storage *storage; /* captured: kept; an argument's and a result's: of the last run */
     char *contents;      /* what is put there before each run, or NULL */
@@ -56,11 +57,12 @@ struct ad_tape {
     int n_links;
     int reason;
     void (*notice)(int reason);
-    int n_arguments, n_memory, n_steps, n_recorded, n_exports, n_outputs, n_results;
+    int n_arguments, n_memory, n_steps, n_recorded, n_exports, n_outputs, n_results, n_restored;
     ad_tape_argument *arguments;
     ad_tape_memory *memory;
     ad_step *steps, *exports;
     int *results;      /* those of the memory */
+    int *restored;     /* those with contents */
     ad_storage *owned; /* stand-ins for the storages of what was made */
     char *arena;
     int64_t arena_bytes;

@@ -111,18 +111,86 @@ static int plan_arena(ad_tape *t) {
 /* What was filled from outside alone stays where it is. */
 static void capture_constants(ad_tape *t) {
     for (int i = 0; i < t->n_memory; i++)
-        if (t->memory[i].kind == AD_MEMORY_MADE && t->memory[i].storage)
+        if (t->memory[i].kind == AD_MEMORY_MADE && t->memory[i].storage) {
             t->memory[i].kind = AD_MEMORY_CAPTURED;
+            t->memory[i].constant = true;
+        }
+}
+
+/* ---- constants ---- */
+
+enum { CONSTANT_BYTES = 4096 }; /* of what is worth keeping rather than making anew */
+
+/* How many steps write to each memory. */
+static int *count_writers(const ad_tape *t) {
+    int *writers = calloc((size_t)t->n_memory + 1, sizeof *writers);
+    for (int i = 0; writers && i < t->n_steps; i++)
+        for (int k = 0; k < t->steps[i].call.n_out; k++)
+            if (t->steps[i].of[k] >= 0) writers[t->steps[i].of[k]]++;
+    return writers;
+}
+
+/* Whether a step makes the same at every run: from constants, or from nothing. */
+static bool is_constant(const ad_tape *t, const ad_step *s, const int *writers) {
+    const ad_call *c = &s->call;
+    if (c->draws) return false;
+    for (int k = 0; k < c->n_out + c->n_in; k++) {
+        if (s->of[k] < 0) continue;
+        const ad_tape_memory *of = &t->memory[s->of[k]];
+        if (k >= c->n_out ? !of->constant && !s->operands[k].number
+                          : of->kind != AD_MEMORY_MADE || of->contents || writers[s->of[k]] != 1 ||
+                                of->nbytes > CONSTANT_BYTES)
+            return false;
+    }
+    return true;
+}
+
+/* Makes it, for good. */
+static int run_constant(ad_tape *t, ad_step *s) {
+    for (int k = 0; k < s->call.n_out + s->call.n_in; k++) {
+        if (s->of[k] < 0) continue;
+        ad_tape_memory *of = &t->memory[s->of[k]];
+        if (k < s->call.n_out && !of->storage) {
+            of->storage = ad_storage_new(of->nbytes);
+            if (!of->storage) return AD_NO_MEMORY;
+            of->kind = AD_MEMORY_CAPTURED;
+            of->constant = true;
+            of->data = of->storage->data;
+        }
+        s->operands[k].storage = of->storage;
+        s->operands[k].data = of->data + s->offset[k];
+    }
+    return s->call.run(&s->call);
+}
+
+static int fold_constants(ad_tape *t) {
+    int *writers = count_writers(t), kept = 0, status = writers ? AD_OK : ad_fail(AD_NO_MEMORY, 0, 0, 0);
+    for (int i = 0; i < t->n_steps; i++) {
+        ad_step *s = &t->steps[i];
+        if (!status && is_constant(t, s, writers)) {
+            status = run_constant(t, s);
+            ad_step_free(s);
+        } else {
+            t->steps[kept++] = *s;
+        }
+    }
+    t->n_steps = kept;
+    free(writers);
+    return status;
 }
 
 static int make_arena(ad_tape *t) {
     t->arena = ad_alloc((size_t)t->arena_bytes);
     t->owned = calloc((size_t)t->n_memory + 1, sizeof *t->owned);
     t->results = calloc((size_t)t->n_memory + 1, sizeof *t->results);
-    if (!t->arena || !t->owned || !t->results) return ad_fail(AD_NO_MEMORY, t->arena_bytes, 0, 0);
+    t->restored = calloc((size_t)t->n_memory + 1, sizeof *t->restored);
+    if (!t->arena || !t->owned || !t->results || !t->restored)
+        return ad_fail(AD_NO_MEMORY, t->arena_bytes, 0, 0);
     for (int i = 0; i < t->n_memory; i++) {
         ad_tape_memory *of = &t->memory[i];
         if (of->kind == AD_MEMORY_RESULT) t->results[t->n_results++] = i;
+        if (of->contents && (of->kind == AD_MEMORY_RESULT || of->first <= of->last))
+            t->restored[t->n_restored++] = i;
         if (of->kind != AD_MEMORY_MADE || of->first > of->last) continue;
         of->data = t->arena + of->at;
         of->storage = &t->owned[i];
@@ -210,6 +278,7 @@ int ad_tape_finish(ad_tape *t, int n_outputs) {
         return ad_fail(AD_BAD_ARG, 0, 0, 0);
     capture_constants(t);
     int status = drop_unneeded(t);
+    if (!status) status = fold_constants(t);
     if (!status) {
         find_lifetimes(t);
         status = plan_arena(t);

@@ -100,9 +100,9 @@ static ad_tensor *exported(ad_tape *t, const ad_step *e) {
 /* ---- the run ---- */
 
 static int make_calls(ad_tape *t) {
-    for (int i = 0; i < t->n_memory; i++) {
-        const ad_tape_memory *of = &t->memory[i];
-        if (of->contents && of->storage) memcpy(of->storage->data, of->contents, (size_t)of->nbytes);
+    for (int i = 0; i < t->n_restored; i++) {
+        const ad_tape_memory *of = &t->memory[t->restored[i]];
+        memcpy(of->storage->data, of->contents, (size_t)of->nbytes);
     }
     for (t->position = 0; t->position < t->n_steps; t->position++) {
         const ad_call *c = &t->steps[t->position].call;
@@ -148,18 +148,21 @@ static bool can_stack(const ad_tape *t, int64_t to, ad_tensor *const *stacked) {
     return true;
 }
 
-static bool can_gather(int n, ad_tensor *const *args, ad_tensor *const *data, const ad_tensor *order, int64_t to) {
+static bool can_gather(int n, ad_tensor *const *args, ad_tensor *const *data, const ad_tensor *order,
+                       int64_t to) {
     if (!n || order->dtype != AD_int64 || !order->contiguous || order->ndim != 1) return false;
     for (int i = 0; i < n; i++) {
         const ad_tensor *x = args[i], *from = data[i];
         if (!x->ndim || x->ndim != from->ndim || x->dtype != from->dtype || !x->contiguous) return false;
         if (memcmp(x->shape + 1, from->shape + 1, sizeof(int64_t) * (size_t)(x->ndim - 1))) return false;
-        if (x->shape[0] < 1 || x->shape[0] != args[0]->shape[0] || to > order->numel / x->shape[0]) return false;
+        if (x->shape[0] < 1 || x->shape[0] != args[0]->shape[0] || to > order->numel / x->shape[0])
+            return false;
     }
     return true;
 }
 
-static int gather(int n, ad_tensor *const *args, ad_tensor *const *data, const ad_tensor *order, int64_t step) {
+static int gather(int n, ad_tensor *const *args, ad_tensor *const *data, const ad_tensor *order,
+                  int64_t step) {
     ad_tensor index = *order;
     index.numel = index.shape[0] = args[0]->shape[0];
     index.data += step * index.numel * (int64_t)sizeof(int64_t);
@@ -182,7 +185,8 @@ static void stack(ad_tape *t, int64_t step, ad_tensor *const *stacked) {
 
 int ad_tape_steps(ad_tape *t, int n, ad_tensor *const *args, ad_tensor *const *data, const ad_tensor *order,
                   int64_t from, int64_t to, ad_tensor *const *stacked) {
-    if (!t->ready || ad_recording || from < 0 || !can_stack(t, to, stacked)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    if (!t->ready || ad_recording || from < 0 || !can_stack(t, to, stacked))
+        return ad_fail(AD_BAD_ARG, 0, 0, 0);
     if (order && !can_gather(n, args, data, order, to)) return ad_fail(AD_BAD_ARG, n, 0, 0);
     if (!take(t)) return ad_fail(AD_BUSY, 0, 0, 0);
     t->position = -1;

@@ -218,7 +218,7 @@ void ad_wrote(ad_tensor *x, int writer) {
     x->storage->writer = writer;
 }
 
-_Thread_local bool ad_inference_mode;
+_Thread_local bool ad_inference_mode AD_NEAR;
 int ad_is_inference(const ad_tensor *x) { return x->storage->version < 0; }
 int ad_set_inference(int on) {
     bool before = ad_inference_mode;

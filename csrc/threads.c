@@ -32,7 +32,7 @@ static atomic_int
     vacant; /* workers that may still join: both change under `lock`, but are looked at without */
 static atomic_int active; /* workers that joined and have not finished */
 static atomic_llong next_chunk;
-static _Thread_local bool is_worker;
+static _Thread_local bool is_worker AD_NEAR;
 
 static int n_workers;           /* started so far; guarded by `region` */
 static atomic_int n_threads;    /* 0 until first asked for */
