@@ -313,14 +313,23 @@ int ad_tape_steps(ad_tape *tape, int n_args, ad_tensor *const *args, ad_tensor *
 int ad_tape_ran(const ad_tape *tape); /* the status of the last run */
 int ad_tape_position(const ad_tape *tape);
 ad_tensor *ad_tape_get(ad_tape *tape, int exported); /* as the last run left it */
-/* Calls recorded, calls a run makes, bytes of the arena. */
-void ad_tape_stats(const ad_tape *tape, int64_t stats[4]);
+/* For checks: what a run writes to that was there before, kept and put back; and a hash of each call's
+ * results, by the call it was recorded as: of the last run of ad_tape_run_hashed, or while recording from
+ * ad_tape_hash on. */
+int ad_tape_save(ad_tape *tape, int n_args, ad_tensor *const *args);
+void ad_tape_restore(ad_tape *tape);
+int ad_tape_run_hashed(ad_tape *tape, int n_args, ad_tensor *const *args, ad_tensor **outputs);
+void ad_tape_hash(ad_tape *tape);
+int ad_tape_hashes(const ad_tape *tape, int n,
+                   uint64_t *hashes); /* 0 where a call is not made; how many there are */
+/* Calls recorded, calls a run makes, bytes of the arena, of results, and the most in use while recording. */
+void ad_tape_stats(const ad_tape *tape, int64_t stats[5]);
 int ad_tape_length(const ad_tape *tape); /* of what is run */
 /* The i-th call that is run: its name, its operand j (NULL past the last) and, of that, where its memory
  * comes from, an ad_tape_memory, and which of those it is. */
 const char *ad_tape_name(const ad_tape *tape, int i);
 int ad_tape_source(const ad_tape *tape, int i); /* the recorded call it came from */
 const ad_tensor *ad_tape_operand(const ad_tape *tape, int i, int j, int origin[3]);
-const ad_program *ad_tape_program(const ad_tape *tape, int i);
+int ad_tape_writer(const ad_tape *tape, int i); /* of a pointwise call: its op, as ad_last_writer tells */
 
 #endif

@@ -157,6 +157,20 @@ void ad_step_free(ad_step *s) {
     free(s->prepared);
 }
 
+/* FNV-1a over the elements of the results, in row-major order. */
+uint64_t ad_step_hash(const ad_step *s) {
+    uint64_t hash = 0xcbf29ce484222325u;
+    for (int i = 0; i < s->call.n_out; i++) {
+        const ad_tensor *x = s->call.x[i];
+        ad_tensor *copy = x ? ad_contiguous(x, x->dtype) : NULL;
+        const uint8_t *bytes = copy ? (const uint8_t *)copy->data : NULL;
+        for (int64_t k = 0; copy && k < copy->numel * ad_itemsize[copy->dtype]; k++)
+            hash = (hash ^ bytes[k]) * 0x100000001b3u;
+        ad_free(copy);
+    }
+    return hash | 1; /* 0 is for none */
+}
+
 static void append(ad_tape *t, const ad_call *c) {
     ad_step *grew = grown(t->steps, t->n_steps, sizeof *t->steps);
     if (grew) t->steps = grew;
@@ -164,8 +178,12 @@ static void append(ad_tape *t, const ad_call *c) {
         broken(t, AD_TAPE_NO_MEMORY);
         return;
     }
+    if (t->hashing) t->steps[t->n_steps].hash = ad_step_hash(&t->steps[t->n_steps]);
     t->n_steps++;
     t->n_recorded++;
+    int64_t stats[4];
+    ad_memory_stats(stats);
+    if (stats[0] > t->most) t->most = stats[0];
     if (t->notice) t->notice(AD_TAPE_FINE);
 }
 
@@ -221,6 +239,9 @@ ad_tape *ad_tape_record(int n_args, ad_tensor *const *args, void (*notice)(int r
         ad_tape_free(t);
         return ad_fail_null(AD_NO_MEMORY, n_args, 0, 0);
     }
+    int64_t stats[4];
+    ad_memory_stats(stats);
+    t->in_use = t->most = stats[0];
     t->notice = notice;
     ad_recording = t;
     return t;
@@ -282,6 +303,7 @@ void ad_tape_free(ad_tape *t) {
         if (of->storage && (kept || (of->kind == AD_MEMORY_MADE && !t->owned)))
             ad_storage_release(of->storage);
         free(of->contents);
+        free(of->saved);
         free(of->patches);
         free(of->owners);
     }

@@ -25,8 +25,10 @@ typedef struct {
     int64_t nbytes;
     ad_storage *storage; /* captured: kept; an argument's and a result's: of the last run */
     char *contents;      /* what is put there before each run, or NULL */
-    int first, last;     /* the steps that use it; none where last is less */
-    int64_t at;          /* in the arena */
+    char *saved;         /* its contents and version before a run that is checked */
+    int64_t version;
+    int first, last; /* the steps that use it; none where last is less */
+    int64_t at;      /* in the arena */
     int n_patches, n_owners;
     ad_patch *patches;
     ad_storage ***owners; /* where the storage is pointed to */
@@ -49,6 +51,7 @@ typedef struct {
     int64_t *offset; /* and where in it */
     void *prepared;  /* what a pointwise call runs instead, or NULL */
     int source;      /* which of the calls recorded it was */
+    uint64_t hash;   /* of what it wrote */
 } ad_step;
 
 struct ad_tape {
@@ -66,11 +69,13 @@ struct ad_tape {
     ad_storage *owned; /* stand-ins for the storages of what was made */
     char *arena;
     int64_t arena_bytes;
-    bool ready;
+    int64_t in_use, most; /* bytes when recording began, and the most since */
+    bool ready, hashing;
     volatile bool busy;
     int position, status; /* of the last run */
 };
 
+uint64_t ad_step_hash(const ad_step *s);
 bool ad_step_copy(ad_tape *t, const ad_call *c, ad_step *s);
 void ad_step_free(ad_step *s);
 

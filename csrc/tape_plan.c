@@ -308,9 +308,9 @@ int ad_tape_source(const ad_tape *t, int i) {
     return s ? s->source : -1;
 }
 
-const ad_program *ad_tape_program(const ad_tape *t, int i) {
+int ad_tape_writer(const ad_tape *t, int i) {
     const ad_step *s = step_at(t, i);
-    return s ? s->call.program : NULL;
+    return s && s->call.program ? s->call.program->writer : AD_BY_NOBODY;
 }
 
 const ad_tensor *ad_tape_operand(const ad_tape *t, int i, int j, int origin[3]) {
@@ -322,10 +322,11 @@ const ad_tensor *ad_tape_operand(const ad_tape *t, int i, int j, int origin[3]) 
     return &s->operands[j];
 }
 
-void ad_tape_stats(const ad_tape *t, int64_t stats[4]) {
+void ad_tape_stats(const ad_tape *t, int64_t stats[5]) {
     stats[0] = t->n_recorded;
     stats[1] = t->n_steps;
     stats[2] = t->arena_bytes;
     stats[3] = 0;
+    stats[4] = t->most - t->in_use;
     for (int i = 0; i < t->n_results; i++) stats[3] += t->memory[t->results[i]].nbytes;
 }

@@ -1,5 +1,6 @@
 /* tape_run.c: running a tape. What moved since the last run, arguments and results, is patched; then the
  * calls are made. A result that somebody still holds gets new memory. */
+#include <stdlib.h>
 #include "tape_parts.h"
 
 /* ---- pointers ---- */
@@ -105,9 +106,10 @@ static int make_calls(ad_tape *t) {
         memcpy(of->storage->data, of->contents, (size_t)of->nbytes);
     }
     for (t->position = 0; t->position < t->n_steps; t->position++) {
-        const ad_call *c = &t->steps[t->position].call;
-        const int status = c->run(c);
+        ad_step *s = &t->steps[t->position];
+        const int status = s->call.run(&s->call);
         if (status) return status;
+        if (__builtin_expect(t->hashing, 0)) s->hash = ad_step_hash(s);
     }
     return AD_OK;
 }
@@ -133,6 +135,51 @@ int ad_tape_run(ad_tape *t, int n_args, ad_tensor *const *args, ad_tensor **outp
     const int status = t->status;
     leave(t);
     return status;
+}
+
+/* ---- checks ---- */
+
+static bool was_there(const ad_tape_memory *of) {
+    return of->written && of->storage && (of->kind == AD_MEMORY_CAPTURED || of->kind == AD_MEMORY_ARGUMENT);
+}
+
+int ad_tape_save(ad_tape *t, int n, ad_tensor *const *args) {
+    if (!t->ready || !take_arguments(t, n, args)) return ad_fail(AD_STALE, 0, 0, 0);
+    for (int i = 0; i < t->n_memory; i++) {
+        ad_tape_memory *of = &t->memory[i];
+        if (!was_there(of)) continue;
+        free(of->saved);
+        of->saved = malloc((size_t)of->storage->nbytes + 1);
+        if (!of->saved) return ad_fail(AD_NO_MEMORY, of->storage->nbytes, 0, 0);
+        memcpy(of->saved, of->storage->lo, (size_t)of->storage->nbytes);
+        of->version = of->storage->version;
+    }
+    return AD_OK;
+}
+
+void ad_tape_restore(ad_tape *t) {
+    for (int i = 0; i < t->n_memory; i++) {
+        ad_tape_memory *of = &t->memory[i];
+        if (!was_there(of) || !of->saved) continue;
+        memcpy(of->storage->lo, of->saved, (size_t)of->storage->nbytes);
+        of->storage->version = of->version;
+    }
+}
+
+void ad_tape_hash(ad_tape *t) { t->hashing = true; }
+
+int ad_tape_run_hashed(ad_tape *t, int n_args, ad_tensor *const *args, ad_tensor **outputs) {
+    t->hashing = true;
+    const int status = ad_tape_run(t, n_args, args, outputs);
+    t->hashing = false;
+    return status;
+}
+
+int ad_tape_hashes(const ad_tape *t, int n, uint64_t *hashes) {
+    for (int i = 0; i < n; i++) hashes[i] = 0;
+    for (int i = 0; i < t->n_steps; i++)
+        if (t->steps[i].source < n) hashes[t->steps[i].source] = t->steps[i].hash;
+    return t->n_recorded;
 }
 
 /* ---- many steps ---- */

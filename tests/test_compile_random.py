@@ -65,7 +65,19 @@ class Plan:
     threads: int
 
 
-EVENTS = ("eval", "train", "lr", "freeze", "thaw", "load", "state", "seed", "group", "clear", "data")
+EVENTS = (
+    "eval",
+    "train",
+    "lr",
+    "freeze",
+    "thaw",
+    "load",
+    "state",
+    "seed",
+    "group",
+    "clear",
+    "data",
+)
 plans = st.builds(
     Plan,
     layers=st.lists(st.sampled_from(sorted(LAYERS)), min_size=1, max_size=4).map(tuple),
@@ -76,9 +88,9 @@ plans = st.builds(
     penalty=st.booleans(),
     noise=st.booleans(),
     batches=st.lists(st.integers(1, 3), min_size=1, max_size=2).map(tuple),
-    events=st.lists(
-        st.tuples(st.integers(2, STEPS - 1), st.sampled_from(EVENTS)), max_size=4
-    ).map(tuple),
+    events=st.lists(st.tuples(st.integers(2, STEPS - 1), st.sampled_from(EVENTS)), max_size=4).map(
+        tuple
+    ),
     threads=st.integers(1, 2),
 )
 
@@ -89,7 +101,9 @@ class Run:
     def __init__(self, plan: Plan, compiled: bool) -> None:
         ad.manual_seed(1)
         self.plan = plan
-        self.model = nn.Sequential(*(LAYERS[name]() for name in plan.layers), nn.Linear(WIDTH, WIDTH))
+        self.model = nn.Sequential(
+            *(LAYERS[name]() for name in plan.layers), nn.Linear(WIDTH, WIDTH)
+        )
         self.loss = LOSSES[plan.loss]()
         self.optimizer = OPTIMIZERS[plan.optimizer](self.model.parameters())
         self.generator = ad.Generator().manual_seed(4)

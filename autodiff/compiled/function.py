@@ -10,9 +10,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff.changes import recorder_here
+from autodiff.compiled.check import check
 from autodiff.compiled.guards import Names
 from autodiff.compiled.record import Recorder
 from autodiff.compiled.recording import MISS, Recording, Unfit, is_spent
+from autodiff.compiled.show import Stats, listing, plot, stats
 from autodiff.compiled.steps import epoch, repeat
 from autodiff.compiled.tree import TENSOR, flatten
 from autodiff.native import ffi
@@ -30,9 +32,10 @@ TRIES = 8  # recordings in a row that were not run once
 class Compiled:
     """What `autodiff.compile` returns: called as the function, with the same results."""
 
-    def __init__(self, fn: Callable[..., Any], fullgraph: bool) -> None:
+    def __init__(self, fn: Callable[..., Any], fullgraph: bool, check: bool) -> None:
         self.fn = fn
         self.fullgraph = fullgraph
+        self.check = check
         self.recordings: OrderedDict[Any, list[Recording]] = OrderedDict()
         self.eager: dict[Any, str] = {}  # calls that stay eager, and why
         self.tries = 0
@@ -65,6 +68,9 @@ class Compiled:
         inputs = [x for x in tensors if not is_fixed(x)]
         for recording in self.recordings.get(key, ()):
             while recording.holds():
+                if self.check and recording.reverse is None:
+                    recording.runs += 1
+                    return check(recording, inputs, lambda: self.fn(*args, **kwargs))
                 result = recording.run(inputs)
                 if result is not MISS:
                     self.use(key, recording, args, kwargs)
@@ -73,6 +79,39 @@ class Compiled:
                     break
                 time.sleep(0)
         return self.record(key, inputs, args, kwargs)
+
+    def __getattr__(self, name: str) -> Any:
+        """What the function or module itself has: parameters, train, state_dict..."""
+        if name == "fn":
+            raise AttributeError(name)
+        return getattr(self.fn, name)
+
+    def __repr__(self) -> str:
+        found = self.used()
+        head = f"<compiled {self.name()}: {len(found)} recordings"
+        if not found:
+            return f"{head}>"
+        return f"{head}, the one used last:\n{listing(found[0])}\n>"
+
+    def used(self) -> list[Recording]:
+        """The recordings, the one used last first."""
+        return [r for key in reversed(self.recordings) for r in self.recordings[key]]
+
+    def stats(self) -> Stats:
+        """What the recordings are made of, and what stays eager."""
+        return stats(self.used(), self.eager)
+
+    def plot(self) -> Any:
+        """Draw the calls and the memory of the recording used last: a matplotlib Axes."""
+        if not self.used():
+            raise RuntimeError(f"{self.name()}: there is no recording yet; call it first")
+        return plot(self.used()[0])
+
+    def reset(self) -> None:
+        """Forget all recordings, and what stays eager."""
+        self.recordings.clear()
+        self.eager.clear()
+        self.tries, self._quick = 0, None
 
     def steady(self, args: tuple[Any, ...]) -> Recording | None:
         """The recording that fits a call now, and after each run of it again."""
@@ -111,7 +150,11 @@ class Compiled:
         """Make a recording the one that is tried first."""
         self.tries = 0
         self.recordings.move_to_end(key)
-        if kwargs or recording.by_argument or any(type(x) not in (Tensor,) and isinstance(x, (list, dict, tuple)) for x in args):
+        if (
+            kwargs
+            or recording.by_argument
+            or any(type(x) not in (Tensor,) and isinstance(x, (list, dict, tuple)) for x in args)
+        ):
             self._quick = None
             return
         if not recording.names.unchanged():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import threading
+import time
 import weakref
 from collections.abc import Callable
 from typing import Any
@@ -114,7 +115,7 @@ class Recorder:
 
     # ---- the call ----
 
-    def run(self, call: Callable[[], Any]) -> Any:
+    def run(self, call: Callable[[], Any], hashing: bool = False) -> Any:
         """The call's result, with its native calls on `tape`."""
         plain_call = Hooked.__call__
         called = self.called
@@ -128,6 +129,9 @@ class Recorder:
         if not tape:
             raise error("compile")
         self.tape = ffi.gc(tape, lib.ad_tape_free)
+        if hashing:
+            lib.ad_tape_hash(tape)
+        start = time.perf_counter()
         Hooked.__call__ = watched_call  # type: ignore[method-assign]
         changes.recorder = self
         changes.count += 1  # what runs fast elsewhere looks twice
@@ -137,6 +141,7 @@ class Recorder:
         finally:
             changes.recorder = None
             lib.ad_tape_stop(tape)
+            self.seconds = time.perf_counter() - start
             self.changed = changes.count != self.count
             changes.count += 1
             if Hooked.__call__ is watched_call:
@@ -146,9 +151,7 @@ class Recorder:
 
     def record_after(self, args: list[Any], call: Callable[[], Any]) -> tuple[Any, Any]:
         """A tape of a call that reads what the recorded one made, and its result."""
-        tape = lib.ad_tape_record_after(
-            self.tape, len(args), descriptors(args), lib.ad_tape_notice
-        )
+        tape = lib.ad_tape_record_after(self.tape, len(args), descriptors(args), lib.ad_tape_notice)
         if not tape:
             raise error("compile")
         tape = ffi.gc(tape, lib.ad_tape_free)

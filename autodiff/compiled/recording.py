@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from typing import Any, NoReturn
 
@@ -46,6 +47,7 @@ class Recording:
     """What running a recorded call takes. Unfit where it cannot be run."""
 
     def __init__(self, recorder: Recorder, names: Names, result: Any) -> None:
+        start = time.perf_counter()
         if recorder.broken:
             raise Unfit(recorder.broken, recorder.retry)
         if recorder.changed or self.leaves_changes(recorder, result):
@@ -78,6 +80,7 @@ class Recording:
             self.live = []
         if lib.ad_tape_finish(self.tape, self.n_made):
             raise error("compile")
+        self.seconds = recorder.seconds + time.perf_counter() - start
         self.seen = -1
         self.runs = 0
         self.was_busy = False  # the last run that did not begin

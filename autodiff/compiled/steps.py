@@ -79,7 +79,9 @@ class Loop:
                 continue
             made = [empty(end - i, *x.shape, dtype=x.dtype) for x in self.results[-1]]
             self.native, self.first = made, i
-            self.natively(recording, [x for x in args if isinstance(x, Tensor)], i, end, data, order)
+            self.natively(
+                recording, [x for x in args if isinstance(x, Tensor)], i, end, data, order
+            )
             return
 
     def natively(

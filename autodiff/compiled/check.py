@@ -1,0 +1,80 @@
+"""`check=True`: each call runs eagerly beside its recording, and the first differing bit is an error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from autodiff.anomaly import place
+from autodiff.compiled.record import Recorder
+from autodiff.compiled.show import call_name
+from autodiff.native import ffi, lib
+from autodiff.ops.generator import default_generator
+from autodiff.tensor import Tensor
+
+if TYPE_CHECKING:
+    from autodiff.compiled.recording import Recording
+
+__all__ = ["Mismatch", "check"]
+
+
+class Mismatch(RuntimeError):
+    """A recording does not do what the function does: something changed that it cannot see."""
+
+
+def check(recording: Recording, inputs: list[Tensor], call: Callable[[], Any]) -> Any:
+    """The function's result, after a run of the recording that is undone and compared with it."""
+    ps = [x._p for x in inputs]
+    if lib.ad_tape_save(recording.tape, len(ps), ps):
+        raise Mismatch("the arguments do not fit the recording")
+    generators = [default_generator if g is None else g for g in recording.kept]
+    states = [g.get_state() for g in generators]
+    grads = [(leaf, leaf.grad) for leaf, _ in recording.leaves]
+    outs = ffi.new("ad_tensor *[]", recording.n_made + 1)
+    failed = lib.ad_tape_run_hashed(recording.tape, len(ps), ps, outs)
+    for p in outs[0 : recording.n_made]:
+        lib.ad_free(p)
+    mine = hashes(recording.tape)
+    lib.ad_tape_restore(recording.tape)
+    for generator, state in zip(generators, states, strict=True):
+        generator.set_state(state)
+    for leaf, grad in grads:
+        leaf.grad = grad
+    recorder = Recorder(inputs, False)
+    result = recorder.run(call, hashing=True)
+    if failed:
+        raise Mismatch("the recording fails where the function does not")
+    compare(recording, mine, recorder)
+    return result
+
+
+def compare(recording: Recording, mine: list[int], recorder: Recorder) -> None:
+    """Raise Mismatch at the first call that differs."""
+    theirs = hashes(recorder.tape)
+    names = {
+        lib.ad_tape_source(recording.tape, i): call_name(recording.tape, i)
+        for i in steps(recording.tape)
+    }
+    for i, (a, b) in enumerate(zip(mine, theirs)):  # noqa: B905 - the shorter one ends it
+        name = call_name(recorder.tape, i)
+        if names.get(i, name) != name or (a and a != b):
+            raise Mismatch(
+                f"call {i}, {name}, at {place(*recorder.places[i])}: the recording of it has other "
+                "bits. Something that the function depends on changed and is out of sight: see "
+                "docs/compile.md."
+            )
+    if len(mine) != len(theirs):
+        raise Mismatch(f"the function makes {len(theirs)} native calls, its recording {len(mine)}")
+
+
+def steps(tape: Any) -> range:
+    """The calls that a tape has."""
+    return range(lib.ad_tape_length(tape))
+
+
+def hashes(tape: Any) -> list[int]:
+    """What each recorded call wrote, hashed; 0 for those that are not made."""
+    n = lib.ad_tape_hashes(tape, 0, ffi.NULL)
+    found = ffi.new("uint64_t[]", n + 1)
+    lib.ad_tape_hashes(tape, n, found)
+    return list(found[0:n])
