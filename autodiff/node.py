@@ -118,7 +118,7 @@ class AccumulateGrad(Node):
     """The end of the graph at a leaf: holds its `.grad`."""
 
     __slots__ = ("_owner", "grad")
-    grad: Tensor | None  # or Pending: `gradient` is for those who look at it
+    grad: Any  # Tensor, None or Pending: `gradient` is for those who look at it
 
     def __init__(self, owner: Tensor) -> None:
         self._owner = weakref.ref(owner)
@@ -133,8 +133,8 @@ class AccumulateGrad(Node):
             recorder.gradient_read(self)
         g = self.grad
         if g.__class__ is Pending:
-            g = self.grad = g.make()  # type: ignore[union-attr]
-        return g
+            g = self.grad = g.make()
+        return g  # type: ignore[no-any-return]
 
     def put(self, g: Tensor | None) -> None:
         """Replace the gradient."""

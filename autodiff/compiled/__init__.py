@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, overload
 
-from autodiff.compiled.check import Mismatch
+from autodiff.compiled.check import MismatchError
 from autodiff.compiled.function import Compiled
-from autodiff.compiled.record import CannotRecord
+from autodiff.compiled.record import CannotRecordError
 from autodiff.compiled.show import Stats
 
-__all__ = ["CannotRecord", "Compiled", "Mismatch", "Stats", "compile"]
+__all__ = ["CannotRecordError", "Compiled", "MismatchError", "Stats", "compile"]
 
 
 @overload
@@ -26,7 +26,7 @@ def compile(
 
     The results, parameters, gradients, states and random numbers are those of the function, bit
     for bit. What depends on values (`.item()`, `if tensor:`) makes a call stay eager, with a
-    warning; with `fullgraph` it raises. `check` runs both, and raises `Mismatch` at the first
+    warning; with `fullgraph` it raises. `check` runs both, and raises `MismatchError` at the first
     differing bit. See docs/compile.md. Also a decorator, with or without options.
 
     >>> import autodiff as ad

@@ -1,4 +1,4 @@
-"""`check=True`: each call runs eagerly beside its recording, and the first differing bit is an error."""
+"""`check=True`: calls run eagerly beside their recording; the first differing bit is an error."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from autodiff.tensor import Tensor
 if TYPE_CHECKING:
     from autodiff.compiled.recording import Recording
 
-__all__ = ["Mismatch", "check"]
+__all__ = ["MismatchError", "check"]
 
 
-class Mismatch(RuntimeError):
+class MismatchError(RuntimeError):
     """A recording does not do what the function does: something changed that it cannot see."""
 
 
@@ -26,7 +26,7 @@ def check(recording: Recording, inputs: list[Tensor], call: Callable[[], Any]) -
     """The function's result, after a run of the recording that is undone and compared with it."""
     ps = [x._p for x in inputs]
     if lib.ad_tape_save(recording.tape, len(ps), ps):
-        raise Mismatch("the arguments do not fit the recording")
+        raise MismatchError("the arguments do not fit the recording")
     generators = [default_generator if g is None else g for g in recording.kept]
     states = [g.get_state() for g in generators]
     grads = [(leaf, leaf.grad) for leaf, _ in recording.leaves]
@@ -43,13 +43,13 @@ def check(recording: Recording, inputs: list[Tensor], call: Callable[[], Any]) -
     recorder = Recorder(inputs, False)
     result = recorder.run(call, hashing=True)
     if failed:
-        raise Mismatch("the recording fails where the function does not")
+        raise MismatchError("the recording fails where the function does not")
     compare(recording, mine, recorder)
     return result
 
 
 def compare(recording: Recording, mine: list[int], recorder: Recorder) -> None:
-    """Raise Mismatch at the first call that differs."""
+    """Raise MismatchError at the first call that differs."""
     theirs = hashes(recorder.tape)
     names = {
         lib.ad_tape_source(recording.tape, i): call_name(recording.tape, i)
@@ -58,13 +58,15 @@ def compare(recording: Recording, mine: list[int], recorder: Recorder) -> None:
     for i, (a, b) in enumerate(zip(mine, theirs)):  # noqa: B905 - the shorter one ends it
         name = call_name(recorder.tape, i)
         if names.get(i, name) != name or (a and a != b):
-            raise Mismatch(
+            raise MismatchError(
                 f"call {i}, {name}, at {place(*recorder.places[i])}: the recording of it has other "
                 "bits. Something that the function depends on changed and is out of sight: see "
                 "docs/compile.md."
             )
     if len(mine) != len(theirs):
-        raise Mismatch(f"the function makes {len(theirs)} native calls, its recording {len(mine)}")
+        raise MismatchError(
+            f"the function makes {len(theirs)} native calls, its recording {len(mine)}"
+        )
 
 
 def steps(tape: Any) -> range:

@@ -1,4 +1,4 @@
-"""A function that is recorded once and run natively: which recording fits, and what to do if none."""
+"""A function that is recorded once and run natively: which recording fits, and what if none."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from autodiff.changes import recorder_here
 from autodiff.compiled.check import check
 from autodiff.compiled.guards import Names
 from autodiff.compiled.record import Recorder
-from autodiff.compiled.recording import MISS, Recording, Unfit, is_spent
+from autodiff.compiled.recording import MISS, Recording, UnfitError, is_spent
 from autodiff.compiled.show import Stats, listing, plot, stats
 from autodiff.compiled.steps import epoch, repeat
-from autodiff.compiled.tree import TENSOR, flatten
+from autodiff.compiled.tree import flatten
 from autodiff.native import ffi
 from autodiff.nn.parameter import Parameter
 from autodiff.node import mode
@@ -178,9 +178,9 @@ class Compiled:
                 self.recording = False
             try:
                 if any(map(is_spent, behind)):
-                    raise Unfit("its backward goes beyond an argument")
+                    raise UnfitError("its backward goes beyond an argument")
                 recording = Recording(recorder, names, result)
-            except Unfit as unfit:
+            except UnfitError as unfit:
                 self.give_up(key, str(unfit), unfit.retry)
                 return result
         self.keep(key, recording)

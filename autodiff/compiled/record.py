@@ -1,4 +1,4 @@
-"""Recording one call: what it does natively is on the tape; what it does to Python is noted here."""
+"""Recording one call: what it does natively is on the tape, what it does to Python is noted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from autodiff.node import AccumulateGrad, Pending
 from autodiff.optim.optimizer import Optimizer
 from autodiff.tensor import Tensor
 
-__all__ = ["CannotRecord", "Event", "Recorder"]
+__all__ = ["CannotRecordError", "Event", "Recorder"]
 
 REASONS = {
     lib.AD_TAPE_READ: "looks at a value",
@@ -32,7 +32,7 @@ REASONS = {
 _one = threading.Lock()  # storages carry the mark of one recording
 
 
-class CannotRecord(RuntimeError):
+class CannotRecordError(RuntimeError):
     """What a compiled function does that depends on values, where `fullgraph=True`."""
 
 
@@ -83,7 +83,9 @@ class Recorder:
     def refuse(self) -> None:
         """Raise where values must not be looked at."""
         if self.fullgraph and self.broken:
-            raise CannotRecord(f"fullgraph=True: {self.broken}, which a recording cannot follow.")
+            raise CannotRecordError(
+                f"fullgraph=True: {self.broken}, which a recording cannot follow."
+            )
 
     def gradient_read(self, leaf: AccumulateGrad) -> None:
         """`.grad` of a leaf is about to be looked at."""
@@ -132,7 +134,8 @@ class Recorder:
         if hashing:
             lib.ad_tape_hash(tape)
         start = time.perf_counter()
-        Hooked.__call__ = watched_call  # type: ignore[method-assign]
+        hooked: Any = Hooked  # whose call is replaced meanwhile
+        hooked.__call__ = watched_call
         changes.recorder = self
         changes.count += 1  # what runs fast elsewhere looks twice
         self.count = changes.count
@@ -144,8 +147,8 @@ class Recorder:
             self.seconds = time.perf_counter() - start
             self.changed = changes.count != self.count
             changes.count += 1
-            if Hooked.__call__ is watched_call:
-                Hooked.__call__ = plain_call  # type: ignore[method-assign]
+            if hooked.__call__ is watched_call:
+                hooked.__call__ = plain_call
             elif not self.broken:
                 self.broken, self.retry = "it registers a hook of all modules", True
 

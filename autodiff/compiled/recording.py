@@ -1,4 +1,4 @@
-"""A recording that can be run: its tape, what it relies on, and what a run does to Python objects."""
+"""A recording that can be run: its tape, what it relies on, and what a run does to Python."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from autodiff.compiled.guards import Names, State
 from autodiff.compiled.record import READ, Recorder
 from autodiff.compiled.reverse import Reverse
 from autodiff.compiled.tree import TENSOR, Constant, flatten, is_plain, unflatten
-from autodiff.native import descriptors, describe, error, ffi, lib, take_failure
+from autodiff.native import describe, error, ffi, lib, take_failure
 from autodiff.node import AccumulateGrad, Node, Pending, mode, unrecorded
 from autodiff.tensor import Tensor, _free, _gc, live_node, own
 
-__all__ = ["MISS", "Recording", "Unfit"]
+__all__ = ["MISS", "Recording", "UnfitError"]
 
 MISS = object()
 MADE = 2
 
 
-class Unfit(Exception):
+class UnfitError(Exception):
     """Why a call cannot be run from its recording; `retry` where the next one may be."""
 
     def __init__(self, why: str, retry: bool = False) -> None:
@@ -44,16 +44,16 @@ class Output:
 
 
 class Recording:
-    """What running a recorded call takes. Unfit where it cannot be run."""
+    """What running a recorded call takes. UnfitError where it cannot be run."""
 
     def __init__(self, recorder: Recorder, names: Names, result: Any) -> None:
         start = time.perf_counter()
         if recorder.broken:
-            raise Unfit(recorder.broken, recorder.retry)
+            raise UnfitError(recorder.broken, recorder.retry)
         if recorder.changed or self.leaves_changes(recorder, result):
-            raise Unfit("it changes what it relies on", retry=True)
+            raise UnfitError("it changes what it relies on", retry=True)
         if not names.unchanged():
-            raise Unfit("it assigns to a variable that it finds outside")
+            raise UnfitError("it assigns to a variable that it finds outside")
         self.tape = recorder.tape
         self.places = recorder.places
         self.kept = recorder.kept
@@ -75,7 +75,7 @@ class Recording:
             self.n_before_links = self.n_made
             self.reverse = Reverse(recorder, self.live)
             if recorder.broken or recorder.changed:
-                raise Unfit(recorder.broken or "its backward changes what it relies on")
+                raise UnfitError(recorder.broken or "its backward changes what it relies on")
             self.n_made += self.reverse.n_links
             self.live = []
         if lib.ad_tape_finish(self.tape, self.n_made):
@@ -100,7 +100,9 @@ class Recording:
         values = [v for v in self.names.values() if isinstance(v, Tensor)]
         for x in [*values, *self.state.tensors()]:
             if lib.ad_storage_id(x._p) in places:
-                raise Unfit("an argument shares memory with what the function has from elsewhere")
+                raise UnfitError(
+                    "an argument shares memory with what the function has from elsewhere"
+                )
 
     def take_result(self, result: Any, inputs: list[Tensor]) -> Any:
         """The structure of the result, each tensor in it being one of `outputs`."""
@@ -108,7 +110,7 @@ class Recording:
         spec = flatten(result, tensors)
         for value in constants(spec):
             if not is_plain(value):
-                raise Unfit(f"it returns a {type(value).__name__}")
+                raise UnfitError(f"it returns a {type(value).__name__}")
         for y in tensors:
             self.outputs.append(self.take_output(y, inputs))
         return spec
@@ -123,7 +125,7 @@ class Recording:
         output = Output()
         if y._node is not None:
             if type(y) is not Tensor or y._node is y._acc:
-                raise Unfit("it returns a leaf that it makes")
+                raise UnfitError("it returns a leaf that it makes")
             if is_spent(y._node):
                 output.node = y._node
             else:
@@ -152,7 +154,7 @@ class Recording:
             arguments = [i for i, x in enumerate(recorder.inputs) if x._acc is leaf]
             if arguments:
                 if before is not None or not isinstance(after, Tensor):
-                    raise Unfit("it adds to the gradient of an argument, or clears it")
+                    raise UnfitError("it adds to the gradient of an argument, or clears it")
                 self.by_argument.append((arguments[0], self.pending(after)))
                 continue
             used = isinstance(before, Tensor) and lib.ad_tape_knows(self.tape, before._p) >= 0
@@ -240,14 +242,14 @@ class Recording:
         return y
 
     def failed(self) -> Any:
-        """After a run that failed: MISS if nothing was done, else the error, with gradients as far."""
+        """After a run that failed: MISS if nothing was done, else raises; gradients are as far."""
         failure = take_failure()
         if failure[0] in (lib.AD_STALE, lib.AD_BUSY):
             self.was_busy = failure[0] == lib.AD_BUSY
             return MISS
         at = lib.ad_tape_position(self.tape)
         source = lib.ad_tape_source(self.tape, at) if at >= 0 else 0
-        after = {leaf: value for leaf, value in self.leaves}
+        after = dict(self.leaves)
         for event in self.events:
             if event.at <= source and event.leaf in after:
                 event.leaf.grad = None if event.value is None else after[event.leaf]
@@ -270,8 +272,15 @@ class Recording:
         the others exactly `fixed`.
         """
         scope: dict[str, Any] = {
-            **{"MISS": MISS, "Tensor": Tensor, "changes": changes, "free": _free, "gc": _gc},
-            **{"mode": mode, "recording": self, "tape": self.tape, "unrecorded": unrecorded},
+            "MISS": MISS,
+            "Tensor": Tensor,
+            "changes": changes,
+            "free": _free,
+            "gc": _gc,
+            "mode": mode,
+            "recording": self,
+            "tape": self.tape,
+            "unrecorded": unrecorded,
             "finish": self.finish,
             "live": live_node,
             "failed": self.failed,
@@ -297,7 +306,7 @@ class Recording:
             tests.append(f"(args[{i}]._base is not None and args[{i}]._base._node is not None)")
         lines = ["def quick(args, kwargs):", f"    if {' or '.join(tests)}:", "        return MISS"]
         lines += self.quick_run(scope, inputs)
-        exec("\n".join(lines), scope)  # noqa: S102 - made of numbers and names of ours alone
+        exec("\n".join(lines), scope)
         return scope["quick"]  # type: ignore[no-any-return]
 
     def quick_run(self, scope: dict[str, Any], inputs: list[int]) -> list[str]:

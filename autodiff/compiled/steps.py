@@ -1,4 +1,4 @@
-"""Many steps of a compiled function in one native call, on the same arguments or on mini-batches."""
+"""Many steps of a compiled function in one native call, on the same arguments or on batches."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ class Progress:
 
 
 class Loop:
-    """Steps of a function: by Python while there is no recording for them, natively from then on."""
+    """Steps of a function: by Python while no recording fits them, natively from then on."""
 
     def __init__(self, step: Compiled, steps: int, batch: Batch, progress: bool) -> None:
         self.step = step
