@@ -267,7 +267,7 @@ WITHOUT_ROW = {
     "is_anomaly_enabled is_anomaly_check_nan_enabled is_grad_enabled",
     "nn": "Module functional init utils Neuron MLP",
     "nn.Module": "forward",
-    "optim": "Optimizer lr_scheduler",
+    "optim": "Optimizer lr_scheduler swa_utils",
     "autograd.Function": "vjp __call__",
 }
 # What Python puts into every class, and what every class may say of itself.
@@ -297,6 +297,7 @@ MODULES: dict[str, Any] = {
     "nn.utils": nn.utils,
     "optim": optim,
     "optim.lr_scheduler": optim.lr_scheduler,
+    "optim.swa_utils": optim.swa_utils,
 }
 
 

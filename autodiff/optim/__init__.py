@@ -1,6 +1,6 @@
 """`autodiff.optim`: what moves parameters along their gradients."""
 
-from autodiff.optim import lr_scheduler
+from autodiff.optim import lr_scheduler, swa_utils
 from autodiff.optim.adadelta import Adadelta
 from autodiff.optim.adagrad import Adagrad
 from autodiff.optim.adam import Adam, AdamW
@@ -28,4 +28,5 @@ __all__ = [
     "RMSprop",
     "Rprop",
     "lr_scheduler",
+    "swa_utils",
 ]

@@ -137,7 +137,8 @@ class LBFGS(Optimizer):
 
 
 def _largest(x: Tensor) -> Tensor:
-    return x.abs().max()
+    found: Tensor = x.abs().max()
+    return found
 
 
 def _direction(state: dict[str, Any], gradient: Tensor, history_size: int) -> Tensor:
@@ -164,7 +165,7 @@ def _direction(state: dict[str, Any], gradient: Tensor, history_size: int) -> Te
     for i in reversed(range(len(changes))):
         weights[i] = steps[i].dot(d) * inverses[i]
         d.add_(changes[i], alpha=-weights[i].item())
-    d = d.mul(state["H_diag"])
+    d.mul_(state["H_diag"])
     for i in range(len(changes)):
         weight = weights[i] - changes[i].dot(d) * inverses[i]
         d.add_(steps[i], alpha=weight.item())
