@@ -1,8 +1,7 @@
 """autodiff: a small deep-learning engine with PyTorch's names and behaviour."""
 
 import importlib
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from autodiff import autograd, functions, random
 from autodiff._format import get_printoptions, set_printoptions
@@ -80,13 +79,18 @@ __all__ += functions.__all__
 
 if TYPE_CHECKING:
     from autodiff import data as data
+    from autodiff import io as io
     from autodiff import nn as nn
     from autodiff import optim as optim
     from autodiff import utils as utils
+    from autodiff.io import load as load
+    from autodiff.io import save as save
 
 
-def __getattr__(name: str) -> ModuleType:
-    """Modules that are imported when they are first asked for."""
-    if name in ("data", "nn", "optim", "utils"):
+def __getattr__(name: str) -> Any:
+    """What is imported when it is first asked for."""
+    if name in ("load", "save"):
+        return getattr(importlib.import_module("autodiff.io"), name)
+    if name in ("data", "io", "nn", "optim", "utils"):
         return importlib.import_module(f"autodiff.{name}")
     raise AttributeError(f"module 'autodiff' has no attribute {name!r}")
