@@ -27,7 +27,11 @@ def declarations() -> str:
     """The native API for cffi: the header without its preprocessor lines, and our callbacks."""
     header = (CSRC / "autodiff.h").read_text()
     lines = [line for line in header.splitlines() if not line.startswith("#")]
-    return "\n".join([*lines, 'extern "Python" void ad_release_owner(void *);'])
+    ours = [
+        'extern "Python" void ad_release_owner(void *);',
+        "intptr_t ad_capsule_destructor(void);",
+    ]
+    return "\n".join([*lines, *ours])
 
 
 def flags() -> tuple[list[str], list[str]]:
@@ -58,7 +62,7 @@ def make_builder() -> cffi.FFI:
     builder.cdef(declarations())
     builder.set_source(
         "autodiff._native",
-        '#include "autodiff.h"\n#include "gil.h"',
+        '#include "autodiff.h"\n#include "gil.h"\n#include "capsule.h"',
         sources=files("*.c", "variants/*.c"),
         depends=files("**/*.h", "*.def"),
         include_dirs=[str(CSRC)],
