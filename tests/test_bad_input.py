@@ -259,7 +259,8 @@ WITHOUT_ROW = {
     "int64 float32 float64 int long float double autograd random gradcheck gradgradcheck "
     "__version__",
     "Tensor": "__repr__ __pos__ __abs__ __neg__ __invert__ __eq__ __ne__ alias __hash__ __copy__ "
-    "__dlpack__ __dlpack_device__ isnan_ isinf_ isfinite_ maximum_ minimum_",  # which cannot fail, or PyTorch has not
+    "__dlpack__ __dlpack_device__ "
+    "isnan_ isinf_ isfinite_ maximum_ minimum_",  # which cannot fail, or PyTorch has not
     "Generator": "__reduce__ __setstate__",
     "dtype": "__repr__ __reduce__ __setattr__ __delattr__ is_complex=",
     "random": "Generator default_generator",
