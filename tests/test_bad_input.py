@@ -269,6 +269,7 @@ WITHOUT_ROW = {
     "nn": "Module functional init utils Neuron MLP",
     "nn.Module": "forward",
     "optim": "Optimizer lr_scheduler swa_utils",
+    "utils.data": "Dataset IterableDataset Sampler StackDataset",  # bases, and one of any names
     "autograd.Function": "vjp __call__",
 }
 # What Python puts into every class, and what every class may say of itself.
@@ -299,6 +300,7 @@ MODULES: dict[str, Any] = {
     "optim": optim,
     "optim.lr_scheduler": optim.lr_scheduler,
     "optim.swa_utils": optim.swa_utils,
+    "utils.data": ad.utils.data,
 }
 
 
