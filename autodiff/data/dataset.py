@@ -258,6 +258,6 @@ def index_of(indices: Any) -> Tensor | None:
     """Indices as an int64 tensor; None where they are no integers, or there are none."""
     if isinstance(indices, Tensor):
         return indices if indices.dtype is dtypes.int64 and indices.ndim == 1 else None
-    if not isinstance(indices, (list, tuple)) or not all(type(i) is int for i in indices):
+    if not isinstance(indices, (list, tuple, range)) or not all(type(i) is int for i in indices):
         return None
     return tensor(indices, dtype=dtypes.int64) if indices else None
