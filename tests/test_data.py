@@ -138,7 +138,8 @@ def test_gathered_batches_are_those_of_samples(
             dataset = data.Subset(some, list(range(len(some) - 1, -1, -1)))
         rng = ad.Generator().manual_seed(7)
         sampler = data.RandomSampler(dataset, again, wanted, rng)
-        batches = data.BatchSampler(sampler, size, drop)
+        batches: Any = data.BatchSampler(sampler, size, drop)
+        batches = batches if kind is TensorDataset else list(batches)  # drawn as tensors, or not
         lists = [[0, -1], [n - 1]]
         seen = [b for s in (batches, lists) for b in DataLoader(dataset, batch_sampler=s)]
         seen += list(DataLoader(dataset, size, drop_last=drop))

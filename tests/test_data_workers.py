@@ -172,6 +172,10 @@ def test_workers_that_stay_begin_anew(kind: str | None) -> None:
     for _ in range(2):
         assert sorted(iter(loader)) == [0, 1, 2, 3, 4, 5]
     workers = loader._iterator._workers
+    shuffled = DataLoader(range(12), None, shuffle=True, num_workers=2, **options)
+    for _ in range(3):
+        next(iter(shuffled))
+        assert sorted(iter(shuffled)) == list(range(12)), "of one order, and of no other"
     assert all(worker.is_alive() for worker in workers)
 
 
