@@ -79,14 +79,21 @@ __all__ = [
 __all__ += functions.__all__
 
 if TYPE_CHECKING:
+    from autodiff import data as data
+    from autodiff import io as io
     from autodiff import nn as nn
     from autodiff import optim as optim
+    from autodiff import utils as utils
     from autodiff.compiled import compile as compile
+    from autodiff.io import load as load
+    from autodiff.io import save as save
 
 
 def __getattr__(name: str) -> Any:
-    """`autodiff.nn`, `autodiff.optim` and `compile` are imported when they are first asked for."""
-    if name in ("nn", "optim"):
+    """What is imported when it is first asked for."""
+    if name in ("load", "save"):
+        return getattr(importlib.import_module("autodiff.io"), name)
+    if name in ("data", "io", "nn", "optim", "utils"):
         return importlib.import_module(f"autodiff.{name}")
     if name == "compile":
         return importlib.import_module("autodiff.compiled").compile

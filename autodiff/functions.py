@@ -11,6 +11,7 @@ from autodiff.ops import (
     assign,
     contraction,
     create,
+    dlpack,
     gather,
     generator,
     indexing,
@@ -42,6 +43,7 @@ _BY_MODULE: dict[Any, str] = {
     statistics: "var std var_mean std_mean",
     create: "tensor as_tensor from_numpy empty zeros ones full empty_like zeros_like ones_like "
     "full_like eye arange linspace",
+    dlpack: "from_dlpack",
     generator: "manual_seed initial_seed seed get_rng_state set_rng_state",
     random: "rand randn rand_like randn_like randint randint_like randperm normal bernoulli "
     "poisson multinomial",

@@ -12,6 +12,7 @@ from autodiff.ops import (
     cast,
     contraction,
     create,
+    dlpack,
     draws,
     elementwise,
     gather,
@@ -67,6 +68,11 @@ def _contains(self: Tensor, value: Any) -> bool:
             f"{type(value)}."
         )
     return bool(found.any())
+
+
+def _dlpack_device(self: Tensor) -> tuple[int, int]:
+    """DLPack's number of the CPU, and which."""
+    return dlpack.CPU
 
 
 def _expand_as(self: Tensor, other: Tensor) -> Tensor:
@@ -173,6 +179,8 @@ def _methods() -> dict[str, Callable[..., Any]]:
         "__iter__": _iterate,
         "__contains__": _contains,
         "__repr__": _text,
+        "__dlpack__": dlpack.to_dlpack,
+        "__dlpack_device__": _dlpack_device,
         "backward": _backward,
         "expand_as": guarded(_expand_as, method=True),
         "view_as": guarded(_view_as, method=True),

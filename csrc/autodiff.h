@@ -77,6 +77,12 @@ ad_tensor *ad_number_i64(int64_t value, int is_bool);
  */
 ad_tensor *ad_wrap(int dtype, int ndim, const int64_t *shape, const int64_t *strides, void *data, void *lo,
                    void *hi, int readonly, void *owner, void (*release)(void *));
+/* The same by a DLPack struct, with a version or without; taken over unless it fails. AD_BAD_ARG: [0] is 1
+ * for a version, 2 a device, 3 a dtype, 4 a count of dimensions, 5 a size, 6 a stride that cannot be, 7 for
+ * memory that is not aligned. */
+ad_tensor *ad_dlpack_import(void *managed, int with_version);
+void *ad_dlpack_export(const ad_tensor *x, int with_version, int copied);
+void ad_dlpack_delete(void *managed, int with_version); /* of one that nobody took */
 void ad_free(ad_tensor *x);
 /* The shape as a number, 14 bits a dimension above a 1; 0 where it is too large for that. */
 int64_t ad_shape_key(const ad_tensor *x);

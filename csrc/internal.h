@@ -246,6 +246,7 @@ typedef struct {
     double lr, lr_next, weight_decay, shrink; /* shrink: what the parameter is multiplied by first */
     double momentum, dampening, beta1, beta2, eps;
     double correction, adaptive, rectification;
+    double average, slower, faster, least, most;
     bool maximize, nesterov, rectified;
     bool fresh; /* the momentum buffer is yet to be filled */
 } ad_update;

@@ -259,6 +259,7 @@ WITHOUT_ROW = {
     "int64 float32 float64 int long float double autograd random gradcheck gradgradcheck "
     "__version__",
     "Tensor": "__repr__ __pos__ __abs__ __neg__ __invert__ __eq__ __ne__ alias __hash__ __copy__ "
+    "__dlpack__ __dlpack_device__ "
     "isnan_ isinf_ isfinite_ maximum_ minimum_",  # which cannot fail, or PyTorch has not
     "Generator": "__reduce__ __setstate__",
     "dtype": "__repr__ __reduce__ __setattr__ __delattr__ is_complex=",
@@ -267,7 +268,8 @@ WITHOUT_ROW = {
     "is_anomaly_enabled is_anomaly_check_nan_enabled is_grad_enabled",
     "nn": "Module functional init utils Neuron MLP",
     "nn.Module": "forward",
-    "optim": "Optimizer lr_scheduler",
+    "optim": "Optimizer lr_scheduler swa_utils",
+    "utils.data": "Dataset IterableDataset Sampler StackDataset",  # bases, and one of any names
     "autograd.Function": "vjp __call__",
 }
 # What Python puts into every class, and what every class may say of itself.
@@ -297,6 +299,8 @@ MODULES: dict[str, Any] = {
     "nn.utils": nn.utils,
     "optim": optim,
     "optim.lr_scheduler": optim.lr_scheduler,
+    "optim.swa_utils": optim.swa_utils,
+    "utils.data": ad.utils.data,
 }
 
 

@@ -44,6 +44,8 @@ OPERANDS = {
     "table": 'torch.nn.ParameterDict({"a": p})',
     "opt": "torch.optim.SGD([p], lr=0.1)",
     "rates": "torch.optim.lr_scheduler.StepLR(opt, 2)",
+    "cyclic": "torch.optim.lr_scheduler.CyclicLR(opt, 0.1, 0.5)",
+    "sequence": "torch.optim.lr_scheduler.SequentialLR(opt, [rates], [])",
     "lambdas": "torch.optim.lr_scheduler.LambdaLR(opt, lambda epoch: 1.0)",
     "times": "torch.optim.lr_scheduler.MultiplicativeLR(opt, lambda epoch: 1.0)",
     "plateau": "torch.optim.lr_scheduler.ReduceLROnPlateau(opt)",

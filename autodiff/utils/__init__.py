@@ -1,0 +1,5 @@
+"""`autodiff.utils`: where PyTorch's users look for `data`."""
+
+from autodiff.utils import data
+
+__all__ = ["data"]
