@@ -79,12 +79,13 @@ __all__ = [
 __all__ += functions.__all__
 
 if TYPE_CHECKING:
+    from autodiff import linalg as linalg
     from autodiff import nn as nn
     from autodiff import optim as optim
 
 
 def __getattr__(name: str) -> ModuleType:
-    """`autodiff.nn` and `autodiff.optim` are imported when they are first asked for."""
-    if name in ("nn", "optim"):
+    """`autodiff.linalg`, `nn` and `optim` are imported when they are first asked for."""
+    if name in ("linalg", "nn", "optim"):
         return importlib.import_module(f"autodiff.{name}")
     raise AttributeError(f"module 'autodiff' has no attribute {name!r}")

@@ -25,6 +25,7 @@ from autodiff.ops.normalize import log_softmax, logsumexp, softmax
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reduced import REDUCED
 from autodiff.ops.statistics import std, std_mean, var, var_mean
+from autodiff.testing.cases_linalg import LINEAR, PRODUCTS, Row
 from autodiff.testing.draw import Drawer, Maker, operand_dtypes
 from autodiff.testing.reference import Array, Index, pointwise
 
@@ -443,13 +444,20 @@ def reduced_case(name: str, kind: str) -> Case:
     return Case(f"{name}_{kind}", lambda *xs: loss(kind, *xs), operands, reference)
 
 
+def linear_case(row: Row) -> Case:
+    """The case of a row of cases_linalg."""
+    operands = sized(*row.shapes, low=row.low, high=row.high, distinct=row.distinct)
+    return Case(row.name, row.call, operands, row.reference)
+
+
 POINTWISE = [pointwise_case(f) for f in FUNCTIONS.values()]
 REDUCED_LOSSES = [reduced_case(name, kind) for name in REDUCED for kind in ("mean", "sum")]
 FAMILIES = {
     "pointwise": POINTWISE,
     "view": VIEWS,
     "reduction": REDUCTIONS,
-    "contraction": CONTRACTIONS,
+    "contraction": CONTRACTIONS + list(map(linear_case, PRODUCTS)),
+    "linear algebra": list(map(linear_case, LINEAR)),
     "gather": INDEXING,
     "row-wise": ROWWISE,
     "loss": REDUCED_LOSSES,
