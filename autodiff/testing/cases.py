@@ -76,16 +76,22 @@ def pointwise_operands(primitive: Primitive) -> Maker:
     return operands
 
 
-def sized(*shapes: str, low: int = 0, high: int = 3, distinct: bool = False) -> Maker:
-    """Tensors of shapes such as "m k": equal letters are equal sizes, drawn; digits are sizes."""
+def sized(
+    *shapes: str, low: int = 0, high: int = 3, distinct: bool = False, small: bool = False
+) -> Maker:
+    """Tensors of shapes such as "m k": equal letters are equal sizes, drawn; digits are sizes.
+
+    `small` ones stay so, whoever draws.
+    """
 
     def operands(draw: Drawer) -> list[ad.Tensor]:
+        size = draw.integer if small else draw.size
         sizes: dict[str, int] = {}
         xs = []
         for shape in shapes:
             for name in shape.split():
                 if name not in sizes:
-                    sizes[name] = int(name) if name.isdigit() else draw.size(low, high)
+                    sizes[name] = int(name) if name.isdigit() else size(low, high)
             given = tuple(sizes[name] for name in shape.split())
             xs.append(draw.tensor(given, distinct=distinct))
         return xs
@@ -446,7 +452,7 @@ def reduced_case(name: str, kind: str) -> Case:
 
 def linear_case(row: Row) -> Case:
     """The case of a row of cases_linalg."""
-    operands = sized(*row.shapes, low=row.low, high=row.high, distinct=row.distinct)
+    operands = sized(*row.shapes, low=row.low, high=row.high, distinct=row.distinct, small=True)
     return Case(row.name, row.call, operands, row.reference)
 
 
