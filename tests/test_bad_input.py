@@ -121,6 +121,7 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "RuntimeError",
         "no elements are no matrix",
     ),
+    (r"normalize\(x, \"a\"", "RuntimeError", "TypeError", "an order that is no number"),
     (r"einsum\(.*object\(\), obj", "ValueError", "TypeError", "what is no tensor is a TypeError"),
     (
         r"index_put_\(\[",

@@ -2,18 +2,42 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import json
+import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
+from golden.record_linalg import GOLDEN, ON, PLAIN, derivatives, plain
 
 import autodiff as ad
 from autodiff import linalg
 
 SIZES = [1, 7, 8, 9, 16, 17, 33, 64, 65, 129, 200]
+RECORDED = json.loads(GOLDEN.read_text())
+# Where there is no second derivative, PyTorch says nan.
+UNDEFINED = (
+    "linalg.vector_norm(z, 2, 1)",
+    "linalg.vector_norm(z, 1.5, 0)",
+    "nn.functional.normalize(z)",
+)
 DTYPES = {ad.float32: 2.0**-24, ad.float64: 2.0**-53}
 Arrays = Any
+
+
+def alike(a: Any, b: Any, undefined: bool) -> bool:
+    """Whether nested numbers agree, 0 and None alike; ours may be anything where `undefined`."""
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(alike(p, q, undefined) for p, q in zip(a, b, strict=True))
+    if isinstance(a, list) or isinstance(b, list):  # no gradient, or one of zeros
+        whole = a if isinstance(a, list) else b
+        return (a is None or b is None) and not np.any(np.array(whole))
+    if isinstance(b, float) and isinstance(a, float):
+        if math.isnan(b):
+            return undefined or math.isnan(a)
+        return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9)
+    return bool(a == b)
 
 
 def matrix(m: int, n: int, d: ad.dtype, seed: int = 0) -> ad.Tensor:
@@ -31,9 +55,9 @@ def size(x: Arrays) -> float:
 
 
 @pytest.fixture(params=[(d, n) for d in DTYPES for n in SIZES], ids=str)
-def case(request: pytest.FixtureRequest) -> Iterator[tuple[ad.dtype, int, float]]:
+def case(request: pytest.FixtureRequest) -> tuple[ad.dtype, int, float]:
     d, n = request.param
-    yield d, n, 4 * n * DTYPES[d]  # what a backward-stable algorithm may be off by, for its size
+    return d, n, 4 * n * DTYPES[d]  # what a backward-stable algorithm may be off by, for its size
 
 
 def test_solves_are_backward_stable(case: tuple[ad.dtype, int, float]) -> None:
@@ -78,7 +102,8 @@ def test_spectra(d: ad.dtype, n: int) -> None:
         assert size(again - exact(x)) <= 64 * n * eps * size(exact(x))
         for q in (exact(u), exact(vh)):
             assert size(q.T @ q - np.eye(len(q))) <= 128 * len(q) * eps
-        assert (np.diff(exact(s)) <= 0).all() and (exact(s) >= 0).all()
+        assert (np.diff(exact(s)) <= 0).all()
+        assert (exact(s) >= 0).all()
     a = matrix(n, n, d)
     w, v = linalg.eigh(a + a.mT)
     whole = exact(a + a.mT)
@@ -140,3 +165,20 @@ def test_what_is_far_from_one_in_size() -> None:
     for scale in (1e-300, 1e300):
         a = matrix(4, 4, ad.float64)
         assert (linalg.svdvals(a * scale) / scale).allclose(linalg.svdvals(a), rtol=1e-12)
+
+
+@pytest.mark.parametrize("text", ON)
+def test_values_and_derivatives_are_pytorchs(text: str) -> None:
+    got, wanted = derivatives(ad, text), RECORDED["derivatives"][text]
+    for ours, theirs in zip(got, wanted, strict=False):
+        same = alike(ours, theirs, text in UNDEFINED)
+        assert same, f"{ours}, not {theirs}"
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_calls_end_as_pytorchs(text: str) -> None:
+    got, wanted = plain(ad, text), RECORDED["plain"][text]
+    if isinstance(wanted[0], str):
+        assert got[0] == wanted[0], got
+        return
+    assert alike(got, wanted, False), f"{got}, not {wanted}"

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 import autodiff as ad
 from autodiff import linalg
+from autodiff.nn import functional
 from autodiff.testing.reference import Array, Index, pointwise
 
 __all__ = ["LINEAR", "PRODUCTS", "Row"]
@@ -146,6 +147,10 @@ def _norm(values: list[float], order: float) -> float:
 
 def _norms(order: float) -> Callable[[Array], Array]:
     return lambda x: x.fold(lambda values: _norm(values, order), (1,))
+
+
+def _cosine(a: list[float], b: list[float]) -> float:
+    return math.fsum(p * q for p, q in zip(a, b, strict=True)) / (_norm(a, 2) * _norm(b, 2))
 
 
 def _column_sums(x: Array) -> Array:
@@ -384,6 +389,19 @@ PRODUCTS = [
     *(Row(f"cdist_{order}", lambda x, y, order=order: ad.cdist(x, _away(y), order),
           ("m k", "n k"), lambda x, y, order=order: _distances(order)(x, _away(y)), 1,
           distinct=True) for order in (1, 2, 3, math.inf)),
+    Row("cosine_similarity", lambda x, y: functional.cosine_similarity(x + 4, y + 4),
+        ("m k", "1 k"), lambda x, y: Array(x.shape[:1], lambda i: _cosine(
+            [x[i[0], c] + 4 for c in range(x.shape[1])],
+            [y[0, c] + 4 for c in range(x.shape[1])])), 1),
+    Row("normalize", lambda x: functional.normalize(x + 4), ("m n",),
+        lambda x: Array(x.shape, lambda i: (x[i] + 4) / _norm(
+            [x[i[0], c] + 4 for c in range(x.shape[1])], 2)), 1),
+    Row("pairwise_distance", lambda x, y: functional.pairwise_distance(x, _far(y), 3, 0.5),
+        ("m k", "k"), lambda x, y: Array(x.shape[:1], lambda i: _norm(
+            [x[i[0], c] - y[c,] - 6.5 for c in range(x.shape[1])], 3)), 1),
+    Row("bilinear", lambda *xs: functional.bilinear(*xs), ("b m", "b n", "o m n", "o"),
+        lambda x, y, w, b: pointwise(
+            lambda p, q: p + q, einsum("bm,omn,bn->bo", x, w, y), b), high=2),
     Row("cdist_by_matmul", lambda x, y: ad.cdist(x, _far(y), 2, "use_mm_for_euclid_dist"),
         ("m k", "n k"), lambda x, y: _distances(2)(x, _far(y)), 1),
 ]  # fmt: skip
