@@ -11,9 +11,9 @@ from typing import Any, NamedTuple
 from autodiff.dtypes import SCALAR_NAMES
 from autodiff.dtypes import bool as boolean
 from autodiff.native import lib
-from autodiff.ops.contraction import _product
+from autodiff.ops.contraction import _multiply
 from autodiff.ops.products import diagonal_of
-from autodiff.ops.views import permute, reshape, squeeze
+from autodiff.ops.views import _permute, reshape, squeeze
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor
 
@@ -23,6 +23,7 @@ __all__ = ["einsum"]
 Labels = tuple[int, ...]
 ELLIPSIS = -1
 BOOL = boolean.code
+_TENSORS = {Tensor}
 OPTIMAL = 6  # operands whose order is the best of all; that of more is chosen step by step
 
 
@@ -99,17 +100,16 @@ def _sublist(given: Any) -> list[int]:
 class Step(NamedTuple):
     """Operands i and j (or i alone, where j is -1) make a new one, which comes last.
 
-    First, the dimensions `summed` go. A pair then becomes matrices: `left` and `right` are the
-    order of dimensions, `shapes` what they are reshaped to; without `inner`, they are multiplied
-    element by element.
+    First, the dimensions `summed` go. A pair then becomes matrices: `orders` are those of their
+    dimensions, `shapes` what they and their product are reshaped to, None where nothing is to be
+    done. Without `inner`, they are multiplied element by element.
     """
 
     i: int
     j: int
-    summed: tuple[tuple[int, ...], tuple[int, ...]]
-    left: tuple[int, ...]
-    right: tuple[int, ...]
-    shapes: tuple[Sequence[int], Sequence[int], Sequence[int]]
+    summed: Sequence[tuple[int, ...]]
+    orders: Sequence[tuple[int, ...] | None]
+    shapes: Sequence[list[int] | None]
     inner: bool
 
 
@@ -119,8 +119,8 @@ class Plan(NamedTuple):
     diagonals: list[list[tuple[int, int]]]
     dropped: list[tuple[int, ...]]
     steps: list[Step]
-    order: tuple[int, ...]  # of the last operand's dimensions, in the result
-    shape: list[int]
+    order: tuple[int, ...] | None  # of the last operand's dimensions, in the result
+    prepared: bool  # whether there are diagonals, or sizes of 1 that go
 
 
 def _spread(labels: Sequence[int], ndim: int, operand: int) -> list[int]:
@@ -287,7 +287,13 @@ def _step(
                 [sizes[x] for x in batch] + [1] * len(rows) + [sizes[x] for x in cols],
                 shape,
             )
-    return Step(i, j, (drops[0], drops[1]), left, right, shapes, bool(inner)), result
+    made = [*shapes[0][:-1], shapes[1][-1]] if inner else shape
+    orders = [None if order == tuple(range(len(order))) else order for order in (left, right)]
+    moved = [[sizes[own[d]] for d in order] for own, order in ((a, left), (b, right))]
+    given = [
+        None if to == list(was) else to for to, was in zip(shapes, (*moved, made), strict=True)
+    ]
+    return Step(i, j, drops, orders, given, bool(inner)), result
 
 
 @functools.lru_cache(maxsize=512)
@@ -325,47 +331,40 @@ def _plan(terms: tuple[Labels, ...], output: Labels | None, shapes: tuple[Size, 
     (last,) = left
     over = tuple(d for d, x in enumerate(last) if x not in result)
     if over:
-        steps.append(Step(0, -1, (over, ()), (), (), ((), (), ()), False))
+        steps.append(Step(0, -1, (over,), (), (), False))
         last = tuple(x for x in last if x in result)
-    return Plan(
-        diagonals, dropped, steps, tuple(map(last.index, result)), [sizes[x] for x in result]
-    )
+    order = tuple(map(last.index, result))
+    unmoved = order == tuple(range(len(order)))
+    prepared = any(diagonals) or any(dropped)
+    return Plan(diagonals, dropped, steps, None if unmoved else order, prepared)
 
 
 # ---- doing ----
 
 
-def _arranged(
-    x: Tensor, summed: tuple[int, ...], order: tuple[int, ...], shape: Sequence[int]
-) -> Tensor:
-    if summed:
-        x = x.sum(summed)
-    if order != tuple(range(len(order))):
-        x = permute(x, order)
-    return x if list(x.shape) == shape else reshape(x, shape)
+def _arranged(step: Step, k: int, x: Tensor) -> Tensor:
+    summed, order, shape = step.summed[k], step.orders[k], step.shapes[k]
+    x = x.sum(summed) if summed else x
+    x = x if order is None else _permute(x, order)
+    return x if shape is None else reshape(x, shape)
 
 
 def _run(step: Step, operands: list[Tensor]) -> Tensor:
     x = operands[step.i]
     if step.j < 0:
         return x.sum(step.summed[0])
-    a = _arranged(x, step.summed[0], step.left, step.shapes[0])
-    b = _arranged(operands[step.j], step.summed[1], step.right, step.shapes[1])
+    a, b = _arranged(step, 0, x), _arranged(step, 1, operands[step.j])
     if not step.inner:
         return a * b
-    if BOOL in (a._p.dtype, b._p.dtype):
+    dtypes = a._p.dtype, b._p.dtype
+    if BOOL in dtypes:
         raise NotImplementedError("einsum(): \"bmm\" not implemented for 'Bool'")
-    if a._p.dtype != b._p.dtype:
+    if dtypes[0] != dtypes[1]:
         raise RuntimeError(
-            f"expected scalar type {SCALAR_NAMES[a._p.dtype]} but found {SCALAR_NAMES[b._p.dtype]}"
+            f"expected scalar type {SCALAR_NAMES[dtypes[0]]} but found {SCALAR_NAMES[dtypes[1]]}"
         )
-    p = lib.ad_mm(a._p, b._p, 0)
-    y = (
-        _product.result_of((a, b), p, (0, None))
-        if p
-        else _product.on((a, b), 0, (a.shape, b.shape))
-    )
-    return y if list(y.shape) == step.shapes[2] else reshape(y, step.shapes[2])
+    y, shape = _multiply(a, b, 0), step.shapes[2]
+    return y if shape is None else reshape(y, shape)
 
 
 @functools.lru_cache(maxsize=512)
@@ -401,6 +400,39 @@ def einsum(*args: Any) -> Tensor:
     dimensions that broadcast. Operands may also be followed by lists of labels, as in
     (a, [0, 1], b, [1, 2], [0, 2]). Products of several operands go in the cheapest order.
     """
+    plan, operands = _planned(args)
+    if plan.prepared:
+        operands = list(operands)
+        for k, x in enumerate(operands):
+            for first, second in plan.diagonals[k]:
+                x = diagonal_of(x, first, second)
+            for d in reversed(plan.dropped[k]):
+                x = squeeze(x, d)
+            operands[k] = x
+    for step in plan.steps:
+        y = _run(step, operands)
+        if step.j >= 0:
+            operands = [x for k, x in enumerate(operands) if k not in (step.i, step.j)]
+            operands.append(y)
+        else:
+            operands = [y]
+    (y,) = operands
+    if plan.order is not None:
+        y = _permute(y, plan.order)
+    return y[...] if any(y is x for x in args) else y
+
+
+_PLANS: dict[tuple[Any, ...], Plan] = {}  # by equation and shape keys
+
+
+def _planned(args: tuple[Any, ...]) -> tuple[Plan, list[Tensor]]:
+    """The plan of a call, and its operands."""
+    key: tuple[Any, ...] = ()
+    if args and type(args[0]) is str and set(map(type, args[1:])) == _TENSORS:
+        key = (args[0], *[lib.ad_shape_key(x._p) for x in args[1:]])
+        plan = _PLANS.get(key)
+        if plan is not None:
+            return plan, list(args[1:])
     terms, output, operands = _arguments(args)
     for k, x in enumerate(operands):
         if not isinstance(x, Tensor):
@@ -412,20 +444,8 @@ def einsum(*args: Any) -> Tensor:
         word = "fewer" if len(operands) < len(terms) else "more"
         raise _refused(f"{word} operands were provided than specified in the equation")
     plan = _plan(terms, output, tuple(x.shape for x in operands))
-    for k, x in enumerate(operands):
-        for first, second in plan.diagonals[k]:
-            x = diagonal_of(x, first, second)
-        for d in reversed(plan.dropped[k]):
-            x = squeeze(x, d)
-        operands[k] = x
-    for step in plan.steps:
-        y = _run(step, operands)
-        if step.j < 0:
-            operands = [y]
-        else:
-            del operands[step.j], operands[step.i]
-            operands.append(y)
-    (y,) = operands
-    if plan.order != tuple(range(len(plan.order))):
-        y = permute(y, plan.order)
-    return y[...] if any(y is x for x in args) else y
+    if key and 0 not in key:  # a shape too large for a key
+        if len(_PLANS) >= 512:
+            _PLANS.clear()
+        _PLANS[key] = plan
+    return plan, operands

@@ -6,11 +6,13 @@ import math
 from typing import Any
 
 from autodiff.dtypes import SCALAR_NAMES, dtype
+from autodiff.expr import build, inputs
 from autodiff.native import lib
 from autodiff.ops.assign import masked_fill
 from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.contraction import matmul
 from autodiff.ops.out import written
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reductions import _restore
 from autodiff.ops.systems import check_float, common_batch
 from autodiff.ops.views import mT, unsqueeze
@@ -224,11 +226,21 @@ _MODES = (
 FEW = 25  # rows up to which differences are exact and as fast
 
 
+def _by_squares() -> PointwiseOp:
+    own, other, product = inputs(3)
+    return PointwiseOp(
+        "euclidean", build("sqrt", build("maximum", own + other - product * 2, 0)), 3
+    )
+
+
+_BY_SQUARES = _by_squares()
+
+
 def _euclidean_forward(a: Any, b: Any) -> Any:
     """The root of |a|^2 + |b|^2 - 2 ab, by one product of matrices."""
     x, y = wrap(a), wrap(b)
-    squares = (x * x).sum(-1, keepdim=True) + unsqueeze((y * y).sum(-1), y.ndim - 2)
-    return lib.ad_alias((squares - matmul(x, mT(y)) * 2).clamp(min=0).sqrt()._p)
+    own, other = (x * x).sum(-1, keepdim=True), unsqueeze((y * y).sum(-1), y.ndim - 2)
+    return lib.ad_alias(_BY_SQUARES.call(own, other, matmul(x, mT(y)))._p)
 
 
 def _euclidean_rule(

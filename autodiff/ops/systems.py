@@ -6,7 +6,7 @@ results, 2008), so there are derivatives of every order.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from autodiff.dtypes import SCALAR_NAMES, int32
@@ -55,12 +55,11 @@ def check_float(name: str, x: Tensor) -> None:
         )
 
 
-def check_success(name: str, a: Tensor, info: Tensor, text: str) -> None:
-    """LinAlgError where a number of `info`, one a matrix, is not 0: {n} in the text."""
-    numbers = info.reshape(-1).tolist()
+def check_success(name: str, a: Tensor, numbers: Sequence[int], text: str) -> None:
+    """LinAlgError where one of the numbers, one a matrix, is not 0: {n} in the text."""
     for i, n in enumerate(numbers):
         if n:
-            place = f"(Batch element {i}): " if info.ndim else ""
+            place = f"(Batch element {i}): " if a.ndim > 2 else ""
             raise LinAlgError(f"{name}: {place}{text.format(n=n)} A is {operand_text(a._p)}")
 
 
@@ -70,6 +69,11 @@ def native(count: int, name: str, function: Any, *args: Any) -> list[Any]:
     if function(*args, out):
         raise error(name, args[0])
     return [fresh(p, name) for p in out]
+
+
+def numbers_of(p: Any) -> list[int]:
+    """The numbers of a contiguous int64 descriptor."""
+    return ffi.unpack(ffi.cast("int64_t *", p.data), p.numel) if p.numel else []
 
 
 def common_batch(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
@@ -169,9 +173,9 @@ class _LU(NamedTuple):
     order: Any
     info: Any
 
-    def first_zero(self) -> Tensor:
+    def first_zero(self) -> list[int]:
         """1 + the first place of U's diagonal that is zero, or 0, a number a matrix."""
-        return wrap(self.info).select(-1, 0)
+        return numbers_of(self.info)[::2]
 
     def diagonal(self) -> Tensor:
         """U's."""
@@ -262,16 +266,18 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> inv_ex_result:  # noqa: 
     name = "linalg.inv_ex" if check_errors else "linalg.inv"
     check_matrix(name, A)
     factors = _factored(name, A)
-    info = factors.first_zero()
     if check_errors:
-        check_success(name, A, info, _NO_INVERSE)
-    return inv_ex_result(_solve.on((A, _identity(A)), factors, False), info.to(int32))
+        check_success(name, A, factors.first_zero(), _NO_INVERSE)
+    info = wrap(factors.info).select(-1, 0).to(int32)
+    return inv_ex_result(_solve.on((A, _identity(A)), factors, False), info)
 
 
 def inv(A: Tensor, *, out: Tensor | None = None) -> Tensor:  # noqa: N803
     """The inverse of a square matrix, or of each of a batch. LinAlgError where one is singular."""
-    y, info = inv_ex(A)
-    check_success("linalg.inv", A, info, _NO_INVERSE)
+    check_matrix("linalg.inv", A)
+    factors = _factored("linalg.inv", A)
+    check_success("linalg.inv", A, factors.first_zero(), _NO_INVERSE)
+    y = _solve.on((A, _identity(A)), factors, False)
     return written("linalg_inv", out, y, A)
 
 
@@ -288,7 +294,7 @@ def _inverse_of_transpose(node: OpNode, a: Tensor) -> Tensor:
 
 def _det_rule(node: OpNode, g: Tensor, a: Tensor, y: Tensor) -> tuple[Tensor]:
     """dA = g det A^-T: g times the cofactors, which there are of a singular matrix, too."""
-    if bool((node.args[0].first_zero() != 0).any()):
+    if any(node.args[0].first_zero()):
         return (_last_two(g) * cofactors(a),)
     return (_last_two(g * y) * _inverse_of_transpose(node, a),)
 
@@ -320,7 +326,8 @@ def det(A: Tensor, *, out: Tensor | None = None) -> Tensor:  # noqa: N803
     """The determinant of each square matrix; 1 of one without elements."""
     check_matrix("linalg.det", A)
     factors = _factored("linalg.det", A)
-    value = factors.diagonal().prod(-1) * factors.sign()
+    value = factors.diagonal().prod(-1)
+    value = value * factors.sign() if A.ndim > 2 or numbers_of(factors.info)[1] < 0 else value
     return written("linalg_det", out, _det(A, factors, value._p), A)
 
 
@@ -369,17 +376,23 @@ def logdet(input: Tensor) -> Tensor:
 # ---- Cholesky ----
 
 
-def _cholesky_rule(node: OpNode, g: Tensor, u: Tensor) -> tuple[Tensor]:
+def _cholesky_rule(node: OpNode, g: Tensor, y: Tensor) -> tuple[Tensor]:
     """A = U^T U: dA = U^-1 S U^-T, S half the symmetric matrix of the lower triangle of U g^T."""
-    low = triangle(matmul(u, mT(g)), False)
+    upper, _ = node.args
+    u, gt = (y, mT(g)) if upper else (mT(y), g)
+    low = triangle(matmul(u, gt), False)
     middle = (low + mT(triangle(low, False, -1))) * 0.5
     half = _triangle.on((u, middle), True, False)
     return (_triangle.on((u, mT(half)), True, False),)
 
 
+def _turned(p: Any) -> Any:
+    return lib.ad_transpose(p, p.ndim - 2, p.ndim - 1)
+
+
 _cholesky: Op = Op(
     "cholesky",
-    lambda a, value: lib.ad_alias(value),
+    lambda a, upper, value: lib.ad_alias(value) if upper else _turned(value),
     _cholesky_rule,
     saves=(OUTPUT,),
     shaped=False,
@@ -398,12 +411,12 @@ class cholesky_ex_result(NamedTuple):  # noqa: N801 - as max_result
     info: Tensor
 
 
-def _cholesky_ex(name: str, a: Tensor, upper: bool) -> cholesky_ex_result:
+def _factor(name: str, a: Tensor, upper: bool) -> tuple[Tensor, Any]:
+    """The factor, and for each matrix the order of the minor that is not positive, or 0."""
     check_matrix(name, a)
-    x = a if upper else mT(a)
-    value, info = native(2, name, lib.ad_cholesky, x._p)
-    factor = _cholesky(x, value)
-    return cholesky_ex_result(factor if upper else mT(factor), wrap(info))
+    p = a._p if upper else fresh(_turned(a._p), name, a._p)
+    value, info = native(2, name, lib.ad_cholesky, p)
+    return _cholesky(a, bool(upper), value), info
 
 
 def cholesky_ex(
@@ -413,10 +426,10 @@ def cholesky_ex(
     check_errors: bool = False,
 ) -> cholesky_ex_result:
     """`linalg.cholesky`, and for each matrix 0, or the order of the minor that is not positive."""
-    factor, info = _cholesky_ex("linalg.cholesky_ex", A, upper)
+    factor, info = _factor("linalg.cholesky_ex", A, upper)
     if check_errors:
-        check_success("linalg.cholesky_ex", A, info, _NOT_POSITIVE)
-    return cholesky_ex_result(factor, info.to(int32))
+        check_success("linalg.cholesky_ex", A, numbers_of(info), _NOT_POSITIVE)
+    return cholesky_ex_result(factor, wrap(info).to(int32))
 
 
 def cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Tensor:  # noqa: N803
@@ -424,8 +437,8 @@ def cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Te
 
     LinAlgError where A is not positive-definite.
     """
-    factor, info = _cholesky_ex("linalg.cholesky", A, upper)
-    check_success("linalg.cholesky", A, info, _NOT_POSITIVE)
+    factor, info = _factor("linalg.cholesky", A, upper)
+    check_success("linalg.cholesky", A, numbers_of(info), _NOT_POSITIVE)
     return written("linalg_cholesky", out, factor, A)
 
 
@@ -480,8 +493,8 @@ def old_matrix_power(input: Tensor, n: int, *, out: Tensor | None = None) -> Ten
 
 def old_cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
     """`linalg.cholesky`, under PyTorch's first name for it."""
-    factor, info = _cholesky_ex("cholesky", input, upper)
-    check_success("cholesky", input, info, _NOT_POSITIVE)
+    factor, info = _factor("cholesky", input, upper)
+    check_success("cholesky", input, numbers_of(info), _NOT_POSITIVE)
     return written("cholesky", out, factor, input)
 
 
