@@ -270,5 +270,5 @@ int ad_factor_run(const ad_factor *x) {
         for (int64_t i = 0; i < x->count; i++) run_one(&t, i);
     }
     const int status = atomic_load(&t.status);
-    return status ? ad_fail(status, 0, 0, 0) : AD_OK;
+    return status ? ad_fail(status, x->n * x->cols * ad_itemsize[x->out.dtype], 0, 0) : AD_OK;
 }

@@ -9,8 +9,10 @@ GROUP = "linear algebra"
 
 
 def _positive(n: int, dtype: str) -> Array:
+    """Of determinant 1, so that it overflows nowhere."""
     x = normal(n, n, dtype="float64")
-    return (x @ x.T / n + np.eye(n)).astype(dtype)
+    square = x @ x.T / n + np.eye(n)
+    return (square / np.exp(np.linalg.slogdet(square)[1] / n)).astype(dtype)
 
 
 def _einsums() -> Iterator[Workload]:
