@@ -81,6 +81,7 @@ __all__ += functions.__all__
 if TYPE_CHECKING:
     from autodiff import data as data
     from autodiff import io as io
+    from autodiff import linalg as linalg
     from autodiff import nn as nn
     from autodiff import optim as optim
     from autodiff import utils as utils
@@ -93,7 +94,7 @@ def __getattr__(name: str) -> Any:
     """What is imported when it is first asked for."""
     if name in ("load", "save"):
         return getattr(importlib.import_module("autodiff.io"), name)
-    if name in ("data", "io", "nn", "optim", "utils"):
+    if name in ("data", "io", "linalg", "nn", "optim", "utils"):
         return importlib.import_module(f"autodiff.{name}")
     if name == "compile":
         return importlib.import_module("autodiff.compiled").compile

@@ -10,18 +10,23 @@ from autodiff.ops import (
     arithmetic,
     assign,
     contraction,
+    covariance,
     create,
     dlpack,
+    einsum,
     gather,
     generator,
     indexing,
     join,
     normalize,
+    norms,
+    products,
     random,
     reductions,
     scan,
     sorting,
     statistics,
+    systems,
     views,
 )
 from autodiff.ops.guard import guarded
@@ -32,7 +37,12 @@ _BY_MODULE: dict[Any, str] = {
     views: "reshape permute transpose t select narrow squeeze unsqueeze flatten unbind split chunk "
     "as_strided clone",
     reductions: "sum mean prod max min amax amin argmax argmin any all",
-    contraction: "matmul mm bmm mv dot outer addmm",
+    contraction: "matmul mm bmm mv dot",
+    products: "addmm addmv addr addbmm baddbmm outer inner vdot cross kron trace tensordot "
+    "chain_matmul",
+    covariance: "cov corrcoef",
+    norms: "cdist",
+    einsum: "einsum",
     gather: "gather take_along_dim nonzero",
     indexing: "index_select index_add masked_select",
     scan: "cumsum",
@@ -55,6 +65,7 @@ def _table() -> dict[str, Callable[..., Any]]:
     for module, names in _BY_MODULE.items():
         table |= {name: guarded(getattr(module, name)) for name in names.split()}
     table |= {alias: table[name] for alias, name in ALIASES.items() if name in table}
+    table |= {name: guarded(function) for name, function in systems.AT_TOP.items()}
     return table | {"broadcast_to": guarded(views.expand), "concat": table["cat"]}
 
 

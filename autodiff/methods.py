@@ -11,6 +11,7 @@ from autodiff.ops import (
     assign,
     cast,
     contraction,
+    covariance,
     create,
     dlpack,
     draws,
@@ -18,11 +19,13 @@ from autodiff.ops import (
     gather,
     indexing,
     normalize,
+    products,
     random,
     reductions,
     scan,
     sorting,
     statistics,
+    systems,
     views,
 )
 from autodiff.ops.declare import FUNCTIONS
@@ -98,8 +101,10 @@ def _converter(d: dtypes.dtype) -> Callable[[Tensor], Tensor]:
     return method
 
 
-def _matmul_operator(self: Tensor, other: Any) -> Any:
-    return contraction.matmul(self, other) if type(other) in TENSOR_TYPES else NotImplemented
+def _matmul_operator(self: Any, other: Any) -> Any:
+    if type(self) in TENSOR_TYPES and type(other) in TENSOR_TYPES:
+        return contraction.matmul(self, other)
+    return NotImplemented
 
 
 def _operators() -> dict[str, Callable[..., Any]]:
@@ -136,6 +141,7 @@ def _operators() -> dict[str, Callable[..., Any]]:
     table["__rpow__"] = lambda self, other: arithmetic.pow(other, self)
     table["__ipow__"] = arithmetic.pow_
     table["__matmul__"] = _matmul_operator
+    table["__rmatmul__"] = lambda self, other: _matmul_operator(other, self)
     return table
 
 
@@ -152,7 +158,10 @@ def _methods() -> dict[str, Callable[..., Any]]:
         views: "view reshape expand permute transpose t select narrow squeeze unsqueeze flatten "
         "unbind split chunk as_strided alias clone contiguous",
         reductions: "sum mean prod max min amax amin argmax argmin any all sum_to_size",
-        contraction: "matmul mm bmm mv dot outer addmm",
+        contraction: "matmul mm bmm mv dot",
+        products: "addmm addmv addr addbmm baddbmm addmm_ addmv_ addr_ addbmm_ baddbmm_ outer "
+        "inner vdot cross kron trace",
+        covariance: "cov corrcoef",
         gather: "index_put_ gather take_along_dim nonzero",
         assign: "copy_ fill_ zero_ masked_fill masked_fill_",
         indexing: "index_select index_add index_add_ masked_select",
@@ -168,6 +177,7 @@ def _methods() -> dict[str, Callable[..., Any]]:
     for module, names in modules.items():
         for name in names.split():
             table[name] = guarded(getattr(module, name), method=True)
+    table |= {name: guarded(f, method=True) for name, f in systems.AT_TOP.items()}
     for alias, name in ALIASES.items():
         table[alias] = table[name]
     for name, d in {**{d.name: d for d in dtypes.ALL}, **dtypes.ALIASES}.items():
@@ -197,6 +207,7 @@ ALIASES = {
     "multiply": "mul",
     "divide": "div",
     "true_divide": "div",
+    "ger": "outer",
     "clip": "clamp",
     "less": "lt",
     "less_equal": "le",

@@ -213,6 +213,26 @@ ad_tensor *ad_matmul_t(const ad_tensor *a, const ad_tensor *b, const ad_tensor *
 /* The same of two matrices alone: AD_BAD_DIM for other operands. */
 ad_tensor *ad_mm(const ad_tensor *a, const ad_tensor *b, int transpose);
 
+/* ---- factorizations and solves, of batches of float matrices ---- */
+/* PA = LU of square matrices: out[0] has L below the diagonal, which is 1 there, and U; out[1] the row of A
+ * that each row came from; out[2] two numbers a matrix: 1 + the first zero of U's diagonal, or 0, and the
+ * sign of the permutation. */
+int ad_lu(const ad_tensor *a, ad_tensor **out);
+/* X of A X = B, or A^T X = B, from the first two; B's batch is A's. */
+ad_tensor *ad_lu_solve(const ad_tensor *lu, const ad_tensor *order, const ad_tensor *b, int transposed);
+/* U^T U = A, read from the upper triangle: U (out[0]), and the order of the first leading minor that is not
+ * positive-definite, or 0 (out[1]). */
+int ad_cholesky(const ad_tensor *a, ad_tensor **out);
+/* X of A X = B for a triangle of A, its diagonal 1 where `unit`; A's batch broadcasts to B's. */
+ad_tensor *ad_solve_triangular(const ad_tensor *a, const ad_tensor *b, int upper, int unit);
+/* QR = A: the first cols columns of Q (out[0]), and R with all of A's rows (out[1]). */
+int ad_qr(const ad_tensor *a, int64_t cols, ad_tensor **out);
+/* U S V^T = A of matrices that are no wider than high: U, S (descending) and V. Where a singular value is 0
+ * next to the largest, U has a column of zeros. */
+int ad_svd(const ad_tensor *a, ad_tensor **out);
+/* The eigenvectors and eigenvalues, ascending, of symmetric matrices; the lower triangle is read. */
+int ad_eigh(const ad_tensor *a, ad_tensor **out);
+
 /* ---- gather and scatter ---- */
 /* x (lead, n dimensions from the `first`, rest) at n int64 index tensors of one shape s: a result of shape
  * lead + s + rest. */

@@ -50,14 +50,16 @@ typedef struct {
     int64_t row, col; /* strides in elements */
 } ad_matrix;
 
-/* C (m x n) = A (m x k) B (k x n) + bias. */
+/* C (m x n) = A (m x k) B (k x n) + bias; or, for m and n above 1, C += A B. */
 typedef struct {
     const ad_gemm_type *kernels;
     int64_t size; /* bytes of an element */
     int64_t m, n, k;
     ad_matrix a, b;
-    char *c;          /* row-major without gaps */
+    char *c;          /* elements of a row one after the other, */
+    int64_t c_row;    /* and rows so far apart */
     const char *bias; /* of each column, one after the other, or NULL */
+    bool accumulate;
 } ad_product;
 
 int64_t ad_product_cost(const ad_product *g); /* estimated nanoseconds, at most 1e15 */

@@ -67,7 +67,7 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "lerp promotes as every other function does",
     ),
     (
-        r"functional|nn\.\w+\(|torch\.split\(",
+        r"functional|nn\.\w+\(|torch\.(split|tensordot)\(",
         "AttributeError",
         "TypeError",
         "what is no tensor is a TypeError, also where PyTorch asks it for an attribute first",
@@ -108,6 +108,21 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "RuntimeError",
         "gather looks at dimensions before dim, and at the dtype also of an index without elements",
     ),
+    (r"torch\.ones\(5, 5, 5\)", "_LinAlgError", "LinAlgError", "the name without an underscore"),
+    (
+        r"addbmm_?\(",
+        "IndexError",
+        "RuntimeError",
+        "what is no batch of matrices is refused alike, whatever it lacks",
+    ),
+    (
+        r"cholesky\(torch\.ones\(0\)\)",
+        "ok",
+        "RuntimeError",
+        "no elements are no matrix",
+    ),
+    (r"normalize\(x, \"a\"", "RuntimeError", "TypeError", "an order that is no number"),
+    (r"einsum\(.*object\(\), obj", "ValueError", "TypeError", "what is no tensor is a TypeError"),
     (
         r"index_put_\(\[",
         "RuntimeError",
@@ -261,6 +276,7 @@ WITHOUT_ROW = {
     "Tensor": "__repr__ __pos__ __abs__ __neg__ __invert__ __eq__ __ne__ alias __hash__ __copy__ "
     "__dlpack__ __dlpack_device__ "
     "isnan_ isinf_ isfinite_ maximum_ minimum_",  # which cannot fail, or PyTorch has not
+    "linalg": "LinAlgError",
     "Generator": "__reduce__ __setstate__",
     "dtype": "__repr__ __reduce__ __setattr__ __delattr__ is_complex=",
     "random": "Generator default_generator",
@@ -293,6 +309,7 @@ MODULES: dict[str, Any] = {
     "torch": ad,
     "random": ad.random,
     "autograd": ad.autograd,
+    "linalg": ad.linalg,
     "nn": nn,
     "nn.functional": nn.functional,
     "nn.init": nn.init,

@@ -47,6 +47,10 @@ class _Global(NamedTuple):
 _MARK = object()
 
 
+# What zipfile raises for archives that are not whole.
+DAMAGE = (KeyError, ValueError, EOFError, OSError, RuntimeError, zipfile.BadZipFile)
+
+
 class Checkpoint:
     """A file in memory; `name` is what errors call it."""
 
@@ -55,7 +59,7 @@ class Checkpoint:
         try:
             self.archive = zipfile.ZipFile(io.BytesIO(raw))
             members = self.archive.namelist()
-        except zipfile.BadZipFile as error:
+        except DAMAGE as error:
             raise self._error(f"it is damaged: {error}") from None
         pickles = [member for member in members if member.endswith("/data.pkl")]
         if len(pickles) != 1:
@@ -76,7 +80,7 @@ class Checkpoint:
             if info.compress_type != zipfile.ZIP_STORED:  # a few bytes could become any number
                 raise self._error(f"{member} is compressed, which torch.save never does")
             return self.archive.read(info)
-        except (KeyError, zipfile.BadZipFile, EOFError, NotImplementedError) as error:
+        except DAMAGE as error:
             raise self._error(f"it is damaged: {error}") from None
 
     def load(self) -> Any:

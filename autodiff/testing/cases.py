@@ -25,6 +25,7 @@ from autodiff.ops.normalize import log_softmax, logsumexp, softmax
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reduced import REDUCED
 from autodiff.ops.statistics import std, std_mean, var, var_mean
+from autodiff.testing.cases_linalg import LINEAR, PRODUCTS, Row
 from autodiff.testing.draw import Drawer, Maker, operand_dtypes
 from autodiff.testing.reference import Array, Index, pointwise
 
@@ -75,16 +76,22 @@ def pointwise_operands(primitive: Primitive) -> Maker:
     return operands
 
 
-def sized(*shapes: str, low: int = 0, high: int = 3, distinct: bool = False) -> Maker:
-    """Tensors of shapes such as "m k": equal letters are equal sizes, drawn; digits are sizes."""
+def sized(
+    *shapes: str, low: int = 0, high: int = 3, distinct: bool = False, small: bool = False
+) -> Maker:
+    """Tensors of shapes such as "m k": equal letters are equal sizes, drawn; digits are sizes.
+
+    `small` ones stay so, whoever draws.
+    """
 
     def operands(draw: Drawer) -> list[ad.Tensor]:
+        size = draw.integer if small else draw.size
         sizes: dict[str, int] = {}
         xs = []
         for shape in shapes:
             for name in shape.split():
                 if name not in sizes:
-                    sizes[name] = int(name) if name.isdigit() else draw.size(low, high)
+                    sizes[name] = int(name) if name.isdigit() else size(low, high)
             given = tuple(sizes[name] for name in shape.split())
             xs.append(draw.tensor(given, distinct=distinct))
         return xs
@@ -443,13 +450,20 @@ def reduced_case(name: str, kind: str) -> Case:
     return Case(f"{name}_{kind}", lambda *xs: loss(kind, *xs), operands, reference)
 
 
+def linear_case(row: Row) -> Case:
+    """The case of a row of cases_linalg."""
+    operands = sized(*row.shapes, low=row.low, high=row.high, distinct=row.distinct, small=True)
+    return Case(row.name, row.call, operands, row.reference)
+
+
 POINTWISE = [pointwise_case(f) for f in FUNCTIONS.values()]
 REDUCED_LOSSES = [reduced_case(name, kind) for name in REDUCED for kind in ("mean", "sum")]
 FAMILIES = {
     "pointwise": POINTWISE,
     "view": VIEWS,
     "reduction": REDUCTIONS,
-    "contraction": CONTRACTIONS,
+    "contraction": CONTRACTIONS + list(map(linear_case, PRODUCTS)),
+    "linear algebra": list(map(linear_case, LINEAR)),
     "gather": INDEXING,
     "row-wise": ROWWISE,
     "loss": REDUCED_LOSSES,

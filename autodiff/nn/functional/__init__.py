@@ -3,6 +3,7 @@
 from autodiff.nn.functional import (
     activation,
     class_loss,
+    distance,
     margin_loss,
     noise,
     normalization,
@@ -11,6 +12,7 @@ from autodiff.nn.functional import (
 )
 from autodiff.nn.functional.activation import *  # noqa: F403 - its own __all__ lists them
 from autodiff.nn.functional.class_loss import *  # noqa: F403
+from autodiff.nn.functional.distance import *  # noqa: F403
 from autodiff.nn.functional.margin_loss import *  # noqa: F403
 from autodiff.nn.functional.noise import *  # noqa: F403
 from autodiff.nn.functional.normalization import *  # noqa: F403
@@ -22,6 +24,7 @@ __all__ = ["linear"]
 for _theme in (
     activation,
     class_loss,
+    distance,
     margin_loss,
     noise,
     normalization,
