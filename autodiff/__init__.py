@@ -79,12 +79,14 @@ __all__ = [
 __all__ += functions.__all__
 
 if TYPE_CHECKING:
+    from autodiff import func as func
     from autodiff import nn as nn
     from autodiff import optim as optim
+    from autodiff import utils as utils
 
 
 def __getattr__(name: str) -> ModuleType:
-    """`autodiff.nn` and `autodiff.optim` are imported when they are first asked for."""
-    if name in ("nn", "optim"):
+    """`autodiff.nn`, `optim`, `func` and `utils` are imported when they are first asked for."""
+    if name in ("func", "nn", "optim", "utils"):
         return importlib.import_module(f"autodiff.{name}")
     raise AttributeError(f"module 'autodiff' has no attribute {name!r}")

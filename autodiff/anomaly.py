@@ -7,6 +7,9 @@ program, so its first operations remember theirs, and all of them do inside dete
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from sys import _getframe
 from typing import Any
 
@@ -18,6 +21,7 @@ __all__ = [
     "is_anomaly_enabled",
     "lines",
     "set_detect_anomaly",
+    "watching",
 ]
 
 FIRST = 10_000  # operations that remember their lines in any case
@@ -26,10 +30,25 @@ FIRST = 10_000  # operations that remember their lines in any case
 class _Lines:
     """For how many more operations the line is remembered."""
 
-    __slots__ = ("left",)
+    __slots__ = ("held", "left", "lock")
 
     def __init__(self) -> None:
         self.left = FIRST
+        self.held = 0  # for how many reasons the count stands still
+        self.lock = threading.Lock()
+
+    def hold(self, by: int) -> None:
+        """One reason more, or less, to remember lines however many there were."""
+        with self.lock:
+            self.held += by
+            self.left += by  # so that it is not 0, whatever is used up
+
+
+class _Watchers(threading.local):
+    """What is told of each node with saved tensors, of which there may be several: the last."""
+
+    def __init__(self) -> None:
+        self.stack: list[Callable[[Any], object]] = []
 
 
 class _State:
@@ -48,6 +67,7 @@ class _Files(dict[str, bool]):
 
 
 lines = _Lines()
+watchers = _Watchers()
 state = _State()
 _own = _Files()
 
@@ -57,8 +77,10 @@ def note_line(node: Any) -> None:
 
     Only the code and the place in it are kept: a frame would keep all its variables alive.
     """
-    if not state.enabled:
+    if not lines.held:
         lines.left -= 1
+    elif watchers.stack:
+        watchers.stack[-1](node)
     frame: Any = _getframe(2)
     while _own[frame.f_code.co_filename] and frame.f_back is not None:
         frame = frame.f_back
@@ -76,11 +98,20 @@ def line_of(node: Any) -> str:
 
 
 def _set(enabled: bool, check_nan: bool) -> None:
-    if enabled and not state.enabled:
-        lines.left += 1  # so that it is not 0, whatever is used up
-    elif state.enabled and not enabled:
-        lines.left -= 1
+    lines.hold(enabled - state.enabled)
     state.enabled, state.check_nan = enabled, enabled and check_nan
+
+
+@contextmanager
+def watching(watcher: Callable[[Any], object]) -> Iterator[None]:
+    """Have `watcher(node)` called for each node with saved tensors that this thread records."""
+    lines.hold(1)
+    watchers.stack.append(watcher)
+    try:
+        yield
+    finally:
+        watchers.stack.pop()
+        lines.hold(-1)
 
 
 class set_detect_anomaly:  # noqa: N801 - PyTorch's name

@@ -1,0 +1,5 @@
+"""`autodiff.utils`: memory for time (`checkpoint`)."""
+
+from autodiff.utils import checkpoint
+
+__all__ = ["checkpoint"]
