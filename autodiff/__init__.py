@@ -1,8 +1,7 @@
 """autodiff: a small deep-learning engine with PyTorch's names and behaviour."""
 
 import importlib
-from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from autodiff import autograd, functions, random
 from autodiff._format import get_printoptions, set_printoptions
@@ -83,10 +82,14 @@ if TYPE_CHECKING:
     from autodiff import nn as nn
     from autodiff import optim as optim
     from autodiff import utils as utils
+    from autodiff.nonfinite import NonFiniteError as NonFiniteError
+    from autodiff.nonfinite import detect_nonfinite as detect_nonfinite
 
 
-def __getattr__(name: str) -> ModuleType:
+def __getattr__(name: str) -> Any:
     """`autodiff.nn`, `optim`, `func` and `utils` are imported when they are first asked for."""
     if name in ("func", "nn", "optim", "utils"):
         return importlib.import_module(f"autodiff.{name}")
+    if name in ("NonFiniteError", "detect_nonfinite"):
+        return getattr(importlib.import_module("autodiff.nonfinite"), name)
     raise AttributeError(f"module 'autodiff' has no attribute {name!r}")

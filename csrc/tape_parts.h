@@ -51,7 +51,8 @@ typedef struct {
 } ad_step;
 
 struct ad_tape {
-    int32_t number; /* what storages that were seen are marked with */
+    bool watch, clean; /* watch.c: it records nothing; what the call at hand writes over was finite */
+    int32_t number;    /* what storages that were seen are marked with */
     int reason;
     void (*notice)(int reason);
     int n_arguments, n_memory, n_steps, n_recorded, n_exports, n_outputs, n_results;
@@ -67,6 +68,8 @@ struct ad_tape {
     int position, status; /* of the last run */
 };
 
+void ad_watch_before(ad_tape *t, const ad_call *c);
+int ad_watch_after(ad_tape *t, const ad_call *c);
 bool ad_step_copy(ad_tape *t, const ad_call *c, ad_step *s);
 void ad_step_free(ad_step *s);
 
