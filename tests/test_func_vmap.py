@@ -111,6 +111,24 @@ def test_an_operation_without_a_rule_runs_one_by_one() -> None:
     assert equal(vmap(lambda x: x.reshape(2, 2).as_strided((2,), (1,)))(X), X[:, :2])
 
 
+class Square(ad.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: ad.Tensor) -> Any:
+        ctx.save_for_backward(x)
+        return x * x, x + 1
+
+    @staticmethod
+    def backward(ctx: Any, g: ad.Tensor, h: ad.Tensor) -> ad.Tensor:
+        (x,) = ctx.saved_tensors
+        return 2 * g * x + h
+
+
+def test_functions_of_users_run_one_by_one() -> None:
+    assert equal(vmap(Square.apply)(X)[0], X * X)
+    assert equal(vmap(func.grad(lambda x: Square.apply(x)[0].sum()))(X), 2 * X)
+    assert equal(func.jacrev(lambda x: Square.apply(x)[0])(X[0]), (2 * X[0] * ad.eye(4)))
+
+
 def test_writes_go_through_views() -> None:
     def f(x: ad.Tensor) -> ad.Tensor:
         z = x * 2

@@ -10,8 +10,9 @@ from typing import Any
 from autodiff.func import draws as draws  # registers what it knows
 from autodiff.func import rules as rules
 from autodiff.func import trees
+from autodiff.func import windows as windows
 from autodiff.func.batched import Batched, Level, levels, lifted
-from autodiff.func.dispatch import looking
+from autodiff.func.dispatch import looking, worded
 from autodiff.ops.join import cat
 from autodiff.ops.views import narrow, permute
 from autodiff.shapes import dim_index
@@ -129,7 +130,8 @@ class _Vmap:
                 given = [
                     x if d is None else Batched(x, level) for x, d in zip(part, dims, strict=True)
                 ]
-                out = self.func(*trees.unflatten(form, given), **kwargs)
+                with worded(self.name):
+                    out = self.func(*trees.unflatten(form, given), **kwargs)
                 pieces.append(self._unwrapped(out, level))
         results = [
             column[0] if len(column) == 1 else cat(list(column), 0)

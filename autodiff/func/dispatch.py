@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from autodiff.autograd.function import Function
 from autodiff.func.batched import Batched, BatchError, Level, found, levels, mapped
 from autodiff.node import Node
 from autodiff.ops.base import Op, OpNode
@@ -163,6 +164,9 @@ def _replacement(function: types.FunctionType) -> types.CodeType | None:
     return _code((_draws if draws else _looks)(name, function, raw))
 
 
+_SOURCES = ("autodiff.ops.", "autodiff.nn.", "autodiff.graph", "autodiff.linalg")
+
+
 class _Places:
     """Functions and methods, each with what it is while there are batches, and else.
 
@@ -200,7 +204,7 @@ class _Places:
 def _functions() -> Iterator[types.FunctionType]:
     """The functions of the modules that reach native memory."""
     for name, module in list(sys.modules.items()):
-        if name.startswith(("autodiff.ops.", "autodiff.nn.", "autodiff.graph")):
+        if name.startswith(_SOURCES):
             for value in list(vars(module).values()):
                 is_own = isinstance(value, types.FunctionType) and value.__module__ == name
                 if is_own and value.__closure__ is None:
@@ -208,6 +212,19 @@ def _functions() -> Iterator[types.FunctionType]:
 
 
 # ---- methods of the families' classes ----
+
+
+def _applied(apply: Any) -> Any:
+    """An autograd.Function, which knows no batches."""
+
+    def method(cls: Any, *args: Any, **kwargs: Any) -> Any:
+        run = apply.__get__(None, cls)
+        level = found((*args, *kwargs.values()))
+        if level is None:
+            return run(*args, **kwargs)
+        return one_by_one(cls.__name__, run, level, args, kwargs)
+
+    return classmethod(method)
 
 
 def _op_call(call: Rule) -> Rule:
@@ -270,6 +287,7 @@ def _vjp(vjp: Rule) -> Rule:
 
 
 def _classes() -> Iterator[tuple[type, str, Callable[[Rule], Rule]]]:
+    yield Function, "apply", _applied
     yield Op, "__call__", _op_call
     yield Op, "on", _op_on
     yield PointwiseOp, "into", _pointwise_into
@@ -300,6 +318,21 @@ def looking() -> Iterator[None]:
             _users -= 1
             if _users == 0:
                 _places.put(new=False)
+
+
+@contextmanager
+def worded(name: str) -> Iterator[None]:
+    """Where a batch reached native memory all the same, say so."""
+    try:
+        yield
+    except TypeError as error:
+        if not _is_refusal(error):
+            raise
+        trace = error.__traceback__
+        while trace is not None and trace.tb_next is not None:
+            trace = trace.tb_next
+        last = "an operation" if trace is None else trace.tb_frame.f_code.co_name
+        raise BatchError(f"vmap({name}, ...): {last} cannot run on a batch") from error
 
 
 def _beyond(op: PointwiseOp, tensors: Any, error: TypeError) -> Any:
