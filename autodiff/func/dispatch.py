@@ -1,9 +1,10 @@
 """How operations come to know of batches: while a vmap runs, and only then.
 
-A composition needs no rule: what it is made of has one. So what must be looked at is where native
-memory is reached: operations as such (`Op`, `PointwiseOp`), and functions that make native calls of
-their own. While there is a vmap, those look at their arguments first, which `looking` sees to, and
-sees to the end of. An operation without a rule is run sample by sample.
+A composition needs no rule: what it is made of has one. So what must look for batches is what
+reaches native memory: operations as such (`Op`, `PointwiseOp`), and functions that make native
+calls of their own. While there is a vmap, those look at their arguments first, which `looking` sees
+to, and sees to the end of. What has no rule is run sample by sample: the operation, or else the
+public function that it is a part of.
 """
 
 from __future__ import annotations
@@ -156,7 +157,7 @@ def _replacement(function: types.FunctionType) -> types.CodeType | None:
     """The code that takes the place of a function's own; None where it needs no look."""
     name = function.__name__
     draws = name in RANDOM and function.__module__.startswith("autodiff.ops.")
-    if not draws and name not in FUNCTIONS and not _reaches_memory(function):
+    if name.startswith("_") and name not in FUNCTIONS and not _reaches_memory(function):
         return None
     raw = types.FunctionType(function.__code__, function.__globals__, name, function.__defaults__)
     raw.__kwdefaults__ = function.__kwdefaults__
