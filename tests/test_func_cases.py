@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,7 +17,6 @@ from autodiff.testing.cases import CASES, Case
 from autodiff.testing.draw import Random
 
 SAMPLES = 3
-WRITES = {"index_put", "write_slice"}  # to a clone of the first operand
 REFUSED = {"masked_select": "dynamic shape", "as_strided": "storage_offset"}
 
 
@@ -59,7 +59,8 @@ class Trial:
         self.xs = case.operands(Random(f"{case.name} {seed}"))
         chooser = random.Random(f"{case.name} {seed}")
         self.mapped = [chooser.random() < 0.7 for _ in self.xs]
-        self.mapped[0] |= not any(self.mapped) or case.name in WRITES
+        writes = re.match("index_put|write|.*inplace", case.name)  # to a clone of the first
+        self.mapped[0] |= writes is not None or not any(self.mapped)
         self.dims = tuple(0 if m else None for m in self.mapped)
         pairs = list(zip(self.xs, self.mapped, strict=True))
         self.given = [leaf(batch(x) if m else x) for x, m in pairs]

@@ -139,6 +139,22 @@ def test_writes_go_through_views() -> None:
     assert equal(vmap(f)(X), ad.stack([f(row) for row in X]))
 
 
+@pytest.mark.parametrize("nested", [False, True])
+def test_views_without_a_rule_are_views(nested: bool, monkeypatch: Any) -> None:
+    monkeypatch.delitem(dispatch.OPERATIONS, "select")
+    monkeypatch.delitem(dispatch.OPERATIONS, "transpose")
+
+    def f(x: ad.Tensor) -> ad.Tensor:
+        z = x.reshape(2, 2) + 0
+        z.transpose(0, 1)[1].mul_(x[1:3])
+        return z
+
+    if nested:
+        both = vmap(vmap(f))(ad.stack([X, X + 1]))
+        assert equal(both[1], vmap(f)(X + 1))
+    assert equal(vmap(f)(X), ad.stack([f(row) for row in X]))
+
+
 def test_a_batch_of_none() -> None:
     assert vmap(lambda x: (x.exp() @ ad.ones(4, 2, dtype=x.dtype)).sum(0))(X[:0]).shape == (0,)
     assert vmap(func.grad(lambda x: (x * x).sum()))(X[:0]).shape == (0, 4)

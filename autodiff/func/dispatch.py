@@ -20,12 +20,13 @@ from typing import Any
 
 from autodiff.autograd.function import Function
 from autodiff.func.batched import Batched, BatchError, Level, found, levels, mapped
+from autodiff.native import lib
 from autodiff.node import Node
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.join import stack
 from autodiff.ops.pointwise import PointwiseNode, PointwiseOp, late
 from autodiff.ops.reduced import ReducedLoss
-from autodiff.ops.views import select
+from autodiff.ops.views import as_strided, select
 from autodiff.tensor import Tensor
 
 __all__ = ["FUNCTIONS", "OPERATIONS", "RANDOM", "looking", "one_by_one", "signatures"]
@@ -38,7 +39,7 @@ RANDOM: dict[str, Rule] = {}  # functions that draw: called with a batched argum
 
 
 def one_by_one(name: str, function: Rule, level: Level, args: Any, kwargs: Any) -> Any:
-    """A function of each sample on its own, the results put together."""
+    """A function of each sample on its own, the results put together; views of them are views."""
     if level.size == 0:
         raise BatchError(f"vmap: {name} has no rule for batches, and there are no samples to run")
     results = []
@@ -48,8 +49,39 @@ def one_by_one(name: str, function: Rule, level: Level, args: Any, kwargs: Any) 
         result = function(*given, **mapped(kwargs, level, take))
         if given and result is given[0] and isinstance(result, Tensor):
             result = args[0]  # written in place, through a view of the batch
+        elif i == 0 and args and type(args[0]) is Batched:
+            views = _views(result, args[0], given[0])
+            if views is not None:
+                return views
         results.append(result)
-    return args[0] if results[0] is args[0] else _together(name, level, results)
+    return args[0] if args and results[0] is args[0] else _together(name, level, results)
+
+
+def _views(result: Any, x: Batched, sample: Tensor) -> Any:
+    """Views of a sample of x as views of x; None where one is no such view."""
+    if isinstance(result, (tuple, list)) and result:
+        parts = [_views(each, x, sample) for each in result]
+        return None if any(part is None for part in parts) else type(result)(parts)
+    if not isinstance(result, Tensor) or result is sample:
+        return None
+    outer: list[Level] = []  # the levels that the sample is a batch of, too
+    value: Any = x.value
+    while type(value) is Batched and type(result) is Batched and type(sample) is Batched:
+        outer.append(value.level)
+        value, result, sample = value.value, result.value, sample.value
+    plain = all(type(one) is not Batched for one in (value, result, sample))
+    if not plain or lib.ad_storage_id(result._p) != lib.ad_storage_id(sample._p):
+        return None
+    n = len(outer)
+    y = as_strided(
+        value,
+        [*value.shape[: n + 1], *result.shape[n:]],
+        [*value.stride()[: n + 1], *result.stride()[n:]],
+        value.storage_offset() + result.storage_offset() - sample.storage_offset(),
+    )
+    for level in reversed(outer):
+        y = Batched(y, level)
+    return Batched(y, x.level)
 
 
 def _sample(x: Batched, index: int) -> Tensor:
@@ -70,6 +102,8 @@ def _together(name: str, level: Level, results: list[Any]) -> Any:
     if isinstance(first, (tuple, list)):
         parts = [_together(name, level, list(each)) for each in zip(*results, strict=True)]
         return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
+    if not isinstance(first, (int, float, str, type(None))):
+        raise TypeError(f"{name} gives a {type(first).__name__} of a Descriptor")
     if any(each != first for each in results):
         raise BatchError(f"vmap: {name} gives each sample a Python value of its own")
     return first
@@ -77,7 +111,7 @@ def _together(name: str, level: Level, results: list[Any]) -> Any:
 
 def _is_refusal(error: TypeError) -> bool:
     """Whether a native call met a descriptor of a batch."""
-    return "Descriptor" in str(error) or "cdata" in str(error)
+    return "Descriptor" in str(error) or "cdata" in str(error).lower()
 
 
 def apply(name: str, function: Rule, raw: Rule, level: Level, args: Any, kwargs: Any) -> Any:
@@ -90,9 +124,16 @@ def apply(name: str, function: Rule, raw: Rule, level: Level, args: Any, kwargs:
     try:
         return raw(*args, **kwargs)
     except TypeError as error:
-        if not _is_refusal(error):
+        if not _is_refusal(error) or name.startswith("_"):
+            raise  # a function that is private to a public one
+    except BatchError:  # of its own making, unless it is to write to what it was given
+        writes = name in _WRITING or name.endswith("_") or kwargs.get("out") is not None
+        if writes or name.startswith("_"):
             raise
     return one_by_one(name, function, level, args, kwargs)
+
+
+_WRITING = {"setitem", "write_at", "fill"}
 
 
 def operate(op: Op, level: Level, tensors: Any, args: Any) -> Any:
@@ -279,6 +320,8 @@ def _vjp(vjp: Rule) -> Rule:
             return vjp(self, g)
         try:
             return vjp(self, g)
+        except BatchError:
+            pass
         except TypeError as error:
             if not _is_refusal(error):
                 raise

@@ -11,7 +11,15 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.func.batched import Batched, BatchError, Level, found, lifted, padded, sizes
+from autodiff.func.batched import (
+    Batched,
+    BatchError,
+    Level,
+    found,
+    lifted,
+    padded,
+    sizes,
+)
 from autodiff.func.dispatch import FUNCTIONS, OPERATIONS, signatures
 from autodiff.ops.base import Op
 from autodiff.ops.contraction import linear, matmul
@@ -351,6 +359,16 @@ def _product(op: Op, level: Level, tensors: Any, args: Any) -> Any:
 @_operation("linear")
 def _linear_op(op: Op, level: Level, tensors: Any, args: Any) -> Any:
     return linear(*tensors)
+
+
+@_function("inv", "inverse", "det", "logdet", "slogdet", "cholesky", "qr", "svd", "svdvals", "eigh",
+           "eigvalsh", "pinv", "matrix_power", "matrix_exp", "tril", "triu")  # fmt: skip
+def _matrices(function: Rule, level: Level, x: Any, *args: Any, **kwargs: Any) -> Any:
+    """Functions of the last two dimensions."""
+    others = (*args, *kwargs.values())
+    if not _is(x, level) or x.ndim < 2 or any(isinstance(o, Tensor) for o in others):
+        return NotImplemented
+    return mapped_out(function(x.value, *args, **kwargs), level)
 
 
 # ---- row programs with weights ----
