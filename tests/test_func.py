@@ -6,6 +6,7 @@ import builtins
 import doctest
 import importlib
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,6 +62,12 @@ def _kinds(name: str) -> tuple[type, ...]:
     ],
 )
 def test_examples(module: str) -> None:
-    found = doctest.testmod(importlib.import_module(f"autodiff.{module}"))
+    flags = doctest.ELLIPSIS
+    found = doctest.testmod(importlib.import_module(f"autodiff.{module}"), optionflags=flags)
     assert found.attempted
     assert not found.failed
+
+
+def test_the_page_s_example() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "transforms.md").read_text()
+    exec(text.split("```python")[1].split("```")[0], {})

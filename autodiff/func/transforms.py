@@ -222,6 +222,10 @@ def value_and_grad(func: Function, argnums: Argnums = 0, has_aux: bool = False) 
     """`grad_and_value` in the other order: a function that returns (value, gradient).
 
     With `has_aux`: ((value, aux), gradient).
+
+    >>> import autodiff as ad
+    >>> ad.func.value_and_grad(lambda x: x ** 3)(ad.tensor(2.0))
+    (tensor(8.), tensor(12.))
     """
     call = grad_and_value(func, argnums, has_aux)
 
