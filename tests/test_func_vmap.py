@@ -233,6 +233,13 @@ def test_value_and_grad_is_grad_and_value_turned() -> None:
     assert aux == 7
 
 
+def test_gradients_of_a_dict() -> None:
+    x = X.clone().requires_grad_()
+    found = ad.autograd.grad((x * W).sum(), {"x": x, "w": W})
+    assert equal(found["x"], W.expand(3, 4).detach())
+    assert equal(found["w"], X.sum(0))
+
+
 def test_functional_results_are_detached() -> None:
     x = X.clone().requires_grad_()
     for part in functional.vjp(lambda a: a.sin(), x, X):

@@ -206,7 +206,10 @@ def _replacement(function: types.FunctionType) -> types.CodeType | None:
     return _code((_draws if draws else _looks)(name, function, raw))
 
 
-_SOURCES = ("autodiff.ops.", "autodiff.nn.", "autodiff.graph", "autodiff.linalg")
+_SOURCES = ("autodiff.ops.", "autodiff.nn.functional.", "autodiff.graph", "autodiff.linalg")
+_PARTS = {
+    f"autodiff.ops.{name}" for name in "base declare generator guard history pointwise".split()
+}
 
 
 class _Places:
@@ -246,7 +249,7 @@ class _Places:
 def _functions() -> Iterator[types.FunctionType]:
     """The functions of the modules that reach native memory."""
     for name, module in list(sys.modules.items()):
-        if name.startswith(_SOURCES):
+        if name.startswith(_SOURCES) and name not in _PARTS:
             for value in list(vars(module).values()):
                 is_own = isinstance(value, types.FunctionType) and value.__module__ == name
                 if is_own and value.__closure__ is None:

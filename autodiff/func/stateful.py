@@ -138,6 +138,13 @@ def stack_module_state(models: Sequence[Module]) -> tuple[dict[str, Any], dict[s
 
     Leaves, for `functional_call` of one of the models inside vmap. RuntimeError where models are
     of several classes or modes.
+
+    >>> import autodiff as ad
+    >>> models = [ad.nn.Linear(3, 2) for _ in range(4)]
+    >>> parameters, buffers = ad.func.stack_module_state(models)
+    >>> run = ad.func.vmap(lambda p, x: ad.func.functional_call(models[0], p, x), (0, None))
+    >>> run(parameters, ad.ones(5, 3)).shape
+    torch.Size([4, 5, 2])
     """
     if not models:
         raise RuntimeError("stack_module_state: Expected at least one model, got 0.")

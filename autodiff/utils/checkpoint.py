@@ -184,6 +184,11 @@ def checkpoint_sequential(
     """The functions (a Sequential or a list) one after another, in `segments` checkpoints.
 
     The last segment is run as it is, as its backward comes first.
+
+    >>> import autodiff as ad
+    >>> net = ad.nn.Sequential(ad.nn.Linear(2, 2), ad.nn.Tanh(), ad.nn.Linear(2, 1))
+    >>> checkpoint_sequential(net, 2, ad.ones(3, 2)).shape
+    torch.Size([3, 1])
     """
     if kwargs:
         raise ValueError(f"Unexpected keyword arguments: {','.join(kwargs)}")
