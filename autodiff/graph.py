@@ -374,7 +374,7 @@ def grad(
     ys, xs = _as_tuple(outputs), _as_tuple(inputs)
     if is_grads_batched:
         gs = _gradients(grad_outputs, ys, "grad")
-        batched = importlib.import_module("autodiff.func.transforms")  # which is above
+        batched = importlib.import_module("autodiff.func.jacobians")  # which is above
         rest = (True, allow_unused, False, materialize_grads)
         return batched.batched_gradients(ys, xs, gs, retain_graph, create_graph, *rest)
     for x in xs:

@@ -56,6 +56,7 @@ def _kinds(name: str) -> tuple[type, ...]:
     [
         "func.batching",
         "func.stateful",
+        "func.jacobians",
         "func.transforms",
         "autograd.functional",
         "utils.checkpoint",

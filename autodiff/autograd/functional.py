@@ -253,10 +253,10 @@ def jacobian(
         if strict:
             run.check_outputs()
         if vectorize:
-            transforms = importlib.import_module("autodiff.func.transforms")  # which is above
-            compute = transforms.jacobian_rows
+            jacobians = importlib.import_module("autodiff.func.jacobians")  # which is above
+            compute = jacobians.jacobian_rows
             if strategy == "forward-mode":
-                compute = transforms.jacobian_columns
+                compute = jacobians.jacobian_columns
             table = compute(run.outputs, run.inputs, create_graph)
         else:
             table = [_rows(run, i, y, create_graph, strict) for i, y in enumerate(run.outputs)]

@@ -1,13 +1,11 @@
 """`autodiff.func`: functions from functions to their derivatives, and to batches of samples."""
 
 from autodiff.func.batching import vmap
+from autodiff.func.jacobians import hessian, jacfwd, jacrev
 from autodiff.func.stateful import functional_call, stack_module_state
 from autodiff.func.transforms import (
     grad,
     grad_and_value,
-    hessian,
-    jacfwd,
-    jacrev,
     jvp,
     linearize,
     value_and_grad,

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from autodiff.func import draws as draws  # registers what it knows
-from autodiff.func import rules as rules
+from autodiff.func import rules_indexing as rules_indexing
 from autodiff.func import trees
 from autodiff.func import windows as windows
 from autodiff.func.batched import Batched, Level, levels, lifted

@@ -207,9 +207,8 @@ def _replacement(function: types.FunctionType) -> types.CodeType | None:
 
 
 _SOURCES = ("autodiff.ops.", "autodiff.nn.functional.", "autodiff.graph", "autodiff.linalg")
-_PARTS = {
-    f"autodiff.ops.{name}" for name in "base declare generator guard history pointwise".split()
-}
+_INSIDE = ("base", "declare", "generator", "guard", "history", "pointwise")
+_PARTS = {f"autodiff.ops.{name}" for name in _INSIDE}
 
 
 class _Places:
