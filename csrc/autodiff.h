@@ -28,7 +28,8 @@ typedef enum {
     AD_INFERENCE,  /* memory made in inference mode, written to outside it */
     AD_BAD_ISA,    /* the instruction set is unknown, or not on this CPU */
     AD_STALE,      /* arguments that are not like those a tape was recorded with */
-    AD_BUSY        /* a tape that runs already */
+    AD_BUSY,       /* a tape that runs already */
+    AD_NONFINITE   /* a watched call made a nan or an infinity: ad_watch_found */
 } ad_status;
 
 int ad_error(int64_t detail[3]);
@@ -291,6 +292,21 @@ ad_tensor *ad_norm(int n, const ad_tensor *const *xs, double order, int dtype);
  * each is changed whole or not. */
 int ad_scale(int n, ad_tensor *const *xs, const ad_tensor *factor);
 int ad_clip(int n, ad_tensor *const *xs, double low, double high);
+
+/* ---- watching: the first call that makes a nan or an infinity of finite operands fails ---- */
+typedef struct {
+    const char *name;       /* of the call */
+    int written, n_written; /* which of the operands that it writes */
+    int ndim;               /* of that, and where in it */
+    int64_t shape[8], index[8];
+    double value; /* what is there */
+    int n_in;     /* operands that it reads; of a pointwise call, their elements there, */
+    double operands[10];
+    uint8_t known[10]; /* where they are to be had */
+} ad_nonfinite;
+int ad_watch(int on); /* this thread's calls, or no longer; whether they were before, -1: it records */
+int ad_watching(void);
+const ad_nonfinite *ad_watch_found(void);
 
 /* ---- tapes: the calls of a thread, recorded once and run again ---- */
 typedef struct ad_tape ad_tape;

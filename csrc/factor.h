@@ -4,7 +4,15 @@
 #include "gemm.h"
 #include "solve.h"
 
-enum { AD_FACTOR_lu, AD_FACTOR_root, AD_FACTOR_qr, AD_FACTOR_svd, AD_FACTOR_eigh, AD_FACTOR_triangle, AD_FACTOR_lu_solve };
+enum {
+    AD_FACTOR_lu,
+    AD_FACTOR_root,
+    AD_FACTOR_qr,
+    AD_FACTOR_svd,
+    AD_FACTOR_eigh,
+    AD_FACTOR_triangle,
+    AD_FACTOR_lu_solve
+};
 
 typedef struct {
     int kind;

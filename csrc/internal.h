@@ -240,7 +240,7 @@ typedef struct {
      */
     void (*moments)(const ad_block *s, const float *x, double *mean, double *squares);
 } ad_row_kernels;
-typedef struct ad_gemm_kernels ad_gemm_kernels; /* gemm.h */
+typedef struct ad_gemm_kernels ad_gemm_kernels;   /* gemm.h */
 typedef struct ad_solve_kernels ad_solve_kernels; /* solve.h */
 /* The numbers of one optimiser's update of one parameter; each optimiser uses some. */
 typedef struct {

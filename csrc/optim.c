@@ -348,10 +348,19 @@ static bool makes_states(int64_t n, ad_tensor *const *tensors) {
     return false;
 }
 
+/* Also a first step. */
+static int watched_step(const ad_call *c, ad_tensor **tensors) {
+    const step_numbers *s = c->numbers;
+    ad_call named = *c;
+    named.name = "step_";
+    ad_tape *const watch = ad_tape_begin(&named);
+    return ad_tape_end(watch, &named, step_group(s->kind, s->n, tensors, s->hyper, false));
+}
+
 int ad_optim_step(int kind, int n, ad_tensor **tensors, const double *hyper) {
     const int64_t count = n, columns = ad_optim_columns(kind), all = count * columns;
     if (!ad_recording) return step_group(kind, n, tensors, hyper, false);
-    if (makes_states(all, tensors)) {
+    if (makes_states(all, tensors) && !ad_watching()) {
         ad_tape_break(AD_TAPE_STARTED);
         ad_tape *const recording = ad_recording;
         ad_recording = NULL;
@@ -367,7 +376,7 @@ int ad_optim_step(int kind, int n, ad_tensor **tensors, const double *hyper) {
     const step_numbers s = {kind, n, hyper};
     const ad_call c = {run_step, ad_optim_name(kind), (int)(all - count), n,
                        .x = x,   .numbers = &s,       .n_bytes = sizeof s};
-    const int status = ad_do(&c);
+    const int status = ad_watching() ? watched_step(&c, tensors) : ad_do(&c);
     ad_dealloc(x);
     return status;
 }

@@ -428,12 +428,18 @@ static int run_recorded(const ad_program *p, const ad_tensor *const *in, ad_tens
     for (int o = 0; o < p->n_out; o++) x[o] = out[o];
     for (int i = 0; i < p->n_in; i++) x[p->n_out + i] = in[i];
     ad_tape *const tape = ad_tape_begin(&c);
-    const int status = run_call(p, in, out, &how);
+    int status = run_call(p, in, out, &how);
     for (int o = 0; o < p->n_out; o++) {
         x[o] = out[o];
         if (!status && !how.given[o]) ad_tape_adopt(tape, out[o]);
     }
-    ad_tape_end(tape, &c, status);
+    const bool ran = !status;
+    status = ad_tape_end(tape, &c, status);
+    for (int o = 0; ran && status && o < p->n_out; o++) {
+        if (how.given[o]) continue;
+        ad_free(out[o]);
+        out[o] = NULL;
+    }
     return status;
 }
 

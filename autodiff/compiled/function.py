@@ -17,7 +17,7 @@ from autodiff.compiled.recording import MISS, Recording, UnfitError, is_spent
 from autodiff.compiled.show import Stats, listing, plot, stats
 from autodiff.compiled.steps import epoch, repeat
 from autodiff.compiled.tree import flatten
-from autodiff.native import ffi
+from autodiff.native import ffi, lib
 from autodiff.nn.parameter import Parameter
 from autodiff.node import mode
 from autodiff.ops.generator import Generator
@@ -60,6 +60,8 @@ class Compiled:
             if self.recording:
                 raise RuntimeError(f"{self.name()}: a compiled function called itself")
             return self.fn(*args, **kwargs)  # a part of what is being recorded
+        if lib.ad_watching():
+            return self.fn(*args, **kwargs)  # detect_nonfinite() looks at each native call
         tensors: list[Tensor] = []
         spec = flatten((args, kwargs), tensors)
         key = spec, mode.grad, mode.inference, tuple(map(signature, tensors))

@@ -1,5 +1,5 @@
-"""`autodiff.utils`: where PyTorch's users look for `data`."""
+"""`autodiff.utils`: memory for time (`checkpoint`), and where users look for `data`."""
 
-from autodiff.utils import data
+from autodiff.utils import checkpoint, data
 
-__all__ = ["data"]
+__all__ = ["checkpoint", "data"]
