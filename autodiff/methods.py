@@ -12,14 +12,18 @@ from autodiff.ops import (
     cast,
     contraction,
     create,
+    diagonals,
     draws,
     elementwise,
     gather,
     indexing,
     normalize,
+    placing,
     random,
+    rearrange,
     reductions,
     scan,
+    scatter,
     sorting,
     statistics,
     views,
@@ -145,9 +149,16 @@ def _methods() -> dict[str, Callable[..., Any]]:
         "pow_ clamp_ addcmul_ addcdiv_ equal isclose allclose",
         views: "view reshape expand permute transpose t select narrow squeeze unsqueeze flatten "
         "unbind split chunk as_strided alias clone contiguous",
+        rearrange: "movedim swapaxes adjoint ravel reshape_as unflatten unfold split_with_sizes "
+        "tensor_split hsplit vsplit dsplit flip fliplr flipud rot90 roll repeat tile "
+        "repeat_interleave",
+        diagonals: "diagonal diag diag_embed diagflat tril triu tril_ triu_ fill_diagonal_",
         reductions: "sum mean prod max min amax amin argmax argmin any all sum_to_size",
         contraction: "matmul mm bmm mv dot outer addmm",
-        gather: "index_put_ gather take_along_dim nonzero",
+        gather: "gather take_along_dim nonzero",
+        scatter: "scatter scatter_ scatter_add scatter_add_ scatter_reduce scatter_reduce_",
+        placing: "index_copy index_copy_ index_fill index_fill_ index_put index_put_ take put put_ "
+        "masked_scatter masked_scatter_",
         assign: "copy_ fill_ zero_ masked_fill masked_fill_",
         indexing: "index_select index_add index_add_ masked_select",
         scan: "cumsum",
@@ -162,6 +173,7 @@ def _methods() -> dict[str, Callable[..., Any]]:
     for module, names in modules.items():
         for name in names.split():
             table[name] = guarded(getattr(module, name), method=True)
+    table |= rearrange.TAKEN
     for alias, name in ALIASES.items():
         table[alias] = table[name]
     for name, d in {**{d.name: d for d in dtypes.ALL}, **dtypes.ALIASES}.items():
@@ -195,11 +207,18 @@ ALIASES = {
     "greater": "gt",
     "greater_equal": "ge",
     "not_equal": "ne",
-    "swapaxes": "transpose",
+    "swapdims": "transpose",
+    "moveaxis": "movedim",
+    "swapdims_": "transpose_",
     "broadcast_to": "expand",
 }
 METHODS = _methods()
-PROPERTIES: dict[str, Callable[[Tensor], Any]] = {"T": views.T, "mT": views.mT}
+PROPERTIES: dict[str, Callable[[Tensor], Any]] = {
+    "T": views.T,
+    "mT": views.mT,
+    "H": rearrange.H,
+    "mH": rearrange.mH,
+}
 
 for _name, _function in METHODS.items():
     setattr(Tensor, _name, _function)

@@ -69,7 +69,13 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
         raise RuntimeError(
             f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype!r}"
         )
-    given = value if isinstance(value, Tensor) else full((), value, dtype=input.dtype)
+    given = full((), value, dtype=input.dtype) if not isinstance(value, Tensor) else value
+    if given.ndim:
+        raise RuntimeError(
+            "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
+            f"{given.ndim} dimension(s)."
+        )
+    given = to_dtype(given, input.dtype)
     found: Tensor = given.where(mask, input)
     return found
 
