@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import autodiff as ad
+from autodiff.nn import functional
 from autodiff.testing.reference import Array, Index
 
 __all__ = ["PLACED", "REARRANGED", "Row"]
@@ -107,6 +108,10 @@ REARRANGED: list[Row] = [
         lambda x: (x.shape[0], 3, 3), lambda i, j, k: (i, k) if j == k + 1 else None)),
     ("tril", lambda x: x.tril(1), ("l 3 n",), 0, _zeros_but(
         _same, lambda i, j, k: (i, j, k) if k - j <= 1 else None)),
+    ("pad", lambda x: functional.pad(x, (1, -1, 0, 2), value=0.5), ("3 2",), 0,
+     lambda x: Array((5, 2), lambda i: x[i[0], 0] if i[0] < 3 and i[1] else 0.5)),
+    ("pad_reflect", lambda x: functional.pad(x, (2, 1), "reflect"), ("m 3",), 0, _read(
+        lambda x: (x.shape[0], 6), lambda i, j: (i, (2, 1, 0, 1, 2, 1)[j]))),
     ("triu", lambda x: x.triu(), ("2 n",), 0, _zeros_but(
         _same, lambda i, j: (i, j) if j >= i else None)),
 ]  # fmt: skip
@@ -136,6 +141,12 @@ PLACED: list[Row] = [
      lambda x, v: Array(x.shape, lambda i: x[i] + v[[0]] + v[[1]] if i == (0, 1) else x[i])),
     ("masked_scatter", lambda x, v: x.masked_scatter(MASK, v), ("2 3", "4"), 0,
      lambda x, v: Array(x.shape, lambda i: x[i] if i[1] == 1 else v[[2 * i[0] + i[1] // 2]])),
+    ("embedding", lambda x: functional.embedding(ad.tensor([[1, 0], [1, 2]]), x), ("3 n",), 0,
+     _read(lambda x: (2, 2, x.shape[1]), lambda i, j, k: (((1, 0), (1, 2))[i][j], k))),
+    ("embedding_bag", lambda x, w: functional.embedding_bag(
+        ad.tensor([1, 0, 1]), x, ad.tensor([0, 2]), mode="sum", per_sample_weights=w),
+     ("2 n", "3"), 0, lambda x, w: Array(x.shape, lambda i: x[1, i[1]] * w[[2]] if i[0] else
+                                         x[1, i[1]] * w[[0]] + x[0, i[1]] * w[[1]])),
     ("write_diagonal", _written(lambda x, v: x.diagonal().mul_(v)), ("3 3", "3"), 0,
      lambda x, v: Array(x.shape, lambda i: x[i] * v[i[:1]] if i[0] == i[1] else x[i])),
     ("write_windows", _written(lambda x, v: x.unfold(0, 2, 2).copy_(v)), ("5", "2 2"), 0,
