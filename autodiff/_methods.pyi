@@ -304,13 +304,47 @@ class TensorMethods:
     def neg(self, *, out: Tensor | None = ...) -> Tensor: ...
     def neg_(self, *others: Any) -> Tensor: ...
     def negative(self, *, out: Tensor | None = ...) -> Tensor: ...
-    def new_empty(self, *size: Any, dtype: Dtype = ...) -> Tensor: ...
-    def new_full(self, size: Any, fill_value: Any, *, dtype: Dtype = ...) -> Tensor: ...
-    def new_ones(self, *size: Any, dtype: Dtype = ...) -> Tensor: ...
-    def new_tensor(
-        self, data: Any, *, dtype: Dtype = ..., requires_grad: builtins.bool = ...
+    def new_empty(
+        self,
+        *sizes: Any,
+        size: Any = ...,
+        dtype: Dtype = ...,
+        requires_grad: builtins.bool = ...,
+        device: Any = ...,
     ) -> Tensor: ...
-    def new_zeros(self, *size: Any, dtype: Dtype = ...) -> Tensor: ...
+    def new_full(
+        self,
+        size: Any,
+        fill_value: Any,
+        *,
+        dtype: Dtype = ...,
+        requires_grad: builtins.bool = ...,
+        device: Any = ...,
+    ) -> Tensor: ...
+    def new_ones(
+        self,
+        *sizes: Any,
+        size: Any = ...,
+        dtype: Dtype = ...,
+        requires_grad: builtins.bool = ...,
+        device: Any = ...,
+    ) -> Tensor: ...
+    def new_tensor(
+        self,
+        data: Any,
+        *,
+        dtype: Dtype = ...,
+        requires_grad: builtins.bool = ...,
+        device: Any = ...,
+    ) -> Tensor: ...
+    def new_zeros(
+        self,
+        *sizes: Any,
+        size: Any = ...,
+        dtype: Dtype = ...,
+        requires_grad: builtins.bool = ...,
+        device: Any = ...,
+    ) -> Tensor: ...
     def nonzero(self, *, as_tuple: builtins.bool = ...) -> Any: ...
     def normal_(
         self,

@@ -29,7 +29,7 @@ from autodiff.ops import (
     views,
 )
 from autodiff.ops.guard import guarded
-from autodiff.ops.out import with_out
+from autodiff.ops.out import placed, with_out
 
 _BY_MODULE: dict[Any, str] = {
     arithmetic: "add sub rsub div pow where clamp clamp_min clamp_max addcmul addcdiv lerp equal "
@@ -49,7 +49,7 @@ _BY_MODULE: dict[Any, str] = {
     indexing: "index_select index_add masked_select",
     scan: "cumsum",
     sorting: "sort argsort topk",
-    assign: "masked_fill",
+    assign: "fill masked_fill",
     join: "cat stack",
     normalize: "softmax log_softmax logsumexp",
     statistics: "var std var_mean std_mean",
@@ -63,6 +63,11 @@ _BY_MODULE: dict[Any, str] = {
 _WITH_OUT = """
 cat column_stack diag dstack gather hstack index_add index_copy index_select masked_select
 scatter scatter_add scatter_reduce stack take take_along_dim tril triu vstack
+arange empty eye full linspace ones zeros rand randn randint randperm
+"""
+_MAKERS = """
+tensor as_tensor arange empty empty_like eye full full_like linspace ones ones_like zeros
+zeros_like rand rand_like randint randint_like randn randn_like randperm tril_indices triu_indices
 """
 
 
@@ -70,6 +75,7 @@ def _table() -> dict[str, Callable[..., Any]]:
     table = {**arithmetic.UNARY, **arithmetic.BINARY}
     for module, names in _BY_MODULE.items():
         table |= {name: guarded(getattr(module, name)) for name in names.split()}
+    table |= {name: placed(table[name]) for name in _MAKERS.split()}
     table |= {name: with_out(table[name]) for name in _WITH_OUT.split()}
     table |= {alias: table[name] for alias, name in ALIASES.items() if name in table}
     return table | {

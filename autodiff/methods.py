@@ -30,6 +30,7 @@ from autodiff.ops import (
 )
 from autodiff.ops.declare import FUNCTIONS
 from autodiff.ops.guard import guarded
+from autodiff.ops.out import placed
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
 __all__ = ["METHODS", "PROPERTIES"]
@@ -174,6 +175,8 @@ def _methods() -> dict[str, Callable[..., Any]]:
         for name in names.split():
             table[name] = guarded(getattr(module, name), method=True)
     table |= rearrange.TAKEN
+    for name in ["new_zeros", "new_ones", "new_empty", "new_full", "new_tensor"]:
+        table[name] = placed(table[name])
     for alias, name in ALIASES.items():
         table[alias] = table[name]
     for name, d in {**{d.name: d for d in dtypes.ALL}, **dtypes.ALIASES}.items():

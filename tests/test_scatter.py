@@ -42,9 +42,8 @@ def test_as_a_loop(way: str, d: ad.dtype) -> None:
     draw = random.Random(f"{way}{d}")
     for shape, index_shape in SHAPES:
         for dim in range(len(shape)):
-            sizes = [
-                min(a, b) if k != dim else b for k, (a, b) in enumerate(zip(shape, index_shape))
-            ]
+            sizes = [min(pair) for pair in zip(shape, index_shape, strict=True)]
+            sizes[dim] = index_shape[dim]
             spread = [*shape[::-1], 2]
             room = ad.tensor([draw.randint(0, 3) for _ in range(ad.Size(spread).numel())], dtype=d)
             x = room.reshape(spread).select(-1, 1).permute(*reversed(range(len(shape))))

@@ -32,6 +32,8 @@ NAMES = [
     ("ScatterAddBackward0", "ScatterReduceBackward0"),
     ("ViewBackward0", "ScatterReduceBackward0"),
     ("IndexFillBackward0", "IndexFillBackward1"),
+    ("CopyBackwards", "FillBackward0"),
+    ("CopyBackwards", "FillBackward1"),
     ("WhereBackward0", "MaskedFillBackward0"),
     ("WhereBackward0", "MaskedFillBackward1"),
 ]

@@ -11,6 +11,7 @@ from autodiff.ops.base import Op, OpNode
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import full
 from autodiff.ops.history import check_writable, rebase
+from autodiff.ops.views import clone
 from autodiff.tensor import Tensor, live_node
 
 
@@ -53,6 +54,15 @@ def fill_(x: Tensor, value: Any) -> Tensor:
             "dimensions."
         )
     return copy_(x, given)
+
+
+def fill(input: Tensor, value: Any) -> Tensor:
+    """A tensor of the input's shape and dtype, of one value: a number, or a tensor of one.
+
+    >>> autodiff.fill(autodiff.zeros(2), 3.0).tolist()
+    [3.0, 3.0]
+    """
+    return fill_(clone(input), value)
 
 
 _ZEROS = {d.code: full((), 0, dtype=d) for d in dtypes.ALL}

@@ -1,4 +1,4 @@
-"""The `out=` form of functions that make their results elsewhere."""
+"""Keywords that many functions share: `out=` of those that write elsewhere, `device=` of makers."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from autodiff.node import mode
 from autodiff.ops.base import fresh
 from autodiff.tensor import Tensor
 
-__all__ = ["with_out"]
+__all__ = ["placed", "with_out"]
 
 
 def with_out(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -23,6 +23,7 @@ def with_out(function: Callable[..., Any]) -> Callable[..., Any]:
     shape is made to fit.
     """
     name = function.__name__
+    makes = "dtype" in inspect.signature(function).parameters
 
     def call(*args: Any, out: Tensor | None = None, **kwargs: Any) -> Any:
         if out is None:
@@ -34,19 +35,45 @@ def with_out(function: Callable[..., Any]) -> Callable[..., Any]:
                 f"{name}(): functions with out=... arguments don't support automatic "
                 "differentiation, but one of the arguments requires grad."
             )
+        if makes:
+            kwargs.setdefault("dtype", out.dtype)
         return _write(out, function(*args, **kwargs), name)
 
+    return _like(call, function, out="Tensor | None")
+
+
+def _like(
+    call: Callable[..., Any], function: Callable[..., Any], **keywords: str
+) -> Callable[..., Any]:
+    """`call` as the function is known, but for keywords more; given are their types."""
     signature = inspect.signature(function)
-    keyword = inspect.Parameter(
-        "out", inspect.Parameter.KEYWORD_ONLY, default=None, annotation="Tensor | None"
-    )
+    more = [
+        inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for key, kind in keywords.items()
+        if key not in signature.parameters
+    ]
     call.__signature__ = signature.replace(  # type: ignore[attr-defined]
-        parameters=[*signature.parameters.values(), keyword]
+        parameters=[*signature.parameters.values(), *more]
     )
-    call.__name__ = call.__qualname__ = name
+    call.__name__ = call.__qualname__ = function.__name__
     call.__doc__ = function.__doc__
     call.__module__ = function.__module__
     return call
+
+
+def placed(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with PyTorch's keyword `device`, which may only be "cpu"."""
+    name = function.__name__
+
+    def call(*args: Any, device: Any = None, **kwargs: Any) -> Any:
+        if device is not None and str(device) != "cpu":
+            if not isinstance(device, str):
+                kind = type(device).__name__
+                raise TypeError(f"{name}(): argument 'device' must be a device, not {kind}")
+            raise RuntimeError(f"{name}(): device {device!r} is not supported; only 'cpu' is")
+        return function(*args, **kwargs)
+
+    return _like(call, function, device="Any")
 
 
 def _any_requires_grad(values: Iterable[Any]) -> bool:
