@@ -65,12 +65,12 @@ def fill(input: Tensor, value: Any) -> Tensor:
     return fill_(clone(input), value)
 
 
-_ZEROS = {d.code: full((), 0, dtype=d) for d in dtypes.ALL}
+ZEROS = {d.code: full((), 0, dtype=d) for d in dtypes.ALL}
 
 
 def zero_(x: Tensor) -> Tensor:
     """Write zeros over all of x."""
-    return copy_(x, _ZEROS[x._p.dtype])
+    return copy_(x, ZEROS[x._p.dtype])
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:

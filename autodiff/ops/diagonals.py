@@ -9,7 +9,7 @@ from autodiff import dtypes
 from autodiff.dtypes import dtype
 from autodiff.native import error, lib
 from autodiff.ops import arithmetic
-from autodiff.ops.assign import copy_
+from autodiff.ops.assign import ZEROS, copy_
 from autodiff.ops.base import Op, fresh
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import arange, full
@@ -109,13 +109,17 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
 
 def _triangle(rows: int, columns: int, diagonal: int, lower: bool) -> Tensor:
     """Where a matrix is on or below (else above) a diagonal."""
-    above = arange(columns) - unsqueeze(arange(rows), 1)
-    return above <= diagonal if lower else above >= diagonal
+    # float32 is compared fastest, and exact for sizes and diagonals as small as these
+    small = max(rows, columns, abs(diagonal)) < 2**23
+    d = dtypes.float32 if small else dtypes.int64
+    across = arange(columns, dtype=d)
+    down = unsqueeze(arange(diagonal, diagonal + rows, dtype=d), 1)
+    return across <= down if lower else across >= down
 
 
 def _kept(x: Tensor, diagonal: int, lower: bool) -> Tensor:
     where = _triangle(x.shape[-2], x.shape[-1], diagonal, lower)
-    return arithmetic.where(where, x, full((), 0, dtype=x.dtype))  # type: ignore[no-any-return]
+    return arithmetic.where(where, x, ZEROS[x._p.dtype])  # type: ignore[no-any-return]
 
 
 _tril: Op = Op(
@@ -135,8 +139,8 @@ _triu: Op = Op(
 def _triangular(op: Op, x: Tensor, diagonal: Any) -> Tensor:
     if x.ndim < 2:
         raise RuntimeError(f"{op.name}: input tensor must have at least 2 dimensions, got {x.ndim}")
-    limit = 2**62
-    return op(x, max(-limit, min(operator.index(diagonal), limit)))
+    rows, columns = x.shape[-2:]
+    return op(x, max(-rows - 1, min(operator.index(diagonal), columns + 1)))
 
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
@@ -193,7 +197,7 @@ def _positions(
     for what, size in (("row", row), ("col", col)):
         if operator.index(size) < 0:
             raise RuntimeError(f"{what} must be non-negative, got {size}")
-    where = _triangle(row, col, operator.index(offset), lower)
+    where = _triangle(row, col, max(-row - 1, min(operator.index(offset), col + 1)), lower)
     found = own(lib.ad_nonzero(where._p), name, where._p).t().contiguous()
     x: Tensor = to_dtype(found, d or dtypes.int64)
     return x.requires_grad_() if requires_grad else x

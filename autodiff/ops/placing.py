@@ -6,26 +6,45 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.ops.base import Op, OpNode
+from autodiff.native import error, lib, take_failure
+from autodiff.node import mode
+from autodiff.ops.base import Op, OpNode, fresh
 from autodiff.ops.create import full
 from autodiff.ops.gather import (
     Indices,
+    _clear,
+    _get,
     _put_rule,
     _scatter,
     broadcast_indices,
     index_along,
     write_at,
 )
+from autodiff.ops.history import check_writable, rebase
 from autodiff.ops.indexing import _advanced, _basic, _vector
 from autodiff.ops.rearrange import made
 from autodiff.ops.views import _slice, clone, expand, reshape, unsqueeze
 from autodiff.shapes import dim_index
-from autodiff.tensor import Tensor, wrap
+from autodiff.tensor import Tensor, live_node, wrap
 
-_index_copy, _index_fill, _put_at, _masked_scatter = (
-    Op(name, lambda *_: None, _put_rule)
-    for name in ("index_copy", "index_fill", "put", "masked_scatter")
+_index_copy, _index_fill, _masked_scatter = (
+    Op(name, lambda *_: None, _put_rule) for name in ("index_copy", "index_fill", "masked_scatter")
 )
+
+
+def _put_at_rule(node: OpNode, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    """As `_put_rule`, of the tensor as one vector."""
+    places, accumulate = node.args
+    flat = reshape(g, -1)
+    gx = gv = None
+    if node.needs(0):
+        gx = g if accumulate else reshape(_clear(flat, places), node.shape)
+    if node.needs(1):
+        gv = _get(flat, places)
+    return gx, gv
+
+
+_put_at: Op = Op("put", lambda *_: None, _put_at_rule)
 
 # ---- along a dimension ----
 
@@ -201,25 +220,42 @@ def put_(x: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> 
         )
     if index._p.numel == 0:
         return x
-    n = x._p.numel
-    if n == 0:
+    if x._p.numel == 0:
         raise IndexError("put_(): Trying to put elements into a tensor of size 0")
-    places = reshape(index, -1)
+    places, values = Indices([reshape(index.detach(), -1)]), reshape(source, -1)
+    node = None
+    if mode.grad:
+        check_writable(x, "put_")
+        edges = [live_node(x), live_node(values)]
+        if edges[0] is not None or edges[1] is not None:
+            node = _put_at.record((x, values), edges, (places, accumulate), x._p)
+    target, at = x._p, places.ps
+    flat = lib.ad_view(target, 1, [-1])
+    if flat:
+        target = fresh(flat, "put_")
+    else:
+        take_failure()
+        at = [c._p for c in _coordinates(x, wrap(at[0]))]
+    if lib.ad_index_put(target, 0, len(at), at, values._p, accumulate):
+        raise error("put_", x._p, index._p)
+    if node is not None:
+        rebase(x, node)
+    return x
+
+
+def _coordinates(x: Tensor, places: Tensor) -> list[Tensor]:
+    """Positions in all of x, row by row, as an index tensor for each dimension."""
+    n = x._p.numel
     low, high = int(places.min().item()), int(places.max().item())
     if low < -n or high >= n:
-        raise IndexError(
-            f"put_(): index {low if low < -n else high} is out of range for tensor of {n} elements"
-        )
+        bad = low if low < -n else high
+        raise IndexError(f"put_(): index {bad} is out of range for tensor of {n} elements")
     places = places % n
-    coordinates: list[Tensor] = []
+    found: list[Tensor] = []
     for size in reversed(x.shape):
-        coordinates.insert(0, places % size)
+        found.insert(0, places % size)
         places = places // size
-    target = x
-    if not x.ndim:
-        target, coordinates = unsqueeze(x, 0), [places]
-    write_at(target, Indices(coordinates), reshape(source, -1), accumulate, _put_at)
-    return x
+    return found
 
 
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:

@@ -9,12 +9,12 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.native import lib
 from autodiff.node import mode
+from autodiff.ops.assign import copy_
 from autodiff.ops.base import Op
-from autodiff.ops.create import arange, full
+from autodiff.ops.create import empty, full
 from autodiff.ops.gather import index_along
 from autodiff.ops.history import check_writable
 from autodiff.ops.indexing import index_add_, index_select
-from autodiff.ops.join import cat
 from autodiff.ops.scan import cumsum
 from autodiff.ops.views import (
     _region_put,
@@ -31,7 +31,7 @@ from autodiff.ops.views import (
     view,
 )
 from autodiff.shapes import Size, contiguous_strides, dim_index, sizes_of
-from autodiff.tensor import Tensor, wrap
+from autodiff.tensor import Tensor, own, wrap
 
 
 def made(function: Callable[..., Tensor]) -> Callable[..., Any]:
@@ -277,7 +277,8 @@ def dsplit(input: Tensor, indices_or_sections: Any) -> Any:
 
 def _flipped(x: Tensor, dims: Sequence[int]) -> Tensor:
     for d in dims:
-        x = index_along(x, d, arange(x.shape[d] - 1, -1, -1))
+        size = x.shape[d]
+        x = index_along(x, d, own(lib.ad_arange_i64(dtypes.int64.code, size, size - 1, -1), "flip"))
     return x
 
 
@@ -349,7 +350,10 @@ def _rolled(x: Tensor, shifts: Sequence[int], dims: Sequence[int]) -> Tensor:
         size = x.shape[d]
         cut = -shift % size if size else 0
         if cut:
-            x = cat([_slice(x, d, cut, size, 1), _slice(x, d, 0, cut, 1)], d)
+            y = empty(x.shape, dtype=x.dtype)
+            for to, begin, end in ((0, cut, size), (size - cut, 0, cut)):
+                copy_(_slice(y, d, to, to + end - begin, 1), _slice(x, d, begin, end, 1))
+            x = y
     return x
 
 
