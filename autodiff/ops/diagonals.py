@@ -12,7 +12,7 @@ from autodiff.ops import arithmetic
 from autodiff.ops.assign import ZEROS, copy_
 from autodiff.ops.base import Op, fresh
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.create import arange, full
+from autodiff.ops.create import full
 from autodiff.ops.rearrange import made
 from autodiff.ops.views import unsqueeze, zeros_p
 from autodiff.shapes import dim_index
@@ -111,9 +111,9 @@ def _triangle(rows: int, columns: int, diagonal: int, lower: bool) -> Tensor:
     """Where a matrix is on or below (else above) a diagonal."""
     # float32 is compared fastest, and exact for sizes and diagonals as small as these
     small = max(rows, columns, abs(diagonal)) < 2**23
-    d = dtypes.float32 if small else dtypes.int64
-    across = arange(columns, dtype=d)
-    down = unsqueeze(arange(diagonal, diagonal + rows, dtype=d), 1)
+    code = (dtypes.float32 if small else dtypes.int64).code
+    across = own(lib.ad_arange_i64(code, columns, 0, 1), "tril")
+    down = unsqueeze(own(lib.ad_arange_i64(code, rows, diagonal, 1), "tril"), 1)
     return across <= down if lower else across >= down
 
 
