@@ -20,6 +20,7 @@ from autodiff.ops.views import (
     _region_put,
     _slice,
     as_strided,
+    clone,
     expand,
     permute,
     reshape,
@@ -30,7 +31,7 @@ from autodiff.ops.views import (
     unsqueeze,
     view,
 )
-from autodiff.shapes import Size, contiguous_strides, dim_index, sizes_of
+from autodiff.shapes import MAX_DIMS, Size, contiguous_strides, dim_index, sizes_of
 from autodiff.tensor import Tensor, own, wrap
 
 
@@ -490,6 +491,12 @@ def repeat_interleave(
         times = operator.index(repeats)
         if times < 0:
             raise RuntimeError(f"Repeats must be non-negative, got {times}")
+        if times * max(x._p.numel, 1) >= 2**60:
+            raise RuntimeError(f"Storage size calculation overflowed with {times} repeats")
+        if x.ndim < MAX_DIMS:
+            before, after = x.shape[: d + 1], x.shape[d + 1 :]
+            wide = expand(unsqueeze(x, d + 1), [*before, times, *after])
+            return reshape(clone(wide), [*before[:d], size * times, *after])
         repeats = full([1], times)
     counts = reshape(repeats, 1) if repeats.ndim == 0 else repeats
     if counts.ndim == 1 and counts.shape[0] == 1:
