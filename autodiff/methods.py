@@ -13,16 +13,20 @@ from autodiff.ops import (
     contraction,
     covariance,
     create,
+    diagonals,
     dlpack,
     draws,
     elementwise,
     gather,
     indexing,
     normalize,
+    placing,
     products,
     random,
+    rearrange,
     reductions,
     scan,
+    scatter,
     sorting,
     statistics,
     systems,
@@ -30,6 +34,7 @@ from autodiff.ops import (
 )
 from autodiff.ops.declare import FUNCTIONS
 from autodiff.ops.guard import guarded
+from autodiff.ops.keywords import placed
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
 __all__ = ["METHODS", "PROPERTIES"]
@@ -157,12 +162,19 @@ def _methods() -> dict[str, Callable[..., Any]]:
         "pow_ clamp_ addcmul_ addcdiv_ equal isclose allclose",
         views: "view reshape expand permute transpose t select narrow squeeze unsqueeze flatten "
         "unbind split chunk as_strided alias clone contiguous",
+        rearrange: "movedim swapaxes adjoint ravel reshape_as unflatten unfold split_with_sizes "
+        "tensor_split hsplit vsplit dsplit flip fliplr flipud rot90 roll repeat tile "
+        "repeat_interleave",
+        diagonals: "diagonal diag diag_embed diagflat tril triu tril_ triu_ fill_diagonal_",
         reductions: "sum mean prod max min amax amin argmax argmin any all sum_to_size",
         contraction: "matmul mm bmm mv dot",
         products: "addmm addmv addr addbmm baddbmm addmm_ addmv_ addr_ addbmm_ baddbmm_ outer "
         "inner vdot cross kron trace",
         covariance: "cov corrcoef",
-        gather: "index_put_ gather take_along_dim nonzero",
+        gather: "gather take_along_dim nonzero",
+        scatter: "scatter scatter_ scatter_add scatter_add_ scatter_reduce scatter_reduce_",
+        placing: "index_copy index_copy_ index_fill index_fill_ index_put index_put_ take put put_ "
+        "masked_scatter masked_scatter_",
         assign: "copy_ fill_ zero_ masked_fill masked_fill_",
         indexing: "index_select index_add index_add_ masked_select",
         scan: "cumsum",
@@ -178,6 +190,9 @@ def _methods() -> dict[str, Callable[..., Any]]:
         for name in names.split():
             table[name] = guarded(getattr(module, name), method=True)
     table |= {name: guarded(f, method=True) for name, f in systems.AT_TOP.items()}
+    table |= rearrange.TAKEN
+    for name in ["new_zeros", "new_ones", "new_empty", "new_full", "new_tensor"]:
+        table[name] = placed(table[name])
     for alias, name in ALIASES.items():
         table[alias] = table[name]
     for name, d in {**{d.name: d for d in dtypes.ALL}, **dtypes.ALIASES}.items():
@@ -214,11 +229,18 @@ ALIASES = {
     "greater": "gt",
     "greater_equal": "ge",
     "not_equal": "ne",
-    "swapaxes": "transpose",
+    "swapdims": "transpose",
+    "moveaxis": "movedim",
+    "swapdims_": "transpose_",
     "broadcast_to": "expand",
 }
 METHODS = _methods()
-PROPERTIES: dict[str, Callable[[Tensor], Any]] = {"T": views.T, "mT": views.mT}
+PROPERTIES: dict[str, Callable[[Tensor], Any]] = {
+    "T": views.T,
+    "mT": views.mT,
+    "H": rearrange.H,
+    "mH": rearrange.mH,
+}
 
 for _name, _function in METHODS.items():
     setattr(Tensor, _name, _function)

@@ -243,6 +243,16 @@ int ad_index_put(ad_tensor *x, int first, int n, const ad_tensor *const *index, 
 /* The elements that an int64 index of x's dimensions names along one; values are added there. Indices are
  * not negative; where one is wrong, some may have been added before it. */
 ad_tensor *ad_gather(const ad_tensor *x, int dim, const ad_tensor *index);
+/* How values join the elements they go to; of equal places in the order of the index. */
+typedef enum {
+    AD_SCATTER_SET,
+    AD_SCATTER_ADD,
+    AD_SCATTER_MUL,
+    AD_SCATTER_MAX,
+    AD_SCATTER_MIN,
+    AD_N_SCATTERS
+} ad_scatter_how;
+int ad_scatter(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *values, int how);
 int ad_scatter_add(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *values);
 ad_tensor *ad_nonzero(const ad_tensor *x); /* (count, ndim) int64, in row-major order */
 

@@ -25,7 +25,7 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
     ),
     (r"(split|chunk)\((x, )?2\*\*70", "ValueError", "ok", "pieces of size 2**70 are pieces"),
     (
-        r"(reshape|view|expand|_to)\(\(2|(Linear|LayerNorm|PReLU|as_strided|set_num_threads)\(.*2\*\*70",
+        r"(reshape|view|expand|_to)\(\(2|(Linear|LayerNorm|PReLU|as_strided_?|set_num_threads)\(.*2\*\*70",
         "TypeError|ValueError",
         "OverflowError|TypeError",
         "Python's own exception for an integer past 64 bits",
@@ -43,7 +43,7 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "and so do losses",
     ),
     (
-        r"(prod|max|min|squeeze|eye|arange|no_grad|random_)\(.*None",
+        r"(prod|max|min|squeeze_?|eye|arange|no_grad|random_)\(.*None",
         "TypeError",
         "ok",
         "None is an argument left out",
@@ -103,6 +103,49 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "a str that is no number is refused as float() refuses it",
     ),
     (
+        r"\.(flip|tile|repeat)\(x?\)$",
+        "TypeError",
+        "ok|RuntimeError",
+        "no dimensions are none to flip, and none to repeat",
+    ),
+    (r"rot90\(.*2\*\*70", "ValueError", "ok", "turns are counted modulo four"),
+    (
+        r"roll\(torch.ones\(0\)",
+        "ok",
+        "IndexError",
+        "a dimension that is none is refused also of a tensor without elements",
+    ),
+    (
+        r"repeat_interleave\(x?\)",
+        "TypeError",
+        "NotImplementedError",
+        "a tensor of floats as the numbers of repeats is what is refused",
+    ),
+    (
+        r"scatter_?(add_?|reduce_?)?\(.*torch.ones\(0\)",
+        "ok",
+        "RuntimeError",
+        "the dtype is looked at also of an index without elements",
+    ),
+    (
+        r"scatter_?(add_?|reduce_?)?\(.*torch.ones\(7\)",
+        "IndexError",
+        "RuntimeError",
+        "values of other dimensions are refused alike, however many they have",
+    ),
+    (
+        r"functional.pad\(x, \(2\*\*40",
+        "RuntimeError",
+        "MemoryError",
+        "what does not fit into memory is a MemoryError",
+    ),
+    (
+        r"embedding_bag\(.*object",
+        "AttributeError",
+        "ValueError",
+        "a mode that is none is refused as any other",
+    ),
+    (
         r"gather\(",
         "IndexError|ok",
         "RuntimeError",
@@ -124,7 +167,7 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
     (r"normalize\(x, \"a\"", "RuntimeError", "TypeError", "an order that is no number"),
     (r"einsum\(.*object\(\), obj", "ValueError", "TypeError", "what is no tensor is a TypeError"),
     (
-        r"index_put_\(\[",
+        r"index_put_?\((x, )?\[",
         "RuntimeError",
         "TypeError|IndexError",
         "indices that do not broadcast are an IndexError, as in x[i, j]",
@@ -215,7 +258,7 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
 UNSAID = [
     r"^x \* |\* x$",  # Python tries to repeat the sequence
     r"(randint_like|index_put_|backward|grad|Function\.forward)\(.*None",
-    r"permute\(.*\(-3,\)|as_strided\(",  # the number of sizes is at fault first
+    r"permute\(.*\(-3,\)|as_strided_?\(|rot90\(",  # the number of sizes is at fault first
     r"x\.narrow\(1, (1, )?1\.5",
     r"functional\.linear\(x, s, bias",
     r"init\.\w+\(x, |init\.dirac",  # Python's own, of arithmetic on what is no number

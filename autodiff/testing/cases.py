@@ -25,7 +25,9 @@ from autodiff.ops.normalize import log_softmax, logsumexp, softmax
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reduced import REDUCED
 from autodiff.ops.statistics import std, std_mean, var, var_mean
-from autodiff.testing.cases_linalg import LINEAR, PRODUCTS, Row
+from autodiff.testing.cases_linalg import LINEAR, PRODUCTS
+from autodiff.testing.cases_linalg import Row as LinearRow
+from autodiff.testing.cases_shapes import PLACED, REARRANGED, Row
 from autodiff.testing.draw import Drawer, Maker, operand_dtypes
 from autodiff.testing.reference import Array, Index, pointwise
 
@@ -351,6 +353,9 @@ INDEXING = [
     Case("argsort", lambda x: x.argsort(1, descending=True), sized("m n", low=1, distinct=True),
          lambda x: Array(x.shape, lambda i: sorted(
              range(x.shape[1]), key=lambda j: -x[i[0], j])[i[1]]), False),
+    Case("scatter_amax", lambda x: x.scatter_reduce(0, ad.tensor([[1, 0]]), x[2:], "amax"),
+         sized("3 2", distinct=True), lambda x: Array(x.shape, lambda i: max(
+             x[i], x[2, i[1]] if i[0] == 1 - i[1] else x[i]))),
     Case("topk", lambda x: x.topk(1, 0, largest=False)[0], sized("m n", low=1, distinct=True),
          _sorted(1)),
     Case("masked_fill", lambda x: x.masked_fill(_mask(), 2.0), sized("m 3"),
@@ -450,21 +455,27 @@ def reduced_case(name: str, kind: str) -> Case:
     return Case(f"{name}_{kind}", lambda *xs: loss(kind, *xs), operands, reference)
 
 
-def linear_case(row: Row) -> Case:
+def linear_case(row: LinearRow) -> Case:
     """The case of a row of cases_linalg."""
     operands = sized(*row.shapes, low=row.low, high=row.high, distinct=row.distinct, small=True)
     return Case(row.name, row.call, operands, row.reference)
+
+
+def of_row(row: Row) -> Case:
+    """The case of a row of cases_shapes."""
+    name, call, shapes, low, reference = row
+    return Case(name, call, sized(*shapes, low=low), reference)
 
 
 POINTWISE = [pointwise_case(f) for f in FUNCTIONS.values()]
 REDUCED_LOSSES = [reduced_case(name, kind) for name in REDUCED for kind in ("mean", "sum")]
 FAMILIES = {
     "pointwise": POINTWISE,
-    "view": VIEWS,
+    "view": [*VIEWS, *map(of_row, REARRANGED)],
     "reduction": REDUCTIONS,
     "contraction": CONTRACTIONS + list(map(linear_case, PRODUCTS)),
     "linear algebra": list(map(linear_case, LINEAR)),
-    "gather": INDEXING,
+    "gather": [*INDEXING, *map(of_row, PLACED)],
     "row-wise": ROWWISE,
     "loss": REDUCED_LOSSES,
 }

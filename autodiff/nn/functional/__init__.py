@@ -7,8 +7,10 @@ from autodiff.nn.functional import (
     margin_loss,
     noise,
     normalization,
+    padding,
     probability_loss,
     regression_loss,
+    sparse,
 )
 from autodiff.nn.functional.activation import *  # noqa: F403 - its own __all__ lists them
 from autodiff.nn.functional.class_loss import *  # noqa: F403
@@ -16,8 +18,10 @@ from autodiff.nn.functional.distance import *  # noqa: F403
 from autodiff.nn.functional.margin_loss import *  # noqa: F403
 from autodiff.nn.functional.noise import *  # noqa: F403
 from autodiff.nn.functional.normalization import *  # noqa: F403
+from autodiff.nn.functional.padding import *  # noqa: F403
 from autodiff.nn.functional.probability_loss import *  # noqa: F403
 from autodiff.nn.functional.regression_loss import *  # noqa: F403
+from autodiff.nn.functional.sparse import *  # noqa: F403
 from autodiff.ops.contraction import linear
 
 __all__ = ["linear"]
@@ -28,7 +32,9 @@ for _theme in (
     margin_loss,
     noise,
     normalization,
+    padding,
     probability_loss,
     regression_loss,
+    sparse,
 ):
     __all__ += _theme.__all__
