@@ -256,3 +256,12 @@ def test_a_transpose_moves_each_element(d: ad.dtype, shape: tuple[int, ...]):
         assert y.tolist() == [list(column) for column in zip(*rows, strict=True)]
     else:
         assert y.tolist() == [[list(c) for c in zip(*r, strict=True)] for r in rows]
+
+
+def test_numbers_meet_as_python_computes_them() -> None:
+    x = ad.tensor([2.0, 3.0], dtype=ad.float64, requires_grad=True)
+    f = ad.pointwise(lambda x, a, b: x * (1 - a) / (a - b))
+    assert f(x, 0.1, 0.7).tolist() == [v * (1 - 0.1) / (0.1 - 0.7) for v in (2.0, 3.0)]
+    (x**-0.7).sum().backward()
+    expected = [-0.7 * v ** (-0.7 - 1) for v in (2.0, 3.0)]
+    assert x.grad.tolist() == pytest.approx(expected, rel=1e-14)

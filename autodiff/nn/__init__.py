@@ -27,6 +27,16 @@ from autodiff.nn.activation import (
     Tanhshrink,
     Threshold,
 )
+from autodiff.nn.batchnorm import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    GroupNorm,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+    LocalResponseNorm,
+)
 from autodiff.nn.containers import MLP, ModuleDict, ModuleList, Sequential
 from autodiff.nn.dropout import (
     AlphaDropout,
@@ -52,7 +62,7 @@ from autodiff.nn.loss import (
     SoftMarginLoss,
 )
 from autodiff.nn.module import Module
-from autodiff.nn.normalization import LayerNorm
+from autodiff.nn.normalization import LayerNorm, RMSNorm
 from autodiff.nn.parameter import Parameter
 from autodiff.nn.parameters import ParameterDict, ParameterList
 from autodiff.nn.shape import Flatten, Identity, Unflatten
@@ -68,6 +78,9 @@ __all__ = [
     "AlphaDropout",
     "BCELoss",
     "BCEWithLogitsLoss",
+    "BatchNorm1d",
+    "BatchNorm2d",
+    "BatchNorm3d",
     "CrossEntropyLoss",
     "Dropout",
     "Dropout1d",
@@ -75,6 +88,7 @@ __all__ = [
     "Dropout3d",
     "FeatureAlphaDropout",
     "Flatten",
+    "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
     "Hardswish",
@@ -82,11 +96,15 @@ __all__ = [
     "HingeEmbeddingLoss",
     "HuberLoss",
     "Identity",
+    "InstanceNorm1d",
+    "InstanceNorm2d",
+    "InstanceNorm3d",
     "KLDivLoss",
     "L1Loss",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "LocalResponseNorm",
     "LogSigmoid",
     "LogSoftmax",
     "MSELoss",
@@ -101,6 +119,7 @@ __all__ = [
     "Parameter",
     "ParameterDict",
     "ParameterList",
+    "RMSNorm",
     "RReLU",
     "ReLU",
     "ReLU6",

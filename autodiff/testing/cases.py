@@ -25,6 +25,7 @@ from autodiff.ops.normalize import log_softmax, logsumexp, softmax
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reduced import REDUCED
 from autodiff.ops.statistics import std, std_mean, var, var_mean
+from autodiff.testing.cases_layers import LAYERS
 from autodiff.testing.draw import Drawer, Maker, operand_dtypes
 from autodiff.testing.reference import Array, Index, pointwise
 
@@ -452,6 +453,10 @@ FAMILIES = {
     "contraction": CONTRACTIONS,
     "gather": INDEXING,
     "row-wise": ROWWISE,
+    "layer": [
+        Case(name, call, sized(*shapes, low=low), reference)
+        for name, call, shapes, low, reference in LAYERS
+    ],
     "loss": REDUCED_LOSSES,
 }
 CASES = [case for cases in FAMILIES.values() for case in cases]

@@ -2,6 +2,7 @@
 
 from autodiff.nn.functional import (
     activation,
+    channel_norm,
     class_loss,
     margin_loss,
     noise,
@@ -10,6 +11,7 @@ from autodiff.nn.functional import (
     regression_loss,
 )
 from autodiff.nn.functional.activation import *  # noqa: F403 - its own __all__ lists them
+from autodiff.nn.functional.channel_norm import *  # noqa: F403
 from autodiff.nn.functional.class_loss import *  # noqa: F403
 from autodiff.nn.functional.margin_loss import *  # noqa: F403
 from autodiff.nn.functional.noise import *  # noqa: F403
@@ -21,6 +23,7 @@ from autodiff.ops.contraction import linear
 __all__ = ["linear"]
 for _theme in (
     activation,
+    channel_norm,
     class_loss,
     margin_loss,
     noise,
