@@ -65,6 +65,7 @@ from autodiff.nn.module import Module
 from autodiff.nn.normalization import LayerNorm, RMSNorm
 from autodiff.nn.parameter import Parameter
 from autodiff.nn.parameters import ParameterDict, ParameterList
+from autodiff.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell
 from autodiff.nn.shape import Flatten, Identity, Unflatten
 from autodiff.nn.softmax import LogSoftmax, Softmax, Softmax2d, Softmin
 
@@ -73,7 +74,10 @@ __all__ = [
     "ELU",
     "GELU",
     "GLU",
+    "GRU",
+    "LSTM",
     "MLP",
+    "RNN",
     "SELU",
     "AlphaDropout",
     "BCELoss",
@@ -88,6 +92,7 @@ __all__ = [
     "Dropout3d",
     "FeatureAlphaDropout",
     "Flatten",
+    "GRUCell",
     "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
@@ -101,6 +106,7 @@ __all__ = [
     "InstanceNorm3d",
     "KLDivLoss",
     "L1Loss",
+    "LSTMCell",
     "LayerNorm",
     "LeakyReLU",
     "Linear",
@@ -120,6 +126,8 @@ __all__ = [
     "ParameterDict",
     "ParameterList",
     "RMSNorm",
+    "RNNBase",
+    "RNNCell",
     "RReLU",
     "ReLU",
     "ReLU6",

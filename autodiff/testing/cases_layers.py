@@ -1,4 +1,4 @@
-"""Cases of what layers are made of: norms by channel."""
+"""Cases of what layers are made of: norms by channel, recurrent layers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from collections.abc import Callable
 from statistics import fmean, pvariance
 from typing import Any
 
+import autodiff as ad
 from autodiff.nn import functional
+from autodiff.ops.recurrent import Steps, scan
 from autodiff.testing.reference import Array
 
 __all__ = ["LAYERS"]
@@ -44,6 +46,66 @@ def _response(x: Array) -> Array:
     return Array(x.shape, value)
 
 
+SIZES = [2, 2, 1]  # of the steps of a packed sequence
+
+
+def _scanned(kind: str, reverse: bool, biased: bool = True) -> Callable[..., ad.Tensor]:
+    """The output rows and last states of a scan in one row; a reverse LSTM projects."""
+
+    def call(gates: ad.Tensor, w: ad.Tensor, *rest: ad.Tensor) -> ad.Tensor:
+        projected = kind == "LSTM" and reverse
+        steps = Steps(kind, SIZES, reverse, biased, projected)
+        return ad.cat([x.reshape(-1) for x in scan(steps, gates, w, *rest)])
+
+    return call
+
+
+def _sigmoid(x: float) -> float:
+    return 1 / (1 + math.exp(-x))
+
+
+def _cell(kind: str, x: list[float], u: list[float], old: float) -> list[float]:
+    """A unit's new state, from its gates' sums of inputs and of states, and its old state."""
+    if kind == "GRU":
+        r, z = _sigmoid(x[0] + u[0]), _sigmoid(x[1] + u[1])
+        return [(1 - z) * math.tanh(x[2] + r * u[2]) + z * old]
+    z0, *rest = (a + b for a, b in zip(x, u, strict=True))
+    if kind != "LSTM":
+        return [math.tanh(z0)]
+    c = _sigmoid(rest[0]) * old + _sigmoid(z0) * math.tanh(rest[1])
+    return [_sigmoid(rest[2]) * math.tanh(c), c]
+
+
+def _scan(kind: str, reverse: bool) -> Callable[..., Array]:
+    def reference(gates: Array, w: Array, *rest: Array) -> Array:
+        first = rest[: 2 if kind == "LSTM" else 1]
+        more = list(rest[len(first) :])
+        proj = more.pop() if kind == "LSTM" and reverse else None
+        b = more[0].flat() if more else [0.0] * w.shape[0]
+        rows, starts, n = len(b), [0, 2, 4], first[-1].shape[1]
+        outs: list[list[float]] = [[] for _ in range(sum(SIZES))]
+        state = [[[x[j, k] for k in range(x.shape[1])] for x in first] for j in range(SIZES[0])]
+        for t in reversed(range(3)) if reverse else range(3):
+            for j in range(SIZES[t]):
+                x = [gates[starts[t] + j, k] for k in range(rows)]
+                u = [b[k] + _dot(w, k, state[j][0]) for k in range(rows)]
+                old = state[j][-1]
+                units = [_cell(kind, x[k::n], u[k::n], old[k]) for k in range(n)]
+                new = [[unit[s] for unit in units] for s in range(len(first))]
+                if proj is not None:
+                    new[0] = [_dot(proj, k, new[0]) for k in range(proj.shape[0])]
+                state[j], outs[starts[t] + j] = new, new[0]
+        flat = [v for row in outs for v in row]
+        flat += [v for s in range(len(first)) for one in state for v in one[s]]
+        return Array((len(flat),), lambda i: flat[i[0]])
+
+    return reference
+
+
+def _dot(w: Array, row: int, x: list[float]) -> float:
+    return math.fsum(w[row, i] * v for i, v in enumerate(x))
+
+
 # Name, call, the shapes of its operands, their least size, reference.
 LAYERS: list[tuple[str, Callable[..., Any], tuple[str, ...], int, Callable[..., Array]]] = [
     ("batch_norm", lambda x, w, b: functional.batch_norm(x, None, None, w, b, True, eps=0.5),
@@ -55,4 +117,9 @@ LAYERS: list[tuple[str, Callable[..., Any], tuple[str, ...], int, Callable[..., 
     ("rms_norm", lambda x, w: functional.rms_norm(x, w.shape, w, 0.5), ("m n", "n"), 1, _rms),
     ("local_response_norm", lambda x: functional.local_response_norm(x, 2, 0.5, 0.75, 2.0),
      ("l m n",), 1, _response),
+    ("lstm", _scanned("LSTM", False), ("5 8", "8 2", "2 2", "2 2", "8"), 1, _scan("LSTM", False)),
+    ("lstm_projected", _scanned("LSTM", True), ("5 8", "8 1", "2 1", "2 2", "8", "1 2"), 1,
+     _scan("LSTM", True)),
+    ("gru", _scanned("GRU", True), ("5 6", "6 2", "2 2", "6"), 1, _scan("GRU", True)),
+    ("rnn", _scanned("RNN_TANH", False, False), ("5 2", "2 2", "2 2"), 1, _scan("RNN", False)),
 ]  # fmt: skip

@@ -14,7 +14,7 @@ from golden.recording import failure, write
 
 GOLDEN = Path(__file__).with_name("layers.json")
 Case = Callable[[Any], Any]
-FEW = 12  # elements that are recorded one by one
+FEW = 4  # elements that are recorded one by one
 
 
 def digest(lib: Any, x: Any) -> Any:
@@ -115,7 +115,120 @@ def norms() -> Iterator[tuple[str, Case]]:
         yield layer("LocalResponseNorm", size, 0.5, 0.7, 2.0, shapes=[(2, 4, 3)])
 
 
-NUMBERS: dict[str, Case] = dict([*norms()])
+def states(*shapes: tuple[int, ...]) -> Case:
+    """A state of recurrent layers: a tuple of tensors, or one."""
+
+    def make(lib: Any) -> Any:
+        found = tuple(lib.randn(s, dtype=lib.float64).requires_grad_() for s in shapes)
+        return found if len(found) > 1 else found[0]
+
+    return make
+
+
+def packed(name: str, lengths: list[int], *args: Any, **options: Any) -> tuple[str, Case]:
+    """A recurrent layer of sequences of several lengths, packed and padded again."""
+
+    def run(lib: Any) -> Any:
+        lib.manual_seed(3)
+        rnn = lib.nn.utils.rnn
+        module = getattr(lib.nn, name)(*args, dtype=lib.float64, **options)
+        layers = module.num_layers * (1 + module.bidirectional)
+        shape = (layers, len(lengths), module.hidden_size)
+        begin = tensors(lib, [shape] * (1 + (name == "LSTM")), lib.float64)
+        x = lib.randn(max(lengths), len(lengths), args[0], dtype=lib.float64).requires_grad_()
+
+        def forward(x: Any, *state: Any) -> Any:
+            given = rnn.pack_padded_sequence(x, lengths, enforce_sorted=False)
+            y, end = module(given, state if len(state) > 1 else state[0])
+            padded, sizes = rnn.pad_packed_sequence(y, padding_value=2.0, total_length=6)
+            return padded, sizes, end
+
+        forward.parameters = module.parameters  # type: ignore[attr-defined]
+        return passes(lib, forward, [x, *begin])
+
+    return f"packed {name} {lengths} {args} {options}", run
+
+
+def recurrent() -> Iterator[tuple[str, Case]]:
+    """Recurrent layers and cells."""
+    for name in ("RNN", "GRU", "LSTM"):
+        pair = (name == "LSTM") + 1
+        yield layer(name, 3, 4, shapes=[(5, 2, 3)])
+        yield layer(name, 3, 4, 2, shapes=[(5, 2, 3), states(*[(2, 2, 4)] * pair)])
+        yield layer(name, 3, 4, bias=False, batch_first=True, shapes=[(2, 5, 3)])
+        both = {"num_layers": 2, "bidirectional": True}
+        yield layer(name, 3, 2, **both, shapes=[(4, 3), states(*[(4, 2)] * pair)])
+        yield layer(name, 3, 2, dropout=0.4, **both, shapes=[(4, 2, 3)])
+        yield layer(name, 3, 4, shapes=[(5, 2, 3)], dtype="float32")
+        yield layer(name, 3, 4, shapes=[(1, 2, 3)])
+        yield packed(name, [2, 4, 1], 3, 2)
+        yield packed(name, [3, 5, 5, 1], 3, 2, 2, bidirectional=True)
+        for bias in (True, False):
+            yield layer(f"{name}Cell", 3, 4, bias, shapes=[(2, 3), states(*[(2, 4)] * pair)])
+        yield layer(f"{name}Cell", 3, 4, shapes=[(3,)])
+    yield layer("RNN", 3, 4, nonlinearity="relu", shapes=[(5, 2, 3)])
+    yield layer("RNNCell", 3, 4, nonlinearity="relu", shapes=[(5, 3)])
+    yield layer("LSTM", 3, 4, 2, proj_size=2, bidirectional=True, shapes=[(5, 2, 3)])
+    yield layer(
+        "LSTM", 3, 4, proj_size=2, bias=False, shapes=[(5, 2, 3), states((1, 2, 2), (1, 2, 4))]
+    )
+
+
+def sequences() -> Iterator[tuple[str, Case]]:
+    """What nn.utils.rnn makes of sequences."""
+
+    def padding(lib: Any, **options: Any) -> Any:
+        xs = tensors(lib, [(2, 2), (3, 2), (1, 2)], lib.float64)
+        return passes(lib, Called(lambda *xs: lib.nn.utils.rnn.pad_sequence(xs, **options)), xs)
+
+    for i, options in enumerate(
+        ({}, {"batch_first": True}, {"padding_side": "left", "padding_value": 3.0})
+    ):
+        yield f"pad_sequence {i}", lambda lib, o=options: seeded(lib, padding, **o)
+    yield (
+        "unpad_sequence",
+        lambda lib: digest(
+            lib,
+            lib.nn.utils.rnn.unpad_sequence(lib.arange(6.0).reshape(3, 2), lib.tensor([2, 3])),
+        ),
+    )
+    yield (
+        "pack_sequence",
+        lambda lib: repr(
+            lib.nn.utils.rnn.pack_sequence([lib.arange(2), lib.arange(3)], enforce_sorted=False)
+        ),
+    )
+    yield (
+        "unpack_sequence",
+        lambda lib: digest(
+            lib,
+            lib.nn.utils.rnn.unpack_sequence(
+                lib.nn.utils.rnn.pack_sequence([lib.arange(3), lib.arange(2)])
+            ),
+        ),
+    )
+
+
+def seeded(lib: Any, function: Any, **options: Any) -> Any:
+    """A function called after a seed."""
+    lib.manual_seed(5)
+    return function(lib, **options)
+
+
+class Called:
+    """A function as a module without parameters."""
+
+    def __init__(self, function: Any) -> None:
+        self.function = function
+
+    def parameters(self) -> list[Any]:
+        return []
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        return self.function(*args, **options)
+
+
+NUMBERS: dict[str, Case] = dict([*norms(), *recurrent(), *sequences()])
 
 
 def call(name: str, *shapes: Any, **options: Any) -> Case:
@@ -169,6 +282,50 @@ ERRORS: dict[str, Case] = {
     "rms shape": call("rms_norm", (2, 3), normalized_shape=3),
     "rms integers": lambda lib: lib.nn.functional.rms_norm(lib.ones(2, 3).long(), (3,)),
     "response dims": call("local_response_norm", (2, 3), size=2),
+    **{
+        f"{name} {i}": lambda lib, n=name, a=args, s=shapes: getattr(lib.nn, n)(*a)(
+            *[lib.ones(x) if isinstance(x, tuple) else tuple(map(lib.ones, x)) for x in s]
+        )
+        for i, (name, args, shapes) in enumerate(
+            [
+                ("LSTM", (3, 4), [(2, 3, 5)]),
+                ("LSTM", (3, 4), [(2,)]),
+                ("LSTM", (3, 4), [(5, 2, 3), [(1, 2, 4), (1, 2, 5)]]),
+                ("LSTM", (3, 4), [(5, 2, 3), [(1, 2, 5), (1, 2, 4)]]),
+                ("LSTM", (3, 4), [(5, 2, 3), [(2, 4), (2, 4)]]),
+                ("LSTM", (3, 4), [(5, 3), [(1, 1, 4), (1, 1, 4)]]),
+                ("LSTM", (3, 4), [(0, 2, 3)]),
+                ("LSTM", (3, 4, 0), []),
+                ("LSTM", (3, 0), []),
+                ("LSTM", (3, 4.0), []),
+                ("LSTM", (0, 4), []),
+                ("GRU", (3, 4), [(5, 2, 3), (2, 4)]),
+                ("GRU", (3, 4), [(5, 3), (1, 1, 4)]),
+                ("GRU", (3, 4), [(5, 2, 3), (1, 3, 4)]),
+                ("GRU", (3, 4), [(5, 2, 4)]),
+                ("LSTMCell", (3, 4), [(2, 2, 3)]),
+                ("LSTMCell", (3, 4), [(2, 4)]),
+                ("LSTMCell", (3, 4), [(2, 3), [(2, 3), (2, 4)]]),
+                ("GRUCell", (3, 4), [(2, 3), (3, 4)]),
+                ("RNNCell", (3, 4, True, "q"), [(2, 3)]),
+            ]
+        )
+    },
+    "rnn dtype": lambda lib: lib.nn.RNN(3, 4)(lib.ones(5, 2, 3).double()),
+    "proj_size": lambda lib: lib.nn.LSTM(3, 4, proj_size=4),
+    "negative proj_size": lambda lib: lib.nn.LSTM(3, 4, proj_size=-1),
+    "proj_size of gru": lambda lib: lib.nn.GRU(3, 4, proj_size=1),
+    "dropout of rnn": lambda lib: lib.nn.RNN(3, 4, dropout=2),
+    "nonlinearity": lambda lib: lib.nn.RNN(3, 4, nonlinearity="x"),
+    "unsorted": lambda lib: lib.nn.utils.rnn.pack_padded_sequence(lib.ones(3, 2, 1), [2, 3]),
+    "no length": lambda lib: lib.nn.utils.rnn.pack_padded_sequence(lib.ones(3, 2, 1), [3, 0]),
+    "lengths": lambda lib: lib.nn.utils.rnn.pack_padded_sequence(lib.ones(3, 2, 1), [3]),
+    "total_length": lambda lib: lib.nn.utils.rnn.pad_packed_sequence(
+        lib.nn.utils.rnn.pack_padded_sequence(lib.ones(3, 2, 1), [3, 2]), total_length=2
+    ),
+    "padding side": lambda lib: lib.nn.utils.rnn.pad_sequence([lib.ones(2)], padding_side="x"),
+    "no sequences": lambda lib: lib.nn.utils.rnn.pad_sequence([]),
+    "sequence of ints": lambda lib: lib.nn.utils.rnn.pad_sequence(3),
     "response size": call("local_response_norm", (2, 3, 4), size=0),
 }
 
