@@ -12,7 +12,9 @@ from golden.record_layers import ERRORS, GOLDEN, NUMBERS
 from golden.recording import failure
 
 import autodiff as ad
-import autodiff.nn
+from autodiff.native import ffi, lib
+from autodiff.nn import functional
+from autodiff.ops import attention
 
 RECORD: dict[str, Any] = json.loads(GOLDEN.read_text())
 
@@ -52,3 +54,32 @@ def test_refused_as_pytorch_refuses(name: str) -> None:
 def test_every_case_is_recorded() -> None:
     assert list(RECORD["numbers"]) == list(NUMBERS)
     assert list(RECORD["errors"]) == list(ERRORS)
+
+
+@pytest.mark.parametrize("causal", [False, True])
+@pytest.mark.parametrize("shape", [(2, 3, 40), (1, 50), (70,)])
+def test_attention_by_blocks_is_attention(
+    causal: bool, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attention, "BLOCK", 1)
+    q, k, v = (
+        ad.randn(*shape[:-1], n, 4, dtype=ad.float64).requires_grad_() for n in (shape[-1], 37, 37)
+    )
+    for mask in (None,) if causal else (None, ad.rand(shape[-1], 37) < 0.5, ad.randn(37).double()):
+        given = (q, k, v) if mask is None else (q, k, v, mask)
+        whole = attention.composed(attention.Asked(causal, 0.5), *given)
+        blocks = functional.scaled_dot_product_attention(q, k, v, mask, 0.0, causal, 0.5)
+        assert ad.allclose(whole, blocks, rtol=1e-12)
+        g = ad.randn(whole.shape, dtype=ad.float64)
+        each = [ad.autograd.grad(y, (q, k, v), g) for y in (whole, blocks)]
+        for a, b in zip(*each, strict=True):
+            assert ad.allclose(a, b, rtol=1e-9, atol=1e-12)
+
+
+def test_attention_to_many_keys_takes_little_memory() -> None:
+    q, k, v = (ad.randn(3000, 8).requires_grad_() for _ in range(3))
+    lib.ad_memory_reset_peak()
+    functional.scaled_dot_product_attention(q, k, v).sum().backward()
+    stats = ffi.new("int64_t[4]")
+    lib.ad_memory_stats(stats)
+    assert stats[2] < 20_000_000  # all scores at once are 36 MB, and there would be several

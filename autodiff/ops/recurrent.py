@@ -11,9 +11,7 @@ from collections.abc import Callable, Sequence
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-from autodiff import graph
 from autodiff.expr import Expr, build, inputs
-from autodiff.grad_mode import enable_grad
 from autodiff.native import NULL, lib
 from autodiff.ops.base import Op, OpNode, fresh
 from autodiff.ops.contraction import linear
@@ -21,7 +19,8 @@ from autodiff.ops.create import tensor
 from autodiff.ops.indexing import index_select
 from autodiff.ops.join import cat
 from autodiff.ops.pointwise import PointwiseOp
-from autodiff.ops.views import alias, narrow, reshape
+from autodiff.ops.recompute import cotangents_of
+from autodiff.ops.views import narrow, reshape
 from autodiff.tensor import Tensor, wrap
 
 __all__ = ["CELLS", "Steps", "cell_step", "scan"]
@@ -352,16 +351,7 @@ def _through(
 
 
 def _rule(node: OpNode, g: Tensor, *saved: Tensor) -> Sequence[Tensor | None]:
-    """The cotangents of the same scan made of differentiable operations."""
-    wanted = [i for i in range(len(node.edges)) if node.needs(i)]
-    with enable_grad():
-        xs = [alias(x) for x in saved[:-1]]
-        y = composed(node.args[0], xs)
-        found = graph.grad(y, [xs[i] for i in wanted], g, create_graph=True, allow_unused=True)
-    cotangents: list[Tensor | None] = [None] * len(node.edges)
-    for i, gx in zip(wanted, found, strict=True):
-        cotangents[i] = gx
-    return cotangents
+    return cotangents_of(lambda *xs: composed(node.args[0], xs), node, g, saved[:-1])
 
 
 _OPS = {

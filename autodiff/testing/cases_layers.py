@@ -106,6 +106,35 @@ def _dot(w: Array, row: int, x: list[float]) -> float:
     return math.fsum(w[row, i] * v for i, v in enumerate(x))
 
 
+def _leaning(q: ad.Tensor, k: ad.Tensor) -> ad.Tensor:
+    """A mask to add: (query - key) / 4."""
+    queries, keys = ad.arange(q.shape[1], dtype=q.dtype), ad.arange(k.shape[1], dtype=q.dtype)
+    return (queries.reshape(-1, 1) - keys) / 4
+
+
+def _attention(causal: bool) -> Callable[..., Array]:
+    def reference(q: Array, k: Array, v: Array) -> Array:
+        b, queries, width = q.shape
+        rows: dict[tuple[int, int], list[float]] = {}
+        for n in range(b):
+            for i in range(queries):
+                seen = range(min(i + 1, k.shape[1]) if causal else k.shape[1])
+                scores = [
+                    math.fsum(q[n, i, e] * k[n, j, e] for e in range(width)) * 0.5
+                    + (0.0 if causal else (i - j) / 4)
+                    for j in seen
+                ]
+                shares = [math.exp(s - max(scores)) for s in scores]
+                total = math.fsum(shares)
+                rows[n, i] = [
+                    math.fsum(shares[j] / total * v[n, j, e] for j in seen)
+                    for e in range(v.shape[2])
+                ]
+        return Array((b, queries, v.shape[2]), lambda i: rows[i[0], i[1]][i[2]])
+
+    return reference
+
+
 # Name, call, the shapes of its operands, their least size, reference.
 LAYERS: list[tuple[str, Callable[..., Any], tuple[str, ...], int, Callable[..., Array]]] = [
     ("batch_norm", lambda x, w, b: functional.batch_norm(x, None, None, w, b, True, eps=0.5),
@@ -117,6 +146,10 @@ LAYERS: list[tuple[str, Callable[..., Any], tuple[str, ...], int, Callable[..., 
     ("rms_norm", lambda x, w: functional.rms_norm(x, w.shape, w, 0.5), ("m n", "n"), 1, _rms),
     ("local_response_norm", lambda x: functional.local_response_norm(x, 2, 0.5, 0.75, 2.0),
      ("l m n",), 1, _response),
+    ("attention", lambda q, k, v: functional.scaled_dot_product_attention(
+        q, k, v, is_causal=True, scale=0.5), ("b l e", "b s e", "b s m"), 1, _attention(True)),
+    ("attention_masked", lambda q, k, v: functional.scaled_dot_product_attention(
+        q, k, v, _leaning(q, k), scale=0.5), ("b l 2", "b s 2", "b s m"), 1, _attention(False)),
     ("lstm", _scanned("LSTM", False), ("5 8", "8 2", "2 2", "2 2", "8"), 1, _scan("LSTM", False)),
     ("lstm_projected", _scanned("LSTM", True), ("5 8", "8 1", "2 1", "2 2", "8", "1 2"), 1,
      _scan("LSTM", True)),

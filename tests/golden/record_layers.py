@@ -228,7 +228,128 @@ class Called:
         return self.function(*args, **options)
 
 
-NUMBERS: dict[str, Case] = dict([*norms(), *recurrent(), *sequences()])
+def attended(
+    *shapes: tuple[int, ...], mask: Case | None = None, dtype: str = "float64", **options: Any
+) -> Case:
+    """scaled_dot_product_attention of random numbers."""
+
+    def run(lib: Any) -> Any:
+        lib.manual_seed(11)
+        xs = tensors(lib, shapes, getattr(lib, dtype))
+        given = {} if mask is None else {"attn_mask": mask(lib)}
+        call = Called(lib.nn.functional.scaled_dot_product_attention)
+        return passes(lib, call, xs, {**given, **options})
+
+    return run
+
+
+def bools(*shape: int) -> Case:
+    """A random mask, a row of which may be empty."""
+    return lambda lib: lib.rand(shape) < 0.5
+
+
+def floats(*shape: int) -> Case:
+    """A random mask to add, which has a gradient."""
+    return lambda lib: lib.randn(shape, dtype=lib.float64)
+
+
+def attentions() -> Iterator[tuple[str, Case]]:
+    """Attention as a function and as a module, and transformers."""
+    plain = ((2, 3, 4), (2, 5, 4), (2, 5, 3))
+    yield "attention", attended(*plain)
+    yield "attention float32", attended(*plain, dtype="float32")
+    yield "attention scale", attended(*plain, scale=0.3)
+    yield "attention causal", attended(*plain, is_causal=True)
+    yield "attention causal tall", attended((7, 4), (5, 4), (5, 3), is_causal=True)
+    yield "attention mask", attended(*plain, mask=bools(3, 5))
+    yield "attention batch of masks", attended(*plain, mask=bools(2, 1, 5))
+    yield "attention float mask", attended(*plain, mask=floats(3, 5))
+    yield "attention dropout", attended(*plain, dropout_p=0.4)
+    yield "attention broadcast", attended((2, 3, 4), (1, 5, 4), (5, 2))
+    yield (
+        "attention groups",
+        attended((2, 6, 3, 4), (2, 2, 5, 4), (2, 2, 5, 3), enable_gqa=True, is_causal=True),
+    )
+    yield "attention of nothing", attended((2, 3, 4), (2, 0, 4), (2, 0, 3))
+    heads = [(3, 2, 6), (5, 2, 6), (5, 2, 6)]
+    none = {"need_weights": False}
+    for i, (options, shapes, given) in enumerate(
+        [
+            ({}, heads, None),
+            ({"bias": False, "add_bias_kv": True}, heads, {"average_attn_weights": False}),
+            ({"add_zero_attn": True}, heads, none),
+            ({"kdim": 3, "vdim": 4}, [(3, 2, 6), (5, 2, 3), (5, 2, 4)], None),
+            ({"batch_first": True}, [(2, 3, 6), (2, 5, 6), (2, 5, 6)], None),
+            ({"dropout": 0.3}, heads, None),
+            ({"dropout": 0.3}, heads, none),
+            ({}, [(3, 6), (5, 6), (5, 6)], None),
+        ]
+    ):
+        label, case = layer(
+            "MultiheadAttention", 6, 2, shapes=shapes, call=lambda lib, g=given: g, **options
+        )
+        yield f"{label} {i}", case
+    masks: list[Case] = [
+        lambda lib: {"attn_mask": lib.arange(3).reshape(3, 1) < lib.arange(5)},
+        lambda lib: {"attn_mask": lib.linspace(-1, 1, 60, dtype=lib.float64).reshape(4, 3, 5)},
+        lambda lib: {"key_padding_mask": lib.tensor([[False] * 5, [False] * 3 + [True] * 2])},
+        lambda lib: {
+            "key_padding_mask": lib.tensor([[False] * 5, [False] * 3 + [True] * 2]),
+            "attn_mask": lib.arange(3).reshape(3, 1) + 2 < lib.arange(5),
+            "need_weights": False,
+        },
+    ]
+    for i, one in enumerate(masks):
+        label, case = layer("MultiheadAttention", 6, 2, shapes=heads, call=one)
+        yield f"{label} mask {i}", case
+        extra = {"add_bias_kv": True, "add_zero_attn": True}
+        label, case = layer("MultiheadAttention", 6, 2, shapes=heads, call=one, **extra)
+        yield f"{label} mask {i}", case
+
+
+def transformers() -> Iterator[tuple[str, Case]]:
+    """Encoders, decoders and both."""
+    sizes = (4, 2, 6)
+    for options in (
+        {},
+        {"norm_first": True, "activation": "gelu", "dropout": 0.0},
+        {"batch_first": True, "bias": False},
+    ):
+        yield layer("TransformerEncoderLayer", *sizes, shapes=[(3, 2, 4)], **options)
+        yield layer("TransformerDecoderLayer", *sizes, shapes=[(3, 2, 4)] * 2, **options)
+    label, case = layer(
+        "TransformerEncoderLayer", *sizes, shapes=[(3, 2, 4)],
+        call=lambda lib: {
+            "src_mask": lib.nn.Transformer.generate_square_subsequent_mask(3, dtype=lib.float64),
+            "is_causal": True,
+        },
+    )  # fmt: skip
+    yield f"{label} causal", case
+
+    def stacked(lib: Any, kind: str, norm: bool, **options: Any) -> Any:
+        lib.manual_seed(5)
+        made = getattr(lib.nn, f"Transformer{kind}Layer")(4, 2, 6, dtype=lib.float64, **options)
+        last = lib.nn.LayerNorm(4, dtype=lib.float64) if norm else None
+        extra = {"enable_nested_tensor": False} if kind == "Encoder" else {}
+        module = getattr(lib.nn, f"Transformer{kind}")(made, 2, last, **extra)
+        xs = tensors(lib, [(3, 2, 4)] * (1 + (kind == "Decoder")), lib.float64)
+        mask = lib.nn.Transformer.generate_square_subsequent_mask(3, dtype=lib.float64)
+        given = {"mask" if kind == "Encoder" else "tgt_mask": mask}
+        return [repr(module), list(module.state_dict()), passes(lib, module, xs, given)]
+
+    for kind in ("Encoder", "Decoder"):
+        for norm in (True, False):
+            yield (
+                f"stack {kind} {norm}",
+                lambda lib, k=kind, n=norm: stacked(lib, k, n, norm_first=n),
+            )
+    yield layer("Transformer", 4, 2, 1, 2, 6, shapes=[(3, 2, 4), (2, 2, 4)])
+    yield layer("Transformer", 4, 2, 1, 1, 6, batch_first=True, shapes=[(2, 3, 4), (2, 2, 4)])
+
+
+NUMBERS: dict[str, Case] = dict(
+    [*norms(), *recurrent(), *sequences(), *attentions(), *transformers()]
+)
 
 
 def call(name: str, *shapes: Any, **options: Any) -> Case:
@@ -326,6 +447,63 @@ ERRORS: dict[str, Case] = {
     "padding side": lambda lib: lib.nn.utils.rnn.pad_sequence([lib.ones(2)], padding_side="x"),
     "no sequences": lambda lib: lib.nn.utils.rnn.pad_sequence([]),
     "sequence of ints": lambda lib: lib.nn.utils.rnn.pad_sequence(3),
+    **{
+        f"attention {i}": lambda lib, s=shapes, o=options: (
+            lib.nn.functional.scaled_dot_product_attention(
+                *map(lib.ones, s), **{k: v(lib) if callable(v) else v for k, v in o.items()}
+            )
+        )
+        for i, (shapes, options) in enumerate(
+            [
+                (((3,), (3,), (3,)), {}),
+                (
+                    ((2, 3), (4, 3), (4, 5)),
+                    {"attn_mask": lambda lib: lib.ones(2, 4), "is_causal": True},
+                ),
+                (((2, 3), (4, 3), (4, 5)), {"attn_mask": lambda lib: lib.ones(2, 4).long()}),
+                (((2, 3), (4, 3), (4, 5)), {"attn_mask": lambda lib: lib.ones(2, 4).double()}),
+            ]
+        )
+    },
+    **{
+        f"heads {i}": lambda lib, s=shapes, o=options: lib.nn.MultiheadAttention(6, 2)(
+            *map(lib.ones, s), **{k: v(lib) if callable(v) else v for k, v in o.items()}
+        )
+        for i, (shapes, options) in enumerate(
+            [
+                (((2, 2, 2, 6), (2, 6), (2, 6)), {}),
+                (((2, 2, 6), (2, 6), (2, 6)), {}),
+                (((2, 6), (2, 2, 6), (2, 6)), {}),
+                (((3, 2, 5), (3, 2, 5), (3, 2, 5)), {}),
+                (((3, 2, 6), (4, 2, 6), (5, 2, 6)), {}),
+                (((3, 2, 6), (4, 2, 6), (4, 2, 6)), {"is_causal": True}),
+                (((3, 2, 6), (4, 2, 6), (4, 2, 6)), {"attn_mask": lambda lib: lib.ones(3, 3)}),
+                (((3, 2, 6), (4, 2, 6), (4, 2, 6)), {"attn_mask": lambda lib: lib.ones(3, 3, 4)}),
+                (((3, 2, 6), (4, 2, 6), (4, 2, 6)), {"attn_mask": lambda lib: lib.ones(4)}),
+                (
+                    ((3, 2, 6), (4, 2, 6), (4, 2, 6)),
+                    {"attn_mask": lambda lib: lib.ones(3, 4).long()},
+                ),
+                (
+                    ((3, 2, 6), (4, 2, 6), (4, 2, 6)),
+                    {"key_padding_mask": lambda lib: lib.ones(2, 3).bool()},
+                ),
+                (
+                    ((3, 6), (4, 6), (4, 6)),
+                    {"key_padding_mask": lambda lib: lib.ones(2, 4).bool()},
+                ),
+            ]
+        )
+    },
+    "heads of nothing": lambda lib: lib.nn.MultiheadAttention(6, 0),
+    "heads that do not divide": lambda lib: lib.nn.MultiheadAttention(6, 4),
+    "transformer activation": lambda lib: lib.nn.TransformerEncoderLayer(6, 2, activation="x"),
+    "transformer batch": lambda lib: lib.nn.Transformer(4, 2, 1, 1, 8)(
+        lib.ones(3, 2, 4), lib.ones(3, 3, 4)
+    ),
+    "transformer features": lambda lib: lib.nn.Transformer(4, 2, 1, 1, 8)(
+        lib.ones(3, 2, 5), lib.ones(3, 2, 5)
+    ),
     "response size": call("local_response_norm", (2, 3, 4), size=0),
 }
 

@@ -2,6 +2,7 @@
 
 from autodiff.nn.functional import (
     activation,
+    attention,
     channel_norm,
     class_loss,
     margin_loss,
@@ -11,6 +12,7 @@ from autodiff.nn.functional import (
     regression_loss,
 )
 from autodiff.nn.functional.activation import *  # noqa: F403 - its own __all__ lists them
+from autodiff.nn.functional.attention import *  # noqa: F403
 from autodiff.nn.functional.channel_norm import *  # noqa: F403
 from autodiff.nn.functional.class_loss import *  # noqa: F403
 from autodiff.nn.functional.margin_loss import *  # noqa: F403
@@ -23,6 +25,7 @@ from autodiff.ops.contraction import linear
 __all__ = ["linear"]
 for _theme in (
     activation,
+    attention,
     channel_norm,
     class_loss,
     margin_loss,
