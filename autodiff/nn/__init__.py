@@ -38,6 +38,7 @@ from autodiff.nn.batchnorm import (
     LocalResponseNorm,
 )
 from autodiff.nn.containers import MLP, ModuleDict, ModuleList, Sequential
+from autodiff.nn.distance import CosineSimilarity, PairwiseDistance
 from autodiff.nn.dropout import (
     AlphaDropout,
     Dropout,
@@ -46,7 +47,7 @@ from autodiff.nn.dropout import (
     Dropout3d,
     FeatureAlphaDropout,
 )
-from autodiff.nn.linear import Linear, Neuron
+from autodiff.nn.linear import Bilinear, Linear, Neuron
 from autodiff.nn.loss import (
     BCELoss,
     BCEWithLogitsLoss,
@@ -62,6 +63,17 @@ from autodiff.nn.loss import (
     SoftMarginLoss,
 )
 from autodiff.nn.module import Module
+from autodiff.nn.more_loss import (
+    CosineEmbeddingLoss,
+    CTCLoss,
+    GaussianNLLLoss,
+    MultiLabelMarginLoss,
+    MultiLabelSoftMarginLoss,
+    MultiMarginLoss,
+    PoissonNLLLoss,
+    TripletMarginLoss,
+    TripletMarginWithDistanceLoss,
+)
 from autodiff.nn.normalization import LayerNorm, RMSNorm
 from autodiff.nn.parameter import Parameter
 from autodiff.nn.parameters import ParameterDict, ParameterList
@@ -93,6 +105,10 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "Bilinear",
+    "CTCLoss",
+    "CosineEmbeddingLoss",
+    "CosineSimilarity",
     "CrossEntropyLoss",
     "Dropout",
     "Dropout1d",
@@ -101,6 +117,7 @@ __all__ = [
     "FeatureAlphaDropout",
     "Flatten",
     "GRUCell",
+    "GaussianNLLLoss",
     "GroupNorm",
     "Hardshrink",
     "Hardsigmoid",
@@ -127,13 +144,18 @@ __all__ = [
     "Module",
     "ModuleDict",
     "ModuleList",
+    "MultiLabelMarginLoss",
+    "MultiLabelSoftMarginLoss",
+    "MultiMarginLoss",
     "MultiheadAttention",
     "NLLLoss",
     "Neuron",
     "PReLU",
+    "PairwiseDistance",
     "Parameter",
     "ParameterDict",
     "ParameterList",
+    "PoissonNLLLoss",
     "RMSNorm",
     "RNNBase",
     "RNNCell",
@@ -159,6 +181,8 @@ __all__ = [
     "TransformerDecoderLayer",
     "TransformerEncoder",
     "TransformerEncoderLayer",
+    "TripletMarginLoss",
+    "TripletMarginWithDistanceLoss",
     "Unflatten",
     "functional",
     "init",

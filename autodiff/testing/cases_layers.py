@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from itertools import groupby, product
 from statistics import fmean, pvariance
 from typing import Any
 
@@ -135,6 +136,22 @@ def _attention(causal: bool) -> Callable[..., Array]:
     return reference
 
 
+def _ctc(x: Array) -> Array:
+    """Minus the logarithm of the summed weights of all paths that spell 1, 2."""
+    paths = product(range(3), repeat=x.shape[0])
+    spelled = [p for p in paths if [k for k, _ in groupby(p) if k] == [1, 2]]
+    sums = [math.fsum(x[t, k] for t, k in enumerate(p)) for p in spelled]
+    return Array((), lambda _: -math.log(math.fsum(map(math.exp, sums))))
+
+
+def _bilinear(x: Array, y: Array, w: Array) -> Array:
+    def value(i: tuple[int, ...]) -> float:
+        pairs = product(range(x.shape[1]), range(y.shape[1]))
+        return math.fsum(x[i[0], a] * w[i[1], a, b] * y[i[0], b] for a, b in pairs)
+
+    return Array((x.shape[0], w.shape[0]), value)
+
+
 # Name, call, the shapes of its operands, their least size, reference.
 LAYERS: list[tuple[str, Callable[..., Any], tuple[str, ...], int, Callable[..., Array]]] = [
     ("batch_norm", lambda x, w, b: functional.batch_norm(x, None, None, w, b, True, eps=0.5),
@@ -150,6 +167,9 @@ LAYERS: list[tuple[str, Callable[..., Any], tuple[str, ...], int, Callable[..., 
         q, k, v, is_causal=True, scale=0.5), ("b l e", "b s e", "b s m"), 1, _attention(True)),
     ("attention_masked", lambda q, k, v: functional.scaled_dot_product_attention(
         q, k, v, _leaning(q, k), scale=0.5), ("b l 2", "b s 2", "b s m"), 1, _attention(False)),
+    ("bilinear", functional.bilinear, ("b m", "b n", "k m n"), 1, _bilinear),
+    ("ctc_loss", lambda x: functional.ctc_loss(x, ad.tensor([1, 2]), 4, 2, reduction="sum"),
+     ("4 3",), 1, _ctc),
     ("lstm", _scanned("LSTM", False), ("5 8", "8 2", "2 2", "2 2", "8"), 1, _scan("LSTM", False)),
     ("lstm_projected", _scanned("LSTM", True), ("5 8", "8 1", "2 1", "2 2", "8", "1 2"), 1,
      _scan("LSTM", True)),

@@ -1,4 +1,4 @@
-"""Records what PyTorch's layers with state compute and say, as layers.json (see recording.py).
+"""Records what PyTorch's layers compute and say, as layers.json (see recording.py).
 
 Each case is a function of the library, torch or autodiff: the test runs the same text on both.
 """
@@ -347,8 +347,112 @@ def transformers() -> Iterator[tuple[str, Case]]:
     yield layer("Transformer", 4, 2, 1, 1, 6, batch_first=True, shapes=[(2, 3, 4), (2, 2, 4)])
 
 
+def loss(
+    name: str, *shapes: Any, targets: Any = None, **options: Any
+) -> Iterator[tuple[str, Case]]:
+    """A loss of random numbers of each shape, and of targets, reduced in each way."""
+    for reduction in ("mean", "sum", "none"):
+
+        def run(lib: Any, reduction: str = reduction) -> Any:
+            lib.manual_seed(13)
+            module = getattr(lib.nn, name)(
+                reduction=reduction, **{k: v(lib) if callable(v) else v for k, v in options.items()}
+            )
+            xs = tensors(lib, shapes, lib.float64)
+            more = [] if targets is None else targets(lib)
+            return [repr(module), passes(lib, module, [*xs, *more])]
+
+        shown = {k: v for k, v in options.items() if not callable(v)}
+        yield f"{name} {shapes} {shown} {reduction}", run
+
+
+def losses() -> Iterator[tuple[str, Case]]:
+    """Losses of labels, distances, distributions and alignments."""
+    yield layer("Bilinear", 2, 3, 4, shapes=[(5, 2), (5, 3)])
+    yield layer("Bilinear", 2, 3, 4, bias=False, shapes=[(2, 5, 2), (2, 5, 3)])
+    yield layer("Bilinear", 2, 3, 1, shapes=[(2,), (3,)])
+    pair = ((3, 4), (3, 4))
+    zero = lambda lib: lib.zeros(3, 4).double().requires_grad_()  # noqa: E731
+    yield layer("CosineSimilarity", shapes=pair)
+    yield layer("CosineSimilarity", -2, 2.0, shapes=[(2, 3, 4), (3, 4)])
+    yield layer("CosineSimilarity", shapes=[(3, 4), zero])
+    for p in (1, 2, 3.5, float("inf")):
+        yield layer("PairwiseDistance", p, keepdim=p == 1, shapes=pair)
+    yield layer("PairwiseDistance", eps=0.0, shapes=[zero, zero])
+    signs = lambda lib: [lib.tensor([1, -1, -1])]  # noqa: E731
+    yield from loss("CosineEmbeddingLoss", *pair, targets=signs)
+    yield from loss("CosineEmbeddingLoss", *pair, targets=signs, margin=-0.5)
+    yield from loss("CosineEmbeddingLoss", (4,), (4,), targets=lambda lib: [lib.tensor(-1)])
+    spread = lambda lib: [lib.rand(3, 4, dtype=lib.float64).requires_grad_()]  # noqa: E731
+    yield from loss("GaussianNLLLoss", *pair, targets=spread)
+    yield from loss("GaussianNLLLoss", *pair, targets=spread, full=True, eps=0.5)
+    one = lambda lib: [lib.rand(3, 1, dtype=lib.float64)]  # noqa: E731
+    yield from loss("GaussianNLLLoss", *pair, targets=one)
+    counts = lambda lib: [lib.tensor([[0.0, 1, 2], [5, 1, 0]], dtype=lib.float64)]  # noqa: E731
+    yield from loss("PoissonNLLLoss", (2, 3), targets=counts)
+    yield from loss("PoissonNLLLoss", (2, 3), targets=counts, full=True)
+    rates = lambda lib: [lib.rand(2, 3, dtype=lib.float64).requires_grad_(), *counts(lib)]  # noqa: E731
+    yield from loss("PoissonNLLLoss", targets=rates, log_input=False, eps=0.1)
+    labels = lambda lib: [lib.tensor([[3, 0, -1, 1], [-1, 2, 1, 0], [0, 1, 2, 3]])]  # noqa: E731
+    yield from loss("MultiLabelMarginLoss", (3, 4), targets=labels)
+    yield from loss("MultiLabelMarginLoss", (4,), targets=lambda lib: [lib.tensor([3, 3, -1, 1])])
+    both = lambda lib: [(lib.rand(3, 4) < 0.5).double()]  # noqa: E731
+    yield from loss("MultiLabelSoftMarginLoss", (3, 4), targets=both)
+    weight = lambda lib: lib.tensor([1.0, 2.0, 0.5, 1.5]).double()  # noqa: E731
+    yield from loss("MultiLabelSoftMarginLoss", (3, 4), targets=both, weight=weight)
+    classes = lambda lib: [lib.tensor([3, 0, 2])]  # noqa: E731
+    yield from loss("MultiMarginLoss", (3, 4), targets=classes)
+    yield from loss("MultiMarginLoss", (3, 4), targets=classes, p=2, margin=0.3, weight=weight)
+    yield from loss("MultiMarginLoss", (4,), targets=lambda lib: [lib.tensor(1)])
+    three = ((3, 4),) * 3
+    yield from loss("TripletMarginLoss", *three)
+    yield from loss("TripletMarginLoss", *three, margin=0.3, p=1.0, swap=True)
+    yield from loss("TripletMarginLoss", (4,), (4,), (4,), p=3.0)
+    yield from loss("TripletMarginWithDistanceLoss", *three, margin=2.0, swap=True)
+    for i, (target, times, sizes, options) in enumerate(
+        [
+            ([[1, 2, 2], [1, 1, 0]], [6, 5], [3, 2], {}),
+            ([[1, 2], [1, 3]], [6, 3], [2, 0], {}),
+            ([1, 2, 3], [4, 6], [1, 2], {"blank": 0}),
+            ([[0, 2], [1, 0]], [6, 6], [2, 2], {"blank": 3}),
+            ([[1, 1, 2], [2, 2, 2]], [6, 4], [3, 3], {"zero_infinity": True}),
+        ]
+    ):
+        for reduction in ("mean", "sum", "none"):
+
+            def run(
+                lib: Any, t: Any = target, n: Any = times, m: Any = sizes, o: Any = options,
+                r: str = reduction,
+            ) -> Any:  # fmt: skip
+                lib.manual_seed(1)
+                function = lib.nn.CTCLoss(reduction=r, **o)
+                call = Called(lambda x: function(x.log_softmax(2), lib.tensor(t), n, m))
+                return passes(lib, call, tensors(lib, [(6, 2, 4)], lib.float64))
+
+            yield f"CTCLoss {i} {reduction}", run
+
+    def alone(lib: Any) -> Any:
+        lib.manual_seed(1)
+        function = lib.nn.CTCLoss()
+        call = Called(
+            lambda x: function(x.log_softmax(1), lib.tensor([1, 2]), lib.tensor(6), lib.tensor(2))
+        )
+        return passes(lib, call, tensors(lib, [(6, 4)], lib.float64))
+
+    yield "CTCLoss alone", alone
+    yield (
+        "CTCLoss impossible",
+        lambda lib: digest(
+            lib,
+            lib.nn.functional.ctc_loss(
+                lib.zeros(2, 2, 3), lib.tensor([[1, 2], [1, 1]]), (2, 2), (2, 2), reduction="none"
+            ),
+        ),
+    )
+
+
 NUMBERS: dict[str, Case] = dict(
-    [*norms(), *recurrent(), *sequences(), *attentions(), *transformers()]
+    [*losses(), *norms(), *recurrent(), *sequences(), *attentions(), *transformers()]
 )
 
 
@@ -503,6 +607,52 @@ ERRORS: dict[str, Case] = {
     ),
     "transformer features": lambda lib: lib.nn.Transformer(4, 2, 1, 1, 8)(
         lib.ones(3, 2, 5), lib.ones(3, 2, 5)
+    ),
+    **{
+        f"{name} {i}": lambda lib, n=name, s=shapes, o=options: getattr(lib.nn.functional, n)(
+            *[lib.tensor(x) if isinstance(x, list) else lib.ones(x) for x in s],
+            **{k: v(lib) if callable(v) else v for k, v in o.items()},
+        )
+        for i, (name, shapes, options) in enumerate(
+            [
+                ("cosine_embedding_loss", ((2, 3, 4), (2, 3, 4), (2,)), {}),
+                ("cosine_embedding_loss", ((3,), (3,), (1,)), {}),
+                ("gaussian_nll_loss", ((2, 3), (2, 3), (4,)), {}),
+                ("gaussian_nll_loss", ((2, 3), (2, 3)), {"var": -1.0}),
+                ("gaussian_nll_loss", ((2, 3), (2, 3), (2, 3)), {"reduction": "x"}),
+                ("multilabel_margin_loss", ((2, 3), [[0, 1, 3], [2, -1, 0]]), {}),
+                ("multilabel_margin_loss", ((2, 3), (2, 3)), {}),
+                ("multilabel_margin_loss", ((2, 3), [0, 1]), {}),
+                ("multilabel_margin_loss", ((2, 3, 4), [0, 1]), {}),
+                ("multi_margin_loss", ((2, 3), [0, 3]), {}),
+                ("multi_margin_loss", ((2, 3), [0, 1]), {"p": 3}),
+                ("multi_margin_loss", ((2, 3), [0, 1]), {"weight": lambda lib: lib.ones(2)}),
+                ("multi_margin_loss", ((2, 3), [0, 1, 2]), {}),
+                ("multi_margin_loss", ((2, 3), (2,)), {}),
+                ("multi_margin_loss", ((2, 3, 4), [0, 1]), {}),
+                ("poisson_nll_loss", ((2,), (2,)), {"reduction": "x"}),
+                ("triplet_margin_loss", ((2, 3), (2, 3), (3,)), {}),
+                ("triplet_margin_loss", ((2, 3), (2, 3), (2, 3)), {"margin": -1}),
+                ("triplet_margin_with_distance_loss", ((2, 3), (2, 3), (2, 3)), {"margin": -1}),
+                ("ctc_loss", ((4, 2, 3), [[1, 2], [1, 1]], [5, 4], [2, 2]), {}),
+                ("ctc_loss", ((4, 2, 3), [[1, 2], [1, 1]], [4, 4], [3, 2]), {}),
+                ("ctc_loss", ((4, 2, 3), [[1, 2], [1, 1]], [4], [2, 2]), {}),
+                ("ctc_loss", ((4, 2, 3), [[1, 2], [1, 1]], [4, 4], [2]), {}),
+                ("ctc_loss", ((4, 2, 3), [[1, 2], [1, 1]], [4, 4], [2, 2]), {"blank": 3}),
+                ("ctc_loss", ((4, 2, 3), [1, 2], [4, 4], [2, 2]), {}),
+                ("bilinear", ((5, 2), (5, 4), (4, 2, 3)), {}),
+                ("bilinear", ((5, 2), (6, 3), (4, 2, 3)), {}),
+                ("bilinear", ((5, 2), (5, 3), (4, 2, 3), (3,)), {}),
+                ("bilinear", ((2, 5, 2), (5, 3), (4, 2, 3)), {}),
+            ]
+        )
+    },
+    "Bilinear of nothing": lambda lib: lib.nn.Bilinear(0, 3, 4),
+    "MultiMarginLoss p": lambda lib: lib.nn.MultiMarginLoss(p=3),
+    "MultiMarginLoss weight": lambda lib: lib.nn.MultiMarginLoss(weight=lib.ones(2, 2)),
+    "TripletMarginLoss margin": lambda lib: lib.nn.TripletMarginLoss(margin=-1),
+    "TripletMarginWithDistanceLoss margin": lambda lib: lib.nn.TripletMarginWithDistanceLoss(
+        margin=-1
     ),
     "response size": call("local_response_norm", (2, 3, 4), size=0),
 }

@@ -5,6 +5,9 @@ from autodiff.nn.functional import (
     attention,
     channel_norm,
     class_loss,
+    distance,
+    distance_loss,
+    label_loss,
     margin_loss,
     noise,
     normalization,
@@ -15,19 +18,26 @@ from autodiff.nn.functional.activation import *  # noqa: F403 - its own __all__ 
 from autodiff.nn.functional.attention import *  # noqa: F403
 from autodiff.nn.functional.channel_norm import *  # noqa: F403
 from autodiff.nn.functional.class_loss import *  # noqa: F403
+from autodiff.nn.functional.distance import *  # noqa: F403
+from autodiff.nn.functional.distance_loss import *  # noqa: F403
+from autodiff.nn.functional.label_loss import *  # noqa: F403
 from autodiff.nn.functional.margin_loss import *  # noqa: F403
 from autodiff.nn.functional.noise import *  # noqa: F403
 from autodiff.nn.functional.normalization import *  # noqa: F403
 from autodiff.nn.functional.probability_loss import *  # noqa: F403
 from autodiff.nn.functional.regression_loss import *  # noqa: F403
+from autodiff.ops.bilinear import bilinear
 from autodiff.ops.contraction import linear
 
-__all__ = ["linear"]
+__all__ = ["bilinear", "linear"]
 for _theme in (
     activation,
     attention,
     channel_norm,
     class_loss,
+    distance,
+    distance_loss,
+    label_loss,
     margin_loss,
     noise,
     normalization,
