@@ -127,6 +127,24 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "RuntimeError",
         "that there is nothing to differentiate, or how many gradients there are, is said first",
     ),
+    (
+        r"batch_norm\(torch\.ones\([70]\)",
+        "RuntimeError|ok",
+        "IndexError",
+        "an input without channels is an IndexError with and without weights",
+    ),
+    (
+        r"RNNBase\(",
+        "NotImplementedError",
+        "TypeError|ok",
+        "what runs an RNN, LSTM or GRU is RNNBase's own",
+    ),
+    (
+        r"nn\.Transformer\(.*(ones\([70]\)|object)",
+        "IndexError|RuntimeError",
+        "RuntimeError|TypeError",
+        "too few dimensions are a wrong number of features; a mask that is no tensor a TypeError",
+    ),
     (r"ropout3d", "ok", "RuntimeError", "dropout of channels needs a dimension of channels"),
     (
         r"(Module|Parameter)Dict\(\[x",
@@ -267,6 +285,7 @@ WITHOUT_ROW = {
     "is_anomaly_enabled is_anomaly_check_nan_enabled is_grad_enabled",
     "nn": "Module functional init utils Neuron MLP",
     "nn.Module": "forward",
+    "nn.utils": "rnn",  # recorded with the layers
     "optim": "Optimizer lr_scheduler",
     "autograd.Function": "vjp __call__",
 }

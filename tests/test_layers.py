@@ -48,7 +48,10 @@ def test_same_as_pytorch(name: str) -> None:
 
 @pytest.mark.parametrize("name", RECORD["errors"])
 def test_refused_as_pytorch_refuses(name: str) -> None:
-    assert failure(ERRORS[name], ad) == RECORD["errors"][name]
+    kind, text = failure(ERRORS[name], ad)
+    expected, words = RECORD["errors"][name]
+    assert kind == expected
+    assert text.startswith(words)  # and may say more
 
 
 def test_every_case_is_recorded() -> None:
@@ -78,8 +81,12 @@ def test_attention_by_blocks_is_attention(
 
 def test_attention_to_many_keys_takes_little_memory() -> None:
     q, k, v = (ad.randn(3000, 8).requires_grad_() for _ in range(3))
-    lib.ad_memory_reset_peak()
-    functional.scaled_dot_product_attention(q, k, v).sum().backward()
     stats = ffi.new("int64_t[4]")
+    lib.ad_memory_reset_peak()
     lib.ad_memory_stats(stats)
-    assert stats[2] < 20_000_000  # all scores at once are 36 MB, and there would be several
+    before = stats[0]
+    functional.scaled_dot_product_attention(q, k, v).sum().backward()
+    lib.ad_memory_stats(stats)
+    assert (
+        stats[2] - before < 20_000_000
+    )  # all scores at once are 36 MB, and there would be several

@@ -52,7 +52,6 @@ class RNNBase(Module):
         device: str | None = None,
         dtype: dtype | None = None,
     ) -> None:
-        _check_device(self, device)
         super().__init__()
         self.mode = mode
         self.input_size = input_size
@@ -64,6 +63,7 @@ class RNNBase(Module):
         self.bidirectional = bidirectional
         self.proj_size = proj_size
         self._check_sizes(dropout)
+        _check_device(self, device)
         self._flat_weights_names: list[str] = []
         self._all_weights: list[list[str]] = []
         rows = CELLS[mode].gates * hidden_size if mode in CELLS else 0
@@ -298,7 +298,6 @@ class _Cell(Module):
     weight_hh: Parameter
     bias_ih: Parameter | None
     bias_hh: Parameter | None
-    nonlinearity = "tanh"
 
     def __init__(
         self,
@@ -330,7 +329,8 @@ class _Cell(Module):
         text = f"{self.input_size}, {self.hidden_size}"
         if self.bias is not True:
             text += f", bias={self.bias}"
-        return text if self.nonlinearity == "tanh" else f"{text}, nonlinearity={self.nonlinearity}"
+        kind = self.__dict__.get("nonlinearity", "tanh")
+        return text if kind == "tanh" else f"{text}, nonlinearity={kind}"
 
     def _step(self, input: Tensor, state: Sequence[Tensor] | None, kind: str) -> list[Tensor]:
         if input.dim() not in (1, 2):

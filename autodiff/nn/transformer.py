@@ -187,13 +187,14 @@ class _Layer(Module):
     ) -> None:
         super().__init__()
         made: dict[str, Any] = {"bias": bias, "device": device, "dtype": dtype}
+        inner = Dropout(dropout)
         for name in self._attentions:
             attention = MultiheadAttention(
                 d_model, nhead, dropout=dropout, batch_first=batch_first, **made
             )
             setattr(self, name, attention)
         self.linear1 = Linear(d_model, dim_feedforward, **made)
-        self.dropout = Dropout(dropout)
+        self.dropout = inner
         self.linear2 = Linear(dim_feedforward, d_model, **made)
         self.norm_first = norm_first
         parts = range(1, len(self._attentions) + 2)
@@ -429,9 +430,15 @@ class Transformer(Module):
         memory_is_causal: bool = False,
     ) -> Tensor:
         if src.dim() == 3 and src.size(1 - self.batch_first) != tgt.size(1 - self.batch_first):
-            raise RuntimeError("the batch number of src and tgt must be equal")
+            raise RuntimeError(
+                "the batch number of src and tgt must be equal: their shapes are "
+                f"{list(src.shape)} and {list(tgt.shape)}"
+            )
         if src.size(-1) != self.d_model or tgt.size(-1) != self.d_model:
-            raise RuntimeError("the feature number of src and tgt must be equal to d_model")
+            raise RuntimeError(
+                "the feature number of src and tgt must be equal to d_model: their shapes are "
+                f"{list(src.shape)} and {list(tgt.shape)}, d_model is {self.d_model}"
+            )
         memory = self.encoder(
             src,
             mask=src_mask,

@@ -11,9 +11,9 @@ __all__ = ["bilinear"]
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """y[o] = input1 weight[o] input2 + bias[o], of (..., n), (..., m) and (outputs, n, m)."""
-    for i, name in enumerate(("input1", "input2", "weight"), start=1):
-        given = (input1, input2, weight)[i - 1]
-        if type(given) not in TENSOR_TYPES:
+    for i, name in enumerate(("input1", "input2", "weight", "bias"), start=1):
+        given = (input1, input2, weight, bias)[i - 1]
+        if type(given) not in TENSOR_TYPES and (given is not None or i < 4):
             raise TypeError(
                 f"bilinear(): argument '{name}' (position {i}) must be Tensor, not "
                 f"{type(given).__name__}"

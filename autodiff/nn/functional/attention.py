@@ -139,6 +139,9 @@ def _check_heads(
     num_heads: int,
 ) -> bool:
     """AssertionError where dimensions do not fit; whether there is a batch."""
+    for name, mask in (("key_padding_mask", key_padding_mask), ("attn_mask", attn_mask)):
+        if mask is not None and not isinstance(mask, Tensor):
+            raise TypeError(f"multi_head_attention_forward(): {name} must be Tensor or None")
     ndim = query.dim()
     if ndim not in (2, 3):
         raise AssertionError(

@@ -24,8 +24,10 @@ def _check(input: Tensor, channels: int, **given: Tensor | None) -> None:
     for name, x in given.items():
         if x is None:
             continue
+        check_tensors("batch_norm", **{name: x})
         if x.ndim != 1 or x.shape[0] != channels:
-            raise RuntimeError(f"{name} should contain {channels} elements not {x.numel()}")
+            more = "" if x.ndim == 1 else f": its shape is {list(x.shape)}"
+            raise RuntimeError(f"{name} should contain {channels} elements not {x.numel()}{more}")
         if x.dtype is not input.dtype:
             raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
 
@@ -70,8 +72,8 @@ def batch_norm(
         raise ValueError(
             f"Expected more than 1 value per channel when training, got input size {input.shape!r}"
         )
-    _check(input, channels, **held, weight=weight, bias=bias)
     check_floating("batch_norm", input)
+    _check(input, channels, **held, weight=weight, bias=bias)
     if training and not input.numel():
         return input * 1
     if not training:
@@ -175,6 +177,8 @@ def group_norm(
             f"shape {list(input.shape)} and num_groups={num_groups}"
         )
     for name, x in (("weight", weight), ("bias", bias)):
+        if x is not None:
+            check_tensors("group_norm", **{name: x})
         if x is not None and (x.ndim != 1 or x.shape[0] != channels):
             raise RuntimeError(
                 f"Expected {name} to be a vector of size equal to the number of channels in input, "

@@ -31,12 +31,13 @@ def pairwise_distance(
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The product of x1 and x2, each divided by its norm or eps, summed over a dimension."""
     check_tensors("cosine_similarity", x1=x1, x2=x2)
-    units = []
+    products: Tensor = x1 * x2
+    norms = []
     for x in (x1, x2):
-        squares = (x * x).sum(dim, keepdim=True)
+        squares = (x * x).expand(products.shape).sum(dim)
         zero = squares == 0
         norm = squares.masked_fill(zero, 1.0).sqrt().masked_fill(zero, 0.0)
         held = norm.detach()
-        units.append(x / (norm + (held.clamp(min=eps) - held)))
-    product: Tensor = units[0] * units[1]
-    return product.sum(dim)
+        norms.append(norm + (held.clamp(min=eps) - held))
+    cosines: Tensor = products.sum(dim) / (norms[0] * norms[1])
+    return cosines

@@ -43,7 +43,7 @@ def check_normalized(
                 f"Expected {what} to be of same shape as normalized_shape, but got {what} of shape "
                 f"{list(x.shape)} and normalized_shape = {list(shape)}"
             )
-        if x is not None and x.dtype is not input.dtype:
+        if x is not None and x.dtype is not input.dtype and name != "rms_norm":
             raise RuntimeError(
                 f"expected scalar type {SCALAR_NAMES[input._p.dtype]} but found "
                 f"{SCALAR_NAMES[x._p.dtype]}"
