@@ -26,7 +26,9 @@ typedef enum {
     AD_READ_ONLY,  /* foreign memory that must not be written */
     AD_EMPTY,      /* a reduction without identity over no elements */
     AD_INFERENCE,  /* memory made in inference mode, written to outside it */
-    AD_BAD_ISA     /* the instruction set is unknown, or not on this CPU */
+    AD_BAD_ISA,    /* the instruction set is unknown, or not on this CPU */
+    AD_STALE,      /* arguments that are not like those a tape was recorded with */
+    AD_BUSY        /* a tape that runs already */
 } ad_status;
 
 int ad_error(int64_t detail[3]);
@@ -100,6 +102,9 @@ int ad_is_inference(const ad_tensor *x);
 int ad_readonly(const ad_tensor *x);    /* 1 where it views memory that must not be written */
 double ad_item_f64(const ad_tensor *x); /* of a tensor of one element */
 int64_t ad_item_i64(const ad_tensor *x);
+
+/* The memory is about to be filled by the caller with what depends on no tensor. */
+void ad_raw(ad_tensor *x);
 
 /* ---- views: a new descriptor of the same storage ---- */
 ad_tensor *ad_as_strided(const ad_tensor *x, int ndim, const int64_t *shape, const int64_t *strides,
@@ -254,10 +259,55 @@ int ad_optim_step(int kind, int n, ad_tensor **tensors, const double *hyper);
 
 /* ---- norms of many tensors ---- */
 /* The norm of all elements, as the norm of the tensors' norms; floating-point tensors only. */
-int ad_norm(int n, const ad_tensor *const *xs, double order, double *norm);
-/* Multiply all elements, or bring them into [low, high] (high where low is more). All tensors are checked
- * before one is written; should memory for a copy of a strided one run out, each is changed whole or not. */
-int ad_scale(int n, ad_tensor *const *xs, double factor);
+ad_tensor *ad_norm(int n, const ad_tensor *const *xs, double order, int dtype);
+/* Multiply all elements (by a factor of 1: leave them), or bring them into [low, high] (high where low is
+ * more). All tensors are checked before one is written; should memory for a copy of a strided one run out,
+ * each is changed whole or not. */
+int ad_scale(int n, ad_tensor *const *xs, const ad_tensor *factor);
 int ad_clip(int n, ad_tensor *const *xs, double low, double high);
+
+/* ---- tapes: the calls of a thread, recorded once and run again ---- */
+typedef struct ad_tape ad_tape;
+typedef enum {
+    AD_TAPE_FINE,
+    AD_TAPE_READ,       /* a value was looked at */
+    AD_TAPE_SIZED,      /* a result whose size depends on values */
+    AD_TAPE_UNRECORDED, /* a call that does not record what it does */
+    AD_TAPE_STATE,      /* a generator's state was read or set */
+    AD_TAPE_FOREIGN,    /* memory was taken in or given away */
+    AD_TAPE_STARTED,    /* a first step made the states of an optimiser */
+    AD_TAPE_NO_MEMORY
+} ad_tape_reason;
+/* Records this thread's calls until ad_tape_stop. `notice` is called for each with 0, and with the reason
+ * where what happens cannot be recorded. */
+ad_tape *ad_tape_record(int n_args, ad_tensor *const *args, void (*notice)(int reason));
+int ad_tape_stop(ad_tape *tape); /* the first reason there was */
+void ad_tape_free(ad_tape *tape);
+/* An expression of the caller that depends on values. */
+void ad_tape_break(int reason);
+/* After ad_tape_stop: x is to be had after each run, by this number; -1 for want of memory. */
+int ad_tape_export(ad_tape *tape, const ad_tensor *x);
+/* Plans the memory; the first n_outputs exports are what ad_tape_run returns. */
+int ad_tape_finish(ad_tape *tape, int n_outputs);
+/* The outputs for these arguments. AD_STALE before, AD_BUSY: nothing was done. After other failures
+ * ad_tape_position tells which call failed. */
+int ad_tape_run(ad_tape *tape, int n_args, ad_tensor *const *args, ad_tensor **outputs);
+/* The same of tapes with at most one output, which is NULL where there is none and where it fails. */
+ad_tensor *ad_tape_run0(ad_tape *tape);
+ad_tensor *ad_tape_run1(ad_tape *tape, ad_tensor *a);
+ad_tensor *ad_tape_run2(ad_tape *tape, ad_tensor *a, ad_tensor *b);
+ad_tensor *ad_tape_run3(ad_tape *tape, ad_tensor *a, ad_tensor *b, ad_tensor *c);
+int ad_tape_ran(const ad_tape *tape); /* the status of the last run */
+int ad_tape_position(const ad_tape *tape);
+ad_tensor *ad_tape_get(ad_tape *tape, int exported); /* as the last run left it */
+/* Calls recorded, calls a run makes, bytes of the arena. */
+void ad_tape_stats(const ad_tape *tape, int64_t stats[4]);
+int ad_tape_length(const ad_tape *tape); /* of what is run */
+/* The i-th call that is run: its name, its operand j (NULL past the last) and, of that, where its memory
+ * comes from, an ad_tape_memory, and which of those it is. */
+const char *ad_tape_name(const ad_tape *tape, int i);
+int ad_tape_source(const ad_tape *tape, int i); /* the recorded call it came from */
+const ad_tensor *ad_tape_operand(const ad_tape *tape, int i, int j, int origin[3]);
+const ad_program *ad_tape_program(const ad_tape *tape, int i);
 
 #endif

@@ -1,7 +1,7 @@
 /* copy.c: moving elements between layouts and dtypes. Every copy is a set of nested loops, ordered so that
  * the destination is written in the order of its memory, and merged where both sides allow it; the last two
  * loops make a panel of rows and columns, the unit that has a fast path per layout. */
-#include "internal.h"
+#include "tape.h"
 
 enum {
     ITEM = 1 << 16,       /* elements a thread takes at a time */
@@ -236,11 +236,19 @@ void ad_copy_into(const ad_tensor *dst, const ad_tensor *src) {
 
 /* ---- entry points ---- */
 
+static int run_clone(const ad_call *c) {
+    ad_copy_into(ad_out(c, 0), ad_in(c, 0));
+    return AD_OK;
+}
+
+static ad_tensor *filled_with(ad_tensor *y, const ad_tensor *x) {
+    const ad_tensor *const both[] = {y, x};
+    return y ? ad_done(&(ad_call){run_clone, "copy", 1, 1, .x = both}, y) : NULL;
+}
+
 ad_tensor *ad_contiguous(const ad_tensor *x, int dtype) {
     if (!ad_valid_dtype(dtype)) return ad_fail_null(AD_BAD_DTYPE, dtype, 0, 0);
-    ad_tensor *y = ad_make(dtype, x->ndim, x->shape);
-    if (y) ad_copy_into(y, x);
-    return y;
+    return filled_with(ad_make(dtype, x->ndim, x->shape), x);
 }
 
 ad_tensor *ad_clone(const ad_tensor *x) {
@@ -249,8 +257,7 @@ ad_tensor *ad_clone(const ad_tensor *x) {
     if (!y) return NULL;
     memcpy(y->strides, x->strides, sizeof y->strides);
     y->contiguous = false;
-    ad_copy_into(y, x);
-    return y;
+    return filled_with(y, x);
 }
 
 static int copy_expanded(ad_tensor *dst, const ad_tensor *src) {
@@ -266,16 +273,33 @@ static int copy_expanded(ad_tensor *dst, const ad_tensor *src) {
     return AD_OK;
 }
 
+static int run_copy(const ad_call *c) {
+    const int status = copy_expanded(ad_out(c, 0), ad_in(c, 0));
+    if (!status) ad_wrote(ad_out(c, 0), AD_BY_COPY);
+    return status;
+}
+
 int ad_copy(ad_tensor *dst, const ad_tensor *src) {
     int status = ad_check_writable(dst);
     if (status) return status;
     bool same_shape = ad_same_shape(dst, src);
     ad_tensor *expanded = same_shape ? NULL : ad_expand(src, dst->ndim, dst->shape);
     if (!same_shape && !expanded) return ad_error(NULL);
-    status = copy_expanded(dst, same_shape ? src : expanded);
+    const ad_tensor *const x[] = {dst, same_shape ? src : expanded};
+    status = ad_do(&(ad_call){run_copy, "copy_", 1, 1, .x = x});
     ad_free(expanded);
-    if (!status) ad_wrote(dst, AD_BY_COPY);
     return status;
+}
+
+/* The number is an element of the result, as it lies in memory. */
+static int run_full(const ad_call *c) {
+    const ad_tensor *y = ad_out(c, 0);
+    ad_tensor element = *y;
+    element.data = (char *)c->numbers;
+    element.contiguous = y->numel == 1;
+    memset(element.strides, 0, sizeof element.strides);
+    ad_copy_into(y, &element);
+    return AD_OK;
 }
 
 static ad_tensor *full(const ad_tensor *value, int dtype, int ndim, const int64_t *shape) {
@@ -283,12 +307,9 @@ static ad_tensor *full(const ad_tensor *value, int dtype, int ndim, const int64_
     if (!y || y->numel == 0) return y;
     _Alignas(8) char converted[8];
     copy_run(1, converted, dtype, 1, value->data, value->dtype, 1);
-    ad_tensor element = *y;
-    element.data = converted;
-    element.contiguous = y->numel == 1;
-    memset(element.strides, 0, sizeof element.strides);
-    ad_copy_into(y, &element);
-    return y;
+    const ad_tensor *const x[] = {y};
+    return ad_done(
+        &(ad_call){run_full, "full", 1, 0, .x = x, .numbers = converted, .n_bytes = sizeof converted}, y);
 }
 
 ad_tensor *ad_full_f64(int dtype, int ndim, const int64_t *shape, double value) {
@@ -303,12 +324,14 @@ ad_tensor *ad_full_i64(int dtype, int ndim, const int64_t *shape, int64_t value)
 
 double ad_item_f64(const ad_tensor *x) {
     double value = 0;
+    ad_tape_break(AD_TAPE_READ);
     if (x->numel == 1) ad_cpu->pw->load[x->dtype][AD_f64](1, &value, x->data, 1);
     return value;
 }
 
 int64_t ad_item_i64(const ad_tensor *x) {
     int64_t value = 0;
+    ad_tape_break(AD_TAPE_READ);
     if (x->numel == 1) ad_cpu->pw->load[x->dtype][AD_i64](1, &value, x->data, 1);
     return value;
 }
@@ -338,23 +361,39 @@ static int cat_shape(int n, ad_tensor *const *xs, int dim, int64_t *shape) {
     return first->ndim;
 }
 
-ad_tensor *ad_cat(int n, ad_tensor *const *xs, int dim, int dtype) {
-    int64_t shape[AD_MAX_DIMS], start = 0;
-    if (n < 1) return ad_fail_null(AD_BAD_ARG, n, 0, 0);
-    if (!ad_valid_dtype(dtype)) return ad_fail_null(AD_BAD_DTYPE, dtype, 0, 0);
-    int ndim = cat_shape(n, xs, dim, shape);
-    ad_tensor *y = ndim < 0 ? NULL : ad_make(dtype, ndim, shape);
-    if (!y) return NULL;
-    for (int i = 0; i < n; i++) {
-        const ad_tensor *x = xs[i];
+static int run_cat(const ad_call *c) {
+    const ad_tensor *y = ad_out(c, 0);
+    const int dim = *(const int *)c->numbers;
+    int64_t start = 0;
+    for (int i = 0; i < c->n_in; i++) {
+        const ad_tensor *x = ad_in(c, i);
         if (is_nothing(x) || x->numel == 0) continue;
         ad_tensor part = *y;
-        part.data += start * y->strides[dim] * ad_itemsize[dtype];
+        part.data += start * y->strides[dim] * ad_itemsize[y->dtype];
         part.shape[dim] = x->shape[dim];
         part.numel = x->numel;
         ad_refresh(&part);
         ad_copy_into(&part, x);
         start += x->shape[dim];
     }
+    return AD_OK;
+}
+
+ad_tensor *ad_cat(int n, ad_tensor *const *xs, int dim, int dtype) {
+    int64_t shape[AD_MAX_DIMS];
+    if (n < 1) return ad_fail_null(AD_BAD_ARG, n, 0, 0);
+    if (!ad_valid_dtype(dtype)) return ad_fail_null(AD_BAD_DTYPE, dtype, 0, 0);
+    int ndim = cat_shape(n, xs, dim, shape);
+    ad_tensor *y = ndim < 0 ? NULL : ad_make(dtype, ndim, shape);
+    if (!y) return NULL;
+    const ad_tensor **x = ad_alloc(sizeof *x * ((size_t)n + 1));
+    if (!x) {
+        ad_free(y);
+        return NULL;
+    }
+    x[0] = y;
+    memcpy(x + 1, xs, sizeof *x * (size_t)n);
+    y = ad_done(&(ad_call){run_cat, "cat", 1, n, .x = x, .numbers = &dim, .n_bytes = sizeof dim}, y);
+    ad_dealloc(x);
     return y;
 }

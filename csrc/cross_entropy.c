@@ -1,5 +1,6 @@
 /* cross_entropy.c: softmax, its logarithm and the element of the target class in one pass over each row. */
 #include "rows.h"
+#include "tape.h"
 
 enum { EACH, MEAN, SUM };
 
@@ -110,8 +111,7 @@ static void vjp_block(void *context, int64_t item) {
 
 /* ---- entry points ---- */
 
-static int check(const ad_tensor *x, const ad_tensor *target, const ad_tensor *weight, int64_t ignored,
-                 int reduction) {
+static int check(const ad_tensor *x, const ad_tensor *target, const ad_tensor *weight, int reduction) {
     if (!ad_is_float(x->dtype)) return ad_fail(AD_BAD_DTYPE, x->dtype, 0, 0);
     if (x->ndim != 2) return ad_fail(AD_BAD_DIM, 1, x->ndim, 0);
     if (target->dtype != AD_int64) return ad_fail(AD_BAD_DTYPE, target->dtype, 0, 0);
@@ -119,11 +119,13 @@ static int check(const ad_tensor *x, const ad_tensor *target, const ad_tensor *w
     if (weight && weight->dtype != x->dtype) return ad_fail(AD_BAD_DTYPE, weight->dtype, 0, 0);
     if (weight && weight->numel != x->shape[1]) return ad_fail(AD_BAD_SHAPE, weight->numel, x->shape[1], 0);
     if (reduction < EACH || reduction > SUM) return ad_fail(AD_BAD_ARG, reduction, 0, 0);
-    if (!target->contiguous || (weight && !weight->contiguous)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    return target->contiguous && (!weight || weight->contiguous) ? AD_OK : ad_fail(AD_BAD_ARG, 0, 0, 0);
+}
+
+static int check_targets(const ad_tensor *target, int64_t classes, int64_t ignored) {
     const int64_t *t = (const int64_t *)(const void *)target->data;
     for (int64_t i = 0; i < target->numel; i++)
-        if (t[i] != ignored && (t[i] < 0 || t[i] >= x->shape[1]))
-            return ad_fail(AD_BAD_INDEX, t[i], 1, x->shape[1]);
+        if (t[i] != ignored && (t[i] < 0 || t[i] >= classes)) return ad_fail(AD_BAD_INDEX, t[i], 1, classes);
     return AD_OK;
 }
 
@@ -165,68 +167,101 @@ static int plan(task *t, const ad_tensor *x, const ad_tensor *target, const ad_t
     return AD_OK;
 }
 
-static ad_tensor *reduced(const task *t, ad_tensor *each, int reduction) {
-    if (reduction == EACH) return each;
-    ad_tensor *y = ad_reduce(AD_RED_sum, each, 1, 0, each->dtype);
-    ad_free(each);
-    if (!y) return NULL;
+/* The losses of all rows to y. */
+static int reduce_losses(const task *t, ad_tensor *y, const ad_tensor *each) {
+    ad_tensor *sum = ad_reduce(AD_RED_sum, each, 1, 0, each->dtype);
+    if (!sum) return AD_NO_MEMORY;
     if (t->type == AD_f32)
-        *(float *)(void *)y->data /= (float)t->total;
+        *(float *)(void *)y->data = *(float *)(void *)sum->data / (float)t->total;
     else
-        *(double *)(void *)y->data /= t->total;
-    return y;
+        *(double *)(void *)y->data = *(double *)(void *)sum->data / t->total;
+    ad_free(sum);
+    return AD_OK;
+}
+
+typedef struct {
+    int64_t ignored;
+    int reduction;
+} loss_numbers;
+
+static int run_loss(const ad_call *c) {
+    const loss_numbers *n = c->numbers;
+    ad_tensor *y = ad_out(c, 0);
+    const ad_tensor *x = ad_in(c, 0), *target = ad_in(c, 1);
+    const int bad = check_targets(target, x->shape[1], n->ignored);
+    if (bad) return bad;
+    ad_tensor *copy = x->contiguous ? NULL : ad_contiguous(x, x->dtype);
+    ad_tensor *each = n->reduction == EACH ? NULL : ad_make(x->dtype, 1, x->shape);
+    task t;
+    int status = (copy || x->contiguous) && (each || n->reduction == EACH) ? AD_OK : AD_NO_MEMORY;
+    if (!status)
+        status = plan(&t, copy ? copy : x, target, ad_in(c, 2), n->ignored, n->reduction, ad_out(c, 1));
+    if (!status) {
+        t.y = each ? each->data : y->data;
+        if (x->numel)
+            ad_parallel_for(t.plan.items, x->numel / 2, loss_block, &t);
+        else /* all rows are ignored */
+            memset(t.y, 0, (size_t)(x->shape[0] * ad_itemsize[x->dtype]));
+        if (each) status = reduce_losses(&t, y, each);
+    }
+    ad_free(copy);
+    ad_free(each);
+    return status;
 }
 
 ad_tensor *ad_cross_entropy(const ad_tensor *x, const ad_tensor *target, const ad_tensor *weight,
                             int64_t ignored, int reduction, ad_tensor **saved) {
     *saved = NULL;
-    if (check(x, target, weight, ignored, reduction)) return NULL;
-    int64_t m = x->shape[0], both[2] = {2, m};
+    if (check(x, target, weight, reduction)) return NULL;
+    const int64_t m = x->shape[0], both[2] = {2, m};
+    ad_tensor *y = ad_make(x->dtype, reduction == EACH, &m), *kept = y ? ad_make(x->dtype, 2, both) : NULL;
+    const loss_numbers n = {ignored, reduction};
+    const ad_tensor *const operands[] = {y, kept, x, target, weight};
+    const ad_call c = {run_loss, "cross_entropy", 2, 3, .x = operands, .numbers = &n, .n_bytes = sizeof n};
+    if (kept && !ad_do(&c)) {
+        *saved = kept;
+        return y;
+    }
+    ad_free(y);
+    ad_free(kept);
+    return NULL;
+}
+
+static int run_loss_vjp(const ad_call *c) {
+    const loss_numbers *n = c->numbers;
+    const ad_tensor *g = ad_in(c, 0), *x = ad_in(c, 1), *target = ad_in(c, 2);
+    const int bad = check_targets(target, x->shape[1], n->ignored);
+    if (bad) return bad;
     ad_tensor *copy = x->contiguous ? NULL : ad_contiguous(x, x->dtype);
-    ad_tensor *each = ad_make(x->dtype, 1, &m), *kept = ad_make(x->dtype, 2, both), *y = NULL;
+    ad_tensor *cg = g->contiguous ? NULL : ad_contiguous(g, g->dtype);
     task t;
-    if (each && kept && (copy || x->contiguous) &&
-        !plan(&t, copy ? copy : x, target, weight, ignored, reduction, kept)) {
-        t.y = each->data;
-        if (x->numel)
-            ad_parallel_for(t.plan.items, x->numel / 2, loss_block, &t);
-        else
-            memset(each->data, 0, (size_t)(m * ad_itemsize[x->dtype])); /* all rows are ignored */
-        y = reduced(&t, each, reduction);
-        each = NULL;
+    int status = (copy || x->contiguous) && (cg || g->contiguous) ? AD_OK : AD_NO_MEMORY;
+    if (!status)
+        status = plan(&t, copy ? copy : x, target, ad_in(c, 3), n->ignored, n->reduction, ad_in(c, 4));
+    if (!status) {
+        t.y = ad_out(c, 0)->data;
+        t.g = cg ? cg->data : g->data;
+        t.g_step = n->reduction == EACH;
+        ad_parallel_for(t.plan.items, x->numel / 2, vjp_block, &t);
     }
     ad_free(copy);
-    ad_free(each);
-    if (y)
-        *saved = kept;
-    else
-        ad_free(kept);
-    return y;
+    ad_free(cg);
+    return status;
 }
 
 ad_tensor *ad_cross_entropy_vjp(const ad_tensor *g, const ad_tensor *x, const ad_tensor *target,
                                 const ad_tensor *weight, int64_t ignored, int reduction,
                                 const ad_tensor *saved) {
-    if (check(x, target, weight, ignored, reduction)) return NULL;
+    if (check(x, target, weight, reduction)) return NULL;
     int64_t wanted = reduction == EACH ? x->shape[0] : 1;
     if (g->dtype != x->dtype || saved->dtype != x->dtype) return ad_fail_null(AD_BAD_DTYPE, g->dtype, 0, 0);
     if (g->numel != wanted) return ad_fail_null(AD_BAD_SHAPE, g->numel, wanted, 0);
     if (saved->numel != 2 * x->shape[0] || !saved->contiguous) return ad_fail_null(AD_BAD_ARG, 0, 0, 0);
-    ad_tensor *copy = x->contiguous ? NULL : ad_contiguous(x, x->dtype);
-    ad_tensor *cg = g->contiguous ? NULL : ad_contiguous(g, g->dtype);
     ad_tensor *y = ad_make(x->dtype, 2, x->shape);
-    task t;
-    bool made = y && (copy || x->contiguous) && (cg || g->contiguous) &&
-                !plan(&t, copy ? copy : x, target, weight, ignored, reduction, saved);
-    if (made && x->numel) {
-        t.y = y->data;
-        t.g = cg ? cg->data : g->data;
-        t.g_step = reduction == EACH;
-        ad_parallel_for(t.plan.items, x->numel / 2, vjp_block, &t);
-    }
-    ad_free(copy);
-    ad_free(cg);
-    if (made) return y;
-    ad_free(y);
-    return NULL;
+    if (!y || !x->numel) return y;
+    const loss_numbers n = {ignored, reduction};
+    const ad_tensor *const operands[] = {y, g, x, target, weight, saved};
+    return ad_done(&(ad_call){run_loss_vjp, "cross_entropy_vjp", 1, 5, .x = operands, .numbers = &n,
+                              .n_bytes = sizeof n},
+                   y);
 }

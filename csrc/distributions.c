@@ -12,12 +12,20 @@ void ad_exponentials(ad_rng *rng, int64_t n, void *dst, const ad_random_params *
     for (int64_t i = 0; i < n; i++) x[i] *= p->scale;
 }
 
-int ad_rng_exponential(ad_rng *rng, ad_tensor *out, double rate) {
+static int run_exponential(const ad_call *c) {
+    const ad_drawing *d = c->numbers;
+    ad_rng *rng = d->rng;
+    ad_tensor *out = ad_out(c, 0);
+    const double rate = d->a;
     int status = ad_check_float_out(out);
     if (status) return status;
     if (!(rate > 0)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
     ad_random_params p = {.scale = -1 / rate};
     return ad_random_fill_reals(rng, out, ad_exponentials, &p);
+}
+
+int ad_rng_exponential(ad_rng *rng, ad_tensor *out, double rate) {
+    return ad_draw(run_exponential, "exponential_", &(ad_drawing){.rng = rng, .a = rate}, out, NULL);
 }
 
 /* The tangent, as a quotient: the machine has no instruction for it. */
@@ -30,12 +38,21 @@ static void cauchy(ad_rng *rng, int64_t n, void *dst, const ad_random_params *p)
     for (int64_t i = 0; i < n; i++) x[i] = p->shift + p->scale * (sine.f64[i] / cosine.f64[i]);
 }
 
-int ad_rng_cauchy(ad_rng *rng, ad_tensor *out, double median, double sigma) {
+static int run_cauchy(const ad_call *c) {
+    const ad_drawing *d = c->numbers;
+    ad_rng *rng = d->rng;
+    ad_tensor *out = ad_out(c, 0);
+    const double median = d->a;
+    const double sigma = d->b;
     int status = ad_check_float_out(out);
     if (status) return status;
     if (!(sigma > 0)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
     ad_random_params p = {.shift = median, .scale = sigma};
     return ad_random_fill_reals(rng, out, cauchy, &p);
+}
+
+int ad_rng_cauchy(ad_rng *rng, ad_tensor *out, double median, double sigma) {
+    return ad_draw(run_cauchy, "cauchy_", &(ad_drawing){.rng = rng, .a = median, .b = sigma}, out, NULL);
 }
 
 /* How many trials until the first success. */
@@ -46,7 +63,11 @@ static void geometric(ad_rng *rng, int64_t n, void *dst, const ad_random_params 
     for (int64_t i = 0; i < n; i++) x[i] = ceil(x[i] / p->scale);
 }
 
-int ad_rng_geometric(ad_rng *rng, ad_tensor *out, double p) {
+static int run_geometric(const ad_call *c) {
+    const ad_drawing *d = c->numbers;
+    ad_rng *rng = d->rng;
+    ad_tensor *out = ad_out(c, 0);
+    const double p = d->a;
     int status = ad_check_writable(out);
     if (status) return status;
     if (out->dtype == AD_bool) return ad_fail(AD_BAD_DTYPE, out->dtype, 0, 0);
@@ -55,6 +76,10 @@ int ad_rng_geometric(ad_rng *rng, ad_tensor *out, double p) {
     ad_random_params given = {0};
     ad_random_kernel(AD_OP_log1p, AD_f64, 1, &given.scale, &failure, NULL, NULL);
     return ad_random_fill_reals(rng, out, geometric, &given);
+}
+
+int ad_rng_geometric(ad_rng *rng, ad_tensor *out, double p) {
+    return ad_draw(run_geometric, "geometric_", &(ad_drawing){.rng = rng, .a = p}, out, NULL);
 }
 
 /* ---- by comparison ---- */
@@ -66,7 +91,11 @@ static void bernoulli(ad_rng *rng, int64_t n, void *dst, const ad_random_params 
     for (int64_t i = 0; i < n; i++) x[i] = x[i] < chance ? hit : 0; /* a loop of its own: vectors, no jumps */
 }
 
-int ad_rng_bernoulli(ad_rng *rng, ad_tensor *out, double p) {
+static int run_bernoulli(const ad_call *c) {
+    const ad_drawing *d = c->numbers;
+    ad_rng *rng = d->rng;
+    ad_tensor *out = ad_out(c, 0);
+    const double p = d->a;
     int status = ad_check_writable(out);
     if (status) return status;
     if (!(p >= 0 && p <= 1)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
@@ -74,7 +103,15 @@ int ad_rng_bernoulli(ad_rng *rng, ad_tensor *out, double p) {
     return ad_random_fill_reals(rng, out, bernoulli, &given);
 }
 
-int ad_rng_dropout(ad_rng *rng, ad_tensor *noise, double p) {
+int ad_rng_bernoulli(ad_rng *rng, ad_tensor *out, double p) {
+    return ad_draw(run_bernoulli, "bernoulli_", &(ad_drawing){.rng = rng, .a = p}, out, NULL);
+}
+
+static int run_dropout(const ad_call *c) {
+    const ad_drawing *d = c->numbers;
+    ad_rng *rng = d->rng;
+    ad_tensor *noise = ad_out(c, 0);
+    const double p = d->a;
     int status = ad_check_float_out(noise);
     if (status) return status;
     if (!(p >= 0 && p < 1)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
@@ -82,4 +119,8 @@ int ad_rng_dropout(ad_rng *rng, ad_tensor *noise, double p) {
     ad_random_params given = {.shift = keep, .scale = 1 / keep};
     if (noise->dtype == AD_float32) given.scale = 1 / (float)keep; /* divides in its own precision */
     return ad_random_fill_reals(rng, noise, bernoulli, &given);
+}
+
+int ad_rng_dropout(ad_rng *rng, ad_tensor *noise, double p) {
+    return ad_draw(run_dropout, "dropout", &(ad_drawing){.rng = rng, .a = p}, noise, NULL);
 }

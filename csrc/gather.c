@@ -6,6 +6,7 @@
  * lines; where that is not the indexed one, the indexed one is the loop around it, so that what is added to
  * one element is added in order, by one thread. */
 #include <stdatomic.h>
+#include "tape.h"
 #include "walk.h"
 
 enum { STRIP = 1024, ITEM = 1 << 14 };
@@ -160,45 +161,54 @@ static const ad_tensor *packed(const ad_tensor *x, int dtype, ad_tensor **made) 
     return *made ? *made : x->contiguous && x->dtype == dtype ? x : NULL;
 }
 
-ad_tensor *ad_gather(const ad_tensor *x, int dim, const ad_tensor *index) {
+static int run_gather(const ad_call *c) {
     static run_fn *const take[] = {[1] = take_uint8_t, [4] = take_int32_t, [8] = take_int64_t};
+    const ad_tensor *x = ad_in(c, 0);
     lines l;
     ad_tensor *made;
+    const ad_tensor *in_order = packed(ad_in(c, 1), AD_int64, &made);
+    if (!in_order) return AD_NO_MEMORY;
+    plan(&l, x, *(const int *)c->numbers, in_order, ad_out(c, 0)->data);
+    const int status = each_line(&l, take[ad_itemsize[x->dtype]]);
+    ad_free(made);
+    return status;
+}
+
+ad_tensor *ad_gather(const ad_tensor *x, int dim, const ad_tensor *index) {
     if (check(x, dim, index)) return NULL;
     ad_tensor *y = ad_make(x->dtype, index->ndim, index->shape);
     if (!y || y->numel == 0) return y;
-    const ad_tensor *in_order = packed(index, AD_int64, &made);
-    bool done = in_order;
-    if (in_order) {
-        plan(&l, x, dim, in_order, y->data);
-        done = !each_line(&l, take[ad_itemsize[x->dtype]]);
-    }
-    ad_free(made);
-    if (done) return y;
-    ad_free(y);
-    return NULL;
+    const ad_tensor *const operands[] = {y, x, index};
+    return ad_done(
+        &(ad_call){run_gather, "gather", 1, 2, .x = operands, .numbers = &dim, .n_bytes = sizeof dim}, y);
 }
 
-int ad_scatter_add(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *values) {
+static int run_scatter_add(const ad_call *c) {
     static run_fn *const add[AD_N_DTYPES] = {
         [AD_bool] = add_bool,   [AD_uint8] = add_uint8,     [AD_int32] = add_int32,
         [AD_int64] = add_int64, [AD_float32] = add_float32, [AD_float64] = add_float64,
     };
     lines l;
-    ad_tensor *made, *copy = NULL;
-    if (ad_check_writable(x) || check(x, dim, index)) return ad_error(NULL);
-    if (!ad_same_shape(index, values)) return ad_fail(AD_BAD_SHAPE, index->numel, values->numel, 0);
-    if (ad_may_overlap(x, index) || ad_may_overlap(x, values)) return ad_fail(AD_OVERLAP, 0, 0, 0);
-    if (index->numel == 0) return AD_OK;
-    const ad_tensor *in_order = packed(index, AD_int64, &made);
-    const ad_tensor *from = in_order ? packed(values, x->dtype, &copy) : NULL;
+    ad_tensor *made, *copy = NULL, *x = ad_out(c, 0);
+    const ad_tensor *in_order = packed(ad_in(c, 0), AD_int64, &made);
+    const ad_tensor *from = in_order ? packed(ad_in(c, 1), x->dtype, &copy) : NULL;
     int status = from ? AD_OK : ad_error(NULL);
     if (!status) {
-        plan(&l, x, dim, in_order, from->data);
+        plan(&l, x, *(const int *)c->numbers, in_order, from->data);
         status = each_line(&l, add[x->dtype]);
     }
     if (!status) ad_wrote(x, AD_BY_INDEX_PUT);
     ad_free(copy);
     ad_free(made);
     return status;
+}
+
+int ad_scatter_add(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *values) {
+    if (ad_check_writable(x) || check(x, dim, index)) return ad_error(NULL);
+    if (!ad_same_shape(index, values)) return ad_fail(AD_BAD_SHAPE, index->numel, values->numel, 0);
+    if (ad_may_overlap(x, index) || ad_may_overlap(x, values)) return ad_fail(AD_OVERLAP, 0, 0, 0);
+    if (index->numel == 0) return AD_OK;
+    const ad_tensor *const operands[] = {x, index, values};
+    return ad_do(&(ad_call){run_scatter_add, "scatter_add_", 1, 2, .x = operands, .numbers = &dim,
+                            .n_bytes = sizeof dim});
 }

@@ -1,6 +1,7 @@
 /* index.c: gather, scatter and nonzero. Index tensors become one list of offsets first, all of them checked,
  * so that nothing is written where an index is wrong; then rows (what follows the indexed dimensions of x)
  * are moved, for each position of what comes before them. */
+#include "tape.h"
 #include "walk.h"
 
 enum {
@@ -211,20 +212,30 @@ static void get_rows(row_moves *m) {
     ad_parallel_for(items, m->row.contiguous && m->row.numel > 1 ? numel / 4 : numel, get_item, m);
 }
 
-ad_tensor *ad_index_get(const ad_tensor *x, int first, int n, const ad_tensor *const *index) {
-    int64_t shape[AD_MAX_DIMS];
-    if (check_index(x, first, n, index)) return NULL;
+static int run_index_get(const ad_call *c) {
+    const int first = *(const int *)c->numbers, n = c->n_in - 1;
+    const ad_tensor *x = ad_in(c, 0), *const *index = c->x + 2;
     row_moves m = {.into = false};
     plan_rows(&m, x, first, n, index[0]->numel);
     int64_t *offsets = row_offsets(x, first, n, index);
-    ad_tensor *y = offsets ? ad_make(x->dtype, result_shape(x, first, n, index[0], shape), shape) : NULL;
-    if (y && y->numel) {
-        m.offsets = offsets;
-        m.rows = y->data;
-        get_rows(&m);
-    }
+    if (!offsets) return ad_error(NULL);
+    m.offsets = offsets;
+    m.rows = ad_out(c, 0)->data;
+    if (ad_out(c, 0)->numel) get_rows(&m);
     ad_dealloc(offsets);
-    return y;
+    return AD_OK;
+}
+
+ad_tensor *ad_index_get(const ad_tensor *x, int first, int n, const ad_tensor *const *index) {
+    int64_t shape[AD_MAX_DIMS];
+    if (check_index(x, first, n, index)) return NULL;
+    const ad_tensor *operands[2 + AD_MAX_DIMS] = {NULL, x};
+    ad_tensor *y = ad_make(x->dtype, result_shape(x, first, n, index[0], shape), shape);
+    operands[0] = y;
+    for (int i = 0; i < n; i++) operands[2 + i] = index[i];
+    const ad_call c = {run_index_get,          "index", 1, 1 + n, .x = operands, .numbers = &first,
+                       .n_bytes = sizeof first};
+    return y ? ad_done(&c, y) : NULL;
 }
 
 /* ---- adding rows ---- */
@@ -313,10 +324,16 @@ static ad_tensor *prepare_values(const ad_tensor *x, const ad_tensor *values, in
     return made;
 }
 
-int ad_index_put(ad_tensor *x, int first, int n, const ad_tensor *const *index, const ad_tensor *values,
-                 int accumulate) {
+typedef struct {
+    int first, accumulate;
+} put_numbers;
+
+static int run_index_put(const ad_call *c) {
+    const put_numbers *how = c->numbers;
+    const int first = how->first, n = c->n_in - 1, accumulate = how->accumulate;
+    ad_tensor *x = ad_out(c, 0);
+    const ad_tensor *values = ad_in(c, 0), *const *index = c->x + 2;
     int64_t shape[AD_MAX_DIMS];
-    if (ad_check_writable(x) || check_index(x, first, n, index)) return ad_error(NULL);
     row_moves m = {.into = true};
     plan_rows(&m, x, first, n, index[0]->numel);
     int64_t *offsets = row_offsets(x, first, n, index);
@@ -336,6 +353,16 @@ int ad_index_put(ad_tensor *x, int first, int n, const ad_tensor *const *index, 
     ad_free(from);
     ad_dealloc(offsets);
     return status;
+}
+
+int ad_index_put(ad_tensor *x, int first, int n, const ad_tensor *const *index, const ad_tensor *values,
+                 int accumulate) {
+    if (ad_check_writable(x) || check_index(x, first, n, index)) return ad_error(NULL);
+    const put_numbers how = {first, accumulate};
+    const ad_tensor *operands[2 + AD_MAX_DIMS] = {x, values};
+    for (int i = 0; i < n; i++) operands[2 + i] = index[i];
+    return ad_do(&(ad_call){run_index_put, "index_put_", 1, 1 + n, .x = operands, .numbers = &how,
+                            .n_bytes = sizeof how});
 }
 
 /* ---- nonzero ---- */
@@ -363,6 +390,7 @@ static void write_coordinates(const uint8_t *truth, const ad_tensor *x, int64_t 
 
 ad_tensor *ad_nonzero(const ad_tensor *x) {
     bool direct = x->dtype == AD_bool && x->contiguous;
+    ad_tape_break(AD_TAPE_SIZED);
     ad_tensor *made = direct ? NULL : ad_contiguous(x, AD_bool);
     if (!direct && !made) return NULL;
     const uint8_t *truth = (const uint8_t *)(direct ? x : made)->data;

@@ -78,7 +78,8 @@ struct ad_storage {
     void (*release)(void *);
     char *lo; /* foreign memory: first byte that may be touched (data for our own) */
     uint8_t readonly;
-    int32_t writer; /* ad_writer */
+    int32_t writer;       /* ad_writer */
+    int32_t tape, memory; /* the last tape that saw it, and as what */
 };
 void *ad_alloc(size_t nbytes); /* 64-byte aligned; NULL sets the error */
 void ad_dealloc(void *block);
@@ -87,6 +88,8 @@ ad_storage *ad_storage_new(int64_t nbytes); /* with room for its first descripto
 static inline ad_tensor *ad_first_descriptor(ad_storage *s) { return (ad_tensor *)(s + 1); }
 void ad_storage_retain(ad_storage *s);
 void ad_storage_release(ad_storage *s);
+extern _Thread_local ad_tape *ad_recording; /* tape.h */
+void ad_tape_made(ad_storage *s);
 
 /* ---- tensor.c ---- */
 ad_tensor *ad_tensor_new(void);                                /* fields unset; of a view */

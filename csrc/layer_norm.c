@@ -3,6 +3,7 @@
  * The vjp adds the cotangents of weight and bias over blocks of 32 rows in order, then over blocks as
  * reduce.c adds. */
 #include "rows.h"
+#include "tape.h"
 #include <math.h>
 
 enum { ROWS = 32 };
@@ -110,19 +111,26 @@ static int check(task *t, const ad_tensor *x, int ndim, const ad_tensor *w, cons
     return AD_OK;
 }
 
-static int run_forward(task *t, const ad_tensor *x, const ad_tensor *w, const ad_tensor *b) {
+typedef struct {
+    int ndim;
+    double eps;
+} norm_numbers;
+
+static int run_forward(const ad_call *c) {
+    const norm_numbers *n = c->numbers;
     ad_tensor *copies[3];
-    x = dense(x, &copies[0]);
+    const ad_tensor *x = dense(ad_in(c, 0), &copies[0]), *w = ad_in(c, 1), *b = ad_in(c, 2);
     const ad_tensor *cw = dense(w, &copies[1]), *cb = dense(b, &copies[2]);
-    int status = !x || !cw != !w || !cb != !b ? AD_NO_MEMORY : AD_OK;
+    task t = {.eps = n->eps, .y = ad_out(c, 0)->data, .stats = ad_out(c, 1)->data};
+    int status = !x || !cw != !w || !cb != !b ? AD_NO_MEMORY : check(&t, ad_in(c, 0), n->ndim, w, b);
     if (!status) {
-        t->w = cw ? cw->data : NULL;
-        t->b = cb ? cb->data : NULL;
-        status = ad_moments_begin(&t->s, x, &(ad_rows_shape){t->m, t->n, 1});
+        t.w = cw ? cw->data : NULL;
+        t.b = cb ? cb->data : NULL;
+        status = ad_moments_begin(&t.s, x, &(ad_rows_shape){t.m, t.n, 1});
     }
     if (!status) {
-        ad_parallel_for(t->s.plan.items, x->numel / 2, forward_item, t);
-        ad_dealloc(t->s.parts);
+        ad_parallel_for(t.s.plan.items, x->numel / 2, forward_item, &t);
+        ad_dealloc(t.s.parts);
     }
     for (int i = 0; i < 3; i++) ad_free(copies[i]);
     return status;
@@ -136,14 +144,10 @@ ad_tensor *ad_layer_norm(const ad_tensor *x, int ndim, const int64_t *shape, con
     if (!ends_in(x, ndim, shape)) return ad_fail_null(AD_BAD_SHAPE, shape[0], x->shape[x->ndim - ndim], 0);
     ad_tensor *y = ad_make(x->dtype, x->ndim, x->shape);
     ad_tensor *kept = y ? ad_make(x->dtype, 2, (int64_t[2]){3, t.m}) : NULL;
-    int status = kept ? AD_OK : AD_NO_MEMORY;
-    if (!status && x->numel) {
-        t.y = y->data;
-        t.stats = kept->data;
-        t.eps = eps;
-        status = run_forward(&t, x, w, b);
-    }
-    if (!status) {
+    const norm_numbers n = {ndim, eps};
+    const ad_tensor *const operands[] = {y, kept, x, w, b};
+    const ad_call c = {run_forward, "layer_norm", 2, 3, .x = operands, .numbers = &n, .n_bytes = sizeof n};
+    if (kept && (!x->numel || !ad_do(&c))) {
         *stats = kept;
         return y;
     }
@@ -161,17 +165,22 @@ static ad_tensor *add_parts(ad_tensor *parts, const ad_tensor *x, int ndim) {
     return y;
 }
 
-static int run_vjp(task *t, const ad_tensor *g, const ad_tensor *x, const ad_tensor *w) {
-    ad_tensor *copies[3];
-    g = dense(g, &copies[0]);
-    x = dense(x, &copies[1]);
+static int run_vjp(const ad_call *c) {
+    ad_tensor *copies[3], *const out[] = {ad_out(c, 0), ad_out(c, 1), ad_out(c, 2)};
+    const ad_tensor *g = dense(ad_in(c, 0), &copies[0]), *x = dense(ad_in(c, 1), &copies[1]),
+                    *w = ad_in(c, 2);
     const ad_tensor *cw = dense(w, &copies[2]);
-    int status = !g || !x || !cw != !w ? AD_NO_MEMORY : AD_OK;
+    task t = {.stats = ad_in(c, 3)->data};
+    int status =
+        !g || !x || !cw != !w ? AD_NO_MEMORY : check(&t, ad_in(c, 1), *(const int *)c->numbers, w, NULL);
     if (!status) {
-        t->g = g->data;
-        t->x = x->data;
-        t->w = cw ? cw->data : NULL;
-        ad_parallel_for((t->m - 1) / ROWS + 1, x->numel, vjp_block, t);
+        t.g = g->data;
+        t.x = x->data;
+        t.w = cw ? cw->data : NULL;
+        t.y = out[0] ? out[0]->data : NULL;
+        t.dw = out[1] ? out[1]->data : NULL;
+        t.db = out[2] ? out[2]->data : NULL;
+        ad_parallel_for((t.m - 1) / ROWS + 1, x->numel, vjp_block, &t);
     }
     for (int i = 0; i < 3; i++) ad_free(copies[i]);
     return status;
@@ -192,11 +201,10 @@ int ad_layer_norm_vjp(const ad_tensor *g, const ad_tensor *x, int ndim, const ad
             out[i] = i ? ad_make(x->dtype, 2, parts) : ad_make(x->dtype, x->ndim, x->shape);
             if (!out[i]) status = AD_NO_MEMORY;
         }
-    t.stats = stats->data;
-    t.y = out[0] ? out[0]->data : NULL;
-    t.dw = out[1] ? out[1]->data : NULL;
-    t.db = out[2] ? out[2]->data : NULL;
-    if (!status && x->numel) status = run_vjp(&t, g, x, w);
+    const ad_tensor *const operands[] = {out[0], out[1], out[2], g, x, w, stats};
+    const ad_call c = {run_vjp,          "layer_norm_vjp",      3, 4, .x = operands,
+                       .numbers = &ndim, .n_bytes = sizeof ndim};
+    if (!status && x->numel) status = ad_do(&c);
     for (int i = 1; i < 3 && !status; i++)
         if (out[i] && !(out[i] = add_parts(out[i], x, ndim))) status = AD_NO_MEMORY;
     for (int i = 0; i < 3 && status; i++) {

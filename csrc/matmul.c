@@ -1,6 +1,7 @@
 /* matmul.c: batches of products, products of integers and of transposed operands. */
 #include <stdatomic.h>
 #include "gemm.h"
+#include "tape.h"
 
 /* ---- integers: wrapping, in whatever order ---- */
 
@@ -140,6 +141,20 @@ static int compute(const ad_tensor *a, const ad_tensor *b, const char *bias, ad_
     return status;
 }
 
+/* c = a b + bias, whose elements need not follow one another. */
+static int run_matmul(const ad_call *call) {
+    const ad_tensor *bias = ad_in(call, 2);
+    ad_tensor *row = bias && bias->strides[0] != 1 ? ad_contiguous(bias, bias->dtype) : NULL;
+    if (bias && bias->strides[0] != 1 && !row) return AD_NO_MEMORY;
+    const int status = compute(ad_in(call, 0), ad_in(call, 1),
+                               row    ? row->data
+                               : bias ? bias->data
+                                      : NULL,
+                               ad_out(call, 0));
+    ad_free(row);
+    return status;
+}
+
 ad_tensor *ad_matmul(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias) {
     int64_t shape[AD_MAX_DIMS];
     if (check(a, b, bias)) return NULL;
@@ -147,15 +162,10 @@ ad_tensor *ad_matmul(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bi
     if (ndim < 2) return NULL;
     shape[ndim - 2] = a->shape[a->ndim - 2];
     shape[ndim - 1] = b->shape[b->ndim - 1];
-    ad_tensor *row = bias && bias->strides[0] != 1 ? ad_contiguous(bias, bias->dtype) : NULL;
-    if (bias && bias->strides[0] != 1 && !row) return NULL;
     ad_tensor *c = ad_make(a->dtype, ndim, shape);
-    if (c && c->numel && compute(a, b, row ? row->data : bias ? bias->data : NULL, c)) {
-        ad_free(c);
-        c = NULL;
-    }
-    ad_free(row);
-    return c;
+    if (!c || !c->numel) return c;
+    const ad_tensor *const x[] = {c, a, b, bias};
+    return ad_done(&(ad_call){run_matmul, "matmul", 1, 3, .x = x}, c);
 }
 
 /* ---- transposed operands, without making views ---- */

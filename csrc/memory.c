@@ -184,6 +184,7 @@ ad_storage *ad_storage_new(int64_t nbytes) {
     if (!s) return NULL;
     *s = (ad_storage){.data = (char *)s + HEAD, .lo = (char *)s + HEAD, .nbytes = nbytes, .refs = 1};
     if (ad_inference_mode) s->version = AD_INFERENCE_VERSION;
+    if (__builtin_expect(ad_recording != NULL, 0)) ad_tape_made(s);
     return s;
 }
 

@@ -6,6 +6,7 @@
  * joined by the tree of reduce.c; the difference of their means is where cancellation would be, and is exact
  * enough as the sum of the differences of means and of rests. */
 #include "rows.h"
+#include "tape.h"
 #include <math.h>
 
 enum { PIECE = 64 * AD_BLOCK }; /* a power of two of chunks: a whole subtree */
@@ -223,28 +224,39 @@ static void spread_item(void *context, int64_t i) {
     }
 }
 
-ad_tensor *ad_spread(const ad_tensor *x, uint32_t dims, int keepdim, double freedom, int root) {
+typedef struct {
     ad_rows_shape shape;
+    double number; /* what the squares are divided by, or what the deviations are multiplied by */
+    bool root;
+} moments_numbers;
+
+static int run_spread(const ad_call *c) {
+    const moments_numbers *n = c->numbers;
+    const ad_tensor *x = ad_in(c, 0);
+    ad_tensor *copy = x->contiguous ? NULL : ad_contiguous(x, x->dtype);
+    if (!copy && !x->contiguous) return AD_NO_MEMORY;
+    task t = {.freedom = n->number, .root = n->root, .y = ad_out(c, 0)->data};
+    const int status = ad_moments_begin(&t.s, copy ? copy : x, &n->shape);
+    if (!status) ad_parallel_for(t.s.plan.items, x->numel / 2, spread_item, &t);
+    ad_dealloc(t.s.parts);
+    ad_free(copy);
+    return status;
+}
+
+ad_tensor *ad_spread(const ad_tensor *x, uint32_t dims, int keepdim, double freedom, int root) {
+    moments_numbers n = {.number = freedom, .root = root};
     int64_t sizes[AD_MAX_DIMS];
     int ndim = 0;
-    if (check(x, dims, &shape)) return NULL;
+    if (check(x, dims, &n.shape)) return NULL;
     for (int d = 0; d < x->ndim; d++)
         if (!(dims >> d & 1) || keepdim) sizes[ndim++] = dims >> d & 1 ? 1 : x->shape[d];
     if (x->numel == 0) return ad_full_f64(x->dtype, ndim, sizes, NAN);
     ad_tensor *y = ad_make(x->dtype, ndim, sizes);
-    ad_tensor *copy = x->contiguous ? NULL : ad_contiguous(x, x->dtype);
-    task t = {.freedom = freedom, .root = root};
-    bool made = y && (copy || x->contiguous);
-    if (made) {
-        made = !ad_moments_begin(&t.s, copy ? copy : x, &shape);
-        t.y = y->data;
-        if (made) ad_parallel_for(t.s.plan.items, x->numel / 2, spread_item, &t);
-        ad_dealloc(t.s.parts);
-    }
-    ad_free(copy);
-    if (made) return y;
-    ad_free(y);
-    return NULL;
+    const ad_tensor *const operands[] = {y, x};
+    return y ? ad_done(
+                   &(ad_call){run_spread, "spread", 1, 1, .x = operands, .numbers = &n, .n_bytes = sizeof n},
+                   y)
+             : NULL;
 }
 
 static void deviations_item(void *context, int64_t i) {
@@ -265,28 +277,32 @@ static void deviations_item(void *context, int64_t i) {
     ad_cpu->rows->deviations[s->type](&block, s->x + at, m.mean, m.rest, factor, t->y + at);
 }
 
-ad_tensor *ad_deviations(const ad_tensor *x, const ad_tensor *g, uint32_t dims, double scale) {
-    ad_rows_shape shape;
-    if (check(x, dims, &shape)) return NULL;
-    if (g && g->dtype != x->dtype) return ad_fail_null(AD_BAD_DTYPE, g->dtype, 0, 0);
-    if (g && g->numel != shape.outer * shape.inner)
-        return ad_fail_null(AD_BAD_SHAPE, g->numel, shape.outer, 0);
-    ad_tensor *y = ad_make(x->dtype, x->ndim, x->shape);
-    if (!y || y->numel == 0) return y;
+static int run_deviations(const ad_call *c) {
+    const moments_numbers *n = c->numbers;
+    const ad_tensor *x = ad_in(c, 0), *g = ad_in(c, 1);
     ad_tensor *copy = x->contiguous ? NULL : ad_contiguous(x, x->dtype);
     ad_tensor *cg = !g || g->contiguous ? NULL : ad_contiguous(g, g->dtype);
-    task t = {.scale = scale};
-    bool made = (copy || x->contiguous) && (cg || !g || g->contiguous);
-    if (made) {
-        made = !ad_moments_begin(&t.s, copy ? copy : x, &shape);
-        t.y = y->data;
-        t.g = cg ? cg->data : g ? g->data : NULL;
-        if (made) ad_parallel_for(t.s.plan.items * t.s.pieces, x->numel / 2, deviations_item, &t);
+    int status = (copy || x->contiguous) && (cg || !g || g->contiguous) ? AD_OK : AD_NO_MEMORY;
+    if (!status) {
+        task t = {.scale = n->number, .g = cg ? cg->data : g ? g->data : NULL, .y = ad_out(c, 0)->data};
+        status = ad_moments_begin(&t.s, copy ? copy : x, &n->shape);
+        if (!status) ad_parallel_for(t.s.plan.items * t.s.pieces, x->numel / 2, deviations_item, &t);
         ad_dealloc(t.s.parts);
     }
     ad_free(copy);
     ad_free(cg);
-    if (made) return y;
-    ad_free(y);
-    return NULL;
+    return status;
+}
+
+ad_tensor *ad_deviations(const ad_tensor *x, const ad_tensor *g, uint32_t dims, double scale) {
+    moments_numbers n = {.number = scale};
+    if (check(x, dims, &n.shape)) return NULL;
+    if (g && g->dtype != x->dtype) return ad_fail_null(AD_BAD_DTYPE, g->dtype, 0, 0);
+    if (g && g->numel != n.shape.outer * n.shape.inner)
+        return ad_fail_null(AD_BAD_SHAPE, g->numel, n.shape.outer, 0);
+    ad_tensor *y = ad_make(x->dtype, x->ndim, x->shape);
+    if (!y || y->numel == 0) return y;
+    const ad_tensor *const operands[] = {y, x, g};
+    return ad_done(
+        &(ad_call){run_deviations, "deviations", 1, 2, .x = operands, .numbers = &n, .n_bytes = sizeof n}, y);
 }

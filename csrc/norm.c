@@ -4,7 +4,7 @@
  * double, in order, so bits depend on neither threads nor layout. A block whose squares overflow or vanish in
  * float is folded again in double. */
 #include <math.h>
-#include "internal.h"
+#include "tape.h"
 
 enum { ITEM = 16 * AD_BLOCK }; /* elements of a task */
 
@@ -95,17 +95,53 @@ static int check_floats(int n, const ad_tensor *const *xs) {
     return AD_OK;
 }
 
-int ad_norm(int n, const ad_tensor *const *xs, double order, double *norm) {
+static double number_of(const ad_tensor *x) {
+    return x->dtype == AD_float32 ? (double)*(const float *)(const void *)x->data
+                                  : *(const double *)(const void *)x->data;
+}
+
+static void store(ad_tensor *x, double value) {
+    if (x->dtype == AD_float32)
+        *(float *)(void *)x->data = (float)value;
+    else
+        *(double *)(void *)x->data = value;
+}
+
+static int run_norm(const ad_call *c) {
+    const double order = *(const double *)c->numbers;
     double total = identity(order), part;
-    int status = check_floats(n, xs);
-    for (int i = 0; i < n && !status; i++) {
-        status = fold_tensor(xs[i], order, &part);
+    for (int i = 0; i < c->n_in; i++) {
+        const int status = fold_tensor(ad_in(c, i), order, &part);
+        if (status) return status;
         /* the norm of norms: of order 0, how many of them are not 0 */
-        if (!status) total = join(order, total, order == 0 ? part != 0 : part);
+        total = join(order, total, order == 0 ? part != 0 : part);
     }
     const bool plain = order == 0 || order == 1 || isinf(order);
-    *norm = plain ? total : order == 2 ? sqrt(total) : pow(total, 1 / order);
-    return status;
+    store(ad_out(c, 0), plain ? total : order == 2 ? sqrt(total) : pow(total, 1 / order));
+    return AD_OK;
+}
+
+/* `result`, or NULL, then the tensors; to be freed with ad_dealloc. */
+static const ad_tensor **operands(const ad_tensor *result, int n, const ad_tensor *const *xs) {
+    const ad_tensor **x = ad_alloc(sizeof *x * ((size_t)n + 1));
+    if (!x) return NULL;
+    x[0] = result;
+    memcpy(x + (result != NULL), xs, sizeof *x * (size_t)n);
+    return x;
+}
+
+ad_tensor *ad_norm(int n, const ad_tensor *const *xs, double order, int dtype) {
+    if (!ad_is_float(dtype) || !ad_valid_dtype(dtype)) return ad_fail_null(AD_BAD_DTYPE, dtype, 0, 0);
+    if (check_floats(n, xs)) return NULL;
+    ad_tensor *y = ad_make(dtype, 0, NULL);
+    const ad_tensor **x = y ? operands(y, n, xs) : NULL;
+    if (!x) {
+        ad_free(y);
+        return NULL;
+    }
+    y = ad_done(&(ad_call){run_norm, "norm", 1, n, .x = x, .numbers = &order, .n_bytes = sizeof order}, y);
+    ad_dealloc(x);
+    return y;
 }
 
 /* ---- each element and a number ---- */
@@ -143,32 +179,62 @@ static int change(each_task *t, ad_tensor *x) {
 }
 
 /* x = op(x, number), for each of the steps in turn. */
-static int change_all(int n, ad_tensor *const *xs, int steps, const int *ops, const double *numbers) {
+typedef struct {
+    int steps, op[MAX_STEPS];
+    double number[MAX_STEPS];
+} changes;
+
+static int change_all(int n, ad_tensor *const *xs, const changes *how) {
     _Alignas(64) float f32[MAX_STEPS][AD_BLOCK];
     _Alignas(64) double f64[MAX_STEPS][AD_BLOCK];
-    int status = check_floats(n, (const ad_tensor *const *)xs);
-    for (int i = 0; i < n && !status; i++) status = ad_check_writable(xs[i]);
-    for (int s = 0; s < steps; s++)
+    for (int s = 0; s < how->steps; s++)
         for (int i = 0; i < AD_BLOCK; i++) {
-            f32[s][i] = (float)numbers[s];
-            f64[s][i] = numbers[s];
+            f32[s][i] = (float)how->number[s];
+            f64[s][i] = how->number[s];
         }
-    for (int i = 0; i < n && !status; i++) {
+    for (int i = 0; i < n; i++) {
         const int type = ad_dtype_type[xs[i]->dtype];
-        each_task t = {.type = type, .size = ad_itemsize[xs[i]->dtype], .steps = steps};
-        for (int s = 0; s < steps; s++) {
-            t.op[s] = ops[s];
+        each_task t = {.type = type, .size = ad_itemsize[xs[i]->dtype], .steps = how->steps};
+        for (int s = 0; s < how->steps; s++) {
+            t.op[s] = how->op[s];
             t.number[s] = type == AD_f32 ? (const char *)f32[s] : (const char *)f64[s];
         }
-        status = change(&t, xs[i]);
+        const int status = change(&t, xs[i]);
+        if (status) return status;
     }
+    return AD_OK;
+}
+
+static int check_all(int n, ad_tensor *const *xs) {
+    int status = check_floats(n, (const ad_tensor *const *)xs);
+    for (int i = 0; i < n && !status; i++) status = ad_check_writable(xs[i]);
     return status;
 }
 
-int ad_scale(int n, ad_tensor *const *xs, double factor) {
-    return change_all(n, xs, 1, (const int[]){AD_OP_mul}, &factor);
+static int run_changes(const ad_call *c) {
+    changes how = *(const changes *)c->numbers;
+    if (c->n_in) how.number[0] = number_of(ad_in(c, 0));
+    return c->n_in && how.number[0] == 1 ? AD_OK : change_all(c->n_out, (ad_tensor *const *)c->x, &how);
+}
+
+int ad_scale(int n, ad_tensor *const *xs, const ad_tensor *factor) {
+    const changes how = {1, {AD_OP_mul}, {1}};
+    if (!ad_is_float(factor->dtype)) return ad_fail(AD_BAD_DTYPE, factor->dtype, 0, 0);
+    if (factor->numel != 1) return ad_fail(AD_BAD_SHAPE, factor->numel, 1, 0);
+    int status = check_all(n, xs);
+    const ad_tensor **x = status ? NULL : operands(NULL, n, (const ad_tensor *const *)xs);
+    if (!x) return status ? status : AD_NO_MEMORY;
+    x[n] = factor;
+    status = ad_do(&(ad_call){run_changes, "scale_", n, 1, .x = x, .numbers = &how, .n_bytes = sizeof how});
+    ad_dealloc(x);
+    return status;
 }
 
 int ad_clip(int n, ad_tensor *const *xs, double low, double high) {
-    return change_all(n, xs, 2, (const int[]){AD_OP_maximum, AD_OP_minimum}, (const double[]){low, high});
+    const changes how = {2, {AD_OP_maximum, AD_OP_minimum}, {low, high}};
+    const int status = check_all(n, xs);
+    const ad_call c = {
+        run_changes,          "clip_", n, 0, .x = (const ad_tensor *const *)xs, .numbers = &how,
+        .n_bytes = sizeof how};
+    return status ? status : ad_do(&c);
 }

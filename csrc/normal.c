@@ -66,7 +66,12 @@ BOX_MULLER(double, f64)
 NORMAL_BLOCKS(float, f32)
 NORMAL_BLOCKS(double, f64)
 
-int ad_rng_normal(ad_rng *rng, ad_tensor *out, double mean, double std) {
+static int run_normal(const ad_call *c) {
+    const ad_drawing *d = c->numbers;
+    ad_rng *rng = d->rng;
+    ad_tensor *out = ad_out(c, 0);
+    const double mean = d->a;
+    const double std = d->b;
     int status = ad_check_float_out(out);
     if (status) return status;
     if (!(std >= 0)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
@@ -81,16 +86,29 @@ int ad_rng_normal(ad_rng *rng, ad_tensor *out, double mean, double std) {
     return ad_rng_unlock(rng, AD_OK);
 }
 
+int ad_rng_normal(ad_rng *rng, ad_tensor *out, double mean, double std) {
+    return ad_draw(run_normal, "normal_", &(ad_drawing){.rng = rng, .a = mean, .b = std}, out, NULL);
+}
+
 /* The logarithm is normal. PyTorch draws these one at a time, whatever their number. */
 static void log_normal(ad_rng *rng, int64_t n, void *dst, const ad_random_params *p) {
     normals(rng, n, dst, p);
     ad_random_kernel(AD_OP_exp, AD_f64, n, dst, dst, NULL, NULL);
 }
 
-int ad_rng_log_normal(ad_rng *rng, ad_tensor *out, double mean, double std) {
+static int run_log_normal(const ad_call *c) {
+    const ad_drawing *d = c->numbers;
+    ad_rng *rng = d->rng;
+    ad_tensor *out = ad_out(c, 0);
+    const double mean = d->a;
+    const double std = d->b;
     int status = ad_check_float_out(out);
     if (status) return status;
     if (!(std > 0)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
     ad_random_params p = {.shift = mean, .scale = std};
     return ad_random_fill_reals(rng, out, log_normal, &p);
+}
+
+int ad_rng_log_normal(ad_rng *rng, ad_tensor *out, double mean, double std) {
+    return ad_draw(run_log_normal, "log_normal_", &(ad_drawing){.rng = rng, .a = mean, .b = std}, out, NULL);
 }

@@ -2,7 +2,7 @@
  * from Python a step. The optimisers are the rows of optimizers.def; each has a function here that turns its
  * options into the numbers of one update, and a formula in kernels/optim_type.h. */
 #include <math.h>
-#include "internal.h"
+#include "tape.h"
 
 enum {
     CHUNK = 16384,  /* elements of a task */
@@ -276,7 +276,7 @@ static int step_row(int kind, ad_tensor **row, const double *hyper, task *t) {
     return status;
 }
 
-int ad_optim_step(int kind, int n, ad_tensor **tensors, const double *hyper) {
+static int step_group(int kind, int n, ad_tensor **tensors, const double *hyper) {
     const int columns = ad_optim_columns(kind);
     int status = columns ? AD_OK : ad_fail(AD_BAD_ARG, kind, 0, 0);
     task t = {.n_like = columns ? 2 + optimizers[kind].states : 0};
@@ -287,5 +287,56 @@ int ad_optim_step(int kind, int n, ad_tensor **tensors, const double *hyper) {
             status = pass == 0 ? check_row(kind, row) : step_row(kind, row, hyper, &t);
             if (pass == 1 && columns > 2) tensors[2 * (int64_t)n + i] = row[2]; /* may have been made */
         }
+    return status;
+}
+
+/* ---- recording: the gradients, which are read only, come last ---- */
+
+typedef struct {
+    int kind, n;
+    const double *hyper; /* the caller's, who writes to it what holds at the time of each run */
+} step_numbers;
+
+static int run_step(const ad_call *c) {
+    const step_numbers *s = c->numbers;
+    const int64_t n = s->n, columns = ad_optim_columns(s->kind);
+    ad_tensor **tensors = ad_alloc(sizeof *tensors * (size_t)(columns * n));
+    if (!tensors) return AD_NO_MEMORY;
+    memcpy(tensors, c->x, sizeof *tensors * (size_t)n);
+    memcpy(tensors + n, c->x + c->n_out, sizeof *tensors * (size_t)n);
+    memcpy(tensors + 2 * n, c->x + n, sizeof *tensors * (size_t)((columns - 2) * n));
+    const int status = step_group(s->kind, s->n, tensors, s->hyper);
+    ad_dealloc(tensors);
+    return status;
+}
+
+/* A first step, which makes states, is not the step that is to be run again. */
+static bool makes_states(int64_t n, ad_tensor *const *tensors) {
+    for (int64_t i = 0; i < n; i++)
+        if (!tensors[i]) return true;
+    return false;
+}
+
+int ad_optim_step(int kind, int n, ad_tensor **tensors, const double *hyper) {
+    const int64_t count = n, columns = ad_optim_columns(kind), all = count * columns;
+    if (!ad_recording) return step_group(kind, n, tensors, hyper);
+    if (makes_states(all, tensors)) {
+        ad_tape_break(AD_TAPE_STARTED);
+        ad_tape *const recording = ad_recording;
+        ad_recording = NULL;
+        const int status = step_group(kind, n, tensors, hyper);
+        ad_recording = recording;
+        return status;
+    }
+    const ad_tensor **x = ad_alloc(sizeof *x * (size_t)(all + 1));
+    if (!x) return AD_NO_MEMORY;
+    memcpy(x, tensors, sizeof *x * (size_t)count);
+    memcpy(x + count, tensors + 2 * count, sizeof *x * (size_t)(all - 2 * count));
+    memcpy(x + all - count, tensors + count, sizeof *x * (size_t)count);
+    const step_numbers s = {kind, n, hyper};
+    const ad_call c = {run_step, ad_optim_name(kind), (int)(all - count), n,
+                       .x = x,   .numbers = &s,       .n_bytes = sizeof s};
+    const int status = ad_do(&c);
+    ad_dealloc(x);
     return status;
 }

@@ -1,6 +1,7 @@
 /* pointwise.c: the pointwise machine. The loop a call is laid out as (loop.c) is cut into blocks that stay in
  * L1, and the program's instructions run one after the other on each block. */
 #include "loop.h"
+#include "tape.h"
 
 enum {
     WIDE = 256, /* an inner dimension this long is cut into blocks of its own; shorter ones are packed */
@@ -367,17 +368,25 @@ static void describe_inputs(const ad_program *p, const ad_tensor *const *in, ad_
         if (in[i]->dtype != out->dtype || !ad_same_shape(in[i], out)) out->unlike |= (uint16_t)(1u << i);
 }
 
-static int run_checked(const ad_program *p, const ad_tensor *const *in, ad_tensor **out, bool aliased) {
+/* What a call is told besides its operands. */
+typedef struct {
+    bool given[AD_MAX_OUTPUTS]; /* the outputs that are there before, and count as written */
+    bool aliased;               /* one of them is an input */
+    bool copied;                /* an input overlaps one, and is copied first */
+} terms;
+
+static bool may_write_early(const ad_program *p, const terms *how) { return !how->aliased || p->last_only; }
+static bool leaves_caches(const ad_loop *l) { return operand_bytes(l) >= AD_STREAM_BYTES; }
+
+static int run_checked(const ad_program *p, const ad_tensor *const *in, ad_tensor **out, const terms *how) {
     ad_loop l;
-    bool given[AD_MAX_OUTPUTS];
-    for (int o = 0; o < p->n_out; o++) given[o] = out[o] != NULL;
     int status = ad_lay_out(&l, p, in, out);
-    if (!status) status = ad_run_loop(&l, !aliased || p->last_only, operand_bytes(&l) >= AD_STREAM_BYTES);
+    if (!status) status = ad_run_loop(&l, may_write_early(p, how), leaves_caches(&l));
     for (int o = 0; o < p->n_out; o++) {
-        if (status && !given[o]) {
+        if (status && !how->given[o]) {
             ad_free(out[o]);
             out[o] = NULL;
-        } else if (!status && !given[o])
+        } else if (!status && !how->given[o])
             describe_inputs(p, in, out[o]);
         else if (!status)
             ad_wrote(out[o], p->writer);
@@ -385,15 +394,86 @@ static int run_checked(const ad_program *p, const ad_tensor *const *in, ad_tenso
     return status;
 }
 
-int ad_run(const ad_program *p, const ad_tensor *const *given, ad_tensor **out) {
-    bool any = false, aliased = false;
-    for (int o = 0; o < p->n_out; o++) any |= out[o] != NULL;
-    if (!any && p->n_in) return run_checked(p, given, out, false);
+static int run_call(const ad_program *p, const ad_tensor *const *given, ad_tensor **out, terms *how) {
+    bool any = false;
+    for (int o = 0; o < p->n_out; o++) any |= how->given[o] = out[o] != NULL;
+    if (!any && p->n_in) return run_checked(p, given, out, how);
     const ad_tensor *in[AD_MAX_INPUTS];
     ad_tensor *copies[AD_MAX_INPUTS] = {NULL};
     for (int i = 0; i < p->n_in; i++) in[i] = given[i];
-    int status = p->n_in ? check_outputs(p, in, out, copies, &aliased) : ad_fail(AD_BAD_ARG, 0, 0, 0);
-    if (!status) status = run_checked(p, in, out, aliased);
-    for (int i = 0; i < p->n_in; i++) ad_free(copies[i]);
+    int status = p->n_in ? check_outputs(p, in, out, copies, &how->aliased) : ad_fail(AD_BAD_ARG, 0, 0, 0);
+    if (!status) status = run_checked(p, in, out, how);
+    for (int i = 0; i < p->n_in; i++) {
+        how->copied |= copies[i] != NULL;
+        ad_free(copies[i]);
+    }
+    return status;
+}
+
+/* ---- calls that are recorded, and run again ---- */
+
+static int run_again(const ad_call *c) {
+    const terms *how = c->numbers;
+    ad_tensor *out[AD_MAX_OUTPUTS];
+    terms now = {.aliased = false};
+    for (int o = 0; o < c->n_out; o++) out[o] = ad_out(c, o);
+    if (how->copied) return run_call(c->program, c->x + c->n_out, out, &now);
+    return run_checked(c->program, c->x + c->n_out, out, how);
+}
+
+static int run_recorded(const ad_program *p, const ad_tensor *const *in, ad_tensor **out) {
+    const ad_tensor *x[AD_MAX_OUTPUTS + AD_MAX_INPUTS];
+    terms how = {.aliased = false};
+    ad_call c = {run_again, "pointwise", p->n_out, p->n_in, x, &how, sizeof how, p, false};
+    for (int o = 0; o < p->n_out; o++) x[o] = out[o];
+    for (int i = 0; i < p->n_in; i++) x[p->n_out + i] = in[i];
+    ad_tape *const tape = ad_tape_begin(&c);
+    const int status = run_call(p, in, out, &how);
+    for (int o = 0; o < p->n_out; o++) {
+        x[o] = out[o];
+        if (!status && !how.given[o]) ad_tape_adopt(tape, out[o]);
+    }
+    ad_tape_end(tape, &c, status);
+    return status;
+}
+
+int ad_run(const ad_program *p, const ad_tensor *const *given, ad_tensor **out) {
+    terms how = {.aliased = false};
+    if (__builtin_expect(ad_recording != NULL, 0)) return run_recorded(p, given, out);
+    return run_call(p, given, out, &how);
+}
+
+typedef struct {
+    ad_loop loop;
+    terms how;
+    bool direct, stream;
+} prepared;
+
+size_t ad_prepared_size(void) { return sizeof(prepared); }
+
+bool ad_prepare(const ad_call *c, void *room) {
+    prepared *r = room;
+    ad_tensor *out[AD_MAX_OUTPUTS];
+    r->how = *(const terms *)c->numbers;
+    for (int o = 0; o < c->n_out; o++) out[o] = ad_out(c, o);
+    if (r->how.copied || ad_lay_out(&r->loop, c->program, c->x + c->n_out, out)) return false;
+    r->direct = may_write_early(c->program, &r->how);
+    r->stream = leaves_caches(&r->loop);
+    return true;
+}
+
+void ad_prepared_pointers(void *room, void (*place)(void *context, int operand, char **where),
+                          void *context) {
+    prepared *r = room;
+    const ad_program *p = r->loop.program;
+    for (int o = 0; o < p->n_out; o++) place(context, o, &r->loop.out[o].data);
+    for (int i = 0; i < p->n_in; i++) place(context, p->n_out + i, &r->loop.in[i].data);
+}
+
+int ad_run_prepared(const ad_call *c) {
+    const prepared *r = c->numbers;
+    const int status = ad_run_loop(&r->loop, r->direct, r->stream);
+    for (int o = 0; o < c->n_out && !status; o++)
+        if (r->how.given[o]) ad_wrote(ad_out(c, o), c->program->writer);
     return status;
 }

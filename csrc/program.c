@@ -7,7 +7,7 @@ enum { MAX_REGS = 4096, NONE = 0xffff };
 /* ---- programs ---- */
 
 void ad_program_free(ad_program *p) {
-    if (!p) return;
+    if (!p || __atomic_fetch_sub(&p->refs, 1, __ATOMIC_ACQ_REL) > 0) return;
     free(p->code);
     free(p->consts);
     free(p->types);

@@ -11,6 +11,7 @@ typedef struct {
 struct ad_program {
     int n_in, n_const, n_code, n_out, n_regs, n_slots;
     int cost;       /* of one element, in eighths of a nanosecond */
+    int refs;       /* those of tapes, which keep it besides its op */
     int writer;     /* what an output is told to be written by */
     bool divides;   /* has an i64 division, which may meet a zero */
     bool last_only; /* its one output is written by its last instruction, and so may overwrite an input */
@@ -35,6 +36,10 @@ struct ad_op {
     ad_op_variant *variants; /* prepended atomically: a call may look while another thread adds */
     ad_op_variant *retired;  /* cleared, but perhaps still running somewhere; freed with the op */
 };
+
+static inline void ad_program_retain(const ad_program *p) {
+    __atomic_add_fetch(&((ad_program *)p)->refs, 1, __ATOMIC_RELAXED);
+}
 
 /* Runs a program; NULL outputs are made. */
 int ad_run(const ad_program *program, const ad_tensor *const *in, ad_tensor **out);

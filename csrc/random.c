@@ -6,6 +6,12 @@
 
 /* ---- filling a tensor ---- */
 
+int ad_draw(ad_run_fn *run, const char *name, const ad_drawing *d, ad_tensor *out, const ad_tensor *in) {
+    const ad_tensor *const x[] = {out, in};
+    return ad_do(
+        &(ad_call){run, name, 1, in != NULL, .x = x, .numbers = d, .n_bytes = sizeof *d, .draws = true});
+}
+
 void ad_memory_order(const ad_tensor *x, int dims[AD_MAX_DIMS]) {
     for (int d = 0; d < x->ndim; d++) {
         int i = d;
@@ -121,7 +127,12 @@ int ad_check_float_out(const ad_tensor *out) {
     return ad_check_writable(out);
 }
 
-int ad_rng_uniform(ad_rng *rng, ad_tensor *out, double low, double high) {
+static int run_uniform(const ad_call *c) {
+    const ad_drawing *d = c->numbers;
+    ad_rng *rng = d->rng;
+    ad_tensor *out = ad_out(c, 0);
+    const double low = d->a;
+    const double high = d->b;
     int status = ad_check_float_out(out);
     if (status) return status;
     bool single = out->dtype == AD_float32;
@@ -133,6 +144,10 @@ int ad_rng_uniform(ad_rng *rng, ad_tensor *out, double low, double high) {
     ad_random_fill(rng, out, single ? uniform_f32 : uniform_f64, &p);
     ad_wrote(out, AD_BY_RANDOM);
     return ad_rng_unlock(rng, AD_OK);
+}
+
+int ad_rng_uniform(ad_rng *rng, ad_tensor *out, double low, double high) {
+    return ad_draw(run_uniform, "uniform_", &(ad_drawing){.rng = rng, .a = low, .b = high}, out, NULL);
 }
 
 /* ---- integers ---- */
@@ -193,7 +208,11 @@ static int fill_integers(ad_rng *rng, ad_tensor *out, const ad_random_params *p)
 }
 
 /* From 2^28 on, the remainder of a 32-bit draw would be visibly uneven: such ranges take 64 bits. */
-int ad_rng_randint(ad_rng *rng, ad_tensor *out, int64_t low, int64_t last) {
+static int run_randint(const ad_call *c) {
+    const ad_drawing *d = c->numbers;
+    ad_rng *rng = d->rng;
+    ad_tensor *out = ad_out(c, 0);
+    int64_t low = d->i, last = d->j;
     int status = ad_check_writable(out);
     if (status) return status;
     if (low > last) return ad_fail(AD_BAD_ARG, low, last, 0);
@@ -206,7 +225,14 @@ int ad_rng_randint(ad_rng *rng, ad_tensor *out, int64_t low, int64_t last) {
     return fill_integers(rng, out, &p);
 }
 
-int ad_rng_random(ad_rng *rng, ad_tensor *out) {
+int ad_rng_randint(ad_rng *rng, ad_tensor *out, int64_t low, int64_t last) {
+    return ad_draw(run_randint, "randint", &(ad_drawing){.rng = rng, .i = low, .j = last}, out, NULL);
+}
+
+static int run_random(const ad_call *c) {
+    const ad_drawing *d = c->numbers;
+    ad_rng *rng = d->rng;
+    ad_tensor *out = ad_out(c, 0);
     static const uint64_t ranges[AD_N_DTYPES] = {
         [AD_bool] = 2,           [AD_uint8] = 1ull << 8,          [AD_int32] = 1ull << 31,
         [AD_int64] = 1ull << 63, [AD_float32] = (1ull << 24) + 1, [AD_float64] = (1ull << 53) + 1,
@@ -216,6 +242,10 @@ int ad_rng_random(ad_rng *rng, ad_tensor *out) {
     ad_random_params p = {.range = ranges[out->dtype]};
     p.wide = p.range > 1ull << 32;
     return fill_integers(rng, out, &p);
+}
+
+int ad_rng_random(ad_rng *rng, ad_tensor *out) {
+    return ad_draw(run_random, "random_", &(ad_drawing){.rng = rng}, out, NULL);
 }
 
 /* ---- permutations ---- */
@@ -263,7 +293,10 @@ static int64_t largest_permutation(int dtype) {
     }
 }
 
-int ad_rng_randperm(ad_rng *rng, ad_tensor *out) {
+static int run_randperm(const ad_call *c) {
+    const ad_drawing *d = c->numbers;
+    ad_rng *rng = d->rng;
+    ad_tensor *out = ad_out(c, 0);
     int status = ad_check_writable(out);
     if (status) return status;
     if (out->dtype == AD_bool) return ad_fail(AD_BAD_DTYPE, out->dtype, 0, 0);
@@ -273,4 +306,8 @@ int ad_rng_randperm(ad_rng *rng, ad_tensor *out) {
     randperm_table[out->dtype](rng, out->numel, out->data, out->strides[0]);
     ad_wrote(out, AD_BY_RANDOM);
     return ad_rng_unlock(rng, AD_OK);
+}
+
+int ad_rng_randperm(ad_rng *rng, ad_tensor *out) {
+    return ad_draw(run_randperm, "randperm", &(ad_drawing){.rng = rng}, out, NULL);
 }

@@ -22,6 +22,13 @@ typedef struct {
 /* Writes the next n numbers of a distribution, one after the other. */
 typedef void ad_random_fn(ad_rng *rng, int64_t n, void *dst, const ad_random_params *p);
 
+/* A call that fills out: what a generator draws from, and the numbers of the distribution. */
+typedef struct {
+    ad_rng *rng;
+    double a, b;
+    int64_t i, j;
+} ad_drawing;
+int ad_draw(ad_run_fn *run, const char *name, const ad_drawing *d, ad_tensor *out, const ad_tensor *in);
 int ad_check_float_out(const ad_tensor *out);
 /* The dimensions of x from the longest stride to the shortest: PyTorch's order of drawing. */
 void ad_memory_order(const ad_tensor *x, int dims[AD_MAX_DIMS]);

@@ -1,5 +1,5 @@
 /* range.c: tensors of evenly spaced numbers. */
-#include "internal.h"
+#include "tape.h"
 
 /* The tensor in another dtype, the first one being given up. */
 static ad_tensor *converted(ad_tensor *x, int dtype) {
@@ -20,7 +20,7 @@ ad_tensor *ad_arange_f64(int dtype, int64_t n, double start, double step) {
     if (!x) return NULL;
     double *out = (double *)x->data;
     for (int64_t i = 0; i < n; i++) out[i] = start + (double)i * step;
-    return converted(x, dtype);
+    return converted(ad_constant(x), dtype);
 }
 
 ad_tensor *ad_arange_i64(int dtype, int64_t n, int64_t start, int64_t step) {
@@ -28,7 +28,7 @@ ad_tensor *ad_arange_i64(int dtype, int64_t n, int64_t start, int64_t step) {
     if (!x) return NULL;
     int64_t *out = (int64_t *)x->data;
     for (int64_t i = 0; i < n; i++) out[i] = start + i * step;
-    return converted(x, dtype);
+    return converted(ad_constant(x), dtype);
 }
 
 /* The second half counts from the end, so that both ends are met exactly. */
@@ -51,5 +51,5 @@ ad_tensor *ad_linspace(int dtype, int64_t n, double start, double end) {
         fill_f32((float *)x->data, n, (float)start, (float)end);
     else
         fill_f64((double *)x->data, n, start, end);
-    return converted(x, dtype);
+    return converted(ad_constant(x), dtype);
 }

@@ -12,6 +12,7 @@
  * So rounding errors grow with the logarithm of the length. The earlier operand always comes first. */
 #include <math.h>
 #include "reduction.h"
+#include "tape.h"
 
 enum {
     CHUNK = AD_REDUCE_CHUNK,
@@ -327,6 +328,20 @@ static int reduce_values(int kind, ad_tensor *y, const ad_tensor *x, uint32_t di
     return AD_OK;
 }
 
+typedef struct {
+    int kind;
+    uint32_t dims;
+} reduce_numbers;
+
+static int run_reduce(const ad_call *c) {
+    const reduce_numbers *n = c->numbers;
+    const ad_tensor *x = ad_in(c, 0);
+    if (n->kind != AD_RED_argmax && n->kind != AD_RED_argmin)
+        return reduce_values(n->kind, ad_out(c, 0), x, n->dims);
+    ad_find_extremes(x, n->dims, folds[n->kind], (int64_t *)ad_out(c, 0)->data, NULL);
+    return AD_OK;
+}
+
 ad_tensor *ad_reduce(int kind, const ad_tensor *x, uint32_t dims, int keepdim, int dtype) {
     if (check(kind, x, dims, dtype)) return NULL;
     ad_tensor *y = make_result(x, dims, keepdim, dtype);
@@ -334,12 +349,18 @@ ad_tensor *ad_reduce(int kind, const ad_tensor *x, uint32_t dims, int keepdim, i
     /* A sum or product of truth values is whether any or all of them hold. */
     if (dtype == AD_bool && kind == AD_RED_sum) kind = AD_RED_any;
     if (dtype == AD_bool && kind == AD_RED_prod) kind = AD_RED_all;
-    bool arg = kind == AD_RED_argmax || kind == AD_RED_argmin;
     if (x->numel == 0) return reduce_nothing(kind, y);
-    if (arg) ad_find_extremes(x, dims, folds[kind], (int64_t *)y->data, NULL);
-    if (arg || !reduce_values(kind, y, x, dims)) return y;
-    ad_free(y);
-    return NULL;
+    const reduce_numbers n = {kind, dims};
+    const ad_tensor *const operands[] = {y, x};
+    return ad_done(&(ad_call){run_reduce, ad_reduction_name(kind), 1, 1, .x = operands, .numbers = &n,
+                              .n_bytes = sizeof n},
+                   y);
+}
+
+static int run_extremes(const ad_call *c) {
+    const reduce_numbers *n = c->numbers;
+    ad_find_extremes(ad_in(c, 0), n->dims, folds[n->kind], (int64_t *)ad_out(c, 1)->data, ad_out(c, 0)->data);
+    return AD_OK;
 }
 
 int ad_extremes(int kind, const ad_tensor *x, uint32_t dims, int keepdim, ad_tensor **out) {
@@ -350,10 +371,11 @@ int ad_extremes(int kind, const ad_tensor *x, uint32_t dims, int keepdim, ad_ten
     ad_tensor *places = values ? make_result(x, dims, keepdim, AD_int64) : NULL;
     int status = places ? AD_OK : AD_NO_MEMORY;
     if (!status && values->numel) {
-        if (x->numel)
-            ad_find_extremes(x, dims, folds[kind], (int64_t *)places->data, values->data);
-        else
-            status = ad_fail(AD_EMPTY, 0, 0, 0);
+        const reduce_numbers n = {kind, dims};
+        const ad_tensor *const operands[] = {values, places, x};
+        const ad_call c = {run_extremes,  ad_reduction_name(kind), 2, 1, .x = operands,
+                           .numbers = &n, .n_bytes = sizeof n};
+        status = x->numel ? ad_do(&c) : ad_fail(AD_EMPTY, 0, 0, 0);
     }
     out[0] = values, out[1] = places;
     if (!status) return AD_OK;

@@ -78,6 +78,7 @@ ad_rng *ad_rng_new(uint64_t seed) {
 void ad_rng_free(ad_rng *rng) { ad_dealloc(rng); }
 
 void ad_rng_seed(ad_rng *rng, uint64_t seed) {
+    ad_tape_break(AD_TAPE_STATE);
     ad_rng_lock(rng);
     seed_words(rng, seed);
     ad_rng_unlock(rng, AD_OK);
@@ -110,6 +111,7 @@ int ad_rng_state_size(void) { return sizeof(image); }
 
 void ad_rng_get_state(const ad_rng *rng, uint8_t *state) {
     ad_rng *shared = (ad_rng *)rng; /* only the lock is written */
+    ad_tape_break(AD_TAPE_STATE);
     ad_rng_lock(shared);
     image s = {.seed = rng->seed, .seeded = 1, .has_sample = rng->has_sample};
     s.next = rng->fresh ? 0 : rng->next;
@@ -122,6 +124,7 @@ void ad_rng_get_state(const ad_rng *rng, uint8_t *state) {
 
 int ad_rng_set_state(ad_rng *rng, const uint8_t *state) {
     image s;
+    ad_tape_break(AD_TAPE_STATE);
     memcpy(&s, state, sizeof s);
     bool fresh = s.left == 1 && s.next == 0;
     bool drawn = s.next >= 1 && s.next <= AD_RNG_WORDS && s.left == AD_RNG_WORDS + 1 - (int)s.next;

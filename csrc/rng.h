@@ -2,7 +2,7 @@
 #ifndef AD_RNG_H
 #define AD_RNG_H
 #include <stdatomic.h>
-#include "internal.h"
+#include "tape.h"
 
 #define AD_RNG_WORDS 624 /* of the twister's state */
 

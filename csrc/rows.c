@@ -2,6 +2,7 @@
  *
  * The dimensions of a row follow one another in memory; operands of other layouts are copied first. */
 #include "rows.h"
+#include "tape.h"
 #include <math.h>
 
 enum { AD_ONE = 1, AD_EACH };
@@ -130,11 +131,28 @@ static void run_block(void *context, int64_t i) {
     ad_cpu->rows->finish[t->type](t->program, &b.item.all, t->a + at, operand, top, b.sum, t->y + at);
 }
 
-static void run(int program, const ad_rows_shape *shape, const ad_tensor *a, const ad_tensor *b,
-                ad_tensor *y) {
-    task t = {program, ad_dtype_type[a->dtype], .a = a->data, .b = b ? b->data : a->data, .y = y->data};
-    ad_rows_cut(&t.plan, shape, ad_itemsize[a->dtype]);
-    ad_parallel_for(t.plan.items, a->numel / 2, run_block, &t);
+typedef struct {
+    int program;
+    ad_rows_shape shape;
+} rows_numbers;
+
+static int run_rows(const ad_call *c) {
+    const rows_numbers *n = c->numbers;
+    const ad_tensor *a = ad_in(c, 0), *b = ad_in(c, 1);
+    ad_tensor *ca = a->contiguous ? NULL : ad_contiguous(a, a->dtype);
+    ad_tensor *cb = !b || b->contiguous ? NULL : ad_contiguous(b, b->dtype);
+    const int status = (ca || a->contiguous) && (cb || !b || b->contiguous) ? AD_OK : AD_NO_MEMORY;
+    if (!status) {
+        if (ca) a = ca;
+        if (cb) b = cb;
+        task t = {n->program, ad_dtype_type[a->dtype], .a = a->data, .b = b ? b->data : a->data,
+                  .y = ad_out(c, 0)->data};
+        ad_rows_cut(&t.plan, &n->shape, ad_itemsize[a->dtype]);
+        ad_parallel_for(t.plan.items, a->numel / 2, run_block, &t);
+    }
+    ad_free(ca);
+    ad_free(cb);
+    return status;
 }
 
 /* ---- the entry point ---- */
@@ -171,7 +189,7 @@ static ad_tensor *make_result(int kind, const ad_tensor *a, uint32_t dims, int k
 }
 
 ad_tensor *ad_rows(int kind, const ad_tensor *a, const ad_tensor *b, uint32_t dims, int keepdim) {
-    ad_rows_shape shape;
+    rows_numbers n = {.program = kind};
     if (check(kind, a, b, dims)) return NULL;
     if (a->numel == 0) {
         ad_tensor *y = make_result(kind, a, dims, keepdim);
@@ -180,17 +198,9 @@ ad_tensor *ad_rows(int kind, const ad_tensor *a, const ad_tensor *b, uint32_t di
         ad_free(y);
         return nothing;
     }
-    if (!ad_rows_layout(&shape, a, dims)) return ad_fail_null(AD_BAD_ARG, dims, 0, 0);
+    if (!ad_rows_layout(&n.shape, a, dims)) return ad_fail_null(AD_BAD_ARG, dims, 0, 0);
     ad_tensor *y = make_result(kind, a, dims, keepdim);
-    ad_tensor *ca = a->contiguous ? NULL : ad_contiguous(a, a->dtype);
-    ad_tensor *cb = !b || b->contiguous ? NULL : ad_contiguous(b, b->dtype);
-    if (y && (ca || a->contiguous) && (cb || !b || b->contiguous)) {
-        run(kind, &shape, ca ? ca : a, cb ? cb : b, y);
-    } else {
-        ad_free(y);
-        y = NULL;
-    }
-    ad_free(ca);
-    ad_free(cb);
-    return y;
+    const ad_tensor *const x[] = {y, a, b};
+    return y ? ad_done(&(ad_call){run_rows, names[kind], 1, 2, .x = x, .numbers = &n, .n_bytes = sizeof n}, y)
+             : NULL;
 }

@@ -106,10 +106,18 @@ static void bernoulli_f64(ad_rng *rng, int64_t n, double *x) {
     for (int64_t i = 0; i < n; i++) x[i] = units.f64[i] < x[i] ? 1 : 0;
 }
 
-int ad_rng_bernoulli_of(ad_rng *rng, ad_tensor *out, const ad_tensor *p) {
+static int run_bernoulli_of(const ad_call *c) {
+    const ad_drawing *d = c->numbers;
+    ad_rng *rng = d->rng;
+    ad_tensor *out = ad_out(c, 0);
+    const ad_tensor *p = ad_in(c, 0);
     int status = check_pair(out, p, 1);
     if (status) return status;
     return draw_all(rng, out, p, p->dtype == AD_float32 ? bernoulli_f32 : bernoulli_f64);
+}
+
+int ad_rng_bernoulli_of(ad_rng *rng, ad_tensor *out, const ad_tensor *p) {
+    return ad_draw(run_bernoulli_of, "bernoulli_", &(ad_drawing){.rng = rng}, out, p);
 }
 
 /* ---- Poisson ---- */
@@ -143,9 +151,17 @@ static void poisson(ad_rng *rng, int64_t n, double *x) {
 }
 
 /* The count is an integer of 63 bits; a rate beyond them has none. */
-int ad_rng_poisson(ad_rng *rng, ad_tensor *out, const ad_tensor *rates) {
+static int run_poisson(const ad_call *c) {
+    const ad_drawing *d = c->numbers;
+    ad_rng *rng = d->rng;
+    ad_tensor *out = ad_out(c, 0);
+    const ad_tensor *rates = ad_in(c, 0);
     int status = check_pair(out, rates, 0x1p62);
     return status ? status : draw_all(rng, out, rates, poisson);
+}
+
+int ad_rng_poisson(ad_rng *rng, ad_tensor *out, const ad_tensor *rates) {
+    return ad_draw(run_poisson, "poisson", &(ad_drawing){.rng = rng}, out, rates);
 }
 
 /* ---- categories ---- */
@@ -269,7 +285,12 @@ static int check_sampling(const ad_tensor *out, const ad_tensor *w, bool replace
     return check_weights(w);
 }
 
-int ad_rng_multinomial(ad_rng *rng, ad_tensor *out, const ad_tensor *weights, int replacement) {
+static int run_multinomial(const ad_call *c) {
+    const ad_drawing *d = c->numbers;
+    ad_rng *rng = d->rng;
+    ad_tensor *out = ad_out(c, 0);
+    const ad_tensor *weights = ad_in(c, 0);
+    const bool replacement = d->i;
     int status = check_sampling(out, weights, replacement);
     if (status) return status;
     if (!out->numel) return AD_OK;
@@ -286,4 +307,8 @@ int ad_rng_multinomial(ad_rng *rng, ad_tensor *out, const ad_tensor *weights, in
     ad_wrote(out, AD_BY_RANDOM);
     ad_dealloc(memory);
     return ad_rng_unlock(rng, AD_OK);
+}
+
+int ad_rng_multinomial(ad_rng *rng, ad_tensor *out, const ad_tensor *weights, int replacement) {
+    return ad_draw(run_multinomial, "multinomial", &(ad_drawing){.rng = rng, .i = replacement}, out, weights);
 }

@@ -4,7 +4,7 @@
  * the sum is reversed): floats in double and rounded once each, so that a long line stays accurate. What a
  * line gives therefore depends on its own elements alone. Several lines are summed at a time, since one is
  * as slow as its chain of additions. */
-#include "internal.h"
+#include "tape.h"
 
 enum {
     TOGETHER = 8,  /* lines that are rows, */
@@ -112,6 +112,22 @@ static void run(scan *s, const ad_tensor *x, ad_tensor *y, int dim) {
     ad_parallel_for(s->lines / s->inner * s->strips, x->numel, scan_columns, s);
 }
 
+typedef struct {
+    int dim;
+    bool reverse;
+} scan_numbers;
+
+static int run_cumsum(const ad_call *c) {
+    const scan_numbers *n = c->numbers;
+    const ad_tensor *x = ad_in(c, 0);
+    ad_tensor *made = x->contiguous ? NULL : ad_contiguous(x, x->dtype);
+    if (!made && !x->contiguous) return AD_NO_MEMORY;
+    scan s = {.reverse = n->reverse};
+    run(&s, made ? made : x, ad_out(c, 0), n->dim);
+    ad_free(made);
+    return AD_OK;
+}
+
 ad_tensor *ad_cumsum(const ad_tensor *x, int dim, int reverse) {
     const bool number = x->ndim == 0 && dim == 0;
     if (!number && (dim < 0 || dim >= x->ndim)) return ad_fail_null(AD_BAD_DIM, dim, x->ndim, 0);
@@ -119,13 +135,8 @@ ad_tensor *ad_cumsum(const ad_tensor *x, int dim, int reverse) {
         return ad_fail_null(AD_BAD_DTYPE, x->dtype, 0, 0);
     ad_tensor *y = ad_make(x->dtype, x->ndim, x->shape);
     if (!y || y->numel == 0) return y;
-    ad_tensor *made = x->contiguous ? NULL : ad_contiguous(x, x->dtype);
-    if (x->contiguous || made) {
-        scan s = {.reverse = reverse};
-        run(&s, made ? made : x, y, dim);
-        ad_free(made);
-        return y;
-    }
-    ad_free(y);
-    return NULL;
+    const scan_numbers n = {dim, reverse != 0};
+    const ad_tensor *const operands[] = {y, x};
+    return ad_done(&(ad_call){run_cumsum, "cumsum", 1, 1, .x = operands, .numbers = &n, .n_bytes = sizeof n},
+                   y);
 }

@@ -8,7 +8,7 @@
  * elements are kept in order as a row passes, more are set apart by the digits of the last of them and then
  * sorted. */
 #include <stdatomic.h>
-#include "internal.h"
+#include "tape.h"
 
 enum {
     INSERTED = 24, /* elements up to which insertion is fastest, */
@@ -117,15 +117,17 @@ static void sort_item(void *context, int64_t item) {
 }
 
 /* x is contiguous and not empty. */
-static int sort_rows(const ad_tensor *x, int64_t k, int descending, ad_tensor *const *out) {
+static int run_sort(const ad_call *c) {
+    const ad_tensor *x = ad_in(c, 0);
+    const int64_t k = ((const int64_t *)c->numbers)[0], descending = ((const int64_t *)c->numbers)[1];
     sorting s = {.x = x->data,
-                 .values = out[0]->data,
-                 .places = (int64_t *)(void *)out[1]->data,
+                 .values = ad_out(c, 0)->data,
+                 .places = (int64_t *)(void *)ad_out(c, 1)->data,
                  .dtype = x->dtype,
                  .size = ad_itemsize[x->dtype],
                  .n = x->ndim ? x->shape[x->ndim - 1] : 1,
                  .k = k,
-                 .descending = descending};
+                 .descending = descending != 0};
     s.rows = x->numel / s.n;
     s.words = s.size < 8 && s.n <= UINT32_MAX;
     s.per_item = ITEM / s.n + 1;
@@ -169,9 +171,11 @@ int ad_sort(const ad_tensor *x, int dim, int64_t k, int descending, ad_tensor **
         values = ad_make(x->dtype, rows->ndim, shape);
         places = values ? ad_make(AD_int64, rows->ndim, shape) : NULL;
     }
-    ad_tensor *const results[] = {values, places};
+    const ad_tensor *const operands[] = {values, places, rows};
+    const int64_t numbers[] = {k, descending};
+    const ad_call c = {run_sort, "sort", 2, 1, .x = operands, .numbers = numbers, .n_bytes = sizeof numbers};
     int status = places ? AD_OK : ad_error(NULL);
-    if (!status && values->numel) status = sort_rows(rows, k, descending, results);
+    if (!status && values->numel) status = ad_do(&c);
     ad_free(rows);
     if (!status) {
         values = turned_back(values, dim, last);

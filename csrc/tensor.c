@@ -1,7 +1,7 @@
 /* tensor.c: descriptors and views. A descriptor is a shape and strides over a reference-counted storage; it
  * never changes once made, and every view is a new descriptor whose elements are known to lie inside the
  * storage. */
-#include "internal.h"
+#include "tape.h"
 
 /* ---- making descriptors ---- */
 
@@ -86,7 +86,7 @@ ad_tensor *ad_number_f64(double value) {
     ad_tensor *x = ad_make(AD_float64, 0, NULL);
     if (!x) return NULL;
     memcpy(x->data, &value, sizeof value);
-    return as_number(x);
+    return ad_constant(as_number(x));
 }
 
 ad_tensor *ad_number_i64(int64_t value, int is_bool) {
@@ -96,7 +96,7 @@ ad_tensor *ad_number_i64(int64_t value, int is_bool) {
         x->data[0] = value != 0;
     else
         memcpy(x->data, &value, sizeof value);
-    return as_number(x);
+    return ad_constant(as_number(x));
 }
 
 void ad_free(ad_tensor *x) {
@@ -243,6 +243,7 @@ int64_t ad_version2(const ad_tensor *x, const ad_tensor *y) {
 }
 int ad_last_writer(const ad_tensor *x) { return x->storage->writer; }
 void ad_wrote(ad_tensor *x, int writer) {
+    if (__builtin_expect(ad_recording != NULL, 0)) ad_tape_break(AD_TAPE_UNRECORDED); /* in no call */
     x->storage->version++;
     x->storage->writer = writer;
 }
@@ -261,6 +262,7 @@ ad_tensor *ad_wrap(int dtype, int ndim, const int64_t *shape, const int64_t *str
                    void *hi, int readonly, void *owner, void (*release)(void *)) {
     if (!ad_valid_dtype(dtype)) return ad_fail_null(AD_BAD_DTYPE, dtype, 0, 0);
     if (check_shape(ndim, shape)) return NULL;
+    ad_tape_break(AD_TAPE_FOREIGN);
     ad_tensor *x = ad_tensor_new();
     ad_storage *s = x ? ad_alloc(sizeof(ad_storage)) : NULL;
     if (!s) {

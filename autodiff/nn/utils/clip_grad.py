@@ -12,9 +12,9 @@ from collections.abc import Iterable
 
 from autodiff import dtypes
 from autodiff.grad_mode import no_grad
-from autodiff.native import check, descriptors, ffi, lib
+from autodiff.native import check, descriptors, lib
 from autodiff.ops.create import tensor
-from autodiff.tensor import Tensor
+from autodiff.tensor import Tensor, own
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
 
@@ -48,16 +48,16 @@ def get_total_norm(
             f"get_total_norm: the norm of order {order} of an empty tensor is not defined, as the "
             "operation does not have an identity"
         )
-    ps, total = [x._p for x in xs], ffi.new("double *")
-    check(lib.ad_norm(len(ps), descriptors(ps), order, total), "get_total_norm", *ps)
-    if error_if_nonfinite and not math.isfinite(total[0]):
+    wide = any(x.dtype is dtypes.float64 for x in xs)
+    ps, kind = [x._p for x in xs], dtypes.float64 if wide else dtypes.float32
+    total = own(lib.ad_norm(len(ps), descriptors(ps), order, kind.code), "get_total_norm", *ps)
+    if error_if_nonfinite and not math.isfinite(total.item()):
         raise RuntimeError(
             f"The total norm of order {order} for gradients from `parameters` is non-finite, so it "
             "cannot be clipped. To disable this error and scale the gradients by the non-finite "
             "norm anyway, set `error_if_nonfinite=False`"
         )
-    wide = any(x.dtype is dtypes.float64 for x in xs)
-    return tensor(total[0], dtype=dtypes.float64 if wide else dtypes.float32)
+    return total
 
 
 def clip_grads_with_norm_(
@@ -66,10 +66,10 @@ def clip_grads_with_norm_(
     """Multiply all gradients by max_norm / (total_norm + 1e-6) where that is less than 1."""
     gradients = _gradients(parameters)
     with no_grad():
-        factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0).item()
-    if gradients and factor != 1.0:
+        factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
+    if gradients:
         ps = [g._p for g in gradients]
-        check(lib.ad_scale(len(ps), descriptors(ps), factor), "clip_grads_with_norm_", *ps)
+        check(lib.ad_scale(len(ps), descriptors(ps), factor._p), "clip_grads_with_norm_", *ps)
 
 
 def clip_grad_norm_(

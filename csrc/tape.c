@@ -1,0 +1,246 @@
+/* tape.c: recording the calls of a thread.
+ *
+ * Each call appends its operands by value. Memory is known by the storage it lies in: an argument's, one that
+ * was there before (captured: kept alive, used where it is), or one that is made on the way. */
+#include <stdlib.h>
+#include "tape_parts.h"
+
+_Thread_local ad_tape *ad_recording;
+
+/* ---- what cannot be recorded ---- */
+
+static void broken(ad_tape *t, int reason) {
+    if (t->reason == AD_TAPE_FINE) t->reason = reason;
+    if (t->notice) t->notice(reason);
+}
+
+void ad_tape_break(int reason) {
+    ad_tape *t = ad_recording;
+    if (!t) return;
+    ad_recording = NULL; /* what the notice runs is no part of the tape */
+    broken(t, reason);
+    ad_recording = t;
+}
+
+/* ---- memory ---- */
+
+/* Room for one more item, or NULL. */
+static void *grown(void *items, int n, size_t size) {
+    if (n & (n - 1)) return items; /* there is room up to the next power of two */
+    return realloc(items, (size_t)(n ? 2 * n : 1) * size);
+}
+
+/* A storage that was not seen yet; -1 for want of memory. */
+static int add_memory(ad_tape *t, int kind, ad_storage *s, char *data) {
+    ad_tape_memory *grew = grown(t->memory, t->n_memory, sizeof *t->memory);
+    if (!grew) {
+        broken(t, AD_TAPE_NO_MEMORY);
+        return -1;
+    }
+    t->memory = grew;
+    t->memory[t->n_memory] = (ad_tape_memory){
+        .kind = (uint8_t)kind, .nbytes = s->nbytes, .data = data, .first = INT32_MAX, .last = -1};
+    s->tape = t->number;
+    s->memory = t->n_memory;
+    return t->n_memory++;
+}
+
+void ad_tape_made(ad_storage *s) { add_memory(ad_recording, AD_MEMORY_MADE, s, s->data); }
+
+static int memory_of(ad_tape *t, ad_storage *s) {
+    if (s->tape == t->number) return s->memory;
+    const int m = add_memory(t, AD_MEMORY_CAPTURED, s, s->data);
+    if (m < 0) return -1;
+    ad_storage_retain(s);
+    t->memory[m].storage = s;
+    return m;
+}
+
+void ad_raw(ad_tensor *x) {
+    ad_tape *t = ad_recording;
+    if (!t) return;
+    const int m = memory_of(t, x->storage);
+    if (m < 0) return;
+    if (t->memory[m].kind == AD_MEMORY_MADE && !t->memory[m].written)
+        t->memory[m].raw = true;
+    else
+        ad_tape_break(AD_TAPE_UNRECORDED);
+}
+
+/* What was put there from outside, and is now written to, is put there again before each run. */
+static void keep_contents(ad_tape *t, ad_tape_memory *of, const ad_storage *s) {
+    if (of->storage) ad_storage_release(of->storage);
+    of->storage = NULL;
+    of->contents = malloc(s->nbytes ? (size_t)s->nbytes : 1);
+    if (!of->contents) {
+        broken(t, AD_TAPE_NO_MEMORY);
+        return;
+    }
+    memcpy(of->contents, s->data, (size_t)s->nbytes);
+    of->written = true;
+}
+
+/* Before a call reads or writes x. */
+static void look_at(ad_tape *t, const ad_tensor *x, bool write) {
+    const int m = x && x->numel ? memory_of(t, x->storage) : -1;
+    if (m < 0) return;
+    ad_tape_memory *of = &t->memory[m];
+    if (of->kind == AD_MEMORY_MADE && !of->written) {
+        if (of->raw && write) {
+            keep_contents(t, of, x->storage);
+        } else if (of->raw && !of->storage) {
+            ad_storage_retain(x->storage); /* a constant, as long as nothing writes to it */
+            of->storage = x->storage;
+        } else if (!of->raw && !write) {
+            broken(t, AD_TAPE_UNRECORDED); /* who made it did not tell */
+        }
+    }
+    of->written |= write;
+}
+
+/* ---- calls ---- */
+
+/* One block holds the operands, the pointers to them, where they are, and the numbers. */
+bool ad_step_copy(ad_tape *t, const ad_call *c, ad_step *s) {
+    const size_t n = (size_t)(c->n_out + c->n_in);
+    const size_t each = sizeof(ad_tensor) + sizeof(ad_tensor *) + sizeof(int64_t) + 2 * sizeof(int);
+    char *room = calloc(1, n * each + c->n_bytes + 1);
+    if (!room) return false;
+    ad_tensor *x = (ad_tensor *)(void *)room;
+    const ad_tensor **at = (const ad_tensor **)(void *)(x + n);
+    *s = (ad_step){.call = *c, .operands = x, .offset = (int64_t *)(void *)(at + n), .source = t->n_recorded};
+    s->of = (int *)(void *)(s->offset + n);
+    s->call.x = at;
+    for (size_t i = 0; i < n; i++) {
+        s->of[i] = -1;
+        if (!c->x[i]) continue;
+        x[i] = *c->x[i];
+        at[i] = &x[i];
+        s->of[i] = x[i].numel ? memory_of(t, x[i].storage) : -1;
+        if (s->of[i] >= 0) s->offset[i] = x[i].data - t->memory[s->of[i]].data;
+    }
+    if (c->n_bytes) s->call.numbers = memcpy(s->of + 2 * n, c->numbers, c->n_bytes);
+    if (c->program) ad_program_retain(c->program);
+    return true;
+}
+
+void ad_step_free(ad_step *s) {
+    if (s->call.program) ad_program_free((ad_program *)s->call.program);
+    free(s->operands);
+    free(s->prepared);
+}
+
+static void append(ad_tape *t, const ad_call *c) {
+    ad_step *grew = grown(t->steps, t->n_steps, sizeof *t->steps);
+    if (grew) t->steps = grew;
+    if (!grew || !ad_step_copy(t, c, &t->steps[t->n_steps])) {
+        broken(t, AD_TAPE_NO_MEMORY);
+        return;
+    }
+    t->n_steps++;
+    t->n_recorded++;
+    if (t->notice) t->notice(AD_TAPE_FINE);
+}
+
+ad_tape *ad_tape_begin(const ad_call *c) {
+    ad_tape *t = ad_recording;
+    ad_recording = NULL; /* what the call itself makes and runs is no part of the tape */
+    for (int i = 0; i < c->n_in; i++) look_at(t, ad_in(c, i), false);
+    for (int i = 0; i < c->n_out; i++) look_at(t, ad_out(c, i), true);
+    return t;
+}
+
+void ad_tape_adopt(ad_tape *t, const ad_tensor *x) {
+    const int m = add_memory(t, AD_MEMORY_MADE, x->storage, x->storage->data);
+    if (m >= 0) t->memory[m].written = true;
+}
+
+void ad_tape_end(ad_tape *t, const ad_call *c, int status) {
+    if (!status && t->reason == AD_TAPE_FINE) append(t, c);
+    ad_recording = t;
+}
+
+int ad_tape_do(const ad_call *c) {
+    ad_tape *const t = ad_tape_begin(c);
+    const int status = c->run(c);
+    ad_tape_end(t, c, status);
+    return status;
+}
+
+/* ---- the recording ---- */
+
+static bool add_argument(ad_tape *t, ad_tape_argument *a, ad_tensor *x) {
+    const bool first = x->storage->tape != t->number;
+    *a = (ad_tape_argument){.like = *x, .inference = x->storage->version < 0, .first = first};
+    a->memory = first ? add_memory(t, AD_MEMORY_ARGUMENT, x->storage, x->data) : x->storage->memory;
+    if (a->memory < 0) return false;
+    a->from = x->data - t->memory[a->memory].data;
+    return true;
+}
+
+ad_tape *ad_tape_record(int n_args, ad_tensor *const *args, void (*notice)(int reason)) {
+    static int32_t last;
+    if (ad_recording || n_args < 0) return ad_fail_null(AD_BUSY, 0, 0, 0);
+    ad_tape *t = calloc(1, sizeof *t);
+    if (!t) return ad_fail_null(AD_NO_MEMORY, sizeof *t, 0, 0);
+    t->number = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
+    t->arguments = calloc((size_t)n_args + 1, sizeof *t->arguments);
+    bool made = t->arguments != NULL;
+    for (; made && t->n_arguments < n_args; t->n_arguments++)
+        made = add_argument(t, &t->arguments[t->n_arguments], args[t->n_arguments]);
+    if (!made) {
+        ad_tape_free(t);
+        return ad_fail_null(AD_NO_MEMORY, n_args, 0, 0);
+    }
+    t->notice = notice;
+    ad_recording = t;
+    return t;
+}
+
+int ad_tape_stop(ad_tape *t) {
+    if (ad_recording == t) ad_recording = NULL;
+    t->notice = NULL;
+    return t->reason;
+}
+
+int ad_tape_export(ad_tape *t, const ad_tensor *x) {
+    ad_step *grew = grown(t->exports, t->n_exports, sizeof *t->exports);
+    if (!grew) return ad_fail(AD_NO_MEMORY, 0, 0, 0), -1;
+    t->exports = grew;
+    const ad_tensor *const one[] = {x};
+    ad_step *e = &t->exports[t->n_exports];
+    const int m = memory_of(t, x->storage);
+    if (m < 0 || !ad_step_copy(t, &(ad_call){.n_in = 1, .x = one}, e))
+        return ad_fail(AD_NO_MEMORY, 0, 0, 0), -1;
+    e->of[0] = m;
+    e->offset[0] = x->data - t->memory[m].data;
+    ad_tape_memory *of = &t->memory[m];
+    if (of->kind == AD_MEMORY_MADE) {
+        of->kind = AD_MEMORY_RESULT;
+        if (!of->written) keep_contents(t, of, x->storage);
+    }
+    return t->n_exports++;
+}
+
+void ad_tape_free(ad_tape *t) {
+    if (!t) return;
+    for (int i = 0; i < t->n_steps; i++) ad_step_free(&t->steps[i]);
+    for (int i = 0; i < t->n_exports; i++) ad_step_free(&t->exports[i]);
+    for (int i = 0; i < t->n_memory; i++) {
+        ad_tape_memory *of = &t->memory[i];
+        const bool kept = of->kind == AD_MEMORY_CAPTURED || of->kind == AD_MEMORY_RESULT;
+        if (of->storage && (kept || (of->kind == AD_MEMORY_MADE && !t->owned)))
+            ad_storage_release(of->storage);
+        free(of->contents);
+        free(of->patches);
+        free(of->owners);
+    }
+    ad_dealloc(t->arena);
+    free(t->owned);
+    free(t->results);
+    free(t->memory);
+    free(t->steps);
+    free(t->exports);
+    free(t->arguments);
+    free(t);
+}

@@ -1,0 +1,54 @@
+/* tape.h: calls as values. An entry point checks its arguments, makes its results, and hands the rest to
+ * ad_do: what it runs, on which operands, with which numbers. While this thread records, the same call is
+ * appended to the tape, to be run again on the memory of then. */
+#ifndef AD_TAPE_H
+#define AD_TAPE_H
+#include "program.h"
+
+typedef struct ad_call ad_call;
+typedef int ad_run_fn(const ad_call *c); /* computes from what the call holds alone; an ad_status */
+struct ad_call {
+    ad_run_fn *run;
+    const char *name;
+    int n_out, n_in;
+    const ad_tensor *const *x; /* the operands, those written first; NULL where one is left out */
+    const void *numbers;       /* plain data: no pointers but to what the caller keeps alive */
+    size_t n_bytes;
+    const ad_program *program; /* of a pointwise call */
+    bool draws;                /* advances a generator: to be run even where nobody wants the result */
+};
+
+static inline ad_tensor *ad_out(const ad_call *c, int i) { return (ad_tensor *)c->x[i]; }
+static inline const ad_tensor *ad_in(const ad_call *c, int i) { return c->x[c->n_out + i]; }
+
+int ad_tape_do(const ad_call *c);
+/* The same in two parts, for a call that makes its results as it runs: those are NULL before. */
+ad_tape *ad_tape_begin(const ad_call *c);
+void ad_tape_adopt(ad_tape *t, const ad_tensor *x); /* a result that was made meanwhile */
+void ad_tape_end(ad_tape *t, const ad_call *c, int status);
+static inline int ad_do(const ad_call *c) {
+    return __builtin_expect(ad_recording != NULL, 0) ? ad_tape_do(c) : c->run(c);
+}
+
+/* The result y of a call, or NULL where it failed, y being freed. */
+static inline ad_tensor *ad_done(const ad_call *c, ad_tensor *y) {
+    if (!ad_do(c)) return y;
+    ad_free(y);
+    return NULL;
+}
+
+/* Memory filled from outside, now, with what does not depend on any tensor. */
+static inline ad_tensor *ad_constant(ad_tensor *x) {
+    if (x && ad_recording) ad_raw(x);
+    return x;
+}
+
+/* pointwise.c: a recorded pointwise call, laid out once, in ad_prepared_size() bytes; false where each run
+ * has to look at its operands anew. `place` is told of each pointer in it, and of the operand it leads to. */
+size_t ad_prepared_size(void);
+bool ad_prepare(const ad_call *c, void *prepared);
+void ad_prepared_pointers(void *prepared, void (*place)(void *context, int operand, char **where),
+                          void *context);
+ad_run_fn ad_run_prepared;
+
+#endif

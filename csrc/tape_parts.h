@@ -1,0 +1,73 @@
+/* tape_parts.h: what a tape is made of, for the files that record, plan and run it. */
+#ifndef AD_TAPE_PARTS_H
+#define AD_TAPE_PARTS_H
+#include "tape.h"
+
+enum {
+    AD_MEMORY_ARGUMENT, /* what a run is given */
+    AD_MEMORY_CAPTURED, /* was there before, and is kept alive */
+    AD_MEMORY_MADE,     /* while recording: a part of the arena */
+    AD_MEMORY_RESULT    /* made too, but outlives a run */
+};
+
+/* A pointer that leads so many bytes into a memory. */
+typedef struct {
+    char **where;
+    int64_t offset;
+} ad_patch;
+
+typedef struct {
+    uint8_t kind;
+    bool raw;     /* filled from outside, */
+    bool written; /* or by a call */
+    char *data;   /* what offsets count from: as recorded, then of the last run */
+    int64_t nbytes;
+    ad_storage *storage; /* captured: kept; an argument's and a result's: of the last run */
+    char *contents;      /* what is put there before each run, or NULL */
+    int first, last;     /* the steps that use it; none where last is less */
+    int64_t at;          /* in the arena */
+    int n_patches, n_owners;
+    ad_patch *patches;
+    ad_storage ***owners; /* where the storage is pointed to */
+} ad_tape_memory;
+
+typedef struct {
+    ad_tensor like;
+    bool inference, first; /* first: of the arguments in its memory */
+    int memory;
+    int64_t from; /* of its first element, in bytes from that of the first argument there */
+    char *data;   /* of the last run */
+    ad_storage *storage;
+} ad_tape_argument;
+
+/* One recorded call, and the operands it points to. */
+typedef struct {
+    ad_call call;
+    ad_tensor *operands;
+    int *of;         /* the memory each is in; -1 for none */
+    int64_t *offset; /* and where in it */
+    void *prepared;  /* what a pointwise call runs instead, or NULL */
+    int source;      /* which of the calls recorded it was */
+} ad_step;
+
+struct ad_tape {
+    int32_t number; /* what storages that were seen are marked with */
+    int reason;
+    void (*notice)(int reason);
+    int n_arguments, n_memory, n_steps, n_recorded, n_exports, n_outputs, n_results;
+    ad_tape_argument *arguments;
+    ad_tape_memory *memory;
+    ad_step *steps, *exports;
+    int *results;      /* those of the memory */
+    ad_storage *owned; /* stand-ins for the storages of what was made */
+    char *arena;
+    int64_t arena_bytes;
+    bool ready;
+    volatile bool busy;
+    int position, status; /* of the last run */
+};
+
+bool ad_step_copy(ad_tape *t, const ad_call *c, ad_step *s);
+void ad_step_free(ad_step *s);
+
+#endif

@@ -1,0 +1,262 @@
+/* tape_plan.c: from a recording to what is run: calls that nobody needs are dropped, what is made on the way
+ * gets a place in the arena by its lifetime, pointwise calls are laid out, and the pointers that a run may
+ * have to patch are listed. */
+#include <stdlib.h>
+#include "tape_parts.h"
+
+enum { LINE = 64 };
+
+/* ---- what is needed ---- */
+
+/* Whether a call does more than write to memory that is made here. */
+static bool has_effects(const ad_tape *t, const ad_step *s) {
+    if (s->call.draws) return true;
+    for (int i = 0; i < s->call.n_out; i++)
+        if (s->of[i] >= 0 && t->memory[s->of[i]].kind != AD_MEMORY_MADE) return true;
+    return false;
+}
+
+static bool is_needed(const ad_step *s, const bool *needed) {
+    for (int i = 0; i < s->call.n_out; i++)
+        if (s->of[i] >= 0 && needed[s->of[i]]) return true;
+    return false;
+}
+
+/* From the last to the first: a call is needed where a later one that is reads what it writes. */
+static int drop_unneeded(ad_tape *t) {
+    bool *needed = calloc((size_t)t->n_memory + 1, sizeof *needed);
+    if (!needed) return ad_fail(AD_NO_MEMORY, t->n_memory, 0, 0);
+    int kept = t->n_steps;
+    for (int i = t->n_steps - 1; i >= 0; i--) {
+        ad_step *s = &t->steps[i];
+        if (!has_effects(t, s) && !is_needed(s, needed)) {
+            ad_step_free(s);
+            continue;
+        }
+        for (int k = 0; k < s->call.n_out + s->call.n_in; k++)
+            if (s->of[k] >= 0) needed[s->of[k]] = true;
+        t->steps[--kept] = *s;
+    }
+    t->n_steps -= kept;
+    memmove(t->steps, t->steps + kept, sizeof *t->steps * (size_t)t->n_steps);
+    free(needed);
+    return AD_OK;
+}
+
+/* ---- lifetimes and the arena ---- */
+
+static void find_lifetimes(ad_tape *t) {
+    for (int i = 0; i < t->n_memory; i++) {
+        t->memory[i].first = t->memory[i].contents ? -1 : INT32_MAX; /* those are there from the beginning */
+        t->memory[i].last = -1;
+    }
+    for (int i = 0; i < t->n_steps; i++) {
+        const ad_step *s = &t->steps[i];
+        for (int k = 0; k < s->call.n_out + s->call.n_in; k++) {
+            if (s->of[k] < 0) continue;
+            ad_tape_memory *of = &t->memory[s->of[k]];
+            if (i < of->first) of->first = i;
+            of->last = i;
+        }
+    }
+}
+
+static int64_t rounded(int64_t nbytes) { return (nbytes + LINE - 1) / LINE * LINE; }
+
+/* The largest first; of equals, the one that was made first. */
+static void sort_by_size(const ad_tape *t, int *order, int n) {
+    for (int i = 1; i < n; i++) {
+        const int m = order[i];
+        int k = i;
+        for (; k > 0 && t->memory[order[k - 1]].nbytes < t->memory[m].nbytes; k--) order[k] = order[k - 1];
+        order[k] = m;
+    }
+}
+
+static bool meet(const ad_tape_memory *a, const ad_tape_memory *b) {
+    return a->first <= b->last && b->first <= a->last;
+}
+
+/* The lowest place where nothing lives at the same time; `placed` are in order of their places. */
+static int64_t find_place(const ad_tape *t, const ad_tape_memory *of, const int *placed, int n) {
+    int64_t at = 0;
+    for (int i = 0; i < n; i++) {
+        const ad_tape_memory *other = &t->memory[placed[i]];
+        if (!meet(of, other)) continue;
+        if (other->at >= at + rounded(of->nbytes)) break;
+        if (other->at + rounded(other->nbytes) > at) at = other->at + rounded(other->nbytes);
+    }
+    return at;
+}
+
+/* The largest first. */
+static int plan_arena(ad_tape *t) {
+    int *order = malloc(sizeof(int) * (size_t)(2 * t->n_memory + 1)), *placed = order + t->n_memory, n = 0;
+    if (!order) return ad_fail(AD_NO_MEMORY, t->n_memory, 0, 0);
+    for (int i = 0; i < t->n_memory; i++)
+        if (t->memory[i].kind == AD_MEMORY_MADE && t->memory[i].first <= t->memory[i].last) order[n++] = i;
+    sort_by_size(t, order, n);
+    for (int i = 0; i < n; i++) {
+        ad_tape_memory *of = &t->memory[order[i]];
+        of->at = find_place(t, of, placed, i);
+        int k = i;
+        for (; k > 0 && t->memory[placed[k - 1]].at > of->at; k--) placed[k] = placed[k - 1];
+        placed[k] = order[i];
+        if (of->at + rounded(of->nbytes) > t->arena_bytes) t->arena_bytes = of->at + rounded(of->nbytes);
+    }
+    free(order);
+    return AD_OK;
+}
+
+/* What was filled from outside alone stays where it is. */
+static void capture_constants(ad_tape *t) {
+    for (int i = 0; i < t->n_memory; i++)
+        if (t->memory[i].kind == AD_MEMORY_MADE && t->memory[i].storage)
+            t->memory[i].kind = AD_MEMORY_CAPTURED;
+}
+
+static int make_arena(ad_tape *t) {
+    t->arena = ad_alloc((size_t)t->arena_bytes);
+    t->owned = calloc((size_t)t->n_memory + 1, sizeof *t->owned);
+    t->results = calloc((size_t)t->n_memory + 1, sizeof *t->results);
+    if (!t->arena || !t->owned || !t->results) return ad_fail(AD_NO_MEMORY, t->arena_bytes, 0, 0);
+    for (int i = 0; i < t->n_memory; i++) {
+        ad_tape_memory *of = &t->memory[i];
+        if (of->kind == AD_MEMORY_RESULT) t->results[t->n_results++] = i;
+        if (of->kind != AD_MEMORY_MADE || of->first > of->last) continue;
+        of->data = t->arena + of->at;
+        of->storage = &t->owned[i];
+        t->owned[i] = (ad_storage){.data = of->data, .lo = of->data, .nbytes = of->nbytes, .refs = 1};
+    }
+    return AD_OK;
+}
+
+/* ---- pointers ---- */
+
+typedef struct {
+    ad_tape *t;
+    const ad_step *step;
+    bool failed;
+} placing;
+
+static void *appended(void *items, int n, size_t size) {
+    return n & (n - 1) ? items : realloc(items, (size_t)(n ? 2 * n : 1) * size);
+}
+
+/* Sets the pointer to an operand's elements, and remembers it where it may change. */
+static void place(void *context, int k, char **where) {
+    placing *p = context;
+    if (p->step->of[k] < 0) return;
+    ad_tape_memory *of = &p->t->memory[p->step->of[k]];
+    *where = of->data + p->step->offset[k];
+    if (of->kind != AD_MEMORY_ARGUMENT && of->kind != AD_MEMORY_RESULT) return;
+    ad_patch *grew = appended(of->patches, of->n_patches, sizeof *grew);
+    if (!grew) {
+        p->failed = true;
+        return;
+    }
+    of->patches = grew;
+    of->patches[of->n_patches++] = (ad_patch){where, p->step->offset[k]};
+}
+
+static void place_owner(placing *p, int k) {
+    if (p->step->of[k] < 0) return;
+    ad_tape_memory *of = &p->t->memory[p->step->of[k]];
+    p->step->operands[k].storage = of->storage;
+    if (of->kind != AD_MEMORY_ARGUMENT && of->kind != AD_MEMORY_RESULT) return;
+    ad_storage ***grew = appended(of->owners, of->n_owners, sizeof *grew);
+    if (!grew) {
+        p->failed = true;
+        return;
+    }
+    of->owners = grew;
+    of->owners[of->n_owners++] = &p->step->operands[k].storage;
+}
+
+/* Operands without elements keep no memory: they point to none that may be gone. */
+static void forget_empty(ad_step *s, int n) {
+    static char nothing[64];
+    static ad_storage nowhere = {.data = nothing, .lo = nothing, .refs = 1};
+    for (int k = 0; k < n; k++) {
+        if (s->of[k] >= 0 || !s->call.x[k]) continue;
+        s->operands[k].storage = &nowhere;
+        s->operands[k].data = nothing;
+    }
+}
+
+static int place_step(ad_tape *t, ad_step *s) {
+    placing p = {.t = t, .step = s};
+    const int n = s->call.n_out + s->call.n_in;
+    forget_empty(s, n);
+    for (int k = 0; k < n; k++) {
+        place(&p, k, &s->operands[k].data);
+        place_owner(&p, k);
+    }
+    if (s->call.program && !p.failed) {
+        s->prepared = malloc(ad_prepared_size());
+        if (!s->prepared)
+            p.failed = true;
+        else if (ad_prepare(&s->call, s->prepared)) {
+            ad_prepared_pointers(s->prepared, place, &p);
+            s->call.numbers = s->prepared;
+            s->call.run = ad_run_prepared;
+        }
+    }
+    return p.failed ? ad_fail(AD_NO_MEMORY, 0, 0, 0) : AD_OK;
+}
+
+int ad_tape_finish(ad_tape *t, int n_outputs) {
+    if (t->ready || t->reason || n_outputs < 0 || n_outputs > t->n_exports)
+        return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    capture_constants(t);
+    int status = drop_unneeded(t);
+    if (!status) {
+        find_lifetimes(t);
+        status = plan_arena(t);
+    }
+    if (!status) status = make_arena(t);
+    for (int i = 0; i < t->n_steps && !status; i++) status = place_step(t, &t->steps[i]);
+    t->n_outputs = n_outputs;
+    t->ready = !status;
+    return status;
+}
+
+/* ---- what there is to see ---- */
+
+int ad_tape_length(const ad_tape *t) { return t->n_steps; }
+
+static const ad_step *step_at(const ad_tape *t, int i) {
+    return i >= 0 && i < t->n_steps ? &t->steps[i] : ad_fail_null(AD_BAD_ARG, i, t->n_steps, 0);
+}
+
+const char *ad_tape_name(const ad_tape *t, int i) {
+    const ad_step *s = step_at(t, i);
+    return s ? s->call.name : NULL;
+}
+
+int ad_tape_source(const ad_tape *t, int i) {
+    const ad_step *s = step_at(t, i);
+    return s ? s->source : -1;
+}
+
+const ad_program *ad_tape_program(const ad_tape *t, int i) {
+    const ad_step *s = step_at(t, i);
+    return s ? s->call.program : NULL;
+}
+
+const ad_tensor *ad_tape_operand(const ad_tape *t, int i, int j, int origin[3]) {
+    const ad_step *s = step_at(t, i);
+    if (!s || j < 0 || j >= s->call.n_out + s->call.n_in) return NULL;
+    origin[0] = s->of[j] < 0 ? -1 : t->memory[s->of[j]].kind;
+    origin[1] = s->of[j];
+    origin[2] = j < s->call.n_out;
+    return &s->operands[j];
+}
+
+void ad_tape_stats(const ad_tape *t, int64_t stats[4]) {
+    stats[0] = t->n_recorded;
+    stats[1] = t->n_steps;
+    stats[2] = t->arena_bytes;
+    stats[3] = 0;
+    for (int i = 0; i < t->n_results; i++) stats[3] += t->memory[t->results[i]].nbytes;
+}

@@ -1,0 +1,158 @@
+/* tape_run.c: running a tape. What moved since the last run, arguments and results, is patched; then the
+ * calls are made. A result that somebody still holds gets new memory. */
+#include "tape_parts.h"
+
+/* ---- pointers ---- */
+
+static void point(ad_tape_memory *of, char *data, ad_storage *s) {
+    for (int i = 0; i < of->n_patches; i++) *of->patches[i].where = data + of->patches[i].offset;
+    for (int i = 0; i < of->n_owners; i++) *of->owners[i] = s;
+    of->storage = s;
+    of->data = data;
+}
+
+/* ---- arguments ---- */
+
+static bool is_like(const ad_tensor *x, const ad_tensor *y) {
+    if (x->dtype != y->dtype || x->ndim != y->ndim || x->number != y->number) return false;
+    for (int d = 0; d < x->ndim; d++)
+        if (x->shape[d] != y->shape[d] || x->strides[d] != y->strides[d]) return false;
+    return true;
+}
+
+/* Whether the tape uses this storage otherwise than as an argument. */
+static bool is_captured(const ad_tape *t, const ad_storage *s) {
+    if (!s->tape) return false; /* no tape ever saw it */
+    if (s->tape == t->number) return t->memory[s->memory].kind != AD_MEMORY_ARGUMENT;
+    for (int i = 0; i < t->n_memory; i++)
+        if (t->memory[i].storage == s && t->memory[i].kind != AD_MEMORY_ARGUMENT) return true;
+    return false;
+}
+
+/* An argument like the recorded one, in memory that the tape may use as it did that one's. */
+static bool fits(const ad_tape *t, const ad_tape_argument *a, const ad_tensor *x) {
+    if (!is_like(x, &a->like)) return false;
+    const ad_storage *s = x->storage;
+    if (t->memory[a->memory].written && (s->readonly || (s->version < 0) != a->inference)) return false;
+    return s == a->storage || !is_captured(t, s);
+}
+
+/* Two arguments share memory where those recorded did, and only there. */
+static bool fit_together(const ad_tape *t, int i, int j, ad_tensor *const *args) {
+    const ad_tape_argument *a = &t->arguments[i], *b = &t->arguments[j];
+    const ad_storage *s = args[i]->storage, *z = args[j]->storage;
+    if (a->memory == b->memory) return s == z && args[i]->data - args[j]->data == a->from - b->from;
+    if (s != z)
+        return !(s->owner && z->owner) || (!t->memory[a->memory].written && !t->memory[b->memory].written);
+    /* disjoint parts of one storage, as those of two batches */
+    return !t->memory[a->memory].written && !t->memory[b->memory].written;
+}
+
+static bool take_arguments(ad_tape *t, int n, ad_tensor *const *args) {
+    if (n != t->n_arguments) return false;
+    for (int i = 0; i < n; i++) {
+        if (!fits(t, &t->arguments[i], args[i])) return false;
+        for (int j = 0; j < i; j++)
+            if (!fit_together(t, i, j, args)) return false;
+    }
+    for (int i = 0; i < n; i++) {
+        ad_tape_argument *a = &t->arguments[i];
+        ad_tensor *x = args[i];
+        if (x->data == a->data && x->storage == a->storage) continue;
+        a->data = x->data;
+        a->storage = x->storage;
+        if (a->first) point(&t->memory[a->memory], x->data, x->storage);
+    }
+    return true;
+}
+
+/* ---- results ---- */
+
+static int make_results(ad_tape *t) {
+    for (int i = 0; i < t->n_results; i++) {
+        ad_tape_memory *of = &t->memory[t->results[i]];
+        ad_storage *s = of->storage;
+        if (s && __atomic_load_n(&s->refs, __ATOMIC_ACQUIRE) == 1) {
+            s->version = ad_inference_mode ? AD_INFERENCE_VERSION : 0;
+            s->writer = AD_BY_NOBODY;
+            continue;
+        }
+        ad_storage *fresh = ad_storage_new(of->nbytes);
+        if (!fresh) return AD_NO_MEMORY;
+        point(of, fresh->data, fresh);
+        if (s) ad_storage_release(s);
+    }
+    return AD_OK;
+}
+
+static ad_tensor *exported(ad_tape *t, const ad_step *e) {
+    ad_tape_memory *of = &t->memory[e->of[0]];
+    if (!of->storage) return ad_fail_null(AD_BAD_ARG, 0, 0, 0);
+    ad_tensor *y = ad_tensor_new();
+    if (!y) return NULL;
+    *y = e->operands[0];
+    y->storage = of->storage;
+    y->data = of->data + e->offset[0];
+    ad_storage_retain(y->storage);
+    return y;
+}
+
+/* ---- the run ---- */
+
+static int make_calls(ad_tape *t) {
+    for (int i = 0; i < t->n_memory; i++) {
+        const ad_tape_memory *of = &t->memory[i];
+        if (of->contents && of->storage) memcpy(of->storage->data, of->contents, (size_t)of->nbytes);
+    }
+    for (t->position = 0; t->position < t->n_steps; t->position++) {
+        const ad_call *c = &t->steps[t->position].call;
+        const int status = c->run(c);
+        if (status) return status;
+    }
+    return AD_OK;
+}
+
+/* Takes the tape for this thread; false where it runs already. */
+static bool take(ad_tape *t) { return !__atomic_test_and_set(&t->busy, __ATOMIC_ACQUIRE); }
+static void leave(ad_tape *t) { __atomic_clear(&t->busy, __ATOMIC_RELEASE); }
+
+int ad_tape_run(ad_tape *t, int n_args, ad_tensor *const *args, ad_tensor **outputs) {
+    if (!t->ready || ad_recording) return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    if (!take(t)) return ad_fail(AD_BUSY, 0, 0, 0);
+    t->position = -1;
+    t->status = take_arguments(t, n_args, args) ? AD_OK : ad_fail(AD_STALE, 0, 0, 0);
+    if (!t->status) t->status = make_results(t);
+    if (!t->status) t->status = make_calls(t);
+    for (int i = 0; i < t->n_outputs; i++) {
+        outputs[i] = t->status ? NULL : exported(t, &t->exports[i]);
+        if (outputs[i] || t->status) continue;
+        t->status = AD_NO_MEMORY;
+        while (i--) ad_free(outputs[i]);
+        break;
+    }
+    const int status = t->status;
+    leave(t);
+    return status;
+}
+
+static ad_tensor *run_few(ad_tape *t, int n, ad_tensor *const *args) {
+    ad_tensor *y = NULL;
+    if (t->n_outputs > 1) return ad_fail_null(AD_BAD_ARG, t->n_outputs, 0, 0);
+    return ad_tape_run(t, n, args, &y) ? NULL : y;
+}
+ad_tensor *ad_tape_run0(ad_tape *t) { return run_few(t, 0, NULL); }
+ad_tensor *ad_tape_run1(ad_tape *t, ad_tensor *a) { return run_few(t, 1, (ad_tensor *[]){a}); }
+ad_tensor *ad_tape_run2(ad_tape *t, ad_tensor *a, ad_tensor *b) {
+    return run_few(t, 2, (ad_tensor *[]){a, b});
+}
+ad_tensor *ad_tape_run3(ad_tape *t, ad_tensor *a, ad_tensor *b, ad_tensor *c) {
+    return run_few(t, 3, (ad_tensor *[]){a, b, c});
+}
+
+int ad_tape_ran(const ad_tape *t) { return t->status; }
+int ad_tape_position(const ad_tape *t) { return t->position; }
+
+ad_tensor *ad_tape_get(ad_tape *t, int i) {
+    if (!t->ready || i < 0 || i >= t->n_exports) return ad_fail_null(AD_BAD_ARG, i, 0, 0);
+    return exported(t, &t->exports[i]);
+}
