@@ -47,6 +47,7 @@ from autodiff.nn.dropout import (
     Dropout3d,
     FeatureAlphaDropout,
 )
+from autodiff.nn.embedding import Embedding
 from autodiff.nn.linear import Bilinear, Linear, Neuron
 from autodiff.nn.loss import (
     BCELoss,
@@ -114,6 +115,7 @@ __all__ = [
     "Dropout1d",
     "Dropout2d",
     "Dropout3d",
+    "Embedding",
     "FeatureAlphaDropout",
     "Flatten",
     "GRUCell",

@@ -228,6 +228,29 @@ class Called:
         return self.function(*args, **options)
 
 
+def embeddings() -> Iterator[tuple[str, Case]]:
+    """Embeddings of indices."""
+
+    def indices(lib: Any) -> Any:
+        return lib.tensor([[1, 3, 0], [3, 3, 1]])
+
+    for options in (
+        {},
+        {"padding_idx": -1},
+        {"scale_grad_by_freq": True},
+        {"max_norm": 0.7},
+        {"max_norm": 0.7, "norm_type": 1.0, "padding_idx": 1},
+    ):
+        yield layer("Embedding", 4, 3, shapes=[indices], **options)
+
+    def pretrained(lib: Any) -> Any:
+        rows = lib.arange(6.0).reshape(3, 2)
+        module = lib.nn.Embedding.from_pretrained(rows)
+        return [repr(module), module.weight.requires_grad, digest(lib, module(lib.tensor([2, 0])))]
+
+    yield "Embedding from_pretrained", pretrained
+
+
 def attended(
     *shapes: tuple[int, ...], mask: Case | None = None, dtype: str = "float64", **options: Any
 ) -> Case:
@@ -452,7 +475,7 @@ def losses() -> Iterator[tuple[str, Case]]:
 
 
 NUMBERS: dict[str, Case] = dict(
-    [*losses(), *norms(), *recurrent(), *sequences(), *attentions(), *transformers()]
+    [*losses(), *norms(), *embeddings(), *recurrent(), *sequences(), *attentions(), *transformers()]
 )
 
 
@@ -647,6 +670,11 @@ ERRORS: dict[str, Case] = {
             ]
         )
     },
+    "embedding index": lambda lib: lib.nn.Embedding(4, 3)(lib.tensor([4])),
+    "embedding of floats": lambda lib: lib.nn.Embedding(4, 3)(lib.ones(2)),
+    "embedding padding": lambda lib: lib.nn.Embedding(4, 3, padding_idx=5),
+    "embedding weight": lambda lib: lib.nn.Embedding(2, 2, _weight=lib.ones(3, 2)),
+    "embedding pretrained": lambda lib: lib.nn.Embedding.from_pretrained(lib.ones(2)),
     "Bilinear of nothing": lambda lib: lib.nn.Bilinear(0, 3, 4),
     "MultiMarginLoss p": lambda lib: lib.nn.MultiMarginLoss(p=3),
     "MultiMarginLoss weight": lambda lib: lib.nn.MultiMarginLoss(weight=lib.ones(2, 2)),
