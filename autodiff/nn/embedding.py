@@ -35,8 +35,8 @@ def _lookup(module: Embedding, input: Tensor) -> Tensor:
     if input.dtype is not dtypes.int64 and input.dtype is not dtypes.int32:
         raise RuntimeError(
             "Expected tensor for argument #1 'indices' to have one of the following scalar types: "
-            f"Long, Int; but got torch.{SCALAR_NAMES[input._p.dtype]}Tensor instead (while checking "
-            "arguments for embedding)"
+            f"Long, Int; but got torch.{SCALAR_NAMES[input._p.dtype]}Tensor instead (while "
+            "checking arguments for embedding)"
         )
     weight, rows = module.weight, input.reshape(-1).to(dtypes.int64)
     if rows.numel() and bool(((rows < 0) | (rows >= weight.shape[0])).any()):

@@ -12,7 +12,7 @@ from itertools import accumulate
 from typing import Any, NamedTuple
 
 from autodiff.expr import Expr, build, inputs
-from autodiff.native import NULL, lib
+from autodiff.native import NULL, descriptors, lib, take_failure
 from autodiff.ops.base import Op, OpNode, fresh
 from autodiff.ops.contraction import linear
 from autodiff.ops.create import tensor
@@ -21,7 +21,7 @@ from autodiff.ops.join import cat
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.recompute import cotangents_of
 from autodiff.ops.views import narrow, reshape
-from autodiff.tensor import Tensor, wrap
+from autodiff.tensor import Tensor, _free, _gc, wrap
 
 __all__ = ["CELLS", "Steps", "cell_step", "scan"]
 
@@ -158,6 +158,11 @@ class Steps:
         b = rest.pop(0) if self.biased else None
         return gates, w, h, c, b, rest.pop(0) if self.projected else None
 
+    @property
+    def even(self) -> bool:
+        """Whether all steps have all the sequences."""
+        return self.sizes[-1] == self.sizes[0]
+
     def rows(self, t: int) -> tuple[int, int]:
         """Where a step's rows begin, and how many there are."""
         return self.offsets[t], self.sizes[t]
@@ -238,17 +243,38 @@ def _product(a: Any, b: Any, bias: Any, flags: int) -> Any:
 _ADD = PointwiseOp("add", _i + _f, 2)
 
 
+def _natively(
+    call: Callable[..., int], op: PointwiseOp, steps: Steps, ins: list[Any], outs: Any
+) -> None:
+    """All steps of sequences of one length by one call."""
+    some = ins[0]
+    _ADD.plain(wrap(some).narrow(0, 0, 1), (_columns(some, 0, 1, 1)[0],))  # so that it is compiled
+    given = descriptors([NULL if p is None else p for p in ins])
+    gates, reverse = CELLS[steps.kind].gates, steps.order.step < 0
+    while call(op.native, _ADD.native, gates, len(steps.sizes), reverse, given, outs):
+        op.specialise(take_failure(), [wrap(p) for p in ins if p is not None])
+
+
+def _dense(p: Any) -> Any:
+    return p if p is None or p.contiguous else fresh(lib.ad_contiguous(p, p.dtype), "scan", p)
+
+
 def _forward(*args: Any) -> Any:
     steps: Steps = args[-1]
     gates, w, h0, c0, b, proj = steps.parts(args[:-1])
     cell, total = CELLS[steps.kind], steps.offsets[-1]
-    gates = gates if gates.contiguous else fresh(lib.ad_contiguous(gates, gates.dtype), "scan")
+    gates = _dense(gates)
     hidden = gates.shape[1] // cell.gates
     out = _empty(gates, total, h0.shape[1])
     kept = steps.kept = _empty(gates, total, cell.kept * hidden) if cell.kept else None
     cells = steps.cells = None if c0 is None else _empty(gates, total, hidden)
     made = steps.made = out if proj is None else _empty(gates, total, hidden)
     bias = NULL if b is None else b
+    if steps.even and proj is None:
+        ins = [gates, w, _dense(h0), _dense(c0), b]
+        outs = descriptors([NULL if p is None else p for p in (out, cells, kept)])
+        _natively(lib.ad_recur, cell.forward, steps, ins, outs)
+        return _flat(steps, out, cells)
     first = [wrap(h0)] if c0 is None else [wrap(h0), wrap(c0)]
     state = [narrow(x, 0, 0, 0) for x in first]
     for t in steps.order:
@@ -275,6 +301,11 @@ def _forward(*args: Any) -> Any:
             product = _product(new, proj, NULL, 2)
             lib.ad_copy(row, product)
             state[0] = wrap(row)
+    return _flat(steps, out, cells)
+
+
+def _flat(steps: Steps, out: Any, cells: Any) -> Any:
+    """The result of a scan of these output rows and cell states."""
     flat = reshape(wrap(out), -1)
     if cells is None:
         return lib.ad_alias(flat._p)
@@ -286,7 +317,7 @@ def _sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
     """Back through the steps; what is summed over all of them is one product at the end."""
     steps: Steps = node.args[0]
     *xs, y = node.unpack()
-    gates, w, h0, c0, b, proj = steps.parts(xs)
+    gates, w, h0, c0, _, proj = steps.parts(xs)
     cell, total, width = CELLS[steps.kind], steps.offsets[-1], h0.shape[1]
     out = wrap(y).narrow(0, 0, total * width).view(total, width)
     g = g.contiguous()
@@ -302,6 +333,15 @@ def _sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
         c_before = steps.before(wrap(steps.cells), wrap(c0))
         ends.append(g.narrow(0, total * width, n * c0.shape[1]).view(n, c0.shape[1]))
         firsts.append(wrap(c0).new_zeros((n, c0.shape[1])))
+    if steps.even and proj is None:
+        c = None if c0 is None else ends[1].contiguous()._p
+        held = before._p if c0 is None else c_before._p
+        after = steps.cells if c0 is not None else out._p
+        ins = [gy._p, w, steps.kept, held, after, c]
+        outs = descriptors([dgates, NULL if dhidden is dgates else dhidden, NULL, NULL])
+        _natively(lib.ad_recur_vjp, cell.backward, steps, ins, outs)
+        firsts = [wrap(_gc(p, _free)) for p in (outs[2], outs[3]) if p != NULL]
+        return _cotangents(node, steps, xs, before._p, dgates, dhidden, dout, firsts)
     state = [x.narrow(0, 0, 0) for x in ends]
     for t in reversed(steps.order):
         at, rows = steps.rows(t)
@@ -329,15 +369,28 @@ def _sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
         if steps.kind == "GRU":
             state[0].add_(wrap(direct))
     _through(state, 0, ends, firsts)
-    cotangents: list[Tensor | None] = [wrap(dgates)]
-    d = wrap(dhidden)
-    cotangents.append(wrap(_product(dhidden, before._p, NULL, 1)) if node.needs(1) else None)
-    cotangents += firsts
-    if b is not None:
-        cotangents.append(d.sum(0) if node.needs(len(cotangents)) else None)
-    if proj is not None:
-        cotangents.append(wrap(_product(dout, steps.made, NULL, 1)))
-    return cotangents
+    return _cotangents(node, steps, xs, before._p, dgates, dhidden, dout, firsts)
+
+
+def _cotangents(
+    node: OpNode,
+    steps: Steps,
+    xs: Sequence[Any],
+    before: Any,
+    dgates: Any,
+    dhidden: Any,
+    dout: Any,
+    firsts: Sequence[Tensor],
+) -> list[Tensor | None]:
+    """The cotangents of all inputs: what is summed over the rows is one product."""
+    found: list[Tensor | None] = [wrap(dgates)]
+    found.append(wrap(_product(dhidden, before, NULL, 1)) if node.needs(1) else None)
+    found += firsts
+    if steps.biased:
+        found.append(wrap(dhidden).sum(0) if node.needs(len(found)) else None)
+    if steps.projected:
+        found.append(wrap(_product(dout, steps.made, NULL, 1)))
+    return found
 
 
 def _through(
