@@ -285,7 +285,7 @@ WITHOUT_ROW = {
     "is_anomaly_enabled is_anomaly_check_nan_enabled is_grad_enabled",
     "nn": "Module functional init utils Neuron MLP",
     "nn.Module": "forward",
-    "nn.utils": "rnn",  # recorded with the layers
+    "nn.utils": "parametrizations parametrize rnn",  # recorded with the layers
     "optim": "Optimizer lr_scheduler",
     "autograd.Function": "vjp __call__",
 }

@@ -1,7 +1,7 @@
-"""Norms whose weight and bias go with channels: batch, instance and group norm are one operation.
+"""Norms whose weight and bias go with channels: batch and instance norm are one operation.
 
 x less the mean of what a mask of dimensions takes together, over the root of its variance plus eps,
-times a weight plus a bias that broadcast against x.
+times a weight plus a bias that broadcast against x and are one number wherever one mean is.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from autodiff.tensor import Tensor, wrap
 
 __all__ = [
     "Moments",
+    "affine",
     "blend_",
     "channel_norm",
     "fixed_norm",
@@ -77,24 +78,16 @@ def _sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
     p, w = node.unpack()
     x, weight = wrap(p), wrap(w)
     product = _product.plain(g, (p, average._p, rstd._p))
-    products = product, g
-    sums = [_sum_dim(a, mask, True, p.dtype) for a in products]
-    varies = any(n != 1 and mask >> d & 1 for d, n in enumerate(weight.shape))
+    sums = [_sum_dim(a, mask, True, p.dtype) for a in (product, g)]
     cotangents: list[Tensor | None] = [None] * len(node.edges)
     if node.needs(0):
-        h, means, scale = g, sums, rstd
-        if varies:
-            h, product = mul.call(g, weight), mul.call(product, weight)
-            means = [_sum_dim(a, mask, True, p.dtype) for a in (product, h)]
-        else:
-            scale = mul.call(rstd, weight)  # it is one number wherever the means are
         count = p.numel // max(1, rstd.numel())
-        slope, level = mul.call(means[0], rstd) / count, means[1] / count
-        cotangents[0] = wrap(_channel_vjp.run((h, level, x, average, slope, scale)))
+        slope, level = mul.call(sums[0], rstd) / count, sums[1] / count
+        given = (g, level, x, average, slope, mul.call(rstd, weight))
+        cotangents[0] = wrap(_channel_vjp.run(given))
     for i in (1, 2):
         if node.needs(i):
-            given = products if varies else sums
-            cotangents[i] = _sum_to(given[i - 1], weight.shape)
+            cotangents[i] = _sum_to(sums[i - 1], weight.shape)
     return cotangents
 
 
@@ -102,17 +95,14 @@ def _rule(node: OpNode, g: Tensor, x: Tensor, weight: Tensor) -> Sequence[Tensor
     return row_cotangents(node, g, x, weight, node.args[0].mask, node.args[0].eps)
 
 
-_norms = {
-    kind: Op(
-        f"{kind}_norm",
-        _forward,
-        _rule,
-        saves=(0, 1),
-        grad_name=f"Native{kind.capitalize()}NormBackward0",
-        sweep=_sweep,
-    )
-    for kind in ("batch", "group")
-}
+_norm = Op(
+    "batch_norm",
+    _forward,
+    _rule,
+    saves=(0, 1),
+    grad_name="NativeBatchNormBackward0",
+    sweep=_sweep,
+)
 
 
 class Moments(NamedTuple):
@@ -123,14 +113,14 @@ class Moments(NamedTuple):
 
 
 def channel_norm(
-    kind: str, x: Tensor, mask: int, weight: Tensor, bias: Tensor, eps: float
+    x: Tensor, mask: int, weight: Tensor, bias: Tensor, eps: float
 ) -> tuple[Tensor, Moments]:
-    """x normalized by its own moments over a mask of dimensions ("batch" or "group")."""
+    """x normalized by its own moments over a mask of dimensions."""
     plain = x.detach()
     var = _var(plain, mask, True, Spread(0.0, False))
     average = _PAIRS["var_mean"][1](plain, mask, True)
     normal = Normal(mask, eps, average, _inverse_root.call(var, number(eps)))
-    return _norms[kind].on((x, weight, bias), normal), Moments(average, var)
+    return _norm.on((x, weight, bias), normal), Moments(average, var)
 
 
 def fixed_norm(
@@ -142,6 +132,11 @@ def fixed_norm(
     return _shifted.call(x, mean, scale, number(0.0) if bias is None else bias)
 
 
+def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """x weight + bias, which broadcast against it."""
+    return _scaled_and_moved.call(x, weight, bias)
+
+
 def rms_norm(x: Tensor, mask: int, weight: Tensor | None, eps: float) -> Tensor:
     """x over the root of the mean of its squares plus eps, times a weight."""
     dims = tuple(d for d in range(x.ndim) if mask >> d & 1)
@@ -150,6 +145,7 @@ def rms_norm(x: Tensor, mask: int, weight: Tensor | None, eps: float) -> Tensor:
 
 
 _scaled = PointwiseOp("rms_norm", _a * _b * _c, 3, "MulBackward0")
+_scaled_and_moved = PointwiseOp("affine", build("fma", _a, _b, _c), 3, "AddcmulBackward0")
 _blend = PointwiseOp("blend", _a + (_b - _a) * _c, 3)
 
 

@@ -251,6 +251,69 @@ def embeddings() -> Iterator[tuple[str, Case]]:
     yield "Embedding from_pretrained", pretrained
 
 
+def parametrized() -> Iterator[tuple[str, Case]]:
+    """Modules whose weights are computed when they are read."""
+
+    def run(lib: Any, name: str, make: Any, **options: Any) -> Any:
+        lib.manual_seed(9)
+        module = make(lib).to(lib.float64)
+        function = getattr(lib.nn.utils.parametrizations, name)
+        assert function(module, **options) is module
+        x = lambda: tensors(lib, [(2, module.in_features)], lib.float64)  # noqa: E731
+        results = [passes(lib, module, x()), passes(lib, module, x())]
+        state = [[k, digest(lib, v)] for k, v in module.state_dict().items()]
+        module.eval()
+        results.append(passes(lib, module, x()))
+        texts = [repr(module), lib.nn.utils.parametrize.is_parametrized(module, "weight")]
+        lib.nn.utils.parametrize.remove_parametrizations(module, "weight")
+        return [texts, results, state, repr(module), list(module.state_dict())]
+
+    def linear(lib: Any) -> Any:
+        return lib.nn.Linear(3, 4)
+
+    for name, options in (
+        ("weight_norm", {}),
+        ("weight_norm", {"dim": 1}),
+        ("weight_norm", {"dim": None}),
+        ("spectral_norm", {}),
+        ("spectral_norm", {"n_power_iterations": 3, "dim": 1}),
+    ):
+        yield (
+            f"{name} {options}",
+            lambda lib, n=name, o=options: run(lib, n, linear, **o),
+        )
+
+    def custom(lib: Any) -> Any:
+        class Symmetric(lib.nn.Module):  # type: ignore[misc, name-defined]
+            def forward(self, x: Any) -> Any:
+                return x + x.t()
+
+        class Double(lib.nn.Module):  # type: ignore[misc, name-defined]
+            def forward(self, x: Any) -> Any:
+                return 2 * x
+
+            def right_inverse(self, x: Any) -> Any:
+                return x / 2
+
+        lib.manual_seed(2)
+        parametrize = lib.nn.utils.parametrize
+        module = lib.nn.Linear(3, 3, dtype=lib.float64)
+        parametrize.register_parametrization(module, "weight", Double())
+        parametrize.register_parametrization(module, "weight", Symmetric())
+        with parametrize.cached():
+            same = module.weight is module.weight
+        result = passes(lib, module, tensors(lib, [(2, 3)], lib.float64))
+        module.parametrizations.weight[1].x = 1
+        other = lib.nn.Linear(2, 2, dtype=lib.float64)
+        parametrize.register_parametrization(other, "weight", Double())
+        other.weight = lib.ones(2, 2).double()
+        values = digest(lib, [other.weight, other.parametrizations.weight.original])
+        parametrize.remove_parametrizations(other, "weight", leave_parametrized=False)
+        return [repr(module), same, result, values, digest(lib, other.weight), repr(other)]
+
+    yield "parametrize", custom
+
+
 def attended(
     *shapes: tuple[int, ...], mask: Case | None = None, dtype: str = "float64", **options: Any
 ) -> Case:
@@ -475,7 +538,16 @@ def losses() -> Iterator[tuple[str, Case]]:
 
 
 NUMBERS: dict[str, Case] = dict(
-    [*losses(), *norms(), *embeddings(), *recurrent(), *sequences(), *attentions(), *transformers()]
+    [
+        *losses(),
+        *norms(),
+        *embeddings(),
+        *parametrized(),
+        *recurrent(),
+        *sequences(),
+        *attentions(),
+        *transformers(),
+    ]
 )
 
 

@@ -13,6 +13,7 @@ from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.ops import normal
 from autodiff.ops.create import zeros
 from autodiff.ops.join import cat
+from autodiff.ops.layer_norm import layer_norm
 from autodiff.ops.views import as_strided
 from autodiff.tensor import Tensor
 
@@ -83,9 +84,7 @@ def batch_norm(
         )
         return normal.fixed_norm(input, mean.detach(), var.detach(), w, b, eps)  # type: ignore[union-attr]
     mask = (1 << input.ndim) - 1 - 2
-    y, (mean, var) = normal.channel_norm(
-        "batch", input, mask, *_affine(input, weight, bias, shape), eps
-    )
+    y, (mean, var) = normal.channel_norm(input, mask, *_affine(input, weight, bias, shape), eps)
     if running_mean is not None and running_var is not None:
         with no_grad():
             normal.blend_(running_mean, mean, momentum)
@@ -135,9 +134,7 @@ def instance_norm(
     check_floating("batch_norm", input)
     shape = (1, channels, *[1] * (input.ndim - 2))
     mask = (1 << input.ndim) - 1 - 3
-    y, (mean, var) = normal.channel_norm(
-        "batch", input, mask, *_affine(input, weight, bias, shape), eps
-    )
+    y, (mean, var) = normal.channel_norm(input, mask, *_affine(input, weight, bias, shape), eps)
     count = math.prod(input.shape[2:])
     with no_grad():
         if running_mean is not None:
@@ -188,9 +185,13 @@ def group_norm(
     _check(input, channels, weight=weight, bias=bias)
     if not input.numel():
         return input * 1
-    grouped = input.reshape(n, num_groups, channels // num_groups, math.prod(rest))
-    w, b = _affine(input, weight, bias, (1, num_groups, channels // num_groups, 1))
-    return normal.channel_norm("group", grouped, 12, w, b, eps)[0].reshape(input.shape)
+    members = math.prod((channels // num_groups, *rest))
+    y = layer_norm(input.reshape(n, num_groups, members), (members,), None, None, eps)
+    y = y.reshape(n, channels, -1)
+    if weight is None and bias is None:
+        return y.reshape(input.shape)
+    w, b = _affine(input, weight, bias, (channels, 1))
+    return normal.affine(y, w, b).reshape(input.shape)
 
 
 def rms_norm(
