@@ -314,6 +314,34 @@ def parametrized() -> Iterator[tuple[str, Case]]:
     yield "parametrize", custom
 
 
+def lazy() -> Iterator[tuple[str, Case]]:
+    """Modules that learn their input's size."""
+
+    def run(lib: Any) -> Any:
+        lib.manual_seed(4)
+        nn = lib.nn
+        module = nn.Sequential(nn.LazyLinear(3), nn.LazyBatchNorm1d(), nn.LazyLinear(2, bias=False))
+        before = [repr(module), repr(list(module.parameters())), list(module.state_dict())]
+        module.double()
+        result = passes(lib, module, tensors(lib, [(4, 5)], lib.float64))
+        other = nn.LazyLinear(3)
+        other.load_state_dict(module[0].state_dict())
+        kinds = [type(m).__name__ for m in (*module, module[0].weight)]
+        return [before, result, kinds, repr(module), digest(lib, other(lib.ones(2, 5)))]
+
+    yield "lazy", run
+    for d in (1, 2, 3):
+        name, shape = f"LazyInstanceNorm{d}d", (2, 3, 2, 2, 3)[: 2 + d]
+        yield name, lambda lib, n=name, s=shape: _fed_lazily(lib, n, s)
+
+
+def _fed_lazily(lib: Any, name: str, shape: tuple[int, ...]) -> Any:
+    module = getattr(lib.nn, name)(dtype=lib.float64)
+    lib.manual_seed(6)
+    x = tensors(lib, [shape], lib.float64)
+    return [digest(lib, module(*x)), repr(module), [digest(lib, b) for b in module.buffers()]]
+
+
 def attended(
     *shapes: tuple[int, ...], mask: Case | None = None, dtype: str = "float64", **options: Any
 ) -> Case:
@@ -543,6 +571,7 @@ NUMBERS: dict[str, Case] = dict(
         *norms(),
         *embeddings(),
         *parametrized(),
+        *lazy(),
         *recurrent(),
         *sequences(),
         *attentions(),
@@ -747,6 +776,7 @@ ERRORS: dict[str, Case] = {
     "embedding padding": lambda lib: lib.nn.Embedding(4, 3, padding_idx=5),
     "embedding weight": lambda lib: lib.nn.Embedding(2, 2, _weight=lib.ones(3, 2)),
     "embedding pretrained": lambda lib: lib.nn.Embedding.from_pretrained(lib.ones(2)),
+    "lazy shape": lambda lib: lib.nn.LazyLinear(3).weight.shape,
     "Bilinear of nothing": lambda lib: lib.nn.Bilinear(0, 3, 4),
     "MultiMarginLoss p": lambda lib: lib.nn.MultiMarginLoss(p=3),
     "MultiMarginLoss weight": lambda lib: lib.nn.MultiMarginLoss(weight=lib.ones(2, 2)),

@@ -42,7 +42,8 @@ def weight_norm(module: Module, name: str = "weight", dim: int | None = 0) -> Mo
 
 
 def _unit(x: Tensor, eps: float) -> Tensor:
-    return x.div(dot(x, x).sqrt().clamp(min=eps))
+    unit: Tensor = x / dot(x, x).sqrt().clamp(min=eps)
+    return unit
 
 
 class _SpectralNorm(Module):
