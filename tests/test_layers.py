@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import math
+import pickle
 import warnings
 from typing import Any
 
@@ -12,6 +14,7 @@ from golden.record_layers import ERRORS, GOLDEN, NUMBERS
 from golden.recording import failure
 
 import autodiff as ad
+from autodiff import nn
 from autodiff.native import ffi, lib
 from autodiff.nn import functional
 from autodiff.ops import attention
@@ -90,3 +93,38 @@ def test_attention_to_many_keys_takes_little_memory() -> None:
     assert (
         stats[2] - before < 20_000_000
     )  # all scores at once are 36 MB, and there would be several
+
+
+def test_copies_of_parametrized_modules_are_apart() -> None:
+    module = nn.utils.parametrizations.weight_norm(nn.Linear(2, 3))
+    other = copy.deepcopy(module)
+    nn.utils.parametrize.remove_parametrizations(other, "weight")
+    assert type(other) is nn.Linear
+    assert ad.equal(module.weight, other.weight)
+    module.weight = ad.ones(3, 2)
+    assert ad.allclose(module.weight, ad.ones(3, 2))
+    assert not ad.equal(module.weight, other.weight)
+    with pytest.raises(RuntimeError, match="only supported through state_dict"):
+        pickle.dumps(module)
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        nn.LSTM(3, 4, 2),
+        nn.BatchNorm2d(3),
+        nn.MultiheadAttention(4, 2),
+        nn.TransformerEncoderLayer(4, 2, 6),
+        nn.Embedding(3, 2, padding_idx=1),
+        nn.GRUCell(3, 2, bias=False),
+        nn.LazyLinear(3),
+    ],
+    ids=lambda m: type(m).__name__,
+)
+def test_modules_are_copied_and_pickled_whole(module: nn.Module) -> None:
+    for other in (copy.deepcopy(module), pickle.loads(pickle.dumps(module))):
+        assert repr(other) == repr(module)
+        assert list(other.state_dict()) == list(module.state_dict())
+        if not isinstance(module, nn.LazyLinear):
+            pairs = zip(module.state_dict().values(), other.state_dict().values(), strict=True)
+            assert all(ad.equal(a, b) and a.data_ptr() != b.data_ptr() for a, b in pairs)

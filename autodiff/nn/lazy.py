@@ -68,6 +68,10 @@ class UninitializedParameter(Parameter):
             found = memo[id(self)] = type(self)(self.requires_grad, dtype=self.dtype)
         return found
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickled as a parameter without a shape."""
+        return type(self), (self.requires_grad, None, self.dtype)
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -131,6 +132,31 @@ def _property(name: str) -> property:
     )
 
 
+def _class_of(plain: type[Module], names: Sequence[str]) -> Any:
+    """A class of one module's own: its parametrized tensors are properties."""
+    members: dict[str, Any] = {name: _property(name) for name in names}
+    members |= {"_plain_class": plain, "__deepcopy__": _copied, "__getstate__": _refused}
+    return type(f"Parametrized{plain.__name__}", (plain,), members)
+
+
+def _copied(self: Any, memo: dict[int, Any]) -> Any:
+    """A copy, with a class of its own."""
+    found = memo.get(id(self))
+    if found is None:
+        names = list(self.__dict__["parametrizations"]._module_names)
+        kind = _class_of(self._plain_class, names)
+        found = memo[id(self)] = kind.__new__(kind)
+        found.__setstate__(copy.deepcopy(self.__dict__, memo))
+    return found
+
+
+def _refused(self: Any) -> None:
+    """RuntimeError: the class is made at run time, so a pickle could not name it."""
+    raise RuntimeError(
+        "Serialization of parametrized modules is only supported through state_dict()."
+    )
+
+
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
     """Whether a tensor of a module is parametrized; any of them, where none is named."""
     found = module.__dict__.get("parametrizations")
@@ -168,9 +194,7 @@ def register_parametrization(
         held = ParametrizationList([parametrization], original, unsafe)
         delattr(module, tensor_name)
         if not hasattr(type(module), "_plain_class"):
-            plain = type(module)
-            name = f"Parametrized{plain.__name__}"
-            module.__class__ = type(name, (plain,), {"_plain_class": plain})
+            module.__class__ = _class_of(type(module), ())
             module.parametrizations = ModuleDict()
         setattr(type(module), tensor_name, _property(tensor_name))
         module.__dict__["parametrizations"][tensor_name] = held
