@@ -342,6 +342,21 @@ def _fed_lazily(lib: Any, name: str, shape: tuple[int, ...]) -> Any:
     return [digest(lib, module(*x)), repr(module), [digest(lib, b) for b in module.buffers()]]
 
 
+def paddings() -> Iterator[tuple[str, Case]]:
+    """Padding of the last dimensions."""
+    for d in (1, 2, 3):
+        shape = (2, 3, 3, 4, 3)[: 2 + d]
+        for kind in ("Zero", "Reflection", "Replication", "Circular"):
+            sides = tuple((1, 2, 0, 1, 2, 2)[: 2 * d])
+            yield layer(f"{kind}Pad{d}d", 1, shapes=[shape])
+            yield layer(f"{kind}Pad{d}d", sides, shapes=[shape[1:]])
+        yield layer(f"ConstantPad{d}d", 2, 3.5, shapes=[shape])
+        yield layer(f"ConstantPad{d}d", (-1, 2) * d, 1.5, shapes=[shape])
+    yield layer("ReplicationPad2d", -1, shapes=[(1, 4, 4)])
+    yield layer("ReflectionPad1d", (-1, 1), shapes=[(1, 1, 4)])
+    yield layer("CircularPad2d", (1, -1, 1, 1), shapes=[(1, 1, 3, 3)])
+
+
 def attended(
     *shapes: tuple[int, ...], mask: Case | None = None, dtype: str = "float64", **options: Any
 ) -> Case:
@@ -571,6 +586,7 @@ NUMBERS: dict[str, Case] = dict(
         *norms(),
         *embeddings(),
         *parametrized(),
+        *paddings(),
         *lazy(),
         *recurrent(),
         *sequences(),
@@ -776,6 +792,14 @@ ERRORS: dict[str, Case] = {
     "embedding padding": lambda lib: lib.nn.Embedding(4, 3, padding_idx=5),
     "embedding weight": lambda lib: lib.nn.Embedding(2, 2, _weight=lib.ones(3, 2)),
     "embedding pretrained": lambda lib: lib.nn.Embedding.from_pretrained(lib.ones(2)),
+    "reflection": fed("ReflectionPad1d", 3, shape=(1, 2, 3)),
+    "reflection dims": fed("ReflectionPad2d", 1, shape=(3, 3)),
+    "replication dims": fed("ReplicationPad1d", 1, shape=(3,)),
+    "circular twice": fed("CircularPad1d", 4, shape=(1, 2, 3)),
+    "circular dims": fed("CircularPad1d", 1, shape=(3,)),
+    "constant less": fed("ConstantPad1d", -3, 1.0, shape=(1, 1, 4)),
+    "constant dims": fed("ConstantPad2d", 1, 1.0, shape=(4,)),
+    "odd padding": fed("ConstantPad1d", (1, 2, 3), 1.0, shape=(1, 2, 3)),
     "lazy shape": lambda lib: lib.nn.LazyLinear(3).weight.shape,
     "Bilinear of nothing": lambda lib: lib.nn.Bilinear(0, 3, 4),
     "MultiMarginLoss p": lambda lib: lib.nn.MultiMarginLoss(p=3),
