@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 
 from autodiff.expr import Expr, build, inputs
 from autodiff.native import NULL, descriptors, lib, take_failure
+from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode, fresh
 from autodiff.ops.contraction import linear
 from autodiff.ops.create import tensor
@@ -404,6 +405,8 @@ def _through(
 
 
 def _rule(node: OpNode, g: Tensor, *saved: Tensor) -> Sequence[Tensor | None]:
+    if not mode.grad:  # a walk to chosen inputs, that records nothing
+        return _sweep(node, g)
     return cotangents_of(lambda *xs: composed(node.args[0], xs), node, g, saved[:-1])
 
 

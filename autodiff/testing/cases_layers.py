@@ -164,9 +164,9 @@ LAYERS: list[tuple[str, Callable[..., Any], tuple[str, ...], int, Callable[..., 
     ("local_response_norm", lambda x: functional.local_response_norm(x, 2, 0.5, 0.75, 2.0),
      ("l m n",), 1, _response),
     ("attention", lambda q, k, v: functional.scaled_dot_product_attention(
-        q, k, v, is_causal=True, scale=0.5), ("b l e", "b s e", "b s m"), 1, _attention(True)),
+        q, k, v, is_causal=True, scale=0.5), ("2 l 4", "2 s 4", "2 s 3"), 1, _attention(True)),
     ("attention_masked", lambda q, k, v: functional.scaled_dot_product_attention(
-        q, k, v, _leaning(q, k), scale=0.5), ("b l 2", "b s 2", "b s m"), 1, _attention(False)),
+        q, k, v, _leaning(q, k), scale=0.5), ("2 l 2", "2 s 2", "2 s 3"), 1, _attention(False)),
     ("bilinear", functional.bilinear, ("b m", "b n", "k m n"), 1, _bilinear),
     ("ctc_loss", lambda x: functional.ctc_loss(x, ad.tensor([1, 2]), 4, 2, reduction="sum"),
      ("4 3",), 1, _ctc),
