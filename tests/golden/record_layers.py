@@ -59,7 +59,10 @@ def passes(lib: Any, module: Any, given: Any, options: Any = None) -> list[Any]:
     )
     found: Any = [None] * len(wanted)
     if isinstance(total, lib.Tensor):
-        found = lib.autograd.grad(total, wanted, allow_unused=True)
+        for x in wanted:
+            x.grad = None
+        total.backward()
+        found = [x.grad for x in wanted]
     found = [0 * x if g is None else g for x, g in zip(wanted, found, strict=True)]
     return [digest(lib, ys), digest(lib, found)]
 
