@@ -129,7 +129,8 @@ def fixed_norm(
     """x normalized by moments that are given."""
     scale = _inverse_root.call(var, number(eps))
     scale = scale if weight is None else mul.call(scale, weight)
-    return _shifted.call(x, mean, scale, number(0.0) if bias is None else bias)
+    shift = -mul.call(mean, scale)
+    return affine(x, scale, shift if bias is None else bias + shift)
 
 
 def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
