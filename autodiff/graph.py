@@ -138,7 +138,8 @@ class _Walk:
             if node not in self.needed:
                 return None
         hooks = self.hooks.get(node) if self.hooks else None
-        run = node.vjp if self.create else node.sweep
+        quick = not self.create and g.__class__ is Tensor  # no batch of func.vmap
+        run = node.sweep if quick else node.vjp
         grads = run(g) if hooks is None else _call_node_hooks(hooks, g, run)
         if not self.keep and node.saved:
             node.saved = None

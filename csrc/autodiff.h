@@ -159,6 +159,17 @@ ad_tensor *ad_pw3(ad_op *op, const ad_tensor *x, const ad_tensor *y, const ad_te
 ad_tensor *ad_pw4(ad_op *op, const ad_tensor *x, const ad_tensor *y, const ad_tensor *z, const ad_tensor *w);
 int ad_pw(ad_op *op, int n_in, const ad_tensor *const *in, int n_out,
           ad_tensor **out); /* NULL outs are made */
+/* The steps of a recurrent layer over `steps` blocks of rows, the last first if `reverse`. in: what the
+ * inputs add to the gates, the weights and first state of h, c or NULL, a bias or NULL; out: the rows of h,
+ * of c or NULL, of what is kept or NULL. `sum` adds two operands. AD_NO_VARIANT as of ad_pw: then call again.
+ */
+int ad_recur(ad_op *op, ad_op *sum, int gates, int64_t steps, int reverse, const ad_tensor *const *in,
+             ad_tensor *const *out);
+/* in: the rows' cotangents, the weights, what was kept or NULL, the rows of states before and (where asked
+ * for) after, the last c's cotangent or NULL; out: filled, the cotangents of gates and of what states add to
+ * them (or NULL); made, those of the first h, and of the first c or NULL. */
+int ad_recur_vjp(ad_op *op, ad_op *sum, int gates, int64_t steps, int reverse, const ad_tensor *const *in,
+                 ad_tensor **out);
 int ad_pw_reference(int op, int type, int64_t n, void *dst, const void *a, const void *b, const void *c);
 int ad_pw_kernel(int op, int type, int64_t n, void *dst, const void *a, const void *b, const void *c);
 

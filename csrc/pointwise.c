@@ -122,8 +122,10 @@ static void place_results(const task *t, machine *m, const int64_t *at, int64_t 
         if (t->stream && r->run) r->made = m->stage + k * m->slot_bytes;
         r->direct = r->made && (t->direct || t->stream) && ad_is_native(o, p->types[reg]) &&
                     (reg < p->n_in ? !l->in[reg].uniform : reg >= p->n_in + p->n_const);
-        for (int j = 0; j < k; j++) r->direct &= p->out_regs[j] != reg;
-        m->regs[reg] = r->direct ? r->made : (void *)slot(l, m, reg);
+        bool placed = false; /* one register for several results lies where the first one wants it */
+        for (int j = 0; j < k; j++) placed |= p->out_regs[j] == reg;
+        r->direct &= !placed;
+        if (!placed) m->regs[reg] = r->direct ? r->made : (void *)slot(l, m, reg);
     }
 }
 

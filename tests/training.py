@@ -16,6 +16,12 @@ CONTAINERS = {
     *("Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"),
     *("MLP", "Neuron"),  # made of Linear
 }
+# What takes more than one tensor, or gives another width.
+SEVERAL = {
+    *("Bilinear", "CosineSimilarity", "PairwiseDistance", "Embedding", "MultiheadAttention"),
+    *("RNN", "LSTM", "GRU", "RNNBase", "RNNCell", "LSTMCell", "GRUCell", "CTCLoss"),
+    *("Transformer", "TransformerEncoder", "TransformerDecoder", "TransformerDecoderLayer"),
+}
 # What the constructors want that have no defaults, but for those that take the width.
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "Linear": (WIDTH, WIDTH),
@@ -24,6 +30,14 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "Softmax": (1,),
     "LogSoftmax": (1,),
     "Softmin": (1,),
+    "GroupNorm": (8, WIDTH),
+    "BatchNorm2d": (8,),
+    "BatchNorm3d": (8,),
+    "InstanceNorm1d": (8,),
+    "InstanceNorm2d": (8,),
+    "InstanceNorm3d": (8,),
+    "LocalResponseNorm": (2,),
+    "TransformerEncoderLayer": (WIDTH, 4, 32),
     "KLDivLoss": (None, None, "batchmean"),
 }
 # Layers that want no matrix.
@@ -32,13 +46,18 @@ SHAPES: dict[str, tuple[int, ...]] = {
     "Dropout1d": (-1, 8, WIDTH // 8),
     "Dropout2d": (-1, 8, 4, WIDTH // 32),
     "Dropout3d": (-1, 8, 2, 2, WIDTH // 32),
+    **dict.fromkeys(("BatchNorm2d", "InstanceNorm2d"), (-1, 8, 4, WIDTH // 32)),
+    **dict.fromkeys(("BatchNorm3d", "InstanceNorm3d"), (-1, 8, 2, 2, WIDTH // 32)),
+    **dict.fromkeys(("InstanceNorm1d", "LocalResponseNorm"), (-1, 8, WIDTH // 8)),
+    "TransformerEncoderLayer": (16, -1, WIDTH),
     "FeatureAlphaDropout": (-1, 8, WIDTH // 8),
 }
 
 
 def classes(losses: bool) -> list[type[nn.Module]]:
     """The public layers, or the public losses."""
-    found = [getattr(nn, name) for name in nn.__all__ if name not in CONTAINERS]
+    found = [getattr(nn, name) for name in nn.__all__ if name not in CONTAINERS | SEVERAL]
+    found = [c for c in found if "Pad" not in c.__name__ and "Lazy" not in c.__name__]
     return [
         c
         for c in found
@@ -89,6 +108,12 @@ def loss(y: ad.Tensor, truth: ad.Tensor) -> ad.Tensor:
         "MarginRankingLoss": (y, chance, sign),
         "NLLLoss": (logs, index),
         "SoftMarginLoss": (y, sign),
+        "CosineEmbeddingLoss": (y, chance, sign[:, 0]),
+        "GaussianNLLLoss": (y, truth, chance),
+        "MultiLabelMarginLoss": (y, (truth * 8).to(ad.int64)),
+        "MultiMarginLoss": (y, index),
+        "TripletMarginLoss": (y, chance, logs),
+        "TripletMarginWithDistanceLoss": (y, chance, logs),
     }
     terms = [make(kind)(*given.get(kind.__name__, (y, truth))) for kind in classes(losses=True)]
     total: ad.Tensor = sum(terms[1:], terms[0])

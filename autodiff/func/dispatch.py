@@ -9,6 +9,7 @@ public function that it is a part of.
 
 from __future__ import annotations
 
+import copy
 import functools
 import inspect
 import sys
@@ -143,7 +144,11 @@ def operate(op: Op, level: Level, tensors: Any, args: Any) -> Any:
         result = rule(op, level, tensors, args)
         if result is not NotImplemented:
             return result
-    return one_by_one(op.name, lambda *given: op.on(given, *args), level, tuple(tensors), {})
+
+    def one(*given: Tensor) -> Tensor:
+        return op.on(given, *map(copy.copy, args))  # some keep what backward needs
+
+    return one_by_one(op.name, one, level, tuple(tensors), {})
 
 
 # ---- what is put in place ----

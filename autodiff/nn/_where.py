@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import sys
@@ -121,8 +122,10 @@ def _details(module: Any, text: str, args: Sequence[Any]) -> str:
     given = [x for x in args if isinstance(x, Tensor)]
     shapes = [f"input {list(x.shape)}" for x in given]
     own = vars(module)
-    names = [n for n in own.get("_parameter_names", ()) if own[n] is not None]
-    shapes += [f"{name} {list(own[name].shape)}" for name in names]
+    names = [n for n in own.get("_parameter_names", ()) if isinstance(own[n], Tensor)]
+    for name in names:
+        with contextlib.suppress(RuntimeError):  # a lazy one has no shape yet
+            shapes.append(f"{name} {list(own[name].shape)}")
     found = f": {', '.join(shapes)}" if shapes else ""
     hint = _hint(module, text, given)
     return f"{found}. {hint}" if hint else found

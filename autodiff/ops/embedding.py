@@ -32,9 +32,10 @@ _rows: Op = Op("embedding", lambda p, indices, _: _get_forward(p, indices), _row
 def _positions(name: str, input: Tensor, weight: Tensor) -> Tensor:
     """The numbers of rows as int64, those that are negative past the end."""
     if input.dtype not in (dtypes.int32, dtypes.int64):
-        raise NotImplementedError(
-            f"{name}(): Expected tensor for argument 'indices' to have one of the dtypes int32, "
-            f"int64, but got {input.dtype!r} instead"
+        raise RuntimeError(
+            "Expected tensor for argument #1 'indices' to have one of the following scalar types: "
+            f"Long, Int; but got torch.{dtypes.SCALAR_NAMES[input._p.dtype]}Tensor instead (while "
+            f"checking arguments for {name})"
         )
     if weight.ndim != 2:
         raise RuntimeError(f"{name}(): 'weight' must be 2-D, got {weight.ndim}-D")
@@ -92,7 +93,7 @@ def rows_of(
     except IndexError as failure:
         kind = IndexError if name == "embedding" else RuntimeError  # as PyTorch has it
         raise kind(
-            f"{name}(): index out of range in self, of size {list(weight.shape)}: the numbers are "
+            f"index out of range in self: {name} of size {list(weight.shape)} with numbers "
             f"from {input.min().item()} to {input.max().item()}"
         ) from failure
 

@@ -232,6 +232,11 @@ class PointwiseOp:
             self.specialise(take_failure(), (g, *map(wrap, others)))
         return iter([wrap(_gc(p, _free)) for p in outs])
 
+    def write_all(self, given: Sequence[Any], outs: Sequence[Any]) -> None:
+        """Write the results of some descriptors over others; nothing is recorded."""
+        while lib.ad_pw(self.native, self.n_in, given, len(outs), outs):
+            self.specialise(take_failure(), list(map(wrap, given)))
+
     def plain(self, g: Tensor, others: Sequence[Any]) -> Tensor:
         """The result for g and the tensors of some descriptors, not recorded."""
         n = len(others)

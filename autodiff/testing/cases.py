@@ -25,6 +25,7 @@ from autodiff.ops.normalize import log_softmax, logsumexp, softmax
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reduced import REDUCED
 from autodiff.ops.statistics import std, std_mean, var, var_mean
+from autodiff.testing.cases_layers import LAYERS
 from autodiff.testing.cases_linalg import LINEAR, PRODUCTS
 from autodiff.testing.cases_linalg import Row as LinearRow
 from autodiff.testing.cases_shapes import PLACED, REARRANGED, Row
@@ -477,6 +478,10 @@ FAMILIES = {
     "linear algebra": list(map(linear_case, LINEAR)),
     "gather": [*INDEXING, *map(of_row, PLACED)],
     "row-wise": ROWWISE,
+    "layer": [
+        Case(name, call, sized(*shapes, low=low), reference)
+        for name, call, shapes, low, reference in LAYERS
+    ],
     "loss": REDUCED_LOSSES,
 }
 CASES = [case for cases in FAMILIES.values() for case in cases]

@@ -2,8 +2,12 @@
 
 from autodiff.nn.functional import (
     activation,
+    attention,
+    channel_norm,
     class_loss,
     distance,
+    distance_loss,
+    label_loss,
     margin_loss,
     noise,
     normalization,
@@ -13,8 +17,12 @@ from autodiff.nn.functional import (
     sparse,
 )
 from autodiff.nn.functional.activation import *  # noqa: F403 - its own __all__ lists them
+from autodiff.nn.functional.attention import *  # noqa: F403
+from autodiff.nn.functional.channel_norm import *  # noqa: F403
 from autodiff.nn.functional.class_loss import *  # noqa: F403
 from autodiff.nn.functional.distance import *  # noqa: F403
+from autodiff.nn.functional.distance_loss import *  # noqa: F403
+from autodiff.nn.functional.label_loss import *  # noqa: F403
 from autodiff.nn.functional.margin_loss import *  # noqa: F403
 from autodiff.nn.functional.noise import *  # noqa: F403
 from autodiff.nn.functional.normalization import *  # noqa: F403
@@ -27,8 +35,12 @@ from autodiff.ops.contraction import linear
 __all__ = ["linear"]
 for _theme in (
     activation,
+    attention,
+    channel_norm,
     class_loss,
     distance,
+    distance_loss,
+    label_loss,
     margin_loss,
     noise,
     normalization,

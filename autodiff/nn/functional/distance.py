@@ -8,7 +8,6 @@ from autodiff.dtypes import SCALAR_NAMES, promote_types
 from autodiff.ops.einsum import einsum
 from autodiff.ops.norms import vector_norm
 from autodiff.ops.out import written
-from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor
 
 __all__ = ["bilinear", "cosine_similarity", "normalize", "pairwise_distance"]
@@ -40,16 +39,17 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
             "expected common dtype to be floating point, yet common dtype is "
             f"{SCALAR_NAMES[d.code]}"
         )
-    a, b = x1.to(d), x2.to(d)
-    at = dim_index(dim, max(a.ndim, b.ndim)) - max(a.ndim, b.ndim)
-
-    def unit(x: Tensor) -> Any:
-        if -at > x.ndim:
-            x = x.reshape([1] * (-at - x.ndim) + list(x.shape))
-        return x / vector_norm(x, 2, at, keepdim=True).clamp(min=eps)
-
-    cosine: Tensor = (unit(a) * unit(b)).sum(at)
-    return cosine
+    x, y = x1.to(d), x2.to(d)
+    products = x * y
+    norms = []
+    for one in (x, y):
+        squares = (one * one).expand(products.shape).sum(dim)
+        zero = squares == 0
+        norm = squares.masked_fill(zero, 1.0).sqrt().masked_fill(zero, 0.0)
+        held = norm.detach()  # a floor has no say in the gradient
+        norms.append(norm + (held.clamp(min=eps) - held))
+    cosines: Tensor = products.sum(dim) / (norms[0] * norms[1])
+    return cosines
 
 
 def normalize(
@@ -68,6 +68,8 @@ def normalize(
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     """x1^T W[o] x2 + bias[o] for each o: inputs (..., m) and (..., n), weight (o, m, n)."""
     _check("bilinear", input1=input1, input2=input2, weight=weight)
+    if bias is not None:
+        _check("bilinear", bias=bias)
     if input1.ndim != input2.ndim:
         raise RuntimeError(
             f"bilinear(): input dimensions do not match: got {input1.ndim} and {input2.ndim}"
@@ -89,7 +91,7 @@ def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None
             )
     if bias is not None and (bias.ndim > 1 or bias.shape[-1] != weight.shape[0]):
         raise RuntimeError(
-            f"bilinear(): bias size does not match weight size: got {list(bias.shape)} but "
+            f"bilinear(): bias size does not match weight size: got {bias.shape[0]} but "
             f"expected {weight.shape[0]}"
         )
     y = einsum("...m,omn,...n->...o", input1, weight, input2)

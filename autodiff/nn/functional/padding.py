@@ -26,9 +26,10 @@ def _sides(input: Tensor, pad: Any) -> list[tuple[int, int]]:
     sides = [(0, 0)] * (input.ndim - len(pairs)) + pairs[::-1]
     for d, (size, (low, high)) in enumerate(zip(input.shape, sides, strict=True)):
         if size + low + high < 0 or size + low < 0 or size + high < 0:
+            narrowed = "narrow(): length must be non-negative. " if max(flat) <= 0 else ""
             raise RuntimeError(
-                f"The input size {size}, plus negative padding {low} and {high}, resulted in a "
-                f"negative output size at dimension {d}: pad {flat} of {list(input.shape)}"
+                f"{narrowed}The input size {size}, plus negative padding {low} and {high}, "
+                f"resulted in a negative output size at dimension {d}: pad {flat} of {list(input.shape)}"
             )
     return sides
 
@@ -43,7 +44,7 @@ def _check_room(input: Tensor, sides: list[tuple[int, int]], mode: str) -> None:
             )
         if mode == "circular" and max(pair) > size:
             raise RuntimeError(
-                "Padding value causes wrapping around more than once: padding "
+                "Padding value causes wrapping around more than once. It is "
                 f"{pair} at dimension {d} of input {list(input.shape)}"
             )
         if any(pair) and size == 0:
@@ -72,8 +73,11 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
     given = len(sizes_of((pad,), "pad")) // 2
     if input.ndim not in (given + 1, given + 2) or not 1 <= given <= 3:
         raise NotImplementedError(
-            "Only 2D, 3D, 4D, 5D padding with non-constant padding are supported for now: got "
-            f"padding of {given} dimensions for input of {input.ndim}"
+            f"Padding size {2 * given} is not supported for {input.ndim}D input tensor.\n"
+            "Supported combinations for non-constant padding:\n"
+            "  - 2D or 3D input: padding size = 2 (pads last dimension)\n"
+            "  - 3D or 4D input: padding size = 4 (pads last 2 dimensions)\n"
+            "  - 4D or 5D input: padding size = 6 (pads last 3 dimensions)"
         )
     _check_room(input, sides, mode)
     return place_pad(input, sides, mode)
