@@ -173,12 +173,18 @@ static void channel_tiles(void *context, const combination *c) {
 /* ---- vectors of positions ---- */
 
 /* Rows of positions side by side, to every so many of the result's. */
-static void scatter(const ad_conv_plan *v, int64_t rows, int64_t cols, const char *from, char *to) {
+static void scatter(const ad_conv_plan *v, int64_t rows, int64_t cols, const void *from, void *to) {
     const int64_t step = v->axis[2].step;
     for (int64_t i = 0; i < rows; i++) {
-        for (int64_t q = 0; q < cols; q++)
-            memcpy(to + (i * v->positions + q * step) * v->size, from + (i * cols + q) * v->size,
-                   (size_t)v->size);
+        if (v->size == 4) {
+            const float *x = (const float *)from + i * cols;
+            float *y = (float *)to + i * v->positions;
+            for (int64_t q = 0; q < cols; q++) y[q * step] = x[q];
+        } else {
+            const double *x = (const double *)from + i * cols;
+            double *y = (double *)to + i * v->positions;
+            for (int64_t q = 0; q < cols; q++) y[q * step] = x[q];
+        }
     }
 }
 

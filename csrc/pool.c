@@ -19,37 +19,51 @@ typedef struct {
     axis axis[DIMS];
 } task;
 
-#define POOL(type)                                                                                           \
-    static int64_t greatest_##type(const task *t, const type *x, const int64_t *at) {                        \
-        const axis *a = t->axis;                                                                             \
-        int64_t found = a[0].first[at[0]] * a[0].place + a[1].first[at[1]] * a[1].place + a[2].first[at[2]]; \
-        type most = -(type)__builtin_inf();                                                                  \
-        for (int64_t d = a[0].first[at[0]]; d < a[0].end[at[0]]; d += a[0].step) {                           \
-            for (int64_t h = a[1].first[at[1]]; h < a[1].end[at[1]]; h += a[1].step) {                       \
-                const type *row = x + d * a[0].stride + h * a[1].stride;                                     \
-                for (int64_t w = a[2].first[at[2]]; w < a[2].end[at[2]]; w += a[2].step) {                   \
-                    const type value = row[w * a[2].stride];                                                 \
-                    if (value > most || value != value) {                                                    \
-                        most = value;                                                                        \
-                        found = d * a[0].place + h * a[1].place + w;                                         \
+/* A row of windows: those of the last dimension, at (d, h) of the others. Which element is the greatest is
+ * nothing a CPU could guess, so there are no branches for it. */
+#define POOL(type, bits)                                                                                     \
+    static void run_row_##type(const task *t, const type *x, const int64_t *at, int64_t *y) {                \
+        const axis d_axis = t->axis[0], h_axis = t->axis[1], w_axis = t->axis[2];                            \
+        const int64_t d0 = d_axis.first[at[0]], d1 = d_axis.end[at[0]];                                      \
+        const int64_t h0 = h_axis.first[at[1]], h1 = h_axis.end[at[1]];                                      \
+        const int64_t corner = d0 * d_axis.place + h0 * h_axis.place;                                        \
+        for (int64_t i = 0; i < w_axis.count; i++) {                                                         \
+            const int64_t w0 = w_axis.first[i], w1 = w_axis.end[i];                                          \
+            int64_t found = corner + w0;                                                                     \
+            type most = -(type)__builtin_inf();                                                              \
+            for (int64_t d = d0; d < d1; d += d_axis.step) {                                                 \
+                for (int64_t h = h0; h < h1; h += h_axis.step) {                                             \
+                    const type *row = x + d * d_axis.stride + h * h_axis.stride;                             \
+                    const int64_t place = d * d_axis.place + h * h_axis.place;                               \
+                    for (int64_t w = w0; w < w1; w += w_axis.step) {                                         \
+                        const type value = row[w * w_axis.stride];                                           \
+                        const bool more = (value > most) | (value != value);                                 \
+                        bits a, b;                                                                           \
+                        memcpy(&a, &most, sizeof a);                                                         \
+                        memcpy(&b, &value, sizeof b);                                                        \
+                        a ^= (a ^ b) & -(bits)more;                                                          \
+                        memcpy(&most, &a, sizeof a);                                                         \
+                        found ^= (found ^ (place + w)) & -(int64_t)more;                                     \
                     }                                                                                        \
                 }                                                                                            \
             }                                                                                                \
+            y[i] = found;                                                                                    \
         }                                                                                                    \
-        return found;                                                                                        \
     }
-POOL(float)
-POOL(double)
+POOL(float, uint32_t)
+POOL(double, uint64_t)
 
 static void run_plane(void *context, int64_t plane) {
     const task *t = context;
     const char *x = t->x + ad_walk_offset(&t->planes, plane) * ad_itemsize[t->dtype];
-    int64_t *y = t->y + plane * t->axis[0].count * t->axis[1].count * t->axis[2].count, at[DIMS];
+    int64_t *y = t->y + plane * t->axis[0].count * t->axis[1].count * t->axis[2].count, at[2];
     for (at[0] = 0; at[0] < t->axis[0].count; at[0]++) {
         for (at[1] = 0; at[1] < t->axis[1].count; at[1]++) {
-            for (at[2] = 0; at[2] < t->axis[2].count; at[2]++)
-                *y++ = t->dtype == AD_float32 ? greatest_float(t, (const float *)x, at)
-                                              : greatest_double(t, (const double *)x, at);
+            if (t->dtype == AD_float32)
+                run_row_float(t, (const float *)x, at, y);
+            else
+                run_row_double(t, (const double *)x, at, y);
+            y += t->axis[2].count;
         }
     }
 }

@@ -51,3 +51,10 @@ def test_same_error_as_pytorch(text: str) -> None:
     assert kind == RECORD["errors"][text][0]
     if text not in OUR_WORDS:
         assert message == RECORD["errors"][text][1].replace("torch.Size", "")
+
+
+def test_the_last_nan_of_a_window_is_the_greatest() -> None:
+    x = ad.tensor([[1.0, math.nan, 2.0, math.nan, 3.0, -math.inf]])
+    values, places = autodiff.nn.functional.max_pool1d(x, 3, 1, 1, return_indices=True)
+    assert places.tolist() == [[1, 1, 3, 3, 3, 4]]
+    assert values.isnan().tolist() == [[True] * 5 + [False]]
