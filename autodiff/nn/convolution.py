@@ -62,8 +62,8 @@ class _Convolution(Module):
 
     weight: Parameter
     bias: Parameter | None
-    nd: ClassVar[int]
-    transposed: ClassVar[bool] = False
+    _nd: ClassVar[int]
+    _turned: ClassVar[bool] = False
 
     def __init__(
         self,
@@ -82,17 +82,17 @@ class _Convolution(Module):
     ) -> None:
         name = type(self).__name__
         super().__init__()
-        nd = self.nd
+        nd = self._nd
         self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size, self.stride = each(kernel_size, nd), each(stride, nd)
         self.padding: Any = padding if isinstance(padding, str) else each(padding, nd)
         self.dilation, self.output_padding = each(dilation, nd), each(output_padding, nd)
-        self.padding_mode = padding_mode
+        self.padding_mode, self.transposed = padding_mode, self._turned
         self._check(name)
         if device not in (None, "cpu"):
             raise RuntimeError(f"{name}: device {device!r} is not supported; only 'cpu' is")
         first, second = (
-            (in_channels, out_channels) if self.transposed else (out_channels, in_channels)
+            (in_channels, out_channels) if self._turned else (out_channels, in_channels)
         )
         self.weight = Parameter(empty(first, second // groups, *self.kernel_size, dtype=dtype))
         if bias:
@@ -102,7 +102,7 @@ class _Convolution(Module):
         self.reset_parameters()
 
     def _check(self, name: str) -> None:
-        if self.transposed and self.padding_mode != "zeros":
+        if self._turned and self.padding_mode != "zeros":
             raise ValueError(f'Only "zeros" padding mode is supported for {name}')
         if self.groups <= 0:
             raise ValueError("groups must be a positive integer")
@@ -134,14 +134,14 @@ class _Convolution(Module):
     def _widths(self) -> list[tuple[int, int]]:
         """The padding before and after each dimension."""
         if self.padding == "valid":
-            return [(0, 0)] * self.nd
+            return [(0, 0)] * self._nd
         if self.padding == "same":
             total = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
             return [(t // 2, t - t // 2) for t in total]
         return [(p, p) for p in self.padding]
 
     def forward(self, input: Tensor) -> Tensor:
-        function = getattr(convolution, f"conv{self.nd}d")
+        function = getattr(convolution, f"conv{self._nd}d")
         padding = self.padding
         if self.padding_mode != "zeros":
             input, padding = _pad(input, self._widths(), self.padding_mode), 0
@@ -151,7 +151,7 @@ class _Convolution(Module):
         return y
 
     def extra_repr(self) -> str:
-        nd = self.nd
+        nd = self._nd
         text = (
             f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, "
             f"stride={self.stride}"
@@ -203,7 +203,7 @@ class Conv1d(_Forward):
     zeros, reflect, replicate or circular.
     """
 
-    nd = 1
+    _nd = 1
 
 
 class Conv2d(_Forward):
@@ -214,17 +214,17 @@ class Conv2d(_Forward):
     Size([1, 8, 16, 16])
     """
 
-    nd = 2
+    _nd = 2
 
 
 class Conv3d(_Forward):
     """`functional.conv3d` with parameters; see `Conv1d`."""
 
-    nd = 3
+    _nd = 3
 
 
 class _Transposed(_Convolution):
-    transposed = True
+    _turned = True
 
     def __init__(
         self,
@@ -257,7 +257,7 @@ class _Transposed(_Convolution):
         )
 
     def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
-        function = getattr(convolution, f"conv_transpose{self.nd}d")
+        function = getattr(convolution, f"conv_transpose{self._nd}d")
         extra = self.output_padding if output_size is None else self._extra(input, output_size)
         y: Tensor = function(
             input,
@@ -273,7 +273,7 @@ class _Transposed(_Convolution):
 
     def _extra(self, input: Tensor, output_size: Sequence[int]) -> list[int]:
         """The output padding that makes the result of this size."""
-        nd, wanted = self.nd, list(output_size)
+        nd, wanted = self._nd, list(output_size)
         if len(wanted) == input.ndim:
             wanted = wanted[-nd:]
         if len(wanted) != nd:
@@ -306,16 +306,16 @@ class ConvTranspose1d(_Transposed):
     it finds the output padding for that.
     """
 
-    nd = 1
+    _nd = 1
 
 
 class ConvTranspose2d(_Transposed):
     """`functional.conv_transpose2d` with parameters; see `ConvTranspose1d`."""
 
-    nd = 2
+    _nd = 2
 
 
 class ConvTranspose3d(_Transposed):
     """`functional.conv_transpose3d` with parameters; see `ConvTranspose1d`."""
 
-    nd = 3
+    _nd = 3

@@ -33,21 +33,21 @@ __all__ = [
 class _Pool(Module):
     """A function of an input and of numbers that the module keeps, and shows."""
 
-    function: ClassVar[str]
-    shown: ClassVar[str]
-    passed: ClassVar[str]
+    _function: ClassVar[str]
+    _shown: ClassVar[str]
+    _passed: ClassVar[str]
 
     def forward(self, input: Tensor) -> Any:
-        numbers = {name: getattr(self, name) for name in self.passed.split()}
-        return getattr(pooling, self.function)(input, **numbers)
+        numbers = {name: getattr(self, name) for name in self._passed.split()}
+        return getattr(pooling, self._function)(input, **numbers)
 
     def extra_repr(self) -> str:
-        return ", ".join(f"{name}={getattr(self, name)}" for name in self.shown.split())
+        return ", ".join(f"{name}={getattr(self, name)}" for name in self._shown.split())
 
 
 class _MaxPool(_Pool):
-    shown = "kernel_size stride padding dilation ceil_mode"
-    passed = f"{shown} return_indices"
+    _shown = "kernel_size stride padding dilation ceil_mode"
+    _passed = f"{_shown} return_indices"
 
     def __init__(
         self,
@@ -66,8 +66,8 @@ class _MaxPool(_Pool):
 
 
 class _AvgPool(_Pool):
-    shown = "kernel_size stride padding"
-    passed = f"{shown} ceil_mode count_include_pad divisor_override"
+    _shown = "kernel_size stride padding"
+    _passed = f"{_shown} ceil_mode count_include_pad divisor_override"
 
     def __init__(
         self,
@@ -87,7 +87,7 @@ class _AvgPool(_Pool):
 
 
 class _LPPool(_Pool):
-    shown = passed = "norm_type kernel_size stride ceil_mode"
+    _shown = _passed = "norm_type kernel_size stride ceil_mode"
 
     def __init__(
         self,
@@ -102,7 +102,7 @@ class _LPPool(_Pool):
 
 
 class _AdaptiveAvgPool(_Pool):
-    shown = passed = "output_size"
+    _shown = _passed = "output_size"
 
     def __init__(self, output_size: Sizes) -> None:
         super().__init__()
@@ -110,8 +110,8 @@ class _AdaptiveAvgPool(_Pool):
 
 
 class _AdaptiveMaxPool(_Pool):
-    shown = "output_size"
-    passed = f"{shown} return_indices"
+    _shown = "output_size"
+    _passed = f"{_shown} return_indices"
 
     def __init__(self, output_size: Sizes, return_indices: bool = False) -> None:
         super().__init__()
@@ -121,26 +121,26 @@ class _AdaptiveMaxPool(_Pool):
 class MaxPool1d(_MaxPool):
     """`functional.max_pool1d` with its arguments."""
 
-    function = "max_pool1d"
+    _function = "max_pool1d"
 
 
 class MaxPool2d(_MaxPool):
     """`functional.max_pool2d` with its arguments."""
 
-    function = "max_pool2d"
+    _function = "max_pool2d"
 
 
 class MaxPool3d(_MaxPool):
     """`functional.max_pool3d` with its arguments."""
 
-    function = "max_pool3d"
+    _function = "max_pool3d"
 
 
 class AvgPool1d(_AvgPool):
     """`functional.avg_pool1d` with its arguments."""
 
-    function = "avg_pool1d"
-    passed = f"{_AvgPool.shown} ceil_mode count_include_pad"
+    _function = "avg_pool1d"
+    _passed = f"{_AvgPool._shown} ceil_mode count_include_pad"
 
     def __init__(
         self,
@@ -158,64 +158,64 @@ class AvgPool1d(_AvgPool):
 class AvgPool2d(_AvgPool):
     """`functional.avg_pool2d` with its arguments."""
 
-    function = "avg_pool2d"
+    _function = "avg_pool2d"
 
 
 class AvgPool3d(_AvgPool):
     """`functional.avg_pool3d` with its arguments."""
 
-    function = "avg_pool3d"
+    _function = "avg_pool3d"
 
 
 class LPPool1d(_LPPool):
     """`functional.lp_pool1d` with its arguments."""
 
-    function = "lp_pool1d"
+    _function = "lp_pool1d"
 
 
 class LPPool2d(_LPPool):
     """`functional.lp_pool2d` with its arguments."""
 
-    function = "lp_pool2d"
+    _function = "lp_pool2d"
 
 
 class LPPool3d(_LPPool):
     """`functional.lp_pool3d` with its arguments."""
 
-    function = "lp_pool3d"
+    _function = "lp_pool3d"
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
     """`functional.adaptive_avg_pool1d` with its arguments."""
 
-    function = "adaptive_avg_pool1d"
+    _function = "adaptive_avg_pool1d"
 
 
 class AdaptiveAvgPool2d(_AdaptiveAvgPool):
     """`functional.adaptive_avg_pool2d` with its arguments."""
 
-    function = "adaptive_avg_pool2d"
+    _function = "adaptive_avg_pool2d"
 
 
 class AdaptiveAvgPool3d(_AdaptiveAvgPool):
     """`functional.adaptive_avg_pool3d` with its arguments."""
 
-    function = "adaptive_avg_pool3d"
+    _function = "adaptive_avg_pool3d"
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
     """`functional.adaptive_max_pool1d` with its arguments."""
 
-    function = "adaptive_max_pool1d"
+    _function = "adaptive_max_pool1d"
 
 
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     """`functional.adaptive_max_pool2d` with its arguments."""
 
-    function = "adaptive_max_pool2d"
+    _function = "adaptive_max_pool2d"
 
 
 class AdaptiveMaxPool3d(_AdaptiveMaxPool):
     """`functional.adaptive_max_pool3d` with its arguments."""
 
-    function = "adaptive_max_pool3d"
+    _function = "adaptive_max_pool3d"
