@@ -308,7 +308,10 @@ static int run_call(const ad_call *c) {
     }
     const int status = run(&call);
     ad_free(row);
-    return status ? ad_fail(status, 0, 0, 0) : AD_OK;
+    int64_t detail[3]; /* of another thread's failure, nobody knows the bytes */
+    if (status && (ad_error(detail) != status || !detail[0]))
+        ad_fail(status, call.y.numel * ad_itemsize[call.y.dtype], 0, 0);
+    return status;
 }
 
 static int check(int kind, const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias, int64_t groups,
