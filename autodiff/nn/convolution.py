@@ -91,9 +91,7 @@ class _Convolution(Module):
         self._check(name)
         if device not in (None, "cpu"):
             raise RuntimeError(f"{name}: device {device!r} is not supported; only 'cpu' is")
-        first, second = (
-            (in_channels, out_channels) if self._turned else (out_channels, in_channels)
-        )
+        first, second = (in_channels, out_channels) if self._turned else (out_channels, in_channels)
         self.weight = Parameter(empty(first, second // groups, *self.kernel_size, dtype=dtype))
         if bias:
             self.bias = Parameter(empty(out_channels, dtype=dtype))
