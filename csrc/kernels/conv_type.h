@@ -26,9 +26,12 @@
 A_AT(1) A_AT(2) A_AT(4)
 B_AT(1) AT_TILE(b, 1, 4) B_AT(2)
 #if TILE_ROWS >= 6
-A_AT(3) A_AT(6) B_AT(4)
+A_AT(3) A_AT(6)
 #endif
-#if TILE_ROWS == 6
+#if TILE_ROWS >= 6 && W == VF_W /* of doubles, fewer kernels will do */
+B_AT(4)
+#endif
+#if TILE_ROWS == 6 && W == VF_W
 B_AT(6)
 #endif
 #if TILE_ROWS >= 12
@@ -44,10 +47,10 @@ A_AT(12)
 #define LANE_UNROLL AD_UNROLL
 #endif
 
-                enum {
-                    NAME(CHAIN_LANES) = AD_LANE_BYTES / sizeof(T),
-                    NAME(CHAIN_VECTORS) = NAME(CHAIN_LANES) / W
-                };
+                    enum {
+                        NAME(CHAIN_LANES) = AD_LANE_BYTES / sizeof(T),
+                        NAME(CHAIN_VECTORS) = NAME(CHAIN_LANES) / W
+                    };
 
 /* The lanes from element i on; those past n are 0. */
 AD_SIMD void NAME(lanes_of)(V() * x, const T *p, int64_t n) {
