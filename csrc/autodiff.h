@@ -244,6 +244,18 @@ int ad_qr(const ad_tensor *a, int64_t cols, ad_tensor **out);
 int ad_svd(const ad_tensor *a, ad_tensor **out);
 /* The eigenvectors and eigenvalues, ascending, of symmetric matrices; the lower triangle is read. */
 int ad_eigh(const ad_tensor *a, ad_tensor **out);
+/* Convolutions over the last nd (1 to 3) dimensions, and their adjoints. `geometry` is the strides, the
+ * paddings (before the first element), the dilations and the result's sizes, nd each. Of images
+ * x (n, groups c, ...), weights w (groups m, c, ...) and results y (n, groups m, ...):
+ * forward: y from a = x and b = w; transposed: x from a = y and b = w; weight: w from a = y and b = x.
+ * The first two add bias, of the result's channels, or NULL. */
+typedef enum { AD_CONV_FORWARD, AD_CONV_TRANSPOSED, AD_CONV_WEIGHT } ad_conv_kind;
+ad_tensor *ad_conv(int kind, const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias, int64_t groups,
+                   int nd, const int64_t *geometry);
+/* Where in the last nd (1 to 3) dimensions, taken as one, the greatest element of each window is: the first
+ * of equals, or the last nan. plan, of n numbers: nd, the steps between elements of a window, the numbers of
+ * windows, and for each dimension where windows start, and where they end. */
+ad_tensor *ad_max_pool(const ad_tensor *x, int64_t n, const int64_t *plan);
 
 /* ---- gather and scatter ---- */
 /* x (lead, n dimensions from the `first`, rest) at n int64 index tensors of one shape s: a result of shape

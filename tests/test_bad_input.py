@@ -25,7 +25,7 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
     ),
     (r"(split|chunk)\((x, )?2\*\*70", "ValueError", "ok", "pieces of size 2**70 are pieces"),
     (
-        r"(reshape|view|expand|_to)\(\(2|(Linear|LayerNorm|PReLU|as_strided_?|set_num_threads|materialize)\(.*2\*\*70",
+        r"(reshape|view|expand|_to)\(\(2|(Linear|LayerNorm|PReLU|unfold|Conv\w+|as_strided_?|set_num_threads|materialize)\(.*2\*\*70",
         "TypeError|ValueError",
         "OverflowError|TypeError",
         "Python's own exception for an integer past 64 bits",
@@ -65,6 +65,18 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "RuntimeError",
         "ok",
         "lerp promotes as every other function does",
+    ),
+    (
+        r"([aA]vg|lp|LP)_?[pP]ool2d\(|[uU]nfold\(",
+        "IndexError",
+        "RuntimeError",
+        "the wrong number of dimensions is refused as other pools refuse it",
+    ),
+    (
+        r"lp_pool[123]d\(|LPPool1d|conv_transpose1d\(torch",
+        "ok|ValueError|NotImplementedError",
+        "NotImplementedError|TypeError|RuntimeError",
+        "bools have no norm and no convolution, and a str is no size",
     ),
     (
         r"functional|nn\.\w+\(|torch\.(split|tensordot)\(",
@@ -274,6 +286,7 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
 ]
 # Messages that cannot name the value: Python's own, or a value that is right in itself.
 UNSAID = [
+    r"nn\.Conv\w+\((\d, )?1\.5|interpolate\(h, size=None",  # PyTorch's very words
     r"^x \* |\* x$",  # Python tries to repeat the sequence
     r"(randint_like|index_put_|backward|grad|Function\.forward)\(.*None",
     r"permute\(.*\(-3,\)|as_strided_?\(|rot90\(",  # the number of sizes is at fault first

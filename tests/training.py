@@ -39,18 +39,51 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "LocalResponseNorm": (2,),
     "TransformerEncoderLayer": (WIDTH, 4, 32),
     "KLDivLoss": (None, None, "batchmean"),
+    **{f"{kind}{n}d": (8, 8, 3, 1, 1) for kind in ("Conv", "ConvTranspose") for n in (1, 2, 3)},
+    **{f"{kind}Pool{n}d": (3, 1, 1) for kind in ("Max", "Avg") for n in (1, 2, 3)},
+    # half the elements
+    **{f"LPPool{n}d": (2, (2, *(1,) * (n - 1))) for n in (1, 2, 3)},
+    **{
+        f"Adaptive{kind}Pool{n}d": ((WIDTH // 16, (2, WIDTH // 32), (1, 2, WIDTH // 32))[n - 1],)
+        for kind in ("Avg", "Max")
+        for n in (1, 2, 3)
+    },
+    "Upsample": (WIDTH // 8,),
+    "UpsamplingNearest2d": ((4, WIDTH // 32),),
+    "UpsamplingBilinear2d": ((4, WIDTH // 32),),
+    "Unfold": (1,),
+    "Fold": ((4, WIDTH // 32), 1),
+    **dict.fromkeys(("PixelShuffle", "PixelUnshuffle", "ChannelShuffle"), (2,)),
 }
+# Images of one to three dimensions.
+SPACES = ((-1, 8, WIDTH // 8), (-1, 8, 4, WIDTH // 32), (-1, 8, 2, 2, WIDTH // 32))
 # Layers that want no matrix.
 SHAPES: dict[str, tuple[int, ...]] = {
-    "Softmax2d": (-1, 8, 4, WIDTH // 32),
-    "Dropout1d": (-1, 8, WIDTH // 8),
-    "Dropout2d": (-1, 8, 4, WIDTH // 32),
-    "Dropout3d": (-1, 8, 2, 2, WIDTH // 32),
-    **dict.fromkeys(("BatchNorm2d", "InstanceNorm2d"), (-1, 8, 4, WIDTH // 32)),
-    **dict.fromkeys(("BatchNorm3d", "InstanceNorm3d"), (-1, 8, 2, 2, WIDTH // 32)),
-    **dict.fromkeys(("InstanceNorm1d", "LocalResponseNorm"), (-1, 8, WIDTH // 8)),
+    "Softmax2d": SPACES[1],
+    **{f"Dropout{n}d": SPACES[n - 1] for n in (1, 2, 3)},
+    "FeatureAlphaDropout": SPACES[0],
     "TransformerEncoderLayer": (16, -1, WIDTH),
-    "FeatureAlphaDropout": (-1, 8, WIDTH // 8),
+    **dict.fromkeys(("BatchNorm2d", "InstanceNorm2d"), SPACES[1]),
+    **dict.fromkeys(("BatchNorm3d", "InstanceNorm3d"), SPACES[2]),
+    **dict.fromkeys(("InstanceNorm1d", "LocalResponseNorm"), SPACES[0]),
+    **{
+        f"{kind}{n}d": SPACES[n - 1]
+        for kind in (
+            *("Conv", "ConvTranspose", "MaxPool", "AvgPool", "LPPool"),
+            *("AdaptiveAvgPool", "AdaptiveMaxPool"),
+        )
+        for n in (1, 2, 3)
+    },
+    "Upsample": SPACES[0],
+    "Fold": (-1, 8, WIDTH // 8),
+    **dict.fromkeys(
+        (
+            *("UpsamplingNearest2d", "UpsamplingBilinear2d", "Unfold"),
+            *("PixelShuffle", "ChannelShuffle"),
+        ),
+        SPACES[1],
+    ),
+    "PixelUnshuffle": (-1, 1, 8, WIDTH // 8),
 }
 
 

@@ -32,7 +32,8 @@ _rows: Op = Op("embedding", lambda p, indices, _: _get_forward(p, indices), _row
 def _positions(name: str, input: Tensor, weight: Tensor) -> Tensor:
     """The numbers of rows as int64, those that are negative past the end."""
     if input.dtype not in (dtypes.int32, dtypes.int64):
-        raise RuntimeError(
+        refuse = RuntimeError if name == "embedding" else NotImplementedError  # as PyTorch's
+        raise refuse(
             "Expected tensor for argument #1 'indices' to have one of the following scalar types: "
             f"Long, Int; but got torch.{dtypes.SCALAR_NAMES[input._p.dtype]}Tensor instead (while "
             f"checking arguments for {name})"

@@ -25,6 +25,7 @@ from autodiff.ops.normalize import log_softmax, logsumexp, softmax
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reduced import REDUCED
 from autodiff.ops.statistics import std, std_mean, var, var_mean
+from autodiff.testing.cases_convolution import ROWS as CONVOLUTION_ROWS
 from autodiff.testing.cases_layers import LAYERS
 from autodiff.testing.cases_linalg import LINEAR, PRODUCTS
 from autodiff.testing.cases_linalg import Row as LinearRow
@@ -329,6 +330,11 @@ CONTRACTIONS = [
          lambda x, w: _linear(x, w, Array(w.shape[:1], lambda _: 0.0))),
 ]  # fmt: skip
 
+CONVOLUTIONS = [
+    Case(name, call, sized(*shapes, low=2, distinct=distinct), reference)
+    for name, call, shapes, reference, distinct in CONVOLUTION_ROWS
+]
+
 INDEXING = [
     Case("index", lambda x: x[ROWS], sized("3 n"), read(
         lambda x: (2, 2, x.shape[1]), lambda i, j, k: ([[1, 0], [2, 2]][i][j], k))),
@@ -476,6 +482,7 @@ FAMILIES = {
     "reduction": REDUCTIONS,
     "contraction": CONTRACTIONS + list(map(linear_case, PRODUCTS)),
     "linear algebra": list(map(linear_case, LINEAR)),
+    "convolution": CONVOLUTIONS,
     "gather": [*INDEXING, *map(of_row, PLACED)],
     "row-wise": ROWWISE,
     "layer": [

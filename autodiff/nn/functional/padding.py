@@ -29,7 +29,8 @@ def _sides(input: Tensor, pad: Any) -> list[tuple[int, int]]:
             narrowed = "narrow(): length must be non-negative. " if max(flat) <= 0 else ""
             raise RuntimeError(
                 f"{narrowed}The input size {size}, plus negative padding {low} and {high}, "
-                f"resulted in a negative output size at dimension {d}: pad {flat} of {list(input.shape)}"
+                f"resulted in a negative output size at dimension {d}: pad {flat} of "
+                f"{list(input.shape)}"
             )
     return sides
 
