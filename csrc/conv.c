@@ -204,7 +204,8 @@ static void run_matrix(void *context, int64_t n) {
                     .k = v->c,
                     .a = {v->w, v->w_m, v->w_c},
                     .b = {v->source.data + n * v->source.n * v->size, v->source.c, column},
-                    .c = y};
+                    .c = y,
+                    .c_row = v->positions};
     const int status = ad_gemm(&g);
     if (status)
         atomic_store(&v->status, status);
