@@ -76,6 +76,12 @@ class NodeHooks:
         self.accumulated = HookDict()  # (leaf), after its .grad was added to
         self.retained: Any = None  # what holds .grad of the tensor the node made
 
+    def all(self) -> list[Any]:
+        """Every hook, and what retains."""
+        found = [*self.tensor.values(), *self.before.values(), *self.post.values()]
+        found += self.accumulated.values()
+        return found if self.retained is None else [*found, self.retained]
+
 
 # A node without hooks has no room for them: they are few, and nodes are many.
 _hooks: weakref.WeakKeyDictionary[Any, NodeHooks] = weakref.WeakKeyDictionary()

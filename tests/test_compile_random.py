@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from twins import bits
 
 import autodiff as ad
 from autodiff import nn, optim
@@ -160,14 +161,6 @@ class Run:
         states = [v for s in self.optimizer.state.values() for v in s.values()]
         random = [ad.get_rng_state(), self.generator.get_state()]
         return [bits(x) for x in [*tensors, *grads, *states, *random]]
-
-
-def bits(x: Any) -> Any:
-    if isinstance(x, ad.Tensor):
-        return x.dtype, tuple(x.shape), x.stride(), x.requires_grad, x.detach().numpy().tobytes()
-    if isinstance(x, dict):
-        return {key: bits(value) for key, value in x.items()}
-    return [bits(v) for v in x] if isinstance(x, list) else x
 
 
 def check(plan: Plan) -> Run:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import time
 import warnings
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -13,10 +13,11 @@ from autodiff.changes import recorder_here
 from autodiff.compiled.check import check
 from autodiff.compiled.guards import Names
 from autodiff.compiled.record import Recorder
-from autodiff.compiled.recording import MISS, Recording, UnfitError, is_spent
+from autodiff.compiled.recording import MISS, Recording, UnfitError, is_hooked, is_spent
 from autodiff.compiled.show import Stats, listing, plot, stats
 from autodiff.compiled.steps import epoch, repeat
 from autodiff.compiled.tree import flatten
+from autodiff.dtypes import get_default_dtype
 from autodiff.native import ffi, lib
 from autodiff.nn.parameter import Parameter
 from autodiff.node import mode
@@ -26,7 +27,7 @@ from autodiff.tensor import Tensor, live_node
 __all__ = ["Compiled"]
 
 KEPT = 32  # recordings of one function
-TRIES = 8  # recordings in a row that were not run once
+TRIES = 8  # recordings in a row of like calls that were not run once; KEPT of any calls
 
 
 class Compiled:
@@ -38,7 +39,7 @@ class Compiled:
         self.check = check
         self.recordings: OrderedDict[Any, list[Recording]] = OrderedDict()
         self.eager: dict[Any, str] = {}  # calls that stay eager, and why
-        self.tries = 0
+        self.tries: Counter[Any] = Counter()  # since a recording was run
         self.recording = False
         self._quick: Callable[..., Any] | None = None
         functools.update_wrapper(self, fn, updated=())
@@ -63,8 +64,7 @@ class Compiled:
         if lib.ad_watching():
             return self.fn(*args, **kwargs)  # detect_nonfinite() looks at each native call
         tensors: list[Tensor] = []
-        spec = flatten((args, kwargs), tensors)
-        key = spec, mode.grad, mode.inference, tuple(map(signature, tensors))
+        key = key_of((args, kwargs), tensors)
         if key in self.eager:
             return self.fn(*args, **kwargs)
         inputs = [x for x in tensors if not is_fixed(x)]
@@ -80,6 +80,8 @@ class Compiled:
                 if not recording.was_busy:
                     break
                 time.sleep(0)
+        if self.tries.total() > KEPT:
+            return self.fn(*args, **kwargs)  # no recording is of use twice
         return self.record(key, inputs, args, kwargs)
 
     def __getattr__(self, name: str) -> Any:
@@ -113,13 +115,12 @@ class Compiled:
         """Forget all recordings, and what stays eager."""
         self.recordings.clear()
         self.eager.clear()
-        self.tries, self._quick = 0, None
+        self.tries.clear()
+        self._quick = None
 
     def steady(self, args: tuple[Any, ...]) -> Recording | None:
         """The recording that fits a call now, and after each run of it again."""
-        tensors: list[Tensor] = []
-        spec = flatten((args, {}), tensors)
-        key = spec, mode.grad, mode.inference, tuple(map(signature, tensors))
+        key = key_of((args, {}), [])
         if recorder_here() is None and all(isinstance(x, Tensor) for x in args):
             for recording in self.recordings.get(key, ()):
                 if recording.leads_to_itself() and recording.holds():
@@ -150,7 +151,7 @@ class Compiled:
 
     def use(self, key: Any, recording: Recording, args: Any, kwargs: Any) -> None:
         """Make a recording the one that is tried first."""
-        self.tries = 0
+        self.tries.clear()
         self.recordings.move_to_end(key)
         if (
             kwargs
@@ -190,8 +191,8 @@ class Compiled:
 
     def give_up(self, key: Any, why: str, retry: bool) -> None:
         """Let calls like this one be eager; after several tries, or at once."""
-        self.tries += 1
-        if retry and self.tries < TRIES:
+        self.tries[key] += 1
+        if retry and self.tries[key] < TRIES:
             return
         self.eager[key] = why
         if self.fullgraph:
@@ -200,9 +201,9 @@ class Compiled:
 
     def keep(self, key: Any, recording: Recording) -> None:
         """Add a recording, dropping the least recently used beyond KEPT."""
-        self.tries += 1
-        if self.tries > TRIES:
-            self.give_up(key, f"each of {TRIES} recordings fitted one call alone", False)
+        self.tries[key] += 1
+        if self.tries[key] > TRIES or self.tries.total() > KEPT:
+            self.give_up(key, "its last recordings fitted one call each", False)
         self.recordings.setdefault(key, []).insert(0, recording)
         self.recordings.move_to_end(key)
         while sum(map(len, self.recordings.values())) > KEPT:
@@ -214,6 +215,13 @@ class Compiled:
     def name(self) -> str:
         """The function's name in messages."""
         return getattr(self.fn, "__qualname__", type(self.fn).__name__)
+
+
+def key_of(call: Any, tensors: list[Tensor]) -> Any:
+    """What decides which recordings may fit the arguments of a call; appends their tensors."""
+    spec = flatten(call, tensors)
+    modes = mode.grad, mode.inference, get_default_dtype()
+    return spec, modes, tuple(map(signature, tensors))
 
 
 def is_fixed(x: Tensor) -> bool:
@@ -228,4 +236,4 @@ def signature(x: Tensor) -> Any:
     p = x._p
     n = 8 * p.ndim
     sizes = bytes(ffi.buffer(p.shape, n)) + bytes(ffi.buffer(p.strides, n))
-    return x.__class__, p.dtype, sizes, live_node(x) is None
+    return x.__class__, p.dtype, sizes, live_node(x) is None, is_hooked(x)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NoReturn
 
 from autodiff.anomaly import place
@@ -12,11 +12,12 @@ from autodiff.compiled.guards import Names, State
 from autodiff.compiled.record import READ, Recorder
 from autodiff.compiled.reverse import Reverse
 from autodiff.compiled.tree import TENSOR, Constant, flatten, is_plain, unflatten
+from autodiff.hooks import hooks_now
 from autodiff.native import describe, error, ffi, lib, take_failure
 from autodiff.node import AccumulateGrad, Node, Pending, mode, unrecorded
 from autodiff.tensor import Tensor, _free, _gc, live_node, own
 
-__all__ = ["MISS", "Recording", "UnfitError"]
+__all__ = ["MISS", "Recording", "UnfitError", "is_hooked"]
 
 MISS = object()
 MADE = 2
@@ -61,6 +62,8 @@ class Recording:
         self.state = State(names, list(recorder.called), list(recorder.stepped))
         self.grad, self.inference = mode.grad, mode.inference
         self.graphs = [live_node(x) is not None for x in recorder.inputs]
+        if any(map(is_hooked, recorder.inputs)):
+            raise UnfitError("an argument has hooks")
         self.check_apart(recorder.inputs)
         self.outputs: list[Output] = []
         self.live: list[Tensor] = []
@@ -80,6 +83,10 @@ class Recording:
             self.live = []
         if lib.ad_tape_finish(self.tape, self.n_made):
             raise error("compile")
+        known = [x for x in [*names.values(), *self.state.tensors()] if isinstance(x, Tensor)]
+        owned = {leaf for leaf in map(live_node, known) if leaf is not None}
+        self.hooked = list(owned.union(event.leaf for event in recorder.events))
+        self.hooks = hooks_on(self.hooked)
         self.seconds = recorder.seconds + time.perf_counter() - start
         self.seen = -1
         self.runs = 0
@@ -180,7 +187,7 @@ class Recording:
             return False
         if any(leaf.grad is not before for leaf, before in self.needs):
             return False
-        if not self.names.hold() or not self.state.hold():
+        if not self.names.hold() or not self.state.hold() or hooks_on(self.hooked) != self.hooks:
             return False
         for optimizer in self.state.optimizers:
             optimizer._refresh()
@@ -282,6 +289,7 @@ class Recording:
             "tape": self.tape,
             "unrecorded": unrecorded,
             "finish": self.finish,
+            "is_hooked": is_hooked,
             "live": live_node,
             "failed": self.failed,
         }
@@ -301,6 +309,7 @@ class Recording:
         for i in inputs:
             if self.graphs[inputs.index(i)]:
                 tests.append(f"args[{i}].__class__ is not Tensor or live(args[{i}]) is None")
+                tests.append(f"is_hooked(args[{i}])")
                 continue
             tests.append(f"args[{i}].__class__ is not Tensor or args[{i}]._node is not None")
             tests.append(f"(args[{i}]._base is not None and args[{i}]._base._node is not None)")
@@ -340,6 +349,18 @@ def constants(spec: Any) -> Iterator[Any]:
     elif spec is not TENSOR:
         for part in spec[2]:
             yield from constants(part)
+
+
+def hooks_on(nodes: Iterable[Node]) -> list[Any]:
+    """All hooks that these nodes have."""
+    hooks = hooks_now()
+    return [hook for node in nodes if node in hooks for hook in hooks[node].all()]
+
+
+def is_hooked(x: Tensor) -> bool:
+    """Whether the gradient of an argument meets hooks."""
+    node = live_node(x)
+    return node is not None and bool(hooks_on([node]))
 
 
 def is_spent(root: Node) -> bool:
