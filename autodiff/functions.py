@@ -38,8 +38,8 @@ from autodiff.ops.guard import guarded
 from autodiff.ops.keywords import placed, with_out
 
 _BY_MODULE: dict[Any, str] = {
-    arithmetic: "add sub rsub div pow where clamp clamp_min clamp_max addcmul addcdiv lerp equal "
-    "isclose allclose result_type",
+    arithmetic: "add sub rsub div pow where clamp clamp_min clamp_max addcmul addcdiv lerp "
+    "positive equal isclose allclose result_type",
     views: "reshape permute transpose t select narrow squeeze unsqueeze flatten unbind split chunk "
     "as_strided clone",
     rearrange: "movedim swapaxes adjoint ravel unflatten split_with_sizes tensor_split hsplit "

@@ -158,8 +158,8 @@ def _methods() -> dict[str, Callable[..., Any]]:
         if FUNCTIONS[name].primitive.result != "where":
             table[f"{name}_"] = arithmetic.inplace(f"{name}_", FUNCTIONS[name].op)
     modules: dict[Any, str] = {
-        arithmetic: "add sub div pow clamp clamp_min clamp_max addcmul addcdiv lerp add_ sub_ div_ "
-        "pow_ clamp_ addcmul_ addcdiv_ equal isclose allclose",
+        arithmetic: "add sub div pow clamp clamp_min clamp_max addcmul addcdiv lerp "
+        "positive add_ sub_ div_ pow_ clamp_ addcmul_ addcdiv_ equal isclose allclose",
         views: "view reshape expand permute transpose t select narrow squeeze unsqueeze flatten "
         "unbind split chunk as_strided alias clone contiguous",
         rearrange: "movedim swapaxes adjoint ravel reshape_as unflatten unfold split_with_sizes "

@@ -10,7 +10,7 @@ from autodiff import dtypes
 from autodiff.dtypes import dtype
 from autodiff.expr import Expr, build, inputs, power
 from autodiff.lower import DIMENSIONED, NUMBER, ZERO_DIM, Operand, promote
-from autodiff.ops import elementwise
+from autodiff.ops import elementwise, special  # noqa: F401 - special declares
 from autodiff.ops.declare import FUNCTIONS, declare
 from autodiff.ops.pointwise import PointwiseOp, operand
 from autodiff.tensor import TENSOR_TYPES, Tensor
@@ -267,6 +267,17 @@ def addcdiv(
 ) -> Any:
     """input + value * tensor1 / tensor2."""
     return apply(elementwise.addcdiv, (input, tensor1, tensor2, value), out)
+
+
+def positive(input: Tensor) -> Tensor:
+    """input itself. RuntimeError for bool."""
+    if not isinstance(input, Tensor):
+        raise TypeError(
+            f"positive(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
+        )
+    if input.dtype is dtypes.bool:
+        raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
+    return input
 
 
 def lerp(input: Any, end: Any, weight: Any, *, out: Tensor | None = None) -> Any:

@@ -1,0 +1,298 @@
+"""Pointwise functions written as programs of the machine's instructions: inverse and hyperbolic
+functions, logarithms and exponentials of other bases, and functions of two operands near them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+from autodiff.expr import Expr, build
+from autodiff.ops.declare import NONZERO, POSITIVE, REAL, declare, exp, where
+
+LN2, LN10, PI = math.log(2), math.log(10), math.pi
+HUGE = 2.0**28  # whose square is finite in float32, and drowns 1 in float64
+
+
+def _abs(x: Expr) -> Expr:
+    return build("abs", x)
+
+
+def _sqrt(x: Expr) -> Expr:
+    return build("sqrt", x)
+
+
+def _log(x: Expr) -> Expr:
+    return build("log", x)
+
+
+def _log1p(x: Expr) -> Expr:
+    return build("log1p", x)
+
+
+def _either(a: Expr, b: Expr) -> Expr:
+    return build("logical_or", a, b)
+
+
+def _both(a: Expr, b: Expr) -> Expr:
+    return build("logical_and", a, b)
+
+
+def _odd(x: Expr, of_abs: Expr) -> Expr:
+    """The odd function that is `of_abs` where x is positive; it keeps the sign of zero."""
+    return where(x == 0, x, where(x < 0, -of_abs, of_abs))
+
+
+def _negative(x: Expr) -> Expr:
+    """Whether x has a minus sign: also of -0, whose reciprocal is below 0."""
+    return _either(x < 0, build("reciprocal", x) < 0)
+
+
+# ---- hyperbolic functions ----
+
+
+def _grown(t: Expr) -> Expr:
+    """exp(t) / 2, finite as long as that is."""
+    half = exp(t * 0.5)
+    return half * 0.5 * half
+
+
+def _sinh(x: Expr) -> Expr:
+    t = _abs(x)
+    e = build("expm1", t)
+    return _odd(x, where(t < 20, (e + e / (e + 1)) * 0.5, _grown(t)))
+
+
+def _cosh(x: Expr) -> Expr:
+    t = _abs(x)
+    return where(t < 20, (exp(t) + build("reciprocal", exp(t))) * 0.5, _grown(t))
+
+
+def _asinh(x: Expr) -> Expr:
+    t = _abs(x)
+    square = t * t
+    near = _log1p(t + square / (1 + _sqrt(square + 1)))
+    return _odd(x, where(t > HUGE, _log(t) + LN2, near))
+
+
+def _acosh(x: Expr) -> Expr:
+    u = x - 1
+    near = _log1p(u + _sqrt(u * (u + 2)))
+    return where(x < 1, math.nan, where(x > HUGE, _log(x) + LN2, near))
+
+
+def _atanh(x: Expr) -> Expr:
+    t = _abs(x)
+    return _odd(x, _log1p(2 * t / (1 - t)) * 0.5)
+
+
+declare("sinh", 1, "The hyperbolic sine.", lambda g, y, x: (g * build("cosh", x),),
+        expand=_sinh, result="float", reference=math.sinh)  # fmt: skip
+declare("cosh", 1, "The hyperbolic cosine.", lambda g, y, x: (g * build("sinh", x),),
+        expand=_cosh, result="float", reference=math.cosh)  # fmt: skip
+declare("asinh", 1, "The inverse hyperbolic sine.",
+        lambda g, y, x: (g * build("rsqrt", x * x + 1),),
+        expand=_asinh, result="float", reference=math.asinh)  # fmt: skip
+declare("acosh", 1, "The inverse hyperbolic cosine; nan below 1.",
+        lambda g, y, x: (g * build("rsqrt", x * x - 1),),
+        expand=_acosh, result="float", domain=((1.2, 3.0),), reference=math.acosh)  # fmt: skip
+declare("atanh", 1, "The inverse hyperbolic tangent; nan outside [-1, 1].",
+        lambda g, y, x: (g / (1 - x * x),),
+        expand=_atanh, result="float", domain=((-0.8, 0.8),), reference=math.atanh)  # fmt: skip
+
+# ---- angles ----
+
+# (atan(r) - r) / r^3 as a polynomial of r^2 up to tan(pi/8)^2.
+ATAN = (
+    -0.3333333333333333,
+    0.19999999999999993,
+    -0.14285714285711518,
+    0.11111111110754729,
+    -0.0909090906700999,
+    0.07692306736000173,
+    -0.06666642020055166,
+    0.058819252531928636,
+    -0.05258041554297779,
+    0.04719395030027433,
+    -0.04104436265755082,
+    0.030635704112969498,
+    -0.01391822929102443,
+)
+
+
+def _polynomial(x: Expr, coefficients: tuple[float, ...]) -> Expr:
+    """Horner's rule; the constant coefficient comes first."""
+    total: Expr | float = coefficients[-1]
+    for c in coefficients[-2::-1]:
+        total = build("fma", total, x, c)
+    return total  # type: ignore[return-value]
+
+
+def _atan_abs(t: Expr) -> Expr:
+    """atan of t >= 0: about 0, 1 or infinity, whichever is nearest."""
+    middle, large = t > math.tan(PI / 8), t > math.tan(3 * PI / 8)
+    over = where(large, -1.0, where(middle, t - 1, t))
+    r = over / where(large, t, where(middle, t + 1, 1.0))
+    z = r * r
+    near = build("fma", r * z, _polynomial(z, ATAN), r)
+    return where(large, near + PI / 2, where(middle, near + PI / 4, near))
+
+
+def _atan2(a: Expr, b: Expr) -> Expr:
+    y, x = _abs(a), _abs(b)
+    low, high = build("minimum", x, y), build("maximum", x, y)
+    ratio = where(low == high, where(high == 0, 0.0, 1.0), low / high)
+    acute = _atan_abs(where(_either(a != a, b != b), math.nan, ratio))
+    steep = where(y > x, PI / 2 - acute, acute)
+    turned = where(_negative(b), PI - steep, steep)
+    return where(_negative(a), -turned, turned)
+
+
+def _atan2_vjp(g: Expr, y: Expr, a: Expr, b: Expr) -> tuple[Expr, Expr]:
+    square = a * a + b * b
+    scaled = where(square == 0, 0.0, g / where(square == 0, 1.0, square))
+    return scaled * b, scaled * -a
+
+
+UNIT = ((-0.8, 0.8),)
+declare("atan", 1, "The angle whose tangent is input, in [-pi/2, pi/2].",
+        lambda g, y, x: (g / (x * x + 1),), expand=lambda x: _odd(x, _atan_abs(_abs(x))),
+        result="float", reference=math.atan)  # fmt: skip
+declare("asin", 1, "The angle whose sine is input, in [-pi/2, pi/2]; nan outside [-1, 1].",
+        lambda g, y, x: (g * build("rsqrt", 1 - x * x),),
+        expand=lambda x: _odd(x, _atan_abs(_abs(x) / _sqrt((1 - x) * (1 + x)))),
+        result="float", domain=UNIT, reference=math.asin)  # fmt: skip
+declare("acos", 1, "The angle whose cosine is input, in [0, pi]; nan outside [-1, 1].",
+        lambda g, y, x: (-g * build("rsqrt", 1 - x * x),),
+        expand=lambda x: 2 * _atan_abs(_sqrt((1 - x) / (1 + x))),
+        result="float", domain=UNIT, reference=math.acos)  # fmt: skip
+declare("tan", 1, "The tangent of radians.", lambda g, y, x: (g * (1 + y * y),),
+        expand=lambda x: build("sin", x) / build("cos", x),
+        result="float", domain=((-1.3, 1.3),), reference=math.tan)  # fmt: skip
+declare("atan2", 2, "The angle of the point (other, input), in [-pi, pi].", _atan2_vjp,
+        expand=_atan2, result="float", domain=(NONZERO, NONZERO),
+        reference=math.atan2)  # fmt: skip
+declare("deg2rad", 1, "Degrees as radians.", expand=lambda x: x * (PI / 180),
+        result="float", reference=math.radians, grad_name="MulBackward0")  # fmt: skip
+declare("rad2deg", 1, "Radians as degrees.", expand=lambda x: x * (180 / PI),
+        result="float", reference=math.degrees, grad_name="MulBackward0")  # fmt: skip
+
+
+def _sinc(x: Expr) -> Expr:
+    angle = where(x == 0, 1.0, x) * PI
+    return where(x == 0, 1.0, build("sin", angle) / angle)
+
+
+def _sinc_vjp(g: Expr, y: Expr, x: Expr) -> tuple[Expr]:
+    safe = where(x == 0, 1.0, x)
+    return (where(x == 0, 0.0, g * ((build("cos", safe * PI) - y) / safe)),)
+
+
+declare("sinc", 1, "sin(pi input) / (pi input), 1 at 0.", _sinc_vjp, expand=_sinc,
+        result="float", domain=NONZERO,
+        reference=lambda x: math.sin(PI * x) / (PI * x))  # fmt: skip
+
+# ---- logarithms and exponentials ----
+
+
+def _log_of(base: float) -> Callable[..., Any]:
+    """log x / log base; a whole number where x is that power of the base."""
+
+    def expand(x: Expr) -> Expr:
+        near = _log(x) * (1 / math.log(base))
+        whole = build("round", near)
+        return where(build("pow", base, whole) == x, whole, near)
+
+    return expand
+
+
+declare("log2", 1, "The logarithm of base 2; nan below 0.", lambda g, y, x: (g / (x * LN2),),
+        expand=_log_of(2.0), result="float", domain=POSITIVE,
+        reference=math.log2)  # fmt: skip
+declare("log10", 1, "The logarithm of base 10; nan below 0.", lambda g, y, x: (g / (x * LN10),),
+        expand=_log_of(10.0), result="float", domain=POSITIVE,
+        reference=math.log10)  # fmt: skip
+declare("exp2", 1, "2 to the input.", lambda g, y, x: (g * y * LN2,),
+        expand=lambda x: build("pow", 2.0, x), result="float",
+        reference=lambda x: 2.0**x)  # fmt: skip
+
+
+def _logaddexp(base: float) -> Callable[..., Any]:
+    power, log = ("exp", math.log(2)) if base == math.e else ("exp2", 1.0)
+    scale = 1.0 if base == math.e else 1 / LN2
+
+    def expand(a: Expr, b: Expr) -> Expr:
+        far = build(power, -_abs(a - b))
+        return where(a == b, a + log, build("maximum", a, b) + _log1p(far) * scale)
+
+    return expand
+
+
+def _logaddexp_reference(a: float, b: float) -> float:
+    return math.log(math.exp(a) + math.exp(b))
+
+
+declare("logaddexp", 2, "log(exp(input) + exp(other)).",
+        lambda g, y, a, b: (g / (1 + exp(b - a)), g / (1 + exp(a - b))),
+        expand=_logaddexp(math.e), result="float",
+        reference=_logaddexp_reference)  # fmt: skip
+declare("logaddexp2", 2, "log2(2^input + 2^other).",
+        lambda g, y, a, b: (g / (1 + build("exp2", b - a)), g / (1 + build("exp2", a - b))),
+        expand=_logaddexp(2.0), result="float",
+        reference=lambda a, b: math.log2(2**a + 2**b))  # fmt: skip
+
+
+def _xlogy(x: Expr, y: Expr) -> Expr:
+    return where(_both(x == 0, y == y), 0.0, x * _log(y))
+
+
+declare("xlogy", 2, "input * log(other), 0 where input is 0.",
+        lambda g, z, x, y: (where(_both(x == 0, y <= 0), 0.0, g * _log(y)), g * (x / y)),
+        expand=_xlogy, result="float", domain=(REAL, POSITIVE),
+        reference=lambda x, y: x * math.log(y))  # fmt: skip
+
+# ---- parts of numbers, and larger or smaller ones that are no nan ----
+
+
+def _hypot(a: Expr, b: Expr) -> Expr:
+    x, y = _abs(a), _abs(b)
+    high, low = build("maximum", x, y), build("minimum", x, y)
+    ratio = where(high == 0, 0.0, low / high)
+    infinite = _either(x == math.inf, y == math.inf)
+    return where(infinite, math.inf, high * _sqrt(ratio * ratio + 1))
+
+
+declare("hypot", 2, "sqrt(input^2 + other^2), without overflow between.",
+        lambda g, y, a, b: (g * (a / y), g * (b / y)), expand=_hypot, result="float",
+        domain=(NONZERO, NONZERO), reference=math.hypot)  # fmt: skip
+declare("frac", 1, "The part behind the point, with the sign of input.",
+        lambda g, y, x: (g,), expand=lambda x: x - build("trunc", x),
+        domain=((-1.8, -1.2), (0.2, 0.8)), reference=lambda x: math.fmod(x, 1.0))  # fmt: skip
+declare("signbit", 1, "Whether an element has a minus sign, as -0 has; False of nan.",
+        expand=_negative, result="bool", domain=((-3.0, 3.0), (0.0, 0.0), (-0.0, -0.0)),
+        reference=lambda x: math.copysign(1.0, x) < 0)  # fmt: skip
+
+
+def _numeric_extremum(name: str) -> Callable[..., Any]:
+    def expand(a: Expr, b: Expr) -> Expr:
+        return where(a != a, b, where(b != b, a, build(name, a, b)))
+
+    return expand
+
+
+def _winner(larger: bool) -> Callable[..., Any]:
+    def vjp(g: Expr, y: Expr, a: Expr, b: Expr) -> tuple[Expr, Expr]:
+        first = _either(a >= b if larger else a <= b, b != b)
+        return where(first, g, 0.0), where(first, 0.0, g)
+
+    return vjp
+
+
+APART = (((-3.0, -1.6), (-0.4, 0.4), (1.6, 3.0)), ((-1.4, -0.6), (0.6, 1.4)))
+declare("fmax", 2, "The larger of two; a number wins over nan.", _winner(True),
+        expand=_numeric_extremum("maximum"), domain=APART,
+        reference=max)  # fmt: skip
+declare("fmin", 2, "The smaller of two; a number wins over nan.", _winner(False),
+        expand=_numeric_extremum("minimum"), domain=APART,
+        reference=min)  # fmt: skip
