@@ -16,7 +16,12 @@ from autodiff.ops.declare import FUNCTIONS
 from autodiff.testing import drawn
 from autodiff.testing.cases import CASES, OTHERS, Case
 
-EXAMPLES = {"check_gradient": 8, "check_second_gradient": 5, "check_operands_unchanged": 5}
+EXAMPLES = {
+    "check_gradient": 8,
+    "check_second_gradient": 5,
+    "check_operands_unchanged": 5,
+    "check_compiled": 3,
+}
 PAIRS = [(law, case) for law in LAWS for case in CASES if applies(law, case)]
 
 
