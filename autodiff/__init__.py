@@ -79,15 +79,32 @@ __all__ = [
 __all__ += functions.__all__
 
 if TYPE_CHECKING:
+    from autodiff import data as data
+    from autodiff import func as func
+    from autodiff import io as io
+    from autodiff import linalg as linalg
     from autodiff import nn as nn
     from autodiff import optim as optim
+    from autodiff import utils as utils
     from autodiff.compiled import compile as compile
+    from autodiff.io import load as load
+    from autodiff.io import save as save
+    from autodiff.nonfinite import NonFiniteError as NonFiniteError
+    from autodiff.nonfinite import detect_nonfinite as detect_nonfinite
+
+_LATE = {
+    "NonFiniteError": "autodiff.nonfinite",
+    "compile": "autodiff.compiled",
+    "detect_nonfinite": "autodiff.nonfinite",
+    "load": "autodiff.io",
+    "save": "autodiff.io",
+}
 
 
 def __getattr__(name: str) -> Any:
-    """`autodiff.nn`, `autodiff.optim` and `compile` are imported when they are first asked for."""
-    if name in ("nn", "optim"):
+    """What is imported when it is first asked for."""
+    if name in ("data", "func", "io", "linalg", "nn", "optim", "utils"):
         return importlib.import_module(f"autodiff.{name}")
-    if name == "compile":
-        return importlib.import_module("autodiff.compiled").compile
+    if name in _LATE:
+        return getattr(importlib.import_module(_LATE[name]), name)
     raise AttributeError(f"module 'autodiff' has no attribute {name!r}")

@@ -27,8 +27,12 @@ def declarations() -> str:
     """The native API for cffi: the header without its preprocessor lines, and our callbacks."""
     header = (CSRC / "autodiff.h").read_text()
     lines = [line for line in header.splitlines() if not line.startswith("#")]
-    callbacks = ("ad_release_owner(void *)", "ad_tape_notice(int)")
-    return "\n".join([*lines, *(f'extern "Python" void {name};' for name in callbacks)])
+    ours = [
+        'extern "Python" void ad_release_owner(void *);',
+        'extern "Python" void ad_tape_notice(int);',
+        "intptr_t ad_capsule_destructor(void);",
+    ]
+    return "\n".join([*lines, *ours])
 
 
 def flags() -> tuple[list[str], list[str]]:
@@ -59,7 +63,7 @@ def make_builder() -> cffi.FFI:
     builder.cdef(declarations())
     builder.set_source(
         "autodiff._native",
-        '#include "autodiff.h"\n#include "gil.h"',
+        '#include "autodiff.h"\n#include "gil.h"\n#include "capsule.h"',
         sources=files("*.c", "variants/*.c"),
         depends=files("**/*.h", "*.def"),
         include_dirs=[str(CSRC)],

@@ -27,6 +27,7 @@ from typing import Any
 
 from autodiff.dtypes import dtype as Dtype
 from autodiff.ops.generator import Generator
+from autodiff.shapes import Size
 from autodiff.tensor import Tensor
 '''
 # In a class that has methods of these names, the types need their module.

@@ -7,6 +7,9 @@ program, so its first operations remember theirs, and all of them do inside dete
 from __future__ import annotations
 
 import os
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from sys import _getframe
 from typing import Any
 
@@ -19,6 +22,7 @@ __all__ = [
     "is_anomaly_enabled",
     "lines",
     "set_detect_anomaly",
+    "watching",
 ]
 
 FIRST = 10_000  # operations that remember their lines in any case
@@ -27,10 +31,25 @@ FIRST = 10_000  # operations that remember their lines in any case
 class _Lines:
     """For how many more operations the line is remembered."""
 
-    __slots__ = ("left",)
+    __slots__ = ("held", "left", "lock")
 
     def __init__(self) -> None:
         self.left = FIRST
+        self.held = 0  # for how many reasons the count stands still
+        self.lock = threading.Lock()
+
+    def hold(self, by: int) -> None:
+        """One reason more, or less, to remember lines however many there were."""
+        with self.lock:
+            self.held += by
+            self.left += by  # so that it is not 0, whatever is used up
+
+
+class _Watchers(threading.local):
+    """What is told of each node with saved tensors, of which there may be several: the last."""
+
+    def __init__(self) -> None:
+        self.stack: list[Callable[[Any], object]] = []
 
 
 class _State:
@@ -49,6 +68,7 @@ class _Files(dict[str, bool]):
 
 
 lines = _Lines()
+watchers = _Watchers()
 state = _State()
 _own = _Files()
 
@@ -58,8 +78,10 @@ def note_line(node: Any) -> None:
 
     Only the code and the place in it are kept: a frame would keep all its variables alive.
     """
-    if not state.enabled:
+    if not lines.held:
         lines.left -= 1
+    elif watchers.stack:
+        watchers.stack[-1](node)
     frame = users_frame(2)
     node.code = frame.f_code
     node.at = frame.f_lasti
@@ -88,12 +110,21 @@ def place(code: Any, at: int) -> str:
 
 
 def _set(enabled: bool, check_nan: bool) -> None:
-    if enabled and not state.enabled:
-        lines.left += 1  # so that it is not 0, whatever is used up
-    elif state.enabled and not enabled:
-        lines.left -= 1
+    lines.hold(enabled - state.enabled)
     state.enabled, state.check_nan = enabled, enabled and check_nan
     changed()
+
+
+@contextmanager
+def watching(watcher: Callable[[Any], object]) -> Iterator[None]:
+    """Have `watcher(node)` called for each node with saved tensors that this thread records."""
+    lines.hold(1)
+    watchers.stack.append(watcher)
+    try:
+        yield
+    finally:
+        watchers.stack.pop()
+        lines.hold(-1)
 
 
 class set_detect_anomaly:  # noqa: N801 - PyTorch's name

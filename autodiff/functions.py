@@ -10,50 +10,93 @@ from autodiff.ops import (
     arithmetic,
     assign,
     contraction,
+    covariance,
     create,
+    diagonals,
+    dlpack,
+    einsum,
     gather,
     generator,
     indexing,
     join,
     normalize,
+    norms,
+    placing,
+    products,
     random,
+    rearrange,
     reductions,
     scan,
+    scatter,
     sorting,
+    stacking,
     statistics,
+    systems,
     views,
 )
 from autodiff.ops.guard import guarded
+from autodiff.ops.keywords import placed, with_out
 
 _BY_MODULE: dict[Any, str] = {
     arithmetic: "add sub rsub div pow where clamp clamp_min clamp_max addcmul addcdiv lerp equal "
     "isclose allclose result_type",
     views: "reshape permute transpose t select narrow squeeze unsqueeze flatten unbind split chunk "
     "as_strided clone",
+    rearrange: "movedim swapaxes adjoint ravel unflatten split_with_sizes tensor_split hsplit "
+    "vsplit dsplit flip fliplr flipud rot90 roll tile repeat_interleave",
+    diagonals: "diagonal diag diag_embed diagflat tril triu tril_indices triu_indices",
+    stacking: "atleast_1d atleast_2d atleast_3d broadcast_shapes broadcast_tensors meshgrid "
+    "cartesian_prod hstack vstack dstack column_stack",
+    scatter: "scatter scatter_add scatter_reduce",
+    placing: "index_copy index_fill index_put take put masked_scatter",
     reductions: "sum mean prod max min amax amin argmax argmin any all",
-    contraction: "matmul mm bmm mv dot outer addmm",
+    contraction: "matmul mm bmm mv dot",
+    products: "addmm addmv addr addbmm baddbmm outer inner vdot cross kron trace tensordot "
+    "chain_matmul",
+    covariance: "cov corrcoef",
+    norms: "cdist",
+    einsum: "einsum",
     gather: "gather take_along_dim nonzero",
     indexing: "index_select index_add masked_select",
     scan: "cumsum",
     sorting: "sort argsort topk",
-    assign: "masked_fill",
+    assign: "fill masked_fill",
     join: "cat stack",
     normalize: "softmax log_softmax logsumexp",
     statistics: "var std var_mean std_mean",
     create: "tensor as_tensor from_numpy empty zeros ones full empty_like zeros_like ones_like "
     "full_like eye arange linspace",
+    dlpack: "from_dlpack",
     generator: "manual_seed initial_seed seed get_rng_state set_rng_state",
     random: "rand randn rand_like randn_like randint randint_like randperm normal bernoulli "
     "poisson multinomial",
 }
+# PyTorch gives these an `out`, too, and no loop writes there by itself.
+_WITH_OUT = """
+cat column_stack diag dstack gather hstack index_add index_copy index_select masked_select
+scatter scatter_add scatter_reduce stack take take_along_dim tril triu vstack
+arange empty eye full linspace ones zeros
+"""
+_MAKERS = """
+tensor as_tensor arange empty empty_like eye full full_like linspace ones ones_like zeros
+zeros_like rand rand_like randint randint_like randn randn_like randperm tril_indices triu_indices
+"""
 
 
 def _table() -> dict[str, Callable[..., Any]]:
     table = {**arithmetic.UNARY, **arithmetic.BINARY}
     for module, names in _BY_MODULE.items():
         table |= {name: guarded(getattr(module, name)) for name in names.split()}
+    table |= {name: placed(table[name]) for name in _MAKERS.split()}
+    table |= {name: with_out(table[name]) for name in _WITH_OUT.split()}
     table |= {alias: table[name] for alias, name in ALIASES.items() if name in table}
-    return table | {"broadcast_to": guarded(views.expand), "concat": table["cat"]}
+    table |= {name: guarded(function) for name, function in systems.AT_TOP.items()}
+    return table | {
+        "broadcast_to": guarded(views.expand),
+        "concat": table["cat"],
+        "concatenate": table["cat"],
+        "row_stack": table["vstack"],
+    }
 
 
 FUNCTIONS = _table()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -137,7 +138,8 @@ class _Walk:
             if node not in self.needed:
                 return None
         hooks = self.hooks.get(node) if self.hooks else None
-        run = node.vjp if self.create else node.sweep
+        quick = not self.create and g.__class__ is Tensor  # no batch of func.vmap
+        run = node.sweep if quick else node.vjp
         grads = run(g) if hooks is None else _call_node_hooks(hooks, g, run)
         if not self.keep and node.saved:
             node.saved = None
@@ -355,18 +357,29 @@ def grad(
     grad_outputs: Any = None,
     retain_graph: bool | None = None,
     create_graph: bool = False,
+    only_inputs: bool = True,
     allow_unused: bool | None = None,
     is_grads_batched: bool = False,
     materialize_grads: bool = False,
-) -> tuple[Any, ...]:
+) -> Any:
     """The gradients of `outputs` with respect to `inputs`, a tuple; no `.grad` is touched.
 
     RuntimeError where an input does not require grad, or was not used (unless `allow_unused`,
-    which gives None, or `materialize_grads`, which gives zeros).
+    which gives None, or `materialize_grads`, which gives zeros). With `is_grads_batched`, each of
+    `grad_outputs` has a dimension in front, and so have the gradients: one backward pass for all.
+    `only_inputs` is True, whatever is given. Of a dict of inputs, a dict.
     """
-    if is_grads_batched:
-        raise RuntimeError("grad: is_grads_batched is not supported; call grad once for each row")
+    if isinstance(inputs, dict):
+        given = tuple(inputs.values())
+        rest = (only_inputs, allow_unused, is_grads_batched, materialize_grads)
+        found = grad(outputs, given, grad_outputs, retain_graph, create_graph, *rest)
+        return dict(zip(inputs, found, strict=True))
     ys, xs = _as_tuple(outputs), _as_tuple(inputs)
+    if is_grads_batched:
+        gs = _gradients(grad_outputs, ys, "grad")
+        batched = importlib.import_module("autodiff.func.jacobians")  # which is above
+        rest = (True, allow_unused, False, materialize_grads)
+        return batched.batched_gradients(ys, xs, gs, retain_graph, create_graph, *rest)
     for x in xs:
         if not isinstance(x, Tensor):
             raise TypeError(f"grad: inputs must be Tensors, but got {type(x).__name__}")

@@ -189,6 +189,8 @@ class Lowering:
         if node.op == "cast":
             return self.cast(args[0], operand)
         computed = _computed_in(node, [arg.operand for arg in args])
+        if operand.kind == NUMBER and computed.is_floating_point:
+            computed = dtypes.float64  # as Python computes
         type_ = _TYPE[computed]
         if node.op == "zeros_like":
             return Value(operand, type_, self.constant(0, type_))

@@ -11,21 +11,30 @@ from autodiff.ops import (
     assign,
     cast,
     contraction,
+    covariance,
     create,
+    diagonals,
+    dlpack,
     draws,
     elementwise,
     gather,
     indexing,
     normalize,
+    placing,
+    products,
     random,
+    rearrange,
     reductions,
     scan,
+    scatter,
     sorting,
     statistics,
+    systems,
     views,
 )
 from autodiff.ops.declare import FUNCTIONS
 from autodiff.ops.guard import guarded
+from autodiff.ops.keywords import placed
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
 __all__ = ["METHODS", "PROPERTIES"]
@@ -69,6 +78,11 @@ def _contains(self: Tensor, value: Any) -> bool:
     return bool(found.any())
 
 
+def _dlpack_device(self: Tensor) -> tuple[int, int]:
+    """DLPack's number of the CPU, and which."""
+    return dlpack.CPU
+
+
 def _expand_as(self: Tensor, other: Tensor) -> Tensor:
     """The tensor expanded to another's shape."""
     return views.expand(self, other.shape)
@@ -92,8 +106,10 @@ def _converter(d: dtypes.dtype) -> Callable[[Tensor], Tensor]:
     return method
 
 
-def _matmul_operator(self: Tensor, other: Any) -> Any:
-    return contraction.matmul(self, other) if type(other) in TENSOR_TYPES else NotImplemented
+def _matmul_operator(self: Any, other: Any) -> Any:
+    if type(self) in TENSOR_TYPES and type(other) in TENSOR_TYPES:
+        return contraction.matmul(self, other)
+    return NotImplemented
 
 
 def _operators() -> dict[str, Callable[..., Any]]:
@@ -130,6 +146,7 @@ def _operators() -> dict[str, Callable[..., Any]]:
     table["__rpow__"] = lambda self, other: arithmetic.pow(other, self)
     table["__ipow__"] = arithmetic.pow_
     table["__matmul__"] = _matmul_operator
+    table["__rmatmul__"] = lambda self, other: _matmul_operator(other, self)
     return table
 
 
@@ -145,9 +162,19 @@ def _methods() -> dict[str, Callable[..., Any]]:
         "pow_ clamp_ addcmul_ addcdiv_ equal isclose allclose",
         views: "view reshape expand permute transpose t select narrow squeeze unsqueeze flatten "
         "unbind split chunk as_strided alias clone contiguous",
+        rearrange: "movedim swapaxes adjoint ravel reshape_as unflatten unfold split_with_sizes "
+        "tensor_split hsplit vsplit dsplit flip fliplr flipud rot90 roll repeat tile "
+        "repeat_interleave",
+        diagonals: "diagonal diag diag_embed diagflat tril triu tril_ triu_ fill_diagonal_",
         reductions: "sum mean prod max min amax amin argmax argmin any all sum_to_size",
-        contraction: "matmul mm bmm mv dot outer addmm",
-        gather: "index_put_ gather take_along_dim nonzero",
+        contraction: "matmul mm bmm mv dot",
+        products: "addmm addmv addr addbmm baddbmm addmm_ addmv_ addr_ addbmm_ baddbmm_ outer "
+        "inner vdot cross kron trace",
+        covariance: "cov corrcoef",
+        gather: "gather take_along_dim nonzero",
+        scatter: "scatter scatter_ scatter_add scatter_add_ scatter_reduce scatter_reduce_",
+        placing: "index_copy index_copy_ index_fill index_fill_ index_put index_put_ take put put_ "
+        "masked_scatter masked_scatter_",
         assign: "copy_ fill_ zero_ masked_fill masked_fill_",
         indexing: "index_select index_add index_add_ masked_select",
         scan: "cumsum",
@@ -162,6 +189,10 @@ def _methods() -> dict[str, Callable[..., Any]]:
     for module, names in modules.items():
         for name in names.split():
             table[name] = guarded(getattr(module, name), method=True)
+    table |= {name: guarded(f, method=True) for name, f in systems.AT_TOP.items()}
+    table |= rearrange.TAKEN
+    for name in ["new_zeros", "new_ones", "new_empty", "new_full", "new_tensor"]:
+        table[name] = placed(table[name])
     for alias, name in ALIASES.items():
         table[alias] = table[name]
     for name, d in {**{d.name: d for d in dtypes.ALL}, **dtypes.ALIASES}.items():
@@ -173,6 +204,8 @@ def _methods() -> dict[str, Callable[..., Any]]:
         "__iter__": _iterate,
         "__contains__": _contains,
         "__repr__": _text,
+        "__dlpack__": dlpack.to_dlpack,
+        "__dlpack_device__": _dlpack_device,
         "backward": _backward,
         "expand_as": guarded(_expand_as, method=True),
         "view_as": guarded(_view_as, method=True),
@@ -189,17 +222,25 @@ ALIASES = {
     "multiply": "mul",
     "divide": "div",
     "true_divide": "div",
+    "ger": "outer",
     "clip": "clamp",
     "less": "lt",
     "less_equal": "le",
     "greater": "gt",
     "greater_equal": "ge",
     "not_equal": "ne",
-    "swapaxes": "transpose",
+    "swapdims": "transpose",
+    "moveaxis": "movedim",
+    "swapdims_": "transpose_",
     "broadcast_to": "expand",
 }
 METHODS = _methods()
-PROPERTIES: dict[str, Callable[[Tensor], Any]] = {"T": views.T, "mT": views.mT}
+PROPERTIES: dict[str, Callable[[Tensor], Any]] = {
+    "T": views.T,
+    "mT": views.mT,
+    "H": rearrange.H,
+    "mH": rearrange.mH,
+}
 
 for _name, _function in METHODS.items():
     setattr(Tensor, _name, _function)

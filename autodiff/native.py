@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from typing import Any
 
 from autodiff._native import ffi, lib
@@ -125,6 +126,15 @@ _MESSAGES: dict[int, tuple[type[Exception], str]] = {
 }
 
 
+class _Late:
+    """What a later module provides, so that imports point one way."""
+
+    nonfinite: Callable[[str], Exception]  # words what a watched call made
+
+
+late = _Late()
+
+
 def _dtype_name(code: int) -> str:
     return SCALAR_NAMES[code] if 0 <= code < len(SCALAR_NAMES) else str(code)
 
@@ -141,6 +151,8 @@ def take_failure() -> Failure:
 def describe(failure: Failure, op: str, *inputs: Any) -> Exception:
     """PyTorch's exception for a failure of `op` on these descriptors."""
     status, a, b, c = failure
+    if status == lib.AD_NONFINITE:
+        return late.nonfinite(op)
     given = " and ".join(map(operand_text, inputs))
     what = f"{op}({given})" if given else op
     kind, text = _MESSAGES.get(status, (RuntimeError, "{what}: internal error {status} ({a}, {b})"))

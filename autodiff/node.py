@@ -15,7 +15,7 @@ from autodiff.native import lib, operand_text, writer_name
 if TYPE_CHECKING:
     from autodiff.tensor import Tensor
 
-__all__ = ["AccumulateGrad", "Cotangents", "Node", "mode", "set_grad", "unrecorded"]
+__all__ = ["AccumulateGrad", "Cotangents", "Node", "mode", "recomputed", "set_grad", "unrecorded"]
 
 
 class _Mode(threading.local):
@@ -76,7 +76,11 @@ class Node:
         """The saved descriptors; RuntimeError where they are freed or were written to."""
         saved = self.saved
         if saved is None:
-            raise freed(self)
+            recompute = recomputed.get(self)
+            if recompute is None:
+                raise freed(self)
+            recompute()
+            saved = self.saved or ()
         if saved and version_sum(saved) != self.versions:
             raise overwritten(self, saved, version_sum(saved) - self.versions)
         return saved
@@ -112,6 +116,10 @@ class Pending:
 
     def __init__(self, make: Callable[[], Tensor]) -> None:
         self.make = make
+
+
+# What computes again what a node saved, where that was given up to save memory.
+recomputed: weakref.WeakKeyDictionary[Node, Callable[[], object]] = weakref.WeakKeyDictionary()
 
 
 class AccumulateGrad(Node):

@@ -358,9 +358,9 @@ class Tensor(TensorMethods):
         values = [v != 0 for v in flat] if p.dtype == dtypes.bool.code else list(flat)
         return _nest(values, self.shape)
 
-    def numpy(self) -> Any:
-        """A NumPy array that shares this tensor's memory."""
-        if self.requires_grad:
+    def numpy(self, *, force: bool = False) -> Any:
+        """A NumPy array that shares this tensor's memory; by `force` also one that needs grad."""
+        if self.requires_grad and not force:
             raise RuntimeError(
                 "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
                 "instead."
@@ -372,6 +372,8 @@ class Tensor(TensorMethods):
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         array = self.numpy()
         if dtype is not None and array.dtype != dtype:
+            if copy is False:
+                raise ValueError(f"an array of {dtype} is a copy of a tensor of {self.dtype!r}")
             return array.astype(dtype)
         return array.copy() if copy else array
 

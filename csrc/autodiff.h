@@ -28,7 +28,8 @@ typedef enum {
     AD_INFERENCE,  /* memory made in inference mode, written to outside it */
     AD_BAD_ISA,    /* the instruction set is unknown, or not on this CPU */
     AD_STALE,      /* arguments that are not like those a tape was recorded with */
-    AD_BUSY        /* a tape that runs already */
+    AD_BUSY,       /* a tape that runs already */
+    AD_NONFINITE   /* a watched call made a nan or an infinity: ad_watch_found */
 } ad_status;
 
 int ad_error(int64_t detail[3]);
@@ -77,6 +78,12 @@ ad_tensor *ad_number_i64(int64_t value, int is_bool);
  */
 ad_tensor *ad_wrap(int dtype, int ndim, const int64_t *shape, const int64_t *strides, void *data, void *lo,
                    void *hi, int readonly, void *owner, void (*release)(void *));
+/* The same by a DLPack struct, with a version or without; taken over unless it fails. AD_BAD_ARG: [0] is 1
+ * for a version, 2 a device, 3 a dtype, 4 a count of dimensions, 5 a size, 6 a stride that cannot be, 7 for
+ * memory that is not aligned. */
+ad_tensor *ad_dlpack_import(void *managed, int with_version);
+void *ad_dlpack_export(const ad_tensor *x, int with_version, int copied);
+void ad_dlpack_delete(void *managed, int with_version); /* of one that nobody took */
 void ad_free(ad_tensor *x);
 /* The shape as a number, 14 bits a dimension above a 1; 0 where it is too large for that. */
 int64_t ad_shape_key(const ad_tensor *x);
@@ -152,6 +159,17 @@ ad_tensor *ad_pw3(ad_op *op, const ad_tensor *x, const ad_tensor *y, const ad_te
 ad_tensor *ad_pw4(ad_op *op, const ad_tensor *x, const ad_tensor *y, const ad_tensor *z, const ad_tensor *w);
 int ad_pw(ad_op *op, int n_in, const ad_tensor *const *in, int n_out,
           ad_tensor **out); /* NULL outs are made */
+/* The steps of a recurrent layer over `steps` blocks of rows, the last first if `reverse`. in: what the
+ * inputs add to the gates, the weights and first state of h, c or NULL, a bias or NULL; out: the rows of h,
+ * of c or NULL, of what is kept or NULL. `sum` adds two operands. AD_NO_VARIANT as of ad_pw: then call again.
+ */
+int ad_recur(ad_op *op, ad_op *sum, int gates, int64_t steps, int reverse, const ad_tensor *const *in,
+             ad_tensor *const *out);
+/* in: the rows' cotangents, the weights, what was kept or NULL, the rows of states before and (where asked
+ * for) after, the last c's cotangent or NULL; out: filled, the cotangents of gates and of what states add to
+ * them (or NULL); made, those of the first h, and of the first c or NULL. */
+int ad_recur_vjp(ad_op *op, ad_op *sum, int gates, int64_t steps, int reverse, const ad_tensor *const *in,
+                 ad_tensor **out);
 int ad_pw_reference(int op, int type, int64_t n, void *dst, const void *a, const void *b, const void *c);
 int ad_pw_kernel(int op, int type, int64_t n, void *dst, const void *a, const void *b, const void *c);
 
@@ -207,6 +225,38 @@ ad_tensor *ad_matmul_t(const ad_tensor *a, const ad_tensor *b, const ad_tensor *
 /* The same of two matrices alone: AD_BAD_DIM for other operands. */
 ad_tensor *ad_mm(const ad_tensor *a, const ad_tensor *b, int transpose);
 
+/* ---- factorizations and solves, of batches of float matrices ---- */
+/* PA = LU of square matrices: out[0] has L below the diagonal, which is 1 there, and U; out[1] the row of A
+ * that each row came from; out[2] two numbers a matrix: 1 + the first zero of U's diagonal, or 0, and the
+ * sign of the permutation. */
+int ad_lu(const ad_tensor *a, ad_tensor **out);
+/* X of A X = B, or A^T X = B, from the first two; B's batch is A's. */
+ad_tensor *ad_lu_solve(const ad_tensor *lu, const ad_tensor *order, const ad_tensor *b, int transposed);
+/* U^T U = A, read from the upper triangle: U (out[0]), and the order of the first leading minor that is not
+ * positive-definite, or 0 (out[1]). */
+int ad_cholesky(const ad_tensor *a, ad_tensor **out);
+/* X of A X = B for a triangle of A, its diagonal 1 where `unit`; A's batch broadcasts to B's. */
+ad_tensor *ad_solve_triangular(const ad_tensor *a, const ad_tensor *b, int upper, int unit);
+/* QR = A: the first cols columns of Q (out[0]), and R with all of A's rows (out[1]). */
+int ad_qr(const ad_tensor *a, int64_t cols, ad_tensor **out);
+/* U S V^T = A of matrices that are no wider than high: U, S (descending) and V. Where a singular value is 0
+ * next to the largest, U has a column of zeros. */
+int ad_svd(const ad_tensor *a, ad_tensor **out);
+/* The eigenvectors and eigenvalues, ascending, of symmetric matrices; the lower triangle is read. */
+int ad_eigh(const ad_tensor *a, ad_tensor **out);
+/* Convolutions over the last nd (1 to 3) dimensions, and their adjoints. `geometry` is the strides, the
+ * paddings (before the first element), the dilations and the result's sizes, nd each. Of images
+ * x (n, groups c, ...), weights w (groups m, c, ...) and results y (n, groups m, ...):
+ * forward: y from a = x and b = w; transposed: x from a = y and b = w; weight: w from a = y and b = x.
+ * The first two add bias, of the result's channels, or NULL. */
+typedef enum { AD_CONV_FORWARD, AD_CONV_TRANSPOSED, AD_CONV_WEIGHT } ad_conv_kind;
+ad_tensor *ad_conv(int kind, const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias, int64_t groups,
+                   int nd, const int64_t *geometry);
+/* Where in the last nd (1 to 3) dimensions, taken as one, the greatest element of each window is: the first
+ * of equals, or the last nan. plan, of n numbers: nd, the steps between elements of a window, the numbers of
+ * windows, and for each dimension where windows start, and where they end. */
+ad_tensor *ad_max_pool(const ad_tensor *x, int64_t n, const int64_t *plan);
+
 /* ---- gather and scatter ---- */
 /* x (lead, n dimensions from the `first`, rest) at n int64 index tensors of one shape s: a result of shape
  * lead + s + rest. */
@@ -216,6 +266,16 @@ int ad_index_put(ad_tensor *x, int first, int n, const ad_tensor *const *index, 
 /* The elements that an int64 index of x's dimensions names along one; values are added there. Indices are
  * not negative; where one is wrong, some may have been added before it. */
 ad_tensor *ad_gather(const ad_tensor *x, int dim, const ad_tensor *index);
+/* How values join the elements they go to; of equal places in the order of the index. */
+typedef enum {
+    AD_SCATTER_SET,
+    AD_SCATTER_ADD,
+    AD_SCATTER_MUL,
+    AD_SCATTER_MAX,
+    AD_SCATTER_MIN,
+    AD_N_SCATTERS
+} ad_scatter_how;
+int ad_scatter(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *values, int how);
 int ad_scatter_add(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *values);
 ad_tensor *ad_nonzero(const ad_tensor *x); /* (count, ndim) int64, in row-major order */
 
@@ -265,6 +325,21 @@ ad_tensor *ad_norm(int n, const ad_tensor *const *xs, double order, int dtype);
  * each is changed whole or not. */
 int ad_scale(int n, ad_tensor *const *xs, const ad_tensor *factor);
 int ad_clip(int n, ad_tensor *const *xs, double low, double high);
+
+/* ---- watching: the first call that makes a nan or an infinity of finite operands fails ---- */
+typedef struct {
+    const char *name;       /* of the call */
+    int written, n_written; /* which of the operands that it writes */
+    int ndim;               /* of that, and where in it */
+    int64_t shape[8], index[8];
+    double value; /* what is there */
+    int n_in;     /* operands that it reads; of a pointwise call, their elements there, */
+    double operands[10];
+    uint8_t known[10]; /* where they are to be had */
+} ad_nonfinite;
+int ad_watch(int on); /* this thread's calls, or no longer; whether they were before, -1: it records */
+int ad_watching(void);
+const ad_nonfinite *ad_watch_found(void);
 
 /* ---- tapes: the calls of a thread, recorded once and run again ---- */
 typedef struct ad_tape ad_tape;

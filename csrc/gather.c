@@ -59,27 +59,43 @@ static int64_t valid(const int64_t *index, int64_t n, int64_t size) {
         if (along == 0 && step == 1) return take_each_##T(from, 0, to, index, 1, n, size);                   \
         return take_each_##T(from, along, to, index, step, n, size);                                         \
     }
-#define ADD_EACH(name, T, plus)                                                                              \
-    static int64_t add_##name(char *x, int64_t along, char *values, const int64_t *index, int64_t step,      \
-                              int64_t n, int64_t size) {                                                     \
+/* Each value v joins the element t it goes to, by an expression of the two. */
+#define SCATTER(name, T, joined)                                                                             \
+    static inline T join_##name(T t, T v) {                                                                  \
+        (void)t;                                                                                             \
+        return (T)(joined);                                                                                  \
+    }                                                                                                        \
+    static int64_t name(char *x, int64_t along, char *values, const int64_t *index, int64_t step, int64_t n, \
+                        int64_t size) {                                                                      \
         T *to = (T *)x;                                                                                      \
         const T *from = (const T *)values;                                                                   \
         n = valid(index, n, size);                                                                           \
         if (along == 0 && step == 1)                                                                         \
-            for (int64_t i = 0; i < n; i++) to[index[i]] plus from[i];                                       \
+            for (int64_t i = 0; i < n; i++) to[index[i]] = join_##name(to[index[i]], from[i]);               \
         else                                                                                                 \
-            for (int64_t i = 0; i < n; i++) to[i * along + index[i] * step] plus from[i];                    \
+            for (int64_t i = 0; i < n; i++) {                                                                \
+                T *at = &to[i * along + index[i] * step];                                                    \
+                *at = join_##name(*at, from[i]);                                                             \
+            }                                                                                                \
         return n;                                                                                            \
     }
+#define SCATTERS(name, T)                                                                                    \
+    SCATTER(set_##name, T, v)                                                                                \
+    SCATTER(add_##name, T, t + v)                                                                            \
+    SCATTER(mul_##name, T, t *v)                                                                             \
+    SCATTER(max_##name, T, v != v || v > t ? v : t)                                                          \
+    SCATTER(min_##name, T, v != v || v < t ? v : t)
 TAKE(uint8_t)
 TAKE(int32_t)
 TAKE(int64_t)
-ADD_EACH(bool, uint8_t, |=)
-ADD_EACH(uint8, uint8_t, +=)
-ADD_EACH(int32, int32_t, +=)
-ADD_EACH(int64, int64_t, +=)
-ADD_EACH(float32, float, +=)
-ADD_EACH(float64, double, +=)
+SCATTER(set_bool, uint8_t, v)
+SCATTER(max_bool, uint8_t, t | v)
+SCATTER(min_bool, uint8_t, t &v)
+SCATTERS(uint8, uint8_t)
+SCATTERS(int32, int32_t)
+SCATTERS(int64, int64_t)
+SCATTERS(float32, float)
+SCATTERS(float64, double)
 
 /* ---- items ---- */
 
@@ -183,19 +199,29 @@ ad_tensor *ad_gather(const ad_tensor *x, int dim, const ad_tensor *index) {
         &(ad_call){run_gather, "gather", 1, 2, .x = operands, .numbers = &dim, .n_bytes = sizeof dim}, y);
 }
 
-static int run_scatter_add(const ad_call *c) {
-    static run_fn *const add[AD_N_DTYPES] = {
-        [AD_bool] = add_bool,   [AD_uint8] = add_uint8,     [AD_int32] = add_int32,
-        [AD_int64] = add_int64, [AD_float32] = add_float32, [AD_float64] = add_float64,
+typedef struct {
+    int dim, how;
+} scatter_numbers;
+
+#define RUNS(name) {set_##name, add_##name, mul_##name, max_##name, min_##name}
+static int run_scatter(const ad_call *c) {
+    static run_fn *const runs[AD_N_DTYPES][AD_N_SCATTERS] = {
+        [AD_bool] = {set_bool, max_bool, min_bool, max_bool, min_bool},
+        [AD_uint8] = RUNS(uint8),
+        [AD_int32] = RUNS(int32),
+        [AD_int64] = RUNS(int64),
+        [AD_float32] = RUNS(float32),
+        [AD_float64] = RUNS(float64),
     };
+    const scatter_numbers *s = c->numbers;
     lines l;
     ad_tensor *made, *copy = NULL, *x = ad_out(c, 0);
     const ad_tensor *in_order = packed(ad_in(c, 0), AD_int64, &made);
     const ad_tensor *from = in_order ? packed(ad_in(c, 1), x->dtype, &copy) : NULL;
     int status = from ? AD_OK : ad_error(NULL);
     if (!status) {
-        plan(&l, x, *(const int *)c->numbers, in_order, from->data);
-        status = each_line(&l, add[x->dtype]);
+        plan(&l, x, s->dim, in_order, from->data);
+        status = each_line(&l, runs[x->dtype][s->how]);
     }
     if (!status) ad_wrote(x, AD_BY_INDEX_PUT);
     ad_free(copy);
@@ -203,12 +229,18 @@ static int run_scatter_add(const ad_call *c) {
     return status;
 }
 
-int ad_scatter_add(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *values) {
+int ad_scatter(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *values, int how) {
+    if (how < 0 || how >= AD_N_SCATTERS) return ad_fail(AD_BAD_ARG, how, AD_N_SCATTERS, 0);
     if (ad_check_writable(x) || check(x, dim, index)) return ad_error(NULL);
     if (!ad_same_shape(index, values)) return ad_fail(AD_BAD_SHAPE, index->numel, values->numel, 0);
     if (ad_may_overlap(x, index) || ad_may_overlap(x, values)) return ad_fail(AD_OVERLAP, 0, 0, 0);
     if (index->numel == 0) return AD_OK;
     const ad_tensor *const operands[] = {x, index, values};
-    return ad_do(&(ad_call){run_scatter_add, "scatter_add_", 1, 2, .x = operands, .numbers = &dim,
-                            .n_bytes = sizeof dim});
+    const scatter_numbers numbers = {dim, how};
+    return ad_do(&(ad_call){run_scatter, "scatter_", 1, 2, .x = operands, .numbers = &numbers,
+                            .n_bytes = sizeof numbers});
+}
+
+int ad_scatter_add(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *values) {
+    return ad_scatter(x, dim, index, values, AD_SCATTER_ADD);
 }

@@ -44,7 +44,8 @@ static ad_tile_fn *tile_of(const ad_product *g, int64_t rows, int64_t cols) {
 /* Small products: no blocks, no threads. B is packed a panel at a time where there is room for that. */
 static void run_small(const ad_product *g, void *packed_b) {
     const int64_t size = g->size, width = tile_width(g), vector = vector_width(g), height = g->kernels->rows;
-    ad_tile tile = {.k = g->k, .a_row = g->a.row, .a_col = g->a.col, .b_row = g->b.row, .c_row = g->n};
+    ad_tile tile = {.k = g->k, .a_row = g->a.row, .a_col = g->a.col, .b_row = g->b.row, .c_row = g->c_row};
+    tile.accumulate = g->accumulate;
     for (int64_t j = 0; j < g->n; j += tile.cols) {
         tile.cols = next(g->n - j, width, vector);
         tile.b = g->b.data + j * g->b.col * size;
@@ -57,7 +58,7 @@ static void run_small(const ad_product *g, void *packed_b) {
         for (int64_t i = 0, rows; i < g->m; i += rows) {
             rows = next(g->m - i, height, MIN_ROWS);
             tile.a = g->a.data + i * g->a.row * size;
-            tile.c = g->c + (i * g->n + j) * size;
+            tile.c = g->c + (i * g->c_row + j) * size;
             tile_of(g, rows, tile.cols)(&tile);
         }
     }
@@ -152,7 +153,7 @@ typedef struct {
 static void run_panel(const block *b, int64_t i, ad_tile tile) {
     const ad_product *g = b->g;
     const int64_t at = start(&b->rows, i), rows = extent(&b->rows, i);
-    tile.c = (char *)tile.c + at * g->n * g->size;
+    tile.c = (char *)tile.c + at * g->c_row * g->size;
     if (b->packed_a) {
         tile.a = b->packed_a + at * tile.k * g->size;
         tile.a_row = 1;
@@ -224,7 +225,7 @@ static void run_rows(block *b, const ad_product *g, int64_t j, int64_t n, int64_
         const int64_t at = start(blocks, i), m = extent(blocks, i);
         b->rows = cut(m, g->kernels->rows, MIN_ROWS);
         b->a = g->a.data + (at * g->a.row + p * g->a.col) * g->size;
-        b->c = g->c + (at * g->n + j) * g->size;
+        b->c = g->c + (at * g->c_row + j) * g->size;
         if (b->packed_a) ad_parallel_for(b->rows.count, m * b->tile.k / 2, pack_rows, b);
         run_block(b, m, n);
     }
@@ -241,13 +242,13 @@ static void run_blocks(const ad_product *g, char *packed_a, char *packed_b) {
                .late = late,
                .rows_of_task = late ? g->m : TASK_ROWS / g->kernels->rows,
                .cols_of_task = (late ? LOW_COLS : TASK_COLS) / width,
-               .tile = {.a_row = g->a.row, .a_col = g->a.col, .b_row = g->b.row, .c_row = g->n}};
+               .tile = {.a_row = g->a.row, .a_col = g->a.col, .b_row = g->b.row, .c_row = g->c_row}};
     for (int64_t j = 0; j < cols.count; j++) {
         const int64_t at = start(&cols, j), n = extent(&cols, j);
         b.cols = cut(n, width, vector_width(g));
         for (int64_t p = 0; p == 0 || p < g->k; p += depth) {
             b.tile.k = ad_least(depth, g->k - p);
-            b.tile.accumulate = p > 0;
+            b.tile.accumulate = p > 0 || g->accumulate;
             b.bias = g->bias && p + depth >= g->k ? g->bias + at * g->size : NULL;
             b.b = g->b.data + (p * g->b.row + at * g->b.col) * g->size;
             if (packed_b && !b.late)

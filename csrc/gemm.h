@@ -6,6 +6,8 @@
 #define AD_TILE_ROWS 12   /* the most rows a tile has in any variant */
 #define AD_TILE_VECTORS 2 /* vectors across a tile */
 #define AD_ROW_VECTORS 8  /* vectors across a tile of a single row */
+#define AD_B_AT_ROWS 6    /* the same of tiles that read B at offsets: with 4 vectors, a single row */
+#define AD_B_AT_VECTORS 4
 
 /* One tile of C = A B: rows and vectors across are fixed by the kernel, strides are in elements. Elements
  * beside each other in B, C and bias are beside each other in memory. Each element of C is one chain of
@@ -19,7 +21,8 @@ typedef struct {
     void *c;
     int64_t a_row, a_col, b_row, c_row;
     int64_t cols;
-    bool accumulate; /* go on from what C holds */
+    bool accumulate;        /* go on from what C holds */
+    const int64_t *offsets; /* of each k, in elements: for the tiles of convolutions */
 } ad_tile;
 typedef void ad_tile_fn(const ad_tile *tile);
 
@@ -29,6 +32,13 @@ typedef void ad_pack_fn(int64_t k, int lanes, const void *src, int64_t lane, int
 typedef void ad_dots_fn(int64_t n, int64_t k, const void *x, int64_t x_step, const void *y, int64_t row,
                         int64_t step, void *c);
 
+/* Of the weights of a depthwise convolution: acc[j * lanes + l], of j in [0, taps), taps being 1 or
+ * AD_CORRELATE_TAPS, goes on with the products of g[i] and x[offsets[j] + i] of the i in [0, n) that are l
+ * modulo the lanes (AD_LANE_BYTES of them). Each row of n begins at lane 0. */
+typedef void ad_correlate_fn(int64_t rows, int64_t n, const void *g, int64_t g_row, const void *x,
+                             int64_t x_row, int taps, const int64_t *offsets, void *acc);
+#define AD_CORRELATE_TAPS 3
+
 typedef struct {
     int log2_width;                                      /* of the elements in a vector */
     int rows;                                            /* of a full tile */
@@ -37,6 +47,11 @@ typedef struct {
     ad_tile_fn *row[AD_ROW_VECTORS + 1];                 /* [vectors] */
     ad_pack_fn *pack;
     ad_dots_fn *dots;
+    /* Tiles that read A, or B, at offsets; a bias of the latter is one of each row. Some numbers of rows are
+     * NULL. */
+    ad_tile_fn *a_at[AD_TILE_ROWS][AD_TILE_VECTORS + 1];
+    ad_tile_fn *b_at[AD_B_AT_ROWS][AD_B_AT_VECTORS + 1];
+    ad_correlate_fn *correlate;
 } ad_gemm_type;
 
 struct ad_gemm_kernels {
@@ -50,14 +65,16 @@ typedef struct {
     int64_t row, col; /* strides in elements */
 } ad_matrix;
 
-/* C (m x n) = A (m x k) B (k x n) + bias. */
+/* C (m x n) = A (m x k) B (k x n) + bias; or, for m and n above 1, C += A B. */
 typedef struct {
     const ad_gemm_type *kernels;
     int64_t size; /* bytes of an element */
     int64_t m, n, k;
     ad_matrix a, b;
-    char *c;          /* row-major without gaps */
+    char *c;          /* elements of a row one after the other, */
+    int64_t c_row;    /* and rows so far apart */
     const char *bias; /* of each column, one after the other, or NULL */
+    bool accumulate;
 } ad_product;
 
 int64_t ad_product_cost(const ad_product *g); /* estimated nanoseconds, at most 1e15 */

@@ -240,12 +240,14 @@ typedef struct {
      */
     void (*moments)(const ad_block *s, const float *x, double *mean, double *squares);
 } ad_row_kernels;
-typedef struct ad_gemm_kernels ad_gemm_kernels; /* gemm.h */
+typedef struct ad_gemm_kernels ad_gemm_kernels;   /* gemm.h */
+typedef struct ad_solve_kernels ad_solve_kernels; /* solve.h */
 /* The numbers of one optimiser's update of one parameter; each optimiser uses some. */
 typedef struct {
     double lr, lr_next, weight_decay, shrink; /* shrink: what the parameter is multiplied by first */
     double momentum, dampening, beta1, beta2, eps;
     double correction, adaptive, rectification;
+    double average, slower, faster, least, most;
     bool maximize, nesterov, rectified;
     bool fresh; /* the momentum buffer is yet to be filled */
 } ad_update;
@@ -261,6 +263,7 @@ typedef struct {
     const ad_reduce_kernels *reduce;
     const ad_row_kernels *rows;
     const ad_gemm_kernels *gemm;
+    const ad_solve_kernels *solve;
     const ad_optim_kernels *optim;
 } ad_variant;
 extern const ad_variant *ad_cpu; /* the variant in use */

@@ -123,6 +123,7 @@ static int compute(const ad_tensor *a, const ad_tensor *b, const char *bias, ad_
                        .a = {a->data, as[0], as[1]},
                        .b = {b->data, bs[0], bs[1]},
                        .c = c->data,
+                       .c_row = n,
                        .bias = bias};
     t.integer = integer_products[a->dtype];
     t.ndim = c->ndim - 2;

@@ -8,16 +8,17 @@ enum {
     CHUNK = 16384,  /* elements of a task */
     MAX_STATES = 3, /* tensors like the parameter */
     MAX_LIKE = 2 + MAX_STATES,
-    MAX_SCALARS = 2,
+    MAX_SCALARS = 3,
     MAX_COLUMNS = MAX_LIKE + MAX_SCALARS,
 };
 
 /* ---- numbers of one update ---- */
 
-/* Fills u from the options h, whose first three are done, and the scalars; scalar[0] counts this step. */
-typedef void prepare_fn(ad_update *u, const double *h, const double *scalar);
+/* Fills u from the options h, whose first three are done, and the scalars; scalar[0] counts this step.
+ * Scalars that a step leaves for the next are renewed. */
+typedef void prepare_fn(ad_update *u, const double *h, double *scalar);
 
-static void prepare_sgd(ad_update *u, const double *h, const double *scalar) {
+static void prepare_sgd(ad_update *u, const double *h, double *scalar) {
     (void)scalar;
     u->momentum = h[3];
     u->dampening = h[4];
@@ -36,7 +37,7 @@ static void decouple_decay(ad_update *u, const double *h) {
     u->weight_decay = 0;
 }
 
-static void prepare_adam(ad_update *u, const double *h, const double *scalar) {
+static void prepare_adam(ad_update *u, const double *h, double *scalar) {
     take_betas(u, h);
     decouple_decay(u, h);
     u->lr /= 1 - pow(u->beta1, scalar[0]);
@@ -46,7 +47,7 @@ static void prepare_adam(ad_update *u, const double *h, const double *scalar) {
 /* The momentum of step t is mu(t); scalar[1] is the product of those up to this step. */
 static double nadam_momentum(const double *h, double t) { return h[3] * (1 - 0.5 * pow(0.96, t * h[7])); }
 
-static void prepare_nadam(ad_update *u, const double *h, const double *scalar) {
+static void prepare_nadam(ad_update *u, const double *h, double *scalar) {
     take_betas(u, h);
     decouple_decay(u, h);
     const double mu = nadam_momentum(h, scalar[0]), next = nadam_momentum(h, scalar[0] + 1);
@@ -55,7 +56,7 @@ static void prepare_nadam(ad_update *u, const double *h, const double *scalar) {
     u->lr = u->lr * (1 - mu) / (1 - scalar[1]);
 }
 
-static void prepare_radam(ad_update *u, const double *h, const double *scalar) {
+static void prepare_radam(ad_update *u, const double *h, double *scalar) {
     take_betas(u, h);
     decouple_decay(u, h);
     const double power = pow(u->beta2, scalar[0]), limit = 2 / (1 - u->beta2) - 1;
@@ -67,27 +68,44 @@ static void prepare_radam(ad_update *u, const double *h, const double *scalar) {
         u->rectified ? sqrt((length - 4) * (length - 2) * limit / ((limit - 4) * (limit - 2) * length)) : 1;
 }
 
-static void prepare_adamax(ad_update *u, const double *h, const double *scalar) {
+static void prepare_adamax(ad_update *u, const double *h, double *scalar) {
     take_betas(u, h);
     u->lr /= 1 - pow(u->beta1, scalar[0]);
 }
 
-static void prepare_rmsprop(ad_update *u, const double *h, const double *scalar) {
+static void prepare_rmsprop(ad_update *u, const double *h, double *scalar) {
     (void)scalar;
     u->beta2 = h[3];
     u->eps = h[4];
     u->momentum = h[5];
 }
 
-static void prepare_adagrad(ad_update *u, const double *h, const double *scalar) {
+static void prepare_adagrad(ad_update *u, const double *h, double *scalar) {
     u->lr /= 1 + (scalar[0] - 1) * h[3];
     u->eps = h[4];
 }
 
-static void prepare_adadelta(ad_update *u, const double *h, const double *scalar) {
+static void prepare_adadelta(ad_update *u, const double *h, double *scalar) {
     (void)scalar;
     u->beta2 = h[3];
     u->eps = h[4];
+}
+
+/* scalar[1] is the rate of this step, scalar[2] the weight of its result in the average. */
+static void prepare_asgd(ad_update *u, const double *h, double *scalar) {
+    u->lr = scalar[1];
+    u->shrink = 1 - h[3] * u->lr;
+    u->average = scalar[2];
+    scalar[1] = h[0] / pow(1 + h[3] * h[0] * scalar[0], h[4]);
+    scalar[2] = 1 / fmax(1, scalar[0] - h[5]);
+}
+
+static void prepare_rprop(ad_update *u, const double *h, double *scalar) {
+    (void)scalar;
+    u->slower = h[3];
+    u->faster = h[4];
+    u->least = h[5];
+    u->most = h[6];
 }
 
 #define prepare_sgd_momentum prepare_sgd
@@ -159,8 +177,10 @@ typedef struct {
     void (*kernel)(int64_t n, void *const *data, const ad_update *u);
     ad_update numbers;
     int64_t numel, size;
-    double scalars[MAX_SCALARS]; /* what the numbers were made from */
-    int n_like;                  /* the parameter, its gradient, its states */
+    double scalars[MAX_SCALARS]; /* what the numbers were made from, */
+    double left[MAX_SCALARS];    /* and what that made of it */
+    bool prepared;
+    int n_like; /* the parameter, its gradient, its states */
     char *data[MAX_LIKE];
 } task;
 
@@ -250,6 +270,8 @@ static void advance(int kind, const double *hyper, ad_tensor *const *scalars, do
     values[0] = ad_item_f64(scalars[0]) + 1;
     if (scalars[0]->dtype == AD_float32) values[0] = (float)values[0];
     if (kind == AD_OPT_nadam) values[1] = product_as(scalars[1], nadam_momentum(hyper, values[0]));
+    if (kind == AD_OPT_asgd)
+        for (int i = 1; i < 3; i++) values[i] = ad_item_f64(scalars[i]);
 }
 
 /* ---- a group ---- */
@@ -259,12 +281,16 @@ static int step_row(int kind, ad_tensor **row, const double *hyper, task *t) {
     ad_tensor **counts = row + t->n_like, *made = NULL;
     advance(kind, hyper, counts, scalars);
     t->kernel = ad_cpu->optim->update[kind][ad_dtype_type[row[0]->dtype]];
-    if (memcmp(scalars, t->scalars, sizeof scalars)) { /* mostly, all parameters are at one step */
+    if (!t->prepared ||
+        memcmp(scalars, t->scalars, sizeof scalars)) { /* mostly, all parameters are at one step */
         memcpy(t->scalars, scalars, sizeof scalars);
         t->numbers =
             (ad_update){.lr = hyper[0], .weight_decay = hyper[1], .maximize = hyper[2] != 0, .shrink = 1};
         optimizers[kind].prepare(&t->numbers, hyper, scalars);
+        memcpy(t->left, scalars, sizeof scalars);
+        t->prepared = true;
     }
+    memcpy(scalars, t->left, sizeof scalars);
     t->numbers.fresh = false;
     if (kind == AD_OPT_sgd_momentum && !row[2]) {
         if (!(made = make_like(row[0]))) return AD_NO_MEMORY;
@@ -284,7 +310,7 @@ static int step_row(int kind, ad_tensor **row, const double *hyper, task *t) {
 static int step_group(int kind, int n, ad_tensor **tensors, const double *hyper, bool checked) {
     const int columns = ad_optim_columns(kind);
     int status = columns ? AD_OK : ad_fail(AD_BAD_ARG, kind, 0, 0);
-    task t = {.n_like = columns ? 2 + optimizers[kind].states : 0, .scalars = {NAN}};
+    task t = {.n_like = columns ? 2 + optimizers[kind].states : 0};
     for (int pass = checked; pass < 2; pass++)
         for (int i = 0; i < n && !status; i++) {
             ad_tensor *row[MAX_COLUMNS];
@@ -322,10 +348,19 @@ static bool makes_states(int64_t n, ad_tensor *const *tensors) {
     return false;
 }
 
+/* Also a first step. */
+static int watched_step(const ad_call *c, ad_tensor **tensors) {
+    const step_numbers *s = c->numbers;
+    ad_call named = *c;
+    named.name = "step_";
+    ad_tape *const watch = ad_tape_begin(&named);
+    return ad_tape_end(watch, &named, step_group(s->kind, s->n, tensors, s->hyper, false));
+}
+
 int ad_optim_step(int kind, int n, ad_tensor **tensors, const double *hyper) {
     const int64_t count = n, columns = ad_optim_columns(kind), all = count * columns;
     if (!ad_recording) return step_group(kind, n, tensors, hyper, false);
-    if (makes_states(all, tensors)) {
+    if (makes_states(all, tensors) && !ad_watching()) {
         ad_tape_break(AD_TAPE_STARTED);
         ad_tape *const recording = ad_recording;
         ad_recording = NULL;
@@ -341,7 +376,7 @@ int ad_optim_step(int kind, int n, ad_tensor **tensors, const double *hyper) {
     const step_numbers s = {kind, n, hyper};
     const ad_call c = {run_step, ad_optim_name(kind), (int)(all - count), n,
                        .x = x,   .numbers = &s,       .n_bytes = sizeof s};
-    const int status = ad_do(&c);
+    const int status = ad_watching() ? watched_step(&c, tensors) : ad_do(&c);
     ad_dealloc(x);
     return status;
 }

@@ -122,8 +122,10 @@ static void place_results(const task *t, machine *m, const int64_t *at, int64_t 
         if (t->stream && r->run) r->made = m->stage + k * m->slot_bytes;
         r->direct = r->made && (t->direct || t->stream) && ad_is_native(o, p->types[reg]) &&
                     (reg < p->n_in ? !l->in[reg].uniform : reg >= p->n_in + p->n_const);
-        for (int j = 0; j < k; j++) r->direct &= p->out_regs[j] != reg;
-        m->regs[reg] = r->direct ? r->made : (void *)slot(l, m, reg);
+        bool placed = false; /* one register for several results lies where the first one wants it */
+        for (int j = 0; j < k; j++) placed |= p->out_regs[j] == reg;
+        r->direct &= !placed;
+        if (!placed) m->regs[reg] = r->direct ? r->made : (void *)slot(l, m, reg);
     }
 }
 
@@ -428,12 +430,18 @@ static int run_recorded(const ad_program *p, const ad_tensor *const *in, ad_tens
     for (int o = 0; o < p->n_out; o++) x[o] = out[o];
     for (int i = 0; i < p->n_in; i++) x[p->n_out + i] = in[i];
     ad_tape *const tape = ad_tape_begin(&c);
-    const int status = run_call(p, in, out, &how);
+    int status = run_call(p, in, out, &how);
     for (int o = 0; o < p->n_out; o++) {
         x[o] = out[o];
         if (!status && !how.given[o]) ad_tape_adopt(tape, out[o]);
     }
-    ad_tape_end(tape, &c, status);
+    const bool ran = !status;
+    status = ad_tape_end(tape, &c, status);
+    for (int o = 0; ran && status && o < p->n_out; o++) {
+        if (how.given[o]) continue;
+        ad_free(out[o]);
+        out[o] = NULL;
+    }
     return status;
 }
 

@@ -16,7 +16,7 @@ static void broken(ad_tape *t, int reason) {
 
 void ad_tape_break(int reason) {
     ad_tape *t = ad_recording;
-    if (!t) return;
+    if (!t || t->watch) return;
     ad_recording = NULL; /* what the notice runs is no part of the tape */
     broken(t, reason);
     ad_recording = t;
@@ -45,7 +45,9 @@ static int add_memory(ad_tape *t, int kind, ad_storage *s, char *data) {
     return t->n_memory++;
 }
 
-void ad_tape_made(ad_storage *s) { add_memory(ad_recording, AD_MEMORY_MADE, s, s->data); }
+void ad_tape_made(ad_storage *s) {
+    if (!ad_recording->watch) add_memory(ad_recording, AD_MEMORY_MADE, s, s->data);
+}
 
 /* What the tape before made becomes an argument: a byte of it, as only its place matters. */
 static int link_memory(ad_tape *t, ad_storage *s) {
@@ -85,7 +87,7 @@ static int memory_of(ad_tape *t, ad_storage *s) {
 
 void ad_raw(ad_tensor *x) {
     ad_tape *t = ad_recording;
-    if (!t) return;
+    if (!t || t->watch) return;
     const int m = memory_of(t, x->storage);
     if (m < 0) return;
     if (t->memory[m].kind == AD_MEMORY_MADE && !t->memory[m].written)
@@ -190,26 +192,32 @@ static void append(ad_tape *t, const ad_call *c) {
 ad_tape *ad_tape_begin(const ad_call *c) {
     ad_tape *t = ad_recording;
     ad_recording = NULL; /* what the call itself makes and runs is no part of the tape */
+    if (t->watch) {
+        ad_watch_before(t, c);
+        return t;
+    }
     for (int i = 0; i < c->n_in; i++) look_at(t, ad_in(c, i), false);
     for (int i = 0; i < c->n_out; i++) look_at(t, ad_out(c, i), true);
     return t;
 }
 
 void ad_tape_adopt(ad_tape *t, const ad_tensor *x) {
-    const int m = add_memory(t, AD_MEMORY_MADE, x->storage, x->storage->data);
+    const int m = t->watch ? -1 : add_memory(t, AD_MEMORY_MADE, x->storage, x->storage->data);
     if (m >= 0) t->memory[m].written = true;
 }
 
-void ad_tape_end(ad_tape *t, const ad_call *c, int status) {
-    if (!status && t->reason == AD_TAPE_FINE) append(t, c);
+int ad_tape_end(ad_tape *t, const ad_call *c, int status) {
+    if (t->watch)
+        status = status ? status : ad_watch_after(t, c);
+    else if (!status && t->reason == AD_TAPE_FINE)
+        append(t, c);
     ad_recording = t;
+    return status;
 }
 
 int ad_tape_do(const ad_call *c) {
     ad_tape *const t = ad_tape_begin(c);
-    const int status = c->run(c);
-    ad_tape_end(t, c, status);
-    return status;
+    return ad_tape_end(t, c, c->run(c));
 }
 
 /* ---- the recording ---- */

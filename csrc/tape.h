@@ -24,8 +24,8 @@ static inline const ad_tensor *ad_in(const ad_call *c, int i) { return c->x[c->n
 int ad_tape_do(const ad_call *c);
 /* The same in two parts, for a call that makes its results as it runs: those are NULL before. */
 ad_tape *ad_tape_begin(const ad_call *c);
-void ad_tape_adopt(ad_tape *t, const ad_tensor *x); /* a result that was made meanwhile */
-void ad_tape_end(ad_tape *t, const ad_call *c, int status);
+void ad_tape_adopt(ad_tape *t, const ad_tensor *x);        /* a result that was made meanwhile */
+int ad_tape_end(ad_tape *t, const ad_call *c, int status); /* the status, or why there is another */
 static inline int ad_do(const ad_call *c) {
     return __builtin_expect(ad_recording != NULL, 0) ? ad_tape_do(c) : c->run(c);
 }

@@ -55,8 +55,9 @@ typedef struct {
 } ad_step;
 
 struct ad_tape {
-    int32_t number; /* what storages that were seen are marked with */
-    ad_tape *after; /* while recording: whose memory is taken as arguments */
+    bool watch, clean; /* watch.c: it records nothing; what the call at hand writes over was finite */
+    int32_t number;    /* what storages that were seen are marked with */
+    ad_tape *after;    /* while recording: whose memory is taken as arguments */
     int n_links;
     int reason;
     void (*notice)(int reason);
@@ -76,6 +77,8 @@ struct ad_tape {
 };
 
 uint64_t ad_step_hash(const ad_step *s);
+void ad_watch_before(ad_tape *t, const ad_call *c);
+int ad_watch_after(ad_tape *t, const ad_call *c);
 bool ad_step_copy(ad_tape *t, const ad_call *c, ad_step *s);
 void ad_step_free(ad_step *s);
 

@@ -119,7 +119,8 @@ static bool take(ad_tape *t) { return !__atomic_test_and_set(&t->busy, __ATOMIC_
 static void leave(ad_tape *t) { __atomic_clear(&t->busy, __ATOMIC_RELEASE); }
 
 int ad_tape_run(ad_tape *t, int n_args, ad_tensor *const *args, ad_tensor **outputs) {
-    if (!t->ready || ad_recording) return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    if (!t->ready) return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    if (ad_recording) return ad_fail(AD_STALE, 0, 0, 0);
     if (!take(t)) return ad_fail(AD_BUSY, 0, 0, 0);
     t->position = -1;
     t->status = take_arguments(t, n_args, args) ? AD_OK : ad_fail(AD_STALE, 0, 0, 0);

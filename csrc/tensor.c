@@ -135,11 +135,41 @@ static bool inside_storage(const ad_tensor *x) {
     return span(x, &lo, &hi) && start + lo >= 0 && hi <= x->storage->nbytes - start;
 }
 
+/* Where x is rows that are `step` bytes apart, how many bytes each spans; 0 where it is not. A step of 0 is
+ * still to be found. */
+static int64_t row_bytes(const ad_tensor *x, int64_t *step) {
+    const int64_t size = ad_itemsize[x->dtype];
+    int64_t reach = size;
+    int widest = -1;
+    for (int d = 0; d < x->ndim; d++) {
+        if (x->shape[d] < 2) continue;
+        if (x->strides[d] < 0) return 0;
+        if (widest < 0 || x->strides[d] > x->strides[widest]) widest = d;
+    }
+    for (int d = 0; d < x->ndim; d++)
+        if (d != widest && x->shape[d] > 1) reach += (x->shape[d] - 1) * x->strides[d] * size;
+    if (widest < 0) return size;
+    const int64_t own = x->strides[widest] * size;
+    if (*step == 0) *step = own;
+    return *step == own ? reach : reach + (x->shape[widest] - 1) * own; /* as if all were one row */
+}
+
+/* Whether both are columns of one matrix that have no column in common. */
+static bool are_columns_apart(const ad_tensor *a, const ad_tensor *b) {
+    int64_t step = 0;
+    const ad_tensor *first = a->numel < b->numel ? b : a, *second = first == a ? b : a;
+    const int64_t rows = row_bytes(first, &step), others = row_bytes(second, &step);
+    if (!rows || !others || step == 0) return false;
+    const int64_t apart = ((second->data - first->data) % step + step) % step;
+    return rows <= apart && apart + others <= step;
+}
+
 bool ad_may_overlap(const ad_tensor *a, const ad_tensor *b) {
     int64_t alo, ahi, blo, bhi;
     if (a->storage != b->storage && !a->storage->owner && !b->storage->owner) return false;
     if (!a->numel || !b->numel || !span(a, &alo, &ahi) || !span(b, &blo, &bhi)) return false;
-    return a->data + alo < b->data + bhi && b->data + blo < a->data + ahi;
+    if (a->data + alo >= b->data + bhi || b->data + blo >= a->data + ahi) return false;
+    return !are_columns_apart(a, b);
 }
 
 /* Elements are distinct where, dimensions taken by growing stride, each stride steps over all that is below

@@ -24,6 +24,7 @@ REASONABLE = (
     IndexError,
     MemoryError,
     OverflowError,
+    BufferError,
 )
 KEYWORDS = [
     "dim",

@@ -47,6 +47,10 @@ def pointwise(primitive: Primitive, d: ad.dtype) -> list[Any]:
     return found
 
 
+def positive(a: ad.Tensor) -> ad.Tensor:
+    return a @ a.t() + ad.eye(a.shape[0], dtype=a.dtype) * 1000
+
+
 OTHERS: dict[str, Callable[[ad.Tensor, ad.Tensor], ad.Tensor]] = {
     "sum": lambda a, b: a.sum(),
     "sum_0": lambda a, b: a.sum(0),
@@ -58,6 +62,11 @@ OTHERS: dict[str, Callable[[ad.Tensor, ad.Tensor], ad.Tensor]] = {
     "matmul": lambda a, b: a @ b,
     "matmul_transposed": lambda a, b: b.t() @ a.t(),
     "mv": lambda a, b: a @ b[:, 0],
+    "solve": lambda a, b: ad.linalg.solve(positive(a), a),
+    "cholesky": lambda a, b: ad.linalg.cholesky(positive(a)),
+    "qr": lambda a, b: ad.linalg.qr(positive(a)).Q,
+    "svdvals": lambda a, b: ad.linalg.svdvals(positive(a)),
+    "conv": lambda a, b: ad.nn.functional.conv1d(a[None, :60], b[:15, :40].reshape(10, 60, 1)),
     "narrow": lambda a, b: (a * 1000).to(ad.int32),
     "widen": lambda a, b: a.double(),
     "index": lambda a, b: a[ad.arange(0, 40, 3), ad.arange(14)],
@@ -96,6 +105,8 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
     "RMSprop": {"centered": True, "momentum": 0.9},
     "Adagrad": {"lr_decay": 0.1},
     "Adadelta": {},
+    "ASGD": {"lambd": 0.1, "t0": 1},
+    "Rprop": {},
 }
 
 

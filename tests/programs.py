@@ -113,6 +113,19 @@ def other_products(d: ad.dtype) -> Iterator[ad.Tensor]:
         yield functional.linear(a, b[0].t().contiguous(), b[0, 0])
 
 
+def convolutions(d: ad.dtype) -> Iterator[ad.Tensor]:
+    """Each map, at edges of tiles across channels and positions."""
+    for i, m in enumerate((1, 2, 5, 7, 8, 9, 15, 16, 17, 24, 33)):
+        for j, width in enumerate((3, 7, 8, 10, 17, 33)):
+            groups = 3 if (i + j) % 3 == 0 else 1
+            stride, c = 1 + (i + j) % 2, (1, 2, 7)[(i * j) % 3]
+            x = numbers((2, groups * c, 4, width), 1, d).requires_grad_()
+            w = numbers((groups * m, c, 3, (1, 2, 3)[j % 3]), 2, d).requires_grad_()
+            y = functional.conv2d(x, w, None, stride, 1, 1, groups)
+            yield y
+            yield from ad.autograd.grad(y, (x, w), numbers(tuple(y.shape), 3, d))
+
+
 def reductions(d: ad.dtype) -> Iterator[ad.Tensor]:
     calls: list[Callable[..., ad.Tensor]] = [
         *(ad.Tensor.sum, ad.Tensor.mean, ad.Tensor.amax, ad.Tensor.amin),
@@ -176,6 +189,7 @@ def _programs() -> Iterator[tuple[str, Program]]:
         for which, text in enumerate(("AB", "A'B", "AB'", "A'B'")):
             yield f"products {text} {d.name}", partial(products, d, which)
         yield f"other products {d.name}", partial(other_products, d)
+        yield f"convolutions {d.name}", partial(convolutions, d)
         yield f"reductions of lengths {d.name}", partial(reductions, d)
         yield f"rows of widths {d.name}", partial(rows, d)
         for name in DRAWS:

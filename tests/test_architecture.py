@@ -26,6 +26,7 @@ LAYERS = [
     ["ops"],
     ["methods"],
     ["functions"],
+    ["linalg"],
     ["gradcheck"],
     ["autograd", "random"],
     ["nn"],

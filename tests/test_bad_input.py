@@ -25,7 +25,7 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
     ),
     (r"(split|chunk)\((x, )?2\*\*70", "ValueError", "ok", "pieces of size 2**70 are pieces"),
     (
-        r"(reshape|view|expand|_to)\(\(2|(Linear|LayerNorm|PReLU|as_strided|set_num_threads)\(.*2\*\*70",
+        r"(reshape|view|expand|_to)\(\(2|(Linear|LayerNorm|PReLU|unfold|Conv\w+|as_strided_?|set_num_threads|materialize)\(.*2\*\*70",
         "TypeError|ValueError",
         "OverflowError|TypeError",
         "Python's own exception for an integer past 64 bits",
@@ -43,7 +43,7 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "and so do losses",
     ),
     (
-        r"(prod|max|min|squeeze|eye|arange|no_grad|random_)\(.*None",
+        r"(prod|max|min|squeeze_?|eye|arange|no_grad|random_)\(.*None",
         "TypeError",
         "ok",
         "None is an argument left out",
@@ -67,7 +67,19 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "lerp promotes as every other function does",
     ),
     (
-        r"functional|nn\.\w+\(|torch\.split\(",
+        r"([aA]vg|lp|LP)_?[pP]ool2d\(|[uU]nfold\(",
+        "IndexError",
+        "RuntimeError",
+        "the wrong number of dimensions is refused as other pools refuse it",
+    ),
+    (
+        r"lp_pool[123]d\(|LPPool1d|conv_transpose1d\(torch",
+        "ok|ValueError|NotImplementedError",
+        "NotImplementedError|TypeError|RuntimeError",
+        "bools have no norm and no convolution, and a str is no size",
+    ),
+    (
+        r"functional|nn\.\w+\(|torch\.(split|tensordot)\(",
         "AttributeError",
         "TypeError",
         "what is no tensor is a TypeError, also where PyTorch asks it for an attribute first",
@@ -103,13 +115,71 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "a str that is no number is refused as float() refuses it",
     ),
     (
+        r"\.(flip|tile|repeat)\(x?\)$",
+        "TypeError",
+        "ok|RuntimeError",
+        "no dimensions are none to flip, and none to repeat",
+    ),
+    (r"rot90\(.*2\*\*70", "ValueError", "ok", "turns are counted modulo four"),
+    (
+        r"roll\(torch.ones\(0\)",
+        "ok",
+        "IndexError",
+        "a dimension that is none is refused also of a tensor without elements",
+    ),
+    (
+        r"repeat_interleave\(x?\)",
+        "TypeError",
+        "NotImplementedError",
+        "a tensor of floats as the numbers of repeats is what is refused",
+    ),
+    (
+        r"scatter_?(add_?|reduce_?)?\(.*torch.ones\(0\)",
+        "ok",
+        "RuntimeError",
+        "the dtype is looked at also of an index without elements",
+    ),
+    (
+        r"scatter_?(add_?|reduce_?)?\(.*torch.ones\(7\)",
+        "IndexError",
+        "RuntimeError",
+        "values of other dimensions are refused alike, however many they have",
+    ),
+    (
+        r"functional.pad\(x, \(2\*\*40",
+        "RuntimeError",
+        "MemoryError",
+        "what does not fit into memory is a MemoryError",
+    ),
+    (
+        r"embedding_bag\(.*object",
+        "AttributeError",
+        "ValueError",
+        "a mode that is none is refused as any other",
+    ),
+    (
         r"gather\(",
         "IndexError|ok",
         "RuntimeError",
         "gather looks at dimensions before dim, and at the dtype also of an index without elements",
     ),
+    (r"torch\.ones\(5, 5, 5\)", "_LinAlgError", "LinAlgError", "the name without an underscore"),
     (
-        r"index_put_\(\[",
+        r"addbmm_?\(",
+        "IndexError",
+        "RuntimeError",
+        "what is no batch of matrices is refused alike, whatever it lacks",
+    ),
+    (
+        r"cholesky\(torch\.ones\(0\)\)",
+        "ok",
+        "RuntimeError",
+        "no elements are no matrix",
+    ),
+    (r"normalize\(x, \"a\"", "RuntimeError", "TypeError", "an order that is no number"),
+    (r"einsum\(.*object\(\), obj", "ValueError", "TypeError", "what is no tensor is a TypeError"),
+    (
+        r"index_put_?\((x, )?\[",
         "RuntimeError",
         "TypeError|IndexError",
         "indices that do not broadcast are an IndexError, as in x[i, j]",
@@ -126,6 +196,24 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "TypeError",
         "RuntimeError",
         "that there is nothing to differentiate, or how many gradients there are, is said first",
+    ),
+    (
+        r"batch_norm\(torch\.ones\([70]\)",
+        "RuntimeError|ok",
+        "IndexError",
+        "an input without channels is an IndexError with and without weights",
+    ),
+    (
+        r"RNNBase\(",
+        "NotImplementedError",
+        "TypeError|ok",
+        "what runs an RNN, LSTM or GRU is RNNBase's own",
+    ),
+    (
+        r"nn\.Transformer\(.*(ones\([70]\)|object)",
+        "IndexError|RuntimeError",
+        "RuntimeError|TypeError",
+        "too few dimensions are a wrong number of features; a mask that is no tensor a TypeError",
     ),
     (r"ropout3d", "ok", "RuntimeError", "dropout of channels needs a dimension of channels"),
     (
@@ -198,9 +286,10 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
 ]
 # Messages that cannot name the value: Python's own, or a value that is right in itself.
 UNSAID = [
+    r"nn\.Conv\w+\((\d, )?1\.5|interpolate\(h, size=None",  # PyTorch's very words
     r"^x \* |\* x$",  # Python tries to repeat the sequence
     r"(randint_like|index_put_|backward|grad|Function\.forward)\(.*None",
-    r"permute\(.*\(-3,\)|as_strided\(",  # the number of sizes is at fault first
+    r"permute\(.*\(-3,\)|as_strided_?\(|rot90\(",  # the number of sizes is at fault first
     r"x\.narrow\(1, (1, )?1\.5",
     r"functional\.linear\(x, s, bias",
     r"init\.\w+\(x, |init\.dirac",  # Python's own, of arithmetic on what is no number
@@ -257,17 +346,22 @@ def test_wrong_calls_raise_what_pytorch_raises_and_say_why(name: str) -> None:
 WITHOUT_ROW = {
     "torch": "Size Tensor default_generator dtype get_printoptions pointwise bool uint8 int32 "
     "int64 float32 float64 int long float double autograd random gradcheck gradgradcheck "
-    "__version__",
+    "__version__ compile",  # which test_compile has
     "Tensor": "__repr__ __pos__ __abs__ __neg__ __invert__ __eq__ __ne__ alias __hash__ __copy__ "
+    "__dlpack__ __dlpack_device__ "
     "isnan_ isinf_ isfinite_ maximum_ minimum_",  # which cannot fail, or PyTorch has not
+    "linalg": "LinAlgError",
     "Generator": "__reduce__ __setstate__",
     "dtype": "__repr__ __reduce__ __setattr__ __delattr__ is_complex=",
     "random": "Generator default_generator",
-    "autograd": "Function gradcheck gradgradcheck "  # [lines] has them
+    "autograd": "functional Function gradcheck gradgradcheck "  # [lines] has them
     "is_anomaly_enabled is_anomaly_check_nan_enabled is_grad_enabled",
     "nn": "Module functional init utils Neuron MLP",
     "nn.Module": "forward",
-    "optim": "Optimizer lr_scheduler",
+    "nn.utils": "parametrizations parametrize rnn",  # recorded with the layers
+    "optim": "Optimizer lr_scheduler swa_utils",
+    "optim.Optimizer": "__setattr__",
+    "utils.data": "Dataset IterableDataset Sampler StackDataset",  # bases, and one of any names
     "autograd.Function": "vjp __call__",
 }
 # What Python puts into every class, and what every class may say of itself.
@@ -291,12 +385,15 @@ MODULES: dict[str, Any] = {
     "torch": ad,
     "random": ad.random,
     "autograd": ad.autograd,
+    "linalg": ad.linalg,
     "nn": nn,
     "nn.functional": nn.functional,
     "nn.init": nn.init,
     "nn.utils": nn.utils,
     "optim": optim,
     "optim.lr_scheduler": optim.lr_scheduler,
+    "optim.swa_utils": optim.swa_utils,
+    "utils.data": ad.utils.data,
 }
 
 

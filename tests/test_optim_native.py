@@ -330,6 +330,31 @@ def test_a_hook_may_change_the_arguments() -> None:
         optimizer.step()
 
 
+def test_hooks_around_states() -> None:
+    optimizer, seen = stepping(), []
+    optimizer.register_state_dict_pre_hook(lambda own: seen.append("saving"))
+    optimizer.register_state_dict_pre_hook(lambda own: seen.append("first"), prepend=True)
+    optimizer.register_state_dict_post_hook(lambda own, state: {**state, "mine": 3})
+    optimizer.register_state_dict_post_hook(lambda own, state: seen.append(state["mine"]))
+    saved = optimizer.state_dict()
+    assert saved["mine"] == 3
+    assert seen == ["first", "saving", 3]
+    other = stepping()
+
+    def without(own: Any, state: dict[str, Any]) -> None:
+        seen.append(state.pop("mine"))
+
+    handle = other.register_load_state_dict_pre_hook(without)
+    other.register_load_state_dict_post_hook(lambda own: seen.append(own))
+    other.load_state_dict(saved)
+    assert saved["mine"] == 3
+    assert seen[3:] == [3, other]
+    handle.remove()
+    other.register_load_state_dict_pre_hook(lambda own, state: saved)
+    other.load_state_dict({})
+    assert len(seen) == 6
+
+
 def test_hooks_are_not_copied() -> None:
     optimizer = stepping()
     optimizer.register_step_pre_hook(lambda *given: pytest.fail("called"))

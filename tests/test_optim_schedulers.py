@@ -8,18 +8,23 @@ import pickle
 import warnings
 from typing import Any
 
+import numpy as np
 import pytest
 from golden.record_schedulers import (
+    AVERAGES,
     CASES,
     ERRORS,
     GOLDEN,
     STEPS,
     advance,
+    averaged,
     closed,
+    kind_of,
     optimizer_of,
     rates_of,
     refused,
     run,
+    schedules_of,
 )
 
 import autodiff as ad
@@ -31,19 +36,19 @@ RECORD: dict[str, Any] = json.loads(GOLDEN.read_text())
 
 @pytest.mark.parametrize("name", CASES)
 def test_rates_and_states_are_pytorchs(name: str) -> None:
-    assert run(ad, optim, CASES[name]) == RECORD["runs"][name]
+    assert run(ad, optim, name) == RECORD["runs"][name]
 
 
 @pytest.mark.parametrize("name", CASES)
 def test_a_schedule_goes_on_from_saved_state(name: str) -> None:
-    optimizer = optimizer_of(ad, optim)
-    schedulers = [make(lr_scheduler, optimizer) for make in CASES[name]]
+    optimizer = optimizer_of(ad, optim, kind_of(name))
+    schedulers = schedules_of(optim, optimizer, name)
     middle = STEPS // 2
     for step in range(middle + 1):
         advance(optimizer, schedulers, step)
     saved = copy.deepcopy([s.state_dict() for s in schedulers]), optimizer.state_dict()
-    other = optimizer_of(ad, optim)
-    resumed = [make(lr_scheduler, other) for make in CASES[name]]
+    other = optimizer_of(ad, optim, kind_of(name))
+    resumed = schedules_of(optim, other, name)
     for scheduler, state in zip(resumed, saved[0], strict=True):
         scheduler.load_state_dict(state)
     other.load_state_dict(saved[1])
@@ -65,8 +70,63 @@ def test_errors_are_pytorchs(name: str) -> None:
 
 
 def test_every_schedule_is_recorded() -> None:
-    made = {type(make(lr_scheduler, optimizer_of(ad, optim))) for m in CASES.values() for make in m}
-    assert {kind.__name__ for kind in made} == set(lr_scheduler.__all__) - {"LRScheduler"}
+    made = [
+        schedules_of(optim, optimizer_of(ad, optim), name)
+        for name in CASES
+        if "of Adam" not in name
+    ]
+    names = {type(one).__name__ for schedulers in made for one in schedulers}
+    assert names == {*lr_scheduler.__all__, "SWALR"} - {"LRScheduler"}
+    assert list(RECORD["errors"]) == list(ERRORS)
+    assert list(RECORD["averages"]) == list(AVERAGES)
+
+
+@pytest.mark.parametrize("name", AVERAGES)
+def test_averages_are_pytorchs(name: str) -> None:
+    got, expected = averaged(ad, AVERAGES[name]), RECORD["averages"][name]
+    assert list(got) == list(expected)
+    for key, values in expected.items():
+        np.testing.assert_allclose(got[key], values, 1e-6, 1e-7)
+
+
+def test_averaged_models() -> None:
+    model = ad.nn.Linear(2, 1)
+    utils = optim.swa_utils
+    with pytest.raises(AssertionError, match="Only one of avg_fn and multi_avg_fn"):
+        utils.AveragedModel(model, avg_fn=abs, multi_avg_fn=abs)
+    for make in (utils.get_ema_avg_fn, utils.get_ema_multi_avg_fn):
+        with pytest.raises(ValueError, match=r"Invalid decay value 1\.5"):
+            make(1.5)
+    average = copy.deepcopy(utils.AveragedModel(model))
+    average.update_parameters(model)
+    x = ad.ones(3, 2)
+    assert ad.equal(average(x), model(x))
+    assert average.module.weight.requires_grad
+    other = utils.AveragedModel(ad.nn.Linear(2, 1))
+    other.load_state_dict(average.state_dict())
+    assert other.n_averaged.item() == 1
+
+
+def test_update_bn_takes_the_statistics_of_all_batches() -> None:
+    class _BatchNorm(ad.nn.Module):
+        momentum: float | None = 0.5
+
+        def reset_running_stats(self) -> None:
+            self.seen = []
+
+        def forward(self, x: ad.Tensor) -> ad.Tensor:
+            self.seen.append((self.momentum, self.training, ad.is_grad_enabled(), x.tolist()))
+            return x
+
+    class BatchNorm(_BatchNorm):
+        pass
+
+    model = ad.nn.Sequential(BatchNorm()).eval()
+    optim.swa_utils.update_bn([ad.ones(1), (ad.zeros(1), 3)], model)
+    assert model[0].seen == [(None, True, False, [1.0]), (None, True, False, [0.0])]
+    assert model[0].momentum == 0.5
+    assert not model.training
+    optim.swa_utils.update_bn(iter([]), ad.nn.Linear(2, 1))
 
 
 def test_the_order_of_steps_is_watched() -> None:

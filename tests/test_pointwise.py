@@ -12,6 +12,8 @@ from laws import as_leaves, bits
 
 import autodiff as ad
 from autodiff import testing
+from autodiff.expr import inputs
+from autodiff.ops.pointwise import PointwiseOp
 
 Function = Callable[..., Any]
 UNARY: list[Function] = [ad.tanh, ad.sin, ad.exp, ad.sigmoid, ad.square, abs, lambda x: -x]
@@ -256,3 +258,23 @@ def test_a_transpose_moves_each_element(d: ad.dtype, shape: tuple[int, ...]):
         assert y.tolist() == [list(column) for column in zip(*rows, strict=True)]
     else:
         assert y.tolist() == [[list(c) for c in zip(*r, strict=True)] for r in rows]
+
+
+def test_numbers_meet_as_python_computes_them() -> None:
+    x = ad.tensor([2.0, 3.0], dtype=ad.float64, requires_grad=True)
+    f = ad.pointwise(lambda x, a, b: x * (1 - a) / (a - b))
+    assert f(x, 0.1, 0.7).tolist() == [v * (1 - 0.1) / (0.1 - 0.7) for v in (2.0, 3.0)]
+    (x**-0.7).sum().backward()
+    expected = [-0.7 * v ** (-0.7 - 1) for v in (2.0, 3.0)]
+    assert x.grad.tolist() == pytest.approx(expected, rel=1e-14)
+
+
+@pytest.mark.parametrize("shape", [(40,), (3000,), (7, 5)])
+def test_results_of_one_program_may_be_equal(shape: tuple[int, ...]) -> None:
+    a, b = inputs(2)
+    op = PointwiseOp("several", a * b, 2, also=(a + b, a * b, a - b, a, a + b))
+    x, y = ad.randn(shape), ad.randn(shape[::-1]).permute(*reversed(range(len(shape))))
+    for got, expected in zip(
+        op.run_all(x, (y._p,)), (x * y, x + y, x * y, x - y, x, x + y), strict=True
+    ):
+        assert bits(got) == bits(expected)

@@ -71,7 +71,7 @@ def test_layer_norm_centres_scales_and_refuses() -> None:
     assert (y.var(1, correction=0) - 1).abs().max().item() < 1e-5
     layer = ad.nn.LayerNorm([2, 3], bias=False)
     assert list(layer.state_dict()) == ["weight"]
-    assert repr(layer) == "LayerNorm((2, 3), eps=1e-05, elementwise_affine=True)"
+    assert repr(layer) == "LayerNorm((2, 3), eps=1e-05, elementwise_affine=True, bias=False)"
     with pytest.raises(RuntimeError, match=r"Given normalized_shape=\[3\], expected input"):
         functional.layer_norm(ad.ones(2, 4), (3,))
 

@@ -16,6 +16,12 @@ CONTAINERS = {
     *("Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"),
     *("MLP", "Neuron"),  # made of Linear
 }
+# What takes more than one tensor, or gives another width.
+SEVERAL = {
+    *("Bilinear", "CosineSimilarity", "PairwiseDistance", "Embedding", "MultiheadAttention"),
+    *("RNN", "LSTM", "GRU", "RNNBase", "RNNCell", "LSTMCell", "GRUCell", "CTCLoss"),
+    *("Transformer", "TransformerEncoder", "TransformerDecoder", "TransformerDecoderLayer"),
+}
 # What the constructors want that have no defaults, but for those that take the width.
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "Linear": (WIDTH, WIDTH),
@@ -24,21 +30,67 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "Softmax": (1,),
     "LogSoftmax": (1,),
     "Softmin": (1,),
+    "GroupNorm": (8, WIDTH),
+    "BatchNorm2d": (8,),
+    "BatchNorm3d": (8,),
+    "InstanceNorm1d": (8,),
+    "InstanceNorm2d": (8,),
+    "InstanceNorm3d": (8,),
+    "LocalResponseNorm": (2,),
+    "TransformerEncoderLayer": (WIDTH, 4, 32),
     "KLDivLoss": (None, None, "batchmean"),
+    **{f"{kind}{n}d": (8, 8, 3, 1, 1) for kind in ("Conv", "ConvTranspose") for n in (1, 2, 3)},
+    **{f"{kind}Pool{n}d": (3, 1, 1) for kind in ("Max", "Avg") for n in (1, 2, 3)},
+    # half the elements
+    **{f"LPPool{n}d": (2, (2, *(1,) * (n - 1))) for n in (1, 2, 3)},
+    **{
+        f"Adaptive{kind}Pool{n}d": ((WIDTH // 16, (2, WIDTH // 32), (1, 2, WIDTH // 32))[n - 1],)
+        for kind in ("Avg", "Max")
+        for n in (1, 2, 3)
+    },
+    "Upsample": (WIDTH // 8,),
+    "UpsamplingNearest2d": ((4, WIDTH // 32),),
+    "UpsamplingBilinear2d": ((4, WIDTH // 32),),
+    "Unfold": (1,),
+    "Fold": ((4, WIDTH // 32), 1),
+    **dict.fromkeys(("PixelShuffle", "PixelUnshuffle", "ChannelShuffle"), (2,)),
 }
+# Images of one to three dimensions.
+SPACES = ((-1, 8, WIDTH // 8), (-1, 8, 4, WIDTH // 32), (-1, 8, 2, 2, WIDTH // 32))
 # Layers that want no matrix.
 SHAPES: dict[str, tuple[int, ...]] = {
-    "Softmax2d": (-1, 8, 4, WIDTH // 32),
-    "Dropout1d": (-1, 8, WIDTH // 8),
-    "Dropout2d": (-1, 8, 4, WIDTH // 32),
-    "Dropout3d": (-1, 8, 2, 2, WIDTH // 32),
-    "FeatureAlphaDropout": (-1, 8, WIDTH // 8),
+    "Softmax2d": SPACES[1],
+    **{f"Dropout{n}d": SPACES[n - 1] for n in (1, 2, 3)},
+    "FeatureAlphaDropout": SPACES[0],
+    "TransformerEncoderLayer": (16, -1, WIDTH),
+    **dict.fromkeys(("BatchNorm2d", "InstanceNorm2d"), SPACES[1]),
+    **dict.fromkeys(("BatchNorm3d", "InstanceNorm3d"), SPACES[2]),
+    **dict.fromkeys(("InstanceNorm1d", "LocalResponseNorm"), SPACES[0]),
+    **{
+        f"{kind}{n}d": SPACES[n - 1]
+        for kind in (
+            *("Conv", "ConvTranspose", "MaxPool", "AvgPool", "LPPool"),
+            *("AdaptiveAvgPool", "AdaptiveMaxPool"),
+        )
+        for n in (1, 2, 3)
+    },
+    "Upsample": SPACES[0],
+    "Fold": (-1, 8, WIDTH // 8),
+    **dict.fromkeys(
+        (
+            *("UpsamplingNearest2d", "UpsamplingBilinear2d", "Unfold"),
+            *("PixelShuffle", "ChannelShuffle"),
+        ),
+        SPACES[1],
+    ),
+    "PixelUnshuffle": (-1, 1, 8, WIDTH // 8),
 }
 
 
 def classes(losses: bool) -> list[type[nn.Module]]:
     """The public layers, or the public losses."""
-    found = [getattr(nn, name) for name in nn.__all__ if name not in CONTAINERS]
+    found = [getattr(nn, name) for name in nn.__all__ if name not in CONTAINERS | SEVERAL]
+    found = [c for c in found if "Pad" not in c.__name__ and "Lazy" not in c.__name__]
     return [
         c
         for c in found
@@ -89,6 +141,12 @@ def loss(y: ad.Tensor, truth: ad.Tensor) -> ad.Tensor:
         "MarginRankingLoss": (y, chance, sign),
         "NLLLoss": (logs, index),
         "SoftMarginLoss": (y, sign),
+        "CosineEmbeddingLoss": (y, chance, sign[:, 0]),
+        "GaussianNLLLoss": (y, truth, chance),
+        "MultiLabelMarginLoss": (y, (truth * 8).to(ad.int64)),
+        "MultiMarginLoss": (y, index),
+        "TripletMarginLoss": (y, chance, logs),
+        "TripletMarginWithDistanceLoss": (y, chance, logs),
     }
     terms = [make(kind)(*given.get(kind.__name__, (y, truth))) for kind in classes(losses=True)]
     total: ad.Tensor = sum(terms[1:], terms[0])

@@ -6,6 +6,7 @@ from autodiff.anomaly import (
     is_anomaly_enabled,
     set_detect_anomaly,
 )
+from autodiff.autograd import functional
 from autodiff.autograd.function import Function
 from autodiff.grad_mode import (
     enable_grad,
@@ -22,6 +23,7 @@ __all__ = [
     "backward",
     "detect_anomaly",
     "enable_grad",
+    "functional",
     "grad",
     "gradcheck",
     "gradgradcheck",

@@ -9,7 +9,6 @@ from autodiff.anomaly import place
 from autodiff.compiled.record import Recorder
 from autodiff.compiled.show import call_name
 from autodiff.native import ffi, lib
-from autodiff.ops.generator import default_generator
 from autodiff.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def check(recording: Recording, inputs: list[Tensor], call: Callable[[], Any]) -
     ps = [x._p for x in inputs]
     if lib.ad_tape_save(recording.tape, len(ps), ps):
         raise MismatchError("the arguments do not fit the recording")
-    generators = [default_generator if g is None else g for g in recording.kept]
+    generators = recording.kept
     states = [g.get_state() for g in generators]
     grads = [(leaf, leaf.grad) for leaf, _ in recording.leaves]
     outs = ffi.new("ad_tensor *[]", recording.n_made + 1)

@@ -18,7 +18,7 @@ from autodiff.compiled.show import Stats, listing, plot, stats
 from autodiff.compiled.steps import epoch, repeat
 from autodiff.compiled.tree import flatten
 from autodiff.dtypes import get_default_dtype
-from autodiff.native import ffi
+from autodiff.native import ffi, lib
 from autodiff.nn.parameter import Parameter
 from autodiff.node import mode
 from autodiff.ops.generator import Generator
@@ -61,6 +61,8 @@ class Compiled:
             if self.recording:
                 raise RuntimeError(f"{self.name()}: a compiled function called itself")
             return self.fn(*args, **kwargs)  # a part of what is being recorded
+        if lib.ad_watching():
+            return self.fn(*args, **kwargs)  # detect_nonfinite() looks at each native call
         tensors: list[Tensor] = []
         key = key_of((args, kwargs), tensors)
         if key in self.eager:

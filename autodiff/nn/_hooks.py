@@ -10,6 +10,7 @@ from typing import Any
 from autodiff.changes import changed
 from autodiff.hooks import HookDict, RemovableHandle, add_hook
 from autodiff.nn._backward_hook import BackwardHook
+from autodiff.nn._where import explain
 
 __all__ = [
     "Hooked",
@@ -60,7 +61,11 @@ class Hooked:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self._hooks is None:
-            return self.forward(*args, **kwargs)
+            try:
+                return self.forward(*args, **kwargs)
+            except Exception as error:
+                explain(self, error, args)
+                raise
         return Call(self, args, kwargs).run()
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -137,7 +142,7 @@ class Call:
             backward = BackwardHook(self.module, *users) if any(users) else None
             if backward is not None:
                 self.args = backward.inputs(self.args)
-            self.result = self.module.forward(*self.args, **self.kwargs)
+            self.result = self._forward()
             self.post()
             if backward is not None:
                 self.result = backward.outputs(self.result)
@@ -145,6 +150,13 @@ class Call:
             self.rescue()
             raise
         return self.result
+
+    def _forward(self) -> Any:
+        try:
+            return self.module.forward(*self.args, **self.kwargs)
+        except Exception as error:
+            explain(self.module, error, self.args)
+            raise
 
     def pre(self) -> None:
         """The hooks before forward."""

@@ -8,13 +8,14 @@ from collections.abc import Callable
 from autodiff.dtypes import dtype
 from autodiff.nn import init
 from autodiff.nn.activation import Tanh
+from autodiff.nn.functional.distance import bilinear
 from autodiff.nn.module import Module
 from autodiff.nn.parameter import Parameter
 from autodiff.ops.contraction import linear
 from autodiff.ops.create import empty
 from autodiff.tensor import Tensor
 
-__all__ = ["Linear", "Neuron"]
+__all__ = ["Bilinear", "Linear", "Neuron"]
 
 
 class Linear(Module):
@@ -60,6 +61,55 @@ class Linear(Module):
         return (
             f"in_features={self.in_features}, out_features={self.out_features}, "
             f"bias={self.bias is not None}"
+        )
+
+
+class Bilinear(Module):
+    """input1 (..., in1_features) times weight[o] times input2 (..., in2_features), plus bias[o].
+
+    Both start uniform on +-1/sqrt(in1_features). ValueError where that is no positive number.
+    """
+
+    weight: Parameter
+    bias: Parameter | None
+
+    def __init__(
+        self,
+        in1_features: int,
+        in2_features: int,
+        out_features: int,
+        bias: bool = True,
+        device: str | None = None,
+        dtype: dtype | None = None,
+    ) -> None:
+        if device not in (None, "cpu"):
+            raise RuntimeError(f"Bilinear: device {device!r} is not supported; only 'cpu' is")
+        if in1_features <= 0:
+            raise ValueError(f"in1_features must be > 0, but got (in1_features={in1_features})")
+        super().__init__()
+        self.in1_features = in1_features
+        self.in2_features = in2_features
+        self.out_features = out_features
+        self.weight = Parameter(empty(out_features, in1_features, in2_features, dtype=dtype))
+        self.register_parameter(
+            "bias", Parameter(empty(out_features, dtype=dtype)) if bias else None
+        )
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw new initial values."""
+        bound = 1 / math.sqrt(self.in1_features)
+        for x in (self.weight, self.bias):
+            if x is not None:
+                init.uniform_(x, -bound, bound)
+
+    def forward(self, input1: Tensor, input2: Tensor) -> Tensor:
+        return bilinear(input1, input2, self.weight, self.bias)
+
+    def extra_repr(self) -> str:
+        return (
+            f"in1_features={self.in1_features}, in2_features={self.in2_features}, "
+            f"out_features={self.out_features}, bias={self.bias is not None}"
         )
 
 

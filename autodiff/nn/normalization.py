@@ -12,17 +12,58 @@ from autodiff.nn.parameter import Parameter
 from autodiff.ops.create import empty
 from autodiff.tensor import Tensor
 
-__all__ = ["LayerNorm"]
+__all__ = ["LayerNorm", "RMSNorm"]
 
 
-class LayerNorm(Module):
+class _OfLastDims(Module):
+    """A norm of the last dimensions: its weight, and what it says of itself."""
+
+    weight: Parameter | None
+    eps: float | None
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float | None,
+        elementwise_affine: bool,
+        parameters: Sequence[tuple[str, bool]],
+        device: str | None,
+        dtype: dtype | None,
+    ) -> None:
+        if device not in (None, "cpu"):
+            name = type(self).__name__
+            raise RuntimeError(f"{name}: device {device!r} is not supported; only 'cpu' is")
+        super().__init__()
+        sizes: Any = normalized_shape
+        self.normalized_shape: tuple[int, ...] = (
+            (sizes,) if isinstance(sizes, int) else tuple(sizes)
+        )
+        self.eps = eps
+        self.elementwise_affine = elementwise_affine
+        for name, wanted in parameters:
+            made = elementwise_affine and wanted
+            given = Parameter(empty(*self.normalized_shape, dtype=dtype)) if made else None
+            self.register_parameter(name, given)
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Give the parameters their first values."""
+        raise NotImplementedError
+
+    def extra_repr(self) -> str:
+        return (
+            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
+        )
+
+
+class LayerNorm(_OfLastDims):
     """Normalizes the last dimensions, of normalized_shape, and scales and shifts each element.
 
     The weight starts as ones and the bias as zeros; there are none without elementwise_affine.
     """
 
-    weight: Parameter | None
     bias: Parameter | None
+    eps: float
 
     def __init__(
         self,
@@ -33,20 +74,8 @@ class LayerNorm(Module):
         device: str | None = None,
         dtype: dtype | None = None,
     ) -> None:
-        if device not in (None, "cpu"):
-            raise RuntimeError(f"LayerNorm: device {device!r} is not supported; only 'cpu' is")
-        super().__init__()
-        sizes: Any = normalized_shape
-        self.normalized_shape: tuple[int, ...] = (
-            (sizes,) if isinstance(sizes, int) else tuple(sizes)
-        )
-        self.eps = eps
-        self.elementwise_affine = elementwise_affine
-        for name, wanted in (("weight", True), ("bias", bias)):
-            made = elementwise_affine and wanted
-            given = Parameter(empty(*self.normalized_shape, dtype=dtype)) if made else None
-            self.register_parameter(name, given)
-        self.reset_parameters()
+        parameters = (("weight", True), ("bias", bias))
+        super().__init__(normalized_shape, eps, elementwise_affine, parameters, device, dtype)
 
     def reset_parameters(self) -> None:
         """Make the weight ones and the bias zeros."""
@@ -55,10 +84,34 @@ class LayerNorm(Module):
         if self.bias is not None:
             init.zeros_(self.bias)
 
+    def extra_repr(self) -> str:
+        return f"{super().extra_repr()}, bias={self.bias is not None}"
+
     def forward(self, input: Tensor) -> Tensor:
         return functional.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
-    def extra_repr(self) -> str:
-        return (
-            f"{self.normalized_shape}, eps={self.eps}, elementwise_affine={self.elementwise_affine}"
-        )
+
+class RMSNorm(_OfLastDims):
+    """Divides the last dimensions, of normalized_shape, by the root of their mean square plus eps.
+
+    eps None is the dtype's machine epsilon. The weight starts as ones.
+    """
+
+    def __init__(
+        self,
+        normalized_shape: int | Sequence[int],
+        eps: float | None = None,
+        elementwise_affine: bool = True,
+        device: str | None = None,
+        dtype: dtype | None = None,
+    ) -> None:
+        parameters = (("weight", True),)
+        super().__init__(normalized_shape, eps, elementwise_affine, parameters, device, dtype)
+
+    def reset_parameters(self) -> None:
+        """Make the weight ones."""
+        if self.weight is not None:
+            init.ones_(self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return functional.rms_norm(x, self.normalized_shape, self.weight, self.eps)

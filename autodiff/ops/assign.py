@@ -11,6 +11,7 @@ from autodiff.ops.base import Op, OpNode
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import full
 from autodiff.ops.history import check_writable, rebase
+from autodiff.ops.views import clone
 from autodiff.tensor import Tensor, live_node
 
 
@@ -55,12 +56,21 @@ def fill_(x: Tensor, value: Any) -> Tensor:
     return copy_(x, given)
 
 
-_ZEROS = {d.code: full((), 0, dtype=d) for d in dtypes.ALL}
+def fill(input: Tensor, value: Any) -> Tensor:
+    """A tensor of the input's shape and dtype, of one value: a number, or a tensor of one.
+
+    >>> autodiff.fill(autodiff.zeros(2), 3.0).tolist()
+    [3.0, 3.0]
+    """
+    return fill_(clone(input), value)
+
+
+ZEROS = {d.code: full((), 0, dtype=d) for d in dtypes.ALL}
 
 
 def zero_(x: Tensor) -> Tensor:
     """Write zeros over all of x."""
-    return copy_(x, _ZEROS[x._p.dtype])
+    return copy_(x, ZEROS[x._p.dtype])
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
@@ -69,7 +79,13 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
         raise RuntimeError(
             f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype!r}"
         )
-    given = value if isinstance(value, Tensor) else full((), value, dtype=input.dtype)
+    given = full((), value, dtype=input.dtype) if not isinstance(value, Tensor) else value
+    if given.ndim:
+        raise RuntimeError(
+            "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
+            f"{given.ndim} dimension(s)."
+        )
+    given = to_dtype(given, input.dtype)
     found: Tensor = given.where(mask, input)
     return found
 

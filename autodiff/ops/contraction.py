@@ -8,6 +8,7 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.native import NULL, describe, lib, take_failure
 from autodiff.ops.base import Op, OpNode
+from autodiff.ops.out import written
 from autodiff.ops.reductions import _sum_to, sum_to_size
 from autodiff.ops.views import reshape, squeeze, unsqueeze
 from autodiff.tensor import Tensor, own
@@ -159,12 +160,14 @@ def _check_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
     _check_dtypes("linear", weight, bias)
 
 
-def matmul(input: Tensor, other: Tensor) -> Tensor:
+def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The matrix product; vectors are rows on the left, columns on the right; batches broadcast."""
     if not isinstance(other, Tensor):
         raise TypeError(
             f"matmul(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}"
         )
+    if out is not None:
+        return written("matmul", out, matmul(input, other), input, other)
     p = lib.ad_mm(input._p, other._p, 0)
     if p:
         return _product.result_of((input, other), p, (0, None))
@@ -192,57 +195,89 @@ def _refused(x: Tensor, y: Tensor, a: Tensor, b: Tensor, failure: Exception) -> 
     if x.ndim == y.ndim == 1:
         return RuntimeError(
             f"inconsistent tensor size, expected tensor {list(x.shape)} and src {list(y.shape)} to "
-            "have the same number of elements"
+            f"have the same number of elements, but got {x.numel()} and {y.numel()} elements "
+            "respectively"
         )
-    inner = f"{'x'.join(map(str, x.shape))} and {'x'.join(map(str, y.shape))}"
+    inner = " and ".join(_sizes(x, y))
     return RuntimeError(
         f"mat1 and mat2 shapes cannot be multiplied ({inner}): the last size of the first must be "
         "the second last of the second"
     )
 
 
-def _of_dims(op: str, a: Tensor, b: Tensor, na: int, nb: int) -> Tensor:
-    if not isinstance(b, Tensor):
-        raise TypeError(f"{op}(): argument 2 must be Tensor, not {type(b).__name__}")
-    if a._p.ndim != na or b._p.ndim != nb:
-        raise RuntimeError(
-            f"{op}: expected tensors of {na} and {nb} dimensions, got {a.ndim} {list(a.shape)} and "
-            f"{b.ndim} {list(b.shape)}"
+def _sizes(*tensors: Tensor) -> list[str]:
+    return ["x".join(map(str, x.shape)) for x in tensors]
+
+
+def _check_tensor(op: str, name: str, position: int, x: Any) -> None:
+    if not isinstance(x, Tensor):
+        raise TypeError(
+            f"{op}(): argument '{name}' (position {position}) must be Tensor, not "
+            f"{type(x).__name__}"
         )
-    return matmul(a, b)
 
 
-def mm(input: Tensor, mat2: Tensor) -> Tensor:
+def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The product of two matrices."""
-    return _of_dims("mm", input, mat2, 2, 2)
+    _check_tensor("mm", "mat2", 2, mat2)
+    for name, x in (("self", input), ("mat2", mat2)):
+        if x._p.ndim != 2:
+            raise RuntimeError(f"mm: {name} must be a matrix, but it is {x.ndim}-D {list(x.shape)}")
+    return written("mm", out, matmul(input, mat2), input, mat2)
 
 
-def bmm(input: Tensor, mat2: Tensor) -> Tensor:
+def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The products of two batches of matrices (b, n, k) and (b, k, m)."""
-    if input.ndim == mat2.ndim == 3 and input.shape[0] != mat2.shape[0]:
-        raise RuntimeError(f"bmm: batch sizes differ: {list(input.shape)} and {list(mat2.shape)}")
-    return _of_dims("bmm", input, mat2, 3, 3)
+    _check_tensor("bmm", "mat2", 2, mat2)
+    check_batches("bmm", input, mat2)
+    return written("bmm", out, _product.on((input, mat2), 0, (input.shape, mat2.shape)))
 
 
-def mv(input: Tensor, vec: Tensor) -> Tensor:
+def check_batches(op: str, batch1: Tensor, batch2: Tensor) -> None:
+    """RuntimeError where the two are no batches of matrices that can be multiplied."""
+    for name, x in (("batch1", batch1), ("batch2", batch2)):
+        if x._p.ndim != 3:
+            raise RuntimeError(
+                f"{op}: {name} must be a 3D tensor, but it is {x.ndim}-D {list(x.shape)}"
+            )
+    wanted = [batch1.shape[0], batch1.shape[2]]
+    if list(batch2.shape[:2]) != wanted:
+        raise RuntimeError(
+            f"{op}: Expected size for first two dimensions of batch2 tensor to be: {wanted} but "
+            f"got: {list(batch2.shape[:2])}. The shapes are {list(batch1.shape)} and "
+            f"{list(batch2.shape)}"
+        )
+    if batch1._p.dtype != batch2._p.dtype:
+        raise RuntimeError(
+            f"expected scalar type {dtypes.SCALAR_NAMES[batch1._p.dtype]} but found "
+            f"{dtypes.SCALAR_NAMES[batch2._p.dtype]}"
+        )
+    _check_dtypes(op, batch1, batch2)
+
+
+def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
     """A matrix times a vector."""
-    return _of_dims("mv", input, vec, 2, 1)
+    _check_tensor("mv", "vec", 2, vec)
+    if input._p.ndim != 2 or vec._p.ndim != 1:
+        raise RuntimeError(
+            f"vector + matrix @ vector expected, got 1, {input.ndim}, {vec.ndim} dimensions"
+        )
+    if input.shape[1] != vec.shape[0]:
+        raise RuntimeError(
+            f"size mismatch, got input ({input.shape[0]}), mat ({_sizes(input)[0]}), vec "
+            f"({vec.shape[0]}): {' and '.join(_sizes(input, vec))} cannot be multiplied"
+        )
+    return written("mv", out, matmul(input, vec), input, vec)
 
 
-def dot(input: Tensor, tensor: Tensor) -> Tensor:
+def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The inner product of two vectors."""
-    return _of_dims("dot", input, tensor, 1, 1)
-
-
-def outer(input: Tensor, vec2: Tensor) -> Tensor:
-    """The outer product of two vectors."""
-    if input.ndim != 1 or vec2.ndim != 1:
-        raise RuntimeError(f"outer: expected 1-D tensors, got {input.ndim}-D and {vec2.ndim}-D")
-    return unsqueeze(input, 1) * vec2
-
-
-def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
-    """beta * input + alpha * (mat1 @ mat2)."""
-    product = mm(mat1, mat2)
-    product = product if alpha == 1 else product * alpha
-    return product + (input if beta == 1 else input * beta)
+    _check_tensor("dot", "tensor", 2, tensor)
+    if input._p.ndim != 1 or tensor._p.ndim != 1:
+        raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
+    if input._p.dtype != tensor._p.dtype:
+        raise RuntimeError(
+            "dot : expected both vectors to have same dtype, but found "
+            f"{dtypes.SCALAR_NAMES[input._p.dtype]} and {dtypes.SCALAR_NAMES[tensor._p.dtype]}"
+        )
+    return written("dot", out, matmul(input, tensor), input, tensor)

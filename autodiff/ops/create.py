@@ -131,24 +131,32 @@ def full_like(
     return _finish(wrap(x._p), requires_grad)
 
 
-def new_zeros(x: Tensor, *size: Any, dtype: Dtype = None) -> Tensor:
+def new_zeros(
+    x: Tensor, *sizes: Any, size: Any = None, dtype: Dtype = None, requires_grad: bool = False
+) -> Tensor:
     """Zeros of the tensor's dtype."""
-    return zeros(*size, dtype=dtype or x.dtype)
+    return zeros(*sizes, size=size, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
-def new_ones(x: Tensor, *size: Any, dtype: Dtype = None) -> Tensor:
+def new_ones(
+    x: Tensor, *sizes: Any, size: Any = None, dtype: Dtype = None, requires_grad: bool = False
+) -> Tensor:
     """Ones of the tensor's dtype."""
-    return ones(*size, dtype=dtype or x.dtype)
+    return ones(*sizes, size=size, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
-def new_empty(x: Tensor, *size: Any, dtype: Dtype = None) -> Tensor:
+def new_empty(
+    x: Tensor, *sizes: Any, size: Any = None, dtype: Dtype = None, requires_grad: bool = False
+) -> Tensor:
     """An unset tensor of the tensor's dtype."""
-    return empty(*size, dtype=dtype or x.dtype)
+    return empty(*sizes, size=size, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
-def new_full(x: Tensor, size: Any, fill_value: Any, *, dtype: Dtype = None) -> Tensor:
+def new_full(
+    x: Tensor, size: Any, fill_value: Any, *, dtype: Dtype = None, requires_grad: bool = False
+) -> Tensor:
     """One value in the tensor's dtype."""
-    return full(size, fill_value, dtype=dtype or x.dtype)
+    return full(size, fill_value, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
 def new_tensor(x: Tensor, data: Any, *, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:

@@ -114,15 +114,6 @@ _put: Op = Op("index_put", lambda *_: None, _put_rule)
 _put_added: Op = Op("index_add", lambda *_: None, _put_rule)
 
 
-def index_put_(
-    x: Tensor, indices: Sequence[Tensor], values: Tensor, accumulate: bool = False
-) -> Tensor:
-    """Write (or add) values at index tensors of the leading dimensions, in place."""
-    if not indices:
-        raise TypeError("index_put_(): at least one index tensor is needed")
-    return write_at(x, Indices(broadcast_indices(list(indices))), values, accumulate)
-
-
 def _bad_values(x: Tensor, indices: Indices, values: Tensor, failure: Exception) -> Exception:
     first, end = indices.first, indices.first + len(indices.ps)
     target = [*x.shape[:first], *indices.shape, *x.shape[end:]]
@@ -138,7 +129,7 @@ def _bad_values(x: Tensor, indices: Indices, values: Tensor, failure: Exception)
 def write_at(
     x: Tensor, indices: Indices, values: Tensor, accumulate: bool, op: Op = _put
 ) -> Tensor:
-    """`index_put_`, the indices being made."""
+    """Write (or add) values at the indices, in place."""
     node = None
     if mode.grad:
         if x._node is not None or x._base is not None:

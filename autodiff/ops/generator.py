@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from typing import Any
 
 from autodiff import dtypes
@@ -93,39 +94,56 @@ class Generator:
 default_generator = Generator()
 
 
+class _Thread(threading.local):
+    generator: Generator | None = None
+
+
+_thread = _Thread()
+
+
+def use_in_this_thread(generator: Generator) -> None:
+    """Make a generator the default one of this thread, which then disturbs no other."""
+    _thread.generator = generator
+
+
+def current_generator() -> Generator:
+    """The default generator of this thread."""
+    return _thread.generator or default_generator
+
+
 def native_generator(generator: Generator | None, function: str) -> Any:
     """The handle of a generator, or of the default one for None. TypeError for anything else."""
-    if changes.recorder is not None and (recorder := recorder_here()):
-        recorder.keep(generator)
     if generator is None:
-        return default_generator.native
+        generator = current_generator()
     if not isinstance(generator, Generator):
         raise TypeError(
             f"{function}(): argument 'generator' must be Generator, not {type(generator).__name__}"
         )
+    if changes.recorder is not None and (recorder := recorder_here()):
+        recorder.keep(generator)
     return generator.native
 
 
 def manual_seed(seed: int) -> Generator:
     """Start the default generator over from a seed."""
-    return default_generator.manual_seed(int(seed))
+    return current_generator().manual_seed(int(seed))
 
 
 def initial_seed() -> int:
     """The seed of the default generator."""
-    return default_generator.initial_seed()
+    return current_generator().initial_seed()
 
 
 def seed() -> int:
     """Start the default generator over from a seed that the operating system draws."""
-    return default_generator.seed()
+    return current_generator().seed()
 
 
 def get_rng_state() -> Tensor:
     """The state of the default generator."""
-    return default_generator.get_state()
+    return current_generator().get_state()
 
 
 def set_rng_state(new_state: Tensor) -> None:
     """Go on from a state of the default generator."""
-    default_generator.set_state(new_state)
+    current_generator().set_state(new_state)

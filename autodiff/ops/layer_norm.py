@@ -5,23 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from autodiff.expr import build, inputs
 from autodiff.native import NULL, error, ffi, lib
 from autodiff.ops.base import Op, OpNode, fresh
-from autodiff.ops.elementwise import mul
-from autodiff.ops.pointwise import PointwiseOp, number
-from autodiff.ops.reductions import mean
-from autodiff.ops.statistics import Spread, _deviations, _var
-from autodiff.shapes import dim_mask
+from autodiff.ops.normal import row_cotangents
 from autodiff.tensor import Tensor, _free, _gc, wrap
 
 __all__ = ["layer_norm"]
 
 _slot = ffi.new
-_a, _b, _c, _d, _e = inputs(5)
-_inverse_root = PointwiseOp("layer_norm_rstd", build("rsqrt", _a + _b), 2)
-# Of the cotangent of the normalized rows, its mean, the rows, the mean of both's product, 1 / std.
-_rows_vjp = PointwiseOp("layer_norm_vjp", (_a - _b - _c * _d) * _e, 5)
 
 
 class Normal:
@@ -55,24 +46,9 @@ def _sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
 
 
 def _rule(node: OpNode, g: Tensor, x: Tensor, *scale: Tensor) -> Sequence[Tensor | None]:
-    """dx = (h - mean(h) - rows mean(h rows)) / std, h being g times the weight."""
     normal: Normal = node.args[0]
-    dims = tuple(range(len(node.shape) - len(normal.shape), len(node.shape)))
-    mask = dim_mask(dims, len(node.shape))
-    spread = _var(x, mask, True, Spread(0.0, False))
-    rstd = _inverse_root.call(spread, number(normal.eps))
-    rows = _deviations.on((x, rstd), mask, 1.0)
-    cotangents: list[Tensor | None] = [None] * len(node.edges)
-    if node.needs(0):
-        h = mul.call(g, scale[0]) if scale else g
-        product = mul.call(h, rows)
-        first, second = (mean(a, dims, keepdim=True) for a in (h, product))
-        cotangents[0] = _rows_vjp.call(h, first, rows, second, rstd)
-    if scale and node.needs(1):
-        cotangents[1] = mul.call(g, rows).sum_to_size(scale[0].shape)
-    if len(node.edges) == 3 and node.needs(2):
-        cotangents[2] = g.sum_to_size(scale[0].shape)
-    return cotangents
+    mask = (1 << x.ndim) - (1 << (x.ndim - len(normal.shape)))
+    return row_cotangents(node, g, x, scale[0] if scale else None, mask, normal.eps)
 
 
 def _op(name: str, forward: Callable[..., Any], saves: tuple[int, ...]) -> Op:

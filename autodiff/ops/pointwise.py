@@ -232,6 +232,11 @@ class PointwiseOp:
             self.specialise(take_failure(), (g, *map(wrap, others)))
         return iter([wrap(_gc(p, _free)) for p in outs])
 
+    def write_all(self, given: Sequence[Any], outs: Sequence[Any]) -> None:
+        """Write the results of some descriptors over others; nothing is recorded."""
+        while lib.ad_pw(self.native, self.n_in, given, len(outs), outs):
+            self.specialise(take_failure(), list(map(wrap, given)))
+
     def plain(self, g: Tensor, others: Sequence[Any]) -> Tensor:
         """The result for g and the tensors of some descriptors, not recorded."""
         n = len(others)
@@ -428,11 +433,26 @@ def _renumber(roots: Sequence[Expr], place: dict[int, int]) -> list[Expr]:
 # ---- the calls: as few Python steps as there can be ----
 
 
+class _Late:
+    """What a later module provides, so that imports point one way."""
+
+    @staticmethod
+    def beyond(op: PointwiseOp, tensors: Sequence[Tensor], error: TypeError) -> Tensor:
+        """A call on operands without native memory, such as those of a batch."""
+        raise error
+
+
+late = _Late()
+
+
 def _unary(op: PointwiseOp) -> Callable[..., Tensor]:
     pw1, native, tensor = lib.ad_pw1, op.native, Tensor
 
     def call(x: Tensor) -> Tensor:
-        p = pw1(native, x._p)
+        try:
+            p = pw1(native, x._p)
+        except TypeError as error:
+            return late.beyond(op, (x,), error)
         p = _gc(p, _free) if p else op.recover(x)
         y = tensor()
         y._p = p
@@ -456,7 +476,10 @@ def _binary(op: PointwiseOp) -> Callable[..., Tensor]:
             z = operand(z)
             if z is None:
                 return NotImplemented  # type: ignore[no-any-return]  # as operators do
-        p = pw2(native, x._p, z._p)
+        try:
+            p = pw2(native, x._p, z._p)
+        except TypeError as error:
+            return late.beyond(op, (x, z), error)
         p = _gc(p, _free) if p else op.recover(x, z)
         y = tensor()
         y._p = p
@@ -477,7 +500,10 @@ def _ternary(op: PointwiseOp) -> Callable[..., Tensor]:
     pw3, native = lib.ad_pw3, op.native
 
     def call(x: Tensor, z: Tensor, w: Tensor) -> Tensor:
-        p = pw3(native, x._p, z._p, w._p)
+        try:
+            p = pw3(native, x._p, z._p, w._p)
+        except TypeError as error:
+            return late.beyond(op, (x, z, w), error)
         p = _gc(p, _free) if p else op.recover(x, z, w)
         return _linked(op, (x, z, w), p)
 
@@ -486,7 +512,11 @@ def _ternary(op: PointwiseOp) -> Callable[..., Tensor]:
 
 def _general(op: PointwiseOp) -> Callable[..., Tensor]:
     def call(*xs: Tensor) -> Tensor:
-        return _linked(op, xs, op.run(xs))
+        try:
+            p = op.run(xs)
+        except TypeError as error:
+            return late.beyond(op, xs, error)
+        return _linked(op, xs, p)
 
     return call
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import operator
-import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -23,6 +22,7 @@ from autodiff.ops.draws import (
     uniform_,
 )
 from autodiff.ops.generator import Generator
+from autodiff.ops.out import fit
 from autodiff.shapes import sizes_of
 from autodiff.tensor import Tensor, live_node
 
@@ -37,21 +37,7 @@ def _target(
     """What a function writes to: `out`, made to fit as PyTorch does, or a new tensor."""
     if out is None:
         return empty(shape, dtype=d)
-    if mode.grad and any(x.requires_grad for x in (out, *given)):
-        raise RuntimeError(
-            f"{function}(): functions with out=... arguments don't support automatic "
-            "differentiation, but one of the arguments requires grad."
-        )
-    if out.shape != tuple(shape):
-        if out.numel():
-            warnings.warn(
-                f"An output with one or more elements was resized since it had shape "
-                f"{list(out.shape)}, which does not match the required output shape {list(shape)}. "
-                "Give an out of the right shape, or one without elements.",
-                stacklevel=3,
-            )
-        out._p = empty(shape, dtype=out.dtype)._p
-    return out
+    return fit(function, out, shape, *given)
 
 
 def rand(

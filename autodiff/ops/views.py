@@ -122,7 +122,7 @@ _unsqueeze: Op = Op(
 _alias: Op = Op("alias", lib.ad_alias, _same, view=True, shaped=False)
 
 
-def view(x: Tensor, *shape: Any) -> Tensor:
+def view(x: Tensor, *shape: Any, size: Any = None) -> Tensor:
     """The same elements in another shape, sharing memory; one size may be -1.
 
     RuntimeError where the element counts differ or the strides cannot express it without a copy.
@@ -131,7 +131,7 @@ def view(x: Tensor, *shape: Any) -> Tensor:
         raise RuntimeError(
             "view: reinterpreting elements as another dtype is not supported; use to()"
         )
-    sizes = sizes_of(shape, "view")
+    sizes = sizes_of(shape, "view", size)
     p = lib.ad_view(x._p, len(sizes), sizes)
     if p:
         return _view.result(x, p, (sizes,))
@@ -159,16 +159,16 @@ def _bad_shape(x: Tensor, sizes: Sequence[int], failure: Exception) -> Exception
     return RuntimeError(str(failure))
 
 
-def reshape(input: Tensor, *shape: Any) -> Tensor:
+def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
     """The same elements in another shape: a view where the strides allow it, else a copy."""
-    sizes = sizes_of(shape, "reshape")
-    p = lib.ad_view(input._p, len(sizes), sizes)
+    wanted = sizes_of(sizes, "reshape", shape)
+    p = lib.ad_view(input._p, len(wanted), wanted)
     if p:
-        return _view.result(input, p, (sizes,))
+        return _view.result(input, p, (wanted,))
     failure = take_failure()
     if failure[0] != lib.AD_NO_VIEW:
-        raise _bad_shape(input, sizes, describe(failure, "reshape", input._p))
-    return _unsafe_view(input.contiguous(), sizes)
+        raise _bad_shape(input, wanted, describe(failure, "reshape", input._p))
+    return _unsafe_view(input.contiguous(), wanted)
 
 
 def _check_room(name: str, ndim: int) -> None:
@@ -176,9 +176,9 @@ def _check_room(name: str, ndim: int) -> None:
         raise RuntimeError(f"{name}(): at most {MAX_DIMS} dimensions are supported, got {ndim}")
 
 
-def expand(x: Tensor, *sizes: Any) -> Tensor:
+def expand(x: Tensor, *sizes: Any, size: Any = None) -> Tensor:
     """The tensor repeated along dimensions of size 1 (and new leading ones) without copying."""
-    wanted = sizes_of(sizes, "expand")
+    wanted = sizes_of(sizes, "expand", size)
     _check_room("expand", len(wanted))
     if len(wanted) < x.ndim:
         raise RuntimeError(
@@ -194,9 +194,9 @@ def expand(x: Tensor, *sizes: Any) -> Tensor:
         ) from None
 
 
-def permute(input: Tensor, *dims: Any) -> Tensor:
+def permute(input: Tensor, *sizes: Any, dims: Any = None) -> Tensor:
     """The dimensions in another order."""
-    order = sizes_of(dims, "permute")
+    order = sizes_of(sizes, "permute", dims)
     if len(order) != input.ndim:
         raise RuntimeError(
             "permute: number of dimensions in the tensor input does not match the length of the "

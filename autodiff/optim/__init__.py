@@ -1,16 +1,21 @@
 """`autodiff.optim`: what moves parameters along their gradients."""
 
-from autodiff.optim import lr_scheduler
+from autodiff.optim import lr_scheduler, swa_utils
 from autodiff.optim.adadelta import Adadelta
 from autodiff.optim.adagrad import Adagrad
 from autodiff.optim.adam import Adam, AdamW
 from autodiff.optim.adamax import Adamax
+from autodiff.optim.asgd import ASGD
+from autodiff.optim.lbfgs import LBFGS
 from autodiff.optim.nadam import NAdam, RAdam
 from autodiff.optim.optimizer import Optimizer
 from autodiff.optim.rmsprop import RMSprop
+from autodiff.optim.rprop import Rprop
 from autodiff.optim.sgd import SGD
 
 __all__ = [
+    "ASGD",
+    "LBFGS",
     "SGD",
     "Adadelta",
     "Adagrad",
@@ -21,5 +26,7 @@ __all__ = [
     "Optimizer",
     "RAdam",
     "RMSprop",
+    "Rprop",
     "lr_scheduler",
+    "swa_utils",
 ]

@@ -23,7 +23,7 @@ def _kinds() -> dict[str, int]:
 
 
 KINDS = _kinds()
-SCALARS = ("step", "mu_product")  # state that is one number a parameter
+SCALARS = ("step", "mu_product", "eta", "mu")  # state that is one number a parameter
 
 
 class NativeOptimizer(Optimizer):
@@ -76,7 +76,12 @@ class NativeOptimizer(Optimizer):
 
     def _set(self, group: Group, hyper: Any) -> None:
         """Hand a group's options over."""
-        numbers = (group["lr"], group["weight_decay"], group["maximize"], *self._numbers(group))
+        numbers = (
+            group["lr"],
+            group.get("weight_decay", 0),
+            group["maximize"],
+            *self._numbers(group),
+        )
         hyper[0 : len(numbers)] = numbers
 
     def _relied_on(self) -> list[Any]:

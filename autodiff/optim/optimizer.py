@@ -54,6 +54,7 @@ class Optimizer:
     _opt_called: bool | None = None  # whether it stepped since a scheduler took hold of it
     _optimizer_step_pre_hooks: HookDict
     _optimizer_step_post_hooks: HookDict
+    _state_hooks: dict[str, HookDict]  # by when they are called
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -155,6 +156,7 @@ class Optimizer:
     def _clear_hooks(self) -> None:
         self._optimizer_step_pre_hooks = HookDict()
         self._optimizer_step_post_hooks = HookDict()
+        self._state_hooks = {when: HookDict() for when in ("saving", "saved", "loading", "loaded")}
 
     def register_step_pre_hook(self, hook: Callable[..., Any]) -> RemovableHandle:
         """Call hook(optimizer, args, kwargs) before each step; it may return other (args, kwargs).
@@ -167,10 +169,44 @@ class Optimizer:
         """Call hook(optimizer, args, kwargs) after each step."""
         return add_hook(self._optimizer_step_post_hooks, hook)
 
+    def register_state_dict_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call hook(optimizer) before each state_dict()."""
+        return add_hook(self._state_hooks["saving"], hook, prepend)
+
+    def register_state_dict_post_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call hook(optimizer, state_dict) after each state_dict(); it may return another."""
+        return add_hook(self._state_hooks["saved"], hook, prepend)
+
+    def register_load_state_dict_pre_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call hook(optimizer, state_dict) before one is loaded; it may return another."""
+        return add_hook(self._state_hooks["loading"], hook, prepend)
+
+    def register_load_state_dict_post_hook(
+        self, hook: Callable[..., Any], prepend: bool = False
+    ) -> RemovableHandle:
+        """Call hook(optimizer) after a state_dict was loaded."""
+        return add_hook(self._state_hooks["loaded"], hook, prepend)
+
+    def _hooked(self, when: str, state: Any = None) -> Any:
+        """A state_dict as hooks leave it; those that see none are given none."""
+        for hook in self._state_hooks[when].values():
+            given = (self,) if state is None else (self, state)
+            changed = hook(*given)
+            if changed is not None and state is not None:
+                state = changed
+        return state
+
     # ---- state ----
 
     def state_dict(self) -> dict[str, Any]:
         """The state and options, with parameters numbered in order: PyTorch's layout."""
+        self._hooked("saving")
         order = itertools.count()
         numbers: dict[Tensor, int] = {}
         groups = []
@@ -181,13 +217,15 @@ class Optimizer:
             options = {key: value for key, value in group.items() if key != "params"}
             groups.append({**options, "params": [numbers[x] for x in group["params"]]})
         state = {
-            (numbers[key] if isinstance(key, Tensor) else key): value
+            (numbers[key] if isinstance(key, Tensor) else key): dict(value)
             for key, value in self.state.items()
         }
-        return {"state": state, "param_groups": groups}
+        whole: dict[str, Any] = self._hooked("saved", {"state": state, "param_groups": groups})
+        return whole
 
     def load_state_dict(self, state_dict: Mapping[str, Any]) -> None:
         """Take over what state_dict gave; the groups must have as many parameters."""
+        state_dict = self._hooked("loading", dict(state_dict))
         mine, saved = self.param_groups, copy.deepcopy(state_dict["param_groups"])
         if len(mine) != len(saved):
             raise ValueError("loaded state dict has a different number of parameter groups")
@@ -212,6 +250,7 @@ class Optimizer:
             else:
                 given.pop("param_names", None)
         self.__setstate__({"state": state, "param_groups": saved})
+        self._hooked("loaded")
 
     def __getstate__(self) -> dict[str, Any]:
         return {

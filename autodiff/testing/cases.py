@@ -25,6 +25,11 @@ from autodiff.ops.normalize import log_softmax, logsumexp, softmax
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reduced import REDUCED
 from autodiff.ops.statistics import std, std_mean, var, var_mean
+from autodiff.testing.cases_convolution import ROWS as CONVOLUTION_ROWS
+from autodiff.testing.cases_layers import LAYERS
+from autodiff.testing.cases_linalg import LINEAR, PRODUCTS
+from autodiff.testing.cases_linalg import Row as LinearRow
+from autodiff.testing.cases_shapes import PLACED, REARRANGED, Row
 from autodiff.testing.draw import Drawer, Maker, operand_dtypes
 from autodiff.testing.reference import Array, Index, pointwise
 
@@ -75,16 +80,22 @@ def pointwise_operands(primitive: Primitive) -> Maker:
     return operands
 
 
-def sized(*shapes: str, low: int = 0, high: int = 3, distinct: bool = False) -> Maker:
-    """Tensors of shapes such as "m k": equal letters are equal sizes, drawn; digits are sizes."""
+def sized(
+    *shapes: str, low: int = 0, high: int = 3, distinct: bool = False, small: bool = False
+) -> Maker:
+    """Tensors of shapes such as "m k": equal letters are equal sizes, drawn; digits are sizes.
+
+    `small` ones stay so, whoever draws.
+    """
 
     def operands(draw: Drawer) -> list[ad.Tensor]:
+        size = draw.integer if small else draw.size
         sizes: dict[str, int] = {}
         xs = []
         for shape in shapes:
             for name in shape.split():
                 if name not in sizes:
-                    sizes[name] = int(name) if name.isdigit() else draw.size(low, high)
+                    sizes[name] = int(name) if name.isdigit() else size(low, high)
             given = tuple(sizes[name] for name in shape.split())
             xs.append(draw.tensor(given, distinct=distinct))
         return xs
@@ -319,6 +330,11 @@ CONTRACTIONS = [
          lambda x, w: _linear(x, w, Array(w.shape[:1], lambda _: 0.0))),
 ]  # fmt: skip
 
+CONVOLUTIONS = [
+    Case(name, call, sized(*shapes, low=2, distinct=distinct), reference)
+    for name, call, shapes, reference, distinct in CONVOLUTION_ROWS
+]
+
 INDEXING = [
     Case("index", lambda x: x[ROWS], sized("3 n"), read(
         lambda x: (2, 2, x.shape[1]), lambda i, j, k: ([[1, 0], [2, 2]][i][j], k))),
@@ -344,6 +360,9 @@ INDEXING = [
     Case("argsort", lambda x: x.argsort(1, descending=True), sized("m n", low=1, distinct=True),
          lambda x: Array(x.shape, lambda i: sorted(
              range(x.shape[1]), key=lambda j: -x[i[0], j])[i[1]]), False),
+    Case("scatter_amax", lambda x: x.scatter_reduce(0, ad.tensor([[1, 0]]), x[2:], "amax"),
+         sized("3 2", distinct=True), lambda x: Array(x.shape, lambda i: max(
+             x[i], x[2, i[1]] if i[0] == 1 - i[1] else x[i]))),
     Case("topk", lambda x: x.topk(1, 0, largest=False)[0], sized("m n", low=1, distinct=True),
          _sorted(1)),
     Case("masked_fill", lambda x: x.masked_fill(_mask(), 2.0), sized("m 3"),
@@ -443,15 +462,33 @@ def reduced_case(name: str, kind: str) -> Case:
     return Case(f"{name}_{kind}", lambda *xs: loss(kind, *xs), operands, reference)
 
 
+def linear_case(row: LinearRow) -> Case:
+    """The case of a row of cases_linalg."""
+    operands = sized(*row.shapes, low=row.low, high=row.high, distinct=row.distinct, small=True)
+    return Case(row.name, row.call, operands, row.reference)
+
+
+def of_row(row: Row) -> Case:
+    """The case of a row of cases_shapes."""
+    name, call, shapes, low, reference = row
+    return Case(name, call, sized(*shapes, low=low), reference)
+
+
 POINTWISE = [pointwise_case(f) for f in FUNCTIONS.values()]
 REDUCED_LOSSES = [reduced_case(name, kind) for name in REDUCED for kind in ("mean", "sum")]
 FAMILIES = {
     "pointwise": POINTWISE,
-    "view": VIEWS,
+    "view": [*VIEWS, *map(of_row, REARRANGED)],
     "reduction": REDUCTIONS,
-    "contraction": CONTRACTIONS,
-    "gather": INDEXING,
+    "contraction": CONTRACTIONS + list(map(linear_case, PRODUCTS)),
+    "linear algebra": list(map(linear_case, LINEAR)),
+    "convolution": CONVOLUTIONS,
+    "gather": [*INDEXING, *map(of_row, PLACED)],
     "row-wise": ROWWISE,
+    "layer": [
+        Case(name, call, sized(*shapes, low=low), reference)
+        for name, call, shapes, low, reference in LAYERS
+    ],
     "loss": REDUCED_LOSSES,
 }
 CASES = [case for cases in FAMILIES.values() for case in cases]

@@ -15,9 +15,13 @@ AD_SIMD void NAME(put)(T *p, const V() * x, const int vectors, int64_t cols, int
     AD_UNROLL for (int v = 0; v < vectors; v++) V(_store)(p + AT(v), x[v]);
 }
 
-AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, int64_t a_row, int64_t a_col,
-                        int64_t b_row, int64_t last) {
+/* What a tile reads at offsets. */
+enum { NAME(neither), NAME(a), NAME(b) };
+
+AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, const int at, int64_t a_row,
+                        int64_t a_col, int64_t b_row, int64_t last) {
     const int across = vectors ? vectors : 1;
+    const int64_t *offset = t->offsets;
     const int64_t c_row = t->c_row, cols = t->cols;
     const T *a = t->a, *b = t->b;
     T *c = t->c;
@@ -30,15 +34,21 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, int
         }
     }
     for (int64_t p = t->k; p > 0; p--) {
-        NAME(get)(x, b, vectors, cols, last);
+        const T *this_a = at == NAME(a) ? a + *offset++ : a;
+        NAME(get)(x, at == NAME(b) ? b + *offset++ : b, vectors, cols, last);
         AD_UNROLL for (int i = 0; i < rows; i++) {
-            const V() s = V(_set1)(a[i * a_row]);
+            const V() s = V(_set1)(this_a[i * a_row]);
             AD_UNROLL for (int v = 0; v < across; v++) acc[i][v] = V(_fma)(s, x[v], acc[i][v]);
         }
-        a += a_col;
-        b += b_row;
+        if (at != NAME(a)) a += a_col;
+        if (at != NAME(b)) b += b_row;
     }
-    if (t->bias) {
+    if (t->bias && at == NAME(b)) {
+        AD_UNROLL for (int i = 0; i < rows; i++) {
+            const V() s = V(_set1)(((const T *)t->bias)[i]);
+            AD_UNROLL for (int v = 0; v < across; v++) acc[i][v] = V(_add)(acc[i][v], s);
+        }
+    } else if (t->bias) {
         NAME(get)(x, t->bias, vectors, cols, last);
         AD_UNROLL for (int i = 0; i < rows; i++) {
             AD_UNROLL for (int v = 0; v < across; v++) acc[i][v] = V(_add)(acc[i][v], x[v]);
@@ -48,13 +58,15 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, int
 }
 
 static void NAME(packed)(const ad_tile *t) {
-    NAME(tile)(t, TILE_ROWS, AD_TILE_VECTORS, 1, TILE_ROWS, AD_TILE_VECTORS * W, (AD_TILE_VECTORS - 1) * W);
+    NAME(tile)
+    (t, TILE_ROWS, AD_TILE_VECTORS, NAME(neither), 1, TILE_ROWS, AD_TILE_VECTORS * W,
+     (AD_TILE_VECTORS - 1) * W);
 }
 
 /* clang-format off */
 #define TILE(rows, vectors)                                                                                  \
     static void NAME(tile_##rows##_##vectors)(const ad_tile *t) {                                            \
-        NAME(tile)(t, rows, vectors, t->a_row, t->a_col, t->b_row, t->cols - W);                             \
+        NAME(tile)(t, rows, vectors, NAME(neither), t->a_row, t->a_col, t->b_row, t->cols - W);              \
     }
 #define TILES(rows) TILE(rows, 0) TILE(rows, 1) TILE(rows, 2)
 TILES(1) TILE(1, 3) TILE(1, 4) TILE(1, 5) TILE(1, 6) TILE(1, 7) TILE(1, 8)
@@ -221,6 +233,8 @@ static void NAME(dots)(int64_t n, int64_t k, const void *x_, int64_t x_step, con
     for (; n > 0; n--, y += row, c++) NAME(dots_lanes)(1, k, x, x_step, y, row, step, c);
 }
 
+#include "conv_type.h"
+
 /* clang-format off */
 #define ROW(rows) {NAME(tile_##rows##_0), NAME(tile_##rows##_1), NAME(tile_##rows##_2)}
 static const ad_gemm_type NAME(gemm) = {
@@ -240,6 +254,25 @@ static const ad_gemm_type NAME(gemm) = {
             NAME(tile_1_5), NAME(tile_1_6), NAME(tile_1_7), NAME(tile_1_8)},
     .pack = NAME(pack),
     .dots = NAME(dots),
+    .a_at = {
+        A_AT_ROW(1), A_AT_ROW(2), [3] = A_AT_ROW(4),
+#if TILE_ROWS >= 6
+        [2] = A_AT_ROW(3), [5] = A_AT_ROW(6),
+#endif
+#if TILE_ROWS >= 12
+        [11] = A_AT_ROW(12),
+#endif
+    },
+    .b_at = {
+        B_AT_ROW(1, NULL, NAME(b_at_1_4)), B_AT_ROW(2),
+#if TILE_ROWS >= 6 && W == VF_W
+        [3] = B_AT_ROW(4),
+#endif
+#if TILE_ROWS == 6 && W == VF_W
+        [5] = B_AT_ROW(6),
+#endif
+    },
+    .correlate = NAME(correlate),
 };
 /* clang-format on */
 
@@ -249,6 +282,9 @@ static const ad_gemm_type NAME(gemm) = {
 #undef TILE
 #undef TILES
 #undef ROW
+#undef A_AT_ROW
+#undef B_AT_ROW
+#undef AT_ROW_0
 #undef T
 #undef W
 #undef V

@@ -112,6 +112,24 @@ AD_SIMD V() NAME(adadelta_formula)(V() param, V() grad, V() * s, const ad_update
     return V(_fma)(way, SET(-u->lr), param);
 }
 
+/* the state is the average of the parameters */
+AD_SIMD V() NAME(asgd_formula)(V() param, V() grad, V() * s, const ad_update *u) {
+    const V() next = V(_fma)(grad, SET(-u->lr), param);
+    s[0] = u->average == 1 ? next : V(_add)(s[0], V(_mul)(V(_sub)(next, s[0]), SET(u->average)));
+    return next;
+}
+
+/* states: the gradient before, 0 where it had turned; the size of the step */
+AD_SIMD V() NAME(rprop_formula)(V() param, V() grad, V() * s, const ad_update *u) {
+    const V() zero = V(_zero)(), product = V(_mul)(grad, s[0]);
+    const V() factor = V(_select)(V(_lt)(zero, product), SET(u->faster),
+                                  V(_select)(V(_lt)(product, zero), SET(u->slower), SET(1)));
+    s[1] = V(_minimum)(V(_maximum)(V(_mul)(s[1], factor), SET(u->least)), SET(u->most));
+    s[0] = V(_select)(V(_lt)(product, zero), zero, grad);
+    const V() down = V(_select)(V(_lt)(s[0], zero), V(_neg)(s[1]), zero);
+    return V(_sub)(param, V(_select)(V(_lt)(zero, s[0]), s[1], down));
+}
+
 /* What all optimisers do first: turn the gradient around, and decay the weights. */
 AD_SIMD V() NAME(apply)(NAME(formula) * f, V() param, V() grad, V() * s, const ad_update *u) {
     if (u->maximize) grad = V(_neg)(grad);

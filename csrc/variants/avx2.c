@@ -17,6 +17,7 @@
 #include "../kernels/reduce.h"
 #include "../kernels/rows.h"
 #include "../kernels/gemm.h"
+#include "../kernels/solve.h"
 #include "../kernels/optim.h"
 
 #ifdef __clang__
@@ -34,6 +35,7 @@ const ad_variant ad_variant_avx2 = {
     .reduce = &reduce_kernels,
     .rows = &row_kernels,
     .gemm = &gemm_kernels,
+    .solve = &solve_kernels,
     .optim = &optim_kernels,
 };
 #endif

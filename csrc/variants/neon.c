@@ -9,6 +9,7 @@
 #include "../kernels/reduce.h"
 #include "../kernels/rows.h"
 #include "../kernels/gemm.h"
+#include "../kernels/solve.h"
 #include "../kernels/optim.h"
 
 static int available(void) { return 1; }
@@ -20,6 +21,7 @@ const ad_variant ad_variant_neon = {
     .reduce = &reduce_kernels,
     .rows = &row_kernels,
     .gemm = &gemm_kernels,
+    .solve = &solve_kernels,
     .optim = &optim_kernels,
 };
 #endif

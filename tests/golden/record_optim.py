@@ -42,6 +42,14 @@ OPTIONS: dict[str, list[Options]] = {
         {"lr": 0.02},
         {"lr": 0.005, "betas": (0.3, 0.9), "eps": 1e-2, "weight_decay": 0.1, "maximize": True},
     ],
+    "ASGD": [
+        {"lr": 0.02},
+        {"lr": 0.02, "lambd": 0.01, "alpha": 0.6, "t0": 7, "weight_decay": 0.1, "maximize": True},
+    ],
+    "Rprop": [
+        {"lr": 0.02},
+        {"lr": 0.02, "etas": (0.4, 1.3), "step_sizes": (1e-3, 0.1), "maximize": True},
+    ],
     "NAdam": [
         {"lr": 0.02},
         {"lr": 0.02, "momentum_decay": 0.1, "weight_decay": 0.1, "maximize": True},
@@ -148,6 +156,52 @@ def _loaded(lib: Any, optim: Any, groups: list[list[int]]) -> Any:
     optim.SGD([_parameter(lib)]).load_state_dict(other.state_dict())
 
 
+LBFGS: dict[str, Options] = {
+    "plain": {"lr": 0.1, "max_iter": 4},
+    "wolfe": {"line_search_fn": "strong_wolfe"},
+    "short memory": {"line_search_fn": "strong_wolfe", "history_size": 2, "max_iter": 7},
+    "few evaluations": {"line_search_fn": "strong_wolfe", "max_eval": 4},
+    "one evaluation": {"line_search_fn": "strong_wolfe", "max_eval": 1},
+    "tolerant": {"lr": 0.5, "tolerance_grad": 0.1, "tolerance_change": 0.01},
+}
+
+
+def valley(xs: list[Any]) -> Any:
+    """Rosenbrock's function, less steep, and a power of the second; the third does not count."""
+    x = xs[0].reshape(-1)
+    return (3 * (x[1:] - x[:-1] ** 2) ** 2).sum() + ((1 - x[:-1]) ** 2).sum() + (xs[1] ** 4).sum()
+
+
+def minimise(lib: Any, optim: Any, options: Options, stop: int = 0) -> list[Any]:
+    """Steps of L-BFGS: the loss, the parameters, and the counts; from `stop` on by a second one.
+
+    In float64: a search that branches on each value spreads the roundings of float32.
+    """
+    d = lib.float64
+    values = [[[-1.2, 1.0], [0.5, 2.0]], [0.7], [3.0]]
+    params = [lib.tensor(x, dtype=d, requires_grad=True) for x in values]
+    optimizer = optim.LBFGS(params, **options)
+
+    def closure() -> Any:
+        optimizer.zero_grad()
+        loss = valley(params)
+        loss.backward()
+        return loss
+
+    kept = []
+    for step in range(8):
+        if stop and step == stop:
+            state = optimizer.state_dict()
+            optimizer = optim.LBFGS(params)
+            optimizer.load_state_dict(state)
+        loss = optimizer.step(closure).item()
+        state = optimizer.state[params[0]]
+        kept.append(
+            [loss, *[x.tolist() for x in params], float(state["n_iter"]), state["func_evals"] + 0.0]
+        )
+    return kept
+
+
 Case = Callable[[Any, Any], Any]
 NAN = float("nan")
 BAD_OPTIONS: dict[str, list[Options]] = {
@@ -166,6 +220,9 @@ BAD_OPTIONS: dict[str, list[Options]] = {
     "Adamax": [{"betas": (1.0, 0.9)}],
     "NAdam": [{"momentum_decay": -1}],
     "RAdam": [{"betas": (0.9, 1.0)}],
+    "ASGD": [{"lr": -1}],
+    "Rprop": [{"etas": (0.5, 1.0)}, {"etas": (0.0, 1.5)}, {"etas": (NAN, 1.5)}],
+    "LBFGS": [{"lr": -1}],
 }
 
 
@@ -176,7 +233,8 @@ def _bad(kind: str, options: Options) -> Case:
 def _errors() -> dict[str, Case]:
     found = dict(_ERRORS)
     for kind, bad in BAD_OPTIONS.items():
-        shared = [{"lr": NAN}, {"weight_decay": NAN}, {"lr": -0.5}] if kind != "SGD" else []
+        shared = [{"lr": NAN}, {"lr": -0.5}] if kind != "SGD" else []
+        shared += [] if kind in ("SGD", "Rprop", "LBFGS") else [{"weight_decay": NAN}]
         for options in bad + shared:
             found[f"{kind} {options}"] = _bad(kind, options)
         found[f"{kind} lr tensor"] = lambda lib, optim, kind=kind: getattr(optim, kind)(
@@ -210,6 +268,10 @@ _ERRORS: dict[str, Case] = {
         [_parameter(lib)], betas=(lib.tensor(0.5), 0.5)
     ),
 }
+_ERRORS["LBFGS groups"] = lambda lib, optim: optim.LBFGS(
+    [{"params": [_parameter(lib)]}, {"params": [_parameter(lib)]}]
+)
+_ERRORS["LBFGS search"] = lambda lib, optim: minimise(lib, optim, {"line_search_fn": "armijo"})
 ERRORS = _errors()
 REPRS: dict[str, Case] = {
     "one": lambda lib, optim: optim.SGD([_parameter(lib)], lr=0.1),
@@ -219,6 +281,8 @@ REPRS: dict[str, Case] = {
     "named": lambda lib, optim: optim.SGD([("a", _parameter(lib))]),
     "state": lambda lib, optim: optim.SGD([_parameter(lib)], momentum=0.5).state_dict(),
     "groups": lambda lib, optim: optim.SGD([_parameter(lib), _parameter(lib)]).param_groups,
+    "LBFGS": lambda lib, optim: optim.LBFGS([_parameter(lib)]),
+    "LBFGS state": lambda lib, optim: _types(_searched(lib, optim).state_dict()["state"]),
     "lr tensor": lambda lib, optim: optim.Adam([_parameter(lib)], lr=lib.tensor(0.5)),
     "beta tensors": lambda lib, optim: optim.Adam(
         [_parameter(lib)], betas=(lib.tensor(0.5), lib.tensor(0.25))
@@ -232,6 +296,29 @@ REPRS: dict[str, Case] = {
         for kind in OPTIONS
     },
 }
+
+
+def _searched(lib: Any, optim: Any) -> Any:
+    x = _parameter(lib)
+    optimizer = optim.LBFGS([x], history_size=3)
+
+    def closure() -> Any:
+        optimizer.zero_grad()
+        loss = ((x - lib.tensor([0.5, 3.0])) ** 4).sum()
+        loss.backward()
+        return loss
+
+    optimizer.step(closure)
+    return optimizer
+
+
+def _types(value: Any) -> Any:
+    """The types of what a state holds, by its names in order."""
+    if isinstance(value, dict):
+        return {key: _types(value[key]) for key in sorted(value)}
+    if isinstance(value, list):
+        return [_types(item) for item in value]
+    return f"{value.dtype}{list(value.shape)}" if hasattr(value, "dtype") else type(value).__name__
 
 
 def _stepped(lib: Any, optim: Any, kind: str) -> Any:
@@ -252,6 +339,7 @@ def main() -> None:
         GOLDEN,
         trajectories={n: run(torch, optim, n, groups) for n, groups in cases().items()},
         stopped={n: stopped(torch, optim, n, groups) for n, groups in cases().items()},
+        lbfgs={n: minimise(torch, optim, options) for n, options in LBFGS.items()},
         errors={n: failure(case, torch, optim) for n, case in ERRORS.items()},
         reprs={n: repr(case(torch, optim)) for n, case in REPRS.items()},
     )

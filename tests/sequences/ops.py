@@ -215,6 +215,31 @@ def clone(x: Tensor) -> Tensor:
     return made(x.dtype, x.shape, [same(e) for e in x.elements()], [x])
 
 
+def flip(x: Tensor, dim: Any) -> Tensor:
+    """The elements in the opposite order along a dimension, or as they are."""
+    dims = dims_of(dim, len(x.shape))
+    items = dict(zip(indices(x.shape), x.elements(), strict=True))
+    places = [
+        tuple(
+            n - 1 - i if d in dims else i for d, (i, n) in enumerate(zip(at, x.shape, strict=True))
+        )
+        for at in indices(x.shape)
+    ]
+    return made(x.dtype, x.shape, [same(items[at]) for at in places], [x])
+
+
+def repeat(x: Tensor, sizes: Shape) -> Tensor:
+    """Several copies side by side, in each dimension."""
+    lead = len(sizes) - len(x.shape)
+    if lead < 0:
+        raise RefusedError(RuntimeError)
+    old = (1,) * lead + x.shape
+    shape = tuple(n * times for n, times in zip(old, sizes, strict=True))
+    items = dict(zip(indices(old), x.elements(), strict=True))
+    places = (tuple(i % n for i, n in zip(at, old, strict=True)) for at in indices(shape))
+    return made(x.dtype, shape, [same(items[at]) for at in places], [x])
+
+
 # ---- reductions ----
 
 

@@ -194,9 +194,32 @@ def _whole(m: Tensor, x: Live, c: Choices) -> Any:
     return "", "[...]", lambda: views.alias(m)
 
 
+def _movedim(m: Tensor, x: Live, c: Choices) -> Any:
+    a, b = c.dim(x), c.dim(x)
+    return ".movedim", f"({a}, {b})", lambda: views.movedim(m, a, b)
+
+
+def _diagonal(m: Tensor, x: Live, c: Choices) -> Any:
+    offset, a, b = c.below(5) - 2, c.dim(x), c.dim(x)
+    return ".diagonal", f"({offset}, {a}, {b})", lambda: views.diagonal(m, offset, a, b)
+
+
+def _unfold(m: Tensor, x: Live, c: Choices) -> Any:
+    if not m.shape:
+        raise UnmodelledError  # it has one window of one element
+    d, size, step = c.dim(x), c.below(4), c.below(3)
+    return ".unfold", f"({d}, {size}, {step})", lambda: views.unfold(m, d, size, step)
+
+
+def _unflatten(m: Tensor, x: Live, c: Choices) -> Any:
+    d, sizes = c.dim(x), c.one_of(((-1, 2), (2, -1), (1, 3), (3, 1), (2, 2)))
+    return ".unflatten", f"({d}, {sizes})", lambda: views.unflatten(m, d, sizes)
+
+
 VIEWS = (
     *(_slice, _select, _transpose, _narrow, _view, _item, _permute, _expand, _reshape),
     *(_unsqueeze, _squeeze, _detach, _whole, _slice, _select, _view),
+    *(_movedim, _diagonal, _unfold, _unflatten),
 )
 
 # ---- new tensors from old ----
@@ -234,11 +257,23 @@ def choose(s: Session, c: Choices) -> None:
 
 def copied(s: Session, c: Choices) -> None:
     x, grad = c.tensor(s), recorded(c)
+    if c.chance(4):
+        rearranged(s, c, x, grad)
+        return
     dtype = c.one_of(("", "float64", "int64", "float32", "bool"))
     if dtype in ("", x.model.dtype):
         s.new(f"{x}.clone()", lambda: ops.clone(x.model), grad)
     else:
         s.new(f"{x}.to(ad.{dtype})", lambda: ops.convert(x.model, dtype), grad)
+
+
+def rearranged(s: Session, c: Choices, x: Live, grad: bool) -> None:
+    if c.below(2) and x.model.shape:
+        d = c.dim(x)
+        s.new(f"{x}.flip({d})", lambda: ops.flip(x.model, d), grad)
+        return
+    sizes = c.one_of(((2,), (1, 2), (2, 1), (3, 1), (1, 1, 2)))
+    s.new(f"{x}.repeat({sizes})", lambda: ops.repeat(x.model, sizes), grad)
 
 
 def reduction(s: Session, c: Choices) -> None:

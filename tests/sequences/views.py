@@ -122,6 +122,51 @@ def expand(x: Tensor, sizes: Shape) -> Tensor:
     )
 
 
+def movedim(x: Tensor, a: int, b: int) -> Tensor:
+    n = len(x.shape)
+    dims_of(a, n), dims_of(b, n)
+    order = list(range(n))
+    if n:
+        order.insert(b % n, order.pop(a % n))
+    return permute(x, order)
+
+
+def diagonal(x: Tensor, offset: int, a: int, b: int) -> Tensor:
+    """The elements whose index along b is that along a, plus offset, by a new last dimension."""
+    n = len(x.shape)
+    a, b = one_dim(a, n), one_dim(b, n)
+    if a == b:
+        raise RefusedError(RuntimeError)
+    pairs = [(i, i + offset) for i in range(x.shape[a]) if 0 <= i + offset < x.shape[b]]
+    rest = [d for d in range(n) if d not in (a, b)]
+
+    def source(at: Shape) -> Shape:
+        where = dict(zip(rest, at, strict=False))
+        where[a], where[b] = pairs[at[-1]]
+        return tuple(where[d] for d in range(n))
+
+    return remap(x, (*(x.shape[d] for d in rest), len(pairs)), source)
+
+
+def unfold(x: Tensor, dim: int, size: int, step: int) -> Tensor:
+    """Windows along a dimension, by a new last one."""
+    (d,) = dims_of(dim, len(x.shape))
+    n = x.shape[d]
+    if not 0 <= size <= n or step <= 0:
+        raise RefusedError(RuntimeError)
+    shape = (*x.shape[:d], (n - size) // step + 1, *x.shape[d + 1 :], size)
+    return remap(x, shape, lambda at: (*at[:d], at[d] * step + at[-1], *at[d + 1 : -1]))
+
+
+def unflatten(x: Tensor, dim: int, sizes: Shape) -> Tensor:
+    d = one_dim(dim, len(x.shape))
+    n, known = x.shape[d], sized([size for size in sizes if size != -1])
+    if n != known if -1 not in sizes else known == 0 or n % known:
+        raise RefusedError(RuntimeError)
+    sizes = tuple(n // known if size == -1 else size for size in sizes)
+    return view(x, (*x.shape[:d], *sizes, *x.shape[d + 1 :]))
+
+
 def completed(x: Tensor, sizes: Shape) -> Shape:
     """A shape with -1 worked out. RefusedError where it does not hold x's elements."""
     n, known = sized(x.shape), sized([size for size in sizes if size != -1])

@@ -2,30 +2,65 @@
 
 from autodiff.nn.functional import (
     activation,
+    attention,
+    channel_norm,
     class_loss,
+    convolution,
+    distance,
+    distance_loss,
+    label_loss,
     margin_loss,
     noise,
     normalization,
+    padding,
+    pooling,
     probability_loss,
     regression_loss,
+    resampling,
+    sparse,
 )
 from autodiff.nn.functional.activation import *  # noqa: F403 - its own __all__ lists them
+from autodiff.nn.functional.attention import *  # noqa: F403
+from autodiff.nn.functional.channel_norm import *  # noqa: F403
 from autodiff.nn.functional.class_loss import *  # noqa: F403
-from autodiff.nn.functional.margin_loss import *  # noqa: F403
-from autodiff.nn.functional.noise import *  # noqa: F403
-from autodiff.nn.functional.normalization import *  # noqa: F403
-from autodiff.nn.functional.probability_loss import *  # noqa: F403
-from autodiff.nn.functional.regression_loss import *  # noqa: F403
+from autodiff.nn.functional.convolution import *  # noqa: F403
+from autodiff.nn.functional.distance import *  # noqa: F403
+from autodiff.nn.functional.distance_loss import *  # noqa: F403
+from autodiff.nn.functional.label_loss import *  # noqa: F403
+from autodiff.nn.functional.margin_loss import *  # noqa: F403  # noqa: F403
+from autodiff.nn.functional.noise import *  # noqa: F403  # noqa: F403
+from autodiff.nn.functional.normalization import *  # noqa: F403  # noqa: F403
+from autodiff.nn.functional.padding import *  # noqa: F403
+from autodiff.nn.functional.pooling import *  # noqa: F403
+from autodiff.nn.functional.probability_loss import *  # noqa: F403  # noqa: F403
+from autodiff.nn.functional.regression_loss import *  # noqa: F403  # noqa: F403
+from autodiff.nn.functional.resampling import *  # noqa: F403
+from autodiff.nn.functional.sparse import *  # noqa: F403
 from autodiff.ops.contraction import linear
 
 __all__ = ["linear"]
 for _theme in (
     activation,
+    attention,
+    channel_norm,
     class_loss,
+    distance,
+    distance_loss,
+    label_loss,
     margin_loss,
     noise,
     normalization,
+    padding,
     probability_loss,
     regression_loss,
+    sparse,
+    convolution,
+    margin_loss,
+    noise,
+    normalization,
+    pooling,
+    probability_loss,
+    regression_loss,
+    resampling,
 ):
     __all__ += _theme.__all__

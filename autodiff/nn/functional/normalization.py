@@ -13,32 +13,37 @@ from autodiff.tensor import Tensor
 __all__ = ["layer_norm"]
 
 
-def _check(
-    input: Tensor, normalized_shape: Sequence[int], weight: Tensor | None, bias: Tensor | None
-) -> None:
-    """Refuse what layer_norm does not take."""
+def check_normalized(
+    name: str,
+    kernel: str,
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None,
+    bias: Tensor | None,
+) -> tuple[int, ...]:
+    """Refuse what a norm of the last dimensions does not take; their sizes."""
     given = {"input": input, "weight": weight, "bias": bias}
-    check_tensors("layer_norm", input=input)
+    check_tensors(name, input=input)
     if not isinstance(normalized_shape, (tuple, list)):
         raise TypeError(
-            "layer_norm(): argument 'normalized_shape' (position 2) must be tuple of ints, not "
+            f"{name}(): argument 'normalized_shape' (position 2) must be tuple of ints, not "
             f"{type(normalized_shape).__name__}"
         )
-    shape = tuple(sizes_of((normalized_shape,), "layer_norm"))
-    check_tensors("layer_norm", **{k: x for k, x in given.items() if x is not None})
-    check_floating("LayerNormKernelImpl", input)
+    shape = tuple(sizes_of((normalized_shape,), name))
+    check_tensors(name, **{k: x for k, x in given.items() if x is not None})
+    check_floating(kernel, input)
     if not shape:
         raise RuntimeError(
             "Expected normalized_shape to be at least 1-dimensional, i.e., containing at least one "
             "element, but got normalized_shape = []"
         )
-    for name, x in (("weight", weight), ("bias", bias)):
+    for what, x in (("weight", weight), ("bias", bias)):
         if x is not None and x.shape != shape:
             raise RuntimeError(
-                f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape "
+                f"Expected {what} to be of same shape as normalized_shape, but got {what} of shape "
                 f"{list(x.shape)} and normalized_shape = {list(shape)}"
             )
-        if x is not None and x.dtype is not input.dtype:
+        if x is not None and x.dtype is not input.dtype and name != "rms_norm":
             raise RuntimeError(
                 f"expected scalar type {SCALAR_NAMES[input._p.dtype]} but found "
                 f"{SCALAR_NAMES[x._p.dtype]}"
@@ -48,6 +53,7 @@ def _check(
             f"Given normalized_shape={list(shape)}, expected input with shape "
             f"[*, {', '.join(map(str, shape))}], but got input of size{list(input.shape)}"
         )
+    return shape
 
 
 def layer_norm(
@@ -66,9 +72,9 @@ def layer_norm(
     try:
         y = rows.layer_norm(input, normalized_shape, weight, None if bare else bias, eps)
     except Exception:
-        _check(input, normalized_shape, weight, bias)
+        check_normalized("layer_norm", "LayerNormKernelImpl", input, normalized_shape, weight, bias)
         raise
     if not bare:
         return y
-    _check(input, normalized_shape, weight, bias)
+    check_normalized("layer_norm", "LayerNormKernelImpl", input, normalized_shape, weight, bias)
     return y + bias

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 
 from autodiff.dtypes import SCALAR_NAMES
@@ -17,7 +18,13 @@ from autodiff.ops import loss_terms, losses
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.tensor import Tensor
 
-__all__ = ["binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div"]
+__all__ = [
+    "binary_cross_entropy",
+    "binary_cross_entropy_with_logits",
+    "gaussian_nll_loss",
+    "kl_div",
+    "poisson_nll_loss",
+]
 
 (_x,) = inputs(1)
 _no_probability = PointwiseOp(
@@ -132,3 +139,60 @@ def kl_div(
     op = loss_terms.kl_div_log if log_target else loss_terms.kl_div
     loss = reduced(op.call(input, target), kind)
     return loss / input.shape[0] if batch and input.ndim else loss
+
+
+def gaussian_nll_loss(
+    input: Tensor,
+    target: Tensor,
+    var: Tensor | float,
+    full: bool = False,
+    eps: float = 1e-6,
+    reduction: str = "mean",
+) -> Tensor:
+    """Minus the log-density of target under normal distributions of means input and variances var.
+
+    var, which counts as eps where it is less, has the shape of input, or 1 for its last
+    dimension, or lacks that. `full` adds the constant log(2 pi) / 2.
+    """
+    if not isinstance(var, Tensor):
+        if var < 0:
+            raise ValueError("var has negative entry/entries")
+        var = input.new_full(input.shape, var)
+    elif var.shape != input.shape:
+        if input.shape[:-1] == var.shape:
+            var = var.unsqueeze(-1)
+        elif not (input.shape[:-1] == var.shape[:-1] and var.size(-1) == 1):
+            raise ValueError("var is of incorrect size")
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(reduction + " is not valid")
+    if bool((var < 0).any()):
+        raise ValueError("var has negative entry/entries")
+    held = var.detach()
+    spread = var + (held.clamp(min=eps) - held)  # the gradient goes through the clamp
+    loss = (spread.log() + (input - target) ** 2 / spread) * 0.5
+    return reduced(loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction)
+
+
+def poisson_nll_loss(
+    input: Tensor,
+    target: Tensor,
+    log_input: bool = True,
+    full: bool = False,
+    size_average: bool | None = None,
+    eps: float = 1e-8,
+    reduce: bool | None = None,
+    reduction: str = "mean",
+) -> Tensor:
+    """Minus the log-probability of counts under Poisson distributions of rates input, or exp(it).
+
+    `full` adds Stirling's approximation of log(target!) for targets above 1; eps is added to rates
+    that are not logarithms.
+    """
+    reduction = reduction_of(size_average, reduce, reduction)
+    check_tensors("poisson_nll_loss", input=input, target=target)
+    rates, logs = (input.exp(), input) if log_input else (input, (input + eps).log())
+    loss = rates - target * logs
+    if full:
+        stirling = target * target.log() - target + 0.5 * (2 * math.pi * target).log()
+        loss = loss + stirling.masked_fill(target <= 1, 0.0)
+    return reduced(loss, reduction)

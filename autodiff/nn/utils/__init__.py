@@ -1,5 +1,6 @@
 """`autodiff.nn.utils`: clipping gradients, and parameters as one vector."""
 
+from autodiff.nn.utils import parametrizations, parametrize, rnn
 from autodiff.nn.utils.clip_grad import (
     clip_grad_norm_,
     clip_grad_value_,
@@ -14,5 +15,8 @@ __all__ = [
     "clip_grads_with_norm_",
     "get_total_norm",
     "parameters_to_vector",
+    "parametrizations",
+    "parametrize",
+    "rnn",
     "vector_to_parameters",
 ]

@@ -39,6 +39,9 @@ class LRScheduler:
         self.last_epoch = last_epoch
         if optimizer._opt_called is None:
             optimizer._opt_called = False
+        self._initial_step()
+
+    def _initial_step(self) -> None:
         self._step_count = 0
         with self._flag("_is_initial"):
             self.step()
@@ -55,10 +58,15 @@ class LRScheduler:
         self._step_count += 1
         if epoch is not None:
             warn_of_epoch()
+        self._update_lr(epoch)
+
+    def _update_lr(self, epoch: int | None = None) -> None:
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         with self._flag("_get_lr_called_within_step"):
             closed = None if epoch is None else self._closed_rates()
-            rates = self.get_lr() if closed is None else closed
+            self._set(self.get_lr() if closed is None else closed)
+
+    def _set(self, rates: list[Any]) -> None:
         for group, rate in zip(self.optimizer.param_groups, rates, strict=True):
             set_lr(group, rate)
         self._last_lr = values_of(self.optimizer, "lr")
@@ -120,6 +128,19 @@ def _copied(value: Any) -> Any:
 def values_of(optimizer: Optimizer, key: str) -> list[Any]:
     """An option of all groups; tensors are copied."""
     return [_copied(group[key]) for group in optimizer.param_groups]
+
+
+def each_group(name: str, optimizer: Optimizer, value: Any) -> list[Any]:
+    """An argument as one value for each group. ValueError where it has other than that many."""
+    groups = len(optimizer.param_groups)
+    if not isinstance(value, (list, tuple)):
+        value = [value] * groups
+    elif len(value) != groups:
+        raise ValueError(
+            f"{name} must have the same length as optimizer.param_groups. {name} has "
+            f"{len(value)} values, param_groups has {groups}."
+        )
+    return [_copied(item) for item in value]
 
 
 def set_lr(group: dict[str, Any], rate: Any) -> None:

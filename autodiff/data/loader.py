@@ -1,0 +1,451 @@
+"""DataLoader: batches of a data set, made here or by workers ahead of their use."""
+
+from __future__ import annotations
+
+import contextlib
+import multiprocessing
+import os
+import pickle
+import queue
+import threading
+import time
+import warnings
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from multiprocessing.context import BaseContext
+from typing import Any, Generic, TypeVar
+
+from autodiff.data.collate import default_collate, default_convert
+from autodiff.data.dataset import IterableDataset
+from autodiff.data.sampler import (
+    BatchSampler,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    draw_seed,
+)
+from autodiff.data.worker import Ended, Failed, Place, Source, work
+from autodiff.ops.generator import Generator
+
+__all__ = ["DataLoader"]
+
+T_co = TypeVar("T_co", covariant=True)
+
+
+class _Endless(Sampler[None]):
+    """For data sets without indices."""
+
+    def __iter__(self) -> Iterator[None]:
+        while True:
+            yield None
+
+
+class DataLoader(Generic[T_co]):
+    """The batches of a data set, collated from batch_size samples; samples where that is None.
+
+    The order is the data set's own, random with `shuffle`, or a sampler's or batch_sampler's; the
+    same seed gives PyTorch's order. num_workers > 0 makes prefetch_factor (by default 2) batches a
+    worker ahead of their use: by threads, or by processes where multiprocessing_context is a start
+    method ("fork", "spawn", "forkserver") or a context of multiprocessing. Workers live as long as
+    a pass, or as the loader with persistent_workers, and call worker_init_fn(id) first. Each has a
+    default generator of its own, seeded from a number drawn from `generator`; so have Python and
+    NumPy in a process. What a worker raises is raised here, its traceback in the message; as is an
+    error where a batch takes longer than `timeout` seconds (0: no limit).
+
+    >>> data = TensorDataset(autodiff.arange(5))
+    >>> [batch.tolist() for (batch,) in DataLoader(data, batch_size=2)]
+    [[0, 1], [2, 3], [4]]
+    """
+
+    _initialized = False
+    _iterator: Any
+
+    def __init__(
+        self,
+        dataset: Any,
+        batch_size: int | None = 1,
+        shuffle: bool | None = None,
+        sampler: Iterable[Any] | None = None,
+        batch_sampler: Iterable[Any] | None = None,
+        num_workers: int = 0,
+        collate_fn: Callable[[Any], Any] | None = None,
+        pin_memory: bool = False,
+        drop_last: bool = False,
+        timeout: float = 0,
+        worker_init_fn: Callable[[int], Any] | None = None,
+        multiprocessing_context: Any = None,
+        generator: Generator | None = None,
+        *,
+        prefetch_factor: int | None = None,
+        persistent_workers: bool = False,
+        pin_memory_device: str = "",
+        in_order: bool = True,
+    ) -> None:
+        _check_workers(num_workers, timeout, prefetch_factor, persistent_workers)
+        if num_workers > 0 and prefetch_factor is None:
+            prefetch_factor = 2
+        self.dataset = dataset
+        self.num_workers = num_workers
+        self.prefetch_factor = prefetch_factor
+        self.pin_memory = pin_memory
+        self.pin_memory_device = pin_memory_device
+        self.timeout = timeout
+        self.worker_init_fn = worker_init_fn
+        self.multiprocessing_context = _context(multiprocessing_context, num_workers)
+        self.in_order = in_order
+        self._iterable = isinstance(dataset, IterableDataset)
+        if self._iterable:
+            _check_unordered(shuffle, sampler, batch_sampler)
+        if sampler is not None and shuffle:
+            raise ValueError("sampler option is mutually exclusive with shuffle")
+        if batch_sampler is not None:
+            if batch_size != 1 or shuffle or sampler is not None or drop_last:
+                raise ValueError(
+                    "batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, "
+                    "and drop_last"
+                )
+            batch_size, drop_last = None, False
+        elif batch_size is None and drop_last:
+            raise ValueError(
+                "batch_size=None option disables auto-batching and is mutually exclusive with "
+                "drop_last"
+            )
+        if sampler is None:
+            sampler = self._default_sampler(bool(shuffle), generator)
+        if batch_size is not None and batch_sampler is None:
+            batch_sampler = BatchSampler(sampler, batch_size, drop_last)
+        self.batch_size = batch_size
+        self.drop_last = drop_last
+        self.sampler = sampler
+        self.batch_sampler = batch_sampler
+        self.generator = generator
+        batched = batch_sampler is not None
+        self.collate_fn = collate_fn or (default_collate if batched else default_convert)
+        self.persistent_workers = persistent_workers
+        self._initialized = True
+        self._told_length: int | None = None
+        self._iterator = None
+        if self.multiprocessing_context is not None:
+            _warn_of_many(num_workers)
+
+    def _default_sampler(self, shuffle: bool, generator: Generator | None) -> Iterable[Any]:
+        if self._iterable:
+            return _Endless()
+        if shuffle:
+            return RandomSampler(self.dataset, generator=generator)
+        return SequentialSampler(self.dataset)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if self._initialized and name in _FIXED:
+            raise ValueError(
+                f"{name} attribute should not be set after {type(self).__name__} is initialized"
+            )
+        super().__setattr__(name, value)
+
+    def __iter__(self) -> Iterator[Any]:
+        if self.num_workers == 0:
+            return _Alone(self)
+        if not self.persistent_workers:
+            return _Together(self)
+        if self._iterator is None:
+            self._iterator = _Together(self)
+        else:
+            self._iterator._restart(self)
+        return self._iterator  # type: ignore[no-any-return]
+
+    def __len__(self) -> int:
+        if not self._iterable:
+            return len(self._indices())
+        count = self._told_length = len(self.dataset)
+        if self.batch_size is None:
+            return count
+        return count // self.batch_size if self.drop_last else -(-count // self.batch_size)
+
+    def _indices(self) -> Any:
+        return self.sampler if self.batch_sampler is None else self.batch_sampler
+
+    def _source(self) -> Source:
+        return Source(
+            self.dataset,
+            self._iterable,
+            self.batch_sampler is not None,
+            self.collate_fn,
+            self.drop_last,
+            self.collate_fn is default_collate,
+        )
+
+
+_FIXED = {"batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers"}
+
+
+# ---- checks of options ----
+
+
+def _check_workers(count: int, timeout: float, prefetch: int | None, persistent: bool) -> None:
+    if count < 0:
+        raise ValueError(
+            "num_workers option should be non-negative; use num_workers=0 to disable "
+            "multiprocessing."
+        )
+    if timeout < 0:
+        raise ValueError("timeout option should be non-negative")
+    if count == 0 and prefetch is not None:
+        raise ValueError(
+            "prefetch_factor option could only be specified in multiprocessing.let num_workers > 0 "
+            "to enable multiprocessing, otherwise set prefetch_factor to None."
+        )
+    if prefetch is not None and prefetch < 0:
+        raise ValueError("prefetch_factor option should be non-negative")
+    if persistent and count == 0:
+        raise ValueError("persistent_workers option needs num_workers > 0")
+
+
+def _check_unordered(shuffle: Any, sampler: Any, batch_sampler: Any) -> None:
+    given = {"shuffle": shuffle or None, "sampler": sampler, "batch_sampler": batch_sampler}
+    for name, value in given.items():
+        if value is not None:
+            raise ValueError(
+                f"DataLoader with IterableDataset: expected unspecified {name} option, but got "
+                f"{name}={value}"
+            )
+
+
+def _context(given: Any, workers: int) -> BaseContext | None:
+    """The context that processes are started in; None for threads."""
+    if given is None:
+        return None
+    if workers == 0:
+        raise ValueError(
+            "multiprocessing_context can only be used with multi-process loading (num_workers > "
+            f"0), but got num_workers={workers}"
+        )
+    if isinstance(given, str):
+        known = multiprocessing.get_all_start_methods()
+        if given not in known:
+            raise ValueError(
+                "multiprocessing_context option should specify a valid start method in "
+                f"{known!r}, but got multiprocessing_context={given!r}"
+            )
+        return multiprocessing.get_context(given)
+    if not isinstance(given, BaseContext):
+        raise TypeError(
+            "multiprocessing_context option should be a valid context object or a string "
+            f"specifying the start method, but got multiprocessing_context={given}"
+        )
+    return given
+
+
+def _warn_of_many(workers: int) -> None:
+    affinity = getattr(os, "sched_getaffinity", None)
+    cores = len(affinity(0)) if affinity else os.cpu_count() or workers
+    if workers > cores:
+        warnings.warn(
+            f"This DataLoader will create {workers} worker processes in total. Our suggested max "
+            f"number of worker in current system is {cores}, which is smaller than what this "
+            "DataLoader is going to create. Please be aware that excessive worker creation might "
+            "get DataLoader running slow or even freeze, lower the worker number to avoid "
+            "potential slowness/freeze if necessary.",
+            stacklevel=3,
+        )
+
+
+# ---- passes ----
+
+
+class _Pass:
+    """One pass over a loader."""
+
+    def __init__(self, loader: DataLoader[Any]) -> None:
+        if loader.pin_memory:
+            warnings.warn(
+                "'pin_memory' argument is set as true but no accelerator is found, then device "
+                "pinned memory won't be used.",
+                stacklevel=3,
+            )
+        self._source = loader._source()
+        self._sampler = loader._indices()
+        self._begin(loader)
+        # PyTorch draws this for its workers where there are none, too; the sampler draws later.
+        self._base_seed = draw_seed(loader.generator)
+
+    def _begin(self, loader: DataLoader[Any]) -> None:
+        batches = getattr(self._sampler, "_tensors", lambda: None)()
+        self._indices = iter(self._sampler) if batches is None else batches
+        self._told_length = loader._told_length
+        self._yielded = 0
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __len__(self) -> int:
+        return len(self._sampler)
+
+    def __next__(self) -> Any:
+        batch = self._next()
+        self._yielded += 1
+        told = self._told_length
+        if self._source.iterable and told is not None and self._yielded > told:
+            warnings.warn(
+                f"Length of IterableDataset {self._source.dataset} was reported to be {told}(when "
+                f"accessing len(dataloader)), but {self._yielded} samples have been fetched. ",
+                stacklevel=2,
+            )
+        return batch
+
+    def _next(self) -> Any:
+        raise NotImplementedError
+
+    def __getstate__(self) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} cannot be pickled")
+
+
+class _Alone(_Pass):
+    """A pass without workers."""
+
+    def __init__(self, loader: DataLoader[Any]) -> None:
+        super().__init__(loader)
+        if loader.timeout != 0:
+            raise AssertionError("a DataLoader without workers requires timeout == 0")
+        self._fetch = self._source.fetcher()
+
+    def _next(self) -> Any:
+        return self._fetch(next(self._indices))
+
+
+_WAITING = object()
+
+
+class _Together(_Pass):
+    """A pass whose batches workers make, up to prefetch_factor each ahead of their use."""
+
+    def __init__(self, loader: DataLoader[Any]) -> None:
+        super().__init__(loader)
+        if not loader.prefetch_factor:
+            raise AssertionError("prefetch_factor must be greater than 0 where there are workers")
+        context, count = loader.multiprocessing_context, loader.num_workers
+        self._timeout = loader.timeout
+        self._in_order = loader.in_order
+        self._persistent = loader.persistent_workers
+        self._ahead = loader.prefetch_factor * count
+        self._turn = 0
+        new_queue: Callable[[], Any] = context.Queue if context else queue.SimpleQueue
+        self._results = new_queue()
+        self._processes = context is not None
+        self._tasks = [new_queue() for _ in range(count)]
+        self._workers: list[Any] = []
+        self._stop = weakref.finalize(self, _stop, self._workers, self._tasks, self._results)
+        start = context.Process if context else threading.Thread  # type: ignore[attr-defined]
+        for i, tasks in enumerate(self._tasks):
+            place = Place(i, count, self._base_seed, self._processes, loader.worker_init_fn)
+            given = (self._source, place, tasks, self._results)
+            worker = start(target=work, args=given, daemon=True)
+            worker.start()
+            self._workers.append(worker)
+        self._fill()
+
+    def _restart(self, loader: DataLoader[Any]) -> None:
+        """Begin another pass; what is left of the one before is not taken."""
+        self._begin(loader)
+        self._turn += 1
+        self._fill()
+
+    def _fill(self) -> None:
+        self._sent = self._next_number = 0
+        self._found: dict[int, Any] = {}  # by number: the batch, or _WAITING
+        self._owner: dict[int, int] = {}
+        self._active = [True] * len(self._tasks)
+        self._cycle = 0
+        for _ in range(self._ahead):
+            self._send()
+
+    def _send(self) -> None:
+        """Give the next batch to the next worker that still has data."""
+        if not any(self._active):
+            return
+        try:
+            indices = next(self._indices)
+        except StopIteration:
+            return
+        while not self._active[self._cycle % len(self._tasks)]:
+            self._cycle += 1
+        worker = self._cycle % len(self._tasks)
+        self._cycle += 1
+        self._tasks[worker].put((self._turn, self._sent, indices))
+        self._found[self._sent] = _WAITING
+        self._owner[self._sent] = worker
+        self._sent += 1
+
+    def _next(self) -> Any:
+        while True:
+            number = self._ready()
+            if number is not None:
+                batch = self._found.pop(number)
+                del self._owner[number]
+                self._send()
+                if isinstance(batch, Failed):
+                    batch.reraise()
+                return batch
+            turn, number, batch = self._receive()
+            if isinstance(batch, bytes):
+                batch = pickle.loads(batch)  # of our own worker
+            if turn != self._turn:
+                continue
+            if isinstance(batch, Ended):
+                self._active[self._owner[number]] = False
+                self._drop(number)
+                self._send()
+            else:
+                self._found[number] = batch
+
+    def _drop(self, ended: int) -> None:
+        """Forget the tasks that a worker without data will not answer."""
+        worker = self._owner[ended]
+        for number in [n for n, owner in self._owner.items() if owner == worker and n >= ended]:
+            del self._found[number], self._owner[number]
+
+    def _ready(self) -> int | None:
+        """The number of the batch to be given out now, if it has come."""
+        if not self._found:
+            if not self._persistent:
+                self._stop()
+            raise StopIteration
+        candidates: Iterable[int] = self._found
+        if self._in_order:
+            candidates = (min(self._found),)
+        return next((n for n in candidates if self._found[n] is not _WAITING), None)
+
+    def _receive(self) -> Any:
+        """The next answer. RuntimeError where it takes too long, or a process has died."""
+        last = time.monotonic() + self._timeout
+        while True:
+            wait = max(last - time.monotonic(), 0.0) if self._timeout else None
+            if self._processes:
+                wait = 0.5 if wait is None else min(wait, 0.5)  # to see whether they live
+            try:
+                return self._results.get(timeout=wait)
+            except queue.Empty:
+                dead = [worker for worker in self._workers if not worker.is_alive()]
+            if dead:
+                names = ", ".join(str(worker.pid) for worker in dead)
+                raise RuntimeError(f"DataLoader worker (pid(s) {names}) exited unexpectedly")
+            if self._timeout and time.monotonic() >= last:
+                raise RuntimeError(f"DataLoader timed out after {self._timeout} seconds")
+
+
+def _stop(workers: list[Any], tasks: list[Any], results: Any) -> None:
+    """End the workers; one that is busy ends after the batch it is at."""
+    for waiting in tasks:
+        with contextlib.suppress(queue.Empty):
+            while True:
+                waiting.get_nowait()
+        waiting.put(None)
+    if isinstance(results, queue.SimpleQueue):
+        return  # threads: they hold nothing that has to be given back
+    for worker in workers:
+        worker.join(timeout=5.0)
+        if worker.is_alive():
+            worker.terminate()
+            worker.join()
+    for channel in (*tasks, results):
+        channel.cancel_join_thread()
+        channel.close()

@@ -1,0 +1,240 @@
+"""Norms by channel: batch, instance and group norm; and those by the size of what is around."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from autodiff import dtypes
+from autodiff.grad_mode import no_grad
+from autodiff.nn.functional.normalization import check_normalized
+from autodiff.nn.functional.reduction import check_floating, check_tensors
+from autodiff.ops import normal
+from autodiff.ops.create import zeros
+from autodiff.ops.join import cat
+from autodiff.ops.layer_norm import layer_norm
+from autodiff.ops.views import as_strided
+from autodiff.tensor import Tensor
+
+__all__ = ["batch_norm", "group_norm", "instance_norm", "local_response_norm", "rms_norm"]
+
+
+def _check(input: Tensor, channels: int, **given: Tensor | None) -> None:
+    """RuntimeError where one of these has not a number for each channel, of the input's dtype."""
+    for name, x in given.items():
+        if x is None:
+            continue
+        check_tensors("batch_norm", **{name: x})
+        if x.ndim != 1 or x.shape[0] != channels:
+            more = "" if x.ndim == 1 else f": its shape is {list(x.shape)}"
+            raise RuntimeError(f"{name} should contain {channels} elements not {x.numel()}{more}")
+        if x.dtype is not input.dtype:
+            raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
+
+
+def _affine(
+    input: Tensor, weight: Tensor | None, bias: Tensor | None, shape: Sequence[int]
+) -> tuple[Tensor, Tensor]:
+    """Weight and bias shaped to broadcast; ones and zeros where there are none."""
+    w = input.new_ones(shape) if weight is None else weight.reshape(shape)
+    return w, input.new_zeros(shape) if bias is None else bias.reshape(shape)
+
+
+def _unbiased(var: Tensor, count: int) -> Tensor:
+    return var * (count / (count - 1)) if count > 1 else var * math.nan
+
+
+def batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: Any = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Each channel (dimension 1) less its mean, over the root of its variance plus eps.
+
+    In training, the moments are the batch's, and move the running ones by `momentum`; else they
+    are the running ones. Weight and bias have a number for each channel.
+    """
+    check_tensors("batch_norm", input=input)
+    channels, held = input.size(1), {"running_mean": running_mean, "running_var": running_var}
+    if (running_mean is None) != (running_var is None):
+        raise ValueError("running_mean and running_var must either both be None or neither be None")
+    for name, x in held.items():
+        if x is None and not training:
+            raise RuntimeError(f"{name} must be defined in evaluation mode")
+    shape = (1, channels, *[1] * (input.ndim - 2))
+    count = input.numel() // (channels or 1)
+    if training and math.prod((input.shape[0], *input.shape[2:])) == 1:
+        raise ValueError(
+            f"Expected more than 1 value per channel when training, got input size {input.shape!r}"
+        )
+    check_floating("batch_norm", input)
+    _check(input, channels, **held, weight=weight, bias=bias)
+    if training and not input.numel():
+        return input * 1
+    if not training:
+        mean, var, w, b = (
+            None if x is None else x.reshape(shape)
+            for x in (running_mean, running_var, weight, bias)
+        )
+        return normal.fixed_norm(input, mean.detach(), var.detach(), w, b, eps)  # type: ignore[union-attr]
+    mask = (1 << input.ndim) - 1 - 2
+    y, (mean, var) = normal.channel_norm(input, mask, *_affine(input, weight, bias, shape), eps)
+    if running_mean is not None and running_var is not None:
+        with no_grad():
+            normal.blend_(running_mean, mean, momentum)
+            normal.blend_(running_var, _unbiased(var, count), momentum)
+    return y
+
+
+def instance_norm(
+    input: Tensor,
+    running_mean: Tensor | None = None,
+    running_var: Tensor | None = None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    use_input_stats: bool = True,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Each channel of each element of the batch normalized by itself, as `batch_norm` a channel.
+
+    The running moments move towards the batch's average; they are used in place of the input's
+    unless `use_input_stats`.
+    """
+    check_tensors("instance_norm", input=input)
+    if use_input_stats:
+        if math.prod(input.shape[2:]) == 1:
+            raise ValueError(
+                "Expected more than 1 spatial element when training, got input size "
+                f"{input.shape!r}"
+            )
+    elif running_mean is None or running_var is None:
+        raise RuntimeError(
+            "Expected running_mean and running_var to be defined when use_input_stats is false"
+        )
+    if not input.numel():
+        return input * 1
+    if not use_input_stats:
+        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    channels = input.size(1)
+    _check(
+        input,
+        channels,
+        running_mean=running_mean,
+        running_var=running_var,
+        weight=weight,
+        bias=bias,
+    )
+    check_floating("batch_norm", input)
+    shape = (1, channels, *[1] * (input.ndim - 2))
+    mask = (1 << input.ndim) - 1 - 3
+    y, (mean, var) = normal.channel_norm(input, mask, *_affine(input, weight, bias, shape), eps)
+    count = math.prod(input.shape[2:])
+    with no_grad():
+        if running_mean is not None:
+            normal.blend_(running_mean, mean.mean(0), momentum)
+        if running_var is not None:
+            normal.blend_(running_var, _unbiased(var, count).mean(0), momentum)
+    return y
+
+
+def group_norm(
+    input: Tensor,
+    num_groups: int,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    eps: float = 1e-5,
+) -> Tensor:
+    """Groups of channels of each element of the batch, less their mean, over their deviation.
+
+    Weight and bias have a number for each channel (dimension 1), a multiple of num_groups.
+    """
+    check_tensors("group_norm", input=input)
+    if input.ndim < 2:
+        raise RuntimeError(
+            f"Expected at least 2 dimensions for input tensor but received {input.ndim}"
+        )
+    n, channels, *rest = input.shape
+    if math.prod((n * channels // num_groups, *rest)) == 1:
+        raise ValueError(
+            "Expected more than 1 value per channel when training, got input size "
+            f"{list(input.shape)}"
+        )
+    if num_groups < 0:
+        raise RuntimeError(f"Expected num groups to be greater than 0, got {num_groups}")
+    if channels % num_groups:
+        raise RuntimeError(
+            "Expected number of channels in input to be divisible by num_groups, but got input of "
+            f"shape {list(input.shape)} and num_groups={num_groups}"
+        )
+    for name, x in (("weight", weight), ("bias", bias)):
+        if x is not None:
+            check_tensors("group_norm", **{name: x})
+        if x is not None and (x.ndim != 1 or x.shape[0] != channels):
+            raise RuntimeError(
+                f"Expected {name} to be a vector of size equal to the number of channels in input, "
+                f"but got {name} of shape {list(x.shape)} and input of shape {list(input.shape)}"
+            )
+    check_floating("GroupNormKernelImpl", input)
+    _check(input, channels, weight=weight, bias=bias)
+    if not input.numel():
+        return input * 1
+    members = math.prod((channels // num_groups, *rest))
+    y = layer_norm(input.reshape(n, num_groups, members), (members,), None, None, eps)
+    y = y.reshape(n, channels, -1)
+    if weight is None and bias is None:
+        return y.reshape(input.shape)
+    w, b = _affine(input, weight, bias, (channels, 1))
+    return normal.affine(y, w, b).reshape(input.shape)
+
+
+def rms_norm(
+    input: Tensor,
+    normalized_shape: Sequence[int],
+    weight: Tensor | None = None,
+    eps: float | None = None,
+) -> Tensor:
+    """input over the root of the mean of its squares plus eps, times weight.
+
+    The mean is over the last dimensions, of normalized_shape, which weight has too; eps is the
+    dtype's machine epsilon where it is None.
+    """
+    shape = check_normalized("rms_norm", "rms_norm", input, normalized_shape, weight, None)
+    if eps is None:
+        eps = 2.0**-52 if input.dtype is dtypes.float64 else 2.0**-23
+    mask = (1 << input.ndim) - (1 << (input.ndim - len(shape)))
+    return normal.rms_norm(input, mask, weight, eps)
+
+
+def local_response_norm(
+    input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
+) -> Tensor:
+    """input over (k + alpha times the mean of the squares of `size` channels around) to the beta.
+
+    Channels (dimension 1) beyond the ends count as zeros; of an even size, one more is before.
+    """
+    if input.ndim < 3:
+        raise ValueError(
+            "Expected 3D or higher dimensionality                          input (got "
+            f"{input.ndim} dimensions)"
+        )
+    if not input.numel():
+        return input
+    if size < 1:
+        raise RuntimeError(f"kernel size should be greater than zero, but got kH: {size} kW: 1")
+    n, channels, *rest = input.shape
+    inner = math.prod(rest)
+    squares = (input * input).reshape(n, channels * inner)
+    before, after = (
+        zeros((n, length * inner), dtype=input.dtype) for length in (size // 2, (size - 1) // 2)
+    )
+    padded = cat([before, squares, after], 1)
+    windows = as_strided(padded, (n, channels, inner, size), (padded.shape[1], inner, 1, inner))
+    scale: Tensor = (windows.mean(-1) * alpha + k) ** -beta
+    return input.mul(scale.reshape(input.shape))

@@ -1,0 +1,98 @@
+"""Distances and angles between rows, rows of length 1, and bilinear forms."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autodiff.dtypes import SCALAR_NAMES, promote_types
+from autodiff.ops.einsum import einsum
+from autodiff.ops.norms import vector_norm
+from autodiff.ops.out import written
+from autodiff.tensor import Tensor
+
+__all__ = ["bilinear", "cosine_similarity", "normalize", "pairwise_distance"]
+
+
+def _check(function: str, **given: Any) -> None:
+    for position, (name, x) in enumerate(given.items(), 1):
+        if not isinstance(x, Tensor):
+            raise TypeError(
+                f"{function}(): argument '{name}' (position {position}) must be Tensor, not "
+                f"{type(x).__name__}"
+            )
+
+
+def pairwise_distance(
+    x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
+) -> Tensor:
+    """The p-norms over the last dimension of x1 - x2 + eps; the two broadcast."""
+    _check("pairwise_distance", x1=x1, x2=x2)
+    return vector_norm(x1 - x2 + eps, p, -1, keepdim)
+
+
+def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
+    """The cosine of the angle between x1 and x2 along `dim`; norms are taken as `eps` at least."""
+    _check("cosine_similarity", x1=x1, x2=x2)
+    d = promote_types(x1.dtype, x2.dtype)
+    if not d.is_floating_point:
+        raise RuntimeError(
+            "expected common dtype to be floating point, yet common dtype is "
+            f"{SCALAR_NAMES[d.code]}"
+        )
+    x, y = x1.to(d), x2.to(d)
+    products = x * y
+    norms = []
+    for one in (x, y):
+        squares = (one * one).expand(products.shape).sum(dim)
+        zero = squares == 0
+        norm = squares.masked_fill(zero, 1.0).sqrt().masked_fill(zero, 0.0)
+        held = norm.detach()  # a floor has no say in the gradient
+        norms.append(norm + (held.clamp(min=eps) - held))
+    cosines: Tensor = products.sum(dim) / (norms[0] * norms[1])
+    return cosines
+
+
+def normalize(
+    input: Tensor,
+    p: float | None = 2.0,
+    dim: Any = 1,
+    eps: float = 1e-12,
+    out: Tensor | None = None,
+) -> Tensor:
+    """input over its p-norm along `dim`, which is taken as `eps` at least."""
+    _check("normalize", input=input)
+    y = input / vector_norm(input, 2 if p is None else p, dim, keepdim=True).clamp(min=eps)
+    return written("normalize", out, y, input)
+
+
+def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+    """x1^T W[o] x2 + bias[o] for each o: inputs (..., m) and (..., n), weight (o, m, n)."""
+    _check("bilinear", input1=input1, input2=input2, weight=weight)
+    if bias is not None:
+        _check("bilinear", bias=bias)
+    if input1.ndim != input2.ndim:
+        raise RuntimeError(
+            f"bilinear(): input dimensions do not match: got {input1.ndim} and {input2.ndim}"
+        )
+    for d in range(input1.ndim - 1):
+        if input1.shape[d] != input2.shape[d]:
+            raise RuntimeError(
+                f"bilinear(): input batch dimensions do not match at dim {d}: got "
+                f"{input1.shape[d]} and {input2.shape[d]}"
+            )
+    if weight.ndim != 3:
+        refuse = IndexError if weight.ndim < 2 else RuntimeError  # as PyTorch's
+        raise refuse(f"bilinear(): weight must have 3 dimensions, not {weight.ndim}")
+    for k, x in enumerate((input1, input2), 1):
+        if not x.ndim or x.shape[-1] != weight.shape[k]:
+            raise RuntimeError(
+                f"bilinear(): input{k} size does not match weight size: got "
+                f"{x.shape[-1] if x.ndim else 1} but expected {weight.shape[k]}"
+            )
+    if bias is not None and (bias.ndim > 1 or bias.shape[-1] != weight.shape[0]):
+        raise RuntimeError(
+            f"bilinear(): bias size does not match weight size: got {bias.shape[0]} but "
+            f"expected {weight.shape[0]}"
+        )
+    y = einsum("...m,omn,...n->...o", input1, weight, input2)
+    return y if bias is None else y + bias

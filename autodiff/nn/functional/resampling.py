@@ -1,0 +1,371 @@
+"""Images at other sizes, windows as columns, and channels as pixels."""
+
+from __future__ import annotations
+
+import math
+import struct
+from collections.abc import Sequence
+from typing import Any
+
+from autodiff.dtypes import float32
+from autodiff.nn.functional.convolution import Ints, ints, kind
+from autodiff.nn.functional.pooling import (
+    MOST,
+    adaptive_avg_pool1d,
+    adaptive_avg_pool2d,
+    adaptive_avg_pool3d,
+)
+from autodiff.nn.functional.reduction import check_floating, check_tensors
+from autodiff.ops.create import arange, tensor, zeros
+from autodiff.ops.gather import index_along
+from autodiff.ops.indexing import index_add
+from autodiff.ops.join import cat
+from autodiff.ops.views import narrow, permute, reshape, squeeze, transpose, unsqueeze
+from autodiff.tensor import Tensor
+
+__all__ = [
+    "channel_shuffle",
+    "fold",
+    "interpolate",
+    "pixel_shuffle",
+    "pixel_unshuffle",
+    "unfold",
+]
+
+# ---- interpolation: along one dimension after the other ----
+
+_MODES = {"linear": 1, "bilinear": 2, "trilinear": 3, "bicubic": 2}
+_AREAS = (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)
+_CUBIC = -0.75  # the slope of the cubic kernel
+
+Taps = list[tuple[list[int], list[float] | None]]  # indices and their weights, a list for each tap
+
+
+def _single(value: float, x: Tensor) -> float:
+    """value rounded as x's dtype is: which pixel is nearest depends on it."""
+    return float(struct.unpack("f", struct.pack("f", value))[0]) if x.dtype is float32 else value
+
+
+def _nearest(size: int, n: int, step: float, exact: bool, x: Tensor) -> Taps:
+    half = 0.5 if exact else 0.0
+    step = _single(step, x)
+    places = [min(int(_single((i + half) * step, x)), size - 1) for i in range(n)]
+    return [(places, None)]
+
+
+def _sources(size: int, n: int, step: float, corners: bool) -> list[float]:
+    """Where the pixels of the result lie among the image's."""
+    if corners:
+        apart = (size - 1) / (n - 1) if n > 1 else 0.0
+        return [i * apart for i in range(n)]
+    return [step * (i + 0.5) - 0.5 for i in range(n)]
+
+
+def _linear(size: int, n: int, step: float, corners: bool) -> Taps:
+    at = [max(s, 0.0) for s in _sources(size, n, step, corners)]
+    low = [min(int(s), size - 1) for s in at]
+    high = [min(i + 1, size - 1) for i in low]
+    share = [s - i for s, i in zip(at, low, strict=True)]
+    return [(low, [1 - t for t in share]), (high, share)]
+
+
+def _cubic(size: int, n: int, step: float, corners: bool) -> Taps:
+    at = _sources(size, n, step, corners)
+    low = [math.floor(s) for s in at]
+    taps: Taps = []
+    for k in range(-1, 3):
+        distance = [abs(s - i - k) for s, i in zip(at, low, strict=True)]
+        taps.append(
+            ([min(max(i + k, 0), size - 1) for i in low], [_cubic_weight(t) for t in distance])
+        )
+    return taps
+
+
+def _cubic_weight(t: float) -> float:
+    if t <= 1:
+        return ((_CUBIC + 2) * t - (_CUBIC + 3)) * t * t + 1
+    return ((_CUBIC * t - 5 * _CUBIC) * t + 8 * _CUBIC) * t - 4 * _CUBIC
+
+
+def _resample(x: Tensor, dim: int, taps: Taps) -> Tensor:
+    """The weighted sum of the elements of a dimension that the taps name."""
+    total: Tensor | None = None
+    for places, weights in taps:
+        term = index_along(x, dim, tensor(places))
+        if weights is not None:
+            shape = [-1] + [1] * (x.ndim - dim - 1)
+            term = term * reshape(tensor(weights, dtype=x.dtype), shape)
+        total = term if total is None else total + term
+    assert total is not None
+    return total
+
+
+def _sizes(
+    x: Tensor, size: Any, scale_factor: Any, recompute: bool | None
+) -> tuple[list[int], list[float | None]]:
+    """The sizes of the result, and the factors that were asked for."""
+    nd = x.ndim - 2
+    if size is not None and scale_factor is not None:
+        raise ValueError("only one of size or scale_factor should be defined")
+    if size is None and scale_factor is None:
+        raise ValueError("either size or scale_factor should be defined")
+    given = size if size is not None else scale_factor
+    each = list(given) if isinstance(given, (tuple, list)) else [given] * nd
+    what = "size" if size is not None else "scale_factor"
+    if len(each) != nd:
+        raise ValueError(
+            "Input and output must have the same number of spatial dimensions, but got input with "
+            f"spatial dimensions of {list(x.shape[2:])} and {what} of {given}. Please provide "
+            f"input tensor in (N, C, d1, d2, ...,dK) format and {what} in (s1, s2, ...,sK) format."
+        )
+    kinds: Any = (int,) if size is not None else (int, float)
+    if any(isinstance(v, bool) or not isinstance(v, kinds) for v in each):
+        raise TypeError(f"interpolate(): {what} must be numbers, one or {nd}, not {kind(given)}")
+    if size is not None:
+        if recompute:
+            raise ValueError("recompute_scale_factor is not meaningful with an explicit size.")
+        return each, [None] * nd
+    factors = [float(v) for v in each]
+    if not all(0 < f < math.inf for f in factors):
+        raise ValueError(f"interpolate(): scale_factor must be positive, but got {given}")
+    found = [math.floor(n * f) for n, f in zip(x.shape[2:], factors, strict=True)]
+    return found, [None if recompute else f for f in factors]
+
+
+def interpolate(
+    input: Tensor,
+    size: Ints | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+) -> Tensor:
+    """Images (n, c, ...) of one to three dimensions at another size, or scale_factor times theirs.
+
+    The mode is nearest, nearest-exact, area (means) or, by the number of dimensions, linear,
+    bilinear or bicubic, trilinear; align_corners lets the corner pixels keep their values. With
+    recompute_scale_factor the factor is that of the sizes. Antialiasing is not supported.
+    """
+    check_tensors("interpolate", input=input)
+    nd = input.ndim - 2
+    smooth = mode in _MODES
+    known = ("nearest", "nearest-exact", "area")
+    if nd not in (1, 2, 3) or not (smooth or mode in known):
+        raise NotImplementedError(
+            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {input.ndim}D) for the "
+            f"modes: nearest | linear | bilinear | bicubic | trilinear | area | nearest-exact (got "
+            f"{mode})"
+        )
+    if not smooth and align_corners is not None:
+        raise ValueError(
+            "align_corners option can only be set with the interpolating modes: linear | bilinear "
+            "| bicubic | trilinear"
+        )
+    if smooth and _MODES[mode] != nd:
+        raise NotImplementedError(
+            f"Got {input.ndim}D input, but {mode} mode needs {_MODES[mode] + 2}D input"
+        )
+    if antialias:
+        raise NotImplementedError("interpolate: antialias=True is not supported")
+    sizes, factors = _sizes(input, size, scale_factor, recompute_scale_factor)
+    if any(n <= 0 for n in (*sizes, *input.shape[2:])):
+        raise RuntimeError(
+            f"Input and output sizes should be greater than 0, but got input "
+            f"{list(input.shape[2:])} and output {sizes}"
+        )
+    if max(sizes) > MOST:
+        raise RuntimeError(f"interpolate: sizes {sizes} are too large: at most {MOST} is supported")
+    check_floating("interpolate", input)
+    if mode == "area":
+        return _AREAS[nd - 1](input, sizes)
+    x = input
+    for d, (n, factor) in enumerate(zip(sizes, factors, strict=True), start=2):
+        old = input.shape[d]
+        step = 1 / factor if factor else old / n
+        if not smooth:
+            taps = _nearest(old, n, step, mode == "nearest-exact", input)
+        else:
+            taps = (_cubic if mode == "bicubic" else _linear)(old, n, step, bool(align_corners))
+        x = _resample(x, d, taps)
+    return x
+
+
+# ---- windows as columns ----
+
+
+class _Blocks:
+    """Where the elements of windows of an image (h, w) lie in it, taken as one dimension."""
+
+    def __init__(
+        self, op: str, image: Sequence[int], kernel: Any, dilation: Any, padding: Any, stride: Any
+    ) -> None:
+        self.image = tuple(image)
+        self.kernel = ints(op, "kernel_size", kernel, 2)
+        self.dilation = ints(op, "dilation", dilation, 2)
+        self.padding = ints(op, "padding", padding, 2)
+        self.stride = ints(op, "stride", stride, 2)
+        for name, values in (
+            ("kernel", self.kernel),
+            ("dilation", self.dilation),
+            ("stride", self.stride),
+        ):
+            if min(values) < 1:
+                raise RuntimeError(
+                    f"{name} size should be greater than zero, but got {name}_height: {values[0]} "
+                    f"{name}_width: {values[1]}"
+                )
+        if min(self.padding) < 0:
+            raise RuntimeError(
+                f"padding should be non-negative, but got padding_height: {self.padding[0]} "
+                f"padding_width: {self.padding[1]}"
+            )
+        each = zip(self.image, self.kernel, self.dilation, self.padding, self.stride, strict=True)
+        self.count = tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, d, p, s in each)
+
+    def places(self) -> Tensor:
+        """Of each tap and window, row by row: the place, or h w for what is padding."""
+        (h, w), outside = self.image, self.image[0] * self.image[1]
+        rows, columns = self._along(0), self._along(1)
+        inside = (rows >= 0) & (rows < h) & (columns >= 0) & (columns < w)
+        return reshape((rows * w + columns).where(inside, outside), -1)
+
+    def _along(self, d: int) -> Tensor:
+        """Indices (kh, kw, oh, ow) into one dimension."""
+        taps = arange(self.kernel[d]) * self.dilation[d] - self.padding[d]
+        starts = arange(self.count[d]) * self.stride[d]
+        shape = [1] * 4
+        shape[d] = -1
+        other = [1] * 4
+        other[d + 2] = -1
+        return reshape(taps, shape) + reshape(starts, other)
+
+
+def unfold(
+    input: Tensor, kernel_size: Ints, dilation: Ints = 1, padding: Ints = 0, stride: Ints = 1
+) -> Tensor:
+    """The windows of images (n, c, h, w) as columns (n, c kh kw, windows).
+
+    Padding is zeros; the batch may be left out. The gradient is `fold`.
+    """
+    check_tensors("unfold", input=input)
+    if input.ndim not in (3, 4) or 0 in input.shape[-3:]:
+        raise RuntimeError(
+            "Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero "
+            f"dimensions for input, but got: {list(input.shape)}"
+        )
+    x = input if input.ndim == 4 else unsqueeze(input, 0)
+    b = _Blocks("unfold", x.shape[2:], kernel_size, dilation, padding, stride)
+    if min(b.count) < 1:
+        raise RuntimeError(
+            f"Given input with spatial size {b.image}, kernel_size={b.kernel}, dilation="
+            f"{b.dilation}, padding={b.padding}, calculated shape of the array of sliding blocks "
+            f"as {b.count}, but its components must be at least one."
+        )
+    n, c = x.shape[:2]
+    flat = reshape(x, [n, c, x.shape[2] * x.shape[3]])
+    if any(b.padding):
+        flat = cat([flat, zeros(n, c, 1, dtype=x.dtype)], 2)
+    shape = [n, c * b.kernel[0] * b.kernel[1], b.count[0] * b.count[1]]
+    y = reshape(index_along(flat, 2, b.places()), shape)
+    return y if input.ndim == 4 else squeeze(y, 0)
+
+
+def fold(
+    input: Tensor,
+    output_size: Ints,
+    kernel_size: Ints,
+    dilation: Ints = 1,
+    padding: Ints = 0,
+    stride: Ints = 1,
+) -> Tensor:
+    """Columns (n, c kh kw, windows) added up where the windows of images of output_size lie.
+
+    The gradient is `unfold`. The batch may be left out.
+    """
+    check_tensors("fold", input=input)
+    if input.ndim not in (2, 3) or 0 in input.shape[-2:]:
+        raise RuntimeError(
+            "Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and "
+            f"non-zero dimensions for input, but got: {list(input.shape)}"
+        )
+    x = input if input.ndim == 3 else unsqueeze(input, 0)
+    image = ints("fold", "output_size", output_size, 2)
+    b = _Blocks("fold", image, kernel_size, dilation, padding, stride)
+    taps = b.kernel[0] * b.kernel[1]
+    if x.shape[1] % taps:
+        raise RuntimeError(
+            "Expected size of input's dimension 1 to be divisible by the product of kernel_size, "
+            f"but got input.size(1)={x.shape[1]} and kernel_size={b.kernel}."
+        )
+    if min(b.count) < 1 or x.shape[2] != b.count[0] * b.count[1]:
+        raise RuntimeError(
+            f"Given output_size={image}, kernel_size={b.kernel}, dilation={b.dilation}, padding="
+            f"{b.padding}, stride={b.stride}, expected size of input's dimension 2 to match the "
+            f"calculated number of sliding blocks {b.count[0]} * {b.count[1]} = "
+            f"{b.count[0] * b.count[1]}, but got input.size(2)={x.shape[2]}."
+        )
+    n, c, size = x.shape[0], x.shape[1] // taps, image[0] * image[1]
+    columns = reshape(x, [n, c, taps * x.shape[2]])
+    sums = index_add(zeros(n, c, size + 1, dtype=x.dtype), 2, b.places(), columns)
+    y = reshape(narrow(sums, 2, 0, size), [n, c, *image])
+    return y if input.ndim == 3 else squeeze(y, 0)
+
+
+# ---- channels as pixels ----
+
+
+def _check_factor(op: str, name: str, x: Tensor, factor: Any) -> None:
+    check_tensors(op, input=x)
+    if type(factor) is not int:
+        raise TypeError(f"{op}(): argument '{name}' must be int, not {type(factor).__name__}")
+    if x.ndim < 3:
+        raise RuntimeError(
+            f"{op} expects input to have at least 3 dimensions, but got input with {x.ndim} "
+            "dimension(s)"
+        )
+    if factor <= 0:
+        raise RuntimeError(f"{op} expects a positive {name}, but got {factor}")
+
+
+def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
+    """(..., c r^2, h, w) as (..., c, h r, w r): groups of r^2 channels become squares of pixels."""
+    _check_factor("pixel_shuffle", "upscale_factor", input, upscale_factor)
+    r, (*lead, c, h, w) = upscale_factor, input.shape
+    if c % (r * r):
+        raise RuntimeError(
+            "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square "
+            f"of upscale_factor, but input.size(-3)={c} is not divisible by {r * r}"
+        )
+    n = len(lead)
+    x = reshape(input, [*lead, c // (r * r), r, r, h, w])
+    x = permute(x, [*range(n + 1), n + 3, n + 1, n + 4, n + 2])
+    return reshape(x, [*lead, c // (r * r), h * r, w * r])
+
+
+def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
+    """(..., c, h r, w r) as (..., c r^2, h, w): undoes `pixel_shuffle`."""
+    _check_factor("pixel_unshuffle", "downscale_factor", input, downscale_factor)
+    r, (*lead, c, h, w) = downscale_factor, input.shape
+    for name, d, size in (("height", -2, h), ("width", -1, w)):
+        if size % r:
+            raise RuntimeError(
+                f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but "
+                f"input.size({d})={size} is not divisible by {r}"
+            )
+    n = len(lead)
+    x = reshape(input, [*lead, c, h // r, r, w // r, r])
+    x = permute(x, [*range(n + 1), n + 2, n + 4, n + 1, n + 3])
+    return reshape(x, [*lead, c * r * r, h // r, w // r])
+
+
+def channel_shuffle(input: Tensor, groups: int) -> Tensor:
+    """Channels (n, g c, ...) interleaved: the first of each group, then the second of each."""
+    _check_factor("channel_shuffle", "groups", input, groups)
+    n, c, *space = input.shape
+    if c % groups:
+        raise RuntimeError(
+            f"Number of channels must be divisible by groups. Got {c} channels and {groups} groups."
+        )
+    parts = reshape(input, [n, groups, c // groups, *space])
+    return reshape(transpose(parts, 1, 2), [n, c, *space])

@@ -1,0 +1,122 @@
+"""Tables of rows by number, and numbers as rows: `embedding`, `embedding_bag`, `one_hot`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autodiff import dtypes
+from autodiff.ops import embedding as rows
+from autodiff.ops.cast import to_dtype
+from autodiff.ops.create import zeros
+from autodiff.ops.guard import guarded
+from autodiff.ops.scatter import scatter_
+from autodiff.ops.views import reshape, unsqueeze
+from autodiff.tensor import Tensor
+
+__all__ = ["embedding", "embedding_bag", "one_hot"]
+
+
+@guarded
+def embedding(
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2.0,
+    scale_grad_by_freq: bool = False,
+    sparse: bool = False,
+) -> Tensor:
+    """The rows of a table (rows, features) that input's numbers name: input's shape + (features,).
+
+    The row `padding_idx` gets no gradient. Rows that are used and longer than `max_norm` are
+    shortened first, in place. `scale_grad_by_freq` divides a row's gradient by how often it is
+    used. Gradients are dense, whatever `sparse`.
+
+    >>> table = autodiff.tensor([[0.0, 1.0], [2.0, 3.0]])
+    >>> autodiff.nn.functional.embedding(autodiff.tensor([1, 0, 1]), table).tolist()
+    [[2.0, 3.0], [0.0, 1.0], [2.0, 3.0]]
+    """
+    given = (padding_idx, max_norm, norm_type, scale_grad_by_freq)
+    return rows.rows_of("embedding", input, weight, *given)
+
+
+@guarded
+def embedding_bag(
+    input: Tensor,
+    weight: Tensor,
+    offsets: Tensor | None = None,
+    max_norm: float | None = None,
+    norm_type: float = 2,
+    scale_grad_by_freq: bool = False,
+    mode: str = "mean",
+    sparse: bool = False,
+    per_sample_weights: Tensor | None = None,
+    include_last_offset: bool = False,
+    padding_idx: int | None = None,
+) -> Tensor:
+    """The mean, sum or maximum ("max") of the rows of each bag of numbers: (bags, features).
+
+    A row of a 2-D input is a bag; a 1-D input is cut at `offsets`. `per_sample_weights` multiply
+    the rows of a sum. Numbers equal to `padding_idx` are left out.
+
+    >>> table = autodiff.tensor([[0.0, 1.0], [2.0, 3.0]])
+    >>> autodiff.nn.functional.embedding_bag(autodiff.tensor([[1, 0]]), table).tolist()
+    [[1.0, 2.0]]
+    """
+    if mode not in ("sum", "mean", "max"):
+        raise ValueError(f"mode has to be one of sum, mean or max, got {mode!r}")
+    if weight.ndim != 2:
+        raise ValueError(f"weight has to be a 2D Tensor, but got {weight.ndim} dimensions")
+    bags, n = rows.bags_of(input, offsets, include_last_offset)
+    if per_sample_weights is not None:
+        if per_sample_weights.shape != input.shape:
+            raise ValueError(
+                f"embedding_bag: If per_sample_weights ({list(per_sample_weights.shape)}) is not "
+                f"None, then it must have the same shape as the input ({list(input.shape)})"
+            )
+        if mode != "sum":
+            raise NotImplementedError(
+                "embedding_bag: per_sample_weights was not None. per_sample_weights is only "
+                f"supported for mode='sum' (got mode={mode!r})."
+            )
+    flat = reshape(input, -1)
+    given = (padding_idx, max_norm, float(norm_type), scale_grad_by_freq)
+    found = rows.rows_of("embedding_bag", flat, weight, *given)
+    if per_sample_weights is not None:
+        found = found * unsqueeze(reshape(per_sample_weights, -1), 1)
+    kept = None
+    if padding_idx is not None:
+        kept = to_dtype(flat != padding_idx % weight.shape[0], weight.dtype)
+    return rows.reduce_bags(found, bags, n, mode, kept)
+
+
+@guarded
+def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
+    """Rows of zeros with a 1 at each number: the tensor's shape + (num_classes,), int64.
+
+    Without num_classes it is one more than the largest number.
+
+    >>> autodiff.nn.functional.one_hot(autodiff.tensor([2, 0])).tolist()
+    [[0, 0, 1], [1, 0, 0]]
+    """
+    if tensor.dtype is not dtypes.int64:
+        raise RuntimeError(
+            f"one_hot is only applicable to index tensor of type LongTensor, got "
+            f"{tensor.dtype!r} of shape {list(tensor.shape)}"
+        )
+    count = num_classes
+    if count == -1:
+        if tensor._p.numel == 0:
+            raise RuntimeError("Can not infer total number of classes from empty tensor.")
+        count = max(0, int(tensor.max().item())) + 1
+    if count < 1 and not (count == 0 and tensor._p.numel):
+        raise RuntimeError(f"num_classes should be positive, got {num_classes}")
+    y = zeros([*tensor.shape, count], dtype=dtypes.int64)
+    try:
+        return scatter_(y, -1, unsqueeze(tensor, -1), 1)
+    except RuntimeError:
+        low: Any = tensor.min().item()
+        bad = "non-negative" if low < 0 else f"smaller than num_classes ({count})"
+        raise RuntimeError(
+            f"Class values must be {bad}: they are from {low} to {tensor.max().item()}"
+        ) from None

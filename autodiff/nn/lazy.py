@@ -1,0 +1,257 @@
+"""Modules that learn their input's size at their first call."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NoReturn
+
+from autodiff.dtypes import dtype
+from autodiff.nn.batchnorm import (
+    BatchNorm1d,
+    BatchNorm2d,
+    BatchNorm3d,
+    InstanceNorm1d,
+    InstanceNorm2d,
+    InstanceNorm3d,
+)
+from autodiff.nn.linear import Linear
+from autodiff.nn.module import Module
+from autodiff.nn.parameter import Parameter
+from autodiff.ops.create import empty, ones, tensor, zeros
+from autodiff.tensor import Tensor
+
+__all__ = [
+    "LazyBatchNorm1d",
+    "LazyBatchNorm2d",
+    "LazyBatchNorm3d",
+    "LazyInstanceNorm1d",
+    "LazyInstanceNorm2d",
+    "LazyInstanceNorm3d",
+    "LazyLinear",
+    "UninitializedParameter",
+]
+
+
+class UninitializedParameter(Parameter):
+    """A parameter whose shape is yet to be known; `materialize` gives it one."""
+
+    __slots__ = ()
+
+    def __new__(
+        cls, requires_grad: bool = True, device: str | None = None, dtype: dtype | None = None
+    ) -> UninitializedParameter:
+        """A parameter without a shape."""
+        made: Any = Parameter.__new__(cls, empty(0, dtype=dtype), requires_grad)
+        return made  # type: ignore[no-any-return]
+
+    @property
+    def shape(self) -> NoReturn:
+        """Refused: there is none yet."""
+        raise RuntimeError(
+            "Can't access the shape of an uninitialized parameter or buffer. This error usually "
+            "happens in `load_state_dict` when trying to load an uninitialized parameter into an "
+            "initialized one. Call `forward` to initialize the parameters before accessing their "
+            "attributes."
+        )
+
+    def materialize(
+        self, shape: Sequence[int], device: str | None = None, dtype: dtype | None = None
+    ) -> None:
+        """Become an ordinary parameter of a shape, its values unset."""
+        self.data = empty(*shape, dtype=self.dtype if dtype is None else dtype)
+        self.__class__ = Parameter  # type: ignore[assignment]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> UninitializedParameter:
+        """Another parameter without a shape."""
+        found = memo.get(id(self))
+        if found is None:
+            found = memo[id(self)] = type(self)(self.requires_grad, dtype=self.dtype)
+        return found
+
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """Pickled as a parameter without a shape."""
+        return type(self), (self.requires_grad, None, self.dtype)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+
+class _Lazy(Module):
+    """Becomes `_becomes` at its first call, its parameters having got their shapes."""
+
+    _becomes: type[Module]
+
+    def _materialize(self, shapes: Mapping[str, Sequence[int]]) -> None:
+        for name, shape in shapes.items():
+            x = self.__dict__.get(name)
+            if isinstance(x, UninitializedParameter):
+                x.materialize(shape)
+
+    def has_uninitialized_params(self) -> bool:
+        """Whether a parameter is yet to get its shape."""
+        return any(isinstance(x, UninitializedParameter) for x in self.parameters(recurse=False))
+
+    def initialize_parameters(self, input: Tensor) -> None:
+        """Give the parameters the shapes that fit an input, and their first values."""
+        raise NotImplementedError
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """The result of the module that this one has become."""
+        given = (*args, *kwargs.values())
+        if given:
+            self.initialize_parameters(given[0])
+            self.__class__ = self._becomes  # type: ignore[assignment]
+        return Module.__call__(self, *args, **kwargs)
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
+        found = {name: state_dict.get(prefix + name) for name in self._parameter_names}
+        given = {name: x for name, x in found.items() if isinstance(x, Tensor)}
+        known = {n: x for n, x in given.items() if not isinstance(x, UninitializedParameter)}
+        if known:
+            self._materialize({name: x.shape for name, x in known.items()})
+            self._note_sizes()
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+    def _note_sizes(self) -> None:
+        """Set the sizes that the parameters tell."""
+
+
+class LazyLinear(_Lazy, Linear):
+    """A Linear whose in_features are the last size of its first input."""
+
+    _becomes = Linear
+
+    def __init__(
+        self,
+        out_features: int,
+        bias: bool = True,
+        device: str | None = None,
+        dtype: dtype | None = None,
+    ) -> None:
+        if device not in (None, "cpu"):
+            raise RuntimeError(f"LazyLinear: device {device!r} is not supported; only 'cpu' is")
+        Module.__init__(self)
+        self.in_features = 0
+        self.out_features = out_features
+        self.weight = UninitializedParameter(dtype=dtype)
+        self.register_parameter("bias", UninitializedParameter(dtype=dtype) if bias else None)
+
+    def reset_parameters(self) -> None:
+        """Draw new initial values, where the shapes are known."""
+        if not self.has_uninitialized_params():
+            super().reset_parameters()
+
+    def initialize_parameters(self, input: Tensor) -> None:
+        """Take in_features from an input, and draw initial values."""
+        if self.has_uninitialized_params():
+            self.in_features = input.shape[-1]
+            shapes = {"weight": (self.out_features, self.in_features), "bias": (self.out_features,)}
+            self._materialize(shapes)
+            self.reset_parameters()
+
+    def _note_sizes(self) -> None:
+        self.in_features = self.weight.shape[1]
+
+
+class _LazyNorm(_Lazy):
+    """A batch or instance norm whose num_features are the channels of its first input."""
+
+    def __init__(
+        self,
+        eps: float = 1e-5,
+        momentum: float | None = 0.1,
+        affine: bool = True,
+        track_running_stats: bool = True,
+        device: str | None = None,
+        dtype: dtype | None = None,
+        *,
+        bias: bool = True,
+    ) -> None:
+        super().__init__(  # type: ignore[call-arg]
+            0,
+            eps,
+            momentum,
+            False,
+            False,
+            device,
+            dtype,
+        )
+        self.affine = affine
+        self.track_running_stats = track_running_stats
+        for name, wanted in (("weight", affine), ("bias", affine and bias)):
+            setattr(self, name, UninitializedParameter(dtype=dtype) if wanted else None)
+        if track_running_stats:
+            for name in ("running_mean", "running_var"):
+                self.__dict__[name] = zeros(0, dtype=dtype)
+            self.__dict__["num_batches_tracked"] = tensor(0)
+
+    def has_uninitialized_params(self) -> bool:
+        """Whether the number of channels is yet to be known."""
+        return bool(self.__dict__["num_features"] == 0)
+
+    def reset_parameters(self) -> None:
+        """Set first values, where the number of channels is known."""
+        if self.__dict__.get("num_features"):
+            super().reset_parameters()  # type: ignore[misc]
+
+    def initialize_parameters(self, input: Tensor) -> None:
+        """Take the number of channels from an input, and set first values."""
+        if self.has_uninitialized_params():
+            self._begin(input.size(1))
+
+    def _begin(self, channels: int) -> None:
+        values: Any = self
+        values.num_features = channels
+        self._materialize({"weight": (channels,), "bias": (channels,)})
+        if values.track_running_stats:
+            d = values.running_mean.dtype
+            values.running_mean, values.running_var = (
+                zeros(channels, dtype=d),
+                ones(channels, dtype=d),
+            )
+            values.num_batches_tracked = tensor(0)
+        self.reset_parameters()
+
+    def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
+        given = [state_dict.get(prefix + name) for name in ("weight", "running_mean")]
+        for x in given:
+            if isinstance(x, Tensor) and not isinstance(x, UninitializedParameter):
+                self._begin(x.shape[0])
+                break
+        super()._load_from_state_dict(state_dict, prefix, *rest)
+
+
+class LazyBatchNorm1d(_LazyNorm, BatchNorm1d):
+    """A BatchNorm1d whose num_features are the channels of its first input."""
+
+    _becomes = BatchNorm1d
+
+
+class LazyBatchNorm2d(_LazyNorm, BatchNorm2d):
+    """A BatchNorm2d whose num_features are the channels of its first input."""
+
+    _becomes = BatchNorm2d
+
+
+class LazyBatchNorm3d(_LazyNorm, BatchNorm3d):
+    """A BatchNorm3d whose num_features are the channels of its first input."""
+
+    _becomes = BatchNorm3d
+
+
+class LazyInstanceNorm1d(_LazyNorm, InstanceNorm1d):
+    """An InstanceNorm1d whose num_features are the channels of its first input."""
+
+    _becomes = InstanceNorm1d
+
+
+class LazyInstanceNorm2d(_LazyNorm, InstanceNorm2d):
+    """An InstanceNorm2d whose num_features are the channels of its first input."""
+
+    _becomes = InstanceNorm2d
+
+
+class LazyInstanceNorm3d(_LazyNorm, InstanceNorm3d):
+    """An InstanceNorm3d whose num_features are the channels of its first input."""
+
+    _becomes = InstanceNorm3d

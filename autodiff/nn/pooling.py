@@ -1,0 +1,221 @@
+"""Pooling as modules."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from autodiff.nn.convolution import each
+from autodiff.nn.functional import pooling
+from autodiff.nn.functional.convolution import Ints
+from autodiff.nn.functional.pooling import Sizes
+from autodiff.nn.module import Module
+from autodiff.tensor import Tensor
+
+__all__ = [
+    "AdaptiveAvgPool1d",
+    "AdaptiveAvgPool2d",
+    "AdaptiveAvgPool3d",
+    "AdaptiveMaxPool1d",
+    "AdaptiveMaxPool2d",
+    "AdaptiveMaxPool3d",
+    "AvgPool1d",
+    "AvgPool2d",
+    "AvgPool3d",
+    "LPPool1d",
+    "LPPool2d",
+    "LPPool3d",
+    "MaxPool1d",
+    "MaxPool2d",
+    "MaxPool3d",
+]
+
+
+class _Pool(Module):
+    """A function of an input and of numbers that the module keeps, and shows."""
+
+    _function: ClassVar[str]
+    _shown: ClassVar[str]
+    _passed: ClassVar[str]
+
+    def forward(self, input: Tensor) -> Any:
+        numbers = {name: getattr(self, name) for name in self._passed.split()}
+        return getattr(pooling, self._function)(input, **numbers)
+
+    def extra_repr(self) -> str:
+        return ", ".join(f"{name}={getattr(self, name)}" for name in self._shown.split())
+
+
+class _MaxPool(_Pool):
+    _shown = "kernel_size stride padding dilation ceil_mode"
+    _passed = f"{_shown} return_indices"
+
+    def __init__(
+        self,
+        kernel_size: Ints,
+        stride: Ints | None = None,
+        padding: Ints = 0,
+        dilation: Ints = 1,
+        return_indices: bool = False,
+        ceil_mode: bool = False,
+    ) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.stride = stride if stride is not None else kernel_size
+        self.padding, self.dilation = padding, dilation
+        self.return_indices, self.ceil_mode = return_indices, ceil_mode
+
+
+class _AvgPool(_Pool):
+    _shown = "kernel_size stride padding"
+    _passed = f"{_shown} ceil_mode count_include_pad divisor_override"
+
+    def __init__(
+        self,
+        kernel_size: Ints,
+        stride: Ints | None = None,
+        padding: Ints = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+        divisor_override: int | None = None,
+    ) -> None:
+        super().__init__()
+        self.kernel_size = kernel_size
+        self.stride = stride if stride is not None else kernel_size
+        self.padding = padding
+        self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
+        self.divisor_override = divisor_override
+
+
+class _LPPool(_Pool):
+    _shown = _passed = "norm_type kernel_size stride ceil_mode"
+
+    def __init__(
+        self,
+        norm_type: float,
+        kernel_size: Ints,
+        stride: Ints | None = None,
+        ceil_mode: bool = False,
+    ) -> None:
+        super().__init__()
+        self.norm_type, self.kernel_size, self.stride = norm_type, kernel_size, stride
+        self.ceil_mode = ceil_mode
+
+
+class _AdaptiveAvgPool(_Pool):
+    _shown = _passed = "output_size"
+
+    def __init__(self, output_size: Sizes) -> None:
+        super().__init__()
+        self.output_size = output_size
+
+
+class _AdaptiveMaxPool(_Pool):
+    _shown = "output_size"
+    _passed = f"{_shown} return_indices"
+
+    def __init__(self, output_size: Sizes, return_indices: bool = False) -> None:
+        super().__init__()
+        self.output_size, self.return_indices = output_size, return_indices
+
+
+class MaxPool1d(_MaxPool):
+    """`functional.max_pool1d` with its arguments."""
+
+    _function = "max_pool1d"
+
+
+class MaxPool2d(_MaxPool):
+    """`functional.max_pool2d` with its arguments."""
+
+    _function = "max_pool2d"
+
+
+class MaxPool3d(_MaxPool):
+    """`functional.max_pool3d` with its arguments."""
+
+    _function = "max_pool3d"
+
+
+class AvgPool1d(_AvgPool):
+    """`functional.avg_pool1d` with its arguments."""
+
+    _function = "avg_pool1d"
+    _passed = f"{_AvgPool._shown} ceil_mode count_include_pad"
+
+    def __init__(
+        self,
+        kernel_size: Ints,
+        stride: Ints | None = None,
+        padding: Ints = 0,
+        ceil_mode: bool = False,
+        count_include_pad: bool = True,
+    ) -> None:
+        stride = kernel_size if stride is None else stride
+        kernel, steps, around = (each(value, 1) for value in (kernel_size, stride, padding))
+        super().__init__(kernel, steps, around, ceil_mode, count_include_pad)
+
+
+class AvgPool2d(_AvgPool):
+    """`functional.avg_pool2d` with its arguments."""
+
+    _function = "avg_pool2d"
+
+
+class AvgPool3d(_AvgPool):
+    """`functional.avg_pool3d` with its arguments."""
+
+    _function = "avg_pool3d"
+
+
+class LPPool1d(_LPPool):
+    """`functional.lp_pool1d` with its arguments."""
+
+    _function = "lp_pool1d"
+
+
+class LPPool2d(_LPPool):
+    """`functional.lp_pool2d` with its arguments."""
+
+    _function = "lp_pool2d"
+
+
+class LPPool3d(_LPPool):
+    """`functional.lp_pool3d` with its arguments."""
+
+    _function = "lp_pool3d"
+
+
+class AdaptiveAvgPool1d(_AdaptiveAvgPool):
+    """`functional.adaptive_avg_pool1d` with its arguments."""
+
+    _function = "adaptive_avg_pool1d"
+
+
+class AdaptiveAvgPool2d(_AdaptiveAvgPool):
+    """`functional.adaptive_avg_pool2d` with its arguments."""
+
+    _function = "adaptive_avg_pool2d"
+
+
+class AdaptiveAvgPool3d(_AdaptiveAvgPool):
+    """`functional.adaptive_avg_pool3d` with its arguments."""
+
+    _function = "adaptive_avg_pool3d"
+
+
+class AdaptiveMaxPool1d(_AdaptiveMaxPool):
+    """`functional.adaptive_max_pool1d` with its arguments."""
+
+    _function = "adaptive_max_pool1d"
+
+
+class AdaptiveMaxPool2d(_AdaptiveMaxPool):
+    """`functional.adaptive_max_pool2d` with its arguments."""
+
+    _function = "adaptive_max_pool2d"
+
+
+class AdaptiveMaxPool3d(_AdaptiveMaxPool):
+    """`functional.adaptive_max_pool3d` with its arguments."""
+
+    _function = "adaptive_max_pool3d"

@@ -1,0 +1,103 @@
+"""Covariances and correlations of variables observed together."""
+
+from __future__ import annotations
+
+import operator
+
+from autodiff import dtypes
+from autodiff.dtypes import SCALAR_NAMES
+from autodiff.ops.contraction import matmul
+from autodiff.ops.elementwise import div
+from autodiff.ops.products import diagonal_of
+from autodiff.ops.views import t, unsqueeze
+from autodiff.tensor import Tensor
+
+__all__ = ["corrcoef", "cov"]
+
+
+def _check_weights(name: str, w: Tensor, count: int, integral: bool) -> None:
+    if w.ndim > 1:
+        raise RuntimeError(
+            f"cov(): expected {name} to have one or fewer dimensions but got {name} with {w.ndim} "
+            "dimensions"
+        )
+    if integral and (w.is_floating_point() or w.dtype is dtypes.bool):
+        raise RuntimeError(
+            f"cov(): expected {name} to have integral dtype but got {name} with "
+            f"{SCALAR_NAMES[w._p.dtype]} dtype"
+        )
+    if not integral and not w.is_floating_point():
+        raise RuntimeError(
+            f"cov(): expected {name} to have floating point dtype but got {name} with "
+            f"{SCALAR_NAMES[w._p.dtype]} dtype"
+        )
+    if w.numel() != count:
+        raise RuntimeError(
+            f"cov(): expected {name} to have the same numel as there are observations in the input "
+            f"but got {w.numel()} != {count}"
+        )
+    if count and bool((w.detach() < 0).any()):
+        raise RuntimeError(f"cov(): {name} cannot be negative")
+
+
+def cov(
+    input: Tensor,
+    *,
+    correction: int = 1,
+    fweights: Tensor | None = None,
+    aweights: Tensor | None = None,
+) -> Tensor:
+    """The covariances of variables (rows) over observations (columns); of one row, its variance.
+
+    `fweights` says how often each was observed, `aweights` how much each counts. The sums are
+    divided by the weights' sum less `correction`, or by 0 where that is negative.
+    """
+    if input.ndim > 2:
+        raise RuntimeError(
+            "cov(): expected input to have two or fewer dimensions but got an input with "
+            f"{input.ndim} dimensions"
+        )
+    if input.dtype is dtypes.bool:
+        raise RuntimeError("cov(): bool dtype is not supported for input")
+    correction = operator.index(correction)
+    if not -(2**63) <= correction < 2**63:
+        raise OverflowError("int too big to convert to int64")
+    single = input.ndim < 2
+    x = input.reshape(1, -1) if single else input
+    x = x if x.is_floating_point() else x.to(dtypes.get_default_dtype())
+    count = x.shape[1]
+    weights: Tensor | None = None
+    if fweights is not None:
+        _check_weights("fweights", fweights, count, True)
+        weights = fweights.reshape(-1).to(x.dtype)
+    if aweights is not None:
+        _check_weights("aweights", aweights, count, False)
+        own = aweights.reshape(-1).to(x.dtype)
+        weights = own if weights is None else own * weights
+    if weights is None:
+        centred = x - x.mean(1, keepdim=True)
+        y = matmul(centred, t(centred)) / max(count - correction, 0)
+    else:
+        total = weights.sum()
+        if count and float(total) == 0:
+            raise RuntimeError("cov(): weights sum to zero, can't be normalized")
+        squares = weights if aweights is None else weights * aweights.reshape(-1)
+        freedom = total - correction * (squares.sum() / total)
+        centred = x - (x * weights).sum(1, keepdim=True) / total
+        y = matmul(centred * weights, t(centred)) / freedom.clamp(min=0)
+    return y.reshape(()) if single else y
+
+
+def corrcoef(input: Tensor) -> Tensor:
+    """The correlations of variables (rows) over observations (columns), within [-1, 1]."""
+    if input.ndim > 2:
+        raise RuntimeError(
+            "corrcoef(): expected input to have two or fewer dimensions but got an input with "
+            f"{input.ndim} dimensions"
+        )
+    c = cov(input)
+    if c.ndim == 0:
+        return div.call(c, c)
+    spread = diagonal_of(c, 0, 1).sqrt()
+    found: Tensor = (c / unsqueeze(spread, 1) / spread).clamp(-1, 1)
+    return found

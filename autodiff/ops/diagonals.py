@@ -1,0 +1,225 @@
+"""Diagonals: taken, made, and what lies below or above them."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any
+
+from autodiff import dtypes
+from autodiff.dtypes import dtype
+from autodiff.native import error, lib
+from autodiff.ops import arithmetic
+from autodiff.ops.assign import ZEROS, copy_
+from autodiff.ops.base import Op, fresh
+from autodiff.ops.cast import to_dtype
+from autodiff.ops.create import full
+from autodiff.ops.rearrange import made
+from autodiff.ops.views import unsqueeze, zeros_p
+from autodiff.shapes import dim_index
+from autodiff.tensor import Tensor, own
+
+Dtype = dtype | None
+
+
+def _diagonal_of(p: Any, offset: int, dim1: int, dim2: int) -> Any:
+    shape = [p.shape[d] for d in range(p.ndim) if d not in (dim1, dim2)]
+    strides = [p.strides[d] for d in range(p.ndim) if d not in (dim1, dim2)]
+    rows, columns = p.shape[dim1] + min(offset, 0), p.shape[dim2] - max(offset, 0)
+    count = max(0, min(rows, columns))
+    first = max(offset, 0) * p.strides[dim2] - min(offset, 0) * p.strides[dim1]
+    start = lib.ad_offset(p) + (first if count and p.numel else 0)
+    along = p.strides[dim1] + p.strides[dim2]
+    return lib.ad_as_strided(p, len(shape) + 1, [*shape, count], [*strides, along], start)
+
+
+def _embed_forward(p: Any, shape: list[int], *where: int) -> Any:
+    z = zeros_p(p.dtype, shape)
+    region = fresh(_diagonal_of(z, *where), "diag_embed", z)
+    if lib.ad_copy(region, p):
+        raise error("diag_embed", region, p)
+    return lib.ad_alias(z)
+
+
+_diagonal: Op = Op(
+    "diagonal",
+    _diagonal_of,
+    lambda node, g: (_diag_embed(g, node.shape, *node.args),),
+    view=True,
+)
+_diag_embed: Op = Op(
+    "diag_embed",
+    _embed_forward,
+    lambda node, g: (_diagonal(g, *node.args[1:]),),
+    shaped=False,
+)
+
+
+def _plane(name: str, dim1: int, dim2: int, ndim: int) -> tuple[int, int]:
+    d1, d2 = dim_index(dim1, ndim), dim_index(dim2, ndim)
+    if d1 == d2:
+        raise RuntimeError(
+            f"{name}: diagonal dimensions cannot be identical {dim1}, {dim2} (of {ndim})"
+        )
+    return d1, d2
+
+
+def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
+    """The diagonal of two dimensions as a new last one; `offset` counts upwards. A view.
+
+    >>> autodiff.arange(6).reshape(2, 3).diagonal(1).tolist()
+    [1, 5]
+    """
+    return _diagonal(input, operator.index(offset), *_plane("diagonal", dim1, dim2, input.ndim))
+
+
+def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
+    """Zeros, with the last dimension of the input as the diagonal of two new ones.
+
+    >>> autodiff.diag_embed(autodiff.tensor([1, 2])).tolist()
+    [[1, 0], [0, 2]]
+    """
+    d1, d2 = _plane("diag_embed", dim1, dim2, input.ndim + 1)
+    k, size = operator.index(offset), input.shape[-1] + abs(operator.index(offset))
+    shape = list(input.shape[:-1])
+    for d in sorted((d1, d2)):
+        shape.insert(d, size)
+    return _diag_embed(input, shape, k, d1, d2)
+
+
+def diag(input: Tensor, diagonal: int = 0) -> Tensor:
+    """A copy of a matrix's diagonal, or the matrix that has the vector there and zeros elsewhere.
+
+    >>> autodiff.diag(autodiff.tensor([[1, 2], [3, 4]])).tolist()
+    [1, 4]
+    """
+    if input.ndim not in (1, 2):
+        raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
+    if input.ndim == 1:
+        return diag_embed(input, diagonal)
+    return _diagonal(input, operator.index(diagonal), 0, 1).clone()
+
+
+def diagflat(input: Tensor, offset: int = 0) -> Tensor:
+    """The matrix that has the elements on its diagonal, and zeros elsewhere."""
+    return diag_embed(input.reshape(-1), offset)
+
+
+# ---- triangles ----
+
+
+def _triangle(rows: int, columns: int, diagonal: int, lower: bool) -> Tensor:
+    """Where a matrix is on or below (else above) a diagonal."""
+    # float32 is compared fastest, and exact for sizes and diagonals as small as these
+    small = max(rows, columns, abs(diagonal)) < 2**23
+    code = (dtypes.float32 if small else dtypes.int64).code
+    across = own(lib.ad_arange_i64(code, columns, 0, 1), "tril")
+    down = unsqueeze(own(lib.ad_arange_i64(code, rows, diagonal, 1), "tril"), 1)
+    return across <= down if lower else across >= down
+
+
+def _kept(x: Tensor, diagonal: int, lower: bool) -> Tensor:
+    where = _triangle(x.shape[-2], x.shape[-1], diagonal, lower)
+    return arithmetic.where(where, x, ZEROS[x._p.dtype])  # type: ignore[no-any-return]
+
+
+_tril: Op = Op(
+    "tril",
+    made(lambda x, k: _kept(x, k, True)),
+    lambda node, g: (_tril(g, *node.args),),
+    shaped=False,
+)
+_triu: Op = Op(
+    "triu",
+    made(lambda x, k: _kept(x, k, False)),
+    lambda node, g: (_triu(g, *node.args),),
+    shaped=False,
+)
+
+
+def _triangular(op: Op, x: Tensor, diagonal: Any) -> Tensor:
+    if x.ndim < 2:
+        raise RuntimeError(f"{op.name}: input tensor must have at least 2 dimensions, got {x.ndim}")
+    rows, columns = x.shape[-2:]
+    return op(x, max(-rows - 1, min(operator.index(diagonal), columns + 1)))
+
+
+def tril(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The elements of matrices on and below a diagonal, which counts upwards; zeros above.
+
+    >>> autodiff.ones(2, 3).tril().tolist()
+    [[1.0, 0.0, 0.0], [1.0, 1.0, 0.0]]
+    """
+    return _triangular(_tril, input, diagonal)
+
+
+def triu(input: Tensor, diagonal: int = 0) -> Tensor:
+    """The elements of matrices on and above a diagonal, which counts upwards; zeros below.
+
+    >>> autodiff.ones(2, 3).triu(1).tolist()
+    [[0.0, 1.0, 1.0], [0.0, 0.0, 1.0]]
+    """
+    return _triangular(_triu, input, diagonal)
+
+
+def tril_(x: Tensor, diagonal: int = 0) -> Tensor:
+    """`tril`, written over the tensor."""
+    return copy_(x, tril(x, diagonal))
+
+
+def triu_(x: Tensor, diagonal: int = 0) -> Tensor:
+    """`triu`, written over the tensor."""
+    return copy_(x, triu(x, diagonal))
+
+
+def fill_diagonal_(x: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
+    """Write a number to the main diagonal, in place; with `wrap` again and again in tall matrices.
+
+    A tensor of more than two dimensions must have them of one size.
+    """
+    if x.ndim < 2:
+        raise RuntimeError("dimensions must larger than 1")
+    if x.ndim > 2 and len(set(x.shape)) > 1:
+        raise RuntimeError(f"all dimensions of input must be of equal length, got {x.shape}")
+    step = sum(x.stride())
+    shapes = [min(x.shape)]
+    region = x.as_strided(shapes, [step])
+    copy_(region, full((), fill_value, dtype=x.dtype))
+    rows, columns = x.shape[0], x.shape[1]
+    if wrap and x.ndim == 2 and rows > columns + 1:
+        for start in range(columns + 1, rows, columns + 1):
+            fill_diagonal_(x[start:], fill_value)
+    return x
+
+
+def _positions(
+    name: str, row: int, col: int, offset: int, lower: bool, d: Dtype, requires_grad: bool
+) -> Tensor:
+    for what, size in (("row", row), ("col", col)):
+        if operator.index(size) < 0:
+            raise RuntimeError(f"{what} must be non-negative, got {size}")
+    where = _triangle(row, col, max(-row - 1, min(operator.index(offset), col + 1)), lower)
+    found = own(lib.ad_nonzero(where._p), name, where._p).t().contiguous()
+    x: Tensor = to_dtype(found, d or dtypes.int64)
+    return x.requires_grad_() if requires_grad else x
+
+
+def tril_indices(
+    row: int, col: int, offset: int = 0, *, dtype: Dtype = None, requires_grad: bool = False
+) -> Tensor:
+    """Where a row x col matrix is on or below a diagonal: rows and columns, (2, count).
+
+    >>> autodiff.tril_indices(2, 2).tolist()
+    [[0, 1, 1], [0, 0, 1]]
+    """
+    return _positions("tril_indices", row, col, offset, True, dtype, requires_grad)
+
+
+def triu_indices(
+    row: int, col: int, offset: int = 0, *, dtype: Dtype = None, requires_grad: bool = False
+) -> Tensor:
+    """Where a row x col matrix is on or above a diagonal: rows and columns, (2, count).
+
+    >>> autodiff.triu_indices(2, 2).tolist()
+    [[0, 0, 1], [0, 1, 1]]
+    """
+    return _positions("triu_indices", row, col, offset, False, dtype, requires_grad)

@@ -1,0 +1,152 @@
+"""Rows of a table by number, alone or reduced in bags."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autodiff import dtypes
+from autodiff.grad_mode import no_grad
+from autodiff.ops import arithmetic
+from autodiff.ops.base import Op, OpNode
+from autodiff.ops.cast import to_dtype
+from autodiff.ops.create import arange, full
+from autodiff.ops.gather import Indices, _get_forward, _scatter
+from autodiff.ops.indexing import index_add, index_add_
+from autodiff.ops.placing import index_copy_
+from autodiff.ops.scan import cumsum
+from autodiff.ops.scatter import scatter_reduce
+from autodiff.ops.views import expand, reshape, unsqueeze
+from autodiff.tensor import Tensor
+
+
+def _rows_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
+    indices, weight = node.args
+    scaled = g if weight is None else g * unsqueeze(weight, -1)
+    return (_scatter(scaled, indices, node.shape),)
+
+
+# The rows that an index names; the cotangent of each is multiplied by a number of its own.
+_rows: Op = Op("embedding", lambda p, indices, _: _get_forward(p, indices), _rows_rule)
+
+
+def _positions(name: str, input: Tensor, weight: Tensor) -> Tensor:
+    """The numbers of rows as int64, those that are negative past the end."""
+    if input.dtype not in (dtypes.int32, dtypes.int64):
+        refuse = RuntimeError if name == "embedding" else NotImplementedError  # as PyTorch's
+        raise refuse(
+            "Expected tensor for argument #1 'indices' to have one of the following scalar types: "
+            f"Long, Int; but got torch.{dtypes.SCALAR_NAMES[input._p.dtype]}Tensor instead (while "
+            f"checking arguments for {name})"
+        )
+    if weight.ndim != 2:
+        raise RuntimeError(f"{name}(): 'weight' must be 2-D, got {weight.ndim}-D")
+    given = to_dtype(input.detach(), dtypes.int64)
+    outside = full((), weight.shape[0])  # where the rows are read, no number may be of it
+    return arithmetic.where(given < 0, outside, given)  # type: ignore[no-any-return]
+
+
+def _row_number(padding_idx: int | None, weight: Tensor) -> int | None:
+    if padding_idx is None:
+        return None
+    n = weight.shape[0]
+    if not -n <= padding_idx < n:
+        raise AssertionError(f"Padding_idx must be within num_embeddings: {padding_idx} of {n}")
+    return padding_idx % n
+
+
+def _renormed(weight: Tensor, flat: Tensor, max_norm: float, norm_type: float) -> None:
+    """Rows that are used and longer than max_norm are made as long, in place."""
+    with no_grad():
+        rows = weight[flat]
+        if norm_type == float("inf"):
+            norms = rows.abs().amax(1)
+        else:
+            norms = (rows.abs() ** norm_type).sum(1) ** (1 / norm_type)
+        factor = arithmetic.where(norms > max_norm, max_norm / (norms + 1e-7), full((), 1.0))
+        index_copy_(weight, 0, flat, rows * unsqueeze(to_dtype(factor, weight.dtype), 1))
+
+
+def rows_of(
+    name: str,
+    input: Tensor,
+    weight: Tensor,
+    padding_idx: int | None,
+    max_norm: float | None,
+    norm_type: float,
+    by_frequency: bool,
+) -> Tensor:
+    """The rows of weight that input names, in its shape. IndexError where one is not there."""
+    places = _positions(name, input, weight)
+    padding = _row_number(padding_idx, weight)
+    try:
+        if max_norm is not None:
+            _renormed(weight, reshape(places, -1), max_norm, norm_type)
+        scale = None
+        if by_frequency:
+            flat = reshape(places, -1)
+            ones = full([flat._p.numel], 1, dtype=weight.dtype)
+            counts = index_add(full([weight.shape[0]], 0, dtype=weight.dtype), 0, flat, ones)
+            scale = 1 / counts[places]
+        if padding is not None:
+            kept = to_dtype(places != padding, weight.dtype)
+            scale = kept if scale is None else scale * kept
+        return _rows(weight, Indices([places]), scale)
+    except IndexError as failure:
+        kind = IndexError if name == "embedding" else RuntimeError  # as PyTorch has it
+        raise kind(
+            f"index out of range in self: {name} of size {list(weight.shape)} with numbers "
+            f"from {input.min().item()} to {input.max().item()}"
+        ) from failure
+
+
+def bags_of(input: Tensor, offsets: Any, include_last_offset: bool) -> tuple[Tensor, int]:
+    """The bag of each number, and how many bags there are."""
+    if input.ndim == 2:
+        if offsets is not None:
+            raise ValueError(
+                "if input is 2D, then offsets has to be None, as input is treated is a mini-batch "
+                f"of fixed length sequences. However, found offsets of type {type(offsets)}"
+            )
+        n, length = input.shape
+        return reshape(expand(unsqueeze(arange(n), 1), n, length), -1), n
+    if input.ndim != 1:
+        raise ValueError(
+            f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.ndim}"
+        )
+    if not isinstance(offsets, Tensor):
+        raise ValueError(f"offsets has to be a 1D Tensor but got {type(offsets).__name__}")
+    if offsets.ndim != 1:
+        raise ValueError(f"offsets has to be a 1D Tensor, got {offsets.ndim} dimensions")
+    starts, count = offsets.to(dtypes.int64), input.shape[0]
+    if starts._p.numel and starts[0].item() != 0:
+        raise RuntimeError(
+            "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from "
+            f"position 0. However, got {starts[0].item()}"
+        )
+    if starts._p.numel and not 0 <= starts[-1].item() <= count:
+        raise RuntimeError(
+            f"offsets[-1] can not be greater than input's length: got {starts[-1].item()} of "
+            f"{count}"
+        )
+    n = starts.shape[0] - include_last_offset
+    marks = index_add_(full([count + 1], 0), 0, starts, full(list(starts.shape), 1))
+    return (cumsum(marks[:count], 0) - 1).clamp(max=max(n - 1, 0)), n
+
+
+def reduce_bags(rows: Tensor, bags: Tensor, n: int, mode: str, kept: Tensor | None) -> Tensor:
+    """The sum, mean or largest of the rows of each bag, of those that are kept; zeros of none."""
+    nothing = rows.new_zeros(n, rows.shape[1])
+    if mode == "max":
+        if kept is not None:
+            rows = rows.masked_fill(unsqueeze(kept == 0, 1), float("-inf"))
+        index = expand(unsqueeze(bags, 1), rows.shape)
+        y = scatter_reduce(nothing, 0, index, rows, "amax", include_self=False)
+        return y if kept is None else y.masked_fill(y == float("-inf"), 0)
+    if kept is not None:
+        rows = rows * unsqueeze(kept, 1)
+    total = index_add(nothing, 0, bags, rows)
+    if mode == "sum":
+        return total
+    ones = kept if kept is not None else full([rows.shape[0]], 1, dtype=rows.dtype)
+    counts = index_add(full([n], 0, dtype=rows.dtype), 0, bags, ones)
+    return total / unsqueeze(counts.clamp(min=1), 1)

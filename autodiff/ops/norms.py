@@ -1,0 +1,304 @@
+"""Norms of vectors and matrices, and distances between rows."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from autodiff.dtypes import SCALAR_NAMES, dtype
+from autodiff.expr import build, inputs
+from autodiff.native import lib
+from autodiff.ops.assign import masked_fill
+from autodiff.ops.base import OUTPUT, Op, OpNode
+from autodiff.ops.contraction import matmul
+from autodiff.ops.out import written
+from autodiff.ops.pointwise import PointwiseOp
+from autodiff.ops.reductions import _restore
+from autodiff.ops.systems import check_float, common_batch
+from autodiff.ops.views import mT, unsqueeze
+from autodiff.shapes import dim_index, dim_mask
+from autodiff.tensor import Tensor, wrap
+
+INF = math.inf
+
+# ---- of vectors ----
+
+
+def _norm_of(x: Tensor, dims: tuple[int, ...], keepdim: bool, order: float) -> Tensor:
+    if order == 2:
+        return (x * x).sum(dims, keepdim).sqrt()
+    size = x.abs()
+    if order in (INF, -INF):
+        return size.amax(dims, keepdim) if order > 0 else size.amin(dims, keepdim)
+    if order == 0:
+        return (x != 0).to(x.dtype).sum(dims, keepdim)
+    if order == 1:
+        return size.sum(dims, keepdim)
+    total: Tensor = (size**order).sum(dims, keepdim) ** (1 / order)
+    return total
+
+
+def _norm_forward(p: Any, mask: int, keepdim: bool, order: float) -> Any:
+    dims = tuple(d for d in range(p.ndim) if mask >> d & 1)
+    x = wrap(p)
+    y = _norm_of(x, dims, keepdim, order) if dims else _norm_of(x.reshape(1), (0,), False, order)
+    return lib.ad_alias(y._p)
+
+
+def _norm_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor]:
+    """dx = g (|x| / y)^(order - 1) sign(x), 0 where that is 0 / 0."""
+    order = node.args[2]
+    if order == 0:
+        return (x.new_zeros(x.shape),)
+    if order == 1:
+        return (_restore(node, g) * x.detach().sign(),)
+    if order in (INF, -INF):
+        hits = (x.detach().abs() == _restore(node, y.detach())).to(x.dtype)
+        dims = tuple(d for d in range(x.ndim) if node.args[0] >> d & 1)
+        counts = hits.sum(dims, keepdim=True) if dims else hits
+        return (_restore(node, g) * (hits / counts * x.detach().sign()),)
+    nothing = y.detach() == 0
+    if order == 2:
+        return (_restore(node, masked_fill(g / masked_fill(y, nothing, 1), nothing, 0)) * x,)
+    share = g * masked_fill(y, nothing, 1) ** (1 - order)
+    zero = x.detach() == 0
+    power = masked_fill(x.abs(), zero, 1) ** (order - 1) * x.detach().sign()
+    return (_restore(node, masked_fill(share, nothing, 0)) * power,)
+
+
+_norm: Op = Op(
+    "vector_norm",
+    _norm_forward,
+    _norm_rule,
+    saves=(0, OUTPUT),
+    grad_name="LinalgVectorNormBackward0",
+)
+
+
+def _order(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise TypeError(
+            f"{name}(): argument 'ord' (position 2) must be Number, not {type(value).__name__}"
+        )
+    return value
+
+
+def _in_dtype(name: str, x: Tensor, d: dtype | None) -> Tensor:
+    check_float(name, x)
+    if d is None or d is x.dtype:
+        return x
+    if not d.is_floating_point or d.itemsize < x.dtype.itemsize:
+        raise RuntimeError(
+            f"{name}: the dtype of the input ({SCALAR_NAMES[x._p.dtype]}) should be convertible "
+            f"without narrowing to the specified dtype ({SCALAR_NAMES[d.code]})"
+        )
+    return x.to(d)
+
+
+def vector_norm(
+    x: Tensor,
+    ord: float = 2,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    dtype: dtype | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
+    """(the sum of |x|^ord)^(1/ord) over `dim`: an int, a tuple, or all.
+
+    The largest magnitude for inf, the smallest for -inf, the number of nonzeros for 0.
+    """
+    order = _order("linalg_vector_norm", ord)
+    y = _in_dtype("linalg.vector_norm", x, dtype)
+    mask = dim_mask(dim, y.ndim)
+    if (order < 0 or order == INF) and not y.numel():
+        empty = [d for d in range(y.ndim) if mask >> d & 1 and not y.shape[d]]
+        if empty:
+            what = f"the dimension {empty[0]}" if dim is not None else "an empty tensor"
+            raise RuntimeError(
+                f"linalg.vector_norm cannot compute the {order:g} norm on {what} because the "
+                "operation does not have an identity"
+            )
+    return written("linalg_vector_norm", out, _norm(y, mask, keepdim, order), x)
+
+
+# ---- of matrices ----
+
+
+def _two_dims(name: str, x: Tensor, dim: Any) -> tuple[int, int]:
+    if x.ndim < 2:
+        raise RuntimeError(f"{name}: The input tensor A must have at least 2 dimensions.")
+    if not isinstance(dim, (tuple, list)) or len(dim) != 2:
+        raise RuntimeError(
+            f"{name}: dim must be a 2-tuple. Got {dim}; ord is a str or for matrices"
+        )
+    first, second = (dim_index(d, x.ndim) for d in dim)
+    if first == second:
+        raise RuntimeError(f"{name}: dims must be different. Got ({dim[0]}, {dim[1]})")
+    return first, second
+
+
+def matrix_norm(
+    A: Tensor,  # noqa: N803 - PyTorch's name
+    ord: Any = "fro",
+    dim: Any = (-2, -1),
+    keepdim: bool = False,
+    *,
+    dtype: dtype | None = None,
+    out: Tensor | None = None,
+) -> Tensor:
+    """A norm of matrices: "fro", the root of the sum of squares; 1, the largest sum of magnitudes
+    down a column, inf along a row; -1 and -inf, the smallest; 2, -2 and "nuc", the largest, the
+    smallest and the sum of the singular values.
+    """
+    name = "linalg.matrix_norm"
+    check_float(name, A)
+    if not isinstance(ord, str):
+        _order("linalg_matrix_norm", ord)
+    rows, cols = _two_dims(name, A, dim)
+    x = _in_dtype(name, A, dtype)
+    if ord == "fro":
+        return written("linalg_matrix_norm", out, vector_norm(x, 2, (rows, cols), keepdim), A)
+    if ord in ("nuc", 2, -2):
+        y = _of_singular_values(x, ord, rows, cols, keepdim)
+        return written("linalg_matrix_norm", out, y, A)
+    if isinstance(ord, str) or ord not in (1, -1, INF, -INF):
+        raise RuntimeError(
+            f"linalg.matrix_norm: Order {ord} not supported (of type {type(ord).__name__})."
+        )
+    inner, outer = (rows, cols) if abs(ord) == 1 else (cols, rows)
+    sums = vector_norm(x, 1, inner, keepdim=True)
+    y = sums.amax(outer, keepdim=True) if ord > 0 else sums.amin(outer, keepdim=True)
+    y = y if keepdim else y.squeeze(max(rows, cols)).squeeze(min(rows, cols))
+    return written("linalg_matrix_norm", out, y, A)
+
+
+def _of_singular_values(x: Tensor, order: Any, rows: int, cols: int, keepdim: bool) -> Tensor:
+    from autodiff.ops.spectral import svdvals
+
+    rest = [d for d in range(x.ndim) if d not in (rows, cols)]
+    values = svdvals(x.permute(*rest, rows, cols))
+    y = values.sum(-1) if order == "nuc" else values.amax(-1) if order == 2 else values.amin(-1)
+    for d in sorted((rows, cols)) if keepdim else ():
+        y = unsqueeze(y, d)
+    return y
+
+
+def norm(
+    A: Tensor,  # noqa: N803
+    ord: Any = None,
+    dim: Any = None,
+    keepdim: bool = False,
+    *,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+) -> Tensor:
+    """`vector_norm` or, of two dimensions, `matrix_norm`; without `ord`, of all elements."""
+    if dim is not None:
+        dims = dim if isinstance(dim, (tuple, list)) else (dim,)
+        if ord is not None and len(dims) not in (1, 2):
+            raise RuntimeError(
+                f"linalg.norm: If dim is specified, it must be of length 1 or 2. Got {list(dims)}"
+            )
+        matrix = ord is not None and len(dims) == 2
+    else:
+        dims = None
+        if ord is not None and A.ndim not in (1, 2):
+            raise RuntimeError(
+                "linalg.norm: If dim is not specified but ord is, the input must be 1D or 2D. Got "
+                f"{A.ndim}D."
+            )
+        matrix = ord is not None and A.ndim == 2
+    if matrix or isinstance(ord, str):
+        y = matrix_norm(A, ord, dims or (-2, -1), keepdim, dtype=dtype)
+    else:
+        y = vector_norm(A, 2 if ord is None else ord, dims, keepdim, dtype=dtype)
+    return written("linalg_norm", out, y, A)
+
+
+# ---- distances ----
+
+_MODES = (
+    "use_mm_for_euclid_dist_if_necessary",
+    "use_mm_for_euclid_dist",
+    "donot_use_mm_for_euclid_dist",
+)
+FEW = 25  # rows up to which differences are exact and as fast
+
+
+def _by_squares() -> PointwiseOp:
+    own, other, product = inputs(3)
+    return PointwiseOp(
+        "euclidean", build("sqrt", build("maximum", own + other - product * 2, 0)), 3
+    )
+
+
+_BY_SQUARES = _by_squares()
+
+
+def _euclidean_forward(a: Any, b: Any) -> Any:
+    """The root of |a|^2 + |b|^2 - 2 ab, by one product of matrices."""
+    x, y = wrap(a), wrap(b)
+    own, other = (x * x).sum(-1, keepdim=True), unsqueeze((y * y).sum(-1), y.ndim - 2)
+    return lib.ad_alias(_BY_SQUARES.call(own, other, matmul(x, mT(y)))._p)
+
+
+def _euclidean_rule(
+    node: OpNode, g: Tensor, x: Tensor, y: Tensor, d: Tensor
+) -> tuple[Tensor, Tensor]:
+    """dx = the sum of (x - y) g / d over the y, 0 where they are at no distance."""
+    nothing = d.detach() == 0
+    share = masked_fill(g / masked_fill(d, nothing, 1), nothing, 0)
+    gx = x * share.sum(-1, keepdim=True) - matmul(share, y)
+    return gx, y * unsqueeze(share.sum(-2), y.ndim - 1) - matmul(mT(share), x)
+
+
+_euclidean: Op = Op(
+    "euclidean_dist",
+    _euclidean_forward,
+    _euclidean_rule,
+    saves=(0, 1, OUTPUT),
+    shaped=False,
+)
+
+
+def _check_cdist(x1: Tensor, x2: Tensor, p: float, mode: str) -> None:
+    for name, x in (("X1", x1), ("X2", x2)):
+        if not x.is_floating_point():
+            raise RuntimeError(
+                f"cdist only supports floating-point dtypes, {name} got: {SCALAR_NAMES[x._p.dtype]}"
+            )
+        if x.ndim < 2:
+            raise RuntimeError(f"cdist only supports at least 2D tensors, {name} got: {x.ndim}D")
+    if x1.shape[-1] != x2.shape[-1]:
+        raise RuntimeError(
+            f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
+        )
+    if x1.dtype is not x2.dtype:
+        names = [SCALAR_NAMES[x._p.dtype] for x in (x1, x2)]
+        raise RuntimeError(f"expected scalar type {names[0]} but found {names[1]}")
+    if not p >= 0:
+        raise RuntimeError(f"cdist only supports non-negative p values, not {p}")
+    if mode not in _MODES:
+        raise ValueError(f"{mode} is not a valid value for compute_mode")
+
+
+def cdist(
+    x1: Tensor,
+    x2: Tensor,
+    p: float = 2.0,
+    compute_mode: str = "use_mm_for_euclid_dist_if_necessary",
+) -> Tensor:
+    """The p-norms of the differences of each row of x1 (..., m, k) and each of x2 (..., n, k).
+
+    For p = 2 and more than 25 rows by a product of matrices, unless `compute_mode` says otherwise:
+    near zero, that loses half the digits. The gradient at no distance is 0.
+    """
+    order = _order("cdist", p)
+    _check_cdist(x1, x2, order, compute_mode)
+    rows = max(x1.shape[-2], x2.shape[-2])
+    many = rows > FEW if compute_mode == _MODES[0] else compute_mode == _MODES[1]
+    if order == 2 and many and x1.shape[-1]:
+        return _euclidean.on(common_batch(x1, x2))
+    difference = unsqueeze(x1, x1.ndim - 1) - unsqueeze(x2, x2.ndim - 2)
+    return vector_norm(difference, order, -1)

@@ -1,0 +1,309 @@
+"""Writing at places along a dimension, in the whole tensor, or where a mask is true."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from autodiff import dtypes
+from autodiff.native import error, lib, take_failure
+from autodiff.node import mode
+from autodiff.ops.base import Op, OpNode, fresh
+from autodiff.ops.create import full
+from autodiff.ops.gather import (
+    Indices,
+    _clear,
+    _get,
+    _put_rule,
+    _scatter,
+    broadcast_indices,
+    index_along,
+    write_at,
+)
+from autodiff.ops.history import check_writable, rebase
+from autodiff.ops.indexing import _advanced, _basic, _vector
+from autodiff.ops.rearrange import made
+from autodiff.ops.views import _slice, clone, expand, reshape, unsqueeze
+from autodiff.shapes import dim_index
+from autodiff.tensor import Tensor, live_node, wrap
+
+_index_copy, _index_fill, _masked_scatter = (
+    Op(name, lambda *_: None, _put_rule) for name in ("index_copy", "index_fill", "masked_scatter")
+)
+
+
+def _put_at_rule(node: OpNode, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    """As `_put_rule`, of the tensor as one vector."""
+    places, accumulate = node.args
+    flat = reshape(g, -1)
+    gx = gv = None
+    if node.needs(0):
+        gx = g if accumulate else reshape(_clear(flat, places), node.shape)
+    if node.needs(1):
+        gv = _get(flat, places)
+    return gx, gv
+
+
+_put_at: Op = Op("put", lambda *_: None, _put_at_rule)
+
+# ---- along a dimension ----
+
+
+def _check_dtype(name: str, index: Tensor, kind: type[Exception]) -> None:
+    if index.dtype is not dtypes.int64:
+        raise kind(f"{name}: Expected dtype int64 for index, but got {index.dtype!r}")
+
+
+def _check_index(name: str, index: Tensor, kind: type[Exception]) -> Tensor:
+    if index.ndim > 1:
+        raise IndexError(f"{name}: Index should have dimension 1 or 0 (got {index.ndim})")
+    _check_dtype(name, index, kind)
+    return _vector(index)
+
+
+def index_copy_(x: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    """`index_copy`, written over the tensor."""
+    d = dim_index(dim, x.ndim)
+    flat = _check_index("index_copy_()", index, RuntimeError)
+    if source.dtype is not x.dtype:
+        raise RuntimeError(
+            "index_copy_(): self and source expected to have the same dtype, but got (self) "
+            f"{x.dtype!r} and (source) {source.dtype!r}"
+        )
+    if x.ndim != source.ndim and x.ndim and source.ndim:
+        raise IndexError(
+            "index_copy_(): When source and destination are not scalars, their dimensionality must "
+            f"match. Source dimensionality ({source.ndim}), destination dimensionality ({x.ndim})"
+        )
+    rest = [[*y.shape[:d], *y.shape[d + 1 :]] for y in (x, source)]
+    if x.ndim and source.ndim and rest[0] != rest[1]:
+        raise RuntimeError(
+            "index_copy_(): Source/destination tensor must have same slice shapes. Destination "
+            f"slice shape: {rest[0]} at dimension {d} and source slice shape: {rest[1]} at "
+            f"dimension {d}."
+        )
+    count = source.shape[d] if source.ndim else 1
+    if flat._p.numel != count:
+        raise IndexError(
+            f"index_copy_(): Number of indices ({flat._p.numel}) should be equal to "
+            f"source.size(dim) ({count})"
+        )
+    if x.ndim == 0:
+        write_at(unsqueeze(x, 0), Indices([flat]), reshape(source, 1), False, _index_copy)
+        return x
+    values = source if source.ndim else reshape(source, 1)
+    return write_at(x, Indices([flat], d), values, False, _index_copy)
+
+
+def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
+    """A copy with the slices of `source` written at the given positions of a dimension.
+
+    >>> zeros = autodiff.zeros(3)
+    >>> zeros.index_copy(0, autodiff.tensor([2, 0]), autodiff.tensor([5.0, 6.0])).tolist()
+    [6.0, 0.0, 5.0]
+    """
+    return index_copy_(clone(input), dim, index, source)
+
+
+def index_fill_(x: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+    """`index_fill`, written over the tensor."""
+    d = dim_index(dim, x.ndim)
+    flat = _check_index("index_fill_()", index, IndexError)
+    given = value if isinstance(value, Tensor) else full((), value, dtype=x.dtype)
+    if given.ndim:
+        raise RuntimeError(
+            f"Only supports 0-dimensional value tensor but got tensor with {given.ndim} dimensions."
+        )
+    target = x if x.ndim else unsqueeze(x, 0)
+    write_at(target, Indices([flat], d), given, False, _index_fill)
+    return x
+
+
+def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
+    """A copy with one value at the given positions of a dimension.
+
+    >>> autodiff.zeros(3).index_fill(0, autodiff.tensor([2, 0]), 5.0).tolist()
+    [5.0, 0.0, 5.0]
+    """
+    return index_fill_(clone(input), dim, index, value)
+
+
+# ---- at index tensors ----
+
+
+def index_put_(
+    x: Tensor, indices: Sequence[Tensor | None], values: Tensor, accumulate: bool = False
+) -> Tensor:
+    """Write (or add) values at index tensors or masks of the leading dimensions, in place.
+
+    A None among them stands for all of a dimension.
+    """
+    if not indices:
+        kind = type(indices).__name__
+        raise TypeError(f"index_put_(): at least one index tensor is needed, not {kind}")
+    if values.dtype is not x.dtype:
+        raise RuntimeError(
+            "Index put requires the source and destination dtypes match, got "
+            f"{x.dtype!r} for the destination and {values.dtype!r} for the source."
+        )
+    items: list[Any] = []
+    for item in indices:
+        if item is not None and not isinstance(item, Tensor):
+            raise TypeError(
+                "index_put_(): argument 'indices' must be tuple of Tensors, not "
+                f"{type(item).__name__}"
+            )
+        items.append(slice(None) if item is None else item)
+    y, left = _basic(x, tuple(reshape(i, 1) if _is_number(i) else i for i in items))
+    if not left:
+        raise TypeError("index_put_(): at least one index tensor is needed")
+    write_at(*_advanced(y, left), values, accumulate)
+    return x
+
+
+def _is_number(item: Any) -> bool:
+    """Whether an index is a number as a tensor, and no truth value."""
+    return isinstance(item, Tensor) and item.ndim == 0 and item.dtype is not dtypes.bool
+
+
+def index_put(
+    input: Tensor, indices: Sequence[Tensor | None], values: Tensor, accumulate: bool = False
+) -> Tensor:
+    """A copy with values written (or added) at index tensors or masks of the leading dimensions.
+
+    >>> zeros, places = autodiff.zeros(3), (autodiff.tensor([1, 1]),)
+    >>> zeros.index_put(places, autodiff.tensor([5.0, 6.0]), accumulate=True).tolist()
+    [0.0, 11.0, 0.0]
+    """
+    return index_put_(clone(input), indices, values, accumulate)
+
+
+# ---- in the whole tensor ----
+
+
+def _taken(x: Tensor, places: Indices, shape: Sequence[int]) -> Tensor:
+    return reshape(index_along(reshape(x, -1), 0, wrap(places.checked()[0])), shape)
+
+
+def _take_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
+    places, _ = node.args
+    return (reshape(_scatter(reshape(g, -1), places, [node.shape.numel()]), node.shape),)
+
+
+_take: Op = Op("take", made(_taken), _take_rule)
+
+
+def take(input: Tensor, index: Tensor) -> Tensor:
+    """The elements at positions of the tensor as one vector, in the shape of the index.
+
+    >>> autodiff.tensor([[1, 2], [3, 4]]).take(autodiff.tensor([3, 0])).tolist()
+    [4, 1]
+    """
+    _check_dtype("take()", index, RuntimeError)
+    if input._p.numel == 0 and index._p.numel:
+        raise IndexError("take(): tried to take from a tensor of size 0")
+    return _take(input, Indices([reshape(index.detach(), -1)]), index.shape)
+
+
+def put_(x: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
+    """`put`, written over the tensor."""
+    _check_dtype("put_()", index, RuntimeError)
+    if source.dtype is not x.dtype:
+        raise RuntimeError(
+            f"put_(): self and source expected to have the same dtype, but got self.dtype = "
+            f"{x.dtype!r} and source.dtype = {source.dtype!r}"
+        )
+    if index._p.numel != source._p.numel:
+        raise IndexError(
+            "put_(): Expected source and index to have the same number of elements, but got "
+            f"sizes {list(source.shape)} and {list(index.shape)}"
+        )
+    if index._p.numel == 0:
+        return x
+    if x._p.numel == 0:
+        raise IndexError("put_(): Trying to put elements into a tensor of size 0")
+    places, values = Indices([reshape(index.detach(), -1)]), reshape(source, -1)
+    node = None
+    if mode.grad:
+        check_writable(x, "put_")
+        edges = [live_node(x), live_node(values)]
+        if edges[0] is not None or edges[1] is not None:
+            node = _put_at.record((x, values), edges, (places, accumulate), x._p)
+    target, at = x._p, places.ps
+    flat = lib.ad_view(target, 1, [-1])
+    if flat:
+        target = fresh(flat, "put_")
+    else:
+        take_failure()
+        at = [c._p for c in _coordinates(x, wrap(at[0]))]
+    if lib.ad_index_put(target, 0, len(at), at, values._p, accumulate):
+        raise error("put_", x._p, index._p)
+    if node is not None:
+        rebase(x, node)
+    return x
+
+
+def _coordinates(x: Tensor, places: Tensor) -> list[Tensor]:
+    """Positions in all of x, row by row, as an index tensor for each dimension."""
+    n = x._p.numel
+    low, high = int(places.min().item()), int(places.max().item())
+    if low < -n or high >= n:
+        bad = low if low < -n else high
+        raise IndexError(f"put_(): index {bad} is out of range for tensor of {n} elements")
+    places = places % n
+    found: list[Tensor] = []
+    for size in reversed(x.shape):
+        found.insert(0, places % size)
+        places = places // size
+    return found
+
+
+def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
+    """A copy with values written (or added) at positions of the tensor as one vector.
+
+    >>> zeros = autodiff.zeros(2, 2)
+    >>> zeros.put(autodiff.tensor([3, 0]), autodiff.tensor([5.0, 6.0])).tolist()
+    [[6.0, 0.0], [0.0, 5.0]]
+    """
+    return put_(clone(input), index, source, accumulate)
+
+
+# ---- where a mask is true ----
+
+
+def masked_scatter_(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """`masked_scatter`, written over the tensor."""
+    if mask.dtype is not dtypes.bool:
+        raise RuntimeError(
+            f"masked_scatter_ only supports boolean masks, but got mask with dtype {mask.dtype!r}"
+        )
+    if source.dtype is not x.dtype:
+        raise RuntimeError(
+            "masked_scatter_: expected self and source to have same dtypes but got "
+            f"{x.dtype!r} and {source.dtype!r}"
+        )
+    where = expand(mask, x.shape)
+    y, left = _basic(x, where)
+    y, at = _advanced(y, left)
+    count = at.shape.numel()
+    if count > source._p.numel:
+        raise RuntimeError(
+            f"masked_scatter: number of elements of source ({source._p.numel}) < number of ones in "
+            f"mask ({count})"
+        )
+    write_at(y, at, _slice(reshape(source, -1), 0, 0, count, 1), False, _masked_scatter)
+    return x
+
+
+def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """A copy with the elements of source, in order, where mask is true.
+
+    >>> mask = autodiff.tensor([True, False, True])
+    >>> autodiff.zeros(3).masked_scatter(mask, autodiff.tensor([5.0, 6.0, 7.0])).tolist()
+    [5.0, 0.0, 6.0]
+    """
+    try:
+        wide, where = broadcast_indices([input, mask])
+    except IndexError as failure:
+        raise RuntimeError(f"masked_scatter(): {failure}") from None
+    return masked_scatter_(clone(wide), where, source)

@@ -1,0 +1,325 @@
+"""Scatter along a dimension: values written, or joined, where an index of x's dimensions says."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autodiff import dtypes
+from autodiff.native import describe, error, lib, take_failure
+from autodiff.node import mode
+from autodiff.ops import arithmetic
+from autodiff.ops.assign import copy_
+from autodiff.ops.base import Op, OpNode, fresh
+from autodiff.ops.cast import to_dtype
+from autodiff.ops.create import full, full_like
+from autodiff.ops.gather import Indices, _along
+from autodiff.ops.history import check_writable, rebase
+from autodiff.ops.views import _slice, clone, expand, zeros_p
+from autodiff.shapes import dim_index
+from autodiff.tensor import Tensor, live_node, wrap
+
+_SET, _ADD = lib.AD_SCATTER_SET, lib.AD_SCATTER_ADD
+_HOW = {
+    "sum": _ADD,
+    "prod": lib.AD_SCATTER_MUL,
+    "mean": _ADD,
+    "amax": lib.AD_SCATTER_MAX,
+    "amin": lib.AD_SCATTER_MIN,
+}
+_FIRST = {"sum": 0, "prod": 1, "mean": 0}  # what a reduction of nothing is
+
+
+# ---- writes ----
+
+
+def _clear_forward(g: Any, indices: Indices) -> Any:
+    y = fresh(lib.ad_clone(g), "scatter", g)
+    (index,) = indices.checked()
+    shape = list(wrap(index).shape)
+    zeros = zeros_p(g.dtype, shape)
+    if lib.ad_scatter(y, indices.first, index, zeros, _SET):
+        raise error("scatter", y)
+    return lib.ad_alias(y)
+
+
+_clear_along: Op = Op(
+    "scatter_clear",
+    _clear_forward,
+    lambda node, g: (_clear_along(g, *node.args),),
+    shaped=False,
+)
+
+
+def _written_rule(node: OpNode, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    """Where x was written over nothing is left of its cotangent; what was added leaves it be."""
+    indices, how = node.args
+    gx = gv = None
+    if node.needs(0):
+        gx = g if how == _ADD else _clear_along(g, indices)
+    if node.needs(1):
+        gv = _along(g, indices)
+    return gx, gv
+
+
+_scattered: Op = Op("scatter", lambda *_: None, _written_rule, shaped=False)
+_scatter_added: Op = Op(
+    "scatter_add_to", lambda *_: None, _written_rule, shaped=False, grad_name="ScatterAddBackward0"
+)
+
+
+def _check(name: str, x: Tensor, dim: int, index: Tensor, src: Tensor) -> None:
+    """RuntimeError for an index or values that do not fit x."""
+    if index.dtype is not dtypes.int64:
+        raise RuntimeError(f"{name}(): Expected dtype int64 for index, got {index.dtype!r}")
+    if src.dtype is not x.dtype:
+        raise RuntimeError(
+            f"{name}(): Expected self.dtype to be equal to src.dtype, got {x.dtype!r} and "
+            f"{src.dtype!r}"
+        )
+    if index._p.numel == 0:
+        return
+    ndims = [max(1, t.ndim) for t in (x, index, src)]
+    if ndims[0] != ndims[1] or ndims[1] != ndims[2]:
+        raise RuntimeError(
+            f"Index tensor must have the same number of dimensions as self and src tensor: got "
+            f"{index.ndim}, {x.ndim} and {src.ndim}"
+        )
+    for d, size in enumerate(index.shape):
+        fits = d == dim or size <= (x.shape[d] if x.ndim else 1)
+        if not fits or size > (src.shape[d] if src.ndim else 1):
+            raise RuntimeError(
+                f"Expected index {list(index.shape)} to be no larger than self {list(x.shape)} "
+                f"apart from dimension {dim} and to be no larger size than src {list(src.shape)}"
+            )
+
+
+def _aligned(x: Tensor, index: Tensor, src: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """The three with a dimension at least, and of src the part that the index speaks of."""
+    target, places, values = (t if t.ndim else t.reshape(1) for t in (x, index, src))
+    for axis, size in enumerate(places.shape):
+        if values.shape[axis] != size:
+            values = _slice(values, axis, 0, size, 1)
+    return target, places, values
+
+
+def _write(x: Tensor, dim: int, index: Tensor, src: Tensor, how: int, op: Op, name: str) -> Tensor:
+    d = dim_index(dim, x.ndim)
+    _check(name, x, d, index, src)
+    if index._p.numel == 0:
+        return x
+    target, places, values = _aligned(x, index, src)
+    node = None
+    if mode.grad:
+        check_writable(target, f"{name}_")
+        edges = [live_node(target), live_node(values)]
+        if edges[0] is not None or edges[1] is not None:
+            node = op.record((target, values), edges, (Indices([places], d), how), target._p)
+    if lib.ad_scatter(target._p, d, places._p, values._p, how):
+        failure = take_failure()
+        wrong = describe(failure, name, target._p)
+        raise RuntimeError(f"{name}(): {wrong}") if failure[0] == lib.AD_BAD_INDEX else wrong
+    if node is not None:
+        rebase(target, node)
+    return x
+
+
+def _filling(x: Tensor, index: Tensor, value: Any) -> Tensor:
+    """A number as a source for every place of the index."""
+    given = full((), value, dtype=x.dtype)
+    return expand(given, index.shape)
+
+
+_REDUCE = {"add": "sum", "multiply": "prod"}
+
+
+def scatter_(
+    x: Tensor, dim: int, index: Tensor, src: Any = None, *, value: Any = None, reduce: Any = None
+) -> Tensor:
+    """`scatter`, written over the tensor."""
+    given = src if value is None else value
+    source = given if isinstance(given, Tensor) else _filling(x, index, given)
+    if reduce is None:
+        return _write(x, dim, index, source, _SET, _scattered, "scatter")
+    if reduce not in _REDUCE:
+        raise RuntimeError(f"reduce argument must be either add or multiply, got {reduce!r}")
+    return scatter_reduce_(x, dim, index, source, _REDUCE[reduce])
+
+
+def scatter(
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    src: Any = None,
+    *,
+    value: Any = None,
+    reduce: Any = None,
+) -> Tensor:
+    """A copy where out[index[i][j]][j] = src[i][j] for dim 0, and so on; src may be a number.
+
+    `reduce` "add" or "multiply" joins instead of overwriting.
+
+    >>> zeros = autodiff.zeros(1, 3)
+    >>> zeros.scatter(1, autodiff.tensor([[2, 0]]), autodiff.tensor([[5.0, 6.0]])).tolist()
+    [[6.0, 0.0, 5.0]]
+    """
+    return scatter_(clone(input), dim, index, src, value=value, reduce=reduce)
+
+
+def scatter_add_(x: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """`scatter_add`, added to the tensor itself."""
+    return _write(x, dim, index, src, _ADD, _scatter_added, "scatter_add")
+
+
+def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
+    """A copy with out[index[i][j]][j] += src[i][j] for dim 0, and so on.
+
+    Where places are equal, values are added in their order.
+
+    >>> ones = autodiff.ones(1, 2)
+    >>> ones.scatter_add(1, autodiff.tensor([[1, 1]]), autodiff.tensor([[5.0, 6.0]])).tolist()
+    [[1.0, 12.0]]
+    """
+    return scatter_add_(clone(input), dim, index, src)
+
+
+# ---- reductions ----
+
+
+def _extreme_of(reduce: str, d: dtypes.dtype) -> Any:
+    """What any number replaces."""
+    if d.is_floating_point:
+        return float("-inf" if reduce == "amax" else "inf")
+    bits = 8 * d.itemsize - 1
+    low, high = (0, 255) if d is dtypes.uint8 else (-(2**bits), 2**bits - 1)
+    if d is dtypes.bool:
+        low, high = 0, 1
+    return low if reduce == "amax" else high
+
+
+def _counts(x: Tensor, indices: Indices, include_self: bool) -> Tensor:
+    """How many values went to each place; 1 where none did."""
+    index = wrap(indices.ps[0])
+    found = full_like(x.detach(), int(include_self))
+    scatter_add_(found, indices.first, index, _filling(x, index, 1))
+    return found if include_self else found.masked_fill(found == 0, 1)
+
+
+def _reduced(x: Tensor, src: Tensor, indices: Indices, reduce: str, include_self: bool) -> Tensor:
+    (index,), dim = indices.checked(), indices.first
+    places, y = wrap(index), clone(x)
+    if not include_self:
+        first = _FIRST[reduce] if reduce in _FIRST else _extreme_of(reduce, x.dtype)
+        scatter_(y, dim, places, first)
+    if lib.ad_scatter(y._p, dim, index, src._p, _HOW[reduce]):
+        failure = take_failure()
+        wrong = describe(failure, "scatter_reduce", x._p)
+        bad = failure[0] == lib.AD_BAD_INDEX
+        raise RuntimeError(f"scatter_reduce(): {wrong}") if bad else wrong
+    if reduce == "mean":
+        n = _counts(x, indices, include_self)
+        y = y / n if x.is_floating_point() else arithmetic.div(y, n, rounding_mode="floor")
+    return y
+
+
+def _mean_vjp(
+    g: Tensor, x: Tensor, src: Tensor, y: Tensor, indices: Indices, include_self: bool
+) -> tuple[Tensor, Tensor]:
+    share = g / _counts(x, indices, include_self)
+    return share, _along(share, indices)
+
+
+def _prod_vjp(
+    g: Tensor, x: Tensor, src: Tensor, y: Tensor, indices: Indices, include_self: bool
+) -> tuple[Tensor, Tensor]:
+    """The product of the others: the quotient, or, of a single zero, the product without it."""
+    index, dim = wrap(indices.ps[0]), indices.first
+
+    def reduced(a: Tensor, b: Tensor) -> Tensor:
+        return scatter_reduce(a, dim, index, b, "prod", include_self=include_self)
+
+    whole = x.masked_fill(x == 0, 1)
+    gx = g * reduced(whole, src) / whole
+    zero = src == 0
+    zeros = scatter_add(src.new_zeros(x.shape), dim, index, zero.to(src.dtype))
+    single = zero & (zeros.gather(dim, index) == 1)
+    others = reduced(x, src.masked_fill(single, 1)).gather(dim, index)
+    rest = y.gather(dim, index) / src.masked_fill(zero, 1)
+    return gx, g.gather(dim, index) * arithmetic.where(single, others, rest)
+
+
+def _extreme_vjp(
+    g: Tensor, x: Tensor, src: Tensor, y: Tensor, indices: Indices, include_self: bool
+) -> tuple[Tensor, Tensor]:
+    """Equal extremes share the cotangent."""
+    own = to_dtype((x == y).detach(), x.dtype)
+    if not include_self:
+        own = _clear_along(own, indices)
+    theirs = to_dtype((src == _along(y, indices)).detach(), x.dtype)
+    share = g / scatter_add(own, indices.first, wrap(indices.ps[0]), theirs)
+    return own * share, theirs * _along(share, indices)
+
+
+_VJPS = {"mean": _mean_vjp, "prod": _prod_vjp, "amax": _extreme_vjp, "amin": _extreme_vjp}
+
+
+def _reduce_rule(
+    node: OpNode, g: Tensor, x: Tensor, src: Tensor, y: Tensor
+) -> tuple[Tensor, Tensor]:
+    indices, reduce, include_self = node.args
+    gx, gs = _VJPS[reduce](g, x, src, y, indices, include_self)
+    return gx if include_self else _clear_along(gx, indices), gs
+
+
+_scatter_reduce: Op = Op(
+    "scatter_reduce",
+    lambda p, q, *args: lib.ad_alias(_reduced(wrap(p), wrap(q), *args)._p),
+    _reduce_rule,
+    saves=(0, 1, -1),
+    shaped=False,
+)
+
+
+def scatter_reduce(
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    src: Tensor,
+    reduce: str,
+    *,
+    include_self: bool = True,
+) -> Tensor:
+    """A copy whose elements are reduced with the values of src that index sends to them.
+
+    `reduce` is "sum", "prod", "mean", "amax" or "amin". Without `include_self` the element itself
+    is left out where any value comes.
+
+    >>> x, places = autodiff.zeros(2), autodiff.tensor([0, 0, 1])
+    >>> x.scatter_reduce(0, places, autodiff.tensor([1.0, 3.0, 2.0]), "mean").tolist()
+    [1.3333333730697632, 1.0]
+    """
+    if reduce not in _HOW:
+        raise RuntimeError(
+            "reduce argument must be either sum, prod, mean, amax or amin, got " + repr(reduce)
+        )
+    if reduce == "sum" and include_self:
+        return scatter_add(input, dim, index, src)
+    d = dim_index(dim, input.ndim)
+    _check("scatter", input, d, index, src)
+    if index._p.numel == 0:
+        return clone(input)
+    x, places, values = _aligned(input, index, src)
+    if reduce == "sum":
+        y = scatter_add_(scatter_(clone(x), d, places, 0), d, places, values)
+    else:
+        y = _scatter_reduce.on([x, values], Indices([places], d), reduce, include_self)
+    return y if input.ndim else y.reshape(())
+
+
+def scatter_reduce_(
+    x: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
+) -> Tensor:
+    """`scatter_reduce`, written over the tensor."""
+    if reduce == "sum" and include_self:
+        return scatter_add_(x, dim, index, src)
+    before = clone(x)  # which the rule may look at when x is written
+    return copy_(x, scatter_reduce(before, dim, index, src, reduce, include_self=include_self))

@@ -1,0 +1,312 @@
+"""Orthogonal factors: QR, eigenvectors of symmetric matrices, singular values."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from autodiff.dtypes import int64
+from autodiff.native import error, ffi, lib
+from autodiff.ops.assign import masked_fill
+from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
+from autodiff.ops.contraction import matmul
+from autodiff.ops.create import eye
+from autodiff.ops.join import cat
+from autodiff.ops.out import written, written_all
+from autodiff.ops.products import diagonal_of
+from autodiff.ops.systems import _triangle, check_matrix, native, triangle
+from autodiff.ops.views import mT, narrow, unsqueeze
+from autodiff.tensor import Tensor, wrap
+
+# ---- QR ----
+
+
+def _q_rule(node: OpNode, g: Tensor, a: Tensor, q: Tensor) -> tuple[Tensor]:
+    """dA = (g - Q M) R^-T, M the symmetric matrix of the lower triangle of g^T Q."""
+    if q.shape[-1] != a.shape[-1]:
+        raise RuntimeError(
+            "linalg.qr: the derivative of Q is not defined in mode 'complete' of matrices with "
+            f"more rows than columns, {list(a.shape)}"
+        )
+    low = triangle(matmul(mT(g), q), False)
+    inner = g - matmul(q, low + mT(triangle(low, False, -1)))
+    r = triangle(matmul(mT(q), a), True)
+    return (mT(_triangle.on((r, mT(inner)), True, False)),)
+
+
+_q: Op = Op(
+    "qr",
+    lambda a, value: lib.ad_alias(value),
+    _q_rule,
+    saves=(0, OUTPUT),
+    shaped=False,
+    grad_name="LinalgQrBackward0",
+)
+
+
+class qr_result(NamedTuple):  # noqa: N801 - as max_result
+    """What `linalg.qr` returns."""
+
+    Q: Tensor
+    R: Tensor
+
+
+def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> qr_result:  # noqa: N803
+    """A = Q R: the columns of Q orthonormal, R upper triangular.
+
+    Of an m x n matrix, Q has min(m, n) columns, or m in mode "complete"; it is empty in mode "r".
+    """
+    check_matrix("linalg.qr", A, square=False)
+    if mode not in ("reduced", "complete", "r"):
+        raise RuntimeError(
+            f"qr received unrecognized mode '{mode}' but expected one of 'reduced' (default), 'r', "
+            "or 'complete'"
+        )
+    m, n = A.shape[-2:]
+    cols = m if mode == "complete" else min(m, n)
+    value, _ = native_qr(A, cols)
+    first = A if n <= m else narrow(A, -1, 0, m)  # all that Q depends on
+    q = _q(first, value)
+    found = (q, triangle(matmul(mT(q), A), True))
+    if mode == "r":
+        found = (A.new_empty(0), found[1])
+    return qr_result(*written_all("linalg_qr", out, found, A))
+
+
+def native_qr(a: Tensor, cols: int) -> list[Any]:
+    """The descriptors of Q, that many columns of it, and R."""
+    out = ffi.new("ad_tensor *[2]")
+    if lib.ad_qr(a._p, cols, out):
+        raise error("linalg.qr", a._p)
+    return [fresh(p, "linalg.qr") for p in out]
+
+
+# ---- symmetric matrices ----
+
+
+def _gaps(values: Tensor) -> Tensor:
+    """1 / (w[j] - w[i]), and 0 on the diagonal."""
+    n = values.shape[-1]
+    off = unsqueeze(values, values.ndim - 1) - unsqueeze(values, values.ndim)
+    same = eye(n, dtype=values.dtype).bool()
+    return masked_fill(1 / masked_fill(off, same, 1), same, 0)
+
+
+def _vectors_rule(node: OpNode, g: Tensor, a: Tensor, v: Tensor) -> tuple[Tensor]:
+    """dA = V (V^T g / gaps) V^T, where the eigenvalues differ."""
+    w = _values.on((a,), *node.args)
+    inner = matmul(mT(v), g) * _gaps(w)
+    return (_symmetric(matmul(matmul(v, inner), mT(v))),)
+
+
+def _values_rule(node: OpNode, g: Tensor, a: Tensor) -> tuple[Tensor]:
+    """dA = V diag(g) V^T."""
+    v = _vectors.on((a,), *node.args)
+    return (matmul(v * unsqueeze(g, g.ndim - 1), mT(v)),)
+
+
+def _symmetric(x: Tensor) -> Tensor:
+    return (x + mT(x)) * 0.5
+
+
+_vectors: Op = Op(
+    "eigenvectors",
+    lambda a, vectors, values: lib.ad_alias(vectors),
+    _vectors_rule,
+    saves=(0, OUTPUT),
+    shaped=False,
+    grad_name="LinalgEighBackward0",
+)
+_values: Op = Op(
+    "eigenvalues",
+    lambda a, vectors, values: lib.ad_alias(values),
+    _values_rule,
+    saves=(0,),
+    shaped=False,
+    grad_name="LinalgEighBackward0",
+)
+
+
+class eigh_result(NamedTuple):  # noqa: N801 - as max_result
+    """What `linalg.eigh` returns."""
+
+    eigenvalues: Tensor
+    eigenvectors: Tensor
+
+
+def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> eigh_result:  # noqa: N803
+    """The eigenvalues of symmetric matrices, ascending, and their vectors in columns.
+
+    One triangle is read, the lower ("L") or the upper ("U"). The derivative of the vectors takes
+    eigenvalues that differ.
+    """
+    check_matrix("linalg.eigh", A)
+    if UPLO.upper() not in ("L", "U"):
+        raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
+    a = A if UPLO.upper() == "L" else mT(A)
+    vectors, values = native(2, "linalg.eigh", lib.ad_eigh, a._p)
+    found = (_values(a, vectors, values), _vectors(a, vectors, values))
+    return eigh_result(*written_all("linalg_eigh", out, found, A))
+
+
+def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor:  # noqa: N803
+    """The eigenvalues of symmetric matrices, ascending."""
+    return written("linalg_eigvalsh", out, eigh(A, UPLO).eigenvalues, A)
+
+
+# ---- singular values ----
+
+
+def _native_svd(a: Tensor) -> tuple[Any, Any, Any]:
+    """Descriptors of U, S and V of matrices no wider than high; zero columns of U filled up."""
+    u, s, v = native(3, "linalg.svd", lib.ad_svd, a._p)
+    q, r = map(wrap, native_qr(wrap(u), a.shape[-1]))
+    turned = diagonal_of(r, r.ndim - 2, r.ndim - 1) < 0
+    return q.where(~unsqueeze(turned, turned.ndim - 1), -q)._p, s, v
+
+
+def _left_rule(node: OpNode, g: Tensor, a: Tensor, u: Tensor) -> tuple[Tensor]:
+    """dA = (U (K + K^T) S + (g - U U^T g) / S) V^T, K = U^T g / gaps of S^2."""
+    s, v = (op.on((a,), *node.args) for op in (_spectrum, _right))
+    row = unsqueeze(s, s.ndim - 1)
+    inner = matmul(mT(u), g)
+    k = inner * _gaps(s * s)
+    core = matmul(u, (k + mT(k)) * row)
+    rest = (g - matmul(u, inner)) / row if u.shape[-2] > u.shape[-1] else None
+    return (matmul(core if rest is None else core + rest, mT(v)),)
+
+
+def _right_rule(node: OpNode, g: Tensor, a: Tensor, v: Tensor) -> tuple[Tensor]:
+    """dA = U S (K + K^T) V^T, K = V^T g / gaps of S^2."""
+    u, s = (op.on((a,), *node.args) for op in (_left, _spectrum))
+    k = matmul(mT(v), g) * _gaps(s * s)
+    return (matmul(u * unsqueeze(s, s.ndim - 1), matmul(k + mT(k), mT(v))),)
+
+
+def _spectrum_rule(node: OpNode, g: Tensor, a: Tensor) -> tuple[Tensor]:
+    """dA = U diag(g) V^T."""
+    u, v = (op.on((a,), *node.args) for op in (_left, _right))
+    return (matmul(u * unsqueeze(g, g.ndim - 1), mT(v)),)
+
+
+def _part(name: str, which: int, rule: Any, *saves: int) -> Op:
+    return Op(
+        name,
+        lambda a, *parts: lib.ad_alias(parts[which]),
+        rule,
+        saves=saves,
+        shaped=False,
+        grad_name="LinalgSvdBackward0",
+    )
+
+
+_left: Op = _part("svd_left", 0, _left_rule, 0, OUTPUT)
+_spectrum: Op = _part("svd_values", 1, _spectrum_rule, 0)
+_right: Op = _part("svd_right", 2, _right_rule, 0, OUTPUT)
+
+
+class svd_result(NamedTuple):  # noqa: N801 - as max_result
+    """What `linalg.svd` returns."""
+
+    U: Tensor
+    S: Tensor
+    Vh: Tensor
+
+
+def svd(
+    A: Tensor,  # noqa: N803
+    full_matrices: bool = True,
+    *,
+    driver: str | None = None,
+    out: Any = None,
+) -> svd_result:
+    """A = U diag(S) Vh: columns of U and rows of Vh orthonormal, S descending.
+
+    U and Vh are square where `full_matrices`; else they have as many columns and rows as S. What
+    is beyond S has no derivative, and the vectors' takes singular values that differ.
+    """
+    check_matrix("linalg.svd", A, square=False)
+    m, n = A.shape[-2:]
+    a = A if n <= m else mT(A)
+    parts = _native_svd(a)
+    left, s, right = (op(a, *parts) for op in (_left, _spectrum, _right))
+    if full_matrices and m != n:
+        whole = wrap(native_qr(wrap(parts[0]), max(m, n))[0])
+        left = cat([left, narrow(whole, -1, min(m, n), abs(m - n))], -1)
+    found = (left, s, mT(right)) if n <= m else (right, s, mT(left))
+    return svd_result(*written_all("linalg_svd", out, found, A))
+
+
+def svdvals(A: Tensor, *, driver: str | None = None, out: Tensor | None = None) -> Tensor:  # noqa: N803
+    """The singular values of matrices, descending."""
+    return written("linalg_svdvals", out, svd(A, False).S, A)
+
+
+def _threshold(s: Tensor, shape: Any, atol: Any, rtol: Any) -> Tensor:
+    """What singular values must exceed to count."""
+    eps = 2.0**-23 if s.dtype.itemsize == 4 else 2.0**-52
+    if rtol is None:
+        rtol = eps * max(shape) if atol is None or (isinstance(atol, float) and atol <= 0) else 0.0
+    atol = 0.0 if atol is None else atol
+    largest = s.amax(-1, keepdim=True) if s.shape[-1] else s.sum(-1, keepdim=True)
+    absolute, relative = (
+        unsqueeze(x, x.ndim) if isinstance(x, Tensor) else s.new_full((), x) for x in (atol, rtol)
+    )
+    return (largest * relative).maximum(absolute)
+
+
+def pinv(
+    A: Tensor,  # noqa: N803
+    *,
+    atol: Any = None,
+    rtol: Any = None,
+    hermitian: bool = False,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The pseudo-inverse V diag(1 / S) U^T, over the singular values above max(atol, rtol S[0]).
+
+    rtol is the dtype's epsilon times the larger size, unless given. The derivative holds where the
+    rank does not change.
+    """
+    check_matrix("linalg.pinv", A, square=hermitian)
+    a = A if not hermitian else _symmetric(A)
+    u, s, vh = svd(a.detach(), False)
+    small = s <= _threshold(s, A.shape[-2:], atol, rtol)
+    inverse = masked_fill(1 / masked_fill(s, small, 1), small, 0)
+    y = _pinv(a, (mT(vh) * unsqueeze(inverse, inverse.ndim - 1) @ mT(u))._p)
+    return written("linalg_pinv", out, y, A)
+
+
+def _pinv_rule(node: OpNode, g: Tensor, a: Tensor, y: Tensor) -> tuple[Tensor]:
+    """Golub and Pereyra, SIAM J. Numer. Anal. 10, 1973: with B the pseudo-inverse,
+    dA = -B^T g B^T + (1 - A B) g^T B B^T + B^T B g^T (1 - B A).
+    """
+    b, bt, gt = y, mT(y), mT(g)
+    first = matmul(matmul(bt, g), bt)
+    right = matmul(matmul(gt, b), bt)
+    left = matmul(bt, matmul(b, gt))
+    return (right - matmul(a, matmul(b, right)) + left - matmul(matmul(left, b), a) - first,)
+
+
+_pinv: Op = Op(
+    "pinv",
+    lambda a, value: lib.ad_alias(value),
+    _pinv_rule,
+    saves=(0, OUTPUT),
+    shaped=False,
+    grad_name="LinalgPinvBackward0",
+)
+
+
+def matrix_rank(
+    A: Tensor,  # noqa: N803
+    *,
+    atol: Any = None,
+    rtol: Any = None,
+    hermitian: bool = False,
+    out: Tensor | None = None,
+) -> Tensor:
+    """How many singular values are above max(atol, rtol S[0]); rtol as of `pinv`."""
+    check_matrix("linalg.matrix_rank", A, square=hermitian)
+    s = svdvals(A.detach())
+    count = (s > _threshold(s, A.shape[-2:], atol, rtol)).sum(-1, dtype=int64)
+    return written("linalg_matrix_rank", out, count, A)

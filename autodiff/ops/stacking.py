@@ -1,0 +1,186 @@
+"""Several tensors brought to one shape, or joined by a named direction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from autodiff.ops.join import cat
+from autodiff.ops.views import expand, reshape, unsqueeze
+from autodiff.shapes import Size
+from autodiff.tensor import Tensor
+
+
+def _given(tensors: tuple[Any, ...], name: str) -> list[Tensor]:
+    """The tensors of f(a, b) or f([a, b]). TypeError where one is none."""
+    one = len(tensors) == 1 and isinstance(tensors[0], (tuple, list))
+    found = list(tensors[0]) if one else list(tensors)
+    for i, x in enumerate(found):
+        if not isinstance(x, Tensor):
+            raise TypeError(
+                f"{name}(): expected Tensor as element {i} in argument 0, but got "
+                f"{type(x).__name__}"
+            )
+    return found
+
+
+def _row(x: Tensor) -> Tensor:
+    return x if x.ndim else reshape(x, 1)
+
+
+def _matrix(x: Tensor) -> Tensor:
+    return x if x.ndim > 1 else unsqueeze(_row(x), 0)
+
+
+def _cube(x: Tensor) -> Tensor:
+    return x if x.ndim > 2 else unsqueeze(_matrix(x), -1)
+
+
+def _at_least(name: str, one: Callable[[Tensor], Tensor], tensors: tuple[Any, ...]) -> Any:
+    alone = len(tensors) == 1 and not isinstance(tensors[0], (tuple, list))
+    found = tuple(map(one, _given(tensors, name)))
+    return found[0] if alone else found
+
+
+def atleast_1d(*tensors: Any) -> Any:
+    """The tensor (or the tensors, as a tuple) with one dimension at least. Views."""
+    return _at_least("atleast_1d", _row, tensors)
+
+
+def atleast_2d(*tensors: Any) -> Any:
+    """The tensor (or the tensors, as a tuple) as matrices: vectors as rows. Views."""
+    return _at_least("atleast_2d", _matrix, tensors)
+
+
+def atleast_3d(*tensors: Any) -> Any:
+    """The tensor (or the tensors, as a tuple) with three dimensions: vectors as (1, n, 1). Views.
+
+    >>> autodiff.atleast_3d(autodiff.ones(4)).shape
+    torch.Size([1, 4, 1])
+    """
+    return _at_least("atleast_3d", _cube, tensors)
+
+
+def broadcast_shapes(*shapes: Any) -> Size:
+    """The shape that shapes broadcast to. RuntimeError where they do not.
+
+    >>> autodiff.broadcast_shapes((2, 1), (3,))
+    torch.Size([2, 3])
+    """
+    for s in shapes:
+        if not isinstance(s, (int, tuple, list, str)):
+            raise RuntimeError(
+                "Input shapes should be of type ints, a tuple of ints, or a list of ints, got "
+                f"{type(s).__name__}"
+            )
+    given = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
+    out = [1] * max(map(len, given), default=0)
+    for shape in given:
+        for d, size in enumerate(shape, len(out) - len(shape)):
+            if size < 0:
+                raise ValueError(
+                    f"Trying to create tensor with negative dimension ({size}): ({size})"
+                )
+            if size != 1 and out[d] not in (1, size):
+                raise RuntimeError(
+                    "Shape mismatch: objects cannot be broadcast to a single shape: "
+                    + ", ".join(str(list(s)) for s in given)
+                )
+            out[d] = size if size != 1 else out[d]
+    return Size(out)
+
+
+def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
+    """The tensors expanded to one shape, as views."""
+    given = _given(tensors, "broadcast_tensors")
+    shape = broadcast_shapes(*(x.shape for x in given))
+    return tuple(expand(x, shape) for x in given)
+
+
+def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
+    """The coordinates of a grid with the vectors as its axes: for each, a tensor of all. Views.
+
+    `indexing` is "ij", where the vectors belong to the dimensions in order, or "xy", where the
+    first two are swapped.
+
+    >>> [x.tolist() for x in autodiff.meshgrid(autodiff.arange(2), autodiff.arange(2))]
+    [[[0, 0], [1, 1]], [[0, 1], [0, 1]]]
+    """
+    given = _given(tensors, "meshgrid")
+    if not given:
+        raise RuntimeError("meshgrid expects a non-empty TensorList")
+    if indexing not in (None, "ij", "xy"):
+        raise RuntimeError(
+            'meshgrid: indexing must be one of "xy" or "ij", but received: ' + str(indexing)
+        )
+    for x in given:
+        if x.ndim > 1:
+            raise RuntimeError(
+                "torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got a tensor of "
+                f"shape {list(x.shape)}"
+            )
+        if x.dtype is not given[0].dtype:
+            raise RuntimeError(
+                "torch.meshgrid expects all tensors to have the same dtype, got "
+                f"{given[0].dtype!r} and {x.dtype!r}"
+            )
+    swapped = indexing == "xy" and len(given) > 1
+    if swapped:
+        given[:2] = given[1::-1]
+    shape = [x._p.numel for x in given]
+    n = len(given)
+    axes = [[1] * d + [size] + [1] * (n - d - 1) for d, size in enumerate(shape)]
+    grids = [expand(reshape(x, axis), shape) for x, axis in zip(given, axes, strict=True)]
+    if swapped:
+        grids[:2] = grids[1::-1]
+    return tuple(grids)
+
+
+def cartesian_prod(*tensors: Any) -> Tensor:
+    """All combinations of the elements of vectors, a row each."""
+    given = _given(tensors, "cartesian_prod")
+    if len(given) == 1:
+        return given[0]
+    return column_stack([reshape(grid, -1) for grid in meshgrid(given)])
+
+
+def hstack(tensors: Sequence[Tensor]) -> Tensor:
+    """The tensors joined by columns (vectors by elements).
+
+    >>> autodiff.hstack([autodiff.ones(1), autodiff.zeros(2)]).tolist()
+    [1.0, 0.0, 0.0]
+    """
+    given = _not_none("hstack", atleast_1d(tensors))
+    return cat(given, 0 if given[0].ndim == 1 else 1)
+
+
+def vstack(tensors: Sequence[Tensor]) -> Tensor:
+    """The tensors joined by rows; vectors are rows.
+
+    >>> autodiff.vstack([autodiff.ones(2), autodiff.zeros(2)]).tolist()
+    [[1.0, 1.0], [0.0, 0.0]]
+    """
+    return cat(_not_none("vstack", atleast_2d(tensors)), 0)
+
+
+def dstack(tensors: Sequence[Tensor]) -> Tensor:
+    """The tensors joined along the third dimension."""
+    return cat(_not_none("dstack", atleast_3d(tensors)), 2)
+
+
+def column_stack(tensors: Sequence[Tensor]) -> Tensor:
+    """The tensors joined by columns; vectors are columns.
+
+    >>> autodiff.column_stack([autodiff.ones(2), autodiff.zeros(2)]).tolist()
+    [[1.0, 0.0], [1.0, 0.0]]
+    """
+    given = _not_none("column_stack", _given((tensors,), "column_stack"))
+    return cat([x if x.ndim > 1 else reshape(x, x._p.numel, 1) for x in given], 1)
+
+
+def _not_none(name: str, tensors: Any) -> Any:
+    if isinstance(tensors, Tensor):
+        raise TypeError(f"{name}(): argument 'tensors' must be tuple of Tensors, not Tensor")
+    if not tensors:
+        raise RuntimeError(f"{name} expects a non-empty TensorList")
+    return tensors

@@ -1,0 +1,64 @@
+"""Averaged stochastic gradient descent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from autodiff.ops.create import full_like
+from autodiff.optim._native import NativeOptimizer, check_at_least_0, check_lr, check_modes, count
+from autodiff.optim.optimizer import Group
+from autodiff.tensor import Tensor
+
+__all__ = ["ASGD"]
+
+
+class ASGD(NativeOptimizer):
+    """Gradient descent that keeps the average of its parameters (Polyak and Juditsky, 1992).
+
+    Step t, with g the gradient (negated to maximize) plus weight_decay times the parameter and
+    eta = lr / (1 + lambd lr (t - 1))^alpha: parameter = (1 - lambd eta) parameter - eta g. The
+    state "ax" follows it, from step t0 on as the average.
+
+    `foreach` and `capturable` choose among PyTorch's implementations; here they change nothing.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: Any = 1e-2,
+        lambd: float = 1e-4,
+        alpha: float = 0.75,
+        t0: float = 1e6,
+        weight_decay: float = 0,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+        capturable: bool = False,
+    ) -> None:
+        check_lr(lr)
+        check_at_least_0("weight_decay value", weight_decay)
+        check_modes("ASGD", differentiable, foreach)
+        defaults = {
+            "lr": lr,
+            "lambd": lambd,
+            "alpha": alpha,
+            "t0": t0,
+            "weight_decay": weight_decay,
+            "foreach": foreach,
+            "maximize": maximize,
+            "differentiable": differentiable,
+            "capturable": capturable,
+        }
+        super().__init__(params, defaults)
+
+    def _kernel(self, group: Group) -> tuple[str, Sequence[str]]:
+        return "asgd", ("ax", "step", "eta", "mu")
+
+    def _numbers(self, group: Group) -> Sequence[Any]:
+        return group["lambd"], group["alpha"], group["t0"]
+
+    def _start(self, x: Tensor, group: Group) -> dict[str, Any]:
+        step = count(group)
+        eta, mu = (full_like(step, float(value)) for value in (group["lr"], 1))
+        return {"step": step, "eta": eta, "mu": mu, "ax": full_like(x, 0)}

@@ -1,0 +1,61 @@
+"""Resilient backpropagation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from autodiff.ops.create import full_like, zeros_like
+from autodiff.optim._native import NativeOptimizer, check_lr, check_modes, count
+from autodiff.optim.optimizer import Group
+from autodiff.tensor import Tensor
+
+__all__ = ["Rprop"]
+
+
+class Rprop(NativeOptimizer):
+    """Steps by the signs of gradients, each element's of a size of its own (Riedmiller, 1993).
+
+    A size begins at lr, is multiplied by etas[1] where the gradient (negated to maximize) kept its
+    sign and by etas[0] where that turned, and stays within step_sizes. Where the sign turned, the
+    parameter stays, and so does the size at the next step.
+
+    `foreach` and `capturable` choose among PyTorch's implementations; here they change nothing.
+    """
+
+    def __init__(
+        self,
+        params: Iterable[Any],
+        lr: Any = 1e-2,
+        etas: tuple[float, float] = (0.5, 1.2),
+        step_sizes: tuple[float, float] = (1e-6, 50),
+        *,
+        capturable: bool = False,
+        foreach: bool | None = None,
+        maximize: bool = False,
+        differentiable: bool = False,
+    ) -> None:
+        check_lr(lr)
+        if not 0.0 < etas[0] < 1.0 < etas[1]:
+            raise ValueError(f"Invalid eta values: {etas[0]}, {etas[1]}")
+        check_modes("Rprop", differentiable, foreach)
+        defaults = {
+            "lr": lr,
+            "etas": etas,
+            "step_sizes": step_sizes,
+            "foreach": foreach,
+            "maximize": maximize,
+            "differentiable": differentiable,
+            "capturable": capturable,
+        }
+        super().__init__(params, defaults)
+
+    def _kernel(self, group: Group) -> tuple[str, Sequence[str]]:
+        return "rprop", ("prev", "step_size", "step")
+
+    def _numbers(self, group: Group) -> Sequence[Any]:
+        return (*group["etas"], *group["step_sizes"])
+
+    def _start(self, x: Tensor, group: Group) -> dict[str, Any]:
+        size = full_like(x, float(group["lr"]))
+        return {"step": count(group), "prev": zeros_like(x), "step_size": size}

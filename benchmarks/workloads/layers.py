@@ -1,0 +1,143 @@
+"""Norms, attention, a recurrent layer and a small transformer: forward, gradients, steps."""
+
+from collections.abc import Callable
+from typing import Any
+
+from workload import Library, Make, Run, Workload, same
+
+GROUP = "layers"
+Setup = Callable[[Library], tuple[Callable[[], Any], Any]]  # the forward, and a tensor it uses
+
+
+def forward(setup: Setup) -> Make:
+    """The value alone."""
+
+    def make(lib: Library) -> Run:
+        run, _ = setup(lib)
+
+        def quietly() -> Any:
+            with lib.no_grad():
+                return run()
+
+        return quietly
+
+    return make
+
+
+def gradients(setup: Setup) -> Make:
+    """The value and its gradients; the gradient of one tensor is compared."""
+
+    def make(lib: Library) -> Run:
+        run, leaf = setup(lib)
+        lib.manual_seed(3)
+        g = lib.randn(run().shape)
+
+        def backward() -> Any:
+            leaf.grad = None
+            run().backward(g)
+            return leaf.grad
+
+        return backward
+
+    return make
+
+
+def norm(name: str, *shape: int, weights: tuple[int, ...], **options: Any) -> Setup:
+    """A function of an input, running moments where it takes them, and a weight."""
+
+    def setup(lib: Library) -> tuple[Callable[[], Any], Any]:
+        lib.manual_seed(1)
+        x = lib.randn(*shape).requires_grad_()
+        parameters = [lib.rand(weights).requires_grad_()]
+        function = getattr(lib.nn.functional, name)
+        given: list[Any] = []
+        if name == "batch_norm":
+            given = [lib.zeros(weights), lib.ones(weights)]
+            parameters.append(lib.rand(weights).requires_grad_())
+        elif name == "group_norm":
+            given = [8]
+            parameters.append(lib.rand(weights).requires_grad_())
+        else:
+            given = [weights]
+        return lambda: function(x, *given, *parameters, **options), x
+
+    return setup
+
+
+def attention(*shape: int) -> Setup:
+    """Causal attention of heads."""
+
+    def setup(lib: Library) -> tuple[Callable[[], Any], Any]:
+        lib.manual_seed(1)
+        q, k, v = (lib.randn(*shape).requires_grad_() for _ in range(3))
+        function = lib.nn.functional.scaled_dot_product_attention
+        return lambda: function(q, k, v, is_causal=True), q
+
+    return setup
+
+
+def recurrent(name: str, width: int, batch: int, steps: int) -> Setup:
+    """Two recurrent layers over whole sequences."""
+
+    def setup(lib: Library) -> tuple[Callable[[], Any], Any]:
+        lib.manual_seed(1)
+        module = getattr(lib.nn, name)(width, width, 2)
+        x = lib.randn(steps, batch, width).requires_grad_()
+        return lambda: module(x)[0], x
+
+    return setup
+
+
+def gpt(lib: Library) -> Run:
+    """A training step of a transformer of 2 layers, 64 wide, on 8 texts of 64 tokens."""
+    nn, width, tokens, batch, letters = lib.nn, 64, 64, 8, 65
+    lib.manual_seed(5)
+    layers = [
+        nn.TransformerEncoderLayer(
+            width, 4, 4 * width, 0.0, "gelu", batch_first=True, norm_first=True
+        )
+        for _ in range(2)
+    ]
+    parts = nn.ModuleList(
+        [nn.Embedding(letters, width), nn.Embedding(tokens, width), *layers]
+    )  # fmt: skip
+    parts.extend([nn.LayerNorm(width), nn.Linear(width, letters)])
+    mask = nn.Transformer.generate_square_subsequent_mask(tokens)
+    x, target = (lib.randint(0, letters, (batch, tokens)) for _ in range(2))
+    places = lib.arange(tokens)
+    optimizer = lib.optim.AdamW(parts.parameters(), lr=1e-4)
+
+    def step() -> Any:
+        h = parts[0](x) + parts[1](places)
+        for layer in layers:
+            h = layer(h, src_mask=mask, is_causal=True)
+        logits = parts[5](parts[4](h))
+        loss = nn.functional.cross_entropy(logits.reshape(-1, letters), target.reshape(-1))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
+IMAGES = (16, 64, 32, 32)
+SETUPS: list[tuple[str, float, Setup]] = [
+    ("batch_norm 16x64x32x32", 1.0, norm("batch_norm", *IMAGES, weights=(64,), training=True)),
+    ("batch_norm, evaluation", 1.0, norm("batch_norm", *IMAGES, weights=(64,))),
+    ("group_norm 16x64x32x32", 1.0, norm("group_norm", *IMAGES, weights=(64,))),
+    ("rms_norm 512x1000", 1.0, norm("rms_norm", 512, 1000, weights=(1000,))),
+    ("causal attention 8x4x64x16", 1.0, attention(8, 4, 64, 16)),
+    ("causal attention 4x8x512x64", 1.0, attention(4, 8, 512, 64)),
+    ("LSTM 2x128 on 32x50", 1.5, recurrent("LSTM", 128, 32, 50)),
+    ("GRU 2x128 on 32x50", 1.0, recurrent("GRU", 128, 32, 50)),
+]
+WORKLOADS = [
+    Workload(f"{name}{suffix}", GROUP, same(make(setup)), target, ("torch",), tolerance=1e-3)
+    for name, target, setup in SETUPS
+    for suffix, make in (("", forward), (", backward", gradients))
+] + [
+    Workload(
+        "GPT 2x64 on 8x64, AdamW", GROUP, same(gpt), 1.3, ("torch",), tolerance=1e-3, quick=True
+    )
+]

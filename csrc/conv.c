@@ -1,0 +1,363 @@
+/* conv.c: convolutions of one to three dimensions and their adjoints in the input and in the weight. Of the
+ * first two, every element of a result is one chain of multiply-adds over channels and taps in order, as in a
+ * matrix product; which way it is computed is chosen by speed alone. */
+#include "conv.h"
+#include "tape.h"
+
+#define MANY_CHANNELS 8       /* in a group of the result, from which on vectors lie across them */
+#define LOCAL_BYTES (1 << 17) /* of a padded image that each task copies itself */
+#define MATRIX_POSITIONS 16   /* from which on a kernel of one tap is a matrix product */
+#define LIMIT                                                                                                \
+    ((int64_t)1 << 30) /* of sizes and steps: products of two, and sums of a few of these, are safe */
+
+int64_t ad_conv_cost(int64_t macs, int64_t size) {
+    return macs < LIMIT * LIMIT / 8 ? macs * size / 80 : LIMIT * LIMIT / 64;
+}
+
+/* ---- axes ---- */
+
+static int64_t common_divisor(int64_t a, int64_t b) {
+    while (b) {
+        const int64_t rest = a % b;
+        a = b;
+        b = rest;
+    }
+    return a;
+}
+
+static int64_t floor_mod(int64_t a, int64_t b) { return (a % b + b) % b; }
+
+/* Zeros around the source, so that every tap meets something. */
+static void pad(ad_axis *x) {
+    for (int64_t i = 0; i < x->residues; i++) {
+        const ad_residue *r = &x->residue[i];
+        for (int64_t t = r->begin; t < r->end; t++) {
+            const int64_t first = x->tap[t].at, last = first + (r->n - 1) * x->source_step;
+            if (-first > x->low) x->low = -first;
+            if (last - x->source + 1 > x->high) x->high = last - x->source + 1;
+        }
+    }
+    for (int64_t t = 0; t < x->kernel; t++) x->tap[t].at += x->low;
+}
+
+/* Position i meets tap t at i stride - padding + t dilation. */
+static void set_forward(ad_axis *x, int64_t stride, int64_t padding, int64_t dilation) {
+    x->step = 1, x->source_step = stride;
+    x->residues = 1;
+    x->residue[0] = (ad_residue){0, x->size, 0, x->kernel};
+    for (int64_t t = 0; t < x->kernel; t++) x->tap[t] = (ad_tap){t, t * dilation - padding};
+}
+
+/* Position i meets tap t at (i + padding - t dilation) / stride, where that is whole. */
+static void set_transposed(ad_axis *x, int64_t stride, int64_t padding, int64_t dilation) {
+    const int64_t period = stride / common_divisor(stride, dilation % stride);
+    int64_t end = 0;
+    x->step = stride, x->source_step = 1;
+    for (int64_t first = 0; first < ad_least(period, x->kernel); first++) {
+        const int64_t at = floor_mod(first * dilation - padding, stride), begin = end;
+        if (at >= x->size) continue;
+        for (int64_t t = first; t < x->kernel; t += period)
+            x->tap[end++] = (ad_tap){t, (at + padding - t * dilation) / stride};
+        x->residue[x->residues++] = (ad_residue){at, (x->size - at - 1) / stride + 1, begin, end};
+    }
+    for (int64_t t = end; t < x->kernel; t++) x->tap[t] = (ad_tap){0, 0};
+}
+
+/* The tables of the axes, in one block. */
+void *ad_conv_axes(ad_axis *axis) {
+    const int64_t taps = axis[0].kernel + axis[1].kernel + axis[2].kernel;
+    char *memory = ad_alloc((size_t)taps * (sizeof(ad_tap) + sizeof(ad_residue)));
+    char *at = memory;
+    for (int d = 0; memory && d < 3; d++) {
+        axis[d].tap = (ad_tap *)at;
+        at += axis[d].kernel * sizeof(ad_tap);
+        axis[d].residue = (ad_residue *)at;
+        at += axis[d].kernel * sizeof(ad_residue);
+    }
+    return memory;
+}
+
+void ad_conv_forward(ad_axis *axis, const ad_conv_call *call) {
+    for (int d = 0; d < 3; d++) {
+        set_forward(&axis[d], call->stride[d], call->padding[d], call->dilation[d]);
+        pad(&axis[d]);
+    }
+}
+
+static void transpose(ad_axis *axis, const ad_conv_call *call) {
+    for (int d = 0; d < 3; d++) {
+        set_transposed(&axis[d], call->stride[d], call->padding[d], call->dilation[d]);
+        pad(&axis[d]);
+    }
+}
+
+/* ---- sources ---- */
+
+int64_t ad_conv_column(const ad_source *s, int64_t w) {
+    return s->phases == 1 ? w * s->at[2] : w % s->phases * s->phase + w / s->phases;
+}
+
+/* The columns of x that belong to one phase, to their places in the copy. */
+static void copy_phase(const ad_source *s, const ad_tensor *x, const ad_axis *axis, int64_t phase) {
+    const int64_t low = axis[2].low, size = ad_itemsize[x->dtype];
+    const int64_t q = low > phase ? (low - phase + s->phases - 1) / s->phases : 0;
+    const int64_t column = phase + q * s->phases - low;
+    if (column >= x->shape[4]) return;
+    ad_tensor from = *x, to;
+    from.shape[4] = (x->shape[4] - column - 1) / s->phases + 1;
+    from.data += column * x->strides[4] * size;
+    from.strides[4] *= s->phases;
+    ad_refresh(&from);
+    to = from;
+    to.data = s->data + (axis[0].low * s->at[0] + axis[1].low * s->at[1] + phase * s->phase + q) * size;
+    to.strides[0] = s->n, to.strides[1] = s->c;
+    for (int d = 0; d < 3; d++) to.strides[d + 2] = s->at[d];
+    ad_refresh(&to);
+    ad_copy_into(&to, &from);
+}
+
+int64_t ad_conv_layout(ad_source *s, const ad_tensor *x, const ad_axis *axis, bool unit) {
+    const int64_t phases = unit ? axis[2].source_step : 1;
+    bool copied = phases > 1 || (unit && x->strides[4] != 1);
+    for (int d = 0; d < 3; d++) copied |= axis[d].low || axis[d].high;
+    *s = (ad_source){x->data, x->strides[0], x->strides[1], {x->strides[2], x->strides[3], x->strides[4]}, 1,
+                     0,       NULL};
+    if (!copied) return 0;
+    s->phases = phases;
+    s->phase = (axis[2].low + axis[2].source + axis[2].high + phases - 1) / phases;
+    s->at[2] = 1;
+    s->at[1] = s->phase * phases;
+    s->at[0] = s->at[1] * (axis[1].low + axis[1].source + axis[1].high);
+    s->c = s->at[0] * (axis[0].low + axis[0].source + axis[0].high);
+    s->n = s->c * x->shape[1];
+    return s->c * ad_itemsize[x->dtype];
+}
+
+/* Rows that lie along memory, one after the other: most copies are small, and a general one takes as long. */
+static void copy_rows(const ad_source *s, const ad_tensor *x, const ad_axis *axis) {
+    const int64_t size = ad_itemsize[x->dtype], bytes = x->shape[4] * size;
+    for (int64_t n = 0; n < x->shape[0] * x->shape[1]; n++) {
+        for (int64_t d = 0; d < x->shape[2]; d++) {
+            const char *from = x->data + (n / x->shape[1] * x->strides[0] + n % x->shape[1] * x->strides[1] +
+                                          d * x->strides[2]) *
+                                             size;
+            char *to =
+                s->data +
+                (n * s->c + (d + axis[0].low) * s->at[0] + axis[1].low * s->at[1] + axis[2].low) * size;
+            for (int64_t h = 0; h < x->shape[3]; h++, from += x->strides[3] * size, to += s->at[1] * size)
+                memcpy(to, from, (size_t)bytes);
+        }
+    }
+}
+
+void ad_conv_copy(const ad_source *s, const ad_tensor *x, const ad_axis *axis) {
+    memset(s->data, 0, (size_t)(x->shape[0] * x->shape[1] * s->c * ad_itemsize[x->dtype]));
+    if (s->phases == 1 && x->strides[4] == 1 && x->numel * ad_itemsize[x->dtype] <= LOCAL_BYTES) {
+        copy_rows(s, x, axis);
+        return;
+    }
+    for (int64_t phase = 0; x->numel && phase < s->phases; phase++) copy_phase(s, x, axis, phase);
+}
+
+int ad_conv_source(ad_source *s, const ad_tensor *x, const ad_axis *axis, bool unit) {
+    const int64_t bytes = ad_conv_layout(s, x, axis, unit);
+    if (!bytes) return AD_OK;
+    s->data = s->copy = ad_alloc((size_t)(x->shape[0] * x->shape[1] * bytes));
+    if (!s->copy) return AD_NO_MEMORY;
+    ad_conv_copy(s, x, axis);
+    return AD_OK;
+}
+
+/* ---- calls ---- */
+
+/* Kernels of one tap that move by one: matrices of channels, image by image. */
+static bool is_matrix(const ad_conv_plan *v, const ad_tensor *x) {
+    if (v->taps != 1 || v->groups != 1 || !v->channels || v->positions < MATRIX_POSITIONS) return false;
+    for (int d = 0; d < 3; d++) {
+        const ad_axis *a = &v->axis[d];
+        if (a->step != 1 || a->source_step != 1 || a->low || a->high || a->size != a->source) return false;
+        if (d && a[-1].size > 1 && x->strides[d + 1] != x->strides[d + 2] * a->size) return false;
+    }
+    return true;
+}
+
+static void add_to_rows(const ad_conv_plan *v, char *y) {
+    for (int64_t i = 0; i < v->m; i++) {
+        if (v->size == 4) {
+            float *row = (float *)y + i * v->positions, b = ((const float *)v->bias)[i];
+            for (int64_t p = 0; p < v->positions; p++) row[p] += b;
+        } else {
+            double *row = (double *)y + i * v->positions, b = ((const double *)v->bias)[i];
+            for (int64_t p = 0; p < v->positions; p++) row[p] += b;
+        }
+    }
+}
+
+static void run_matrix(void *context, int64_t n) {
+    ad_conv_plan *v = context;
+    char *y = v->y + n * v->m * v->positions * v->size;
+    const int64_t column = v->source.at[v->axis[2].size > 1 ? 2 : v->axis[1].size > 1 ? 1 : 0];
+    ad_product g = {.kernels = v->kernels,
+                    .size = v->size,
+                    .m = v->m,
+                    .n = v->positions,
+                    .k = v->c,
+                    .a = {v->w, v->w_m, v->w_c},
+                    .b = {v->source.data + n * v->source.n * v->size, v->source.c, column},
+                    .c = y,
+                    .c_row = v->positions};
+    const int status = ad_gemm(&g);
+    if (status)
+        atomic_store(&v->status, status);
+    else if (v->bias)
+        add_to_rows(v, y);
+}
+
+static int run_tiles(const ad_conv_call *call, ad_conv_plan *v) {
+    (call->kind == AD_CONV_TRANSPOSED ? transpose : ad_conv_forward)(v->axis, call);
+    for (int d = 0; d < 3; d++) {
+        const ad_axis *x = &v->axis[d];
+        int64_t met = 0;
+        for (int64_t i = 0; i < x->residues; i++) met += x->residue[i].n;
+        v->holes |= met != x->size;
+    }
+    v->channels = v->m >= MANY_CHANNELS && v->m >> v->kernels->log2_width;
+    const int64_t bytes = ad_conv_layout(&v->source, &call->a, v->axis, !v->channels) * v->c;
+    if (bytes && bytes <= LOCAL_BYTES) {
+        v->local = &call->a;
+        v->copy_bytes = bytes;
+    } else {
+        const int status = ad_conv_source(&v->source, &call->a, v->axis, !v->channels);
+        if (status) return status;
+    }
+    if (!is_matrix(v, &call->a)) return ad_conv_tiles(v);
+    ad_parallel_for(v->batch, ad_conv_cost(call->y.numel * v->c, v->size), run_matrix, v);
+    return atomic_load(&v->status);
+}
+
+static int run(const ad_conv_call *call) {
+    if (call->kind == AD_CONV_WEIGHT) return ad_conv_weight(call);
+    const bool transposed = call->kind == AD_CONV_TRANSPOSED;
+    const ad_tensor *w = &call->b;
+    ad_conv_plan v = {.kernels = ad_cpu->gemm->type[ad_dtype_type[call->a.dtype]],
+                      .size = ad_itemsize[call->a.dtype],
+                      .batch = call->a.shape[0],
+                      .groups = call->groups,
+                      .m = call->y.shape[1] / call->groups,
+                      .c = call->a.shape[1] / call->groups,
+                      .taps = 1,
+                      .positions = 1,
+                      .w = w->data,
+                      .bias = call->bias,
+                      .w_group = w->shape[0] / call->groups * w->strides[0],
+                      .w_m = w->strides[transposed ? 1 : 0],
+                      .w_c = w->strides[transposed ? 0 : 1],
+                      .y = call->y.data};
+    atomic_init(&v.status, AD_OK);
+    for (int d = 0; d < 3; d++) {
+        v.axis[d] = (ad_axis){
+            .size = call->y.shape[d + 2], .source = call->a.shape[d + 2], .kernel = w->shape[d + 2]};
+        v.taps *= v.axis[d].kernel;
+        v.positions *= v.axis[d].size;
+        v.w_at[d] = w->strides[d + 2];
+    }
+    void *axes = ad_conv_axes(v.axis);
+    if (!axes) return AD_NO_MEMORY;
+    const int status = run_tiles(call, &v);
+    ad_dealloc(v.source.copy);
+    ad_dealloc(axes);
+    return status;
+}
+
+/* ---- ad_conv ---- */
+
+/* x (.., .., and nd dimensions of space) with space made of three. */
+static void spread(ad_tensor *to, const ad_tensor *x, int nd) {
+    *to = *x;
+    to->ndim = 5;
+    for (int d = 0; d < 3; d++) {
+        const int from = d - (3 - nd) + 2;
+        to->shape[d + 2] = from < 2 ? 1 : x->shape[from];
+        to->strides[d + 2] = from < 2 ? 0 : x->strides[from];
+    }
+    ad_refresh(to);
+}
+
+typedef struct {
+    int kind, nd;
+    int64_t groups, geometry[3 * AD_CONV_DIMS]; /* strides, paddings, dilations */
+} numbers;
+
+static int run_call(const ad_call *c) {
+    const numbers *n = c->numbers;
+    const ad_tensor *bias = ad_in(c, 2);
+    ad_tensor *row = bias && bias->strides[0] != 1 ? ad_contiguous(bias, bias->dtype) : NULL;
+    if (bias && bias->strides[0] != 1 && !row) return AD_NO_MEMORY;
+    ad_conv_call call = {.kind = n->kind,
+                         .bias = row    ? row->data
+                                 : bias ? bias->data
+                                        : NULL,
+                         .groups = n->groups};
+    spread(&call.a, ad_in(c, 0), n->nd);
+    spread(&call.b, ad_in(c, 1), n->nd);
+    spread(&call.y, ad_out(c, 0), n->nd);
+    for (int d = 0; d < 3; d++) {
+        const int from = d - (3 - n->nd);
+        call.stride[d] = from < 0 ? 1 : n->geometry[from];
+        call.padding[d] = from < 0 ? 0 : n->geometry[n->nd + from];
+        call.dilation[d] = from < 0 ? 1 : n->geometry[2 * n->nd + from];
+    }
+    const int status = run(&call);
+    ad_free(row);
+    int64_t detail[3]; /* of another thread's failure, nobody knows the bytes */
+    if (status && (ad_error(detail) != status || !detail[0]))
+        ad_fail(status, call.y.numel * ad_itemsize[call.y.dtype], 0, 0);
+    return status;
+}
+
+static int check(int kind, const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias, int64_t groups,
+                 int nd, const int64_t *geometry) {
+    if (kind < 0 || kind > AD_CONV_WEIGHT || nd < 1 || nd > 3 || groups < 1)
+        return ad_fail(AD_BAD_ARG, kind, nd, groups);
+    if (!ad_is_float(a->dtype)) return ad_fail(AD_BAD_DTYPE, a->dtype, 0, 0);
+    if (b->dtype != a->dtype) return ad_fail(AD_BAD_DTYPE, b->dtype, 0, 0);
+    if (a->ndim != nd + 2) return ad_fail(AD_BAD_DIM, nd + 2, a->ndim, 0);
+    if (b->ndim != nd + 2) return ad_fail(AD_BAD_DIM, nd + 2, b->ndim, 0);
+    for (int i = 0; i < 4 * nd; i++) {
+        const int64_t least = i / nd == 1 || (i / nd == 3 && kind != AD_CONV_WEIGHT) ? 0 : 1;
+        if (geometry[i] < least || geometry[i] >= LIMIT) return ad_fail(AD_BAD_ARG, i, geometry[i], 0);
+    }
+    for (int d = 0; d < nd + 2; d++) {
+        if (a->shape[d] >= LIMIT || b->shape[d] >= LIMIT) return ad_fail(AD_TOO_LARGE, 0, 0, 0);
+        if (d > 1 && kind != AD_CONV_WEIGHT && b->shape[d] < 1) return ad_fail(AD_BAD_SHAPE, 0, 1, 0);
+    }
+    /* channels of a, and what of b must agree with them */
+    const int64_t n = a->shape[0], c = a->shape[1], m = b->shape[kind == AD_CONV_FORWARD ? 0 : 1];
+    if (kind == AD_CONV_WEIGHT && b->shape[0] != n) return ad_fail(AD_BAD_SHAPE, b->shape[0], n, 0);
+    if (c % groups) return ad_fail(AD_BAD_SHAPE, c, groups, 0);
+    if (kind != AD_CONV_TRANSPOSED && m % groups) return ad_fail(AD_BAD_SHAPE, m, groups, 0);
+    if (kind == AD_CONV_FORWARD && b->shape[1] != c / groups)
+        return ad_fail(AD_BAD_SHAPE, b->shape[1], c / groups, 0);
+    if (kind == AD_CONV_TRANSPOSED && b->shape[0] != c) return ad_fail(AD_BAD_SHAPE, b->shape[0], c, 0);
+    if (!bias) return AD_OK;
+    const int64_t channels = kind == AD_CONV_FORWARD ? m : m * groups;
+    if (kind == AD_CONV_WEIGHT) return ad_fail(AD_BAD_ARG, kind, 0, 0);
+    if (bias->dtype != a->dtype) return ad_fail(AD_BAD_DTYPE, bias->dtype, 0, 0);
+    if (bias->ndim != 1) return ad_fail(AD_BAD_DIM, 1, bias->ndim, 0);
+    return bias->shape[0] == channels ? AD_OK : ad_fail(AD_BAD_SHAPE, bias->shape[0], channels, 0);
+}
+
+ad_tensor *ad_conv(int kind, const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias, int64_t groups,
+                   int nd, const int64_t *geometry) {
+    if (check(kind, a, b, bias, groups, nd, geometry)) return NULL;
+    int64_t shape[5] = {a->shape[0], b->shape[0]};
+    if (kind == AD_CONV_TRANSPOSED) shape[1] = b->shape[1] * groups;
+    if (kind == AD_CONV_WEIGHT) shape[0] = a->shape[1], shape[1] = b->shape[1] / groups;
+    memcpy(shape + 2, geometry + 3 * nd, sizeof(int64_t) * (size_t)nd);
+    ad_tensor *y = ad_make(a->dtype, nd + 2, shape);
+    if (!y || !y->numel) return y;
+    numbers n = {.kind = kind, .nd = nd, .groups = groups};
+    memcpy(n.geometry, geometry, sizeof(int64_t) * 3 * (size_t)nd);
+    const ad_tensor *const x[] = {y, a, b, bias};
+    return ad_done(&(ad_call){run_call, "conv", 1, 3, .x = x, .numbers = &n, .n_bytes = sizeof n}, y);
+}

@@ -1,0 +1,326 @@
+/* conv_tiles.c: results of convolutions, a tile at a time. Where a group has many channels, a tile's columns
+ * are channels and its rows are neighbouring positions, which read the source in place at the offsets of
+ * channels and taps; what comes out is turned a block at a time. Where there are few, rows are channels and
+ * columns positions. Both add up the same chains. */
+#include "conv.h"
+
+#define DEPTH 256             /* channels and taps at a time: a panel of weights stays in L1 */
+#define BLOCK_BYTES (1 << 17) /* of a block of the result before it is turned */
+#define LEAST_TASKS 4         /* that a batch is cut into where it can be */
+
+/* Of one combination of residues: k channels and taps, from `begin` on of all. */
+typedef struct {
+    const ad_residue *r[3];
+    int64_t k, begin;
+} combination;
+
+/* Calls fn for each combination in order. */
+static void for_combinations(const ad_conv_plan *v, void (*fn)(void *context, const combination *c),
+                             void *context) {
+    combination c = {.begin = 0};
+    for (int64_t i = 0; i < v->axis[0].residues; i++) {
+        for (int64_t j = 0; j < v->axis[1].residues; j++) {
+            for (int64_t l = 0; l < v->axis[2].residues; l++) {
+                c.r[0] = &v->axis[0].residue[i], c.r[1] = &v->axis[1].residue[j],
+                c.r[2] = &v->axis[2].residue[l];
+                c.k = v->c;
+                for (int d = 0; d < 3; d++) c.k *= c.r[d]->end - c.r[d]->begin;
+                fn(context, &c);
+                c.begin += c.k;
+            }
+        }
+    }
+}
+
+/* ---- weights and offsets ---- */
+
+/* Where each channel and tap reads, and its weights: of `lanes` results side by side from m on. */
+typedef struct {
+    ad_conv_plan *v;
+    int64_t group;
+} packing;
+
+static void fill_offsets(const ad_conv_plan *v, const combination *c) {
+    const ad_source *s = &v->source;
+    int64_t *to = v->offsets + c->begin;
+    for (int64_t i = 0; i < v->c; i++) {
+        for (int64_t d = c->r[0]->begin; d < c->r[0]->end; d++) {
+            for (int64_t h = c->r[1]->begin; h < c->r[1]->end; h++) {
+                const int64_t row =
+                    i * s->c + v->axis[0].tap[d].at * s->at[0] + v->axis[1].tap[h].at * s->at[1];
+                for (int64_t w = c->r[2]->begin; w < c->r[2]->end; w++)
+                    *to++ = row + ad_conv_column(s, v->axis[2].tap[w].at);
+            }
+        }
+    }
+}
+
+/* dst[k * lanes + l], each lane `w_m` further. */
+static void pack_taps(const ad_conv_plan *v, const combination *c, const char *w, int64_t lanes, char *dst) {
+    const int64_t size = v->size;
+    const bool whole = c->k == v->c * v->taps && v->w_at[2] == 1 && v->w_at[1] == v->axis[2].kernel &&
+                       v->w_at[0] == v->axis[1].kernel * v->axis[2].kernel;
+    if (whole) {
+        const bool at_once = v->w_c == v->taps;
+        for (int64_t i = 0; i < (at_once ? 1 : v->c); i++)
+            v->kernels->pack(at_once ? c->k : v->taps, (int)lanes, w + i * v->w_c * size, v->w_m, 1,
+                             dst + i * v->taps * lanes * size);
+        return;
+    }
+    for (int64_t i = 0; i < v->c; i++) {
+        for (int64_t d = c->r[0]->begin; d < c->r[0]->end; d++) {
+            for (int64_t h = c->r[1]->begin; h < c->r[1]->end; h++) {
+                const int64_t row =
+                    i * v->w_c + v->axis[0].tap[d].tap * v->w_at[0] + v->axis[1].tap[h].tap * v->w_at[1];
+                for (int64_t x = c->r[2]->begin; x < c->r[2]->end; x++, dst += lanes * size)
+                    v->kernels->pack(1, (int)lanes, w + (row + v->axis[2].tap[x].tap * v->w_at[2]) * size,
+                                     v->w_m, 1, dst);
+            }
+        }
+    }
+}
+
+static void pack_combination(void *context, const combination *c) {
+    const packing *p = context;
+    const ad_conv_plan *v = p->v;
+    const char *w = v->w + p->group * v->w_group * v->size;
+    char *dst = v->packed + (p->group * v->c * v->taps + c->begin) * v->m * v->size;
+    if (p->group == 0) fill_offsets(v, c);
+    for (int64_t j = 0, cols; j < v->m; j += cols) {
+        cols = v->channels ? ad_conv_next(v->kernels, v->m - j, ad_conv_width(v->kernels)) : 1;
+        pack_taps(v, c, w + j * v->w_m * v->size, cols, dst + j * c->k * v->size);
+    }
+}
+
+static void pack_group(void *context, int64_t group) {
+    packing p = {context, group};
+    for_combinations(p.v, pack_combination, &p);
+}
+
+/* ---- blocks ---- */
+
+/* Positions [r0, r1) x [c0, c1) of an image's group: rows are those of the first two dimensions. */
+typedef struct {
+    const ad_conv_plan *v;
+    const char *source, *weights, *bias;
+    int64_t images, r0, r1, c0, c1;
+    int64_t next_source; /* from one image to the next, in elements */
+    char *c; /* where the block goes: all of its images, before they are turned if that is to be */
+} block;
+
+/* Whether position `at` is one of the residue's; if so, which. */
+static bool meets(const ad_axis *axis, const ad_residue *r, int64_t at, int64_t *i) {
+    *i = at - r->first;
+    if (axis->step == 1) return true;
+    if (*i < 0 || *i % axis->step) return false;
+    *i /= axis->step;
+    return true;
+}
+
+/* Row `at`: which of the combination's it is, as an offset in the source; false where it is none. */
+static bool source_row(const ad_conv_plan *v, const combination *c, int64_t at, int64_t *offset) {
+    const int64_t height = v->axis[1].size;
+    int64_t d, h;
+    if (!meets(&v->axis[0], c->r[0], at / height, &d) || !meets(&v->axis[1], c->r[1], at % height, &h))
+        return false;
+    *offset = d * v->axis[0].source_step * v->source.at[0] + h * v->axis[1].source_step * v->source.at[1];
+    return true;
+}
+
+/* The positions of a residue that are in [from, to). */
+static void within(const ad_axis *axis, const ad_residue *r, int64_t from, int64_t to, int64_t *begin,
+                   int64_t *end) {
+    *begin = from <= r->first ? 0 : (from - r->first - 1) / axis->step + 1;
+    *end = to <= r->first ? 0 : (to - r->first - 1) / axis->step + 1;
+}
+
+/* ---- vectors of channels ---- */
+
+static void channel_tiles(void *context, const combination *c) {
+    const block *b = context;
+    const ad_conv_plan *v = b->v;
+    const ad_axis *axis = &v->axis[2];
+    const int64_t size = v->size, width = b->c1 - b->c0, step = axis->source_step * v->source.at[2];
+    const char *weights = b->weights + c->begin * v->m * size;
+    int64_t q0, q1, from;
+    within(axis, c->r[2], b->c0, b->c1, &q0, &q1);
+    const int64_t first = c->r[2]->first + q0 * axis->step - b->c0;
+    ad_tile tile = {.a_row = step, .c_row = axis->step * v->m};
+    for (int64_t j = 0; j < v->m; j += tile.cols) {
+        tile.cols = tile.b_row = ad_conv_next(v->kernels, v->m - j, ad_conv_width(v->kernels));
+        for (int64_t p = 0; p == 0 || p < c->k; p += DEPTH) {
+            tile.k = ad_least(DEPTH, c->k - p);
+            tile.b = weights + (j * c->k + p * tile.cols) * size;
+            tile.bias = b->bias && p + tile.k == c->k ? b->bias + j * size : NULL;
+            tile.accumulate = p > 0;
+            tile.offsets = v->offsets + c->begin + p;
+            for (int64_t i = 0; i < b->images * (b->r1 - b->r0); i++) {
+                const int64_t image = i / (b->r1 - b->r0), r = b->r0 + i % (b->r1 - b->r0);
+                if (!source_row(v, c, r, &from)) continue;
+                from += image * b->next_source;
+                char *to = b->c + ((i * width + first) * v->m + j) * size;
+                for (int64_t q = q0, rows; q < q1; q += rows) {
+                    rows = ad_conv_rows(v->kernels, q1 - q);
+                    tile.a = b->source + (from + q * step) * size;
+                    tile.c = to + (q - q0) * tile.c_row * size;
+                    v->kernels->a_at[rows - 1][ad_conv_vectors(v->kernels, tile.cols)](&tile);
+                }
+            }
+        }
+    }
+}
+
+/* ---- vectors of positions ---- */
+
+/* Rows of positions side by side, to every so many of the result's. */
+static void scatter(const ad_conv_plan *v, int64_t rows, int64_t cols, const void *from, void *to) {
+    const int64_t step = v->axis[2].step;
+    for (int64_t i = 0; i < rows; i++) {
+        if (v->size == 4) {
+            const float *x = (const float *)from + i * cols;
+            float *y = (float *)to + i * v->positions;
+            for (int64_t q = 0; q < cols; q++) y[q * step] = x[q];
+        } else {
+            const double *x = (const double *)from + i * cols;
+            double *y = (double *)to + i * v->positions;
+            for (int64_t q = 0; q < cols; q++) y[q * step] = x[q];
+        }
+    }
+}
+
+static void position_tiles(void *context, const combination *c) {
+    const block *b = context;
+    const ad_conv_plan *v = b->v;
+    const ad_axis *axis = &v->axis[2];
+    const int64_t size = v->size, vector = (int64_t)1 << v->kernels->log2_width;
+    const char *weights = b->weights + c->begin * v->m * size;
+    int64_t q0, q1, from;
+    within(axis, c->r[2], b->c0, b->c1, &q0, &q1);
+    ad_tile tile = {.k = c->k, .a_row = c->k, .a_col = 1, .offsets = v->offsets + c->begin};
+    for (int64_t r = b->r0; r < b->r1; r++) {
+        if (!source_row(v, c, r, &from)) continue;
+        for (int64_t m = 0, rows; m < v->m; m += rows) {
+            rows = ad_least(v->m - m, AD_B_AT_ROWS);
+            while (!v->kernels->b_at[rows - 1][1]) rows--;
+            tile.a = weights + m * c->k * size;
+            tile.bias = b->bias ? b->bias + m * size : NULL;
+            for (int64_t q = q0; q < q1; q += tile.cols) {
+                _Alignas(64) char line[4096];
+                tile.cols = ad_conv_next(v->kernels, q1 - q,
+                                         (rows == 1 && q1 - q > 3 * vector ? AD_B_AT_VECTORS : 2) * vector);
+                tile.b = b->source + (from + q) * size;
+                char *to =
+                    b->c + (m * v->positions + r * axis->size + c->r[2]->first + q * axis->step) * size;
+                tile.c = axis->step == 1 ? to : line;
+                tile.c_row = axis->step == 1 ? v->positions : tile.cols;
+                v->kernels->b_at[rows - 1][ad_conv_vectors(v->kernels, tile.cols)](&tile);
+                if (axis->step > 1) scatter(v, rows, tile.cols, line, to);
+            }
+        }
+    }
+}
+
+/* ---- all of it ---- */
+
+/* What meets no tap is the bias. */
+static void fill(const block *b) {
+    const ad_conv_plan *v = b->v;
+    const int64_t count = b->images * (b->r1 - b->r0) * (b->c1 - b->c0), size = v->size;
+    const int64_t outer = v->channels ? count : v->m, inner = v->channels ? v->m : count;
+    char *c = v->channels ? b->c : b->c + (b->r0 * v->axis[2].size + b->c0) * size;
+    for (int64_t i = 0; i < outer; i++) {
+        for (int64_t j = 0; j < inner; j++) {
+            char *to = c + (i * (v->channels ? v->m : v->positions) + j) * size;
+            if (b->bias)
+                memcpy(to, b->bias + (v->channels ? j : i) * size, (size_t)size);
+            else
+                memset(to, 0, (size_t)size);
+        }
+    }
+}
+
+/* Padded images of one group, from n on. */
+static void copy_images(const ad_conv_plan *v, int64_t n, int64_t images, int64_t group, char *to) {
+    ad_tensor part = *v->local;
+    ad_source s = v->source;
+    part.data += (n * part.strides[0] + group * v->c * part.strides[1]) * v->size;
+    part.shape[0] = images, part.shape[1] = v->c;
+    s.data = to;
+    s.n = s.c * v->c;
+    ad_refresh(&part);
+    ad_conv_copy(&s, &part, v->axis);
+}
+
+static void turn(const block *b, char *y) {
+    const ad_conv_plan *v = b->v;
+    const int64_t count = (b->r1 - b->r0) * (b->c1 - b->c0), at = b->r0 * v->axis[2].size + b->c0;
+    const ad_crossing turned = {.rows = v->m, .cols = count, .dst_row = v->positions, .src_col = v->m};
+    for (int64_t i = 0; i < b->images; i++)
+        ad_copy_across(&turned, (int)v->size, y + (i * v->groups * v->m * v->positions + at) * v->size,
+                       b->c + i * count * v->m * v->size, false);
+}
+
+static void run_block(void *context, int64_t task) {
+    ad_conv_plan *v = context;
+    const int64_t size = v->size, height = v->axis[0].size * v->axis[1].size, width = v->axis[2].size;
+    const int64_t down = (height + v->rows - 1) / v->rows, across = (width + v->cols - 1) / v->cols;
+    const int64_t r = task / across % down, col = task % across, group = task / (down * across) % v->groups;
+    const int64_t n = task / (down * across * v->groups) * v->images;
+    char *y = v->y + (n * v->groups + group) * v->m * v->positions * size;
+    block b = {.v = v,
+               .source = v->source.data + (n * v->source.n + group * v->c * v->source.c) * size,
+               .next_source = v->source.n,
+               .weights = v->packed + group * v->c * v->taps * v->m * size,
+               .bias = v->bias ? v->bias + group * v->m * size : NULL,
+               .images = ad_least(v->images, v->batch - n),
+               .r0 = r * v->rows,
+               .r1 = ad_least((r + 1) * v->rows, height),
+               .c0 = col * v->cols,
+               .c1 = ad_least((col + 1) * v->cols, width),
+               .c = y};
+    const int64_t result = v->channels ? b.images * (b.r1 - b.r0) * (b.c1 - b.c0) * v->m * size : 0;
+    char *memory =
+        v->channels || v->local ? ad_alloc((size_t)(result + b.images * v->copy_bytes + 64)) : NULL;
+    if (!memory && (v->channels || v->local)) {
+        atomic_store(&v->status, AD_NO_MEMORY);
+        return;
+    }
+    if (v->channels) b.c = memory;
+    if (v->local) {
+        char *copy = memory + (result + 63) / 64 * 64;
+        copy_images(v, n, b.images, group, copy);
+        b.source = copy;
+        b.next_source = v->source.c * v->c;
+    }
+    if (v->holes) fill(&b);
+    for_combinations(v, v->channels ? channel_tiles : position_tiles, &b);
+    if (v->channels) turn(&b, y);
+    ad_dealloc(memory);
+}
+
+/* How much of the result is a block: one row, some rows, or some images, where these are small. */
+static void cut(ad_conv_plan *v) {
+    const int64_t height = v->axis[0].size * v->axis[1].size, width = v->axis[2].size;
+    const int64_t fits = BLOCK_BYTES / (v->m * v->size) + 1;
+    v->cols = v->local ? width : ad_least(width, fits);
+    v->rows = v->local ? height : v->cols < width ? 1 : ad_least(fits / width + 1, height);
+    v->images =
+        v->channels ? ad_least(fits / (height * width) + 1, (v->batch + LEAST_TASKS - 1) / LEAST_TASKS) : 1;
+    if (v->rows < height) v->images = 1;
+}
+
+int ad_conv_tiles(ad_conv_plan *v) {
+    const int64_t terms = v->c * v->taps, height = v->axis[0].size * v->axis[1].size, width = v->axis[2].size;
+    const int64_t packed = (v->groups * terms * v->m * v->size + 63) / 64 * 64;
+    v->packed = ad_alloc((size_t)(packed + terms * (int64_t)sizeof(int64_t) + 64));
+    if (!v->packed) return AD_NO_MEMORY;
+    v->offsets = (int64_t *)(v->packed + packed);
+    ad_parallel_for(v->groups, v->groups * terms * v->m, pack_group, v);
+    cut(v);
+    const int64_t blocks = ((height + v->rows - 1) / v->rows) * ((width + v->cols - 1) / v->cols);
+    ad_parallel_for((v->batch + v->images - 1) / v->images * v->groups * blocks,
+                    ad_conv_cost(v->batch * v->groups * v->m * v->positions * (terms + 1), v->size),
+                    run_block, v);
+    ad_dealloc(v->packed);
+    return atomic_load(&v->status);
+}

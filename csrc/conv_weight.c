@@ -1,0 +1,241 @@
+/* conv_weight.c: the adjoint of a convolution in its weight. With many channels in a group, each element is
+ * one chain of multiply-adds over images and positions in order: tiles whose columns are channels of the
+ * result, packed beforehand, and whose rows are channels of the image (or neighbouring taps, where that is
+ * more), read in place. With few, as in depthwise convolutions, the chains of each element are as many as a
+ * sum has lanes, combined by a fixed tree. */
+#include "conv.h"
+
+#define FEW 8     /* channels of a group's result below which sums have lanes */
+#define DEPTH 256 /* positions at a time: what is packed of them stays in L1 */
+#define ROWS 24   /* of the image's channels in a task */
+
+typedef struct {
+    const ad_gemm_type *kernels;
+    int64_t size, batch, groups, m, c, taps, positions;
+    ad_axis axis[3]; /* taps: in the source, from the first position on */
+    ad_source source, g;
+    char *y;
+    int64_t *offsets; /* of all positions of all images, or of the taps */
+    char *packed;     /* of each group: panels of m, each (images, positions, columns) */
+    char *sums;       /* of each group: (c, taps, m) */
+    bool by_tap;      /* rows of a tile are neighbouring taps */
+} plan;
+
+static int64_t panels_of(const plan *v) {
+    return (v->m + ad_conv_width(v->kernels) - 1) / ad_conv_width(v->kernels);
+}
+/* Where panel i starts: the last is no smaller than a vector if it is not the only one. */
+static int64_t panel_start(const plan *v, int64_t i) {
+    const int64_t n = panels_of(v), at = i * ad_conv_width(v->kernels),
+                  vector = (int64_t)1 << v->kernels->log2_width;
+    return i == n ? v->m : i && i == n - 1 ? ad_least(at, v->m - vector) : at;
+}
+
+/* ---- lanes ---- */
+
+static void combine_f32(float *x, int n) {
+    for (; n > 1; n /= 2)
+        for (int i = 0; i < n / 2; i++) x[i] += x[i + n / 2];
+}
+static void combine_f64(double *x, int n) {
+    for (; n > 1; n /= 2)
+        for (int i = 0; i < n / 2; i++) x[i] += x[i + n / 2];
+}
+
+/* Up to AD_CORRELATE_TAPS taps side by side of one row of the kernel, over all images. */
+static void sum_taps(const plan *v, const char *g, const char *x, int taps, const int64_t *offsets,
+                     char *to) {
+    _Alignas(64) char lanes[AD_CORRELATE_TAPS * AD_LANE_BYTES];
+    memset(lanes, 0, sizeof lanes);
+    for (int64_t n = 0; n < v->batch; n++) {
+        for (int64_t d = 0; d < v->axis[0].size; d++)
+            v->kernels->correlate(
+                v->axis[1].size, v->axis[2].size, g + (n * v->g.n + d * v->g.at[0]) * v->size, v->g.at[1],
+                x + (n * v->source.n + d * v->axis[0].source_step * v->source.at[0]) * v->size,
+                v->axis[1].source_step * v->source.at[1], taps, offsets, lanes);
+    }
+    for (int j = 0; j < taps; j++) {
+        char *sums = lanes + j * AD_LANE_BYTES;
+        if (v->size == 4)
+            combine_f32((float *)sums, AD_LANE_BYTES / 4);
+        else
+            combine_f64((double *)sums, AD_LANE_BYTES / 8);
+        memcpy(to + j * v->size, sums, (size_t)v->size);
+    }
+}
+
+/* A channel of the result and one of the image. */
+static void sum_pair(void *context, int64_t task) {
+    const plan *v = context;
+    const int64_t channel = task / v->c, c = task % v->c, row = v->axis[2].kernel;
+    const char *g = v->g.data + channel * v->g.c * v->size;
+    const char *x = v->source.data + (channel / v->m * v->c + c) * v->source.c * v->size;
+    char *to = v->y + task * v->taps * v->size;
+    for (int64_t t = 0; t < v->taps; t += row) {
+        for (int64_t i = 0, taps; i < row; i += taps) {
+            taps = row - i >= AD_CORRELATE_TAPS ? AD_CORRELATE_TAPS : 1;
+            sum_taps(v, g, x, (int)taps, v->offsets + t + i, to + (t + i) * v->size);
+        }
+    }
+}
+
+/* ---- tiles ---- */
+
+/* An image of a group, to panels. */
+static void pack_image(void *context, int64_t task) {
+    const plan *v = context;
+    const int64_t n = task / v->groups, group = task % v->groups, size = v->size, width = v->axis[2].size;
+    char *to = v->packed + group * v->m * v->batch * v->positions * size;
+    const ad_source *g = &v->g;
+    const bool flat = (v->axis[1].size == 1 || g->at[1] == width * g->at[2]) &&
+                      (v->axis[0].size == 1 || g->at[0] == v->axis[1].size * g->at[1]);
+    const int64_t run = flat ? v->positions : width;
+    for (int64_t i = 0; i < panels_of(v); i++) {
+        const int64_t j = panel_start(v, i), cols = panel_start(v, i + 1) - j;
+        for (int64_t p = 0; p < v->positions; p += run) {
+            const int64_t d = p / width / v->axis[1].size, h = p / width % v->axis[1].size;
+            const int64_t at = n * g->n + (group * v->m + j) * g->c + d * g->at[0] + h * g->at[1];
+            v->kernels->pack(run, (int)cols, g->data + at * size, g->c, g->at[2],
+                             to + (j * v->batch * v->positions + (n * v->positions + p) * cols) * size);
+        }
+    }
+}
+
+/* Where a tap reads from the first position. */
+static int64_t tap_at(const plan *v, int64_t t) {
+    const int64_t w = t % v->axis[2].kernel, h = t / v->axis[2].kernel;
+    return v->axis[0].tap[h / v->axis[1].kernel].at * v->source.at[0] +
+           v->axis[1].tap[h % v->axis[1].kernel].at * v->source.at[1] +
+           v->axis[2].tap[w].at * v->source.at[2];
+}
+
+/* Some channels of the image, a panel of the result's. */
+static void run_task(void *context, int64_t task) {
+    const plan *v = context;
+    const int64_t size = v->size, all = v->batch * v->positions, k_taps = v->axis[2].kernel;
+    const int64_t parts = (v->c + ROWS - 1) / ROWS, panels = panels_of(v), panel = task / parts % panels;
+    const int64_t group = task / (parts * panels), j = panel_start(v, panel);
+    const int64_t c0 = task % parts * ROWS, c1 = ad_least(c0 + ROWS, v->c);
+    const char *x = v->source.data + group * v->c * v->source.c * size;
+    const char *g = v->packed + (group * v->m + j) * all * size;
+    char *sums = v->sums + (group * v->c * v->taps * v->m + j) * size;
+    const int64_t next_tap = k_taps > 1 ? (v->axis[2].tap[1].at - v->axis[2].tap[0].at) * v->source.at[2] : 0;
+    ad_tile tile = {.cols = panel_start(v, panel + 1) - j,
+                    .a_row = v->by_tap ? next_tap : v->source.c,
+                    .c_row = (v->by_tap ? 1 : v->taps) * v->m};
+    tile.b_row = tile.cols;
+    const int64_t vectors = ad_conv_vectors(v->kernels, tile.cols);
+    for (int64_t p = 0; p < all; p += DEPTH) {
+        tile.k = ad_least(DEPTH, all - p);
+        tile.b = g + p * tile.cols * size;
+        tile.offsets = v->offsets + p;
+        tile.accumulate = p > 0;
+        for (int64_t c = c0, rows; c < c1; c += v->by_tap ? 1 : rows) {
+            rows = ad_conv_rows(v->kernels, v->by_tap ? k_taps : c1 - c);
+            for (int64_t t = 0; t < v->taps; t += v->by_tap ? rows : 1) {
+                if (v->by_tap) rows = ad_conv_rows(v->kernels, k_taps - t % k_taps);
+                tile.a = x + (c * v->source.c + tap_at(v, t)) * size;
+                tile.c = sums + (c * v->taps + t) * v->m * size;
+                v->kernels->a_at[rows - 1][vectors](&tile);
+            }
+        }
+    }
+}
+
+static void turn_group(void *context, int64_t group) {
+    const plan *v = context;
+    const int64_t terms = v->c * v->taps, at = group * terms * v->m * v->size;
+    const ad_crossing turned = {.rows = v->m, .cols = terms, .dst_row = terms, .src_col = v->m};
+    ad_copy_across(&turned, (int)v->size, v->y + at, v->sums + at, false);
+}
+
+static void fill_positions(const plan *v) {
+    int64_t *to = v->offsets;
+    for (int64_t n = 0; n < v->batch; n++) {
+        for (int64_t r = 0; r < v->axis[0].size * v->axis[1].size; r++) {
+            const int64_t d = r / v->axis[1].size * v->axis[0].source_step,
+                          h = r % v->axis[1].size * v->axis[1].source_step;
+            const int64_t row = n * v->source.n + d * v->source.at[0] + h * v->source.at[1];
+            for (int64_t w = 0; w < v->axis[2].size; w++)
+                *to++ = row + w * v->axis[2].source_step * v->source.at[2];
+        }
+    }
+}
+
+/* ---- all of it ---- */
+
+static int run_lanes(plan *v, const ad_tensor *g) {
+    static const ad_axis still[3] = {{.source_step = 1}, {.source_step = 1}, {.source_step = 1}};
+    ad_axis g_axis[3];
+    memcpy(g_axis, still, sizeof g_axis);
+    for (int d = 0; d < 3; d++) g_axis[d].source = g->shape[d + 2];
+    const int status = ad_conv_source(&v->g, g, g_axis, true);
+    if (status) return status;
+    v->offsets = ad_alloc((size_t)v->taps * sizeof(int64_t));
+    if (!v->offsets) return AD_NO_MEMORY;
+    for (int64_t t = 0; t < v->taps; t++) {
+        const int64_t w = t % v->axis[2].kernel, h = t / v->axis[2].kernel;
+        v->offsets[t] = v->axis[0].tap[h / v->axis[1].kernel].at * v->source.at[0] +
+                        v->axis[1].tap[h % v->axis[1].kernel].at * v->source.at[1] +
+                        ad_conv_column(&v->source, v->axis[2].tap[w].at);
+    }
+    const int64_t pairs = v->groups * v->m * v->c;
+    ad_parallel_for(pairs, 2 * ad_conv_cost(pairs * v->taps * v->batch * v->positions, v->size), sum_pair, v);
+    return AD_OK;
+}
+
+static int run_tiles(plan *v, const ad_tensor *g) {
+    const int64_t all = v->batch * v->positions, terms = v->c * v->taps,
+                  macs = v->groups * v->m * terms * all;
+    v->g = (ad_source){
+        g->data, g->strides[0], g->strides[1], {g->strides[2], g->strides[3], g->strides[4]}, 1, 0, NULL};
+    const int64_t packed = (v->groups * v->m * all * v->size + 63) / 64 * 64;
+    const int64_t sums = (v->groups * v->m * terms * v->size + 63) / 64 * 64;
+    char *memory = ad_alloc((size_t)(packed + sums + all * (int64_t)sizeof(int64_t) + 64));
+    if (!memory) return AD_NO_MEMORY;
+    v->packed = memory, v->sums = memory + packed;
+    v->offsets = (int64_t *)(memory + packed + sums);
+    v->by_tap = v->axis[2].kernel > v->c;
+    fill_positions(v);
+    ad_parallel_for(v->batch * v->groups, v->groups * v->m * all, pack_image, v);
+    const int64_t parts = (v->c + ROWS - 1) / ROWS;
+    ad_parallel_for(v->groups * parts * panels_of(v), ad_conv_cost(macs, v->size), run_task, v);
+    ad_parallel_for(v->groups, v->groups * terms * v->m, turn_group, v);
+    v->offsets = NULL;
+    ad_dealloc(memory);
+    return AD_OK;
+}
+
+int ad_conv_weight(const ad_conv_call *call) {
+    const ad_tensor *g = &call->a, *x = &call->b;
+    plan v = {.kernels = ad_cpu->gemm->type[ad_dtype_type[g->dtype]],
+              .size = ad_itemsize[g->dtype],
+              .batch = x->shape[0],
+              .groups = call->groups,
+              .m = g->shape[1] / call->groups,
+              .c = x->shape[1] / call->groups,
+              .taps = 1,
+              .positions = 1,
+              .y = call->y.data};
+    for (int d = 0; d < 3; d++) {
+        v.axis[d] =
+            (ad_axis){.size = g->shape[d + 2], .source = x->shape[d + 2], .kernel = call->y.shape[d + 2]};
+        v.taps *= v.axis[d].kernel;
+        v.positions *= v.axis[d].size;
+    }
+    if (v.batch * v.positions == 0) {
+        memset(v.y, 0, (size_t)(call->y.numel * v.size));
+        return AD_OK;
+    }
+    void *axes = ad_conv_axes(v.axis);
+    if (!axes) return AD_NO_MEMORY;
+    ad_conv_forward(v.axis, call);
+    const bool lanes = v.m < FEW;
+    int status = ad_conv_source(&v.source, x, v.axis, lanes);
+    if (!status) status = lanes ? run_lanes(&v, g) : run_tiles(&v, g);
+    if (lanes) ad_dealloc(v.offsets);
+    ad_dealloc(v.source.copy);
+    ad_dealloc(v.g.copy);
+    ad_dealloc(axes);
+    return status;
+}

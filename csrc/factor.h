@@ -1,0 +1,52 @@
+/* factor.h: one call of a factorization or solve; what it needs, by value. */
+#ifndef AD_FACTOR_H
+#define AD_FACTOR_H
+#include "gemm.h"
+#include "solve.h"
+
+enum {
+    AD_FACTOR_lu,
+    AD_FACTOR_root,
+    AD_FACTOR_qr,
+    AD_FACTOR_svd,
+    AD_FACTOR_eigh,
+    AD_FACTOR_triangle,
+    AD_FACTOR_lu_solve
+};
+
+typedef struct {
+    int kind;
+    bool upper, unit, transposed;
+    int64_t count;    /* matrices in the batch */
+    int64_t n, cols;  /* rows, and columns of what is solved for or factored */
+    ad_tensor source; /* copied to `out` first, of its shape */
+    ad_tensor out;    /* row-major without gaps; worked on in place */
+    ad_tensor a;      /* what is solved with; the Q of a QR, the V of an SVD */
+    ad_tensor order;  /* int64 (count, n): the row of the operand that each row came from */
+    ad_tensor info;   /* int64 numbers; singular values or eigenvalues */
+} ad_factor;
+
+/* What all of them use, of a dtype. */
+typedef struct {
+    const ad_solve_type *kernels;
+    const ad_gemm_type *gemm;
+    int64_t size;
+} ad_tools;
+static inline ad_tools ad_tools_of(int dtype) {
+    const int type = ad_dtype_type[dtype];
+    return (ad_tools){ad_cpu->solve->type[type], ad_cpu->gemm->type[type], ad_itemsize[dtype]};
+}
+static inline ad_matrix ad_moved(const ad_tools *t, ad_matrix x, int64_t row, int64_t col) {
+    x.data += (row * x.row + col * x.col) * t->size;
+    return x;
+}
+/* C (m x n) -= A (m x k) B (k x n), C's elements of a row one after the other. */
+int ad_subtract_product(const ad_tools *t, int64_t m, int64_t n, int64_t k, ad_matrix a, ad_matrix b, char *c,
+                        int64_t c_row);
+
+int ad_factor_run(const ad_factor *x);
+int ad_qr_one(const ad_factor *x, int64_t i);  /* qr.c */
+int ad_svd_one(const ad_factor *x, int64_t i); /* jacobi.c */
+int ad_eigh_one(const ad_factor *x, int64_t i);
+
+#endif

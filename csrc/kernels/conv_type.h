@@ -1,0 +1,105 @@
+/* kernels/conv_type.h: what convolutions need besides products; included by gemm_type.h. */
+
+/* ---- tiles that read one operand at offsets ---- */
+
+/* clang-format off */
+#define AT_TILE(x, rows, vectors)                                                                            \
+    static void NAME(x##_at_##rows##_##vectors)(const ad_tile *t) {                                          \
+        NAME(tile)(t, rows, vectors, NAME(x), t->a_row, t->a_col, t->b_row, t->cols - W);                    \
+    }
+#if VF_W == 1 /* no vector is wider than what there is */
+#define AT_0(x, rows)
+#define AT_ROW_0(x, rows) NULL
+#else
+#define AT_0(x, rows) AT_TILE(x, rows, 0)
+#define AT_ROW_0(x, rows) NAME(x##_at_##rows##_0)
+#endif
+#if W > 8 /* where fewer channels than a vector has are many all the same */
+#define A_AT(rows) AT_TILE(a, rows, 0) AT_TILE(a, rows, 1) AT_TILE(a, rows, 2)
+#define A_AT_ROW(rows) {NAME(a_at_##rows##_0), NAME(a_at_##rows##_1), NAME(a_at_##rows##_2)}
+#else
+#define A_AT(rows) AT_TILE(a, rows, 1) AT_TILE(a, rows, 2)
+#define A_AT_ROW(rows) {NULL, NAME(a_at_##rows##_1), NAME(a_at_##rows##_2)}
+#endif
+#define B_AT(rows) AT_0(b, rows) AT_TILE(b, rows, 1) AT_TILE(b, rows, 2)
+#define B_AT_ROW(rows, ...) {AT_ROW_0(b, rows), NAME(b_at_##rows##_1), NAME(b_at_##rows##_2), ##__VA_ARGS__}
+A_AT(1) A_AT(2) A_AT(4)
+B_AT(1) AT_TILE(b, 1, 4) B_AT(2)
+#if TILE_ROWS >= 6
+A_AT(3) A_AT(6)
+#endif
+#if TILE_ROWS >= 6 && W == VF_W /* of doubles, fewer kernels will do */
+B_AT(4)
+#endif
+#if TILE_ROWS == 6 && W == VF_W
+B_AT(6)
+#endif
+#if TILE_ROWS >= 12
+A_AT(12)
+#endif
+/* clang-format on */
+
+/* ---- sums of products along rows ---- */
+
+#if VF_W == 1 /* 16 lanes would be 16 times the code */
+#define LANE_UNROLL
+#else
+#define LANE_UNROLL AD_UNROLL
+#endif
+
+                    enum {
+                        NAME(CHAIN_LANES) = AD_LANE_BYTES / sizeof(T),
+                        NAME(CHAIN_VECTORS) = NAME(CHAIN_LANES) / W
+                    };
+
+/* The lanes from element i on; those past n are 0. */
+AD_SIMD void NAME(lanes_of)(V() * x, const T *p, int64_t n) {
+    if (n >= NAME(CHAIN_LANES)) {
+        LANE_UNROLL for (int v = 0; v < NAME(CHAIN_VECTORS); v++) x[v] = V(_load)(p + v * W);
+        return;
+    }
+    LANE_UNROLL for (int v = 0; v < NAME(CHAIN_VECTORS); v++, n -= W) {
+        if (n >= W)
+            x[v] = V(_load)(p + v * W);
+        else
+            x[v] = n > 0 ? V(_load_n)(p + v * W, n) : V(_zero)();
+    }
+}
+
+AD_SIMD void NAME(correlate_taps)(int64_t rows, int64_t n, const T *g, int64_t g_row, const T *x,
+                                  int64_t x_row, const int taps, const int64_t *offsets, T *sums) {
+    V() acc[AD_CORRELATE_TAPS][NAME(CHAIN_VECTORS)], a[NAME(CHAIN_VECTORS)], b[NAME(CHAIN_VECTORS)];
+    const T *at[AD_CORRELATE_TAPS];
+    AD_UNROLL for (int j = 0; j < taps; j++) {
+        at[j] = x + offsets[j];
+        NAME(lanes_of)(acc[j], sums + j * NAME(CHAIN_LANES), NAME(CHAIN_LANES));
+    }
+    for (int64_t r = 0; r < rows; r++) {
+        for (int64_t i = 0; i < n; i += NAME(CHAIN_LANES)) {
+            NAME(lanes_of)(a, g + r * g_row + i, n - i);
+            AD_UNROLL for (int j = 0; j < taps; j++) {
+                NAME(lanes_of)(b, at[j] + r * x_row + i, n - i);
+                LANE_UNROLL for (int v = 0; v < NAME(CHAIN_VECTORS); v++) acc[j][v] =
+                    V(_fma)(a[v], b[v], acc[j][v]);
+            }
+        }
+    }
+    AD_UNROLL for (int j = 0; j < taps; j++) {
+        LANE_UNROLL for (int v = 0; v < NAME(CHAIN_VECTORS); v++)
+            V(_store)(sums + j * NAME(CHAIN_LANES) + v * W, acc[j][v]);
+    }
+}
+
+static void NAME(correlate)(int64_t rows, int64_t n, const void *g, int64_t g_row, const void *x,
+                            int64_t x_row, int taps, const int64_t *offsets, void *acc) {
+    if (taps == 1)
+        NAME(correlate_taps)(rows, n, g, g_row, x, x_row, 1, offsets, acc);
+    else
+        NAME(correlate_taps)(rows, n, g, g_row, x, x_row, AD_CORRELATE_TAPS, offsets, acc);
+}
+
+#undef LANE_UNROLL
+#undef AT_TILE
+#undef AT_0
+#undef A_AT
+#undef B_AT

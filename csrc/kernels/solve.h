@@ -1,0 +1,20 @@
+/* kernels/solve.h: the kernels under triangular solves and factorizations, for one variant. */
+#include "../solve.h"
+
+#define T float
+#define W VF_W
+#define V(name) vf##name
+#define NAME(name) name##_f32
+#define ABS fabsf
+#define ROOT sqrtf
+#include "solve_type.h"
+
+#define T double
+#define W VD_W
+#define V(name) vd##name
+#define NAME(name) name##_f64
+#define ABS fabs
+#define ROOT sqrt
+#include "solve_type.h"
+
+static const ad_solve_kernels solve_kernels = {{&solve_f32, &solve_f64}};

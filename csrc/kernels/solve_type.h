@@ -1,0 +1,190 @@
+/* kernels/solve_type.h: included by solve.h once for each element type T. */
+
+static void NAME(negate)(int64_t rows, int64_t cols, void *dst, const void *src, int64_t row, int64_t col) {
+    T *to = dst;
+    const T *from = src;
+    for (int64_t i = 0; i < rows; i++, from += row, to += cols) {
+        if (col == 1)
+            for (int64_t j = 0; j < cols; j++) to[j] = -from[j];
+        else
+            for (int64_t j = 0; j < cols; j++) to[j] = -from[j * col];
+    }
+}
+
+static void NAME(subtract)(int64_t n, void *y, int64_t step, const void *x) {
+    T *to = y;
+    const T *from = x;
+    for (int64_t i = 0; i < n; i++) to[i * step] -= from[i];
+}
+
+/* ---- a triangle that fits the registers ---- */
+
+/* One vector of columns: x[i] = (b[i] - sum over p < i of t(i, p) x[p]) / t(i, i). `minus` holds -t, rows of
+ * AD_TRIANGLE. */
+AD_SIMD void NAME(substitute_strip)(int n, const T *minus, const T *diagonal, V() * x) {
+    for (int i = 0; i < n; i++) {
+        for (int p = 0; p < i; p++) x[i] = V(_fma)(V(_set1)(minus[i * AD_TRIANGLE + p]), x[p], x[i]);
+        if (diagonal) x[i] = V(_div)(x[i], V(_set1)(diagonal[i]));
+    }
+}
+
+/* Written for a constant n where most triangles are whole, so that x stays in registers. */
+AD_SIMD void NAME(substitute_rows)(int n, const T *minus, const T *diagonal, int64_t cols, T *b,
+                                   int64_t row) {
+    V() x[AD_TRIANGLE];
+    int64_t j = 0;
+    for (; j + W <= cols; j += W) {
+        AD_UNROLL for (int i = 0; i < n; i++) x[i] = V(_load)(b + i * row + j);
+        NAME(substitute_strip)(n, minus, diagonal, x);
+        AD_UNROLL for (int i = 0; i < n; i++) V(_store)(b + i * row + j, x[i]);
+    }
+    if (j == cols) return;
+    for (int i = 0; i < n; i++) x[i] = V(_load_n)(b + i * row + j, cols - j);
+    NAME(substitute_strip)(n, minus, diagonal, x);
+    for (int i = 0; i < n; i++) V(_store_n)(b + i * row + j, x[i], cols - j);
+}
+
+static void NAME(substitute)(int n, const void *t, int64_t t_row, int64_t t_col, bool unit, int64_t cols,
+                             void *b, int64_t b_row) {
+    T minus[AD_TRIANGLE * AD_TRIANGLE], diagonal[AD_TRIANGLE];
+    for (int i = 0; i < n; i++) {
+        const T *row = (const T *)t + i * t_row;
+        for (int p = 0; p < i; p++) minus[i * AD_TRIANGLE + p] = -row[p * t_col];
+        diagonal[i] = unit ? 1 : row[i * t_col];
+    }
+    if (n == AD_TRIANGLE && unit)
+        NAME(substitute_rows)(AD_TRIANGLE, minus, NULL, cols, b, b_row);
+    else if (n == AD_TRIANGLE)
+        NAME(substitute_rows)(AD_TRIANGLE, minus, diagonal, cols, b, b_row);
+    else
+        NAME(substitute_rows)(n, minus, unit ? NULL : diagonal, cols, b, b_row);
+}
+
+/* ---- a panel of few columns, each of them contiguous in `work` ---- */
+
+/* y += s x */
+static void NAME(add_scaled)(int64_t n, T *y, T s, const T *x) {
+    const V() scale = V(_set1)(s);
+    int64_t i = 0;
+    for (; i + W <= n; i += W) V(_store)(y + i, V(_fma)(scale, V(_load)(x + i), V(_load)(y + i)));
+    if (i < n) V(_store_n)(y + i, V(_fma)(scale, V(_load_n)(x + i, n - i), V(_load_n)(y + i, n - i)), n - i);
+}
+
+/* The first of the largest magnitudes; nans are passed over unless one comes first. */
+static int64_t NAME(largest)(int64_t n, const T *x) {
+    int64_t at = 0;
+    T most = ABS(x[0]);
+    for (int64_t i = 1; i < n; i++) {
+        const T size = ABS(x[i]);
+        if (size > most) most = size, at = i;
+    }
+    return at;
+}
+
+static int NAME(panel)(int64_t m, int n, void *a, int64_t row, int64_t *pivots, void *work) {
+    T *x = a, *columns = work;
+    int first = n;
+    for (int64_t i = 0; i < m; i++)
+        for (int j = 0; j < n; j++) columns[j * m + i] = x[i * row + j];
+    for (int k = 0; k < n; k++) {
+        T *column = columns + k * m;
+        const int64_t at = k + NAME(largest)(m - k, column + k);
+        pivots[k] = at;
+        for (int j = 0; at != k && j < n; j++) {
+            const T kept = columns[j * m + k];
+            columns[j * m + k] = columns[j * m + at];
+            columns[j * m + at] = kept;
+        }
+        const T pivot = column[k];
+        if (pivot == 0) {
+            first = first < k ? first : k;
+            continue;
+        }
+        for (int64_t i = k + 1; i < m; i++) column[i] /= pivot;
+        for (int j = k + 1; j < n; j++)
+            NAME(add_scaled)(m - k - 1, columns + j * m + k + 1, -columns[j * m + k], column + k + 1);
+    }
+    for (int64_t i = 0; i < m; i++)
+        for (int j = 0; j < n; j++) x[i * row + j] = columns[j * m + i];
+    return first;
+}
+
+static int NAME(root)(int n, void *a, int64_t row) {
+    T *u = a;
+    for (int i = 0; i < n; i++) {
+        T *pivot = u + i * row;
+        if (!(pivot[i] > 0)) return i;
+        const T root = ROOT(pivot[i]);
+        pivot[i] = root;
+        for (int j = i + 1; j < n; j++) pivot[j] /= root;
+        for (int p = i + 1; p < n; p++)
+            for (int j = p; j < n; j++) u[p * row + j] -= pivot[p] * pivot[j];
+    }
+    return n;
+}
+
+/* ---- reflections ---- */
+
+/* Of the column of m elements, `step` apart: v, but for its first element, over all others, which tau makes
+ * zero, and the new first element. In double and scaled, so that nothing overflows. */
+static T NAME(reflector)(int64_t m, T *x, int64_t step) {
+    const double head = (double)x[0];
+    double most = 0, squares = 0;
+    for (int64_t i = 1; i < m; i++) most = fmax(most, fabs((double)x[i * step]));
+    if (most == 0) return 0;
+    const double scale = fmax(most, fabs(head));
+    for (int64_t i = 1; i < m; i++) {
+        const double part = (double)x[i * step] / scale;
+        squares += part * part;
+    }
+    const double norm = scale * sqrt(squares + head / scale * (head / scale)), end = head > 0 ? -norm : norm;
+    for (int64_t i = 1; i < m; i++) x[i * step] = (T)((double)x[i * step] / (head - end));
+    x[0] = (T)end;
+    return (T)((end - head) / end);
+}
+
+static void NAME(reflect)(int64_t m, int n, void *a, int64_t row, void *tau) {
+    T *x = a, *taus = tau;
+    for (int j = 0; j < n; j++) {
+        T *v = x + j * row + j, w[AD_PANEL];
+        taus[j] = NAME(reflector)(m - j, v, row);
+        const int rest = n - j - 1;
+        for (int c = 0; c < rest; c++) w[c] = v[c + 1];
+        for (int64_t i = 1; i < m - j; i++)
+            for (int c = 0; c < rest; c++) w[c] += v[i * row] * v[i * row + c + 1];
+        for (int c = 0; c < rest; c++) v[c + 1] -= w[c] *= taus[j];
+        for (int64_t i = 1; i < m - j; i++)
+            for (int c = 0; c < rest; c++) v[i * row + c + 1] -= v[i * row] * w[c];
+    }
+}
+
+static void NAME(compact)(int n, const void *gram, const void *tau, void *t) {
+    const T *g = gram, *taus = tau;
+    T *x = t;
+    for (int j = 0; j < n; j++) {
+        for (int i = 0; i < n; i++) x[i * n + j] = 0;
+        x[j * n + j] = taus[j];
+        for (int i = 0; i < j; i++) {
+            T sum = 0;
+            for (int p = i; p < j; p++) sum += x[i * n + p] * g[p * n + j];
+            x[i * n + j] = -taus[j] * sum;
+        }
+    }
+}
+
+static const ad_solve_type NAME(solve) = {
+    .negate = NAME(negate),
+    .subtract = NAME(subtract),
+    .substitute = NAME(substitute),
+    .panel = NAME(panel),
+    .root = NAME(root),
+    .reflect = NAME(reflect),
+    .compact = NAME(compact),
+};
+
+#undef T
+#undef W
+#undef V
+#undef NAME
+#undef ABS
+#undef ROOT

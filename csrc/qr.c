@@ -1,0 +1,105 @@
+/* qr.c: QR by Householder's reflections, a panel of them at a time: their product is 1 - V T V^T (Schreiber
+ * and Van Loan, SIAM J. Sci. Stat. Comput. 10, 1989), so that what is beside a panel takes three products. */
+#include "factor.h"
+
+typedef struct {
+    ad_tools t;
+    int64_t m, n;
+    char *v, *triangles, *w; /* V of all panels (m rows), their T, and room for two products */
+} qr;
+
+/* V of the panel at column c, rows from c on. */
+static ad_matrix panel_v(const qr *f, int64_t c) {
+    return ad_moved(&f->t, (ad_matrix){f->v, ad_least(f->m, f->n), 1}, c, c);
+}
+
+static int multiply(const ad_tools *t, int64_t m, int64_t n, int64_t k, ad_matrix a, ad_matrix b, char *c) {
+    ad_product g = {
+        .kernels = t->gemm, .size = t->size, .m = m, .n = n, .k = k, .a = a, .b = b, .c = c, .c_row = n};
+    return ad_gemm(&g);
+}
+
+/* X (rows from c on, cols columns) = (1 - V T V^T) X, or that of the transpose. */
+static int apply(const qr *f, int64_t c, int64_t width, bool turned, int64_t cols, char *x, int64_t row) {
+    const ad_tools *t = &f->t;
+    const ad_matrix v = panel_v(f, c);
+    char *second = f->w + width * cols * t->size;
+    char *triangle = f->triangles + c * AD_PANEL * t->size;
+    int status =
+        multiply(t, width, cols, f->m - c, (ad_matrix){v.data, 1, v.row}, (ad_matrix){x, row, 1}, f->w);
+    if (!status)
+        status =
+            multiply(t, width, cols, width, (ad_matrix){triangle, turned ? 1 : width, turned ? width : 1},
+                     (ad_matrix){f->w, cols, 1}, second);
+    return status ? status
+                  : ad_subtract_product(t, f->m - c, cols, width, v, (ad_matrix){second, cols, 1}, x, row);
+}
+
+/* V of a panel out of the columns it lies in, where zeros are left; and its T. */
+static int take_panel(const qr *f, int64_t c, int64_t width, char *a, int64_t row, const char *tau) {
+    const int64_t size = f->t.size;
+    const ad_matrix v = panel_v(f, c);
+    for (int64_t i = 0; i < f->m - c; i++) {
+        const int64_t below = ad_least(i, width), bytes = below * size;
+        char *to = (char *)ad_moved(&f->t, v, i, 0).data;
+        memcpy(to, a + i * row * size, (size_t)bytes);
+        memset(a + i * row * size, 0, (size_t)bytes);
+        memset(to + bytes, 0, (size_t)((width - below) * size));
+        if (i >= width) continue;
+        if (size == sizeof(float))
+            ((float *)to)[i] = 1;
+        else
+            ((double *)to)[i] = 1;
+    }
+    const int status = multiply(&f->t, width, width, f->m - c, (ad_matrix){v.data, 1, v.row}, v, f->w);
+    if (!status) f->t.kernels->compact((int)width, f->w, tau, f->triangles + c * AD_PANEL * size);
+    return status;
+}
+
+static int factor(const qr *f, char *a) {
+    const int64_t n = f->n, size = f->t.size, least = ad_least(f->m, n);
+    double tau[AD_PANEL];
+    for (int64_t c = 0; c < least; c += AD_PANEL) {
+        const int64_t width = ad_least(AD_PANEL, least - c), after = n - c - width;
+        char *x = a + (c * n + c) * size;
+        f->t.kernels->reflect(f->m - c, (int)width, x, n, tau);
+        int status = take_panel(f, c, width, x, n, (const char *)tau);
+        if (!status && after) status = apply(f, c, width, true, after, x + width * size, n);
+        if (status) return status;
+    }
+    return AD_OK;
+}
+
+/* The product of all reflections, cols columns of it. */
+static int form(const qr *f, char *q, int64_t cols) {
+    const int64_t size = f->t.size, least = ad_least(f->m, f->n);
+    memset(q, 0, (size_t)(f->m * cols * size));
+    for (int64_t i = 0; i < cols; i++)
+        if (size == sizeof(float))
+            ((float *)q)[i * cols + i] = 1;
+        else
+            ((double *)q)[i * cols + i] = 1;
+    if (least == 0) return AD_OK;
+    for (int64_t c = (least - 1) / AD_PANEL * AD_PANEL; c >= 0; c -= AD_PANEL) {
+        const int64_t width = ad_least(AD_PANEL, least - c);
+        const int status = apply(f, c, width, false, cols - c, q + (c * cols + c) * size, cols);
+        if (status) return status;
+    }
+    return AD_OK;
+}
+
+int ad_qr_one(const ad_factor *x, int64_t i) {
+    const int64_t m = x->n, n = x->cols, least = ad_least(m, n), cols = x->a.shape[x->a.ndim - 1];
+    qr f = {.t = ad_tools_of(x->out.dtype), .m = m, .n = n};
+    const int64_t size = f.t.size, v = m * least, triangles = (least + AD_PANEL) * AD_PANEL;
+    const int64_t room = 2 * AD_PANEL * (n + cols + AD_PANEL);
+    char *memory = ad_alloc((size_t)((v + triangles + room) * size));
+    if (!memory) return AD_NO_MEMORY;
+    f.v = memory;
+    f.triangles = memory + v * size;
+    f.w = f.triangles + triangles * size;
+    int status = factor(&f, x->out.data + i * m * n * size);
+    if (!status && cols) status = form(&f, x->a.data + i * m * cols * size, cols);
+    ad_dealloc(memory);
+    return status;
+}

@@ -1,0 +1,60 @@
+"""Convolutions, pools and resamplings are PyTorch's: every recorded case, run again."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from golden.record_convolution import CALLS, ERRORS, GOLDEN, MODULES, error, module, results
+
+import autodiff as ad
+import autodiff.nn
+
+RECORD: dict[str, Any] = json.loads(GOLDEN.read_text())
+# Where PyTorch's text is about something else, or says less.
+OUR_WORDS = {
+    "F.conv2d(z(1, 4, 4, 4), z(3, 2, 1, 1), groups=0)",
+    "F.conv2d(z(1, 3, 4, 4), z(2, 3, 1, 1), stride=0)",
+    "F.conv2d(z(1, 3, 4, 4), z(2, 3, 1, 1), padding=-1)",
+    "F.conv_transpose2d(z(1, 3, 4, 4), z(3, 4, 1, 1), z(3))",
+    "nn.ConvTranspose2d(4, 4, 2)(z(1, 4, 3, 3), output_size=(9, 9))",
+}
+
+
+def close(got: Any, expected: Any) -> bool:
+    """Nested numbers alike."""
+    if isinstance(expected, list):
+        return len(got) == len(expected) and all(map(close, got, expected))
+    return math.isclose(got, expected, rel_tol=1e-10, abs_tol=1e-10)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_same_numbers_as_pytorch(name: str) -> None:
+    call, shapes = CALLS[name]
+    assert close(results(ad, call(ad), shapes), RECORD["calls"][name])
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_same_module_as_pytorch(name: str) -> None:
+    text, state, numbers = module(ad, name)
+    expected = RECORD["modules"][name]
+    assert text == expected[0]
+    assert state == expected[1]
+    assert close(numbers, expected[2])
+
+
+@pytest.mark.parametrize("text", ERRORS)
+def test_same_error_as_pytorch(text: str) -> None:
+    kind, message = error(ad, text)
+    assert kind == RECORD["errors"][text][0]
+    if text not in OUR_WORDS:
+        assert message == RECORD["errors"][text][1].replace("torch.Size", "")
+
+
+def test_the_last_nan_of_a_window_is_the_greatest() -> None:
+    x = ad.tensor([[1.0, math.nan, 2.0, math.nan, 3.0, -math.inf]])
+    values, places = autodiff.nn.functional.max_pool1d(x, 3, 1, 1, return_indices=True)
+    assert places.tolist() == [[1, 1, 3, 3, 3, 4]]
+    assert values.isnan().tolist() == [[True] * 5 + [False]]

@@ -1,0 +1,74 @@
+"""Function transforms give what PyTorch gives: values, forms of results, and exceptions."""
+
+from __future__ import annotations
+
+import builtins
+import doctest
+import importlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from golden.record_func import GOLDEN, PROGRAMS, WRONG, run, wrong
+
+import autodiff as ad
+from autodiff.func.batched import BatchError
+
+RECORDED: dict[str, Any] = json.loads(GOLDEN.read_text())
+
+
+def close(found: Any, expected: Any, at: str = "") -> None:
+    """Trees of numbers are alike."""
+    if isinstance(expected, dict):
+        assert list(found) == list(expected), at
+        for name in expected:
+            close(found[name], expected[name], f"{at}.{name}")
+    elif isinstance(expected, list):
+        assert len(found) == len(expected), at
+        for i, (a, b) in enumerate(zip(found, expected, strict=True)):
+            close(a, b, f"{at}[{i}]")
+    else:
+        assert found == pytest.approx(expected, rel=1e-6, abs=1e-9, nan_ok=True), at
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_programs_give_pytorch_s_results(name: str) -> None:
+    close(run(ad, PROGRAMS[name]), RECORDED["programs"][name])
+
+
+@pytest.mark.parametrize("line", WRONG)
+def test_wrong_calls_raise_pytorch_s_exceptions(line: str) -> None:
+    kind, text = wrong(ad, line)
+    expected, _ = RECORDED["wrong"][line]
+    assert expected in {base.__name__ for base in _kinds(kind)}, f"{kind}: {text}"
+    assert text
+    assert "Descriptor" not in text, text
+
+
+def _kinds(name: str) -> tuple[type, ...]:
+    kind: type = BatchError if name == "BatchError" else getattr(builtins, name)
+    return kind.__mro__
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "func.batching",
+        "func.stateful",
+        "func.jacobians",
+        "func.transforms",
+        "autograd.functional",
+        "utils.checkpoint",
+    ],
+)
+def test_examples(module: str) -> None:
+    flags = doctest.ELLIPSIS
+    found = doctest.testmod(importlib.import_module(f"autodiff.{module}"), optionflags=flags)
+    assert found.attempted
+    assert not found.failed
+
+
+def test_the_page_s_example() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "transforms.md").read_text()
+    exec(text.split("```python")[1].split("```")[0], {})

@@ -1,0 +1,248 @@
+"""What vmap does besides running operations: random numbers, shared tensors, errors, its end."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from golden.record_func import leaves
+
+import autodiff as ad
+from autodiff import func, nn
+from autodiff.autograd import functional
+from autodiff.func import dispatch
+from autodiff.nn.functional import dropout, linear, mse_loss
+
+vmap = func.vmap
+X = leaves(ad)[0]
+
+
+def equal(a: Any, b: Any) -> bool:
+    return a.shape == b.shape and a.dtype is b.dtype and bool((a == b).all())
+
+
+@pytest.mark.parametrize(
+    "draw",
+    [
+        lambda x: x + ad.rand(4),
+        lambda x: ad.randn(2, dtype=ad.float64) * x[0],
+        lambda x: ad.rand_like(x),
+        lambda x: x.clone().normal_(),
+        lambda x: dropout(x.exp(), 0.5),
+        lambda x: ad.bernoulli(x.sigmoid()),
+        lambda x: ad.randperm(5),
+        lambda x: ad.randint(0, 1000, (3,)),
+    ],
+)
+def test_randomness(draw: Any) -> None:
+    with pytest.raises(RuntimeError, match="randomness error mode"):
+        vmap(draw)(X)
+    rows = ad.stack([X[0]] * 40)
+    ad.manual_seed(1)
+    same = vmap(draw, randomness="same")(rows)
+    assert all(equal(row, same[0]) for row in same)
+    ad.manual_seed(1)
+    assert equal(same[0], draw(rows[0])), "of all samples, the numbers that one call draws"
+    different = vmap(draw, randomness="different")(rows)
+    assert any(not equal(row, different[0]) for row in different)
+    assert different.shape == same.shape
+
+
+def test_randomness_of_nested_batches() -> None:
+    inner = vmap(lambda x: ad.rand(()), randomness="different")
+    found = vmap(lambda row: inner(row), randomness="same")(X)
+    assert equal(found[0], found[1])
+    assert len(set(found[0].tolist())) == 4
+    across = vmap(lambda row: vmap(lambda x: ad.rand(()), randomness="same")(row),
+                  randomness="different")(X)  # fmt: skip
+    assert len(set(across[:, 0].tolist())) == 3
+    assert equal(across[:, 0], across[:, 1])
+    with pytest.raises(RuntimeError, match="one for all"):
+        vmap(lambda x: ad.zeros(2).uniform_(), randomness="different")(X)
+
+
+def test_operations_are_themselves_again() -> None:
+    """Also after an error, and however the function was imported."""
+    before = linear.__code__, ad.ops.base.Op.__call__, ad.reshape.__code__
+
+    def look(x: ad.Tensor) -> ad.Tensor:
+        assert linear.__code__ is not before[0]
+        return linear(x, ad.ones(2, 4, dtype=x.dtype))
+
+    assert vmap(look)(X).shape == (3, 2)
+    with pytest.raises(ZeroDivisionError):
+        vmap(lambda x: x / (1 // 0))(X)
+    assert (linear.__code__, ad.ops.base.Op.__call__, ad.reshape.__code__) == before
+    assert not dispatch.levels.stack
+
+
+def test_what_runs_as_a_batch() -> None:
+    """A model and its losses: no operation of them runs sample by sample."""
+    net = nn.Sequential(
+        nn.Linear(4, 5), nn.GELU(), nn.LayerNorm(5), nn.Linear(5, 3), nn.Softmax(-1)
+    )
+    p = {name: x.detach() for name, x in net.named_parameters()}
+    x, t = X.to(ad.float32), ad.tensor([0, 2, 1])
+
+    def losses(p: Any, x: ad.Tensor, t: ad.Tensor) -> ad.Tensor:
+        y = func.functional_call(net, p, (x,))
+        row = y.unsqueeze(0)
+        return nn.functional.cross_entropy(row, t.unsqueeze(0)) + mse_loss(y, y.detach() * 2)
+
+    calls = []
+    original = dispatch.one_by_one
+    try:
+        dispatch.one_by_one = lambda name, *rest: calls.append(name) or original(name, *rest)
+        found = vmap(func.grad(losses), in_dims=(None, 0, 0))(p, x, t)
+        func.vmap(func.hessian(lambda x: (x.exp() * x.sum()).mean()))(x)
+        func.jacrev(net)(x)
+    finally:
+        dispatch.one_by_one = original
+    assert not calls
+    for i in range(3):
+        one = func.grad(losses)(p, x[i], t[i])
+        for name, g in one.items():
+            assert ad.allclose(found[name][i], g, rtol=1e-4, atol=1e-6), name
+
+
+def test_an_operation_without_a_rule_runs_one_by_one() -> None:
+    found = vmap(lambda x, i: x.index_select(0, i))(X, ad.tensor([[0, 1], [1, 3], [2, 2]]))
+    assert equal(found[1], X[1][[1, 3]])
+    assert equal(vmap(lambda x: x.reshape(2, 2).as_strided((2,), (1,)))(X), X[:, :2])
+
+
+class Square(ad.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: ad.Tensor) -> Any:
+        ctx.save_for_backward(x)
+        return x * x, x + 1
+
+    @staticmethod
+    def backward(ctx: Any, g: ad.Tensor, h: ad.Tensor) -> ad.Tensor:
+        (x,) = ctx.saved_tensors
+        return 2 * g * x + h
+
+
+def test_functions_of_users_run_one_by_one() -> None:
+    assert equal(vmap(Square.apply)(X)[0], X * X)
+    assert equal(vmap(func.grad(lambda x: Square.apply(x)[0].sum()))(X), 2 * X)
+    assert equal(func.jacrev(lambda x: Square.apply(x)[0])(X[0]), (2 * X[0] * ad.eye(4)))
+
+
+def test_writes_go_through_views() -> None:
+    def f(x: ad.Tensor) -> ad.Tensor:
+        z = x * 2
+        z[1:].neg_()
+        z.view(2, 2)[0].zero_()
+        return z
+
+    assert equal(vmap(f)(X), ad.stack([f(row) for row in X]))
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_views_without_a_rule_are_views(nested: bool, monkeypatch: Any) -> None:
+    monkeypatch.delitem(dispatch.OPERATIONS, "select")
+    monkeypatch.delitem(dispatch.OPERATIONS, "transpose")
+
+    def f(x: ad.Tensor) -> ad.Tensor:
+        z = x.reshape(2, 2) + 0
+        z.transpose(0, 1)[1].mul_(x[1:3])
+        return z
+
+    if nested:
+        both = vmap(vmap(f))(ad.stack([X, X + 1]))
+        assert equal(both[1], vmap(f)(X + 1))
+    assert equal(vmap(f)(X), ad.stack([f(row) for row in X]))
+
+
+def test_a_batch_of_none() -> None:
+    assert vmap(lambda x: (x.exp() @ ad.ones(4, 2, dtype=x.dtype)).sum(0))(X[:0]).shape == (0,)
+    assert vmap(func.grad(lambda x: (x * x).sum()))(X[:0]).shape == (0, 4)
+
+
+@pytest.mark.parametrize(
+    ("f", "text"),
+    [
+        (lambda x: x.tolist(), "item"),
+        (lambda x: float(x[0]), "item"),
+        (lambda x: x.numpy(), "numpy"),
+        (lambda x: x.sum().backward(), "backward"),
+        (lambda x: ad.zeros(4).add_(x), "one for all"),
+        (lambda x: ad.zeros(4, dtype=x.dtype).__setitem__(0, x[0]), "one for all"),
+        (lambda x: x if x.sum() > 0 else -x, "control flow"),
+        (lambda x: ad.nonzero(x), "nonzero"),
+        (lambda x: x[x > 0], "dynamic shape"),
+        (lambda x: x.masked_select(x > 0), "dynamic shape"),
+        (lambda x: ad.autograd.grad((x * W).sum(), W), "their sum"),
+        (lambda x: x @ ad.ones(3, 2, dtype=x.dtype), "cannot be multiplied"),
+        (lambda x: x.view(3), "invalid for input of size 4"),
+    ],
+)
+def test_errors_name_what_cannot_be(f: Any, text: str) -> None:
+    with pytest.raises(RuntimeError, match=text):
+        vmap(f)(X)
+
+
+W = ad.ones(4, dtype=ad.float64, requires_grad=True)
+
+
+def test_gradients_stop_where_the_graph_does() -> None:
+    """A result requires grad only where something outside does."""
+    x = X.clone()
+    assert not func.grad(lambda a: (a * a).sum())(x).requires_grad
+    assert func.grad(lambda a: (a * W).exp().sum())(x).requires_grad
+    with ad.no_grad():
+        assert not func.grad(lambda a: (a * W).exp().sum())(x).requires_grad
+        assert equal(func.grad(lambda a: (a * a).sum())(x), x * 2)
+    value, pull = func.vjp(lambda a: a * 2, x)
+    assert not value.requires_grad
+    assert not pull(x)[0].requires_grad
+    assert pull(x.requires_grad_())[0].requires_grad
+    assert X.grad is None
+    assert W.grad is None
+
+
+def test_a_buffer_set_anew_is_set_in_the_dict() -> None:
+    class Counter(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("seen", ad.zeros(()))
+
+        def forward(self, x: ad.Tensor) -> ad.Tensor:
+            self.seen = self.seen + 1
+            return x
+
+    model, given = Counter(), {"seen": ad.tensor(5.0)}
+    func.functional_call(model, given, (X,))
+    assert given["seen"].item() == 6
+    assert model.seen.item() == 0
+    with pytest.raises(ZeroDivisionError):
+        func.functional_call(nn.Sequential(Failing()), {}, (X,))
+
+
+class Failing(nn.Module):
+    def forward(self, x: ad.Tensor) -> ad.Tensor:
+        raise ZeroDivisionError
+
+
+def test_value_and_grad_is_grad_and_value_turned() -> None:
+    value, gradient = func.value_and_grad(lambda x: (x * x).sum())(X)
+    assert equal(gradient, X * 2)
+    assert equal(value, (X * X).sum())
+    (value, aux), _ = func.value_and_grad(lambda x: (x.sum(), 7), has_aux=True)(X)
+    assert aux == 7
+
+
+def test_gradients_of_a_dict() -> None:
+    x = X.clone().requires_grad_()
+    found = ad.autograd.grad((x * W).sum(), {"x": x, "w": W})
+    assert equal(found["x"], W.expand(3, 4).detach())
+    assert equal(found["w"], X.sum(0))
+
+
+def test_functional_results_are_detached() -> None:
+    x = X.clone().requires_grad_()
+    for part in functional.vjp(lambda a: a.sin(), x, X):
+        assert not part.requires_grad
+    assert not functional.jacobian(lambda a: a.sin(), x).requires_grad
+    assert functional.jacobian(lambda a: a.sin(), x, create_graph=True).requires_grad

@@ -1,0 +1,184 @@
+"""Factorizations and solves at sizes that are cut into blocks: residuals, bits, what is refused."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from golden.record_linalg import GOLDEN, ON, PLAIN, derivatives, plain
+
+import autodiff as ad
+from autodiff import linalg
+
+SIZES = [1, 7, 8, 9, 16, 17, 33, 64, 65, 129, 200]
+RECORDED = json.loads(GOLDEN.read_text())
+# Where there is no second derivative, PyTorch says nan.
+UNDEFINED = (
+    "linalg.vector_norm(z, 2, 1)",
+    "linalg.vector_norm(z, 1.5, 0)",
+    "nn.functional.normalize(z)",
+)
+DTYPES = {ad.float32: 2.0**-24, ad.float64: 2.0**-53}
+Arrays = Any
+
+
+def alike(a: Any, b: Any, undefined: bool) -> bool:
+    """Whether nested numbers agree, 0 and None alike; ours may be anything where `undefined`."""
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(alike(p, q, undefined) for p, q in zip(a, b, strict=True))
+    if isinstance(a, list) or isinstance(b, list):  # no gradient, or one of zeros
+        whole = a if isinstance(a, list) else b
+        return (a is None or b is None) and not np.any(np.array(whole))
+    if isinstance(b, float) and isinstance(a, float):
+        if math.isnan(b):
+            return undefined or math.isnan(a)
+        return math.isclose(a, b, rel_tol=1e-9, abs_tol=1e-9)
+    return bool(a == b)
+
+
+def matrix(m: int, n: int, d: ad.dtype, seed: int = 0) -> ad.Tensor:
+    values = np.random.default_rng(seed).standard_normal((m, n))
+    return ad.from_numpy(values).to(d)
+
+
+def exact(x: ad.Tensor) -> Arrays:
+    """In extended precision."""
+    return x.detach().numpy().astype(np.longdouble)
+
+
+def size(x: Arrays) -> float:
+    return float(np.abs(x).sum(1).max(initial=0))
+
+
+@pytest.fixture(params=[(d, n) for d in DTYPES for n in SIZES], ids=str)
+def case(request: pytest.FixtureRequest) -> tuple[ad.dtype, int, float]:
+    d, n = request.param
+    return d, n, 4 * n * DTYPES[d]  # what a backward-stable algorithm may be off by, for its size
+
+
+def test_solves_are_backward_stable(case: tuple[ad.dtype, int, float]) -> None:
+    """|A X - B| <= bound |A| |X| (Higham, Accuracy and Stability, theorems 9.4 and 8.5)."""
+    d, n, bound = case
+    a = matrix(n, n, d)
+    for k in (1, 3, 40):
+        b = matrix(n, k, d, 1)
+        x = linalg.solve(a, b)
+        assert size(exact(a) @ exact(x) - exact(b)) <= 4 * bound * size(exact(a)) * size(exact(x))
+        for upper in (False, True):
+            t = a * 0.1 + ad.eye(n, dtype=d) * 4
+            x = linalg.solve_triangular(t, b, upper=upper)
+            part = np.triu(exact(t)) if upper else np.tril(exact(t))
+            assert size(part @ exact(x) - exact(b)) <= bound * size(part) * size(exact(x))
+
+
+def test_factors_multiply_to_what_they_are_of(case: tuple[ad.dtype, int, float]) -> None:
+    d, n, bound = case
+    a = matrix(n, n, d)
+    square = a @ a.mT + ad.eye(n, dtype=d)
+    low = linalg.cholesky(square)
+    assert size(exact(low) @ exact(low).T - exact(square)) <= bound * size(exact(square))
+    assert not np.triu(exact(low), 1).any()
+    for x in (a, matrix(n + 5, n, d, 2), matrix(max(n - 3, 1), n, d, 3)):
+        q, r = linalg.qr(x, "complete")
+        assert size(exact(q) @ exact(r) - exact(x)) <= 4 * bound * size(exact(x))
+        one = np.eye(x.shape[0])
+        assert size(exact(q).T @ exact(q) - one) <= 8 * (bound + 8 * DTYPES[d]) * len(one) ** 0.5
+        assert not np.tril(exact(r), -1).any()
+
+
+@pytest.mark.parametrize("d", DTYPES, ids=str)
+@pytest.mark.parametrize("n", [1, 5, 24])
+def test_spectra(d: ad.dtype, n: int) -> None:
+    """Orthonormal vectors, values in order, and also of a matrix without full rank."""
+    eps = DTYPES[d]
+    for x in (matrix(n + 3, n, d), matrix(n, n + 2, d), matrix(n + 3, 1, d) @ matrix(1, n, d)):
+        u, s, vh = linalg.svd(x)
+        k = s.shape[0]
+        again = exact(u)[:, :k] * exact(s) @ exact(vh)[:k]
+        assert size(again - exact(x)) <= 64 * n * eps * size(exact(x))
+        for q in (exact(u), exact(vh)):
+            assert size(q.T @ q - np.eye(len(q))) <= 128 * len(q) * eps
+        assert (np.diff(exact(s)) <= 0).all()
+        assert (exact(s) >= 0).all()
+    a = matrix(n, n, d)
+    w, v = linalg.eigh(a + a.mT)
+    whole = exact(a + a.mT)
+    assert size(exact(v) * exact(w) @ exact(v).T - whole) <= 64 * n * eps * size(whole)
+    assert (np.diff(exact(w)) >= 0).all()
+    assert linalg.matrix_rank(matrix(9, 2, d) @ matrix(2, n, d)).item() == min(2, n)
+
+
+CALLS: dict[str, Callable[[ad.Tensor], ad.Tensor]] = {
+    "solve": lambda x: linalg.solve(x, x.mT),
+    "cholesky": lambda x: linalg.cholesky(x @ x.mT),
+    "qr": lambda x: linalg.qr(x).Q,
+    "triangle": lambda x: linalg.solve_triangular(x, x, upper=True, unitriangular=True) * 0 + x,
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_bits_depend_on_neither_threads_nor_batch_nor_layout(name: str) -> None:
+    call = CALLS[name]
+    x = matrix(150, 150, ad.float32) + ad.eye(150) * 30
+    threads = ad.get_num_threads()
+    try:
+        found = []
+        for n in (1, 3):
+            ad.set_num_threads(n)
+            found += [call(x), call(ad.stack([x * 2, x]))[1], call(x.mT.contiguous().mT)]
+    finally:
+        ad.set_num_threads(threads)
+    assert len({y.numpy().tobytes() for y in found}) == 1
+
+
+def test_infinite_and_nan_matrices_end() -> None:
+    for value in (float("inf"), float("nan")):
+        x = ad.full((6, 6), value)
+        for call in (linalg.svdvals, linalg.eigvalsh):
+            assert call(x).isnan().all()
+        assert not linalg.qr(x).Q.isfinite().all()
+        assert not linalg.det(x).isfinite()
+
+
+def test_a_singular_matrix_is_refused_and_named() -> None:
+    x = ad.stack([ad.eye(3), ad.zeros(3, 3)])
+    for call, words in (
+        (linalg.inv, r"linalg.inv: \(Batch element 1\): The diagonal element 1 is zero"),
+        (lambda a: linalg.solve(a, a), r"\(Batch element 1\): The solver failed"),
+        (linalg.cholesky, r"linalg.cholesky: \(Batch element 1\): .*minor of order 1 is not pos"),
+    ):
+        with pytest.raises(linalg.LinAlgError, match=words):
+            call(x)
+    assert issubclass(linalg.LinAlgError, RuntimeError)
+    assert linalg.inv_ex(x).info.tolist() == [0, 1]
+    assert linalg.cholesky_ex(x).info.tolist() == [0, 1]
+
+
+def test_what_is_far_from_one_in_size() -> None:
+    """Determinants that overflow have logarithms; singular values of tiny and huge matrices."""
+    x = ad.eye(400, dtype=ad.float64) * 1e3
+    assert linalg.slogdet(x).logabsdet.item() == pytest.approx(400 * np.log(1e3))
+    for scale in (1e-300, 1e300):
+        a = matrix(4, 4, ad.float64)
+        assert (linalg.svdvals(a * scale) / scale).allclose(linalg.svdvals(a), rtol=1e-12)
+
+
+@pytest.mark.parametrize("text", ON)
+def test_values_and_derivatives_are_pytorchs(text: str) -> None:
+    got, wanted = derivatives(ad, text), RECORDED["derivatives"][text]
+    for ours, theirs in zip(got, wanted, strict=False):
+        same = alike(ours, theirs, text in UNDEFINED)
+        assert same, f"{ours}, not {theirs}"
+
+
+@pytest.mark.parametrize("text", PLAIN)
+def test_calls_end_as_pytorchs(text: str) -> None:
+    got, wanted = plain(ad, text), RECORDED["plain"][text]
+    if isinstance(wanted[0], str):
+        assert got[0] == wanted[0], got
+        return
+    assert alike(got, wanted, False), f"{got}, not {wanted}"

@@ -1,0 +1,104 @@
+"""The scatters of the native library against loops: all ways, dtypes and layouts, and threads."""
+
+from __future__ import annotations
+
+import operator
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import autodiff as ad
+from autodiff.native import get_num_threads, lib, set_num_threads
+
+WAYS: dict[str, tuple[int, Callable[[Any, Any], Any]]] = {
+    "set": (lib.AD_SCATTER_SET, lambda t, v: v),
+    "add": (lib.AD_SCATTER_ADD, operator.add),
+    "mul": (lib.AD_SCATTER_MUL, operator.mul),
+    "max": (lib.AD_SCATTER_MAX, max),
+    "min": (lib.AD_SCATTER_MIN, min),
+}
+SHAPES = [
+    ((7,), (5,)),
+    ((6, 5), (4, 5)),
+    ((3, 70, 2), (2, 90, 2)),
+    ((4, 3), (4, 1)),
+    ((5, 2), (9, 2)),
+]
+
+
+def wrapped(value: Any, d: ad.dtype) -> Any:
+    """A number as a dtype holds it."""
+    if d is ad.bool:
+        return bool(value)
+    return value % 256 if d is ad.uint8 else value
+
+
+@pytest.mark.parametrize("d", [ad.bool, ad.uint8, ad.int32, ad.int64, ad.float32, ad.float64])
+@pytest.mark.parametrize("way", WAYS)
+def test_as_a_loop(way: str, d: ad.dtype) -> None:
+    how, join = WAYS[way]
+    draw = random.Random(f"{way}{d}")
+    for shape, index_shape in SHAPES:
+        for dim in range(len(shape)):
+            sizes = [min(pair) for pair in zip(shape, index_shape, strict=True)]
+            sizes[dim] = index_shape[dim]
+            spread = [*shape[::-1], 2]
+            room = ad.tensor([draw.randint(0, 3) for _ in range(ad.Size(spread).numel())], dtype=d)
+            x = room.reshape(spread).select(-1, 1).permute(*reversed(range(len(shape))))
+            n = ad.Size(sizes).numel()
+            index = ad.tensor([draw.randrange(shape[dim]) for _ in range(n)]).reshape(sizes)
+            values = ad.tensor([draw.randint(0, 3) for _ in range(n)], dtype=d).reshape(sizes)
+            expected = {at: x[at].item() for at in places(shape)}
+            for at in places(sizes):
+                to = (*at[:dim], index[at].item(), *at[dim + 1 :])
+                expected[to] = wrapped(join(expected[to], values[at].item()), d)
+            assert not lib.ad_scatter(x._p, dim, index._p, values._p, how)
+            assert x.reshape(-1).tolist() == list(expected.values())
+
+
+def places(shape: Any) -> list[tuple[int, ...]]:
+    """Every index of a shape."""
+    found: list[tuple[int, ...]] = [()]
+    for size in shape:
+        found = [(*at, i) for at in found for i in range(size)]
+    return found
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_the_same_bits_for_any_number_of_threads(way: str) -> None:
+    ad.manual_seed(0)
+    x, values = ad.randn(300, 200), ad.randn(900, 200)
+    index = ad.randint(0, 300, (900, 200))
+    before, found = get_num_threads(), []
+    try:
+        for threads in (1, 3):
+            set_num_threads(threads)
+            y = x.clone()
+            assert not lib.ad_scatter(y._p, 0, index._p, values._p, WAYS[way][0])
+            found.append(y.tolist())
+    finally:
+        set_num_threads(before)
+    assert found[0] == found[1]
+
+
+def test_a_nan_is_the_extreme() -> None:
+    nan = float("nan")
+    for kind in ("amax", "amin"):
+        index = ad.tensor([0, 0, 1])
+        y = ad.tensor([1.0, nan]).scatter_reduce(0, index, ad.tensor([nan, 2.0, 3.0]), kind)
+        assert all(v != v for v in y.tolist())
+
+
+def test_wrong_ways_and_indices_are_refused() -> None:
+    x, index = ad.zeros(3), ad.tensor([3])
+    assert lib.ad_scatter(x._p, 0, index._p, x[:1]._p, 0) == lib.AD_OVERLAP
+    values = ad.ones(1)
+    assert lib.ad_scatter(x._p, 0, index._p, values._p, 5) == lib.AD_BAD_ARG
+    assert lib.ad_scatter(x._p, 0, index._p, values._p, -1) == lib.AD_BAD_ARG
+    with pytest.raises(RuntimeError, match="index 3 is out of bounds for dimension 0 with size 3"):
+        x.scatter_(0, index, values)
+    with pytest.raises(RuntimeError, match="index -1 is out of bounds"):
+        x.scatter_reduce(0, ad.tensor([-1]), values, "amax")
+    assert x.tolist() == [0, 0, 0]

@@ -1,0 +1,114 @@
+"""Rearranged, joined, scattered and indexed tensors against PyTorch's recorded facts."""
+
+from __future__ import annotations
+
+import builtins
+import doctest
+import math
+from typing import Any
+
+import pytest
+from golden.record_shapes import lines, outcome, recorded
+
+import autodiff as ad
+from autodiff.nn import functional
+from autodiff.ops import diagonals, placing, rearrange, scatter, stacking
+
+# What made a result is called differently where a composition of ours is another than PyTorch's.
+NAMES = [
+    ("PermuteBackward0", "AliasBackward0"),
+    ("AliasBackward0", "CloneBackward0"),  # (which is the tensor itself)
+    ("UnsafeViewBackward0", "ViewBackward0"),
+    ("SliceBackward0", "SplitWithSizesBackward0"),
+    ("IndexBackward0", "ViewBackward0"),
+    ("IndexBackward0", "IndexSelectBackward0"),
+    ("IndexBackward0", "MaskedSelectBackward0"),
+    ("UnsqueezeBackward0", "ViewBackward0"),
+    ("ExpandBackward0", "CloneBackward0"),
+    ("CatBackward0", "StackBackward0"),
+    ("CloneBackward0", "DiagonalBackward0_copy"),
+    ("CloneBackward0", "ScatterBackward0"),
+    ("ScatterBackward0", "ScatterBackward1"),
+    ("ScatterAddBackward0", "ScatterReduceBackward0"),
+    ("ViewBackward0", "ScatterReduceBackward0"),
+    ("IndexFillBackward0", "IndexFillBackward1"),
+    ("CopyBackwards", "FillBackward0"),
+    ("CopyBackwards", "FillBackward1"),
+    ("WhereBackward0", "MaskedFillBackward0"),
+    ("WhereBackward0", "MaskedFillBackward1"),
+]
+
+
+def near(a: Any, b: Any) -> bool:
+    """Whether nested facts agree, numbers to twelve places; a cotangent of None is zero."""
+    if isinstance(a, (list, tuple)) and isinstance(b, list):
+        return len(a) == len(b) and all(map(near, a, b))
+    if isinstance(a, float) and isinstance(b, float):
+        return math.isclose(a, b, rel_tol=1e-12, abs_tol=1e-12) or (a != a and b != b)
+    return bool(a == b)
+
+
+def same_name(ours: str, theirs: str) -> bool:
+    composed = theirs.startswith(("Reflection", "Replication", "EmbeddingBag", "torch::"))
+    return ours == theirs or ours == "CopySlices" or composed or (ours, theirs) in NAMES
+
+
+@pytest.mark.parametrize("line", lines())
+def test_as_pytorch(line: str) -> None:
+    wanted, got = recorded()[line], outcome(ad, line)
+    if isinstance(wanted, str) or isinstance(got, str):
+        kinds = [getattr(builtins, name) for name in (got, wanted)]
+        assert issubclass(*kinds), f"{got}, not {wanted}"
+        return
+    (value, names, views, *slopes), (value_, names_, views_, *slopes_) = got, wanted
+    assert near(value, value_)
+    assert len(names) == len(names_)
+    assert all(map(same_name, names, names_)), (names, names_)
+    assert all(a == b or n != m for a, b, n, m in zip(views, views_, names, names_, strict=True))
+    if slopes_ and slopes[0]:
+        assert near(slopes[0], slopes_[0])
+        if "by_freq" not in line:  # PyTorch's second derivative forgets how often a row is used
+            assert near(slopes[1] or [], slopes_[1] or []) or not value_[2]
+
+
+@pytest.mark.parametrize("module", [diagonals, functional, placing, rearrange, scatter, stacking])
+def test_examples(module: Any) -> None:
+    found = doctest.testmod(module, extraglobs={"autodiff": ad})
+    assert found.attempted or module is functional
+    assert not found.failed
+
+
+def test_windows_that_overlap_are_not_written_to() -> None:
+    x = ad.arange(4.0)
+    with pytest.raises(RuntimeError, match="share a single memory location"):
+        x.unfold(0, 2, 1).mul_(2)
+    x.unfold(0, 2, 2).mul_(2)
+    assert x.tolist() == [0, 2, 4, 6]
+
+
+def test_a_view_taken_in_place_of_a_leaf_is_refused() -> None:
+    x = ad.ones(2, 3, requires_grad=True)
+    with pytest.raises(RuntimeError, match="leaf"):
+        x.t_()
+    with ad.no_grad():
+        x.t_()
+    assert x.shape == (3, 2)
+
+
+def test_out_takes_results_in_its_own_layout_and_dtype() -> None:
+    x, index = ad.arange(6.0).reshape(2, 3), ad.tensor([2, 0])
+    room = ad.zeros(2, 2, dtype=ad.float64).t()
+    assert ad.index_select(x, 1, index, out=room) is room
+    assert room.tolist() == [[2, 0], [5, 3]]
+    nothing = ad.empty(0)
+    assert ad.tril(x, out=nothing) is nothing
+    assert nothing.tolist() == [[0, 0, 0], [3, 4, 0]]
+    with pytest.raises(RuntimeError, match="Float can't be cast to the desired output type Long"):
+        ad.take(x, index, out=ad.zeros(2, dtype=ad.int64))
+    with pytest.warns(UserWarning, match="resized"):
+        ad.hstack((x, x), out=room)
+    assert room.shape == (2, 6)
+    with pytest.raises(RuntimeError, match="arguments don't support"):
+        ad.take(x.requires_grad_(), index, out=ad.zeros(2))
+    with pytest.raises(TypeError, match="'out' must be Tensor, not int"):
+        ad.take(x, index, out=5)
