@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from autodiff.changes import changed
 
-__all__ = ["HookDict", "NodeHooks", "RemovableHandle", "add_hook", "hooks_now", "hooks_of"]
+__all__ = [
+    "HookDict",
+    "NodeHooks",
+    "RemovableHandle",
+    "add_hook",
+    "hooks_hidden",
+    "hooks_now",
+    "hooks_of",
+]
 
 Hook = Callable[..., Any]
 
@@ -103,3 +112,15 @@ def hooks_now() -> dict[Any, NodeHooks]:
         return {}
     with _lock:
         return dict(_hooks.items())
+
+
+@contextlib.contextmanager
+def hooks_hidden(nodes: Iterable[Any]) -> Iterator[None]:
+    """Run without the hooks of these nodes."""
+    with _lock:
+        hidden = {node: _hooks.pop(node) for node in nodes if node in _hooks}
+    try:
+        yield
+    finally:
+        with _lock:
+            _hooks.update(hidden)

@@ -15,7 +15,20 @@ __all__ = ["NULL", "descriptors", "error", "ffi", "lib"]
 NULL = ffi.NULL
 
 
-@ffi.def_extern()  # type: ignore[untyped-decorator]
+def raise_later(kind: Any, error: Any, trace: Any) -> None:
+    """An interrupt met a callback, which cannot raise: it is raised a moment later, outside."""
+    import ctypes
+    import threading
+
+    if changes.recorder is not None:
+        changes.recorder.broken = changes.recorder.broken or "it was interrupted"
+        changes.recorder.retry = True
+    thread, later = ctypes.c_ulong(threading.get_ident()), ctypes.pythonapi
+    args = (thread, ctypes.py_object(kind))
+    threading.Timer(0.001, later.PyThreadState_SetAsyncExc, args).start()
+
+
+@ffi.def_extern(onerror=raise_later)  # type: ignore[untyped-decorator]
 def ad_tape_notice(reason: int) -> None:
     """Tell the recorder of a call, or of what cannot be recorded."""
     if changes.recorder is not None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -145,12 +146,49 @@ def check_fused(case: Case, xs: Operands) -> None:
         assert bits(op.call(*given)) == bits(composed(op.root, given)), f"{case} fused differs"
 
 
+def elsewhere(xs: Operands) -> list[ad.Tensor]:
+    """The operands in other memory of the same layout, those of floating point a little smaller."""
+    found = []
+    for x in xs:
+        span = 1 + sum((n - 1) * s for n, s in zip(x.shape, x.stride(), strict=True))
+        whole = ad.zeros(span if x.numel() else 1, dtype=x.dtype)
+        y = whole.as_strided(x.shape, x.stride())
+        core = [slice(0, 1) if s == 0 else slice(None) for s in x.stride()]
+        if x.numel():
+            y[tuple(core)].copy_(x[tuple(core)] * (0.875 if x.is_floating_point() else 1))
+        found.append(y)
+    return found
+
+
+def check_compiled(case: Case, xs: Operands) -> None:
+    """Recorded and run again on other memory, a call and its gradients have the bits of eager."""
+
+    def run(*leaves: ad.Tensor) -> list[Any]:
+        y = case.call(*leaves)
+        if not isinstance(y, ad.Tensor) or not y.requires_grad:
+            return [y]
+        g = (ad.arange(y.numel(), dtype=y.dtype) / 8 + 0.5).reshape(y.shape)
+        wanted = [x for x in leaves if x.requires_grad]
+        return [y.detach(), *ad.autograd.grad(y, wanted, g, allow_unused=True)]
+
+    compiled = ad.compile(run)
+    with warnings.catch_warnings(record=True) as stays_eager:
+        warnings.simplefilter("always")
+        for leaves in (as_leaves(xs), as_leaves(elsewhere(xs)), as_leaves(xs)):
+            got, want = compiled(*leaves), run(*leaves)
+            assert [None if y is None else bits(y) for y in got] == [
+                None if y is None else bits(y) for y in want
+            ], f"{case} compiled differs"
+    assert stays_eager or compiled.stats().runs >= 1, f"{case} is recorded at each call"
+
+
 GENERAL = [
     check_value,
     check_gradient,
     check_second_gradient,
     check_operands_unchanged,
     check_layout,
+    check_compiled,
 ]
 POINTWISE = [check_inplace, check_out, check_fused]
 LAWS = GENERAL + POINTWISE

@@ -21,8 +21,18 @@ from autodiff.testing.cases import CASES, OTHERS, Case
 # Sanitized builds run slowly, and watch memory rather than numbers: they see fewer.
 FEW = os.environ.get("AUTODIFF_TEST_PROFILE") == "few"
 DRAWN = 4 if FEW else 10
-SEEN = {"check_gradient": 8, "check_second_gradient": 5, "check_operands_unchanged": 5}
-SEEN_BY_FEW = {"check_gradient": 1, "check_second_gradient": 1, "check_operands_unchanged": 2}
+SEEN = {
+    "check_gradient": 8,
+    "check_second_gradient": 5,
+    "check_operands_unchanged": 5,
+    "check_compiled": 3,
+}
+SEEN_BY_FEW = {
+    "check_gradient": 1,
+    "check_second_gradient": 1,
+    "check_operands_unchanged": 2,
+    "check_compiled": 1,
+}
 
 
 def laws_of(case: Case) -> Callable[[list[ad.Tensor]], None]:

@@ -194,9 +194,9 @@ class Compiled:
         self.tries[key] += 1
         if retry and self.tries[key] < TRIES:
             return
-        self.eager[key] = why
         if self.fullgraph:
-            raise RuntimeError(f"{self.name()} cannot be recorded: {why}")
+            raise RuntimeError(f"fullgraph=True: {self.name()} cannot be recorded: {why}")
+        self.eager[key] = why
         warnings.warn(f"{self.name()} stays eager: {why}", stacklevel=5)
 
     def keep(self, key: Any, recording: Recording) -> None:

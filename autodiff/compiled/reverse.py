@@ -7,6 +7,7 @@ from typing import Any
 
 from autodiff.compiled.record import Recorder
 from autodiff.graph import grad
+from autodiff.hooks import hooks_hidden
 from autodiff.native import error, ffi, lib, take_failure
 from autodiff.node import AccumulateGrad, Cotangents, Node, mode, version_sum
 from autodiff.ops.create import zeros
@@ -69,10 +70,11 @@ class Reverse:
         self.shapes = [(y.shape, y.dtype) for y in ys]
         self.watched = watched(recorder.tape, roots)
         cotangents = [zeros(shape, dtype=d) for shape, d in self.shapes]
-        tape = recorder.record_after(
-            [g._p for g in cotangents],
-            lambda: grad(ys, targets, cotangents, retain_graph=True, allow_unused=True),
-        )
+        with hooks_hidden(self.leaves):  # they are called by the backward that this is a part of
+            tape = recorder.record_after(
+                [g._p for g in cotangents],
+                lambda: grad(ys, targets, cotangents, retain_graph=True, allow_unused=True),
+            )
         self.tape, found = tape
         self.n_links = lib.ad_tape_links(self.tape)
         self.wanted = [g is not None for g in found]

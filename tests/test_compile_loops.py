@@ -1,0 +1,184 @@
+"""Many steps of a compiled function, its backward from outside, threads, forks and memory."""
+
+from __future__ import annotations
+
+import gc
+import os
+import signal
+import threading
+import time
+from typing import Any
+
+import pytest
+from twins import BATCH, SIZE, Trainer, adam, bits, sgd
+
+import autodiff as ad
+from autodiff import nn
+from autodiff.native import ffi, lib
+
+
+def plain(step: Any) -> Any:
+    return step
+
+
+@pytest.mark.parametrize("optimizer", [sgd, adam])
+def test_repeat_is_a_loop(optimizer: Any) -> None:
+    x, y = ad.randn(BATCH, SIZE), ad.randn(BATCH, 2)
+    eager, compiled = Trainer(optimizer, plain), Trainer(optimizer)
+    for n in (1, 30):
+        ad.manual_seed(2)
+        want = ad.stack([eager.step(x, y).detach() for _ in range(n)])
+        ad.manual_seed(2)
+        assert bits(compiled.step.repeat(n, x, y)) == bits(want)
+        assert eager.state() == compiled.state()
+    with pytest.raises(ValueError, match="must be positive"):
+        compiled.step.repeat(0, x, y)
+
+
+@pytest.mark.parametrize("shuffle", [False, True, "order"])
+@pytest.mark.parametrize("drop_last", [False, True])
+def test_epoch_is_a_loop(shuffle: Any, drop_last: bool) -> None:
+    rows, size = 31, 4
+    x, y = ad.randn(rows, SIZE), ad.randn(rows, 2)
+    eager, compiled = Trainer(sgd, plain), Trainer(sgd)
+    for seed in range(2):
+        generator = ad.Generator().manual_seed(seed)
+        ad.manual_seed(seed)
+        order = ad.randperm(rows, generator=ad.Generator().manual_seed(seed + 5))
+        given = order if shuffle == "order" else shuffle
+        ad.manual_seed(seed)
+        if shuffle != "order":
+            ad.empty((), dtype=ad.int64).random_(generator=generator)
+            order = ad.randperm(rows, generator=generator) if shuffle else ad.arange(rows)
+        losses = []
+        for rows_of in order.split(size):
+            if len(rows_of) == size or not drop_last:
+                losses.append(eager.step(x[rows_of], y[rows_of]).detach())
+        ad.manual_seed(seed)
+        generator.manual_seed(seed)
+        got = compiled.step.epoch([x, y], size, given, drop_last, generator)
+        assert bits(got) == bits(ad.stack(losses))
+        assert eager.state() == compiled.state()
+
+
+def test_an_interrupt_ends_repeat() -> None:
+    def interrupt(*args: Any) -> None:
+        raise KeyboardInterrupt
+
+    run = ad.compile(lambda x: x.exp().sum())
+    x = ad.randn(1000)
+    run.repeat(10, x)
+    before = signal.signal(signal.SIGALRM, interrupt)
+    start = time.perf_counter()
+    try:
+        signal.setitimer(signal.ITIMER_REAL, 0.05)
+        with pytest.raises(KeyboardInterrupt):
+            run.repeat(10_000_000, x)
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    assert time.perf_counter() - start < 0.4  # 0.15 where nothing else runs
+    assert bits(run(x)) == bits(run.fn(x))
+
+
+def backward_twice(model: Any, run: Any, x: ad.Tensor, z: ad.Tensor) -> Any:
+    model.zero_grad()
+    a, b = run(x), run(z)  # both forwards, then the backward of each
+    (b * b).sum().backward()
+    a.exp().sum().backward(retain_graph=True)
+    a.sum().backward()
+    return bits([a, b, *[p.grad for p in model.parameters()], x.grad])
+
+
+def test_backward_through_a_compiled_module() -> None:
+    model = nn.Sequential(nn.Linear(SIZE, SIZE), nn.Tanh(), nn.Linear(SIZE, 2))
+    run = ad.compile(model)
+    for _ in range(4):
+        values = ad.randn(BATCH, SIZE)
+        z = ad.randn(BATCH, SIZE)
+        want = backward_twice(model, model, values.clone().requires_grad_(), z)
+        assert backward_twice(model, run, values.clone().requires_grad_(), z) == want
+    y = run(z).sum()
+    y.backward()
+    with pytest.raises(RuntimeError, match="second time"):
+        y.backward()
+    y = run(z.clone().requires_grad_()).sum()
+    model[2].weight.detach().mul_(2.0)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        y.backward()
+    with pytest.raises(RuntimeError, match="create_graph"):
+        run(z).sum().backward(create_graph=True)
+
+
+def test_hooks_of_parameters_of_a_compiled_module() -> None:
+    model = nn.Linear(SIZE, 2)
+    run, x = ad.compile(model), ad.randn(BATCH, SIZE)
+    model.weight.register_hook(lambda g: g * 0.5)
+    for _ in range(3):
+        found = []
+        for call in (model, run):
+            model.zero_grad()
+            call(x).exp().sum().backward()
+            found.append(bits(model.weight.grad))
+        assert found[0] == found[1]
+
+
+def test_threads_get_right_answers() -> None:
+    run = ad.compile(lambda x: (x.exp() @ x).sum(0))
+    wrong: list[Any] = []
+
+    def work(seed: int) -> None:
+        x = ad.full((8, 8), seed / 10)
+        want = bits(run.fn(x))
+        wrong.extend(1 for _ in range(300) if bits(run(x)) != want)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+    assert run.stats().runs > 300
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_child_goes_on() -> None:
+    trainer, x, y = Trainer(), ad.randn(BATCH, SIZE), ad.randn(BATCH, 2)
+    for _ in range(3):
+        trainer.step(x, y)
+    state = ad.get_rng_state()
+    there, here = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            trainer.step(x, y)
+            os.write(here, repr(trainer.state()).encode())
+        finally:
+            os._exit(0)
+    os.close(here)
+    with open(there, "rb") as pipe:
+        told = pipe.read().decode()
+    assert os.waitpid(child, 0)[1] == 0
+    ad.set_rng_state(state)
+    trainer.step(x, y)
+    assert repr(trainer.state()) == told
+
+
+def bytes_in_use() -> int:
+    stats = ffi.new("int64_t[4]")
+    lib.ad_memory_stats(stats)
+    return int(stats[0])
+
+
+def test_dropping_a_function_frees_its_arena() -> None:
+    x = ad.randn(300, 300)
+    gc.collect()
+    before = bytes_in_use()
+    run = ad.compile(lambda x: (x.exp() @ x).sum())
+    for _ in range(3):
+        run(x)
+    assert run.stats().arena_bytes >= x.numel() * 4
+    assert bytes_in_use() >= before + run.stats().arena_bytes
+    del run
+    gc.collect()
+    assert bytes_in_use() == before
