@@ -349,7 +349,8 @@ WITHOUT_ROW = {
     "__version__ compile",  # which test_compile has
     "Tensor": "__repr__ __pos__ __abs__ __neg__ __invert__ __eq__ __ne__ alias __hash__ __copy__ "
     "__dlpack__ __dlpack_device__ "
-    "isnan_ isinf_ isfinite_ maximum_ minimum_ signbit_ fmax_ fmin_ logaddexp_ logaddexp2_",  # which cannot fail, or PyTorch has not
+    "signbit_ fmax_ fmin_ logaddexp_ logaddexp2_ "
+    "isnan_ isinf_ isfinite_ maximum_ minimum_",  # which cannot fail, or PyTorch has not
     "linalg": "LinAlgError",
     "Generator": "__reduce__ __setstate__",
     "dtype": "__repr__ __reduce__ __setattr__ __delattr__ is_complex=",
