@@ -14,6 +14,7 @@ from typing import Any
 
 from autodiff.functions import FUNCTIONS
 from autodiff.methods import METHODS, PROPERTIES
+from autodiff.ops.keywords import signature
 
 __all__ = ["functions_text", "methods_text", "write"]
 
@@ -53,7 +54,7 @@ def _parameter(p: inspect.Parameter) -> str:
 
 def _parameters(function: Callable[..., Any], method: bool) -> list[str]:
     """The parameters in the order and with the marks of a definition."""
-    given = list(inspect.signature(function).parameters.values())
+    given = list(signature(function).parameters.values())
     parts = ["self"] if method else []
     if method:
         given = given[1:]
@@ -70,7 +71,7 @@ def _parameters(function: Callable[..., Any], method: bool) -> list[str]:
 def _definition(name: str, function: Callable[..., Any], method: bool) -> str:
     """One `def`, laid out as the formatter does."""
     indent = "    " if method else ""
-    returns = _annotation(inspect.signature(function).return_annotation)
+    returns = _annotation(signature(function).return_annotation)
     parts = _parameters(function, method)
     start, end = f"{indent}def {name}(", f") -> {returns}: ..."
     ignore = "  # type: ignore[override]" if name in OVERRIDES else ""
@@ -106,9 +107,14 @@ def methods_text() -> str:
     return _imports(body).format(doc=doc) + "\nclass TensorMethods:\n" + "\n".join(body) + "\n"
 
 
+def _natural(name: str) -> list[Any]:
+    """A key by which log2 comes before log10."""
+    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+
+
 def functions_text() -> str:
     """The text of functions.pyi."""
-    names = ",\n".join(f'    "{name}"' for name in sorted(FUNCTIONS))
+    names = ",\n".join(f'    "{name}"' for name in sorted(FUNCTIONS, key=_natural))
     body = ["FUNCTIONS: dict[str, Callable[..., Any]]", f"__all__ = [\n{names},\n]", ""]
     body += [_definition(name, FUNCTIONS[name], False) for name in sorted(FUNCTIONS)]
     return _imports(body).format(doc="The public functions.") + "\n" + "\n".join(body) + "\n"

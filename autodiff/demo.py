@@ -69,22 +69,30 @@ def split(readings: Readings) -> tuple[Readings, Readings]:
 
 
 def train(task: Task, training: Readings, validation: Readings, say: Say = print) -> nn.Module:
-    """Make the model of `task` and train it by plain gradient descent."""
+    """Make the model of `task` and train it by plain gradient descent, compiled."""
     say(task.title)
     model, loss = task.make(), nn.MSELoss()
     optimizer = optim.SGD(model.parameters(), lr=task.lr)
-    for epoch in range(1, task.epochs + 1):
-        training_loss = loss(model(training.unknown), training.celsius)
+
+    @ad.compile
+    def step() -> ad.Tensor:
+        training_loss: ad.Tensor = loss(model(training.unknown), training.celsius)
         optimizer.zero_grad()
         training_loss.backward()
-        if epoch == 1 or epoch % REPORT_EVERY == 0:
+        optimizer.step()
+        return training_loss
+
+    for epoch in range(1, task.epochs + 1):
+        report = epoch == 1 or epoch % REPORT_EVERY == 0
+        if report:
             with ad.no_grad():
                 validation_loss = loss(model(validation.unknown), validation.celsius)
+        training_loss = step()
+        if report:
             say(
                 f"Epoch {epoch}, Training loss {training_loss.item():.4f}, "
                 f"Validation loss {validation_loss.item():.4f}"
             )
-        optimizer.step()
         show_progress(epoch, task.epochs)
     return model
 
@@ -149,6 +157,7 @@ def flat(column: ad.Tensor) -> list[float]:
 def main(tasks: list[Task], seed: int | None, output: str | None) -> None:
     """Train, check the gradients, and plot to `output` where one is given."""
     network = train_all(tasks, seed)[-1]
+    print("Each step was recorded once and then replayed by one native call (autodiff.compile).")
     check_gradients(network)
     print("The network's gradients agree with finite differences.")
     if output is not None:

@@ -140,9 +140,9 @@ __all__ = [
     "less_equal",
     "linspace",
     "log",
-    "log10",
     "log1p",
     "log2",
+    "log10",
     "log_softmax",
     "logaddexp",
     "logaddexp2",
@@ -335,8 +335,8 @@ def arange(
     *,
     dtype: Dtype = ...,
     requires_grad: builtins.bool = ...,
-    device: Any = ...,
     out: Tensor | None = ...,
+    device: Any = ...,
 ) -> Tensor: ...
 def argmax(
     input: Tensor, dim: builtins.int | None = ..., keepdim: builtins.bool = ...
@@ -453,8 +453,8 @@ def empty(
     size: Any = ...,
     dtype: Dtype = ...,
     requires_grad: builtins.bool = ...,
-    device: Any = ...,
     out: Tensor | None = ...,
+    device: Any = ...,
 ) -> Tensor: ...
 def empty_like(
     input: Tensor, *, dtype: Dtype = ..., requires_grad: builtins.bool = ..., device: Any = ...
@@ -471,8 +471,8 @@ def eye(
     *,
     dtype: Dtype = ...,
     requires_grad: builtins.bool = ...,
-    device: Any = ...,
     out: Tensor | None = ...,
+    device: Any = ...,
 ) -> Tensor: ...
 def fill(input: Tensor, value: Any) -> Tensor: ...
 def flatten(
@@ -497,8 +497,8 @@ def full(
     *,
     dtype: Dtype = ...,
     requires_grad: builtins.bool = ...,
-    device: Any = ...,
     out: Tensor | None = ...,
+    device: Any = ...,
 ) -> Tensor: ...
 def full_like(
     input: Tensor,
@@ -564,8 +564,8 @@ def linspace(
     *,
     dtype: Dtype = ...,
     requires_grad: builtins.bool = ...,
-    device: Any = ...,
     out: Tensor | None = ...,
+    device: Any = ...,
 ) -> Tensor: ...
 def log(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def log10(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
@@ -632,8 +632,8 @@ def ones(
     size: Any = ...,
     dtype: Dtype = ...,
     requires_grad: builtins.bool = ...,
-    device: Any = ...,
     out: Tensor | None = ...,
+    device: Any = ...,
 ) -> Tensor: ...
 def ones_like(
     input: Tensor, *, dtype: Dtype = ..., requires_grad: builtins.bool = ..., device: Any = ...
@@ -891,8 +891,8 @@ def zeros(
     size: Any = ...,
     dtype: Dtype = ...,
     requires_grad: builtins.bool = ...,
-    device: Any = ...,
     out: Tensor | None = ...,
+    device: Any = ...,
 ) -> Tensor: ...
 def zeros_like(
     input: Tensor, *, dtype: Dtype = ..., requires_grad: builtins.bool = ..., device: Any = ...

@@ -135,7 +135,7 @@ def test_sequences_find_the_fault(fault: str, monkeypatch: Patch) -> None:
     plant, steps = FAULTS[fault]
     warm_up(ad)
     options = settings(
-        max_examples=600,
+        max_examples=1500,
         stateful_step_count=12,
         derandomize=True,
         database=None,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 import warnings
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -13,7 +12,7 @@ from autodiff.node import mode
 from autodiff.ops.base import fresh
 from autodiff.tensor import Tensor
 
-__all__ = ["placed", "with_out"]
+__all__ = ["placed", "signature", "with_out"]
 
 
 def with_out(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -23,7 +22,7 @@ def with_out(function: Callable[..., Any]) -> Callable[..., Any]:
     shape is made to fit.
     """
     name = function.__name__
-    makes = "dtype" in inspect.signature(function).parameters
+    makes = "dtype" in _parameters(function)
 
     def call(*args: Any, out: Tensor | None = None, **kwargs: Any) -> Any:
         if out is None:
@@ -42,23 +41,44 @@ def with_out(function: Callable[..., Any]) -> Callable[..., Any]:
     return _like(call, function, out="Tensor | None")
 
 
+def _parameters(function: Any) -> tuple[str, ...]:
+    """The names of a function's parameters."""
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    code = function.__code__
+    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]  # type: ignore[no-any-return]
+
+
 def _like(
     call: Callable[..., Any], function: Callable[..., Any], **keywords: str
 ) -> Callable[..., Any]:
     """`call` as the function is known, but for keywords more; given are their types."""
-    signature = inspect.signature(function)
-    more = [
-        inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
-        for key, kind in keywords.items()
-        if key not in signature.parameters
-    ]
-    call.__signature__ = signature.replace(  # type: ignore[attr-defined]
-        parameters=[*signature.parameters.values(), *more]
-    )
+    known: Any = call
+    known.__wrapped__ = function
+    known.more_keywords = keywords
     call.__name__ = call.__qualname__ = function.__name__
     call.__doc__ = function.__doc__
     call.__module__ = function.__module__
     return call
+
+
+def signature(function: Any) -> Any:
+    """The inspect.Signature of a function, its keywords of here included."""
+    import inspect  # slow to import, and nobody's need but a reader's
+
+    found = inspect.signature(function)
+    keywords: dict[str, str] = {}
+    while hasattr(function, "__wrapped__"):
+        keywords |= getattr(function, "more_keywords", {})
+        function = function.__wrapped__
+    more = [
+        inspect.Parameter(key, inspect.Parameter.KEYWORD_ONLY, default=None, annotation=kind)
+        for key, kind in keywords.items()
+        if key not in found.parameters
+    ]
+    given = list(found.parameters.values())
+    last = [p for p in given if p.kind is inspect.Parameter.VAR_KEYWORD]
+    return found.replace(parameters=[*(p for p in given if p not in last), *more, *last])
 
 
 def placed(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -35,6 +35,7 @@ def load_demo() -> ModuleType:
     assert spec is not None
     assert spec.loader is not None
     demo = importlib.util.module_from_spec(spec)
+    torch.compile = lambda step: step
     sys.modules |= {"autodiff": torch, "autodiff.gradcheck": torch.autograd, spec.name: demo}
     spec.loader.exec_module(demo)
     return demo
