@@ -371,8 +371,9 @@ void ad_tape_free(ad_tape *tape);
 void ad_tape_break(int reason);
 /* After ad_tape_stop: x is to be had after each run, by this number; -1 for want of memory. */
 int ad_tape_export(ad_tape *tape, const ad_tensor *x);
-/* Plans the memory; the first n_outputs exports are what ad_tape_run returns. */
-int ad_tape_finish(ad_tape *tape, int n_outputs);
+/* Plans calls and memory; the first n_outputs exports are what ad_tape_run returns. `fuse`: pointwise calls
+ * that follow one another become one where they can. */
+int ad_tape_finish(ad_tape *tape, int n_outputs, int fuse);
 /* The outputs for these arguments. AD_STALE before, AD_BUSY: nothing was done. After other failures
  * ad_tape_position tells which call failed. */
 int ad_tape_run(ad_tape *tape, int n_args, ad_tensor *const *args, ad_tensor **outputs);

@@ -457,6 +457,13 @@ typedef struct {
     bool direct, stream;
 } prepared;
 
+bool ad_is_plain(const ad_call *c) {
+    const terms *how = c->numbers;
+    for (int o = 0; o < c->n_out; o++)
+        if (how->given[o]) return false;
+    return !how->aliased && !how->copied;
+}
+
 size_t ad_prepared_size(void) { return sizeof(prepared); }
 
 bool ad_prepare(const ad_call *c, void *room) {

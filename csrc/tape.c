@@ -130,14 +130,14 @@ static void look_at(ad_tape *t, const ad_tensor *x, bool write) {
 /* ---- calls ---- */
 
 /* One block holds the operands, the pointers to them, where they are, and the numbers. */
-bool ad_step_copy(ad_tape *t, const ad_call *c, ad_step *s) {
+bool ad_step_like(const ad_call *c, ad_step *s) {
     const size_t n = (size_t)(c->n_out + c->n_in);
     const size_t each = sizeof(ad_tensor) + sizeof(ad_tensor *) + sizeof(int64_t) + 2 * sizeof(int);
     char *room = calloc(1, n * each + c->n_bytes + 1);
     if (!room) return false;
     ad_tensor *x = (ad_tensor *)(void *)room;
     const ad_tensor **at = (const ad_tensor **)(void *)(x + n);
-    *s = (ad_step){.call = *c, .operands = x, .offset = (int64_t *)(void *)(at + n), .source = t->n_recorded};
+    *s = (ad_step){.call = *c, .operands = x, .offset = (int64_t *)(void *)(at + n)};
     s->of = (int *)(void *)(s->offset + n);
     s->call.x = at;
     for (size_t i = 0; i < n; i++) {
@@ -145,10 +145,19 @@ bool ad_step_copy(ad_tape *t, const ad_call *c, ad_step *s) {
         if (!c->x[i]) continue;
         x[i] = *c->x[i];
         at[i] = &x[i];
-        s->of[i] = x[i].numel ? memory_of(t, x[i].storage) : -1;
-        if (s->of[i] >= 0) s->offset[i] = x[i].data - t->memory[s->of[i]].data;
     }
     if (c->n_bytes) s->call.numbers = memcpy(s->of + 2 * n, c->numbers, c->n_bytes);
+    return true;
+}
+
+bool ad_step_copy(ad_tape *t, const ad_call *c, ad_step *s) {
+    if (!ad_step_like(c, s)) return false;
+    s->source = t->n_recorded;
+    for (int i = 0; i < c->n_out + c->n_in; i++) {
+        const ad_tensor *x = s->call.x[i];
+        s->of[i] = x && x->numel ? memory_of(t, x->storage) : -1;
+        if (s->of[i] >= 0) s->offset[i] = x->data - t->memory[s->of[i]].data;
+    }
     if (c->program) ad_program_retain(c->program);
     return true;
 }

@@ -61,7 +61,7 @@ struct ad_tape {
     int n_links;
     int reason;
     void (*notice)(int reason);
-    int n_arguments, n_memory, n_steps, n_recorded, n_exports, n_outputs, n_results, n_restored;
+    int n_arguments, n_memory, n_steps, n_recorded, n_exports, n_outputs, n_results, n_restored, n_fused;
     ad_tape_argument *arguments;
     ad_tape_memory *memory;
     ad_step *steps, *exports;
@@ -79,6 +79,9 @@ struct ad_tape {
 uint64_t ad_step_hash(const ad_step *s);
 void ad_watch_before(ad_tape *t, const ad_call *c);
 int ad_watch_after(ad_tape *t, const ad_call *c);
+int ad_tape_fuse(ad_tape *t); /* tape_fuse.c */
+bool ad_step_like(const ad_call *c,
+                  ad_step *s); /* operands as they are; their places are the caller's to set */
 bool ad_step_copy(ad_tape *t, const ad_call *c, ad_step *s);
 void ad_step_free(ad_step *s);
 

@@ -273,12 +273,13 @@ static int place_step(ad_tape *t, ad_step *s) {
     return p.failed ? ad_fail(AD_NO_MEMORY, 0, 0, 0) : AD_OK;
 }
 
-int ad_tape_finish(ad_tape *t, int n_outputs) {
+int ad_tape_finish(ad_tape *t, int n_outputs, int fuse) {
     if (t->ready || t->reason || n_outputs < 0 || n_outputs > t->n_exports)
         return ad_fail(AD_BAD_ARG, 0, 0, 0);
     capture_constants(t);
     int status = drop_unneeded(t);
     if (!status) status = fold_constants(t);
+    if (!status && fuse) status = ad_tape_fuse(t);
     if (!status) {
         find_lifetimes(t);
         status = plan_arena(t);

@@ -182,7 +182,7 @@ class Compiled:
             try:
                 if any(map(is_spent, behind)):
                     raise UnfitError("its backward goes beyond an argument")
-                recording = Recording(recorder, names, result)
+                recording = Recording(recorder, names, result, fuse=not self.check)
             except UnfitError as unfit:
                 self.give_up(key, str(unfit), unfit.retry)
                 return result

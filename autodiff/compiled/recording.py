@@ -47,7 +47,9 @@ class Output:
 class Recording:
     """What running a recorded call takes. UnfitError where it cannot be run."""
 
-    def __init__(self, recorder: Recorder, names: Names, result: Any) -> None:
+    def __init__(
+        self, recorder: Recorder, names: Names, result: Any, fuse: bool = True
+    ) -> None:
         start = time.perf_counter()
         if recorder.broken:
             raise UnfitError(recorder.broken, recorder.retry)
@@ -81,7 +83,7 @@ class Recording:
                 raise UnfitError(recorder.broken or "its backward changes what it relies on")
             self.n_made += self.reverse.n_links
             self.live = []
-        if lib.ad_tape_finish(self.tape, self.n_made):
+        if lib.ad_tape_finish(self.tape, self.n_made, fuse):
             raise error("compile")
         known = [x for x in [*names.values(), *self.state.tensors()] if isinstance(x, Tensor)]
         owned = {leaf for leaf in map(live_node, known) if leaf is not None}

@@ -81,7 +81,7 @@ class Reverse:
         for g in found:
             if g is not None and lib.ad_tape_export(self.tape, g._p) < 0:
                 raise error("compile")
-        if lib.ad_tape_finish(self.tape, sum(self.wanted)):
+        if lib.ad_tape_finish(self.tape, sum(self.wanted), True):
             raise error("compile")
 
     def nodes(self, inputs: list[Tensor], links: list[Any]) -> list[Node]:
