@@ -15,20 +15,13 @@ __all__ = ["NULL", "descriptors", "error", "ffi", "lib"]
 NULL = ffi.NULL
 
 
-def raise_later(kind: Any, error: Any, trace: Any) -> None:
-    """An interrupt met a callback, which cannot raise: it is raised a moment later, outside."""
-    import ctypes
-    import threading
-
+def _interrupted(kind: Any, error: Any, trace: Any) -> None:
+    """An interrupt came in a callback, and cannot be raised through C: the recorder raises it."""
     if changes.recorder is not None:
-        changes.recorder.broken = changes.recorder.broken or "it was interrupted"
-        changes.recorder.retry = True
-    thread, later = ctypes.c_ulong(threading.get_ident()), ctypes.pythonapi
-    args = (thread, ctypes.py_object(kind))
-    threading.Timer(0.001, later.PyThreadState_SetAsyncExc, args).start()
+        changes.recorder.interrupted = error
 
 
-@ffi.def_extern(onerror=raise_later)  # type: ignore[untyped-decorator]
+@ffi.def_extern(onerror=_interrupted)  # type: ignore[untyped-decorator]
 def ad_tape_notice(reason: int) -> None:
     """Tell the recorder of a call, or of what cannot be recorded."""
     if changes.recorder is not None:

@@ -455,6 +455,9 @@ typedef struct {
     ad_loop loop;
     terms how;
     bool direct, stream;
+    int n_quick; /* elements of a loop that needs no more than its instructions: 0 of others */
+    void *regs[STACK_REGS];
+    char memory[LINE]; /* and what scratch takes besides */
 } prepared;
 
 bool ad_is_plain(const ad_call *c) {
@@ -464,16 +467,47 @@ bool ad_is_plain(const ad_call *c) {
     return !how->aliased && !how->copied;
 }
 
-size_t ad_prepared_size(void) { return sizeof(prepared); }
+/* Bytes of a register of a loop of n elements. */
+static int64_t slot_of(int64_t n) { return (n * 8 + LINE - 1) / LINE * LINE; }
+
+size_t ad_prepared_size(const ad_call *c) {
+    const int64_t n = ad_least(ad_out(c, 0)->numel, AD_BLOCK);
+    return sizeof(prepared) + (size_t)ad_least(slot_of(n) * c->program->n_slots, STACK_SCRATCH);
+}
+
+/* Whether one block does, all operands being whole runs of their register's type, or one number. */
+static bool is_quick(const prepared *r, const ad_call *c) {
+    const ad_loop *l = &r->loop;
+    const ad_program *p = l->program;
+    if (!ad_is_plain(c) || l->numel > AD_BLOCK || !l->numel || p->divides || p->compares || !p->n_code)
+        return false;
+    if (p->n_regs > STACK_REGS || slot_of(l->numel) * p->n_slots > STACK_SCRATCH) return false;
+    for (int i = 0; i < p->n_in; i++)
+        if (!l->in[i].uniform && !(l->in[i].flat && ad_is_native(&l->in[i], l->in[i].type))) return false;
+    for (int k = 0; k < p->n_out; k++) {
+        const int reg = p->out_regs[k];
+        if (reg < p->n_in + p->n_const || !l->out[k].flat || !ad_is_native(&l->out[k], p->types[reg]))
+            return false;
+        for (int j = 0; j < k; j++)
+            if (p->out_regs[j] == reg) return false;
+    }
+    return true;
+}
 
 bool ad_prepare(const ad_call *c, void *room) {
     prepared *r = room;
     ad_tensor *out[AD_MAX_OUTPUTS];
     r->how = *(const terms *)c->numbers;
+    r->n_quick = 0;
     for (int o = 0; o < c->n_out; o++) out[o] = ad_out(c, o);
     if (r->how.copied || ad_lay_out(&r->loop, c->program, c->x + c->n_out, out)) return false;
     r->direct = may_write_early(c->program, &r->how);
     r->stream = leaves_caches(&r->loop);
+    if (!is_quick(r, c)) return true;
+    r->n_quick = (int)r->loop.numel;
+    machine m = {.regs = r->regs, .slot_bytes = slot_of(r->n_quick)};
+    m.scratch = r->memory + (-(intptr_t)r->memory & (LINE - 1));
+    set_up(&r->loop, &m, r->n_quick); /* constants stay; numbers are filled in at each run */
     return true;
 }
 
@@ -481,12 +515,32 @@ void ad_prepared_pointers(void *room, void (*place)(void *context, int operand, 
                           void *context) {
     prepared *r = room;
     const ad_program *p = r->loop.program;
-    for (int o = 0; o < p->n_out; o++) place(context, o, &r->loop.out[o].data);
-    for (int i = 0; i < p->n_in; i++) place(context, p->n_out + i, &r->loop.in[i].data);
+    for (int o = 0; o < p->n_out; o++) {
+        place(context, o, &r->loop.out[o].data);
+        if (r->n_quick) place(context, o, (char **)&r->regs[p->out_regs[o]]);
+    }
+    for (int i = 0; i < p->n_in; i++) {
+        place(context, p->n_out + i, &r->loop.in[i].data);
+        if (r->n_quick && !r->loop.in[i].uniform) place(context, p->n_out + i, (char **)&r->regs[i]);
+    }
+}
+
+static int run_quick(const prepared *r) {
+    const ad_program *p = r->loop.program;
+    const ad_pw_kernels *pw = ad_cpu->pw;
+    void *const *regs = r->regs;
+    for (int i = 0; i < p->n_in; i++) {
+        const ad_operand *o = &r->loop.in[i];
+        if (o->uniform) pw->load[o->dtype][o->type](r->n_quick, regs[i], o->data, 0);
+    }
+    for (const ad_instr *in = p->code, *end = in + p->n_code; in < end; in++)
+        pw->instr[in->op][in->type](r->n_quick, regs[in->dst], regs[in->a], regs[in->b], regs[in->c]);
+    return AD_OK;
 }
 
 int ad_run_prepared(const ad_call *c) {
     const prepared *r = c->numbers;
+    if (r->n_quick) return run_quick(r);
     const int status = ad_run_loop(&r->loop, r->direct, r->stream);
     for (int o = 0; o < c->n_out && !status; o++)
         if (r->how.given[o]) ad_wrote(ad_out(c, o), c->program->writer);

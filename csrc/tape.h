@@ -43,10 +43,10 @@ static inline ad_tensor *ad_constant(ad_tensor *x) {
     return x;
 }
 
-/* pointwise.c: a recorded pointwise call, laid out once, in ad_prepared_size() bytes; false where each run
+/* pointwise.c: a recorded pointwise call, laid out once, in so many bytes; false where each run
  * has to look at its operands anew. `place` is told of each pointer in it, and of the operand it leads to. */
 bool ad_is_plain(const ad_call *c); /* a pointwise call whose outputs are new, and overlap no input */
-size_t ad_prepared_size(void);
+size_t ad_prepared_size(const ad_call *c);
 bool ad_prepare(const ad_call *c, void *prepared);
 void ad_prepared_pointers(void *prepared, void (*place)(void *context, int operand, char **where),
                           void *context);

@@ -261,7 +261,7 @@ static int place_step(ad_tape *t, ad_step *s) {
         place_owner(&p, k);
     }
     if (s->call.program && !p.failed) {
-        s->prepared = malloc(ad_prepared_size());
+        s->prepared = malloc(ad_prepared_size(&s->call));
         if (!s->prepared)
             p.failed = true;
         else if (ad_prepare(&s->call, s->prepared)) {

@@ -390,3 +390,18 @@ def test_no_warning_where_nothing_stays_eager() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         equal_calls(lambda x: x.reshape(-1)[2:].sort().values, (ad.randn(2, 3),), (ad.randn(8),))
+
+
+def test_pointwise_calls_that_follow_one_another_are_one() -> None:
+    def chain(x: ad.Tensor, y: ad.Tensor) -> tuple[ad.Tensor, ad.Tensor]:
+        kept = (x * y).tanh()
+        return kept, ((kept + x) * 2.0 - y).exp().sum()
+
+    run = ad.compile(chain)
+    for shape in ((4, 3), (700, 3), (3,)):
+        for _ in range(3):
+            x, y = ad.randn(shape), ad.randn(3)
+            assert bits(list(run(x, y))) == bits(list(chain(x, y)))
+        stats = run.stats()
+        assert stats.recorded_calls == 7
+        assert stats.calls == 2  # the chain, and the sum

@@ -66,6 +66,7 @@ class Recorder:
         self.kept: list[Any] = []
         self.touched: list[weakref.ref[Any]] = []
         self.broken = ""
+        self.interrupted: BaseException | None = None
         self.retry = False
 
     # ---- what lower layers tell ----
@@ -140,7 +141,10 @@ class Recorder:
         changes.count += 1  # what runs fast elsewhere looks twice
         self.count = changes.count
         try:
-            return call()
+            result = call()
+            if self.interrupted is not None:
+                raise self.interrupted
+            return result
         finally:
             changes.recorder = None
             lib.ad_tape_stop(tape)

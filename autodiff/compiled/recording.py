@@ -47,9 +47,7 @@ class Output:
 class Recording:
     """What running a recorded call takes. UnfitError where it cannot be run."""
 
-    def __init__(
-        self, recorder: Recorder, names: Names, result: Any, fuse: bool = True
-    ) -> None:
+    def __init__(self, recorder: Recorder, names: Names, result: Any, fuse: bool = True) -> None:
         start = time.perf_counter()
         if recorder.broken:
             raise UnfitError(recorder.broken, recorder.retry)
