@@ -12,6 +12,7 @@ from autodiff.ops import (
     contraction,
     covariance,
     create,
+    derived,
     diagonals,
     dlpack,
     einsum,
@@ -54,6 +55,7 @@ _BY_MODULE: dict[Any, str] = {
     products: "addmm addmv addr addbmm baddbmm outer inner vdot cross kron trace tensordot "
     "chain_matmul",
     covariance: "cov corrcoef",
+    derived: "aminmax argwhere bincount count_nonzero diff dist kthvalue logit nan_to_num nansum",
     norms: "cdist",
     einsum: "einsum",
     gather: "gather take_along_dim nonzero",

@@ -13,6 +13,7 @@ from autodiff.ops import (
     contraction,
     covariance,
     create,
+    derived,
     diagonals,
     dlpack,
     draws,
@@ -171,6 +172,8 @@ def _methods() -> dict[str, Callable[..., Any]]:
         products: "addmm addmv addr addbmm baddbmm addmm_ addmv_ addr_ addbmm_ baddbmm_ outer "
         "inner vdot cross kron trace",
         covariance: "cov corrcoef",
+        derived: "aminmax argwhere bincount count_nonzero diff dist kthvalue logit "
+        "nan_to_num nansum",
         gather: "gather take_along_dim nonzero",
         scatter: "scatter scatter_ scatter_add scatter_add_ scatter_reduce scatter_reduce_",
         placing: "index_copy index_copy_ index_fill index_fill_ index_put index_put_ take put put_ "

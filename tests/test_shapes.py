@@ -36,6 +36,16 @@ NAMES = [
     ("CopyBackwards", "FillBackward1"),
     ("WhereBackward0", "MaskedFillBackward0"),
     ("WhereBackward0", "MaskedFillBackward1"),
+    ("SumBackward0", "NansumBackward0"),
+    ("SumBackward1", "NansumBackward0"),
+    ("AminBackward0", "AminmaxBackward0"),
+    ("AmaxBackward0", "AminmaxBackward0"),
+    ("LinalgVectorNormBackward0", "DistBackward0"),
+    ("LogBackward0", "LogitBackward0"),
+    ("WhereBackward0", "NanToNumBackward0"),
+    ("SelectBackward0", "KthvalueBackward0"),
+    ("UnsqueezeBackward0", "KthvalueBackward0"),
+    ("CloneBackward0", "KthvalueBackward0"),
 ]
 
 

@@ -1,0 +1,187 @@
+"""Counts, order statistics, norms and differences: compositions of members of the families."""
+
+from __future__ import annotations
+
+import operator
+from typing import Any, NamedTuple
+
+from autodiff import dtypes
+from autodiff.dtypes import dtype
+from autodiff.ops.arithmetic import clamp, sub, where
+from autodiff.ops.create import full_like
+from autodiff.ops.declare import FUNCTIONS
+from autodiff.ops.gather import nonzero
+from autodiff.ops.indexing import index_add
+from autodiff.ops.join import cat
+from autodiff.ops.norms import vector_norm
+from autodiff.ops.reductions import amax, amin
+from autodiff.ops.reductions import sum as total
+from autodiff.ops.sorting import sort
+from autodiff.ops.views import narrow, select, unsqueeze
+from autodiff.shapes import dim_index
+from autodiff.tensor import Tensor
+
+__all__ = [
+    "aminmax",
+    "argwhere",
+    "bincount",
+    "count_nonzero",
+    "diff",
+    "dist",
+    "kthvalue",
+    "logit",
+    "nan_to_num",
+    "nansum",
+]
+
+
+LARGEST = {4: (2 - 2.0**-23) * 2.0**127, 8: (2 - 2.0**-52) * 2.0**1023}  # by bytes
+
+
+class aminmax_result(NamedTuple):  # noqa: N801 - as max_result
+    """What `aminmax` returns."""
+
+    min: Tensor
+    max: Tensor
+
+
+class kthvalue_result(NamedTuple):  # noqa: N801 - as max_result
+    """What `kthvalue` returns."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
+    """How many elements over `dim` (an int, a tuple, or None for all) are not 0: int64."""
+    return total(FUNCTIONS["ne"].op.call(input, input.new_zeros(())), dim, dtype=dtypes.int64)
+
+
+def nansum(
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None
+) -> Tensor:
+    """The sum over `dim` of the elements that are not nan."""
+    if not input.is_floating_point():
+        return total(input, dim, keepdim, dtype=dtype)
+    kept = where(FUNCTIONS["isnan"].op.call(input), input.new_zeros(()), input)
+    return total(kept, dim, keepdim, dtype=dtype)
+
+
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
+    """The smallest and the largest elements, of all or along `dim`; equal ones share gradients."""
+    over = () if dim is None else operator.index(dim)
+    return aminmax_result(amin(input, over, keepdim), amax(input, over, keepdim))
+
+
+def diff(
+    input: Tensor,
+    n: int = 1,
+    dim: int = -1,
+    prepend: Tensor | None = None,
+    append: Tensor | None = None,
+) -> Tensor:
+    """The n-th differences of neighbours along a dimension: input[i + 1] - input[i], n times.
+
+    >>> diff(tensor([1, 3, 2])).tolist()
+    [2, -1]
+    """
+    if input.ndim == 0:
+        raise RuntimeError("diff expects input to be at least one-dimensional")
+    if operator.index(n) < 0:
+        raise RuntimeError(f"order must be non-negative but got {n}")
+    if n >= 2**63:
+        raise ValueError(f"diff(): argument 'n' does not fit 64 bits: {n}")
+    at = dim_index(dim, input.ndim)
+    parts = [x for x in (prepend, input, append) if x is not None]
+    x = cat(parts, at) if len(parts) > 1 else input
+    minus = FUNCTIONS["logical_xor"].op.call if x.dtype is dtypes.bool else sub
+    for _ in range(min(n, x.shape[at])):
+        size = x.shape[at]
+        x = minus(narrow(x, at, 1, size - 1), narrow(x, at, 0, size - 1))
+    return x
+
+
+def argwhere(input: Tensor) -> Tensor:
+    """The indices of the elements that are not 0: (count, dimensions) int64."""
+    found: Tensor = nonzero(input)
+    return found
+
+
+def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
+    """The p-norm of input - other, all elements as one vector."""
+    return vector_norm(sub(input, other), p)
+
+
+def nan_to_num(
+    input: Tensor,
+    nan: float | None = None,
+    posinf: float | None = None,
+    neginf: float | None = None,
+) -> Tensor:
+    """nan as `nan` (0), infinities as `posinf` and `neginf`, the extreme numbers of the dtype.
+
+    >>> nan_to_num(tensor([math.nan, math.inf, 1.0]), posinf=9.0).tolist()
+    [0.0, 9.0, 1.0]
+    """
+    if not input.is_floating_point():
+        return input.clone()
+    largest = LARGEST[input.dtype.itemsize]
+    empty = full_like(input, 0.0 if nan is None else nan)
+    y = where(FUNCTIONS["isnan"].op.call(input), empty, input)
+    above = FUNCTIONS["eq"].op.call(input, input.new_full((), float("inf")))
+    y = where(above, full_like(input, largest if posinf is None else posinf), y)
+    below = FUNCTIONS["eq"].op.call(input, input.new_full((), float("-inf")))
+    low: Tensor = full_like(input, -largest if neginf is None else neginf)
+    return where(below, low, y)  # type: ignore[no-any-return]
+
+
+def logit(input: Tensor, eps: float | None = None) -> Tensor:
+    """log(input / (1 - input)); with `eps`, of input limited to [eps, 1 - eps]."""
+    x = input if input.is_floating_point() else input.to(dtypes.get_default_dtype())
+    x = x if eps is None else clamp(x, eps, 1 - eps)
+    y: Tensor = (x / (1 - x)).log()
+    return y
+
+
+def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
+    """The k-th smallest element along a dimension, and where it is; nans count as largest."""
+    if isinstance(k, bool):
+        raise TypeError("kthvalue(): argument 'k' must be int, not bool")
+    if input.dtype is dtypes.bool:
+        raise NotImplementedError("\"kthvalue_cpu\" not implemented for 'Bool'")
+    at = dim_index(dim, input.ndim)
+    size = input.shape[at] if input.ndim else 1
+    if not 1 <= operator.index(k) <= size:
+        raise RuntimeError(
+            f"kthvalue(): selected number k out of range for dimension {at}: {k} of {size}"
+        )
+    values, indices = sort(input, at)
+    if not input.ndim:
+        return kthvalue_result(values, indices)
+    found = [select(x, at, k - 1) for x in (values, indices)]
+    return kthvalue_result(*(unsqueeze(x, at) if keepdim else x for x in found))
+
+
+def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
+    """How often each number from 0 on is in a vector of integers; with weights, their sums.
+
+    >>> bincount(tensor([0, 2, 2])).tolist()
+    [1, 0, 2]
+    """
+    if input.is_floating_point() or input.dtype is dtypes.bool:
+        kind = dtypes.SCALAR_NAMES[input._p.dtype]
+        raise NotImplementedError(f'"bincount_cpu" not implemented for {kind!r}')
+    if input.ndim != 1 or (input.numel() and bool((input < 0).any())):
+        raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
+    if operator.index(minlength) < 0:
+        raise RuntimeError("minlength should be >= 0")
+    if weights is not None and weights.shape != input.shape:
+        raise RuntimeError("weights should be 1-d and have the same length as input")
+    size = max(minlength, int(input.max().item()) + 1 if input.numel() else 0)
+    if weights is None:
+        weights = input.new_ones(input.shape, dtype=dtypes.int64)
+    elif weights.dtype is not dtypes.float32:
+        weights = weights.to(dtypes.float64)
+    sums: Tensor = weights.detach().new_zeros((size,))
+    counts: Tensor = index_add(sums, 0, input.to(dtypes.int64), weights.detach())
+    return counts
