@@ -159,6 +159,7 @@ def _methods() -> dict[str, Callable[..., Any]]:
             table[f"{name}_"] = arithmetic.inplace(f"{name}_", FUNCTIONS[name].op)
     modules: dict[Any, str] = {
         arithmetic: "add sub div pow clamp clamp_min clamp_max addcmul addcdiv lerp "
+        "logit nan_to_num logit_ nan_to_num_ "
         "positive add_ sub_ div_ pow_ clamp_ addcmul_ addcdiv_ equal isclose allclose",
         views: "view reshape expand permute transpose t select narrow squeeze unsqueeze flatten "
         "unbind split chunk as_strided alias clone contiguous",
@@ -224,6 +225,7 @@ ALIASES = {
     "true_divide": "div",
     "ger": "outer",
     "clip": "clamp",
+    "__rdiv__": "__rtruediv__",
     "less": "lt",
     "less_equal": "le",
     "greater": "gt",
