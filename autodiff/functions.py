@@ -40,6 +40,7 @@ from autodiff.ops.keywords import placed, with_out
 
 _BY_MODULE: dict[Any, str] = {
     arithmetic: "add sub rsub div pow where clamp clamp_min clamp_max addcmul addcdiv lerp "
+    "logit nan_to_num "
     "positive equal isclose allclose result_type",
     views: "reshape permute transpose t select narrow squeeze unsqueeze flatten unbind split chunk "
     "as_strided clone",
@@ -55,7 +56,7 @@ _BY_MODULE: dict[Any, str] = {
     products: "addmm addmv addr addbmm baddbmm outer inner vdot cross kron trace tensordot "
     "chain_matmul",
     covariance: "cov corrcoef",
-    derived: "aminmax argwhere bincount count_nonzero diff dist kthvalue logit nan_to_num nansum",
+    derived: "aminmax argwhere bincount count_nonzero diff dist kthvalue nansum",
     norms: "cdist",
     einsum: "einsum",
     gather: "gather take_along_dim nonzero",

@@ -160,6 +160,7 @@ def _methods() -> dict[str, Callable[..., Any]]:
             table[f"{name}_"] = arithmetic.inplace(f"{name}_", FUNCTIONS[name].op)
     modules: dict[Any, str] = {
         arithmetic: "add sub div pow clamp clamp_min clamp_max addcmul addcdiv lerp "
+        "logit nan_to_num logit_ nan_to_num_ "
         "positive add_ sub_ div_ pow_ clamp_ addcmul_ addcdiv_ equal isclose allclose",
         views: "view reshape expand permute transpose t select narrow squeeze unsqueeze flatten "
         "unbind split chunk as_strided alias clone contiguous",
@@ -172,8 +173,7 @@ def _methods() -> dict[str, Callable[..., Any]]:
         products: "addmm addmv addr addbmm baddbmm addmm_ addmv_ addr_ addbmm_ baddbmm_ outer "
         "inner vdot cross kron trace",
         covariance: "cov corrcoef",
-        derived: "aminmax argwhere bincount count_nonzero diff dist kthvalue logit "
-        "nan_to_num nansum",
+        derived: "aminmax argwhere bincount count_nonzero diff dist kthvalue nansum",
         gather: "gather take_along_dim nonzero",
         scatter: "scatter scatter_ scatter_add scatter_add_ scatter_reduce scatter_reduce_",
         placing: "index_copy index_copy_ index_fill index_fill_ index_put index_put_ take put put_ "
@@ -227,6 +227,7 @@ ALIASES = {
     "true_divide": "div",
     "ger": "outer",
     "clip": "clamp",
+    "__rdiv__": "__rtruediv__",
     "less": "lt",
     "less_equal": "le",
     "greater": "gt",

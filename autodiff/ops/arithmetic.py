@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -10,9 +11,9 @@ from autodiff import dtypes
 from autodiff.dtypes import dtype
 from autodiff.expr import Expr, build, inputs, power
 from autodiff.lower import DIMENSIONED, NUMBER, ZERO_DIM, Operand, promote
-from autodiff.ops import elementwise, special  # noqa: F401 - special declares
+from autodiff.ops import elementwise, special
 from autodiff.ops.declare import FUNCTIONS, declare
-from autodiff.ops.pointwise import PointwiseOp, operand
+from autodiff.ops.pointwise import PointwiseOp, number, operand
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
 _PLAIN = {Tensor}  # the types of operands that need no look
@@ -285,7 +286,64 @@ def lerp(input: Any, end: Any, weight: Any, *, out: Tensor | None = None) -> Any
     return apply(elementwise.lerp, (input, end, weight), out)
 
 
+def logit(input: Any, eps: float | None = None, *, out: Tensor | None = None) -> Any:
+    """log(input / (1 - input)); with `eps`, of input limited to [eps, 1 - eps]."""
+    return apply(special.logit, (input if eps is None else clamp(input, eps, 1 - eps),), out)
+
+
+_LARGEST = {dtypes.float32: (2 - 2.0**-23) * 2.0**127, dtypes.float64: sys.float_info.max}
+
+
+def _replacements(input: Tensor, **given: Any) -> list[float]:
+    """The numbers that stand for nan and the infinities, in the order of `given`."""
+    largest = _LARGEST[input.dtype]
+    values = []
+    for (name, value), default in zip(given.items(), (0.0, largest, -largest), strict=True):
+        if not isinstance(value, (int, float, type(None))):
+            raise TypeError(
+                f"nan_to_num(): argument '{name}' must be float, not {type(value).__name__}"
+            )
+        values.append(default if value is None else float(value))
+    return values
+
+
+def nan_to_num(
+    input: Tensor,
+    nan: float | None = None,
+    posinf: float | None = None,
+    neginf: float | None = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """input with `nan` (0) for nan, and the largest and smallest numbers of its dtype, or those
+    given, for infinities. The gradient is that of input where nothing was replaced.
+    """
+    if not input.is_floating_point():
+        return input.clone() if out is None else out.copy_(input)
+    args = (input, *_replacements(input, nan=nan, posinf=posinf, neginf=neginf))
+    return apply(special.nan_to_num, args, out)  # type: ignore[no-any-return]
+
+
 # ---- in place, with arguments of their own ----
+
+
+def logit_(self: Tensor, eps: float | None = None) -> Tensor:
+    """`logit`, written over the tensor."""
+    limited = self if eps is None else clamp_(self, eps, 1 - eps)
+    return special.logit.into(limited, (limited,))
+
+
+def nan_to_num_(
+    self: Tensor,
+    nan: float | None = None,
+    posinf: float | None = None,
+    neginf: float | None = None,
+) -> Tensor:
+    """`nan_to_num`, written over the tensor."""
+    if not self.is_floating_point():
+        return self
+    values = [number(x) for x in _replacements(self, nan=nan, posinf=posinf, neginf=neginf)]
+    return special.nan_to_num.into(self, (self, *values))
 
 
 def add_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:

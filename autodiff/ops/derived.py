@@ -7,8 +7,7 @@ from typing import Any, NamedTuple
 
 from autodiff import dtypes
 from autodiff.dtypes import dtype
-from autodiff.ops.arithmetic import clamp, sub, where
-from autodiff.ops.create import full_like
+from autodiff.ops.arithmetic import sub, where
 from autodiff.ops.declare import FUNCTIONS
 from autodiff.ops.gather import nonzero
 from autodiff.ops.indexing import index_add
@@ -29,13 +28,8 @@ __all__ = [
     "diff",
     "dist",
     "kthvalue",
-    "logit",
-    "nan_to_num",
     "nansum",
 ]
-
-
-LARGEST = {4: (2 - 2.0**-23) * 2.0**127, 8: (2 - 2.0**-52) * 2.0**1023}  # by bytes
 
 
 class aminmax_result(NamedTuple):  # noqa: N801 - as max_result
@@ -110,37 +104,6 @@ def argwhere(input: Tensor) -> Tensor:
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The p-norm of input - other, all elements as one vector."""
     return vector_norm(sub(input, other), p)
-
-
-def nan_to_num(
-    input: Tensor,
-    nan: float | None = None,
-    posinf: float | None = None,
-    neginf: float | None = None,
-) -> Tensor:
-    """nan as `nan` (0), infinities as `posinf` and `neginf`, the extreme numbers of the dtype.
-
-    >>> nan_to_num(tensor([math.nan, math.inf, 1.0]), posinf=9.0).tolist()
-    [0.0, 9.0, 1.0]
-    """
-    if not input.is_floating_point():
-        return input.clone()
-    largest = LARGEST[input.dtype.itemsize]
-    empty = full_like(input, 0.0 if nan is None else nan)
-    y = where(FUNCTIONS["isnan"].op.call(input), empty, input)
-    above = FUNCTIONS["eq"].op.call(input, input.new_full((), float("inf")))
-    y = where(above, full_like(input, largest if posinf is None else posinf), y)
-    below = FUNCTIONS["eq"].op.call(input, input.new_full((), float("-inf")))
-    low: Tensor = full_like(input, -largest if neginf is None else neginf)
-    return where(below, low, y)  # type: ignore[no-any-return]
-
-
-def logit(input: Tensor, eps: float | None = None) -> Tensor:
-    """log(input / (1 - input)); with `eps`, of input limited to [eps, 1 - eps]."""
-    x = input if input.is_floating_point() else input.to(dtypes.get_default_dtype())
-    x = x if eps is None else clamp(x, eps, 1 - eps)
-    y: Tensor = (x / (1 - x)).log()
-    return y
 
 
 def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:

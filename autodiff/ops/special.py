@@ -5,11 +5,13 @@ functions, logarithms and exponentials of other bases, and functions of two oper
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from autodiff.dtypes import SCALAR_NAMES
 from autodiff.expr import Expr, build
-from autodiff.ops.declare import NONZERO, POSITIVE, REAL, declare, exp, where
+from autodiff.lower import Operand, promote
+from autodiff.ops.declare import NONZERO, POSITIVE, REAL, Check, declare, exp, where
 
 LN2, LN10, PI = math.log(2), math.log(10), math.pi
 HUGE = 2.0**28  # whose square is finite in float32, and drowns 1 in float64
@@ -37,6 +39,20 @@ def _either(a: Expr, b: Expr) -> Expr:
 
 def _both(a: Expr, b: Expr) -> Expr:
     return build("logical_and", a, b)
+
+
+def _floating(name: str) -> Check:
+    """The check of a function whose operands must promote to a floating-point dtype."""
+
+    def check(operands: Sequence[Operand]) -> None:
+        d = promote(operands)
+        if not d.is_floating_point:
+            raise NotImplementedError(
+                f'"{name}" not implemented for {SCALAR_NAMES[d.code]!r}: one of its operands must '
+                "be of floating-point numbers"
+            )
+
+    return check
 
 
 def _odd(x: Expr, of_abs: Expr) -> Expr:
@@ -186,7 +202,8 @@ def _sinc(x: Expr) -> Expr:
 
 def _sinc_vjp(g: Expr, y: Expr, x: Expr) -> tuple[Expr]:
     safe = where(x == 0, 1.0, x)
-    return (where(x == 0, 0.0, g * ((build("cos", safe * PI) - y) / safe)),)
+    near = g * (x * (-PI * PI / 3))  # the series, for the derivative of this at 0
+    return (where(x == 0, near, g * ((build("cos", safe * PI) - y) / safe)),)
 
 
 declare("sinc", 1, "sin(pi input) / (pi input), 1 at 0.", _sinc_vjp, expand=_sinc,
@@ -235,20 +252,25 @@ def _logaddexp_reference(a: float, b: float) -> float:
 
 declare("logaddexp", 2, "log(exp(input) + exp(other)).",
         lambda g, y, a, b: (g / (1 + exp(b - a)), g / (1 + exp(a - b))),
-        expand=_logaddexp(math.e), result="float",
+        expand=_logaddexp(math.e), result="float", check=_floating("logaddexp"),
         reference=_logaddexp_reference)  # fmt: skip
 declare("logaddexp2", 2, "log2(2^input + 2^other).",
         lambda g, y, a, b: (g / (1 + build("exp2", b - a)), g / (1 + build("exp2", a - b))),
-        expand=_logaddexp(2.0), result="float",
+        expand=_logaddexp(2.0), result="float", check=_floating("logaddexp2"),
         reference=lambda a, b: math.log2(2**a + 2**b))  # fmt: skip
 
 
+def _log_as(y: Expr, x: Expr) -> Expr:
+    """log y in the dtype that both are promoted to."""
+    return _log(where(True, y, x))
+
+
 def _xlogy(x: Expr, y: Expr) -> Expr:
-    return where(_both(x == 0, y == y), 0.0, x * _log(y))
+    return where(_both(x == 0, y == y), 0.0, x * _log_as(y, x))
 
 
 declare("xlogy", 2, "input * log(other), 0 where input is 0.",
-        lambda g, z, x, y: (where(_both(x == 0, y <= 0), 0.0, g * _log(y)), g * (x / y)),
+        lambda g, z, x, y: (where(_both(x == 0, y <= 0), 0.0, g * _log_as(y, x)), g * (x / y)),
         expand=_xlogy, result="float", domain=(REAL, POSITIVE),
         reference=lambda x, y: x * math.log(y))  # fmt: skip
 
@@ -265,10 +287,11 @@ def _hypot(a: Expr, b: Expr) -> Expr:
 
 declare("hypot", 2, "sqrt(input^2 + other^2), without overflow between.",
         lambda g, y, a, b: (g * (a / y), g * (b / y)), expand=_hypot, result="float",
-        domain=(NONZERO, NONZERO), reference=math.hypot)  # fmt: skip
+        domain=(NONZERO, NONZERO), check=_floating("hypot"), reference=math.hypot)  # fmt: skip
 declare("frac", 1, "The part behind the point, with the sign of input.",
         lambda g, y, x: (g,), expand=lambda x: x - build("trunc", x),
-        domain=((-1.8, -1.2), (0.2, 0.8)), reference=lambda x: math.fmod(x, 1.0))  # fmt: skip
+        domain=((-1.8, -1.2), (0.2, 0.8)), check=_floating("frac"),
+        reference=lambda x: math.fmod(x, 1.0))  # fmt: skip
 declare("signbit", 1, "Whether an element has a minus sign, as -0 has; False of nan.",
         expand=_negative, result="bool", domain=((-3.0, 3.0), (0.0, 0.0), (-0.0, -0.0)),
         reference=lambda x: math.copysign(1.0, x) < 0)  # fmt: skip
@@ -296,3 +319,22 @@ declare("fmax", 2, "The larger of two; a number wins over nan.", _winner(True),
 declare("fmin", 2, "The smaller of two; a number wins over nan.", _winner(False),
         expand=_numeric_extremum("minimum"), domain=APART,
         reference=min)  # fmt: skip
+
+# ---- functions whose public form has arguments of its own (arithmetic.py) ----
+
+
+def _logit_vjp(g: Expr, y: Expr, x: Expr) -> tuple[Expr]:
+    return (where(_either(x < 0, x > 1), math.nan, g / (x * (1 - x))),)
+
+
+logit = declare("logit", 1, "log(input / (1 - input)).", _logit_vjp,
+        expand=lambda x: _log(x / (1 - x)), result="float", domain=((0.1, 0.4), (0.6, 0.9)),
+        reference=lambda x: math.log(x / (1 - x)))  # fmt: skip
+
+
+def _to_number(x: Expr, nan: Expr, above: Expr, below: Expr) -> Expr:
+    return where(x != x, nan, where(x == math.inf, above, where(x == -math.inf, below, x)))
+
+
+nan_to_num = declare("nan_to_num", 4, "input with other numbers for nan and infinities.",
+        expand=_to_number, reference=lambda x, nan, above, below: x)  # fmt: skip

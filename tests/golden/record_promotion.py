@@ -28,12 +28,17 @@ UNARY = [
     *("abs", "neg", "sign", "square", "reciprocal", "sqrt", "rsqrt", "floor", "ceil", "trunc"),
     *("round", "logical_not", "isnan", "isinf", "isfinite", "bitwise_not", "exp", "expm1", "log"),
     *("log1p", "sin", "cos", "tanh", "erf", "sigmoid", "relu"),
+    *("sinh", "cosh", "tan", "asin", "acos", "atan", "asinh", "acosh", "atanh", "deg2rad"),
+    *("rad2deg", "sinc", "exp2", "log2", "log10", "frac", "signbit", "logit", "nan_to_num"),
 ]
-TENSORS_ONLY = ["maximum", "minimum", "logical_and", "logical_or", "logical_xor"]
+TENSORS_ONLY = [
+    *("maximum", "minimum", "logical_and", "logical_or", "logical_xor", "fmax", "fmin"),
+    *("atan2", "hypot", "logaddexp", "logaddexp2"),
+]
 BINARY = [
     *("add", "sub", "mul", "div", "pow", "floor_divide", "remainder", "fmod"),
     *("lt", "le", "gt", "ge", "eq", "ne", "bitwise_and", "bitwise_or", "bitwise_xor"),
-    *("bitwise_left_shift", "bitwise_right_shift"),
+    *("bitwise_left_shift", "bitwise_right_shift", "xlogy"),
     *TENSORS_ONLY,
 ]
 

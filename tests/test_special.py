@@ -1,0 +1,57 @@
+"""The special functions have PyTorch's values and derivatives, at edges too."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+import pytest
+from golden.record_special import GOLDEN, facts
+
+import autodiff as ad
+
+RECORDED: dict[str, Any] = json.loads(GOLDEN.read_text())["calls"]
+
+
+def alike(a: Any, b: Any) -> bool:
+    """Whether two nested lists hold the same numbers, to rounding; nan is equal to nan."""
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(map(alike, a, b))
+    if a is None or b is None:
+        return a is b
+    return math.isclose(a, b, rel_tol=1e-12, abs_tol=1e-13) or (a != a and b != b)
+
+
+# Where PyTorch's derivatives differ, as (call, order, index in NUMBERS), and what ours are. It has
+# nan for the second one of sinc at 0, 0 for the first of a limited logit at nan, and nan for its
+# second where the number that was limited is 0, 1 or infinite.
+LIMITED = ("x.logit(0.125)", "x.logit(eps=0.5)", "x.clone().logit_(0.125)")
+OURS = {("x.sinc()", 2, 3): -(math.pi**2) / 3}
+OURS |= {(text, order, 11): math.nan for text in LIMITED for order in (1, 2)}
+OURS |= {(text, 2, at): 0.0 for text in LIMITED for at in (3, 6, 9, 10)}
+
+
+def zero(values: Any) -> bool:
+    """Whether no number of nested lists is anything but zero."""
+    return all(map(zero, values)) if isinstance(values, list) else not values
+
+
+@pytest.mark.parametrize("text", RECORDED)
+def test_values_and_derivatives_are_pytorchs(text: str) -> None:
+    got, want = facts(ad, text), RECORDED[text]
+    for (name, order, at), value in OURS.items():
+        if name == text and order < len(want):
+            want[order][0][at] = value
+    for order, (ours, theirs) in enumerate(zip(got, want, strict=False)):
+        assert alike(ours, theirs), f"{text}, derivative {order}: {ours}, PyTorch {theirs}"
+    assert len(got) >= len(want)
+    assert zero(got[len(want) :])  # PyTorch may record nothing where all derivatives are zero
+
+
+def test_numbers_instead_of_nan_leave_integers_alone() -> None:
+    x, out = ad.tensor([1, 2]), ad.empty(2, dtype=ad.int64)
+    assert ad.nan_to_num(x, 5.0, out=out) is out
+    assert out.tolist() == [1, 2]
+    assert x.nan_to_num_(5.0) is x
+    assert x.nan_to_num().tolist() == [1, 2]
