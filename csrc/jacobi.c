@@ -39,7 +39,9 @@ static void rotate(int64_t n, double *x, double *y, int64_t step, double c, doub
  * diagonal, zero. */
 static void angle(double first, double second, double product, double *c, double *s) {
     const double zeta = (second - first) / (2 * product);
-    const double t = (zeta >= 0 ? 1 : -1) / (fabs(zeta) + hypot(1, zeta));
+    /* no hypot, whose last bit is each library's own; where the square overflows, the angle is as good as 0
+     */
+    const double t = (zeta >= 0 ? 1 : -1) / (fabs(zeta) + sqrt(1 + zeta * zeta));
     *c = 1 / sqrt(1 + t * t);
     *s = *c * t;
 }

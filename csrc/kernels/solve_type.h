@@ -130,7 +130,10 @@ static int NAME(root)(int n, void *a, int64_t row) {
 static T NAME(reflector)(int64_t m, T *x, int64_t step) {
     const double head = (double)x[0];
     double most = 0, squares = 0;
-    for (int64_t i = 1; i < m; i++) most = fmax(most, fabs((double)x[i * step]));
+    for (int64_t i = 1; i < m; i++) {
+        const double size = fabs((double)x[i * step]); /* no fmax: gcc 12 for AArch64 fails to compile it */
+        if (size > most) most = size;
+    }
     if (most == 0) return 0;
     const double scale = fmax(most, fabs(head));
     for (int64_t i = 1; i < m; i++) {
