@@ -38,7 +38,7 @@ static int drop_unneeded(ad_tape *t) {
         t->steps[--kept] = *s;
     }
     t->n_steps -= kept;
-    memmove(t->steps, t->steps + kept, sizeof *t->steps * (size_t)t->n_steps);
+    if (t->n_steps) memmove(t->steps, t->steps + kept, sizeof *t->steps * (size_t)t->n_steps);
     free(needed);
     return AD_OK;
 }
