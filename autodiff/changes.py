@@ -46,7 +46,7 @@ def changed() -> None:
 
 def changed_of(thing: Any) -> None:
     """Count a change of an object, unless it turns out to be one of the recorded call alone."""
-    if changes.recorder is not None and (recorder := recorder_here()):
+    if recorder := recorder_here():
         recorder.changed_of(thing)
     else:
         changes.count += 1
@@ -55,7 +55,9 @@ def changed_of(thing: Any) -> None:
 def recorder_here() -> Any:
     """What records the calls of this thread, or None."""
     recorder = changes.recorder
-    return recorder if recorder is not None and recorder.thread == threading.get_ident() else None
+    if recorder is None or recorder.thread != threading.get_ident():
+        return None
+    return recorder
 
 
 def _counting(method: Callable[..., Any]) -> Callable[..., Any]:

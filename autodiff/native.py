@@ -30,7 +30,7 @@ def ad_tape_notice(reason: int) -> None:
 
 def looked_at() -> None:
     """Tell that Python is about to see a value, so that what follows may depend on it."""
-    if changes.recorder is not None and (recorder := recorder_here()):
+    if recorder := recorder_here():
         lib.ad_tape_break(lib.AD_TAPE_READ)
         recorder.refuse()
 

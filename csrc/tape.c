@@ -24,15 +24,14 @@ void ad_tape_break(int reason) {
 
 /* ---- memory ---- */
 
-/* Room for one more item, or NULL. */
-static void *grown(void *items, int n, size_t size) {
+void *ad_grown(void *items, int n, size_t size) {
     if (n & (n - 1)) return items; /* there is room up to the next power of two */
     return realloc(items, (size_t)(n ? 2 * n : 1) * size);
 }
 
 /* A storage that was not seen yet; -1 for want of memory. */
 static int add_memory(ad_tape *t, int kind, ad_storage *s, char *data) {
-    ad_tape_memory *grew = grown(t->memory, t->n_memory, sizeof *t->memory);
+    ad_tape_memory *grew = ad_grown(t->memory, t->n_memory, sizeof *t->memory);
     if (!grew) {
         broken(t, AD_TAPE_NO_MEMORY);
         return -1;
@@ -51,7 +50,7 @@ void ad_tape_made(ad_storage *s) {
 
 /* What the tape before made becomes an argument: a byte of it, as only its place matters. */
 static int link_memory(ad_tape *t, ad_storage *s) {
-    ad_tape_argument *grew = grown(t->arguments, t->n_arguments, sizeof *grew);
+    ad_tape_argument *grew = ad_grown(t->arguments, t->n_arguments, sizeof *grew);
     const ad_tensor x = {.storage = s,
                          .data = t->after->memory[s->memory].data,
                          .numel = 1,
@@ -183,7 +182,7 @@ uint64_t ad_step_hash(const ad_step *s) {
 }
 
 static void append(ad_tape *t, const ad_call *c) {
-    ad_step *grew = grown(t->steps, t->n_steps, sizeof *t->steps);
+    ad_step *grew = ad_grown(t->steps, t->n_steps, sizeof *t->steps);
     if (grew) t->steps = grew;
     if (!grew || !ad_step_copy(t, c, &t->steps[t->n_steps])) {
         broken(t, AD_TAPE_NO_MEMORY);
@@ -248,7 +247,7 @@ ad_tape *ad_tape_record(int n_args, ad_tensor *const *args, void (*notice)(int r
     t->number = __atomic_add_fetch(&last, 1, __ATOMIC_RELAXED);
     bool made = true;
     for (; made && t->n_arguments < n_args; t->n_arguments += made) {
-        ad_tape_argument *grew = grown(t->arguments, t->n_arguments, sizeof *grew);
+        ad_tape_argument *grew = ad_grown(t->arguments, t->n_arguments, sizeof *grew);
         if (grew) t->arguments = grew;
         made = grew && add_argument(t, &t->arguments[t->n_arguments], args[t->n_arguments]);
     }
@@ -292,7 +291,7 @@ int ad_tape_knows(const ad_tape *t, const ad_tensor *x) {
 }
 
 int ad_tape_export(ad_tape *t, const ad_tensor *x) {
-    ad_step *grew = grown(t->exports, t->n_exports, sizeof *t->exports);
+    ad_step *grew = ad_grown(t->exports, t->n_exports, sizeof *t->exports);
     if (!grew) return ad_fail(AD_NO_MEMORY, 0, 0, 0), -1;
     t->exports = grew;
     const ad_tensor *const one[] = {x};

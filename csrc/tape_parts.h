@@ -76,6 +76,7 @@ struct ad_tape {
     int position, status; /* of the last run */
 };
 
+void *ad_grown(void *items, int n, size_t size); /* room for one more than n, or NULL */
 uint64_t ad_step_hash(const ad_step *s);
 void ad_watch_before(ad_tape *t, const ad_call *c);
 int ad_watch_after(ad_tape *t, const ad_call *c);

@@ -207,10 +207,6 @@ typedef struct {
     bool failed;
 } placing;
 
-static void *appended(void *items, int n, size_t size) {
-    return n & (n - 1) ? items : realloc(items, (size_t)(n ? 2 * n : 1) * size);
-}
-
 /* Sets the pointer to an operand's elements, and remembers it where it may change. */
 static void place(void *context, int k, char **where) {
     placing *p = context;
@@ -218,7 +214,7 @@ static void place(void *context, int k, char **where) {
     ad_tape_memory *of = &p->t->memory[p->step->of[k]];
     *where = of->data + p->step->offset[k];
     if (of->kind != AD_MEMORY_ARGUMENT && of->kind != AD_MEMORY_RESULT) return;
-    ad_patch *grew = appended(of->patches, of->n_patches, sizeof *grew);
+    ad_patch *grew = ad_grown(of->patches, of->n_patches, sizeof *grew);
     if (!grew) {
         p->failed = true;
         return;
@@ -232,7 +228,7 @@ static void place_owner(placing *p, int k) {
     ad_tape_memory *of = &p->t->memory[p->step->of[k]];
     p->step->operands[k].storage = of->storage;
     if (of->kind != AD_MEMORY_ARGUMENT && of->kind != AD_MEMORY_RESULT) return;
-    ad_storage ***grew = appended(of->owners, of->n_owners, sizeof *grew);
+    ad_storage ***grew = ad_grown(of->owners, of->n_owners, sizeof *grew);
     if (!grew) {
         p->failed = true;
         return;

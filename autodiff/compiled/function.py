@@ -13,14 +13,11 @@ from autodiff.changes import recorder_here
 from autodiff.compiled.check import check
 from autodiff.compiled.guards import Names
 from autodiff.compiled.record import Recorder
-from autodiff.compiled.recording import MISS, Recording, UnfitError, is_hooked, is_spent
+from autodiff.compiled.recording import MISS, Recording, UnfitError, is_spent
 from autodiff.compiled.show import Stats, listing, plot, stats
+from autodiff.compiled.signature import is_fixed, key_of
 from autodiff.compiled.steps import epoch, repeat
-from autodiff.compiled.tree import flatten
-from autodiff.dtypes import get_default_dtype
-from autodiff.native import ffi, lib
-from autodiff.nn.parameter import Parameter
-from autodiff.node import mode
+from autodiff.native import lib
 from autodiff.ops.generator import Generator
 from autodiff.tensor import Tensor, live_node
 
@@ -127,8 +124,6 @@ class Compiled:
                     return recording
         return None
 
-    is_fixed = staticmethod(lambda x: is_fixed(x))
-
     def repeat(self, n: int, *args: Any, progress: bool = False) -> Any:
         """What `n` calls return, made by one native call; tensors are stacked along dimension 0."""
         return repeat(self, n, args, progress)
@@ -153,11 +148,7 @@ class Compiled:
         """Make a recording the one that is tried first."""
         self.tries.clear()
         self.recordings.move_to_end(key)
-        if (
-            kwargs
-            or recording.by_argument
-            or any(type(x) not in (Tensor,) and isinstance(x, (list, dict, tuple)) for x in args)
-        ):
+        if kwargs or recording.by_argument or any(isinstance(x, (list, dict, tuple)) for x in args):
             self._quick = None
             return
         if not recording.names.unchanged():
@@ -215,25 +206,3 @@ class Compiled:
     def name(self) -> str:
         """The function's name in messages."""
         return getattr(self.fn, "__qualname__", type(self.fn).__name__)
-
-
-def key_of(call: Any, tensors: list[Tensor]) -> Any:
-    """What decides which recordings may fit the arguments of a call; appends their tensors."""
-    spec = flatten(call, tensors)
-    modes = mode.grad, mode.inference, get_default_dtype()
-    return spec, modes, tuple(map(signature, tensors))
-
-
-def is_fixed(x: Tensor) -> bool:
-    """Whether an argument is taken as the very tensor it is: a leaf that gradients go to."""
-    return isinstance(x, Parameter)
-
-
-def signature(x: Tensor) -> Any:
-    """What of an argument decides which recording fits; a fixed one by itself."""
-    if is_fixed(x):
-        return x
-    p = x._p
-    n = 8 * p.ndim
-    sizes = bytes(ffi.buffer(p.shape, n)) + bytes(ffi.buffer(p.strides, n))
-    return x.__class__, p.dtype, sizes, live_node(x) is None, is_hooked(x)

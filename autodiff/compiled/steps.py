@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from autodiff import dtypes
 from autodiff.compiled.recording import Recording
+from autodiff.compiled.signature import is_fixed
 from autodiff.compiled.tree import flatten, unflatten
 from autodiff.native import NULL, lib
 from autodiff.ops.create import arange, empty
@@ -94,7 +95,7 @@ class Loop:
         order: Tensor | None,
     ) -> None:
         """The steps that are left, in native calls of about QUANTUM."""
-        inputs = [x._p for x in args if not self.step.is_fixed(x)]
+        inputs = [x._p for x in args if not is_fixed(x)]
         if order is not None and data is not None:
             n = int(args[0].shape[0])
             order = order[begin * n : end * n].contiguous()

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from autodiff.changes import changes, recorder_here
+from autodiff.changes import recorder_here
 
 
 def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
@@ -16,7 +16,7 @@ def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
     def hooked(self: Any, *args: Any, **kwargs: Any) -> Any:
         if self._opt_called is False:
             self._opt_called = True
-        if changes.recorder is not None and (recorder := recorder_here()):
+        if recorder := recorder_here():
             recorder.optimizer(self)
         if not self._optimizer_step_pre_hooks and not self._optimizer_step_post_hooks:
             return step(self, *args, **kwargs)

@@ -14,7 +14,6 @@ from autodiff.changes import (
     WatchedList,
     WatchedStates,
     changed,
-    changes,
     recorder_here,
 )
 from autodiff.dtypes import float32
@@ -124,7 +123,7 @@ class Optimizer:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Clear the gradients of all parameters: to None, or to zeros."""
-        if changes.recorder is not None and (recorder := recorder_here()):
+        if recorder := recorder_here():
             recorder.optimizer(self)
         for group in self.param_groups:
             zero_grad(group["params"], set_to_none)
