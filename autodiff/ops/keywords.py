@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.native import error, lib
-from autodiff.node import mode
-from autodiff.ops.base import fresh
+from autodiff.ops.out import check_out, put
 from autodiff.tensor import Tensor
 
 __all__ = ["placed", "signature", "with_out"]
@@ -27,16 +24,17 @@ def with_out(function: Callable[..., Any]) -> Callable[..., Any]:
     def call(*args: Any, out: Tensor | None = None, **kwargs: Any) -> Any:
         if out is None:
             return function(*args, **kwargs)
-        if not isinstance(out, Tensor):
-            raise TypeError(f"{name}(): argument 'out' must be Tensor, not {type(out).__name__}")
-        if mode.grad and (out.requires_grad or _any_requires_grad([*args, *kwargs.values()])):
-            raise RuntimeError(
-                f"{name}(): functions with out=... arguments don't support automatic "
-                "differentiation, but one of the arguments requires grad."
-            )
+        check_out(name, out, *_tensors([*args, *kwargs.values()]))
         if makes:
             kwargs.setdefault("dtype", out.dtype)
-        return _write(out, function(*args, **kwargs), name)
+        result = function(*args, **kwargs)
+        source, target = result.dtype, out.dtype
+        if source.category > target.category:
+            raise RuntimeError(
+                f"result type {dtypes.SCALAR_NAMES[source.code]} can't be cast to the desired "
+                f"output type {dtypes.SCALAR_NAMES[target.code]}"
+            )
+        return put(name, out, result)
 
     return _like(call, function, out="Tensor | None")
 
@@ -96,34 +94,10 @@ def placed(function: Callable[..., Any]) -> Callable[..., Any]:
     return _like(call, function, device="Any")
 
 
-def _any_requires_grad(values: Iterable[Any]) -> bool:
-    return any(
-        _any_requires_grad(v)
-        if isinstance(v, (tuple, list))
-        else isinstance(v, Tensor) and v.requires_grad
-        for v in values
-    )
-
-
-def _write(out: Tensor, result: Tensor, name: str) -> Tensor:
-    source, target = result.dtype, out.dtype
-    if source.category > target.category:
-        names = (dtypes.SCALAR_NAMES[d.code] for d in (source, target))
-        raise RuntimeError(
-            "result type {} can't be cast to the desired output type {}".format(*names)
-        )
-    if out.shape != result.shape:
-        if out._p.numel:
-            warnings.warn(
-                f"{name}(): an output with one or more elements was resized since it had shape "
-                f"{list(out.shape)}, which does not match the required output shape "
-                f"{list(result.shape)}.",
-                UserWarning,
-                stacklevel=3,
-            )
-        shape = list(result.shape)
-        out._p = fresh(lib.ad_empty(target.code, len(shape), shape), name)
-        out._base = out._base_node = None
-    if lib.ad_copy(out._p, result._p):
-        raise error(name, out._p, result._p)
-    return out
+def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:
+    """The tensors among arguments, those in lists included."""
+    for value in values:
+        if isinstance(value, (tuple, list)):
+            yield from _tensors(value)
+        elif isinstance(value, Tensor):
+            yield value

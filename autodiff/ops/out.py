@@ -12,14 +12,11 @@ from autodiff.ops.assign import copy_
 from autodiff.ops.create import empty
 from autodiff.tensor import Tensor
 
-__all__ = ["fit", "written", "written_all"]
+__all__ = ["check_out", "fit", "put", "written", "written_all"]
 
 
-def fit(function: str, out: Tensor, shape: Sequence[int], *given: Tensor, level: int = 4) -> Tensor:
-    """`out`, made to fit as PyTorch does. RuntimeError where it, or what is given, wants gradients.
-
-    A warning where it held elements in another shape.
-    """
+def check_out(function: str, out: Tensor, *given: Tensor) -> None:
+    """TypeError where `out` is no tensor; RuntimeError where it, or one given, wants gradients."""
     if not isinstance(out, Tensor):
         raise TypeError(f"{function}(): argument 'out' must be Tensor, not {type(out).__name__}")
     if mode.grad and any(x.requires_grad for x in (out, *given)):
@@ -27,16 +24,28 @@ def fit(function: str, out: Tensor, shape: Sequence[int], *given: Tensor, level:
             f"{function}(): functions with out=... arguments don't support automatic "
             "differentiation, but one of the arguments requires grad."
         )
+
+
+def fit(function: str, out: Tensor, shape: Sequence[int], *given: Tensor) -> Tensor:
+    """`out`, checked, and made to fit as PyTorch does: a warning where it held elements."""
+    check_out(function, out, *given)
     if out.shape != tuple(shape):
         if out.numel():
             warnings.warn(
-                f"An output with one or more elements was resized since it had shape "
+                f"{function}(): an output with one or more elements was resized since it had shape "
                 f"{list(out.shape)}, which does not match the required output shape {list(shape)}. "
                 "Give an out of the right shape, or one without elements.",
-                stacklevel=level,
+                stacklevel=4,
             )
         out._p = empty(shape, dtype=out.dtype)._p
+        out._base = out._base_node = None
     return out
+
+
+def put(function: str, out: Tensor, y: Tensor) -> Tensor:
+    """`out`, with y written to it, made to fit and converted."""
+    with no_grad():
+        return copy_(fit(function, out, y.shape), y)
 
 
 def written(
@@ -48,14 +57,13 @@ def written(
     """
     if out is None:
         return y
-    fit(function, out, out.shape if isinstance(out, Tensor) else (), *given)
+    check_out(function, out, *given)
     if out.dtype is not y.dtype and not (converts and out.is_floating_point()):
         names = [SCALAR_NAMES[x._p.dtype].lower() for x in (y, out)]
         raise RuntimeError(
             f"Expected out tensor to have dtype {names[0]}, but got {names[1]} instead"
         )
-    with no_grad():
-        return copy_(fit(function, out, y.shape), y)
+    return put(function, out, y)
 
 
 def written_all(
