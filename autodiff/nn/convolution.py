@@ -10,10 +10,10 @@ from autodiff.dtypes import dtype
 from autodiff.nn import init
 from autodiff.nn.functional import convolution
 from autodiff.nn.functional.convolution import Ints
+from autodiff.nn.functional.padding import pad
 from autodiff.nn.module import Module
 from autodiff.nn.parameter import Parameter
-from autodiff.ops.create import empty, tensor
-from autodiff.ops.gather import index_along
+from autodiff.ops.create import empty
 from autodiff.tensor import Tensor
 
 __all__ = [
@@ -31,30 +31,6 @@ MODES = ("zeros", "reflect", "replicate", "circular")
 def each(value: Any, nd: int) -> tuple[Any, ...]:
     """A value for each dimension, from one or from as many."""
     return tuple(value) if isinstance(value, (tuple, list)) else (value,) * nd
-
-
-def _source(i: int, size: int, mode: str) -> int:
-    """The element that index i stands for, where it lies outside."""
-    if mode == "replicate":
-        return min(max(i, 0), size - 1)
-    if mode == "circular":
-        return i % size
-    return -i if i < 0 else i if i < size else 2 * (size - 1) - i
-
-
-def _pad(x: Tensor, widths: Sequence[tuple[int, int]], mode: str) -> Tensor:
-    """x with more elements around its last dimensions, as the mode repeats them."""
-    for d, (before, after) in enumerate(widths, start=x.ndim - len(widths)):
-        size = x.shape[d]
-        if max(before, after) > (size - 1 if mode == "reflect" else size) and mode != "replicate":
-            raise RuntimeError(
-                f"Padding size should be less than the corresponding input dimension, but got: "
-                f"padding ({before}, {after}) at dimension {d} of input {list(x.shape)}"
-            )
-        if before or after:
-            places = [_source(i, size, mode) for i in range(-before, size + after)]
-            x = index_along(x, d, tensor(places))
-    return x
 
 
 class _Convolution(Module):
@@ -129,20 +105,20 @@ class _Convolution(Module):
             bound = 1 / math.sqrt(fan_in)
             init.uniform_(self.bias, -bound, bound)
 
-    def _widths(self) -> list[tuple[int, int]]:
-        """The padding before and after each dimension."""
+    def _widths(self) -> list[int]:
+        """The padding before and after each dimension, the last one first."""
         if self.padding == "valid":
-            return [(0, 0)] * self._nd
+            return [0, 0] * self._nd
         if self.padding == "same":
             total = [d * (k - 1) for d, k in zip(self.dilation, self.kernel_size, strict=True)]
-            return [(t // 2, t - t // 2) for t in total]
-        return [(p, p) for p in self.padding]
+            return [width for t in total[::-1] for width in (t // 2, t - t // 2)]
+        return [p for p in self.padding[::-1] for _ in range(2)]
 
     def forward(self, input: Tensor) -> Tensor:
         function = getattr(convolution, f"conv{self._nd}d")
         padding = self.padding
         if self.padding_mode != "zeros":
-            input, padding = _pad(input, self._widths(), self.padding_mode), 0
+            input, padding = pad(input, self._widths(), self.padding_mode), 0
         y: Tensor = function(
             input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
         )
