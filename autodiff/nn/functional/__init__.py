@@ -8,6 +8,7 @@ from autodiff.nn.functional import (
     convolution,
     distance,
     distance_loss,
+    heads,
     label_loss,
     margin_loss,
     noise,
@@ -26,14 +27,15 @@ from autodiff.nn.functional.class_loss import *  # noqa: F403
 from autodiff.nn.functional.convolution import *  # noqa: F403
 from autodiff.nn.functional.distance import *  # noqa: F403
 from autodiff.nn.functional.distance_loss import *  # noqa: F403
+from autodiff.nn.functional.heads import *  # noqa: F403
 from autodiff.nn.functional.label_loss import *  # noqa: F403
-from autodiff.nn.functional.margin_loss import *  # noqa: F403  # noqa: F403
-from autodiff.nn.functional.noise import *  # noqa: F403  # noqa: F403
-from autodiff.nn.functional.normalization import *  # noqa: F403  # noqa: F403
+from autodiff.nn.functional.margin_loss import *  # noqa: F403
+from autodiff.nn.functional.noise import *  # noqa: F403
+from autodiff.nn.functional.normalization import *  # noqa: F403
 from autodiff.nn.functional.padding import *  # noqa: F403
 from autodiff.nn.functional.pooling import *  # noqa: F403
-from autodiff.nn.functional.probability_loss import *  # noqa: F403  # noqa: F403
-from autodiff.nn.functional.regression_loss import *  # noqa: F403  # noqa: F403
+from autodiff.nn.functional.probability_loss import *  # noqa: F403
+from autodiff.nn.functional.regression_loss import *  # noqa: F403
 from autodiff.nn.functional.resampling import *  # noqa: F403
 from autodiff.nn.functional.sparse import *  # noqa: F403
 from autodiff.ops.contraction import linear
@@ -44,23 +46,19 @@ for _theme in (
     attention,
     channel_norm,
     class_loss,
+    convolution,
     distance,
     distance_loss,
+    heads,
     label_loss,
     margin_loss,
     noise,
     normalization,
     padding,
-    probability_loss,
-    regression_loss,
-    sparse,
-    convolution,
-    margin_loss,
-    noise,
-    normalization,
     pooling,
     probability_loss,
     regression_loss,
     resampling,
+    sparse,
 ):
     __all__ += _theme.__all__
