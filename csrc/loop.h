@@ -28,6 +28,25 @@ static inline bool ad_is_native(const ad_operand *o, int type) {
 /* Merges dimensions, and tells of each operand what it is. */
 void ad_settle(ad_loop *l);
 
+enum {
+    AD_STACK_REGS = 64,       /* registers of small calls, which need no memory of their own, */
+    AD_STACK_SCRATCH = 16384, /* and bytes of theirs */
+    AD_LINE = 64,
+};
+
+/* What one thread computes in: registers, each in a slot of scratch memory or in an operand. */
+typedef struct {
+    void **regs;
+    char *scratch, *stage; /* stage: a slot for each output that is streamed */
+    int64_t slot_bytes;
+} ad_machine;
+
+/* Bytes of a slot for blocks of n elements. */
+static inline int64_t ad_slot_bytes(int64_t n) { return (n * 8 + AD_LINE - 1) / AD_LINE * AD_LINE; }
+
+/* Gives registers their slots, and fills those that hold one value for the whole loop: n elements of it. */
+void ad_set_up(const ad_loop *l, ad_machine *m, int64_t n);
+
 /* Runs a loop whose operands are in place; direct: results may be written while inputs are still read;
  * stream: past the caches. Works inside a parallel loop too. */
 int ad_run_loop(const ad_loop *l, bool direct, bool stream);
