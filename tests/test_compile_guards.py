@@ -294,3 +294,29 @@ def test_the_cache_is_bounded() -> None:
         for _ in range(2):
             assert run(ad.ones(1), n).item() == n
     assert run.stats().recordings <= 32
+
+
+def test_going_back_and_forth_makes_nothing_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(globals(), "factor", 2.5)
+    run = ad.compile(lambda x, k: x * factor + k)  # noqa: F821
+    xs = [ad.randn(n) for n in (3, 4)]
+    for _ in range(3):
+        for x in xs:
+            run(x, 1.5)
+    ways = {id(r.quick) for r in run.used()}
+    for i in range(1, 5):
+        monkeypatch.setitem(globals(), "factor", 2.5 * i / i)  # equal, but other objects
+        for x in xs:
+            assert bits(run(x, 1.5 * i / i)) == bits(x * 2.5 + 1.5)
+    assert {id(r.quick) for r in run.used()} == ways
+    assert len(ways) == 2
+
+
+@pytest.mark.parametrize("where", ["argument", "global"])
+def test_zero_has_a_sign(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = ad.compile(lambda x, k: x * k + x * factor)  # noqa: F821
+    x = ad.ones(2)
+    for value in (0.0, 0.0, 0.0, -0.0, -0.0, -0.0, 0.0):
+        monkeypatch.setitem(globals(), "factor", value if where == "global" else -0.0)
+        k = value if where == "argument" else -0.0
+        assert bits(run(x, k)) == bits(run.fn(x, k))

@@ -140,6 +140,31 @@ def test_threads_get_right_answers() -> None:
     assert run.stats().runs > 300
 
 
+def test_one_thread_records_at_a_time() -> None:
+    inside, go = threading.Event(), threading.Event()
+
+    def slow(x: ad.Tensor) -> ad.Tensor:
+        y = x + 1
+        inside.set()
+        go.wait(10)
+        return y * 2
+
+    outer, inner = ad.compile(slow), ad.compile(lambda x: x * 3)
+    results: list[ad.Tensor] = []
+    thread = threading.Thread(target=lambda: results.append(outer(ad.ones(2))))
+    thread.start()
+    assert inside.wait(10)
+    for _ in range(3):
+        assert inner(ad.ones(2)).tolist() == [3, 3]
+    assert not inner.used()
+    go.set()
+    thread.join()
+    assert results[0].tolist() == [4, 4]
+    assert len(outer.used()) == 1
+    inner(ad.ones(2))
+    assert len(inner.used()) == 1
+
+
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
 @pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
 def test_a_forked_child_goes_on() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import threading
 import time
 import warnings
 from collections import Counter, OrderedDict
@@ -25,6 +26,7 @@ __all__ = ["Compiled"]
 
 KEPT = 32  # recordings of one function
 TRIES = 8  # recordings in a row of like calls that were not run once; KEPT of any calls
+_tables = threading.RLock()  # what compiled functions know of their recordings
 
 
 class Compiled:
@@ -65,7 +67,12 @@ class Compiled:
         if key in self.eager:
             return self.fn(*args, **kwargs)
         inputs = [x for x in tensors if not is_fixed(x)]
-        for recording in self.recordings.get(key, ()):
+        for recording in self.found(key):
+            if recording.quick is not None:
+                result = recording.quick(args, kwargs)
+                if result is not MISS:
+                    self.use(key, recording, args, kwargs)
+                    return result
             while recording.holds():
                 if self.check and recording.reverse is None:
                     recording.runs += 1
@@ -96,7 +103,13 @@ class Compiled:
 
     def used(self) -> list[Recording]:
         """The recordings, the one used last first."""
-        return [r for key in reversed(self.recordings) for r in self.recordings[key]]
+        with _tables:
+            return [r for key in reversed(self.recordings) for r in self.recordings[key]]
+
+    def found(self, key: Any) -> list[Recording]:
+        """The recordings of calls like this one."""
+        with _tables:
+            return list(self.recordings.get(key, ()))
 
     def stats(self) -> Stats:
         """What the recordings are made of, and what stays eager."""
@@ -110,16 +123,17 @@ class Compiled:
 
     def reset(self) -> None:
         """Forget all recordings, and what stays eager."""
-        self.recordings.clear()
-        self.eager.clear()
-        self.tries.clear()
-        self._quick = None
+        with _tables:
+            self.recordings.clear()
+            self.eager.clear()
+            self.tries.clear()
+            self._quick = None
 
     def steady(self, args: tuple[Any, ...]) -> Recording | None:
         """The recording that fits a call now, and after each run of it again."""
         key = key_of((args, {}), [])
         if recorder_here() is None and all(isinstance(x, Tensor) for x in args):
-            for recording in self.recordings.get(key, ()):
+            for recording in self.found(key):
                 if recording.leads_to_itself() and recording.holds():
                     return recording
         return None
@@ -146,16 +160,15 @@ class Compiled:
 
     def use(self, key: Any, recording: Recording, args: Any, kwargs: Any) -> None:
         """Make a recording the one that is tried first."""
-        self.tries.clear()
-        self.recordings.move_to_end(key)
-        if kwargs or recording.by_argument or any(isinstance(x, (list, dict, tuple)) for x in args):
-            self._quick = None
-            return
-        if not recording.names.unchanged():
-            recording.names = Names(self.fn)  # equal values, but other objects
-        inputs = [i for i, x in enumerate(args) if isinstance(x, Tensor) and not is_fixed(x)]
-        fixed = {i: x for i, x in enumerate(args) if i not in inputs}
-        self._quick = recording.quick(len(args), inputs, fixed)
+        flat = not kwargs and not any(isinstance(x, (list, dict, tuple)) for x in args)
+        if flat and recording.quick is None and not recording.by_argument:
+            inputs = [i for i, x in enumerate(args) if isinstance(x, Tensor) and not is_fixed(x)]
+            recording.quick = recording.make_quick(args, inputs)
+        with _tables:
+            self.tries.clear()
+            if key in self.recordings:  # another thread may have dropped it
+                self.recordings.move_to_end(key)
+            self._quick = recording.quick
 
     def record(self, key: Any, inputs: list[Tensor], args: Any, kwargs: Any) -> Any:
         """Call the function and keep the recording, if it will do."""
@@ -195,13 +208,14 @@ class Compiled:
         self.tries[key] += 1
         if self.tries[key] > TRIES or self.tries.total() > KEPT:
             self.give_up(key, "its last recordings fitted one call each", False)
-        self.recordings.setdefault(key, []).insert(0, recording)
-        self.recordings.move_to_end(key)
-        while sum(map(len, self.recordings.values())) > KEPT:
-            first = next(iter(self.recordings))
-            self.recordings[first].pop()
-            if not self.recordings[first]:
-                del self.recordings[first]
+        with _tables:
+            self.recordings.setdefault(key, []).insert(0, recording)
+            self.recordings.move_to_end(key)
+            while sum(map(len, self.recordings.values())) > KEPT:
+                first = next(iter(self.recordings))
+                self.recordings[first].pop()
+                if not self.recordings[first]:
+                    del self.recordings[first]
 
     def name(self) -> str:
         """The function's name in messages."""

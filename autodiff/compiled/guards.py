@@ -11,14 +11,14 @@ import types
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from autodiff.compiled.tree import is_plain
+from autodiff.compiled.tree import is_plain, same
 from autodiff.hooks import HookDict
 from autodiff.nn._hooks import Hooks
 from autodiff.nn.module import Module
 from autodiff.optim.optimizer import Optimizer
 from autodiff.tensor import Tensor
 
-__all__ = ["Names", "State"]
+__all__ = ["Names", "State", "is_same"]
 
 ABSENT = object()
 
@@ -82,17 +82,23 @@ class Names:
         return all(same(found.get(name, ABSENT), value) for found, name, value in self.items)
 
     def test(self, scope: dict[str, Any]) -> str:
-        """A Python expression that holds where every name has that very value."""
+        """A Python expression that is as `hold`."""
         terms = []
         for i, (cell, value) in enumerate(self.cells):
-            scope[f"cell{i}"], scope[f"held{i}"] = cell, value
-            terms.append(f"cell{i}.cell_contents is held{i}")
+            scope[f"cell{i}"] = cell
+            terms.append(is_same(f"cell{i}.cell_contents", f"held{i}", value, scope))
         tables: dict[int, str] = {}
         for i, (found, name, value) in enumerate(self.items):
             table = tables.setdefault(id(found), f"names{len(tables)}")
-            scope[table], scope[f"value{i}"] = found, value
-            terms.append(f"{table}.get({name!r}) is value{i}")
+            scope[table] = found
+            terms.append(is_same(f"{table}.get({name!r})", f"value{i}", value, scope))
         return " and ".join(terms)
+
+
+def is_same(now: str, name: str, value: Any, scope: dict[str, Any]) -> str:
+    """A Python expression that holds where `now` is the same as a value, called by this name."""
+    scope[name], scope["same"] = value, same
+    return f"({now} is {name} or same({now}, {name}))" if is_plain(value) else f"{now} is {name}"
 
 
 def names_of(code: types.CodeType) -> Iterator[str]:
@@ -109,13 +115,6 @@ def contents(cell: types.CellType) -> Any:
         return cell.cell_contents
     except ValueError:
         return ABSENT
-
-
-def same(a: Any, b: Any) -> bool:
-    """Whether a value is the same, or as good as."""
-    if a is b:
-        return True
-    return type(a) is type(b) and is_plain(a) and (a == b or (a != a and b != b))
 
 
 # ---- modules and optimisers ----

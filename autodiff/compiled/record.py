@@ -68,6 +68,7 @@ class Recorder:
         self.broken = ""
         self.interrupted: BaseException | None = None
         self.retry = False
+        self.began = False
 
     # ---- what lower layers tell ----
 
@@ -172,7 +173,9 @@ class Recorder:
 
     def __enter__(self) -> bool:
         """Whether this recording may begin: there is one at a time."""
-        return _one.acquire(blocking=False)
+        self.began = _one.acquire(blocking=False)
+        return self.began
 
     def __exit__(self, *exc: object) -> None:
-        _one.release()
+        if self.began:
+            _one.release()

@@ -8,7 +8,7 @@ from typing import Any, NoReturn
 
 from autodiff.anomaly import place
 from autodiff.changes import changes
-from autodiff.compiled.guards import Names, State
+from autodiff.compiled.guards import Names, State, is_same
 from autodiff.compiled.record import READ, Recorder
 from autodiff.compiled.reverse import Reverse
 from autodiff.compiled.tree import TENSOR, Constant, flatten, is_plain, unflatten
@@ -91,6 +91,7 @@ class Recording:
         self.seen = -1
         self.runs = 0
         self.was_busy = False  # the last run that did not begin
+        self.quick: Callable[..., Any] | None = None  # made when it is run for the first time
 
     # ---- what was recorded ----
 
@@ -272,11 +273,10 @@ class Recording:
 
     # ---- the quick way ----
 
-    def quick(self, count: int, inputs: list[int], fixed: dict[int, Any]) -> Callable[..., Any]:
+    def make_quick(self, args: tuple[Any, ...], inputs: list[int]) -> Callable[..., Any]:
         """A function of (args, kwargs) that runs the tape where nothing changed, else gives MISS.
 
-        The call has `count` positional arguments, those in `inputs` tensors that the tape takes,
-        the others exactly `fixed`.
+        For positional arguments like these, `inputs` being those that the tape takes.
         """
         scope: dict[str, Any] = {
             "MISS": MISS,
@@ -293,7 +293,7 @@ class Recording:
             "live": live_node,
             "failed": self.failed,
         }
-        tests = [f"kwargs or len(args) != {count} or changes.count != recording.seen"]
+        tests = [f"kwargs or len(args) != {len(args)} or changes.count != recording.seen"]
         if self.inference or not self.grad:
             tests.append(f"mode.grad is not {self.grad} or mode.inference is not {self.inference}")
         else:
@@ -303,9 +303,9 @@ class Recording:
         for i, (leaf, before) in enumerate(self.needs):
             scope[f"leaf{i}"], scope[f"before{i}"] = leaf, before
             tests.append(f"leaf{i}.grad is not before{i}")
-        for i, value in fixed.items():
-            scope[f"fixed{i}"] = value
-            tests.append(f"args[{i}] is not fixed{i}")
+        for i, value in enumerate(args):
+            if i not in inputs:
+                tests.append(f"not ({is_same(f'args[{i}]', f'fixed{i}', value, scope)})")
         for i in inputs:
             if self.graphs[inputs.index(i)]:
                 tests.append(f"args[{i}].__class__ is not Tensor or live(args[{i}]) is None")

@@ -8,7 +8,7 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.tensor import Tensor
 
-__all__ = ["Constant", "flatten", "is_plain", "unflatten"]
+__all__ = ["Constant", "flatten", "is_plain", "same", "unflatten"]
 
 PLAIN = (int, float, bool, str, bytes, type(None), dtypes.dtype, slice, range, complex)
 
@@ -16,6 +16,15 @@ PLAIN = (int, float, bool, str, bytes, type(None), dtypes.dtype, slice, range, c
 def is_plain(value: Any) -> bool:
     """Whether a value never changes and is told from others by comparing."""
     return type(value) in PLAIN
+
+
+def same(a: Any, b: Any) -> bool:
+    """Whether a value is another, or plain and as good as it: -0.0 is not 0.0, and nan is nan."""
+    if a is b:
+        return True
+    if type(a) is not type(b) or not is_plain(a):
+        return False
+    return repr(a) == repr(b) if isinstance(a, (float, complex)) else bool(a == b)
 
 
 class Constant:
@@ -27,14 +36,7 @@ class Constant:
         self.value = value
 
     def __eq__(self, other: object) -> bool:
-        if not isinstance(other, Constant):
-            return False
-        a, b = self.value, other.value
-        if a is b:
-            return True
-        if type(a) is not type(b) or not is_plain(a):
-            return False
-        return repr(a) == repr(b) if isinstance(a, (float, complex)) else bool(a == b)
+        return isinstance(other, Constant) and same(self.value, other.value)
 
     def __hash__(self) -> int:
         return hash(repr(self.value)) if is_plain(self.value) else id(self.value)
