@@ -164,7 +164,7 @@ bool ad_step_copy(ad_tape *t, const ad_call *c, ad_step *s) {
 void ad_step_free(ad_step *s) {
     if (s->call.program) ad_program_free((ad_program *)s->call.program);
     free(s->operands);
-    free(s->prepared);
+    free(s->room);
 }
 
 /* FNV-1a over the elements of the results, in row-major order. */

@@ -49,7 +49,7 @@ typedef struct {
     ad_tensor *operands;
     int *of;         /* the memory each is in; -1 for none */
     int64_t *offset; /* and where in it */
-    void *prepared;  /* what a pointwise call runs instead, or NULL */
+    void *room;      /* of its layout, or NULL */
     int source;      /* which of the calls recorded it was */
     uint64_t hash;   /* of what it wrote */
 } ad_step;

@@ -256,14 +256,15 @@ static int place_step(ad_tape *t, ad_step *s) {
         place(&p, k, &s->operands[k].data);
         place_owner(&p, k);
     }
-    if (s->call.program && !p.failed) {
-        s->prepared = malloc(ad_prepared_size(&s->call));
-        if (!s->prepared)
+    const ad_layout *layout = s->call.layout;
+    if (layout && !p.failed) {
+        s->room = malloc(layout->size(&s->call));
+        if (!s->room)
             p.failed = true;
-        else if (ad_prepare(&s->call, s->prepared)) {
-            ad_prepared_pointers(s->prepared, place, &p);
-            s->call.numbers = s->prepared;
-            s->call.run = ad_run_prepared;
+        else if (layout->lay(&s->call, s->room)) {
+            layout->pointers(&s->call, s->room, place, &p);
+            s->call.numbers = s->room;
+            s->call.run = layout->run;
         }
     }
     return p.failed ? ad_fail(AD_NO_MEMORY, 0, 0, 0) : AD_OK;
