@@ -37,9 +37,8 @@ typedef struct {
     atomic_int status;
 } batch;
 
-static int run_one(const ad_product *g, integer_fn *integer) {
-    ad_product product = *g; /* ad_gemm uses it up */
-    if (!integer) return ad_gemm(&product);
+static int run_one(ad_product *g, integer_fn *integer) {
+    if (!integer) return ad_gemm(g);
     integer(g);
     return AD_OK;
 }
@@ -163,20 +162,25 @@ static size_t laid_size(const ad_call *call) {
 
 static bool lay(const ad_call *call, void *room) {
     const ad_tensor *bias = ad_in(call, 2);
-    if (is_flat(bias))
-        lay_out(room, ad_in(call, 0), ad_in(call, 1), bias ? bias->data : NULL, ad_out(call, 0));
-    return is_flat(bias);
+    batch *t = room;
+    if (!is_flat(bias)) return false;
+    lay_out(t, ad_in(call, 0), ad_in(call, 1), bias ? bias->data : NULL, ad_out(call, 0));
+    if (t->count == 1 && !t->integer) ad_gemm_ready(&t->g);
+    return true;
 }
 
 static void pointers(const ad_call *call, void *room, ad_place_fn *place, void *context) {
     ad_product *g = &((batch *)room)->g;
     place(context, 0, &g->c);
-    place(context, 1, (char **)&g->a.data);
-    place(context, 2, (char **)&g->b.data);
-    if (ad_in(call, 2)) place(context, 3, (char **)&g->bias);
+    place(context, g->turned ? 2 : 1, (char **)&g->a.data);
+    place(context, g->turned ? 1 : 2, (char **)&g->b.data);
+    if (ad_in(call, 2)) place(context, 3, (char **)(g->bias_later ? &g->bias_later : &g->bias));
 }
 
-static int run_laid(const ad_call *call) { return run_batch((batch *)call->numbers); }
+static int run_laid(const ad_call *call) {
+    batch *t = (batch *)call->numbers;
+    return t->count == 1 && !t->integer ? ad_gemm_run(&t->g) : run_batch(t);
+}
 
 static const ad_layout layout = {laid_size, lay, pointers, run_laid};
 

@@ -222,9 +222,17 @@ static int gather(int n, ad_tensor *const *args, ad_tensor *const *data, const a
 static void stack(ad_tape *t, int64_t step, ad_tensor *const *stacked) {
     for (int i = 0; i < t->n_outputs; i++) {
         const ad_step *e = &t->exports[i];
-        ad_tensor from = e->operands[0], to = from;
-        from.data = t->memory[e->of[0]].data + e->offset[0];
-        to.data = stacked[i]->data + step * from.numel * ad_itemsize[from.dtype];
+        const ad_tensor *x = &e->operands[0];
+        const int64_t nbytes = x->numel * ad_itemsize[x->dtype];
+        const char *source = t->memory[e->of[0]].data + e->offset[0];
+        char *target = stacked[i]->data + step * nbytes;
+        if (x->contiguous) {
+            memcpy(target, source, (size_t)nbytes);
+            continue;
+        }
+        ad_tensor from = *x, to = *x;
+        from.data = (char *)source;
+        to.data = target;
         ad_set_row_major(&to);
         to.contiguous = 1;
         ad_copy_into(&to, &from);
