@@ -361,6 +361,8 @@ ad_tape *ad_tape_record(int n_args, ad_tensor *const *args, void (*notice)(int r
 ad_tape *ad_tape_record_after(ad_tape *first, int n_args, ad_tensor *const *args, void (*notice)(int reason));
 int ad_tape_links(const ad_tape *tape); /* how many those are */
 int ad_tape_stop(ad_tape *tape);        /* the first reason there was */
+ad_tape *ad_tape_pause(void);           /* what this thread does until then is not recorded */
+void ad_tape_resume(ad_tape *tape);
 /* Whether this thread records, and x's memory was made since. */
 int ad_tape_made_here(const ad_tensor *x);
 /* Where a tape knows x's memory from: an argument (0), before (1), made while recording (2); -1: it does not.

@@ -82,7 +82,7 @@ class SequentialLR(_Composed):
         first._initial_step()
         self._last_lr = first.get_last_lr()
 
-    def step(self) -> None:  # type: ignore[override]
+    def step(self) -> None:
         """Set the rates of the next epoch."""
         self.last_epoch += 1
         i = bisect_right(self._milestones, self.last_epoch)
@@ -116,7 +116,7 @@ class ChainedScheduler(_Composed):
         self._hold(optimizer or schedulers[0].optimizer, schedulers)
         self._last_lr = values_of(self.optimizer, "lr")
 
-    def step(self) -> None:  # type: ignore[override]
+    def step(self) -> None:
         """Set the rates of the next epoch."""
         for one in self._schedulers:
             one.step()

@@ -68,7 +68,7 @@ class ReduceLROnPlateau(LRScheduler):
         """Whether epochs do not count."""
         return self.cooldown_counter > 0
 
-    def step(self, metrics: SupportsFloat, epoch: int | None = None) -> None:  # type: ignore[override]
+    def step(self, metrics: SupportsFloat, epoch: int | None = None) -> None:
         """Take the metric of an epoch: a number, or a tensor of one element."""
         current = float(metrics)
         if epoch is not None:
