@@ -344,13 +344,8 @@ class Recording:
             lines = [f"    outs = new('ad_tensor *[]', {self.n_made + 1})"]
             lines.append(f"    if run(tape, {len(inputs)}, [{', '.join(ps)}], outs):")
         lines += ["        return failed()", "    recording.runs += 1"]
-        if (
-            not few
-            or self.spec is not TENSOR
-            or self.made[0].base >= 0
-            or self.reverse
-            or self.after
-        ):
+        more = self.spec is not TENSOR or self.reverse or self.after
+        if not few or more or self.made[0].base >= 0:
             made = "(p,)" if few else "outs"
             given = ", ".join(f"args[{i}]" for i in inputs)
             return [*lines, f"    return finish([{given}], {made})"]
