@@ -48,7 +48,14 @@ class _GradMode:
 
 
 class no_grad(_GradMode):  # noqa: N801 - PyTorch's name
-    """Operations inside are not recorded."""
+    """Operations inside are not recorded.
+
+    >>> x = ad.ones(1, requires_grad=True)
+    >>> with ad.no_grad():
+    ...     y = 2 * x
+    >>> y.requires_grad
+    False
+    """
 
     enabled = False
 
@@ -58,7 +65,14 @@ class no_grad(_GradMode):  # noqa: N801 - PyTorch's name
 
 
 class enable_grad(_GradMode):  # noqa: N801 - PyTorch's name
-    """Operations inside are recorded, also within no_grad."""
+    """Operations inside are recorded, also within no_grad.
+
+    >>> x = ad.ones(1, requires_grad=True)
+    >>> with ad.no_grad(), ad.enable_grad():
+    ...     y = 2 * x
+    >>> y.requires_grad
+    True
+    """
 
     enabled = True
 
@@ -73,7 +87,14 @@ class _Forced(_GradMode):
 
 
 class set_grad_enabled(_GradMode):  # noqa: N801 - PyTorch's name
-    """Sets the grad mode at once; as a context manager, until its end."""
+    """Sets the grad mode at once; as a context manager, until its end.
+
+    >>> x = ad.ones(1, requires_grad=True)
+    >>> with ad.set_grad_enabled(False):
+    ...     y = 2 * x
+    >>> y.requires_grad
+    False
+    """
 
     def __init__(self, mode: bool) -> None:
         self.enabled = flag(mode, "set_grad_enabled")
@@ -100,6 +121,11 @@ class inference_mode(_GradMode):  # noqa: N801 - PyTorch's name
 
     RuntimeError outside the mode where such a tensor is written to or saved for backward; a clone()
     is a normal tensor. `inference_mode(False)` inside the mode suspends it.
+
+    >>> with ad.inference_mode():
+    ...     y = ad.ones(2) * 2
+    >>> y.is_inference()
+    True
     """
 
     def __new__(cls, mode: Any = True) -> Any:
@@ -128,10 +154,19 @@ class inference_mode(_GradMode):  # noqa: N801 - PyTorch's name
 
 
 def is_inference_mode_enabled() -> bool:
-    """Whether this thread is in inference mode."""
+    """Whether this thread is in inference mode.
+
+    >>> ad.is_inference_mode_enabled()
+    False
+    """
     return mode.inference
 
 
 def is_grad_enabled() -> bool:
-    """Whether operations are recorded on this thread."""
+    """Whether operations are recorded on this thread.
+
+    >>> with ad.no_grad():
+    ...     ad.is_grad_enabled()
+    False
+    """
     return mode.grad

@@ -29,7 +29,6 @@ def compile(
     warning; with `fullgraph` it raises. `check` runs both, and raises `MismatchError` at the first
     differing bit. See docs/compile.md. Also a decorator, with or without options.
 
-    >>> import autodiff as ad
     >>> @ad.compile
     ... def square(x):
     ...     return x * x

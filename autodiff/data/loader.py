@@ -52,8 +52,8 @@ class DataLoader(Generic[T_co]):
     NumPy in a process. What a worker raises is raised here, its traceback in the message; as is an
     error where a batch takes longer than `timeout` seconds (0: no limit).
 
-    >>> data = TensorDataset(autodiff.arange(5))
-    >>> [batch.tolist() for (batch,) in DataLoader(data, batch_size=2)]
+    >>> numbers = data.TensorDataset(ad.arange(5))
+    >>> [batch.tolist() for (batch,) in data.DataLoader(numbers, batch_size=2)]
     [[0, 1], [2, 3], [4]]
     """
 

@@ -22,6 +22,9 @@ class Embedding(Module):
     The weight starts normal; the row of padding_idx as zeros, and it gets no gradient. `max_norm`
     scales longer rows down when they are used; `scale_grad_by_freq` divides gradients by how often
     a row was. `sparse` is taken, but gradients are dense.
+
+    >>> nn.Embedding(10, 3)(ad.tensor([[1, 2], [4, 0]])).shape
+    torch.Size([2, 2, 3])
     """
 
     weight: Parameter

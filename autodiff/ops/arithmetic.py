@@ -142,17 +142,29 @@ def _scaled(other: Any, alpha: Any) -> Any:
 
 
 def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Any:
-    """input + alpha * other."""
+    """input + alpha * other.
+
+    >>> ad.add(ad.tensor([1, 2]), ad.tensor([3, 4]), alpha=10)
+    tensor([31, 42])
+    """
     return apply(elementwise.add, (input, _scaled(other, alpha)), out)
 
 
 def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Any:
-    """input - alpha * other."""
+    """input - alpha * other.
+
+    >>> ad.sub(ad.tensor([5, 6]), ad.tensor([1, 2]), alpha=2)
+    tensor([3, 2])
+    """
     return apply(elementwise.sub, (input, _scaled(other, alpha)), out)
 
 
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
-    """other - alpha * input."""
+    """other - alpha * input.
+
+    >>> ad.rsub(ad.tensor([1, 2]), 10)
+    tensor([9, 8])
+    """
     return apply(elementwise.sub, (other, _scaled(input, alpha)))
 
 
@@ -175,7 +187,13 @@ def _division(rounding_mode: str | None) -> PointwiseOp:
 def div(
     input: Any, other: Any, *, rounding_mode: str | None = None, out: Tensor | None = None
 ) -> Any:
-    """input / other; rounding_mode "floor" or "trunc" rounds the quotient."""
+    """input / other; rounding_mode "floor" or "trunc" rounds the quotient.
+
+    >>> ad.div(ad.tensor([7, -7]), 2)
+    tensor([ 3.5000, -3.5000])
+    >>> ad.div(ad.tensor([7, -7]), 2, rounding_mode="floor")
+    tensor([ 3, -4])
+    """
     return apply(_division(rounding_mode), (input, other), out)
 
 
@@ -189,7 +207,11 @@ _POWERS: dict[float, PointwiseOp] = {
 
 
 def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Any:
-    """input to the power of exponent; small constant exponents need no logarithm."""
+    """input to the power of exponent; small constant exponents need no logarithm.
+
+    >>> ad.pow(ad.tensor([1.0, 2.0, 3.0]), 2)
+    tensor([1., 4., 9.])
+    """
     if any_expr((input, exponent)):
         return power(input, exponent) if isinstance(input, Expr) else build("pow", input, exponent)
     if type(input) in TENSOR_TYPES and type(exponent) in (int, float):
@@ -208,7 +230,12 @@ _CONDITIONS = (dtypes.bool.code, dtypes.uint8.code)
 def where(
     condition: Any, input: Any = None, other: Any = None, *, out: Tensor | None = None
 ) -> Any:
-    """input where condition is true, else other; of a condition alone, where it is true."""
+    """input where condition is true, else other; of a condition alone, where it is true.
+
+    >>> x = ad.tensor([-1.0, 2.0])
+    >>> ad.where(x > 0, x, 0.0)
+    tensor([0., 2.])
+    """
     if input is None and other is None and isinstance(condition, Tensor):
         return condition.nonzero(as_tuple=True)
     if isinstance(condition, Tensor) and condition._p.dtype not in _CONDITIONS:
@@ -220,7 +247,11 @@ def where(
 
 
 def clamp(input: Any, min: Any = None, max: Any = None, *, out: Tensor | None = None) -> Any:
-    """input limited to [min, max], numbers or tensors; either may be left out."""
+    """input limited to [min, max], numbers or tensors; either may be left out.
+
+    >>> ad.clamp(ad.tensor([-2.0, 0.5, 2.0]), -1, 1)
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     if min is None:
@@ -259,19 +290,31 @@ clamp_max = binary(_CLAMP_MAX, "input limited from above by max.")
 def addcmul(
     input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Tensor | None = None
 ) -> Any:
-    """input + value * tensor1 * tensor2."""
+    """input + value * tensor1 * tensor2.
+
+    >>> ad.addcmul(ad.ones(2), ad.tensor([1.0, 2.0]), ad.tensor([3.0, 4.0]), value=0.5)
+    tensor([2.5000, 5.0000])
+    """
     return apply(elementwise.addcmul, (input, tensor1, tensor2, value), out)
 
 
 def addcdiv(
     input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Tensor | None = None
 ) -> Any:
-    """input + value * tensor1 / tensor2."""
+    """input + value * tensor1 / tensor2.
+
+    >>> ad.addcdiv(ad.ones(2), ad.tensor([1.0, 2.0]), ad.tensor([2.0, 4.0]))
+    tensor([1.5000, 1.5000])
+    """
     return apply(elementwise.addcdiv, (input, tensor1, tensor2, value), out)
 
 
 def positive(input: Tensor) -> Tensor:
-    """input itself. RuntimeError for bool."""
+    """input itself. RuntimeError for bool.
+
+    >>> ad.positive(ad.tensor([-1, 1]))
+    tensor([-1,  1])
+    """
     if not isinstance(input, Tensor):
         raise TypeError(
             f"positive(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
@@ -282,12 +325,20 @@ def positive(input: Tensor) -> Tensor:
 
 
 def lerp(input: Any, end: Any, weight: Any, *, out: Tensor | None = None) -> Any:
-    """input + weight * (end - input)."""
+    """input + weight * (end - input).
+
+    >>> ad.lerp(ad.tensor([0.0, 10.0]), ad.tensor([1.0, 20.0]), 0.5)
+    tensor([ 0.5000, 15.0000])
+    """
     return apply(elementwise.lerp, (input, end, weight), out)
 
 
 def logit(input: Any, eps: float | None = None, *, out: Tensor | None = None) -> Any:
-    """log(input / (1 - input)); with `eps`, of input limited to [eps, 1 - eps]."""
+    """log(input / (1 - input)); with `eps`, of input limited to [eps, 1 - eps].
+
+    >>> ad.logit(ad.tensor([0.5, 0.9]))
+    tensor([0.0000, 2.1972])
+    """
     return apply(special.logit, (input if eps is None else clamp(input, eps, 1 - eps),), out)
 
 
@@ -317,6 +368,9 @@ def nan_to_num(
 ) -> Tensor:
     """input with `nan` (0) for nan, and the largest and smallest numbers of its dtype, or those
     given, for infinities. The gradient is that of input where nothing was replaced.
+
+    >>> ad.nan_to_num(ad.tensor([1.0, float("nan"), float("inf")]), posinf=9.0)
+    tensor([1., 0., 9.])
     """
     if not input.is_floating_point():
         return input.clone() if out is None else out.copy_(input)
@@ -397,7 +451,11 @@ _SUB_ = inplace("sub_", elementwise.sub)
 
 
 def result_type(tensor1: Any, tensor2: Any) -> dtype:
-    """The dtype an operation on the two would compute in."""
+    """The dtype an operation on the two would compute in.
+
+    >>> ad.result_type(ad.tensor([1, 2]), 1.5)
+    torch.float32
+    """
     operands = []
     for x in (tensor1, tensor2):
         if isinstance(x, Tensor):
@@ -408,14 +466,22 @@ def result_type(tensor1: Any, tensor2: Any) -> dtype:
 
 
 def equal(input: Tensor, other: Tensor) -> bool:
-    """Whether two tensors have the same shape and elements."""
+    """Whether two tensors have the same shape and elements.
+
+    >>> ad.equal(ad.tensor([1, 2]), ad.tensor([1, 2]))
+    True
+    """
     return input.shape == other.shape and bool((input.detach() == other.detach()).all())
 
 
 def isclose(
     input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> Tensor:
-    """Whether |input - other| <= atol + rtol * |other|, element by element."""
+    """Whether |input - other| <= atol + rtol * |other|, element by element.
+
+    >>> ad.isclose(ad.tensor([1.0, 2.0]), ad.tensor([1.0, 2.1]))
+    tensor([ True, False])
+    """
     a, b = input.detach(), other.detach()
     if a.dtype is not b.dtype:
         raise RuntimeError(f"{a.dtype!r} did not match {b.dtype!r}")
@@ -426,5 +492,9 @@ def isclose(
 def allclose(
     input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> bool:
-    """Whether all elements are close."""
+    """Whether all elements are close.
+
+    >>> ad.allclose(ad.tensor([1.0]), ad.tensor([1.0 + 1e-7]))
+    True
+    """
     return bool(isclose(input, other, rtol, atol, equal_nan).all())

@@ -47,6 +47,9 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool
     """The elements along a dimension in order, and where they were; nans count as largest.
 
     Equal elements keep their order, with or without `stable`.
+
+    >>> ad.tensor([3, 1, 2]).sort()
+    sort_result(values=tensor([1, 2, 3]), indices=tensor([1, 2, 0]))
     """
     if type(descending) is not bool or type(stable) is not bool:
         raise _not_bool("sort", descending=descending, stable=stable)
@@ -57,7 +60,11 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool
 def argsort(
     input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False
 ) -> Tensor:
-    """Where the elements of `sort` come from."""
+    """Where the elements of `sort` come from.
+
+    >>> ad.tensor([3, 1, 2]).argsort(descending=True)
+    tensor([0, 2, 1])
+    """
     if type(descending) is not bool or type(stable) is not bool:
         raise _not_bool("argsort", descending=descending, stable=stable)
     at = dim_index(dim, input._p.ndim)
@@ -68,6 +75,9 @@ def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: boo
     """The k largest (or smallest) elements along a dimension, and where they are.
 
     They are in order, with or without `sorted`; of equal ones the first are taken.
+
+    >>> ad.tensor([3, 1, 2]).topk(2)
+    topk_result(values=tensor([3, 2]), indices=tensor([0, 2]))
     """
     if type(largest) is not bool or type(sorted) is not bool:
         raise _not_bool("topk", largest=largest, sorted=sorted)
