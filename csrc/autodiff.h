@@ -376,6 +376,8 @@ int ad_tape_export(ad_tape *tape, const ad_tensor *x);
 /* Plans calls and memory; the first n_outputs exports are what ad_tape_run returns. `fuse`: pointwise calls
  * that follow one another become one where they can. */
 int ad_tape_finish(ad_tape *tape, int n_outputs, int fuse);
+/* The first n exports keep their memory: a run writes over what the one before returned. */
+int ad_tape_reuse(ad_tape *tape, int n);
 /* The outputs for these arguments. AD_STALE before, AD_BUSY: nothing was done. After other failures
  * ad_tape_position tells which call failed. */
 int ad_tape_run(ad_tape *tape, int n_args, ad_tensor *const *args, ad_tensor **outputs);

@@ -137,7 +137,7 @@ static bool is_constant(const ad_tape *t, const ad_step *s, const int *writers) 
     for (int k = 0; k < c->n_out + c->n_in; k++) {
         if (s->of[k] < 0) continue;
         const ad_tape_memory *of = &t->memory[s->of[k]];
-        if (k >= c->n_out ? !of->constant && !s->operands[k].number
+        if (k >= c->n_out ? of->kind == AD_MEMORY_ARGUMENT || (!of->constant && !s->operands[k].number)
                           : of->kind != AD_MEMORY_MADE || of->contents || writers[s->of[k]] != 1 ||
                                 of->nbytes > CONSTANT_BYTES)
             return false;
@@ -286,6 +286,12 @@ int ad_tape_finish(ad_tape *t, int n_outputs, int fuse) {
     t->n_outputs = n_outputs;
     t->ready = !status;
     return status;
+}
+
+int ad_tape_reuse(ad_tape *t, int n) {
+    if (!t->ready || n < 0 || n > t->n_exports) return ad_fail(AD_BAD_ARG, n, 0, 0);
+    for (int i = 0; i < n; i++) t->memory[t->exports[i].of[0]].reused = true;
+    return AD_OK;
 }
 
 /* ---- what there is to see ---- */
