@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, overload
 
 from autodiff.dtypes import flag
 from autodiff.native import lib
@@ -34,17 +34,28 @@ class _GradMode:
     def __exit__(self, *exc: object) -> None:
         set_grad(self.previous)
 
-    def __call__(self, function: F) -> F:
+    @overload
+    def __call__(self, function: F, /) -> F: ...
+
+    @overload  # what a function is to type checkers that is decorated without parentheses
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    def __call__(self, function: Any, /) -> Any:  # type: ignore[misc]
+        self.decorating()
+
         @functools.wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
             with self.again():  # a call may hold another
                 return function(*args, **kwargs)
 
-        return cast(F, wrapped)
+        return wrapped
 
     def again(self) -> _GradMode:
         """A context like this one that is not entered yet."""
         return type(self)()
+
+    def decorating(self) -> None:
+        """Called before a function is decorated."""
 
 
 class no_grad(_GradMode):  # noqa: N801 - PyTorch's name
@@ -59,7 +70,7 @@ class no_grad(_GradMode):  # noqa: N801 - PyTorch's name
 
     enabled = False
 
-    def __new__(cls, function: Any = None) -> Any:
+    def __new__(cls, function: Any = None) -> no_grad:
         self = super().__new__(cls)
         return self if function is None else self(function)
 
@@ -76,7 +87,7 @@ class enable_grad(_GradMode):  # noqa: N801 - PyTorch's name
 
     enabled = True
 
-    def __new__(cls, function: Any = None) -> Any:
+    def __new__(cls, function: Any = None) -> enable_grad:
         self = super().__new__(cls)
         return self if function is None else self(function)
 
@@ -104,9 +115,8 @@ class set_grad_enabled(_GradMode):  # noqa: N801 - PyTorch's name
     def __enter__(self) -> None:
         _set(self.enabled)
 
-    def __call__(self, function: F) -> F:
+    def decorating(self) -> None:
         _set(self.previous)
-        return super().__call__(function)
 
     def again(self) -> _GradMode:
         return _Forced(self.enabled)
@@ -128,13 +138,13 @@ class inference_mode(_GradMode):  # noqa: N801 - PyTorch's name
     True
     """
 
-    def __new__(cls, mode: Any = True) -> Any:
+    def __new__(cls, mode: Any = True) -> inference_mode:
         if isinstance(mode, bool):
             return super().__new__(cls)
-        return cls()(mode)  # used as a decorator without parentheses
+        return cls()(mode)  # type: ignore[no-any-return] # used as a decorator without parentheses
 
-    def __init__(self, mode: bool = True) -> None:
-        self.enabled = mode
+    def __init__(self, mode: bool | Callable[..., Any] = True) -> None:
+        self.enabled = bool(mode)
 
     def again(self) -> _GradMode:
         """A context like this one that is not entered yet."""

@@ -119,14 +119,14 @@ def _type_as(self: Tensor, other: Tensor) -> Tensor:
     return cast.to_dtype(self, other.dtype)  # type: ignore[no-any-return]
 
 
-def _where(self: Tensor, condition: Any, other: Any) -> Any:
+def _where(self: Tensor, condition: Any, other: Any) -> Tensor:
     """self where condition is true, else other.
 
     >>> x = ad.tensor([-1.0, 2.0])
     >>> x.where(x > 0, 9.0)
     tensor([9., 2.])
     """
-    return arithmetic.where(condition, self, other)
+    return arithmetic.where(condition, self, other)  # type: ignore[no-any-return]
 
 
 def _converter(name: str, d: dtypes.dtype) -> Callable[[Tensor], Tensor]:
@@ -137,10 +137,26 @@ def _converter(name: str, d: dtypes.dtype) -> Callable[[Tensor], Tensor]:
     return method
 
 
-def _matmul_operator(self: Any, other: Any) -> Any:
+def _matmul_operator(self: Any, other: Any) -> Tensor:
     if type(self) in TENSOR_TYPES and type(other) in TENSOR_TYPES:
         return contraction.matmul(self, other)
-    return NotImplemented
+    return NotImplemented  # type: ignore[no-any-return]
+
+
+def _product_of(self: Any, other: Any) -> Tensor:
+    return _matmul_operator(other, self)
+
+
+def _itself(self: Tensor) -> Tensor:
+    return self
+
+
+def _power(self: Tensor, exponent: Any) -> Tensor:
+    return arithmetic.pow(self, exponent)
+
+
+def _power_of(self: Tensor, base: Any) -> Tensor:
+    return arithmetic.pow(base, self)
 
 
 def _operators() -> dict[str, Callable[..., Any]]:
@@ -172,12 +188,12 @@ def _operators() -> dict[str, Callable[..., Any]]:
     table["__neg__"] = elementwise.neg.call
     table["__abs__"] = elementwise.abs_.call
     table["__invert__"] = FUNCTIONS["bitwise_not"].op.call
-    table["__pos__"] = lambda self: self
-    table["__pow__"] = lambda self, other: arithmetic.pow(self, other)
-    table["__rpow__"] = lambda self, other: arithmetic.pow(other, self)
+    table["__pos__"] = _itself
+    table["__pow__"] = _power
+    table["__rpow__"] = _power_of
     table["__ipow__"] = arithmetic.pow_
     table["__matmul__"] = _matmul_operator
-    table["__rmatmul__"] = lambda self, other: _matmul_operator(other, self)
+    table["__rmatmul__"] = _product_of
     return table
 
 

@@ -76,7 +76,7 @@ class Embedding(Module):
                 self.weight[self.padding_idx].fill_(0)
 
     def forward(self, input: Tensor) -> Tensor:
-        return embedding(  # type: ignore[no-any-return]
+        return embedding(
             input,
             self.weight,
             self.padding_idx,

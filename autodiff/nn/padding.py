@@ -41,9 +41,7 @@ class _Pad(Module):
         self.padding = tuple(given) if hasattr(given, "__iter__") else (given,) * (2 * self._dims)
 
     def forward(self, input: Tensor) -> Tensor:
-        return pad(  # type: ignore[no-any-return]
-            input, self.padding, self._mode, getattr(self, "value", None)
-        )
+        return pad(input, self.padding, self._mode, getattr(self, "value", None))
 
     def extra_repr(self) -> str:
         return f"{self.padding}"

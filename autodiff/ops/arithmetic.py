@@ -19,12 +19,15 @@ from autodiff.tensor import TENSOR_TYPES, Tensor
 _PLAIN = {Tensor}  # the types of operands that need no look
 
 
-def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> Any:
-    """Run an op on tensors, numbers or (while a pointwise function is traced) expressions."""
+def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> Tensor:
+    """Run an op on tensors, numbers or (while a pointwise function is traced) expressions.
+
+    Of expressions an expression, whatever the type says: that is what users have.
+    """
     if out is None and set(map(type, args)) == _PLAIN:
         return op.call(*args)
     if any_expr(args):
-        return build(op.name, *args)
+        return build(op.name, *args)  # type: ignore[return-value]
     tensors = []
     for i, arg in enumerate(args):
         x = operand(arg)
@@ -74,7 +77,7 @@ def unary(op: PointwiseOp, doc: str) -> Callable[..., Any]:
     def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
         if type(input) in TENSOR_TYPES and out is None:
             return call(input)
-        return apply(op, (input,), out)  # type: ignore[no-any-return]
+        return apply(op, (input,), out)
 
     return _named(function, op.name, doc)
 
@@ -86,7 +89,7 @@ def binary(op: PointwiseOp, doc: str) -> Callable[..., Any]:
     def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
         if type(input) in TENSOR_TYPES and type(other) in TENSOR_TYPES and out is None:
             return call(input, other)
-        return apply(op, (input, other), out)  # type: ignore[no-any-return]
+        return apply(op, (input, other), out)
 
     return _named(function, op.name, doc)
 
@@ -114,7 +117,7 @@ def reflected(name: str, op: PointwiseOp) -> Callable[..., Any]:
     """The method behind a Python operator whose left operand is no tensor."""
     call = op.call
 
-    def method(self: Tensor, other: Any) -> Any:
+    def method(self: Tensor, other: Any) -> Tensor:
         x = operand(other)
         return NotImplemented if x is None else call(x, self)
 
@@ -141,7 +144,7 @@ def _scaled(other: Any, alpha: Any) -> Any:
     return other if alpha == 1 else other * alpha
 
 
-def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Any:
+def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
     """input + alpha * other.
 
     >>> ad.add(ad.tensor([1, 2]), ad.tensor([3, 4]), alpha=10)
@@ -150,7 +153,7 @@ def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) ->
     return apply(elementwise.add, (input, _scaled(other, alpha)), out)
 
 
-def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Any:
+def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
     """input - alpha * other.
 
     >>> ad.sub(ad.tensor([5, 6]), ad.tensor([1, 2]), alpha=2)
@@ -159,7 +162,7 @@ def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) ->
     return apply(elementwise.sub, (input, _scaled(other, alpha)), out)
 
 
-def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
+def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     """other - alpha * input.
 
     >>> ad.rsub(ad.tensor([1, 2]), 10)
@@ -186,7 +189,7 @@ def _division(rounding_mode: str | None) -> PointwiseOp:
 
 def div(
     input: Any, other: Any, *, rounding_mode: str | None = None, out: Tensor | None = None
-) -> Any:
+) -> Tensor:
     """input / other; rounding_mode "floor" or "trunc" rounds the quotient.
 
     >>> ad.div(ad.tensor([7, -7]), 2)
@@ -206,14 +209,16 @@ _POWERS: dict[float, PointwiseOp] = {
 }
 
 
-def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Any:
+def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
     """input to the power of exponent; small constant exponents need no logarithm.
 
     >>> ad.pow(ad.tensor([1.0, 2.0, 3.0]), 2)
     tensor([1., 4., 9.])
     """
-    if any_expr((input, exponent)):
-        return power(input, exponent) if isinstance(input, Expr) else build("pow", input, exponent)
+    if isinstance(input, Expr):
+        return power(input, exponent)  # type: ignore[return-value]
+    if isinstance(exponent, Expr):
+        return build("pow", input, exponent)  # type: ignore[return-value]
     if type(input) in TENSOR_TYPES and type(exponent) in (int, float):
         if input._p.dtype >= dtypes.float32.code and exponent in _POWERS:
             return apply(_POWERS[exponent], (input,), out)
@@ -246,7 +251,7 @@ def where(
     return apply(elementwise.where_, (condition, input, other), out)
 
 
-def clamp(input: Any, min: Any = None, max: Any = None, *, out: Tensor | None = None) -> Any:
+def clamp(input: Any, min: Any = None, max: Any = None, *, out: Tensor | None = None) -> Tensor:
     """input limited to [min, max], numbers or tensors; either may be left out.
 
     >>> ad.clamp(ad.tensor([-2.0, 0.5, 2.0]), -1, 1)
@@ -289,7 +294,7 @@ clamp_max = binary(_CLAMP_MAX, "input limited from above by max.")
 
 def addcmul(
     input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Tensor | None = None
-) -> Any:
+) -> Tensor:
     """input + value * tensor1 * tensor2.
 
     >>> ad.addcmul(ad.ones(2), ad.tensor([1.0, 2.0]), ad.tensor([3.0, 4.0]), value=0.5)
@@ -300,7 +305,7 @@ def addcmul(
 
 def addcdiv(
     input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Tensor | None = None
-) -> Any:
+) -> Tensor:
     """input + value * tensor1 / tensor2.
 
     >>> ad.addcdiv(ad.ones(2), ad.tensor([1.0, 2.0]), ad.tensor([2.0, 4.0]))
@@ -324,7 +329,7 @@ def positive(input: Tensor) -> Tensor:
     return input
 
 
-def lerp(input: Any, end: Any, weight: Any, *, out: Tensor | None = None) -> Any:
+def lerp(input: Any, end: Any, weight: Any, *, out: Tensor | None = None) -> Tensor:
     """input + weight * (end - input).
 
     >>> ad.lerp(ad.tensor([0.0, 10.0]), ad.tensor([1.0, 20.0]), 0.5)
@@ -333,7 +338,7 @@ def lerp(input: Any, end: Any, weight: Any, *, out: Tensor | None = None) -> Any
     return apply(elementwise.lerp, (input, end, weight), out)
 
 
-def logit(input: Any, eps: float | None = None, *, out: Tensor | None = None) -> Any:
+def logit(input: Any, eps: float | None = None, *, out: Tensor | None = None) -> Tensor:
     """log(input / (1 - input)); with `eps`, of input limited to [eps, 1 - eps].
 
     >>> ad.logit(ad.tensor([0.5, 0.9]))
@@ -375,7 +380,7 @@ def nan_to_num(
     if not input.is_floating_point():
         return input.clone() if out is None else out.copy_(input)
     args = (input, *_replacements(input, nan=nan, posinf=posinf, neginf=neginf))
-    return apply(special.nan_to_num, args, out)  # type: ignore[no-any-return]
+    return apply(special.nan_to_num, args, out)
 
 
 # ---- in place, with arguments of their own ----

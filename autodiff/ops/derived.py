@@ -69,7 +69,7 @@ def nansum(
     return total(kept, dim, keepdim, dtype=dtype)
 
 
-def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> aminmax_result:
     """The smallest and the largest elements, of all or along `dim`; equal ones share gradients.
 
     >>> ad.aminmax(ad.tensor([2, 1, 3]))
@@ -127,7 +127,7 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     return vector_norm(sub(input, other), p)
 
 
-def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
+def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> kthvalue_result:
     """The k-th smallest element along a dimension, and where it is; nans count as largest.
 
     >>> ad.kthvalue(ad.tensor([3, 1, 2]), 2)

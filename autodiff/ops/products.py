@@ -499,7 +499,7 @@ def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor
     return written("linalg_multi_dot", out, product(0, n - 1), *tensors)
 
 
-def chain_matmul(*matrices: Any, out: Tensor | None = None) -> Any:
+def chain_matmul(*matrices: Any, out: Tensor | None = None) -> Tensor:
     """The product of matrices in the cheapest order.
 
     >>> ad.chain_matmul(ad.ones(2, 3), ad.ones(3, 4), ad.ones(4, 1)).shape

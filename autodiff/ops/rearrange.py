@@ -223,7 +223,7 @@ def unfold(x: Tensor, dimension: int, size: int, step: int) -> Tensor:
 # ---- pieces ----
 
 
-def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> Any:
+def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
     """The tensor in pieces of the given sizes along a dimension, as views.
 
     >>> ad.arange(3).split_with_sizes([1, 2])
@@ -274,7 +274,7 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
     return tuple(pieces)
 
 
-def _split_along(name: str, x: Tensor, sections: Any, dim: int, least: int) -> Any:
+def _split_along(name: str, x: Tensor, sections: Any, dim: int, least: int) -> tuple[Tensor, ...]:
     if x.ndim < least:
         raise RuntimeError(
             f"torch.{name} requires a tensor with at least {least} dimension"
@@ -288,7 +288,7 @@ def _split_along(name: str, x: Tensor, sections: Any, dim: int, least: int) -> A
     return tensor_split(x, sections, dim)
 
 
-def hsplit(input: Tensor, indices_or_sections: Any) -> Any:
+def hsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     """The tensor in equal pieces, or cut at indices, by columns (of a vector, by elements).
 
     >>> ad.tensor([[1, 2], [3, 4]]).hsplit(2)
@@ -299,7 +299,7 @@ def hsplit(input: Tensor, indices_or_sections: Any) -> Any:
     return _split_along("hsplit", input, indices_or_sections, int(input.ndim > 1), 1)
 
 
-def vsplit(input: Tensor, indices_or_sections: Any) -> Any:
+def vsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     """The tensor in equal pieces, or cut at indices, by rows.
 
     >>> ad.tensor([[1, 2], [3, 4]]).vsplit(2)
@@ -308,7 +308,7 @@ def vsplit(input: Tensor, indices_or_sections: Any) -> Any:
     return _split_along("vsplit", input, indices_or_sections, 0, 2)
 
 
-def dsplit(input: Tensor, indices_or_sections: Any) -> Any:
+def dsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
     """The tensor in equal pieces, or cut at indices, along the third dimension.
 
     >>> [part.shape for part in ad.zeros(1, 2, 4).dsplit([1])]

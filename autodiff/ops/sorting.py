@@ -43,7 +43,9 @@ def _ordered(op: Op, x: Tensor, dim: int, k: int, descending: bool) -> tuple[Ten
     return chosen(op, x, values, index, dim, True), index
 
 
-def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Any:
+def sort(
+    input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False
+) -> sort_result:
     """The elements along a dimension in order, and where they were; nans count as largest.
 
     Equal elements keep their order, with or without `stable`.
@@ -71,7 +73,9 @@ def argsort(
     return _ordered(_sort, input.detach(), at, _size(input, at), descending)[1]
 
 
-def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
+def topk(
+    input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
+) -> topk_result:
     """The k largest (or smallest) elements along a dimension, and where they are.
 
     They are in order, with or without `sorted`; of equal ones the first are taken.

@@ -377,7 +377,7 @@ class slogdet_result(NamedTuple):  # noqa: N801 - as max_result
     logabsdet: Tensor
 
 
-def slogdet(A: Tensor, *, out: Any = None) -> Any:  # noqa: N803
+def slogdet(A: Tensor, *, out: Any = None) -> slogdet_result:  # noqa: N803
     """The sign of the determinant, and the logarithm of its magnitude, which does not overflow.
 
     0 and -inf of a singular matrix. The sign has no derivative.
@@ -536,7 +536,7 @@ def old_det(input: Tensor) -> Tensor:
     return det(input)
 
 
-def old_slogdet(input: Tensor, *, out: Any = None) -> Any:
+def old_slogdet(input: Tensor, *, out: Any = None) -> slogdet_result:
     """`linalg.slogdet`: the sign of the determinant and the logarithm of its magnitude.
 
     >>> ad.slogdet(ad.tensor([[0.0, 1.0], [1.0, 0.0]]))
