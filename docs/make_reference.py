@@ -20,6 +20,8 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from wrong_calls import errors, operands
+
 import autodiff as ad
 from autodiff.expr import Expr, Primitive
 from autodiff.methods import METHODS, PROPERTIES
@@ -270,6 +272,13 @@ def _default(value: Any) -> str:
     return "..." if type(value) is object else repr(value)
 
 
+def _kind(annotation: Any) -> str:
+    """A type as it is written in the source."""
+    text = annotation if isinstance(annotation, str) else inspect.formatannotation(annotation)
+    text = re.sub(r"ForwardRef\('?([^()']*)'?(, [^()]*)?\)", r"\1", text)
+    return text.replace("hypothesis.strategies.", "").replace("'", "")
+
+
 def call_text(name: str, value: Any, bound: bool = False) -> str:
     """A signature as it would be written, defaults by name; `bound` leaves out the first."""
     try:
@@ -282,13 +291,10 @@ def call_text(name: str, value: Any, bound: bool = False) -> str:
             parts.append("*")
         starred = starred or p.kind in (p.KEYWORD_ONLY, p.VAR_POSITIONAL)
         text = "*" * (p.kind is p.VAR_POSITIONAL) + "**" * (p.kind is p.VAR_KEYWORD) + p.name
-        kind = "" if p.annotation is p.empty else f": {inspect.formatannotation(p.annotation)}"
-        parts.append(
-            (text + kind.replace("'", ""))
-            + ("" if p.default is p.empty else f" = {_default(p.default)}")
-        )
+        text += "" if p.annotation is p.empty else f": {_kind(p.annotation)}"
+        parts.append(text + ("" if p.default is p.empty else f" = {_default(p.default)}"))
     returns = found.return_annotation
-    arrow = "" if returns is found.empty or isinstance(value, type) else f" -> {returns}"
+    arrow = "" if returns is found.empty or isinstance(value, type) else f" -> {_kind(returns)}"
     text = f"{name}({', '.join(parts)}){arrow}"
     if len(text) > 98:
         lines = "".join(f"    {part},\n" for part in parts)
@@ -339,6 +345,8 @@ def entry_text(entry: Entry) -> str:
         parts.append(" ".join(filter(None, more)))
     if entry.example:
         parts.append(f"```python\n{entry.example}\n```")
+    raised = next(filter(None, map(errors, entry.names)), [])
+    parts.append("\n".join(f"- `{call}` raises {text}" for call, text in raised))
     if isinstance(entry.target, type):
         parts.append(methods_text(entry.target))
     return "\n\n".join(filter(None, parts))
@@ -383,6 +391,12 @@ bools and indices are differentiable, at any order. Examples begin with
 
 ```python
 {SETUP}```
+
+In calls that fail there are
+
+```python
+{operands()}
+```
 """
 
 
