@@ -18,7 +18,13 @@ ORIGINS = ("argument ", "captured ", "%", "result ")
 
 
 class Stats(NamedTuple):
-    """What the recordings of a function are made of, the one used last first."""
+    """What the recordings of a function are made of, the one used last first.
+
+    >>> double = ad.compile(lambda x: 2 * x)
+    >>> y = double(ad.ones(2)), double(ad.ones(2))
+    >>> double.stats().runs
+    1
+    """
 
     recordings: int
     runs: int  # of all recordings

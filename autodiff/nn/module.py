@@ -38,6 +38,16 @@ class Module(Hooked):
 
     Assigning a Parameter or a Module to an attribute registers it. The values are ordinary
     attributes, read at an ordinary attribute's cost; the registers hold names alone.
+
+    >>> class Scale(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.factor = nn.Parameter(ad.tensor(2.0))
+    ...     def forward(self, x):
+    ...         return self.factor * x
+    >>> scale = Scale()
+    >>> scale(ad.ones(2)).detach(), [name for name, _ in scale.named_parameters()]
+    (tensor([2., 2.]), ['factor'])
     """
 
     training: bool
