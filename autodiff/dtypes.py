@@ -10,7 +10,13 @@ from autodiff.changes import changed
 
 
 class dtype:  # noqa: N801 - PyTorch's name
-    """The type of a tensor's elements; never changes."""
+    """The type of a tensor's elements; never changes.
+
+    >>> ad.float32.itemsize, ad.float32.is_floating_point
+    (4, True)
+    >>> ad.zeros(2, dtype=ad.int64).dtype
+    torch.int64
+    """
 
     __slots__ = ("code", "is_floating_point", "itemsize", "name")
     code: int
@@ -79,12 +85,12 @@ def _check_type(name: str, d: object) -> None:
 
 
 class finfo:  # noqa: N801 - PyTorch's name
-    """The limits of a floating-point dtype, the default where none is given: bits, eps, max, min, \
-tiny.
+    """The limits of a floating-point dtype, the default where none is given.
 
+    bits, eps, max, min, tiny (also smallest_normal: the least normal number above 0), resolution.
     TypeError for what is no floating-point dtype.
 
-    >>> finfo(float16).max
+    >>> ad.finfo(ad.float16).max
     65504.0
     """
 
@@ -124,7 +130,7 @@ _FINFO_SHOWN = ("resolution", "min", "max", "eps", "smallest_normal", "tiny")
 class iinfo:  # noqa: N801 - PyTorch's name
     """The limits of an integer dtype: bits, max, min. TypeError for what is none.
 
-    >>> iinfo(uint8).max
+    >>> ad.iinfo(ad.uint8).max
     255
     """
 
@@ -151,12 +157,22 @@ class _Default:
 
 
 def get_default_dtype() -> dtype:
-    """The dtype of floating-point results that nothing else decides."""
+    """The dtype of floating-point results that nothing else decides.
+
+    >>> ad.get_default_dtype()
+    torch.float32
+    """
     return _Default.value
 
 
 def set_default_dtype(d: dtype) -> None:
-    """Make `d`, a floating-point dtype, the default. TypeError otherwise."""
+    """Make `d`, a floating-point dtype, the default. TypeError otherwise.
+
+    >>> ad.set_default_dtype(ad.float64)
+    >>> ad.tensor(1.5).dtype
+    torch.float64
+    >>> ad.set_default_dtype(ad.float32)
+    """
     if not isinstance(d, dtype) or not d.is_floating_point:
         raise TypeError(f"only floating-point types are supported as the default type, got {d!r}")
     _Default.value = d
@@ -169,7 +185,11 @@ default_hooks: list[Callable[[], None]] = []  # called when the default changes
 
 
 def promote_types(type1: dtype, type2: dtype) -> dtype:
-    """The smallest dtype that holds both."""
+    """The smallest dtype that holds both.
+
+    >>> ad.promote_types(ad.int64, ad.float32)
+    torch.float32
+    """
     for value in (type1, type2):
         if not isinstance(value, dtype):
             raise TypeError(f"promote_types() takes two dtypes, not {type(value).__name__}")

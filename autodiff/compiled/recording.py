@@ -47,7 +47,14 @@ class Output:
 class Recording:
     """What running a recorded call takes. UnfitError where it cannot be run."""
 
-    def __init__(self, recorder: Recorder, names: Names, result: Any, fuse: bool = True) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        names: Names,
+        result: Any,
+        fuse: bool = True,
+        reuse_outputs: bool = False,
+    ) -> None:
         start = time.perf_counter()
         if recorder.broken:
             raise UnfitError(recorder.broken, recorder.retry)
@@ -83,6 +90,8 @@ class Recording:
             self.n_made += self.reverse.n_links
             self.live = []
         if lib.ad_tape_finish(self.tape, self.n_made, fuse):
+            raise error("compile")
+        if reuse_outputs and lib.ad_tape_reuse(self.tape, len(self.made)):
             raise error("compile")
         known = [x for x in [*names.values(), *self.state.tensors()] if isinstance(x, Tensor)]
         owned = {leaf for leaf in map(live_node, known) if leaf is not None}
