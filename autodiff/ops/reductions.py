@@ -167,7 +167,9 @@ def sum(
 def mean(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None
 ) -> Tensor:
-    """The mean over `dim`; floating-point tensors only, nan where there are no elements.
+    """The mean over `dim` (an int, a tuple, or None for all); nan where there are no elements.
+
+    RuntimeError of other than floats, unless `dtype` converts them.
 
     >>> ad.tensor([[1.0, 2.0], [3.0, 4.0]]).mean(0)
     tensor([2., 3.])
@@ -185,7 +187,7 @@ def mean(
 def prod(
     input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: dtype | None = None
 ) -> Tensor:
-    """The product over one dimension or all.
+    """The product over one dimension or all, 1 of no elements; of integers and bools int64.
 
     >>> ad.tensor([[1, 2], [3, 4]]).prod(1)
     tensor([ 2, 12])
@@ -256,6 +258,8 @@ def _max_or_min(name: str, x: Tensor, dim: Any, keepdim: bool) -> Any:
 def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """The largest element; with `dim`, (values, indices) along it; with a tensor, `maximum`.
 
+    A nan is the largest. RuntimeError or IndexError where there are no elements.
+
     >>> ad.tensor([1, 3, 2]).max()
     tensor(3)
     >>> ad.tensor([[1, 3], [5, 4]]).max(dim=1)
@@ -267,6 +271,8 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
 def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """The smallest element; with `dim`, (values, indices) along it; with a tensor, `minimum`.
 
+    A nan is the smallest. RuntimeError or IndexError where there are no elements.
+
     >>> ad.tensor([2, 1, 3]).min()
     tensor(1)
     >>> ad.tensor([[1, 3], [5, 4]]).min(dim=1)
@@ -276,7 +282,9 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
 
 
 def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
-    """The largest elements over `dim`; equal ones share the gradient.
+    """The largest elements over `dim` (an int, a tuple, or all); equal ones share the gradient.
+
+    RuntimeError or IndexError where there are none.
 
     >>> ad.tensor([[1, 3], [5, 4]]).amax(1)
     tensor([3, 5])
@@ -286,7 +294,9 @@ def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
 
 
 def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
-    """The smallest elements over `dim`; equal ones share the gradient.
+    """The smallest elements over `dim` (an int, a tuple, or all); equal ones share the gradient.
+
+    RuntimeError or IndexError where there are none.
 
     >>> ad.tensor([[1, 3], [5, 4]]).amin(1)
     tensor([1, 4])
@@ -313,7 +323,9 @@ _INT64 = dtypes.int64.code
 
 
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """The index of the largest element, the first of equals; a nan counts as largest.
+    """The index of the largest element, the first of equals; a nan counts as largest. int64.
+
+    Without `dim`, of the elements as one vector. IndexError where there are none.
 
     >>> ad.tensor([[1, 3], [5, 4]]).argmax(1)
     tensor([1, 0])
@@ -322,7 +334,9 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """The index of the smallest element, the first of equals; a nan counts as smallest.
+    """The index of the smallest element, the first of equals; a nan counts as smallest. int64.
+
+    Without `dim`, of the elements as one vector. IndexError where there are none.
 
     >>> ad.tensor([[1, 3], [5, 4]]).argmin(1)
     tensor([0, 1])
@@ -337,7 +351,9 @@ def _truth(kind: str, x: Tensor, dim: Any, keepdim: bool) -> Tensor:
 
 
 def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """Whether any element is nonzero.
+    """Whether any element over `dim` (an int, a tuple, or None for all) is nonzero.
+
+    bool, or uint8 of uint8; False of no elements.
 
     >>> ad.tensor([[0, 1], [0, 0]]).any(1)
     tensor([ True, False])
@@ -346,7 +362,9 @@ def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
 
 
 def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """Whether all elements are nonzero.
+    """Whether all elements over `dim` (an int, a tuple, or None for all) are nonzero.
+
+    bool, or uint8 of uint8; True of no elements.
 
     >>> ad.tensor([[1, 1], [0, 1]]).all(1)
     tensor([ True, False])

@@ -62,7 +62,7 @@ def sort(
 def argsort(
     input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False
 ) -> Tensor:
-    """Where the elements of `sort` come from.
+    """Where the elements of `sort` come from: int64.
 
     >>> ad.tensor([3, 1, 2]).argsort(descending=True)
     tensor([0, 2, 1])
@@ -78,7 +78,8 @@ def topk(
 ) -> topk_result:
     """The k largest (or smallest) elements along a dimension, and where they are.
 
-    They are in order, with or without `sorted`; of equal ones the first are taken.
+    They are in order, with or without `sorted`; of equal ones the first are taken. RuntimeError for
+    a k above the size.
 
     >>> ad.tensor([3, 1, 2]).topk(2)
     topk_result(values=tensor([3, 2]), indices=tensor([0, 2]))
