@@ -374,7 +374,7 @@ void ad_tape_break(int reason);
 /* After ad_tape_stop: x is to be had after each run, by this number; -1 for want of memory. */
 int ad_tape_export(ad_tape *tape, const ad_tensor *x);
 /* Plans calls and memory; the first n_outputs exports are what ad_tape_run returns. `fuse`: pointwise calls
- * that follow one another become one where they can. */
+ * that lead to one another become one where they can. */
 int ad_tape_finish(ad_tape *tape, int n_outputs, int fuse);
 /* The first n exports keep their memory: a run writes over what the one before returned. */
 int ad_tape_reuse(ad_tape *tape, int n);
@@ -402,8 +402,9 @@ int ad_tape_run_hashed(ad_tape *tape, int n_args, ad_tensor *const *args, ad_ten
 void ad_tape_hash(ad_tape *tape);
 int ad_tape_hashes(const ad_tape *tape, int n,
                    uint64_t *hashes); /* 0 where a call is not made; how many there are */
-/* Calls recorded, calls a run makes, bytes of the arena, of results, and the most in use while recording. */
-void ad_tape_stats(const ad_tape *tape, int64_t stats[5]);
+/* Calls recorded, calls a run makes, bytes of the arena, of results, the most in use while recording, and how
+ * many calls became part of another. */
+void ad_tape_stats(const ad_tape *tape, int64_t stats[6]);
 int ad_tape_length(const ad_tape *tape); /* of what is run */
 /* The i-th call that is run: its name, its operand j (NULL past the last) and, of that, where its memory
  * comes from, an ad_tape_memory, and which of those it is. */
