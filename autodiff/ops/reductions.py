@@ -12,6 +12,7 @@ from autodiff.node import mode
 from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
 from autodiff.ops.gather import choice, chosen
 from autodiff.ops.join import cat, stack
+from autodiff.ops.returned import returned
 from autodiff.ops.views import _expand, _select, reshape, unsqueeze
 from autodiff.shapes import Size, dim_index, dim_mask, sizes_of
 from autodiff.tensor import Tensor, live_node, own, wrap
@@ -197,6 +198,7 @@ def prod(
     return op(x, dim_mask(dim, x.ndim), keepdim, _accumulated(x, dtype))
 
 
+@returned("max")
 class max_result(NamedTuple):  # noqa: N801 - PyTorch's name
     """What `max` over a dimension returns."""
 
@@ -204,6 +206,7 @@ class max_result(NamedTuple):  # noqa: N801 - PyTorch's name
     indices: Tensor
 
 
+@returned("min")
 class min_result(NamedTuple):  # noqa: N801 - PyTorch's name
     """What `min` over a dimension returns."""
 
@@ -263,7 +266,9 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     >>> ad.tensor([1, 3, 2]).max()
     tensor(3)
     >>> ad.tensor([[1, 3], [5, 4]]).max(dim=1)
-    max_result(values=tensor([3, 5]), indices=tensor([1, 0]))
+    torch.return_types.max(
+    values=tensor([3, 5]),
+    indices=tensor([1, 0]))
     """
     return _max_or_min("max", input, dim, keepdim)
 
@@ -276,7 +281,9 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     >>> ad.tensor([2, 1, 3]).min()
     tensor(1)
     >>> ad.tensor([[1, 3], [5, 4]]).min(dim=1)
-    min_result(values=tensor([1, 4]), indices=tensor([0, 1]))
+    torch.return_types.min(
+    values=tensor([1, 4]),
+    indices=tensor([0, 1]))
     """
     return _max_or_min("min", input, dim, keepdim)
 
