@@ -279,6 +279,14 @@ int ad_tape_stop(ad_tape *t) {
     return t->reason;
 }
 
+ad_tape *ad_tape_pause(void) {
+    ad_tape *const t = ad_recording;
+    ad_recording = NULL;
+    return t;
+}
+
+void ad_tape_resume(ad_tape *t) { ad_recording = t; }
+
 int ad_tape_made_here(const ad_tensor *x) {
     const ad_tape *t = ad_recording;
     return t && x->storage->tape == t->number && t->memory[x->storage->memory].kind == AD_MEMORY_MADE;

@@ -21,6 +21,7 @@ typedef struct {
     bool raw;      /* filled from outside, */
     bool written;  /* or by a call */
     bool constant; /* the same at every run */
+    bool reused;   /* a result that the next run may write over while somebody holds it */
     char *data;    /* what offsets count from: as recorded, then of the last run */
     int64_t nbytes;
     ad_storage *storage; /* captured: kept; an argument's and a result's: of the last run */

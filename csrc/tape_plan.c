@@ -137,7 +137,7 @@ static bool is_constant(const ad_tape *t, const ad_step *s, const int *writers) 
     for (int k = 0; k < c->n_out + c->n_in; k++) {
         if (s->of[k] < 0) continue;
         const ad_tape_memory *of = &t->memory[s->of[k]];
-        if (k >= c->n_out ? !of->constant && !s->operands[k].number
+        if (k >= c->n_out ? of->kind == AD_MEMORY_ARGUMENT || (!of->constant && !s->operands[k].number)
                           : of->kind != AD_MEMORY_MADE || of->contents || writers[s->of[k]] != 1 ||
                                 of->nbytes > CONSTANT_BYTES)
             return false;
@@ -288,6 +288,12 @@ int ad_tape_finish(ad_tape *t, int n_outputs, int fuse) {
     return status;
 }
 
+int ad_tape_reuse(ad_tape *t, int n) {
+    if (!t->ready || n < 0 || n > t->n_exports) return ad_fail(AD_BAD_ARG, n, 0, 0);
+    for (int i = 0; i < n; i++) t->memory[t->exports[i].of[0]].reused = true;
+    return AD_OK;
+}
+
 /* ---- what there is to see ---- */
 
 int ad_tape_length(const ad_tape *t) { return t->n_steps; }
@@ -320,11 +326,12 @@ const ad_tensor *ad_tape_operand(const ad_tape *t, int i, int j, int origin[3]) 
     return &s->operands[j];
 }
 
-void ad_tape_stats(const ad_tape *t, int64_t stats[5]) {
+void ad_tape_stats(const ad_tape *t, int64_t stats[6]) {
     stats[0] = t->n_recorded;
     stats[1] = t->n_steps;
     stats[2] = t->arena_bytes;
     stats[3] = 0;
     stats[4] = t->most - t->in_use;
+    stats[5] = t->n_fused;
     for (int i = 0; i < t->n_results; i++) stats[3] += t->memory[t->results[i]].nbytes;
 }

@@ -69,11 +69,24 @@ static bool take_arguments(ad_tape *t, int n, ad_tensor *const *args) {
 
 /* ---- results ---- */
 
+/* Whether an argument lies where a result was returned. */
+static bool is_given(const ad_tape *t, const ad_storage *s) {
+    for (int i = 0; i < t->n_arguments; i++)
+        if (t->arguments[i].storage == s) return true;
+    return false;
+}
+
 static int make_results(ad_tape *t) {
     for (int i = 0; i < t->n_results; i++) {
         ad_tape_memory *of = &t->memory[t->results[i]];
         ad_storage *s = of->storage;
-        if (s && __atomic_load_n(&s->refs, __ATOMIC_ACQUIRE) == 1) {
+        const bool held = s && __atomic_load_n(&s->refs, __ATOMIC_ACQUIRE) != 1;
+        if (held && of->reused && !is_given(t, s)) {
+            s->version++;
+            s->writer = AD_BY_NOBODY;
+            continue;
+        }
+        if (s && !held) {
             s->version = ad_inference_mode ? AD_INFERENCE_VERSION : 0;
             s->writer = AD_BY_NOBODY;
             continue;

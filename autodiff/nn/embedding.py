@@ -66,6 +66,9 @@ class Embedding(_Table):
     The weight starts normal; the row of padding_idx as zeros, and it gets no gradient. `max_norm`
     scales longer rows down when they are used; `scale_grad_by_freq` divides gradients by how often
     a row was. `sparse` is taken, but gradients are dense.
+
+    >>> nn.Embedding(10, 3)(ad.tensor([[1, 2], [4, 0]])).shape
+    torch.Size([2, 2, 3])
     """
 
     def __init__(
@@ -91,7 +94,7 @@ class Embedding(_Table):
         self._begin(num_embeddings, embedding_dim, _weight, device, dtype, _freeze)
 
     def forward(self, input: Tensor) -> Tensor:
-        return embedding(  # type: ignore[no-any-return]
+        return embedding(
             input,
             self.weight,
             self.padding_idx,

@@ -43,10 +43,15 @@ def _ordered(op: Op, x: Tensor, dim: int, k: int, descending: bool) -> tuple[Ten
     return chosen(op, x, values, index, dim, True), index
 
 
-def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Any:
+def sort(
+    input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False
+) -> sort_result:
     """The elements along a dimension in order, and where they were; nans count as largest.
 
     Equal elements keep their order, with or without `stable`.
+
+    >>> ad.tensor([3, 1, 2]).sort()
+    sort_result(values=tensor([1, 2, 3]), indices=tensor([1, 2, 0]))
     """
     if type(descending) is not bool or type(stable) is not bool:
         raise _not_bool("sort", descending=descending, stable=stable)
@@ -57,17 +62,26 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool
 def argsort(
     input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False
 ) -> Tensor:
-    """Where the elements of `sort` come from."""
+    """Where the elements of `sort` come from.
+
+    >>> ad.tensor([3, 1, 2]).argsort(descending=True)
+    tensor([0, 2, 1])
+    """
     if type(descending) is not bool or type(stable) is not bool:
         raise _not_bool("argsort", descending=descending, stable=stable)
     at = dim_index(dim, input._p.ndim)
     return _ordered(_sort, input.detach(), at, _size(input, at), descending)[1]
 
 
-def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
+def topk(
+    input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
+) -> topk_result:
     """The k largest (or smallest) elements along a dimension, and where they are.
 
     They are in order, with or without `sorted`; of equal ones the first are taken.
+
+    >>> ad.tensor([3, 1, 2]).topk(2)
+    topk_result(values=tensor([3, 2]), indices=tensor([0, 2]))
     """
     if type(largest) is not bool or type(sorted) is not bool:
         raise _not_bool("topk", largest=largest, sorted=sorted)

@@ -102,21 +102,34 @@ def _alpha_drop(
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Zero each element with probability p, and divide the others by 1 - p."""
+    """Zero each element with probability p, and divide the others by 1 - p.
+
+    >>> g = ad.manual_seed(0)
+    >>> F.dropout(ad.ones(4))
+    tensor([0., 0., 2., 0.])
+    """
     return _drop("dropout", input, p, training, inplace)
 
 
 def alpha_dropout(
     input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
 ) -> Tensor:
-    """Set each element to SELU's saturation with probability p, keeping mean 0 and variance 1."""
+    """Set each element to SELU's saturation with probability p, keeping mean 0 and variance 1.
+
+    >>> F.alpha_dropout(ad.ones(2), training=False)
+    tensor([1., 1.])
+    """
     return _alpha_drop("alpha_dropout", input, p, training, inplace)
 
 
 def feature_alpha_dropout(
     input: Tensor, p: float = 0.5, training: bool = False, inplace: bool = False
 ) -> Tensor:
-    """`alpha_dropout` of whole channels of an input (N, C, ...)."""
+    """`alpha_dropout` of whole channels of an input (N, C, ...).
+
+    >>> F.feature_alpha_dropout(ad.ones(2, 3), training=False).shape
+    torch.Size([2, 3])
+    """
     return _alpha_drop("feature_alpha_dropout", input, p, training, inplace, by_feature=True)
 
 
@@ -132,7 +145,14 @@ def _unbatched(name: str, input: Tensor, p: float, training: bool, inplace: bool
 def dropout1d(
     input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Tensor:
-    """Zero each channel of an input (N, C, L) or (C, L) with probability p; scale the others."""
+    """Zero each channel of an input (N, C, L) or (C, L) with probability p; scale the others.
+
+    >>> g = ad.manual_seed(0)
+    >>> F.dropout1d(ad.ones(3, 2))
+    tensor([[0., 0.],
+            [0., 0.],
+            [2., 2.]])
+    """
     check_probability(p)
     if input.ndim not in (2, 3):
         raise RuntimeError(
@@ -160,6 +180,9 @@ def dropout2d(
     """Zero each channel of an input (N, C, H, W) with probability p; scale the others.
 
     Three dimensions are taken as (N, C, L), with a warning.
+
+    >>> F.dropout2d(ad.ones(8, 3, 5, 5)).shape
+    torch.Size([8, 3, 5, 5])
     """
     check_probability(p)
     if input.ndim not in (3, 4):
@@ -177,7 +200,11 @@ def dropout2d(
 def dropout3d(
     input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False
 ) -> Tensor:
-    """Zero each channel of an input (N, C, D, H, W) or (C, D, H, W) with probability p."""
+    """Zero each channel of an input (N, C, D, H, W) or (C, D, H, W) with probability p.
+
+    >>> F.dropout3d(ad.ones(8, 3, 5, 5, 5)).shape
+    torch.Size([8, 3, 5, 5, 5])
+    """
     check_probability(p)
     if input.ndim not in (4, 5):
         _warn_of_dimensions("dropout3d", input.ndim, 3)

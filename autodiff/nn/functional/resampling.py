@@ -173,6 +173,11 @@ def interpolate(
     bilinear or bicubic, trilinear; align_corners lets the corner pixels keep their values. With
     recompute_scale_factor the factor is that of the sizes. `antialias` lets a bilinear or bicubic
     pixel of a smaller image be made of all that it covers.
+
+    >>> F.interpolate(ad.tensor([[[1.0, 2.0]]]), scale_factor=2)
+    tensor([[[1., 1., 2., 2.]]])
+    >>> F.interpolate(ad.tensor([[[1.0, 2.0]]]), size=4, mode="linear")
+    tensor([[[1.0000, 1.2500, 1.7500, 2.0000]]])
     """
     check_tensors("interpolate", input=input)
     nd = input.ndim - 2
@@ -279,6 +284,9 @@ def unfold(
     """The windows of images (n, c, h, w) as columns (n, c kh kw, windows).
 
     Padding is zeros; the batch may be left out. The gradient is `fold`.
+
+    >>> F.unfold(ad.zeros(1, 3, 4, 4), kernel_size=2, stride=2).shape
+    torch.Size([1, 12, 4])
     """
     check_tensors("unfold", input=input)
     if input.ndim not in (3, 4) or 0 in input.shape[-3:]:
@@ -314,6 +322,9 @@ def fold(
     """Columns (n, c kh kw, windows) added up where the windows of images of output_size lie.
 
     The gradient is `unfold`. The batch may be left out.
+
+    >>> F.fold(ad.zeros(1, 12, 4), output_size=(4, 4), kernel_size=2, stride=2).shape
+    torch.Size([1, 3, 4, 4])
     """
     check_tensors("fold", input=input)
     if input.ndim not in (2, 3) or 0 in input.shape[-2:]:
@@ -361,7 +372,11 @@ def _check_factor(op: str, name: str, x: Tensor, factor: Any) -> None:
 
 
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
-    """(..., c r^2, h, w) as (..., c, h r, w r): groups of r^2 channels become squares of pixels."""
+    """(..., c r^2, h, w) as (..., c, h r, w r): groups of r^2 channels become squares of pixels.
+
+    >>> F.pixel_shuffle(ad.zeros(1, 4, 3, 3), 2).shape
+    torch.Size([1, 1, 6, 6])
+    """
     _check_factor("pixel_shuffle", "upscale_factor", input, upscale_factor)
     r, (*lead, c, h, w) = upscale_factor, input.shape
     if c % (r * r):
@@ -376,7 +391,11 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
-    """(..., c, h r, w r) as (..., c r^2, h, w): undoes `pixel_shuffle`."""
+    """(..., c, h r, w r) as (..., c r^2, h, w): undoes `pixel_shuffle`.
+
+    >>> F.pixel_unshuffle(ad.zeros(1, 1, 6, 6), 2).shape
+    torch.Size([1, 4, 3, 3])
+    """
     _check_factor("pixel_unshuffle", "downscale_factor", input, downscale_factor)
     r, (*lead, c, h, w) = downscale_factor, input.shape
     for name, d, size in (("height", -2, h), ("width", -1, w)):
@@ -392,7 +411,11 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
 
 
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
-    """Channels (n, g c, ...) interleaved: the first of each group, then the second of each."""
+    """Channels (n, g c, ...) interleaved: the first of each group, then the second of each.
+
+    >>> F.channel_shuffle(ad.arange(4.0).view(1, 4, 1), 2).flatten()
+    tensor([0., 2., 1., 3.])
+    """
     _check_factor("channel_shuffle", "groups", input, groups)
     n, c, *space = input.shape
     if c % groups:
