@@ -148,9 +148,8 @@ class EmbeddingBag(_Table):
     "max". Rows of numbers equal to padding_idx start as zeros and count nothing. `sparse` is
     taken, but gradients are dense.
 
-    >>> import autodiff as ad
-    >>> ad.nn.EmbeddingBag(5, 3)(ad.tensor([1, 2, 4]), ad.tensor([0, 2])).shape
-    Size([2, 3])
+    >>> nn.EmbeddingBag(5, 3)(ad.tensor([1, 2, 4]), ad.tensor([0, 2])).shape
+    torch.Size([2, 3])
     """
 
     def __init__(
@@ -184,7 +183,7 @@ class EmbeddingBag(_Table):
         offsets: Tensor | None = None,
         per_sample_weights: Tensor | None = None,
     ) -> Tensor:
-        return embedding_bag(  # type: ignore[no-any-return]
+        return embedding_bag(
             input,
             self.weight,
             offsets,

@@ -113,7 +113,14 @@ class LazyConv1d(_LazyForward, Conv1d):
 
 
 class LazyConv2d(_LazyForward, Conv2d):
-    """A Conv2d whose in_channels are those of its first input."""
+    """A Conv2d whose in_channels are those of its first input.
+
+    >>> layer = nn.LazyConv2d(8, 3)
+    >>> layer(ad.ones(1, 3, 5, 5)).shape
+    torch.Size([1, 8, 3, 3])
+    >>> layer
+    Conv2d(3, 8, kernel_size=(3, 3), stride=(1, 1))
+    """
 
     _becomes = Conv2d
 
@@ -125,7 +132,11 @@ class LazyConv3d(_LazyForward, Conv3d):
 
 
 class LazyConvTranspose1d(_LazyTransposed, ConvTranspose1d):
-    """A ConvTranspose1d whose in_channels are those of its first input."""
+    """A ConvTranspose1d whose in_channels are those of its first input.
+
+    >>> nn.LazyConvTranspose1d(2, 3)(ad.ones(1, 4, 5)).shape
+    torch.Size([1, 2, 7])
+    """
 
     _becomes = ConvTranspose1d
 

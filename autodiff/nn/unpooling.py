@@ -37,7 +37,12 @@ class _MaxUnpool(Module):
 
 
 class MaxUnpool1d(_MaxUnpool):
-    """`functional.max_unpool1d` with its arguments."""
+    """`functional.max_unpool1d` with its arguments.
+
+    >>> found = nn.MaxPool1d(2, return_indices=True)(ad.tensor([[1.0, 4.0, 3.0, 2.0]]))
+    >>> nn.MaxUnpool1d(2)(*found)
+    tensor([[0., 4., 3., 0.]])
+    """
 
     _nd = 1
 

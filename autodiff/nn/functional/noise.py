@@ -220,6 +220,9 @@ def gumbel_softmax(
 
     With `hard` it is one, as ones and zeros, and has the gradient of the softmax. `eps` counts
     nothing.
+
+    >>> F.gumbel_softmax(ad.zeros(2, 3), hard=True).sum(1)
+    tensor([1., 1.])
     """
     check_tensors("gumbel_softmax", logits=logits)
     check_floating("gumbel_softmax", logits)

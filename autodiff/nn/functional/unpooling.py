@@ -105,10 +105,9 @@ def max_unpool1d(
     `output_size` chooses among the sizes that pooling makes alike. RuntimeError where an index is
     outside.
 
-    >>> pool = autodiff.nn.functional.max_pool1d
-    >>> found = pool(autodiff.tensor([[1.0, 4.0, 3.0, 2.0]]), 2, return_indices=True)
-    >>> autodiff.nn.functional.max_unpool1d(*found, 2).tolist()
-    [[0.0, 4.0, 3.0, 0.0]]
+    >>> found = F.max_pool1d(ad.tensor([[1.0, 4.0, 3.0, 2.0]]), 2, return_indices=True)
+    >>> F.max_unpool1d(*found, 2)
+    tensor([[0., 4., 3., 0.]])
     """
     return _unpool(1, input, indices, kernel_size, stride, padding, output_size)
 

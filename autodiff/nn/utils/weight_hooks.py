@@ -5,7 +5,6 @@ What is learned has the names that checkpoints of such modules hold.
 
 from __future__ import annotations
 
-import warnings
 from typing import Any, TypeVar
 
 from autodiff.grad_mode import no_grad
@@ -83,14 +82,12 @@ class _WeightNormHook(_Hook):
 def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
     """Let a weight be g v / |v|: parameters `weight_g` and `weight_v`, joined before each call.
 
-    There is a norm for each index of `dim`, or one of all for None. Deprecated as PyTorch's:
-    `parametrizations.weight_norm` computes the weight when it is read.
+    There is a norm for each index of `dim`, or one of all for None. PyTorch prefers
+    `parametrizations.weight_norm`, which computes the weight when it is read.
+
+    >>> [name for name, _ in nn.utils.weight_norm(nn.Linear(2, 3)).named_parameters()]
+    ['bias', 'weight_g', 'weight_v']
     """
-    warnings.warn(
-        "`nn.utils.weight_norm` is deprecated in favor of `nn.utils.parametrizations.weight_norm`.",
-        FutureWarning,
-        stacklevel=2,
-    )
     hook = _WeightNormHook(name, dim)
     hook.check(module)
     weight: Any = getattr(module, name)
@@ -104,7 +101,12 @@ def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
 
 
 def remove_weight_norm(module: M, name: str = "weight") -> M:
-    """Make the weight a parameter again. ValueError where `weight_norm` did not change it."""
+    """Make the weight a parameter again. ValueError where `weight_norm` did not change it.
+
+    >>> layer = nn.utils.remove_weight_norm(nn.utils.weight_norm(nn.Linear(2, 3)))
+    >>> [name for name, _ in layer.named_parameters()]
+    ['bias', 'weight']
+    """
     _removed(module, _WeightNormHook, name, ("_g", "_v"))
     return module
 
@@ -140,6 +142,9 @@ def spectral_norm(
 
     Each call in training refines that value, with the buffers `weight_u` and `weight_v`. See
     `parametrizations.spectral_norm`, which computes the weight when it is read.
+
+    >>> list(nn.utils.spectral_norm(nn.Linear(2, 3)).state_dict())
+    ['bias', 'weight_orig', 'weight_u', 'weight_v']
     """
     if n_power_iterations <= 0:
         raise ValueError(
@@ -166,6 +171,11 @@ def spectral_norm(
 
 
 def remove_spectral_norm(module: M, name: str = "weight") -> M:
-    """Make the weight a parameter again. ValueError where `spectral_norm` did not change it."""
+    """Make the weight a parameter again. ValueError where `spectral_norm` did not change it.
+
+    >>> layer = nn.utils.remove_spectral_norm(nn.utils.spectral_norm(nn.Linear(2, 3)))
+    >>> list(layer.state_dict())
+    ['bias', 'weight']
+    """
     _removed(module, _SpectralNormHook, name, ("_u", "_v", "_orig"))
     return module
