@@ -158,6 +158,33 @@ def _sizes(
     return found, [None if recompute else f for f in factors]
 
 
+def _check_mode(
+    input: Tensor, mode: str, smooth: bool, align_corners: bool | None, antialias: bool
+) -> None:
+    nd = input.ndim - 2
+    known = ("nearest", "nearest-exact", "area")
+    if nd not in (1, 2, 3) or not (smooth or mode in known):
+        raise NotImplementedError(
+            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {input.ndim}D) for the "
+            f"modes: nearest | linear | bilinear | bicubic | trilinear | area | nearest-exact (got "
+            f"{mode})"
+        )
+    if not smooth and align_corners is not None:
+        raise ValueError(
+            "align_corners option can only be set with the interpolating modes: linear | bilinear "
+            "| bicubic | trilinear"
+        )
+    if smooth and _MODES[mode] != nd:
+        raise NotImplementedError(
+            f"Got {input.ndim}D input, but {mode} mode needs {_MODES[mode] + 2}D input"
+        )
+    if antialias and mode not in ("bilinear", "bicubic"):
+        raise ValueError(
+            "Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D "
+            "tensor as input"
+        )
+
+
 def interpolate(
     input: Tensor,
     size: Ints | None = None,
@@ -180,29 +207,8 @@ def interpolate(
     tensor([[[1.0000, 1.2500, 1.7500, 2.0000]]])
     """
     check_tensors("interpolate", input=input)
-    nd = input.ndim - 2
     smooth = mode in _MODES
-    known = ("nearest", "nearest-exact", "area")
-    if nd not in (1, 2, 3) or not (smooth or mode in known):
-        raise NotImplementedError(
-            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {input.ndim}D) for the "
-            f"modes: nearest | linear | bilinear | bicubic | trilinear | area | nearest-exact (got "
-            f"{mode})"
-        )
-    if not smooth and align_corners is not None:
-        raise ValueError(
-            "align_corners option can only be set with the interpolating modes: linear | bilinear "
-            "| bicubic | trilinear"
-        )
-    if smooth and _MODES[mode] != nd:
-        raise NotImplementedError(
-            f"Got {input.ndim}D input, but {mode} mode needs {_MODES[mode] + 2}D input"
-        )
-    if antialias and mode not in ("bilinear", "bicubic"):
-        raise ValueError(
-            "Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D "
-            "tensor as input"
-        )
+    _check_mode(input, mode, smooth, align_corners, antialias)
     sizes, factors = _sizes(input, size, scale_factor, recompute_scale_factor)
     if any(n <= 0 for n in (*sizes, *input.shape[2:])):
         raise RuntimeError(
@@ -213,7 +219,7 @@ def interpolate(
         raise RuntimeError(f"interpolate: sizes {sizes} are too large: at most {MOST} is supported")
     check_floating("interpolate", input)
     if mode == "area":
-        return _AREAS[nd - 1](input, sizes)
+        return _AREAS[input.ndim - 3](input, sizes)
     x = input
     for d, (n, factor) in enumerate(zip(sizes, factors, strict=True), start=2):
         old = input.shape[d]
