@@ -102,7 +102,9 @@ def _alpha_drop(
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Zero each element with probability p, and divide the others by 1 - p.
+    """Zero each element with probability p, and divide the others by 1 - p, in training.
+
+    ValueError for a p outside [0, 1].
 
     >>> g = ad.manual_seed(0)
     >>> F.dropout(ad.ones(4))

@@ -30,7 +30,7 @@ def embedding(
 
     The row `padding_idx` gets no gradient. Rows that are used and longer than `max_norm` are
     shortened first, in place. `scale_grad_by_freq` divides a row's gradient by how often it is
-    used. Gradients are dense, whatever `sparse`.
+    used. Gradients are dense, whatever `sparse`. IndexError for a number out of range.
 
     >>> table = ad.tensor([[0.0, 1.0], [2.0, 3.0]])
     >>> F.embedding(ad.tensor([1, 0, 1]), table).tolist()
@@ -94,7 +94,7 @@ def embedding_bag(
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """Rows of zeros with a 1 at each number: the tensor's shape + (num_classes,), int64.
 
-    Without num_classes it is one more than the largest number.
+    Without num_classes it is one more than the largest number. RuntimeError for negative ones.
 
     >>> F.one_hot(ad.tensor([2, 0])).tolist()
     [[0, 0, 1], [1, 0, 0]]
