@@ -79,7 +79,7 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "bools have no norm and no convolution, and a str is no size",
     ),
     (
-        r"functional|nn\.\w+\(|torch\.(split|tensordot)\(",
+        r"functional|nn\.\w+\(|torch\.(split|tensordot)\(|fuse_\w+_weights\(",
         "AttributeError",
         "TypeError",
         "what is no tensor is a TypeError, also where PyTorch asks it for an attribute first",
@@ -119,6 +119,12 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "TypeError",
         "ok|RuntimeError",
         "no dimensions are none to flip, and none to repeat",
+    ),
+    (
+        r"fuse_(conv|linear)_bn_weights\(",
+        "ok|TypeError",
+        "RuntimeError|ok",
+        "a weight has rows, and a batch norm may have neither weight nor bias",
     ),
     (r"rot90\(.*2\*\*70", "ValueError", "ok", "turns are counted modulo four"),
     (

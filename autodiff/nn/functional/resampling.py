@@ -81,10 +81,19 @@ def _cubic(size: int, n: int, step: float, corners: bool) -> Taps:
     return taps
 
 
+def cubic_near(t: Any, slope: float) -> Any:
+    """The weight of what is t <= 1 away; tensors are taken too."""
+    return ((slope + 2) * t - (slope + 3)) * t * t + 1
+
+
+def cubic_far(t: Any, slope: float) -> Any:
+    """The weight of what is 1 to 2 away."""
+    return ((slope * t - 5 * slope) * t + 8 * slope) * t - 4 * slope
+
+
 def _cubic_weight(t: float, slope: float = _CUBIC) -> float:
-    if t <= 1:
-        return ((slope + 2) * t - (slope + 3)) * t * t + 1
-    return ((slope * t - 5 * slope) * t + 8 * slope) * t - 4 * slope if t < 2 else 0.0
+    weight: float = cubic_near(t, slope) if t <= 1 else cubic_far(t, slope) if t < 2 else 0.0
+    return weight
 
 
 def _antialiased(size: int, n: int, step: float, corners: bool, cubic: bool) -> Taps:
