@@ -65,15 +65,15 @@ PAGES: dict[str, tuple[str, str]] = {
 }
 # Where `autodiff.<name>` is told, by the module that defines it.
 THEMES = {
-    "tensors": "ops.create ops.dlpack ops.cast tensor methods dtypes shapes native _format",
-    "pointwise": "ops.arithmetic ops.pointwise ops.elementwise ops.special ops.activations",
-    "reductions": "ops.reductions ops.derived ops.statistics ops.normalize ops.scan",
-    "products": "ops.contraction ops.products ops.einsum ops.covariance ops.norms",
-    "views": "ops.views ops.rearrange ops.diagonals ops.stacking ops.join",
-    "indexing": "ops.gather ops.indexing ops.placing ops.scatter ops.assign ops.sorting",
-    "random": "ops.random ops.draws ops.generator random",
+    "tensors": "create dlpack cast tensor methods dtypes shapes native _format",
+    "pointwise": "arithmetic pointwise elementwise special activations",
+    "reductions": "reductions derived statistics normalize scan",
+    "products": "contraction products einsum covariance norms",
+    "views": "views rearrange diagonals stacking join",
+    "indexing": "gather indexing placing scatter assign sorting",
+    "random": "random draws generator",
     "autograd": "graph grad_mode autograd gradcheck nonfinite anomaly",
-    "linalg": "linalg ops.systems ops.spectral",
+    "linalg": "linalg systems spectral",
     "compile": "compiled",
     "io": "io",
 }
@@ -137,7 +137,8 @@ def entries() -> list[Entry]:
         declared = FUNCTIONS.get(path.rpartition(".")[2])
         if declared and (not declared.public or page or not home.endswith("arithmetic")):
             declared = None
-        default = themes.get(home) or themes.get(home.partition(".")[0]) or "operations"
+        near = home.removeprefix("ops.")
+        default = themes.get(near, themes.get(near.partition(".")[0], "operations"))
         entry = found.setdefault(target, Entry(target, page or default, home))
         entry.declared = entry.declared or declared
         entry.names.append(path)
