@@ -117,7 +117,11 @@ void ad_raw(ad_tensor *x);
 ad_tensor *ad_as_strided(const ad_tensor *x, int ndim, const int64_t *shape, const int64_t *strides,
                          int64_t offset);
 ad_tensor *ad_alias(const ad_tensor *x);
-ad_tensor *ad_view(const ad_tensor *x, int ndim, const int64_t *shape);   /* -1 is inferred; AD_NO_VIEW */
+ad_tensor *ad_view(const ad_tensor *x, int ndim, const int64_t *shape); /* -1 is inferred; AD_NO_VIEW */
+/* The same bytes as elements of another dtype. AD_BAD_ARG: [0] is 1 for no dimensions, 2 for a stride of the
+ * last dimension other than 1, 3 for its size, 4 for the offset, 5 for the stride of dimension [2], which is
+ * [1], 6 for memory that is not aligned. */
+ad_tensor *ad_view_dtype(const ad_tensor *x, int dtype);
 ad_tensor *ad_expand(const ad_tensor *x, int ndim, const int64_t *shape); /* -1 keeps */
 ad_tensor *ad_permute(const ad_tensor *x, int ndim, const int64_t *dims);
 ad_tensor *ad_transpose(const ad_tensor *x, int dim0, int dim1);

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from autodiff.dtypes import float32
+from autodiff.dtypes import float64
 from autodiff.nn.functional.convolution import Ints, ints, kind
 from autodiff.nn.functional.pooling import (
     MOST,
@@ -18,6 +18,7 @@ from autodiff.nn.functional.pooling import (
 from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.ops.create import arange, tensor, zeros
 from autodiff.ops.gather import index_along
+from autodiff.ops.halves import in_float32
 from autodiff.ops.indexing import index_add
 from autodiff.ops.join import cat
 from autodiff.ops.views import narrow, permute, reshape, squeeze, transpose, unsqueeze
@@ -43,7 +44,9 @@ Taps = list[tuple[list[int], list[float] | None]]  # indices and their weights, 
 
 def _single(value: float, x: Tensor) -> float:
     """value rounded as x's dtype is: which pixel is nearest depends on it."""
-    return float(struct.unpack("f", struct.pack("f", value))[0]) if x.dtype is float32 else value
+    return (
+        float(struct.unpack("f", struct.pack("f", value))[0]) if x.dtype is not float64 else value
+    )
 
 
 def _nearest(size: int, n: int, step: float, exact: bool, x: Tensor) -> Taps:
@@ -229,16 +232,27 @@ def interpolate(
     check_floating("interpolate", input)
     if mode == "area":
         return _AREAS[input.ndim - 3](input, sizes)
-    x = input
+    return _resized(input, mode, sizes, factors, bool(align_corners), antialias)
+
+
+@in_float32
+def _resized(
+    x: Tensor,
+    mode: str,
+    sizes: Sequence[int],
+    factors: Sequence[float | None],
+    corners: bool,
+    antialias: bool,
+) -> Tensor:
     for d, (n, factor) in enumerate(zip(sizes, factors, strict=True), start=2):
-        old = input.shape[d]
+        old = x.shape[d]
         step = 1 / factor if factor else old / n
-        if not smooth:
-            taps = _nearest(old, n, step, mode == "nearest-exact", input)
+        if mode not in _MODES:
+            taps = _nearest(old, n, step, mode == "nearest-exact", x)
         elif antialias:
-            taps = _antialiased(old, n, step, bool(align_corners), mode == "bicubic")
+            taps = _antialiased(old, n, step, corners, mode == "bicubic")
         else:
-            taps = (_cubic if mode == "bicubic" else _linear)(old, n, step, bool(align_corners))
+            taps = (_cubic if mode == "bicubic" else _linear)(old, n, step, corners)
         x = _resample(x, d, taps)
     return x
 
