@@ -350,7 +350,7 @@ def arange(
     end: Any = ...,
     step: Any = ...,
     *,
-    dtype: Dtype = ...,
+    dtype: Dtype | None = ...,
     requires_grad: builtins.bool = ...,
     out: Tensor | None = ...,
     device: Any = ...,
@@ -372,7 +372,7 @@ def argwhere(input: Tensor) -> Tensor: ...
 def as_strided(
     input: Tensor, size: Any, stride: Any, storage_offset: builtins.int | None = ...
 ) -> Tensor: ...
-def as_tensor(data: Any, dtype: Dtype = ..., *, device: Any = ...) -> Tensor: ...
+def as_tensor(data: Any, dtype: Dtype | None = ..., *, device: Any = ...) -> Tensor: ...
 def asin(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def asinh(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def atan(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
@@ -481,13 +481,17 @@ def einsum(*args: Any) -> Tensor: ...
 def empty(
     *sizes: Any,
     size: Any = ...,
-    dtype: Dtype = ...,
+    dtype: Dtype | None = ...,
     requires_grad: builtins.bool = ...,
     out: Tensor | None = ...,
     device: Any = ...,
 ) -> Tensor: ...
 def empty_like(
-    input: Tensor, *, dtype: Dtype = ..., requires_grad: builtins.bool = ..., device: Any = ...
+    input: Tensor,
+    *,
+    dtype: Dtype | None = ...,
+    requires_grad: builtins.bool = ...,
+    device: Any = ...,
 ) -> Tensor: ...
 def eq(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def equal(input: Tensor, other: Tensor) -> builtins.bool: ...
@@ -499,7 +503,7 @@ def eye(
     n: builtins.int,
     m: builtins.int | None = ...,
     *,
-    dtype: Dtype = ...,
+    dtype: Dtype | None = ...,
     requires_grad: builtins.bool = ...,
     out: Tensor | None = ...,
     device: Any = ...,
@@ -525,7 +529,7 @@ def full(
     size: Any,
     fill_value: Any,
     *,
-    dtype: Dtype = ...,
+    dtype: Dtype | None = ...,
     requires_grad: builtins.bool = ...,
     out: Tensor | None = ...,
     device: Any = ...,
@@ -534,7 +538,7 @@ def full_like(
     input: Tensor,
     fill_value: Any,
     *,
-    dtype: Dtype = ...,
+    dtype: Dtype | None = ...,
     requires_grad: builtins.bool = ...,
     device: Any = ...,
 ) -> Tensor: ...
@@ -595,7 +599,7 @@ def linspace(
     end: Any,
     steps: builtins.int,
     *,
-    dtype: Dtype = ...,
+    dtype: Dtype | None = ...,
     requires_grad: builtins.bool = ...,
     out: Tensor | None = ...,
     device: Any = ...,
@@ -622,9 +626,9 @@ def masked_select(input: Tensor, mask: Tensor, *, out: Tensor | None = ...) -> T
 def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def matrix_power(input: Tensor, n: builtins.int, *, out: Tensor | None = ...) -> Tensor: ...
 @overload
-def max(input: Tensor) -> Tensor: ...
+def max(input: Tensor, dim: None = ..., keepdim: builtins.bool = ...) -> Tensor: ...
 @overload
-def max(input: Tensor, other: Tensor, /) -> Tensor: ...
+def max(input: Tensor, dim: Tensor) -> Tensor: ...
 @overload
 def max(input: Tensor, dim: builtins.int, keepdim: builtins.bool = ...) -> max_result: ...
 def maximum(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
@@ -633,9 +637,9 @@ def mean(
 ) -> Tensor: ...
 def meshgrid(*tensors: Any, indexing: builtins.str | None = ...) -> builtins.tuple[Tensor, ...]: ...
 @overload
-def min(input: Tensor) -> Tensor: ...
+def min(input: Tensor, dim: None = ..., keepdim: builtins.bool = ...) -> Tensor: ...
 @overload
-def min(input: Tensor, other: Tensor, /) -> Tensor: ...
+def min(input: Tensor, dim: Tensor) -> Tensor: ...
 @overload
 def min(input: Tensor, dim: builtins.int, keepdim: builtins.bool = ...) -> min_result: ...
 def minimum(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
@@ -688,13 +692,17 @@ def not_equal(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ..
 def ones(
     *sizes: Any,
     size: Any = ...,
-    dtype: Dtype = ...,
+    dtype: Dtype | None = ...,
     requires_grad: builtins.bool = ...,
     out: Tensor | None = ...,
     device: Any = ...,
 ) -> Tensor: ...
 def ones_like(
-    input: Tensor, *, dtype: Dtype = ..., requires_grad: builtins.bool = ..., device: Any = ...
+    input: Tensor,
+    *,
+    dtype: Dtype | None = ...,
+    requires_grad: builtins.bool = ...,
+    device: Any = ...,
 ) -> Tensor: ...
 def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def permute(input: Tensor, *sizes: Any, dims: Any = ...) -> Tensor: ...
@@ -878,7 +886,7 @@ def take_along_dim(
 def tan(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def tanh(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def tensor(
-    data: Any, *, dtype: Dtype = ..., requires_grad: builtins.bool = ..., device: Any = ...
+    data: Any, *, dtype: Dtype | None = ..., requires_grad: builtins.bool = ..., device: Any = ...
 ) -> Tensor: ...
 def tensor_split(
     input: Tensor, indices_or_sections: Any, dim: builtins.int = ...
@@ -900,7 +908,7 @@ def tril_indices(
     col: builtins.int,
     offset: builtins.int = ...,
     *,
-    dtype: Dtype = ...,
+    dtype: Dtype | None = ...,
     requires_grad: builtins.bool = ...,
     device: Any = ...,
 ) -> Tensor: ...
@@ -910,7 +918,7 @@ def triu_indices(
     col: builtins.int,
     offset: builtins.int = ...,
     *,
-    dtype: Dtype = ...,
+    dtype: Dtype | None = ...,
     requires_grad: builtins.bool = ...,
     device: Any = ...,
 ) -> Tensor: ...
@@ -948,11 +956,15 @@ def xlogy(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def zeros(
     *sizes: Any,
     size: Any = ...,
-    dtype: Dtype = ...,
+    dtype: Dtype | None = ...,
     requires_grad: builtins.bool = ...,
     out: Tensor | None = ...,
     device: Any = ...,
 ) -> Tensor: ...
 def zeros_like(
-    input: Tensor, *, dtype: Dtype = ..., requires_grad: builtins.bool = ..., device: Any = ...
+    input: Tensor,
+    *,
+    dtype: Dtype | None = ...,
+    requires_grad: builtins.bool = ...,
+    device: Any = ...,
 ) -> Tensor: ...

@@ -518,6 +518,39 @@ ad_tensor *ad_unsqueeze(const ad_tensor *x, int dim) {
     return viewed(y);
 }
 
+ad_tensor *ad_unfold(const ad_tensor *x, int dim, int64_t size, int64_t step) {
+    if (dim < 0 || dim >= x->ndim + !x->ndim || x->ndim == AD_MAX_DIMS)
+        return ad_fail_null(AD_BAD_DIM, dim, x->ndim, 0);
+    const int64_t limit = x->ndim ? x->shape[dim] : 1, along = x->ndim ? x->strides[dim] : 1;
+    if (size < 0 || size > limit || step < 1) return ad_fail_null(AD_BAD_ARG, size, step, 0);
+    ad_tensor *y = ad_alias(x);
+    if (!y) return NULL;
+    if (x->ndim) {
+        y->shape[dim] = (limit - size) / step + 1;
+        if (__builtin_mul_overflow(along, step, &y->strides[dim])) y->strides[dim] = 0; /* of one window */
+    }
+    y->shape[y->ndim] = size;
+    y->strides[y->ndim++] = along;
+    return viewed(y);
+}
+
+ad_tensor *ad_diagonal(const ad_tensor *x, int64_t offset, int dim1, int dim2) {
+    if (bad_dim(x, dim1) || bad_dim(x, dim2)) return NULL;
+    if (dim1 == dim2) return ad_fail_null(AD_BAD_DIM, dim1, x->ndim, 0);
+    const int64_t rows = x->shape[dim1], cols = x->shape[dim2];
+    const int64_t n = offset < 0 ? ad_least(rows + offset, cols) : ad_least(rows, cols - offset);
+    ad_tensor *y = ad_alias(x);
+    if (!y) return NULL;
+    if (n > 0 && x->numel)
+        y->data +=
+            (offset < 0 ? -offset * x->strides[dim1] : offset * x->strides[dim2]) * ad_itemsize[x->dtype];
+    drop_dim(y, dim1 > dim2 ? dim1 : dim2);
+    drop_dim(y, dim1 > dim2 ? dim2 : dim1);
+    y->shape[y->ndim] = n > 0 ? n : 0;
+    y->strides[y->ndim++] = x->strides[dim1] + x->strides[dim2];
+    return viewed(y);
+}
+
 /* ---- broadcasting ---- */
 
 int ad_broadcast_shapes(int n, const ad_tensor *const *xs, int skip, int64_t *shape) {

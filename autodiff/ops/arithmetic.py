@@ -96,19 +96,24 @@ def binary(op: PointwiseOp, doc: str) -> Callable[..., Any]:
 def inplace(name: str, op: PointwiseOp) -> Callable[..., Tensor]:
     """The method that writes its result over its tensor."""
 
-    def method(self: Tensor, *others: Any) -> Tensor:
-        tensors = [self]
-        for other in others:
-            x = operand(other)
-            if x is None:
-                raise TypeError(
-                    f"{name}(): argument must be Tensor or number, not {type(other).__name__}"
-                )
-            tensors.append(x)
-        if len(tensors) != op.n_in:
-            raise TypeError(f"{name}() takes {op.n_in - 1} argument(s), got {len(others)}")
-        return op.into(self, tensors)
+    def written(value: Any) -> Tensor:
+        x = operand(value)
+        if x is None:
+            kind = type(value).__name__
+            raise TypeError(f"{name}(): argument must be Tensor or number, not {kind}")
+        return x
 
+    def unary(self: Tensor) -> Tensor:
+        return op.into(self, (self,))
+
+    def binary(self: Tensor, other: Any) -> Tensor:
+        return op.into(self, (self, written(other)))
+
+    def several(self: Tensor, *others: Any) -> Tensor:
+        return op.into(self, (self, *map(written, others)))
+
+    methods: dict[int, Callable[..., Tensor]] = {1: unary, 2: binary}
+    method = methods.get(op.n_in, several)
     return _named(method, name, f"`{op.name}`, written over the tensor.")
 
 

@@ -15,6 +15,7 @@ from autodiff.ops.join import cat
 from autodiff.ops.norms import vector_norm
 from autodiff.ops.reductions import amax, amin
 from autodiff.ops.reductions import sum as total
+from autodiff.ops.returned import returned
 from autodiff.ops.sorting import sort
 from autodiff.ops.views import narrow, select, unsqueeze
 from autodiff.shapes import dim_index
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 
+@returned("aminmax")
 class aminmax_result(NamedTuple):  # noqa: N801 - as max_result
     """What `aminmax` returns."""
 
@@ -39,6 +41,7 @@ class aminmax_result(NamedTuple):  # noqa: N801 - as max_result
     max: Tensor
 
 
+@returned("kthvalue")
 class kthvalue_result(NamedTuple):  # noqa: N801 - as max_result
     """What `kthvalue` returns."""
 
@@ -73,7 +76,9 @@ def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> 
     """The smallest and the largest elements, of all or along `dim`; equal ones share gradients.
 
     >>> ad.aminmax(ad.tensor([2, 1, 3]))
-    aminmax_result(min=tensor(1), max=tensor(3))
+    torch.return_types.aminmax(
+    min=tensor(1),
+    max=tensor(3))
     """
     over = () if dim is None else operator.index(dim)
     return aminmax_result(amin(input, over, keepdim), amax(input, over, keepdim))
@@ -131,7 +136,9 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> kth
     """The k-th smallest element along a dimension, and where it is; nans count as largest.
 
     >>> ad.kthvalue(ad.tensor([3, 1, 2]), 2)
-    kthvalue_result(values=tensor(2), indices=tensor(2))
+    torch.return_types.kthvalue(
+    values=tensor(2),
+    indices=tensor(2))
     """
     if isinstance(k, bool):
         raise TypeError("kthvalue(): argument 'k' must be int, not bool")

@@ -227,7 +227,7 @@ def _check_vectors(op: str, **given: Tensor) -> None:
 
 
 def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The outer product of two vectors.
+    """The products of each element of a vector (n) with each of another (m): (n, m).
 
     >>> ad.outer(ad.tensor([1, 2]), ad.tensor([3, 4]))
     tensor([[3, 4],
@@ -421,7 +421,7 @@ diagonal_of: Op = Op(
 
 
 def trace(input: Tensor) -> Tensor:
-    """The sum of a matrix's diagonal.
+    """The sum of a matrix's diagonal: 0-d, int64 of integers. RuntimeError for no matrix.
 
     >>> ad.trace(ad.tensor([[1, 2], [3, 4]]))
     tensor(5)
@@ -505,7 +505,7 @@ def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor
 
 
 def chain_matmul(*matrices: Any, out: Tensor | None = None) -> Tensor:
-    """The product of matrices in the cheapest order.
+    """The product of matrices in the cheapest order. RuntimeError where one is no matrix.
 
     >>> ad.chain_matmul(ad.ones(2, 3), ad.ones(3, 4), ad.ones(4, 1)).shape
     torch.Size([2, 1])

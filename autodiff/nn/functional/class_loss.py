@@ -142,7 +142,7 @@ def cross_entropy(
     """The cross-entropy of softmax(input) against classes: their indices, or probabilities.
 
     input is (classes), (n, classes) or (n, classes, d1, ...); target is the same without the
-    classes, or the same shape where it holds probabilities.
+    classes, or the same shape where it holds probabilities. IndexError for a class out of range.
 
     >>> F.cross_entropy(ad.zeros(3, 4), ad.tensor([0, 1, 3]))
     tensor(1.3863)
