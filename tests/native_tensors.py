@@ -2,6 +2,7 @@
 
 import ctypes
 import math
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -16,7 +17,8 @@ REDUCTIONS = {
     ffi.string(lib.ad_reduction_name(i)).decode(): i for i in range(64) if lib.ad_reduction_name(i)
 }
 C_TYPES = {"bool": "uint8_t", "uint8": "uint8_t", "int32": "int32_t", "int64": "int64_t"}
-C_TYPES |= {"float32": "float", "float64": "double"}
+C_TYPES |= {"float16": "uint16_t", "bfloat16": "uint16_t", "float32": "float", "float64": "double"}
+HALVES = ("float16", "bfloat16")  # whose elements are seen as bits
 FLOATS = ("float32", "float64")
 INTEGERS = ("uint8", "int32", "int64")
 
@@ -27,10 +29,31 @@ def wrap(value: Number, dtype: str) -> Number:
     """The value as an element of dtype holds it."""
     if dtype == "bool":
         return int(value != 0)
+    if dtype in HALVES:
+        return from_bits(to_bits(value, dtype), dtype)
     if dtype in FLOATS:
         return ctypes.c_float(value).value if dtype == "float32" else float(value)
     integer: Number = getattr(ctypes, f"c_{dtype}")(math.trunc(value)).value
     return integer
+
+
+def to_bits(value: Number, dtype: str) -> int:
+    """The bits of the nearest number of 16, by way of float32."""
+    single = ctypes.c_float(value).value
+    if dtype == "float16":
+        try:
+            raw = struct.pack("<e", single)
+        except OverflowError:
+            raw = struct.pack("<e", math.copysign(math.inf, single))
+        return int.from_bytes(raw, "little")
+    bits = int.from_bytes(struct.pack("<f", single), "little")
+    return bits >> 16 | 0x40 if single != single else bits + 0x7FFF + (bits >> 16 & 1) >> 16
+
+
+def from_bits(bits: int, dtype: str) -> float:
+    if dtype == "float16":
+        return float(struct.unpack("<e", bits.to_bytes(2, "little"))[0])
+    return float(struct.unpack("<f", (bits << 16).to_bytes(4, "little"))[0])
 
 
 def owned(pointer: Any) -> Any:
@@ -102,7 +125,7 @@ def tensor(values: Sequence[Number], dtype: str, layout: Layout | None = None) -
     for i in range(room.numel):
         data[i] = 77  # what a wrong stride would find
     for at, value in zip(places, values, strict=True):
-        data[at] = wrap(value, dtype)
+        data[at] = to_bits(value, dtype) if dtype in HALVES else wrap(value, dtype)
     shape = list(layout.shape)
     return owned(lib.ad_as_strided(room, len(shape), shape, strides, layout.skip))
 
@@ -122,8 +145,10 @@ def dtype_of(x: Any) -> str:
 
 def values_of(x: Any) -> list[Number]:
     """The elements in row-major order."""
-    data = ffi.cast(C_TYPES[dtype_of(x)] + "*", x.data)
-    return [data[at] for at in offsets(shape_of(x), strides_of(x))]
+    dtype = dtype_of(x)
+    data = ffi.cast(C_TYPES[dtype] + "*", x.data)
+    found = [data[at] for at in offsets(shape_of(x), strides_of(x))]
+    return [from_bits(v, dtype) for v in found] if dtype in HALVES else found
 
 
 def same(a: Sequence[Number], b: Sequence[Number]) -> bool:
@@ -138,6 +163,8 @@ def same(a: Sequence[Number], b: Sequence[Number]) -> bool:
 def numbers(dtype: str) -> st.SearchStrategy[Number]:
     if dtype == "bool":
         return st.integers(0, 1)
+    if dtype in HALVES:
+        return numbers("float32").map(lambda v: wrap(v, dtype))
     if dtype in FLOATS:
         width: Literal[32, 64] = 32 if dtype == "float32" else 64
         special = st.sampled_from([0.0, -0.0, 1.0, math.inf, -math.inf, math.nan])
