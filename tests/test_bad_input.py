@@ -351,8 +351,8 @@ def test_wrong_calls_raise_what_pytorch_raises_and_say_why(name: str) -> None:
 # Names that have no row, and why.
 WITHOUT_ROW = {
     "torch": "Size Tensor default_generator dtype get_printoptions pointwise bool uint8 int32 "
-    "int64 float32 float64 int long float double autograd random gradcheck gradgradcheck "
-    "__version__ compile",  # which test_compile has
+    "int64 float16 bfloat16 float32 float64 int long half float double autograd random "
+    "gradcheck gradgradcheck __version__ compile",  # which test_compile has
     "Tensor": "__repr__ __pos__ __abs__ __neg__ __invert__ __eq__ __ne__ alias __hash__ __copy__ "
     "__dlpack__ __dlpack_device__ "
     "signbit_ fmax_ fmin_ logaddexp_ logaddexp2_ "

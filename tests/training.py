@@ -23,6 +23,7 @@ SEVERAL = {
     *("Embedding", "EmbeddingBag", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"),
     *("RNN", "LSTM", "GRU", "RNNBase", "RNNCell", "LSTMCell", "GRUCell", "CTCLoss"),
     *("Transformer", "TransformerEncoder", "TransformerDecoder", "TransformerDecoderLayer"),
+    *("EmbeddingBag", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"),
 }
 # What looks at values, and so is never recorded.
 LOOKING = {"RReLU", "BCELoss", "GaussianNLLLoss", "MultiLabelMarginLoss", "MultiMarginLoss"}
