@@ -12,7 +12,18 @@ from golden.record_shapes import lines, outcome, recorded
 
 import autodiff as ad
 from autodiff.nn import functional
-from autodiff.ops import diagonals, placing, rearrange, scatter, stacking
+from autodiff.ops import (
+    arithmetic,
+    derived,
+    diagonals,
+    placing,
+    ranks,
+    rearrange,
+    scan,
+    scatter,
+    searching,
+    stacking,
+)
 
 # What made a result is called differently where a composition of ours is another than PyTorch's.
 NAMES = [
@@ -43,9 +54,13 @@ NAMES = [
     ("LinalgVectorNormBackward0", "DistBackward0"),
     ("LogBackward0", "LogitBackward0"),
     ("WhereBackward0", "NanToNumBackward0"),
-    ("SelectBackward0", "KthvalueBackward0"),
-    ("UnsqueezeBackward0", "KthvalueBackward0"),
-    ("CloneBackward0", "KthvalueBackward0"),
+    *(("CloneBackward0", f"{name}Backward0") for name in ("Cumprod", "Logcumsumexp", "Cummin")),
+    *(("CloneBackward0", f"{name}Backward0") for name in ("Kthvalue", "Cumsum")),
+    ("CumsumBackward0", "CumprodBackward0"),
+    *(("CopyBackwards", f"{name}Backward0") for name in ("Cumprod", "Cumsum")),
+    ("CloneBackward0", "MedianBackward1"),
+    *((name, "SqueezeBackward4") for name in ("SelectBackward0", "ViewBackward0")),
+    *((name, "SqueezeBackward4") for name in ("PermuteBackward0", "UnsqueezeBackward0")),
 ]
 
 
@@ -81,9 +96,13 @@ def test_as_pytorch(line: str) -> None:
             assert near(slopes[1] or [], slopes_[1] or []) or not value_[2]
 
 
-@pytest.mark.parametrize("module", [diagonals, functional, placing, rearrange, scatter, stacking])
+MODULES = [diagonals, functional, placing, rearrange, scatter, stacking]
+MODULES += [arithmetic, derived, ranks, scan, searching]
+
+
+@pytest.mark.parametrize("module", MODULES)
 def test_examples(module: Any) -> None:
-    found = doctest.testmod(module, extraglobs={"autodiff": ad})
+    found = doctest.testmod(module, extraglobs={"autodiff": ad, "tensor": ad.tensor})
     assert found.attempted or module is functional
     assert not found.failed
 
