@@ -80,8 +80,8 @@ _BY_MODULE: dict[Any, str] = {
 }
 # PyTorch gives these an `out`, too, and no loop writes there by itself.
 _WITH_OUT = """
-cat column_stack cumprod cumsum diag dstack gather hstack index_add index_copy index_select
-masked_select scatter scatter_add scatter_reduce stack take take_along_dim tril triu vstack
+cat column_stack diag dstack gather hstack index_add index_copy index_select masked_select
+scatter scatter_add scatter_reduce stack take take_along_dim tril triu vstack
 arange empty eye full linspace ones zeros
 """
 _MAKERS = """

@@ -197,8 +197,19 @@ int ad_sort(const ad_tensor *x, int dim, int64_t k, int descending, ad_tensor **
     return ordered(x, dim, k, descending, 0, out);
 }
 
-int ad_pick(const ad_tensor *x, int dim, int64_t k, int how, ad_tensor **out) {
+int ad_pick(const ad_tensor *x, int dim, int64_t k, int how, int keepdim, ad_tensor **out) {
     const bool valid = how >= AD_PICK_KTH && how <= AD_PICK_NANMEDIAN;
     if (!valid || k < 1) return ad_fail(AD_BAD_ARG, how, k, 0);
-    return ordered(x, dim, k, 0, how, out);
+    const int status = ordered(x, dim, k, 0, how, out);
+    if (status || keepdim || !x->ndim) return status;
+    for (int i = 0; i < 2; i++) {
+        ad_tensor *kept = out[i];
+        out[i] = ad_select(kept, dim, 0);
+        ad_free(kept);
+    }
+    if (out[0] && out[1]) return AD_OK;
+    ad_free(out[0]);
+    ad_free(out[1]);
+    out[0] = out[1] = NULL;
+    return ad_error(NULL);
 }

@@ -178,8 +178,14 @@ def test_what_the_natives_refuse() -> None:
         assert lib.ad_recurrence(a._p, b._p, dim, 0, 0) == ffi.NULL
     assert lib.ad_running_extremes(x._p, 2, 1, out) == lib.AD_BAD_DIM
     for k, how in ((0, 1), (1, 0), (1, 4)):
-        assert lib.ad_pick(x._p, 1, k, how, out) == lib.AD_BAD_ARG
-    assert lib.ad_pick(x._p, 1, 5, lib.AD_PICK_KTH, out) == lib.AD_BAD_SHAPE
+        assert lib.ad_pick(x._p, 1, k, how, 0, out) == lib.AD_BAD_ARG
+    assert lib.ad_pick(x._p, 1, 5, lib.AD_PICK_KTH, 1, out) == lib.AD_BAD_SHAPE
+    three = ffi.new("ad_tensor *[3]")
+    assert lib.ad_runs(x[0, 0]._p, ffi.NULL, 0, 0, three) == lib.AD_BAD_DIM
+    for bad in (index[0], x[:, 0]):
+        assert lib.ad_runs(x._p, bad._p, 1, 0, three) == lib.AD_BAD_SHAPE
+    wrong = ad.tensor([0, 1, 3])
+    assert lib.ad_runs(x._p, wrong._p, 1, 0, three) == lib.AD_BAD_INDEX
     for rows, values in ((x[0, 0], x), (x, x[:2]), (x, x[0]), (x, index), (x.int(), x.int())):
         assert lib.ad_searchsorted(rows._p, values._p, 0) == ffi.NULL
     assert lib.ad_extremes(0, x._p, 1, 0, out) == lib.AD_BAD_ARG

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from autodiff import dtypes
 from autodiff.dtypes import SCALAR_NAMES
 from autodiff.native import error, ffi, lib
+from autodiff.node import mode
 from autodiff.ops.arithmetic import lerp, where
 from autodiff.ops.base import OUTPUT, Op, fresh
 from autodiff.ops.elementwise import mul
@@ -19,7 +20,7 @@ from autodiff.ops.reductions import _extreme_rule
 from autodiff.ops.sorting import sort
 from autodiff.ops.views import expand, reshape, select, unsqueeze
 from autodiff.shapes import dim_index
-from autodiff.tensor import Tensor, own, wrap
+from autodiff.tensor import Tensor, live_node, wrap
 
 __all__ = ["kthvalue", "median", "nanmedian", "nanquantile", "quantile"]
 
@@ -55,10 +56,9 @@ _CHOICES = {
 def _native(name: str, p: Any, dim: int, k: int, how: int, keepdim: bool) -> list[Any]:
     """The value that is picked of each line, and where it is."""
     out = ffi.new("ad_tensor *[2]")
-    if lib.ad_pick(p, dim, k, how, out):
+    if lib.ad_pick(p, dim, k, how, keepdim, out):
         raise error(name, p)
-    found = [fresh(each, name) for each in out]
-    return found if keepdim else [fresh(lib.ad_select(each, dim, 0), name) for each in found]
+    return [fresh(out[0], name), fresh(out[1], name)]
 
 
 def _check_numbers(name: str, x: Tensor) -> None:
@@ -70,11 +70,12 @@ def _picked(name: str, x: Tensor, dim: int, k: int, keepdim: Any) -> tuple[Tenso
     if not isinstance(keepdim, bool):
         raise TypeError(f"{name}(): argument 'keepdim' must be bool, not {type(keepdim).__name__}")
     op, how = _CHOICES[name]
-    kept = keepdim or not x.ndim
+    kept = keepdim or not x._p.ndim
     values, index = _native(name, x._p, dim, k, how, kept)
-    places = own(lib.ad_alias(index), name)
-    index = places if kept else unsqueeze(places, dim)
-    return chosen(op, x, values, index, dim, kept), places
+    places = wrap(index)
+    if not mode.grad or live_node(x) is None:
+        return wrap(values), places
+    return chosen(op, x, values, places if kept else unsqueeze(places, dim), dim, kept), places
 
 
 def kthvalue(

@@ -18,7 +18,7 @@ from autodiff.ops.declare import FUNCTIONS, exp, where
 from autodiff.ops.elementwise import mul
 from autodiff.ops.gather import choice, chosen
 from autodiff.ops.join import cat
-from autodiff.ops.out import written, written_all
+from autodiff.ops.out import check_out, written, written_all
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.views import clone, narrow
 from autodiff.shapes import dim_index
@@ -87,39 +87,56 @@ _cumprod: Op = Op(
 )
 
 
-def _folded(op: Op, x: Tensor, d: dtype | None, *args: Any) -> Tensor:
-    """Of integers in int64, whatever dtype the result has."""
+def _folded(op: Op, x: Tensor, at: int, d: dtype | None, out: Tensor | None) -> Tensor:
+    """Of integers in int64, whatever dtype the result has: `out`'s, if there is one."""
+    args = (at, False) if op is _cumsum or not x.ndim else (at,)
+    op = op if x.ndim else _cumsum
+    if out is not None:
+        check_out(op.name, out, x)
+        d = out.dtype if d is None else d
     if d is dtypes.bool:
         raise NotImplementedError(f"\"{op.name}_out_cpu\" not implemented for 'Bool'")
-    if d is not None and d.is_floating_point:
-        return op(x.to(d), *args)
-    if x.is_floating_point() and d is None:
-        return op(x, *args)
-    folded = op(x.to(dtypes.int64 if d is None else d).to(dtypes.int64), *args)
-    return folded if d is None else folded.to(d)
+    if d is None and x.is_floating_point():
+        y = op(x, *args)
+    elif d is not None and d.is_floating_point:
+        y = op(x.to(d), *args)
+    else:
+        y = op(x.to(dtypes.int64 if d is None else d).to(dtypes.int64), *args)
+        y = y if d is None else y.to(d)
+    return written(op.name, out, y, x)
 
 
-def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
+def cumsum(
+    input: Tensor, dim: int, *, dtype: dtype | None = None, out: Tensor | None = None
+) -> Tensor:
     """The running sums along a dimension. Integers are summed as int64 unless `dtype` is given.
 
     >>> cumsum(tensor([1, 2, 3]), 0).tolist()
     [1, 3, 6]
     """
-    return _folded(_cumsum, input, dtype, dim_index(dim, input.ndim), False)
+    p = input._p
+    at = dim_index(dim, p.ndim)
+    if dtype is None and out is None and p.dtype >= _FLOAT:
+        return _cumsum(input, at, False)
+    return _folded(_cumsum, input, at, dtype, out)
 
 
-def cumprod(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
+def cumprod(
+    input: Tensor, dim: int, *, dtype: dtype | None = None, out: Tensor | None = None
+) -> Tensor:
     """The running products along a dimension, of integers as `cumsum`.
 
     >>> cumprod(tensor([1, 2, 3]), 0).tolist()
     [1, 2, 6]
     """
-    at = dim_index(dim, input.ndim)
-    return _folded(_cumprod, input, dtype, at) if input.ndim else _of_a_number(input, dtype)
+    p = input._p
+    at = dim_index(dim, p.ndim)
+    if dtype is None and out is None and p.dtype >= _FLOAT and p.ndim:
+        return _cumprod(input, at)
+    return _folded(_cumprod, input, at, dtype, out)
 
 
-def _of_a_number(x: Tensor, d: dtype | None) -> Tensor:
-    return _folded(_cumsum, x, d, 0, False)
+_FLOAT = dtypes.float32.code
 
 
 def _over(name: str, function: Any) -> Any:

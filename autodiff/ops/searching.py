@@ -6,18 +6,14 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.dtypes import SCALAR_NAMES
-from autodiff.native import lib
+from autodiff.native import NULL, error, ffi, lib, take_failure
 from autodiff.ops.arithmetic import result_type
 from autodiff.ops.create import arange, full
 from autodiff.ops.gather import gather, index_along
-from autodiff.ops.indexing import masked_select
-from autodiff.ops.join import cat
 from autodiff.ops.out import put
 from autodiff.ops.rearrange import movedim
-from autodiff.ops.scan import cumsum
-from autodiff.ops.scatter import scatter
 from autodiff.ops.sorting import argsort, sort
-from autodiff.ops.views import narrow, reshape
+from autodiff.ops.views import reshape
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, own
 
@@ -111,6 +107,12 @@ def searchsorted(
     >>> searchsorted(tensor([1.0, 3.0, 5.0]), tensor([3.0, 4.0])).tolist()
     [1, 2]
     """
+    plain = right is out_int32 is False and side is None and sorter is None and out is None
+    if plain and isinstance(sorted_sequence, Tensor) and isinstance(input, Tensor):
+        p = lib.ad_searchsorted(sorted_sequence._p, input._p, False)
+        if p:
+            return own(p, "searchsorted")
+        take_failure()  # which is worded below, or there is none
     _check_operands("searchsorted", sorted_sequence=sorted_sequence)
     _flags("searchsorted", out_int32=out_int32, right=right)
     if side not in (None, "left", "right"):
@@ -157,32 +159,24 @@ def bucketize(
 # ---- distinct elements ----
 
 
-def _wanted(values: Tensor, inverse: Any, counts: Any) -> Any:
-    """What was asked for: the values alone, or a tuple."""
-    found = [values, *(x for x in (inverse, counts) if x is not None)]
-    return tuple(found) if len(found) > 1 else values
-
-
-def _runs(differs: Tensor, n: int, inverse: bool, counts: bool) -> tuple[Tensor, Any, Any]:
-    """From where n elements differ from those before: where runs begin, which one each element is
-    in, and how long they are.
+def _runs(x: Tensor, order: Tensor | None, inverse: bool, counts: bool) -> list[Any]:
+    """Where slices of the first dimension differ from those before; of which run each of them is,
+    slice i being number order[i]; how long the runs are.
     """
-    first = cat([full((min(n, 1),), True), differs])
-    within = cumsum(first, 0) - 1 if inverse else None
-    if not counts:
-        return first, within, None
-    starts = cat([first.nonzero().reshape(-1), full((1,), n)])
-    size = starts.numel() - 1
-    return first, within, narrow(starts, 0, 1, size) - narrow(starts, 0, 0, size)
+    out = ffi.new("ad_tensor *[3]")
+    if lib.ad_runs(x._p, NULL if order is None else order._p, inverse, counts, out):
+        raise error("unique", x._p)
+    return [own(p, "unique") if p else None for p in out]
 
 
-def _neighbours_differ(x: Tensor) -> Tensor:
-    """Whether each slice of the first dimension, but the first, is unlike the one before."""
-    n = x.shape[0]
-    if n < 2:
-        return full((0,), True)
-    differs = narrow(x, 0, 1, n - 1).ne(narrow(x, 0, 0, n - 1))
-    return differs if x.ndim == 1 else reshape(differs, [n - 1, -1]).any(1)
+def _wanted(x: Tensor, runs: list[Any], at: int, shape: Any) -> Any:
+    """What was asked for: a slice of each run alone, or a tuple."""
+    starts, within, counts = runs
+    values = movedim(index_along(x, 0, starts), 0, at) if at else index_along(x, 0, starts)
+    found = [values]
+    found += [] if within is None else [reshape(within, shape)]
+    found += [] if counts is None else [counts]
+    return tuple(found) if len(found) > 1 else values
 
 
 def _slices(name: str, x: Tensor, dim: int) -> tuple[int, Tensor]:
@@ -224,23 +218,17 @@ def unique(
     """
     _flags("unique", sorted=sorted, return_inverse=return_inverse, return_counts=return_counts)
     if dim is None:
-        values, order = sort(reshape(input, -1))
-        first, within, counts = _runs(
-            _neighbours_differ(values.detach()), values.numel(), return_inverse, return_counts
-        )
-        values, shape = masked_select(values, first), input.shape
+        at, shape = 0, input.shape
+        x, order = sort(reshape(input, -1))
     else:
-        at, x = _slices("unique", input, dim)
-        order = _lexicographic(reshape(x.detach(), [x.shape[0], -1])) if x.numel() else arange(0)
-        there = index_along(x, 0, order)
-        first, within, counts = _runs(
-            _neighbours_differ(there.detach()), x.shape[0], return_inverse, return_counts
+        at, there = _slices("unique", input, dim)
+        shape = there.shape[:1]
+        order = (
+            _lexicographic(reshape(there.detach(), [*shape, -1])) if there.numel() else arange(0)
         )
-        values = movedim(index_along(there, 0, first.nonzero().reshape(-1)), 0, at)
-        shape = x.shape[:1]
-    if within is not None:
-        within = reshape(scatter(within, 0, order, within), shape)
-    return _wanted(values, within, counts)
+        x = index_along(there, 0, order)
+    runs = _runs(x, order, return_inverse, return_counts)
+    return _wanted(x, runs, at, shape)
 
 
 def unique_consecutive(
@@ -258,10 +246,5 @@ def unique_consecutive(
     name = "unique_consecutive"
     _flags(name, return_inverse=return_inverse, return_counts=return_counts)
     at, x = (0, reshape(input, -1)) if dim is None else _slices(name, input, dim)
-    first, within, counts = _runs(
-        _neighbours_differ(x.detach()), x.shape[0], return_inverse, return_counts
-    )
-    values = movedim(index_along(x, 0, first.nonzero().reshape(-1)), 0, at)
-    if within is not None and dim is None:
-        within = reshape(within, input.shape)
-    return _wanted(values, within, counts)
+    runs = _runs(x, None, return_inverse, return_counts)
+    return _wanted(x, runs, at, input.shape if dim is None else x.shape[:1])
