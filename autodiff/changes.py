@@ -15,6 +15,7 @@ from typing import Any
 __all__ = [
     "Changes",
     "WatchedDict",
+    "WatchedGroup",
     "WatchedList",
     "WatchedStates",
     "changed",
@@ -25,17 +26,23 @@ __all__ = [
 
 
 class Changes:
-    """The count of changes, and the recorder of the recording that is under way, if any."""
+    """The count of changes, and the recorder of the recording that is under way, if any.
 
-    __slots__ = ("count", "recorder")
+    `live` counts those of them that only change numbers which a recording reads at each run.
+    """
+
+    __slots__ = ("count", "live", "recorder")
     count: int
+    live: int
     recorder: Any  # autodiff.compiled.record.Recorder
 
     def __init__(self) -> None:
         self.count = 0
+        self.live = 0
         self.recorder = None
 
 
+LIVE = ("lr", "betas")  # whatever they are, an optimiser makes the same native call
 changes = Changes()
 
 
@@ -79,6 +86,14 @@ class WatchedDict(dict[str, Any]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return dict, (dict(self),)
+
+
+class WatchedGroup(WatchedDict):
+    """The options of a group of parameters, some of which are live."""
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        changes.live += key in LIVE
+        super().__setitem__(key, value)
 
 
 class WatchedList(list[Any]):

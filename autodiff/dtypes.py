@@ -10,7 +10,13 @@ from autodiff.changes import changed
 
 
 class dtype:  # noqa: N801 - PyTorch's name
-    """The type of a tensor's elements; never changes."""
+    """The type of a tensor's elements; never changes.
+
+    >>> ad.float32.itemsize, ad.float32.is_floating_point
+    (4, True)
+    >>> ad.zeros(2, dtype=ad.int64).dtype
+    torch.int64
+    """
 
     __slots__ = ("code", "is_floating_point", "itemsize", "name")
     code: int
@@ -66,12 +72,22 @@ class _Default:
 
 
 def get_default_dtype() -> dtype:
-    """The dtype of floating-point results that nothing else decides."""
+    """The dtype of floating-point results that nothing else decides.
+
+    >>> ad.get_default_dtype()
+    torch.float32
+    """
     return _Default.value
 
 
 def set_default_dtype(d: dtype) -> None:
-    """Make `d`, a floating-point dtype, the default. TypeError otherwise."""
+    """Make `d`, a floating-point dtype, the default. TypeError otherwise.
+
+    >>> ad.set_default_dtype(ad.float64)
+    >>> ad.tensor(1.5).dtype
+    torch.float64
+    >>> ad.set_default_dtype(ad.float32)
+    """
     if not isinstance(d, dtype) or not d.is_floating_point:
         raise TypeError(f"only floating-point types are supported as the default type, got {d!r}")
     _Default.value = d
@@ -84,7 +100,11 @@ default_hooks: list[Callable[[], None]] = []  # called when the default changes
 
 
 def promote_types(type1: dtype, type2: dtype) -> dtype:
-    """The smallest dtype that holds both."""
+    """The smallest dtype that holds both.
+
+    >>> ad.promote_types(ad.int64, ad.float32)
+    torch.float32
+    """
     for value in (type1, type2):
         if not isinstance(value, dtype):
             raise TypeError(f"promote_types() takes two dtypes, not {type(value).__name__}")

@@ -379,6 +379,8 @@ ad_tape *ad_tape_record(int n_args, ad_tensor *const *args, void (*notice)(int r
 ad_tape *ad_tape_record_after(ad_tape *first, int n_args, ad_tensor *const *args, void (*notice)(int reason));
 int ad_tape_links(const ad_tape *tape); /* how many those are */
 int ad_tape_stop(ad_tape *tape);        /* the first reason there was */
+ad_tape *ad_tape_pause(void);           /* what this thread does until then is not recorded */
+void ad_tape_resume(ad_tape *tape);
 /* Whether this thread records, and x's memory was made since. */
 int ad_tape_made_here(const ad_tensor *x);
 /* Where a tape knows x's memory from: an argument (0), before (1), made while recording (2); -1: it does not.
@@ -390,8 +392,10 @@ void ad_tape_break(int reason);
 /* After ad_tape_stop: x is to be had after each run, by this number; -1 for want of memory. */
 int ad_tape_export(ad_tape *tape, const ad_tensor *x);
 /* Plans calls and memory; the first n_outputs exports are what ad_tape_run returns. `fuse`: pointwise calls
- * that follow one another become one where they can. */
+ * that lead to one another become one where they can. */
 int ad_tape_finish(ad_tape *tape, int n_outputs, int fuse);
+/* The first n exports keep their memory: a run writes over what the one before returned. */
+int ad_tape_reuse(ad_tape *tape, int n);
 /* The outputs for these arguments. AD_STALE before, AD_BUSY: nothing was done. After other failures
  * ad_tape_position tells which call failed. */
 int ad_tape_run(ad_tape *tape, int n_args, ad_tensor *const *args, ad_tensor **outputs);
@@ -416,8 +420,9 @@ int ad_tape_run_hashed(ad_tape *tape, int n_args, ad_tensor *const *args, ad_ten
 void ad_tape_hash(ad_tape *tape);
 int ad_tape_hashes(const ad_tape *tape, int n,
                    uint64_t *hashes); /* 0 where a call is not made; how many there are */
-/* Calls recorded, calls a run makes, bytes of the arena, of results, and the most in use while recording. */
-void ad_tape_stats(const ad_tape *tape, int64_t stats[5]);
+/* Calls recorded, calls a run makes, bytes of the arena, of results, the most in use while recording, and how
+ * many calls became part of another. */
+void ad_tape_stats(const ad_tape *tape, int64_t stats[6]);
 int ad_tape_length(const ad_tape *tape); /* of what is run */
 /* The i-th call that is run: its name, its operand j (NULL past the last) and, of that, where its memory
  * comes from, an ad_tape_memory, and which of those it is. */

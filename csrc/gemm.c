@@ -269,17 +269,19 @@ static void add_bias(int64_t m, int64_t n, int64_t size, void *c, const void *bi
     }
 }
 
-/* C^T = B^T A^T, for a C that is a row or a column. */
+/* For a C that is a row or a column. */
 static void turn(ad_product *g) {
     const ad_matrix a = g->a;
+    g->turned = true;
     g->n = g->m, g->m = 1;
     g->a = (ad_matrix){g->b.data, g->b.col, g->b.row};
     g->b = (ad_matrix){a.data, a.col, a.row};
 }
 
 /* What is packed is packed to memory of the pool, or to the stack if that will do. */
-static int run_matrices(const ad_product *g, bool small) {
+static int run_matrices(const ad_product *g) {
     _Alignas(64) char stack[STACK_BYTES];
+    const bool small = g->way == AD_WAY_SMALL;
     const bool a = !small && g->n > WIDE, b = g->b.col != 1 || g->m > HIGH;
     const int64_t depth = small ? g->k : ad_least(g->k, KC),
                   cols = ad_least(g->n, small ? tile_width(g) : NC);
@@ -296,18 +298,28 @@ static int run_matrices(const ad_product *g, bool small) {
 }
 
 /* The choices here are about speed: the bits are the same whichever way it goes. */
-int ad_gemm(ad_product *g) {
-    const int64_t m = g->m, n = g->n;
-    if (n == 1) turn(g);
+void ad_gemm_ready(ad_product *g) {
+    const double work = (double)g->m * (double)g->n * (double)g->k;
+    if (g->n == 1) turn(g);
     if (g->m == 1) g->a.row = 1;
     if (g->n == 1) g->b.col = 1;
     if (g->k == 1) g->a.col = g->b.row = 1;
-    if (g->m > 1) return run_matrices(g, (double)m * (double)n * (double)g->k <= SMALL_WORK && g->k <= KC);
-    const char *bias = g->bias;
-    const bool dots = g->b.col != 1;
-    const bool bias_later = bias && (n == 1 || dots);
-    if (bias_later) g->bias = NULL;
-    run_vector(g, dots ? run_dots : run_in_place);
-    if (bias_later) add_bias(m, n, g->size, g->c, bias);
+    if (g->m > 1)
+        g->way = work <= SMALL_WORK && g->k <= KC ? AD_WAY_SMALL : AD_WAY_BLOCKS;
+    else
+        g->way = g->b.col != 1 ? AD_WAY_DOTS : AD_WAY_ROW;
+    g->bias_later = g->turned || g->way == AD_WAY_DOTS ? g->bias : NULL;
+    if (g->bias_later) g->bias = NULL;
+}
+
+int ad_gemm_run(const ad_product *g) {
+    if (g->way == AD_WAY_SMALL || g->way == AD_WAY_BLOCKS) return run_matrices(g);
+    run_vector(g, g->way == AD_WAY_DOTS ? run_dots : run_in_place);
+    if (g->bias_later) add_bias(g->turned ? g->n : 1, g->turned ? 1 : g->n, g->size, g->c, g->bias_later);
     return AD_OK;
+}
+
+int ad_gemm(ad_product *g) {
+    ad_gemm_ready(g);
+    return ad_gemm_run(g);
 }

@@ -75,9 +75,15 @@ typedef struct {
     int64_t c_row;    /* and rows so far apart */
     const char *bias; /* of each column, one after the other, or NULL */
     bool accumulate;
+    /* what ad_gemm_ready found: */
+    enum { AD_WAY_SMALL, AD_WAY_BLOCKS, AD_WAY_ROW, AD_WAY_DOTS } way;
+    bool turned;            /* C^T = B^T A^T instead, which is the same memory */
+    const char *bias_later; /* to be added when the product is there */
 } ad_product;
 
 int64_t ad_product_cost(const ad_product *g); /* estimated nanoseconds, at most 1e15 */
-int ad_gemm(ad_product *g);                   /* floats; uses *g up */
+void ad_gemm_ready(ad_product *g);            /* how to go about it; floats */
+int ad_gemm_run(const ad_product *g);         /* once it is ready */
+int ad_gemm(ad_product *g);                   /* both */
 
 #endif

@@ -191,9 +191,11 @@ typedef struct {
     /* rows: each of `rows` runs of n elements, `stride` apart, to one element of out.
      * columns: `rows` rows of cols elements into the lanes of each column, lanes[lane * cols + column];
      * `first` makes the lanes, and all calls but the last bring a multiple of the number of lanes.
+     * few: what the columns of at most as many rows as there are lanes amount to;
      * combine: dst[i] = a[i] folded with b[i]. */
     void (*rows)(int64_t rows, int64_t n, const void *x, int64_t stride, void *out);
     void (*columns)(int64_t rows, int64_t cols, const void *x, int64_t stride, void *lanes, bool first);
+    void (*few)(int64_t rows, int64_t cols, const void *x, int64_t stride, void *out);
     void (*combine)(int64_t n, void *dst, const void *a, const void *b);
 } ad_fold_kernels;
 typedef struct {

@@ -71,6 +71,7 @@ static void run_products(void *context, int64_t task) {
 static int run_batch(batch *t) {
     enum { TASK = 10000, LARGE = 1000000 };
     if (t->count == 1) return run_one(&t->g, t->integer);
+    atomic_init(&t->status, AD_OK);
     const int64_t each = ad_product_cost(&t->g) * (t->integer ? 20 : 1) + 10;
     t->per_task = each < TASK ? TASK / each + 1 : 1;
     const int64_t tasks = (t->count + t->per_task - 1) / t->per_task;
@@ -111,50 +112,77 @@ static int check(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias) 
     return bias->shape[0] == n ? AD_OK : ad_fail(AD_BAD_SHAPE, bias->shape[0], n, 0);
 }
 
-static int compute(const ad_tensor *a, const ad_tensor *b, const char *bias, ad_tensor *c) {
+static void lay_out(batch *t, const ad_tensor *a, const ad_tensor *b, const char *bias, const ad_tensor *c) {
     const int64_t *as = a->strides + a->ndim - 2, *bs = b->strides + b->ndim - 2;
     const int64_t m = c->shape[c->ndim - 2], n = c->shape[c->ndim - 1];
-    batch t;
-    t.g = (ad_product){.kernels = ad_is_float(a->dtype) ? ad_cpu->gemm->type[ad_dtype_type[a->dtype]] : NULL,
-                       .size = ad_itemsize[a->dtype],
-                       .m = m,
-                       .n = n,
-                       .k = a->shape[a->ndim - 1],
-                       .a = {a->data, as[0], as[1]},
-                       .b = {b->data, bs[0], bs[1]},
-                       .c = c->data,
-                       .c_row = n,
-                       .bias = bias};
-    t.integer = integer_products[a->dtype];
-    t.ndim = c->ndim - 2;
-    t.count = 1;
-    for (int d = 0; d < t.ndim; d++) t.count *= t.shape[d] = c->shape[d];
-    for (int d = 0; d < t.ndim; d++) {
-        t.a[d] = ad_broadcast_stride(a, c->ndim, d);
-        t.b[d] = ad_broadcast_stride(b, c->ndim, d);
+    t->g = (ad_product){.kernels = ad_is_float(a->dtype) ? ad_cpu->gemm->type[ad_dtype_type[a->dtype]] : NULL,
+                        .size = ad_itemsize[a->dtype],
+                        .m = m,
+                        .n = n,
+                        .k = a->shape[a->ndim - 1],
+                        .a = {a->data, as[0], as[1]},
+                        .b = {b->data, bs[0], bs[1]},
+                        .c = c->data,
+                        .c_row = n,
+                        .bias = bias};
+    t->integer = integer_products[a->dtype];
+    t->ndim = c->ndim - 2;
+    t->count = 1;
+    for (int d = 0; d < t->ndim; d++) t->count *= t->shape[d] = c->shape[d];
+    for (int d = 0; d < t->ndim; d++) {
+        t->a[d] = ad_broadcast_stride(a, c->ndim, d);
+        t->b[d] = ad_broadcast_stride(b, c->ndim, d);
     }
-    if (t.count > 1) fold(&t);
-    atomic_init(&t.status, AD_OK);
-    const int64_t each = ad_product_cost(&t.g);
-    const bool let_go = ad_let_go(t.count < INT64_MAX / 2 / (each + 1) ? t.count * each : INT64_MAX);
-    const int status = run_batch(&t);
-    ad_take_back(let_go);
-    return status;
+    if (t->count > 1) fold(t);
 }
+
+/* ---- recorded calls: c, a, b, bias ---- */
+
+static bool is_flat(const ad_tensor *bias) { return !bias || bias->strides[0] == 1; }
 
 /* c = a b + bias, whose elements need not follow one another. */
 static int run_matmul(const ad_call *call) {
     const ad_tensor *bias = ad_in(call, 2);
-    ad_tensor *row = bias && bias->strides[0] != 1 ? ad_contiguous(bias, bias->dtype) : NULL;
-    if (bias && bias->strides[0] != 1 && !row) return AD_NO_MEMORY;
-    const int status = compute(ad_in(call, 0), ad_in(call, 1),
-                               row    ? row->data
-                               : bias ? bias->data
-                                      : NULL,
-                               ad_out(call, 0));
-    ad_free(row);
+    ad_tensor *copy = is_flat(bias) ? NULL : ad_contiguous(bias, bias->dtype);
+    if (!is_flat(bias) && !(bias = copy)) return AD_NO_MEMORY;
+    batch t;
+    lay_out(&t, ad_in(call, 0), ad_in(call, 1), bias ? bias->data : NULL, ad_out(call, 0));
+    const int64_t each = ad_product_cost(&t.g);
+    const bool let_go = ad_let_go(t.count < INT64_MAX / 2 / (each + 1) ? t.count * each : INT64_MAX);
+    const int status = run_batch(&t);
+    ad_take_back(let_go);
+    ad_free(copy);
     return status;
 }
+
+static size_t laid_size(const ad_call *call) {
+    (void)call;
+    return sizeof(batch);
+}
+
+static bool lay(const ad_call *call, void *room) {
+    const ad_tensor *bias = ad_in(call, 2);
+    batch *t = room;
+    if (!is_flat(bias)) return false;
+    lay_out(t, ad_in(call, 0), ad_in(call, 1), bias ? bias->data : NULL, ad_out(call, 0));
+    if (t->count == 1 && !t->integer) ad_gemm_ready(&t->g);
+    return true;
+}
+
+static void pointers(const ad_call *call, void *room, ad_place_fn *place, void *context) {
+    ad_product *g = &((batch *)room)->g;
+    place(context, 0, &g->c);
+    place(context, g->turned ? 2 : 1, (char **)&g->a.data);
+    place(context, g->turned ? 1 : 2, (char **)&g->b.data);
+    if (ad_in(call, 2)) place(context, 3, (char **)(g->bias_later ? &g->bias_later : &g->bias));
+}
+
+static int run_laid(const ad_call *call) {
+    batch *t = (batch *)call->numbers;
+    return t->count == 1 && !t->integer ? ad_gemm_run(&t->g) : run_batch(t);
+}
+
+static const ad_layout layout = {laid_size, lay, pointers, run_laid};
 
 ad_tensor *ad_matmul(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias) {
     int64_t shape[AD_MAX_DIMS];
@@ -166,7 +194,7 @@ ad_tensor *ad_matmul(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bi
     ad_tensor *c = ad_make(a->dtype, ndim, shape);
     if (!c || !c->numel) return c;
     const ad_tensor *const x[] = {c, a, b, bias};
-    return ad_done(&(ad_call){run_matmul, "matmul", 1, 3, .x = x}, c);
+    return ad_done(&(ad_call){run_matmul, "matmul", 1, 3, .x = x, .layout = &layout}, c);
 }
 
 /* ---- transposed operands, without making views ---- */

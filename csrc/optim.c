@@ -206,7 +206,10 @@ static ad_tensor *make_like(const ad_tensor *param) {
 }
 
 static void run(task *t) {
-    ad_parallel_for((t->numel + CHUNK - 1) / CHUNK, t->numel / 8 * t->n_like, run_chunk, t);
+    if (t->numel <= CHUNK)
+        run_chunk(t, 0);
+    else
+        ad_parallel_for((t->numel + CHUNK - 1) / CHUNK, t->numel / 8 * t->n_like, run_chunk, t);
 }
 
 /* Any layouts: what does not lie as the parameter does passes through a copy that does. */
@@ -232,15 +235,21 @@ static int run_strided(task *t, ad_tensor *const *row) {
     return status;
 }
 
-static int update(task *t, ad_tensor *const *row) {
+/* What all updates of a row need to know of it; whether all lie as flat runs. */
+static bool take_row(task *t, int kind, ad_tensor *const *row) {
     bool flat = true;
     for (int i = 0; i < t->n_like; i++) {
         flat = flat && row[i]->contiguous;
         t->data[i] = row[i]->data;
     }
+    t->kernel = ad_cpu->optim->update[kind][ad_dtype_type[row[0]->dtype]];
     t->numel = row[0]->numel;
     t->size = ad_itemsize[row[0]->dtype];
-    if (flat)
+    return flat;
+}
+
+static int update(task *t, int kind, ad_tensor *const *row) {
+    if (take_row(t, kind, row))
         run(t);
     else if (run_strided(t, row))
         return AD_NO_MEMORY;
@@ -276,30 +285,37 @@ static void advance(int kind, const double *hyper, ad_tensor *const *scalars, do
 
 /* ---- a group ---- */
 
-static int step_row(int kind, ad_tensor **row, const double *hyper, task *t) {
+/* The numbers of a row's update, from the options and its scalars, which leaves what those become in t->left.
+ * Mostly, all parameters are at one step, and so are the numbers. */
+static void take_numbers(task *t, int kind, const double *hyper, ad_tensor *const *counts) {
     double scalars[MAX_SCALARS] = {0};
-    ad_tensor **counts = row + t->n_like, *made = NULL;
+    if (t->prepared && !optimizers[kind].scalars) return;
     advance(kind, hyper, counts, scalars);
-    t->kernel = ad_cpu->optim->update[kind][ad_dtype_type[row[0]->dtype]];
-    if (!t->prepared ||
-        memcmp(scalars, t->scalars, sizeof scalars)) { /* mostly, all parameters are at one step */
-        memcpy(t->scalars, scalars, sizeof scalars);
-        t->numbers =
-            (ad_update){.lr = hyper[0], .weight_decay = hyper[1], .maximize = hyper[2] != 0, .shrink = 1};
-        optimizers[kind].prepare(&t->numbers, hyper, scalars);
-        memcpy(t->left, scalars, sizeof scalars);
-        t->prepared = true;
-    }
-    memcpy(scalars, t->left, sizeof scalars);
+    if (t->prepared && !memcmp(scalars, t->scalars, sizeof scalars)) return;
+    memcpy(t->scalars, scalars, sizeof scalars);
+    t->numbers =
+        (ad_update){.lr = hyper[0], .weight_decay = hyper[1], .maximize = hyper[2] != 0, .shrink = 1};
+    optimizers[kind].prepare(&t->numbers, hyper, scalars);
+    memcpy(t->left, scalars, sizeof scalars);
+    t->prepared = true;
+}
+
+static void store_scalars(const task *t, int kind, ad_tensor *const *counts) {
+    for (int i = 0; i < optimizers[kind].scalars; i++) store_scalar(counts[i], t->left[i]);
+}
+
+static int step_row(int kind, ad_tensor **row, const double *hyper, task *t) {
+    ad_tensor *made = NULL;
+    take_numbers(t, kind, hyper, row + t->n_like);
     t->numbers.fresh = false;
     if (kind == AD_OPT_sgd_momentum && !row[2]) {
         if (!(made = make_like(row[0]))) return AD_NO_MEMORY;
         row[2] = made;
         t->numbers.fresh = true;
     }
-    const int status = update(t, row);
+    const int status = update(t, kind, row);
     if (!status)
-        for (int i = 0; i < optimizers[kind].scalars; i++) store_scalar(counts[i], scalars[i]);
+        store_scalars(t, kind, row + t->n_like);
     else if (made) {
         ad_free(made);
         row[2] = NULL;
@@ -341,6 +357,71 @@ static int run_step(const ad_call *c) {
     return status;
 }
 
+/* Where all is flat: the rows of operands, and tasks that know where their elements are. */
+typedef struct {
+    step_numbers s;
+    int n_like;
+    struct laid_row {
+        task task;
+        ad_tensor *columns[MAX_COLUMNS];
+    } rows[];
+} laid;
+
+static size_t laid_size(const ad_call *c) {
+    const step_numbers *s = c->numbers;
+    return sizeof(laid) + sizeof(struct laid_row) * (size_t)s->n;
+}
+
+/* Where column j of row i is among the operands of a call. */
+static int64_t operand_of(const laid *l, int64_t i, int64_t j) {
+    const int64_t n = l->s.n, columns = ad_optim_columns(l->s.kind);
+    return (j == 0 ? 0 : j == 1 ? columns - 1 : j - 1) * n + i;
+}
+
+static bool lay(const ad_call *c, void *room) {
+    laid *l = room;
+    bool flat = true;
+    l->s = *(const step_numbers *)c->numbers;
+    l->n_like = 2 + optimizers[l->s.kind].states;
+    for (int i = 0; i < l->s.n; i++) {
+        struct laid_row *row = &l->rows[i];
+        for (int j = 0; j < ad_optim_columns(l->s.kind); j++)
+            row->columns[j] = (ad_tensor *)c->x[operand_of(l, i, j)];
+        row->task = (task){.n_like = l->n_like};
+        flat = take_row(&row->task, l->s.kind, row->columns) && flat;
+    }
+    return flat;
+}
+
+static void pointers(const ad_call *c, void *room, ad_place_fn *place, void *context) {
+    laid *l = room;
+    (void)c;
+    for (int i = 0; i < l->s.n; i++)
+        for (int j = 0; j < l->n_like; j++)
+            place(context, (int)operand_of(l, i, j), &l->rows[i].task.data[j]);
+}
+
+static int run_laid(const ad_call *c) {
+    const laid *l = c->numbers;
+    task now = {.prepared = false};
+    for (const struct laid_row *row = l->rows, *end = row + l->s.n; row < end; row++) {
+        ad_tensor *const *columns = row->columns;
+        take_numbers(&now, l->s.kind, l->s.hyper, columns + l->n_like);
+        now.kernel = row->task.kernel;
+        now.numel = row->task.numel;
+        now.size = row->task.size;
+        now.n_like = l->n_like;
+        memcpy(now.data, row->task.data, sizeof now.data);
+        run(&now);
+        for (int j = 0; j < l->n_like; j++)
+            if (j != 1) ad_wrote(columns[j], AD_BY_OPTIMIZER);
+        store_scalars(&now, l->s.kind, columns + l->n_like);
+    }
+    return AD_OK;
+}
+
+static const ad_layout layout = {laid_size, lay, pointers, run_laid};
+
 /* A first step, which makes states, is not the step that is to be run again. */
 static bool makes_states(int64_t n, ad_tensor *const *tensors) {
     for (int64_t i = 0; i < n; i++)
@@ -374,8 +455,8 @@ int ad_optim_step(int kind, int n, ad_tensor **tensors, const double *hyper) {
     memcpy(x + count, tensors + 2 * count, sizeof *x * (size_t)(all - 2 * count));
     memcpy(x + all - count, tensors + count, sizeof *x * (size_t)count);
     const step_numbers s = {kind, n, hyper};
-    const ad_call c = {run_step, ad_optim_name(kind), (int)(all - count), n,
-                       .x = x,   .numbers = &s,       .n_bytes = sizeof s};
+    const ad_call c = {run_step, ad_optim_name(kind), (int)(all - count),  n,
+                       .x = x,   .numbers = &s,       .n_bytes = sizeof s, .layout = &layout};
     const int status = ad_watching() ? watched_step(&c, tensors) : ad_do(&c);
     ad_dealloc(x);
     return status;

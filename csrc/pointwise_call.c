@@ -1,5 +1,5 @@
 /* pointwise_call.c: a call of a pointwise program: what it may write to, what is made, what a tape keeps of
- * it to run it again, and how that is prepared so that a run begins with the loop. */
+ * it to run it again, and how that is laid out so that a run begins with the loop. */
 #include "loop.h"
 #include "tape.h"
 
@@ -111,10 +111,12 @@ static int run_again(const ad_call *c) {
     return run_checked(c->program, c->x + c->n_out, out, how);
 }
 
+static const ad_layout pointwise_layout;
+
 static int run_recorded(const ad_program *p, const ad_tensor *const *in, ad_tensor **out) {
     const ad_tensor *x[AD_MAX_OUTPUTS + AD_MAX_INPUTS];
     terms how = {.aliased = false};
-    ad_call c = {run_again, "pointwise", p->n_out, p->n_in, x, &how, sizeof how, p, false};
+    ad_call c = {run_again, "pointwise", p->n_out, p->n_in, x, &how, sizeof how, p, false, &pointwise_layout};
     for (int o = 0; o < p->n_out; o++) x[o] = out[o];
     for (int i = 0; i < p->n_in; i++) x[p->n_out + i] = in[i];
     ad_tape *const tape = ad_tape_begin(&c);
@@ -148,7 +150,7 @@ typedef struct {
     int n_quick; /* elements of a loop that needs no more than its instructions: 0 of others */
     void *regs[AD_STACK_REGS];
     char memory[AD_LINE]; /* and what scratch takes besides */
-} prepared;
+} laid;
 
 bool ad_is_plain(const ad_call *c) {
     const terms *how = c->numbers;
@@ -157,13 +159,13 @@ bool ad_is_plain(const ad_call *c) {
     return !how->aliased && !how->copied;
 }
 
-size_t ad_prepared_size(const ad_call *c) {
+static size_t laid_size(const ad_call *c) {
     const int64_t n = ad_least(ad_out(c, 0)->numel, AD_BLOCK);
-    return sizeof(prepared) + (size_t)ad_least(ad_slot_bytes(n) * c->program->n_slots, AD_STACK_SCRATCH);
+    return sizeof(laid) + (size_t)ad_least(ad_slot_bytes(n) * c->program->n_slots, AD_STACK_SCRATCH);
 }
 
 /* Whether one block does, all operands being whole runs of their register's type, or one number. */
-static bool is_quick(const prepared *r, const ad_call *c) {
+static bool is_quick(const laid *r, const ad_call *c) {
     const ad_loop *l = &r->loop;
     const ad_program *p = l->program;
     if (!ad_is_plain(c) || l->numel > AD_BLOCK || !l->numel || p->divides || p->compares || !p->n_code)
@@ -181,8 +183,8 @@ static bool is_quick(const prepared *r, const ad_call *c) {
     return true;
 }
 
-bool ad_prepare(const ad_call *c, void *room) {
-    prepared *r = room;
+static bool lay(const ad_call *c, void *room) {
+    laid *r = room;
     ad_tensor *out[AD_MAX_OUTPUTS];
     r->how = *(const terms *)c->numbers;
     r->n_quick = 0;
@@ -198,9 +200,9 @@ bool ad_prepare(const ad_call *c, void *room) {
     return true;
 }
 
-void ad_prepared_pointers(void *room, void (*place)(void *context, int operand, char **where),
-                          void *context) {
-    prepared *r = room;
+static void pointers(const ad_call *c, void *room, ad_place_fn *place, void *context) {
+    (void)c;
+    laid *r = room;
     const ad_program *p = r->loop.program;
     for (int o = 0; o < p->n_out; o++) {
         place(context, o, &r->loop.out[o].data);
@@ -212,7 +214,7 @@ void ad_prepared_pointers(void *room, void (*place)(void *context, int operand, 
     }
 }
 
-static int run_quick(const prepared *r) {
+static int run_quick(const laid *r) {
     const ad_program *p = r->loop.program;
     const ad_pw_kernels *pw = ad_cpu->pw;
     void *const *regs = r->regs;
@@ -225,11 +227,13 @@ static int run_quick(const prepared *r) {
     return AD_OK;
 }
 
-int ad_run_prepared(const ad_call *c) {
-    const prepared *r = c->numbers;
+static int run_laid(const ad_call *c) {
+    const laid *r = c->numbers;
     if (r->n_quick) return run_quick(r);
     const int status = ad_run_loop(&r->loop, r->direct, r->stream);
     for (int o = 0; o < c->n_out && !status; o++)
         if (r->how.given[o]) ad_wrote(ad_out(c, o), c->program->writer);
     return status;
 }
+
+static const ad_layout pointwise_layout = {laid_size, lay, pointers, run_laid};

@@ -87,31 +87,39 @@ static void chunk_by_rows(const reduction *r, const char *base, int64_t tile, in
     }
 }
 
-/* Joins the lanes of each column; lanes that got no row hold the identity, which changes nothing. */
-static void join_lanes(const reduction *r, int64_t tile, int64_t rows, char *lanes, char *out) {
+/* Joins the lanes of each column. */
+static void join_lanes(const reduction *r, int64_t tile, char *lanes, char *out) {
     int64_t used = AD_LANE_BYTES / r->size;
-    while (used / 2 >= rows) used /= 2;
     for (; used > 2; used /= 2)
         r->kernels->combine(used / 2 * tile, lanes, lanes, lanes + used / 2 * tile * r->size);
-    if (used == 2)
-        r->kernels->combine(tile, out, lanes, lanes + tile * r->size);
-    else
-        memcpy(out, lanes, (size_t)(tile * r->size));
+    r->kernels->combine(tile, out, lanes, lanes + tile * r->size);
+}
+
+static bool are_few(const reduction *r, int64_t rows) { return rows <= AD_LANE_BYTES / r->size; }
+
+static void load_rows(const reduction *r, const char *base, int64_t tile, int64_t start, int64_t rows,
+                      char *buffer) {
+    const int64_t step = r->kept.strides[r->kept.ndim - 1], size = ad_itemsize[r->x->dtype];
+    for (int64_t j = 0; j < rows; j++)
+        load(r, tile, buffer + j * tile * r->size, base + ad_walk_offset(&r->folded, start + j) * size, step);
 }
 
 /* Columns that are not as the kernels take them: loaded in groups of rows. */
 static void chunk_of_loaded(const reduction *r, const char *base, int64_t tile, int64_t start, int64_t n,
                             char *lanes, char *out) {
     _Alignas(64) char buffer[AD_LANE_STEPS * AD_LANE_BYTES * LOADED];
-    int64_t group = AD_LANE_STEPS * AD_LANE_BYTES / r->size, step = r->kept.strides[r->kept.ndim - 1];
+    int64_t group = AD_LANE_STEPS * AD_LANE_BYTES / r->size;
+    if (are_few(r, n)) {
+        load_rows(r, base, tile, start, n, buffer);
+        r->kernels->few(n, tile, buffer, tile, out);
+        return;
+    }
     for (int64_t i = 0; i < n; i += group) {
         int64_t rows = ad_least(group, n - i);
-        for (int64_t j = 0; j < rows; j++)
-            load(r, tile, buffer + j * tile * r->size,
-                 base + ad_walk_offset(&r->folded, start + i + j) * ad_itemsize[r->x->dtype], step);
+        load_rows(r, base, tile, start + i, rows, buffer);
         r->kernels->columns(rows, tile, buffer, tile, lanes, i == 0);
     }
-    join_lanes(r, tile, n, lanes, out);
+    join_lanes(r, tile, lanes, out);
 }
 
 static void chunk_by_columns(const reduction *r, const char *base, int64_t tile, int64_t start, int64_t n,
@@ -120,8 +128,13 @@ static void chunk_by_columns(const reduction *r, const char *base, int64_t tile,
     int64_t step = r->kept.strides[r->kept.ndim - 1];
     if (r->direct && step == 1 && r->folded.ndim == 1) {
         int64_t stride = r->folded.strides[0];
-        r->kernels->columns(n, tile, base + start * stride * r->size, stride, lanes, true);
-        join_lanes(r, tile, n, lanes, out);
+        const char *x = base + start * stride * r->size;
+        if (are_few(r, n)) {
+            r->kernels->few(n, tile, x, stride, out);
+            return;
+        }
+        r->kernels->columns(n, tile, x, stride, lanes, true);
+        join_lanes(r, tile, lanes, out);
         return;
     }
     /* As many columns as the buffer has room for. */
@@ -233,27 +246,6 @@ static void choose_blocks(reduction *r) {
     r->blocks = (r->length + r->block - 1) / r->block;
 }
 
-/* Folds into r->results, or into memory of its own, which is returned in `made`. */
-static int run(reduction *r, void **made) {
-    int64_t nbytes;
-    *made = NULL;
-    if (r->results && r->outputs == 1 && r->length <= CHUNK) {
-        chunk_by_rows(r, r->x->data, 1, 0, r->length, r->results);
-        return AD_OK;
-    }
-    choose_blocks(r);
-    if (!r->results || r->blocks > 1) {
-        if (__builtin_mul_overflow(r->blocks * r->size, r->outputs, &nbytes))
-            return ad_fail(AD_TOO_LARGE, 0, 0, 0);
-        r->results = *made = ad_alloc((size_t)nbytes);
-        if (!*made) return AD_NO_MEMORY;
-    }
-    int64_t items = r->outputs / r->kept.shape[r->kept.ndim - 1] * r->tiles * r->blocks;
-    ad_parallel_for(items, r->direct ? r->x->numel / 8 : r->x->numel, fold_item, r);
-    join_blocks(r);
-    return AD_OK;
-}
-
 static void divide(int type, void *x, int64_t n, int64_t count) {
     if (type == AD_f32)
         for (int64_t i = 0; i < n; i++) ((float *)x)[i] /= (float)count;
@@ -314,17 +306,37 @@ static const uint8_t folds[AD_N_REDUCTIONS] = {
     [AD_RED_argmin] = AD_FOLD_min, [AD_RED_any] = AD_FOLD_max,  [AD_RED_all] = AD_FOLD_min,
 };
 
+/* Whether the results can be folded in y itself: those of one block, of y's type. */
+static bool plan_values(reduction *r, int kind, const ad_tensor *y, const ad_tensor *x, uint32_t dims) {
+    const bool truth = kind == AD_RED_any || kind == AD_RED_all;
+    ad_plan_reduction(r, x, dims, folds[kind], ad_dtype_type[truth ? x->dtype : y->dtype], truth);
+    choose_blocks(r);
+    r->results = y->data;
+    return r->blocks == 1 && ad_itemsize[y->dtype] == r->size;
+}
+
+static void fold_values(reduction *r, int kind) {
+    const int64_t items = r->outputs / r->kept.shape[r->kept.ndim - 1] * r->tiles * r->blocks;
+    if (r->outputs == 1 && r->length <= CHUNK)
+        chunk_by_rows(r, r->x->data, 1, 0, r->length, r->results);
+    else
+        ad_parallel_for(items, r->direct ? r->x->numel / 8 : r->x->numel, fold_item, r);
+    join_blocks(r);
+    if (kind == AD_RED_mean) divide(r->type, r->results, r->outputs, r->length);
+}
+
 static int reduce_values(int kind, ad_tensor *y, const ad_tensor *x, uint32_t dims) {
-    bool truth = kind == AD_RED_any || kind == AD_RED_all;
-    void *made;
     reduction r;
-    ad_plan_reduction(&r, x, dims, folds[kind], ad_dtype_type[truth ? x->dtype : y->dtype], truth);
-    r.results = ad_itemsize[y->dtype] == r.size ? y->data : NULL;
-    int status = run(&r, &made);
-    if (status) return status;
-    if (kind == AD_RED_mean) divide(r.type, r.results, r.outputs, r.length);
-    if (made) ad_cpu->pw->store[r.type][y->dtype](r.outputs, y->data, 1, r.results);
-    ad_dealloc(made);
+    int64_t nbytes;
+    if (plan_values(&r, kind, y, x, dims)) {
+        fold_values(&r, kind);
+        return AD_OK;
+    }
+    if (__builtin_mul_overflow(r.blocks * r.size, r.outputs, &nbytes)) return ad_fail(AD_TOO_LARGE, 0, 0, 0);
+    if (!(r.results = ad_alloc((size_t)nbytes))) return AD_NO_MEMORY;
+    fold_values(&r, kind);
+    ad_cpu->pw->store[r.type][y->dtype](r.outputs, y->data, 1, r.results);
+    ad_dealloc(r.results);
     return AD_OK;
 }
 
@@ -333,14 +345,45 @@ typedef struct {
     uint32_t dims;
 } reduce_numbers;
 
+static bool finds_places(int kind) { return kind == AD_RED_argmax || kind == AD_RED_argmin; }
+
 static int run_reduce(const ad_call *c) {
     const reduce_numbers *n = c->numbers;
     const ad_tensor *x = ad_in(c, 0);
-    if (n->kind != AD_RED_argmax && n->kind != AD_RED_argmin)
-        return reduce_values(n->kind, ad_out(c, 0), x, n->dims);
+    if (!finds_places(n->kind)) return reduce_values(n->kind, ad_out(c, 0), x, n->dims);
     ad_find_extremes(x, n->dims, folds[n->kind], (int64_t *)ad_out(c, 0)->data, NULL);
     return AD_OK;
 }
+
+typedef struct {
+    reduction r;
+    int kind;
+} laid;
+
+static size_t laid_size(const ad_call *c) {
+    (void)c;
+    return sizeof(laid);
+}
+
+static bool lay(const ad_call *c, void *room) {
+    const reduce_numbers *n = c->numbers;
+    laid *l = room;
+    l->kind = n->kind;
+    return !finds_places(n->kind) && plan_values(&l->r, n->kind, ad_out(c, 0), ad_in(c, 0), n->dims);
+}
+
+static void pointers(const ad_call *c, void *room, ad_place_fn *place, void *context) {
+    (void)c; /* the operand is found by r->x */
+    place(context, 0, &((laid *)room)->r.results);
+}
+
+static int run_laid(const ad_call *c) {
+    laid *l = (laid *)c->numbers;
+    fold_values(&l->r, l->kind);
+    return AD_OK;
+}
+
+static const ad_layout layout = {laid_size, lay, pointers, run_laid};
 
 ad_tensor *ad_reduce(int kind, const ad_tensor *x, uint32_t dims, int keepdim, int dtype) {
     if (check(kind, x, dims, dtype)) return NULL;
@@ -353,7 +396,7 @@ ad_tensor *ad_reduce(int kind, const ad_tensor *x, uint32_t dims, int keepdim, i
     const reduce_numbers n = {kind, dims};
     const ad_tensor *const operands[] = {y, x};
     return ad_done(&(ad_call){run_reduce, ad_reduction_name(kind), 1, 1, .x = operands, .numbers = &n,
-                              .n_bytes = sizeof n},
+                              .n_bytes = sizeof n, .layout = &layout},
                    y);
 }
 
@@ -365,7 +408,7 @@ static int run_extremes(const ad_call *c) {
 
 int ad_extremes(int kind, const ad_tensor *x, uint32_t dims, int keepdim, ad_tensor **out) {
     out[0] = out[1] = NULL;
-    if (kind != AD_RED_argmax && kind != AD_RED_argmin) return ad_fail(AD_BAD_ARG, kind, 0, 0);
+    if (!finds_places(kind)) return ad_fail(AD_BAD_ARG, kind, 0, 0);
     if (check(kind, x, dims, AD_int64)) return ad_error(NULL);
     ad_tensor *values = make_result(x, dims, keepdim, x->dtype);
     ad_tensor *places = values ? make_result(x, dims, keepdim, AD_int64) : NULL;

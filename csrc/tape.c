@@ -164,7 +164,7 @@ bool ad_step_copy(ad_tape *t, const ad_call *c, ad_step *s) {
 void ad_step_free(ad_step *s) {
     if (s->call.program) ad_program_free((ad_program *)s->call.program);
     free(s->operands);
-    free(s->prepared);
+    free(s->room);
 }
 
 /* FNV-1a over the elements of the results, in row-major order. */
@@ -278,6 +278,14 @@ int ad_tape_stop(ad_tape *t) {
     t->after = NULL;
     return t->reason;
 }
+
+ad_tape *ad_tape_pause(void) {
+    ad_tape *const t = ad_recording;
+    ad_recording = NULL;
+    return t;
+}
+
+void ad_tape_resume(ad_tape *t) { ad_recording = t; }
 
 int ad_tape_made_here(const ad_tensor *x) {
     const ad_tape *t = ad_recording;

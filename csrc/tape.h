@@ -7,6 +7,18 @@
 
 typedef struct ad_call ad_call;
 typedef int ad_run_fn(const ad_call *c); /* computes from what the call holds alone; an ad_status */
+
+/* How a recorded call is laid out, once, in `size` bytes of room, which `run` finds as its numbers. `lay` is
+ * false where each run has to look at its operands anew. `pointers` tells `place` of each pointer to elements
+ * in the room, and of the operand it leads to. */
+typedef void ad_place_fn(void *context, int operand, char **where);
+typedef struct {
+    size_t (*size)(const ad_call *c);
+    bool (*lay)(const ad_call *c, void *room);
+    void (*pointers)(const ad_call *c, void *room, ad_place_fn *place, void *context);
+    ad_run_fn *run;
+} ad_layout;
+
 struct ad_call {
     ad_run_fn *run;
     const char *name;
@@ -16,6 +28,7 @@ struct ad_call {
     size_t n_bytes;
     const ad_program *program; /* of a pointwise call */
     bool draws;                /* advances a generator: to be run even where nobody wants the result */
+    const ad_layout *layout;   /* or NULL */
 };
 
 static inline ad_tensor *ad_out(const ad_call *c, int i) { return (ad_tensor *)c->x[i]; }
@@ -43,13 +56,6 @@ static inline ad_tensor *ad_constant(ad_tensor *x) {
     return x;
 }
 
-/* pointwise.c: a recorded pointwise call, laid out once, in so many bytes; false where each run
- * has to look at its operands anew. `place` is told of each pointer in it, and of the operand it leads to. */
 bool ad_is_plain(const ad_call *c); /* a pointwise call whose outputs are new, and overlap no input */
-size_t ad_prepared_size(const ad_call *c);
-bool ad_prepare(const ad_call *c, void *prepared);
-void ad_prepared_pointers(void *prepared, void (*place)(void *context, int operand, char **where),
-                          void *context);
-ad_run_fn ad_run_prepared;
 
 #endif

@@ -21,6 +21,7 @@ typedef struct {
     bool raw;      /* filled from outside, */
     bool written;  /* or by a call */
     bool constant; /* the same at every run */
+    bool reused;   /* a result that the next run may write over while somebody holds it */
     char *data;    /* what offsets count from: as recorded, then of the last run */
     int64_t nbytes;
     ad_storage *storage; /* captured: kept; an argument's and a result's: of the last run */
@@ -49,7 +50,7 @@ typedef struct {
     ad_tensor *operands;
     int *of;         /* the memory each is in; -1 for none */
     int64_t *offset; /* and where in it */
-    void *prepared;  /* what a pointwise call runs instead, or NULL */
+    void *room;      /* of its layout, or NULL */
     int source;      /* which of the calls recorded it was */
     uint64_t hash;   /* of what it wrote */
 } ad_step;

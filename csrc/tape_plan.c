@@ -137,7 +137,7 @@ static bool is_constant(const ad_tape *t, const ad_step *s, const int *writers) 
     for (int k = 0; k < c->n_out + c->n_in; k++) {
         if (s->of[k] < 0) continue;
         const ad_tape_memory *of = &t->memory[s->of[k]];
-        if (k >= c->n_out ? !of->constant && !s->operands[k].number
+        if (k >= c->n_out ? of->kind == AD_MEMORY_ARGUMENT || (!of->constant && !s->operands[k].number)
                           : of->kind != AD_MEMORY_MADE || of->contents || writers[s->of[k]] != 1 ||
                                 of->nbytes > CONSTANT_BYTES)
             return false;
@@ -256,14 +256,15 @@ static int place_step(ad_tape *t, ad_step *s) {
         place(&p, k, &s->operands[k].data);
         place_owner(&p, k);
     }
-    if (s->call.program && !p.failed) {
-        s->prepared = malloc(ad_prepared_size(&s->call));
-        if (!s->prepared)
+    const ad_layout *layout = s->call.layout;
+    if (layout && !p.failed) {
+        s->room = malloc(layout->size(&s->call));
+        if (!s->room)
             p.failed = true;
-        else if (ad_prepare(&s->call, s->prepared)) {
-            ad_prepared_pointers(s->prepared, place, &p);
-            s->call.numbers = s->prepared;
-            s->call.run = ad_run_prepared;
+        else if (layout->lay(&s->call, s->room)) {
+            layout->pointers(&s->call, s->room, place, &p);
+            s->call.numbers = s->room;
+            s->call.run = layout->run;
         }
     }
     return p.failed ? ad_fail(AD_NO_MEMORY, 0, 0, 0) : AD_OK;
@@ -285,6 +286,12 @@ int ad_tape_finish(ad_tape *t, int n_outputs, int fuse) {
     t->n_outputs = n_outputs;
     t->ready = !status;
     return status;
+}
+
+int ad_tape_reuse(ad_tape *t, int n) {
+    if (!t->ready || n < 0 || n > t->n_exports) return ad_fail(AD_BAD_ARG, n, 0, 0);
+    for (int i = 0; i < n; i++) t->memory[t->exports[i].of[0]].reused = true;
+    return AD_OK;
 }
 
 /* ---- what there is to see ---- */
@@ -319,11 +326,12 @@ const ad_tensor *ad_tape_operand(const ad_tape *t, int i, int j, int origin[3]) 
     return &s->operands[j];
 }
 
-void ad_tape_stats(const ad_tape *t, int64_t stats[5]) {
+void ad_tape_stats(const ad_tape *t, int64_t stats[6]) {
     stats[0] = t->n_recorded;
     stats[1] = t->n_steps;
     stats[2] = t->arena_bytes;
     stats[3] = 0;
     stats[4] = t->most - t->in_use;
+    stats[5] = t->n_fused;
     for (int i = 0; i < t->n_results; i++) stats[3] += t->memory[t->results[i]].nbytes;
 }

@@ -69,11 +69,24 @@ static bool take_arguments(ad_tape *t, int n, ad_tensor *const *args) {
 
 /* ---- results ---- */
 
+/* Whether an argument lies where a result was returned. */
+static bool is_given(const ad_tape *t, const ad_storage *s) {
+    for (int i = 0; i < t->n_arguments; i++)
+        if (t->arguments[i].storage == s) return true;
+    return false;
+}
+
 static int make_results(ad_tape *t) {
     for (int i = 0; i < t->n_results; i++) {
         ad_tape_memory *of = &t->memory[t->results[i]];
         ad_storage *s = of->storage;
-        if (s && __atomic_load_n(&s->refs, __ATOMIC_ACQUIRE) == 1) {
+        const bool held = s && __atomic_load_n(&s->refs, __ATOMIC_ACQUIRE) != 1;
+        if (held && of->reused && !is_given(t, s)) {
+            s->version++;
+            s->writer = AD_BY_NOBODY;
+            continue;
+        }
+        if (s && !held) {
             s->version = ad_inference_mode ? AD_INFERENCE_VERSION : 0;
             s->writer = AD_BY_NOBODY;
             continue;
@@ -222,9 +235,17 @@ static int gather(int n, ad_tensor *const *args, ad_tensor *const *data, const a
 static void stack(ad_tape *t, int64_t step, ad_tensor *const *stacked) {
     for (int i = 0; i < t->n_outputs; i++) {
         const ad_step *e = &t->exports[i];
-        ad_tensor from = e->operands[0], to = from;
-        from.data = t->memory[e->of[0]].data + e->offset[0];
-        to.data = stacked[i]->data + step * from.numel * ad_itemsize[from.dtype];
+        const ad_tensor *x = &e->operands[0];
+        const int64_t nbytes = x->numel * ad_itemsize[x->dtype];
+        const char *source = t->memory[e->of[0]].data + e->offset[0];
+        char *target = stacked[i]->data + step * nbytes;
+        if (x->contiguous) {
+            memcpy(target, source, (size_t)nbytes);
+            continue;
+        }
+        ad_tensor from = *x, to = *x;
+        from.data = (char *)source;
+        to.data = target;
         ad_set_row_major(&to);
         to.contiguous = 1;
         ad_copy_into(&to, &from);

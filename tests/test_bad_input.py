@@ -67,7 +67,7 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "lerp promotes as every other function does",
     ),
     (
-        r"([aA]vg|lp|LP)_?[pP]ool2d\(|[uU]nfold\(",
+        r"([aA]vg|lp|LP)_?[pP]ool2d\(|[uU]nfold\(|[uU]npool[23]d\(",
         "IndexError",
         "RuntimeError",
         "the wrong number of dimensions is refused as other pools refuse it",
@@ -79,7 +79,7 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "a dimension that is none is refused also of a tensor without elements",
     ),
     (
-        r"lp_pool[123]d\(|LPPool1d|conv_transpose1d\(torch",
+        r"lp_pool[123]d\(|LPPool1d|conv_transpose1d\(torch|LazyConvTranspose1d\(2, 2\)\(torch",
         "ok|ValueError|NotImplementedError",
         "NotImplementedError|TypeError|RuntimeError",
         "bools have no norm and no convolution, and a str is no size",

@@ -313,6 +313,23 @@ def test_modules_keep_their_attributes() -> None:
     assert run.stats().runs == 3
 
 
+def test_modules_made_by_the_step_are_of_that_step_alone() -> None:
+    model, kept = nn.Linear(3, 3), []
+
+    def step(x: ad.Tensor, y: ad.Tensor) -> ad.Tensor:
+        return nn.Sequential(nn.Tanh(), model)(x) + nn.MSELoss(reduction="sum")(x, y)
+
+    def keeping(x: ad.Tensor) -> ad.Tensor:
+        kept.append(nn.Softmax(0))
+        return kept[-1](x)  # type: ignore[no-any-return]
+
+    equal_calls(step, (ad.randn(2, 3), ad.randn(2, 3)))
+    run = ad.compile(keeping)
+    for _ in range(3):
+        run(ad.ones(2))
+    assert (run.stats().recordings, len(kept)) == (0, 3)
+
+
 def test_random_draws_go_on_as_in_eager() -> None:
     generator = ad.Generator()
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, overload
 
 from autodiff.compiled.check import MismatchError
@@ -14,22 +14,41 @@ __all__ = ["CannotRecordError", "Compiled", "MismatchError", "Stats", "compile"]
 
 
 @overload
-def compile(model: Callable[..., Any], *, fullgraph: bool = ..., check: bool = ...) -> Compiled: ...
+def compile(
+    model: Callable[..., Any],
+    *,
+    fullgraph: bool = ...,
+    check: bool = ...,
+    reuse_outputs: bool = ...,
+    live: Sequence[str] = ...,
+) -> Compiled: ...
 @overload
 def compile(
-    model: None = None, *, fullgraph: bool = ..., check: bool = ...
+    model: None = None,
+    *,
+    fullgraph: bool = ...,
+    check: bool = ...,
+    reuse_outputs: bool = ...,
+    live: Sequence[str] = ...,
 ) -> Callable[[Callable[..., Any]], Compiled]: ...
 def compile(
-    model: Callable[..., Any] | None = None, *, fullgraph: bool = False, check: bool = False
+    model: Callable[..., Any] | None = None,
+    *,
+    fullgraph: bool = False,
+    check: bool = False,
+    reuse_outputs: bool = False,
+    live: Sequence[str] = (),
 ) -> Any:
     """A function, or a module, whose native calls are recorded once and replayed by one call.
 
     The results, parameters, gradients, states and random numbers are those of the function, bit
     for bit. What depends on values (`.item()`, `if tensor:`) makes a call stay eager, with a
     warning; with `fullgraph` it raises. `check` runs both, and raises `MismatchError` at the first
-    differing bit. See docs/compile.md. Also a decorator, with or without options.
+    differing bit. A call with out= writes its result there, and with `reuse_outputs` over that of
+    the call before. A recording is for the Python numbers it was made with, but for those of the
+    parameters named in `live`, which the function gets as 0-d tensors. See docs/compile.md. Also a
+    decorator, with or without options.
 
-    >>> import autodiff as ad
     >>> @ad.compile
     ... def square(x):
     ...     return x * x
@@ -37,7 +56,7 @@ def compile(
     tensor([1., 4.])
     """
     if model is None:
-        return lambda fn: Compiled(fn, fullgraph, check)
+        return lambda fn: Compiled(fn, fullgraph, check, reuse_outputs, live)
     if not callable(model):
         raise TypeError(f"compile: expected a function or a module, got {type(model).__name__}")
-    return Compiled(model, fullgraph, check)
+    return Compiled(model, fullgraph, check, reuse_outputs, live)

@@ -13,13 +13,16 @@ from typing import Any
 from autodiff.changes import recorder_here
 from autodiff.compiled.check import check
 from autodiff.compiled.guards import Names
+from autodiff.compiled.live import live_places, takes_out, with_live
 from autodiff.compiled.record import Recorder
 from autodiff.compiled.recording import MISS, Recording, UnfitError, is_spent
 from autodiff.compiled.show import Stats, listing, plot, stats
 from autodiff.compiled.signature import is_fixed, key_of
 from autodiff.compiled.steps import epoch, repeat
+from autodiff.compiled.tree import flatten
 from autodiff.native import lib
 from autodiff.ops.generator import Generator
+from autodiff.ops.out import written
 from autodiff.tensor import Tensor, live_node
 
 __all__ = ["Compiled"]
@@ -30,12 +33,29 @@ _tables = threading.RLock()  # what compiled functions know of their recordings
 
 
 class Compiled:
-    """What `autodiff.compile` returns: called as the function, with the same results."""
+    """What `autodiff.compile` returns: called as the function, with the same results.
 
-    def __init__(self, fn: Callable[..., Any], fullgraph: bool, check: bool) -> None:
+    >>> double = ad.compile(lambda x: 2 * x)
+    >>> double(ad.ones(2)), double(ad.ones(2))
+    (tensor([2., 2.]), tensor([2., 2.]))
+    >>> double.stats().recordings
+    1
+    """
+
+    def __init__(
+        self,
+        fn: Callable[..., Any],
+        fullgraph: bool = False,
+        check: bool = False,
+        reuse_outputs: bool = False,
+        live: Sequence[str] = (),
+    ) -> None:
         self.fn = fn
         self.fullgraph = fullgraph
         self.check = check
+        self.reuse_outputs = reuse_outputs
+        self.live = live_places(fn, live)
+        self.has_out = takes_out(fn)
         self.recordings: OrderedDict[Any, list[Recording]] = OrderedDict()
         self.eager: dict[Any, str] = {}  # calls that stay eager, and why
         self.tries: Counter[Any] = Counter()  # since a recording was run
@@ -44,6 +64,8 @@ class Compiled:
         functools.update_wrapper(self, fn, updated=())
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if self.live:
+            args, kwargs = with_live(self.live, args, kwargs)
         quick = self._quick
         if quick is not None:
             result = quick(args, kwargs)
@@ -56,6 +78,8 @@ class Compiled:
 
     def slow(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The call where the last recording does not fit at once."""
+        if "out" in kwargs and not self.has_out:
+            return self.into(args, **kwargs)
         if recorder_here() is not None:
             if self.recording:
                 raise RuntimeError(f"{self.name()}: a compiled function called itself")
@@ -87,6 +111,18 @@ class Compiled:
         if self.tries.total() > KEPT:
             return self.fn(*args, **kwargs)  # no recording is of use twice
         return self.record(key, inputs, args, kwargs)
+
+    def into(self, args: tuple[Any, ...], out: Any, **kwargs: Any) -> Any:
+        """The call, its result written to `out`, which has the structure of the result."""
+        found: list[Tensor] = []
+        places: list[Tensor] = []
+        if flatten(self(*args, **kwargs), found) != flatten(out, places):
+            raise TypeError(
+                f"{self.name()}(): argument 'out' must have the structure of the result"
+            )
+        for to, y in zip(places, found, strict=True):
+            written(self.name(), to, y, y)
+        return out
 
     def __getattr__(self, name: str) -> Any:
         """What the function or module itself has: parameters, train, state_dict..."""
@@ -140,6 +176,8 @@ class Compiled:
 
     def repeat(self, n: int, *args: Any, progress: bool = False) -> Any:
         """What `n` calls return, made by one native call; tensors are stacked along dimension 0."""
+        if self.live:
+            args, _ = with_live(self.live, args, {})
         return repeat(self, n, args, progress)
 
     def epoch(
@@ -186,7 +224,7 @@ class Compiled:
             try:
                 if any(map(is_spent, behind)):
                     raise UnfitError("its backward goes beyond an argument")
-                recording = Recording(recorder, names, result, fuse=not self.check)
+                recording = Recording(recorder, names, result, not self.check, self.reuse_outputs)
             except UnfitError as unfit:
                 self.give_up(key, str(unfit), unfit.retry)
                 return result

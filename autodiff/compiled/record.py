@@ -61,14 +61,16 @@ class Recorder:
         self.places: list[tuple[Any, int]] = []  # of each call: code, and the instruction in it
         self.events: list[Event] = []
         self.before: dict[AccumulateGrad, Any] = {}
-        self.called: dict[Module, None] = {}
+        self.called: weakref.WeakSet[Module] = weakref.WeakSet()  # not those of this call alone
         self.stepped: dict[Optimizer, None] = {}
         self.kept: list[Any] = []
         self.touched: list[weakref.ref[Any]] = []
+        self.after: list[Callable[[], Any]] = []  # what Python does when a run has ended
         self.broken = ""
         self.interrupted: BaseException | None = None
         self.retry = False
         self.began = False
+        self.count = 0  # of changes that were there, or do not matter
 
     # ---- what lower layers tell ----
 
@@ -113,6 +115,23 @@ class Recorder:
         """An optimiser steps, or clears gradients."""
         self.stepped[optimizer] = None
 
+    def before_step(self) -> None:
+        """An optimiser is about to update parameters."""
+        if self.after and not self.broken:
+            self.broken = "it steps a scheduler before an optimizer"
+
+    def do_after(self, call: Callable[[], Any]) -> Any:
+        """Make a call that is no part of the tape, and is made again after each run."""
+        self.after.append(call)
+        tape, count = lib.ad_tape_pause(), changes.count
+        changes.recorder = None
+        try:
+            return call()
+        finally:
+            changes.recorder = self
+            lib.ad_tape_resume(tape)
+            self.count += changes.count - count
+
     def keep(self, thing: Any) -> None:
         """The tape points to memory of this object."""
         self.kept.append(thing)
@@ -125,7 +144,7 @@ class Recorder:
         called = self.called
 
         def watched_call(module: Any, *args: Any, **kwargs: Any) -> Any:
-            called[module] = None
+            called.add(module)
             return plain_call(module, *args, **kwargs)
 
         ps = [x._p for x in self.inputs]

@@ -47,7 +47,14 @@ class Output:
 class Recording:
     """What running a recorded call takes. UnfitError where it cannot be run."""
 
-    def __init__(self, recorder: Recorder, names: Names, result: Any, fuse: bool = True) -> None:
+    def __init__(
+        self,
+        recorder: Recorder,
+        names: Names,
+        result: Any,
+        fuse: bool = True,
+        reuse_outputs: bool = False,
+    ) -> None:
         start = time.perf_counter()
         if recorder.broken:
             raise UnfitError(recorder.broken, recorder.retry)
@@ -58,6 +65,7 @@ class Recording:
         self.tape = recorder.tape
         self.places = recorder.places
         self.kept = recorder.kept
+        self.after = recorder.after
         self.names = names
         self.state = State(names, list(recorder.called), list(recorder.stepped))
         self.grad, self.inference = mode.grad, mode.inference
@@ -82,6 +90,8 @@ class Recording:
             self.n_made += self.reverse.n_links
             self.live = []
         if lib.ad_tape_finish(self.tape, self.n_made, fuse):
+            raise error("compile")
+        if reuse_outputs and lib.ad_tape_reuse(self.tape, len(self.made)):
             raise error("compile")
         known = [x for x in [*names.values(), *self.state.tensors()] if isinstance(x, Tensor)]
         owned = {leaf for leaf in map(live_node, known) if leaf is not None}
@@ -198,7 +208,7 @@ class Recording:
     def leads_to_itself(self) -> bool:
         """Whether it holds after a run as it did before, without a look at Python."""
         after = dict(self.leaves)
-        return not self.by_argument and all(
+        return not (self.by_argument or self.after) and all(
             after.get(leaf, before) is before for leaf, before in self.needs
         )
 
@@ -224,7 +234,20 @@ class Recording:
             nodes = self.reverse.nodes(inputs, more[self.n_before_links - len(self.made) :])
         self.set_gradients(inputs)
         left = iter(self.outputs)
-        return unflatten(self.spec, lambda: self.output(next(left), inputs, made, nodes))
+        result = unflatten(self.spec, lambda: self.output(next(left), inputs, made, nodes))
+        if self.after:
+            self.do_after()
+        return result
+
+    def do_after(self) -> None:
+        """Make the calls that are no part of the tape; live numbers may be others then."""
+        count, live = changes.count, changes.live
+        for call in self.after:
+            call()
+        if self.seen == count and changes.count - count == changes.live - live:
+            for optimizer in self.state.optimizers:
+                optimizer._refresh()
+            self.seen = changes.count
 
     def set_gradients(self, inputs: list[Tensor]) -> None:
         """What a run leaves in `.grad`."""
@@ -330,7 +353,8 @@ class Recording:
             lines = [f"    outs = new('ad_tensor *[]', {self.n_made + 1})"]
             lines.append(f"    if run(tape, {len(inputs)}, [{', '.join(ps)}], outs):")
         lines += ["        return failed()", "    recording.runs += 1"]
-        if not few or self.spec is not TENSOR or self.made[0].base >= 0 or self.reverse:
+        more = self.spec is not TENSOR or self.reverse or self.after
+        if not few or more or self.made[0].base >= 0:
             made = "(p,)" if few else "outs"
             given = ", ".join(f"args[{i}]" for i in inputs)
             return [*lines, f"    return finish([{given}], {made})"]

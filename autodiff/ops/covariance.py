@@ -51,6 +51,10 @@ def cov(
 
     `fweights` says how often each was observed, `aweights` how much each counts. The sums are
     divided by the weights' sum less `correction`, or by 0 where that is negative.
+
+    >>> ad.cov(ad.tensor([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]))
+    tensor([[ 1., -1.],
+            [-1.,  1.]])
     """
     if input.ndim > 2:
         raise RuntimeError(
@@ -89,7 +93,12 @@ def cov(
 
 
 def corrcoef(input: Tensor) -> Tensor:
-    """The correlations of variables (rows) over observations (columns), within [-1, 1]."""
+    """The correlations of variables (rows) over observations (columns), within [-1, 1].
+
+    >>> ad.corrcoef(ad.tensor([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]))
+    tensor([[ 1., -1.],
+            [-1.,  1.]])
+    """
     if input.ndim > 2:
         raise RuntimeError(
             "corrcoef(): expected input to have two or fewer dimensions but got an input with "

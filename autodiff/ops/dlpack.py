@@ -80,7 +80,7 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     copy=True copies it. BufferError where the memory cannot be shared, as for other dtypes and
     devices, or negative strides; RuntimeError for what is no such object.
 
-    >>> from_dlpack(autodiff.arange(3))
+    >>> ad.from_dlpack(ad.arange(3))
     tensor([0, 1, 2])
     """
     if device is not None and str(device) != "cpu":

@@ -107,6 +107,11 @@ def vector_norm(
     """(the sum of |x|^ord)^(1/ord) over `dim`: an int, a tuple, or all.
 
     The largest magnitude for inf, the smallest for -inf, the number of nonzeros for 0.
+
+    >>> linalg.vector_norm(ad.tensor([3.0, 4.0]))
+    tensor(5.)
+    >>> linalg.vector_norm(ad.tensor([3.0, -4.0]), ord=float("inf"))
+    tensor(4.)
     """
     order = _order("linalg_vector_norm", ord)
     y = _in_dtype("linalg.vector_norm", x, dtype)
@@ -150,6 +155,9 @@ def matrix_norm(
     """A norm of matrices: "fro", the root of the sum of squares; 1, the largest sum of magnitudes
     down a column, inf along a row; -1 and -inf, the smallest; 2, -2 and "nuc", the largest, the
     smallest and the sum of the singular values.
+
+    >>> linalg.matrix_norm(ad.tensor([[3.0, 0.0], [0.0, 4.0]]))
+    tensor(5.)
     """
     name = "linalg.matrix_norm"
     check_float(name, A)
@@ -193,7 +201,11 @@ def norm(
     out: Tensor | None = None,
     dtype: dtype | None = None,
 ) -> Tensor:
-    """`vector_norm` or, of two dimensions, `matrix_norm`; without `ord`, of all elements."""
+    """`vector_norm` or, of two dimensions, `matrix_norm`; without `ord`, of all elements.
+
+    >>> linalg.norm(ad.tensor([3.0, 4.0]))
+    tensor(5.)
+    """
     if dim is not None:
         dims = dim if isinstance(dim, (tuple, list)) else (dim,)
         if ord is not None and len(dims) not in (1, 2):
@@ -293,6 +305,9 @@ def cdist(
 
     For p = 2 and more than 25 rows by a product of matrices, unless `compute_mode` says otherwise:
     near zero, that loses half the digits. The gradient at no distance is 0.
+
+    >>> ad.cdist(ad.tensor([[0.0, 0.0]]), ad.tensor([[3.0, 4.0], [0.0, 1.0]]))
+    tensor([[5., 1.]])
     """
     order = _order("cdist", p)
     _check_cdist(x1, x2, order, compute_mode)

@@ -17,6 +17,7 @@ from autodiff.ops.gather import choice, chosen, gather
 from autodiff.ops.out import written, written_all
 from autodiff.ops.rearrange import movedim
 from autodiff.ops.reductions import _extreme_rule
+from autodiff.ops.returned import returned
 from autodiff.ops.sorting import sort
 from autodiff.ops.views import expand, reshape, select, unsqueeze
 from autodiff.shapes import dim_index
@@ -25,6 +26,7 @@ from autodiff.tensor import Tensor, live_node, wrap
 __all__ = ["kthvalue", "median", "nanmedian", "nanquantile", "quantile"]
 
 
+@returned("kthvalue")
 class kthvalue_result(NamedTuple):  # noqa: N801 - as max_result
     """What `kthvalue` returns."""
 
@@ -32,6 +34,7 @@ class kthvalue_result(NamedTuple):  # noqa: N801 - as max_result
     indices: Tensor
 
 
+@returned("median")
 class median_result(NamedTuple):  # noqa: N801 - as max_result
     """What `median` over a dimension returns."""
 
@@ -39,6 +42,7 @@ class median_result(NamedTuple):  # noqa: N801 - as max_result
     indices: Tensor
 
 
+@returned("nanmedian")
 class nanmedian_result(NamedTuple):  # noqa: N801 - as max_result
     """What `nanmedian` over a dimension returns."""
 
@@ -80,10 +84,10 @@ def _picked(name: str, x: Tensor, dim: int, k: int, keepdim: Any) -> tuple[Tenso
 
 def kthvalue(
     input: Tensor, k: int, dim: int = -1, keepdim: bool = False, *, out: Any = None
-) -> Any:
+) -> kthvalue_result:
     """The k-th smallest element along a dimension, and where it is; nans count as largest.
 
-    >>> kthvalue(tensor([3.0, 1.0, 2.0]), 2).values.item()
+    >>> ad.kthvalue(ad.tensor([3.0, 1.0, 2.0]), 2).values.item()
     2.0
     """
     if isinstance(k, bool):
@@ -131,7 +135,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out:
     """The median, of an even number the lower of two; nan if there is one. With `dim`, (values,
     indices) along it; without, equal ones share the gradient.
 
-    >>> median(tensor([1.0, 3.0, 2.0])).item()
+    >>> ad.median(ad.tensor([1.0, 3.0, 2.0])).item()
     2.0
     """
     found = _median("median", input, dim, keepdim)
@@ -145,7 +149,7 @@ def nanmedian(
 ) -> Any:
     """The `median` of the elements that are not nan.
 
-    >>> nanmedian(tensor([1.0, float("nan"), 2.0])).item()
+    >>> ad.nanmedian(ad.tensor([1.0, float("nan"), 2.0])).item()
     1.0
     """
     found = _median("nanmedian", input, dim, keepdim)
@@ -233,7 +237,7 @@ def _interpolated(rows: Tensor, ranks: Tensor, way: str) -> Tensor:
         place = {"lower": floor, "higher": ceil, "nearest": ranks.detach().round()}[way]
         return gather(rows, -1, place.to(dtypes.int64))
     below, above = (gather(rows, -1, place.to(dtypes.int64)) for place in (floor, ceil))
-    return lerp(below, above, 0.5 if way == "midpoint" else ranks - floor)  # type: ignore[no-any-return]
+    return lerp(below, above, 0.5 if way == "midpoint" else ranks - floor)
 
 
 def quantile(
@@ -249,7 +253,7 @@ def quantile(
     others below them, of all or along `dim`; nan if there is one. Between two elements as
     `interpolation` says: linear, lower, higher, midpoint or nearest.
 
-    >>> quantile(tensor([1.0, 2.0, 4.0]), 0.75).item()
+    >>> ad.quantile(ad.tensor([1.0, 2.0, 4.0]), 0.75).item()
     3.0
     """
     return _quantile("quantile", input, q, dim, keepdim, interpolation, out)
@@ -266,7 +270,7 @@ def nanquantile(
 ) -> Tensor:
     """The `quantile` of the elements that are not nan.
 
-    >>> nanquantile(tensor([1.0, float("nan"), 2.0]), 0.5).item()
+    >>> ad.nanquantile(ad.tensor([1.0, float("nan"), 2.0]), 0.5).item()
     1.5
     """
     return _quantile("nanquantile", input, q, dim, keepdim, interpolation, out)

@@ -20,6 +20,7 @@ from autodiff.ops.gather import choice, chosen
 from autodiff.ops.join import cat
 from autodiff.ops.out import check_out, written, written_all
 from autodiff.ops.pointwise import PointwiseOp
+from autodiff.ops.returned import returned
 from autodiff.ops.views import clone, narrow
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, own, wrap
@@ -111,7 +112,7 @@ def cumsum(
 ) -> Tensor:
     """The running sums along a dimension. Integers are summed as int64 unless `dtype` is given.
 
-    >>> cumsum(tensor([1, 2, 3]), 0).tolist()
+    >>> ad.cumsum(ad.tensor([1, 2, 3]), 0).tolist()
     [1, 3, 6]
     """
     p = input._p
@@ -126,7 +127,7 @@ def cumprod(
 ) -> Tensor:
     """The running products along a dimension, of integers as `cumsum`.
 
-    >>> cumprod(tensor([1, 2, 3]), 0).tolist()
+    >>> ad.cumprod(ad.tensor([1, 2, 3]), 0).tolist()
     [1, 2, 6]
     """
     p = input._p
@@ -195,7 +196,7 @@ _logcumsumexp: Op = Op(
 def logcumsumexp(input: Tensor, dim: int, *, out: Tensor | None = None) -> Tensor:
     """The logarithm of the running sums of exp(input) along a dimension; of floats.
 
-    >>> logcumsumexp(tensor([0.0, 0.0]), 0)
+    >>> ad.logcumsumexp(ad.tensor([0.0, 0.0]), 0)
     tensor([0.0000, 0.6931])
     """
     if not input.is_floating_point():
@@ -214,6 +215,7 @@ _CHOICES = {
 }
 
 
+@returned("cummax")
 class cummax_result(NamedTuple):  # noqa: N801 - as max_result
     """What `cummax` returns."""
 
@@ -221,6 +223,7 @@ class cummax_result(NamedTuple):  # noqa: N801 - as max_result
     indices: Tensor
 
 
+@returned("cummin")
 class cummin_result(NamedTuple):  # noqa: N801 - as max_result
     """What `cummin` returns."""
 
@@ -237,19 +240,19 @@ def _extremes(name: str, x: Tensor, dim: int, into: Any) -> tuple[Tensor, ...]:
     return tuple(written_all(name, into, found, x))
 
 
-def cummax(input: Tensor, dim: int, *, out: Any = None) -> Any:
+def cummax(input: Tensor, dim: int, *, out: Any = None) -> cummax_result:
     """The largest elements so far along a dimension, and where they are: of equal ones the last.
 
-    >>> cummax(tensor([1.0, 3.0, 2.0]), 0).values.tolist()
+    >>> ad.cummax(ad.tensor([1.0, 3.0, 2.0]), 0).values.tolist()
     [1.0, 3.0, 3.0]
     """
     return cummax_result(*_extremes("cummax", input, dim, out))
 
 
-def cummin(input: Tensor, dim: int, *, out: Any = None) -> Any:
+def cummin(input: Tensor, dim: int, *, out: Any = None) -> cummin_result:
     """The smallest elements so far along a dimension, and where they are: of equal ones the last.
 
-    >>> cummin(tensor([2.0, 3.0, 1.0]), 0).values.tolist()
+    >>> ad.cummin(ad.tensor([2.0, 3.0, 1.0]), 0).values.tolist()
     [2.0, 2.0, 1.0]
     """
     return cummin_result(*_extremes("cummin", input, dim, out))

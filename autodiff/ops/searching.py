@@ -104,7 +104,7 @@ def searchsorted(
     """Where in sorted rows (..., n) values (..., m), or in one row any values, would be put in:
     before equal elements, or behind them if `right`. `sorter` is the order of unsorted rows.
 
-    >>> searchsorted(tensor([1.0, 3.0, 5.0]), tensor([3.0, 4.0])).tolist()
+    >>> ad.searchsorted(ad.tensor([1.0, 3.0, 5.0]), ad.tensor([3.0, 4.0])).tolist()
     [1, 2]
     """
     plain = right is out_int32 is False and side is None and sorter is None and out is None
@@ -144,7 +144,7 @@ def bucketize(
     """Which of the intervals between sorted `boundaries` each value is in: a boundary belongs to
     the one below, or above if `right`.
 
-    >>> bucketize(tensor([1.0, 4.0]), tensor([1.0, 3.0])).tolist()
+    >>> ad.bucketize(ad.tensor([1.0, 4.0]), ad.tensor([1.0, 3.0])).tolist()
     [0, 2]
     """
     _check_operands("bucketize", boundaries=boundaries)
@@ -213,7 +213,7 @@ def unique(
     With `return_inverse` also which one each element is (of input's shape), with `return_counts`
     how often each is there. A nan is unlike all others.
 
-    >>> unique(tensor([3, 1, 3]), return_counts=True)
+    >>> ad.unique(ad.tensor([3, 1, 3]), return_counts=True)
     (tensor([1, 3]), tensor([1, 2]))
     """
     _flags("unique", sorted=sorted, return_inverse=return_inverse, return_counts=return_counts)
@@ -240,7 +240,7 @@ def unique_consecutive(
     """The elements, or slices along `dim`, without those that repeat the one before; `unique` tells
     what else is returned.
 
-    >>> unique_consecutive(tensor([1, 1, 2, 1])).tolist()
+    >>> ad.unique_consecutive(ad.tensor([1, 1, 2, 1])).tolist()
     [1, 2, 1]
     """
     name = "unique_consecutive"

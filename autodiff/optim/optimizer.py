@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 
 from autodiff.changes import (
     WatchedDict,
+    WatchedGroup,
     WatchedList,
     WatchedStates,
     changed,
@@ -47,7 +48,16 @@ class Optimizer:
     """Base of optimisers. A subclass defines `step`.
 
     `params` are tensors, (name, tensor) pairs, or dicts with "params" and options of their own;
-    `defaults` are the options of groups that do not set them.
+    `defaults` are the options of groups that do not set them. ValueError for no parameters, and for
+    options that are out of range.
+
+    >>> w = ad.tensor([1.0], requires_grad=True)
+    >>> optimizer = optim.SGD([w], lr=0.1)
+    >>> (2 * w).sum().backward()
+    >>> optimizer.step()
+    >>> optimizer.zero_grad()
+    >>> w.detach(), w.grad
+    (tensor([0.8000]), None)
     """
 
     _opt_called: bool | None = None  # whether it stepped since a scheduler took hold of it
@@ -96,7 +106,7 @@ class Optimizer:
         names, tensors = _split_names(list(params))
         for x in tensors:
             _check_parameter(x)
-        group = WatchedDict({**param_group, "params": WatchedList(tensors)})
+        group = WatchedGroup({**param_group, "params": WatchedList(tensors)})
         if names:
             group["param_names"] = names
         for name, default in self.defaults.items():
@@ -261,7 +271,7 @@ class Optimizer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self.state = WatchedStates((x, WatchedDict(own)) for x, own in self.state.items())
-        self.param_groups = WatchedList(map(WatchedDict, self.param_groups))
+        self.param_groups = WatchedList(map(WatchedGroup, self.param_groups))
         if "_optimizer_step_pre_hooks" not in self.__dict__:
             self._clear_hooks()
         for group in self.param_groups:

@@ -218,7 +218,8 @@ static void NAME(dots)(int64_t n, int64_t k, const void *x_, int64_t x_step, con
                        int64_t step, void *c_) {
     const T *x = x_, *y = y_;
     T *c = c_;
-    if (W > 1 && step == 1 && k >= W && n >= W) {
+    const bool tiny = k < 2 * W && n < 2 * W; /* to turn blocks would take longer than the chains */
+    if (W > 1 && step == 1 && k >= W && n >= W && !tiny) {
         for (; n >= CHAINS * W; n -= CHAINS * W, y += CHAINS * W * row, c += CHAINS * W)
             NAME(dots_vectors)(CHAINS, k, x, x_step, y, row, c);
         for (int64_t rows; n > 0; n -= rows, y += W * row, c += W) {

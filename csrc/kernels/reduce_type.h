@@ -31,6 +31,25 @@ AD_SIMD V NAME(fold_vec)(int fold, V a, V b) {
     }
 }
 
+/* n of the lanes of a vector, at least one. */
+AD_SIMD V NAME(load_some)(const T *p, int64_t n) {
+#if VEC_W > 1
+    if (n < VEC_W) return VEC(load_n)(p, n);
+#endif
+    (void)n;
+    return VEC(load)(p);
+}
+AD_SIMD void NAME(store_some)(T *p, V a, int64_t n) {
+#if VEC_W > 1
+    if (n < VEC_W) {
+        VEC(store_n)(p, a, n);
+        return;
+    }
+#endif
+    (void)n;
+    VEC(store)(p, a);
+}
+
 /* ---- rows: several at a time, to have enough independent chains of additions ---- */
 
 /* The fewer than LANES elements at the end of a run; the identity in the other lanes changes nothing. */
@@ -130,6 +149,25 @@ AD_SIMD void NAME(columns)(int fold, int64_t rows, int64_t cols, const T *x, int
         }
 }
 
+/* Columns of no more rows than there are lanes: each lane has one row at most, and they are joined at once.
+ */
+AD_SIMD void NAME(few)(int fold, int64_t rows, int64_t cols, const T *x, int64_t stride, T *out) {
+    const V identity = VEC(set1)(NAME(identity)(fold));
+    int64_t half = NAME(LANES) / 2;
+    while (half >= rows) half /= 2;
+    for (int64_t c = 0, n; c < cols; c += n) {
+        V lane[NAME(LANES)];
+        n = ad_least(VEC_W, cols - c);
+        for (int64_t l = 0; l < rows; l++)
+            lane[l] = NAME(fold_vec)(fold, identity, NAME(load_some)(x + l * stride + c, n));
+        for (int64_t l = half; half && l < rows; l++)
+            lane[l - half] = NAME(fold_vec)(fold, lane[l - half], lane[l]);
+        for (int64_t h = half / 2; h > 0; h /= 2)
+            for (int64_t l = 0; l < h; l++) lane[l] = NAME(fold_vec)(fold, lane[l], lane[l + h]);
+        NAME(store_some)(out + c, lane[0], n);
+    }
+}
+
 /* ---- elementwise ---- */
 
 AD_SIMD void NAME(combine)(int fold, int64_t n, T *dst, const T *a, const T *b) {
@@ -219,6 +257,9 @@ static void NAME(places)(bool max, int64_t first, int64_t rows, int64_t cols, co
     static void NAME(columns_##name)(int64_t rows, int64_t cols, const void *x, int64_t stride, void *lanes, \
                                      bool first) {                                                           \
         NAME(columns)(AD_FOLD_##name, rows, cols, x, stride, lanes, first);                                  \
+    }                                                                                                        \
+    static void NAME(few_##name)(int64_t rows, int64_t cols, const void *x, int64_t stride, void *out) {     \
+        NAME(few)(AD_FOLD_##name, rows, cols, x, stride, out);                                               \
     }                                                                                                        \
     static void NAME(combine_##name)(int64_t n, void *dst, const void *a, const void *b) {                   \
         NAME(combine)(AD_FOLD_##name, n, dst, a, b);                                                         \

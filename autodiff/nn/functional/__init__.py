@@ -19,6 +19,7 @@ from autodiff.nn.functional import (
     regression_loss,
     resampling,
     sparse,
+    unpooling,
 )
 from autodiff.nn.functional.activation import *  # noqa: F403 - its own __all__ lists them
 from autodiff.nn.functional.attention import *  # noqa: F403
@@ -38,6 +39,7 @@ from autodiff.nn.functional.probability_loss import *  # noqa: F403
 from autodiff.nn.functional.regression_loss import *  # noqa: F403
 from autodiff.nn.functional.resampling import *  # noqa: F403
 from autodiff.nn.functional.sparse import *  # noqa: F403
+from autodiff.nn.functional.unpooling import *  # noqa: F403
 from autodiff.ops.contraction import linear
 
 __all__ = ["linear"]
@@ -60,5 +62,6 @@ for _theme in (
     regression_loss,
     resampling,
     sparse,
+    unpooling,
 ):
     __all__ += _theme.__all__

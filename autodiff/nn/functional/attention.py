@@ -97,6 +97,11 @@ def scaled_dot_product_attention(
     after the query. scale is 1/sqrt(features) where it is None. `enable_gqa` repeats heads
     (dimension -3) of key and value. A query that sees no key gives zeros. Without dropout, memory
     grows with the number of keys alone.
+
+    >>> query, key, value = ad.zeros(2, 4), ad.zeros(3, 4), ad.arange(3.0).view(3, 1)
+    >>> F.scaled_dot_product_attention(query, key, value)
+    tensor([[1.],
+            [1.]])
     """
     _check(query, key, value, attn_mask, is_causal)
     if enable_gqa:

@@ -59,6 +59,10 @@ def batch_norm(
 
     In training, the moments are the batch's, and move the running ones by `momentum`; else they
     are the running ones. Weight and bias have a number for each channel.
+
+    >>> F.batch_norm(ad.tensor([[1.0], [3.0]]), None, None, training=True)
+    tensor([[-1.0000],
+            [ 1.0000]])
     """
     check_tensors("batch_norm", input=input)
     channels, held = input.size(1), {"running_mean": running_mean, "running_var": running_var}
@@ -106,6 +110,9 @@ def instance_norm(
 
     The running moments move towards the batch's average; they are used in place of the input's
     unless `use_input_stats`.
+
+    >>> F.instance_norm(ad.tensor([[[1.0, 3.0]]]))
+    tensor([[[-1.0000,  1.0000]]])
     """
     check_tensors("instance_norm", input=input)
     if use_input_stats:
@@ -154,6 +161,9 @@ def group_norm(
     """Groups of channels of each element of the batch, less their mean, over their deviation.
 
     Weight and bias have a number for each channel (dimension 1), a multiple of num_groups.
+
+    >>> F.group_norm(ad.tensor([[1.0, 3.0, 5.0, 9.0]]), 2)
+    tensor([[-1.0000,  1.0000, -1.0000,  1.0000]])
     """
     check_tensors("group_norm", input=input)
     if input.ndim < 2:
@@ -204,6 +214,9 @@ def rms_norm(
 
     The mean is over the last dimensions, of normalized_shape, which weight has too; eps is the
     dtype's machine epsilon where it is None.
+
+    >>> F.rms_norm(ad.tensor([1.0, 7.0]), (2,))
+    tensor([0.2000, 1.4000])
     """
     shape = check_normalized("rms_norm", "rms_norm", input, normalized_shape, weight, None)
     if eps is None:
@@ -218,6 +231,10 @@ def local_response_norm(
     """input over (k + alpha times the mean of the squares of `size` channels around) to the beta.
 
     Channels (dimension 1) beyond the ends count as zeros; of an even size, one more is before.
+
+    >>> F.local_response_norm(ad.ones(1, 2, 1), 2, alpha=1.0)
+    tensor([[[0.7378],
+             [0.5946]]])
     """
     if input.ndim < 3:
         raise ValueError(

@@ -81,10 +81,36 @@ def _cubic(size: int, n: int, step: float, corners: bool) -> Taps:
     return taps
 
 
-def _cubic_weight(t: float) -> float:
+def _cubic_weight(t: float, slope: float = _CUBIC) -> float:
     if t <= 1:
-        return ((_CUBIC + 2) * t - (_CUBIC + 3)) * t * t + 1
-    return ((_CUBIC * t - 5 * _CUBIC) * t + 8 * _CUBIC) * t - 4 * _CUBIC
+        return ((slope + 2) * t - (slope + 3)) * t * t + 1
+    return ((slope * t - 5 * slope) * t + 8 * slope) * t - 4 * slope if t < 2 else 0.0
+
+
+def _antialiased(size: int, n: int, step: float, corners: bool, cubic: bool) -> Taps:
+    """The taps of a kernel as wide as a pixel of the result, where that is the wider one."""
+    if corners:
+        step = (size - 1) / (n - 1) if n > 1 else 0.0
+    wide = max(step, 1.0)
+    reach = (2 if cubic else 1) * wide
+    rows: list[list[float]] = []
+    starts: list[int] = []
+    for i in range(n):
+        centre = step * (i + 0.5)
+        first = max(int(centre - reach + 0.5), 0)
+        end = min(int(centre + reach + 0.5), size)
+        at = [abs(j - centre + 0.5) / wide for j in range(first, end)]
+        weights = [_cubic_weight(t, -0.5) if cubic else max(1 - t, 0.0) for t in at]
+        total = sum(weights) or 1.0
+        rows.append([w / total for w in weights])
+        starts.append(first)
+    return [
+        (
+            [min(first + k, size - 1) for first in starts],
+            [row[k] if k < len(row) else 0.0 for row in rows],
+        )
+        for k in range(max(map(len, rows)))
+    ]
 
 
 def _resample(x: Tensor, dim: int, taps: Taps) -> Tensor:
@@ -145,7 +171,13 @@ def interpolate(
 
     The mode is nearest, nearest-exact, area (means) or, by the number of dimensions, linear,
     bilinear or bicubic, trilinear; align_corners lets the corner pixels keep their values. With
-    recompute_scale_factor the factor is that of the sizes. Antialiasing is not supported.
+    recompute_scale_factor the factor is that of the sizes. `antialias` lets a bilinear or bicubic
+    pixel of a smaller image be made of all that it covers.
+
+    >>> F.interpolate(ad.tensor([[[1.0, 2.0]]]), scale_factor=2)
+    tensor([[[1., 1., 2., 2.]]])
+    >>> F.interpolate(ad.tensor([[[1.0, 2.0]]]), size=4, mode="linear")
+    tensor([[[1.0000, 1.2500, 1.7500, 2.0000]]])
     """
     check_tensors("interpolate", input=input)
     nd = input.ndim - 2
@@ -166,8 +198,11 @@ def interpolate(
         raise NotImplementedError(
             f"Got {input.ndim}D input, but {mode} mode needs {_MODES[mode] + 2}D input"
         )
-    if antialias:
-        raise NotImplementedError("interpolate: antialias=True is not supported")
+    if antialias and mode not in ("bilinear", "bicubic"):
+        raise ValueError(
+            "Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D "
+            "tensor as input"
+        )
     sizes, factors = _sizes(input, size, scale_factor, recompute_scale_factor)
     if any(n <= 0 for n in (*sizes, *input.shape[2:])):
         raise RuntimeError(
@@ -185,6 +220,8 @@ def interpolate(
         step = 1 / factor if factor else old / n
         if not smooth:
             taps = _nearest(old, n, step, mode == "nearest-exact", input)
+        elif antialias:
+            taps = _antialiased(old, n, step, bool(align_corners), mode == "bicubic")
         else:
             taps = (_cubic if mode == "bicubic" else _linear)(old, n, step, bool(align_corners))
         x = _resample(x, d, taps)
@@ -247,6 +284,9 @@ def unfold(
     """The windows of images (n, c, h, w) as columns (n, c kh kw, windows).
 
     Padding is zeros; the batch may be left out. The gradient is `fold`.
+
+    >>> F.unfold(ad.zeros(1, 3, 4, 4), kernel_size=2, stride=2).shape
+    torch.Size([1, 12, 4])
     """
     check_tensors("unfold", input=input)
     if input.ndim not in (3, 4) or 0 in input.shape[-3:]:
@@ -282,6 +322,9 @@ def fold(
     """Columns (n, c kh kw, windows) added up where the windows of images of output_size lie.
 
     The gradient is `unfold`. The batch may be left out.
+
+    >>> F.fold(ad.zeros(1, 12, 4), output_size=(4, 4), kernel_size=2, stride=2).shape
+    torch.Size([1, 3, 4, 4])
     """
     check_tensors("fold", input=input)
     if input.ndim not in (2, 3) or 0 in input.shape[-2:]:
@@ -329,7 +372,11 @@ def _check_factor(op: str, name: str, x: Tensor, factor: Any) -> None:
 
 
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
-    """(..., c r^2, h, w) as (..., c, h r, w r): groups of r^2 channels become squares of pixels."""
+    """(..., c r^2, h, w) as (..., c, h r, w r): groups of r^2 channels become squares of pixels.
+
+    >>> F.pixel_shuffle(ad.zeros(1, 4, 3, 3), 2).shape
+    torch.Size([1, 1, 6, 6])
+    """
     _check_factor("pixel_shuffle", "upscale_factor", input, upscale_factor)
     r, (*lead, c, h, w) = upscale_factor, input.shape
     if c % (r * r):
@@ -344,7 +391,11 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
-    """(..., c, h r, w r) as (..., c r^2, h, w): undoes `pixel_shuffle`."""
+    """(..., c, h r, w r) as (..., c r^2, h, w): undoes `pixel_shuffle`.
+
+    >>> F.pixel_unshuffle(ad.zeros(1, 1, 6, 6), 2).shape
+    torch.Size([1, 4, 3, 3])
+    """
     _check_factor("pixel_unshuffle", "downscale_factor", input, downscale_factor)
     r, (*lead, c, h, w) = downscale_factor, input.shape
     for name, d, size in (("height", -2, h), ("width", -1, w)):
@@ -360,7 +411,11 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
 
 
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
-    """Channels (n, g c, ...) interleaved: the first of each group, then the second of each."""
+    """Channels (n, g c, ...) interleaved: the first of each group, then the second of each.
+
+    >>> F.channel_shuffle(ad.arange(4.0).view(1, 4, 1), 2).flatten()
+    tensor([0., 2., 1., 3.])
+    """
     _check_factor("channel_shuffle", "groups", input, groups)
     n, c, *space = input.shape
     if c % groups:

@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import functools
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from autodiff.changes import recorder_here
 from autodiff.optim.optimizer import Optimizer
 from autodiff.tensor import Tensor
 
 __all__ = ["LRScheduler"]
+
+
+def _after_the_tape(step: Callable[..., Any]) -> Callable[..., Any]:
+    """A scheduler's `step`, which a compiled function makes in Python, after what it records."""
+
+    @functools.wraps(step)
+    def stepped(self: LRScheduler, *args: Any, **kwargs: Any) -> Any:
+        recorder = recorder_here()
+        given = (*args, *kwargs.values())
+        if recorder is None or self._is_initial or any(isinstance(x, Tensor) for x in given):
+            return step(self, *args, **kwargs)
+        return recorder.do_after(lambda: step(self, *args, **kwargs))
+
+    return stepped
 
 
 class LRScheduler:
@@ -18,10 +34,22 @@ class LRScheduler:
 
     A subclass defines `get_lr`. With last_epoch >= 0 a training goes on, and the groups must have
     an "initial_lr".
+
+    >>> optimizer = optim.SGD([ad.zeros(1)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.StepLR(optimizer, step_size=1)
+    >>> optimizer.step()
+    >>> schedule.step()
+    >>> optimizer.param_groups[0]["lr"]
+    0.1
     """
 
     _get_lr_called_within_step: bool = False
     _is_initial: bool = False  # while the constructor sets the first rates
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if "step" in cls.__dict__:
+            cls.step = _after_the_tape(cls.__dict__["step"])  # type: ignore[method-assign]
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1) -> None:
         if not isinstance(optimizer, Optimizer):
@@ -46,6 +74,7 @@ class LRScheduler:
         with self._flag("_is_initial"):
             self.step()
 
+    @_after_the_tape
     def step(self, epoch: int | None = None) -> None:
         """Set the rates of the next epoch, or (deprecated) of the one given."""
         if self._step_count == 1 and not self.optimizer._opt_called:
@@ -53,7 +82,7 @@ class LRScheduler:
                 "Detected call of `lr_scheduler.step()` before `optimizer.step()`: the first value "
                 "of the learning rate schedule is skipped. Call `optimizer.step()` first.",
                 UserWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         self._step_count += 1
         if epoch is not None:
@@ -157,5 +186,5 @@ def warn_of_epoch() -> None:
         "The epoch parameter in `scheduler.step()` is deprecated: call `scheduler.step()` without "
         "it",
         UserWarning,
-        stacklevel=3,
+        stacklevel=4,
     )

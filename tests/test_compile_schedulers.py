@@ -1,0 +1,131 @@
+"""Schedulers stepped inside a compiled step: their Python goes on, and the rates take effect."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from twins import SIZE, Trainer, adam, bits, sgd
+
+import autodiff as ad
+from autodiff import optim
+from autodiff.optim import lr_scheduler as schedules
+
+
+class Halved(schedules.LRScheduler):
+    """A schedule of a user's."""
+
+    def get_lr(self) -> list[float]:
+        return [rate / 2 if self.last_epoch % 3 == 1 else rate for rate in self.base_lrs]
+
+
+SCHEDULERS: dict[str, Callable[[optim.Optimizer], Any]] = {
+    "exponential": lambda o: schedules.ExponentialLR(o, 0.9),
+    "lambda": lambda o: schedules.LambdaLR(o, lambda epoch: 1 / (1 + epoch)),
+    "one cycle": lambda o: schedules.OneCycleLR(o, max_lr=0.2, total_steps=30),
+    "cyclic": lambda o: schedules.CyclicLR(o, 0.01, 0.1, 4, cycle_momentum=False),
+    "chained": lambda o: schedules.ChainedScheduler(
+        [schedules.StepLR(o, 2), schedules.ExponentialLR(o, 0.9)]
+    ),
+    "sequential": lambda o: schedules.SequentialLR(
+        o, [schedules.ConstantLR(o, 0.1), schedules.ExponentialLR(o, 0.9)], [3]
+    ),
+    "a user's": Halved,
+}
+
+
+class Scheduled(Trainer):
+    """A step that sets the rate of the next one."""
+
+    def train_step(self, x: ad.Tensor, y: ad.Tensor) -> ad.Tensor:
+        loss = super().train_step(x, y)
+        self.scheduler.step()
+        return loss
+
+
+def pair(optimizer: Any, scheduler: Any) -> list[Scheduled]:
+    trainers = [Scheduled(optimizer, lambda step: step), Scheduled(optimizer)]
+    for t in trainers:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of a second scheduler, made before the first step
+            t.scheduler = scheduler(t.optimizer)
+    return trainers
+
+
+def states(t: Scheduled) -> Any:
+    groups = [{k: v for k, v in g.items() if k != "params"} for g in t.optimizer.param_groups]
+    return t.state(), groups, getattr(t.scheduler, "last_epoch", 0), t.scheduler.get_last_lr()
+
+
+@pytest.mark.parametrize("optimizer", [sgd, adam])
+@pytest.mark.parametrize("name", SCHEDULERS)
+def test_a_scheduler_goes_on_in_a_compiled_step(name: str, optimizer: Any) -> None:
+    trainers = pair(optimizer, SCHEDULERS[name])
+    x, y = ad.randn(3, SIZE), ad.randn(3, 2)
+    for seed in range(12):
+        losses = []
+        for t in trainers:
+            ad.manual_seed(seed)
+            losses.append(bits(t.step(x, y)))
+        assert losses[0] == losses[1]
+        assert states(trainers[0]) == states(trainers[1])
+    stats = trainers[1].step.stats()
+    assert (stats.recordings, stats.eager) == (1, ())
+    assert stats.runs >= 9
+
+
+def test_repeat_and_epoch_step_the_scheduler() -> None:
+    eager, compiled = pair(sgd, SCHEDULERS["exponential"])
+    x, y = ad.randn(9, SIZE), ad.randn(9, 2)
+    ad.manual_seed(0)
+    want = ad.stack([eager.step(x, y).detach() for _ in range(6)])
+    ad.manual_seed(0)
+    assert bits(compiled.step.repeat(6, x, y)) == bits(want)
+    ad.manual_seed(1)
+    order = ad.randperm(9)
+    want = ad.stack([eager.step(x[i], y[i]).detach() for i in order.split(3)])
+    ad.manual_seed(1)
+    order = ad.randperm(9)
+    assert bits(compiled.step.epoch([x, y], 3, order)) == bits(want)
+    assert states(eager) == states(compiled)
+
+
+def test_rates_set_between_the_steps_hold_too() -> None:
+    trainers = pair(sgd, SCHEDULERS["exponential"])
+    x, y = ad.randn(3, SIZE), ad.randn(3, 2)
+    for seed in range(8):
+        for t in trainers:
+            ad.manual_seed(seed)
+            t.step(x, y)
+            if seed % 3 == 1:
+                t.optimizer.param_groups[0]["lr"] = 0.5
+            if seed == 5:
+                t.optimizer.param_groups[0]["momentum"] = 0.0
+        assert states(trainers[0]) == states(trainers[1])
+
+
+def test_a_scheduler_before_the_optimizer_keeps_a_step_eager() -> None:
+    class Early(Trainer):
+        def train_step(self, x: ad.Tensor, y: ad.Tensor) -> ad.Tensor:
+            self.scheduler.step()
+            return super().train_step(x, y)
+
+    eager, compiled = Early(sgd, lambda step: step), Early(sgd)
+    x, y = ad.randn(3, SIZE), ad.randn(3, 2)
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        for seed in range(12):
+            for t in (eager, compiled):
+                ad.manual_seed(seed)
+                t.step(x, y)
+            assert eager.state() == compiled.state()
+    assert any("steps a scheduler before an optimizer" in str(w.message) for w in told)
+
+
+def test_check_steps_the_scheduler_once() -> None:
+    trainer = Scheduled(sgd, lambda step: ad.compile(step, check=True))
+    for _ in range(5):
+        trainer.step(ad.ones(3, SIZE), ad.ones(3, 2))
+    assert trainer.scheduler.last_epoch == 5
