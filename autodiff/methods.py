@@ -258,7 +258,7 @@ def _methods() -> dict[str, Callable[..., Any]]:
     for alias, name in ALIASES.items():
         table[alias] = table[name]
     for name, d in {**{d.name: d for d in dtypes.ALL}, **dtypes.ALIASES}.items():
-        if name in ("bool", "int", "long", "float", "double"):
+        if name in ("bool", "int", "long", "half", "bfloat16", "float", "double"):
             table[name] = _converter(name, d)
     table |= {
         "__getitem__": indexing.getitem,

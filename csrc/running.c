@@ -129,6 +129,7 @@ static int run_recurrence(const ad_call *c) {
 
 ad_tensor *ad_recurrence(const ad_tensor *a, const ad_tensor *b, int dim, int reverse, int lags) {
     if (dim < 0 || dim >= (b->ndim ? b->ndim : 1)) return ad_fail_null(AD_BAD_DIM, dim, b->ndim, 0);
+    AD_IN_FLOAT32(b, NULL, ad_recurrence(in32[0], in32[1], dim, reverse, lags), a, b)
     if (!ad_is_float(b->dtype) || a->dtype != b->dtype) return ad_fail_null(AD_BAD_DTYPE, a->dtype, 0, 0);
     if (!ad_same_shape(a, b)) return ad_fail_null(AD_BAD_SHAPE, a->numel, b->numel, 0);
     ad_tensor *y = ad_make(b->dtype, b->ndim, b->shape);
@@ -152,6 +153,7 @@ static int run_extremes(const ad_call *c) {
 
 int ad_running_extremes(const ad_tensor *x, int dim, int largest, ad_tensor **out) {
     out[0] = out[1] = NULL;
+    AD_ALL_IN_FLOAT32(x, 2, out, ad_running_extremes(in32[0], dim, largest, out), x)
     if (dim < 0 || dim >= (x->ndim ? x->ndim : 1)) return ad_fail(AD_BAD_DIM, dim, x->ndim, 0);
     ad_tensor *y = ad_make(x->dtype, x->ndim, x->shape);
     ad_tensor *places = y ? ad_make(AD_int64, x->ndim, x->shape) : NULL;

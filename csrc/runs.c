@@ -45,12 +45,14 @@ int ad_runs(const ad_tensor *x, const ad_tensor *order, int inverse, int counts,
     if (order && (order->dtype != AD_int64 || order->numel != n || !order->contiguous))
         return ad_fail(AD_BAD_SHAPE, order->numel, n, 0);
     ad_tape_break(AD_TAPE_SIZED);
-    ad_tensor *made = x->contiguous ? NULL : ad_contiguous(x, x->dtype);
+    const int work = ad_work_dtype(x->dtype);
+    const bool as_it_is = x->contiguous && work == x->dtype;
+    ad_tensor *made = as_it_is ? NULL : ad_contiguous(x, work);
     uint8_t *begins = ad_alloc((size_t)n + 1);
-    int status = begins && (made || x->contiguous) ? AD_OK : ad_fail(AD_NO_MEMORY, n, 0, 0);
+    int status = begins && (made || as_it_is) ? AD_OK : ad_fail(AD_NO_MEMORY, n, 0, 0);
     if (!status) {
         const void *data = (made ? made : x)->data;
-        const int64_t count = n ? differ[x->dtype](data, n, x->numel / n, begins) : 0;
+        const int64_t count = n ? differ[work](data, n, x->numel / n, begins) : 0;
         out[0] = ad_make(AD_int64, 1, &count);
         if (inverse) out[1] = ad_make(AD_int64, 1, &n);
         if (counts) out[2] = ad_make(AD_int64, 1, &count);

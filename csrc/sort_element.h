@@ -99,8 +99,8 @@ static E NAME(kth)(E *a, int64_t n, int64_t k) {
 /* The one that is picked of a row of n elements: the median is the first nan, if there is one. */
 static E NAME(pick)(const sorting *s, E *a) {
     int64_t nans = 0, first = 0;
-    if (s->how != AD_PICK_KTH && ad_is_float(s->dtype)) {
-        const uint64_t nan = s->dtype == AD_float32 ? UINT32_MAX : UINT64_MAX;
+    if (s->how != AD_PICK_KTH && (ad_is_float(s->dtype) || ad_is_half(s->dtype))) {
+        const uint64_t nan = s->dtype == AD_float64 ? UINT64_MAX : UINT32_MAX;
         for (int64_t i = s->n - 1; i >= 0; i--)
             if (KEY(a[i]) == nan) nans++, first = i;
     }
@@ -136,6 +136,7 @@ static void NAME(put)(const sorting *s, int64_t r, const char *row, const E *a) 
     for (int64_t i = 0; i < s->put; i++) memcpy(values + i * (bytes), row + places[i] * (bytes), bytes)
     switch (s->size) {
     case 1: PUT(1); break;
+    case 2: PUT(2); break;
     case 4: PUT(4); break;
     default: PUT(8);
     }

@@ -12,7 +12,7 @@ import autodiff as torch  # or: import torch
 
 nn, data = torch.nn, torch.utils.data
 POINTS, LENGTH, EPOCHS, BATCH, WIDTH = 3_000, 50, 40, 50, 48
-AHEAD = 60  # points of the forecast that is measured: one turn of the series and a half
+AHEAD = 60  # points of the forecasts that are measured: three turns of the series and a half
 WANTED, WANTED_SHORT = 0.02, 0.5  # error of the next point, as a share of the series' deviation
 WANTED_AHEAD = 0.3  # the same of a forecast that sees nothing but itself
 

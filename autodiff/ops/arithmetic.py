@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import builtins
 import operator
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -226,9 +225,9 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
     if isinstance(exponent, Expr):
         return build("pow", input, exponent)  # type: ignore[return-value]
     if type(input) in TENSOR_TYPES and type(exponent) in (int, float):
-        if input._p.dtype >= dtypes.float32.code and exponent in _POWERS:
+        if input._p.dtype >= dtypes.FIRST_FLOAT and exponent in _POWERS:
             return apply(_POWERS[exponent], (input,), out)
-        if type(exponent) is int and exponent < 0 and input._p.dtype < dtypes.float32.code:
+        if type(exponent) is int and exponent < 0 and input._p.dtype < dtypes.FIRST_FLOAT:
             raise RuntimeError("Integers to negative integer powers are not allowed.")
         return apply(elementwise.pow_number, (input, exponent), out)
     op = elementwise.pow_ if type(input) in TENSOR_TYPES else elementwise.number_pow
@@ -353,12 +352,9 @@ def logit(input: Any, eps: float | None = None, *, out: Tensor | None = None) ->
     return apply(special.logit, (input if eps is None else clamp(input, eps, 1 - eps),), out)
 
 
-_LARGEST = {dtypes.float32: (2 - 2.0**-23) * 2.0**127, dtypes.float64: sys.float_info.max}
-
-
 def _replacements(input: Tensor, **given: Any) -> list[float]:
     """The numbers that stand for nan and the infinities, in the order of `given`."""
-    largest = _LARGEST[input.dtype]
+    largest = dtypes.finfo(input.dtype).max
     values = []
     for (name, value), default in zip(given.items(), (0.0, largest, -largest), strict=True):
         if not isinstance(value, (int, float, type(None))):

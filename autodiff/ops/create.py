@@ -429,11 +429,12 @@ _TYPES = {
     "u1": dtypes.uint8,
     "i4": dtypes.int32,
     "i8": dtypes.int64,
+    "f2": dtypes.float16,
     "f4": dtypes.float32,
     "f8": dtypes.float64,
 }
 _FOREIGN_ORDER = ">" if sys.byteorder == "little" else "<"
-_FORMATS = {"?": "b1", "B": "u1", "i": "i4", "l": "i8", "q": "i8", "f": "f4", "d": "f8"}
+_FORMATS = {"?": "b1", "B": "u1", "i": "i4", "l": "i8", "q": "i8", "e": "f2", "f": "f4", "d": "f8"}
 
 
 def _has_memory(data: Any) -> bool:

@@ -202,7 +202,7 @@ def _check_text(name: str, interpolation: Any) -> None:
 def _quantile(
     name: str, x: Tensor, q: Any, dim: int | None, keepdim: bool, interpolation: str, out: Any
 ) -> Tensor:
-    if not x.is_floating_point():
+    if x.dtype not in (dtypes.float32, dtypes.float64):
         raise RuntimeError(
             f"{name}() input tensor must be either float or double dtype, not "
             f"{SCALAR_NAMES[x._p.dtype]}"

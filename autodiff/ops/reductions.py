@@ -27,7 +27,7 @@ def _kinds() -> dict[str, int]:
 
 KINDS = _kinds()
 _SUM = KINDS["sum"]
-_FLOAT = dtypes.float32.code
+_FLOAT = dtypes.FIRST_FLOAT
 
 
 def _native(kind: str) -> Any:
@@ -135,7 +135,7 @@ def _accumulated(x: Tensor, requested: dtype | None) -> int:
     """The dtype code a sum or product is computed in: int64 for integers and bools."""
     if requested is not None:
         return requested.code
-    return dtypes.int64.code if x._p.dtype < dtypes.float32.code else int(x._p.dtype)
+    return dtypes.int64.code if x._p.dtype < dtypes.FIRST_FLOAT else int(x._p.dtype)
 
 
 def _prepared(x: Tensor, requested: dtype | None) -> Tensor:

@@ -17,6 +17,7 @@ from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
 from autodiff.ops.declare import FUNCTIONS, exp, where
 from autodiff.ops.elementwise import mul
 from autodiff.ops.gather import choice, chosen
+from autodiff.ops.halves import in_float32
 from autodiff.ops.join import cat
 from autodiff.ops.out import check_out, written, written_all
 from autodiff.ops.pointwise import PointwiseOp
@@ -193,6 +194,11 @@ _logcumsumexp: Op = Op(
 )
 
 
+@in_float32
+def _logcumsumexp_of(x: Tensor, dim: int) -> Tensor:
+    return _logcumsumexp(x, dim)
+
+
 def logcumsumexp(input: Tensor, dim: int, *, out: Tensor | None = None) -> Tensor:
     """The logarithm of the running sums of exp(input) along a dimension; of floats.
 
@@ -203,7 +209,7 @@ def logcumsumexp(input: Tensor, dim: int, *, out: Tensor | None = None) -> Tenso
         kind = SCALAR_NAMES[input._p.dtype]
         raise NotImplementedError(f'"logcumsumexp_out_cpu" not implemented for {kind!r}')
     at = dim_index(dim, input.ndim)
-    y = _logcumsumexp(input, at) if input.ndim else clone(input)
+    y = _logcumsumexp_of(input, at) if input.ndim else clone(input)
     return written("logcumsumexp", out, y, input)
 
 

@@ -33,8 +33,8 @@ def _places(
     d = result_type(rows, values)
     if d is dtypes.bool:
         raise NotImplementedError(f"\"{name}_out_cpu\" not implemented for 'Bool'")
-    if not d.is_floating_point:
-        d = dtypes.int64
+    if d is not dtypes.float64:
+        d = dtypes.float32 if d.is_floating_point else dtypes.int64
     given = values if isinstance(values, Tensor) else full((), values, dtype=d)
     p = lib.ad_searchsorted(rows.detach().to(d)._p, given.detach().to(d)._p, right)
     found = own(p, name, rows._p, given._p)

@@ -6,13 +6,14 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from autodiff.dtypes import dtype, int64
+from autodiff.dtypes import SCALAR_NAMES, dtype, int64
+from autodiff.dtypes import bool as boolean
 from autodiff.native import describe, error, lib, take_failure
 from autodiff.node import Node
 from autodiff.ops import history
 from autodiff.ops.base import Op, fresh
 from autodiff.shapes import MAX_DIMS, Size, dim_index, sizes_of
-from autodiff.tensor import Tensor
+from autodiff.tensor import Tensor, own
 from autodiff.tensor import late as tensor_late
 
 # ---- adjoints: a cotangent put back where a view was taken ----
@@ -125,21 +126,49 @@ _alias: Op = Op("alias", lib.ad_alias, _same, view=True, shaped=False)
 def view(x: Tensor, *shape: Any, size: Any = None) -> Tensor:
     """The same elements in another shape, sharing memory; one size may be -1.
 
-    RuntimeError where the element counts differ or the strides cannot express it without a copy.
+    Given a dtype instead, the same bytes as elements of it, without a gradient: where those are of
+    another size, the last dimension shrinks or grows. RuntimeError where the element counts differ
+    or the strides cannot express it without a copy.
 
     >>> ad.arange(6).view(2, 3)
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
     if len(shape) == 1 and isinstance(shape[0], dtype):
-        raise RuntimeError(
-            "view: reinterpreting elements as another dtype is not supported; use to()"
-        )
+        return _reinterpreted(x, shape[0])
     sizes = sizes_of(shape, "view", size)
     p = lib.ad_view(x._p, len(sizes), sizes)
     if p:
         return _view.result(x, p, (sizes,))
     raise _bad_shape(x, sizes, error("view", x._p))
+
+
+_NO_ELEMENTS = {
+    1: "self.dim() cannot be 0 to view {a} as {b} (different element sizes)",
+    2: "self.stride(-1) must be 1 to view {a} as {b} (different element sizes), but got {n}",
+    3: "self.size(-1) must be divisible by {k} to view {a} as {b} (different element sizes), but "
+    "got {n}",
+    4: "self.storage_offset() must be divisible by {k} to view {a} as {b} (different element "
+    "sizes), but got {n}",
+    5: "self.stride({d}) must be divisible by {k} to view {a} as {b} (different element sizes), "
+    "but got {n}",
+    6: "view: the memory of {a} elements is not aligned to those of {b}: make a clone() first",
+}
+
+
+def _reinterpreted(x: Tensor, d: dtype) -> Tensor:
+    if d is boolean and x.dtype is not boolean:
+        raise RuntimeError("view: bytes that are neither 0 nor 1 are no bools; use to()")
+    p = lib.ad_view_dtype(x._p, d.code)
+    if p:
+        return own(p, "view")
+    failure = take_failure()
+    status, a, b, c = failure
+    if status != lib.AD_BAD_ARG:
+        raise describe(failure, "view", x._p)
+    names = {"a": SCALAR_NAMES[x._p.dtype], "b": SCALAR_NAMES[d.code]}
+    k = d.itemsize // x.itemsize
+    raise RuntimeError(_NO_ELEMENTS[a].format(n=b, d=c, k=k, **names))
 
 
 def _bad_shape(x: Tensor, sizes: Sequence[int], failure: Exception) -> Exception:

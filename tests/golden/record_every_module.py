@@ -8,6 +8,7 @@ buffers after that. The tests run the same lines here, plainly and compiled.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -240,6 +241,42 @@ def sampled(**options: Any) -> Case:
     return run
 
 
+def read(nd: int, mode: str, outside: str, corners: bool) -> Case:
+    """Images read where maps say, and beyond their borders."""
+
+    def run(lib: Any) -> Any:
+        lib.manual_seed(8)
+        functional = lib.nn.functional
+        size = (2, 2, 3, 4, 2)[: nd + 2]
+        x, theta = tensors(lib, [(2, 2, 4, 3, 5)[: nd + 2], (2, nd, nd + 1)], lib.float64)
+
+        def call(x: Any, theta: Any) -> Any:
+            grid = functional.affine_grid(theta, size, corners)
+            return functional.grid_sample(x, grid, mode, outside, corners)
+
+        return passes(lib, Called(call), [x, theta])
+
+    return run
+
+
+def fused(lib: Any) -> Any:
+    """Layers joined with the batch norms after them."""
+    lib.manual_seed(8)
+    nn, found = lib.nn, []
+    for make, turned in (
+        (lambda: nn.Conv2d(4, 4, 2, groups=2), [False]),
+        (lambda: nn.ConvTranspose1d(3, 4, 2, bias=False), [True]),
+        (lambda: nn.Linear(3, 4), []),
+    ):
+        layer, bn = make().double(), nn.BatchNorm1d(4).double()
+        for x in (*bn.parameters(), bn.running_mean, bn.running_var):
+            x.data.uniform_(0.5, 2.0)
+        kind = "conv" if turned else "linear"
+        made = getattr(nn.utils, f"fuse_{kind}_bn_eval")(layer.eval(), bn.eval(), *turned)
+        found.append([repr(made), [[p.requires_grad, digest(lib, p)] for p in made.parameters()]])
+    return found
+
+
 def pretrained(lib: Any) -> Any:
     """Bags of given rows."""
     rows = lib.arange(6.0).reshape(3, 2)
@@ -279,6 +316,14 @@ MORE: dict[str, Case] = {
     "antialias cubic factor": resized("bicubic", scale_factor=0.4),
     "gumbel_softmax": sampled(),
     "gumbel_softmax hard": sampled(tau=0.5, hard=True, dim=0),
+    **{
+        f"grid_sample {' '.join(map(str, given))}": read(*given)
+        for given in [
+            *product((2,), ("bilinear", "nearest", "bicubic"), ("zeros", "reflection"), (True,)),
+            *product((2, 3), ("bilinear",), ("zeros", "border", "reflection"), (False,)),
+        ]
+    },
+    "fused": fused,
     "EmbeddingBag from_pretrained": pretrained,
     "lazy convolutions float32": lazily,
 }
@@ -315,6 +360,16 @@ ERRORS: dict[str, Case] = {
     "no weight_norm": lambda lib: lib.nn.utils.remove_weight_norm(linear(lib)),
     "no spectral_norm": lambda lib: lib.nn.utils.remove_spectral_norm(linear(lib)),
     "lazy groups": lambda lib: lib.nn.LazyConv1d(4, 2, groups=4)(lib.ones(6, 4)),
+    "fuse training": lambda lib: lib.nn.utils.fuse_conv_bn_eval(linear(lib), linear(lib)),
+    "fuse sizes": lambda lib: lib.nn.utils.fuse_linear_bn_eval(
+        linear(lib).eval(), lib.nn.BatchNorm1d(3).eval()
+    ),
+    "grid mode": lambda lib: lib.nn.functional.grid_sample(
+        lib.ones(1, 1, 2, 2), lib.ones(1, 2, 2, 2), "x", align_corners=False
+    ),
+    "grid sizes": lambda lib: lib.nn.functional.grid_sample(
+        lib.ones(1, 1, 2, 2), lib.ones(1, 2, 2, 3), align_corners=False
+    ),
     "EmbeddingBag padding": lambda lib: lib.nn.EmbeddingBag(4, 3, padding_idx=7),
     "EmbeddingBag mode": lambda lib: lib.nn.EmbeddingBag(4, 3, mode="x")(lib.tensor([[1]])),
     "EmbeddingBag weight": lambda lib: lib.nn.EmbeddingBag(4, 3, _weight=lib.ones(3, 4)),

@@ -18,6 +18,7 @@ from autodiff.nn.functional import (
     probability_loss,
     regression_loss,
     resampling,
+    sampling,
     sparse,
     unpooling,
 )
@@ -38,6 +39,7 @@ from autodiff.nn.functional.pooling import *  # noqa: F403
 from autodiff.nn.functional.probability_loss import *  # noqa: F403
 from autodiff.nn.functional.regression_loss import *  # noqa: F403
 from autodiff.nn.functional.resampling import *  # noqa: F403
+from autodiff.nn.functional.sampling import *  # noqa: F403
 from autodiff.nn.functional.sparse import *  # noqa: F403
 from autodiff.nn.functional.unpooling import *  # noqa: F403
 from autodiff.ops.contraction import linear
@@ -61,6 +63,7 @@ for _theme in (
     probability_loss,
     regression_loss,
     resampling,
+    sampling,
     sparse,
     unpooling,
 ):

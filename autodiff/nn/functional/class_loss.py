@@ -122,7 +122,7 @@ def _are_rows(logits: Any, target: Any) -> bool:
     """Whether these are rows of logits and a class for each."""
     return bool(
         logits.ndim == 2
-        and logits.dtype >= dtypes.float32.code
+        and logits.dtype >= dtypes.FIRST_FLOAT
         and target.ndim == 1
         and target.dtype == dtypes.int64.code
         and target.numel == logits.shape[0]
