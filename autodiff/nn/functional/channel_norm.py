@@ -13,6 +13,7 @@ from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.ops import normal
 from autodiff.ops.create import zeros
 from autodiff.ops.join import cat
+from autodiff.ops.layer_norm import group_norm as normed
 from autodiff.ops.layer_norm import layer_norm
 from autodiff.ops.views import as_strided
 from autodiff.tensor import Tensor
@@ -185,13 +186,11 @@ def group_norm(
     _check(input, channels, weight=weight, bias=bias)
     if not input.numel():
         return input * 1
-    members = math.prod((channels // num_groups, *rest))
-    y = layer_norm(input.reshape(n, num_groups, members), (members,), None, None, eps)
-    y = y.reshape(n, channels, -1)
     if weight is None and bias is None:
+        members = math.prod((channels // num_groups, *rest))
+        y = layer_norm(input.reshape(n, num_groups, members), (members,), None, None, eps)
         return y.reshape(input.shape)
-    w, b = _affine(input, weight, bias, (channels, 1))
-    return normal.affine(y, w, b).reshape(input.shape)
+    return normed(input, num_groups, *_affine(input, weight, bias, (channels,)), eps)
 
 
 def rms_norm(
