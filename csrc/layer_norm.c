@@ -223,6 +223,7 @@ static ad_tensor *forward(const ad_tensor *x, const norm_numbers *n, const ad_te
 ad_tensor *ad_layer_norm(const ad_tensor *x, int ndim, const int64_t *shape, const ad_tensor *w,
                          const ad_tensor *b, double eps, ad_tensor **stats) {
     *stats = NULL;
+    AD_IN_FLOAT32(x, stats, ad_layer_norm(in32[0], ndim, shape, in32[1], in32[2], eps, stats), x, w, b)
     if (ndim > 0 && ndim <= x->ndim && !ends_in(x, ndim, shape))
         return ad_fail_null(AD_BAD_SHAPE, shape[0], x->shape[x->ndim - ndim], 0);
     return forward(x, &(norm_numbers){ndim, 0, eps}, w, b, stats);
@@ -299,6 +300,9 @@ static int vjp(const ad_tensor *g, const ad_tensor *x, const norm_numbers *n, co
 
 int ad_layer_norm_vjp(const ad_tensor *g, const ad_tensor *x, int ndim, const ad_tensor *w,
                       const ad_tensor *stats, int wanted, ad_tensor **out) {
+    out[0] = out[1] = out[2] = NULL;
+    AD_ALL_IN_FLOAT32(x, 3, out, ad_layer_norm_vjp(in32[0], in32[1], ndim, in32[2], stats, wanted, out), g, x,
+                      w)
     return vjp(g, x, &(norm_numbers){.ndim = ndim}, w, stats, wanted, out);
 }
 

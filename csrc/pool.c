@@ -143,6 +143,7 @@ static int check(const ad_tensor *x, int64_t n, const int64_t *plan) {
 }
 
 ad_tensor *ad_max_pool(const ad_tensor *x, int64_t n, const int64_t *plan) {
+    AD_IN_FLOAT32(x, NULL, ad_max_pool(in32[0], n, plan), x)
     if (check(x, n, plan)) return NULL;
     int64_t shape[AD_MAX_DIMS];
     memcpy(shape, x->shape, sizeof shape);

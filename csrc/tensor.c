@@ -327,6 +327,25 @@ ad_tensor *ad_as_strided(const ad_tensor *x, int ndim, const int64_t *shape, con
     return NULL;
 }
 
+ad_tensor *ad_view_dtype(const ad_tensor *x, int dtype) {
+    if (!ad_valid_dtype(dtype)) return ad_fail_null(AD_BAD_DTYPE, dtype, 0, 0);
+    const int64_t from = ad_itemsize[x->dtype], to = ad_itemsize[dtype], last = x->ndim - 1;
+    const int64_t more = from > to ? from / to : 1, fewer = to > from ? to / from : 1;
+    if (from != to && last < 0) return ad_fail_null(AD_BAD_ARG, 1, 0, 0);
+    if (from != to && x->strides[last] != 1) return ad_fail_null(AD_BAD_ARG, 2, x->strides[last], 0);
+    if (fewer > 1 && x->shape[last] % fewer) return ad_fail_null(AD_BAD_ARG, 3, x->shape[last], 0);
+    if (ad_offset(x) % fewer) return ad_fail_null(AD_BAD_ARG, 4, ad_offset(x), 0);
+    for (int d = 0; d < last; d++)
+        if (x->strides[d] % fewer) return ad_fail_null(AD_BAD_ARG, 5, x->strides[d], d);
+    if ((uintptr_t)x->data % (uintptr_t)to) return ad_fail_null(AD_BAD_ARG, 6, 0, 0);
+    ad_tensor *y = ad_alias(x);
+    if (!y) return NULL;
+    y->dtype = (uint8_t)dtype;
+    for (int d = 0; d < last; d++) y->strides[d] = x->strides[d] / fewer * more;
+    if (last >= 0) y->shape[last] = x->shape[last] / fewer * more;
+    return viewed(y);
+}
+
 /* Replaces a single -1 in shape by what makes the count of elements n. */
 static int infer_size(int64_t n, int ndim, const int64_t *shape, int64_t *out) {
     int64_t known = 1;

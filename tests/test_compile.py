@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import inspect
 import signal
 import warnings
@@ -250,11 +251,13 @@ def test_an_interrupted_recording_leaves_nothing_behind() -> None:
 
     run, interrupted = ad.compile(fn), True
     before = signal.signal(signal.SIGALRM, interrupt)
+    gc.disable()  # an interrupt in what others have in gc.callbacks would be lost
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.02)
         with pytest.raises(KeyboardInterrupt):
             run(ad.ones(2))
     finally:
+        gc.enable()
         signal.signal(signal.SIGALRM, before)
     interrupted = False
     for _ in range(3):
@@ -311,6 +314,23 @@ def test_modules_keep_their_attributes() -> None:
         assert bits(run(x)) == bits(twin(x))
         assert bits(list(model.buffers())) == bits(list(twin.buffers()))
     assert run.stats().runs == 3
+
+
+def test_modules_made_by_the_step_are_of_that_step_alone() -> None:
+    model, kept = nn.Linear(3, 3), []
+
+    def step(x: ad.Tensor, y: ad.Tensor) -> ad.Tensor:
+        return nn.Sequential(nn.Tanh(), model)(x) + nn.MSELoss(reduction="sum")(x, y)
+
+    def keeping(x: ad.Tensor) -> ad.Tensor:
+        kept.append(nn.Softmax(0))
+        return kept[-1](x)  # type: ignore[no-any-return]
+
+    equal_calls(step, (ad.randn(2, 3), ad.randn(2, 3)))
+    run = ad.compile(keeping)
+    for _ in range(3):
+        run(ad.ones(2))
+    assert (run.stats().recordings, len(kept)) == (0, 3)
 
 
 def test_random_draws_go_on_as_in_eager() -> None:

@@ -61,7 +61,7 @@ class Recorder:
         self.places: list[tuple[Any, int]] = []  # of each call: code, and the instruction in it
         self.events: list[Event] = []
         self.before: dict[AccumulateGrad, Any] = {}
-        self.called: dict[Module, None] = {}
+        self.called: weakref.WeakSet[Module] = weakref.WeakSet()  # not those of this call alone
         self.stepped: dict[Optimizer, None] = {}
         self.kept: list[Any] = []
         self.touched: list[weakref.ref[Any]] = []
@@ -144,7 +144,7 @@ class Recorder:
         called = self.called
 
         def watched_call(module: Any, *args: Any, **kwargs: Any) -> Any:
-            called[module] = None
+            called.add(module)
             return plain_call(module, *args, **kwargs)
 
         ps = [x._p for x in self.inputs]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
-from autodiff.changes import changed
-from autodiff.dtypes import ALL, SCALAR_NAMES, dtype, float32, float64
+from autodiff.changes import changed, changed_of
+from autodiff.dtypes import ALL, SCALAR_NAMES, bfloat16, dtype, float16, float32, float64
 from autodiff.nn import _state
 from autodiff.nn._hooks import (
     Hooked,
@@ -38,6 +38,16 @@ class Module(Hooked):
 
     Assigning a Parameter or a Module to an attribute registers it. The values are ordinary
     attributes, read at an ordinary attribute's cost; the registers hold names alone.
+
+    >>> class Scale(nn.Module):
+    ...     def __init__(self):
+    ...         super().__init__()
+    ...         self.factor = nn.Parameter(ad.tensor(2.0))
+    ...     def forward(self, x):
+    ...         return self.factor * x
+    >>> scale = Scale()
+    >>> scale(ad.ones(2)).detach(), [name for name, _ in scale.named_parameters()]
+    (tensor([2., 2.]), ['factor'])
     """
 
     training: bool
@@ -92,7 +102,7 @@ class Module(Hooked):
             )
         self._parameter_names[name] = None
         self.__dict__[name] = param
-        changed()
+        changed_of(self)
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """Add a tensor that is state but not learned; `persistent` ones are in the state_dict."""
@@ -104,7 +114,7 @@ class Module(Hooked):
             )
         self._buffer_names[name] = persistent
         self.__dict__[name] = tensor
-        changed()
+        changed_of(self)
 
     def add_module(self, name: str, module: Module | None) -> None:
         """Add a submodule under a name, which may be a number as in Sequential."""
@@ -114,7 +124,7 @@ class Module(Hooked):
         self._check_name("module", name, names, f", got: {name}")
         self._module_names[name] = None
         self.__dict__[name] = module
-        changed()
+        changed_of(self)
 
     def register_module(self, name: str, module: Module | None) -> None:
         """Alias of add_module."""
@@ -124,7 +134,7 @@ class Module(Hooked):
         """Drop an attribute from wherever it is."""
         values = self.__dict__
         values.pop(name, None)
-        changed()
+        changed_of(self)
         for register in ("_parameter_names", "_buffer_names", "_module_names"):
             values[register].pop(name, None)
 
@@ -140,7 +150,7 @@ class Module(Hooked):
             if value is not None and "_module_names" in values:
                 self._check_value(name, value)
             object.__setattr__(self, name, value)
-            changed()
+            changed_of(self)
 
     def _take_name(self, name: str, register: str, kind: str) -> None:
         """Drop an attribute that is not in this register, as a registered one takes its name."""
@@ -379,20 +389,20 @@ class Module(Hooked):
             raise RuntimeError(f"only the cpu device is available, got {device!r}")
         return self._apply(empty_like, recurse)
 
-    def half(self) -> NoReturn:
-        """Refused: there is no float16."""
-        raise NotImplementedError("half(): there is no float16; float() and double() are there")
-
-    def bfloat16(self) -> NoReturn:
-        """Refused: there is no bfloat16."""
-        raise NotImplementedError("bfloat16(): there is none; float() and double() are there")
-
     def _convert(self: Self, d: dtype) -> Self:
         return self._apply(lambda x: x.to(d) if x.is_floating_point() else x)
 
     def float(self: Self) -> Self:
         """Convert floating-point parameters and buffers to float32."""
         return self._convert(float32)
+
+    def half(self: Self) -> Self:
+        """Convert floating-point parameters and buffers to float16."""
+        return self._convert(float16)
+
+    def bfloat16(self: Self) -> Self:
+        """Convert floating-point parameters and buffers to bfloat16."""
+        return self._convert(bfloat16)
 
     def double(self: Self) -> Self:
         """Convert floating-point parameters and buffers to float64."""

@@ -53,7 +53,7 @@ def _plane(name: str, dim1: int, dim2: int, ndim: int) -> tuple[int, int]:
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """The diagonal of two dimensions as a new last one; `offset` counts upwards. A view.
 
-    >>> autodiff.arange(6).reshape(2, 3).diagonal(1).tolist()
+    >>> ad.arange(6).reshape(2, 3).diagonal(1).tolist()
     [1, 5]
     """
     d1, d2 = _plane("diagonal", dim1, dim2, input._p.ndim)
@@ -63,7 +63,7 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """Zeros, with the last dimension of the input as the diagonal of two new ones.
 
-    >>> autodiff.diag_embed(autodiff.tensor([1, 2])).tolist()
+    >>> ad.diag_embed(ad.tensor([1, 2])).tolist()
     [[1, 0], [0, 2]]
     """
     d1, d2 = _plane("diag_embed", dim1, dim2, input.ndim + 1)
@@ -77,7 +77,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     """A copy of a matrix's diagonal, or the matrix that has the vector there and zeros elsewhere.
 
-    >>> autodiff.diag(autodiff.tensor([[1, 2], [3, 4]])).tolist()
+    >>> ad.diag(ad.tensor([[1, 2], [3, 4]])).tolist()
     [1, 4]
     """
     if input.ndim not in (1, 2):
@@ -88,7 +88,12 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
 
 
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:
-    """The matrix that has the elements on its diagonal, and zeros elsewhere."""
+    """The matrix that has the elements on its diagonal, and zeros elsewhere.
+
+    >>> ad.diagflat(ad.tensor([1, 2]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
     return diag_embed(input.reshape(-1), offset)
 
 
@@ -128,7 +133,7 @@ def _triangular(op: Op, x: Tensor, diagonal: Any) -> Tensor:
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The elements of matrices on and below a diagonal, which counts upwards; zeros above.
 
-    >>> autodiff.ones(2, 3).tril().tolist()
+    >>> ad.ones(2, 3).tril().tolist()
     [[1.0, 0.0, 0.0], [1.0, 1.0, 0.0]]
     """
     return _triangular(_tril, input, diagonal)
@@ -137,7 +142,7 @@ def tril(input: Tensor, diagonal: int = 0) -> Tensor:
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The elements of matrices on and above a diagonal, which counts upwards; zeros below.
 
-    >>> autodiff.ones(2, 3).triu(1).tolist()
+    >>> ad.ones(2, 3).triu(1).tolist()
     [[0.0, 1.0, 1.0], [0.0, 0.0, 1.0]]
     """
     return _triangular(_triu, input, diagonal)
@@ -157,6 +162,10 @@ def fill_diagonal_(x: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
     """Write a number to the main diagonal, in place; with `wrap` again and again in tall matrices.
 
     A tensor of more than two dimensions must have them of one size.
+
+    >>> ad.zeros(2, 2).fill_diagonal_(5)
+    tensor([[5., 0.],
+            [0., 5.]])
     """
     if x.ndim < 2:
         raise RuntimeError("dimensions must larger than 1")
@@ -190,7 +199,7 @@ def tril_indices(
 ) -> Tensor:
     """Where a row x col matrix is on or below a diagonal: rows and columns, (2, count).
 
-    >>> autodiff.tril_indices(2, 2).tolist()
+    >>> ad.tril_indices(2, 2).tolist()
     [[0, 1, 1], [0, 0, 1]]
     """
     return _positions("tril_indices", row, col, offset, True, dtype, requires_grad)
@@ -201,7 +210,7 @@ def triu_indices(
 ) -> Tensor:
     """Where a row x col matrix is on or above a diagonal: rows and columns, (2, count).
 
-    >>> autodiff.triu_indices(2, 2).tolist()
+    >>> ad.triu_indices(2, 2).tolist()
     [[0, 0, 1], [0, 1, 1]]
     """
     return _positions("triu_indices", row, col, offset, False, dtype, requires_grad)

@@ -42,7 +42,13 @@ _cat: Op = Op("cat", _cat_forward, _cat_rule)
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """The tensors joined along a dimension; their other sizes must be equal."""
+    """The tensors joined along a dimension, in the dtype that holds them all.
+
+    RuntimeError where other sizes differ; empty vectors are left out.
+
+    >>> ad.cat([ad.tensor([[1, 2]]), ad.tensor([[3, 4]])], dim=1)
+    tensor([[1, 2, 3, 4]])
+    """
     given = list(tensors)
     kinds = {(x._p.dtype, x._p.ndim) if type(x) in TENSOR_TYPES else None for x in given}
     if len(kinds) != 1 or None in kinds:
@@ -113,7 +119,14 @@ _stack: Op = Op("stack", _stack_forward, _stack_rule)
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Tensors of one shape joined along a new dimension."""
+    """Tensors of one shape joined along a new dimension, in the dtype that holds them all.
+
+    RuntimeError for other shapes.
+
+    >>> ad.stack([ad.tensor([1, 2]), ad.tensor([3, 4])])
+    tensor([[1, 2],
+            [3, 4]])
+    """
     given = list(tensors)
     if not given:
         raise RuntimeError("stack expects a non-empty TensorList")

@@ -58,7 +58,7 @@ def _distinct(dims: Sequence[int], ndim: int, name: str) -> list[int]:
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """The dimensions `source` at the places `destination`; the others keep their order. A view.
 
-    >>> autodiff.zeros(2, 3, 4).movedim(0, -1).shape
+    >>> ad.zeros(2, 3, 4).movedim(0, -1).shape
     torch.Size([3, 4, 2])
     """
     n = input.ndim
@@ -83,12 +83,20 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
 
 
 def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
-    """Two dimensions swapped: `transpose` by NumPy's name."""
+    """Two dimensions swapped: `transpose` by NumPy's name.
+
+    >>> ad.zeros(2, 3).swapaxes(0, 1).shape
+    torch.Size([3, 2])
+    """
     return transpose(input, axis0, axis1)
 
 
 def adjoint(x: Tensor) -> Tensor:
-    """The last two dimensions swapped, as a view; of real numbers there is nothing to conjugate."""
+    """The last two dimensions swapped, as a view; of real numbers there is nothing to conjugate.
+
+    >>> ad.zeros(4, 2, 3).adjoint().shape
+    torch.Size([4, 3, 2])
+    """
     if x.ndim == 1:
         raise RuntimeError(
             "tensor.adjoint() is only supported on matrices or batches of matrices. Got 1-D tensor."
@@ -97,7 +105,11 @@ def adjoint(x: Tensor) -> Tensor:
 
 
 def mH(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
-    """`adjoint()`."""
+    """`adjoint()`.
+
+    >>> ad.zeros(5, 2, 3).mH.shape
+    torch.Size([5, 3, 2])
+    """
     if x.ndim < 2:
         raise RuntimeError(
             "tensor.mH is only supported on matrices or batches of matrices. Got "
@@ -107,7 +119,12 @@ def mH(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
 
 
 def H(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
-    """The transpose of a matrix, of real numbers the conjugate one. RuntimeError of others."""
+    """The transpose of a matrix, of real numbers the conjugate one. RuntimeError of others.
+
+    >>> ad.tensor([[1, 2], [3, 4]]).H
+    tensor([[1, 3],
+            [2, 4]])
+    """
     if x.ndim not in (0, 2):
         raise RuntimeError(
             f"tensor.H is only supported on matrices (2-D tensors). Got {x.ndim}-D tensor."
@@ -116,19 +133,28 @@ def H(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
 
 
 def ravel(input: Tensor) -> Tensor:
-    """The elements as a vector, row by row: a view where the strides allow it, else a copy."""
+    """The elements as a vector, row by row: a view where the strides allow it, else a copy.
+
+    >>> ad.tensor([[1, 2], [3, 4]]).ravel()
+    tensor([1, 2, 3, 4])
+    """
     return reshape(input, -1)
 
 
 def reshape_as(x: Tensor, other: Tensor) -> Tensor:
-    """The tensor reshaped to another's shape."""
+    """The tensor reshaped to another's shape.
+
+    >>> ad.arange(4).reshape_as(ad.zeros(2, 2))
+    tensor([[0, 1],
+            [2, 3]])
+    """
     return reshape(x, other.shape)
 
 
 def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
     """One dimension as several of these sizes, of which one may be -1. A view.
 
-    >>> autodiff.zeros(2, 12).unflatten(1, (3, -1)).shape
+    >>> ad.zeros(2, 12).unflatten(1, (3, -1)).shape
     torch.Size([2, 3, 4])
     """
     d, wanted = dim_index(dim, input.ndim), sizes_of((sizes,), "unflatten")
@@ -167,7 +193,7 @@ def unfold(x: Tensor, dimension: int, size: int, step: int) -> Tensor:
 
     A view: windows that overlap share elements.
 
-    >>> autodiff.arange(5).unfold(0, 3, 1).tolist()
+    >>> ad.arange(5).unfold(0, 3, 1).tolist()
     [[0, 1, 2], [1, 2, 3], [2, 3, 4]]
     """
     d = dim_index(dimension, x.ndim)
@@ -189,8 +215,12 @@ def unfold(x: Tensor, dimension: int, size: int, step: int) -> Tensor:
 # ---- pieces ----
 
 
-def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> Any:
-    """The tensor in pieces of the given sizes along a dimension, as views."""
+def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """The tensor in pieces of the given sizes along a dimension, as views.
+
+    >>> ad.arange(3).split_with_sizes([1, 2])
+    (tensor([0]), tensor([1, 2]))
+    """
     return split(input, sizes_of((split_sizes,), "split_with_sizes"), dim)
 
 
@@ -221,7 +251,7 @@ def _bounds(indices_or_sections: Any, size: int) -> list[int]:
 def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """The tensor in so many pieces of nearly equal size, or cut at the given indices. Views.
 
-    >>> [piece.tolist() for piece in autodiff.arange(5).tensor_split(3)]
+    >>> [piece.tolist() for piece in ad.arange(5).tensor_split(3)]
     [[0, 1], [2, 3], [4]]
     """
     if input.ndim == 0:
@@ -236,7 +266,7 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
     return tuple(pieces)
 
 
-def _split_along(name: str, x: Tensor, sections: Any, dim: int, least: int) -> Any:
+def _split_along(name: str, x: Tensor, sections: Any, dim: int, least: int) -> tuple[Tensor, ...]:
     if x.ndim < least:
         raise RuntimeError(
             f"torch.{name} requires a tensor with at least {least} dimension"
@@ -250,18 +280,32 @@ def _split_along(name: str, x: Tensor, sections: Any, dim: int, least: int) -> A
     return tensor_split(x, sections, dim)
 
 
-def hsplit(input: Tensor, indices_or_sections: Any) -> Any:
-    """The tensor in equal pieces, or cut at indices, by columns (of a vector, by elements)."""
+def hsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    """The tensor in equal pieces, or cut at indices, by columns (of a vector, by elements).
+
+    >>> ad.tensor([[1, 2], [3, 4]]).hsplit(2)
+    (tensor([[1],
+            [3]]), tensor([[2],
+            [4]]))
+    """
     return _split_along("hsplit", input, indices_or_sections, int(input.ndim > 1), 1)
 
 
-def vsplit(input: Tensor, indices_or_sections: Any) -> Any:
-    """The tensor in equal pieces, or cut at indices, by rows."""
+def vsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    """The tensor in equal pieces, or cut at indices, by rows.
+
+    >>> ad.tensor([[1, 2], [3, 4]]).vsplit(2)
+    (tensor([[1, 2]]), tensor([[3, 4]]))
+    """
     return _split_along("vsplit", input, indices_or_sections, 0, 2)
 
 
-def dsplit(input: Tensor, indices_or_sections: Any) -> Any:
-    """The tensor in equal pieces, or cut at indices, along the third dimension."""
+def dsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    """The tensor in equal pieces, or cut at indices, along the third dimension.
+
+    >>> [part.shape for part in ad.zeros(1, 2, 4).dsplit([1])]
+    [torch.Size([1, 2, 1]), torch.Size([1, 2, 3])]
+    """
     return _split_along("dsplit", input, indices_or_sections, 2, 3)
 
 
@@ -286,7 +330,7 @@ _flip: Op = Op("flip", _flipped, lambda node, g: (_flip(g, *node.args),), shaped
 def flip(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
     """A copy with the order of the elements reversed along the dimensions.
 
-    >>> autodiff.flip(autodiff.tensor([[1, 2], [3, 4]]), [0]).tolist()
+    >>> ad.flip(ad.tensor([[1, 2], [3, 4]]), [0]).tolist()
     [[3, 4], [1, 2]]
     """
     found = _distinct(sizes_of(order, "flip", dims), input.ndim, "flip")
@@ -294,14 +338,24 @@ def flip(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
 
 
 def fliplr(input: Tensor) -> Tensor:
-    """A copy with the columns in reverse order."""
+    """A copy with the columns in reverse order.
+
+    >>> ad.tensor([[1, 2], [3, 4]]).fliplr()
+    tensor([[2, 1],
+            [4, 3]])
+    """
     if input.ndim < 2:
         raise RuntimeError(f"Input must be >= 2-d, got {input.ndim}-d.")
     return flip(input, 1)
 
 
 def flipud(input: Tensor) -> Tensor:
-    """A copy with the rows in reverse order."""
+    """A copy with the rows in reverse order.
+
+    >>> ad.tensor([[1, 2], [3, 4]]).flipud()
+    tensor([[3, 4],
+            [1, 2]])
+    """
     if input.ndim < 1:
         raise RuntimeError(f"Input must be >= 1-d, got {input.ndim}-d.")
     return flip(input, 0)
@@ -310,7 +364,7 @@ def flipud(input: Tensor) -> Tensor:
 def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
     """A copy turned by 90 degrees k times in the plane of two dimensions, from the first on.
 
-    >>> autodiff.rot90(autodiff.tensor([[1, 2], [3, 4]])).tolist()
+    >>> ad.rot90(ad.tensor([[1, 2], [3, 4]])).tolist()
     [[2, 4], [1, 3]]
     """
     given = sizes_of((dims,), "rot90")
@@ -369,7 +423,7 @@ def roll(input: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
 
     Without dims the elements are shifted as one vector.
 
-    >>> autodiff.roll(autodiff.arange(4), 1).tolist()
+    >>> ad.roll(ad.arange(4), 1).tolist()
     [3, 0, 1, 2]
     """
     given, along = (
@@ -419,7 +473,7 @@ _repeat: Op = Op("repeat", made(_repeated), _repeat_rule)
 def repeat(x: Tensor, *times: Any, repeats: Any = None) -> Tensor:
     """A copy that has the tensor so many times along each dimension; more may lead.
 
-    >>> autodiff.tensor([1, 2]).repeat(2, 2).tolist()
+    >>> ad.tensor([1, 2]).repeat(2, 2).tolist()
     [[1, 2, 1, 2], [1, 2, 1, 2]]
     """
     sizes = sizes_of(times, "repeat", repeats)
@@ -438,7 +492,11 @@ def repeat(x: Tensor, *times: Any, repeats: Any = None) -> Tensor:
 
 
 def tile(input: Tensor, *times: Any, dims: Any = None) -> Tensor:
-    """`repeat`, where leading dimensions that are not named are repeated once."""
+    """`repeat`, where leading dimensions that are not named are repeated once.
+
+    >>> ad.tensor([1, 2]).tile(2)
+    tensor([1, 2, 1, 2])
+    """
     sizes = sizes_of(times, "tile", dims)
     return repeat(input, [1] * (input.ndim - len(sizes)) + sizes)
 
@@ -473,7 +531,7 @@ def repeat_interleave(
     `repeats` is an int, or an int tensor with a number for each. Without repeats, `input` is the
     numbers, and the result is the index of what is repeated.
 
-    >>> autodiff.tensor([1, 2]).repeat_interleave(autodiff.tensor([1, 3])).tolist()
+    >>> ad.tensor([1, 2]).repeat_interleave(ad.tensor([1, 3])).tolist()
     [1, 2, 2, 2]
     """
     if repeats is None:

@@ -64,7 +64,7 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
     Negative numbers take elements away. `mode` "constant" puts `value` (0) there; "reflect",
     "replicate" and "circular" (of 2 to 5 dimensions, for the last up to three) its own elements.
 
-    >>> autodiff.nn.functional.pad(autodiff.ones(2), (1, -1)).tolist()
+    >>> F.pad(ad.ones(2), (1, -1)).tolist()
     [0.0, 1.0]
     """
     flat = sizes_of((pad,), "pad")

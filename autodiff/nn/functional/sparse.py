@@ -31,10 +31,10 @@ def embedding(
 
     The row `padding_idx` gets no gradient. Rows that are used and longer than `max_norm` are
     shortened first, in place. `scale_grad_by_freq` divides a row's gradient by how often it is
-    used. Gradients are dense, whatever `sparse`.
+    used. Gradients are dense, whatever `sparse`. IndexError for a number out of range.
 
-    >>> table = autodiff.tensor([[0.0, 1.0], [2.0, 3.0]])
-    >>> autodiff.nn.functional.embedding(autodiff.tensor([1, 0, 1]), table).tolist()
+    >>> table = ad.tensor([[0.0, 1.0], [2.0, 3.0]])
+    >>> F.embedding(ad.tensor([1, 0, 1]), table).tolist()
     [[2.0, 3.0], [0.0, 1.0], [2.0, 3.0]]
     """
     given = (padding_idx, max_norm, norm_type, scale_grad_by_freq)
@@ -60,8 +60,8 @@ def embedding_bag(
     A row of a 2-D input is a bag; a 1-D input is cut at `offsets`. `per_sample_weights` multiply
     the rows of a sum. Numbers equal to `padding_idx` are left out.
 
-    >>> table = autodiff.tensor([[0.0, 1.0], [2.0, 3.0]])
-    >>> autodiff.nn.functional.embedding_bag(autodiff.tensor([[1, 0]]), table).tolist()
+    >>> table = ad.tensor([[0.0, 1.0], [2.0, 3.0]])
+    >>> F.embedding_bag(ad.tensor([[1, 0]]), table).tolist()
     [[1.0, 2.0]]
     """
     if mode not in ("sum", "mean", "max"):
@@ -110,9 +110,9 @@ def _marked(p: Any, count: int) -> Tensor:
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """Rows of zeros with a 1 at each number: the tensor's shape + (num_classes,), int64.
 
-    Without num_classes it is one more than the largest number.
+    Without num_classes it is one more than the largest number. RuntimeError for negative ones.
 
-    >>> autodiff.nn.functional.one_hot(autodiff.tensor([2, 0])).tolist()
+    >>> F.one_hot(ad.tensor([2, 0])).tolist()
     [[0, 0, 1], [1, 0, 0]]
     """
     if tensor.dtype is not dtypes.int64:
