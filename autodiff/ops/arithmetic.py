@@ -190,14 +190,17 @@ _POWERS: dict[float, PointwiseOp] = {
 
 def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Any:
     """input to the power of exponent; small constant exponents need no logarithm."""
-    if any_expr((input, exponent)):
-        return power(input, exponent) if isinstance(input, Expr) else build("pow", input, exponent)
     if type(input) in TENSOR_TYPES and type(exponent) in (int, float):
         if input._p.dtype >= dtypes.float32.code and exponent in _POWERS:
-            return apply(_POWERS[exponent], (input,), out)
+            op = _POWERS[exponent]
+            return op.call(input) if out is None else apply(op, (input,), out)
         if type(exponent) is int and exponent < 0 and input._p.dtype < dtypes.float32.code:
             raise RuntimeError("Integers to negative integer powers are not allowed.")
         return apply(elementwise.pow_number, (input, exponent), out)
+    if type(input) is type(exponent) is Tensor and out is None:
+        return elementwise.pow_.call(input, exponent)
+    if any_expr((input, exponent)):
+        return power(input, exponent) if isinstance(input, Expr) else build("pow", input, exponent)
     op = elementwise.pow_ if type(input) in TENSOR_TYPES else elementwise.number_pow
     return apply(op, (input, exponent), out)
 
@@ -216,6 +219,8 @@ def where(
             f"where expected condition to be a boolean tensor, but got a tensor with dtype "
             f"{condition.dtype!r}"
         )
+    if type(condition) is type(input) is type(other) is Tensor and out is None:
+        return elementwise.where_.call(condition, input, other)
     return apply(elementwise.where_, (condition, input, other), out)
 
 
