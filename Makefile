@@ -11,7 +11,7 @@ PIP = bin/pip install --quiet --disable-pip-version-check
 BENCH := .venv-bench
 RESULTS := build/benchmarks
 
-.PHONY: demo test sanitize sanitize-threads check-neon lint format bench bench-quick wheel clean
+.PHONY: demo test sanitize sanitize-threads check-neon lint format docs bench bench-quick wheel clean
 
 demo: $(VENV)/plot.stamp
 	$(BIN)/python -m autodiff demo
@@ -21,7 +21,7 @@ test: $(VENV)/test.stamp
 
 # What meets no C that other tests do not: planted faults, transforms and programs made of tested parts.
 UNSANITIZED := build benchmarks faults sequences_faults instructions func func_cases examples demo chapter \
-	data data_workers
+	data data_workers reference
 
 # The tests of builds with sanitizers, apart from the ordinary one; docs/sanitizers.md. CC=clang works too.
 sanitize: $(VENV)/test.stamp
@@ -44,6 +44,10 @@ format: $(VENV)/dev.stamp
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 	$(BIN)/clang-format -i $(C_FILES)
+
+# The reference in docs/reference, from signatures and docstrings.
+docs: $(VENV)/test.stamp
+	$(BIN)/python docs/make_reference.py
 
 # One thread, then all cores: each in a process of its own, as libraries count the cores when they load.
 bench: $(BENCH)/bench.stamp

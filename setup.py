@@ -6,7 +6,10 @@ import shlex
 import shutil
 import sys
 import sysconfig
+from collections.abc import Callable
+from multiprocessing.pool import ThreadPool
 from pathlib import Path
+from typing import Any
 
 from setuptools import setup
 from setuptools.command.build_ext import build_ext
@@ -44,7 +47,19 @@ class BuildNative(build_ext):
         if self.for_a_wheel:  # a tree keeps the names, for profilers and reports
             for extension in self.extensions:
                 extension.extra_link_args.append("-Wl,-s")
+        self.compiler.compile = side_by_side(self.compiler.compile)
         super().build_extensions()
+
+
+def side_by_side(compile_sources: Callable[..., list[str]]) -> Callable[..., list[str]]:
+    """A compiler's `compile` that works on as many sources at once as there are cores."""
+
+    def compile_each(sources: list[str], *args: Any, **kwargs: Any) -> list[str]:
+        with ThreadPool(os.cpu_count() or 1) as pool:
+            made = pool.map(lambda one: compile_sources([one], *args, **kwargs), sources, 1)
+        return [name for names in made for name in names]
+
+    return compile_each
 
 
 def has_stable_abi() -> bool:

@@ -65,6 +65,11 @@ def set_printoptions(
     shows only `edgeitems` at each end of a dimension. Lines are `linewidth` wide. `profile` is
     "default", "short" or "full" and sets all of these. `sci_mode` turns scientific notation on or
     off; None lets the values decide.
+
+    >>> ad.set_printoptions(precision=2)
+    >>> ad.tensor(1 / 3)
+    tensor(0.33)
+    >>> ad.set_printoptions(profile="default")
     """
     if profile is not None and profile not in PROFILES:
         raise ValueError(f"profile must be one of {', '.join(PROFILES)}, got {profile!r}")
@@ -85,7 +90,11 @@ def set_printoptions(
 
 
 def get_printoptions() -> dict[str, Any]:
-    """The options in force, as `set_printoptions` takes them."""
+    """The options in force, as `set_printoptions` takes them.
+
+    >>> ad.get_printoptions()["precision"]
+    4
+    """
     return _Current.options._asdict()
 
 
@@ -242,7 +251,7 @@ def tensor_text(
     elif requires_grad:
         suffixes.append("requires_grad=True")
     start = "tensor("
-    text = start + _body(x, dtype.startswith("float"), options, len(start))
+    text = start + _body(x, "float" in dtype, options, len(start))
     return _add_suffixes(text, suffixes, len(start), options.linewidth)
 
 

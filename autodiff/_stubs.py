@@ -24,7 +24,7 @@ HEADER = '''"""{doc} Written by `python -m autodiff._stubs`."""
 
 import builtins
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Literal, overload
 
 from autodiff.dtypes import dtype as Dtype
 from autodiff.ops.generator import Generator
@@ -35,6 +35,21 @@ from autodiff.tensor import Tensor
 BUILTINS = re.compile(r"\b(bool|int|float|str|tuple|list|dict|object|slice|type)\b")
 # Operators that object has with other types.
 OVERRIDES = {"__eq__", "__ne__"}
+# Functions whose result depends on what is given: arguments after the first, and the result.
+_EXTREME = [("dim: None = ..., keepdim: bool = ...", "Tensor"), ("dim: Tensor", "Tensor")]
+_ALONG = "dim: int, keepdim: bool = ..."
+FORMS = {
+    "max": [*_EXTREME, (_ALONG, "max_result")],
+    "min": [*_EXTREME, (_ALONG, "min_result")],
+    "nonzero": [
+        ("*, as_tuple: Literal[False] = ...", "Tensor"),
+        ("*, as_tuple: Literal[True]", "tuple[Tensor, ...]"),
+    ],
+    "where": [
+        ("", "tuple[Tensor, ...]"),
+        ("input: Any, other: Any, *, out: Tensor | None = ...", "Tensor"),
+    ],
+}
 
 
 def _annotation(text: Any) -> str:
@@ -42,7 +57,7 @@ def _annotation(text: Any) -> str:
     if text is inspect.Parameter.empty:
         return "Any"
     name = text if isinstance(text, str) else text.__name__
-    name = BUILTINS.sub(r"builtins.\1", name)
+    name = BUILTINS.sub(r"builtins.\1", "dtype | None" if name == "Dtype" else name)
     return re.sub(r"\bdtype\b", "Dtype", name)
 
 
@@ -70,9 +85,25 @@ def _parameters(function: Callable[..., Any], method: bool) -> list[str]:
 
 def _definition(name: str, function: Callable[..., Any], method: bool) -> str:
     """One `def`, laid out as the formatter does."""
-    indent = "    " if method else ""
     returns = _annotation(signature(function).return_annotation)
     parts = _parameters(function, method)
+    if name not in FORMS or returns != "Any":
+        return _one(name, parts, returns, method)
+    forms = [
+        _one(
+            name,
+            [parts[0], *filter(None, _annotation(rest).split(", "))],
+            _annotation(result),
+            method,
+        )
+        for rest, result in FORMS[name]
+    ]
+    mark = "    @overload\n" if method else "@overload\n"
+    return mark + f"\n{mark}".join(forms)
+
+
+def _one(name: str, parts: list[str], returns: str, method: bool) -> str:
+    indent = "    " if method else ""
     start, end = f"{indent}def {name}(", f") -> {returns}: ..."
     ignore = "  # type: ignore[override]" if name in OVERRIDES else ""
     if len(start + ", ".join(parts) + end + ignore) <= WIDTH:
@@ -83,11 +114,24 @@ def _definition(name: str, function: Callable[..., Any], method: bool) -> str:
     return f"{start}\n{inner}\n{indent}{end}{ignore}"
 
 
-def _imports(body: Iterable[str]) -> str:
+def _results(functions: Iterable[Callable[..., Any]]) -> dict[str, str]:
+    """The named tuples that functions return, by the module that defines them."""
+    known = [inspect.unwrap(function).__globals__ for function in functions]
+    found = {name: names[name] for names in known for name in names if name.endswith("_result")}
+    return {name: kind.__module__ for name, kind in found.items() if isinstance(kind, type)}
+
+
+def _header(doc: str, body: Iterable[str], functions: Iterable[Callable[..., Any]]) -> str:
     """The header, with only the imports that the text uses."""
     text = "\n".join(body)
-    lines = []
-    for line in HEADER.splitlines():
+    header, lines = HEADER.splitlines(), []
+    by_module: dict[str, list[str]] = {}
+    for name, module in sorted(_results(functions).items()):
+        by_module.setdefault(module, []).append(name)
+    at = header.index("from autodiff.dtypes import dtype as Dtype")
+    more = [f"from {module} import {', '.join(names)}" for module, names in by_module.items()]
+    header[at:] = sorted([*header[at:], *more])
+    for line in header:
         source, _, names = line.rpartition("import ")
         if not source.startswith("from "):
             used = names != "builtins" or "builtins." in text
@@ -95,7 +139,7 @@ def _imports(body: Iterable[str]) -> str:
             continue
         kept = [n for n in names.split(", ") if re.search(rf"\b{n.split()[-1]}\b", text)]
         lines += [f"{source}import {', '.join(kept)}"] if kept else []
-    return "\n".join(lines) + "\n"
+    return "\n".join(lines).format(doc=doc) + "\n"
 
 
 def methods_text() -> str:
@@ -103,8 +147,8 @@ def methods_text() -> str:
     body = [_definition(name, METHODS[name], True) for name in sorted(METHODS)]
     for name in sorted(PROPERTIES):
         body += ["    @property", _definition(name, PROPERTIES[name], True)]
-    doc = "What the operations add to Tensor."
-    return _imports(body).format(doc=doc) + "\nclass TensorMethods:\n" + "\n".join(body) + "\n"
+    text = _header("What the operations add to Tensor.", body, METHODS.values())
+    return f"{text}\nclass TensorMethods:\n" + "\n".join(body) + "\n"
 
 
 def _natural(name: str) -> list[Any]:
@@ -117,7 +161,8 @@ def functions_text() -> str:
     names = ",\n".join(f'    "{name}"' for name in sorted(FUNCTIONS, key=_natural))
     body = ["FUNCTIONS: dict[str, Callable[..., Any]]", f"__all__ = [\n{names},\n]", ""]
     body += [_definition(name, FUNCTIONS[name], False) for name in sorted(FUNCTIONS)]
-    return _imports(body).format(doc="The public functions.") + "\n" + "\n".join(body) + "\n"
+    text = _header("The public functions.", body, FUNCTIONS.values())
+    return f"{text}\n" + "\n".join(body) + "\n"
 
 
 def write() -> None:

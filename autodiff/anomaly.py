@@ -132,6 +132,10 @@ class set_detect_anomaly:  # noqa: N801 - PyTorch's name
 
     When on, every operation remembers its line, and backward raises RuntimeError at the first
     gradient that is nan (unless check_nan is False), naming the operation and the line.
+
+    >>> with ad.autograd.set_detect_anomaly(True):
+    ...     ad.autograd.is_anomaly_enabled()
+    True
     """
 
     def __init__(self, mode: bool, check_nan: bool = True) -> None:
@@ -146,7 +150,14 @@ class set_detect_anomaly:  # noqa: N801 - PyTorch's name
 
 
 class detect_anomaly(set_detect_anomaly):  # noqa: N801 - PyTorch's name
-    """A context in which anomaly detection is on: see set_detect_anomaly."""
+    """A context in which anomaly detection is on: see set_detect_anomaly.
+
+    >>> x = ad.tensor(0.0, requires_grad=True)
+    >>> with ad.autograd.detect_anomaly():
+    ...     (0 * x).sqrt().backward()
+    Traceback (most recent call last):
+    RuntimeError: Function 'MulBackward0' (recorded at ...) returned nan values in its 1th output.
+    """
 
     def __init__(self, check_nan: bool = True) -> None:
         self.check_nan = check_nan
@@ -156,10 +167,18 @@ class detect_anomaly(set_detect_anomaly):  # noqa: N801 - PyTorch's name
 
 
 def is_anomaly_enabled() -> bool:
-    """Whether anomaly detection is on."""
+    """Whether anomaly detection is on.
+
+    >>> ad.autograd.is_anomaly_enabled()
+    False
+    """
     return state.enabled
 
 
 def is_anomaly_check_nan_enabled() -> bool:
-    """Whether backward looks for nan."""
+    """Whether backward looks for nan.
+
+    >>> ad.autograd.is_anomaly_check_nan_enabled()
+    False
+    """
     return state.check_nan

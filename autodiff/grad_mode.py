@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar, overload
 
 from autodiff.dtypes import flag
 from autodiff.native import lib
@@ -34,35 +34,60 @@ class _GradMode:
     def __exit__(self, *exc: object) -> None:
         set_grad(self.previous)
 
-    def __call__(self, function: F) -> F:
+    @overload
+    def __call__(self, function: F, /) -> F: ...
+
+    @overload  # what a function is to type checkers that is decorated without parentheses
+    def __call__(self, *args: Any, **kwargs: Any) -> Any: ...
+
+    def __call__(self, function: Any, /) -> Any:  # type: ignore[misc]
+        self.decorating()
+
         @functools.wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
             with self.again():  # a call may hold another
                 return function(*args, **kwargs)
 
-        return cast(F, wrapped)
+        return wrapped
 
     def again(self) -> _GradMode:
         """A context like this one that is not entered yet."""
         return type(self)()
 
+    def decorating(self) -> None:
+        """Called before a function is decorated."""
+
 
 class no_grad(_GradMode):  # noqa: N801 - PyTorch's name
-    """Operations inside are not recorded."""
+    """Operations inside are not recorded.
+
+    >>> x = ad.ones(1, requires_grad=True)
+    >>> with ad.no_grad():
+    ...     y = 2 * x
+    >>> y.requires_grad
+    False
+    """
 
     enabled = False
 
-    def __new__(cls, function: Any = None) -> Any:
+    def __new__(cls, function: Any = None) -> no_grad:
         self = super().__new__(cls)
         return self if function is None else self(function)
 
 
 class enable_grad(_GradMode):  # noqa: N801 - PyTorch's name
-    """Operations inside are recorded, also within no_grad."""
+    """Operations inside are recorded, also within no_grad.
+
+    >>> x = ad.ones(1, requires_grad=True)
+    >>> with ad.no_grad(), ad.enable_grad():
+    ...     y = 2 * x
+    >>> y.requires_grad
+    True
+    """
 
     enabled = True
 
-    def __new__(cls, function: Any = None) -> Any:
+    def __new__(cls, function: Any = None) -> enable_grad:
         self = super().__new__(cls)
         return self if function is None else self(function)
 
@@ -73,7 +98,14 @@ class _Forced(_GradMode):
 
 
 class set_grad_enabled(_GradMode):  # noqa: N801 - PyTorch's name
-    """Sets the grad mode at once; as a context manager, until its end."""
+    """Sets the grad mode at once; as a context manager, until its end.
+
+    >>> x = ad.ones(1, requires_grad=True)
+    >>> with ad.set_grad_enabled(False):
+    ...     y = 2 * x
+    >>> y.requires_grad
+    False
+    """
 
     def __init__(self, mode: bool) -> None:
         self.enabled = flag(mode, "set_grad_enabled")
@@ -83,9 +115,8 @@ class set_grad_enabled(_GradMode):  # noqa: N801 - PyTorch's name
     def __enter__(self) -> None:
         _set(self.enabled)
 
-    def __call__(self, function: F) -> F:
+    def decorating(self) -> None:
         _set(self.previous)
-        return super().__call__(function)
 
     def again(self) -> _GradMode:
         return _Forced(self.enabled)
@@ -100,15 +131,20 @@ class inference_mode(_GradMode):  # noqa: N801 - PyTorch's name
 
     RuntimeError outside the mode where such a tensor is written to or saved for backward; a clone()
     is a normal tensor. `inference_mode(False)` inside the mode suspends it.
+
+    >>> with ad.inference_mode():
+    ...     y = ad.ones(2) * 2
+    >>> y.is_inference()
+    True
     """
 
-    def __new__(cls, mode: Any = True) -> Any:
+    def __new__(cls, mode: Any = True) -> inference_mode:
         if isinstance(mode, bool):
             return super().__new__(cls)
-        return cls()(mode)  # used as a decorator without parentheses
+        return cls()(mode)  # type: ignore[no-any-return] # used as a decorator without parentheses
 
-    def __init__(self, mode: bool = True) -> None:
-        self.enabled = mode
+    def __init__(self, mode: bool | Callable[..., Any] = True) -> None:
+        self.enabled = bool(mode)
 
     def again(self) -> _GradMode:
         """A context like this one that is not entered yet."""
@@ -128,10 +164,19 @@ class inference_mode(_GradMode):  # noqa: N801 - PyTorch's name
 
 
 def is_inference_mode_enabled() -> bool:
-    """Whether this thread is in inference mode."""
+    """Whether this thread is in inference mode.
+
+    >>> ad.is_inference_mode_enabled()
+    False
+    """
     return mode.inference
 
 
 def is_grad_enabled() -> bool:
-    """Whether operations are recorded on this thread."""
+    """Whether operations are recorded on this thread.
+
+    >>> with ad.no_grad():
+    ...     ad.is_grad_enabled()
+    False
+    """
     return mode.grad

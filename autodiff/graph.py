@@ -334,6 +334,11 @@ def backward(
 
     `grad_tensors` are the cotangents (shape and dtype of each tensor; 1 for scalars). The graph is
     freed unless `retain_graph` (default: `create_graph`). `inputs` limits where gradients go.
+
+    >>> x = ad.ones(2, requires_grad=True)
+    >>> ad.autograd.backward([2 * x], [ad.tensor([1.0, 10.0])])
+    >>> x.grad
+    tensor([ 2., 20.])
     """
     outputs = _as_tuple(tensors)
     keep = create_graph if retain_graph is None else retain_graph
@@ -368,6 +373,13 @@ def grad(
     which gives None, or `materialize_grads`, which gives zeros). With `is_grads_batched`, each of
     `grad_outputs` has a dimension in front, and so have the gradients: one backward pass for all.
     `only_inputs` is True, whatever is given. Of a dict of inputs, a dict.
+
+    >>> x = ad.tensor(2.0, requires_grad=True)
+    >>> (slope,) = ad.autograd.grad(x**3, x, create_graph=True)
+    >>> slope
+    tensor(12., grad_fn=<PowBackwardBackward0>)
+    >>> ad.autograd.grad(slope, x)
+    (tensor(12.),)
     """
     if isinstance(inputs, dict):
         given = tuple(inputs.values())

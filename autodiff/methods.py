@@ -48,7 +48,13 @@ def _backward(
     create_graph: bool = False,
     inputs: Any = None,
 ) -> None:
-    """Add the gradients of this tensor to `.grad` of the leaves it was computed from."""
+    """Add the gradients of this tensor to `.grad` of the leaves it was computed from.
+
+    >>> x = ad.tensor(3.0, requires_grad=True)
+    >>> (x**2).backward()
+    >>> x.grad
+    tensor(6.)
+    """
     graph.backward((self,), (gradient,), retain_graph, create_graph, inputs)
 
 
@@ -85,32 +91,72 @@ def _dlpack_device(self: Tensor) -> tuple[int, int]:
 
 
 def _expand_as(self: Tensor, other: Tensor) -> Tensor:
-    """The tensor expanded to another's shape."""
+    """The tensor expanded to another's shape.
+
+    >>> ad.tensor([1, 2]).expand_as(ad.zeros(2, 2))
+    tensor([[1, 2],
+            [1, 2]])
+    """
     return views.expand(self, other.shape)
 
 
 def _view_as(self: Tensor, other: Tensor) -> Tensor:
-    """The tensor viewed in another's shape."""
+    """The tensor viewed in another's shape.
+
+    >>> ad.arange(4).view_as(ad.zeros(2, 2))
+    tensor([[0, 1],
+            [2, 3]])
+    """
     return views.view(self, other.shape)
 
 
 def _type_as(self: Tensor, other: Tensor) -> Tensor:
-    """The tensor in another's dtype."""
+    """The tensor in another's dtype.
+
+    >>> ad.tensor([1, 2]).type_as(ad.zeros(1))
+    tensor([1., 2.])
+    """
     return cast.to_dtype(self, other.dtype)  # type: ignore[no-any-return]
 
 
-def _converter(d: dtypes.dtype) -> Callable[[Tensor], Tensor]:
+def _where(self: Tensor, condition: Any, other: Any) -> Tensor:
+    """self where condition is true, else other.
+
+    >>> x = ad.tensor([-1.0, 2.0])
+    >>> x.where(x > 0, 9.0)
+    tensor([9., 2.])
+    """
+    return arithmetic.where(condition, self, other)  # type: ignore[no-any-return]
+
+
+def _converter(name: str, d: dtypes.dtype) -> Callable[[Tensor], Tensor]:
     def method(self: Tensor) -> Tensor:
         return cast.to_dtype(self, d)  # type: ignore[no-any-return]
 
-    method.__doc__ = f"The tensor as {d.name}."
+    method.__doc__ = f"The tensor as {d.name}.\n\n>>> ad.zeros(2).{name}().dtype\n{d!r}"
     return method
 
 
-def _matmul_operator(self: Any, other: Any) -> Any:
+def _matmul_operator(self: Any, other: Any) -> Tensor:
     if type(self) in TENSOR_TYPES and type(other) in TENSOR_TYPES:
         return contraction.matmul(self, other)
-    return NotImplemented
+    return NotImplemented  # type: ignore[no-any-return]
+
+
+def _product_of(self: Any, other: Any) -> Tensor:
+    return _matmul_operator(other, self)
+
+
+def _itself(self: Tensor) -> Tensor:
+    return self
+
+
+def _power(self: Tensor, exponent: Any) -> Tensor:
+    return arithmetic.pow(self, exponent)
+
+
+def _power_of(self: Tensor, base: Any) -> Tensor:
+    return arithmetic.pow(base, self)
 
 
 def _operators() -> dict[str, Callable[..., Any]]:
@@ -142,12 +188,12 @@ def _operators() -> dict[str, Callable[..., Any]]:
     table["__neg__"] = elementwise.neg.call
     table["__abs__"] = elementwise.abs_.call
     table["__invert__"] = FUNCTIONS["bitwise_not"].op.call
-    table["__pos__"] = lambda self: self
-    table["__pow__"] = lambda self, other: arithmetic.pow(self, other)
-    table["__rpow__"] = lambda self, other: arithmetic.pow(other, self)
+    table["__pos__"] = _itself
+    table["__pow__"] = _power
+    table["__rpow__"] = _power_of
     table["__ipow__"] = arithmetic.pow_
     table["__matmul__"] = _matmul_operator
-    table["__rmatmul__"] = lambda self, other: _matmul_operator(other, self)
+    table["__rmatmul__"] = _product_of
     return table
 
 
@@ -199,8 +245,8 @@ def _methods() -> dict[str, Callable[..., Any]]:
     for alias, name in ALIASES.items():
         table[alias] = table[name]
     for name, d in {**{d.name: d for d in dtypes.ALL}, **dtypes.ALIASES}.items():
-        if name in ("bool", "int", "long", "float", "double"):
-            table[name] = _converter(d)
+        if name in ("bool", "int", "long", "half", "bfloat16", "float", "double"):
+            table[name] = _converter(name, d)
     table |= {
         "__getitem__": indexing.getitem,
         "__setitem__": indexing.setitem,
@@ -213,7 +259,7 @@ def _methods() -> dict[str, Callable[..., Any]]:
         "expand_as": guarded(_expand_as, method=True),
         "view_as": guarded(_view_as, method=True),
         "type_as": guarded(_type_as, method=True),
-        "where": lambda self, condition, other: arithmetic.where(condition, self, other),
+        "where": _where,
     }
     return table
 

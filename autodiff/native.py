@@ -187,12 +187,21 @@ def check(status: int, op: str, *inputs: Any) -> None:
 
 
 def get_num_threads() -> int:
-    """How many threads large operations use."""
+    """How many threads large operations use.
+
+    >>> ad.get_num_threads() >= 1
+    True
+    """
     return int(lib.ad_get_num_threads())
 
 
 def set_num_threads(n: int) -> None:
-    """Use at most n threads for large operations; results do not depend on it."""
+    """Use at most n threads for large operations; results do not depend on it.
+
+    >>> ad.set_num_threads(1)
+    >>> ad.get_num_threads()
+    1
+    """
     if not isinstance(n, int):
         raise RuntimeError(f"set_num_threads expects an int, but got {type(n).__name__}")
     if n < 1 or lib.ad_set_num_threads(n):

@@ -125,7 +125,6 @@ class detect_nonfinite(ContextDecorator):  # noqa: N801 - as detect_anomaly
     with (a mask of -inf) is no error. Each result is read once more, which costs about what a copy
     does.
 
-    >>> import autodiff as ad
     >>> with ad.detect_nonfinite():
     ...     ad.tensor([1.0, 0.0]).log()
     Traceback (most recent call last):

@@ -34,6 +34,12 @@ def fork_rng(
     """Draw as much as you like inside: afterwards the default generator is where it was before.
 
     `devices` and `device_type` are taken as PyTorch has them, and ignored: there is only the CPU.
+
+    >>> with ad.random.fork_rng():
+    ...     x = ad.manual_seed(0)
+    ...     y = ad.rand(2)
+    >>> y
+    tensor([0.4963, 0.7682])
     """
     if not enabled:
         yield

@@ -10,7 +10,11 @@ MAX_DIMS = 8
 
 
 class Size(tuple[int, ...]):
-    """A tensor's shape: a tuple of sizes that prints as PyTorch's."""
+    """A tensor's shape: a tuple of sizes that prints as PyTorch's.
+
+    >>> ad.Size([2, 3]).numel()
+    6
+    """
 
     __slots__ = ()
 

@@ -31,8 +31,8 @@ _free = lib.ad_free
 _unpack = ffi.unpack
 _new: Callable[[type[Any]], Any] = object.__new__
 _shape_key = lib.ad_shape_key
-_POINTERS = ("uint8_t *", "uint8_t *", "int32_t *", "int64_t *", "float *", "double *")
-_TYPESTR = ("|b1", "|u1", "<i4", "<i8", "<f4", "<f8")
+_POINTERS = ("uint8_t *", "uint8_t *", "int32_t *", "int64_t *", "", "", "float *", "double *")
+_TYPESTR = ("|b1", "|u1", "<i4", "<i8", "<f2", "", "<f4", "<f8")
 
 _NO_GRAD_KEPT = (
     "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad "
@@ -56,7 +56,13 @@ def _note_shape(key: int, p: Any) -> Size:
 
 
 class Tensor(TensorMethods):
-    """A strided, typed array that remembers how it was computed."""
+    """A strided, typed array that remembers how it was computed.
+
+    >>> x = ad.tensor([1.0, 2.0], requires_grad=True)
+    >>> (x * x).sum().backward()
+    >>> x.grad
+    tensor([2., 4.])
+    """
 
     __slots__ = ("__weakref__", "_acc", "_base", "_base_node", "_node", "_p")
     _p: Any
@@ -75,93 +81,172 @@ class Tensor(TensorMethods):
 
     @property
     def shape(self) -> Size:
-        """The sizes of the dimensions."""
+        """The sizes of the dimensions.
+
+        >>> ad.zeros(2, 3).shape
+        torch.Size([2, 3])
+        """
         p = self._p
         key = _shape_key(p)
         found = _shapes.get(key)
         return _note_shape(key, p) if found is None else found
 
     def size(self, dim: int | None = None) -> Any:
-        """The shape, or the size of one dimension."""
+        """The shape, or the size of one dimension.
+
+        >>> ad.zeros(2, 3).size(1)
+        3
+        """
         return self.shape if dim is None else self.shape[dim_index(dim, self.ndim)]
 
     def stride(self, dim: int | None = None) -> Any:
-        """The strides in elements, or that of one dimension."""
+        """The strides in elements, or that of one dimension.
+
+        >>> ad.zeros(2, 3).stride()
+        (3, 1)
+        """
         strides = tuple(_unpack(self._p.strides, self._p.ndim))
         return strides if dim is None else strides[dim_index(dim, self.ndim)]
 
     def storage_offset(self) -> int:
-        """The position of the first element in the storage, in elements."""
+        """The position of the first element in the storage, in elements.
+
+        >>> ad.arange(4)[2:].storage_offset()
+        2
+        """
         return int(lib.ad_offset(self._p))
 
     def data_ptr(self) -> int:
-        """The address of the first element."""
+        """The address of the first element.
+
+        >>> x = ad.zeros(2)
+        >>> x.view(1, 2).data_ptr() == x.data_ptr()
+        True
+        """
         looked_at()
         return int(ffi.cast("intptr_t", self._p.data))
 
     @property
     def ndim(self) -> int:
-        """The number of dimensions."""
+        """The number of dimensions.
+
+        >>> ad.zeros(2, 3).ndim
+        2
+        """
         return int(self._p.ndim)
 
     def dim(self) -> int:
-        """The number of dimensions."""
+        """The number of dimensions.
+
+        >>> ad.zeros(2, 3).dim()
+        2
+        """
         return int(self._p.ndim)
 
     def numel(self) -> int:
-        """The number of elements."""
+        """The number of elements.
+
+        >>> ad.zeros(2, 3).numel()
+        6
+        """
         return int(self._p.numel)
 
     def nelement(self) -> int:
-        """The number of elements."""
+        """The number of elements.
+
+        >>> ad.zeros(2, 3).nelement()
+        6
+        """
         return int(self._p.numel)
 
     def element_size(self) -> int:
-        """The bytes of one element."""
+        """The bytes of one element.
+
+        >>> ad.zeros(2, 3).element_size()
+        4
+        """
         return self.dtype.itemsize
 
     @property
     def nbytes(self) -> int:
-        """The bytes of all elements."""
+        """The bytes of all elements.
+
+        >>> ad.zeros(2, 3).nbytes
+        24
+        """
         return self.numel() * self.element_size()
 
     @property
     def itemsize(self) -> int:
-        """The bytes of one element."""
+        """The bytes of one element.
+
+        >>> ad.zeros(2, 3).itemsize
+        4
+        """
         return self.dtype.itemsize
 
     def is_contiguous(self) -> bool:
-        """Whether the elements lie in row-major order without gaps."""
+        """Whether the elements lie in row-major order without gaps.
+
+        >>> ad.zeros(2, 3).t().is_contiguous()
+        False
+        """
         return bool(self._p.contiguous)
 
     @property
     def dtype(self) -> dtypes.dtype:
-        """The type of the elements."""
+        """The type of the elements.
+
+        >>> ad.tensor([1, 2]).dtype
+        torch.int64
+        """
         return dtypes.ALL[self._p.dtype]
 
     @property
     def device(self) -> str:
-        """Always "cpu"."""
+        """Always "cpu".
+
+        >>> ad.zeros(2).device
+        'cpu'
+        """
         return "cpu"
 
     @property
     def is_cuda(self) -> bool:
-        """Always False."""
+        """Always False.
+
+        >>> ad.zeros(2).is_cuda
+        False
+        """
         return False
 
     def is_floating_point(self) -> bool:
-        """Whether the elements are floating-point numbers."""
-        return bool(self._p.dtype >= dtypes.float32.code)
+        """Whether the elements are floating-point numbers.
+
+        >>> ad.tensor([1, 2]).is_floating_point()
+        False
+        """
+        return bool(self._p.dtype >= dtypes.FIRST_FLOAT)
 
     def cpu(self) -> Tensor:
-        """The tensor itself: all memory is the CPU's."""
+        """The tensor itself: all memory is the CPU's.
+
+        >>> x = ad.zeros(2)
+        >>> x.cpu() is x
+        True
+        """
         return self
 
     # ---- the graph ----
 
     @property
     def requires_grad(self) -> bool:
-        """Whether backward computes a gradient for this tensor or passes one through it."""
+        """Whether backward computes a gradient for this tensor or passes one through it.
+
+        >>> x = ad.ones(2, requires_grad=True)
+        >>> (2 * x).requires_grad
+        True
+        """
         return live_node(self) is not None
 
     @requires_grad.setter
@@ -171,7 +256,11 @@ class Tensor(TensorMethods):
         self.requires_grad_(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
-        """Set whether operations on this leaf are recorded; returns the tensor."""
+        """Set whether operations on this leaf are recorded; returns the tensor.
+
+        >>> ad.ones(2).requires_grad_()
+        tensor([1., 1.], requires_grad=True)
+        """
         dtypes.flag(requires_grad, "requires_grad_")
         node = live_node(self)
         if not self.is_leaf:
@@ -206,19 +295,34 @@ class Tensor(TensorMethods):
 
     @property
     def is_leaf(self) -> bool:
-        """Whether no recorded operation made this tensor."""
+        """Whether no recorded operation made this tensor.
+
+        >>> x = ad.ones(2, requires_grad=True)
+        >>> x.is_leaf, (2 * x).is_leaf
+        (True, False)
+        """
         node = live_node(self)
         return node is None or node is self._acc
 
     @property
     def grad_fn(self) -> Node | None:
-        """The node of the operation that made this tensor; None for a leaf."""
+        """The node of the operation that made this tensor; None for a leaf.
+
+        >>> (2 * ad.ones(2, requires_grad=True)).grad_fn.name()
+        'MulBackward0'
+        """
         node = live_node(self)
         return None if node is None or node is self._acc else node.call
 
     @property
     def grad(self) -> Tensor | None:
-        """The gradient that backward accumulated, or None."""
+        """The gradient that backward accumulated, or None.
+
+        >>> x = ad.ones(2, requires_grad=True)
+        >>> (3 * x).sum().backward()
+        >>> x.grad
+        tensor([3., 3.])
+        """
         if self._acc is None:
             if live_node(self) is not None:
                 warnings.warn(_NO_GRAD_KEPT, UserWarning, stacklevel=2)
@@ -248,7 +352,14 @@ class Tensor(TensorMethods):
         self.grad = None
 
     def retain_grad(self) -> None:
-        """Have backward keep the gradient of this tensor in `.grad`, though it is no leaf."""
+        """Have backward keep the gradient of this tensor in `.grad`, though it is no leaf.
+
+        >>> y = 2 * ad.ones(2, requires_grad=True)
+        >>> y.retain_grad()
+        >>> y.sum().backward()
+        >>> y.grad
+        tensor([1., 1.])
+        """
         node = live_node(self)
         if node is None:
             raise RuntimeError("can't retain_grad on Tensor that has requires_grad=False")
@@ -258,7 +369,13 @@ class Tensor(TensorMethods):
 
     @property
     def retains_grad(self) -> bool:
-        """Whether this is no leaf, and backward keeps its gradient all the same."""
+        """Whether this is no leaf, and backward keeps its gradient all the same.
+
+        >>> y = 2 * ad.ones(2, requires_grad=True)
+        >>> y.retain_grad()
+        >>> y.retains_grad
+        True
+        """
         node = live_node(self)
         if node is None or self._acc is None or node is self._acc:
             return False
@@ -269,6 +386,12 @@ class Tensor(TensorMethods):
 
         A tensor that it returns takes the gradient's place. Hooks see the tensor as it is now: a
         later write in place makes another value, with a gradient of its own.
+
+        >>> x = ad.ones(2, requires_grad=True)
+        >>> handle = x.register_hook(lambda g: 10 * g)
+        >>> x.sum().backward()
+        >>> x.grad
+        tensor([10., 10.])
         """
         node = live_node(self)
         if node is None:
@@ -276,7 +399,13 @@ class Tensor(TensorMethods):
         return add_hook(hooks_of(node).tensor, hook)
 
     def register_post_accumulate_grad_hook(self, hook: Callable[[Tensor], Any]) -> RemovableHandle:
-        """Have `hook(tensor)` called after backward added to `.grad` of this leaf."""
+        """Have `hook(tensor)` called after backward added to `.grad` of this leaf.
+
+        >>> x = ad.ones(2, requires_grad=True)
+        >>> handle = x.register_post_accumulate_grad_hook(lambda x: print(x.grad))
+        >>> x.sum().backward()
+        tensor([1., 1.])
+        """
         node = live_node(self)
         if node is None:
             raise RuntimeError(
@@ -290,11 +419,21 @@ class Tensor(TensorMethods):
         return add_hook(hooks_of(node).accumulated, hook)
 
     def detach(self) -> Tensor:
-        """The same memory as a tensor outside the graph."""
+        """The same memory as a tensor outside the graph.
+
+        >>> y = 2 * ad.ones(2, requires_grad=True)
+        >>> y.detach()
+        tensor([2., 2.])
+        """
         return own(lib.ad_alias(self._p), "detach", self._p)
 
     def detach_(self) -> Tensor:
-        """Take this tensor out of the graph; it becomes a leaf."""
+        """Take this tensor out of the graph; it becomes a leaf.
+
+        >>> y = 2 * ad.ones(2, requires_grad=True)
+        >>> y.detach_().is_leaf
+        True
+        """
         if self._base is not None:
             raise RuntimeError("Can't detach views in-place. Use detach() instead.")
         self._node = None
@@ -303,7 +442,11 @@ class Tensor(TensorMethods):
 
     @property
     def data(self) -> Tensor:
-        """The same memory as a tensor outside the graph."""
+        """The same memory as a tensor outside the graph.
+
+        >>> ad.ones(2, requires_grad=True).data
+        tensor([1., 1.])
+        """
         return self.detach()
 
     @data.setter
@@ -326,13 +469,21 @@ class Tensor(TensorMethods):
         return int(lib.ad_version(self._p))
 
     def is_inference(self) -> bool:
-        """Whether the memory was made in inference mode, and so can be part of no graph."""
+        """Whether the memory was made in inference mode, and so can be part of no graph.
+
+        >>> ad.ones(2).is_inference()
+        False
+        """
         return bool(lib.ad_is_inference(self._p))
 
     # ---- values as Python objects ----
 
     def item(self) -> Any:
-        """The value of a one-element tensor as a Python number. RuntimeError for others."""
+        """The value of a one-element tensor as a Python number. RuntimeError for others.
+
+        >>> ad.tensor([1.5]).item()
+        1.5
+        """
         p = self._p
         if p.numel != 1:
             raise RuntimeError(
@@ -341,30 +492,42 @@ class Tensor(TensorMethods):
             )
         if changes.recorder is not None:
             looked_at()
-        if p.dtype >= dtypes.float32.code:
+        if p.dtype >= dtypes.FIRST_FLOAT:
             return lib.ad_item_f64(p)
         value = lib.ad_item_i64(p)
         return value != 0 if p.dtype == dtypes.bool.code else value
 
     def tolist(self) -> Any:
-        """The values as nested lists, or as a number for a 0-d tensor."""
+        """The values as nested lists, or as a number for a 0-d tensor.
+
+        >>> ad.tensor([[1, 2], [3, 4]]).tolist()
+        [[1, 2], [3, 4]]
+        """
         if self._p.ndim == 0:
             return self.item()
         p = self._p
         looked_at()
-        if not p.contiguous:
-            p = own(lib.ad_contiguous(p, p.dtype), "tolist", p)._p
+        half = self.dtype in dtypes.HALVES
+        if half or not p.contiguous:
+            d = dtypes.float32.code if half else p.dtype
+            p = own(lib.ad_contiguous(p, d), "tolist", p)._p
         flat = _unpack(ffi.cast(_POINTERS[p.dtype], p.data), p.numel) if p.numel else []
         values = [v != 0 for v in flat] if p.dtype == dtypes.bool.code else list(flat)
         return _nest(values, self.shape)
 
     def numpy(self, *, force: bool = False) -> Any:
-        """A NumPy array that shares this tensor's memory; by `force` also one that needs grad."""
+        """A NumPy array that shares this tensor's memory; by `force` also one that needs grad.
+
+        >>> ad.tensor([1, 2]).numpy()
+        array([1, 2])
+        """
         if self.requires_grad and not force:
             raise RuntimeError(
                 "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
                 "instead."
             )
+        if self.dtype is dtypes.bfloat16:
+            raise TypeError("Got unsupported ScalarType BFloat16")
         import numpy
 
         return numpy.asarray(_Exported(self))

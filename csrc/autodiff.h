@@ -117,7 +117,11 @@ void ad_raw(ad_tensor *x);
 ad_tensor *ad_as_strided(const ad_tensor *x, int ndim, const int64_t *shape, const int64_t *strides,
                          int64_t offset);
 ad_tensor *ad_alias(const ad_tensor *x);
-ad_tensor *ad_view(const ad_tensor *x, int ndim, const int64_t *shape);   /* -1 is inferred; AD_NO_VIEW */
+ad_tensor *ad_view(const ad_tensor *x, int ndim, const int64_t *shape); /* -1 is inferred; AD_NO_VIEW */
+/* The same bytes as elements of another dtype. AD_BAD_ARG: [0] is 1 for no dimensions, 2 for a stride of the
+ * last dimension other than 1, 3 for its size, 4 for the offset, 5 for the stride of dimension [2], which is
+ * [1], 6 for memory that is not aligned. */
+ad_tensor *ad_view_dtype(const ad_tensor *x, int dtype);
 ad_tensor *ad_expand(const ad_tensor *x, int ndim, const int64_t *shape); /* -1 keeps */
 ad_tensor *ad_permute(const ad_tensor *x, int ndim, const int64_t *dims);
 ad_tensor *ad_transpose(const ad_tensor *x, int dim0, int dim1);
@@ -125,12 +129,21 @@ ad_tensor *ad_select(const ad_tensor *x, int dim, int64_t index);
 ad_tensor *ad_slice(const ad_tensor *x, int dim, int64_t start, int64_t stop, int64_t step);
 ad_tensor *ad_squeeze(const ad_tensor *x, uint32_t dims); /* bit d: drop dimension d where its size is 1 */
 ad_tensor *ad_unsqueeze(const ad_tensor *x, int dim);
+/* All windows of `size` along a dimension, their elements in a new last one; of no dimension, the element. */
+ad_tensor *ad_unfold(const ad_tensor *x, int dim, int64_t size, int64_t step);
+ad_tensor *ad_diagonal(const ad_tensor *x, int64_t offset, int dim1, int dim2); /* in a new last dimension */
 
 /* ---- copies ---- */
 ad_tensor *ad_contiguous(const ad_tensor *x, int dtype); /* a new contiguous tensor */
 ad_tensor *ad_clone(const ad_tensor *x);                 /* keeps the order of dense strides */
 int ad_copy(ad_tensor *dst, const ad_tensor *src);       /* broadcasts and converts */
 ad_tensor *ad_cat(int n, ad_tensor *const *xs, int dim, int dtype);
+/* Put together from pieces along each dimension. The plan: of each dimension the number of its pieces, then
+ * of each where it starts in x, the step from one element to the next (-1, 0 or 1) and how many they are. One
+ * that starts at -1 is of nothing: `value` (else NULL) is there. */
+ad_tensor *ad_pieces(const ad_tensor *x, int64_t n, const int64_t *plan, const ad_tensor *value);
+/* The elements of matrices on and below a diagonal, or on and above it; zeros elsewhere. */
+ad_tensor *ad_triangle(const ad_tensor *x, int64_t diagonal, int lower);
 
 /* ---- pointwise ---- */
 typedef struct ad_program ad_program;
@@ -374,7 +387,7 @@ void ad_tape_break(int reason);
 /* After ad_tape_stop: x is to be had after each run, by this number; -1 for want of memory. */
 int ad_tape_export(ad_tape *tape, const ad_tensor *x);
 /* Plans calls and memory; the first n_outputs exports are what ad_tape_run returns. `fuse`: pointwise calls
- * that follow one another become one where they can. */
+ * that lead to one another become one where they can. */
 int ad_tape_finish(ad_tape *tape, int n_outputs, int fuse);
 /* The first n exports keep their memory: a run writes over what the one before returned. */
 int ad_tape_reuse(ad_tape *tape, int n);
@@ -402,8 +415,9 @@ int ad_tape_run_hashed(ad_tape *tape, int n_args, ad_tensor *const *args, ad_ten
 void ad_tape_hash(ad_tape *tape);
 int ad_tape_hashes(const ad_tape *tape, int n,
                    uint64_t *hashes); /* 0 where a call is not made; how many there are */
-/* Calls recorded, calls a run makes, bytes of the arena, of results, and the most in use while recording. */
-void ad_tape_stats(const ad_tape *tape, int64_t stats[5]);
+/* Calls recorded, calls a run makes, bytes of the arena, of results, the most in use while recording, and how
+ * many calls became part of another. */
+void ad_tape_stats(const ad_tape *tape, int64_t stats[6]);
 int ad_tape_length(const ad_tape *tape); /* of what is run */
 /* The i-th call that is run: its name, its operand j (NULL past the last) and, of that, where its memory
  * comes from, an ad_tape_memory, and which of those it is. */

@@ -140,6 +140,7 @@ ad_tensor *ad_layer_norm(const ad_tensor *x, int ndim, const int64_t *shape, con
                          const ad_tensor *b, double eps, ad_tensor **stats) {
     task t;
     *stats = NULL;
+    AD_IN_FLOAT32(x, stats, ad_layer_norm(in32[0], ndim, shape, in32[1], in32[2], eps, stats), x, w, b)
     if (check(&t, x, ndim, w, b)) return NULL;
     if (!ends_in(x, ndim, shape)) return ad_fail_null(AD_BAD_SHAPE, shape[0], x->shape[x->ndim - ndim], 0);
     ad_tensor *y = ad_make(x->dtype, x->ndim, x->shape);
@@ -191,6 +192,8 @@ int ad_layer_norm_vjp(const ad_tensor *g, const ad_tensor *x, int ndim, const ad
     task t;
     int status = AD_OK;
     out[0] = out[1] = out[2] = NULL;
+    AD_ALL_IN_FLOAT32(x, 3, out, ad_layer_norm_vjp(in32[0], in32[1], ndim, in32[2], stats, wanted, out), g, x,
+                      w)
     if (check(&t, x, ndim, w, NULL)) return ad_error(NULL);
     if (g->dtype != x->dtype || stats->dtype != x->dtype) return ad_fail(AD_BAD_DTYPE, g->dtype, 0, 0);
     if (g->numel != x->numel) return ad_fail(AD_BAD_SHAPE, g->numel, x->numel, 0);

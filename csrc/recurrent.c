@@ -33,6 +33,7 @@ static void add(views *v, const ad_tensor *x, int64_t row, int64_t rows, int par
 static void add_whole(views *v, const ad_tensor *x) { v->list[v->n++] = (ad_tensor *)x; }
 
 static int matrices(int n, const ad_tensor *const *x, int dtype) {
+    if (!ad_is_float(dtype)) return ad_fail(AD_BAD_DTYPE, dtype, 0, 0);
     for (int i = 0; i < n; i++) {
         if (!x[i]) continue;
         if (x[i]->dtype != dtype) return ad_fail(AD_BAD_DTYPE, x[i]->dtype, 0, 0);

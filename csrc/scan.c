@@ -130,6 +130,7 @@ static int run_cumsum(const ad_call *c) {
 
 ad_tensor *ad_cumsum(const ad_tensor *x, int dim, int reverse) {
     const bool number = x->ndim == 0 && dim == 0;
+    AD_IN_FLOAT32(x, NULL, ad_cumsum(in32[0], dim, reverse), x)
     if (!number && (dim < 0 || dim >= x->ndim)) return ad_fail_null(AD_BAD_DIM, dim, x->ndim, 0);
     if (ad_itemsize[x->dtype] != ad_type_size[ad_dtype_type[x->dtype]])
         return ad_fail_null(AD_BAD_DTYPE, x->dtype, 0, 0);

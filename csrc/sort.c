@@ -52,6 +52,13 @@ static inline uint64_t key_f64(double x) {
     return x != x ? UINT64_MAX : bits;
 }
 
+/* Of the bits of a float of 16, whose infinity is given. */
+static inline uint32_t key_half(uint32_t bits, uint32_t infinity) {
+    const uint32_t size = bits & 0x7fff;
+    const uint32_t key = bits >> 15 && size ? ~bits & 0xffff : size | 0x8000;
+    return size > infinity ? UINT32_MAX : key;
+}
+
 /* Positions from `first` on, in one word with their keys. */
 static void pack_words(const sorting *s, const char *row, int64_t first, int64_t n, uint64_t *out) {
     const uint32_t turned = s->descending ? UINT32_MAX : 0;
@@ -61,6 +68,8 @@ static void pack_words(const sorting *s, const char *row, int64_t first, int64_t
         out[i] = (uint64_t)((uint32_t)(key) ^ turned) << 32 | (uint32_t)(first + i);                         \
     }
     switch (s->dtype) {
+    case AD_float16: PACK(uint16_t, key_half(x, 0x7c00)); break;
+    case AD_bfloat16: PACK(uint16_t, key_half(x, 0x7f80)); break;
     case AD_float32: PACK(float, key_f32(x)); break;
     case AD_int32: PACK(int32_t, (uint32_t)x ^ 1u << 31); break;
     default: PACK(uint8_t, x);
@@ -76,6 +85,8 @@ static void pack_pairs(const sorting *s, const char *row, int64_t first, int64_t
         out[i] = (pair){(of) ^ turned, first + i};                                                           \
     }
     switch (s->dtype) {
+    case AD_float16: PACK(uint16_t, key_half(x, 0x7c00)); break;
+    case AD_bfloat16: PACK(uint16_t, key_half(x, 0x7f80)); break;
     case AD_float32: PACK(float, key_f32(x)); break;
     case AD_float64: PACK(double, key_f64(x)); break;
     case AD_int32: PACK(int32_t, (uint32_t)x ^ 1u << 31); break;

@@ -107,6 +107,7 @@ static void NAME(put)(const sorting *s, int64_t r, const char *row, const E *a) 
     for (int64_t i = 0; i < s->k; i++) memcpy(values + i * (bytes), row + places[i] * (bytes), bytes)
     switch (s->size) {
     case 1: PUT(1); break;
+    case 2: PUT(2); break;
     case 4: PUT(4); break;
     default: PUT(8);
     }

@@ -1,6 +1,6 @@
-/* tape_fuse.c: pointwise calls that follow one another become one, where what the first makes, of the same
- * shape, is what the second reads. The instructions and their order stay, so the bits do; what only the
- * second read is not stored at all. */
+/* tape_fuse.c: two pointwise calls become one, where what the first makes, of the same shape, is what the
+ * second reads, and all else the second reads is there by then. The instructions and their order stay, so the
+ * bits do; what only the second read is not stored at all. */
 #include <stdlib.h>
 #include "tape_parts.h"
 
@@ -35,7 +35,8 @@ static int taken_from(const ad_step *a, const ad_step *b, int j) {
     const ad_program *p = a->call.program, *q = b->call.program;
     for (int i = 0; i < a->call.n_out; i++) {
         const int type = p->types[p->out_regs[i]], dtype = p->out_dtypes[i];
-        const bool exact = dtype >= AD_int64 && ad_dtype_type[dtype] == type && q->in_types[j] == type;
+        const bool exact =
+            ad_is_native_dtype(dtype) && ad_dtype_type[dtype] == type && q->in_types[j] == type;
         if (exact && a->operands[i].dtype == dtype && same_place(a, i, b, b->call.n_out + j)) return i;
     }
     return -1;
@@ -143,7 +144,7 @@ static ad_program *make_program(const joined *f, const ad_program *p, const ad_p
     return made;
 }
 
-/* The step in b's place; a and b are given up. */
+/* The step in a's place; a and b are given up. */
 static bool replace(ad_tape *t, ad_step *a, ad_step *b, const joined *f, int *readers) {
     ad_program *program = make_program(f, a->call.program, b->call.program);
     const ad_tensor *x[AD_MAX_OUTPUTS + AD_MAX_INPUTS];
@@ -175,23 +176,56 @@ static bool replace(ad_tape *t, ad_step *a, ad_step *b, const joined *f, int *re
         if (made.of[k] >= 0) readers[made.of[k]]++;
     ad_step_free(a);
     ad_step_free(b);
-    *b = made;
+    *a = made;
     t->n_fused++;
     return true;
 }
 
-int ad_tape_fuse(ad_tape *t) {
-    int *readers = count_readers(t), kept = 0;
+/* ---- which calls ---- */
+
+/* The last of the steps before that writes what one reads; -1 for none. A call that writes new memory alone
+ * may be made right after that one, as long as it cannot fail. `writers`: by memory, so far. */
+static int last_writer(const ad_step *s, const int *writers) {
+    int last = -1;
+    for (int k = s->call.n_out; k < s->call.n_out + s->call.n_in; k++)
+        if (s->of[k] >= 0 && writers[s->of[k]] > last) last = writers[s->of[k]];
+    return last;
+}
+
+static void note_writer(const ad_step *s, int at, int *writers) {
+    for (int k = 0; k < s->call.n_out; k++)
+        if (s->of[k] >= 0) writers[s->of[k]] = at;
+}
+
+static int *no_writers(const ad_tape *t) {
+    int *writers = malloc(sizeof *writers * ((size_t)t->n_memory + 1));
+    for (int i = 0; writers && i < t->n_memory; i++) writers[i] = -1;
+    return writers;
+}
+
+static bool can_move(const ad_step *s) { return is_flat(s) && !s->call.program->divides; }
+
+static void fuse_steps(ad_tape *t, int *readers, int *writers) {
+    int kept = 0;
     joined f;
-    if (!readers) return ad_fail(AD_NO_MEMORY, t->n_memory, 0, 0);
     for (int i = 0; i < t->n_steps; i++) {
         ad_step *s = &t->steps[i];
-        if (kept && plan(&f, t, &t->steps[kept - 1], s, readers) &&
-            replace(t, &t->steps[kept - 1], s, &f, readers))
-            kept--;
+        const int at = can_move(s) ? last_writer(s, writers) : kept - 1;
+        if (at >= 0 && plan(&f, t, &t->steps[at], s, readers) && replace(t, &t->steps[at], s, &f, readers)) {
+            note_writer(&t->steps[at], at, writers);
+            continue;
+        }
+        note_writer(s, kept, writers);
         t->steps[kept++] = *s;
     }
     t->n_steps = kept;
+}
+
+int ad_tape_fuse(ad_tape *t) {
+    int *readers = count_readers(t), *writers = no_writers(t);
+    const bool made = readers && writers;
+    if (made) fuse_steps(t, readers, writers);
     free(readers);
-    return AD_OK;
+    free(writers);
+    return made ? AD_OK : ad_fail(AD_NO_MEMORY, t->n_memory, 0, 0);
 }

@@ -326,11 +326,12 @@ const ad_tensor *ad_tape_operand(const ad_tape *t, int i, int j, int origin[3]) 
     return &s->operands[j];
 }
 
-void ad_tape_stats(const ad_tape *t, int64_t stats[5]) {
+void ad_tape_stats(const ad_tape *t, int64_t stats[6]) {
     stats[0] = t->n_recorded;
     stats[1] = t->n_steps;
     stats[2] = t->arena_bytes;
     stats[3] = 0;
     stats[4] = t->most - t->in_use;
+    stats[5] = t->n_fused;
     for (int i = 0; i < t->n_results; i++) stats[3] += t->memory[t->results[i]].nbytes;
 }

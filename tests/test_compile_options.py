@@ -1,4 +1,4 @@
-"""Options of compiled functions: live scalars, out= and outputs that are written over."""
+"""Options of compiled functions: live scalars, out= and outputs written over; and what is fused."""
 
 from __future__ import annotations
 
@@ -159,3 +159,25 @@ def test_gradients_are_not_reused() -> None:
         step(ad.full((2,), float(i)))
         grads.append(w.grad)
     assert [g[0].item() for g in grads if g is not None] == [0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+# ---- fusing ----
+
+
+def test_pointwise_calls_are_fused_across_others() -> None:
+    def apart(x: ad.Tensor, y: ad.Tensor) -> Any:
+        a = x * 2.0
+        total = y.sum()  # neither reads what the other makes
+        y.add_(1.0)
+        b = a.tanh()
+        c = y * b  # has to wait for y
+        return total, c
+
+    compiled = ad.compile(apart)
+    for i in range(4):
+        x = ad.full((3, 2), i / 4)
+        y, z = ad.ones(3, 2), ad.ones(3, 2)
+        assert bits(compiled(x, y)) == bits(apart(x, z))
+        assert bits(y) == bits(z)
+    stats = compiled.stats()
+    assert (stats.recorded_calls, stats.calls, stats.fused_calls) == (5, 4, 1)

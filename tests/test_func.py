@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import doctest
-import importlib
 import json
 from pathlib import Path
 from typing import Any
@@ -49,24 +47,6 @@ def test_wrong_calls_raise_pytorch_s_exceptions(line: str) -> None:
 def _kinds(name: str) -> tuple[type, ...]:
     kind: type = BatchError if name == "BatchError" else getattr(builtins, name)
     return kind.__mro__
-
-
-@pytest.mark.parametrize(
-    "module",
-    [
-        "func.batching",
-        "func.stateful",
-        "func.jacobians",
-        "func.transforms",
-        "autograd.functional",
-        "utils.checkpoint",
-    ],
-)
-def test_examples(module: str) -> None:
-    flags = doctest.ELLIPSIS
-    found = doctest.testmod(importlib.import_module(f"autodiff.{module}"), optionflags=flags)
-    assert found.attempted
-    assert not found.failed
 
 
 def test_the_page_s_example() -> None:

@@ -26,12 +26,14 @@ SEEN = {
     "check_second_gradient": 5,
     "check_operands_unchanged": 5,
     "check_compiled": 3,
+    "check_halves": 1,
 }
 SEEN_BY_FEW = {
     "check_gradient": 1,
     "check_second_gradient": 1,
     "check_operands_unchanged": 2,
     "check_compiled": 1,
+    "check_halves": 1,
 }
 
 

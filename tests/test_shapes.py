@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import doctest
 import math
 from typing import Any
 
@@ -11,8 +10,6 @@ import pytest
 from golden.record_shapes import lines, outcome, recorded
 
 import autodiff as ad
-from autodiff.nn import functional
-from autodiff.ops import diagonals, placing, rearrange, scatter, stacking
 
 # What made a result is called differently where a composition of ours is another than PyTorch's.
 NAMES = [
@@ -79,13 +76,6 @@ def test_as_pytorch(line: str) -> None:
         assert near(slopes[0], slopes_[0])
         if "by_freq" not in line:  # PyTorch's second derivative forgets how often a row is used
             assert near(slopes[1] or [], slopes_[1] or []) or not value_[2]
-
-
-@pytest.mark.parametrize("module", [diagonals, functional, placing, rearrange, scatter, stacking])
-def test_examples(module: Any) -> None:
-    found = doctest.testmod(module, extraglobs={"autodiff": ad})
-    assert found.attempted or module is functional
-    assert not found.failed
 
 
 def test_windows_that_overlap_are_not_written_to() -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import ast
 from pathlib import Path
 
+import pytest
+
 import autodiff as ad
 from autodiff import _stubs
 from autodiff.methods import METHODS, PROPERTIES
+from autodiff.ops.keywords import signature
 
 FOLDER = Path(ad.__file__).parent
+FUNCTIONS = ast.parse(_stubs.functions_text())
 ADVICE = "is stale: run `python -m autodiff._stubs`"
 
 
@@ -26,15 +30,26 @@ def test_every_method_is_declared_once() -> None:
     tree = ast.parse(_stubs.methods_text())
     (body,) = [node.body for node in tree.body if isinstance(node, ast.ClassDef)]
     names = [node.name for node in body if isinstance(node, ast.FunctionDef)]
-    assert sorted(names) == sorted([*METHODS, *PROPERTIES])
+    assert sorted(set(names)) == sorted([*METHODS, *PROPERTIES])
     assert all(hasattr(ad.Tensor, name) for name in names)
 
 
 def test_every_function_is_declared_once() -> None:
-    tree = ast.parse(_stubs.functions_text())
-    names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef)]
-    assert names == sorted(ad.functions.__all__)
+    names = [node.name for node in FUNCTIONS.body if isinstance(node, ast.FunctionDef)]
+    assert list(dict.fromkeys(names)) == sorted(ad.functions.__all__)
     assert all(getattr(ad, name) is getattr(ad.functions, name) for name in names)
+
+
+@pytest.mark.parametrize("name", _stubs.FORMS)
+def test_forms_are_of_the_arguments_there_are(name: str) -> None:
+    """One `def` for each form; each names what the function takes, in its order."""
+    defined = [node for node in FUNCTIONS.body if getattr(node, "name", "") == name]
+    taken = list(signature(getattr(ad, name)).parameters)
+    assert len(defined) == len(_stubs.FORMS[name])
+    for node in defined:
+        assert isinstance(node, ast.FunctionDef)
+        named = [arg.arg for arg in (*node.args.args, *node.args.kwonlyargs)]
+        assert named == [arg for arg in taken if arg in named]
 
 
 def test_a_writable_folder_gets_the_same_text(tmp_path: Path, monkeypatch: object) -> None:

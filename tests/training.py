@@ -22,6 +22,7 @@ SEVERAL = {
     *("Bilinear", "CosineSimilarity", "PairwiseDistance", "Embedding", "MultiheadAttention"),
     *("RNN", "LSTM", "GRU", "RNNBase", "RNNCell", "LSTMCell", "GRUCell", "CTCLoss"),
     *("Transformer", "TransformerEncoder", "TransformerDecoder", "TransformerDecoderLayer"),
+    *("EmbeddingBag", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"),
 }
 # What looks at values, and so is never recorded.
 LOOKING = {"RReLU", "BCELoss", "GaussianNLLLoss", "MultiLabelMarginLoss", "MultiMarginLoss"}

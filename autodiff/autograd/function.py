@@ -196,6 +196,18 @@ class Function:
     `forward(ctx, *args)` computes, unrecorded, a tensor or a tuple of tensors and others;
     `backward(ctx, *cotangents)` returns one cotangent, or None, for each argument. `forward(*args)`
     with `setup_context(ctx, inputs, output)` is another way to write it.
+
+    >>> class Double(ad.autograd.Function):
+    ...     @staticmethod
+    ...     def forward(ctx, x):
+    ...         return 2 * x
+    ...     @staticmethod
+    ...     def backward(ctx, g):
+    ...         return 2 * g
+    >>> x = ad.ones(2, requires_grad=True)
+    >>> Double.apply(x).sum().backward()
+    >>> x.grad
+    tensor([2., 2.])
     """
 
     _node: type[FunctionNode]

@@ -167,7 +167,6 @@ def vjp(
 ) -> tuple[Any, Any]:
     """The outputs at `inputs`, and the product of `v` (as the outputs) with the Jacobian.
 
-    >>> import autodiff as ad
     >>> x, v = ad.tensor([1.0, 2.0]), ad.tensor([1.0, 1.0])
     >>> ad.autograd.functional.vjp(lambda x: x ** 2, x, v)
     (tensor([1., 4.]), tensor([2., 4.]))
@@ -195,7 +194,6 @@ def jvp(
 
     By a backward pass of a backward pass.
 
-    >>> import autodiff as ad
     >>> x, v = ad.tensor([1.0, 2.0]), ad.tensor([1.0, 1.0])
     >>> ad.autograd.functional.jvp(lambda x: x ** 2, x, v)
     (tensor([1., 4.]), tensor([2., 4.]))
@@ -227,7 +225,6 @@ def jacobian(
     `vectorize` computes all rows by one backward pass of a batch; strategy "forward-mode" all
     columns, with `vectorize` only.
 
-    >>> import autodiff as ad
     >>> ad.autograd.functional.jacobian(lambda x: x ** 2, ad.tensor([1.0, 2.0]))
     tensor([[2., 0.],
             [0., 4.]])
@@ -294,7 +291,6 @@ def hessian(
 ) -> Any:
     """The second derivatives of a function that returns one element: (*input, *input) for each two.
 
-    >>> import autodiff as ad
     >>> ad.autograd.functional.hessian(lambda x: (x ** 3).sum(), ad.tensor([1.0, 2.0]))
     tensor([[ 6.,  0.],
             [ 0., 12.]])
@@ -337,7 +333,6 @@ def hvp(
     By a derivative of the gradient along `v`; `vhp` is cheaper, and the same where the second
     derivatives are continuous.
 
-    >>> import autodiff as ad
     >>> x, v = ad.tensor([1.0, 2.0]), ad.tensor([1.0, 0.0])
     >>> ad.autograd.functional.hvp(lambda x: (x ** 3).sum(), x, v)
     (tensor(9.), tensor([6., 0.]))
@@ -376,7 +371,6 @@ def vhp(
 ) -> tuple[Any, Any]:
     """The output, one element, and the product of `v` (as the inputs) with the Hessian.
 
-    >>> import autodiff as ad
     >>> x, v = ad.tensor([1.0, 2.0]), ad.tensor([1.0, 0.0])
     >>> ad.autograd.functional.vhp(lambda x: (x ** 3).sum(), x, v)
     (tensor(9.), tensor([6., 0.]))

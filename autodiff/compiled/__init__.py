@@ -49,7 +49,6 @@ def compile(
     parameters named in `live`, which the function gets as 0-d tensors. See docs/compile.md. Also a
     decorator, with or without options.
 
-    >>> import autodiff as ad
     >>> @ad.compile
     ... def square(x):
     ...     return x * x

@@ -18,12 +18,19 @@ ORIGINS = ("argument ", "captured ", "%", "result ")
 
 
 class Stats(NamedTuple):
-    """What the recordings of a function are made of, the one used last first."""
+    """What the recordings of a function are made of, the one used last first.
+
+    >>> double = ad.compile(lambda x: 2 * x)
+    >>> y = double(ad.ones(2)), double(ad.ones(2))
+    >>> double.stats().runs
+    1
+    """
 
     recordings: int
     runs: int  # of all recordings
     recorded_calls: int  # of the last recording: native calls made while recording,
     calls: int  # and those that a run makes: the others were fused, made once or dropped
+    fused_calls: int  # became part of another
     arena_bytes: int
     result_bytes: int
     eager_peak_bytes: int  # what the call took while it was recorded
@@ -33,12 +40,13 @@ class Stats(NamedTuple):
 
 def stats(recordings: list[Recording], eager: dict[Any, str]) -> Stats:
     """The numbers of these recordings."""
-    counts = ffi.new("int64_t[5]")
+    counts = ffi.new("int64_t[6]")
     if recordings:
         lib.ad_tape_stats(recordings[0].tape, counts)
-    recorded, calls, arena, results, peak = counts
+    recorded, calls, arena, results, peak, fused = counts
     return Stats(
-        *(len(recordings), sum(r.runs for r in recordings), recorded, calls, arena, results, peak),
+        *(len(recordings), sum(r.runs for r in recordings), recorded, calls, fused),
+        *(arena, results, peak),
         recordings[0].seconds if recordings else 0.0,
         tuple(eager.values()),
     )

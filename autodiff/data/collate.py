@@ -22,7 +22,7 @@ def default_collate(batch: Sequence[Any]) -> Any:
     the values of dicts, and the items of tuples and lists, are collated each for themselves.
     TypeError for anything else.
 
-    >>> default_collate([{"x": 1.5, "y": "a"}, {"x": 2.0, "y": "b"}])
+    >>> data.default_collate([{"x": 1.5, "y": "a"}, {"x": 2.0, "y": "b"}])
     {'x': tensor([1.5000, 2.0000], dtype=torch.float64), 'y': ['a', 'b']}
     """
     first = batch[0]
@@ -50,7 +50,12 @@ def default_collate(batch: Sequence[Any]) -> Any:
 
 
 def default_convert(data: Any) -> Any:
-    """A sample with tensors for its NumPy arrays and scalars, and else as it is."""
+    """A sample with tensors for its NumPy arrays and scalars, and else as it is.
+
+    >>> import numpy as np
+    >>> data.default_convert({"x": np.arange(2), "y": "a"})
+    {'x': tensor([0, 1]), 'y': 'a'}
+    """
     if isinstance(data, (Tensor, str, bytes)):
         return data
     if is_numpy(data):

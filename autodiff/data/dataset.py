@@ -33,6 +33,14 @@ class Dataset(Generic[T_co]):
     """Base of data sets. A subclass defines `__getitem__`, and `__len__` for most samplers.
 
     `__getitems__`, of a list of indices, is called in its place where there is one.
+
+    >>> class Squares(data.Dataset):
+    ...     def __len__(self):
+    ...         return 4
+    ...     def __getitem__(self, i):
+    ...         return i * i
+    >>> list(data.DataLoader(Squares(), batch_size=2))
+    [tensor([0, 1]), tensor([4, 9])]
     """
 
     def __getitem__(self, index: Any) -> T_co:
@@ -47,6 +55,12 @@ class IterableDataset(Dataset[T_co], Iterable[T_co]):
 
     Where a loader has several workers, each iterates over all of it: `get_worker_info` tells a
     worker its share.
+
+    >>> class Count(data.IterableDataset):
+    ...     def __iter__(self):
+    ...         return iter(range(3))
+    >>> list(data.DataLoader(Count(), batch_size=2))
+    [tensor([0, 1]), tensor([2])]
     """
 
     def __add__(self, other: Any) -> Any:
@@ -56,7 +70,10 @@ class IterableDataset(Dataset[T_co], Iterable[T_co]):
 class TensorDataset(Dataset[tuple[Tensor, ...]]):
     """The tuples of the elements of tensors along their first dimension.
 
-    A loader makes its batches by one gather from each tensor.
+    A loader makes its batches by one gather from each tensor. AssertionError for several lengths.
+
+    >>> data.TensorDataset(ad.arange(3), ad.ones(3))[1]
+    (tensor(1), tensor(1.))
     """
 
     def __init__(self, *tensors: Tensor) -> None:
@@ -72,7 +89,13 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
 
 
 class StackDataset(Dataset[Any]):
-    """The tuples, or the dicts, of the samples of several data sets of one length."""
+    """The tuples, or the dicts, of the samples of several data sets of one length.
+
+    >>> data.StackDataset(range(3), "abc")[1]
+    (1, 'b')
+    >>> data.StackDataset(x=range(3), y="abc")[1]
+    {'x': 1, 'y': 'b'}
+    """
 
     datasets: Any
 
@@ -120,7 +143,12 @@ class StackDataset(Dataset[Any]):
 
 
 class ConcatDataset(Dataset[T_co]):
-    """Data sets one after the other."""
+    """Data sets one after the other.
+
+    >>> both = data.ConcatDataset([range(3), range(10, 12)])
+    >>> len(both), both[3]
+    (5, 10)
+    """
 
     def __init__(self, datasets: Iterable[Any]) -> None:
         self.datasets = list(datasets)
@@ -144,7 +172,14 @@ class ConcatDataset(Dataset[T_co]):
 
 
 class ChainDataset(IterableDataset[Any]):
-    """Iterable data sets one after the other."""
+    """Iterable data sets one after the other.
+
+    >>> class Up(data.IterableDataset):
+    ...     def __iter__(self):
+    ...         return iter([1, 2])
+    >>> list(data.ChainDataset([Up(), Up()]))
+    [1, 2, 1, 2]
+    """
 
     def __init__(self, datasets: Iterable[Any]) -> None:
         self.datasets = datasets
@@ -164,7 +199,11 @@ class ChainDataset(IterableDataset[Any]):
 
 
 class Subset(Dataset[T_co]):
-    """The samples of a data set at some indices."""
+    """The samples of a data set at some indices.
+
+    >>> list(data.Subset("abcd", [3, 0]))
+    ['d', 'a']
+    """
 
     def __init__(self, dataset: Any, indices: Sequence[Any]) -> None:
         self.dataset = dataset
@@ -204,7 +243,11 @@ def random_split(
 ) -> list[Subset[T_co]]:
     """Subsets of these lengths of a permutation; of these shares where they sum to 1.
 
-    What shares leave over is dealt out one by one from the first subset on.
+    What shares leave over is dealt out one by one from the first subset on. ValueError for lengths
+    that do not sum to the data set's.
+
+    >>> [len(part) for part in data.random_split(range(10), [0.75, 0.25])]
+    [8, 2]
     """
     size = len(dataset)  # type: ignore[arg-type]
     total = sum(lengths)

@@ -11,12 +11,12 @@ import threading
 import time
 import warnings
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from multiprocessing.context import BaseContext
 from typing import Any, Generic, TypeVar
 
 from autodiff.data.collate import default_collate, default_convert
-from autodiff.data.dataset import IterableDataset
+from autodiff.data.dataset import Dataset, IterableDataset
 from autodiff.data.sampler import (
     BatchSampler,
     RandomSampler,
@@ -52,8 +52,8 @@ class DataLoader(Generic[T_co]):
     NumPy in a process. What a worker raises is raised here, its traceback in the message; as is an
     error where a batch takes longer than `timeout` seconds (0: no limit).
 
-    >>> data = TensorDataset(autodiff.arange(5))
-    >>> [batch.tolist() for (batch,) in DataLoader(data, batch_size=2)]
+    >>> numbers = data.TensorDataset(ad.arange(5))
+    >>> [batch.tolist() for (batch,) in data.DataLoader(numbers, batch_size=2)]
     [[0, 1], [2, 3], [4]]
     """
 
@@ -62,7 +62,7 @@ class DataLoader(Generic[T_co]):
 
     def __init__(
         self,
-        dataset: Any,
+        dataset: Dataset[T_co] | Sequence[T_co],
         batch_size: int | None = 1,
         shuffle: bool | None = None,
         sampler: Iterable[Any] | None = None,
@@ -84,7 +84,7 @@ class DataLoader(Generic[T_co]):
         _check_workers(num_workers, timeout, prefetch_factor, persistent_workers)
         if num_workers > 0 and prefetch_factor is None:
             prefetch_factor = 2
-        self.dataset = dataset
+        self.dataset: Any = dataset
         self.num_workers = num_workers
         self.prefetch_factor = prefetch_factor
         self.pin_memory = pin_memory
@@ -96,20 +96,9 @@ class DataLoader(Generic[T_co]):
         self._iterable = isinstance(dataset, IterableDataset)
         if self._iterable:
             _check_unordered(shuffle, sampler, batch_sampler)
-        if sampler is not None and shuffle:
-            raise ValueError("sampler option is mutually exclusive with shuffle")
+        _check_order(batch_size, shuffle, sampler, batch_sampler, drop_last)
         if batch_sampler is not None:
-            if batch_size != 1 or shuffle or sampler is not None or drop_last:
-                raise ValueError(
-                    "batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, "
-                    "and drop_last"
-                )
-            batch_size, drop_last = None, False
-        elif batch_size is None and drop_last:
-            raise ValueError(
-                "batch_size=None option disables auto-batching and is mutually exclusive with "
-                "drop_last"
-            )
+            batch_size = None
         if sampler is None:
             sampler = self._default_sampler(bool(shuffle), generator)
         if batch_size is not None and batch_sampler is None:
@@ -179,6 +168,27 @@ _FIXED = {"batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "per
 
 
 # ---- checks of options ----
+
+
+def _check_order(
+    batch_size: int | None,
+    shuffle: bool | None,
+    sampler: Iterable[Any] | None,
+    batch_sampler: Iterable[Any] | None,
+    drop_last: bool,
+) -> None:
+    if sampler is not None and shuffle:
+        raise ValueError("sampler option is mutually exclusive with shuffle")
+    given = batch_size != 1 or shuffle or sampler is not None or drop_last
+    if batch_sampler is not None and given:
+        raise ValueError(
+            "batch_sampler option is mutually exclusive with batch_size, shuffle, sampler, and "
+            "drop_last"
+        )
+    if batch_sampler is None and batch_size is None and drop_last:
+        raise ValueError(
+            "batch_size=None option disables auto-batching and is mutually exclusive with drop_last"
+        )
 
 
 def _check_workers(count: int, timeout: float, prefetch: int | None, persistent: bool) -> None:

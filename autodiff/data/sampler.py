@@ -31,14 +31,27 @@ def draw_seed(generator: Generator | None = None) -> int:
 
 
 class Sampler(Generic[T_co]):
-    """Base of samplers. A subclass defines `__iter__`, and `__len__` where it can."""
+    """Base of samplers. A subclass defines `__iter__`, and `__len__` where it can.
+
+    >>> class Backwards(data.Sampler):
+    ...     def __init__(self, n):
+    ...         self.n = n
+    ...     def __iter__(self):
+    ...         return iter(range(self.n - 1, -1, -1))
+    >>> list(data.DataLoader(range(3), sampler=Backwards(3), batch_size=None))
+    [2, 1, 0]
+    """
 
     def __iter__(self) -> Iterator[T_co]:
         raise NotImplementedError
 
 
 class SequentialSampler(Sampler[int]):
-    """All indices in order."""
+    """All indices in order.
+
+    >>> list(data.SequentialSampler("abc"))
+    [0, 1, 2]
+    """
 
     def __init__(self, data_source: Sized) -> None:
         self.data_source = data_source
@@ -57,6 +70,9 @@ class RandomSampler(Sampler[int]):
     """All indices in random order, again and again up to num_samples; or drawn each for itself.
 
     Without a generator, each pass has one whose seed is drawn from the default generator.
+
+    >>> sorted(data.RandomSampler(range(4)))
+    [0, 1, 2, 3]
     """
 
     def __init__(
@@ -107,7 +123,11 @@ class RandomSampler(Sampler[int]):
 
 
 class SubsetRandomSampler(Sampler[int]):
-    """The given indices in random order."""
+    """The given indices in random order.
+
+    >>> sorted(data.SubsetRandomSampler([7, 3, 5]))
+    [3, 5, 7]
+    """
 
     def __init__(self, indices: Sequence[int], generator: Generator | None = None) -> None:
         self.indices = indices
@@ -122,7 +142,11 @@ class SubsetRandomSampler(Sampler[int]):
 
 
 class WeightedRandomSampler(Sampler[int]):
-    """Indices drawn with the probabilities that the weights are proportional to."""
+    """Indices drawn with the probabilities that the weights are proportional to.
+
+    >>> list(data.WeightedRandomSampler([0.0, 1.0, 0.0], 3))
+    [1, 1, 1]
+    """
 
     def __init__(
         self,
@@ -157,7 +181,11 @@ class WeightedRandomSampler(Sampler[int]):
 
 
 class BatchSampler(Sampler[list[int]]):
-    """Lists of batch_size indices of a sampler; the last may be shorter unless drop_last."""
+    """Lists of batch_size indices of a sampler; the last may be shorter unless drop_last.
+
+    >>> list(data.BatchSampler(range(5), 2, drop_last=False))
+    [[0, 1], [2, 3], [4]]
+    """
 
     def __init__(self, sampler: Iterable[Any], batch_size: int, drop_last: bool) -> None:
         _check_count("batch_size", batch_size)

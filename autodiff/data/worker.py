@@ -50,7 +50,11 @@ _here = _Here()
 
 
 def get_worker_info() -> WorkerInfo | None:
-    """What a worker of a DataLoader is told of itself; None elsewhere."""
+    """What a worker of a DataLoader is told of itself; None elsewhere.
+
+    >>> data.get_worker_info() is None
+    True
+    """
     return _here.info
 
 

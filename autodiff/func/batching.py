@@ -77,7 +77,6 @@ def vmap(
     ValueError where dimensions do not fit; RuntimeError where `func` needs the value of a
     sample (`.item()`, `if`), or a result has a shape that depends on values.
 
-    >>> import autodiff as ad
     >>> ad.func.vmap(lambda x, y: (x * y).sum())(ad.tensor([[1., 2.], [3., 4.]]), ad.ones(2, 2))
     tensor([3., 7.])
     """

@@ -137,7 +137,6 @@ def jacrev(
     rows are computed at a time. With `has_aux`, `func` returns (output, aux) and this (Jacobian,
     aux).
 
-    >>> import autodiff as ad
     >>> ad.func.jacrev(lambda x: x ** 2)(ad.tensor([1.0, 2.0]))
     tensor([[2., 0.],
             [0., 4.]])
@@ -166,7 +165,6 @@ def jacfwd(
 
     The function runs once: worth it where outputs have more elements than inputs.
 
-    >>> import autodiff as ad
     >>> ad.func.jacfwd(lambda x: x ** 2)(ad.tensor([1.0, 2.0]))
     tensor([[2., 0.],
             [0., 4.]])
@@ -213,7 +211,6 @@ def hessian(func: Function, argnums: Argnums = 0) -> Function:
 
     Two nested batches of backward passes, which cost less here than tangents of gradients.
 
-    >>> import autodiff as ad
     >>> ad.func.hessian(lambda x: (x ** 3).sum())(ad.tensor([1.0, 2.0]))
     tensor([[ 6.,  0.],
             [ 0., 12.]])

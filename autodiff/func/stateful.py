@@ -29,8 +29,7 @@ def functional_call(
     them where `tie_weights`. With `strict`, RuntimeError where names are missing or unexpected. A
     buffer that the call sets anew is set in the dict.
 
-    >>> import autodiff as ad
-    >>> layer = ad.nn.Linear(2, 1, bias=False)
+    >>> layer = nn.Linear(2, 1, bias=False)
     >>> ad.func.functional_call(layer, {"weight": ad.ones(1, 2)}, ad.tensor([[1.0, 2.0]]))
     tensor([[3.]])
     """
@@ -139,8 +138,7 @@ def stack_module_state(models: Sequence[Module]) -> tuple[dict[str, Any], dict[s
     Leaves, for `functional_call` of one of the models inside vmap. RuntimeError where models are
     of several classes or modes.
 
-    >>> import autodiff as ad
-    >>> models = [ad.nn.Linear(3, 2) for _ in range(4)]
+    >>> models = [nn.Linear(3, 2) for _ in range(4)]
     >>> parameters, buffers = ad.func.stack_module_state(models)
     >>> run = ad.func.vmap(lambda p, x: ad.func.functional_call(models[0], p, x), (0, None))
     >>> run(parameters, ad.ones(5, 3)).shape

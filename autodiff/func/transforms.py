@@ -187,7 +187,6 @@ def grad_and_value(func: Function, argnums: Argnums = 0, has_aux: bool = False) 
     `func` returns a 0-d tensor (with `has_aux`: and anything else; the result is then (gradient,
     (value, aux))). `argnums` chooses the arguments, trees of floating-point tensors.
 
-    >>> import autodiff as ad
     >>> ad.func.grad_and_value(lambda x: x ** 3)(ad.tensor(2.0))
     (tensor(12.), tensor(8.))
     """
@@ -218,7 +217,6 @@ def value_and_grad(func: Function, argnums: Argnums = 0, has_aux: bool = False) 
 
     With `has_aux`: ((value, aux), gradient).
 
-    >>> import autodiff as ad
     >>> ad.func.value_and_grad(lambda x: x ** 3)(ad.tensor(2.0))
     (tensor(8.), tensor(12.))
     """
@@ -238,7 +236,6 @@ def grad(func: Function, argnums: Argnums = 0, has_aux: bool = False) -> Functio
     `argnums` chooses the arguments: an int, or a tuple for a tuple of gradients; each is a tree of
     floating-point tensors. With `has_aux`, `func` returns (value, aux), and this (gradient, aux).
 
-    >>> import autodiff as ad
     >>> ad.func.grad(ad.func.grad(lambda x: x ** 3))(ad.tensor(2.0))
     tensor(12.)
     """
@@ -258,7 +255,6 @@ def vjp(func: Function, *primals: Any, has_aux: bool = False) -> Any:
     That function takes cotangents in the form of the output, any number of times, and returns a
     tuple. With `has_aux`, `func` returns (output, aux), and this (output, function, aux).
 
-    >>> import autodiff as ad
     >>> y, pull = ad.func.vjp(lambda x: x.sin(), ad.zeros(2))
     >>> pull(ad.tensor([1.0, 2.0]))
     (tensor([1., 2.]),)
@@ -330,7 +326,6 @@ def jvp(
     `has_aux`, `func` returns (output, aux), and this (output, tangent, aux). With `strict`,
     RuntimeError where an output does not depend on the primals; else its tangent is zero.
 
-    >>> import autodiff as ad
     >>> ad.func.jvp(lambda x: x ** 2, (ad.tensor(3.0),), (ad.tensor(1.0),))
     (tensor(9.), tensor(6.))
     """
@@ -379,7 +374,6 @@ def linearize(func: Function, *primals: Any) -> tuple[Any, Function]:
 
     `func` runs once; the function takes tangents in the form of the primals, any number of times.
 
-    >>> import autodiff as ad
     >>> y, push = ad.func.linearize(lambda x: x ** 2, ad.tensor(3.0))
     >>> push(ad.tensor(1.0)), push(ad.tensor(2.0))
     (tensor(6.), tensor(12.))

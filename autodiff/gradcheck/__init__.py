@@ -48,6 +48,9 @@ def gradcheck(
     Dtypes and gradients of single outputs are always checked, and `fast_mode` is as thorough:
     `check_grad_dtypes`, `check_undefined_grad` and `fast_mode` change nothing. Forward mode,
     batched gradients and masks are NotImplementedError.
+
+    >>> ad.gradcheck(ad.sin, ad.randn(3, requires_grad=True))
+    True
     """
     _refuse(
         check_batched_grad=check_batched_grad,
@@ -86,6 +89,9 @@ def gradgradcheck(
     and the outputs' cotangents: `grad_outputs`, or random ones (with `gen_non_contig_grad_outputs`
     not contiguous). All else is as in `gradcheck`. At a kink of `func` its gradient jumps, and the
     check fails.
+
+    >>> ad.gradgradcheck(ad.tanh, ad.randn(3, requires_grad=True))
+    True
     """
     _refuse(
         check_batched_grad=check_batched_grad, check_fwd_over_rev=check_fwd_over_rev, masked=masked
@@ -99,6 +105,10 @@ def worst_error(func: Function, inputs: Any, *, order: int = 1, atol: float = 1e
     """The largest error of a gradient of first or second order, 1.0 being all that is tolerated.
 
     GradcheckError where a gradient is wrong, as `gradcheck` tells it.
+
+    >>> from autodiff.gradcheck import worst_error
+    >>> worst_error(ad.sin, ad.ones(2, requires_grad=True)) < 1
+    True
     """
     whole = Whole(func, _tuple(inputs))
     subject: Subject = whole if order == 1 else Gradients(whole, None, False)

@@ -23,6 +23,8 @@ _DTYPES = {
     "U8": dtypes.uint8,
     "I32": dtypes.int32,
     "I64": dtypes.int64,
+    "F16": dtypes.float16,
+    "BF16": dtypes.bfloat16,
     "F32": dtypes.float32,
     "F64": dtypes.float64,
 }
@@ -37,8 +39,8 @@ def save(obj: Any, f: Any) -> None:
     same memory are written once and share it again when loaded. TypeError for anything else, such
     as a module: save its state_dict().
 
-    >>> save({"weight": autodiff.ones(2), "epoch": 3}, file := io.BytesIO())
-    >>> load(io.BytesIO(file.getvalue()))
+    >>> ad.save({"weight": ad.ones(2), "epoch": 3}, file := io.BytesIO())
+    >>> ad.load(io.BytesIO(file.getvalue()))
     {'weight': tensor([1., 1.]), 'epoch': 3}
     """
     library = _library()
@@ -99,6 +101,10 @@ def load(f: Any, map_location: Any = None, *, weights_only: bool = True, mmap: A
     tensors and the containers that hold them are read, strides and shared memory included;
     pickle.UnpicklingError names what else there is. A safetensors file of others is a dict of its
     tensors. `map_location` may name the CPU only; `mmap` is ignored.
+
+    >>> ad.save([ad.ones(2), "text"], file := io.BytesIO())
+    >>> ad.load(io.BytesIO(file.getvalue()))
+    [tensor([1., 1.]), 'text']
     """
     if not weights_only:
         raise ValueError("load never executes what is in a file: weights_only=False is refused")

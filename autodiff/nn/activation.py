@@ -43,21 +43,33 @@ def _inplace(flag: bool) -> str:
 
 
 class Tanh(Module):
-    """The hyperbolic tangent."""
+    """The hyperbolic tangent.
+
+    >>> nn.Tanh()(ad.tensor([-1.0, 1.0]))
+    tensor([-0.7616,  0.7616])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return functional.tanh(input)  # type: ignore[no-any-return]
 
 
 class Sigmoid(Module):
-    """1 / (1 + exp(-input))."""
+    """1 / (1 + exp(-input)).
+
+    >>> nn.Sigmoid()(ad.tensor([-1.0, 0.0, 1.0]))
+    tensor([0.2689, 0.5000, 0.7311])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return functional.sigmoid(input)  # type: ignore[no-any-return]
 
 
 class ReLU(Module):
-    """max(input, 0)."""
+    """max(input, 0).
+
+    >>> nn.ReLU()(ad.tensor([-1.0, 1.0]))
+    tensor([0., 1.])
+    """
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
@@ -71,7 +83,11 @@ class ReLU(Module):
 
 
 class LeakyReLU(Module):
-    """input above 0, negative_slope * input below."""
+    """input above 0, negative_slope * input below.
+
+    >>> nn.LeakyReLU(0.1)(ad.tensor([-1.0, 1.0]))
+    tensor([-0.1000,  1.0000])
+    """
 
     def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
         super().__init__()
@@ -86,7 +102,11 @@ class LeakyReLU(Module):
 
 
 class Hardtanh(Module):
-    """input limited to [min_val, max_val]."""
+    """input limited to [min_val, max_val].
+
+    >>> nn.Hardtanh()(ad.tensor([-2.0, 0.5, 2.0]))
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
 
     def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
@@ -104,7 +124,11 @@ class Hardtanh(Module):
 
 
 class Softplus(Module):
-    """log(1 + exp(beta * input)) / beta; input itself where beta * input is above threshold."""
+    """log(1 + exp(beta * input)) / beta; input itself where beta * input is above threshold.
+
+    >>> nn.Softplus()(ad.tensor([-1.0, 0.0, 100.0]))
+    tensor([  0.3133,   0.6931, 100.0000])
+    """
 
     def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
         super().__init__()
@@ -119,7 +143,11 @@ class Softplus(Module):
 
 
 class ELU(Module):
-    """input above 0, alpha * (exp(input) - 1) below."""
+    """input above 0, alpha * (exp(input) - 1) below.
+
+    >>> nn.ELU()(ad.tensor([-1.0, 1.0]))
+    tensor([-0.6321,  1.0000])
+    """
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
@@ -134,7 +162,11 @@ class ELU(Module):
 
 
 class GELU(Module):
-    """input * P(N < input) for N standard normal, or its tanh approximation."""
+    """input * P(N < input) for N standard normal, or its tanh approximation.
+
+    >>> nn.GELU()(ad.tensor([-1.0, 1.0]))
+    tensor([-0.1587,  0.8413])
+    """
 
     def __init__(self, approximate: str = "none") -> None:
         super().__init__()
@@ -148,7 +180,11 @@ class GELU(Module):
 
 
 class SiLU(Module):
-    """input * sigmoid(input)."""
+    """input * sigmoid(input).
+
+    >>> nn.SiLU()(ad.tensor([-1.0, 1.0]))
+    tensor([-0.2689,  0.7311])
+    """
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
@@ -162,7 +198,11 @@ class SiLU(Module):
 
 
 class ReLU6(Hardtanh):
-    """input limited to [0, 6]."""
+    """input limited to [0, 6].
+
+    >>> nn.ReLU6()(ad.tensor([-1.0, 1.0, 8.0]))
+    tensor([0., 1., 6.])
+    """
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__(0.0, 6.0, inplace)
@@ -172,7 +212,11 @@ class ReLU6(Hardtanh):
 
 
 class Threshold(Module):
-    """input above threshold, value elsewhere."""
+    """input above threshold, value elsewhere.
+
+    >>> nn.Threshold(0.5, 9.0)(ad.tensor([0.2, 1.0]))
+    tensor([9., 1.])
+    """
 
     def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
         super().__init__()
@@ -188,7 +232,11 @@ class Threshold(Module):
 
 
 class Hardshrink(Module):
-    """0 within [-lambd, lambd], input elsewhere."""
+    """0 within [-lambd, lambd], input elsewhere.
+
+    >>> nn.Hardshrink()(ad.tensor([-1.0, 0.3, 1.0]))
+    tensor([-1.,  0.,  1.])
+    """
 
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()
@@ -202,7 +250,11 @@ class Hardshrink(Module):
 
 
 class Softshrink(Module):
-    """input moved towards 0 by lambd; 0 within [-lambd, lambd]."""
+    """input moved towards 0 by lambd; 0 within [-lambd, lambd].
+
+    >>> nn.Softshrink()(ad.tensor([-1.0, 0.3, 1.0]))
+    tensor([-0.5000,  0.0000,  0.5000])
+    """
 
     def __init__(self, lambd: float = 0.5) -> None:
         super().__init__()
@@ -216,7 +268,11 @@ class Softshrink(Module):
 
 
 class Hardsigmoid(Module):
-    """min(max(input + 3, 0), 6) / 6."""
+    """min(max(input + 3, 0), 6) / 6.
+
+    >>> nn.Hardsigmoid()(ad.tensor([-4.0, 0.0, 1.0]))
+    tensor([0.0000, 0.5000, 0.6667])
+    """
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
@@ -227,7 +283,11 @@ class Hardsigmoid(Module):
 
 
 class Hardswish(Module):
-    """input * min(max(input + 3, 0), 6) / 6."""
+    """input * min(max(input + 3, 0), 6) / 6.
+
+    >>> nn.Hardswish()(ad.tensor([-4.0, 0.0, 1.0]))
+    tensor([-0.0000, 0.0000, 0.6667])
+    """
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
@@ -241,6 +301,9 @@ class PReLU(Module):
     """input above 0, weight * input below, with a weight to learn: one, or one for each channel.
 
     Channels are dimension 1. `weight` has shape (num_parameters,), and starts at `init`.
+
+    >>> nn.PReLU()(ad.tensor([-1.0, 1.0])).detach()
+    tensor([-0.2500,  1.0000])
     """
 
     def __init__(
@@ -270,7 +333,11 @@ class PReLU(Module):
 
 
 class RReLU(Module):
-    """input above 0, slope * input below; in training, slopes are drawn from [lower, upper)."""
+    """input above 0, slope * input below; in training, slopes are drawn from [lower, upper).
+
+    >>> nn.RReLU().eval()(ad.tensor([-1.0, 1.0]))
+    tensor([-0.2292,  1.0000])
+    """
 
     def __init__(
         self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False
@@ -288,7 +355,11 @@ class RReLU(Module):
 
 
 class SELU(Module):
-    """ELU of the alpha, and times the scale, that keep mean 0 and variance 1."""
+    """ELU of the alpha, and times the scale, that keep mean 0 and variance 1.
+
+    >>> nn.SELU()(ad.tensor([-1.0, 1.0]))
+    tensor([-1.1113,  1.0507])
+    """
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
@@ -302,7 +373,11 @@ class SELU(Module):
 
 
 class CELU(Module):
-    """input above 0, alpha * (exp(input / alpha) - 1) below."""
+    """input above 0, alpha * (exp(input / alpha) - 1) below.
+
+    >>> nn.CELU()(ad.tensor([-1.0, 1.0]))
+    tensor([-0.6321,  1.0000])
+    """
 
     def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
         super().__init__()
@@ -317,7 +392,11 @@ class CELU(Module):
 
 
 class Mish(Module):
-    """input * tanh(softplus(input))."""
+    """input * tanh(softplus(input)).
+
+    >>> nn.Mish()(ad.tensor([-1.0, 1.0]))
+    tensor([-0.3034,  0.8651])
+    """
 
     def __init__(self, inplace: bool = False) -> None:
         super().__init__()
@@ -331,28 +410,44 @@ class Mish(Module):
 
 
 class LogSigmoid(Module):
-    """log(sigmoid(input)), exact where sigmoid rounds to 0 or 1."""
+    """log(sigmoid(input)), exact where sigmoid rounds to 0 or 1.
+
+    >>> nn.LogSigmoid()(ad.tensor([-100.0, 0.0]))
+    tensor([-100.0000,   -0.6931])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return functional.logsigmoid(input)
 
 
 class Softsign(Module):
-    """input / (1 + |input|)."""
+    """input / (1 + |input|).
+
+    >>> nn.Softsign()(ad.tensor([-1.0, 3.0]))
+    tensor([-0.5000,  0.7500])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return functional.softsign(input)
 
 
 class Tanhshrink(Module):
-    """input - tanh(input)."""
+    """input - tanh(input).
+
+    >>> nn.Tanhshrink()(ad.tensor([-1.0, 1.0]))
+    tensor([-0.2384,  0.2384])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return functional.tanhshrink(input)
 
 
 class GLU(Module):
-    """a * sigmoid(b) for the halves a and b of the input along `dim`."""
+    """a * sigmoid(b) for the halves a and b of the input along `dim`.
+
+    >>> nn.GLU()(ad.tensor([1.0, 2.0, 0.0, 0.0]))
+    tensor([0.5000, 1.0000])
+    """
 
     def __init__(self, dim: int = -1) -> None:
         super().__init__()

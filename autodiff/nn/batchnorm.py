@@ -144,13 +144,21 @@ class BatchNorm1d(_BatchNorm):
 
     In training by the batch's mean and variance, which move the running ones by `momentum` (None:
     to their average so far); in evaluation by the running ones, if they are tracked.
+
+    >>> nn.BatchNorm1d(1, affine=False)(ad.tensor([[1.0], [3.0]]))
+    tensor([[-1.0000],
+            [ 1.0000]])
     """
 
     _dims = (2, 3)
 
 
 class BatchNorm2d(_BatchNorm):
-    """Batch norm of (n, channels, height, width); see BatchNorm1d."""
+    """Batch norm of (n, channels, height, width); see BatchNorm1d.
+
+    >>> nn.BatchNorm2d(3)(ad.zeros(2, 3, 4, 4)).shape
+    torch.Size([2, 3, 4, 4])
+    """
 
     _dims = (4,)
 
@@ -201,7 +209,11 @@ class _InstanceNorm(_Norm):
 
 
 class InstanceNorm1d(_InstanceNorm):
-    """Normalizes each channel of each element of (n, channels, length), or of one without n."""
+    """Normalizes each channel of each element of (n, channels, length), or of one without n.
+
+    >>> nn.InstanceNorm1d(1)(ad.tensor([[[1.0, 3.0]]]))
+    tensor([[[-1.0000,  1.0000]]])
+    """
 
     _dims = (2, 3)
 
@@ -222,6 +234,9 @@ class GroupNorm(Module):
     """Normalizes groups of channels of each element of (n, channels, ...); then by channel.
 
     ValueError where num_channels is no multiple of num_groups.
+
+    >>> nn.GroupNorm(2, 4)(ad.zeros(5, 4, 8)).shape
+    torch.Size([5, 4, 8])
     """
 
     weight: Parameter | None
@@ -267,7 +282,11 @@ class GroupNorm(Module):
 
 
 class LocalResponseNorm(Module):
-    """Divides by (k + alpha times the mean square of `size` channels around) to the beta."""
+    """Divides by (k + alpha times the mean square of `size` channels around) to the beta.
+
+    >>> nn.LocalResponseNorm(3)(ad.ones(1, 4, 5)).shape
+    torch.Size([1, 4, 5])
+    """
 
     def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
         super().__init__()

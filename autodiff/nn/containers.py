@@ -97,6 +97,9 @@ class Sequential(_Row):
     """Modules called one after the other, each on what the last returned.
 
     They are given in order, or as an OrderedDict of names.
+
+    >>> nn.Sequential(nn.Linear(2, 4), nn.Tanh(), nn.Linear(4, 1))(ad.ones(5, 2)).shape
+    torch.Size([5, 1])
     """
 
     def __init__(self, *args: Any) -> None:
@@ -164,7 +167,12 @@ def _check_sequential(other: object) -> None:
 
 
 class ModuleList(_Row):
-    """A list of modules, which it registers; calling them is left to the module that owns it."""
+    """A list of modules, which it registers; calling them is left to the module that owns it.
+
+    >>> layers = nn.ModuleList(nn.Linear(2, 2) for _ in range(3))
+    >>> len(layers), len(list(layers.parameters()))
+    (3, 6)
+    """
 
     def __init__(self, modules: Iterable[Module] | None = None) -> None:
         super().__init__()
@@ -209,7 +217,12 @@ class ModuleList(_Row):
 
 
 class ModuleDict(Module):
-    """Modules by name, which it registers; calling them is left to the module that owns it."""
+    """Modules by name, which it registers; calling them is left to the module that owns it.
+
+    >>> layers = nn.ModuleDict({"a": nn.Linear(2, 3), "b": nn.ReLU()})
+    >>> layers["b"](layers["a"](ad.ones(2))).shape, list(layers)
+    (torch.Size([3]), ['a', 'b'])
+    """
 
     def __init__(self, modules: Any = None) -> None:
         super().__init__()
@@ -294,6 +307,9 @@ class MLP(Sequential):
 
     `MLP([1, 13, 1])` is Sequential(Linear(1, 13), Tanh(), Linear(13, 1)): the last layer is linear.
     `activation` makes a module for each place.
+
+    >>> nn.MLP([1, 13, 1])(ad.zeros(5, 1)).shape
+    torch.Size([5, 1])
     """
 
     def __init__(

@@ -175,6 +175,9 @@ class Conv1d(_Forward):
     The weight is (out_channels, in_channels / groups, kernel_size). Both start uniform on
     +-1/sqrt(elements of a window), with PyTorch's numbers for the same seed. `padding_mode` is
     zeros, reflect, replicate or circular.
+
+    >>> nn.Conv1d(3, 8, kernel_size=3, padding="same")(ad.zeros(1, 3, 10)).shape
+    torch.Size([1, 8, 10])
     """
 
     _nd = 1
@@ -183,9 +186,8 @@ class Conv1d(_Forward):
 class Conv2d(_Forward):
     """`functional.conv2d` with parameters; see `Conv1d`.
 
-    >>> import autodiff as ad
-    >>> ad.nn.Conv2d(3, 8, 3, stride=2, padding=1)(ad.zeros(1, 3, 32, 32)).shape
-    Size([1, 8, 16, 16])
+    >>> nn.Conv2d(3, 8, 3, stride=2, padding=1)(ad.zeros(1, 3, 32, 32)).shape
+    torch.Size([1, 8, 16, 16])
     """
 
     _nd = 2
@@ -278,13 +280,20 @@ class ConvTranspose1d(_Transposed):
 
     The weight is (in_channels, out_channels / groups, kernel_size). Called with an output_size,
     it finds the output padding for that.
+
+    >>> nn.ConvTranspose1d(8, 3, kernel_size=2, stride=2)(ad.zeros(1, 8, 5)).shape
+    torch.Size([1, 3, 10])
     """
 
     _nd = 1
 
 
 class ConvTranspose2d(_Transposed):
-    """`functional.conv_transpose2d` with parameters; see `ConvTranspose1d`."""
+    """`functional.conv_transpose2d` with parameters; see `ConvTranspose1d`.
+
+    >>> nn.ConvTranspose2d(8, 3, 3, stride=2)(ad.zeros(1, 8, 4, 4), output_size=(10, 10)).shape
+    torch.Size([1, 3, 10, 10])
+    """
 
     _nd = 2
 

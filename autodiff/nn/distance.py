@@ -10,7 +10,11 @@ __all__ = ["CosineSimilarity", "PairwiseDistance"]
 
 
 class CosineSimilarity(Module):
-    """The cosine of the angle between vectors along a dimension; norms are at least eps."""
+    """The cosine of the angle between vectors along a dimension; norms are at least eps.
+
+    >>> nn.CosineSimilarity()(ad.tensor([[1.0, 0.0]]), ad.tensor([[1.0, 1.0]]))
+    tensor([0.7071])
+    """
 
     def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
         super().__init__()
@@ -22,7 +26,11 @@ class CosineSimilarity(Module):
 
 
 class PairwiseDistance(Module):
-    """The p-norm of x1 - x2 + eps over the last dimension."""
+    """The p-norm of x1 - x2 + eps over the last dimension.
+
+    >>> nn.PairwiseDistance(eps=0)(ad.tensor([3.0, 0.0]), ad.tensor([0.0, 4.0]))
+    tensor(5.)
+    """
 
     def __init__(self, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False) -> None:
         super().__init__()

@@ -29,42 +29,69 @@ class _Dropout(Module):
 
 
 class Dropout(_Dropout):
-    """Zeros elements with probability p, and divides the others by 1 - p."""
+    """In training, zeros elements with probability p, and divides the others by 1 - p.
+
+    ValueError for a p outside [0, 1].
+
+    >>> g = ad.manual_seed(0)
+    >>> nn.Dropout(0.5)(ad.ones(4))
+    tensor([0., 0., 2., 0.])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return functional.dropout(input, self.p, self.training, self.inplace)
 
 
 class Dropout1d(_Dropout):
-    """Zeros channels of (N, C, L) or (C, L) with probability p, and divides the others by 1 - p."""
+    """Zeros channels of (N, C, L) or (C, L) with probability p, and divides the others by 1 - p.
+
+    >>> nn.Dropout1d(0.5)(ad.ones(8, 3, 5)).shape
+    torch.Size([8, 3, 5])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return functional.dropout1d(input, self.p, self.training, self.inplace)
 
 
 class Dropout2d(_Dropout):
-    """Zeros channels of (N, C, H, W) with probability p, and divides the others by 1 - p."""
+    """Zeros channels of (N, C, H, W) with probability p, and divides the others by 1 - p.
+
+    >>> nn.Dropout2d(0.5)(ad.ones(8, 3, 5, 5)).shape
+    torch.Size([8, 3, 5, 5])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return functional.dropout2d(input, self.p, self.training, self.inplace)
 
 
 class Dropout3d(_Dropout):
-    """Zeros channels of (N, C, D, H, W) or (C, D, H, W) with probability p; scales the others."""
+    """Zeros channels of (N, C, D, H, W) or (C, D, H, W) with probability p; scales the others.
+
+    >>> nn.Dropout3d(0.5)(ad.ones(8, 3, 5, 5, 5)).shape
+    torch.Size([8, 3, 5, 5, 5])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return functional.dropout3d(input, self.p, self.training, self.inplace)
 
 
 class AlphaDropout(_Dropout):
-    """Saturates elements as SELU does, with probability p, keeping mean 0 and variance 1."""
+    """Saturates elements as SELU does, with probability p, keeping mean 0 and variance 1.
+
+    >>> nn.AlphaDropout(0.5).eval()(ad.ones(2))
+    tensor([1., 1.])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return functional.alpha_dropout(input, self.p, self.training)
 
 
 class FeatureAlphaDropout(_Dropout):
-    """`AlphaDropout` of whole channels of (N, C, ...)."""
+    """`AlphaDropout` of whole channels of (N, C, ...).
+
+    >>> nn.FeatureAlphaDropout(0.5).eval()(ad.ones(1, 2))
+    tensor([[1., 1.]])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         return functional.feature_alpha_dropout(input, self.p, self.training)

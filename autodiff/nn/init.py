@@ -60,7 +60,11 @@ _LINEAR = (
 
 
 def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
-    """The factor that keeps the variance of a layer's output through an activation."""
+    """The factor that keeps the variance of a layer's output through an activation.
+
+    >>> nn.init.calculate_gain("leaky_relu", 0.2)
+    1.3867504905630728
+    """
     if nonlinearity in _LINEAR or nonlinearity == "sigmoid":
         return 1
     if nonlinearity == "leaky_relu":
@@ -78,7 +82,12 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 def uniform_(
     tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
-    """Uniform on [a, b)."""
+    """Uniform on [a, b).
+
+    >>> g = ad.manual_seed(0)
+    >>> nn.init.uniform_(ad.empty(2), -1, 1)
+    tensor([-0.0075,  0.5364])
+    """
     with no_grad():
         return draws.uniform_(tensor, a, b, generator=generator)
 
@@ -86,29 +95,51 @@ def uniform_(
 def normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
-    """Normal of the given mean and standard deviation."""
+    """Normal of the given mean and standard deviation.
+
+    >>> g = ad.manual_seed(0)
+    >>> nn.init.normal_(ad.empty(2))
+    tensor([ 1.5410, -0.2934])
+    """
     with no_grad():
         return draws.normal_(tensor, mean, std, generator=generator)
 
 
 def constant_(tensor: Tensor, val: float) -> Tensor:
-    """One value."""
+    """One value.
+
+    >>> nn.init.constant_(ad.empty(2), 0.5)
+    tensor([0.5000, 0.5000])
+    """
     with no_grad():
         return fill_(tensor, val)
 
 
 def ones_(tensor: Tensor) -> Tensor:
-    """Ones."""
+    """Ones.
+
+    >>> nn.init.ones_(ad.empty(2))
+    tensor([1., 1.])
+    """
     return constant_(tensor, 1.0)
 
 
 def zeros_(tensor: Tensor) -> Tensor:
-    """Zeros."""
+    """Zeros.
+
+    >>> nn.init.zeros_(ad.empty(2))
+    tensor([0., 0.])
+    """
     return constant_(tensor, 0.0)
 
 
 def eye_(tensor: Tensor) -> Tensor:
-    """The identity matrix. ValueError unless the tensor is a matrix."""
+    """The identity matrix. ValueError unless the tensor is a matrix.
+
+    >>> nn.init.eye_(ad.empty(2, 2))
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     with no_grad():
@@ -119,6 +150,9 @@ def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
     """The kernel (out, in, *size) of a convolution that copies channels, for each group anew.
 
     ValueError unless the tensor has 3 to 5 dimensions and `groups` divides the first.
+
+    >>> nn.init.dirac_(ad.empty(2, 2, 1)).flatten()
+    tensor([1., 0., 0., 1.])
     """
     if tensor.ndim not in (3, 4, 5):
         raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
@@ -143,7 +177,11 @@ def trunc_normal_(
     b: float = 2.0,
     generator: Generator | None = None,
 ) -> Tensor:
-    """Normal, but only between a and b."""
+    """Normal, but only between a and b.
+
+    >>> bool(nn.init.trunc_normal_(ad.empty(99), a=-1, b=1).abs().max() <= 1)
+    True
+    """
     if mean < a - 2 * std or mean > b + 2 * std:
         warnings.warn(
             "mean is more than 2 std from [a, b] in nn.init.trunc_normal_. "
@@ -212,13 +250,21 @@ def _fans(tensor: Tensor) -> tuple[int, int]:
 def xavier_uniform_(
     tensor: Tensor, gain: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
-    """Uniform of variance gain^2 * 2 / (fan_in + fan_out)."""
+    """Uniform of variance gain^2 * 2 / (fan_in + fan_out).
+
+    >>> bool(nn.init.xavier_uniform_(ad.empty(2, 4)).abs().max() <= 1)
+    True
+    """
     bound = math.sqrt(3.0) * gain * math.sqrt(2.0 / float(sum(_fans(tensor))))
     return uniform_(tensor, -bound, bound, generator)
 
 
 def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
-    """Normal of variance gain^2 * 2 / (fan_in + fan_out)."""
+    """Normal of variance gain^2 * 2 / (fan_in + fan_out).
+
+    >>> nn.init.xavier_normal_(ad.empty(3, 5), gain=nn.init.calculate_gain("tanh")).shape
+    torch.Size([3, 5])
+    """
     return normal_(tensor, 0.0, gain * math.sqrt(2.0 / float(sum(_fans(tensor)))), generator)
 
 
@@ -245,7 +291,11 @@ def kaiming_uniform_(
     nonlinearity: str = "leaky_relu",
     generator: Generator | None = None,
 ) -> Tensor:
-    """Uniform of variance gain^2 / fan; `a` is the slope of a leaky_relu after the layer."""
+    """Uniform of variance gain^2 / fan; `a` is the slope of a leaky_relu after the layer.
+
+    >>> bool(nn.init.kaiming_uniform_(ad.empty(3, 6), a=1).abs().max() <= 0.5**0.5)
+    True
+    """
     if _is_empty(tensor):
         return tensor
     bound = math.sqrt(3.0) * _kaiming_std(tensor, a, mode, nonlinearity)
@@ -259,7 +309,11 @@ def kaiming_normal_(
     nonlinearity: str = "leaky_relu",
     generator: Generator | None = None,
 ) -> Tensor:
-    """Normal of variance gain^2 / fan; `a` is the slope of a leaky_relu after the layer."""
+    """Normal of variance gain^2 / fan; `a` is the slope of a leaky_relu after the layer.
+
+    >>> nn.init.kaiming_normal_(ad.empty(3, 5), nonlinearity="relu").shape
+    torch.Size([3, 5])
+    """
     if _is_empty(tensor):
         return tensor
     return normal_(tensor, 0.0, _kaiming_std(tensor, a, mode, nonlinearity), generator)
@@ -273,6 +327,10 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
 
     Saxe et al., Exact solutions to the nonlinear dynamics of learning in deep linear neural
     networks (2013). ValueError unless the tensor has two dimensions or more.
+
+    >>> w = nn.init.orthogonal_(ad.empty(2, 3))
+    >>> ad.allclose(w @ w.T, ad.eye(2), atol=1e-6)
+    True
     """
     if tensor.ndim < 2:
         raise ValueError("Only tensors with 2 or more dimensions are supported")
@@ -317,6 +375,9 @@ def sparse_(
 
     Martens, Deep learning via Hessian-free optimization (2010). Which elements are zero is drawn
     from the default generator. ValueError unless the tensor is a matrix.
+
+    >>> (nn.init.sparse_(ad.empty(4, 2), sparsity=0.5) == 0).sum(0)
+    tensor([2, 2])
     """
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")

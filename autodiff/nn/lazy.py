@@ -33,7 +33,13 @@ __all__ = [
 
 
 class UninitializedParameter(Parameter):
-    """A parameter whose shape is yet to be known; `materialize` gives it one."""
+    """A parameter whose shape is yet to be known; `materialize` gives it one.
+
+    >>> p = nn.UninitializedParameter()
+    >>> p.materialize((2, 3))
+    >>> p.shape
+    torch.Size([2, 3])
+    """
 
     __slots__ = ()
 
@@ -117,7 +123,11 @@ class _Lazy(Module):
 
 
 class LazyLinear(_Lazy, Linear):
-    """A Linear whose in_features are the last size of its first input."""
+    """A Linear whose in_features are the last size of its first input.
+
+    >>> nn.LazyLinear(2)(ad.ones(4, 3)).shape
+    torch.Size([4, 2])
+    """
 
     _becomes = Linear
 
@@ -222,7 +232,11 @@ class _LazyNorm(_Lazy):
 
 
 class LazyBatchNorm1d(_LazyNorm, BatchNorm1d):
-    """A BatchNorm1d whose num_features are the channels of its first input."""
+    """A BatchNorm1d whose num_features are the channels of its first input.
+
+    >>> nn.LazyBatchNorm1d()(ad.ones(4, 3)).shape
+    torch.Size([4, 3])
+    """
 
     _becomes = BatchNorm1d
 
@@ -240,7 +254,11 @@ class LazyBatchNorm3d(_LazyNorm, BatchNorm3d):
 
 
 class LazyInstanceNorm1d(_LazyNorm, InstanceNorm1d):
-    """An InstanceNorm1d whose num_features are the channels of its first input."""
+    """An InstanceNorm1d whose num_features are the channels of its first input.
+
+    >>> nn.LazyInstanceNorm1d()(ad.ones(4, 3, 5)).shape
+    torch.Size([4, 3, 5])
+    """
 
     _becomes = InstanceNorm1d
 

@@ -22,6 +22,9 @@ class Linear(Module):
     """input (..., in_features) times weight (out_features, in_features) transposed, plus bias.
 
     Both start uniform on +-1/sqrt(in_features), with PyTorch's numbers for the same seed.
+
+    >>> nn.Linear(3, 2)(ad.ones(4, 3)).shape
+    torch.Size([4, 2])
     """
 
     weight: Parameter
@@ -68,6 +71,9 @@ class Bilinear(Module):
     """input1 (..., in1_features) times weight[o] times input2 (..., in2_features), plus bias[o].
 
     Both start uniform on +-1/sqrt(in1_features). ValueError where that is no positive number.
+
+    >>> nn.Bilinear(3, 4, 2)(ad.ones(5, 3), ad.ones(5, 4)).shape
+    torch.Size([5, 2])
     """
 
     weight: Parameter
@@ -118,6 +124,9 @@ class Neuron(Module):
 
     It maps (..., in_features) to (..., 1). `activation` is a function of a tensor, a module, or a
     class of modules such as the default Tanh; None leaves the sum as it is.
+
+    >>> nn.Neuron(3)(ad.zeros(5, 3)).shape
+    torch.Size([5, 1])
     """
 
     def __init__(

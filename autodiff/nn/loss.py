@@ -51,21 +51,33 @@ class _WeightedLoss(_Loss):
 
 
 class MSELoss(_Loss):
-    """The squared errors: their mean, sum, or each ("none")."""
+    """The squared errors: their mean, sum, or each ("none").
+
+    >>> nn.MSELoss()(ad.tensor([1.0, 2.0]), ad.tensor([0.0, 4.0]))
+    tensor(2.5000)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return functional.mse_loss(input, target, reduction=self.reduction)
 
 
 class L1Loss(_Loss):
-    """The absolute errors: their mean, sum, or each ("none")."""
+    """The absolute errors: their mean, sum, or each ("none").
+
+    >>> nn.L1Loss()(ad.tensor([1.0, 2.0]), ad.tensor([0.0, 4.0]))
+    tensor(1.5000)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return functional.l1_loss(input, target, reduction=self.reduction)
 
 
 class SmoothL1Loss(_Loss):
-    """Squared errors / (2 beta) below beta, absolute errors - beta / 2 above."""
+    """Squared errors / (2 beta) below beta, absolute errors - beta / 2 above.
+
+    >>> nn.SmoothL1Loss()(ad.tensor([0.0, 0.0]), ad.tensor([0.5, 3.0]))
+    tensor(1.3125)
+    """
 
     def __init__(
         self,
@@ -82,7 +94,11 @@ class SmoothL1Loss(_Loss):
 
 
 class HuberLoss(_Loss):
-    """Squared errors / 2 below delta, delta (absolute errors - delta / 2) above."""
+    """Squared errors / 2 below delta, delta (absolute errors - delta / 2) above.
+
+    >>> nn.HuberLoss()(ad.tensor([0.0, 0.0]), ad.tensor([0.5, 3.0]))
+    tensor(1.3125)
+    """
 
     def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
         if not isinstance(delta, (float, int)):
@@ -95,14 +111,22 @@ class HuberLoss(_Loss):
 
 
 class BCELoss(_WeightedLoss):
-    """The cross-entropy of probabilities of two classes."""
+    """The cross-entropy of probabilities of two classes.
+
+    >>> nn.BCELoss()(ad.tensor([0.5, 0.5]), ad.tensor([0.0, 1.0]))
+    tensor(0.6931)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return functional.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
 
 
 class BCEWithLogitsLoss(_WeightedLoss):
-    """The cross-entropy of sigmoid(input), exact for logits of any size."""
+    """The cross-entropy of sigmoid(input), exact for logits of any size.
+
+    >>> nn.BCEWithLogitsLoss()(ad.zeros(2), ad.tensor([0.0, 1.0]))
+    tensor(0.6931)
+    """
 
     pos_weight: Tensor | None
 
@@ -124,7 +148,11 @@ class BCEWithLogitsLoss(_WeightedLoss):
 
 
 class KLDivLoss(_Loss):
-    """The Kullback-Leibler divergence of log-probabilities from a target."""
+    """The Kullback-Leibler divergence of log-probabilities from a target.
+
+    >>> nn.KLDivLoss(reduction="sum")(ad.tensor([0.5, 0.5]).log(), ad.tensor([0.25, 0.75]))
+    tensor(0.1308)
+    """
 
     def __init__(
         self,
@@ -143,7 +171,11 @@ class KLDivLoss(_Loss):
 
 
 class NLLLoss(_WeightedLoss):
-    """Minus the log-probabilities of the target classes."""
+    """Minus the log-probabilities of the target classes.
+
+    >>> nn.NLLLoss()(ad.tensor([[0.5, 0.5], [0.2, 0.8]]).log(), ad.tensor([0, 1]))
+    tensor(0.4581)
+    """
 
     def __init__(
         self,
@@ -167,7 +199,11 @@ class NLLLoss(_WeightedLoss):
 
 
 class CrossEntropyLoss(_WeightedLoss):
-    """The cross-entropy of softmax(input) against class indices or class probabilities."""
+    """The cross-entropy of softmax(input) against class indices or class probabilities.
+
+    >>> nn.CrossEntropyLoss()(ad.zeros(3, 4), ad.tensor([0, 1, 3]))
+    tensor(1.3863)
+    """
 
     def __init__(
         self,
@@ -194,14 +230,22 @@ class CrossEntropyLoss(_WeightedLoss):
 
 
 class SoftMarginLoss(_Loss):
-    """log(1 + exp(-target input)) of targets 1 and -1."""
+    """log(1 + exp(-target input)) of targets 1 and -1.
+
+    >>> nn.SoftMarginLoss()(ad.zeros(2), ad.tensor([1.0, -1.0]))
+    tensor(0.6931)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return functional.soft_margin_loss(input, target, reduction=self.reduction)
 
 
 class HingeEmbeddingLoss(_Loss):
-    """input where target is 1, max(0, margin - input) where it is -1."""
+    """input where target is 1, max(0, margin - input) where it is -1.
+
+    >>> nn.HingeEmbeddingLoss()(ad.tensor([0.5, 0.5]), ad.tensor([1, -1]))
+    tensor(0.5000)
+    """
 
     def __init__(
         self,
@@ -218,7 +262,11 @@ class HingeEmbeddingLoss(_Loss):
 
 
 class MarginRankingLoss(_Loss):
-    """max(0, margin - target (input1 - input2)) of targets 1 and -1."""
+    """max(0, margin - target (input1 - input2)) of targets 1 and -1.
+
+    >>> nn.MarginRankingLoss(0.5)(ad.tensor([1.0]), ad.tensor([2.0]), ad.tensor([1.0]))
+    tensor(1.5000)
+    """
 
     def __init__(
         self,

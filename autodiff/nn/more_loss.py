@@ -24,7 +24,11 @@ __all__ = [
 
 
 class CosineEmbeddingLoss(_Loss):
-    """1 - cos of the angle of two vectors where target is 1, max(0, cos - margin) where -1."""
+    """1 - cos of the angle of two vectors where target is 1, max(0, cos - margin) where -1.
+
+    >>> nn.CosineEmbeddingLoss()(ad.ones(1, 2), ad.tensor([[1.0, 0.0]]), ad.ones(1))
+    tensor(0.2929)
+    """
 
     def __init__(
         self,
@@ -43,7 +47,11 @@ class CosineEmbeddingLoss(_Loss):
 
 
 class GaussianNLLLoss(_Loss):
-    """Minus the log-density of target under normal distributions of given means and variances."""
+    """Minus the log-density of target under normal distributions of given means and variances.
+
+    >>> nn.GaussianNLLLoss()(ad.zeros(2), ad.ones(2), ad.ones(2))
+    tensor(0.5000)
+    """
 
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
         super().__init__(None, None, reduction)
@@ -57,7 +65,11 @@ class GaussianNLLLoss(_Loss):
 
 
 class PoissonNLLLoss(_Loss):
-    """Minus the log-probability of counts under Poisson distributions of given (log-)rates."""
+    """Minus the log-probability of counts under Poisson distributions of given (log-)rates.
+
+    >>> nn.PoissonNLLLoss()(ad.zeros(2), ad.tensor([1.0, 2.0]))
+    tensor(1.)
+    """
 
     def __init__(
         self,
@@ -85,14 +97,22 @@ class PoissonNLLLoss(_Loss):
 
 
 class MultiLabelMarginLoss(_Loss):
-    """The margins of labels, up to the first -1 of a row, over all other classes."""
+    """The margins of labels, up to the first -1 of a row, over all other classes.
+
+    >>> nn.MultiLabelMarginLoss()(ad.tensor([0.1, 0.2, 0.4, 0.8]), ad.tensor([3, 0, -1, 1]))
+    tensor(0.8500)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return functional.multilabel_margin_loss(input, target, reduction=self.reduction)
 
 
 class MultiLabelSoftMarginLoss(_WeightedLoss):
-    """The cross-entropy of sigmoid(input) and labels of 0 and 1, averaged over the classes."""
+    """The cross-entropy of sigmoid(input) and labels of 0 and 1, averaged over the classes.
+
+    >>> nn.MultiLabelSoftMarginLoss()(ad.zeros(1, 2), ad.tensor([[0.0, 1.0]]))
+    tensor(0.6931)
+    """
 
     def forward(self, input: Tensor, target: Tensor) -> Tensor:
         return functional.multilabel_soft_margin_loss(
@@ -101,7 +121,11 @@ class MultiLabelSoftMarginLoss(_WeightedLoss):
 
 
 class MultiMarginLoss(_WeightedLoss):
-    """The margins, to the power 1 or 2, of the target class over the others."""
+    """The margins, to the power 1 or 2, of the target class over the others.
+
+    >>> nn.MultiMarginLoss()(ad.tensor([[0.1, 0.2, 0.8]]), ad.tensor([2]))
+    tensor(0.2333)
+    """
 
     def __init__(
         self,
@@ -140,7 +164,11 @@ def _check_margin(name: str, margin: float) -> None:
 
 
 class TripletMarginLoss(_Loss):
-    """max(0, margin + the distance of anchor and positive - that of anchor and negative)."""
+    """max(0, margin + the distance of anchor and positive - that of anchor and negative).
+
+    >>> nn.TripletMarginLoss()(ad.zeros(1, 2), 2 * ad.ones(1, 2), ad.ones(1, 2))
+    tensor(2.4142)
+    """
 
     def __init__(
         self,
@@ -173,7 +201,12 @@ class TripletMarginLoss(_Loss):
 
 
 class TripletMarginWithDistanceLoss(_Loss):
-    """The triplet loss of a distance of one's own, by default the Euclidean one."""
+    """The triplet loss of a distance of one's own, by default the Euclidean one.
+
+    >>> loss = nn.TripletMarginWithDistanceLoss(distance_function=nn.PairwiseDistance(p=1))
+    >>> loss(ad.zeros(1, 2), 2 * ad.ones(1, 2), ad.ones(1, 2))
+    tensor(3.)
+    """
 
     def __init__(
         self,
@@ -202,7 +235,12 @@ class TripletMarginWithDistanceLoss(_Loss):
 
 
 class CTCLoss(_Loss):
-    """Minus the log-probability of targets over all their alignments to the steps."""
+    """Minus the log-probability of targets over all their alignments to the steps.
+
+    >>> log_probs = ad.zeros(4, 1, 3).log_softmax(2)
+    >>> nn.CTCLoss()(log_probs, ad.tensor([[1, 2]]), (4,), (2,))
+    tensor(0.8432)
+    """
 
     def __init__(
         self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False

@@ -60,6 +60,9 @@ class LayerNorm(_OfLastDims):
     """Normalizes the last dimensions, of normalized_shape, and scales and shifts each element.
 
     The weight starts as ones and the bias as zeros; there are none without elementwise_affine.
+
+    >>> nn.LayerNorm(2, elementwise_affine=False)(ad.tensor([1.0, 3.0]))
+    tensor([-1.0000,  1.0000])
     """
 
     bias: Parameter | None
@@ -95,6 +98,9 @@ class RMSNorm(_OfLastDims):
     """Divides the last dimensions, of normalized_shape, by the root of their mean square plus eps.
 
     eps None is the dtype's machine epsilon. The weight starts as ones.
+
+    >>> nn.RMSNorm(2, elementwise_affine=False)(ad.tensor([1.0, 7.0]))
+    tensor([0.2000, 1.4000])
     """
 
     def __init__(

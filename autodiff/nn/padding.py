@@ -41,9 +41,7 @@ class _Pad(Module):
         self.padding = tuple(given) if hasattr(given, "__iter__") else (given,) * (2 * self._dims)
 
     def forward(self, input: Tensor) -> Tensor:
-        return pad(  # type: ignore[no-any-return]
-            input, self.padding, self._mode, getattr(self, "value", None)
-        )
+        return pad(input, self.padding, self._mode, getattr(self, "value", None))
 
     def extra_repr(self) -> str:
         return f"{self.padding}"
@@ -69,7 +67,11 @@ class _CircularPad(_Pad):
 
 
 class ConstantPad1d(_ConstantPad):
-    """Pads the last dimension with a value."""
+    """Pads the last dimension with a value.
+
+    >>> nn.ConstantPad1d((1, 2), 9.0)(ad.zeros(1, 1))
+    tensor([[9., 0., 9., 9.]])
+    """
 
 
 class ConstantPad2d(_ConstantPad):
@@ -85,11 +87,19 @@ class ConstantPad3d(_ConstantPad):
 
 
 class ZeroPad1d(_Pad):
-    """Pads the last dimension with zeros."""
+    """Pads the last dimension with zeros.
+
+    >>> nn.ZeroPad1d(1)(ad.ones(1, 1))
+    tensor([[0., 1., 0.]])
+    """
 
 
 class ZeroPad2d(_Pad):
-    """Pads the last two dimensions with zeros."""
+    """Pads the last two dimensions with zeros.
+
+    >>> nn.ZeroPad2d((1, 1, 2, 0))(ad.ones(1, 3, 3)).shape
+    torch.Size([1, 5, 5])
+    """
 
     _dims = 2
 
@@ -101,7 +111,11 @@ class ZeroPad3d(_Pad):
 
 
 class ReflectionPad1d(_Pad):
-    """Pads the last dimension with what is on the other side of its ends."""
+    """Pads the last dimension with what is on the other side of its ends.
+
+    >>> nn.ReflectionPad1d(1)(ad.arange(3.0).view(1, 3))
+    tensor([[1., 0., 1., 2., 1.]])
+    """
 
     _mode = "reflect"
 
@@ -119,7 +133,11 @@ class ReflectionPad3d(ReflectionPad1d):
 
 
 class ReplicationPad1d(_Pad):
-    """Pads the last dimension with its ends."""
+    """Pads the last dimension with its ends.
+
+    >>> nn.ReplicationPad1d(1)(ad.arange(3.0).view(1, 3))
+    tensor([[0., 0., 1., 2., 2.]])
+    """
 
     _mode = "replicate"
 
@@ -137,7 +155,11 @@ class ReplicationPad3d(ReplicationPad1d):
 
 
 class CircularPad1d(_CircularPad):
-    """Pads the last dimension with what comes from its other end."""
+    """Pads the last dimension with what comes from its other end.
+
+    >>> nn.CircularPad1d(1)(ad.arange(3.0).view(1, 3))
+    tensor([[2., 0., 1., 2., 0.]])
+    """
 
 
 class CircularPad2d(_CircularPad):

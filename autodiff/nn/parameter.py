@@ -15,6 +15,10 @@ class Parameter(Tensor):
     """A leaf tensor that a Module registers when it is assigned as an attribute.
 
     It shares the memory of `data`, and requires grad unless told otherwise.
+
+    >>> nn.Parameter(ad.zeros(2))
+    Parameter containing:
+    tensor([0., 0.], requires_grad=True)
     """
 
     __slots__ = ()

@@ -37,6 +37,9 @@ class ParameterList(Module):
     """A list of parameters, which it registers: tensors become parameters, other values are kept.
 
     The state_dict names them by their positions.
+
+    >>> len(list(nn.ParameterList([ad.zeros(2), ad.ones(1)]).parameters()))
+    2
     """
 
     def __init__(self, values: Iterable[Any] | None = None) -> None:
@@ -103,7 +106,12 @@ class ParameterList(Module):
 
 
 class ParameterDict(Module):
-    """Parameters by name, which it registers: tensors become parameters, other values are kept."""
+    """Parameters by name, which it registers: tensors become parameters, other values are kept.
+
+    >>> nn.ParameterDict({"a": ad.zeros(2), "b": ad.ones(1)})["b"]
+    Parameter containing:
+    tensor([1.], requires_grad=True)
+    """
 
     def __init__(self, parameters: Any = None) -> None:
         super().__init__()

@@ -119,13 +119,21 @@ class _AdaptiveMaxPool(_Pool):
 
 
 class MaxPool1d(_MaxPool):
-    """`functional.max_pool1d` with its arguments."""
+    """`functional.max_pool1d` with its arguments.
+
+    >>> nn.MaxPool1d(2)(ad.arange(4.0).view(1, 4))
+    tensor([[1., 3.]])
+    """
 
     _function = "max_pool1d"
 
 
 class MaxPool2d(_MaxPool):
-    """`functional.max_pool2d` with its arguments."""
+    """`functional.max_pool2d` with its arguments.
+
+    >>> nn.MaxPool2d(2)(ad.zeros(1, 3, 8, 8)).shape
+    torch.Size([1, 3, 4, 4])
+    """
 
     _function = "max_pool2d"
 
@@ -137,7 +145,11 @@ class MaxPool3d(_MaxPool):
 
 
 class AvgPool1d(_AvgPool):
-    """`functional.avg_pool1d` with its arguments."""
+    """`functional.avg_pool1d` with its arguments.
+
+    >>> nn.AvgPool1d(2)(ad.arange(4.0).view(1, 4))
+    tensor([[0.5000, 2.5000]])
+    """
 
     _function = "avg_pool1d"
     _passed = f"{_AvgPool._shown} ceil_mode count_include_pad"
@@ -168,7 +180,11 @@ class AvgPool3d(_AvgPool):
 
 
 class LPPool1d(_LPPool):
-    """`functional.lp_pool1d` with its arguments."""
+    """`functional.lp_pool1d` with its arguments.
+
+    >>> nn.LPPool1d(2, 2)(ad.tensor([[3.0, 4.0]]))
+    tensor([[5.]])
+    """
 
     _function = "lp_pool1d"
 
@@ -186,7 +202,11 @@ class LPPool3d(_LPPool):
 
 
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
-    """`functional.adaptive_avg_pool1d` with its arguments."""
+    """`functional.adaptive_avg_pool1d` with its arguments.
+
+    >>> nn.AdaptiveAvgPool1d(2)(ad.arange(4.0).view(1, 4))
+    tensor([[0.5000, 2.5000]])
+    """
 
     _function = "adaptive_avg_pool1d"
 
@@ -204,7 +224,11 @@ class AdaptiveAvgPool3d(_AdaptiveAvgPool):
 
 
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
-    """`functional.adaptive_max_pool1d` with its arguments."""
+    """`functional.adaptive_max_pool1d` with its arguments.
+
+    >>> nn.AdaptiveMaxPool1d(2)(ad.arange(4.0).view(1, 4))
+    tensor([[1., 3.]])
+    """
 
     _function = "adaptive_max_pool1d"
 

@@ -36,6 +36,9 @@ class RNNBase(Module):
     PackedSequence; the output has hidden_size (or proj_size) features a direction. The state is
     (layers * directions, batch, hidden_size). Dropout is between layers, in training. All weights
     start uniform on +-1/sqrt(hidden_size).
+
+    >>> [name for name, _ in nn.RNN(3, 4).named_parameters()]
+    ['weight_ih_l0', 'weight_hh_l0', 'bias_ih_l0', 'bias_hh_l0']
     """
 
     def __init__(
@@ -238,7 +241,7 @@ class RNNBase(Module):
                 b, hidden = more[:2] if self.bias else (None, None)
                 proj = more[-1] if self.proj_size else None
                 steps = Steps(self.mode, sizes, direction == 1, self.bias, proj is not None)
-                y, *end = scan(steps, linear(x, w, b), u, *begin, hidden, proj)
+                y, *end = scan(linear(x, w, b), steps, u, *begin, hidden, proj)
                 outs.append(y)
                 ends.append(tuple(end))
             x = outs[0] if directions == 1 else cat(outs, 1)
@@ -254,7 +257,12 @@ class RNNBase(Module):
 
 
 class RNN(RNNBase):
-    """h = tanh(W x + b + U h + c) at each step, or relu of it; see RNNBase."""
+    """h = tanh(W x + b + U h + c) at each step, or relu of it; see RNNBase.
+
+    >>> output, h = nn.RNN(3, 4, num_layers=2)(ad.zeros(5, 1, 3))
+    >>> output.shape, h.shape
+    (torch.Size([5, 1, 4]), torch.Size([2, 1, 4]))
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if "proj_size" in kwargs:
@@ -272,14 +280,24 @@ class RNN(RNNBase):
 
 
 class LSTM(RNNBase):
-    """Gates i, f, o and new content g at each step: c = f c + i g, h = o tanh(c); see RNNBase."""
+    """Gates i, f, o and new content g at each step: c = f c + i g, h = o tanh(c); see RNNBase.
+
+    >>> output, (h, c) = nn.LSTM(3, 4, batch_first=True)(ad.zeros(1, 5, 3))
+    >>> output.shape, h.shape, c.shape
+    (torch.Size([1, 5, 4]), torch.Size([1, 1, 4]), torch.Size([1, 1, 4]))
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__("LSTM", *args, **kwargs)
 
 
 class GRU(RNNBase):
-    """Gates r, z and n = tanh(W x + b + r (U h + c)) at each step: h = n + z (h - n)."""
+    """Gates r, z and n = tanh(W x + b + r (U h + c)) at each step: h = n + z (h - n).
+
+    >>> output, h = nn.GRU(3, 4, bidirectional=True)(ad.zeros(5, 1, 3))
+    >>> output.shape, h.shape
+    (torch.Size([5, 1, 8]), torch.Size([2, 1, 4]))
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         if "proj_size" in kwargs:
@@ -359,12 +377,16 @@ class _Cell(Module):
                     f"{self.hidden_size}"
                 )
         gates = linear(x, self.weight_ih, self.bias_ih)
-        after = cell_step(kind, gates, state, self.weight_hh, self.bias_hh, None)
+        after = cell_step(gates, kind, state, self.weight_hh, self.bias_hh, None)
         return list(after) if batched else [s.squeeze(0) for s in after]
 
 
 class RNNCell(_Cell):
-    """h = tanh(W x + b + U h + c), or relu of it."""
+    """h = tanh(W x + b + U h + c), or relu of it.
+
+    >>> nn.RNNCell(3, 4)(ad.zeros(1, 3)).shape
+    torch.Size([1, 4])
+    """
 
     _mode = "RNN_TANH"
 
@@ -388,7 +410,12 @@ class RNNCell(_Cell):
 
 
 class LSTMCell(_Cell):
-    """c = f c + i g and h = o tanh(c), of the gates i, f, o and the new content g: (h, c)."""
+    """c = f c + i g and h = o tanh(c), of the gates i, f, o and the new content g: (h, c).
+
+    >>> h, c = nn.LSTMCell(3, 4)(ad.zeros(1, 3))
+    >>> h.shape, c.shape
+    (torch.Size([1, 4]), torch.Size([1, 4]))
+    """
 
     _mode = "LSTM"
 
@@ -400,7 +427,11 @@ class LSTMCell(_Cell):
 
 
 class GRUCell(_Cell):
-    """h = n + z (h - n), of the gates r, z and n = tanh(W x + b + r (U h + c))."""
+    """h = n + z (h - n), of the gates r, z and n = tanh(W x + b + r (U h + c)).
+
+    >>> nn.GRUCell(3, 4)(ad.zeros(1, 3)).shape
+    torch.Size([1, 4])
+    """
 
     _mode = "GRU"
 

@@ -23,7 +23,11 @@ __all__ = [
 
 
 class Upsample(Module):
-    """`functional.interpolate` with its arguments."""
+    """`functional.interpolate` with its arguments.
+
+    >>> nn.Upsample(scale_factor=2)(ad.tensor([[[1.0, 2.0]]]))
+    tensor([[[1., 1., 2., 2.]]])
+    """
 
     def __init__(
         self,
@@ -60,7 +64,11 @@ class Upsample(Module):
 
 
 class UpsamplingNearest2d(Upsample):
-    """`Upsample` of images by nearest pixels."""
+    """`Upsample` of images by nearest pixels.
+
+    >>> nn.UpsamplingNearest2d(size=(6, 8))(ad.zeros(1, 3, 4, 4)).shape
+    torch.Size([1, 3, 6, 8])
+    """
 
     def __init__(
         self, size: Ints | None = None, scale_factor: float | Sequence[float] | None = None
@@ -69,7 +77,11 @@ class UpsamplingNearest2d(Upsample):
 
 
 class UpsamplingBilinear2d(Upsample):
-    """`Upsample` of images, bilinear, with corners aligned."""
+    """`Upsample` of images, bilinear, with corners aligned.
+
+    >>> nn.UpsamplingBilinear2d(scale_factor=2)(ad.zeros(1, 3, 4, 4)).shape
+    torch.Size([1, 3, 8, 8])
+    """
 
     def __init__(
         self, size: Ints | None = None, scale_factor: float | Sequence[float] | None = None
@@ -78,7 +90,11 @@ class UpsamplingBilinear2d(Upsample):
 
 
 class Unfold(Module):
-    """`functional.unfold` with its arguments."""
+    """`functional.unfold` with its arguments.
+
+    >>> nn.Unfold(kernel_size=2, stride=2)(ad.zeros(1, 3, 4, 4)).shape
+    torch.Size([1, 12, 4])
+    """
 
     def __init__(
         self, kernel_size: Ints, dilation: Ints = 1, padding: Ints = 0, stride: Ints = 1
@@ -98,7 +114,11 @@ class Unfold(Module):
 
 
 class Fold(Unfold):
-    """`functional.fold` with its arguments."""
+    """`functional.fold` with its arguments.
+
+    >>> nn.Fold(output_size=(4, 4), kernel_size=2, stride=2)(ad.zeros(1, 12, 4)).shape
+    torch.Size([1, 3, 4, 4])
+    """
 
     def __init__(
         self,
@@ -121,7 +141,11 @@ class Fold(Unfold):
 
 
 class PixelShuffle(Module):
-    """`functional.pixel_shuffle` by a factor."""
+    """`functional.pixel_shuffle` by a factor.
+
+    >>> nn.PixelShuffle(2)(ad.zeros(1, 4, 3, 3)).shape
+    torch.Size([1, 1, 6, 6])
+    """
 
     def __init__(self, upscale_factor: int) -> None:
         super().__init__()
@@ -135,7 +159,11 @@ class PixelShuffle(Module):
 
 
 class PixelUnshuffle(Module):
-    """`functional.pixel_unshuffle` by a factor."""
+    """`functional.pixel_unshuffle` by a factor.
+
+    >>> nn.PixelUnshuffle(2)(ad.zeros(1, 1, 6, 6)).shape
+    torch.Size([1, 4, 3, 3])
+    """
 
     def __init__(self, downscale_factor: int) -> None:
         super().__init__()
@@ -149,7 +177,11 @@ class PixelUnshuffle(Module):
 
 
 class ChannelShuffle(Module):
-    """`functional.channel_shuffle` of groups."""
+    """`functional.channel_shuffle` of groups.
+
+    >>> nn.ChannelShuffle(2)(ad.arange(4.0).view(1, 4, 1)).flatten()
+    tensor([0., 2., 1., 3.])
+    """
 
     def __init__(self, groups: int) -> None:
         super().__init__()

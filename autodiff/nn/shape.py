@@ -15,7 +15,11 @@ __all__ = ["Flatten", "Identity", "Unflatten"]
 
 
 class Identity(Module):
-    """Its input, unchanged. Arguments are taken and ignored."""
+    """Its input, unchanged. Arguments are taken and ignored.
+
+    >>> nn.Identity()(ad.ones(2))
+    tensor([1., 1.])
+    """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__()
@@ -25,7 +29,11 @@ class Identity(Module):
 
 
 class Flatten(Module):
-    """The dimensions from start_dim to end_dim merged into one; the batch's is kept by default."""
+    """The dimensions from start_dim to end_dim merged into one; the batch's is kept by default.
+
+    >>> nn.Flatten()(ad.zeros(5, 2, 3)).shape
+    torch.Size([5, 6])
+    """
 
     def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
         super().__init__()
@@ -40,7 +48,11 @@ class Flatten(Module):
 
 
 class Unflatten(Module):
-    """One dimension as several, of sizes `unflattened_size`; one -1 stands for what is left."""
+    """One dimension as several, of sizes `unflattened_size`; one -1 stands for what is left.
+
+    >>> nn.Unflatten(1, (2, 3))(ad.zeros(5, 6)).shape
+    torch.Size([5, 2, 3])
+    """
 
     def __init__(self, dim: int, unflattened_size: Sequence[int]) -> None:
         super().__init__()

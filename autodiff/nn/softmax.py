@@ -10,7 +10,11 @@ __all__ = ["LogSoftmax", "Softmax", "Softmax2d", "Softmin"]
 
 
 class Softmax(Module):
-    """exp(input) divided by its sum along `dim`."""
+    """exp(input) divided by its sum along `dim`.
+
+    >>> nn.Softmax(dim=-1)(ad.zeros(2))
+    tensor([0.5000, 0.5000])
+    """
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
@@ -24,7 +28,11 @@ class Softmax(Module):
 
 
 class LogSoftmax(Module):
-    """The logarithm of softmax along `dim`."""
+    """The logarithm of softmax along `dim`.
+
+    >>> nn.LogSoftmax(dim=-1)(ad.zeros(2))
+    tensor([-0.6931, -0.6931])
+    """
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
@@ -38,7 +46,11 @@ class LogSoftmax(Module):
 
 
 class Softmin(Module):
-    """softmax of -input along `dim`."""
+    """softmax of -input along `dim`.
+
+    >>> nn.Softmin(dim=-1)(ad.tensor([0.0, 1.0]))
+    tensor([0.7311, 0.2689])
+    """
 
     def __init__(self, dim: int | None = None) -> None:
         super().__init__()
@@ -52,7 +64,11 @@ class Softmin(Module):
 
 
 class Softmax2d(Module):
-    """softmax over the channels of images (c, h, w) or (n, c, h, w)."""
+    """softmax over the channels of images (c, h, w) or (n, c, h, w).
+
+    >>> nn.Softmax2d()(ad.zeros(1, 4, 2, 2)).shape
+    torch.Size([1, 4, 2, 2])
+    """
 
     def forward(self, input: Tensor) -> Tensor:
         if input.ndim not in (3, 4):

@@ -40,6 +40,10 @@ class MultiheadAttention(Module):
     query is (length, batch, embed_dim), key and value (keys, batch, kdim or vdim); batch first if
     `batch_first`; or without a batch. Where a mask of bools is True, a key is not seen; others are
     added to the scores. Returns the output and, if needed, the weights (batch, length, keys).
+
+    >>> output, weights = nn.MultiheadAttention(8, num_heads=2)(*[ad.zeros(5, 1, 8)] * 3)
+    >>> output.shape, weights.shape
+    (torch.Size([5, 1, 8]), torch.Size([1, 5, 5]))
     """
 
     in_proj_weight: Parameter | None
@@ -234,7 +238,11 @@ class _Layer(Module):
 
 
 class TransformerEncoderLayer(_Layer):
-    """Self-attention and a feed-forward network of (length, batch, d_model), each with a norm."""
+    """Self-attention and a feed-forward network of (length, batch, d_model), each with a norm.
+
+    >>> nn.TransformerEncoderLayer(8, 2, dim_feedforward=16)(ad.zeros(5, 1, 8)).shape
+    torch.Size([5, 1, 8])
+    """
 
     def forward(
         self,
@@ -254,7 +262,12 @@ class TransformerEncoderLayer(_Layer):
 
 
 class TransformerDecoderLayer(_Layer):
-    """Self-attention, attention to an encoder's memory, and a feed-forward network."""
+    """Self-attention, attention to an encoder's memory, and a feed-forward network.
+
+    >>> layer = nn.TransformerDecoderLayer(8, 2, dim_feedforward=16)
+    >>> layer(ad.zeros(3, 1, 8), ad.zeros(5, 1, 8)).shape
+    torch.Size([3, 1, 8])
+    """
 
     _attentions = ("self_attn", "multihead_attn")
 
@@ -295,7 +308,12 @@ def _is_causal(mask: Tensor | None, given: bool | None) -> bool:
 
 
 class TransformerEncoder(Module):
-    """A stack of copies of an encoder layer, and a norm after it."""
+    """A stack of copies of an encoder layer, and a norm after it.
+
+    >>> layer = nn.TransformerEncoderLayer(8, 2, dim_feedforward=16, batch_first=True)
+    >>> nn.TransformerEncoder(layer, num_layers=2)(ad.zeros(1, 5, 8)).shape
+    torch.Size([1, 5, 8])
+    """
 
     def __init__(
         self,
@@ -331,7 +349,12 @@ class TransformerEncoder(Module):
 
 
 class TransformerDecoder(Module):
-    """A stack of copies of a decoder layer, and a norm after it."""
+    """A stack of copies of a decoder layer, and a norm after it.
+
+    >>> layer = nn.TransformerDecoderLayer(8, 2, dim_feedforward=16)
+    >>> nn.TransformerDecoder(layer, num_layers=2)(ad.zeros(3, 1, 8), ad.zeros(5, 1, 8)).shape
+    torch.Size([3, 1, 8])
+    """
 
     def __init__(self, decoder_layer: Module, num_layers: int, norm: Module | None = None) -> None:
         super().__init__()
@@ -369,6 +392,10 @@ class Transformer(Module):
     """An encoder of a source and a decoder of a target that attends to it, as in 2017.
 
     src is (length, batch, d_model), tgt the same with its own length; batch first if so wanted.
+
+    >>> model = nn.Transformer(8, 2, 1, 1, dim_feedforward=16)
+    >>> model(ad.zeros(5, 1, 8), ad.zeros(3, 1, 8)).shape
+    torch.Size([3, 1, 8])
     """
 
     def __init__(

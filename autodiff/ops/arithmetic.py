@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import builtins
-import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -19,12 +18,15 @@ from autodiff.tensor import TENSOR_TYPES, Tensor
 _PLAIN = {Tensor}  # the types of operands that need no look
 
 
-def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> Any:
-    """Run an op on tensors, numbers or (while a pointwise function is traced) expressions."""
+def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> Tensor:
+    """Run an op on tensors, numbers or (while a pointwise function is traced) expressions.
+
+    Of expressions an expression, whatever the type says: that is what users have.
+    """
     if out is None and set(map(type, args)) == _PLAIN:
         return op.call(*args)
     if any_expr(args):
-        return build(op.name, *args)
+        return build(op.name, *args)  # type: ignore[return-value]
     tensors = []
     for i, arg in enumerate(args):
         x = operand(arg)
@@ -74,7 +76,7 @@ def unary(op: PointwiseOp, doc: str) -> Callable[..., Any]:
     def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
         if type(input) in TENSOR_TYPES and out is None:
             return call(input)
-        return apply(op, (input,), out)  # type: ignore[no-any-return]
+        return apply(op, (input,), out)
 
     return _named(function, op.name, doc)
 
@@ -86,7 +88,7 @@ def binary(op: PointwiseOp, doc: str) -> Callable[..., Any]:
     def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
         if type(input) in TENSOR_TYPES and type(other) in TENSOR_TYPES and out is None:
             return call(input, other)
-        return apply(op, (input, other), out)  # type: ignore[no-any-return]
+        return apply(op, (input, other), out)
 
     return _named(function, op.name, doc)
 
@@ -94,19 +96,24 @@ def binary(op: PointwiseOp, doc: str) -> Callable[..., Any]:
 def inplace(name: str, op: PointwiseOp) -> Callable[..., Tensor]:
     """The method that writes its result over its tensor."""
 
-    def method(self: Tensor, *others: Any) -> Tensor:
-        tensors = [self]
-        for other in others:
-            x = operand(other)
-            if x is None:
-                raise TypeError(
-                    f"{name}(): argument must be Tensor or number, not {type(other).__name__}"
-                )
-            tensors.append(x)
-        if len(tensors) != op.n_in:
-            raise TypeError(f"{name}() takes {op.n_in - 1} argument(s), got {len(others)}")
-        return op.into(self, tensors)
+    def written(value: Any) -> Tensor:
+        x = operand(value)
+        if x is None:
+            kind = type(value).__name__
+            raise TypeError(f"{name}(): argument must be Tensor or number, not {kind}")
+        return x
 
+    def unary(self: Tensor) -> Tensor:
+        return op.into(self, (self,))
+
+    def binary(self: Tensor, other: Any) -> Tensor:
+        return op.into(self, (self, written(other)))
+
+    def several(self: Tensor, *others: Any) -> Tensor:
+        return op.into(self, (self, *map(written, others)))
+
+    methods: dict[int, Callable[..., Tensor]] = {1: unary, 2: binary}
+    method = methods.get(op.n_in, several)
     return _named(method, name, f"`{op.name}`, written over the tensor.")
 
 
@@ -114,7 +121,7 @@ def reflected(name: str, op: PointwiseOp) -> Callable[..., Any]:
     """The method behind a Python operator whose left operand is no tensor."""
     call = op.call
 
-    def method(self: Tensor, other: Any) -> Any:
+    def method(self: Tensor, other: Any) -> Tensor:
         x = operand(other)
         return NotImplemented if x is None else call(x, self)
 
@@ -141,18 +148,30 @@ def _scaled(other: Any, alpha: Any) -> Any:
     return other if alpha == 1 else other * alpha
 
 
-def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Any:
-    """input + alpha * other."""
+def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
+    """input + alpha * other.
+
+    >>> ad.add(ad.tensor([1, 2]), ad.tensor([3, 4]), alpha=10)
+    tensor([31, 42])
+    """
     return apply(elementwise.add, (input, _scaled(other, alpha)), out)
 
 
-def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Any:
-    """input - alpha * other."""
+def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
+    """input - alpha * other.
+
+    >>> ad.sub(ad.tensor([5, 6]), ad.tensor([1, 2]), alpha=2)
+    tensor([3, 2])
+    """
     return apply(elementwise.sub, (input, _scaled(other, alpha)), out)
 
 
-def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Any:
-    """other - alpha * input."""
+def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
+    """other - alpha * input.
+
+    >>> ad.rsub(ad.tensor([1, 2]), 10)
+    tensor([9, 8])
+    """
     return apply(elementwise.sub, (other, _scaled(input, alpha)))
 
 
@@ -174,8 +193,14 @@ def _division(rounding_mode: str | None) -> PointwiseOp:
 
 def div(
     input: Any, other: Any, *, rounding_mode: str | None = None, out: Tensor | None = None
-) -> Any:
-    """input / other; rounding_mode "floor" or "trunc" rounds the quotient."""
+) -> Tensor:
+    """input / other; rounding_mode "floor" or "trunc" rounds the quotient.
+
+    >>> ad.div(ad.tensor([7, -7]), 2)
+    tensor([ 3.5000, -3.5000])
+    >>> ad.div(ad.tensor([7, -7]), 2, rounding_mode="floor")
+    tensor([ 3, -4])
+    """
     return apply(_division(rounding_mode), (input, other), out)
 
 
@@ -188,19 +213,25 @@ _POWERS: dict[float, PointwiseOp] = {
 }
 
 
-def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Any:
-    """input to the power of exponent; small constant exponents need no logarithm."""
+def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
+    """input to the power of exponent; small constant exponents need no logarithm.
+
+    >>> ad.pow(ad.tensor([1.0, 2.0, 3.0]), 2)
+    tensor([1., 4., 9.])
+    """
     if type(input) in TENSOR_TYPES and type(exponent) in (int, float):
-        if input._p.dtype >= dtypes.float32.code and exponent in _POWERS:
+        if input._p.dtype >= dtypes.FIRST_FLOAT and exponent in _POWERS:
             op = _POWERS[exponent]
             return op.call(input) if out is None else apply(op, (input,), out)
-        if type(exponent) is int and exponent < 0 and input._p.dtype < dtypes.float32.code:
+        if type(exponent) is int and exponent < 0 and input._p.dtype < dtypes.FIRST_FLOAT:
             raise RuntimeError("Integers to negative integer powers are not allowed.")
         return apply(elementwise.pow_number, (input, exponent), out)
     if type(input) is type(exponent) is Tensor and out is None:
         return elementwise.pow_.call(input, exponent)
-    if any_expr((input, exponent)):
-        return power(input, exponent) if isinstance(input, Expr) else build("pow", input, exponent)
+    if isinstance(input, Expr):
+        return power(input, exponent)  # type: ignore[return-value]
+    if isinstance(exponent, Expr):
+        return build("pow", input, exponent)  # type: ignore[return-value]
     op = elementwise.pow_ if type(input) in TENSOR_TYPES else elementwise.number_pow
     return apply(op, (input, exponent), out)
 
@@ -211,7 +242,12 @@ _CONDITIONS = (dtypes.bool.code, dtypes.uint8.code)
 def where(
     condition: Any, input: Any = None, other: Any = None, *, out: Tensor | None = None
 ) -> Any:
-    """input where condition is true, else other; of a condition alone, where it is true."""
+    """input where condition is true, else other; of a condition alone, where it is true.
+
+    >>> x = ad.tensor([-1.0, 2.0])
+    >>> ad.where(x > 0, x, 0.0)
+    tensor([0., 2.])
+    """
     if input is None and other is None and isinstance(condition, Tensor):
         return condition.nonzero(as_tuple=True)
     if isinstance(condition, Tensor) and condition._p.dtype not in _CONDITIONS:
@@ -224,8 +260,12 @@ def where(
     return apply(elementwise.where_, (condition, input, other), out)
 
 
-def clamp(input: Any, min: Any = None, max: Any = None, *, out: Tensor | None = None) -> Any:
-    """input limited to [min, max], numbers or tensors; either may be left out."""
+def clamp(input: Any, min: Any = None, max: Any = None, *, out: Tensor | None = None) -> Tensor:
+    """input limited to [min, max], numbers or tensors; either may be left out.
+
+    >>> ad.clamp(ad.tensor([-2.0, 0.5, 2.0]), -1, 1)
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     if min is None:
@@ -263,20 +303,32 @@ clamp_max = binary(_CLAMP_MAX, "input limited from above by max.")
 
 def addcmul(
     input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Tensor | None = None
-) -> Any:
-    """input + value * tensor1 * tensor2."""
+) -> Tensor:
+    """input + value * tensor1 * tensor2.
+
+    >>> ad.addcmul(ad.ones(2), ad.tensor([1.0, 2.0]), ad.tensor([3.0, 4.0]), value=0.5)
+    tensor([2.5000, 5.0000])
+    """
     return apply(elementwise.addcmul, (input, tensor1, tensor2, value), out)
 
 
 def addcdiv(
     input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Tensor | None = None
-) -> Any:
-    """input + value * tensor1 / tensor2."""
+) -> Tensor:
+    """input + value * tensor1 / tensor2.
+
+    >>> ad.addcdiv(ad.ones(2), ad.tensor([1.0, 2.0]), ad.tensor([2.0, 4.0]))
+    tensor([1.5000, 1.5000])
+    """
     return apply(elementwise.addcdiv, (input, tensor1, tensor2, value), out)
 
 
 def positive(input: Tensor) -> Tensor:
-    """input itself. RuntimeError for bool."""
+    """input itself. RuntimeError for bool.
+
+    >>> ad.positive(ad.tensor([-1, 1]))
+    tensor([-1,  1])
+    """
     if not isinstance(input, Tensor):
         raise TypeError(
             f"positive(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
@@ -286,22 +338,27 @@ def positive(input: Tensor) -> Tensor:
     return input
 
 
-def lerp(input: Any, end: Any, weight: Any, *, out: Tensor | None = None) -> Any:
-    """input + weight * (end - input)."""
+def lerp(input: Any, end: Any, weight: Any, *, out: Tensor | None = None) -> Tensor:
+    """input + weight * (end - input).
+
+    >>> ad.lerp(ad.tensor([0.0, 10.0]), ad.tensor([1.0, 20.0]), 0.5)
+    tensor([ 0.5000, 15.0000])
+    """
     return apply(elementwise.lerp, (input, end, weight), out)
 
 
-def logit(input: Any, eps: float | None = None, *, out: Tensor | None = None) -> Any:
-    """log(input / (1 - input)); with `eps`, of input limited to [eps, 1 - eps]."""
+def logit(input: Any, eps: float | None = None, *, out: Tensor | None = None) -> Tensor:
+    """log(input / (1 - input)); with `eps`, of input limited to [eps, 1 - eps].
+
+    >>> ad.logit(ad.tensor([0.5, 0.9]))
+    tensor([0.0000, 2.1972])
+    """
     return apply(special.logit, (input if eps is None else clamp(input, eps, 1 - eps),), out)
-
-
-_LARGEST = {dtypes.float32: (2 - 2.0**-23) * 2.0**127, dtypes.float64: sys.float_info.max}
 
 
 def _replacements(input: Tensor, **given: Any) -> list[float]:
     """The numbers that stand for nan and the infinities, in the order of `given`."""
-    largest = _LARGEST[input.dtype]
+    largest = dtypes.finfo(input.dtype).max
     values = []
     for (name, value), default in zip(given.items(), (0.0, largest, -largest), strict=True):
         if not isinstance(value, (int, float, type(None))):
@@ -322,11 +379,14 @@ def nan_to_num(
 ) -> Tensor:
     """input with `nan` (0) for nan, and the largest and smallest numbers of its dtype, or those
     given, for infinities. The gradient is that of input where nothing was replaced.
+
+    >>> ad.nan_to_num(ad.tensor([1.0, float("nan"), float("inf")]), posinf=9.0)
+    tensor([1., 0., 9.])
     """
     if not input.is_floating_point():
         return input.clone() if out is None else out.copy_(input)
     args = (input, *_replacements(input, nan=nan, posinf=posinf, neginf=neginf))
-    return apply(special.nan_to_num, args, out)  # type: ignore[no-any-return]
+    return apply(special.nan_to_num, args, out)
 
 
 # ---- in place, with arguments of their own ----
@@ -402,7 +462,11 @@ _SUB_ = inplace("sub_", elementwise.sub)
 
 
 def result_type(tensor1: Any, tensor2: Any) -> dtype:
-    """The dtype an operation on the two would compute in."""
+    """The dtype an operation on the two would compute in.
+
+    >>> ad.result_type(ad.tensor([1, 2]), 1.5)
+    torch.float32
+    """
     operands = []
     for x in (tensor1, tensor2):
         if isinstance(x, Tensor):
@@ -413,14 +477,22 @@ def result_type(tensor1: Any, tensor2: Any) -> dtype:
 
 
 def equal(input: Tensor, other: Tensor) -> bool:
-    """Whether two tensors have the same shape and elements."""
+    """Whether two tensors have the same shape and elements.
+
+    >>> ad.equal(ad.tensor([1, 2]), ad.tensor([1, 2]))
+    True
+    """
     return input.shape == other.shape and bool((input.detach() == other.detach()).all())
 
 
 def isclose(
     input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> Tensor:
-    """Whether |input - other| <= atol + rtol * |other|, element by element."""
+    """Whether |input - other| <= atol + rtol * |other|, element by element.
+
+    >>> ad.isclose(ad.tensor([1.0, 2.0]), ad.tensor([1.0, 2.1]))
+    tensor([ True, False])
+    """
     a, b = input.detach(), other.detach()
     if a.dtype is not b.dtype:
         raise RuntimeError(f"{a.dtype!r} did not match {b.dtype!r}")
@@ -431,5 +503,9 @@ def isclose(
 def allclose(
     input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> bool:
-    """Whether all elements are close."""
+    """Whether all elements are close.
+
+    >>> ad.allclose(ad.tensor([1.0]), ad.tensor([1.0 + 1e-7]))
+    True
+    """
     return bool(isclose(input, other, rtol, atol, equal_nan).all())

@@ -26,7 +26,11 @@ _copy: Op = Op("copy", lambda *_: None, _copy_rule, grad_name="CopyBackwards")
 
 
 def copy_(x: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
-    """Write src over x, broadcast and converted."""
+    """Write src over x, broadcast and converted.
+
+    >>> ad.zeros(2).copy_(ad.tensor([1, 2]))
+    tensor([1., 2.])
+    """
     if mode.grad:
         check_writable(x, "copy_")
     before = live_node(x)
@@ -59,7 +63,7 @@ def fill_(x: Tensor, value: Any) -> Tensor:
 def fill(input: Tensor, value: Any) -> Tensor:
     """A tensor of the input's shape and dtype, of one value: a number, or a tensor of one.
 
-    >>> autodiff.fill(autodiff.zeros(2), 3.0).tolist()
+    >>> ad.fill(ad.zeros(2), 3.0).tolist()
     [3.0, 3.0]
     """
     return fill_(clone(input), value)
@@ -69,12 +73,22 @@ ZEROS = {d.code: full((), 0, dtype=d) for d in dtypes.ALL}
 
 
 def zero_(x: Tensor) -> Tensor:
-    """Write zeros over all of x."""
+    """Write zeros over all of x.
+
+    >>> ad.ones(2).zero_()
+    tensor([0., 0.])
+    """
     return copy_(x, ZEROS[x._p.dtype])
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
-    """input with value where mask is true."""
+    """input with a number, or 0-d tensor, where mask is true, in input's dtype; mask broadcasts.
+
+    RuntimeError for a mask of other than bools.
+
+    >>> ad.zeros(2).masked_fill(ad.tensor([True, False]), 5.0)
+    tensor([5., 0.])
+    """
     if mask.dtype is not dtypes.bool:
         raise RuntimeError(
             f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype!r}"

@@ -31,7 +31,11 @@ def to(
     copy: bool = False,
     memory_format: Any = None,
 ) -> Tensor:
-    """x in the dtype given, or in that of another tensor; itself where nothing changes."""
+    """x in the dtype given, or in that of another tensor; itself where nothing changes.
+
+    >>> ad.tensor([1, 2]).to(ad.float64)
+    tensor([1., 2.], dtype=torch.float64)
+    """
     wanted = dtype
     for arg in args if device is None else (*args, device):
         if isinstance(arg, dtypes.dtype):

@@ -121,7 +121,11 @@ def _check_dtypes(op: str, a: Tensor, b: Tensor) -> None:
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """input (..., k) times weight (n, k) transposed, plus bias (n)."""
+    """input (..., k) times weight (n, k) transposed, plus bias (n).
+
+    >>> F.linear(ad.tensor([1.0, 2.0]), ad.tensor([[1.0, 1.0], [0.0, 1.0]]))
+    tensor([3., 2.])
+    """
     try:  # the native call checks everything; what is wrong is worded below
         w = weight._p
         if w.ndim == 2:
@@ -161,7 +165,15 @@ def _check_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
 
 
 def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The matrix product; vectors are rows on the left, columns on the right; batches broadcast."""
+    """The matrix product; vectors are rows on the left, columns on the right; batches broadcast.
+
+    (..., n, k) by (..., k, m) is (..., n, m). RuntimeError for other sizes or two dtypes.
+
+    >>> ad.matmul(ad.tensor([[1, 2], [3, 4]]), ad.tensor([1, 1]))
+    tensor([3, 7])
+    >>> ad.matmul(ad.ones(5, 2, 3), ad.ones(3, 4)).shape
+    torch.Size([5, 2, 4])
+    """
     if not isinstance(other, Tensor):
         raise TypeError(
             f"matmul(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}"
@@ -218,7 +230,12 @@ def _check_tensor(op: str, name: str, position: int, x: Any) -> None:
 
 
 def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The product of two matrices."""
+    """The product of matrices (n, k) and (k, m) of one dtype: (n, m). RuntimeError for others.
+
+    >>> ad.mm(ad.tensor([[1, 2], [3, 4]]), ad.eye(2, dtype=ad.int64))
+    tensor([[1, 2],
+            [3, 4]])
+    """
     _check_tensor("mm", "mat2", 2, mat2)
     for name, x in (("self", input), ("mat2", mat2)):
         if x._p.ndim != 2:
@@ -227,7 +244,13 @@ def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The products of two batches of matrices (b, n, k) and (b, k, m)."""
+    """The products of two batches of matrices (b, n, k) and (b, k, m): (b, n, m).
+
+    RuntimeError for other shapes, and for two dtypes.
+
+    >>> ad.bmm(ad.ones(5, 2, 3), ad.ones(5, 3, 4)).shape
+    torch.Size([5, 2, 4])
+    """
     _check_tensor("bmm", "mat2", 2, mat2)
     check_batches("bmm", input, mat2)
     return written("bmm", out, _product.on((input, mat2), 0, (input.shape, mat2.shape)))
@@ -256,7 +279,11 @@ def check_batches(op: str, batch1: Tensor, batch2: Tensor) -> None:
 
 
 def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """A matrix times a vector."""
+    """A matrix (n, k) times a vector (k) of its dtype: (n). RuntimeError for others.
+
+    >>> ad.mv(ad.tensor([[1.0, 2.0], [3.0, 4.0]]), ad.tensor([1.0, 1.0]))
+    tensor([3., 7.])
+    """
     _check_tensor("mv", "vec", 2, vec)
     if input._p.ndim != 2 or vec._p.ndim != 1:
         raise RuntimeError(
@@ -271,7 +298,11 @@ def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The inner product of two vectors."""
+    """The inner product of two vectors of one length and dtype: 0-d. RuntimeError for others.
+
+    >>> ad.dot(ad.tensor([1, 2]), ad.tensor([3, 4]))
+    tensor(11)
+    """
     _check_tensor("dot", "tensor", 2, tensor)
     if input._p.ndim != 1 or tensor._p.ndim != 1:
         raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")

@@ -8,6 +8,7 @@ from autodiff import dtypes
 from autodiff.dtypes import SCALAR_NAMES
 from autodiff.ops.contraction import matmul
 from autodiff.ops.elementwise import div
+from autodiff.ops.halves import in_float32
 from autodiff.ops.products import diagonal_of
 from autodiff.ops.views import t, unsqueeze
 from autodiff.tensor import Tensor
@@ -51,6 +52,10 @@ def cov(
 
     `fweights` says how often each was observed, `aweights` how much each counts. The sums are
     divided by the weights' sum less `correction`, or by 0 where that is negative.
+
+    >>> ad.cov(ad.tensor([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]))
+    tensor([[ 1., -1.],
+            [-1.,  1.]])
     """
     if input.ndim > 2:
         raise RuntimeError(
@@ -89,13 +94,23 @@ def cov(
 
 
 def corrcoef(input: Tensor) -> Tensor:
-    """The correlations of variables (rows) over observations (columns), within [-1, 1]."""
+    """The correlations of variables (rows) over observations (columns), within [-1, 1].
+
+    >>> ad.corrcoef(ad.tensor([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]))
+    tensor([[ 1., -1.],
+            [-1.,  1.]])
+    """
     if input.ndim > 2:
         raise RuntimeError(
             "corrcoef(): expected input to have two or fewer dimensions but got an input with "
             f"{input.ndim} dimensions"
         )
-    c = cov(input)
+    return _correlations(input)
+
+
+@in_float32
+def _correlations(x: Tensor) -> Tensor:
+    c = cov(x)
     if c.ndim == 0:
         return div.call(c, c)
     spread = diagonal_of(c, 0, 1).sqrt()

@@ -46,7 +46,11 @@ def _filled(name: str, sizes: list[int], value: Any, d: dtype) -> Tensor:
 def empty(
     *sizes: Any, size: Any = None, dtype: Dtype = None, requires_grad: bool = False
 ) -> Tensor:
-    """A tensor whose elements are not set."""
+    """A tensor whose elements are not set: sizes or one sequence; the default dtype if none.
+
+    >>> ad.empty(2, 3).shape
+    torch.Size([2, 3])
+    """
     wanted, d = _checked(sizes_of(sizes, "empty", size), "empty"), dtype or get_default_dtype()
     return _finish(own(lib.ad_empty(d.code, len(wanted), wanted), "empty"), requires_grad)
 
@@ -54,19 +58,32 @@ def empty(
 def zeros(
     *sizes: Any, size: Any = None, dtype: Dtype = None, requires_grad: bool = False
 ) -> Tensor:
-    """A tensor of zeros."""
+    """A tensor of zeros: sizes or one sequence of them; the default dtype if none is given.
+
+    >>> ad.zeros(2, 2)
+    tensor([[0., 0.],
+            [0., 0.]])
+    """
     x = _filled("zeros", sizes_of(sizes, "zeros", size), 0, dtype or get_default_dtype())
     return _finish(x, requires_grad)
 
 
 def ones(*sizes: Any, size: Any = None, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
-    """A tensor of ones."""
+    """A tensor of ones: sizes or one sequence of them; the default dtype if none is given.
+
+    >>> ad.ones(2, dtype=ad.int64)
+    tensor([1, 1])
+    """
     x = _filled("ones", sizes_of(sizes, "ones", size), 1, dtype or get_default_dtype())
     return _finish(x, requires_grad)
 
 
 def full(size: Any, fill_value: Any, *, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
-    """A tensor of one value; its dtype follows the value's."""
+    """A tensor of one value; its dtype follows the value's: bool, int64 or the default dtype.
+
+    >>> ad.full((2,), 7)
+    tensor([7, 7])
+    """
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     d = dtype or dtypes.of_value(value)
     return _finish(_filled("full", sizes_of((size,), "full"), _exact(value, d), d), requires_grad)
@@ -97,7 +114,11 @@ _RANGES = {
 
 
 def empty_like(input: Tensor, *, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
-    """An unset tensor of the input's shape, order of strides and dtype."""
+    """An unset tensor of the input's shape, order of strides and dtype.
+
+    >>> ad.empty_like(ad.ones(2, 3)).shape
+    torch.Size([2, 3])
+    """
     if input._p.contiguous:
         return empty(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
     d = dtype or input.dtype
@@ -109,19 +130,31 @@ def empty_like(input: Tensor, *, dtype: Dtype = None, requires_grad: bool = Fals
 
 
 def zeros_like(input: Tensor, *, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
-    """Zeros of the input's shape and dtype."""
+    """Zeros of the input's shape and dtype.
+
+    >>> ad.zeros_like(ad.tensor([1, 2]))
+    tensor([0, 0])
+    """
     return full_like(input, 0, dtype=dtype, requires_grad=requires_grad)
 
 
 def ones_like(input: Tensor, *, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
-    """Ones of the input's shape and dtype."""
+    """Ones of the input's shape and dtype.
+
+    >>> ad.ones_like(ad.tensor([1.5, 2.5]))
+    tensor([1., 1.])
+    """
     return full_like(input, 1, dtype=dtype, requires_grad=requires_grad)
 
 
 def full_like(
     input: Tensor, fill_value: Any, *, dtype: Dtype = None, requires_grad: bool = False
 ) -> Tensor:
-    """One value in the input's shape and dtype."""
+    """One value in the input's shape and dtype.
+
+    >>> ad.full_like(ad.tensor([1, 2]), 7)
+    tensor([7, 7])
+    """
     d = dtype or input.dtype
     if input._p.contiguous:
         return full(input.shape, fill_value, dtype=d, requires_grad=requires_grad)
@@ -134,40 +167,65 @@ def full_like(
 def new_zeros(
     x: Tensor, *sizes: Any, size: Any = None, dtype: Dtype = None, requires_grad: bool = False
 ) -> Tensor:
-    """Zeros of the tensor's dtype."""
+    """Zeros of the tensor's dtype.
+
+    >>> ad.tensor([1, 2]).new_zeros(2)
+    tensor([0, 0])
+    """
     return zeros(*sizes, size=size, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
 def new_ones(
     x: Tensor, *sizes: Any, size: Any = None, dtype: Dtype = None, requires_grad: bool = False
 ) -> Tensor:
-    """Ones of the tensor's dtype."""
+    """Ones of the tensor's dtype.
+
+    >>> ad.tensor([1, 2]).new_ones(2)
+    tensor([1, 1])
+    """
     return ones(*sizes, size=size, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
 def new_empty(
     x: Tensor, *sizes: Any, size: Any = None, dtype: Dtype = None, requires_grad: bool = False
 ) -> Tensor:
-    """An unset tensor of the tensor's dtype."""
+    """An unset tensor of the tensor's dtype.
+
+    >>> ad.tensor([1, 2]).new_empty(2, 3).shape
+    torch.Size([2, 3])
+    """
     return empty(*sizes, size=size, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
 def new_full(
     x: Tensor, size: Any, fill_value: Any, *, dtype: Dtype = None, requires_grad: bool = False
 ) -> Tensor:
-    """One value in the tensor's dtype."""
+    """One value in the tensor's dtype.
+
+    >>> ad.tensor([1, 2]).new_full((2,), 7)
+    tensor([7, 7])
+    """
     return full(size, fill_value, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
 def new_tensor(x: Tensor, data: Any, *, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
-    """`tensor(data)` in the tensor's dtype."""
+    """`tensor(data)` in the tensor's dtype.
+
+    >>> ad.tensor([1, 2]).new_tensor([3.0, 4.0])
+    tensor([3, 4])
+    """
     return tensor(data, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
 def eye(
     n: int, m: int | None = None, *, dtype: Dtype = None, requires_grad: bool = False
 ) -> Tensor:
-    """An n x m matrix with ones on the diagonal."""
+    """An n x m matrix (n x n without m) of zeros with ones on the diagonal; the default dtype.
+
+    >>> ad.eye(2, 3)
+    tensor([[1., 0., 0.],
+            [0., 1., 0.]])
+    """
     columns = n if m is None else m
     x = _filled("eye", sizes_of((n, columns), "eye"), 0, dtype or get_default_dtype())
     diagonal = fresh(lib.ad_as_strided(x._p, 1, [min(n, columns)], [columns + 1], 0), "eye")
@@ -179,7 +237,15 @@ def eye(
 def arange(
     start: Any, end: Any = None, step: Any = 1, *, dtype: Dtype = None, requires_grad: bool = False
 ) -> Tensor:
-    """start, start + step, ... below end; of integers int64, else the default dtype."""
+    """start, start + step, ... below end; of integers int64, else the default dtype.
+
+    RuntimeError for a step of 0, or one that leads away from the end.
+
+    >>> ad.arange(3)
+    tensor([0, 1, 2])
+    >>> ad.arange(0, 1, 0.25)
+    tensor([0.0000, 0.2500, 0.5000, 0.7500])
+    """
     first, last = (0, start) if end is None else (start, end)
     bounds = [v.item() if isinstance(v, Tensor) else v for v in (first, last, step)]
     first, last, by = bounds
@@ -205,7 +271,11 @@ def arange(
 def linspace(
     start: Any, end: Any, steps: int, *, dtype: Dtype = None, requires_grad: bool = False
 ) -> Tensor:
-    """`steps` evenly spaced numbers from start to end, both included."""
+    """`steps` evenly spaced numbers from start to end, both included; the default dtype.
+
+    >>> ad.linspace(0, 1, 5)
+    tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
+    """
     if operator.index(steps) < 0:
         raise RuntimeError(f"number of steps must be non-negative, got {steps}")
     for value in (start, end):
@@ -319,6 +389,13 @@ def tensor(data: Any, *, dtype: Dtype = None, requires_grad: bool = False) -> Te
     """A copy of data (numbers, nested sequences, arrays, tensors) as a leaf tensor.
 
     Without dtype: bool of bools, int64 of ints, the default dtype as soon as there is a float.
+    ValueError for sequences of several lengths, RuntimeError for integers that require grad.
+
+    >>> ad.tensor([[1, 2], [3, 4]])
+    tensor([[1, 2],
+            [3, 4]])
+    >>> ad.tensor([1, 2.5], requires_grad=True)
+    tensor([1.0000, 2.5000], requires_grad=True)
     """
     if isinstance(data, Tensor):
         x = _copy_of(data, dtype)
@@ -331,7 +408,12 @@ def tensor(data: Any, *, dtype: Dtype = None, requires_grad: bool = False) -> Te
 
 
 def as_tensor(data: Any, dtype: Dtype = None) -> Tensor:
-    """data as a tensor, sharing memory and history where nothing needs to be converted."""
+    """data as a tensor, sharing memory and history where nothing needs to be converted.
+
+    >>> x = ad.ones(2)
+    >>> ad.as_tensor(x) is x
+    True
+    """
     if isinstance(data, Tensor):
         return data if dtype is None or dtype is data.dtype else to_dtype(data, dtype)
     if _has_memory(data):
@@ -347,11 +429,12 @@ _TYPES = {
     "u1": dtypes.uint8,
     "i4": dtypes.int32,
     "i8": dtypes.int64,
+    "f2": dtypes.float16,
     "f4": dtypes.float32,
     "f8": dtypes.float64,
 }
 _FOREIGN_ORDER = ">" if sys.byteorder == "little" else "<"
-_FORMATS = {"?": "b1", "B": "u1", "i": "i4", "l": "i8", "q": "i8", "f": "f4", "d": "f8"}
+_FORMATS = {"?": "b1", "B": "u1", "i": "i4", "l": "i8", "q": "i8", "e": "f2", "f": "f4", "d": "f8"}
 
 
 def _has_memory(data: Any) -> bool:
@@ -361,7 +444,12 @@ def _has_memory(data: Any) -> bool:
 
 
 def from_numpy(ndarray: Any) -> Tensor:
-    """A tensor that shares the array's memory. TypeError for anything else."""
+    """A tensor that shares the array's memory. TypeError for anything else.
+
+    >>> import numpy as np
+    >>> ad.from_numpy(np.arange(3.0))
+    tensor([0., 1., 2.], dtype=torch.float64)
+    """
     if not hasattr(ndarray, "__array_interface__"):
         raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
     return _view_of(ndarray)

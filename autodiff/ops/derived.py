@@ -15,6 +15,7 @@ from autodiff.ops.join import cat
 from autodiff.ops.norms import vector_norm
 from autodiff.ops.reductions import amax, amin
 from autodiff.ops.reductions import sum as total
+from autodiff.ops.returned import returned
 from autodiff.ops.sorting import sort
 from autodiff.ops.views import narrow, select, unsqueeze
 from autodiff.shapes import dim_index
@@ -32,6 +33,7 @@ __all__ = [
 ]
 
 
+@returned("aminmax")
 class aminmax_result(NamedTuple):  # noqa: N801 - as max_result
     """What `aminmax` returns."""
 
@@ -39,6 +41,7 @@ class aminmax_result(NamedTuple):  # noqa: N801 - as max_result
     max: Tensor
 
 
+@returned("kthvalue")
 class kthvalue_result(NamedTuple):  # noqa: N801 - as max_result
     """What `kthvalue` returns."""
 
@@ -47,22 +50,36 @@ class kthvalue_result(NamedTuple):  # noqa: N801 - as max_result
 
 
 def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
-    """How many elements over `dim` (an int, a tuple, or None for all) are not 0: int64."""
+    """How many elements over `dim` (an int, a tuple, or None for all) are not 0: int64.
+
+    >>> ad.count_nonzero(ad.tensor([[0, 1], [2, 3]]), dim=1)
+    tensor([1, 2])
+    """
     return total(FUNCTIONS["ne"].op.call(input, input.new_zeros(())), dim, dtype=dtypes.int64)
 
 
 def nansum(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None
 ) -> Tensor:
-    """The sum over `dim` of the elements that are not nan."""
+    """The sum over `dim` of the elements that are not nan.
+
+    >>> ad.nansum(ad.tensor([1.0, float("nan"), 2.0]))
+    tensor(3.)
+    """
     if not input.is_floating_point():
         return total(input, dim, keepdim, dtype=dtype)
     kept = where(FUNCTIONS["isnan"].op.call(input), input.new_zeros(()), input)
     return total(kept, dim, keepdim, dtype=dtype)
 
 
-def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> Any:
-    """The smallest and the largest elements, of all or along `dim`; equal ones share gradients."""
+def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> aminmax_result:
+    """The smallest and the largest elements, of all or along `dim`; equal ones share gradients.
+
+    >>> ad.aminmax(ad.tensor([2, 1, 3]))
+    torch.return_types.aminmax(
+    min=tensor(1),
+    max=tensor(3))
+    """
     over = () if dim is None else operator.index(dim)
     return aminmax_result(amin(input, over, keepdim), amax(input, over, keepdim))
 
@@ -76,7 +93,7 @@ def diff(
 ) -> Tensor:
     """The n-th differences of neighbours along a dimension: input[i + 1] - input[i], n times.
 
-    >>> diff(tensor([1, 3, 2])).tolist()
+    >>> ad.diff(ad.tensor([1, 3, 2])).tolist()
     [2, -1]
     """
     if input.ndim == 0:
@@ -96,18 +113,33 @@ def diff(
 
 
 def argwhere(input: Tensor) -> Tensor:
-    """The indices of the elements that are not 0: (count, dimensions) int64."""
+    """The indices of the elements that are not 0: (count, dimensions) int64.
+
+    >>> ad.argwhere(ad.tensor([[0, 1], [2, 0]]))
+    tensor([[0, 1],
+            [1, 0]])
+    """
     found: Tensor = nonzero(input)
     return found
 
 
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
-    """The p-norm of input - other, all elements as one vector."""
+    """The p-norm of input - other, all elements as one vector.
+
+    >>> ad.dist(ad.tensor([3.0, 0.0]), ad.tensor([0.0, 4.0]))
+    tensor(5.)
+    """
     return vector_norm(sub(input, other), p)
 
 
-def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any:
-    """The k-th smallest element along a dimension, and where it is; nans count as largest."""
+def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> kthvalue_result:
+    """The k-th smallest element along a dimension, and where it is; nans count as largest.
+
+    >>> ad.kthvalue(ad.tensor([3, 1, 2]), 2)
+    torch.return_types.kthvalue(
+    values=tensor(2),
+    indices=tensor(2))
+    """
     if isinstance(k, bool):
         raise TypeError("kthvalue(): argument 'k' must be int, not bool")
     if input.dtype is dtypes.bool:
@@ -128,7 +160,7 @@ def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> Any
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:
     """How often each number from 0 on is in a vector of integers; with weights, their sums.
 
-    >>> bincount(tensor([0, 2, 2])).tolist()
+    >>> ad.bincount(ad.tensor([0, 2, 2])).tolist()
     [1, 0, 2]
     """
     if input.is_floating_point() or input.dtype is dtypes.bool:

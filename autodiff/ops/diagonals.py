@@ -8,12 +8,10 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.dtypes import dtype
 from autodiff.native import error, lib
-from autodiff.ops import arithmetic
-from autodiff.ops.assign import ZEROS, copy_
+from autodiff.ops.assign import copy_
 from autodiff.ops.base import Op, fresh
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import full
-from autodiff.ops.rearrange import made
 from autodiff.ops.views import unsqueeze, zeros_p
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, own
@@ -21,20 +19,9 @@ from autodiff.tensor import Tensor, own
 Dtype = dtype | None
 
 
-def _diagonal_of(p: Any, offset: int, dim1: int, dim2: int) -> Any:
-    shape = [p.shape[d] for d in range(p.ndim) if d not in (dim1, dim2)]
-    strides = [p.strides[d] for d in range(p.ndim) if d not in (dim1, dim2)]
-    rows, columns = p.shape[dim1] + min(offset, 0), p.shape[dim2] - max(offset, 0)
-    count = max(0, min(rows, columns))
-    first = max(offset, 0) * p.strides[dim2] - min(offset, 0) * p.strides[dim1]
-    start = lib.ad_offset(p) + (first if count and p.numel else 0)
-    along = p.strides[dim1] + p.strides[dim2]
-    return lib.ad_as_strided(p, len(shape) + 1, [*shape, count], [*strides, along], start)
-
-
 def _embed_forward(p: Any, shape: list[int], *where: int) -> Any:
     z = zeros_p(p.dtype, shape)
-    region = fresh(_diagonal_of(z, *where), "diag_embed", z)
+    region = fresh(lib.ad_diagonal(z, *where), "diag_embed", z)
     if lib.ad_copy(region, p):
         raise error("diag_embed", region, p)
     return lib.ad_alias(z)
@@ -42,7 +29,7 @@ def _embed_forward(p: Any, shape: list[int], *where: int) -> Any:
 
 _diagonal: Op = Op(
     "diagonal",
-    _diagonal_of,
+    lib.ad_diagonal,
     lambda node, g: (_diag_embed(g, node.shape, *node.args),),
     view=True,
 )
@@ -66,16 +53,17 @@ def _plane(name: str, dim1: int, dim2: int, ndim: int) -> tuple[int, int]:
 def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Tensor:
     """The diagonal of two dimensions as a new last one; `offset` counts upwards. A view.
 
-    >>> autodiff.arange(6).reshape(2, 3).diagonal(1).tolist()
+    >>> ad.arange(6).reshape(2, 3).diagonal(1).tolist()
     [1, 5]
     """
-    return _diagonal(input, operator.index(offset), *_plane("diagonal", dim1, dim2, input.ndim))
+    d1, d2 = _plane("diagonal", dim1, dim2, input._p.ndim)
+    return _diagonal(input, operator.index(offset), d1, d2)
 
 
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
     """Zeros, with the last dimension of the input as the diagonal of two new ones.
 
-    >>> autodiff.diag_embed(autodiff.tensor([1, 2])).tolist()
+    >>> ad.diag_embed(ad.tensor([1, 2])).tolist()
     [[1, 0], [0, 2]]
     """
     d1, d2 = _plane("diag_embed", dim1, dim2, input.ndim + 1)
@@ -89,7 +77,7 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
 def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     """A copy of a matrix's diagonal, or the matrix that has the vector there and zeros elsewhere.
 
-    >>> autodiff.diag(autodiff.tensor([[1, 2], [3, 4]])).tolist()
+    >>> ad.diag(ad.tensor([[1, 2], [3, 4]])).tolist()
     [1, 4]
     """
     if input.ndim not in (1, 2):
@@ -100,7 +88,12 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
 
 
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:
-    """The matrix that has the elements on its diagonal, and zeros elsewhere."""
+    """The matrix that has the elements on its diagonal, and zeros elsewhere.
+
+    >>> ad.diagflat(ad.tensor([1, 2]))
+    tensor([[1, 0],
+            [0, 2]])
+    """
     return diag_embed(input.reshape(-1), offset)
 
 
@@ -117,20 +110,15 @@ def _triangle(rows: int, columns: int, diagonal: int, lower: bool) -> Tensor:
     return across <= down if lower else across >= down
 
 
-def _kept(x: Tensor, diagonal: int, lower: bool) -> Tensor:
-    where = _triangle(x.shape[-2], x.shape[-1], diagonal, lower)
-    return arithmetic.where(where, x, ZEROS[x._p.dtype])  # type: ignore[no-any-return]
-
-
 _tril: Op = Op(
     "tril",
-    made(lambda x, k: _kept(x, k, True)),
+    lambda p, k: lib.ad_triangle(p, k, True),
     lambda node, g: (_tril(g, *node.args),),
     shaped=False,
 )
 _triu: Op = Op(
     "triu",
-    made(lambda x, k: _kept(x, k, False)),
+    lambda p, k: lib.ad_triangle(p, k, False),
     lambda node, g: (_triu(g, *node.args),),
     shaped=False,
 )
@@ -139,14 +127,13 @@ _triu: Op = Op(
 def _triangular(op: Op, x: Tensor, diagonal: Any) -> Tensor:
     if x.ndim < 2:
         raise RuntimeError(f"{op.name}: input tensor must have at least 2 dimensions, got {x.ndim}")
-    rows, columns = x.shape[-2:]
-    return op(x, max(-rows - 1, min(operator.index(diagonal), columns + 1)))
+    return op(x, max(-(2**62), min(operator.index(diagonal), 2**62)))
 
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:
     """The elements of matrices on and below a diagonal, which counts upwards; zeros above.
 
-    >>> autodiff.ones(2, 3).tril().tolist()
+    >>> ad.ones(2, 3).tril().tolist()
     [[1.0, 0.0, 0.0], [1.0, 1.0, 0.0]]
     """
     return _triangular(_tril, input, diagonal)
@@ -155,7 +142,7 @@ def tril(input: Tensor, diagonal: int = 0) -> Tensor:
 def triu(input: Tensor, diagonal: int = 0) -> Tensor:
     """The elements of matrices on and above a diagonal, which counts upwards; zeros below.
 
-    >>> autodiff.ones(2, 3).triu(1).tolist()
+    >>> ad.ones(2, 3).triu(1).tolist()
     [[0.0, 1.0, 1.0], [0.0, 0.0, 1.0]]
     """
     return _triangular(_triu, input, diagonal)
@@ -175,6 +162,10 @@ def fill_diagonal_(x: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
     """Write a number to the main diagonal, in place; with `wrap` again and again in tall matrices.
 
     A tensor of more than two dimensions must have them of one size.
+
+    >>> ad.zeros(2, 2).fill_diagonal_(5)
+    tensor([[5., 0.],
+            [0., 5.]])
     """
     if x.ndim < 2:
         raise RuntimeError("dimensions must larger than 1")
@@ -208,7 +199,7 @@ def tril_indices(
 ) -> Tensor:
     """Where a row x col matrix is on or below a diagonal: rows and columns, (2, count).
 
-    >>> autodiff.tril_indices(2, 2).tolist()
+    >>> ad.tril_indices(2, 2).tolist()
     [[0, 1, 1], [0, 0, 1]]
     """
     return _positions("tril_indices", row, col, offset, True, dtype, requires_grad)
@@ -219,7 +210,7 @@ def triu_indices(
 ) -> Tensor:
     """Where a row x col matrix is on or above a diagonal: rows and columns, (2, count).
 
-    >>> autodiff.triu_indices(2, 2).tolist()
+    >>> ad.triu_indices(2, 2).tolist()
     [[0, 0, 1], [0, 1, 1]]
     """
     return _positions("triu_indices", row, col, offset, False, dtype, requires_grad)

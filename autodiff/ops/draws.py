@@ -101,7 +101,12 @@ def _write(
 def uniform_(
     x: Tensor, from_: float = 0.0, to: float = 1.0, *, generator: Generator | None = None
 ) -> Tensor:
-    """Fill with numbers from the uniform distribution on [from, to)."""
+    """Fill with numbers from the uniform distribution on [from, to).
+
+    >>> g = ad.manual_seed(0)
+    >>> ad.empty(2).uniform_(-1, 1)
+    tensor([-0.0075,  0.5364])
+    """
     low, high = float(from_), float(to)
     if not low <= high or not math.isfinite(high - low):
         raise RuntimeError(
@@ -120,21 +125,36 @@ def check_std(std: float) -> float:
 def normal_(
     x: Tensor, mean: float = 0.0, std: float = 1.0, *, generator: Generator | None = None
 ) -> Tensor:
-    """Fill with numbers from the normal distribution."""
+    """Fill with numbers from the normal distribution.
+
+    >>> g = ad.manual_seed(0)
+    >>> ad.empty(2).normal_()
+    tensor([ 1.5410, -0.2934])
+    """
     return _write(x, "NormalBackward0", "normal", generator, float(mean), check_std(std))
 
 
 def log_normal_(
     x: Tensor, mean: float = 1.0, std: float = 2.0, *, generator: Generator | None = None
 ) -> Tensor:
-    """Fill with numbers whose logarithm is normal, of the given mean and standard deviation."""
+    """Fill with numbers whose logarithm is normal, of the given mean and standard deviation.
+
+    >>> g = ad.manual_seed(0)
+    >>> ad.empty(2).log_normal_(0, 1)
+    tensor([4.6692, 0.7457])
+    """
     if not std > 0:
         raise RuntimeError(f"log_normal_ expects std > 0.0, but found std={std}")
     return _write(x, "LogNormalBackward0", "log_normal", generator, float(mean), float(std))
 
 
 def exponential_(x: Tensor, lambd: float = 1.0, *, generator: Generator | None = None) -> Tensor:
-    """Fill with numbers from the exponential distribution of rate lambd, by -log(1 - u) / lambd."""
+    """Fill with numbers from the exponential distribution of rate lambd, by -log(1 - u) / lambd.
+
+    >>> g = ad.manual_seed(0)
+    >>> ad.empty(2).exponential_()
+    tensor([3.5083, 1.2304])
+    """
     if not lambd > 0:
         raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd}")
     return _write(x, "ExponentialBackward0", "exponential", generator, float(lambd))
@@ -143,7 +163,12 @@ def exponential_(x: Tensor, lambd: float = 1.0, *, generator: Generator | None =
 def cauchy_(
     x: Tensor, median: float = 0.0, sigma: float = 1.0, *, generator: Generator | None = None
 ) -> Tensor:
-    """Fill with numbers from the Cauchy distribution, by median + sigma tan(pi (u - 1/2))."""
+    """Fill with numbers from the Cauchy distribution, by median + sigma tan(pi (u - 1/2)).
+
+    >>> g = ad.manual_seed(0)
+    >>> ad.empty(2).cauchy_()
+    tensor([10.5977,  0.7648])
+    """
     if not sigma > 0:
         raise RuntimeError(f"cauchy_ expects sigma > 0.0, but found sigma={sigma}")
     return _write(x, "CauchyBackward0", "cauchy", generator, float(median), float(sigma))
@@ -153,6 +178,10 @@ def geometric_(x: Tensor, p: float, *, generator: Generator | None = None) -> Te
     """Fill with numbers of trials until the first success, which has probability p.
 
     By ceil(log(u) / log(1 - p)); integer dtypes wrap around what they cannot hold.
+
+    >>> g = ad.manual_seed(0)
+    >>> ad.empty(3).geometric_(0.5)
+    tensor([1., 1., 2.])
     """
     if not 0 < p < 1:
         raise RuntimeError(f"geometric_ expects p to be in (0, 1), but got p={p}")
@@ -163,6 +192,10 @@ def bernoulli_(x: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -
     """Fill with ones of probability p, else zeros; p is a number, or a tensor that broadcasts.
 
     A number is compared with uniforms of 53 bits, a tensor with those of its own dtype.
+
+    >>> g = ad.manual_seed(0)
+    >>> ad.empty(3).bernoulli_(0.5)
+    tensor([0., 0., 1.])
     """
     if isinstance(p, Tensor):
         chances = expand(p.detach(), x.shape)._p
@@ -174,7 +207,8 @@ def bernoulli_(x: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -
 
 # ---- integers ----
 
-_BITS = {dtypes.float32: 24, dtypes.float64: 53}  # all integers up to 2^bits are floats
+# All integers up to 2^bits are floats.
+_BITS = {dtypes.float16: 11, dtypes.bfloat16: 8, dtypes.float32: 24, dtypes.float64: 53}
 _LAST = {
     dtypes.bool: 1,
     dtypes.uint8: 2**8 - 1,
@@ -189,7 +223,7 @@ def _check_bound(d: dtypes.dtype, name: str, bound: int) -> None:
     least = 0 if not d.is_signed else -_LAST[d] - (d not in _BITS)
     if least <= bound <= _LAST[d]:
         return
-    if d not in _BITS or abs(bound) >= 2**62:
+    if d not in _BITS or abs(bound) > min(2**62 - 1, dtypes.finfo(d).max):
         raise RuntimeError(f"{name} is out of bounds for {d.name}: {bound}")
     warnings.warn(
         f"{name} is out of bounds [-(2^{_BITS[d]}), 2^{_BITS[d]}]: not all integers beyond them "
@@ -224,7 +258,11 @@ def random_(
     """Fill with integers from [from, to), or from [0, to) where `to` alone is given.
 
     random_() draws from 0 on, and random_(from, None) from `from` on, to the last of an integer
-    dtype, or 2^24 of float32 and 2^53 of float64.
+    dtype, or 2^11 of float16, 2^8 of bfloat16, 2^24 of float32 and 2^53 of float64.
+
+    >>> g = ad.manual_seed(0)
+    >>> ad.empty(3).random_(0, 10)
+    tensor([4., 9., 3.])
     """
     if to is _EVERY:
         if from_ is None:

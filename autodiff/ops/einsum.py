@@ -399,6 +399,12 @@ def einsum(*args: Any) -> Tensor:
     those that occur twice. A letter repeated in one operand takes its diagonal; "..." stands for
     dimensions that broadcast. Operands may also be followed by lists of labels, as in
     (a, [0, 1], b, [1, 2], [0, 2]). Products of several operands go in the cheapest order.
+
+    >>> a, b = ad.tensor([[1, 2], [3, 4]]), ad.tensor([10, 1])
+    >>> ad.einsum("ij,j->i", a, b)
+    tensor([12, 34])
+    >>> ad.einsum("ii", a)
+    tensor(5)
     """
     plan, operands = _planned(args)
     if plan.prepared:

@@ -42,7 +42,11 @@ _glu = Op("glu", _forward, _rule, saves=(0,), shaped=False)
 
 
 def glu(input: Tensor, dim: int = -1) -> Tensor:
-    """a * sigmoid(b) for the halves a and b of `input` along `dim`, whose size is even."""
+    """a * sigmoid(b) for the halves a and b of `input` along `dim`, whose size is even.
+
+    >>> F.glu(ad.tensor([1.0, 2.0, 0.0, 0.0]))
+    tensor([0.5000, 1.0000])
+    """
     if not isinstance(input, Tensor):
         raise TypeError(
             f"glu(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"

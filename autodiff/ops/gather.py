@@ -216,7 +216,14 @@ def chosen(op: Op, x: Tensor, values: Any, index: Tensor, dim: int, kept: bool) 
 
 
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """out[i][j] = input[index[i][j]][j] for dim 0, and so on: index has input's dimensions."""
+    """out[i][j] = input[index[i][j]][j] for dim 0, and so on: index has input's dimensions.
+
+    The result has the shape of index, which is int64. RuntimeError out of range.
+
+    >>> ad.tensor([[1, 2], [3, 4]]).gather(1, ad.tensor([[1], [0]]))
+    tensor([[2],
+            [3]])
+    """
     p, places = input._p, index._p
     at = dim_index(dim, p.ndim)
     if p.ndim == places.ndim > 0:
@@ -251,7 +258,12 @@ def _check_gather(input: Tensor, dim: int, index: Tensor) -> None:
 
 
 def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Tensor:
-    """`gather` with the other dimensions broadcast; without dim, of the flattened tensors."""
+    """`gather` with the other dimensions broadcast; without dim, of the flattened tensors.
+
+    >>> x = ad.tensor([[3, 1, 2]])
+    >>> ad.take_along_dim(x, x.argsort(), 1)
+    tensor([[1, 2, 3]])
+    """
     if dim is None:
         return gather(reshape(input, -1), 0, reshape(indices, -1))
     if input.ndim != indices.ndim:
@@ -277,7 +289,12 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
 
 
 def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
-    """The positions of nonzero elements: (count, ndim) int64, or a tensor for each dimension."""
+    """The positions of nonzero elements: (count, ndim) int64, or a tensor for each dimension.
+
+    >>> ad.tensor([[0, 1], [2, 0]]).nonzero()
+    tensor([[0, 1],
+            [1, 0]])
+    """
     found = own(lib.ad_nonzero(input._p), "nonzero", input._p)
     if not as_tuple:
         return found

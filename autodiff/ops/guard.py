@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Iterable
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from autodiff.dtypes import dtype
 from autodiff.tensor import Tensor
 
 __all__ = ["guarded"]
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 _KINDS: dict[str, tuple[type, ...]] = {
     "Tensor": (Tensor,),
@@ -19,7 +21,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
 }
 
 
-def guarded(function: Callable[..., Any], method: bool = False) -> Callable[..., Any]:
+def guarded(function: F, method: bool = False) -> F:
     """The function, with a TypeError for foreign arguments instead of whatever they cause.
 
     Nothing is checked before the call: only when it failed are the arguments looked at. A method
@@ -49,7 +51,7 @@ def guarded(function: Callable[..., Any], method: bool = False) -> Callable[...,
         except OverflowError as failure:
             raise _too_large(function.__name__, [*args, *kwargs.values()]) from failure
 
-    return call
+    return cast(F, call)
 
 
 def _foreign(function: str, given: dict[str, Any], kinds: dict[str, tuple[type, ...]]) -> TypeError:

@@ -142,12 +142,22 @@ def _along(op: Op, x: Tensor, dim: int, d: dtype | None) -> Tensor:
 
 
 def softmax(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
-    """exp(input) divided by its sum along `dim`."""
+    """exp(input) divided by its sum along `dim`: rows of probabilities.
+
+    NotImplementedError of other than floats, unless `dtype` converts them.
+
+    >>> ad.tensor([0.0, 0.0]).softmax(0)
+    tensor([0.5000, 0.5000])
+    """
     return _along(_softmax, input, dim, dtype)
 
 
 def log_softmax(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
-    """The logarithm of softmax, exact also where softmax rounds to zero."""
+    """The logarithm of softmax, exact also where softmax rounds to zero.
+
+    >>> ad.tensor([0.0, 0.0]).log_softmax(0)
+    tensor([-0.6931, -0.6931])
+    """
     return _along(_log_softmax, input, dim, dtype)
 
 
@@ -178,6 +188,9 @@ def logsumexp(input: Tensor, dim: Any, keepdim: bool = False) -> Tensor:
     """The logarithm of the sum of exponentials over `dim`, an int or a tuple; no overflow.
 
     Integers are taken as the default dtype; -inf where there are no elements.
+
+    >>> ad.tensor([1000.0, 1000.0]).logsumexp(0)
+    tensor(1000.6932)
     """
     if dim is None:
         raise TypeError(

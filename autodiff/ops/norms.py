@@ -11,6 +11,7 @@ from autodiff.native import lib
 from autodiff.ops.assign import masked_fill
 from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.contraction import matmul
+from autodiff.ops.halves import in_float32
 from autodiff.ops.out import written
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reductions import _restore
@@ -107,6 +108,11 @@ def vector_norm(
     """(the sum of |x|^ord)^(1/ord) over `dim`: an int, a tuple, or all.
 
     The largest magnitude for inf, the smallest for -inf, the number of nonzeros for 0.
+
+    >>> linalg.vector_norm(ad.tensor([3.0, 4.0]))
+    tensor(5.)
+    >>> linalg.vector_norm(ad.tensor([3.0, -4.0]), ord=float("inf"))
+    tensor(4.)
     """
     order = _order("linalg_vector_norm", ord)
     y = _in_dtype("linalg.vector_norm", x, dtype)
@@ -150,6 +156,9 @@ def matrix_norm(
     """A norm of matrices: "fro", the root of the sum of squares; 1, the largest sum of magnitudes
     down a column, inf along a row; -1 and -inf, the smallest; 2, -2 and "nuc", the largest, the
     smallest and the sum of the singular values.
+
+    >>> linalg.matrix_norm(ad.tensor([[3.0, 0.0], [0.0, 4.0]]))
+    tensor(5.)
     """
     name = "linalg.matrix_norm"
     check_float(name, A)
@@ -193,7 +202,11 @@ def norm(
     out: Tensor | None = None,
     dtype: dtype | None = None,
 ) -> Tensor:
-    """`vector_norm` or, of two dimensions, `matrix_norm`; without `ord`, of all elements."""
+    """`vector_norm` or, of two dimensions, `matrix_norm`; without `ord`, of all elements.
+
+    >>> linalg.norm(ad.tensor([3.0, 4.0]))
+    tensor(5.)
+    """
     if dim is not None:
         dims = dim if isinstance(dim, (tuple, list)) else (dim,)
         if ord is not None and len(dims) not in (1, 2):
@@ -293,11 +306,19 @@ def cdist(
 
     For p = 2 and more than 25 rows by a product of matrices, unless `compute_mode` says otherwise:
     near zero, that loses half the digits. The gradient at no distance is 0.
+
+    >>> ad.cdist(ad.tensor([[0.0, 0.0]]), ad.tensor([[3.0, 4.0], [0.0, 1.0]]))
+    tensor([[5., 1.]])
     """
     order = _order("cdist", p)
     _check_cdist(x1, x2, order, compute_mode)
     rows = max(x1.shape[-2], x2.shape[-2])
     many = rows > FEW if compute_mode == _MODES[0] else compute_mode == _MODES[1]
+    return _distances(x1, x2, order, many)
+
+
+@in_float32
+def _distances(x1: Tensor, x2: Tensor, order: float, many: bool) -> Tensor:
     if order == 2 and many and x1.shape[-1]:
         return _euclidean.on(common_batch(x1, x2))
     difference = unsqueeze(x1, x1.ndim - 1) - unsqueeze(x2, x2.ndim - 2)

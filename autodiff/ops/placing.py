@@ -98,8 +98,8 @@ def index_copy_(x: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
 def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """A copy with the slices of `source` written at the given positions of a dimension.
 
-    >>> zeros = autodiff.zeros(3)
-    >>> zeros.index_copy(0, autodiff.tensor([2, 0]), autodiff.tensor([5.0, 6.0])).tolist()
+    >>> zeros = ad.zeros(3)
+    >>> zeros.index_copy(0, ad.tensor([2, 0]), ad.tensor([5.0, 6.0])).tolist()
     [6.0, 0.0, 5.0]
     """
     return index_copy_(clone(input), dim, index, source)
@@ -122,7 +122,7 @@ def index_fill_(x: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
 def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """A copy with one value at the given positions of a dimension.
 
-    >>> autodiff.zeros(3).index_fill(0, autodiff.tensor([2, 0]), 5.0).tolist()
+    >>> ad.zeros(3).index_fill(0, ad.tensor([2, 0]), 5.0).tolist()
     [5.0, 0.0, 5.0]
     """
     return index_fill_(clone(input), dim, index, value)
@@ -173,8 +173,8 @@ def index_put(
 ) -> Tensor:
     """A copy with values written (or added) at index tensors or masks of the leading dimensions.
 
-    >>> zeros, places = autodiff.zeros(3), (autodiff.tensor([1, 1]),)
-    >>> zeros.index_put(places, autodiff.tensor([5.0, 6.0]), accumulate=True).tolist()
+    >>> zeros, places = ad.zeros(3), (ad.tensor([1, 1]),)
+    >>> zeros.index_put(places, ad.tensor([5.0, 6.0]), accumulate=True).tolist()
     [0.0, 11.0, 0.0]
     """
     return index_put_(clone(input), indices, values, accumulate)
@@ -198,7 +198,7 @@ _take: Op = Op("take", made(_taken), _take_rule)
 def take(input: Tensor, index: Tensor) -> Tensor:
     """The elements at positions of the tensor as one vector, in the shape of the index.
 
-    >>> autodiff.tensor([[1, 2], [3, 4]]).take(autodiff.tensor([3, 0])).tolist()
+    >>> ad.tensor([[1, 2], [3, 4]]).take(ad.tensor([3, 0])).tolist()
     [4, 1]
     """
     _check_dtype("take()", index, RuntimeError)
@@ -263,8 +263,8 @@ def _coordinates(x: Tensor, places: Tensor) -> list[Tensor]:
 def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
     """A copy with values written (or added) at positions of the tensor as one vector.
 
-    >>> zeros = autodiff.zeros(2, 2)
-    >>> zeros.put(autodiff.tensor([3, 0]), autodiff.tensor([5.0, 6.0])).tolist()
+    >>> zeros = ad.zeros(2, 2)
+    >>> zeros.put(ad.tensor([3, 0]), ad.tensor([5.0, 6.0])).tolist()
     [[6.0, 0.0], [0.0, 5.0]]
     """
     return put_(clone(input), index, source, accumulate)
@@ -300,8 +300,8 @@ def masked_scatter_(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """A copy with the elements of source, in order, where mask is true.
 
-    >>> mask = autodiff.tensor([True, False, True])
-    >>> autodiff.zeros(3).masked_scatter(mask, autodiff.tensor([5.0, 6.0, 7.0])).tolist()
+    >>> mask = ad.tensor([True, False, True])
+    >>> ad.zeros(3).masked_scatter(mask, ad.tensor([5.0, 6.0, 7.0])).tolist()
     [5.0, 0.0, 6.0]
     """
     try:

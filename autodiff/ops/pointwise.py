@@ -561,6 +561,12 @@ class pointwise:  # noqa: N801 - a decorator
     The function is run once on symbols (arithmetic, comparisons, `where`, and the library's
     pointwise functions). Called on tensors (broadcast and promoted as usual) and Python numbers,
     the whole of it is one native call, and so is its gradient, at any order.
+
+    >>> @ad.pointwise
+    ... def swish(x, beta):
+    ...     return x * ad.sigmoid(beta * x)
+    >>> swish(ad.tensor([-1.0, 1.0]), 2)
+    tensor([-0.1192,  0.8808])
     """
 
     def __init__(self, function: Callable[..., Any]) -> None:

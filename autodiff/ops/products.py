@@ -14,6 +14,7 @@ from autodiff.ops.base import Op, OpNode
 from autodiff.ops.contraction import _check_dtypes, _linear, check_batches, dot, matmul, mm, mv
 from autodiff.ops.create import full
 from autodiff.ops.elementwise import add
+from autodiff.ops.halves import in_float32
 from autodiff.ops.join import stack
 from autodiff.ops.out import written
 from autodiff.ops.pointwise import PointwiseOp, number
@@ -39,10 +40,14 @@ def _factor(name: str, value: Any, integers: bool) -> Any:
     return int(value) if integers else value
 
 
-def _sum(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
-    """beta * input + alpha * product; where beta is 0, nans of the input do not come through."""
+@in_float32
+def _sum(
+    input: Tensor, multiply: Callable[..., Tensor], a: Tensor, b: Tensor, beta: Any, alpha: Any
+) -> Tensor:
+    """beta * input + alpha * (a times b); where beta is 0, no nans of the input come through."""
+    product = multiply(a, b)
     d = product._p.dtype
-    integers = d < dtypes.float32.code
+    integers = d < dtypes.FIRST_FLOAT
     beta, alpha = _factor("beta", beta, integers), _factor("alpha", alpha, integers)
     if input._p.dtype != d:
         raise RuntimeError(
@@ -78,14 +83,19 @@ def addmm(
     alpha: Any = 1,
     out: Tensor | None = None,
 ) -> Tensor:
-    """beta * input + alpha * (mat1 @ mat2); input is broadcast, and ignored where beta is 0."""
+    """beta * input + alpha * (mat1 @ mat2); input is broadcast, and ignored where beta is 0.
+
+    >>> ad.addmm(ad.ones(2), ad.eye(2), ad.tensor([[1.0, 2.0], [3.0, 4.0]]))
+    tensor([[2., 3.],
+            [4., 5.]])
+    """
     _check_matrices(mat1=mat1, mat2=mat2)
     biased = input._p.ndim == 1 and beta == alpha == 1 and input.dtype is mat1.dtype is mat2.dtype
     if biased and mat1.shape[1] == mat2.shape[0] and input.shape[0] == mat2.shape[1]:
         _check_dtypes("addmm", mat1, mat2)
         y = _linear.on((mat1, t(mat2), input))
     else:
-        y = _sum(input, mm(mat1, mat2), beta, alpha)
+        y = _sum(input, mm, mat1, mat2, beta, alpha)
     return written("addmm", out, y, input, mat1, mat2)
 
 
@@ -98,7 +108,11 @@ def addmv(
     alpha: Any = 1,
     out: Tensor | None = None,
 ) -> Tensor:
-    """beta * input + alpha * (mat @ vec); input is broadcast, and ignored where beta is 0."""
+    """beta * input + alpha * (mat @ vec); input is broadcast, and ignored where beta is 0.
+
+    >>> ad.addmv(ad.ones(2), ad.eye(2), ad.tensor([1.0, 2.0]), alpha=10)
+    tensor([11., 21.])
+    """
     if mat.ndim != 2 or vec.ndim != 1 or input.ndim > 1:
         raise RuntimeError(
             f"vector + matrix @ vector expected, got {input.ndim}, {mat.ndim}, {vec.ndim}: "
@@ -110,7 +124,7 @@ def addmv(
             f"size mismatch, got input ({input.shape[0] if input.ndim else 1}), mat "
             f"({rows}x{mat.shape[1]}), vec ({vec.shape[0]})"
         )
-    return written("addmv", out, _sum(input, mv(mat, vec), beta, alpha), input, mat, vec)
+    return written("addmv", out, _sum(input, mv, mat, vec, beta, alpha), input, mat, vec)
 
 
 def addr(
@@ -122,14 +136,19 @@ def addr(
     alpha: Any = 1,
     out: Tensor | None = None,
 ) -> Tensor:
-    """beta * input + alpha * outer(vec1, vec2); input is ignored where beta is 0."""
+    """beta * input + alpha * outer(vec1, vec2); input is ignored where beta is 0.
+
+    >>> ad.addr(ad.zeros(2, 2), ad.tensor([1.0, 2.0]), ad.tensor([3.0, 4.0]))
+    tensor([[3., 4.],
+            [6., 8.]])
+    """
     _check_vectors("addr", vec1=vec1, vec2=vec2)
     wide = dtypes.promote_types(dtypes.promote_types(vec1.dtype, vec2.dtype), input.dtype)
-    product = unsqueeze(vec1, 1) * vec2
     if wide is dtypes.bool:
+        product = unsqueeze(vec1, 1) * vec2
         y = expand(input, product.shape).logical_and(bool(beta)).logical_or(product)
     else:
-        y = _sum(input.to(wide), product.to(wide), beta, alpha)
+        y = _sum(input.to(wide), outer, vec1.to(wide), vec2.to(wide), beta, alpha)
     return written("addr", out, y, input, vec1, vec2, converts=True)
 
 
@@ -142,9 +161,13 @@ def baddbmm(
     alpha: Any = 1,
     out: Tensor | None = None,
 ) -> Tensor:
-    """beta * input + alpha * (batch1 @ batch2), of batches; input is ignored where beta is 0."""
+    """beta * input + alpha * (batch1 @ batch2), of batches; input is ignored where beta is 0.
+
+    >>> ad.baddbmm(ad.ones(5, 2, 4), ad.ones(5, 2, 3), ad.ones(5, 3, 4)).shape
+    torch.Size([5, 2, 4])
+    """
     check_batches("baddbmm", batch1, batch2)
-    y = _sum(input, matmul(batch1, batch2), beta, alpha)
+    y = _sum(input, matmul, batch1, batch2, beta, alpha)
     return written("baddbmm", out, y, input, batch1, batch2)
 
 
@@ -157,11 +180,15 @@ def addbmm(
     alpha: Any = 1,
     out: Tensor | None = None,
 ) -> Tensor:
-    """beta * input + alpha * the sum of the batch's products; input is ignored where beta is 0."""
+    """beta * input + alpha * the sum of the batch's products; input is ignored where beta is 0.
+
+    >>> ad.addbmm(ad.zeros(2, 4), ad.ones(5, 2, 3), ad.ones(5, 3, 4)).shape
+    torch.Size([2, 4])
+    """
     check_batches("addbmm", batch1, batch2)
     b, n, k = batch1.shape
     rows = reshape(permute(batch1, 1, 0, 2), [n, b * k])
-    y = _sum(input, matmul(rows, reshape(batch2, [b * k, batch2.shape[2]])), beta, alpha)
+    y = _sum(input, matmul, rows, reshape(batch2, [b * k, batch2.shape[2]]), beta, alpha)
     return written("addbmm", out, y, input, batch1, batch2)
 
 
@@ -200,18 +227,31 @@ def _check_vectors(op: str, **given: Tensor) -> None:
 
 
 def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The outer product of two vectors."""
+    """The products of each element of a vector (n) with each of another (m): (n, m).
+
+    >>> ad.outer(ad.tensor([1, 2]), ad.tensor([3, 4]))
+    tensor([[3, 4],
+            [6, 8]])
+    """
     _check_vectors("outer", self=input, vec2=vec2)
     return written("outer", out, unsqueeze(input, 1) * vec2, input, vec2, converts=True)
 
 
 def vdot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The inner product of two vectors: `dot`, as there are no complex numbers."""
+    """The inner product of two vectors: `dot`, as there are no complex numbers.
+
+    >>> ad.vdot(ad.tensor([1, 2]), ad.tensor([3, 4]))
+    tensor(11)
+    """
     return dot(input, other, out=out)
 
 
 def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The sums of products over the last dimensions; of a number, the product."""
+    """The sums of products over the last dimensions; of a number, the product.
+
+    >>> ad.inner(ad.tensor([[1, 2], [3, 4]]), ad.tensor([1, 1]))
+    tensor([3, 7])
+    """
     if input.dtype is not other.dtype and input.ndim and other.ndim:
         raise RuntimeError(
             f"both inputs should have same dtype, but they are {input.dtype!r} and {other.dtype!r}"
@@ -230,7 +270,11 @@ def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
 def cross(
     input: Tensor, other: Tensor, dim: int | None = None, *, out: Tensor | None = None
 ) -> Tensor:
-    """The cross products along `dim`, of size 3: the first such dimension where none is given."""
+    """The cross products along `dim`, of size 3: the first such dimension where none is given.
+
+    >>> ad.cross(ad.tensor([1, 0, 0]), ad.tensor([0, 1, 0]))
+    tensor([0, 0, 1])
+    """
     if dim is None:
         sizes = [d for d, n in enumerate(input.shape) if n == 3]
         if not sizes:
@@ -253,7 +297,11 @@ def check_alike(a: Tensor, b: Tensor) -> None:
 def linalg_cross(
     input: Tensor, other: Tensor, *, dim: int = -1, out: Tensor | None = None
 ) -> Tensor:
-    """The cross products along a dimension of size 3; the others broadcast."""
+    """The cross products along a dimension of size 3; the others broadcast.
+
+    >>> linalg.cross(ad.tensor([1.0, 0.0, 0.0]), ad.tensor([0.0, 1.0, 0.0]))
+    tensor([0., 0., 1.])
+    """
     if input.ndim != other.ndim:
         raise RuntimeError("linalg.cross: inputs must have the same number of dimensions.")
     check_alike(input, other)
@@ -303,6 +351,11 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
     """The sums of products over pairs of dimensions: the last `dims` of a with the first of b.
 
     `dims` may also be two lists, of a's dimensions and of b's. What is left of a comes first.
+
+    >>> ad.tensordot(ad.ones(2, 3, 4), ad.ones(3, 4, 5)).shape
+    torch.Size([2, 5])
+    >>> ad.tensordot(ad.ones(2, 3), ad.ones(4, 2), dims=([0], [1])).shape
+    torch.Size([3, 4])
     """
     for name, x in (("a", a), ("b", b)):
         if not isinstance(x, Tensor):
@@ -334,7 +387,11 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
 
 
 def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """Kronecker's product: each element of input, times all of other. Shapes are filled up by 1."""
+    """Kronecker's product: each element of input, times all of other. Shapes are filled up by 1.
+
+    >>> ad.kron(ad.tensor([[1, 10]]), ad.tensor([[1, 2]]))
+    tensor([[ 1,  2, 10, 20]])
+    """
     n = max(input.ndim, other.ndim)
     a, b = ([1] * (n - x.ndim) + list(x.shape) for x in (input, other))
     left = reshape(input, [size for pair in zip(a, [1] * n, strict=True) for size in pair])
@@ -364,7 +421,11 @@ diagonal_of: Op = Op(
 
 
 def trace(input: Tensor) -> Tensor:
-    """The sum of a matrix's diagonal."""
+    """The sum of a matrix's diagonal: 0-d, int64 of integers. RuntimeError for no matrix.
+
+    >>> ad.trace(ad.tensor([[1, 2], [3, 4]]))
+    tensor(5)
+    """
     if input.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.ndim}")
     if input.dtype is dtypes.bool:
@@ -399,7 +460,11 @@ def _check_tensors(op: str, given: Sequence[Any]) -> None:
 
 
 def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
-    """The product of matrices in the cheapest order; the first and the last may be vectors."""
+    """The product of matrices in the cheapest order; the first and the last may be vectors.
+
+    >>> linalg.multi_dot([ad.ones(2, 3), ad.ones(3, 4), ad.ones(4)])
+    tensor([12., 12.])
+    """
     if not isinstance(tensors, (tuple, list)):
         raise TypeError(
             "multi_dot(): argument 'tensors' must be tuple of Tensors, not "
@@ -439,8 +504,12 @@ def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor
     return written("linalg_multi_dot", out, product(0, n - 1), *tensors)
 
 
-def chain_matmul(*matrices: Any, out: Tensor | None = None) -> Any:
-    """The product of matrices in the cheapest order."""
+def chain_matmul(*matrices: Any, out: Tensor | None = None) -> Tensor:
+    """The product of matrices in the cheapest order. RuntimeError where one is no matrix.
+
+    >>> ad.chain_matmul(ad.ones(2, 3), ad.ones(3, 4), ad.ones(4, 1)).shape
+    torch.Size([2, 1])
+    """
     _check_tensors("chain_matmul", matrices)
     for i, x in enumerate(matrices):
         if x.ndim != 2:

@@ -48,7 +48,12 @@ def rand(
     dtype: dtype | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Numbers from the uniform distribution on [0, 1)."""
+    """Numbers from the uniform distribution on [0, 1), of a floating-point dtype.
+
+    >>> g = ad.manual_seed(0)
+    >>> ad.rand(2)
+    tensor([0.4963, 0.7682])
+    """
     x = _target("rand", sizes_of(sizes, "rand", size), dtype, out)
     return _finish(uniform_(x, generator=generator), requires_grad)
 
@@ -61,7 +66,12 @@ def randn(
     dtype: dtype | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Numbers from the standard normal distribution."""
+    """Numbers from the standard normal distribution, of a floating-point dtype.
+
+    >>> g = ad.manual_seed(0)
+    >>> ad.randn(2)
+    tensor([ 1.5410, -0.2934])
+    """
     x = _target("randn", sizes_of(sizes, "randn", size), dtype, out)
     return _finish(normal_(x, generator=generator), requires_grad)
 
@@ -73,7 +83,12 @@ def rand_like(
     dtype: dtype | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """`rand` of the input's shape, order of strides and dtype."""
+    """`rand` of the input's shape, order of strides and dtype.
+
+    >>> g = ad.manual_seed(0)
+    >>> ad.rand_like(ad.ones(2))
+    tensor([0.4963, 0.7682])
+    """
     return _finish(uniform_(empty_like(input, dtype=dtype), generator=generator), requires_grad)
 
 
@@ -84,7 +99,12 @@ def randn_like(
     dtype: dtype | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """`randn` of the input's shape, order of strides and dtype."""
+    """`randn` of the input's shape, order of strides and dtype.
+
+    >>> g = ad.manual_seed(0)
+    >>> ad.randn_like(ad.ones(2))
+    tensor([ 1.5410, -0.2934])
+    """
     return _finish(normal_(empty_like(input, dtype=dtype), generator=generator), requires_grad)
 
 
@@ -110,7 +130,14 @@ def randint(
     dtype: dtype | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Integers from [low, high); from [0, low) where only low and size are given."""
+    """Integers from [low, high); from [0, low) where only low and size are given. int64.
+
+    RuntimeError where there are none between.
+
+    >>> g = ad.manual_seed(0)
+    >>> ad.randint(0, 10, (3,))
+    tensor([4, 9, 3])
+    """
     if size is None:
         if not isinstance(high, (tuple, list)):
             raise TypeError("randint() missing argument 'size': a tuple of ints")
@@ -128,7 +155,12 @@ def randint_like(
     dtype: dtype | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """`randint` of the input's shape, order of strides and dtype."""
+    """`randint` of the input's shape, order of strides and dtype.
+
+    >>> g = ad.manual_seed(0)
+    >>> ad.randint_like(ad.ones(3), 10)
+    tensor([4., 9., 3.])
+    """
     bounds = (0, low) if high is None else (low, high)
     x = empty_like(input, dtype=dtype)
     return _finish(_from_range(x, *bounds, generator), requires_grad)
@@ -141,7 +173,12 @@ def randperm(
     out: Tensor | None = None,
     dtype: dtype | None = None,
 ) -> Tensor:
-    """The integers below n in random order."""
+    """The integers below n in random order: int64.
+
+    >>> g = ad.manual_seed(0)
+    >>> ad.randperm(4)
+    tensor([0, 1, 3, 2])
+    """
     if n < 0:
         raise RuntimeError(f"n must be non-negative, got {n}")
     return fill(_target("randperm", [n], dtype or dtypes.int64, out), "randperm", generator)
@@ -163,7 +200,11 @@ def normal(
     """Normal numbers: mean and std are numbers, with a size, or either or both are tensors.
 
     Tensors broadcast; the result has the dtype of mean, or of std where only it is a tensor. It is
-    the standard normal of its shape, times std, plus mean.
+    the standard normal of its shape, times std, plus mean. RuntimeError for a negative std.
+
+    >>> g = ad.manual_seed(0)
+    >>> ad.normal(0.0, 1.0, (2,))
+    tensor([ 1.5410, -0.2934])
     """
     given = [x for x in (mean, std) if isinstance(x, Tensor)]
     if not given:
@@ -214,7 +255,10 @@ def bernoulli(
 ) -> Tensor:
     """Ones with the probabilities in the input, else zeros; or all with probability p.
 
-    Of p, the input gives only shape and dtype.
+    Of p, the input gives only shape and dtype. RuntimeError outside [0, 1].
+
+    >>> ad.bernoulli(ad.tensor([0.0, 1.0]))
+    tensor([0., 1.])
     """
     if p is not None:
         x = _target("bernoulli", input.shape, input.dtype, out)
@@ -224,7 +268,14 @@ def bernoulli(
 
 
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
-    """Counts from the Poisson distributions of the rates in the input, a float tensor."""
+    """Counts from the Poisson distributions of the rates in the input, a float tensor.
+
+    RuntimeError for negative rates.
+
+    >>> g = ad.manual_seed(0)
+    >>> ad.poisson(ad.tensor([1.0, 10.0]))
+    tensor([ 2., 15.])
+    """
     x = empty(input.shape, dtype=input.dtype)
     return _recorded(fill(x, "poisson", generator, input._p), "PoissonBackward0", [input])
 
@@ -240,7 +291,11 @@ def multinomial(
     """int64 indices of categories, drawn by the weights in the input: (n,) or (rows, n).
 
     Without replacement the indices of a row differ: they are those of its largest weights over
-    exponential numbers. Categories of weight 0 come last, in order.
+    exponential numbers. Categories of weight 0 come last, in order. RuntimeError for weights that
+    are negative or all 0, and for more draws than categories.
+
+    >>> ad.multinomial(ad.tensor([0.0, 1.0, 0.0]), 3, replacement=True)
+    tensor([1, 1, 1])
     """
     n = operator.index(num_samples)
     once = not replacement or n == 1

@@ -7,12 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.native import lib
+from autodiff.native import NULL, ffi, lib
 from autodiff.node import mode
-from autodiff.ops.assign import copy_
-from autodiff.ops.base import Op
-from autodiff.ops.create import empty, full
-from autodiff.ops.gather import index_along
+from autodiff.ops.base import Op, OpNode, fresh
+from autodiff.ops.create import full
 from autodiff.ops.history import check_writable
 from autodiff.ops.indexing import index_add_, index_select
 from autodiff.ops.scan import cumsum
@@ -32,7 +30,7 @@ from autodiff.ops.views import (
     view,
 )
 from autodiff.shapes import MAX_DIMS, Size, contiguous_strides, dim_index, sizes_of
-from autodiff.tensor import Tensor, own, wrap
+from autodiff.tensor import Tensor, wrap
 
 
 def made(function: Callable[..., Tensor]) -> Callable[..., Any]:
@@ -60,7 +58,7 @@ def _distinct(dims: Sequence[int], ndim: int, name: str) -> list[int]:
 def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     """The dimensions `source` at the places `destination`; the others keep their order. A view.
 
-    >>> autodiff.zeros(2, 3, 4).movedim(0, -1).shape
+    >>> ad.zeros(2, 3, 4).movedim(0, -1).shape
     torch.Size([3, 4, 2])
     """
     n = input.ndim
@@ -85,12 +83,20 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
 
 
 def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
-    """Two dimensions swapped: `transpose` by NumPy's name."""
+    """Two dimensions swapped: `transpose` by NumPy's name.
+
+    >>> ad.zeros(2, 3).swapaxes(0, 1).shape
+    torch.Size([3, 2])
+    """
     return transpose(input, axis0, axis1)
 
 
 def adjoint(x: Tensor) -> Tensor:
-    """The last two dimensions swapped, as a view; of real numbers there is nothing to conjugate."""
+    """The last two dimensions swapped, as a view; of real numbers there is nothing to conjugate.
+
+    >>> ad.zeros(4, 2, 3).adjoint().shape
+    torch.Size([4, 3, 2])
+    """
     if x.ndim == 1:
         raise RuntimeError(
             "tensor.adjoint() is only supported on matrices or batches of matrices. Got 1-D tensor."
@@ -99,7 +105,11 @@ def adjoint(x: Tensor) -> Tensor:
 
 
 def mH(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
-    """`adjoint()`."""
+    """`adjoint()`.
+
+    >>> ad.zeros(5, 2, 3).mH.shape
+    torch.Size([5, 3, 2])
+    """
     if x.ndim < 2:
         raise RuntimeError(
             "tensor.mH is only supported on matrices or batches of matrices. Got "
@@ -109,7 +119,12 @@ def mH(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
 
 
 def H(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
-    """The transpose of a matrix, of real numbers the conjugate one. RuntimeError of others."""
+    """The transpose of a matrix, of real numbers the conjugate one. RuntimeError of others.
+
+    >>> ad.tensor([[1, 2], [3, 4]]).H
+    tensor([[1, 3],
+            [2, 4]])
+    """
     if x.ndim not in (0, 2):
         raise RuntimeError(
             f"tensor.H is only supported on matrices (2-D tensors). Got {x.ndim}-D tensor."
@@ -118,19 +133,28 @@ def H(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
 
 
 def ravel(input: Tensor) -> Tensor:
-    """The elements as a vector, row by row: a view where the strides allow it, else a copy."""
+    """The elements as a vector, row by row: a view where the strides allow it, else a copy.
+
+    >>> ad.tensor([[1, 2], [3, 4]]).ravel()
+    tensor([1, 2, 3, 4])
+    """
     return reshape(input, -1)
 
 
 def reshape_as(x: Tensor, other: Tensor) -> Tensor:
-    """The tensor reshaped to another's shape."""
+    """The tensor reshaped to another's shape.
+
+    >>> ad.arange(4).reshape_as(ad.zeros(2, 2))
+    tensor([[0, 1],
+            [2, 3]])
+    """
     return reshape(x, other.shape)
 
 
 def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
     """One dimension as several of these sizes, of which one may be -1. A view.
 
-    >>> autodiff.zeros(2, 12).unflatten(1, (3, -1)).shape
+    >>> ad.zeros(2, 12).unflatten(1, (3, -1)).shape
     torch.Size([2, 3, 4])
     """
     d, wanted = dim_index(dim, input.ndim), sizes_of((sizes,), "unflatten")
@@ -152,13 +176,16 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
     return view(input, [*input.shape[:d], *wanted, *input.shape[d + 1 :]])
 
 
-def _windows(p: Any, shape: Sequence[int], strides: Sequence[int], _: Any) -> Any:
-    return lib.ad_as_strided(p, len(shape), list(shape), list(strides), lib.ad_offset(p))
+def _unfold_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
+    """What a window holds goes back to where a contiguous tensor has it."""
+    shape, (d, _, step) = node.shape, node.args
+    rows = contiguous_strides(shape)
+    along = rows[d] if rows else 1
+    windows = [r * step if k == d else r for k, r in enumerate(rows)]
+    return (_region_put(g, shape, rows, g.shape, [*windows, along], (0,)),)
 
 
-_unfold: Op = Op(
-    "unfold", _windows, lambda node, g: (_region_put(g, *node.args[2]),), view=True, shaped=False
-)
+_unfold: Op = Op("unfold", lib.ad_unfold, _unfold_rule, view=True)
 
 
 def unfold(x: Tensor, dimension: int, size: int, step: int) -> Tensor:
@@ -166,7 +193,7 @@ def unfold(x: Tensor, dimension: int, size: int, step: int) -> Tensor:
 
     A view: windows that overlap share elements.
 
-    >>> autodiff.arange(5).unfold(0, 3, 1).tolist()
+    >>> ad.arange(5).unfold(0, 3, 1).tolist()
     [[0, 1, 2], [1, 2, 3], [2, 3, 4]]
     """
     d = dim_index(dimension, x.ndim)
@@ -182,23 +209,18 @@ def unfold(x: Tensor, dimension: int, size: int, step: int) -> Tensor:
         raise RuntimeError(f"step is {by} but must be > 0")
     if by >= 2**40:
         raise ValueError(f"unfold(): a step of {by} is too large")
-    count = (limit - width) // by + 1
-
-    def windows(strides: Sequence[int]) -> list[int]:
-        along = strides[d] if x.ndim else 1
-        return [*strides[:d], *[along * by] * bool(x.ndim), *strides[d + 1 :], along]
-
-    shape = [*x.shape[:d], *[count] * bool(x.ndim), *x.shape[d + 1 :], width]
-    rows = contiguous_strides(x.shape)
-    where = (x.shape, rows, shape, windows(rows), (0,))
-    return _unfold(x, shape, windows(x.stride()), where)
+    return _unfold(x, d, width, by)
 
 
 # ---- pieces ----
 
 
-def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> Any:
-    """The tensor in pieces of the given sizes along a dimension, as views."""
+def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
+    """The tensor in pieces of the given sizes along a dimension, as views.
+
+    >>> ad.arange(3).split_with_sizes([1, 2])
+    (tensor([0]), tensor([1, 2]))
+    """
     return split(input, sizes_of((split_sizes,), "split_with_sizes"), dim)
 
 
@@ -229,7 +251,7 @@ def _bounds(indices_or_sections: Any, size: int) -> list[int]:
 def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
     """The tensor in so many pieces of nearly equal size, or cut at the given indices. Views.
 
-    >>> [piece.tolist() for piece in autodiff.arange(5).tensor_split(3)]
+    >>> [piece.tolist() for piece in ad.arange(5).tensor_split(3)]
     [[0, 1], [2, 3], [4]]
     """
     if input.ndim == 0:
@@ -244,7 +266,7 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
     return tuple(pieces)
 
 
-def _split_along(name: str, x: Tensor, sections: Any, dim: int, least: int) -> Any:
+def _split_along(name: str, x: Tensor, sections: Any, dim: int, least: int) -> tuple[Tensor, ...]:
     if x.ndim < least:
         raise RuntimeError(
             f"torch.{name} requires a tensor with at least {least} dimension"
@@ -258,38 +280,57 @@ def _split_along(name: str, x: Tensor, sections: Any, dim: int, least: int) -> A
     return tensor_split(x, sections, dim)
 
 
-def hsplit(input: Tensor, indices_or_sections: Any) -> Any:
-    """The tensor in equal pieces, or cut at indices, by columns (of a vector, by elements)."""
+def hsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    """The tensor in equal pieces, or cut at indices, by columns (of a vector, by elements).
+
+    >>> ad.tensor([[1, 2], [3, 4]]).hsplit(2)
+    (tensor([[1],
+            [3]]), tensor([[2],
+            [4]]))
+    """
     return _split_along("hsplit", input, indices_or_sections, int(input.ndim > 1), 1)
 
 
-def vsplit(input: Tensor, indices_or_sections: Any) -> Any:
-    """The tensor in equal pieces, or cut at indices, by rows."""
+def vsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    """The tensor in equal pieces, or cut at indices, by rows.
+
+    >>> ad.tensor([[1, 2], [3, 4]]).vsplit(2)
+    (tensor([[1, 2]]), tensor([[3, 4]]))
+    """
     return _split_along("vsplit", input, indices_or_sections, 0, 2)
 
 
-def dsplit(input: Tensor, indices_or_sections: Any) -> Any:
-    """The tensor in equal pieces, or cut at indices, along the third dimension."""
+def dsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
+    """The tensor in equal pieces, or cut at indices, along the third dimension.
+
+    >>> [part.shape for part in ad.zeros(1, 2, 4).dsplit([1])]
+    [torch.Size([1, 2, 1]), torch.Size([1, 2, 3])]
+    """
     return _split_along("dsplit", input, indices_or_sections, 2, 3)
 
 
 # ---- order ----
 
 
-def _flipped(x: Tensor, dims: Sequence[int]) -> Tensor:
-    for d in dims:
-        size = x.shape[d]
-        x = index_along(x, d, own(lib.ad_arange_i64(dtypes.int64.code, size, size - 1, -1), "flip"))
-    return x
+def pieces(p: Any, plan: list[int], value: Any = NULL) -> Any:
+    """A tensor put together from pieces of another: lib.ad_pieces."""
+    return lib.ad_pieces(p, len(plan), plan, value)
 
 
-_flip: Op = Op("flip", made(_flipped), lambda node, g: (_flip(g, *node.args),), shaped=False)
+def _flipped(p: Any, dims: Sequence[int]) -> Any:
+    plan: list[int] = []
+    for d, n in enumerate(ffi.unpack(p.shape, p.ndim)):
+        plan += (1, n - 1, -1, n) if d in dims else (1, 0, 1, n)
+    return pieces(p, plan)
+
+
+_flip: Op = Op("flip", _flipped, lambda node, g: (_flip(g, *node.args),), shaped=False)
 
 
 def flip(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
     """A copy with the order of the elements reversed along the dimensions.
 
-    >>> autodiff.flip(autodiff.tensor([[1, 2], [3, 4]]), [0]).tolist()
+    >>> ad.flip(ad.tensor([[1, 2], [3, 4]]), [0]).tolist()
     [[3, 4], [1, 2]]
     """
     found = _distinct(sizes_of(order, "flip", dims), input.ndim, "flip")
@@ -297,14 +338,24 @@ def flip(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
 
 
 def fliplr(input: Tensor) -> Tensor:
-    """A copy with the columns in reverse order."""
+    """A copy with the columns in reverse order.
+
+    >>> ad.tensor([[1, 2], [3, 4]]).fliplr()
+    tensor([[2, 1],
+            [4, 3]])
+    """
     if input.ndim < 2:
         raise RuntimeError(f"Input must be >= 2-d, got {input.ndim}-d.")
     return flip(input, 1)
 
 
 def flipud(input: Tensor) -> Tensor:
-    """A copy with the rows in reverse order."""
+    """A copy with the rows in reverse order.
+
+    >>> ad.tensor([[1, 2], [3, 4]]).flipud()
+    tensor([[3, 4],
+            [1, 2]])
+    """
     if input.ndim < 1:
         raise RuntimeError(f"Input must be >= 1-d, got {input.ndim}-d.")
     return flip(input, 0)
@@ -313,7 +364,7 @@ def flipud(input: Tensor) -> Tensor:
 def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
     """A copy turned by 90 degrees k times in the plane of two dimensions, from the first on.
 
-    >>> autodiff.rot90(autodiff.tensor([[1, 2], [3, 4]])).tolist()
+    >>> ad.rot90(ad.tensor([[1, 2], [3, 4]])).tolist()
     [[2, 4], [1, 3]]
     """
     given = sizes_of((dims,), "rot90")
@@ -344,23 +395,24 @@ _rot90: Op = Op(
 )
 
 
-def _rolled(x: Tensor, shifts: Sequence[int], dims: Sequence[int]) -> Tensor:
+def _rolled(p: Any, shifts: Sequence[int], dims: Sequence[int]) -> Any:
     if not dims:  # of all elements as one vector
-        return reshape(_rolled(reshape(x, -1), shifts, [0] * len(shifts)), x.shape)
+        flat = reshape(wrap(p), -1)._p
+        y = fresh(_rolled(flat, shifts, [0] * len(shifts)), "roll", p)
+        return lib.ad_view(y, p.ndim, p.shape)
+    shape = ffi.unpack(p.shape, p.ndim)
+    cuts = [0] * p.ndim
     for shift, d in zip(shifts, dims, strict=True):
-        size = x.shape[d]
-        cut = -shift % size if size else 0
-        if cut:
-            y = empty(x.shape, dtype=x.dtype)
-            for to, begin, end in ((0, cut, size), (size - cut, 0, cut)):
-                copy_(_slice(y, d, to, to + end - begin, 1), _slice(x, d, begin, end, 1))
-            x = y
-    return x
+        cuts[d] = (cuts[d] - shift) % (shape[d] or 1)
+    plan: list[int] = []
+    for n, cut in zip(shape, cuts, strict=True):
+        plan += (2, cut, 1, n - cut, 0, 1, cut)
+    return pieces(p, plan)
 
 
 _roll: Op = Op(
     "roll",
-    made(_rolled),
+    _rolled,
     lambda node, g: (_roll(g, [-s for s in node.args[0]], node.args[1]),),
     shaped=False,
 )
@@ -371,11 +423,12 @@ def roll(input: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
 
     Without dims the elements are shifted as one vector.
 
-    >>> autodiff.roll(autodiff.arange(4), 1).tolist()
+    >>> ad.roll(ad.arange(4), 1).tolist()
     [3, 0, 1, 2]
     """
     given, along = (
-        sizes_of((v if isinstance(v, (tuple, list)) else (v,),), "roll") for v in (shifts, dims)
+        [v] if type(v) is int else sizes_of((v if isinstance(v, (tuple, list)) else (v,),), "roll")
+        for v in (shifts, dims)
     )
     if not given:
         raise RuntimeError("`shifts` required")
@@ -420,7 +473,7 @@ _repeat: Op = Op("repeat", made(_repeated), _repeat_rule)
 def repeat(x: Tensor, *times: Any, repeats: Any = None) -> Tensor:
     """A copy that has the tensor so many times along each dimension; more may lead.
 
-    >>> autodiff.tensor([1, 2]).repeat(2, 2).tolist()
+    >>> ad.tensor([1, 2]).repeat(2, 2).tolist()
     [[1, 2, 1, 2], [1, 2, 1, 2]]
     """
     sizes = sizes_of(times, "repeat", repeats)
@@ -439,7 +492,11 @@ def repeat(x: Tensor, *times: Any, repeats: Any = None) -> Tensor:
 
 
 def tile(input: Tensor, *times: Any, dims: Any = None) -> Tensor:
-    """`repeat`, where leading dimensions that are not named are repeated once."""
+    """`repeat`, where leading dimensions that are not named are repeated once.
+
+    >>> ad.tensor([1, 2]).tile(2)
+    tensor([1, 2, 1, 2])
+    """
     sizes = sizes_of(times, "tile", dims)
     return repeat(input, [1] * (input.ndim - len(sizes)) + sizes)
 
@@ -474,7 +531,7 @@ def repeat_interleave(
     `repeats` is an int, or an int tensor with a number for each. Without repeats, `input` is the
     numbers, and the result is the index of what is repeated.
 
-    >>> autodiff.tensor([1, 2]).repeat_interleave(autodiff.tensor([1, 3])).tolist()
+    >>> ad.tensor([1, 2]).repeat_interleave(ad.tensor([1, 3])).tolist()
     [1, 2, 2, 2]
     """
     if repeats is None:

@@ -18,7 +18,11 @@ _cumsum: Op = Op(
 
 
 def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
-    """The running sums along a dimension. Integers are summed as int64 unless `dtype` is given."""
+    """The running sums along a dimension. Integers are summed as int64 unless `dtype` is given.
+
+    >>> ad.tensor([1, 2, 3]).cumsum(0)
+    tensor([1, 3, 6])
+    """
     at = dim_index(dim, input.ndim)
     if dtype is dtypes.bool:
         raise NotImplementedError("\"cumsum_out_cpu\" not implemented for 'Bool'")

@@ -158,8 +158,8 @@ def scatter(
 
     `reduce` "add" or "multiply" joins instead of overwriting.
 
-    >>> zeros = autodiff.zeros(1, 3)
-    >>> zeros.scatter(1, autodiff.tensor([[2, 0]]), autodiff.tensor([[5.0, 6.0]])).tolist()
+    >>> zeros = ad.zeros(1, 3)
+    >>> zeros.scatter(1, ad.tensor([[2, 0]]), ad.tensor([[5.0, 6.0]])).tolist()
     [[6.0, 0.0, 5.0]]
     """
     return scatter_(clone(input), dim, index, src, value=value, reduce=reduce)
@@ -175,8 +175,8 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
 
     Where places are equal, values are added in their order.
 
-    >>> ones = autodiff.ones(1, 2)
-    >>> ones.scatter_add(1, autodiff.tensor([[1, 1]]), autodiff.tensor([[5.0, 6.0]])).tolist()
+    >>> ones = ad.ones(1, 2)
+    >>> ones.scatter_add(1, ad.tensor([[1, 1]]), ad.tensor([[5.0, 6.0]])).tolist()
     [[1.0, 12.0]]
     """
     return scatter_add_(clone(input), dim, index, src)
@@ -293,8 +293,8 @@ def scatter_reduce(
     `reduce` is "sum", "prod", "mean", "amax" or "amin". Without `include_self` the element itself
     is left out where any value comes.
 
-    >>> x, places = autodiff.zeros(2), autodiff.tensor([0, 0, 1])
-    >>> x.scatter_reduce(0, places, autodiff.tensor([1.0, 3.0, 2.0]), "mean").tolist()
+    >>> x, places = ad.zeros(2), ad.tensor([0, 0, 1])
+    >>> x.scatter_reduce(0, places, ad.tensor([1.0, 3.0, 2.0]), "mean").tolist()
     [1.3333333730697632, 1.0]
     """
     if reduce not in _HOW:

@@ -9,12 +9,14 @@ from autodiff import dtypes
 from autodiff.native import error, ffi, lib
 from autodiff.ops.base import Op, fresh
 from autodiff.ops.gather import choice, chosen
+from autodiff.ops.returned import returned
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, own
 
 _sort, _topk = choice("sort", "SortBackward0"), choice("topk", "TopkBackward0")
 
 
+@returned("sort")
 class sort_result(NamedTuple):  # noqa: N801 - as max_result
     """What `sort` returns."""
 
@@ -22,6 +24,7 @@ class sort_result(NamedTuple):  # noqa: N801 - as max_result
     indices: Tensor
 
 
+@returned("topk")
 class topk_result(NamedTuple):  # noqa: N801 - as max_result
     """What `topk` returns."""
 
@@ -43,10 +46,17 @@ def _ordered(op: Op, x: Tensor, dim: int, k: int, descending: bool) -> tuple[Ten
     return chosen(op, x, values, index, dim, True), index
 
 
-def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False) -> Any:
+def sort(
+    input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False
+) -> sort_result:
     """The elements along a dimension in order, and where they were; nans count as largest.
 
     Equal elements keep their order, with or without `stable`.
+
+    >>> ad.tensor([3, 1, 2]).sort()
+    torch.return_types.sort(
+    values=tensor([1, 2, 3]),
+    indices=tensor([1, 2, 0]))
     """
     if type(descending) is not bool or type(stable) is not bool:
         raise _not_bool("sort", descending=descending, stable=stable)
@@ -57,17 +67,29 @@ def sort(input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool
 def argsort(
     input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False
 ) -> Tensor:
-    """Where the elements of `sort` come from."""
+    """Where the elements of `sort` come from: int64.
+
+    >>> ad.tensor([3, 1, 2]).argsort(descending=True)
+    tensor([0, 2, 1])
+    """
     if type(descending) is not bool or type(stable) is not bool:
         raise _not_bool("argsort", descending=descending, stable=stable)
     at = dim_index(dim, input._p.ndim)
     return _ordered(_sort, input.detach(), at, _size(input, at), descending)[1]
 
 
-def topk(input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True) -> Any:
+def topk(
+    input: Tensor, k: int, dim: int = -1, largest: bool = True, sorted: bool = True
+) -> topk_result:
     """The k largest (or smallest) elements along a dimension, and where they are.
 
-    They are in order, with or without `sorted`; of equal ones the first are taken.
+    They are in order, with or without `sorted`; of equal ones the first are taken. RuntimeError for
+    a k above the size.
+
+    >>> ad.tensor([3, 1, 2]).topk(2)
+    torch.return_types.topk(
+    values=tensor([3, 2]),
+    indices=tensor([0, 2]))
     """
     if type(largest) is not bool or type(sorted) is not bool:
         raise _not_bool("topk", largest=largest, sorted=sorted)

@@ -13,6 +13,7 @@ from autodiff.ops.create import eye
 from autodiff.ops.join import cat
 from autodiff.ops.out import written, written_all
 from autodiff.ops.products import diagonal_of
+from autodiff.ops.returned import returned
 from autodiff.ops.systems import _triangle, check_matrix, native, triangle
 from autodiff.ops.views import mT, narrow, unsqueeze
 from autodiff.tensor import Tensor, wrap
@@ -43,6 +44,7 @@ _q: Op = Op(
 )
 
 
+@returned("linalg_qr")
 class qr_result(NamedTuple):  # noqa: N801 - as max_result
     """What `linalg.qr` returns."""
 
@@ -54,6 +56,10 @@ def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> qr_result:  # no
     """A = Q R: the columns of Q orthonormal, R upper triangular.
 
     Of an m x n matrix, Q has min(m, n) columns, or m in mode "complete"; it is empty in mode "r".
+
+    >>> q, r = linalg.qr(ad.tensor([[3.0, 1.0], [4.0, 2.0]]))
+    >>> ad.allclose(q @ r, ad.tensor([[3.0, 1.0], [4.0, 2.0]]))
+    True
     """
     check_matrix("linalg.qr", A, square=False)
     if mode not in ("reduced", "complete", "r"):
@@ -126,6 +132,7 @@ _values: Op = Op(
 )
 
 
+@returned("linalg_eigh")
 class eigh_result(NamedTuple):  # noqa: N801 - as max_result
     """What `linalg.eigh` returns."""
 
@@ -138,6 +145,13 @@ def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> eigh_result:  # noqa
 
     One triangle is read, the lower ("L") or the upper ("U"). The derivative of the vectors takes
     eigenvalues that differ.
+
+    >>> values, vectors = linalg.eigh(ad.tensor([[2.0, 1.0], [1.0, 2.0]]))
+    >>> values
+    tensor([1., 3.])
+    >>> vectors.abs()
+    tensor([[0.7071, 0.7071],
+            [0.7071, 0.7071]])
     """
     check_matrix("linalg.eigh", A)
     if UPLO.upper() not in ("L", "U"):
@@ -149,7 +163,11 @@ def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> eigh_result:  # noqa
 
 
 def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor:  # noqa: N803
-    """The eigenvalues of symmetric matrices, ascending."""
+    """The eigenvalues of symmetric matrices, ascending.
+
+    >>> linalg.eigvalsh(ad.tensor([[2.0, 1.0], [1.0, 2.0]]))
+    tensor([1., 3.])
+    """
     return written("linalg_eigvalsh", out, eigh(A, UPLO).eigenvalues, A)
 
 
@@ -204,6 +222,7 @@ _spectrum: Op = _part("svd_values", 1, _spectrum_rule, 0)
 _right: Op = _part("svd_right", 2, _right_rule, 0, OUTPUT)
 
 
+@returned("linalg_svd")
 class svd_result(NamedTuple):  # noqa: N801 - as max_result
     """What `linalg.svd` returns."""
 
@@ -223,6 +242,9 @@ def svd(
 
     U and Vh are square where `full_matrices`; else they have as many columns and rows as S. What
     is beyond S has no derivative, and the vectors' takes singular values that differ.
+
+    >>> linalg.svd(ad.tensor([[3.0, 0.0], [0.0, 4.0]])).S
+    tensor([4., 3.])
     """
     check_matrix("linalg.svd", A, square=False)
     m, n = A.shape[-2:]
@@ -237,7 +259,11 @@ def svd(
 
 
 def svdvals(A: Tensor, *, driver: str | None = None, out: Tensor | None = None) -> Tensor:  # noqa: N803
-    """The singular values of matrices, descending."""
+    """The singular values of matrices, descending.
+
+    >>> linalg.svdvals(ad.tensor([[3.0, 0.0], [0.0, 4.0]]))
+    tensor([4., 3.])
+    """
     return written("linalg_svdvals", out, svd(A, False).S, A)
 
 
@@ -266,6 +292,10 @@ def pinv(
 
     rtol is the dtype's epsilon times the larger size, unless given. The derivative holds where the
     rank does not change.
+
+    >>> linalg.pinv(ad.tensor([[2.0, 0.0], [0.0, 0.0]]))
+    tensor([[0.5000, 0.0000],
+            [0.0000, 0.0000]])
     """
     check_matrix("linalg.pinv", A, square=hermitian)
     a = A if not hermitian else _symmetric(A)
@@ -305,7 +335,11 @@ def matrix_rank(
     hermitian: bool = False,
     out: Tensor | None = None,
 ) -> Tensor:
-    """How many singular values are above max(atol, rtol S[0]); rtol as of `pinv`."""
+    """How many singular values are above max(atol, rtol S[0]); rtol as of `pinv`.
+
+    >>> linalg.matrix_rank(ad.tensor([[1.0, 2.0], [2.0, 4.0]]))
+    tensor(1)
+    """
     check_matrix("linalg.matrix_rank", A, square=hermitian)
     s = svdvals(A.detach())
     count = (s > _threshold(s, A.shape[-2:], atol, rtol)).sum(-1, dtype=int64)

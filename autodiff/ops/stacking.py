@@ -43,19 +43,27 @@ def _at_least(name: str, one: Callable[[Tensor], Tensor], tensors: tuple[Any, ..
 
 
 def atleast_1d(*tensors: Any) -> Any:
-    """The tensor (or the tensors, as a tuple) with one dimension at least. Views."""
+    """The tensor (or the tensors, as a tuple) with one dimension at least. Views.
+
+    >>> ad.atleast_1d(ad.tensor(3))
+    tensor([3])
+    """
     return _at_least("atleast_1d", _row, tensors)
 
 
 def atleast_2d(*tensors: Any) -> Any:
-    """The tensor (or the tensors, as a tuple) as matrices: vectors as rows. Views."""
+    """The tensor (or the tensors, as a tuple) as matrices: vectors as rows. Views.
+
+    >>> ad.atleast_2d(ad.tensor([1, 2]))
+    tensor([[1, 2]])
+    """
     return _at_least("atleast_2d", _matrix, tensors)
 
 
 def atleast_3d(*tensors: Any) -> Any:
     """The tensor (or the tensors, as a tuple) with three dimensions: vectors as (1, n, 1). Views.
 
-    >>> autodiff.atleast_3d(autodiff.ones(4)).shape
+    >>> ad.atleast_3d(ad.ones(4)).shape
     torch.Size([1, 4, 1])
     """
     return _at_least("atleast_3d", _cube, tensors)
@@ -64,7 +72,7 @@ def atleast_3d(*tensors: Any) -> Any:
 def broadcast_shapes(*shapes: Any) -> Size:
     """The shape that shapes broadcast to. RuntimeError where they do not.
 
-    >>> autodiff.broadcast_shapes((2, 1), (3,))
+    >>> ad.broadcast_shapes((2, 1), (3,))
     torch.Size([2, 3])
     """
     for s in shapes:
@@ -91,7 +99,11 @@ def broadcast_shapes(*shapes: Any) -> Size:
 
 
 def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
-    """The tensors expanded to one shape, as views."""
+    """The tensors expanded to one shape, as views. RuntimeError where they do not broadcast.
+
+    >>> [x.shape for x in ad.broadcast_tensors(ad.ones(2, 1), ad.ones(3))]
+    [torch.Size([2, 3]), torch.Size([2, 3])]
+    """
     given = _given(tensors, "broadcast_tensors")
     shape = broadcast_shapes(*(x.shape for x in given))
     return tuple(expand(x, shape) for x in given)
@@ -103,7 +115,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     `indexing` is "ij", where the vectors belong to the dimensions in order, or "xy", where the
     first two are swapped.
 
-    >>> [x.tolist() for x in autodiff.meshgrid(autodiff.arange(2), autodiff.arange(2))]
+    >>> [x.tolist() for x in ad.meshgrid(ad.arange(2), ad.arange(2))]
     [[[0, 0], [1, 1]], [[0, 1], [0, 1]]]
     """
     given = _given(tensors, "meshgrid")
@@ -137,8 +149,18 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
 
 
 def cartesian_prod(*tensors: Any) -> Tensor:
-    """All combinations of the elements of vectors, a row each."""
+    """All combinations of the elements of vectors, a row each. RuntimeError of other tensors.
+
+    >>> ad.cartesian_prod(ad.tensor([1, 2]), ad.tensor([3, 4]))
+    tensor([[1, 3],
+            [1, 4],
+            [2, 3],
+            [2, 4]])
+    """
     given = _given(tensors, "cartesian_prod")
+    for x in given:
+        if x.ndim != 1:
+            raise RuntimeError(f"Expect a 1D vector, but got shape {list(x.shape)}")
     if len(given) == 1:
         return given[0]
     return column_stack([reshape(grid, -1) for grid in meshgrid(given)])
@@ -147,7 +169,7 @@ def cartesian_prod(*tensors: Any) -> Tensor:
 def hstack(tensors: Sequence[Tensor]) -> Tensor:
     """The tensors joined by columns (vectors by elements).
 
-    >>> autodiff.hstack([autodiff.ones(1), autodiff.zeros(2)]).tolist()
+    >>> ad.hstack([ad.ones(1), ad.zeros(2)]).tolist()
     [1.0, 0.0, 0.0]
     """
     given = _not_none("hstack", atleast_1d(tensors))
@@ -157,21 +179,26 @@ def hstack(tensors: Sequence[Tensor]) -> Tensor:
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
     """The tensors joined by rows; vectors are rows.
 
-    >>> autodiff.vstack([autodiff.ones(2), autodiff.zeros(2)]).tolist()
+    >>> ad.vstack([ad.ones(2), ad.zeros(2)]).tolist()
     [[1.0, 1.0], [0.0, 0.0]]
     """
     return cat(_not_none("vstack", atleast_2d(tensors)), 0)
 
 
 def dstack(tensors: Sequence[Tensor]) -> Tensor:
-    """The tensors joined along the third dimension."""
+    """The tensors joined along the third dimension.
+
+    >>> ad.dstack([ad.tensor([1, 2]), ad.tensor([3, 4])])
+    tensor([[[1, 3],
+             [2, 4]]])
+    """
     return cat(_not_none("dstack", atleast_3d(tensors)), 2)
 
 
 def column_stack(tensors: Sequence[Tensor]) -> Tensor:
     """The tensors joined by columns; vectors are columns.
 
-    >>> autodiff.column_stack([autodiff.ones(2), autodiff.zeros(2)]).tolist()
+    >>> ad.column_stack([ad.ones(2), ad.zeros(2)]).tolist()
     [[1.0, 0.0], [1.0, 0.0]]
     """
     given = _not_none("column_stack", _given((tensors,), "column_stack"))

@@ -191,6 +191,11 @@ def var(
 
     The squared deviations are divided by their count less `correction`, which is 1, or 0 if not
     `unbiased`; a warning where nothing is left.
+
+    >>> ad.tensor([1.0, 2.0, 3.0]).var()
+    tensor(1.)
+    >>> ad.tensor([1.0, 2.0, 3.0]).var(correction=0)
+    tensor(0.6667)
     """
     return _var(input, *_asked("var", input, dim, unbiased, keepdim, correction))
 
@@ -203,7 +208,11 @@ def std(
     *,
     correction: float | None = None,
 ) -> Tensor:
-    """The standard deviation over `dim`: the square root of `var`."""
+    """The standard deviation over `dim`: the square root of `var`.
+
+    >>> ad.tensor([1.0, 2.0, 3.0]).std()
+    tensor(1.)
+    """
     return _std(input, *_asked("std", input, dim, unbiased, keepdim, correction))
 
 
@@ -221,7 +230,11 @@ def var_mean(
     *,
     correction: float | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The variance and the mean over `dim`; arguments as of `var`."""
+    """The variance and the mean over `dim`; arguments as of `var`.
+
+    >>> ad.var_mean(ad.tensor([1.0, 2.0, 3.0]))
+    (tensor(1.), tensor(2.))
+    """
     return _pair("var_mean", input, dim, unbiased, keepdim, correction)
 
 
@@ -233,5 +246,9 @@ def std_mean(
     *,
     correction: float | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The standard deviation and the mean over `dim`; arguments as of `var`."""
+    """The standard deviation and the mean over `dim`; arguments as of `var`.
+
+    >>> ad.std_mean(ad.tensor([1.0, 2.0, 3.0]))
+    (tensor(1.), tensor(2.))
+    """
     return _pair("std_mean", input, dim, unbiased, keepdim, correction)

@@ -18,12 +18,18 @@ from autodiff.ops.create import arange, eye
 from autodiff.ops.join import stack
 from autodiff.ops.out import written, written_all
 from autodiff.ops.products import diagonal_of
+from autodiff.ops.returned import returned
 from autodiff.ops.views import expand, mT, squeeze, unsqueeze
 from autodiff.tensor import Tensor, wrap
 
 
 class LinAlgError(RuntimeError):
-    """A matrix that has no inverse, or no Cholesky factor."""
+    """A matrix that has no inverse, or no Cholesky factor.
+
+    >>> linalg.inv(ad.zeros(2, 2))
+    Traceback (most recent call last):
+    autodiff.ops.systems.LinAlgError: linalg.inv: The diagonal element 1 is zero, ...
+    """
 
 
 # ---- what is taken ----
@@ -152,6 +158,11 @@ def solve_triangular(
     """X of A X = B, or of X A = B where not `left`, for a triangle of A.
 
     The other triangle is not read, nor the diagonal where it is `unitriangular`. Batches broadcast.
+
+    >>> L = ad.tensor([[2.0, 0.0], [1.0, 1.0]])
+    >>> linalg.solve_triangular(L, ad.tensor([[2.0], [3.0]]), upper=False)
+    tensor([[1.],
+            [2.]])
     """
     check_matrix("linalg.solve_triangular", A)
     check_matrix("linalg.solve_triangular", B, square=False, what="B")
@@ -220,6 +231,9 @@ def solve(
     """X of A X = B, or of X A = B where not `left`; B may be a vector, or a batch of them.
 
     LinAlgError where A is singular.
+
+    >>> linalg.solve(ad.tensor([[2.0, 0.0], [0.0, 4.0]]), ad.tensor([2.0, 2.0]))
+    tensor([1.0000, 0.5000])
     """
     name = "torch.linalg.solve"
     check_matrix("linalg.solve", A)
@@ -248,6 +262,7 @@ def _identity(a: Tensor) -> Tensor:
     return expand(one, a.shape) if a.ndim > 2 else one
 
 
+@returned("linalg_inv_ex")
 class inv_ex_result(NamedTuple):  # noqa: N801 - as max_result
     """What `linalg.inv_ex` returns."""
 
@@ -262,7 +277,11 @@ _NO_INVERSE = (
 
 
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> inv_ex_result:  # noqa: N803
-    """The inverses, and for each 0, or the place of the zero pivot that makes it worthless."""
+    """The inverses, and for each 0, or the place of the zero pivot that makes it worthless.
+
+    >>> linalg.inv_ex(ad.tensor([[1.0, 2.0], [2.0, 4.0]])).info
+    tensor(2, dtype=torch.int32)
+    """
     name = "linalg.inv_ex" if check_errors else "linalg.inv"
     check_matrix(name, A)
     factors = _factored(name, A)
@@ -273,7 +292,12 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> inv_ex_result:  # noqa: 
 
 
 def inv(A: Tensor, *, out: Tensor | None = None) -> Tensor:  # noqa: N803
-    """The inverse of a square matrix, or of each of a batch. LinAlgError where one is singular."""
+    """The inverse of a square matrix, or of each of a batch. LinAlgError where one is singular.
+
+    >>> linalg.inv(ad.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    tensor([[0.5000, 0.0000],
+            [0.0000, 0.2500]])
+    """
     check_matrix("linalg.inv", A)
     factors = _factored("linalg.inv", A)
     check_success("linalg.inv", A, factors.first_zero(), _NO_INVERSE)
@@ -323,7 +347,11 @@ _det: Op = Op(
 
 
 def det(A: Tensor, *, out: Tensor | None = None) -> Tensor:  # noqa: N803
-    """The determinant of each square matrix; 1 of one without elements."""
+    """The determinant of each square matrix; 1 of one without elements.
+
+    >>> linalg.det(ad.tensor([[2.0, 0.0], [1.0, 3.0]]))
+    tensor(6.)
+    """
     check_matrix("linalg.det", A)
     factors = _factored("linalg.det", A)
     value = factors.diagonal().prod(-1)
@@ -344,6 +372,7 @@ _logabsdet: Op = Op(
 )
 
 
+@returned("linalg_slogdet")
 class slogdet_result(NamedTuple):  # noqa: N801 - as max_result
     """What `slogdet` returns."""
 
@@ -351,10 +380,15 @@ class slogdet_result(NamedTuple):  # noqa: N801 - as max_result
     logabsdet: Tensor
 
 
-def slogdet(A: Tensor, *, out: Any = None) -> Any:  # noqa: N803
+def slogdet(A: Tensor, *, out: Any = None) -> slogdet_result:  # noqa: N803
     """The sign of the determinant, and the logarithm of its magnitude, which does not overflow.
 
     0 and -inf of a singular matrix. The sign has no derivative.
+
+    >>> linalg.slogdet(ad.tensor([[0.0, 1.0], [1.0, 0.0]]))
+    torch.return_types.linalg_slogdet(
+    sign=tensor(-1.),
+    logabsdet=tensor(0.))
     """
     check_matrix("linalg.slogdet", A)
     factors = _factored("linalg.slogdet", A)
@@ -366,7 +400,11 @@ def slogdet(A: Tensor, *, out: Any = None) -> Any:  # noqa: N803
 
 
 def logdet(input: Tensor) -> Tensor:
-    """The logarithm of the determinant: nan where that is negative, -inf where it is 0."""
+    """The logarithm of the determinant: nan where that is negative, -inf where it is 0.
+
+    >>> ad.logdet(ad.tensor([[2.0, 0.0], [0.0, 3.0]]))
+    tensor(1.7918)
+    """
     check_matrix("logdet", input)
     sign, size = slogdet(input)
     found: Tensor = size + sign.log()
@@ -404,6 +442,7 @@ _NOT_POSITIVE = (
 )
 
 
+@returned("linalg_cholesky_ex")
 class cholesky_ex_result(NamedTuple):  # noqa: N801 - as max_result
     """What `linalg.cholesky_ex` returns."""
 
@@ -425,7 +464,11 @@ def cholesky_ex(
     upper: bool = False,
     check_errors: bool = False,
 ) -> cholesky_ex_result:
-    """`linalg.cholesky`, and for each matrix 0, or the order of the minor that is not positive."""
+    """`linalg.cholesky`, and for each matrix 0, or the order of the minor that is not positive.
+
+    >>> linalg.cholesky_ex(ad.tensor([[1.0, 2.0], [2.0, 1.0]])).info
+    tensor(2, dtype=torch.int32)
+    """
     factor, info = _factor("linalg.cholesky_ex", A, upper)
     if check_errors:
         check_success("linalg.cholesky_ex", A, numbers_of(info), _NOT_POSITIVE)
@@ -436,6 +479,10 @@ def cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Te
     """The lower triangular L of A = L L^T, or the upper U of A = U^T U; that triangle of A is read.
 
     LinAlgError where A is not positive-definite.
+
+    >>> linalg.cholesky(ad.tensor([[4.0, 2.0], [2.0, 5.0]]))
+    tensor([[2., 0.],
+            [1., 2.]])
     """
     factor, info = _factor("linalg.cholesky", A, upper)
     check_success("linalg.cholesky", A, numbers_of(info), _NOT_POSITIVE)
@@ -446,7 +493,12 @@ def cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Te
 
 
 def matrix_power(A: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:  # noqa: N803
-    """A multiplied n times; for a negative n, its inverse."""
+    """A multiplied n times; for a negative n, its inverse.
+
+    >>> linalg.matrix_power(ad.tensor([[1.0, 1.0], [0.0, 1.0]]), 3)
+    tensor([[1., 3.],
+            [0., 1.]])
+    """
     if not isinstance(n, int) or isinstance(n, bool):
         raise TypeError(
             f"linalg_matrix_power(): argument 'n' (position 2) must be int, not {type(n).__name__}"
@@ -472,27 +524,52 @@ def matrix_power(A: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:  # 
 
 
 def old_inverse(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """`linalg.inv`: the inverse of square matrices. LinAlgError where one is singular."""
+    """`linalg.inv`: the inverse of square matrices. LinAlgError where one is singular.
+
+    >>> ad.inverse(ad.tensor([[2.0, 0.0], [0.0, 4.0]]))
+    tensor([[0.5000, 0.0000],
+            [0.0000, 0.2500]])
+    """
     return inv(input, out=out)
 
 
 def old_det(input: Tensor) -> Tensor:
-    """`linalg.det`: the determinants of square matrices."""
+    """`linalg.det`: the determinants of square matrices.
+
+    >>> ad.det(ad.tensor([[2.0, 0.0], [1.0, 3.0]]))
+    tensor(6.)
+    """
     return det(input)
 
 
-def old_slogdet(input: Tensor, *, out: Any = None) -> Any:
-    """`linalg.slogdet`: the sign of the determinant and the logarithm of its magnitude."""
+def old_slogdet(input: Tensor, *, out: Any = None) -> slogdet_result:
+    """`linalg.slogdet`: the sign of the determinant and the logarithm of its magnitude.
+
+    >>> ad.slogdet(ad.tensor([[0.0, 1.0], [1.0, 0.0]]))
+    torch.return_types.linalg_slogdet(
+    sign=tensor(-1.),
+    logabsdet=tensor(0.))
+    """
     return slogdet(input, out=out)
 
 
 def old_matrix_power(input: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:
-    """`linalg.matrix_power`: input multiplied n times; for a negative n, its inverse."""
+    """`linalg.matrix_power`: input multiplied n times; for a negative n, its inverse.
+
+    >>> ad.matrix_power(ad.tensor([[1.0, 1.0], [0.0, 1.0]]), 3)
+    tensor([[1., 3.],
+            [0., 1.]])
+    """
     return matrix_power(input, n, out=out)
 
 
 def old_cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
-    """`linalg.cholesky`, under PyTorch's first name for it."""
+    """`linalg.cholesky`, under PyTorch's first name for it.
+
+    >>> ad.cholesky(ad.tensor([[4.0, 2.0], [2.0, 5.0]]))
+    tensor([[2., 0.],
+            [1., 2.]])
+    """
     factor, info = _factor("cholesky", input, upper)
     check_success("cholesky", input, numbers_of(info), _NOT_POSITIVE)
     return written("cholesky", out, factor, input)

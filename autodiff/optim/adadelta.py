@@ -19,6 +19,12 @@ class Adadelta(NativeOptimizer):
     parameter -= lr d.
 
     `foreach` and `capturable` choose among PyTorch's implementations; here they change nothing.
+
+    >>> w = ad.tensor([1.0], requires_grad=True)
+    >>> w.grad = ad.tensor([2.0])
+    >>> optim.Adadelta([w]).step()
+    >>> w.detach()
+    tensor([0.9968])
     """
 
     def __init__(

@@ -21,6 +21,12 @@ class Adagrad(NativeOptimizer):
     initial_accumulator_value.
 
     `foreach` and `fused` choose among PyTorch's implementations; here they change nothing.
+
+    >>> w = ad.tensor([1.0], requires_grad=True)
+    >>> w.grad = ad.tensor([2.0])
+    >>> optim.Adagrad([w], lr=0.1).step()
+    >>> w.detach()
+    tensor([0.9000])
     """
 
     def __init__(

@@ -25,6 +25,12 @@ class Adam(NativeOptimizer):
 
     `foreach`, `capturable` and `fused` choose among PyTorch's implementations; here they change
     nothing.
+
+    >>> w = ad.tensor([1.0], requires_grad=True)
+    >>> w.grad = ad.tensor([2.0])
+    >>> optim.Adam([w], lr=0.1).step()
+    >>> w.detach()
+    tensor([0.9000])
     """
 
     def __init__(
@@ -72,7 +78,14 @@ class Adam(NativeOptimizer):
 
 
 class AdamW(Adam):
-    """Adam with weight decay apart from the gradient (Loshchilov and Hutter, 2019)."""
+    """Adam with weight decay apart from the gradient (Loshchilov and Hutter, 2019).
+
+    >>> w = ad.tensor([1.0], requires_grad=True)
+    >>> w.grad = ad.tensor([2.0])
+    >>> optim.AdamW([w], lr=0.1, weight_decay=0.5).step()
+    >>> w.detach()
+    tensor([0.8500])
+    """
 
     def __init__(
         self,

@@ -18,6 +18,12 @@ class Adamax(NativeOptimizer):
     m = beta1 m + (1 - beta1) g; u = max(beta2 u, |g| + eps); parameter -= lr / (1 - beta1^t) m / u.
 
     `foreach` and `capturable` choose among PyTorch's implementations; here they change nothing.
+
+    >>> w = ad.tensor([1.0], requires_grad=True)
+    >>> w.grad = ad.tensor([2.0])
+    >>> optim.Adamax([w], lr=0.1).step()
+    >>> w.detach()
+    tensor([0.9000])
     """
 
     def __init__(

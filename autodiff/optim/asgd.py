@@ -21,6 +21,12 @@ class ASGD(NativeOptimizer):
     state "ax" follows it, from step t0 on as the average.
 
     `foreach` and `capturable` choose among PyTorch's implementations; here they change nothing.
+
+    >>> w = ad.tensor([1.0], requires_grad=True)
+    >>> w.grad = ad.tensor([2.0])
+    >>> optim.ASGD([w], lr=0.1).step()
+    >>> w.detach()
+    tensor([0.8000])
     """
 
     def __init__(

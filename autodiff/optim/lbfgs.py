@@ -24,6 +24,17 @@ class LBFGS(Optimizer):
     An iteration moves by lr along its direction, or with line_search_fn="strong_wolfe" to a point
     that satisfies the strong Wolfe conditions (Nocedal and Wright, 2006, chapter 3). There can be
     only one group of parameters.
+
+    >>> w = ad.tensor([1.0], requires_grad=True)
+    >>> optimizer = optim.LBFGS([w], line_search_fn="strong_wolfe")
+    >>> def closure():
+    ...     optimizer.zero_grad()
+    ...     loss = ((w - 3) ** 2).sum()
+    ...     loss.backward()
+    ...     return loss
+    >>> loss = optimizer.step(closure)
+    >>> w.detach()
+    tensor([3.])
     """
 
     def __init__(

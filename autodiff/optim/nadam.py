@@ -21,6 +21,12 @@ class NAdam(NativeOptimizer):
     (1 - P mu(t + 1)) m) / (sqrt(v / (1 - beta2^t)) + eps).
 
     `foreach` and `capturable` choose among PyTorch's implementations; here they change nothing.
+
+    >>> w = ad.tensor([1.0], requires_grad=True)
+    >>> w.grad = ad.tensor([2.0])
+    >>> optim.NAdam([w], lr=0.1).step()
+    >>> w.detach()
+    tensor([0.8944])
     """
 
     def __init__(
@@ -76,6 +82,12 @@ class RAdam(NativeOptimizer):
     sqrt((n - 4)(n - 2) L / ((L - 4)(L - 2) n)) sqrt(1 - beta2^t) / (sqrt(v) + eps).
 
     `foreach` and `capturable` choose among PyTorch's implementations; here they change nothing.
+
+    >>> w = ad.tensor([1.0], requires_grad=True)
+    >>> w.grad = ad.tensor([2.0])
+    >>> optim.RAdam([w], lr=0.1).step()
+    >>> w.detach()
+    tensor([0.8000])
     """
 
     def __init__(

@@ -20,6 +20,12 @@ class RMSprop(NativeOptimizer):
     (sqrt(v) + eps) and parameter -= lr buffer.
 
     `foreach` and `capturable` choose among PyTorch's implementations; here they change nothing.
+
+    >>> w = ad.tensor([1.0], requires_grad=True)
+    >>> w.grad = ad.tensor([2.0])
+    >>> optim.RMSprop([w], lr=0.01).step()
+    >>> w.detach()
+    tensor([0.9000])
     """
 
     def __init__(

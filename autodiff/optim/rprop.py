@@ -21,6 +21,12 @@ class Rprop(NativeOptimizer):
     parameter stays, and so does the size at the next step.
 
     `foreach` and `capturable` choose among PyTorch's implementations; here they change nothing.
+
+    >>> w = ad.tensor([1.0], requires_grad=True)
+    >>> w.grad = ad.tensor([2.0])
+    >>> optim.Rprop([w], lr=0.1).step()
+    >>> w.detach()
+    tensor([0.9000])
     """
 
     def __init__(

@@ -21,6 +21,12 @@ class SGD(NativeOptimizer):
     nesterov lr * (g + momentum * buffer). One native call updates a group.
 
     `foreach` and `fused` choose among PyTorch's implementations; here they change nothing.
+
+    >>> w = ad.tensor([1.0], requires_grad=True)
+    >>> w.grad = ad.tensor([2.0])
+    >>> optim.SGD([w], lr=0.1).step()
+    >>> w.detach()
+    tensor([0.8000])
     """
 
     def __init__(

@@ -31,24 +31,44 @@ Averages = Callable[[Sequence[Tensor], Sequence[Tensor], Any], None]
 
 
 def get_ema_avg_fn(decay: float = 0.999) -> Average:
-    """An exponential moving average: decay * average + (1 - decay) * value."""
+    """An exponential moving average: decay * average + (1 - decay) * value.
+
+    >>> optim.swa_utils.get_ema_avg_fn(0.9)(ad.tensor(1.0), ad.tensor(2.0), 1)
+    tensor(1.1000)
+    """
     _check_decay(decay)
     return lambda average, value, count: decay * average + (1 - decay) * value
 
 
 def get_swa_avg_fn() -> Average:
-    """The mean of all values so far, from that of `count` and one more."""
+    """The mean of all values so far, from that of `count` and one more.
+
+    >>> optim.swa_utils.get_swa_avg_fn()(ad.tensor(1.0), ad.tensor(2.0), 1)
+    tensor(1.5000)
+    """
     return lambda average, value, count: average + (value - average) / (count + 1)
 
 
 def get_ema_multi_avg_fn(decay: float = 0.999) -> Averages:
-    """As get_ema_avg_fn, in place and for many tensors."""
+    """As get_ema_avg_fn, in place and for many tensors.
+
+    >>> means = [ad.tensor([1.0])]
+    >>> optim.swa_utils.get_ema_multi_avg_fn(0.9)(means, [ad.tensor([2.0])], 1)
+    >>> means
+    [tensor([1.1000])]
+    """
     _check_decay(decay)
     return _in_place(lambda count: 1 - decay, get_ema_avg_fn(decay))
 
 
 def get_swa_multi_avg_fn() -> Averages:
-    """As get_swa_avg_fn, in place and for many tensors."""
+    """As get_swa_avg_fn, in place and for many tensors.
+
+    >>> means = [ad.tensor([1.0])]
+    >>> optim.swa_utils.get_swa_multi_avg_fn()(means, [ad.tensor([2.0])], 1)
+    >>> means
+    [tensor([1.5000])]
+    """
     return _in_place(lambda count: float(1 / (count + 1)), get_swa_avg_fn())
 
 
@@ -80,6 +100,12 @@ class AveragedModel(Module):
     for each of them or multi_avg_fn(averages, values, count) for all of a dtype; the mean of all
     (stochastic weight averaging, Izmailov et al., 2018) where neither is given. With use_buffers
     the buffers are averaged as well, else they are the model's last.
+
+    >>> model = nn.Linear(1, 1)
+    >>> average = optim.swa_utils.AveragedModel(model)
+    >>> average.update_parameters(model)
+    >>> ad.equal(average.module.weight, model.weight)
+    True
     """
 
     n_averaged: Tensor
@@ -141,6 +167,11 @@ def update_bn(loader: Iterable[Any], model: Module, device: Any = None) -> None:
 
     A batch may be a tuple or list that begins with the input. The model runs in training mode,
     without gradients, and is left in the mode it was in.
+
+    >>> model = nn.BatchNorm1d(1)
+    >>> optim.swa_utils.update_bn([ad.tensor([[1.0], [3.0]])], model)
+    >>> model.running_mean
+    tensor([2.])
     """
     norms: list[Any] = [m for m in model.modules() if _is_batch_norm(m)]
     if not norms:
@@ -163,7 +194,13 @@ def _is_batch_norm(module: Module) -> bool:
 
 
 class SWALR(LRScheduler):
-    """Rates that go to swa_lr in anneal_epochs, by half a cosine ("cos") or a line ("linear")."""
+    """Rates that go to swa_lr in anneal_epochs, by half a cosine ("cos") or a line ("linear").
+
+    >>> optimizer = optim.SGD([ad.zeros(1)], lr=1.0)
+    >>> schedule = optim.swa_utils.SWALR(optimizer, swa_lr=0.5, anneal_epochs=2)
+    >>> [(optimizer.step(), schedule.step(), schedule.get_last_lr()[0])[-1] for _ in range(3)]
+    [0.75, 0.5, 0.5]
+    """
 
     def __init__(
         self,

@@ -22,6 +22,10 @@ class Layout:
 
     `order` lists its dimensions from outer to inner; `steps` has the step of each, 0 where all its
     elements are one (as after `expand`); `offset` is the number of elements before the first.
+
+    >>> from autodiff.testing import Layout
+    >>> Layout(order=(1, 0), steps=(1, 2))
+    Layout(order=(1, 0), steps=(1, 2), offset=0)
     """
 
     order: tuple[int, ...]

@@ -14,7 +14,12 @@ Index = tuple[int, ...]
 
 
 class Array:
-    """Numbers by index: what a tensor holds, without layout or dtype."""
+    """Numbers by index: what a tensor holds, without layout or dtype.
+
+    >>> from autodiff.testing import Array
+    >>> Array((2,), lambda index: 10 * index[0])[1,]
+    10
+    """
 
     def __init__(self, shape: Iterable[int], value: Callable[[Index], Any]) -> None:
         self.shape = tuple(shape)
@@ -77,6 +82,11 @@ def broadcast_shape(shapes: Sequence[Sequence[int]]) -> Index:
 
 
 def pointwise(function: Callable[..., Any], *operands: Array) -> Array:
-    """A function of numbers, applied element by element with broadcasting."""
+    """A function of numbers, applied element by element with broadcasting.
+
+    >>> from autodiff.testing import Array, pointwise
+    >>> pointwise(max, Array((2,), lambda i: i[0]), Array((), lambda i: 0.5))[0,]
+    0.5
+    """
     shape = broadcast_shape([x.shape for x in operands])
     return Array(shape, lambda index: function(*(x.broadcast(index) for x in operands)))

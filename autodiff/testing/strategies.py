@@ -34,7 +34,13 @@ __all__ = [
 
 
 def shapes(max_dims: int = 3, max_size: int = 3, min_size: int = 0) -> SearchStrategy[Shape]:
-    """Shapes, 0-d and empty ones among them."""
+    """Shapes, 0-d and empty ones among them.
+
+    >>> from hypothesis import find
+    >>> from autodiff import testing
+    >>> find(testing.shapes(), lambda shape: len(shape) == 2)
+    (0, 0)
+    """
     return st.lists(st.integers(min_size, max_size), max_size=max_dims).map(tuple)
 
 
@@ -42,7 +48,13 @@ def shapes(max_dims: int = 3, max_size: int = 3, min_size: int = 0) -> SearchStr
 def broadcastable_shapes(
     draw: Callable[..., Any], n: int, result: SearchStrategy[Shape] | None = None
 ) -> tuple[Shape, ...]:
-    """Shapes of n operands that broadcast together: sizes of 1, and leading dimensions left out."""
+    """Shapes of n operands that broadcast together: sizes of 1, and leading dimensions left out.
+
+    >>> from hypothesis import find
+    >>> from autodiff import testing
+    >>> ad.broadcast_shapes(*find(testing.broadcastable_shapes(2), lambda shapes: True))
+    torch.Size([])
+    """
     whole = draw(shapes() if result is None else result)
     each = []
     for _ in range(n):
@@ -55,7 +67,13 @@ def broadcastable_shapes(
 
 
 def layouts(ndim: int, expanded: bool = True) -> SearchStrategy[Layout]:
-    """Layouts: contiguous, permuted, sliced, offset and (unless excluded) with stride 0."""
+    """Layouts: contiguous, permuted, sliced, offset and (unless excluded) with stride 0.
+
+    >>> from hypothesis import find
+    >>> from autodiff import testing
+    >>> find(testing.layouts(1), lambda layout: layout.steps == (2,))
+    Layout(order=(0,), steps=(2,), offset=0)
+    """
     step = st.sampled_from([1, 1, 1, 2, 3, 0] if expanded else [1, 1, 2, 3])
     drawn = st.builds(
         Layout,
@@ -67,7 +85,13 @@ def layouts(ndim: int, expanded: bool = True) -> SearchStrategy[Layout]:
 
 
 def dtypes(floating: bool | None = None) -> SearchStrategy[dtype]:
-    """Dtypes; only floating-point ones, or only others, where asked."""
+    """Dtypes; only floating-point ones, or only others, where asked.
+
+    >>> from hypothesis import find
+    >>> from autodiff import testing
+    >>> find(testing.dtypes(floating=True), lambda d: d.itemsize == 8)
+    torch.float64
+    """
     wanted = [d for d in _dtypes.ALL if floating in (None, d.is_floating_point)]
     return st.sampled_from(wanted)
 
@@ -78,6 +102,11 @@ def numbers(
     """Numbers of a dtype from a union of intervals (low, high), ends included.
 
     ValueError where there are none, or one ends before it begins.
+
+    >>> from hypothesis import find
+    >>> from autodiff import testing
+    >>> find(testing.numbers([(1, 5)], ad.int64), lambda x: x > 2)
+    3
     """
     if not domain or any(low > high for low, high in domain):
         raise ValueError(f"domain: expected intervals (low, high) with low <= high, got {domain}")
@@ -108,6 +137,11 @@ def tensors(
 
     `shape` is a shape or a strategy of them, `domain` a union of intervals for the elements. With
     `distinct` no two elements are equal.
+
+    >>> from hypothesis import find
+    >>> from autodiff import testing
+    >>> find(testing.tensors((2,)), lambda x: True)
+    tensor([-3., -3.], dtype=torch.float64)
     """
     given = shape if isinstance(shape, tuple) else draw(shapes() if shape is None else shape)
     layout = draw(layouts(len(given), expanded=not distinct))
@@ -126,6 +160,11 @@ def operands(
 
     They broadcast together, lie in the function's domain and have each its own layout. ValueError
     for what is no pointwise function.
+
+    >>> from hypothesis import find
+    >>> from autodiff import testing
+    >>> len(find(testing.operands("atan2"), lambda xs: True))
+    2
     """
     if isinstance(function, Primitive):
         return _operands(function, dtype)
@@ -149,7 +188,13 @@ def _operands(draw: Callable[..., Any], primitive: Primitive, dtype: dtype) -> l
 
 
 def indices(shape: Sequence[int]) -> SearchStrategy[Shape]:
-    """Indices of one element, negative ones among them; of an empty shape there are none."""
+    """Indices of one element, negative ones among them; of an empty shape there are none.
+
+    >>> from hypothesis import find
+    >>> from autodiff import testing
+    >>> find(testing.indices((3,)), lambda index: index[0] > 1)
+    (2,)
+    """
     return st.tuples(*[st.integers(-size, size - 1) if size else st.nothing() for size in shape])
 
 
@@ -187,5 +232,13 @@ class _Drawer:
 
 @st.composite
 def drawn(draw: Callable[..., Any], maker: Maker) -> list[Tensor]:
-    """The operands of a case, as `autodiff.testing.cases` has them for each operation."""
+    """The operands of a case, as `autodiff.testing.cases` has them for each operation.
+
+    >>> from hypothesis import find
+    >>> from autodiff import testing
+    >>> from autodiff.testing.cases import CASES
+    >>> case = next(case for case in CASES if case.name == "matmul")
+    >>> len(find(testing.drawn(case.operands), lambda operands: True))
+    2
+    """
     return maker(_Drawer(draw))

@@ -33,7 +33,13 @@ class CheckpointError(RuntimeError):
 
 
 def noop_context_fn() -> tuple[Any, Any]:
-    """The contexts of a forward and of a recomputation that need none."""
+    """The contexts of a forward and of a recomputation that need none.
+
+    >>> from autodiff.utils.checkpoint import noop_context_fn
+    >>> with noop_context_fn()[0]:
+    ...     ad.ones(1)
+    tensor([1.])
+    """
     return nullcontext(), nullcontext()
 
 
@@ -145,7 +151,6 @@ def checkpoint(
     one implementation, PyTorch's `use_reentrant=False`, whatever is given for it; `debug` and
     `early_stop` change nothing.
 
-    >>> import autodiff as ad
     >>> x = ad.tensor([1.0, 2.0], requires_grad=True)
     >>> y = ad.utils.checkpoint.checkpoint(lambda x: (x * x).exp(), x)
     >>> y.sum().backward()
@@ -185,9 +190,8 @@ def checkpoint_sequential(
 
     The last segment is run as it is, as its backward comes first.
 
-    >>> import autodiff as ad
-    >>> net = ad.nn.Sequential(ad.nn.Linear(2, 2), ad.nn.Tanh(), ad.nn.Linear(2, 1))
-    >>> checkpoint_sequential(net, 2, ad.ones(3, 2)).shape
+    >>> net = nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 1))
+    >>> ad.utils.checkpoint.checkpoint_sequential(net, 2, ad.ones(3, 2)).shape
     torch.Size([3, 1])
     """
     if kwargs:

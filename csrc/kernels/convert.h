@@ -13,6 +13,52 @@ AD_SIMD int64_t f64_to_integer(double a) { return a >= -0x1p63 && a < 0x1p63 ? (
 #define TO_i64_f64(a) ((double)(a))
 #define TO_i64_i64(a) (a)
 
+/* ---- floats of 16 bits: to the nearest, of two the even one; in integers, as every CPU computes alike ----
+ * A nan keeps the upper bits of its payload and becomes quiet. */
+AD_SIMD uint32_t bits_of(float a) {
+    uint32_t bits;
+    memcpy(&bits, &a, sizeof bits);
+    return bits;
+}
+AD_SIMD float of_bits(uint32_t bits) {
+    float a;
+    memcpy(&a, &bits, sizeof a);
+    return a;
+}
+AD_SIMD float f16_to_f32(ad_f16 a) {
+    const uint32_t size = a & 0x7fff, wide = size << 13;
+    const uint32_t tiny = bits_of((float)(int32_t)size * 0x1p-24f); /* exact: an integer of 10 bits */
+    uint32_t bits = wide + (112u << 23);
+    bits = size < 0x400 ? tiny : bits;
+    bits = size >= 0x7c00 ? wide | 0x7f800000 | (size > 0x7c00) << 22 : bits;
+    return of_bits(bits | (uint32_t)(a & 0x8000) << 16);
+}
+AD_SIMD ad_f16 f32_to_f16(float a) {
+    const uint32_t bits = bits_of(a), size = bits & 0x7fffffff;
+    const uint32_t tiny = bits_of(of_bits(size) + 0.5f) - bits_of(0.5f); /* an addition rounds there */
+    uint32_t half = (size + 0xfff + (size >> 13 & 1) - (112u << 23)) >> 13;
+    half = size < 113u << 23 ? tiny : half;
+    half = size >= 143u << 23 ? 0x7c00 : half;
+    half = size > 0x7f800000 ? 0x7e00 | (size >> 13 & 0x3ff) : half;
+    return (ad_f16)(half | (bits >> 16 & 0x8000));
+}
+AD_SIMD float bf16_to_f32(ad_bf16 a) { return of_bits((uint32_t)a << 16); }
+AD_SIMD ad_bf16 f32_to_bf16(float a) {
+    const uint32_t bits = bits_of(a);
+    const uint32_t half = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    return (ad_bf16)((bits & 0x7fffffff) > 0x7f800000 ? bits >> 16 | 0x40 : half);
+}
+
+/* An element as a number of its register type. */
+#define READ_bool(a) (a)
+#define READ_uint8(a) (a)
+#define READ_int32(a) (a)
+#define READ_int64(a) (a)
+#define READ_float16(a) f16_to_f32(a)
+#define READ_bfloat16(a) bf16_to_f32(a)
+#define READ_float32(a) (a)
+#define READ_float64(a) (a)
+
 /* ---- between floats and 64-bit integers, a contiguous run ----
  * Few CPUs convert these in vectors, but most numbers are small: a batch that is goes another way, which
  * rounds as the plain one does. Truncation to an int32 is a vector's; an integer below 2^51 is in the low
@@ -73,7 +119,7 @@ typedef void run_fn(int64_t n, void *restrict dst, const void *restrict src);
         default: NO_RUN)
 
 /* ---- loads and stores: a strided run of one dtype to a register and back; the two never overlap ---- */
-#define LOAD(function, from_ctype, to_ctype, CONVERT)                                                        \
+#define LOAD(function, from_ctype, to_ctype, READ, CONVERT)                                                  \
     static void function(int64_t n, void *dst, const char *src, int64_t stride) {                            \
         to_ctype *restrict d = dst;                                                                          \
         const from_ctype *restrict s = (const from_ctype *)(const void *)src;                                \
@@ -81,17 +127,17 @@ typedef void run_fn(int64_t n, void *restrict dst, const void *restrict src);
         if (stride == 1 && run)                                                                              \
             run(n, d, s);                                                                                    \
         else if (stride == 1)                                                                                \
-            for (int64_t i = 0; i < n; i++) d[i] = CONVERT(s[i]);                                            \
+            for (int64_t i = 0; i < n; i++) d[i] = CONVERT(READ(s[i]));                                      \
         else if (stride == 0 && n > 0) {                                                                     \
-            to_ctype same = CONVERT(s[0]);                                                                   \
+            to_ctype same = CONVERT(READ(s[0]));                                                             \
             for (int64_t i = 0; i < n; i++) d[i] = same;                                                     \
         } else                                                                                               \
-            for (int64_t i = 0; i < n; i++) d[i] = CONVERT(s[i * stride]);                                   \
+            for (int64_t i = 0; i < n; i++) d[i] = CONVERT(READ(s[i * stride]));                             \
     }
 #define AD_DTYPE(name, ctype, type)                                                                          \
-    LOAD(load_##name##_f32, ctype, float, TO_##type##_f32)                                                   \
-    LOAD(load_##name##_f64, ctype, double, TO_##type##_f64)                                                  \
-    LOAD(load_##name##_i64, ctype, int64_t, TO_##type##_i64)
+    LOAD(load_##name##_f32, ctype, float, READ_##name, TO_##type##_f32)                                      \
+    LOAD(load_##name##_f64, ctype, double, READ_##name, TO_##type##_f64)                                     \
+    LOAD(load_##name##_i64, ctype, int64_t, READ_##name, TO_##type##_i64)
 #include "../dtypes.def"
 #undef AD_DTYPE
 
@@ -104,6 +150,8 @@ typedef void run_fn(int64_t n, void *restrict dst, const void *restrict src);
 #define STORE_uint8(from, a) ((uint8_t)TO_##from##_i64(a))
 #define STORE_int32(from, a) TO_##from##_int32(a)
 #define STORE_int64(from, a) TO_##from##_i64(a)
+#define STORE_float16(from, a) f32_to_f16(TO_##from##_f32(a))
+#define STORE_bfloat16(from, a) f32_to_bf16(TO_##from##_f32(a))
 #define STORE_float32(from, a) TO_##from##_f32(a)
 #define STORE_float64(from, a) TO_##from##_f64(a)
 
@@ -147,6 +195,16 @@ typedef int64_t __attribute__((may_alias)) any_i64;
         (void)b, (void)c;                                                                                    \
         for (int64_t i = 0; i < n; i++) d[i] = TO_##from##_##to(x[i]);                                       \
     }
+/* What a narrower element type would hold. */
+#define ROUND(name)                                                                                          \
+    static void pw_f32_round_##name(int64_t n, void *dst, const void *a, const void *b, const void *c) {     \
+        any_f32 *d = dst;                                                                                    \
+        const any_f32 *x = a;                                                                                \
+        (void)b, (void)c;                                                                                    \
+        AD_INDEPENDENT for (int64_t i = 0; i < n; i++) d[i] = name##_to_f32(f32_to_##name(x[i]));            \
+    }
+ROUND(f16)
+ROUND(bf16)
 CAST_UP(f32, f64)
 CAST_UP(f32, i64)
 CAST_DOWN(f64, f32)

@@ -19,6 +19,8 @@ DTYPES = {
     "uint8": "u",
     "int32": "i",
     "int64": "l",
+    "float16": "h",
+    "bfloat16": "g",
     "float32": "f",
     "float64": "d",
 }

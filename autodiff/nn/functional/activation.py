@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from autodiff.dtypes import SCALAR_NAMES, dtype, float32, float64, uint8
+from autodiff.dtypes import FIRST_FLOAT, SCALAR_NAMES, dtype, float64, uint8
 from autodiff.ops import activations, arithmetic, elementwise, normalize
 from autodiff.ops.create import empty, ones_like
 from autodiff.ops.gated import glu
@@ -73,7 +73,7 @@ def _number(op: PointwiseOp, value: Any) -> Tensor:
 
 def _limits(input: Any, numbers: tuple[Any, ...]) -> tuple[Any, ...]:
     """The numbers as the input's dtype has them, where it has integers."""
-    if type(input) in TENSOR_TYPES and input._p.dtype < float32.code:
+    if type(input) in TENSOR_TYPES and input._p.dtype < FIRST_FLOAT:
         return tuple(int(value) if isinstance(value, float) else value for value in numbers)
     return numbers
 
@@ -83,21 +83,33 @@ sigmoid = arithmetic.UNARY["sigmoid"]
 
 
 def relu(input: Tensor, inplace: bool = False) -> Tensor:
-    """max(input, 0)."""
+    """max(input, 0).
+
+    >>> F.relu(ad.tensor([-1.0, 1.0]))
+    tensor([0., 1.])
+    """
     if inplace or type(input) not in TENSOR_TYPES:
         return _activate(elementwise.relu, input, (), inplace)  # type: ignore[no-any-return]
     return elementwise.relu.call(input)
 
 
 def leaky_relu(input: Tensor, negative_slope: float = 0.01, inplace: bool = False) -> Tensor:
-    """input above 0, negative_slope * input below."""
+    """input above 0, negative_slope * input below.
+
+    >>> F.leaky_relu(ad.tensor([-1.0, 1.0]))
+    tensor([-0.0100,  1.0000])
+    """
     return _activate(activations.leaky_relu, input, (negative_slope,), inplace)  # type: ignore[no-any-return]
 
 
 def hardtanh(
     input: Tensor, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False
 ) -> Tensor:
-    """input limited to [min_val, max_val]."""
+    """input limited to [min_val, max_val].
+
+    >>> F.hardtanh(ad.tensor([-2.0, 0.5, 2.0]))
+    tensor([-1.0000,  0.5000,  1.0000])
+    """
     if min_val > max_val:
         raise ValueError("min_val cannot be greater than max_val")
     given = (min_val, max_val)
@@ -108,12 +120,20 @@ def hardtanh(
 
 
 def relu6(input: Tensor, inplace: bool = False) -> Tensor:
-    """input limited to [0, 6]."""
+    """input limited to [0, 6].
+
+    >>> F.relu6(ad.tensor([-1.0, 1.0, 8.0]))
+    tensor([0., 1., 6.])
+    """
     return hardtanh(input, 0.0, 6.0, inplace)
 
 
 def threshold(input: Tensor, threshold: float, value: float, inplace: bool = False) -> Tensor:
-    """input above threshold, value elsewhere."""
+    """input above threshold, value elsewhere.
+
+    >>> F.threshold(ad.tensor([0.2, 1.0]), 0.5, 9.0)
+    tensor([9., 1.])
+    """
     numbers = _limits(input, (threshold, value))
     return _activate(activations.threshold, input, numbers, inplace)  # type: ignore[no-any-return]
 
@@ -122,71 +142,123 @@ _threshold = threshold  # for threshold_, an argument of which has the name
 
 
 def hardshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """0 within [-lambd, lambd], input elsewhere."""
+    """0 within [-lambd, lambd], input elsewhere.
+
+    >>> F.hardshrink(ad.tensor([-1.0, 0.3, 1.0]))
+    tensor([-1.,  0.,  1.])
+    """
     return _activate(activations.hardshrink, input, (lambd,))  # type: ignore[no-any-return]
 
 
 def softshrink(input: Tensor, lambd: float = 0.5) -> Tensor:
-    """input moved towards 0 by lambd; 0 within [-lambd, lambd]. RuntimeError for lambd below 0."""
+    """input moved towards 0 by lambd; 0 within [-lambd, lambd]. RuntimeError for lambd below 0.
+
+    >>> F.softshrink(ad.tensor([-1.0, 0.3, 1.0]))
+    tensor([-0.5000,  0.0000,  0.5000])
+    """
     if not lambd >= 0:
         raise RuntimeError(f"lambda must be greater or equal to 0, but found {lambd}")
     return _activate(activations.softshrink, input, (lambd,))  # type: ignore[no-any-return]
 
 
 def hardsigmoid(input: Tensor, inplace: bool = False) -> Tensor:
-    """min(max(input + 3, 0), 6) / 6."""
+    """min(max(input + 3, 0), 6) / 6.
+
+    >>> F.hardsigmoid(ad.tensor([-4.0, 0.0, 1.0]))
+    tensor([0.0000, 0.5000, 0.6667])
+    """
     return _activate(activations.hardsigmoid, input, (), inplace)  # type: ignore[no-any-return]
 
 
 def hardswish(input: Tensor, inplace: bool = False) -> Tensor:
-    """input * min(max(input + 3, 0), 6) / 6."""
+    """input * min(max(input + 3, 0), 6) / 6.
+
+    >>> F.hardswish(ad.tensor([-4.0, 0.0, 1.0]))
+    tensor([-0.0000, 0.0000, 0.6667])
+    """
     return _activate(activations.hardswish, input, (), inplace)  # type: ignore[no-any-return]
 
 
 def softplus(input: Tensor, beta: float = 1.0, threshold: float = 20.0) -> Tensor:
-    """log(1 + exp(beta * input)) / beta; input where beta * input is above threshold."""
+    """log(1 + exp(beta * input)) / beta; input where beta * input is above threshold.
+
+    >>> F.softplus(ad.tensor([-1.0, 0.0, 100.0]))
+    tensor([  0.3133,   0.6931, 100.0000])
+    """
     return _activate(activations.softplus, input, (beta, threshold))  # type: ignore[no-any-return]
 
 
 def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """input above 0, alpha * (exp(input) - 1) below."""
+    """input above 0, alpha * (exp(input) - 1) below.
+
+    >>> F.elu(ad.tensor([-1.0, 1.0]))
+    tensor([-0.6321,  1.0000])
+    """
     return _activate(activations.elu, input, (alpha,), inplace)  # type: ignore[no-any-return]
 
 
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
-    """ELU of the alpha, and times the scale, that keep mean 0 and variance 1."""
+    """ELU of the alpha, and times the scale, that keep mean 0 and variance 1.
+
+    >>> F.selu(ad.tensor([-1.0, 1.0]))
+    tensor([-1.1113,  1.0507])
+    """
     return _activate(activations.selu, input, (), inplace)  # type: ignore[no-any-return]
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
-    """input above 0, alpha * (exp(input / alpha) - 1) below."""
+    """input above 0, alpha * (exp(input / alpha) - 1) below.
+
+    >>> F.celu(ad.tensor([-1.0, 1.0]))
+    tensor([-0.6321,  1.0000])
+    """
     if alpha == 0:
         raise RuntimeError("ZeroDivisionError: alpha cannot be 0 for CELU")
     return _activate(activations.celu, input, (alpha,), inplace)  # type: ignore[no-any-return]
 
 
 def logsigmoid(input: Tensor) -> Tensor:
-    """log(sigmoid(input)), exact where sigmoid rounds to 0 or 1."""
+    """log(sigmoid(input)), exact where sigmoid rounds to 0 or 1.
+
+    >>> F.logsigmoid(ad.tensor([-100.0, 0.0]))
+    tensor([-100.0000,   -0.6931])
+    """
     return _activate(activations.logsigmoid, input, ())  # type: ignore[no-any-return]
 
 
 def mish(input: Tensor, inplace: bool = False) -> Tensor:
-    """input * tanh(softplus(input))."""
+    """input * tanh(softplus(input)).
+
+    >>> F.mish(ad.tensor([-1.0, 1.0]))
+    tensor([-0.3034,  0.8651])
+    """
     return _activate(activations.mish, input, (), inplace)  # type: ignore[no-any-return]
 
 
 def softsign(input: Tensor) -> Tensor:
-    """input / (1 + |input|)."""
+    """input / (1 + |input|).
+
+    >>> F.softsign(ad.tensor([-1.0, 3.0]))
+    tensor([-0.5000,  0.7500])
+    """
     return _activate(activations.softsign, input, ())  # type: ignore[no-any-return]
 
 
 def tanhshrink(input: Tensor) -> Tensor:
-    """input - tanh(input)."""
+    """input - tanh(input).
+
+    >>> F.tanhshrink(ad.tensor([-1.0, 1.0]))
+    tensor([-0.2384,  0.2384])
+    """
     return _activate(activations.tanhshrink, input, ())  # type: ignore[no-any-return]
 
 
 def gelu(input: Tensor, approximate: str = "none") -> Tensor:
-    """input * P(N < input) for N standard normal; approximate "tanh" is a formula near it."""
+    """input * P(N < input) for N standard normal; approximate "tanh" is a formula near it.
+
+    >>> F.gelu(ad.tensor([-1.0, 1.0]))
+    tensor([-0.1587,  0.8413])
+    """
     if approximate not in ("none", "tanh"):
         raise RuntimeError("approximate argument must be either none or tanh.")
     op = activations.gelu if approximate == "none" else activations.gelu_tanh
@@ -194,7 +266,11 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
 
 
 def silu(input: Tensor, inplace: bool = False) -> Tensor:
-    """input * sigmoid(input)."""
+    """input * sigmoid(input).
+
+    >>> F.silu(ad.tensor([-1.0, 1.0]))
+    tensor([-0.2689,  0.7311])
+    """
     return _activate(activations.silu, input, (), inplace)  # type: ignore[no-any-return]
 
 
@@ -205,6 +281,9 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     """input above 0, weight * input below; the weight is one number, or one for each channel.
 
     Channels are dimension 1. RuntimeError where their number is another, or the dtypes differ.
+
+    >>> F.prelu(ad.tensor([-1.0, 1.0]), ad.tensor(0.25))
+    tensor([-0.2500,  1.0000])
     """
     for i, (name, x) in enumerate((("input", input), ("weight", weight))):
         if not isinstance(x, Tensor):
@@ -243,6 +322,9 @@ def rrelu(
     """input above 0, slope * input below; slopes are drawn from [lower, upper) in training.
 
     Otherwise the slope is their mean. RuntimeError where lower is above upper.
+
+    >>> F.rrelu(ad.tensor([-1.0, 1.0]))
+    tensor([-0.2292,  1.0000])
     """
     if lower > upper:
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")
@@ -316,18 +398,30 @@ def _implicit_dim(name: str, ndim: int) -> int:
 
 
 def softmax(input: Tensor, dim: int | None = None, *, dtype: dtype | None = None) -> Tensor:
-    """exp(input) divided by its sum along `dim`."""
+    """exp(input) divided by its sum along `dim`.
+
+    >>> F.softmax(ad.zeros(2), dim=-1)
+    tensor([0.5000, 0.5000])
+    """
     d = _implicit_dim("softmax", input.ndim) if dim is None else dim
     return normalize.softmax(input, d, dtype=dtype)
 
 
 def log_softmax(input: Tensor, dim: int | None = None, *, dtype: dtype | None = None) -> Tensor:
-    """The logarithm of softmax, exact also where softmax rounds to zero."""
+    """The logarithm of softmax, exact also where softmax rounds to zero.
+
+    >>> F.log_softmax(ad.zeros(2), dim=-1)
+    tensor([-0.6931, -0.6931])
+    """
     d = _implicit_dim("log_softmax", input.ndim) if dim is None else dim
     return normalize.log_softmax(input, d, dtype=dtype)
 
 
 def softmin(input: Tensor, dim: int | None = None, *, dtype: dtype | None = None) -> Tensor:
-    """softmax(-input)."""
+    """softmax(-input).
+
+    >>> F.softmin(ad.tensor([0.0, 1.0]), dim=-1)
+    tensor([0.7311, 0.2689])
+    """
     d = _implicit_dim("softmin", input.ndim) if dim is None else dim
     return normalize.softmax(-input, d, dtype=dtype)

@@ -12,6 +12,7 @@ from autodiff.nn.functional.normalization import check_normalized
 from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.ops import normal
 from autodiff.ops.create import zeros
+from autodiff.ops.halves import in_float32
 from autodiff.ops.join import cat
 from autodiff.ops.layer_norm import layer_norm
 from autodiff.ops.views import as_strided
@@ -59,6 +60,10 @@ def batch_norm(
 
     In training, the moments are the batch's, and move the running ones by `momentum`; else they
     are the running ones. Weight and bias have a number for each channel.
+
+    >>> F.batch_norm(ad.tensor([[1.0], [3.0]]), None, None, training=True)
+    tensor([[-1.0000],
+            [ 1.0000]])
     """
     check_tensors("batch_norm", input=input)
     channels, held = input.size(1), {"running_mean": running_mean, "running_var": running_var}
@@ -106,6 +111,9 @@ def instance_norm(
 
     The running moments move towards the batch's average; they are used in place of the input's
     unless `use_input_stats`.
+
+    >>> F.instance_norm(ad.tensor([[[1.0, 3.0]]]))
+    tensor([[[-1.0000,  1.0000]]])
     """
     check_tensors("instance_norm", input=input)
     if use_input_stats:
@@ -154,6 +162,9 @@ def group_norm(
     """Groups of channels of each element of the batch, less their mean, over their deviation.
 
     Weight and bias have a number for each channel (dimension 1), a multiple of num_groups.
+
+    >>> F.group_norm(ad.tensor([[1.0, 3.0, 5.0, 9.0]]), 2)
+    tensor([[-1.0000,  1.0000, -1.0000,  1.0000]])
     """
     check_tensors("group_norm", input=input)
     if input.ndim < 2:
@@ -185,13 +196,21 @@ def group_norm(
     _check(input, channels, weight=weight, bias=bias)
     if not input.numel():
         return input * 1
-    members = math.prod((channels // num_groups, *rest))
-    y = layer_norm(input.reshape(n, num_groups, members), (members,), None, None, eps)
+    return _normalized_groups(input, num_groups, weight, bias, eps)
+
+
+@in_float32
+def _normalized_groups(
+    x: Tensor, groups: int, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> Tensor:
+    n, channels = x.shape[:2]
+    members = x.numel() // (n * groups)
+    y = layer_norm(x.reshape(n, groups, members), (members,), None, None, eps)
     y = y.reshape(n, channels, -1)
     if weight is None and bias is None:
-        return y.reshape(input.shape)
-    w, b = _affine(input, weight, bias, (channels, 1))
-    return normal.affine(y, w, b).reshape(input.shape)
+        return y.reshape(x.shape)
+    w, b = _affine(x, weight, bias, (channels, 1))
+    return normal.affine(y, w, b).reshape(x.shape)
 
 
 def rms_norm(
@@ -204,10 +223,13 @@ def rms_norm(
 
     The mean is over the last dimensions, of normalized_shape, which weight has too; eps is the
     dtype's machine epsilon where it is None.
+
+    >>> F.rms_norm(ad.tensor([1.0, 7.0]), (2,))
+    tensor([0.2000, 1.4000])
     """
     shape = check_normalized("rms_norm", "rms_norm", input, normalized_shape, weight, None)
     if eps is None:
-        eps = 2.0**-52 if input.dtype is dtypes.float64 else 2.0**-23
+        eps = 2.0**-52 if input.dtype is dtypes.float64 else 2.0**-23  # of what is computed in
     mask = (1 << input.ndim) - (1 << (input.ndim - len(shape)))
     return normal.rms_norm(input, mask, weight, eps)
 
@@ -218,6 +240,10 @@ def local_response_norm(
     """input over (k + alpha times the mean of the squares of `size` channels around) to the beta.
 
     Channels (dimension 1) beyond the ends count as zeros; of an even size, one more is before.
+
+    >>> F.local_response_norm(ad.ones(1, 2, 1), 2, alpha=1.0)
+    tensor([[[0.7378],
+             [0.5946]]])
     """
     if input.ndim < 3:
         raise ValueError(

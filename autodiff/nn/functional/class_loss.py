@@ -82,6 +82,9 @@ def nll_loss(
     """Minus the log-probabilities of the target classes, weighted by class.
 
     The mean divides by the sum of the weights; targets equal to ignore_index are left out.
+
+    >>> F.nll_loss(ad.tensor([[0.5, 0.5], [0.2, 0.8]]).log(), ad.tensor([0, 1]))
+    tensor(0.4581)
     """
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensors("nll_loss", input=input, target=target)
@@ -119,7 +122,7 @@ def _are_rows(logits: Any, target: Any) -> bool:
     """Whether these are rows of logits and a class for each."""
     return bool(
         logits.ndim == 2
-        and logits.dtype >= dtypes.float32.code
+        and logits.dtype >= dtypes.FIRST_FLOAT
         and target.ndim == 1
         and target.dtype == dtypes.int64.code
         and target.numel == logits.shape[0]
@@ -139,7 +142,10 @@ def cross_entropy(
     """The cross-entropy of softmax(input) against classes: their indices, or probabilities.
 
     input is (classes), (n, classes) or (n, classes, d1, ...); target is the same without the
-    classes, or the same shape where it holds probabilities.
+    classes, or the same shape where it holds probabilities. IndexError for a class out of range.
+
+    >>> F.cross_entropy(ad.zeros(3, 4), ad.tensor([0, 1, 3]))
+    tensor(1.3863)
     """
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensors("cross_entropy_loss", input=input, target=target)

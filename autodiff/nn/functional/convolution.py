@@ -219,6 +219,9 @@ def conv1d(
     The input may lack the batch. `padding` zeros go on both sides: as many as make the result's
     sizes 'same', none if 'valid'. Tap t of a window at position i is element
     i stride - padding + t dilation. RuntimeError where sizes do not fit.
+
+    >>> F.conv1d(ad.arange(4.0).view(1, 1, 4), ad.ones(1, 1, 2))
+    tensor([[[1., 3., 5.]]])
     """
     return _conv(1, input, weight, bias, stride, padding, dilation, groups)
 
@@ -232,7 +235,11 @@ def conv2d(
     dilation: Ints = 1,
     groups: int = 1,
 ) -> Tensor:
-    """`conv1d` of images (n, c, h, w) and weights (m, c / groups, kh, kw)."""
+    """`conv1d` of images (n, c, h, w) and weights (m, c / groups, kh, kw).
+
+    >>> F.conv2d(ad.zeros(1, 3, 8, 8), ad.zeros(5, 3, 3, 3), padding=1).shape
+    torch.Size([1, 5, 8, 8])
+    """
     return _conv(2, input, weight, bias, stride, padding, dilation, groups)
 
 
@@ -262,6 +269,9 @@ def conv_transpose1d(
     """The gradient of `conv1d` in its input: of input (n, c, l) and weight (c, m / groups, k).
 
     The result has (l - 1) stride - 2 padding + dilation (k - 1) + output_padding + 1 positions.
+
+    >>> F.conv_transpose1d(ad.ones(1, 1, 2), ad.ones(1, 1, 2))
+    tensor([[[1., 2., 1.]]])
     """
     return _transpose(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
 

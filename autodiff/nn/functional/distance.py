@@ -25,13 +25,21 @@ def _check(function: str, **given: Any) -> None:
 def pairwise_distance(
     x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Tensor:
-    """The p-norms over the last dimension of x1 - x2 + eps; the two broadcast."""
+    """The p-norms over the last dimension of x1 - x2 + eps; the two broadcast.
+
+    >>> F.pairwise_distance(ad.tensor([3.0, 0.0]), ad.tensor([0.0, 4.0]), eps=0)
+    tensor(5.)
+    """
     _check("pairwise_distance", x1=x1, x2=x2)
     return vector_norm(x1 - x2 + eps, p, -1, keepdim)
 
 
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
-    """The cosine of the angle between x1 and x2 along `dim`; norms are taken as `eps` at least."""
+    """The cosine of the angle between x1 and x2 along `dim`; norms are taken as `eps` at least.
+
+    >>> F.cosine_similarity(ad.tensor([[1.0, 0.0]]), ad.tensor([[1.0, 1.0]]))
+    tensor([0.7071])
+    """
     _check("cosine_similarity", x1=x1, x2=x2)
     d = promote_types(x1.dtype, x2.dtype)
     if not d.is_floating_point:
@@ -59,14 +67,22 @@ def normalize(
     eps: float = 1e-12,
     out: Tensor | None = None,
 ) -> Tensor:
-    """input over its p-norm along `dim`, which is taken as `eps` at least."""
+    """input over its p-norm along `dim`, which is taken as `eps` at least.
+
+    >>> F.normalize(ad.tensor([[3.0, 4.0]]))
+    tensor([[0.6000, 0.8000]])
+    """
     _check("normalize", input=input)
     y = input / vector_norm(input, 2 if p is None else p, dim, keepdim=True).clamp(min=eps)
     return written("normalize", out, y, input)
 
 
 def bilinear(input1: Tensor, input2: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """x1^T W[o] x2 + bias[o] for each o: inputs (..., m) and (..., n), weight (o, m, n)."""
+    """x1^T W[o] x2 + bias[o] for each o: inputs (..., m) and (..., n), weight (o, m, n).
+
+    >>> F.bilinear(ad.ones(5, 2), ad.ones(5, 3), ad.ones(4, 2, 3)).shape
+    torch.Size([5, 4])
+    """
     _check("bilinear", input1=input1, input2=input2, weight=weight)
     if bias is not None:
         _check("bilinear", bias=bias)

@@ -33,6 +33,9 @@ def cosine_embedding_loss(
     """1 - cos of the angle where target is 1, max(0, cos - margin) where it is -1.
 
     Of (n, features) and n targets, or of (features) and one.
+
+    >>> F.cosine_embedding_loss(ad.ones(1, 2), ad.tensor([[1.0, 0.0]]), ad.ones(1))
+    tensor(0.2929)
     """
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensors("cosine_embedding_loss", input1=input1, input2=input2, target=target)
@@ -77,6 +80,9 @@ def triplet_margin_with_distance_loss(
 
     `swap` takes the distance of positive and negative where that is less. Without a function, the
     distance is the Euclidean one.
+
+    >>> F.triplet_margin_with_distance_loss(ad.zeros(1, 2), 2 * ad.ones(1, 2), ad.ones(1, 2))
+    tensor(2.4142)
     """
     check_reduction(reduction)
     check_tensors("triplet_margin_loss", anchor=anchor, positive=positive, negative=negative)
@@ -102,7 +108,11 @@ def triplet_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """The triplet loss of p-norms of differences plus eps over the last dimension."""
+    """The triplet loss of p-norms of differences plus eps over the last dimension.
+
+    >>> F.triplet_margin_loss(ad.zeros(1, 2), 2 * ad.ones(1, 2), ad.ones(1, 2))
+    tensor(2.4142)
+    """
     return triplet_margin_with_distance_loss(
         anchor,
         positive,

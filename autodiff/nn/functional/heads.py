@@ -49,6 +49,12 @@ def multi_head_attention_forward(
     """Attention of num_heads heads between projections: the output, and its weights if needed.
 
     See `nn.MultiheadAttention`; the tensors are (length, batch, features), or without a batch.
+
+    >>> x, w, u = ad.ones(3, 1, 4), ad.zeros(12, 4), ad.eye(4)
+    >>> options = (4, 2, w, None, None, None, False, 0.0, u, None)
+    >>> output, weights = F.multi_head_attention_forward(x, x, x, *options)
+    >>> output.shape, weights.shape
+    (torch.Size([3, 1, 4]), torch.Size([1, 3, 3]))
     """
     batched = _check_heads(query, key, value, key_padding_mask, attn_mask, num_heads)
     if not batched:

@@ -38,7 +38,11 @@ def multilabel_soft_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """The cross-entropy of sigmoid(input) and labels of 0 and 1, averaged over the classes."""
+    """The cross-entropy of sigmoid(input) and labels of 0 and 1, averaged over the classes.
+
+    >>> F.multilabel_soft_margin_loss(ad.zeros(1, 2), ad.tensor([[0.0, 1.0]]))
+    tensor(0.6931)
+    """
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensors("multilabel_soft_margin_loss", input=input, target=target)
     loss = -(target * logsigmoid(input) + (1 - target) * logsigmoid(-input))
@@ -73,6 +77,9 @@ def multilabel_margin_loss(
     """For each label and each other class, max(0, 1 - its input + the other's), over the classes.
 
     target has the shape of input, (n, classes) or (classes): labels, up to the first -1.
+
+    >>> F.multilabel_margin_loss(ad.tensor([0.1, 0.2, 0.4, 0.8]), ad.tensor([3, 0, -1, 1]))
+    tensor(0.8500)
     """
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensors("multilabel_margin_loss", input=input, target=target)
@@ -108,6 +115,9 @@ def multi_margin_loss(
     """Over the classes, max(0, margin - the target's input + the other's) to the power p.
 
     p is 1 or 2; a weight for each class multiplies the losses of its targets.
+
+    >>> F.multi_margin_loss(ad.tensor([[0.1, 0.2, 0.8]]), ad.tensor([2]))
+    tensor(0.2333)
     """
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensors("multi_margin_loss", input=input, target=target)
@@ -217,6 +227,10 @@ def ctc_loss(
     log_probs is (steps, n, classes) or (steps, classes); targets (n, longest), or one after the
     other. The mean divides each loss by its target's length. Impossible targets cost inf, or 0 with
     gradient 0 if `zero_infinity`. The gradient is that with respect to log_probs themselves.
+
+    >>> log_probs = ad.zeros(4, 1, 3).log_softmax(2)
+    >>> F.ctc_loss(log_probs, ad.tensor([[1, 2]]), (4,), (2,))
+    tensor(0.8432)
     """
     reduction = reduction_of(None, None, reduction)
     check_tensors("ctc_loss", log_probs=log_probs, targets=targets)

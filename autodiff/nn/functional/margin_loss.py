@@ -17,7 +17,11 @@ def soft_margin_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """log(1 + exp(-target input)), exact for inputs of any size: the mean, sum, or each."""
+    """log(1 + exp(-target input)), exact for inputs of any size: the mean, sum, or each.
+
+    >>> F.soft_margin_loss(ad.zeros(2), ad.tensor([1.0, -1.0]))
+    tensor(0.6931)
+    """
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensors("soft_margin_loss", input=input, target=target)
     check_constant("soft_margin_loss", target=target)
@@ -32,7 +36,11 @@ def hinge_embedding_loss(
     reduce: bool | None = None,
     reduction: str = "mean",
 ) -> Tensor:
-    """input where target is 1, max(0, margin - input) where it is -1: the mean, sum, or each."""
+    """input where target is 1, max(0, margin - input) where it is -1: the mean, sum, or each.
+
+    >>> F.hinge_embedding_loss(ad.tensor([0.5, 0.5]), ad.tensor([1, -1]), reduction="none")
+    tensor([0.5000, 0.5000])
+    """
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensors("hinge_embedding_loss", input=input, target=target)
     loss = loss_terms.hinge_embedding.call(input, target.detach(), number(margin))
@@ -51,6 +59,9 @@ def margin_ranking_loss(
     """max(0, margin - target (input1 - input2)): the mean, sum, or each.
 
     RuntimeError where the three differ in their number of dimensions.
+
+    >>> F.margin_ranking_loss(ad.tensor([1.0]), ad.tensor([2.0]), ad.tensor([1.0]), margin=0.5)
+    tensor(1.5000)
     """
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensors("margin_ranking_loss", input1=input1, input2=input2, target=target)

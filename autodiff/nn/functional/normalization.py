@@ -67,6 +67,9 @@ def layer_norm(
 
     Mean and variance (with no correction) are those over the last dimensions, of normalized_shape,
     which weight and bias have too.
+
+    >>> F.layer_norm(ad.tensor([1.0, 3.0]), (2,))
+    tensor([-1.0000,  1.0000])
     """
     bare = weight is None and bias is not None
     try:

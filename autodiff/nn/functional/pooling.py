@@ -9,6 +9,7 @@ from autodiff.nn.functional.convolution import Ints, ints, kind
 from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.ops.arithmetic import div
 from autodiff.ops.create import tensor
+from autodiff.ops.halves import in_float32
 from autodiff.ops.join import cat
 from autodiff.ops.pooling import greatest, sums
 from autodiff.ops.reductions import mean
@@ -205,7 +206,11 @@ def _adaptive(op: str, nd: int, x: Tensor, sizes: Any) -> list[int]:
 
 
 def _adaptive_avg(nd: int, x: Tensor, sizes: Any) -> Tensor:
-    result = _adaptive(f"adaptive_avg_pool{nd}d", nd, x, sizes)
+    return _means(x, nd, _adaptive(f"adaptive_avg_pool{nd}d", nd, x, sizes))
+
+
+@in_float32
+def _means(x: Tensor, nd: int, result: Sequence[int]) -> Tensor:
     parts: list[int] = []
     dims: list[int] = []
     for d, n in enumerate(result, start=x.ndim - nd):
@@ -256,6 +261,9 @@ def max_pool1d(
     reach `padding` past both ends; their elements are `dilation` apart. `ceil_mode` keeps a last
     window that leaves the input. With return_indices also the places, int64. Equal elements count
     as their first, nans as the greatest.
+
+    >>> F.max_pool1d(ad.arange(4.0).view(1, 4), 2, return_indices=True)
+    (tensor([[1., 3.]]), tensor([[1, 3]]))
     """
     return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
 
@@ -298,6 +306,9 @@ def avg_pool1d(
 
     Windows lie as in `max_pool1d`. Padding counts as zeros, or with count_include_pad=False not at
     all.
+
+    >>> F.avg_pool1d(ad.arange(4.0).view(1, 4), 2)
+    tensor([[0.5000, 2.5000]])
     """
     return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
 
@@ -335,6 +346,9 @@ def avg_pool3d(
 def adaptive_avg_pool1d(input: Tensor, output_size: Sizes) -> Tensor:
     """The means of windows that cover the last dimension, `output_size` of them; None: as many as
     there are elements.
+
+    >>> F.adaptive_avg_pool1d(ad.arange(4.0).view(1, 4), 2)
+    tensor([[0.5000, 2.5000]])
     """
     return _adaptive_avg(1, input, output_size)
 
@@ -352,6 +366,9 @@ def adaptive_avg_pool3d(input: Tensor, output_size: Sizes) -> Tensor:
 def adaptive_max_pool1d(input: Tensor, output_size: Sizes, return_indices: bool = False) -> Any:
     """The greatest elements of windows that cover the last dimension, `output_size` of them; with
     return_indices also where they are.
+
+    >>> F.adaptive_max_pool1d(ad.arange(4.0).view(1, 4), 2)
+    tensor([[1., 3.]])
     """
     return _adaptive_max(1, input, output_size, return_indices)
 
@@ -373,7 +390,11 @@ def lp_pool1d(
     stride: Ints | None = None,
     ceil_mode: bool = False,
 ) -> Tensor:
-    """The sum of the powers `norm_type` of each window's elements, to the power 1 / norm_type."""
+    """The sum of the powers `norm_type` of each window's elements, to the power 1 / norm_type.
+
+    >>> F.lp_pool1d(ad.tensor([[3.0, 4.0]]), 2, 2)
+    tensor([[5.]])
+    """
     return _lp_pool(1, input, norm_type, kernel_size, stride, ceil_mode)
 
 

@@ -55,6 +55,9 @@ def binary_cross_entropy(
     """-(target log(input) + (1 - target) log(1 - input)) times the weight: mean, sum or each.
 
     Logarithms end at -100. RuntimeError for elements outside [0, 1] or another dtype of target.
+
+    >>> F.binary_cross_entropy(ad.tensor([0.5, 0.5]), ad.tensor([0.0, 1.0]))
+    tensor(0.6931)
     """
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensors("binary_cross_entropy", input=input, target=target)
@@ -90,6 +93,9 @@ def binary_cross_entropy_with_logits(
     """binary_cross_entropy of sigmoid(input), exact for logits of any size: mean, sum or each.
 
     pos_weight multiplies what positives (target 1) cost, weight each loss; both broadcast.
+
+    >>> F.binary_cross_entropy_with_logits(ad.zeros(2), ad.tensor([0.0, 1.0]))
+    tensor(0.6931)
     """
     name = "binary_cross_entropy_with_logits"
     reduction = reduction_of(size_average, reduce, reduction)
@@ -121,6 +127,9 @@ def kl_div(
     """target (log(target) - input), of log-probabilities input: "batchmean", mean, sum or each.
 
     With log_target, target holds logarithms too. "batchmean" divides the sum by the first size.
+
+    >>> F.kl_div(ad.tensor([0.5, 0.5]).log(), ad.tensor([0.25, 0.75]), reduction="sum")
+    tensor(0.1308)
     """
     if reduction == "mean" and size_average is None and reduce is None:
         warnings.warn(
@@ -153,6 +162,9 @@ def gaussian_nll_loss(
 
     var, which counts as eps where it is less, has the shape of input, or 1 for its last
     dimension, or lacks that. `full` adds the constant log(2 pi) / 2.
+
+    >>> F.gaussian_nll_loss(ad.zeros(2), ad.ones(2), ad.ones(2))
+    tensor(0.5000)
     """
     if not isinstance(var, Tensor):
         if var < 0:
@@ -187,6 +199,9 @@ def poisson_nll_loss(
 
     `full` adds Stirling's approximation of log(target!) for targets above 1; eps is added to rates
     that are not logarithms.
+
+    >>> F.poisson_nll_loss(ad.zeros(2), ad.tensor([1.0, 2.0]))
+    tensor(1.)
     """
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensors("poisson_nll_loss", input=input, target=target)

@@ -40,14 +40,18 @@ def mse_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """The squared errors (input - target)^2: their mean, sum, or each ("none")."""
+    """The squared errors (input - target)^2: their mean, sum, or each ("none").
+
+    >>> F.mse_loss(ad.tensor([1.0, 2.0]), ad.tensor([0.0, 4.0]))
+    tensor(2.5000)
+    """
     if (
         weight is None
         and size_average is None
         and reduce is None
         and type(input) in TENSOR_TYPES
         and type(target) in TENSOR_TYPES
-        and input._p.dtype == target._p.dtype >= dtypes.float32.code
+        and input._p.dtype == target._p.dtype >= dtypes.FIRST_FLOAT
         and input.shape == target.shape
         and reduction in ("mean", "sum")
     ):
@@ -68,7 +72,11 @@ def l1_loss(
     reduction: str = "mean",
     weight: Tensor | None = None,
 ) -> Tensor:
-    """The absolute errors |input - target|: their mean, sum, or each ("none")."""
+    """The absolute errors |input - target|: their mean, sum, or each ("none").
+
+    >>> F.l1_loss(ad.tensor([1.0, 2.0]), ad.tensor([0.0, 4.0]))
+    tensor(1.5000)
+    """
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensors("l1_loss", input=input, target=target)
     warn_of_broadcast(input, target)
@@ -87,6 +95,9 @@ def smooth_l1_loss(
     """Squared errors / (2 beta) below beta, absolute errors - beta / 2 above: mean, sum or each.
 
     RuntimeError for a beta below 0; at 0 it is l1_loss.
+
+    >>> F.smooth_l1_loss(ad.tensor([0.0, 0.0]), ad.tensor([0.5, 3.0]), reduction="none")
+    tensor([0.1250, 2.5000])
     """
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensors("smooth_l1_loss", input=input, target=target)
@@ -108,6 +119,9 @@ def huber_loss(
     """Squared errors / 2 below delta, delta (absolute errors - delta / 2) above: mean, sum or each.
 
     A weight multiplies each loss. RuntimeError for a delta that is not above 0.
+
+    >>> F.huber_loss(ad.tensor([0.0, 0.0]), ad.tensor([0.5, 3.0]), reduction="none")
+    tensor([0.1250, 2.5000])
     """
     reduction = reduction_of(None, None, reduction)
     check_tensors("huber_loss", input=input, target=target)

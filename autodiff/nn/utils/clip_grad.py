@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import types
 import warnings
@@ -39,6 +40,9 @@ def get_total_norm(
 
     Floating-point tensors only. RuntimeError for an infinite order and an empty tensor and, if
     wanted, for a norm that is not finite.
+
+    >>> nn.utils.get_total_norm([ad.tensor([3.0]), ad.tensor([4.0])])
+    tensor(5.)
     """
     xs, order = _listed(tensors), float(norm_type)
     if not xs:
@@ -48,8 +52,7 @@ def get_total_norm(
             f"get_total_norm: the norm of order {order} of an empty tensor is not defined, as the "
             "operation does not have an identity"
         )
-    wide = any(x.dtype is dtypes.float64 for x in xs)
-    ps, kind = [x._p for x in xs], dtypes.float64 if wide else dtypes.float32
+    ps, kind = [x._p for x in xs], functools.reduce(dtypes.promote_types, [x.dtype for x in xs])
     total = own(lib.ad_norm(len(ps), descriptors(ps), order, kind.code), "get_total_norm", *ps)
     if error_if_nonfinite and not math.isfinite(total.item()):
         raise RuntimeError(
@@ -63,7 +66,14 @@ def get_total_norm(
 def clip_grads_with_norm_(
     parameters: Tensors, max_norm: float, total_norm: Tensor, foreach: bool | None = None
 ) -> None:
-    """Multiply all gradients by max_norm / (total_norm + 1e-6) where that is less than 1."""
+    """Multiply all gradients by max_norm / (total_norm + 1e-6) where that is less than 1.
+
+    >>> w = nn.Parameter(ad.zeros(2))
+    >>> w.grad = ad.tensor([3.0, 4.0])
+    >>> nn.utils.clip_grads_with_norm_(w, 1.0, ad.tensor(10.0))
+    >>> w.grad
+    tensor([0.3000, 0.4000])
+    """
     gradients = _gradients(parameters)
     with no_grad():
         factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)
@@ -82,6 +92,13 @@ def clip_grad_norm_(
     """Scale all gradients in place so that their norm as one vector is at most max_norm.
 
     Returns the norm they had. RuntimeError, if wanted, where it is not finite.
+
+    >>> w = nn.Parameter(ad.zeros(2))
+    >>> w.grad = ad.tensor([3.0, 4.0])
+    >>> nn.utils.clip_grad_norm_(w, max_norm=1.0)
+    tensor(5.)
+    >>> w.grad
+    tensor([0.6000, 0.8000])
     """
     xs = _listed(parameters)
     if isinstance(parameters, types.GeneratorType) and not xs:
@@ -94,7 +111,14 @@ def clip_grad_norm_(
 
 
 def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | None = None) -> None:
-    """Clamp each element of the gradients to [-clip_value, clip_value], in place."""
+    """Clamp each element of the gradients to [-clip_value, clip_value], in place.
+
+    >>> w = nn.Parameter(ad.zeros(2))
+    >>> w.grad = ad.tensor([3.0, 0.5])
+    >>> nn.utils.clip_grad_value_(w, 1.0)
+    >>> w.grad
+    tensor([1.0000, 0.5000])
+    """
     bound, ps = float(clip_value), [g._p for g in _gradients(parameters)]
     if ps:
         check(lib.ad_clip(len(ps), descriptors(ps), -bound, bound), "clip_grad_value_", *ps)

@@ -27,7 +27,13 @@ _caching = [0]
 
 @contextmanager
 def cached() -> Iterator[None]:
-    """Inside, what is parametrized is computed once."""
+    """Inside, what is parametrized is computed once.
+
+    >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(2, 3))
+    >>> with nn.utils.parametrize.cached():
+    ...     layer.weight is layer.weight
+    True
+    """
     _caching[0] += 1
     try:
         yield
@@ -46,7 +52,12 @@ def _inverse(modules: Sequence[Module], value: Any) -> Any:
 
 
 class ParametrizationList(ModuleList):
-    """What a tensor is computed from, `original` or `original0`, `original1` ..., and by what."""
+    """What a tensor is computed from, `original` or `original0`, `original1` ..., and by what.
+
+    >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(2, 3))
+    >>> [name for name, _ in layer.parametrizations.weight.named_parameters()]
+    ['original0', 'original1']
+    """
 
     def __init__(self, modules: Sequence[Module], original: Tensor, unsafe: bool = False) -> None:
         if not modules:
@@ -158,7 +169,11 @@ def _refused(self: Any) -> None:
 
 
 def is_parametrized(module: Module, tensor_name: str | None = None) -> bool:
-    """Whether a tensor of a module is parametrized; any of them, where none is named."""
+    """Whether a tensor of a module is parametrized; any of them, where none is named.
+
+    >>> nn.utils.parametrize.is_parametrized(nn.Linear(2, 3))
+    False
+    """
     found = module.__dict__.get("parametrizations")
     if not isinstance(found, ModuleDict) or not hasattr(type(module), "_plain_class"):
         return False
@@ -172,6 +187,11 @@ def register_parametrization(
 
     A `right_inverse` of the parametrization gives the originals of the value there is. ValueError
     where there is no such tensor, or where dtype or shape change, unless `unsafe`.
+
+    >>> layer = nn.Linear(2, 1)
+    >>> _ = nn.utils.parametrize.register_parametrization(layer, "weight", nn.Softplus())
+    >>> bool((layer.weight > 0).all())
+    True
     """
     parametrization.train(module.training)
     if is_parametrized(module, tensor_name):
@@ -209,7 +229,12 @@ def register_parametrization(
 def remove_parametrizations(
     module: Module, tensor_name: str, leave_parametrized: bool = True
 ) -> Module:
-    """Make a parametrized tensor a plain one: as it is computed now, or its original."""
+    """Make a parametrized tensor a plain one: as it is computed now, or its original.
+
+    >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(2, 3))
+    >>> nn.utils.parametrize.remove_parametrizations(layer, "weight")
+    Linear(in_features=2, out_features=3, bias=True)
+    """
     if not is_parametrized(module, tensor_name):
         raise ValueError(f"Module {module} does not have a parametrization on {tensor_name}")
     lists: Any = module.__dict__["parametrizations"]

@@ -36,6 +36,10 @@ class PackedSequence(_Packed):
 
     `batch_sizes` counts the sequences that reach each step; `sorted_indices` tells which sequence
     of the batch each is, `unsorted_indices` the other way round (None: they are in order).
+
+    >>> packed = nn.utils.rnn.pack_sequence([ad.tensor([1, 2, 3]), ad.tensor([4])])
+    >>> packed.data, packed.batch_sizes
+    (tensor([1, 4, 2, 3]), tensor([2, 1, 1]))
     """
 
     def __new__(
@@ -81,7 +85,11 @@ class PackedSequence(_Packed):
 
 
 def invert_permutation(permutation: Tensor | None) -> Tensor | None:
-    """The permutation that undoes another; None of None."""
+    """The permutation that undoes another; None of None.
+
+    >>> nn.utils.rnn.invert_permutation(ad.tensor([2, 0, 1]))
+    tensor([1, 2, 0])
+    """
     if permutation is None:
         return None
     inverse = arange(permutation.numel())
@@ -106,6 +114,9 @@ def pack_padded_sequence(
     """Padded sequences (steps, batch, ...), or (batch, steps, ...) if batch_first, packed.
 
     RuntimeError for a length below 1, and for lengths that grow if `enforce_sorted`.
+
+    >>> nn.utils.rnn.pack_padded_sequence(ad.tensor([[1, 4], [2, 0]]), [2, 1]).data
+    tensor([1, 4, 2])
     """
     sizes = _lengths(lengths)
     x = transpose(input, 0, 1) if batch_first else input
@@ -144,7 +155,13 @@ def pad_packed_sequence(
     padding_value: float = 0.0,
     total_length: int | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """The inverse of pack_padded_sequence: the padded sequences and their lengths."""
+    """The inverse of pack_padded_sequence: the padded sequences and their lengths.
+
+    >>> packed = nn.utils.rnn.pack_sequence([ad.tensor([1, 2]), ad.tensor([4])])
+    >>> nn.utils.rnn.pad_packed_sequence(packed, batch_first=True)
+    (tensor([[1, 2],
+            [4, 0]]), tensor([2, 1]))
+    """
     counts = sequence.batch_sizes.tolist()
     steps = len(counts) if total_length is None else total_length
     if steps < len(counts):
@@ -171,7 +188,12 @@ def pad_sequence(
     padding_value: float = 0.0,
     padding_side: str = "right",
 ) -> Tensor:
-    """Sequences (length, ...) in one tensor (longest, batch, ...), or batch first."""
+    """Sequences (length, ...) in one tensor (longest, batch, ...), or batch first.
+
+    >>> nn.utils.rnn.pad_sequence([ad.tensor([1, 2]), ad.tensor([4])], batch_first=True)
+    tensor([[1, 2],
+            [4, 0]])
+    """
     if not isinstance(sequences, Iterable):
         raise RuntimeError(
             "pad_sequence: Expected iterable for input sequences, but got arg of type: "
@@ -195,18 +217,31 @@ def pad_sequence(
 def unpad_sequence(
     padded_sequences: Tensor, lengths: Tensor, batch_first: bool = False
 ) -> list[Tensor]:
-    """The sequences of a padded tensor, each of its own length."""
+    """The sequences of a padded tensor, each of its own length.
+
+    >>> nn.utils.rnn.unpad_sequence(ad.tensor([[1, 4], [2, 0]]), ad.tensor([2, 1]))
+    [tensor([1, 2]), tensor([4])]
+    """
     x = padded_sequences if batch_first else transpose(padded_sequences, 0, 1)
     return [x[i, :n] for i, n in enumerate(_lengths(lengths))]
 
 
 def pack_sequence(sequences: Sequence[Tensor], enforce_sorted: bool = True) -> PackedSequence:
-    """Sequences (length, ...) packed; the longest must come first if `enforce_sorted`."""
+    """Sequences (length, ...) packed; the longest must come first if `enforce_sorted`.
+
+    >>> nn.utils.rnn.pack_sequence([ad.tensor([1, 2]), ad.tensor([4])]).data
+    tensor([1, 4, 2])
+    """
     lengths = [x.size(0) for x in sequences]
     return pack_padded_sequence(pad_sequence(sequences), lengths, enforce_sorted=enforce_sorted)
 
 
 def unpack_sequence(packed_sequences: PackedSequence) -> list[Tensor]:
-    """The sequences that were packed."""
+    """The sequences that were packed.
+
+    >>> packed = nn.utils.rnn.pack_sequence([ad.tensor([1, 2]), ad.tensor([4])])
+    >>> nn.utils.rnn.unpack_sequence(packed)
+    [tensor([1, 2]), tensor([4])]
+    """
     padded, lengths = pad_packed_sequence(packed_sequences, batch_first=True)
     return unpad_sequence(padded, lengths, batch_first=True)

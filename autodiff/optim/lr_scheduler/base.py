@@ -34,6 +34,13 @@ class LRScheduler:
 
     A subclass defines `get_lr`. With last_epoch >= 0 a training goes on, and the groups must have
     an "initial_lr".
+
+    >>> optimizer = optim.SGD([ad.zeros(1)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.StepLR(optimizer, step_size=1)
+    >>> optimizer.step()
+    >>> schedule.step()
+    >>> optimizer.param_groups[0]["lr"]
+    0.1
     """
 
     _get_lr_called_within_step: bool = False

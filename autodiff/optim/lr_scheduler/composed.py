@@ -52,7 +52,15 @@ class _Composed(LRScheduler):
 
 
 class SequentialLR(_Composed):
-    """One schedule after the other, the next from each of the milestones on."""
+    """One schedule after the other, the next from each of the milestones on.
+
+    >>> optimizer = optim.SGD([ad.zeros(1)], lr=1.0)
+    >>> warm = optim.lr_scheduler.ConstantLR(optimizer, factor=0.1, total_iters=2)
+    >>> then = optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+    >>> schedule = optim.lr_scheduler.SequentialLR(optimizer, [warm, then], milestones=[2])
+    >>> [(optimizer.step(), schedule.step(), schedule.get_last_lr()[0])[-1] for _ in range(4)]
+    [0.1, 1.0, 0.5, 0.25]
+    """
 
     def __init__(
         self,
@@ -103,7 +111,15 @@ def _take_back(scheduler: Any) -> None:
 
 
 class ChainedScheduler(_Composed):
-    """Several schedules at once: each changes what the ones before it left."""
+    """Several schedules at once: each changes what the ones before it left.
+
+    >>> optimizer = optim.SGD([ad.zeros(1)], lr=1.0)
+    >>> fall = optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+    >>> warm = optim.lr_scheduler.ConstantLR(optimizer, factor=0.1, total_iters=2)
+    >>> schedule = optim.lr_scheduler.ChainedScheduler([fall, warm])
+    >>> [(optimizer.step(), schedule.step(), schedule.get_last_lr()[0])[-1] for _ in range(4)]
+    [0.05, 0.25, 0.125, 0.0625]
+    """
 
     def __init__(
         self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None = None

@@ -48,6 +48,12 @@ class CyclicLR(_MomentumLR):
     cycle is that of the first ("triangular"), half that of the one before ("triangular2"), or
     falls by gamma every step ("exp_range"); or scale_fn tells it, of the number of the cycle or,
     where scale_mode is "iterations", of the step. The momentum moves the other way.
+
+    >>> optimizer = optim.SGD([ad.zeros(1)], lr=1.0)
+    >>> options = {"step_size_up": 2, "cycle_momentum": False}
+    >>> schedule = optim.lr_scheduler.CyclicLR(optimizer, 0.1, 0.3, **options)
+    >>> [(optimizer.step(), schedule.step(), schedule.get_last_lr()[0])[-1] for _ in range(4)]
+    [0.2, 0.3, 0.2, 0.1]
     """
 
     def __init__(
@@ -139,6 +145,11 @@ _SCALES: dict[str, tuple[str, Callable[[float, Any], float]]] = {
 class CosineAnnealingWarmRestarts(LRScheduler):
     """Half a cosine from the initial rate to eta_min in T_0 epochs, again and again, each time in
     T_mult times as many epochs (Loshchilov and Hutter, 2017).
+
+    >>> optimizer = optim.SGD([ad.zeros(1)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.CosineAnnealingWarmRestarts(optimizer, T_0=2)
+    >>> [(optimizer.step(), schedule.step(), schedule.get_last_lr()[0])[-1] for _ in range(4)]
+    [0.5, 1.0, 0.5, 1.0]
     """
 
     def __init__(
@@ -205,6 +216,11 @@ class OneCycleLR(_MomentumLR):
     steps_per_epoch), and end at the first one / final_div_factor; with three_phase they fall as
     fast as they rose before they end. The way is half a cosine ("cos") or a line ("linear"); the
     momentum moves the other way.
+
+    >>> optimizer = optim.SGD([ad.zeros(1)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.OneCycleLR(optimizer, 1.0, 5, cycle_momentum=False)
+    >>> [(optimizer.step(), schedule.step(), schedule.get_last_lr()[0])[-1] for _ in range(4)]
+    [0.9504846320134737, 0.6112620219362893, 0.18825834605023697, 4e-06]
     """
 
     def __init__(

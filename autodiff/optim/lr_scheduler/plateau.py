@@ -17,6 +17,13 @@ class ReduceLROnPlateau(LRScheduler):
     Better is less (mode "min") or more ("max") than the best so far by `threshold`, a share of the
     best ("rel") or an amount ("abs"). After a change, `cooldown` epochs do not count. A rate does
     not fall below min_lr, nor by eps or less.
+
+    >>> optimizer = optim.SGD([ad.zeros(1)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.ReduceLROnPlateau(optimizer, patience=1)
+    >>> for loss in (3.0, 2.0, 2.0, 2.0):
+    ...     schedule.step(loss)
+    >>> optimizer.param_groups[0]["lr"]
+    0.1
     """
 
     def __init__(

@@ -65,14 +65,26 @@ class _FunctionLR(LRScheduler):
 
 
 class LambdaLR(_FunctionLR):
-    """The initial rate times lr_lambda(epoch)."""
+    """The initial rate times lr_lambda(epoch).
+
+    >>> optimizer = optim.SGD([ad.zeros(1)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 1 / (1 + epoch))
+    >>> [(optimizer.step(), schedule.step(), schedule.get_last_lr()[0])[-1] for _ in range(4)]
+    [0.5, 0.3333333333333333, 0.25, 0.2]
+    """
 
     def _rates(self) -> list[Any]:
         return [base * value for base, value in zip(self.base_lrs, self._values(), strict=True)]
 
 
 class MultiplicativeLR(_FunctionLR):
-    """The rate times lr_lambda(epoch), at each epoch but the first."""
+    """The rate times lr_lambda(epoch), at each epoch but the first.
+
+    >>> optimizer = optim.SGD([ad.zeros(1)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.MultiplicativeLR(optimizer, lambda epoch: 0.5)
+    >>> [(optimizer.step(), schedule.step(), schedule.get_last_lr()[0])[-1] for _ in range(4)]
+    [0.5, 0.25, 0.125, 0.0625]
+    """
 
     def __init__(
         self, optimizer: Optimizer, lr_lambda: Lambda | Sequence[Lambda], last_epoch: int = -1
@@ -90,7 +102,13 @@ class MultiplicativeLR(_FunctionLR):
 
 
 class StepLR(LRScheduler):
-    """The rate times gamma every step_size epochs."""
+    """The rate times gamma every step_size epochs.
+
+    >>> optimizer = optim.SGD([ad.zeros(1)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.StepLR(optimizer, step_size=2, gamma=0.5)
+    >>> [(optimizer.step(), schedule.step(), schedule.get_last_lr()[0])[-1] for _ in range(4)]
+    [1.0, 0.5, 0.5, 0.25]
+    """
 
     def __init__(
         self, optimizer: Optimizer, step_size: int, gamma: float = 0.1, last_epoch: int = -1
@@ -107,7 +125,13 @@ class StepLR(LRScheduler):
 
 
 class MultiStepLR(LRScheduler):
-    """The rate times gamma at each of the milestones, which may repeat."""
+    """The rate times gamma at each of the milestones, which may repeat.
+
+    >>> optimizer = optim.SGD([ad.zeros(1)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.MultiStepLR(optimizer, milestones=[1, 3], gamma=0.5)
+    >>> [(optimizer.step(), schedule.step(), schedule.get_last_lr()[0])[-1] for _ in range(4)]
+    [0.5, 0.5, 0.25, 0.25]
+    """
 
     def __init__(
         self,
@@ -131,7 +155,13 @@ class MultiStepLR(LRScheduler):
 
 
 class ConstantLR(LRScheduler):
-    """The initial rate times factor until epoch total_iters."""
+    """The initial rate times factor until epoch total_iters.
+
+    >>> optimizer = optim.SGD([ad.zeros(1)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.ConstantLR(optimizer, factor=0.5, total_iters=2)
+    >>> [(optimizer.step(), schedule.step(), schedule.get_last_lr()[0])[-1] for _ in range(4)]
+    [0.5, 1.0, 1.0, 1.0]
+    """
 
     def __init__(
         self,
@@ -156,7 +186,13 @@ class ConstantLR(LRScheduler):
 
 
 class LinearLR(LRScheduler):
-    """The initial rate times what goes from start_factor to end_factor in total_iters epochs."""
+    """The initial rate times what goes from start_factor to end_factor in total_iters epochs.
+
+    >>> optimizer = optim.SGD([ad.zeros(1)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.LinearLR(optimizer, start_factor=0.5, total_iters=2)
+    >>> [(optimizer.step(), schedule.step(), schedule.get_last_lr()[0])[-1] for _ in range(4)]
+    [0.75, 1.0, 1.0, 1.0]
+    """
 
     def __init__(
         self,
@@ -193,7 +229,13 @@ class LinearLR(LRScheduler):
 
 
 class ExponentialLR(LRScheduler):
-    """The rate times gamma every epoch."""
+    """The rate times gamma every epoch.
+
+    >>> optimizer = optim.SGD([ad.zeros(1)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.ExponentialLR(optimizer, gamma=0.5)
+    >>> [(optimizer.step(), schedule.step(), schedule.get_last_lr()[0])[-1] for _ in range(4)]
+    [0.5, 0.25, 0.125, 0.0625]
+    """
 
     def __init__(self, optimizer: Optimizer, gamma: float, last_epoch: int = -1) -> None:
         self.gamma = gamma
@@ -207,7 +249,13 @@ class ExponentialLR(LRScheduler):
 
 
 class PolynomialLR(LRScheduler):
-    """The initial rate times (1 - epoch / total_iters)^power, until that is 0."""
+    """The initial rate times (1 - epoch / total_iters)^power, until that is 0.
+
+    >>> optimizer = optim.SGD([ad.zeros(1)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.PolynomialLR(optimizer, total_iters=4)
+    >>> [(optimizer.step(), schedule.step(), schedule.get_last_lr()[0])[-1] for _ in range(4)]
+    [0.75, 0.5, 0.25, 0.0]
+    """
 
     def __init__(
         self, optimizer: Optimizer, total_iters: int = 5, power: float = 1.0, last_epoch: int = -1
@@ -229,7 +277,13 @@ class PolynomialLR(LRScheduler):
 
 
 class CosineAnnealingLR(LRScheduler):
-    """Half a cosine from the initial rate to eta_min in T_max epochs, and back."""
+    """Half a cosine from the initial rate to eta_min in T_max epochs, and back.
+
+    >>> optimizer = optim.SGD([ad.zeros(1)], lr=1.0)
+    >>> schedule = optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=2)
+    >>> [(optimizer.step(), schedule.step(), schedule.get_last_lr()[0])[-1] for _ in range(4)]
+    [0.5, 0.0, 0.49999999999999994, 1.0]
+    """
 
     def __init__(
         self,
