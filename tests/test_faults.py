@@ -164,6 +164,11 @@ def a_replay_that_returns_the_first_one_s_results(patch: Patch) -> None:
     patch.setattr(Recording, "finish", first)
 
 
+@breaks(laws.check_halves, "clone", "clone")
+def a_result_left_wide(patch: Patch) -> None:
+    patch.setattr(OPS["clone"], "forward", lambda p: lib.ad_contiguous(p, ad.float64.code))
+
+
 @breaks(laws.check_value, "contiguous", "contiguous at")
 def a_tail_lane_left_out(patch: Patch) -> None:
     """The elements beyond whole vectors of four are not written."""
