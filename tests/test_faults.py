@@ -166,7 +166,12 @@ def a_replay_that_returns_the_first_one_s_results(patch: Patch) -> None:
 
 @breaks(laws.check_halves, "clone", "clone")
 def a_result_left_wide(patch: Patch) -> None:
-    patch.setattr(OPS["clone"], "forward", lambda p: lib.ad_contiguous(p, ad.float64.code))
+    halves = (ad.float16.code, ad.bfloat16.code)
+
+    def wide(p: Any) -> Any:
+        return lib.ad_contiguous(p, ad.float32.code if p.dtype in halves else p.dtype)
+
+    patch.setattr(OPS["clone"], "forward", wide)
 
 
 @breaks(laws.check_value, "contiguous", "contiguous at")
