@@ -213,6 +213,12 @@ ad_tensor *ad_layer_norm(const ad_tensor *x, int ndim, const int64_t *shape, con
 /* The cotangents of x, w and b from that of the result: those whose bits are set in `wanted`. */
 int ad_layer_norm_vjp(const ad_tensor *g, const ad_tensor *x, int ndim, const ad_tensor *w,
                       const ad_tensor *stats, int wanted, ad_tensor **out);
+/* The same of rows that are so many groups of the channels (dimension 1) of each element of the batch; w and
+ * b have a number for each channel. */
+ad_tensor *ad_group_norm(const ad_tensor *x, int64_t groups, const ad_tensor *w, const ad_tensor *b,
+                         double eps, ad_tensor **stats);
+int ad_group_norm_vjp(const ad_tensor *g, const ad_tensor *x, int64_t groups, const ad_tensor *w,
+                      const ad_tensor *stats, int wanted, ad_tensor **out);
 /* Minus the logarithm of the softmax of logits (m, classes) at int64 targets (m), times the weight of the
  * class where there are weights: each (reduction 0), their mean by weight (1), their sum (2). Rows whose
  * target is `ignored` count as nothing. `saved` is what the vjp needs. AD_BAD_INDEX: a target out of bounds.

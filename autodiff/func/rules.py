@@ -23,7 +23,7 @@ from autodiff.func.dispatch import FUNCTIONS, OPERATIONS, signatures
 from autodiff.ops.base import Op
 from autodiff.ops.contraction import linear, matmul
 from autodiff.ops.create import zeros
-from autodiff.ops.layer_norm import layer_norm
+from autodiff.ops.layer_norm import composed_group_norm, layer_norm
 from autodiff.ops.losses import mse
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.views import reshape, squeeze, transpose, unsqueeze
@@ -381,6 +381,13 @@ def _layer_norm(op: Op, level: Level, tensors: Any, args: Any) -> Any:
     y = layer_norm(x, normal.shape, None, None, normal.eps)
     y = y * scale[0] if scale else y
     return y + scale[1] if len(scale) > 1 else y
+
+
+@_operation("group_norm")
+def _group_norm(op: Op, level: Level, tensors: Any, args: Any) -> Any:
+    (normal,) = args
+    x, weight, bias = tensors
+    return composed_group_norm(x, weight, bias, normal.shape[0], normal.eps)
 
 
 @_function("nll", "cross_entropy")
