@@ -7,11 +7,15 @@ from autodiff import autograd, functions, random
 from autodiff._format import get_printoptions, set_printoptions
 from autodiff._version import __version__
 from autodiff.dtypes import (
+    bfloat16,
     bool,
     dtype,
+    finfo,
+    float16,
     float32,
     float64,
     get_default_dtype,
+    iinfo,
     int32,
     int64,
     promote_types,
@@ -36,6 +40,7 @@ from autodiff.tensor import Tensor
 
 double = float64
 float = float32
+half = float16
 long = int64
 int = int32
 
@@ -45,13 +50,16 @@ __all__ = [
     "Tensor",
     "__version__",
     "autograd",
+    "bfloat16",
     "bool",
     "compile",
     "default_generator",
     "double",
     "dtype",
     "enable_grad",
+    "finfo",
     "float",
+    "float16",
     "float32",
     "float64",
     "get_default_dtype",
@@ -59,6 +67,8 @@ __all__ = [
     "get_printoptions",
     "gradcheck",
     "gradgradcheck",
+    "half",
+    "iinfo",
     "inference_mode",
     "int",
     "int32",

@@ -251,7 +251,7 @@ def tensor_text(
     elif requires_grad:
         suffixes.append("requires_grad=True")
     start = "tensor("
-    text = start + _body(x, dtype.startswith("float"), options, len(start))
+    text = start + _body(x, "float" in dtype, options, len(start))
     return _add_suffixes(text, suffixes, len(start), options.linewidth)
 
 

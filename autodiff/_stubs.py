@@ -36,10 +36,14 @@ BUILTINS = re.compile(r"\b(bool|int|float|str|tuple|list|dict|object|slice|type)
 # Operators that object has with other types.
 OVERRIDES = {"__eq__", "__ne__"}
 # Functions whose result depends on what is given: arguments after the first, and the result.
-_WHOLE, _ALONG = ("", "Tensor"), "dim: int, keepdim: bool = ..."
+_EXTREME = [("dim: None = ..., keepdim: bool = ...", "Tensor"), ("dim: Tensor", "Tensor")]
+_ALONG = "dim: int, keepdim: bool = ..."
+_OUT = "*, out: Tensor | None = ..."
 FORMS = {
-    "max": [_WHOLE, ("other: Tensor, /", "Tensor"), (_ALONG, "max_result")],
-    "min": [_WHOLE, ("other: Tensor, /", "Tensor"), (_ALONG, "min_result")],
+    "max": [*_EXTREME, (_ALONG, "max_result")],
+    "min": [*_EXTREME, (_ALONG, "min_result")],
+    "median": [(_OUT, "Tensor"), (f"{_ALONG}, *, out: Any = ...", "median_result")],
+    "nanmedian": [(_OUT, "Tensor"), (f"{_ALONG}, *, out: Any = ...", "nanmedian_result")],
     "nonzero": [
         ("*, as_tuple: Literal[False] = ...", "Tensor"),
         ("*, as_tuple: Literal[True]", "tuple[Tensor, ...]"),
@@ -56,7 +60,7 @@ def _annotation(text: Any) -> str:
     if text is inspect.Parameter.empty:
         return "Any"
     name = text if isinstance(text, str) else text.__name__
-    name = BUILTINS.sub(r"builtins.\1", name)
+    name = BUILTINS.sub(r"builtins.\1", "dtype | None" if name == "Dtype" else name)
     return re.sub(r"\bdtype\b", "Dtype", name)
 
 

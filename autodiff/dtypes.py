@@ -26,7 +26,7 @@ class dtype:  # noqa: N801 - PyTorch's name
     is_complex: Final = False
 
     def __init__(self, code: int, name: str, itemsize: int) -> None:
-        values = (code, name.startswith("float"), itemsize, name)
+        values = (code, "float" in name, itemsize, name)
         for slot, value in zip(self.__slots__, values, strict=True):
             object.__setattr__(self, slot, value)
 
@@ -53,18 +53,103 @@ class dtype:  # noqa: N801 - PyTorch's name
         return self.name
 
 
-# In the order of promotion: the later of two types holds both.
+# In the order of promotion: the later of two types holds both, but for float16 and bfloat16.
 bool = dtype(0, "bool", 1)
 uint8 = dtype(1, "uint8", 1)
 int32 = dtype(2, "int32", 4)
 int64 = dtype(3, "int64", 8)
-float32 = dtype(4, "float32", 4)
-float64 = dtype(5, "float64", 8)
-ALL: Final = (bool, uint8, int32, int64, float32, float64)
-ALIASES: Final = {"int": int32, "long": int64, "float": float32, "double": float64}
+float16 = dtype(4, "float16", 2)
+bfloat16 = dtype(5, "bfloat16", 2)
+float32 = dtype(6, "float32", 4)
+float64 = dtype(7, "float64", 8)
+ALL: Final = (bool, uint8, int32, int64, float16, bfloat16, float32, float64)
+ALIASES: Final = {
+    "int": int32,
+    "long": int64,
+    "half": float16,
+    "float": float32,
+    "double": float64,
+}
+HALVES: Final = (float16, bfloat16)  # stored so, computed in float32
+FLOATS: Final = (*HALVES, float32, float64)
+FIRST_FLOAT: Final = float16.code
 
 # PyTorch's names of the types in error messages.
-SCALAR_NAMES: Final = ("Bool", "Byte", "Int", "Long", "Float", "Double")
+SCALAR_NAMES: Final = ("Bool", "Byte", "Int", "Long", "Half", "BFloat16", "Float", "Double")
+
+
+def _check_type(name: str, d: object) -> None:
+    if not isinstance(d, dtype):
+        kind = type(d).__name__
+        raise TypeError(f"{name}(): argument 'type' (position 1) must be torch.dtype, not {kind}")
+
+
+class finfo:  # noqa: N801 - PyTorch's name
+    """The limits of a floating-point dtype, the default where none is given.
+
+    bits, eps, max, min, tiny (also smallest_normal: the least normal number above 0), resolution.
+    TypeError for what is no floating-point dtype.
+
+    >>> ad.finfo(ad.float16).max
+    65504.0
+    """
+
+    # digits of the fraction, the least exponent of a normal number, the largest; decimal digits
+    _LIMITS: Final = {
+        float16: (10, -14, 15, 3),
+        bfloat16: (7, -126, 127, 2),
+        float32: (23, -126, 127, 6),
+        float64: (52, -1022, 1023, 15),
+    }
+
+    def __init__(self, type: dtype | None = None) -> None:
+        d = type or get_default_dtype()
+        _check_type("finfo", d)
+        if d not in FLOATS:
+            raise TypeError(
+                "torch.finfo() requires a floating point input type. Use torch.iinfo to handle "
+                "'torch.finfo'"
+            )
+        digits, least, most, decimal = self._LIMITS[d]
+        self.dtype = d.name
+        self.bits = 8 * d.itemsize
+        self.eps = 2.0**-digits
+        self.max = (2.0 - self.eps) * 2.0**most
+        self.min = -self.max
+        self.tiny = self.smallest_normal = 2.0**least
+        self.resolution = float(f"1e-{decimal}")
+
+    def __repr__(self) -> str:
+        values = ", ".join(f"{name}={getattr(self, name):g}" for name in _FINFO_SHOWN)
+        return f"finfo({values}, dtype={self.dtype})"
+
+
+_FINFO_SHOWN = ("resolution", "min", "max", "eps", "smallest_normal", "tiny")
+
+
+class iinfo:  # noqa: N801 - PyTorch's name
+    """The limits of an integer dtype: bits, max, min. TypeError for what is none.
+
+    >>> ad.iinfo(ad.uint8).max
+    255
+    """
+
+    def __init__(self, type: dtype) -> None:
+        _check_type("iinfo", type)
+        if type is bool:
+            raise TypeError("torch.bool is not supported by torch.iinfo")
+        if type.is_floating_point:
+            raise TypeError(
+                "torch.iinfo() requires an integer input type. Use torch.finfo to handle "
+                "'torch.iinfo'"
+            )
+        self.dtype = type.name
+        self.bits = 8 * type.itemsize
+        self.max = 2 ** (self.bits - type.is_signed) - 1
+        self.min = -self.max - 1 if type.is_signed else 0
+
+    def __repr__(self) -> str:
+        return f"iinfo(min={self.min:g}, max={self.max:g}, dtype={self.dtype})"
 
 
 class _Default:
@@ -108,6 +193,8 @@ def promote_types(type1: dtype, type2: dtype) -> dtype:
     for value in (type1, type2):
         if not isinstance(value, dtype):
             raise TypeError(f"promote_types() takes two dtypes, not {type(value).__name__}")
+    if type1 in HALVES and type2 in HALVES and type1 is not type2:
+        return float32
     return type1 if type1.code >= type2.code else type2
 
 

@@ -21,9 +21,15 @@ __all__ = ["DIMENSIONED", "NUMBER", "ZERO_DIM", "compile_program", "decode_key",
 DIMENSIONED, ZERO_DIM, NUMBER = range(3)
 F32, F64, I64 = range(3)
 
-_TYPE = {d: F32 if d is dtypes.float32 else F64 if d is dtypes.float64 else I64 for d in dtypes.ALL}
+_TYPE = dict.fromkeys(dtypes.ALL, I64) | dict.fromkeys(dtypes.FLOATS, F32) | {dtypes.float64: F64}
 _NATIVE = (dtypes.float32, dtypes.float64, dtypes.int64)  # stored as their registers hold them
-_WRAP = {dtypes.bool: "to_truth", dtypes.uint8: "wrap_uint8", dtypes.int32: "wrap_int32"}
+_WRAP = {
+    dtypes.bool: "to_truth",
+    dtypes.uint8: "wrap_uint8",
+    dtypes.int32: "wrap_int32",
+    dtypes.float16: "round_f16",
+    dtypes.bfloat16: "round_bf16",
+}
 _CAST = ("to_f32", "to_f64", "to_i64")
 _PACK = ("<f", "<d", "<q")
 # Instructions that only floats have, as what they are of integers: the operand, or a constant.
@@ -175,6 +181,19 @@ class Lowering:
             return ("in", token[1], type_)
         return self.emit(_CAST[type_], value.type, token)
 
+    def operand(self, op: str, value: Value, type_: int, computed: dtype) -> Token:
+        """The register of an operand in the type that an operation computes in.
+
+        Before that is one of 16 bits, PyTorch converts operands to it, but for numbers and 0-d
+        tensors of a few operations.
+        """
+        token = self.as_type(value, type_)
+        known = token[0] == "const" or value.operand.dtype in (computed, dtypes.bool)
+        if known or computed not in dtypes.HALVES:
+            return token
+        exact = value.operand.kind != DIMENSIONED and op in ("mul", "div", "floordiv")
+        return token if exact else self.emit(_WRAP[computed], type_, token)
+
     def visit(self, node: Expr) -> Value:
         """The value of one node, its operands having been visited."""
         if node.op == "input":
@@ -202,11 +221,11 @@ class Lowering:
             return args[0] if known is None else Value(operand, type_, self.constant(known, type_))
         if name == "div" and _is_exact_divisor(args[1].number):
             name, args = "mul", [args[0], args[1]._replace(number=1 / args[1].number)]
-        tokens = [self.as_type(arg, type_) for arg in args]
+        tokens = [self.operand(node.op, arg, type_, computed) for arg in args]
         if type_ != I64 and name in _OPPOSITE:
             name, tokens = self.without_neg(name, tokens)
         token = self.emit(name, type_, *tokens)
-        narrow = computed in _WRAP and operand.dtype is computed
+        narrow = computed in _WRAP and type_ == I64 and operand.dtype is computed
         return Value(operand, type_, token, narrow=narrow)
 
     def without_neg(self, name: str, tokens: list[Token]) -> tuple[str, list[Token]]:
@@ -234,7 +253,11 @@ class Lowering:
             return Value(operand, value.type, self.as_type(value, value.type), narrow=True)
         type_ = value.type if source is dtypes.bool and target is dtypes.bool else _TYPE[target]
         token = self.as_type(value, type_)
-        return Value(operand, type_, token, narrow=target in _WRAP and target.code < source.code)
+        wider = dtypes.promote_types(source, target) is not target
+        narrow = target in _WRAP and (
+            wider or (target in dtypes.HALVES and not source.is_floating_point)
+        )
+        return Value(operand, type_, token, narrow=narrow and source is not dtypes.bool)
 
     def lower(self, roots: Sequence[Expr]) -> list[Value]:
         """Lower expressions; the code and values are left here."""

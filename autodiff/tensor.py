@@ -31,8 +31,8 @@ _free = lib.ad_free
 _unpack = ffi.unpack
 _new: Callable[[type[Any]], Any] = object.__new__
 _shape_key = lib.ad_shape_key
-_POINTERS = ("uint8_t *", "uint8_t *", "int32_t *", "int64_t *", "float *", "double *")
-_TYPESTR = ("|b1", "|u1", "<i4", "<i8", "<f4", "<f8")
+_POINTERS = ("uint8_t *", "uint8_t *", "int32_t *", "int64_t *", "", "", "float *", "double *")
+_TYPESTR = ("|b1", "|u1", "<i4", "<i8", "<f2", "", "<f4", "<f8")
 
 _NO_GRAD_KEPT = (
     "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad "
@@ -226,7 +226,7 @@ class Tensor(TensorMethods):
         >>> ad.tensor([1, 2]).is_floating_point()
         False
         """
-        return bool(self._p.dtype >= dtypes.float32.code)
+        return bool(self._p.dtype >= dtypes.FIRST_FLOAT)
 
     def cpu(self) -> Tensor:
         """The tensor itself: all memory is the CPU's.
@@ -492,7 +492,7 @@ class Tensor(TensorMethods):
             )
         if changes.recorder is not None:
             looked_at()
-        if p.dtype >= dtypes.float32.code:
+        if p.dtype >= dtypes.FIRST_FLOAT:
             return lib.ad_item_f64(p)
         value = lib.ad_item_i64(p)
         return value != 0 if p.dtype == dtypes.bool.code else value
@@ -507,8 +507,10 @@ class Tensor(TensorMethods):
             return self.item()
         p = self._p
         looked_at()
-        if not p.contiguous:
-            p = own(lib.ad_contiguous(p, p.dtype), "tolist", p)._p
+        half = self.dtype in dtypes.HALVES
+        if half or not p.contiguous:
+            d = dtypes.float32.code if half else p.dtype
+            p = own(lib.ad_contiguous(p, d), "tolist", p)._p
         flat = _unpack(ffi.cast(_POINTERS[p.dtype], p.data), p.numel) if p.numel else []
         values = [v != 0 for v in flat] if p.dtype == dtypes.bool.code else list(flat)
         return _nest(values, self.shape)
@@ -524,6 +526,8 @@ class Tensor(TensorMethods):
                 "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
                 "instead."
             )
+        if self.dtype is dtypes.bfloat16:
+            raise TypeError("Got unsupported ScalarType BFloat16")
         import numpy
 
         return numpy.asarray(_Exported(self))

@@ -117,7 +117,11 @@ void ad_raw(ad_tensor *x);
 ad_tensor *ad_as_strided(const ad_tensor *x, int ndim, const int64_t *shape, const int64_t *strides,
                          int64_t offset);
 ad_tensor *ad_alias(const ad_tensor *x);
-ad_tensor *ad_view(const ad_tensor *x, int ndim, const int64_t *shape);   /* -1 is inferred; AD_NO_VIEW */
+ad_tensor *ad_view(const ad_tensor *x, int ndim, const int64_t *shape); /* -1 is inferred; AD_NO_VIEW */
+/* The same bytes as elements of another dtype. AD_BAD_ARG: [0] is 1 for no dimensions, 2 for a stride of the
+ * last dimension other than 1, 3 for its size, 4 for the offset, 5 for the stride of dimension [2], which is
+ * [1], 6 for memory that is not aligned. */
+ad_tensor *ad_view_dtype(const ad_tensor *x, int dtype);
 ad_tensor *ad_expand(const ad_tensor *x, int ndim, const int64_t *shape); /* -1 keeps */
 ad_tensor *ad_permute(const ad_tensor *x, int ndim, const int64_t *dims);
 ad_tensor *ad_transpose(const ad_tensor *x, int dim0, int dim1);
@@ -125,12 +129,21 @@ ad_tensor *ad_select(const ad_tensor *x, int dim, int64_t index);
 ad_tensor *ad_slice(const ad_tensor *x, int dim, int64_t start, int64_t stop, int64_t step);
 ad_tensor *ad_squeeze(const ad_tensor *x, uint32_t dims); /* bit d: drop dimension d where its size is 1 */
 ad_tensor *ad_unsqueeze(const ad_tensor *x, int dim);
+/* All windows of `size` along a dimension, their elements in a new last one; of no dimension, the element. */
+ad_tensor *ad_unfold(const ad_tensor *x, int dim, int64_t size, int64_t step);
+ad_tensor *ad_diagonal(const ad_tensor *x, int64_t offset, int dim1, int dim2); /* in a new last dimension */
 
 /* ---- copies ---- */
 ad_tensor *ad_contiguous(const ad_tensor *x, int dtype); /* a new contiguous tensor */
 ad_tensor *ad_clone(const ad_tensor *x);                 /* keeps the order of dense strides */
 int ad_copy(ad_tensor *dst, const ad_tensor *src);       /* broadcasts and converts */
 ad_tensor *ad_cat(int n, ad_tensor *const *xs, int dim, int dtype);
+/* Put together from pieces along each dimension. The plan: of each dimension the number of its pieces, then
+ * of each where it starts in x, the step from one element to the next (-1, 0 or 1) and how many they are. One
+ * that starts at -1 is of nothing: `value` (else NULL) is there. */
+ad_tensor *ad_pieces(const ad_tensor *x, int64_t n, const int64_t *plan, const ad_tensor *value);
+/* The elements of matrices on and below a diagonal, or on and above it; zeros elsewhere. */
+ad_tensor *ad_triangle(const ad_tensor *x, int64_t diagonal, int lower);
 
 /* ---- pointwise ---- */
 typedef struct ad_program ad_program;
@@ -208,6 +221,12 @@ ad_tensor *ad_layer_norm(const ad_tensor *x, int ndim, const int64_t *shape, con
 /* The cotangents of x, w and b from that of the result: those whose bits are set in `wanted`. */
 int ad_layer_norm_vjp(const ad_tensor *g, const ad_tensor *x, int ndim, const ad_tensor *w,
                       const ad_tensor *stats, int wanted, ad_tensor **out);
+/* The same of rows that are so many groups of the channels (dimension 1) of each element of the batch; w and
+ * b have a number for each channel. */
+ad_tensor *ad_group_norm(const ad_tensor *x, int64_t groups, const ad_tensor *w, const ad_tensor *b,
+                         double eps, ad_tensor **stats);
+int ad_group_norm_vjp(const ad_tensor *g, const ad_tensor *x, int64_t groups, const ad_tensor *w,
+                      const ad_tensor *stats, int wanted, ad_tensor **out);
 /* Minus the logarithm of the softmax of logits (m, classes) at int64 targets (m), times the weight of the
  * class where there are weights: each (reduction 0), their mean by weight (1), their sum (2). Rows whose
  * target is `ignored` count as nothing. `saved` is what the vjp needs. AD_BAD_INDEX: a target out of bounds.
@@ -221,9 +240,27 @@ ad_tensor *ad_cross_entropy_vjp(const ad_tensor *g, const ad_tensor *x, const ad
 /* ---- scans and sorting ---- */
 /* Running sums, from the end where `reverse`, of a tensor of float32, float64 or int64. */
 ad_tensor *ad_cumsum(const ad_tensor *x, int dim, int reverse);
+ad_tensor *ad_cumprod(const ad_tensor *x, int dim); /* and running products */
+/* y[i] = b[i] + a[i] y[i - 1], of floats; from the end y[i + 1] where `reverse`; where it `lags`, a is that
+ * of the y it multiplies. */
+ad_tensor *ad_recurrence(const ad_tensor *a, const ad_tensor *b, int dim, int reverse, int lags);
+/* The largest (or smallest) elements so far (out[0]), the last of equal ones, nan from the first one on, and
+ * where they were (out[1]). */
+int ad_running_extremes(const ad_tensor *x, int dim, int largest, ad_tensor **out);
 /* The first k along a dimension in ascending or descending order (out[0]), equal ones in the order
  * they came in and nans the largest, and where they were (out[1]). A number is one element. */
 int ad_sort(const ad_tensor *x, int dim, int64_t k, int descending, ad_tensor **out);
+/* One element along a dimension, and where it was: the k-th smallest, or the lower median, of
+ * all or of those that are no nan. */
+enum { AD_PICK_KTH = 1, AD_PICK_MEDIAN, AD_PICK_NANMEDIAN };
+int ad_pick(const ad_tensor *x, int dim, int64_t k, int how, int keepdim, ad_tensor **out);
+/* The slices of the first dimension that are unlike the one before, a nan being unlike all: where they are
+ * (out[0]), where `inverse` is asked for, which of them each slice belongs to, slice i being number order[i]
+ * or, without an order, i (out[1]), and where `counts` are, how many do (out[2]). */
+int ad_runs(const ad_tensor *x, const ad_tensor *order, int inverse, int counts, ad_tensor **out);
+/* How many elements of each sorted row are less than (or no more than, where `right`) each value: one row for
+ * all values, or one for each row of them; all float32, float64 or int64. */
+ad_tensor *ad_searchsorted(const ad_tensor *rows, const ad_tensor *values, int right);
 
 /* ---- contraction ---- */
 /* a (..., m, k) times b (..., k, n), batch dimensions broadcast; bias (n) or NULL is added to each row. */

@@ -349,6 +349,7 @@ static int check(int kind, const ad_tensor *a, const ad_tensor *b, const ad_tens
 
 ad_tensor *ad_conv(int kind, const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias, int64_t groups,
                    int nd, const int64_t *geometry) {
+    AD_IN_FLOAT32(a, NULL, ad_conv(kind, in32[0], in32[1], in32[2], groups, nd, geometry), a, b, bias)
     if (check(kind, a, b, bias, groups, nd, geometry)) return NULL;
     int64_t shape[5] = {a->shape[0], b->shape[0]};
     if (kind == AD_CONV_TRANSPOSED) shape[1] = b->shape[1] * groups;

@@ -9,6 +9,7 @@ enum {
 };
 
 typedef uint8_t u8 __attribute__((may_alias));
+typedef uint16_t u16 __attribute__((may_alias));
 typedef uint32_t u32 __attribute__((may_alias));
 typedef uint64_t u64 __attribute__((may_alias));
 
@@ -48,11 +49,13 @@ typedef struct {
             for (int64_t j = 0; j < x->cols; j++) d[i * x->dst_row + j] = tile[j][i];                        \
     }
 ELEMENT_COPIES(u8)
+ELEMENT_COPIES(u16)
 ELEMENT_COPIES(u32)
 ELEMENT_COPIES(u64)
 
 static const element_copies copies[] = {
     [1] = {fill_u8, move_u8, transpose_u8},
+    [2] = {fill_u16, move_u16, transpose_u16},
     [4] = {fill_u32, move_u32, transpose_u32},
     [8] = {fill_u64, move_u64, transpose_u64},
 };
@@ -71,7 +74,7 @@ static void transpose_edge(const ad_crossing *x, int itemsize, char *dst, const 
 }
 
 void ad_copy_across(const ad_crossing *x, int itemsize, char *dst, const char *src, bool past) {
-    const int64_t rows = itemsize == 1 ? 0 : x->rows / AD_TILE * AD_TILE, cols = x->cols / AD_TILE * AD_TILE;
+    const int64_t rows = itemsize < 4 ? 0 : x->rows / AD_TILE * AD_TILE, cols = x->cols / AD_TILE * AD_TILE;
     ad_crossing edge = *x;
     if (rows && cols) {
         const bool aligned = (((intptr_t)dst | x->dst_row * itemsize) & 63) == 0;
@@ -105,13 +108,22 @@ static void convert_run(int64_t n, char *dst, int dst_dtype, int64_t ds, const c
     }
 }
 
+/* A long run, in parts that the C library moves by vectors: for more it has an instruction of the
+ * processor's, which is slow where the two lie at different places of a cache line. */
+static void move_bytes(char *dst, const char *src, int64_t n) {
+    enum { PART = 1 << 10, LINE = 63 };
+    for (; n > PART && ((intptr_t)dst - (intptr_t)src) & LINE; n -= PART, dst += PART, src += PART)
+        memcpy(dst, src, PART);
+    memcpy(dst, src, (size_t)n);
+}
+
 static void copy_run(int64_t n, char *dst, int dst_dtype, int64_t ds, const char *src, int src_dtype,
                      int64_t ss) {
     int size = ad_itemsize[dst_dtype];
     if (dst_dtype != src_dtype)
         convert_run(n, dst, dst_dtype, ds, src, src_dtype, ss);
     else if (ds == 1 && ss == 1)
-        memcpy(dst, src, (size_t)(n * size));
+        move_bytes(dst, src, n * size);
     else if (ss == 0)
         copies[size].fill(n, dst, ds, src);
     else

@@ -212,6 +212,7 @@ static int run_loss(const ad_call *c) {
 ad_tensor *ad_cross_entropy(const ad_tensor *x, const ad_tensor *target, const ad_tensor *weight,
                             int64_t ignored, int reduction, ad_tensor **saved) {
     *saved = NULL;
+    AD_IN_FLOAT32(x, saved, ad_cross_entropy(in32[0], target, in32[1], ignored, reduction, saved), x, weight)
     if (check(x, target, weight, reduction)) return NULL;
     const int64_t m = x->shape[0], both[2] = {2, m};
     ad_tensor *y = ad_make(x->dtype, reduction == EACH, &m), *kept = y ? ad_make(x->dtype, 2, both) : NULL;
@@ -252,6 +253,8 @@ static int run_loss_vjp(const ad_call *c) {
 ad_tensor *ad_cross_entropy_vjp(const ad_tensor *g, const ad_tensor *x, const ad_tensor *target,
                                 const ad_tensor *weight, int64_t ignored, int reduction,
                                 const ad_tensor *saved) {
+    AD_IN_FLOAT32(x, NULL, ad_cross_entropy_vjp(in32[0], in32[1], target, in32[2], ignored, reduction, saved),
+                  g, x, weight)
     if (check(x, target, weight, reduction)) return NULL;
     int64_t wanted = reduction == EACH ? x->shape[0] : 1;
     if (g->dtype != x->dtype || saved->dtype != x->dtype) return ad_fail_null(AD_BAD_DTYPE, g->dtype, 0, 0);

@@ -117,7 +117,7 @@ static int run_dropout(const ad_call *c) {
     if (!(p >= 0 && p < 1)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
     double keep = 1 - p;
     ad_random_params given = {.shift = keep, .scale = 1 / keep};
-    if (noise->dtype == AD_float32) given.scale = 1 / (float)keep; /* divides in its own precision */
+    if (noise->dtype != AD_float64) given.scale = 1 / (float)keep; /* divides in its own precision */
     return ad_random_fill_reals(rng, noise, bernoulli, &given);
 }
 

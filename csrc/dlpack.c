@@ -2,7 +2,7 @@
  * deleters take no lock of Python's: they may be called by any thread. */
 #include "internal.h"
 
-enum { CPU = 1, READ_ONLY = 1, IS_COPIED = 2, INT = 0, UNSIGNED = 1, FLOAT = 2, BOOL = 6 };
+enum { CPU = 1, READ_ONLY = 1, IS_COPIED = 2, INT = 0, UNSIGNED = 1, FLOAT = 2, BFLOAT = 4, BOOL = 6 };
 
 typedef struct {
     void *data;
@@ -37,8 +37,9 @@ typedef struct versioned {
 static const struct {
     uint8_t code, bits;
 } dl_types[] = {
-    [AD_bool] = {BOOL, 8},  [AD_uint8] = {UNSIGNED, 8}, [AD_int32] = {INT, 32},
-    [AD_int64] = {INT, 64}, [AD_float32] = {FLOAT, 32}, [AD_float64] = {FLOAT, 64},
+    [AD_bool] = {BOOL, 8},      [AD_uint8] = {UNSIGNED, 8}, [AD_int32] = {INT, 32},
+    [AD_int64] = {INT, 64},     [AD_float16] = {FLOAT, 16}, [AD_bfloat16] = {BFLOAT, 16},
+    [AD_float32] = {FLOAT, 32}, [AD_float64] = {FLOAT, 64},
 };
 enum { N_TYPES = sizeof dl_types / sizeof *dl_types };
 

@@ -32,6 +32,7 @@ static void put(const search *s, int64_t output, const char *base, int64_t place
     char *to = s->values + output * size;
     switch (size) {
     case 1: *to = *from; break;
+    case 2: memcpy(to, from, 2); break;
     case 4: memcpy(to, from, 4); break;
     default: memcpy(to, from, 8);
     }

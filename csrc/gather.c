@@ -86,12 +86,14 @@ static int64_t valid(const int64_t *index, int64_t n, int64_t size) {
     SCATTER(max_##name, T, v != v || v > t ? v : t)                                                          \
     SCATTER(min_##name, T, v != v || v < t ? v : t)
 TAKE(uint8_t)
+TAKE(int16_t)
 TAKE(int32_t)
 TAKE(int64_t)
 SCATTER(set_bool, uint8_t, v)
 SCATTER(max_bool, uint8_t, t | v)
 SCATTER(min_bool, uint8_t, t &v)
 SCATTERS(uint8, uint8_t)
+SCATTER(set_half, uint16_t, v)
 SCATTERS(int32, int32_t)
 SCATTERS(int64, int64_t)
 SCATTERS(float32, float)
@@ -178,7 +180,8 @@ static const ad_tensor *packed(const ad_tensor *x, int dtype, ad_tensor **made) 
 }
 
 static int run_gather(const ad_call *c) {
-    static run_fn *const take[] = {[1] = take_uint8_t, [4] = take_int32_t, [8] = take_int64_t};
+    static run_fn *const take[] = {
+        [1] = take_uint8_t, [2] = take_int16_t, [4] = take_int32_t, [8] = take_int64_t};
     const ad_tensor *x = ad_in(c, 0);
     lines l;
     ad_tensor *made;
@@ -210,6 +213,8 @@ static int run_scatter(const ad_call *c) {
         [AD_uint8] = RUNS(uint8),
         [AD_int32] = RUNS(int32),
         [AD_int64] = RUNS(int64),
+        [AD_float16] = {set_half},
+        [AD_bfloat16] = {set_half},
         [AD_float32] = RUNS(float32),
         [AD_float64] = RUNS(float64),
     };
@@ -229,8 +234,18 @@ static int run_scatter(const ad_call *c) {
     return status;
 }
 
+/* What is added up is rounded once. */
+static int in_float32(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *values, int how) {
+    ad_tensor *wide = ad_contiguous(x, AD_float32);
+    int status = wide ? ad_scatter(wide, dim, index, values, how) : AD_NO_MEMORY;
+    if (!status) status = ad_copy(x, wide);
+    ad_free(wide);
+    return status;
+}
+
 int ad_scatter(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *values, int how) {
     if (how < 0 || how >= AD_N_SCATTERS) return ad_fail(AD_BAD_ARG, how, AD_N_SCATTERS, 0);
+    if (how != AD_SCATTER_SET && ad_is_half(x->dtype)) return in_float32(x, dim, index, values, how);
     if (ad_check_writable(x) || check(x, dim, index)) return ad_error(NULL);
     if (!ad_same_shape(index, values)) return ad_fail(AD_BAD_SHAPE, index->numel, values->numel, 0);
     if (ad_may_overlap(x, index) || ad_may_overlap(x, values)) return ad_fail(AD_OVERLAP, 0, 0, 0);

@@ -116,6 +116,7 @@ static void get_elements(int64_t nbytes, char *rows, const char *x, int64_t step
     }
     switch (nbytes) {
     case 1: GET(1) break;
+    case 2: GET(2) break;
     case 4: GET(4) break;
     default: GET(8)
     }
@@ -127,6 +128,7 @@ static void put_elements(int64_t nbytes, char *x, const char *rows, const int64_
     for (int64_t i = 0; i < n; i++) memcpy(x + offsets[i], rows + i * (bytes), bytes)
     switch (nbytes) {
     case 1: PUT(1); break;
+    case 2: PUT(2); break;
     case 4: PUT(4); break;
     default: PUT(8);
     }
@@ -364,6 +366,13 @@ static int run_index_put(const ad_call *c) {
 int ad_index_put(ad_tensor *x, int first, int n, const ad_tensor *const *index, const ad_tensor *values,
                  int accumulate) {
     if (ad_check_writable(x) || check_index(x, first, n, index)) return ad_error(NULL);
+    if (accumulate && ad_is_half(x->dtype)) { /* what is added up is rounded once */
+        ad_tensor *wide = ad_contiguous(x, AD_float32);
+        int status = wide ? ad_index_put(wide, first, n, index, values, accumulate) : AD_NO_MEMORY;
+        if (!status) status = ad_copy(x, wide);
+        ad_free(wide);
+        return status;
+    }
     const put_numbers how = {first, accumulate};
     const ad_tensor *operands[2 + AD_MAX_DIMS] = {x, values};
     for (int i = 0; i < n; i++) operands[2 + i] = index[i];

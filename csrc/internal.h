@@ -25,6 +25,10 @@
 #define AD_TILE 16    /* transposes go through tiles of so many elements a side: a cache line or two */
 #define AD_STREAM_BYTES (24 << 20) /* what leaves the caches before it is read again */
 
+/* The bits of a float (kernels/convert.h), as types that can be told apart. */
+typedef uint16_t ad_f16;
+typedef int16_t ad_bf16;
+
 enum {
 #define AD_DTYPE(name, ctype, type) AD_##name,
 #include "dtypes.def"
@@ -66,7 +70,12 @@ enum {
 extern const uint8_t ad_itemsize[AD_N_DTYPES];
 extern const uint8_t ad_dtype_type[AD_N_DTYPES]; /* the register type a dtype is computed in */
 extern const uint8_t ad_type_size[AD_N_TYPES];
-static inline bool ad_is_float(int dtype) { return dtype >= AD_float32; }
+static inline bool ad_is_float(int dtype) { return dtype >= AD_float32; } /* that kernels compute in */
+static inline bool ad_is_half(int dtype) { return dtype == AD_float16 || dtype == AD_bfloat16; }
+/* Whether elements are what their register holds. */
+static inline bool ad_is_native_dtype(int dtype) { return dtype == AD_int64 || ad_is_float(dtype); }
+/* What kernels compute in. */
+static inline int ad_work_dtype(int dtype) { return ad_is_half(dtype) ? AD_float32 : dtype; }
 static inline bool ad_valid_dtype(int dtype) { return dtype >= 0 && dtype < AD_N_DTYPES; }
 static inline int64_t ad_least(int64_t a, int64_t b) { return a < b ? a : b; }
 
@@ -131,6 +140,39 @@ typedef struct {
     int64_t rows, cols, dst_row, src_col;
 } ad_crossing;
 void ad_copy_across(const ad_crossing *x, int itemsize, char *dst, const char *src, bool past);
+
+/* ---- half.c ---- */
+/* Makes operands (or NULL) of x's dtype, one of 16 bits, float32; false and the error where that cannot be.
+ */
+bool ad_widen(int n, const ad_tensor **xs);
+/* Frees those, and of results those of float32 become the dtype; all are freed where the status is an error.
+ */
+int ad_narrow(int dtype, int status, int n_out, ad_tensor **out, int n, const ad_tensor **xs);
+/* The call, of in32[0], in32[1], ... for the operands that are listed, where x is of 16 bits: this returns.
+ */
+#define AD_ALL_IN_FLOAT32(x, n_out, out, call, ...)                                                          \
+    if (ad_is_half((x)->dtype)) {                                                                            \
+        const ad_tensor *in32[] = {__VA_ARGS__};                                                             \
+        enum { N = sizeof in32 / sizeof *in32 };                                                             \
+        if (!ad_widen(N, in32)) return ad_error(NULL);                                                       \
+        return ad_narrow((x)->dtype, call, n_out, out, N, in32);                                             \
+    }
+/* The same of a call that returns its result; `kept` is NULL or a result beside it, which stays as it is. */
+#define AD_IN_FLOAT32(x, kept, call, ...)                                                                    \
+    if (ad_is_half((x)->dtype)) {                                                                            \
+        const ad_tensor *in32[] = {__VA_ARGS__};                                                             \
+        enum { N = sizeof in32 / sizeof *in32 };                                                             \
+        ad_tensor *y32 = NULL, **const beside = (kept);                                                      \
+        if (ad_widen(N, in32)) {                                                                             \
+            y32 = call;                                                                                      \
+            ad_narrow((x)->dtype, y32 ? AD_OK : ad_error(NULL), 1, &y32, N, in32);                           \
+        }                                                                                                    \
+        if (!y32 && beside) {                                                                                \
+            ad_free(*beside);                                                                                \
+            *beside = NULL;                                                                                  \
+        }                                                                                                    \
+        return y32;                                                                                          \
+    }
 
 /* Unrolls the loop that follows, so that arrays indexed by its counter stay in registers. */
 #ifdef __clang__
@@ -217,6 +259,7 @@ typedef struct {
 /* Of each row: x is normalized to ((x - mean) - rest) rstd, in its own type. */
 typedef struct {
     const void *mean, *rest, *rstd;
+    bool one; /* weight and bias are one number each, else numbers of columns */
 } ad_normal;
 typedef struct {
     /* y = exp(a - top); f32, f64 */
@@ -271,6 +314,8 @@ typedef struct {
 extern const ad_variant *ad_cpu; /* the variant in use */
 
 extern ad_pw_fn *const ad_pw_reference_table[AD_N_INSTR][AD_N_TYPES]; /* reference.c */
+
+extern bool ad_has_f16c; /* whether an x86 CPU converts float16 in AVX registers */
 
 /* Set by integer division by zero, read and cleared by the machine after each call. */
 extern _Thread_local int ad_zero_div AD_NEAR;

@@ -22,7 +22,7 @@ typedef struct {
 int ad_lay_out(ad_loop *l, const ad_program *p, const ad_tensor *const *in, ad_tensor **out);
 
 static inline bool ad_is_native(const ad_operand *o, int type) {
-    return o->dtype >= AD_int64 && ad_dtype_type[o->dtype] == type;
+    return ad_is_native_dtype(o->dtype) && ad_dtype_type[o->dtype] == type;
 }
 
 /* Merges dimensions, and tells of each operand what it is. */

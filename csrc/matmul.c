@@ -186,6 +186,7 @@ static const ad_layout layout = {laid_size, lay, pointers, run_laid};
 
 ad_tensor *ad_matmul(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias) {
     int64_t shape[AD_MAX_DIMS];
+    AD_IN_FLOAT32(a, NULL, ad_matmul(in32[0], in32[1], in32[2]), a, b, bias)
     if (check(a, b, bias)) return NULL;
     const int ndim = ad_broadcast_shapes(2, (const ad_tensor *const[]){a, b}, 2, shape) + 2;
     if (ndim < 2) return NULL;

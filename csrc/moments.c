@@ -245,6 +245,7 @@ static int run_spread(const ad_call *c) {
 
 ad_tensor *ad_spread(const ad_tensor *x, uint32_t dims, int keepdim, double freedom, int root) {
     moments_numbers n = {.number = freedom, .root = root};
+    AD_IN_FLOAT32(x, NULL, ad_spread(in32[0], dims, keepdim, freedom, root), x)
     int64_t sizes[AD_MAX_DIMS];
     int ndim = 0;
     if (check(x, dims, &n.shape)) return NULL;
@@ -296,6 +297,7 @@ static int run_deviations(const ad_call *c) {
 
 ad_tensor *ad_deviations(const ad_tensor *x, const ad_tensor *g, uint32_t dims, double scale) {
     moments_numbers n = {.number = scale};
+    AD_IN_FLOAT32(x, NULL, ad_deviations(in32[0], in32[1], dims, scale), x, g)
     if (check(x, dims, &n.shape)) return NULL;
     if (g && g->dtype != x->dtype) return ad_fail_null(AD_BAD_DTYPE, g->dtype, 0, 0);
     if (g && g->numel != n.shape.outer * n.shape.inner)

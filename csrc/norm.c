@@ -70,13 +70,14 @@ static void fold_item(void *context, int64_t item) {
 static int fold_tensor(const ad_tensor *x, double order, double *total) {
     const int64_t items = (x->numel + ITEM - 1) / ITEM;
     double one;
-    ad_tensor *copy = x->contiguous ? NULL : ad_contiguous(x, x->dtype);
+    const bool direct = x->contiguous && !ad_is_half(x->dtype);
+    ad_tensor *copy = direct ? NULL : ad_contiguous(x, ad_work_dtype(x->dtype));
     double *many = items > 1 ? ad_alloc((size_t)items * sizeof(double)) : NULL;
-    const int status = (!x->contiguous && !copy) || (items > 1 && !many) ? AD_NO_MEMORY : AD_OK;
+    const int status = (!direct && !copy) || (items > 1 && !many) ? AD_NO_MEMORY : AD_OK;
     if (!status) {
         norm_task t = {.data = copy ? copy->data : x->data,
                        .numel = x->numel,
-                       .size = ad_itemsize[x->dtype],
+                       .size = ad_type_size[ad_dtype_type[x->dtype]],
                        .type = ad_dtype_type[x->dtype],
                        .order = order,
                        .parts = many ? many : &one};
@@ -91,21 +92,18 @@ static int fold_tensor(const ad_tensor *x, double order, double *total) {
 
 static int check_floats(int n, const ad_tensor *const *xs) {
     for (int i = 0; i < n; i++)
-        if (!ad_is_float(xs[i]->dtype)) return ad_fail(AD_BAD_DTYPE, xs[i]->dtype, 0, 0);
+        if (!ad_is_float(xs[i]->dtype) && !ad_is_half(xs[i]->dtype))
+            return ad_fail(AD_BAD_DTYPE, xs[i]->dtype, 0, 0);
     return AD_OK;
 }
 
 static double number_of(const ad_tensor *x) {
-    return x->dtype == AD_float32 ? (double)*(const float *)(const void *)x->data
-                                  : *(const double *)(const void *)x->data;
+    double value;
+    ad_cpu->pw->load[x->dtype][AD_f64](1, &value, x->data, 1);
+    return value;
 }
 
-static void store(ad_tensor *x, double value) {
-    if (x->dtype == AD_float32)
-        *(float *)(void *)x->data = (float)value;
-    else
-        *(double *)(void *)x->data = value;
-}
+static void store(ad_tensor *x, double value) { ad_cpu->pw->store[AD_f64][x->dtype](1, x->data, 1, &value); }
 
 static int run_norm(const ad_call *c) {
     const double order = *(const double *)c->numbers;
@@ -131,7 +129,7 @@ static const ad_tensor **operands(const ad_tensor *result, int n, const ad_tenso
 }
 
 ad_tensor *ad_norm(int n, const ad_tensor *const *xs, double order, int dtype) {
-    if (!ad_is_float(dtype) || !ad_valid_dtype(dtype)) return ad_fail_null(AD_BAD_DTYPE, dtype, 0, 0);
+    if (!ad_valid_dtype(dtype) || dtype <= AD_int64) return ad_fail_null(AD_BAD_DTYPE, dtype, 0, 0);
     if (check_floats(n, xs)) return NULL;
     ad_tensor *y = ad_make(dtype, 0, NULL);
     const ad_tensor **x = y ? operands(y, n, xs) : NULL;
@@ -166,8 +164,8 @@ static void each_item(void *context, int64_t item) {
 }
 
 static int change(each_task *t, ad_tensor *x) {
-    const bool flat = ad_is_dense(x);
-    ad_tensor *copy = flat ? NULL : ad_contiguous(x, x->dtype);
+    const bool flat = ad_is_dense(x) && !ad_is_half(x->dtype);
+    ad_tensor *copy = flat ? NULL : ad_contiguous(x, ad_work_dtype(x->dtype));
     if (!flat && !copy) return AD_NO_MEMORY;
     t->data = copy ? copy->data : x->data;
     t->numel = x->numel;
@@ -194,7 +192,7 @@ static int change_all(int n, ad_tensor *const *xs, const changes *how) {
         }
     for (int i = 0; i < n; i++) {
         const int type = ad_dtype_type[xs[i]->dtype];
-        each_task t = {.type = type, .size = ad_itemsize[xs[i]->dtype], .steps = how->steps};
+        each_task t = {.type = type, .size = ad_type_size[type], .steps = how->steps};
         for (int s = 0; s < how->steps; s++) {
             t.op[s] = how->op[s];
             t.number[s] = type == AD_f32 ? (const char *)f32[s] : (const char *)f64[s];
@@ -219,7 +217,7 @@ static int run_changes(const ad_call *c) {
 
 int ad_scale(int n, ad_tensor *const *xs, const ad_tensor *factor) {
     const changes how = {1, {AD_OP_mul}, {1}};
-    if (!ad_is_float(factor->dtype)) return ad_fail(AD_BAD_DTYPE, factor->dtype, 0, 0);
+    if (factor->dtype <= AD_int64) return ad_fail(AD_BAD_DTYPE, factor->dtype, 0, 0);
     if (factor->numel != 1) return ad_fail(AD_BAD_SHAPE, factor->numel, 1, 0);
     int status = check_all(n, xs);
     const ad_tensor **x = status ? NULL : operands(NULL, n, (const ad_tensor *const *)xs);

@@ -66,6 +66,22 @@ BOX_MULLER(double, f64)
 NORMAL_BLOCKS(float, f32)
 NORMAL_BLOCKS(double, f64)
 
+/* Of 16 bits PyTorch draws a block at a time: none for what the last 16 elements leave of a block. */
+static void normal_blocks_half(ad_rng *rng, ad_tensor *out, float mean, float std) {
+    const int64_t size = ad_itemsize[out->dtype], n = out->numel, whole = n - n % 16;
+    ad_random_chunk x;
+    for (int64_t i = 0; i < n; i += AD_RANDOM_CHUNK) {
+        const int64_t m = ad_least(whole - i, AD_RANDOM_CHUNK);
+        ad_units_f32(rng, m, x.f32);
+        box_muller_f32(m, x.f32, mean, std);
+        ad_cpu->pw->store[AD_f32][out->dtype](m, out->data + i * size, 1, &x);
+    }
+    if (n == whole) return;
+    ad_units_f32(rng, 16, x.f32);
+    box_muller_f32(16, x.f32, mean, std);
+    ad_cpu->pw->store[AD_f32][out->dtype](16, out->data + (n - 16) * size, 1, &x);
+}
+
 static int run_normal(const ad_call *c) {
     const ad_drawing *d = c->numbers;
     ad_rng *rng = d->rng;
@@ -78,7 +94,9 @@ static int run_normal(const ad_call *c) {
     ad_random_params p = {.shift = mean, .scale = std};
     if (!out->contiguous || out->numel < 16) return ad_random_fill_reals(rng, out, normals, &p);
     ad_rng_lock(rng);
-    if (out->dtype == AD_float32)
+    if (ad_is_half(out->dtype))
+        normal_blocks_half(rng, out, (float)mean, (float)std);
+    else if (out->dtype == AD_float32)
         normal_blocks_f32(rng, out->numel, (float *)out->data, (float)mean, (float)std);
     else
         normal_blocks_f64(rng, out->numel, (double *)out->data, mean, std);

@@ -162,7 +162,8 @@ static int check_apart(int n, ad_tensor *const *row) {
 static int check_row(int kind, ad_tensor *const *row) {
     const int states = optimizers[kind].states, columns = ad_optim_columns(kind);
     if (!row[0]) return ad_fail(AD_BAD_ARG, 0, 0, 0);
-    int status = ad_is_float(row[0]->dtype) ? AD_OK : ad_fail(AD_BAD_DTYPE, row[0]->dtype, 0, 0);
+    const bool floats = ad_is_float(row[0]->dtype) || ad_is_half(row[0]->dtype);
+    int status = floats ? AD_OK : ad_fail(AD_BAD_DTYPE, row[0]->dtype, 0, 0);
     for (int i = 1; i < 2 + states && !status; i++) {
         const bool made_here = kind == AD_OPT_sgd_momentum && i == 2 && !row[i];
         if (!made_here) status = check_like(row[i], row[0]);
@@ -197,8 +198,8 @@ static bool same_strides(const ad_tensor *a, const ad_tensor *b) {
 }
 
 /* New memory laid out as param is, or row-major where param has gaps. */
-static ad_tensor *make_like(const ad_tensor *param) {
-    ad_tensor *x = ad_make(param->dtype, param->ndim, param->shape);
+static ad_tensor *make_like(const ad_tensor *param, int dtype) {
+    ad_tensor *x = ad_make(dtype, param->ndim, param->shape);
     if (!x || param->contiguous || !ad_is_dense(param)) return x;
     memcpy(x->strides, param->strides, sizeof(int64_t) * param->ndim);
     ad_refresh(x);
@@ -212,14 +213,15 @@ static void run(task *t) {
         ad_parallel_for((t->numel + CHUNK - 1) / CHUNK, t->numel / 8 * t->n_like, run_chunk, t);
 }
 
-/* Any layouts: what does not lie as the parameter does passes through a copy that does. */
+/* Any layouts: what does not lie as the parameter does, or is of 16 bits, passes through a copy that does. */
 static int run_strided(task *t, ad_tensor *const *row) {
     ad_tensor *copies[MAX_LIKE] = {0};
     int status = AD_OK;
-    const bool dense = ad_is_dense(row[0]);
+    const int dtype = ad_work_dtype(row[0]->dtype);
+    const bool dense = ad_is_dense(row[0]) && dtype == row[0]->dtype;
     for (int i = 0; i < t->n_like && !status; i++) {
         if (dense && same_strides(row[i], row[0])) continue;
-        copies[i] = make_like(row[0]);
+        copies[i] = make_like(row[0], dtype);
         if (!copies[i]) {
             status = AD_NO_MEMORY;
         } else {
@@ -237,14 +239,14 @@ static int run_strided(task *t, ad_tensor *const *row) {
 
 /* What all updates of a row need to know of it; whether all lie as flat runs. */
 static bool take_row(task *t, int kind, ad_tensor *const *row) {
-    bool flat = true;
+    bool flat = !ad_is_half(row[0]->dtype);
     for (int i = 0; i < t->n_like; i++) {
         flat = flat && row[i]->contiguous;
         t->data[i] = row[i]->data;
     }
     t->kernel = ad_cpu->optim->update[kind][ad_dtype_type[row[0]->dtype]];
     t->numel = row[0]->numel;
-    t->size = ad_itemsize[row[0]->dtype];
+    t->size = ad_type_size[ad_dtype_type[row[0]->dtype]];
     return flat;
 }
 
@@ -309,7 +311,7 @@ static int step_row(int kind, ad_tensor **row, const double *hyper, task *t) {
     take_numbers(t, kind, hyper, row + t->n_like);
     t->numbers.fresh = false;
     if (kind == AD_OPT_sgd_momentum && !row[2]) {
-        if (!(made = make_like(row[0]))) return AD_NO_MEMORY;
+        if (!(made = make_like(row[0], row[0]->dtype))) return AD_NO_MEMORY;
         row[2] = made;
         t->numbers.fresh = true;
     }

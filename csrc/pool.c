@@ -2,7 +2,7 @@
 #include "tape.h"
 #include "walk.h"
 
-enum { DIMS = 3 };
+enum { DIMS = 3, STRIP = 256 };
 
 /* Space made of three dimensions, the first of size 1 where there are fewer; strides in elements. */
 typedef struct {
@@ -19,39 +19,55 @@ typedef struct {
     axis axis[DIMS];
 } task;
 
-/* A row of windows: those of the last dimension, at (d, h) of the others. Which element is the greatest is
- * nothing a CPU could guess, so there are no branches for it. */
+/* Windows in a row that are alike (n of them, from number i on; each as wide as the first, `apart` from the
+ * next), at (d, h) of the other dimensions: tap by tap, so that no element waits for another. Which is the
+ * greatest is nothing a CPU could guess, so there are no branches for it. */
 #define POOL(type, bits)                                                                                     \
-    static void run_row_##type(const task *t, const type *x, const int64_t *at, int64_t *y) {                \
+    static void run_alike_##type(const task *t, const type *x, const int64_t *at, int64_t i, int64_t n,      \
+                                 int64_t *restrict y) {                                                      \
         const axis d_axis = t->axis[0], h_axis = t->axis[1], w_axis = t->axis[2];                            \
         const int64_t d0 = d_axis.first[at[0]], d1 = d_axis.end[at[0]];                                      \
         const int64_t h0 = h_axis.first[at[1]], h1 = h_axis.end[at[1]];                                      \
-        const int64_t corner = d0 * d_axis.place + h0 * h_axis.place;                                        \
-        for (int64_t i = 0; i < w_axis.count; i++) {                                                         \
-            const int64_t w0 = w_axis.first[i], w1 = w_axis.end[i];                                          \
-            int64_t found = corner + w0;                                                                     \
-            type most = -(type)__builtin_inf();                                                              \
-            for (int64_t d = d0; d < d1; d += d_axis.step) {                                                 \
-                for (int64_t h = h0; h < h1; h += h_axis.step) {                                             \
-                    const type *row = x + d * d_axis.stride + h * h_axis.stride;                             \
-                    const int64_t place = d * d_axis.place + h * h_axis.place;                               \
-                    for (int64_t w = w0; w < w1; w += w_axis.step) {                                         \
-                        const type value = row[w * w_axis.stride];                                           \
-                        const bool more = (value > most) | (value != value);                                 \
+        const int64_t w0 = w_axis.first[i], w1 = w_axis.end[i];                                              \
+        const int64_t apart = n > 1 ? w_axis.first[i + 1] - w0 : 0, step = apart * w_axis.stride;            \
+        type most[STRIP];                                                                                    \
+        for (int64_t j = 0; j < n; j++) {                                                                    \
+            most[j] = -(type)__builtin_inf();                                                                \
+            y[j] = d0 * d_axis.place + h0 * h_axis.place + w0;                                               \
+        }                                                                                                    \
+        for (int64_t d = d0; d < d1; d += d_axis.step) {                                                     \
+            for (int64_t h = h0; h < h1; h += h_axis.step) {                                                 \
+                const type *row = x + d * d_axis.stride + h * h_axis.stride;                                 \
+                for (int64_t w = w0; w < w1; w += w_axis.step) {                                             \
+                    const int64_t place = d * d_axis.place + h * h_axis.place + w;                           \
+                    const type *from = row + w * w_axis.stride;                                              \
+                    for (int64_t j = 0; j < n; j++) {                                                        \
+                        const type value = from[j * step], other = most[j];                                  \
+                        const bits more = -(bits)((value > other) | (value != value));                       \
                         bits a, b;                                                                           \
-                        memcpy(&a, &most, sizeof a);                                                         \
+                        memcpy(&a, &other, sizeof a);                                                        \
                         memcpy(&b, &value, sizeof b);                                                        \
-                        a ^= (a ^ b) & -(bits)more;                                                          \
-                        memcpy(&most, &a, sizeof a);                                                         \
-                        found ^= (found ^ (place + w)) & -(int64_t)more;                                     \
+                        a ^= (a ^ b) & more;                                                                 \
+                        memcpy(&most[j], &a, sizeof a);                                                      \
+                        y[j] ^= (y[j] ^ place) & more;                                                       \
                     }                                                                                        \
                 }                                                                                            \
             }                                                                                                \
-            y[i] = found;                                                                                    \
         }                                                                                                    \
+        for (int64_t j = 0; j < n; j++) y[j] += j * apart;                                                   \
     }
-POOL(float, uint32_t)
-POOL(double, uint64_t)
+POOL(float, int32_t)
+POOL(double, int64_t)
+
+/* How many windows from number i on are as wide as that one and as far apart as it is from the next. */
+static int64_t alike(const axis *w, int64_t i) {
+    const int64_t taps = w->end[i] - w->first[i], most = ad_least(w->count - i, STRIP);
+    const int64_t apart = most > 1 ? w->first[i + 1] - w->first[i] : 0;
+    int64_t n = 1;
+    while (n < most && w->end[i + n] - w->first[i + n] == taps && w->first[i + n] - w->first[i] == n * apart)
+        n++;
+    return n;
+}
 
 static void run_plane(void *context, int64_t plane) {
     const task *t = context;
@@ -59,10 +75,13 @@ static void run_plane(void *context, int64_t plane) {
     int64_t *y = t->y + plane * t->axis[0].count * t->axis[1].count * t->axis[2].count, at[2];
     for (at[0] = 0; at[0] < t->axis[0].count; at[0]++) {
         for (at[1] = 0; at[1] < t->axis[1].count; at[1]++) {
-            if (t->dtype == AD_float32)
-                run_row_float(t, (const float *)x, at, y);
-            else
-                run_row_double(t, (const double *)x, at, y);
+            for (int64_t i = 0, n; i < t->axis[2].count; i += n) {
+                n = alike(&t->axis[2], i);
+                if (t->dtype == AD_float32)
+                    run_alike_float(t, (const float *)x, at, i, n, y + i);
+                else
+                    run_alike_double(t, (const double *)x, at, i, n, y + i);
+            }
             y += t->axis[2].count;
         }
     }
@@ -124,6 +143,7 @@ static int check(const ad_tensor *x, int64_t n, const int64_t *plan) {
 }
 
 ad_tensor *ad_max_pool(const ad_tensor *x, int64_t n, const int64_t *plan) {
+    AD_IN_FLOAT32(x, NULL, ad_max_pool(in32[0], n, plan), x)
     if (check(x, n, plan)) return NULL;
     int64_t shape[AD_MAX_DIMS];
     memcpy(shape, x->shape, sizeof shape);

@@ -1,5 +1,6 @@
 /* random.c: filling tensors with uniform numbers, integers and permutations. */
 #include <float.h>
+#include <math.h>
 #include <stdlib.h>
 #include "random.h"
 #include "walk.h"
@@ -33,6 +34,17 @@ static void scatter(char *dst, const char *src, int64_t n, int64_t step, size_t 
     for (int64_t i = 0; i < n; i++) memcpy(dst + i * step, src + i * (int64_t)size, size);
 }
 
+/* Of 16 bits: numbers of float32, rounded. */
+static void fill_run_halves(ad_rng *rng, char *dst, int64_t n, int64_t stride, int dtype, ad_random_fn *fn,
+                            const ad_random_params *p) {
+    ad_random_chunk buffer;
+    for (int64_t i = 0; i < n; i += AD_RANDOM_CHUNK) {
+        int64_t m = ad_least(n - i, AD_RANDOM_CHUNK);
+        fn(rng, m, &buffer, p);
+        ad_cpu->pw->store[AD_f32][dtype](m, dst + i * stride * ad_itemsize[dtype], stride, &buffer);
+    }
+}
+
 /* A chunk at a time, so that what a distribution does in several passes stays in cache. */
 static void fill_run(ad_rng *rng, char *dst, int64_t n, int64_t stride, int dtype, ad_random_fn *fn,
                      const ad_random_params *p) {
@@ -61,8 +73,10 @@ static void fill_runs(ad_rng *rng, ad_tensor *out, ad_random_fn *fn, const ad_ra
     const ad_walk w = walk_memory(out);
     const int64_t n = w.shape[w.ndim - 1], stride = w.strides[w.ndim - 1], size = ad_itemsize[out->dtype];
     for (int64_t i = 0; i < out->numel; i += n)
-        (reals ? fill_run_reals : fill_run)(rng, out->data + ad_walk_offset(&w, i) * size, n, stride,
-                                            out->dtype, fn, p);
+        (reals ? fill_run_reals
+         : ad_is_half(out->dtype)
+             ? fill_run_halves
+             : fill_run)(rng, out->data + ad_walk_offset(&w, i) * size, n, stride, out->dtype, fn, p);
 }
 
 void ad_random_fill(ad_rng *rng, ad_tensor *out, ad_random_fn *fn, const ad_random_params *p) {
@@ -123,7 +137,7 @@ static void uniform_f64(ad_rng *rng, int64_t n, void *dst, const ad_random_param
 }
 
 int ad_check_float_out(const ad_tensor *out) {
-    if (!ad_is_float(out->dtype)) return ad_fail(AD_BAD_DTYPE, out->dtype, 0, 0);
+    if (out->dtype <= AD_int64) return ad_fail(AD_BAD_DTYPE, out->dtype, 0, 0);
     return ad_check_writable(out);
 }
 
@@ -135,8 +149,10 @@ static int run_uniform(const ad_call *c) {
     const double high = d->b;
     int status = ad_check_float_out(out);
     if (status) return status;
-    bool single = out->dtype == AD_float32;
-    double limit = single ? FLT_MAX : DBL_MAX;
+    static const double largest[AD_N_DTYPES] = {
+        [AD_float16] = 65504, [AD_bfloat16] = 0x1.fep127, [AD_float32] = FLT_MAX, [AD_float64] = DBL_MAX};
+    const bool single = out->dtype != AD_float64;
+    const double limit = largest[out->dtype];
     if (!(low >= -limit && low <= high && high <= limit && high - low <= limit))
         return ad_fail(AD_BAD_ARG, 0, 0, 0);
     ad_random_params p = {.shift = low, .scale = single ? (float)high - (float)low : high - low};
@@ -158,6 +174,11 @@ static uint64_t draw_below(ad_rng *rng, const ad_random_params *p) {
     return p->range ? draw % p->range : draw;
 }
 
+static void randint_halves(ad_rng *rng, int64_t n, void *dst, const ad_random_params *p) {
+    for (int64_t i = 0; i < n; i++)
+        ((float *)dst)[i] = (float)(int64_t)(draw_below(rng, p) + (uint64_t)p->low);
+}
+
 #define AD_DTYPE(name, ctype, type)                                                                          \
     static void randint_##name(ad_rng *rng, int64_t n, void *dst, const ad_random_params *p) {               \
         for (int64_t i = 0; i < n; i++)                                                                      \
@@ -174,13 +195,15 @@ static ad_random_fn *const randint_table[AD_N_DTYPES] = {
 
 /* Beyond the integers a float dtype holds exactly (`digits` bits), a bound may round past the value it
  * excludes; PyTorch then moves it inwards by one step of the float. */
-static int64_t as_float(int64_t x, int digits) {
-    return digits == 24 ? (int64_t)(float)x : (int64_t)(double)x;
-}
-
 static int64_t float_step(int64_t x, int digits) {
     int bits = 63 - __builtin_clzll((uint64_t)llabs(x) | 1);
     return bits >= digits - 1 ? 1ll << (bits - digits + 1) : 0;
+}
+
+static int64_t as_float(int64_t x, int digits) {
+    const int64_t step = float_step(x, digits);
+    if (digits >= 24 || !step) return digits == 24 ? (int64_t)(float)x : (int64_t)(double)x;
+    return (int64_t)nearbyint((double)x / (double)step) * step;
 }
 
 static void inner_bounds(int64_t *low, int64_t *last, int digits) {
@@ -202,7 +225,7 @@ static bool in_dtype(int dtype, int64_t low, int64_t last) {
 
 static int fill_integers(ad_rng *rng, ad_tensor *out, const ad_random_params *p) {
     ad_rng_lock(rng);
-    ad_random_fill(rng, out, randint_table[out->dtype], p);
+    ad_random_fill(rng, out, ad_is_half(out->dtype) ? randint_halves : randint_table[out->dtype], p);
     ad_wrote(out, AD_BY_RANDOM);
     return ad_rng_unlock(rng, AD_OK);
 }
@@ -217,7 +240,9 @@ static int run_randint(const ad_call *c) {
     if (status) return status;
     if (low > last) return ad_fail(AD_BAD_ARG, low, last, 0);
     if (!in_dtype(out->dtype, low, last)) return ad_fail(AD_BAD_CAST, low, last, out->dtype);
-    if (ad_is_float(out->dtype)) inner_bounds(&low, &last, out->dtype == AD_float32 ? 24 : 53);
+    static const uint8_t digits[AD_N_DTYPES] = {
+        [AD_float16] = 11, [AD_bfloat16] = 8, [AD_float32] = 24, [AD_float64] = 53};
+    if (digits[out->dtype]) inner_bounds(&low, &last, digits[out->dtype]);
     if (low > last) return ad_fail(AD_BAD_ARG, low, last, 0);
     ad_random_params p = {.range = (uint64_t)last - (uint64_t)low + 1, .low = low};
     p.wide = p.range >= 1ull << 28 || p.range == 0;
@@ -234,8 +259,14 @@ static int run_random(const ad_call *c) {
     ad_rng *rng = d->rng;
     ad_tensor *out = ad_out(c, 0);
     static const uint64_t ranges[AD_N_DTYPES] = {
-        [AD_bool] = 2,           [AD_uint8] = 1ull << 8,          [AD_int32] = 1ull << 31,
-        [AD_int64] = 1ull << 63, [AD_float32] = (1ull << 24) + 1, [AD_float64] = (1ull << 53) + 1,
+        [AD_bool] = 2,
+        [AD_uint8] = 1ull << 8,
+        [AD_int32] = 1ull << 31,
+        [AD_int64] = 1ull << 63,
+        [AD_float16] = (1ull << 11) + 1,
+        [AD_bfloat16] = (1ull << 8) + 1,
+        [AD_float32] = (1ull << 24) + 1,
+        [AD_float64] = (1ull << 53) + 1,
     };
     int status = ad_check_writable(out);
     if (status) return status;
@@ -287,6 +318,7 @@ static int64_t largest_permutation(int dtype) {
     switch (dtype) {
     case AD_uint8: return 256;
     case AD_int32: return (int64_t)INT32_MAX + 1;
+    case AD_float16: return (1ll << 11) + 1;
     case AD_float32: return (1ll << 24) + 1;
     case AD_float64: return (1ll << 53) + 1;
     default: return INT64_MAX;
@@ -302,8 +334,14 @@ static int run_randperm(const ad_call *c) {
     if (out->dtype == AD_bool) return ad_fail(AD_BAD_DTYPE, out->dtype, 0, 0);
     if (out->ndim != 1) return ad_fail(AD_BAD_SHAPE, out->ndim, 1, 0);
     if (out->numel > largest_permutation(out->dtype)) return ad_fail(AD_BAD_CAST, out->numel, 0, out->dtype);
+    ad_tensor *whole = ad_is_half(out->dtype) ? ad_contiguous(out, AD_int64) : out;
+    if (!whole) return AD_NO_MEMORY;
     ad_rng_lock(rng);
-    randperm_table[out->dtype](rng, out->numel, out->data, out->strides[0]);
+    randperm_table[whole->dtype](rng, whole->numel, whole->data, whole->strides[0]);
+    if (whole != out) {
+        ad_copy_into(out, whole);
+        ad_free(whole);
+    }
     ad_wrote(out, AD_BY_RANDOM);
     return ad_rng_unlock(rng, AD_OK);
 }

@@ -124,6 +124,19 @@ INT(1, wrap_uint8, (uint8_t)a)
 INT(1, wrap_int32, (int32_t)a)
 REAL(1, wrap_int32, fabs(a) < 0x1p31 ? (int32_t)a : INT32_MIN)
 
+/* To the nearest of the floats of so many digits, whose smallest is 2^least and whose exponents end at top.
+ */
+static float nearest(double a, int digits, int least, int top) {
+    int exponent;
+    if (a - a != 0) return (float)a;
+    frexp(a, &exponent);
+    const double unit = ldexp(1, exponent - digits > least ? exponent - digits : least);
+    const double near = copysign(nearbyint(a / unit) * unit, a);
+    return (float)(fabs(near) < ldexp(1, top) ? near : copysign(INFINITY, a));
+}
+REFERENCE(f32, float, 1, round_f16, nearest(a, 11, -24, 16))
+REFERENCE(f32, float, 1, round_bf16, nearest(a, 8, -133, 128))
+
 /* ---- transcendental ---- */
 REAL(1, exp, exp(a))
 REAL(1, expm1, expm1(a))

@@ -196,6 +196,7 @@ static ad_tensor *make_result(int kind, const ad_tensor *a, uint32_t dims, int k
 
 ad_tensor *ad_rows(int kind, const ad_tensor *a, const ad_tensor *b, uint32_t dims, int keepdim) {
     rows_numbers n = {.program = kind};
+    AD_IN_FLOAT32(a, NULL, ad_rows(kind, in32[0], in32[1], dims, keepdim), a, b)
     if (check(kind, a, b, dims)) return NULL;
     if (a->numel == 0) {
         ad_tensor *y = make_result(kind, a, dims, keepdim);

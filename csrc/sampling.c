@@ -77,7 +77,7 @@ static bool within(const ad_tensor *in, double most) {
 static int check_pair(const ad_tensor *out, const ad_tensor *in, double most) {
     int status = ad_check_writable(out);
     if (status) return status;
-    if (!ad_is_float(in->dtype)) return ad_fail(AD_BAD_DTYPE, in->dtype, 0, 0);
+    if (in->dtype <= AD_int64) return ad_fail(AD_BAD_DTYPE, in->dtype, 0, 0);
     if (!ad_same_shape(out, in)) return ad_fail(AD_BAD_SHAPE, out->ndim, in->ndim, 0);
     bool same = out->dtype == in->dtype && ad_same_elements(out, in);
     if (!same && ad_may_overlap(out, in)) return ad_fail(AD_OVERLAP, 0, 0, 0);
@@ -113,7 +113,7 @@ static int run_bernoulli_of(const ad_call *c) {
     const ad_tensor *p = ad_in(c, 0);
     int status = check_pair(out, p, 1);
     if (status) return status;
-    return draw_all(rng, out, p, p->dtype == AD_float32 ? bernoulli_f32 : bernoulli_f64);
+    return draw_all(rng, out, p, p->dtype == AD_float64 ? bernoulli_f64 : bernoulli_f32);
 }
 
 int ad_rng_bernoulli_of(ad_rng *rng, ad_tensor *out, const ad_tensor *p) {
@@ -170,8 +170,11 @@ enum { NEGATIVE = 1, INFINITE, NO_WEIGHT };
 
 static double weight_at(const ad_tensor *w, int64_t row, int64_t category) {
     const char *at = w->data + (row * w->strides[0] + category * w->strides[1]) * ad_itemsize[w->dtype];
-    return w->dtype == AD_float32 ? (double)*(const float *)(const void *)at
-                                  : *(const double *)(const void *)at;
+    if (w->dtype == AD_float64) return *(const double *)(const void *)at;
+    if (w->dtype == AD_float32) return (double)*(const float *)(const void *)at;
+    double weight;
+    ad_cpu->pw->load[w->dtype][AD_f64](1, &weight, at, 1);
+    return weight;
 }
 
 static int check_weights(const ad_tensor *w) {
@@ -194,7 +197,7 @@ static int64_t *sample_at(const ad_tensor *out, int64_t row, int64_t i) {
 
 /* Sums in the precision of the weights, as they decide where a uniform falls. */
 static void cumulate(const ad_tensor *w, int64_t row, double *cumulated) {
-    const bool single = w->dtype == AD_float32;
+    const bool single = w->dtype != AD_float64;
     const int64_t n = w->shape[1];
     double sum = 0;
     for (int64_t c = 0; c < n; c++) {
@@ -263,7 +266,7 @@ static void draw_exponentials(ad_rng *rng, int64_t n, double *x) {
 
 static void sample_once(ad_rng *rng, ad_tensor *out, const ad_tensor *w, double *drawn, entry *heap) {
     const int64_t rows = w->shape[0], n = w->shape[1];
-    const bool single = w->dtype == AD_float32, by_column = llabs(w->strides[0]) < llabs(w->strides[1]);
+    const bool single = w->dtype != AD_float64, by_column = llabs(w->strides[0]) < llabs(w->strides[1]);
     draw_exponentials(rng, rows * n, drawn);
     for (int64_t row = 0; row < rows; row++) {
         for (int64_t c = 0; c < n; c++) {
@@ -278,7 +281,7 @@ static int check_sampling(const ad_tensor *out, const ad_tensor *w, bool replace
     int status = ad_check_writable(out);
     if (status) return status;
     if (out->dtype != AD_int64) return ad_fail(AD_BAD_DTYPE, out->dtype, 0, 0);
-    if (!ad_is_float(w->dtype)) return ad_fail(AD_BAD_DTYPE, w->dtype, 0, 0);
+    if (w->dtype <= AD_int64) return ad_fail(AD_BAD_DTYPE, w->dtype, 0, 0);
     bool fits = out->ndim == 2 && w->ndim == 2 && out->shape[0] == w->shape[0];
     if (!fits || (!replacement && out->shape[1] > w->shape[1]))
         return ad_fail(AD_BAD_SHAPE, out->ndim, w->ndim, 0);

@@ -35,7 +35,8 @@ static int taken_from(const ad_step *a, const ad_step *b, int j) {
     const ad_program *p = a->call.program, *q = b->call.program;
     for (int i = 0; i < a->call.n_out; i++) {
         const int type = p->types[p->out_regs[i]], dtype = p->out_dtypes[i];
-        const bool exact = dtype >= AD_int64 && ad_dtype_type[dtype] == type && q->in_types[j] == type;
+        const bool exact =
+            ad_is_native_dtype(dtype) && ad_dtype_type[dtype] == type && q->in_types[j] == type;
         if (exact && a->operands[i].dtype == dtype && same_place(a, i, b, b->call.n_out + j)) return i;
     }
     return -1;

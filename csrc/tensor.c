@@ -327,6 +327,25 @@ ad_tensor *ad_as_strided(const ad_tensor *x, int ndim, const int64_t *shape, con
     return NULL;
 }
 
+ad_tensor *ad_view_dtype(const ad_tensor *x, int dtype) {
+    if (!ad_valid_dtype(dtype)) return ad_fail_null(AD_BAD_DTYPE, dtype, 0, 0);
+    const int64_t from = ad_itemsize[x->dtype], to = ad_itemsize[dtype], last = x->ndim - 1;
+    const int64_t more = from > to ? from / to : 1, fewer = to > from ? to / from : 1;
+    if (from != to && last < 0) return ad_fail_null(AD_BAD_ARG, 1, 0, 0);
+    if (from != to && x->strides[last] != 1) return ad_fail_null(AD_BAD_ARG, 2, x->strides[last], 0);
+    if (fewer > 1 && x->shape[last] % fewer) return ad_fail_null(AD_BAD_ARG, 3, x->shape[last], 0);
+    if (ad_offset(x) % fewer) return ad_fail_null(AD_BAD_ARG, 4, ad_offset(x), 0);
+    for (int d = 0; d < last; d++)
+        if (x->strides[d] % fewer) return ad_fail_null(AD_BAD_ARG, 5, x->strides[d], d);
+    if ((uintptr_t)x->data % (uintptr_t)to) return ad_fail_null(AD_BAD_ARG, 6, 0, 0);
+    ad_tensor *y = ad_alias(x);
+    if (!y) return NULL;
+    y->dtype = (uint8_t)dtype;
+    for (int d = 0; d < last; d++) y->strides[d] = x->strides[d] / fewer * more;
+    if (last >= 0) y->shape[last] = x->shape[last] / fewer * more;
+    return viewed(y);
+}
+
 /* Replaces a single -1 in shape by what makes the count of elements n. */
 static int infer_size(int64_t n, int ndim, const int64_t *shape, int64_t *out) {
     int64_t known = 1;
@@ -496,6 +515,39 @@ ad_tensor *ad_unsqueeze(const ad_tensor *x, int dim) {
     y->shape[dim] = 1;
     y->strides[dim] = dim < x->ndim ? x->shape[dim] * x->strides[dim] : 1;
     y->ndim++;
+    return viewed(y);
+}
+
+ad_tensor *ad_unfold(const ad_tensor *x, int dim, int64_t size, int64_t step) {
+    if (dim < 0 || dim >= x->ndim + !x->ndim || x->ndim == AD_MAX_DIMS)
+        return ad_fail_null(AD_BAD_DIM, dim, x->ndim, 0);
+    const int64_t limit = x->ndim ? x->shape[dim] : 1, along = x->ndim ? x->strides[dim] : 1;
+    if (size < 0 || size > limit || step < 1) return ad_fail_null(AD_BAD_ARG, size, step, 0);
+    ad_tensor *y = ad_alias(x);
+    if (!y) return NULL;
+    if (x->ndim) {
+        y->shape[dim] = (limit - size) / step + 1;
+        if (__builtin_mul_overflow(along, step, &y->strides[dim])) y->strides[dim] = 0; /* of one window */
+    }
+    y->shape[y->ndim] = size;
+    y->strides[y->ndim++] = along;
+    return viewed(y);
+}
+
+ad_tensor *ad_diagonal(const ad_tensor *x, int64_t offset, int dim1, int dim2) {
+    if (bad_dim(x, dim1) || bad_dim(x, dim2)) return NULL;
+    if (dim1 == dim2) return ad_fail_null(AD_BAD_DIM, dim1, x->ndim, 0);
+    const int64_t rows = x->shape[dim1], cols = x->shape[dim2];
+    const int64_t n = offset < 0 ? ad_least(rows + offset, cols) : ad_least(rows, cols - offset);
+    ad_tensor *y = ad_alias(x);
+    if (!y) return NULL;
+    if (n > 0 && x->numel)
+        y->data +=
+            (offset < 0 ? -offset * x->strides[dim1] : offset * x->strides[dim2]) * ad_itemsize[x->dtype];
+    drop_dim(y, dim1 > dim2 ? dim1 : dim2);
+    drop_dim(y, dim1 > dim2 ? dim2 : dim1);
+    y->shape[y->ndim] = n > 0 ? n : 0;
+    y->strides[y->ndim++] = x->strides[dim1] + x->strides[dim2];
     return viewed(y);
 }
 

@@ -37,11 +37,22 @@ const ad_nonfinite *ad_watch_found(void) { return &found; }
 FIRST_OF(first_f32, float, int32_t)
 FIRST_OF(first_f64, double, int64_t)
 
+static int64_t first(int dtype, const char *data, int64_t n, int64_t step) {
+    float wide[AD_BLOCK];
+    if (!ad_is_half(dtype)) return (dtype == AD_float32 ? first_f32 : first_f64)(data, n, step);
+    for (int64_t i = 0; i < n; i += AD_BLOCK) {
+        const int64_t m = ad_least(n - i, AD_BLOCK);
+        ad_cpu->pw->load[dtype][AD_f32](m, wide, data + i * step * ad_itemsize[dtype], step);
+        const int64_t at = first_f32(wide, m, 1);
+        if (at >= 0) return i + at;
+    }
+    return -1;
+}
+
 /* Counted in row-major order; -1 where there is none. */
 static int64_t first_nonfinite(const ad_tensor *x) {
-    if (x->dtype != AD_float32 && x->dtype != AD_float64) return -1;
-    int64_t (*const first)(const void *, int64_t, int64_t) = x->dtype == AD_float32 ? first_f32 : first_f64;
-    if (x->contiguous || !x->ndim) return first(x->data, x->numel, 1);
+    if (x->dtype <= AD_int64) return -1;
+    if (x->contiguous || !x->ndim) return first(x->dtype, x->data, x->numel, 1);
     const int last = x->ndim - 1;
     const int64_t n = x->shape[last], rows = n ? x->numel / n : 0;
     for (int64_t r = 0; r < rows; r++) {
@@ -50,7 +61,7 @@ static int64_t first_nonfinite(const ad_tensor *x) {
             at += rest % x->shape[d] * x->strides[d];
             rest /= x->shape[d];
         }
-        const int64_t i = first(x->data + at * ad_itemsize[x->dtype], n, x->strides[last]);
+        const int64_t i = first(x->dtype, x->data + at * ad_itemsize[x->dtype], n, x->strides[last]);
         if (i >= 0) return r * n + i;
     }
     return -1;

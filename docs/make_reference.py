@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import importlib
 import inspect
-import math
 import re
 import sys
 from collections.abc import Iterator
@@ -20,10 +19,11 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from declared import DTYPES, derived_example, derived_gradient
 from wrong_calls import errors, operands
 
 import autodiff as ad
-from autodiff.expr import Expr, Primitive
+from autodiff._stubs import FORMS
 from autodiff.methods import METHODS, PROPERTIES
 from autodiff.ops.declare import FUNCTIONS, Function
 from autodiff.ops.keywords import signature
@@ -65,23 +65,17 @@ PAGES: dict[str, tuple[str, str]] = {
 }
 # Where `autodiff.<name>` is told, by the module that defines it.
 THEMES = {
-    "tensors": "ops.create ops.dlpack ops.cast tensor methods dtypes shapes native _format",
-    "pointwise": "ops.arithmetic ops.pointwise ops.elementwise ops.special ops.activations",
-    "reductions": "ops.reductions ops.derived ops.statistics ops.normalize ops.scan",
-    "products": "ops.contraction ops.products ops.einsum ops.covariance ops.norms",
-    "views": "ops.views ops.rearrange ops.diagonals ops.stacking ops.join",
-    "indexing": "ops.gather ops.indexing ops.placing ops.scatter ops.assign ops.sorting",
-    "random": "ops.random ops.draws ops.generator random",
+    "tensors": "create dlpack cast tensor methods dtypes shapes native _format",
+    "pointwise": "arithmetic pointwise elementwise special activations",
+    "reductions": "reductions derived statistics normalize scan ranks",
+    "products": "contraction products einsum covariance norms",
+    "views": "views rearrange diagonals stacking join",
+    "indexing": "gather indexing placing scatter assign sorting searching",
+    "random": "random draws generator",
     "autograd": "graph grad_mode autograd gradcheck nonfinite anomaly",
-    "linalg": "linalg ops.systems ops.spectral",
+    "linalg": "linalg systems spectral",
     "compile": "compiled",
     "io": "io",
-}
-DTYPES = {
-    "float": "Floating point: that of the operands, the default dtype for integers and bools.",
-    "bool": "The result is bool; there is no gradient.",
-    "number": "The result has the operands' dtype; bool is refused.",
-    "bits": "Of integers and bools; NotImplementedError for others. There is no gradient.",
 }
 
 
@@ -105,7 +99,7 @@ class Entry:
         """The examples in the docstring, or that which is derived from a declaration."""
         if ">>>" in self.doc:
             return self.doc[self.doc.index(">>>") :]
-        return derived_example(self.declared) if self.declared else ""
+        return derived_example(self.declared, names_of_examples()) if self.declared else ""
 
 
 def unwrapped(value: Any) -> Any:
@@ -143,7 +137,8 @@ def entries() -> list[Entry]:
         declared = FUNCTIONS.get(path.rpartition(".")[2])
         if declared and (not declared.public or page or not home.endswith("arithmetic")):
             declared = None
-        default = themes.get(home) or themes.get(home.partition(".")[0]) or "operations"
+        near = home.removeprefix("ops.")
+        default = themes.get(near, themes.get(near.partition(".")[0], "operations"))
         entry = found.setdefault(target, Entry(target, page or default, home))
         entry.declared = entry.declared or declared
         entry.names.append(path)
@@ -192,70 +187,6 @@ def lacking(entry: Entry) -> list[str]:
     return faults
 
 
-# ---- pointwise declarations ----
-
-
-SIGNS = {"add": ("+", 2), "sub": ("-", 2), "mul": ("*", 3), "div": ("/", 3)}
-SIGNS |= {"eq": ("==", 1), "lt": ("<", 1), "le": ("<=", 1), "gt": (">", 1), "ne": ("!=", 1)}
-
-
-def _formula(e: Expr, names: list[str], level: int = 0) -> str:
-    """An expression as it is written by hand; `level` is how tightly its surroundings bind."""
-    if e.op == "input":
-        return str(names[e.value])
-    if e.op == "const":
-        return f"{e.value:.4g}" if isinstance(e.value, float) else str(e.value)
-    if e.op == "neg":
-        return f"-{_formula(e.args[0], names, 4)}"
-    if e.op in SIGNS:
-        sign, binds = SIGNS[e.op]
-        text = f"{_formula(e.args[0], names, binds)} {sign} {_formula(e.args[1], names, binds + 1)}"
-        return f"({text})" if binds < level else text
-    return f"{e.op}({', '.join(_formula(arg, names) for arg in e.args)})"
-
-
-def derived_gradient(primitive: Primitive) -> str:
-    """The cotangents of the operands, where they are short enough to be read."""
-    n = primitive.arity
-    symbols = [Expr("input", (), i) for i in range(n + 2)]
-    names = [*_operand_names(n), "g", "result"]
-    if primitive.vjp is None:
-        return ""
-    found = primitive.vjp(symbols[n], symbols[n + 1], *symbols[:n])
-    parts = [
-        f"`{_formula(e, names)}`" + (f" of {name}" if n > 1 else "")
-        for e, name in zip(found, names, strict=False)
-        if e is not None
-    ]
-    text = f"Gradient, g being the result's: {', '.join(parts)}."
-    return text if len(text) < 120 else ""
-
-
-def _operand_names(n: int) -> list[str]:
-    return ["input", "other"][:n] if n <= 2 else [f"operand {i + 1}" for i in range(n)]
-
-
-def _sample(intervals: Any, integers: bool) -> list[str]:
-    """A few numbers of a domain, as they are written."""
-    if integers:
-        return ["1", "2", "6"]
-    finite = [(low, high) for low, high in intervals if math.isfinite(low + high)]
-    inside = [low + (high - low) * share / 4 for low, high in finite for share in (1, 2, 3)]
-    spread = inside if len(finite) == 1 else [(low + high) / 2 for low, high in finite]
-    values = [repr(round(x, 1) + 0.0) for x in sorted(set(spread))[:3]]
-    return values + [f'float("{x}")' for x, _ in intervals if not math.isfinite(x)]
-
-
-def derived_example(function: Function) -> str:
-    """A call of a declared function on numbers of its domain, and what it prints."""
-    primitive = function.primitive
-    samples = [_sample(domain, primitive.result == "bits") for domain in primitive.domain]
-    n = min(map(len, samples))
-    operands = [f"ad.tensor([{', '.join(sample[:n])}])" for sample in samples]
-    call = f"ad.{function.name}({', '.join(operands)})"
-    return f">>> {call}\n{eval(call, names_of_examples())!r}"
-
-
 # ---- text ----
 
 
@@ -302,6 +233,13 @@ def call_text(name: str, value: Any, bound: bool = False) -> str:
     return text
 
 
+def _form(call: str, rest: str, result: str) -> str:
+    """One way to call a function whose result depends on what is given."""
+    name, _, arguments = " ".join(call.split()).partition("(")
+    given = [arguments.split(",")[0].partition(" = ")[0], *filter(None, [rest])]
+    return f"{name}({', '.join(given)}) -> {result}"
+
+
 def _summary(value: Any) -> str:
     """The first sentence of a docstring."""
     first = (inspect.getdoc(value) or "").partition("\n\n")[0].replace("\n", " ")
@@ -335,6 +273,8 @@ def entry_text(entry: Entry) -> str:
             first[7:] in PROPERTIES or isinstance(vars(ad.Tensor).get(first[7:]), property)
         )
         call = first if property_ else call_text(first, shown, first.startswith("Tensor."))
+        if first in FORMS:
+            call = "\n".join(_form(call, *form) for form in FORMS[first])
         parts.append(f"```python\n{call}\n```")
     if others:
         parts.append("Also " + ", ".join(f"`{name}`" for name in others) + ".")

@@ -13,7 +13,7 @@ import autodiff as torch  # or: import torch
 
 nn, data = torch.nn, torch.utils.data
 EPOCHS, BATCH = 40, 32
-WANTED = 0.97  # accuracy on digits held out
+WANTED, WANTED_SHORT = 0.97, 0.8  # accuracy on digits held out
 
 
 def load() -> tuple["data.Dataset", "data.Dataset"]:
@@ -80,7 +80,7 @@ def plot(history: list, wrong: list, path: str) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--short", action="store_true", help="one epoch, to see that it runs")
+    parser.add_argument("--short", action="store_true", help="one epoch, which has to reach less")
     parser.add_argument("--plot", default="digits_mlp.png", help="where the plot goes")
     options = parser.parse_args()
     torch.manual_seed(0)
@@ -95,10 +95,11 @@ def main() -> None:
     )
     history, wrong = train(model, training, held_out, 1 if options.short else EPOCHS)
     plot(history, wrong, options.plot)
-    reached = history[-1][1]
-    print(f"accuracy on {len(held_out)} digits held out: {reached:.3f}; plot: {options.plot}")
-    if not options.short and reached < WANTED:
-        raise SystemExit(f"an accuracy of {WANTED} was to be reached")
+    loss, reached = history[-1]
+    print(f"accuracy on {len(held_out)} digits held out: {reached:.3f}; loss: {loss:.4f}")
+    wanted = WANTED_SHORT if options.short else WANTED
+    if reached < wanted:
+        raise SystemExit(f"an accuracy of {wanted} was to be reached")
 
 
 if __name__ == "__main__":

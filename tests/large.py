@@ -123,7 +123,8 @@ def prime_to(n: int, k: int) -> int:
 
 def payload(x: ad.Tensor) -> bytes:
     """The elements in memory's own form, but that every nan is the same."""
-    return canonical(x.detach().contiguous().numpy())
+    y = x.float() if x.dtype is ad.bfloat16 else x  # which NumPy has not
+    return canonical(y.detach().contiguous().numpy())
 
 
 def canonical(values: np.ndarray[Any, Any]) -> bytes:

@@ -68,12 +68,7 @@ def check_operands_unchanged(case: Case, xs: Operands) -> None:
 
 def gradients(case: Case, leaves: Operands) -> tuple[ad.Tensor, list[Any]]:
     """The result, and the bits of its gradients for a cotangent that differs at each element."""
-    y = case.call(*leaves)
-    if not y.requires_grad:
-        return y, []
-    g = (ad.arange(y.numel(), dtype=y.dtype) / 8 + 0.5).reshape(y.shape)
-    wanted = [x for x in leaves if x.requires_grad]
-    found = ad.autograd.grad(y, wanted, g, allow_unused=True)
+    y, found = derivatives(case, leaves)
     return y, [None if g is None else bits(g) for g in found]
 
 
@@ -182,6 +177,43 @@ def check_compiled(case: Case, xs: Operands) -> None:
     assert stays_eager or compiled.stats().runs >= 1, f"{case} is recorded at each call"
 
 
+def check_halves(case: Case, xs: Operands) -> None:
+    """Of floats of 16 bits, dtypes are as of float32, and values near; compiled, they are equal."""
+    d, near = (ad.float16, 2.0**-10) if len(case.name) % 2 else (ad.bfloat16, 2.0**-7)
+    given = [x.to(d) if x.is_floating_point() else x for x in xs]
+    wide = [x.float() if x.is_floating_point() else x for x in given]
+    try:
+        y, found = derivatives(case, as_leaves(given))
+    except NotImplementedError:
+        return  # as of PyTorch: factorizations, and what is made of them
+    z, want = derivatives(case, as_leaves(wide))
+    for got, expected in zip([y, *found], [z, *want], strict=True):
+        assert (got is None) == (expected is None)
+        if got is None or expected is None:
+            continue
+        assert got.dtype is (d if expected.dtype is ad.float32 else expected.dtype), str(case)
+        assert got.shape == expected.shape
+        values = expected.detach().reshape(-1).tolist()
+        bound = NEAR * near * max([1.0, *(abs(v) for v in values if math.isfinite(v))])
+        for a, b in zip(got.detach().reshape(-1).tolist(), values, strict=True):
+            close = math.isclose(a, b, rel_tol=0.0, abs_tol=bound)
+            assert close or (a != a and b != b), f"{case} in {d}: {a}, in float32 {b}"
+    check_compiled(case, given)
+
+
+NEAR = 16  # roundings of the largest number
+
+
+def derivatives(case: Case, leaves: Operands) -> tuple[ad.Tensor, list[ad.Tensor | None]]:
+    """The result, and its gradients for a cotangent that differs at each element."""
+    y = case.call(*leaves)
+    if not y.requires_grad:
+        return y, []
+    g = (ad.arange(y.numel(), dtype=y.dtype) / 8 + 0.5).reshape(y.shape)
+    wanted = [x for x in leaves if x.requires_grad]
+    return y, list(ad.autograd.grad(y, wanted, g, allow_unused=True))
+
+
 GENERAL = [
     check_value,
     check_gradient,
@@ -189,6 +221,7 @@ GENERAL = [
     check_operands_unchanged,
     check_layout,
     check_compiled,
+    check_halves,
 ]
 POINTWISE = [check_inplace, check_out, check_fused]
 LAWS = GENERAL + POINTWISE

@@ -52,6 +52,20 @@ def of_integers(name: str) -> Iterator[ad.Tensor]:
             yield FUNCTIONS[name].op.call(*xs)
 
 
+def of_halves(d: ad.dtype) -> Iterator[ad.Tensor]:
+    """Each pointwise function, and some of the other families, of floats of 16 bits."""
+    for function in FUNCTIONS.values():
+        primitive = function.primitive
+        if primitive.result != "bits":
+            xs = [numbers((67,), i, d, domain) for i, domain in enumerate(primitive.domain, 1)]
+            yield function.op.call(
+                *[x > 0 if primitive.result == "where" else x for x in xs[:1]], *xs[1:]
+            )
+    a, b = numbers((33, 50), 1, d), numbers((50, 7), 2, d)
+    yield from (a @ b, a.sum(0), a.mean(1), a.softmax(1), a.std(0), a.cumsum(1), a.sort(1)[0])
+    yield functional.layer_norm(a, (50,), a[0], a[1])
+
+
 SPECIAL = [0.0, -0.0, 1.0, -1.0, 0.5, 1e-40, -1e-310, 1e30, -1e300, float("inf"), float("nan")]
 SPECIAL += [-float("inf"), 88.7, -103.9, 709.7, -745.1, 2.0**31, 2.0**63, -(2.0**63), 3.5, 1e5]
 
@@ -202,6 +216,8 @@ def _programs() -> Iterator[tuple[str, Program]]:
     for name in (name for name in INSTRUCTIONS if name in PRIMITIVES):  # the others are casts
         yield f"instruction {name}", partial(instruction, name, INSTRUCTIONS[name])
     yield "casts", casts
+    for d in dtypes.HALVES:
+        yield f"functions of {d.name}", partial(of_halves, d)
 
 
 PROGRAMS: dict[str, Program] = dict(_programs())

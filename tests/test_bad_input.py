@@ -67,19 +67,25 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "lerp promotes as every other function does",
     ),
     (
-        r"([aA]vg|lp|LP)_?[pP]ool2d\(|[uU]nfold\(",
+        r"([aA]vg|lp|LP)_?[pP]ool2d\(|[uU]nfold\(|[uU]npool[23]d\(",
         "IndexError",
         "RuntimeError",
         "the wrong number of dimensions is refused as other pools refuse it",
     ),
     (
-        r"lp_pool[123]d\(|LPPool1d|conv_transpose1d\(torch",
+        r"cum(max|min)\(torch.ones\(0\)",
+        "ok",
+        "IndexError",
+        "a dimension that is none is refused also of a tensor without elements",
+    ),
+    (
+        r"lp_pool[123]d\(|LPPool1d|conv_transpose1d\(torch|LazyConvTranspose1d\(2, 2\)\(torch",
         "ok|ValueError|NotImplementedError",
         "NotImplementedError|TypeError|RuntimeError",
         "bools have no norm and no convolution, and a str is no size",
     ),
     (
-        r"functional|nn\.\w+\(|torch\.(split|tensordot)\(",
+        r"functional|nn\.\w+\(|torch\.(split|tensordot|norm)\(|fuse_\w+_weights\(",
         "AttributeError",
         "TypeError",
         "what is no tensor is a TypeError, also where PyTorch asks it for an attribute first",
@@ -119,6 +125,12 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "TypeError",
         "ok|RuntimeError",
         "no dimensions are none to flip, and none to repeat",
+    ),
+    (
+        r"fuse_(conv|linear)_bn_weights\(",
+        "ok|TypeError",
+        "RuntimeError|ok",
+        "a weight has rows, and a batch norm may have neither weight nor bias",
     ),
     (r"rot90\(.*2\*\*70", "ValueError", "ok", "turns are counted modulo four"),
     (
@@ -345,8 +357,8 @@ def test_wrong_calls_raise_what_pytorch_raises_and_say_why(name: str) -> None:
 # Names that have no row, and why.
 WITHOUT_ROW = {
     "torch": "Size Tensor default_generator dtype get_printoptions pointwise bool uint8 int32 "
-    "int64 float32 float64 int long float double autograd random gradcheck gradgradcheck "
-    "__version__ compile",  # which test_compile has
+    "int64 float16 bfloat16 float32 float64 int long half float double autograd random "
+    "gradcheck gradgradcheck __version__ compile",  # which test_compile has
     "Tensor": "__repr__ __pos__ __abs__ __neg__ __invert__ __eq__ __ne__ alias __hash__ __copy__ "
     "__dlpack__ __dlpack_device__ "
     "signbit_ fmax_ fmin_ logaddexp_ logaddexp2_ "

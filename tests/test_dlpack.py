@@ -110,8 +110,8 @@ def test_what_cannot_be_shared_is_an_error() -> None:
     assert ad.ones(2).__dlpack_device__() == (1, 0)
     with pytest.raises(BufferError, match="negative stride -1"):
         ad.from_dlpack(np.arange(3)[::-1])
-    with pytest.raises(BufferError, match="code 2, 16 bits"):
-        ad.from_dlpack(np.ones(2, np.float16))
+    with pytest.raises(BufferError, match="code 1, 16 bits"):
+        ad.from_dlpack(np.ones(2, np.uint16))
     with pytest.raises(RuntimeError, match="not int"):
         ad.from_dlpack(3)
     with pytest.raises(BufferError, match="'cuda' is not supported"):
@@ -176,7 +176,7 @@ def test_structs_of_others_are_checked() -> None:
         {"major": 2},
         {"device": 2},
         {"lanes": 4},
-        {"bits": 16},
+        {"bits": 8},
         {"code": 9},
         {"ndim": -1},
         {"ndim": 9},

@@ -6,11 +6,12 @@ import itertools
 import json
 import math
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import pytest
+from golden.record_repr import GOLDEN, SEVERAL, several
 
+import autodiff as ad
 from autodiff._format import (
     get_printoptions,
     parameter_text,
@@ -19,8 +20,8 @@ from autodiff._format import (
     tensor_text,
 )
 
-GOLDEN = Path(__file__).parent / "golden" / "repr.json"
-CASES: list[dict[str, Any]] = json.loads(GOLDEN.read_text())["cases"]
+RECORDED = json.loads(GOLDEN.read_text())
+CASES: list[dict[str, Any]] = RECORDED["cases"]
 
 
 class Values:
@@ -94,6 +95,11 @@ def test_default_dtype_has_no_suffix() -> None:
 def test_parameter() -> None:
     text = tensor_text(Values((2,), [0.0, 1.0]), "float32", requires_grad=True)
     assert parameter_text(text) == "Parameter containing:\ntensor([0., 1.], requires_grad=True)"
+
+
+@pytest.mark.parametrize("line", SEVERAL)
+def test_several_tensors_print_as_pytorch_s(line: str) -> None:
+    assert several(ad, line) == RECORDED["several"][line]
 
 
 def test_options_are_kept_but_for_sci_mode() -> None:

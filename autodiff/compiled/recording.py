@@ -80,15 +80,7 @@ class Recording:
         self.made = [output for output in self.made if output.argument < 0]
         self.take_events(recorder)
         self.n_made = len(self.made)
-        self.reverse: Reverse | None = None
-        if self.live:
-            self.n_made += sum(isinstance(g, Pending) for _, g in [*self.leaves, *self.by_argument])
-            self.n_before_links = self.n_made
-            self.reverse = Reverse(recorder, self.live)
-            if recorder.broken or recorder.changed:
-                raise UnfitError(recorder.broken or "its backward changes what it relies on")
-            self.n_made += self.reverse.n_links
-            self.live = []
+        self.reverse = self.take_reverse(recorder) if self.live else None
         if lib.ad_tape_finish(self.tape, self.n_made, fuse):
             raise error("compile")
         if reuse_outputs and lib.ad_tape_reuse(self.tape, len(self.made)):
@@ -180,6 +172,17 @@ class Recording:
                 self.needs.append((leaf, before))
             if after is not before or first is None:
                 self.leaves.append((leaf, self.pending(after)))
+
+    def take_reverse(self, recorder: Recorder) -> Reverse:
+        """The backward of the results that have a graph; what it reads of the tape is made too."""
+        self.n_made += sum(isinstance(g, Pending) for _, g in [*self.leaves, *self.by_argument])
+        self.n_before_links = self.n_made
+        reverse = Reverse(recorder, self.live)
+        if recorder.broken or recorder.changed:
+            raise UnfitError(recorder.broken or "its backward changes what it relies on")
+        self.n_made += reverse.n_links
+        self.live = []
+        return reverse
 
     def pending(self, g: Any) -> Any:
         """What stands for a gradient after each run."""

@@ -70,7 +70,7 @@ class IterableDataset(Dataset[T_co], Iterable[T_co]):
 class TensorDataset(Dataset[tuple[Tensor, ...]]):
     """The tuples of the elements of tensors along their first dimension.
 
-    A loader makes its batches by one gather from each tensor.
+    A loader makes its batches by one gather from each tensor. AssertionError for several lengths.
 
     >>> data.TensorDataset(ad.arange(3), ad.ones(3))[1]
     (tensor(1), tensor(1.))
@@ -243,7 +243,8 @@ def random_split(
 ) -> list[Subset[T_co]]:
     """Subsets of these lengths of a permutation; of these shares where they sum to 1.
 
-    What shares leave over is dealt out one by one from the first subset on.
+    What shares leave over is dealt out one by one from the first subset on. ValueError for lengths
+    that do not sum to the data set's.
 
     >>> [len(part) for part in data.random_split(range(10), [0.75, 0.25])]
     [8, 2]

@@ -25,6 +25,8 @@ from autodiff.tensor import Tensor, own
 __all__ = ["Checkpoint"]
 
 _STORAGES = {
+    "HalfStorage": dtypes.float16,
+    "BFloat16Storage": dtypes.bfloat16,
     "FloatStorage": dtypes.float32,
     "DoubleStorage": dtypes.float64,
     "LongStorage": dtypes.int64,

@@ -23,6 +23,8 @@ _DTYPES = {
     "U8": dtypes.uint8,
     "I32": dtypes.int32,
     "I64": dtypes.int64,
+    "F16": dtypes.float16,
+    "BF16": dtypes.bfloat16,
     "F32": dtypes.float32,
     "F64": dtypes.float64,
 }

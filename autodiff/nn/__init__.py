@@ -55,7 +55,7 @@ from autodiff.nn.dropout import (
     Dropout3d,
     FeatureAlphaDropout,
 )
-from autodiff.nn.embedding import Embedding
+from autodiff.nn.embedding import Embedding, EmbeddingBag
 from autodiff.nn.lazy import (
     LazyBatchNorm1d,
     LazyBatchNorm2d,
@@ -65,6 +65,14 @@ from autodiff.nn.lazy import (
     LazyInstanceNorm3d,
     LazyLinear,
     UninitializedParameter,
+)
+from autodiff.nn.lazy_convolution import (
+    LazyConv1d,
+    LazyConv2d,
+    LazyConv3d,
+    LazyConvTranspose1d,
+    LazyConvTranspose2d,
+    LazyConvTranspose3d,
 )
 from autodiff.nn.linear import Bilinear, Linear, Neuron
 from autodiff.nn.loss import (
@@ -151,6 +159,7 @@ from autodiff.nn.transformer import (
     TransformerEncoder,
     TransformerEncoderLayer,
 )
+from autodiff.nn.unpooling import MaxUnpool1d, MaxUnpool2d, MaxUnpool3d
 
 __all__ = [
     "CELU",
@@ -200,6 +209,7 @@ __all__ = [
     "Dropout2d",
     "Dropout3d",
     "Embedding",
+    "EmbeddingBag",
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",
@@ -226,6 +236,12 @@ __all__ = [
     "LazyBatchNorm1d",
     "LazyBatchNorm2d",
     "LazyBatchNorm3d",
+    "LazyConv1d",
+    "LazyConv2d",
+    "LazyConv3d",
+    "LazyConvTranspose1d",
+    "LazyConvTranspose2d",
+    "LazyConvTranspose3d",
     "LazyInstanceNorm1d",
     "LazyInstanceNorm2d",
     "LazyInstanceNorm3d",
@@ -240,6 +256,9 @@ __all__ = [
     "MaxPool1d",
     "MaxPool2d",
     "MaxPool3d",
+    "MaxUnpool1d",
+    "MaxUnpool2d",
+    "MaxUnpool3d",
     "Mish",
     "Module",
     "ModuleDict",

@@ -29,7 +29,9 @@ class _Dropout(Module):
 
 
 class Dropout(_Dropout):
-    """Zeros elements with probability p, and divides the others by 1 - p.
+    """In training, zeros elements with probability p, and divides the others by 1 - p.
+
+    ValueError for a p outside [0, 1].
 
     >>> g = ad.manual_seed(0)
     >>> nn.Dropout(0.5)(ad.ones(4))

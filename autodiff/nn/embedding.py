@@ -7,16 +7,60 @@ from typing import Any
 from autodiff.dtypes import dtype
 from autodiff.grad_mode import no_grad
 from autodiff.nn import init
-from autodiff.nn.functional.sparse import embedding
+from autodiff.nn.functional.sparse import embedding, embedding_bag
 from autodiff.nn.module import Module
 from autodiff.nn.parameter import Parameter
 from autodiff.ops.create import empty
 from autodiff.tensor import Tensor
 
-__all__ = ["Embedding"]
+__all__ = ["Embedding", "EmbeddingBag"]
 
 
-class Embedding(Module):
+class _Table(Module):
+    """Rows by number: what embeddings share."""
+
+    weight: Parameter
+    padding_idx: int | None
+
+    def _begin(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        weight: Tensor | None,
+        device: str | None,
+        dtype: dtype | None,
+        freeze: bool = False,
+    ) -> None:
+        """Take the sizes, and a weight or a new one, drawn."""
+        self.num_embeddings = num_embeddings
+        self.embedding_dim = embedding_dim
+        if device not in (None, "cpu"):
+            name = type(self).__name__
+            raise RuntimeError(f"{name}: device {device!r} is not supported; only 'cpu' is")
+        if weight is not None and list(weight.shape) != [num_embeddings, embedding_dim]:
+            raise AssertionError("Shape of weight does not match num_embeddings and embedding_dim")
+        made = empty(num_embeddings, embedding_dim, dtype=dtype) if weight is None else weight
+        self.weight = Parameter(made, requires_grad=not freeze)
+        if weight is None:
+            self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw new initial values."""
+        init.normal_(self.weight)
+        if self.padding_idx is not None:
+            with no_grad():
+                self.weight[self.padding_idx].fill_(0)
+
+
+def _row(name: str, padding_idx: int | None, count: int) -> int | None:
+    if padding_idx is None:
+        return None
+    if not -count <= padding_idx < count:
+        raise AssertionError(f"{name} must be within num_embeddings")
+    return padding_idx % count
+
+
+class Embedding(_Table):
     """Row input[...] of weight (num_embeddings, embedding_dim) for each index.
 
     The weight starts normal; the row of padding_idx as zeros, and it gets no gradient. `max_norm`
@@ -26,8 +70,6 @@ class Embedding(Module):
     >>> nn.Embedding(10, 3)(ad.tensor([[1, 2], [4, 0]])).shape
     torch.Size([2, 2, 3])
     """
-
-    weight: Parameter
 
     def __init__(
         self,
@@ -44,36 +86,12 @@ class Embedding(Module):
         dtype: dtype | None = None,
     ) -> None:
         super().__init__()
-        self.num_embeddings = num_embeddings
-        self.embedding_dim = embedding_dim
-        if padding_idx is not None:
-            if not -num_embeddings <= padding_idx < num_embeddings:
-                raise AssertionError("Padding_idx must be within num_embeddings")
-            padding_idx += num_embeddings if padding_idx < 0 else 0
-        if device not in (None, "cpu"):
-            raise RuntimeError(f"Embedding: device {device!r} is not supported; only 'cpu' is")
-        self.padding_idx = padding_idx
+        self.padding_idx = _row("Padding_idx", padding_idx, num_embeddings)
         self.max_norm = max_norm
         self.norm_type = norm_type
         self.scale_grad_by_freq = scale_grad_by_freq
-        if _weight is None:
-            made: Tensor = empty(num_embeddings, embedding_dim, dtype=dtype)
-            self.weight = Parameter(made, requires_grad=not _freeze)
-            self.reset_parameters()
-        else:
-            if list(_weight.shape) != [num_embeddings, embedding_dim]:
-                raise AssertionError(
-                    "Shape of weight does not match num_embeddings and embedding_dim"
-                )
-            self.weight = Parameter(_weight, requires_grad=not _freeze)
         self.sparse = sparse
-
-    def reset_parameters(self) -> None:
-        """Draw new initial values."""
-        init.normal_(self.weight)
-        if self.padding_idx is not None:
-            with no_grad():
-                self.weight[self.padding_idx].fill_(0)
+        self._begin(num_embeddings, embedding_dim, _weight, device, dtype, _freeze)
 
     def forward(self, input: Tensor) -> Tensor:
         return embedding(
@@ -121,3 +139,101 @@ class Embedding(Module):
             _weight=embeddings,
             _freeze=freeze,
         )
+
+
+class EmbeddingBag(_Table):
+    """`functional.embedding_bag` of a weight (num_embeddings, embedding_dim), which starts normal.
+
+    The rows of each bag are added, averaged or their maximum taken, by `mode`: "sum", "mean" or
+    "max". Rows of numbers equal to padding_idx start as zeros and count nothing. `sparse` is
+    taken, but gradients are dense.
+
+    >>> nn.EmbeddingBag(5, 3)(ad.tensor([1, 2, 4]), ad.tensor([0, 2])).shape
+    torch.Size([2, 3])
+    """
+
+    def __init__(
+        self,
+        num_embeddings: int,
+        embedding_dim: int,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        _weight: Tensor | None = None,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+        device: str | None = None,
+        dtype: dtype | None = None,
+    ) -> None:
+        super().__init__()
+        self.max_norm = max_norm
+        self.norm_type = norm_type
+        self.scale_grad_by_freq = scale_grad_by_freq
+        self.padding_idx = _row("padding_idx", padding_idx, num_embeddings)
+        self.mode = mode
+        self.sparse = sparse
+        self.include_last_offset = include_last_offset
+        self._begin(num_embeddings, embedding_dim, _weight, device, dtype)
+
+    def forward(
+        self,
+        input: Tensor,
+        offsets: Tensor | None = None,
+        per_sample_weights: Tensor | None = None,
+    ) -> Tensor:
+        return embedding_bag(
+            input,
+            self.weight,
+            offsets,
+            self.max_norm,
+            self.norm_type,
+            self.scale_grad_by_freq,
+            self.mode,
+            self.sparse,
+            per_sample_weights,
+            self.include_last_offset,
+            self.padding_idx,
+        )
+
+    def extra_repr(self) -> str:
+        text = f"{self.num_embeddings}, {self.embedding_dim}"
+        usual: dict[str, Any] = {"max_norm": None, "norm_type": 2, "scale_grad_by_freq": False}
+        for name, default in usual.items():
+            if getattr(self, name) != default:
+                text += f", {name}={getattr(self, name)}"
+        text += f", mode={self.mode!r}"
+        return text + f", padding_idx={self.padding_idx}" * (self.padding_idx is not None)
+
+    @classmethod
+    def from_pretrained(
+        cls,
+        embeddings: Tensor,
+        freeze: bool = True,
+        max_norm: float | None = None,
+        norm_type: float = 2.0,
+        scale_grad_by_freq: bool = False,
+        mode: str = "mean",
+        sparse: bool = False,
+        include_last_offset: bool = False,
+        padding_idx: int | None = None,
+    ) -> EmbeddingBag:
+        """Bags of given rows, which are not learned if `freeze`."""
+        if embeddings.dim() != 2:
+            raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
+        rows, columns = embeddings.shape
+        made = cls(
+            rows,
+            columns,
+            max_norm=max_norm,
+            norm_type=norm_type,
+            scale_grad_by_freq=scale_grad_by_freq,
+            mode=mode,
+            sparse=sparse,
+            _weight=embeddings,
+            include_last_offset=include_last_offset,
+            padding_idx=padding_idx,
+        )
+        made.weight.requires_grad = not freeze
+        return made

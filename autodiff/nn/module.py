@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from types import MappingProxyType
-from typing import Any, NoReturn, TypeVar
+from typing import Any, TypeVar
 
 from autodiff.changes import changed, changed_of
-from autodiff.dtypes import ALL, SCALAR_NAMES, dtype, float32, float64
+from autodiff.dtypes import ALL, SCALAR_NAMES, bfloat16, dtype, float16, float32, float64
 from autodiff.nn import _state
 from autodiff.nn._hooks import (
     Hooked,
@@ -389,20 +389,20 @@ class Module(Hooked):
             raise RuntimeError(f"only the cpu device is available, got {device!r}")
         return self._apply(empty_like, recurse)
 
-    def half(self) -> NoReturn:
-        """Refused: there is no float16."""
-        raise NotImplementedError("half(): there is no float16; float() and double() are there")
-
-    def bfloat16(self) -> NoReturn:
-        """Refused: there is no bfloat16."""
-        raise NotImplementedError("bfloat16(): there is none; float() and double() are there")
-
     def _convert(self: Self, d: dtype) -> Self:
         return self._apply(lambda x: x.to(d) if x.is_floating_point() else x)
 
     def float(self: Self) -> Self:
         """Convert floating-point parameters and buffers to float32."""
         return self._convert(float32)
+
+    def half(self: Self) -> Self:
+        """Convert floating-point parameters and buffers to float16."""
+        return self._convert(float16)
+
+    def bfloat16(self: Self) -> Self:
+        """Convert floating-point parameters and buffers to bfloat16."""
+        return self._convert(bfloat16)
 
     def double(self: Self) -> Self:
         """Convert floating-point parameters and buffers to float64."""

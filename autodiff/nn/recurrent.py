@@ -241,7 +241,7 @@ class RNNBase(Module):
                 b, hidden = more[:2] if self.bias else (None, None)
                 proj = more[-1] if self.proj_size else None
                 steps = Steps(self.mode, sizes, direction == 1, self.bias, proj is not None)
-                y, *end = scan(steps, linear(x, w, b), u, *begin, hidden, proj)
+                y, *end = scan(linear(x, w, b), steps, u, *begin, hidden, proj)
                 outs.append(y)
                 ends.append(tuple(end))
             x = outs[0] if directions == 1 else cat(outs, 1)
@@ -377,7 +377,7 @@ class _Cell(Module):
                     f"{self.hidden_size}"
                 )
         gates = linear(x, self.weight_ih, self.bias_ih)
-        after = cell_step(kind, gates, state, self.weight_hh, self.bias_hh, None)
+        after = cell_step(gates, kind, state, self.weight_hh, self.bias_hh, None)
         return list(after) if batched else [s.squeeze(0) for s in after]
 
 

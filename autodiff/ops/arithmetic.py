@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-import sys
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +11,7 @@ from autodiff import dtypes
 from autodiff.dtypes import dtype
 from autodiff.expr import Expr, build, inputs, power
 from autodiff.lower import DIMENSIONED, NUMBER, ZERO_DIM, Operand, promote
-from autodiff.ops import elementwise, special
+from autodiff.ops import elementwise, gamma, special
 from autodiff.ops.declare import FUNCTIONS, declare
 from autodiff.ops.pointwise import PointwiseOp, number, operand
 from autodiff.tensor import TENSOR_TYPES, Tensor
@@ -97,19 +97,24 @@ def binary(op: PointwiseOp, doc: str) -> Callable[..., Any]:
 def inplace(name: str, op: PointwiseOp) -> Callable[..., Tensor]:
     """The method that writes its result over its tensor."""
 
-    def method(self: Tensor, *others: Any) -> Tensor:
-        tensors = [self]
-        for other in others:
-            x = operand(other)
-            if x is None:
-                raise TypeError(
-                    f"{name}(): argument must be Tensor or number, not {type(other).__name__}"
-                )
-            tensors.append(x)
-        if len(tensors) != op.n_in:
-            raise TypeError(f"{name}() takes {op.n_in - 1} argument(s), got {len(others)}")
-        return op.into(self, tensors)
+    def written(value: Any) -> Tensor:
+        x = operand(value)
+        if x is None:
+            kind = type(value).__name__
+            raise TypeError(f"{name}(): argument must be Tensor or number, not {kind}")
+        return x
 
+    def unary(self: Tensor) -> Tensor:
+        return op.into(self, (self,))
+
+    def binary(self: Tensor, other: Any) -> Tensor:
+        return op.into(self, (self, written(other)))
+
+    def several(self: Tensor, *others: Any) -> Tensor:
+        return op.into(self, (self, *map(written, others)))
+
+    methods: dict[int, Callable[..., Tensor]] = {1: unary, 2: binary}
+    method = methods.get(op.n_in, several)
     return _named(method, name, f"`{op.name}`, written over the tensor.")
 
 
@@ -220,9 +225,9 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
     if isinstance(exponent, Expr):
         return build("pow", input, exponent)  # type: ignore[return-value]
     if type(input) in TENSOR_TYPES and type(exponent) in (int, float):
-        if input._p.dtype >= dtypes.float32.code and exponent in _POWERS:
+        if input._p.dtype >= dtypes.FIRST_FLOAT and exponent in _POWERS:
             return apply(_POWERS[exponent], (input,), out)
-        if type(exponent) is int and exponent < 0 and input._p.dtype < dtypes.float32.code:
+        if type(exponent) is int and exponent < 0 and input._p.dtype < dtypes.FIRST_FLOAT:
             raise RuntimeError("Integers to negative integer powers are not allowed.")
         return apply(elementwise.pow_number, (input, exponent), out)
     op = elementwise.pow_ if type(input) in TENSOR_TYPES else elementwise.number_pow
@@ -347,12 +352,9 @@ def logit(input: Any, eps: float | None = None, *, out: Tensor | None = None) ->
     return apply(special.logit, (input if eps is None else clamp(input, eps, 1 - eps),), out)
 
 
-_LARGEST = {dtypes.float32: (2 - 2.0**-23) * 2.0**127, dtypes.float64: sys.float_info.max}
-
-
 def _replacements(input: Tensor, **given: Any) -> list[float]:
     """The numbers that stand for nan and the infinities, in the order of `given`."""
-    largest = _LARGEST[input.dtype]
+    largest = dtypes.finfo(input.dtype).max
     values = []
     for (name, value), default in zip(given.items(), (0.0, largest, -largest), strict=True):
         if not isinstance(value, (int, float, type(None))):
@@ -383,7 +385,38 @@ def nan_to_num(
     return apply(special.nan_to_num, args, out)
 
 
+def _order(n: Any) -> int:
+    if isinstance(n, bool) or not hasattr(n, "__index__"):
+        raise TypeError(f"polygamma(): argument 'n' must be int, not {type(n).__name__}")
+    order = operator.index(n)
+    if order < 0:
+        raise RuntimeError(f"polygamma(n, x) does not support negative n: {n}")
+    if order >= 2**63:
+        raise ValueError(f"polygamma(): argument 'n' does not fit 64 bits: {n}")
+    return order
+
+
+def polygamma(n: int, input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The n-th derivative of `digamma`, which is that of order 0.
+
+    Past order 170 it is inf or nan, past 100 nan of negative numbers.
+
+    >>> ad.polygamma(1, ad.tensor([1.0]))  # pi^2 / 6
+    tensor([1.6449])
+    """
+    return apply(gamma.polygamma_op(_order(n)), (input,), out)
+
+
 # ---- in place, with arguments of their own ----
+
+
+def polygamma_(self: Tensor, n: int) -> Tensor:
+    """`polygamma` of order n, written over the tensor.
+
+    >>> ad.tensor([1.0]).polygamma_(1)
+    tensor([1.6449])
+    """
+    return gamma.polygamma_op(_order(n)).into(self, (self,))
 
 
 def logit_(self: Tensor, eps: float | None = None) -> Tensor:

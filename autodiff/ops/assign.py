@@ -82,7 +82,9 @@ def zero_(x: Tensor) -> Tensor:
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
-    """input with value where mask is true.
+    """input with a number, or 0-d tensor, where mask is true, in input's dtype; mask broadcasts.
+
+    RuntimeError for a mask of other than bools.
 
     >>> ad.zeros(2).masked_fill(ad.tensor([True, False]), 5.0)
     tensor([5., 0.])

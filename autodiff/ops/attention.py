@@ -20,6 +20,7 @@ from autodiff.ops.contraction import _multiply
 from autodiff.ops.create import arange, empty, zeros
 from autodiff.ops.declare import where
 from autodiff.ops.elementwise import mul
+from autodiff.ops.halves import in_float32
 from autodiff.ops.normalize import _softmax_vjp, softmax
 from autodiff.ops.pointwise import PointwiseOp, number
 from autodiff.ops.recompute import cotangents_of
@@ -175,6 +176,7 @@ _OPS = {
 }
 
 
+@in_float32
 def attend(
     q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, scale: float
 ) -> Tensor:

@@ -167,6 +167,8 @@ def _check_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
 def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The matrix product; vectors are rows on the left, columns on the right; batches broadcast.
 
+    (..., n, k) by (..., k, m) is (..., n, m). RuntimeError for other sizes or two dtypes.
+
     >>> ad.matmul(ad.tensor([[1, 2], [3, 4]]), ad.tensor([1, 1]))
     tensor([3, 7])
     >>> ad.matmul(ad.ones(5, 2, 3), ad.ones(3, 4)).shape
@@ -228,7 +230,7 @@ def _check_tensor(op: str, name: str, position: int, x: Any) -> None:
 
 
 def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The product of two matrices.
+    """The product of matrices (n, k) and (k, m) of one dtype: (n, m). RuntimeError for others.
 
     >>> ad.mm(ad.tensor([[1, 2], [3, 4]]), ad.eye(2, dtype=ad.int64))
     tensor([[1, 2],
@@ -242,7 +244,9 @@ def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The products of two batches of matrices (b, n, k) and (b, k, m).
+    """The products of two batches of matrices (b, n, k) and (b, k, m): (b, n, m).
+
+    RuntimeError for other shapes, and for two dtypes.
 
     >>> ad.bmm(ad.ones(5, 2, 3), ad.ones(5, 3, 4)).shape
     torch.Size([5, 2, 4])
@@ -275,7 +279,7 @@ def check_batches(op: str, batch1: Tensor, batch2: Tensor) -> None:
 
 
 def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """A matrix times a vector.
+    """A matrix (n, k) times a vector (k) of its dtype: (n). RuntimeError for others.
 
     >>> ad.mv(ad.tensor([[1.0, 2.0], [3.0, 4.0]]), ad.tensor([1.0, 1.0]))
     tensor([3., 7.])
@@ -294,7 +298,7 @@ def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
 
 
 def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The inner product of two vectors.
+    """The inner product of two vectors of one length and dtype: 0-d. RuntimeError for others.
 
     >>> ad.dot(ad.tensor([1, 2]), ad.tensor([3, 4]))
     tensor(11)

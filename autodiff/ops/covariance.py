@@ -8,6 +8,7 @@ from autodiff import dtypes
 from autodiff.dtypes import SCALAR_NAMES
 from autodiff.ops.contraction import matmul
 from autodiff.ops.elementwise import div
+from autodiff.ops.halves import in_float32
 from autodiff.ops.products import diagonal_of
 from autodiff.ops.views import t, unsqueeze
 from autodiff.tensor import Tensor
@@ -104,7 +105,12 @@ def corrcoef(input: Tensor) -> Tensor:
             "corrcoef(): expected input to have two or fewer dimensions but got an input with "
             f"{input.ndim} dimensions"
         )
-    c = cov(input)
+    return _correlations(input)
+
+
+@in_float32
+def _correlations(x: Tensor) -> Tensor:
+    c = cov(x)
     if c.ndim == 0:
         return div.call(c, c)
     spread = diagonal_of(c, 0, 1).sqrt()

@@ -46,7 +46,7 @@ def _filled(name: str, sizes: list[int], value: Any, d: dtype) -> Tensor:
 def empty(
     *sizes: Any, size: Any = None, dtype: Dtype = None, requires_grad: bool = False
 ) -> Tensor:
-    """A tensor whose elements are not set.
+    """A tensor whose elements are not set: sizes or one sequence; the default dtype if none.
 
     >>> ad.empty(2, 3).shape
     torch.Size([2, 3])
@@ -58,7 +58,7 @@ def empty(
 def zeros(
     *sizes: Any, size: Any = None, dtype: Dtype = None, requires_grad: bool = False
 ) -> Tensor:
-    """A tensor of zeros.
+    """A tensor of zeros: sizes or one sequence of them; the default dtype if none is given.
 
     >>> ad.zeros(2, 2)
     tensor([[0., 0.],
@@ -69,7 +69,7 @@ def zeros(
 
 
 def ones(*sizes: Any, size: Any = None, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
-    """A tensor of ones.
+    """A tensor of ones: sizes or one sequence of them; the default dtype if none is given.
 
     >>> ad.ones(2, dtype=ad.int64)
     tensor([1, 1])
@@ -79,7 +79,7 @@ def ones(*sizes: Any, size: Any = None, dtype: Dtype = None, requires_grad: bool
 
 
 def full(size: Any, fill_value: Any, *, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
-    """A tensor of one value; its dtype follows the value's.
+    """A tensor of one value; its dtype follows the value's: bool, int64 or the default dtype.
 
     >>> ad.full((2,), 7)
     tensor([7, 7])
@@ -220,7 +220,7 @@ def new_tensor(x: Tensor, data: Any, *, dtype: Dtype = None, requires_grad: bool
 def eye(
     n: int, m: int | None = None, *, dtype: Dtype = None, requires_grad: bool = False
 ) -> Tensor:
-    """An n x m matrix with ones on the diagonal.
+    """An n x m matrix (n x n without m) of zeros with ones on the diagonal; the default dtype.
 
     >>> ad.eye(2, 3)
     tensor([[1., 0., 0.],
@@ -238,6 +238,8 @@ def arange(
     start: Any, end: Any = None, step: Any = 1, *, dtype: Dtype = None, requires_grad: bool = False
 ) -> Tensor:
     """start, start + step, ... below end; of integers int64, else the default dtype.
+
+    RuntimeError for a step of 0, or one that leads away from the end.
 
     >>> ad.arange(3)
     tensor([0, 1, 2])
@@ -269,7 +271,7 @@ def arange(
 def linspace(
     start: Any, end: Any, steps: int, *, dtype: Dtype = None, requires_grad: bool = False
 ) -> Tensor:
-    """`steps` evenly spaced numbers from start to end, both included.
+    """`steps` evenly spaced numbers from start to end, both included; the default dtype.
 
     >>> ad.linspace(0, 1, 5)
     tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
@@ -387,6 +389,7 @@ def tensor(data: Any, *, dtype: Dtype = None, requires_grad: bool = False) -> Te
     """A copy of data (numbers, nested sequences, arrays, tensors) as a leaf tensor.
 
     Without dtype: bool of bools, int64 of ints, the default dtype as soon as there is a float.
+    ValueError for sequences of several lengths, RuntimeError for integers that require grad.
 
     >>> ad.tensor([[1, 2], [3, 4]])
     tensor([[1, 2],
@@ -426,11 +429,12 @@ _TYPES = {
     "u1": dtypes.uint8,
     "i4": dtypes.int32,
     "i8": dtypes.int64,
+    "f2": dtypes.float16,
     "f4": dtypes.float32,
     "f8": dtypes.float64,
 }
 _FOREIGN_ORDER = ">" if sys.byteorder == "little" else "<"
-_FORMATS = {"?": "b1", "B": "u1", "i": "i4", "l": "i8", "q": "i8", "f": "f4", "d": "f8"}
+_FORMATS = {"?": "b1", "B": "u1", "i": "i4", "l": "i8", "q": "i8", "e": "f2", "f": "f4", "d": "f8"}
 
 
 def _has_memory(data: Any) -> bool:

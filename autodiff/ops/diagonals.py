@@ -8,12 +8,10 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.dtypes import dtype
 from autodiff.native import error, lib
-from autodiff.ops import arithmetic
-from autodiff.ops.assign import ZEROS, copy_
+from autodiff.ops.assign import copy_
 from autodiff.ops.base import Op, fresh
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import full
-from autodiff.ops.rearrange import made
 from autodiff.ops.views import unsqueeze, zeros_p
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, own
@@ -21,20 +19,9 @@ from autodiff.tensor import Tensor, own
 Dtype = dtype | None
 
 
-def _diagonal_of(p: Any, offset: int, dim1: int, dim2: int) -> Any:
-    shape = [p.shape[d] for d in range(p.ndim) if d not in (dim1, dim2)]
-    strides = [p.strides[d] for d in range(p.ndim) if d not in (dim1, dim2)]
-    rows, columns = p.shape[dim1] + min(offset, 0), p.shape[dim2] - max(offset, 0)
-    count = max(0, min(rows, columns))
-    first = max(offset, 0) * p.strides[dim2] - min(offset, 0) * p.strides[dim1]
-    start = lib.ad_offset(p) + (first if count and p.numel else 0)
-    along = p.strides[dim1] + p.strides[dim2]
-    return lib.ad_as_strided(p, len(shape) + 1, [*shape, count], [*strides, along], start)
-
-
 def _embed_forward(p: Any, shape: list[int], *where: int) -> Any:
     z = zeros_p(p.dtype, shape)
-    region = fresh(_diagonal_of(z, *where), "diag_embed", z)
+    region = fresh(lib.ad_diagonal(z, *where), "diag_embed", z)
     if lib.ad_copy(region, p):
         raise error("diag_embed", region, p)
     return lib.ad_alias(z)
@@ -42,7 +29,7 @@ def _embed_forward(p: Any, shape: list[int], *where: int) -> Any:
 
 _diagonal: Op = Op(
     "diagonal",
-    _diagonal_of,
+    lib.ad_diagonal,
     lambda node, g: (_diag_embed(g, node.shape, *node.args),),
     view=True,
 )
@@ -69,7 +56,8 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     >>> ad.arange(6).reshape(2, 3).diagonal(1).tolist()
     [1, 5]
     """
-    return _diagonal(input, operator.index(offset), *_plane("diagonal", dim1, dim2, input.ndim))
+    d1, d2 = _plane("diagonal", dim1, dim2, input._p.ndim)
+    return _diagonal(input, operator.index(offset), d1, d2)
 
 
 def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -> Tensor:
@@ -122,20 +110,15 @@ def _triangle(rows: int, columns: int, diagonal: int, lower: bool) -> Tensor:
     return across <= down if lower else across >= down
 
 
-def _kept(x: Tensor, diagonal: int, lower: bool) -> Tensor:
-    where = _triangle(x.shape[-2], x.shape[-1], diagonal, lower)
-    return arithmetic.where(where, x, ZEROS[x._p.dtype])  # type: ignore[no-any-return]
-
-
 _tril: Op = Op(
     "tril",
-    made(lambda x, k: _kept(x, k, True)),
+    lambda p, k: lib.ad_triangle(p, k, True),
     lambda node, g: (_tril(g, *node.args),),
     shaped=False,
 )
 _triu: Op = Op(
     "triu",
-    made(lambda x, k: _kept(x, k, False)),
+    lambda p, k: lib.ad_triangle(p, k, False),
     lambda node, g: (_triu(g, *node.args),),
     shaped=False,
 )
@@ -144,8 +127,7 @@ _triu: Op = Op(
 def _triangular(op: Op, x: Tensor, diagonal: Any) -> Tensor:
     if x.ndim < 2:
         raise RuntimeError(f"{op.name}: input tensor must have at least 2 dimensions, got {x.ndim}")
-    rows, columns = x.shape[-2:]
-    return op(x, max(-rows - 1, min(operator.index(diagonal), columns + 1)))
+    return op(x, max(-(2**62), min(operator.index(diagonal), 2**62)))
 
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:

@@ -207,7 +207,8 @@ def bernoulli_(x: Tensor, p: Any = 0.5, *, generator: Generator | None = None) -
 
 # ---- integers ----
 
-_BITS = {dtypes.float32: 24, dtypes.float64: 53}  # all integers up to 2^bits are floats
+# All integers up to 2^bits are floats.
+_BITS = {dtypes.float16: 11, dtypes.bfloat16: 8, dtypes.float32: 24, dtypes.float64: 53}
 _LAST = {
     dtypes.bool: 1,
     dtypes.uint8: 2**8 - 1,
@@ -222,7 +223,7 @@ def _check_bound(d: dtypes.dtype, name: str, bound: int) -> None:
     least = 0 if not d.is_signed else -_LAST[d] - (d not in _BITS)
     if least <= bound <= _LAST[d]:
         return
-    if d not in _BITS or abs(bound) >= 2**62:
+    if d not in _BITS or abs(bound) > min(2**62 - 1, dtypes.finfo(d).max):
         raise RuntimeError(f"{name} is out of bounds for {d.name}: {bound}")
     warnings.warn(
         f"{name} is out of bounds [-(2^{_BITS[d]}), 2^{_BITS[d]}]: not all integers beyond them "
@@ -257,7 +258,7 @@ def random_(
     """Fill with integers from [from, to), or from [0, to) where `to` alone is given.
 
     random_() draws from 0 on, and random_(from, None) from `from` on, to the last of an integer
-    dtype, or 2^24 of float32 and 2^53 of float64.
+    dtype, or 2^11 of float16, 2^8 of bfloat16, 2^24 of float32 and 2^53 of float64.
 
     >>> g = ad.manual_seed(0)
     >>> ad.empty(3).random_(0, 10)

@@ -5,14 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.expr import build, inputs
 from autodiff.grad_mode import no_grad
 from autodiff.ops import arithmetic
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import arange, full
+from autodiff.ops.declare import where
 from autodiff.ops.gather import Indices, _get_forward, _scatter
 from autodiff.ops.indexing import index_add, index_add_
 from autodiff.ops.placing import index_copy_
+from autodiff.ops.pointwise import PointwiseOp, operand
 from autodiff.ops.scan import cumsum
 from autodiff.ops.scatter import scatter_reduce
 from autodiff.ops.views import expand, reshape, unsqueeze
@@ -29,6 +32,10 @@ def _rows_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
 _rows: Op = Op("embedding", lambda p, indices, _: _get_forward(p, indices), _rows_rule)
 
 
+_a, _b = inputs(2)
+_row = PointwiseOp("row_number", where(build("lt", _a, 0), _b, _a), 2)
+
+
 def _positions(name: str, input: Tensor, weight: Tensor) -> Tensor:
     """The numbers of rows as int64, those that are negative past the end."""
     if input.dtype not in (dtypes.int32, dtypes.int64):
@@ -40,9 +47,9 @@ def _positions(name: str, input: Tensor, weight: Tensor) -> Tensor:
         )
     if weight.ndim != 2:
         raise RuntimeError(f"{name}(): 'weight' must be 2-D, got {weight.ndim}-D")
-    given = to_dtype(input.detach(), dtypes.int64)
-    outside = full((), weight.shape[0])  # where the rows are read, no number may be of it
-    return arithmetic.where(given < 0, outside, given)  # type: ignore[no-any-return]
+    size = weight._p.shape[0]  # where the rows are read, no number may be of it
+    places: Tensor = to_dtype(_row.call(input, operand(size)), dtypes.int64)
+    return places
 
 
 def _row_number(padding_idx: int | None, weight: Tensor) -> int | None:

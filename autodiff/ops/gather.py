@@ -218,6 +218,8 @@ def chosen(op: Op, x: Tensor, values: Any, index: Tensor, dim: int, kept: bool) 
 def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """out[i][j] = input[index[i][j]][j] for dim 0, and so on: index has input's dimensions.
 
+    The result has the shape of index, which is int64. RuntimeError out of range.
+
     >>> ad.tensor([[1, 2], [3, 4]]).gather(1, ad.tensor([[1], [0]]))
     tensor([[2],
             [3]])

@@ -260,7 +260,9 @@ def _without_leading_ones(x: Tensor, ndim: int) -> Tensor:
 
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """The slices of one dimension at the given positions.
+    """A copy of the slices of one dimension at the positions `index`, an int vector.
+
+    IndexError out of range.
 
     >>> ad.tensor([[1, 2], [3, 4]]).index_select(1, ad.tensor([1, 1]))
     tensor([[2, 2],
@@ -342,6 +344,8 @@ def _check_index_add(x: Tensor, d: int, index: Tensor, source: Tensor) -> None:
 def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """The tensor with the slices of `source`, times alpha, added at positions of a dimension.
 
+    Where a position repeats, its slices are added in their order. IndexError out of range.
+
     >>> ad.zeros(2).index_add(0, ad.tensor([0, 0, 1]), ad.tensor([1.0, 2.0, 3.0]))
     tensor([3., 3.])
     """
@@ -349,7 +353,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
 
 
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
-    """The elements where mask is true, as a vector.
+    """The elements where mask, of bools, is true, as a vector; the two broadcast.
 
     >>> x = ad.tensor([1, 2, 3])
     >>> ad.masked_select(x, x > 1)

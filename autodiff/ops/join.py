@@ -15,7 +15,7 @@ from autodiff.ops.views import (
     _slice,
 )
 from autodiff.shapes import dim_index
-from autodiff.tensor import Tensor
+from autodiff.tensor import TENSOR_TYPES, Tensor
 
 
 def _cat_rule(node: OpNode, g: Tensor) -> list[Tensor | None]:
@@ -42,12 +42,30 @@ _cat: Op = Op("cat", _cat_forward, _cat_rule)
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """The tensors joined along a dimension; their other sizes must be equal.
+    """The tensors joined along a dimension, in the dtype that holds them all.
+
+    RuntimeError where other sizes differ; empty vectors are left out.
 
     >>> ad.cat([ad.tensor([[1, 2]]), ad.tensor([[3, 4]])], dim=1)
     tensor([[1, 2, 3, 4]])
     """
     given = list(tensors)
+    kinds = {(x._p.dtype, x._p.ndim) if type(x) in TENSOR_TYPES else None for x in given}
+    if len(kinds) != 1 or None in kinds:
+        return _cat_any(given, dim)
+    (code, n), *_ = kinds  # type: ignore[misc]
+    ps = [x._p for x in given]
+    d = dim_index(dim, n)
+    p = lib.ad_cat(len(ps), ps, d, code)
+    if not p:
+        return _cat_any(given, dim)
+    recorded = any(x._node is not None or x._base is not None for x in given)
+    sizes = [(x._p.shape[d], x.dtype, False) for x in given] if recorded else []
+    return _cat.result_of(given, p, (d, code, sizes))
+
+
+def _cat_any(given: list[Tensor], dim: int) -> Tensor:
+    """The same of tensors of several dtypes, or of empty ones; words what is wrong."""
     if not given:
         raise ValueError("expected a non-empty list of Tensors")
     for i, x in enumerate(given):
@@ -101,7 +119,9 @@ _stack: Op = Op("stack", _stack_forward, _stack_rule)
 
 
 def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
-    """Tensors of one shape joined along a new dimension.
+    """Tensors of one shape joined along a new dimension, in the dtype that holds them all.
+
+    RuntimeError for other shapes.
 
     >>> ad.stack([ad.tensor([1, 2]), ad.tensor([3, 4])])
     tensor([[1, 2],

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from autodiff.dtypes import float32, float64
+from autodiff.dtypes import FLOATS
 from autodiff.expr import build, inputs
 from autodiff.native import NULL, error, ffi, lib
 from autodiff.ops import loss_terms
@@ -73,7 +73,7 @@ _g, _x, _t = inputs(3)
 _class = PointwiseOp(
     "nll_class", where(build("eq", _g, _x), 0, where(build("lt", _g, 0), _t, _g)), 3
 )
-_kept = {d: PointwiseOp("nll_kept", build("ne", _g, _x).to(d), 2) for d in (float32, float64)}
+_kept = {d: PointwiseOp("nll_kept", build("ne", _g, _x).to(d), 2) for d in FLOATS}
 _weigh = PointwiseOp("nll_weigh", where(build("eq", _x, 0), 0.0, -_g * _x), 2)
 
 

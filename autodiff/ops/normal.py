@@ -13,6 +13,7 @@ from autodiff.expr import build, inputs
 from autodiff.native import lib
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.elementwise import mul
+from autodiff.ops.halves import in_float32
 from autodiff.ops.pointwise import PointwiseOp, number
 from autodiff.ops.reductions import _sum_dim, _sum_to, mean
 from autodiff.ops.statistics import _PAIRS, Spread, _deviations, _var
@@ -112,6 +113,7 @@ class Moments(NamedTuple):
     var: Tensor
 
 
+@in_float32
 def channel_norm(
     x: Tensor, mask: int, weight: Tensor, bias: Tensor, eps: float
 ) -> tuple[Tensor, Moments]:
@@ -123,6 +125,7 @@ def channel_norm(
     return _norm.on((x, weight, bias), normal), Moments(average, var)
 
 
+@in_float32
 def fixed_norm(
     x: Tensor, mean: Tensor, var: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> Tensor:
@@ -138,6 +141,7 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     return _scaled_and_moved.call(x, weight, bias)
 
 
+@in_float32
 def rms_norm(x: Tensor, mask: int, weight: Tensor | None, eps: float) -> Tensor:
     """x over the root of the mean of its squares plus eps, times a weight."""
     dims = tuple(d for d in range(x.ndim) if mask >> d & 1)

@@ -142,7 +142,9 @@ def _along(op: Op, x: Tensor, dim: int, d: dtype | None) -> Tensor:
 
 
 def softmax(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
-    """exp(input) divided by its sum along `dim`.
+    """exp(input) divided by its sum along `dim`: rows of probabilities.
+
+    NotImplementedError of other than floats, unless `dtype` converts them.
 
     >>> ad.tensor([0.0, 0.0]).softmax(0)
     tensor([0.5000, 0.5000])

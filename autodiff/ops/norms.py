@@ -11,6 +11,7 @@ from autodiff.native import lib
 from autodiff.ops.assign import masked_fill
 from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.contraction import matmul
+from autodiff.ops.halves import in_float32
 from autodiff.ops.out import written
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reductions import _restore
@@ -313,6 +314,11 @@ def cdist(
     _check_cdist(x1, x2, order, compute_mode)
     rows = max(x1.shape[-2], x2.shape[-2])
     many = rows > FEW if compute_mode == _MODES[0] else compute_mode == _MODES[1]
+    return _distances(x1, x2, order, many)
+
+
+@in_float32
+def _distances(x1: Tensor, x2: Tensor, order: float, many: bool) -> Tensor:
     if order == 2 and many and x1.shape[-1]:
         return _euclidean.on(common_batch(x1, x2))
     difference = unsqueeze(x1, x1.ndim - 1) - unsqueeze(x2, x2.ndim - 2)

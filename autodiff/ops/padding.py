@@ -2,63 +2,104 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
-from autodiff.ops.assign import copy_
-from autodiff.ops.base import Op
+from autodiff.dtypes import ALL
+from autodiff.native import ffi
+from autodiff.ops.assign import ZEROS
+from autodiff.ops.base import Op, OpNode
 from autodiff.ops.create import arange, full
-from autodiff.ops.gather import index_along
-from autodiff.ops.rearrange import made
-from autodiff.ops.views import _slice
+from autodiff.ops.gather import Indices, _scatter
+from autodiff.ops.join import cat
+from autodiff.ops.rearrange import pieces
 from autodiff.tensor import Tensor
 
 __all__ = ["PLACES", "constant_pad", "place_pad"]
 
 Pads = Sequence[tuple[int, int]]  # before and after, for each dimension
+Piece = tuple[int, int, int]  # where it starts, the step to the next element, how many
 
 
-def _padded(x: Tensor, pads: Pads, value: float) -> Tensor:
-    for d, (low, high) in enumerate(pads):
-        if low < 0 or high < 0:
-            x = _slice(x, d, max(0, -low), x.shape[d] + min(0, high), 1)
-    grown = [(max(0, low), max(0, high)) for low, high in pads]
-    if not any(map(any, grown)):
-        return x
-    shape = [low + size + high for size, (low, high) in zip(x.shape, grown, strict=True)]
-    y = region = full(shape, value, dtype=x.dtype)
-    for d, (low, _) in enumerate(grown):
-        region = _slice(region, d, low, low + x.shape[d], 1)
-    copy_(region, x)
-    return y
+def _kept(size: int, low: int, high: int) -> Piece:
+    """What is left of a dimension where pads are negative."""
+    return max(0, -low), 1, size + min(0, low) + min(0, high)
+
+
+def _padded(p: Any, pads: Pads, value: Any) -> Any:
+    plan: list[int] = []
+    for size, (low, high) in zip(ffi.unpack(p.shape, p.ndim), pads, strict=True):
+        if low or high:
+            plan += (3, -1, 1, max(0, low), *_kept(size, low, high), -1, 1, max(0, high))
+        else:
+            plan += (1, 0, 1, size)
+    zero = type(value) is int and value == 0
+    given = ZEROS[p.dtype] if zero else full((), value, dtype=ALL[p.dtype])
+    return pieces(p, plan, given._p)
 
 
 constant_pad: Op = Op(
     "constant_pad_nd",
-    made(_padded),
+    _padded,
     lambda node, g: (constant_pad(g, [(-a, -b) for a, b in node.args[0]], 0),),
     shaped=False,
 )
 
 
-def _reflected(at: Tensor, size: int) -> Tensor:
-    return (size - 1) - ((size - 1) - at.abs()).abs()
+def _reflected(size: int, low: int, high: int) -> Iterator[Piece]:
+    yield low, -1, max(0, low)
+    yield _kept(size, low, high)
+    yield size - 2, -1, max(0, high)
 
 
-# Where in a dimension of a size the elements at positions, of which some are outside, are taken.
-PLACES: dict[str, Callable[[Tensor, int], Tensor]] = {
+def _replicated(size: int, low: int, high: int) -> Iterator[Piece]:
+    yield 0, 0, max(0, low)
+    yield _kept(size, low, high)
+    yield size - 1, 0, max(0, high)
+
+
+def _wrapped(size: int, low: int, high: int) -> Iterator[Piece]:
+    """Around what is left, which may be less than is wanted."""
+    kept = first, _, n = _kept(size, low, high)
+    before, after = (divmod(max(0, wanted), n or 1) for wanted in (low, high))
+    yield first + n - before[1], 1, before[1]
+    yield from [kept] * (before[0] + 1 + after[0])
+    yield first, 1, after[1]
+
+
+# The pieces that a padded dimension is made of.
+PLACES: dict[str, Callable[[int, int, int], Iterator[Piece]]] = {
     "reflect": _reflected,
-    "replicate": lambda at, size: at.clamp(0, size - 1),
-    "circular": lambda at, size: at % size,
+    "replicate": _replicated,
+    "circular": _wrapped,
 }
+
+
+def _place_forward(p: Any, pads: Pads, mode: str) -> Any:
+    plan: list[int] = []
+    for size, (low, high) in zip(ffi.unpack(p.shape, p.ndim), pads, strict=True):
+        found = list(PLACES[mode](size, low, high)) if low or high else [(0, 1, size)]
+        plan.append(len(found))
+        for piece in found:
+            plan += piece
+    return pieces(p, plan)
+
+
+def _place_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
+    pads, mode = node.args
+    for d, (low, high) in enumerate(pads):
+        if not (low or high):
+            continue
+        found = PLACES[mode](node.shape[d], low, high)
+        at = cat([full([n], start) if step == 0 else arange(start, start + step * n, step)
+                  for start, step, n in found if n])  # fmt: skip
+        g = _scatter(g, Indices([at], d), [*g.shape[:d], node.shape[d], *g.shape[d + 1 :]])
+    return (g,)
+
+
+_place: Op = Op("place_pad", _place_forward, _place_rule)
 
 
 def place_pad(x: Tensor, pads: Pads, mode: str) -> Tensor:
     """The tensor with elements of its own around it."""
-    for d, (low, high) in enumerate(pads):
-        if mode == "circular":  # around what is left
-            x = _slice(x, d, max(0, -low), x.shape[d] + min(0, high), 1)
-            low, high = max(0, low), max(0, high)
-        if low or high:
-            size = x.shape[d]
-            x = index_along(x, d, PLACES[mode](arange(-low, size + high), size))
-    return x
+    return _place(x, pads, mode)

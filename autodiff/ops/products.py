@@ -14,6 +14,7 @@ from autodiff.ops.base import Op, OpNode
 from autodiff.ops.contraction import _check_dtypes, _linear, check_batches, dot, matmul, mm, mv
 from autodiff.ops.create import full
 from autodiff.ops.elementwise import add
+from autodiff.ops.halves import in_float32
 from autodiff.ops.join import stack
 from autodiff.ops.out import written
 from autodiff.ops.pointwise import PointwiseOp, number
@@ -39,10 +40,14 @@ def _factor(name: str, value: Any, integers: bool) -> Any:
     return int(value) if integers else value
 
 
-def _sum(input: Tensor, product: Tensor, beta: Any, alpha: Any) -> Tensor:
-    """beta * input + alpha * product; where beta is 0, nans of the input do not come through."""
+@in_float32
+def _sum(
+    input: Tensor, multiply: Callable[..., Tensor], a: Tensor, b: Tensor, beta: Any, alpha: Any
+) -> Tensor:
+    """beta * input + alpha * (a times b); where beta is 0, no nans of the input come through."""
+    product = multiply(a, b)
     d = product._p.dtype
-    integers = d < dtypes.float32.code
+    integers = d < dtypes.FIRST_FLOAT
     beta, alpha = _factor("beta", beta, integers), _factor("alpha", alpha, integers)
     if input._p.dtype != d:
         raise RuntimeError(
@@ -90,7 +95,7 @@ def addmm(
         _check_dtypes("addmm", mat1, mat2)
         y = _linear.on((mat1, t(mat2), input))
     else:
-        y = _sum(input, mm(mat1, mat2), beta, alpha)
+        y = _sum(input, mm, mat1, mat2, beta, alpha)
     return written("addmm", out, y, input, mat1, mat2)
 
 
@@ -119,7 +124,7 @@ def addmv(
             f"size mismatch, got input ({input.shape[0] if input.ndim else 1}), mat "
             f"({rows}x{mat.shape[1]}), vec ({vec.shape[0]})"
         )
-    return written("addmv", out, _sum(input, mv(mat, vec), beta, alpha), input, mat, vec)
+    return written("addmv", out, _sum(input, mv, mat, vec, beta, alpha), input, mat, vec)
 
 
 def addr(
@@ -139,11 +144,11 @@ def addr(
     """
     _check_vectors("addr", vec1=vec1, vec2=vec2)
     wide = dtypes.promote_types(dtypes.promote_types(vec1.dtype, vec2.dtype), input.dtype)
-    product = unsqueeze(vec1, 1) * vec2
     if wide is dtypes.bool:
+        product = unsqueeze(vec1, 1) * vec2
         y = expand(input, product.shape).logical_and(bool(beta)).logical_or(product)
     else:
-        y = _sum(input.to(wide), product.to(wide), beta, alpha)
+        y = _sum(input.to(wide), outer, vec1.to(wide), vec2.to(wide), beta, alpha)
     return written("addr", out, y, input, vec1, vec2, converts=True)
 
 
@@ -162,7 +167,7 @@ def baddbmm(
     torch.Size([5, 2, 4])
     """
     check_batches("baddbmm", batch1, batch2)
-    y = _sum(input, matmul(batch1, batch2), beta, alpha)
+    y = _sum(input, matmul, batch1, batch2, beta, alpha)
     return written("baddbmm", out, y, input, batch1, batch2)
 
 
@@ -183,7 +188,7 @@ def addbmm(
     check_batches("addbmm", batch1, batch2)
     b, n, k = batch1.shape
     rows = reshape(permute(batch1, 1, 0, 2), [n, b * k])
-    y = _sum(input, matmul(rows, reshape(batch2, [b * k, batch2.shape[2]])), beta, alpha)
+    y = _sum(input, matmul, rows, reshape(batch2, [b * k, batch2.shape[2]]), beta, alpha)
     return written("addbmm", out, y, input, batch1, batch2)
 
 
@@ -222,7 +227,7 @@ def _check_vectors(op: str, **given: Tensor) -> None:
 
 
 def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
-    """The outer product of two vectors.
+    """The products of each element of a vector (n) with each of another (m): (n, m).
 
     >>> ad.outer(ad.tensor([1, 2]), ad.tensor([3, 4]))
     tensor([[3, 4],
@@ -416,7 +421,7 @@ diagonal_of: Op = Op(
 
 
 def trace(input: Tensor) -> Tensor:
-    """The sum of a matrix's diagonal.
+    """The sum of a matrix's diagonal: 0-d, int64 of integers. RuntimeError for no matrix.
 
     >>> ad.trace(ad.tensor([[1, 2], [3, 4]]))
     tensor(5)
@@ -500,7 +505,7 @@ def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor
 
 
 def chain_matmul(*matrices: Any, out: Tensor | None = None) -> Tensor:
-    """The product of matrices in the cheapest order.
+    """The product of matrices in the cheapest order. RuntimeError where one is no matrix.
 
     >>> ad.chain_matmul(ad.ones(2, 3), ad.ones(3, 4), ad.ones(4, 1)).shape
     torch.Size([2, 1])

@@ -48,7 +48,7 @@ def rand(
     dtype: dtype | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Numbers from the uniform distribution on [0, 1).
+    """Numbers from the uniform distribution on [0, 1), of a floating-point dtype.
 
     >>> g = ad.manual_seed(0)
     >>> ad.rand(2)
@@ -66,7 +66,7 @@ def randn(
     dtype: dtype | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Numbers from the standard normal distribution.
+    """Numbers from the standard normal distribution, of a floating-point dtype.
 
     >>> g = ad.manual_seed(0)
     >>> ad.randn(2)
@@ -130,7 +130,9 @@ def randint(
     dtype: dtype | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Integers from [low, high); from [0, low) where only low and size are given.
+    """Integers from [low, high); from [0, low) where only low and size are given. int64.
+
+    RuntimeError where there are none between.
 
     >>> g = ad.manual_seed(0)
     >>> ad.randint(0, 10, (3,))
@@ -171,7 +173,7 @@ def randperm(
     out: Tensor | None = None,
     dtype: dtype | None = None,
 ) -> Tensor:
-    """The integers below n in random order.
+    """The integers below n in random order: int64.
 
     >>> g = ad.manual_seed(0)
     >>> ad.randperm(4)
@@ -198,7 +200,7 @@ def normal(
     """Normal numbers: mean and std are numbers, with a size, or either or both are tensors.
 
     Tensors broadcast; the result has the dtype of mean, or of std where only it is a tensor. It is
-    the standard normal of its shape, times std, plus mean.
+    the standard normal of its shape, times std, plus mean. RuntimeError for a negative std.
 
     >>> g = ad.manual_seed(0)
     >>> ad.normal(0.0, 1.0, (2,))
@@ -253,7 +255,7 @@ def bernoulli(
 ) -> Tensor:
     """Ones with the probabilities in the input, else zeros; or all with probability p.
 
-    Of p, the input gives only shape and dtype.
+    Of p, the input gives only shape and dtype. RuntimeError outside [0, 1].
 
     >>> ad.bernoulli(ad.tensor([0.0, 1.0]))
     tensor([0., 1.])
@@ -267,6 +269,8 @@ def bernoulli(
 
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     """Counts from the Poisson distributions of the rates in the input, a float tensor.
+
+    RuntimeError for negative rates.
 
     >>> g = ad.manual_seed(0)
     >>> ad.poisson(ad.tensor([1.0, 10.0]))
@@ -287,7 +291,8 @@ def multinomial(
     """int64 indices of categories, drawn by the weights in the input: (n,) or (rows, n).
 
     Without replacement the indices of a row differ: they are those of its largest weights over
-    exponential numbers. Categories of weight 0 come last, in order.
+    exponential numbers. Categories of weight 0 come last, in order. RuntimeError for weights that
+    are negative or all 0, and for more draws than categories.
 
     >>> ad.multinomial(ad.tensor([0.0, 1.0, 0.0]), 3, replacement=True)
     tensor([1, 1, 1])

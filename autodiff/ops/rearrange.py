@@ -7,12 +7,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.native import lib
+from autodiff.native import NULL, ffi, lib
 from autodiff.node import mode
-from autodiff.ops.assign import copy_
-from autodiff.ops.base import Op
-from autodiff.ops.create import empty, full
-from autodiff.ops.gather import index_along
+from autodiff.ops.base import Op, OpNode, fresh
+from autodiff.ops.create import full
 from autodiff.ops.history import check_writable
 from autodiff.ops.indexing import index_add_, index_select
 from autodiff.ops.scan import cumsum
@@ -32,7 +30,7 @@ from autodiff.ops.views import (
     view,
 )
 from autodiff.shapes import MAX_DIMS, Size, contiguous_strides, dim_index, sizes_of
-from autodiff.tensor import Tensor, own, wrap
+from autodiff.tensor import Tensor, wrap
 
 
 def made(function: Callable[..., Tensor]) -> Callable[..., Any]:
@@ -178,13 +176,16 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
     return view(input, [*input.shape[:d], *wanted, *input.shape[d + 1 :]])
 
 
-def _windows(p: Any, shape: Sequence[int], strides: Sequence[int], _: Any) -> Any:
-    return lib.ad_as_strided(p, len(shape), list(shape), list(strides), lib.ad_offset(p))
+def _unfold_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
+    """What a window holds goes back to where a contiguous tensor has it."""
+    shape, (d, _, step) = node.shape, node.args
+    rows = contiguous_strides(shape)
+    along = rows[d] if rows else 1
+    windows = [r * step if k == d else r for k, r in enumerate(rows)]
+    return (_region_put(g, shape, rows, g.shape, [*windows, along], (0,)),)
 
 
-_unfold: Op = Op(
-    "unfold", _windows, lambda node, g: (_region_put(g, *node.args[2]),), view=True, shaped=False
-)
+_unfold: Op = Op("unfold", lib.ad_unfold, _unfold_rule, view=True)
 
 
 def unfold(x: Tensor, dimension: int, size: int, step: int) -> Tensor:
@@ -208,16 +209,7 @@ def unfold(x: Tensor, dimension: int, size: int, step: int) -> Tensor:
         raise RuntimeError(f"step is {by} but must be > 0")
     if by >= 2**40:
         raise ValueError(f"unfold(): a step of {by} is too large")
-    count = (limit - width) // by + 1
-
-    def windows(strides: Sequence[int]) -> list[int]:
-        along = strides[d] if x.ndim else 1
-        return [*strides[:d], *[along * by] * bool(x.ndim), *strides[d + 1 :], along]
-
-    shape = [*x.shape[:d], *[count] * bool(x.ndim), *x.shape[d + 1 :], width]
-    rows = contiguous_strides(x.shape)
-    where = (x.shape, rows, shape, windows(rows), (0,))
-    return _unfold(x, shape, windows(x.stride()), where)
+    return _unfold(x, d, width, by)
 
 
 # ---- pieces ----
@@ -320,14 +312,19 @@ def dsplit(input: Tensor, indices_or_sections: Any) -> tuple[Tensor, ...]:
 # ---- order ----
 
 
-def _flipped(x: Tensor, dims: Sequence[int]) -> Tensor:
-    for d in dims:
-        size = x.shape[d]
-        x = index_along(x, d, own(lib.ad_arange_i64(dtypes.int64.code, size, size - 1, -1), "flip"))
-    return x
+def pieces(p: Any, plan: list[int], value: Any = NULL) -> Any:
+    """A tensor put together from pieces of another: lib.ad_pieces."""
+    return lib.ad_pieces(p, len(plan), plan, value)
 
 
-_flip: Op = Op("flip", made(_flipped), lambda node, g: (_flip(g, *node.args),), shaped=False)
+def _flipped(p: Any, dims: Sequence[int]) -> Any:
+    plan: list[int] = []
+    for d, n in enumerate(ffi.unpack(p.shape, p.ndim)):
+        plan += (1, n - 1, -1, n) if d in dims else (1, 0, 1, n)
+    return pieces(p, plan)
+
+
+_flip: Op = Op("flip", _flipped, lambda node, g: (_flip(g, *node.args),), shaped=False)
 
 
 def flip(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
@@ -398,23 +395,24 @@ _rot90: Op = Op(
 )
 
 
-def _rolled(x: Tensor, shifts: Sequence[int], dims: Sequence[int]) -> Tensor:
+def _rolled(p: Any, shifts: Sequence[int], dims: Sequence[int]) -> Any:
     if not dims:  # of all elements as one vector
-        return reshape(_rolled(reshape(x, -1), shifts, [0] * len(shifts)), x.shape)
+        flat = reshape(wrap(p), -1)._p
+        y = fresh(_rolled(flat, shifts, [0] * len(shifts)), "roll", p)
+        return lib.ad_view(y, p.ndim, p.shape)
+    shape = ffi.unpack(p.shape, p.ndim)
+    cuts = [0] * p.ndim
     for shift, d in zip(shifts, dims, strict=True):
-        size = x.shape[d]
-        cut = -shift % size if size else 0
-        if cut:
-            y = empty(x.shape, dtype=x.dtype)
-            for to, begin, end in ((0, cut, size), (size - cut, 0, cut)):
-                copy_(_slice(y, d, to, to + end - begin, 1), _slice(x, d, begin, end, 1))
-            x = y
-    return x
+        cuts[d] = (cuts[d] - shift) % (shape[d] or 1)
+    plan: list[int] = []
+    for n, cut in zip(shape, cuts, strict=True):
+        plan += (2, cut, 1, n - cut, 0, 1, cut)
+    return pieces(p, plan)
 
 
 _roll: Op = Op(
     "roll",
-    made(_rolled),
+    _rolled,
     lambda node, g: (_roll(g, [-s for s in node.args[0]], node.args[1]),),
     shaped=False,
 )
@@ -429,7 +427,8 @@ def roll(input: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
     [3, 0, 1, 2]
     """
     given, along = (
-        sizes_of((v if isinstance(v, (tuple, list)) else (v,),), "roll") for v in (shifts, dims)
+        [v] if type(v) is int else sizes_of((v if isinstance(v, (tuple, list)) else (v,),), "roll")
+        for v in (shifts, dims)
     )
     if not given:
         raise RuntimeError("`shifts` required")

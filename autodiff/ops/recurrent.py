@@ -17,6 +17,7 @@ from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode, fresh
 from autodiff.ops.contraction import linear
 from autodiff.ops.create import tensor
+from autodiff.ops.halves import in_float32
 from autodiff.ops.indexing import index_select
 from autodiff.ops.join import cat
 from autodiff.ops.pointwise import PointwiseOp
@@ -103,9 +104,10 @@ _gru_new = PointwiseOp("gru_new", _tanh(_i + _f * _g), 3)
 _gru_out = PointwiseOp("gru_out", _i + _f * (_g - _i), 3)
 
 
+@in_float32
 def cell_step(
-    kind: str,
     gates: Tensor,
+    kind: str,
     state: Sequence[Tensor],
     w: Tensor,
     b: Tensor | None,
@@ -218,7 +220,7 @@ def composed(steps: Steps, xs: Sequence[Tensor]) -> Tensor:
     for t in steps.order:
         offset, rows = steps.rows(t)
         state = [_resized(x, rows, one) for x, one in zip(state, first, strict=True)]
-        state = list(cell_step(steps.kind, narrow(gates, 0, offset, rows), state, w, b, proj))
+        state = list(cell_step(narrow(gates, 0, offset, rows), steps.kind, state, w, b, proj))
         states[t] = state
     flat = [reshape(cat([s[0] for s in states]), -1)]
     if steps.kind == "LSTM":
@@ -422,7 +424,8 @@ _OPS = {
 }
 
 
-def scan(steps: Steps, gates: Tensor, w: Tensor, *rest: Tensor | None) -> tuple[Tensor, ...]:
+@in_float32
+def scan(gates: Tensor, steps: Steps, w: Tensor, *rest: Tensor | None) -> tuple[Tensor, ...]:
     """The output rows of all steps and the last state: h, and c of LSTM.
 
     `rest` is the first h, the first c (LSTM), and where they are there the bias and the projection.

@@ -12,6 +12,7 @@ from autodiff.node import mode
 from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
 from autodiff.ops.gather import choice, chosen
 from autodiff.ops.join import cat, stack
+from autodiff.ops.returned import returned
 from autodiff.ops.views import _expand, _select, reshape, unsqueeze
 from autodiff.shapes import Size, dim_index, dim_mask, sizes_of
 from autodiff.tensor import Tensor, live_node, own, wrap
@@ -26,7 +27,7 @@ def _kinds() -> dict[str, int]:
 
 KINDS = _kinds()
 _SUM = KINDS["sum"]
-_FLOAT = dtypes.float32.code
+_FLOAT = dtypes.FIRST_FLOAT
 
 
 def _native(kind: str) -> Any:
@@ -134,7 +135,7 @@ def _accumulated(x: Tensor, requested: dtype | None) -> int:
     """The dtype code a sum or product is computed in: int64 for integers and bools."""
     if requested is not None:
         return requested.code
-    return dtypes.int64.code if x._p.dtype < dtypes.float32.code else int(x._p.dtype)
+    return dtypes.int64.code if x._p.dtype < dtypes.FIRST_FLOAT else int(x._p.dtype)
 
 
 def _prepared(x: Tensor, requested: dtype | None) -> Tensor:
@@ -167,7 +168,9 @@ def sum(
 def mean(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None
 ) -> Tensor:
-    """The mean over `dim`; floating-point tensors only, nan where there are no elements.
+    """The mean over `dim` (an int, a tuple, or None for all); nan where there are no elements.
+
+    RuntimeError of other than floats, unless `dtype` converts them.
 
     >>> ad.tensor([[1.0, 2.0], [3.0, 4.0]]).mean(0)
     tensor([2., 3.])
@@ -185,7 +188,7 @@ def mean(
 def prod(
     input: Tensor, dim: int | None = None, keepdim: bool = False, *, dtype: dtype | None = None
 ) -> Tensor:
-    """The product over one dimension or all.
+    """The product over one dimension or all, 1 of no elements; of integers and bools int64.
 
     >>> ad.tensor([[1, 2], [3, 4]]).prod(1)
     tensor([ 2, 12])
@@ -195,6 +198,7 @@ def prod(
     return op(x, dim_mask(dim, x.ndim), keepdim, _accumulated(x, dtype))
 
 
+@returned("max")
 class max_result(NamedTuple):  # noqa: N801 - PyTorch's name
     """What `max` over a dimension returns."""
 
@@ -202,6 +206,7 @@ class max_result(NamedTuple):  # noqa: N801 - PyTorch's name
     indices: Tensor
 
 
+@returned("min")
 class min_result(NamedTuple):  # noqa: N801 - PyTorch's name
     """What `min` over a dimension returns."""
 
@@ -256,10 +261,14 @@ def _max_or_min(name: str, x: Tensor, dim: Any, keepdim: bool) -> Any:
 def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """The largest element; with `dim`, (values, indices) along it; with a tensor, `maximum`.
 
+    A nan is the largest. RuntimeError or IndexError where there are no elements.
+
     >>> ad.tensor([1, 3, 2]).max()
     tensor(3)
     >>> ad.tensor([[1, 3], [5, 4]]).max(dim=1)
-    max_result(values=tensor([3, 5]), indices=tensor([1, 0]))
+    torch.return_types.max(
+    values=tensor([3, 5]),
+    indices=tensor([1, 0]))
     """
     return _max_or_min("max", input, dim, keepdim)
 
@@ -267,16 +276,22 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
 def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     """The smallest element; with `dim`, (values, indices) along it; with a tensor, `minimum`.
 
+    A nan is the smallest. RuntimeError or IndexError where there are no elements.
+
     >>> ad.tensor([2, 1, 3]).min()
     tensor(1)
     >>> ad.tensor([[1, 3], [5, 4]]).min(dim=1)
-    min_result(values=tensor([1, 4]), indices=tensor([0, 1]))
+    torch.return_types.min(
+    values=tensor([1, 4]),
+    indices=tensor([0, 1]))
     """
     return _max_or_min("min", input, dim, keepdim)
 
 
 def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
-    """The largest elements over `dim`; equal ones share the gradient.
+    """The largest elements over `dim` (an int, a tuple, or all); equal ones share the gradient.
+
+    RuntimeError or IndexError where there are none.
 
     >>> ad.tensor([[1, 3], [5, 4]]).amax(1)
     tensor([3, 5])
@@ -286,7 +301,9 @@ def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
 
 
 def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
-    """The smallest elements over `dim`; equal ones share the gradient.
+    """The smallest elements over `dim` (an int, a tuple, or all); equal ones share the gradient.
+
+    RuntimeError or IndexError where there are none.
 
     >>> ad.tensor([[1, 3], [5, 4]]).amin(1)
     tensor([1, 4])
@@ -313,7 +330,9 @@ _INT64 = dtypes.int64.code
 
 
 def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """The index of the largest element, the first of equals; a nan counts as largest.
+    """The index of the largest element, the first of equals; a nan counts as largest. int64.
+
+    Without `dim`, of the elements as one vector. IndexError where there are none.
 
     >>> ad.tensor([[1, 3], [5, 4]]).argmax(1)
     tensor([1, 0])
@@ -322,7 +341,9 @@ def argmax(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 
 def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tensor:
-    """The index of the smallest element, the first of equals; a nan counts as smallest.
+    """The index of the smallest element, the first of equals; a nan counts as smallest. int64.
+
+    Without `dim`, of the elements as one vector. IndexError where there are none.
 
     >>> ad.tensor([[1, 3], [5, 4]]).argmin(1)
     tensor([0, 1])
@@ -337,7 +358,9 @@ def _truth(kind: str, x: Tensor, dim: Any, keepdim: bool) -> Tensor:
 
 
 def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """Whether any element is nonzero.
+    """Whether any element over `dim` (an int, a tuple, or None for all) is nonzero.
+
+    bool, or uint8 of uint8; False of no elements.
 
     >>> ad.tensor([[0, 1], [0, 0]]).any(1)
     tensor([ True, False])
@@ -346,7 +369,9 @@ def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
 
 
 def all(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:
-    """Whether all elements are nonzero.
+    """Whether all elements over `dim` (an int, a tuple, or None for all) are nonzero.
+
+    bool, or uint8 of uint8; True of no elements.
 
     >>> ad.tensor([[1, 1], [0, 1]]).all(1)
     tensor([ True, False])

@@ -9,12 +9,14 @@ from autodiff import dtypes
 from autodiff.native import error, ffi, lib
 from autodiff.ops.base import Op, fresh
 from autodiff.ops.gather import choice, chosen
+from autodiff.ops.returned import returned
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, own
 
 _sort, _topk = choice("sort", "SortBackward0"), choice("topk", "TopkBackward0")
 
 
+@returned("sort")
 class sort_result(NamedTuple):  # noqa: N801 - as max_result
     """What `sort` returns."""
 
@@ -22,6 +24,7 @@ class sort_result(NamedTuple):  # noqa: N801 - as max_result
     indices: Tensor
 
 
+@returned("topk")
 class topk_result(NamedTuple):  # noqa: N801 - as max_result
     """What `topk` returns."""
 
@@ -51,7 +54,9 @@ def sort(
     Equal elements keep their order, with or without `stable`.
 
     >>> ad.tensor([3, 1, 2]).sort()
-    sort_result(values=tensor([1, 2, 3]), indices=tensor([1, 2, 0]))
+    torch.return_types.sort(
+    values=tensor([1, 2, 3]),
+    indices=tensor([1, 2, 0]))
     """
     if type(descending) is not bool or type(stable) is not bool:
         raise _not_bool("sort", descending=descending, stable=stable)
@@ -62,7 +67,7 @@ def sort(
 def argsort(
     input: Tensor, dim: int = -1, descending: bool = False, *, stable: bool = False
 ) -> Tensor:
-    """Where the elements of `sort` come from.
+    """Where the elements of `sort` come from: int64.
 
     >>> ad.tensor([3, 1, 2]).argsort(descending=True)
     tensor([0, 2, 1])
@@ -78,10 +83,13 @@ def topk(
 ) -> topk_result:
     """The k largest (or smallest) elements along a dimension, and where they are.
 
-    They are in order, with or without `sorted`; of equal ones the first are taken.
+    They are in order, with or without `sorted`; of equal ones the first are taken. RuntimeError for
+    a k above the size.
 
     >>> ad.tensor([3, 1, 2]).topk(2)
-    topk_result(values=tensor([3, 2]), indices=tensor([0, 2]))
+    torch.return_types.topk(
+    values=tensor([3, 2]),
+    indices=tensor([0, 2]))
     """
     if type(largest) is not bool or type(sorted) is not bool:
         raise _not_bool("topk", largest=largest, sorted=sorted)

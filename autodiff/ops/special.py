@@ -158,7 +158,7 @@ def _atan_abs(t: Expr) -> Expr:
 def _atan2(a: Expr, b: Expr) -> Expr:
     y, x = _abs(a), _abs(b)
     low, high = build("minimum", x, y), build("maximum", x, y)
-    ratio = where(low == high, where(high == 0, 0.0, 1.0), low / high)
+    ratio = where(high == 0, 0.0, where(low == high, 1.0, low / high))
     acute = _atan_abs(where(_either(a != a, b != b), math.nan, ratio))
     steep = where(y > x, PI / 2 - acute, acute)
     turned = where(_negative(b), PI - steep, steep)
@@ -240,8 +240,8 @@ def _logaddexp(base: float) -> Callable[..., Any]:
     scale = 1.0 if base == math.e else 1 / LN2
 
     def expand(a: Expr, b: Expr) -> Expr:
-        far = build(power, -_abs(a - b))
-        return where(a == b, a + log, build("maximum", a, b) + _log1p(far) * scale)
+        far, most = build(power, -_abs(a - b)), build("maximum", a, b)
+        return where(a == b, most + log, most + _log1p(far) * scale)
 
     return expand
 

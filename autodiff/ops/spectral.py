@@ -13,6 +13,7 @@ from autodiff.ops.create import eye
 from autodiff.ops.join import cat
 from autodiff.ops.out import written, written_all
 from autodiff.ops.products import diagonal_of
+from autodiff.ops.returned import returned
 from autodiff.ops.systems import _triangle, check_matrix, native, triangle
 from autodiff.ops.views import mT, narrow, unsqueeze
 from autodiff.tensor import Tensor, wrap
@@ -43,6 +44,7 @@ _q: Op = Op(
 )
 
 
+@returned("linalg_qr")
 class qr_result(NamedTuple):  # noqa: N801 - as max_result
     """What `linalg.qr` returns."""
 
@@ -130,6 +132,7 @@ _values: Op = Op(
 )
 
 
+@returned("linalg_eigh")
 class eigh_result(NamedTuple):  # noqa: N801 - as max_result
     """What `linalg.eigh` returns."""
 
@@ -219,6 +222,7 @@ _spectrum: Op = _part("svd_values", 1, _spectrum_rule, 0)
 _right: Op = _part("svd_right", 2, _right_rule, 0, OUTPUT)
 
 
+@returned("linalg_svd")
 class svd_result(NamedTuple):  # noqa: N801 - as max_result
     """What `linalg.svd` returns."""
 

@@ -99,7 +99,7 @@ def broadcast_shapes(*shapes: Any) -> Size:
 
 
 def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
-    """The tensors expanded to one shape, as views.
+    """The tensors expanded to one shape, as views. RuntimeError where they do not broadcast.
 
     >>> [x.shape for x in ad.broadcast_tensors(ad.ones(2, 1), ad.ones(3))]
     [torch.Size([2, 3]), torch.Size([2, 3])]
@@ -149,7 +149,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
 
 
 def cartesian_prod(*tensors: Any) -> Tensor:
-    """All combinations of the elements of vectors, a row each.
+    """All combinations of the elements of vectors, a row each. RuntimeError of other tensors.
 
     >>> ad.cartesian_prod(ad.tensor([1, 2]), ad.tensor([3, 4]))
     tensor([[1, 3],
@@ -158,6 +158,9 @@ def cartesian_prod(*tensors: Any) -> Tensor:
             [2, 4]])
     """
     given = _given(tensors, "cartesian_prod")
+    for x in given:
+        if x.ndim != 1:
+            raise RuntimeError(f"Expect a 1D vector, but got shape {list(x.shape)}")
     if len(given) == 1:
         return given[0]
     return column_stack([reshape(grid, -1) for grid in meshgrid(given)])

@@ -18,6 +18,7 @@ from autodiff.ops.create import arange, eye
 from autodiff.ops.join import stack
 from autodiff.ops.out import written, written_all
 from autodiff.ops.products import diagonal_of
+from autodiff.ops.returned import returned
 from autodiff.ops.views import expand, mT, squeeze, unsqueeze
 from autodiff.tensor import Tensor, wrap
 
@@ -261,6 +262,7 @@ def _identity(a: Tensor) -> Tensor:
     return expand(one, a.shape) if a.ndim > 2 else one
 
 
+@returned("linalg_inv_ex")
 class inv_ex_result(NamedTuple):  # noqa: N801 - as max_result
     """What `linalg.inv_ex` returns."""
 
@@ -370,6 +372,7 @@ _logabsdet: Op = Op(
 )
 
 
+@returned("linalg_slogdet")
 class slogdet_result(NamedTuple):  # noqa: N801 - as max_result
     """What `slogdet` returns."""
 
@@ -383,7 +386,9 @@ def slogdet(A: Tensor, *, out: Any = None) -> slogdet_result:  # noqa: N803
     0 and -inf of a singular matrix. The sign has no derivative.
 
     >>> linalg.slogdet(ad.tensor([[0.0, 1.0], [1.0, 0.0]]))
-    slogdet_result(sign=tensor(-1.), logabsdet=tensor(0.))
+    torch.return_types.linalg_slogdet(
+    sign=tensor(-1.),
+    logabsdet=tensor(0.))
     """
     check_matrix("linalg.slogdet", A)
     factors = _factored("linalg.slogdet", A)
@@ -437,6 +442,7 @@ _NOT_POSITIVE = (
 )
 
 
+@returned("linalg_cholesky_ex")
 class cholesky_ex_result(NamedTuple):  # noqa: N801 - as max_result
     """What `linalg.cholesky_ex` returns."""
 
@@ -540,7 +546,9 @@ def old_slogdet(input: Tensor, *, out: Any = None) -> slogdet_result:
     """`linalg.slogdet`: the sign of the determinant and the logarithm of its magnitude.
 
     >>> ad.slogdet(ad.tensor([[0.0, 1.0], [1.0, 0.0]]))
-    slogdet_result(sign=tensor(-1.), logabsdet=tensor(0.))
+    torch.return_types.linalg_slogdet(
+    sign=tensor(-1.),
+    logabsdet=tensor(0.))
     """
     return slogdet(input, out=out)
 

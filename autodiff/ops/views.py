@@ -6,13 +6,14 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from autodiff.dtypes import dtype, int64
+from autodiff.dtypes import SCALAR_NAMES, dtype, int64
+from autodiff.dtypes import bool as boolean
 from autodiff.native import describe, error, lib, take_failure
 from autodiff.node import Node
 from autodiff.ops import history
 from autodiff.ops.base import Op, fresh
 from autodiff.shapes import MAX_DIMS, Size, dim_index, sizes_of
-from autodiff.tensor import Tensor
+from autodiff.tensor import Tensor, own
 from autodiff.tensor import late as tensor_late
 
 # ---- adjoints: a cotangent put back where a view was taken ----
@@ -125,21 +126,49 @@ _alias: Op = Op("alias", lib.ad_alias, _same, view=True, shaped=False)
 def view(x: Tensor, *shape: Any, size: Any = None) -> Tensor:
     """The same elements in another shape, sharing memory; one size may be -1.
 
-    RuntimeError where the element counts differ or the strides cannot express it without a copy.
+    Given a dtype instead, the same bytes as elements of it, without a gradient: where those are of
+    another size, the last dimension shrinks or grows. RuntimeError where the element counts differ
+    or the strides cannot express it without a copy.
 
     >>> ad.arange(6).view(2, 3)
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
     if len(shape) == 1 and isinstance(shape[0], dtype):
-        raise RuntimeError(
-            "view: reinterpreting elements as another dtype is not supported; use to()"
-        )
+        return _reinterpreted(x, shape[0])
     sizes = sizes_of(shape, "view", size)
     p = lib.ad_view(x._p, len(sizes), sizes)
     if p:
         return _view.result(x, p, (sizes,))
     raise _bad_shape(x, sizes, error("view", x._p))
+
+
+_NO_ELEMENTS = {
+    1: "self.dim() cannot be 0 to view {a} as {b} (different element sizes)",
+    2: "self.stride(-1) must be 1 to view {a} as {b} (different element sizes), but got {n}",
+    3: "self.size(-1) must be divisible by {k} to view {a} as {b} (different element sizes), but "
+    "got {n}",
+    4: "self.storage_offset() must be divisible by {k} to view {a} as {b} (different element "
+    "sizes), but got {n}",
+    5: "self.stride({d}) must be divisible by {k} to view {a} as {b} (different element sizes), "
+    "but got {n}",
+    6: "view: the memory of {a} elements is not aligned to those of {b}: make a clone() first",
+}
+
+
+def _reinterpreted(x: Tensor, d: dtype) -> Tensor:
+    if d is boolean and x.dtype is not boolean:
+        raise RuntimeError("view: bytes that are neither 0 nor 1 are no bools; use to()")
+    p = lib.ad_view_dtype(x._p, d.code)
+    if p:
+        return own(p, "view")
+    failure = take_failure()
+    status, a, b, c = failure
+    if status != lib.AD_BAD_ARG:
+        raise describe(failure, "view", x._p)
+    names = {"a": SCALAR_NAMES[x._p.dtype], "b": SCALAR_NAMES[d.code]}
+    k = d.itemsize // x.itemsize
+    raise RuntimeError(_NO_ELEMENTS[a].format(n=b, d=c, k=k, **names))
 
 
 def _bad_shape(x: Tensor, sizes: Sequence[int], failure: Exception) -> Exception:
@@ -166,6 +195,8 @@ def _bad_shape(x: Tensor, sizes: Sequence[int], failure: Exception) -> Exception
 def reshape(input: Tensor, *sizes: Any, shape: Any = None) -> Tensor:
     """The same elements in another shape: a view where the strides allow it, else a copy.
 
+    One size may be -1, which stands for what is left. RuntimeError for other numbers of elements.
+
     >>> ad.arange(6).reshape(2, -1)
     tensor([[0, 1, 2],
             [3, 4, 5]])
@@ -188,6 +219,8 @@ def _check_room(name: str, ndim: int) -> None:
 def expand(x: Tensor, *sizes: Any, size: Any = None) -> Tensor:
     """The tensor repeated along dimensions of size 1 (and new leading ones) without copying.
 
+    A view; -1 keeps a size. RuntimeError where another size would change.
+
     >>> ad.tensor([[1], [2]]).expand(2, 3)
     tensor([[1, 1, 1],
             [2, 2, 2]])
@@ -209,7 +242,7 @@ def expand(x: Tensor, *sizes: Any, size: Any = None) -> Tensor:
 
 
 def permute(input: Tensor, *sizes: Any, dims: Any = None) -> Tensor:
-    """The dimensions in another order.
+    """The dimensions in the order `dims`, which names each once: a view. RuntimeError else.
 
     >>> ad.zeros(2, 3, 4).permute(2, 0, 1).shape
     torch.Size([4, 2, 3])
@@ -228,7 +261,7 @@ def permute(input: Tensor, *sizes: Any, dims: Any = None) -> Tensor:
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
-    """Two dimensions swapped.
+    """Two dimensions swapped: a view.
 
     >>> ad.zeros(2, 3).transpose(0, 1).shape
     torch.Size([3, 2])
@@ -262,7 +295,7 @@ def T(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
 
 
 def mT(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
-    """The last two dimensions swapped.
+    """The last two dimensions swapped: a view.
 
     >>> ad.zeros(5, 2, 3).mT.shape
     torch.Size([5, 3, 2])
@@ -275,7 +308,7 @@ def mT(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
 
 
 def select(input: Tensor, dim: int, index: int) -> Tensor:
-    """The slice at one index of a dimension, which is dropped. IndexError out of range.
+    """The slice at one index of a dimension, which is dropped: a view. IndexError out of range.
 
     >>> ad.tensor([[1, 2], [3, 4]]).select(1, 0)
     tensor([1, 3])
@@ -294,7 +327,7 @@ def select(input: Tensor, dim: int, index: int) -> Tensor:
 
 
 def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
-    """`length` indices of a dimension from `start`.
+    """`length` indices of a dimension from `start` on: a view. RuntimeError out of range.
 
     >>> ad.arange(5).narrow(0, 1, 3)
     tensor([1, 2, 3])
@@ -315,7 +348,7 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
 
 
 def squeeze(input: Tensor, dim: Any = None) -> Tensor:
-    """Dimensions of size 1 dropped: all of them, or those named.
+    """Dimensions of size 1 dropped, all of them or those named: a view. Others stay.
 
     >>> ad.zeros(1, 2, 1).squeeze().shape
     torch.Size([2])
@@ -330,7 +363,7 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
 
 
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
-    """A dimension of size 1 inserted before `dim`.
+    """A dimension of size 1 inserted before `dim`, -1 being after the last: a view.
 
     >>> ad.zeros(2).unsqueeze(0).shape
     torch.Size([1, 2])
@@ -340,7 +373,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
-    """The dimensions from start_dim to end_dim merged into one.
+    """The dimensions from start_dim to end_dim merged into one: a view where strides allow it.
 
     >>> ad.zeros(2, 3, 4).flatten(1).shape
     torch.Size([2, 12])
@@ -358,7 +391,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
 
 
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
-    """The slices along a dimension.
+    """The slices along a dimension, which is dropped: views. IndexError of a 0-d tensor.
 
     >>> ad.tensor([[1, 2], [3, 4]]).unbind()
     (tensor([1, 2]), tensor([3, 4]))
@@ -370,7 +403,9 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
-    """The tensor in pieces of one size (the last may be smaller) or of the given sizes.
+    """The tensor in pieces of one size (the last may be smaller) or of the given sizes: views.
+
+    RuntimeError where the sizes do not sum to the dimension's.
 
     >>> ad.arange(5).split(2)
     (tensor([0, 1]), tensor([2, 3]), tensor([4]))
@@ -397,7 +432,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
-    """The tensor in at most `chunks` pieces of equal size.
+    """The tensor in at most `chunks` pieces of equal size, the last may be smaller: views.
 
     >>> ad.arange(5).chunk(2)
     (tensor([0, 1, 2]), tensor([3, 4]))
@@ -503,6 +538,8 @@ _as_strided: Op = Op(
 def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None = None) -> Tensor:
     """A view of the storage with any sizes, strides and offset (in elements) that lie inside it.
 
+    RuntimeError for what reaches outside.
+
     >>> ad.arange(6).as_strided((2, 2), (3, 1), 1)
     tensor([[1, 2],
             [4, 5]])
@@ -515,7 +552,15 @@ def as_strided(input: Tensor, size: Any, stride: Any, storage_offset: int | None
     start = input.storage_offset()
     offset = start if storage_offset is None else storage_offset
     geometry = (input.shape, input.stride(), Size(shape), tuple(strides), (offset - start,))
-    return _as_strided(input, shape, strides, offset, geometry)
+    try:
+        return _as_strided(input, shape, strides, offset, geometry)
+    except RuntimeError as failure:
+        if "do not fit" not in str(failure):
+            raise
+        raise RuntimeError(
+            f"as_strided(): sizes {shape}, strides {strides} and storage offset {offset} reach out "
+            f"of the storage of the tensor of size {list(input.shape)}, or are negative"
+        ) from None
 
 
 def _split_region(g: Tensor, *geometry: Any) -> tuple[Tensor, Tensor]:

@@ -48,7 +48,8 @@ class Optimizer:
     """Base of optimisers. A subclass defines `step`.
 
     `params` are tensors, (name, tensor) pairs, or dicts with "params" and options of their own;
-    `defaults` are the options of groups that do not set them.
+    `defaults` are the options of groups that do not set them. ValueError for no parameters, and for
+    options that are out of range.
 
     >>> w = ad.tensor([1.0], requires_grad=True)
     >>> optimizer = optim.SGD([w], lr=0.1)

@@ -8,6 +8,7 @@ from itertools import product
 from typing import Any
 
 from autodiff.nn import functional as F
+from autodiff.ops.create import tensor
 from autodiff.testing.reference import Array, Index
 
 __all__ = ["ROWS"]
@@ -178,6 +179,17 @@ ROWS: list[tuple[str, Callable[..., Any], tuple[str, ...], Callable[..., Array],
      _interpolated(lambda i: list(_corners(i)), 5), False),
     ("interpolate_nearest", lambda x: F.interpolate(x, scale_factor=2), ("n 1 3",),
      _interpolated(lambda i: [(i // 2, 1.0)], 6), False),
+    ("interpolate_antialias",
+     lambda x: F.interpolate(x, (1, 2), mode="bilinear", antialias=True), ("n 1 1 4",),
+     _interpolated(lambda i: [(k + i, w / 7) for k, w in enumerate((3 - 2 * i, 3, 1 + 2 * i))], 2),
+     False),
+    ("grid_sample", lambda x: F.grid_sample(
+        x, tensor([[[[-0.5, 0.0], [1.0, 0.0]]]]).to(x.dtype).expand(x.shape[0], 1, 2, 2),
+        align_corners=True), ("n 1 1 3",),
+     _interpolated(lambda i: [(2, 1.0)] if i else [(0, 0.5), (1, 0.5)], 2), False),
+    ("max_unpool1d",
+     lambda x: F.max_unpool1d(x, tensor([0, 3, 4]).expand(x.shape), 2, output_size=(5,)),
+     ("n 1 3",), _interpolated(lambda i: [((0, 0, 0, 1, 2)[i], float(i in (0, 3, 4)))], 5), False),
     ("unfold", lambda x: F.unfold(x, (2, 1), padding=(1, 0)), ("n 2 2 3",), _columns, False),
     ("pixel_shuffle", lambda x: F.pixel_shuffle(x, 2), ("n 4 1 w",), _shuffled, False),
 ]  # fmt: skip

@@ -56,7 +56,7 @@ def _scanned(kind: str, reverse: bool, biased: bool = True) -> Callable[..., ad.
     def call(gates: ad.Tensor, w: ad.Tensor, *rest: ad.Tensor) -> ad.Tensor:
         projected = kind == "LSTM" and reverse
         steps = Steps(kind, SIZES, reverse, biased, projected)
-        return ad.cat([x.reshape(-1) for x in scan(steps, gates, w, *rest)])
+        return ad.cat([x.reshape(-1) for x in scan(gates, steps, w, *rest)])
 
     return call
 

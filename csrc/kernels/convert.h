@@ -13,6 +13,53 @@ AD_SIMD int64_t f64_to_integer(double a) { return a >= -0x1p63 && a < 0x1p63 ? (
 #define TO_i64_f64(a) ((double)(a))
 #define TO_i64_i64(a) (a)
 
+/* ---- floats of 16 bits: to the nearest, of two the even one ----
+ * In integers, as conversions of whole vectors (below), where a CPU has them, compute too. A nan keeps the
+ * upper bits of its payload and becomes quiet. */
+AD_SIMD uint32_t bits_of(float a) {
+    uint32_t bits;
+    memcpy(&bits, &a, sizeof bits);
+    return bits;
+}
+AD_SIMD float of_bits(uint32_t bits) {
+    float a;
+    memcpy(&a, &bits, sizeof a);
+    return a;
+}
+AD_SIMD float f16_to_f32(ad_f16 a) {
+    const uint32_t size = a & 0x7fff, wide = size << 13;
+    const uint32_t tiny = bits_of((float)(int32_t)size * 0x1p-24f); /* exact: an integer of 10 bits */
+    uint32_t bits = wide + (112u << 23);
+    bits = size < 0x400 ? tiny : bits;
+    bits = size >= 0x7c00 ? wide | 0x7f800000 | (size > 0x7c00) << 22 : bits;
+    return of_bits(bits | (uint32_t)(a & 0x8000) << 16);
+}
+AD_SIMD ad_f16 f32_to_f16(float a) {
+    const uint32_t bits = bits_of(a), size = bits & 0x7fffffff;
+    const uint32_t tiny = bits_of(of_bits(size) + 0.5f) - bits_of(0.5f); /* an addition rounds there */
+    uint32_t half = (size + 0xfff + (size >> 13 & 1) - (112u << 23)) >> 13;
+    half = size < 113u << 23 ? tiny : half;
+    half = size >= 143u << 23 ? 0x7c00 : half;
+    half = size > 0x7f800000 ? 0x7e00 | (size >> 13 & 0x3ff) : half;
+    return (ad_f16)(half | (bits >> 16 & 0x8000));
+}
+AD_SIMD float bf16_to_f32(ad_bf16 a) { return of_bits((uint32_t)(uint16_t)a << 16); }
+AD_SIMD ad_bf16 f32_to_bf16(float a) {
+    const uint32_t bits = bits_of(a);
+    const uint32_t half = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
+    return (ad_bf16)((bits & 0x7fffffff) > 0x7f800000 ? bits >> 16 | 0x40 : half);
+}
+
+/* An element as a number of its register type. */
+#define READ_bool(a) (a)
+#define READ_uint8(a) (a)
+#define READ_int32(a) (a)
+#define READ_int64(a) (a)
+#define READ_float16(a) f16_to_f32(a)
+#define READ_bfloat16(a) bf16_to_f32(a)
+#define READ_float32(a) (a)
+#define READ_float64(a) (a)
+
 /* ---- between floats and 64-bit integers, a contiguous run ----
  * Few CPUs convert these in vectors, but most numbers are small: a batch that is goes another way, which
  * rounds as the plain one does. Truncation to an int32 is a vector's; an integer below 2^51 is in the low
@@ -62,18 +109,41 @@ AD_SIMD double small_to_f64(int64_t a) {
 FROM_INTEGERS(f32, float)
 FROM_INTEGERS(f64, double)
 
+#ifdef VF_F16
+#define BY_VECTORS(step)                                                                                     \
+    if (VF_F16)                                                                                              \
+        for (; i <= n - VF_W; i += VF_W) step
+#else
+#define BY_VECTORS(step)
+#endif
+static void run_f16_f32(int64_t n, void *restrict dst, const void *restrict src) {
+    float *d = dst;
+    const ad_f16 *s = src;
+    int64_t i = 0;
+    BY_VECTORS(vf_store(d + i, vf_load_f16(s + i));)
+    for (; i < n; i++) d[i] = f16_to_f32(s[i]);
+}
+static void run_f32_f16(int64_t n, void *restrict dst, const void *restrict src) {
+    ad_f16 *d = dst;
+    const float *s = src;
+    int64_t i = 0;
+    BY_VECTORS(vf_store_f16(d + i, vf_load(s + i));)
+    for (; i < n; i++) d[i] = f32_to_f16(s[i]);
+}
+
 /* The one of these for a pair of pointers, or none. */
 typedef void run_fn(int64_t n, void *restrict dst, const void *restrict src);
 #define NO_RUN ((run_fn *)NULL)
 #define RUN(d, s)                                                                                            \
     _Generic((s),                                                                                            \
-        const float *: _Generic((d), int64_t *: run_f32_i64, default: NO_RUN),                               \
+        const float *: _Generic((d), int64_t *: run_f32_i64, ad_f16 *: run_f32_f16, default: NO_RUN),        \
+        const ad_f16 *: _Generic((d), float *: run_f16_f32, default: NO_RUN),                                \
         const double *: _Generic((d), int64_t *: run_f64_i64, default: NO_RUN),                              \
         const int64_t *: _Generic((d), float *: run_i64_f32, double *: run_i64_f64, default: NO_RUN),        \
         default: NO_RUN)
 
 /* ---- loads and stores: a strided run of one dtype to a register and back; the two never overlap ---- */
-#define LOAD(function, from_ctype, to_ctype, CONVERT)                                                        \
+#define LOAD(function, from_ctype, to_ctype, READ, CONVERT)                                                  \
     static void function(int64_t n, void *dst, const char *src, int64_t stride) {                            \
         to_ctype *restrict d = dst;                                                                          \
         const from_ctype *restrict s = (const from_ctype *)(const void *)src;                                \
@@ -81,17 +151,17 @@ typedef void run_fn(int64_t n, void *restrict dst, const void *restrict src);
         if (stride == 1 && run)                                                                              \
             run(n, d, s);                                                                                    \
         else if (stride == 1)                                                                                \
-            for (int64_t i = 0; i < n; i++) d[i] = CONVERT(s[i]);                                            \
+            for (int64_t i = 0; i < n; i++) d[i] = CONVERT(READ(s[i]));                                      \
         else if (stride == 0 && n > 0) {                                                                     \
-            to_ctype same = CONVERT(s[0]);                                                                   \
+            to_ctype same = CONVERT(READ(s[0]));                                                             \
             for (int64_t i = 0; i < n; i++) d[i] = same;                                                     \
         } else                                                                                               \
-            for (int64_t i = 0; i < n; i++) d[i] = CONVERT(s[i * stride]);                                   \
+            for (int64_t i = 0; i < n; i++) d[i] = CONVERT(READ(s[i * stride]));                             \
     }
 #define AD_DTYPE(name, ctype, type)                                                                          \
-    LOAD(load_##name##_f32, ctype, float, TO_##type##_f32)                                                   \
-    LOAD(load_##name##_f64, ctype, double, TO_##type##_f64)                                                  \
-    LOAD(load_##name##_i64, ctype, int64_t, TO_##type##_i64)
+    LOAD(load_##name##_f32, ctype, float, READ_##name, TO_##type##_f32)                                      \
+    LOAD(load_##name##_f64, ctype, double, READ_##name, TO_##type##_f64)                                     \
+    LOAD(load_##name##_i64, ctype, int64_t, READ_##name, TO_##type##_i64)
 #include "../dtypes.def"
 #undef AD_DTYPE
 
@@ -104,6 +174,8 @@ typedef void run_fn(int64_t n, void *restrict dst, const void *restrict src);
 #define STORE_uint8(from, a) ((uint8_t)TO_##from##_i64(a))
 #define STORE_int32(from, a) TO_##from##_int32(a)
 #define STORE_int64(from, a) TO_##from##_i64(a)
+#define STORE_float16(from, a) f32_to_f16(TO_##from##_f32(a))
+#define STORE_bfloat16(from, a) f32_to_bf16(TO_##from##_f32(a))
 #define STORE_float32(from, a) TO_##from##_f32(a)
 #define STORE_float64(from, a) TO_##from##_f64(a)
 
@@ -147,6 +219,22 @@ typedef int64_t __attribute__((may_alias)) any_i64;
         (void)b, (void)c;                                                                                    \
         for (int64_t i = 0; i < n; i++) d[i] = TO_##from##_##to(x[i]);                                       \
     }
+/* What a narrower element type would hold. */
+static void pw_f32_round_f16(int64_t n, void *dst, const void *a, const void *b, const void *c) {
+    ad_f16 part[256];
+    (void)b, (void)c;
+    for (int64_t i = 0; i < n; i += 256) {
+        const int64_t m = ad_least(n - i, 256);
+        run_f32_f16(m, part, (const any_f32 *)a + i);
+        run_f16_f32(m, (any_f32 *)dst + i, part);
+    }
+}
+static void pw_f32_round_bf16(int64_t n, void *dst, const void *a, const void *b, const void *c) {
+    any_f32 *d = dst;
+    const any_f32 *x = a;
+    (void)b, (void)c;
+    AD_INDEPENDENT for (int64_t i = 0; i < n; i++) d[i] = bf16_to_f32(f32_to_bf16(x[i]));
+}
 CAST_UP(f32, f64)
 CAST_UP(f32, i64)
 CAST_DOWN(f64, f32)

@@ -75,6 +75,11 @@ AD_SIMD V NAME(normal)(V x, V mean, V rest, V rstd) {
     const V mean = VEC(set1)(((const T *)s->mean)[r]), rest = VEC(set1)(((const T *)s->rest)[r]),            \
             rstd = VEC(set1)(((const T *)s->rstd)[r])
 
+/* A weight or a bias: numbers of columns, or one. */
+AD_SIMD V NAME(scale)(const void *p, const ad_normal *s, int64_t c, int64_t k) {
+    return s->one ? VEC(set1)(*(const T *)p) : NAME(read)(p, c, k);
+}
+
 /* y = normal(x) weight + bias; either may be NULL */
 static void NAME(normalize)(int64_t rows, int64_t n, const void *x, const ad_normal *s, const void *weight,
                             const void *bias, void *y) {
@@ -82,8 +87,8 @@ static void NAME(normalize)(int64_t rows, int64_t n, const void *x, const ad_nor
         NORMAL_ROW(r);
         for (int64_t c = 0, k = n; c < n; c += VEC_W, k -= VEC_W) {
             V a = NAME(normal)(NAME(read)(x, r * n + c, k), mean, rest, rstd);
-            if (weight) a = VEC(mul)(a, NAME(read)(weight, c, k));
-            if (bias) a = VEC(add)(a, NAME(read)(bias, c, k));
+            if (weight) a = VEC(mul)(a, NAME(scale)(weight, s, c, k));
+            if (bias) a = VEC(add)(a, NAME(scale)(bias, s, c, k));
             NAME(write)(y, r * n + c, a, k);
         }
     }
@@ -120,7 +125,7 @@ static void NAME(norm_vjp)(int64_t n, const void *g, const void *x, const void *
     for (int64_t c = 0, k = n; c < n; c += VEC_W, k -= VEC_W) {
         const V slope = NAME(read)(g, c, k), row = NAME(normal)(NAME(read)(x, c, k), mean, rest, rstd);
         if (dx) {
-            const V h = weight ? VEC(mul)(slope, NAME(read)(weight, c, k)) : slope;
+            const V h = weight ? VEC(mul)(slope, NAME(scale)(weight, s, c, k)) : slope;
             const V left = VEC(sub)(VEC(sub)(h, mean_h), VEC(mul)(row, mean_hx));
             NAME(write)(dx, c, VEC(mul)(rstd, left), k);
         }

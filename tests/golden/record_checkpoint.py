@@ -61,6 +61,9 @@ CASES: dict[str, Callable[[Any], Any]] = {
         torch.tensor(2.5),
         torch.ones(2, requires_grad=True),
     ),
+    "halves": lambda torch: [
+        x(torch.tensor([0.1, 2.5])) for x in (torch.Tensor.half, torch.Tensor.bfloat16)
+    ],
     "parameter": lambda torch: torch.nn.Parameter(torch.ones(2), requires_grad=False),
     "containers": lambda torch: {
         1: [(), (1,), (1, 2), (1, 2, 3, "a"), {"b": None}],
@@ -72,7 +75,7 @@ CASES: dict[str, Callable[[Any], Any]] = {
     },
 }
 REFUSED: dict[str, Callable[[Any], Any]] = {
-    "half": lambda torch: torch.ones(2).half(),
+    "short": lambda torch: torch.ones(2).short(),
     "module": _model,
     "function": lambda torch: {"f": print},
     "device": lambda torch: torch.device("cpu"),

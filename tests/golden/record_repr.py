@@ -81,6 +81,22 @@ LONG: list[list[int]] = [
     [2, 7, 90],
 ]
 VERY_LONG: list[list[int]] = [[9, 8, 20], [8, 2, 9, 10]]
+# What functions return that return several tensors, of x = [[2, 1], [0, 4]].
+SEVERAL = [
+    "x.max(1)",
+    "x.min(1)",
+    "x.sort()",
+    "x.topk(1)",
+    "x.kthvalue(1)",
+    "x.aminmax()",
+    "torch.linalg.qr(torch.eye(1))",
+    "torch.linalg.eigh(torch.eye(1))",
+    "torch.linalg.svd(torch.eye(1))",
+    "torch.linalg.slogdet(x)",
+    "torch.linalg.inv_ex(torch.eye(2))",
+    "torch.linalg.cholesky_ex(torch.eye(2))",
+    "str(x.max(1))",
+]
 OPTIONS: list[dict[str, Any]] = [
     {"precision": 0},
     {"precision": 2},
@@ -201,12 +217,19 @@ def printed(torch: Any, case: Case) -> Case:
     return {**case, "values": values.tolist(), "text": repr(x)}
 
 
+def several(torch: Any, line: str) -> str:
+    """The text of what a line of SEVERAL makes."""
+    torch.set_printoptions(profile="default")
+    return repr(eval(line, {"torch": torch, "x": torch.tensor([[2.0, 1.0], [0.0, 4.0]])}))
+
+
 def main() -> None:
     """Writes repr.json, a case a line."""
     import torch
 
     groups = (plain_cases(), long_cases(), suffix_cases(), option_cases(), random_cases())
-    write(GOLDEN, cases=[printed(torch, case) for group in groups for case in group])
+    texts = {line: several(torch, line) for line in SEVERAL}
+    write(GOLDEN, cases=[printed(torch, case) for group in groups for case in group], several=texts)
 
 
 if __name__ == "__main__":

@@ -18,7 +18,9 @@ from autodiff.nn.functional import (
     probability_loss,
     regression_loss,
     resampling,
+    sampling,
     sparse,
+    unpooling,
 )
 from autodiff.nn.functional.activation import *  # noqa: F403 - its own __all__ lists them
 from autodiff.nn.functional.attention import *  # noqa: F403
@@ -37,7 +39,9 @@ from autodiff.nn.functional.pooling import *  # noqa: F403
 from autodiff.nn.functional.probability_loss import *  # noqa: F403
 from autodiff.nn.functional.regression_loss import *  # noqa: F403
 from autodiff.nn.functional.resampling import *  # noqa: F403
+from autodiff.nn.functional.sampling import *  # noqa: F403
 from autodiff.nn.functional.sparse import *  # noqa: F403
+from autodiff.nn.functional.unpooling import *  # noqa: F403
 from autodiff.ops.contraction import linear
 
 __all__ = ["linear"]
@@ -59,6 +63,8 @@ for _theme in (
     probability_loss,
     regression_loss,
     resampling,
+    sampling,
     sparse,
+    unpooling,
 ):
     __all__ += _theme.__all__

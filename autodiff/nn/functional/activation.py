@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from autodiff.dtypes import SCALAR_NAMES, dtype, float32, float64, uint8
+from autodiff.dtypes import FIRST_FLOAT, SCALAR_NAMES, dtype, float64, uint8
 from autodiff.ops import activations, arithmetic, elementwise, normalize
 from autodiff.ops.create import empty, ones_like
 from autodiff.ops.gated import glu
@@ -73,7 +73,7 @@ def _number(op: PointwiseOp, value: Any) -> Tensor:
 
 def _limits(input: Any, numbers: tuple[Any, ...]) -> tuple[Any, ...]:
     """The numbers as the input's dtype has them, where it has integers."""
-    if type(input) in TENSOR_TYPES and input._p.dtype < float32.code:
+    if type(input) in TENSOR_TYPES and input._p.dtype < FIRST_FLOAT:
         return tuple(int(value) if isinstance(value, float) else value for value in numbers)
     return numbers
 

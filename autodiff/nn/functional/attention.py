@@ -11,6 +11,7 @@ from autodiff.nn.functional.reduction import check_tensors
 from autodiff.ops import attention
 from autodiff.ops.contraction import matmul
 from autodiff.ops.elementwise import mul
+from autodiff.ops.halves import in_float32
 from autodiff.ops.pointwise import number
 from autodiff.ops.views import expand, reshape, transpose
 from autodiff.tensor import Tensor
@@ -114,10 +115,16 @@ def scaled_dot_product_attention(
     _check_dropout(dropout_p)
     if not dropout_p:
         return attention.attend(query, key, value, attn_mask, is_causal, float(scale))
-    scores = mul.call(query, number(float(scale))) @ transpose(key, -2, -1)
-    scores = attention.masked(scores, attn_mask, is_causal)
-    weights = attention.weights_of(scores, attn_mask is not None)
-    return matmul(dropout(weights, dropout_p), value)
+    scale = float(scale)
+    return _with_dropout(query, key, value, attn_mask, is_causal, scale, dropout_p)
+
+
+@in_float32
+def _with_dropout(
+    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, scale: float, p: float
+) -> Tensor:
+    scores = attention.masked(mul.call(q, number(scale)) @ transpose(k, -2, -1), mask, causal)
+    return matmul(dropout(attention.weights_of(scores, mask is not None), p), v)
 
 
 def _check_dropout(p: float) -> None:

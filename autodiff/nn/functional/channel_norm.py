@@ -12,7 +12,9 @@ from autodiff.nn.functional.normalization import check_normalized
 from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.ops import normal
 from autodiff.ops.create import zeros
+from autodiff.ops.halves import in_float32
 from autodiff.ops.join import cat
+from autodiff.ops.layer_norm import group_norm as normed
 from autodiff.ops.layer_norm import layer_norm
 from autodiff.ops.views import as_strided
 from autodiff.tensor import Tensor
@@ -195,13 +197,18 @@ def group_norm(
     _check(input, channels, weight=weight, bias=bias)
     if not input.numel():
         return input * 1
-    members = math.prod((channels // num_groups, *rest))
-    y = layer_norm(input.reshape(n, num_groups, members), (members,), None, None, eps)
-    y = y.reshape(n, channels, -1)
+    return _normalized_groups(input, num_groups, weight, bias, eps)
+
+
+@in_float32
+def _normalized_groups(
+    x: Tensor, groups: int, weight: Tensor | None, bias: Tensor | None, eps: float
+) -> Tensor:
     if weight is None and bias is None:
-        return y.reshape(input.shape)
-    w, b = _affine(input, weight, bias, (channels, 1))
-    return normal.affine(y, w, b).reshape(input.shape)
+        n, members = x.shape[0], x.numel() // (x.shape[0] * groups)
+        y = layer_norm(x.reshape(n, groups, members), (members,), None, None, eps)
+        return y.reshape(x.shape)
+    return normed(x, groups, *_affine(x, weight, bias, (x.shape[1],)), eps)
 
 
 def rms_norm(
@@ -220,7 +227,7 @@ def rms_norm(
     """
     shape = check_normalized("rms_norm", "rms_norm", input, normalized_shape, weight, None)
     if eps is None:
-        eps = 2.0**-52 if input.dtype is dtypes.float64 else 2.0**-23
+        eps = 2.0**-52 if input.dtype is dtypes.float64 else 2.0**-23  # of what is computed in
     mask = (1 << input.ndim) - (1 << (input.ndim - len(shape)))
     return normal.rms_norm(input, mask, weight, eps)
 

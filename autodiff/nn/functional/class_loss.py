@@ -122,7 +122,7 @@ def _are_rows(logits: Any, target: Any) -> bool:
     """Whether these are rows of logits and a class for each."""
     return bool(
         logits.ndim == 2
-        and logits.dtype >= dtypes.float32.code
+        and logits.dtype >= dtypes.FIRST_FLOAT
         and target.ndim == 1
         and target.dtype == dtypes.int64.code
         and target.numel == logits.shape[0]
@@ -142,7 +142,7 @@ def cross_entropy(
     """The cross-entropy of softmax(input) against classes: their indices, or probabilities.
 
     input is (classes), (n, classes) or (n, classes, d1, ...); target is the same without the
-    classes, or the same shape where it holds probabilities.
+    classes, or the same shape where it holds probabilities. IndexError for a class out of range.
 
     >>> F.cross_entropy(ad.zeros(3, 4), ad.tensor([0, 1, 3]))
     tensor(1.3863)

@@ -1,4 +1,4 @@
-"""Dropout: an input times noise that is zero at random, and the variants made of it.
+"""Dropout: an input times noise that is zero at random, and what else draws.
 
 The noise is PyTorch's for the same state of the generator: one native draw for each call.
 """
@@ -10,8 +10,9 @@ import warnings
 from typing import Any
 
 from autodiff.dtypes import SCALAR_NAMES
+from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.ops.create import empty, empty_like, zeros
-from autodiff.ops.draws import fill
+from autodiff.ops.draws import exponential_, fill
 from autodiff.ops.views import squeeze, unsqueeze
 from autodiff.tensor import Tensor
 
@@ -22,6 +23,7 @@ __all__ = [
     "dropout2d",
     "dropout3d",
     "feature_alpha_dropout",
+    "gumbel_softmax",
 ]
 
 
@@ -100,7 +102,9 @@ def _alpha_drop(
 
 
 def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """Zero each element with probability p, and divide the others by 1 - p.
+    """Zero each element with probability p, and divide the others by 1 - p, in training.
+
+    ValueError for a p outside [0, 1].
 
     >>> g = ad.manual_seed(0)
     >>> F.dropout(ad.ones(4))
@@ -209,3 +213,25 @@ def dropout3d(
     if input.ndim == 4:
         return _unbatched("dropout3d", input, p, training, inplace)
     return _drop("dropout3d", input, p, training, inplace, by_feature=True)
+
+
+def gumbel_softmax(
+    logits: Tensor, tau: float = 1, hard: bool = False, eps: float = 1e-10, dim: int = -1
+) -> Tensor:
+    """A softmax along dim of logits with Gumbel noise, by tau: nearly a sample of the classes.
+
+    With `hard` it is one, as ones and zeros, and has the gradient of the softmax. `eps` counts
+    nothing.
+
+    >>> F.gumbel_softmax(ad.zeros(2, 3), hard=True).sum(1)
+    tensor([1., 1.])
+    """
+    check_tensors("gumbel_softmax", logits=logits)
+    check_floating("gumbel_softmax", logits)
+    noise = -exponential_(empty_like(logits)).log()
+    y: Tensor = ((logits + noise) / tau).softmax(dim)
+    if not hard:
+        return y
+    ones = zeros(y.shape, dtype=y.dtype).scatter_(dim, y.detach().max(dim, True)[1], 1.0)
+    sample: Tensor = ones - y.detach() + y
+    return sample

@@ -12,9 +12,8 @@ from autodiff.tensor import Tensor
 __all__ = ["pad"]
 
 
-def _sides(input: Tensor, pad: Any) -> list[tuple[int, int]]:
+def _sides(input: Tensor, flat: list[int]) -> list[tuple[int, int]]:
     """The pads of each dimension; given are pairs from the last one on."""
-    flat = sizes_of((pad,), "pad")
     if len(flat) % 2:
         raise RuntimeError(f"Padding length must be divisible by 2, got {flat}")
     if len(flat) > 2 * input.ndim:
@@ -24,6 +23,8 @@ def _sides(input: Tensor, pad: Any) -> list[tuple[int, int]]:
         )
     pairs = list(zip(flat[::2], flat[1::2], strict=True))
     sides = [(0, 0)] * (input.ndim - len(pairs)) + pairs[::-1]
+    if min(flat, default=0) >= 0:
+        return sides
     for d, (size, (low, high)) in enumerate(zip(input.shape, sides, strict=True)):
         if size + low + high < 0 or size + low < 0 or size + high < 0:
             narrowed = "narrow(): length must be non-negative. " if max(flat) <= 0 else ""
@@ -38,6 +39,8 @@ def _sides(input: Tensor, pad: Any) -> list[tuple[int, int]]:
 def _check_room(input: Tensor, sides: list[tuple[int, int]], mode: str) -> None:
     """RuntimeError where there is too little to take the elements around from."""
     for d, (size, pair) in enumerate(zip(input.shape, sides, strict=True)):
+        if pair == (0, 0):
+            continue
         if mode == "reflect" and max(pair) >= max(size, 1):
             raise RuntimeError(
                 "Argument #4: Padding size should be less than the corresponding input dimension, "
@@ -48,7 +51,7 @@ def _check_room(input: Tensor, sides: list[tuple[int, int]], mode: str) -> None:
                 "Padding value causes wrapping around more than once. It is "
                 f"{pair} at dimension {d} of input {list(input.shape)}"
             )
-        if any(pair) and size == 0:
+        if size == 0:
             raise RuntimeError(
                 f"Expected non-zero sizes for padding, but got input {list(input.shape)}"
             )
@@ -64,14 +67,15 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
     >>> F.pad(ad.ones(2), (1, -1)).tolist()
     [0.0, 1.0]
     """
-    sides = _sides(input, pad)
+    flat = sizes_of((pad,), "pad")
+    sides = _sides(input, flat)
     if mode == "constant":
         return constant_pad(input, sides, 0 if value is None else value)
     if mode not in PLACES:
         raise NotImplementedError(f"Unrecognised padding mode {mode}")
     if value is not None and value != 0:
         raise ValueError(f"Padding mode {mode!r} doesn't take in value argument, got {value}")
-    given = len(sizes_of((pad,), "pad")) // 2
+    given = len(flat) // 2
     if input.ndim not in (given + 1, given + 2) or not 1 <= given <= 3:
         raise NotImplementedError(
             f"Padding size {2 * given} is not supported for {input.ndim}D input tensor.\n"

@@ -9,6 +9,7 @@ from autodiff.nn.functional.convolution import Ints, ints, kind
 from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.ops.arithmetic import div
 from autodiff.ops.create import tensor
+from autodiff.ops.halves import in_float32
 from autodiff.ops.join import cat
 from autodiff.ops.pooling import greatest, sums
 from autodiff.ops.reductions import mean
@@ -205,7 +206,11 @@ def _adaptive(op: str, nd: int, x: Tensor, sizes: Any) -> list[int]:
 
 
 def _adaptive_avg(nd: int, x: Tensor, sizes: Any) -> Tensor:
-    result = _adaptive(f"adaptive_avg_pool{nd}d", nd, x, sizes)
+    return _means(x, nd, _adaptive(f"adaptive_avg_pool{nd}d", nd, x, sizes))
+
+
+@in_float32
+def _means(x: Tensor, nd: int, result: Sequence[int]) -> Tensor:
     parts: list[int] = []
     dims: list[int] = []
     for d, n in enumerate(result, start=x.ndim - nd):

@@ -51,7 +51,7 @@ def mse_loss(
         and reduce is None
         and type(input) in TENSOR_TYPES
         and type(target) in TENSOR_TYPES
-        and input._p.dtype == target._p.dtype >= dtypes.float32.code
+        and input._p.dtype == target._p.dtype >= dtypes.FIRST_FLOAT
         and input.shape == target.shape
         and reduction in ("mean", "sum")
     ):

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from autodiff.dtypes import float32
+from autodiff.dtypes import float64
 from autodiff.nn.functional.convolution import Ints, ints, kind
 from autodiff.nn.functional.pooling import (
     MOST,
@@ -18,6 +18,7 @@ from autodiff.nn.functional.pooling import (
 from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.ops.create import arange, tensor, zeros
 from autodiff.ops.gather import index_along
+from autodiff.ops.halves import in_float32
 from autodiff.ops.indexing import index_add
 from autodiff.ops.join import cat
 from autodiff.ops.views import narrow, permute, reshape, squeeze, transpose, unsqueeze
@@ -43,7 +44,9 @@ Taps = list[tuple[list[int], list[float] | None]]  # indices and their weights, 
 
 def _single(value: float, x: Tensor) -> float:
     """value rounded as x's dtype is: which pixel is nearest depends on it."""
-    return float(struct.unpack("f", struct.pack("f", value))[0]) if x.dtype is float32 else value
+    return (
+        float(struct.unpack("f", struct.pack("f", value))[0]) if x.dtype is not float64 else value
+    )
 
 
 def _nearest(size: int, n: int, step: float, exact: bool, x: Tensor) -> Taps:
@@ -81,10 +84,45 @@ def _cubic(size: int, n: int, step: float, corners: bool) -> Taps:
     return taps
 
 
-def _cubic_weight(t: float) -> float:
-    if t <= 1:
-        return ((_CUBIC + 2) * t - (_CUBIC + 3)) * t * t + 1
-    return ((_CUBIC * t - 5 * _CUBIC) * t + 8 * _CUBIC) * t - 4 * _CUBIC
+def cubic_near(t: Any, slope: float) -> Any:
+    """The weight of what is t <= 1 away; tensors are taken too."""
+    return ((slope + 2) * t - (slope + 3)) * t * t + 1
+
+
+def cubic_far(t: Any, slope: float) -> Any:
+    """The weight of what is 1 to 2 away."""
+    return ((slope * t - 5 * slope) * t + 8 * slope) * t - 4 * slope
+
+
+def _cubic_weight(t: float, slope: float = _CUBIC) -> float:
+    weight: float = cubic_near(t, slope) if t <= 1 else cubic_far(t, slope) if t < 2 else 0.0
+    return weight
+
+
+def _antialiased(size: int, n: int, step: float, corners: bool, cubic: bool) -> Taps:
+    """The taps of a kernel as wide as a pixel of the result, where that is the wider one."""
+    if corners:
+        step = (size - 1) / (n - 1) if n > 1 else 0.0
+    wide = max(step, 1.0)
+    reach = (2 if cubic else 1) * wide
+    rows: list[list[float]] = []
+    starts: list[int] = []
+    for i in range(n):
+        centre = step * (i + 0.5)
+        first = max(int(centre - reach + 0.5), 0)
+        end = min(int(centre + reach + 0.5), size)
+        at = [abs(j - centre + 0.5) / wide for j in range(first, end)]
+        weights = [_cubic_weight(t, -0.5) if cubic else max(1 - t, 0.0) for t in at]
+        total = sum(weights) or 1.0
+        rows.append([w / total for w in weights])
+        starts.append(first)
+    return [
+        (
+            [min(first + k, size - 1) for first in starts],
+            [row[k] if k < len(row) else 0.0 for row in rows],
+        )
+        for k in range(max(map(len, rows)))
+    ]
 
 
 def _resample(x: Tensor, dim: int, taps: Taps) -> Tensor:
@@ -132,29 +170,10 @@ def _sizes(
     return found, [None if recompute else f for f in factors]
 
 
-def interpolate(
-    input: Tensor,
-    size: Ints | None = None,
-    scale_factor: float | Sequence[float] | None = None,
-    mode: str = "nearest",
-    align_corners: bool | None = None,
-    recompute_scale_factor: bool | None = None,
-    antialias: bool = False,
-) -> Tensor:
-    """Images (n, c, ...) of one to three dimensions at another size, or scale_factor times theirs.
-
-    The mode is nearest, nearest-exact, area (means) or, by the number of dimensions, linear,
-    bilinear or bicubic, trilinear; align_corners lets the corner pixels keep their values. With
-    recompute_scale_factor the factor is that of the sizes. Antialiasing is not supported.
-
-    >>> F.interpolate(ad.tensor([[[1.0, 2.0]]]), scale_factor=2)
-    tensor([[[1., 1., 2., 2.]]])
-    >>> F.interpolate(ad.tensor([[[1.0, 2.0]]]), size=4, mode="linear")
-    tensor([[[1.0000, 1.2500, 1.7500, 2.0000]]])
-    """
-    check_tensors("interpolate", input=input)
+def _check_mode(
+    input: Tensor, mode: str, smooth: bool, align_corners: bool | None, antialias: bool
+) -> None:
     nd = input.ndim - 2
-    smooth = mode in _MODES
     known = ("nearest", "nearest-exact", "area")
     if nd not in (1, 2, 3) or not (smooth or mode in known):
         raise NotImplementedError(
@@ -171,8 +190,37 @@ def interpolate(
         raise NotImplementedError(
             f"Got {input.ndim}D input, but {mode} mode needs {_MODES[mode] + 2}D input"
         )
-    if antialias:
-        raise NotImplementedError("interpolate: antialias=True is not supported")
+    if antialias and mode not in ("bilinear", "bicubic"):
+        raise ValueError(
+            "Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D "
+            "tensor as input"
+        )
+
+
+def interpolate(
+    input: Tensor,
+    size: Ints | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+    recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
+) -> Tensor:
+    """Images (n, c, ...) of one to three dimensions at another size, or scale_factor times theirs.
+
+    The mode is nearest, nearest-exact, area (means) or, by the number of dimensions, linear,
+    bilinear or bicubic, trilinear; align_corners lets the corner pixels keep their values. With
+    recompute_scale_factor the factor is that of the sizes. `antialias` lets a bilinear or bicubic
+    pixel of a smaller image be made of all that it covers.
+
+    >>> F.interpolate(ad.tensor([[[1.0, 2.0]]]), scale_factor=2)
+    tensor([[[1., 1., 2., 2.]]])
+    >>> F.interpolate(ad.tensor([[[1.0, 2.0]]]), size=4, mode="linear")
+    tensor([[[1.0000, 1.2500, 1.7500, 2.0000]]])
+    """
+    check_tensors("interpolate", input=input)
+    smooth = mode in _MODES
+    _check_mode(input, mode, smooth, align_corners, antialias)
     sizes, factors = _sizes(input, size, scale_factor, recompute_scale_factor)
     if any(n <= 0 for n in (*sizes, *input.shape[2:])):
         raise RuntimeError(
@@ -183,15 +231,28 @@ def interpolate(
         raise RuntimeError(f"interpolate: sizes {sizes} are too large: at most {MOST} is supported")
     check_floating("interpolate", input)
     if mode == "area":
-        return _AREAS[nd - 1](input, sizes)
-    x = input
+        return _AREAS[input.ndim - 3](input, sizes)
+    return _resized(input, mode, sizes, factors, bool(align_corners), antialias)
+
+
+@in_float32
+def _resized(
+    x: Tensor,
+    mode: str,
+    sizes: Sequence[int],
+    factors: Sequence[float | None],
+    corners: bool,
+    antialias: bool,
+) -> Tensor:
     for d, (n, factor) in enumerate(zip(sizes, factors, strict=True), start=2):
-        old = input.shape[d]
+        old = x.shape[d]
         step = 1 / factor if factor else old / n
-        if not smooth:
-            taps = _nearest(old, n, step, mode == "nearest-exact", input)
+        if mode not in _MODES:
+            taps = _nearest(old, n, step, mode == "nearest-exact", x)
+        elif antialias:
+            taps = _antialiased(old, n, step, corners, mode == "bicubic")
         else:
-            taps = (_cubic if mode == "bicubic" else _linear)(old, n, step, bool(align_corners))
+            taps = (_cubic if mode == "bicubic" else _linear)(old, n, step, corners)
         x = _resample(x, d, taps)
     return x
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.native import error, ffi, lib
 from autodiff.ops import embedding as rows
+from autodiff.ops.base import fresh
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.create import zeros
+from autodiff.ops.create import full
 from autodiff.ops.guard import guarded
-from autodiff.ops.scatter import scatter_
-from autodiff.ops.views import reshape, unsqueeze
-from autodiff.tensor import Tensor
+from autodiff.ops.views import reshape, unsqueeze, zeros_p
+from autodiff.tensor import Tensor, wrap
 
 __all__ = ["embedding", "embedding_bag", "one_hot"]
 
@@ -30,7 +31,7 @@ def embedding(
 
     The row `padding_idx` gets no gradient. Rows that are used and longer than `max_norm` are
     shortened first, in place. `scale_grad_by_freq` divides a row's gradient by how often it is
-    used. Gradients are dense, whatever `sparse`.
+    used. Gradients are dense, whatever `sparse`. IndexError for a number out of range.
 
     >>> table = ad.tensor([[0.0, 1.0], [2.0, 3.0]])
     >>> F.embedding(ad.tensor([1, 0, 1]), table).tolist()
@@ -90,11 +91,26 @@ def embedding_bag(
     return rows.reduce_bags(found, bags, n, mode, kept)
 
 
+_ONE = full((), 1)
+
+
+def _marked(p: Any, count: int) -> Tensor:
+    """Zeros with a 1 at each number of an index. IndexError where there is no such place."""
+    n = p.ndim
+    shape = ffi.unpack(p.shape, n)
+    y = zeros_p(p.dtype, [*shape, count])
+    index = fresh(lib.ad_unsqueeze(p, n), "one_hot", p)
+    ones = fresh(lib.ad_expand(_ONE._p, n + 1, [*shape, 1]), "one_hot", p)
+    if p.numel and lib.ad_scatter(y, n, index, ones, lib.AD_SCATTER_SET):
+        raise error("one_hot", p)
+    return wrap(y)
+
+
 @guarded
 def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     """Rows of zeros with a 1 at each number: the tensor's shape + (num_classes,), int64.
 
-    Without num_classes it is one more than the largest number.
+    Without num_classes it is one more than the largest number. RuntimeError for negative ones.
 
     >>> F.one_hot(ad.tensor([2, 0])).tolist()
     [[0, 0, 1], [1, 0, 0]]
@@ -111,10 +127,9 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
         count = max(0, int(tensor.max().item())) + 1
     if count < 1 and not (count == 0 and tensor._p.numel):
         raise RuntimeError(f"num_classes should be positive, got {num_classes}")
-    y = zeros([*tensor.shape, count], dtype=dtypes.int64)
     try:
-        return scatter_(y, -1, unsqueeze(tensor, -1), 1)
-    except RuntimeError:
+        return _marked(tensor._p, count)
+    except IndexError:
         low: Any = tensor.min().item()
         bad = "non-negative" if low < 0 else f"smaller than num_classes ({count})"
         raise RuntimeError(

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 import types
 import warnings
@@ -51,8 +52,7 @@ def get_total_norm(
             f"get_total_norm: the norm of order {order} of an empty tensor is not defined, as the "
             "operation does not have an identity"
         )
-    wide = any(x.dtype is dtypes.float64 for x in xs)
-    ps, kind = [x._p for x in xs], dtypes.float64 if wide else dtypes.float32
+    ps, kind = [x._p for x in xs], functools.reduce(dtypes.promote_types, [x.dtype for x in xs])
     total = own(lib.ad_norm(len(ps), descriptors(ps), order, kind.code), "get_total_norm", *ps)
     if error_if_nonfinite and not math.isfinite(total.item()):
         raise RuntimeError(

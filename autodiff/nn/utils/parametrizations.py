@@ -17,12 +17,19 @@ __all__ = ["spectral_norm", "weight_norm"]
 class _WeightNorm(Module):
     def __init__(self, dim: int | None = 0) -> None:
         super().__init__()
+        if dim is not None and not isinstance(dim, int):
+            raise TypeError(f"weight_norm: dim must be int or None, not {type(dim).__name__}")
         self.dim = -1 if dim is None else dim
 
     def _norm(self, v: Tensor) -> Tensor:
         """The norms of v over all dimensions but dim; over all where that is -1."""
         if self.dim == -1:
             return (v * v).sum().sqrt()
+        if not -v.ndim <= self.dim < v.ndim:
+            raise IndexError(
+                "Dimension out of range (expected to be in range of "
+                f"[-{v.ndim}, {v.ndim - 1}] but got {self.dim})"
+            )
         kept = self.dim % v.ndim
         dims = tuple(d for d in range(v.ndim) if d != kept)
         squares = v * v
@@ -51,6 +58,13 @@ def _unit(x: Tensor, eps: float) -> Tensor:
     return unit
 
 
+def _matrix(weight: Tensor, dim: int) -> Tensor:
+    """A weight as rows along a dimension."""
+    if dim:
+        weight = weight.permute(dim, *[d for d in range(weight.ndim) if d != dim])
+    return reshape(weight, (weight.shape[0], -1))
+
+
 class _SpectralNorm(Module):
     _u: Tensor
     _v: Tensor
@@ -74,17 +88,11 @@ class _SpectralNorm(Module):
         if weight.ndim > 1:
             self.n_power_iterations = n_power_iterations
             with no_grad():
-                matrix = self._matrix(weight)
+                matrix = _matrix(weight, self.dim)
                 u, v = (matrix.new_empty((n,)).normal_(0, 1) for n in matrix.shape)
                 self.register_buffer("_u", _unit(u, eps))
                 self.register_buffer("_v", _unit(v, eps))
                 self._iterate(matrix, 15)
-
-    def _matrix(self, weight: Tensor) -> Tensor:
-        if self.dim:
-            order = [self.dim, *[d for d in range(weight.ndim) if d != self.dim]]
-            weight = weight.permute(*order)
-        return reshape(weight, (weight.shape[0], -1))
 
     def _iterate(self, matrix: Tensor, count: int) -> None:
         with no_grad():
@@ -95,7 +103,7 @@ class _SpectralNorm(Module):
     def forward(self, weight: Tensor) -> Tensor:
         if weight.ndim == 1:
             return _unit(weight, self.eps)
-        matrix = self._matrix(weight)
+        matrix = _matrix(weight, self.dim)
         if self.training:
             self._iterate(matrix, self.n_power_iterations)
         sigma = dot(self._u.clone(), mv(matrix, self._v.clone()))
