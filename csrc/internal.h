@@ -259,6 +259,7 @@ typedef struct {
 /* Of each row: x is normalized to ((x - mean) - rest) rstd, in its own type. */
 typedef struct {
     const void *mean, *rest, *rstd;
+    bool one; /* weight and bias are one number each, else numbers of columns */
 } ad_normal;
 typedef struct {
     /* y = exp(a - top); f32, f64 */

@@ -23,7 +23,7 @@ from autodiff.func.dispatch import FUNCTIONS, OPERATIONS, signatures
 from autodiff.ops.base import Op
 from autodiff.ops.contraction import linear, matmul
 from autodiff.ops.create import zeros
-from autodiff.ops.layer_norm import layer_norm
+from autodiff.ops.layer_norm import composed_group_norm, layer_norm
 from autodiff.ops.losses import mse
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.views import reshape, squeeze, transpose, unsqueeze
@@ -122,9 +122,9 @@ def _on_value(function: Rule, level: Level, x: Any, *args: Any, **kwargs: Any) -
 _SHIFTED = {  # functions of one tensor and `dim`: what None means
     "all": "sum mean amax amin any all var std var_mean std_mean logsumexp nansum nanmean "
     "count_nonzero",
-    "flat": "prod argmax argmin argsort cumsum cumprod median nanmedian",
+    "flat": "prod argmax argmin argsort cumsum cumprod",
     "none": "softmax log_softmax sort topk unbind split chunk narrow select flip logcumsumexp "
-    "cummax cummin kthvalue mode glu softmin",
+    "cummax cummin kthvalue median nanmedian mode glu softmin",
 }
 
 
@@ -381,6 +381,13 @@ def _layer_norm(op: Op, level: Level, tensors: Any, args: Any) -> Any:
     y = layer_norm(x, normal.shape, None, None, normal.eps)
     y = y * scale[0] if scale else y
     return y + scale[1] if len(scale) > 1 else y
+
+
+@_operation("group_norm")
+def _group_norm(op: Op, level: Level, tensors: Any, args: Any) -> Any:
+    (normal,) = args
+    x, weight, bias = tensors
+    return composed_group_norm(x, weight, bias, normal.shape[0], normal.eps)
 
 
 @_function("nll", "cross_entropy")

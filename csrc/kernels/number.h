@@ -29,6 +29,20 @@
 AD_BY_NUMBER
 #undef AD_NUMBER
 
+/* fma of a run and two numbers */
+#define FMA_BY_NUMBERS(type, T, v, W)                                                                        \
+    static void number_##type##_fma(int64_t n, void *dst, const void *a, const void *b, const void *c) {     \
+        T *d = dst;                                                                                          \
+        const T *x = a;                                                                                      \
+        const v factor = v##_set1(*(const T *)b), term = v##_set1(*(const T *)c);                            \
+        int64_t i = 0;                                                                                       \
+        AD_UNROLL_4 for (; i <= n - (W); i += (W))                                                           \
+            v##_store(d + i, type##_fma(v##_load(x + i), factor, term));                                     \
+        if ((W) > 1 && i < n) v##_store_n(d + i, type##_fma(v##_load_n(x + i, n - i), factor, term), n - i); \
+    }
+FMA_BY_NUMBERS(f32, float, vf, VF_W)
+FMA_BY_NUMBERS(f64, double, vd, VD_W)
+
 /* Comparisons of float32, straight to bytes. */
 #define COMPARE_NUMBER(name, op, suffix, number, run, OPERANDS, X, Y)                                        \
     static void compare_number_##name##_##suffix(int64_t n, uint8_t *d, const void *a, const void *b) {      \

@@ -197,6 +197,7 @@ static const ad_pw_kernels pw_kernels = {
                       [AD_f64] = {number_f64_##name##_a, number_f64_##name##_b}},
             AD_BY_NUMBER
 #undef AD_NUMBER
+                [AD_OP_fma] = {[AD_f32] = {number_f32_fma}, [AD_f64] = {number_f64_fma}},
         },
     .compare_number =
         {

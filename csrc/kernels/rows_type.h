@@ -24,11 +24,13 @@ AD_SIMD V NAME(given)(const void *p, const ad_block *s, int64_t row, int64_t c, 
     for (int64_t r = 0; r < s->rows; r++)                                                                    \
         for (int64_t c = 0, k = s->cols; c < s->cols; c += VEC_W, k -= VEC_W)
 
-/* y = exp(a - top) */
+/* y = exp(a - top); 0 where that is below what there are numbers for, without the time denormal ones take */
 static void NAME(shifted_exp)(const ad_block *s, const void *a, const void *top, void *y, int64_t y_stride) {
     EACH_VECTOR {
         V x = VEC(sub)(NAME(read)(a, r * s->stride + c, k), NAME(given)(top, s, r, c, k));
-        NAME(write)(y, r * y_stride + c, VEC(exp)(x), k);
+        const V least = VEC(set1)(sizeof(T) == 4 ? -104 : -746);
+        V e = VEC(exp)(VEC(select)(VEC(lt)(x, least), VEC(zero)(), x));
+        NAME(write)(y, r * y_stride + c, VEC(select)(VEC(lt)(x, least), VEC(zero)(), e), k);
     }
 }
 
@@ -73,6 +75,11 @@ AD_SIMD V NAME(normal)(V x, V mean, V rest, V rstd) {
     const V mean = VEC(set1)(((const T *)s->mean)[r]), rest = VEC(set1)(((const T *)s->rest)[r]),            \
             rstd = VEC(set1)(((const T *)s->rstd)[r])
 
+/* A weight or a bias: numbers of columns, or one. */
+AD_SIMD V NAME(scale)(const void *p, const ad_normal *s, int64_t c, int64_t k) {
+    return s->one ? VEC(set1)(*(const T *)p) : NAME(read)(p, c, k);
+}
+
 /* y = normal(x) weight + bias; either may be NULL */
 static void NAME(normalize)(int64_t rows, int64_t n, const void *x, const ad_normal *s, const void *weight,
                             const void *bias, void *y) {
@@ -80,8 +87,8 @@ static void NAME(normalize)(int64_t rows, int64_t n, const void *x, const ad_nor
         NORMAL_ROW(r);
         for (int64_t c = 0, k = n; c < n; c += VEC_W, k -= VEC_W) {
             V a = NAME(normal)(NAME(read)(x, r * n + c, k), mean, rest, rstd);
-            if (weight) a = VEC(mul)(a, NAME(read)(weight, c, k));
-            if (bias) a = VEC(add)(a, NAME(read)(bias, c, k));
+            if (weight) a = VEC(mul)(a, NAME(scale)(weight, s, c, k));
+            if (bias) a = VEC(add)(a, NAME(scale)(bias, s, c, k));
             NAME(write)(y, r * n + c, a, k);
         }
     }
@@ -118,7 +125,7 @@ static void NAME(norm_vjp)(int64_t n, const void *g, const void *x, const void *
     for (int64_t c = 0, k = n; c < n; c += VEC_W, k -= VEC_W) {
         const V slope = NAME(read)(g, c, k), row = NAME(normal)(NAME(read)(x, c, k), mean, rest, rstd);
         if (dx) {
-            const V h = weight ? VEC(mul)(slope, NAME(read)(weight, c, k)) : slope;
+            const V h = weight ? VEC(mul)(slope, NAME(scale)(weight, s, c, k)) : slope;
             const V left = VEC(sub)(VEC(sub)(h, mean_h), VEC(mul)(row, mean_hx));
             NAME(write)(dx, c, VEC(mul)(rstd, left), k);
         }

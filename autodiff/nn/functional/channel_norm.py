@@ -14,6 +14,7 @@ from autodiff.ops import normal
 from autodiff.ops.create import zeros
 from autodiff.ops.halves import in_float32
 from autodiff.ops.join import cat
+from autodiff.ops.layer_norm import group_norm as normed
 from autodiff.ops.layer_norm import layer_norm
 from autodiff.ops.views import as_strided
 from autodiff.tensor import Tensor
@@ -203,14 +204,11 @@ def group_norm(
 def _normalized_groups(
     x: Tensor, groups: int, weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> Tensor:
-    n, channels = x.shape[:2]
-    members = x.numel() // (n * groups)
-    y = layer_norm(x.reshape(n, groups, members), (members,), None, None, eps)
-    y = y.reshape(n, channels, -1)
     if weight is None and bias is None:
+        n, members = x.shape[0], x.numel() // (x.shape[0] * groups)
+        y = layer_norm(x.reshape(n, groups, members), (members,), None, None, eps)
         return y.reshape(x.shape)
-    w, b = _affine(x, weight, bias, (channels, 1))
-    return normal.affine(y, w, b).reshape(x.shape)
+    return normed(x, groups, *_affine(x, weight, bias, (x.shape[1],)), eps)
 
 
 def rms_norm(
