@@ -42,7 +42,7 @@ from autodiff.ops.keywords import placed, with_out
 
 _BY_MODULE: dict[Any, str] = {
     arithmetic: "add sub rsub div pow where clamp clamp_min clamp_max addcmul addcdiv lerp "
-    "logit nan_to_num polygamma "
+    "logit nan_to_num polygamma round "
     "positive equal isclose allclose result_type",
     views: "reshape permute transpose t select narrow squeeze unsqueeze flatten unbind split chunk "
     "as_strided clone",
