@@ -38,11 +38,11 @@ from autodiff.ops import (
     views,
 )
 from autodiff.ops.guard import guarded
-from autodiff.ops.keywords import placed, with_out
+from autodiff.ops.keywords import placed, with_out, with_outs
 
 _BY_MODULE: dict[Any, str] = {
     arithmetic: "add sub rsub div pow where clamp clamp_min clamp_max addcmul addcdiv lerp "
-    "logit nan_to_num polygamma "
+    "logit nan_to_num polygamma round "
     "positive equal isclose allclose result_type",
     views: "reshape permute transpose t select narrow squeeze unsqueeze flatten unbind split chunk "
     "as_strided clone",
@@ -82,8 +82,10 @@ _BY_MODULE: dict[Any, str] = {
 _WITH_OUT = """
 cat column_stack diag dstack gather hstack index_add index_copy index_select masked_select
 scatter scatter_add scatter_reduce stack take take_along_dim tril triu vstack
+all any amax amin argmax argmin logsumexp mean nansum nonzero prod std sum var
 arange empty eye full linspace ones zeros
 """
+_WITH_OUTS = "aminmax max min sort topk"  # results of two tensors, or one
 _MAKERS = """
 tensor as_tensor arange empty empty_like eye full full_like linspace ones ones_like zeros
 zeros_like rand rand_like randint randint_like randn randn_like randperm tril_indices triu_indices
@@ -96,6 +98,7 @@ def _table() -> dict[str, Callable[..., Any]]:
         table |= {name: guarded(getattr(module, name)) for name in names.split()}
     table |= {name: placed(table[name]) for name in _MAKERS.split()}
     table |= {name: with_out(table[name]) for name in _WITH_OUT.split()}
+    table |= {name: with_outs(table[name]) for name in _WITH_OUTS.split()}
     table |= {alias: table[name] for alias, name in ALIASES.items() if name in table}
     table |= {name: guarded(function) for name, function in systems.AT_TOP.items()}
     return table | {

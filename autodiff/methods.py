@@ -217,7 +217,7 @@ def _methods() -> dict[str, Callable[..., Any]]:
             table[f"{name}_"] = arithmetic.inplace(f"{name}_", FUNCTIONS[name].op)
     modules: dict[Any, str] = {
         arithmetic: "add sub div pow clamp clamp_min clamp_max addcmul addcdiv lerp "
-        "logit nan_to_num logit_ nan_to_num_ polygamma_ "
+        "logit nan_to_num logit_ nan_to_num_ polygamma_ round round_ clamp_min_ clamp_max_ lerp_ "
         "positive add_ sub_ div_ pow_ clamp_ addcmul_ addcdiv_ equal isclose allclose",
         views: "view reshape expand permute transpose t select narrow squeeze unsqueeze flatten "
         "unbind split chunk as_strided alias clone contiguous",
@@ -296,6 +296,18 @@ ALIASES = {
     "swapdims": "transpose",
     "moveaxis": "movedim",
     "swapdims_": "transpose_",
+    "absolute_": "abs_",
+    "clip_": "clamp_",
+    "divide_": "div_",
+    "greater_": "gt_",
+    "greater_equal_": "ge_",
+    "less_": "lt_",
+    "less_equal_": "le_",
+    "multiply_": "mul_",
+    "negative_": "neg_",
+    "not_equal_": "ne_",
+    "subtract_": "sub_",
+    "true_divide_": "div_",
     "broadcast_to": "expand",
 }
 METHODS = _methods()

@@ -61,7 +61,7 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "no sizes are those of a tensor without dimensions, so f(*sizes) holds for every shape",
     ),
     (
-        r"lerp\(.*torch\.float64|lerp\(x, torch\.ones\(2, 3, dtype",
+        r"lerp_?\(.*torch\.float64|lerp_?\((x, )?torch\.ones\(2, 3, dtype",
         "RuntimeError",
         "ok",
         "lerp promotes as every other function does",

@@ -281,8 +281,10 @@ def _one_sided(name: str, instr: str) -> PointwiseOp:
     lower = instr == "maximum"
 
     def vjp(g: Expr, y: Expr, x: Expr, bound: Expr) -> tuple[Expr, Expr]:
-        outside = build("lt", x, bound) if lower else build("lt", bound, x)
-        return build("where", outside, 0.0, g), build("where", outside, g, 0.0)
+        low, high = (bound, x) if lower else (x, bound)
+        return build("where", build("le", low, high), g, 0.0), build(
+            "where", build("lt", high, low), g, 0.0
+        )
 
     return declare(
         name,
@@ -346,6 +348,37 @@ def lerp(input: Any, end: Any, weight: Any, *, out: Tensor | None = None) -> Ten
     tensor([ 0.5000, 15.0000])
     """
     return apply(elementwise.lerp, (input, end, weight), out)
+
+
+_DECIMAL = PointwiseOp(
+    "round", build("div", build("round", build("mul", *inputs(2))), inputs(2)[1]), 2
+)
+_TENS = PointwiseOp(
+    "round", build("mul", build("round", build("div", *inputs(2))), inputs(2)[1]), 2
+)
+
+
+def _rounding(decimals: Any) -> tuple[Any, ...]:
+    """The op that rounds so, and what it takes beside the tensor."""
+    if not isinstance(decimals, int) or isinstance(decimals, bool):
+        raise TypeError(f"round(): argument 'decimals' must be int, not {type(decimals).__name__}")
+    if decimals == 0:
+        return (FUNCTIONS["round"].op,)
+    return (_DECIMAL if decimals > 0 else _TENS), float(f"1e{builtins.abs(decimals)}")
+
+
+def round(input: Any, *, decimals: int = 0, out: Tensor | None = None) -> Any:
+    """The nearest integer, halves to even; with `decimals`, the nearest number of so many digits
+    behind the point (or, if negative, with so many zeros before it), of floats.
+
+    >>> ad.round(ad.tensor([1.25, 2.5]), decimals=1)
+    tensor([1.2000, 2.5000])
+    """
+    op, *power = _rounding(decimals)
+    if power and isinstance(input, Tensor) and not input.is_floating_point():
+        kind = dtypes.SCALAR_NAMES[input._p.dtype]
+        raise NotImplementedError(f'"round_cpu" not implemented for {kind!r} with decimals')
+    return apply(op, (input, *power), out)
 
 
 def logit(input: Any, eps: float | None = None, *, out: Tensor | None = None) -> Tensor:
@@ -474,6 +507,21 @@ def clamp_(self: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if min is None:
         return inplace("clamp_", _CLAMP_MAX)(self, max)
     return inplace("clamp_", elementwise.clamp)(self, min, max)
+
+
+clamp_min_, clamp_max_ = inplace("clamp_min_", _CLAMP_MIN), inplace("clamp_max_", _CLAMP_MAX)
+
+
+def lerp_(self: Tensor, end: Any, weight: Any) -> Tensor:
+    """self + weight * (end - self), written over self."""
+    return inplace("lerp_", elementwise.lerp)(self, end, weight)
+
+
+def round_(self: Tensor, *, decimals: int = 0) -> Tensor:
+    """`round`, written over self."""
+    op, *power = _rounding(decimals)
+    rounded: Tensor = op.into(self, (self, *map(number, power)))
+    return rounded
 
 
 def addcmul_(self: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:

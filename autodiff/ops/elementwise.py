@@ -191,7 +191,7 @@ minimum = declare(
 
 def _clamp_vjp(g: Expr, y: Expr, x: Expr, low: Expr, high: Expr) -> tuple[Expr, Expr, Expr]:
     below, above = build("lt", x, low), build("lt", high, x)
-    inside = where(below, 0.0, where(above, 0.0, g))
+    inside = where(build("le", low, x), where(build("le", x, high), g, 0.0), 0.0)  # nan is outside
     to_low = where(build("lt", low, high), where(below, g, 0.0), 0.0)
     to_high = where(build("lt", high, low), g, where(above, g, 0.0))
     return inside, to_low, to_high

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.ops.out import check_out, put
+from autodiff.ops.out import check_out, put, written, written_all
 from autodiff.tensor import Tensor
 
-__all__ = ["placed", "signature", "with_out"]
+__all__ = ["placed", "signature", "with_out", "with_outs"]
 
 
 def with_out(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -37,6 +37,22 @@ def with_out(function: Callable[..., Any]) -> Callable[..., Any]:
         return put(name, out, result)
 
     return _like(call, function, out="Tensor | None")
+
+
+def with_outs(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The function with a keyword `out`: where a tuple of tensors is returned, one of as many."""
+    name = function.__name__
+
+    def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        if out is None:
+            return result
+        given = list(_tensors([*args, *kwargs.values()]))
+        if isinstance(result, Tensor):
+            return written(name, out, result, *given)
+        return type(result)(*written_all(name, out, result, *given))
+
+    return _like(call, function, out="Any")
 
 
 def _parameters(function: Any) -> tuple[str, ...]:

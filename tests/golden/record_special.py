@@ -25,6 +25,8 @@ CALLS = [
     *("x.nan_to_num()", "x.nan_to_num(1)", "x.nan_to_num(nan=2.0, neginf=-5.0)"),
     *("x.nan_to_num(0.0, 9.0)", "x.clone().nan_to_num_(posinf=3)", "x.clone().logit_(0.125)"),
     *("x.erfc()", "x.erfinv()", "x.lgamma()", "x.digamma()", "x.polygamma(1)", "x.polygamma(2)"),
+    *("x.round(decimals=1)", "x.clone().round_(decimals=-1)", "x.clone().lerp_(x.detach(), 0.25)"),
+    *("x.clone().clamp_min_(-0.5)", "x.clone().clamp_max_(0.5)", "x.clamp(-0.5, 0.5)"),
     *("x.clone().lgamma_()", "x.clone().polygamma_(3)"),
     *("x.xlogy(2.5)", "x.__rdiv__(2.0)"),
     *("a.atan2(b)", "a.fmax(b)", "a.fmin(b)", "a.hypot(b)", "a.logaddexp(b)", "a.logaddexp2(b)"),
