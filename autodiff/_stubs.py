@@ -38,9 +38,12 @@ OVERRIDES = {"__eq__", "__ne__"}
 # Functions whose result depends on what is given: arguments after the first, and the result.
 _EXTREME = [("dim: None = ..., keepdim: bool = ...", "Tensor"), ("dim: Tensor", "Tensor")]
 _ALONG = "dim: int, keepdim: bool = ..."
+_OUT = "*, out: Tensor | None = ..."
 FORMS = {
     "max": [*_EXTREME, (_ALONG, "max_result")],
     "min": [*_EXTREME, (_ALONG, "min_result")],
+    "median": [(_OUT, "Tensor"), (f"{_ALONG}, *, out: Any = ...", "median_result")],
+    "nanmedian": [(_OUT, "Tensor"), (f"{_ALONG}, *, out: Any = ...", "nanmedian_result")],
     "nonzero": [
         ("*, as_tuple: Literal[False] = ...", "Tensor"),
         ("*, as_tuple: Literal[True]", "tuple[Tensor, ...]"),

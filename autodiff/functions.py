@@ -25,10 +25,12 @@ from autodiff.ops import (
     placing,
     products,
     random,
+    ranks,
     rearrange,
     reductions,
     scan,
     scatter,
+    searching,
     sorting,
     stacking,
     statistics,
@@ -40,7 +42,7 @@ from autodiff.ops.keywords import placed, with_out
 
 _BY_MODULE: dict[Any, str] = {
     arithmetic: "add sub rsub div pow where clamp clamp_min clamp_max addcmul addcdiv lerp "
-    "logit nan_to_num "
+    "logit nan_to_num polygamma "
     "positive equal isclose allclose result_type",
     views: "reshape permute transpose t select narrow squeeze unsqueeze flatten unbind split chunk "
     "as_strided clone",
@@ -56,13 +58,15 @@ _BY_MODULE: dict[Any, str] = {
     products: "addmm addmv addr addbmm baddbmm outer inner vdot cross kron trace tensordot "
     "chain_matmul",
     covariance: "cov corrcoef",
-    derived: "aminmax argwhere bincount count_nonzero diff dist kthvalue nansum",
+    derived: "aminmax argwhere bincount count_nonzero diff dist nansum norm",
     norms: "cdist",
     einsum: "einsum",
     gather: "gather take_along_dim nonzero",
     indexing: "index_select index_add masked_select",
-    scan: "cumsum",
+    scan: "cumsum cumprod cummax cummin logcumsumexp",
     sorting: "sort argsort topk",
+    ranks: "kthvalue median nanmedian nanquantile quantile",
+    searching: "bucketize searchsorted unique unique_consecutive",
     assign: "fill masked_fill",
     join: "cat stack",
     normalize: "softmax log_softmax logsumexp",

@@ -5,9 +5,11 @@ from collections.abc import Callable, Sequence
 from typing import Any, Literal, overload
 
 from autodiff.dtypes import dtype as Dtype
-from autodiff.ops.derived import aminmax_result, kthvalue_result
+from autodiff.ops.derived import aminmax_result
 from autodiff.ops.generator import Generator
+from autodiff.ops.ranks import kthvalue_result, median_result, nanmedian_result
 from autodiff.ops.reductions import max_result, min_result
+from autodiff.ops.scan import cummax_result, cummin_result
 from autodiff.ops.sorting import sort_result, topk_result
 from autodiff.ops.systems import slogdet_result
 from autodiff.shapes import Size
@@ -61,6 +63,7 @@ __all__ = [
     "broadcast_shapes",
     "broadcast_tensors",
     "broadcast_to",
+    "bucketize",
     "cartesian_prod",
     "cat",
     "cdist",
@@ -82,6 +85,9 @@ __all__ = [
     "count_nonzero",
     "cov",
     "cross",
+    "cummax",
+    "cummin",
+    "cumprod",
     "cumsum",
     "deg2rad",
     "det",
@@ -90,6 +96,7 @@ __all__ = [
     "diagflat",
     "diagonal",
     "diff",
+    "digamma",
     "dist",
     "div",
     "divide",
@@ -102,6 +109,8 @@ __all__ = [
     "eq",
     "equal",
     "erf",
+    "erfc",
+    "erfinv",
     "exp",
     "exp2",
     "expm1",
@@ -149,6 +158,7 @@ __all__ = [
     "lerp",
     "less",
     "less_equal",
+    "lgamma",
     "linspace",
     "log",
     "log1p",
@@ -157,6 +167,7 @@ __all__ = [
     "log_softmax",
     "logaddexp",
     "logaddexp2",
+    "logcumsumexp",
     "logdet",
     "logical_and",
     "logical_not",
@@ -174,6 +185,7 @@ __all__ = [
     "max",
     "maximum",
     "mean",
+    "median",
     "meshgrid",
     "min",
     "minimum",
@@ -185,12 +197,15 @@ __all__ = [
     "multiply",
     "mv",
     "nan_to_num",
+    "nanmedian",
+    "nanquantile",
     "nansum",
     "narrow",
     "ne",
     "neg",
     "negative",
     "nonzero",
+    "norm",
     "normal",
     "not_equal",
     "ones",
@@ -198,10 +213,12 @@ __all__ = [
     "outer",
     "permute",
     "poisson",
+    "polygamma",
     "positive",
     "pow",
     "prod",
     "put",
+    "quantile",
     "rad2deg",
     "rand",
     "rand_like",
@@ -226,6 +243,7 @@ __all__ = [
     "scatter",
     "scatter_add",
     "scatter_reduce",
+    "searchsorted",
     "seed",
     "select",
     "set_rng_state",
@@ -271,6 +289,8 @@ __all__ = [
     "trunc",
     "unbind",
     "unflatten",
+    "unique",
+    "unique_consecutive",
     "unsqueeze",
     "var",
     "var_mean",
@@ -410,6 +430,14 @@ def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def broadcast_shapes(*shapes: Any) -> Size: ...
 def broadcast_tensors(*tensors: Any) -> builtins.tuple[Tensor, ...]: ...
 def broadcast_to(x: Tensor, *sizes: Any, size: Any = ...) -> Tensor: ...
+def bucketize(
+    input: Any,
+    boundaries: Tensor,
+    *,
+    out_int32: builtins.bool = ...,
+    right: builtins.bool = ...,
+    out: Tensor | None = ...,
+) -> Tensor: ...
 def cartesian_prod(*tensors: Any) -> Tensor: ...
 def cat(
     tensors: Sequence[Tensor], dim: builtins.int = ..., *, out: Tensor | None = ...
@@ -449,7 +477,14 @@ def cov(
 def cross(
     input: Tensor, other: Tensor, dim: builtins.int | None = ..., *, out: Tensor | None = ...
 ) -> Tensor: ...
-def cumsum(input: Tensor, dim: builtins.int, *, dtype: Dtype | None = ...) -> Tensor: ...
+def cummax(input: Tensor, dim: builtins.int, *, out: Any = ...) -> cummax_result: ...
+def cummin(input: Tensor, dim: builtins.int, *, out: Any = ...) -> cummin_result: ...
+def cumprod(
+    input: Tensor, dim: builtins.int, *, dtype: Dtype | None = ..., out: Tensor | None = ...
+) -> Tensor: ...
+def cumsum(
+    input: Tensor, dim: builtins.int, *, dtype: Dtype | None = ..., out: Tensor | None = ...
+) -> Tensor: ...
 def deg2rad(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def det(input: Tensor) -> Tensor: ...
 def diag(input: Tensor, diagonal: builtins.int = ..., *, out: Tensor | None = ...) -> Tensor: ...
@@ -467,6 +502,7 @@ def diff(
     prepend: Tensor | None = ...,
     append: Tensor | None = ...,
 ) -> Tensor: ...
+def digamma(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def dist(input: Tensor, other: Tensor, p: builtins.float = ...) -> Tensor: ...
 def div(
     input: Any, other: Any, *, rounding_mode: builtins.str | None = ..., out: Tensor | None = ...
@@ -496,6 +532,8 @@ def empty_like(
 def eq(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def equal(input: Tensor, other: Tensor) -> builtins.bool: ...
 def erf(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
+def erfc(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
+def erfinv(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def exp(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def exp2(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def expm1(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
@@ -588,12 +626,18 @@ def isinf(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def isnan(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def kron(input: Tensor, other: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def kthvalue(
-    input: Tensor, k: builtins.int, dim: builtins.int = ..., keepdim: builtins.bool = ...
+    input: Tensor,
+    k: builtins.int,
+    dim: builtins.int = ...,
+    keepdim: builtins.bool = ...,
+    *,
+    out: Any = ...,
 ) -> kthvalue_result: ...
 def le(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def lerp(input: Any, end: Any, weight: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def less(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def less_equal(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
+def lgamma(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def linspace(
     start: Any,
     end: Any,
@@ -611,6 +655,7 @@ def log2(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def log_softmax(input: Tensor, dim: builtins.int, *, dtype: Dtype | None = ...) -> Tensor: ...
 def logaddexp(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def logaddexp2(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
+def logcumsumexp(input: Tensor, dim: builtins.int, *, out: Tensor | None = ...) -> Tensor: ...
 def logdet(input: Tensor) -> Tensor: ...
 def logical_and(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def logical_not(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
@@ -635,6 +680,12 @@ def maximum(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def mean(
     input: Tensor, dim: Any = ..., keepdim: builtins.bool = ..., *, dtype: Dtype | None = ...
 ) -> Tensor: ...
+@overload
+def median(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
+@overload
+def median(
+    input: Tensor, dim: builtins.int, keepdim: builtins.bool = ..., *, out: Any = ...
+) -> median_result: ...
 def meshgrid(*tensors: Any, indexing: builtins.str | None = ...) -> builtins.tuple[Tensor, ...]: ...
 @overload
 def min(input: Tensor, dim: None = ..., keepdim: builtins.bool = ...) -> Tensor: ...
@@ -665,6 +716,21 @@ def nan_to_num(
     *,
     out: Tensor | None = ...,
 ) -> Tensor: ...
+@overload
+def nanmedian(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
+@overload
+def nanmedian(
+    input: Tensor, dim: builtins.int, keepdim: builtins.bool = ..., *, out: Any = ...
+) -> nanmedian_result: ...
+def nanquantile(
+    input: Tensor,
+    q: Any,
+    dim: builtins.int | None = ...,
+    keepdim: builtins.bool = ...,
+    *,
+    interpolation: builtins.str = ...,
+    out: Tensor | None = ...,
+) -> Tensor: ...
 def nansum(
     input: Tensor, dim: Any = ..., keepdim: builtins.bool = ..., *, dtype: Dtype | None = ...
 ) -> Tensor: ...
@@ -678,6 +744,14 @@ def negative(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def nonzero(input: Tensor, *, as_tuple: Literal[False] = ...) -> Tensor: ...
 @overload
 def nonzero(input: Tensor, *, as_tuple: Literal[True]) -> builtins.tuple[Tensor, ...]: ...
+def norm(
+    input: Tensor,
+    p: Any = ...,
+    dim: Any = ...,
+    keepdim: builtins.bool = ...,
+    out: Tensor | None = ...,
+    dtype: Dtype | None = ...,
+) -> Tensor: ...
 def normal(
     mean: Any,
     std: Any = ...,
@@ -707,6 +781,7 @@ def ones_like(
 def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def permute(input: Tensor, *sizes: Any, dims: Any = ...) -> Tensor: ...
 def poisson(input: Tensor, generator: Generator | None = ...) -> Tensor: ...
+def polygamma(n: builtins.int, input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def positive(input: Tensor) -> Tensor: ...
 def pow(input: Any, exponent: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def prod(
@@ -718,6 +793,15 @@ def prod(
 ) -> Tensor: ...
 def put(
     input: Tensor, index: Tensor, source: Tensor, accumulate: builtins.bool = ...
+) -> Tensor: ...
+def quantile(
+    input: Tensor,
+    q: Any,
+    dim: builtins.int | None = ...,
+    keepdim: builtins.bool = ...,
+    *,
+    interpolation: builtins.str = ...,
+    out: Tensor | None = ...,
 ) -> Tensor: ...
 def rad2deg(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def rand(
@@ -825,6 +909,16 @@ def scatter_reduce(
     include_self: builtins.bool = ...,
     out: Tensor | None = ...,
 ) -> Tensor: ...
+def searchsorted(
+    sorted_sequence: Tensor,
+    input: Any,
+    *,
+    out_int32: builtins.bool = ...,
+    right: builtins.bool = ...,
+    side: builtins.str | None = ...,
+    sorter: Tensor | None = ...,
+    out: Tensor | None = ...,
+) -> Tensor: ...
 def seed() -> builtins.int: ...
 def select(input: Tensor, dim: builtins.int, index: builtins.int) -> Tensor: ...
 def set_rng_state(new_state: Tensor) -> None: ...
@@ -928,6 +1022,19 @@ def true_divide(
 def trunc(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def unbind(input: Tensor, dim: builtins.int = ...) -> builtins.tuple[Tensor, ...]: ...
 def unflatten(input: Tensor, dim: builtins.int, sizes: Any) -> Tensor: ...
+def unique(
+    input: Tensor,
+    sorted: builtins.bool = ...,
+    return_inverse: builtins.bool = ...,
+    return_counts: builtins.bool = ...,
+    dim: builtins.int | None = ...,
+) -> Any: ...
+def unique_consecutive(
+    input: Tensor,
+    return_inverse: builtins.bool = ...,
+    return_counts: builtins.bool = ...,
+    dim: builtins.int | None = ...,
+) -> Any: ...
 def unsqueeze(input: Tensor, dim: builtins.int) -> Tensor: ...
 def var(
     input: Tensor,

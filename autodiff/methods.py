@@ -24,10 +24,12 @@ from autodiff.ops import (
     placing,
     products,
     random,
+    ranks,
     rearrange,
     reductions,
     scan,
     scatter,
+    searching,
     sorting,
     statistics,
     systems,
@@ -108,6 +110,15 @@ def _view_as(self: Tensor, other: Tensor) -> Tensor:
             [2, 3]])
     """
     return views.view(self, other.shape)
+
+
+def _polygamma(self: Tensor, n: int) -> Tensor:
+    """The n-th derivative of `digamma`, as the function of this name.
+
+    >>> ad.tensor([1.0]).polygamma(1)
+    tensor([1.6449])
+    """
+    return arithmetic.polygamma(n, self)
 
 
 def _type_as(self: Tensor, other: Tensor) -> Tensor:
@@ -206,7 +217,7 @@ def _methods() -> dict[str, Callable[..., Any]]:
             table[f"{name}_"] = arithmetic.inplace(f"{name}_", FUNCTIONS[name].op)
     modules: dict[Any, str] = {
         arithmetic: "add sub div pow clamp clamp_min clamp_max addcmul addcdiv lerp "
-        "logit nan_to_num logit_ nan_to_num_ "
+        "logit nan_to_num logit_ nan_to_num_ polygamma_ "
         "positive add_ sub_ div_ pow_ clamp_ addcmul_ addcdiv_ equal isclose allclose",
         views: "view reshape expand permute transpose t select narrow squeeze unsqueeze flatten "
         "unbind split chunk as_strided alias clone contiguous",
@@ -219,15 +230,17 @@ def _methods() -> dict[str, Callable[..., Any]]:
         products: "addmm addmv addr addbmm baddbmm addmm_ addmv_ addr_ addbmm_ baddbmm_ outer "
         "inner vdot cross kron trace",
         covariance: "cov corrcoef",
-        derived: "aminmax argwhere bincount count_nonzero diff dist kthvalue nansum",
+        derived: "aminmax argwhere bincount count_nonzero diff dist nansum norm",
         gather: "gather take_along_dim nonzero",
         scatter: "scatter scatter_ scatter_add scatter_add_ scatter_reduce scatter_reduce_",
         placing: "index_copy index_copy_ index_fill index_fill_ index_put index_put_ take put put_ "
         "masked_scatter masked_scatter_",
         assign: "copy_ fill_ zero_ masked_fill masked_fill_",
         indexing: "index_select index_add index_add_ masked_select",
-        scan: "cumsum",
+        scan: "cumsum cumsum_ cumprod cumprod_ cummax cummin logcumsumexp",
         sorting: "sort argsort topk",
+        ranks: "kthvalue median nanmedian nanquantile quantile",
+        searching: "unique unique_consecutive",
         normalize: "softmax log_softmax logsumexp",
         statistics: "var std",
         create: "new_zeros new_ones new_empty new_full new_tensor",
@@ -258,6 +271,7 @@ def _methods() -> dict[str, Callable[..., Any]]:
         "backward": _backward,
         "expand_as": guarded(_expand_as, method=True),
         "view_as": guarded(_view_as, method=True),
+        "polygamma": guarded(_polygamma, method=True),
         "type_as": guarded(_type_as, method=True),
         "where": _where,
     }

@@ -174,15 +174,17 @@ int ad_pw(ad_op *op, int n_in, const ad_tensor *const *in, int n_out,
           ad_tensor **out); /* NULL outs are made */
 /* The steps of a recurrent layer over `steps` blocks of rows, the last first if `reverse`. in: what the
  * inputs add to the gates, the weights and first state of h, c or NULL, a bias or NULL; out: the rows of h,
- * of c or NULL, of what is kept or NULL. `sum` adds two operands. AD_NO_VARIANT as of ad_pw: then call again.
- */
-int ad_recur(ad_op *op, ad_op *sum, int gates, int64_t steps, int reverse, const ad_tensor *const *in,
+ * of c or NULL, of what is kept (in an order of its own) or NULL. The op takes what inputs and states add to
+ * each gate, and where anything is kept, c or else h. AD_NO_VARIANT as of ad_pw: then call again. */
+int ad_recur(ad_op *op, int gates, int64_t steps, int reverse, const ad_tensor *const *in,
              ad_tensor *const *out);
-/* in: the rows' cotangents, the weights, what was kept or NULL, the rows of states before and (where asked
- * for) after, the last c's cotangent or NULL; out: filled, the cotangents of gates and of what states add to
- * them (or NULL); made, those of the first h, and of the first c or NULL. */
-int ad_recur_vjp(ad_op *op, ad_op *sum, int gates, int64_t steps, int reverse, const ad_tensor *const *in,
-                 ad_tensor **out);
+/* in: the rows' cotangents, the weights, what was kept or NULL, the rows of states before (or NULL), and
+ * after where asked for, the last c's cotangent or NULL; out: the cotangents of gates and of what states add
+ * to them (or NULL), of the first h, and of the first c or NULL. The op takes what was kept, before, after,
+ * h's cotangents from its row and from the step after, and where anything was kept, what goes on by itself.
+ */
+int ad_recur_vjp(ad_op *op, int gates, int64_t steps, int reverse, const ad_tensor *const *in,
+                 ad_tensor *const *out);
 int ad_pw_reference(int op, int type, int64_t n, void *dst, const void *a, const void *b, const void *c);
 int ad_pw_kernel(int op, int type, int64_t n, void *dst, const void *a, const void *b, const void *c);
 
@@ -199,6 +201,12 @@ const char *ad_rows_name(int kind); /* a row of rows.def; NULL past the last */
 /* The rows are along the dimensions whose bits are set in `dims`, which follow one another. b is NULL, of a's
  * shape, or has a number for each row, as the program takes it. */
 ad_tensor *ad_rows(int kind, const ad_tensor *a, const ad_tensor *b, uint32_t dims, int keepdim);
+/* softmax(scale q k^T) v of (..., queries, width), (..., keys, width), (..., keys, depth), all sizes of the
+ * last two dimensions above 1 and the others alike; causal: without the keys after a query. */
+ad_tensor *ad_attend(const ad_tensor *q, const ad_tensor *k, const ad_tensor *v, double scale, int causal);
+/* The cotangents of q, k and v: made, three of them. */
+int ad_attend_vjp(const ad_tensor *q, const ad_tensor *k, const ad_tensor *v, const ad_tensor *g,
+                  double scale, int causal, ad_tensor **out);
 
 /* The squared deviations from the mean of each row, added up and divided by `freedom`; or the root of that.
  */
@@ -232,9 +240,27 @@ ad_tensor *ad_cross_entropy_vjp(const ad_tensor *g, const ad_tensor *x, const ad
 /* ---- scans and sorting ---- */
 /* Running sums, from the end where `reverse`, of a tensor of float32, float64 or int64. */
 ad_tensor *ad_cumsum(const ad_tensor *x, int dim, int reverse);
+ad_tensor *ad_cumprod(const ad_tensor *x, int dim); /* and running products */
+/* y[i] = b[i] + a[i] y[i - 1], of floats; from the end y[i + 1] where `reverse`; where it `lags`, a is that
+ * of the y it multiplies. */
+ad_tensor *ad_recurrence(const ad_tensor *a, const ad_tensor *b, int dim, int reverse, int lags);
+/* The largest (or smallest) elements so far (out[0]), the last of equal ones, nan from the first one on, and
+ * where they were (out[1]). */
+int ad_running_extremes(const ad_tensor *x, int dim, int largest, ad_tensor **out);
 /* The first k along a dimension in ascending or descending order (out[0]), equal ones in the order
  * they came in and nans the largest, and where they were (out[1]). A number is one element. */
 int ad_sort(const ad_tensor *x, int dim, int64_t k, int descending, ad_tensor **out);
+/* One element along a dimension, and where it was: the k-th smallest, or the lower median, of
+ * all or of those that are no nan. */
+enum { AD_PICK_KTH = 1, AD_PICK_MEDIAN, AD_PICK_NANMEDIAN };
+int ad_pick(const ad_tensor *x, int dim, int64_t k, int how, int keepdim, ad_tensor **out);
+/* The slices of the first dimension that are unlike the one before, a nan being unlike all: where they are
+ * (out[0]), where `inverse` is asked for, which of them each slice belongs to, slice i being number order[i]
+ * or, without an order, i (out[1]), and where `counts` are, how many do (out[2]). */
+int ad_runs(const ad_tensor *x, const ad_tensor *order, int inverse, int counts, ad_tensor **out);
+/* How many elements of each sorted row are less than (or no more than, where `right`) each value: one row for
+ * all values, or one for each row of them; all float32, float64 or int64. */
+ad_tensor *ad_searchsorted(const ad_tensor *rows, const ad_tensor *values, int right);
 
 /* ---- contraction ---- */
 /* a (..., m, k) times b (..., k, n), batch dimensions broadcast; bias (n) or NULL is added to each row. */

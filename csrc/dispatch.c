@@ -1,5 +1,8 @@
 /* dispatch.c: the variant of the kernels this CPU runs, the tables made from the .def files, and errors. */
 #include "internal.h"
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
 
 /* ---- tables ---- */
 #define AD_DTYPE(name, ctype, type) sizeof(ctype),
@@ -87,11 +90,14 @@ static const ad_variant *const variants[] = {/* the best first */
                                              &ad_variant_baseline};
 
 const ad_variant *ad_cpu;
+bool ad_has_f16c;
 
 /* The best variant of this name (of any, where it is NULL or "") that the CPU can run, or NULL. */
 static const ad_variant *find_variant(const char *isa) {
 #if defined(__x86_64__)
+    unsigned a, b, c, d;
     __builtin_cpu_init();
+    ad_has_f16c = __get_cpuid(1, &a, &b, &c, &d) && (c & bit_F16C); /* not every compiler asks it by name */
 #endif
     bool any = !isa || !*isa;
     for (size_t i = 0; i < sizeof variants / sizeof *variants; i++)

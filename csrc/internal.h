@@ -25,7 +25,9 @@
 #define AD_TILE 16    /* transposes go through tiles of so many elements a side: a cache line or two */
 #define AD_STREAM_BYTES (24 << 20) /* what leaves the caches before it is read again */
 
-typedef uint16_t ad_f16, ad_bf16; /* the bits of a float, kernels/convert.h */
+/* The bits of a float (kernels/convert.h), as types that can be told apart. */
+typedef uint16_t ad_f16;
+typedef int16_t ad_bf16;
 
 enum {
 #define AD_DTYPE(name, ctype, type) AD_##name,
@@ -312,6 +314,8 @@ typedef struct {
 extern const ad_variant *ad_cpu; /* the variant in use */
 
 extern ad_pw_fn *const ad_pw_reference_table[AD_N_INSTR][AD_N_TYPES]; /* reference.c */
+
+extern bool ad_has_f16c; /* whether an x86 CPU converts float16 in AVX registers */
 
 /* Set by integer division by zero, read and cleared by the machine after each call. */
 extern _Thread_local int ad_zero_div AD_NEAR;

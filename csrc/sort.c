@@ -1,4 +1,4 @@
-/* sort.c: sorting, and the largest or smallest k, along the last dimension.
+/* sort.c: sorting, the largest or smallest k, and the k-th smallest, along the last dimension.
  *
  * An element becomes a key: an unsigned integer of the element's order, in which zeros of both signs are
  * equal, nans are equal and above all, and all is turned around for a descending order. With its position
@@ -30,7 +30,8 @@ typedef struct {
     char *values; /* k of each row, and where they were */
     int64_t *places;
     int dtype;
-    int64_t size, rows, n, k, per_item;
+    int64_t size, rows, n, k, put, per_item; /* put: how many of a row are results */
+    int how;
     bool descending, words;
     atomic_bool no_memory;
 } sorting;
@@ -119,7 +120,7 @@ static void pack_pairs(const sorting *s, const char *row, int64_t first, int64_t
 static void sort_item(void *context, int64_t item) {
     sorting *s = context;
     const int64_t begin = item * s->per_item, end = ad_least(begin + s->per_item, s->rows);
-    const bool fits = s->n <= INSERTED || s->k <= FEW;
+    const bool fits = s->n <= INSERTED || (s->k <= FEW && !s->how);
     _Alignas(16) char small[INSERTED * sizeof(pair)];
     char *room = fits ? small : ad_alloc((size_t)s->n * 2 * (s->words ? sizeof(uint64_t) : sizeof(pair)));
     for (int64_t r = begin; room && r < end; r++) (s->words ? sort_row_words : sort_row_pairs)(s, r, room);
@@ -130,15 +131,17 @@ static void sort_item(void *context, int64_t item) {
 /* x is contiguous and not empty. */
 static int run_sort(const ad_call *c) {
     const ad_tensor *x = ad_in(c, 0);
-    const int64_t k = ((const int64_t *)c->numbers)[0], descending = ((const int64_t *)c->numbers)[1];
+    const int64_t *numbers = c->numbers;
     sorting s = {.x = x->data,
                  .values = ad_out(c, 0)->data,
                  .places = (int64_t *)(void *)ad_out(c, 1)->data,
                  .dtype = x->dtype,
                  .size = ad_itemsize[x->dtype],
                  .n = x->ndim ? x->shape[x->ndim - 1] : 1,
-                 .k = k,
-                 .descending = descending != 0};
+                 .k = numbers[0],
+                 .how = (int)numbers[2],
+                 .descending = numbers[1] != 0};
+    s.put = s.how ? 1 : s.k;
     s.rows = x->numel / s.n;
     s.words = s.size < 8 && s.n <= UINT32_MAX;
     s.per_item = ITEM / s.n + 1;
@@ -164,7 +167,7 @@ static ad_tensor *turned_back(ad_tensor *x, int a, int b) {
     return y;
 }
 
-int ad_sort(const ad_tensor *x, int dim, int64_t k, int descending, ad_tensor **out) {
+static int ordered(const ad_tensor *x, int dim, int64_t k, int descending, int how, ad_tensor **out) {
     const int last = x->ndim ? x->ndim - 1 : 0;
     out[0] = out[1] = NULL;
     if (dim < 0 || dim > last) return ad_fail(AD_BAD_DIM, dim, x->ndim, 0);
@@ -178,12 +181,12 @@ int ad_sort(const ad_tensor *x, int dim, int64_t k, int descending, ad_tensor **
     if (rows) {
         int64_t shape[AD_MAX_DIMS];
         memcpy(shape, rows->shape, sizeof(int64_t) * rows->ndim);
-        if (rows->ndim) shape[last] = k;
+        if (rows->ndim) shape[last] = how ? 1 : k;
         values = ad_make(x->dtype, rows->ndim, shape);
         places = values ? ad_make(AD_int64, rows->ndim, shape) : NULL;
     }
     const ad_tensor *const operands[] = {values, places, rows};
-    const int64_t numbers[] = {k, descending};
+    const int64_t numbers[] = {k, descending, how};
     const ad_call c = {run_sort, "sort", 2, 1, .x = operands, .numbers = numbers, .n_bytes = sizeof numbers};
     int status = places ? AD_OK : ad_error(NULL);
     if (!status && values->numel) status = ad_do(&c);
@@ -199,4 +202,25 @@ int ad_sort(const ad_tensor *x, int dim, int64_t k, int descending, ad_tensor **
     ad_free(places);
     out[0] = out[1] = NULL;
     return status;
+}
+
+int ad_sort(const ad_tensor *x, int dim, int64_t k, int descending, ad_tensor **out) {
+    return ordered(x, dim, k, descending, 0, out);
+}
+
+int ad_pick(const ad_tensor *x, int dim, int64_t k, int how, int keepdim, ad_tensor **out) {
+    const bool valid = how >= AD_PICK_KTH && how <= AD_PICK_NANMEDIAN;
+    if (!valid || k < 1) return ad_fail(AD_BAD_ARG, how, k, 0);
+    const int status = ordered(x, dim, k, 0, how, out);
+    if (status || keepdim || !x->ndim) return status;
+    for (int i = 0; i < 2; i++) {
+        ad_tensor *kept = out[i];
+        out[i] = ad_select(kept, dim, 0);
+        ad_free(kept);
+    }
+    if (out[0] && out[1]) return AD_OK;
+    ad_free(out[0]);
+    ad_free(out[1]);
+    out[0] = out[1] = NULL;
+    return ad_error(NULL);
 }

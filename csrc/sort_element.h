@@ -79,6 +79,35 @@ static void NAME(set_apart)(E *a, int64_t n, int64_t k) {
         if (KEY(a[i]) < found || (KEY(a[i]) == found && left-- > 0)) a[kept++] = a[i];
 }
 
+/* The k-th least of n elements: of those of its digits so far, the ones of its next digit are kept. */
+static E NAME(kth)(E *a, int64_t n, int64_t k) {
+    for (int d = KEY_BYTES - 1; d >= 0 && n > INSERTED; d--) {
+        int64_t count[DIGITS] = {0}, kept = 0;
+        uint64_t digit = 0;
+        for (int64_t i = 0; i < n; i++) count[KEY(a[i]) >> 8 * d & 255]++;
+        while (count[digit] < k) k -= count[digit++];
+        for (int64_t i = 0; i < n; i++) {
+            a[kept] = a[i];
+            kept += (KEY(a[i]) >> 8 * d & 255) == digit;
+        }
+        n = kept;
+    }
+    if (n <= INSERTED) NAME(insert)(a, n);
+    return a[k - 1];
+}
+
+/* The one that is picked of a row of n elements: the median is the first nan, if there is one. */
+static E NAME(pick)(const sorting *s, E *a) {
+    int64_t nans = 0, first = 0;
+    if (s->how != AD_PICK_KTH && (ad_is_float(s->dtype) || ad_is_half(s->dtype))) {
+        const uint64_t nan = s->dtype == AD_float64 ? UINT64_MAX : UINT32_MAX;
+        for (int64_t i = s->n - 1; i >= 0; i--)
+            if (KEY(a[i]) == nan) nans++, first = i;
+    }
+    if (nans == s->n || (nans && s->how == AD_PICK_MEDIAN)) return a[first];
+    return NAME(kth)(a, s->n, s->how == AD_PICK_KTH ? s->k : (s->n - nans - 1) / 2 + 1);
+}
+
 /* The k least of a row, in order. */
 static void NAME(few)(const sorting *s, const char *row, E *best) {
     E block[BLOCK];
@@ -100,11 +129,11 @@ static void NAME(few)(const sorting *s, const char *row, E *best) {
 }
 
 static void NAME(put)(const sorting *s, int64_t r, const char *row, const E *a) {
-    int64_t *places = s->places + r * s->k;
-    char *values = s->values + r * s->k * s->size;
-    for (int64_t i = 0; i < s->k; i++) places[i] = PLACE(a[i]);
+    int64_t *places = s->places + r * s->put;
+    char *values = s->values + r * s->put * s->size;
+    for (int64_t i = 0; i < s->put; i++) places[i] = PLACE(a[i]);
 #define PUT(bytes)                                                                                           \
-    for (int64_t i = 0; i < s->k; i++) memcpy(values + i * (bytes), row + places[i] * (bytes), bytes)
+    for (int64_t i = 0; i < s->put; i++) memcpy(values + i * (bytes), row + places[i] * (bytes), bytes)
     switch (s->size) {
     case 1: PUT(1); break;
     case 2: PUT(2); break;
@@ -117,7 +146,10 @@ static void NAME(put)(const sorting *s, int64_t r, const char *row, const E *a) 
 static void NAME(sort_row)(const sorting *s, int64_t r, char *room) {
     const char *row = s->x + r * s->n * s->size;
     E *a = (E *)(void *)room;
-    if (s->k <= FEW && s->n > INSERTED) {
+    if (s->how) {
+        NAME(pack)(s, row, 0, s->n, a);
+        a[0] = NAME(pick)(s, a);
+    } else if (s->k <= FEW && s->n > INSERTED) {
         NAME(few)(s, row, a);
     } else {
         int64_t n = s->n;

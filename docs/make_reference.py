@@ -67,10 +67,10 @@ PAGES: dict[str, tuple[str, str]] = {
 THEMES = {
     "tensors": "create dlpack cast tensor methods dtypes shapes native _format",
     "pointwise": "arithmetic pointwise elementwise special activations",
-    "reductions": "reductions derived statistics normalize scan",
+    "reductions": "reductions derived statistics normalize scan ranks",
     "products": "contraction products einsum covariance norms",
     "views": "views rearrange diagonals stacking join",
-    "indexing": "gather indexing placing scatter assign sorting",
+    "indexing": "gather indexing placing scatter assign sorting searching",
     "random": "random draws generator",
     "autograd": "graph grad_mode autograd gradcheck nonfinite anomaly",
     "linalg": "linalg systems spectral",

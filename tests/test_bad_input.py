@@ -73,13 +73,19 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "the wrong number of dimensions is refused as other pools refuse it",
     ),
     (
+        r"cum(max|min)\(torch.ones\(0\)",
+        "ok",
+        "IndexError",
+        "a dimension that is none is refused also of a tensor without elements",
+    ),
+    (
         r"lp_pool[123]d\(|LPPool1d|conv_transpose1d\(torch|LazyConvTranspose1d\(2, 2\)\(torch",
         "ok|ValueError|NotImplementedError",
         "NotImplementedError|TypeError|RuntimeError",
         "bools have no norm and no convolution, and a str is no size",
     ),
     (
-        r"functional|nn\.\w+\(|torch\.(split|tensordot)\(|fuse_\w+_weights\(",
+        r"functional|nn\.\w+\(|torch\.(split|tensordot|norm)\(|fuse_\w+_weights\(",
         "AttributeError",
         "TypeError",
         "what is no tensor is a TypeError, also where PyTorch asks it for an attribute first",

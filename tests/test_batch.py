@@ -44,6 +44,8 @@ FUNCTIONS: dict[str, Rows] = {
     "normalize": lambda x: functional.normalize(x, dim=1),
     "norm": lambda x: x.norm(2, 1),
     "cumsum": lambda x: x.cumsum(1),
+    "logcumsumexp": lambda x: x.logcumsumexp(1),
+    "median": lambda x: x.median(1).values,
     "cumprod": lambda x: x.cumprod(1),
     "sort": lambda x: x.sort(1)[0],
     "topk": lambda x: x.topk((x.shape[1] + 1) // 2, 1)[0],

@@ -12,6 +12,7 @@ from golden import record_layers
 from golden.record_every_module import ERRORS, EVERY, GOLDEN, LINES, MORE
 from golden.recording import failure
 from test_layers import differences
+from training import LOOKING
 from twins import bits
 
 import autodiff as ad
@@ -22,15 +23,8 @@ HERE_ALONE = {"MLP", "Neuron"}  # PyTorch has none
 OF_OTHERS = {"Module", "ModuleDict", "ModuleList", "ParameterDict", "ParameterList", "RNNBase",
              "Sequential", "TransformerDecoder", "TransformerEncoder"}  # fmt: skip
 
-# What looks at values (to refuse some, or to draw as many numbers), so that a call stays eager.
-LOOKS = {
-    "BCELoss",
-    "CTCLoss",
-    "GaussianNLLLoss",
-    "MultiLabelMarginLoss",
-    "MultiMarginLoss",
-    "RReLU",
-}
+# What looks at values, so that a call stays eager.
+LOOKS = LOOKING | {"CTCLoss"}
 
 
 @pytest.mark.filterwarnings("ignore")

@@ -9,6 +9,7 @@ import pytest
 
 import autodiff as ad
 from autodiff.native import ffi, lib
+from autodiff.tensor import own
 
 # Around what the kernels change their method at: insertion, merging, digits; a chunk of 1024.
 LENGTHS = (1, 2, 24, 25, 41, 100, 256, 257, 700, 1025, 2500)
@@ -172,6 +173,21 @@ def test_what_the_natives_refuse() -> None:
         assert lib.ad_sort(x._p, 1, k, 0, out) == lib.AD_BAD_SHAPE
     assert lib.ad_gather(x._p, 1, x._p) == ffi.NULL
     assert lib.ad_cumsum(x.bool()._p, 0, 0) == ffi.NULL
+    assert lib.ad_cumprod(x.int()._p, 0) == ffi.NULL
+    for a, b, dim in ((x, x, 2), (x, x[:2], 0), (x, x.double(), 0), (index, index, 0)):
+        assert lib.ad_recurrence(a._p, b._p, dim, 0, 0) == ffi.NULL
+    assert lib.ad_running_extremes(x._p, 2, 1, out) == lib.AD_BAD_DIM
+    for k, how in ((0, 1), (1, 0), (1, 4)):
+        assert lib.ad_pick(x._p, 1, k, how, 0, out) == lib.AD_BAD_ARG
+    assert lib.ad_pick(x._p, 1, 5, lib.AD_PICK_KTH, 1, out) == lib.AD_BAD_SHAPE
+    three = ffi.new("ad_tensor *[3]")
+    assert lib.ad_runs(x[0, 0]._p, ffi.NULL, 0, 0, three) == lib.AD_BAD_DIM
+    for bad in (index[0], x[:, 0]):
+        assert lib.ad_runs(x._p, bad._p, 1, 0, three) == lib.AD_BAD_SHAPE
+    wrong = ad.tensor([0, 1, 3])
+    assert lib.ad_runs(x._p, wrong._p, 1, 0, three) == lib.AD_BAD_INDEX
+    for rows, values in ((x[0, 0], x), (x, x[:2]), (x, x[0]), (x, index), (x.int(), x.int())):
+        assert lib.ad_searchsorted(rows._p, values._p, 0) == ffi.NULL
     assert lib.ad_extremes(0, x._p, 1, 0, out) == lib.AD_BAD_ARG
     narrow = x[:2]
     assert lib.ad_gather(narrow._p, 1, index._p) == ffi.NULL
@@ -186,6 +202,11 @@ def test_what_the_natives_refuse() -> None:
         lambda x: x.topk(40, 1).indices,
         lambda x: x.cumsum(0),
         lambda x: x.cumsum(1),
+        lambda x: x.cumprod(0),
+        lambda x: x.logcumsumexp(1),
+        lambda x: x.cummax(0).indices,
+        lambda x: x.median(1).values,
+        lambda x: ad.searchsorted(x.sort(1).values, x),
         lambda x: x.max(0).values,
         lambda x: x.argmin(1),
         lambda x: x.gather(0, x.argsort(0)),
@@ -217,6 +238,48 @@ def test_index_add_adds_repeated_rows_in_order() -> None:
 
 def test_a_number_is_a_line_of_one() -> None:
     x = ad.tensor(3.0, requires_grad=True)
-    for y in (x.sort().values, x.topk(1).values, x.cumsum(0), x.max(0).values):
+    of_one = (x.sort(), x.topk(1), x.max(0), x.cummax(0), x.median(0), x.kthvalue(1))
+    for y in (*(each.values for each in of_one), x.cumsum(0), x.cumprod(0), x.logcumsumexp(0)):
         assert y.shape == ()
         assert ad.autograd.grad(y, x)[0].item() == 1
+
+
+def test_a_kth_is_where_a_stable_sort_has_it() -> None:
+    """Few or many elements, equal ones among them; the place of equal ones is the sort's."""
+    ad.manual_seed(4)
+    for n in (5, 24, 25, 300, 2000):
+        for x in (ad.randint(0, n // 2 + 1, (3, n)), ad.randn(3, n).mul(4).round(), ad.randn(3, n)):
+            for k in (1, n // 3 + 1, n):
+                values, places = x.sort(1)
+                got = x.kthvalue(k, 1)
+                assert got.values.tolist() == values[:, k - 1].tolist()
+                assert got.indices.tolist() == places[:, k - 1].tolist()
+
+
+def test_a_median_is_the_first_nan() -> None:
+    x = ad.arange(90.0).reshape(3, 30)
+    x[1, 7] = x[1, 9] = math.nan
+    x[2] = math.nan
+    assert x.median(1).indices.tolist() == [14, 7, 0]
+    assert x.nanmedian(1).indices.tolist() == [14, 15, 0]
+    assert math.isnan(x.median())
+    assert x.nanmedian().item() == 28
+
+
+@pytest.mark.parametrize("shape", [(70, 3), (3, 70), (600,), (2, 30, 600)])
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("lags", [False, True])
+def test_a_recurrence_is_its_definition(shape: tuple[int, ...], reverse: bool, lags: bool) -> None:
+    ad.manual_seed(5)
+    a, b = ad.rand(*shape, dtype=ad.float64), ad.rand(*shape, dtype=ad.float64)
+    dim = len(shape) - 2 if len(shape) > 1 else 0
+    y = own(lib.ad_recurrence(a._p, b._p, dim, reverse, lags), "recurrence")
+    order = list(range(shape[dim]))[:: -1 if reverse else 1]
+    before = None
+    for i in order:
+        at = before if lags else i
+        want = b.select(dim, i)
+        if before is not None:
+            want = want + a.select(dim, at) * y.select(dim, before)
+        assert y.select(dim, i).tolist() == want.tolist()
+        before = i

@@ -15,7 +15,8 @@ import autodiff as ad
 DOCS = Path(__file__).parents[1] / "docs"
 sys.path.insert(0, str(DOCS))
 
-import make_reference as reference  # noqa: E402 - found by the line above
+import families  # noqa: E402 - found by the line above
+import make_reference as reference  # noqa: E402
 from make_reference import Entry, lacking  # noqa: E402
 
 ENTRIES = reference.entries()
@@ -88,3 +89,10 @@ def test_what_lacks_documentation_is_found() -> None:
     long.__doc__ = "A line.\n" * 40 + ">>> 1\n1"
     assert lacking(Entry(bare, "io", "io", ["bare"])) == ["a docstring", "an example"]
     assert lacking(Entry(long, "io", "io", ["long"])) == ["brevity"]
+
+
+def test_every_family_is_counted() -> None:
+    rows = [families.row(each, {}) for each in families.families()]
+    assert len(rows) == 9
+    assert all(python and native for _, _, python, native in rows)
+    assert sum(primitives for primitives, *_ in rows) > families.instructions() > 50

@@ -40,9 +40,13 @@ NAMES = [
     ("LinalgVectorNormBackward0", "DistBackward0"),
     ("LogBackward0", "LogitBackward0"),
     ("WhereBackward0", "NanToNumBackward0"),
-    ("SelectBackward0", "KthvalueBackward0"),
-    ("UnsqueezeBackward0", "KthvalueBackward0"),
-    ("CloneBackward0", "KthvalueBackward0"),
+    *(("CloneBackward0", f"{name}Backward0") for name in ("Cumprod", "Logcumsumexp", "Cummin")),
+    *(("CloneBackward0", f"{name}Backward0") for name in ("Kthvalue", "Cumsum")),
+    ("CumsumBackward0", "CumprodBackward0"),
+    *(("CopyBackwards", f"{name}Backward0") for name in ("Cumprod", "Cumsum")),
+    ("CloneBackward0", "MedianBackward1"),
+    *((name, "SqueezeBackward4") for name in ("SelectBackward0", "ViewBackward0")),
+    *((name, "SqueezeBackward4") for name in ("PermuteBackward0", "UnsqueezeBackward0")),
 ]
 
 

@@ -19,7 +19,8 @@ CONTAINERS = {
 }
 # What takes more than one tensor, or gives another width.
 SEVERAL = {
-    *("Bilinear", "CosineSimilarity", "PairwiseDistance", "Embedding", "MultiheadAttention"),
+    *("Bilinear", "CosineSimilarity", "PairwiseDistance", "MultiheadAttention"),
+    *("Embedding", "EmbeddingBag", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"),
     *("RNN", "LSTM", "GRU", "RNNBase", "RNNCell", "LSTMCell", "GRUCell", "CTCLoss"),
     *("Transformer", "TransformerEncoder", "TransformerDecoder", "TransformerDecoderLayer"),
     *("EmbeddingBag", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"),

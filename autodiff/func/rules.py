@@ -122,9 +122,9 @@ def _on_value(function: Rule, level: Level, x: Any, *args: Any, **kwargs: Any) -
 _SHIFTED = {  # functions of one tensor and `dim`: what None means
     "all": "sum mean amax amin any all var std var_mean std_mean logsumexp nansum nanmean "
     "count_nonzero",
-    "flat": "prod argmax argmin argsort cumsum cumprod median nanmedian",
+    "flat": "prod argmax argmin argsort cumsum cumprod",
     "none": "softmax log_softmax sort topk unbind split chunk narrow select flip logcumsumexp "
-    "cummax cummin kthvalue mode glu softmin",
+    "cummax cummin kthvalue median nanmedian mode glu softmin",
 }
 
 

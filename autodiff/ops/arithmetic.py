@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -10,7 +11,7 @@ from autodiff import dtypes
 from autodiff.dtypes import dtype
 from autodiff.expr import Expr, build, inputs, power
 from autodiff.lower import DIMENSIONED, NUMBER, ZERO_DIM, Operand, promote
-from autodiff.ops import elementwise, special
+from autodiff.ops import elementwise, gamma, special
 from autodiff.ops.declare import FUNCTIONS, declare
 from autodiff.ops.pointwise import PointwiseOp, number, operand
 from autodiff.tensor import TENSOR_TYPES, Tensor
@@ -219,16 +220,19 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
     >>> ad.pow(ad.tensor([1.0, 2.0, 3.0]), 2)
     tensor([1., 4., 9.])
     """
+    if type(input) in TENSOR_TYPES and type(exponent) in (int, float):
+        if input._p.dtype >= dtypes.FIRST_FLOAT and exponent in _POWERS:
+            op = _POWERS[exponent]
+            return op.call(input) if out is None else apply(op, (input,), out)
+        if type(exponent) is int and exponent < 0 and input._p.dtype < dtypes.FIRST_FLOAT:
+            raise RuntimeError("Integers to negative integer powers are not allowed.")
+        return apply(elementwise.pow_number, (input, exponent), out)
+    if type(input) is type(exponent) is Tensor and out is None:
+        return elementwise.pow_.call(input, exponent)
     if isinstance(input, Expr):
         return power(input, exponent)  # type: ignore[return-value]
     if isinstance(exponent, Expr):
         return build("pow", input, exponent)  # type: ignore[return-value]
-    if type(input) in TENSOR_TYPES and type(exponent) in (int, float):
-        if input._p.dtype >= dtypes.FIRST_FLOAT and exponent in _POWERS:
-            return apply(_POWERS[exponent], (input,), out)
-        if type(exponent) is int and exponent < 0 and input._p.dtype < dtypes.FIRST_FLOAT:
-            raise RuntimeError("Integers to negative integer powers are not allowed.")
-        return apply(elementwise.pow_number, (input, exponent), out)
     op = elementwise.pow_ if type(input) in TENSOR_TYPES else elementwise.number_pow
     return apply(op, (input, exponent), out)
 
@@ -252,6 +256,8 @@ def where(
             f"where expected condition to be a boolean tensor, but got a tensor with dtype "
             f"{condition.dtype!r}"
         )
+    if type(condition) is type(input) is type(other) is Tensor and out is None:
+        return elementwise.where_.call(condition, input, other)
     return apply(elementwise.where_, (condition, input, other), out)
 
 
@@ -384,7 +390,38 @@ def nan_to_num(
     return apply(special.nan_to_num, args, out)
 
 
+def _order(n: Any) -> int:
+    if isinstance(n, bool) or not hasattr(n, "__index__"):
+        raise TypeError(f"polygamma(): argument 'n' must be int, not {type(n).__name__}")
+    order = operator.index(n)
+    if order < 0:
+        raise RuntimeError(f"polygamma(n, x) does not support negative n: {n}")
+    if order >= 2**63:
+        raise ValueError(f"polygamma(): argument 'n' does not fit 64 bits: {n}")
+    return order
+
+
+def polygamma(n: int, input: Tensor, *, out: Tensor | None = None) -> Tensor:
+    """The n-th derivative of `digamma`, which is that of order 0.
+
+    Past order 170 it is inf or nan, past 100 nan of negative numbers.
+
+    >>> ad.polygamma(1, ad.tensor([1.0]))  # pi^2 / 6
+    tensor([1.6449])
+    """
+    return apply(gamma.polygamma_op(_order(n)), (input,), out)
+
+
 # ---- in place, with arguments of their own ----
+
+
+def polygamma_(self: Tensor, n: int) -> Tensor:
+    """`polygamma` of order n, written over the tensor.
+
+    >>> ad.tensor([1.0]).polygamma_(1)
+    tensor([1.6449])
+    """
+    return gamma.polygamma_op(_order(n)).into(self, (self,))
 
 
 def logit_(self: Tensor, eps: float | None = None) -> Tensor:

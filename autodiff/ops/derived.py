@@ -1,4 +1,4 @@
-"""Counts, order statistics, norms and differences: compositions of members of the families."""
+"""Counts, extremes, norms and differences: compositions of members of the families."""
 
 from __future__ import annotations
 
@@ -12,12 +12,11 @@ from autodiff.ops.declare import FUNCTIONS
 from autodiff.ops.gather import nonzero
 from autodiff.ops.indexing import index_add
 from autodiff.ops.join import cat
-from autodiff.ops.norms import vector_norm
+from autodiff.ops.norms import matrix_norm, vector_norm
 from autodiff.ops.reductions import amax, amin
 from autodiff.ops.reductions import sum as total
 from autodiff.ops.returned import returned
-from autodiff.ops.sorting import sort
-from autodiff.ops.views import narrow, select, unsqueeze
+from autodiff.ops.views import narrow
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor
 
@@ -28,8 +27,8 @@ __all__ = [
     "count_nonzero",
     "diff",
     "dist",
-    "kthvalue",
     "nansum",
+    "norm",
 ]
 
 
@@ -39,14 +38,6 @@ class aminmax_result(NamedTuple):  # noqa: N801 - as max_result
 
     min: Tensor
     max: Tensor
-
-
-@returned("kthvalue")
-class kthvalue_result(NamedTuple):  # noqa: N801 - as max_result
-    """What `kthvalue` returns."""
-
-    values: Tensor
-    indices: Tensor
 
 
 def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
@@ -132,29 +123,26 @@ def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     return vector_norm(sub(input, other), p)
 
 
-def kthvalue(input: Tensor, k: int, dim: int = -1, keepdim: bool = False) -> kthvalue_result:
-    """The k-th smallest element along a dimension, and where it is; nans count as largest.
+def norm(
+    input: Tensor,
+    p: Any = "fro",
+    dim: Any = None,
+    keepdim: bool = False,
+    out: Tensor | None = None,
+    dtype: dtype | None = None,
+) -> Tensor:
+    """(the sum of |input|^p)^(1/p) over `dim`, or all; "fro" is p = 2, "nuc" of two
+    dimensions the sum of the singular values.
 
-    >>> ad.kthvalue(ad.tensor([3, 1, 2]), 2)
-    torch.return_types.kthvalue(
-    values=tensor(2),
-    indices=tensor(2))
+    >>> ad.norm(ad.tensor([3.0, 4.0])).item()
+    5.0
     """
-    if isinstance(k, bool):
-        raise TypeError("kthvalue(): argument 'k' must be int, not bool")
-    if input.dtype is dtypes.bool:
-        raise NotImplementedError("\"kthvalue_cpu\" not implemented for 'Bool'")
-    at = dim_index(dim, input.ndim)
-    size = input.shape[at] if input.ndim else 1
-    if not 1 <= operator.index(k) <= size:
-        raise RuntimeError(
-            f"kthvalue(): selected number k out of range for dimension {at}: {k} of {size}"
-        )
-    values, indices = sort(input, at)
-    if not input.ndim:
-        return kthvalue_result(values, indices)
-    found = [select(x, at, k - 1) for x in (values, indices)]
-    return kthvalue_result(*(unsqueeze(x, at) if keepdim else x for x in found))
+    dims = (dim,) if hasattr(dim, "__index__") else dim
+    if isinstance(p, str) and not (p == "fro" and (dims is None or len(dims) <= 2)):
+        dims = tuple(range(input.ndim)) if dims is None else dims
+        return matrix_norm(input, p, dims, keepdim, dtype=dtype, out=out)
+    order = 2 if p is None or isinstance(p, str) else p
+    return vector_norm(input, order, dims, keepdim, dtype=dtype, out=out)
 
 
 def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -> Tensor:

@@ -177,9 +177,10 @@ class PointwiseOp:
         check: Callable[[Sequence[Operand]], None] | None = None,
         also: Sequence[Expr] = (),
     ) -> None:
-        if n_in > MAX_INPUTS:
+        most = MAX_INPUTS + 2 if also else MAX_INPUTS  # of several results there is no vjp
+        if n_in > most:
             raise ValueError(
-                f"{name}: a pointwise function takes at most {MAX_INPUTS} inputs, got {n_in}"
+                f"{name}: a pointwise function takes at most {most} inputs, got {n_in}"
             )
         self.name = name
         self.root = root
@@ -497,7 +498,7 @@ def _binary(op: PointwiseOp) -> Callable[..., Tensor]:
 
 
 def _ternary(op: PointwiseOp) -> Callable[..., Tensor]:
-    pw3, native = lib.ad_pw3, op.native
+    pw3, native, tensor = lib.ad_pw3, op.native, Tensor
 
     def call(x: Tensor, z: Tensor, w: Tensor) -> Tensor:
         try:
@@ -505,7 +506,13 @@ def _ternary(op: PointwiseOp) -> Callable[..., Tensor]:
         except TypeError as error:
             return late.beyond(op, (x, z, w), error)
         p = _gc(p, _free) if p else op.recover(x, z, w)
-        return _linked(op, (x, z, w), p)
+        for each in (x, z, w):
+            if each._node is not None or each._base is not None:
+                return _linked(op, (x, z, w), p)
+        y = tensor()
+        y._p = p
+        y._node = y._acc = y._base = y._base_node = None
+        return y
 
     return call
 

@@ -1,13 +1,65 @@
-"""Running sums."""
+"""Running sums, products, extremes and logarithms of sums of exponentials along a dimension.
+
+A linear recurrence y[i] = b[i] + a[i] y[i - 1] is what the vjps of the others are made of, and its
+own is another one, from the other end.
+"""
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 from autodiff import dtypes
-from autodiff.dtypes import dtype
-from autodiff.native import lib
-from autodiff.ops.base import Op
+from autodiff.dtypes import SCALAR_NAMES, dtype
+from autodiff.expr import build, inputs
+from autodiff.native import error, ffi, lib
+from autodiff.ops.assign import copy_
+from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
+from autodiff.ops.declare import FUNCTIONS, exp, where
+from autodiff.ops.elementwise import mul
+from autodiff.ops.gather import choice, chosen
+from autodiff.ops.halves import in_float32
+from autodiff.ops.join import cat
+from autodiff.ops.out import check_out, written, written_all
+from autodiff.ops.pointwise import PointwiseOp
+from autodiff.ops.returned import returned
+from autodiff.ops.views import clone, narrow
 from autodiff.shapes import dim_index
-from autodiff.tensor import Tensor
+from autodiff.tensor import Tensor, own, wrap
+
+__all__ = ["cummax", "cummin", "cumprod", "cumprod_", "cumsum", "cumsum_", "logcumsumexp"]
+
+# ---- recurrences ----
+
+
+def _times_next(
+    c: Tensor, y: Tensor, dim: int, reverse: bool, end: Tensor, in_front: bool
+) -> Tensor:
+    """c[i] y[i - 1], or c[i] y[i + 1] if `reverse`, of all that there are, and `end` at one end."""
+    n = c.shape[dim] - 1
+    parts = narrow(c, dim, int(not reverse), n), narrow(y, dim, int(reverse), n)
+    pieces = [end, mul.call(*parts)]
+    return cat(pieces if in_front else pieces[::-1], dim)
+
+
+def _recurrence_rule(node: OpNode, g: Tensor, a: Tensor, y: Tensor) -> tuple[Tensor | None, Tensor]:
+    """db is the recurrence from the other end, da that times the y it multiplied."""
+    dim, reverse, lags = node.args
+    db = _recurrence.on((a, g), dim, not reverse, not lags)
+    if not node.needs(0):
+        return None, db
+    nothing = narrow(g.detach(), dim, 0, 1).new_zeros(narrow(g, dim, 0, 1).shape)
+    return _times_next(db, y, dim, reverse, nothing, reverse == lags), db
+
+
+_recurrence: Op = Op(
+    "recurrence",
+    lambda a, b, dim, reverse, lags: lib.ad_recurrence(a, b, dim, reverse, lags),
+    _recurrence_rule,
+    saves=(0, OUTPUT),
+    shaped=False,
+)
+
+# ---- sums and products ----
 
 _cumsum: Op = Op(
     "cumsum",
@@ -17,18 +69,196 @@ _cumsum: Op = Op(
 )
 
 
-def cumsum(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
+def _cumprod_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor]:
+    """The product before an element, times g[i] + x[i + 1] (g[i + 1] + x[i + 2] (...)): no
+    division, so right where elements are 0.
+    """
+    (dim,) = node.args
+    if not x.numel():
+        return (g,)
+    behind = _recurrence.on((x, g), dim, True, True)
+    return (_times_next(behind, y, dim, False, narrow(behind, dim, 0, 1), True),)
+
+
+_cumprod: Op = Op(
+    "cumprod",
+    lambda p, dim: lib.ad_cumprod(p, dim),
+    _cumprod_rule,
+    saves=(0, OUTPUT),
+    shaped=False,
+)
+
+
+def _folded(op: Op, x: Tensor, at: int, d: dtype | None, out: Tensor | None) -> Tensor:
+    """Of integers in int64, whatever dtype the result has: `out`'s, if there is one."""
+    args = (at, False) if op is _cumsum or not x.ndim else (at,)
+    op = op if x.ndim else _cumsum
+    if out is not None:
+        check_out(op.name, out, x)
+        d = out.dtype if d is None else d
+    if d is dtypes.bool:
+        raise NotImplementedError(f"\"{op.name}_out_cpu\" not implemented for 'Bool'")
+    if d is None and x.is_floating_point():
+        y = op(x, *args)
+    elif d is not None and d.is_floating_point:
+        y = op(x.to(d), *args)
+    else:
+        y = op(x.to(dtypes.int64 if d is None else d).to(dtypes.int64), *args)
+        y = y if d is None else y.to(d)
+    return written(op.name, out, y, x)
+
+
+def cumsum(
+    input: Tensor, dim: int, *, dtype: dtype | None = None, out: Tensor | None = None
+) -> Tensor:
     """The running sums along a dimension. Integers are summed as int64 unless `dtype` is given.
 
-    >>> ad.tensor([1, 2, 3]).cumsum(0)
-    tensor([1, 3, 6])
+    >>> ad.cumsum(ad.tensor([1, 2, 3]), 0).tolist()
+    [1, 3, 6]
     """
-    at = dim_index(dim, input.ndim)
-    if dtype is dtypes.bool:
-        raise NotImplementedError("\"cumsum_out_cpu\" not implemented for 'Bool'")
-    if dtype is not None and dtype.is_floating_point:
-        return _cumsum(input.to(dtype), at, False)
-    if input.is_floating_point() and dtype is None:
+    p = input._p
+    at = dim_index(dim, p.ndim)
+    if dtype is None and out is None and p.dtype >= _FLOAT:
         return _cumsum(input, at, False)
-    sums = _cumsum(input.to(dtypes.int64 if dtype is None else dtype).to(dtypes.int64), at, False)
-    return sums if dtype is None else sums.to(dtype)
+    return _folded(_cumsum, input, at, dtype, out)
+
+
+def cumprod(
+    input: Tensor, dim: int, *, dtype: dtype | None = None, out: Tensor | None = None
+) -> Tensor:
+    """The running products along a dimension, of integers as `cumsum`.
+
+    >>> ad.cumprod(ad.tensor([1, 2, 3]), 0).tolist()
+    [1, 2, 6]
+    """
+    p = input._p
+    at = dim_index(dim, p.ndim)
+    if dtype is None and out is None and p.dtype >= _FLOAT and p.ndim:
+        return _cumprod(input, at)
+    return _folded(_cumprod, input, at, dtype, out)
+
+
+_FLOAT = dtypes.float32.code
+
+
+def _over(name: str, function: Any) -> Any:
+    """The function, written over its tensor, whose dtype `dtype` may only repeat."""
+
+    def method(self: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
+        if dtype not in (None, self.dtype):
+            names = [SCALAR_NAMES[d.code].lower() for d in (self.dtype, dtype)]
+            raise RuntimeError(
+                f"Bad in-place call: input tensor dtype {names[0]} and output tensor dtype "
+                f"{names[1]} should match"
+            )
+        return copy_(self, function(clone(self), dim, dtype=self.dtype))
+
+    method.__name__ = method.__qualname__ = name
+    method.__doc__ = f"`{function.__name__}`, written over the tensor."
+    return method
+
+
+cumsum_, cumprod_ = _over("cumsum_", cumsum), _over("cumprod_", cumprod)
+
+# ---- logarithms of sums of exponentials ----
+
+_a, _b = inputs(2)
+_ratio = PointwiseOp("exp_difference", exp(where(build("eq", _a, _b), 0.0, _a - _b)), 2)
+
+
+def _logcumsumexp_forward(p: Any, dim: int) -> Any:
+    """Of twice as many elements at each step: those before are added to those that are there."""
+    y, n, k = wrap(p), p.shape[dim], 1
+    add = FUNCTIONS["logaddexp"].op.call
+    while k < n:
+        y = cat(
+            [narrow(y, dim, 0, k), add(narrow(y, dim, k, n - k), narrow(y, dim, 0, n - k))], dim
+        )
+        k *= 2
+    return lib.ad_alias(y._p)
+
+
+def _logcumsumexp_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor]:
+    """The sum of exp(x[i] - y[j]) g[j] over j >= i, whose exponents are never positive."""
+    (dim,) = node.args
+    n = x.shape[dim]
+    if n < 2:
+        return (g,)
+    falls = _ratio.call(narrow(y, dim, 0, n - 1), narrow(y, dim, 1, n - 1))
+    falls = cat([falls, narrow(falls, dim, 0, 1)], dim)  # the last has nothing behind it
+    return (mul.call(_ratio.call(x, y), _recurrence.on((falls, g), dim, True, False)),)
+
+
+_logcumsumexp: Op = Op(
+    "logcumsumexp", _logcumsumexp_forward, _logcumsumexp_rule, saves=(0, OUTPUT), shaped=False
+)
+
+
+@in_float32
+def _logcumsumexp_of(x: Tensor, dim: int) -> Tensor:
+    return _logcumsumexp(x, dim)
+
+
+def logcumsumexp(input: Tensor, dim: int, *, out: Tensor | None = None) -> Tensor:
+    """The logarithm of the running sums of exp(input) along a dimension; of floats.
+
+    >>> ad.logcumsumexp(ad.tensor([0.0, 0.0]), 0)
+    tensor([0.0000, 0.6931])
+    """
+    if not input.is_floating_point():
+        kind = SCALAR_NAMES[input._p.dtype]
+        raise NotImplementedError(f'"logcumsumexp_out_cpu" not implemented for {kind!r}')
+    at = dim_index(dim, input.ndim)
+    y = _logcumsumexp_of(input, at) if input.ndim else clone(input)
+    return written("logcumsumexp", out, y, input)
+
+
+# ---- extremes ----
+
+_CHOICES = {
+    "cummax": choice("cummax", "CummaxBackward0"),
+    "cummin": choice("cummin", "CumminBackward0"),
+}
+
+
+@returned("cummax")
+class cummax_result(NamedTuple):  # noqa: N801 - as max_result
+    """What `cummax` returns."""
+
+    values: Tensor
+    indices: Tensor
+
+
+@returned("cummin")
+class cummin_result(NamedTuple):  # noqa: N801 - as max_result
+    """What `cummin` returns."""
+
+    values: Tensor
+    indices: Tensor
+
+
+def _extremes(name: str, x: Tensor, dim: int, into: Any) -> tuple[Tensor, ...]:
+    at, out = dim_index(dim, x.ndim), ffi.new("ad_tensor *[2]")
+    if lib.ad_running_extremes(x._p, at, name == "cummax", out):
+        raise error(name, x._p)
+    values, index = fresh(out[0], name), own(out[1], name)
+    found = chosen(_CHOICES[name], x, values, index, at, True), index
+    return tuple(written_all(name, into, found, x))
+
+
+def cummax(input: Tensor, dim: int, *, out: Any = None) -> cummax_result:
+    """The largest elements so far along a dimension, and where they are: of equal ones the last.
+
+    >>> ad.cummax(ad.tensor([1.0, 3.0, 2.0]), 0).values.tolist()
+    [1.0, 3.0, 3.0]
+    """
+    return cummax_result(*_extremes("cummax", input, dim, out))
+
+
+def cummin(input: Tensor, dim: int, *, out: Any = None) -> cummin_result:
+    """The smallest elements so far along a dimension, and where they are: of equal ones the last.
+
+    >>> ad.cummin(ad.tensor([2.0, 3.0, 1.0]), 0).values.tolist()
+    [2.0, 2.0, 1.0]
+    """
+    return cummin_result(*_extremes("cummin", input, dim, out))

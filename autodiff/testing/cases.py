@@ -179,11 +179,23 @@ def _linear(x: Array, w: Array, b: Array) -> Array:
     return Array((*x.shape[:-1], w.shape[0]), value)
 
 
-def _cumsum(x: Array) -> Array:
-    def sum_to(i: Index) -> float:
-        return math.fsum(x[i[0], j, i[2]] for j in range(i[1] + 1))
+def _running(fold: Callable[[list[float]], float]) -> Callable[[Array], Array]:
+    """At each index, the fold of the elements up to it along dimension 1."""
+    return lambda x: Array(x.shape, lambda i: fold([x[i[0], j, i[2]] for j in range(i[1] + 1)]))
 
-    return Array(x.shape, sum_to)
+
+def _log_of_sum(values: list[float]) -> float:
+    return math.log(math.fsum(map(math.exp, values)))
+
+
+def _median(values: list[float]) -> float:
+    return sorted(values)[(len(values) - 1) // 2]
+
+
+def _quantile(values: list[float]) -> float:
+    rank = 0.4 * (len(values) - 1)
+    below, above = (sorted(values)[f(rank)] for f in (math.floor, math.ceil))
+    return below + (above - below) * (rank - math.floor(rank))
 
 
 def _sorted(k: int | None) -> Callable[[Array], Array]:
@@ -292,7 +304,22 @@ REDUCTIONS = [
     Case("amax", lambda x: x.amax((0, 2)), sized("l m n", low=1, distinct=True),
          _extreme(max, 0, 2)),
     Case("amin", lambda x: x.amin(1), sized("l m n", low=1, distinct=True), _extreme(min, 1)),
-    Case("cumsum", lambda x: x.cumsum(1), sized("l m n"), _cumsum),
+    Case("cumsum", lambda x: x.cumsum(1), sized("l m n"), _running(math.fsum)),
+    Case("cumprod", lambda x: x.cumprod(1), sized("l m n"), _running(math.prod)),
+    Case("logcumsumexp", lambda x: x.logcumsumexp(1), sized("l m n"), _running(_log_of_sum)),
+    Case("cummax", lambda x: x.cummax(1).values, sized("l m n", distinct=True), _running(max)),
+    Case("cummin", lambda x: x.cummin(1).values, sized("l m n", distinct=True), _running(min)),
+    Case("median", lambda x: x.median(), sized("m n", low=1, distinct=True), _extreme(_median)),
+    Case("median_dim", lambda x: x.median(0).values, sized("m n", low=1, distinct=True),
+         _extreme(_median, 0)),
+    Case("nanmedian", lambda x: x.nanmedian(), sized("m n", low=1, distinct=True),
+         _extreme(_median)),
+    Case("nanmedian_dim", lambda x: x.nanmedian(1, keepdim=True)[0],
+         sized("m n", low=1, distinct=True), lambda x: x.fold(_median, (1,), True)),
+    Case("kthvalue", lambda x: x.kthvalue(1, 1).values, sized("m n", low=1, distinct=True),
+         _extreme(min, 1)),
+    Case("quantile", lambda x: x.quantile(0.4, 1), sized("m n", low=1, distinct=True),
+         _extreme(_quantile, 1)),
     Case("argmax", lambda x: x.argmax(1), sized("m n", low=1), _extreme(_argmax, 1), False),
     Case("any", lambda x: x.any(0), sized("m n"), lambda x: x.fold(any, (0,)), False),
     Case("all", lambda x: x.all(), sized("m n"), lambda x: x.fold(all, (0, 1)), False),
@@ -306,7 +333,7 @@ REDUCTIONS = [
     Case("std_mean", lambda x: _with_mean(std_mean(x, 1)), sized("m n", low=2, distinct=True),
          lambda x: _both(x.fold(_deviation, (1,)), x.fold(_mean, (1,)))),
     Case("logsumexp", lambda x: logsumexp(x, (0, 2)), sized("l m n", low=1),
-         lambda x: x.fold(lambda values: math.log(math.fsum(map(math.exp, values))), (0, 2))),
+         lambda x: x.fold(_log_of_sum, (0, 2))),
     Case("sum_to_size", lambda x: x.sum_to_size(1, x.shape[2]), sized("l m n"),
          lambda x: Array((1, x.shape[2]), lambda i: _sum_over(0, 1)(x)[i[1:]])),
 ]  # fmt: skip
@@ -357,6 +384,8 @@ INDEXING = [
          sized("m 3", "m 2"), lambda x, v: Array(
              x.shape, lambda i: x[i] if i[1] != 1 else x[i] + 2 * (v[i[0], 0] + v[i[0], 1]))),
     Case("sort", lambda x: x.sort(0).values, sized("m n", low=1, distinct=True), _sorted(None)),
+    Case("unique", lambda x: x.unique(), sized("m n", distinct=True),
+         lambda x: _flat_of(Array((len(x.flat()),), lambda i: sorted(x.flat())[i[0]]))),
     Case("argsort", lambda x: x.argsort(1, descending=True), sized("m n", low=1, distinct=True),
          lambda x: Array(x.shape, lambda i: sorted(
              range(x.shape[1]), key=lambda j: -x[i[0], j])[i[1]]), False),

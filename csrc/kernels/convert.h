@@ -13,8 +13,9 @@ AD_SIMD int64_t f64_to_integer(double a) { return a >= -0x1p63 && a < 0x1p63 ? (
 #define TO_i64_f64(a) ((double)(a))
 #define TO_i64_i64(a) (a)
 
-/* ---- floats of 16 bits: to the nearest, of two the even one; in integers, as every CPU computes alike ----
- * A nan keeps the upper bits of its payload and becomes quiet. */
+/* ---- floats of 16 bits: to the nearest, of two the even one ----
+ * In integers, as conversions of whole vectors (below), where a CPU has them, compute too. A nan keeps the
+ * upper bits of its payload and becomes quiet. */
 AD_SIMD uint32_t bits_of(float a) {
     uint32_t bits;
     memcpy(&bits, &a, sizeof bits);
@@ -42,7 +43,7 @@ AD_SIMD ad_f16 f32_to_f16(float a) {
     half = size > 0x7f800000 ? 0x7e00 | (size >> 13 & 0x3ff) : half;
     return (ad_f16)(half | (bits >> 16 & 0x8000));
 }
-AD_SIMD float bf16_to_f32(ad_bf16 a) { return of_bits((uint32_t)a << 16); }
+AD_SIMD float bf16_to_f32(ad_bf16 a) { return of_bits((uint32_t)(uint16_t)a << 16); }
 AD_SIMD ad_bf16 f32_to_bf16(float a) {
     const uint32_t bits = bits_of(a);
     const uint32_t half = (bits + 0x7fff + (bits >> 16 & 1)) >> 16;
@@ -108,12 +109,35 @@ AD_SIMD double small_to_f64(int64_t a) {
 FROM_INTEGERS(f32, float)
 FROM_INTEGERS(f64, double)
 
+#ifdef VF_F16
+#define BY_VECTORS(step)                                                                                     \
+    if (VF_F16)                                                                                              \
+        for (; i <= n - VF_W; i += VF_W) step
+#else
+#define BY_VECTORS(step)
+#endif
+static void run_f16_f32(int64_t n, void *restrict dst, const void *restrict src) {
+    float *d = dst;
+    const ad_f16 *s = src;
+    int64_t i = 0;
+    BY_VECTORS(vf_store(d + i, vf_load_f16(s + i));)
+    for (; i < n; i++) d[i] = f16_to_f32(s[i]);
+}
+static void run_f32_f16(int64_t n, void *restrict dst, const void *restrict src) {
+    ad_f16 *d = dst;
+    const float *s = src;
+    int64_t i = 0;
+    BY_VECTORS(vf_store_f16(d + i, vf_load(s + i));)
+    for (; i < n; i++) d[i] = f32_to_f16(s[i]);
+}
+
 /* The one of these for a pair of pointers, or none. */
 typedef void run_fn(int64_t n, void *restrict dst, const void *restrict src);
 #define NO_RUN ((run_fn *)NULL)
 #define RUN(d, s)                                                                                            \
     _Generic((s),                                                                                            \
-        const float *: _Generic((d), int64_t *: run_f32_i64, default: NO_RUN),                               \
+        const float *: _Generic((d), int64_t *: run_f32_i64, ad_f16 *: run_f32_f16, default: NO_RUN),        \
+        const ad_f16 *: _Generic((d), float *: run_f16_f32, default: NO_RUN),                                \
         const double *: _Generic((d), int64_t *: run_f64_i64, default: NO_RUN),                              \
         const int64_t *: _Generic((d), float *: run_i64_f32, double *: run_i64_f64, default: NO_RUN),        \
         default: NO_RUN)
@@ -196,15 +220,21 @@ typedef int64_t __attribute__((may_alias)) any_i64;
         for (int64_t i = 0; i < n; i++) d[i] = TO_##from##_##to(x[i]);                                       \
     }
 /* What a narrower element type would hold. */
-#define ROUND(name)                                                                                          \
-    static void pw_f32_round_##name(int64_t n, void *dst, const void *a, const void *b, const void *c) {     \
-        any_f32 *d = dst;                                                                                    \
-        const any_f32 *x = a;                                                                                \
-        (void)b, (void)c;                                                                                    \
-        AD_INDEPENDENT for (int64_t i = 0; i < n; i++) d[i] = name##_to_f32(f32_to_##name(x[i]));            \
+static void pw_f32_round_f16(int64_t n, void *dst, const void *a, const void *b, const void *c) {
+    ad_f16 part[256];
+    (void)b, (void)c;
+    for (int64_t i = 0; i < n; i += 256) {
+        const int64_t m = ad_least(n - i, 256);
+        run_f32_f16(m, part, (const any_f32 *)a + i);
+        run_f16_f32(m, (any_f32 *)dst + i, part);
     }
-ROUND(f16)
-ROUND(bf16)
+}
+static void pw_f32_round_bf16(int64_t n, void *dst, const void *a, const void *b, const void *c) {
+    any_f32 *d = dst;
+    const any_f32 *x = a;
+    (void)b, (void)c;
+    AD_INDEPENDENT for (int64_t i = 0; i < n; i++) d[i] = bf16_to_f32(f32_to_bf16(x[i]));
+}
 CAST_UP(f32, f64)
 CAST_UP(f32, i64)
 CAST_DOWN(f64, f32)

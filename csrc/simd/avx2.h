@@ -100,6 +100,13 @@ AD_SIMD vfi vfi_xor(vfi a, vfi b) { return _mm256_xor_si256(a, b); }
 AD_SIMD vfi vfi_shl(vfi a, int n) { return _mm256_slli_epi32(a, n); }
 AD_SIMD vfi vfi_shr(vfi a, int n) { return _mm256_srli_epi32(a, n); }
 
+/* Of float16, where the CPU converts it: VF_F16. */
+#define VF_F16 ad_has_f16c
+AD_SIMD vf vf_load_f16(const uint16_t *p) { return _mm256_cvtph_ps(_mm_loadu_si128((const __m128i *)p)); }
+AD_SIMD void vf_store_f16(uint16_t *p, vf a) {
+    _mm_storeu_si128((__m128i *)p, _mm256_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
+}
+
 /* ---- double ---- */
 AD_SIMD vd vd_load(const double *p) { return _mm256_loadu_pd(p); }
 AD_SIMD void vd_store(double *p, vd a) { _mm256_storeu_pd(p, a); }

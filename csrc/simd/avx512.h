@@ -86,6 +86,12 @@ AD_SIMD vfi vfi_xor(vfi a, vfi b) { return _mm512_xor_si512(a, b); }
 AD_SIMD vfi vfi_shl(vfi a, int n) { return _mm512_slli_epi32(a, (unsigned)n); }
 AD_SIMD vfi vfi_shr(vfi a, int n) { return _mm512_srli_epi32(a, (unsigned)n); }
 
+#define VF_F16 true
+AD_SIMD vf vf_load_f16(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
+AD_SIMD void vf_store_f16(uint16_t *p, vf a) {
+    _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
+}
+
 /* ---- double ---- */
 AD_SIMD vd vd_load(const double *p) { return _mm512_loadu_pd(p); }
 AD_SIMD void vd_store(double *p, vd a) { _mm512_storeu_pd(p, a); }

@@ -80,6 +80,10 @@ AD_SIMD vfi vfi_xor(vfi a, vfi b) { return veorq_u32(a, b); }
 AD_SIMD vfi vfi_shl(vfi a, int n) { return vshlq_u32(a, vdupq_n_s32(n)); }
 AD_SIMD vfi vfi_shr(vfi a, int n) { return vshlq_u32(a, vdupq_n_s32(-n)); }
 
+#define VF_F16 true
+AD_SIMD vf vf_load_f16(const uint16_t *p) { return vcvt_f32_f16(vreinterpret_f16_u16(vld1_u16(p))); }
+AD_SIMD void vf_store_f16(uint16_t *p, vf a) { vst1_u16(p, vreinterpret_u16_f16(vcvt_f16_f32(a))); }
+
 /* ---- double ---- */
 AD_SIMD vd vd_load(const double *p) { return vld1q_f64(p); }
 AD_SIMD void vd_store(double *p, vd a) { vst1q_f64(p, a); }

@@ -19,6 +19,7 @@
  *   mf_store4(p, m)        the lanes of four masks as bytes, 1 or 0
  *   select(m, a, b)        a where m holds, else b
  *   transpose(x)           of an array of VX_W vectors, in place
+ *   vf_load_f16, vf_store_f16  of float16 in memory; where VF_F16 is defined and, when asked, true
  *   bits, of_bits          the same lanes as integers, and back
  *   vXi_set1, vXi_add, vXi_sub, vXi_and, vXi_or, vXi_xor, vXi_shl, vXi_shr (logical, by a constant)
  *

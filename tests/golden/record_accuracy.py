@@ -7,6 +7,7 @@ what is missing from it in units of its last place].
 import json
 import math
 import random
+import struct
 from pathlib import Path
 
 import mpmath
@@ -24,6 +25,19 @@ FUNCTIONS = {
     "erf": mpmath.erf,
     "pow": mpmath.power,
     "sigmoid": lambda x: 1 / (1 + mpmath.exp(-x)),
+    "erfc": mpmath.erfc,
+    "erfinv": mpmath.erfinv,
+    "lgamma": lambda x: mpmath.log(abs(mpmath.gamma(x))),
+    "digamma": mpmath.digamma,
+    "trigamma": lambda x: mpmath.psi(1, x),
+}
+# Of those that are programs of instructions, which are tested at numbers that float32 has, too.
+INTERVALS = {
+    "erfc": ((-5, 5), (0, 9), (0.4, 0.5)),
+    "erfinv": ((-1, 1), (0.45, 0.55), (0.99, 1), (-1e-9, 1e-9)),
+    "lgamma": ((0, 5), (0.9, 1.1), (1.9, 2.1), (0, 120), (0, 1e-9), (-20, 0)),
+    "digamma": ((0, 8), (0, 120), (0, 1e-9), (-20, 0)),
+    "trigamma": ((0, 8), (0, 120), (0, 1e-9), (-20, 0)),
 }
 SCALES = {
     "exp": (1, 40, 700),
@@ -41,6 +55,9 @@ SCALES = {
 
 def operands(name: str, rng: random.Random) -> list[float]:
     """Numbers of the function's scales; for sin and cos some next to multiples of pi/2."""
+    if name in INTERVALS:
+        low, high = rng.choice(INTERVALS[name])
+        return list(struct.unpack("f", struct.pack("f", rng.uniform(low, high))))
     x = rng.uniform(-1, 1) * rng.choice(SCALES[name])
     if name in ("sin", "cos") and rng.random() < 0.4:
         x = float(mpmath.nint(2 * x / mpmath.pi) * mpmath.pi / 2)

@@ -28,7 +28,7 @@ INTEGERS = [2049, 2051, 257, 65519, 2**63 - 1, -(2**31)]
 
 Functions = dict[str, Callable[..., Any]]
 PLAIN = "exp expm1 sin cos tanh erf sigmoid relu abs neg floor round square sinh atan sinc exp2 "
-PLAIN += "frac sign logical_not"
+PLAIN += "frac sign logical_not erfc lgamma digamma"
 ACTIVATIONS = "silu relu6 elu selu leaky_relu hardswish softplus mish logsigmoid hardshrink"
 UNARY: Functions = {
     **{name: lambda t, x, name=name: getattr(t, name)(x) for name in PLAIN.split()},
@@ -54,6 +54,14 @@ UNARY: Functions = {
     "sort": lambda t, x: x.sort(1)[0],
     "topk": lambda t, x: x.topk(2)[0],
     "cumsum": lambda t, x: x.cumsum(1),
+    "cumprod": lambda t, x: x.cumprod(1),
+    "cummax": lambda t, x: x.cummax(1)[0],
+    "logcumsumexp": lambda t, x: x.logcumsumexp(1),
+    "median": lambda t, x: x.median(1)[0],
+    "median of all": lambda t, x: x.median(),
+    "searchsorted": lambda t, x: t.searchsorted(x.sort(1)[0], x),
+    "unique": lambda t, x: t.unique(x.detach()),
+    "polygamma": lambda t, x: t.polygamma(2, x),
     "std": lambda t, x: x.std(),
     "softmax": lambda t, x: x.softmax(1),
     "int": lambda t, x: (x * 100).int(),

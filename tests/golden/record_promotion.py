@@ -32,6 +32,7 @@ UNARY = [
     *("log1p", "sin", "cos", "tanh", "erf", "sigmoid", "relu"),
     *("sinh", "cosh", "tan", "asin", "acos", "atan", "asinh", "acosh", "atanh", "deg2rad"),
     *("rad2deg", "sinc", "exp2", "log2", "log10", "frac", "signbit", "logit", "nan_to_num"),
+    *("erfc", "erfinv", "lgamma", "digamma"),
 ]
 TENSORS_ONLY = [
     *("maximum", "minimum", "logical_and", "logical_or", "logical_xor", "fmax", "fmin"),

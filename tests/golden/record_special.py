@@ -24,6 +24,8 @@ CALLS = [
     *("x.log10()", "x.frac()", "x.signbit()", "x.logit()", "x.logit(0.125)", "x.logit(eps=0.5)"),
     *("x.nan_to_num()", "x.nan_to_num(1)", "x.nan_to_num(nan=2.0, neginf=-5.0)"),
     *("x.nan_to_num(0.0, 9.0)", "x.clone().nan_to_num_(posinf=3)", "x.clone().logit_(0.125)"),
+    *("x.erfc()", "x.erfinv()", "x.lgamma()", "x.digamma()", "x.polygamma(1)", "x.polygamma(2)"),
+    *("x.clone().lgamma_()", "x.clone().polygamma_(3)"),
     *("x.xlogy(2.5)", "x.__rdiv__(2.0)"),
     *("a.atan2(b)", "a.fmax(b)", "a.fmin(b)", "a.hypot(b)", "a.logaddexp(b)", "a.logaddexp2(b)"),
     *("a.xlogy(b)", "a.xlogy(b.float())"),

@@ -1,0 +1,84 @@
+/* search.c: places in sorted rows, by halving; several values at a time, as each waits for memory. */
+#include "tape.h"
+
+enum { TOGETHER = 8, ITEM = 1 << 12 };
+
+typedef struct {
+    const char *rows, *values;
+    int64_t *places;
+    int type;
+    int64_t n, per_row, count; /* elements of a row; values that are sought in it, and in all */
+    bool right;
+} search;
+
+/* A nan is behind all. */
+#define SEARCH(T)                                                                                            \
+    static inline bool is_before_##T(T element, T value, bool right) {                                       \
+        return right ? !(element > value) : !(element >= value);                                             \
+    }                                                                                                        \
+    static inline __attribute__((always_inline)) void find_##T(const T *row, int64_t n, const T *values,     \
+                                                               int64_t *places, int count, bool right) {     \
+        int64_t at[TOGETHER] = {0};                                                                          \
+        for (int64_t left = n; left > 1; left -= left / 2)                                                   \
+            for (int i = 0; i < count; i++)                                                                  \
+                at[i] += is_before_##T(row[at[i] + left / 2 - 1], values[i], right) ? left / 2 : 0;          \
+        for (int i = 0; i < count; i++)                                                                      \
+            places[i] = at[i] + (n && is_before_##T(row[at[i]], values[i], right));                          \
+    }                                                                                                        \
+    static void search_##T(const search *s, int64_t begin, int64_t end) {                                    \
+        while (begin < end) {                                                                                \
+            const int64_t r = begin / s->per_row, last = ad_least(end, (r + 1) * s->per_row);                \
+            const T *row = (const T *)(const void *)s->rows + r * s->n;                                      \
+            const T *values = (const T *)(const void *)s->values;                                            \
+            for (; begin + TOGETHER <= last; begin += TOGETHER)                                              \
+                find_##T(row, s->n, values + begin, s->places + begin, TOGETHER, s->right);                  \
+            for (; begin < last; begin++)                                                                    \
+                find_##T(row, s->n, values + begin, s->places + begin, 1, s->right);                         \
+        }                                                                                                    \
+    }
+SEARCH(float)
+SEARCH(double)
+SEARCH(int64_t)
+
+static void search_item(void *context, int64_t item) {
+    static void (*const each[AD_N_TYPES])(const search *, int64_t, int64_t) = {
+        [AD_f32] = search_float, [AD_f64] = search_double, [AD_i64] = search_int64_t};
+    const search *s = context;
+    each[s->type](s, item * ITEM, ad_least((item + 1) * ITEM, s->count));
+}
+
+static int run_search(const ad_call *c) {
+    const ad_tensor *rows = ad_in(c, 0), *values = ad_in(c, 1);
+    ad_tensor *made[2] = {rows->contiguous ? NULL : ad_contiguous(rows, rows->dtype),
+                          values->contiguous ? NULL : ad_contiguous(values, values->dtype)};
+    const bool whole = (made[0] || rows->contiguous) && (made[1] || values->contiguous);
+    if (whole) {
+        search s = {.rows = made[0] ? made[0]->data : rows->data,
+                    .values = made[1] ? made[1]->data : values->data,
+                    .places = (int64_t *)(void *)ad_out(c, 0)->data,
+                    .type = ad_dtype_type[rows->dtype],
+                    .n = rows->shape[rows->ndim - 1],
+                    .count = values->numel,
+                    .right = *(const int *)c->numbers != 0};
+        s.per_row = rows->ndim == 1 ? s.count : values->shape[values->ndim - 1];
+        ad_parallel_for((s.count + ITEM - 1) / ITEM, s.count * 16, search_item, &s);
+    }
+    ad_free(made[0]);
+    ad_free(made[1]);
+    return whole ? AD_OK : ad_error(NULL);
+}
+
+ad_tensor *ad_searchsorted(const ad_tensor *rows, const ad_tensor *values, int right) {
+    if (rows->dtype != values->dtype || ad_itemsize[rows->dtype] != ad_type_size[ad_dtype_type[rows->dtype]])
+        return ad_fail_null(AD_BAD_DTYPE, values->dtype, 0, 0);
+    if (rows->ndim < 1) return ad_fail_null(AD_BAD_DIM, 0, rows->ndim, 0);
+    for (int d = 0; rows->ndim > 1 && d < rows->ndim - 1; d++)
+        if (rows->ndim != values->ndim || rows->shape[d] != values->shape[d])
+            return ad_fail_null(AD_BAD_SHAPE, rows->shape[d], rows->ndim, d);
+    ad_tensor *y = ad_make(AD_int64, values->ndim, values->shape);
+    if (!y || y->numel == 0) return y;
+    const ad_tensor *const operands[] = {y, rows, values};
+    return ad_done(&(ad_call){run_search, "searchsorted", 1, 2, .x = operands, .numbers = &right,
+                              .n_bytes = sizeof right},
+                   y);
+}
