@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.native import lib
+from autodiff.native import error, lib
 from autodiff.ops.base import Op, OpNode, fresh
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import full
@@ -130,15 +131,17 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     given = list(tensors)
     if not given:
         raise RuntimeError("stack expects a non-empty TensorList")
+    d, codes = dim_index(dim, given[0].ndim + 1), [x.dtype for x in given]
+    promoted = functools.reduce(dtypes.promote_types, codes)
+    p = None
+    if len({x._p.ndim for x in given}) == 1:
+        p = _stack_forward(*[x._p for x in given], d, promoted.code, codes)
+    if p:
+        return _stack.result_of(given, p, (d, promoted.code, codes))
     for i, x in enumerate(given):
         if x.shape != given[0].shape:
             raise RuntimeError(
                 f"stack expects each tensor to be equal size, but got {list(given[0].shape)} at "
-                "entry 0 "
-                f"and {list(x.shape)} at entry {i}"
+                f"entry 0 and {list(x.shape)} at entry {i}"
             )
-    promoted = given[0].dtype
-    for x in given:
-        promoted = dtypes.promote_types(promoted, x.dtype)
-    d = dim_index(dim, given[0].ndim + 1)
-    return _stack.on(given, d, promoted.code, [x.dtype for x in given])
+    raise error("stack", *[x._p for x in given])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -334,7 +335,7 @@ def flip(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
     [[3, 4], [1, 2]]
     """
     found = _distinct(sizes_of(order, "flip", dims), input.ndim, "flip")
-    return _flip(input, [d for d in found if input.ndim and input.shape[d] > 1])
+    return _flip(input, found if input._p.ndim else [])
 
 
 def fliplr(input: Tensor) -> Tensor:
@@ -445,15 +446,30 @@ def roll(input: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
 # ---- repetition ----
 
 
-def _repeated(x: Tensor, sizes: Sequence[int]) -> Tensor:
-    shape = [1] * (len(sizes) - x.ndim) + list(x.shape)
-    for d, times in enumerate(sizes):
+def _repeated(p: Any, sizes: Sequence[int]) -> Any:
+    """A copy of a view in which repetitions are dimensions of no stride."""
+    lead = len(sizes) - p.ndim
+    shape = [1] * lead + ffi.unpack(p.shape, p.ndim)
+    strides = [1] * lead + ffi.unpack(p.strides, p.ndim)
+    spread = []
+    for times, n, stride in zip(sizes, shape, strides, strict=True):
         if times != 1:
-            lead, rest = Size(shape[:d]).numel(), Size(shape[d + 1 :]).numel()
-            rows = reshape(x, lead, 1, shape[d], rest)
-            x = reshape(expand(rows, lead, times, shape[d], rest), -1)
-            shape[d] *= times
-    return reshape(x, shape)
+            spread.append((times, 0))
+        if n != 1:
+            spread.append((n, stride))
+    if len(spread) > MAX_DIMS:  # one dimension after the other
+        for d, times in enumerate(sizes):
+            if times != 1:
+                rows = [math.prod(shape[:d]), 1, shape[d], math.prod(shape[d + 1 :])]
+                flat = reshape(wrap(p), rows)._p
+                p = fresh(_repeated(flat, [1, times, 1, 1]), "repeat", p)
+                shape[d] *= times
+        return lib.ad_view(p, len(shape), shape)
+    dims, steps = [n for n, _ in spread], [step for _, step in spread]
+    view = fresh(lib.ad_as_strided(p, len(dims), dims, steps, lib.ad_offset(p)), "repeat", p)
+    copy = fresh(lib.ad_contiguous(view, p.dtype), "repeat", p)
+    whole = [times * n for times, n in zip(sizes, shape, strict=True)]
+    return lib.ad_view(copy, len(whole), whole)
 
 
 def _repeat_rule(node: Any, g: Tensor) -> tuple[Tensor]:
@@ -467,7 +483,7 @@ def _repeat_rule(node: Any, g: Tensor) -> tuple[Tensor]:
     return (reshape(g, node.shape) if g._p.numel else g.new_zeros(node.shape),)
 
 
-_repeat: Op = Op("repeat", made(_repeated), _repeat_rule)
+_repeat: Op = Op("repeat", _repeated, _repeat_rule)
 
 
 def repeat(x: Tensor, *times: Any, repeats: Any = None) -> Tensor:
