@@ -174,15 +174,17 @@ int ad_pw(ad_op *op, int n_in, const ad_tensor *const *in, int n_out,
           ad_tensor **out); /* NULL outs are made */
 /* The steps of a recurrent layer over `steps` blocks of rows, the last first if `reverse`. in: what the
  * inputs add to the gates, the weights and first state of h, c or NULL, a bias or NULL; out: the rows of h,
- * of c or NULL, of what is kept or NULL. `sum` adds two operands. AD_NO_VARIANT as of ad_pw: then call again.
- */
-int ad_recur(ad_op *op, ad_op *sum, int gates, int64_t steps, int reverse, const ad_tensor *const *in,
+ * of c or NULL, of what is kept (in an order of its own) or NULL. The op takes what inputs and states add to
+ * each gate, and where anything is kept, c or else h. AD_NO_VARIANT as of ad_pw: then call again. */
+int ad_recur(ad_op *op, int gates, int64_t steps, int reverse, const ad_tensor *const *in,
              ad_tensor *const *out);
-/* in: the rows' cotangents, the weights, what was kept or NULL, the rows of states before and (where asked
- * for) after, the last c's cotangent or NULL; out: filled, the cotangents of gates and of what states add to
- * them (or NULL); made, those of the first h, and of the first c or NULL. */
-int ad_recur_vjp(ad_op *op, ad_op *sum, int gates, int64_t steps, int reverse, const ad_tensor *const *in,
-                 ad_tensor **out);
+/* in: the rows' cotangents, the weights, what was kept or NULL, the rows of states before (or NULL), and
+ * after where asked for, the last c's cotangent or NULL; out: the cotangents of gates and of what states add
+ * to them (or NULL), of the first h, and of the first c or NULL. The op takes what was kept, before, after,
+ * h's cotangents from its row and from the step after, and where anything was kept, what goes on by itself.
+ */
+int ad_recur_vjp(ad_op *op, int gates, int64_t steps, int reverse, const ad_tensor *const *in,
+                 ad_tensor *const *out);
 int ad_pw_reference(int op, int type, int64_t n, void *dst, const void *a, const void *b, const void *c);
 int ad_pw_kernel(int op, int type, int64_t n, void *dst, const void *a, const void *b, const void *c);
 
@@ -199,6 +201,12 @@ const char *ad_rows_name(int kind); /* a row of rows.def; NULL past the last */
 /* The rows are along the dimensions whose bits are set in `dims`, which follow one another. b is NULL, of a's
  * shape, or has a number for each row, as the program takes it. */
 ad_tensor *ad_rows(int kind, const ad_tensor *a, const ad_tensor *b, uint32_t dims, int keepdim);
+/* softmax(scale q k^T) v of (..., queries, width), (..., keys, width), (..., keys, depth), all sizes of the
+ * last two dimensions above 1 and the others alike; causal: without the keys after a query. */
+ad_tensor *ad_attend(const ad_tensor *q, const ad_tensor *k, const ad_tensor *v, double scale, int causal);
+/* The cotangents of q, k and v: made, three of them. */
+int ad_attend_vjp(const ad_tensor *q, const ad_tensor *k, const ad_tensor *v, const ad_tensor *g,
+                  double scale, int causal, ad_tensor **out);
 
 /* The squared deviations from the mean of each row, added up and divided by `freedom`; or the root of that.
  */

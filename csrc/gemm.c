@@ -64,6 +64,38 @@ static void run_small(const ad_product *g, void *packed_b) {
     }
 }
 
+/* ---- B packed once, for many products ---- */
+
+void ad_panels_pack(const ad_product *g, char *packed) {
+    const int64_t size = g->size;
+    for (int64_t j = 0, cols; j < g->n; j += cols, packed += cols * g->k * size) {
+        cols = next(g->n - j, tile_width(g), vector_width(g));
+        g->kernels->pack(g->k, (int)cols, g->b.data + j * g->b.col * size, g->b.col, g->b.row, packed);
+    }
+}
+
+/* The rows of a panel's product: a few k at a time, so that these parts of the panel stay in L1. */
+void ad_panels_run(const ad_product *g, const char *packed) {
+    const int64_t size = g->size, depths = most((g->k + KC - 1) / KC, 1),
+                  depth = (g->k + depths - 1) / depths;
+    ad_tile tile = {.a_row = g->a.row, .a_col = g->a.col, .c_row = g->c_row};
+    for (int64_t j = 0; j < g->n; j += tile.cols, packed += tile.cols * g->k * size) {
+        tile.cols = tile.b_row = next(g->n - j, tile_width(g), vector_width(g));
+        for (int64_t p = 0; p < g->k; p += depth) {
+            tile.k = ad_least(depth, g->k - p);
+            tile.b = packed + p * tile.cols * size;
+            tile.bias = g->bias && p + depth >= g->k ? g->bias + j * size : NULL;
+            tile.accumulate = p > 0 || g->accumulate;
+            for (int64_t i = 0, rows; i < g->m; i += rows) {
+                rows = next(g->m - i, g->kernels->rows, MIN_ROWS);
+                tile.a = g->a.data + (i * g->a.row + p * g->a.col) * size;
+                tile.c = g->c + (i * g->c_row + j) * size;
+                tile_of(g, rows, tile.cols)(&tile);
+            }
+        }
+    }
+}
+
 /* ---- products with a vector ---- */
 
 /* Columns [first, end) of a row times B. */

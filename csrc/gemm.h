@@ -85,5 +85,9 @@ int64_t ad_product_cost(const ad_product *g); /* estimated nanoseconds, at most 
 void ad_gemm_ready(ad_product *g);            /* how to go about it; floats */
 int ad_gemm_run(const ad_product *g);         /* once it is ready */
 int ad_gemm(ad_product *g);                   /* both */
+/* For a B, of at least one row, that is multiplied with often: packed once, to k n elements; then C, by the
+ * calling thread alone, from A and those. Its `b` is only looked at to pack. */
+void ad_panels_pack(const ad_product *g, char *packed);
+void ad_panels_run(const ad_product *g, const char *packed);
 
 #endif

@@ -205,6 +205,8 @@ static inline const ad_program *find(ad_op *op, int n, const ad_tensor *const *i
     return ad_fail_null(AD_NO_VARIANT, (int64_t)key, 0, 0);
 }
 
+const ad_program *ad_op_program(ad_op *op, int n, const ad_tensor *const *in) { return find(op, n, in); }
+
 int ad_pw(ad_op *op, int n_in, const ad_tensor *const *in, int n_out, ad_tensor **out) {
     if (n_in != op->n_in || n_out != op->n_out) return ad_fail(AD_BAD_ARG, n_in, n_out, 0);
     const ad_program *p = find(op, n_in, in);

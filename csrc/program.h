@@ -41,6 +41,8 @@ static inline void ad_program_retain(const ad_program *p) {
     __atomic_add_fetch(&((ad_program *)p)->refs, 1, __ATOMIC_RELAXED);
 }
 
+/* The one for such operands, or NULL and AD_NO_VARIANT; it lives as long as the op. */
+const ad_program *ad_op_program(ad_op *op, int n, const ad_tensor *const *in);
 /* Runs a program; NULL outputs are made. */
 int ad_run(const ad_program *program, const ad_tensor *const *in, ad_tensor **out);
 

@@ -1,44 +1,218 @@
-/* recurrent.c: the steps of a recurrent layer over sequences of one length, forward and back. Each step is a
- * product and a program, called as Python would call them, so a tape records those. */
-#include "program.h"
+/* recurrent.c: the steps of a recurrent layer over sequences of one length, forward and back, as one call.
+ *
+ * Sequences do not depend on each other: some of them at a time go through all the steps, by a product with
+ * weights that are packed once and a pointwise program. What only steps see lies part after part (a part: a
+ * matrix of a row for each sequence), so that the program reads it in place. */
+#include <stdatomic.h>
+#include "gemm.h"
+#include "loop.h"
+#include "tape.h"
 
-enum { PARTS = 4 }; /* gates at most */
+enum {
+    PARTS = 4,      /* gates at most; of what is kept, exactly */
+    TASK_ROWS = 32, /* sequences that go through the steps together, at most */
+};
 
-/* Some columns of `rows` rows of a contiguous matrix, as a descriptor for the calls of one step. */
-static void view(const ad_tensor *x, int64_t row, int64_t rows, int part, int parts, ad_tensor *y) {
-    const int64_t width = x->shape[1], size = width / parts;
-    *y = *x;
-    y->data += (row * width + part * size) * ad_itemsize[x->dtype];
-    y->shape[0] = rows;
-    y->shape[1] = size;
-    y->strides[0] = width;
-    y->strides[1] = 1;
-    ad_refresh(y);
-}
-
-/* Views that are made for a step, and the list of them. */
 typedef struct {
-    ad_tensor made[2 * PARTS + 6];
-    ad_tensor *list[2 * PARTS + 6];
-    int n;
-} views;
+    const ad_program *program;
+    int gates, reverse;
+    int64_t steps;
+} numbers;
 
-static void add(views *v, const ad_tensor *x, int64_t row, int64_t rows, int parts) {
-    for (int i = 0; i < parts; i++, v->n++) {
-        view(x, row, rows, i, parts, &v->made[v->n]);
-        v->list[v->n] = &v->made[v->n];
-    }
+/* A call at work. */
+typedef struct {
+    const ad_call *call;
+    const numbers *how;
+    ad_product product; /* what all products share */
+    int64_t n, hidden;  /* sequences, and the width of their state */
+    int64_t per_task;
+    char *packed;
+    atomic_int status;
+} work;
+
+/* The operands of one program. */
+typedef struct {
+    ad_tensor of[AD_MAX_INPUTS + AD_MAX_OUTPUTS];
+    const ad_tensor *in[AD_MAX_INPUTS];
+    ad_tensor *out[AD_MAX_OUTPUTS];
+    int n, n_in, n_out;
+    int64_t rows, cols;
+    int dtype;
+} operands;
+
+static ad_tensor *place(operands *o, char *data, int64_t row) {
+    ad_tensor *x = &o->of[o->n++];
+    *x = (ad_tensor){.data = data, .ndim = 2, .dtype = (uint8_t)o->dtype};
+    x->shape[0] = o->rows, x->shape[1] = o->cols;
+    x->strides[0] = row, x->strides[1] = 1;
+    ad_refresh(x);
+    return x;
 }
 
-static void add_whole(views *v, const ad_tensor *x) { v->list[v->n++] = (ad_tensor *)x; }
+static void give(operands *o, char *data, int64_t row) { o->in[o->n_in++] = place(o, data, row); }
+static void take(operands *o, char *data) { o->out[o->n_out++] = place(o, data, o->cols); }
+
+static int compute(operands *o, const ad_program *p) {
+    ad_loop l;
+    const int status = ad_lay_out(&l, p, o->in, o->out);
+    return status ? status : ad_run_loop(&l, true, false);
+}
+
+/* Row `row` of a tensor of rows, one after the other. */
+static char *row_of(const ad_tensor *x, int64_t row) {
+    return x->data + row * x->shape[1] * ad_itemsize[x->dtype];
+}
+
+/* Of a part of what is kept, which has parts of all sequences one after the other at each step. */
+static char *kept_at(const work *w, const ad_tensor *x, int64_t step, int part, int64_t first) {
+    return x->data + ((step * PARTS + part) * w->n + first) * w->hidden * w->product.size;
+}
+
+static void multiply(const work *w, int part, const char *a, const char *bias, char *c, bool accumulate) {
+    ad_product g = w->product;
+    g.a = (ad_matrix){a, w->hidden, 1};
+    g.bias = bias ? bias + part * w->hidden * g.size : NULL;
+    g.c = c;
+    g.accumulate = accumulate;
+    ad_panels_run(&g, w->packed + part * w->hidden * w->hidden * g.size);
+}
+
+/* ---- forward: x, w, h0, c0, bias; h, c, kept ---- */
+
+static int forward(work *w, int64_t first, int64_t rows, char *room) {
+    const ad_tensor *x = ad_in(w->call, 0), *h0 = ad_in(w->call, 2), *c0 = ad_in(w->call, 3);
+    const ad_tensor *bias = ad_in(w->call, 4), *out = ad_out(w->call, 0), *cells = ad_out(w->call, 1),
+                    *kept = ad_out(w->call, 2);
+    const int64_t size = w->product.size, hidden = w->hidden, part = rows * hidden * size;
+    const int gates = w->how->gates;
+    char *h = row_of(h0, first), *c = c0 ? row_of(c0, first) : NULL;
+    int status = AD_OK;
+    w->product.m = rows;
+    for (int64_t i = 0; i < w->how->steps && !status; i++) {
+        const int64_t step = w->how->reverse ? w->how->steps - 1 - i : i, row = step * w->n + first;
+        operands o = {.rows = rows, .cols = hidden, .dtype = x->dtype};
+        for (int k = 0; k < gates; k++) {
+            multiply(w, k, h, bias ? bias->data : NULL, room + k * part, false);
+            give(&o, row_of(x, row) + k * hidden * size, gates * hidden);
+        }
+        for (int k = 0; k < gates; k++) give(&o, room + k * part, hidden);
+        if (kept) give(&o, c0 ? c : h, hidden);
+        take(&o, h = row_of(out, row));
+        if (c0) take(&o, c = row_of(cells, row));
+        for (int k = 0; kept && k < PARTS; k++) take(&o, kept_at(w, kept, step, k, first));
+        status = compute(&o, w->how->program);
+    }
+    return status;
+}
+
+/* ---- back: g, w, kept, before, after, end; gates, hidden, first h, first c ---- */
+
+static void put(const work *w, const ad_tensor *x, int64_t row, int64_t rows, const char *parts) {
+    const size_t width = (size_t)(w->hidden * w->product.size);
+    for (int k = 0; k < w->how->gates; k++)
+        for (int64_t i = 0; i < rows; i++, parts += width)
+            memcpy(row_of(x, row + i) + k * width, parts, width);
+}
+
+static int back(work *w, int64_t first, int64_t rows, char *room) {
+    const ad_tensor *g = ad_in(w->call, 0), *kept = ad_in(w->call, 2), *before = ad_in(w->call, 3),
+                    *after = ad_in(w->call, 4), *end = ad_in(w->call, 5);
+    const ad_tensor *dgates = ad_out(w->call, 0), *dhidden = ad_out(w->call, 1), *dh = ad_out(w->call, 2),
+                    *dc = ad_out(w->call, 3);
+    const int64_t hidden = w->hidden, part = rows * hidden * w->product.size;
+    const int gates = w->how->gates;
+    /* what goes on to the step before: by the product, and by itself (of LSTM, the cell's; of GRU, h's) */
+    char *next = room, *carried = room + part, *other = carried + part, *made = other + part;
+    char *sent = dhidden ? made + gates * part : made;
+    int status = AD_OK;
+    memset(room, 0, (size_t)(2 * part));
+    if (end) memcpy(carried, row_of(end, first), (size_t)part);
+    w->product.m = rows;
+    for (int64_t i = 0; i < w->how->steps && !status; i++) {
+        const int64_t step = w->how->reverse ? i : w->how->steps - 1 - i, row = step * w->n + first;
+        operands o = {.rows = rows, .cols = hidden, .dtype = g->dtype};
+        for (int k = 0; kept && k < PARTS; k++) give(&o, kept_at(w, kept, step, k, first), hidden);
+        if (kept) give(&o, row_of(before, row), hidden);
+        if (after) give(&o, row_of(after, row), hidden);
+        give(&o, row_of(g, row), hidden);
+        give(&o, next, hidden);
+        if (kept) give(&o, carried, hidden);
+        for (int k = 0; k < gates; k++) take(&o, made + k * part);
+        for (int k = 0; dhidden && k < gates; k++) take(&o, sent + k * part);
+        if (kept) take(&o, other);
+        status = compute(&o, w->how->program);
+        if (status) return status;
+        put(w, dgates, row, rows, made);
+        if (dhidden) put(w, dhidden, row, rows, sent);
+        for (int k = 0; k < gates; k++) multiply(w, k, sent + k * part, NULL, next, k > 0);
+        char *const swapped = carried;
+        carried = other, other = swapped;
+    }
+    if (dc)
+        memcpy(row_of(dc, first), carried, (size_t)part);
+    else if (kept)
+        ad_cpu->pw->instr[AD_OP_add][ad_dtype_type[g->dtype]](rows * hidden, next, next, carried, NULL);
+    memcpy(row_of(dh, first), next, (size_t)part);
+    return status;
+}
+
+/* ---- both ---- */
+
+static void run_task(void *context, int64_t task) {
+    work w = *(work *)context;
+    const int64_t first = task * w.per_task, rows = ad_least(w.per_task, w.n - first);
+    const int parts = 3 + 2 * PARTS;
+    char *room = ad_alloc((size_t)(parts * rows * w.hidden * w.product.size));
+    const int status = !room                ? AD_NO_MEMORY
+                       : w.call->n_out == 3 ? forward(&w, first, rows, room)
+                                            : back(&w, first, rows, room);
+    ad_dealloc(room);
+    if (status) atomic_store(&((work *)context)->status, status);
+}
+
+static int run(const ad_call *c) {
+    const bool ahead = c->n_out == 3;
+    const ad_tensor *some = ad_out(c, 0), *weight = ad_in(c, 1);
+    const numbers *how = c->numbers;
+    work w = {.call = c, .how = how};
+    w.n = some->shape[0] / how->steps;
+    w.hidden = weight->shape[1];
+    const int64_t size = ad_itemsize[some->dtype], hidden = w.hidden, *strides = weight->strides;
+    /* forward, a part of the result is made by the rows of the weights that are a gate's; back, all parts add
+     * up to one */
+    w.product = (ad_product){.kernels = ad_cpu->gemm->type[ad_dtype_type[some->dtype]],
+                             .size = size,
+                             .n = hidden,
+                             .k = hidden,
+                             .c_row = hidden,
+                             .b = {weight->data, strides[ahead], strides[!ahead]}};
+    if (!w.n || !hidden) return AD_OK;
+    if (!(w.packed = ad_alloc((size_t)(how->gates * hidden * hidden * size)))) return AD_NO_MEMORY;
+    for (int k = 0; k < how->gates; k++) {
+        ad_product g = w.product;
+        g.b.data += k * hidden * strides[0] * size;
+        ad_panels_pack(&g, w.packed + k * hidden * hidden * size);
+    }
+    const int64_t tasks = (w.n + TASK_ROWS - 1) / TASK_ROWS;
+    w.per_task = (w.n + tasks - 1) / tasks;
+    ad_product all = w.product;
+    all.m = w.n * how->steps * how->gates;
+    atomic_init(&w.status, AD_OK);
+    ad_parallel_for((w.n + w.per_task - 1) / w.per_task, ad_product_cost(&all), run_task, &w);
+    ad_dealloc(w.packed);
+    const int status = atomic_load(&w.status);
+    return status ? ad_fail(status, 0, 0, 0) : AD_OK;
+}
+
+/* ---- the entry points ---- */
 
 static int matrices(int n, const ad_tensor *const *x, int dtype) {
-    if (!ad_is_float(dtype)) return ad_fail(AD_BAD_DTYPE, dtype, 0, 0);
+    if (dtype != AD_float32 && dtype != AD_float64) return ad_fail(AD_BAD_DTYPE, dtype, 0, 0);
     for (int i = 0; i < n; i++) {
         if (!x[i]) continue;
         if (x[i]->dtype != dtype) return ad_fail(AD_BAD_DTYPE, x[i]->dtype, 0, 0);
         if (x[i]->ndim != 2) return ad_fail(AD_BAD_DIM, 2, x[i]->ndim, 0);
-        if (!x[i]->contiguous) return ad_fail(AD_BAD_ARG, i, 0, 0);
+        if (i && !x[i]->contiguous) return ad_fail(AD_BAD_ARG, i, 0, 0);
     }
     return AD_OK;
 }
@@ -48,110 +222,54 @@ static int sizes(const ad_tensor *x, int64_t rows, int64_t columns) {
     return ad_fail(AD_BAD_SHAPE, x->shape[0], rows, 0);
 }
 
-int ad_recur(ad_op *op, ad_op *sum, int gates, int64_t steps, int reverse, const ad_tensor *const *in,
-             ad_tensor *const *out) {
-    const ad_tensor *x = in[0], *w = in[1], *h0 = in[2], *c0 = in[3], *bias = in[4];
-    const ad_tensor *const all[] = {x, h0, c0, out[0], out[1], out[2]};
-    if (matrices(6, all, x->dtype) || gates < 1 || gates > PARTS) return ad_error(NULL);
-    const int64_t n = h0->shape[0], hidden = x->shape[1] / gates, rows = steps * n;
-    if (sizes(x, rows, gates * hidden) || sizes(h0, n, hidden) || sizes(c0, n, hidden) ||
-        sizes(out[0], rows, hidden) || sizes(out[1], rows, hidden) || sizes(out[2], rows, PARTS * hidden))
-        return ad_error(NULL);
-    ad_tensor state[2];
-    const ad_tensor *h = h0, *c = c0;
-    int status = AD_OK;
-    for (int64_t i = 0; i < steps && !status; i++) {
-        const int64_t row = (reverse ? steps - 1 - i : i) * n;
-        views given = {.n = 0}, made = {.n = 0};
-        ad_tensor *z = ad_matmul_t(h, w, bias, 2), *whole = NULL, part;
-        if (!z) return ad_error(NULL);
-        if (c0) {
-            view(x, row, n, 0, 1, &part);
-            whole = ad_pw2(sum, z, &part);
-            if (!whole) status = ad_error(NULL);
-        }
-        if (!status) {
-            if (!c0) add(&given, x, row, n, gates);
-            add(&given, whole ? whole : z, 0, n, gates);
-            if (c0 || out[2]) add_whole(&given, c0 ? c : h);
-            add(&made, out[0], row, n, 1);
-            if (out[1]) add(&made, out[1], row, n, 1);
-            if (out[2]) add(&made, out[2], row, n, PARTS);
-            status = ad_pw(op, given.n, (const ad_tensor *const *)given.list, made.n, made.list);
-        }
-        ad_free(whole);
-        ad_free(z);
-        view(out[0], row, n, 0, 1, &state[0]);
-        h = &state[0];
-        if (out[1]) view(out[1], row, n, 0, 1, &state[1]);
-        c = &state[1];
-    }
-    return status;
+/* The program, if it takes and makes so many operands like x. */
+static const ad_program *program_of(ad_op *op, const ad_tensor *x, int n_in, int n_out) {
+    const ad_tensor *in[AD_MAX_INPUTS];
+    if (n_in > AD_MAX_INPUTS || n_in != op->n_in || n_out != op->n_out)
+        return ad_fail_null(AD_BAD_ARG, n_in, n_out, 0);
+    for (int i = 0; i < n_in; i++) in[i] = x;
+    return ad_op_program(op, n_in, in);
 }
 
-int ad_recur_vjp(ad_op *op, ad_op *sum, int gates, int64_t steps, int reverse, const ad_tensor *const *in,
-                 ad_tensor **out) {
-    const ad_tensor *g = in[0], *w = in[1], *kept = in[2], *before = in[3], *after = in[4], *end = in[5];
-    ad_tensor *dgates = out[0], *dhidden = out[1], *h = NULL, *c = NULL;
-    const ad_tensor *const all[] = {g, kept, before, after, end, dgates, dhidden};
-    if (matrices(7, all, g->dtype) || gates < 1 || gates > PARTS || steps < 1) return ad_error(NULL);
-    const int64_t n = g->shape[0] / steps, hidden = g->shape[1], rows = steps * n;
-    if (sizes(g, rows, hidden) || sizes(kept, rows, PARTS * hidden) || sizes(before, rows, hidden) ||
-        sizes(after, rows, hidden) || sizes(end, n, hidden) || sizes(dgates, rows, gates * hidden) ||
-        sizes(dhidden, rows, gates * hidden))
+int ad_recur(ad_op *op, int gates, int64_t steps, int reverse, const ad_tensor *const *in,
+             ad_tensor *const *out) {
+    const ad_tensor *x = in[0], *w = in[1], *h0 = in[2], *c0 = in[3], *bias = in[4];
+    const ad_tensor *const all[] = {w, x, h0, c0, out[0], out[1], out[2]};
+    if (matrices(7, all, x->dtype)) return ad_error(NULL);
+    if (gates < 1 || gates > PARTS || steps < 1 || !c0 != !out[1] || (c0 && !out[2]))
+        return ad_fail(AD_BAD_ARG, gates, steps, 0);
+    const int64_t n = h0->shape[0], hidden = h0->shape[1], rows = steps * n;
+    if (sizes(x, rows, gates * hidden) || sizes(w, gates * hidden, hidden) || sizes(c0, n, hidden) ||
+        sizes(out[0], rows, hidden) || sizes(out[1], rows, hidden) || sizes(out[2], rows, PARTS * hidden))
         return ad_error(NULL);
-    int status = AD_OK;
-    for (int64_t i = 0; i < steps && !status; i++) {
-        const int64_t row = (reverse ? i : steps - 1 - i) * n;
-        views given = {.n = 0}, made = {.n = 0};
-        ad_tensor part, *dh = NULL, *direct = NULL, *next = NULL;
-        view(g, row, n, 0, 1, &part);
-        if (h && !(dh = ad_pw2(sum, &part, h))) status = ad_error(NULL);
-        const ad_tensor *d = dh ? dh : &part;
-        if (kept) {
-            add(&given, kept, row, n, PARTS);
-            add(&given, before, row, n, 1);
-            if (end) add(&given, after, row, n, 1);
-            add_whole(&given, d);
-            if (end) add_whole(&given, c ? c : end);
-        } else {
-            add_whole(&given, d);
-            add(&given, after, row, n, 1);
-        }
-        add(&made, dgates, row, n, gates);
-        if (!end && kept) add(&made, dhidden, row, n, gates);
-        if (kept) {
-            direct = ad_empty(g->dtype, 2, (int64_t[2]){n, hidden});
-            if (!direct) status = ad_error(NULL);
-            add_whole(&made, direct);
-        }
-        if (!status) status = ad_pw(op, given.n, (const ad_tensor *const *)given.list, made.n, made.list);
-        if (!status) {
-            view(end || !kept ? dgates : dhidden, row, n, 0, 1, &part);
-            next = ad_matmul_t(&part, w, NULL, 0);
-            if (!next) status = ad_error(NULL);
-        }
-        ad_free(h);
-        h = next;
-        if (!end && kept && h) { /* of GRU, the state also goes on by itself */
-            h = ad_pw2(sum, next, direct);
-            if (!h) status = ad_error(NULL);
-            ad_free(next);
-        }
-        if (end) {
-            ad_free(c);
-            c = direct;
-        } else {
-            ad_free(direct);
-        }
-        ad_free(dh);
-    }
-    if (status) {
-        ad_free(h);
-        ad_free(c);
-        h = c = NULL;
-    }
-    out[2] = h;
-    out[3] = c;
-    return status;
+    if (bias &&
+        (bias->dtype != x->dtype || bias->ndim != 1 || !bias->contiguous || bias->shape[0] != gates * hidden))
+        return ad_fail(AD_BAD_SHAPE, bias->shape[0], gates * hidden, 0);
+    const ad_program *p =
+        program_of(op, x, 2 * gates + (out[2] != NULL), 1 + (c0 != NULL) + (out[2] ? PARTS : 0));
+    if (!p) return ad_error(NULL);
+    const numbers how = {p, gates, reverse, steps};
+    const ad_tensor *const operand[] = {out[0], out[1], out[2], x, w, h0, c0, bias};
+    return ad_do(&(ad_call){run, "recur", 3, 5, .x = operand, .numbers = &how, .n_bytes = sizeof how});
+}
+
+int ad_recur_vjp(ad_op *op, int gates, int64_t steps, int reverse, const ad_tensor *const *in,
+                 ad_tensor *const *out) {
+    const ad_tensor *g = in[0], *w = in[1], *kept = in[2], *before = in[3], *after = in[4], *end = in[5];
+    const ad_tensor *const all[] = {w, g, kept, before, after, end, out[0], out[1], out[2], out[3]};
+    if (matrices(10, all, g->dtype)) return ad_error(NULL);
+    if (gates < 1 || gates > PARTS || steps < 1 || !kept != !before || !end != !out[3] || (end && !kept))
+        return ad_fail(AD_BAD_ARG, gates, steps, 0);
+    const int64_t hidden = g->shape[1], n = g->shape[0] / steps, rows = steps * n;
+    if (sizes(g, rows, hidden) || sizes(w, gates * hidden, hidden) || sizes(kept, rows, PARTS * hidden) ||
+        sizes(before, rows, hidden) || sizes(after, rows, hidden) || sizes(end, n, hidden) ||
+        sizes(out[0], rows, gates * hidden) || sizes(out[1], rows, gates * hidden) ||
+        sizes(out[2], n, hidden) || sizes(out[3], n, hidden))
+        return ad_error(NULL);
+    const ad_program *p = program_of(op, g, (kept ? PARTS + 2 : 0) + (after != NULL) + 2,
+                                     (out[1] ? 2 : 1) * gates + (kept != NULL));
+    if (!p) return ad_error(NULL);
+    const numbers how = {p, gates, reverse, steps};
+    const ad_tensor *const operand[] = {out[0], out[1], out[2], out[3], g, w, kept, before, after, end};
+    return ad_do(&(ad_call){run, "recur_vjp", 4, 6, .x = operand, .numbers = &how, .n_bytes = sizeof how});
 }

@@ -131,6 +131,12 @@ static void run_block(void *context, int64_t i) {
     ad_cpu->rows->finish[t->type](t->program, &b.item.all, t->a + at, operand, top, b.sum, t->y + at);
 }
 
+void ad_rows_run(int program, int type, int64_t rows, int64_t n, const char *a, const char *b, char *y) {
+    task t = {program, type, .a = a, .b = b ? b : a, .y = y};
+    ad_rows_cut(&t.plan, &(ad_rows_shape){rows, n, 1}, ad_type_size[type]);
+    for (int64_t i = 0; i < t.plan.items; i++) run_block(&t, i);
+}
+
 typedef struct {
     int program;
     ad_rows_shape shape;

@@ -50,6 +50,11 @@ typedef const void *ad_rows_term(void *context, const ad_rows_part *part, int64_
 /* Folds the terms of each row of the item into out: `type` is that of the terms. */
 void ad_rows_fold(const ad_rows_item *item, int fold, int type, ad_rows_term *term, void *context, void *out);
 
+/* ---- rows.c ---- */
+
+/* A row program of contiguous rows of n, on the calling thread; y may be a or b. */
+void ad_rows_run(int program, int type, int64_t rows, int64_t n, const char *a, const char *b, char *y);
+
 /* ---- moments.c ---- */
 
 typedef struct {

@@ -11,8 +11,9 @@ import math
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from autodiff.dtypes import float32, float64
 from autodiff.expr import build, inputs
-from autodiff.native import lib
+from autodiff.native import NULL, descriptors, error, lib
 from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.contraction import _multiply
@@ -24,7 +25,7 @@ from autodiff.ops.normalize import _softmax_vjp, softmax
 from autodiff.ops.pointwise import PointwiseOp, number
 from autodiff.ops.recompute import cotangents_of
 from autodiff.ops.views import narrow, unsqueeze
-from autodiff.tensor import Tensor, wrap
+from autodiff.tensor import Tensor, _free, _gc, wrap
 
 __all__ = ["attend", "masked", "weights_of"]
 
@@ -91,9 +92,21 @@ def _seen(asked: Asked, end: int, keys: int) -> int:
     return min(end, keys) if asked.causal else keys
 
 
+def _is_native(q: Tensor, k: Tensor, v: Tensor, *mask: Tensor) -> bool:
+    """Whether one native call does: no mask, batches alike, products of more than vectors."""
+    xs = (q, k, v)
+    return (
+        not mask
+        and q.dtype in (float32, float64)
+        and all(x.numel() and min(x.shape[-2:]) > 1 and x.shape[:-2] == q.shape[:-2] for x in xs)
+    )
+
+
 def _forward(*args: Any) -> Any:
     *ps, asked = args
     q, k, v, *mask = map(wrap, ps)
+    if _is_native(q, k, v, *mask):
+        return lib.ad_attend(*ps, asked.scale, asked.causal)
     q = mul.call(q, number(asked.scale))
     queries, keys = q.shape[-2], k.shape[-2]
     out: Tensor | None = None
@@ -112,6 +125,11 @@ def _forward(*args: Any) -> Any:
 def _sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
     asked: Asked = node.args[0]
     q, k, v, *mask = map(wrap, node.unpack())
+    if _is_native(q, k, v, *mask):
+        outs = descriptors([NULL] * 3)
+        if lib.ad_attend_vjp(q._p, k._p, v._p, g._p, asked.scale, asked.causal, outs):
+            raise error("attention", q._p, k._p, v._p)
+        return [wrap(_gc(p, _free)) for p in outs]
     scale, batch = number(asked.scale), g.shape[:-2]
     scaled, queries, keys = mul.call(q, scale), q.shape[-2], k.shape[-2]
     sums = [zeros((*batch, *x.shape[-2:]), dtype=q.dtype) for x in (q, k, v)]

@@ -177,9 +177,10 @@ class PointwiseOp:
         check: Callable[[Sequence[Operand]], None] | None = None,
         also: Sequence[Expr] = (),
     ) -> None:
-        if n_in > MAX_INPUTS:
+        most = MAX_INPUTS + 2 if also else MAX_INPUTS  # of several results there is no vjp
+        if n_in > most:
             raise ValueError(
-                f"{name}: a pointwise function takes at most {MAX_INPUTS} inputs, got {n_in}"
+                f"{name}: a pointwise function takes at most {most} inputs, got {n_in}"
             )
         self.name = name
         self.root = root

@@ -23,7 +23,7 @@ from autodiff.ops.join import cat
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.recompute import cotangents_of
 from autodiff.ops.views import narrow, reshape
-from autodiff.tensor import Tensor, _free, _gc, wrap
+from autodiff.tensor import Tensor, wrap
 
 __all__ = ["CELLS", "Steps", "cell_step", "scan"]
 
@@ -39,8 +39,10 @@ def _tanh(x: Expr) -> Expr:
 class Cell(NamedTuple):
     """What a kind of cell computes at a step, and back.
 
-    `forward`: of the gates' sums (or both terms) and the state before, the new state and what is
-    kept. `backward`: of the cotangent and what was kept, those of the gates and the state before.
+    `forward`: of what the inputs and the states add to each gate, and the state before (c, or h of
+    GRU), the new state and what is kept. `backward`: of what was kept, the state before and after,
+    and both cotangents of h, from its row and the step after (and of c, or what GRU sends on by
+    itself), those of the gates and the state before.
     """
 
     gates: int
@@ -50,15 +52,15 @@ class Cell(NamedTuple):
 
 
 def _lstm() -> Cell:
-    zi, zf, zg, zo, c = inputs(5)
-    i, f, g, o = _sigmoid(zi), _sigmoid(zf), _tanh(zg), _sigmoid(zo)
+    xi, xf, xg, xo, hi, hf, hg, ho, c = inputs(9)
+    i, f, g, o = _sigmoid(xi + hi), _sigmoid(xf + hf), _tanh(xg + hg), _sigmoid(xo + ho)
     new = f * c + i * g
-    forward = PointwiseOp("lstm", o * _tanh(new), 5, also=(new, i, f, g, o))
-    i, f, g, o, c, new, dh, dc = inputs(8)
-    t = _tanh(new)
+    forward = PointwiseOp("lstm", o * _tanh(new), 9, also=(new, i, f, g, o))
+    i, f, g, o, c, new, dy, dnext, dc = inputs(9)
+    t, dh = _tanh(new), dy + dnext
     d = dc + dh * o * (1 - t * t)
     gates = (d * c * f * (1 - f), d * i * (1 - g * g), dh * t * o * (1 - o), d * f)
-    return Cell(4, 4, forward, PointwiseOp("lstm_vjp", d * g * i * (1 - i), 8, also=gates))
+    return Cell(4, 4, forward, PointwiseOp("lstm_vjp", d * g * i * (1 - i), 9, also=gates))
 
 
 def _gru() -> Cell:
@@ -66,17 +68,18 @@ def _gru() -> Cell:
     r, z = _sigmoid(gr + hr), _sigmoid(gz + hz)
     n = _tanh(gn + r * hn)
     forward = PointwiseOp("gru", n + z * (h - n), 7, also=(r, z, n, hn))
-    r, z, n, hn, h, dh = inputs(6)
+    r, z, n, hn, h, dy, dnext, direct = inputs(8)
+    dh = dy + (dnext + direct)
     dn = dh * (1 - z) * (1 - n * n)
     dr, dz = dn * hn * r * (1 - r), dh * (h - n) * z * (1 - z)
     gates = (dz, dn, dr, dz, dn * r, dh * z)
-    return Cell(3, 4, forward, PointwiseOp("gru_vjp", dr, 6, also=gates))
+    return Cell(3, 4, forward, PointwiseOp("gru_vjp", dr, 8, also=gates))
 
 
 def _rnn(name: str, function: Callable[[Expr], Expr], slope: Callable[[Expr], Expr]) -> Cell:
-    a, b = inputs(2)
+    a, b, dnext = inputs(3)
     forward = PointwiseOp(name, function(a + b), 2)
-    return Cell(1, 0, forward, PointwiseOp(f"{name}_vjp", a * slope(b), 2))
+    return Cell(1, 0, forward, PointwiseOp(f"{name}_vjp", (b + dnext) * slope(a), 3))
 
 
 CELLS = {
@@ -239,22 +242,21 @@ def _empty(like: Any, rows: int, columns: int) -> Any:
     return fresh(lib.ad_empty(like.dtype, 2, (rows, columns)), "scan")
 
 
+def _zeros(like: Any, rows: int, columns: int) -> Any:
+    return fresh(lib.ad_full_f64(like.dtype, 2, (rows, columns), 0.0), "scan")
+
+
 def _product(a: Any, b: Any, bias: Any, flags: int) -> Any:
     return fresh(lib.ad_matmul_t(a, b, bias, flags), "matmul", a, b)
 
 
-_ADD = PointwiseOp("add", _i + _f, 2)
-
-
 def _natively(
-    call: Callable[..., int], op: PointwiseOp, steps: Steps, ins: list[Any], outs: Any
+    call: Callable[..., int], op: PointwiseOp, steps: Steps, ins: list[Any], outs: list[Any]
 ) -> None:
     """All steps of sequences of one length by one call."""
-    some = ins[0]
-    _ADD.plain(wrap(some).narrow(0, 0, 1), (_columns(some, 0, 1, 1)[0],))  # so that it is compiled
-    given = descriptors([NULL if p is None else p for p in ins])
+    given, made = (descriptors([NULL if p is None else p for p in ps]) for ps in (ins, outs))
     gates, reverse = CELLS[steps.kind].gates, steps.order.step < 0
-    while call(op.native, _ADD.native, gates, len(steps.sizes), reverse, given, outs):
+    while call(op.native, gates, len(steps.sizes), reverse, given, made):
         op.specialise(take_failure(), [wrap(p) for p in ins if p is not None])
 
 
@@ -274,9 +276,8 @@ def _forward(*args: Any) -> Any:
     made = steps.made = out if proj is None else _empty(gates, total, hidden)
     bias = NULL if b is None else b
     if steps.even and proj is None:
-        ins = [gates, w, _dense(h0), _dense(c0), b]
-        outs = descriptors([NULL if p is None else p for p in (out, cells, kept)])
-        _natively(lib.ad_recur, cell.forward, steps, ins, outs)
+        ins = [gates, w, _dense(h0), _dense(c0), _dense(b)]
+        _natively(lib.ad_recur, cell.forward, steps, ins, [out, cells, kept])
         return _flat(steps, out, cells)
     first = [wrap(h0)] if c0 is None else [wrap(h0), wrap(c0)]
     state = [narrow(x, 0, 0, 0) for x in first]
@@ -286,18 +287,15 @@ def _forward(*args: Any) -> Any:
         h = state[0]._p
         z = _product(h, w, bias, 2)
         (new,) = _columns(made, at, rows, 1)
+        given = [*_columns(gates, at, rows, cell.gates), *_columns(z, 0, rows, cell.gates)]
         if steps.kind == "LSTM":
-            z = _ADD.plain(wrap(z), _columns(gates, at, rows, 1))._p
             c = _columns(cells, at, rows, 1)
             keep = _columns(kept, at, rows, 4)
-            cell.forward.write_all([*_columns(z, 0, rows, 4), state[1]._p], [new, *c, *keep])
+            cell.forward.write_all([*given, state[1]._p], [new, *c, *keep])
             state = [wrap(new), wrap(c[0])]
-        elif steps.kind == "GRU":
-            given = [*_columns(gates, at, rows, 3), *_columns(z, 0, rows, 3), h]
-            cell.forward.write_all(given, [new, *_columns(kept, at, rows, 4)])
-            state = [wrap(new)]
         else:
-            cell.forward.write_all([*_columns(gates, at, rows, 1), z], [new])
+            keep = _columns(kept, at, rows, cell.kept) if cell.kept else []
+            cell.forward.write_all([*given, h] if keep else given, [new, *keep])
             state = [wrap(new)]
         if proj is not None:
             (row,) = _columns(out, at, rows, 1)
@@ -339,34 +337,35 @@ def _sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
     if steps.even and proj is None:
         c = None if c0 is None else ends[1].contiguous()._p
         held = before._p if c0 is None else c_before._p
-        after = steps.cells if c0 is not None else out._p
-        ins = [gy._p, w, steps.kept, held, after, c]
-        outs = descriptors([dgates, NULL if dhidden is dgates else dhidden, NULL, NULL])
+        after = steps.cells if c0 is not None else None if cell.kept else out._p
+        ins = [gy._p, w, steps.kept, held if cell.kept else None, after, c]
+        outs = [dgates, None if dhidden is dgates else dhidden, *(x._p for x in firsts), None][:4]
         _natively(lib.ad_recur_vjp, cell.backward, steps, ins, outs)
-        firsts = [wrap(_gc(p, _free)) for p in (outs[2], outs[3]) if p != NULL]
         return _cotangents(node, steps, xs, before._p, dgates, dhidden, dout, firsts)
     state = [x.narrow(0, 0, 0) for x in ends]
     for t in reversed(steps.order):
         at, rows = steps.rows(t)
         state = _through(state, rows, ends, firsts)
-        dh = gy.narrow(0, at, rows) + state[0]
-        dm = dh._p
+        gh, gs = gy.narrow(0, at, rows)._p, state[0]._p
         if proj is not None and dout is not None:
+            dh = wrap(gh) + state[0]
             lib.ad_copy(_columns(dout, at, rows, 1)[0], dh._p)
-            dm = _product(dh._p, proj, NULL, 0)
+            gh = _product(dh._p, proj, NULL, 0)
+            gs = _zeros(gates, rows, c0.shape[1])
         dz = _columns(dgates, at, rows, cell.gates)
         if steps.kind == "LSTM":
             dc = _empty(gates, rows, c0.shape[1])
             held = [*_columns(steps.kept, at, rows, 4), *_columns(c_before._p, at, rows, 1)]
-            held += [*_columns(steps.cells, at, rows, 1), dm, state[1]._p]
+            held += [*_columns(steps.cells, at, rows, 1), gh, gs, state[1]._p]
             cell.backward.write_all(held, [*dz, dc])
             state = [state[0], wrap(dc)]
         elif steps.kind == "GRU":
             direct = _empty(gates, rows, width)
-            held = [*_columns(steps.kept, at, rows, 4), *_columns(before._p, at, rows, 1), dm]
+            held = [*_columns(steps.kept, at, rows, 4), *_columns(before._p, at, rows, 1)]
+            held += [gh, gs, _zeros(gates, rows, width)]
             cell.backward.write_all(held, [*dz, *_columns(dhidden, at, rows, 3), direct])
         else:
-            cell.backward.write_all([dm, *_columns(out._p, at, rows, 1)], dz)
+            cell.backward.write_all([*_columns(out._p, at, rows, 1), gh, gs], dz)
         (d,) = _columns(dhidden, at, rows, 1)
         state[0] = wrap(_product(d, w, NULL, 0))
         if steps.kind == "GRU":

@@ -3,7 +3,10 @@
 from collections.abc import Callable
 from typing import Any
 
+from contestants import US
 from workload import Library, Make, Run, Workload, same
+
+from workloads.compiled import compiled
 
 GROUP = "layers"
 Setup = Callable[[Library], tuple[Callable[[], Any], Any]]  # the forward, and a tensor it uses
@@ -64,14 +67,20 @@ def norm(name: str, *shape: int, weights: tuple[int, ...], **options: Any) -> Se
     return setup
 
 
-def attention(*shape: int) -> Setup:
-    """Causal attention of heads."""
+def attention(*shape: int, dropout: float = 0.0) -> Setup:
+    """Causal attention of heads; weights that are dropped are the same ones at each call."""
 
     def setup(lib: Library) -> tuple[Callable[[], Any], Any]:
         lib.manual_seed(1)
         q, k, v = (lib.randn(*shape).requires_grad_() for _ in range(3))
         function = lib.nn.functional.scaled_dot_product_attention
-        return lambda: function(q, k, v, is_causal=True), q
+
+        def run() -> Any:
+            if dropout:
+                lib.manual_seed(2)
+            return function(q, k, v, dropout_p=dropout, is_causal=True)
+
+        return run, q
 
     return setup
 
@@ -86,6 +95,24 @@ def recurrent(name: str, width: int, batch: int, steps: int) -> Setup:
         return lambda: module(x)[0], x
 
     return setup
+
+
+def lstm(lib: Library) -> Run:
+    """A training step of two LSTM layers and a linear one, 32 sequences of 50 steps."""
+    nn, width = lib.nn, 128
+    lib.manual_seed(5)
+    parts = nn.ModuleList([nn.LSTM(width, width, 2), nn.Linear(width, 10)])
+    x, target = lib.randn(50, 32, width), lib.randint(0, 10, (32,))
+    optimizer = lib.optim.SGD(parts.parameters(), lr=1e-3)
+
+    def step() -> Any:
+        loss = nn.functional.cross_entropy(parts[1](parts[0](x)[0][-1]), target)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
 
 
 def gpt(lib: Library) -> Run:
@@ -129,15 +156,20 @@ SETUPS: list[tuple[str, float, Setup]] = [
     ("rms_norm 512x1000", 1.0, norm("rms_norm", 512, 1000, weights=(1000,))),
     ("causal attention 8x4x64x16", 1.0, attention(8, 4, 64, 16)),
     ("causal attention 4x8x512x64", 1.0, attention(4, 8, 512, 64)),
+    ("causal attention 8x4x64x16, dropout", 1.0, attention(8, 4, 64, 16, dropout=0.1)),
     ("LSTM 2x128 on 32x50", 1.5, recurrent("LSTM", 128, 32, 50)),
     ("GRU 2x128 on 32x50", 1.0, recurrent("GRU", 128, 32, 50)),
+    ("RNN 2x128 on 32x50", 1.0, recurrent("RNN", 128, 32, 50)),
 ]
 WORKLOADS = [
     Workload(f"{name}{suffix}", GROUP, same(make(setup)), target, ("torch",), tolerance=1e-3)
     for name, target, setup in SETUPS
     for suffix, make in (("", forward), (", backward", gradients))
 ] + [
-    Workload(
-        "GPT 2x64 on 8x64, AdamW", GROUP, same(gpt), 1.3, ("torch",), tolerance=1e-3, quick=True
+    Workload(name, GROUP, makes, target, ("torch",), tolerance=1e-3, quick=quick)
+    for name, makes, target, quick in (
+        ("GPT 2x64 on 8x64, AdamW", same(gpt), 1.3, True),
+        ("compiled GPT 2x64 on 8x64, AdamW", {US: compiled(gpt), "torch": gpt}, 2.0, False),
+        ("compiled LSTM 2x128 on 32x50, SGD", {US: compiled(lstm), "torch": lstm}, 1.5, False),
     )
 ]

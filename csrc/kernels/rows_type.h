@@ -24,11 +24,13 @@ AD_SIMD V NAME(given)(const void *p, const ad_block *s, int64_t row, int64_t c, 
     for (int64_t r = 0; r < s->rows; r++)                                                                    \
         for (int64_t c = 0, k = s->cols; c < s->cols; c += VEC_W, k -= VEC_W)
 
-/* y = exp(a - top) */
+/* y = exp(a - top); 0 where that is below what there are numbers for, without the time denormal ones take */
 static void NAME(shifted_exp)(const ad_block *s, const void *a, const void *top, void *y, int64_t y_stride) {
     EACH_VECTOR {
         V x = VEC(sub)(NAME(read)(a, r * s->stride + c, k), NAME(given)(top, s, r, c, k));
-        NAME(write)(y, r * y_stride + c, VEC(exp)(x), k);
+        const V least = VEC(set1)(sizeof(T) == 4 ? -104 : -746);
+        V e = VEC(exp)(VEC(select)(VEC(lt)(x, least), VEC(zero)(), x));
+        NAME(write)(y, r * y_stride + c, VEC(select)(VEC(lt)(x, least), VEC(zero)(), e), k);
     }
 }
 

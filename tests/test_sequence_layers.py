@@ -1,0 +1,59 @@
+"""Native attention and recurrent layers have the bits of the operations they stand for."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import autodiff as ad
+from autodiff import nn
+from autodiff.nn import functional as F
+from autodiff.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+SIZES = st.integers(1, 70)
+
+
+def bits(x: Any) -> bytes:
+    # zeros of either sign are one: a sum over zeros may have another than an empty one
+    return bytes((x.detach() + 0.0).contiguous().numpy().tobytes())
+
+
+@settings(max_examples=15, deadline=None)
+@given(st.integers(1, 3), SIZES, SIZES, st.integers(1, 9), st.integers(1, 9), st.booleans())
+def test_attention_has_the_bits_of_a_mask(
+    heads: int, queries: int, keys: int, width: int, depth: int, double: bool
+) -> None:
+    ad.manual_seed(heads + queries)
+    dtype = ad.float64 if double else ad.float32
+    # heads behind the rows, as attention of several heads has them
+    q = ad.randn(queries, heads, width, dtype=dtype)
+    k, v = (ad.randn(keys, heads, n, dtype=dtype) for n in (width, depth))
+    g = ad.randn(heads, queries, depth, dtype=dtype)
+    for causal in (False, True):
+        mask = ad.ones(queries, keys, dtype=ad.bool)
+        found = []
+        for how in ({"is_causal": causal}, {"attn_mask": mask.tril() if causal else mask}):
+            xs = [x.detach().requires_grad_() for x in (q, k, v)]
+            y = F.scaled_dot_product_attention(*(x.transpose(0, 1) for x in xs), **how)
+            y.backward(g)
+            found.append([bits(x) for x in (y, *(x.grad for x in xs))])
+        assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
+@pytest.mark.parametrize("sequences", [1, 40])
+def test_a_sequence_has_its_bits_beside_a_shorter_one(kind: str, sequences: int) -> None:
+    ad.manual_seed(7)
+    module = getattr(nn, kind)(5, 18, bidirectional=True)
+    whole = ad.randn(4, sequences + 1, 5)
+    found = []
+    for uneven in (False, True):
+        x = whole[:, : sequences + uneven].detach().requires_grad_()
+        lengths = [4] * sequences + [3] * uneven
+        packed, h = module(pack_padded_sequence(x, lengths))
+        y = pad_packed_sequence(packed)[0][:, :sequences]
+        h = h[0] if kind == "LSTM" else h
+        (y * y.cos()).sum().backward()
+        found.append([bits(z) for z in (y, h[:, :sequences], x.grad[:, :sequences])])
+    assert found[0] == found[1]
