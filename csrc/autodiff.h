@@ -416,7 +416,8 @@ int ad_tape_knows(const ad_tape *tape, const ad_tensor *x);
 void ad_tape_free(ad_tape *tape);
 /* An expression of the caller that depends on values. */
 void ad_tape_break(int reason);
-/* After ad_tape_stop: x is to be had after each run, by this number; -1 for want of memory. */
+/* After ad_tape_stop: x is to be had after each run, by this number; -1 for want of memory,
+ * -2 where the call that made it did not tell. */
 int ad_tape_export(ad_tape *tape, const ad_tensor *x);
 /* Plans calls and memory; the first n_outputs exports are what ad_tape_run returns. `fuse`: pointwise calls
  * that lead to one another become one where they can. */

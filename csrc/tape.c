@@ -305,6 +305,8 @@ int ad_tape_export(ad_tape *t, const ad_tensor *x) {
     const ad_tensor *const one[] = {x};
     ad_step *e = &t->exports[t->n_exports];
     const int m = memory_of(t, x->storage);
+    const ad_tape_memory *from = m < 0 ? NULL : &t->memory[m];
+    if (from && x->numel && from->kind == AD_MEMORY_MADE && !from->written && !from->raw) return -2;
     if (m < 0 || !ad_step_copy(t, &(ad_call){.n_in = 1, .x = one}, e))
         return ad_fail(AD_NO_MEMORY, 0, 0, 0), -1;
     e->of[0] = m;

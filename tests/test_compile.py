@@ -160,6 +160,17 @@ def test_what_depends_on_values_stays_eager(name: str) -> None:
             strict(ad.tensor([1.0, 3.0]))
 
 
+def test_results_of_calls_that_do_not_record_stay_eager() -> None:
+    a, b = ad.eye(2).clone(), ad.ones(2, 1)
+    for fn in (lambda: ad.linalg.solve(a, b), lambda: ad.linalg.det(a), lambda: ad.linalg.inv(a)):
+        run = ad.compile(fn)
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*stays eager")
+            for _ in range(4):
+                a.mul_(2.0)
+                assert bits(run()) == bits(fn())
+
+
 def test_fullgraph_raises_where_the_value_is_looked_at() -> None:
     x, seen = ad.zeros(2), []
 

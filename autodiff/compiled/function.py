@@ -14,8 +14,8 @@ from autodiff.changes import recorder_here
 from autodiff.compiled.check import check
 from autodiff.compiled.guards import Names
 from autodiff.compiled.live import live_places, takes_out, with_live
-from autodiff.compiled.record import Recorder
-from autodiff.compiled.recording import MISS, Recording, UnfitError, is_spent
+from autodiff.compiled.record import Recorder, UnfitError
+from autodiff.compiled.recording import MISS, Recording, is_spent
 from autodiff.compiled.show import Stats, listing, plot, stats
 from autodiff.compiled.signature import is_fixed, key_of
 from autodiff.compiled.steps import epoch, repeat

@@ -18,7 +18,7 @@ from autodiff.node import AccumulateGrad, Pending
 from autodiff.optim.optimizer import Optimizer
 from autodiff.tensor import Tensor
 
-__all__ = ["CannotRecordError", "Event", "Recorder"]
+__all__ = ["CannotRecordError", "Event", "Recorder", "UnfitError", "exported"]
 
 REASONS = {
     lib.AD_TAPE_READ: "looks at a value",
@@ -34,6 +34,24 @@ _one = threading.Lock()  # storages carry the mark of one recording
 
 class CannotRecordError(RuntimeError):
     """What a compiled function does that depends on values, where `fullgraph=True`."""
+
+
+class UnfitError(Exception):
+    """Why a call cannot be run from its recording; `retry` where the next one may be."""
+
+    def __init__(self, why: str, retry: bool = False) -> None:
+        super().__init__(why)
+        self.retry = retry
+
+
+def exported(tape: Any, p: Any) -> int:
+    """The number by which a tensor is to be had after each run."""
+    i = lib.ad_tape_export(tape, p)
+    if i == -2:
+        raise UnfitError("it returns what an operation makes that cannot be recorded")
+    if i < 0:
+        raise error("compile")
+    return int(i)
 
 
 class Event:

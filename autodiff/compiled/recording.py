@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from autodiff.anomaly import place
 from autodiff.changes import changes
 from autodiff.compiled.guards import Names, State, is_same
-from autodiff.compiled.record import READ, Recorder
+from autodiff.compiled.record import READ, Recorder, UnfitError, exported
 from autodiff.compiled.reverse import Reverse
 from autodiff.compiled.tree import TENSOR, Constant, flatten, is_plain, unflatten
 from autodiff.hooks import hooks_now
@@ -21,14 +21,6 @@ __all__ = ["MISS", "Recording", "UnfitError", "is_hooked"]
 
 MISS = object()
 MADE = 2
-
-
-class UnfitError(Exception):
-    """Why a call cannot be run from its recording; `retry` where the next one may be."""
-
-    def __init__(self, why: str, retry: bool = False) -> None:
-        super().__init__(why)
-        self.retry = retry
 
 
 class Output:
@@ -144,8 +136,7 @@ class Recording:
         for i, x in enumerate(inputs):
             if y._base is x:
                 output.base = i
-        if lib.ad_tape_export(self.tape, y._p) < 0:
-            raise error("compile")
+        exported(self.tape, y._p)
         return output
 
     def take_events(self, recorder: Recorder) -> None:
@@ -188,9 +179,7 @@ class Recording:
         """What stands for a gradient after each run."""
         if not isinstance(g, Tensor) or lib.ad_tape_knows(self.tape, g._p) != MADE:
             return g
-        tape, i = self.tape, lib.ad_tape_export(self.tape, g._p)
-        if i < 0:
-            raise error("compile")
+        tape, i = self.tape, exported(self.tape, g._p)
         return Pending(lambda: own(lib.ad_tape_get(tape, i), "compile"))
 
     # ---- whether it holds ----

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from autodiff.compiled.record import Recorder
+from autodiff.compiled.record import Recorder, exported
 from autodiff.graph import grad
 from autodiff.hooks import hooks_hidden
 from autodiff.native import error, ffi, lib, take_failure
@@ -79,8 +79,8 @@ class Reverse:
         self.n_links = lib.ad_tape_links(self.tape)
         self.wanted = [g is not None for g in found]
         for g in found:
-            if g is not None and lib.ad_tape_export(self.tape, g._p) < 0:
-                raise error("compile")
+            if g is not None:
+                exported(self.tape, g._p)
         if lib.ad_tape_finish(self.tape, sum(self.wanted), True):
             raise error("compile")
 
