@@ -52,8 +52,9 @@ docs: $(VENV)/test.stamp
 # One thread, then all cores: each in a process of its own, as libraries count the cores when they load.
 bench: $(BENCH)/bench.stamp
 	$(BENCH)/bin/python benchmarks/run.py --save $(RESULTS)/one.json
-	$(BENCH)/bin/python benchmarks/run.py --threads 0 --save $(RESULTS)/all.json
+	$(BENCH)/bin/python benchmarks/run.py --threads 0 --rounds 3 --save $(RESULTS)/all.json
 	$(BENCH)/bin/python benchmarks/report.py $(RESULTS)/one.json $(RESULTS)/all.json
+	$(BENCH)/bin/python benchmarks/against_eager.py --rounds 5 --losing
 
 bench-quick: $(BENCH)/bench.stamp
 	$(BENCH)/bin/python benchmarks/run.py --quick --rounds 5

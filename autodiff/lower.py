@@ -214,8 +214,8 @@ class Lowering:
         if node.op == "zeros_like":
             return Value(operand, type_, self.constant(0, type_))
         name = node.op
-        if name == "bitwise_not" and computed is dtypes.bool:
-            name = "logical_not"
+        if computed is dtypes.bool and name in _LOGIC:
+            return self.logic(_LOGIC[name], args, operand)
         if type_ == I64 and name in _OF_INTEGERS:
             known = _OF_INTEGERS[name]
             return args[0] if known is None else Value(operand, type_, self.constant(known, type_))
@@ -227,6 +227,12 @@ class Lowering:
         token = self.emit(name, type_, *tokens)
         narrow = computed in _WRAP and type_ == I64 and operand.dtype is computed
         return Value(operand, type_, token, narrow=narrow)
+
+    def logic(self, name: str, args: list[Value], operand: Operand) -> Value:
+        """A truth value of truth values: as floats, which are compared to and loaded faster."""
+        type_ = next((arg.type for arg in args if arg.type != I64), F32)
+        token = self.emit(name, type_, *[self.as_type(arg, type_) for arg in args])
+        return Value(operand, type_, token)
 
     def without_neg(self, name: str, tokens: list[Token]) -> tuple[str, list[Token]]:
         """A float sum or difference with the same bits that does not read a negation."""
@@ -266,6 +272,8 @@ class Lowering:
         return [self.values[id(root)] for root in roots]
 
 
+_GATES = ("and", "or", "xor", "not")
+_LOGIC = {f"{kind}_{name}": f"logical_{name}" for kind in ("bitwise", "logical") for name in _GATES}
 _OPPOSITE = {"add": "sub", "sub": "add"}
 
 

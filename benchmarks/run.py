@@ -31,7 +31,7 @@ def main() -> None:
 def parse_options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", help="run only what has one of these in its name")
-    parser.add_argument("--rounds", type=int, default=9, help="rounds of turns, at most (9)")
+    parser.add_argument("--rounds", type=int, default=7, help="rounds of turns, at most (7)")
     parser.add_argument("--threads", type=int, default=1, help="threads, 0 for all cores (1)")
     parser.add_argument("--group", default="", help="run only groups with this in their name")
     parser.add_argument("--peers", default=",".join(contestants.PEERS), help="peers to run")

@@ -7,8 +7,8 @@ from statistics import median
 from typing import Any
 
 ROUND_SECONDS = 0.02  # of a contestant
-WORKLOAD_SECONDS = 10.0  # after which the rounds of long work become fewer
-FEWEST_ROUNDS = 5
+WORKLOAD_SECONDS = 5.0  # after which the rounds of long work become fewer
+FEWEST_ROUNDS = 3
 
 Run = Callable[[], Any]
 

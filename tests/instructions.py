@@ -54,6 +54,12 @@ def sum_of_rows() -> Run:
     return lambda: x.sum(1)
 
 
+def logic() -> Run:
+    x = ad.linspace(-4, 4, 100_000)
+    low, high = x < -1, x > 1
+    return lambda: low | high
+
+
 def training_step() -> Run:
     ad.manual_seed(17)
     x, target = ad.randn(9, 1), ad.randn(9, 1)
@@ -84,6 +90,7 @@ WORK: dict[str, tuple[Callable[[], Run], int]] = {  # and how often it is repeat
     "gelu of 100,000": (gelu, 1),
     "softmax over rows of 512x1000": (softmax, 1),
     "sum over rows of 512x1000": (sum_of_rows, 1),
+    "logic of 100,000 truth values": (logic, 1),
     "training step 1-13-1, batch 9": (training_step, 5),
     "Adam step of 10 parameters": (adam_step, 5),
 }

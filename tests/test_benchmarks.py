@@ -17,6 +17,7 @@ import autodiff as ad
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
 
+import against_eager
 import limits
 import measure
 import report
@@ -407,3 +408,31 @@ def test_same_text_runs_everywhere() -> None:
     assert list(work.makes) == [US, "torch", "numpy", "jax"]
     value = work.makes[US](ad)()
     np.testing.assert_allclose(value.numpy(), work.makes["numpy"](np)(), rtol=1e-6)
+
+
+# ---- compiled beside eager ----
+
+
+def of_us(make: Callable[[Any], Callable[[], Any]]) -> Workload:
+    return Workload("made up", "none", {US: make})
+
+
+def test_compiled_beside_eager() -> None:
+    row = against_eager.measure(of_us(lambda lib: lambda: lib.ones(3).exp().sum()), ad, 1)
+    assert isinstance(row, against_eager.Row)
+    assert set(row.ratios) == set(against_eager.SIDES)
+    assert min(row.ratios.values()) > 0
+    why = against_eager.measure(of_us(lambda lib: lambda: lib.ones(1).item()), ad, 1)
+    assert isinstance(why, str)
+    assert "looks at a value" in why
+    hidden = [0]
+
+    def counting(lib: Any) -> Callable[[], Any]:
+        def run() -> Any:
+            hidden[0] += 1
+            return lib.full((2,), hidden[0])
+
+        return run
+
+    with pytest.raises(SystemExit, match="other bits than eager's"):
+        against_eager.measure(of_us(counting), ad, 1)

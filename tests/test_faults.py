@@ -164,6 +164,16 @@ def a_replay_that_returns_the_first_one_s_results(patch: Patch) -> None:
     patch.setattr(Recording, "finish", first)
 
 
+@breaks(laws.check_halves, "clone", "clone")
+def a_result_left_wide(patch: Patch) -> None:
+    halves = (ad.float16.code, ad.bfloat16.code)
+
+    def wide(p: Any) -> Any:
+        return lib.ad_contiguous(p, ad.float32.code if p.dtype in halves else p.dtype)
+
+    patch.setattr(OPS["clone"], "forward", wide)
+
+
 @breaks(laws.check_value, "contiguous", "contiguous at")
 def a_tail_lane_left_out(patch: Patch) -> None:
     """The elements beyond whole vectors of four are not written."""

@@ -220,16 +220,19 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
     >>> ad.pow(ad.tensor([1.0, 2.0, 3.0]), 2)
     tensor([1., 4., 9.])
     """
+    if type(input) in TENSOR_TYPES and type(exponent) in (int, float):
+        if input._p.dtype >= dtypes.FIRST_FLOAT and exponent in _POWERS:
+            op = _POWERS[exponent]
+            return op.call(input) if out is None else apply(op, (input,), out)
+        if type(exponent) is int and exponent < 0 and input._p.dtype < dtypes.FIRST_FLOAT:
+            raise RuntimeError("Integers to negative integer powers are not allowed.")
+        return apply(elementwise.pow_number, (input, exponent), out)
+    if type(input) is type(exponent) is Tensor and out is None:
+        return elementwise.pow_.call(input, exponent)
     if isinstance(input, Expr):
         return power(input, exponent)  # type: ignore[return-value]
     if isinstance(exponent, Expr):
         return build("pow", input, exponent)  # type: ignore[return-value]
-    if type(input) in TENSOR_TYPES and type(exponent) in (int, float):
-        if input._p.dtype >= dtypes.FIRST_FLOAT and exponent in _POWERS:
-            return apply(_POWERS[exponent], (input,), out)
-        if type(exponent) is int and exponent < 0 and input._p.dtype < dtypes.FIRST_FLOAT:
-            raise RuntimeError("Integers to negative integer powers are not allowed.")
-        return apply(elementwise.pow_number, (input, exponent), out)
     op = elementwise.pow_ if type(input) in TENSOR_TYPES else elementwise.number_pow
     return apply(op, (input, exponent), out)
 
@@ -253,6 +256,8 @@ def where(
             f"where expected condition to be a boolean tensor, but got a tensor with dtype "
             f"{condition.dtype!r}"
         )
+    if type(condition) is type(input) is type(other) is Tensor and out is None:
+        return elementwise.where_.call(condition, input, other)
     return apply(elementwise.where_, (condition, input, other), out)
 
 

@@ -169,6 +169,12 @@ def _advanced(y: Tensor, left: dict[int, Tensor]) -> tuple[Tensor, Indices]:
     return y, Indices(tensors, dims[0])
 
 
+def is_places(x: Tensor, index: Any) -> bool:
+    """Whether an index is one tensor of positions in x's first dimension."""
+    is_index = isinstance(index, Tensor) and index.dtype is dtypes.int64
+    return is_index and bool(index._p.ndim and x._p.ndim)
+
+
 def _plain(x: Tensor, dim: int, item: Any) -> Tensor | None:
     """The view that an int in bounds or a slice without a step takes; None where it is neither."""
     kind = type(item)
@@ -224,7 +230,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
             "invalid index of a 0-dim tensor. Use `tensor.item()` in Python to convert a 0-dim "
             "tensor to a number"
         )
-    if isinstance(index, Tensor) and index.dtype is dtypes.int64 and index._p.ndim and x._p.ndim:
+    if is_places(x, index):
         return index_along(x, 0, index)
     y, left = _basic(x, index)
     if not left:
@@ -234,7 +240,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
 
 def setitem(x: Tensor, index: Any, value: Any) -> None:
     """x[index] = value, in place; value is broadcast and converted."""
-    y, left = _basic(x, index)
+    y, left = (x, {0: index}) if is_places(x, index) else _basic(x, index)
     given = value if isinstance(value, Tensor) else _as_value(value, x.dtype)
     if not left:
         copy_(y, _without_leading_ones(given, y.ndim))

@@ -21,7 +21,7 @@ from autodiff.ops.gather import (
     write_at,
 )
 from autodiff.ops.history import check_writable, rebase
-from autodiff.ops.indexing import _INT64, _advanced, _basic, _vector
+from autodiff.ops.indexing import _INT64, _advanced, _basic, _vector, is_places
 from autodiff.ops.rearrange import made
 from autodiff.ops.views import _slice, clone, expand, reshape, unsqueeze
 from autodiff.shapes import dim_index
@@ -146,6 +146,8 @@ def index_put_(
             "Index put requires the source and destination dtypes match, got "
             f"{x.dtype!r} for the destination and {values.dtype!r} for the source."
         )
+    if len(indices) == 1 and is_places(x, indices[0]):
+        return write_at(x, Indices([indices[0]]), values, accumulate)  # type: ignore[list-item]
     items: list[Any] = []
     for item in indices:
         if item is not None and not isinstance(item, Tensor):

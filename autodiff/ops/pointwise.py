@@ -498,7 +498,7 @@ def _binary(op: PointwiseOp) -> Callable[..., Tensor]:
 
 
 def _ternary(op: PointwiseOp) -> Callable[..., Tensor]:
-    pw3, native = lib.ad_pw3, op.native
+    pw3, native, tensor = lib.ad_pw3, op.native, Tensor
 
     def call(x: Tensor, z: Tensor, w: Tensor) -> Tensor:
         try:
@@ -506,7 +506,13 @@ def _ternary(op: PointwiseOp) -> Callable[..., Tensor]:
         except TypeError as error:
             return late.beyond(op, (x, z, w), error)
         p = _gc(p, _free) if p else op.recover(x, z, w)
-        return _linked(op, (x, z, w), p)
+        for each in (x, z, w):
+            if each._node is not None or each._base is not None:
+                return _linked(op, (x, z, w), p)
+        y = tensor()
+        y._p = p
+        y._node = y._acc = y._base = y._base_node = None
+        return y
 
     return call
 

@@ -203,7 +203,8 @@ def _quantile(
     name: str, x: Tensor, q: Any, dim: int | None, keepdim: bool, interpolation: str, out: Any
 ) -> Tensor:
     if x.dtype not in (dtypes.float32, dtypes.float64):
-        raise RuntimeError(
+        kind = NotImplementedError if x.is_floating_point() else RuntimeError
+        raise kind(
             f"{name}() input tensor must be either float or double dtype, not "
             f"{SCALAR_NAMES[x._p.dtype]}"
         )

@@ -7,11 +7,13 @@ from typing import Any, NamedTuple
 
 from autodiff import dtypes
 from autodiff.dtypes import dtype
+from autodiff.expr import build, inputs
 from autodiff.native import NULL, error, ffi, lib
 from autodiff.node import mode
 from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
 from autodiff.ops.gather import choice, chosen
 from autodiff.ops.join import cat, stack
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.returned import returned
 from autodiff.ops.views import _expand, _select, reshape, unsqueeze
 from autodiff.shapes import Size, dim_index, dim_mask, sizes_of
@@ -104,12 +106,18 @@ _prod = Op("prod", _native("prod"), _prod_rule, saves=(0,))
 _prod_dim = Op("prod_dim", _native("prod"), _prod_rule, saves=(0,), grad_name="ProdBackward1")
 
 
+_a, _b, _c = inputs(3)
+_both_nan = build("logical_and", build("isnan", _a), build("isnan", _b))
+_equal = build("logical_or", build("eq", _a, _b), _both_nan)
+_hits = {d: PointwiseOp("extreme_hits", _equal.to(d), 2) for d in dtypes.FLOATS}
+_part = PointwiseOp("extreme_part", _a * (_b / _c), 3)
+
+
 def _extreme_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor]:
     """Equal extremes share the cotangent."""
-    full = _restore(node, y.detach())
-    hits = (x.detach() == full).logical_or((x != x).logical_and(full != full)).to(g.dtype)
+    hits = _hits[g.dtype].call(x.detach(), _restore(node, y.detach()))
     counts = hits.sum(dim=_dims(node), keepdim=True) if node.shape else hits
-    return (_restore(node, g) * (hits / counts),)
+    return (_part.call(_restore(node, g), hits, counts),)
 
 
 def _dims(node: OpNode) -> tuple[int, ...]:

@@ -33,9 +33,20 @@ class Spread(NamedTuple):
     whole: bool  # no dimensions were named
 
 
+def _averaged(p: Any, mask: int) -> tuple[int, int]:
+    """How many elements each result is of, and how many results there are."""
+    shape, count, kept = p.shape, 1, 1
+    for d in range(p.ndim):
+        if mask >> d & 1:
+            count *= shape[d]
+        else:
+            kept *= shape[d]
+    return count, kept
+
+
 def _forward(root: bool) -> Any:
     def forward(p: Any, mask: int, keepdim: bool, spread: Spread) -> Any:
-        count = math.prod(p.shape[d] for d in range(p.ndim) if mask >> d & 1)
+        count, _ = _averaged(p, mask)
         freedom = max(0.0, count - spread.correction) if count else 0.0  # of nothing: 0 / 0
         return lib.ad_spread(p, mask, keepdim, freedom, root)
 
@@ -131,8 +142,8 @@ def _correction(name: str, unbiased: Any, correction: Any) -> float:
 
 
 def _check_freedom(name: str, x: Tensor, mask: int, correction: float) -> None:
-    kept = math.prod(n for d, n in enumerate(x.shape) if not mask >> d & 1)
-    count = math.prod(n for d, n in enumerate(x.shape) if mask >> d & 1) if kept else 0
+    averaged, kept = _averaged(x._p, mask)
+    count = averaged if kept else 0
     if count - correction <= 0:
         warnings.warn(
             f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the "

@@ -6,6 +6,7 @@ from typing import Any
 from contestants import US, Library, array_of
 from workload import Make, Run, Workload, normal, same
 
+from workloads.compiled import compiled
 from workloads.steps import sgd
 
 # Name: images (n, c, h, w), weights (m, c / groups, kh, kw), options.
@@ -138,6 +139,15 @@ WORKLOADS = [
     *_layers(),
     _whole("LeNet, 32x1x28x28, forward", _lenet(False)),
     _whole("LeNet, 32x1x28x28, training step", _lenet(True)),
+    Workload(
+        "compiled LeNet, 32x1x28x28, training step",
+        "convolution",
+        {US: compiled(_lenet(True)), "torch": _lenet(True)},
+        target=1.3,
+        against=("torch",),
+        tolerance=1e-3,
+        threads=(1,),
+    ),
     _whole("ResNet block, 16x64x32x32, forward", _block(False)),
     _whole("ResNet block, 16x64x32x32, gradients", _block(True), tolerance=1e-2),
     *(
