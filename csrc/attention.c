@@ -61,26 +61,32 @@ static int multiply(const work *w, int64_t m, int64_t n, int64_t k, ad_matrix a,
 
 /* to = x scale, of rows. */
 static void scaled(const work *w, int64_t rows, int64_t cols, ad_matrix x, char *to) {
-    for (int64_t i = 0; i < rows; i++) {
+    const float scale = (float)w->scale;
+    const void *by = w->type == AD_f32 ? (const void *)&scale : &w->scale;
+    ad_pw_fn *number = ad_cpu->pw->number[AD_OP_mul][w->type][1];
+    for (int64_t i = 0; i < rows; i++, x.data += x.row * w->size, to += cols * w->size) {
+        if (x.col == 1 && number) {
+            number(cols, to, x.data, by, NULL);
+            continue;
+        }
         for (int64_t j = 0; j < cols; j++) {
-            const char *from = x.data + (i * x.row + j * x.col) * w->size;
             if (w->type == AD_f32)
-                ((float *)to)[i * cols + j] = *(const float *)from * (float)w->scale;
+                ((float *)to)[j] = ((const float *)x.data)[j * x.col] * scale;
             else
-                ((double *)to)[i * cols + j] = *(const double *)from * w->scale;
+                ((double *)to)[j] = ((const double *)x.data)[j * x.col] * w->scale;
         }
     }
 }
 
-/* Scores of keys after the query: a row begins with its own. */
+/* Scores of keys after the query. */
 static void leave_out(const work *w, int64_t first, int64_t rows, int64_t n, char *scores) {
-    for (int64_t i = 0; i < rows; i++) {
-        for (int64_t j = first + i + 1; j < n; j++) {
-            if (w->type == AD_f32)
-                ((float *)scores)[i * n + j] = -INFINITY;
-            else
-                ((double *)scores)[i * n + j] = -INFINITY;
-        }
+    for (int64_t i = 0; i < rows; i++, scores += n * w->size) {
+        float *x = (float *)scores;
+        double *wide = (double *)scores;
+        if (w->type == AD_f32)
+            for (int64_t j = first + i + 1; j < n; j++) x[j] = -INFINITY;
+        else
+            for (int64_t j = first + i + 1; j < n; j++) wide[j] = -INFINITY;
     }
 }
 

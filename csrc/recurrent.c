@@ -10,7 +10,7 @@
 
 enum {
     PARTS = 4,      /* gates at most; of what is kept, exactly */
-    TASK_ROWS = 32, /* sequences that go through the steps together, at most */
+    TASK_ROWS = 16, /* sequences that go through the steps together, at most */
 };
 
 typedef struct {
