@@ -10,7 +10,7 @@ from autodiff._native import ffi, lib
 from autodiff.changes import changes, recorder_here
 from autodiff.dtypes import ALL, SCALAR_NAMES
 
-__all__ = ["NULL", "descriptors", "error", "ffi", "lib"]
+__all__ = ["NULL", "descriptors", "error", "ffi", "lib", "refuse_any"]
 
 NULL = ffi.NULL
 
@@ -119,6 +119,16 @@ _MESSAGES: dict[int, tuple[type[Exception], str]] = {
 }
 
 
+_refusals: dict[tuple[type[Exception], str], int] = {}
+
+
+def refuse_any(p: Any, kind: type[Exception], text: str) -> None:
+    """Raise where any element of a bool descriptor holds, now and when a recording is run."""
+    reason = _refusals.setdefault((kind, text), len(_refusals))
+    if lib.ad_refuse_any(p, reason):
+        raise error("refuse", p)
+
+
 class _Late:
     """What a later module provides, so that imports point one way."""
 
@@ -146,6 +156,9 @@ def describe(failure: Failure, op: str, *inputs: Any) -> Exception:
     status, a, b, c = failure
     if status == lib.AD_NONFINITE:
         return late.nonfinite(op)
+    if status == lib.AD_REFUSED:
+        refused, text = [*_refusals][a]
+        return refused(text)
     given = " and ".join(map(operand_text, inputs))
     what = f"{op}({given})" if given else op
     kind, text = _MESSAGES.get(status, (RuntimeError, "{what}: internal error {status} ({a}, {b})"))

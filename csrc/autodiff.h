@@ -29,7 +29,8 @@ typedef enum {
     AD_BAD_ISA,    /* the instruction set is unknown, or not on this CPU */
     AD_STALE,      /* arguments that are not like those a tape was recorded with */
     AD_BUSY,       /* a tape that runs already */
-    AD_NONFINITE   /* a watched call made a nan or an infinity: ad_watch_found */
+    AD_NONFINITE,  /* a watched call made a nan or an infinity: ad_watch_found */
+    AD_REFUSED     /* values that a function does not take, for reason [0] */
 } ad_status;
 
 int ad_error(int64_t detail[3]);
@@ -192,6 +193,8 @@ int ad_pw_kernel(int op, int type, int64_t n, void *dst, const void *a, const vo
 const char *ad_reduction_name(int kind); /* NULL past the last */
 /* Bit d of `dims`: reduce dimension d. argmax and argmin take one dimension or all. */
 ad_tensor *ad_reduce(int kind, const ad_tensor *x, uint32_t dims, int keepdim, int dtype);
+/* AD_REFUSED, for this reason, where any element of x (bool) holds. */
+int ad_refuse_any(const ad_tensor *x, int64_t reason);
 /* Of argmax or argmin: the extremes (out[0], of x's dtype) and where they are (out[1]). */
 int ad_extremes(int kind, const ad_tensor *x, uint32_t dims, int keepdim, ad_tensor **out);
 ad_tensor *ad_sum_to(const ad_tensor *x, int ndim, const int64_t *shape); /* undoes a broadcast from shape */

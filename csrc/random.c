@@ -10,7 +10,7 @@
 int ad_draw(ad_run_fn *run, const char *name, const ad_drawing *d, ad_tensor *out, const ad_tensor *in) {
     const ad_tensor *const x[] = {out, in};
     return ad_do(
-        &(ad_call){run, name, 1, in != NULL, .x = x, .numbers = d, .n_bytes = sizeof *d, .draws = true});
+        &(ad_call){run, name, 1, in != NULL, .x = x, .numbers = d, .n_bytes = sizeof *d, .kept = true});
 }
 
 void ad_memory_order(const ad_tensor *x, int dims[AD_MAX_DIMS]) {

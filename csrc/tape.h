@@ -27,7 +27,7 @@ struct ad_call {
     const void *numbers;       /* plain data: no pointers but to what the caller keeps alive */
     size_t n_bytes;
     const ad_program *program; /* of a pointwise call */
-    bool draws;                /* advances a generator: to be run even where nobody wants the result */
+    bool kept;                 /* run even where nobody wants the result: advances a generator, or refuses */
     const ad_layout *layout;   /* or NULL */
 };
 

@@ -10,7 +10,7 @@ enum { LINE = 64 };
 
 /* Whether a call does more than write to memory that is made here. */
 static bool has_effects(const ad_tape *t, const ad_step *s) {
-    if (s->call.draws) return true;
+    if (s->call.kept) return true;
     for (int i = 0; i < s->call.n_out; i++)
         if (s->of[i] >= 0 && t->memory[s->of[i]].kind != AD_MEMORY_MADE) return true;
     return false;
@@ -133,7 +133,7 @@ static int *count_writers(const ad_tape *t) {
 /* Whether a step makes the same at every run: from constants, or from nothing. */
 static bool is_constant(const ad_tape *t, const ad_step *s, const int *writers) {
     const ad_call *c = &s->call;
-    if (c->draws) return false;
+    if (c->kept) return false;
     for (int k = 0; k < c->n_out + c->n_in; k++) {
         if (s->of[k] < 0) continue;
         const ad_tape_memory *of = &t->memory[s->of[k]];

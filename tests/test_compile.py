@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import inspect
+import re
 import signal
 import warnings
 from collections import namedtuple
@@ -16,6 +17,7 @@ from twins import BATCH, SIZE, Trainer, bits
 import autodiff as ad
 from autodiff import nn
 from autodiff.compiled import CannotRecordError, MismatchError
+from autodiff.nn import functional as F
 
 Pair = namedtuple("Pair", "a b")
 
@@ -436,3 +438,35 @@ def test_pointwise_calls_that_follow_one_another_are_one() -> None:
         stats = run.stats()
         assert stats.recorded_calls == 7
         assert stats.calls == 2  # the chain, and the sum
+
+
+@pytest.mark.parametrize(
+    ("loss", "good", "bad"),
+    [
+        (lambda p, y: F.binary_cross_entropy(p, y), [0.0, 1.0], [0.0, 2.0]),
+        (lambda p, y: F.gaussian_nll_loss(p, p * 2, y), [1.0, 2.0], [1.0, -2.0]),
+        (lambda p, y: F.multi_margin_loss(p.reshape(1, 2), y.long()[:1]), [1.0, 0.0], [2.0, 0.0]),
+        (lambda p, y: F.multilabel_margin_loss(p, y.long()), [1.0, -1.0], [1.0, 2.0]),
+    ],
+)
+def test_what_a_loss_refuses_its_recording_refuses(loss: Any, good: Any, bad: Any) -> None:
+    p = nn.Parameter(ad.tensor([0.25, 0.5]))
+
+    def step(y: ad.Tensor) -> ad.Tensor:
+        p.grad = None
+        result = loss(p, y)
+        result.backward()
+        return result  # type: ignore[no-any-return]
+
+    run = ad.compile(step)
+    want = bits(step(ad.tensor(good))), bits(p.grad)
+    for _ in range(4):
+        assert (bits(run(ad.tensor(good))), bits(p.grad)) == want
+    with pytest.raises((RuntimeError, ValueError)) as eager:
+        step(ad.tensor(bad))
+    before = run.stats().runs
+    with pytest.raises(eager.type, match=re.escape(str(eager.value))):
+        run(ad.tensor(bad))
+    assert p.grad is None
+    assert (bits(run(ad.tensor(good))), bits(p.grad)) == want
+    assert run.stats().runs == before + 1 > 2

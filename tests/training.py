@@ -26,7 +26,7 @@ SEVERAL = {
     *("EmbeddingBag", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"),
 }
 # What looks at values, and so is never recorded.
-LOOKING = {"RReLU", "BCELoss", "GaussianNLLLoss", "MultiLabelMarginLoss", "MultiMarginLoss"}
+LOOKING = {"RReLU"}
 # What the constructors want that have no defaults, but for those that take the width.
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "Linear": (WIDTH, WIDTH),

@@ -8,6 +8,7 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.dtypes import SCALAR_NAMES
 from autodiff.expr import Expr, build, inputs
+from autodiff.native import refuse_any
 from autodiff.nn.functional.activation import logsigmoid
 from autodiff.nn.functional.reduction import (
     check_floating,
@@ -90,8 +91,8 @@ def multilabel_margin_loss(
         )
     classes = x.shape[1]
     labels = _labels(target).reshape(x.shape)
-    if bool(((labels < -1) | (labels >= classes)).any()):
-        raise RuntimeError("argument #2 'target' is out of range")
+    outside = (labels < -1) | (labels >= classes)
+    refuse_any(outside._p, RuntimeError, "argument #2 'target' is out of range")
     real = (labels < 0).cumsum(1) == 0
     hits = (labels.unsqueeze(2) == arange(classes)) & real.unsqueeze(2)
     others = hits.any(1).logical_not()
@@ -138,8 +139,8 @@ def multi_margin_loss(
         raise RuntimeError(
             f"inconsistent weight size, expected {classes} but got {list(weight.shape)}"
         )
-    if bool(((labels < 0) | (labels >= classes)).any()):
-        raise RuntimeError("target out of range")
+    outside = (labels < 0) | (labels >= classes)
+    refuse_any(outside._p, RuntimeError, "target out of range")
     short = (margin - x.gather(1, labels) + x).clamp(min=0)
     short = short if p == 1 else short * short
     short = short if weight is None else short * weight[labels.reshape(-1)].unsqueeze(1)

@@ -7,6 +7,7 @@ import warnings
 
 from autodiff.dtypes import SCALAR_NAMES
 from autodiff.expr import build, inputs
+from autodiff.native import refuse_any
 from autodiff.nn.functional.reduction import (
     check_constant,
     check_floating,
@@ -35,8 +36,8 @@ _no_probability = PointwiseOp(
 
 
 def _check_probabilities(what: str, x: Tensor) -> None:
-    if _no_probability.call(x.detach()).any().item():
-        raise RuntimeError(f"all elements of {what} should be between 0 and 1")
+    outside = _no_probability.call(x.detach())
+    refuse_any(outside._p, RuntimeError, f"all elements of {what} should be between 0 and 1")
 
 
 def _broadcast_weight(weight: Tensor, like: Tensor) -> Tensor:
@@ -177,9 +178,8 @@ def gaussian_nll_loss(
             raise ValueError("var is of incorrect size")
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(reduction + " is not valid")
-    if bool((var < 0).any()):
-        raise ValueError("var has negative entry/entries")
     held = var.detach()
+    refuse_any((held < 0)._p, ValueError, "var has negative entry/entries")
     spread = var + (held.clamp(min=eps) - held)  # the gradient goes through the clamp
     loss = (spread.log() + (input - target) ** 2 / spread) * 0.5
     return reduced(loss + 0.5 * math.log(2 * math.pi) if full else loss, reduction)
