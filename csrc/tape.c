@@ -315,6 +315,9 @@ int ad_tape_export(ad_tape *t, const ad_tensor *x) {
     if (of->kind == AD_MEMORY_MADE) {
         of->kind = AD_MEMORY_RESULT;
         if (!of->written) keep_contents(t, of, x->storage);
+        if (of->storage) ad_storage_release(of->storage);
+        ad_storage_retain(x->storage); /* as if a run had made it */
+        of->storage = x->storage;
     }
     return t->n_exports++;
 }

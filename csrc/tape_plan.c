@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include "tape_parts.h"
 
-enum { LINE = 64 };
+enum { LINE = 64, LARGE = 65536 };
 
 /* ---- what is needed ---- */
 
@@ -180,6 +180,7 @@ static int fold_constants(ad_tape *t) {
 }
 
 static int make_arena(ad_tape *t) {
+    if (t->arena_bytes >= LARGE) ad_memory_trim(); /* what the recorded call had is not needed besides */
     t->arena = ad_alloc((size_t)t->arena_bytes);
     t->owned = calloc((size_t)t->n_memory + 1, sizeof *t->owned);
     t->results = calloc((size_t)t->n_memory + 1, sizeof *t->results);
@@ -188,7 +189,10 @@ static int make_arena(ad_tape *t) {
         return ad_fail(AD_NO_MEMORY, t->arena_bytes, 0, 0);
     for (int i = 0; i < t->n_memory; i++) {
         ad_tape_memory *of = &t->memory[i];
-        if (of->kind == AD_MEMORY_RESULT) t->results[t->n_results++] = i;
+        if (of->kind == AD_MEMORY_RESULT) {
+            t->results[t->n_results++] = i;
+            of->storage->tape = 0; /* whoever holds it may give it as an argument */
+        }
         if (of->contents && (of->kind == AD_MEMORY_RESULT || of->first <= of->last))
             t->restored[t->n_restored++] = i;
         if (of->kind != AD_MEMORY_MADE || of->first > of->last) continue;

@@ -11,6 +11,7 @@ from twins import bits
 
 import autodiff as ad
 from autodiff import nn
+from autodiff.native import ffi, lib
 
 NUMBERS = st.one_of(st.integers(-(2**40), 2**40), st.floats(-1e6, 1e6), st.floats(width=64))
 DTYPES = (ad.float32, ad.float64, ad.int64)
@@ -181,3 +182,36 @@ def test_pointwise_calls_are_fused_across_others() -> None:
         assert bits(y) == bits(z)
     stats = compiled.stats()
     assert (stats.recorded_calls, stats.calls, stats.fused_calls) == (5, 4, 1)
+
+
+# ---- memory ----
+
+
+def in_use() -> int:
+    counts = ffi.new("int64_t[4]")
+    lib.ad_memory_stats(counts)
+    return int(counts[0])
+
+
+def test_a_replay_takes_over_the_memory_of_the_recorded_call() -> None:
+    w = nn.Parameter(ad.ones(100_000))
+
+    @ad.compile
+    def step(x: ad.Tensor) -> ad.Tensor:
+        w.grad = None
+        loss = (w * x).sum()
+        loss.backward()
+        return loss
+
+    step(ad.ones(100_000))
+    recorded = in_use()
+    for i in range(3):
+        step(ad.full((100_000,), float(i)))
+        assert in_use() <= recorded + 1000
+        assert w.grad is not None
+        assert w.grad[0].item() == i
+    assert step.stats().runs == 3
+    held = w.grad
+    step(ad.ones(100_000))
+    assert w.grad is not None
+    assert (held[0].item(), w.grad[0].item()) == (2.0, 1.0)

@@ -228,6 +228,7 @@ class Compiled:
             except UnfitError as unfit:
                 self.give_up(key, str(unfit), unfit.retry)
                 return result
+        recording.settle()
         self.keep(key, recording)
         return result
 

@@ -66,6 +66,7 @@ class Event:
 
 
 READ = object()
+PUT = object()  # some gradient
 
 
 class Recorder:

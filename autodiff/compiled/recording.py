@@ -9,7 +9,7 @@ from typing import Any, NoReturn
 from autodiff.anomaly import place
 from autodiff.changes import changes
 from autodiff.compiled.guards import Names, State, is_same
-from autodiff.compiled.record import READ, Recorder, UnfitError, exported
+from autodiff.compiled.record import PUT, READ, Recorder, UnfitError, exported
 from autodiff.compiled.reverse import Reverse
 from autodiff.compiled.tree import TENSOR, Constant, flatten, is_plain, unflatten
 from autodiff.hooks import hooks_now
@@ -148,6 +148,7 @@ class Recording:
         firsts: dict[AccumulateGrad, Any] = {}
         for event in recorder.events:
             firsts.setdefault(event.leaf, event.value)
+            event.value = None if event.value is None else PUT  # a gradient takes memory
         for leaf, first in firsts.items():
             before, after, owner = recorder.before[leaf], leaf.grad, leaf.variable
             if owner is None or lib.ad_tape_knows(self.tape, owner._p) == MADE:
@@ -240,6 +241,12 @@ class Recording:
             for optimizer in self.state.optimizers:
                 optimizer._refresh()
             self.seen = changes.count
+
+    def settle(self) -> None:
+        """Leave the recorded call's gradients to the tape: the next run may write over them."""
+        for leaf, after in self.leaves:
+            if isinstance(after, Pending):
+                leaf.grad = after
 
     def set_gradients(self, inputs: list[Tensor]) -> None:
         """What a run leaves in `.grad`."""
