@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from autodiff.methods import ALIASES
+from autodiff.methods import ALIASES, METHODS
 from autodiff.ops import (
     arithmetic,
     assign,
@@ -86,6 +86,13 @@ all any amax amin argmax argmin logsumexp mean nansum nonzero prod std sum var
 arange empty eye full linspace ones zeros
 """
 _WITH_OUTS = "aminmax max min sort topk"  # results of two tensors, or one
+# Written over their first argument: the methods of these names.
+_IN_PLACE = """
+abs_ acos_ acosh_ addmv_ as_strided_ asin_ asinh_ atan_ atanh_ ceil_ clamp_ clamp_max_ clamp_min_
+clip_ cos_ cosh_ deg2rad_ erf_ erfc_ exp2_ exp_ expm1_ fill_ floor_ frac_ index_put_ log10_ log1p_
+log2_ log_ logit_ nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ relu_ round_ rsqrt_ sigmoid_ sin_
+sinc_ sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_
+"""
 _MAKERS = """
 tensor as_tensor arange empty empty_like eye full full_like linspace ones ones_like zeros
 zeros_like rand rand_like randint randint_like randn randn_like randperm tril_indices triu_indices
@@ -100,6 +107,7 @@ def _table() -> dict[str, Callable[..., Any]]:
     table |= {name: with_out(table[name]) for name in _WITH_OUT.split()}
     table |= {name: with_outs(table[name]) for name in _WITH_OUTS.split()}
     table |= {alias: table[name] for alias, name in ALIASES.items() if name in table}
+    table |= {name: guarded(METHODS[name]) for name in _IN_PLACE.split()}
     table |= {name: guarded(function) for name, function in systems.AT_TOP.items()}
     return table | {
         "broadcast_to": guarded(views.expand),

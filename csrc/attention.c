@@ -131,12 +131,15 @@ static int back(const work *w, const block *b, int64_t i) {
     return status;
 }
 
+static int64_t query_bytes(const work *w) { return (w->rows * w->size * w->width + 63) / 64 * 64; }
+static int64_t score_bytes(const work *w) { return (w->rows * w->size * w->keys + 63) / 64 * 64; }
+static int64_t task_bytes(const work *w) { return query_bytes(w) + (w->back ? 2 : 1) * score_bytes(w); }
+
 /* Forward, a task is a block; back, where blocks add to what others made, a head. */
 static void run_task(void *context, int64_t task) {
     const work *w = context;
-    const int64_t each = w->back ? w->blocks : 1, bytes = (w->rows * w->size * w->width + 63) / 64 * 64,
-                  scores = (w->rows * w->size * w->keys + 63) / 64 * 64;
-    char *room = ad_alloc((size_t)(bytes + (w->back ? 2 : 1) * scores));
+    const int64_t each = w->back ? w->blocks : 1, bytes = query_bytes(w), scores = score_bytes(w);
+    char *room = ad_alloc((size_t)task_bytes(w));
     int status = room ? AD_OK : AD_NO_MEMORY;
     for (int64_t j = task * each; j < (task + 1) * each && !status; j++) {
         const int64_t first = j % w->blocks * w->rows, rows = ad_least(w->rows, w->queries - first);
@@ -170,7 +173,7 @@ static int run(const ad_call *c) {
     ad_parallel_for(goes_back ? w.heads : w.heads * w.blocks, ad_product_cost(&all) * (goes_back ? 3 : 1),
                     run_task, &w);
     const int status = atomic_load(&w.status);
-    return status ? ad_fail(status, 0, 0, 0) : AD_OK;
+    return status ? ad_fail(status, task_bytes(&w), 0, 0) : AD_OK;
 }
 
 /* Heads of one shape before the last two dimensions, of two of anything: products of fewer cannot add up. */

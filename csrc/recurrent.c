@@ -158,11 +158,15 @@ static int back(work *w, int64_t first, int64_t rows, char *room) {
 
 /* ---- both ---- */
 
+static int64_t task_bytes(const work *w, int64_t rows) {
+    const int parts = 3 + 2 * PARTS;
+    return parts * rows * w->hidden * w->product.size;
+}
+
 static void run_task(void *context, int64_t task) {
     work w = *(work *)context;
     const int64_t first = task * w.per_task, rows = ad_least(w.per_task, w.n - first);
-    const int parts = 3 + 2 * PARTS;
-    char *room = ad_alloc((size_t)(parts * rows * w.hidden * w.product.size));
+    char *room = ad_alloc((size_t)task_bytes(&w, rows));
     const int status = !room                ? AD_NO_MEMORY
                        : w.call->n_out == 3 ? forward(&w, first, rows, room)
                                             : back(&w, first, rows, room);
@@ -201,7 +205,7 @@ static int run(const ad_call *c) {
     ad_parallel_for((w.n + w.per_task - 1) / w.per_task, ad_product_cost(&all), run_task, &w);
     ad_dealloc(w.packed);
     const int status = atomic_load(&w.status);
-    return status ? ad_fail(status, 0, 0, 0) : AD_OK;
+    return status ? ad_fail(status, task_bytes(&w, w.per_task), 0, 0) : AD_OK;
 }
 
 /* ---- the entry points ---- */

@@ -145,6 +145,6 @@ def test_every_op_is_reached_by_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
     # written in place, values that come with indices, and what calls the native library itself
     recorded = "cat copy cummax cummin index_add index_copy index_fill index_put kthvalue "
     recorded += "masked_scatter max max_dim median_dim min min_dim nanmedian_dim put scatter "
-    recorded += "scatter_add_to sort sum topk view"
+    recorded += "scatter_add_to sort stack sum topk view"
     assert sorted(set(OPS) - forward) == recorded.split()
     assert sorted(set(OPS) - backward) == ["reduce"]  # indices and truths have no derivative
