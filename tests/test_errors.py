@@ -32,6 +32,7 @@ OURS: list[tuple[Callable[[], object], type[Exception], str]] = [
     (lambda: ad.empty(2**62, dtype=ad.uint8), MemoryError, "not enough memory for 46116860"),
     (lambda: ~ad.ones(2), NotImplementedError, "bitwise_not.*Float"),
     (lambda: ad.ones(3)["a"], IndexError, "got str"),
+    (lambda: ad.cat([ad.tensor(1.5)], 1), RuntimeError, "zero-dimensional"),
     (lambda: ad.ones(3)[[0.5]], IndexError, "float32"),
     (lambda: ad.ones(3)[..., ...], IndexError, "single ellipsis"),
     (lambda: ad.ones(2).to(5.5), TypeError, "float"),

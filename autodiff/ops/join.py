@@ -55,6 +55,8 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     if len(kinds) != 1 or None in kinds:
         return _cat_any(given, dim)
     (code, n), *_ = kinds  # type: ignore[misc]
+    if not n:
+        return _cat_any(given, dim)
     ps = [x._p for x in given]
     d = dim_index(dim, n)
     p = lib.ad_cat(len(ps), ps, d, code)
