@@ -100,12 +100,14 @@ zeros_like rand rand_like randint randint_like randn randn_like randperm tril_in
 
 
 def _table() -> dict[str, Callable[..., Any]]:
+    forms = {
+        **dict.fromkeys(_WITH_OUT.split(), with_out),
+        **dict.fromkeys(_WITH_OUTS.split(), with_outs),
+    }
     table = {**arithmetic.UNARY, **arithmetic.BINARY}
     for module, names in _BY_MODULE.items():
-        table |= {name: guarded(getattr(module, name)) for name in names.split()}
+        table |= {name: forms.get(name, guarded)(getattr(module, name)) for name in names.split()}
     table |= {name: placed(table[name]) for name in _MAKERS.split()}
-    table |= {name: with_out(table[name]) for name in _WITH_OUT.split()}
-    table |= {name: with_outs(table[name]) for name in _WITH_OUTS.split()}
     table |= {alias: table[name] for alias, name in ALIASES.items() if name in table}
     table |= {name: guarded(METHODS[name]) for name in _IN_PLACE.split()}
     table |= {name: guarded(function) for name, function in systems.AT_TOP.items()}

@@ -436,8 +436,8 @@ def arange(
     *,
     dtype: Dtype | None = ...,
     requires_grad: builtins.bool = ...,
-    out: Tensor | None = ...,
     device: Any = ...,
+    out: Tensor | None = ...,
 ) -> Tensor: ...
 def argmax(
     input: Tensor,
@@ -604,8 +604,8 @@ def empty(
     size: Any = ...,
     dtype: Dtype | None = ...,
     requires_grad: builtins.bool = ...,
-    out: Tensor | None = ...,
     device: Any = ...,
+    out: Tensor | None = ...,
 ) -> Tensor: ...
 def empty_like(
     input: Tensor,
@@ -633,8 +633,8 @@ def eye(
     *,
     dtype: Dtype | None = ...,
     requires_grad: builtins.bool = ...,
-    out: Tensor | None = ...,
     device: Any = ...,
+    out: Tensor | None = ...,
 ) -> Tensor: ...
 def fill(input: Tensor, value: Any) -> Tensor: ...
 def fill_(x: Tensor, value: Any) -> Tensor: ...
@@ -662,8 +662,8 @@ def full(
     *,
     dtype: Dtype | None = ...,
     requires_grad: builtins.bool = ...,
-    out: Tensor | None = ...,
     device: Any = ...,
+    out: Tensor | None = ...,
 ) -> Tensor: ...
 def full_like(
     input: Tensor,
@@ -741,8 +741,8 @@ def linspace(
     *,
     dtype: Dtype | None = ...,
     requires_grad: builtins.bool = ...,
-    out: Tensor | None = ...,
     device: Any = ...,
+    out: Tensor | None = ...,
 ) -> Tensor: ...
 def log(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def log10(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
@@ -889,8 +889,8 @@ def ones(
     size: Any = ...,
     dtype: Dtype | None = ...,
     requires_grad: builtins.bool = ...,
-    out: Tensor | None = ...,
     device: Any = ...,
+    out: Tensor | None = ...,
 ) -> Tensor: ...
 def ones_like(
     input: Tensor,
@@ -1213,8 +1213,8 @@ def zeros(
     size: Any = ...,
     dtype: Dtype | None = ...,
     requires_grad: builtins.bool = ...,
-    out: Tensor | None = ...,
     device: Any = ...,
+    out: Tensor | None = ...,
 ) -> Tensor: ...
 def zeros_like(
     input: Tensor,

@@ -70,7 +70,8 @@ enum {
 extern const uint8_t ad_itemsize[AD_N_DTYPES];
 extern const uint8_t ad_dtype_type[AD_N_DTYPES]; /* the register type a dtype is computed in */
 extern const uint8_t ad_type_size[AD_N_TYPES];
-static inline bool ad_is_float(int dtype) { return dtype >= AD_float32; } /* that kernels compute in */
+static inline bool ad_is_float(int dtype) { return dtype >= AD_float32; }    /* that kernels compute in */
+static inline bool ad_is_floating(int dtype) { return dtype >= AD_float16; } /* of any width */
 static inline bool ad_is_half(int dtype) { return dtype == AD_float16 || dtype == AD_bfloat16; }
 /* Whether elements are what their register holds. */
 static inline bool ad_is_native_dtype(int dtype) { return dtype == AD_int64 || ad_is_float(dtype); }

@@ -92,8 +92,7 @@ static int fold_tensor(const ad_tensor *x, double order, double *total) {
 
 static int check_floats(int n, const ad_tensor *const *xs) {
     for (int i = 0; i < n; i++)
-        if (!ad_is_float(xs[i]->dtype) && !ad_is_half(xs[i]->dtype))
-            return ad_fail(AD_BAD_DTYPE, xs[i]->dtype, 0, 0);
+        if (!ad_is_floating(xs[i]->dtype)) return ad_fail(AD_BAD_DTYPE, xs[i]->dtype, 0, 0);
     return AD_OK;
 }
 
@@ -129,7 +128,7 @@ static const ad_tensor **operands(const ad_tensor *result, int n, const ad_tenso
 }
 
 ad_tensor *ad_norm(int n, const ad_tensor *const *xs, double order, int dtype) {
-    if (!ad_valid_dtype(dtype) || dtype <= AD_int64) return ad_fail_null(AD_BAD_DTYPE, dtype, 0, 0);
+    if (!ad_valid_dtype(dtype) || !ad_is_floating(dtype)) return ad_fail_null(AD_BAD_DTYPE, dtype, 0, 0);
     if (check_floats(n, xs)) return NULL;
     ad_tensor *y = ad_make(dtype, 0, NULL);
     const ad_tensor **x = y ? operands(y, n, xs) : NULL;
@@ -217,7 +216,7 @@ static int run_changes(const ad_call *c) {
 
 int ad_scale(int n, ad_tensor *const *xs, const ad_tensor *factor) {
     const changes how = {1, {AD_OP_mul}, {1}};
-    if (factor->dtype <= AD_int64) return ad_fail(AD_BAD_DTYPE, factor->dtype, 0, 0);
+    if (!ad_is_floating(factor->dtype)) return ad_fail(AD_BAD_DTYPE, factor->dtype, 0, 0);
     if (factor->numel != 1) return ad_fail(AD_BAD_SHAPE, factor->numel, 1, 0);
     int status = check_all(n, xs);
     const ad_tensor **x = status ? NULL : operands(NULL, n, (const ad_tensor *const *)xs);

@@ -162,8 +162,7 @@ static int check_apart(int n, ad_tensor *const *row) {
 static int check_row(int kind, ad_tensor *const *row) {
     const int states = optimizers[kind].states, columns = ad_optim_columns(kind);
     if (!row[0]) return ad_fail(AD_BAD_ARG, 0, 0, 0);
-    const bool floats = ad_is_float(row[0]->dtype) || ad_is_half(row[0]->dtype);
-    int status = floats ? AD_OK : ad_fail(AD_BAD_DTYPE, row[0]->dtype, 0, 0);
+    int status = ad_is_floating(row[0]->dtype) ? AD_OK : ad_fail(AD_BAD_DTYPE, row[0]->dtype, 0, 0);
     for (int i = 1; i < 2 + states && !status; i++) {
         const bool made_here = kind == AD_OPT_sgd_momentum && i == 2 && !row[i];
         if (!made_here) status = check_like(row[i], row[0]);
@@ -176,21 +175,25 @@ static int check_row(int kind, ad_tensor *const *row) {
 
 typedef struct {
     void (*kernel)(int64_t n, void *const *data, const ad_update *u);
-    ad_update numbers;
     int64_t numel, size;
+    char *data[MAX_LIKE]; /* of the parameter, its gradient, its states */
+} elements;
+
+typedef struct {
+    elements of;
+    ad_update numbers;
     double scalars[MAX_SCALARS]; /* what the numbers were made from, */
     double left[MAX_SCALARS];    /* and what that made of it */
     bool prepared;
     int n_like; /* the parameter, its gradient, its states */
-    char *data[MAX_LIKE];
 } task;
 
 static void run_chunk(void *context, int64_t chunk) {
     const task *t = context;
     const int64_t first = chunk * CHUNK;
     void *data[MAX_LIKE] = {0};
-    for (int i = 0; i < t->n_like; i++) data[i] = t->data[i] + first * t->size;
-    t->kernel(ad_least(t->numel - first, CHUNK), data, &t->numbers);
+    for (int i = 0; i < t->n_like; i++) data[i] = t->of.data[i] + first * t->of.size;
+    t->of.kernel(ad_least(t->of.numel - first, CHUNK), data, &t->numbers);
 }
 
 static bool same_strides(const ad_tensor *a, const ad_tensor *b) {
@@ -207,10 +210,10 @@ static ad_tensor *make_like(const ad_tensor *param, int dtype) {
 }
 
 static void run(task *t) {
-    if (t->numel <= CHUNK)
+    if (t->of.numel <= CHUNK)
         run_chunk(t, 0);
     else
-        ad_parallel_for((t->numel + CHUNK - 1) / CHUNK, t->numel / 8 * t->n_like, run_chunk, t);
+        ad_parallel_for((t->of.numel + CHUNK - 1) / CHUNK, t->of.numel / 8 * t->n_like, run_chunk, t);
 }
 
 /* Any layouts: what does not lie as the parameter does, or is of 16 bits, passes through a copy that does. */
@@ -226,7 +229,7 @@ static int run_strided(task *t, ad_tensor *const *row) {
             status = AD_NO_MEMORY;
         } else {
             ad_copy_into(copies[i], row[i]);
-            t->data[i] = copies[i]->data;
+            t->of.data[i] = copies[i]->data;
         }
     }
     if (!status) run(t);
@@ -237,21 +240,22 @@ static int run_strided(task *t, ad_tensor *const *row) {
     return status;
 }
 
-/* What all updates of a row need to know of it; whether all lie as flat runs. */
-static bool take_row(task *t, int kind, ad_tensor *const *row) {
+/* The elements of a row; whether all lie as flat runs. */
+static bool take_row(elements *of, int n_like, int kind, ad_tensor *const *row) {
+    const int type = ad_dtype_type[row[0]->dtype];
     bool flat = !ad_is_half(row[0]->dtype);
-    for (int i = 0; i < t->n_like; i++) {
+    for (int i = 0; i < n_like; i++) {
         flat = flat && row[i]->contiguous;
-        t->data[i] = row[i]->data;
+        of->data[i] = row[i]->data;
     }
-    t->kernel = ad_cpu->optim->update[kind][ad_dtype_type[row[0]->dtype]];
-    t->numel = row[0]->numel;
-    t->size = ad_type_size[ad_dtype_type[row[0]->dtype]];
+    of->kernel = ad_cpu->optim->update[kind][type];
+    of->numel = row[0]->numel;
+    of->size = ad_type_size[type];
     return flat;
 }
 
 static int update(task *t, int kind, ad_tensor *const *row) {
-    if (take_row(t, kind, row))
+    if (take_row(&t->of, t->n_like, kind, row))
         run(t);
     else if (run_strided(t, row))
         return AD_NO_MEMORY;
@@ -359,12 +363,12 @@ static int run_step(const ad_call *c) {
     return status;
 }
 
-/* Where all is flat: the rows of operands, and tasks that know where their elements are. */
+/* Where all is flat: the rows of operands, and where their elements are. */
 typedef struct {
     step_numbers s;
     int n_like;
     struct laid_row {
-        task task;
+        elements of;
         ad_tensor *columns[MAX_COLUMNS];
     } rows[];
 } laid;
@@ -389,8 +393,7 @@ static bool lay(const ad_call *c, void *room) {
         struct laid_row *row = &l->rows[i];
         for (int j = 0; j < ad_optim_columns(l->s.kind); j++)
             row->columns[j] = (ad_tensor *)c->x[operand_of(l, i, j)];
-        row->task = (task){.n_like = l->n_like};
-        flat = take_row(&row->task, l->s.kind, row->columns) && flat;
+        flat = take_row(&row->of, l->n_like, l->s.kind, row->columns) && flat;
     }
     return flat;
 }
@@ -399,21 +402,16 @@ static void pointers(const ad_call *c, void *room, ad_place_fn *place, void *con
     laid *l = room;
     (void)c;
     for (int i = 0; i < l->s.n; i++)
-        for (int j = 0; j < l->n_like; j++)
-            place(context, (int)operand_of(l, i, j), &l->rows[i].task.data[j]);
+        for (int j = 0; j < l->n_like; j++) place(context, (int)operand_of(l, i, j), &l->rows[i].of.data[j]);
 }
 
 static int run_laid(const ad_call *c) {
     const laid *l = c->numbers;
-    task now = {.prepared = false};
+    task now = {.n_like = l->n_like};
     for (const struct laid_row *row = l->rows, *end = row + l->s.n; row < end; row++) {
         ad_tensor *const *columns = row->columns;
         take_numbers(&now, l->s.kind, l->s.hyper, columns + l->n_like);
-        now.kernel = row->task.kernel;
-        now.numel = row->task.numel;
-        now.size = row->task.size;
-        now.n_like = l->n_like;
-        memcpy(now.data, row->task.data, sizeof now.data);
+        now.of = row->of;
         run(&now);
         for (int j = 0; j < l->n_like; j++)
             if (j != 1) ad_wrote(columns[j], AD_BY_OPTIMIZER);

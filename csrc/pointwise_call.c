@@ -7,8 +7,8 @@
 
 /* A float result does not go into an integer tensor, nor any number into a bool one. */
 static bool storable(int from, int to) {
-    int rank_from = from > AD_int64 ? 2 : from != AD_bool;
-    int rank_to = to > AD_int64 ? 2 : to != AD_bool;
+    int rank_from = ad_is_floating(from) ? 2 : from != AD_bool;
+    int rank_to = ad_is_floating(to) ? 2 : to != AD_bool;
     return rank_from <= rank_to;
 }
 

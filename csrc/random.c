@@ -137,7 +137,7 @@ static void uniform_f64(ad_rng *rng, int64_t n, void *dst, const ad_random_param
 }
 
 int ad_check_float_out(const ad_tensor *out) {
-    if (out->dtype <= AD_int64) return ad_fail(AD_BAD_DTYPE, out->dtype, 0, 0);
+    if (!ad_is_floating(out->dtype)) return ad_fail(AD_BAD_DTYPE, out->dtype, 0, 0);
     return ad_check_writable(out);
 }
 

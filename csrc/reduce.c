@@ -269,7 +269,7 @@ static int check(int kind, const ad_tensor *x, uint32_t dims, int dtype) {
     if (dims & ~all_dims(x)) return ad_fail(AD_BAD_DIM, __builtin_ctz(dims & ~all_dims(x)), x->ndim, 0);
     bool fits = ad_valid_dtype(dtype);
     switch (kind) {
-    case AD_RED_mean: fits = fits && dtype > AD_int64; break;
+    case AD_RED_mean: fits = fits && ad_is_floating(dtype); break;
     case AD_RED_max:
     case AD_RED_min: fits = dtype == x->dtype; break;
     case AD_RED_any:

@@ -77,7 +77,7 @@ static bool within(const ad_tensor *in, double most) {
 static int check_pair(const ad_tensor *out, const ad_tensor *in, double most) {
     int status = ad_check_writable(out);
     if (status) return status;
-    if (in->dtype <= AD_int64) return ad_fail(AD_BAD_DTYPE, in->dtype, 0, 0);
+    if (!ad_is_floating(in->dtype)) return ad_fail(AD_BAD_DTYPE, in->dtype, 0, 0);
     if (!ad_same_shape(out, in)) return ad_fail(AD_BAD_SHAPE, out->ndim, in->ndim, 0);
     bool same = out->dtype == in->dtype && ad_same_elements(out, in);
     if (!same && ad_may_overlap(out, in)) return ad_fail(AD_OVERLAP, 0, 0, 0);
@@ -281,7 +281,7 @@ static int check_sampling(const ad_tensor *out, const ad_tensor *w, bool replace
     int status = ad_check_writable(out);
     if (status) return status;
     if (out->dtype != AD_int64) return ad_fail(AD_BAD_DTYPE, out->dtype, 0, 0);
-    if (w->dtype <= AD_int64) return ad_fail(AD_BAD_DTYPE, w->dtype, 0, 0);
+    if (!ad_is_floating(w->dtype)) return ad_fail(AD_BAD_DTYPE, w->dtype, 0, 0);
     bool fits = out->ndim == 2 && w->ndim == 2 && out->shape[0] == w->shape[0];
     if (!fits || (!replacement && out->shape[1] > w->shape[1]))
         return ad_fail(AD_BAD_SHAPE, out->ndim, w->ndim, 0);

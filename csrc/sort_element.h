@@ -99,7 +99,7 @@ static E NAME(kth)(E *a, int64_t n, int64_t k) {
 /* The one that is picked of a row of n elements: the median is the first nan, if there is one. */
 static E NAME(pick)(const sorting *s, E *a) {
     int64_t nans = 0, first = 0;
-    if (s->how != AD_PICK_KTH && (ad_is_float(s->dtype) || ad_is_half(s->dtype))) {
+    if (s->how != AD_PICK_KTH && ad_is_floating(s->dtype)) {
         const uint64_t nan = s->dtype == AD_float64 ? UINT64_MAX : UINT32_MAX;
         for (int64_t i = s->n - 1; i >= 0; i--)
             if (KEY(a[i]) == nan) nans++, first = i;

@@ -51,7 +51,7 @@ static int64_t first(int dtype, const char *data, int64_t n, int64_t step) {
 
 /* Counted in row-major order; -1 where there is none. */
 static int64_t first_nonfinite(const ad_tensor *x) {
-    if (x->dtype <= AD_int64) return -1;
+    if (!ad_is_floating(x->dtype)) return -1;
     if (x->contiguous || !x->ndim) return first(x->dtype, x->data, x->numel, 1);
     const int last = x->ndim - 1;
     const int64_t n = x->shape[last], rows = n ? x->numel / n : 0;

@@ -10,8 +10,6 @@ from __future__ import annotations
 import functools
 import math
 import operator
-import statistics
-from fractions import Fraction
 from typing import Any
 
 from autodiff.expr import Expr, build
@@ -105,7 +103,9 @@ def _erfinv(x: Expr) -> Expr:
 
 
 def _erfinv_reference(x: float) -> float:
-    return statistics.NormalDist(0, math.sqrt(0.5)).inv_cdf((x + 1) / 2)
+    from statistics import NormalDist  # slow to import
+
+    return NormalDist(0, math.sqrt(0.5)).inv_cdf((x + 1) / 2)
 
 
 declare("erfc", 1, "1 - erf(input), with all digits also where that is small.",
@@ -206,16 +206,8 @@ def _digamma(x: Expr) -> Expr:
     return where(x == 0, -build("reciprocal", x), where(x < 0, below, value))
 
 
-def _bernoulli(count: int) -> list[Fraction]:
-    """The Bernoulli numbers of even index, from that of 2 on."""
-    b = [Fraction(1)]
-    for m in range(1, 2 * count + 1):
-        b.append(-sum((math.comb(m + 1, k) * b[k] for k in range(m)), Fraction()) / (m + 1))
-    return b[2::2]
-
-
-TERMS = 8
-_FACTORS = [b / math.factorial(2 * k) for k, b in enumerate(_bernoulli(TERMS), 1)]
+# The Bernoulli numbers of even index, from that of 2 on.
+BERNOULLI = ((1, 6), (-1, 30), (1, 42), (-1, 30), (5, 66), (-691, 2730), (7, 6), (-3617, 510))
 LARGEST = 170  # whose factorial is a float64
 LARGEST_BELOW_0 = 100
 
@@ -239,9 +231,9 @@ def _polygamma_positive(n: int, x: Expr) -> Expr:
         return first * math.inf
     r = build("reciprocal", x + shift)
     rising, factors = 1, []
-    for k, factor in enumerate(_FACTORS):
+    for k, (p, q) in enumerate(BERNOULLI):
         rising *= (n + 2 * k) * (n + 2 * k + 1)
-        factors.append(float(factor * rising))
+        factors.append(p * rising / (q * math.factorial(2 * k + 2)))
     u = r * r
     rest = build("fma", u, _polynomial(u, tuple(factors)), r * (n / 2) + 1)
     return first * float(math.factorial(n)) + _power(r, n) * rest * float(math.factorial(n - 1))
@@ -275,17 +267,17 @@ def _reference(n: int) -> Any:
     """The recurrence up to 40, above or below 0, and few terms of the series there."""
 
     def polygamma(x: float) -> float:
-        start, total, b = x, 0.0, _bernoulli(6)
+        start, total, b = x, 0.0, [p / q for p, q in BERNOULLI[:6]]
         while x < start + 40:
             total += 1 / x ** (n + 1)
             x += 1
         if n == 0:
-            series = sum(float(c) / (2 * k * x ** (2 * k)) for k, c in enumerate(b, 1))
+            series = sum(c / (2 * k * x ** (2 * k)) for k, c in enumerate(b, 1))
             return math.log(x) - 1 / (2 * x) - series - total
         series = 1 / (n * x**n) + 1 / (2 * x ** (n + 1))
         for k, c in enumerate(b, 1):
             rising = math.prod(range(n + 1, n + 2 * k))
-            series += float(c) * rising / (math.factorial(2 * k) * x ** (n + 2 * k))
+            series += c * rising / (math.factorial(2 * k) * x ** (n + 2 * k))
         return float((-1) ** (n + 1) * math.factorial(n) * (total + series))
 
     return polygamma

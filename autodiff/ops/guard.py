@@ -21,11 +21,15 @@ _KINDS: dict[str, tuple[type, ...]] = {
 }
 
 
-def guarded(function: F, method: bool = False) -> F:
+Elsewhere = Callable[[Any, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
+
+
+def guarded(function: F, method: bool = False, elsewhere: Elsewhere | None = None) -> F:
     """The function, with a TypeError for foreign arguments instead of whatever they cause.
 
     Nothing is checked before the call: only when it failed are the arguments looked at. A method
-    that takes nothing but its own tensor and plain arguments is left alone.
+    that takes nothing but its own tensor and plain arguments is left alone. A call with out= is
+    left to `elsewhere(out, call, args, kwargs)`, where there is one.
     """
     kinds = {name: _KINDS[a] for name, a in function.__annotations__.items() if a in _KINDS}
     kinds.pop("return", None)
@@ -36,6 +40,8 @@ def guarded(function: F, method: bool = False) -> F:
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
+        if kwargs and elsewhere is not None and "out" in kwargs:
+            return elsewhere(kwargs.pop("out"), call, args, kwargs)
         try:
             return function(*args, **kwargs)
         except AttributeError as failure:

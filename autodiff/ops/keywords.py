@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.ops.guard import guarded
 from autodiff.ops.out import check_out, put, written, written_all
 from autodiff.tensor import Tensor
 
@@ -13,7 +15,7 @@ __all__ = ["placed", "signature", "with_out", "with_outs"]
 
 
 def with_out(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with a keyword `out`: the tensor that its result is written to, and is.
+    """The function, guarded, with a keyword `out`: what its result is written to, and is.
 
     The result is converted to out's dtype where no kind of number is lost; an `out` of another
     shape is made to fit.
@@ -21,13 +23,13 @@ def with_out(function: Callable[..., Any]) -> Callable[..., Any]:
     name = function.__name__
     makes = "dtype" in _parameters(function)
 
-    def call(*args: Any, out: Tensor | None = None, **kwargs: Any) -> Any:
+    def write(out: Any, call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         if out is None:
-            return function(*args, **kwargs)
+            return call(*args, **kwargs)
         check_out(name, out, *_tensors([*args, *kwargs.values()]))
         if makes:
             kwargs.setdefault("dtype", out.dtype)
-        result = function(*args, **kwargs)
+        result = call(*args, **kwargs)
         source, target = result.dtype, out.dtype
         if source.category > target.category:
             raise RuntimeError(
@@ -36,15 +38,15 @@ def with_out(function: Callable[..., Any]) -> Callable[..., Any]:
             )
         return put(name, out, result)
 
-    return _like(call, function, out="Tensor | None")
+    return _more(guarded(function, elsewhere=write), out="Tensor | None")
 
 
 def with_outs(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with a keyword `out`: where a tuple of tensors is returned, one of as many."""
+    """The function, guarded, with a keyword `out`: a tuple where one of tensors is returned."""
     name = function.__name__
 
-    def call(*args: Any, out: Any = None, **kwargs: Any) -> Any:
-        result = function(*args, **kwargs)
+    def write(out: Any, call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        result = call(*args, **kwargs)
         if out is None:
             return result
         given = list(_tensors([*args, *kwargs.values()]))
@@ -52,7 +54,7 @@ def with_outs(function: Callable[..., Any]) -> Callable[..., Any]:
             return written(name, out, result, *given)
         return type(result)(*written_all(name, out, result, *given))
 
-    return _like(call, function, out="Any")
+    return _more(guarded(function, elsewhere=write), out="Any")
 
 
 def _parameters(function: Any) -> tuple[str, ...]:
@@ -63,16 +65,10 @@ def _parameters(function: Any) -> tuple[str, ...]:
     return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]  # type: ignore[no-any-return]
 
 
-def _like(
-    call: Callable[..., Any], function: Callable[..., Any], **keywords: str
-) -> Callable[..., Any]:
-    """`call` as the function is known, but for keywords more; given are their types."""
+def _more(call: Callable[..., Any], **keywords: str) -> Callable[..., Any]:
+    """`call`, known to take keywords more, given with their types."""
     known: Any = call
-    known.__wrapped__ = function
     known.more_keywords = keywords
-    call.__name__ = call.__qualname__ = function.__name__
-    call.__doc__ = function.__doc__
-    call.__module__ = function.__module__
     return call
 
 
@@ -99,6 +95,7 @@ def placed(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function with PyTorch's keyword `device`, which may only be "cpu"."""
     name = function.__name__
 
+    @functools.wraps(function)
     def call(*args: Any, device: Any = None, **kwargs: Any) -> Any:
         if device is not None and str(device) != "cpu":
             if not isinstance(device, str):
@@ -107,7 +104,7 @@ def placed(function: Callable[..., Any]) -> Callable[..., Any]:
             raise RuntimeError(f"{name}(): device {device!r} is not supported; only 'cpu' is")
         return function(*args, **kwargs)
 
-    return _like(call, function, device="Any")
+    return _more(call, device="Any")
 
 
 def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:

@@ -53,7 +53,7 @@ def _recurrence_rule(node: OpNode, g: Tensor, a: Tensor, y: Tensor) -> tuple[Ten
 
 _recurrence: Op = Op(
     "recurrence",
-    lambda a, b, dim, reverse, lags: lib.ad_recurrence(a, b, dim, reverse, lags),
+    lib.ad_recurrence,
     _recurrence_rule,
     saves=(0, OUTPUT),
     shaped=False,
@@ -63,7 +63,7 @@ _recurrence: Op = Op(
 
 _cumsum: Op = Op(
     "cumsum",
-    lambda p, dim, reverse: lib.ad_cumsum(p, dim, reverse),
+    lib.ad_cumsum,
     lambda node, g: (_cumsum(g, node.args[0], not node.args[1]),),
     shaped=False,
 )
@@ -82,7 +82,7 @@ def _cumprod_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor
 
 _cumprod: Op = Op(
     "cumprod",
-    lambda p, dim: lib.ad_cumprod(p, dim),
+    lib.ad_cumprod,
     _cumprod_rule,
     saves=(0, OUTPUT),
     shaped=False,
