@@ -343,6 +343,8 @@ void ad_rng_get_state(const ad_rng *rng, uint8_t *state);
 int ad_rng_set_state(ad_rng *rng, const uint8_t *state);
 /* Each fills `out` in the order of its memory, advances the generator and counts as one write. */
 int ad_rng_uniform(ad_rng *rng, ad_tensor *out, double low, double high);
+/* The same of as many of out's elements as the one int64 of count says, from the first; others become 0. */
+int ad_rng_uniform_some(ad_rng *rng, ad_tensor *out, double low, double high, const ad_tensor *count);
 int ad_rng_normal(ad_rng *rng, ad_tensor *out, double mean, double std);
 int ad_rng_log_normal(ad_rng *rng, ad_tensor *out, double mean, double std);
 int ad_rng_exponential(ad_rng *rng, ad_tensor *out, double rate);

@@ -429,6 +429,11 @@ def test_pointwise_calls_that_follow_one_another_are_one() -> None:
         assert stats.calls == 2  # the chain, and the sum
 
 
+def ctc(p: ad.Tensor, labels: ad.Tensor, lengths: Any) -> ad.Tensor:
+    """The loss of four equal steps over two classes."""
+    return F.ctc_loss(p.log_softmax(0).expand(4, 1, 2), labels.long(), (4,), lengths)
+
+
 @pytest.mark.parametrize(
     ("loss", "good", "bad"),
     [
@@ -439,6 +444,11 @@ def test_pointwise_calls_that_follow_one_another_are_one() -> None:
         (lambda p, y: linalg.solve(y.diag(), p).sum(), [1.0, 2.0], [1.0, 0.0]),
         (lambda p, y: (linalg.inv(y.reshape(2, 1, 1)) * p).sum(), [1.0, 2.0], [1.0, 0.0]),
         (lambda p, y: (linalg.cholesky(y.diag()) @ p).sum(), [1.0, 2.0], [1.0, -2.0]),
+        (lambda p, y: F.embedding_bag(y.long(), p.diag(), y.long()).sum(), [0.0, 1.0], [1.0, 0.0]),
+        (lambda p, y: ad.cov(p.outer(p), aweights=y).sum(), [1.0, 2.0], [1.0, -1.0]),
+        (lambda p, y: ctc(p, y[:1], y.long()[1:]), [1.0, 1.0], [4.0, 1.0]),
+        (lambda p, y: ctc(p, ad.ones(1), y.long()[1:]), [0.0, 1.0], [0.0, 2.0]),
+        (lambda p, y: ctc(p, y, (2,)), [1.0, 1.0], [1.0, 2.0]),
     ],
 )
 def test_what_a_function_refuses_its_recording_refuses(loss: Any, good: Any, bad: Any) -> None:
