@@ -131,6 +131,17 @@ def test_written_arguments() -> None:
     assert bits(run(x.clone(), x.clone())) == bits(fn(x.clone(), x.clone()))
 
 
+def test_writes_of_one_value_by_a_mask_are_recorded() -> None:
+    def fn(x: ad.Tensor, y: ad.Tensor) -> ad.Tensor:
+        z = x * 2
+        z[x > 0] = y
+        z[x < y] = 0.5
+        return z
+
+    equal_calls(fn, *[(ad.randn(4, 3), ad.tensor(2.0)) for _ in range(3)])
+    equal_calls(fn, (ad.randn(3), ad.ones(1)))
+
+
 READS: dict[str, Callable[[ad.Tensor], Any]] = {
     "item": lambda x: x.sum().item(),
     "bool": lambda x: x * 2 if x.sum() > 0 else x,
