@@ -19,6 +19,7 @@ from autodiff import linalg, nn
 from autodiff.compiled import CannotRecordError, MismatchError
 from autodiff.nn import functional as F
 
+NAN = float("nan")
 Pair = namedtuple("Pair", "a b")
 
 
@@ -457,6 +458,9 @@ def ctc(p: ad.Tensor, labels: ad.Tensor, lengths: Any) -> ad.Tensor:
         (lambda p, y: (linalg.cholesky(y.diag()) @ p).sum(), [1.0, 2.0], [1.0, -2.0]),
         (lambda p, y: F.embedding_bag(y.long(), p.diag(), y.long()).sum(), [0.0, 1.0], [1.0, 0.0]),
         (lambda p, y: ad.cov(p.outer(p), aweights=y).sum(), [1.0, 2.0], [1.0, -1.0]),
+        (lambda p, y: p.quantile(y).sum(), [0.0, 1.0], [0.0, 1.5]),
+        (lambda p, y: p[ad.searchsorted(p, y, sorter=y.long())].sum(), [0.0, 0.0], [0.0, 2.0]),
+        (lambda p, y: p * nn.utils.get_total_norm([y], 2.0, True) @ p, [0.0, 1.0], [0.0, NAN]),
         (lambda p, y: ctc(p, y[:1], y.long()[1:]), [1.0, 1.0], [4.0, 1.0]),
         (lambda p, y: ctc(p, ad.ones(1), y.long()[1:]), [0.0, 1.0], [0.0, 2.0]),
         (lambda p, y: ctc(p, y, (2,)), [1.0, 1.0], [1.0, 2.0]),
