@@ -65,7 +65,8 @@ typedef struct {
     int64_t row, col; /* strides in elements */
 } ad_matrix;
 
-/* C (m x n) = A (m x k) B (k x n) + bias; or, for m and n above 1, C += A B. */
+/* C (m x n) = A (m x k) B (k x n) + bias; or C += A B, for a C of one row only where B's are contiguous, for
+ * a C of one column where A's columns are. */
 typedef struct {
     const ad_gemm_type *kernels;
     int64_t size; /* bytes of an element */
