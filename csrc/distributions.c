@@ -107,6 +107,22 @@ int ad_rng_bernoulli(ad_rng *rng, ad_tensor *out, double p) {
     return ad_draw(run_bernoulli, "bernoulli_", &(ad_drawing){.rng = rng, .a = p}, out, NULL);
 }
 
+static ad_random_params noise_params(int dtype, double p) {
+    const double keep = 1 - p;
+    /* divides in its own precision */
+    return (ad_random_params){.shift = keep, .scale = dtype == AD_float64 ? 1 / keep : 1 / (float)keep};
+}
+
+void ad_dropout_noise(ad_rng *rng, int64_t n, int dtype, double p, char *noise) {
+    const ad_random_params given = noise_params(dtype, p);
+    ad_random_chunk drawn;
+    for (int64_t i = 0; i < n; i += AD_RANDOM_CHUNK) {
+        const int64_t m = ad_least(n - i, AD_RANDOM_CHUNK);
+        bernoulli(rng, m, &drawn, &given);
+        ad_cpu->pw->store[AD_f64][dtype](m, noise + i * ad_itemsize[dtype], 1, &drawn);
+    }
+}
+
 static int run_dropout(const ad_call *c) {
     const ad_drawing *d = c->numbers;
     ad_rng *rng = d->rng;
@@ -115,9 +131,7 @@ static int run_dropout(const ad_call *c) {
     int status = ad_check_float_out(noise);
     if (status) return status;
     if (!(p >= 0 && p < 1)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
-    double keep = 1 - p;
-    ad_random_params given = {.shift = keep, .scale = 1 / keep};
-    if (noise->dtype != AD_float64) given.scale = 1 / (float)keep; /* divides in its own precision */
+    const ad_random_params given = noise_params(noise->dtype, p);
     return ad_random_fill_reals(rng, noise, bernoulli, &given);
 }
 
