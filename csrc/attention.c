@@ -312,11 +312,6 @@ static int run(const ad_call *c) {
 
 /* ---- the entry points ---- */
 
-static bool is_places(const ad_tensor *x, int64_t numel) {
-    return x && x->dtype == AD_int32 && x->contiguous && x->ndim == 2 && x->shape[1] == AD_RNG_PLACE &&
-           x->numel == numel;
-}
-
 enum { IN = 4 }; /* q, k, v and a mask or NULL */
 
 /* The shape of the result, of so many dimensions; or -1. */
@@ -368,7 +363,7 @@ ad_tensor *ad_attend(const ad_tensor *q, const ad_tensor *k, const ad_tensor *v,
 
 int ad_attend_vjp(const ad_tensor *const *in, double scale, int causal, double p, ad_tensor **out) {
     const ad_tensor *x[3 + IN + 2], *places = in[4], *g = in[5];
-    int64_t shape[AD_MAX_DIMS], heads[AD_MAX_DIMS], n = AD_RNG_PLACE;
+    int64_t shape[AD_MAX_DIMS], heads[AD_MAX_DIMS], n = 1;
     const numbers how = {scale, p, NULL, causal};
     const int ndim = check(in, p, shape);
     if (ndim < 0) return ad_error(NULL);
@@ -377,7 +372,7 @@ int ad_attend_vjp(const ad_tensor *const *in, double scale, int causal, double p
         return ad_fail(AD_BAD_SHAPE, g->shape[0], shape[0], 0);
     if (g->strides[ndim - 1] != 1 && shape[ndim - 1] > 1) return ad_fail(AD_BAD_ARG, 1, 0, 0);
     for (int d = scored(in, heads) - 1; d >= 0; d--) n *= heads[d];
-    if (p > 0 && p < 1 && !is_places(places, n)) return ad_fail(AD_BAD_ARG, 1, 0, 0);
+    if (p > 0 && p < 1 && !ad_is_places(places, n)) return ad_fail(AD_BAD_ARG, 1, 0, 0);
     int status = AD_OK;
     for (int i = 0; i < 3; i++) {
         memcpy(shape + ndim - 2, in[i]->shape + in[i]->ndim - 2, 2 * sizeof *shape);
@@ -392,28 +387,4 @@ int ad_attend_vjp(const ad_tensor *const *in, double scale, int causal, double p
         out[i] = NULL;
     }
     return status;
-}
-
-static int run_noise(const ad_call *c) {
-    ad_tensor *noise = ad_out(c, 0);
-    const ad_tensor *places = ad_in(c, 0);
-    const int64_t heads = places->shape[0], n = heads ? noise->numel / heads : 0;
-    ad_rng rng;
-    for (int64_t i = 0; i < heads; i++) {
-        ad_rng_return(&rng, (const uint32_t *)places->data + i * AD_RNG_PLACE);
-        ad_dropout_noise(&rng, n, noise->dtype, *(const double *)c->numbers,
-                         noise->data + i * n * ad_itemsize[noise->dtype]);
-    }
-    ad_wrote(noise, AD_BY_RANDOM);
-    return AD_OK;
-}
-
-int ad_attend_noise(const ad_tensor *places, double p, ad_tensor *noise) {
-    const ad_tensor *const x[] = {noise, places};
-    const int status = ad_check_float_out(noise);
-    if (status) return status;
-    if (!(p > 0 && p < 1) || !noise->contiguous || !is_places(places, places->numel) ||
-        (noise->numel && (!places->numel || noise->numel % places->shape[0])))
-        return ad_fail(AD_BAD_ARG, 1, 0, 0);
-    return ad_do(&(ad_call){run_noise, "attend_noise", 1, 1, .x = x, .numbers = &p, .n_bytes = sizeof p});
 }

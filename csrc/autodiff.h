@@ -215,8 +215,6 @@ ad_tensor *ad_attend(const ad_tensor *q, const ad_tensor *k, const ad_tensor *v,
 /* The cotangents of q, k and v in the shape they were broadcast to: made, three of them. in: q, k, v, mask,
  * places and the result's cotangent, whose rows are contiguous. */
 int ad_attend_vjp(const ad_tensor *const *in, double scale, int causal, double p, ad_tensor **out);
-/* What weights were multiplied by: 0 or 1 / (1 - p). */
-int ad_attend_noise(const ad_tensor *places, double p, ad_tensor *noise);
 
 /* The squared deviations from the mean of each row, added up and divided by `freedom`; or the root of that.
  */
@@ -354,6 +352,8 @@ int ad_rng_random(ad_rng *rng, ad_tensor *out); /* all the integers from 0 on th
 int ad_rng_randperm(ad_rng *rng, ad_tensor *out);
 int ad_rng_bernoulli(ad_rng *rng, ad_tensor *out, double p);
 int ad_rng_dropout(ad_rng *rng, ad_tensor *noise, double p); /* 0 with probability p, else 1 / (1 - p) */
+/* The same again, in equal parts: each from a place that a generator was at (as of ad_attend). */
+int ad_dropout_again(const ad_tensor *places, ad_tensor *noise, double p);
 /* A parameter for each element: `p` and `rates` are of out's shape, float32 or float64. */
 int ad_rng_bernoulli_of(ad_rng *rng, ad_tensor *out, const ad_tensor *p);
 int ad_rng_poisson(ad_rng *rng, ad_tensor *out, const ad_tensor *rates);

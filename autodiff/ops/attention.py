@@ -73,7 +73,7 @@ def _noise(asked: Asked, like: Tensor) -> Tensor:
     noise = empty(like.shape, dtype=like.dtype)
     if asked.places is None:
         return fill(noise, "dropout", None, asked.p)
-    if lib.ad_attend_noise(asked.places, asked.p, noise._p):
+    if lib.ad_dropout_again(asked.places, noise._p, asked.p):
         raise error("dropout", noise._p)
     return noise
 
