@@ -176,7 +176,8 @@ int ad_pw(ad_op *op, int n_in, const ad_tensor *const *in, int n_out,
 /* The steps of a recurrent layer over `steps` blocks of rows, the last first if `reverse`. in: what the
  * inputs add to the gates, the weights and first state of h, c or NULL, a bias or NULL; out: the rows of h,
  * of c or NULL, of what is kept (in an order of its own) or NULL. The op takes what inputs and states add to
- * each gate, and where anything is kept, c or else h. AD_NO_VARIANT as of ad_pw: then call again. */
+ * each gate, and where it makes what is to be kept, c or else h. AD_NO_VARIANT as of ad_pw: then call again.
+ */
 int ad_recur(ad_op *op, int gates, int64_t steps, int reverse, const ad_tensor *const *in,
              ad_tensor *const *out);
 /* in: the rows' cotangents, the weights, what was kept or NULL, the rows of states before (or NULL), and
@@ -205,12 +206,16 @@ const char *ad_rows_name(int kind); /* a row of rows.def; NULL past the last */
 /* The rows are along the dimensions whose bits are set in `dims`, which follow one another. b is NULL, of a's
  * shape, or has a number for each row, as the program takes it. */
 ad_tensor *ad_rows(int kind, const ad_tensor *a, const ad_tensor *b, uint32_t dims, int keepdim);
-/* softmax(scale q k^T) v of (..., queries, width), (..., keys, width), (..., keys, depth), all sizes of the
- * last two dimensions above 1 and the others alike; causal: without the keys after a query. */
-ad_tensor *ad_attend(const ad_tensor *q, const ad_tensor *k, const ad_tensor *v, double scale, int causal);
-/* The cotangents of q, k and v: made, three of them. */
-int ad_attend_vjp(const ad_tensor *q, const ad_tensor *k, const ad_tensor *v, const ad_tensor *g,
-                  double scale, int causal, ad_tensor **out);
+typedef struct ad_rng ad_rng; /* random numbers */
+/* softmax(scale q k^T + mask) v of (..., queries, width), (..., keys, width), (..., keys, depth), the
+ * dimensions before broadcast; causal: without the keys after a query. mask: NULL, what is added, or bools of
+ * what is seen; rows that see nothing are 0. Weights are dropped with probability p: where that draws,
+ * `places` is made, of where rng was. */
+ad_tensor *ad_attend(const ad_tensor *q, const ad_tensor *k, const ad_tensor *v, const ad_tensor *mask,
+                     double scale, int causal, double p, ad_rng *rng, ad_tensor **places);
+/* The cotangents of q, k and v in the shape they were broadcast to: made, three of them. in: q, k, v, mask,
+ * places and the result's cotangent, whose rows are contiguous. */
+int ad_attend_vjp(const ad_tensor *const *in, double scale, int causal, double p, ad_tensor **out);
 
 /* The squared deviations from the mean of each row, added up and divided by `freedom`; or the root of that.
  */
@@ -333,7 +338,6 @@ int ad_scatter_add(ad_tensor *x, int dim, const ad_tensor *index, const ad_tenso
 ad_tensor *ad_nonzero(const ad_tensor *x); /* (count, ndim) int64, in row-major order */
 
 /* ---- random: the Mersenne twister and PyTorch's derivations from it ---- */
-typedef struct ad_rng ad_rng;
 ad_rng *ad_rng_new(uint64_t seed);
 void ad_rng_free(ad_rng *rng);
 void ad_rng_seed(ad_rng *rng, uint64_t seed);
@@ -355,6 +359,8 @@ int ad_rng_random(ad_rng *rng, ad_tensor *out); /* all the integers from 0 on th
 int ad_rng_randperm(ad_rng *rng, ad_tensor *out);
 int ad_rng_bernoulli(ad_rng *rng, ad_tensor *out, double p);
 int ad_rng_dropout(ad_rng *rng, ad_tensor *noise, double p); /* 0 with probability p, else 1 / (1 - p) */
+/* The same again, in equal parts: each from a place that a generator was at (as of ad_attend). */
+int ad_dropout_again(const ad_tensor *places, ad_tensor *noise, double p);
 /* A parameter for each element: `p` and `rates` are of out's shape, float32 or float64. */
 int ad_rng_bernoulli_of(ad_rng *rng, ad_tensor *out, const ad_tensor *p);
 int ad_rng_poisson(ad_rng *rng, ad_tensor *out, const ad_tensor *rates);
