@@ -9,6 +9,7 @@ from autodiff.methods import ALIASES, METHODS
 from autodiff.ops import (
     arithmetic,
     assign,
+    comparing,
     contraction,
     convert,
     covariance,
@@ -43,8 +44,8 @@ from autodiff.ops.keywords import placed, with_out, with_outs
 
 _BY_MODULE: dict[Any, str] = {
     arithmetic: "add sub rsub div pow where clamp clamp_min clamp_max addcmul addcdiv lerp "
-    "logit nan_to_num polygamma round "
-    "positive equal isclose allclose result_type",
+    "logit nan_to_num polygamma round positive",
+    comparing: "equal isclose allclose result_type",
     views: "reshape permute transpose t select narrow squeeze unsqueeze flatten unbind split chunk "
     "as_strided clone",
     rearrange: "movedim swapaxes adjoint ravel unflatten split_with_sizes tensor_split hsplit "
