@@ -21,16 +21,20 @@ from autodiff.ops import (
     gather,
     indexing,
     normalize,
+    order,
     placing,
     products,
     random,
     ranks,
     rearrange,
     reductions,
+    regions,
+    repetition,
     scan,
     scatter,
     searching,
     sorting,
+    splitting,
     statistics,
     systems,
     views,
@@ -74,7 +78,7 @@ def _text(self: Tensor) -> str:
 def _iterate(self: Tensor) -> Iterator[Tensor]:
     if self.ndim == 0:
         raise TypeError("iteration over a 0-d tensor")
-    return iter(views.unbind(self))
+    return iter(splitting.unbind(self))
 
 
 def _contains(self: Tensor, value: Any) -> bool:
@@ -220,10 +224,12 @@ def _methods() -> dict[str, Callable[..., Any]]:
         "logit nan_to_num logit_ nan_to_num_ polygamma_ round round_ clamp_min_ clamp_max_ lerp_ "
         "positive add_ sub_ div_ pow_ clamp_ addcmul_ addcdiv_ equal isclose allclose",
         views: "view reshape expand permute transpose t select narrow squeeze unsqueeze flatten "
-        "unbind split chunk as_strided alias clone contiguous",
-        rearrange: "movedim swapaxes adjoint ravel reshape_as unflatten unfold split_with_sizes "
-        "tensor_split hsplit vsplit dsplit flip fliplr flipud rot90 roll repeat tile "
-        "repeat_interleave",
+        "alias clone contiguous",
+        splitting: "unbind split chunk split_with_sizes tensor_split hsplit vsplit dsplit",
+        regions: "as_strided",
+        rearrange: "movedim swapaxes adjoint ravel reshape_as unflatten unfold",
+        order: "flip fliplr flipud rot90 roll",
+        repetition: "repeat tile repeat_interleave",
         diagonals: "diagonal diag diag_embed diagflat tril triu tril_ triu_ fill_diagonal_",
         reductions: "sum mean prod max min amax amin argmax argmin any all sum_to_size",
         contraction: "matmul mm bmm mv dot",
@@ -312,7 +318,7 @@ ALIASES = {
 }
 METHODS = _methods()
 PROPERTIES: dict[str, Callable[[Tensor], Any]] = {
-    "T": views.T,
+    "T": rearrange.T,
     "mT": views.mT,
     "H": rearrange.H,
     "mH": rearrange.mH,

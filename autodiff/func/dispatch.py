@@ -27,7 +27,8 @@ from autodiff.ops.base import Op, OpNode
 from autodiff.ops.join import stack
 from autodiff.ops.pointwise import PointwiseNode, PointwiseOp, late
 from autodiff.ops.reduced import ReducedLoss
-from autodiff.ops.views import as_strided, select
+from autodiff.ops.regions import as_strided
+from autodiff.ops.views import select
 from autodiff.tensor import Tensor
 
 __all__ = ["FUNCTIONS", "OPERATIONS", "RANDOM", "looking", "one_by_one", "signatures"]
