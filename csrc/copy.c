@@ -1,6 +1,7 @@
 /* copy.c: moving elements between layouts and dtypes. Every copy is a set of nested loops, ordered so that
  * the destination is written in the order of its memory, and merged where both sides allow it; the last two
  * loops make a panel of rows and columns, the unit that has a fast path per layout. */
+#include "move.h"
 #include "tape.h"
 
 enum {
@@ -108,22 +109,13 @@ static void convert_run(int64_t n, char *dst, int dst_dtype, int64_t ds, const c
     }
 }
 
-/* A long run, in parts that the C library moves by vectors: for more it has an instruction of the
- * processor's, which is slow where the two lie at different places of a cache line. */
-static void move_bytes(char *dst, const char *src, int64_t n) {
-    enum { PART = 1 << 10, LINE = 63 };
-    for (; n > PART && ((intptr_t)dst - (intptr_t)src) & LINE; n -= PART, dst += PART, src += PART)
-        memcpy(dst, src, PART);
-    memcpy(dst, src, (size_t)n);
-}
-
 static void copy_run(int64_t n, char *dst, int dst_dtype, int64_t ds, const char *src, int src_dtype,
                      int64_t ss) {
     int size = ad_itemsize[dst_dtype];
     if (dst_dtype != src_dtype)
         convert_run(n, dst, dst_dtype, ds, src, src_dtype, ss);
     else if (ds == 1 && ss == 1)
-        move_bytes(dst, src, n * size);
+        ad_move_run(dst, src, n * size);
     else if (ss == 0)
         copies[size].fill(n, dst, ds, src);
     else

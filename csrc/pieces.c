@@ -97,7 +97,7 @@ static void put_panel(const placing *k, int64_t row, int64_t rows, char *to, con
             const char *at = there ? from + (p->from + row * p->step) * across->stride * k->itemsize : NULL;
             n = ad_least(p->length - row, rows);
             if (there && joined && p->step == 1) {
-                memcpy(to, at, (size_t)(n * k->row_bytes));
+                ad_move_bytes(to, at, n * k->row_bytes);
                 continue;
             }
             n = ad_least(n, at_once);

@@ -21,6 +21,7 @@ from autodiff.nn.functional import (
     sampling,
     sparse,
     unpooling,
+    windows,
 )
 from autodiff.nn.functional.activation import *  # noqa: F403 - its own __all__ lists them
 from autodiff.nn.functional.attention import *  # noqa: F403
@@ -42,6 +43,7 @@ from autodiff.nn.functional.resampling import *  # noqa: F403
 from autodiff.nn.functional.sampling import *  # noqa: F403
 from autodiff.nn.functional.sparse import *  # noqa: F403
 from autodiff.nn.functional.unpooling import *  # noqa: F403
+from autodiff.nn.functional.windows import *  # noqa: F403
 from autodiff.ops.contraction import linear
 
 __all__ = ["linear"]
@@ -66,5 +68,6 @@ for _theme in (
     sampling,
     sparse,
     unpooling,
+    windows,
 ):
     __all__ += _theme.__all__
