@@ -10,6 +10,7 @@ from autodiff.ops import (
     arithmetic,
     assign,
     contraction,
+    convert,
     covariance,
     create,
     derived,
@@ -77,8 +78,8 @@ _BY_MODULE: dict[Any, str] = {
     join: "cat stack",
     normalize: "softmax log_softmax logsumexp",
     statistics: "var std var_mean std_mean",
-    create: "tensor as_tensor from_numpy empty zeros ones full empty_like zeros_like ones_like "
-    "full_like eye arange linspace",
+    convert: "tensor as_tensor from_numpy",
+    create: "empty zeros ones full empty_like zeros_like ones_like full_like eye arange linspace",
     dlpack: "from_dlpack",
     generator: "manual_seed initial_seed seed get_rng_state set_rng_state",
     random: "rand randn rand_like randn_like randint randint_like randperm normal bernoulli "

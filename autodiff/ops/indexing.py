@@ -9,7 +9,8 @@ from autodiff import dtypes
 from autodiff.native import lib
 from autodiff.ops.assign import copy_
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.create import as_tensor, full, tensor
+from autodiff.ops.convert import as_tensor, tensor
+from autodiff.ops.create import full
 from autodiff.ops.gather import (
     Indices,
     _get,

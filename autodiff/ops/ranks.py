@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Any, NamedTuple
+from typing import Any
 
 from autodiff import dtypes
 from autodiff.dtypes import SCALAR_NAMES
@@ -17,7 +17,7 @@ from autodiff.ops.gather import choice, chosen, gather
 from autodiff.ops.out import written, written_all
 from autodiff.ops.rearrange import movedim
 from autodiff.ops.reductions import _extreme_rule
-from autodiff.ops.returned import returned
+from autodiff.ops.returned import Chosen, returned
 from autodiff.ops.sorting import sort
 from autodiff.ops.views import expand, reshape, select, unsqueeze
 from autodiff.shapes import dim_index
@@ -27,27 +27,18 @@ __all__ = ["kthvalue", "median", "nanmedian", "nanquantile", "quantile"]
 
 
 @returned("kthvalue")
-class kthvalue_result(NamedTuple):  # noqa: N801 - as max_result
+class kthvalue_result(Chosen):  # noqa: N801 - as max_result
     """What `kthvalue` returns."""
-
-    values: Tensor
-    indices: Tensor
 
 
 @returned("median")
-class median_result(NamedTuple):  # noqa: N801 - as max_result
+class median_result(Chosen):  # noqa: N801 - as max_result
     """What `median` over a dimension returns."""
-
-    values: Tensor
-    indices: Tensor
 
 
 @returned("nanmedian")
-class nanmedian_result(NamedTuple):  # noqa: N801 - as max_result
+class nanmedian_result(Chosen):  # noqa: N801 - as max_result
     """What `nanmedian` over a dimension returns."""
-
-    values: Tensor
-    indices: Tensor
 
 
 _CHOICES = {

@@ -16,7 +16,7 @@ from autodiff.native import NULL, descriptors, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode, fresh
 from autodiff.ops.contraction import linear
-from autodiff.ops.create import tensor
+from autodiff.ops.convert import tensor
 from autodiff.ops.halves import in_float32
 from autodiff.ops.indexing import index_select
 from autodiff.ops.join import cat

@@ -17,7 +17,8 @@ from autodiff.nn.functional.reduction import (
     reduction_of,
 )
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.create import arange, full, tensor
+from autodiff.ops.convert import tensor
+from autodiff.ops.create import arange, full
 from autodiff.ops.declare import where
 from autodiff.ops.join import cat
 from autodiff.ops.pointwise import PointwiseOp

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from autodiff import dtypes
 from autodiff.grad_mode import no_grad
 from autodiff.native import check, descriptors, lib
-from autodiff.ops.create import tensor
+from autodiff.ops.convert import tensor
 from autodiff.tensor import Tensor, own
 
 __all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
