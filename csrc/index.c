@@ -205,13 +205,14 @@ static int run_index_get(const ad_call *c) {
     const ad_tensor *x = ad_in(c, 0), *const *index = c->x + 2;
     row_moves m = {.into = false};
     plan_rows(&m, x, first, n, index[0]->numel);
+    const bool let_go = ad_let_go(m.count * n);
     int64_t *offsets = row_offsets(x, first, n, index);
-    if (!offsets) return ad_error(NULL);
     m.offsets = offsets;
     m.rows = ad_out(c, 0)->data;
-    if (ad_out(c, 0)->numel) get_rows(&m);
+    if (offsets && ad_out(c, 0)->numel) get_rows(&m);
     ad_dealloc(offsets);
-    return AD_OK;
+    ad_take_back(let_go);
+    return offsets ? AD_OK : ad_error(NULL);
 }
 
 int ad_take_rows(const ad_tensor *y, const ad_tensor *x, const ad_tensor *index) {
@@ -387,6 +388,7 @@ static int run_index_put(const ad_call *c) {
     int64_t shape[AD_MAX_DIMS];
     row_moves m = {.into = true};
     plan_rows(&m, x, first, n, index[0]->numel);
+    const bool let_go = ad_let_go(m.leads * m.count * m.row.numel / 4 + m.count * n);
     int64_t *offsets = row_offsets(x, first, n, index);
     ad_tensor *from =
         offsets ? prepare_values(x, values, result_shape(x, first, n, index[0], shape), shape) : NULL;
@@ -403,6 +405,7 @@ static int run_index_put(const ad_call *c) {
     int status = from ? AD_OK : ad_error(NULL);
     ad_free(from);
     ad_dealloc(offsets);
+    ad_take_back(let_go);
     return status;
 }
 

@@ -140,7 +140,7 @@ def index_put_(
     if not indices:
         kind = type(indices).__name__
         raise TypeError(f"index_put_(): at least one index tensor is needed, not {kind}")
-    if values.dtype is not x.dtype:
+    if values._p.dtype != x._p.dtype:
         raise RuntimeError(
             "Index put requires the source and destination dtypes match, got "
             f"{x.dtype!r} for the destination and {values.dtype!r} for the source."
