@@ -164,15 +164,52 @@ def test_long_rows(dtype: ad.dtype) -> None:
     assert x.t().flip(1).tolist() == [list(row)[::-1] for row in zip(*rows, strict=True)]
 
 
-@settings(max_examples=40)
-@given(st.data(), SIZES, DTYPES, st.booleans())
-def test_join(data: st.DataObject, shape: tuple[int, ...], dtype: str, new: bool) -> None:
+def test_more_than_a_thread_takes() -> None:
+    """Many rows, rows so long that threads share them, and tensors that are joined by rows."""
+    x = ad.arange(300 * 200).reshape(300, 200)
+    rows = ad.tensor([*range(293, 300), *range(293)])
+    assert x.roll(7, 0).equal(x[rows])
+    assert x.flip(0, 1).equal(x[ad.arange(299, -1, -1)][:, ad.arange(199, -1, -1)])
+    assert ad.cat([x, x.t().contiguous().t()], 1).equal(ad.cat([x.t(), x.t()]).t())
+    assert ad.cat([x, x], 1).equal(x.repeat(1, 2))
+    assert ad.stack([x, x], 1).flatten(0, 1).equal(x.repeat_interleave(2, 0))
+    reflected = [*range(3, 0, -1), *range(300), *range(298, 293, -1)]
+    padded = ad.nn.functional.pad(x[None], (2, 1, 3, 5), "reflect")[0]
+    assert padded[:, 2:-1].equal(x[ad.tensor(reflected)])
+    assert padded[:, :2].equal(padded[:, 2:5].flip(1)[:, :2])
+    long = ad.arange(70_000)
+    assert long.roll(5).equal(ad.cat([long[-5:], long[:-5]]))
+    assert long.flip(0).equal(69_999 - long)
+    wrapped = ad.nn.functional.pad(long[None], (2, 1), "circular")[0]
+    assert wrapped.equal(ad.cat([long[-2:], long, long[:1]]))
+
+
+def test_lookup() -> None:
+    """Rows of a table of any layout, each by a number that is not negative."""
+    table = ad.arange(12.0).reshape(4, 3)
+    for x in (table, table.t().contiguous().t(), ad.ones(4, 0)):
+        for at in (
+            ad.tensor([[3, 0], [1, 1]]),
+            ad.tensor([1, 2, 3, 0]).view(2, 2).t(),
+            ad.tensor(2),
+        ):
+            y = owned(lib.ad_lookup(x._p, at._p))
+            assert (shape_of(y), values_of(y)) == (x[at].shape, x[at].flatten().tolist())
+    wrong = [ad.tensor([0, 4]), ad.tensor([-1]), ad.tensor([0], dtype=ad.int32)]
+    for x, at in [(table, at) for at in wrong] + [(table[0], ad.tensor([0]))]:
+        with pytest.raises(NativeError):
+            owned(lib.ad_lookup(x._p, at._p))
+
+
+@settings(max_examples=60)
+@given(st.data(), st.lists(st.integers(1, 3), max_size=3), DTYPES, st.booleans())
+def test_join(data: st.DataObject, shape: list[int], dtype: str, new: bool) -> None:
     """Tensors of any layouts, along a dimension of theirs or a new one."""
     if not shape and not new:
         return
     dim = data.draw(st.integers(0, len(shape) - (not new)))
     tensors, rows = [], []
-    for k in range(data.draw(st.integers(1, 10))):
+    for k in range(data.draw(st.sampled_from([1, 2, 3, 10]))):
         size = list(shape)
         if not new:
             size[dim] = data.draw(st.integers(0, 3))

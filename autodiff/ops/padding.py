@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from autodiff.dtypes import ALL
 from autodiff.native import NULL, error, lib
 from autodiff.ops.base import Op, OpNode
@@ -45,7 +47,7 @@ _place: Op = Op(
 )
 
 
-def padded(x: Tensor, flat: list[int], mode: str, value: float | None) -> Tensor:
+def padded(x: Tensor, flat: Sequence[int], mode: str, value: float | None) -> Tensor:
     """`nn.functional.pad` of pairs, the last dimension's first."""
     how = _HOW.get(mode, -1)
     if value is None:
@@ -66,9 +68,9 @@ def padded(x: Tensor, flat: list[int], mode: str, value: float | None) -> Tensor
 # ---- what is wrong with pads ----
 
 
-def _check(x: Tensor, flat: list[int], mode: str, value: float | None) -> None:
+def _check(x: Tensor, pads: Sequence[int], mode: str, value: float | None) -> None:
     """RuntimeError, NotImplementedError or ValueError for what cannot be padded so."""
-    given = len(flat) // 2
+    flat, given = list(pads), len(pads) // 2
     if len(flat) % 2:
         raise RuntimeError(f"Padding length must be divisible by 2, got {flat}")
     if given > x.ndim:

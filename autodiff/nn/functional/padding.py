@@ -11,6 +11,8 @@ from autodiff.tensor import Tensor
 
 __all__ = ["pad"]
 
+_INTS = {int}
+
 
 @guarded
 def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = None) -> Tensor:
@@ -22,4 +24,5 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
     >>> F.pad(ad.ones(2), (1, -1)).tolist()
     [0.0, 1.0]
     """
-    return padded(input, sizes_of((pad,), "pad"), mode, value)
+    plain = type(pad) is tuple and set(map(type, pad)) == _INTS
+    return padded(input, pad if plain else sizes_of((pad,), "pad"), mode, value)
