@@ -122,8 +122,21 @@ void ad_units_f32(ad_rng *rng, int64_t n, float *dst) {
     }
 }
 
+/* The high and the low word apart: exact, and of 32-bit integers, which vectors convert. */
 void ad_units_f64(ad_rng *rng, int64_t n, double *dst) {
-    for (int64_t i = 0; i < n; i++) dst[i] = ad_draw_unit(rng);
+    for (int64_t m; n > 0; n -= m, dst += m) {
+        m = ad_least((AD_RNG_WORDS - rng->next) / 2, n);
+        if (m == 0) {
+            *dst = ad_draw_unit(rng);
+            m = 1;
+            continue;
+        }
+        const uint32_t *u = rng->draws + rng->next;
+        for (int64_t i = 0; i < m; i++)
+            dst[i] = (double)(int32_t)(u[2 * i] & 0x1fffff) * 0x1p-21 +
+                     ((double)(int32_t)(u[2 * i + 1] ^ 0x80000000u) + 0x1p31) * 0x1p-53;
+        rng->next += 2 * (uint32_t)m;
+    }
 }
 
 static void uniform_f32(ad_rng *rng, int64_t n, void *dst, const ad_random_params *p) {
