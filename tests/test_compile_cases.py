@@ -12,7 +12,7 @@ from autodiff.testing.cases import CASES, Case
 from autodiff.testing.draw import Random
 
 # What looks at values, or makes results whose size depends on them.
-LOOKS = {"index_mask", "index_put_broadcast", "masked_scatter", "masked_select"}
+LOOKS = {"index_mask", "masked_scatter", "masked_select"}
 LOOKS |= {"repeat_interleave", "unique"}
 
 
