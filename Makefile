@@ -21,7 +21,7 @@ test: $(VENV)/test.stamp
 
 # What meets no C that other tests do not: planted faults, transforms and programs made of tested parts.
 UNSANITIZED := build benchmarks faults sequences_faults instructions func func_cases examples demo chapter \
-	data data_workers reference
+	data data_workers reference determinism compile_isa accuracy accuracy_sums architecture stubs
 
 # The tests of builds with sanitizers, apart from the ordinary one; docs/sanitizers.md. CC=clang works too.
 sanitize: $(VENV)/test.stamp

@@ -9,7 +9,9 @@ from autodiff.methods import ALIASES, METHODS
 from autodiff.ops import (
     arithmetic,
     assign,
+    comparing,
     contraction,
+    convert,
     covariance,
     create,
     derived,
@@ -20,6 +22,7 @@ from autodiff.ops import (
     generator,
     indexing,
     join,
+    matrix_names,
     normalize,
     norms,
     placing,
@@ -34,7 +37,6 @@ from autodiff.ops import (
     sorting,
     stacking,
     statistics,
-    systems,
     views,
 )
 from autodiff.ops.guard import guarded
@@ -42,8 +44,8 @@ from autodiff.ops.keywords import placed, with_out, with_outs
 
 _BY_MODULE: dict[Any, str] = {
     arithmetic: "add sub rsub div pow where clamp clamp_min clamp_max addcmul addcdiv lerp "
-    "logit nan_to_num polygamma round "
-    "positive equal isclose allclose result_type",
+    "logit nan_to_num polygamma round positive",
+    comparing: "equal isclose allclose result_type",
     views: "reshape permute transpose t select narrow squeeze unsqueeze flatten unbind split chunk "
     "as_strided clone",
     rearrange: "movedim swapaxes adjoint ravel unflatten split_with_sizes tensor_split hsplit "
@@ -71,8 +73,8 @@ _BY_MODULE: dict[Any, str] = {
     join: "cat stack",
     normalize: "softmax log_softmax logsumexp",
     statistics: "var std var_mean std_mean",
-    create: "tensor as_tensor from_numpy empty zeros ones full empty_like zeros_like ones_like "
-    "full_like eye arange linspace",
+    convert: "tensor as_tensor from_numpy",
+    create: "empty zeros ones full empty_like zeros_like ones_like full_like eye arange linspace",
     dlpack: "from_dlpack",
     generator: "manual_seed initial_seed seed get_rng_state set_rng_state",
     random: "rand randn rand_like randn_like randint randint_like randperm normal bernoulli "
@@ -110,7 +112,7 @@ def _table() -> dict[str, Callable[..., Any]]:
     table |= {name: placed(table[name]) for name in _MAKERS.split()}
     table |= {alias: table[name] for alias, name in ALIASES.items() if name in table}
     table |= {name: guarded(METHODS[name]) for name in _IN_PLACE.split()}
-    table |= {name: guarded(function) for name, function in systems.AT_TOP.items()}
+    table |= {name: guarded(function) for name, function in matrix_names.AT_TOP.items()}
     return table | {
         "broadcast_to": guarded(views.expand),
         "concat": table["cat"],

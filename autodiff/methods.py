@@ -9,8 +9,11 @@ from autodiff import _format, dtypes, graph
 from autodiff.ops import (
     arithmetic,
     assign,
+    calling,
     cast,
+    comparing,
     contraction,
+    convert,
     covariance,
     create,
     derived,
@@ -20,7 +23,9 @@ from autodiff.ops import (
     elementwise,
     gather,
     indexing,
+    matrix_names,
     normalize,
+    overwriting,
     placing,
     products,
     random,
@@ -32,7 +37,6 @@ from autodiff.ops import (
     searching,
     sorting,
     statistics,
-    systems,
     views,
 )
 from autodiff.ops.declare import FUNCTIONS
@@ -190,10 +194,8 @@ def _operators() -> dict[str, Callable[..., Any]]:
     for name, op in symbols.items():
         table[f"__{name}__"] = op.call
         swapped = turned.get(name)
-        table[f"__r{name}__"] = (
-            swapped.call if swapped else arithmetic.reflected(f"__r{name}__", op)
-        )
-        table[f"__i{name}__"] = arithmetic.inplace(f"__i{name}__", op)
+        table[f"__r{name}__"] = swapped.call if swapped else calling.reflected(f"__r{name}__", op)
+        table[f"__i{name}__"] = calling.inplace(f"__i{name}__", op)
     for name in ("lt", "le", "gt", "ge", "eq", "ne"):
         table[f"__{name}__"] = FUNCTIONS[name].op.call
     table["__neg__"] = elementwise.neg.call
@@ -202,7 +204,7 @@ def _operators() -> dict[str, Callable[..., Any]]:
     table["__pos__"] = _itself
     table["__pow__"] = _power
     table["__rpow__"] = _power_of
-    table["__ipow__"] = arithmetic.pow_
+    table["__ipow__"] = overwriting.pow_
     table["__matmul__"] = _matmul_operator
     table["__rmatmul__"] = _product_of
     return table
@@ -214,11 +216,13 @@ def _methods() -> dict[str, Callable[..., Any]]:
     for name, function in {**arithmetic.UNARY, **arithmetic.BINARY}.items():
         table[name] = function
         if FUNCTIONS[name].primitive.result != "where":
-            table[f"{name}_"] = arithmetic.inplace(f"{name}_", FUNCTIONS[name].op)
+            table[f"{name}_"] = calling.inplace(f"{name}_", FUNCTIONS[name].op)
     modules: dict[Any, str] = {
         arithmetic: "add sub div pow clamp clamp_min clamp_max addcmul addcdiv lerp "
-        "logit nan_to_num logit_ nan_to_num_ polygamma_ round round_ clamp_min_ clamp_max_ lerp_ "
-        "positive add_ sub_ div_ pow_ clamp_ addcmul_ addcdiv_ equal isclose allclose",
+        "logit nan_to_num round positive",
+        overwriting: "add_ sub_ div_ pow_ clamp_ clamp_min_ clamp_max_ addcmul_ addcdiv_ lerp_ "
+        "logit_ nan_to_num_ polygamma_ round_",
+        comparing: "equal isclose allclose",
         views: "view reshape expand permute transpose t select narrow squeeze unsqueeze flatten "
         "unbind split chunk as_strided alias clone contiguous",
         rearrange: "movedim swapaxes adjoint ravel reshape_as unflatten unfold split_with_sizes "
@@ -243,7 +247,8 @@ def _methods() -> dict[str, Callable[..., Any]]:
         searching: "unique unique_consecutive",
         normalize: "softmax log_softmax logsumexp",
         statistics: "var std",
-        create: "new_zeros new_ones new_empty new_full new_tensor",
+        create: "new_zeros new_ones new_empty new_full",
+        convert: "new_tensor",
         draws: "uniform_ normal_ log_normal_ exponential_ cauchy_ geometric_ bernoulli_ random_",
         random: "bernoulli multinomial",
         cast: "to",
@@ -251,7 +256,7 @@ def _methods() -> dict[str, Callable[..., Any]]:
     for module, names in modules.items():
         for name in names.split():
             table[name] = guarded(getattr(module, name), method=True)
-    table |= {name: guarded(f, method=True) for name, f in systems.AT_TOP.items()}
+    table |= {name: guarded(f, method=True) for name, f in matrix_names.AT_TOP.items()}
     table |= rearrange.TAKEN
     for name in ["new_zeros", "new_ones", "new_empty", "new_full", "new_tensor"]:
         table[name] = placed(table[name])

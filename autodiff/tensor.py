@@ -9,30 +9,22 @@ view of, and `_base_node` the node that had when the view was made.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, SupportsIndex, TypeVar
+from collections.abc import Callable
+from typing import Any, SupportsIndex, TypeVar
 
 from autodiff import dtypes
-from autodiff.changes import changed_of, changes
+from autodiff.changes import changed_of
+from autodiff.descriptor import owned
 from autodiff.hooks import RemovableHandle, add_hook, hooks_of
 from autodiff.native import error, ffi, lib, looked_at
 from autodiff.node import AccumulateGrad, Node, mode
-from autodiff.shapes import Size, dim_index
-
-if TYPE_CHECKING:
-    from autodiff._methods import TensorMethods
-else:
-    TensorMethods = object
+from autodiff.values import Valued
 
 __all__ = ["TENSOR_TYPES", "Tensor", "own", "wrap"]
 
 _gc = ffi.gc
 _free = lib.ad_free
-_unpack = ffi.unpack
 _new: Callable[[type[Any]], Any] = object.__new__
-_shape_key = lib.ad_shape_key
-_POINTERS = ("uint8_t *", "uint8_t *", "int32_t *", "int64_t *", "", "", "float *", "double *")
-_TYPESTR = ("|b1", "|u1", "<i4", "<i8", "<f2", "", "<f4", "<f8")
 
 _NO_GRAD_KEPT = (
     "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad "
@@ -43,19 +35,7 @@ _NO_GRAD_KEPT = (
 TENSOR_TYPES: set[type] = set()  # Tensor and its subclasses: a fast test for operands
 
 
-_shapes: dict[int, Size] = {}  # by ad_shape_key: to make one takes as long as an operation
-
-
-def _note_shape(key: int, p: Any) -> Size:
-    shape = tuple.__new__(Size, _unpack(p.shape, p.ndim))
-    if key:
-        if len(_shapes) > 4096:
-            _shapes.clear()
-        _shapes[key] = shape
-    return shape
-
-
-class Tensor(TensorMethods):
+class Tensor(Valued):
     """A strided, typed array that remembers how it was computed.
 
     >>> x = ad.tensor([1.0, 2.0], requires_grad=True)
@@ -64,8 +44,7 @@ class Tensor(TensorMethods):
     tensor([2., 4.])
     """
 
-    __slots__ = ("__weakref__", "_acc", "_base", "_base_node", "_node", "_p")
-    _p: Any
+    __slots__ = ("__weakref__", "_acc", "_base", "_base_node", "_node")
     _node: Node | None
     _acc: AccumulateGrad | None
     _base: Tensor | None
@@ -76,168 +55,6 @@ class Tensor(TensorMethods):
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
         TENSOR_TYPES.add(cls)
-
-    # ---- geometry ----
-
-    @property
-    def shape(self) -> Size:
-        """The sizes of the dimensions.
-
-        >>> ad.zeros(2, 3).shape
-        torch.Size([2, 3])
-        """
-        p = self._p
-        key = _shape_key(p)
-        found = _shapes.get(key)
-        return _note_shape(key, p) if found is None else found
-
-    def size(self, dim: int | None = None) -> Any:
-        """The shape, or the size of one dimension.
-
-        >>> ad.zeros(2, 3).size(1)
-        3
-        """
-        return self.shape if dim is None else self.shape[dim_index(dim, self.ndim)]
-
-    def stride(self, dim: int | None = None) -> Any:
-        """The strides in elements, or that of one dimension.
-
-        >>> ad.zeros(2, 3).stride()
-        (3, 1)
-        """
-        strides = tuple(_unpack(self._p.strides, self._p.ndim))
-        return strides if dim is None else strides[dim_index(dim, self.ndim)]
-
-    def storage_offset(self) -> int:
-        """The position of the first element in the storage, in elements.
-
-        >>> ad.arange(4)[2:].storage_offset()
-        2
-        """
-        return int(lib.ad_offset(self._p))
-
-    def data_ptr(self) -> int:
-        """The address of the first element.
-
-        >>> x = ad.zeros(2)
-        >>> x.view(1, 2).data_ptr() == x.data_ptr()
-        True
-        """
-        looked_at()
-        return int(ffi.cast("intptr_t", self._p.data))
-
-    @property
-    def ndim(self) -> int:
-        """The number of dimensions.
-
-        >>> ad.zeros(2, 3).ndim
-        2
-        """
-        return int(self._p.ndim)
-
-    def dim(self) -> int:
-        """The number of dimensions.
-
-        >>> ad.zeros(2, 3).dim()
-        2
-        """
-        return int(self._p.ndim)
-
-    def numel(self) -> int:
-        """The number of elements.
-
-        >>> ad.zeros(2, 3).numel()
-        6
-        """
-        return int(self._p.numel)
-
-    def nelement(self) -> int:
-        """The number of elements.
-
-        >>> ad.zeros(2, 3).nelement()
-        6
-        """
-        return int(self._p.numel)
-
-    def element_size(self) -> int:
-        """The bytes of one element.
-
-        >>> ad.zeros(2, 3).element_size()
-        4
-        """
-        return self.dtype.itemsize
-
-    @property
-    def nbytes(self) -> int:
-        """The bytes of all elements.
-
-        >>> ad.zeros(2, 3).nbytes
-        24
-        """
-        return self.numel() * self.element_size()
-
-    @property
-    def itemsize(self) -> int:
-        """The bytes of one element.
-
-        >>> ad.zeros(2, 3).itemsize
-        4
-        """
-        return self.dtype.itemsize
-
-    def is_contiguous(self) -> bool:
-        """Whether the elements lie in row-major order without gaps.
-
-        >>> ad.zeros(2, 3).t().is_contiguous()
-        False
-        """
-        return bool(self._p.contiguous)
-
-    @property
-    def dtype(self) -> dtypes.dtype:
-        """The type of the elements.
-
-        >>> ad.tensor([1, 2]).dtype
-        torch.int64
-        """
-        return dtypes.ALL[self._p.dtype]
-
-    @property
-    def device(self) -> str:
-        """Always "cpu".
-
-        >>> ad.zeros(2).device
-        'cpu'
-        """
-        return "cpu"
-
-    @property
-    def is_cuda(self) -> bool:
-        """Always False.
-
-        >>> ad.zeros(2).is_cuda
-        False
-        """
-        return False
-
-    def is_floating_point(self) -> bool:
-        """Whether the elements are floating-point numbers.
-
-        >>> ad.tensor([1, 2]).is_floating_point()
-        False
-        """
-        return bool(self._p.dtype >= dtypes.FIRST_FLOAT)
-
-    def cpu(self) -> Tensor:
-        """The tensor itself: all memory is the CPU's.
-
-        >>> x = ad.zeros(2)
-        >>> x.cpu() is x
-        True
-        """
-        return self
-
-    # ---- the graph ----
 
     @property
     def requires_grad(self) -> bool:
@@ -418,6 +235,15 @@ class Tensor(TensorMethods):
             )
         return add_hook(hooks_of(node).accumulated, hook)
 
+    def cpu(self) -> Tensor:
+        """The tensor itself: all memory is the CPU's.
+
+        >>> x = ad.zeros(2)
+        >>> x.cpu() is x
+        True
+        """
+        return self
+
     def detach(self) -> Tensor:
         """The same memory as a tensor outside the graph.
 
@@ -462,118 +288,6 @@ class Tensor(TensorMethods):
         self._base = self._base_node = None
         changed_of(self)
 
-    @property
-    def _version(self) -> int:
-        if self.is_inference():
-            raise RuntimeError("Inference tensors do not track version counter.")
-        return int(lib.ad_version(self._p))
-
-    def is_inference(self) -> bool:
-        """Whether the memory was made in inference mode, and so can be part of no graph.
-
-        >>> ad.ones(2).is_inference()
-        False
-        """
-        return bool(lib.ad_is_inference(self._p))
-
-    # ---- values as Python objects ----
-
-    def item(self) -> Any:
-        """The value of a one-element tensor as a Python number. RuntimeError for others.
-
-        >>> ad.tensor([1.5]).item()
-        1.5
-        """
-        p = self._p
-        if p.numel != 1:
-            raise RuntimeError(
-                f"a Tensor with {p.numel} elements cannot be converted to Scalar "
-                f"(shape {list(self.shape)})"
-            )
-        if changes.recorder is not None:
-            looked_at()
-        if p.dtype >= dtypes.FIRST_FLOAT:
-            return lib.ad_item_f64(p)
-        value = lib.ad_item_i64(p)
-        return value != 0 if p.dtype == dtypes.bool.code else value
-
-    def tolist(self) -> Any:
-        """The values as nested lists, or as a number for a 0-d tensor.
-
-        >>> ad.tensor([[1, 2], [3, 4]]).tolist()
-        [[1, 2], [3, 4]]
-        """
-        if self._p.ndim == 0:
-            return self.item()
-        p = self._p
-        looked_at()
-        half = self.dtype in dtypes.HALVES
-        if half or not p.contiguous:
-            d = dtypes.float32.code if half else p.dtype
-            p = own(lib.ad_contiguous(p, d), "tolist", p)._p
-        flat = _unpack(ffi.cast(_POINTERS[p.dtype], p.data), p.numel) if p.numel else []
-        values = [v != 0 for v in flat] if p.dtype == dtypes.bool.code else list(flat)
-        return _nest(values, self.shape)
-
-    def numpy(self, *, force: bool = False) -> Any:
-        """A NumPy array that shares this tensor's memory; by `force` also one that needs grad.
-
-        >>> ad.tensor([1, 2]).numpy()
-        array([1, 2])
-        """
-        if self.requires_grad and not force:
-            raise RuntimeError(
-                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
-                "instead."
-            )
-        if self.dtype is dtypes.bfloat16:
-            raise TypeError("Got unsupported ScalarType BFloat16")
-        import numpy
-
-        return numpy.asarray(_Exported(self))
-
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
-        array = self.numpy()
-        if dtype is not None and array.dtype != dtype:
-            if copy is False:
-                raise ValueError(f"an array of {dtype} is a copy of a tensor of {self.dtype!r}")
-            return array.astype(dtype)
-        return array.copy() if copy else array
-
-    def __len__(self) -> int:
-        if self._p.ndim == 0:
-            raise TypeError("len() of a 0-d tensor")
-        return int(self._p.shape[0])
-
-    def __bool__(self) -> bool:
-        if self._p.numel != 1:
-            what = "no values" if self._p.numel == 0 else "more than one value"
-            raise RuntimeError(f"Boolean value of Tensor with {what} is ambiguous")
-        return bool(self.item())
-
-    def _single(self) -> Any:
-        if self._p.numel != 1:
-            raise ValueError(
-                "only one element tensors can be converted to Python scalars, this one has "
-                f"{self._p.numel} elements"
-            )
-        return self.item()
-
-    def __float__(self) -> float:
-        return float(self._single())
-
-    def __int__(self) -> int:
-        return int(self._single())
-
-    def __index__(self) -> int:
-        value = self.item() if self._p.numel == 1 else None
-        if not isinstance(value, int):
-            raise TypeError("only integer tensors of a single element can be converted to an index")
-        return int(value)
-
-    def __format__(self, spec: str) -> str:
-        return format(self.item(), spec) if self._p.ndim == 0 else object.__format__(self, spec)
-
     def __hash__(self) -> int:
         return id(self)
 
@@ -600,38 +314,13 @@ class Tensor(TensorMethods):
         return found
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
-        p = own(lib.ad_contiguous(self._p, self._p.dtype), "pickle", self._p)._p
+        p = owned(lib.ad_contiguous(self._p, self._p.dtype), "pickle", self._p)
         looked_at()
         raw = bytes(ffi.buffer(p.data, self.nbytes)) if self.nbytes else b""
         return _unpickled, (type(self), self.dtype, tuple(self.shape), raw, self.requires_grad)
 
 
 TENSOR_TYPES.add(Tensor)
-
-
-class _Exported:
-    """What NumPy reads a tensor's memory through; it keeps the memory alive."""
-
-    def __init__(self, x: Tensor) -> None:
-        size = x.element_size()
-        self.owner = x._p
-        self.__array_interface__ = {
-            "version": 3,
-            "shape": tuple(x.shape),
-            "typestr": _TYPESTR[x._p.dtype],
-            "data": (x.data_ptr(), bool(lib.ad_readonly(x._p))),
-            "strides": tuple(s * size for s in x.stride()),
-        }
-
-
-def _nest(values: list[Any], shape: Sequence[int]) -> Any:
-    """A flat list as nested lists of the given shape."""
-    for d in range(len(shape) - 1, 0, -1):
-        size, count = shape[d], 1
-        for s in shape[:d]:
-            count *= s
-        values = [values[i * size : (i + 1) * size] for i in range(count)]
-    return values
 
 
 def wrap(p: Any, node: Node | None = None) -> Tensor:

@@ -30,7 +30,7 @@ typedef enum {
     AD_STALE,      /* arguments that are not like those a tape was recorded with */
     AD_BUSY,       /* a tape that runs already */
     AD_NONFINITE,  /* a watched call made a nan or an infinity: ad_watch_found */
-    AD_REFUSED     /* values that a function does not take, for reason [0] */
+    AD_REFUSED     /* values that a function does not take, for reason [0]; of numbers, [2] at [1] */
 } ad_status;
 
 int ad_error(int64_t detail[3]);
@@ -194,7 +194,8 @@ int ad_pw_kernel(int op, int type, int64_t n, void *dst, const void *a, const vo
 const char *ad_reduction_name(int kind); /* NULL past the last */
 /* Bit d of `dims`: reduce dimension d. argmax and argmin take one dimension or all. */
 ad_tensor *ad_reduce(int kind, const ad_tensor *x, uint32_t dims, int keepdim, int dtype);
-/* AD_REFUSED, for this reason, where any element of x (bool) holds. */
+/* AD_REFUSED, for this reason, where any element of x (bool, or int64 without gaps) is not 0; of int64, with
+ * the first one's place and value. */
 int ad_refuse_any(const ad_tensor *x, int64_t reason);
 /* Of argmax or argmin: the extremes (out[0], of x's dtype) and where they are (out[1]). */
 int ad_extremes(int kind, const ad_tensor *x, uint32_t dims, int keepdim, ad_tensor **out);
@@ -280,11 +281,15 @@ ad_tensor *ad_mm(const ad_tensor *a, const ad_tensor *b, int transpose);
 
 /* ---- factorizations and solves, of batches of float matrices ---- */
 /* PA = LU of square matrices: out[0] has L below the diagonal, which is 1 there, and U; out[1] the row of A
- * that each row came from; out[2] two numbers a matrix: 1 + the first zero of U's diagonal, or 0, and the
- * sign of the permutation. */
-int ad_lu(const ad_tensor *a, ad_tensor **out);
+ * that each row came from; out[2] 1 + the first zero of each U's diagonal, or 0; and where they are asked
+ * for, out[3] the determinants or their signs. */
+enum { AD_LU_DETERMINANT = 1, AD_LU_SIGN };
+int ad_lu(const ad_tensor *a, int determinant, ad_tensor **out);
 /* X of A X = B, or A^T X = B, from the first two; B's batch is A's. */
 ad_tensor *ad_lu_solve(const ad_tensor *lu, const ad_tensor *order, const ad_tensor *b, int transposed);
+/* The derivatives of the determinant of a at its elements, from what ad_lu made of it. */
+ad_tensor *ad_cofactors(const ad_tensor *a, const ad_tensor *lu, const ad_tensor *order,
+                        const ad_tensor *info, const ad_tensor *det);
 /* U^T U = A, read from the upper triangle: U (out[0]), and the order of the first leading minor that is not
  * positive-definite, or 0 (out[1]). */
 int ad_cholesky(const ad_tensor *a, ad_tensor **out);
@@ -342,6 +347,8 @@ void ad_rng_get_state(const ad_rng *rng, uint8_t *state);
 int ad_rng_set_state(ad_rng *rng, const uint8_t *state);
 /* Each fills `out` in the order of its memory, advances the generator and counts as one write. */
 int ad_rng_uniform(ad_rng *rng, ad_tensor *out, double low, double high);
+/* The same of as many of out's elements as the one int64 of count says, from the first; others become 0. */
+int ad_rng_uniform_some(ad_rng *rng, ad_tensor *out, double low, double high, const ad_tensor *count);
 int ad_rng_normal(ad_rng *rng, ad_tensor *out, double mean, double std);
 int ad_rng_log_normal(ad_rng *rng, ad_tensor *out, double mean, double std);
 int ad_rng_exponential(ad_rng *rng, ad_tensor *out, double rate);

@@ -24,7 +24,6 @@ from wrong_calls import errors, operands
 
 import autodiff as ad
 from autodiff._stubs import FORMS
-from autodiff.methods import METHODS, PROPERTIES
 from autodiff.ops.declare import FUNCTIONS, Function
 from autodiff.ops.keywords import signature
 
@@ -65,15 +64,16 @@ PAGES: dict[str, tuple[str, str]] = {
 }
 # Where `autodiff.<name>` is told, by the module that defines it.
 THEMES = {
-    "tensors": "create dlpack cast tensor methods dtypes shapes native _format",
-    "pointwise": "arithmetic pointwise elementwise special activations",
+    "tensors": "create convert dlpack cast tensor descriptor values methods dtypes shapes "
+    "native _format",
+    "pointwise": "arithmetic overwriting comparing fused elementwise special activations",
     "reductions": "reductions derived statistics normalize scan ranks",
     "products": "contraction products einsum covariance norms",
     "views": "views rearrange diagonals stacking join",
     "indexing": "gather indexing placing scatter assign sorting searching",
     "random": "random draws generator",
     "autograd": "graph grad_mode autograd gradcheck nonfinite anomaly",
-    "linalg": "linalg systems spectral",
+    "linalg": "linalg matrices systems triangular determinants matrix_names spectral",
     "compile": "compiled",
     "io": "io",
 }
@@ -120,7 +120,8 @@ def public(module: ModuleType) -> Iterator[tuple[str, Any]]:
 
 def tensor_names() -> Iterator[tuple[str, Any]]:
     """The methods and properties of Tensor."""
-    for name, value in sorted({**vars(ad.Tensor), **METHODS, **PROPERTIES}.items()):
+    for name in dir(ad.Tensor):
+        value = inspect.getattr_static(ad.Tensor, name)
         if not name.startswith("_") and (callable(value) or isinstance(value, property)):
             yield name, value
 
@@ -135,8 +136,9 @@ def entries() -> list[Entry]:
         home = target.__module__
         home = home.removeprefix("autodiff.") if home.startswith("autodiff") else path.split(".")[0]
         declared = FUNCTIONS.get(path.rpartition(".")[2])
-        if declared and (not declared.public or page or not home.endswith("arithmetic")):
+        if declared and (not declared.public or page or not home.endswith("calling")):
             declared = None
+        home = home.replace("calling", "elementwise")  # where what is called so is declared
         near = home.removeprefix("ops.")
         default = themes.get(near, themes.get(near.partition(".")[0], "operations"))
         entry = found.setdefault(target, Entry(target, page or default, home))
@@ -269,8 +271,8 @@ def entry_text(entry: Entry) -> str:
     parts = [f"### {title}"]
     if callable(entry.target):
         shown = getattr(ad, first, entry.target) if "." not in first else entry.target
-        property_ = first.startswith("Tensor.") and (
-            first[7:] in PROPERTIES or isinstance(vars(ad.Tensor).get(first[7:]), property)
+        property_ = first.startswith("Tensor.") and isinstance(
+            inspect.getattr_static(ad.Tensor, first[7:]), property
         )
         call = first if property_ else call_text(first, shown, first.startswith("Tensor."))
         if first in FORMS:

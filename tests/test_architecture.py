@@ -19,6 +19,8 @@ LAYERS = [
     ["anomaly", "hooks", "native"],
     ["node"],
     ["grad_mode"],
+    ["descriptor"],
+    ["values"],
     ["tensor"],
     ["graph"],
     ["expr"],

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, MutableMapping, MutableSequence, 
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.ops.create import as_tensor, tensor
+from autodiff.ops.convert import as_tensor, tensor
 from autodiff.ops.join import stack
 from autodiff.tensor import Tensor
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, Generic, TypeVar
 
 from autodiff import dtypes
-from autodiff.ops.create import tensor
+from autodiff.ops.convert import tensor
 from autodiff.ops.generator import Generator
 from autodiff.ops.random import randperm
 from autodiff.tensor import Tensor

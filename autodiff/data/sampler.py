@@ -7,7 +7,8 @@ from collections.abc import Iterable, Iterator, Sequence, Sized
 from typing import Any, Generic, TypeVar
 
 from autodiff import dtypes
-from autodiff.ops.create import arange, as_tensor, empty
+from autodiff.ops.convert import as_tensor
+from autodiff.ops.create import arange, empty
 from autodiff.ops.generator import Generator
 from autodiff.ops.join import cat
 from autodiff.ops.random import multinomial, randint, randperm

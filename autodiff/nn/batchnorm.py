@@ -10,7 +10,8 @@ from autodiff.dtypes import dtype
 from autodiff.nn import functional, init
 from autodiff.nn.module import Module
 from autodiff.nn.parameter import Parameter
-from autodiff.ops.create import empty, ones, tensor, zeros
+from autodiff.ops.convert import tensor
+from autodiff.ops.create import empty, ones, zeros
 from autodiff.tensor import Tensor
 
 __all__ = [

@@ -14,7 +14,8 @@ from autodiff.ops import create, draws
 from autodiff.ops.arithmetic import where
 from autodiff.ops.assign import copy_, fill_
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.create import empty, empty_like, ones_like, tensor
+from autodiff.ops.convert import tensor
+from autodiff.ops.create import empty, empty_like, ones_like
 from autodiff.ops.generator import Generator
 from autodiff.ops.random import randperm
 from autodiff.tensor import Tensor

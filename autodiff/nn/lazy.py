@@ -17,7 +17,8 @@ from autodiff.nn.batchnorm import (
 from autodiff.nn.linear import Linear
 from autodiff.nn.module import Module
 from autodiff.nn.parameter import Parameter
-from autodiff.ops.create import empty, ones, tensor, zeros
+from autodiff.ops.convert import tensor
+from autodiff.ops.create import empty, ones, zeros
 from autodiff.tensor import Tensor
 
 __all__ = [

@@ -1,20 +1,16 @@
-"""Tensors from nothing, from Python objects and from foreign memory."""
+"""Tensors from nothing: of one value, of the shape of another, of a range."""
 
 from __future__ import annotations
 
-import array
 import math
 import operator
-import sys
-from collections.abc import Sequence
 from typing import Any
 
 from autodiff import dtypes
 from autodiff.dtypes import dtype, get_default_dtype
-from autodiff.native import error, ffi, forget, keep, lib
+from autodiff.native import error, ffi, lib
 from autodiff.ops.base import fresh
-from autodiff.ops.cast import to_dtype
-from autodiff.shapes import MAX_DIMS, contiguous_strides, sizes_of
+from autodiff.shapes import MAX_DIMS, sizes_of
 from autodiff.tensor import Tensor, own, wrap
 
 Dtype = dtype | None
@@ -86,10 +82,10 @@ def full(size: Any, fill_value: Any, *, dtype: Dtype = None, requires_grad: bool
     """
     value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
     d = dtype or dtypes.of_value(value)
-    return _finish(_filled("full", sizes_of((size,), "full"), _exact(value, d), d), requires_grad)
+    return _finish(_filled("full", sizes_of((size,), "full"), exact(value, d), d), requires_grad)
 
 
-def _exact(value: Any, d: dtype) -> Any:
+def exact(value: Any, d: dtype) -> Any:
     """A number as the native fill takes it. RuntimeError where the dtype cannot hold it."""
     if not isinstance(value, (bool, int, float)):
         raise TypeError(f"a number was expected, not {type(value).__name__}")
@@ -208,15 +204,6 @@ def new_full(
     return full(size, fill_value, dtype=dtype or x.dtype, requires_grad=requires_grad)
 
 
-def new_tensor(x: Tensor, data: Any, *, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
-    """`tensor(data)` in the tensor's dtype.
-
-    >>> ad.tensor([1, 2]).new_tensor([3.0, 4.0])
-    tensor([3, 4])
-    """
-    return tensor(data, dtype=dtype or x.dtype, requires_grad=requires_grad)
-
-
 def eye(
     n: int, m: int | None = None, *, dtype: Dtype = None, requires_grad: bool = False
 ) -> Tensor:
@@ -284,242 +271,3 @@ def linspace(
     d = dtype or get_default_dtype()
     x = own(lib.ad_linspace(d.code, steps, float(start), float(end)), "linspace")
     return _finish(x, requires_grad)
-
-
-# ---- from Python objects ----
-
-
-def _length(data: Any) -> int | None:
-    """The length of a sequence, None of a number or a tensor without dimensions."""
-    if isinstance(data, (list, tuple, range)):
-        return len(data)
-    if isinstance(data, Tensor) or hasattr(data, "__array_interface__"):
-        return len(data) if data.ndim else None
-    return None
-
-
-def _shape_of(data: Any) -> list[int]:
-    shape: list[int] = []
-    while (size := _length(data)) is not None:
-        shape.append(size)
-        if size == 0 or len(shape) > MAX_DIMS:
-            break
-        data = data[0]
-    return shape
-
-
-class _Elements:
-    """The numbers of nested sequences, row by row, and the dtype that holds them all."""
-
-    def __init__(self, data: Any) -> None:
-        self.shape = _shape_of(data)
-        if len(self.shape) > MAX_DIMS:
-            raise ValueError(
-                f"tensor(): at most {MAX_DIMS} dimensions are supported: too many levels"
-            )
-        self.values: list[Any] = []
-        self.dtype: dtype | None = None
-        self.visit(data, 0)
-
-    def visit(self, data: Any, depth: int) -> None:
-        """Append the numbers of one part. ValueError where the sequences are ragged."""
-        if depth == len(self.shape):
-            self.append(data, depth)
-            return
-        size = _length(data)
-        if size is None:
-            raise _not_a_number(data, depth)
-        if size != self.shape[depth]:
-            raise ValueError(
-                f"expected sequence of length {self.shape[depth]} at dim {depth} (got {size})"
-            )
-        for item in data:
-            self.visit(item, depth + 1)
-
-    def append(self, data: Any, depth: int) -> None:
-        """Append one number."""
-        value, d = data, None
-        if isinstance(data, Tensor):
-            value, d = data.item(), data.dtype
-        elif hasattr(data, "__array_interface__") and _length(data) is None:
-            value, d = data.item(), _TYPES.get(data.__array_interface__["typestr"][1:])
-        if not isinstance(value, (bool, int, float)):
-            raise _not_a_number(value, depth)
-        d = d or dtypes.of_value(value)
-        if d is not self.dtype:
-            self.dtype = d if self.dtype is None else dtypes.promote_types(self.dtype, d)
-        self.values.append(value)
-
-
-def _not_a_number(value: Any, depth: int) -> Exception:
-    if isinstance(value, (list, tuple, range)):
-        return TypeError(
-            f"tensor(): nested sequences differ in depth at dim {depth}: got {value!r}"
-        )
-    if isinstance(value, (bool, int, float)):
-        return TypeError(f"not a sequence: {value!r} at dim {depth}, beside sequences")
-    if isinstance(value, str):
-        return TypeError(f"new(): invalid data type '{type(value).__name__}'")
-    return RuntimeError(f"Could not infer dtype of {type(value).__name__}")
-
-
-def _from_values(values: list[Any], shape: Sequence[int], d: dtype) -> Tensor:
-    try:
-        if d.is_floating_point:
-            raw = array.array("d", values)
-        else:
-            raw = array.array("q", [_exact(v, d) for v in values])
-    except OverflowError:
-        raise ValueError(f"tensor(): an int does not fit {d.name}") from None
-    wide = dtypes.float64 if d.is_floating_point else dtypes.int64
-    x = own(lib.ad_empty(wide.code, len(shape), list(shape)), "tensor")
-    if values:
-        lib.ad_raw(x._p)
-        ffi.memmove(x._p.data, ffi.from_buffer(raw), 8 * len(values))
-    return x if d is wide else own(lib.ad_contiguous(x._p, d.code), "tensor")
-
-
-def _copy_of(x: Tensor, d: Dtype) -> Tensor:
-    same = d is None or d is x.dtype
-    p = lib.ad_clone(x._p) if same else lib.ad_contiguous(x._p, (d or x.dtype).code)
-    return own(p, "tensor", x._p)
-
-
-def tensor(data: Any, *, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
-    """A copy of data (numbers, nested sequences, arrays, tensors) as a leaf tensor.
-
-    Without dtype: bool of bools, int64 of ints, the default dtype as soon as there is a float.
-    ValueError for sequences of several lengths, RuntimeError for integers that require grad.
-
-    >>> ad.tensor([[1, 2], [3, 4]])
-    tensor([[1, 2],
-            [3, 4]])
-    >>> ad.tensor([1, 2.5], requires_grad=True)
-    tensor([1.0000, 2.5000], requires_grad=True)
-    """
-    if isinstance(data, Tensor):
-        x = _copy_of(data, dtype)
-    elif _has_memory(data):
-        x = _copy_of(_view_of(data), dtype)
-    else:
-        found = _Elements(data)
-        x = _from_values(found.values, found.shape, dtype or found.dtype or get_default_dtype())
-    return _finish(x, requires_grad)
-
-
-def as_tensor(data: Any, dtype: Dtype = None) -> Tensor:
-    """data as a tensor, sharing memory and history where nothing needs to be converted.
-
-    >>> x = ad.ones(2)
-    >>> ad.as_tensor(x) is x
-    True
-    """
-    if isinstance(data, Tensor):
-        return data if dtype is None or dtype is data.dtype else to_dtype(data, dtype)
-    if _has_memory(data):
-        x = _view_of(data)
-        return x if dtype is None or dtype is x.dtype else to_dtype(x, dtype)
-    return tensor(data, dtype=dtype)
-
-
-# ---- from foreign memory ----
-
-_TYPES = {
-    "b1": dtypes.bool,
-    "u1": dtypes.uint8,
-    "i4": dtypes.int32,
-    "i8": dtypes.int64,
-    "f2": dtypes.float16,
-    "f4": dtypes.float32,
-    "f8": dtypes.float64,
-}
-_FOREIGN_ORDER = ">" if sys.byteorder == "little" else "<"
-_FORMATS = {"?": "b1", "B": "u1", "i": "i4", "l": "i8", "q": "i8", "e": "f2", "f": "f4", "d": "f8"}
-
-
-def _has_memory(data: Any) -> bool:
-    if hasattr(data, "__array_interface__"):
-        return True
-    return isinstance(data, (memoryview, array.array, bytes, bytearray))
-
-
-def from_numpy(ndarray: Any) -> Tensor:
-    """A tensor that shares the array's memory. TypeError for anything else.
-
-    >>> import numpy as np
-    >>> ad.from_numpy(np.arange(3.0))
-    tensor([0., 1., 2.], dtype=torch.float64)
-    """
-    if not hasattr(ndarray, "__array_interface__"):
-        raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
-    return _view_of(ndarray)
-
-
-def _view_of(data: Any) -> Tensor:
-    if hasattr(data, "__array_interface__"):
-        about = data.__array_interface__
-        address, readonly = about["data"]
-        return _wrap_memory(
-            data, about["typestr"], about["shape"], about.get("strides"), address, readonly
-        )
-    view = memoryview(data)
-    kind = _FORMATS.get(view.format)
-    if kind is None or not view.c_contiguous:
-        raise TypeError(
-            f"can't convert a buffer of format {view.format!r}: supported are contiguous buffers "
-            f"of {', '.join(_FORMATS)}"
-        )
-    raw = ffi.from_buffer(view)
-    address = int(ffi.cast("intptr_t", raw))
-    return _wrap_memory((view, raw), f"={kind}", view.shape or (), None, address, view.readonly)
-
-
-def _wrap_memory(
-    owner: Any, typestr: str, shape: Any, strides: Any, address: int, readonly: bool
-) -> Tensor:
-    d = _TYPES.get(typestr[1:])
-    if d is None:
-        raise TypeError(
-            f"can't convert an array of type {typestr}: the supported types are "
-            f"{', '.join(known.name for known in dtypes.ALL)}"
-        )
-    if typestr[0] == _FOREIGN_ORDER:
-        raise ValueError(
-            f"can't convert an array of type {typestr}: its byte order is not this machine's"
-        )
-    size = d.itemsize
-    steps = [s * size for s in contiguous_strides(shape)] if strides is None else list(strides)
-    if any(s < 0 for s in steps):
-        raise ValueError(
-            "At least one stride in the given numpy array is negative, and tensors with negative "
-            "strides are not currently supported. (You can probably work around this by making a "
-            "copy of your array with array.copy().)"
-        )
-    if any(s % size for s in steps) or address % size:
-        raise ValueError(
-            f"given array strides {steps} are not multiples of the element size {size}, or its "
-            "memory is "
-            "not aligned: make a copy of it with array.copy()"
-        )
-    if 0 in shape:
-        return zeros(list(shape), dtype=d)
-    end = size + sum((n - 1) * s for n, s in zip(shape, steps, strict=True))
-    at, past = ffi.cast("void *", address), ffi.cast("void *", address + end)
-    handle = keep(owner)
-    p = lib.ad_wrap(
-        d.code,
-        len(shape),
-        list(shape),
-        [s // size for s in steps],
-        at,
-        at,
-        past,
-        readonly,
-        handle,
-        lib.ad_release_owner,
-    )
-    if not p:
-        failure = error("from_numpy")
-        forget(handle)
-        raise failure
-    return own(p, "from_numpy")

@@ -12,10 +12,10 @@ from autodiff.ops.assign import masked_fill
 from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.contraction import matmul
 from autodiff.ops.halves import in_float32
+from autodiff.ops.matrices import check_float, common_batch
 from autodiff.ops.out import written
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reductions import _restore
-from autodiff.ops.systems import check_float, common_batch
 from autodiff.ops.views import mT, unsqueeze
 from autodiff.shapes import dim_index, dim_mask
 from autodiff.tensor import Tensor, wrap

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Any, NamedTuple
+from typing import Any
 
 from autodiff import dtypes
 from autodiff.dtypes import SCALAR_NAMES
-from autodiff.native import error, ffi, lib
+from autodiff.native import error, ffi, lib, refuse_any
 from autodiff.node import mode
 from autodiff.ops.arithmetic import lerp, where
 from autodiff.ops.base import OUTPUT, Op, fresh
@@ -17,7 +17,7 @@ from autodiff.ops.gather import choice, chosen, gather
 from autodiff.ops.out import written, written_all
 from autodiff.ops.rearrange import movedim
 from autodiff.ops.reductions import _extreme_rule
-from autodiff.ops.returned import returned
+from autodiff.ops.returned import Chosen, returned
 from autodiff.ops.sorting import sort
 from autodiff.ops.views import expand, reshape, select, unsqueeze
 from autodiff.shapes import dim_index
@@ -27,27 +27,18 @@ __all__ = ["kthvalue", "median", "nanmedian", "nanquantile", "quantile"]
 
 
 @returned("kthvalue")
-class kthvalue_result(NamedTuple):  # noqa: N801 - as max_result
+class kthvalue_result(Chosen):  # noqa: N801 - as max_result
     """What `kthvalue` returns."""
-
-    values: Tensor
-    indices: Tensor
 
 
 @returned("median")
-class median_result(NamedTuple):  # noqa: N801 - as max_result
+class median_result(Chosen):  # noqa: N801 - as max_result
     """What `median` over a dimension returns."""
-
-    values: Tensor
-    indices: Tensor
 
 
 @returned("nanmedian")
-class nanmedian_result(NamedTuple):  # noqa: N801 - as max_result
+class nanmedian_result(Chosen):  # noqa: N801 - as max_result
     """What `nanmedian` over a dimension returns."""
-
-    values: Tensor
-    indices: Tensor
 
 
 _CHOICES = {
@@ -173,8 +164,8 @@ def _shares(name: str, x: Tensor, q: Any) -> Tensor:
                 f"{name}() q tensor must be same dtype as the input tensor, not "
                 f"{SCALAR_NAMES[q._p.dtype]}"
             )
-        if not bool(((q.detach() >= 0) & (q.detach() <= 1)).all()):
-            raise RuntimeError(f"{name}() q values must be in the range [0, 1]: {q.tolist()}")
+        inside = (q.detach() >= 0) & (q.detach() <= 1)
+        refuse_any((~inside)._p, RuntimeError, f"{name}() q values must be in the range [0, 1]")
         return q
     if isinstance(q, bool) or not isinstance(q, (int, float)):
         raise TypeError(f"{name}(): argument 'q' must be float or Tensor, not {type(q).__name__}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import builtins
-from typing import Any, NamedTuple
+from typing import Any
 
 from autodiff import dtypes
 from autodiff.dtypes import dtype
@@ -14,7 +14,7 @@ from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
 from autodiff.ops.gather import choice, chosen
 from autodiff.ops.join import cat, stack
 from autodiff.ops.pointwise import PointwiseOp
-from autodiff.ops.returned import returned
+from autodiff.ops.returned import Chosen, returned
 from autodiff.ops.views import _expand, _select, reshape, unsqueeze
 from autodiff.shapes import Size, dim_index, dim_mask, sizes_of
 from autodiff.tensor import Tensor, live_node, own, wrap
@@ -207,19 +207,13 @@ def prod(
 
 
 @returned("max")
-class max_result(NamedTuple):  # noqa: N801 - PyTorch's name
+class max_result(Chosen):  # noqa: N801 - PyTorch's name
     """What `max` over a dimension returns."""
-
-    values: Tensor
-    indices: Tensor
 
 
 @returned("min")
-class min_result(NamedTuple):  # noqa: N801 - PyTorch's name
+class min_result(Chosen):  # noqa: N801 - PyTorch's name
     """What `min` over a dimension returns."""
-
-    values: Tensor
-    indices: Tensor
 
 
 _CHOICES = {

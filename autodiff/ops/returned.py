@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
-__all__ = ["returned"]
+from autodiff.tensor import Tensor
+
+__all__ = ["Chosen", "returned"]
 
 T = TypeVar("T")
 
@@ -23,3 +25,10 @@ def returned(name: str) -> Callable[[type[T]], type[T]]:
         return kind
 
     return decorate
+
+
+class Chosen(NamedTuple):
+    """Values, and the indices at which they were found."""
+
+    values: Tensor
+    indices: Tensor

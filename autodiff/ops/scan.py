@@ -6,7 +6,7 @@ own is another one, from the other end.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from autodiff import dtypes
 from autodiff.dtypes import SCALAR_NAMES, dtype
@@ -21,7 +21,7 @@ from autodiff.ops.halves import in_float32
 from autodiff.ops.join import cat
 from autodiff.ops.out import check_out, written, written_all
 from autodiff.ops.pointwise import PointwiseOp
-from autodiff.ops.returned import returned
+from autodiff.ops.returned import Chosen, returned
 from autodiff.ops.views import clone, narrow
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, own, wrap
@@ -222,19 +222,13 @@ _CHOICES = {
 
 
 @returned("cummax")
-class cummax_result(NamedTuple):  # noqa: N801 - as max_result
+class cummax_result(Chosen):  # noqa: N801 - as max_result
     """What `cummax` returns."""
-
-    values: Tensor
-    indices: Tensor
 
 
 @returned("cummin")
-class cummin_result(NamedTuple):  # noqa: N801 - as max_result
+class cummin_result(Chosen):  # noqa: N801 - as max_result
     """What `cummin` returns."""
-
-    values: Tensor
-    indices: Tensor
 
 
 def _extremes(name: str, x: Tensor, dim: int, into: Any) -> tuple[Tensor, ...]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import operator
-from typing import Any, NamedTuple
+from typing import Any
 
 from autodiff import dtypes
 from autodiff.native import error, ffi, lib
 from autodiff.ops.base import Op, fresh
 from autodiff.ops.gather import choice, chosen
-from autodiff.ops.returned import returned
+from autodiff.ops.returned import Chosen, returned
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, own
 
@@ -17,19 +17,13 @@ _sort, _topk = choice("sort", "SortBackward0"), choice("topk", "TopkBackward0")
 
 
 @returned("sort")
-class sort_result(NamedTuple):  # noqa: N801 - as max_result
+class sort_result(Chosen):  # noqa: N801 - as max_result
     """What `sort` returns."""
-
-    values: Tensor
-    indices: Tensor
 
 
 @returned("topk")
-class topk_result(NamedTuple):  # noqa: N801 - as max_result
+class topk_result(Chosen):  # noqa: N801 - as max_result
     """What `topk` returns."""
-
-    values: Tensor
-    indices: Tensor
 
 
 def _not_bool(op: str, **flags: Any) -> TypeError:

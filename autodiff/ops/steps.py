@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from itertools import accumulate
 from typing import Any
 
-from autodiff.ops.create import tensor
+from autodiff.ops.convert import tensor
 from autodiff.ops.indexing import index_select
 from autodiff.ops.join import cat
 from autodiff.ops.views import narrow

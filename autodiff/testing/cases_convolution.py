@@ -8,7 +8,7 @@ from itertools import product
 from typing import Any
 
 from autodiff.nn import functional as F
-from autodiff.ops.create import tensor
+from autodiff.ops.convert import tensor
 from autodiff.testing.reference import Array, Index
 
 __all__ = ["ROWS"]

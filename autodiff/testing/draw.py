@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from autodiff import dtypes
 from autodiff.dtypes import dtype
 from autodiff.expr import Interval, Primitive
-from autodiff.ops.create import tensor
+from autodiff.ops.convert import tensor
 from autodiff.ops.views import reshape
 from autodiff.tensor import Tensor
 from autodiff.testing.layout import Layout, Shape

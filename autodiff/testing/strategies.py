@@ -12,7 +12,7 @@ from hypothesis.strategies import SearchStrategy
 from autodiff import dtypes as _dtypes
 from autodiff.dtypes import dtype
 from autodiff.expr import Interval, Primitive
-from autodiff.ops.create import tensor
+from autodiff.ops.convert import tensor
 from autodiff.ops.declare import FUNCTIONS
 from autodiff.ops.views import reshape
 from autodiff.tensor import Tensor

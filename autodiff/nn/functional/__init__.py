@@ -2,6 +2,7 @@
 
 from autodiff.nn.functional import (
     activation,
+    alignment_loss,
     attention,
     channel_norm,
     class_loss,
@@ -23,6 +24,7 @@ from autodiff.nn.functional import (
     unpooling,
 )
 from autodiff.nn.functional.activation import *  # noqa: F403 - its own __all__ lists them
+from autodiff.nn.functional.alignment_loss import *  # noqa: F403
 from autodiff.nn.functional.attention import *  # noqa: F403
 from autodiff.nn.functional.channel_norm import *  # noqa: F403
 from autodiff.nn.functional.class_loss import *  # noqa: F403
@@ -54,6 +56,7 @@ for _theme in (
     distance,
     distance_loss,
     heads,
+    alignment_loss,
     label_loss,
     margin_loss,
     noise,

@@ -8,7 +8,7 @@ from typing import Any
 from autodiff.nn.functional.convolution import Ints, ints, kind
 from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.ops.arithmetic import div
-from autodiff.ops.create import tensor
+from autodiff.ops.convert import tensor
 from autodiff.ops.halves import in_float32
 from autodiff.ops.join import cat
 from autodiff.ops.pooling import greatest, sums

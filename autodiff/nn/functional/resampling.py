@@ -16,7 +16,8 @@ from autodiff.nn.functional.pooling import (
     adaptive_avg_pool3d,
 )
 from autodiff.nn.functional.reduction import check_floating, check_tensors
-from autodiff.ops.create import arange, tensor, zeros
+from autodiff.ops.convert import tensor
+from autodiff.ops.create import arange, zeros
 from autodiff.ops.gather import index_along
 from autodiff.ops.halves import in_float32
 from autodiff.ops.indexing import index_add

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from autodiff import dtypes
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.create import arange, tensor
+from autodiff.ops.convert import tensor
+from autodiff.ops.create import arange
 from autodiff.ops.indexing import index_select
 from autodiff.ops.views import transpose
 from autodiff.tensor import Tensor

@@ -1,0 +1,209 @@
+"""What a tensor's native descriptor tells: shape, strides, type and place in memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from autodiff import dtypes
+from autodiff.native import error, ffi, lib, looked_at
+from autodiff.shapes import Size, dim_index
+
+if TYPE_CHECKING:
+    from autodiff._methods import TensorMethods
+else:
+    TensorMethods = object
+
+__all__ = ["Described", "owned"]
+
+_gc = ffi.gc
+_free = lib.ad_free
+_unpack = ffi.unpack
+_shape_key = lib.ad_shape_key
+
+_shapes: dict[int, Size] = {}  # by ad_shape_key: to make one takes as long as an operation
+
+
+def _note_shape(key: int, p: Any) -> Size:
+    shape = tuple.__new__(Size, _unpack(p.shape, p.ndim))
+    if key:
+        if len(_shapes) > 4096:
+            _shapes.clear()
+        _shapes[key] = shape
+    return shape
+
+
+def owned(p: Any, op: str, *inputs: Any) -> Any:
+    """A new descriptor that frees itself; a failure of `op` on `inputs` where it is NULL."""
+    if not p:
+        raise error(op, *inputs)
+    return _gc(p, _free)
+
+
+class Described(TensorMethods):
+    """The part of a tensor that its descriptor answers."""
+
+    __slots__ = ("_p",)
+    _p: Any
+
+    @property
+    def shape(self) -> Size:
+        """The sizes of the dimensions.
+
+        >>> ad.zeros(2, 3).shape
+        torch.Size([2, 3])
+        """
+        p = self._p
+        key = _shape_key(p)
+        found = _shapes.get(key)
+        return _note_shape(key, p) if found is None else found
+
+    def size(self, dim: int | None = None) -> Any:
+        """The shape, or the size of one dimension.
+
+        >>> ad.zeros(2, 3).size(1)
+        3
+        """
+        return self.shape if dim is None else self.shape[dim_index(dim, self.ndim)]
+
+    def stride(self, dim: int | None = None) -> Any:
+        """The strides in elements, or that of one dimension.
+
+        >>> ad.zeros(2, 3).stride()
+        (3, 1)
+        """
+        strides = tuple(_unpack(self._p.strides, self._p.ndim))
+        return strides if dim is None else strides[dim_index(dim, self.ndim)]
+
+    def storage_offset(self) -> int:
+        """The position of the first element in the storage, in elements.
+
+        >>> ad.arange(4)[2:].storage_offset()
+        2
+        """
+        return int(lib.ad_offset(self._p))
+
+    def data_ptr(self) -> int:
+        """The address of the first element.
+
+        >>> x = ad.zeros(2)
+        >>> x.view(1, 2).data_ptr() == x.data_ptr()
+        True
+        """
+        looked_at()
+        return int(ffi.cast("intptr_t", self._p.data))
+
+    @property
+    def ndim(self) -> int:
+        """The number of dimensions.
+
+        >>> ad.zeros(2, 3).ndim
+        2
+        """
+        return int(self._p.ndim)
+
+    def dim(self) -> int:
+        """The number of dimensions.
+
+        >>> ad.zeros(2, 3).dim()
+        2
+        """
+        return int(self._p.ndim)
+
+    def numel(self) -> int:
+        """The number of elements.
+
+        >>> ad.zeros(2, 3).numel()
+        6
+        """
+        return int(self._p.numel)
+
+    def nelement(self) -> int:
+        """The number of elements.
+
+        >>> ad.zeros(2, 3).nelement()
+        6
+        """
+        return int(self._p.numel)
+
+    def element_size(self) -> int:
+        """The bytes of one element.
+
+        >>> ad.zeros(2, 3).element_size()
+        4
+        """
+        return self.dtype.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of all elements.
+
+        >>> ad.zeros(2, 3).nbytes
+        24
+        """
+        return self.numel() * self.element_size()
+
+    @property
+    def itemsize(self) -> int:
+        """The bytes of one element.
+
+        >>> ad.zeros(2, 3).itemsize
+        4
+        """
+        return self.dtype.itemsize
+
+    def is_contiguous(self) -> bool:
+        """Whether the elements lie in row-major order without gaps.
+
+        >>> ad.zeros(2, 3).t().is_contiguous()
+        False
+        """
+        return bool(self._p.contiguous)
+
+    @property
+    def dtype(self) -> dtypes.dtype:
+        """The type of the elements.
+
+        >>> ad.tensor([1, 2]).dtype
+        torch.int64
+        """
+        return dtypes.ALL[self._p.dtype]
+
+    @property
+    def device(self) -> str:
+        """Always "cpu".
+
+        >>> ad.zeros(2).device
+        'cpu'
+        """
+        return "cpu"
+
+    @property
+    def is_cuda(self) -> bool:
+        """Always False.
+
+        >>> ad.zeros(2).is_cuda
+        False
+        """
+        return False
+
+    def is_floating_point(self) -> bool:
+        """Whether the elements are floating-point numbers.
+
+        >>> ad.tensor([1, 2]).is_floating_point()
+        False
+        """
+        return bool(self._p.dtype >= dtypes.FIRST_FLOAT)
+
+    @property
+    def _version(self) -> int:
+        if self.is_inference():
+            raise RuntimeError("Inference tensors do not track version counter.")
+        return int(lib.ad_version(self._p))
+
+    def is_inference(self) -> bool:
+        """Whether the memory was made in inference mode, and so can be part of no graph.
+
+        >>> ad.ones(2).is_inference()
+        False
+        """
+        return bool(lib.ad_is_inference(self._p))

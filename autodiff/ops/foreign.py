@@ -1,0 +1,105 @@
+"""Tensors over the memory of arrays and buffers, which live as long as the tensors do."""
+
+from __future__ import annotations
+
+import array
+import sys
+from typing import Any
+
+from autodiff import dtypes
+from autodiff.native import error, ffi, forget, keep, lib
+from autodiff.ops.create import zeros
+from autodiff.shapes import contiguous_strides
+from autodiff.tensor import Tensor, own
+
+__all__ = ["TYPES", "has_memory", "view_of"]
+
+TYPES = {
+    "b1": dtypes.bool,
+    "u1": dtypes.uint8,
+    "i4": dtypes.int32,
+    "i8": dtypes.int64,
+    "f2": dtypes.float16,
+    "f4": dtypes.float32,
+    "f8": dtypes.float64,
+}
+_FOREIGN_ORDER = ">" if sys.byteorder == "little" else "<"
+_FORMATS = {"?": "b1", "B": "u1", "i": "i4", "l": "i8", "q": "i8", "e": "f2", "f": "f4", "d": "f8"}
+
+
+def has_memory(data: Any) -> bool:
+    """Whether data is an array or a buffer."""
+    if hasattr(data, "__array_interface__"):
+        return True
+    return isinstance(data, (memoryview, array.array, bytes, bytearray))
+
+
+def view_of(data: Any) -> Tensor:
+    """A tensor over the memory of an array or a buffer. TypeError for types that have no dtype."""
+    if hasattr(data, "__array_interface__"):
+        about = data.__array_interface__
+        address, readonly = about["data"]
+        return _wrap_memory(
+            data, about["typestr"], about["shape"], about.get("strides"), address, readonly
+        )
+    view = memoryview(data)
+    kind = _FORMATS.get(view.format)
+    if kind is None or not view.c_contiguous:
+        raise TypeError(
+            f"can't convert a buffer of format {view.format!r}: supported are contiguous buffers "
+            f"of {', '.join(_FORMATS)}"
+        )
+    raw = ffi.from_buffer(view)
+    address = int(ffi.cast("intptr_t", raw))
+    return _wrap_memory((view, raw), f"={kind}", view.shape or (), None, address, view.readonly)
+
+
+def _wrap_memory(
+    owner: Any, typestr: str, shape: Any, strides: Any, address: int, readonly: bool
+) -> Tensor:
+    d = TYPES.get(typestr[1:])
+    if d is None:
+        raise TypeError(
+            f"can't convert an array of type {typestr}: the supported types are "
+            f"{', '.join(known.name for known in dtypes.ALL)}"
+        )
+    if typestr[0] == _FOREIGN_ORDER:
+        raise ValueError(
+            f"can't convert an array of type {typestr}: its byte order is not this machine's"
+        )
+    size = d.itemsize
+    steps = [s * size for s in contiguous_strides(shape)] if strides is None else list(strides)
+    if any(s < 0 for s in steps):
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors with negative "
+            "strides are not currently supported. (You can probably work around this by making a "
+            "copy of your array with array.copy().)"
+        )
+    if any(s % size for s in steps) or address % size:
+        raise ValueError(
+            f"given array strides {steps} are not multiples of the element size {size}, or its "
+            "memory is "
+            "not aligned: make a copy of it with array.copy()"
+        )
+    if 0 in shape:
+        return zeros(list(shape), dtype=d)
+    end = size + sum((n - 1) * s for n, s in zip(shape, steps, strict=True))
+    at, past = ffi.cast("void *", address), ffi.cast("void *", address + end)
+    handle = keep(owner)
+    p = lib.ad_wrap(
+        d.code,
+        len(shape),
+        list(shape),
+        [s // size for s in steps],
+        at,
+        at,
+        past,
+        readonly,
+        handle,
+        lib.ad_release_owner,
+    )
+    if not p:
+        failure = error("from_numpy")
+        forget(handle)
+        raise failure
+    return own(p, "from_numpy")

@@ -1,0 +1,145 @@
+"""A tensor's values as objects of Python and NumPy."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from autodiff import dtypes
+from autodiff.changes import changes
+from autodiff.descriptor import Described, owned
+from autodiff.native import ffi, lib, looked_at
+
+__all__ = ["Valued"]
+
+_unpack = ffi.unpack
+_POINTERS = ("uint8_t *", "uint8_t *", "int32_t *", "int64_t *", "", "", "float *", "double *")
+_TYPESTR = ("|b1", "|u1", "<i4", "<i8", "<f2", "", "<f4", "<f8")
+
+
+class Valued(Described):
+    """The part of a tensor that gives its values away."""
+
+    __slots__ = ()
+    requires_grad: bool
+
+    def item(self) -> Any:
+        """The value of a one-element tensor as a Python number. RuntimeError for others.
+
+        >>> ad.tensor([1.5]).item()
+        1.5
+        """
+        p = self._p
+        if p.numel != 1:
+            raise RuntimeError(
+                f"a Tensor with {p.numel} elements cannot be converted to Scalar "
+                f"(shape {list(self.shape)})"
+            )
+        if changes.recorder is not None:
+            looked_at()
+        if p.dtype >= dtypes.FIRST_FLOAT:
+            return lib.ad_item_f64(p)
+        value = lib.ad_item_i64(p)
+        return value != 0 if p.dtype == dtypes.bool.code else value
+
+    def tolist(self) -> Any:
+        """The values as nested lists, or as a number for a 0-d tensor.
+
+        >>> ad.tensor([[1, 2], [3, 4]]).tolist()
+        [[1, 2], [3, 4]]
+        """
+        if self._p.ndim == 0:
+            return self.item()
+        p = self._p
+        looked_at()
+        half = self.dtype in dtypes.HALVES
+        if half or not p.contiguous:
+            d = dtypes.float32.code if half else p.dtype
+            p = owned(lib.ad_contiguous(p, d), "tolist", p)
+        flat = _unpack(ffi.cast(_POINTERS[p.dtype], p.data), p.numel) if p.numel else []
+        values = [v != 0 for v in flat] if p.dtype == dtypes.bool.code else list(flat)
+        return _nest(values, self.shape)
+
+    def numpy(self, *, force: bool = False) -> Any:
+        """A NumPy array that shares this tensor's memory; by `force` also one that needs grad.
+
+        >>> ad.tensor([1, 2]).numpy()
+        array([1, 2])
+        """
+        if self.requires_grad and not force:
+            raise RuntimeError(
+                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
+                "instead."
+            )
+        if self.dtype is dtypes.bfloat16:
+            raise TypeError("Got unsupported ScalarType BFloat16")
+        import numpy
+
+        return numpy.asarray(_Exported(self))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
+        array = self.numpy()
+        if dtype is not None and array.dtype != dtype:
+            if copy is False:
+                raise ValueError(f"an array of {dtype} is a copy of a tensor of {self.dtype!r}")
+            return array.astype(dtype)
+        return array.copy() if copy else array
+
+    def __len__(self) -> int:
+        if self._p.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return int(self._p.shape[0])
+
+    def __bool__(self) -> bool:
+        if self._p.numel != 1:
+            what = "no values" if self._p.numel == 0 else "more than one value"
+            raise RuntimeError(f"Boolean value of Tensor with {what} is ambiguous")
+        return bool(self.item())
+
+    def _single(self) -> Any:
+        if self._p.numel != 1:
+            raise ValueError(
+                "only one element tensors can be converted to Python scalars, this one has "
+                f"{self._p.numel} elements"
+            )
+        return self.item()
+
+    def __float__(self) -> float:
+        return float(self._single())
+
+    def __int__(self) -> int:
+        return int(self._single())
+
+    def __index__(self) -> int:
+        value = self.item() if self._p.numel == 1 else None
+        if not isinstance(value, int):
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return int(value)
+
+    def __format__(self, spec: str) -> str:
+        return format(self.item(), spec) if self._p.ndim == 0 else object.__format__(self, spec)
+
+
+class _Exported:
+    """What NumPy reads a tensor's memory through; it keeps the memory alive."""
+
+    def __init__(self, x: Valued) -> None:
+        size = x.element_size()
+        self.owner = x._p
+        self.__array_interface__ = {
+            "version": 3,
+            "shape": tuple(x.shape),
+            "typestr": _TYPESTR[x._p.dtype],
+            "data": (x.data_ptr(), bool(lib.ad_readonly(x._p))),
+            "strides": tuple(s * size for s in x.stride()),
+        }
+
+
+def _nest(values: list[Any], shape: Sequence[int]) -> Any:
+    """A flat list as nested lists of the given shape."""
+    for d in range(len(shape) - 1, 0, -1):
+        size, count = shape[d], 1
+        for s in shape[:d]:
+            count *= s
+        values = [values[i * size : (i + 1) * size] for i in range(count)]
+    return values
