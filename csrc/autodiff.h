@@ -138,11 +138,19 @@ ad_tensor *ad_diagonal(const ad_tensor *x, int64_t offset, int dim1, int dim2); 
 ad_tensor *ad_contiguous(const ad_tensor *x, int dtype); /* a new contiguous tensor */
 ad_tensor *ad_clone(const ad_tensor *x);                 /* keeps the order of dense strides */
 int ad_copy(ad_tensor *dst, const ad_tensor *src);       /* broadcasts and converts */
-ad_tensor *ad_cat(int n, ad_tensor *const *xs, int dim, int dtype);
-/* Put together from pieces along each dimension. The plan: of each dimension the number of its pieces, then
- * of each where it starts in x, the step from one element to the next (-1, 0 or 1) and how many they are. One
- * that starts at -1 is of nothing: `value` (else NULL) is there. */
-ad_tensor *ad_pieces(const ad_tensor *x, int64_t n, const int64_t *plan, const ad_tensor *value);
+/* Joined along a dimension, or along a new one; -1 is the last. dtype: that of the result, or -1 where all
+ * are to have one dtype and, to be joined, as many dimensions. */
+ad_tensor *ad_cat(int n, ad_tensor *const *xs, int64_t dim, int dtype);
+ad_tensor *ad_stack(int n, ad_tensor *const *xs, int64_t dim, int dtype);
+/* With the order reversed along dimensions, each named once. Here and for roll, -1 is the last one. */
+ad_tensor *ad_flip(const ad_tensor *x, int n, const int64_t *dims);
+/* Shifted along dimensions, around the ends; where dims is NULL, once, as one vector. */
+ad_tensor *ad_roll(const ad_tensor *x, int n, const int64_t *shifts, const int64_t *dims);
+/* With more elements before and after those of the last n / 2 dimensions, of which the last comes first; pads
+ * that are negative take some away. Constant: `value`, of x's dtype, or 0 where it is NULL; else x's own, of
+ * 1 to 3 dimensions, before which there are one or two. */
+typedef enum { AD_PAD_CONSTANT, AD_PAD_REFLECT, AD_PAD_REPLICATE, AD_PAD_CIRCULAR } ad_pad_kind;
+ad_tensor *ad_pad(const ad_tensor *x, int n, const int64_t *pads, int how, const ad_tensor *value);
 /* The elements of matrices on and below a diagonal, or on and above it; zeros elsewhere. */
 ad_tensor *ad_triangle(const ad_tensor *x, int64_t diagonal, int lower);
 
@@ -319,6 +327,8 @@ ad_tensor *ad_max_pool(const ad_tensor *x, int64_t n, const int64_t *plan);
 /* x (lead, n dimensions from the `first`, rest) at n int64 index tensors of one shape s: a result of shape
  * lead + s + rest. */
 ad_tensor *ad_index_get(const ad_tensor *x, int first, int n, const ad_tensor *const *index);
+/* The rows of a table that an int64 index names; none is negative. */
+ad_tensor *ad_lookup(const ad_tensor *table, const ad_tensor *index);
 int ad_index_put(ad_tensor *x, int first, int n, const ad_tensor *const *index, const ad_tensor *values,
                  int accumulate);
 /* The elements that an int64 index of x's dimensions names along one; values are added there. Indices are

@@ -7,7 +7,7 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.expr import build, inputs
 from autodiff.grad_mode import no_grad
-from autodiff.native import refuse_any
+from autodiff.native import lib, refuse_any, take_failure
 from autodiff.ops import arithmetic
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.cast import to_dtype
@@ -84,6 +84,12 @@ def rows_of(
     by_frequency: bool,
 ) -> Tensor:
     """The rows of weight that input names, in its shape. IndexError where one is not there."""
+    if padding_idx is None and max_norm is None and not by_frequency:
+        y = lib.ad_lookup(weight._p, input._p)
+        if y:
+            kept = weight._node is not None or weight._base is not None
+            return _rows.result(weight, y, (Indices([input]) if kept else None, None))
+        take_failure()  # which is worded below, or there is none
     places = _positions(name, input, weight)
     padding = _row_number(padding_idx, weight)
     try:

@@ -173,7 +173,7 @@ def _advanced(y: Tensor, left: dict[int, Tensor]) -> tuple[Tensor, Indices]:
 
 def is_places(x: Tensor, index: Any) -> bool:
     """Whether an index is one tensor of positions in x's first dimension."""
-    is_index = isinstance(index, Tensor) and index.dtype is dtypes.int64
+    is_index = isinstance(index, Tensor) and index._p.dtype == _INT64
     return is_index and bool(index._p.ndim and x._p.ndim)
 
 

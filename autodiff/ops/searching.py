@@ -12,7 +12,7 @@ from autodiff.ops.create import arange, full
 from autodiff.ops.gather import gather, index_along
 from autodiff.ops.out import put
 from autodiff.ops.rearrange import movedim
-from autodiff.ops.sorting import argsort, sort
+from autodiff.ops.sorting import argsort, in_order
 from autodiff.ops.views import reshape
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, own
@@ -174,7 +174,7 @@ def _wanted(x: Tensor, runs: list[Any], at: int, shape: Any) -> Any:
     starts, within, counts = runs
     values = movedim(index_along(x, 0, starts), 0, at) if at else index_along(x, 0, starts)
     found = [values]
-    found += [] if within is None else [reshape(within, shape)]
+    found += [] if within is None else [within if len(shape) == 1 else reshape(within, shape)]
     found += [] if counts is None else [counts]
     return tuple(found) if len(found) > 1 else values
 
@@ -216,10 +216,12 @@ def unique(
     >>> ad.unique(ad.tensor([3, 1, 3]), return_counts=True)
     (tensor([1, 3]), tensor([1, 2]))
     """
-    _flags("unique", sorted=sorted, return_inverse=return_inverse, return_counts=return_counts)
+    if {type(sorted), type(return_inverse), type(return_counts)} != {bool}:
+        _flags("unique", sorted=sorted, return_inverse=return_inverse, return_counts=return_counts)
     if dim is None:
         at, shape = 0, input.shape
-        x, order = sort(reshape(input, -1))
+        flat = input if input._p.ndim == 1 else reshape(input, -1)
+        x, order = in_order(flat, 0, flat._p.numel, False)
     else:
         at, there = _slices("unique", input, dim)
         shape = there.shape[:1]

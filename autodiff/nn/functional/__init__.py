@@ -22,6 +22,7 @@ from autodiff.nn.functional import (
     sampling,
     sparse,
     unpooling,
+    windows,
 )
 from autodiff.nn.functional.activation import *  # noqa: F403 - its own __all__ lists them
 from autodiff.nn.functional.alignment_loss import *  # noqa: F403
@@ -44,6 +45,7 @@ from autodiff.nn.functional.resampling import *  # noqa: F403
 from autodiff.nn.functional.sampling import *  # noqa: F403
 from autodiff.nn.functional.sparse import *  # noqa: F403
 from autodiff.nn.functional.unpooling import *  # noqa: F403
+from autodiff.nn.functional.windows import *  # noqa: F403
 from autodiff.ops.contraction import linear
 
 __all__ = ["linear"]
@@ -69,5 +71,6 @@ for _theme in (
     sampling,
     sparse,
     unpooling,
+    windows,
 ):
     __all__ += _theme.__all__
