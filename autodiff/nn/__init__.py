@@ -27,6 +27,7 @@ from autodiff.nn.activation import (
     Tanhshrink,
     Threshold,
 )
+from autodiff.nn.attention import MultiheadAttention
 from autodiff.nn.batchnorm import (
     BatchNorm1d,
     BatchNorm2d,
@@ -37,6 +38,7 @@ from autodiff.nn.batchnorm import (
     InstanceNorm3d,
     LocalResponseNorm,
 )
+from autodiff.nn.cells import GRUCell, LSTMCell, RNNCell
 from autodiff.nn.containers import MLP, ModuleDict, ModuleList, Sequential
 from autodiff.nn.convolution import (
     Conv1d,
@@ -138,7 +140,7 @@ from autodiff.nn.pooling import (
     MaxPool2d,
     MaxPool3d,
 )
-from autodiff.nn.recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell
+from autodiff.nn.recurrent import GRU, LSTM, RNN, RNNBase
 from autodiff.nn.resampling import (
     ChannelShuffle,
     Fold,
@@ -152,7 +154,6 @@ from autodiff.nn.resampling import (
 from autodiff.nn.shape import Flatten, Identity, Unflatten
 from autodiff.nn.softmax import LogSoftmax, Softmax, Softmax2d, Softmin
 from autodiff.nn.transformer import (
-    MultiheadAttention,
     Transformer,
     TransformerDecoder,
     TransformerDecoderLayer,

@@ -10,7 +10,8 @@ from typing import Any
 
 import autodiff as ad
 from autodiff.nn import functional
-from autodiff.ops.recurrent import Steps, scan
+from autodiff.ops.recurrent import scan
+from autodiff.ops.steps import Steps
 from autodiff.testing.reference import Array
 
 __all__ = ["LAYERS"]

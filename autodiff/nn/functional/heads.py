@@ -71,17 +71,11 @@ def multi_head_attention_forward(
     _check_widths(query, key, value, embed_dim_to_check, num_heads, use_separate_proj_weight)
     separate = (q_proj_weight, k_proj_weight, v_proj_weight)
     weights = separate if use_separate_proj_weight else in_proj_weight
-    q, k, v = _projected(query, key, value, weights, in_proj_bias)
-    _check_mask(mask, q, k, num_heads)
-    if bias_k is not None and bias_v is not None:
-        k, v = (cat([x, b.expand(1, x.shape[1], -1)]) for x, b in ((k, bias_k), (v, bias_v)))
-        mask, padding = _wider(mask), _wider(padding)
+    q, *kv = _projected(query, key, value, weights, in_proj_bias)
+    _check_mask(mask, q, kv[0], num_heads)
     q = _by_head(q, num_heads)
-    k = _by_head(k, num_heads) if static_k is None else _static(static_k, q, "static_k")
-    v = _by_head(v, num_heads) if static_v is None else _static(static_v, q, "static_v")
-    if add_zero_attn:
-        k, v = (cat([x, x.new_zeros((*x.shape[:2], 1, x.shape[3]))], 2) for x in (k, v))
-        mask, padding = _wider(mask), _wider(padding)
+    k, v, more = _keys_and_values(q, kv, (bias_k, bias_v), (static_k, static_v), add_zero_attn)
+    mask, padding = (_wider(x, more) for x in (mask, padding))
     y, shares = _attended(
         q, k, v, _joined(mask, padding, q, k), need_weights, causal, dropout_p if training else 0.0
     )
@@ -91,6 +85,24 @@ def multi_head_attention_forward(
         return y, None
     shares = shares.mean(1) if average_attn_weights else shares
     return y, shares if batched else shares.squeeze(0)
+
+
+def _keys_and_values(
+    q: Tensor, kv: list[Tensor], biases: Any, static: Any, add_zero: bool
+) -> tuple[Tensor, Tensor, int]:
+    """Both by head, and how many keys there are more than were given: learned ones, and zeros."""
+    more = 0
+    if all(b is not None for b in biases):
+        kv = [cat([x, b.expand(1, x.shape[1], -1)]) for x, b in zip(kv, biases, strict=True)]
+        more += 1
+    found = [
+        _by_head(x, q.shape[1]) if given is None else _static(given, q, name)
+        for x, given, name in zip(kv, static, ("static_k", "static_v"), strict=True)
+    ]
+    if add_zero:
+        found = [cat([x, x.new_zeros((*x.shape[:2], 1, x.shape[3]))], 2) for x in found]
+        more += 1
+    return found[0], found[1], more
 
 
 def _check_heads(
@@ -165,9 +177,11 @@ def _check_widths(
         raise AssertionError(f"key shape {key.shape!r} does not match value shape {value.shape!r}")
 
 
-def _wider(mask: Tensor | None) -> Tensor | None:
-    """A mask with one more key, that is seen."""
-    return None if mask is None else cat([mask, mask.new_zeros((*mask.shape[:-1], 1))], -1)
+def _wider(mask: Tensor | None, more: int) -> Tensor | None:
+    """A mask with so many keys more, that are seen."""
+    if mask is None or not more:
+        return mask
+    return cat([mask, mask.new_zeros((*mask.shape[:-1], more))], -1)
 
 
 def _check_mask(mask: Tensor | None, q: Tensor, k: Tensor, heads: int) -> None:

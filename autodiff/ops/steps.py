@@ -1,0 +1,96 @@
+"""How the rows of packed sequences make time steps."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import accumulate
+from typing import Any
+
+from autodiff.ops.convert import tensor
+from autodiff.ops.indexing import index_select
+from autodiff.ops.join import cat
+from autodiff.ops.views import narrow
+from autodiff.tensor import Tensor
+
+__all__ = ["Steps", "resized"]
+
+
+class Steps:
+    """How the rows of a packed sequence make time steps, and what backward needs of a scan."""
+
+    __slots__ = (
+        "biased",
+        "cells",
+        "kept",
+        "kind",
+        "made",
+        "offsets",
+        "order",
+        "projected",
+        "recorded",
+        "sizes",
+    )
+    recorded: bool  # whether there will be a backward, which needs what follows
+    kept: Any  # the gates of each row
+    cells: Any  # the cell state of each row
+    made: Any  # what is projected to the output rows
+
+    def __init__(
+        self, kind: str, sizes: Sequence[int], reverse: bool, biased: bool, projected: bool
+    ) -> None:
+        self.kind, self.sizes, self.biased, self.projected = kind, sizes, biased, projected
+        self.offsets = [0, *accumulate(sizes)]
+        self.order = range(len(sizes))[:: -1 if reverse else 1]
+
+    def parts(self, xs: Sequence[Any]) -> tuple[Any, ...]:
+        """Gates, weight and first state (h, c or None), bias or None, projection or None."""
+        gates, w, h, *rest = xs
+        c = rest.pop(0) if self.kind == "LSTM" else None
+        b = rest.pop(0) if self.biased else None
+        return gates, w, h, c, b, rest.pop(0) if self.projected else None
+
+    @property
+    def native(self) -> bool:
+        """Whether one native call does: all steps have all the sequences, nothing is projected."""
+        return self.sizes[-1] == self.sizes[0] and not self.projected
+
+    def rows(self, t: int) -> tuple[int, int]:
+        """Where a step's rows begin, and how many there are."""
+        return self.offsets[t], self.sizes[t]
+
+    def last(self, out: Tensor) -> Tensor:
+        """Of each sequence, the row of its last step in the order of the scan."""
+        n, first = self.sizes[0], self.sizes[-1]
+        if self.order.step < 0 or len(self.sizes) == 1:
+            return narrow(out, 0, 0, n)
+        if first == n:
+            return narrow(out, 0, self.offsets[-2], n)
+        return index_select(out, 0, tensor(self._lasts()))
+
+    def _lasts(self) -> list[int]:
+        found = {j: self.offsets[t] + j for t, size in enumerate(self.sizes) for j in range(size)}
+        return [found[j] for j in range(self.sizes[0])]
+
+    def before(self, out: Tensor, first: Tensor) -> Tensor:
+        """For each row, the state that its step began with, of all states and the first."""
+        sizes, n = self.sizes, self.sizes[0]
+        if sizes[-1] == n:
+            rest = out.shape[0] - n
+            if self.order.step > 0:
+                return cat([first, narrow(out, 0, 0, rest)])
+            return cat([narrow(out, 0, n, rest), first])
+        at: list[int] = []
+        for t, size in enumerate(sizes):
+            s = t - self.order.step
+            held = sizes[s] if 0 <= s < len(sizes) else 0
+            offset = self.offsets[s] if held else 0
+            at += [offset + j if j < held else out.shape[0] + j for j in range(size)]
+        return index_select(cat([out, first]), 0, tensor(at))
+
+
+def resized(x: Tensor, rows: int, first: Tensor) -> Tensor:
+    """The states of so many sequences: those that begin now have their first."""
+    have = x.shape[0]
+    if rows <= have:
+        return x if rows == have else narrow(x, 0, 0, rows)
+    return cat([x, narrow(first, 0, have, rows - have)])
