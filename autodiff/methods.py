@@ -23,7 +23,9 @@ from autodiff.ops import (
     elementwise,
     gather,
     indexing,
+    matrix_names,
     normalize,
+    order,
     overwriting,
     placing,
     products,
@@ -31,12 +33,14 @@ from autodiff.ops import (
     ranks,
     rearrange,
     reductions,
+    regions,
+    repetition,
     scan,
     scatter,
     searching,
     sorting,
+    splitting,
     statistics,
-    systems,
     views,
 )
 from autodiff.ops.declare import FUNCTIONS
@@ -78,7 +82,7 @@ def _text(self: Tensor) -> str:
 def _iterate(self: Tensor) -> Iterator[Tensor]:
     if self.ndim == 0:
         raise TypeError("iteration over a 0-d tensor")
-    return iter(views.unbind(self))
+    return iter(splitting.unbind(self))
 
 
 def _contains(self: Tensor, value: Any) -> bool:
@@ -224,10 +228,12 @@ def _methods() -> dict[str, Callable[..., Any]]:
         "logit_ nan_to_num_ polygamma_ round_",
         comparing: "equal isclose allclose",
         views: "view reshape expand permute transpose t select narrow squeeze unsqueeze flatten "
-        "unbind split chunk as_strided alias clone contiguous",
-        rearrange: "movedim swapaxes adjoint ravel reshape_as unflatten unfold split_with_sizes "
-        "tensor_split hsplit vsplit dsplit flip fliplr flipud rot90 roll repeat tile "
-        "repeat_interleave",
+        "alias clone contiguous",
+        splitting: "unbind split chunk split_with_sizes tensor_split hsplit vsplit dsplit",
+        regions: "as_strided",
+        rearrange: "movedim swapaxes adjoint ravel reshape_as unflatten unfold",
+        order: "flip fliplr flipud rot90 roll",
+        repetition: "repeat tile repeat_interleave",
         diagonals: "diagonal diag diag_embed diagflat tril triu tril_ triu_ fill_diagonal_",
         reductions: "sum mean prod max min amax amin argmax argmin any all sum_to_size",
         contraction: "matmul mm bmm mv dot",
@@ -256,7 +262,7 @@ def _methods() -> dict[str, Callable[..., Any]]:
     for module, names in modules.items():
         for name in names.split():
             table[name] = guarded(getattr(module, name), method=True)
-    table |= {name: guarded(f, method=True) for name, f in systems.AT_TOP.items()}
+    table |= {name: guarded(f, method=True) for name, f in matrix_names.AT_TOP.items()}
     table |= rearrange.TAKEN
     for name in ["new_zeros", "new_ones", "new_empty", "new_full", "new_tensor"]:
         table[name] = placed(table[name])
@@ -317,7 +323,7 @@ ALIASES = {
 }
 METHODS = _methods()
 PROPERTIES: dict[str, Callable[[Tensor], Any]] = {
-    "T": views.T,
+    "T": rearrange.T,
     "mT": views.mT,
     "H": rearrange.H,
     "mH": rearrange.mH,

@@ -69,11 +69,11 @@ THEMES = {
     "pointwise": "arithmetic overwriting comparing fused elementwise special activations",
     "reductions": "reductions derived statistics normalize scan ranks",
     "products": "contraction products einsum covariance norms",
-    "views": "views rearrange diagonals stacking join",
+    "views": "views rearrange splitting regions order repetition diagonals stacking join",
     "indexing": "gather indexing placing scatter assign sorting searching",
     "random": "random draws generator",
     "autograd": "graph grad_mode autograd gradcheck nonfinite anomaly",
-    "linalg": "linalg systems spectral",
+    "linalg": "linalg matrices systems triangular determinants matrix_names spectral",
     "compile": "compiled",
     "io": "io",
 }
