@@ -111,17 +111,13 @@ void ad_tape_made(ad_storage *s);
 /* ---- tensor.c ---- */
 ad_tensor *ad_tensor_new(void);                                /* fields unset; of a view */
 ad_tensor *ad_make(int dtype, int ndim, const int64_t *shape); /* contiguous, memory unset */
-int ad_refresh(ad_tensor *x);                                  /* numel and contiguous from shape, strides */
-void ad_set_row_major(ad_tensor *x);                           /* the strides of a contiguous x */
-void ad_swap_dims(ad_tensor *x, int a, int b);                 /* in a descriptor in the making */
-bool ad_is_dense(const ad_tensor *x); /* fills an interval of memory, each byte once */
-bool ad_same_elements(const ad_tensor *a, const ad_tensor *b); /* in one order, at one place in memory */
+int ad_check_shape(int ndim, const int64_t *shape);
+int ad_refresh(ad_tensor *x);        /* numel and contiguous from shape, strides */
+void ad_set_row_major(ad_tensor *x); /* the strides of a contiguous x */
 static inline bool ad_same_shape(const ad_tensor *a, const ad_tensor *b) {
     return a->ndim == b->ndim && !memcmp(a->shape, b->shape, sizeof(int64_t) * a->ndim);
 }
 void ad_wrote(ad_tensor *x, int writer);
-int ad_check_writable(const ad_tensor *x);                   /* AD_OVERLAP where elements share memory */
-bool ad_may_overlap(const ad_tensor *a, const ad_tensor *b); /* byte ranges of one storage meet */
 /* Of all dimensions but the last `skip`; returns their number, or -1 and the error. */
 int ad_broadcast_shapes(int n, const ad_tensor *const *xs, int skip, int64_t *shape);
 /* What x steps along dimension d of the ndim it is broadcast to. */
@@ -129,6 +125,16 @@ static inline int64_t ad_broadcast_stride(const ad_tensor *x, int ndim, int d) {
     int own = d - (ndim - x->ndim);
     return own < 0 || x->shape[own] == 1 ? 0 : x->strides[own];
 }
+
+/* ---- extent.c ---- */
+bool ad_inside_storage(const ad_tensor *x);
+bool ad_is_dense(const ad_tensor *x); /* fills an interval of memory, each byte once */
+bool ad_same_elements(const ad_tensor *a, const ad_tensor *b); /* in one order, at one place in memory */
+int ad_check_writable(const ad_tensor *x);                     /* AD_OVERLAP where elements share memory */
+bool ad_may_overlap(const ad_tensor *a, const ad_tensor *b);   /* byte ranges of one storage meet */
+
+/* ---- views.c ---- */
+void ad_swap_dims(ad_tensor *x, int a, int b); /* in a descriptor in the making */
 
 /* ---- index.c ---- */
 int ad_take_rows(const ad_tensor *y, const ad_tensor *x, const ad_tensor *index); /* y = x[index], into y */
