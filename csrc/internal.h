@@ -213,7 +213,7 @@ typedef struct {
     ad_load_fn *load[AD_N_DTYPES][AD_N_TYPES];
     ad_store_fn *store[AD_N_TYPES][AD_N_DTYPES];
     ad_compare_fn *compare[AD_N_INSTR][AD_N_TYPES]; /* NULL but for AD_COMPARISONS of f32 */
-    /* with a, or b, a number that meets all n elements; NULL where that is no gain */
+    /* with a, or b, a number that meets all n elements; NULL where that is no gain. Of fma: b and c, or c */
     ad_pw_fn *number[AD_N_INSTR][AD_N_TYPES][2];
     ad_compare_fn *compare_number[AD_N_INSTR][2]; /* of f32 */
     ad_pw_fn *where[AD_N_TYPES];                  /* with a of bools in memory */

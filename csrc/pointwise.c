@@ -91,7 +91,7 @@ static ad_pw_fn *kernel_of(const ad_loop *l, const ad_instr *in) {
     const bool a = is_number(l, in->a), b = is_number(l, in->b), c = is_number(l, in->c);
     ad_pw_fn *const *number = pw->number[in->op][in->type], *found = NULL;
     if (in->op == AD_OP_fma)
-        found = !a && b && c ? number[0] : NULL;
+        found = a || !c ? NULL : number[!b];
     else if (a != b)
         found = number[b];
     return found ? found : pw->instr[in->op][in->type];

@@ -68,6 +68,10 @@ static bool decode(ad_program *p, int i, const int32_t *row) {
                             .a = a,
                             .b = arity > 1 ? (uint16_t)row[4] : a,
                             .c = arity > 2 ? (uint16_t)row[5] : a};
+    if (row[0] == AD_OP_fma && a >= p->n_in && a < first) { /* kernels take the number as second factor */
+        p->code[i].a = p->code[i].b;
+        p->code[i].b = a;
+    }
     p->types[first + i] = (uint8_t)result_type(row[0], row[1]);
     p->divides |= divides(&p->code[i]);
     p->cost += cost(&p->code[i]);

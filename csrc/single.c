@@ -57,7 +57,7 @@ static bool choose_kernel(single *s, int arity) {
     int numbers = 0;
     for (int k = 0; k < arity; k++) numbers |= (s->in[k].strides[0] == 0) << k;
     if (l->shape[0] == 1) numbers = 0;
-    if (in->op == AD_OP_fma && numbers) numbers = numbers == 6 ? 1 : 3; /* both b and c, or none */
+    if (in->op == AD_OP_fma && numbers) numbers = numbers == 6 ? 1 : numbers == 4 ? 2 : 3; /* b and c, or c */
     if (numbers > 2) return false;
     s->compare = NULL;
     if (l->program->compares)

@@ -74,6 +74,26 @@ def test_fused_equals_composed(f: Function, d: ad.dtype, shapes: Any, data: Any)
         assert ad.allclose(a, b, rtol=tolerance, atol=tolerance)
 
 
+def of_many_registers(x: Any, number: Any) -> Any:
+    """All terms are held until the first is read, and numbers meet every kind of kernel."""
+    terms = [ad.where(x * (k + 0.5) > number, x - number, 2 / (x + k)) for k in range(12)]
+    total = number / 3
+    for term in reversed(terms):
+        total = total * 0.5 - ad.tanh(term) * number
+    return total
+
+
+@pytest.mark.parametrize("d", [ad.float32, ad.float64])
+@pytest.mark.parametrize("n", [1, 300, 1025, 16_500])
+def test_however_large_its_blocks_a_program_gives_what_its_parts_do(n: int, d: ad.dtype) -> None:
+    long = ad.arange(1, 2 * n + 65, dtype=d) / n
+    numbers: list[Any] = [1.25, ad.tensor(0.75, dtype=d), ad.full((n,), 0.75, dtype=d)]
+    for x in (long[:n], long[16 : n + 16], long[: 2 * n : 2]):
+        for number in numbers:
+            fused = ad.pointwise(of_many_registers)(x, number)
+            assert bits(fused) == bits(of_many_registers(x, number))
+
+
 @pytest.mark.parametrize("second", [(2000,), (1,), ()])
 @pytest.mark.parametrize("d", [ad.float32, ad.float64])
 def test_cotangents_of_one_call_are_those_of_a_call_each(second: tuple[int, ...], d: ad.dtype):

@@ -8,6 +8,7 @@ from typing import Any
 from autodiff.expr import Expr, inputs
 from autodiff.ops.numbers import operand
 from autodiff.ops.pointwise import PointwiseOp
+from autodiff.tensor import TENSOR_TYPES
 
 __all__ = ["pointwise"]
 
@@ -45,6 +46,9 @@ class pointwise:  # noqa: N801 - a decorator
         return self.ops[n]
 
     def __call__(self, *args: Any) -> Any:
+        op = self.ops.get(len(args))
+        if op is not None and TENSOR_TYPES.issuperset(map(type, args)):
+            return op.call(*args)
         if not args:
             raise TypeError(f"{self.__name__}: a pointwise function takes at least one input")
         if any(isinstance(arg, Expr) for arg in args):

@@ -29,8 +29,18 @@
 AD_BY_NUMBER
 #undef AD_NUMBER
 
-/* fma of a run and two numbers */
+/* fma of a run and two numbers, and of two runs and a number that is added */
 #define FMA_BY_NUMBERS(type, T, v, W)                                                                        \
+    static void number_##type##_fma_c(int64_t n, void *dst, const void *a, const void *b, const void *c) {   \
+        T *d = dst;                                                                                          \
+        const T *x = a, *y = b;                                                                              \
+        const v term = v##_set1(*(const T *)c);                                                              \
+        int64_t i = 0;                                                                                       \
+        AD_UNROLL_4 for (; i <= n - (W); i += (W))                                                           \
+            v##_store(d + i, type##_fma(v##_load(x + i), v##_load(y + i), term));                            \
+        if ((W) > 1 && i < n)                                                                                \
+            v##_store_n(d + i, type##_fma(v##_load_n(x + i, n - i), v##_load_n(y + i, n - i), term), n - i); \
+    }                                                                                                        \
     static void number_##type##_fma(int64_t n, void *dst, const void *a, const void *b, const void *c) {     \
         T *d = dst;                                                                                          \
         const T *x = a;                                                                                      \

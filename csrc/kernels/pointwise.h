@@ -197,7 +197,8 @@ static const ad_pw_kernels pw_kernels = {
                       [AD_f64] = {number_f64_##name##_a, number_f64_##name##_b}},
             AD_BY_NUMBER
 #undef AD_NUMBER
-                [AD_OP_fma] = {[AD_f32] = {number_f32_fma}, [AD_f64] = {number_f64_fma}},
+                [AD_OP_fma] = {[AD_f32] = {number_f32_fma, number_f32_fma_c},
+                               [AD_f64] = {number_f64_fma, number_f64_fma_c}},
         },
     .compare_number =
         {
