@@ -11,6 +11,7 @@ from autodiff.ops import (
     assign,
     blended,
     chains,
+    comparing,
     contraction,
     convert,
     covariance,
@@ -23,21 +24,25 @@ from autodiff.ops import (
     generator,
     indexing,
     join,
+    matrix_names,
     normalize,
     norms,
+    order,
     placing,
     products,
     random,
     ranks,
     rearrange,
     reductions,
+    regions,
+    repetition,
     scan,
     scatter,
     searching,
     sorting,
+    splitting,
     stacking,
     statistics,
-    systems,
     views,
 )
 from autodiff.ops.guard import guarded
@@ -45,12 +50,14 @@ from autodiff.ops.keywords import placed, with_out, with_outs
 
 _BY_MODULE: dict[Any, str] = {
     arithmetic: "add sub rsub div pow where clamp clamp_min clamp_max addcmul addcdiv lerp "
-    "logit nan_to_num polygamma round "
-    "positive equal isclose allclose result_type",
-    views: "reshape permute transpose t select narrow squeeze unsqueeze flatten unbind split chunk "
-    "as_strided clone",
-    rearrange: "movedim swapaxes adjoint ravel unflatten split_with_sizes tensor_split hsplit "
-    "vsplit dsplit flip fliplr flipud rot90 roll tile repeat_interleave",
+    "logit nan_to_num polygamma round positive",
+    comparing: "equal isclose allclose result_type",
+    views: "reshape permute transpose t select narrow squeeze unsqueeze flatten clone",
+    splitting: "unbind split chunk split_with_sizes tensor_split hsplit vsplit dsplit",
+    regions: "as_strided",
+    rearrange: "movedim swapaxes adjoint ravel unflatten",
+    order: "flip fliplr flipud rot90 roll",
+    repetition: "tile repeat_interleave",
     diagonals: "diagonal diag diag_embed diagflat tril triu tril_indices triu_indices",
     stacking: "atleast_1d atleast_2d atleast_3d broadcast_shapes broadcast_tensors meshgrid "
     "cartesian_prod hstack vstack dstack column_stack",
@@ -114,7 +121,7 @@ def _table() -> dict[str, Callable[..., Any]]:
     table |= {name: placed(table[name]) for name in _MAKERS.split()}
     table |= {alias: table[name] for alias, name in ALIASES.items() if name in table}
     table |= {name: guarded(METHODS[name]) for name in _IN_PLACE.split()}
-    table |= {name: guarded(function) for name, function in systems.AT_TOP.items()}
+    table |= {name: guarded(function) for name, function in matrix_names.AT_TOP.items()}
     return table | {
         "broadcast_to": guarded(views.expand),
         "concat": table["cat"],

@@ -10,7 +10,9 @@ from autodiff.ops import (
     arithmetic,
     assign,
     blended,
+    calling,
     cast,
+    comparing,
     contraction,
     convert,
     covariance,
@@ -22,19 +24,24 @@ from autodiff.ops import (
     elementwise,
     gather,
     indexing,
+    matrix_names,
     normalize,
+    order,
+    overwriting,
     placing,
     products,
     random,
     ranks,
     rearrange,
     reductions,
+    regions,
+    repetition,
     scan,
     scatter,
     searching,
     sorting,
+    splitting,
     statistics,
-    systems,
     views,
 )
 from autodiff.ops.declare import FUNCTIONS
@@ -76,7 +83,7 @@ def _text(self: Tensor) -> str:
 def _iterate(self: Tensor) -> Iterator[Tensor]:
     if self.ndim == 0:
         raise TypeError("iteration over a 0-d tensor")
-    return iter(views.unbind(self))
+    return iter(splitting.unbind(self))
 
 
 def _contains(self: Tensor, value: Any) -> bool:
@@ -192,10 +199,8 @@ def _operators() -> dict[str, Callable[..., Any]]:
     for name, op in symbols.items():
         table[f"__{name}__"] = op.call
         swapped = turned.get(name)
-        table[f"__r{name}__"] = (
-            swapped.call if swapped else arithmetic.reflected(f"__r{name}__", op)
-        )
-        table[f"__i{name}__"] = arithmetic.inplace(f"__i{name}__", op)
+        table[f"__r{name}__"] = swapped.call if swapped else calling.reflected(f"__r{name}__", op)
+        table[f"__i{name}__"] = calling.inplace(f"__i{name}__", op)
     for name in ("lt", "le", "gt", "ge", "eq", "ne"):
         table[f"__{name}__"] = FUNCTIONS[name].op.call
     table["__neg__"] = elementwise.neg.call
@@ -204,7 +209,7 @@ def _operators() -> dict[str, Callable[..., Any]]:
     table["__pos__"] = _itself
     table["__pow__"] = _power
     table["__rpow__"] = _power_of
-    table["__ipow__"] = arithmetic.pow_
+    table["__ipow__"] = overwriting.pow_
     table["__matmul__"] = _matmul_operator
     table["__rmatmul__"] = _product_of
     return table
@@ -216,16 +221,20 @@ def _methods() -> dict[str, Callable[..., Any]]:
     for name, function in {**arithmetic.UNARY, **arithmetic.BINARY}.items():
         table[name] = function
         if FUNCTIONS[name].primitive.result != "where":
-            table[f"{name}_"] = arithmetic.inplace(f"{name}_", FUNCTIONS[name].op)
+            table[f"{name}_"] = calling.inplace(f"{name}_", FUNCTIONS[name].op)
     modules: dict[Any, str] = {
         arithmetic: "add sub div pow clamp clamp_min clamp_max addcmul addcdiv lerp "
-        "logit nan_to_num logit_ nan_to_num_ polygamma_ round round_ clamp_min_ clamp_max_ lerp_ "
-        "positive add_ sub_ div_ pow_ clamp_ addcmul_ addcdiv_ equal isclose allclose",
+        "logit nan_to_num round positive",
+        overwriting: "add_ sub_ div_ pow_ clamp_ clamp_min_ clamp_max_ addcmul_ addcdiv_ lerp_ "
+        "logit_ nan_to_num_ polygamma_ round_",
+        comparing: "equal isclose allclose",
         views: "view reshape expand permute transpose t select narrow squeeze unsqueeze flatten "
-        "unbind split chunk as_strided alias clone contiguous",
-        rearrange: "movedim swapaxes adjoint ravel reshape_as unflatten unfold split_with_sizes "
-        "tensor_split hsplit vsplit dsplit flip fliplr flipud rot90 roll repeat tile "
-        "repeat_interleave",
+        "alias clone contiguous",
+        splitting: "unbind split chunk split_with_sizes tensor_split hsplit vsplit dsplit",
+        regions: "as_strided",
+        rearrange: "movedim swapaxes adjoint ravel reshape_as unflatten unfold",
+        order: "flip fliplr flipud rot90 roll",
+        repetition: "repeat tile repeat_interleave",
         diagonals: "diagonal diag diag_embed diagflat tril triu tril_ triu_ fill_diagonal_",
         reductions: "sum mean prod max min amax amin argmax argmin any all sum_to_size",
         contraction: "matmul mm bmm mv dot",
@@ -254,7 +263,7 @@ def _methods() -> dict[str, Callable[..., Any]]:
     for module, names in modules.items():
         for name in names.split():
             table[name] = guarded(getattr(module, name), method=True)
-    table |= {name: guarded(f, method=True) for name, f in systems.AT_TOP.items()}
+    table |= {name: guarded(f, method=True) for name, f in matrix_names.AT_TOP.items()}
     table |= rearrange.TAKEN
     for name in ["new_zeros", "new_ones", "new_empty", "new_full", "new_tensor"]:
         table[name] = placed(table[name])
@@ -315,7 +324,7 @@ ALIASES = {
 }
 METHODS = _methods()
 PROPERTIES: dict[str, Callable[[Tensor], Any]] = {
-    "T": views.T,
+    "T": rearrange.T,
     "mT": views.mT,
     "H": rearrange.H,
     "mH": rearrange.mH,

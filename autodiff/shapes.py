@@ -58,6 +58,14 @@ def dim_index(dim: SupportsIndex, ndim: int) -> int:
     return index % limit
 
 
+def distinct_dims(dims: Sequence[int], ndim: int, name: str) -> list[int]:
+    """Dimensions counted from the front. RuntimeError where one is named twice."""
+    found = [dim_index(d, ndim) for d in dims]
+    if len(set(found)) < len(found):
+        raise RuntimeError(f"{name}: repeated dim in {list(dims)}")
+    return found
+
+
 def dim_mask(dim: Any, ndim: int) -> int:
     """The dimensions of a reduction as bits: an int, a sequence of ints, or None for all."""
     if type(dim) is int and 0 <= dim < ndim:

@@ -1,6 +1,7 @@
 /* copy.c: moving elements between layouts and dtypes. Every copy is a set of nested loops, ordered so that
  * the destination is written in the order of its memory, and merged where both sides allow it; the last two
  * loops make a panel of rows and columns, the unit that has a fast path per layout. */
+#include "move.h"
 #include "tape.h"
 
 enum {
@@ -108,22 +109,13 @@ static void convert_run(int64_t n, char *dst, int dst_dtype, int64_t ds, const c
     }
 }
 
-/* A long run, in parts that the C library moves by vectors: for more it has an instruction of the
- * processor's, which is slow where the two lie at different places of a cache line. */
-static void move_bytes(char *dst, const char *src, int64_t n) {
-    enum { PART = 1 << 10, LINE = 63 };
-    for (; n > PART && ((intptr_t)dst - (intptr_t)src) & LINE; n -= PART, dst += PART, src += PART)
-        memcpy(dst, src, PART);
-    memcpy(dst, src, (size_t)n);
-}
-
 static void copy_run(int64_t n, char *dst, int dst_dtype, int64_t ds, const char *src, int src_dtype,
                      int64_t ss) {
     int size = ad_itemsize[dst_dtype];
     if (dst_dtype != src_dtype)
         convert_run(n, dst, dst_dtype, ds, src, src_dtype, ss);
     else if (ds == 1 && ss == 1)
-        move_bytes(dst, src, n * size);
+        ad_move_run(dst, src, n * size);
     else if (ss == 0)
         copies[size].fill(n, dst, ds, src);
     else
@@ -346,66 +338,4 @@ int64_t ad_item_i64(const ad_tensor *x) {
     ad_tape_break(AD_TAPE_READ);
     if (x->numel == 1) ad_cpu->pw->load[x->dtype][AD_i64](1, &value, x->data, 1);
     return value;
-}
-
-/* ---- concatenation ---- */
-
-/* A tensor of shape (0,) joins anything and adds nothing, as in PyTorch. */
-static bool is_nothing(const ad_tensor *x) { return x->ndim == 1 && x->shape[0] == 0; }
-
-/* The shape of the result; returns its number of dimensions, or -1 and the error. */
-static int cat_shape(int n, ad_tensor *const *xs, int dim, int64_t *shape) {
-    const ad_tensor *first = xs[0];
-    for (int i = 0; i < n && is_nothing(first); i++) first = xs[i];
-    if (dim < 0 || dim >= first->ndim) return ad_fail(AD_BAD_DIM, dim, first->ndim, 0), -1;
-    memcpy(shape, first->shape, sizeof first->shape);
-    shape[dim] = 0;
-    for (int i = 0; i < n; i++) {
-        const ad_tensor *x = xs[i];
-        if (is_nothing(x)) continue;
-        if (x->ndim != first->ndim) return ad_fail(AD_BAD_SHAPE, x->ndim, first->ndim, 0), -1;
-        for (int d = 0; d < x->ndim; d++)
-            if (d != dim && x->shape[d] != shape[d])
-                return ad_fail(AD_BAD_SHAPE, x->shape[d], shape[d], d), -1;
-        if (__builtin_add_overflow(shape[dim], x->shape[dim], &shape[dim]))
-            return ad_fail(AD_TOO_LARGE, 0, 0, 0), -1;
-    }
-    return first->ndim;
-}
-
-static int run_cat(const ad_call *c) {
-    const ad_tensor *y = ad_out(c, 0);
-    const int dim = *(const int *)c->numbers;
-    int64_t start = 0;
-    for (int i = 0; i < c->n_in; i++) {
-        const ad_tensor *x = ad_in(c, i);
-        if (is_nothing(x) || x->numel == 0) continue;
-        ad_tensor part = *y;
-        part.data += start * y->strides[dim] * ad_itemsize[y->dtype];
-        part.shape[dim] = x->shape[dim];
-        part.numel = x->numel;
-        ad_refresh(&part);
-        ad_copy_into(&part, x);
-        start += x->shape[dim];
-    }
-    return AD_OK;
-}
-
-ad_tensor *ad_cat(int n, ad_tensor *const *xs, int dim, int dtype) {
-    int64_t shape[AD_MAX_DIMS];
-    if (n < 1) return ad_fail_null(AD_BAD_ARG, n, 0, 0);
-    if (!ad_valid_dtype(dtype)) return ad_fail_null(AD_BAD_DTYPE, dtype, 0, 0);
-    int ndim = cat_shape(n, xs, dim, shape);
-    ad_tensor *y = ndim < 0 ? NULL : ad_make(dtype, ndim, shape);
-    if (!y) return NULL;
-    const ad_tensor **x = ad_alloc(sizeof *x * ((size_t)n + 1));
-    if (!x) {
-        ad_free(y);
-        return NULL;
-    }
-    x[0] = y;
-    memcpy(x + 1, xs, sizeof *x * (size_t)n);
-    y = ad_done(&(ad_call){run_cat, "cat", 1, n, .x = x, .numbers = &dim, .n_bytes = sizeof dim}, y);
-    ad_dealloc(x);
-    return y;
 }

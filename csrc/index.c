@@ -1,6 +1,7 @@
 /* index.c: gather, scatter and nonzero. Index tensors become one list of offsets first, all of them checked,
  * so that nothing is written where an index is wrong; then rows (what follows the indexed dimensions of x)
  * are moved, for each position of what comes before them. */
+#include "move.h"
 #include "tape.h"
 #include "walk.h"
 
@@ -135,22 +136,6 @@ static void put_elements(int64_t nbytes, char *x, const char *rows, const int64_
 #undef PUT
 }
 
-/* Short runs by two moves of the same length that may meet, without a call. */
-static inline void move_run(char *dst, const char *src, int64_t n) {
-#define MOVE(bytes) memcpy(dst, src, bytes), memcpy(dst + n - (bytes), src + n - (bytes), bytes)
-    if (n > 64)
-        memcpy(dst, src, (size_t)n);
-    else if (n > 32)
-        MOVE(32);
-    else if (n > 16)
-        MOVE(16);
-    else if (n >= 8)
-        MOVE(8);
-    else
-        for (int64_t i = 0; i < n; i++) dst[i] = src[i];
-#undef MOVE
-}
-
 /* Rows [begin, end) out of x, or into it. */
 static void move_rows(const row_moves *m, char *x, char *rows, int64_t begin, int64_t end) {
     int64_t nbytes = m->row.numel * ad_itemsize[m->row.dtype];
@@ -165,7 +150,7 @@ static void move_rows(const row_moves *m, char *x, char *rows, int64_t begin, in
     if (m->row.contiguous) {
         for (int64_t i = begin; i < end; i++) {
             char *in_x = x + m->offsets[i], *row = rows + i * nbytes;
-            move_run(m->into ? in_x : row, m->into ? row : in_x, nbytes);
+            ad_move_run(m->into ? in_x : row, m->into ? row : in_x, nbytes);
         }
         return;
     }
@@ -219,13 +204,14 @@ static int run_index_get(const ad_call *c) {
     const ad_tensor *x = ad_in(c, 0), *const *index = c->x + 2;
     row_moves m = {.into = false};
     plan_rows(&m, x, first, n, index[0]->numel);
+    const bool let_go = ad_let_go(m.count * n);
     int64_t *offsets = row_offsets(x, first, n, index);
-    if (!offsets) return ad_error(NULL);
     m.offsets = offsets;
     m.rows = ad_out(c, 0)->data;
-    if (ad_out(c, 0)->numel) get_rows(&m);
+    if (offsets && ad_out(c, 0)->numel) get_rows(&m);
     ad_dealloc(offsets);
-    return AD_OK;
+    ad_take_back(let_go);
+    return offsets ? AD_OK : ad_error(NULL);
 }
 
 int ad_take_rows(const ad_tensor *y, const ad_tensor *x, const ad_tensor *index) {
@@ -344,6 +330,7 @@ static int run_index_put(const ad_call *c) {
     int64_t shape[AD_MAX_DIMS];
     row_moves m = {.into = true};
     plan_rows(&m, x, first, n, index[0]->numel);
+    const bool let_go = ad_let_go(m.leads * m.count * m.row.numel / 4 + m.count * n);
     int64_t *offsets = row_offsets(x, first, n, index);
     ad_tensor *from =
         offsets ? prepare_values(x, values, result_shape(x, first, n, index[0], shape), shape) : NULL;
@@ -360,6 +347,7 @@ static int run_index_put(const ad_call *c) {
     int status = from ? AD_OK : ad_error(NULL);
     ad_free(from);
     ad_dealloc(offsets);
+    ad_take_back(let_go);
     return status;
 }
 

@@ -1,17 +1,129 @@
-/* pieces.c: tensors put together from pieces of another (rolled, flipped, padded), and triangles of matrices.
- */
-#include "tape.h"
+/* pieces.c: tensors put together from pieces of another. A result is written in the order of its memory, a
+ * row of the last dimension at a time. */
+#include "pieces.h"
+#include "move.h"
 
-enum { NOTHING = -1 };
+enum {
+    LONG_ROW = 1 << 16, /* elements from which threads have to share a row, */
+    ITEM = 1 << 15,     /* and that one takes at a time of shorter ones */
+    AT_ONCE = 1 << 14   /* bytes, that stay near while pieces are put in */
+};
 
-/* `length` elements of a dimension, from one on, each `step` after the one before; or of none. */
+typedef uint8_t u8 __attribute__((may_alias));
+typedef uint16_t u16 __attribute__((may_alias));
+typedef uint32_t u32 __attribute__((may_alias));
+typedef uint64_t u64 __attribute__((may_alias));
+
+/* A dimension: what it is made of, its size in the result, and the stride of the source. */
 typedef struct {
-    int64_t from, step, length;
-} piece;
+    const ad_piece *pieces;
+    int64_t n, size, stride;
+} side;
 
-/* The plan of one dimension is the number of its pieces, then each of them. */
-static int64_t pieces_of(const int64_t *plan, const piece **pieces) {
-    *pieces = (const piece *)(plan + 1);
+/* `rows` rows, as far apart as the steps tell, from others, or without those of nothing; a piece at a time,
+ * so that what is to be told of it is told once. */
+typedef struct {
+    int64_t rows, to_step, from_step; /* in elements */
+    char *to;
+    const char *from, *value;
+} band;
+
+typedef struct {
+    int ndim;
+    side sides[AD_MAX_DIMS + 2]; /* of rows the last, of which one is a panel the one before */
+    char *to;
+    const char *from, *value; /* where there is nothing */
+    int64_t itemsize, row_bytes, rows, per_item;
+    ad_piece merged[AD_MAX_DIMS];
+    void (*put)(const side *s, const band *b);
+} placing;
+
+/* ---- rows ---- */
+
+#define PUT_ROWS(T)                                                                                          \
+    static void fill_##T(const band *b, T *to, int64_t n) {                                                  \
+        const T value = *(const T *)(const void *)b->value;                                                  \
+        for (int64_t r = 0; r < b->rows; r++, to += b->to_step)                                              \
+            for (int64_t i = 0; i < n; i++) to[i] = value;                                                   \
+    }                                                                                                        \
+    static void put_piece_##T(const band *b, const ad_piece *p, T *to) {                                     \
+        const T *from = (const T *)(const void *)b->from + p->from;                                          \
+        const int64_t n = p->length;                                                                         \
+        for (int64_t r = 0; r < b->rows; r++, to += b->to_step, from += b->from_step)                        \
+            if (n == 1)                                                                                      \
+                *to = *from;                                                                                 \
+            else if (p->step > 0)                                                                            \
+                ad_move_run((char *)to, (const char *)from, n *(int64_t)sizeof(T));                          \
+            else                                                                                             \
+                for (int64_t i = 0; i < n; i++) to[i] = from[i * p->step];                                   \
+    }                                                                                                        \
+    static void put_##T(const side *s, const band *b) {                                                      \
+        T *to = (T *)(void *)b->to;                                                                          \
+        if (!b->from) fill_##T(b, to, s->size);                                                              \
+        for (const ad_piece *p = s->pieces, *end = p + s->n; b->from && p < end; to += p++->length) {        \
+            if (!p->length) continue;                                                                        \
+            if (p->from == AD_NOTHING)                                                                       \
+                fill_##T(b, to, p->length);                                                                  \
+            else                                                                                             \
+                put_piece_##T(b, p, to);                                                                     \
+        }                                                                                                    \
+    }
+PUT_ROWS(u8)
+PUT_ROWS(u16)
+PUT_ROWS(u32)
+PUT_ROWS(u64)
+
+static bool is_whole(const side *s) {
+    return s->n == 1 && s->pieces->from == 0 && s->pieces->step == 1 && s->pieces->length == s->size;
+}
+
+/* Where element i of a dimension is, in bytes. False where there is nothing. */
+static bool find(const side *s, int64_t i, int64_t itemsize, int64_t *offset) {
+    const ad_piece *p = s->pieces;
+    for (; i >= p->length; p++) i -= p->length;
+    *offset += (p->from + i * p->step) * s->stride * itemsize;
+    return p->from != AD_NOTHING;
+}
+
+/* Rows of one panel, from `row` on; `from` is where the panel lies, or NULL. */
+static void put_panel(const placing *k, int64_t row, int64_t rows, char *to, const char *from) {
+    const side *along = &k->sides[k->ndim - 1], *across = along - 1;
+    const int64_t at_once = AT_ONCE / k->row_bytes + 1;
+    const bool joined = is_whole(along) && across->stride == along->size;
+    for (const ad_piece *p = across->pieces; rows; row = 0, p++) {
+        for (; row >= p->length; p++) row -= p->length;
+        const bool there = from && p->from != AD_NOTHING;
+        for (int64_t n; rows && row < p->length; row += n, rows -= n, to += n * k->row_bytes) {
+            const char *at = there ? from + (p->from + row * p->step) * across->stride * k->itemsize : NULL;
+            n = ad_least(p->length - row, rows);
+            if (there && joined && p->step == 1) {
+                ad_move_bytes(to, at, n * k->row_bytes);
+                continue;
+            }
+            n = ad_least(n, at_once);
+            k->put(along, &(band){n, along->size, p->step * across->stride, to, at, k->value});
+        }
+    }
+}
+
+static void put_item(void *context, int64_t item) {
+    const placing *k = context;
+    const int64_t panel = k->sides[k->ndim - 2].size, end = ad_least((item + 1) * k->per_item, k->rows);
+    for (int64_t row = item * k->per_item; row < end;) {
+        const int64_t first = row % panel, n = ad_least(panel - first, end - row);
+        int64_t outer = row / panel, offset = 0;
+        bool there = true;
+        for (int d = k->ndim - 3; d >= 0 && there; outer /= k->sides[d--].size)
+            there = find(&k->sides[d], outer % k->sides[d].size, k->itemsize, &offset);
+        put_panel(k, first, n, k->to + row * k->row_bytes, there ? k->from + offset : NULL);
+        row += n;
+    }
+}
+
+/* ---- pieces of any layout ---- */
+
+static int64_t pieces_of(const int64_t *plan, const ad_piece **pieces) {
+    *pieces = (const ad_piece *)(plan + 1);
     return plan[0];
 }
 
@@ -22,14 +134,14 @@ static void place(const int64_t *plan, int d, const ad_tensor *to, const ad_tens
         ad_copy_into(to, from);
         return;
     }
-    const piece *p;
+    const ad_piece *p;
     const int64_t n = pieces_of(plan, &p), size = ad_itemsize[to->dtype];
     int64_t at = 0;
     for (int64_t i = 0; i < n; at += p[i++].length) {
-        ad_tensor part = *to, source = p[i].from == NOTHING ? *rest : *from;
+        ad_tensor part = *to, source = p[i].from == AD_NOTHING ? *rest : *from;
         part.shape[d] = p[i].length;
         part.data += at * to->strides[d] * size;
-        if (p[i].from == NOTHING) {
+        if (p[i].from == AD_NOTHING) {
             memcpy(source.shape, part.shape, sizeof part.shape);
             source.ndim = part.ndim;
         } else {
@@ -40,92 +152,91 @@ static void place(const int64_t *plan, int d, const ad_tensor *to, const ad_tens
         ad_refresh(&part);
         ad_refresh(&source);
         if (!part.numel) continue;
-        if (p[i].from == NOTHING)
+        if (p[i].from == AD_NOTHING)
             ad_copy_into(&part, &source);
         else
             place(plan + 1 + 3 * n, d + 1, &part, &source, rest);
     }
 }
 
+/* The dimensions of a plan; those that are taken whole and follow one another in memory are one. */
+static void read_sides(placing *k, const int64_t *plan, const ad_tensor *x, const ad_tensor *y) {
+    static const ad_piece one = {0, 1, 1};
+    k->ndim = 0;
+    for (int d = 0; d < x->ndim; d++) {
+        side s = {.size = y->shape[d], .stride = x->strides[d]};
+        s.n = pieces_of(plan, &s.pieces);
+        plan += 1 + 3 * s.n;
+        if (is_whole(&s) && s.size == 1) continue;
+        const side *before = k->ndim ? &k->sides[k->ndim - 1] : NULL;
+        if (before && is_whole(&s) && is_whole(before) && before->stride == s.stride * s.size) {
+            s.size *= before->size;
+            k->ndim--;
+            k->merged[k->ndim] = (ad_piece){0, 1, s.size};
+            s.pieces = &k->merged[k->ndim];
+        }
+        k->sides[k->ndim++] = s;
+    }
+    const int missing = k->ndim < 2 ? 2 - k->ndim : 0;
+    memmove(k->sides + missing, k->sides, sizeof *k->sides * (size_t)k->ndim);
+    for (int i = 0; i < missing; i++) k->sides[i] = (side){&one, 1, 1, 1};
+    k->ndim += missing;
+}
+
 static int run_pieces(const ad_call *c) {
-    const ad_tensor *value = ad_in(c, 1);
-    ad_tensor rest = {0};
-    if (value) rest = (ad_tensor){.data = value->data, .dtype = value->dtype};
-    place(c->numbers, 0, ad_out(c, 0), ad_in(c, 0), &rest);
+    static void (*const puts[])(const side *,
+                                const band *) = {[1] = put_u8, [2] = put_u16, [4] = put_u32, [8] = put_u64};
+    static const uint64_t zero;
+    const ad_tensor *y = ad_out(c, 0), *x = ad_in(c, 0), *value = ad_in(c, 1);
+    placing k = {.to = y->data,
+                 .from = x->data,
+                 .value = value ? value->data : (const char *)&zero,
+                 .itemsize = ad_itemsize[x->dtype]};
+    read_sides(&k, c->numbers, x, y);
+    const side *last = &k.sides[k.ndim - 1];
+    if (last->size >= LONG_ROW || (last->stride != 1 && x->numel > 1)) {
+        const ad_tensor rest = {.data = (char *)k.value, .dtype = x->dtype};
+        place(c->numbers, 0, y, x, &rest);
+        return AD_OK;
+    }
+    k.put = puts[k.itemsize];
+    k.row_bytes = last->size * k.itemsize;
+    k.rows = y->numel / last->size;
+    k.per_item = ITEM / last->size + 1;
+    ad_parallel_for((k.rows + k.per_item - 1) / k.per_item, y->numel / 4, put_item, &k);
     return AD_OK;
 }
 
+/* ---- calls ---- */
+
 /* The shape that a plan makes of x. */
-static int check(const ad_tensor *x, int64_t n, const int64_t *plan, bool value, int64_t *shape) {
-    int64_t at = 0;
+static int check(const ad_tensor *x, const int64_t *plan, bool value, int64_t *shape) {
     for (int d = 0; d < x->ndim; d++) {
-        if (at >= n || plan[at] < 0 || plan[at] > (n - at - 1) / 3) return ad_fail(AD_BAD_ARG, n, at, 0);
-        const piece *p;
-        const int64_t pieces = pieces_of(plan + at, &p);
+        const ad_piece *p;
+        const int64_t pieces = pieces_of(plan, &p);
         shape[d] = 0;
         for (int64_t i = 0; i < pieces; i++) {
-            if (p[i].length < 0 || p[i].step < -1 || p[i].step > 1) return ad_fail(AD_BAD_ARG, at, i, 0);
+            if (p[i].length < 0) return ad_fail(AD_BAD_SHAPE, p[i].length, d, 0);
             if (__builtin_add_overflow(shape[d], p[i].length, &shape[d]))
                 return ad_fail(AD_TOO_LARGE, 0, 0, 0);
-            if ((p[i].from == NOTHING && value) || !p[i].length) continue;
+            if ((p[i].from == AD_NOTHING && value) || !p[i].length) continue;
             const int64_t room = p[i].step > 0 ? x->shape[d] - p[i].from : p[i].from + 1;
             if (p[i].from < 0 || p[i].from >= x->shape[d] || (p[i].step && p[i].length > room))
                 return ad_fail(AD_BAD_INDEX, p[i].from, d, x->shape[d]);
         }
-        at += 1 + 3 * pieces;
+        plan += 1 + 3 * pieces;
     }
-    return at == n ? AD_OK : ad_fail(AD_BAD_ARG, n, at, 0);
-}
-
-ad_tensor *ad_pieces(const ad_tensor *x, int64_t n, const int64_t *plan, const ad_tensor *value) {
-    int64_t shape[AD_MAX_DIMS];
-    if (check(x, n, plan, value != NULL, shape)) return NULL;
-    if (value && value->numel != 1) return ad_fail_null(AD_BAD_SHAPE, value->numel, 1, 0);
-    ad_tensor *y = ad_make(x->dtype, x->ndim, shape);
-    if (!y || !y->numel) return y;
-    const ad_tensor *const operands[] = {y, x, value};
-    return ad_done(&(ad_call){run_pieces, "pieces", 1, 2, .x = operands, .numbers = plan,
-                              .n_bytes = sizeof *plan * (size_t)n},
-                   y);
-}
-
-/* ---- triangles ---- */
-
-typedef struct {
-    const ad_tensor *y;
-    int64_t diagonal;
-    bool lower;
-} triangle;
-
-/* Zeros in one row of a copy of the matrices, on the other side of the diagonal. */
-static void clear_row(void *context, int64_t row) {
-    const triangle *t = context;
-    const int64_t rows = t->y->shape[t->y->ndim - 2], cols = t->y->shape[t->y->ndim - 1];
-    const int64_t size = ad_itemsize[t->y->dtype], past = row % rows + t->diagonal + t->lower;
-    const int64_t edge = past < 0 ? 0 : ad_least(past, cols);
-    char *at = t->y->data + row * cols * size;
-    if (t->lower)
-        memset(at + edge * size, 0, (size_t)((cols - edge) * size));
-    else
-        memset(at, 0, (size_t)(edge * size));
-}
-
-static int run_triangle(const ad_call *c) {
-    triangle t = *(const triangle *)c->numbers;
-    t.y = ad_out(c, 0);
-    ad_copy_into(t.y, ad_in(c, 0));
-    ad_parallel_for(t.y->numel / t.y->shape[t.y->ndim - 1], t.y->numel / 8, clear_row, &t);
     return AD_OK;
 }
 
-ad_tensor *ad_triangle(const ad_tensor *x, int64_t diagonal, int lower) {
-    if (x->ndim < 2) return ad_fail_null(AD_BAD_DIM, 2, x->ndim, 0);
-    const int64_t rows = x->shape[x->ndim - 2], cols = x->shape[x->ndim - 1];
-    const triangle t = {.diagonal = diagonal < -rows - 1 ? -rows - 1 : ad_least(diagonal, cols + 1),
-                        .lower = lower != 0};
-    ad_tensor *y = ad_make(x->dtype, x->ndim, x->shape);
+ad_tensor *ad_put_together(const char *name, const ad_tensor *x, int64_t n, const int64_t *plan, bool nothing,
+                           const ad_tensor *value) {
+    int64_t shape[AD_MAX_DIMS];
+    if (check(x, plan, nothing, shape)) return NULL;
+    ad_tensor *y = ad_make(x->dtype, x->ndim, shape);
     if (!y || !y->numel) return y;
-    const ad_tensor *const operands[] = {y, x};
-    return ad_done(
-        &(ad_call){run_triangle, "triangle", 1, 1, .x = operands, .numbers = &t, .n_bytes = sizeof t}, y);
+    const ad_tensor *const operands[] = {y, x, value};
+    return ad_done(&(ad_call){run_pieces, name, 1, 2, .x = operands, .numbers = plan,
+                              .n_bytes = sizeof *plan * (size_t)n},
+                   y);
 }

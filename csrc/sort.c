@@ -14,9 +14,11 @@ enum {
     INSERTED = 24, /* elements up to which insertion is fastest, */
     MERGED = 256,  /* and merging of runs, before counting digits is */
     RUN = 12,
-    FEW = 16,       /* of topk, kept in order while a row passes */
-    ITEM = 1 << 12, /* elements a thread takes at a time */
-    BLOCK = 256,    /* elements made keys while a row passes */
+    FEW = 16,             /* of topk, kept in order while a row passes */
+    ITEM = 1 << 12,       /* elements a thread takes at a time */
+    APART = 256,          /* elements of a row up to which they are read where they lie, */
+    MOST_APART = 1 << 12, /* of so many in all */
+    BLOCK = 256,          /* elements made keys while a row passes */
     DIGITS = 256
 };
 
@@ -31,6 +33,7 @@ typedef struct {
     int64_t *places;
     int dtype;
     int64_t size, rows, n, k, put, per_item; /* put: how many of a row are results */
+    int64_t inner;                           /* rows that lie side by side: how far apart elements are */
     int how;
     bool descending, words;
     atomic_bool no_memory;
@@ -117,13 +120,31 @@ static void pack_pairs(const sorting *s, const char *row, int64_t first, int64_t
 
 /* ---- rows ---- */
 
+/* A row whose elements lie apart, together. */
+static const char *gathered(const sorting *s, int64_t r, char *row) {
+    const char *x = s->x + (r / s->inner * s->n * s->inner + r % s->inner) * s->size;
+#define GATHER(bytes)                                                                                        \
+    for (int64_t i = 0; i < s->n; i++) memcpy(row + i * (bytes), x + i * s->inner * (bytes), bytes)
+    switch (s->size) {
+    case 1: GATHER(1); break;
+    case 2: GATHER(2); break;
+    case 4: GATHER(4); break;
+    default: GATHER(8);
+    }
+#undef GATHER
+    return row;
+}
+
 static void sort_item(void *context, int64_t item) {
     sorting *s = context;
     const int64_t begin = item * s->per_item, end = ad_least(begin + s->per_item, s->rows);
     const bool fits = s->n <= INSERTED || (s->k <= FEW && !s->how);
-    _Alignas(16) char small[INSERTED * sizeof(pair)];
+    _Alignas(16) char small[INSERTED * sizeof(pair)], together[APART * 8];
     char *room = fits ? small : ad_alloc((size_t)s->n * 2 * (s->words ? sizeof(uint64_t) : sizeof(pair)));
-    for (int64_t r = begin; room && r < end; r++) (s->words ? sort_row_words : sort_row_pairs)(s, r, room);
+    for (int64_t r = begin; room && r < end; r++) {
+        const char *row = s->inner > 1 ? gathered(s, r, together) : s->x + r * s->n * s->size;
+        (s->words ? sort_row_words : sort_row_pairs)(s, r, row, room);
+    }
     if (!room) atomic_store(&s->no_memory, true);
     if (!fits) ad_dealloc(room);
 }
@@ -137,7 +158,8 @@ static int run_sort(const ad_call *c) {
                  .places = (int64_t *)(void *)ad_out(c, 1)->data,
                  .dtype = x->dtype,
                  .size = ad_itemsize[x->dtype],
-                 .n = x->ndim ? x->shape[x->ndim - 1] : 1,
+                 .n = numbers[3],
+                 .inner = numbers[4],
                  .k = numbers[0],
                  .how = (int)numbers[2],
                  .descending = numbers[1] != 0};
@@ -173,7 +195,11 @@ static int ordered(const ad_tensor *x, int dim, int64_t k, int descending, int h
     if (dim < 0 || dim > last) return ad_fail(AD_BAD_DIM, dim, x->ndim, 0);
     const int64_t n = x->ndim ? x->shape[dim] : 1;
     if (k < 0 || k > n) return ad_fail(AD_BAD_SHAPE, k, n, 0);
-    const bool as_it_is = dim == last && x->contiguous;
+    const bool apart = x->contiguous && n <= APART && x->numel && x->numel <= MOST_APART;
+    int64_t inner = 1;
+    for (int d = dim + 1; apart && d <= last; d++) inner *= x->shape[d];
+    const int along = apart ? dim : last; /* where rows and results have their elements */
+    const bool as_it_is = apart || (dim == last && x->contiguous);
     ad_tensor *rows = as_it_is      ? ad_alias(x)
                       : dim == last ? ad_contiguous(x, x->dtype)
                                     : turned(x, dim, last);
@@ -181,19 +207,19 @@ static int ordered(const ad_tensor *x, int dim, int64_t k, int descending, int h
     if (rows) {
         int64_t shape[AD_MAX_DIMS];
         memcpy(shape, rows->shape, sizeof(int64_t) * rows->ndim);
-        if (rows->ndim) shape[last] = how ? 1 : k;
+        if (rows->ndim) shape[along] = how ? 1 : k;
         values = ad_make(x->dtype, rows->ndim, shape);
         places = values ? ad_make(AD_int64, rows->ndim, shape) : NULL;
     }
     const ad_tensor *const operands[] = {values, places, rows};
-    const int64_t numbers[] = {k, descending, how};
+    const int64_t numbers[] = {k, descending, how, n, inner};
     const ad_call c = {run_sort, "sort", 2, 1, .x = operands, .numbers = numbers, .n_bytes = sizeof numbers};
     int status = places ? AD_OK : ad_error(NULL);
     if (!status && values->numel) status = ad_do(&c);
     ad_free(rows);
     if (!status) {
-        values = turned_back(values, dim, last);
-        places = turned_back(places, dim, last);
+        values = turned_back(values, dim, along);
+        places = turned_back(places, dim, along);
         status = values && places ? AD_OK : ad_error(NULL);
     }
     out[0] = values, out[1] = places;

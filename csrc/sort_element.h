@@ -129,11 +129,13 @@ static void NAME(few)(const sorting *s, const char *row, E *best) {
 }
 
 static void NAME(put)(const sorting *s, int64_t r, const char *row, const E *a) {
-    int64_t *places = s->places + r * s->put;
-    char *values = s->values + r * s->put * s->size;
-    for (int64_t i = 0; i < s->put; i++) places[i] = PLACE(a[i]);
+    const int64_t step = s->inner, first = r / step * s->put * step + r % step;
+    int64_t *places = s->places + first;
+    char *values = s->values + first * s->size;
+    for (int64_t i = 0; i < s->put; i++) places[i * step] = PLACE(a[i]);
 #define PUT(bytes)                                                                                           \
-    for (int64_t i = 0; i < s->put; i++) memcpy(values + i * (bytes), row + places[i] * (bytes), bytes)
+    for (int64_t i = 0; i < s->put; i++)                                                                     \
+    memcpy(values + i * step * (bytes), row + PLACE(a[i]) * (bytes), bytes)
     switch (s->size) {
     case 1: PUT(1); break;
     case 2: PUT(2); break;
@@ -143,8 +145,7 @@ static void NAME(put)(const sorting *s, int64_t r, const char *row, const E *a) 
 #undef PUT
 }
 
-static void NAME(sort_row)(const sorting *s, int64_t r, char *room) {
-    const char *row = s->x + r * s->n * s->size;
+static void NAME(sort_row)(const sorting *s, int64_t r, const char *row, char *room) {
     E *a = (E *)(void *)room;
     if (s->how) {
         NAME(pack)(s, row, 0, s->n, a);

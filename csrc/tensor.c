@@ -522,7 +522,8 @@ ad_tensor *ad_unfold(const ad_tensor *x, int dim, int64_t size, int64_t step) {
     if (dim < 0 || dim >= x->ndim + !x->ndim || x->ndim == AD_MAX_DIMS)
         return ad_fail_null(AD_BAD_DIM, dim, x->ndim, 0);
     const int64_t limit = x->ndim ? x->shape[dim] : 1, along = x->ndim ? x->strides[dim] : 1;
-    if (size < 0 || size > limit || step < 1) return ad_fail_null(AD_BAD_ARG, size, step, 0);
+    if (size < 0 || size > limit || step < 1 || step > (int64_t)1 << 40)
+        return ad_fail_null(AD_BAD_ARG, size, step, 0);
     ad_tensor *y = ad_alias(x);
     if (!y) return NULL;
     if (x->ndim) {

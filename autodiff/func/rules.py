@@ -209,7 +209,7 @@ def _swapped(op: Op, level: Level, tensors: Any, args: Any) -> Any:
     return Batched(transpose(tensors[0].value, args[0] + 1, args[1] + 1), level)
 
 
-@_operation("clone", "contiguous", "alias")
+@_operation("clone", "contiguous", "alias", "constant_pad_nd", "im2col", "col2im")
 def _unchanged(op: Op, level: Level, tensors: Any, args: Any) -> Any:
     return Batched(op(tensors[0].value, *args), level)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from autodiff.nn.functional import resampling
+from autodiff.nn.functional import resampling, windows
 from autodiff.nn.functional.convolution import Ints
 from autodiff.nn.module import Module
 from autodiff.tensor import Tensor
@@ -104,7 +104,7 @@ class Unfold(Module):
         self.padding, self.stride = padding, stride
 
     def forward(self, input: Tensor) -> Tensor:
-        return resampling.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)
+        return windows.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)
 
     def extra_repr(self) -> str:
         return (
@@ -132,7 +132,7 @@ class Fold(Unfold):
         self.output_size = output_size
 
     def forward(self, input: Tensor) -> Tensor:
-        return resampling.fold(
+        return windows.fold(
             input, self.output_size, self.kernel_size, self.dilation, self.padding, self.stride
         )
 

@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff.anomaly import lines, note_line
-from autodiff.native import error
+from autodiff.native import error, lib
 from autodiff.node import Node, mode, unrecorded, version_sum
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor, _free, _gc, live_node, wrap
 
-__all__ = ["OPS", "Op", "OpNode", "fresh"]
+__all__ = ["OPS", "Op", "OpNode", "fresh", "made"]
 
 OUTPUT = -1
 OPS: dict[str, Op] = {}
@@ -180,3 +180,14 @@ def fresh(p: Any, op: str, *inputs: Any) -> Any:
     if not p:
         raise error(op, *inputs)
     return _gc(p, _free)
+
+
+def made(function: Callable[..., Tensor]) -> Callable[..., Any]:
+    """The forward of an Op from a function of a tensor, which records nothing."""
+
+    def forward(p: Any, *args: Any) -> Any:
+        y = function(wrap(p), *args)._p
+        shared = lib.ad_storage_id(y) == lib.ad_storage_id(p)
+        return lib.ad_clone(y) if shared else lib.ad_alias(y)
+
+    return forward

@@ -7,7 +7,7 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.dtypes import dtype
-from autodiff.native import error, lib
+from autodiff.native import NULL, error, lib, take_failure
 from autodiff.ops.assign import copy_
 from autodiff.ops.base import Op, fresh
 from autodiff.ops.cast import to_dtype
@@ -56,7 +56,16 @@ def diagonal(input: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1) -> Te
     >>> ad.arange(6).reshape(2, 3).diagonal(1).tolist()
     [1, 5]
     """
-    d1, d2 = _plane("diagonal", dim1, dim2, input._p.ndim)
+    p = input._p
+    if type(offset) is type(dim1) is type(dim2) is int:
+        try:
+            y = lib.ad_diagonal(p, offset, dim1, dim2)
+        except OverflowError:
+            y = NULL
+        if y:
+            return _diagonal.result(input, y, (offset, dim1, dim2))
+        take_failure()  # which is worded below, or there is none
+    d1, d2 = _plane("diagonal", dim1, dim2, p.ndim)
     return _diagonal(input, operator.index(offset), d1, d2)
 
 

@@ -7,16 +7,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.native import error, lib
-from autodiff.ops.base import Op, OpNode, fresh
+from autodiff.native import NULL, lib
+from autodiff.ops.base import Op, OpNode
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import full
-from autodiff.ops.views import (
-    _select,
-    _slice,
-)
+from autodiff.ops.views import _select, _slice
 from autodiff.shapes import dim_index
-from autodiff.tensor import TENSOR_TYPES, Tensor
+from autodiff.tensor import Tensor, own
 
 
 def _cat_rule(node: OpNode, g: Tensor) -> list[Tensor | None]:
@@ -40,6 +37,15 @@ def _cat_forward(*args: Any) -> Any:
 
 
 _cat: Op = Op("cat", _cat_forward, _cat_rule)
+_LIKE_ALL = -1  # the dtype that all have, in place of one
+
+
+def _recorded(tensors: Sequence[Tensor]) -> bool:
+    """Whether one of them may have a history."""
+    for x in tensors:  # noqa: SIM110 - a generator takes as long as the join
+        if x._node is not None or x._base is not None:
+            return True
+    return False
 
 
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
@@ -50,21 +56,19 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     >>> ad.cat([ad.tensor([[1, 2]]), ad.tensor([[3, 4]])], dim=1)
     tensor([[1, 2, 3, 4]])
     """
-    given = list(tensors)
-    kinds = {(x._p.dtype, x._p.ndim) if type(x) in TENSOR_TYPES else None for x in given}
-    if len(kinds) != 1 or None in kinds:
-        return _cat_any(given, dim)
-    (code, n), *_ = kinds  # type: ignore[misc]
-    if not n:
-        return _cat_any(given, dim)
-    ps = [x._p for x in given]
-    d = dim_index(dim, n)
-    p = lib.ad_cat(len(ps), ps, d, code)
+    given = tensors if type(tensors) in (list, tuple) else list(tensors)
+    try:
+        ps = [x._p for x in given]
+        p = lib.ad_cat(len(ps), ps, dim, _LIKE_ALL) if type(dim) is int else NULL
+    except (AttributeError, TypeError, OverflowError):
+        p = NULL
     if not p:
-        return _cat_any(given, dim)
-    recorded = any(x._node is not None or x._base is not None for x in given)
-    sizes = [(x._p.shape[d], x.dtype, False) for x in given] if recorded else []
-    return _cat.result_of(given, p, (d, code, sizes))
+        return _cat_any(list(given), dim)
+    if not _recorded(given):
+        return own(p, "cat")
+    d = dim % ps[0].ndim
+    sizes = [(x._p.shape[d], x.dtype, False) for x in given]
+    return _cat.result_of(given, p, (d, ps[0].dtype, sizes))
 
 
 def _cat_any(given: list[Tensor], dim: int) -> Tensor:
@@ -107,8 +111,7 @@ def _cat_any(given: list[Tensor], dim: int) -> Tensor:
 
 def _stack_forward(*args: Any) -> Any:
     *ps, dim, d, _ = args
-    rows = [fresh(lib.ad_unsqueeze(p, dim), "stack", p) for p in ps]
-    return lib.ad_cat(len(rows), rows, dim, d)
+    return lib.ad_stack(len(ps), ps, dim, d)
 
 
 def _stack_rule(node: OpNode, g: Tensor) -> list[Tensor | None]:
@@ -130,20 +133,30 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     tensor([[1, 2],
             [3, 4]])
     """
-    given = list(tensors)
+    given = tensors if type(tensors) in (list, tuple) else list(tensors)
+    try:
+        ps = [x._p for x in given]
+        p = lib.ad_stack(len(ps), ps, dim, _LIKE_ALL) if type(dim) is int else NULL
+    except (TypeError, OverflowError):
+        p = NULL
+    if not p:
+        return _stack_any(given, dim)
+    if not _recorded(given):
+        return own(p, "stack")
+    d = dim % (ps[0].ndim + 1)
+    return _stack.result_of(given, p, (d, ps[0].dtype, [x.dtype for x in given]))
+
+
+def _stack_any(given: Sequence[Tensor], dim: int) -> Tensor:
+    """The same of tensors of several dtypes; words what is wrong."""
     if not given:
         raise RuntimeError("stack expects a non-empty TensorList")
     d, codes = dim_index(dim, given[0].ndim + 1), [x.dtype for x in given]
-    promoted = functools.reduce(dtypes.promote_types, codes)
-    p = None
-    if len({x._p.ndim for x in given}) == 1:
-        p = _stack_forward(*[x._p for x in given], d, promoted.code, codes)
-    if p:
-        return _stack.result_of(given, p, (d, promoted.code, codes))
     for i, x in enumerate(given):
         if x.shape != given[0].shape:
             raise RuntimeError(
                 f"stack expects each tensor to be equal size, but got {list(given[0].shape)} at "
                 f"entry 0 and {list(x.shape)} at entry {i}"
             )
-    raise error("stack", *[x._p for x in given])
+    promoted = functools.reduce(dtypes.promote_types, codes)
+    return _stack.on(given, d, promoted.code, codes)

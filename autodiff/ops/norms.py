@@ -5,17 +5,19 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from autodiff.dtypes import SCALAR_NAMES, dtype
+from autodiff.dtypes import ALL, HALVES, SCALAR_NAMES, dtype, float32
 from autodiff.expr import build, inputs
-from autodiff.native import lib
+from autodiff.native import NULL, lib
+from autodiff.ops import elementwise
 from autodiff.ops.assign import masked_fill
-from autodiff.ops.base import OUTPUT, Op, OpNode
+from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
 from autodiff.ops.contraction import matmul
+from autodiff.ops.declare import FUNCTIONS
 from autodiff.ops.halves import in_float32
+from autodiff.ops.matrices import check_float, common_batch
 from autodiff.ops.out import written
 from autodiff.ops.pointwise import PointwiseOp
-from autodiff.ops.reductions import _restore
-from autodiff.ops.systems import check_float, common_batch
+from autodiff.ops.reductions import KINDS, _restore
 from autodiff.ops.views import mT, unsqueeze
 from autodiff.shapes import dim_index, dim_mask
 from autodiff.tensor import Tensor, wrap
@@ -25,23 +27,37 @@ INF = math.inf
 # ---- of vectors ----
 
 
+# Orders that take a step for each element, a reduction, and a step for its result.
+_STEPS: dict[float, tuple[PointwiseOp, str, PointwiseOp | None]] = {
+    1: (elementwise.abs_, "sum", None),
+    2: (elementwise.square, "sum", FUNCTIONS["sqrt"].op),
+    INF: (elementwise.abs_, "max", None),
+    -INF: (elementwise.abs_, "min", None),
+}
+_AT_ONCE = (1, 2, INF)  # those that one native call takes, of all elements
+
+
 def _norm_of(x: Tensor, dims: tuple[int, ...], keepdim: bool, order: float) -> Tensor:
-    if order == 2:
-        return (x * x).sum(dims, keepdim).sqrt()
-    size = x.abs()
-    if order in (INF, -INF):
-        return size.amax(dims, keepdim) if order > 0 else size.amin(dims, keepdim)
     if order == 0:
         return (x != 0).to(x.dtype).sum(dims, keepdim)
-    if order == 1:
-        return size.sum(dims, keepdim)
-    total: Tensor = (size**order).sum(dims, keepdim) ** (1 / order)
+    total: Tensor = (x.abs() ** order).sum(dims, keepdim) ** (1 / order)
     return total
 
 
 def _norm_forward(p: Any, mask: int, keepdim: bool, order: float) -> Any:
-    dims = tuple(d for d in range(p.ndim) if mask >> d & 1)
+    if mask + 1 == 1 << p.ndim and order in _AT_ONCE:
+        y = lib.ad_norm(1, [p], order, p.dtype)
+        return lib.ad_view(fresh(y, "vector_norm", p), p.ndim, [1] * p.ndim) if keepdim else y
+    if ALL[p.dtype] in HALVES:
+        wide = fresh(lib.ad_contiguous(p, float32.code), "vector_norm", p)
+        y = fresh(_norm_forward(wide, mask, keepdim, order), "vector_norm", p)
+        return lib.ad_contiguous(y, p.dtype)
     x = wrap(p)
+    if order in _STEPS:
+        step, kind, last = _STEPS[order]
+        y = lib.ad_reduce(KINDS[kind], step.plain(x, ())._p, mask, keepdim, p.dtype)
+        return lib.ad_alias(last.plain(wrap(fresh(y, "vector_norm", p)), ())._p) if last else y
+    dims = tuple(d for d in range(p.ndim) if mask >> d & 1)
     y = _norm_of(x, dims, keepdim, order) if dims else _norm_of(x.reshape(1), (0,), False, order)
     return lib.ad_alias(y._p)
 
@@ -114,6 +130,12 @@ def vector_norm(
     >>> linalg.vector_norm(ad.tensor([3.0, -4.0]), ord=float("inf"))
     tensor(4.)
     """
+    plain = dim is None and dtype is None and out is None and keepdim is False
+    if plain and type(ord) in (int, float):
+        p = x._p
+        y = lib.ad_norm(1, [p], ord, p.dtype) if p.numel and ord in _AT_ONCE else NULL
+        if y:
+            return _norm.result(x, y, ((1 << p.ndim) - 1, False, ord))
     order = _order("linalg_vector_norm", ord)
     y = _in_dtype("linalg.vector_norm", x, dtype)
     mask = dim_mask(dim, y.ndim)
@@ -207,6 +229,8 @@ def norm(
     >>> linalg.norm(ad.tensor([3.0, 4.0]))
     tensor(5.)
     """
+    if ord is None and dim is None and out is None:
+        return vector_norm(A, 2, None, keepdim, dtype=dtype)
     if dim is not None:
         dims = dim if isinstance(dim, (tuple, list)) else (dim,)
         if ord is not None and len(dims) not in (1, 2):

@@ -2,104 +2,122 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 from autodiff.dtypes import ALL
-from autodiff.native import ffi
-from autodiff.ops.assign import ZEROS
+from autodiff.native import NULL, error, lib
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.create import arange, full
 from autodiff.ops.gather import Indices, _scatter
-from autodiff.ops.join import cat
-from autodiff.ops.rearrange import pieces
+from autodiff.ops.views import reshape, unsqueeze
 from autodiff.tensor import Tensor
 
-__all__ = ["PLACES", "constant_pad", "place_pad"]
+__all__ = ["padded"]
 
-Pads = Sequence[tuple[int, int]]  # before and after, for each dimension
-Piece = tuple[int, int, int]  # where it starts, the step to the next element, how many
+_HOW = {
+    "constant": lib.AD_PAD_CONSTANT,
+    "reflect": lib.AD_PAD_REFLECT,
+    "replicate": lib.AD_PAD_REPLICATE,
+    "circular": lib.AD_PAD_CIRCULAR,
+}
+_CONSTANT = _HOW["constant"]
 
-
-def _kept(size: int, low: int, high: int) -> Piece:
-    """What is left of a dimension where pads are negative."""
-    return max(0, -low), 1, size + min(0, low) + min(0, high)
-
-
-def _padded(p: Any, pads: Pads, value: Any) -> Any:
-    plan: list[int] = []
-    for size, (low, high) in zip(ffi.unpack(p.shape, p.ndim), pads, strict=True):
-        if low or high:
-            plan += (3, -1, 1, max(0, low), *_kept(size, low, high), -1, 1, max(0, high))
-        else:
-            plan += (1, 0, 1, size)
-    zero = type(value) is int and value == 0
-    given = ZEROS[p.dtype] if zero else full((), value, dtype=ALL[p.dtype])
-    return pieces(p, plan, given._p)
-
-
-constant_pad: Op = Op(
+_constant: Op = Op(
     "constant_pad_nd",
-    _padded,
-    lambda node, g: (constant_pad(g, [(-a, -b) for a, b in node.args[0]], 0),),
+    lambda p, flat, value: lib.ad_pad(p, len(flat), flat, _CONSTANT, value),
+    lambda node, g: (_constant(g, [-n for n in node.args[0]], NULL),),
     shaped=False,
 )
 
 
-def _reflected(size: int, low: int, high: int) -> Iterator[Piece]:
-    yield low, -1, max(0, low)
-    yield _kept(size, low, high)
-    yield size - 2, -1, max(0, high)
-
-
-def _replicated(size: int, low: int, high: int) -> Iterator[Piece]:
-    yield 0, 0, max(0, low)
-    yield _kept(size, low, high)
-    yield size - 1, 0, max(0, high)
-
-
-def _wrapped(size: int, low: int, high: int) -> Iterator[Piece]:
-    """Around what is left, which may be less than is wanted."""
-    kept = first, _, n = _kept(size, low, high)
-    before, after = (divmod(max(0, wanted), n or 1) for wanted in (low, high))
-    yield first + n - before[1], 1, before[1]
-    yield from [kept] * (before[0] + 1 + after[0])
-    yield first, 1, after[1]
-
-
-# The pieces that a padded dimension is made of.
-PLACES: dict[str, Callable[[int, int, int], Iterator[Piece]]] = {
-    "reflect": _reflected,
-    "replicate": _replicated,
-    "circular": _wrapped,
-}
-
-
-def _place_forward(p: Any, pads: Pads, mode: str) -> Any:
-    plan: list[int] = []
-    for size, (low, high) in zip(ffi.unpack(p.shape, p.ndim), pads, strict=True):
-        found = list(PLACES[mode](size, low, high)) if low or high else [(0, 1, size)]
-        plan.append(len(found))
-        for piece in found:
-            plan += piece
-    return pieces(p, plan)
-
-
 def _place_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
-    pads, mode = node.args
-    for d, (low, high) in enumerate(pads):
-        if not (low or high):
-            continue
-        found = PLACES[mode](node.shape[d], low, high)
-        at = cat([full([n], start) if step == 0 else arange(start, start + step * n, step)
-                  for start, step, n in found if n])  # fmt: skip
-        g = _scatter(g, Indices([at], d), [*g.shape[:d], node.shape[d], *g.shape[d + 1 :]])
+    """What an element was copied to is added up: where those come from, positions tell."""
+    flat, how = node.args
+    for i in range(0, len(flat), 2):
+        d = len(node.shape) - 1 - i // 2
+        size, pair = node.shape[d], list(flat[i : i + 2])
+        if any(pair):
+            places = reshape(_place(unsqueeze(arange(size), 0), pair, how), -1)
+            g = _scatter(g, Indices([places], d), [*g.shape[:d], size, *g.shape[d + 1 :]])
     return (g,)
 
 
-_place: Op = Op("place_pad", _place_forward, _place_rule)
+_place: Op = Op(
+    "place_pad", lambda p, flat, how: lib.ad_pad(p, len(flat), flat, how, NULL), _place_rule
+)
 
 
-def place_pad(x: Tensor, pads: Pads, mode: str) -> Tensor:
-    """The tensor with elements of its own around it."""
-    return _place(x, pads, mode)
+def padded(x: Tensor, flat: Sequence[int], mode: str, value: float | None) -> Tensor:
+    """`nn.functional.pad` of pairs, the last dimension's first."""
+    how = _HOW.get(mode, -1)
+    if value is None:
+        y = lib.ad_pad(x._p, len(flat), flat, how, NULL)
+        if y and how == _CONSTANT:
+            return _constant.result(x, y, (flat, NULL))
+        if y:
+            return _place.result(x, y, (flat, how))
+        failure = error("pad", x._p)
+        _check(x, flat, mode, value)
+        raise failure
+    _check(x, flat, mode, value)
+    if how == _CONSTANT:
+        return _constant(x, flat, full((), value, dtype=ALL[x._p.dtype])._p)
+    return _place(x, flat, how)
+
+
+# ---- what is wrong with pads ----
+
+
+def _check(x: Tensor, pads: Sequence[int], mode: str, value: float | None) -> None:
+    """RuntimeError, NotImplementedError or ValueError for what cannot be padded so."""
+    flat, given = list(pads), len(pads) // 2
+    if len(flat) % 2:
+        raise RuntimeError(f"Padding length must be divisible by 2, got {flat}")
+    if given > x.ndim:
+        raise RuntimeError(
+            "Padding length should be less than or equal to two times the input dimension but got "
+            f"padding length {len(flat)} and input of dimension {x.ndim}"
+        )
+    pairs = list(zip(flat[::2], flat[1::2], strict=True))
+    sides = [(0, 0)] * (x.ndim - given) + pairs[::-1]
+    for d, (size, (low, high)) in enumerate(zip(x.shape, sides, strict=True)):
+        if min(size, size + low, size + high, size + low + high) < 0:
+            narrowed = "narrow(): length must be non-negative. " if max(flat) <= 0 else ""
+            raise RuntimeError(
+                f"{narrowed}The input size {size}, plus negative padding {low} and {high}, "
+                f"resulted in a negative output size at dimension {d}: pad {flat} of "
+                f"{list(x.shape)}"
+            )
+    if mode == "constant":
+        return
+    if mode not in _HOW:
+        raise NotImplementedError(f"Unrecognised padding mode {mode}")
+    if value is not None and value != 0:
+        raise ValueError(f"Padding mode {mode!r} doesn't take in value argument, got {value}")
+    if x.ndim not in (given + 1, given + 2) or not 1 <= given <= 3:
+        raise NotImplementedError(
+            f"Padding size {2 * given} is not supported for {x.ndim}D input tensor.\n"
+            "Supported combinations for non-constant padding:\n"
+            "  - 2D or 3D input: padding size = 2 (pads last dimension)\n"
+            "  - 3D or 4D input: padding size = 4 (pads last 2 dimensions)\n"
+            "  - 4D or 5D input: padding size = 6 (pads last 3 dimensions)"
+        )
+    for d, (size, pair) in enumerate(zip(x.shape, sides, strict=True)):
+        if pair != (0, 0):
+            _check_room(x, d, size, pair, mode)
+
+
+def _check_room(x: Tensor, d: int, size: int, pair: tuple[int, int], mode: str) -> None:
+    """RuntimeError where there is too little to take the elements around from."""
+    if mode == "reflect" and max(pair) >= max(size, 1):
+        raise RuntimeError(
+            "Argument #4: Padding size should be less than the corresponding input dimension, "
+            f"but got: padding {pair} at dimension {d} of input {list(x.shape)}"
+        )
+    if mode == "circular" and max(pair) > size:
+        raise RuntimeError(
+            "Padding value causes wrapping around more than once. It is "
+            f"{pair} at dimension {d} of input {list(x.shape)}"
+        )
+    if size == 0:
+        raise RuntimeError(f"Expected non-zero sizes for padding, but got input {list(x.shape)}")

@@ -8,7 +8,7 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.native import error, lib, take_failure
 from autodiff.node import mode
-from autodiff.ops.base import Op, OpNode, fresh
+from autodiff.ops.base import Op, OpNode, fresh, made
 from autodiff.ops.create import full
 from autodiff.ops.gather import (
     Indices,
@@ -22,7 +22,6 @@ from autodiff.ops.gather import (
 )
 from autodiff.ops.history import check_writable, rebase
 from autodiff.ops.indexing import _INT64, _advanced, _basic, _vector, is_places
-from autodiff.ops.rearrange import made
 from autodiff.ops.views import _slice, clone, expand, reshape, unsqueeze
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, live_node, wrap
@@ -141,7 +140,7 @@ def index_put_(
     if not indices:
         kind = type(indices).__name__
         raise TypeError(f"index_put_(): at least one index tensor is needed, not {kind}")
-    if values.dtype is not x.dtype:
+    if values._p.dtype != x._p.dtype:
         raise RuntimeError(
             "Index put requires the source and destination dtypes match, got "
             f"{x.dtype!r} for the destination and {values.dtype!r} for the source."

@@ -6,13 +6,13 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.dtypes import SCALAR_NAMES
-from autodiff.native import NULL, error, ffi, lib, take_failure
-from autodiff.ops.arithmetic import result_type
+from autodiff.native import NULL, error, ffi, lib, refuse_any, take_failure
+from autodiff.ops.comparing import result_type
 from autodiff.ops.create import arange, full
 from autodiff.ops.gather import gather, index_along
 from autodiff.ops.out import put
 from autodiff.ops.rearrange import movedim
-from autodiff.ops.sorting import argsort, sort
+from autodiff.ops.sorting import argsort, in_order
 from autodiff.ops.views import reshape
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, own
@@ -86,8 +86,8 @@ def _in_order(rows: Tensor, sorter: Tensor) -> Tensor:
             "torch.searchsorted(): sorter must be a tensor of long dtype but got dtype "
             f"{SCALAR_NAMES[sorter._p.dtype]}"
         )
-    if sorter.numel() and not 0 <= sorter.min().item() <= sorter.max().item() < rows.shape[-1]:
-        raise RuntimeError("torch.searchsorted(): sorter index out of range")
+    outside = (sorter < 0) | (sorter >= rows.shape[-1])
+    refuse_any(outside._p, RuntimeError, "torch.searchsorted(): sorter index out of range")
     return gather(rows.detach(), -1, sorter)
 
 
@@ -174,7 +174,7 @@ def _wanted(x: Tensor, runs: list[Any], at: int, shape: Any) -> Any:
     starts, within, counts = runs
     values = movedim(index_along(x, 0, starts), 0, at) if at else index_along(x, 0, starts)
     found = [values]
-    found += [] if within is None else [reshape(within, shape)]
+    found += [] if within is None else [within if len(shape) == 1 else reshape(within, shape)]
     found += [] if counts is None else [counts]
     return tuple(found) if len(found) > 1 else values
 
@@ -216,10 +216,12 @@ def unique(
     >>> ad.unique(ad.tensor([3, 1, 3]), return_counts=True)
     (tensor([1, 3]), tensor([1, 2]))
     """
-    _flags("unique", sorted=sorted, return_inverse=return_inverse, return_counts=return_counts)
+    if {type(sorted), type(return_inverse), type(return_counts)} != {bool}:
+        _flags("unique", sorted=sorted, return_inverse=return_inverse, return_counts=return_counts)
     if dim is None:
         at, shape = 0, input.shape
-        x, order = sort(reshape(input, -1))
+        flat = input if input._p.ndim == 1 else reshape(input, -1)
+        x, order = in_order(flat, 0, flat._p.numel, False)
     else:
         at, there = _slices("unique", input, dim)
         shape = there.shape[:1]

@@ -31,6 +31,11 @@ def _not_bool(op: str, **flags: Any) -> TypeError:
     return TypeError(f"{op}(): argument '{name}' must be bool, not {kind}")
 
 
+def in_order(x: Tensor, dim: int, k: int, descending: bool) -> tuple[Tensor, Tensor]:
+    """`sort`, of arguments that are checked."""
+    return _ordered(_sort, x, dim, k, descending)
+
+
 def _ordered(op: Op, x: Tensor, dim: int, k: int, descending: bool) -> tuple[Tensor, Tensor]:
     """The first k along a dimension, equal ones in the order they came in, and their places."""
     out = ffi.new("ad_tensor *[2]")
@@ -55,7 +60,7 @@ def sort(
     if type(descending) is not bool or type(stable) is not bool:
         raise _not_bool("sort", descending=descending, stable=stable)
     at = dim_index(dim, input._p.ndim)
-    return sort_result(*_ordered(_sort, input, at, _size(input, at), descending))
+    return sort_result(*in_order(input, at, _size(input, at), descending))
 
 
 def argsort(
@@ -69,7 +74,7 @@ def argsort(
     if type(descending) is not bool or type(stable) is not bool:
         raise _not_bool("argsort", descending=descending, stable=stable)
     at = dim_index(dim, input._p.ndim)
-    return _ordered(_sort, input.detach(), at, _size(input, at), descending)[1]
+    return in_order(input.detach(), at, _size(input, at), descending)[1]
 
 
 def topk(

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from autodiff.ops.assign import copy_
 from autodiff.ops.create import full
-from autodiff.ops.views import as_strided, expand
+from autodiff.ops.regions import as_strided
+from autodiff.ops.views import expand
 from autodiff.tensor import Tensor
 
 __all__ = ["Layout", "Shape"]

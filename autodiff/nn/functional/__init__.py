@@ -2,6 +2,7 @@
 
 from autodiff.nn.functional import (
     activation,
+    alignment_loss,
     attention,
     channel_norm,
     class_loss,
@@ -21,8 +22,10 @@ from autodiff.nn.functional import (
     sampling,
     sparse,
     unpooling,
+    windows,
 )
 from autodiff.nn.functional.activation import *  # noqa: F403 - its own __all__ lists them
+from autodiff.nn.functional.alignment_loss import *  # noqa: F403
 from autodiff.nn.functional.attention import *  # noqa: F403
 from autodiff.nn.functional.channel_norm import *  # noqa: F403
 from autodiff.nn.functional.class_loss import *  # noqa: F403
@@ -42,6 +45,7 @@ from autodiff.nn.functional.resampling import *  # noqa: F403
 from autodiff.nn.functional.sampling import *  # noqa: F403
 from autodiff.nn.functional.sparse import *  # noqa: F403
 from autodiff.nn.functional.unpooling import *  # noqa: F403
+from autodiff.nn.functional.windows import *  # noqa: F403
 from autodiff.ops.contraction import linear
 
 __all__ = ["linear"]
@@ -54,6 +58,7 @@ for _theme in (
     distance,
     distance_loss,
     heads,
+    alignment_loss,
     label_loss,
     margin_loss,
     noise,
@@ -66,5 +71,6 @@ for _theme in (
     sampling,
     sparse,
     unpooling,
+    windows,
 ):
     __all__ += _theme.__all__

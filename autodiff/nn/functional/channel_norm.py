@@ -16,7 +16,7 @@ from autodiff.ops.halves import in_float32
 from autodiff.ops.join import cat
 from autodiff.ops.layer_norm import group_norm as normed
 from autodiff.ops.layer_norm import layer_norm
-from autodiff.ops.views import as_strided
+from autodiff.ops.regions import as_strided
 from autodiff.tensor import Tensor
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "local_response_norm", "rms_norm"]

@@ -1,4 +1,4 @@
-"""Images at other sizes, windows as columns, and channels as pixels."""
+"""Images at other sizes, and channels as pixels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodiff.dtypes import float64
-from autodiff.nn.functional.convolution import Ints, ints, kind
+from autodiff.nn.functional.convolution import Ints, kind
 from autodiff.nn.functional.pooling import (
     MOST,
     adaptive_avg_pool1d,
@@ -17,21 +17,16 @@ from autodiff.nn.functional.pooling import (
 )
 from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.ops.convert import tensor
-from autodiff.ops.create import arange, zeros
 from autodiff.ops.gather import index_along
 from autodiff.ops.halves import in_float32
-from autodiff.ops.indexing import index_add
-from autodiff.ops.join import cat
-from autodiff.ops.views import narrow, permute, reshape, squeeze, transpose, unsqueeze
+from autodiff.ops.views import permute, reshape, transpose
 from autodiff.tensor import Tensor
 
 __all__ = [
     "channel_shuffle",
-    "fold",
     "interpolate",
     "pixel_shuffle",
     "pixel_unshuffle",
-    "unfold",
 ]
 
 # ---- interpolation: along one dimension after the other ----
@@ -256,133 +251,6 @@ def _resized(
             taps = (_cubic if mode == "bicubic" else _linear)(old, n, step, corners)
         x = _resample(x, d, taps)
     return x
-
-
-# ---- windows as columns ----
-
-
-class _Blocks:
-    """Where the elements of windows of an image (h, w) lie in it, taken as one dimension."""
-
-    def __init__(
-        self, op: str, image: Sequence[int], kernel: Any, dilation: Any, padding: Any, stride: Any
-    ) -> None:
-        self.image = tuple(image)
-        self.kernel = ints(op, "kernel_size", kernel, 2)
-        self.dilation = ints(op, "dilation", dilation, 2)
-        self.padding = ints(op, "padding", padding, 2)
-        self.stride = ints(op, "stride", stride, 2)
-        for name, values in (
-            ("kernel", self.kernel),
-            ("dilation", self.dilation),
-            ("stride", self.stride),
-        ):
-            if min(values) < 1:
-                raise RuntimeError(
-                    f"{name} size should be greater than zero, but got {name}_height: {values[0]} "
-                    f"{name}_width: {values[1]}"
-                )
-        if min(self.padding) < 0:
-            raise RuntimeError(
-                f"padding should be non-negative, but got padding_height: {self.padding[0]} "
-                f"padding_width: {self.padding[1]}"
-            )
-        each = zip(self.image, self.kernel, self.dilation, self.padding, self.stride, strict=True)
-        self.count = tuple((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, d, p, s in each)
-
-    def places(self) -> Tensor:
-        """Of each tap and window, row by row: the place, or h w for what is padding."""
-        (h, w), outside = self.image, self.image[0] * self.image[1]
-        rows, columns = self._along(0), self._along(1)
-        inside = (rows >= 0) & (rows < h) & (columns >= 0) & (columns < w)
-        return reshape((rows * w + columns).where(inside, outside), -1)
-
-    def _along(self, d: int) -> Tensor:
-        """Indices (kh, kw, oh, ow) into one dimension."""
-        taps = arange(self.kernel[d]) * self.dilation[d] - self.padding[d]
-        starts = arange(self.count[d]) * self.stride[d]
-        shape = [1] * 4
-        shape[d] = -1
-        other = [1] * 4
-        other[d + 2] = -1
-        return reshape(taps, shape) + reshape(starts, other)
-
-
-def unfold(
-    input: Tensor, kernel_size: Ints, dilation: Ints = 1, padding: Ints = 0, stride: Ints = 1
-) -> Tensor:
-    """The windows of images (n, c, h, w) as columns (n, c kh kw, windows).
-
-    Padding is zeros; the batch may be left out. The gradient is `fold`.
-
-    >>> F.unfold(ad.zeros(1, 3, 4, 4), kernel_size=2, stride=2).shape
-    torch.Size([1, 12, 4])
-    """
-    check_tensors("unfold", input=input)
-    if input.ndim not in (3, 4) or 0 in input.shape[-3:]:
-        raise RuntimeError(
-            "Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero "
-            f"dimensions for input, but got: {list(input.shape)}"
-        )
-    x = input if input.ndim == 4 else unsqueeze(input, 0)
-    b = _Blocks("unfold", x.shape[2:], kernel_size, dilation, padding, stride)
-    if min(b.count) < 1:
-        raise RuntimeError(
-            f"Given input with spatial size {b.image}, kernel_size={b.kernel}, dilation="
-            f"{b.dilation}, padding={b.padding}, calculated shape of the array of sliding blocks "
-            f"as {b.count}, but its components must be at least one."
-        )
-    n, c = x.shape[:2]
-    flat = reshape(x, [n, c, x.shape[2] * x.shape[3]])
-    if any(b.padding):
-        flat = cat([flat, zeros(n, c, 1, dtype=x.dtype)], 2)
-    shape = [n, c * b.kernel[0] * b.kernel[1], b.count[0] * b.count[1]]
-    y = reshape(index_along(flat, 2, b.places()), shape)
-    return y if input.ndim == 4 else squeeze(y, 0)
-
-
-def fold(
-    input: Tensor,
-    output_size: Ints,
-    kernel_size: Ints,
-    dilation: Ints = 1,
-    padding: Ints = 0,
-    stride: Ints = 1,
-) -> Tensor:
-    """Columns (n, c kh kw, windows) added up where the windows of images of output_size lie.
-
-    The gradient is `unfold`. The batch may be left out.
-
-    >>> F.fold(ad.zeros(1, 12, 4), output_size=(4, 4), kernel_size=2, stride=2).shape
-    torch.Size([1, 3, 4, 4])
-    """
-    check_tensors("fold", input=input)
-    if input.ndim not in (2, 3) or 0 in input.shape[-2:]:
-        raise RuntimeError(
-            "Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and "
-            f"non-zero dimensions for input, but got: {list(input.shape)}"
-        )
-    x = input if input.ndim == 3 else unsqueeze(input, 0)
-    image = ints("fold", "output_size", output_size, 2)
-    b = _Blocks("fold", image, kernel_size, dilation, padding, stride)
-    taps = b.kernel[0] * b.kernel[1]
-    if x.shape[1] % taps:
-        raise RuntimeError(
-            "Expected size of input's dimension 1 to be divisible by the product of kernel_size, "
-            f"but got input.size(1)={x.shape[1]} and kernel_size={b.kernel}."
-        )
-    if min(b.count) < 1 or x.shape[2] != b.count[0] * b.count[1]:
-        raise RuntimeError(
-            f"Given output_size={image}, kernel_size={b.kernel}, dilation={b.dilation}, padding="
-            f"{b.padding}, stride={b.stride}, expected size of input's dimension 2 to match the "
-            f"calculated number of sliding blocks {b.count[0]} * {b.count[1]} = "
-            f"{b.count[0] * b.count[1]}, but got input.size(2)={x.shape[2]}."
-        )
-    n, c, size = x.shape[0], x.shape[1] // taps, image[0] * image[1]
-    columns = reshape(x, [n, c, taps * x.shape[2]])
-    sums = index_add(zeros(n, c, size + 1, dtype=x.dtype), 2, b.places(), columns)
-    y = reshape(narrow(sums, 2, 0, size), [n, c, *image])
-    return y if input.ndim == 3 else squeeze(y, 0)
 
 
 # ---- channels as pixels ----

@@ -1,0 +1,153 @@
+/* join.c: tensors joined along a dimension, or along a new one. */
+#include "move.h"
+#include "tape.h"
+
+enum {
+    FEW = 8,       /* tensors whose pointers need no memory */
+    ITEM = 1 << 15 /* bytes a thread takes at a time */
+};
+
+/* A tensor of shape (0,) joins anything and adds nothing, as in PyTorch. */
+static bool is_nothing(const ad_tensor *x) { return x->ndim == 1 && x->shape[0] == 0; }
+
+/* Where it goes: along a dimension, which is new where they are stacked. */
+typedef struct {
+    int dim, stacked;
+} joint;
+
+/* ---- all contiguous and of one dtype: a row of the result is one of each ---- */
+
+typedef struct {
+    const ad_call *call;
+    int64_t rows, row_bytes, per_item;
+} row_join;
+
+static void join_rows(void *context, int64_t item) {
+    const row_join *j = context;
+    const int64_t begin = item * j->per_item, end = ad_least(begin + j->per_item, j->rows);
+    char *to = ad_out(j->call, 0)->data;
+    for (int i = 0; i < j->call->n_in; i++) {
+        const ad_tensor *x = ad_in(j->call, i);
+        const int64_t n = x->numel / j->rows * ad_itemsize[x->dtype];
+        for (int64_t row = begin; row < end; row++)
+            ad_move_run(to + row * j->row_bytes, x->data + row * n, n);
+        to += n;
+    }
+}
+
+static bool joins_rows(const ad_call *c, row_join *j) {
+    const ad_tensor *y = ad_out(c, 0);
+    const int dim = ((const joint *)c->numbers)->dim;
+    *j = (row_join){.call = c, .rows = 1};
+    for (int d = 0; d < dim; d++) j->rows *= y->shape[d];
+    j->row_bytes = y->numel / j->rows * ad_itemsize[y->dtype];
+    j->per_item = ITEM / j->row_bytes + 1;
+    bool plain = j->rows > 1 || y->numel * ad_itemsize[y->dtype] <= ITEM;
+    for (int i = 0; i < c->n_in && plain; i++)
+        plain = ad_in(c, i)->contiguous && ad_in(c, i)->dtype == y->dtype;
+    return plain;
+}
+
+/* ---- any ---- */
+
+/* The part of y that x is, from `start` on. */
+static ad_tensor part_of(const ad_tensor *y, const joint *at, int64_t start, const ad_tensor *x) {
+    ad_tensor part = *y;
+    part.data += start * y->strides[at->dim] * ad_itemsize[y->dtype];
+    part.ndim = x->ndim;
+    for (int d = 0; d < x->ndim; d++) {
+        part.shape[d] = x->shape[d];
+        part.strides[d] = y->strides[at->stacked && d >= at->dim ? d + 1 : d];
+    }
+    ad_refresh(&part);
+    return part;
+}
+
+static int run_join(const ad_call *c) {
+    const joint *at = c->numbers;
+    row_join rows;
+    if (joins_rows(c, &rows)) {
+        ad_parallel_for((rows.rows + rows.per_item - 1) / rows.per_item, ad_out(c, 0)->numel / 4, join_rows,
+                        &rows);
+        return AD_OK;
+    }
+    int64_t start = 0;
+    for (int i = 0; i < c->n_in; i++) {
+        const ad_tensor *x = ad_in(c, i);
+        if (x->numel == 0) continue;
+        const ad_tensor part = part_of(ad_out(c, 0), at, start, x);
+        ad_copy_into(&part, x);
+        start += at->stacked ? 1 : x->shape[at->dim];
+    }
+    return AD_OK;
+}
+
+/* ---- entry points ---- */
+
+/* The shape of the result; returns its number of dimensions, or -1 and the error. */
+static int cat_shape(int n, ad_tensor *const *xs, int64_t dim, bool alike, int64_t *shape, int *found) {
+    const ad_tensor *first = xs[0];
+    for (int i = 0; i < n && !alike && is_nothing(first); i++) first = xs[i];
+    const int64_t d0 = dim < 0 ? dim + first->ndim : dim;
+    if (d0 < 0 || d0 >= first->ndim) return ad_fail(AD_BAD_DIM, dim, first->ndim, 0), -1;
+    memcpy(shape, first->shape, sizeof first->shape);
+    shape[d0] = 0;
+    for (int i = 0; i < n; i++) {
+        const ad_tensor *x = xs[i];
+        if (!alike && is_nothing(x)) continue;
+        if (x->ndim != first->ndim) return ad_fail(AD_BAD_SHAPE, x->ndim, first->ndim, 0), -1;
+        for (int d = 0; d < x->ndim; d++)
+            if (d != d0 && x->shape[d] != shape[d])
+                return ad_fail(AD_BAD_SHAPE, x->shape[d], shape[d], d), -1;
+        if (__builtin_add_overflow(shape[d0], x->shape[d0], &shape[d0]))
+            return ad_fail(AD_TOO_LARGE, 0, 0, 0), -1;
+    }
+    *found = (int)d0;
+    return first->ndim;
+}
+
+static int stack_shape(int n, ad_tensor *const *xs, int64_t dim, int64_t *shape, int *found) {
+    const ad_tensor *first = xs[0];
+    const int64_t d0 = dim < 0 ? dim + first->ndim + 1 : dim;
+    if (d0 < 0 || d0 > first->ndim || first->ndim == AD_MAX_DIMS)
+        return ad_fail(AD_BAD_DIM, dim, first->ndim, 0), -1;
+    for (int i = 0; i < n; i++)
+        if (!ad_same_shape(xs[i], first)) return ad_fail(AD_BAD_SHAPE, i, 0, 0), -1;
+    for (int d = 0; d <= first->ndim; d++) shape[d] = d == d0 ? n : first->shape[d > d0 ? d - 1 : d];
+    *found = (int)d0;
+    return first->ndim + 1;
+}
+
+static ad_tensor *joined(int n, ad_tensor *const *xs, int64_t dim, int dtype, bool stacked) {
+    int64_t shape[AD_MAX_DIMS];
+    joint at = {.stacked = stacked};
+    if (n < 1) return ad_fail_null(AD_BAD_ARG, n, 0, 0);
+    const bool alike = dtype == -1;
+    if (alike) dtype = xs[0]->dtype;
+    if (!ad_valid_dtype(dtype)) return ad_fail_null(AD_BAD_DTYPE, dtype, 0, 0);
+    for (int i = 0; i < n; i++)
+        if (alike && xs[i]->dtype != dtype) return ad_fail_null(AD_BAD_DTYPE, xs[i]->dtype, 0, 0);
+    const int ndim =
+        stacked ? stack_shape(n, xs, dim, shape, &at.dim) : cat_shape(n, xs, dim, alike, shape, &at.dim);
+    ad_tensor *y = ndim < 0 ? NULL : ad_make(dtype, ndim, shape);
+    if (!y || !y->numel) return y;
+    const ad_tensor *few[FEW + 1], **x = n <= FEW ? few : ad_alloc(sizeof *x * ((size_t)n + 1));
+    if (!x) {
+        ad_free(y);
+        return NULL;
+    }
+    x[0] = y;
+    memcpy(x + 1, xs, sizeof *x * (size_t)n);
+    const char *name = stacked ? "stack" : "cat";
+    y = ad_done(&(ad_call){run_join, name, 1, n, .x = x, .numbers = &at, .n_bytes = sizeof at}, y);
+    if (x != few) ad_dealloc(x);
+    return y;
+}
+
+ad_tensor *ad_cat(int n, ad_tensor *const *xs, int64_t dim, int dtype) {
+    return joined(n, xs, dim, dtype, false);
+}
+
+ad_tensor *ad_stack(int n, ad_tensor *const *xs, int64_t dim, int dtype) {
+    return joined(n, xs, dim, dtype, true);
+}

@@ -1,0 +1,34 @@
+/* move.h: runs of bytes, the short ones without a call. */
+#ifndef AD_MOVE_H
+#define AD_MOVE_H
+#include <stdint.h>
+#include <string.h>
+
+/* A long run, in parts that the C library moves by vectors: for more it has an instruction of the
+ * processor's, which is slow where the two lie at different places of a cache line. */
+static inline void ad_move_bytes(char *dst, const char *src, int64_t n) {
+    enum { PART = 1 << 10, LINE = 63 };
+    for (; n > PART && ((intptr_t)dst - (intptr_t)src) & LINE; n -= PART, dst += PART, src += PART)
+        memcpy(dst, src, PART);
+    memcpy(dst, src, (size_t)n);
+}
+
+/* A short one by two moves of the same length, that may meet. */
+static inline void ad_move_run(char *dst, const char *src, int64_t n) {
+#define MOVE(bytes) memcpy(dst, src, bytes), memcpy(dst + n - (bytes), src + n - (bytes), bytes)
+    if (n > 128)
+        ad_move_bytes(dst, src, n);
+    else if (n > 64)
+        MOVE(64);
+    else if (n > 32)
+        MOVE(32);
+    else if (n > 16)
+        MOVE(16);
+    else if (n >= 8)
+        MOVE(8);
+    else
+        for (int64_t i = 0; i < n; i++) dst[i] = src[i];
+#undef MOVE
+}
+
+#endif
