@@ -9,6 +9,8 @@ from autodiff.methods import ALIASES, METHODS
 from autodiff.ops import (
     arithmetic,
     assign,
+    blended,
+    chains,
     comparing,
     contraction,
     convert,
@@ -63,8 +65,9 @@ _BY_MODULE: dict[Any, str] = {
     placing: "index_copy index_fill index_put take put masked_scatter",
     reductions: "sum mean prod max min amax amin argmax argmin any all",
     contraction: "matmul mm bmm mv dot",
-    products: "addmm addmv addr addbmm baddbmm outer inner vdot cross kron trace tensordot "
-    "chain_matmul",
+    blended: "addmm addmv addr addbmm baddbmm",
+    products: "outer inner vdot cross kron trace tensordot",
+    chains: "chain_matmul",
     covariance: "cov corrcoef",
     derived: "aminmax argwhere bincount count_nonzero diff dist nansum norm",
     norms: "cdist",

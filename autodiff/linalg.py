@@ -4,13 +4,22 @@ Matrices are the last two dimensions of a tensor of floats; the dimensions befor
 has a derivative has one of every order.
 """
 
-from autodiff.ops import contraction, determinants, norms, products, spectral, systems, triangular
+from autodiff.ops import (
+    chains,
+    contraction,
+    determinants,
+    norms,
+    products,
+    spectral,
+    systems,
+    triangular,
+)
 from autodiff.ops.guard import guarded
 from autodiff.ops.matrices import LinAlgError
 
 cross = guarded(products.linalg_cross)
 matmul = guarded(contraction.matmul)
-multi_dot = products.multi_dot
+multi_dot = chains.multi_dot
 
 vector_norm = guarded(norms.vector_norm)
 matrix_norm = guarded(norms.matrix_norm)

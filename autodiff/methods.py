@@ -9,6 +9,7 @@ from autodiff import _format, dtypes, graph
 from autodiff.ops import (
     arithmetic,
     assign,
+    blended,
     calling,
     cast,
     comparing,
@@ -237,8 +238,8 @@ def _methods() -> dict[str, Callable[..., Any]]:
         diagonals: "diagonal diag diag_embed diagflat tril triu tril_ triu_ fill_diagonal_",
         reductions: "sum mean prod max min amax amin argmax argmin any all sum_to_size",
         contraction: "matmul mm bmm mv dot",
-        products: "addmm addmv addr addbmm baddbmm addmm_ addmv_ addr_ addbmm_ baddbmm_ outer "
-        "inner vdot cross kron trace",
+        blended: "addmm addmv addr addbmm baddbmm addmm_ addmv_ addr_ addbmm_ baddbmm_",
+        products: "outer inner vdot cross kron trace",
         covariance: "cov corrcoef",
         derived: "aminmax argwhere bincount count_nonzero diff dist nansum norm",
         gather: "gather take_along_dim nonzero",

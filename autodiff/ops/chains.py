@@ -1,0 +1,91 @@
+"""Products of many matrices, in the cheapest order."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from autodiff.ops.contraction import matmul
+from autodiff.ops.out import written
+from autodiff.tensor import Tensor
+
+
+def _cheapest(sizes: Sequence[int]) -> dict[tuple[int, int], int]:
+    """Where to split the product of matrices i to j, of sizes[i] x sizes[i + 1] and so on."""
+    n = len(sizes) - 1
+    cost = {(i, i): 0 for i in range(n)}
+    split = {}
+    for length in range(1, n):
+        for i in range(n - length):
+            j = i + length
+            cost[i, j], split[i, j] = min(
+                (cost[i, k] + cost[k + 1, j] + sizes[i] * sizes[k + 1] * sizes[j + 1], k)
+                for k in range(i, j)
+            )
+    return split
+
+
+def _check_tensors(op: str, given: Sequence[Any]) -> None:
+    for i, x in enumerate(given):
+        if not isinstance(x, Tensor):
+            raise TypeError(
+                f"{op}(): expected Tensor as element {i} in argument 0, but got {type(x).__name__}"
+            )
+
+
+def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
+    """The product of matrices in the cheapest order; the first and the last may be vectors.
+
+    >>> linalg.multi_dot([ad.ones(2, 3), ad.ones(3, 4), ad.ones(4)])
+    tensor([12., 12.])
+    """
+    if not isinstance(tensors, (tuple, list)):
+        raise TypeError(
+            "multi_dot(): argument 'tensors' must be tuple of Tensors, not "
+            f"{type(tensors).__name__}"
+        )
+    _check_tensors("multi_dot", tensors)
+    n = len(tensors)
+    if n < 2:
+        raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {n}")
+    for place, x in (("first", tensors[0]), ("last", tensors[-1])):
+        if x.ndim not in (1, 2):
+            raise RuntimeError(
+                f"multi_dot(): the {place} tensor must be 1D or 2D but got {x.ndim}D"
+            )
+    for i, x in enumerate(tensors[1:-1], 1):
+        if x.ndim != 2:
+            raise RuntimeError(f"multi_dot(): tensor {i} must be 2D but got {x.ndim}D")
+    for i, x in enumerate(tensors):
+        if x.dtype is not tensors[0].dtype:
+            raise RuntimeError(
+                f"multi_dot(): all tensors must have be the same dtype but got tensor {i} is "
+                f"{x.dtype!r} and tensor 0 is {tensors[0].dtype!r}"
+            )
+        if i and tensors[i - 1].shape[-1] != x.shape[0]:
+            raise RuntimeError(
+                f"multi_dot(): tensors {i - 1} and {i} with shapes {list(tensors[i - 1].shape)} "
+                f"and {list(x.shape)} cannot be multiplied"
+            )
+    sizes = [tensors[0].shape[0] if tensors[0].ndim == 2 else 1, *(x.shape[0] for x in tensors[1:])]
+    split = _cheapest([*sizes, tensors[-1].shape[-1] if tensors[-1].ndim == 2 else 1])
+
+    def product(i: int, j: int) -> Any:
+        if i == j:
+            return tensors[i]
+        return matmul(product(i, split[i, j]), product(split[i, j] + 1, j))
+
+    return written("linalg_multi_dot", out, product(0, n - 1), *tensors)
+
+
+def chain_matmul(*matrices: Any, out: Tensor | None = None) -> Tensor:
+    """The product of matrices in the cheapest order. RuntimeError where one is no matrix.
+
+    >>> ad.chain_matmul(ad.ones(2, 3), ad.ones(3, 4), ad.ones(4, 1)).shape
+    torch.Size([2, 1])
+    """
+    _check_tensors("chain_matmul", matrices)
+    for i, x in enumerate(matrices):
+        if x.ndim != 2:
+            raise RuntimeError(f"chain_matmul(): tensor {i} must be a matrix, got {x.ndim}-D")
+    return matrices[0] if len(matrices) == 1 else multi_dot(matrices, out=out)
