@@ -6,12 +6,12 @@ from typing import Any, Literal, overload
 
 from autodiff.dtypes import dtype as Dtype
 from autodiff.ops.derived import aminmax_result
+from autodiff.ops.determinants import slogdet_result
 from autodiff.ops.generator import Generator
 from autodiff.ops.ranks import kthvalue_result, median_result, nanmedian_result
 from autodiff.ops.reductions import max_result, min_result
 from autodiff.ops.scan import cummax_result, cummin_result
 from autodiff.ops.sorting import sort_result, topk_result
-from autodiff.ops.systems import slogdet_result
 from autodiff.tensor import Tensor
 
 class TensorMethods:

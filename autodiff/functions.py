@@ -21,6 +21,7 @@ from autodiff.ops import (
     generator,
     indexing,
     join,
+    matrix_names,
     normalize,
     norms,
     order,
@@ -39,7 +40,6 @@ from autodiff.ops import (
     splitting,
     stacking,
     statistics,
-    systems,
     views,
 )
 from autodiff.ops.guard import guarded
@@ -117,7 +117,7 @@ def _table() -> dict[str, Callable[..., Any]]:
     table |= {name: placed(table[name]) for name in _MAKERS.split()}
     table |= {alias: table[name] for alias, name in ALIASES.items() if name in table}
     table |= {name: guarded(METHODS[name]) for name in _IN_PLACE.split()}
-    table |= {name: guarded(function) for name, function in systems.AT_TOP.items()}
+    table |= {name: guarded(function) for name, function in matrix_names.AT_TOP.items()}
     return table | {
         "broadcast_to": guarded(views.expand),
         "concat": table["cat"],

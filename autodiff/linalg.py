@@ -4,9 +4,9 @@ Matrices are the last two dimensions of a tensor of floats; the dimensions befor
 has a derivative has one of every order.
 """
 
-from autodiff.ops import contraction, norms, products, spectral, systems
+from autodiff.ops import contraction, determinants, norms, products, spectral, systems, triangular
 from autodiff.ops.guard import guarded
-from autodiff.ops.systems import LinAlgError
+from autodiff.ops.matrices import LinAlgError
 
 cross = guarded(products.linalg_cross)
 matmul = guarded(contraction.matmul)
@@ -16,15 +16,15 @@ vector_norm = guarded(norms.vector_norm)
 matrix_norm = guarded(norms.matrix_norm)
 norm = guarded(norms.norm)
 
-cholesky = guarded(systems.cholesky)
-cholesky_ex = guarded(systems.cholesky_ex)
-det = guarded(systems.det)
+cholesky = guarded(triangular.cholesky)
+cholesky_ex = guarded(triangular.cholesky_ex)
+det = guarded(determinants.det)
 inv = guarded(systems.inv)
 inv_ex = guarded(systems.inv_ex)
 matrix_power = guarded(systems.matrix_power)
-slogdet = guarded(systems.slogdet)
+slogdet = guarded(determinants.slogdet)
 solve = guarded(systems.solve)
-solve_triangular = guarded(systems.solve_triangular)
+solve_triangular = guarded(triangular.solve_triangular)
 
 eigh = guarded(spectral.eigh)
 eigvalsh = guarded(spectral.eigvalsh)

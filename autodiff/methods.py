@@ -21,6 +21,7 @@ from autodiff.ops import (
     elementwise,
     gather,
     indexing,
+    matrix_names,
     normalize,
     order,
     placing,
@@ -37,7 +38,6 @@ from autodiff.ops import (
     sorting,
     splitting,
     statistics,
-    systems,
     views,
 )
 from autodiff.ops.declare import FUNCTIONS
@@ -259,7 +259,7 @@ def _methods() -> dict[str, Callable[..., Any]]:
     for module, names in modules.items():
         for name in names.split():
             table[name] = guarded(getattr(module, name), method=True)
-    table |= {name: guarded(f, method=True) for name, f in systems.AT_TOP.items()}
+    table |= {name: guarded(f, method=True) for name, f in matrix_names.AT_TOP.items()}
     table |= rearrange.TAKEN
     for name in ["new_zeros", "new_ones", "new_empty", "new_full", "new_tensor"]:
         table[name] = placed(table[name])

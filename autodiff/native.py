@@ -10,7 +10,7 @@ from autodiff._native import ffi, lib
 from autodiff.changes import changes, recorder_here
 from autodiff.dtypes import ALL, SCALAR_NAMES
 
-__all__ = ["NULL", "descriptors", "error", "ffi", "lib", "refuse_any"]
+__all__ = ["NULL", "descriptors", "error", "ffi", "lib", "looked_at", "refuse_any"]
 
 NULL = ffi.NULL
 
@@ -122,11 +122,20 @@ _MESSAGES: dict[int, tuple[type[Exception], str]] = {
 _refusals: dict[tuple[type[Exception], str], int] = {}
 
 
-def refuse_any(p: Any, kind: type[Exception], text: str) -> None:
-    """Raise where any element of a bool descriptor holds, now and when a recording is run."""
-    reason = _refusals.setdefault((kind, text), len(_refusals))
-    if lib.ad_refuse_any(p, reason):
-        raise error("refuse", p)
+def refuse_any(p: Any, kind: type[Exception], text: str, of: Any = None) -> None:
+    """Raise where any element of a bool or int64 descriptor is not 0, now and at each run.
+
+    Of int64, {n} in the text is the first of them, and {i} its place; the descriptor `of` is told.
+    """
+
+    def reason() -> int:
+        words = text if of is None else f"{text} A is {operand_text(of)}"
+        return _refusals.setdefault((kind, words), len(_refusals))
+
+    if lib.ad_refuse_any(p, reason() if recorder_here() else -1):
+        status, a, b, c = take_failure()
+        refused = status == lib.AD_REFUSED
+        raise describe((status, reason() if refused else a, b, c), "refuse", p)
 
 
 class _Late:
@@ -158,7 +167,7 @@ def describe(failure: Failure, op: str, *inputs: Any) -> Exception:
         return late.nonfinite(op)
     if status == lib.AD_REFUSED:
         refused, text = [*_refusals][a]
-        return refused(text)
+        return refused(text.format(i=b, n=c))
     given = " and ".join(map(operand_text, inputs))
     what = f"{op}({given})" if given else op
     kind, text = _MESSAGES.get(status, (RuntimeError, "{what}: internal error {status} ({a}, {b})"))

@@ -30,7 +30,7 @@ typedef enum {
     AD_STALE,      /* arguments that are not like those a tape was recorded with */
     AD_BUSY,       /* a tape that runs already */
     AD_NONFINITE,  /* a watched call made a nan or an infinity: ad_watch_found */
-    AD_REFUSED     /* values that a function does not take, for reason [0] */
+    AD_REFUSED     /* values that a function does not take, for reason [0]; of numbers, [2] at [1] */
 } ad_status;
 
 int ad_error(int64_t detail[3]);
@@ -184,7 +184,8 @@ int ad_pw(ad_op *op, int n_in, const ad_tensor *const *in, int n_out,
 /* The steps of a recurrent layer over `steps` blocks of rows, the last first if `reverse`. in: what the
  * inputs add to the gates, the weights and first state of h, c or NULL, a bias or NULL; out: the rows of h,
  * of c or NULL, of what is kept (in an order of its own) or NULL. The op takes what inputs and states add to
- * each gate, and where anything is kept, c or else h. AD_NO_VARIANT as of ad_pw: then call again. */
+ * each gate, and where it makes what is to be kept, c or else h. AD_NO_VARIANT as of ad_pw: then call again.
+ */
 int ad_recur(ad_op *op, int gates, int64_t steps, int reverse, const ad_tensor *const *in,
              ad_tensor *const *out);
 /* in: the rows' cotangents, the weights, what was kept or NULL, the rows of states before (or NULL), and
@@ -201,7 +202,8 @@ int ad_pw_kernel(int op, int type, int64_t n, void *dst, const void *a, const vo
 const char *ad_reduction_name(int kind); /* NULL past the last */
 /* Bit d of `dims`: reduce dimension d. argmax and argmin take one dimension or all. */
 ad_tensor *ad_reduce(int kind, const ad_tensor *x, uint32_t dims, int keepdim, int dtype);
-/* AD_REFUSED, for this reason, where any element of x (bool) holds. */
+/* AD_REFUSED, for this reason, where any element of x (bool, or int64 without gaps) is not 0; of int64, with
+ * the first one's place and value. */
 int ad_refuse_any(const ad_tensor *x, int64_t reason);
 /* Of argmax or argmin: the extremes (out[0], of x's dtype) and where they are (out[1]). */
 int ad_extremes(int kind, const ad_tensor *x, uint32_t dims, int keepdim, ad_tensor **out);
@@ -212,12 +214,16 @@ const char *ad_rows_name(int kind); /* a row of rows.def; NULL past the last */
 /* The rows are along the dimensions whose bits are set in `dims`, which follow one another. b is NULL, of a's
  * shape, or has a number for each row, as the program takes it. */
 ad_tensor *ad_rows(int kind, const ad_tensor *a, const ad_tensor *b, uint32_t dims, int keepdim);
-/* softmax(scale q k^T) v of (..., queries, width), (..., keys, width), (..., keys, depth), all sizes of the
- * last two dimensions above 1 and the others alike; causal: without the keys after a query. */
-ad_tensor *ad_attend(const ad_tensor *q, const ad_tensor *k, const ad_tensor *v, double scale, int causal);
-/* The cotangents of q, k and v: made, three of them. */
-int ad_attend_vjp(const ad_tensor *q, const ad_tensor *k, const ad_tensor *v, const ad_tensor *g,
-                  double scale, int causal, ad_tensor **out);
+typedef struct ad_rng ad_rng; /* random numbers */
+/* softmax(scale q k^T + mask) v of (..., queries, width), (..., keys, width), (..., keys, depth), the
+ * dimensions before broadcast; causal: without the keys after a query. mask: NULL, what is added, or bools of
+ * what is seen; rows that see nothing are 0. Weights are dropped with probability p: where that draws,
+ * `places` is made, of where rng was. */
+ad_tensor *ad_attend(const ad_tensor *q, const ad_tensor *k, const ad_tensor *v, const ad_tensor *mask,
+                     double scale, int causal, double p, ad_rng *rng, ad_tensor **places);
+/* The cotangents of q, k and v in the shape they were broadcast to: made, three of them. in: q, k, v, mask,
+ * places and the result's cotangent, whose rows are contiguous. */
+int ad_attend_vjp(const ad_tensor *const *in, double scale, int causal, double p, ad_tensor **out);
 
 /* The squared deviations from the mean of each row, added up and divided by `freedom`; or the root of that.
  */
@@ -283,11 +289,15 @@ ad_tensor *ad_mm(const ad_tensor *a, const ad_tensor *b, int transpose);
 
 /* ---- factorizations and solves, of batches of float matrices ---- */
 /* PA = LU of square matrices: out[0] has L below the diagonal, which is 1 there, and U; out[1] the row of A
- * that each row came from; out[2] two numbers a matrix: 1 + the first zero of U's diagonal, or 0, and the
- * sign of the permutation. */
-int ad_lu(const ad_tensor *a, ad_tensor **out);
+ * that each row came from; out[2] 1 + the first zero of each U's diagonal, or 0; and where they are asked
+ * for, out[3] the determinants or their signs. */
+enum { AD_LU_DETERMINANT = 1, AD_LU_SIGN };
+int ad_lu(const ad_tensor *a, int determinant, ad_tensor **out);
 /* X of A X = B, or A^T X = B, from the first two; B's batch is A's. */
 ad_tensor *ad_lu_solve(const ad_tensor *lu, const ad_tensor *order, const ad_tensor *b, int transposed);
+/* The derivatives of the determinant of a at its elements, from what ad_lu made of it. */
+ad_tensor *ad_cofactors(const ad_tensor *a, const ad_tensor *lu, const ad_tensor *order,
+                        const ad_tensor *info, const ad_tensor *det);
 /* U^T U = A, read from the upper triangle: U (out[0]), and the order of the first leading minor that is not
  * positive-definite, or 0 (out[1]). */
 int ad_cholesky(const ad_tensor *a, ad_tensor **out);
@@ -338,7 +348,6 @@ int ad_scatter_add(ad_tensor *x, int dim, const ad_tensor *index, const ad_tenso
 ad_tensor *ad_nonzero(const ad_tensor *x); /* (count, ndim) int64, in row-major order */
 
 /* ---- random: the Mersenne twister and PyTorch's derivations from it ---- */
-typedef struct ad_rng ad_rng;
 ad_rng *ad_rng_new(uint64_t seed);
 void ad_rng_free(ad_rng *rng);
 void ad_rng_seed(ad_rng *rng, uint64_t seed);
@@ -348,6 +357,8 @@ void ad_rng_get_state(const ad_rng *rng, uint8_t *state);
 int ad_rng_set_state(ad_rng *rng, const uint8_t *state);
 /* Each fills `out` in the order of its memory, advances the generator and counts as one write. */
 int ad_rng_uniform(ad_rng *rng, ad_tensor *out, double low, double high);
+/* The same of as many of out's elements as the one int64 of count says, from the first; others become 0. */
+int ad_rng_uniform_some(ad_rng *rng, ad_tensor *out, double low, double high, const ad_tensor *count);
 int ad_rng_normal(ad_rng *rng, ad_tensor *out, double mean, double std);
 int ad_rng_log_normal(ad_rng *rng, ad_tensor *out, double mean, double std);
 int ad_rng_exponential(ad_rng *rng, ad_tensor *out, double rate);
@@ -358,6 +369,8 @@ int ad_rng_random(ad_rng *rng, ad_tensor *out); /* all the integers from 0 on th
 int ad_rng_randperm(ad_rng *rng, ad_tensor *out);
 int ad_rng_bernoulli(ad_rng *rng, ad_tensor *out, double p);
 int ad_rng_dropout(ad_rng *rng, ad_tensor *noise, double p); /* 0 with probability p, else 1 / (1 - p) */
+/* The same again, in equal parts: each from a place that a generator was at (as of ad_attend). */
+int ad_dropout_again(const ad_tensor *places, ad_tensor *noise, double p);
 /* A parameter for each element: `p` and `rates` are of out's shape, float32 or float64. */
 int ad_rng_bernoulli_of(ad_rng *rng, ad_tensor *out, const ad_tensor *p);
 int ad_rng_poisson(ad_rng *rng, ad_tensor *out, const ad_tensor *rates);

@@ -5,8 +5,10 @@
 #include "tape.h"
 
 #define MANY_CHANNELS 8       /* in a group of the result, from which on vectors lie across them */
-#define LOCAL_BYTES (1 << 17) /* of a padded image that each task copies itself */
-#define MATRIX_POSITIONS 16   /* from which on a kernel of one tap is a matrix product */
+#define LOCAL_BYTES (1 << 17) /* of a padded image that each task copies itself; */
+#define LARGE_BYTES (1 << 19) /* and of one where there are MANY_IMAGES, whose results have half of that */
+#define MANY_IMAGES 8
+#define MATRIX_POSITIONS 16 /* from which on a kernel of one tap is a matrix product */
 #define LIMIT                                                                                                \
     ((int64_t)1 << 30) /* of sizes and steps: products of two, and sums of a few of these, are safe */
 
@@ -152,7 +154,7 @@ static void copy_rows(const ad_source *s, const ad_tensor *x, const ad_axis *axi
 
 void ad_conv_copy(const ad_source *s, const ad_tensor *x, const ad_axis *axis) {
     memset(s->data, 0, (size_t)(x->shape[0] * x->shape[1] * s->c * ad_itemsize[x->dtype]));
-    if (s->phases == 1 && x->strides[4] == 1 && x->numel * ad_itemsize[x->dtype] <= LOCAL_BYTES) {
+    if (s->phases == 1 && x->strides[4] == 1 && x->numel * ad_itemsize[x->dtype] <= LARGE_BYTES) {
         copy_rows(s, x, axis);
         return;
     }
@@ -223,7 +225,9 @@ static int run_tiles(const ad_conv_call *call, ad_conv_plan *v) {
     }
     v->channels = v->m >= MANY_CHANNELS && v->m >> v->kernels->log2_width;
     const int64_t bytes = ad_conv_layout(&v->source, &call->a, v->axis, !v->channels) * v->c;
-    if (bytes && bytes <= LOCAL_BYTES) {
+    const bool large = v->batch * v->groups >= MANY_IMAGES && v->channels &&
+                       v->m * v->positions * v->size <= LARGE_BYTES / 2;
+    if (bytes && bytes <= (large ? LARGE_BYTES : LOCAL_BYTES)) {
         v->local = &call->a;
         v->copy_bytes = bytes;
     } else {

@@ -220,6 +220,31 @@ static void position_tiles(void *context, const combination *c) {
     }
 }
 
+/* The same of a single channel whose positions all meet all taps: several rows at a time. */
+static void line_tiles(void *context, const combination *c) {
+    const block *b = context;
+    const ad_conv_plan *v = b->v;
+    const ad_gemm_type *kernels = v->kernels;
+    const int64_t size = v->size, width = v->axis[2].size, height = v->axis[1].size;
+    const int64_t vector = (int64_t)1 << kernels->log2_width;
+    const int64_t next_row = v->axis[1].source_step * v->source.at[1];
+    ad_tile tile = {.k = c->k, .a = b->weights, .a_col = 1, .bias = b->bias, .offsets = v->offsets};
+    tile.b_row = next_row, tile.c_row = width;
+    for (int64_t q = b->c0; q < b->c1; q += tile.cols) {
+        const int kind = b->c1 - q <= 3 * vector;
+        tile.cols = ad_conv_next(kernels, b->c1 - q, AD_LINE_VECTORS(kind) * vector);
+        const int64_t vectors = ad_conv_vectors(kernels, tile.cols);
+        const int64_t many = vectors == AD_LINE_VECTORS(kind) ? AD_LINE_ROWS(kind) : 1;
+        for (int64_t r = b->r0, rows; r < b->r1; r += rows) {
+            const int64_t d = r / height, h = r % height;
+            rows = ad_least(b->r1 - r, height - h) < many ? 1 : many;
+            tile.b = b->source + (d * v->axis[0].source_step * v->source.at[0] + h * next_row + q) * size;
+            tile.c = b->c + (r * width + q) * size;
+            (rows > 1 ? kernels->lines[kind] : kernels->b_at[0][vectors])(&tile);
+        }
+    }
+}
+
 /* ---- all of it ---- */
 
 /* What meets no tap is the bias. */
@@ -293,7 +318,9 @@ static void run_block(void *context, int64_t task) {
         b.next_source = v->source.c * v->c;
     }
     if (v->holes) fill(&b);
-    for_combinations(v, v->channels ? channel_tiles : position_tiles, &b);
+    bool single = v->m == 1;
+    for (int d = 0; d < 3; d++) single &= v->axis[d].step == 1;
+    for_combinations(v, v->channels ? channel_tiles : single ? line_tiles : position_tiles, &b);
     if (v->channels) turn(&b, y);
     ad_dealloc(memory);
 }

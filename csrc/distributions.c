@@ -107,6 +107,22 @@ int ad_rng_bernoulli(ad_rng *rng, ad_tensor *out, double p) {
     return ad_draw(run_bernoulli, "bernoulli_", &(ad_drawing){.rng = rng, .a = p}, out, NULL);
 }
 
+static ad_random_params noise_params(int dtype, double p) {
+    const double keep = 1 - p;
+    /* divides in its own precision */
+    return (ad_random_params){.shift = keep, .scale = dtype == AD_float64 ? 1 / keep : 1 / (float)keep};
+}
+
+void ad_dropout_noise(ad_rng *rng, int64_t n, int dtype, double p, char *noise) {
+    const ad_random_params given = noise_params(dtype, p);
+    ad_random_chunk drawn;
+    for (int64_t i = 0; i < n; i += AD_RANDOM_CHUNK) {
+        const int64_t m = ad_least(n - i, AD_RANDOM_CHUNK);
+        bernoulli(rng, m, &drawn, &given);
+        ad_cpu->pw->store[AD_f64][dtype](m, noise + i * ad_itemsize[dtype], 1, &drawn);
+    }
+}
+
 static int run_dropout(const ad_call *c) {
     const ad_drawing *d = c->numbers;
     ad_rng *rng = d->rng;
@@ -115,12 +131,43 @@ static int run_dropout(const ad_call *c) {
     int status = ad_check_float_out(noise);
     if (status) return status;
     if (!(p >= 0 && p < 1)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
-    double keep = 1 - p;
-    ad_random_params given = {.shift = keep, .scale = 1 / keep};
-    if (noise->dtype != AD_float64) given.scale = 1 / (float)keep; /* divides in its own precision */
+    const ad_random_params given = noise_params(noise->dtype, p);
     return ad_random_fill_reals(rng, noise, bernoulli, &given);
 }
 
 int ad_rng_dropout(ad_rng *rng, ad_tensor *noise, double p) {
     return ad_draw(run_dropout, "dropout", &(ad_drawing){.rng = rng, .a = p}, noise, NULL);
+}
+
+/* ---- dropout's noise again ---- */
+
+bool ad_is_places(const ad_tensor *x, int64_t n) {
+    return x && x->dtype == AD_int32 && x->contiguous && x->ndim == 2 && x->shape[0] == n &&
+           x->shape[1] == AD_RNG_PLACE;
+}
+
+static int run_dropout_again(const ad_call *c) {
+    ad_tensor *noise = ad_out(c, 0);
+    const ad_tensor *places = ad_in(c, 0);
+    const ad_drawing *d = c->numbers;
+    const int64_t heads = places->shape[0], n = heads ? noise->numel / heads : 0;
+    ad_rng rng;
+    for (int64_t i = 0; i < heads; i++) {
+        ad_rng_return(&rng, (const uint32_t *)places->data + i * AD_RNG_PLACE);
+        ad_dropout_noise(&rng, n, noise->dtype, d->a, noise->data + i * n * ad_itemsize[noise->dtype]);
+    }
+    ad_wrote(noise, AD_BY_RANDOM);
+    return AD_OK;
+}
+
+int ad_dropout_again(const ad_tensor *places, ad_tensor *noise, double p) {
+    const ad_tensor *const x[] = {noise, places};
+    const ad_drawing d = {.a = p};
+    const int64_t n = places->shape[0];
+    const int status = ad_check_float_out(noise);
+    if (status) return status;
+    if (!(p > 0 && p < 1) || !noise->contiguous || ad_is_half(noise->dtype) || !ad_is_places(places, n) ||
+        (n ? noise->numel % n : noise->numel) != 0)
+        return ad_fail(AD_BAD_ARG, 1, 0, 0);
+    return ad_do(&(ad_call){run_dropout_again, "dropout", 1, 1, .x = x, .numbers = &d, .n_bytes = sizeof d});
 }

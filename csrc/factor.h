@@ -1,8 +1,9 @@
-/* factor.h: one call of a factorization or solve; what it needs, by value. */
+/* factor.h: one call of a factorization or solve. */
 #ifndef AD_FACTOR_H
 #define AD_FACTOR_H
 #include "gemm.h"
 #include "solve.h"
+#include "tape.h"
 
 enum {
     AD_FACTOR_lu,
@@ -11,19 +12,34 @@ enum {
     AD_FACTOR_svd,
     AD_FACTOR_eigh,
     AD_FACTOR_triangle,
-    AD_FACTOR_lu_solve
+    AD_FACTOR_lu_solve,
+    AD_FACTOR_cofactors
 };
+
+enum { AD_OUT, AD_SOURCE, AD_A, AD_ORDER, AD_INFO, AD_DET, AD_FACTOR_SLOTS };
 
 typedef struct {
     int kind;
-    bool upper, unit, transposed;
-    int64_t count;    /* matrices in the batch */
-    int64_t n, cols;  /* rows, and columns of what is solved for or factored */
-    ad_tensor source; /* copied to `out` first, of its shape */
-    ad_tensor out;    /* row-major without gaps; worked on in place */
-    ad_tensor a;      /* what is solved with; the Q of a QR, the V of an SVD */
-    ad_tensor order;  /* int64 (count, n): the row of the operand that each row came from */
-    ad_tensor info;   /* int64 numbers; singular values or eigenvalues */
+    bool upper, unit, transposed, sign;
+    uint8_t slots[AD_FACTOR_SLOTS]; /* of ad_factor's, that of each operand */
+} ad_factor_kind;
+
+/* Made of a call for the time it runs; what a kind does not use is NULL. */
+typedef struct {
+    ad_factor_kind how;
+    int64_t count;   /* matrices in the batch */
+    int64_t n, cols; /* rows, and columns of what is solved for or factored */
+    union {
+        struct {
+            const ad_tensor *out;    /* row-major without gaps; worked on in place */
+            const ad_tensor *source; /* copied to `out` first, of its shape */
+            const ad_tensor *a;      /* what is solved with; the Q of a QR, the V of an SVD */
+            const ad_tensor *order;  /* int64 (count, n): the row of the operand that each row came from */
+            const ad_tensor *info;   /* int64 numbers; singular values or eigenvalues */
+            const ad_tensor *det;    /* (count): determinants, or their signs */
+        };
+        const ad_tensor *slots[AD_FACTOR_SLOTS];
+    };
 } ad_factor;
 
 /* What all of them use, of a dtype. */
@@ -40,11 +56,26 @@ static inline ad_matrix ad_moved(const ad_tools *t, ad_matrix x, int64_t row, in
     x.data += (row * x.row + col * x.col) * t->size;
     return x;
 }
+/* An element of 4 or 8 bytes. */
+static inline double ad_element(const char *data, int64_t size, int64_t i) {
+    return size == sizeof(float) ? (double)((const float *)(const void *)data)[i]
+                                 : ((const double *)(const void *)data)[i];
+}
+static inline void ad_set_element(char *data, int64_t size, int64_t i, double value) {
+    if (size == sizeof(float))
+        ((float *)(void *)data)[i] = (float)value;
+    else
+        ((double *)(void *)data)[i] = value;
+}
+static inline void ad_set_identity(char *data, int64_t size, int64_t rows, int64_t cols) {
+    memset(data, 0, (size_t)(rows * cols * size));
+    for (int64_t i = 0; i < ad_least(rows, cols); i++) ad_set_element(data, size, i * cols + i, 1);
+}
 /* C (m x n) -= A (m x k) B (k x n), C's elements of a row one after the other. */
 int ad_subtract_product(const ad_tools *t, int64_t m, int64_t n, int64_t k, ad_matrix a, ad_matrix b, char *c,
                         int64_t c_row);
 
-int ad_factor_run(const ad_factor *x);
+int ad_factor_run(const ad_call *c);
 int ad_qr_one(const ad_factor *x, int64_t i);  /* qr.c */
 int ad_svd_one(const ad_factor *x, int64_t i); /* jacobi.c */
 int ad_eigh_one(const ad_factor *x, int64_t i);

@@ -6,7 +6,9 @@
 #define KC 320                       /* k of a block: a packed tile of B stays in L1 */
 #define NC 2048                      /* columns of a block of B */
 #define MC 960                       /* rows of a block of A */
-#define WIDE 128                     /* columns of C from which on A is packed */
+#define WIDE 128                     /* columns of C above which A is packed, */
+#define WIDE_FAR 80                  /* and where from k to k it is far, */
+#define FAR 1024                     /* in bytes: what a tile reads is in few sets of the cache */
 #define HIGH 24                      /* rows of C from which on B is */
 #define MIN_ROWS 4                   /* of a tile, where there are as many */
 #define TASK_ROWS 96                 /* rows of a task: its part of A stays in L2 */
@@ -112,7 +114,7 @@ static ad_tile row_tile(const ad_product *g, int64_t p, int64_t k, int64_t j, in
                      .a_col = g->a.col,
                      .b_row = g->b.row,
                      .cols = cols,
-                     .accumulate = p > 0};
+                     .accumulate = p > 0 || g->accumulate};
 }
 
 /* B in place: a few of its rows at a time, along which the memory is read in order. */
@@ -314,7 +316,8 @@ static void turn(ad_product *g) {
 static int run_matrices(const ad_product *g) {
     _Alignas(64) char stack[STACK_BYTES];
     const bool small = g->way == AD_WAY_SMALL;
-    const bool a = !small && g->n > WIDE, b = g->b.col != 1 || g->m > HIGH;
+    const bool a = !small && g->n > (g->a.col * g->size < FAR ? WIDE : WIDE_FAR),
+               b = g->b.col != 1 || g->m > HIGH;
     const int64_t depth = small ? g->k : ad_least(g->k, KC),
                   cols = ad_least(g->n, small ? tile_width(g) : NC);
     const int64_t a_bytes = a ? (ad_least(g->m, MC) * depth * g->size + 63) / 64 * 64 : 0;

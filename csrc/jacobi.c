@@ -6,16 +6,6 @@
 enum { SWEEPS = 60, LANES = 8 };
 static const double EPSILON = 0x1p-53;
 
-static double element(const char *data, int64_t size, int64_t i) {
-    return size == sizeof(float) ? (double)((const float *)data)[i] : ((const double *)data)[i];
-}
-static void set_element(char *data, int64_t size, int64_t i, double value) {
-    if (size == sizeof(float))
-        ((float *)data)[i] = (float)value;
-    else
-        ((double *)data)[i] = value;
-}
-
 static double dot(int64_t n, const double *x, const double *y) {
     double lanes[LANES] = {0}, sum = 0;
     int64_t i = 0;
@@ -46,11 +36,6 @@ static void angle(double first, double second, double product, double *c, double
     *s = *c * t;
 }
 
-static void set_identity(int64_t n, double *v) {
-    memset(v, 0, (size_t)(n * n) * sizeof *v);
-    for (int64_t i = 0; i < n; i++) v[i * n + i] = 1;
-}
-
 /* The order of values by size, the largest first or last; equal ones as they are. */
 static void sort(int64_t n, const double *values, int64_t *order, bool descending) {
     for (int64_t i = 0; i < n; i++) {
@@ -68,20 +53,20 @@ static void sort(int64_t n, const double *values, int64_t *order, bool descendin
 static double scale_of(const char *data, int64_t size, int64_t n) {
     double most = 0;
     for (int64_t i = 0; i < n; i++) {
-        const double x = fabs(element(data, size, i));
+        const double x = fabs(ad_element(data, size, i));
         if (!isfinite(x)) return 0;
         most = x > most ? x : most;
     }
     return most > 0 ? ldexp(1, -ilogb(most)) : 1;
 }
 
-static void fill_nan(ad_tensor *const *xs, int64_t i, int n) {
+static void fill_nan(const ad_tensor *const *xs, int64_t i, int n) {
     for (int k = 0; k < n; k++) {
         const int64_t size = ad_itemsize[xs[k]->dtype];
         int64_t each = 1;
         const int dims = k == 0 ? 1 : 2; /* of a vector, then matrices */
         for (int d = xs[k]->ndim - dims; d < xs[k]->ndim; d++) each *= xs[k]->shape[d];
-        for (int64_t j = 0; j < each; j++) set_element(xs[k]->data + i * each * size, size, j, NAN);
+        for (int64_t j = 0; j < each; j++) ad_set_element(xs[k]->data + i * each * size, size, j, NAN);
     }
 }
 
@@ -106,13 +91,12 @@ static void orthogonalize(int64_t n, int64_t m, double *w, double *v) {
 /* A (m x n, m >= n) = U S V^T: U over `out`, V to `a`, S to `info`. Columns of U whose singular value is 0
  * next to the largest are 0. */
 int ad_svd_one(const ad_factor *x, int64_t i) {
-    const int64_t m = x->n, n = x->cols, size = ad_itemsize[x->out.dtype];
-    char *a = x->out.data + i * m * n * size, *vs = x->a.data + i * n * n * size,
-         *values = x->info.data + i * n * size;
+    const int64_t m = x->n, n = x->cols, size = ad_itemsize[x->out->dtype];
+    char *a = x->out->data + i * m * n * size, *vs = x->a->data + i * n * n * size,
+         *values = x->info->data + i * n * size;
     const double scale = scale_of(a, size, m * n);
-    ad_factor copy = *x;
     if (scale == 0) {
-        fill_nan((ad_tensor *[]){&copy.info, &copy.out, &copy.a}, i, 3);
+        fill_nan((const ad_tensor *[]){x->info, x->out, x->a}, i, 3);
         return AD_OK;
     }
     double *memory = ad_alloc((size_t)(n * m + n * n + 2 * n) * sizeof *memory);
@@ -120,8 +104,8 @@ int ad_svd_one(const ad_factor *x, int64_t i) {
     double *w = memory, *v = w + n * m, *s = v + n * n;
     int64_t *order = (int64_t *)(s + n);
     for (int64_t r = 0; r < m; r++)
-        for (int64_t c = 0; c < n; c++) w[c * m + r] = element(a, size, r * n + c) * scale;
-    set_identity(n, v);
+        for (int64_t c = 0; c < n; c++) w[c * m + r] = ad_element(a, size, r * n + c) * scale;
+    ad_set_identity((char *)v, sizeof *v, n, n);
     orthogonalize(n, m, w, v);
     for (int64_t c = 0; c < n; c++) s[c] = sqrt(dot(m, w + c * m, w + c * m));
     sort(n, s, order, true);
@@ -129,9 +113,9 @@ int ad_svd_one(const ad_factor *x, int64_t i) {
     for (int64_t c = 0; c < n; c++) {
         const int64_t from = order[c];
         const double by = s[from] > least ? 1 / s[from] : 0;
-        set_element(values, size, c, s[from] / scale);
-        for (int64_t r = 0; r < m; r++) set_element(a, size, r * n + c, w[from * m + r] * by);
-        for (int64_t r = 0; r < n; r++) set_element(vs, size, r * n + c, v[from * n + r]);
+        ad_set_element(values, size, c, s[from] / scale);
+        for (int64_t r = 0; r < m; r++) ad_set_element(a, size, r * n + c, w[from * m + r] * by);
+        for (int64_t r = 0; r < n; r++) ad_set_element(vs, size, r * n + c, v[from * n + r]);
     }
     ad_dealloc(memory);
     return AD_OK;
@@ -163,28 +147,27 @@ static void diagonalize(int64_t n, double *a, double *v) {
 
 /* A = V W V^T of a symmetric matrix, its lower triangle read: V over `out`, W, ascending, to `info`. */
 int ad_eigh_one(const ad_factor *x, int64_t i) {
-    const int64_t n = x->n, size = ad_itemsize[x->out.dtype];
-    char *a = x->out.data + i * n * n * size, *values = x->info.data + i * n * size;
+    const int64_t n = x->n, size = ad_itemsize[x->out->dtype];
+    char *a = x->out->data + i * n * n * size, *values = x->info->data + i * n * size;
     for (int64_t r = 0; r < n; r++)
-        for (int64_t c = 0; c < r; c++) set_element(a, size, c * n + r, element(a, size, r * n + c));
+        for (int64_t c = 0; c < r; c++) ad_set_element(a, size, c * n + r, ad_element(a, size, r * n + c));
     const double scale = scale_of(a, size, n * n);
-    ad_factor copy = *x;
     if (scale == 0) {
-        fill_nan((ad_tensor *[]){&copy.info, &copy.out}, i, 2);
+        fill_nan((const ad_tensor *[]){x->info, x->out}, i, 2);
         return AD_OK;
     }
     double *memory = ad_alloc((size_t)(2 * n * n + 2 * n) * sizeof *memory);
     if (!memory) return AD_NO_MEMORY;
     double *w = memory, *v = w + n * n, *s = v + n * n;
     int64_t *order = (int64_t *)(s + n);
-    for (int64_t k = 0; k < n * n; k++) w[k] = element(a, size, k) * scale;
-    set_identity(n, v);
+    for (int64_t k = 0; k < n * n; k++) w[k] = ad_element(a, size, k) * scale;
+    ad_set_identity((char *)v, sizeof *v, n, n);
     diagonalize(n, w, v);
     for (int64_t k = 0; k < n; k++) s[k] = w[k * n + k];
     sort(n, s, order, false);
     for (int64_t k = 0; k < n; k++) {
-        set_element(values, size, k, s[order[k]] / scale);
-        for (int64_t r = 0; r < n; r++) set_element(a, size, r * n + k, v[order[k] * n + r]);
+        ad_set_element(values, size, k, s[order[k]] / scale);
+        for (int64_t r = 0; r < n; r++) ad_set_element(a, size, r * n + k, v[order[k] * n + r]);
     }
     ad_dealloc(memory);
     return AD_OK;

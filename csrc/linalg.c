@@ -10,61 +10,66 @@ static int check(const ad_tensor *a, bool square) {
     return square && rows != cols ? ad_fail(AD_BAD_SHAPE, rows, cols, 0) : AD_OK;
 }
 
-/* A call that works on a copy of `source`. */
-static ad_factor call_on(int kind, const ad_tensor *source, const ad_tensor *out) {
-    ad_factor x = {.kind = kind, .source = *source, .out = *out, .count = 1};
-    x.n = source->shape[source->ndim - 2];
-    x.cols = source->shape[source->ndim - 1];
-    for (int d = 0; d < source->ndim - 2; d++) x.count *= source->shape[d];
-    return x;
+/* What is made, and what it is made of, in the slots of ad_factor. */
+typedef struct {
+    ad_tensor *made[AD_FACTOR_SLOTS];
+    const ad_tensor *given[AD_FACTOR_SLOTS];
+} operands;
+
+/* AD_OK where all that is made, of the n slots, is there and filled; else nothing is. */
+static int finish(const operands *x, ad_factor_kind how, int n, const int *slots, ad_tensor **out) {
+    static const char *const names[] = {
+        [AD_FACTOR_lu] = "lu",          [AD_FACTOR_root] = "cholesky",
+        [AD_FACTOR_qr] = "qr",          [AD_FACTOR_svd] = "svd",
+        [AD_FACTOR_eigh] = "eigh",      [AD_FACTOR_triangle] = "solve_triangular",
+        [AD_FACTOR_lu_solve] = "solve", [AD_FACTOR_cofactors] = "cofactors",
+    };
+    const ad_tensor *all[AD_FACTOR_SLOTS];
+    int status = AD_OK, count = n;
+    for (int i = 0; i < n; i++) {
+        all[i] = out[i] = x->made[slots[i]];
+        how.slots[i] = (uint8_t)slots[i];
+        if (!out[i]) status = ad_error(NULL);
+    }
+    for (int slot = 0; slot < AD_FACTOR_SLOTS; slot++) {
+        if (!x->given[slot]) continue;
+        how.slots[count] = (uint8_t)slot;
+        all[count++] = x->given[slot];
+    }
+    if (!status)
+        status = ad_do(&(ad_call){ad_factor_run, names[how.kind], n, count - n, .x = all, .numbers = &how,
+                                  .n_bytes = sizeof how});
+    for (int i = 0; status && i < n; i++) {
+        ad_free(out[i]);
+        out[i] = NULL;
+    }
+    return status;
 }
 
-static int finish(int n, ad_tensor **made, const ad_factor *x) {
-    for (int i = 0; i < n; i++)
-        if (!made[i]) goto failed;
-    if (!ad_factor_run(x)) return AD_OK;
-failed:
-    for (int i = 0; i < n; i++) ad_free(made[i]);
-    return AD_NO_MEMORY;
+static ad_tensor *finish_one(const operands *x, ad_factor_kind how) {
+    ad_tensor *out;
+    return finish(x, how, 1, (const int[]){AD_OUT}, &out) ? NULL : out;
 }
 
-/* int64, of a's batch and n numbers each; n numbers are no dimension where n is 1. */
-static ad_tensor *numbers(const ad_tensor *a, int64_t n) {
-    int64_t shape[AD_MAX_DIMS];
-    const int ndim = a->ndim - 2;
-    for (int d = 0; d < ndim; d++) shape[d] = a->shape[d];
-    shape[ndim] = n;
-    return ad_make(AD_int64, ndim + (n != 1), shape);
-}
-
-int ad_lu(const ad_tensor *a, ad_tensor **out) {
+int ad_lu(const ad_tensor *a, int determinant, ad_tensor **out) {
     const int status = check(a, true);
     if (status) return status;
-    int64_t shape[AD_MAX_DIMS];
-    memcpy(shape, a->shape, sizeof shape);
-    out[0] = ad_make(a->dtype, a->ndim, shape);
-    out[1] = out[0] ? ad_make(AD_int64, a->ndim - 1, shape) : NULL;
-    out[2] = out[1] ? numbers(a, 2) : NULL;
-    ad_factor x = {.kind = AD_FACTOR_lu};
-    if (out[2]) {
-        x = call_on(AD_FACTOR_lu, a, out[0]);
-        x.order = *out[1];
-        x.info = *out[2];
-    }
-    return finish(3, out, &x);
+    operands x = {.given = {[AD_SOURCE] = a}};
+    x.made[AD_OUT] = ad_make(a->dtype, a->ndim, a->shape);
+    x.made[AD_ORDER] = ad_make(AD_int64, a->ndim - 1, a->shape);
+    x.made[AD_INFO] = ad_make(AD_int64, a->ndim - 2, a->shape);
+    if (determinant) x.made[AD_DET] = ad_make(a->dtype, a->ndim - 2, a->shape);
+    const ad_factor_kind how = {.kind = AD_FACTOR_lu, .sign = determinant == AD_LU_SIGN};
+    return finish(&x, how, determinant ? 4 : 3, (const int[]){AD_OUT, AD_ORDER, AD_INFO, AD_DET}, out);
 }
 
 int ad_cholesky(const ad_tensor *a, ad_tensor **out) {
     const int status = check(a, true);
     if (status) return status;
-    out[0] = ad_make(a->dtype, a->ndim, a->shape);
-    out[1] = out[0] ? numbers(a, 1) : NULL;
-    ad_factor x = {.kind = AD_FACTOR_root};
-    if (out[1]) {
-        x = call_on(AD_FACTOR_root, a, out[0]);
-        x.info = *out[1];
-    }
-    return finish(2, out, &x);
+    operands x = {.given = {[AD_SOURCE] = a}};
+    x.made[AD_OUT] = ad_make(a->dtype, a->ndim, a->shape);
+    x.made[AD_INFO] = ad_make(AD_int64, a->ndim - 2, a->shape);
+    return finish(&x, (ad_factor_kind){.kind = AD_FACTOR_root}, 2, (const int[]){AD_OUT, AD_INFO}, out);
 }
 
 int ad_qr(const ad_tensor *a, int64_t cols, ad_tensor **out) {
@@ -73,37 +78,28 @@ int ad_qr(const ad_tensor *a, int64_t cols, ad_tensor **out) {
     int64_t shape[AD_MAX_DIMS];
     memcpy(shape, a->shape, sizeof shape);
     if (cols < 0 || cols > shape[a->ndim - 2]) return ad_fail(AD_BAD_ARG, cols, 0, 0);
-    out[1] = ad_make(a->dtype, a->ndim, shape);
+    operands x = {.given = {[AD_SOURCE] = a}};
+    x.made[AD_OUT] = ad_make(a->dtype, a->ndim, shape);
     shape[a->ndim - 1] = cols;
-    out[0] = out[1] ? ad_make(a->dtype, a->ndim, shape) : NULL;
-    ad_factor x = {.kind = AD_FACTOR_qr};
-    if (out[0]) {
-        x = call_on(AD_FACTOR_qr, a, out[1]);
-        x.a = *out[0];
-    }
-    return finish(2, out, &x);
+    x.made[AD_A] = ad_make(a->dtype, a->ndim, shape);
+    return finish(&x, (ad_factor_kind){.kind = AD_FACTOR_qr}, 2, (const int[]){AD_A, AD_OUT}, out);
 }
 
 /* The spectrum, a number for each column; and the matrix of them, for svd. */
 static int spectral(int kind, const ad_tensor *a, ad_tensor **out) {
     const bool svd = kind == AD_FACTOR_svd;
-    const int status = check(a, !svd), n = svd ? 3 : 2;
+    const int status = check(a, !svd);
     if (status) return status;
     int64_t shape[AD_MAX_DIMS];
     memcpy(shape, a->shape, sizeof shape);
     const int64_t rows = shape[a->ndim - 2], cols = shape[a->ndim - 1];
     if (rows < cols) return ad_fail(AD_BAD_SHAPE, rows, cols, 0);
-    out[0] = ad_make(a->dtype, a->ndim, shape);
+    operands x = {.given = {[AD_SOURCE] = a}};
+    x.made[AD_OUT] = ad_make(a->dtype, a->ndim, shape);
     shape[a->ndim - 2] = cols;
-    out[1] = out[0] ? ad_make(a->dtype, a->ndim - 1, shape) : NULL;
-    out[n - 1] = out[1] && svd ? ad_make(a->dtype, a->ndim, shape) : out[1];
-    ad_factor x = {.kind = kind};
-    if (out[n - 1]) {
-        x = call_on(kind, a, out[0]);
-        x.info = *out[1];
-        x.a = *out[n - 1];
-    }
-    return finish(n, out, &x);
+    x.made[AD_INFO] = ad_make(a->dtype, a->ndim - 1, shape);
+    if (svd) x.made[AD_A] = ad_make(a->dtype, a->ndim, shape);
+    return finish(&x, (ad_factor_kind){.kind = kind}, svd ? 3 : 2, (const int[]){AD_OUT, AD_INFO, AD_A}, out);
 }
 int ad_svd(const ad_tensor *a, ad_tensor **out) { return spectral(AD_FACTOR_svd, a, out); }
 int ad_eigh(const ad_tensor *a, ad_tensor **out) { return spectral(AD_FACTOR_eigh, a, out); }
@@ -125,32 +121,44 @@ ad_tensor *ad_solve_triangular(const ad_tensor *a, const ad_tensor *b, int upper
         const int64_t given = a->shape[d], wanted = there < 0 ? 1 : b->shape[there];
         if (there < 0 || (given != 1 && given != wanted)) return ad_fail_null(AD_BROADCAST, given, wanted, d);
     }
-    ad_tensor *out = ad_make(b->dtype, b->ndim, b->shape);
-    if (!out) return NULL;
-    ad_factor x = call_on(AD_FACTOR_triangle, b, out);
-    x.a = *a;
-    x.upper = upper;
-    x.unit = unit;
-    return finish(1, &out, &x) ? NULL : out;
+    const operands x = {{ad_make(b->dtype, b->ndim, b->shape)}, {NULL, b, a}};
+    return finish_one(&x, (ad_factor_kind){.kind = AD_FACTOR_triangle, .upper = upper, .unit = unit});
+}
+
+/* Of the shape that ad_lu makes, each a row there is. */
+static int check_order(const ad_tensor *lu, const ad_tensor *order) {
+    const int64_t n = lu->shape[lu->ndim - 1];
+    if (!lu->contiguous || !order->contiguous || order->dtype != AD_int64 || order->ndim != lu->ndim - 1 ||
+        memcmp(order->shape, lu->shape, sizeof *lu->shape * order->ndim))
+        return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    for (int64_t i = 0; i < order->numel; i++) {
+        const int64_t row = ((const int64_t *)order->data)[i];
+        if (row < 0 || row >= n) return ad_fail(AD_BAD_INDEX, row, 0, n);
+    }
+    return AD_OK;
 }
 
 ad_tensor *ad_lu_solve(const ad_tensor *lu, const ad_tensor *order, const ad_tensor *b, int transposed) {
     if (check_pair(lu, b)) return NULL;
     if (lu->ndim != b->ndim || memcmp(lu->shape, b->shape, sizeof *lu->shape * (lu->ndim - 1)))
         return ad_fail_null(AD_BAD_SHAPE, lu->ndim, b->ndim, 0);
-    const int64_t n = lu->shape[lu->ndim - 1];
-    if (!lu->contiguous || !order->contiguous || order->dtype != AD_int64 || order->ndim != lu->ndim - 1 ||
-        memcmp(order->shape, lu->shape, sizeof *lu->shape * order->ndim))
+    if (check_order(lu, order)) return NULL;
+    const operands x = {{ad_make(b->dtype, b->ndim, b->shape)}, {NULL, b, lu, order}};
+    return finish_one(&x, (ad_factor_kind){.kind = AD_FACTOR_lu_solve, .transposed = transposed});
+}
+
+static bool is_batch_of(const ad_tensor *x, const ad_tensor *lu, int dtype) {
+    return x->contiguous && x->dtype == dtype && x->ndim == lu->ndim - 2 &&
+           !memcmp(x->shape, lu->shape, sizeof *x->shape * x->ndim);
+}
+
+ad_tensor *ad_cofactors(const ad_tensor *a, const ad_tensor *lu, const ad_tensor *order,
+                        const ad_tensor *info, const ad_tensor *det) {
+    if (check_pair(lu, a) || check_order(lu, order)) return NULL;
+    if (lu->ndim != a->ndim || memcmp(lu->shape, a->shape, sizeof *lu->shape * lu->ndim))
+        return ad_fail_null(AD_BAD_SHAPE, lu->ndim, a->ndim, 0);
+    if (!is_batch_of(info, lu, AD_int64) || !is_batch_of(det, lu, a->dtype))
         return ad_fail_null(AD_BAD_ARG, 0, 0, 0);
-    for (int64_t i = 0; i < order->numel; i++) {
-        const int64_t row = ((const int64_t *)order->data)[i];
-        if (row < 0 || row >= n) return ad_fail_null(AD_BAD_INDEX, row, 0, n);
-    }
-    ad_tensor *out = ad_make(b->dtype, b->ndim, b->shape);
-    if (!out) return NULL;
-    ad_factor x = call_on(AD_FACTOR_lu_solve, b, out);
-    x.a = *lu;
-    x.order = *order;
-    x.transposed = transposed;
-    return finish(1, &out, &x) ? NULL : out;
+    const operands x = {{ad_make(a->dtype, a->ndim, a->shape)}, {NULL, a, lu, order, info, det}};
+    return finish_one(&x, (ad_factor_kind){.kind = AD_FACTOR_cofactors, .transposed = true});
 }

@@ -46,10 +46,7 @@ static int take_panel(const qr *f, int64_t c, int64_t width, char *a, int64_t ro
         memset(a + i * row * size, 0, (size_t)bytes);
         memset(to + bytes, 0, (size_t)((width - below) * size));
         if (i >= width) continue;
-        if (size == sizeof(float))
-            ((float *)to)[i] = 1;
-        else
-            ((double *)to)[i] = 1;
+        ad_set_element(to, size, i, 1);
     }
     const int status = multiply(&f->t, width, width, f->m - c, (ad_matrix){v.data, 1, v.row}, v, f->w);
     if (!status) f->t.kernels->compact((int)width, f->w, tau, f->triangles + c * AD_PANEL * size);
@@ -73,12 +70,7 @@ static int factor(const qr *f, char *a) {
 /* The product of all reflections, cols columns of it. */
 static int form(const qr *f, char *q, int64_t cols) {
     const int64_t size = f->t.size, least = ad_least(f->m, f->n);
-    memset(q, 0, (size_t)(f->m * cols * size));
-    for (int64_t i = 0; i < cols; i++)
-        if (size == sizeof(float))
-            ((float *)q)[i * cols + i] = 1;
-        else
-            ((double *)q)[i * cols + i] = 1;
+    ad_set_identity(q, size, f->m, cols);
     if (least == 0) return AD_OK;
     for (int64_t c = (least - 1) / AD_PANEL * AD_PANEL; c >= 0; c -= AD_PANEL) {
         const int64_t width = ad_least(AD_PANEL, least - c);
@@ -89,8 +81,8 @@ static int form(const qr *f, char *q, int64_t cols) {
 }
 
 int ad_qr_one(const ad_factor *x, int64_t i) {
-    const int64_t m = x->n, n = x->cols, least = ad_least(m, n), cols = x->a.shape[x->a.ndim - 1];
-    qr f = {.t = ad_tools_of(x->out.dtype), .m = m, .n = n};
+    const int64_t m = x->n, n = x->cols, least = ad_least(m, n), cols = x->a->shape[x->a->ndim - 1];
+    qr f = {.t = ad_tools_of(x->out->dtype), .m = m, .n = n};
     const int64_t size = f.t.size, v = m * least, triangles = (least + AD_PANEL) * AD_PANEL;
     const int64_t room = 2 * AD_PANEL * (n + cols + AD_PANEL);
     char *memory = ad_alloc((size_t)((v + triangles + room) * size));
@@ -98,8 +90,8 @@ int ad_qr_one(const ad_factor *x, int64_t i) {
     f.v = memory;
     f.triangles = memory + v * size;
     f.w = f.triangles + triangles * size;
-    int status = factor(&f, x->out.data + i * m * n * size);
-    if (!status && cols) status = form(&f, x->a.data + i * m * cols * size, cols);
+    int status = factor(&f, x->out->data + i * m * n * size);
+    if (!status && cols) status = form(&f, x->a->data + i * m * cols * size, cols);
     ad_dealloc(memory);
     return status;
 }

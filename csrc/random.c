@@ -122,8 +122,21 @@ void ad_units_f32(ad_rng *rng, int64_t n, float *dst) {
     }
 }
 
+/* The high and the low word apart: exact, and of 32-bit integers, which vectors convert. */
 void ad_units_f64(ad_rng *rng, int64_t n, double *dst) {
-    for (int64_t i = 0; i < n; i++) dst[i] = ad_draw_unit(rng);
+    for (int64_t m; n > 0; n -= m, dst += m) {
+        m = ad_least((AD_RNG_WORDS - rng->next) / 2, n);
+        if (m == 0) {
+            *dst = ad_draw_unit(rng);
+            m = 1;
+            continue;
+        }
+        const uint32_t *u = rng->draws + rng->next;
+        for (int64_t i = 0; i < m; i++)
+            dst[i] = (double)(int32_t)(u[2 * i] & 0x1fffff) * 0x1p-21 +
+                     ((double)(int32_t)(u[2 * i + 1] ^ 0x80000000u) + 0x1p31) * 0x1p-53;
+        rng->next += 2 * (uint32_t)m;
+    }
 }
 
 static void uniform_f32(ad_rng *rng, int64_t n, void *dst, const ad_random_params *p) {
@@ -156,14 +169,26 @@ static int run_uniform(const ad_call *c) {
     if (!(low >= -limit && low <= high && high <= limit && high - low <= limit))
         return ad_fail(AD_BAD_ARG, 0, 0, 0);
     ad_random_params p = {.shift = low, .scale = single ? (float)high - (float)low : high - low};
+    ad_tensor part = *out;
+    if (c->n_in) {
+        const int64_t wanted = *(const int64_t *)ad_in(c, 0)->data;
+        part.shape[0] = part.numel = ad_least(wanted < 0 ? 0 : wanted, out->numel);
+        memset(out->data, 0, (size_t)(out->numel * ad_itemsize[out->dtype]));
+    }
     ad_rng_lock(rng);
-    ad_random_fill(rng, out, single ? uniform_f32 : uniform_f64, &p);
+    ad_random_fill(rng, &part, single ? uniform_f32 : uniform_f64, &p);
     ad_wrote(out, AD_BY_RANDOM);
     return ad_rng_unlock(rng, AD_OK);
 }
 
 int ad_rng_uniform(ad_rng *rng, ad_tensor *out, double low, double high) {
     return ad_draw(run_uniform, "uniform_", &(ad_drawing){.rng = rng, .a = low, .b = high}, out, NULL);
+}
+
+int ad_rng_uniform_some(ad_rng *rng, ad_tensor *out, double low, double high, const ad_tensor *count) {
+    if (count->dtype != AD_int64 || count->numel != 1) return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    if (out->ndim != 1 || !out->contiguous) return ad_fail(AD_BAD_SHAPE, out->ndim, 1, 0);
+    return ad_draw(run_uniform, "uniform_", &(ad_drawing){.rng = rng, .a = low, .b = high}, out, count);
 }
 
 /* ---- integers ---- */

@@ -38,7 +38,10 @@ void ad_random_fill(ad_rng *rng, ad_tensor *out, ad_random_fn *fn, const ad_rand
 int ad_random_fill_reals(ad_rng *rng, ad_tensor *out, ad_random_fn *fn, const ad_random_params *p);
 void ad_units_f32(ad_rng *rng, int64_t n, float *dst);  /* uniform on [0, 1): 24 bits, of 32-bit draws */
 void ad_units_f64(ad_rng *rng, int64_t n, double *dst); /* 53 bits, of 64-bit draws */
-ad_random_fn ad_exponentials;                           /* doubles; p->scale is -1 / rate */
+/* The next n numbers of dropout's noise: 0 with probability p < 1, else 1 / (1 - p). */
+void ad_dropout_noise(ad_rng *rng, int64_t n, int dtype, double p, char *noise);
+bool ad_is_places(const ad_tensor *x, int64_t n); /* n of them, a row each */
+ad_random_fn ad_exponentials;                     /* doubles; p->scale is -1 / rate */
 
 /* An instruction of the machine on whole registers. */
 static inline void ad_random_kernel(int op, int type, int64_t n, void *dst, const void *a, const void *b,

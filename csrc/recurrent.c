@@ -16,6 +16,7 @@ enum {
 typedef struct {
     const ad_program *program;
     int gates, reverse;
+    bool carries; /* the program takes the state before (c, or else h), and makes what may be kept */
     int64_t steps;
 } numbers;
 
@@ -77,6 +78,12 @@ static void multiply(const work *w, int part, const char *a, const char *bias, c
     ad_panels_run(&g, w->packed + part * w->hidden * w->hidden * g.size);
 }
 
+/* Rows of `width` bytes that are read soon: so that they come while products are made. */
+static void fetch(const char *x, int64_t rows, int64_t row, int64_t width) {
+    for (int64_t i = 0; i < rows; i++, x += row)
+        for (int64_t j = 0; j < width; j += AD_LINE) __builtin_prefetch(x + j, 0, 2);
+}
+
 /* ---- forward: x, w, h0, c0, bias; h, c, kept ---- */
 
 static int forward(work *w, int64_t first, int64_t rows, char *room) {
@@ -92,14 +99,16 @@ static int forward(work *w, int64_t first, int64_t rows, char *room) {
         const int64_t step = w->how->reverse ? w->how->steps - 1 - i : i, row = step * w->n + first;
         operands o = {.rows = rows, .cols = hidden, .dtype = x->dtype};
         for (int k = 0; k < gates; k++) {
+            fetch(row_of(x, row) + k * hidden * size, rows, gates * hidden * size, hidden * size);
             multiply(w, k, h, bias ? bias->data : NULL, room + k * part, false);
             give(&o, row_of(x, row) + k * hidden * size, gates * hidden);
         }
         for (int k = 0; k < gates; k++) give(&o, room + k * part, hidden);
-        if (kept) give(&o, c0 ? c : h, hidden);
+        if (w->how->carries) give(&o, c0 ? c : h, hidden);
         take(&o, h = row_of(out, row));
         if (c0) take(&o, c = row_of(cells, row));
-        for (int k = 0; kept && k < PARTS; k++) take(&o, kept_at(w, kept, step, k, first));
+        for (int k = 0; w->how->carries && k < PARTS; k++)
+            take(&o, kept ? kept_at(w, kept, step, k, first) : room + (gates + k) * part);
         status = compute(&o, w->how->program);
     }
     return status;
@@ -239,8 +248,9 @@ int ad_recur(ad_op *op, int gates, int64_t steps, int reverse, const ad_tensor *
              ad_tensor *const *out) {
     const ad_tensor *x = in[0], *w = in[1], *h0 = in[2], *c0 = in[3], *bias = in[4];
     const ad_tensor *const all[] = {w, x, h0, c0, out[0], out[1], out[2]};
+    const bool carries = op->n_out > 1 + (c0 != NULL);
     if (matrices(7, all, x->dtype)) return ad_error(NULL);
-    if (gates < 1 || gates > PARTS || steps < 1 || !c0 != !out[1] || (c0 && !out[2]))
+    if (gates < 1 || gates > PARTS || steps < 1 || !c0 != !out[1] || ((c0 || out[2]) && !carries))
         return ad_fail(AD_BAD_ARG, gates, steps, 0);
     const int64_t n = h0->shape[0], hidden = h0->shape[1], rows = steps * n;
     if (sizes(x, rows, gates * hidden) || sizes(w, gates * hidden, hidden) || sizes(c0, n, hidden) ||
@@ -249,10 +259,9 @@ int ad_recur(ad_op *op, int gates, int64_t steps, int reverse, const ad_tensor *
     if (bias &&
         (bias->dtype != x->dtype || bias->ndim != 1 || !bias->contiguous || bias->shape[0] != gates * hidden))
         return ad_fail(AD_BAD_SHAPE, bias->shape[0], gates * hidden, 0);
-    const ad_program *p =
-        program_of(op, x, 2 * gates + (out[2] != NULL), 1 + (c0 != NULL) + (out[2] ? PARTS : 0));
+    const ad_program *p = program_of(op, x, 2 * gates + carries, 1 + (c0 != NULL) + (carries ? PARTS : 0));
     if (!p) return ad_error(NULL);
-    const numbers how = {p, gates, reverse, steps};
+    const numbers how = {p, gates, reverse, carries, steps};
     const ad_tensor *const operand[] = {out[0], out[1], out[2], x, w, h0, c0, bias};
     return ad_do(&(ad_call){run, "recur", 3, 5, .x = operand, .numbers = &how, .n_bytes = sizeof how});
 }
@@ -273,7 +282,7 @@ int ad_recur_vjp(ad_op *op, int gates, int64_t steps, int reverse, const ad_tens
     const ad_program *p = program_of(op, g, (kept ? PARTS + 2 : 0) + (after != NULL) + 2,
                                      (out[1] ? 2 : 1) * gates + (kept != NULL));
     if (!p) return ad_error(NULL);
-    const numbers how = {p, gates, reverse, steps};
+    const numbers how = {p, gates, reverse, kept != NULL, steps};
     const ad_tensor *const operand[] = {out[0], out[1], out[2], out[3], g, w, kept, before, after, end};
     return ad_do(&(ad_call){run, "recur_vjp", 4, 6, .x = operand, .numbers = &how, .n_bytes = sizeof how});
 }

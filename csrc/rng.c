@@ -43,15 +43,40 @@ static void temper(ad_rng *rng) {
     }
 }
 
-void ad_rng_refill(ad_rng *rng) {
-    uint32_t *w = rng->words;
+static void next_words(uint32_t *w) {
     for (int i = 0; i < AD_RNG_WORDS - SHIFT; i++) w[i] = twist(w[i], w[i + 1], w[i + SHIFT]);
     for (int i = AD_RNG_WORDS - SHIFT; i < AD_RNG_WORDS - 1; i++)
         w[i] = twist(w[i], w[i + 1], w[i + SHIFT - AD_RNG_WORDS]);
     w[AD_RNG_WORDS - 1] = twist(w[AD_RNG_WORDS - 1], w[0], w[SHIFT - 1]);
+}
+
+void ad_rng_refill(ad_rng *rng) {
+    next_words(rng->words);
     temper(rng);
     rng->next = 0;
     rng->fresh = false;
+}
+
+void ad_rng_skip(ad_rng *rng, int64_t n) {
+    const int64_t left = AD_RNG_WORDS - rng->next;
+    if (n <= left) {
+        rng->next += (uint32_t)n;
+        return;
+    }
+    for (n -= left; n > AD_RNG_WORDS; n -= AD_RNG_WORDS) next_words(rng->words);
+    ad_rng_refill(rng);
+    rng->next = (uint32_t)n;
+}
+
+void ad_rng_mark(const ad_rng *rng, uint32_t *place) {
+    memcpy(place, rng->words, sizeof rng->words);
+    place[AD_RNG_WORDS] = rng->next;
+}
+
+void ad_rng_return(ad_rng *rng, const uint32_t *place) {
+    memcpy(rng->words, place, sizeof rng->words);
+    temper(rng);
+    rng->next = place[AD_RNG_WORDS] < AD_RNG_WORDS ? place[AD_RNG_WORDS] : AD_RNG_WORDS;
 }
 
 static void seed_words(ad_rng *rng, uint64_t seed) {

@@ -21,6 +21,13 @@ struct ad_rng {
 void ad_rng_lock(ad_rng *rng);
 int ad_rng_unlock(ad_rng *rng, int status);
 void ad_rng_refill(ad_rng *rng); /* new draws, from the first */
+/* As after n draws that nobody looks at. */
+void ad_rng_skip(ad_rng *rng, int64_t n);
+
+/* Where a generator was, to draw the same numbers again: so many words. */
+#define AD_RNG_PLACE (AD_RNG_WORDS + 1)
+void ad_rng_mark(const ad_rng *rng, uint32_t *place);
+void ad_rng_return(ad_rng *rng, const uint32_t *place);
 
 static inline uint32_t ad_draw32(ad_rng *rng) {
     if (rng->next == AD_RNG_WORDS) ad_rng_refill(rng);

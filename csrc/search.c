@@ -21,7 +21,7 @@ typedef struct {
         int64_t at[TOGETHER] = {0};                                                                          \
         for (int64_t left = n; left > 1; left -= left / 2)                                                   \
             for (int i = 0; i < count; i++)                                                                  \
-                at[i] += is_before_##T(row[at[i] + left / 2 - 1], values[i], right) ? left / 2 : 0;          \
+                at[i] += left / 2 & -(int64_t)is_before_##T(row[at[i] + left / 2 - 1], values[i], right);    \
         for (int i = 0; i < count; i++)                                                                      \
             places[i] = at[i] + (n && is_before_##T(row[at[i]], values[i], right));                          \
     }                                                                                                        \

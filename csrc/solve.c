@@ -3,6 +3,7 @@
  * Each halves its matrix until what is left is for a kernel, and all between the halves is C -= A B by the
  * matrix product. Upper triangles are lower ones read from the end: strides may be negative. What one matrix
  * gives depends neither on its batch nor on the threads. */
+#include <math.h>
 #include <stdatomic.h>
 #include "factor.h"
 
@@ -116,27 +117,58 @@ static int factor_lu(lu *f, int64_t c, int64_t n) {
     return status;
 }
 
+/* LU of n rows, over a, where the rows went and the first column whose pivot is 0; and the determinant,
+ * or its sign. */
+typedef struct {
+    const ad_tools *t;
+    int64_t n, first, *pivots;
+    char *a, *work;
+} whole;
+
+/* With room behind it for `more` elements. */
+static char *room_for(whole *f, const ad_tools *t, int64_t n, int64_t more) {
+    const int64_t work = n * ad_least(n, AD_PANEL);
+    char *room = ad_alloc((size_t)n * sizeof(int64_t) + (size_t)((work + more) * t->size));
+    *f = (whole){.t = t, .n = n, .pivots = (int64_t *)(void *)room};
+    f->work = room + n * (int64_t)sizeof(int64_t);
+    return room;
+}
+
+static int factor_whole(whole *w) {
+    lu f = {w->t, {w->a, w->n, 1}, w->n, w->pivots, w->n, w->work};
+    const int status = factor_lu(&f, 0, w->n);
+    w->first = f.first;
+    return status;
+}
+
+static double determinant(const whole *w, bool sign) {
+    double product = 1;
+    for (int64_t i = 0; i < w->n; i++) {
+        const double u = ad_element(w->a, w->t->size, i * (w->n + 1));
+        product *= !sign || u == 0 || isnan(u) ? u : u > 0 ? 1 : -1;
+        if (w->pivots[i] != i) product = -product;
+    }
+    return product;
+}
+
 static int lu_one(const ad_factor *x, int64_t i) {
     const int64_t n = x->n;
-    const ad_tools t = ad_tools_of(x->out.dtype);
-    int64_t *order = (int64_t *)x->order.data + i * n, *info = (int64_t *)x->info.data + i * 2;
-    info[0] = 0;
-    info[1] = 1;
-    if (n == 0) return AD_OK;
-    char *work = ad_alloc((size_t)(n * ad_least(n, AD_PANEL) * t.size) + (size_t)n * sizeof(int64_t));
-    if (!work) return AD_NO_MEMORY;
-    int64_t *pivots = (int64_t *)work;
-    lu f = {&t, {x->out.data + i * n * n * t.size, n, 1}, n, pivots, n, work + n * (int64_t)sizeof(int64_t)};
-    const int status = factor_lu(&f, 0, n);
+    const ad_tools t = ad_tools_of(x->out->dtype);
+    int64_t *order = (int64_t *)x->order->data + i * n;
+    whole w;
+    char *room = room_for(&w, &t, n, 0);
+    if (!room) return AD_NO_MEMORY;
+    w.a = x->out->data + i * n * n * t.size;
+    const int status = n ? factor_whole(&w) : AD_OK;
     for (int64_t j = 0; j < n; j++) order[j] = j;
     for (int64_t j = 0; !status && j < n; j++) {
         const int64_t kept = order[j];
-        order[j] = order[pivots[j]];
-        order[pivots[j]] = kept;
-        if (pivots[j] != j) info[1] = -info[1];
+        order[j] = order[w.pivots[j]];
+        order[w.pivots[j]] = kept;
     }
-    if (f.first < n) info[0] = f.first + 1;
-    ad_dealloc(work);
+    ((int64_t *)x->info->data)[i] = w.first < n ? w.first + 1 : 0;
+    if (x->det && !status) ad_set_element(x->det->data, t.size, i, determinant(&w, x->how.sign));
+    ad_dealloc(room);
     return status;
 }
 
@@ -176,13 +208,13 @@ static int factor_root(const ad_tools *t, int64_t n, ad_matrix a, int64_t *first
 
 static int root_one(const ad_factor *x, int64_t i) {
     const int64_t n = x->n;
-    const ad_tools t = ad_tools_of(x->out.dtype);
-    const ad_matrix a = {x->out.data + i * n * n * t.size, n, 1};
+    const ad_tools t = ad_tools_of(x->out->dtype);
+    const ad_matrix a = {x->out->data + i * n * n * t.size, n, 1};
     int64_t first = n;
     const int status = n ? factor_root(&t, n, a, &first) : AD_OK;
     for (int64_t row = 1; row < n; row++)
         memset((char *)ad_moved(&t, a, row, 0).data, 0, (size_t)(row * t.size));
-    ((int64_t *)x->info.data)[i] = first < n ? first + 1 : 0;
+    ((int64_t *)x->info->data)[i] = first < n ? first + 1 : 0;
     return status;
 }
 
@@ -194,24 +226,24 @@ static ad_matrix matrix_at(const ad_tensor *x, int64_t offset) {
 }
 
 static int triangle_one(const ad_factor *x, int64_t i) {
-    const ad_tools t = ad_tools_of(x->out.dtype);
+    const ad_tools t = ad_tools_of(x->out->dtype);
     int64_t offset = 0, rest = i;
-    for (int d = x->out.ndim - 3; d >= 0; d--) {
-        offset += rest % x->out.shape[d] * ad_broadcast_stride(&x->a, x->out.ndim, d);
-        rest /= x->out.shape[d];
+    for (int d = x->out->ndim - 3; d >= 0; d--) {
+        offset += rest % x->out->shape[d] * ad_broadcast_stride(x->a, x->out->ndim, d);
+        rest /= x->out->shape[d];
     }
-    return solve_triangle(&t, x->n, matrix_at(&x->a, offset), x->upper, x->unit, x->cols,
-                          x->out.data + i * x->n * x->cols * t.size);
+    return solve_triangle(&t, x->n, matrix_at(x->a, offset), x->how.upper, x->how.unit, x->cols,
+                          x->out->data + i * x->n * x->cols * t.size);
 }
 
 /* Rows in the order of `order`, or back. */
 static int permute_rows(const ad_factor *x, const int64_t *order, char *b) {
-    const int64_t row = x->cols * ad_itemsize[x->out.dtype];
+    const int64_t row = x->cols * ad_itemsize[x->out->dtype];
     char *kept = ad_alloc((size_t)(x->n * row));
     if (!kept) return AD_NO_MEMORY;
     memcpy(kept, b, (size_t)(x->n * row));
     for (int64_t j = 0; j < x->n; j++)
-        if (x->transposed)
+        if (x->how.transposed)
             memcpy(b + order[j] * row, kept + j * row, (size_t)row);
         else
             memcpy(b + j * row, kept + order[j] * row, (size_t)row);
@@ -221,16 +253,57 @@ static int permute_rows(const ad_factor *x, const int64_t *order, char *b) {
 
 static int lu_solve_one(const ad_factor *x, int64_t i) {
     const int64_t n = x->n;
-    const ad_tools t = ad_tools_of(x->out.dtype);
-    const int64_t *order = (const int64_t *)x->order.data + i * n;
-    const ad_matrix a = {x->a.data + i * n * n * t.size, n, 1}, turned = {a.data, 1, n};
-    char *b = x->out.data + i * n * x->cols * t.size;
+    const ad_tools t = ad_tools_of(x->out->dtype);
+    const int64_t *order = (const int64_t *)x->order->data + i * n;
+    const ad_matrix a = {x->a->data + i * n * n * t.size, n, 1}, turned = {a.data, 1, n};
+    char *b = x->out->data + i * n * x->cols * t.size;
     if (n == 0 || x->cols == 0) return AD_OK;
-    int status = x->transposed ? AD_OK : permute_rows(x, order, b);
+    int status = x->how.transposed ? AD_OK : permute_rows(x, order, b);
     if (!status)
-        status = solve_triangle(&t, n, x->transposed ? turned : a, false, !x->transposed, x->cols, b);
-    if (!status) status = solve_triangle(&t, n, x->transposed ? turned : a, true, x->transposed, x->cols, b);
-    return status || !x->transposed ? status : permute_rows(x, order, b);
+        status = solve_triangle(&t, n, x->how.transposed ? turned : a, false, !x->how.transposed, x->cols, b);
+    if (!status)
+        status = solve_triangle(&t, n, x->how.transposed ? turned : a, true, x->how.transposed, x->cols, b);
+    return status || !x->how.transposed ? status : permute_rows(x, order, b);
+}
+
+/* The determinant of each minor with the sign of its place, of a singular matrix. */
+static int minors_one(const ad_factor *x, int64_t i) {
+    const int64_t n = x->n, m = n - 1;
+    const ad_tools t = ad_tools_of(x->out->dtype);
+    char *out = x->out->data + i * n * n * t.size;
+    whole w;
+    char *room = room_for(&w, &t, m, m * m + n * n);
+    if (!room) return AD_NO_MEMORY;
+    w.a = w.work + m * ad_least(m, AD_PANEL) * t.size;
+    char *given = w.a + m * m * t.size;
+    memcpy(given, out, (size_t)(n * n * t.size));
+    int status = AD_OK;
+    for (int64_t k = 0; !status && k < n * n; k++) {
+        const int64_t row = k / n, col = k % n, left = col * t.size, right = (m - col) * t.size;
+        for (int64_t r = 0; r < m; r++) {
+            const char *from = given + (r + (r >= row)) * n * t.size;
+            char *to = w.a + r * m * t.size;
+            memcpy(to, from, (size_t)left);
+            memcpy(to + left, from + left + t.size, (size_t)right);
+        }
+        if (m) status = factor_whole(&w);
+        const double minor = determinant(&w, false);
+        ad_set_element(out, t.size, k, (row + col) % 2 ? -minor : minor);
+    }
+    ad_dealloc(room);
+    return status;
+}
+
+/* det A^-T, where there is an inverse. */
+static int cofactors_one(const ad_factor *x, int64_t i) {
+    if (((const int64_t *)x->info->data)[i]) return minors_one(x, i);
+    const int64_t n = x->n, size = ad_itemsize[x->out->dtype];
+    char *out = x->out->data + i * n * n * size;
+    const double det = ad_element(x->det->data, size, i);
+    ad_set_identity(out, size, n, n);
+    const int status = lu_solve_one(x, i);
+    for (int64_t k = 0; k < n * n; k++) ad_set_element(out, size, k, det * ad_element(out, size, k));
+    return status;
 }
 
 /* ---- batches ---- */
@@ -243,6 +316,7 @@ static int (*const one_of[])(const ad_factor *x, int64_t i) = {
     [AD_FACTOR_eigh] = ad_eigh_one,
     [AD_FACTOR_triangle] = triangle_one,
     [AD_FACTOR_lu_solve] = lu_solve_one,
+    [AD_FACTOR_cofactors] = cofactors_one,
 };
 
 typedef struct {
@@ -252,23 +326,29 @@ typedef struct {
 
 static void run_one(void *context, int64_t i) {
     batch *t = context;
-    const int status = one_of[t->x->kind](t->x, i);
+    const int status = one_of[t->x->how.kind](t->x, i);
     if (status) atomic_store(&t->status, status);
 }
 
 /* Small matrices are spread over the threads; large ones, one after the other, use them themselves. */
-int ad_factor_run(const ad_factor *x) {
+int ad_factor_run(const ad_call *c) {
     enum { LARGE = 1000000 };
-    batch t = {.x = x};
+    ad_factor x = {.how = *(const ad_factor_kind *)c->numbers, .count = 1};
+    for (int i = 0; i < c->n_out + c->n_in; i++) x.slots[x.how.slots[i]] = c->x[i];
+    const int64_t *shape = x.source->shape + x.source->ndim - 2;
+    x.n = shape[0];
+    x.cols = shape[1];
+    for (int d = 0; d < x.source->ndim - 2; d++) x.count *= x.source->shape[d];
+    batch t = {.x = &x};
     atomic_init(&t.status, AD_OK);
-    ad_copy_into(&x->out, &x->source);
-    const double each = 1 + (double)x->n * (double)x->n * (double)(x->cols + x->n) / 20;
-    const double cost = each * (double)x->count;
+    ad_copy_into(x.out, x.source);
+    const double each = 1 + (double)x.n * (double)x.n * (double)(x.cols + x.n) / 20;
+    const double cost = each * (double)x.count;
     if (each < LARGE) {
-        ad_parallel_for(x->count, cost < 1e15 ? (int64_t)cost : (int64_t)1e15, run_one, &t);
+        ad_parallel_for(x.count, cost < 1e15 ? (int64_t)cost : (int64_t)1e15, run_one, &t);
     } else {
-        for (int64_t i = 0; i < x->count; i++) run_one(&t, i);
+        for (int64_t i = 0; i < x.count; i++) run_one(&t, i);
     }
     const int status = atomic_load(&t.status);
-    return status ? ad_fail(status, x->n * x->cols * ad_itemsize[x->out.dtype], 0, 0) : AD_OK;
+    return status ? ad_fail(status, x.n * x.cols * ad_itemsize[x.out->dtype], 0, 0) : AD_OK;
 }

@@ -73,7 +73,7 @@ THEMES = {
     "indexing": "gather indexing placing scatter assign sorting searching",
     "random": "random draws generator",
     "autograd": "graph grad_mode autograd gradcheck nonfinite anomaly",
-    "linalg": "linalg systems spectral",
+    "linalg": "linalg matrices systems triangular determinants matrix_names spectral",
     "compile": "compiled",
     "io": "io",
 }

@@ -1,6 +1,6 @@
 """Prints the bits of training, eager and compiled on one and two threads, as JSON.
 
-The training meets every layer and loss that can be recorded, at a size that is spread over threads.
+The training meets every layer and loss, at a size that is spread over threads.
 Run once for each instruction set.
 """
 
@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from large import digest, regions
-from training import LOOKING, Step, train
+from training import Step, train
 
 import autodiff as ad
 
@@ -25,7 +25,7 @@ def of_steps(d: ad.dtype, compiled: bool) -> tuple[str, int, int]:
         made.append(ad.compile(step) if compiled else step)
         return made[0]  # type: ignore[no-any-return]
 
-    found = digest(train(d, 128, STEPS, wrap, LOOKING))
+    found = digest(train(d, 128, STEPS, wrap))
     return found, made[0].stats().runs if compiled else 0, regions(made[0])
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import warnings
 from typing import Any
 
 import pytest
@@ -320,3 +321,33 @@ def test_zero_has_a_sign(where: str, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(globals(), "factor", value if where == "global" else -0.0)
         k = value if where == "argument" else -0.0
         assert bits(run(x, k)) == bits(run.fn(x, k))
+
+
+@pytest.mark.parametrize("kind", ["weight_norm", "spectral_norm"])
+@pytest.mark.parametrize("parametrized", [False, True])
+def test_a_computed_weight_is_that_of_the_last_call(kind: str, parametrized: bool) -> None:
+    """Between calls, and where the next one reads it: hooks stay eager, parametrizations do not."""
+    home = nn.utils.parametrizations if parametrized else nn.utils
+    state = ad.get_rng_state()
+
+    def trained(wrap: Any) -> Any:
+        ad.set_rng_state(state)
+        model = getattr(home, kind)(nn.Linear(SIZE, 2))
+        optimizer, x = sgd(model.parameters()), ad.randn(BATCH, SIZE)
+
+        def step() -> ad.Tensor:
+            optimizer.zero_grad()
+            loss = model.weight.detach().square().sum() + model(x).square().sum()
+            loss.backward()
+            optimizer.step()
+            return loss.detach()
+
+        run = wrap(step)
+        return [(bits(run()), bits(model.weight.detach())) for _ in range(5)], run
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found, run = trained(ad.compile)
+    assert found == trained(lambda step: step)[0]
+    assert bool(run.stats().runs) == parametrized
+    assert parametrized or f"parametrizations.{kind}" in str(caught[0].message)

@@ -215,3 +215,31 @@ def test_second_order_through_indexing() -> None:
     (g,) = ad.autograd.grad(y, x, create_graph=True)
     (h,) = ad.autograd.grad(g.sum(), x)
     assert h.tolist() == [6.0, 0.0, 36.0]
+
+
+@pytest.mark.parametrize("value", [(), (1,), (5,), (4, 5), (1, 5), (1, 1, 1), (2, 5), (6, 4, 5)])
+@pytest.mark.parametrize("dims", [1, 2, 3])
+def test_a_mask_is_written_to_as_its_places_are(value: Shape, dims: int) -> None:
+    """Value, gradients and refusals, whether or not the value is the same for each place."""
+    x, v = ad.arange(60.0).reshape(3, 4, 5), ad.rand(value) + 1
+
+    def written(index: Any) -> Any:
+        leaves = [x.clone().requires_grad_(), v.clone().requires_grad_()]
+        y = leaves[0] * 2
+        y[index] = leaves[1]
+        return [y.detach(), *ad.autograd.grad((y * y).sum(), leaves)]
+
+    mask = (x % 3 > 0)[(slice(None),) * dims + (0,) * (3 - dims)]
+    found = [outcomes(written, index) for index in (mask, mask.nonzero(as_tuple=True))]
+    if isinstance(found[0], str):
+        assert found[0] == found[1]
+    else:
+        assert all(ad.allclose(*pair) for pair in zip(*found, strict=True))
+
+
+def outcomes(call: Any, index: Any) -> Any:
+    """What a call gives, or what it raises."""
+    try:
+        return call(index)
+    except (RuntimeError, IndexError) as failure:
+        return f"{type(failure).__name__}: {failure}"

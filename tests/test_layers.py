@@ -62,37 +62,66 @@ def test_every_case_is_recorded() -> None:
     assert list(RECORD["errors"]) == list(ERRORS)
 
 
-@pytest.mark.parametrize("causal", [False, True])
-@pytest.mark.parametrize("shape", [(2, 3, 40), (1, 50), (70,)])
-def test_attention_by_blocks_is_attention(
-    causal: bool, shape: tuple[int, ...], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(attention, "BLOCK", 1)
-    q, k, v = (
-        ad.randn(*shape[:-1], n, 4, dtype=ad.float64).requires_grad_() for n in (shape[-1], 37, 37)
-    )
-    for mask in (None,) if causal else (None, ad.rand(shape[-1], 37) < 0.5, ad.randn(37).double()):
-        given = (q, k, v) if mask is None else (q, k, v, mask)
-        whole = attention.composed(attention.Asked(causal, 0.5), *given)
-        blocks = functional.scaled_dot_product_attention(q, k, v, mask, 0.0, causal, 0.5)
-        assert ad.allclose(whole, blocks, rtol=1e-12)
-        g = ad.randn(whole.shape, dtype=ad.float64)
-        each = [ad.autograd.grad(y, (q, k, v), g) for y in (whole, blocks)]
-        for a, b in zip(*each, strict=True):
+MASKS: dict[str, Any] = {
+    "none": lambda rows, keys: None,
+    "of keys": lambda rows, keys: ad.rand(2, 1, 1, keys) < 0.3,
+    "of queries": lambda rows, keys: ad.randn(rows, 1, dtype=ad.float64),
+    "turned": lambda rows, keys: ad.randn(3, keys, rows, dtype=ad.float64).mT,
+    "turned bools": lambda rows, keys: (ad.rand(keys, rows) < 0.5).T,
+    "of everything": lambda rows, keys: ad.zeros(keys, dtype=ad.bool),
+}
+
+
+@pytest.mark.parametrize("p", [0.0, 0.3, 1.0])
+@pytest.mark.parametrize("mask", [*MASKS, "causal"])
+def test_attention_by_blocks_is_attention(mask: str, p: float) -> None:
+    causal = mask == "causal"
+    for rows, keys, width, depth in (
+        (70, 150, 4, 3),
+        (130, 70, 1, 2),
+        (33, 1, 2, 1),
+        (1, 40, 3, 5),
+    ):
+        ad.manual_seed(rows)
+        given = [
+            ad.randn(*lead, *sizes, dtype=ad.float64).requires_grad_()
+            for lead, sizes in (((2, 1), (rows, width)), ((3,), (keys, width)), ((), (keys, depth)))
+        ]
+        if (more := MASKS.get(mask, MASKS["none"])(rows, keys)) is not None:
+            given.append(more)
+        g = ad.randn(depth, rows, dtype=ad.float64).T.expand(2, 3, rows, depth)
+        found = []
+        for whole in (True, False):
+            ad.manual_seed(5)
+            ad.rand(3)
+            asked = attention.Asked(causal, 0.5, p)
+            if whole:
+                y = attention.composed(asked, *given)
+            else:
+                y = functional.scaled_dot_product_attention(
+                    *given[:3], more, p, is_causal=causal, scale=0.5
+                )
+            plain = ad.autograd.grad(y, given[:3], g, retain_graph=True)
+            first = ad.autograd.grad(y, given[:3], g, create_graph=True)
+            total = sum((x * x).sum() for x in first)
+            second = ad.autograd.grad(total, given[:3], allow_unused=True)
+            others = [x for x in second if x is not None]
+            found.append([y, *plain, *first, *others, ad.rand(3)])
+        for a, b in zip(*found, strict=True):
             assert ad.allclose(a, b, rtol=1e-9, atol=1e-12)
 
 
-def test_attention_to_many_keys_takes_little_memory() -> None:
+@pytest.mark.parametrize("p", [0.0, 0.2])
+def test_attention_to_many_keys_takes_little_memory(p: float) -> None:
     q, k, v = (ad.randn(3000, 8).requires_grad_() for _ in range(3))
     stats = ffi.new("int64_t[4]")
-    lib.ad_memory_reset_peak()
-    lib.ad_memory_stats(stats)
-    before = stats[0]
-    functional.scaled_dot_product_attention(q, k, v).sum().backward()
-    lib.ad_memory_stats(stats)
-    assert (
-        stats[2] - before < 20_000_000
-    )  # all scores at once are 36 MB, and there would be several
+    for mask in (None, ad.rand(3000) < 0.5):
+        lib.ad_memory_reset_peak()
+        lib.ad_memory_stats(stats)
+        before = stats[0]
+        functional.scaled_dot_product_attention(q, k, v, mask, p).sum().backward()
+        lib.ad_memory_stats(stats)
+        assert stats[2] - before < 4_000_000  # all scores at once are 36 MB
 
 
 def test_copies_of_parametrized_modules_are_apart() -> None:

@@ -135,6 +135,23 @@ def test_bits_depend_on_neither_threads_nor_batch_nor_layout(name: str) -> None:
     assert len({y.numpy().tobytes() for y in found}) == 1
 
 
+def test_the_gradient_of_a_determinant_does_not_depend_on_the_batch() -> None:
+    """Though that of a singular matrix is made of its minors."""
+    singular = ad.tensor([[1.0, 2.0, 0.5], [2.0, 4.0, 1.0], [0.0, 1.0, 3.0]])
+    for n in (1, 3):
+        found = []
+        for regular in (ad.eye(n) * 0.3 + 0.7, ad.eye(n) * 3):
+            x = ad.stack([regular, singular[:n, :n] * (n > 1)]).requires_grad_()
+            linalg.det(x).backward(ad.tensor([0.3, 0.7]))
+            alone = x.detach()[0].clone().requires_grad_()
+            linalg.det(alone).backward(ad.tensor(0.3))
+            assert x.grad[0].tolist() == alone.grad.tolist()
+            found.append(x.grad[1].tolist())
+        assert found[0] == found[1]
+        want = [[11.0, -6.0, 2.0], [-5.5, 3.0, -1.0], [0.0, 0.0, 0.0]] if n == 3 else [[1.0]]
+        assert np.allclose(found[0], 0.7 * np.array(want))
+
+
 def test_infinite_and_nan_matrices_end() -> None:
     for value in (float("inf"), float("nan")):
         x = ad.full((6, 6), value)

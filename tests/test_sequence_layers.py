@@ -41,6 +41,32 @@ def test_attention_has_the_bits_of_a_mask(
         assert found[0] == found[1]
 
 
+def test_compiled_attention_drops_what_eager_attention_drops() -> None:
+    def step(q: ad.Tensor, k: ad.Tensor) -> Any:
+        y = F.scaled_dot_product_attention(q, k, k, k.isfinite()[:, 0], 0.4)
+        return y, *ad.autograd.grad(y.sum(), (q, k))
+
+    compiled, found = ad.compile(step), []
+    for function in (step, compiled):
+        ad.manual_seed(3)
+        q, k = (ad.randn(n, 3).requires_grad_() for n in (40, 50))
+        found.append([bits(x) for _ in range(4) for x in (*function(q, k), ad.rand(2))])
+    assert found[0] == found[1]
+    assert compiled.stats().runs == 3
+
+
+def test_samples_drop_weights_as_vmap_says() -> None:
+    def attended(q: ad.Tensor) -> Any:
+        return F.scaled_dot_product_attention(q, q, q, dropout_p=0.5)
+
+    q = ad.randn(5, 3).expand(2, 5, 3)
+    with pytest.raises(RuntimeError, match="randomness error mode"):
+        ad.func.vmap(attended)(q)
+    for how in ("same", "different"):
+        a, b = ad.func.vmap(attended, randomness=how)(q)
+        assert ad.equal(a, b) == (how == "same")
+
+
 @pytest.mark.parametrize("kind", ["LSTM", "GRU", "RNN"])
 @pytest.mark.parametrize("sequences", [1, 40])
 def test_a_sequence_has_its_bits_beside_a_shorter_one(kind: str, sequences: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Set
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from large import numbers
@@ -25,8 +25,6 @@ SEVERAL = {
     *("Transformer", "TransformerEncoder", "TransformerDecoder", "TransformerDecoderLayer"),
     *("EmbeddingBag", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"),
 }
-# What looks at values, and so is never recorded.
-LOOKING = {"RReLU"}
 # What the constructors want that have no defaults, but for those that take the width.
 ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "Linear": (WIDTH, WIDTH),
@@ -92,9 +90,9 @@ SHAPES: dict[str, tuple[int, ...]] = {
 }
 
 
-def classes(losses: bool, without: Set[str] = frozenset()) -> list[type[nn.Module]]:
+def classes(losses: bool) -> list[type[nn.Module]]:
     """The public layers, or the public losses."""
-    apart = CONTAINERS | SEVERAL | without
+    apart = CONTAINERS | SEVERAL
     found = [getattr(nn, name) for name in nn.__all__ if name not in apart]
     found = [c for c in found if "Pad" not in c.__name__ and "Lazy" not in c.__name__]
     return [
@@ -117,10 +115,10 @@ def make(layer: type[nn.Module]) -> nn.Module:
 class Everything(nn.Module):
     """Between two linear layers the sum of what every layer makes of the same activations."""
 
-    def __init__(self, without: Set[str] = frozenset()) -> None:
+    def __init__(self) -> None:
         super().__init__()
         self.first = nn.Linear(WIDTH, WIDTH)
-        self.layers = nn.ModuleList([make(layer) for layer in classes(False, without)])
+        self.layers = nn.ModuleList([make(layer) for layer in classes(False)])
         self.last = nn.MLP([WIDTH, 64, 8])
 
     def forward(self, x: ad.Tensor) -> ad.Tensor:
@@ -133,7 +131,7 @@ class Everything(nn.Module):
         return self.last(total / len(self.layers))
 
 
-def loss(y: ad.Tensor, truth: ad.Tensor, without: Set[str] = frozenset()) -> ad.Tensor:
+def loss(y: ad.Tensor, truth: ad.Tensor) -> ad.Tensor:
     """The sum of every loss there is, of predictions (rows, 8) and values in (0, 1)."""
     chance, logs = ad.sigmoid(y), nn.functional.log_softmax(y, 1)
     sign = (truth > 0.5) * 2 - 1.0
@@ -154,7 +152,7 @@ def loss(y: ad.Tensor, truth: ad.Tensor, without: Set[str] = frozenset()) -> ad.
         "TripletMarginLoss": (y, chance, logs),
         "TripletMarginWithDistanceLoss": (y, chance, logs),
     }
-    kinds = classes(True, without)
+    kinds = classes(True)
     terms = [make(kind)(*given.get(kind.__name__, (y, truth))) for kind in kinds]
     total: ad.Tensor = sum(terms[1:], terms[0])
     return total
@@ -165,18 +163,17 @@ def train(
     rows: int = 512,
     steps: int = 4,
     wrap: Callable[[Step], Step] = lambda step: step,
-    without: Set[str] = frozenset(),
 ) -> Iterator[ad.Tensor]:
     """Each step's loss and the last one's gradients, then all parameters; `wrap` may compile."""
     ad.manual_seed(3)
-    net = Everything(without).to(d)
+    net = Everything().to(d)
     x = numbers((rows, WIDTH), 3, d)
     truth = numbers((rows, 8), 4, d, ((0.05, 0.95),))
     optimizer = ad.optim.Adam(net.parameters(), lr=0.01)
 
     def step() -> ad.Tensor:
         optimizer.zero_grad()
-        value = loss(net(x), truth, without)
+        value = loss(net(x), truth)
         value.backward()
         nn.utils.clip_grad_norm_(net.parameters(), 1.0)
         optimizer.step()

@@ -136,8 +136,12 @@ class Recorder:
 
     def before_step(self) -> None:
         """An optimiser is about to update parameters."""
-        if self.after and not self.broken:
-            self.broken = "it steps a scheduler before an optimizer"
+        if self.after:
+            self.stay_eager("it steps a scheduler before an optimizer")
+
+    def stay_eager(self, why: str) -> None:
+        """What happens is of a kind that cannot be recorded."""
+        self.broken = self.broken or why
 
     def do_after(self, call: Callable[[], Any]) -> Any:
         """Make a call that is no part of the tape, and is made again after each run."""

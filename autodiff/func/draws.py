@@ -13,7 +13,7 @@ from autodiff.tensor import Tensor
 
 _NEW = (
     "rand randn rand_like randn_like randint randint_like randperm normal bernoulli poisson "
-    "multinomial"
+    "multinomial attend_dropping"
 )
 
 

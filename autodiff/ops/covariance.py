@@ -6,6 +6,7 @@ import operator
 
 from autodiff import dtypes
 from autodiff.dtypes import SCALAR_NAMES
+from autodiff.native import refuse_any
 from autodiff.ops.contraction import matmul
 from autodiff.ops.elementwise import div
 from autodiff.ops.halves import in_float32
@@ -37,8 +38,7 @@ def _check_weights(name: str, w: Tensor, count: int, integral: bool) -> None:
             f"cov(): expected {name} to have the same numel as there are observations in the input "
             f"but got {w.numel()} != {count}"
         )
-    if count and bool((w.detach() < 0).any()):
-        raise RuntimeError(f"cov(): {name} cannot be negative")
+    refuse_any((w.detach() < 0)._p, RuntimeError, f"cov(): {name} cannot be negative")
 
 
 def cov(
@@ -84,8 +84,9 @@ def cov(
         y = matmul(centred, t(centred)) / max(count - correction, 0)
     else:
         total = weights.sum()
-        if count and float(total) == 0:
-            raise RuntimeError("cov(): weights sum to zero, can't be normalized")
+        if count:
+            text = "cov(): weights sum to zero, can't be normalized"
+            refuse_any((total.detach() == 0)._p, RuntimeError, text)
         squares = weights if aweights is None else weights * aweights.reshape(-1)
         freedom = total - correction * (squares.sum() / total)
         centred = x - (x * weights).sum(1, keepdim=True) / total

@@ -54,6 +54,7 @@ def drawn(title: str, tensors: Sequence[Tensor], edges: Sequence[Node | None]) -
 
 _REFUSED = {  # what a native draw says of its parameters, by the reason it gives
     "uniform": ("uniform_ expects to - from to be finite in the dtype",),
+    "uniform_some": ("uniform_ expects to - from to be finite in the dtype",),
     "bernoulli_of": ("bernoulli expects each p to be in [0, 1]",),
     "poisson": ("invalid Poisson rate, expected rate to be non-negative (and below 2^62)",),
     "multinomial": (

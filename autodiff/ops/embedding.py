@@ -7,7 +7,7 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.expr import build, inputs
 from autodiff.grad_mode import no_grad
-from autodiff.native import lib, take_failure
+from autodiff.native import lib, refuse_any, take_failure
 from autodiff.ops import arithmetic
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.cast import to_dtype
@@ -132,16 +132,18 @@ def bags_of(input: Tensor, offsets: Any, include_last_offset: bool) -> tuple[Ten
     if offsets.ndim != 1:
         raise ValueError(f"offsets has to be a 1D Tensor, got {offsets.ndim} dimensions")
     starts, count = offsets.to(dtypes.int64), input.shape[0]
-    if starts._p.numel and starts[0].item() != 0:
-        raise RuntimeError(
-            "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from "
-            f"position 0. However, got {starts[0].item()}"
-        )
-    if starts._p.numel and not 0 <= starts[-1].item() <= count:
-        raise RuntimeError(
-            f"offsets[-1] can not be greater than input's length: got {starts[-1].item()} of "
-            f"{count}"
-        )
+    refuse_any(
+        starts[:1]._p,
+        RuntimeError,
+        "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from "
+        "position 0. However, got {n}",
+    )
+    last = starts[-1:]
+    refuse_any(
+        (last * ((last < 0) | (last > count)))._p,
+        RuntimeError,
+        f"offsets[-1] can not be greater than input's length: got {{n}} of {count}",
+    )
     n = starts.shape[0] - include_last_offset
     marks = index_add_(full([count + 1], 0), 0, starts, full(list(starts.shape), 1))
     return (cumsum(marks[:count], 0) - 1).clamp(max=max(n - 1, 0)), n

@@ -11,6 +11,7 @@ from autodiff.ops.assign import copy_
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.convert import as_tensor, tensor
 from autodiff.ops.create import full
+from autodiff.ops.elementwise import where_
 from autodiff.ops.gather import (
     Indices,
     _get,
@@ -241,14 +242,34 @@ def getitem(x: Tensor, index: Any) -> Tensor:
 
 def setitem(x: Tensor, index: Any, value: Any) -> None:
     """x[index] = value, in place; value is broadcast and converted."""
-    y, left = (x, {0: index}) if is_places(x, index) else _basic(x, index)
     given = value if isinstance(value, Tensor) else _as_value(value, x.dtype)
+    if isinstance(index, Tensor) and _set_masked(x, index, given):
+        return
+    y, left = (x, {0: index}) if is_places(x, index) else _basic(x, index)
     if not left:
         copy_(y, _without_leading_ones(given, y.ndim))
         return
     y, indices = _advanced(y, left)
     ndim = len(indices.shape) + y.ndim - len(indices.ps)
     write_at(y, indices, _without_leading_ones(given, ndim), False)
+
+
+def _set_masked(x: Tensor, mask: Tensor, value: Tensor) -> bool:
+    """Write a value where a mask of bools holds, if that is the same for each place: no count of
+    the places is needed, so that it can be recorded.
+    """
+    n, sizes = mask._p.ndim, x.shape
+    if mask.dtype is not dtypes.bool or not 0 < n <= len(sizes) or mask.shape != sizes[:n]:
+        return False
+    value = _without_leading_ones(value, len(sizes) - n)
+    rest = sizes[len(sizes) - value._p.ndim :]
+    if value._p.ndim > len(sizes) - n or any(
+        given not in (1, size) for given, size in zip(value.shape, rest, strict=True)
+    ):
+        return False
+    mask = reshape(mask, [*mask.shape, *[1] * (len(sizes) - n)])
+    where_.into(x, (mask, to_dtype(value, x.dtype), x))
+    return True
 
 
 def _as_value(value: Any, d: dtypes.dtype) -> Tensor:

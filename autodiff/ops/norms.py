@@ -14,10 +14,10 @@ from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
 from autodiff.ops.contraction import matmul
 from autodiff.ops.declare import FUNCTIONS
 from autodiff.ops.halves import in_float32
+from autodiff.ops.matrices import check_float, common_batch
 from autodiff.ops.out import written
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reductions import KINDS, _restore
-from autodiff.ops.systems import check_float, common_batch
 from autodiff.ops.views import mT, unsqueeze
 from autodiff.shapes import dim_index, dim_mask
 from autodiff.tensor import Tensor, wrap

@@ -8,7 +8,7 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.dtypes import SCALAR_NAMES
-from autodiff.native import error, ffi, lib
+from autodiff.native import error, ffi, lib, refuse_any
 from autodiff.node import mode
 from autodiff.ops.arithmetic import lerp, where
 from autodiff.ops.base import OUTPUT, Op, fresh
@@ -164,8 +164,8 @@ def _shares(name: str, x: Tensor, q: Any) -> Tensor:
                 f"{name}() q tensor must be same dtype as the input tensor, not "
                 f"{SCALAR_NAMES[q._p.dtype]}"
             )
-        if not bool(((q.detach() >= 0) & (q.detach() <= 1)).all()):
-            raise RuntimeError(f"{name}() q values must be in the range [0, 1]: {q.tolist()}")
+        inside = (q.detach() >= 0) & (q.detach() <= 1)
+        refuse_any((~inside)._p, RuntimeError, f"{name}() q values must be in the range [0, 1]")
         return q
     if isinstance(q, bool) or not isinstance(q, (int, float)):
         raise TypeError(f"{name}(): argument 'q' must be float or Tensor, not {type(q).__name__}")

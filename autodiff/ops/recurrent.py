@@ -23,7 +23,7 @@ from autodiff.ops.join import cat
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.recompute import cotangents_of
 from autodiff.ops.views import narrow, reshape
-from autodiff.tensor import Tensor, wrap
+from autodiff.tensor import Tensor, live_node, wrap
 
 __all__ = ["CELLS", "Steps", "cell_step", "scan"]
 
@@ -144,8 +144,10 @@ class Steps:
         "offsets",
         "order",
         "projected",
+        "recorded",
         "sizes",
     )
+    recorded: bool  # whether there will be a backward, which needs what follows
     kept: Any  # the gates of each row
     cells: Any  # the cell state of each row
     made: Any  # what is projected to the output rows
@@ -270,15 +272,19 @@ def _forward(*args: Any) -> Any:
     cell, total = CELLS[steps.kind], steps.offsets[-1]
     gates = _dense(gates)
     hidden = gates.shape[1] // cell.gates
-    out = _empty(gates, total, h0.shape[1])
-    kept = steps.kept = _empty(gates, total, cell.kept * hidden) if cell.kept else None
+    last = 0 if c0 is None else h0.shape[0] * hidden
+    flat = _empty(gates, 1, total * h0.shape[1] + last)
+    out = fresh(lib.ad_as_strided(flat, 2, (total, h0.shape[1]), (h0.shape[1], 1), 0), "scan", flat)
+    native = steps.even and proj is None
+    keeps = cell.kept and (steps.recorded or not native)
+    kept = steps.kept = _empty(gates, total, cell.kept * hidden) if keeps else None
     cells = steps.cells = None if c0 is None else _empty(gates, total, hidden)
     made = steps.made = out if proj is None else _empty(gates, total, hidden)
     bias = NULL if b is None else b
-    if steps.even and proj is None:
+    if native:
         ins = [gates, w, _dense(h0), _dense(c0), _dense(b)]
         _natively(lib.ad_recur, cell.forward, steps, ins, [out, cells, kept])
-        return _flat(steps, out, cells)
+        return _flat(steps, flat, cells)
     first = [wrap(h0)] if c0 is None else [wrap(h0), wrap(c0)]
     state = [narrow(x, 0, 0, 0) for x in first]
     for t in steps.order:
@@ -302,16 +308,16 @@ def _forward(*args: Any) -> Any:
             product = _product(new, proj, NULL, 2)
             lib.ad_copy(row, product)
             state[0] = wrap(row)
-    return _flat(steps, out, cells)
+    return _flat(steps, flat, cells)
 
 
-def _flat(steps: Steps, out: Any, cells: Any) -> Any:
-    """The result of a scan of these output rows and cell states."""
-    flat = reshape(wrap(out), -1)
-    if cells is None:
-        return lib.ad_alias(flat._p)
-    last = reshape(steps.last(wrap(cells)), -1)
-    return lib.ad_alias(cat([flat, last])._p)
+def _flat(steps: Steps, flat: Any, cells: Any) -> Any:
+    """The result of a scan: memory that has the output rows, and room for the last of these."""
+    found = wrap(flat).view(-1)
+    if cells is not None:
+        last = steps.last(wrap(cells)).view(-1)
+        narrow(found, 0, found.shape[0] - last.shape[0], last.shape[0]).copy_(last)
+    return lib.ad_alias(found._p)
 
 
 def _sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
@@ -433,6 +439,7 @@ def scan(gates: Tensor, steps: Steps, w: Tensor, *rest: Tensor | None) -> tuple[
     given = [gates, w, *[x for x in rest if x is not None]]
     h = given[2]
     total, n, width = steps.offsets[-1], steps.sizes[0], h.shape[1]
+    steps.recorded = mode.grad and any(live_node(x) is not None for x in given)
     flat = _OPS[len(given)].on(given, steps)
     if steps.kind != "LSTM":
         out = reshape(flat, (total, width))

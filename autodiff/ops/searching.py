@@ -6,7 +6,7 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.dtypes import SCALAR_NAMES
-from autodiff.native import NULL, error, ffi, lib, take_failure
+from autodiff.native import NULL, error, ffi, lib, refuse_any, take_failure
 from autodiff.ops.arithmetic import result_type
 from autodiff.ops.create import arange, full
 from autodiff.ops.gather import gather, index_along
@@ -86,8 +86,8 @@ def _in_order(rows: Tensor, sorter: Tensor) -> Tensor:
             "torch.searchsorted(): sorter must be a tensor of long dtype but got dtype "
             f"{SCALAR_NAMES[sorter._p.dtype]}"
         )
-    if sorter.numel() and not 0 <= sorter.min().item() <= sorter.max().item() < rows.shape[-1]:
-        raise RuntimeError("torch.searchsorted(): sorter index out of range")
+    outside = (sorter < 0) | (sorter >= rows.shape[-1])
+    refuse_any(outside._p, RuntimeError, "torch.searchsorted(): sorter index out of range")
     return gather(rows.detach(), -1, sorter)
 
 

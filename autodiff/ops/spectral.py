@@ -5,16 +5,17 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from autodiff.dtypes import int64
-from autodiff.native import error, ffi, lib
+from autodiff.native import lib
 from autodiff.ops.assign import masked_fill
-from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
+from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.contraction import matmul
 from autodiff.ops.create import eye
 from autodiff.ops.join import cat
+from autodiff.ops.matrices import check_matrix, native, triangle
 from autodiff.ops.out import written, written_all
 from autodiff.ops.products import diagonal_of
 from autodiff.ops.returned import returned
-from autodiff.ops.systems import _triangle, check_matrix, native, triangle
+from autodiff.ops.triangular import triangular
 from autodiff.ops.views import mT, narrow, unsqueeze
 from autodiff.tensor import Tensor, wrap
 
@@ -31,7 +32,7 @@ def _q_rule(node: OpNode, g: Tensor, a: Tensor, q: Tensor) -> tuple[Tensor]:
     low = triangle(matmul(mT(g), q), False)
     inner = g - matmul(q, low + mT(triangle(low, False, -1)))
     r = triangle(matmul(mT(q), a), True)
-    return (mT(_triangle.on((r, mT(inner)), True, False)),)
+    return (mT(triangular.on((r, mT(inner)), True, False)),)
 
 
 _q: Op = Op(
@@ -69,21 +70,13 @@ def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> qr_result:  # no
         )
     m, n = A.shape[-2:]
     cols = m if mode == "complete" else min(m, n)
-    value, _ = native_qr(A, cols)
+    value, _ = native(2, "linalg.qr", lib.ad_qr, A._p, cols)
     first = A if n <= m else narrow(A, -1, 0, m)  # all that Q depends on
     q = _q(first, value)
     found = (q, triangle(matmul(mT(q), A), True))
     if mode == "r":
         found = (A.new_empty(0), found[1])
     return qr_result(*written_all("linalg_qr", out, found, A))
-
-
-def native_qr(a: Tensor, cols: int) -> list[Any]:
-    """The descriptors of Q, that many columns of it, and R."""
-    out = ffi.new("ad_tensor *[2]")
-    if lib.ad_qr(a._p, cols, out):
-        raise error("linalg.qr", a._p)
-    return [fresh(p, "linalg.qr") for p in out]
 
 
 # ---- symmetric matrices ----
@@ -177,7 +170,7 @@ def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor
 def _native_svd(a: Tensor) -> tuple[Any, Any, Any]:
     """Descriptors of U, S and V of matrices no wider than high; zero columns of U filled up."""
     u, s, v = native(3, "linalg.svd", lib.ad_svd, a._p)
-    q, r = map(wrap, native_qr(wrap(u), a.shape[-1]))
+    q, r = map(wrap, native(2, "linalg.svd", lib.ad_qr, u, a.shape[-1]))
     turned = diagonal_of(r, r.ndim - 2, r.ndim - 1) < 0
     return q.where(~unsqueeze(turned, turned.ndim - 1), -q)._p, s, v
 
@@ -252,7 +245,7 @@ def svd(
     parts = _native_svd(a)
     left, s, right = (op(a, *parts) for op in (_left, _spectrum, _right))
     if full_matrices and m != n:
-        whole = wrap(native_qr(wrap(parts[0]), max(m, n))[0])
+        whole = wrap(native(2, "linalg.svd", lib.ad_qr, parts[0], max(m, n))[0])
         left = cat([left, narrow(whole, -1, min(m, n), abs(m - n))], -1)
     found = (left, s, mT(right)) if n <= m else (right, s, mT(left))
     return svd_result(*written_all("linalg_svd", out, found, A))

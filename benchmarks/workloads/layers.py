@@ -148,6 +148,23 @@ def gpt(lib: Library) -> Run:
     return step
 
 
+def encoder(lib: Library) -> Run:
+    """A training step of a transformer layer as it is by default, weights being dropped."""
+    lib.manual_seed(5)
+    layer = lib.nn.TransformerEncoderLayer(64, 4, 256, 0.1, batch_first=True)
+    x, target = lib.randn(8, 64, 64), lib.randn(8, 64, 64)
+    optimizer = lib.optim.SGD(layer.parameters(), lr=1e-3)
+
+    def step() -> Any:
+        loss = lib.nn.functional.mse_loss(layer(x), target)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    return step
+
+
 IMAGES = (16, 64, 32, 32)
 SETUPS: list[tuple[str, float, Setup]] = [
     ("batch_norm 16x64x32x32", 1.0, norm("batch_norm", *IMAGES, weights=(64,), training=True)),
@@ -171,5 +188,12 @@ WORKLOADS = [
         ("GPT 2x64 on 8x64, AdamW", same(gpt), 1.3, True),
         ("compiled GPT 2x64 on 8x64, AdamW", {US: compiled(gpt), "torch": gpt}, 2.0, False),
         ("compiled LSTM 2x128 on 32x50, SGD", {US: compiled(lstm), "torch": lstm}, 1.5, False),
+        ("encoder layer 8x64x64, SGD", same(encoder), 1.3, False),
+        (
+            "compiled encoder layer 8x64x64, SGD",
+            {US: compiled(encoder), "torch": encoder},
+            1.5,
+            False,
+        ),
     )
 ]

@@ -37,7 +37,34 @@ B_AT(6)
 #if TILE_ROWS >= 12
 A_AT(12)
 #endif
-/* clang-format on */
+    /* clang-format on */
+
+    /* Several rows at once, so that no chain waits for itself where taps are few. */
+    AD_SIMD void NAME(lines)(const ad_tile *t, const int rows, const int vectors) {
+    const int64_t b_row = t->b_row, c_row = t->c_row, cols = t->cols, last = cols - W;
+    const T *a = t->a, *b = t->b;
+    V() acc[AD_LINE_ROWS(AD_LINES - 1)][AD_LINE_VECTORS(0)];
+    AD_UNROLL for (int i = 0; i < rows; i++) {
+        AD_UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = V(_zero)();
+    }
+    for (int64_t p = 0; p < t->k; p++) {
+        const V() s = V(_set1)(a[p]);
+        AD_UNROLL for (int i = 0; i < rows; i++) {
+            V() x[AD_LINE_VECTORS(0)];
+            NAME(get)(x, b + t->offsets[p] + i * b_row, vectors, cols, last);
+            AD_UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = V(_fma)(s, x[v], acc[i][v]);
+        }
+    }
+    const V() bias = t->bias ? V(_set1)(*(const T *)t->bias) : V(_zero)();
+    AD_UNROLL for (int i = 0; i < rows; i++) {
+        if (t->bias) {
+            AD_UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = V(_add)(acc[i][v], bias);
+        }
+        NAME(put)((T *)t->c + i * c_row, acc[i], vectors, cols, last);
+    }
+}
+static void NAME(lines_0)(const ad_tile *t) { NAME(lines)(t, AD_LINE_ROWS(0), AD_LINE_VECTORS(0)); }
+static void NAME(lines_1)(const ad_tile *t) { NAME(lines)(t, AD_LINE_ROWS(1), AD_LINE_VECTORS(1)); }
 
 /* ---- sums of products along rows ---- */
 
@@ -47,10 +74,7 @@ A_AT(12)
 #define LANE_UNROLL AD_UNROLL
 #endif
 
-                    enum {
-                        NAME(CHAIN_LANES) = AD_LANE_BYTES / sizeof(T),
-                        NAME(CHAIN_VECTORS) = NAME(CHAIN_LANES) / W
-                    };
+enum { NAME(CHAIN_LANES) = AD_LANE_BYTES / sizeof(T), NAME(CHAIN_VECTORS) = NAME(CHAIN_LANES) / W };
 
 /* The lanes from element i on; those past n are 0. */
 AD_SIMD void NAME(lanes_of)(V() * x, const T *p, int64_t n) {

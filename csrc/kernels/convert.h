@@ -91,6 +91,7 @@ AD_SIMD double small_to_f64(int64_t a) {
     memcpy(&sum, &bits, sizeof sum);
     return sum - magic;
 }
+AD_SIMD uint64_t beyond_52_bits(int64_t a) { return ((uint64_t)a + (UINT64_C(1) << 51)) >> 52; }
 #define FROM_INTEGERS(to, to_ctype)                                                                          \
     static void run_i64_##to(int64_t n, void *restrict dst, const void *restrict src) {                      \
         to_ctype *d = dst;                                                                                   \
@@ -98,11 +99,11 @@ AD_SIMD double small_to_f64(int64_t a) {
         int64_t i = 0;                                                                                       \
         for (; i <= n - BATCH; i += BATCH) {                                                                 \
             uint64_t large = 0;                                                                              \
-            for (int k = 0; k < BATCH; k++) large |= ((uint64_t)s[i + k] + (UINT64_C(1) << 51)) >> 52;       \
+            AD_UNROLL for (int k = 0; k < BATCH; k++) large |= beyond_52_bits(s[i + k]);                     \
             if (large)                                                                                       \
                 for (int k = 0; k < BATCH; k++) d[i + k] = (to_ctype)s[i + k];                               \
             else                                                                                             \
-                for (int k = 0; k < BATCH; k++) d[i + k] = (to_ctype)small_to_f64(s[i + k]);                 \
+                AD_UNROLL for (int k = 0; k < BATCH; k++) d[i + k] = (to_ctype)small_to_f64(s[i + k]);       \
         }                                                                                                    \
         for (; i < n; i++) d[i] = (to_ctype)s[i];                                                            \
     }

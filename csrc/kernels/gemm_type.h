@@ -273,6 +273,7 @@ static const ad_gemm_type NAME(gemm) = {
         [5] = B_AT_ROW(6),
 #endif
     },
+    .lines = {NAME(lines_0), NAME(lines_1)},
     .correlate = NAME(correlate),
 };
 /* clang-format on */

@@ -353,9 +353,9 @@ def cat(xs: list[Tensor], dim: int) -> Tensor:
 
 
 def stack(xs: list[Tensor], dim: int) -> Tensor:
+    (d,) = dims_of(dim, len(xs[0].shape) + 1)
     if len({x.shape for x in xs}) > 1:
         raise RefusedError(RuntimeError)
-    (d,) = dims_of(dim, len(xs[0].shape) + 1)
     found = {
         (*index[:d], k, *index[d:]): same(e)
         for k, x in enumerate(xs)

@@ -2,6 +2,7 @@
 
 from autodiff.nn.functional import (
     activation,
+    alignment_loss,
     attention,
     channel_norm,
     class_loss,
@@ -24,6 +25,7 @@ from autodiff.nn.functional import (
     windows,
 )
 from autodiff.nn.functional.activation import *  # noqa: F403 - its own __all__ lists them
+from autodiff.nn.functional.alignment_loss import *  # noqa: F403
 from autodiff.nn.functional.attention import *  # noqa: F403
 from autodiff.nn.functional.channel_norm import *  # noqa: F403
 from autodiff.nn.functional.class_loss import *  # noqa: F403
@@ -56,6 +58,7 @@ for _theme in (
     distance,
     distance_loss,
     heads,
+    alignment_loss,
     label_loss,
     margin_loss,
     noise,

@@ -7,7 +7,8 @@ from typing import Any
 
 from autodiff.dtypes import FIRST_FLOAT, SCALAR_NAMES, dtype, float64, uint8
 from autodiff.ops import activations, arithmetic, elementwise, normalize
-from autodiff.ops.create import empty, ones_like
+from autodiff.ops.create import empty
+from autodiff.ops.draws import fill
 from autodiff.ops.gated import glu
 from autodiff.ops.pointwise import PointwiseOp, number, operand
 from autodiff.tensor import TENSOR_TYPES, Tensor
@@ -332,9 +333,10 @@ def rrelu(
         return _activate(activations.rrelu, input, ((lower + upper) / 2,), inplace)  # type: ignore[no-any-return]
     given = input.detach()
     below = given <= 0
-    draws = empty(int(below.sum().item()), dtype=float64).uniform_(lower, upper)
-    slopes = ones_like(given)
-    slopes[below] = draws.to(given.dtype)
+    draws = empty(given._p.numel, dtype=float64)
+    fill(draws, "uniform_some", None, float(lower), float(upper), below.sum()._p)
+    nth = (below.reshape(-1).cumsum(0) - 1).clamp(min=0)  # draws go to those below, in order
+    slopes = arithmetic.where(below, draws[nth].reshape(given.shape), 1.0).to(given.dtype)
     if inplace:
         return activations.rrelu.into(input, (input, slopes))
     return activations.rrelu.call(input, slopes)

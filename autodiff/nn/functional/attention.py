@@ -6,14 +6,10 @@ import math
 
 from autodiff import dtypes
 from autodiff.dtypes import SCALAR_NAMES
-from autodiff.nn.functional.noise import check_probability, dropout
+from autodiff.nn.functional.noise import check_probability
 from autodiff.nn.functional.reduction import check_tensors
 from autodiff.ops import attention
-from autodiff.ops.contraction import matmul
-from autodiff.ops.elementwise import mul
-from autodiff.ops.halves import in_float32
-from autodiff.ops.pointwise import number
-from autodiff.ops.views import expand, reshape, transpose
+from autodiff.ops.views import expand, reshape
 from autodiff.tensor import Tensor
 
 __all__ = ["scaled_dot_product_attention"]
@@ -96,8 +92,8 @@ def scaled_dot_product_attention(
 
     A mask of bools tells which keys a query sees, another is added; `is_causal` leaves out keys
     after the query. scale is 1/sqrt(features) where it is None. `enable_gqa` repeats heads
-    (dimension -3) of key and value. A query that sees no key gives zeros. Without dropout, memory
-    grows with the number of keys alone.
+    (dimension -3) of key and value. A query that sees no key gives zeros. Memory grows with the
+    numbers of queries and keys, not with their product, but for a mask that wants a gradient.
 
     >>> query, key, value = ad.zeros(2, 4), ad.zeros(3, 4), ad.arange(3.0).view(3, 1)
     >>> F.scaled_dot_product_attention(query, key, value)
@@ -113,18 +109,7 @@ def scaled_dot_product_attention(
     if not key.shape[-2]:
         return query.new_zeros((*query.shape[:-1], value.shape[-1]))
     _check_dropout(dropout_p)
-    if not dropout_p:
-        return attention.attend(query, key, value, attn_mask, is_causal, float(scale))
-    scale = float(scale)
-    return _with_dropout(query, key, value, attn_mask, is_causal, scale, dropout_p)
-
-
-@in_float32
-def _with_dropout(
-    q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None, causal: bool, scale: float, p: float
-) -> Tensor:
-    scores = attention.masked(mul.call(q, number(scale)) @ transpose(k, -2, -1), mask, causal)
-    return matmul(dropout(attention.weights_of(scores, mask is not None), p), v)
+    return attention.attend(query, key, value, attn_mask, is_causal, float(scale), float(dropout_p))
 
 
 def _check_dropout(p: float) -> None:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 from autodiff import dtypes
 from autodiff.grad_mode import no_grad
-from autodiff.native import check, descriptors, lib
+from autodiff.native import check, descriptors, lib, refuse_any
 from autodiff.ops.convert import tensor
 from autodiff.tensor import Tensor, own
 
@@ -54,11 +54,13 @@ def get_total_norm(
         )
     ps, kind = [x._p for x in xs], functools.reduce(dtypes.promote_types, [x.dtype for x in xs])
     total = own(lib.ad_norm(len(ps), descriptors(ps), order, kind.code), "get_total_norm", *ps)
-    if error_if_nonfinite and not math.isfinite(total.item()):
-        raise RuntimeError(
+    if error_if_nonfinite:
+        refuse_any(
+            (~total.isfinite())._p,
+            RuntimeError,
             f"The total norm of order {order} for gradients from `parameters` is non-finite, so it "
             "cannot be clipped. To disable this error and scale the gradients by the non-finite "
-            "norm anyway, set `error_if_nonfinite=False`"
+            "norm anyway, set `error_if_nonfinite=False`",
         )
     return total
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from typing import Any, TypeVar
 
+from autodiff.changes import recorder_here
 from autodiff.grad_mode import no_grad
 from autodiff.nn.module import Module
 from autodiff.nn.parameter import Parameter
@@ -35,8 +36,12 @@ class _Hook:
         raise NotImplementedError
 
     def __call__(self, module: Module, inputs: Any) -> None:
-        # past __setattr__: the weight is no state, and a recording need not know that it changes
-        module.__dict__[self.name] = self.weight(module, module.training)
+        if recorder := recorder_here():
+            recorder.stay_eager(
+                f"a hook sets {self.name!r} of {type(module).__name__} in Python; what "
+                f"parametrizations.{self.kind} does can be recorded"
+            )
+        module.__dict__[self.name] = self.weight(module, module.training)  # no state: no setattr
 
     def check(self, module: Module) -> None:
         """RuntimeError where a weight is computed so already."""

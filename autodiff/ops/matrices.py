@@ -1,0 +1,104 @@
+"""What factorizations and solves share: what is taken, what is refused, triangles."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autodiff.dtypes import SCALAR_NAMES
+from autodiff.native import error, ffi, operand_text, refuse_any
+from autodiff.ops.assign import masked_fill
+from autodiff.ops.base import fresh
+from autodiff.ops.create import arange
+from autodiff.ops.views import expand, unsqueeze
+from autodiff.tensor import Tensor
+
+
+class LinAlgError(RuntimeError):
+    """A matrix that has no inverse, or no Cholesky factor.
+
+    >>> linalg.inv(ad.zeros(2, 2))
+    Traceback (most recent call last):
+    autodiff.ops.matrices.LinAlgError: linalg.inv: The diagonal element 1 is zero, ...
+    """
+
+
+def check_matrix(name: str, x: Tensor, *, square: bool = True, what: str = "A") -> None:
+    """RuntimeError where x is no batch of (square) matrices of floats."""
+    if not isinstance(x, Tensor):
+        raise TypeError(f"{name}(): argument '{what}' must be Tensor, not {type(x).__name__}")
+    given = operand_text(x._p)
+    if x.ndim < 2:
+        raise RuntimeError(
+            f"{name}: The input tensor {what} must have at least 2 dimensions. It is {given}"
+        )
+    if square and x.shape[-1] != x.shape[-2]:
+        raise RuntimeError(
+            f"{name}: {what} must be batches of square matrices, but they are {x.shape[-2]} by "
+            f"{x.shape[-1]} matrices, {given}"
+        )
+    check_float(name, x)
+
+
+def check_float(name: str, x: Tensor) -> None:
+    """RuntimeError where x is of integers."""
+    if not x.is_floating_point():
+        raise RuntimeError(
+            f"{name}: Expected a floating point or complex tensor as input. Got "
+            f"{SCALAR_NAMES[x._p.dtype]}: {operand_text(x._p)}"
+        )
+
+
+def check_pair(name: str, a: Tensor, b: Tensor, left: bool) -> None:
+    """RuntimeError where A X = B, or X A = B, makes no sense."""
+    if a.dtype is not b.dtype:
+        raise RuntimeError(
+            f"{name}: Expected A and B to have the same dtype, but found A of type "
+            f"{SCALAR_NAMES[a._p.dtype]} and B of type {SCALAR_NAMES[b._p.dtype]} instead"
+        )
+    if a.shape[-1] != b.shape[-2 if left else -1]:
+        equation = "AX = B" if left else "XA = B"
+        raise RuntimeError(
+            f"{name}: Incompatible shapes of A and B for the equation {equation} "
+            f"({a.shape[-2]}x{a.shape[-1]} and {b.shape[-2]}x{b.shape[-1]}): "
+            f"{operand_text(a._p)} and {operand_text(b._p)}"
+        )
+
+
+def check_success(name: str, a: Tensor, info: Any, text: str) -> None:
+    """LinAlgError where one of the numbers, one a matrix, is not 0: {n} in the text."""
+    place = "(Batch element {i}): " if a.ndim > 2 else ""
+    refuse_any(info, LinAlgError, f"{name}: {place}{text}", a._p)
+
+
+def native(count: int, name: str, function: Any, *args: Any) -> list[Any]:
+    """The descriptors that a native function makes."""
+    out = ffi.new(f"ad_tensor *[{count}]")
+    if function(*args, out):
+        raise error(name, args[0])
+    return [fresh(p, name) for p in out]
+
+
+def common_batch(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+    """The two with their batches broadcast. RuntimeError where those do not."""
+    first, second = list(a.shape[:-2]), list(b.shape[:-2])
+    if first == second:
+        return a, b
+    n = max(len(first), len(second))
+    batch = []
+    for d, (p, q) in enumerate(
+        zip([1] * (n - len(first)) + first, [1] * (n - len(second)) + second, strict=True)
+    ):
+        if p != q and 1 not in (p, q):
+            raise RuntimeError(
+                f"The size of tensor a ({p}) must match the size of tensor b ({q}) at "
+                f"non-singleton dimension {d}"
+            )
+        batch.append(q if p == 1 else p)
+    return expand(a, [*batch, *a.shape[-2:]]), expand(b, [*batch, *b.shape[-2:]])
+
+
+def triangle(x: Tensor, upper: bool, diagonal: int = 0) -> Tensor:
+    """x with zeros on the other side of a diagonal: the main one, or that `diagonal` above it."""
+    rows, cols = (arange(n) for n in x.shape[-2:])
+    beyond = unsqueeze(rows, 1) + diagonal
+    return masked_fill(x, cols < beyond if upper else cols > beyond, 0)
