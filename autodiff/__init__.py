@@ -33,8 +33,8 @@ from autodiff.grad_mode import (
 )
 from autodiff.gradcheck import gradcheck, gradgradcheck
 from autodiff.native import get_num_threads, set_num_threads
+from autodiff.ops.fused import pointwise
 from autodiff.ops.generator import Generator, default_generator
-from autodiff.ops.pointwise import pointwise
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor
 

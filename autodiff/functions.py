@@ -9,6 +9,7 @@ from autodiff.methods import ALIASES, METHODS
 from autodiff.ops import (
     arithmetic,
     assign,
+    comparing,
     contraction,
     convert,
     covariance,
@@ -47,8 +48,8 @@ from autodiff.ops.keywords import placed, with_out, with_outs
 
 _BY_MODULE: dict[Any, str] = {
     arithmetic: "add sub rsub div pow where clamp clamp_min clamp_max addcmul addcdiv lerp "
-    "logit nan_to_num polygamma round "
-    "positive equal isclose allclose result_type",
+    "logit nan_to_num polygamma round positive",
+    comparing: "equal isclose allclose result_type",
     views: "reshape permute transpose t select narrow squeeze unsqueeze flatten clone",
     splitting: "unbind split chunk split_with_sizes tensor_split hsplit vsplit dsplit",
     regions: "as_strided",

@@ -9,7 +9,9 @@ from autodiff import _format, dtypes, graph
 from autodiff.ops import (
     arithmetic,
     assign,
+    calling,
     cast,
+    comparing,
     contraction,
     convert,
     covariance,
@@ -24,6 +26,7 @@ from autodiff.ops import (
     matrix_names,
     normalize,
     order,
+    overwriting,
     placing,
     products,
     random,
@@ -195,10 +198,8 @@ def _operators() -> dict[str, Callable[..., Any]]:
     for name, op in symbols.items():
         table[f"__{name}__"] = op.call
         swapped = turned.get(name)
-        table[f"__r{name}__"] = (
-            swapped.call if swapped else arithmetic.reflected(f"__r{name}__", op)
-        )
-        table[f"__i{name}__"] = arithmetic.inplace(f"__i{name}__", op)
+        table[f"__r{name}__"] = swapped.call if swapped else calling.reflected(f"__r{name}__", op)
+        table[f"__i{name}__"] = calling.inplace(f"__i{name}__", op)
     for name in ("lt", "le", "gt", "ge", "eq", "ne"):
         table[f"__{name}__"] = FUNCTIONS[name].op.call
     table["__neg__"] = elementwise.neg.call
@@ -207,7 +208,7 @@ def _operators() -> dict[str, Callable[..., Any]]:
     table["__pos__"] = _itself
     table["__pow__"] = _power
     table["__rpow__"] = _power_of
-    table["__ipow__"] = arithmetic.pow_
+    table["__ipow__"] = overwriting.pow_
     table["__matmul__"] = _matmul_operator
     table["__rmatmul__"] = _product_of
     return table
@@ -219,11 +220,13 @@ def _methods() -> dict[str, Callable[..., Any]]:
     for name, function in {**arithmetic.UNARY, **arithmetic.BINARY}.items():
         table[name] = function
         if FUNCTIONS[name].primitive.result != "where":
-            table[f"{name}_"] = arithmetic.inplace(f"{name}_", FUNCTIONS[name].op)
+            table[f"{name}_"] = calling.inplace(f"{name}_", FUNCTIONS[name].op)
     modules: dict[Any, str] = {
         arithmetic: "add sub div pow clamp clamp_min clamp_max addcmul addcdiv lerp "
-        "logit nan_to_num logit_ nan_to_num_ polygamma_ round round_ clamp_min_ clamp_max_ lerp_ "
-        "positive add_ sub_ div_ pow_ clamp_ addcmul_ addcdiv_ equal isclose allclose",
+        "logit nan_to_num round positive",
+        overwriting: "add_ sub_ div_ pow_ clamp_ clamp_min_ clamp_max_ addcmul_ addcdiv_ lerp_ "
+        "logit_ nan_to_num_ polygamma_ round_",
+        comparing: "equal isclose allclose",
         views: "view reshape expand permute transpose t select narrow squeeze unsqueeze flatten "
         "alias clone contiguous",
         splitting: "unbind split chunk split_with_sizes tensor_split hsplit vsplit dsplit",

@@ -30,21 +30,30 @@ void ad_settle(ad_loop *l);
 
 enum {
     AD_STACK_REGS = 64,       /* registers of small calls, which need no memory of their own, */
-    AD_STACK_SCRATCH = 16384, /* and bytes of theirs */
+    AD_STACK_SCRATCH = 32768, /* and bytes of theirs */
     AD_LINE = 64,
+    AD_PAGE = 4096,
 };
 
 /* What one thread computes in: registers, each in a slot of scratch memory or in an operand. */
 typedef struct {
     void **regs;
-    char *scratch, *stage; /* stage: a slot for each output that is streamed */
+    ad_pw_fn **kernels;    /* of each instruction */
+    char *scratch, *stage; /* stage: room for a block of each output that is streamed */
     int64_t slot_bytes;
 } ad_machine;
 
-/* Bytes of a slot for blocks of n elements. */
-static inline int64_t ad_slot_bytes(int64_t n) { return (n * 8 + AD_LINE - 1) / AD_LINE * AD_LINE; }
+/* Bytes of a slot for blocks of n elements: a power of two, so that slots lie as far apart within a page as
+ * they are long. To read where a store a little before went, but for the page, takes CPUs as long as to wait
+ * for it. */
+static inline int64_t ad_slot_bytes(const ad_program *p, int64_t n) {
+    int64_t bytes = AD_LINE;
+    while (bytes < n * p->width) bytes *= 2;
+    return bytes;
+}
 
-/* Gives registers their slots, and fills those that hold one value for the whole loop: n elements of it. */
+/* Gives registers their slots and instructions their kernels, and fills the registers that hold one value for
+ * the whole loop: n elements of it, or one where no kernel reads more. */
 void ad_set_up(const ad_loop *l, ad_machine *m, int64_t n);
 
 /* Runs a loop whose operands are in place; direct: results may be written while inputs are still read;

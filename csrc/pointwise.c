@@ -4,12 +4,15 @@
 
 enum {
     WIDE = 256, /* an inner dimension this long is cut into blocks of its own; shorter ones are packed */
-    CHUNK = 16, /* blocks that one task of the parallel loop takes */
+    CHUNK = 16 * AD_BLOCK,  /* elements that one task of the parallel loop takes */
+    RESIDENT = 16384,       /* bytes of registers that stay in L1 beside what comes and goes */
+    SMALLEST = AD_BLOCK / 4 /* elements of a block: with fewer, calls of kernels cost too much */
 };
 
 /* What all threads share. */
 typedef struct {
     const ad_loop *loop;
+    int64_t block;             /* elements */
     int64_t n_blocks, per_row; /* per_row: blocks in a row; 0 where blocks are packed across rows */
     bool direct;               /* results may be written to their memory while inputs are still read */
     bool stream;               /* results are stored past the caches */
@@ -77,16 +80,45 @@ static char *slot(const ad_loop *l, const ad_machine *m, int reg) {
     return m->scratch + l->program->slots[reg] * m->slot_bytes;
 }
 
+static bool is_number(const ad_loop *l, int reg) {
+    const ad_program *p = l->program;
+    return reg < p->n_in ? l->in[reg].uniform : reg < p->n_in + p->n_const;
+}
+
+/* The kernel of an instruction: where there is one, that for operands which are numbers. */
+static ad_pw_fn *kernel_of(const ad_loop *l, const ad_instr *in) {
+    const ad_pw_kernels *pw = ad_cpu->pw;
+    const bool a = is_number(l, in->a), b = is_number(l, in->b), c = is_number(l, in->c);
+    ad_pw_fn *const *number = pw->number[in->op][in->type], *found = NULL;
+    if (in->op == AD_OP_fma)
+        found = !a && b && c ? number[0] : NULL;
+    else if (a != b)
+        found = number[b];
+    return found ? found : pw->instr[in->op][in->type];
+}
+
+/* How many elements of a number the kernels read. */
+static int64_t count_read(const ad_loop *l, const ad_machine *m, int reg, int64_t n) {
+    const ad_program *p = l->program;
+    for (int k = 0; k < p->n_out; k++)
+        if (p->out_regs[k] == reg) return n;
+    for (int i = 0; i < p->n_code; i++) {
+        const ad_instr *in = &p->code[i];
+        const bool reads = in->a == reg || in->b == reg || in->c == reg;
+        if (reads && m->kernels[i] == ad_cpu->pw->instr[in->op][in->type]) return n;
+    }
+    return 1;
+}
+
 void ad_set_up(const ad_loop *l, ad_machine *m, int64_t n) {
+    static const uint8_t native[AD_N_TYPES] = {AD_float32, AD_float64, AD_int64};
     const ad_program *p = l->program;
     for (int i = 0; i < p->n_regs; i++) m->regs[i] = slot(l, m, i);
-    for (int i = 0; i < p->n_in; i++)
-        if (l->in[i].uniform)
-            ad_cpu->pw->load[l->in[i].dtype][l->in[i].type](n, m->regs[i], l->in[i].data, 0);
-    for (int k = 0; k < p->n_const; k++) {
-        int reg = p->n_in + k, type = p->types[reg];
-        static const uint8_t native[AD_N_TYPES] = {AD_float32, AD_float64, AD_int64};
-        ad_cpu->pw->load[native[type]][type](n, m->regs[reg], (const char *)&p->consts[k], 0);
+    for (int i = 0; i < p->n_code; i++) m->kernels[i] = kernel_of(l, &p->code[i]);
+    for (int reg = 0; reg < p->n_in + p->n_const; reg++) {
+        const int type = p->types[reg], dtype = reg < p->n_in ? l->in[reg].dtype : native[type];
+        const char *from = reg < p->n_in ? l->in[reg].data : (const char *)&p->consts[reg - p->n_in];
+        if (is_number(l, reg)) ad_cpu->pw->load[dtype][type](count_read(l, m, reg, n), m->regs[reg], from, 0);
     }
 }
 
@@ -106,7 +138,7 @@ static void place_results(const task *t, ad_machine *m, const int64_t *at, int64
         result *r = &results[k];
         int reg = p->out_regs[k];
         r->run = r->made = run_of(l, o, at, flat, one_run);
-        if (t->stream && r->run) r->made = m->stage + k * m->slot_bytes;
+        if (t->stream && r->run) r->made = m->stage + k * t->block * 8;
         r->direct = r->made && (t->direct || t->stream) && ad_is_native(o, p->types[reg]) &&
                     (reg < p->n_in ? !l->in[reg].uniform : reg >= p->n_in + p->n_const);
         bool placed = false; /* one register for several results lies where the first one wants it */
@@ -160,8 +192,9 @@ static void run_block(const task *t, ad_machine *m, const int64_t *at, int64_t n
     const ad_instr *in = p->code, *end = in + p->n_code;
     const bool compares =
         p->compares && l->out[0].dtype == AD_bool && results[0].made && (t->direct || t->stream);
+    ad_pw_fn *const *kernel = m->kernels;
     for (; in < end - compares; in++)
-        pw->instr[in->op][in->type](n, m->regs[in->dst], m->regs[in->a], m->regs[in->b], m->regs[in->c]);
+        (*kernel++)(n, m->regs[in->dst], m->regs[in->a], m->regs[in->b], m->regs[in->c]);
     if (compares) {
         pw->compare[in->op][in->type](n, (uint8_t *)results[0].made, m->regs[in->a], m->regs[in->b]);
         results[0].direct = true;
@@ -191,11 +224,11 @@ static void step(const task *t, ad_machine *m, result *results) {
     const ad_loop *l = t->loop;
     const ad_program *p = l->program;
     for (int i = 0; i < p->n_in; i++)
-        if (!l->in[i].uniform) m->regs[i] = (char *)m->regs[i] + AD_BLOCK * l->in[i].size;
+        if (!l->in[i].uniform) m->regs[i] = (char *)m->regs[i] + t->block * l->in[i].size;
     for (int k = 0; k < p->n_out; k++) {
         result *r = &results[k];
         const bool staged = r->made != r->run;
-        const int64_t nbytes = AD_BLOCK * l->out[k].size;
+        const int64_t nbytes = t->block * l->out[k].size;
         r->run += nbytes;
         if (staged) continue;
         if (m->regs[p->out_regs[k]] == r->made) m->regs[p->out_regs[k]] = r->run;
@@ -211,13 +244,13 @@ static void run_blocks(task *t, ad_machine *m, int64_t first, int64_t last) {
     result results[AD_MAX_OUTPUTS];
     if (l->program->divides) ad_zero_div = 0;
     for (int64_t b = first; b < last; b++) {
-        int64_t flat = b * AD_BLOCK, n = l->numel - flat;
+        int64_t flat = b * t->block, n = l->numel - flat;
         if (t->per_row) {
-            int64_t inner = b % t->per_row * AD_BLOCK;
+            int64_t inner = b % t->per_row * t->block;
             flat = b / t->per_row * l->shape[0] + inner;
             n = l->shape[0] - inner;
         }
-        n = ad_least(n, AD_BLOCK);
+        n = ad_least(n, t->block);
         if (steady && b > first) {
             step(t, m, results);
         } else {
@@ -231,40 +264,67 @@ static void run_blocks(task *t, ad_machine *m, int64_t first, int64_t last) {
     if (l->program->divides && ad_zero_div) __atomic_store_n(&t->status, AD_ZERO_DIV, __ATOMIC_RELAXED);
 }
 
-/* The bytes of a machine's registers, scratch and stage. */
-static int64_t machine_bytes(const task *t) {
+/* The bytes of a machine's registers and kernels, and of its scratch and stage. */
+static int64_t table_bytes(const ad_program *p) { return (int64_t)sizeof(void *) * (p->n_regs + p->n_code); }
+static int64_t scratch_bytes(const task *t) {
     const ad_program *p = t->loop->program;
-    return (int64_t)sizeof(void *) * p->n_regs + AD_LINE +
-           AD_BLOCK * 8 * (p->n_slots + (t->stream ? p->n_out : 0));
+    return ad_slot_bytes(p, t->block) * p->n_slots + (t->stream ? t->block * 8 * p->n_out : 0);
+}
+
+/* The first address from `at` on that lies, within its page, where an input does, or else before it by as
+ * much as can be: what is written there meets what is read of inputs soon after as slots meet
+ * (ad_slot_bytes). */
+static char *clear_of_inputs(const ad_loop *l, char *at) {
+    int64_t best = 0, widest = -1;
+    for (int i = 0; i < l->program->n_in; i++) {
+        int64_t gap = AD_PAGE, here = (intptr_t)l->in[i].data & (AD_PAGE - AD_LINE);
+        if (l->in[i].uniform) continue;
+        for (int k = 0; k < l->program->n_in; k++) {
+            const int64_t ahead = (here - (intptr_t)l->in[k].data - 1) & (AD_PAGE - 1);
+            if (!l->in[k].uniform && ahead < gap) gap = ahead;
+        }
+        if (gap > widest) widest = gap, best = here;
+    }
+    return at + ((best - (intptr_t)at) & (AD_PAGE - 1));
 }
 
 static void run_chunk(void *context, int64_t i) {
     task *t = context;
     const ad_program *p = t->loop->program;
-    int64_t registers = (int64_t)sizeof(void *) * p->n_regs;
-    char *memory = ad_alloc((size_t)machine_bytes(t));
+    char *memory = ad_alloc((size_t)(AD_PAGE + scratch_bytes(t) + table_bytes(p)));
     if (!memory) {
         __atomic_store_n(&t->status, AD_NO_MEMORY, __ATOMIC_RELAXED);
         return;
     }
-    ad_machine m = {.regs = (void **)memory, .slot_bytes = AD_BLOCK * 8};
-    m.scratch = memory + (registers + AD_LINE - 1) / AD_LINE * AD_LINE;
+    ad_machine m = {.slot_bytes = ad_slot_bytes(p, t->block)};
+    m.scratch = clear_of_inputs(t->loop, memory);
     m.stage = m.scratch + m.slot_bytes * p->n_slots;
-    ad_set_up(t->loop, &m, ad_least(t->loop->numel, AD_BLOCK));
-    run_blocks(t, &m, i * CHUNK, ad_least((i + 1) * CHUNK, t->n_blocks));
+    m.regs = (void **)(void *)(m.scratch + scratch_bytes(t));
+    m.kernels = (ad_pw_fn **)(void *)(m.regs + p->n_regs);
+    ad_set_up(t->loop, &m, ad_least(t->loop->numel, t->block));
+    const int64_t blocks = CHUNK / t->block;
+    run_blocks(t, &m, i * blocks, ad_least((i + 1) * blocks, t->n_blocks));
     ad_dealloc(memory);
+}
+
+/* Blocks are halved until the registers that instructions write fit. */
+static int64_t block_of(const ad_program *p) {
+    int64_t block = AD_BLOCK, bytes = ad_slot_bytes(p, AD_BLOCK) * (p->n_slots - p->n_const);
+    for (; bytes > RESIDENT && block > SMALLEST; bytes /= 2) block /= 2;
+    return block;
 }
 
 /* A call of one small block runs on the stack. */
 static bool run_small(task *t) {
     const ad_loop *l = t->loop;
     const ad_program *p = l->program;
-    const int64_t slot_bytes = ad_slot_bytes(l->numel);
+    const int64_t slot_bytes = ad_slot_bytes(p, l->numel);
     if (t->n_blocks != 1 || p->n_regs > AD_STACK_REGS || slot_bytes * p->n_slots > AD_STACK_SCRATCH)
         return false;
     void *regs[AD_STACK_REGS];
+    ad_pw_fn *kernels[AD_STACK_REGS];
     char scratch[AD_STACK_SCRATCH] __attribute__((aligned(64)));
-    ad_machine m = {.regs = regs, .scratch = scratch, .slot_bytes = slot_bytes};
+    ad_machine m = {.regs = regs, .kernels = kernels, .scratch = scratch, .slot_bytes = slot_bytes};
     ad_set_up(l, &m, l->numel);
     run_blocks(t, &m, 0, 1);
     return true;
@@ -276,11 +336,13 @@ int ad_run_loop(const ad_loop *l, bool direct, bool stream) {
     int status;
     if (direct && ad_run_single(l, stream)) return AD_OK;
     if (ad_run_across(l, direct, stream, &status)) return status;
-    task t = {.loop = l, .direct = direct, .stream = stream};
-    t.per_row = rows ? (l->shape[0] + AD_BLOCK - 1) / AD_BLOCK : 0;
-    t.n_blocks = rows ? t.per_row * (l->numel / l->shape[0]) : (l->numel + AD_BLOCK - 1) / AD_BLOCK;
-    if (!run_small(&t))
-        ad_parallel_for((t.n_blocks + CHUNK - 1) / CHUNK, l->numel / 8 * l->program->cost, run_chunk, &t);
-    if (t.status == AD_NO_MEMORY) return ad_fail(AD_NO_MEMORY, machine_bytes(&t), 0, 0);
+    task t = {.loop = l, .direct = direct, .stream = stream, .block = block_of(l->program)};
+    t.per_row = rows ? (l->shape[0] + t.block - 1) / t.block : 0;
+    t.n_blocks = rows ? t.per_row * (l->numel / l->shape[0]) : (l->numel + t.block - 1) / t.block;
+    if (!run_small(&t)) {
+        const int64_t blocks = CHUNK / t.block;
+        ad_parallel_for((t.n_blocks + blocks - 1) / blocks, l->numel / 8 * l->program->cost, run_chunk, &t);
+    }
+    if (t.status == AD_NO_MEMORY) return ad_fail(AD_NO_MEMORY, scratch_bytes(&t), 0, 0);
     return t.status ? ad_fail(t.status, 0, 0, 0) : AD_OK;
 }

@@ -149,6 +149,7 @@ typedef struct {
     bool direct, stream;
     int n_quick; /* elements of a loop that needs no more than its instructions: 0 of others */
     void *regs[AD_STACK_REGS];
+    ad_pw_fn *kernels[AD_STACK_REGS];
     char memory[AD_LINE]; /* and what scratch takes besides */
 } laid;
 
@@ -161,7 +162,8 @@ bool ad_is_plain(const ad_call *c) {
 
 static size_t laid_size(const ad_call *c) {
     const int64_t n = ad_least(ad_out(c, 0)->numel, AD_BLOCK);
-    return sizeof(laid) + (size_t)ad_least(ad_slot_bytes(n) * c->program->n_slots, AD_STACK_SCRATCH);
+    return sizeof(laid) +
+           (size_t)ad_least(ad_slot_bytes(c->program, n) * c->program->n_slots, AD_STACK_SCRATCH);
 }
 
 /* Whether one block does, all operands being whole runs of their register's type, or one number. */
@@ -170,7 +172,7 @@ static bool is_quick(const laid *r, const ad_call *c) {
     const ad_program *p = l->program;
     if (!ad_is_plain(c) || l->numel > AD_BLOCK || !l->numel || p->divides || p->compares || !p->n_code)
         return false;
-    if (p->n_regs > AD_STACK_REGS || ad_slot_bytes(l->numel) * p->n_slots > AD_STACK_SCRATCH) return false;
+    if (p->n_regs > AD_STACK_REGS || ad_slot_bytes(p, l->numel) * p->n_slots > AD_STACK_SCRATCH) return false;
     for (int i = 0; i < p->n_in; i++)
         if (!l->in[i].uniform && !(l->in[i].flat && ad_is_native(&l->in[i], l->in[i].type))) return false;
     for (int k = 0; k < p->n_out; k++) {
@@ -194,7 +196,8 @@ static bool lay(const ad_call *c, void *room) {
     r->stream = leaves_caches(&r->loop);
     if (!is_quick(r, c)) return true;
     r->n_quick = (int)r->loop.numel;
-    ad_machine m = {.regs = r->regs, .slot_bytes = ad_slot_bytes(r->n_quick)};
+    ad_machine m = {.regs = r->regs, .kernels = r->kernels};
+    m.slot_bytes = ad_slot_bytes(c->program, r->n_quick);
     m.scratch = r->memory + (-(intptr_t)r->memory & (AD_LINE - 1));
     ad_set_up(&r->loop, &m, r->n_quick); /* constants stay; numbers are filled in at each run */
     return true;
@@ -222,8 +225,9 @@ static int run_quick(const laid *r) {
         const ad_operand *o = &r->loop.in[i];
         if (o->uniform) pw->load[o->dtype][o->type](r->n_quick, regs[i], o->data, 0);
     }
+    ad_pw_fn *const *kernel = r->kernels;
     for (const ad_instr *in = p->code, *end = in + p->n_code; in < end; in++)
-        pw->instr[in->op][in->type](r->n_quick, regs[in->dst], regs[in->a], regs[in->b], regs[in->c]);
+        (*kernel++)(r->n_quick, regs[in->dst], regs[in->a], regs[in->b], regs[in->c]);
     return AD_OK;
 }
 

@@ -114,6 +114,8 @@ static bool fill(ad_program *p, const uint8_t *in_types, const uint8_t *const_ty
     for (int i = 0; i < p->n_code; i++)
         if (!decode(p, i, code + 6 * i)) return false;
     if (p->n_code == 0) p->cost = 2; /* a conversion on the way */
+    for (int r = 0; r < p->n_regs; r++)
+        if (p->width < ad_type_size[p->types[r]]) p->width = ad_type_size[p->types[r]];
     for (int o = 0; o < p->n_out; o++) {
         if (out_regs[o] < 0 || out_regs[o] >= p->n_regs || !ad_valid_dtype(out_dtypes[o])) return false;
         p->out_regs[o] = (uint16_t)out_regs[o];

@@ -10,6 +10,7 @@ typedef struct {
 
 struct ad_program {
     int n_in, n_const, n_code, n_out, n_regs, n_slots;
+    int width;      /* bytes of an element of the widest register */
     int cost;       /* of one element, in eighths of a nanosecond */
     int refs;       /* those of tapes, which keep it besides its op */
     int writer;     /* what an output is told to be written by */

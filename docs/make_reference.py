@@ -66,7 +66,7 @@ PAGES: dict[str, tuple[str, str]] = {
 THEMES = {
     "tensors": "create convert dlpack cast tensor descriptor values methods dtypes shapes "
     "native _format",
-    "pointwise": "arithmetic pointwise elementwise special activations",
+    "pointwise": "arithmetic overwriting comparing fused elementwise special activations",
     "reductions": "reductions derived statistics normalize scan ranks",
     "products": "contraction products einsum covariance norms",
     "views": "views rearrange splitting regions order repetition diagonals stacking join",
@@ -136,8 +136,9 @@ def entries() -> list[Entry]:
         home = target.__module__
         home = home.removeprefix("autodiff.") if home.startswith("autodiff") else path.split(".")[0]
         declared = FUNCTIONS.get(path.rpartition(".")[2])
-        if declared and (not declared.public or page or not home.endswith("arithmetic")):
+        if declared and (not declared.public or page or not home.endswith("calling")):
             declared = None
+        home = home.replace("calling", "elementwise")  # where what is called so is declared
         near = home.removeprefix("ops.")
         default = themes.get(near, themes.get(near.partition(".")[0], "operations"))
         entry = found.setdefault(target, Entry(target, page or default, home))

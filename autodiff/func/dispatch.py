@@ -24,8 +24,9 @@ from autodiff.func.batched import Batched, BatchError, Level, found, levels, map
 from autodiff.native import lib
 from autodiff.node import Node
 from autodiff.ops.base import Op, OpNode
+from autodiff.ops.calls import late
 from autodiff.ops.join import stack
-from autodiff.ops.pointwise import PointwiseNode, PointwiseOp, late
+from autodiff.ops.pointwise import PointwiseNode, PointwiseOp
 from autodiff.ops.reduced import ReducedLoss
 from autodiff.ops.regions import as_strided
 from autodiff.ops.views import select

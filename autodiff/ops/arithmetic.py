@@ -4,130 +4,15 @@ from __future__ import annotations
 
 import builtins
 import operator
-from collections.abc import Callable
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.dtypes import dtype
 from autodiff.expr import Expr, build, inputs, power
-from autodiff.lower import DIMENSIONED, NUMBER, ZERO_DIM, Operand, promote
 from autodiff.ops import elementwise, gamma, special
+from autodiff.ops.calling import apply, binary, unary
 from autodiff.ops.declare import FUNCTIONS, declare
-from autodiff.ops.pointwise import PointwiseOp, number, operand
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.tensor import TENSOR_TYPES, Tensor
-
-_PLAIN = {Tensor}  # the types of operands that need no look
-
-
-def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> Tensor:
-    """Run an op on tensors, numbers or (while a pointwise function is traced) expressions.
-
-    Of expressions an expression, whatever the type says: that is what users have.
-    """
-    if out is None and set(map(type, args)) == _PLAIN:
-        return op.call(*args)
-    if any_expr(args):
-        return build(op.name, *args)  # type: ignore[return-value]
-    tensors = []
-    for i, arg in enumerate(args):
-        x = operand(arg)
-        if x is None:
-            name = "input" if i == 0 else "other"
-            raise TypeError(
-                f"{op.name}(): argument '{name}' (position {i + 1}) must be Tensor, "
-                f"not {type(arg).__name__}"
-            )
-        tensors.append(x)
-    if builtins.all(x._p.number for x in tensors):
-        raise TypeError(
-            f"{op.name}(): argument 'input' (position 1) must be Tensor, not "
-            f"{type(args[0]).__name__}"
-        )
-    if out is None:
-        return op.call(*tensors)
-    if not isinstance(out, Tensor):
-        raise TypeError(f"{op.name}(): argument 'out' must be Tensor, not {type(out).__name__}")
-    if out._node is not None or builtins.any(x.requires_grad for x in tensors):
-        raise RuntimeError(
-            f"{op.name}(): functions with out=... arguments don't support automatic "
-            "differentiation, "
-            "but one of the arguments requires grad."
-        )
-    return op.into(out, tensors)
-
-
-def any_expr(args: tuple[Any, ...]) -> bool:
-    """Whether an argument is an expression: a pointwise function is being traced."""
-    return builtins.any(isinstance(arg, Expr) for arg in args)
-
-
-# ---- functions made from declarations ----
-
-
-def _named(function: Callable[..., Any], name: str, doc: str) -> Callable[..., Any]:
-    function.__name__ = function.__qualname__ = name
-    function.__doc__ = doc
-    return function
-
-
-def unary(op: PointwiseOp, doc: str) -> Callable[..., Any]:
-    """The function of one tensor."""
-    call = op.call
-
-    def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
-        if type(input) in TENSOR_TYPES and out is None:
-            return call(input)
-        return apply(op, (input,), out)
-
-    return _named(function, op.name, doc)
-
-
-def binary(op: PointwiseOp, doc: str) -> Callable[..., Any]:
-    """The function of two operands."""
-    call = op.call
-
-    def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
-        if type(input) in TENSOR_TYPES and type(other) in TENSOR_TYPES and out is None:
-            return call(input, other)
-        return apply(op, (input, other), out)
-
-    return _named(function, op.name, doc)
-
-
-def inplace(name: str, op: PointwiseOp) -> Callable[..., Tensor]:
-    """The method that writes its result over its tensor."""
-
-    def written(value: Any) -> Tensor:
-        x = operand(value)
-        if x is None:
-            kind = type(value).__name__
-            raise TypeError(f"{name}(): argument must be Tensor or number, not {kind}")
-        return x
-
-    def unary(self: Tensor) -> Tensor:
-        return op.into(self, (self,))
-
-    def binary(self: Tensor, other: Any) -> Tensor:
-        return op.into(self, (self, written(other)))
-
-    def several(self: Tensor, *others: Any) -> Tensor:
-        return op.into(self, (self, *map(written, others)))
-
-    methods: dict[int, Callable[..., Tensor]] = {1: unary, 2: binary}
-    method = methods.get(op.n_in, several)
-    return _named(method, name, f"`{op.name}`, written over the tensor.")
-
-
-def reflected(name: str, op: PointwiseOp) -> Callable[..., Any]:
-    """The method behind a Python operator whose left operand is no tensor."""
-    call = op.call
-
-    def method(self: Tensor, other: Any) -> Tensor:
-        x = operand(other)
-        return NotImplemented if x is None else call(x, self)
-
-    return _named(method, name, f"`{op.name}` with the operands swapped.")
-
 
 UNARY = {
     name: unary(f.op, f.primitive.doc)
@@ -143,7 +28,8 @@ BINARY = {
 # ---- functions with arguments of their own ----
 
 
-def _scaled(other: Any, alpha: Any) -> Any:
+def scaled(other: Any, alpha: Any) -> Any:
+    """alpha * other. TypeError where alpha is no number."""
     if not isinstance(alpha, (bool, int, float, Tensor)):
         raise TypeError(f"argument 'alpha' must be Number, not {type(alpha).__name__}")
     return other if alpha == 1 else other * alpha
@@ -155,7 +41,7 @@ def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) ->
     >>> ad.add(ad.tensor([1, 2]), ad.tensor([3, 4]), alpha=10)
     tensor([31, 42])
     """
-    return apply(elementwise.add, (input, _scaled(other, alpha)), out)
+    return apply(elementwise.add, (input, scaled(other, alpha)), out)
 
 
 def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
@@ -164,7 +50,7 @@ def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) ->
     >>> ad.sub(ad.tensor([5, 6]), ad.tensor([1, 2]), alpha=2)
     tensor([3, 2])
     """
-    return apply(elementwise.sub, (input, _scaled(other, alpha)), out)
+    return apply(elementwise.sub, (input, scaled(other, alpha)), out)
 
 
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
@@ -173,13 +59,14 @@ def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     >>> ad.rsub(ad.tensor([1, 2]), 10)
     tensor([9, 8])
     """
-    return apply(elementwise.sub, (other, _scaled(input, alpha)))
+    return apply(elementwise.sub, (other, scaled(input, alpha)))
 
 
 _TRUNC_DIV = PointwiseOp("truncdiv", build("truncdiv", *inputs(2)), 2, "DivBackward1")
 
 
-def _division(rounding_mode: str | None) -> PointwiseOp:
+def division(rounding_mode: str | None) -> PointwiseOp:
+    """The op that divides and rounds so. RuntimeError for an unknown mode."""
     if rounding_mode is None:
         return elementwise.div
     if rounding_mode == "floor":
@@ -202,10 +89,10 @@ def div(
     >>> ad.div(ad.tensor([7, -7]), 2, rounding_mode="floor")
     tensor([ 3, -4])
     """
-    return apply(_division(rounding_mode), (input, other), out)
+    return apply(division(rounding_mode), (input, other), out)
 
 
-_POWERS: dict[float, PointwiseOp] = {
+POWERS: dict[float, PointwiseOp] = {
     2: elementwise.square,
     3: elementwise.cube,
     0.5: PointwiseOp("pow", build("sqrt", *inputs(1)), 1),
@@ -221,8 +108,8 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
     tensor([1., 4., 9.])
     """
     if type(input) in TENSOR_TYPES and type(exponent) in (int, float):
-        if input._p.dtype >= dtypes.FIRST_FLOAT and exponent in _POWERS:
-            op = _POWERS[exponent]
+        if input._p.dtype >= dtypes.FIRST_FLOAT and exponent in POWERS:
+            op = POWERS[exponent]
             return op.call(input) if out is None else apply(op, (input,), out)
         if type(exponent) is int and exponent < 0 and input._p.dtype < dtypes.FIRST_FLOAT:
             raise RuntimeError("Integers to negative integer powers are not allowed.")
@@ -270,9 +157,9 @@ def clamp(input: Any, min: Any = None, max: Any = None, *, out: Tensor | None = 
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     if min is None:
-        return apply(_CLAMP_MAX, (input, max), out)
+        return apply(CLAMP_MAX, (input, max), out)
     if max is None:
-        return apply(_CLAMP_MIN, (input, min), out)
+        return apply(CLAMP_MIN, (input, min), out)
     return apply(elementwise.clamp, (input, min, max), out)
 
 
@@ -298,10 +185,10 @@ def _one_sided(name: str, instr: str) -> PointwiseOp:
     )
 
 
-_CLAMP_MIN = _one_sided("clamp_min", "maximum")
-_CLAMP_MAX = _one_sided("clamp_max", "minimum")
-clamp_min = binary(_CLAMP_MIN, "input limited from below by min.")
-clamp_max = binary(_CLAMP_MAX, "input limited from above by max.")
+CLAMP_MIN = _one_sided("clamp_min", "maximum")
+CLAMP_MAX = _one_sided("clamp_max", "minimum")
+clamp_min = binary(CLAMP_MIN, "input limited from below by min.")
+clamp_max = binary(CLAMP_MAX, "input limited from above by max.")
 
 
 def addcmul(
@@ -358,7 +245,7 @@ _TENS = PointwiseOp(
 )
 
 
-def _rounding(decimals: Any) -> tuple[Any, ...]:
+def rounding(decimals: Any) -> tuple[Any, ...]:
     """The op that rounds so, and what it takes beside the tensor."""
     if not isinstance(decimals, int) or isinstance(decimals, bool):
         raise TypeError(f"round(): argument 'decimals' must be int, not {type(decimals).__name__}")
@@ -374,7 +261,7 @@ def round(input: Any, *, decimals: int = 0, out: Tensor | None = None) -> Any:
     >>> ad.round(ad.tensor([1.25, 2.5]), decimals=1)
     tensor([1.2000, 2.5000])
     """
-    op, *power = _rounding(decimals)
+    op, *power = rounding(decimals)
     if power and isinstance(input, Tensor) and not input.is_floating_point():
         kind = dtypes.SCALAR_NAMES[input._p.dtype]
         raise NotImplementedError(f'"round_cpu" not implemented for {kind!r} with decimals')
@@ -390,7 +277,7 @@ def logit(input: Any, eps: float | None = None, *, out: Tensor | None = None) ->
     return apply(special.logit, (input if eps is None else clamp(input, eps, 1 - eps),), out)
 
 
-def _replacements(input: Tensor, **given: Any) -> list[float]:
+def replacements(input: Tensor, **given: Any) -> list[float]:
     """The numbers that stand for nan and the infinities, in the order of `given`."""
     largest = dtypes.finfo(input.dtype).max
     values = []
@@ -419,11 +306,12 @@ def nan_to_num(
     """
     if not input.is_floating_point():
         return input.clone() if out is None else out.copy_(input)
-    args = (input, *_replacements(input, nan=nan, posinf=posinf, neginf=neginf))
+    args = (input, *replacements(input, nan=nan, posinf=posinf, neginf=neginf))
     return apply(special.nan_to_num, args, out)
 
 
-def _order(n: Any) -> int:
+def order_of(n: Any) -> int:
+    """The order of a polygamma function. TypeError, RuntimeError, ValueError where n is none."""
     if isinstance(n, bool) or not hasattr(n, "__index__"):
         raise TypeError(f"polygamma(): argument 'n' must be int, not {type(n).__name__}")
     order = operator.index(n)
@@ -442,150 +330,4 @@ def polygamma(n: int, input: Tensor, *, out: Tensor | None = None) -> Tensor:
     >>> ad.polygamma(1, ad.tensor([1.0]))  # pi^2 / 6
     tensor([1.6449])
     """
-    return apply(gamma.polygamma_op(_order(n)), (input,), out)
-
-
-# ---- in place, with arguments of their own ----
-
-
-def polygamma_(self: Tensor, n: int) -> Tensor:
-    """`polygamma` of order n, written over the tensor.
-
-    >>> ad.tensor([1.0]).polygamma_(1)
-    tensor([1.6449])
-    """
-    return gamma.polygamma_op(_order(n)).into(self, (self,))
-
-
-def logit_(self: Tensor, eps: float | None = None) -> Tensor:
-    """`logit`, written over the tensor."""
-    limited = self if eps is None else clamp_(self, eps, 1 - eps)
-    return special.logit.into(limited, (limited,))
-
-
-def nan_to_num_(
-    self: Tensor,
-    nan: float | None = None,
-    posinf: float | None = None,
-    neginf: float | None = None,
-) -> Tensor:
-    """`nan_to_num`, written over the tensor."""
-    if not self.is_floating_point():
-        return self
-    values = [number(x) for x in _replacements(self, nan=nan, posinf=posinf, neginf=neginf)]
-    return special.nan_to_num.into(self, (self, *values))
-
-
-def add_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
-    """self + alpha * other, written over self."""
-    return _ADD_(self, _scaled(other, alpha))
-
-
-def sub_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
-    """self - alpha * other, written over self."""
-    return _SUB_(self, _scaled(other, alpha))
-
-
-def div_(self: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
-    """self / other, written over self."""
-    return inplace("div_", _division(rounding_mode))(self, other)
-
-
-def pow_(self: Tensor, exponent: Any) -> Tensor:
-    """self to the power of exponent, written over self."""
-    if type(exponent) in (int, float) and self.is_floating_point() and exponent in _POWERS:
-        return _POWERS[exponent].into(self, (self,))
-    return inplace("pow_", elementwise.pow_)(self, exponent)
-
-
-def clamp_(self: Tensor, min: Any = None, max: Any = None) -> Tensor:
-    """self limited to [min, max], written over self."""
-    if min is None and max is None:
-        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
-    if max is None:
-        return inplace("clamp_", _CLAMP_MIN)(self, min)
-    if min is None:
-        return inplace("clamp_", _CLAMP_MAX)(self, max)
-    return inplace("clamp_", elementwise.clamp)(self, min, max)
-
-
-clamp_min_, clamp_max_ = inplace("clamp_min_", _CLAMP_MIN), inplace("clamp_max_", _CLAMP_MAX)
-
-
-def lerp_(self: Tensor, end: Any, weight: Any) -> Tensor:
-    """self + weight * (end - self), written over self."""
-    return inplace("lerp_", elementwise.lerp)(self, end, weight)
-
-
-def round_(self: Tensor, *, decimals: int = 0) -> Tensor:
-    """`round`, written over self."""
-    op, *power = _rounding(decimals)
-    rounded: Tensor = op.into(self, (self, *map(number, power)))
-    return rounded
-
-
-def addcmul_(self: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
-    """self + value * tensor1 * tensor2, written over self."""
-    return inplace("addcmul_", elementwise.addcmul)(self, tensor1, tensor2, value)
-
-
-def addcdiv_(self: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
-    """self + value * tensor1 / tensor2, written over self."""
-    return inplace("addcdiv_", elementwise.addcdiv)(self, tensor1, tensor2, value)
-
-
-_ADD_ = inplace("add_", elementwise.add)
-_SUB_ = inplace("sub_", elementwise.sub)
-
-
-# ---- questions about values and types ----
-
-
-def result_type(tensor1: Any, tensor2: Any) -> dtype:
-    """The dtype an operation on the two would compute in.
-
-    >>> ad.result_type(ad.tensor([1, 2]), 1.5)
-    torch.float32
-    """
-    operands = []
-    for x in (tensor1, tensor2):
-        if isinstance(x, Tensor):
-            operands.append(Operand(x.dtype, DIMENSIONED if x.ndim else ZERO_DIM))
-        else:
-            operands.append(Operand(dtypes.of_value(x), NUMBER))
-    return promote(operands)
-
-
-def equal(input: Tensor, other: Tensor) -> bool:
-    """Whether two tensors have the same shape and elements.
-
-    >>> ad.equal(ad.tensor([1, 2]), ad.tensor([1, 2]))
-    True
-    """
-    return input.shape == other.shape and bool((input.detach() == other.detach()).all())
-
-
-def isclose(
-    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
-) -> Tensor:
-    """Whether |input - other| <= atol + rtol * |other|, element by element.
-
-    >>> ad.isclose(ad.tensor([1.0, 2.0]), ad.tensor([1.0, 2.1]))
-    tensor([ True, False])
-    """
-    a, b = input.detach(), other.detach()
-    if a.dtype is not b.dtype:
-        raise RuntimeError(f"{a.dtype!r} did not match {b.dtype!r}")
-    near = (a == b).logical_or(((a - b).abs() <= atol + rtol * b.abs()).logical_and(b.isfinite()))
-    return near.logical_or(a.isnan().logical_and(b.isnan())) if equal_nan else near
-
-
-def allclose(
-    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
-) -> bool:
-    """Whether all elements are close.
-
-    >>> ad.allclose(ad.tensor([1.0]), ad.tensor([1.0 + 1e-7]))
-    True
-    """
-    return bool(isclose(input, other, rtol, atol, equal_nan).all())
+    return apply(gamma.polygamma_op(order_of(n)), (input,), out)

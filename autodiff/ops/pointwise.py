@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from autodiff import dtypes
 from autodiff.anomaly import lines, note_line
-from autodiff.expr import PRIMITIVES, Expr, differentiate, inputs, rebuild, topological, with_args
+from autodiff.expr import PRIMITIVES, Expr
 from autodiff.lower import Operand, compile_program, decode_key
 from autodiff.native import (
     NULL,
@@ -20,53 +20,16 @@ from autodiff.native import (
     op_number,
     take_failure,
 )
-from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
+from autodiff.node import Node, mode, unsavable, version_sum
 from autodiff.ops.base import fresh
+from autodiff.ops.calls import caller
+from autodiff.ops.derive import derive, grad_name_of
 from autodiff.ops.history import check_writable, rebase
+from autodiff.ops.numbers import number, operand
 from autodiff.shapes import Size
-from autodiff.tensor import TENSOR_TYPES, Tensor, _free, _gc, live_node, wrap
+from autodiff.tensor import Tensor, _free, _gc, live_node, wrap
 
-__all__ = ["PointwiseOp", "number", "operand", "pointwise"]
-
-# ---- Python numbers: 0-d tensors that are weak in promotion ----
-
-_numbers: dict[type, dict[Any, Tensor]] = {float: {}, int: {}, bool: {}}
-
-
-def number(value: Any) -> Tensor:
-    """A Python number as an operand. OverflowError where an int does not fit 64 bits."""
-    if isinstance(value, float):
-        p = lib.ad_number_f64(value)
-    elif -(2**63) <= value < 2**63:
-        p = lib.ad_number_i64(value, isinstance(value, bool))
-    else:
-        raise OverflowError(f"int too big to convert to int64: {value}")
-    if not p:
-        raise error("number")
-    x = wrap(_gc(p, _free))
-    table = _numbers.get(type(value))
-    if table is not None and (value != 0 or type(value) is not float):  # 0.0 and -0.0 are one key
-        if len(table) > 4096:
-            table.clear()
-        table[value] = x
-    return x
-
-
-def operand(value: Any) -> Tensor | None:
-    """An operand of arithmetic as a tensor; None where it is nothing of the kind."""
-    kind = type(value)
-    table = _numbers.get(kind)
-    if table is not None:
-        found = table.get(value)
-        return number(value) if found is None else found
-    if kind in TENSOR_TYPES:
-        return value  # type: ignore[no-any-return]
-    if isinstance(value, (float, int)):
-        return number(float(value) if isinstance(value, float) else int(value))
-    if hasattr(value, "__array_interface__") and getattr(value, "shape", None) == ():
-        return number(value.item())  # a NumPy scalar
-    return None
-
+__all__ = ["PointwiseOp", "number", "operand"]
 
 # ---- gradients ----
 
@@ -193,7 +156,7 @@ class PointwiseOp:
         self.native = ffi.gc(lib.ad_op_new(n_in, len(self.roots)), lib.ad_op_free)
         lib.ad_op_number(self.native, op_number(name))
         self.plans: dict[int, Plan] = {}
-        self.call: Callable[..., Tensor] = _CALLS.get(n_in, _general)(self)
+        self.call: Callable[..., Tensor] = caller(self)
         _all.add(self)
 
     def __repr__(self) -> str:
@@ -335,7 +298,6 @@ class PointwiseOp:
 
 _pw1, _pw2, _pw3, _pw4 = lib.ad_pw1, lib.ad_pw2, lib.ad_pw3, lib.ad_pw4
 _NO_RESULT = number(0)._p  # stands for one where a node is made before its result
-WORTH_JOINING = 2  # repeated instructions cost more than a call of several results
 MAX_INPUTS = 8  # the vjp takes the cotangent and the output besides
 
 
@@ -359,191 +321,22 @@ def _is_differentiable(root: Expr) -> bool:
 
 
 def _make_plan(op: PointwiseOp, wanted: int) -> Plan:
-    """Derive the steps of a vjp: one op of (cotangent, what it needs of inputs and output) each."""
-    n = op.n_in
-    g, y = Expr("input", (), n), Expr("input", (), n + 1)
-    symbols = {e.value: e for e in topological([op.root]) if e.op == "input"}
-    xs = [symbols.get(i, Expr("input", (), i)) for i in range(n)]
-    cotangents = differentiate(op.root, g, xs)
-    derived = [
-        None if not wanted >> i & 1 else Expr("zeros_like", (g,)) if d is None else d
-        for i, d in enumerate(cotangents)
-    ]
-    derived = _use_output(op.root, derived, y)
-    needs = [_input_indices(d) - {n} if d is not None else set() for d in derived]
-    saved = tuple(sorted({n if i == n + 1 else i for need in needs for i in need}))
+    """The steps of a vjp: one op of (cotangent, what it needs of inputs and output) each."""
+    derived = derive(op.root, op.n_in, wanted)
+    name = f"{op.name}_vjp"
     steps = []
-    for d, need in zip(derived, needs, strict=True):
-        if d is None or d is g:
-            steps.append(None if d is None else Step(None, ()))
-            continue
-        order = sorted(need)
-        place = {n: 0, **{index: 1 + k for k, index in enumerate(order)}}
-        root = _renumber([d], place)[0]
-        name = f"{op.name}_vjp"
-        step = PointwiseOp(name, root, 1 + len(order), _grad_name_of(root, op.grad_name))
-        steps.append(Step(step, tuple(saved.index(min(index, n)) for index in order)))
-    joint = _make_joint(op, derived, g, saved)
-    return Plan(saved, _kind(saved, n), tuple(steps), joint)
-
-
-def _make_joint(
-    op: PointwiseOp, derived: Sequence[Expr | None], g: Expr, saved: tuple[int, ...]
-) -> PointwiseOp | None:
-    """One op for all cotangents, where computing them apart would repeat enough."""
-    roots = [d for d in derived if d is not None and d is not g]
-    inner = [sum(1 for e in topological([d]) if e.args) for d in roots]
-    repeated = sum(inner) - sum(1 for e in topological(roots) if e.args)
-    if repeated < WORTH_JOINING:
-        return None
-    n = op.n_in
-    place = {n: 0, **{n + 1 if i == n else i: 1 + k for k, i in enumerate(saved)}}
-    first, *rest = _renumber(roots, place)
-    return PointwiseOp(f"{op.name}_vjp", first, 1 + len(saved), also=rest)
-
-
-def _grad_name_of(root: Expr, parent: str) -> str:
-    simple = {"mul": "MulBackward0", "neg": "NegBackward0", "div": "DivBackward0"}
-    return simple.get(root.op, parent.replace("Backward0", "BackwardBackward0"))
-
-
-def _use_output(root: Expr, derived: list[Expr | None], y: Expr) -> list[Expr | None]:
-    """Read the saved output instead of computing it again, where no input is then needed."""
-    roots = [d for d in derived if d is not None]
-    changed = rebuild(roots, lambda node, args: y if node is root else with_args(node, args))
-    indices = {i for d in changed for i in _input_indices(d)}
-    if y.value not in indices or any(i < y.value - 1 for i in indices):
-        return derived
-    replacement = iter(changed)
-    return [None if d is None else next(replacement) for d in derived]
-
-
-def _input_indices(root: Expr) -> set[int]:
-    return {e.value for e in topological([root]) if e.op == "input"}
-
-
-def _renumber(roots: Sequence[Expr], place: dict[int, int]) -> list[Expr]:
-    def change(node: Expr, args: tuple[Expr, ...]) -> Expr:
-        if node.op == "input":
-            return Expr("input", (), place[node.value])
-        return with_args(node, args)
-
-    return rebuild(roots, change)
-
-
-# ---- the calls: as few Python steps as there can be ----
-
-
-class _Late:
-    """What a later module provides, so that imports point one way."""
-
-    @staticmethod
-    def beyond(op: PointwiseOp, tensors: Sequence[Tensor], error: TypeError) -> Tensor:
-        """A call on operands without native memory, such as those of a batch."""
-        raise error
-
-
-late = _Late()
-
-
-def _unary(op: PointwiseOp) -> Callable[..., Tensor]:
-    pw1, native, tensor = lib.ad_pw1, op.native, Tensor
-
-    def call(x: Tensor) -> Tensor:
-        try:
-            p = pw1(native, x._p)
-        except TypeError as error:
-            return late.beyond(op, (x,), error)
-        p = _gc(p, _free) if p else op.recover(x)
-        y = tensor()
-        y._p = p
-        y._acc = y._base = y._base_node = None
-        edge = x._node if x._base is None else live_node(x)
-        if edge is None or not op.differentiable or (unrecorded and not mode.grad):
-            y._node = None
+    for step in derived.steps:
+        if step is None or isinstance(step, Expr):
+            steps.append(None if step is None else Step(None, ()))
         else:
-            y._node = op.record((x,), (edge,), 1, p)
-        return y
-
-    return call
-
-
-def _binary(op: PointwiseOp) -> Callable[..., Tensor]:
-    pw2, native, tensor = lib.ad_pw2, op.native, Tensor
-
-    def call(x: Tensor, z: Any) -> Tensor:
-        kind = type(z)
-        if kind is not tensor and kind not in TENSOR_TYPES:
-            z = operand(z)
-            if z is None:
-                return NotImplemented  # type: ignore[no-any-return]  # as operators do
-        try:
-            p = pw2(native, x._p, z._p)
-        except TypeError as error:
-            return late.beyond(op, (x, z), error)
-        p = _gc(p, _free) if p else op.recover(x, z)
-        y = tensor()
-        y._p = p
-        y._acc = y._base = y._base_node = None
-        edge = x._node if x._base is None else live_node(x)
-        edge2 = z._node if z._base is None else live_node(z)
-        wanted = (0 if edge2 is None else 2) if edge is None else (1 if edge2 is None else 3)
-        if wanted and op.differentiable and (not unrecorded or mode.grad):
-            y._node = op.record((x, z), (edge, edge2), wanted, p)
-        else:
-            y._node = None
-        return y
-
-    return call
-
-
-def _ternary(op: PointwiseOp) -> Callable[..., Tensor]:
-    pw3, native, tensor = lib.ad_pw3, op.native, Tensor
-
-    def call(x: Tensor, z: Tensor, w: Tensor) -> Tensor:
-        try:
-            p = pw3(native, x._p, z._p, w._p)
-        except TypeError as error:
-            return late.beyond(op, (x, z, w), error)
-        p = _gc(p, _free) if p else op.recover(x, z, w)
-        for each in (x, z, w):
-            if each._node is not None or each._base is not None:
-                return _linked(op, (x, z, w), p)
-        y = tensor()
-        y._p = p
-        y._node = y._acc = y._base = y._base_node = None
-        return y
-
-    return call
-
-
-def _general(op: PointwiseOp) -> Callable[..., Tensor]:
-    def call(*xs: Tensor) -> Tensor:
-        try:
-            p = op.run(xs)
-        except TypeError as error:
-            return late.beyond(op, xs, error)
-        return _linked(op, xs, p)
-
-    return call
-
-
-def _linked(op: PointwiseOp, xs: Sequence[Tensor], p: Any) -> Tensor:
-    """The result of a call, with its node where a gradient is wanted."""
-    y = wrap(p)
-    if op.differentiable:
-        edges = [x._node if x._base is None else live_node(x) for x in xs]
-        wanted = sum(1 << i for i, edge in enumerate(edges) if edge is not None)
-        if wanted and (not unrecorded or mode.grad):
-            y._node = op.record(xs, edges, wanted, p)
-    return y
-
-
-_CALLS: dict[int, Callable[[PointwiseOp], Callable[..., Tensor]]] = {
-    1: _unary,
-    2: _binary,
-    3: _ternary,
-}
+            root, picks = step
+            grad_name = grad_name_of(root, op.grad_name)
+            steps.append(Step(PointwiseOp(name, root, 1 + len(picks), grad_name), picks))
+    joint = None
+    if derived.joint:
+        first, *rest = derived.joint
+        joint = PointwiseOp(name, first, 1 + len(derived.saved), also=rest)
+    return Plan(derived.saved, _kind(derived.saved, op.n_in), tuple(steps), joint)
 
 
 def _forget_variants() -> None:
@@ -552,52 +345,3 @@ def _forget_variants() -> None:
 
 
 dtypes.default_hooks.append(_forget_variants)
-
-# ---- for users ----
-
-
-class pointwise:  # noqa: N801 - a decorator
-    """A Python function of element values as one fused, differentiable kernel.
-
-    The function is run once on symbols (arithmetic, comparisons, `where`, and the library's
-    pointwise functions). Called on tensors (broadcast and promoted as usual) and Python numbers,
-    the whole of it is one native call, and so is its gradient, at any order.
-
-    >>> @ad.pointwise
-    ... def swish(x, beta):
-    ...     return x * ad.sigmoid(beta * x)
-    >>> swish(ad.tensor([-1.0, 1.0]), 2)
-    tensor([-0.1192,  0.8808])
-    """
-
-    def __init__(self, function: Callable[..., Any]) -> None:
-        self.function = function
-        self.__doc__ = function.__doc__
-        self.__name__ = getattr(function, "__name__", "pointwise")
-        self.ops: dict[int, PointwiseOp] = {}
-
-    def trace(self, n: int) -> PointwiseOp:
-        """The op for n inputs, traced at the first such call."""
-        if n not in self.ops:
-            root = self.function(*inputs(n))
-            if not isinstance(root, Expr):
-                raise TypeError(
-                    f"{self.__name__}: a pointwise function returns an expression of its inputs, "
-                    f"not {type(root).__name__}"
-                )
-            self.ops[n] = PointwiseOp(self.__name__.strip("<>"), root, n)
-        return self.ops[n]
-
-    def __call__(self, *args: Any) -> Any:
-        if not args:
-            raise TypeError(f"{self.__name__}: a pointwise function takes at least one input")
-        if any(isinstance(arg, Expr) for arg in args):
-            return self.function(*args)
-        tensors = [operand(arg) for arg in args]
-        for i, x in enumerate(tensors):
-            if x is None:
-                raise TypeError(
-                    f"{self.__name__}: argument {i + 1} must be a Tensor or a number, "
-                    f"not {type(args[i]).__name__}"
-                )
-        return self.trace(len(args)).call(*tensors)

@@ -9,7 +9,8 @@ from autodiff.dtypes import float32
 from autodiff.expr import Expr, differentiate, inputs, topological
 from autodiff.native import lib
 from autodiff.ops.base import Op, OpNode, fresh
-from autodiff.ops.pointwise import PointwiseOp, _renumber, operand
+from autodiff.ops.derive import renumber
+from autodiff.ops.pointwise import PointwiseOp, operand
 from autodiff.ops.reductions import KINDS, mean, sum
 from autodiff.ops.views import _expand
 from autodiff.tensor import Tensor, wrap
@@ -110,7 +111,7 @@ class ReducedLoss:
         picks = sorted({e.value for e in topological([dx]) if e.op == "input"} - {n, n + 1})
         place = {n: 0, n + 1: 1, **{k: 2 + at for at, k in enumerate(picks)}}
         name = self.each.grad_name.replace("Backward0", "BackwardBackward0")
-        (root,) = _renumber([dx], place)
+        (root,) = renumber([dx], place)
         step = PointwiseOp(f"{self.each.name}_vjp", root, 2 + len(picks), name)
         return step, picks
 

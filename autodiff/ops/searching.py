@@ -7,7 +7,7 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.dtypes import SCALAR_NAMES
 from autodiff.native import NULL, error, ffi, lib, refuse_any, take_failure
-from autodiff.ops.arithmetic import result_type
+from autodiff.ops.comparing import result_type
 from autodiff.ops.create import arange, full
 from autodiff.ops.gather import gather, index_along
 from autodiff.ops.out import put

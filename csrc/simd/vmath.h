@@ -26,6 +26,7 @@ AD_SIMD vf vf_signbit(vf x) { return vf_of_bits(vfi_and(vf_bits(x), vfi_set1(1u 
 AD_SIMD vd vd_signbit(vd x) { return vd_of_bits(vdi_and(vd_bits(x), vdi_set1(1ull << 63))); }
 AD_SIMD vf vf_flip(vf x, vf sign) { return vf_of_bits(vfi_xor(vf_bits(x), vf_bits(sign))); }
 AD_SIMD vd vd_flip(vd x, vd sign) { return vd_of_bits(vdi_xor(vd_bits(x), vd_bits(sign))); }
+AD_SIMD vf vf_neg_abs(vf x) { return vf_of_bits(vfi_or(vf_bits(x), vfi_set1(1u << 31))); }
 AD_SIMD vf vf_copysign(vf x, vf sign) { return vf_flip(vf_abs(x), vf_signbit(sign)); }
 AD_SIMD vd vd_copysign(vd x, vd sign) { return vd_flip(vd_abs(x), vd_signbit(sign)); }
 
@@ -33,23 +34,29 @@ AD_SIMD vd vd_copysign(vd x, vd sign) { return vd_flip(vd_abs(x), vd_signbit(sig
 #define VF_INTEGER 0x1.8p23f
 #define VD_INTEGER 0x1.8p52
 
-/* ---- exp, expm1: exp(x) = scale^2 exp(r), scale = 2^h, r in [-ln 2, ln 2] ----
- * Scaling in two steps reaches the largest numbers and the denormal ones, the latter rounded once. */
-AD_SIMD vf vf_exp_reduce(vf x, vf *scale) {
-    vf t = vf_fma(x, vf_set1(0.72134752f), vf_set1(VF_INTEGER)), h = vf_sub(t, vf_set1(VF_INTEGER));
-    *scale = vf_of_bits(vfi_add(vfi_shl(vf_bits(t), 23), vf_bits(vf_set1(1))));
-    return vf_fma(h, vf_set1(4.2438888e-4f), vf_fma(h, vf_set1(-1.38671875f), x)); /* -2 ln 2 in two parts */
+/* ---- exp, expm1 ----
+ * f32: exp(x) = 2^k exp(r), r in [-ln 2 / 2, ln 2 / 2]; k is in the low bits of t. */
+AD_SIMD vf vf_exp_reduce(vf x, vf *t) {
+    *t = vf_fma(x, vf_set1(1.442695f), vf_set1(VF_INTEGER));
+    vf k = vf_sub(*t, vf_set1(VF_INTEGER));
+    return vf_fma(k, vf_set1(2.1219444e-4f), vf_fma(k, vf_set1(-0.693359375f), x)); /* -ln 2 in two parts */
 }
+/* 2^k times a power of two, from the t that holds k */
+AD_SIMD vf vf_power(vf t, float times) {
+    return vf_of_bits(vfi_add(vfi_shl(vf_bits(t), 23), vf_bits(vf_set1(times))));
+}
+/* f64: exp(x) = scale^2 exp(r), scale = 2^h, r in [-ln 2, ln 2]. Scaling in two steps reaches the largest
+ * numbers and the denormal ones, the latter rounded once. */
 AD_SIMD vd vd_exp_reduce(vd x, vd *scale) {
     vd t = vd_fma(x, vd_set1(0.7213475204444817), vd_set1(VD_INTEGER)), h = vd_sub(t, vd_set1(VD_INTEGER));
     *scale = vd_of_bits(vdi_add(vdi_shl(vd_bits(t), 52), vd_bits(vd_set1(1))));
     return vd_fma(h, vd_set1(-3.816429858541175e-10), vd_fma(h, vd_set1(-1.3862943607382476), x));
 }
 
-/* exp(r) - 1 on [-ln 2, ln 2] as r + r^2 q(r); q of degree 6 (f32: 2^-29), 11 (f64: 2^-55) */
+/* exp(r) - 1 as r + r^2 q(r); q of degree 4 (f32, on [-ln 2 / 2, ln 2 / 2]: 2^-28), 11 (f64, on [-ln 2, ln
+ * 2]: 2^-55) */
 AD_SIMD vf vf_expm1_poly(vf r) {
-    static const float Q[] = {0.5f,          0.16666673f,    0.04166662f,  0.008332602f,
-                              0.0013890485f, 0.00020100626f, 2.478085e-05f};
+    static const float Q[] = {0.49999994f, 0.16666521f, 0.04166839f, 0.0083687166f, 0.0013814595f};
     return vf_fma(vf_mul(r, r), vf_poly(r, Q, AD_LENGTH(Q)), r);
 }
 AD_SIMD vd vd_expm1_poly(vd r) {
@@ -64,9 +71,18 @@ AD_SIMD vd vd_expm1_poly(vd r) {
 AD_SIMD vf vf_exp_clamp(vf x) { return vf_max(vf_set1(-104), vf_min(vf_set1(89), x)); }
 AD_SIMD vd vd_exp_clamp(vd x) { return vd_max(vd_set1(-746), vd_min(vd_set1(710), x)); }
 
+/* Past the numbers whose exponential is normal, in two steps too; the others come out as they do in one. */
+static __attribute__((noinline)) vf vf_exp_rare(vf x) {
+    const vf integer = vf_set1(VF_INTEGER);
+    vf t, p = vf_expm1_poly(vf_exp_reduce(vf_exp_clamp(x), &t)), k = vf_sub(t, integer);
+    vf half = vf_fma(k, vf_set1(0.5f), integer), rest = vf_sub(t, vf_sub(half, integer));
+    vf scale = vf_power(half, 1);
+    return vf_mul(vf_fma(p, scale, scale), vf_power(rest, 1));
+}
 AD_SIMD vf vf_exp(vf x) {
-    vf scale, r = vf_exp_reduce(vf_exp_clamp(x), &scale);
-    return vf_mul(vf_fma(vf_expm1_poly(r), scale, scale), scale);
+    if (mf_any(mf_not(vf_lt(vf_abs(x), vf_set1(87))))) return vf_exp_rare(x);
+    vf t, p = vf_expm1_poly(vf_exp_reduce(x, &t)), scale = vf_power(t, 1);
+    return vf_fma(p, scale, scale);
 }
 /* exp(x + low) for a low that is small beside 1 */
 AD_SIMD vd vd_exp_sum(vd x, vd low) {
@@ -75,36 +91,29 @@ AD_SIMD vd vd_exp_sum(vd x, vd low) {
 }
 AD_SIMD vd vd_exp(vd x) { return vd_exp_sum(x, vd_zero()); }
 
-/* scale^2 p + scale^2 - 1, of which the difference is taken as scale (scale - 1/scale) */
-AD_SIMD vf vf_expm1_core(vf x) {
-    vf scale, p = vf_expm1_poly(vf_exp_reduce(x, &scale));
-    vf inverse = vf_of_bits(vfi_sub(vfi_set1(0x7f000000), vf_bits(scale)));
-    return vf_mul(vf_fma(p, scale, vf_sub(scale, inverse)), scale);
+/* f32: twice half exp(x) - 1/2, lest 2^k be infinite, or next to 0 x; at the lower limit it rounds to -1.
+ * f64: scale^2 p + scale^2 - 1, of which the difference is taken as scale (scale - 1/scale) */
+AD_SIMD vf vf_expm1(vf x) {
+    vf t, p = vf_expm1_poly(vf_exp_reduce(vf_max(vf_set1(-18), vf_min(vf_set1(89), x)), &t));
+    vf half = vf_power(t, 0.5f), y = vf_fma(p, half, vf_sub(half, vf_set1(0.5f)));
+    return vf_select(vf_lt(vf_abs(x), vf_set1(0x1p-25f)), x, vf_add(y, y));
 }
 AD_SIMD vd vd_expm1_core(vd x) {
     vd scale, p = vd_expm1_poly(vd_exp_reduce(x, &scale));
     vd inverse = vd_of_bits(vdi_sub(vdi_set1(0x7fe0000000000000), vd_bits(scale)));
     return vd_mul(vd_fma(p, scale, vd_sub(scale, inverse)), scale);
 }
-AD_SIMD vf vf_expm1(vf x) { return vf_copysign(vf_expm1_core(vf_exp_clamp(x)), x); }
 AD_SIMD vd vd_expm1(vd x) { return vd_copysign(vd_expm1_core(vd_exp_clamp(x)), x); }
 
-/* f32: 1 - 2 / (e + 1) with e = exp(2|x|); below 0.7 x + x^3 p(x^2), p of degree 5: 2^-30. */
+/* f32: (1 - e) / (1 + e) with e = exp(-2|x|) = scale + scale p; at the limit it rounds to 1. */
 AD_SIMD vf vf_tanh(vf x) {
-    static const float P[] = {-0.33333325f, 0.13332984f,  -0.053920954f,
-                              0.02157106f,  -0.00788331f, 0.0018956673f};
-    static const float E[] = {1.0f,         0.6931472f,    0.24022646f,   0.055503286f,
-                              0.009618489f, 0.0013399931f, 0.00015345808f};
-    const vf one = vf_set1(1), twice = vf_set1(2.88539008f); /* 2 log2(e) */
-    vf a = vf_abs(x), a2 = vf_mul(a, a), b = vf_min(vf_set1(10), a);
-    vf t = vf_fma(b, twice, vf_set1(VF_INTEGER)), k = vf_sub(t, vf_set1(VF_INTEGER));
-    vf scale = vf_of_bits(vfi_add(vfi_shl(vf_bits(t), 23), vf_bits(one)));
-    vf e = vf_poly(vf_fma(b, twice, vf_neg(k)), E, AD_LENGTH(E));
-    vf large = vf_sub(one, vf_div(vf_set1(2), vf_fma(e, scale, one)));
-    vf small = vf_fma(vf_mul(a, a2), vf_poly(a2, P, AD_LENGTH(P)), a);
-    return vf_copysign(vf_select(vf_lt(a, vf_set1(0.7f)), small, large), x);
+    const vf one = vf_set1(1);
+    vf sign = vf_signbit(x), a = vf_neg_abs(x), b = vf_max(vf_set1(-20), vf_add(a, a));
+    vf t, p = vf_expm1_poly(vf_exp_reduce(b, &t)), scale = vf_power(t, 1);
+    vf over = vf_fma(vf_neg(p), scale, vf_sub(one, scale)), under = vf_fma(p, scale, vf_add(one, scale));
+    return vf_flip(vf_div(over, under), sign);
 }
-/* e / (e + 2) with e = exp(2|x|) - 1; at the limit it rounds to 1. */
+/* f64: e / (e + 2) with e = exp(2|x|) - 1; at the limit it rounds to 1. */
 AD_SIMD vd vd_tanh(vd x) {
     vd a = vd_abs(x), e = vd_expm1_core(vd_min(vd_set1(40), vd_add(a, a)));
     return vd_copysign(vd_div(e, vd_add(e, vd_set1(2))), x);
@@ -112,16 +121,13 @@ AD_SIMD vd vd_tanh(vd x) {
 
 /* With e = exp(-|x|) and w = e / (1 + e): 1 - w, and below 0 e - e w, which hides the error of w. e is not
  * large, so one scale does: 2^k, times a power that keeps it normal. exp(r) = 1 + r + r^2 q(r) on [-ln 2 / 2,
- * ln 2 / 2]; q of degree 4 (f32: 2^-28), 9 (f64: 2^-57). */
+ * ln 2 / 2]; q of degree 4 (f32: that of exp), 9 (f64: 2^-57). */
 AD_SIMD vf vf_sigmoid(vf x) {
-    static const float Q[] = {0.49999994f, 0.16666521f, 0.04166839f, 0.0083687166f, 0.0013814595f};
-    vf a = vf_max(vf_set1(-104), vf_neg(vf_abs(x)));
-    vf t = vf_fma(a, vf_set1(1.442695f), vf_set1(VF_INTEGER)), k = vf_sub(t, vf_set1(VF_INTEGER));
-    vf r = vf_fma(k, vf_set1(2.1219444e-4f), vf_fma(k, vf_set1(-0.693359375f), a));
-    vf scale = vf_of_bits(vfi_add(vfi_shl(vf_bits(t), 23), vf_bits(vf_set1(0x1p24f))));
-    vf p = vf_fma(vf_mul(r, r), vf_poly(r, Q, AD_LENGTH(Q)), r);
-    vf e = vf_mul(vf_mul(vf_add(p, vf_set1(1)), scale), vf_set1(0x1p-24f));
-    vf minus_w = vf_div(e, vf_sub(vf_set1(-1), e)), y = vf_max(vf_copysign(vf_set1(1), x), e);
+    vf a = vf_max(vf_set1(-104), vf_neg_abs(x));
+    vf t, p = vf_expm1_poly(vf_exp_reduce(a, &t)), scale = vf_power(t, 0x1p24f);
+    vf e = vf_mul(vf_fma(p, scale, scale), vf_set1(0x1p-24f));
+    vf minus_w = vf_div(e, vf_sub(vf_set1(-1), e));
+    vf y = vf_max(vf_of_bits(vfi_or(vf_bits(vf_signbit(x)), vf_bits(vf_set1(1)))), e);
     return vf_fma(minus_w, y, y);
 }
 AD_SIMD vd vd_sigmoid(vd x) {
@@ -141,12 +147,10 @@ AD_SIMD vd vd_sigmoid(vd x) {
 
 /* ---- log, log1p ---- */
 /* x = 2^k m with m in [sqrt(1/2), sqrt(2)), for a positive finite x */
-AD_SIMD vf vf_split(vf x, vf *k) {
-    mf tiny = vf_lt(x, vf_set1(0x1p-126f));
-    vfi bits = vf_bits(vf_select(tiny, vf_mul(x, vf_set1(0x1p23f)), x));
-    bits = vfi_add(bits, vfi_set1(0x3f800000 - 0x3f3504f3));
+AD_SIMD vf vf_split(vf x, vf *k) { /* x is no denormal number */
+    vfi bits = vfi_add(vf_bits(x), vfi_set1(0x3f800000 - 0x3f3504f3));
     vf e = vf_of_bits(vfi_or(vfi_shr(bits, 23), vf_bits(vf_set1(0x1p23f))));
-    *k = vf_sub(e, vf_select(tiny, vf_set1(0x1p23f + 150), vf_set1(0x1p23f + 127)));
+    *k = vf_sub(e, vf_set1(0x1p23f + 127));
     return vf_of_bits(vfi_add(vfi_and(bits, vfi_set1(0x007fffff)), vfi_set1(0x3f3504f3)));
 }
 AD_SIMD vd vd_split(vd x, vd *k) {
@@ -158,18 +162,17 @@ AD_SIMD vd vd_split(vd x, vd *k) {
     return vd_of_bits(vdi_add(vdi_and(bits, vdi_set1(0x000fffffffffffff)), vdi_set1(0x3fe6a09e667f3bcd)));
 }
 
-/* log(x) + low for a positive finite x and a small low.
- * log(1+f) = f - f^2/2 + f^3 p(f), f in [-0.293, 0.415], p of degree 7: 2^-27 */
-AD_SIMD vf vf_log_core(vf x, vf low) {
-    static const float P[] = {0.3333333f,  -0.2500082f,  0.20001228f, -0.16623361f,
-                              0.14201742f, -0.13160127f, 0.1276165f,  -0.07634716f};
-    vf k, f = vf_sub(vf_split(x, &k), vf_set1(1)), f2 = vf_mul(f, f);
+/* log(2^k m) + low for a small low. log(1+f) = f + f^2 p(f), f in [-0.293, 0.415], p of degree 7: 2^-25 */
+AD_SIMD vf vf_log_core(vf m, vf k, vf low) {
+    static const float P[] = {-0.4999999f,  0.33333945f, -0.25001776f, 0.1996224f,
+                              -0.16570315f, 0.14916356f, -0.14307708f, 0.08738776f};
+    vf f = vf_sub(m, vf_set1(1));
     low = vf_fma(k, vf_set1(-2.1219444e-4f), low);
-    low = vf_fma(vf_mul(f2, f), vf_poly(f, P, AD_LENGTH(P)), low);
-    low = vf_fma(f2, vf_set1(-0.5f), low);
+    low = vf_fma(vf_mul(f, f), vf_poly(f, P, AD_LENGTH(P)), low);
     return vf_fma(k, vf_set1(0.693359375f), vf_add(f, low));
 }
-/* With s = f/(2+f): log(1+f) = f - f^2/2 + s (f^2/2 + s^2 p(s^2)), s^2 in [0, 0.0295], p of degree 6: 2^-59
+/* log(x) + low for a positive finite x and a small low.
+ * With s = f/(2+f): log(1+f) = f - f^2/2 + s (f^2/2 + s^2 p(s^2)), s^2 in [0, 0.0295], p of degree 6: 2^-59
  */
 AD_SIMD vd vd_log_core(vd x, vd low) {
     static const double P[] = {0.6666666666666735, 0.39999999999411096, 0.28571428743262023,
@@ -191,14 +194,27 @@ AD_SIMD vd vd_log_special(vd x, vd y) {
     vd rest = vd_select(vd_eq(x, vd_zero()), vd_set1(-INFINITY), vd_set1(NAN));
     return vd_select(vd_eq(x, vd_set1(INFINITY)), x, vd_select(vd_lt(vd_zero(), x), y, rest));
 }
-AD_SIMD vf vf_log(vf x) { return vf_log_special(x, vf_log_core(x, vf_zero())); }
+/* Of any numbers; those that vf_log takes itself come out as they do there. */
+static __attribute__((noinline)) vf vf_log_rare(vf x) {
+    mf tiny = vf_lt(x, vf_set1(0x1p-126f));
+    vf k, m = vf_split(vf_select(tiny, vf_mul(x, vf_set1(0x1p23f)), x), &k);
+    k = vf_select(tiny, vf_sub(k, vf_set1(23)), k);
+    return vf_log_special(x, vf_log_core(m, k, vf_zero()));
+}
+AD_SIMD vf vf_log(vf x) {
+    mf plain = mf_and(vf_le(vf_set1(0x1p-126f), x), vf_lt(x, vf_set1(INFINITY)));
+    if (mf_any(mf_not(plain))) return vf_log_rare(x);
+    vf k, m = vf_split(x, &k);
+    return vf_log_core(m, k, vf_zero());
+}
 AD_SIMD vd vd_log(vd x) { return vd_log_special(x, vd_log_core(x, vd_zero())); }
 
 /* log(u) + c/u with u = 1 + x rounded and c what the rounding lost */
 AD_SIMD vf vf_log1p(vf x) {
     vf one = vf_set1(1), u = vf_add(x, one);
     vf c = vf_select(vf_lt(x, one), vf_sub(x, vf_sub(u, one)), vf_sub(one, vf_sub(u, x)));
-    return vf_copysign(vf_log_special(u, vf_log_core(u, vf_div(c, u))), x);
+    vf k, m = vf_split(u, &k); /* which is at least 2^-24, or not positive */
+    return vf_copysign(vf_log_special(u, vf_log_core(m, k, vf_div(c, u))), x);
 }
 AD_SIMD vd vd_log1p(vd x) {
     vd one = vd_set1(1), u = vd_add(x, one);
@@ -306,22 +322,20 @@ AD_SIMD vd vd_cos(vd x) {
 }
 
 /* ---- erf ----
- * x + x p(x^2) below 1, p of degree 6 (f32: 2^-30), 11 (f64: 2^-56); else
- * f32: 1 - 2^q(|x|), q = log2 erfc on [1, 4] of degree 6: 2^-29; 2^r on [-1/2, 1/2] of degree 5: 2^-26
- * f64: 1 - exp(q(|x|)), q = log erfc on [1, 6] of degree 17: 2^-57 */
+ * f32: 1 - b^-q with b = exp(2/sqrt(pi)), the slope of erf at 0, so that q(a) = a + a^2 p(a), p of degree 7:
+ * 2^-27 on [0, 3.93], from where on the result rounds to 1. As b^-q = 2^k b^-r, and 1 - b^-r = r + r e(r), e
+ * of degree 5: 2^-26, small results keep their digits. f64: x + x p(x^2) below 1, p of degree 11: 2^-56; else
+ * 1 - exp(q(|x|)), q = log erfc on [1, 6] of degree 17: 2^-57 */
 AD_SIMD vf vf_erf(vf x) {
-    static const float P[] = {0.12837917f,   -0.3761263f,     0.11283617f,  -0.026854966f,
-                              0.0051902616f, -0.00080253993f, 7.899417e-05f};
-    static const float Q[] = {-0.0004926985f, -1.6260461f,   -0.9206483f,   -0.1487517f,
-                              0.031505715f,   -0.004252584f, 0.00026888962f};
-    static const float E[] = {1.0000001f, 0.69314694f, 0.2402212f, 0.055507135f, 0.009675541f, 0.0013276467f};
-    const vf one = vf_set1(1), integer = vf_set1(VF_INTEGER);
-    vf a = vf_abs(x), q = vf_poly(vf_min(vf_set1(4), a), Q, AD_LENGTH(Q)), t = vf_add(q, integer);
-    vf e = vf_poly(vf_sub(q, vf_sub(t, integer)), E, AD_LENGTH(E));
-    vf minus_scale = vf_of_bits(vfi_add(vfi_shl(vf_bits(t), 23), vf_bits(vf_set1(-1))));
-    vf large = vf_fma(e, minus_scale, one);
-    vf small = vf_fma(a, vf_poly(vf_mul(a, a), P, AD_LENGTH(P)), a);
-    return vf_copysign(vf_select(vf_lt(a, one), small, large), x);
+    static const float P[] = {0.5641894f,    0.091083355f,   -0.016970094f, -0.00014887039f,
+                              0.0014837517f, -0.0005641811f, 0.0001051584f, -8.300475e-06f};
+    static const float E[] = {0.12837918f,  -0.6366198f,   0.2394472f,
+                              -0.06754684f, 0.0153090805f, -0.002875022f};
+    vf a = vf_min(vf_set1(3.93f), vf_abs(x)), q = vf_fma(vf_mul(a, a), vf_poly(a, P, AD_LENGTH(P)), a);
+    vf t = vf_fma(q, vf_set1(-1.627907f), vf_set1(VF_INTEGER)); /* log2 of b */
+    vf r = vf_fma(vf_sub(t, vf_set1(VF_INTEGER)), vf_set1(0.6142857f), q), scale = vf_power(t, 1);
+    vf p = vf_fma(r, vf_poly(r, E, AD_LENGTH(E)), r);
+    return vf_flip(vf_fma(p, scale, vf_sub(vf_set1(1), scale)), vf_signbit(x));
 }
 AD_SIMD vd vd_erf(vd x) {
     static const double P[] = {0.12837916709551256,    -0.3761263890318352,    0.11283791670944185,

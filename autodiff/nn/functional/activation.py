@@ -6,7 +6,7 @@ import warnings
 from typing import Any
 
 from autodiff.dtypes import FIRST_FLOAT, SCALAR_NAMES, dtype, float64, uint8
-from autodiff.ops import activations, arithmetic, elementwise, normalize
+from autodiff.ops import activations, arithmetic, calling, elementwise, normalize
 from autodiff.ops.create import empty
 from autodiff.ops.draws import fill
 from autodiff.ops.gated import glu
@@ -55,7 +55,7 @@ __all__ = [
 def _activate(op: PointwiseOp, input: Any, numbers: tuple[Any, ...], inplace: bool = False) -> Any:
     """One fused call of the op, or one write over the input."""
     if type(input) not in TENSOR_TYPES:
-        return arithmetic.apply(op, (input, *numbers))
+        return calling.apply(op, (input, *numbers))
     others = [_number(op, value) for value in numbers]
     if not inplace:
         return op.call(input, *others)

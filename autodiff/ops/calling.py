@@ -1,0 +1,125 @@
+"""Pointwise ops as users call them: on tensors, numbers and expressions, with `out=`, in place."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Callable
+from typing import Any
+
+from autodiff.expr import Expr, build
+from autodiff.ops.pointwise import PointwiseOp, operand
+from autodiff.tensor import TENSOR_TYPES, Tensor
+
+__all__ = ["any_expr", "apply", "binary", "inplace", "reflected", "unary"]
+
+_PLAIN = {Tensor}  # the types of operands that need no look
+
+
+def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> Tensor:
+    """Run an op on tensors, numbers or (while a pointwise function is traced) expressions.
+
+    Of expressions an expression, whatever the type says: that is what users have.
+    """
+    if out is None and set(map(type, args)) == _PLAIN:
+        return op.call(*args)
+    if any_expr(args):
+        return build(op.name, *args)  # type: ignore[return-value]
+    tensors = []
+    for i, arg in enumerate(args):
+        x = operand(arg)
+        if x is None:
+            name = "input" if i == 0 else "other"
+            raise TypeError(
+                f"{op.name}(): argument '{name}' (position {i + 1}) must be Tensor, "
+                f"not {type(arg).__name__}"
+            )
+        tensors.append(x)
+    if builtins.all(x._p.number for x in tensors):
+        raise TypeError(
+            f"{op.name}(): argument 'input' (position 1) must be Tensor, not "
+            f"{type(args[0]).__name__}"
+        )
+    if out is None:
+        return op.call(*tensors)
+    if not isinstance(out, Tensor):
+        raise TypeError(f"{op.name}(): argument 'out' must be Tensor, not {type(out).__name__}")
+    if out._node is not None or builtins.any(x.requires_grad for x in tensors):
+        raise RuntimeError(
+            f"{op.name}(): functions with out=... arguments don't support automatic "
+            "differentiation, "
+            "but one of the arguments requires grad."
+        )
+    return op.into(out, tensors)
+
+
+def any_expr(args: tuple[Any, ...]) -> bool:
+    """Whether an argument is an expression: a pointwise function is being traced."""
+    return builtins.any(isinstance(arg, Expr) for arg in args)
+
+
+# ---- functions made from declarations ----
+
+
+def _named(function: Callable[..., Any], name: str, doc: str) -> Callable[..., Any]:
+    function.__name__ = function.__qualname__ = name
+    function.__doc__ = doc
+    return function
+
+
+def unary(op: PointwiseOp, doc: str) -> Callable[..., Any]:
+    """The function of one tensor."""
+    call = op.call
+
+    def function(input: Tensor, *, out: Tensor | None = None) -> Tensor:
+        if type(input) in TENSOR_TYPES and out is None:
+            return call(input)
+        return apply(op, (input,), out)
+
+    return _named(function, op.name, doc)
+
+
+def binary(op: PointwiseOp, doc: str) -> Callable[..., Any]:
+    """The function of two operands."""
+    call = op.call
+
+    def function(input: Any, other: Any, *, out: Tensor | None = None) -> Tensor:
+        if type(input) in TENSOR_TYPES and type(other) in TENSOR_TYPES and out is None:
+            return call(input, other)
+        return apply(op, (input, other), out)
+
+    return _named(function, op.name, doc)
+
+
+def inplace(name: str, op: PointwiseOp) -> Callable[..., Tensor]:
+    """The method that writes its result over its tensor."""
+
+    def written(value: Any) -> Tensor:
+        x = operand(value)
+        if x is None:
+            kind = type(value).__name__
+            raise TypeError(f"{name}(): argument must be Tensor or number, not {kind}")
+        return x
+
+    def unary(self: Tensor) -> Tensor:
+        return op.into(self, (self,))
+
+    def binary(self: Tensor, other: Any) -> Tensor:
+        return op.into(self, (self, written(other)))
+
+    def several(self: Tensor, *others: Any) -> Tensor:
+        return op.into(self, (self, *map(written, others)))
+
+    methods: dict[int, Callable[..., Tensor]] = {1: unary, 2: binary}
+    method = methods.get(op.n_in, several)
+    return _named(method, name, f"`{op.name}`, written over the tensor.")
+
+
+def reflected(name: str, op: PointwiseOp) -> Callable[..., Any]:
+    """The method behind a Python operator whose left operand is no tensor."""
+    call = op.call
+
+    def method(self: Tensor, other: Any) -> Tensor:
+        x = operand(other)
+        return NotImplemented if x is None else call(x, self)
+
+    return _named(method, name, f"`{op.name}` with the operands swapped.")

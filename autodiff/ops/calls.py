@@ -1,0 +1,133 @@
+"""How pointwise ops are called, by number of operands: in as few Python steps as there can be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from autodiff.native import lib
+from autodiff.node import mode, unrecorded
+from autodiff.ops.numbers import operand
+from autodiff.tensor import TENSOR_TYPES, Tensor, _free, _gc, live_node, wrap
+
+if TYPE_CHECKING:
+    from autodiff.ops.pointwise import PointwiseOp
+
+__all__ = ["caller", "late"]
+
+
+class _Late:
+    """What a later module provides, so that imports point one way."""
+
+    @staticmethod
+    def beyond(op: PointwiseOp, tensors: Sequence[Tensor], error: TypeError) -> Tensor:
+        """A call on operands without native memory, such as those of a batch."""
+        raise error
+
+
+late = _Late()
+
+
+def _unary(op: PointwiseOp) -> Callable[..., Tensor]:
+    pw1, native, tensor = lib.ad_pw1, op.native, Tensor
+
+    def call(x: Tensor) -> Tensor:
+        try:
+            p = pw1(native, x._p)
+        except TypeError as error:
+            return late.beyond(op, (x,), error)
+        p = _gc(p, _free) if p else op.recover(x)
+        y = tensor()
+        y._p = p
+        y._acc = y._base = y._base_node = None
+        edge = x._node if x._base is None else live_node(x)
+        if edge is None or not op.differentiable or (unrecorded and not mode.grad):
+            y._node = None
+        else:
+            y._node = op.record((x,), (edge,), 1, p)
+        return y
+
+    return call
+
+
+def _binary(op: PointwiseOp) -> Callable[..., Tensor]:
+    pw2, native, tensor = lib.ad_pw2, op.native, Tensor
+
+    def call(x: Tensor, z: Any) -> Tensor:
+        kind = type(z)
+        if kind is not tensor and kind not in TENSOR_TYPES:
+            z = operand(z)
+            if z is None:
+                return NotImplemented  # type: ignore[no-any-return]  # as operators do
+        try:
+            p = pw2(native, x._p, z._p)
+        except TypeError as error:
+            return late.beyond(op, (x, z), error)
+        p = _gc(p, _free) if p else op.recover(x, z)
+        y = tensor()
+        y._p = p
+        y._acc = y._base = y._base_node = None
+        edge = x._node if x._base is None else live_node(x)
+        edge2 = z._node if z._base is None else live_node(z)
+        wanted = (0 if edge2 is None else 2) if edge is None else (1 if edge2 is None else 3)
+        if wanted and op.differentiable and (not unrecorded or mode.grad):
+            y._node = op.record((x, z), (edge, edge2), wanted, p)
+        else:
+            y._node = None
+        return y
+
+    return call
+
+
+def _ternary(op: PointwiseOp) -> Callable[..., Tensor]:
+    pw3, native, tensor = lib.ad_pw3, op.native, Tensor
+
+    def call(x: Tensor, z: Tensor, w: Tensor) -> Tensor:
+        try:
+            p = pw3(native, x._p, z._p, w._p)
+        except TypeError as error:
+            return late.beyond(op, (x, z, w), error)
+        p = _gc(p, _free) if p else op.recover(x, z, w)
+        for each in (x, z, w):
+            if each._node is not None or each._base is not None:
+                return _linked(op, (x, z, w), p)
+        y = tensor()
+        y._p = p
+        y._node = y._acc = y._base = y._base_node = None
+        return y
+
+    return call
+
+
+def _general(op: PointwiseOp) -> Callable[..., Tensor]:
+    def call(*xs: Tensor) -> Tensor:
+        try:
+            p = op.run(xs)
+        except TypeError as error:
+            return late.beyond(op, xs, error)
+        return _linked(op, xs, p)
+
+    return call
+
+
+def _linked(op: PointwiseOp, xs: Sequence[Tensor], p: Any) -> Tensor:
+    """The result of a call, with its node where a gradient is wanted."""
+    y = wrap(p)
+    if op.differentiable:
+        edges = [x._node if x._base is None else live_node(x) for x in xs]
+        wanted = sum(1 << i for i, edge in enumerate(edges) if edge is not None)
+        if wanted and (not unrecorded or mode.grad):
+            y._node = op.record(xs, edges, wanted, p)
+    return y
+
+
+_CALLS: dict[int, Callable[[PointwiseOp], Callable[..., Tensor]]] = {
+    1: _unary,
+    2: _binary,
+    3: _ternary,
+}
+
+
+def caller(op: PointwiseOp) -> Callable[..., Tensor]:
+    """The function that calls an op on as many tensors as it takes."""
+    return _CALLS.get(op.n_in, _general)(op)

@@ -1,0 +1,60 @@
+"""Questions about the values of tensors, and about the types of results."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autodiff import dtypes
+from autodiff.dtypes import dtype
+from autodiff.lower import DIMENSIONED, NUMBER, ZERO_DIM, Operand, promote
+from autodiff.tensor import Tensor
+
+
+def result_type(tensor1: Any, tensor2: Any) -> dtype:
+    """The dtype an operation on the two would compute in.
+
+    >>> ad.result_type(ad.tensor([1, 2]), 1.5)
+    torch.float32
+    """
+    operands = []
+    for x in (tensor1, tensor2):
+        if isinstance(x, Tensor):
+            operands.append(Operand(x.dtype, DIMENSIONED if x.ndim else ZERO_DIM))
+        else:
+            operands.append(Operand(dtypes.of_value(x), NUMBER))
+    return promote(operands)
+
+
+def equal(input: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have the same shape and elements.
+
+    >>> ad.equal(ad.tensor([1, 2]), ad.tensor([1, 2]))
+    True
+    """
+    return input.shape == other.shape and bool((input.detach() == other.detach()).all())
+
+
+def isclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> Tensor:
+    """Whether |input - other| <= atol + rtol * |other|, element by element.
+
+    >>> ad.isclose(ad.tensor([1.0, 2.0]), ad.tensor([1.0, 2.1]))
+    tensor([ True, False])
+    """
+    a, b = input.detach(), other.detach()
+    if a.dtype is not b.dtype:
+        raise RuntimeError(f"{a.dtype!r} did not match {b.dtype!r}")
+    near = (a == b).logical_or(((a - b).abs() <= atol + rtol * b.abs()).logical_and(b.isfinite()))
+    return near.logical_or(a.isnan().logical_and(b.isnan())) if equal_nan else near
+
+
+def allclose(
+    input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
+) -> bool:
+    """Whether all elements are close.
+
+    >>> ad.allclose(ad.tensor([1.0]), ad.tensor([1.0 + 1e-7]))
+    True
+    """
+    return bool(isclose(input, other, rtol, atol, equal_nan).all())

@@ -1,0 +1,90 @@
+"""The vjp of a pointwise expression: an expression for each input, and what it reads."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from autodiff.expr import Expr, differentiate, rebuild, topological, with_args
+
+__all__ = ["Derived", "derive", "grad_name_of", "renumber"]
+
+WORTH_JOINING = 2  # repeated instructions cost more than a call of several results
+
+
+class Derived(NamedTuple):
+    """What a node saves (inputs by position, then the output), and each input's cotangent."""
+
+    saved: tuple[int, ...]
+    # Of the output's cotangent and what it picks of what was saved; or None, or that cotangent.
+    steps: list[tuple[Expr, tuple[int, ...]] | Expr | None]
+    joint: list[Expr]  # all that are computed, of the cotangent and all that is saved
+
+
+def derive(root: Expr, n: int, wanted: int) -> Derived:
+    """The vjp of an expression of n inputs; bit i of `wanted`: input i wants a cotangent."""
+    g, y = Expr("input", (), n), Expr("input", (), n + 1)
+    symbols = {e.value: e for e in topological([root]) if e.op == "input"}
+    xs = [symbols.get(i, Expr("input", (), i)) for i in range(n)]
+    cotangents = differentiate(root, g, xs)
+    derived = [
+        None if not wanted >> i & 1 else Expr("zeros_like", (g,)) if d is None else d
+        for i, d in enumerate(cotangents)
+    ]
+    derived = _use_output(root, derived, y)
+    needs = [_input_indices(d) - {n} if d is not None else set() for d in derived]
+    saved = tuple(sorted({n if i == n + 1 else i for need in needs for i in need}))
+    steps: list[tuple[Expr, tuple[int, ...]] | Expr | None] = []
+    for d, need in zip(derived, needs, strict=True):
+        if d is None or d is g:
+            steps.append(d)
+            continue
+        order = sorted(need)
+        place = {n: 0, **{index: 1 + k for k, index in enumerate(order)}}
+        picks = tuple(saved.index(min(index, n)) for index in order)
+        steps.append((renumber([d], place)[0], picks))
+    return Derived(
+        saved, steps, _joint([d for d in derived if d is not None and d is not g], n, saved)
+    )
+
+
+def _joint(roots: Sequence[Expr], n: int, saved: tuple[int, ...]) -> list[Expr]:
+    """All cotangents together, where computing them apart would repeat enough; else none."""
+    inner = [sum(1 for e in topological([d]) if e.args) for d in roots]
+    repeated = sum(inner) - sum(1 for e in topological(roots) if e.args)
+    if repeated < WORTH_JOINING:
+        return []
+    place = {n: 0, **{n + 1 if i == n else i: 1 + k for k, i in enumerate(saved)}}
+    return renumber(roots, place)
+
+
+def grad_name_of(root: Expr, parent: str) -> str:
+    """PyTorch's name of the node of a vjp."""
+    simple = {"mul": "MulBackward0", "neg": "NegBackward0", "div": "DivBackward0"}
+    return simple.get(root.op, parent.replace("Backward0", "BackwardBackward0"))
+
+
+def _use_output(root: Expr, derived: list[Expr | None], y: Expr) -> list[Expr | None]:
+    """Read the saved output instead of computing it again, where no input is then needed."""
+    roots = [d for d in derived if d is not None]
+    changed = rebuild(roots, lambda node, args: y if node is root else with_args(node, args))
+    indices = {i for d in changed for i in _input_indices(d)}
+    if y.value not in indices or any(i < y.value - 1 for i in indices):
+        return derived
+    replacement = iter(changed)
+    return [None if d is None else next(replacement) for d in derived]
+
+
+def _input_indices(root: Expr) -> set[int]:
+    return {e.value for e in topological([root]) if e.op == "input"}
+
+
+def renumber(roots: Sequence[Expr], place: dict[int, int]) -> list[Expr]:
+    """Expressions whose inputs take other places."""
+
+    def change(node: Expr, args: tuple[Expr, ...]) -> Expr:
+        if node.op == "input":
+            return Expr("input", (), place[node.value])
+        return with_args(node, args)
+
+    return rebuild(roots, change)

@@ -1,0 +1,47 @@
+"""Python numbers as operands: 0-d tensors that are weak in promotion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autodiff.native import error, lib
+from autodiff.tensor import TENSOR_TYPES, Tensor, _free, _gc, wrap
+
+__all__ = ["number", "operand"]
+
+_numbers: dict[type, dict[Any, Tensor]] = {float: {}, int: {}, bool: {}}
+
+
+def number(value: Any) -> Tensor:
+    """A Python number as an operand. OverflowError where an int does not fit 64 bits."""
+    if isinstance(value, float):
+        p = lib.ad_number_f64(value)
+    elif -(2**63) <= value < 2**63:
+        p = lib.ad_number_i64(value, isinstance(value, bool))
+    else:
+        raise OverflowError(f"int too big to convert to int64: {value}")
+    if not p:
+        raise error("number")
+    x = wrap(_gc(p, _free))
+    table = _numbers.get(type(value))
+    if table is not None and (value != 0 or type(value) is not float):  # 0.0 and -0.0 are one key
+        if len(table) > 4096:
+            table.clear()
+        table[value] = x
+    return x
+
+
+def operand(value: Any) -> Tensor | None:
+    """An operand of arithmetic as a tensor; None where it is nothing of the kind."""
+    kind = type(value)
+    table = _numbers.get(kind)
+    if table is not None:
+        found = table.get(value)
+        return number(value) if found is None else found
+    if kind in TENSOR_TYPES:
+        return value  # type: ignore[no-any-return]
+    if isinstance(value, (float, int)):
+        return number(float(value) if isinstance(value, float) else int(value))
+    if hasattr(value, "__array_interface__") and getattr(value, "shape", None) == ():
+        return number(value.item())  # a NumPy scalar
+    return None

@@ -1,0 +1,110 @@
+"""Pointwise functions with arguments of their own, written over their tensor."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autodiff.ops import elementwise, gamma, special
+from autodiff.ops.arithmetic import (
+    CLAMP_MAX,
+    CLAMP_MIN,
+    POWERS,
+    division,
+    order_of,
+    replacements,
+    rounding,
+    scaled,
+)
+from autodiff.ops.calling import inplace
+from autodiff.ops.numbers import number
+from autodiff.tensor import Tensor
+
+
+def polygamma_(self: Tensor, n: int) -> Tensor:
+    """`polygamma` of order n, written over the tensor.
+
+    >>> ad.tensor([1.0]).polygamma_(1)
+    tensor([1.6449])
+    """
+    return gamma.polygamma_op(order_of(n)).into(self, (self,))
+
+
+def logit_(self: Tensor, eps: float | None = None) -> Tensor:
+    """`logit`, written over the tensor."""
+    limited = self if eps is None else clamp_(self, eps, 1 - eps)
+    return special.logit.into(limited, (limited,))
+
+
+def nan_to_num_(
+    self: Tensor,
+    nan: float | None = None,
+    posinf: float | None = None,
+    neginf: float | None = None,
+) -> Tensor:
+    """`nan_to_num`, written over the tensor."""
+    if not self.is_floating_point():
+        return self
+    values = [number(x) for x in replacements(self, nan=nan, posinf=posinf, neginf=neginf)]
+    return special.nan_to_num.into(self, (self, *values))
+
+
+def add_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+    """self + alpha * other, written over self."""
+    return _ADD_(self, scaled(other, alpha))
+
+
+def sub_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+    """self - alpha * other, written over self."""
+    return _SUB_(self, scaled(other, alpha))
+
+
+def div_(self: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
+    """self / other, written over self."""
+    return inplace("div_", division(rounding_mode))(self, other)
+
+
+def pow_(self: Tensor, exponent: Any) -> Tensor:
+    """self to the power of exponent, written over self."""
+    if type(exponent) in (int, float) and self.is_floating_point() and exponent in POWERS:
+        return POWERS[exponent].into(self, (self,))
+    return inplace("pow_", elementwise.pow_)(self, exponent)
+
+
+def clamp_(self: Tensor, min: Any = None, max: Any = None) -> Tensor:
+    """self limited to [min, max], written over self."""
+    if min is None and max is None:
+        raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
+    if max is None:
+        return inplace("clamp_", CLAMP_MIN)(self, min)
+    if min is None:
+        return inplace("clamp_", CLAMP_MAX)(self, max)
+    return inplace("clamp_", elementwise.clamp)(self, min, max)
+
+
+clamp_min_, clamp_max_ = inplace("clamp_min_", CLAMP_MIN), inplace("clamp_max_", CLAMP_MAX)
+
+
+def lerp_(self: Tensor, end: Any, weight: Any) -> Tensor:
+    """self + weight * (end - self), written over self."""
+    return inplace("lerp_", elementwise.lerp)(self, end, weight)
+
+
+def round_(self: Tensor, *, decimals: int = 0) -> Tensor:
+    """`round`, written over self."""
+    op, *power = rounding(decimals)
+    rounded: Tensor = op.into(self, (self, *map(number, power)))
+    return rounded
+
+
+def addcmul_(self: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
+    """self + value * tensor1 * tensor2, written over self."""
+    return inplace("addcmul_", elementwise.addcmul)(self, tensor1, tensor2, value)
+
+
+def addcdiv_(self: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
+    """self + value * tensor1 / tensor2, written over self."""
+    return inplace("addcdiv_", elementwise.addcdiv)(self, tensor1, tensor2, value)
+
+
+_ADD_ = inplace("add_", elementwise.add)
+_SUB_ = inplace("sub_", elementwise.sub)
