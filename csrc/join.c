@@ -3,8 +3,9 @@
 #include "tape.h"
 
 enum {
-    FEW = 8,       /* tensors whose pointers need no memory */
-    ITEM = 1 << 15 /* bytes a thread takes at a time */
+    FEW = 8,        /* tensors whose pointers need no memory */
+    ITEM = 1 << 15, /* bytes a thread takes at a time, */
+    NEAR = 1 << 12  /* and that are written before the next rows are looked at */
 };
 
 /* A tensor of shape (0,) joins anything and adds nothing, as in PyTorch. */
@@ -22,16 +23,22 @@ typedef struct {
     int64_t rows, row_bytes, per_item;
 } row_join;
 
+/* A few rows at a time, so that the result is written nearly in the order of its memory. */
 static void join_rows(void *context, int64_t item) {
     const row_join *j = context;
-    const int64_t begin = item * j->per_item, end = ad_least(begin + j->per_item, j->rows);
-    char *to = ad_out(j->call, 0)->data;
-    for (int i = 0; i < j->call->n_in; i++) {
-        const ad_tensor *x = ad_in(j->call, i);
-        const int64_t n = x->numel / j->rows * ad_itemsize[x->dtype];
-        for (int64_t row = begin; row < end; row++)
-            ad_move_run(to + row * j->row_bytes, x->data + row * n, n);
-        to += n;
+    const int64_t end = ad_least((item + 1) * j->per_item, j->rows), at_once = NEAR / j->row_bytes + 1;
+    int64_t n;
+    for (int64_t first = item * j->per_item; first < end; first += n) {
+        char *to = ad_out(j->call, 0)->data + first * j->row_bytes;
+        n = ad_least(at_once, end - first);
+        for (int i = 0; i < j->call->n_in; i++) {
+            const ad_tensor *x = ad_in(j->call, i);
+            const int64_t bytes = x->numel / j->rows * ad_itemsize[x->dtype];
+            const char *from = x->data + first * bytes;
+            for (int64_t row = 0; row < n; row++)
+                ad_move_run(to + row * j->row_bytes, from + row * bytes, bytes);
+            to += bytes;
+        }
     }
 }
 
