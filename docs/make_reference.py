@@ -68,7 +68,7 @@ THEMES = {
     "native _format",
     "pointwise": "arithmetic overwriting comparing fused elementwise special activations",
     "reductions": "reductions derived statistics normalize scan ranks",
-    "products": "contraction products einsum covariance norms",
+    "products": "contraction products blended chains einsum covariance norms",
     "views": "views rearrange splitting regions order repetition diagonals stacking join",
     "indexing": "gather indexing placing scatter assign sorting searching",
     "random": "random draws generator",

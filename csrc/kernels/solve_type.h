@@ -117,8 +117,10 @@ static int NAME(root)(int n, void *a, int64_t row) {
         const T root = ROOT(pivot[i]);
         pivot[i] = root;
         for (int j = i + 1; j < n; j++) pivot[j] /= root;
-        for (int p = i + 1; p < n; p++)
-            for (int j = p; j < n; j++) u[p * row + j] -= pivot[p] * pivot[j];
+        for (int p = i + 1; p < n; p++) { /* whole vectors: what is below the diagonal is nobody's */
+            const int from = p - p % W;
+            NAME(add_scaled)(n - from, u + p * row + from, -pivot[p], pivot + from);
+        }
     }
     return n;
 }

@@ -105,13 +105,20 @@ AD_SIMD vd vd_expm1_core(vd x) {
 }
 AD_SIMD vd vd_expm1(vd x) { return vd_copysign(vd_expm1_core(vd_exp_clamp(x)), x); }
 
-/* f32: (1 - e) / (1 + e) with e = exp(-2|x|) = scale + scale p; at the limit it rounds to 1. */
+/* f32: 1 - 2 / (e + 1) with e = exp(2|x|); below 0.7 x + x^3 p(x^2), p of degree 5: 2^-30. */
 AD_SIMD vf vf_tanh(vf x) {
-    const vf one = vf_set1(1);
-    vf sign = vf_signbit(x), a = vf_neg_abs(x), b = vf_max(vf_set1(-20), vf_add(a, a));
-    vf t, p = vf_expm1_poly(vf_exp_reduce(b, &t)), scale = vf_power(t, 1);
-    vf over = vf_fma(vf_neg(p), scale, vf_sub(one, scale)), under = vf_fma(p, scale, vf_add(one, scale));
-    return vf_flip(vf_div(over, under), sign);
+    static const float P[] = {-0.33333325f, 0.13332984f,  -0.053920954f,
+                              0.02157106f,  -0.00788331f, 0.0018956673f};
+    static const float E[] = {1.0f,         0.6931472f,    0.24022646f,   0.055503286f,
+                              0.009618489f, 0.0013399931f, 0.00015345808f};
+    const vf one = vf_set1(1), twice = vf_set1(2.88539008f); /* 2 log2(e) */
+    vf a = vf_abs(x), a2 = vf_mul(a, a), b = vf_min(vf_set1(10), a);
+    vf t = vf_fma(b, twice, vf_set1(VF_INTEGER)), k = vf_sub(t, vf_set1(VF_INTEGER));
+    vf scale = vf_of_bits(vfi_add(vfi_shl(vf_bits(t), 23), vf_bits(one)));
+    vf e = vf_poly(vf_fma(b, twice, vf_neg(k)), E, AD_LENGTH(E));
+    vf large = vf_sub(one, vf_div(vf_set1(2), vf_fma(e, scale, one)));
+    vf small = vf_fma(vf_mul(a, a2), vf_poly(a2, P, AD_LENGTH(P)), a);
+    return vf_copysign(vf_select(vf_lt(a, vf_set1(0.7f)), small, large), x);
 }
 /* f64: e / (e + 2) with e = exp(2|x|) - 1; at the limit it rounds to 1. */
 AD_SIMD vd vd_tanh(vd x) {
