@@ -14,12 +14,10 @@
 #define TASK_ROWS 96                 /* rows of a task: its part of A stays in L2 */
 #define TASK_COLS 256                /* its columns, */
 #define LOW 256                      /* but where C has no more rows than this, a task has them all */
-#define LOW_COLS 64                  /* and fewer columns, which it packs itself, panel by panel */
+#define LOW_COLS 64                  /* and fewer columns, which it packs itself */
 #define PACK_DEPTH 16                /* rows of B that are packed at a time */
 #define FLAT_DEPTH 64                /* rows of B that a vector is multiplied by at a time */
 #define VECTOR_TASK 256              /* columns of a task of such a product; the last has what is over */
-#define PACK_PANELS 8                /* panels of A that are packed by a task */
-#define PANEL_BYTES (KC * AD_TILE_VECTORS * AD_MOST_VECTOR) /* of B */
 #define STACK_BYTES 4096
 
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -158,12 +156,6 @@ static void run_vector(const ad_product *g, vector_fn *run) {
 
 /* ---- large products ---- */
 
-/* Lanes to be packed side by side, and the steps of each: strides in elements. */
-typedef struct {
-    const char *data;
-    int64_t lane, step;
-} strip;
-
 /* A range cut into parts of `step`, the last one no smaller than `min` if the range allows. */
 typedef struct {
     int64_t n, step, count, last; /* last: where the last part starts */
@@ -186,7 +178,7 @@ typedef struct {
     const char *a, *b;
     char *c;
     char *packed_a, *packed_b; /* NULL where the operand is read in place */
-    bool late;                 /* a task packs its columns of B itself, a panel when its turn comes */
+    bool late;                 /* tasks pack their columns of B themselves */
     const char *bias;
     cuts rows, cols;                    /* the panels */
     int64_t rows_of_task, cols_of_task; /* in panels */
@@ -194,10 +186,8 @@ typedef struct {
 
 static void run_panel(const block *b, int64_t i, ad_tile tile) {
     const ad_product *g = b->g;
-    const int64_t at = start(&b->rows, i), rows = extent(&b->rows, i), c_row = g->c_row * g->size;
-    tile.c = (char *)tile.c + at * c_row;
-    /* The next tile begins with what C holds. */
-    for (int64_t r = rows; r < 2 * rows; r++) __builtin_prefetch((char *)tile.c + r * c_row, 1);
+    const int64_t at = start(&b->rows, i), rows = extent(&b->rows, i);
+    tile.c = (char *)tile.c + at * g->c_row * g->size;
     if (b->packed_a) {
         tile.a = b->packed_a + at * tile.k * g->size;
         tile.a_row = 1;
@@ -206,83 +196,38 @@ static void run_panel(const block *b, int64_t i, ad_tile tile) {
         tile.a = b->a + at * tile.a_row * g->size;
     }
     const bool full = rows == g->kernels->rows && tile.cols == tile_width(g);
-    (full && b->packed_a && (b->late || b->packed_b) ? g->kernels->packed
-                                                     : tile_of(g, rows, tile.cols))(&tile);
+    (full && b->packed_a && b->packed_b ? g->kernels->packed : tile_of(g, rows, tile.cols))(&tile);
 }
 
-/* k elements of the panels [i, end) of x, whose lanes are so cut: a few steps at a time, so that memory is
- * read in order, or where steps lie along memory, all. */
-static void pack_panels(const block *b, const cuts *lanes, int64_t i, int64_t end, strip x, char *packed) {
-    const int64_t size = b->g->size, k = b->tile.k, depth = x.step == 1 ? most(k, 1) : PACK_DEPTH;
-    for (int64_t p = 0; p < k; p += depth) {
-        for (int64_t j = i; j < end; j++) {
-            const int64_t at = start(lanes, j), n = extent(lanes, j);
-            b->g->kernels->pack(ad_least(depth, k - p), (int)n, x.data + (p * x.step + at * x.lane) * size,
-                                x.lane, x.step, packed + (at * k + p * n) * size);
-        }
-    }
-}
-
-static void pack_rows(void *context, int64_t task) {
-    const block *b = context;
-    const int64_t i = task * PACK_PANELS;
-    pack_panels(b, &b->rows, i, ad_least(i + PACK_PANELS, b->rows.count),
-                (strip){b->a, b->g->a.row, b->g->a.col}, b->packed_a);
-}
-
-static void pack_cols(void *context, int64_t task) {
-    const block *b = context;
-    const int64_t j = task * b->cols_of_task;
-    pack_panels(b, &b->cols, j, ad_least(j + b->cols_of_task, b->cols.count),
-                (strip){b->b, b->g->b.col, b->g->b.row}, b->packed_b);
-}
-
-/* The lines of memory that a panel of B lies in. */
-typedef struct {
-    const char *data;
-    int64_t run, each, count; /* bytes from run to run, lines of each, lines of all */
-} lines;
-
-static lines lines_of(const block *b, int64_t j) {
+/* k elements of the panels [j0, j1) of B: a few rows at a time, so that memory is read in order, or where
+ * columns lie along memory, all. */
+static void pack_panels(const block *b, int64_t j0, int64_t j1) {
     const ad_matrix *x = &b->g->b;
-    const int64_t size = b->g->size, k = b->tile.k, cols = extent(&b->cols, j);
-    const bool down = x->row == 1; /* columns lie along memory */
-    const int64_t each = ((down ? k : cols) * size + 63) / 64;
-    return (lines){b->b + start(&b->cols, j) * x->col * size, (down ? x->col : x->row) * size, each,
-                   (down ? cols : k) * each};
-}
-
-static void fetch(const lines *x, int64_t first, int64_t end) {
-    if (first == end) return;
-    const char *run = x->data + first / x->each * x->run;
-    for (int64_t i = first, at = first % x->each; i < end; i++) {
-        __builtin_prefetch(run + at * 64);
-        if (++at == x->each) at = 0, run += x->run;
+    const int64_t size = b->g->size, k = b->tile.k, depth = x->row == 1 ? most(k, 1) : PACK_DEPTH;
+    for (int64_t p = 0; p < k; p += depth) {
+        for (int64_t j = j0; j < j1; j++) {
+            const int64_t at = start(&b->cols, j), cols = extent(&b->cols, j);
+            b->g->kernels->pack(ad_least(depth, k - p), (int)cols, b->b + (p * x->row + at * x->col) * size,
+                                x->col, x->row, b->packed_b + (at * k + p * cols) * size);
+        }
     }
 }
 
 static void run_task(void *context, int64_t task) {
     const block *b = context;
-    const ad_product *g = b->g;
-    const int64_t across = (b->cols.count + b->cols_of_task - 1) / b->cols_of_task, size = g->size;
+    const int64_t across = (b->cols.count + b->cols_of_task - 1) / b->cols_of_task, size = b->g->size;
     const int64_t i0 = task / across * b->rows_of_task, i1 = ad_least(i0 + b->rows_of_task, b->rows.count);
     const int64_t j0 = task % across * b->cols_of_task, j1 = ad_least(j0 + b->cols_of_task, b->cols.count);
-    _Alignas(64) char panel[PANEL_BYTES];
+    if (b->late) pack_panels(b, j0, j1);
     for (int64_t j = j0; j < j1; j++) {
         const int64_t at = start(&b->cols, j);
-        const lines ahead = b->late && j + 1 < b->cols.count ? lines_of(b, j + 1) : (lines){.each = 1};
         ad_tile tile = b->tile;
         tile.cols = extent(&b->cols, j);
-        tile.b = b->late ? panel : b->packed_b ? b->packed_b + at * tile.k * size : b->b + at * size;
-        if (b->late)
-            g->kernels->pack(tile.k, (int)tile.cols, b->b + at * g->b.col * size, g->b.col, g->b.row, panel);
-        if (b->late || b->packed_b) tile.b_row = tile.cols;
+        tile.b = b->packed_b ? b->packed_b + at * tile.k * size : b->b + at * size;
+        if (b->packed_b) tile.b_row = tile.cols;
         tile.bias = b->bias ? b->bias + at * size : NULL;
         tile.c = b->c + at * size;
-        for (int64_t i = i0; i < i1; i++) {
-            fetch(&ahead, (i - i0) * ahead.count / (i1 - i0), (i - i0 + 1) * ahead.count / (i1 - i0));
-            run_panel(b, i, tile);
-        }
+        for (int64_t i = i0; i < i1; i++) run_panel(b, i, tile);
     }
 }
 
@@ -294,6 +239,20 @@ static void run_block(block *b, int64_t m, int64_t n) {
     ad_parallel_for(down * across, ad_product_cost(&part), run_task, b);
 }
 
+static void pack_rows(void *context, int64_t i) {
+    const block *b = context;
+    const int64_t at = start(&b->rows, i), size = b->g->size;
+    const int rows = (int)extent(&b->rows, i);
+    b->g->kernels->pack(b->tile.k, rows, b->a + at * b->g->a.row * size, b->g->a.row, b->g->a.col,
+                        b->packed_a + at * b->tile.k * size);
+}
+
+static void pack_cols(void *context, int64_t task) {
+    const block *b = context;
+    const int64_t j = task * b->cols_of_task;
+    pack_panels(b, j, ad_least(j + b->cols_of_task, b->cols.count));
+}
+
 /* The block that begins at column j and element p of k, all rows. */
 static void run_rows(block *b, const ad_product *g, int64_t j, int64_t n, int64_t p, const cuts *blocks) {
     for (int64_t i = 0; i < blocks->count; i++) {
@@ -301,15 +260,15 @@ static void run_rows(block *b, const ad_product *g, int64_t j, int64_t n, int64_
         b->rows = cut(m, g->kernels->rows, MIN_ROWS);
         b->a = g->a.data + (at * g->a.row + p * g->a.col) * g->size;
         b->c = g->c + (at * g->c_row + j) * g->size;
-        if (b->packed_a)
-            ad_parallel_for((b->rows.count + PACK_PANELS - 1) / PACK_PANELS, m * b->tile.k / 2, pack_rows, b);
+        if (b->packed_a) ad_parallel_for(b->rows.count, m * b->tile.k / 2, pack_rows, b);
         run_block(b, m, n);
     }
 }
 
-static void run_blocks(const ad_product *g, char *packed_a, char *packed_b, bool late) {
+static void run_blocks(const ad_product *g, char *packed_a, char *packed_b) {
     const int64_t width = tile_width(g);
     const cuts rows = cut(g->m, MC, MIN_ROWS), cols = cut(g->n, NC, width);
+    const bool late = packed_b && g->m <= LOW;
     const int64_t depths = most((g->k + KC - 1) / KC, 1), depth = most((g->k + depths - 1) / depths, 1);
     block b = {.g = g,
                .packed_a = packed_a,
@@ -326,7 +285,7 @@ static void run_blocks(const ad_product *g, char *packed_a, char *packed_b, bool
             b.tile.accumulate = p > 0 || g->accumulate;
             b.bias = g->bias && p + depth >= g->k ? g->bias + at * g->size : NULL;
             b.b = g->b.data + (p * g->b.row + at * g->b.col) * g->size;
-            if (packed_b)
+            if (packed_b && !b.late)
                 ad_parallel_for((b.cols.count + b.cols_of_task - 1) / b.cols_of_task, n * b.tile.k / 2,
                                 pack_cols, &b);
             run_rows(&b, g, at, n, p, &rows);
@@ -362,14 +321,13 @@ static int run_matrices(const ad_product *g) {
     const int64_t depth = small ? g->k : ad_least(g->k, KC),
                   cols = ad_least(g->n, small ? tile_width(g) : NC);
     const int64_t a_bytes = a ? (ad_least(g->m, MC) * depth * g->size + 63) / 64 * 64 : 0;
-    const bool late = !small && b && g->m <= LOW;
-    const int64_t b_bytes = b && !late ? cols * depth * g->size : 0;
+    const int64_t b_bytes = b ? cols * depth * g->size : 0;
     char *memory = a_bytes + b_bytes <= STACK_BYTES ? stack : ad_alloc((size_t)(a_bytes + b_bytes));
     if (!memory) return AD_NO_MEMORY;
     if (small)
         run_small(g, b ? memory : NULL);
     else
-        run_blocks(g, a ? memory : NULL, b && !late ? memory + a_bytes : NULL, late);
+        run_blocks(g, a ? memory : NULL, b ? memory + a_bytes : NULL);
     if (memory != stack) ad_dealloc(memory);
     return AD_OK;
 }

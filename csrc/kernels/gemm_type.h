@@ -94,17 +94,15 @@ TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12)
     }
 }
 
-/* `lanes` (at most W) that lie along memory, to as many columns of dst, whose rows are `row` long. Where
- * these follow one another, whole vectors are stored, whose ends the next one covers. */
+/* `lanes` (at most W) that lie along memory, to as many columns of dst, whose rows are `row` long. */
 AD_SIMD void NAME(pack_across)(int64_t k, const int lanes, const T *src, int64_t lane, T *dst, int64_t row) {
-    _Static_assert(TILE_ROWS % W == 0 || TILE_ROWS % W * 2 >= W, "the last store but one stays inside");
     int64_t p = 0;
     for (; p + W <= k; p += W, dst += W * row) {
         V() x[W];
         AD_UNROLL for (int l = 0; l < W; l++) x[l] = l < lanes ? V(_load)(src + l * lane + p) : V(_zero)();
         V(_transpose)(x);
         AD_UNROLL for (int q = 0; q < W; q++) {
-            if (lanes == W || (row == lanes && q < W - 1))
+            if (lanes == W)
                 V(_store)(dst + q * row, x[q]);
             else
                 V(_store_n)(dst + q * row, x[q], lanes);
