@@ -39,5 +39,4 @@ def test_compiled_follows_values_of_operands(case: Case) -> None:
             for x in xs:
                 if x.is_floating_point() and x.ndim:
                     x.copy_(x.flip(list(range(x.ndim))))
-    if case.name != "multi_dot":  # whose recursion is a cycle, and keeps its operands for a while
-        assert bool(run.stats().runs) == (case.name not in LOOKS)
+    assert bool(run.stats().runs) == (case.name not in LOOKS)

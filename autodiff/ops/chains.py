@@ -25,6 +25,14 @@ def _cheapest(sizes: Sequence[int]) -> dict[tuple[int, int], int]:
     return split
 
 
+def _product(xs: Sequence[Tensor], split: dict[tuple[int, int], int], i: int, j: int) -> Tensor:
+    """The product of xs[i] to xs[j]."""
+    if i == j:
+        return xs[i]
+    middle = split[i, j]
+    return matmul(_product(xs, split, i, middle), _product(xs, split, middle + 1, j))
+
+
 def _check_tensors(op: str, given: Sequence[Any]) -> None:
     for i, x in enumerate(given):
         if not isinstance(x, Tensor):
@@ -70,12 +78,7 @@ def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor
     sizes = [tensors[0].shape[0] if tensors[0].ndim == 2 else 1, *(x.shape[0] for x in tensors[1:])]
     split = _cheapest([*sizes, tensors[-1].shape[-1] if tensors[-1].ndim == 2 else 1])
 
-    def product(i: int, j: int) -> Any:
-        if i == j:
-            return tensors[i]
-        return matmul(product(i, split[i, j]), product(split[i, j] + 1, j))
-
-    return written("linalg_multi_dot", out, product(0, n - 1), *tensors)
+    return written("linalg_multi_dot", out, _product(tensors, split, 0, n - 1), *tensors)
 
 
 def chain_matmul(*matrices: Any, out: Tensor | None = None) -> Tensor:
