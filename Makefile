@@ -19,7 +19,8 @@ demo: $(VENV)/plot.stamp
 test: $(VENV)/test.stamp
 	$(BIN)/python -m pytest -n auto
 
-# What meets no C that other tests do not: planted faults, transforms and programs made of tested parts.
+# What meets no C that other tests do not: planted faults, transforms, programs made of tested parts, and the
+# values of what others run.
 UNSANITIZED := build benchmarks faults sequences_faults instructions func func_cases examples demo chapter \
 	data data_workers reference determinism compile_isa accuracy accuracy_sums architecture stubs
 
