@@ -234,18 +234,9 @@ static int run_scatter(const ad_call *c) {
     return status;
 }
 
-/* What is added up is rounded once. */
-static int in_float32(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *values, int how) {
-    ad_tensor *wide = ad_contiguous(x, AD_float32);
-    int status = wide ? ad_scatter(wide, dim, index, values, how) : AD_NO_MEMORY;
-    if (!status) status = ad_copy(x, wide);
-    ad_free(wide);
-    return status;
-}
-
 int ad_scatter(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *values, int how) {
     if (how < 0 || how >= AD_N_SCATTERS) return ad_fail(AD_BAD_ARG, how, AD_N_SCATTERS, 0);
-    if (how != AD_SCATTER_SET && ad_is_half(x->dtype)) return in_float32(x, dim, index, values, how);
+    if (how != AD_SCATTER_SET) AD_ADD_IN_FLOAT32(x, ad_scatter(wide, dim, index, values, how))
     if (ad_check_writable(x) || check(x, dim, index)) return ad_error(NULL);
     if (!ad_same_shape(index, values)) return ad_fail(AD_BAD_SHAPE, index->numel, values->numel, 0);
     if (ad_may_overlap(x, index) || ad_may_overlap(x, values)) return ad_fail(AD_OVERLAP, 0, 0, 0);

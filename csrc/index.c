@@ -354,13 +354,7 @@ static int run_index_put(const ad_call *c) {
 int ad_index_put(ad_tensor *x, int first, int n, const ad_tensor *const *index, const ad_tensor *values,
                  int accumulate) {
     if (ad_check_writable(x) || check_index(x, first, n, index)) return ad_error(NULL);
-    if (accumulate && ad_is_half(x->dtype)) { /* what is added up is rounded once */
-        ad_tensor *wide = ad_contiguous(x, AD_float32);
-        int status = wide ? ad_index_put(wide, first, n, index, values, accumulate) : AD_NO_MEMORY;
-        if (!status) status = ad_copy(x, wide);
-        ad_free(wide);
-        return status;
-    }
+    if (accumulate) AD_ADD_IN_FLOAT32(x, ad_index_put(wide, first, n, index, values, accumulate))
     const put_numbers how = {first, accumulate};
     const ad_tensor *operands[2 + AD_MAX_DIMS] = {x, values};
     for (int i = 0; i < n; i++) operands[2 + i] = index[i];

@@ -180,6 +180,15 @@ int ad_narrow(int dtype, int status, int n_out, ad_tensor **out, int n, const ad
         }                                                                                                    \
         return y32;                                                                                          \
     }
+/* The same of a call that adds to `wide` what x shall be: it is rounded once. */
+#define AD_ADD_IN_FLOAT32(x, call)                                                                           \
+    if (ad_is_half((x)->dtype)) {                                                                            \
+        ad_tensor *wide = ad_contiguous(x, AD_float32);                                                      \
+        int status = wide ? call : AD_NO_MEMORY;                                                             \
+        if (!status) status = ad_copy(x, wide);                                                              \
+        ad_free(wide);                                                                                       \
+        return status;                                                                                       \
+    }
 
 /* Unrolls the loop that follows, so that arrays indexed by its counter stay in registers. */
 #ifdef __clang__
