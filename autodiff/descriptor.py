@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 else:
     TensorMethods = object
 
-__all__ = ["Described", "owned"]
+__all__ = ["Described", "fresh"]
 
 _gc = ffi.gc
 _free = lib.ad_free
@@ -32,8 +32,8 @@ def _note_shape(key: int, p: Any) -> Size:
     return shape
 
 
-def owned(p: Any, op: str, *inputs: Any) -> Any:
-    """A new descriptor that frees itself; a failure of `op` on `inputs` where it is NULL."""
+def fresh(p: Any, op: str, *inputs: Any) -> Any:
+    """A descriptor that frees itself; the failure of `op` on `inputs` where p is NULL."""
     if not p:
         raise error(op, *inputs)
     return _gc(p, _free)

@@ -1,6 +1,6 @@
 """The Tensor: a descriptor of native memory, and its place in the graph. No mathematics here.
 
-Four slots make a tensor. `_p` is its native descriptor, which frees itself. `_node` is the node of
+Five slots make a tensor. `_p` is its native descriptor, which frees itself. `_node` is the node of
 the graph that a gradient for this tensor goes to, or None where none is wanted. `_acc` holds
 `.grad` (for a leaf that requires grad, `_acc` is its node). `_base` is the tensor this one is a
 view of, and `_base_node` the node that had when the view was made.
@@ -14,7 +14,7 @@ from typing import Any, SupportsIndex, TypeVar
 
 from autodiff import dtypes
 from autodiff.changes import changed_of
-from autodiff.descriptor import owned
+from autodiff.descriptor import fresh
 from autodiff.hooks import RemovableHandle, add_hook, hooks_of
 from autodiff.native import error, ffi, lib, looked_at
 from autodiff.node import AccumulateGrad, Node, mode
@@ -314,7 +314,7 @@ class Tensor(Valued):
         return found
 
     def __reduce_ex__(self, protocol: SupportsIndex) -> tuple[Any, ...]:
-        p = owned(lib.ad_contiguous(self._p, self._p.dtype), "pickle", self._p)
+        p = fresh(lib.ad_contiguous(self._p, self._p.dtype), "pickle", self._p)
         looked_at()
         raw = bytes(ffi.buffer(p.data, self.nbytes)) if self.nbytes else b""
         return _unpickled, (type(self), self.dtype, tuple(self.shape), raw, self.requires_grad)
@@ -324,7 +324,7 @@ TENSOR_TYPES.add(Tensor)
 
 
 def wrap(p: Any, node: Node | None = None) -> Tensor:
-    """A tensor of a descriptor that is already owned."""
+    """A tensor of a descriptor that is already fresh."""
     x = Tensor()
     x._p = p
     x._node = node

@@ -7,7 +7,7 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.changes import changes
-from autodiff.descriptor import Described, owned
+from autodiff.descriptor import Described, fresh
 from autodiff.native import ffi, lib, looked_at
 
 __all__ = ["Valued"]
@@ -55,7 +55,7 @@ class Valued(Described):
         half = self.dtype in dtypes.HALVES
         if half or not p.contiguous:
             d = dtypes.float32.code if half else p.dtype
-            p = owned(lib.ad_contiguous(p, d), "tolist", p)
+            p = fresh(lib.ad_contiguous(p, d), "tolist", p)
         flat = _unpack(ffi.cast(_POINTERS[p.dtype], p.data), p.numel) if p.numel else []
         values = [v != 0 for v in flat] if p.dtype == dtypes.bool.code else list(flat)
         return _nest(values, self.shape)

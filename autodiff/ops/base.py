@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff.anomaly import lines, note_line
+from autodiff.descriptor import fresh
 from autodiff.native import error, lib
 from autodiff.node import Node, mode, unrecorded, version_sum
 from autodiff.shapes import Size
@@ -173,13 +174,6 @@ class Op:
             if lines.left > 0:
                 note_line(node)
         return node
-
-
-def fresh(p: Any, op: str, *inputs: Any) -> Any:
-    """A descriptor that frees itself; the failure of `op` where p is NULL."""
-    if not p:
-        raise error(op, *inputs)
-    return _gc(p, _free)
 
 
 def made(function: Callable[..., Tensor]) -> Callable[..., Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from autodiff.dtypes import ALL
 from autodiff.native import NULL, error, lib
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.create import arange, full
@@ -50,19 +49,17 @@ _place: Op = Op(
 def padded(x: Tensor, flat: Sequence[int], mode: str, value: float | None) -> Tensor:
     """`nn.functional.pad` of pairs, the last dimension's first."""
     how = _HOW.get(mode, -1)
-    if value is None:
-        y = lib.ad_pad(x._p, len(flat), flat, how, NULL)
-        if y and how == _CONSTANT:
-            return _constant.result(x, y, (flat, NULL))
-        if y:
-            return _place.result(x, y, (flat, how))
-        failure = error("pad", x._p)
-        _check(x, flat, mode, value)
-        raise failure
-    _check(x, flat, mode, value)
+    op, fill = _place, NULL
     if how == _CONSTANT:
-        return _constant(x, flat, full((), value, dtype=ALL[x._p.dtype])._p)
-    return _place(x, flat, how)
+        op, fill = _constant, NULL if value is None else full((), value, dtype=x.dtype)._p
+    elif value:
+        _check(x, flat, mode, value)
+    y = lib.ad_pad(x._p, len(flat), flat, how, fill)
+    if y:
+        return op.result(x, y, (flat, how if op is _place else fill))
+    failure = error("pad", x._p)
+    _check(x, flat, mode, value)
+    raise failure
 
 
 # ---- what is wrong with pads ----

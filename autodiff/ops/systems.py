@@ -104,6 +104,15 @@ _NO_INVERSE = (
 )
 
 
+def _inverse(name: str, a: Tensor, check: bool = True) -> tuple[Tensor, Any]:
+    """The inverses, and for each 0, or the place of the zero pivot."""
+    check_matrix(name, a)
+    factors = factored(name, a)
+    if check:
+        check_success(name, a, factors.info, _NO_INVERSE)
+    return solution.on((a, identity(a)), factors, False), factors.info
+
+
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> inv_ex_result:  # noqa: N803
     """The inverses, and for each 0, or the place of the zero pivot that makes it worthless.
 
@@ -111,12 +120,8 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> inv_ex_result:  # noqa: 
     tensor(2, dtype=torch.int32)
     """
     name = "linalg.inv_ex" if check_errors else "linalg.inv"
-    check_matrix(name, A)
-    factors = factored(name, A)
-    if check_errors:
-        check_success(name, A, factors.info, _NO_INVERSE)
-    inverse = solution.on((A, identity(A)), factors, False)
-    return inv_ex_result(inverse, wrap(factors.info).to(int32))
+    inverse, info = _inverse(name, A, check_errors)
+    return inv_ex_result(inverse, wrap(info).to(int32))
 
 
 def inv(A: Tensor, *, out: Tensor | None = None) -> Tensor:  # noqa: N803
@@ -126,11 +131,7 @@ def inv(A: Tensor, *, out: Tensor | None = None) -> Tensor:  # noqa: N803
     tensor([[0.5000, 0.0000],
             [0.0000, 0.2500]])
     """
-    check_matrix("linalg.inv", A)
-    factors = factored("linalg.inv", A)
-    check_success("linalg.inv", A, factors.info, _NO_INVERSE)
-    y = solution.on((A, identity(A)), factors, False)
-    return written("linalg_inv", out, y, A)
+    return written("linalg_inv", out, _inverse("linalg.inv", A)[0], A)
 
 
 # ---- powers ----
