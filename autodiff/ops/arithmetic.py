@@ -30,6 +30,8 @@ BINARY = {
 
 def scaled(other: Any, alpha: Any) -> Any:
     """alpha * other. TypeError where alpha is no number."""
+    if type(alpha) is int and alpha == 1:
+        return other
     if not isinstance(alpha, (bool, int, float, Tensor)):
         raise TypeError(f"argument 'alpha' must be Number, not {type(alpha).__name__}")
     return other if alpha == 1 else other * alpha

@@ -10,7 +10,7 @@ from autodiff import dtypes
 from autodiff.dtypes import dtype
 from autodiff.grad_mode import no_grad
 from autodiff.node import mode
-from autodiff.ops.create import empty, empty_like
+from autodiff.ops.create import empty, empty_like, unset
 from autodiff.ops.draws import (
     bernoulli_,
     check_range,
@@ -36,7 +36,7 @@ def _target(
 ) -> Tensor:
     """What a function writes to: `out`, made to fit as PyTorch does, or a new tensor."""
     if out is None:
-        return empty(shape, dtype=d)
+        return unset(function, list(shape), d or dtypes.get_default_dtype())
     return fit(function, out, shape, *given)
 
 
