@@ -198,14 +198,25 @@ def _plain(x: Tensor, dim: int, item: Any) -> Tensor | None:
 
 _END = 2**62
 _ALL = slice(None)
+_PLAIN = frozenset([int, slice])
 
 
 def _plainly(x: Tensor, items: tuple[Any, ...]) -> Tensor | None:
-    """The same for one item a dimension, of which some may be `:`."""
+    """The same for one item a dimension, of which some may be `:`, and for None and `...`."""
     y, dim = x, 0
-    for item in items:
+    for k, item in enumerate(items):
         if type(item) is slice and item == _ALL and dim < y._p.ndim:
             dim += 1
+            continue
+        if item is None:
+            y = unsqueeze(y, dim)
+            dim += 1
+            continue
+        if item is Ellipsis:
+            rest = [other for other in items[k + 1 :] if other is not None]
+            dim, least = y._p.ndim - len(rest), dim
+            if dim < least or not _PLAIN.issuperset(map(type, rest)):
+                return None
             continue
         found = _plain(y, dim, item)
         if found is None:
