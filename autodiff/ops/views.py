@@ -217,10 +217,13 @@ def permute(input: Tensor, *sizes: Any, dims: Any = None) -> Tensor:
             f"desired ordering of dimensions i.e. input.dim() = {n} is not equal to "
             f"len(dims) = {len(order)}"
         )
-    order = [dim_index(d, n) for d in order]
-    if len(set(order)) != len(order):
-        raise RuntimeError(f"permute(): duplicate dims are not allowed, got {order}")
-    return _permute(input, order)
+    try:
+        return _permute(input, [d if d >= 0 else d + n for d in order])
+    except (RuntimeError, IndexError, OverflowError):
+        order = [dim_index(d, n) for d in order]
+        if len(set(order)) == n:
+            raise
+    raise RuntimeError(f"permute(): duplicate dims are not allowed, got {order}")
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
@@ -340,7 +343,8 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     if start == end:
         return input
     sizes[start : end + 1] = [math.prod(sizes[start : end + 1])]
-    return reshape(input, sizes)
+    p = lib.ad_view(input._p, len(sizes), sizes)
+    return _view.result(input, p, (sizes,)) if p else reshape(input, sizes)
 
 
 # ---- copies that keep the elements ----
