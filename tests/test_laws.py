@@ -25,6 +25,7 @@ SEEN = {
     "check_gradient": 8,
     "check_second_gradient": 5,
     "check_operands_unchanged": 5,
+    "check_grads_are_their_own": 3,
     "check_compiled": 3,
     "check_halves": 1,
 }
@@ -32,6 +33,7 @@ SEEN_BY_FEW = {
     "check_gradient": 1,
     "check_second_gradient": 1,
     "check_operands_unchanged": 2,
+    "check_grads_are_their_own": 1,
     "check_compiled": 1,
     "check_halves": 1,
 }
