@@ -45,7 +45,10 @@ def isclose(
     a, b = input.detach(), other.detach()
     if a.dtype is not b.dtype:
         raise RuntimeError(f"{a.dtype!r} did not match {b.dtype!r}")
-    near = (a == b).logical_or(((a - b).abs() <= atol + rtol * b.abs()).logical_and(b.isfinite()))
+    equal = a == b
+    if not a.is_floating_point():
+        a, b = (x.to(dtypes.get_default_dtype()) for x in (a, b))
+    near = equal.logical_or(((a - b).abs() <= atol + rtol * b.abs()).logical_and(b.isfinite()))
     return near.logical_or(a.isnan().logical_and(b.isnan())) if equal_nan else near
 
 
