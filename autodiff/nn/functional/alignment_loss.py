@@ -35,7 +35,10 @@ _step = PointwiseOp(
     5,
     "CtcLossBackward0",
 )
-_ended = PointwiseOp("ctc_end", either(build("lt", _a, NEVER / 2), math.inf, -_a), 1)
+_impossible = build("lt", _a, NEVER / 2)
+_finite = PointwiseOp("ctc_end", either(_impossible, math.inf, -_a), 1)
+_nothing = build("exp", _a * 1e-26)  # 0 where it is impossible, else 1 and of no slope
+_ended = PointwiseOp("ctc_end", either(_impossible, -build("log", _nothing), -_a), 1)
 
 
 def _lengths(lengths: Any, name: str, batch: int) -> Tensor:
@@ -99,8 +102,9 @@ def ctc_loss(
     """Minus the log-probability of the targets, summed over all their alignments to the steps.
 
     log_probs is (steps, n, classes) or (steps, classes); targets (n, longest), or one after the
-    other. The mean divides each loss by its target's length. Impossible targets cost inf, or 0 with
-    gradient 0 if `zero_infinity`. The gradient is that with respect to log_probs themselves.
+    other. The mean divides each loss by its target's length. Impossible targets cost inf with
+    gradient nan, or 0 with gradient 0 if `zero_infinity`. The gradient is that with respect to
+    log_probs themselves.
 
     >>> log_probs = ad.zeros(4, 1, 3).log_softmax(2)
     >>> F.ctc_loss(log_probs, ad.tensor([[1, 2]]), (4,), (2,))
@@ -127,7 +131,7 @@ def ctc_loss(
         given = [target_lengths] if isinstance(target_lengths, int) else target_lengths
         longest = min(longest, max(given, default=0))
     labels = _label_rows(targets, sizes, longest, classes, blank)
-    loss = _ctc(x, labels, times, sizes, blank)
+    loss = (_finite if zero_infinity else _ended).call(_ctc(x, labels, times, sizes, blank))
     if zero_infinity:
         loss = loss.masked_fill(loss == math.inf, 0.0)
     if not batched:
@@ -139,7 +143,7 @@ def ctc_loss(
 
 
 def _ctc(x: Tensor, labels: Tensor, times: Tensor, sizes: Tensor, blank: int) -> Tensor:
-    """The losses of checked arguments: the forward recursion, two impossible states in front."""
+    """The log-probabilities of checked arguments: the recursion, two impossible states in front."""
     steps, batch, _ = x.shape
     width = 2 * labels.shape[1] + 1
     row = full((batch, width), blank)
@@ -157,4 +161,4 @@ def _ctc(x: Tensor, labels: Tensor, times: Tensor, sizes: Tensor, blank: int) ->
         states = cat([front, _step.call(stay, one, two, scores[t], lengths > t)], 1)
     ends = (2 * sizes + 1).masked_fill(sizes > labels.shape[1], 0).unsqueeze(1)
     before, last = states.gather(1, ends), states.gather(1, ends + 1)
-    return _ended.call(_either.call(last, before)).squeeze(1)
+    return _either.call(last, before).squeeze(1)
