@@ -17,7 +17,7 @@ from autodiff.nn._hooks import (
     register_module_full_backward_pre_hook,
 )
 from autodiff.nn._state import typename
-from autodiff.nn.parameter import Parameter
+from autodiff.nn.parameter import Buffer, Parameter
 from autodiff.ops.create import empty_like
 from autodiff.tensor import Tensor
 
@@ -33,7 +33,7 @@ Self = TypeVar("Self", bound="Module")
 NamedModules = Iterator[tuple[str, "Module"]]
 
 
-class Module(Hooked):
+class Module(Hooked, _state.Stateful):
     """A part of a model: parameters, buffers, submodules, and a `forward` that uses them.
 
     Assigning a Parameter or a Module to an attribute registers it. The values are ordinary
@@ -149,6 +149,9 @@ class Module(Hooked):
         else:
             if value is not None and "_module_names" in values:
                 self._check_value(name, value)
+            if isinstance(value, Buffer):
+                self.register_buffer(name, value.plain(), value.persistent)
+                return
             object.__setattr__(self, name, value)
             changed_of(self)
 
@@ -424,6 +427,8 @@ class Module(Hooked):
         """Add this module's own parameters and persistent buffers."""
         for name, value in _state.own_state(self).items():
             destination[prefix + name] = value if keep_vars else value.detach()
+        if _state.has_own(self, "get_extra_state"):
+            destination[prefix + _state.EXTRA] = self.get_extra_state()
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
@@ -446,7 +451,16 @@ class Module(Hooked):
     ) -> None:
         """Load this module's own parameters and buffers; add to the lists what does not fit."""
         assign = bool(local_metadata.get("assign_to_params_buffers", False))
+        if self._state_hooks is not None:
+            lists = missing_keys, unexpected_keys, error_msgs
+            for hook in tuple(self._state_hooks.before_load.values()):
+                hook(state_dict, prefix, local_metadata, strict, *lists)
         _state.load_own(self, state_dict, prefix, assign, missing_keys, error_msgs)
+        if _state.has_own(self, "set_extra_state"):
+            if prefix + _state.EXTRA in state_dict:
+                self.set_extra_state(state_dict[prefix + _state.EXTRA])
+            elif strict:
+                missing_keys.append(prefix + _state.EXTRA)
         if strict:
             unexpected_keys += _state.unexpected(self, state_dict, prefix)
 
