@@ -149,4 +149,4 @@ def test_every_op_is_reached_by_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
     recorded += "kthvalue masked_scatter max max_dim median_dim min min_dim nanmedian_dim put "
     recorded += "scatter scatter_add_to sort stack sum topk unfold view"
     assert sorted(set(OPS) - forward) == recorded.split()
-    assert sorted(set(OPS) - backward) == ["reduce"]  # indices and truths have no derivative
+    assert set(OPS) <= backward
