@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from autodiff.changes import changes
+from autodiff.changes import changed_of, changes
 from autodiff.dtypes import SCALAR_NAMES
 from autodiff.grad_mode import no_grad
 from autodiff.hooks import HookDict, RemovableHandle, add_hook
@@ -63,6 +63,43 @@ def zero_grad(parameters: Iterable[Tensor], set_to_none: bool) -> None:
             if live_node(gradient) is not None:
                 x.grad = gradient = gradient.detach()
             gradient.zero_()
+
+
+class Register(MutableMapping[str, Any]):
+    """The parameters, buffers or submodules of a module by name, as they are among its attributes.
+
+    What is set here is registered, whatever had the name before.
+    """
+
+    def __init__(self, module: Module, kind: str, new: Any) -> None:
+        self.values_of, self.names = module.__dict__, module.__dict__[kind]
+        self.module, self.new = module, new
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.names:
+            raise KeyError(name)
+        return self.values_of[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name not in self.names:
+            self.module._forget(name)
+            self.names[name] = self.new
+        self.values_of[name] = value
+        changed_of(self.module)
+
+    def __delitem__(self, name: str) -> None:
+        del self.names[name]
+        del self.values_of[name]
+        changed_of(self.module)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
 
 
 class StateHook:

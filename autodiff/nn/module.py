@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, TypeVar
 
 from autodiff.changes import changed, changed_of
@@ -64,21 +63,16 @@ class Module(Hooked, _state.Stateful):
     # ---- registers ----
 
     @property
-    def _parameters(self) -> Mapping[str, Parameter | None]:
-        return self._view(self._parameter_names)
+    def _parameters(self) -> MutableMapping[str, Parameter | None]:
+        return _state.Register(self, "_parameter_names", None)
 
     @property
-    def _buffers(self) -> Mapping[str, Tensor | None]:
-        return self._view(self._buffer_names)
+    def _buffers(self) -> MutableMapping[str, Tensor | None]:
+        return _state.Register(self, "_buffer_names", True)
 
     @property
-    def _modules(self) -> Mapping[str, Module | None]:
-        return self._view(self._module_names)
-
-    def _view(self, names: Iterable[str]) -> Mapping[str, Any]:
-        """The attributes of these names: read-only, as the attributes are what counts."""
-        values = self.__dict__
-        return MappingProxyType({name: values[name] for name in names})
+    def _modules(self) -> MutableMapping[str, Module | None]:
+        return _state.Register(self, "_module_names", None)
 
     def _check_name(self, kind: str, name: str, names: Mapping[str, Any], show: str = "") -> None:
         if "_module_names" not in self.__dict__:
@@ -145,7 +139,7 @@ class Module(Hooked, _state.Stateful):
             self.register_parameter(name, value)
         elif isinstance(value, Module):
             self._take_name(name, "_module_names", "module")
-            self.add_module(name, value)
+            self._modules[name] = value  # hasattr would ask a __getattr__ that looks in a part
         else:
             if value is not None and "_module_names" in values:
                 self._check_value(name, value)

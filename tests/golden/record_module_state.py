@@ -163,6 +163,60 @@ def early_buffer(lib: Any, log: list[Any]) -> Any:
     return Net()
 
 
+def registers(lib: Any, log: list[Any]) -> Any:
+    """Registers that are written to."""
+    nn, net = lib.nn, chain(lib)
+    net._modules["0"] = nn.Tanh()
+    net._modules["more"] = nn.Linear(2, 2)
+    log.append([str(net), str(net._modules.pop("1")), str(net), len(net), list(net._modules)])
+    layer = net.more
+    weight = layer._parameters.pop("weight")
+    layer.register_parameter("raw", weight)
+    layer.weight = weight * 2
+    layer._parameters["bias"] = None
+    log.append([list(layer._parameters), layer.bias, layer(lib.ones(1, 2)), list(net.state_dict())])
+    layer._parameters["bias"] = nn.Parameter(lib.ones(2))
+    layer._buffers["mean"] = lib.zeros(2)
+    log.append([layer(lib.ones(1, 2)), list(layer.state_dict()), layer._parameters.get("none")])
+    del layer._buffers["mean"]
+    log.append([hasattr(layer, "mean"), "mean" in layer._buffers, len(layer._parameters)])
+    return layer._parameters["mean"]
+
+
+def looking_in_a_part(lib: Any, log: list[Any]) -> Any:
+    """A module that passes on what it does not have."""
+
+    class Wrapper(lib.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self, module: Any) -> None:
+            super().__init__()
+            self.module = module
+
+        def __getattr__(self, name: str) -> Any:
+            try:
+                return super().__getattr__(name)  # type: ignore[misc]
+            except AttributeError:
+                return getattr(self.module, name)
+
+    inner = chain(lib)
+    inner.in_part = 3
+    net = Wrapper(inner)
+    log.append([list(net.state_dict()), net.in_part])
+    return net.nothing
+
+
+def dictionaries_of_hooks(lib: Any, log: list[Any]) -> Any:
+    """Hooks counted, and taken away at once."""
+    net = lib.nn.Tanh()
+    net.register_forward_hook(logger(log, "after"))
+    net.register_forward_pre_hook(logger(log, "before"))
+    net.register_full_backward_hook(logger(log, "backward"))
+    log.append([len(net._forward_hooks), len(net._forward_pre_hooks), len(net._backward_hooks)])
+    net(lib.zeros(1))
+    net._forward_hooks.clear()
+    net(lib.zeros(1))
+    return len(lib.nn.Tanh()._forward_hooks)
+
+
 CASES: dict[str, Case] = {
     case.__name__.replace("_", " "): case
     for case in (
@@ -177,6 +231,9 @@ CASES: dict[str, Case] = {
         extra_unexpected,
         buffers,
         early_buffer,
+        registers,
+        looking_in_a_part,
+        dictionaries_of_hooks,
     )
 }
 
