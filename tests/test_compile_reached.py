@@ -25,7 +25,7 @@ class Part:
     def __init__(self) -> None:
         ad.manual_seed(2)
         self.scale = 2.0
-        self.options = {"scale": 2.0}
+        self.options: Any = {"scale": 2.0, "more": {"scale": 2.0}}
         self.layers = [nn.Linear(3, 3), nn.Tanh()]
         self.config: Any = None
         self.once = ad.compile(lambda x: x * self.scale)
@@ -45,6 +45,13 @@ class Part:
 
     def own_property(self, x: ad.Tensor) -> ad.Tensor:
         return x * self.twice
+
+    @staticmethod
+    def apart(x: ad.Tensor) -> ad.Tensor:
+        return x * Part.factor
+
+    def own_static(self, x: ad.Tensor) -> ad.Tensor:
+        return self.apart(x)
 
     def own_class(self, x: ad.Tensor) -> ad.Tensor:
         return x * self.factor
@@ -86,6 +93,8 @@ REACHES: dict[str, Reach] = {
     "own method": lambda part: part.own_method,
     "own property": lambda part: part.own_property,
     "own class": lambda part: part.own_class,
+    "own static method": lambda part: part.own_static,
+    "key of a key": lambda part: lambda x: x * part.options["more"]["scale"],
     "attribute of an attribute": nest,
     "partial": lambda part: functools.partial(lambda y, x: x * y * part.scale, 2.0),
     "list of modules": through_list,
@@ -106,7 +115,7 @@ def test_what_is_reached_takes_effect(
         assert bits(compiled(x)) == bits(fn(x))
     for owner in (part, part.config):
         if owner is not None:
-            owner.scale = owner.options["scale"] = 5.0
+            owner.scale = owner.options["scale"] = owner.options["more"]["scale"] = 5.0
             owner.layers.append(nn.ReLU())
     monkeypatch.setattr(Part, "factor", 7.0)
     for _ in range(3):

@@ -25,7 +25,7 @@ __all__ = ["Names", "State", "is_same"]
 
 ABSENT = object()
 EMPTY: Mapping[str, Any] = types.MappingProxyType({})
-UNSEEN = ("CACHE", "EXTENDED_ARG", "NOP", "PRECALL", "PUSH_NULL")  # may follow a name's load
+UNSEEN = ("BINARY_SUBSCR", "CACHE", "EXTENDED_ARG", "NOP", "PRECALL", "PUSH_NULL")  # between names
 
 
 class Names:
@@ -103,7 +103,9 @@ class Names:
             part = table[key]
             self.items.append((table, key, part))
             part = part.fget if isinstance(part, property) else part
-            if isinstance(part, types.FunctionType) and not isinstance(value, (dict, type)):
+            if isinstance(part, staticmethod):
+                self.add_of_file(part.__func__, fn)
+            elif isinstance(part, types.FunctionType) and not isinstance(value, (dict, type)):
                 self.add_of_file(types.MethodType(part, value), fn)
             else:
                 self.look_into(key, part, fn)
@@ -179,7 +181,7 @@ def reached(code: types.CodeType) -> dict[str, list[str]]:
         if isinstance(now, types.CodeType):
             for holder, parts in reached(now).items():
                 found.setdefault(holder, []).extend(parts)
-        if name in UNSEEN:
+        if name in UNSEEN or step.argrepr == "[]":  # as of Python 3.14
             continue
         now = now[-1] if isinstance(now, tuple) and now else now  # two loads in one
         read = isinstance(now, str) and name.startswith("LOAD_")
