@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from autodiff.anomaly import line_of, state
@@ -316,7 +316,8 @@ def _walk(
 
 
 def _as_tuple(x: Any) -> tuple[Any, ...]:
-    return tuple(x) if isinstance(x, (tuple, list)) else (x,)
+    one = isinstance(x, (Tensor, str, bytes)) or not isinstance(x, Iterable)
+    return (x,) if one else tuple(x)
 
 
 def _gradients(given: Any, outputs: tuple[Any, ...], what: str) -> tuple[Any, ...]:
@@ -390,6 +391,8 @@ def grad(
         found = grad(outputs, given, grad_outputs, retain_graph, create_graph, *rest)
         return dict(zip(inputs, found, strict=True))
     ys, xs = _as_tuple(outputs), _as_tuple(inputs)
+    if not xs:
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     if is_grads_batched:
         gs = _gradients(grad_outputs, ys, "grad")
         batched = importlib.import_module("autodiff.func.jacobians")  # which is above

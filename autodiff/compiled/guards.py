@@ -24,28 +24,28 @@ from autodiff.tensor import Tensor
 __all__ = ["Names", "State", "is_same"]
 
 ABSENT = object()
-UNSEEN = ("CACHE", "EXTENDED_ARG", "NOP", "PRECALL", "PUSH_NULL")  # may follow a name's load
+EMPTY: Mapping[str, Any] = types.MappingProxyType({})
+UNSEEN = ("BINARY_SUBSCR", "CACHE", "EXTENDED_ARG", "NOP", "PRECALL", "PUSH_NULL")  # between names
 
 
 class Names:
     """The values that a function's names have."""
 
-    def __init__(self, fn: Callable[..., Any]) -> None:
+    def __init__(
+        self, fn: Callable[..., Any], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] = EMPTY
+    ) -> None:
         self.cells: list[tuple[types.CellType, Any]] = []
         self.items: list[tuple[Mapping[str, Any], str, Any]] = []
         self.lists: list[tuple[list[Any], tuple[Any, ...]]] = []
         self.seen: set[tuple[int, ...]] = set()
-        self.add(fn)
+        self.add(fn, args, kwargs)
 
-    def add(self, fn: Any) -> None:
-        """Take in a function, method, module or object that is called."""
-        given: dict[str, Any] = {}
+    def add(self, fn: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] = EMPTY) -> None:
+        """Take in a function, method, module or object that is called, and its arguments."""
         while isinstance(fn, functools.partial):
-            inner = called(fn.func) or fn.func
-            if isinstance(inner, types.FunctionType):
-                given.update(zip(inner.__code__.co_varnames, fn.args, strict=False))
-            given.update(fn.keywords)
-            fn = fn.func
+            fn, args, kwargs = fn.func, (*fn.args, *args), {**fn.keywords, **kwargs}
+        if isinstance(fn, Module):
+            fn = fn.forward
         if not isinstance(fn, (types.FunctionType, types.MethodType)):
             fn = called(fn) or fn
         owner = None
@@ -67,8 +67,10 @@ class Names:
                 continue
             self.items.append((fn.__globals__, name, value))
             self.look_into(name, value, fn)
-        for name, value in given.items():
-            self.look_into(name, value, fn)
+        values = args if owner is None else (owner, *args)
+        for name, value in [*zip(fn.__code__.co_varnames, values, strict=False), *kwargs.items()]:
+            if not isinstance(value, (dict, list, tuple)):  # whose parts are arguments
+                self.look_into(name, value, fn)
 
     def add_object(self, owner: Any, method: types.FunctionType) -> None:
         """Take in the attributes of a method's object that the method names."""
@@ -77,8 +79,6 @@ class Names:
             if name in values:
                 self.items.append((values, name, values[name]))
                 self.look_into(name, values[name], method)
-        for name in method.__code__.co_varnames[:1]:
-            self.look_into(name, owner, method)
 
     def look_into(self, name: str, value: Any, fn: types.FunctionType) -> None:
         """Take in what the function reaches by a value that it calls by this name."""
@@ -103,7 +103,9 @@ class Names:
             part = table[key]
             self.items.append((table, key, part))
             part = part.fget if isinstance(part, property) else part
-            if isinstance(part, types.FunctionType) and not isinstance(value, (dict, type)):
+            if isinstance(part, staticmethod):
+                self.add_of_file(part.__func__, fn)
+            elif isinstance(part, types.FunctionType) and not isinstance(value, (dict, type)):
                 self.add_of_file(types.MethodType(part, value), fn)
             else:
                 self.look_into(key, part, fn)
@@ -179,7 +181,7 @@ def reached(code: types.CodeType) -> dict[str, list[str]]:
         if isinstance(now, types.CodeType):
             for holder, parts in reached(now).items():
                 found.setdefault(holder, []).extend(parts)
-        if name in UNSEEN:
+        if name in UNSEEN or step.argrepr == "[]":  # as of Python 3.14
             continue
         now = now[-1] if isinstance(now, tuple) and now else now  # two loads in one
         read = isinstance(now, str) and name.startswith("LOAD_")

@@ -549,6 +549,7 @@ def losses() -> Iterator[tuple[str, Case]]:
             ([1, 2, 3], [4, 6], [1, 2], {"blank": 0}),
             ([[0, 2], [1, 0]], [6, 6], [2, 2], {"blank": 3}),
             ([[1, 1, 2], [2, 2, 2]], [6, 4], [3, 3], {"zero_infinity": True}),
+            ([[1, 1, 2], [2, 2, 2]], [6, 4], [3, 3], {}),
         ]
     ):
         for reduction in ("mean", "sum", "none"):
