@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from autodiff import autograd, functions, random
 from autodiff._format import get_printoptions, set_printoptions
 from autodiff._version import __version__
+from autodiff.devices import device
 from autodiff.dtypes import (
     bfloat16,
     bool,
@@ -54,6 +55,7 @@ __all__ = [
     "bool",
     "compile",
     "default_generator",
+    "device",
     "double",
     "dtype",
     "enable_grad",
@@ -89,6 +91,7 @@ __all__ = [
 __all__ += functions.__all__
 
 if TYPE_CHECKING:
+    from autodiff import cuda as cuda
     from autodiff import data as data
     from autodiff import func as func
     from autodiff import io as io
@@ -113,7 +116,7 @@ _LATE = {
 
 def __getattr__(name: str) -> Any:
     """What is imported when it is first asked for."""
-    if name in ("data", "func", "io", "linalg", "nn", "optim", "utils"):
+    if name in ("cuda", "data", "func", "io", "linalg", "nn", "optim", "utils"):
         return importlib.import_module(f"autodiff.{name}")
     if name in _LATE:
         return getattr(importlib.import_module(_LATE[name]), name)

@@ -387,6 +387,13 @@ def grad(
         found = grad(outputs, given, grad_outputs, retain_graph, create_graph, *rest)
         return dict(zip(inputs, found, strict=True))
     ys, xs = _as_tuple(outputs), _as_tuple(inputs)
+    if materialize_grads and allow_unused is False:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: "
+            "allow_unused=False."
+        )
+    if not xs:
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     if is_grads_batched:
         gs = _gradients(grad_outputs, ys, "grad")
         batched = importlib.import_module("autodiff.func.jacobians")  # which is above

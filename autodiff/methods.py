@@ -22,6 +22,7 @@ from autodiff.ops import (
     dlpack,
     draws,
     elementwise,
+    foreign,
     gather,
     indexing,
     matrix_names,
@@ -137,6 +138,33 @@ def _type_as(self: Tensor, other: Tensor) -> Tensor:
     tensor([1., 2.])
     """
     return cast.to_dtype(self, other.dtype)  # type: ignore[no-any-return]
+
+
+def _type(self: Tensor, dtype: Any = None) -> Any:
+    """The tensor as a dtype, which a name such as "torch.LongTensor" may say; without one, that.
+
+    >>> ad.zeros(2).type(), ad.zeros(2).type(ad.int64)
+    ('torch.FloatTensor', tensor([0, 0]))
+    """
+    names = [f"torch.{name}Tensor" for name in dtypes.SCALAR_NAMES]
+    if dtype is None:
+        return names[self._p.dtype]
+    if isinstance(dtype, str):
+        if dtype not in names:
+            raise ValueError(f"invalid type: {dtype!r}")
+        dtype = dtypes.ALL[names.index(dtype)]
+    return cast.to(self, dtype)
+
+
+def _reversed(self: Tensor) -> Tensor:
+    """A copy of the tensor, backwards along its first dimension."""
+    return order.flip(self, [0]) if self.ndim else self
+
+
+def _array_wrap(self: Tensor, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+    """What NumPy's functions of a tensor give: a tensor, where there is such a dtype."""
+    about = getattr(array, "__array_interface__", {"typestr": ""})
+    return convert.from_numpy(array) if about["typestr"][1:] in foreign.TYPES else array
 
 
 def _where(self: Tensor, condition: Any, other: Any) -> Tensor:
@@ -286,6 +314,9 @@ def _methods() -> dict[str, Callable[..., Any]]:
         "polygamma": guarded(_polygamma, method=True),
         "type_as": guarded(_type_as, method=True),
         "where": _where,
+        "type": _type,
+        "__reversed__": _reversed,
+        "__array_wrap__": _array_wrap,
     }
     return table
 

@@ -376,6 +376,7 @@ WITHOUT_ROW = {
     "optim.Optimizer": "__setattr__",
     "utils.data": "Dataset IterableDataset Sampler StackDataset",  # bases, and one of any names
     "autograd.Function": "vjp __call__",
+    "device": "type=",  # of a str
 }
 # What Python puts into every class, and what every class may say of itself.
 PYTHONS = (
@@ -388,6 +389,7 @@ CLASSES: dict[str, tuple[type, type]] = {
     "Tensor": (ad.Tensor, object),
     "Generator": (ad.Generator, object),
     "Size": (ad.Size, tuple),
+    "device": (ad.device, str),
     "dtype": (ad.dtype, object),
     "autograd.Function": (ad.autograd.Function, object),
     "nn.Module": (nn.Module, object),

@@ -354,7 +354,7 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 
 def _truth(kind: str, x: Tensor, dim: Any, keepdim: bool) -> Tensor:
-    mask = dim_mask(dim, x.ndim)
+    mask = 0 if dim in ((), []) else dim_mask(dim, x.ndim)  # as NumPy has it: of each element
     truth = _nothing(x.detach(), KINDS[kind], mask, keepdim, dtypes.bool.code)
     return truth.to(dtypes.uint8) if x.dtype is dtypes.uint8 else truth  # as PyTorch has it
 
