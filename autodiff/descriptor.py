@@ -64,7 +64,12 @@ class Described(TensorMethods):
         >>> ad.zeros(2, 3).size(1)
         3
         """
-        return self.shape if dim is None else self.shape[dim_index(dim, self.ndim)]
+        if dim is None:
+            return self.shape
+        p = self._p
+        n = p.ndim
+        index = dim_index(dim, n)
+        return p.shape[index] if n else self.shape[index]
 
     def stride(self, dim: int | None = None) -> Any:
         """The strides in elements, or that of one dimension.

@@ -123,7 +123,7 @@ class _Walk:
                 if owner is not None and owner._node is not leaf:
                     return  # it does not require grad any more
                 hooks = self.hooks.get(leaf) if self.hooks else None
-                if hooks is None and leaf.grad is None and leaf in self.fresh:
+                if hooks is None and leaf.grad is None and leaf in self.fresh and g._p.contiguous:
                     leaf.put(g)
                 else:
                     _arrive(leaf, g, leaf in self.fresh, self.create, hooks)
@@ -223,10 +223,13 @@ def _call_node_hooks(
 
 
 def _accumulate(leaf: AccumulateGrad, g: Tensor, fresh: bool, create: bool) -> None:
-    """Add to a leaf's .grad, which never shares memory with another tensor's."""
+    """Add to a leaf's .grad, which never shares memory with another tensor's, nor within itself.
+
+    It is contiguous, as leaves are as a rule: so it can be viewed and written to as they can.
+    """
     before = leaf.gradient()
     if before is None:
-        leaf.put(g if fresh else g.clone())
+        leaf.put(g.contiguous() if not g._p.contiguous else g if fresh else g.clone())
     elif create:
         leaf.put(before + g)
     else:

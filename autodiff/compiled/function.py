@@ -98,9 +98,11 @@ class Compiled:
                     self.use(key, recording, args, kwargs)
                     return result
             while recording.holds():
-                if self.check and recording.reverse is None:
-                    recording.runs += 1
-                    return check(recording, inputs, lambda: self.fn(*args, **kwargs))
+                if self.check:
+                    result = check(recording, inputs, lambda: self.fn(*args, **kwargs))
+                    if result is not MISS:
+                        return result
+                    break
                 result = recording.run(inputs)
                 if result is not MISS:
                     self.use(key, recording, args, kwargs)

@@ -30,9 +30,11 @@ BINARY = {
 
 def scales(alpha: Any) -> bool:
     """Whether alpha changes what it multiplies. TypeError where it is no number."""
+    if type(alpha) is int:
+        return alpha != 1
     if not isinstance(alpha, (bool, int, float, Tensor)):
         raise TypeError(f"argument 'alpha' must be Number, not {type(alpha).__name__}")
-    return type(alpha) is not int or alpha != 1
+    return True
 
 
 def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:

@@ -31,7 +31,7 @@ def equal(input: Tensor, other: Tensor) -> bool:
     >>> ad.equal(ad.tensor([1, 2]), ad.tensor([1, 2]))
     True
     """
-    return input.shape == other.shape and bool((input.detach() == other.detach()).all())
+    return input.shape == other.shape and bool((input == other).all())
 
 
 def isclose(

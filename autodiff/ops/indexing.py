@@ -10,7 +10,7 @@ from autodiff.native import lib
 from autodiff.ops.assign import copy_
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.convert import as_tensor, tensor
-from autodiff.ops.create import full
+from autodiff.ops.create import full, scalar
 from autodiff.ops.elementwise import where_
 from autodiff.ops.gather import (
     Indices,
@@ -198,14 +198,25 @@ def _plain(x: Tensor, dim: int, item: Any) -> Tensor | None:
 
 _END = 2**62
 _ALL = slice(None)
+_PLAIN = frozenset([int, slice])
 
 
 def _plainly(x: Tensor, items: tuple[Any, ...]) -> Tensor | None:
-    """The same for one item a dimension, of which some may be `:`."""
+    """The same for one item a dimension, of which some may be `:`, and for None and `...`."""
     y, dim = x, 0
-    for item in items:
+    for k, item in enumerate(items):
         if type(item) is slice and item == _ALL and dim < y._p.ndim:
             dim += 1
+            continue
+        if item is None:
+            y = unsqueeze(y, dim)
+            dim += 1
+            continue
+        if item is Ellipsis:
+            rest = [other for other in items[k + 1 :] if other is not None]
+            dim, least = y._p.ndim - len(rest), dim
+            if dim < least or not _PLAIN.issuperset(map(type, rest)):
+                return None
             continue
         found = _plain(y, dim, item)
         if found is None:
@@ -215,14 +226,17 @@ def _plainly(x: Tensor, items: tuple[Any, ...]) -> Tensor | None:
     return None if y is x else y
 
 
+def _at_once(x: Tensor, index: Any, kind: type) -> Tensor | None:
+    """The view that an index of such items takes; None where it is another."""
+    if kind is int or kind is slice:
+        return _plain(x, 0, index)
+    return _plainly(x, index) if kind is tuple else None
+
+
 def getitem(x: Tensor, index: Any) -> Tensor:
     """x[index]: a view for ints, slices, None and Ellipsis; a copy for index tensors and masks."""
     kind = type(index)
-    found = None
-    if kind is int or kind is slice:
-        found = _plain(x, 0, index)
-    elif kind is tuple:
-        found = _plainly(x, index)
+    found = _at_once(x, index, kind)
     if found is not None:
         return found
     if kind is int and x._p.ndim:
@@ -243,6 +257,10 @@ def getitem(x: Tensor, index: Any) -> Tensor:
 def setitem(x: Tensor, index: Any, value: Any) -> None:
     """x[index] = value, in place; value is broadcast and converted."""
     given = value if isinstance(value, Tensor) else _as_value(value, x.dtype)
+    view = _at_once(x, index, type(index))
+    if view is not None:
+        copy_(view, _without_leading_ones(given, view._p.ndim))
+        return
     if isinstance(index, Tensor) and _set_masked(x, index, given):
         return
     y, left = (x, {0: index}) if is_places(x, index) else _basic(x, index)
@@ -272,7 +290,12 @@ def _set_masked(x: Tensor, mask: Tensor, value: Tensor) -> bool:
     return True
 
 
+_NUMBERS = (float, int, bool)
+
+
 def _as_value(value: Any, d: dtypes.dtype) -> Tensor:
+    if type(value) in _NUMBERS:
+        return scalar(value, d)
     try:
         return as_tensor(value, dtype=d)
     except RuntimeError as failure:
@@ -282,7 +305,7 @@ def _as_value(value: Any, d: dtypes.dtype) -> Tensor:
 
 
 def _without_leading_ones(x: Tensor, ndim: int) -> Tensor:
-    while x.ndim > ndim and x.shape[0] == 1:
+    while x._p.ndim > ndim and x._p.shape[0] == 1:
         x = select(x, 0, 0)
     return x
 

@@ -18,10 +18,11 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     >>> ad.tensor([[1, 2], [3, 4]]).unbind()
     (tensor([1, 2]), tensor([3, 4]))
     """
-    if input.ndim == 0:
+    p = input._p
+    if p.ndim == 0:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
-    d = dim_index(dim, input.ndim)
-    return tuple(_select(input, d, i) for i in range(input.shape[d]))
+    d = dim_index(dim, p.ndim)
+    return tuple([_select(input, d, i) for i in range(p.shape[d])])
 
 
 def _along(name: str, x: Tensor, dim: int) -> int:
