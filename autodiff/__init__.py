@@ -1,6 +1,7 @@
 """autodiff: a small deep-learning engine with PyTorch's names and behaviour."""
 
 import importlib
+import math
 from typing import TYPE_CHECKING, Any
 
 from autodiff import autograd, functions, random
@@ -39,6 +40,7 @@ from autodiff.ops.generator import Generator, default_generator
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor
 
+pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
 double = float64
 float = float32
 half = float16
@@ -100,6 +102,7 @@ if TYPE_CHECKING:
     from autodiff import optim as optim
     from autodiff import utils as utils
     from autodiff.compiled import compile as compile
+    from autodiff.func import vmap as vmap
     from autodiff.io import load as load
     from autodiff.io import save as save
     from autodiff.nonfinite import NonFiniteError as NonFiniteError
@@ -111,6 +114,7 @@ _LATE = {
     "detect_nonfinite": "autodiff.nonfinite",
     "load": "autodiff.io",
     "save": "autodiff.io",
+    "vmap": "autodiff.func",
 }
 
 

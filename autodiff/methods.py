@@ -22,6 +22,7 @@ from autodiff.ops import (
     dlpack,
     draws,
     elementwise,
+    everyday,
     foreign,
     gather,
     indexing,
@@ -269,6 +270,7 @@ def _methods() -> dict[str, Callable[..., Any]]:
         blended: "addmm addmv addr addbmm baddbmm addmm_ addmv_ addr_ addbmm_ baddbmm_",
         products: "outer inner vdot cross kron trace",
         covariance: "cov corrcoef",
+        everyday: "is_nonzero isposinf isneginf nanmean msort",
         derived: "aminmax argwhere bincount count_nonzero diff dist nansum norm",
         gather: "gather take_along_dim nonzero",
         scatter: "scatter scatter_ scatter_add scatter_add_ scatter_reduce scatter_reduce_",
@@ -296,7 +298,8 @@ def _methods() -> dict[str, Callable[..., Any]]:
     for name in ["new_zeros", "new_ones", "new_empty", "new_full", "new_tensor"]:
         table[name] = placed(table[name])
     for alias, name in ALIASES.items():
-        table[alias] = table[name]
+        if name in table:  # some are of functions alone
+            table[alias] = table[name]
     for name, d in {**{d.name: d for d in dtypes.ALL}, **dtypes.ALIASES}.items():
         if name in ("bool", "int", "long", "half", "bfloat16", "float", "double"):
             table[name] = _converter(name, d)
@@ -336,6 +339,25 @@ ALIASES = {
     "greater": "gt",
     "greater_equal": "ge",
     "not_equal": "ne",
+    "arccos": "acos",
+    "arccos_": "acos_",
+    "arccosh": "acosh",
+    "arccosh_": "acosh_",
+    "arcsin": "asin",
+    "arcsin_": "asin_",
+    "arcsinh": "asinh",
+    "arcsinh_": "asinh_",
+    "arctan": "atan",
+    "arctan_": "atan_",
+    "arctanh": "atanh",
+    "arctanh_": "atanh_",
+    "arctan2": "atan2",
+    "arctan2_": "atan2_",
+    "fix": "trunc",
+    "fix_": "trunc_",
+    "sgn": "sign",
+    "sgn_": "sign_",
+    "trapz": "trapezoid",
     "swapdims": "transpose",
     "moveaxis": "movedim",
     "swapdims_": "transpose_",
