@@ -139,8 +139,10 @@ static void vjp_channels(void *context, int64_t row) {
     const char *w = of_channel(t, t->w, row);
     double means[2] = {0, 0}, total[2] = {0, 0}, sums[2];
     for (int64_t k = 0; k < runs; k++) {
-        ad_rows_fetch(t->g + (at + (k + 1) * t->hop) * t->size);
-        ad_rows_fetch(t->x + (at + (k + 1) * t->hop) * t->size);
+        if (t->hop > t->run) {
+            ad_rows_fetch(t->g + (at + (k + 1) * t->hop) * t->size);
+            ad_rows_fetch(t->x + (at + (k + 1) * t->hop) * t->size);
+        }
         sums_of(t, NULL, at + k * t->hop, 0, t->run, &s, sums);
         total[0] += sums[0], total[1] += sums[1];
         if (!t->stats) vjp_run(t, at + k * t->hop, w + k / shared * t->size, &s, NULL);

@@ -149,12 +149,10 @@ static void of_rows(const ad_moments_source *s, const ad_rows_item *item, int64_
     t.each = AD_BLOCK;
     for (int64_t i = 0; i < n; i += AD_BLOCK) {
         int64_t length = ad_least(AD_BLOCK, n - i);
-        if (s->run) {
+        if (s->run)
             place(&c, start + i, length, copy);
-        } else {
+        else
             c.item.each = item->each + (start + i) * (s->plan.columns ? s->plan.shape.inner : 1);
-            ad_rows_fetch(s->x + (c.item.each + AD_BLOCK) * s->plan.size);
-        }
         *(s->plan.columns ? &c.item.all.rows : &c.item.all.cols) = length;
         of_chunk(&c, length, m);
         if (n > AD_BLOCK) push(&t, length, m);

@@ -61,7 +61,7 @@ static inline double ad_rows_number(int type, const void *from, int64_t i) {
     return type == AD_f32 ? (double)((const float *)from)[i] : ((const double *)from)[i];
 }
 
-/* Fetches where a run of numbers begins that is read soon: the CPU's own fetching ends with a page. */
+/* Fetches where a run of numbers begins that is read soon, and that does not follow what is read now. */
 static inline void ad_rows_fetch(const char *p) {
     for (int line = 0; line < 4; line++) __builtin_prefetch(p + 64 * line);
 }
