@@ -72,7 +72,7 @@ THEMES = {
     "views": "views rearrange splitting regions order repetition diagonals stacking join",
     "indexing": "gather indexing placing scatter assign sorting searching",
     "random": "random draws generator",
-    "func": "batching",
+    "func": "func",
     "autograd": "graph grad_mode autograd gradcheck nonfinite anomaly",
     "linalg": "linalg matrices systems triangular determinants matrix_names spectral",
     "compile": "compiled",
