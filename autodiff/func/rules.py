@@ -225,12 +225,6 @@ def _squeezed(op: Op, level: Level, tensors: Any, args: Any) -> Any:
     return Batched(op(tensors[0].value, args[0] << 1), level)
 
 
-@_operation("reduce")
-def _reduced(op: Op, level: Level, tensors: Any, args: Any) -> Any:
-    kind, mask, *rest = args
-    return Batched(op(tensors[0].value, kind, mask << 1, *rest), level)
-
-
 # ---- shapes ----
 
 
