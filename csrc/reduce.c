@@ -49,11 +49,18 @@ static void cascade_finish(const reduction *r, cascade *c, int64_t n, char *out)
 
 /* ---- reading x ---- */
 
-static void load(const reduction *r, int64_t n, char *dst, const char *src, int64_t stride) {
-    const bool there = r->step && stride == 1 && ad_dtype_type[r->x->dtype] == r->type &&
-                       ad_itemsize[r->x->dtype] == r->size;
+static void load_step(const reduction *r, int64_t n, char *dst, const char *src, int64_t stride) {
+    const bool there =
+        stride == 1 && ad_dtype_type[r->x->dtype] == r->type && ad_itemsize[r->x->dtype] == r->size;
     if (!there) r->load(n, dst, src, stride);
-    if (r->step) r->step(n, dst, there ? src : dst, there ? src : dst, NULL);
+    r->step(n, dst, there ? src : dst, there ? src : dst, NULL);
+}
+
+static inline void load(const reduction *r, int64_t n, char *dst, const char *src, int64_t stride) {
+    if (r->step)
+        load_step(r, n, dst, src, stride);
+    else
+        r->load(n, dst, src, stride);
 }
 
 bool ad_is_run(const reduction *r) {
@@ -76,14 +83,11 @@ const char *ad_sequence(const reduction *r, const char *base, int64_t start, int
 
 /* ---- one chunk of a tile of results ---- */
 
-static void chunk_by_rows(const reduction *r, const char *base, int64_t tile, int64_t start, int64_t n,
-                          char *out) {
+/* Rows that are not as the kernels take them; apart, as a small reduction would feel the room they take. */
+__attribute__((noinline)) static void rows_of_loaded(const reduction *r, const char *base, int64_t tile,
+                                                     int64_t start, int64_t n, char *out) {
     _Alignas(64) char buffer[ROWS * CHUNK * 8];
-    int64_t step = r->kept.strides[r->kept.ndim - 1];
-    if (ad_is_run(r)) {
-        r->kernels->rows(tile, n, base + start * r->size, step, out);
-        return;
-    }
+    const int64_t step = r->kept.strides[r->kept.ndim - 1];
     const int64_t bytes = step * ad_itemsize[r->x->dtype];
     const bool whole =
         r->folded.ndim == 1 && r->folded.strides[0] == 1 && step == n; /* one after the other */
@@ -97,6 +101,14 @@ static void chunk_by_rows(const reduction *r, const char *base, int64_t tile, in
                 first = ad_sequence(r, src + k * bytes, start, n, buffer + k * n * r->size);
         r->kernels->rows(rows, n, rows > 1 ? buffer : first, n, out + i * r->size);
     }
+}
+
+static void chunk_by_rows(const reduction *r, const char *base, int64_t tile, int64_t start, int64_t n,
+                          char *out) {
+    if (ad_is_run(r))
+        r->kernels->rows(tile, n, base + start * r->size, r->kept.strides[r->kept.ndim - 1], out);
+    else
+        rows_of_loaded(r, base, tile, start, n, out);
 }
 
 /* Joins the lanes of each column. */
