@@ -49,11 +49,18 @@ static void cascade_finish(const reduction *r, cascade *c, int64_t n, char *out)
 
 /* ---- reading x ---- */
 
-static void load(const reduction *r, int64_t n, char *dst, const char *src, int64_t stride) {
-    const bool there = r->step && stride == 1 && ad_dtype_type[r->x->dtype] == r->type &&
-                       ad_itemsize[r->x->dtype] == r->size;
+static void load_step(const reduction *r, int64_t n, char *dst, const char *src, int64_t stride) {
+    const bool there =
+        stride == 1 && ad_dtype_type[r->x->dtype] == r->type && ad_itemsize[r->x->dtype] == r->size;
     if (!there) r->load(n, dst, src, stride);
-    if (r->step) r->step(n, dst, there ? src : dst, there ? src : dst, NULL);
+    r->step(n, dst, there ? src : dst, there ? src : dst, NULL);
+}
+
+static inline void load(const reduction *r, int64_t n, char *dst, const char *src, int64_t stride) {
+    if (r->step)
+        load_step(r, n, dst, src, stride);
+    else
+        r->load(n, dst, src, stride);
 }
 
 bool ad_is_run(const reduction *r) {
@@ -76,14 +83,11 @@ const char *ad_sequence(const reduction *r, const char *base, int64_t start, int
 
 /* ---- one chunk of a tile of results ---- */
 
-static void chunk_by_rows(const reduction *r, const char *base, int64_t tile, int64_t start, int64_t n,
-                          char *out) {
+/* Rows that are not as the kernels take them; apart, as a small reduction would feel the room they take. */
+__attribute__((noinline)) static void rows_of_loaded(const reduction *r, const char *base, int64_t tile,
+                                                     int64_t start, int64_t n, char *out) {
     _Alignas(64) char buffer[ROWS * CHUNK * 8];
-    int64_t step = r->kept.strides[r->kept.ndim - 1];
-    if (ad_is_run(r)) {
-        r->kernels->rows(tile, n, base + start * r->size, step, out);
-        return;
-    }
+    const int64_t step = r->kept.strides[r->kept.ndim - 1];
     const int64_t bytes = step * ad_itemsize[r->x->dtype];
     const bool whole =
         r->folded.ndim == 1 && r->folded.strides[0] == 1 && step == n; /* one after the other */
@@ -97,6 +101,14 @@ static void chunk_by_rows(const reduction *r, const char *base, int64_t tile, in
                 first = ad_sequence(r, src + k * bytes, start, n, buffer + k * n * r->size);
         r->kernels->rows(rows, n, rows > 1 ? buffer : first, n, out + i * r->size);
     }
+}
+
+static void chunk_by_rows(const reduction *r, const char *base, int64_t tile, int64_t start, int64_t n,
+                          char *out) {
+    if (ad_is_run(r))
+        r->kernels->rows(tile, n, base + start * r->size, r->kept.strides[r->kept.ndim - 1], out);
+    else
+        rows_of_loaded(r, base, tile, start, n, out);
 }
 
 /* Joins the lanes of each column. */
@@ -163,21 +175,51 @@ static void fold_chunk(const reduction *r, const char *base, int64_t tile, int64
 
 /* ---- one item of parallel work: one block of the sequences of one tile ---- */
 
-/* Chunks of one unbroken sequence, as the rows of a matrix; returns how many elements that were. */
-static int64_t push_whole_chunks(const reduction *r, cascade *c, const char *src, int64_t n) {
+/* Joins n neighbours two by two, as the tree over chunks does: all of a level at once. */
+static void join_neighbours(const reduction *r, int64_t n, char *parts, char *out) {
+    _Alignas(64) char even[ROW_BLOCK / CHUNK * 4], odd[ROW_BLOCK / CHUNK * 4];
+    char rest[8]; /* what is left over of the levels below */
+    const size_t size = (size_t)r->size;
+    bool left = false;
+    for (; n > 1; n /= 2) {
+        const char *last = parts + (n - 1) * r->size;
+        if (n & 1 && left) r->kernels->combine(1, rest, last, rest);
+        if (n & 1 && !left) memcpy(rest, last, size);
+        left = left || n & 1;
+        for (int64_t i = 0; i < n / 2; i++)
+            if (size == 4) {
+                memcpy(even + 4 * i, parts + 8 * i, 4);
+                memcpy(odd + 4 * i, parts + 8 * i + 4, 4);
+            } else {
+                memcpy(even + 8 * i, parts + 16 * i, 8);
+                memcpy(odd + 8 * i, parts + 16 * i + 8, 8);
+            }
+        r->kernels->combine(n / 2, parts, even, odd);
+    }
+    if (left)
+        r->kernels->combine(1, out, parts, rest);
+    else
+        memcpy(out, parts, size);
+}
+
+/* A block of one unbroken sequence: its chunks as the rows of a matrix. */
+static void fold_run(const reduction *r, const char *x, int64_t n, char *out) {
     _Alignas(64) char parts[ROW_BLOCK / CHUNK * 8];
-    int64_t chunks = ad_least(n, ROW_BLOCK) / CHUNK;
-    r->kernels->rows(chunks, CHUNK, src, CHUNK, parts);
-    for (int64_t k = 0; k < chunks; k++) cascade_push(r, c, 1, parts + k * r->size);
-    return chunks * CHUNK;
+    const int64_t whole = n / CHUNK, left = n % CHUNK;
+    if (whole) r->kernels->rows(whole, CHUNK, x, CHUNK, parts);
+    if (left) r->kernels->rows(1, left, x + whole * CHUNK * r->size, 0, parts + whole * r->size);
+    join_neighbours(r, whole + (left > 0), parts, out);
 }
 
 /* A block of the sequences of n results, from `start`. */
 static void fold_block(const reduction *r, const char *base, int64_t n, int64_t start, char *out) {
     int64_t end = ad_least(start + r->block, r->length);
     _Alignas(64) char part[WIDE * 8], levels[BLOCK_LEVELS * 8];
+    if (n == 1 && ad_is_run(r)) {
+        fold_run(r, base + start * r->size, end - start, out);
+        return;
+    }
     cascade c = {0, levels};
-    if (n == 1 && ad_is_run(r)) start += push_whole_chunks(r, &c, base + start * r->size, end - start);
     for (; start < end; start += CHUNK) {
         int64_t len = ad_least(CHUNK, end - start);
         fold_chunk(r, base, n, start, len, part);
