@@ -184,6 +184,10 @@ int ad_pw(ad_op *op, int n_in, const ad_tensor *const *in, int n_out,
 /* The result of up to four inputs, NULL where there are fewer, written to `out`. */
 int ad_pw_to(ad_op *op, ad_tensor *out, const ad_tensor *x, const ad_tensor *y, const ad_tensor *z,
              const ad_tensor *w);
+/* The op of one index of the first dimension of all operands after another, the last first if `reverse`: a
+ * step may read what those before it wrote, but not what it writes. */
+int ad_pw_steps(ad_op *op, int reverse, int n_in, const ad_tensor *const *in, int n_out,
+                ad_tensor *const *out);
 /* The steps of a recurrent layer over `steps` blocks of rows, the last first if `reverse`. in: what the
  * inputs add to the gates, the weights and first state of h, c or NULL, a bias or NULL; out: the rows of h,
  * of c or NULL, of what is kept (in an order of its own) or NULL. The op takes what inputs and states add to

@@ -195,6 +195,14 @@ class PointwiseOp:
         while lib.ad_pw(self.native, self.n_in, given, len(outs), outs):
             self.specialise(take_failure(), list(map(wrap, given)))
 
+    def write_steps(self, given: Sequence[Any], out: Any, reverse: bool = False) -> None:
+        """Write over `out` the results of one index of the first dimension after another.
+
+        A step may read what those before it wrote. Nothing is recorded.
+        """
+        while lib.ad_pw_steps(self.native, reverse, len(given), given, 1, [out]):
+            self.specialise(take_failure(), list(map(wrap, given)))
+
     def plain(self, g: Tensor, others: Sequence[Any]) -> Tensor:
         """The result for g and the tensors of some descriptors, not recorded."""
         n = len(others)
