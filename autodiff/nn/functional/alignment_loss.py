@@ -169,10 +169,7 @@ def ctc_loss(
         longest = min(longest, max(given, default=0))
     labels = _label_rows(targets, sizes, longest, classes, blank)
     loss = _ctc(x, labels, times, sizes, blank)
-    if zero_infinity:
-        loss = loss.masked_fill(loss == math.inf, 0.0)
-    else:
-        loss = _infinite.call(loss)
+    loss = loss.masked_fill(loss == math.inf, 0.0) if zero_infinity else _infinite.call(loss)
     if not batched:
         loss = loss.squeeze(0)
     if reduction == "mean":
