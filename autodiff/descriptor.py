@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from autodiff import dtypes
+from autodiff.devices import CPU, device
 from autodiff.native import error, ffi, lib, looked_at
 from autodiff.shapes import Size, dim_index
 
@@ -174,13 +175,13 @@ class Described(TensorMethods):
         return dtypes.ALL[self._p.dtype]
 
     @property
-    def device(self) -> str:
-        """Always "cpu".
+    def device(self) -> device:
+        """Always the CPU.
 
         >>> ad.zeros(2).device
-        'cpu'
+        device(type='cpu')
         """
-        return "cpu"
+        return CPU
 
     @property
     def is_cuda(self) -> bool:
@@ -190,6 +191,15 @@ class Described(TensorMethods):
         False
         """
         return False
+
+    @property
+    def is_cpu(self) -> bool:
+        """Always True.
+
+        >>> ad.zeros(2).is_cpu
+        True
+        """
+        return True
 
     def is_floating_point(self) -> bool:
         """Whether the elements are floating-point numbers.

@@ -391,6 +391,11 @@ def grad(
         found = grad(outputs, given, grad_outputs, retain_graph, create_graph, *rest)
         return dict(zip(inputs, found, strict=True))
     ys, xs = _as_tuple(outputs), _as_tuple(inputs)
+    if materialize_grads and allow_unused is False:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: "
+            "allow_unused=False."
+        )
     if not xs:
         raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     if is_grads_batched:

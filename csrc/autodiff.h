@@ -239,18 +239,21 @@ ad_tensor *ad_spread(const ad_tensor *x, uint32_t dims, int keepdim, double free
  */
 ad_tensor *ad_deviations(const ad_tensor *x, const ad_tensor *g, uint32_t dims, double scale);
 /* Rows, along the last dimensions of x, of this shape, less their mean, over the root of their variance plus
- * eps; times w plus b, of that shape or NULL. `stats` is what the vjp needs. */
+ * eps; times w plus b, of that shape or NULL. Where they are not `centred`, 0 is what is taken for their
+ * mean. `stats` is what the vjp needs: four rows, of which the first are the means and the last the
+ * variances. */
 ad_tensor *ad_layer_norm(const ad_tensor *x, int ndim, const int64_t *shape, const ad_tensor *w,
-                         const ad_tensor *b, double eps, ad_tensor **stats);
+                         const ad_tensor *b, double eps, int centred, ad_tensor **stats);
 /* The cotangents of x, w and b from that of the result: those whose bits are set in `wanted`. */
 int ad_layer_norm_vjp(const ad_tensor *g, const ad_tensor *x, int ndim, const ad_tensor *w,
-                      const ad_tensor *stats, int wanted, ad_tensor **out);
-/* The same of rows that are so many groups of the channels (dimension 1) of each element of the batch; w and
- * b have a number for each channel. */
-ad_tensor *ad_group_norm(const ad_tensor *x, int64_t groups, const ad_tensor *w, const ad_tensor *b,
-                         double eps, ad_tensor **stats);
-int ad_group_norm_vjp(const ad_tensor *g, const ad_tensor *x, int64_t groups, const ad_tensor *w,
-                      const ad_tensor *stats, int wanted, ad_tensor **out);
+                      const ad_tensor *stats, int centred, int wanted, ad_tensor **out);
+/* The same of rows that are so many groups of the channels (dimension 1) of each element of the batch or,
+ * where groups is 0, that are a channel of all of the batch; w and b have a number for each channel. Without
+ * stats, the vjp is that of x w + b. */
+ad_tensor *ad_channel_norm(const ad_tensor *x, int64_t groups, const ad_tensor *w, const ad_tensor *b,
+                           double eps, ad_tensor **stats);
+int ad_channel_norm_vjp(const ad_tensor *g, const ad_tensor *x, int64_t groups, const ad_tensor *w,
+                        const ad_tensor *stats, int wanted, ad_tensor **out);
 /* Minus the logarithm of the softmax of logits (m, classes) at int64 targets (m), times the weight of the
  * class where there are weights: each (reduction 0), their mean by weight (1), their sum (2). Rows whose
  * target is `ignored` count as nothing. `saved` is what the vjp needs. AD_BAD_INDEX: a target out of bounds.

@@ -208,7 +208,7 @@ static void merge_loops(copy_loops *k) {
 }
 
 /* Makes the last two loops a panel: a loop of one step where there are fewer, and where the columns do not
- * run along the source's memory, the loop that does as rows. */
+ * run along the source's memory, the loop that does as rows; but a short one where they share its lines. */
 static void choose_panel(copy_loops *k) {
     for (; k->ndim < 2; k->ndim++) {
         for (int d = k->ndim; d > 0; d--) swap_loops(k, d - 1, d);
@@ -216,8 +216,9 @@ static void choose_panel(copy_loops *k) {
         k->dst[0] = k->src[0] = 0;
     }
     if (k->src[k->ndim - 1] <= 1) return;
+    const bool far = k->src[k->ndim - 1] >= AD_TILE;
     for (int d = 0; d < k->ndim - 2; d++)
-        if (k->src[d] == 1) swap_loops(k, d, k->ndim - 2);
+        if (k->src[d] == 1 && (far || k->shape[d] >= AD_TILE / 2)) swap_loops(k, d, k->ndim - 2);
 }
 
 static void copy_item(void *context, int64_t item) {

@@ -78,7 +78,11 @@ def zero_(x: Tensor) -> Tensor:
     >>> ad.ones(2).zero_()
     tensor([0., 0.])
     """
-    return copy_(x, ZEROS[x._p.dtype])
+    p = x._p
+    zero = ZEROS[p.dtype]
+    if x._node is None and x._base is None and not lib.ad_copy(p, zero._p):
+        return x
+    return copy_(x, zero)
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:

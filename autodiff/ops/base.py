@@ -124,7 +124,7 @@ class Op:
         else:
             y._node = self.record((x,), (edge,), args, p)
         if self.view:
-            y._base = base = x if base is None else base
+            y._base = base = x if base is None or x._acc is not None else base
             y._base_node = base._node
         else:
             y._base = y._base_node = None

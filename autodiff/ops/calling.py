@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from autodiff.expr import Expr, build
+from autodiff.ops.out import fit
 from autodiff.ops.pointwise import PointwiseOp, operand
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
@@ -39,7 +40,13 @@ def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> 
             "differentiation, "
             "but one of the arguments requires grad."
         )
-    return op.into(out, tensors)
+    try:
+        return op.into(out, tensors)
+    except RuntimeError:
+        shape = op.call(*tensors).shape
+        if shape == out.shape or builtins.any(x is out for x in tensors):
+            raise
+        return op.into(fit(op.name, out, shape), tensors)
 
 
 def _no_tensor(op: PointwiseOp, args: tuple[Any, ...], i: int) -> TypeError:

@@ -23,7 +23,9 @@ def _length(data: Any) -> int | None:
     """The length of a sequence, None of a number or a tensor without dimensions."""
     if isinstance(data, (list, tuple, range)):
         return len(data)
-    if isinstance(data, Tensor) or hasattr(data, "__array_interface__"):
+    if isinstance(data, Tensor):
+        return None if data.numel() == 1 else len(data)  # of one element, a number
+    if hasattr(data, "__array_interface__"):
         return len(data) if data.ndim else None
     return None
 

@@ -6,7 +6,7 @@ import operator
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.native import lib
+from autodiff.native import lib, take_failure
 from autodiff.ops.assign import copy_
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.convert import as_tensor, tensor
@@ -351,17 +351,27 @@ def index_add_(x: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any
     """
     p, places, added = x._p, index._p, source._p
     d = dim_index(dim, p.ndim)
-    shape = list(x.shape)
-    shape[d : d + 1] = [places.numel] if p.ndim else []
     at_hand = places.dtype == _INT64 and places.ndim == 1 and added.dtype == p.dtype
-    if not at_hand or list(source.shape) != shape:
-        _check_index_add(x, d, index, source)
+    shape, count = x.shape, places.numel
+    if not at_hand or source.shape != shape or not p.ndim or shape[d] != count:
+        wanted = [*shape[:d], count, *shape[d + 1 :]] if p.ndim else []
+        if not at_hand or list(source.shape) != wanted:
+            _check_index_add(x, d, index, source)
+    elif alpha == 1 and _is_plain(x) and _is_plain(source):
+        if not lib.ad_index_put(p, d, 1, [places], added, 1):
+            return x
+        take_failure()  # to be met again
     flat = _vector(index)
     scaled = source if alpha == 1 else source * alpha
     if p.ndim == 0:
         write_at(unsqueeze(x, 0), Indices([flat]), reshape(scaled, 1), True, _put_added)
         return x
     return write_at(x, Indices([flat], d), scaled, True, _put_added)
+
+
+def _is_plain(x: Tensor) -> bool:
+    """Whether no history has to know of a write."""
+    return x._node is None and x._base is None
 
 
 def _check_index_add(x: Tensor, d: int, index: Tensor, source: Tensor) -> None:

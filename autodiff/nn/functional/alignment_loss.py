@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Sequence
 from typing import Any
@@ -60,19 +61,21 @@ _step = PointwiseOp(
     "CtcLossBackward0",
 )
 _either = PointwiseOp("ctc_either", _logaddexp(_a, _b), 2)
-_ended = PointwiseOp("ctc_end", either(build("lt", _a, NEVER / 2), math.inf, -_a), 1)
+_impossible = build("lt", _a, NEVER / 2)
+_nothing = build("exp", _a * 1e-26)  # 0 where it is impossible, else 1 and of no slope
+# The losses, by whether impossible ones are forgiven: their gradient is 0 then, and else nan.
+_ended = {
+    True: PointwiseOp("ctc_end", either(_impossible, math.inf, -_a), 1),
+    False: PointwiseOp("ctc_end", either(_impossible, -build("log", _nothing), -_a), 1),
+}
 _parts = PointwiseOp("ctc_parts", _shares()[0], 5, also=_shares()[1:])
-_last = PointwiseOp(
-    "ctc_last", either(build("lt", _c, math.inf), -_share(_b + _c) * _a, _a * 0.0), 3
-)
+_last = {
+    forgiven: PointwiseOp(
+        "ctc_last", either(build("lt", _c, math.inf), -_share(_b + _c) * _a, slope), 3
+    )
+    for forgiven, slope in ((True, 0.0), (False, math.nan))
+}
 _back = PointwiseOp("ctc_back", _a * _d + _b * _e + _c * _f, 6)
-_flat = build("exp", _a * -1e-26)  # 1 at losses, 0 at inf: its logarithm has the slope nan there
-_infinite = PointwiseOp(
-    "ctc_infinite",
-    either(build("lt", _a, math.inf), _a, -build("log", _flat)),
-    1,
-    "CtcLossBackward0",
-)
 _sent = PointwiseOp("ctc_sent", either(_c, either(build("lt", _b, NEVER), 0.0, _a), 0.0), 3)
 
 
@@ -168,8 +171,9 @@ def ctc_loss(
         given = [target_lengths] if isinstance(target_lengths, int) else target_lengths
         longest = min(longest, max(given, default=0))
     labels = _label_rows(targets, sizes, longest, classes, blank)
-    loss = _ctc(x, labels, times, sizes, blank)
-    loss = loss.masked_fill(loss == math.inf, 0.0) if zero_infinity else _infinite.call(loss)
+    loss = _ctc(x, labels, times, sizes, blank, bool(zero_infinity))
+    if zero_infinity:
+        loss = loss.masked_fill(loss == math.inf, 0.0)
     if not batched:
         loss = loss.squeeze(0)
     if reduction == "mean":
@@ -184,9 +188,12 @@ def ctc_loss(
 class _Chart:
     """The states of all steps, which the way back needs, and the scores of the labels."""
 
-    __slots__ = ("scores", "states")
+    __slots__ = ("forgives", "scores", "states")
     scores: Any
     states: Any
+
+    def __init__(self, forgives: bool) -> None:
+        self.forgives = forgives
 
 
 def _part(p: Any, step: int, row: int, like: Any) -> Any:
@@ -215,12 +222,12 @@ def _forward(x: Any, row: Any, may_skip: Any, there: Any, ends: Any, chart: _Cha
     before = [_part(states, 0, at, scores) for at in (2, 1, 0)]
     skips = expand(wrap(may_skip), (steps, width, batch))._p
     _step.write_steps([*before, scores, skips, there], _part(states, 1, 2, scores))
-    return lib.ad_alias(_losses(select(wrap(states), 0, steps), wrap(ends))._p)
+    return lib.ad_alias(_losses(select(wrap(states), 0, steps), wrap(ends), chart)._p)
 
 
-def _losses(states: Tensor, ends: Tensor) -> Tensor:
+def _losses(states: Tensor, ends: Tensor, chart: _Chart) -> Tensor:
     before, last = gather(states, 0, ends).unbind()
-    return _ended.call(_either.call(last, before))
+    return _ended[chart.forgives].call(_either.call(last, before))
 
 
 def _add(x: Tensor, dim: int, places: Any, values: Tensor) -> None:
@@ -237,7 +244,8 @@ def _sweep(node: OpNode, g: Tensor) -> tuple[Tensor | None, ...]:
     shares = [_full(g._p, 0, steps, 2 + width, batch) for _ in range(3)]
     before = [_part(states, 0, at, scores) for at in (2, 1, 0)]
     _parts.write_all([*before, may_skip, there], [_part(p, 0, 0, scores) for p in shares])
-    ended = _last.call(g, gather(select(wrap(states), 0, steps), 0, wrap(ends)), wrap(y))
+    last = gather(select(wrap(states), 0, steps), 0, wrap(ends))
+    ended = _last[chart.forgives].call(g, last, wrap(y))
     sums = _full(g._p, 0, steps + 1, 4 + width, batch)
     _add(select(wrap(sums), 0, steps), 0, ends, ended)
     later = [_part(sums, 1, at, scores) for at in (2, 3, 4)]
@@ -252,10 +260,13 @@ def _sweep(node: OpNode, g: Tensor) -> tuple[Tensor | None, ...]:
 def _rule(node: OpNode, g: Tensor, *saved: Tensor) -> Sequence[Tensor | None]:
     if not mode.grad:  # a walk to chosen inputs, that records nothing
         return _sweep(node, g)
-    return cotangents_of(_composed, node, g, saved[:-1])
+    composed = functools.partial(_composed, node.args[0])
+    return cotangents_of(composed, node, g, saved[:-1])
 
 
-def _composed(x: Tensor, row: Tensor, may_skip: Tensor, there: Tensor, ends: Tensor) -> Tensor:
+def _composed(
+    chart: _Chart, x: Tensor, row: Tensor, may_skip: Tensor, there: Tensor, ends: Tensor
+) -> Tensor:
     """The losses by differentiable operations, a step after the other."""
     front = full((2, x.shape[1]), NEVER, dtype=x.dtype)
     states = full((2 + row.shape[0], x.shape[1]), NEVER, dtype=x.dtype)
@@ -264,7 +275,7 @@ def _composed(x: Tensor, row: Tensor, may_skip: Tensor, there: Tensor, ends: Ten
     for score, is_there in zip(_scores(x, row).unbind(), there.unbind(), strict=True):
         before = [narrow(states, 0, at, n) for at in (2, 1, 0)]
         states = cat([front, _step.call(*before, score, may_skip, is_there)])
-    return _losses(states, ends)
+    return _losses(states, ends, chart)
 
 
 _op: Op = Op(
@@ -277,11 +288,13 @@ _op: Op = Op(
 )
 
 
-def _ctc(x: Tensor, labels: Tensor, times: Tensor, sizes: Tensor, blank: int) -> Tensor:
+def _ctc(
+    x: Tensor, labels: Tensor, times: Tensor, sizes: Tensor, blank: int, forgives: bool
+) -> Tensor:
     """The losses of checked arguments."""
     row = full((2 * labels.shape[1] + 1, x.shape[1]), blank)
     row[1::2] = labels.t()
     may_skip = (row != blank) & (row != row.roll(2, 0))
     there = arange(x.shape[0]).view(-1, 1, 1) < expand(times, row.shape)
     last = (2 * sizes + 1).masked_fill(sizes > labels.shape[1], 0)
-    return _op.on([x, row, may_skip, there, stack([last, last + 1])], _Chart())
+    return _op.on([x, row, may_skip, there, stack([last, last + 1])], _Chart(forgives))
