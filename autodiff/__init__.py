@@ -1,11 +1,13 @@
 """autodiff: a small deep-learning engine with PyTorch's names and behaviour."""
 
 import importlib
+import math
 from typing import TYPE_CHECKING, Any
 
 from autodiff import autograd, functions, random
 from autodiff._format import get_printoptions, set_printoptions
 from autodiff._version import __version__
+from autodiff.devices import device
 from autodiff.dtypes import (
     bfloat16,
     bool,
@@ -38,6 +40,7 @@ from autodiff.ops.generator import Generator, default_generator
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor
 
+pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
 double = float64
 float = float32
 half = float16
@@ -54,6 +57,7 @@ __all__ = [
     "bool",
     "compile",
     "default_generator",
+    "device",
     "double",
     "dtype",
     "enable_grad",
@@ -89,6 +93,7 @@ __all__ = [
 __all__ += functions.__all__
 
 if TYPE_CHECKING:
+    from autodiff import cuda as cuda
     from autodiff import data as data
     from autodiff import func as func
     from autodiff import io as io
@@ -97,6 +102,7 @@ if TYPE_CHECKING:
     from autodiff import optim as optim
     from autodiff import utils as utils
     from autodiff.compiled import compile as compile
+    from autodiff.func import vmap as vmap
     from autodiff.io import load as load
     from autodiff.io import save as save
     from autodiff.nonfinite import NonFiniteError as NonFiniteError
@@ -108,12 +114,13 @@ _LATE = {
     "detect_nonfinite": "autodiff.nonfinite",
     "load": "autodiff.io",
     "save": "autodiff.io",
+    "vmap": "autodiff.func",
 }
 
 
 def __getattr__(name: str) -> Any:
     """What is imported when it is first asked for."""
-    if name in ("data", "func", "io", "linalg", "nn", "optim", "utils"):
+    if name in ("cuda", "data", "func", "io", "linalg", "nn", "optim", "utils"):
         return importlib.import_module(f"autodiff.{name}")
     if name in _LATE:
         return getattr(importlib.import_module(_LATE[name]), name)

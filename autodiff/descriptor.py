@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from autodiff import dtypes
+from autodiff.devices import CPU, device
 from autodiff.native import error, ffi, lib, looked_at
 from autodiff.shapes import Size, dim_index
 
@@ -63,7 +64,12 @@ class Described(TensorMethods):
         >>> ad.zeros(2, 3).size(1)
         3
         """
-        return self.shape if dim is None else self.shape[dim_index(dim, self.ndim)]
+        if dim is None:
+            return self.shape
+        p = self._p
+        n = p.ndim
+        index = dim_index(dim, n)
+        return p.shape[index] if n else self.shape[index]
 
     def stride(self, dim: int | None = None) -> Any:
         """The strides in elements, or that of one dimension.
@@ -169,13 +175,13 @@ class Described(TensorMethods):
         return dtypes.ALL[self._p.dtype]
 
     @property
-    def device(self) -> str:
-        """Always "cpu".
+    def device(self) -> device:
+        """Always the CPU.
 
         >>> ad.zeros(2).device
-        'cpu'
+        device(type='cpu')
         """
-        return "cpu"
+        return CPU
 
     @property
     def is_cuda(self) -> bool:
@@ -185,6 +191,15 @@ class Described(TensorMethods):
         False
         """
         return False
+
+    @property
+    def is_cpu(self) -> bool:
+        """Always True.
+
+        >>> ad.zeros(2).is_cpu
+        True
+        """
+        return True
 
     def is_floating_point(self) -> bool:
         """Whether the elements are floating-point numbers.

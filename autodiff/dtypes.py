@@ -70,6 +70,7 @@ ALIASES: Final = {
     "float": float32,
     "double": float64,
 }
+PYTHON: Final = {builtins.bool: bool, builtins.int: int64, builtins.float: float64}
 HALVES: Final = (float16, bfloat16)  # stored so, computed in float32
 FLOATS: Final = (*HALVES, float32, float64)
 FIRST_FLOAT: Final = float16.code

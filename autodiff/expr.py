@@ -265,12 +265,19 @@ def with_args(node: Expr, args: tuple[Expr, ...]) -> Expr:
 
 
 def expanded(roots: Sequence[Expr]) -> list[Expr]:
-    """The expressions with only instructions, inputs, constants and casts left."""
+    """The expressions with only instructions, inputs, constants and conversions left.
+
+    What is written in terms of others takes its operands as the dtype that it computes in.
+    """
 
     def change(node: Expr, args: tuple[Expr, ...]) -> Expr:
         primitive = PRIMITIVES.get(node.op)
         if primitive is None or primitive.expand is None:
             return with_args(node, args)
+        if primitive.arity > 1 or primitive.result == "float":
+            args = tuple(
+                x if x.op == "const" else Expr("operand", (x, *args), node.op) for x in args
+            )
         return expanded([primitive.expand(*args)])[0]
 
     return rebuild(roots, change)

@@ -20,6 +20,7 @@ from autodiff.ops import (
     diagonals,
     dlpack,
     einsum,
+    everyday,
     gather,
     generator,
     indexing,
@@ -66,6 +67,8 @@ _BY_MODULE: dict[Any, str] = {
     reductions: "sum mean prod max min amax amin argmax argmin any all",
     contraction: "matmul mm bmm mv dot",
     blended: "addmm addmv addr addbmm baddbmm",
+    everyday: "is_tensor is_floating_point is_nonzero numel isposinf isneginf isin nanmean "
+    "trapezoid msort block_diag combinations logspace",
     products: "outer inner vdot cross kron trace tensordot",
     chains: "chain_matmul",
     covariance: "cov corrcoef",
@@ -95,6 +98,7 @@ cat column_stack diag dstack gather hstack index_add index_copy index_select mas
 scatter scatter_add scatter_reduce stack take take_along_dim tril triu vstack
 all any amax amin argmax argmin logsumexp mean nansum nonzero prod std sum var
 arange empty eye full linspace ones zeros
+isin isneginf isposinf logspace msort nanmean
 """
 _WITH_OUTS = "aminmax max min sort topk"  # results of two tensors, or one
 # Written over their first argument: the methods of these names.
@@ -105,7 +109,7 @@ log2_ log_ logit_ nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ relu_ round_ r
 sinc_ sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_
 """
 _MAKERS = """
-tensor as_tensor arange empty empty_like eye full full_like linspace ones ones_like zeros
+tensor as_tensor arange empty empty_like eye full full_like linspace logspace ones ones_like zeros
 zeros_like rand rand_like randint randint_like randn randn_like randperm tril_indices triu_indices
 """
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from autodiff.anomaly import line_of, state
@@ -123,7 +123,7 @@ class _Walk:
                 if owner is not None and owner._node is not leaf:
                     return  # it does not require grad any more
                 hooks = self.hooks.get(leaf) if self.hooks else None
-                if hooks is None and leaf.grad is None and leaf in self.fresh:
+                if hooks is None and leaf.grad is None and leaf in self.fresh and g._p.contiguous:
                     leaf.put(g)
                 else:
                     _arrive(leaf, g, leaf in self.fresh, self.create, hooks)
@@ -223,10 +223,13 @@ def _call_node_hooks(
 
 
 def _accumulate(leaf: AccumulateGrad, g: Tensor, fresh: bool, create: bool) -> None:
-    """Add to a leaf's .grad, which never shares memory with another tensor's."""
+    """Add to a leaf's .grad, which never shares memory with another tensor's, nor within itself.
+
+    It is contiguous, as leaves are as a rule: so it can be viewed and written to as they can.
+    """
     before = leaf.gradient()
     if before is None:
-        leaf.put(g if fresh else g.clone())
+        leaf.put(g.contiguous() if not g._p.contiguous else g if fresh else g.clone())
     elif create:
         leaf.put(before + g)
     else:
@@ -313,7 +316,8 @@ def _walk(
 
 
 def _as_tuple(x: Any) -> tuple[Any, ...]:
-    return tuple(x) if isinstance(x, (tuple, list)) else (x,)
+    one = isinstance(x, (Tensor, str, bytes)) or not isinstance(x, Iterable)
+    return (x,) if one else tuple(x)
 
 
 def _gradients(given: Any, outputs: tuple[Any, ...], what: str) -> tuple[Any, ...]:
@@ -387,6 +391,13 @@ def grad(
         found = grad(outputs, given, grad_outputs, retain_graph, create_graph, *rest)
         return dict(zip(inputs, found, strict=True))
     ys, xs = _as_tuple(outputs), _as_tuple(inputs)
+    if materialize_grads and allow_unused is False:
+        raise ValueError(
+            "Expected allow_unused to be True or not passed when materialize_grads=True, but got: "
+            "allow_unused=False."
+        )
+    if not xs:
+        raise RuntimeError("`inputs` argument to `grad()` cannot be empty.")
     if is_grads_batched:
         gs = _gradients(grad_outputs, ys, "grad")
         batched = importlib.import_module("autodiff.func.jacobians")  # which is above

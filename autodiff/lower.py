@@ -206,6 +206,8 @@ class Lowering:
             d = dtypes.of_value(node.value)
             return Value(Operand(d, NUMBER), _TYPE[d], (), number=node.value)
         args = [self.values[id(arg)] for arg in node.args]
+        if node.op == "operand":
+            return self.converted(args[0], Expr(node.value, node.args[1:]), args[1:])
         operand = infer(node, [arg.operand for arg in args])
         if node.op == "cast":
             return self.cast(args[0], operand)
@@ -229,6 +231,20 @@ class Lowering:
         token = self.known(name, type_, tokens) or self.emit(name, type_, *tokens)
         narrow = computed in _WRAP and type_ == I64 and operand.dtype is computed
         return Value(operand, type_, token, narrow=narrow)
+
+    def converted(self, value: Value, of: Expr, operands: Sequence[Value]) -> Value:
+        """An operand of an expression, which is written out, in the dtype that it computes in."""
+        every, rule = [x.operand for x in operands], PRIMITIVES[of.op].result
+        alike = rule != "float" and len({x.dtype for x in every}) == 1
+        if value.operand.kind == NUMBER or alike or rule == "bool":
+            return value
+        computed = _computed_in(of, every)
+        if value.operand.dtype is computed:
+            return value
+        type_ = _TYPE[computed]
+        token = self.operand(of.op, value, type_, computed)
+        narrow = type_ == I64 and computed in _WRAP
+        return Value(value.operand._replace(dtype=computed), type_, token, narrow=narrow)
 
     def logic(self, name: str, args: list[Value], operand: Operand) -> Value:
         """A truth value of truth values: as floats, which are compared to and loaded faster."""
@@ -312,7 +328,7 @@ def _live(code: Sequence[tuple[int, int, tuple[Token, ...]]], outs: Sequence[Tok
 def compile_program(roots: Sequence[Expr], operands: Sequence[Operand]) -> Any:
     """A native program that computes the expressions for operands of these dtypes and kinds."""
     for root in roots:
-        if root.op == "sub" and any(_is_bool(arg, operands) for arg in root.args):
+        if root.op in ("sub", "sub_scaled") and any(_is_bool(arg, operands) for arg in root.args):
             raise RuntimeError(_NO_BOOL["sub"])
     lowering = Lowering(operands)
     values = lowering.lower(expanded(roots))

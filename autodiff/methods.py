@@ -22,6 +22,8 @@ from autodiff.ops import (
     dlpack,
     draws,
     elementwise,
+    everyday,
+    foreign,
     gather,
     indexing,
     matrix_names,
@@ -139,6 +141,33 @@ def _type_as(self: Tensor, other: Tensor) -> Tensor:
     return cast.to_dtype(self, other.dtype)  # type: ignore[no-any-return]
 
 
+def _type(self: Tensor, dtype: Any = None) -> Any:
+    """The tensor as a dtype, which a name such as "torch.LongTensor" may say; without one, that.
+
+    >>> ad.zeros(2).type(), ad.zeros(2).type(ad.int64)
+    ('torch.FloatTensor', tensor([0, 0]))
+    """
+    names = [f"torch.{name}Tensor" for name in dtypes.SCALAR_NAMES]
+    if dtype is None:
+        return names[self._p.dtype]
+    if isinstance(dtype, str):
+        if dtype not in names:
+            raise ValueError(f"invalid type: {dtype!r}")
+        dtype = dtypes.ALL[names.index(dtype)]
+    return cast.to(self, dtype)
+
+
+def _reversed(self: Tensor) -> Tensor:
+    """A copy of the tensor, backwards along its first dimension."""
+    return order.flip(self, [0]) if self.ndim else self
+
+
+def _array_wrap(self: Tensor, array: Any, context: Any = None, return_scalar: bool = False) -> Any:
+    """What NumPy's functions of a tensor give: a tensor, where there is such a dtype."""
+    about = getattr(array, "__array_interface__", {"typestr": ""})
+    return convert.from_numpy(array) if about["typestr"][1:] in foreign.TYPES else array
+
+
 def _where(self: Tensor, condition: Any, other: Any) -> Tensor:
     """self where condition is true, else other.
 
@@ -241,6 +270,7 @@ def _methods() -> dict[str, Callable[..., Any]]:
         blended: "addmm addmv addr addbmm baddbmm addmm_ addmv_ addr_ addbmm_ baddbmm_",
         products: "outer inner vdot cross kron trace",
         covariance: "cov corrcoef",
+        everyday: "is_nonzero isposinf isneginf nanmean msort",
         derived: "aminmax argwhere bincount count_nonzero diff dist nansum norm",
         gather: "gather take_along_dim nonzero",
         scatter: "scatter scatter_ scatter_add scatter_add_ scatter_reduce scatter_reduce_",
@@ -268,7 +298,8 @@ def _methods() -> dict[str, Callable[..., Any]]:
     for name in ["new_zeros", "new_ones", "new_empty", "new_full", "new_tensor"]:
         table[name] = placed(table[name])
     for alias, name in ALIASES.items():
-        table[alias] = table[name]
+        if name in table:  # some are of functions alone
+            table[alias] = table[name]
     for name, d in {**{d.name: d for d in dtypes.ALL}, **dtypes.ALIASES}.items():
         if name in ("bool", "int", "long", "half", "bfloat16", "float", "double"):
             table[name] = _converter(name, d)
@@ -286,6 +317,9 @@ def _methods() -> dict[str, Callable[..., Any]]:
         "polygamma": guarded(_polygamma, method=True),
         "type_as": guarded(_type_as, method=True),
         "where": _where,
+        "type": _type,
+        "__reversed__": _reversed,
+        "__array_wrap__": _array_wrap,
     }
     return table
 
@@ -305,6 +339,25 @@ ALIASES = {
     "greater": "gt",
     "greater_equal": "ge",
     "not_equal": "ne",
+    "arccos": "acos",
+    "arccos_": "acos_",
+    "arccosh": "acosh",
+    "arccosh_": "acosh_",
+    "arcsin": "asin",
+    "arcsin_": "asin_",
+    "arcsinh": "asinh",
+    "arcsinh_": "asinh_",
+    "arctan": "atan",
+    "arctan_": "atan_",
+    "arctanh": "atanh",
+    "arctanh_": "atanh_",
+    "arctan2": "atan2",
+    "arctan2_": "atan2_",
+    "fix": "trunc",
+    "fix_": "trunc_",
+    "sgn": "sign",
+    "sgn_": "sign_",
+    "trapz": "trapezoid",
     "swapdims": "transpose",
     "moveaxis": "movedim",
     "swapdims_": "transpose_",

@@ -70,9 +70,10 @@ def dim_mask(dim: Any, ndim: int) -> int:
     """The dimensions of a reduction as bits: an int, a sequence of ints, or None for all."""
     if type(dim) is int and 0 <= dim < ndim:
         return 1 << dim
-    if dim is None or (isinstance(dim, Sequence) and not dim):
+    several = type(dim) is tuple or type(dim) is list or isinstance(dim, Sequence)
+    if dim is None or (several and not dim):
         return (1 << ndim) - 1
-    dims = dim if isinstance(dim, Sequence) else (dim,)
+    dims = dim if several else (dim,)
     mask = 0
     for d in dims:
         bit = 1 << dim_index(d, ndim)

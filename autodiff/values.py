@@ -13,7 +13,11 @@ from autodiff.native import ffi, lib, looked_at
 __all__ = ["Valued"]
 
 _unpack = ffi.unpack
-_POINTERS = ("uint8_t *", "uint8_t *", "int32_t *", "int64_t *", "", "", "float *", "double *")
+_HALVES = {d.code for d in dtypes.HALVES}
+_POINTERS = [
+    ffi.typeof(kind) if kind else None
+    for kind in ("uint8_t *", "uint8_t *", "int32_t *", "int64_t *", "", "", "float *", "double *")
+]
 _TYPESTR = ("|b1", "|u1", "<i4", "<i8", "<f2", "", "<f4", "<f8")
 
 
@@ -48,17 +52,19 @@ class Valued(Described):
         >>> ad.tensor([[1, 2], [3, 4]]).tolist()
         [[1, 2], [3, 4]]
         """
-        if self._p.ndim == 0:
-            return self.item()
         p = self._p
+        n = p.ndim
+        if n == 0:
+            return self.item()
         looked_at()
-        half = self.dtype in dtypes.HALVES
+        half = p.dtype in _HALVES
         if half or not p.contiguous:
             d = dtypes.float32.code if half else p.dtype
             p = fresh(lib.ad_contiguous(p, d), "tolist", p)
-        flat = _unpack(ffi.cast(_POINTERS[p.dtype], p.data), p.numel) if p.numel else []
-        values = [v != 0 for v in flat] if p.dtype == dtypes.bool.code else list(flat)
-        return _nest(values, self.shape)
+        values = _unpack(ffi.cast(_POINTERS[p.dtype], p.data), p.numel) if p.numel else []
+        if p.dtype == dtypes.bool.code:
+            values = [v != 0 for v in values]
+        return values if n == 1 else _nest(values, self.shape)
 
     def numpy(self, *, force: bool = False) -> Any:
         """A NumPy array that shares this tensor's memory; by `force` also one that needs grad.

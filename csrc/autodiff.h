@@ -184,6 +184,13 @@ ad_tensor *ad_pw4(ad_op *op, const ad_tensor *x, const ad_tensor *y, const ad_te
 ad_tensor *ad_pw_next(void);
 int ad_pw(ad_op *op, int n_in, const ad_tensor *const *in, int n_out,
           ad_tensor **out); /* NULL outs are made */
+/* The result of up to four inputs, NULL where there are fewer, written to `out`. */
+int ad_pw_to(ad_op *op, ad_tensor *out, const ad_tensor *x, const ad_tensor *y, const ad_tensor *z,
+             const ad_tensor *w);
+/* The op of one index of the first dimension of all operands after another, the last first if `reverse`: a
+ * step may read what those before it wrote, but not what it writes. */
+int ad_pw_steps(ad_op *op, int reverse, int n_in, const ad_tensor *const *in, int n_out,
+                ad_tensor *const *out);
 /* The steps of a recurrent layer over `steps` blocks of rows, the last first if `reverse`. in: what the
  * inputs add to the gates, the weights and first state of h, c or NULL, a bias or NULL; out: the rows of h,
  * of c or NULL, of what is kept (in an order of its own) or NULL. The op takes what inputs and states add to
@@ -235,18 +242,21 @@ ad_tensor *ad_spread(const ad_tensor *x, uint32_t dims, int keepdim, double free
  */
 ad_tensor *ad_deviations(const ad_tensor *x, const ad_tensor *g, uint32_t dims, double scale);
 /* Rows, along the last dimensions of x, of this shape, less their mean, over the root of their variance plus
- * eps; times w plus b, of that shape or NULL. `stats` is what the vjp needs. */
+ * eps; times w plus b, of that shape or NULL. Where they are not `centred`, 0 is what is taken for their
+ * mean. `stats` is what the vjp needs: four rows, of which the first are the means and the last the
+ * variances. */
 ad_tensor *ad_layer_norm(const ad_tensor *x, int ndim, const int64_t *shape, const ad_tensor *w,
-                         const ad_tensor *b, double eps, ad_tensor **stats);
+                         const ad_tensor *b, double eps, int centred, ad_tensor **stats);
 /* The cotangents of x, w and b from that of the result: those whose bits are set in `wanted`. */
 int ad_layer_norm_vjp(const ad_tensor *g, const ad_tensor *x, int ndim, const ad_tensor *w,
-                      const ad_tensor *stats, int wanted, ad_tensor **out);
-/* The same of rows that are so many groups of the channels (dimension 1) of each element of the batch; w and
- * b have a number for each channel. */
-ad_tensor *ad_group_norm(const ad_tensor *x, int64_t groups, const ad_tensor *w, const ad_tensor *b,
-                         double eps, ad_tensor **stats);
-int ad_group_norm_vjp(const ad_tensor *g, const ad_tensor *x, int64_t groups, const ad_tensor *w,
-                      const ad_tensor *stats, int wanted, ad_tensor **out);
+                      const ad_tensor *stats, int centred, int wanted, ad_tensor **out);
+/* The same of rows that are so many groups of the channels (dimension 1) of each element of the batch or,
+ * where groups is 0, that are a channel of all of the batch; w and b have a number for each channel. Without
+ * stats, the vjp is that of x w + b. */
+ad_tensor *ad_channel_norm(const ad_tensor *x, int64_t groups, const ad_tensor *w, const ad_tensor *b,
+                           double eps, ad_tensor **stats);
+int ad_channel_norm_vjp(const ad_tensor *g, const ad_tensor *x, int64_t groups, const ad_tensor *w,
+                        const ad_tensor *stats, int wanted, ad_tensor **out);
 /* Minus the logarithm of the softmax of logits (m, classes) at int64 targets (m), times the weight of the
  * class where there are weights: each (reduction 0), their mean by weight (1), their sum (2). Rows whose
  * target is `ignored` count as nothing. `saved` is what the vjp needs. AD_BAD_INDEX: a target out of bounds.

@@ -5,6 +5,7 @@
 #include "tape.h"
 
 enum {
+    LINE = 64,            /* bytes of a cache line */
     ITEM = 1 << 16,       /* elements a thread takes at a time */
     MEMCPY_MAX = 1 << 14, /* up to this many bytes are copied at once, without more ado */
 };
@@ -89,6 +90,32 @@ void ad_copy_across(const ad_crossing *x, int itemsize, char *dst, const char *s
 }
 
 /* ---- runs and panels ---- */
+
+typedef char vector __attribute__((vector_size(16), aligned(1), may_alias));
+typedef struct {
+    vector a, b, c, d;
+} line;
+static inline line load_line(const char *at) {
+    const vector *p = (const vector *)at;
+    return (line){p[0], p[1], p[2], p[3]};
+}
+static inline void store_line(char *at, line x) {
+    vector *p = (vector *)at;
+    p[0] = x.a, p[1] = x.b, p[2] = x.c, p[3] = x.d;
+}
+
+/* What the C library and the processor have for a long run is slow where source and target lie at different
+ * places of a cache line, and slower where the target is a little further in its page. */
+void ad_move_bytes(char *dst, const char *src, int64_t n) {
+    if (n < LINE || ((intptr_t)dst - (intptr_t)src) % LINE == 0) {
+        memcpy(dst, src, (size_t)n);
+        return;
+    }
+    char *const end = dst + n - LINE;
+    const line last = load_line(src + n - LINE);
+    for (; dst < end; dst += LINE, src += LINE) store_line(dst, load_line(src));
+    store_line(end, last);
+}
 
 /* Through registers of the source's type, which holds it exactly: one rounding, at the store. */
 static void convert_run(int64_t n, char *dst, int dst_dtype, int64_t ds, const char *src, int src_dtype,
@@ -181,7 +208,7 @@ static void merge_loops(copy_loops *k) {
 }
 
 /* Makes the last two loops a panel: a loop of one step where there are fewer, and where the columns do not
- * run along the source's memory, the loop that does as rows. */
+ * run along the source's memory, the loop that does as rows; but a short one where they share its lines. */
 static void choose_panel(copy_loops *k) {
     for (; k->ndim < 2; k->ndim++) {
         for (int d = k->ndim; d > 0; d--) swap_loops(k, d - 1, d);
@@ -189,8 +216,9 @@ static void choose_panel(copy_loops *k) {
         k->dst[0] = k->src[0] = 0;
     }
     if (k->src[k->ndim - 1] <= 1) return;
+    const bool far = k->src[k->ndim - 1] >= AD_TILE;
     for (int d = 0; d < k->ndim - 2; d++)
-        if (k->src[d] == 1) swap_loops(k, d, k->ndim - 2);
+        if (k->src[d] == 1 && (far || k->shape[d] >= AD_TILE / 2)) swap_loops(k, d, k->ndim - 2);
 }
 
 static void copy_item(void *context, int64_t item) {

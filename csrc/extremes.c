@@ -119,7 +119,7 @@ static void search_item(void *context, int64_t item) {
 
 void ad_find_extremes(const ad_tensor *x, uint32_t dims, int fold, int64_t *places, char *values) {
     search s;
-    ad_plan_reduction(&s.r, x, dims, fold, ad_dtype_type[x->dtype], false);
+    ad_plan_reduction(&s.r, x, dims, fold, ad_dtype_type[x->dtype], NULL);
     const int64_t inner = s.r.kept.shape[s.r.kept.ndim - 1];
     s.max = fold == AD_FOLD_max;
     s.r.by_columns = goes_across(&s.r);

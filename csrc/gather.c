@@ -33,16 +33,6 @@ typedef struct {
 
 /* ---- runs ---- */
 
-/* How many indices come before the first that is out of range: the sign of one of the two is set for it. */
-static int64_t valid(const int64_t *index, int64_t n, int64_t size) {
-    int64_t bad = 0, i = 0;
-    for (i = 0; i < n; i++) bad |= index[i] | (int64_t)((uint64_t)(size - 1) - (uint64_t)index[i]);
-    if (bad >= 0) return n;
-    for (i = 0; (uint64_t)index[i] < (uint64_t)size; i++) {
-    }
-    return i;
-}
-
 #define TAKE(T)                                                                                              \
     static inline __attribute__((always_inline)) int64_t take_each_##T(                                      \
         const T *from, int64_t along, T *to, const int64_t *index, int64_t step, int64_t n, int64_t size) {  \
@@ -65,19 +55,21 @@ static int64_t valid(const int64_t *index, int64_t n, int64_t size) {
         (void)t;                                                                                             \
         return (T)(joined);                                                                                  \
     }                                                                                                        \
+    static inline __attribute__((always_inline)) int64_t name##_each(                                        \
+        T *to, int64_t along, const T *from, const int64_t *index, int64_t step, int64_t n, int64_t size) {  \
+        for (int64_t i = 0; i < n; i++) {                                                                    \
+            if ((uint64_t)index[i] >= (uint64_t)size) return i;                                              \
+            T *at = &to[i * along + index[i] * step];                                                        \
+            *at = join_##name(*at, from[i]);                                                                 \
+        }                                                                                                    \
+        return n;                                                                                            \
+    }                                                                                                        \
     static int64_t name(char *x, int64_t along, char *values, const int64_t *index, int64_t step, int64_t n, \
                         int64_t size) {                                                                      \
         T *to = (T *)x;                                                                                      \
         const T *from = (const T *)values;                                                                   \
-        n = valid(index, n, size);                                                                           \
-        if (along == 0 && step == 1)                                                                         \
-            for (int64_t i = 0; i < n; i++) to[index[i]] = join_##name(to[index[i]], from[i]);               \
-        else                                                                                                 \
-            for (int64_t i = 0; i < n; i++) {                                                                \
-                T *at = &to[i * along + index[i] * step];                                                    \
-                *at = join_##name(*at, from[i]);                                                             \
-            }                                                                                                \
-        return n;                                                                                            \
+        if (along == 0 && step == 1) return name##_each(to, 0, from, index, 1, n, size);                     \
+        return name##_each(to, along, from, index, step, n, size);                                           \
     }
 #define SCATTERS(name, T)                                                                                    \
     SCATTER(set_##name, T, v)                                                                                \

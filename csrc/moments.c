@@ -15,6 +15,7 @@ enum { PIECE = 64 * AD_BLOCK }; /* a power of two of chunks: a whole subtree */
 
 typedef struct {
     const ad_moments_source *s;
+    const char *x; /* what the item counts from */
     ad_rows_item item;
     const double *mean, *rest; /* taken off, where they are not NULL; what is left is squared */
     bool square;
@@ -24,7 +25,7 @@ typedef struct {
 static const void *term(void *context, const ad_rows_part *part, int64_t *stride) {
     chunk *c = context;
     const int64_t rows = part->block.rows, cols = part->block.cols;
-    const double *x = (const double *)(const void *)c->s->x + c->item.each + part->offset;
+    const double *x = (const double *)(const void *)c->x + c->item.each + part->offset;
     double *wide = (double *)(void *)c->wide;
     *stride = part->block.stride;
     if (!c->mean) return x;
@@ -58,7 +59,7 @@ static void of_chunk(chunk *c, int64_t n, ad_moments *m) {
         of_doubles(c, n, m);
         return;
     }
-    const float *x = (const float *)(const void *)c->s->x + c->item.each;
+    const float *x = (const float *)(const void *)c->x + c->item.each;
     ad_cpu->rows->moments(&c->item.all, x, m->mean, m->squares);
     memset(m->rest, 0, sizeof(double) * (size_t)c->item.lines);
 }
@@ -117,19 +118,41 @@ static void finish(tree *t, int64_t n, ad_moments *m) {
     memcpy(m->squares, total + 2 * t->lines, nbytes);
 }
 
+/* Numbers [start, start + n) of the one row of the chunk's item, which is cut into runs: found or copied. */
+static void place(chunk *c, int64_t start, int64_t n, char *copy) {
+    const ad_moments_source *s = c->s;
+    const int64_t size = s->plan.size;
+    const char *row = s->x + c->item.first * s->run * size;
+    c->item.each = 0;
+    c->x = row + (start / s->run * s->hop + start % s->run) * size;
+    ad_rows_fetch(row + ((start + n) / s->run * s->hop + (start + n) % s->run) * size);
+    if (start % s->run + n <= s->run) return;
+    c->x = copy;
+    for (int64_t i = 0, length; i < n; i += length) {
+        const int64_t from = (start + i) % s->run;
+        length = ad_least(n - i, s->run - from);
+        memcpy(copy + i * size, row + ((start + i) / s->run * s->hop + from) * size, (size_t)(length * size));
+    }
+}
+
 /* Of the rows of an item, or of their piece from `start`. */
 static void of_rows(const ad_moments_source *s, const ad_rows_item *item, int64_t start, int64_t n,
                     ad_moments *m) {
+    _Alignas(64) char copy[AD_BLOCK * 8];
     chunk c;
     tree t;
     c.s = s;
+    c.x = s->x;
     c.item = *item;
     t.count = 0;
     t.lines = item->lines;
     t.each = AD_BLOCK;
     for (int64_t i = 0; i < n; i += AD_BLOCK) {
         int64_t length = ad_least(AD_BLOCK, n - i);
-        c.item.each = item->each + (start + i) * (s->plan.columns ? s->plan.shape.inner : 1);
+        if (s->run)
+            place(&c, start + i, length, copy);
+        else
+            c.item.each = item->each + (start + i) * (s->plan.columns ? s->plan.shape.inner : 1);
         *(s->plan.columns ? &c.item.all.rows : &c.item.all.cols) = length;
         of_chunk(&c, length, m);
         if (n > AD_BLOCK) push(&t, length, m);
@@ -151,11 +174,15 @@ static void measure_piece(void *context, int64_t i) {
     }
 }
 
-int ad_moments_begin(ad_moments_source *s, const ad_tensor *x, const ad_rows_shape *shape) {
+int ad_moments_begin(ad_moments_source *s, const ad_tensor *x, const ad_rows_shape *shape, int64_t run,
+                     int64_t hop) {
     const int64_t lines = shape->outer * shape->inner;
     s->type = ad_dtype_type[x->dtype];
     s->x = x->data;
+    s->run = run;
+    s->hop = hop;
     ad_rows_cut(&s->plan, shape, ad_itemsize[x->dtype]);
+    if (run) s->plan.block = 1, s->plan.blocks = s->plan.items = lines;
     s->pieces = (shape->n - 1) / PIECE + 1;
     s->parts = NULL;
     if (s->pieces == 1) return AD_OK;
@@ -188,17 +215,6 @@ void ad_moments_of(const ad_moments_source *s, const ad_rows_item *item, ad_mome
 
 /* ---- entry points ---- */
 
-static void put(int type, void *to, int64_t i, double value) {
-    if (type == AD_f32)
-        ((float *)to)[i] = (float)value;
-    else
-        ((double *)to)[i] = value;
-}
-
-static double number(int type, const void *from, int64_t i) {
-    return type == AD_f32 ? (double)((const float *)from)[i] : ((const double *)from)[i];
-}
-
 static int check(const ad_tensor *x, uint32_t dims, ad_rows_shape *shape) {
     if (!ad_is_float(x->dtype)) return ad_fail(AD_BAD_DTYPE, x->dtype, 0, 0);
     if (dims >> x->ndim) return ad_fail(AD_BAD_DIM, 31 - __builtin_clz(dims), x->ndim, 0);
@@ -220,7 +236,7 @@ static void spread_item(void *context, int64_t i) {
     ad_moments_of(&t->s, &item, &m);
     for (int64_t l = 0; l < item.lines; l++) {
         double spread = m.squares[l] / t->freedom;
-        put(t->s.type, t->y, item.first + l, t->root ? sqrt(spread) : spread);
+        ad_rows_put(t->s.type, t->y, item.first + l, t->root ? sqrt(spread) : spread);
     }
 }
 
@@ -236,7 +252,7 @@ static int run_spread(const ad_call *c) {
     ad_tensor *copy = x->contiguous ? NULL : ad_contiguous(x, x->dtype);
     if (!copy && !x->contiguous) return AD_NO_MEMORY;
     task t = {.freedom = n->number, .root = n->root, .y = ad_out(c, 0)->data};
-    const int status = ad_moments_begin(&t.s, copy ? copy : x, &n->shape);
+    const int status = ad_moments_begin(&t.s, copy ? copy : x, &n->shape, 0, 0);
     if (!status) ad_parallel_for(t.s.plan.items, x->numel / 2, spread_item, &t);
     ad_dealloc(t.s.parts);
     ad_free(copy);
@@ -269,8 +285,8 @@ static void deviations_item(void *context, int64_t i) {
     ad_moments m;
     ad_moments_of(s, &whole, &m);
     for (int64_t l = 0; l < whole.lines; l++) {
-        double g = t->g ? number(s->type, t->g, whole.first + l) : 1;
-        put(s->type, factor, l, s->type == AD_f32 ? (float)g * (float)t->scale : g * t->scale);
+        double g = t->g ? ad_rows_number(s->type, t->g, whole.first + l) : 1;
+        ad_rows_put(s->type, factor, l, s->type == AD_f32 ? (float)g * (float)t->scale : g * t->scale);
     }
     ad_block block = whole.all;
     *(s->plan.columns ? &block.rows : &block.cols) = n;
@@ -286,7 +302,7 @@ static int run_deviations(const ad_call *c) {
     int status = (copy || x->contiguous) && (cg || !g || g->contiguous) ? AD_OK : AD_NO_MEMORY;
     if (!status) {
         task t = {.scale = n->number, .g = cg ? cg->data : g ? g->data : NULL, .y = ad_out(c, 0)->data};
-        status = ad_moments_begin(&t.s, copy ? copy : x, &n->shape);
+        status = ad_moments_begin(&t.s, copy ? copy : x, &n->shape, 0, 0);
         if (!status) ad_parallel_for(t.s.plan.items * t.s.pieces, x->numel / 2, deviations_item, &t);
         ad_dealloc(t.s.parts);
     }

@@ -4,14 +4,7 @@
 #include <stdint.h>
 #include <string.h>
 
-/* A long run, in parts that the C library moves by vectors: for more it has an instruction of the
- * processor's, which is slow where the two lie at different places of a cache line. */
-static inline void ad_move_bytes(char *dst, const char *src, int64_t n) {
-    enum { PART = 1 << 10, LINE = 63 };
-    for (; n > PART && ((intptr_t)dst - (intptr_t)src) & LINE; n -= PART, dst += PART, src += PART)
-        memcpy(dst, src, PART);
-    memcpy(dst, src, (size_t)n);
-}
+void ad_move_bytes(char *dst, const char *src, int64_t n); /* copy.c */
 
 /* A short one by two moves of the same length, that may meet. */
 static inline void ad_move_run(char *dst, const char *src, int64_t n) {

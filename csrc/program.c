@@ -295,6 +295,14 @@ int ad_pw(ad_op *op, int n_in, const ad_tensor *const *in, int n_out, ad_tensor 
     return p ? ad_run(p, in, out) : AD_NO_VARIANT;
 }
 
+int ad_pw_to(ad_op *op, ad_tensor *out, const ad_tensor *x, const ad_tensor *y, const ad_tensor *z,
+             const ad_tensor *w) {
+    const ad_tensor *const in[] = {x, y, z, w};
+    int n = 0;
+    while (n < 4 && in[n]) n++;
+    return out ? ad_pw(op, n, in, 1, &out) : ad_fail(AD_BAD_ARG, 0, 0, 0);
+}
+
 /* Results of a call that are yet to be taken, the next at the end. */
 static _Thread_local AD_NEAR struct {
     int n;

@@ -19,6 +19,7 @@ enum {
     TILE = 128,               /* result elements worked on together, */
     WIDE = 1024,              /* and across rows, long pieces of which follow one another in memory */
     LOADED = 64,              /* columns of that many rows loaded together */
+    ROWS = 4,                 /* chunks that are made together of steps */
     LEVELS = 54,              /* of the tree over chunks: enough for 2^63 elements */
     ROW_BLOCK = 64 * CHUNK,   /* elements of a long sequence a thread takes at a time, */
     COLUMN_BLOCK = 4 * CHUNK, /* and rows of a tile of them: powers of two, to be whole subtrees, */
@@ -49,8 +50,10 @@ static void cascade_finish(const reduction *r, cascade *c, int64_t n, char *out)
 /* ---- reading x ---- */
 
 static void load(const reduction *r, int64_t n, char *dst, const char *src, int64_t stride) {
-    r->load(n, dst, src, stride);
-    if (r->truth) ad_cpu->pw->instr[AD_OP_to_truth][r->type](n, dst, dst, NULL, NULL);
+    const bool there = r->step && stride == 1 && ad_dtype_type[r->x->dtype] == r->type &&
+                       ad_itemsize[r->x->dtype] == r->size;
+    if (!there) r->load(n, dst, src, stride);
+    if (r->step) r->step(n, dst, there ? src : dst, there ? src : dst, NULL);
 }
 
 bool ad_is_run(const reduction *r) {
@@ -75,15 +78,24 @@ const char *ad_sequence(const reduction *r, const char *base, int64_t start, int
 
 static void chunk_by_rows(const reduction *r, const char *base, int64_t tile, int64_t start, int64_t n,
                           char *out) {
-    _Alignas(64) char buffer[CHUNK * 8];
+    _Alignas(64) char buffer[ROWS * CHUNK * 8];
     int64_t step = r->kept.strides[r->kept.ndim - 1];
     if (ad_is_run(r)) {
         r->kernels->rows(tile, n, base + start * r->size, step, out);
         return;
     }
-    for (int64_t i = 0; i < tile; i++) {
-        const char *src = base + i * step * ad_itemsize[r->x->dtype];
-        r->kernels->rows(1, n, ad_sequence(r, src, start, n, buffer), 0, out + i * r->size);
+    const int64_t bytes = step * ad_itemsize[r->x->dtype];
+    const bool whole =
+        r->folded.ndim == 1 && r->folded.strides[0] == 1 && step == n; /* one after the other */
+    for (int64_t i = 0, rows; i < tile; i += rows) {
+        const char *src = base + i * bytes, *first = buffer;
+        rows = r->step ? ad_least(ROWS * CHUNK / n, tile - i) : 1;
+        if (rows > 1 && whole)
+            load(r, rows * n, buffer, src, 1);
+        else
+            for (int64_t k = 0; k < rows; k++)
+                first = ad_sequence(r, src + k * bytes, start, n, buffer + k * n * r->size);
+        r->kernels->rows(rows, n, rows > 1 ? buffer : first, n, out + i * r->size);
     }
 }
 
@@ -219,14 +231,14 @@ static int64_t product(const ad_walk *w) {
     return n;
 }
 
-void ad_plan_reduction(reduction *r, const ad_tensor *x, uint32_t dims, int fold, int type, bool truth) {
+void ad_plan_reduction(reduction *r, const ad_tensor *x, uint32_t dims, int fold, int type, ad_pw_fn *step) {
     r->x = x;
     r->kernels = &ad_cpu->reduce->fold[fold][type];
     r->load = ad_cpu->pw->load[x->dtype][type];
     r->type = type;
     r->size = ad_type_size[type];
-    r->truth = truth;
-    r->direct = !truth && ad_dtype_type[x->dtype] == type && ad_itemsize[x->dtype] == r->size;
+    r->step = step;
+    r->direct = !step && ad_dtype_type[x->dtype] == type && ad_itemsize[x->dtype] == r->size;
     walk_over(&r->kept, x, ~dims);
     walk_over(&r->folded, x, dims);
     r->outputs = product(&r->kept);
@@ -270,6 +282,10 @@ static int check(int kind, const ad_tensor *x, uint32_t dims, int dtype) {
     bool fits = ad_valid_dtype(dtype);
     switch (kind) {
     case AD_RED_mean: fits = fits && ad_is_floating(dtype); break;
+    case AD_RED_sum_abs:
+    case AD_RED_norm: fits = fits && ad_is_floating(dtype) && ad_is_floating(x->dtype); break;
+    case AD_RED_max_abs:
+    case AD_RED_min_abs: fits = dtype == x->dtype && ad_is_floating(dtype); break;
     case AD_RED_max:
     case AD_RED_min: fits = dtype == x->dtype; break;
     case AD_RED_any:
@@ -301,15 +317,31 @@ static ad_tensor *reduce_nothing(int kind, ad_tensor *y) {
 }
 
 static const uint8_t folds[AD_N_REDUCTIONS] = {
-    [AD_RED_sum] = AD_FOLD_sum,    [AD_RED_mean] = AD_FOLD_sum, [AD_RED_prod] = AD_FOLD_prod,
-    [AD_RED_max] = AD_FOLD_max,    [AD_RED_min] = AD_FOLD_min,  [AD_RED_argmax] = AD_FOLD_max,
-    [AD_RED_argmin] = AD_FOLD_min, [AD_RED_any] = AD_FOLD_max,  [AD_RED_all] = AD_FOLD_min,
+    [AD_RED_sum] = AD_FOLD_sum,     [AD_RED_mean] = AD_FOLD_sum,    [AD_RED_prod] = AD_FOLD_prod,
+    [AD_RED_max] = AD_FOLD_max,     [AD_RED_min] = AD_FOLD_min,     [AD_RED_argmax] = AD_FOLD_max,
+    [AD_RED_argmin] = AD_FOLD_min,  [AD_RED_any] = AD_FOLD_max,     [AD_RED_all] = AD_FOLD_min,
+    [AD_RED_sum_abs] = AD_FOLD_sum, [AD_RED_max_abs] = AD_FOLD_max, [AD_RED_min_abs] = AD_FOLD_min,
+    [AD_RED_norm] = AD_FOLD_sum,
 };
+
+/* What is made of each element first, or -1. */
+static int step_of(int kind) {
+    switch (kind) {
+    case AD_RED_any:
+    case AD_RED_all: return AD_OP_to_truth;
+    case AD_RED_sum_abs:
+    case AD_RED_max_abs:
+    case AD_RED_min_abs: return AD_OP_abs;
+    case AD_RED_norm: return AD_OP_mul;
+    default: return -1;
+    }
+}
 
 /* Whether the results can be folded in y itself: those of one block, of y's type. */
 static bool plan_values(reduction *r, int kind, const ad_tensor *y, const ad_tensor *x, uint32_t dims) {
     const bool truth = kind == AD_RED_any || kind == AD_RED_all;
-    ad_plan_reduction(r, x, dims, folds[kind], ad_dtype_type[truth ? x->dtype : y->dtype], truth);
+    const int step = step_of(kind), type = ad_dtype_type[truth ? x->dtype : y->dtype];
+    ad_plan_reduction(r, x, dims, folds[kind], type, step < 0 ? NULL : ad_cpu->pw->instr[step][type]);
     choose_blocks(r);
     r->results = y->data;
     return r->blocks == 1 && ad_itemsize[y->dtype] == r->size;
@@ -323,6 +355,8 @@ static void fold_values(reduction *r, int kind) {
         ad_parallel_for(items, r->direct ? r->x->numel / 8 : r->x->numel, fold_item, r);
     join_blocks(r);
     if (kind == AD_RED_mean) divide(r->type, r->results, r->outputs, r->length);
+    if (kind == AD_RED_norm)
+        ad_cpu->pw->instr[AD_OP_sqrt][r->type](r->outputs, r->results, r->results, NULL, NULL);
 }
 
 static int reduce_values(int kind, ad_tensor *y, const ad_tensor *x, uint32_t dims) {

@@ -11,8 +11,8 @@ typedef struct {
     ad_load_fn *load;
     int type;             /* the register type the fold is done in */
     int64_t size;         /* of its elements */
-    bool direct;          /* x holds such elements: no conversion */
-    bool truth;           /* fold the truth of the elements */
+    bool direct;          /* x holds what is folded: no conversion, no step */
+    ad_pw_fn *step;       /* what is made of each element first, of the element twice, or NULL */
     bool by_columns;      /* walk across the results rather than along the sequences */
     ad_walk kept, folded; /* never without a dimension */
     int64_t outputs, length;
@@ -23,7 +23,7 @@ typedef struct {
 
 /* Fills what is known before the way to walk is chosen; field by field, as clearing it all would take longer
  * than a small reduction. */
-void ad_plan_reduction(reduction *r, const ad_tensor *x, uint32_t dims, int fold, int type, bool truth);
+void ad_plan_reduction(reduction *r, const ad_tensor *x, uint32_t dims, int fold, int type, ad_pw_fn *step);
 /* Whether each sequence is in memory as the kernels take it. */
 bool ad_is_run(const reduction *r);
 /* Elements [start, start + n) of the sequence at `base`: where they are, or loaded into `buffer`. */

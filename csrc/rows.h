@@ -50,6 +50,22 @@ typedef const void *ad_rows_term(void *context, const ad_rows_part *part, int64_
 /* Folds the terms of each row of the item into out: `type` is that of the terms. */
 void ad_rows_fold(const ad_rows_item *item, int fold, int type, ad_rows_term *term, void *context, void *out);
 
+/* Numbers of a type, one by one. */
+static inline void ad_rows_put(int type, void *to, int64_t i, double value) {
+    if (type == AD_f32)
+        ((float *)to)[i] = (float)value;
+    else
+        ((double *)to)[i] = value;
+}
+static inline double ad_rows_number(int type, const void *from, int64_t i) {
+    return type == AD_f32 ? (double)((const float *)from)[i] : ((const double *)from)[i];
+}
+
+/* Fetches where a run of numbers begins that is read soon, and that does not follow what is read now. */
+static inline void ad_rows_fetch(const char *p) {
+    for (int line = 0; line < 4; line++) __builtin_prefetch(p + 64 * line);
+}
+
 /* ---- rows.c ---- */
 
 /* A row program of contiguous rows of n, on the calling thread; y may be a or b. */
@@ -63,13 +79,17 @@ typedef struct {
 typedef struct {
     int type;
     ad_rows_plan plan;
+    int64_t run,
+        hop;        /* of rows that are cut: the numbers that follow one another, and how far the next are */
     int64_t pieces; /* that long rows are cut into, so that threads can share them */
     const char *x;
     double *parts; /* mean, rest and squares of each piece of each row, where there are several */
 } ad_moments_source;
 
-/* Makes a source of a contiguous x, whose `parts` the caller frees; or a status. */
-int ad_moments_begin(ad_moments_source *s, const ad_tensor *x, const ad_rows_shape *shape);
+/* Makes a source of a contiguous x, whose `parts` the caller frees; or a status. run: 0, or x has rows of so
+ * many numbers, `hop` from one another, and those at the same place in each hop are one. */
+int ad_moments_begin(ad_moments_source *s, const ad_tensor *x, const ad_rows_shape *shape, int64_t run,
+                     int64_t hop);
 void ad_moments_of(const ad_moments_source *s, const ad_rows_item *item, ad_moments *m);
 
 #endif

@@ -13,7 +13,7 @@
 enum {
     INSERTED = 24, /* elements up to which insertion is fastest, */
     MERGED = 256,  /* and merging of runs, before counting digits is */
-    RUN = 12,
+    RUN = 16,
     FEW = 16,             /* of topk, kept in order while a row passes */
     ITEM = 1 << 12,       /* elements a thread takes at a time */
     APART = 256,          /* elements of a row up to which they are read where they lie, */

@@ -159,7 +159,9 @@ static void NAME(sort_row)(const sorting *s, int64_t r, const char *row, char *r
             NAME(set_apart)(a, n, s->k);
             n = s->k;
         }
-        if (n <= INSERTED)
+        if (s->k == 1 && n <= INSERTED)
+            for (int64_t i = 1; i < n; i++) a[0] = LESS(a[i], a[0]) ? a[i] : a[0];
+        else if (n <= INSERTED)
             NAME(insert)(a, n);
         else
             a = n <= MERGED ? NAME(by_merging)(a, n) : NAME(by_digits)(a, n);

@@ -66,6 +66,17 @@ def check_operands_unchanged(case: Case, xs: Operands) -> None:
     assert [(bits(x), x._version) for x in leaves] == before, f"{case} changed an operand"
 
 
+def check_grads_are_their_own(case: Case, xs: Operands) -> None:
+    """Backward leaves in `.grad` what can be viewed and written to, whatever the layouts."""
+    leaves = as_leaves(xs)
+    y = case.call(*leaves)
+    if y.requires_grad:
+        y.backward(ad.ones((), dtype=y.dtype).expand(y.shape))
+    for x in leaves:
+        if x.grad is not None:
+            x.grad.view(-1).add_(1)
+
+
 def gradients(case: Case, leaves: Operands) -> tuple[ad.Tensor, list[Any]]:
     """The result, and the bits of its gradients for a cotangent that differs at each element."""
     y, found = derivatives(case, leaves)
@@ -219,6 +230,7 @@ GENERAL = [
     check_gradient,
     check_second_gradient,
     check_operands_unchanged,
+    check_grads_are_their_own,
     check_layout,
     check_compiled,
     check_halves,

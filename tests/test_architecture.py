@@ -15,7 +15,7 @@ PACKAGE = Path(__file__).parents[1] / "autodiff"
 # Each layer may import the ones before it; a folder stands for its files.
 LAYERS = [
     ["_version", "_format", "changes"],
-    ["dtypes", "shapes"],
+    ["devices", "dtypes", "shapes"],
     ["anomaly", "hooks", "native"],
     ["node"],
     ["grad_mode"],

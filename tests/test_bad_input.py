@@ -31,7 +31,7 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "Python's own exception for an integer past 64 bits",
     ),
     (
-        r"(abs_?|absolute|square_|lerp|arg(max|min)|(l1|huber|margin|ranking|embedding)_loss)\(.*bool",
+        r"(abs_?|absolute|square_|isin|trapezoid|trapz|lerp|arg(max|min)|(l1|huber|margin|ranking|embedding)_loss)\(.*bool",
         "RuntimeError|NotImplementedError",
         "ok",
         "arithmetic takes bools as the integers 0 and 1",
@@ -376,6 +376,7 @@ WITHOUT_ROW = {
     "optim.Optimizer": "__setattr__",
     "utils.data": "Dataset IterableDataset Sampler StackDataset",  # bases, and one of any names
     "autograd.Function": "vjp __call__",
+    "device": "type=",  # of a str
 }
 # What Python puts into every class, and what every class may say of itself.
 PYTHONS = (
@@ -388,6 +389,7 @@ CLASSES: dict[str, tuple[type, type]] = {
     "Tensor": (ad.Tensor, object),
     "Generator": (ad.Generator, object),
     "Size": (ad.Size, tuple),
+    "device": (ad.device, str),
     "dtype": (ad.dtype, object),
     "autograd.Function": (ad.autograd.Function, object),
     "nn.Module": (nn.Module, object),

@@ -86,8 +86,13 @@ def test_what_dropout_refuses() -> None:
             functional.dropout1d(ad.ones(shape))
     with pytest.warns(UserWarning, match="interpreted as shape"):
         functional.dropout2d(ad.ones(2, 3, 4))
-    with pytest.warns(UserWarning, match="2-D input to dropout3d"):
-        functional.dropout3d(ad.ones(2, 3))
+    for shape in ((9,), (9, 3), (9, 3, 4)):  # of channels alone, unless there are five dimensions
+        ad.manual_seed(0)
+        kept = functional.dropout1d(ad.ones(9, 1)).reshape(9, *[1] * (len(shape) - 1))
+        ad.manual_seed(0)
+        with pytest.warns(UserWarning, match=f"{len(shape)}-D input to dropout3d"):
+            got = functional.dropout3d(ad.ones(shape))
+        assert ad.equal(got, kept.expand(shape))
 
 
 def test_an_unbatched_input_is_written_in_place() -> None:

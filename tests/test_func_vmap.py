@@ -155,6 +155,31 @@ def test_views_without_a_rule_are_views(nested: bool, monkeypatch: Any) -> None:
     assert equal(vmap(f)(X), ad.stack([f(row) for row in X]))
 
 
+@pytest.mark.parametrize(
+    "f",
+    [
+        lambda x, i: x[i],
+        lambda x, i: x[:, i],
+        lambda x, i: x[i, ..., None, i],
+        lambda x, i: x[0, i - 3],
+        lambda x, i: x[i, [0, 1]],
+        lambda x, i: x.select(1, i),
+        lambda x, i: x.narrow(0, i, 1),
+        lambda x, i: x.roll(i, 0),
+        lambda x, i: x.sum(1).log_softmax(0)[i],
+        lambda x, i: nn.functional.one_hot(i, 4),
+        lambda x, i: func.vmap(lambda row: row[i])(x),
+        lambda x, i: func.grad(lambda x: x[i].square().sum())(x),
+    ],
+)
+def test_a_place_of_its_own_for_each_sample(f: Any) -> None:
+    x, at = ad.arange(36.0).reshape(3, 3, 4), ad.tensor([0, 2, 1]) % 2
+    expected = ad.stack([f(each, i) for each, i in zip(x, at, strict=True)])
+    assert equal(vmap(f)(x, at), expected)
+    shared = ad.stack([f(x[0], i) for i in at])
+    assert equal(vmap(f, (None, 0))(x[0], at), shared)
+
+
 def test_a_batch_of_none() -> None:
     assert vmap(lambda x: (x.exp() @ ad.ones(4, 2, dtype=x.dtype)).sum(0))(X[:0]).shape == (0,)
     assert vmap(func.grad(lambda x: (x * x).sum()))(X[:0]).shape == (0, 4)

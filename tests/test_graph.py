@@ -177,6 +177,17 @@ def test_grad_touches_no_grad_attribute() -> None:
     assert (gx.tolist(), gy.tolist(), x.grad, y.grad) == ([5], [2], None, None)
 
 
+@pytest.mark.parametrize("wrap", [list, set, iter, lambda xs: dict(enumerate(xs)).values()])
+def test_inputs_and_outputs_come_in_anything_that_is_gone_through(wrap: Any) -> None:
+    x, y = leaf(2), leaf(5)
+    assert {g.item() for g in ad.autograd.grad(wrap([(x * y).sum()]), wrap([x, y]))} == {2, 5}
+    ad.autograd.backward(wrap([(x * y).sum()]), inputs=wrap([x]))
+    assert x.grad is not None
+    assert (x.grad.item(), y.grad) == (5, None)
+    with pytest.raises(RuntimeError, match="cannot be empty"):
+        ad.autograd.grad((x * y).sum(), wrap([]))
+
+
 def test_grad_of_inner_tensors() -> None:
     x = leaf(2)
     y = x * x

@@ -25,6 +25,7 @@ SEEN = {
     "check_gradient": 8,
     "check_second_gradient": 5,
     "check_operands_unchanged": 5,
+    "check_grads_are_their_own": 3,
     "check_compiled": 3,
     "check_halves": 1,
 }
@@ -32,6 +33,7 @@ SEEN_BY_FEW = {
     "check_gradient": 1,
     "check_second_gradient": 1,
     "check_operands_unchanged": 2,
+    "check_grads_are_their_own": 1,
     "check_compiled": 1,
     "check_halves": 1,
 }
@@ -128,7 +130,15 @@ def test_every_op_is_reached_by_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in OPS:
         watch(name)
 
-    @settings(max_examples=6, derandomize=True, database=None, deadline=None)
+    large = [HealthCheck.large_base_example]  # that of all cases together
+
+    @settings(
+        max_examples=6,
+        derandomize=True,
+        database=None,
+        deadline=None,
+        suppress_health_check=large,
+    )
     @given(st.data())
     def run(data: Any) -> None:
         for case in OTHERS:
@@ -147,4 +157,4 @@ def test_every_op_is_reached_by_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
     recorded += "kthvalue masked_scatter max max_dim median_dim min min_dim nanmedian_dim put "
     recorded += "scatter scatter_add_to sort stack sum topk unfold view"
     assert sorted(set(OPS) - forward) == recorded.split()
-    assert sorted(set(OPS) - backward) == ["reduce"]  # indices and truths have no derivative
+    assert set(OPS) <= backward

@@ -10,6 +10,7 @@ import weakref
 from typing import Any
 
 import pytest
+from golden import record_module_state as of_state
 from golden.record_module_hooks import CASES, GOLDEN, run
 
 import autodiff as ad
@@ -18,10 +19,13 @@ from autodiff import nn
 from autodiff.hooks import RemovableHandle
 
 RECORD: dict[str, Any] = json.loads(GOLDEN.read_text())["cases"]
+STATES: dict[str, Any] = json.loads(of_state.GOLDEN.read_text())["cases"]
 
 
 def alike(got: Any, expected: Any) -> bool:
     """Nested values alike, numbers to rounding."""
+    if isinstance(expected, dict):
+        return got.keys() == expected.keys() and all(alike(got[k], expected[k]) for k in got)
     if isinstance(expected, list):
         return len(got) == len(expected) and all(map(alike, got, expected))
     if isinstance(expected, float):
@@ -36,8 +40,15 @@ def test_hooks_see_and_change_what_pytorchs_do(name: str) -> None:
         assert alike(got[part], expected[part]), f"{part}: {got[part]}, PyTorch: {expected[part]}"
 
 
+@pytest.mark.parametrize("name", of_state.CASES)
+def test_hooks_of_state_dicts_are_pytorchs(name: str) -> None:
+    got, expected = run(of_state.CASES[name], ad), STATES[name]
+    assert alike(got, expected), f"{got}, PyTorch: {expected}"
+
+
 def test_every_case_is_recorded() -> None:
     assert list(RECORD) == list(CASES)
+    assert list(STATES) == list(of_state.CASES)
 
 
 def add_one(module: Any, args: Any, out: Any) -> Any:

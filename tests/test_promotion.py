@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from itertools import product
+from typing import Any
 
 import pytest
 from golden.record_promotion import GOLDEN, combinations, letters
 
 import autodiff as ad
+from autodiff.ops.declare import FUNCTIONS
 
 RECORDED: dict[str, str] = json.loads(GOLDEN.read_text())["letters"]
 # Functions that also take what PyTorch refuses: numbers first, bools as integers of one bit.
@@ -31,3 +34,34 @@ def test_result_dtype(name: str) -> None:
 def test_bools_are_not_subtracted(text: str) -> None:
     with pytest.raises(RuntimeError, match="Subtraction, the `-` operator, with a bool tensor"):
         eval(text, {"b": ad.tensor([True]), "i": ad.tensor([1])})
+
+
+VALUES = {
+    ad.uint8: [0, 1, 3, 100, 200, 255],
+    ad.int32: [-(2**31), -3, 0, 1, 70_000, 2**31 - 1],
+    ad.int64: [-(2**63), -2, 0, 1, 2**62, 2**63 - 1],
+    ad.float16: [-1.5, 0.1, 0.7, 1.0, 200.0, 60_000.0],
+    ad.float32: [-1e30, 0.1, 0.7, 1.0, 255.3, 3e38],
+    ad.float64: [-1e300, 0.1, 0.7, 1.0, 255.3, 2.0**70],
+}
+COMPUTED = [f for f in FUNCTIONS.values() if f.primitive.result not in ("bool", "where")]
+
+
+@pytest.mark.parametrize("function", COMPUTED, ids=lambda f: f.name)
+def test_operands_are_converted_before_anything_is_computed(function: Any) -> None:
+    for first, rest in product(VALUES, VALUES):
+        given = [ad.tensor(VALUES[first if i == 0 else rest], dtype=first if i == 0 else rest)
+                 for i in range(function.primitive.arity)]  # fmt: skip
+        try:
+            y = function.op.call(*given)
+        except (RuntimeError, NotImplementedError):
+            continue  # integers that it refuses, or that are divided by zero
+        expected = function.op.call(*[x.to(y.dtype) for x in given])
+        assert y.tolist() == pytest.approx(expected.tolist(), rel=0, abs=0, nan_ok=True)
+
+
+def test_integers_are_close_as_numbers_are() -> None:
+    a, b = ad.tensor([100, 200], dtype=ad.uint8), ad.tensor([200, 100], dtype=ad.uint8)
+    assert ad.isclose(a, b, rtol=0, atol=150).all()
+    assert not ad.isclose(a, b, rtol=0, atol=99).any()
+    assert ad.tensor([True, False]).isclose(ad.tensor([True, True])).tolist() == [True, False]

@@ -139,6 +139,15 @@ def test_extremes(case: tuple[Any, ...], kind: str) -> None:
     assert same(values_of(y), expected)
 
 
+@given(reductions(FLOATS, 1), st.sampled_from(["sum", "max", "min"]))
+def test_folds_of_magnitudes(case: tuple[Any, ...], kind: str) -> None:
+    dtype, layout, values, dims, keepdim = case
+    y = reduce(f"{kind}_abs", tensor(values, dtype, layout), dims, keepdim, dtype)
+    check_shape(y, layout, dims, keepdim)
+    magnitudes = tensor([abs(v) for v in values], dtype, layout)
+    assert same(values_of(y), values_of(reduce(kind, magnitudes, dims, keepdim, dtype)))
+
+
 @given(reductions((*FLOATS, *INTEGERS, "bool")), st.sampled_from(["any", "all"]))
 def test_truths(case: tuple[Any, ...], kind: str) -> None:
     dtype, layout, values, dims, keepdim = case
@@ -278,6 +287,7 @@ def test_of_nothing(kind: str) -> None:
     empty = reduce(kind, x, [0], False, dtype)
     assert shape_of(empty) == (0, 3)
     expected = {"sum": 0, "mean": math.nan, "prod": 1, "any": 0, "all": 1}
+    expected |= {"sum_abs": 0, "norm": 0}
     if kind in expected:
         assert same(
             values_of(reduce(kind, x, [1], False, dtype)), [wrap(expected[kind], dtype)] * 6

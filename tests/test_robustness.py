@@ -260,8 +260,8 @@ def test_a_pool_of_forked_processes_trains() -> None:
         assert pool.map(train_in_child, [expected] * 4) == [True] * 4
 
 
-# AddressSanitizer's allocator is locked by a thread that allocates, and before LLVM 17 a forked child
-# inherits those locks: a C program of one allocating thread hangs in its first forks.
+# A thread that allocates holds locks of AddressSanitizer's, and before LLVM 17 a forked child has
+# them as they were: a C program with one such thread hangs in its first forks.
 @linux
 @pytest.mark.skipif("address" in sanitized(), reason="AddressSanitizer may hang in the child")
 def test_a_fork_while_another_thread_computes() -> None:

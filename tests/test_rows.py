@@ -118,6 +118,51 @@ def test_layer_norm_has_the_gradients_of_its_rule() -> None:
             assert ad.allclose(ours, rule, rtol=1e-9, atol=1e-9), n
 
 
+def by_channel(kind: str, leaves: list[ad.Tensor]) -> ad.Tensor:
+    x, w, b = leaves
+    if kind == "group":
+        return functional.group_norm(x, 2, w, b)
+    if kind == "rms":
+        return functional.rms_norm(x, x.shape[2:], w[0] * x.detach()[0, 0])
+    held = None if kind == "batch" else w.detach() + 0.5
+    return functional.batch_norm(x, held, held, w, b, kind == "batch")
+
+
+@pytest.mark.parametrize("kind", ["batch", "fixed", "group", "rms"])
+def test_a_norm_by_channel_has_the_gradients_of_its_rule_and_its_bits(kind: str) -> None:
+    """Runs that are copied to the front, that chunks go across, and that are cut; any layout."""
+    before = ad.get_num_threads()
+    for shape in ((5, 4), (3, 4, 7), (40, 4, 65), (3, 4, 1024), (2, 4, 2500)):
+        x, g = (ad.randn(*shape, dtype=ad.float64) * 3 for _ in "xg")
+        leaves = [a.requires_grad_() for a in (x, *(ad.rand(4, dtype=ad.float64) for _ in "wb"))]
+        if kind == "rms" and len(shape) < 3:
+            continue
+        y = by_channel(kind, leaves)
+        wanted = leaves[: 2 if kind == "rms" else 3]
+        native = ad.autograd.grad(y, wanted, g, retain_graph=True)
+        for ours, rule in zip(
+            native, ad.autograd.grad(y, wanted, g, create_graph=True), strict=True
+        ):
+            assert ad.allclose(ours, rule, rtol=1e-9, atol=1e-9), shape
+        ad.set_num_threads(1)
+        apart = [x.transpose(0, 1).contiguous().transpose(0, 1).detach().requires_grad_()]
+        again = by_channel(kind, [*apart, *leaves[1:]])
+        others = ad.autograd.grad(again, [*apart, *wanted[1:]], g)
+        ad.set_num_threads(before)
+        assert y.tolist() == again.tolist()
+        assert [a.tolist() for a in native] == [a.tolist() for a in others], shape
+
+
+def test_moments_of_channels_are_those_of_their_numbers_together() -> None:
+    for shape in ((6, 3, 70), (3, 3, 1500), (2, 3, 40_000)):
+        x = ad.randn(*shape) * 2 + 100
+        mean, var = ad.zeros(3), ad.zeros(3)
+        functional.batch_norm(x, mean, var, training=True, momentum=1.0)
+        rows = x.transpose(0, 1).reshape(3, -1)
+        assert mean.tolist() == rows.double().mean(1).float().tolist()
+        assert ad.allclose(var.double(), rows.double().var(1), rtol=2e-7, atol=0)
+
+
 @pytest.mark.parametrize("n", [3, 16, 40, 1024, 5000])
 def test_a_first_number_far_from_the_others_leaves_the_variance_exact(n: int) -> None:
     """Distances are counted from it."""

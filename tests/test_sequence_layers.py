@@ -1,5 +1,6 @@
 """Native attention and recurrent layers have the bits of the operations they stand for."""
 
+import math
 from typing import Any
 
 import pytest
@@ -8,9 +9,13 @@ from hypothesis import strategies as st
 
 import autodiff as ad
 from autodiff import nn
+from autodiff.expr import inputs
+from autodiff.native import lib
 from autodiff.nn import functional as F
 from autodiff.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from autodiff.ops.pointwise import PointwiseOp
 
+steps_op = PointwiseOp("steps_of_a_test", inputs(2)[0] + inputs(2)[1], 2)
 SIZES = st.integers(1, 70)
 
 
@@ -83,3 +88,54 @@ def test_a_sequence_has_its_bits_beside_a_shorter_one(kind: str, sequences: int)
         (y * y.cos()).sum().backward()
         found.append([bits(z) for z in (y, h[:, :sequences], x.grad[:, :sequences])])
     assert found[0] == found[1]
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.integers(1, 7), st.integers(1, 3), st.integers(0, 4), st.booleans(), st.integers(0, 99))
+def test_ctc_goes_back_as_its_definition_does(
+    steps: int, batch: int, longest: int, impossible: bool, seed: int
+) -> None:
+    ad.manual_seed(seed)
+    x = ad.randn(steps, batch, 3, dtype=ad.float64).log_softmax(2)
+    if impossible:
+        x = x.masked_fill(ad.rand(x.shape) < 0.2, -math.inf)
+    x.requires_grad_()
+    targets = ad.randint(1, 3, (batch, longest))
+    times, sizes = (ad.randint(0, n + 1, (batch,)) for n in (steps, longest))
+    loss = F.ctc_loss(x, targets, times, sizes, reduction="none")
+    g = ad.rand(batch, dtype=ad.float64)
+    found, expected = (
+        ad.autograd.grad(loss, x, g, retain_graph=True, create_graph=recorded)[0]
+        for recorded in (False, True)
+    )
+    assert ad.allclose(found, expected, rtol=1e-9, atol=1e-12, equal_nan=True)
+
+
+def test_a_label_that_cannot_be_costs_ctc_its_alignments() -> None:
+    sure, never = 0.0, -math.inf
+    for last, loss in ((math.log(0.25), math.log(4)), (never, math.inf)):
+        x = ad.tensor([[sure, never], [math.log(0.75), last]]).unsqueeze(1).requires_grad_()
+        y = F.ctc_loss(x, ad.tensor([[1]]), (2,), (1,), reduction="none")
+        assert y.item() == pytest.approx(loss)
+        y.backward(ad.ones(1))
+        if last > never:
+            assert x.grad.tolist() == [[[-1.0, 0.0]], [[0.0, -1.0]]]
+        else:
+            assert x.grad[..., 0].isnan().all()
+
+
+def test_what_steps_refuse() -> None:
+    x, bools = ad.ones(3, 4), ad.ones(3, 4, dtype=ad.bool)
+    native, out = steps_op.native, ad.ones(3, 4)
+    assert lib.ad_pw_steps(native, 0, 2, [x._p, x._p], 1, [out._p]) == lib.AD_NO_VARIANT
+    steps_op.write_steps([x._p, x._p], out._p)
+    assert out.tolist() == [[2.0] * 4] * 3
+    for one, other, out, count in (
+        (x, x[:2], x.clone(), 2),  # another number of steps
+        (x, ad.ones(()), x.clone(), 2),
+        (x, x, ad.ones(3, 5), 2),  # another shape
+        (x, x, bools.clone(), 2),
+        (x, x, ad.ones(3, 1).expand(3, 4), 2),  # elements that share memory
+        (x, x, x.clone(), 1),
+    ):
+        assert lib.ad_pw_steps(native, 0, count, [one._p, other._p], 1, [out._p])

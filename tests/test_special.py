@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from fractions import Fraction
 from typing import Any
 
 import pytest
@@ -67,3 +68,15 @@ def test_numbers_instead_of_nan_leave_integers_alone() -> None:
     assert out.tolist() == [1, 2]
     assert x.nan_to_num_(5.0) is x
     assert x.nan_to_num().tolist() == [1, 2]
+
+
+@pytest.mark.parametrize("order", [101, 120, 143])
+def test_polygamma_of_a_large_order_below_0(order: int) -> None:
+    points = [-0.3, -1.49, -1.5, -2.75, -5.125, -11.0625]
+    found = ad.polygamma(order, ad.tensor(points, dtype=ad.float64)).tolist()
+    for x, y in zip(points, found, strict=True):
+        terms = sum(1 / (Fraction(x) + k) ** (order + 1) for k in range(30))
+        assert y == pytest.approx(
+            float(-terms if order % 2 == 0 else terms) * math.factorial(order)
+        )
+    assert ad.polygamma(order, ad.tensor(-3.0)).item() == (math.inf if order % 2 else -math.inf)

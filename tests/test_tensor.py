@@ -160,8 +160,9 @@ def test_reductions_over_dimensions(name: str, shape: list[int], rng: Any, keepd
     x = ad.tensor(values).reshape(shape).permute(*order) if shape else ad.tensor(values).reshape(())
     function, model = REDUCTIONS[name]
     result = function(x, given_dims, keepdim)
-    # without dims PyTorch reduces all of them
-    expected = model(a, axis=given_dims or None, keepdims=keepdim)
+    # without dims PyTorch reduces all of them, but for any and all
+    axis = given_dims if name in ("any", "all") else given_dims or None
+    expected = model(a, axis=axis, keepdims=keepdim)
     assert result.shape == np.shape(expected)
     assert np.array_equal(result.numpy(), expected)
 

@@ -15,12 +15,13 @@ from autodiff.compiled.check import check
 from autodiff.compiled.guards import Names
 from autodiff.compiled.live import live_places, takes_out, with_live
 from autodiff.compiled.record import Recorder, UnfitError
-from autodiff.compiled.recording import MISS, Recording, is_spent
+from autodiff.compiled.recording import MISS, Recording, constants, is_spent
 from autodiff.compiled.show import Stats, listing, plot, stats
 from autodiff.compiled.signature import is_fixed, key_of
 from autodiff.compiled.steps import epoch, repeat
 from autodiff.compiled.tree import flatten
 from autodiff.native import lib
+from autodiff.nn.module import Module
 from autodiff.ops.generator import Generator
 from autodiff.ops.out import written
 from autodiff.tensor import Tensor, live_node
@@ -29,6 +30,7 @@ __all__ = ["Compiled"]
 
 KEPT = 32  # recordings of one function
 TRIES = 8  # recordings in a row of like calls that were not run once; KEPT of any calls
+ARRAYS = "an argument is an array, whose elements may change unseen: give a tensor"
 _tables = threading.RLock()  # what compiled functions know of their recordings
 
 
@@ -50,7 +52,7 @@ class Compiled:
         reuse_outputs: bool = False,
         live: Sequence[str] = (),
     ) -> None:
-        self.fn = fn
+        self.options = fullgraph, check, reuse_outputs, tuple(live)
         self.fullgraph = fullgraph
         self.check = check
         self.reuse_outputs = reuse_outputs
@@ -62,6 +64,7 @@ class Compiled:
         self.recording = False
         self._quick: Callable[..., Any] | None = None
         functools.update_wrapper(self, fn, updated=())
+        self.fn = fn
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.live:
@@ -72,6 +75,25 @@ class Compiled:
             if result is not MISS:
                 return result
         return self.slow(args, kwargs)
+
+    @property  # type: ignore[misc]
+    def __class__(self) -> Any:
+        """A compiled module passes for the module: it can be a part of another."""
+        return type(self.fn) if isinstance(self.fn, Module) else Compiled
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        values = vars(self)
+        if name not in values and isinstance(values.get("fn"), Module):
+            setattr(self.fn, name, value)
+        else:
+            values[name] = value
+
+    def __delattr__(self, name: str) -> None:
+        delattr(self.fn, name)
+
+    def __reduce__(self) -> Any:
+        """A copy or a pickle has no recordings yet."""
+        return Compiled, (self.fn, *self.options)
 
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
@@ -98,9 +120,11 @@ class Compiled:
                     self.use(key, recording, args, kwargs)
                     return result
             while recording.holds():
-                if self.check and recording.reverse is None:
-                    recording.runs += 1
-                    return check(recording, inputs, lambda: self.fn(*args, **kwargs))
+                if self.check:
+                    result = check(recording, inputs, lambda: self.fn(*args, **kwargs))
+                    if result is not MISS:
+                        return result
+                    break
                 result = recording.run(inputs)
                 if result is not MISS:
                     self.use(key, recording, args, kwargs)
@@ -210,13 +234,17 @@ class Compiled:
 
     def record(self, key: Any, inputs: list[Tensor], args: Any, kwargs: Any) -> Any:
         """Call the function and keep the recording, if it will do."""
+        if any(hasattr(value, "__array_interface__") for value in constants(key[0])):
+            if ARRAYS not in self.eager:
+                self.give_up(ARRAYS, ARRAYS, False)
+            return self.fn(*args, **kwargs)
         recorder = Recorder(inputs, self.fullgraph)
         with recorder as first:
             if not first:
                 return self.fn(*args, **kwargs)  # another thread records
             behind = [node for node in map(live_node, inputs) if node and not is_spent(node)]
             self.recording = True
-            names = Names(self.fn)
+            names = Names(self.fn, args, kwargs)
             try:
                 result = recorder.run(lambda: self.fn(*args, **kwargs))
             finally:

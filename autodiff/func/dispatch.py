@@ -46,13 +46,14 @@ def one_by_one(name: str, function: Rule, level: Level, args: Any, kwargs: Any) 
     if level.size == 0:
         raise BatchError(f"vmap: {name} has no rule for batches, and there are no samples to run")
     results = []
+    alike = found([*args[1:], *kwargs.values()]) is not level  # samples differ in the first alone
     for i in range(level.size):
         take = functools.partial(_sample, index=i)
         given = mapped(args, level, take)
         result = function(*given, **mapped(kwargs, level, take))
         if given and result is given[0] and isinstance(result, Tensor):
             result = args[0]  # written in place, through a view of the batch
-        elif i == 0 and args and type(args[0]) is Batched:
+        elif i == 0 and alike and args and type(args[0]) is Batched:
             views = _views(result, args[0], given[0])
             if views is not None:
                 return views

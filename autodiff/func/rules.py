@@ -25,6 +25,7 @@ from autodiff.ops.contraction import linear, matmul
 from autodiff.ops.create import zeros
 from autodiff.ops.layer_norm import composed_group_norm, layer_norm
 from autodiff.ops.losses import mse
+from autodiff.ops.normal import composed_affine, composed_rms_norm
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.views import reshape, squeeze, transpose, unsqueeze
 from autodiff.shapes import Size, dim_index, sizes_of
@@ -224,12 +225,6 @@ def _squeezed(op: Op, level: Level, tensors: Any, args: Any) -> Any:
     return Batched(op(tensors[0].value, args[0] << 1), level)
 
 
-@_operation("reduce")
-def _reduced(op: Op, level: Level, tensors: Any, args: Any) -> Any:
-    kind, mask, *rest = args
-    return Batched(op(tensors[0].value, kind, mask << 1, *rest), level)
-
-
 # ---- shapes ----
 
 
@@ -388,6 +383,18 @@ def _group_norm(op: Op, level: Level, tensors: Any, args: Any) -> Any:
     (normal,) = args
     x, weight, bias = tensors
     return composed_group_norm(x, weight, bias, normal.shape[0], normal.eps)
+
+
+@_operation("affine")
+def _affine(op: Op, level: Level, tensors: Any, args: Any) -> Any:
+    return composed_affine(*tensors)
+
+
+@_operation("rms_norm", "rms_norm_weight")
+def _rms_norm(op: Op, level: Level, tensors: Any, args: Any) -> Any:
+    x, (normal,) = tensors[0], args
+    mask = (1 << x.ndim) - (1 << (x.ndim - len(normal.shape)))
+    return composed_rms_norm(x, mask, *tensors[1:], eps=normal.eps)
 
 
 @_function("nll", "cross_entropy")

@@ -10,7 +10,8 @@ from autodiff.func.rules import Rule, _function, _in_place, _is, _operation
 from autodiff.ops.base import Op
 from autodiff.ops.create import ones_like
 from autodiff.ops.gather import Indices, gather
-from autodiff.ops.views import expand, reshape, transpose
+from autodiff.ops.indexing import _consumed, _items, index_select
+from autodiff.ops.views import expand, reshape, squeeze, transpose
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, wrap
 
@@ -86,6 +87,11 @@ def _dynamic(function: Rule, level: Level, *args: Any, **kwargs: Any) -> Any:
 _function("nonzero", "masked_select", "unique", "unique_consecutive", "argwhere")(_dynamic)
 
 
+@_function("_marked")
+def _marked(function: Rule, level: Level, x: Any, count: int) -> Any:
+    return Batched(function(x.value, count), level)
+
+
 # ---- writes ----
 
 
@@ -135,7 +141,25 @@ def _by_index(function: Rule, level: Level, x: Any, index: Any, *value: Any) -> 
             return None
     if value and not _is(x, level):
         raise _in_place("an assignment")
+    if not value and any(_is_place(i, level) for i in items):
+        return function(*_taken(x, items, level))
     return NotImplemented
+
+
+def _is_place(item: Any, level: Level) -> bool:
+    """Whether an item of an index is one integer, another for each sample."""
+    return _is(item, level) and not item.ndim and item.dtype is not dtypes.bool
+
+
+def _taken(x: Any, items: tuple[Any, ...], level: Level) -> tuple[Any, tuple[Any, ...]]:
+    """x at the places of its own that each sample names, and the rest of the index."""
+    left = _items(x, items)
+    dim = sum(map(_consumed, left))
+    for k in reversed(range(len(left))):
+        dim -= _consumed(left[k])
+        if _is_place(left[k], level):
+            x = squeeze(index_select(x, dim, reshape(left.pop(k), [1])), dim)
+    return x, tuple(left)
 
 
 def _as(value: Any, x: Tensor) -> Any:

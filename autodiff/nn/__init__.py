@@ -121,7 +121,7 @@ from autodiff.nn.padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
-from autodiff.nn.parameter import Parameter
+from autodiff.nn.parameter import Buffer, Parameter
 from autodiff.nn.parameters import ParameterDict, ParameterList
 from autodiff.nn.pooling import (
     AdaptiveAvgPool1d,
@@ -188,6 +188,7 @@ __all__ = [
     "BatchNorm2d",
     "BatchNorm3d",
     "Bilinear",
+    "Buffer",
     "CTCLoss",
     "ChannelShuffle",
     "CircularPad1d",

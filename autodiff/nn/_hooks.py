@@ -74,9 +74,28 @@ class Hooked:
             f'Module [{type(self).__name__}] is missing the required "forward" function'
         )
 
-    def _own_hooks(self) -> Hooks:
+    @property
+    def _forward_pre_hooks(self) -> HookDict:
+        return self._own_hooks(looked_at=True).before
+
+    @property
+    def _forward_hooks(self) -> HookDict:
+        return self._own_hooks(looked_at=True).after
+
+    @property
+    def _backward_pre_hooks(self) -> HookDict:
+        return self._own_hooks(looked_at=True).backward_before
+
+    @property
+    def _backward_hooks(self) -> HookDict:
+        return self._own_hooks(looked_at=True).backward_after
+
+    def _own_hooks(self, looked_at: bool = False) -> Hooks:
         values = self.__dict__
         found = values.get("_hooks")
+        if looked_at:
+            changed()  # who looks may clear them
+            return Hooks() if found is None else found
         if found is None:
             found = values["_hooks"] = Hooks()
             changed()

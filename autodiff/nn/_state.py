@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from autodiff.changes import changes
+from autodiff.changes import changed_of, changes
 from autodiff.dtypes import SCALAR_NAMES
 from autodiff.grad_mode import no_grad
+from autodiff.hooks import HookDict, RemovableHandle, add_hook
 from autodiff.nn.parameter import Parameter
 from autodiff.tensor import Tensor, live_node
 
 if TYPE_CHECKING:
     from autodiff.nn.module import Module
+
+Hook = Callable[..., Any]
 
 
 class IncompatibleKeys(
@@ -48,12 +51,6 @@ def typename(value: object) -> str:
     )
 
 
-class StateDict(OrderedDict[str, Any]):
-    """Tensors by dotted name, and the version of each module's layout."""
-
-    _metadata: OrderedDict[str, dict[str, Any]]
-
-
 def zero_grad(parameters: Iterable[Tensor], set_to_none: bool) -> None:
     """Clear gradients: to None, or to zeros outside the graph."""
     for x in parameters:
@@ -68,6 +65,134 @@ def zero_grad(parameters: Iterable[Tensor], set_to_none: bool) -> None:
             gradient.zero_()
 
 
+class Register(MutableMapping[str, Any]):
+    """The parameters, buffers or submodules of a module by name, as they are among its attributes.
+
+    What is set here is registered, whatever had the name before.
+    """
+
+    def __init__(self, module: Module, kind: str, new: Any) -> None:
+        self.values_of, self.names = module.__dict__, module.__dict__[kind]
+        self.module, self.new = module, new
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self.names:
+            raise KeyError(name)
+        return self.values_of[name]
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        if name not in self.names:
+            self.module._forget(name)
+            self.names[name] = self.new
+        self.values_of[name] = value
+        changed_of(self.module)
+
+    def __delitem__(self, name: str) -> None:
+        del self.names[name]
+        del self.values_of[name]
+        changed_of(self.module)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.names)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __repr__(self) -> str:
+        return repr(dict(self))
+
+
+class StateHook:
+    """A hook, and how it is called: with a module in front, or only to be told."""
+
+    def __init__(self, hook: Hook, module: object = None, told: bool = False) -> None:
+        self.hook = hook
+        self.module = module
+        self.told = told
+
+    def __call__(self, *args: Any) -> Any:
+        """What the hook returns."""
+        result = self.hook(*args) if self.module is None else self.hook(self.module, *args)
+        if self.told and result is not None:
+            raise RuntimeError("state_dict post-hook must return None")
+        return result
+
+
+class StateHooks:
+    """What is called as a module's state is collected and loaded, by the order of the calls."""
+
+    def __init__(self) -> None:
+        self.before_save, self.after_save = HookDict(), HookDict()
+        self.before_load, self.after_load = HookDict(), HookDict()
+
+
+class Stateful:
+    """The part of a module that hooks into its state dict.
+
+    Hooks are told of each module that they are registered to, also where it is a part of another.
+    """
+
+    _state_hooks: StateHooks | None = None
+
+    def _own_state_hooks(self) -> StateHooks:
+        found = self._state_hooks
+        if found is None:
+            found = self.__dict__["_state_hooks"] = StateHooks()
+        return found
+
+    def register_state_dict_pre_hook(self, hook: Hook) -> RemovableHandle:
+        """Have `hook(module, prefix, keep_vars)` called before the module's state is collected."""
+        return add_hook(self._own_state_hooks().before_save, hook)
+
+    def register_state_dict_post_hook(self, hook: Hook) -> RemovableHandle:
+        """Have `hook(module, state_dict, prefix, local_metadata)` called once the state of the
+        module and of what is below it is in `state_dict`, which it may change.
+        """
+        if not callable(hook):
+            raise AttributeError(f"a hook is a function, not {typename(hook)}")
+        return add_hook(self._own_state_hooks().after_save, StateHook(hook, told=True))
+
+    def _register_state_dict_hook(self, hook: Hook) -> RemovableHandle:
+        """The same; what it returns, if not None, takes the place of the state_dict."""
+        return add_hook(self._own_state_hooks().after_save, hook)
+
+    def register_load_state_dict_pre_hook(self, hook: Hook) -> RemovableHandle:
+        """Have `hook(module, state_dict, prefix, local_metadata, strict, missing_keys,
+        unexpected_keys, error_msgs)` called before the module takes its values from state_dict,
+        which it may change.
+        """
+        return add_hook(self._own_state_hooks().before_load, StateHook(hook, self))
+
+    def _register_load_state_dict_pre_hook(
+        self, hook: Hook, with_module: bool = False
+    ) -> RemovableHandle:
+        """The same, the module left out of the arguments unless `with_module`."""
+        entry = StateHook(hook, self if with_module else None)
+        return add_hook(self._own_state_hooks().before_load, entry)
+
+    def register_load_state_dict_post_hook(self, hook: Hook) -> RemovableHandle:
+        """Have `hook(module, incompatible_keys)` called once the module and what is below it have
+        their values; it may change the lists of names.
+        """
+        return add_hook(self._own_state_hooks().after_load, hook)
+
+    def get_extra_state(self) -> Any:
+        """What a subclass has its state_dict hold besides tensors; `set_extra_state` takes it."""
+        raise RuntimeError(f"{type(self).__name__}.get_extra_state: the class has no extra state")
+
+    def set_extra_state(self, state: Any) -> None:
+        """Take what `get_extra_state` gave, as the module is loaded."""
+        raise RuntimeError(f"{type(self).__name__}.set_extra_state: the class takes no extra state")
+
+
+EXTRA = "_extra_state"
+
+
+def has_own(module: Module, name: str) -> bool:
+    """Whether a class defines what here is only a name."""
+    return getattr(type(module), name) is not getattr(Stateful, name)
+
+
 def own_state(module: Module) -> dict[str, Tensor]:
     """A module's own parameters and persistent buffers that are not None."""
     names = list(module._parameter_names)
@@ -79,10 +204,14 @@ def own_state(module: Module) -> dict[str, Tensor]:
 def collect(module: Module, destination: Any, prefix: str, keep_vars: bool) -> Any:
     """The state of a module and those below it."""
     if destination is None:
-        destination = StateDict()
+        destination = OrderedDict()
         destination._metadata = OrderedDict()
+    local = {"version": module._version}
     if hasattr(destination, "_metadata"):
-        destination._metadata[prefix[:-1]] = {"version": module._version}
+        destination._metadata[prefix[:-1]] = local
+    hooks = module._state_hooks or StateHooks()
+    for hook in tuple(hooks.before_save.values()):
+        hook(module, prefix, keep_vars)
     module._save_to_state_dict(destination, prefix, keep_vars)
     for name in module._module_names:
         child = module.__dict__[name]
@@ -90,6 +219,9 @@ def collect(module: Module, destination: Any, prefix: str, keep_vars: bool) -> A
             child.state_dict(
                 destination=destination, prefix=f"{prefix}{name}.", keep_vars=keep_vars
             )
+    for hook in tuple(hooks.after_save.values()):
+        changed = hook(module, destination, prefix, local)
+        destination = destination if changed is None else changed
     return destination
 
 
@@ -112,6 +244,10 @@ def load(
             if child is not None:
                 path = f"{prefix}{name}."
                 visit(child, {k: v for k, v in state.items() if k.startswith(path)}, path)
+        if module._state_hooks is not None:
+            keys = IncompatibleKeys(missing, unexpected_names)
+            for hook in tuple(module._state_hooks.after_load.values()):
+                hook(module, keys)
 
     visit(module, dict(state_dict), "")
     if strict:
@@ -175,6 +311,8 @@ def unexpected(module: Module, state_dict: Mapping[str, Any], prefix: str) -> li
     for key in state_dict:
         if key.startswith(prefix):
             first, dot, _ = key[len(prefix) :].partition(".")
+            if first == EXTRA and has_own(module, "set_extra_state"):
+                continue
             if first not in (module._module_names if dot else mine):
                 found.append(key)
     return found

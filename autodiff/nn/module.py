@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from types import MappingProxyType
+from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, TypeVar
 
 from autodiff.changes import changed, changed_of
@@ -17,7 +16,7 @@ from autodiff.nn._hooks import (
     register_module_full_backward_pre_hook,
 )
 from autodiff.nn._state import typename
-from autodiff.nn.parameter import Parameter
+from autodiff.nn.parameter import Buffer, Parameter
 from autodiff.ops.create import empty_like
 from autodiff.tensor import Tensor
 
@@ -33,7 +32,7 @@ Self = TypeVar("Self", bound="Module")
 NamedModules = Iterator[tuple[str, "Module"]]
 
 
-class Module(Hooked):
+class Module(Hooked, _state.Stateful):
     """A part of a model: parameters, buffers, submodules, and a `forward` that uses them.
 
     Assigning a Parameter or a Module to an attribute registers it. The values are ordinary
@@ -64,21 +63,16 @@ class Module(Hooked):
     # ---- registers ----
 
     @property
-    def _parameters(self) -> Mapping[str, Parameter | None]:
-        return self._view(self._parameter_names)
+    def _parameters(self) -> MutableMapping[str, Parameter | None]:
+        return _state.Register(self, "_parameter_names", None)
 
     @property
-    def _buffers(self) -> Mapping[str, Tensor | None]:
-        return self._view(self._buffer_names)
+    def _buffers(self) -> MutableMapping[str, Tensor | None]:
+        return _state.Register(self, "_buffer_names", True)
 
     @property
-    def _modules(self) -> Mapping[str, Module | None]:
-        return self._view(self._module_names)
-
-    def _view(self, names: Iterable[str]) -> Mapping[str, Any]:
-        """The attributes of these names: read-only, as the attributes are what counts."""
-        values = self.__dict__
-        return MappingProxyType({name: values[name] for name in names})
+    def _modules(self) -> MutableMapping[str, Module | None]:
+        return _state.Register(self, "_module_names", None)
 
     def _check_name(self, kind: str, name: str, names: Mapping[str, Any], show: str = "") -> None:
         if "_module_names" not in self.__dict__:
@@ -145,10 +139,13 @@ class Module(Hooked):
             self.register_parameter(name, value)
         elif isinstance(value, Module):
             self._take_name(name, "_module_names", "module")
-            self.add_module(name, value)
+            self._modules[name] = value  # hasattr would ask a __getattr__ that looks in a part
         else:
             if value is not None and "_module_names" in values:
                 self._check_value(name, value)
+            if isinstance(value, Buffer):
+                self.register_buffer(name, value.plain(), value.persistent)
+                return
             object.__setattr__(self, name, value)
             changed_of(self)
 
@@ -424,6 +421,8 @@ class Module(Hooked):
         """Add this module's own parameters and persistent buffers."""
         for name, value in _state.own_state(self).items():
             destination[prefix + name] = value if keep_vars else value.detach()
+        if _state.has_own(self, "get_extra_state"):
+            destination[prefix + _state.EXTRA] = self.get_extra_state()
 
     def load_state_dict(
         self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
@@ -446,7 +445,16 @@ class Module(Hooked):
     ) -> None:
         """Load this module's own parameters and buffers; add to the lists what does not fit."""
         assign = bool(local_metadata.get("assign_to_params_buffers", False))
+        if self._state_hooks is not None:
+            lists = missing_keys, unexpected_keys, error_msgs
+            for hook in tuple(self._state_hooks.before_load.values()):
+                hook(state_dict, prefix, local_metadata, strict, *lists)
         _state.load_own(self, state_dict, prefix, assign, missing_keys, error_msgs)
+        if _state.has_own(self, "set_extra_state"):
+            if prefix + _state.EXTRA in state_dict:
+                self.set_extra_state(state_dict[prefix + _state.EXTRA])
+            elif strict:
+                missing_keys.append(prefix + _state.EXTRA)
         if strict:
             unexpected_keys += _state.unexpected(self, state_dict, prefix)
 

@@ -8,7 +8,7 @@ from autodiff.dtypes import get_default_dtype
 from autodiff.native import lib
 from autodiff.tensor import Tensor, as_subclass, own
 
-__all__ = ["Parameter"]
+__all__ = ["Buffer", "Parameter"]
 
 
 class Parameter(Tensor):
@@ -41,3 +41,31 @@ class Parameter(Tensor):
 
     def __repr__(self) -> str:
         return "Parameter containing:\n" + super().__repr__()
+
+
+class Buffer(Tensor):
+    """A tensor that a Module registers as a buffer when it is assigned as an attribute.
+
+    It shares the memory of `data`; where it is `persistent`, the state_dict holds it.
+
+    >>> module = nn.Module()
+    >>> module.steps = nn.Buffer(ad.zeros(2))
+    >>> list(module.state_dict())
+    ['steps']
+    """
+
+    __slots__ = ("persistent",)
+    persistent: bool
+
+    def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Buffer:
+        """A buffer over the memory of `data`; without it, an empty one."""
+        if data is None:
+            data = own(lib.ad_empty(get_default_dtype().code, 1, [0]), "Buffer")
+        buffer = as_subclass(cls, data.detach())
+        buffer.requires_grad_(data.requires_grad)
+        buffer.persistent = persistent
+        return buffer
+
+    def plain(self) -> Tensor:
+        """What a module holds: the tensor alone, as whether it is persistent is the module's."""
+        return self.detach().requires_grad_(self.requires_grad)

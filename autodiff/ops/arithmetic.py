@@ -28,11 +28,13 @@ BINARY = {
 # ---- functions with arguments of their own ----
 
 
-def scaled(other: Any, alpha: Any) -> Any:
-    """alpha * other. TypeError where alpha is no number."""
+def scales(alpha: Any) -> bool:
+    """Whether alpha changes what it multiplies. TypeError where it is no number."""
+    if type(alpha) is int:
+        return alpha != 1
     if not isinstance(alpha, (bool, int, float, Tensor)):
         raise TypeError(f"argument 'alpha' must be Number, not {type(alpha).__name__}")
-    return other if alpha == 1 else other * alpha
+    return True
 
 
 def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
@@ -41,7 +43,9 @@ def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) ->
     >>> ad.add(ad.tensor([1, 2]), ad.tensor([3, 4]), alpha=10)
     tensor([31, 42])
     """
-    return apply(elementwise.add, (input, scaled(other, alpha)), out)
+    if scales(alpha):
+        return apply(elementwise.add_scaled, (input, other, alpha), out)
+    return apply(elementwise.add, (input, other), out)
 
 
 def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
@@ -50,7 +54,9 @@ def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) ->
     >>> ad.sub(ad.tensor([5, 6]), ad.tensor([1, 2]), alpha=2)
     tensor([3, 2])
     """
-    return apply(elementwise.sub, (input, scaled(other, alpha)), out)
+    if scales(alpha):
+        return apply(elementwise.sub_scaled, (input, other, alpha), out)
+    return apply(elementwise.sub, (input, other), out)
 
 
 def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
@@ -59,7 +65,7 @@ def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     >>> ad.rsub(ad.tensor([1, 2]), 10)
     tensor([9, 8])
     """
-    return apply(elementwise.sub, (other, scaled(input, alpha)))
+    return sub(other, input, alpha=alpha)
 
 
 _TRUNC_DIV = PointwiseOp("truncdiv", build("truncdiv", *inputs(2)), 2, "DivBackward1")

@@ -9,7 +9,7 @@ from autodiff.native import describe, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.create import full
+from autodiff.ops.create import scalar
 from autodiff.ops.history import check_writable, rebase
 from autodiff.ops.views import clone
 from autodiff.tensor import Tensor, live_node
@@ -51,7 +51,7 @@ def copy_(x: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
 
 def fill_(x: Tensor, value: Any) -> Tensor:
     """Write one value over all of x."""
-    given = value if isinstance(value, Tensor) else full((), value, dtype=x.dtype)
+    given = value if isinstance(value, Tensor) else scalar(value, x.dtype)
     if given.ndim:
         raise RuntimeError(
             f"fill_ only supports 0-dimension value tensor but got tensor with {given.ndim} "
@@ -69,7 +69,7 @@ def fill(input: Tensor, value: Any) -> Tensor:
     return fill_(clone(input), value)
 
 
-ZEROS = {d.code: full((), 0, dtype=d) for d in dtypes.ALL}
+ZEROS = {d.code: scalar(0, d) for d in dtypes.ALL}
 
 
 def zero_(x: Tensor) -> Tensor:
@@ -78,7 +78,11 @@ def zero_(x: Tensor) -> Tensor:
     >>> ad.ones(2).zero_()
     tensor([0., 0.])
     """
-    return copy_(x, ZEROS[x._p.dtype])
+    p = x._p
+    zero = ZEROS[p.dtype]
+    if x._node is None and x._base is None and not lib.ad_copy(p, zero._p):
+        return x
+    return copy_(x, zero)
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
@@ -93,7 +97,7 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
         raise RuntimeError(
             f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype!r}"
         )
-    given = full((), value, dtype=input.dtype) if not isinstance(value, Tensor) else value
+    given = value if isinstance(value, Tensor) else scalar(value, input.dtype)
     if given.ndim:
         raise RuntimeError(
             "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "

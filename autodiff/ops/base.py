@@ -12,7 +12,7 @@ from autodiff.node import Node, mode, unrecorded, version_sum
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor, _free, _gc, live_node, wrap
 
-__all__ = ["OPS", "Op", "OpNode", "fresh", "made"]
+__all__ = ["OPS", "Op", "OpNode", "fresh", "has_history", "made"]
 
 OUTPUT = -1
 OPS: dict[str, Op] = {}
@@ -124,7 +124,7 @@ class Op:
         else:
             y._node = self.record((x,), (edge,), args, p)
         if self.view:
-            y._base = base = x if base is None else base
+            y._base = base = x if base is None or x._acc is not None else base
             y._base_node = base._node
         else:
             y._base = y._base_node = None
@@ -174,6 +174,14 @@ class Op:
             if lines.left > 0:
                 note_line(node)
         return node
+
+
+def has_history(tensors: Sequence[Tensor]) -> bool:
+    """Whether one of them is in the graph."""
+    for x in tensors:  # noqa: SIM110 - a generator takes as long as a small operation
+        if (x._node if x._base is None else live_node(x)) is not None:
+            return True
+    return False
 
 
 def made(function: Callable[..., Tensor]) -> Callable[..., Any]:

@@ -85,8 +85,9 @@ def addmm(
             [4., 5.]])
     """
     _check_matrices(mat1=mat1, mat2=mat2)
-    biased = input._p.ndim == 1 and beta == alpha == 1 and input.dtype is mat1.dtype is mat2.dtype
-    if biased and mat1.shape[1] == mat2.shape[0] and input.shape[0] == mat2.shape[1]:
+    a, b, c = mat1._p, mat2._p, input._p
+    biased = c.ndim == 1 and beta == alpha == 1 and a.dtype == b.dtype == c.dtype
+    if biased and a.shape[1] == b.shape[0] and c.shape[0] == b.shape[1]:
         _check_dtypes("addmm", mat1, mat2)
         y = _linear.on((mat1, t(mat2), input))
     else:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import builtins
+import functools
 from collections.abc import Callable
 from typing import Any
 
 from autodiff.expr import Expr, build
+from autodiff.ops.out import fit
 from autodiff.ops.pointwise import PointwiseOp, operand
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
 __all__ = ["any_expr", "apply", "binary", "inplace", "reflected", "unary"]
-
-_PLAIN = {Tensor}  # the types of operands that need no look
 
 
 def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> Tensor:
@@ -20,25 +20,16 @@ def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> 
 
     Of expressions an expression, whatever the type says: that is what users have.
     """
-    if out is None and set(map(type, args)) == _PLAIN:
-        return op.call(*args)
-    if any_expr(args):
-        return build(op.name, *args)  # type: ignore[return-value]
-    tensors = []
-    for i, arg in enumerate(args):
-        x = operand(arg)
+    tensors: list[Tensor] = []
+    for arg in args:
+        x = arg if type(arg) is Tensor else operand(arg)
         if x is None:
-            name = "input" if i == 0 else "other"
-            raise TypeError(
-                f"{op.name}(): argument '{name}' (position {i + 1}) must be Tensor, "
-                f"not {type(arg).__name__}"
-            )
+            if any_expr(args):
+                return build(op.name, *args)  # type: ignore[return-value]
+            raise _no_tensor(op, args, len(tensors))
         tensors.append(x)
-    if builtins.all(x._p.number for x in tensors):
-        raise TypeError(
-            f"{op.name}(): argument 'input' (position 1) must be Tensor, not "
-            f"{type(args[0]).__name__}"
-        )
+    if type(args[0]) is not Tensor and builtins.all(x._p.number for x in tensors):
+        raise _no_tensor(op, args, 0)
     if out is None:
         return op.call(*tensors)
     if not isinstance(out, Tensor):
@@ -49,7 +40,22 @@ def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> 
             "differentiation, "
             "but one of the arguments requires grad."
         )
-    return op.into(out, tensors)
+    try:
+        return op.into(out, tensors)
+    except RuntimeError:
+        shape = op.call(*tensors).shape
+        if shape == out.shape or builtins.any(x is out for x in tensors):
+            raise
+        return op.into(fit(op.name, out, shape), tensors)
+
+
+def _no_tensor(op: PointwiseOp, args: tuple[Any, ...], i: int) -> TypeError:
+    """What is wrong with operand i."""
+    name = "input" if i == 0 else "other"
+    return TypeError(
+        f"{op.name}(): argument '{name}' (position {i + 1}) must be Tensor, "
+        f"not {type(args[i]).__name__}"
+    )
 
 
 def any_expr(args: tuple[Any, ...]) -> bool:
@@ -90,6 +96,7 @@ def binary(op: PointwiseOp, doc: str) -> Callable[..., Any]:
     return _named(function, op.name, doc)
 
 
+@functools.cache
 def inplace(name: str, op: PointwiseOp) -> Callable[..., Tensor]:
     """The method that writes its result over its tensor."""
 

@@ -36,16 +36,18 @@ def to(
     >>> ad.tensor([1, 2]).to(ad.float64)
     tensor([1., 2.], dtype=torch.float64)
     """
-    wanted = dtype
-    for arg in args if device is None else (*args, device):
+    wanted: Any = None
+    for arg in (dtype, *args, device):
         if isinstance(arg, dtypes.dtype):
             wanted = arg
         elif isinstance(arg, Tensor):
             wanted = arg.dtype
+        elif isinstance(arg, type) and arg in dtypes.PYTHON:
+            wanted = dtypes.PYTHON[arg]
         elif isinstance(arg, str):
             if arg.split(":")[0] != "cpu":
                 raise RuntimeError(f"to(): device {arg!r} is not supported; only 'cpu' is")
-        elif not isinstance(arg, bool):
+        elif arg is not None and not isinstance(arg, bool):
             raise TypeError(f"to() received an invalid argument of type {type(arg).__name__}")
     y = x if wanted is None else to_dtype(x, wanted)
     return y.clone() if copy and y is x else y

@@ -7,6 +7,7 @@ from typing import Any
 
 from autodiff.ops.contraction import matmul
 from autodiff.ops.out import written
+from autodiff.ops.views import clone
 from autodiff.tensor import Tensor
 
 
@@ -91,4 +92,4 @@ def chain_matmul(*matrices: Any, out: Tensor | None = None) -> Tensor:
     for i, x in enumerate(matrices):
         if x.ndim != 2:
             raise RuntimeError(f"chain_matmul(): tensor {i} must be a matrix, got {x.ndim}-D")
-    return matrices[0] if len(matrices) == 1 else multi_dot(matrices, out=out)
+    return clone(matrices[0]) if len(matrices) == 1 else multi_dot(matrices, out=out)

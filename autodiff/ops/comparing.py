@@ -31,7 +31,7 @@ def equal(input: Tensor, other: Tensor) -> bool:
     >>> ad.equal(ad.tensor([1, 2]), ad.tensor([1, 2]))
     True
     """
-    return input.shape == other.shape and bool((input.detach() == other.detach()).all())
+    return input.shape == other.shape and bool((input == other).all())
 
 
 def isclose(
@@ -45,7 +45,10 @@ def isclose(
     a, b = input.detach(), other.detach()
     if a.dtype is not b.dtype:
         raise RuntimeError(f"{a.dtype!r} did not match {b.dtype!r}")
-    near = (a == b).logical_or(((a - b).abs() <= atol + rtol * b.abs()).logical_and(b.isfinite()))
+    equal = a == b
+    if not a.is_floating_point():
+        a, b = (x.to(dtypes.get_default_dtype()) for x in (a, b))
+    near = equal.logical_or(((a - b).abs() <= atol + rtol * b.abs()).logical_and(b.isfinite()))
     return near.logical_or(a.isnan().logical_and(b.isnan())) if equal_nan else near
 
 

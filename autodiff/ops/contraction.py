@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.native import NULL, describe, lib, take_failure
-from autodiff.ops.base import Op, OpNode
+from autodiff.native import NULL, describe, error, lib, take_failure
+from autodiff.ops.base import Op, OpNode, has_history
 from autodiff.ops.out import written
 from autodiff.ops.reductions import _sum_to, sum_to_size
 from autodiff.ops.views import reshape, squeeze, unsqueeze
-from autodiff.tensor import Tensor, own
+from autodiff.tensor import Tensor, _free, _gc, own
 
 
 def _product_rule(
@@ -185,6 +185,10 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
         return _product.result_of((input, other), p, (0, None))
     a, b = input, other
     row, column = a._p.ndim == 1, b._p.ndim == 1
+    if (row or column) and not has_history((a, b)):
+        y = _vector_product(a._p, b._p, row, column)
+        if y is not None:
+            return y
     a = unsqueeze(a, 0) if row else a
     b = unsqueeze(b, 1) if column else b
     try:
@@ -193,6 +197,18 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
         raise _refused(input, other, a, b, failure) from None
     y = squeeze(y, -1) if column else y
     return squeeze(y, -1 if column else -2) if row else y
+
+
+def _vector_product(a: Any, b: Any, row: bool, column: bool) -> Tensor | None:
+    """The product where a is a row, or b a column, outside the graph; None where it fails."""
+    a = _gc(lib.ad_unsqueeze(a, 0), _free) if row else a
+    b = _gc(lib.ad_unsqueeze(b, 1), _free) if column else b
+    p = lib.ad_matmul_t(a, b, NULL, 0) if a and b else NULL
+    if not p:
+        return None
+    p = _gc(p, _free)
+    n = p.ndim
+    return own(lib.ad_squeeze(p, row << n - 2 | column << n - 1), "matmul", p)
 
 
 def _refused(x: Tensor, y: Tensor, a: Tensor, b: Tensor, failure: Exception) -> Exception:
@@ -252,8 +268,15 @@ def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     torch.Size([5, 2, 4])
     """
     _check_tensor("bmm", "mat2", 2, mat2)
-    check_batches("bmm", input, mat2)
-    return written("bmm", out, _product.on((input, mat2), 0, (input.shape, mat2.shape)))
+    a, b = input._p, mat2._p
+    p = NULL
+    if a.ndim == b.ndim == 3 and a.shape[0] == b.shape[0]:
+        p = lib.ad_matmul_t(a, b, NULL, 0)
+    if not p:
+        check_batches("bmm", input, mat2)
+        raise error("bmm", a, b)
+    y = _product.result_of((input, mat2), p, (0, (input.shape, mat2.shape)))
+    return written("bmm", out, y)
 
 
 def check_batches(op: str, batch1: Tensor, batch2: Tensor) -> None:

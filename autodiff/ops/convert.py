@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import itertools
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,7 +23,9 @@ def _length(data: Any) -> int | None:
     """The length of a sequence, None of a number or a tensor without dimensions."""
     if isinstance(data, (list, tuple, range)):
         return len(data)
-    if isinstance(data, Tensor) or hasattr(data, "__array_interface__"):
+    if isinstance(data, Tensor):
+        return None if data.numel() == 1 else len(data)  # of one element, a number
+    if hasattr(data, "__array_interface__"):
         return len(data) if data.ndim else None
     return None
 
@@ -37,6 +40,10 @@ def _shape_of(data: Any) -> list[int]:
     return shape
 
 
+_SEQUENCES = frozenset([list, tuple, range])
+_NUMBERS = frozenset([float, int, bool])
+
+
 class _Elements:
     """The numbers of nested sequences, row by row, and the dtype that holds them all."""
 
@@ -48,7 +55,23 @@ class _Elements:
             )
         self.values: list[Any] = []
         self.dtype: dtype | None = None
-        self.visit(data, 0)
+        if not self.take_plain(data):
+            self.visit(data, 0)
+
+    def take_plain(self, data: Any) -> bool:
+        """Take plain numbers of plain sequences, all at once; False where there are others."""
+        level = [data]
+        for size in self.shape:
+            if not _SEQUENCES.issuperset(map(type, level)) or set(map(len, level)) != {size}:
+                return False
+            level = list(itertools.chain.from_iterable(level))
+        kinds = set(map(type, level))
+        if not kinds <= _NUMBERS:
+            return False
+        self.values = level
+        kind = float if float in kinds else int if int in kinds else bool if kinds else None
+        self.dtype = None if kind is None else dtypes.of_value(kind())
+        return True
 
     def visit(self, data: Any, depth: int) -> None:
         """Append the numbers of one part. ValueError where the sequences are ragged."""
@@ -92,12 +115,19 @@ def _not_a_number(value: Any, depth: int) -> Exception:
     return RuntimeError(f"Could not infer dtype of {type(value).__name__}")
 
 
+def _integers(values: list[Any], d: dtype) -> array.array[int]:
+    """Numbers as an integer dtype has them; errors as `exact` words them."""
+    if d is dtypes.int64 or (d is dtypes.bool and float not in set(map(type, values))):
+        try:
+            return array.array("q", map(int, values))
+        except (OverflowError, ValueError):
+            pass
+    return array.array("q", [exact(v, d) for v in values])
+
+
 def _from_values(values: list[Any], shape: Sequence[int], d: dtype) -> Tensor:
     try:
-        if d.is_floating_point:
-            raw = array.array("d", values)
-        else:
-            raw = array.array("q", [exact(v, d) for v in values])
+        raw = array.array("d", values) if d.is_floating_point else _integers(values, d)
     except OverflowError:
         raise ValueError(f"tensor(): an int does not fit {d.name}") from None
     wide = dtypes.float64 if d.is_floating_point else dtypes.int64

@@ -8,9 +8,9 @@ from autodiff import dtypes
 from autodiff.dtypes import SCALAR_NAMES
 from autodiff.native import refuse_any
 from autodiff.ops.contraction import matmul
+from autodiff.ops.diagonals import diagonal
 from autodiff.ops.elementwise import div
 from autodiff.ops.halves import in_float32
-from autodiff.ops.products import diagonal_of
 from autodiff.ops.views import t, unsqueeze
 from autodiff.tensor import Tensor
 
@@ -114,6 +114,6 @@ def _correlations(x: Tensor) -> Tensor:
     c = cov(x)
     if c.ndim == 0:
         return div.call(c, c)
-    spread = diagonal_of(c, 0, 1).sqrt()
+    spread = diagonal(c).sqrt()
     found: Tensor = (c / unsqueeze(spread, 1) / spread).clamp(-1, 1)
     return found

@@ -8,7 +8,7 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.dtypes import dtype, get_default_dtype
-from autodiff.native import error, ffi, lib
+from autodiff.native import describe, error, lib, take_failure
 from autodiff.ops.base import fresh
 from autodiff.shapes import MAX_DIMS, sizes_of
 from autodiff.tensor import Tensor, own, wrap
@@ -20,7 +20,11 @@ def _finish(x: Tensor, requires_grad: bool) -> Tensor:
     return x.requires_grad_() if requires_grad else x
 
 
-def _checked(sizes: list[int], name: str) -> list[int]:
+def _made(p: Any, name: str, sizes: list[int]) -> Tensor:
+    """The tensor of a new descriptor; where there is none, what is wrong with the sizes."""
+    if p:
+        return own(p, name)
+    failure = take_failure()
     for size in sizes:
         if size < 0:
             raise RuntimeError(
@@ -30,13 +34,17 @@ def _checked(sizes: list[int], name: str) -> list[int]:
         raise RuntimeError(
             f"{name}(): at most {MAX_DIMS} dimensions are supported, got {len(sizes)}"
         )
-    return sizes
+    raise describe(failure, name)
 
 
 def _filled(name: str, sizes: list[int], value: Any, d: dtype) -> Tensor:
-    _checked(sizes, name)
-    make = lib.ad_full_f64 if isinstance(value, float) else lib.ad_full_i64
-    return own(make(d.code, len(sizes), sizes, value), name)
+    make = lib.ad_full_f64 if type(value) is float else lib.ad_full_i64
+    return _made(make(d.code, len(sizes), sizes, value), name, sizes)
+
+
+def unset(name: str, sizes: list[int], d: dtype) -> Tensor:
+    """A tensor whose elements are not set, made by the function of this name."""
+    return _made(lib.ad_empty(d.code, len(sizes), sizes), name, sizes)
 
 
 def empty(
@@ -47,8 +55,8 @@ def empty(
     >>> ad.empty(2, 3).shape
     torch.Size([2, 3])
     """
-    wanted, d = _checked(sizes_of(sizes, "empty", size), "empty"), dtype or get_default_dtype()
-    return _finish(own(lib.ad_empty(d.code, len(wanted), wanted), "empty"), requires_grad)
+    x = unset("empty", sizes_of(sizes, "empty", size), dtype or get_default_dtype())
+    return _finish(x, requires_grad)
 
 
 def zeros(
@@ -85,6 +93,11 @@ def full(size: Any, fill_value: Any, *, dtype: Dtype = None, requires_grad: bool
     return _finish(_filled("full", sizes_of((size,), "full"), exact(value, d), d), requires_grad)
 
 
+def scalar(value: Any, d: dtype) -> Tensor:
+    """A number as a 0-d tensor. RuntimeError where the dtype cannot hold it."""
+    return _filled("full", [], exact(value, d), d)
+
+
 def exact(value: Any, d: dtype) -> Any:
     """A number as the native fill takes it. RuntimeError where the dtype cannot hold it."""
     if not isinstance(value, (bool, int, float)):
@@ -115,14 +128,14 @@ def empty_like(input: Tensor, *, dtype: Dtype = None, requires_grad: bool = Fals
     >>> ad.empty_like(ad.ones(2, 3)).shape
     torch.Size([2, 3])
     """
-    if input._p.contiguous:
-        return empty(input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
-    d = dtype or input.dtype
-    pattern = fresh(lib.ad_clone(input._p), "empty_like", input._p)
-    flat = fresh(lib.ad_empty(d.code, 1, [input._p.numel]), "empty_like")
-    strides = ffi.unpack(pattern.strides, pattern.ndim)
-    p = lib.ad_as_strided(flat, len(strides), list(input.shape), strides, 0)
-    return _finish(own(p, "empty_like", input._p), requires_grad)
+    p = input._p
+    code = p.dtype if dtype is None else dtype.code
+    if p.contiguous:
+        return _finish(own(lib.ad_empty(code, p.ndim, p.shape), "empty_like", p), requires_grad)
+    pattern = fresh(lib.ad_clone(p), "empty_like", p)
+    flat = fresh(lib.ad_empty(code, 1, [p.numel]), "empty_like")
+    q = lib.ad_as_strided(flat, p.ndim, p.shape, pattern.strides, 0)
+    return _finish(own(q, "empty_like", p), requires_grad)
 
 
 def zeros_like(input: Tensor, *, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
@@ -151,13 +164,15 @@ def full_like(
     >>> ad.full_like(ad.tensor([1, 2]), 7)
     tensor([7, 7])
     """
-    d = dtype or input.dtype
-    if input._p.contiguous:
-        return full(input.shape, fill_value, dtype=d, requires_grad=requires_grad)
+    d, p = dtype or input.dtype, input._p
+    value = exact(fill_value.item() if isinstance(fill_value, Tensor) else fill_value, d)
+    if p.contiguous:
+        make = lib.ad_full_f64 if type(value) is float else lib.ad_full_i64
+        return _finish(own(make(d.code, p.ndim, p.shape, value), "full_like", p), requires_grad)
     x = empty_like(input, dtype=d)
-    if lib.ad_copy(x._p, full((), fill_value, dtype=d)._p):
+    if lib.ad_copy(x._p, scalar(value, d)._p):
         raise error("full_like", x._p)
-    return _finish(wrap(x._p), requires_grad)
+    return _finish(x, requires_grad)
 
 
 def new_zeros(

@@ -16,7 +16,7 @@ from autodiff.ops.norms import matrix_norm, vector_norm
 from autodiff.ops.reductions import amax, amin
 from autodiff.ops.reductions import sum as total
 from autodiff.ops.returned import returned
-from autodiff.ops.views import narrow
+from autodiff.ops.views import clone, narrow
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor
 
@@ -100,7 +100,7 @@ def diff(
     for _ in range(min(n, x.shape[at])):
         size = x.shape[at]
         x = minus(narrow(x, at, 1, size - 1), narrow(x, at, 0, size - 1))
-    return x
+    return clone(x) if x is input else x
 
 
 def argwhere(input: Tensor) -> Tensor:

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 from autodiff.native import ffi, lib, looked_at
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.contraction import matmul
+from autodiff.ops.diagonals import diagonal
 from autodiff.ops.join import stack
 from autodiff.ops.matrices import check_matrix
 from autodiff.ops.out import written, written_all
-from autodiff.ops.products import diagonal_of
 from autodiff.ops.recompute import cotangents_of
 from autodiff.ops.returned import returned
 from autodiff.ops.systems import factored, identity, solution
@@ -119,8 +119,8 @@ def slogdet(A: Tensor, *, out: Any = None) -> slogdet_result:  # noqa: N803
     """
     check_matrix("linalg.slogdet", A)
     factors = factored("linalg.slogdet", A, lib.AD_LU_SIGN)
-    diagonal = diagonal_of(wrap(factors.lu), A.ndim - 2, A.ndim - 1)
-    size = diagonal.abs().log().sum(-1)
+    pivots = diagonal(wrap(factors.lu), 0, A.ndim - 2, A.ndim - 1)
+    size = pivots.abs().log().sum(-1)
     found = slogdet_result(wrap(factors.det), _logabsdet(A, factors, size._p))
     return slogdet_result(*written_all("linalg_slogdet", out, found, A))
 

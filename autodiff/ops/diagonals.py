@@ -119,6 +119,7 @@ def _triangle(rows: int, columns: int, diagonal: int, lower: bool) -> Tensor:
     return across <= down if lower else across >= down
 
 
+_FAR = 2**62
 _tril: Op = Op(
     "tril",
     lambda p, k: lib.ad_triangle(p, k, True),
@@ -134,9 +135,11 @@ _triu: Op = Op(
 
 
 def _triangular(op: Op, x: Tensor, diagonal: Any) -> Tensor:
-    if x.ndim < 2:
+    if x._p.ndim < 2:
         raise RuntimeError(f"{op.name}: input tensor must have at least 2 dimensions, got {x.ndim}")
-    return op(x, max(-(2**62), min(operator.index(diagonal), 2**62)))
+    if type(diagonal) is not int or not -_FAR < diagonal < _FAR:
+        diagonal = max(-_FAR, min(operator.index(diagonal), _FAR))
+    return op(x, diagonal)
 
 
 def tril(input: Tensor, diagonal: int = 0) -> Tensor:

@@ -89,6 +89,8 @@ def _write(
     given: Sequence[Tensor] = (),
 ) -> Tensor:
     """Overwrite x in the graph; `given` are tensors it is drawn with."""
+    if x._node is None and x._base is None and not given:
+        return fill(x, name, generator, *args)  # there is no graph
     if mode.grad:
         check_writable(x, _METHODS.get(name, f"{name}_"))
     before = live_node(x)

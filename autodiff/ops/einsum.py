@@ -8,8 +8,8 @@ from autodiff.dtypes import SCALAR_NAMES
 from autodiff.dtypes import bool as boolean
 from autodiff.native import lib
 from autodiff.ops.contraction import _multiply
+from autodiff.ops.diagonals import diagonal
 from autodiff.ops.einsum_plan import Labels, Plan, Step, parsed, plan_of, refused, sublist
-from autodiff.ops.products import diagonal_of
 from autodiff.ops.views import _permute, reshape, squeeze
 from autodiff.tensor import Tensor
 
@@ -82,7 +82,7 @@ def einsum(*args: Any) -> Tensor:
         operands = list(operands)
         for k, x in enumerate(operands):
             for first, second in plan.diagonals[k]:
-                x = diagonal_of(x, first, second)
+                x = diagonal(x, 0, first, second)
             for d in reversed(plan.dropped[k]):
                 x = squeeze(x, d)
             operands[k] = x

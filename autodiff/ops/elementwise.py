@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from autodiff import dtypes
 from autodiff.expr import PRIMITIVES, Expr, Interval, Primitive, Rule, build, inputs
+from autodiff.lower import Operand, promote
 from autodiff.ops.declare import NONZERO, POSITIVE, REAL, UNIT_CELLS, declare, exp, no_bool, where
 from autodiff.ops.pointwise import PointwiseOp
 
@@ -35,6 +37,39 @@ div = declare(
     result="float",
     domain=(REAL, NONZERO),
     reference=lambda a, b: a / b,
+)
+
+
+def _alpha_fits(operands: Sequence[Operand]) -> None:
+    """RuntimeError where a product with alpha would not have the dtype of the result."""
+    d, alpha = promote(operands[:2]), operands[2].dtype
+    if alpha.is_floating_point and not d.is_floating_point:
+        raise RuntimeError(
+            "For integral input tensors, argument alpha must not be a floating point number."
+        )
+    if alpha is dtypes.bool and d is not dtypes.bool:
+        raise RuntimeError("Boolean alpha only supported for Boolean results.")
+
+
+add_scaled = declare(
+    "add_scaled",
+    3,
+    "input + alpha * other.",
+    expand=lambda a, b, alpha: a + b * alpha,
+    reference=lambda a, b, alpha: a + b * alpha,
+    grad_name="AddBackward0",
+    public=False,
+    check=_alpha_fits,
+)
+sub_scaled = declare(
+    "sub_scaled",
+    3,
+    "input - alpha * other.",
+    expand=lambda a, b, alpha: a - b * alpha,
+    reference=lambda a, b, alpha: a - b * alpha,
+    grad_name="SubBackward0",
+    public=False,
+    check=_alpha_fits,
 )
 rsub = PointwiseOp("rsub", build("sub", *inputs(2)[::-1]), 2, "RsubBackward1")
 rdiv = PointwiseOp("div", build("div", *inputs(2)[::-1]), 2, "MulBackward0")

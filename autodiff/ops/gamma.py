@@ -209,7 +209,8 @@ def _digamma(x: Expr) -> Expr:
 # The Bernoulli numbers of even index, from that of 2 on.
 BERNOULLI = ((1, 6), (-1, 30), (1, 42), (-1, 30), (5, 66), (-691, 2730), (7, 6), (-3617, 510))
 LARGEST = 170  # whose factorial is a float64
-LARGEST_BELOW_0 = 100
+LARGEST_BELOW_0 = 100  # by derivatives of the cotangent
+BESIDE = 6  # poles to either side that count otherwise
 
 
 def _power(x: Expr, n: int) -> Expr:
@@ -239,6 +240,19 @@ def _polygamma_positive(n: int, x: Expr) -> Expr:
     return first * float(math.factorial(n)) + _power(r, n) * rest * float(math.factorial(n - 1))
 
 
+def _polygamma_below(n: int, x: Expr) -> Expr:
+    """The same sum of a large n below 0: the poles that are nearest to x outweigh all others."""
+    pole, pairs = build("floor", x), []
+    for i in reversed(range(BESIDE)):  # in pairs, that may cancel each other
+        left, right = pole - i, pole + (i + 1)
+        beyond, before = (build("pow", x - at, float(-n - 1)) for at in (left, right))
+        pairs.append(beyond + where(right < 1, before, 0.0))
+    total = functools.reduce(operator.add, pairs)
+    if n > LARGEST:
+        return where(total < 0, -math.inf, math.inf)
+    return total * float(math.factorial(n))
+
+
 def _cotangent_derivative(n: int) -> list[int]:
     """The n-th derivative of cot as a polynomial of it, by cot' = -1 - cot^2."""
     p = [0, 1]
@@ -254,7 +268,7 @@ def _polygamma(n: int, x: Expr) -> Expr:
     sign = -1.0 if n % 2 == 0 else 1.0
     value = _polygamma_positive(n, positive)
     if n > LARGEST_BELOW_0:
-        return where(x < 0, math.nan, sign * value)
+        return sign * where(x < 0, _polygamma_below(n, x), value)
     cotangent = build("cos", angle) / build("sin", angle)
     parity = (n + 1) % 2
     factors = [float(c) * PI ** (n + 1) for c in _cotangent_derivative(n)[parity::2]]

@@ -295,7 +295,8 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     tensor([[0, 1],
             [1, 0]])
     """
-    found = own(lib.ad_nonzero(input._p), "nonzero", input._p)
+    x = unsqueeze(input, 0) if as_tuple and not input.ndim else input
+    found = own(lib.ad_nonzero(x._p), "nonzero", x._p)
     if not as_tuple:
         return found
-    return tuple(_select(found, 1, d) for d in range(input.ndim))
+    return tuple(_select(found, 1, d) for d in range(x.ndim))

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
-from autodiff.dtypes import dtype
+from autodiff.dtypes import PYTHON, dtype
 from autodiff.tensor import Tensor
 
 __all__ = ["guarded"]
@@ -46,6 +46,11 @@ def guarded(function: F, method: bool = False, elsewhere: Elsewhere | None = Non
             return function(*args, **kwargs)
         except AttributeError as failure:
             given = {**dict(zip(names, args, strict=False)), **kwargs}
+            types = {name: PYTHON[d] for name, d in given.items()
+                     if dtype in kinds.get(name, ()) and d in tuple(PYTHON)}  # fmt: skip
+            if types:  # float, int or bool, which name dtypes
+                rest = [types.pop(name, x) for name, x in zip(names, args, strict=False)]
+                return call(*rest, *args[len(names) :], **{**kwargs, **types})
             raise _foreign(function.__name__, given, kinds) from failure
         except TypeError as failure:
             if function.__name__ in str(failure):

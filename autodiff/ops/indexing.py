@@ -6,11 +6,11 @@ import operator
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.native import lib
+from autodiff.native import lib, take_failure
 from autodiff.ops.assign import copy_
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.convert import as_tensor, tensor
-from autodiff.ops.create import full
+from autodiff.ops.create import full, scalar
 from autodiff.ops.elementwise import where_
 from autodiff.ops.gather import (
     Indices,
@@ -198,14 +198,25 @@ def _plain(x: Tensor, dim: int, item: Any) -> Tensor | None:
 
 _END = 2**62
 _ALL = slice(None)
+_PLAIN = frozenset([int, slice])
 
 
 def _plainly(x: Tensor, items: tuple[Any, ...]) -> Tensor | None:
-    """The same for one item a dimension, of which some may be `:`."""
+    """The same for one item a dimension, of which some may be `:`, and for None and `...`."""
     y, dim = x, 0
-    for item in items:
+    for k, item in enumerate(items):
         if type(item) is slice and item == _ALL and dim < y._p.ndim:
             dim += 1
+            continue
+        if item is None:
+            y = unsqueeze(y, dim)
+            dim += 1
+            continue
+        if item is Ellipsis:
+            rest = [other for other in items[k + 1 :] if other is not None]
+            dim, least = y._p.ndim - len(rest), dim
+            if dim < least or not _PLAIN.issuperset(map(type, rest)):
+                return None
             continue
         found = _plain(y, dim, item)
         if found is None:
@@ -215,14 +226,17 @@ def _plainly(x: Tensor, items: tuple[Any, ...]) -> Tensor | None:
     return None if y is x else y
 
 
+def _at_once(x: Tensor, index: Any, kind: type) -> Tensor | None:
+    """The view that an index of such items takes; None where it is another."""
+    if kind is int or kind is slice:
+        return _plain(x, 0, index)
+    return _plainly(x, index) if kind is tuple else None
+
+
 def getitem(x: Tensor, index: Any) -> Tensor:
     """x[index]: a view for ints, slices, None and Ellipsis; a copy for index tensors and masks."""
     kind = type(index)
-    found = None
-    if kind is int or kind is slice:
-        found = _plain(x, 0, index)
-    elif kind is tuple:
-        found = _plainly(x, index)
+    found = _at_once(x, index, kind)
     if found is not None:
         return found
     if kind is int and x._p.ndim:
@@ -243,6 +257,10 @@ def getitem(x: Tensor, index: Any) -> Tensor:
 def setitem(x: Tensor, index: Any, value: Any) -> None:
     """x[index] = value, in place; value is broadcast and converted."""
     given = value if isinstance(value, Tensor) else _as_value(value, x.dtype)
+    view = _at_once(x, index, type(index))
+    if view is not None:
+        copy_(view, _without_leading_ones(given, view._p.ndim))
+        return
     if isinstance(index, Tensor) and _set_masked(x, index, given):
         return
     y, left = (x, {0: index}) if is_places(x, index) else _basic(x, index)
@@ -272,7 +290,12 @@ def _set_masked(x: Tensor, mask: Tensor, value: Tensor) -> bool:
     return True
 
 
+_NUMBERS = (float, int, bool)
+
+
 def _as_value(value: Any, d: dtypes.dtype) -> Tensor:
+    if type(value) in _NUMBERS:
+        return scalar(value, d)
     try:
         return as_tensor(value, dtype=d)
     except RuntimeError as failure:
@@ -282,7 +305,7 @@ def _as_value(value: Any, d: dtypes.dtype) -> Tensor:
 
 
 def _without_leading_ones(x: Tensor, ndim: int) -> Tensor:
-    while x.ndim > ndim and x.shape[0] == 1:
+    while x._p.ndim > ndim and x._p.shape[0] == 1:
         x = select(x, 0, 0)
     return x
 
@@ -328,17 +351,27 @@ def index_add_(x: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any
     """
     p, places, added = x._p, index._p, source._p
     d = dim_index(dim, p.ndim)
-    shape = list(x.shape)
-    shape[d : d + 1] = [places.numel] if p.ndim else []
     at_hand = places.dtype == _INT64 and places.ndim == 1 and added.dtype == p.dtype
-    if not at_hand or list(source.shape) != shape:
-        _check_index_add(x, d, index, source)
+    shape, count = x.shape, places.numel
+    if not at_hand or source.shape != shape or not p.ndim or shape[d] != count:
+        wanted = [*shape[:d], count, *shape[d + 1 :]] if p.ndim else []
+        if not at_hand or list(source.shape) != wanted:
+            _check_index_add(x, d, index, source)
+    elif alpha == 1 and _is_plain(x) and _is_plain(source):
+        if not lib.ad_index_put(p, d, 1, [places], added, 1):
+            return x
+        take_failure()  # to be met again
     flat = _vector(index)
     scaled = source if alpha == 1 else source * alpha
     if p.ndim == 0:
         write_at(unsqueeze(x, 0), Indices([flat]), reshape(scaled, 1), True, _put_added)
         return x
     return write_at(x, Indices([flat], d), scaled, True, _put_added)
+
+
+def _is_plain(x: Tensor) -> bool:
+    """Whether no history has to know of a write."""
+    return x._node is None and x._base is None
 
 
 def _check_index_add(x: Tensor, d: int, index: Tensor, source: Tensor) -> None:

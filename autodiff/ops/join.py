@@ -8,7 +8,7 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.native import NULL, lib
-from autodiff.ops.base import Op, OpNode
+from autodiff.ops.base import Op, OpNode, has_history
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import full
 from autodiff.ops.views import _select, _slice
@@ -40,14 +40,6 @@ _cat: Op = Op("cat", _cat_forward, _cat_rule)
 _LIKE_ALL = -1  # the dtype that all have, in place of one
 
 
-def _recorded(tensors: Sequence[Tensor]) -> bool:
-    """Whether one of them may have a history."""
-    for x in tensors:  # noqa: SIM110 - a generator takes as long as the join
-        if x._node is not None or x._base is not None:
-            return True
-    return False
-
-
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """The tensors joined along a dimension, in the dtype that holds them all.
 
@@ -64,7 +56,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         p = NULL
     if not p:
         return _cat_any(list(given), dim)
-    if not _recorded(given):
+    if not has_history(given):
         return own(p, "cat")
     d = dim % ps[0].ndim
     sizes = [(x._p.shape[d], x.dtype, False) for x in given]
@@ -141,7 +133,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
         p = NULL
     if not p:
         return _stack_any(given, dim)
-    if not _recorded(given):
+    if not has_history(given):
         return own(p, "stack")
     d = dim % (ps[0].ndim + 1)
     return _stack.result_of(given, p, (d, ps[0].dtype, [x.dtype for x in given]))

@@ -97,7 +97,7 @@ def placed(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def call(*args: Any, device: Any = None, **kwargs: Any) -> Any:
-        if device is not None and str(device) != "cpu":
+        if device is not None and str(device).partition(":")[0] != "cpu":
             if not isinstance(device, str):
                 kind = type(device).__name__
                 raise TypeError(f"{name}(): argument 'device' must be a device, not {kind}")

@@ -1,43 +1,37 @@
-"""Norms whose weight and bias go with channels: batch and instance norm are one operation.
-
-x less the mean of what a mask of dimensions takes together, over the root of its variance plus eps,
-times a weight plus a bias that broadcast against x and are one number wherever one mean is.
-"""
+"""What norms are made of besides their native calls: rules, and norms by moments that are given."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from autodiff.expr import build, inputs
-from autodiff.native import lib
-from autodiff.ops.base import Op, OpNode
+from autodiff.native import NULL, error, ffi, lib
+from autodiff.ops.base import Op, OpNode, fresh
 from autodiff.ops.elementwise import mul
 from autodiff.ops.halves import in_float32
 from autodiff.ops.pointwise import PointwiseOp, number
-from autodiff.ops.reductions import _sum_dim, _sum_to, mean
-from autodiff.ops.statistics import _PAIRS, Spread, _deviations, _var
+from autodiff.ops.reductions import mean
+from autodiff.ops.statistics import Spread, _deviations, _var
+from autodiff.ops.views import reshape
 from autodiff.tensor import Tensor, wrap
 
 __all__ = [
-    "Moments",
     "affine",
     "blend_",
-    "channel_norm",
+    "composed_affine",
+    "composed_rms_norm",
     "fixed_norm",
-    "rms_norm",
+    "per_channel",
     "row_cotangents",
+    "sweep_by",
 ]
 
 _a, _b, _c, _d, _e = inputs(5)
 _inverse_root = PointwiseOp("layer_norm_rstd", build("rsqrt", _a + _b), 2)
 # Of the cotangent of the normalized rows, its mean, the rows, the mean of both's product, 1 / std.
 _rows_vjp = PointwiseOp("layer_norm_vjp", (_a - _b - _c * _d) * _e, 5)
-_shifted = PointwiseOp("channel_norm", (_a - _b) * _c + _d, 4, "NativeBatchNormBackward0")
-_product = PointwiseOp("channel_norm_product", _a * (_b - _c) * _d, 4)
-# Of the cotangent, its mean, x, its mean, the mean of the product over std, and the scale.
-_g, _gm, _x, _xm, _pm, _s = inputs(6)
-_channel_vjp = PointwiseOp("channel_norm_vjp", (_g - _gm - (_x - _xm) * _pm) * _s, 6)
 
 
 def row_cotangents(
@@ -60,89 +54,81 @@ def row_cotangents(
     return cotangents
 
 
-class Normal(NamedTuple):
-    """What is taken together, what is added to its variance, and the mean and 1 / std there are."""
+def sweep_by(vjp: Callable[..., int]) -> Callable[..., Any]:
+    """A sweep by vjp(g, x, weight or NULL, node, wanted, out)."""
 
-    mask: int
-    eps: float
-    mean: Tensor
-    rstd: Tensor
+    def sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
+        x, *scale = node.unpack()
+        wanted = sum(1 << i for i, edge in enumerate(node.edges) if edge is not None)
+        out = ffi.new("ad_tensor *[3]")
+        if vjp(g._p, x, scale[0] if scale else NULL, node, wanted, out):
+            raise error(node.op.name, g._p, x)
+        n = len(node.edges)
+        return [wrap(fresh(out[i], node.op.name)) if out[i] else None for i in range(n)]
 
-
-def _forward(p: Any, w: Any, b: Any, normal: Normal) -> Any:
-    scale = mul.call(normal.rstd, wrap(w))
-    return lib.ad_alias(_shifted.plain(wrap(p), (normal.mean._p, scale._p, b))._p)
-
-
-def _sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
-    mask, _, average, rstd = node.args[0]
-    p, w = node.unpack()
-    x, weight = wrap(p), wrap(w)
-    product = _product.plain(g, (p, average._p, rstd._p))
-    sums = [_sum_dim(a, mask, True, p.dtype) for a in (product, g)]
-    cotangents: list[Tensor | None] = [None] * len(node.edges)
-    if node.needs(0):
-        count = p.numel // max(1, rstd.numel())
-        slope, level = mul.call(sums[0], rstd) / count, sums[1] / count
-        given = (g, level, x, average, slope, mul.call(rstd, weight))
-        cotangents[0] = wrap(_channel_vjp.run(given))
-    for i in (1, 2):
-        if node.needs(i):
-            cotangents[i] = _sum_to(sums[i - 1], weight.shape)
-    return cotangents
+    return sweep
 
 
-def _rule(node: OpNode, g: Tensor, x: Tensor, weight: Tensor) -> Sequence[Tensor | None]:
-    return row_cotangents(node, g, x, weight, node.args[0].mask, node.args[0].eps)
+# ---- a number for each channel (dimension 1) ----
 
 
-_norm = Op(
-    "batch_norm",
-    _forward,
-    _rule,
+def per_channel(one: Tensor, x: Tensor) -> Tensor:
+    """A number for each channel, shaped to broadcast against x."""
+    return reshape(one, [-1] + [1] * (x.ndim - 2))
+
+
+def composed_affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """`affine` of other operations."""
+    return _scaled_and_moved.call(x, per_channel(weight, x), per_channel(bias, x))
+
+
+def _affine_rule(node: OpNode, g: Tensor, x: Tensor, weight: Tensor) -> Sequence[Tensor | None]:
+    def of(a: Tensor) -> Tensor:
+        return reshape(a.sum_to_size(w.shape), weight.shape)
+
+    w, (first, second, third) = per_channel(weight, x), node.edges
+    return (
+        None if first is None else mul.call(g, w),
+        None if second is None else of(mul.call(g, x)),
+        None if third is None else of(g),
+    )
+
+
+_affine = Op(
+    "affine",
+    lambda p, w, b: lib.ad_alias(composed_affine(wrap(p), wrap(w), wrap(b))._p),
+    _affine_rule,
     saves=(0, 1),
     grad_name="NativeBatchNormBackward0",
-    sweep=_sweep,
+    sweep=sweep_by(
+        lambda g, x, w, node, *wanted: lib.ad_channel_norm_vjp(g, x, 0, w, NULL, *wanted)
+    ),
 )
 
 
-class Moments(NamedTuple):
-    """The mean and the variance of what was taken together, outside the graph."""
+def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    """x weight + bias, which have a number for each channel.
 
-    mean: Tensor
-    var: Tensor
-
-
-@in_float32
-def channel_norm(
-    x: Tensor, mask: int, weight: Tensor, bias: Tensor, eps: float
-) -> tuple[Tensor, Moments]:
-    """x normalized by its own moments over a mask of dimensions."""
-    plain = x.detach()
-    var = _var(plain, mask, True, Spread(0.0, False))
-    average = _PAIRS["var_mean"][1](plain, mask, True)
-    normal = Normal(mask, eps, average, _inverse_root.call(var, number(eps)))
-    return _norm.on((x, weight, bias), normal), Moments(average, var)
+    Where the numbers of a channel follow one another, one call is the way back.
+    """
+    if x._p.numel < 8 * math.prod(x.shape[:2]):
+        return composed_affine(x, weight, bias)
+    return _affine.on((x, weight, bias))
 
 
 @in_float32
 def fixed_norm(
     x: Tensor, mean: Tensor, var: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> Tensor:
-    """x normalized by moments that are given."""
+    """x normalized by moments of the channels that are given."""
     scale = _inverse_root.call(var, number(eps))
     scale = scale if weight is None else mul.call(scale, weight)
     shift = -mul.call(mean, scale)
     return affine(x, scale, shift if bias is None else bias + shift)
 
 
-def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """x weight + bias, which broadcast against it."""
-    return _scaled_and_moved.call(x, weight, bias)
-
-
 @in_float32
-def rms_norm(x: Tensor, mask: int, weight: Tensor | None, eps: float) -> Tensor:
+def composed_rms_norm(x: Tensor, mask: int, weight: Tensor | None = None, *, eps: float) -> Tensor:
     """x over the root of the mean of its squares plus eps, times a weight."""
     dims = tuple(d for d in range(x.ndim) if mask >> d & 1)
     scale = _inverse_root.call(mean(mul.call(x, x), dims, keepdim=True), number(eps))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from autodiff.dtypes import SCALAR_NAMES, dtype, get_default_dtype
+from autodiff.dtypes import FIRST_FLOAT, SCALAR_NAMES, dtype, get_default_dtype
 from autodiff.native import NULL, ffi, lib
 from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
 from autodiff.ops.cast import to_dtype
@@ -136,9 +136,11 @@ def _along(op: Op, x: Tensor, dim: int, d: dtype | None) -> Tensor:
             f"{op.name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}"
         )
     x = x if d is None else to_dtype(x, d)
-    if not x.is_floating_point():
-        raise NotImplementedError(f'"{op.name}" not implemented for {SCALAR_NAMES[x._p.dtype]!r}')
-    return op(x, dim_mask(dim_index(dim, x.ndim), x.ndim))
+    p = x._p
+    if p.dtype < FIRST_FLOAT:
+        raise NotImplementedError(f'"{op.name}" not implemented for {SCALAR_NAMES[p.dtype]!r}')
+    n = p.ndim
+    return op(x, dim_mask(dim_index(dim, n), n))
 
 
 def softmax(input: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:

@@ -8,11 +8,9 @@ from typing import Any
 from autodiff.dtypes import ALL, HALVES, SCALAR_NAMES, dtype, float32
 from autodiff.expr import build, inputs
 from autodiff.native import NULL, lib
-from autodiff.ops import elementwise
 from autodiff.ops.assign import masked_fill
 from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
 from autodiff.ops.contraction import matmul
-from autodiff.ops.declare import FUNCTIONS
 from autodiff.ops.halves import in_float32
 from autodiff.ops.matrices import check_float, common_batch
 from autodiff.ops.out import written
@@ -27,13 +25,8 @@ INF = math.inf
 # ---- of vectors ----
 
 
-# Orders that take a step for each element, a reduction, and a step for its result.
-_STEPS: dict[float, tuple[PointwiseOp, str, PointwiseOp | None]] = {
-    1: (elementwise.abs_, "sum", None),
-    2: (elementwise.square, "sum", FUNCTIONS["sqrt"].op),
-    INF: (elementwise.abs_, "max", None),
-    -INF: (elementwise.abs_, "min", None),
-}
+# The reductions of these orders.
+_REDUCTIONS = {1: "sum_abs", 2: "norm", INF: "max_abs", -INF: "min_abs"}
 _AT_ONCE = (1, 2, INF)  # those that one native call takes, of all elements
 
 
@@ -48,15 +41,13 @@ def _norm_forward(p: Any, mask: int, keepdim: bool, order: float) -> Any:
     if mask + 1 == 1 << p.ndim and order in _AT_ONCE:
         y = lib.ad_norm(1, [p], order, p.dtype)
         return lib.ad_view(fresh(y, "vector_norm", p), p.ndim, [1] * p.ndim) if keepdim else y
+    if order in _REDUCTIONS:
+        return lib.ad_reduce(KINDS[_REDUCTIONS[order]], p, mask, keepdim, p.dtype)
     if ALL[p.dtype] in HALVES:
         wide = fresh(lib.ad_contiguous(p, float32.code), "vector_norm", p)
         y = fresh(_norm_forward(wide, mask, keepdim, order), "vector_norm", p)
         return lib.ad_contiguous(y, p.dtype)
     x = wrap(p)
-    if order in _STEPS:
-        step, kind, last = _STEPS[order]
-        y = lib.ad_reduce(KINDS[kind], step.plain(x, ())._p, mask, keepdim, p.dtype)
-        return lib.ad_alias(last.plain(wrap(fresh(y, "vector_norm", p)), ())._p) if last else y
     dims = tuple(d for d in range(p.ndim) if mask >> d & 1)
     y = _norm_of(x, dims, keepdim, order) if dims else _norm_of(x.reshape(1), (0,), False, order)
     return lib.ad_alias(y._p)

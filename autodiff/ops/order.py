@@ -130,10 +130,10 @@ def roll(input: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
     >>> ad.roll(ad.arange(4), 1).tolist()
     [3, 0, 1, 2]
     """
-    p, given, along = input._p, _ints(shifts), dims if dims == () else _ints(dims)
+    p, given, along = input._p, _ints(shifts), () if dims is None else _ints(dims)
+    if not given:
+        raise RuntimeError("`shifts` required")
     if len(given) != len(along) and (along or len(given) != 1):
-        if not given:
-            raise RuntimeError("`shifts` required")
         raise RuntimeError(f"shifts and dimensions must align. shifts: {given}, dims: {along}")
     try:
         y = lib.ad_roll(p, len(given), given, along or NULL)

@@ -13,7 +13,7 @@ from autodiff.ops.arithmetic import (
     order_of,
     replacements,
     rounding,
-    scaled,
+    scales,
 )
 from autodiff.ops.calling import inplace
 from autodiff.ops.numbers import number
@@ -50,12 +50,12 @@ def nan_to_num_(
 
 def add_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """self + alpha * other, written over self."""
-    return _ADD_(self, scaled(other, alpha))
+    return _ADD_SCALED_(self, other, alpha) if scales(alpha) else _ADD_(self, other)
 
 
 def sub_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
     """self - alpha * other, written over self."""
-    return _SUB_(self, scaled(other, alpha))
+    return _SUB_SCALED_(self, other, alpha) if scales(alpha) else _SUB_(self, other)
 
 
 def div_(self: Tensor, other: Any, *, rounding_mode: str | None = None) -> Tensor:
@@ -108,3 +108,5 @@ def addcdiv_(self: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Ten
 
 _ADD_ = inplace("add_", elementwise.add)
 _SUB_ = inplace("sub_", elementwise.sub)
+_ADD_SCALED_ = inplace("add_", elementwise.add_scaled)
+_SUB_SCALED_ = inplace("sub_", elementwise.sub_scaled)

@@ -20,7 +20,7 @@ from autodiff.native import (
     op_number,
     take_failure,
 )
-from autodiff.node import Node, mode, unsavable, version_sum
+from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
 from autodiff.ops.base import fresh
 from autodiff.ops.calls import caller
 from autodiff.ops.derive import Derived, derive, grad_name_of
@@ -175,19 +175,13 @@ class PointwiseOp:
         if lib.ad_op_add(self.native, key, program):
             raise error(self.name)
 
-    def run(self, tensors: Sequence[Tensor], out: Tensor | None = None) -> Any:
-        """Run natively: a new descriptor, or into `out`'s."""
+    def run(self, tensors: Sequence[Tensor]) -> Any:
+        """Run natively: a new descriptor."""
         ps = [x._p for x in tensors]
-        outs = descriptors([NULL if out is None else out._p])
+        outs = descriptors([NULL])
         while lib.ad_pw(self.native, self.n_in, ps, 1, outs):
-            failure = take_failure()
-            if failure[0] == lib.AD_BAD_SHAPE and out is not None:
-                raise RuntimeError(
-                    f"{self.name}: output with shape {list(out.shape)} doesn't match the broadcast "
-                    f"shape of {' and '.join(str(list(x.shape)) for x in tensors)}"
-                )
-            self.specialise(failure, tensors)
-        return None if out is not None else _gc(outs[0], _free)
+            self.specialise(take_failure(), tensors)
+        return _gc(outs[0], _free)
 
     def run_all(self, g: Tensor, others: Sequence[Any]) -> Iterator[Tensor]:
         """As `plain`, all results by one native call."""
@@ -212,6 +206,14 @@ class PointwiseOp:
     def write_all(self, given: Sequence[Any], outs: Sequence[Any]) -> None:
         """Write the results of some descriptors over others; nothing is recorded."""
         while lib.ad_pw(self.native, self.n_in, given, len(outs), outs):
+            self.specialise(take_failure(), list(map(wrap, given)))
+
+    def write_steps(self, given: Sequence[Any], out: Any, reverse: bool = False) -> None:
+        """Write over `out` the results of one index of the first dimension after another.
+
+        A step may read what those before it wrote. Nothing is recorded.
+        """
+        while lib.ad_pw_steps(self.native, reverse, len(given), given, 1, [out]):
             self.specialise(take_failure(), list(map(wrap, given)))
 
     def plain(self, g: Tensor, others: Sequence[Any]) -> Tensor:
@@ -239,21 +241,48 @@ class PointwiseOp:
 
     def into(self, out: Tensor, tensors: Sequence[Tensor]) -> Tensor:
         """Write the result over `out`, an in-place write if it is one of the inputs."""
-        edges: list[Node | None] = []
-        if mode.grad:
-            check_writable(out, self.name)
-            edges = [live_node(x) for x in tensors] if self.differentiable else []
-        wanted = sum(1 << i for i, edge in enumerate(edges) if edge is not None)
-        node = self.record(tensors, edges, wanted, _NO_RESULT) if wanted else None
-        if node is not None:
-            node.saved = self.kept(node, tensors, out)
-            version_sum(node.saved)  # refuses what cannot be saved before anything is written
-        self.run(tensors, out)
-        if node is not None:
-            node.versions = version_sum(node.saved or ())
-            node.metas = metas(tensors, edges, (1 << self.n_in) - 1, out)
-            rebase(out, node)
+        if not unrecorded or mode.grad:
+            if out._node is not None or out._base is not None:
+                check_writable(out, self.name)
+            if self.differentiable:
+                for x in tensors:
+                    if x._node is not None or x._base is not None:
+                        return self.into_graph(out, tensors)
+        self.write(out, tensors)
         return out
+
+    def into_graph(self, out: Tensor, tensors: Sequence[Tensor]) -> Tensor:
+        """The same where an input may want a gradient."""
+        edges = [live_node(x) for x in tensors]
+        wanted = sum(1 << i for i, edge in enumerate(edges) if edge is not None)
+        if not wanted:
+            self.write(out, tensors)
+            return out
+        node = self.record(tensors, edges, wanted, _NO_RESULT)
+        node.saved = self.kept(node, tensors, out)
+        version_sum(node.saved)  # refuses what cannot be saved before anything is written
+        self.write(out, tensors)
+        node.versions = version_sum(node.saved)
+        node.metas = metas(tensors, edges, (1 << self.n_in) - 1, out)
+        rebase(out, node)
+        return out
+
+    def write(self, out: Tensor, tensors: Sequence[Tensor]) -> None:
+        """Run natively, into `out`; nothing is recorded."""
+        ps = [x._p for x in tensors]
+        n, to = len(ps), out._p
+        while (
+            _pw_to(self.native, to, *ps, *_ABSENT[n:])
+            if n <= 4
+            else lib.ad_pw(self.native, n, ps, 1, descriptors([to]))
+        ):
+            failure = take_failure()
+            if failure[0] == lib.AD_BAD_SHAPE:
+                raise RuntimeError(
+                    f"{self.name}: output with shape {list(out.shape)} doesn't match the broadcast "
+                    f"shape of {' and '.join(str(list(x.shape)) for x in tensors)}"
+                )
+            self.specialise(failure, tensors)
 
     def kept(self, node: PointwiseNode, tensors: Sequence[Tensor], out: Tensor) -> tuple[Any, ...]:
         """What a node saves, inputs that a write to `out` will change being copied first."""
@@ -309,8 +338,9 @@ class PointwiseOp:
         return node
 
 
-_pw1, _pw2, _pw3, _pw4 = lib.ad_pw1, lib.ad_pw2, lib.ad_pw3, lib.ad_pw4
+_pw1, _pw2, _pw3, _pw4, _pw_to = lib.ad_pw1, lib.ad_pw2, lib.ad_pw3, lib.ad_pw4, lib.ad_pw_to
 _NATIVE, _next = (_pw1, _pw2, _pw3, _pw4), lib.ad_pw_next
+_ABSENT = [NULL] * 4
 _NO_RESULT = number(0)._p  # stands for one where a node is made before its result
 MAX_INPUTS = 8  # the vjp takes the cotangent and the output besides
 

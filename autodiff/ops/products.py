@@ -6,12 +6,11 @@ import math
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.native import lib
-from autodiff.ops.base import Op, OpNode
 from autodiff.ops.contraction import dot, matmul
+from autodiff.ops.diagonals import diagonal
 from autodiff.ops.join import stack
 from autodiff.ops.out import written
-from autodiff.ops.views import _embed, permute, reshape, select, unsqueeze
+from autodiff.ops.views import permute, reshape, select, unsqueeze
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor
 
@@ -201,26 +200,6 @@ def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     return written("kron", out, y, input, other, converts=True)
 
 
-def _diagonal_view(p: Any, dim1: int, dim2: int) -> Any:
-    kept = [d for d in range(p.ndim) if d not in (dim1, dim2)]
-    shape = [p.shape[d] for d in kept] + [min(p.shape[dim1], p.shape[dim2])]
-    steps = [p.strides[d] for d in kept] + [p.strides[dim1] + p.strides[dim2]]
-    return lib.ad_as_strided(p, len(shape), shape, steps, lib.ad_offset(p))
-
-
-def _diagonal_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
-    dims = node.args
-    return (
-        _embed(g, node.shape, lambda p: _diagonal_view(p, *dims), lambda h: diagonal_of(h, *dims)),
-    )
-
-
-# A view of what has equal indices in two dimensions, which become the last.
-diagonal_of: Op = Op(
-    "diagonal_of", _diagonal_view, _diagonal_rule, view=True, grad_name="DiagonalBackward0"
-)
-
-
 def trace(input: Tensor) -> Tensor:
     """The sum of a matrix's diagonal: 0-d, int64 of integers. RuntimeError for no matrix.
 
@@ -231,4 +210,4 @@ def trace(input: Tensor) -> Tensor:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.ndim}")
     if input.dtype is dtypes.bool:
         raise NotImplementedError("\"trace\" not implemented for 'Bool'")
-    return diagonal_of(input, 0, 1).sum()
+    return diagonal(input).sum()

@@ -10,7 +10,7 @@ from autodiff import dtypes
 from autodiff.dtypes import dtype
 from autodiff.grad_mode import no_grad
 from autodiff.node import mode
-from autodiff.ops.create import empty, empty_like
+from autodiff.ops.create import empty, empty_like, unset
 from autodiff.ops.draws import (
     bernoulli_,
     check_range,
@@ -19,7 +19,6 @@ from autodiff.ops.draws import (
     fill,
     integers,
     normal_,
-    uniform_,
 )
 from autodiff.ops.generator import Generator
 from autodiff.ops.out import fit
@@ -36,7 +35,7 @@ def _target(
 ) -> Tensor:
     """What a function writes to: `out`, made to fit as PyTorch does, or a new tensor."""
     if out is None:
-        return empty(shape, dtype=d)
+        return unset(function, list(shape), d or dtypes.get_default_dtype())
     return fit(function, out, shape, *given)
 
 
@@ -55,7 +54,7 @@ def rand(
     tensor([0.4963, 0.7682])
     """
     x = _target("rand", sizes_of(sizes, "rand", size), dtype, out)
-    return _finish(uniform_(x, generator=generator), requires_grad)
+    return _finish(fill(x, "uniform", generator, 0.0, 1.0), requires_grad)
 
 
 def randn(
@@ -73,7 +72,7 @@ def randn(
     tensor([ 1.5410, -0.2934])
     """
     x = _target("randn", sizes_of(sizes, "randn", size), dtype, out)
-    return _finish(normal_(x, generator=generator), requires_grad)
+    return _finish(fill(x, "normal", generator, 0.0, 1.0), requires_grad)
 
 
 def rand_like(
@@ -89,7 +88,8 @@ def rand_like(
     >>> ad.rand_like(ad.ones(2))
     tensor([0.4963, 0.7682])
     """
-    return _finish(uniform_(empty_like(input, dtype=dtype), generator=generator), requires_grad)
+    x = empty_like(input, dtype=dtype)
+    return _finish(fill(x, "uniform", generator, 0.0, 1.0), requires_grad)
 
 
 def randn_like(
@@ -105,7 +105,8 @@ def randn_like(
     >>> ad.randn_like(ad.ones(2))
     tensor([ 1.5410, -0.2934])
     """
-    return _finish(normal_(empty_like(input, dtype=dtype), generator=generator), requires_grad)
+    x = empty_like(input, dtype=dtype)
+    return _finish(fill(x, "normal", generator, 0.0, 1.0), requires_grad)
 
 
 # ---- integers ----

@@ -57,7 +57,7 @@ def _native(name: str, p: Any, dim: int, k: int, how: int, keepdim: bool) -> lis
 
 
 def _check_numbers(name: str, x: Tensor) -> None:
-    if x.dtype is dtypes.bool:
+    if x._p.dtype == dtypes.bool.code:
         raise NotImplementedError(f"\"{name}_cpu\" not implemented for 'Bool'")
 
 
@@ -132,7 +132,7 @@ def median(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out:
     found = _median("median", input, dim, keepdim)
     if dim is None:
         return written("median", out, found, input)
-    return median_result(*written_all("median", out, found, input))
+    return median_result(*(found if out is None else written_all("median", out, found, input)))
 
 
 def nanmedian(

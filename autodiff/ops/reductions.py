@@ -30,6 +30,7 @@ def _kinds() -> dict[str, int]:
 KINDS = _kinds()
 _SUM = KINDS["sum"]
 _FLOAT = dtypes.FIRST_FLOAT
+_BOOL, _UINT8 = dtypes.bool.code, dtypes.uint8.code
 
 
 def _native(kind: str) -> Any:
@@ -128,9 +129,6 @@ _max = Op("max", _native("max"), _extreme_rule, saves=(0, OUTPUT), grad_name="Ma
 _min = Op("min", _native("min"), _extreme_rule, saves=(0, OUTPUT), grad_name="MinBackward1")
 _amax = Op("amax", _native("max"), _extreme_rule, saves=(0, OUTPUT))
 _amin = Op("amin", _native("min"), _extreme_rule, saves=(0, OUTPUT))
-_nothing = Op(
-    "reduce", lambda p, kind, *args: lib.ad_reduce(kind, p, *args), lambda node, g: (None,)
-)
 _sum_to = Op(
     "sum_to_size",
     lambda p, shape: lib.ad_sum_to(p, len(shape), list(shape)),
@@ -168,9 +166,9 @@ def sum(
         args = ((1 << p.ndim) - 1, keepdim, d if d >= _FLOAT else dtypes.int64.code)
         y = lib.ad_reduce(_SUM, p, *args)
         return _sum.result(input, y, args) if y else _sum(input, *args)
-    x = _prepared(input, dtype)
+    x = input if dtype is None else _prepared(input, dtype)
     op = _sum if dim is None else _sum_dim
-    return op(x, dim_mask(dim, x.ndim), keepdim, _accumulated(x, dtype))
+    return op(x, dim_mask(dim, x._p.ndim), keepdim, _accumulated(x, dtype))
 
 
 def mean(
@@ -183,14 +181,15 @@ def mean(
     >>> ad.tensor([[1.0, 2.0], [3.0, 4.0]]).mean(0)
     tensor([2., 3.])
     """
-    x = _prepared(input, dtype)
-    if not x.is_floating_point():
+    x = input if dtype is None else _prepared(input, dtype)
+    p = x._p
+    if p.dtype < _FLOAT:
         raise RuntimeError(
             "mean(): could not infer output dtype. Input dtype must be either a floating point or "
             f"complex dtype. Got: {dtypes.SCALAR_NAMES[x._p.dtype]}"
         )
     op = _mean if dim is None else _mean_dim
-    return op(x, dim_mask(dim, x.ndim), keepdim, x._p.dtype)
+    return op(x, dim_mask(dim, p.ndim), keepdim, p.dtype)
 
 
 def prod(
@@ -354,9 +353,10 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 
 def _truth(kind: str, x: Tensor, dim: Any, keepdim: bool) -> Tensor:
-    mask = dim_mask(dim, x.ndim)
-    truth = _nothing(x.detach(), KINDS[kind], mask, keepdim, dtypes.bool.code)
-    return truth.to(dtypes.uint8) if x.dtype is dtypes.uint8 else truth  # as PyTorch has it
+    p = x._p
+    mask = 0 if dim in ((), []) else dim_mask(dim, p.ndim)  # as NumPy has it: of each element
+    truth = own(lib.ad_reduce(KINDS[kind], p, mask, keepdim, _BOOL), kind, p)
+    return truth.to(dtypes.uint8) if p.dtype == _UINT8 else truth  # as PyTorch has it
 
 
 def any(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor:

@@ -9,10 +9,13 @@ from autodiff.dtypes import int64
 from autodiff.native import error, lib
 from autodiff.node import Node
 from autodiff.ops import history
+from autodiff.ops.arithmetic import CLAMP_MIN
 from autodiff.ops.base import Op, fresh
+from autodiff.ops.elementwise import div
+from autodiff.ops.numbers import number
 from autodiff.ops.views import zeros_p
 from autodiff.shapes import Size, sizes_of
-from autodiff.tensor import Tensor
+from autodiff.tensor import Tensor, wrap
 from autodiff.tensor import late as tensor_late
 
 
@@ -22,8 +25,22 @@ def _span(shape: Sequence[int], strides: Sequence[int]) -> int:
     return 1 + sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
 
 
+def _may_overlap(shape: Sequence[int], strides: Sequence[int]) -> bool:
+    """Whether two elements of such a layout may be one place."""
+    span = 1
+    for stride, size in sorted(zip(strides, shape, strict=True)):
+        if size > 1 and stride < span:
+            return True
+        span += (size - 1) * stride
+    return False
+
+
 class _Region:
-    """A view's elements as positions in a buffer laid out as its base."""
+    """A view's elements as positions in a buffer laid out as its base.
+
+    Where elements of the base share a place, as those of an expanded tensor do, its cotangent is
+    divided among them.
+    """
 
     def __init__(
         self,
@@ -43,15 +60,27 @@ class _Region:
         """Zeros (with `content` in the base's place), the base in it and the part in it."""
         flat = zeros_p(dtype, [self.size])
         base = self._at(flat, self.base, self.base_at)
-        if content is not None and lib.ad_copy(base, content):
+        if content is not None and _may_overlap(*self.base):
+            self.add(flat, self.base, self.base_at, content)
+            self.share(flat)
+        elif content is not None and lib.ad_copy(base, content):
             raise error("as_strided", base, content)
         return flat, base, self._at(flat, self.part, self.at)
 
-    def positions(self) -> Any:
-        """The part's positions in the buffer, as int64 of its shape."""
-        shape, strides = self.part
-        flat = fresh(lib.ad_arange_i64(int64.code, self.size, 0, 1), "as_strided")
-        return fresh(lib.ad_as_strided(flat, len(shape), shape, strides, self.at), "as_strided")
+    def add(self, flat: Any, layout: tuple[list[int], list[int]], at: int, content: Any) -> None:
+        """Add elements at the places of such a layout in the buffer."""
+        every = fresh(lib.ad_arange_i64(int64.code, self.size, 0, 1), "as_strided")
+        if lib.ad_index_put(flat, 0, 1, [self._at(every, layout, at)], content, 1):
+            raise error("as_strided", content)
+
+    def share(self, flat: Any) -> None:
+        """Divide what is in the buffer by the number of the base's elements at each place."""
+        if not _may_overlap(*self.base):
+            return
+        count = zeros_p(flat.dtype, [self.size])
+        one = fresh(lib.ad_full_i64(flat.dtype, 0, [], 1), "as_strided")
+        self.add(count, self.base, self.base_at, one)
+        div.into(wrap(flat), (wrap(flat), CLAMP_MIN.call(wrap(count), number(1))))
 
     @staticmethod
     def _at(flat: Any, layout: tuple[list[int], list[int]], offset: int) -> Any:
@@ -68,8 +97,8 @@ def _region_get_forward(g: Any, *geometry: Any) -> Any:
 def _region_put_forward(g: Any, *geometry: Any) -> Any:
     region = _Region(*geometry)
     flat, base, _ = region.buffer(g.dtype)
-    if lib.ad_index_put(flat, 0, 1, [region.positions()], g, 1):
-        raise error("as_strided", g)
+    region.add(flat, region.part, region.at, g)
+    region.share(flat)
     return lib.ad_alias(base)
 
 

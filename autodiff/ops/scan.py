@@ -209,7 +209,8 @@ def logcumsumexp(input: Tensor, dim: int, *, out: Tensor | None = None) -> Tenso
         kind = SCALAR_NAMES[input._p.dtype]
         raise NotImplementedError(f'"logcumsumexp_out_cpu" not implemented for {kind!r}')
     at = dim_index(dim, input.ndim)
-    y = _logcumsumexp_of(input, at) if input.ndim else clone(input)
+    one = not input.ndim or input.shape[at] == 1
+    y = clone(input) if one else _logcumsumexp_of(input, at)
     return written("logcumsumexp", out, y, input)
 
 

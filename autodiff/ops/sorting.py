@@ -7,12 +7,14 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.native import error, ffi, lib
-from autodiff.ops.base import Op, fresh
+from autodiff.node import mode
+from autodiff.ops.base import Op
 from autodiff.ops.gather import choice, chosen
 from autodiff.ops.returned import Chosen, returned
 from autodiff.shapes import dim_index
-from autodiff.tensor import Tensor, own
+from autodiff.tensor import Tensor, live_node, own
 
+_pair = tuple.__new__  # of a named tuple, without the call that names its fields
 _sort, _topk = choice("sort", "SortBackward0"), choice("topk", "TopkBackward0")
 
 
@@ -41,8 +43,10 @@ def _ordered(op: Op, x: Tensor, dim: int, k: int, descending: bool) -> tuple[Ten
     out = ffi.new("ad_tensor *[2]")
     if lib.ad_sort(x._p, dim, k, descending, out):
         raise error(op.name, x._p)
-    values, index = fresh(out[0], op.name), own(out[1], op.name)
-    return chosen(op, x, values, index, dim, True), index
+    values, index = own(out[0], op.name), own(out[1], op.name)
+    if mode.grad and live_node(x) is not None:
+        values = chosen(op, x, values._p, index, dim, True)
+    return values, index
 
 
 def sort(
@@ -60,7 +64,7 @@ def sort(
     if type(descending) is not bool or type(stable) is not bool:
         raise _not_bool("sort", descending=descending, stable=stable)
     at = dim_index(dim, input._p.ndim)
-    return sort_result(*in_order(input, at, _size(input, at), descending))
+    return _pair(sort_result, _ordered(_sort, input, at, _size(input, at), descending))
 
 
 def argsort(
@@ -92,16 +96,18 @@ def topk(
     """
     if type(largest) is not bool or type(sorted) is not bool:
         raise _not_bool("topk", largest=largest, sorted=sorted)
-    if isinstance(k, bool):
+    if k is True or k is False:
         raise TypeError("topk(): argument 'k' must be int, not bool")
-    if input.dtype is dtypes.bool:
+    p = input._p
+    if p.dtype == dtypes.bool.code:
         raise RuntimeError("topk does not support bool dtypes on CPU")
-    at, count = dim_index(dim, input._p.ndim), operator.index(k)
-    if not 0 <= count <= _size(input, at):
-        size = _size(input, at)
+    n, count = p.ndim, k if type(k) is int else operator.index(k)
+    at = dim_index(dim, n)
+    size = p.shape[at] if n else 1
+    if not 0 <= count <= size:
         raise RuntimeError(f"selected index k out of range: {count} of {size}")
     # a number is itself, whichever k
-    return topk_result(*_ordered(_topk, input, at, count if input._p.ndim else 1, largest))
+    return _pair(topk_result, _ordered(_topk, input, at, count if n else 1, largest))
 
 
 def _size(x: Tensor, dim: int) -> int:

@@ -10,10 +10,10 @@ from autodiff.ops.assign import masked_fill
 from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.contraction import matmul
 from autodiff.ops.create import eye
+from autodiff.ops.diagonals import diagonal
 from autodiff.ops.join import cat
 from autodiff.ops.matrices import check_matrix, native, triangle
 from autodiff.ops.out import written, written_all
-from autodiff.ops.products import diagonal_of
 from autodiff.ops.returned import returned
 from autodiff.ops.triangular import triangular
 from autodiff.ops.views import mT, narrow, unsqueeze
@@ -171,7 +171,7 @@ def _native_svd(a: Tensor) -> tuple[Any, Any, Any]:
     """Descriptors of U, S and V of matrices no wider than high; zero columns of U filled up."""
     u, s, v = native(3, "linalg.svd", lib.ad_svd, a._p)
     q, r = map(wrap, native(2, "linalg.svd", lib.ad_qr, u, a.shape[-1]))
-    turned = diagonal_of(r, r.ndim - 2, r.ndim - 1) < 0
+    turned = diagonal(r, 0, r.ndim - 2, r.ndim - 1) < 0
     return q.where(~unsqueeze(turned, turned.ndim - 1), -q)._p, s, v
 
 

@@ -18,10 +18,18 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     >>> ad.tensor([[1, 2], [3, 4]]).unbind()
     (tensor([1, 2]), tensor([3, 4]))
     """
-    if input.ndim == 0:
+    p = input._p
+    if p.ndim == 0:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
-    d = dim_index(dim, input.ndim)
-    return tuple(_select(input, d, i) for i in range(input.shape[d]))
+    d = dim_index(dim, p.ndim)
+    return tuple([_select(input, d, i) for i in range(p.shape[d])])
+
+
+def _along(name: str, x: Tensor, dim: int) -> int:
+    d = dim_index(dim, x.ndim)
+    if not x.ndim:
+        raise RuntimeError(f"{name} expects at least a 1-dimensional tensor")
+    return d
 
 
 def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Tensor, ...]:
@@ -32,7 +40,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     >>> ad.arange(5).split(2)
     (tensor([0, 1]), tensor([2, 3]), tensor([4]))
     """
-    d = dim_index(dim, tensor.ndim)
+    d = _along("split", tensor, dim)
     size = tensor.shape[d]
     if isinstance(split_size_or_sections, int):
         step = split_size_or_sections
@@ -61,7 +69,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
-    size = input.shape[dim_index(dim, input.ndim)]
+    size = input.shape[_along("chunk", input, dim)]
     if size == 0:
         return split(input, [0] * chunks, dim)
     return split(input, max(-(-size // chunks), 1), dim)

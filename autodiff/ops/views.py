@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -187,15 +188,16 @@ def expand(x: Tensor, *sizes: Any, size: Any = None) -> Tensor:
             [2, 2, 2]])
     """
     wanted = sizes_of(sizes, "expand", size)
-    _check_room("expand", len(wanted))
-    if len(wanted) < x.ndim:
-        raise RuntimeError(
-            f"expand({list(x.shape)}, size={wanted}): the number of sizes provided ({len(wanted)}) "
-            f"must be greater or equal to the number of dimensions in the tensor ({x.ndim})"
-        )
     try:
         return _expand(x, wanted)
-    except RuntimeError:
+    except (RuntimeError, IndexError):
+        _check_room("expand", len(wanted))
+        if len(wanted) < x.ndim:
+            raise RuntimeError(
+                f"expand({list(x.shape)}, size={wanted}): the number of sizes provided "
+                f"({len(wanted)}) must be greater or equal to the number of dimensions in the "
+                f"tensor ({x.ndim})"
+            ) from None
         raise RuntimeError(
             f"The expanded size of the tensor must match the existing size at each non-singleton "
             f"dimension. Target sizes: {wanted}. Tensor sizes: {list(x.shape)}"
@@ -208,17 +210,20 @@ def permute(input: Tensor, *sizes: Any, dims: Any = None) -> Tensor:
     >>> ad.zeros(2, 3, 4).permute(2, 0, 1).shape
     torch.Size([4, 2, 3])
     """
-    order = sizes_of(sizes, "permute", dims)
-    if len(order) != input._p.ndim:
+    order, n = sizes_of(sizes, "permute", dims), input._p.ndim
+    if len(order) != n:
         raise RuntimeError(
             "permute: number of dimensions in the tensor input does not match the length of the "
-            f"desired ordering of dimensions i.e. input.dim() = {input._p.ndim} is not equal to "
+            f"desired ordering of dimensions i.e. input.dim() = {n} is not equal to "
             f"len(dims) = {len(order)}"
         )
-    order = [dim_index(d, input._p.ndim) for d in order]
-    if len(set(order)) != len(order):
-        raise RuntimeError(f"permute(): duplicate dims are not allowed, got {order}")
-    return _permute(input, order)
+    try:
+        return _permute(input, [d if d >= 0 else d + n for d in order])
+    except (RuntimeError, IndexError, OverflowError):
+        order = [dim_index(d, n) for d in order]
+        if len(set(order)) == n:
+            raise
+    raise RuntimeError(f"permute(): duplicate dims are not allowed, got {order}")
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
@@ -328,7 +333,8 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     >>> ad.zeros(2, 3, 4).flatten(1).shape
     torch.Size([2, 12])
     """
-    n = input._p.ndim
+    sizes = list(input.shape)
+    n = len(sizes)
     start, end = dim_index(start_dim, n), dim_index(end_dim, n)
     if start > end:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
@@ -336,8 +342,9 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
         return reshape(input, 1)
     if start == end:
         return input
-    shape = input.shape
-    return reshape(input, [*shape[:start], shape[start : end + 1].numel(), *shape[end + 1 :]])
+    sizes[start : end + 1] = [math.prod(sizes[start : end + 1])]
+    p = lib.ad_view(input._p, len(sizes), sizes)
+    return _view.result(input, p, (sizes,)) if p else reshape(input, sizes)
 
 
 # ---- copies that keep the elements ----

@@ -268,6 +268,8 @@ VIEWS = [
         lambda x: x.shape[:1], lambda i: (i, 1))),
     Case("as_strided", lambda x: x.clone().reshape(-1).as_strided((2, 3), (1, 1), 1), sized("2 3"),
          read(lambda x: (2, 3), lambda i, j: divmod(i + j + 1, 3))),
+    Case("as_strided_shared", lambda x: x.clone().unfold(0, 3, 1).as_strided((2, 2), (1, 2)),
+         sized("5"), read(lambda x: (2, 2), lambda i, j: (i + 2 * j,))),
     Case("clone", lambda x: x.clone(), sized("m n"), lambda x: x),
     Case("contiguous", lambda x: x.t().contiguous(), sized("m n"), lambda x: _t(x)),
 ]  # fmt: skip

@@ -17,6 +17,12 @@ from autodiff.testing.reference import Array
 __all__ = ["LAYERS"]
 
 
+def _fixed(x: Array, w: Array, b: Array) -> Array:
+    """Less 0.25 or -0.5, over 1.5 or 2, by channel."""
+    less, over = (0.25, -0.5), (1.5, 2.0)
+    return Array(x.shape, lambda i: (x[i] - less[i[1]]) / over[i[1]] * w[i[1],] + b[i[1],])
+
+
 def _channels(x: Array, w: Array, b: Array, groups: int = 0) -> Array:
     """(n, channels, m) normalized by channel, or by element and group, with eps 0.5."""
     n, channels, m = x.shape
@@ -149,11 +155,16 @@ def _ctc(x: Array) -> Array:
 LAYERS: list[tuple[str, Callable[..., Any], tuple[str, ...], int, Callable[..., Array]]] = [
     ("batch_norm", lambda x, w, b: functional.batch_norm(x, None, None, w, b, True, eps=0.5),
      ("n 2 m", "2", "2"), 2, _channels),
+    ("batch_norm_fixed", lambda x, w, b: functional.batch_norm(
+        x, ad.tensor([0.25, -0.5]).to(x.dtype), ad.tensor([1.75, 3.5]).to(x.dtype), w, b, eps=0.5),
+     ("1 2 8", "2", "2"), 1, _fixed),
     ("instance_norm", lambda x, w, b: functional.instance_norm(x, weight=w, bias=b, eps=0.5),
      ("n 2 m", "2", "2"), 2, lambda x, w, b: _channels(x, w, b, 2)),
     ("group_norm", lambda x, w, b: functional.group_norm(x, 2, w, b, 0.5),
      ("n 4 m", "4", "4"), 1, lambda x, w, b: _channels(x, w, b, 2)),
     ("rms_norm", lambda x, w: functional.rms_norm(x, w.shape, w, 0.5), ("m n", "n"), 1, _rms),
+    ("rms_norm_plain", lambda x: functional.rms_norm(x, x.shape[1:], None, 0.5), ("m n",), 1,
+     lambda x: _rms(x, Array(x.shape[1:], lambda i: 1.0))),
     ("local_response_norm", lambda x: functional.local_response_norm(x, 2, 0.5, 0.75, 2.0),
      ("l m n",), 1, _response),
     ("attention", lambda q, k, v: functional.scaled_dot_product_attention(

@@ -88,6 +88,53 @@ GRAPHS: dict[str, tuple[Callable[..., Any], tuple[int, ...]]] = {
 }
 
 
+def put(x: Any, index: Any, value: Any) -> Any:
+    x[index] = value
+    return x
+
+
+# What a day's work calls between the operations above.
+EVERYDAY: dict[str, tuple[Callable[..., Any], tuple[int, ...]]] = {
+    "x.add_(y)": (lambda ad, x, y: x.add_(y), (8, 8)),
+    "x.mul_(1.0)": (lambda ad, x, y: x.mul_(1.0), (8, 8)),
+    "x[3] = 0.5": (lambda ad, x, y: put(x, 3, 0.5), (8, 8)),
+    "x[1:5, 2] = y[1:5, 2]": (lambda ad, x, y: put(x, (slice(1, 5), 2), y[1:5, 2]), (8, 8)),
+    "x[..., None]": (lambda ad, x, y: x[..., None], (8, 8)),
+    "x.T": (lambda ad, x, y: x.T, (8, 8)),
+    "x.permute(1, 0)": (lambda ad, x, y: x.permute(1, 0), (8, 8)),
+    "x.flatten()": (lambda ad, x, y: x.flatten(), (8, 8)),
+    "x.expand(8, 8)": (lambda ad, x, y: x.expand(8, 8), (1, 8)),
+    "x.size(0)": (lambda ad, x, y: x.size(0), (8, 8)),
+    "x.tolist()": (lambda ad, x, y: x.tolist(), (8,)),
+    "zeros(8, 8)": (lambda ad, x, y: ad.zeros(8, 8), (1,)),
+    "zeros_like(x)": (lambda ad, x, y: ad.zeros_like(x), (8, 8)),
+    "randn(8, 8)": (lambda ad, x, y: ad.randn(8, 8).size(), (1,)),
+    "tensor([[1, 2], [3, 4]])": (lambda ad, x, y: ad.tensor([[1, 2], [3, 4]]), (1,)),
+    "x.clamp(0, 1)": (lambda ad, x, y: x.clamp(0, 1), (8, 8)),
+    "where(x > 0, x, y)": (lambda ad, x, y: ad.where(x > 0, x, y), (8, 8)),
+    "x.double()": (lambda ad, x, y: x.double(), (8, 8)),
+    "x.mean(0)": (lambda ad, x, y: x.mean(0), (8, 8)),
+    "x.max(1)": (lambda ad, x, y: x.max(1), (8, 8)),
+    "(x > 0).all()": (lambda ad, x, y: (x > 0).all(), (8, 8)),
+    "x.softmax(1)": (lambda ad, x, y: x.softmax(1), (8, 8)),
+    "cat([x, y])": (lambda ad, x, y: ad.cat([x, y]), (8, 8)),
+    "x @ y of a matrix and a vector": (lambda ad, x, y: x @ y[0], (8, 8)),
+    "dot(x, y)": (lambda ad, x, y: ad.dot(x, y), (8,)),
+    "bmm(x, y)": (lambda ad, x, y: ad.bmm(x, y), (4, 8, 8)),
+    "chunk and stack": (lambda ad, x, y: ad.stack(x.chunk(2)), (8, 8)),
+}
+
+
+def plainly(text: Callable[..., Any], *shape: int) -> Make:
+    """One call on tensors without a graph."""
+
+    def make(ad: Library) -> Run:
+        x, y = (ad.from_numpy(normal(*shape, seed=seed)).clone() for seed in (0, 1))
+        return lambda: text(ad, x, y)
+
+    return make
+
+
 def _all() -> list[Workload]:
     square = normal(8, 8), normal(8, 8, seed=1)
     rest = {"target": 0.5, "against": PEERS, "threads": (1,)}
@@ -108,6 +155,8 @@ def _all() -> list[Workload]:
     for name, (text, shape) in GRAPHS.items():
         made = same(with_graph(text, *shape))
         found.append(Workload(f"{name} with a graph", "dispatch", made, **rest))
+    for name, (text, shape) in EVERYDAY.items():
+        found.append(Workload(name, "dispatch", same(plainly(text, *shape)), **rest))
     return [
         *found,
         Workload("backward, a node", "dispatch", same(backward), parts=2 * CHAIN, **rest),

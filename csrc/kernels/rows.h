@@ -48,12 +48,16 @@ static void centre(const ad_block *s, double *x, const double *mean, bool square
 
 enum { MOMENT_LANES = 16, MOMENT_PARTS = VF_W / VD_W, MOMENT_SUMS = MOMENT_LANES / VD_W };
 
+/* Adders are busy with conversions: the difference goes to the multipliers. */
+AD_SIMD void add_moment(vd x, vd first, vd *sum, vd *squares) {
+    const vd d = vd_fma(x, vd_set1(1), vd_neg(first));
+    *sum = vd_add(*sum, d);
+    *squares = vd_fma(d, d, *squares);
+}
+
 AD_SIMD void add_moments(vf x, const vd *first, vd *sum, vd *squares) {
-    AD_UNROLL for (int p = 0; p < MOMENT_PARTS; p++) {
-        const vd d = vd_sub(vf_widen(x, p), first[p]);
-        sum[p] = vd_add(sum[p], d);
-        squares[p] = vd_fma(d, d, squares[p]);
-    }
+    AD_UNROLL for (int p = 0; p < MOMENT_PARTS; p++)
+        add_moment(vf_widen(x, p), first[p], sum + p, squares + p);
 }
 
 AD_SIMD void finish_moments(int64_t n, float first, double sum, double about, double *mean, double *squares) {
@@ -70,8 +74,8 @@ AD_SIMD void moments_of_row(int64_t n, const float *x, double *mean, double *squ
     AD_UNROLL for (int v = 0; v < MOMENT_SUMS; v++) sum[v] = about[v] = vd_zero();
     int64_t i = 0;
     for (; n - i >= MOMENT_LANES; i += MOMENT_LANES)
-        AD_UNROLL for (int v = 0; v < MOMENT_LANES / VF_W; v++)
-            add_moments(vf_load(x + i + v * VF_W), first, sum + v * MOMENT_PARTS, about + v * MOMENT_PARTS);
+        AD_UNROLL for (int v = 0; v < MOMENT_SUMS; v++)
+            add_moment(vd_load_f32(x + i + v * VD_W), first[0], sum + v, about + v);
     AD_UNROLL for (int v = 0; v < MOMENT_LANES / VF_W; v++) {
         const int64_t at = i + v * VF_W, k = n - at;
         if (k <= 0) break;

@@ -68,71 +68,129 @@ static void NAME(finish)(int program, const ad_block *s, const void *a, const vo
 
 /* ---- layer norm: a row x is normalized to ((x - mean) - rest) rstd ---- */
 
-AD_SIMD V NAME(normal)(V x, V mean, V rest, V rstd) {
-    return VEC(mul)(VEC(sub)(VEC(sub)(x, mean), rest), rstd);
-}
+AD_SIMD V NAME(normal)(V x, V mean, V rstd, V moved) { return VEC(fma)(VEC(sub)(x, mean), rstd, moved); }
 #define NORMAL_ROW(r)                                                                                        \
-    const V mean = VEC(set1)(((const T *)s->mean)[r]), rest = VEC(set1)(((const T *)s->rest)[r]),            \
-            rstd = VEC(set1)(((const T *)s->rstd)[r])
+    const V mean = VEC(set1)(((const T *)s->mean)[r]), rstd = VEC(set1)(((const T *)s->rstd)[r]),            \
+            moved = VEC(set1)(-((const T *)s->rest)[r] * ((const T *)s->rstd)[r])
 
 /* A weight or a bias: numbers of columns, or one. */
-AD_SIMD V NAME(scale)(const void *p, const ad_normal *s, int64_t c, int64_t k) {
-    return s->one ? VEC(set1)(*(const T *)p) : NAME(read)(p, c, k);
+AD_SIMD V NAME(scale)(bool one, const T *p, int64_t c, int64_t k) {
+    return one ? VEC(set1)(*p) : NAME(read)(p, c, k);
 }
+
+/* What is done with the vector at c, of which there are k numbers. */
+#define WHOLE_THEN_LAST(n, ...)                                                                              \
+    {                                                                                                        \
+        int64_t c = 0, k = VEC_W;                                                                            \
+        for (; (n) - c >= VEC_W; c += VEC_W) __VA_ARGS__                                                     \
+        k = (n) - c;                                                                                         \
+        if (k) __VA_ARGS__                                                                                   \
+    }
 
 /* y = normal(x) weight + bias; either may be NULL */
-static void NAME(normalize)(int64_t rows, int64_t n, const void *x, const ad_normal *s, const void *weight,
-                            const void *bias, void *y) {
-    for (int64_t r = 0; r < rows; r++) {
+AD_SIMD void NAME(normalize_as)(bool one, bool scaled, bool shifted, int64_t rows, int64_t n, const T *x,
+                                const ad_normal *s, const T *weight, const T *bias, T *y) {
+    for (int64_t r = 0; r < rows; r++, x += n, y += n) {
         NORMAL_ROW(r);
-        for (int64_t c = 0, k = n; c < n; c += VEC_W, k -= VEC_W) {
-            V a = NAME(normal)(NAME(read)(x, r * n + c, k), mean, rest, rstd);
-            if (weight) a = VEC(mul)(a, NAME(scale)(weight, s, c, k));
-            if (bias) a = VEC(add)(a, NAME(scale)(bias, s, c, k));
-            NAME(write)(y, r * n + c, a, k);
-        }
+        WHOLE_THEN_LAST(n, {
+            V a = NAME(normal)(NAME(read)(x, c, k), mean, rstd, moved);
+            if (scaled && shifted)
+                a = VEC(fma)(a, NAME(scale)(one, weight, c, k), NAME(scale)(one, bias, c, k));
+            else if (scaled)
+                a = VEC(mul)(a, NAME(scale)(one, weight, c, k));
+            NAME(write)(y, c, a, k);
+        })
     }
 }
+static void NAME(normalize)(int64_t rows, int64_t n, const void *x, const ad_normal *s, const void *weight,
+                            const void *bias, void *y) {
+    if (s->one)
+        NAME(normalize_as)(true, true, true, rows, n, x, s, weight, bias, y);
+    else if (weight && bias)
+        NAME(normalize_as)(false, true, true, rows, n, x, s, weight, bias, y);
+    else
+        NAME(normalize_as)(false, weight, bias, rows, n, x, s, weight, bias, y);
+}
 
-/* Of h = g weight: the sums of h and of h normal(x), in double, over up to a chunk of a row. */
-static void NAME(norm_sums)(int64_t n, const void *g, const void *x, const void *weight, const ad_normal *s,
-                            double *sums) {
+/* Of h = g weight: the sums of h and of h normal(x) over up to a chunk of a row. A lane adds up four in its
+ * own type, then in double. */
+AD_SIMD void NAME(norm_sums_as)(bool scaled, int64_t n, const T *g, const T *x, const T *weight,
+                                const ad_normal *s, double *sums) {
     enum { LANES = AD_LANE_BYTES / sizeof(T), PARTS = VEC_W / VD_W, SUMS = LANES / VD_W };
     NORMAL_ROW(0);
     vd first[SUMS], second[SUMS];
     AD_UNROLL for (int v = 0; v < SUMS; v++) first[v] = second[v] = vd_zero();
-    for (int64_t i = 0; i < n; i += LANES) AD_UNROLL for (int v = 0; v < LANES / VEC_W; v++) {
-            const int64_t at = i + v * VEC_W, k = n - at;
-            if (k <= 0) break;
-            V h = NAME(read)(g, at, k);
-            if (weight) h = VEC(mul)(h, NAME(read)(weight, at, k));
-            const V hx = VEC(mul)(h, NAME(normal)(NAME(read)(x, at, k), mean, rest, rstd));
-            AD_UNROLL for (int p = 0; p < PARTS; p++) {
-                first[v * PARTS + p] = vd_add(first[v * PARTS + p], WIDEN(h, p));
-                second[v * PARTS + p] = vd_add(second[v * PARTS + p], WIDEN(hx, p));
+#define TERM(at, k)                                                                                          \
+    V h = NAME(read)(g, at, k);                                                                              \
+    if (scaled) h = VEC(mul)(h, NAME(read)(weight, at, k));                                                  \
+    const V row = NAME(normal)(NAME(read)(x, at, k), mean, rstd, moved);
+#define ADD_UP(v)                                                                                            \
+    AD_UNROLL for (int p = 0; p < PARTS; p++) {                                                              \
+        first[(v) * PARTS + p] = vd_add(first[(v) * PARTS + p], WIDEN(a, p));                                \
+        second[(v) * PARTS + p] = vd_add(second[(v) * PARTS + p], WIDEN(b, p));                              \
+    }
+    static const T lane[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15};
+    int64_t i = 0;
+    for (; n - i >= AD_LANE_STEPS * LANES; i += AD_LANE_STEPS * LANES)
+        AD_UNROLL for (int v = 0; v < LANES / VEC_W; v++) {
+            V a = VEC(zero)(), b = a;
+            AD_UNROLL for (int j = 0; j < AD_LANE_STEPS; j++) {
+                TERM(i + j * LANES + v * VEC_W, VEC_W)
+                a = VEC(add)(a, h);
+                b = VEC(fma)(h, row, b);
             }
+            ADD_UP(v)
         }
+    for (int v = 0; v < LANES / VEC_W; v++) {
+        V a = VEC(zero)(), b = a;
+        for (int64_t at = i + v * VEC_W; at < n; at += LANES) {
+            TERM(at, n - at)
+            a = VEC(add)(a, h); /* lanes past the end have nothing: 0 may be far from the mean */
+            b = VEC(fma)(h, VEC(select)(VEC(lt)(VEC(load)(lane), VEC(set1)((T)(n - at))), row, VEC(zero)()),
+                         b);
+        }
+        ADD_UP(v)
+    }
+#undef TERM
+#undef ADD_UP
     sums[0] = join_doubles(first, SUMS);
     sums[1] = join_doubles(second, SUMS);
 }
+static void NAME(norm_sums)(int64_t n, const void *g, const void *x, const void *weight, const ad_normal *s,
+                            double *sums) {
+    if (weight)
+        NAME(norm_sums_as)(true, n, g, x, weight, s, sums);
+    else
+        NAME(norm_sums_as)(false, n, g, x, NULL, s, sums);
+}
 
-/* dx = rstd ((h - mean_h) - normal(x) mean_hx), and to the others, the cotangents of weight and bias, their
- * terms are added; each may be NULL */
-static void NAME(norm_vjp)(int64_t n, const void *g, const void *x, const void *weight, const ad_normal *s,
-                           const double *means, void *dx, void *dw, void *db) {
-    const V mean_h = VEC(set1)((T)means[0]), mean_hx = VEC(set1)((T)means[1]);
+/* dx = rstd ((h - mean_h) - normal(x) mean_hx), or rstd h where means is NULL; and to the others, the
+ * cotangents of weight and bias, their terms are added; each may be NULL */
+AD_SIMD void NAME(norm_vjp_as)(bool one, bool scaled, int64_t n, const T *g, const T *x, const T *weight,
+                               const ad_normal *s, const double *means, T *dx, T *dw, T *db) {
+    const V mean_h = VEC(set1)(means ? (T)means[0] : 0), back = VEC(set1)(means ? -(T)means[1] : 0);
     NORMAL_ROW(0);
-    for (int64_t c = 0, k = n; c < n; c += VEC_W, k -= VEC_W) {
-        const V slope = NAME(read)(g, c, k), row = NAME(normal)(NAME(read)(x, c, k), mean, rest, rstd);
+    WHOLE_THEN_LAST(n, {
+        const V slope = NAME(read)(g, c, k), row = NAME(normal)(NAME(read)(x, c, k), mean, rstd, moved);
         if (dx) {
-            const V h = weight ? VEC(mul)(slope, NAME(scale)(weight, s, c, k)) : slope;
-            const V left = VEC(sub)(VEC(sub)(h, mean_h), VEC(mul)(row, mean_hx));
+            const V h = scaled ? VEC(mul)(slope, NAME(scale)(one, weight, c, k)) : slope;
+            const V left = means ? VEC(fma)(row, back, VEC(sub)(h, mean_h)) : h;
             NAME(write)(dx, c, VEC(mul)(rstd, left), k);
         }
         if (dw) NAME(write)(dw, c, VEC(add)(NAME(read)(dw, c, k), VEC(mul)(slope, row)), k);
         if (db) NAME(write)(db, c, VEC(add)(NAME(read)(db, c, k), slope), k);
-    }
+    })
 }
+static void NAME(norm_vjp)(int64_t n, const void *g, const void *x, const void *weight, const ad_normal *s,
+                           const double *means, void *dx, void *dw, void *db) {
+    if (s->one && !means)
+        NAME(norm_vjp_as)(true, true, n, g, x, weight, s, NULL, dx, NULL, NULL);
+    else if (s->one)
+        NAME(norm_vjp_as)(true, true, n, g, x, weight, s, means, dx, NULL, NULL);
+    else
+        NAME(norm_vjp_as)(false, weight, n, g, x, weight, s, means, dx, dw, db);
+}
+#undef WHOLE_THEN_LAST
 #undef NORMAL_ROW
 
 /* y = factor ((a - mean) - rest), the differences in double */

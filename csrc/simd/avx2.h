@@ -126,6 +126,7 @@ AD_SIMD void vd_store_n(double *p, vd a, int64_t n) {
     }
     if (n & 1) _mm_store_sd(p, x);
 }
+AD_SIMD vd vd_load_f32(const float *p) { return _mm256_cvtps_pd(_mm_loadu_ps(p)); }
 AD_SIMD vd vf_widen(vf a, int part) {
     return _mm256_cvtps_pd(part ? _mm256_extractf128_ps(a, 1) : _mm256_castps256_ps128(a));
 }

@@ -107,6 +107,7 @@ AD_SIMD void vd_store_n(double *p, vd a, int64_t n) {
     AD_STORES(p, n);
     _mm512_mask_storeu_pd(p, md_first(n), a);
 }
+AD_SIMD vd vd_load_f32(const float *p) { return _mm512_cvtps_pd(_mm256_loadu_ps(p)); }
 AD_SIMD vd vf_widen(vf a, int part) {
     return _mm512_cvtps_pd(part ? _mm512_extractf32x8_ps(a, 1) : _mm512_castps512_ps256(a));
 }

@@ -96,6 +96,7 @@ AD_SIMD vd vd_load_n(const double *p, int64_t n) {
 AD_SIMD void vd_store_n(double *p, vd a, int64_t n) {
     if (n > 0) vst1q_lane_f64(p, a, 0);
 }
+AD_SIMD vd vd_load_f32(const float *p) { return vcvt_f64_f32(vld1_f32(p)); }
 AD_SIMD vd vf_widen(vf a, int part) { return part ? vcvt_high_f64_f32(a) : vcvt_f64_f32(vget_low_f32(a)); }
 AD_SIMD vf vf_narrow(const vd *parts) { return vcvt_high_f32_f64(vcvt_f32_f64(parts[0]), parts[1]); }
 AD_SIMD vd vd_add(vd a, vd b) { return vaddq_f64(a, b); }

@@ -7,6 +7,7 @@
  *   stream                 store to an aligned address that is not read soon: past the caches, where
  *                          that can be; vf_stream_end() after the last, before others may read
  *   load_n, store_n        0 <= n < VX_W elements; memory past them is not touched, lanes past them are 0
+ *   vd_load_f32(p)         VD_W floats as doubles
  *   vf_widen(a, part)      lanes part*VD_W.. as doubles; vf_narrow(parts) rounds VF_W/VD_W such parts back
  *   set1, zero, add, sub, mul, div, sqrt, abs, neg
  *   fma(a, b, c)           a*b + c rounded once; unfused here on x86, which has no such instruction
@@ -114,6 +115,7 @@ AD_SIMD vd vd_load_n(const double *p, int64_t n) { return n > 0 ? *p : 0; }
 AD_SIMD void vd_store_n(double *p, vd a, int64_t n) {
     if (n > 0) *p = a;
 }
+AD_SIMD vd vd_load_f32(const float *p) { return *p; }
 AD_SIMD vd vf_widen(vf a, int part) { return part ? 0 : a; }
 AD_SIMD vf vf_narrow(const vd *parts) { return (float)parts[0]; }
 AD_SIMD vd vd_add(vd a, vd b) { return a + b; }

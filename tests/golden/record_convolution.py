@@ -93,6 +93,7 @@ CALLS: dict[str, tuple[Callable[[Any], Callable[..., Any]], Shapes]] = {
         )
         for mode, shape, options in [
             ("nearest", (0, 0), {"scale_factor": 1.7}),
+            ("nearest", (0, 0), {"scale_factor": (2.2, 1.1)}),  # by sizes, twice and once
             ("nearest", (0,), {"size": 7}),
             ("nearest-exact", (0, 0), {"size": (3, 7)}),
             ("area", (0, 0), {"size": (3, 2)}),

@@ -10,12 +10,10 @@ from autodiff import dtypes
 from autodiff.grad_mode import no_grad
 from autodiff.nn.functional.normalization import check_normalized
 from autodiff.nn.functional.reduction import check_floating, check_tensors
-from autodiff.ops import normal
+from autodiff.ops import layer_norm as rows
 from autodiff.ops.create import zeros
-from autodiff.ops.halves import in_float32
 from autodiff.ops.join import cat
-from autodiff.ops.layer_norm import group_norm as normed
-from autodiff.ops.layer_norm import layer_norm
+from autodiff.ops.normal import blend_, fixed_norm
 from autodiff.ops.regions import as_strided
 from autodiff.tensor import Tensor
 
@@ -35,12 +33,11 @@ def _check(input: Tensor, channels: int, **given: Tensor | None) -> None:
             raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
 
 
-def _affine(
-    input: Tensor, weight: Tensor | None, bias: Tensor | None, shape: Sequence[int]
-) -> tuple[Tensor, Tensor]:
-    """Weight and bias shaped to broadcast; ones and zeros where there are none."""
-    w = input.new_ones(shape) if weight is None else weight.reshape(shape)
-    return w, input.new_zeros(shape) if bias is None else bias.reshape(shape)
+def _affine(input: Tensor, weight: Tensor | None, bias: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Weight and bias of the channels; ones and zeros where there are none."""
+    channels = (input.shape[1],)
+    w = input.new_ones(channels) if weight is None else weight
+    return w, input.new_zeros(channels) if bias is None else bias
 
 
 def _unbiased(var: Tensor, count: int) -> Tensor:
@@ -73,7 +70,6 @@ def batch_norm(
     for name, x in held.items():
         if x is None and not training:
             raise RuntimeError(f"{name} must be defined in evaluation mode")
-    shape = (1, channels, *[1] * (input.ndim - 2))
     count = input.numel() // (channels or 1)
     if training and math.prod((input.shape[0], *input.shape[2:])) == 1:
         raise ValueError(
@@ -84,17 +80,14 @@ def batch_norm(
     if training and not input.numel():
         return input * 1
     if not training:
-        mean, var, w, b = (
-            None if x is None else x.reshape(shape)
-            for x in (running_mean, running_var, weight, bias)
-        )
-        return normal.fixed_norm(input, mean.detach(), var.detach(), w, b, eps)  # type: ignore[union-attr]
-    mask = (1 << input.ndim) - 1 - 2
-    y, (mean, var) = normal.channel_norm(input, mask, *_affine(input, weight, bias, shape), eps)
+        mean, var = running_mean.detach(), running_var.detach()  # type: ignore[union-attr]
+        return fixed_norm(input, mean, var, weight, bias, eps)
+    y, normal = rows.batch_norm(input, *_affine(input, weight, bias), eps)
     if running_mean is not None and running_var is not None:
         with no_grad():
-            normal.blend_(running_mean, mean, momentum)
-            normal.blend_(running_var, _unbiased(var, count), momentum)
+            mean, var = rows.moments(input, normal)
+            blend_(running_mean, mean, momentum)
+            blend_(running_var, _unbiased(var, count), momentum)
     return y
 
 
@@ -141,15 +134,16 @@ def instance_norm(
         bias=bias,
     )
     check_floating("batch_norm", input)
-    shape = (1, channels, *[1] * (input.ndim - 2))
-    mask = (1 << input.ndim) - 1 - 3
-    y, (mean, var) = normal.channel_norm(input, mask, *_affine(input, weight, bias, shape), eps)
+    y, normal = rows.group_norm(input, channels, *_affine(input, weight, bias), eps)
+    if running_mean is None and running_var is None:
+        return y
     count = math.prod(input.shape[2:])
     with no_grad():
+        mean, var = (one.reshape(-1, channels) for one in rows.moments(input, normal))
         if running_mean is not None:
-            normal.blend_(running_mean, mean.mean(0), momentum)
+            blend_(running_mean, mean.mean(0), momentum)
         if running_var is not None:
-            normal.blend_(running_var, _unbiased(var, count).mean(0), momentum)
+            blend_(running_var, _unbiased(var, count).mean(0), momentum)
     return y
 
 
@@ -197,18 +191,7 @@ def group_norm(
     _check(input, channels, weight=weight, bias=bias)
     if not input.numel():
         return input * 1
-    return _normalized_groups(input, num_groups, weight, bias, eps)
-
-
-@in_float32
-def _normalized_groups(
-    x: Tensor, groups: int, weight: Tensor | None, bias: Tensor | None, eps: float
-) -> Tensor:
-    if weight is None and bias is None:
-        n, members = x.shape[0], x.numel() // (x.shape[0] * groups)
-        y = layer_norm(x.reshape(n, groups, members), (members,), None, None, eps)
-        return y.reshape(x.shape)
-    return normed(x, groups, *_affine(x, weight, bias, (x.shape[1],)), eps)
+    return rows.group_norm(input, num_groups, *_affine(input, weight, bias), eps)[0]
 
 
 def rms_norm(
@@ -228,8 +211,7 @@ def rms_norm(
     shape = check_normalized("rms_norm", "rms_norm", input, normalized_shape, weight, None)
     if eps is None:
         eps = 2.0**-52 if input.dtype is dtypes.float64 else 2.0**-23  # of what is computed in
-    mask = (1 << input.ndim) - (1 << (input.ndim - len(shape)))
-    return normal.rms_norm(input, mask, weight, eps)
+    return rows.rms_norm(input, shape, weight, eps)
 
 
 def local_response_norm(

@@ -210,7 +210,7 @@ def dropout3d(
     check_probability(p)
     if input.ndim not in (4, 5):
         _warn_of_dimensions("dropout3d", input.ndim, 3)
-    if input.ndim == 4:
+    if input.ndim != 5:
         return _unbatched("dropout3d", input, p, training, inplace)
     return _drop("dropout3d", input, p, training, inplace, by_feature=True)
 

@@ -38,17 +38,20 @@ _CUBIC = -0.75  # the slope of the cubic kernel
 Taps = list[tuple[list[int], list[float] | None]]  # indices and their weights, a list for each tap
 
 
-def _single(value: float, x: Tensor) -> float:
-    """value rounded as x's dtype is: which pixel is nearest depends on it."""
-    return (
-        float(struct.unpack("f", struct.pack("f", value))[0]) if x.dtype is not float64 else value
-    )
+SMALL = 128  # height and width of images whose sizes count before the factor does
 
 
-def _nearest(size: int, n: int, step: float, exact: bool, x: Tensor) -> Taps:
+def _single(value: float) -> float:
+    """value rounded to float32: which pixel is nearest depends on it."""
+    return float(struct.unpack("f", struct.pack("f", value))[0])
+
+
+def _nearest(size: int, n: int, step: float, exact: bool, small: bool, x: Tensor) -> Taps:
     half = 0.5 if exact else 0.0
-    step = _single(step, x)
-    places = [min(int(_single((i + half) * step, x)), size - 1) for i in range(n)]
+    if small and not exact and n in (size, 2 * size):
+        return [([i * size // n for i in range(n)], None)]
+    step = step if x.dtype is float64 and not small else _single(step)
+    places = [min(int(_single((i + half) * step)), size - 1) for i in range(n)]
     return [(places, None)]
 
 
@@ -240,11 +243,12 @@ def _resized(
     corners: bool,
     antialias: bool,
 ) -> Tensor:
+    small = x.ndim == 4 and sum(sizes) <= SMALL
     for d, (n, factor) in enumerate(zip(sizes, factors, strict=True), start=2):
         old = x.shape[d]
         step = 1 / factor if factor else old / n
         if mode not in _MODES:
-            taps = _nearest(old, n, step, mode == "nearest-exact", x)
+            taps = _nearest(old, n, step, mode == "nearest-exact", small, x)
         elif antialias:
             taps = _antialiased(old, n, step, corners, mode == "bicubic")
         else:

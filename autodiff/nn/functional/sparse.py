@@ -94,9 +94,9 @@ def embedding_bag(
 _ONE = full((), 1)
 
 
-def _marked(p: Any, count: int) -> Tensor:
+def _marked(x: Tensor, count: int) -> Tensor:
     """Zeros with a 1 at each number of an index. IndexError where there is no such place."""
-    n = p.ndim
+    p, n = x._p, x.ndim
     shape = ffi.unpack(p.shape, n)
     y = zeros_p(p.dtype, [*shape, count])
     index = fresh(lib.ad_unsqueeze(p, n), "one_hot", p)
@@ -128,7 +128,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     if count < 1 and not (count == 0 and tensor._p.numel):
         raise RuntimeError(f"num_classes should be positive, got {num_classes}")
     try:
-        return _marked(tensor._p, count)
+        return _marked(tensor, count)
     except IndexError:
         low: Any = tensor.min().item()
         bad = "non-negative" if low < 0 else f"smaller than num_classes ({count})"

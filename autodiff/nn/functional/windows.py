@@ -3,40 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
-from autodiff.native import NULL, ffi, lib
+from autodiff.dtypes import int64
+from autodiff.native import NULL, error, ffi, lib
 from autodiff.nn.functional.convolution import Ints, ints
 from autodiff.nn.functional.reduction import check_tensors
-from autodiff.ops.base import Op, fresh, made
-from autodiff.ops.create import arange, zeros
-from autodiff.ops.indexing import index_add_
-from autodiff.ops.views import narrow, reshape, squeeze, unsqueeze
-from autodiff.tensor import Tensor, wrap
+from autodiff.ops.base import Op, fresh
+from autodiff.ops.views import squeeze, unsqueeze, zeros_p
+from autodiff.tensor import Tensor
 
 __all__ = ["fold", "unfold"]
+
+Pair = tuple[int, ...]  # down and across
 
 
 class _Blocks:
     """Windows of an image (h, w), and where their elements lie in it."""
 
     def __init__(
-        self, op: str, image: Sequence[int], kernel: Any, dilation: Any, padding: Any, stride: Any
+        self, image: Pair, kernel: Pair, dilation: Pair, padding: Pair, stride: Pair
     ) -> None:
-        self.image = tuple(image)
-        self.kernel = ints(op, "kernel_size", kernel, 2)
-        self.dilation = ints(op, "dilation", dilation, 2)
-        self.padding = ints(op, "padding", padding, 2)
-        self.stride = ints(op, "stride", stride, 2)
-        if min(*self.kernel, *self.dilation, *self.stride) < 1 or min(self.padding) < 0:
+        self.image, self.kernel, self.dilation = image, kernel, dilation
+        self.padding, self.stride = padding, stride
+        if min(*kernel, *dilation, *stride) < 1 or min(padding) < 0:
             self._refuse()
-        (h, w), (high, wide), (down, across) = self.image, self.kernel, self.dilation
+        (h, w), (high, wide), (down, across) = image, kernel, dilation
         self.taps = high * wide
-        self.padded = h + 2 * self.padding[0], w + 2 * self.padding[1]
+        self.padded = h + 2 * padding[0], w + 2 * padding[1]
         self.count = (
-            (self.padded[0] - down * (high - 1) - 1) // self.stride[0] + 1,
-            (self.padded[1] - across * (wide - 1) - 1) // self.stride[1] + 1,
+            (self.padded[0] - down * (high - 1) - 1) // stride[0] + 1,
+            (self.padded[1] - across * (wide - 1) - 1) // stride[1] + 1,
         )
+        self.windows = self.count[0] * self.count[1]
 
     def _refuse(self) -> None:
         for name in ("kernel", "dilation", "stride"):
@@ -54,33 +54,61 @@ class _Blocks:
     def view(self, p: Any, lead: Sequence[int], steps: Sequence[int]) -> Any:
         """Of padded images (lead, h, w) with these strides: (lead, taps, windows), each in two."""
         *before, down, across = steps
-        by = [n * step for each in (self.dilation, self.stride)
-              for n, step in zip(each, (down, across), strict=True)]  # fmt: skip
-        shape, strides = [*lead, *self.kernel, *self.count], [*before, *by]
+        (a, b), (s, t) = self.dilation, self.stride
+        shape = [*lead, *self.kernel, *self.count]
+        strides = [*before, a * down, b * across, s * down, t * across]
         found = lib.ad_as_strided(p, len(shape), shape, strides, lib.ad_offset(p))
         return fresh(lib.ad_contiguous(fresh(found, "im2col", p), p.dtype), "im2col", p)
 
+    def pads(self, sign: int) -> list[int]:
+        """What is added to images, or cut off."""
+        high, wide = self.padding
+        return [sign * wide, sign * wide, sign * high, sign * high]
+
+
+_known_blocks = lru_cache(_Blocks)
+
+
+def _blocks(
+    op: str, image: Sequence[int], kernel: Ints, dilation: Ints, padding: Ints, stride: Ints
+) -> _Blocks:
+    return _known_blocks(
+        tuple(image),
+        ints(op, "kernel_size", kernel, 2),
+        ints(op, "dilation", dilation, 2),
+        ints(op, "padding", padding, 2),
+        ints(op, "stride", stride, 2),
+    )
+
+
+def _padded(p: Any, b: _Blocks, sign: int) -> Any:
+    if b.padded == b.image:
+        return p
+    return fresh(lib.ad_pad(p, 4, b.pads(sign), lib.AD_PAD_CONSTANT, NULL), "im2col", p)
+
+
+def _shaped(p: Any, *shape: int) -> Any:
+    return fresh(lib.ad_view(p, len(shape), shape), "im2col", p)
+
 
 def _columns_forward(p: Any, b: _Blocks) -> Any:
-    high, wide = b.padding
-    pads = [wide, wide, high, high]
-    x = fresh(lib.ad_pad(p, 4, pads, lib.AD_PAD_CONSTANT, NULL), "im2col", p) if high or wide else p
-    *lead, _, _ = ffi.unpack(x.shape, x.ndim)
+    x = _padded(p, b, 1)
+    lead = ffi.unpack(x.shape, x.ndim - 2)
     y = b.view(x, lead, ffi.unpack(x.strides, x.ndim))
     lead[-1] *= b.taps
-    return lib.ad_view(y, len(lead) + 1, [*lead, b.count[0] * b.count[1]])
+    return lib.ad_view(y, len(lead) + 1, [*lead, b.windows])
 
 
-def _added_up(x: Tensor, b: _Blocks) -> Tensor:
-    """The elements of columns at their places in images."""
-    *lead, rows, windows = x.shape
-    lead.append(rows // b.taps)
-    d, (h, w), (high, wide) = len(lead), b.image, b.padded
-    places = wrap(b.view(arange(high * wide)._p, (), (wide, 1)))
-    sums = zeros(*lead, high * wide, dtype=x.dtype)
-    index_add_(sums, d, reshape(places, -1), reshape(x, [*lead, b.taps * windows]))
-    y = reshape(sums, [*lead, high, wide])
-    return narrow(narrow(y, d, b.padding[0], h), d + 1, b.padding[1], w).contiguous()
+def _images_forward(p: Any, b: _Blocks) -> Any:
+    lead, (high, wide) = ffi.unpack(p.shape, p.ndim - 1), b.padded
+    lead[-1] //= b.taps
+    positions = fresh(lib.ad_arange_i64(int64.code, high * wide, 0, 1), "col2im")
+    places = _shaped(b.view(positions, (), (wide, 1)), b.taps * b.windows)
+    x = p if p.contiguous else fresh(lib.ad_contiguous(p, p.dtype), "col2im", p)
+    sums = zeros_p(p.dtype, [*lead, high * wide])
+    if lib.ad_index_put(sums, len(lead), 1, [places], _shaped(x, *lead, places.numel), 1):
+        raise error("col2im", p)
+    return lib.ad_alias(_padded(_shaped(sums, *lead, high, wide), b, -1))
 
 
 _columns: Op = Op(
@@ -92,7 +120,7 @@ _columns: Op = Op(
 )
 _images: Op = Op(
     "col2im",
-    made(_added_up),
+    _images_forward,
     lambda node, g: (_columns(g, *node.args),),
     shaped=False,
     grad_name="Col2ImBackward0",
@@ -110,21 +138,21 @@ def unfold(
     torch.Size([1, 12, 4])
     """
     check_tensors("unfold", input=input)
-    if input.ndim not in (3, 4) or 0 in input.shape[-3:]:
+    shape = input.shape
+    if len(shape) not in (3, 4) or 0 in shape[-3:]:
         raise RuntimeError(
             "Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero "
-            f"dimensions for input, but got: {list(input.shape)}"
+            f"dimensions for input, but got: {list(shape)}"
         )
-    x = input if input.ndim == 4 else unsqueeze(input, 0)
-    b = _Blocks("unfold", x.shape[2:], kernel_size, dilation, padding, stride)
+    single = len(shape) == 3
+    b = _blocks("unfold", shape[-2:], kernel_size, dilation, padding, stride)
     if min(b.count) < 1:
         raise RuntimeError(
             f"Given input with spatial size {b.image}, kernel_size={b.kernel}, dilation="
             f"{b.dilation}, padding={b.padding}, calculated shape of the array of sliding blocks "
             f"as {b.count}, but its components must be at least one."
         )
-    y = _columns(x, b)
-    return y if input.ndim == 4 else squeeze(y, 0)
+    return squeeze(_columns(unsqueeze(input, 0), b), 0) if single else _columns(input, b)
 
 
 def fold(
@@ -143,25 +171,26 @@ def fold(
     torch.Size([1, 3, 4, 4])
     """
     check_tensors("fold", input=input)
-    if input.ndim not in (2, 3) or 0 in input.shape[-2:]:
+    shape = input.shape
+    if len(shape) not in (2, 3) or 0 in shape[-2:]:
         raise RuntimeError(
             "Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and "
-            f"non-zero dimensions for input, but got: {list(input.shape)}"
+            f"non-zero dimensions for input, but got: {list(shape)}"
         )
-    x = input if input.ndim == 3 else unsqueeze(input, 0)
+    rows, windows = shape[-2:]
     image = ints("fold", "output_size", output_size, 2)
-    b = _Blocks("fold", image, kernel_size, dilation, padding, stride)
-    if x.shape[1] % b.taps:
+    b = _blocks("fold", image, kernel_size, dilation, padding, stride)
+    if rows % b.taps:
         raise RuntimeError(
             "Expected size of input's dimension 1 to be divisible by the product of kernel_size, "
-            f"but got input.size(1)={x.shape[1]} and kernel_size={b.kernel}."
+            f"but got input.size(1)={rows} and kernel_size={b.kernel}."
         )
-    if min(b.count) < 1 or x.shape[2] != b.count[0] * b.count[1]:
+    if min(b.count) < 1 or windows != b.windows:
         raise RuntimeError(
             f"Given output_size={image}, kernel_size={b.kernel}, dilation={b.dilation}, padding="
             f"{b.padding}, stride={b.stride}, expected size of input's dimension 2 to match the "
             f"calculated number of sliding blocks {b.count[0]} * {b.count[1]} = "
-            f"{b.count[0] * b.count[1]}, but got input.size(2)={x.shape[2]}."
+            f"{b.windows}, but got input.size(2)={windows}."
         )
-    y = _images(x, b)
-    return y if input.ndim == 3 else squeeze(y, 0)
+    single = len(shape) == 2
+    return squeeze(_images(unsqueeze(input, 0), b), 0) if single else _images(input, b)

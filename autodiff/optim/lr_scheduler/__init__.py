@@ -16,6 +16,8 @@ from autodiff.optim.lr_scheduler.schedules import (
     StepLR,
 )
 
+_LRScheduler = LRScheduler  # the name that older schedulers of users' own are derived from
+
 __all__ = [
     "ChainedScheduler",
     "ConstantLR",

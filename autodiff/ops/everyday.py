@@ -1,0 +1,215 @@
+"""Small functions of others: what tensors are, sums and sorts of a kind, matrices from parts."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from typing import Any
+
+from autodiff.dtypes import SCALAR_NAMES, float64
+from autodiff.ops.comparing import result_type
+from autodiff.ops.convert import Dtype, as_tensor, tensor
+from autodiff.ops.create import linspace, zeros
+from autodiff.ops.derived import diff, nansum
+from autodiff.ops.join import cat
+from autodiff.ops.reductions import sum as total
+from autodiff.ops.searching import searchsorted
+from autodiff.ops.sorting import sort
+from autodiff.ops.stacking import atleast_2d
+from autodiff.shapes import dim_index
+from autodiff.tensor import Tensor
+
+
+def is_tensor(obj: Any) -> bool:
+    """Whether an object is a tensor.
+
+    >>> ad.is_tensor(ad.ones(1)), ad.is_tensor([1.0])
+    (True, False)
+    """
+    return isinstance(obj, Tensor)
+
+
+def is_floating_point(input: Tensor) -> bool:
+    """Whether the elements are floating-point numbers.
+
+    >>> ad.is_floating_point(ad.ones(1))
+    True
+    """
+    return input.is_floating_point()
+
+
+def is_nonzero(input: Tensor) -> bool:
+    """Whether the one element is not zero. RuntimeError where there is not one.
+
+    >>> ad.is_nonzero(ad.tensor([0.5]))
+    True
+    """
+    return input._p.ndim >= 0 and bool(input)
+
+
+def numel(input: Tensor) -> int:
+    """The number of elements.
+
+    >>> ad.numel(ad.ones(2, 3))
+    6
+    """
+    return input.numel()
+
+
+def isposinf(input: Tensor) -> Tensor:
+    """Whether each element is infinity: bool.
+
+    >>> ad.isposinf(ad.tensor([1.0, float("inf"), float("-inf")]))
+    tensor([False,  True, False])
+    """
+    return input.eq(math.inf)
+
+
+def isneginf(input: Tensor) -> Tensor:
+    """Whether each element is minus infinity: bool.
+
+    >>> ad.isneginf(ad.tensor([1.0, float("inf"), float("-inf")]))
+    tensor([False, False,  True])
+    """
+    return input.eq(-math.inf)
+
+
+def isin(
+    elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False
+) -> Tensor:
+    """Whether each of `elements` is (with `invert`, is not) among `test_elements`: bool.
+
+    Either may be a number. `assume_unique` is taken as PyTorch has it, and changes nothing.
+
+    >>> ad.isin(ad.tensor([[1, 2], [3, 4]]), ad.tensor([2, 4]))
+    tensor([[False,  True],
+            [False,  True]])
+    """
+    if not (isinstance(elements, Tensor) or isinstance(test_elements, Tensor)):
+        kinds = f"({type(elements).__name__}, {type(test_elements).__name__})"
+        raise TypeError(f"isin(): one of elements and test_elements must be a Tensor, not {kinds}")
+    d = result_type(elements, test_elements)
+    x, known = (as_tensor(given).to(d).detach() for given in (elements, test_elements))
+    if not d.is_floating_point:
+        x, known = x.long(), known.long()
+    if not known.numel():
+        return x.new_full(x.shape, invert).bool()
+    places = sort(known.reshape(-1))[0]
+    found = places.take(searchsorted(places, x).clamp(max=places.numel() - 1)) == x
+    return ~found if invert else found
+
+
+def nanmean(
+    input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: Dtype = None
+) -> Tensor:
+    """The mean over `dim` of the elements that are not nan. RuntimeError of integers.
+
+    >>> ad.nanmean(ad.tensor([1.0, float("nan"), 2.0]))
+    tensor(1.5000)
+    """
+    if not input.is_floating_point():
+        raise RuntimeError(
+            "nanmean(): expected input to have floating point or complex dtype but got "
+            f"{SCALAR_NAMES[input._p.dtype]}"
+        )
+    counted = input.isnan().logical_not().sum(dim, keepdim)
+    return nansum(input, dim, keepdim, dtype=dtype) / counted
+
+
+def trapezoid(y: Tensor, x: Any = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
+    """The integral of y over `dim` by the trapezoidal rule, of steps `dx` or between points x.
+
+    x has y's size along `dim`, or broadcasts with y.
+
+    >>> ad.trapezoid(ad.tensor([1.0, 2.0, 4.0]), ad.tensor([0.0, 1.0, 3.0]))
+    tensor(7.5000)
+    """
+    d = dim_index(dim, y.ndim)
+    if not y.ndim:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+    n = y.shape[d]
+    if x is not None:
+        if x.ndim == 1:
+            if x.numel() != n:
+                raise RuntimeError(
+                    f"There must be one `x` value for each sample point: {n}, not {x.numel()}"
+                )
+            x = x.reshape([-1, *[1] * (y.ndim - d - 1)])
+        dx = diff(x, dim=d - y.ndim)
+    steps = max(n - 1, 0)
+    heights = y.narrow(d, 0, steps) + y.narrow(d, n - steps, steps)
+    return total(heights * dx, d) / 2
+
+
+def msort(input: Tensor) -> Tensor:
+    """The elements in order along the first dimension.
+
+    >>> ad.msort(ad.tensor([[3, 1], [2, 4]]))
+    tensor([[2, 1],
+            [3, 4]])
+    """
+    return sort(input, 0)[0]
+
+
+def block_diag(*tensors: Any) -> Tensor:
+    """A matrix of matrices along its diagonal; vectors are rows. RuntimeError of more dimensions.
+
+    >>> ad.block_diag(ad.tensor([1, 2]), ad.tensor(3))
+    tensor([[1, 2, 0],
+            [0, 0, 3]])
+    """
+    for i, x in enumerate(tensors):
+        if not isinstance(x, Tensor):
+            raise TypeError(
+                f"block_diag(): expected Tensors, but element {i} is {type(x).__name__}"
+            )
+        if x.ndim > 2:
+            raise RuntimeError(
+                "torch.block_diag: Input tensors must have 2 or fewer dimensions. Input "
+                f"{i} has {x.ndim} dimensions"
+            )
+    parts = list(map(atleast_2d, tensors)) or [zeros(1, 0)]
+    width, before, rows = sum(x.shape[1] for x in parts), 0, []
+    for x in parts:
+        n, m = x.shape
+        rows.append(cat([x.new_zeros(n, before), x, x.new_zeros(n, width - before - m)], 1))
+        before += m
+    return cat(rows, 0)
+
+
+def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
+    """The combinations of r elements of a vector, a row each. RuntimeError of other tensors.
+
+    >>> ad.combinations(ad.tensor([1, 2, 3]))
+    tensor([[1, 2],
+            [1, 3],
+            [2, 3]])
+    """
+    if input.ndim != 1:
+        raise RuntimeError(f"Expect a 1D vector, but got shape {list(input.shape)}")
+    if r < 0:
+        raise RuntimeError(f"Expect a non-negative number, but got {r}")
+    if r == 0:
+        return input.new_empty(0)
+    kinds = itertools.combinations_with_replacement if with_replacement else itertools.combinations
+    places = list(kinds(range(input.numel()), r))
+    return input[tensor(places).long().reshape(-1, r)]
+
+
+def logspace(
+    start: Any,
+    end: Any,
+    steps: int,
+    base: float = 10.0,
+    *,
+    dtype: Dtype = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """base to the power of `steps` evenly spaced exponents, from start to end.
+
+    >>> ad.logspace(0, 2, 3)
+    tensor([  1.,  10., 100.])
+    """
+    exponents = linspace(start, end, steps, dtype=float64)
+    x = (base**exponents).to(dtype or as_tensor(0.0).dtype)
+    return x.requires_grad_() if requires_grad else x
