@@ -202,8 +202,13 @@ def topological(roots: Sequence[Expr]) -> list[Expr]:
     return order
 
 
-def differentiate(root: Expr, g: Expr, wrt: Sequence[Expr]) -> list[Expr | None]:
-    """The cotangents of `wrt`, inputs of the expression, given that of its value."""
+def differentiate(
+    root: Expr, g: Expr, wrt: Sequence[Expr], by_powers: bool = False
+) -> list[Expr | None]:
+    """The cotangents of `wrt`, inputs of the expression, given that of its value.
+
+    by_powers: what is multiplied by x several times is taken for a power of x, as its bits are not.
+    """
     order = topological([root])
     wanted = {id(x) for x in wrt}
     for node in order:
@@ -214,11 +219,24 @@ def differentiate(root: Expr, g: Expr, wrt: Sequence[Expr]) -> list[Expr | None]
         gy = cotangents.get(id(node))
         if gy is None or id(node) not in wanted or not node.args:
             continue
-        for arg, gx in zip(node.args, _vjp(node, gy), strict=True):
+        power = _power(node, gy) if by_powers else None
+        for arg, gx in power or zip(node.args, _vjp(node, gy), strict=True):
             if gx is not None and id(arg) in wanted:
                 before = cotangents.get(id(arg))
                 cotangents[id(arg)] = gx if before is None else before + gx
     return [cotangents.get(id(x)) for x in wrt]
+
+
+def _power(node: Expr, g: Expr) -> list[tuple[Expr, Expr | None]] | None:
+    """The cotangents of x and base, where a node is ((base x) x)... or (x x)..."""
+    if node.op != "mul" or (x := node.args[1]).op == "const":
+        return None
+    base, times, power = node.args[0], 1, x
+    while base.op == "mul" and base.args[1] is x:
+        base, times, power = base.args[0], times + 1, power * x
+    if base is x:
+        return [(x, g * (node.args[0] * (times + 1)))]
+    return [(x, g * (node.args[0] * times)), (base, g * power)] if times > 1 else None
 
 
 def _vjp(node: Expr, g: Expr) -> tuple[Expr | None, ...]:

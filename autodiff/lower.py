@@ -148,6 +148,8 @@ class Lowering:
     def emit(self, name: str, type_: int, *args: Token) -> Token:
         """A row of code; the same row twice is computed once."""
         row = (INSTRUCTIONS[name], type_, args)
+        if name in _COMMUTE and (swapped := (row[0], type_, args[::-1])) in self.rows:
+            return self.rows[swapped]
         if row not in self.rows:
             self.rows[row] = ("code", len(self.code))
             self.code.append(row)
@@ -213,8 +215,8 @@ class Lowering:
         if operand.kind == NUMBER and computed.is_floating_point:
             computed = dtypes.float64  # as Python computes
         type_ = _TYPE[computed]
-        if node.op == "zeros_like":
-            return Value(operand, type_, self.constant(0, type_))
+        if node.op in _SAME_EVERYWHERE:
+            return Value(operand, type_, self.constant(_SAME_EVERYWHERE[node.op], type_))
         name = node.op
         if computed is dtypes.bool and name in _LOGIC:
             return self.logic(_LOGIC[name], args, operand)
@@ -226,7 +228,7 @@ class Lowering:
         tokens = [self.operand(node.op, arg, type_, computed) for arg in args]
         if type_ != I64 and name in _OPPOSITE:
             name, tokens = self.without_neg(name, tokens)
-        token = self.emit(name, type_, *tokens)
+        token = self.known(name, type_, tokens) or self.emit(name, type_, *tokens)
         narrow = computed in _WRAP and type_ == I64 and operand.dtype is computed
         return Value(operand, type_, token, narrow=narrow)
 
@@ -249,6 +251,15 @@ class Lowering:
         type_ = next((arg.type for arg in args if arg.type != I64), F32)
         token = self.emit(name, type_, *[self.as_type(arg, type_) for arg in args])
         return Value(operand, type_, token)
+
+    def known(self, name: str, type_: int, tokens: list[Token]) -> Token | None:
+        """The register that holds a product with 1 or a negated number already, if there is one."""
+        if type_ != I64 and name == "mul" and (one := self.constant(1, type_)) in tokens:
+            return tokens[tokens[0] == one]
+        if type_ != I64 and name == "neg" and tokens[0][0] == "const":
+            raw = tokens[0][2].to_bytes(8, "little")
+            return self.constant(-struct.unpack_from(_PACK[type_], raw)[0], type_)
+        return None
 
     def without_neg(self, name: str, tokens: list[Token]) -> tuple[str, list[Token]]:
         """A float sum or difference with the same bits that does not read a negation."""
@@ -288,8 +299,10 @@ class Lowering:
         return [self.values[id(root)] for root in roots]
 
 
+_SAME_EVERYWHERE = {"zeros_like": 0, "ones_like": 1}
 _GATES = ("and", "or", "xor", "not")
 _LOGIC = {f"{kind}_{name}": f"logical_{name}" for kind in ("bitwise", "logical") for name in _GATES}
+_COMMUTE = ("add", "mul")
 _OPPOSITE = {"add": "sub", "sub": "add"}
 
 

@@ -179,6 +179,9 @@ ad_tensor *ad_pw1(ad_op *op, const ad_tensor *x);
 ad_tensor *ad_pw2(ad_op *op, const ad_tensor *x, const ad_tensor *y);
 ad_tensor *ad_pw3(ad_op *op, const ad_tensor *x, const ad_tensor *y, const ad_tensor *z);
 ad_tensor *ad_pw4(ad_op *op, const ad_tensor *x, const ad_tensor *y, const ad_tensor *z, const ad_tensor *w);
+/* The next of the results of the last ad_pw1 to ad_pw4 on this thread, which return the first; NULL after the
+ * last. */
+ad_tensor *ad_pw_next(void);
 int ad_pw(ad_op *op, int n_in, const ad_tensor *const *in, int n_out,
           ad_tensor **out); /* NULL outs are made */
 /* The result of up to four inputs, NULL where there are fewer, written to `out`. */

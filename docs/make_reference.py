@@ -65,13 +65,14 @@ PAGES: dict[str, tuple[str, str]] = {
 # Where `autodiff.<name>` is told, by the module that defines it.
 THEMES = {
     "tensors": "create convert dlpack cast tensor descriptor values methods dtypes shapes "
-    "native _format",
+    "devices native _format",
     "pointwise": "arithmetic overwriting comparing fused elementwise special activations",
     "reductions": "reductions derived statistics normalize scan ranks",
     "products": "contraction products blended chains einsum covariance norms",
     "views": "views rearrange splitting regions order repetition diagonals stacking join",
     "indexing": "gather indexing placing scatter assign sorting searching",
     "random": "random draws generator",
+    "func": "func",
     "autograd": "graph grad_mode autograd gradcheck nonfinite anomaly",
     "linalg": "linalg matrices systems triangular determinants matrix_names spectral",
     "compile": "compiled",

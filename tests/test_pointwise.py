@@ -97,20 +97,85 @@ def test_however_large_its_blocks_a_program_gives_what_its_parts_do(n: int, d: a
 @pytest.mark.parametrize("second", [(2000,), (1,), ()])
 @pytest.mark.parametrize("d", [ad.float32, ad.float64])
 def test_cotangents_of_one_call_are_those_of_a_call_each(second: tuple[int, ...], d: ad.dtype):
-    """A recorded backward pass runs an op for each input, a plain one all that repeat a part."""
-    f = ad.pointwise(lambda x, y, z: ad.exp(-x * y) * x + ad.tanh(z) / y)
+    """A recorded backward pass runs an op for each input, a plain one all that repeat a part.
+
+    Of a user's function, what the call has prepared is used instead.
+    """
+
+    def function(x: Any, y: Any, z: Any) -> Any:
+        return ad.exp(-x * y) * x + ad.tanh(z) / y
+
+    joined = PointwiseOp("joined", function(*inputs(3)), 3).call
+    sloped = ad.pointwise(function)
     xs = [ad.rand(3, 2000), ad.rand(second, dtype=d), ad.rand(3, 1)]
     for wanted in ((0, 1, 2), (0, 1), (1, 2), (1,)):
         for i, x in enumerate(xs):
             x.requires_grad_(i in wanted)
         leaves = [xs[i] for i in wanted]
-        y = f(*xs)
-        assert (y._node.plan.joint is not None) == ({0, 1} <= set(wanted))
-        apart = ad.autograd.grad(y.sum(), leaves, create_graph=True)
-        for x in leaves:
-            x.grad = None
-        f(*xs).sum().backward()
-        assert [bits(x.grad) for x in leaves] == [bits(g) for g in apart]
+        assert (joined(*xs)._node.plan.joint is not None) == ({0, 1} <= set(wanted))
+        node = sloped(*xs)._node
+        assert len(node.saved) > len(node.plan.saved)
+        for f in (joined, sloped):
+            apart = ad.autograd.grad(f(*xs).sum(), leaves, create_graph=True)
+            for x in leaves:
+                x.grad = None
+            f(*xs).sum().backward()
+            assert [bits(x.grad) for x in leaves] == [bits(g) for g in apart]
+
+
+def test_derivatives_are_kept_where_they_save_slow_functions() -> None:
+    x, y = ad.rand(5, requires_grad=True), ad.rand(5, requires_grad=True)
+
+    def kept(f: Function, *xs: ad.Tensor) -> int:
+        node = ad.pointwise(f)(*xs)._node
+        assert node is not None
+        return len(node.saved or ()) - len(node.plan.saved)
+
+    assert kept(lambda a: a * ad.tanh(a), x) == 1
+    assert kept(lambda a, b: a * ad.tanh(b), x, y) == 2
+    assert kept(lambda a, b: a * ad.tanh(b), x, y.detach()) == 1
+    assert kept(lambda a: a * a + 1, x) == 0  # nothing is slow
+    assert kept(ad.tanh, x) == 0  # the output is enough
+    half = ad.rand(5, dtype=ad.float16, requires_grad=True)
+    assert kept(lambda a: a * ad.tanh(a), half) == 0  # which would round it
+    with ad.no_grad():
+        assert ad.pointwise(lambda a: a * ad.tanh(a))(x)._node is None
+
+
+def test_powers_have_the_slopes_of_their_parts() -> None:
+    """A product with x several times is taken for a power where slopes are kept."""
+    functions: list[Function] = [
+        lambda a: ad.tanh(a * a) * a,
+        lambda a: ad.exp(2 * a * a * a),
+        lambda a: ad.sin(a) * a * a * ad.cos(a) * a,
+        lambda a: (ad.sin(a) + 1) * a * a * a - a * a,
+    ]
+    for f in functions:
+        x = ad.linspace(-1.5, 1.5, 9, dtype=ad.float64).requires_grad_()
+        g = ad.pointwise(f)
+        assert ad.gradcheck(g, x)
+        assert ad.gradgradcheck(g, x)
+        fused, composed = ad.autograd.grad(g(x).sum(), x)[0], ad.autograd.grad(f(x).sum(), x)[0]
+        assert ad.allclose(fused, composed, rtol=1e-13, atol=1e-13)
+
+
+PAIRED: list[Function] = [
+    lambda a, b: a + b,
+    lambda a, b: a - b,
+    lambda a, b: b - a,
+    lambda a, b: a * b,
+]
+
+
+@pytest.mark.parametrize("d", [ad.float32, ad.float64])
+@pytest.mark.parametrize("n", [1, 15, 64, 1061])
+def test_two_instructions_in_one_loop_are_two(n: int, d: ad.dtype) -> None:
+    x, y, z = ad.randn(n, dtype=d), ad.randn(2 * n, dtype=d)[::2], ad.randn(n, dtype=d)
+    for first in PAIRED:
+        for second in PAIRED:
+            for b, c in ((y, z), (0.7, z), (y, 1.3), (0.7, 1.3), (x, x)):
+                fused = ad.pointwise(lambda p, q, r, f=first, s=second: s(f(p, q), r))
+                assert bits(fused(x, b, c)) == bits(second(first(x, b), c))
 
 
 def test_a_fused_function_is_one_node_and_one_call() -> None:

@@ -99,6 +99,7 @@ def exp(x: Expr) -> Expr:
 for _name, _arity, _rule in (
     ("copy", 1, lambda g, y, x: (g,)),
     ("zeros_like", 1, None),
+    ("ones_like", 1, None),
     ("fma", 3, lambda g, y, a, b, c: (g * b, g * a, g)),
 ):
     PRIMITIVES[_name] = Primitive(_name, _arity, "same", _rule)

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from autodiff.expr import Expr, differentiate, rebuild, topological, with_args
+from autodiff.expr import Expr, build, differentiate, expanded, rebuild, topological, with_args
 
-__all__ = ["Derived", "derive", "grad_name_of", "renumber"]
+__all__ = ["Derived", "derive", "grad_name_of", "renumber", "with_slopes"]
 
 WORTH_JOINING = 2  # repeated instructions cost more than a call of several results
+# What takes longer than to store a number and load it again.
+SLOW = ("exp", "expm1", "log", "log1p", "sin", "cos", "tanh", "sigmoid", "erf", "pow")
+SLOPES_FOR_EACH = 2  # so many numbers are kept rather than one such function computed again
 
 
 class Derived(NamedTuple):
@@ -24,14 +28,69 @@ class Derived(NamedTuple):
 def derive(root: Expr, n: int, wanted: int) -> Derived:
     """The vjp of an expression of n inputs; bit i of `wanted`: input i wants a cotangent."""
     g, y = Expr("input", (), n), Expr("input", (), n + 1)
+    derived = _use_output(root, _cotangents(root, g, n, wanted), y)
+    return _arranged(derived, g, n)
+
+
+def with_slopes(root: Expr, n: int, wanted: int) -> tuple[Derived, dict[int, Expr]] | None:
+    """The same where some inputs' cotangents are the output's times what the call itself computed.
+
+    That is the derivative of each of the inputs named; None where none is worth to be kept.
+    """
+    if not any(isinstance(s, tuple) and _slow([s[0]]) for s in derive(root, n, wanted).steps):
+        return None  # the saved output may be all that they need
+    g = Expr("input", (), n)
+    cotangents = _cotangents(root, g, n, wanted, by_powers=True)
+    slow = [i for i, d in enumerate(cotangents) if d is not None and _slow([d])]
+    if len(slow) > SLOPES_FOR_EACH * _slow([d for d in cotangents if d is not None]):
+        return None
+    one = Expr("ones_like", (root,))
+    slopes = rebuild(
+        [d for i in slow if (d := cotangents[i]) is not None],
+        lambda node, args: one if node is g else with_args(node, args),
+    )
+    kept = dict(zip(slow, _contracted(slopes, root), strict=True))
+    derived = [build("mul", g, kept[i]) if i in kept else d for i, d in enumerate(cotangents)]
+    return _arranged(derived, g, n), kept
+
+
+def _contracted(slopes: Sequence[Expr], root: Expr) -> list[Expr]:
+    """The same with products that are added to something once, rounded with the sum."""
+    users = [arg for e in topological([*slopes, root]) for arg in e.args]
+    uses = Counter(map(id, [*users, *slopes, root]))
+
+    def change(node: Expr, args: tuple[Expr, ...]) -> Expr:
+        if node.op == "add":
+            for old, new, rest in zip(node.args, args, args[::-1], strict=True):
+                if new.op == "mul" and uses[id(old)] == 1 and not any(map(_is_one, new.args)):
+                    return Expr("fma", (*new.args, rest))
+        return with_args(node, args)
+
+    given = {id(e) for e in topological([root])}
+    return rebuild(slopes, lambda e, args: e if id(e) in given else change(e, args))
+
+
+def _is_one(e: Expr) -> bool:
+    return e.op == "ones_like"
+
+
+def _slow(roots: Sequence[Expr]) -> int:
+    """How many slow functions expressions compute."""
+    return sum(e.op in SLOW for e in topological(expanded(roots)))
+
+
+def _cotangents(
+    root: Expr, g: Expr, n: int, wanted: int, by_powers: bool = False
+) -> list[Expr | None]:
     symbols = {e.value: e for e in topological([root]) if e.op == "input"}
     xs = [symbols.get(i, Expr("input", (), i)) for i in range(n)]
-    cotangents = differentiate(root, g, xs)
-    derived = [
+    return [
         None if not wanted >> i & 1 else Expr("zeros_like", (g,)) if d is None else d
-        for i, d in enumerate(cotangents)
+        for i, d in enumerate(differentiate(root, g, xs, by_powers))
     ]
-    derived = _use_output(root, derived, y)
+
+
+def _arranged(derived: list[Expr | None], g: Expr, n: int) -> Derived:
     needs = [_input_indices(d) - {n} if d is not None else set() for d in derived]
     saved = tuple(sorted({n if i == n + 1 else i for need in needs for i in need}))
     steps: list[tuple[Expr, tuple[int, ...]] | Expr | None] = []

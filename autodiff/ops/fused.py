@@ -8,6 +8,7 @@ from typing import Any
 from autodiff.expr import Expr, inputs
 from autodiff.ops.numbers import operand
 from autodiff.ops.pointwise import PointwiseOp
+from autodiff.ops.sloped import SlopedOp
 from autodiff.tensor import TENSOR_TYPES
 
 __all__ = ["pointwise"]
@@ -42,7 +43,7 @@ class pointwise:  # noqa: N801 - a decorator
                     f"{self.__name__}: a pointwise function returns an expression of its inputs, "
                     f"not {type(root).__name__}"
                 )
-            self.ops[n] = PointwiseOp(self.__name__.strip("<>"), root, n)
+            self.ops[n] = SlopedOp(self.__name__.strip("<>"), root, n)
         return self.ops[n]
 
     def __call__(self, *args: Any) -> Any:

@@ -23,7 +23,7 @@ from autodiff.native import (
 from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
 from autodiff.ops.base import fresh
 from autodiff.ops.calls import caller
-from autodiff.ops.derive import derive, grad_name_of
+from autodiff.ops.derive import Derived, derive, grad_name_of
 from autodiff.ops.history import check_writable, rebase
 from autodiff.ops.numbers import number, operand
 from autodiff.shapes import Size
@@ -48,6 +48,7 @@ class Plan(NamedTuple):
     kind: int  # of `saved`
     steps: tuple[Step | None, ...]
     joint: PointwiseOp | None  # all steps that have an op, of the cotangent and all that is saved
+    swept: tuple[Step | None, ...]  # the steps where nothing is recorded
 
 
 # What is saved most often is gathered without a loop, its versions read from the result.
@@ -93,7 +94,7 @@ class PointwiseNode(Node):
         grads: list[Tensor | None] = []
         joint = self.plan.joint
         results = joint.run_all(g, saved) if joint is not None else None
-        for step in self.plan.steps:
+        for step in self.plan.swept:
             if step is None:
                 grads.append(None)
             elif step.op is None:
@@ -184,11 +185,23 @@ class PointwiseOp:
 
     def run_all(self, g: Tensor, others: Sequence[Any]) -> Iterator[Tensor]:
         """As `plain`, all results by one native call."""
-        ps = [g._p, *others]
+        return map(wrap, self.results([g._p, *others]))
+
+    def results(self, given: Sequence[Any]) -> list[Any]:
+        """New descriptors of all results, by one native call."""
+        n = self.n_in
+        if n <= len(_NATIVE):
+            pw = _NATIVE[n - 1]
+            while not (p := pw(self.native, *given)):
+                self.specialise(take_failure(), list(map(wrap, given)))
+            found = [_gc(p, _free)]
+            for _ in self.roots[1:]:
+                found.append(_gc(_next(), _free))
+            return found
         outs = descriptors([NULL] * len(self.roots))
-        while lib.ad_pw(self.native, self.n_in, ps, len(self.roots), outs):
-            self.specialise(take_failure(), (g, *map(wrap, others)))
-        return iter([wrap(_gc(p, _free)) for p in outs])
+        while lib.ad_pw(self.native, n, given, len(self.roots), outs):
+            self.specialise(take_failure(), list(map(wrap, given)))
+        return [_gc(p, _free) for p in outs]
 
     def write_all(self, given: Sequence[Any], outs: Sequence[Any]) -> None:
         """Write the results of some descriptors over others; nothing is recorded."""
@@ -250,7 +263,7 @@ class PointwiseOp:
         version_sum(node.saved)  # refuses what cannot be saved before anything is written
         self.write(out, tensors)
         node.versions = version_sum(node.saved)
-        node.metas = _metas(tensors, edges, (1 << self.n_in) - 1, out)
+        node.metas = metas(tensors, edges, (1 << self.n_in) - 1, out)
         rebase(out, node)
         return out
 
@@ -290,7 +303,7 @@ class PointwiseOp:
         """The node of a call whose result is p; bit i of `wanted`: input i wants a gradient."""
         plan = self.plans.get(wanted)
         if plan is None:
-            plan = self.plans[wanted] = _make_plan(self, wanted)
+            plan = self.plans[wanted] = make_plan(self, derive(self.root, self.n_in, wanted))
         node = PointwiseNode()
         node.op = self
         node.plan = plan
@@ -321,17 +334,18 @@ class PointwiseOp:
             if lines.left > 0:
                 note_line(node)
         unlike = p.unlike
-        node.metas = _metas(tensors, edges, unlike, None) if unlike else None
+        node.metas = metas(tensors, edges, unlike, None) if unlike else None
         return node
 
 
 _pw1, _pw2, _pw3, _pw4, _pw_to = lib.ad_pw1, lib.ad_pw2, lib.ad_pw3, lib.ad_pw4, lib.ad_pw_to
+_NATIVE, _next = (_pw1, _pw2, _pw3, _pw4), lib.ad_pw_next
 _ABSENT = [NULL] * 4
 _NO_RESULT = number(0)._p  # stands for one where a node is made before its result
 MAX_INPUTS = 8  # the vjp takes the cotangent and the output besides
 
 
-def _metas(
+def metas(
     tensors: Sequence[Tensor], edges: Sequence[Node | None], which: int, out: Tensor | None
 ) -> tuple[tuple[Size, dtypes.dtype] | None, ...] | None:
     """Shape and dtype of the inputs with an edge whose bit is set (and unlike `out`, if given)."""
@@ -350,11 +364,10 @@ def _is_differentiable(root: Expr) -> bool:
     return root.op not in PRIMITIVES or PRIMITIVES[root.op].result != "bool"
 
 
-def _make_plan(op: PointwiseOp, wanted: int) -> Plan:
+def make_plan(op: PointwiseOp, derived: Derived) -> Plan:
     """The steps of a vjp: one op of (cotangent, what it needs of inputs and output) each."""
-    derived = derive(op.root, op.n_in, wanted)
     name = f"{op.name}_vjp"
-    steps = []
+    steps: list[Step | None] = []
     for step in derived.steps:
         if step is None or isinstance(step, Expr):
             steps.append(None if step is None else Step(None, ()))
@@ -366,7 +379,8 @@ def _make_plan(op: PointwiseOp, wanted: int) -> Plan:
     if derived.joint:
         first, *rest = derived.joint
         joint = PointwiseOp(name, first, 1 + len(derived.saved), also=rest)
-    return Plan(derived.saved, _kind(derived.saved, op.n_in), tuple(steps), joint)
+    each = tuple(steps)
+    return Plan(derived.saved, _kind(derived.saved, op.n_in), each, joint, each)
 
 
 def _forget_variants() -> None:

@@ -1,0 +1,127 @@
+"""Pointwise calls that compute derivatives beside their value: backward is one product."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from autodiff.anomaly import lines, note_line
+from autodiff.dtypes import HALVES
+from autodiff.expr import Expr, inputs, topological
+from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
+from autodiff.ops.calls import late
+from autodiff.ops.derive import with_slopes
+from autodiff.ops.pointwise import OTHER, Plan, PointwiseNode, PointwiseOp, Step, make_plan, metas
+from autodiff.tensor import Tensor, live_node
+
+__all__ = ["SlopedOp"]
+
+_g, _slope = inputs(2)
+_times = PointwiseOp("pointwise_vjp", _g * _slope, 2)
+_HALF_CODES = frozenset(d.code for d in HALVES)  # in which a derivative would be rounded
+
+
+class _Sloped(NamedTuple):
+    """An op of the value and some derivatives, and a plan that saves these last."""
+
+    op: PointwiseOp
+    plan: Plan
+    all_saved: bool  # one input or two, and both are saved
+
+
+class SlopedOp(PointwiseOp):
+    """An op of many steps, whose derivatives share much with its value.
+
+    Where backward would compute slow functions again, a call that is recorded computes the
+    derivatives too, and its node keeps them.
+    """
+
+    def __init__(self, name: str, root: Expr, n_in: int) -> None:
+        super().__init__(name, root, n_in)
+        self.sloped: dict[int, _Sloped | None] = {}
+        if self.differentiable and not any(
+            e.op == "cast" and e.value in HALVES for e in topological([root])
+        ):
+            self.call = _caller(self, self.call)
+
+    def prepared(self, wanted: int) -> _Sloped | None:
+        """How a call is made whose inputs want gradients where `wanted` has a bit."""
+        found = with_slopes(self.root, self.n_in, wanted)
+        if found is None:
+            return None
+        derived, slopes = found
+        plan = make_plan(self, derived)
+        places = {i: len(plan.saved) + k for k, i in enumerate(slopes)}
+        swept = tuple(
+            Step(_times, (places[i],)) if i in places else step for i, step in enumerate(plan.steps)
+        )
+        op = PointwiseOp(self.name, self.root, self.n_in, check=self.check, also=[*slopes.values()])
+        all_saved = plan.saved in ((0,), (0, 1)) and len(plan.saved) == self.n_in
+        return _Sloped(op, plan._replace(kind=OTHER, joint=None, swept=swept), all_saved)
+
+
+def _caller(op: SlopedOp, value: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The function that calls an op, with derivatives where they are wanted and worth to be kept.
+
+    `value` calls it without them.
+    """
+    known, halves = op.sloped, _HALF_CODES
+
+    def unary(x: Tensor) -> Tensor:
+        edge = x._node if x._base is None else live_node(x)
+        if edge is None or (unrecorded and not mode.grad):
+            return value(x)
+        return recorded((x,), (edge,), 1)
+
+    def general(*xs: Tensor) -> Tensor:
+        for x in xs:
+            if x._node is not None or x._base is not None:
+                break
+        else:
+            return value(*xs)
+        edges = [x._node if x._base is None else live_node(x) for x in xs]
+        wanted = sum([1 << i for i, edge in enumerate(edges) if edge is not None])
+        if not wanted or (unrecorded and not mode.grad):
+            return value(*xs)
+        return recorded(xs, edges, wanted)
+
+    def recorded(xs: Sequence[Tensor], edges: Sequence[Node | None], wanted: int) -> Tensor:
+        try:
+            sloped = known[wanted]
+        except KeyError:
+            sloped = known[wanted] = op.prepared(wanted)
+        if sloped is None:
+            return value(*xs)
+        ps = [x._p for x in xs]
+        for p in ps:
+            if p.dtype in halves:
+                return value(*xs)
+        try:
+            found = sloped.op.results(ps)
+        except TypeError as error:
+            return late.beyond(op, xs, error)
+        y = found[0]
+        node = PointwiseNode()
+        node.op = op
+        node.plan = sloped.plan
+        node.edges = edges
+        if sloped.all_saved:
+            found[0:1] = ps
+            node.versions = versions = y.version0 + y.version1
+            if versions < 0:
+                raise unsavable()
+        else:
+            found[0:1] = [ps[i] for i in sloped.plan.saved]
+            node.versions = version_sum(found)
+        node.saved = tuple(found)
+        if lines.left > 0:
+            note_line(node)
+        unlike = y.unlike
+        node.metas = metas(xs, edges, unlike, None) if unlike else None
+        result = Tensor()
+        result._p = y
+        result._node = node
+        result._acc = result._base = result._base_node = None
+        return result
+
+    return unary if op.n_in == 1 else general
