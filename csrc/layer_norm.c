@@ -6,7 +6,7 @@
  * Short runs of a batch norm are copied first, to follow one another.
  *
  * The vjp adds the cotangents of weight and bias of a layer norm over blocks of 32 rows in order, then over
- * blocks as reduce.c adds; by channel, over each run, then over the batch. */
+ * blocks as fold.c adds; by channel, over each run, then over the batch. */
 #include "rows.h"
 #include "tape.h"
 #include <math.h>
@@ -53,7 +53,7 @@ static void keep(const task *t, int64_t row, double mean, double rest, double va
     ad_rows_put(t->type, t->stats, row + 3 * t->m, var);
 }
 
-/* The sums over n numbers of a row, chunks joined as by the tree of reduce.c; w: weights of columns or NULL.
+/* The sums over n numbers of a row, chunks joined as by the tree of fold.c; w: weights of columns or NULL.
  */
 static void sums_of(const task *t, const char *weights, int64_t at, int64_t c, int64_t n, const ad_normal *s,
                     double *sums) {

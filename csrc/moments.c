@@ -1,9 +1,9 @@
 /* moments.c: means and squared deviations of rows in double, and what is made of them: variance and
  * deviations.
  *
- * A chunk of 1,024 numbers has a mean, and squares about that mean, by sums as reduce.c tells. The mean of
+ * A chunk of 1,024 numbers has a mean, and squares about that mean, by sums as fold.c tells. The mean of
  * doubles is rounded as they are, so it has a rest: the mean of what is left when it is taken off. Chunks are
- * joined by the tree of reduce.c; the difference of their means is where cancellation would be, and is exact
+ * joined by the tree of fold.c; the difference of their means is where cancellation would be, and is exact
  * enough as the sum of the differences of means and of rests. */
 #include "rows.h"
 #include "tape.h"

@@ -1,4 +1,4 @@
-/* reduction.h: what reduce.c and extremes.c share. */
+/* reduction.h: what fold.c, reduce.c and extremes.c share. */
 #ifndef AD_REDUCTION_H
 #define AD_REDUCTION_H
 #include "walk.h"
@@ -28,6 +28,10 @@ void ad_plan_reduction(reduction *r, const ad_tensor *x, uint32_t dims, int fold
 bool ad_is_run(const reduction *r);
 /* Elements [start, start + n) of the sequence at `base`: where they are, or loaded into `buffer`. */
 const char *ad_sequence(const reduction *r, const char *base, int64_t start, int64_t n, char *buffer);
+
+void ad_choose_blocks(reduction *r);
+/* Fills the results, the blocks of each joined in the first block's row. */
+void ad_fold(reduction *r);
 
 /* ---- extremes.c ---- */
 /* Where the extreme (fold max or min) of each sequence of a nonempty x first is, and, unless `values` is

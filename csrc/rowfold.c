@@ -1,4 +1,4 @@
-/* rowfold.c: cutting a tensor into blocks of rows, and folding their terms in the order of reduce.c. */
+/* rowfold.c: cutting a tensor into blocks of rows, and folding their terms in the order of fold.c. */
 #include "rows.h"
 
 bool ad_rows_layout(ad_rows_shape *s, const ad_tensor *x, uint32_t dims) {

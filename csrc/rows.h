@@ -1,6 +1,6 @@
 /* rows.h: what row programs share: how a tensor is cut into blocks, and sums over them.
  *
- * Sums add in the order that reduce.c tells, so a row has the bits of the reductions it stands for. */
+ * Sums add in the order that fold.c tells, so a row has the bits of the reductions it stands for. */
 #ifndef AD_ROWS_H
 #define AD_ROWS_H
 #include "internal.h"

@@ -1,4 +1,4 @@
-/* kernels/reduce.h: the kernels under every reduction; reduce.c says in what order they add. */
+/* kernels/reduce.h: the kernels under every reduction; fold.c says in what order they add. */
 
 /* 64-bit integers need no lanes of their own: their folds are exact in any order. */
 typedef int64_t vl;
