@@ -316,6 +316,8 @@ def _walk(
 
 
 def _as_tuple(x: Any) -> tuple[Any, ...]:
+    if isinstance(x, (tuple, list)):
+        return tuple(x)
     one = isinstance(x, (Tensor, str, bytes)) or not isinstance(x, Iterable)
     return (x,) if one else tuple(x)
 

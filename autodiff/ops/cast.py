@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from autodiff import dtypes
@@ -36,8 +37,18 @@ def to(
     >>> ad.tensor([1, 2]).to(ad.float64)
     tensor([1., 2.], dtype=torch.float64)
     """
-    wanted: Any = None
-    for arg in (dtype, *args, device):
+    if len(args) == 1 and type(args[0]) is dtypes.dtype and dtype is device is None:
+        wanted: Any = args[0]
+    else:
+        wanted = _wanted((dtype, *args, device))
+    y = x if wanted is None else to_dtype(x, wanted)
+    return y.clone() if copy and y is x else y
+
+
+def _wanted(given: Iterable[Any]) -> dtype | None:
+    """The dtype that arguments of `to` ask for, the last of them."""
+    wanted: dtype | None = None
+    for arg in given:
         if isinstance(arg, dtypes.dtype):
             wanted = arg
         elif isinstance(arg, Tensor):
@@ -49,5 +60,4 @@ def to(
                 raise RuntimeError(f"to(): device {arg!r} is not supported; only 'cpu' is")
         elif arg is not None and not isinstance(arg, bool):
             raise TypeError(f"to() received an invalid argument of type {type(arg).__name__}")
-    y = x if wanted is None else to_dtype(x, wanted)
-    return y.clone() if copy and y is x else y
+    return wanted
