@@ -22,7 +22,8 @@ test: $(VENV)/test.stamp
 # What meets no C that other tests do not: planted faults, transforms, programs made of tested parts, and the
 # values of what others run.
 UNSANITIZED := build benchmarks faults sequences_faults instructions func func_cases examples demo chapter \
-	data data_workers reference determinism compile_isa accuracy accuracy_sums architecture stubs
+	data data_workers reference determinism compile_isa accuracy accuracy_sums architecture stubs \
+	compile_reached compile_schedulers optim_schedulers nn_module nn_hooks
 
 # The tests of builds with sanitizers, apart from the ordinary one; docs/sanitizers.md. CC=clang works too.
 sanitize: $(VENV)/test.stamp
