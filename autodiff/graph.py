@@ -362,6 +362,19 @@ def backward(
             _arrive(x._accumulator(), g, False, create_graph, hooks.get(x._acc))
 
 
+def _targets(xs: tuple[Any, ...]) -> list[Node]:
+    """The nodes of inputs. TypeError for other than tensors, RuntimeError for those without."""
+    found = []
+    for x in xs:
+        if not isinstance(x, Tensor):
+            raise TypeError(f"grad: inputs must be Tensors, but got {type(x).__name__}")
+        node = live_node(x)
+        if node is None:
+            raise RuntimeError("One of the differentiated Tensors does not require grad")
+        found.append(node)
+    return found
+
+
 def grad(
     outputs: Any,
     inputs: Any,
@@ -405,17 +418,11 @@ def grad(
         batched = importlib.import_module("autodiff.func.jacobians")  # which is above
         rest = (True, allow_unused, False, materialize_grads)
         return batched.batched_gradients(ys, xs, gs, retain_graph, create_graph, *rest)
-    for x in xs:
-        if not isinstance(x, Tensor):
-            raise TypeError(f"grad: inputs must be Tensors, but got {type(x).__name__}")
-    nodes = [live_node(x) for x in xs]
-    if any(node is None for node in nodes):
-        raise RuntimeError("One of the differentiated Tensors does not require grad")
+    nodes = _targets(xs)
     keep = create_graph if retain_graph is None else retain_graph
-    targets = {node for node in nodes if node is not None}
     gradients = _gradients(grad_outputs, ys, "grad")
-    walk = _walk(ys, gradients, keep, create_graph, targets, "grad")
-    found = [None if node is None else walk.captured.get(node) for node in nodes]
+    walk = _walk(ys, gradients, keep, create_graph, set(nodes), "grad")
+    found = [walk.captured.get(node) for node in nodes]
     if materialize_grads:
         return tuple(
             x.new_zeros(x.shape) if g is None else g for x, g in zip(xs, found, strict=True)

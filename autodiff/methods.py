@@ -244,6 +244,47 @@ def _operators() -> dict[str, Callable[..., Any]]:
     return table
 
 
+_BY_MODULE: dict[Any, str] = {
+    arithmetic: "add sub div pow clamp clamp_min clamp_max addcmul addcdiv lerp "
+    "logit nan_to_num round positive",
+    overwriting: "add_ sub_ div_ pow_ clamp_ clamp_min_ clamp_max_ addcmul_ addcdiv_ lerp_ "
+    "logit_ nan_to_num_ polygamma_ round_",
+    comparing: "equal isclose allclose",
+    views: "view reshape expand permute transpose t select narrow squeeze unsqueeze flatten "
+    "alias clone contiguous",
+    splitting: "unbind split chunk split_with_sizes tensor_split hsplit vsplit dsplit",
+    regions: "as_strided",
+    rearrange: "movedim swapaxes adjoint ravel reshape_as unflatten unfold",
+    order: "flip fliplr flipud rot90 roll",
+    repetition: "repeat tile repeat_interleave",
+    diagonals: "diagonal diag diag_embed diagflat tril triu tril_ triu_ fill_diagonal_",
+    reductions: "sum mean prod max min amax amin argmax argmin any all sum_to_size",
+    contraction: "matmul mm bmm mv dot",
+    blended: "addmm addmv addr addbmm baddbmm addmm_ addmv_ addr_ addbmm_ baddbmm_",
+    products: "outer inner vdot cross kron trace",
+    covariance: "cov corrcoef",
+    everyday: "is_nonzero isposinf isneginf nanmean msort",
+    derived: "aminmax argwhere bincount count_nonzero diff dist nansum norm",
+    gather: "gather take_along_dim nonzero",
+    scatter: "scatter scatter_ scatter_add scatter_add_ scatter_reduce scatter_reduce_",
+    placing: "index_copy index_copy_ index_fill index_fill_ index_put index_put_ take put put_ "
+    "masked_scatter masked_scatter_",
+    assign: "copy_ fill_ zero_ masked_fill masked_fill_",
+    indexing: "index_select index_add index_add_ masked_select",
+    scan: "cumsum cumsum_ cumprod cumprod_ cummax cummin logcumsumexp",
+    sorting: "sort argsort topk",
+    ranks: "kthvalue median nanmedian nanquantile quantile",
+    searching: "unique unique_consecutive",
+    normalize: "softmax log_softmax logsumexp",
+    statistics: "var std",
+    create: "new_zeros new_ones new_empty new_full",
+    convert: "new_tensor",
+    draws: "uniform_ normal_ log_normal_ exponential_ cauchy_ geometric_ bernoulli_ random_",
+    random: "bernoulli multinomial",
+    cast: "to",
+}
+
+
 def _methods() -> dict[str, Callable[..., Any]]:
     """Everything a tensor can do, by name."""
     table: dict[str, Callable[..., Any]] = dict(_operators())
@@ -251,46 +292,7 @@ def _methods() -> dict[str, Callable[..., Any]]:
         table[name] = function
         if FUNCTIONS[name].primitive.result != "where":
             table[f"{name}_"] = calling.inplace(f"{name}_", FUNCTIONS[name].op)
-    modules: dict[Any, str] = {
-        arithmetic: "add sub div pow clamp clamp_min clamp_max addcmul addcdiv lerp "
-        "logit nan_to_num round positive",
-        overwriting: "add_ sub_ div_ pow_ clamp_ clamp_min_ clamp_max_ addcmul_ addcdiv_ lerp_ "
-        "logit_ nan_to_num_ polygamma_ round_",
-        comparing: "equal isclose allclose",
-        views: "view reshape expand permute transpose t select narrow squeeze unsqueeze flatten "
-        "alias clone contiguous",
-        splitting: "unbind split chunk split_with_sizes tensor_split hsplit vsplit dsplit",
-        regions: "as_strided",
-        rearrange: "movedim swapaxes adjoint ravel reshape_as unflatten unfold",
-        order: "flip fliplr flipud rot90 roll",
-        repetition: "repeat tile repeat_interleave",
-        diagonals: "diagonal diag diag_embed diagflat tril triu tril_ triu_ fill_diagonal_",
-        reductions: "sum mean prod max min amax amin argmax argmin any all sum_to_size",
-        contraction: "matmul mm bmm mv dot",
-        blended: "addmm addmv addr addbmm baddbmm addmm_ addmv_ addr_ addbmm_ baddbmm_",
-        products: "outer inner vdot cross kron trace",
-        covariance: "cov corrcoef",
-        everyday: "is_nonzero isposinf isneginf nanmean msort",
-        derived: "aminmax argwhere bincount count_nonzero diff dist nansum norm",
-        gather: "gather take_along_dim nonzero",
-        scatter: "scatter scatter_ scatter_add scatter_add_ scatter_reduce scatter_reduce_",
-        placing: "index_copy index_copy_ index_fill index_fill_ index_put index_put_ take put put_ "
-        "masked_scatter masked_scatter_",
-        assign: "copy_ fill_ zero_ masked_fill masked_fill_",
-        indexing: "index_select index_add index_add_ masked_select",
-        scan: "cumsum cumsum_ cumprod cumprod_ cummax cummin logcumsumexp",
-        sorting: "sort argsort topk",
-        ranks: "kthvalue median nanmedian nanquantile quantile",
-        searching: "unique unique_consecutive",
-        normalize: "softmax log_softmax logsumexp",
-        statistics: "var std",
-        create: "new_zeros new_ones new_empty new_full",
-        convert: "new_tensor",
-        draws: "uniform_ normal_ log_normal_ exponential_ cauchy_ geometric_ bernoulli_ random_",
-        random: "bernoulli multinomial",
-        cast: "to",
-    }
-    for module, names in modules.items():
+    for module, names in _BY_MODULE.items():
         for name in names.split():
             table[name] = guarded(getattr(module, name), method=True)
     table |= {name: guarded(f, method=True) for name, f in matrix_names.AT_TOP.items()}

@@ -109,6 +109,17 @@ def sizes_of(args: Sequence[Any], function: str, keyword: Any = None) -> list[in
         ) from None
 
 
+def broadcast(shapes: Sequence[Sequence[int]]) -> Size | None:
+    """The shape that shapes broadcast to; None where they do not."""
+    out = [1] * max(map(len, shapes), default=0)
+    for shape in shapes:
+        for d, size in enumerate(shape, len(out) - len(shape)):
+            if size != 1 and out[d] not in (1, size):
+                return None
+            out[d] = size if size != 1 else out[d]
+    return Size(out)
+
+
 def contiguous_strides(shape: Sequence[int]) -> list[int]:
     """The strides of a row-major tensor, in elements."""
     strides, step = [], 1

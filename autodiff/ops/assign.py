@@ -7,7 +7,7 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.native import describe, lib, take_failure
 from autodiff.node import mode
-from autodiff.ops.base import Op, OpNode
+from autodiff.ops.base import Op, OpNode, has_history
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import scalar
 from autodiff.ops.history import check_writable, rebase
@@ -31,6 +31,8 @@ def copy_(x: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     >>> ad.zeros(2).copy_(ad.tensor([1, 2]))
     tensor([1., 2.])
     """
+    if not has_history((x, src)) and x._base is None and not lib.ad_copy(x._p, src._p):
+        return x
     if mode.grad:
         check_writable(x, "copy_")
     before = live_node(x)
@@ -78,11 +80,7 @@ def zero_(x: Tensor) -> Tensor:
     >>> ad.ones(2).zero_()
     tensor([0., 0.])
     """
-    p = x._p
-    zero = ZEROS[p.dtype]
-    if x._node is None and x._base is None and not lib.ad_copy(p, zero._p):
-        return x
-    return copy_(x, zero)
+    return copy_(x, ZEROS[x._p.dtype])
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:

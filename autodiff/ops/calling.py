@@ -10,6 +10,7 @@ from typing import Any
 from autodiff.expr import Expr, build
 from autodiff.ops.out import fit
 from autodiff.ops.pointwise import PointwiseOp, operand
+from autodiff.shapes import broadcast
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
 __all__ = ["any_expr", "apply", "binary", "inplace", "reflected", "unary"]
@@ -40,13 +41,10 @@ def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> 
             "differentiation, "
             "but one of the arguments requires grad."
         )
-    try:
-        return op.into(out, tensors)
-    except RuntimeError:
-        shape = op.call(*tensors).shape
-        if shape == out.shape or builtins.any(x is out for x in tensors):
-            raise
-        return op.into(fit(op.name, out, shape), tensors)
+    shape = broadcast([x.shape for x in tensors])
+    if shape not in (None, out.shape) and not builtins.any(x is out for x in tensors):
+        out = fit(op.name, out, shape or ())
+    return op.into(out, tensors)
 
 
 def _no_tensor(op: PointwiseOp, args: tuple[Any, ...], i: int) -> TypeError:

@@ -19,7 +19,7 @@ from autodiff.ops.views import (
     unsqueeze,
     zeros_p,
 )
-from autodiff.shapes import Size, dim_index
+from autodiff.shapes import Size, broadcast, dim_index
 from autodiff.tensor import Tensor, live_node, own, wrap
 
 
@@ -151,17 +151,13 @@ def broadcast_indices(tensors: list[Tensor]) -> list[Tensor]:
     shapes = [x.shape for x in tensors]
     if all(shape == shapes[0] for shape in shapes):
         return tensors
-    ndim = max(map(len, shapes))
-    out = [1] * ndim
-    for shape in shapes:
-        for d, size in enumerate(shape, ndim - len(shape)):
-            if size != 1 and out[d] not in (1, size):
-                raise IndexError(
-                    "shape mismatch: indexing tensors could not be broadcast together with shapes "
-                    + ", ".join(str(list(s)) for s in shapes)
-                )
-            out[d] = size if size != 1 else out[d]
-    return [expand(x, out) for x in tensors]
+    found = broadcast(shapes)
+    if found is None:
+        raise IndexError(
+            "shape mismatch: indexing tensors could not be broadcast together with shapes "
+            + ", ".join(str(list(s)) for s in shapes)
+        )
+    return [expand(x, found) for x in tensors]
 
 
 # ---- along one dimension ----

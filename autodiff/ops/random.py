@@ -10,7 +10,7 @@ from autodiff import dtypes
 from autodiff.dtypes import dtype
 from autodiff.grad_mode import no_grad
 from autodiff.node import mode
-from autodiff.ops.create import empty, empty_like, unset
+from autodiff.ops.create import _finish, empty, empty_like, unset
 from autodiff.ops.draws import (
     bernoulli_,
     check_range,
@@ -24,10 +24,6 @@ from autodiff.ops.generator import Generator
 from autodiff.ops.out import fit
 from autodiff.shapes import sizes_of
 from autodiff.tensor import Tensor, live_node
-
-
-def _finish(x: Tensor, requires_grad: bool) -> Tensor:
-    return x.requires_grad_() if requires_grad else x
 
 
 def _target(

@@ -59,50 +59,34 @@ class SlopedOp(PointwiseOp):
         all_saved = plan.saved in ((0,), (0, 1)) and len(plan.saved) == self.n_in
         return _Sloped(op, plan._replace(kind=OTHER, joint=None, swept=swept), all_saved)
 
+    def recorded(
+        self,
+        value: Callable[..., Tensor],
+        xs: Sequence[Tensor],
+        edges: Sequence[Node | None],
+        wanted: int,
+    ) -> Tensor:
+        """A call that wants gradients: with derivatives where they are worth to be kept.
 
-def _caller(op: SlopedOp, value: Callable[..., Tensor]) -> Callable[..., Tensor]:
-    """The function that calls an op, with derivatives where they are wanted and worth to be kept.
-
-    `value` calls it without them.
-    """
-    known, halves = op.sloped, _HALF_CODES
-
-    def unary(x: Tensor) -> Tensor:
-        edge = x._node if x._base is None else live_node(x)
-        if edge is None or (unrecorded and not mode.grad):
-            return value(x)
-        return recorded((x,), (edge,), 1)
-
-    def general(*xs: Tensor) -> Tensor:
-        for x in xs:
-            if x._node is not None or x._base is not None:
-                break
-        else:
-            return value(*xs)
-        edges = [x._node if x._base is None else live_node(x) for x in xs]
-        wanted = sum([1 << i for i, edge in enumerate(edges) if edge is not None])
-        if not wanted or (unrecorded and not mode.grad):
-            return value(*xs)
-        return recorded(xs, edges, wanted)
-
-    def recorded(xs: Sequence[Tensor], edges: Sequence[Node | None], wanted: int) -> Tensor:
+        `value` calls the op without them.
+        """
         try:
-            sloped = known[wanted]
+            sloped = self.sloped[wanted]
         except KeyError:
-            sloped = known[wanted] = op.prepared(wanted)
+            sloped = self.sloped[wanted] = self.prepared(wanted)
         if sloped is None:
             return value(*xs)
         ps = [x._p for x in xs]
         for p in ps:
-            if p.dtype in halves:
+            if p.dtype in _HALF_CODES:
                 return value(*xs)
         try:
             found = sloped.op.results(ps)
         except TypeError as error:
-            return late.beyond(op, xs, error)
+            return late.beyond(self, xs, error)
         y = found[0]
         node = PointwiseNode()
-        node.op = op
+        node.op = self
         node.plan = sloped.plan
         node.edges = edges
         if sloped.all_saved:
@@ -123,5 +107,30 @@ def _caller(op: SlopedOp, value: Callable[..., Tensor]) -> Callable[..., Tensor]
         result._node = node
         result._acc = result._base = result._base_node = None
         return result
+
+
+def _caller(op: SlopedOp, value: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The function that calls an op, with derivatives where they are wanted and worth to be kept.
+
+    `value` calls it without them.
+    """
+
+    def unary(x: Tensor) -> Tensor:
+        edge = x._node if x._base is None else live_node(x)
+        if edge is None or (unrecorded and not mode.grad):
+            return value(x)
+        return op.recorded(value, (x,), (edge,), 1)
+
+    def general(*xs: Tensor) -> Tensor:
+        for x in xs:
+            if x._node is not None or x._base is not None:
+                break
+        else:
+            return value(*xs)
+        edges = [x._node if x._base is None else live_node(x) for x in xs]
+        wanted = sum([1 << i for i, edge in enumerate(edges) if edge is not None])
+        if not wanted or (unrecorded and not mode.grad):
+            return value(*xs)
+        return op.recorded(value, xs, edges, wanted)
 
     return unary if op.n_in == 1 else general

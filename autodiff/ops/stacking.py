@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff.ops.join import cat
 from autodiff.ops.views import expand, reshape, unsqueeze
-from autodiff.shapes import Size
+from autodiff.shapes import Size, broadcast
 from autodiff.tensor import Tensor
 
 
@@ -82,20 +83,16 @@ def broadcast_shapes(*shapes: Any) -> Size:
                 f"{type(s).__name__}"
             )
     given = [(s,) if isinstance(s, int) else tuple(s) for s in shapes]
-    out = [1] * max(map(len, given), default=0)
-    for shape in given:
-        for d, size in enumerate(shape, len(out) - len(shape)):
-            if size < 0:
-                raise ValueError(
-                    f"Trying to create tensor with negative dimension ({size}): ({size})"
-                )
-            if size != 1 and out[d] not in (1, size):
-                raise RuntimeError(
-                    "Shape mismatch: objects cannot be broadcast to a single shape: "
-                    + ", ".join(str(list(s)) for s in given)
-                )
-            out[d] = size if size != 1 else out[d]
-    return Size(out)
+    for size in itertools.chain.from_iterable(given):
+        if size < 0:
+            raise ValueError(f"Trying to create tensor with negative dimension ({size}): ({size})")
+    found = broadcast(given)
+    if found is None:
+        raise RuntimeError(
+            "Shape mismatch: objects cannot be broadcast to a single shape: "
+            + ", ".join(str(list(s)) for s in given)
+        )
+    return found
 
 
 def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
