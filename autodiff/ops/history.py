@@ -70,8 +70,8 @@ late = _Late()
 
 
 def changed_history(x: Tensor) -> None:
-    """Count the change of a tensor that was there before the recording that is under way."""
-    if changes.recorder is not None and not lib.ad_tape_made_here(x._p):
+    """Count the change of a tensor, unless the recording that is under way made it."""
+    if changes.recorder is None or not lib.ad_tape_made_here(x._p):
         changes.count += 1
 
 

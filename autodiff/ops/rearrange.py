@@ -6,6 +6,7 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+from autodiff.changes import changed_of
 from autodiff.native import NULL, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode
@@ -227,6 +228,7 @@ def _taken(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         x._p, x._node = y._p, y._node
         if x._base is not None:
             x._base_node = y._base_node
+        changed_of(x)
         return x
 
     method.__name__ = method.__qualname__ = name
