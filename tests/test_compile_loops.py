@@ -35,6 +35,33 @@ def test_repeat_is_a_loop(optimizer: Any) -> None:
         compiled.step.repeat(0, x, y)
 
 
+def test_repeat_of_results_with_a_graph_and_of_arguments_that_share_memory_or_not() -> None:
+    w, x, y = nn.Parameter(ad.tensor([2.0, 3.0])), ad.ones(2), ad.ones(2)
+
+    @ad.compile
+    def step(x: ad.Tensor, y: ad.Tensor) -> Any:
+        return (w * x).sum(), (w * y).tanh(), x.view(2, 1)
+
+    for args in ((x, y), (x, x), (x, y)):
+        want, got = [step(*args) for _ in range(5)], step.repeat(5, *args)
+        for column, all_of_it in zip(zip(*want, strict=True), got, strict=True):
+            assert bits(all_of_it) == bits(ad.stack(column).detach())
+    assert step.stats().runs > 10
+
+
+def test_repeat_takes_turns_with_other_threads() -> None:
+    x = ad.zeros(2000)
+    step = ad.compile(lambda x: x.add_(1).sum().tanh())
+    others = [threading.Thread(target=lambda: [step(x) for _ in range(300)]) for _ in range(2)]
+    step(x), step(x)
+    for other in others:
+        other.start()
+    step.repeat(3000, x)
+    for other in others:
+        other.join()
+    assert step.stats().runs > 3000
+
+
 @pytest.mark.parametrize("shuffle", [False, True, "order"])
 @pytest.mark.parametrize("drop_last", [False, True])
 def test_epoch_is_a_loop(shuffle: Any, drop_last: bool) -> None:

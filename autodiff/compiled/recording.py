@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NoReturn
+from typing import Any
 
 from autodiff.anomaly import place
 from autodiff.changes import changes
@@ -286,12 +286,6 @@ class Recording:
         name = ffi.string(lib.ad_tape_name(self.tape, at)).decode() if at >= 0 else "compile"
         where = f" (recorded at {place(*self.places[source])})" if at >= 0 else ""
         raise describe(failure, name + where)
-
-    def failed_for_good(self) -> NoReturn:
-        """The error of a run that should have fitted."""
-        if self.failed() is MISS:
-            raise RuntimeError("a compiled function is in use by another thread")
-        raise AssertionError
 
     # ---- the quick way ----
 
