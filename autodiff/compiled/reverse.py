@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from autodiff.compiled.record import Recorder, exported
+from autodiff.compiled.record import Recorder, UnfitError, exported
 from autodiff.graph import grad
 from autodiff.hooks import hooks_hidden
 from autodiff.native import error, ffi, lib, take_failure
@@ -71,10 +71,14 @@ class Reverse:
         self.watched = watched(recorder.tape, roots)
         cotangents = [zeros(shape, dtype=d) for shape, d in self.shapes]
         with hooks_hidden(self.leaves):  # they are called by the backward that this is a part of
-            tape = recorder.record_after(
-                [g._p for g in cotangents],
-                lambda: grad(ys, targets, cotangents, retain_graph=True, allow_unused=True),
-            )
+            try:
+                tape = recorder.record_after(
+                    [g._p for g in cotangents],
+                    lambda: grad(ys, targets, cotangents, retain_graph=True, allow_unused=True),
+                )
+            except RuntimeError as why:  # a graph that was gone through, or written over
+                text = f"it returns what backward would refuse; detach() it: {why}"
+                raise UnfitError(text) from why
         self.tape, found = tape
         self.n_links = lib.ad_tape_links(self.tape)
         self.wanted = [g is not None for g in found]
