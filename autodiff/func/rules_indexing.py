@@ -105,10 +105,10 @@ def _marked(function: Rule, level: Level, x: Any, count: int) -> Any:
 
 
 @_function("copy_")
-def _copied(function: Rule, level: Level, x: Any, src: Any, *rest: Any) -> Any:
+def _copied(function: Rule, level: Level, x: Any, src: Any, *rest: Any, **names: Any) -> Any:
     if not _is(x, level):
         raise shared_write("copy_")
-    function(x.value, padded(src, level, x.ndim), *rest)
+    function(x.value, padded(src, level, x.ndim), *rest, **names)
     return x
 
 
