@@ -136,6 +136,41 @@ def test_backward_through_a_compiled_module() -> None:
         run(z).sum().backward(create_graph=True)
 
 
+INSIDE: list[Any] = [
+    lambda w, a, b: (a * b).sum() + (w * a).sum(),
+    lambda w, a, b: a * b * b,
+    lambda w, a, b: (a * w, (b * w).tanh()),
+    lambda w, a, b: (a, a * b),
+]
+OUTSIDE: list[Any] = [
+    lambda w: (w, w),
+    lambda w: (w * 2, w),
+    lambda w: (w * 2, ad.ones(2)),
+    lambda w: (h := w * 2, h),
+    lambda w: (h := w * 2, h * 3),
+    lambda w: (h := w * 2, w * h),
+    lambda w: (h := w * 2, h[:]),
+]
+
+
+@pytest.mark.parametrize("inside", INSIDE)
+def test_gradients_where_arguments_and_names_lead_to_one_leaf(inside: Any) -> None:
+    w = nn.Parameter(ad.tensor([2.0, 3.0]))
+
+    def fn(a: ad.Tensor, b: ad.Tensor) -> Any:
+        return inside(w, a, b)
+
+    def gradient(fn: Any, outside: Any) -> ad.Tensor:
+        ys = fn(*outside(w * 1))
+        total = sum((y * y).sum() for y in (ys if isinstance(ys, tuple) else (ys,)))
+        return ad.autograd.grad(total, w)[0]
+
+    compiled = ad.compile(fn)
+    for outside in [*OUTSIDE, *OUTSIDE, *reversed(OUTSIDE)]:
+        assert ad.allclose(gradient(compiled, outside), gradient(fn, outside))
+    assert compiled.stats().runs >= len(OUTSIDE)
+
+
 def test_hooks_of_parameters_of_a_compiled_module() -> None:
     model = nn.Linear(SIZE, 2)
     run, x = ad.compile(model), ad.randn(BATCH, SIZE)
