@@ -63,7 +63,7 @@ def _linear_sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
     edges = node.edges
     if len(edges) == 2 or edges[2] is None:
         return found
-    return (*found, own(lib.ad_sum_to(g._p, 1, (g._p.shape[1],)), "linear", g._p))
+    return (*found, own(lib.ad_sum_to(g._p, 1, (g._p.shape[g._p.ndim - 1],)), "linear", g._p))
 
 
 # a times b; bit 0 of the flags transposes a, bit 1 b. Batches come with the shapes of both.
