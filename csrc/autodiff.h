@@ -472,9 +472,10 @@ ad_tensor *ad_tape_run1(ad_tape *tape, ad_tensor *a);
 ad_tensor *ad_tape_run2(ad_tape *tape, ad_tensor *a, ad_tensor *b);
 ad_tensor *ad_tape_run3(ad_tape *tape, ad_tensor *a, ad_tensor *b, ad_tensor *c);
 /* Runs steps `from` to `to` on args. Where `order` is not NULL, those are filled first, each by the rows of
- * its data tensor that order has for the step. Output i of a step goes to row `step` of stacked[i]. */
+ * its data tensor that order has for the step. Output i of a step goes to row `step` of stacked[i]; those
+ * beyond n_stacked are not kept. */
 int ad_tape_steps(ad_tape *tape, int n_args, ad_tensor *const *args, ad_tensor *const *data,
-                  const ad_tensor *order, int64_t from, int64_t to, ad_tensor *const *stacked);
+                  const ad_tensor *order, int64_t from, int64_t to, int n_stacked, ad_tensor *const *stacked);
 int ad_tape_ran(const ad_tape *tape); /* the status of the last run */
 int ad_tape_position(const ad_tape *tape);
 ad_tensor *ad_tape_get(ad_tape *tape, int exported); /* as the last run left it */

@@ -63,7 +63,7 @@ def _linear_sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
     edges = node.edges
     if len(edges) == 2 or edges[2] is None:
         return found
-    return (*found, own(lib.ad_sum_to(g._p, 1, (g._p.shape[1],)), "linear", g._p))
+    return (*found, own(lib.ad_sum_to(g._p, 1, (g._p.shape[g._p.ndim - 1],)), "linear", g._p))
 
 
 # a times b; bit 0 of the flags transposes a, bit 1 b. Batches come with the shapes of both.
@@ -92,8 +92,8 @@ def _linear_rule(
     gw = gb = None
     gx = None if w is None else _multiply(g, w, 0)
     if x is not None:
-        rows = g if g._p.ndim == 2 else reshape(g, [-1, g.shape[-1]])
-        given = x if x._p.ndim == 2 else reshape(x, [-1, x.shape[-1]])
+        rows = g if g._p.ndim == 2 else reshape(g, [g.shape[:-1].numel(), g.shape[-1]])
+        given = x if x._p.ndim == 2 else reshape(x, [x.shape[:-1].numel(), x.shape[-1]])
         gw = _multiply(rows, given, 1)
     if len(node.edges) > 2 and node.needs(2):
         gb = _sum_to(g, (g._p.shape[g._p.ndim - 1],))
