@@ -15,7 +15,7 @@ enum {
 
 typedef struct {
     const ad_program *program;
-    int gates, reverse;
+    int gates, reverse, summed; /* summed: gates of which the program takes the sum of both parts */
     bool carries; /* the program takes the state before (c, or else h), and makes what may be kept */
     int64_t steps;
 } numbers;
@@ -69,10 +69,12 @@ static char *kept_at(const work *w, const ad_tensor *x, int64_t step, int part, 
     return x->data + ((step * PARTS + part) * w->n + first) * w->hidden * w->product.size;
 }
 
-static void multiply(const work *w, int part, const char *a, const char *bias, char *c, bool accumulate) {
+static void multiply(const work *w, int part, const char *a, const char *bias, const char *more, char *c,
+                     bool accumulate) {
     ad_product g = w->product;
     g.a = (ad_matrix){a, w->hidden, 1};
     g.bias = bias ? bias + part * w->hidden * g.size : NULL;
+    g.more = more;
     g.c = c;
     g.accumulate = accumulate;
     ad_panels_run(&g, w->packed + part * w->hidden * w->hidden * g.size);
@@ -99,11 +101,14 @@ static int forward(work *w, int64_t first, int64_t rows, char *room) {
         const int64_t step = w->how->reverse ? w->how->steps - 1 - i : i, row = step * w->n + first;
         operands o = {.rows = rows, .cols = hidden, .dtype = x->dtype};
         for (int k = 0; k < gates; k++) {
-            fetch(row_of(x, row) + k * hidden * size, rows, gates * hidden * size, hidden * size);
-            multiply(w, k, h, bias ? bias->data : NULL, room + k * part, false);
-            give(&o, row_of(x, row) + k * hidden * size, gates * hidden);
+            const char *ahead = row_of(x, row) + k * hidden * size;
+            fetch(ahead, rows, gates * hidden * size, hidden * size);
+            multiply(w, k, h, bias ? bias->data : NULL, k < w->how->summed ? ahead : NULL, room + k * part,
+                     false);
+            give(&o, room + k * part, hidden);
         }
-        for (int k = 0; k < gates; k++) give(&o, room + k * part, hidden);
+        for (int k = w->how->summed; k < gates; k++)
+            give(&o, row_of(x, row) + k * hidden * size, gates * hidden);
         if (w->how->carries) give(&o, c0 ? c : h, hidden);
         take(&o, h = row_of(out, row));
         if (c0) take(&o, c = row_of(cells, row));
@@ -153,7 +158,7 @@ static int back(work *w, int64_t first, int64_t rows, char *room) {
         if (status) return status;
         put(w, dgates, row, rows, made);
         if (dhidden) put(w, dhidden, row, rows, sent);
-        for (int k = 0; k < gates; k++) multiply(w, k, sent + k * part, NULL, next, k > 0);
+        for (int k = 0; k < gates; k++) multiply(w, k, sent + k * part, NULL, NULL, next, k > 0);
         char *const swapped = carried;
         carried = other, other = swapped;
     }
@@ -198,6 +203,7 @@ static int run(const ad_call *c) {
                              .n = hidden,
                              .k = hidden,
                              .c_row = hidden,
+                             .more_row = how->gates * hidden,
                              .b = {weight->data, strides[ahead], strides[!ahead]}};
     if (!w.n || !hidden) return AD_OK;
     if (!(w.packed = ad_alloc((size_t)(how->gates * hidden * hidden * size)))) return AD_NO_MEMORY;
@@ -259,9 +265,11 @@ int ad_recur(ad_op *op, int gates, int64_t steps, int reverse, const ad_tensor *
     if (bias &&
         (bias->dtype != x->dtype || bias->ndim != 1 || !bias->contiguous || bias->shape[0] != gates * hidden))
         return ad_fail(AD_BAD_SHAPE, bias->shape[0], gates * hidden, 0);
-    const ad_program *p = program_of(op, x, 2 * gates + carries, 1 + (c0 != NULL) + (carries ? PARTS : 0));
+    const int summed = 2 * gates + carries - op->n_in;
+    if (summed < 0 || summed > gates) return ad_fail(AD_BAD_ARG, op->n_in, gates, 0);
+    const ad_program *p = program_of(op, x, op->n_in, 1 + (c0 != NULL) + (carries ? PARTS : 0));
     if (!p) return ad_error(NULL);
-    const numbers how = {p, gates, reverse, carries, steps};
+    const numbers how = {p, gates, reverse, summed, carries, steps};
     const ad_tensor *const operand[] = {out[0], out[1], out[2], x, w, h0, c0, bias};
     return ad_do(&(ad_call){run, "recur", 3, 5, .x = operand, .numbers = &how, .n_bytes = sizeof how});
 }
@@ -282,7 +290,7 @@ int ad_recur_vjp(ad_op *op, int gates, int64_t steps, int reverse, const ad_tens
     const ad_program *p = program_of(op, g, (kept ? PARTS + 2 : 0) + (after != NULL) + 2,
                                      (out[1] ? 2 : 1) * gates + (kept != NULL));
     if (!p) return ad_error(NULL);
-    const numbers how = {p, gates, reverse, kept != NULL, steps};
+    const numbers how = {p, gates, reverse, 0, kept != NULL, steps};
     const ad_tensor *const operand[] = {out[0], out[1], out[2], out[3], g, w, kept, before, after, end};
     return ad_do(&(ad_call){run, "recur_vjp", 4, 6, .x = operand, .numbers = &how, .n_bytes = sizeof how});
 }
