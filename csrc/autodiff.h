@@ -232,8 +232,8 @@ typedef struct ad_rng ad_rng; /* random numbers */
  * `places` is made, of where rng was. */
 ad_tensor *ad_attend(const ad_tensor *q, const ad_tensor *k, const ad_tensor *v, const ad_tensor *mask,
                      double scale, int causal, double p, ad_rng *rng, ad_tensor **places);
-/* The cotangents of q, k and v in the shape they were broadcast to: made, three of them. in: q, k, v, mask,
- * places and the result's cotangent, whose rows are contiguous. */
+/* The cotangents of q, k and v in the shape they were broadcast to: made, three of them, where they are NULL.
+ * in: q, k, v, mask, places and the result's cotangent, whose rows are contiguous. */
 int ad_attend_vjp(const ad_tensor *const *in, double scale, int causal, double p, ad_tensor **out);
 
 /* The squared deviations from the mean of each row, added up and divided by `freedom`; or the root of that.

@@ -247,7 +247,8 @@ static void run_block(block *b, int64_t m, int64_t n) {
 
 static void pack_rows(void *context, int64_t task) {
     const block *b = context;
-    const int64_t i = task * b->rows_of_task, end = ad_least(i + b->rows_of_task, b->rows.count);
+    const int64_t each = TASK_ROWS / b->g->kernels->rows, i = task * each;
+    const int64_t end = ad_least(i + each, b->rows.count);
     const ad_matrix *a = &b->g->a;
     pack_panels(b, &b->rows, i, end, b->a, a->row, a->col, a->col * b->g->size < FAR, b->packed_a);
 }
@@ -265,9 +266,7 @@ static void run_rows(block *b, const ad_product *g, int64_t j, int64_t n, int64_
         b->rows = cut(m, g->kernels->rows, MIN_ROWS);
         b->a = g->a.data + (at * g->a.row + p * g->a.col) * g->size;
         b->c = g->c + (at * g->c_row + j) * g->size;
-        if (b->packed_a)
-            ad_parallel_for((b->rows.count + b->rows_of_task - 1) / b->rows_of_task, m * b->tile.k / 2,
-                            pack_rows, b);
+        if (b->packed_a) ad_parallel_for((m + TASK_ROWS - 1) / TASK_ROWS, m * b->tile.k / 2, pack_rows, b);
         run_block(b, m, n);
     }
 }

@@ -20,7 +20,7 @@
  * 0 vectors are for fewer columns than a vector has. */
 typedef struct {
     int64_t k;
-    const void *a, *b, *bias, *more; /* bias: NULL for none; more: what C is added to at the end, or NULL */
+    const void *a, *b, *bias, *more; /* bias: NULL for none; more: with a bias, what C is added to, or NULL */
     void *c;
     int64_t a_row, a_col, b_row, c_row, more_row;
     int64_t cols;
@@ -81,7 +81,7 @@ typedef struct {
     int64_t c_row;    /* and rows so far apart */
     const char *bias; /* of each column, one after the other, or NULL */
     bool accumulate;
-    const char *more; /* of ad_panels_run alone; elements of a row one after the other, */
+    const char *more; /* with a bias, of ad_panels_run alone; a row's elements one after the other, */
     int64_t more_row; /* and rows so far apart */
     /* what ad_gemm_ready found: */
     enum { AD_WAY_SMALL, AD_WAY_BLOCKS, AD_WAY_ROW, AD_WAY_DOTS } way;

@@ -27,7 +27,7 @@ typedef struct {
     ad_product product; /* what all products share */
     int64_t n, hidden;  /* sequences, and the width of their state */
     int64_t per_task;
-    char *packed;
+    char *packed; /* weights, and a bias of zeros */
     atomic_int status;
 } work;
 
@@ -73,11 +73,12 @@ static void multiply(const work *w, int part, const char *a, const char *bias, c
                      bool accumulate) {
     ad_product g = w->product;
     g.a = (ad_matrix){a, w->hidden, 1};
-    g.bias = bias ? bias + part * w->hidden * g.size : NULL;
+    const int64_t square = w->hidden * w->hidden * g.size;
+    g.bias = bias ? bias + part * w->hidden * g.size : more ? w->packed + w->how->gates * square : NULL;
     g.more = more;
     g.c = c;
     g.accumulate = accumulate;
-    ad_panels_run(&g, w->packed + part * w->hidden * w->hidden * g.size);
+    ad_panels_run(&g, w->packed + part * square);
 }
 
 /* Rows of `width` bytes that are read soon: so that they come while products are made. */
@@ -206,7 +207,9 @@ static int run(const ad_call *c) {
                              .more_row = how->gates * hidden,
                              .b = {weight->data, strides[ahead], strides[!ahead]}};
     if (!w.n || !hidden) return AD_OK;
-    if (!(w.packed = ad_alloc((size_t)(how->gates * hidden * hidden * size)))) return AD_NO_MEMORY;
+    const int64_t bytes = how->gates * hidden * hidden * size;
+    if (!(w.packed = ad_alloc((size_t)(bytes + hidden * size)))) return AD_NO_MEMORY;
+    memset(w.packed + bytes, 0, (size_t)(hidden * size));
     for (int k = 0; k < how->gates; k++) {
         ad_product g = w.product;
         g.b.data += k * hidden * strides[0] * size;
