@@ -31,8 +31,10 @@ typedef struct {
     atomic_int status;
 } work;
 
-/* The operands of one program. */
+/* A program and its operands, laid out at the first step: at others, operands are elsewhere, and no more. */
 typedef struct {
+    ad_loop loop;
+    bool laid;
     ad_tensor of[AD_MAX_INPUTS + AD_MAX_OUTPUTS];
     const ad_tensor *in[AD_MAX_INPUTS];
     ad_tensor *out[AD_MAX_OUTPUTS];
@@ -50,13 +52,27 @@ static ad_tensor *place(operands *o, char *data, int64_t row) {
     return x;
 }
 
-static void give(operands *o, char *data, int64_t row) { o->in[o->n_in++] = place(o, data, row); }
-static void take(operands *o, char *data) { o->out[o->n_out++] = place(o, data, o->cols); }
+static void give(operands *o, char *data, int64_t row) {
+    if (o->laid)
+        o->loop.in[o->n_in].data = data;
+    else
+        o->in[o->n_in] = place(o, data, row);
+    o->n_in++;
+}
+
+static void take(operands *o, char *data) {
+    if (o->laid)
+        o->loop.out[o->n_out].data = data;
+    else
+        o->out[o->n_out] = place(o, data, o->cols);
+    o->n_out++;
+}
 
 static int compute(operands *o, const ad_program *p) {
-    ad_loop l;
-    const int status = ad_lay_out(&l, p, o->in, o->out);
-    return status ? status : ad_run_loop(&l, true, false);
+    const int status = o->laid ? AD_OK : ad_lay_out(&o->loop, p, o->in, o->out);
+    o->laid = true;
+    o->n_in = o->n_out = 0;
+    return status ? status : ad_run_loop(&o->loop, true, false);
 }
 
 /* Row `row` of a tensor of rows, one after the other. */
@@ -97,10 +113,10 @@ static int forward(work *w, int64_t first, int64_t rows, char *room) {
     const int gates = w->how->gates;
     char *h = row_of(h0, first), *c = c0 ? row_of(c0, first) : NULL;
     int status = AD_OK;
+    operands o = {.rows = rows, .cols = hidden, .dtype = x->dtype};
     w->product.m = rows;
     for (int64_t i = 0; i < w->how->steps && !status; i++) {
         const int64_t step = w->how->reverse ? w->how->steps - 1 - i : i, row = step * w->n + first;
-        operands o = {.rows = rows, .cols = hidden, .dtype = x->dtype};
         for (int k = 0; k < gates; k++) {
             const char *ahead = row_of(x, row) + k * hidden * size;
             fetch(ahead, rows, gates * hidden * size, hidden * size);
@@ -142,10 +158,10 @@ static int back(work *w, int64_t first, int64_t rows, char *room) {
     int status = AD_OK;
     memset(room, 0, (size_t)(2 * part));
     if (end) memcpy(carried, row_of(end, first), (size_t)part);
+    operands o = {.rows = rows, .cols = hidden, .dtype = g->dtype};
     w->product.m = rows;
     for (int64_t i = 0; i < w->how->steps && !status; i++) {
         const int64_t step = w->how->reverse ? i : w->how->steps - 1 - i, row = step * w->n + first;
-        operands o = {.rows = rows, .cols = hidden, .dtype = g->dtype};
         for (int k = 0; kept && k < PARTS; k++) give(&o, kept_at(w, kept, step, k, first), hidden);
         if (kept) give(&o, row_of(before, row), hidden);
         if (after) give(&o, row_of(after, row), hidden);
