@@ -53,6 +53,12 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
         AD_UNROLL for (int i = 0; i < rows; i++) {
             AD_UNROLL for (int v = 0; v < across; v++) acc[i][v] = V(_add)(acc[i][v], x[v]);
         }
+        if (t->more && at == NAME(neither)) {
+            AD_UNROLL for (int i = 0; i < rows; i++) {
+                NAME(get)(x, (const T *)t->more + i * t->more_row, vectors, cols, last);
+                AD_UNROLL for (int v = 0; v < across; v++) acc[i][v] = V(_add)(acc[i][v], x[v]);
+            }
+        }
     }
     AD_UNROLL for (int i = 0; i < rows; i++) NAME(put)(c + i * c_row, acc[i], vectors, cols, last);
 }
