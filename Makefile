@@ -23,7 +23,7 @@ test: $(VENV)/test.stamp
 # values of what others run.
 UNSANITIZED := build benchmarks faults sequences_faults instructions func func_cases examples demo chapter \
 	data data_workers reference determinism compile_isa accuracy accuracy_sums architecture stubs \
-	compile_reached compile_schedulers optim_schedulers nn_module nn_hooks
+	compile_reached compile_schedulers optim_schedulers nn_module nn_hooks batch graph_memory
 
 # The tests of builds with sanitizers, apart from the ordinary one; docs/sanitizers.md. CC=clang works too.
 sanitize: $(VENV)/test.stamp

@@ -83,6 +83,7 @@ def measure(
     workload: Workload, libraries: dict[str, Library], limits: Limits | None, rounds: int
 ) -> tuple[Result | None, list[Failure]]:
     """Time a workload on everybody who computes the same, and tell who does not."""
+    gc.collect()  # the arrays of the workload before
     runs, failures = prepare(workload, libraries)
     if US not in runs:
         return None, failures
@@ -107,7 +108,6 @@ def prepare(
     workload: Workload, libraries: dict[str, Library]
 ) -> tuple[dict[str, Run], list[Failure]]:
     """Everybody's run, after a check that all compute the same as we do."""
-    gc.collect()  # the arrays of the workload before
     runs: dict[str, Run] = {}
     failures: list[Failure] = []
     ours = None

@@ -83,7 +83,10 @@ extern const ad_variant ad_variant_baseline, ad_variant_avx2, ad_variant_avx512,
 
 static const ad_variant *const variants[] = {/* the best first */
 #if defined(__x86_64__)
-                                             &ad_variant_avx512, &ad_variant_avx2,
+#ifndef AD_WITHOUT_AVX512
+                                             &ad_variant_avx512,
+#endif
+                                             &ad_variant_avx2,
 #elif defined(__aarch64__)
                                              &ad_variant_neon,
 #endif

@@ -5,6 +5,7 @@ Hypothesis has no deadlines on shared machines, and in CI the same examples on e
 AUTODIFF_TEST_PROFILE names another profile: "few" is for builds that run slowly, as sanitized ones.
 """
 
+import gc
 import os
 from collections.abc import Iterator
 
@@ -19,6 +20,12 @@ settings.register_profile("few", deadline=None, derandomize=True, max_examples=2
 settings.load_profile(
     os.environ.get("AUTODIFF_TEST_PROFILE") or ("ci" if os.environ.get("CI") else "here")
 )
+
+
+def pytest_collection_finish() -> None:
+    """Spare collections of garbage the thousands of tests and modules, which stay to the end."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture

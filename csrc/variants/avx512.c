@@ -1,5 +1,5 @@
 /* The kernels for x86-64 with AVX-512 F, DQ, BW and VL. */
-#if defined(__x86_64__)
+#if defined(__x86_64__) && !defined(AD_WITHOUT_AVX512)
 #include <math.h>
 #include "../internal.h"
 #include <immintrin.h>
