@@ -65,7 +65,7 @@ PAGES: dict[str, tuple[str, str]] = {
 # Where `autodiff.<name>` is told, by the module that defines it.
 THEMES = {
     "tensors": "create convert dlpack cast tensor descriptor values methods dtypes shapes "
-    "devices native _format",
+    "devices native _format typed settings",
     "pointwise": "arithmetic overwriting comparing fused elementwise special activations",
     "reductions": "reductions derived statistics normalize scan ranks",
     "products": "contraction products blended chains einsum covariance norms",

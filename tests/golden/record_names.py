@@ -70,7 +70,49 @@ ad.bilinear(x, y, x.reshape(3, 2, 2).repeat(1, 2, 2), u)
 """
 SMOOTH = [line for text in (OF_NN,) for line in text.strip().splitlines()]
 # Values alone, of what has no derivative, and what is refused.
-PLAIN = [line for text in ("",) for line in text.strip().splitlines()]
+MAKING = """
+ad.FloatTensor()
+ad.FloatTensor(2, 3).shape
+ad.FloatTensor([1, 2])
+ad.FloatTensor(ad.Size([2])).shape
+ad.FloatTensor(x[0])
+ad.LongTensor(x)
+ad.LongTensor([1.5])
+ad.LongTensor(3.5)
+ad.BoolTensor([1, 0])
+ad.ByteTensor([300])
+ad.IntTensor([[1], [2]])
+ad.FloatTensor("a")
+ad.FloatTensor(None)
+ad.FloatTensor(-1)
+ad.FloatTensor([1], [2])
+ad.DoubleTensor([0.1])
+ad.tensor([1]).new([1, 2])
+x.new(2, 3).shape
+x.new()
+ad.scalar_tensor(3)
+ad.scalar_tensor(True)
+ad.scalar_tensor(3, dtype=ad.int64)
+ad.asarray([1, 2])
+ad.asarray(3.5)
+ad.asarray(x, copy=False, dtype=ad.float64)
+ad.asarray([1.0], copy=False)
+ad.asarray([1.0], requires_grad=True).requires_grad
+ad.asarray(x).data_ptr() == x.data_ptr()
+ad.set_default_device("abc")
+ad.get_default_device().type
+ad.is_signed(x.bool())
+ad.can_cast(ad.float32, ad.int64)
+ad.can_cast(ad.int64, ad.bool)
+x.apply_(lambda v: v + 1)
+ad.arange(3).apply_(lambda v: v + 0.5)
+ad.ones(2, requires_grad=True).apply_(abs)
+x.apply_(lambda v: "a")
+ad.get_device(x)
+x.ndimension()
+ad.is_same_size(x, y)
+"""
+PLAIN = [line for text in (MAKING,) for line in text.strip().splitlines()]
 
 
 def operands(lib: Any, text: str, dtype: str) -> dict[str, Any]:
