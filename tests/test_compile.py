@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import gc
 import inspect
 import re
@@ -366,7 +367,7 @@ def test_random_draws_go_on_as_in_eager() -> None:
 
 
 def test_check_finds_a_number_out_of_sight() -> None:
-    hidden = [2.0]
+    hidden = array.array("d", [2.0])
 
     def fn(x: ad.Tensor) -> ad.Tensor:
         y = x.exp()
