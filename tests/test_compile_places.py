@@ -613,6 +613,14 @@ def forward_of_a_class_of_ours() -> Row:
 
 
 @place
+def values_of_a_mask_that_was_looked_at() -> Row:
+    layer = nn.TransformerEncoderLayer(2, 1, 4, 0.0, batch_first=True, norm_first=True)
+    net, mask = nn.TransformerEncoder(layer, 1), nn.Transformer.generate_square_subsequent_mask(2)
+    pairs = ad.tensor([[1.0, 2.0], [3.0, -1.0]])
+    return lambda x: net((x * pairs)[None], mask=mask), put(mask, (0, 1), 0.0)
+
+
+@place
 def call_of_a_class() -> Row:
     class Act(nn.Tanh):
         pass

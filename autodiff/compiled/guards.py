@@ -18,6 +18,7 @@ from sys import builtin_module_names
 from typing import Any
 
 from autodiff.compiled.reads import Reads, reads_of
+from autodiff.compiled.record import version
 from autodiff.compiled.tree import constants, flatten, is_plain, same
 from autodiff.nn.module import Module
 from autodiff.optim.optimizer import Optimizer
@@ -66,6 +67,7 @@ PLACES: dict[Callable[[Any, Any], Any], str] = {
     item: "{owner}[{key!r}]",
     attribute: "{owner}.{key}",
     parts: "parts({owner})",
+    version: "version({owner})",
 }
 
 
@@ -257,6 +259,11 @@ class Names:
                     for entry in hooks.values():
                         self.look(None, getattr(entry, "hook", entry), reads, None)
 
+    def looked(self, versions: Iterable[tuple[Tensor, list[Any]]]) -> None:
+        """Rely on the values of tensors that were looked at."""
+        for x, was in versions:
+            self.table[version, id(x), None] = (version, x, None, was)
+
     def called(self, modules: Iterable[Module]) -> None:
         """Take in modules that were called; then all is taken in."""
         for module in modules:
@@ -296,13 +303,13 @@ class Names:
     def test(self, scope: dict[str, Any]) -> str:
         """A Python expression that is as `hold`; it may raise where a place is no more."""
         terms = []
-        scope.update(parts=parts, alike=alike, ABSENT=ABSENT)
+        scope.update(parts=parts, version=version, alike=alike, ABSENT=ABSENT)
         owners: dict[int, str] = {}
         for i, (place, owner, key, value) in enumerate(self.rows()):
             name = owners.setdefault(id(owner), f"owner{len(owners)}")
             scope[name] = owner
             now = PLACES[place].format(owner=name, key=key)
-            if place is parts:
+            if place in (parts, version):
                 scope[f"value{i}"] = value
                 terms.append(f"alike({now}, value{i})")
             elif value is ABSENT:

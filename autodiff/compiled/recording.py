@@ -53,6 +53,7 @@ class Recording:
             raise UnfitError(recorder.broken, recorder.retry)
         if recorder.changed or self.leaves_changes(recorder, result):
             raise UnfitError("it changes what it relies on", retry=True)
+        names.looked(recorder.looked)
         if not names.hold():
             raise UnfitError("it assigns to a variable that it finds outside", retry=True)
         names.called(recorder.called)
@@ -73,7 +74,7 @@ class Recording:
         self.made = [output for output in self.outputs if output.given is None]
         self.made = [output for output in self.made if output.argument < 0]
         self.take_events(recorder)
-        self.n_made = len(self.made)
+        self.n_made = self.n_before_links = len(self.made)
         self.reverse = self.take_reverse(recorder) if self.live else None
         if lib.ad_tape_finish(self.tape, self.n_made, fuse):
             raise error("compile")
@@ -349,26 +350,37 @@ class Recording:
     def quick_run(self, scope: dict[str, Any], inputs: list[int]) -> list[str]:
         """The lines that run the tape and make the result."""
         ps = [f"arg{i}._p" for i in inputs]
+        given = ", ".join(f"arg{i}" for i in inputs)
         few = self.n_made == 1 and len(inputs) <= 3
         if few:
             scope["run"] = getattr(lib, f"ad_tape_run{len(inputs)}")
             lines = [f"    p = run({', '.join(['tape', *ps])})", "    if not p:"]
         else:
             scope["run"], scope["new"] = lib.ad_tape_run, ffi.new
-            lines = [f"    outs = new('ad_tensor *[]', {self.n_made + 1})"]
+            scope["outs"] = ffi.new("ad_tensor *[]", 1)  # where there are none
+            lines = [f"    outs = new('ad_tensor *[]', {self.n_made + 1})"] if self.n_made else []
             lines.append(f"    if run(tape, {len(inputs)}, [{', '.join(ps)}], outs):")
         lines += ["        return failed()", "    recording.runs += 1"]
-        more = self.spec is not TENSOR or self.reverse or self.after
-        if not few or more or self.made[0].base >= 0:
-            made = "(p,)" if few else "outs"
-            given = ", ".join(f"arg{i}" for i in inputs)
-            return [*lines, f"    return finish([{given}], {made})"]
+        alone = self.spec is TENSOR and not self.after
+        if not alone or any(y.base >= 0 for y in self.made) or self.n_before_links > 1:
+            return [*lines, f"    return finish([{given}], {'(p,)' if few else 'outs'})"]
         for i, (leaf, after) in enumerate(self.leaves):
             scope[f"to{i}"], scope[f"after{i}"] = leaf, after
             lines.append(f"    to{i}.grad = after{i}")
-        scope["node"] = self.made[0].node
-        lines += ["    y = Tensor()", "    y._p = gc(p, free)", "    y._node = node"]
-        return [*lines, "    y._acc = y._base = y._base_node = None", "    return y"]
+        (output,) = self.outputs
+        if output.argument >= 0:
+            return [*lines, f"    return arg{inputs[output.argument]}"]
+        if output.given is not None:
+            scope["given"] = output.given
+            return [*lines, "    return given"]
+        lines += ["    y = Tensor()", f"    y._p = gc({'p' if few else 'outs[0]'}, free)"]
+        scope["node"] = output.node
+        if self.reverse is not None:
+            scope["node_of"] = self.reverse.node
+            links = "".join(f"gc(outs[{i}], free), " for i in range(1, self.n_made))
+            lines.append(f"    node = node_of([{given}], ({links}))")
+        lines += ["    y._node = node", "    y._acc = y._base = y._base_node = None"]
+        return [*lines, "    return y"]
 
 
 def hooks_on(nodes: Iterable[Node]) -> list[Any]:
