@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from autodiff.compiled.tree import same
@@ -10,7 +10,7 @@ from autodiff.hooks import HookDict
 from autodiff.nn._hooks import Hooks
 from autodiff.nn.module import Module
 from autodiff.optim.optimizer import Optimizer
-from autodiff.tensor import Tensor
+from autodiff.tensor import Tensor, live_node
 
 __all__ = ["State"]
 
@@ -45,9 +45,9 @@ def of_optimizer(optimizer: Optimizer) -> list[Any]:
 
 
 class State:
-    """The modules and optimisers a recording relies on, as they were."""
+    """The modules, optimisers and tensors by name that a recording relies on, as they were."""
 
-    def __init__(self, values: Iterable[Any], stepped: Iterable[Optimizer]) -> None:
+    def __init__(self, values: Sequence[Any], stepped: Iterable[Optimizer]) -> None:
         modules: dict[Module, None] = {}
         optimizers: dict[Optimizer, None] = dict.fromkeys(stepped)
         for value in values:
@@ -56,6 +56,7 @@ class State:
             elif isinstance(value, Optimizer):
                 optimizers[value] = None
         self.modules = list(modules)
+        self.named = [value for value in values if isinstance(value, Tensor)]
         self.optimizers = list(optimizers)
         self.were = self.now()
 
@@ -66,6 +67,8 @@ class State:
             found += of_module(module)
         for optimizer in self.optimizers:
             found += of_optimizer(optimizer)
+        for x in self.named:
+            found += [x, x._p, live_node(x)]
         return found
 
     def hold(self) -> bool:
