@@ -66,11 +66,11 @@ PAGES: dict[str, tuple[str, str]] = {
 THEMES = {
     "tensors": "create convert dlpack cast tensor descriptor values methods dtypes shapes "
     "devices native _format typed settings",
-    "pointwise": "arithmetic overwriting comparing fused elementwise special activations",
-    "reductions": "reductions derived statistics normalize scan ranks",
+    "pointwise": "arithmetic overwriting comparing fused elementwise special activations powers",
+    "reductions": "reductions derived statistics normalize scan ranks tallies calculus",
     "products": "contraction products blended chains einsum covariance norms",
     "views": "views rearrange splitting regions order repetition diagonals stacking join",
-    "indexing": "gather indexing placing scatter assign sorting searching",
+    "indexing": "gather indexing placing scatter assign sorting searching embedded",
     "random": "random draws generator",
     "func": "func",
     "autograd": "graph grad_mode autograd gradcheck nonfinite anomaly",
