@@ -229,6 +229,7 @@ def test_the_nearest_divergence_is_taken() -> None:
     finally:
         dist.kl._KL.clear()
         dist.kl._KL.update(before)
+        dist.kl._nearest.cache_clear()
     with pytest.raises(TypeError, match="Expected type_p to be a Distribution subclass"):
         dist.register_kl(int, dist.Normal)
 

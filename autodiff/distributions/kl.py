@@ -6,6 +6,7 @@ formula serves every p.
 
 from __future__ import annotations
 
+import functools
 import math
 import warnings
 from collections.abc import Callable
@@ -59,11 +60,13 @@ def register_kl(type_p: type, type_q: type) -> Callable[[Any], Any]:
 
     def decorator(function: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
         _KL[type_p, type_q] = function
+        _nearest.cache_clear()
         return function
 
     return decorator
 
 
+@functools.cache
 def _nearest(type_p: type, type_q: type) -> Any:
     """The function of the classes that are the nearest ancestors, p's first; None without any."""
     ps, qs = type_p.__mro__, type_q.__mro__
