@@ -40,7 +40,8 @@ def _by_waiting(n: float, p: float, uniform: Callable[[], float]) -> float:
     trials, successes = 0.0, 0
     while True:
         u = uniform()
-        trials += math.ceil(math.log(u) / math.log1p(-p)) if u else math.inf
+        wait = math.log(u) / math.log1p(-p) if u else math.inf
+        trials += math.ceil(wait) if wait <= n else math.inf
         if trials > n:
             return float(successes)
         successes += 1

@@ -20,6 +20,7 @@ from autodiff.distributions.discrete import (
     OneHotCategorical,
 )
 from autodiff.distributions.distribution import Distribution, names_of, sum_rightmost
+from autodiff.distributions.gamma import Beta, Dirichlet, Gamma
 from autodiff.distributions.multivariate import MultivariateNormal, half_log_det, mahalanobis
 from autodiff.distributions.transformed import (
     Gumbel,
@@ -36,7 +37,7 @@ from autodiff.distributions.univariate import (
     Poisson,
     Uniform,
 )
-from autodiff.functions import abs, erf, exp, full, lgamma, log, log1p, where
+from autodiff.functions import abs, digamma, erf, exp, full, lgamma, log, log1p, where
 from autodiff.nn.functional import softplus
 from autodiff.ops.fused import pointwise
 from autodiff.tensor import Tensor
@@ -93,7 +94,8 @@ def kl_divergence(p: Distribution, q: Distribution) -> Any:
     >>> D.kl_divergence(D.Normal(1.0, 1.0), D.Normal(0.0, 1.0))
     tensor(0.5000)
     """
-    function = _nearest(type(p), type(q))
+    types: Any = type(p), type(q)
+    function = _nearest(*types)
     if function is None:
         raise NotImplementedError(
             f"No KL(p || q) is implemented for p type {type(p).__name__} and q type "
@@ -133,12 +135,18 @@ def _term(p: Any, q: Any, value: Any) -> Any:
 _pair([Normal], Normal, lambda p_loc, p_scale, q_loc, q_scale:
       ((p_scale / q_scale) ** 2 - 1 + ((p_loc - q_loc) / q_scale) ** 2) / 2
       - log(p_scale / q_scale))
-_pair([Exponential, Gumbel, Laplace, Uniform], Normal,
+_pair([Beta, Exponential, Gamma, Gumbel, Laplace, Uniform], Normal,
       lambda p_entropy, p_mean, p_variance, q_loc, q_scale:
       log(q_scale) + LOG_2PI / 2 + (p_variance + (p_mean - q_loc) ** 2) / (2 * q_scale ** 2)
       - p_entropy)
 _pair([Exponential], Exponential, lambda p_rate, q_rate:
       q_rate / p_rate - 1 - log(q_rate / p_rate))
+_pair([Beta, Gamma], Exponential, lambda p_entropy, p_mean, q_rate:
+      q_rate * p_mean - log(q_rate) - p_entropy)
+_pair([Beta, Exponential, Gamma], Gamma,
+      lambda p_entropy, p_mean, p__mean_log, q_concentration, q_rate:
+      lgamma(q_concentration) - q_concentration * log(q_rate) + q_rate * p_mean
+      - (q_concentration - 1) * p__mean_log - p_entropy)
 _pair([Uniform], Exponential, lambda p_entropy, p_mean, p_low, q_rate:
       where(p_low < 0, math.inf, q_rate * p_mean - log(q_rate) - p_entropy))
 _pair([Uniform], Uniform, lambda p_low, p_high, q_low, q_high:
@@ -184,10 +192,12 @@ _pair([Bernoulli], Bernoulli, lambda p_probs, p_logits, q_probs, q_logits:
       + _term(1 - p_probs, 1 - q_probs,
               (1 - p_probs) * (softplus(q_logits) - softplus(p_logits))))
 _p: type
-for _p in (Exponential, Gumbel, Laplace, Normal):
+for _p in (Exponential, Gamma, Gumbel, Laplace, Normal):
     register_kl(_p, Uniform)(_infinite)
+    register_kl(_p, Beta)(_infinite)
 for _p in (Gumbel, Laplace, Normal):
     register_kl(_p, Exponential)(_infinite)
+    register_kl(_p, Gamma)(_infinite)
 for _p in (Bernoulli, Binomial):
     register_kl(Poisson, _p)(_infinite)
 # fmt: on
@@ -209,6 +219,19 @@ def _binomial(p: Any, q: Any) -> Any:
         )
     each = p.probs * (p.logits - q.logits) + (-p.probs).log1p() - (-q.probs).log1p()
     return where(p.total_count > q.total_count, math.inf, p.total_count * each)
+
+
+@register_kl(Dirichlet, Dirichlet)
+def _dirichlet(p: Any, q: Any) -> Any:
+    of_p, of_q = p.concentration, q.concentration
+    total = of_p.sum(-1)
+    each = (of_p - of_q) * (digamma(of_p) - digamma(total.unsqueeze(-1)))
+    return (each - lgamma(of_p) + lgamma(of_q)).sum(-1) + lgamma(total) - lgamma(of_q.sum(-1))
+
+
+@register_kl(Beta, Beta)
+def _beta(p: Any, q: Any) -> Any:
+    return kl_divergence(p._dirichlet, q._dirichlet)
 
 
 @register_kl(MultivariateNormal, MultivariateNormal)

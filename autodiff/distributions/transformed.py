@@ -24,7 +24,7 @@ from autodiff.distributions.transforms import (
     ExpTransform,
     Transform,
 )
-from autodiff.distributions.univariate import Normal, Uniform
+from autodiff.distributions.univariate import EULER, Normal, Uniform
 from autodiff.dtypes import finfo
 from autodiff.functions import exp, full_like, log, ones_like, where
 from autodiff.grad_mode import no_grad
@@ -34,7 +34,6 @@ __all__ = [
     *("Gumbel", "HalfNormal", "Independent", "LogNormal", "MixtureSameFamily"),
     "TransformedDistribution",
 ]
-EULER = 0.57721566490153286060
 
 
 class Independent(Distribution):

@@ -31,6 +31,7 @@ from autodiff.tensor import Tensor
 
 __all__ = ["Cauchy", "Exponential", "Laplace", "Normal", "Poisson", "Uniform"]
 LOG_2PI = math.log(2 * math.pi)
+EULER = 0.57721566490153286060
 
 
 class LocScale(Distribution):
@@ -148,6 +149,7 @@ class Exponential(Distribution):
     mean = stddev = moment(lambda rate: rate.reciprocal())
     mode = moment(lambda rate: rate * 0)
     variance = moment(lambda rate: rate.pow(-2))
+    _mean_log = moment(lambda rate: -EULER - log(rate))
     _noise = staticmethod(Tensor.exponential_)
     _sample = formula(lambda noise, rate: noise / rate)
     _log_prob = formula(lambda x, rate: log(rate) - rate * x)

@@ -26,6 +26,12 @@ DISTRIBUTIONS = {
     "Cauchy(t([0.5, -1.0]), t([1.0, 2.5]))": [[0.25, -3.0], [1.0, 0.0]],
     "Gumbel(t([0.5, -1.0]), t([1.0, 2.5]))": [[0.25, -3.0], [1.0, 0.0]],
     "Exponential(t([0.5, 2.0]))": [[0.25, 3.0], [1.0, 0.0]],
+    "Gamma(t([0.5, 3.0]), t([1.0, 2.0]))": [[0.25, 3.0], [1.0, 0.5]],
+    "Chi2(t([0.5, 30.0]))": [[0.25, 3.0], [1.0, 0.5]],
+    "Beta(t([0.5, 3.0]), t([1.5, 2.0]))": [[0.25, 0.5], [0.75, 0.125]],
+    "Beta(2.0, t(0.75))": [0.25, 0.5],
+    "Dirichlet(t([[0.5, 0.25, 0.75], [3.0, 1.0, 2.0]]))": [[0.25, 0.5, 0.25], [0.5, 0.125, 0.375]],
+    "StudentT(t([0.5, 1.5, 5.0]), t([0.5, -1.0, 0.0]), t(2.0))": [0.25, -3.0, 0.0],
     "Poisson(t([0.5, 4.0]))": [[0.0, 3.0], [1.0, 10.0]],
     "Bernoulli(t([0.25, 0.5]))": [[0.0, 1.0], [1.0, 0.0]],
     "Bernoulli(logits=t([-1.5, 3.0]))": [[0.0, 1.0], [1.0, 0.0]],
@@ -60,6 +66,9 @@ DISTRIBUTIONS = {
     "TransformedDistribution(Independent(Normal(t([0.5, 1.0]), 1.0), 1), "
     "[ExpTransform(), AffineTransform(0.0, 2.0, event_dim=1)])": [1.5, 2.5],
 }
+# Draws by rejection; PyTorch's slopes are good to three digits, and of shares they are others.
+GAMMAS = ("Gamma", "Chi2", "Beta", "Dirichlet", "StudentT")
+IMPLICIT = [text for text in DISTRIBUTIONS if text.startswith(GAMMAS)]
 FACTS = ("mean", "mode", "variance", "stddev", "support", "batch_shape", "event_shape")
 PAIRS = {
     "Normal(t([0.5, -1.0]), t([1.0, 2.5]))": ("Normal", "Laplace", "Gumbel", "Uniform"),
@@ -68,9 +77,20 @@ PAIRS = {
     "Cauchy(t([0.5, -1.0]), t([1.0, 2.5]))": ("Cauchy", "Normal"),
     "Uniform(t([0.0, 0.25]), t([1.0, 0.5]))": ("Normal", "Gumbel", "Uniform", "Exponential"),
     "Uniform(t([-1.0, 0.25]), t([1.0, 0.5]))": ("Exponential", "Uniform"),
-    "Exponential(t([0.5, 2.0]))": ("Normal", "Gumbel", "Uniform", "Exponential", "Laplace"),
+    "Exponential(t([0.5, 2.0]))": (
+        "Normal",
+        "Gumbel",
+        "Uniform",
+        "Exponential",
+        "Laplace",
+        "Gamma",
+    ),
     "LogNormal(t([0.5, -1.0]), t([1.0, 2.5]))": ("LogNormal", "HalfNormal"),
     "HalfNormal(t([0.5, 2.0]))": ("HalfNormal", "Normal"),
+    "Gamma(t([0.5, 3.0]), t([1.0, 2.0]))": ("Gamma", "Exponential", "Normal", "Uniform", "Beta"),
+    "Beta(t([0.5, 3.0]), t([1.5, 2.0]))": ("Beta", "Gamma", "Exponential", "Normal"),
+    "Dirichlet(t([[0.5, 0.25, 0.75], [3.0, 1.0, 2.0]]))": ("Dirichlet",),
+    "Chi2(t([0.5, 30.0]))": ("Gamma", "Chi2"),
     "Poisson(t([0.5, 4.0]))": ("Poisson", "Bernoulli", "Binomial"),
     "Bernoulli(t([0.25, 0.5]))": ("Bernoulli", "Poisson"),
     "Bernoulli(t([0.0, 1.0]))": ("Bernoulli",),
@@ -95,6 +115,10 @@ OTHERS = {
     "Cauchy": "Cauchy(t([0.0, 1.0]), t([2.0, 0.5]))",
     "Uniform": "Uniform(t([-2.0, 0.3]), t([2.0, 0.5]))",
     "Exponential": "Exponential(t([2.0, 0.5]))",
+    "Gamma": "Gamma(t([2.0, 0.5]), t([0.5, 3.0]))",
+    "Chi2": "Chi2(t([2.0, 0.5]))",
+    "Beta": "Beta(t([2.0, 0.5]), t([0.5, 3.0]))",
+    "Dirichlet": "Dirichlet(t([2.0, 0.5, 1.0]))",
     "Poisson": "Poisson(t([2.0, 0.5]))",
     "Bernoulli": "Bernoulli(t([0.5, 1.0]))",
     "Geometric": "Geometric(t([0.5, 0.75]))",
@@ -123,6 +147,10 @@ Poisson(1.0).rsample()
 Poisson(1.0).entropy()
 Poisson(-1.0)
 Poisson(1.0).log_prob(t(0.5))
+Gamma(0.0, 1.0)
+Beta(1.0, 1.0).log_prob(t(2.0))
+Dirichlet(t(1.0))
+Dirichlet(t([1.0, 1.0])).log_prob(t([0.5, 0.75]))
 Bernoulli()
 Bernoulli(0.5, 0.0)
 Bernoulli(1.5)
@@ -256,16 +284,16 @@ def rounded(value: Any) -> Any:
     return value if isinstance(value, (list, int, float, str)) else repr(value)
 
 
-def derivatives(lib: Any, value: Any, leaves: list[Any]) -> Any:
+def derivatives(lib: Any, value: Any, leaves: list[Any], order: int = 2) -> Any:
     """A result with its first derivatives, and the second of the first one that has any."""
     if not getattr(value, "requires_grad", False):
         return [rounded(value)]
     weights = lib.arange(1, value.numel() + 1, dtype=value.dtype).reshape(value.shape) / 4
-    options = {"create_graph": True, "allow_unused": True}
+    options = {"create_graph": order == 2, "allow_unused": True}
     first = lib.autograd.grad((value * weights).sum(), leaves, **options)
     total = sum((g * g).sum() for g in first if g is not None)
     second = [None] * len(leaves)
-    if getattr(total, "requires_grad", False):
+    if order == 2 and getattr(total, "requires_grad", False):
         second = lib.autograd.grad(total, leaves, **(options | {"create_graph": False}))
     flat = [[0.0 if g is None else rounded(g) for g in each] for each in (first, second)]
     # where one library says 0 and the other nothing, neither has a derivative
@@ -276,6 +304,10 @@ def derivatives(lib: Any, value: Any, leaves: list[Any]) -> Any:
 
 def facts(lib: Any, text: str, values: Any) -> dict[str, Any]:
     """What a distribution says of itself, and of values, in float64."""
+
+    def drawn(d: Any, x: Any) -> Any:
+        return _seeded(lib, lambda: d.rsample((2,)))
+
     d, _ = evaluated(lib, text, "float64")
     found = {"repr": repr(d)}
     found |= {name: told(lambda name=name: getattr(d, name)) for name in FACTS}
@@ -287,7 +319,7 @@ def facts(lib: Any, text: str, values: Any) -> dict[str, Any]:
         "icdf": lambda d, x: d.icdf(d.cdf(x).detach()),
         "entropy": lambda d, x: d.entropy(),
         "expanded": lambda d, x: d.expand((2, *d.batch_shape)).log_prob(x),
-        "drawn": lambda d, x: _seeded(lib, lambda: d.rsample((2,))),
+        "drawn": drawn,
     }.items():
         found[name] = told(lambda call=call: _of_values(lib, text, values, call))
     return found
@@ -297,7 +329,8 @@ def _of_values(lib: Any, text: str, values: Any, call: Any) -> Any:
     d, leaves = evaluated(lib, text, "float64")
     x = lib.tensor(values)
     x = x.double().requires_grad_() if x.is_floating_point() else x
-    return derivatives(lib, call(d, x), leaves + [x] * x.requires_grad)
+    order = 1 if text in IMPLICIT and call.__name__ == "drawn" else 2
+    return derivatives(lib, call(d, x), leaves + [x] * x.requires_grad, order)
 
 
 def _seeded(lib: Any, run: Any) -> Any:
@@ -327,6 +360,19 @@ def divergence(lib: Any, p: str, q: str) -> Any:
     return told(run)
 
 
+def gamma_slopes() -> list[list[float]]:
+    """Concentrations, gamma numbers, and the slope of these that keeps their probability."""
+    from scipy.special import gammaincinv
+
+    found = []
+    for a in (0.05, 0.5, 1.0, 3.0, 40.0, 9000.0, 11000.0):
+        for p in (1e-3, 0.2, 0.5, 0.9, 0.9999):
+            ends = [gammaincinv(a * (1 + step), p) for step in (-2e-4, -1e-4, 1e-4, 2e-4)]
+            slope = (8 * (ends[2] - ends[1]) - (ends[3] - ends[0])) / (12e-4 * a)
+            found.append([a, gammaincinv(a, p), slope])
+    return found
+
+
 def main() -> None:
     """Writes the file."""
     import torch
@@ -335,6 +381,7 @@ def main() -> None:
         GOLDEN,
         facts={text: facts(torch, text, values) for text, values in DISTRIBUTIONS.items()},
         samples={text: samples(torch, text) for text in DISTRIBUTIONS},
+        gamma_slopes=gamma_slopes(),
         kl={f"{p} to {q}": divergence(torch, p, q) for p, qs in PAIRS.items() for q in qs},
         refused={
             text: failure(lambda text=text: evaluated(torch, text, "float32")) for text in REFUSED
