@@ -40,10 +40,12 @@ from autodiff.ops import (
     scan,
     scatter,
     searching,
+    settings,
     sorting,
     splitting,
     stacking,
     statistics,
+    typed,
     views,
 )
 from autodiff.ops.guard import guarded
@@ -54,6 +56,10 @@ _BY_MODULE: dict[Any, str] = {
     "logit nan_to_num polygamma round positive",
     comparing: "equal isclose allclose result_type",
     views: "reshape permute transpose t select narrow squeeze unsqueeze flatten clone",
+    settings: "use_deterministic_algorithms are_deterministic_algorithms_enabled can_cast "
+    "is_deterministic_algorithms_warn_only_enabled set_float32_matmul_precision "
+    "get_float32_matmul_precision set_default_device get_default_device",
+    typed: "scalar_tensor asarray is_same_size is_signed is_inference get_device",
     splitting: "unbind split chunk split_with_sizes tensor_split hsplit vsplit dsplit",
     regions: "as_strided",
     rearrange: "movedim swapaxes adjoint ravel unflatten",
@@ -109,8 +115,9 @@ log2_ log_ logit_ nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ relu_ round_ r
 sinc_ sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_
 """
 _MAKERS = """
-tensor as_tensor arange empty empty_like eye full full_like linspace logspace ones ones_like zeros
-zeros_like rand rand_like randint randint_like randn randn_like randperm tril_indices triu_indices
+tensor as_tensor asarray scalar_tensor arange empty empty_like eye full full_like linspace logspace
+ones ones_like zeros zeros_like rand rand_like randint randint_like randn randn_like randperm
+tril_indices triu_indices
 """
 
 
@@ -125,6 +132,7 @@ def _table() -> dict[str, Callable[..., Any]]:
     table |= {name: placed(table[name]) for name in _MAKERS.split()}
     table |= {alias: table[name] for alias, name in ALIASES.items() if name in table}
     table |= {name: guarded(METHODS[name]) for name in _IN_PLACE.split()}
+    table |= {name: guarded(function) for name, function in typed.MAKERS.items()}
     table |= {name: guarded(function) for name, function in matrix_names.AT_TOP.items()}
     return table | {
         "broadcast_to": guarded(views.expand),

@@ -44,6 +44,7 @@ from autodiff.ops import (
     sorting,
     splitting,
     statistics,
+    typed,
     views,
 )
 from autodiff.ops.declare import FUNCTIONS
@@ -279,6 +280,7 @@ _BY_MODULE: dict[Any, str] = {
     statistics: "var std",
     create: "new_zeros new_ones new_empty new_full",
     convert: "new_tensor",
+    typed: "new is_same_size is_signed get_device ndimension apply_",
     draws: "uniform_ normal_ log_normal_ exponential_ cauchy_ geometric_ bernoulli_ random_",
     random: "bernoulli multinomial",
     cast: "to",

@@ -69,7 +69,7 @@ PAGES: dict[str, tuple[str, str]] = {
 # Where `autodiff.<name>` is told, by the module that defines it.
 THEMES = {
     "tensors": "create convert dlpack cast tensor descriptor values methods dtypes shapes "
-    "devices native _format",
+    "devices native _format typed settings",
     "pointwise": "arithmetic overwriting comparing fused elementwise special activations",
     "reductions": "reductions derived statistics normalize scan ranks",
     "products": "contraction products blended chains einsum covariance norms",
@@ -152,7 +152,8 @@ def entries() -> list[Entry]:
 
     for name, value in public(ad):
         add(name, value)
-    for name in ad._LATE:
+    late = [name for name in ad._LATE if ad._LATE[name] != "autodiff.at_top"]
+    for name in late:
         add(name, getattr(ad, name))
     for name, value in tensor_names():
         add(f"Tensor.{name}", value)
@@ -160,6 +161,8 @@ def entries() -> list[Entry]:
         for module in modules.split():
             for name, value in public(importlib.import_module(f"autodiff.{module}")):
                 add(f"{module}.{name}", value, page)
+    for name in sorted(ad._LATE.keys() - {*late}):
+        add(name, getattr(ad, name), "nn-functional")
     for entry in found.values():  # the name by which it knows itself comes first
         known = getattr(entry.target, "__name__", "")
         own = [name for name in entry.names if name.rpartition(".")[2] == known]

@@ -100,6 +100,29 @@ def test_results_that_are_arguments_views_and_captured() -> None:
         assert got[5].data_ptr() == captured.data_ptr()
 
 
+def spent(x: ad.Tensor, w: ad.Tensor) -> ad.Tensor:
+    y = x * w
+    y.sum().backward()
+    return y.softmax(0)
+
+
+def overwritten(x: ad.Tensor, w: ad.Tensor) -> ad.Tensor:
+    y = (x * w).exp()
+    z = y * 2
+    y.mul_(3)
+    return z
+
+
+@pytest.mark.parametrize("fn", [spent, overwritten])
+def test_results_that_backward_would_refuse_keep_a_call_eager(fn: Any) -> None:
+    w, x = ad.ones(3, requires_grad=True), ad.arange(3.0)
+    step = ad.compile(lambda x: fn(x, w))
+    with pytest.warns(UserWarning, match="it returns what backward would refuse"):
+        assert bits(step(x)) == bits(fn(x, w))
+    with pytest.raises(RuntimeError):
+        step(x).sum().backward()
+
+
 def test_results_never_alias_those_of_later_calls() -> None:
     run = ad.compile(lambda x: (x.exp(), x.sum(0)))
     kept: list[Any] = []

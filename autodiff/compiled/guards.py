@@ -19,7 +19,7 @@ from autodiff.hooks import HookDict
 from autodiff.nn._hooks import Hooks
 from autodiff.nn.module import Module
 from autodiff.optim.optimizer import Optimizer
-from autodiff.tensor import Tensor
+from autodiff.tensor import Tensor, live_node
 
 __all__ = ["Names", "State", "is_same"]
 
@@ -261,7 +261,7 @@ def of_optimizer(optimizer: Optimizer) -> list[Any]:
 
 
 class State:
-    """The modules and optimisers a recording relies on, as they were."""
+    """The modules, optimisers and tensors by name that a recording relies on, as they were."""
 
     def __init__(self, names: Names, called: list[Module], stepped: list[Optimizer]) -> None:
         modules: dict[Module, None] = {}
@@ -272,6 +272,8 @@ class State:
             elif isinstance(value, Optimizer):
                 optimizers[value] = None
         self.modules = list(modules)
+        held = [value for _, values in names.lists for value in values]
+        self.named = [x for x in [*names.values(), *held] if isinstance(x, Tensor)]
         self.optimizers = list(optimizers)
         self.were = self.now()
 
@@ -282,6 +284,8 @@ class State:
             found += of_module(module)
         for optimizer in self.optimizers:
             found += of_optimizer(optimizer)
+        for x in self.named:
+            found += [x, x._p, live_node(x)]
         return found
 
     def hold(self) -> bool:

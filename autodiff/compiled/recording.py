@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any, NoReturn
+from typing import Any
 
 from autodiff.anomaly import place
 from autodiff.changes import changes
@@ -17,7 +17,7 @@ from autodiff.native import describe, error, ffi, lib, take_failure
 from autodiff.node import AccumulateGrad, Node, Pending, mode, unrecorded
 from autodiff.tensor import Tensor, _free, _gc, live_node, own
 
-__all__ = ["MISS", "Recording", "UnfitError", "is_hooked"]
+__all__ = ["MISS", "Recording", "UnfitError", "is_hooked", "same_nodes"]
 
 MISS = object()
 MADE = 2
@@ -62,6 +62,7 @@ class Recording:
         self.state = State(names, list(recorder.called), list(recorder.stepped))
         self.grad, self.inference = mode.grad, mode.inference
         self.graphs = [live_node(x) is not None for x in recorder.inputs]
+        self.same = same_nodes(recorder.inputs)
         if any(map(is_hooked, recorder.inputs)):
             raise UnfitError("an argument has hooks")
         self.check_apart(recorder.inputs)
@@ -287,12 +288,6 @@ class Recording:
         where = f" (recorded at {place(*self.places[source])})" if at >= 0 else ""
         raise describe(failure, name + where)
 
-    def failed_for_good(self) -> NoReturn:
-        """The error of a run that should have fitted."""
-        if self.failed() is MISS:
-            raise RuntimeError("a compiled function is in use by another thread")
-        raise AssertionError
-
     # ---- the quick way ----
 
     def make_quick(self, args: tuple[Any, ...], inputs: list[int]) -> Callable[..., Any]:
@@ -335,6 +330,10 @@ class Recording:
                 continue
             tests.append(f"args[{i}].__class__ is not Tensor or args[{i}]._node is not None")
             tests.append(f"(args[{i}]._base is not None and args[{i}]._base._node is not None)")
+        if sum(self.graphs) > 1:
+            given = "".join(f"args[{i}], " for i in inputs)
+            scope["same_nodes"] = same_nodes
+            tests.append(f"same_nodes(({given})) != {self.same}")
         lines = ["def quick(args, kwargs):", f"    if {' or '.join(tests)}:", "        return MISS"]
         lines += self.quick_run(scope, inputs)
         exec("\n".join(lines), scope)
@@ -384,6 +383,13 @@ def is_hooked(x: Tensor) -> bool:
     """Whether the gradient of an argument meets hooks."""
     node = live_node(x)
     return node is not None and bool(hooks_on([node]))
+
+
+def same_nodes(tensors: Iterable[Tensor]) -> tuple[int, ...]:
+    """Which of the tensors that have a graph are one in it."""
+    firsts: dict[Node, int] = {}
+    nodes = [node for x in tensors if (node := live_node(x)) is not None]
+    return tuple([firsts.setdefault(node, i) for i, node in enumerate(nodes)])
 
 
 def is_spent(root: Node) -> bool:

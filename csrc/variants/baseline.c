@@ -2,6 +2,10 @@
 #include <math.h>
 #include "../internal.h"
 
+#if defined(__x86_64__) && !defined(__clang__) /* hardly a CPU runs them there: small rather than fast */
+#pragma GCC optimize("Os")
+#endif
+
 #include "../simd/scalar.h"
 #include "../simd/vmath.h"
 #include "../kernels/pointwise.h"
