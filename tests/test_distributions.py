@@ -193,8 +193,10 @@ def test_values_are_checked_eagerly_alone() -> None:
 
 def test_formulas_map_over_a_batch() -> None:
     means, x = ad.tensor([0.0, 1.0, 2.0]), ad.tensor([0.5, 1.5])
-    mapped = func.vmap(lambda m: dist.Normal(m, 2.0, validate_args=False).log_prob(x))(means)
+    mapped = func.vmap(lambda m: dist.Normal(m, 2.0).log_prob(x))(means)
     assert ad.equal(mapped, dist.Normal(means.unsqueeze(-1), 2.0).log_prob(x))
+    with pytest.raises(ValueError, match="to satisfy the constraint"):
+        func.vmap(lambda scale: dist.Normal(0.0, scale).log_prob(x))(means - 1)
 
 
 def test_half_floats_draw_and_tell_in_their_dtype() -> None:

@@ -76,9 +76,23 @@ def sum_rightmost(x: Any, n: int) -> Any:
     return x.flatten(-n).sum(-1) if n else x
 
 
-def holds(valid: Tensor) -> bool:
+def is_batched(x: Any) -> bool:
+    """Whether a tensor stands for those of all samples, under `func.vmap`."""
+    return hasattr(x, "level")
+
+
+def holds(valid: Any) -> bool:
     """Whether all is true; taken for granted while a recording, which reads no values, is made."""
-    return recorder_here() is not None or bool(valid.all())
+    if recorder_here() is not None:
+        return True
+    while is_batched(valid):
+        valid = valid.value
+    return bool(valid.all())
+
+
+def text_of(value: Any) -> str:
+    """A tensor as it is formatted; one that stands for several by its repr."""
+    return repr(value) if is_batched(value) else f"{value}"
 
 
 def missing(*_: Any) -> Any:
@@ -141,12 +155,12 @@ class Distribution:
     def _check(self, name: str, constraint: Any, must: str = "") -> None:
         value = getattr(self, name)
         if not holds(valid := constraint.check(value)):
-            found = value.detach()[~valid] if must else value
+            found = value.detach()[~valid] if must and not is_batched(valid) else value
             raise ValueError(
                 f"Expected parameter {name} ({type(value).__name__} of shape "
                 f"{tuple(value.shape)}) of distribution {self!r} "
                 f"{must or f'to satisfy the constraint {constraint!r},'} but found invalid "
-                f"values:\n{found}"
+                f"values:\n{text_of(found)}"
             )
 
     @staticmethod
@@ -258,12 +272,12 @@ class Distribution:
             raise ValueError(
                 f"Expected value argument ({type(value).__name__} of shape {tuple(shape)}) to be "
                 f"within the support ({support!r}) of the distribution {self!r}, but found "
-                f"invalid values:\n{value}"
+                f"invalid values:\n{text_of(value)}"
             )
 
     def __repr__(self) -> str:
         held = {k: self.__dict__[k] for k in self.arg_constraints if k in self.__dict__}
-        shown = (f"{k}: {v if v.numel() == 1 else v.shape}" for k, v in held.items())
+        shown = (f"{k}: {text_of(v) if v.numel() == 1 else v.shape}" for k, v in held.items())
         return f"{type(self).__name__}({', '.join(shown)})"
 
 
