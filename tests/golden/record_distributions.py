@@ -362,14 +362,16 @@ def divergence(lib: Any, p: str, q: str) -> Any:
 
 def gamma_slopes() -> list[list[float]]:
     """Concentrations, gamma numbers, and the slope of these that keeps their probability."""
-    from scipy.special import gammaincinv
+    import mpmath
 
     found = []
-    for a in (0.05, 0.5, 1.0, 3.0, 40.0, 9000.0, 11000.0):
-        for p in (1e-3, 0.2, 0.5, 0.9, 0.9999):
-            ends = [gammaincinv(a * (1 + step), p) for step in (-2e-4, -1e-4, 1e-4, 2e-4)]
-            slope = (8 * (ends[2] - ends[1]) - (ends[3] - ends[0])) / (12e-4 * a)
-            found.append([a, gammaincinv(a, p), slope])
+    mpmath.mp.dps = 40
+    for a in (0.05, 0.5, 1.0, 3.0, 40.0, 1000.0, 11000.0):
+        for z in (-2, 0, 1, 4):
+            x = max(a + z * a**0.5, a / 1000)
+            below = mpmath.diff(lambda c, x=x: mpmath.gammainc(c, 0, x, regularized=True), a)
+            density = mpmath.exp((a - 1) * mpmath.log(x) - x - mpmath.loggamma(a))
+            found.append([a, x, float(-below / density)])
     return found
 
 
