@@ -217,28 +217,6 @@ typedef void ad_compare_fn(int64_t n, uint8_t *dst, const void *a, const void *b
 typedef void ad_load_fn(int64_t n, void *dst, const char *src, int64_t stride);
 typedef void ad_store_fn(int64_t n, char *dst, int64_t stride, const void *src);
 
-/* Two instructions in one (kernels/pairs.h), by registers: r names the result's, then those that are read; of
- * fma as second one factor and the term. */
-/* clang-format off */
-#define AD_PAIRS                                                                                             \
-    AD_PAIR(add, add) AD_PAIR(add, sub) AD_PAIR(add, from) AD_PAIR(add, mul)                                 \
-    AD_PAIR(sub, add) AD_PAIR(sub, sub) AD_PAIR(sub, from) AD_PAIR(sub, mul)                                 \
-    AD_PAIR(mul, add) AD_PAIR(mul, sub) AD_PAIR(mul, from) AD_PAIR(mul, mul) AD_PAIR(fma, fma)
-/* clang-format on */
-enum { /* from: that is subtracted from another */
-       AD_SECOND_none,
-       AD_SECOND_add,
-       AD_SECOND_sub,
-       AD_SECOND_from,
-       AD_SECOND_mul,
-       AD_SECOND_fma,
-       AD_N_SECONDS,
-       AD_N_FIRSTS = AD_OP_fma + 1, /* instructions that may be first: the first of the table */
-       AD_PAIR_READS = 5,           /* registers at most; where there are fewer, the last is named again */
-       AD_PAIR_RUN = 64             /* how often a number is repeated, at most: four vectors' elements */
-};
-typedef void ad_pair_fn(int64_t n, void *const *regs, const uint8_t *varies, const uint16_t *r);
-
 typedef struct {
     ad_pw_fn *instr[AD_N_INSTR][AD_N_TYPES]; /* NULL where the row has 0 */
     ad_load_fn *load[AD_N_DTYPES][AD_N_TYPES];
@@ -246,9 +224,8 @@ typedef struct {
     ad_compare_fn *compare[AD_N_INSTR][AD_N_TYPES]; /* NULL but for AD_COMPARISONS of f32 */
     /* with a, or b, a number that meets all n elements; NULL where that is no gain. Of fma: b and c, or c */
     ad_pw_fn *number[AD_N_INSTR][AD_N_TYPES][2];
-    ad_compare_fn *compare_number[AD_N_INSTR][2];   /* of f32 */
-    ad_pair_fn *pair[AD_N_FIRSTS][AD_N_SECONDS][2]; /* of f32, f64; NULL but for AD_PAIRS */
-    ad_pw_fn *where[AD_N_TYPES];                    /* with a of bools in memory */
+    ad_compare_fn *compare_number[AD_N_INSTR][2]; /* of f32 */
+    ad_pw_fn *where[AD_N_TYPES];                  /* with a of bools in memory */
     /* lines of 64 bytes, aligned, past the caches; meanwhile `step` bytes a line are fetched from each of the
      * addresses `ahead` */
     void (*stream)(int64_t lines, char *dst, const char *src, int n_ahead, const char *const *ahead,

@@ -35,16 +35,10 @@ enum {
     AD_PAGE = 4096,
 };
 
-typedef union {
-    ad_pw_fn *one;
-    ad_pair_fn *two;
-} ad_kernel;
-
 /* What one thread computes in: registers, each in a slot of scratch memory or in an operand. */
 typedef struct {
     void **regs;
-    ad_kernel *kernels;    /* of each pass */
-    uint8_t *varies;       /* of each register: 0 where it holds one number */
+    ad_pw_fn **kernels;    /* of each instruction */
     char *scratch, *stage; /* stage: room for a block of each output that is streamed */
     int64_t slot_bytes;
 } ad_machine;
@@ -62,14 +56,12 @@ static inline int64_t ad_slot_bytes(const ad_program *p, int64_t n) {
  * the whole loop: n elements of it, or one where no kernel reads more. */
 void ad_set_up(const ad_loop *l, ad_machine *m, int64_t n);
 
-/* Runs the first passes of a program on n elements. */
-static inline void ad_run_passes(const ad_program *p, int n_passes, const ad_kernel *kernel, int64_t n,
-                                 void *const *regs, const uint8_t *varies) {
-    for (const ad_pass *s = p->passes, *end = s + n_passes; s < end; s++, kernel++) {
-        if (s->second)
-            kernel->two(n, regs, varies, s->r);
-        else
-            kernel->one(n, regs[s->r[0]], regs[s->r[1]], regs[s->r[2]], regs[s->r[3]]);
+/* Runs the first instructions of a program on n elements. */
+static inline void ad_run_code(const ad_program *p, int n_code, ad_pw_fn *const *kernels, int64_t n,
+                               void *const *regs) {
+    for (int i = 0; i < n_code; i++) {
+        const ad_instr *in = &p->code[i];
+        kernels[i](n, regs[in->dst], regs[in->a], regs[in->b], regs[in->c]);
     }
 }
 

@@ -80,48 +80,43 @@ static char *slot(const ad_loop *l, const ad_machine *m, int reg) {
     return m->scratch + l->program->slots[reg] * m->slot_bytes;
 }
 
-/* What `varies` tells of registers; of those that do not vary, how much is read, while that is found out. */
-enum { NUMBER, VARIES, READ_ONE, READ_RUN, READ_WHOLE };
+/* Whether a register varies along the loop; else how many elements of its one number are read. */
+enum { VARIES, READ_ONE, READ_WHOLE };
 
-static inline void note_read(uint8_t *varies, int reg, int how) {
-    if (varies[reg] != VARIES && varies[reg] < how) varies[reg] = (uint8_t)how;
+static inline void note_whole(uint8_t *read, int reg) {
+    if (read[reg] != VARIES) read[reg] = READ_WHOLE;
 }
 
-/* The kernel of a pass: where there is one, that for operands which are numbers. */
-static ad_kernel kernel_of(const ad_pass *s, uint8_t *varies) {
+/* The kernel of an instruction: where there is one, that for operands which are numbers. */
+static ad_pw_fn *kernel_of(const ad_instr *in, uint8_t *read) {
     const ad_pw_kernels *pw = ad_cpu->pw;
-    if (s->second) {
-        for (int k = 1; k <= AD_PAIR_READS; k++) note_read(varies, s->r[k], READ_RUN);
-        return (ad_kernel){.two = pw->pair[s->op][s->second][s->type]};
-    }
-    const bool a = varies[s->r[1]] != VARIES, b = varies[s->r[2]] != VARIES, c = varies[s->r[3]] != VARIES;
-    ad_pw_fn *const *number = pw->number[s->op][s->type], *found = NULL;
-    if (s->op == AD_OP_fma)
+    const bool a = read[in->a] != VARIES, b = read[in->b] != VARIES, c = read[in->c] != VARIES;
+    ad_pw_fn *const *number = pw->number[in->op][in->type], *found = NULL;
+    if (in->op == AD_OP_fma)
         found = a || !c ? NULL : number[!b];
     else if (a != b)
         found = number[b];
-    if (found) return (ad_kernel){.one = found};
-    for (int k = 1; k <= 3; k++) note_read(varies, s->r[k], READ_WHOLE);
-    return (ad_kernel){.one = pw->instr[s->op][s->type]};
+    if (found) return found;
+    note_whole(read, in->a), note_whole(read, in->b), note_whole(read, in->c);
+    return pw->instr[in->op][in->type];
 }
 
 void ad_set_up(const ad_loop *l, ad_machine *m, int64_t n) {
     static const uint8_t native[AD_N_TYPES] = {AD_float32, AD_float64, AD_int64};
     const ad_program *p = l->program;
     const int first = p->n_in + p->n_const;
+    uint8_t read[AD_MAX_REGS];
     for (int i = 0; i < p->n_regs; i++) {
         m->regs[i] = slot(l, m, i);
-        m->varies[i] = i >= first || (i < p->n_in && !l->in[i].uniform) ? VARIES : READ_ONE;
+        read[i] = i >= first || (i < p->n_in && !l->in[i].uniform) ? VARIES : READ_ONE;
     }
-    for (int i = 0; i < p->n_passes; i++) m->kernels[i] = kernel_of(&p->passes[i], m->varies);
-    for (int k = 0; k < p->n_out; k++) note_read(m->varies, p->out_regs[k], READ_WHOLE);
+    for (int i = 0; i < p->n_code; i++) m->kernels[i] = kernel_of(&p->code[i], read);
+    for (int k = 0; k < p->n_out; k++) note_whole(read, p->out_regs[k]);
     for (int reg = 0; reg < first; reg++) {
-        if (m->varies[reg] == VARIES) continue;
+        if (read[reg] == VARIES) continue;
         const int type = p->types[reg], dtype = reg < p->n_in ? l->in[reg].dtype : native[type];
         const char *from = reg < p->n_in ? l->in[reg].data : (const char *)&p->consts[reg - p->n_in];
-        const int64_t count[] = {[READ_ONE] = 1, [READ_RUN] = ad_least(n, AD_PAIR_RUN), [READ_WHOLE] = n};
-        ad_cpu->pw->load[dtype][type](count[m->varies[reg]], m->regs[reg], from, 0);
-        m->varies[reg] = NUMBER;
+        ad_cpu->pw->load[dtype][type](read[reg] == READ_ONE ? 1 : n, m->regs[reg], from, 0);
     }
 }
 
@@ -194,7 +189,7 @@ static void run_block(const task *t, ad_machine *m, const int64_t *at, int64_t n
     const ad_pw_kernels *pw = ad_cpu->pw;
     const bool compares =
         p->compares && l->out[0].dtype == AD_bool && results[0].made && (t->direct || t->stream);
-    ad_run_passes(p, p->n_passes - compares, m->kernels, n, m->regs, m->varies);
+    ad_run_code(p, p->n_code - compares, m->kernels, n, m->regs);
     if (compares) {
         const ad_instr *in = &p->code[p->n_code - 1];
         pw->compare[in->op][in->type](n, (uint8_t *)results[0].made, m->regs[in->a], m->regs[in->b]);
@@ -266,9 +261,7 @@ static void run_blocks(task *t, ad_machine *m, int64_t first, int64_t last) {
 }
 
 /* The bytes of a machine's registers and kernels, and of its scratch and stage. */
-static int64_t table_bytes(const ad_program *p) {
-    return (int64_t)sizeof(void *) * (p->n_regs + p->n_passes) + p->n_regs;
-}
+static int64_t table_bytes(const ad_program *p) { return (int64_t)sizeof(void *) * (p->n_regs + p->n_code); }
 static int64_t scratch_bytes(const task *t) {
     const ad_program *p = t->loop->program;
     return ad_slot_bytes(p, t->block) * p->n_slots + (t->stream ? t->block * 8 * p->n_out : 0);
@@ -303,8 +296,7 @@ static void run_chunk(void *context, int64_t i) {
     m.scratch = clear_of_inputs(t->loop, memory);
     m.stage = m.scratch + m.slot_bytes * p->n_slots;
     m.regs = (void **)(void *)(m.scratch + scratch_bytes(t));
-    m.kernels = (ad_kernel *)(void *)(m.regs + p->n_regs);
-    m.varies = (uint8_t *)(void *)(m.kernels + p->n_passes);
+    m.kernels = (ad_pw_fn **)(void *)(m.regs + p->n_regs);
     ad_set_up(t->loop, &m, ad_least(t->loop->numel, t->block));
     const int64_t blocks = CHUNK / t->block;
     run_blocks(t, &m, i * blocks, ad_least((i + 1) * blocks, t->n_blocks));
@@ -326,10 +318,9 @@ static bool run_small(task *t) {
     if (t->n_blocks != 1 || p->n_regs > AD_STACK_REGS || slot_bytes * p->n_slots > AD_STACK_SCRATCH)
         return false;
     void *regs[AD_STACK_REGS];
-    ad_kernel kernels[AD_STACK_REGS];
-    uint8_t varies[AD_STACK_REGS];
+    ad_pw_fn *kernels[AD_STACK_REGS];
     char scratch[AD_STACK_SCRATCH] __attribute__((aligned(64)));
-    ad_machine m = {regs, kernels, varies, scratch, NULL, slot_bytes};
+    ad_machine m = {regs, kernels, scratch, NULL, slot_bytes};
     ad_set_up(l, &m, l->numel);
     run_blocks(t, &m, 0, 1);
     return true;

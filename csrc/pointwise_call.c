@@ -149,8 +149,7 @@ typedef struct {
     bool direct, stream;
     int n_quick; /* elements of a loop that needs no more than its instructions: 0 of others */
     void *regs[AD_STACK_REGS];
-    ad_kernel kernels[AD_STACK_REGS];
-    uint8_t varies[AD_STACK_REGS];
+    ad_pw_fn *kernels[AD_STACK_REGS];
     char memory[AD_LINE]; /* and what scratch takes besides */
 } laid;
 
@@ -197,7 +196,7 @@ static bool lay(const ad_call *c, void *room) {
     r->stream = leaves_caches(&r->loop);
     if (!is_quick(r, c)) return true;
     r->n_quick = (int)r->loop.numel;
-    ad_machine m = {.regs = r->regs, .kernels = r->kernels, .varies = r->varies};
+    ad_machine m = {.regs = r->regs, .kernels = r->kernels};
     m.slot_bytes = ad_slot_bytes(c->program, r->n_quick);
     m.scratch = r->memory + (-(intptr_t)r->memory & (AD_LINE - 1));
     ad_set_up(&r->loop, &m, r->n_quick); /* constants stay; numbers are filled in at each run */
@@ -226,7 +225,7 @@ static int run_quick(const laid *r) {
         const ad_operand *o = &r->loop.in[i];
         if (o->uniform) pw->load[o->dtype][o->type](r->n_quick, regs[i], o->data, 0);
     }
-    ad_run_passes(p, p->n_passes, r->kernels, r->n_quick, regs, r->varies);
+    ad_run_code(p, p->n_code, r->kernels, r->n_quick, regs);
     return AD_OK;
 }
 

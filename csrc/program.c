@@ -2,14 +2,11 @@
 #include <stdlib.h>
 #include "program.h"
 
-enum { MAX_REGS = 4096, NONE = 0xffff, GONE = 0xffff };
-
 /* ---- programs ---- */
 
 void ad_program_free(ad_program *p) {
     if (!p || __atomic_fetch_sub(&p->refs, 1, __ATOMIC_ACQ_REL) > 0) return;
     free(p->code);
-    free(p->passes);
     free(p->consts);
     free(p->types);
     free(p->slots);
@@ -25,11 +22,10 @@ static ad_program *allocate(int n_in, int n_const, int n_code, int n_out) {
     p->n_out = n_out;
     p->n_regs = n_in + n_const + n_code;
     p->code = calloc((size_t)n_code + 1, sizeof *p->code);
-    p->passes = calloc((size_t)n_code + 1, sizeof *p->passes);
     p->consts = calloc((size_t)n_const + 1, sizeof *p->consts);
     p->types = calloc((size_t)p->n_regs + 1, sizeof *p->types);
     p->slots = calloc((size_t)p->n_regs + 1, sizeof *p->slots);
-    if (p->code && p->passes && p->consts && p->types && p->slots) return p;
+    if (p->code && p->consts && p->types && p->slots) return p;
     ad_program_free(p);
     return NULL;
 }
@@ -80,80 +76,6 @@ static bool decode(ad_program *p, int i, const int32_t *row) {
     return true;
 }
 
-/* ---- passes ---- */
-
-/* Which second of a pair an instruction is, given that it reads a register once; AD_SECOND_none for none. */
-static int second_of(const ad_instr *in, int reg) {
-    switch (in->op) {
-    case AD_OP_add: return AD_SECOND_add;
-    case AD_OP_mul: return AD_SECOND_mul;
-    case AD_OP_sub: return in->a == reg ? AD_SECOND_sub : AD_SECOND_from;
-    case AD_OP_fma: return in->c == reg ? AD_SECOND_none : AD_SECOND_fma;
-    default: return AD_SECOND_none;
-    }
-}
-
-static ad_pass pass_of(const ad_instr *in) {
-    return (ad_pass){in->op, AD_SECOND_none, in->type, {in->dst, in->a, in->b, in->c, in->c, in->c}};
-}
-
-/* A pass and the instruction that alone reads its result as one pass, if there is a kernel that does both. */
-static bool join(const ad_pass *s, const ad_instr *in, ad_pass *pair) {
-    const int reg = s->r[0], second = second_of(in, reg);
-    if (s->op >= AD_N_FIRSTS || s->second || !second || s->type > AD_f64) return false;
-    if (!ad_cpu->pw->pair[s->op][second][s->type]) return false;
-    const uint16_t other = in->a == reg ? in->b : in->a;
-    *pair = *s;
-    pair->second = (uint8_t)second;
-    pair->r[0] = in->dst;
-    if (second == AD_SECOND_fma)
-        pair->r[4] = other, pair->r[5] = in->c;
-    else
-        pair->r[3] = pair->r[4] = pair->r[5] = other;
-    return true;
-}
-
-/* How many operands and results each register is. */
-static void count_uses(const ad_program *p, int *uses) {
-    for (int i = 0; i < p->n_code; i++) {
-        const ad_instr *in = &p->code[i];
-        const int arity = ad_instr_arity(in->op);
-        uses[in->a]++;
-        if (arity > 1) uses[in->b]++;
-        if (arity > 2) uses[in->c]++;
-    }
-    for (int o = 0; o < p->n_out; o++) uses[p->out_regs[o]]++;
-}
-
-/* Makes passes of the code: a result that one instruction alone reads is computed with that. */
-static int make_passes(ad_program *p) {
-    int *uses = calloc((size_t)p->n_regs + 1, sizeof *uses), *at = calloc((size_t)p->n_regs + 1, sizeof *at);
-    if (uses && at) {
-        int first = p->n_in + p->n_const, n = 0;
-        count_uses(p, uses);
-        for (int i = 0; i < p->n_code; i++) {
-            const ad_instr *in = &p->code[i];
-            const uint16_t read[2] = {in->b, in->a};
-            ad_pass s = pass_of(in);
-            for (int k = 0; k < 2; k++) {
-                if (read[k] < first || uses[read[k]] != 1) continue;
-                ad_pass *before = &p->passes[at[read[k]]];
-                if (!join(before, in, &s)) continue;
-                before->r[0] = GONE;
-                break;
-            }
-            at[in->dst] = n;
-            p->passes[n++] = s;
-        }
-        for (int i = 0; i < n; i++)
-            if (p->passes[i].r[0] != GONE) p->passes[p->n_passes++] = p->passes[i];
-    }
-    const bool made = uses && at;
-    free(uses);
-    free(at);
-    return made ? AD_OK : ad_fail(AD_NO_MEMORY, 0, 0, 0);
-}
-
 /* Gives each register a block of scratch memory, reusing those whose register is not read again. */
 static int assign_slots(ad_program *p) {
     int first = p->n_in + p->n_const, n_free = 0;
@@ -161,18 +83,18 @@ static int assign_slots(ad_program *p) {
     uint16_t *free_slots = malloc(sizeof(uint16_t) * (size_t)(p->n_regs + 1));
     if (last && free_slots) {
         for (int r = 0; r < p->n_regs; r++) last[r] = -1;
-        for (int i = 0; i < p->n_passes; i++)
-            for (int k = 1; k <= AD_PAIR_READS; k++) last[p->passes[i].r[k]] = i;
+        for (int i = 0; i < p->n_code; i++) last[p->code[i].a] = last[p->code[i].b] = last[p->code[i].c] = i;
         for (int o = 0; o < p->n_out; o++) last[p->out_regs[o]] = p->n_code;
         for (int r = 0; r < first; r++) p->slots[r] = (uint16_t)r;
         p->n_slots = first;
-        for (int i = 0; i < p->n_passes; i++) {
-            const uint16_t *r = p->passes[i].r;
-            p->slots[r[0]] = n_free ? free_slots[--n_free] : (uint16_t)p->n_slots++;
-            for (int k = 1; k <= AD_PAIR_READS; k++) {
-                if (r[k] < first || last[r[k]] != i) continue;
-                free_slots[n_free++] = p->slots[r[k]];
-                last[r[k]] = NONE; /* it may be named again */
+        for (int i = 0; i < p->n_code; i++) {
+            const ad_instr *in = &p->code[i];
+            const uint16_t read[3] = {in->a, in->b, in->c};
+            p->slots[in->dst] = n_free ? free_slots[--n_free] : (uint16_t)p->n_slots++;
+            for (int k = 0; k < 3; k++) {
+                if (read[k] < first || last[read[k]] != i) continue;
+                free_slots[n_free++] = p->slots[read[k]];
+                last[read[k]] = -1; /* it may be named again */
             }
         }
     }
@@ -212,13 +134,13 @@ ad_program *ad_program_new(int n_in, const uint8_t *in_types, int n_const, const
                            const uint64_t *consts, int n_code, const int32_t *code, int n_out,
                            const int32_t *out_regs, const uint8_t *out_dtypes) {
     if (n_in < 0 || n_in > AD_MAX_INPUTS || n_out < 1 || n_out > AD_MAX_OUTPUTS || n_const < 0 ||
-        n_code < 0 || n_const > MAX_REGS || n_code > MAX_REGS || n_in + n_const + n_code > MAX_REGS)
-        return ad_fail_null(AD_BAD_ARG, n_code, MAX_REGS, 0);
+        n_code < 0 || n_const > AD_MAX_REGS || n_code > AD_MAX_REGS || n_in + n_const + n_code > AD_MAX_REGS)
+        return ad_fail_null(AD_BAD_ARG, n_code, AD_MAX_REGS, 0);
     ad_program *p = allocate(n_in, n_const, n_code, n_out);
     if (!p) return ad_fail_null(AD_NO_MEMORY, 0, 0, 0);
     if (!fill(p, in_types, const_types, consts, code, out_regs, out_dtypes))
         ad_fail(AD_BAD_ARG, 0, 0, 0);
-    else if (!make_passes(p) && !assign_slots(p))
+    else if (!assign_slots(p))
         return p;
     ad_program_free(p);
     return NULL;

@@ -3,19 +3,15 @@
 #define AD_PROGRAM_H
 #include "internal.h"
 
+enum { AD_MAX_REGS = 4096 };
+
 typedef struct {
     uint8_t op, type;
     uint16_t dst, a, b, c; /* registers; an operand that the instruction lacks repeats another */
 } ad_instr;
 
-/* One loop over a block: an instruction, or a pair of them. */
-typedef struct {
-    uint8_t op, second, type;      /* second: AD_SECOND_none of an instruction alone */
-    uint16_t r[1 + AD_PAIR_READS]; /* dst, a, b and c; or those of a pair */
-} ad_pass;
-
 struct ad_program {
-    int n_in, n_const, n_code, n_passes, n_out, n_regs, n_slots;
+    int n_in, n_const, n_code, n_out, n_regs, n_slots;
     int width;      /* bytes of an element of the widest register */
     int cost;       /* of one element, in eighths of a nanosecond */
     int refs;       /* those of tapes, which keep it besides its op */
@@ -27,7 +23,6 @@ struct ad_program {
     uint8_t out_dtypes[AD_MAX_OUTPUTS];
     uint16_t out_regs[AD_MAX_OUTPUTS];
     ad_instr *code;
-    ad_pass *passes; /* what runs */
     uint64_t *consts;
     uint8_t *types;  /* of each register */
     uint16_t *slots; /* of each register: which block of scratch memory holds it */

@@ -159,25 +159,6 @@ def test_powers_have_the_slopes_of_their_parts() -> None:
         assert ad.allclose(fused, composed, rtol=1e-13, atol=1e-13)
 
 
-PAIRED: list[Function] = [
-    lambda a, b: a + b,
-    lambda a, b: a - b,
-    lambda a, b: b - a,
-    lambda a, b: a * b,
-]
-
-
-@pytest.mark.parametrize("d", [ad.float32, ad.float64])
-@pytest.mark.parametrize("n", [1, 15, 64, 1061])
-def test_two_instructions_in_one_loop_are_two(n: int, d: ad.dtype) -> None:
-    x, y, z = ad.randn(n, dtype=d), ad.randn(2 * n, dtype=d)[::2], ad.randn(n, dtype=d)
-    for first in PAIRED:
-        for second in PAIRED:
-            for b, c in ((y, z), (0.7, z), (y, 1.3), (0.7, 1.3), (x, x)):
-                fused = ad.pointwise(lambda p, q, r, f=first, s=second: s(f(p, q), r))
-                assert bits(fused(x, b, c)) == bits(second(first(x, b), c))
-
-
 def test_a_fused_function_is_one_node_and_one_call() -> None:
     @ad.pointwise
     def swish(x: Any, beta: Any) -> Any:

@@ -63,7 +63,7 @@ def _linear_sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
     edges = node.edges
     if len(edges) == 2 or edges[2] is None:
         return found
-    return (*found, own(lib.ad_sum_to(g._p, 1, (g._p.shape[1],)), "linear", g._p))
+    return (*found, own(lib.ad_sum_to(g._p, 1, (g._p.shape[g._p.ndim - 1],)), "linear", g._p))
 
 
 # a times b; bit 0 of the flags transposes a, bit 1 b. Batches come with the shapes of both.
@@ -92,8 +92,8 @@ def _linear_rule(
     gx = gw = gb = None
     shape, rows = g.shape, g
     if x is not None:
-        rows = g if g._p.ndim == 2 else reshape(g, [-1, shape[-1]])
-        given = x if x._p.ndim == 2 else reshape(x, [-1, x.shape[-1]])
+        rows = g if g._p.ndim == 2 else reshape(g, [shape[:-1].numel(), shape[-1]])
+        given = x if x._p.ndim == 2 else reshape(x, [x.shape[:-1].numel(), x.shape[-1]])
         gw = _multiply(rows, given, 1)
     if g._p.contiguous:
         rows = g

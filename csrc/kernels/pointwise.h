@@ -145,9 +145,6 @@ AD_SIMD void vi_store_n(int64_t *p, int64_t a, int64_t n) {
 #include "convert.h"
 #include "bytes.h"
 #include "number.h"
-#if VF_W > 1
-#include "pairs.h"
-#endif
 #include "transpose.h"
 
 /* ---- the table ---- */
@@ -209,15 +206,6 @@ static const ad_pw_kernels pw_kernels = {
             AD_COMPARISONS
 #undef AD_COMPARE
         },
-#if VF_W > 1 /* a loop over single elements is bound by other things than memory */
-    .pair =
-        {
-#define AD_PAIR(first, second)                                                                               \
-    [AD_OP_##first][AD_SECOND_##second] = {pair_f32_##first##_##second, pair_f64_##first##_##second},
-            AD_PAIRS
-#undef AD_PAIR
-        },
-#endif
     .where = {where_f32, where_f64, where_i64},
     .stream = stream,
     .transpose = {transpose_float, transpose_double},
