@@ -8,6 +8,7 @@ it names, and for the modules that it calls.
 from __future__ import annotations
 
 import functools
+import os
 import sysconfig
 import types
 from collections import deque
@@ -31,7 +32,9 @@ EMPTY: Mapping[str, Any] = types.MappingProxyType({})
 CONTAINERS = (list, tuple, dict, set, frozenset, deque, types.MappingProxyType)
 FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
 HOMES = ("stdlib", "platstdlib", "purelib", "platlib")
-INSTALLED = (*map(sysconfig.get_path, HOMES), str(Path(__file__).parents[1]), "<frozen")
+PACKAGES = [*map(sysconfig.get_path, HOMES), str(Path(__file__).parents[1])]
+INSTALLED = (*[str(Path(home)) + os.sep for home in PACKAGES], "<frozen")
+ADDED = ("site-packages", "dist-packages")
 NOTHING = Reads(*[frozenset()] * 5)
 
 
@@ -338,7 +341,7 @@ def is_ours(kind: type) -> bool:
 @functools.lru_cache(4096)
 def is_installed_file(name: str) -> bool:
     """Whether a file is the language's, this library's, or of an installed package."""
-    return name.startswith(INSTALLED) or "-packages" in name
+    return name.startswith(INSTALLED) or any(home in name for home in ADDED)
 
 
 def is_installed(thing: Any) -> bool:
