@@ -9,13 +9,13 @@ from __future__ import annotations
 
 import functools
 import os
+import sys
 import sysconfig
 import types
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from keyword import iskeyword
 from pathlib import Path
-from sys import builtin_module_names
 from typing import Any
 
 from autodiff.compiled.reads import Reads, reads_of
@@ -35,7 +35,7 @@ HOMES = ("stdlib", "platstdlib", "purelib", "platlib")
 PACKAGES = [*map(sysconfig.get_path, HOMES), str(Path(__file__).parents[1])]
 INSTALLED = (*[str(Path(home)) + os.sep for home in PACKAGES], "<frozen")
 ADDED = ("site-packages", "dist-packages")
-NOTHING = Reads(*[frozenset()] * 5)
+NOTHING = Reads(*[frozenset()] * 6)
 
 
 # ---- one place that a value is in: how it is looked up, by Python and in generated code ----
@@ -125,6 +125,8 @@ class Names:
             self.argument(name, value, reads, fn)
         for name, cell in zip(code.co_freevars, fn.__closure__ or (), strict=True):
             self.look(name, self.note(attribute, cell, "cell_contents"), reads, fn)
+        for file in reads.imports & sys.modules.keys():
+            self.look(file, sys.modules[str(file)], reads, fn)
         for name in sorted(reads.globals & fn.__globals__.keys()):
             value = fn.__globals__[name]
             if not isinstance(value, types.ModuleType):
@@ -351,4 +353,4 @@ def is_installed(thing: Any) -> bool:
     if isinstance(thing, type):
         return is_ours(thing)
     file = getattr(thing, "__file__", None)
-    return thing.__name__ in builtin_module_names or bool(file and is_installed_file(file))
+    return thing.__name__ in sys.builtin_module_names or bool(file and is_installed_file(file))
