@@ -95,6 +95,7 @@ __all__ += functions.__all__
 if TYPE_CHECKING:
     from autodiff import cuda as cuda
     from autodiff import data as data
+    from autodiff import distributions as distributions
     from autodiff import func as func
     from autodiff import io as io
     from autodiff import linalg as linalg
@@ -132,7 +133,7 @@ _LATE |= dict.fromkeys(_AT_TOP.split(), "autodiff.at_top")
 
 def __getattr__(name: str) -> Any:
     """What is imported when it is first asked for."""
-    if name in ("cuda", "data", "func", "io", "linalg", "nn", "optim", "utils"):
+    if name in ("cuda", "data", "distributions", "func", "io", "linalg", "nn", "optim", "utils"):
         return importlib.import_module(f"autodiff.{name}")
     if name in _LATE:
         return getattr(importlib.import_module(_LATE[name]), name)

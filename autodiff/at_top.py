@@ -6,8 +6,6 @@ PyTorch's: a reduction is a number (0 none, the default; 1 the mean, 2 the sum),
 
 from __future__ import annotations
 
-import functools
-import numbers
 from collections.abc import Sequence
 from typing import Any
 
@@ -40,7 +38,7 @@ from autodiff.nn.functional import selu as selu
 from autodiff.nn.functional import selu_ as selu_
 from autodiff.nn.functional import threshold as threshold
 from autodiff.nn.functional import threshold_ as threshold_
-from autodiff.ops.guard import guarded
+from autodiff.ops.guard import guarded, strict
 from autodiff.tensor import Tensor
 
 _REDUCTIONS = ("none", "mean", "sum")
@@ -48,27 +46,8 @@ _POINTS = ("bilinear", "nearest", "bicubic")
 _OUTSIDE = ("zeros", "border", "reflection")
 
 
-_PLAIN: dict[str, Any] = {"bool": bool, "int": numbers.Integral, "float": numbers.Real}
-
-
 def _strict(function: Any) -> Any:
-    """The function, guarded, with a TypeError for what is no bool, int or float it wants."""
-    call, code, kinds = guarded(function), function.__code__, function.__annotations__
-    names = code.co_varnames[: code.co_argcount]
-
-    @functools.wraps(function)
-    def checked(*args: Any, **kwargs: Any) -> Any:
-        given = {**dict(zip(names, args, strict=False)), **kwargs}
-        for position, (name, value) in enumerate(given.items(), start=1):
-            kind = kinds.get(name)
-            if kind in _PLAIN and not isinstance(value, _PLAIN[kind]):
-                raise TypeError(
-                    f"{function.__name__}(): argument '{name}' (position {position}) must be "
-                    f"{kind}, not {type(value).__name__}"
-                )
-        return call(*args, **kwargs)
-
-    return checked
+    return guarded(strict(function))
 
 
 def _kind(reduction: int) -> str:

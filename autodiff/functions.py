@@ -10,6 +10,7 @@ from autodiff.ops import (
     arithmetic,
     assign,
     blended,
+    calculus,
     chains,
     comparing,
     contraction,
@@ -20,6 +21,7 @@ from autodiff.ops import (
     diagonals,
     dlpack,
     einsum,
+    embedded,
     everyday,
     gather,
     generator,
@@ -30,6 +32,7 @@ from autodiff.ops import (
     norms,
     order,
     placing,
+    powers,
     products,
     random,
     ranks,
@@ -45,6 +48,7 @@ from autodiff.ops import (
     splitting,
     stacking,
     statistics,
+    tallies,
     typed,
     views,
 )
@@ -60,6 +64,11 @@ _BY_MODULE: dict[Any, str] = {
     "is_deterministic_algorithms_warn_only_enabled set_float32_matmul_precision "
     "get_float32_matmul_precision set_default_device get_default_device",
     typed: "scalar_tensor asarray is_same_size is_signed is_inference get_device",
+    powers: "float_power ldexp gcd lcm",
+    tallies: "mode histc histogram",
+    calculus: "gradient cumulative_trapezoid vander renorm",
+    embedded: "select_scatter slice_scatter diagonal_scatter as_strided_scatter unravel_index "
+    "index_reduce",
     splitting: "unbind split chunk split_with_sizes tensor_split hsplit vsplit dsplit",
     regions: "as_strided",
     rearrange: "movedim swapaxes adjoint ravel unflatten",
@@ -104,9 +113,10 @@ cat column_stack diag dstack gather hstack index_add index_copy index_select mas
 scatter scatter_add scatter_reduce stack take take_along_dim tril triu vstack
 all any amax amin argmax argmin logsumexp mean nansum nonzero prod std sum var
 arange empty eye full linspace ones zeros
+float_power gcd histc index_reduce lcm ldexp renorm
 isin isneginf isposinf logspace msort nanmean
 """
-_WITH_OUTS = "aminmax max min sort topk"  # results of two tensors, or one
+_WITH_OUTS = "aminmax max min mode histogram sort topk"  # results of two tensors, or one
 # Written over their first argument: the methods of these names.
 _IN_PLACE = """
 abs_ acos_ acosh_ addmv_ as_strided_ asin_ asinh_ atan_ atanh_ ceil_ clamp_ clamp_max_ clamp_min_

@@ -32,7 +32,7 @@ ADVICE = "is stale: run `make docs`"
 SETUP = """\
 import io
 import autodiff as ad
-from autodiff import data, func, linalg, nn, optim
+from autodiff import data, distributions, func, linalg, nn, optim
 from autodiff.nn import functional as F
 """
 # The pages, in order: title, and the public modules whose names are on them.
@@ -44,6 +44,10 @@ PAGES: dict[str, tuple[str, str]] = {
     "views": ("Views, shapes and joining", ""),
     "indexing": ("Indexing, gathering, scattering and sorting", ""),
     "random": ("Random numbers", "random"),
+    "distributions": (
+        "Distributions, their transforms and divergences",
+        "distributions distributions.constraints",
+    ),
     "operations": ("More operations", ""),
     "autograd": ("Gradients and grad modes", "autograd autograd.functional gradcheck nonfinite"),
     "linalg": ("Linear algebra", "linalg"),
@@ -66,11 +70,11 @@ PAGES: dict[str, tuple[str, str]] = {
 THEMES = {
     "tensors": "create convert dlpack cast tensor descriptor values methods dtypes shapes "
     "devices native _format typed settings",
-    "pointwise": "arithmetic overwriting comparing fused elementwise special activations",
-    "reductions": "reductions derived statistics normalize scan ranks",
+    "pointwise": "arithmetic overwriting comparing fused elementwise special activations powers",
+    "reductions": "reductions derived statistics normalize scan ranks tallies calculus",
     "products": "contraction products blended chains einsum covariance norms",
     "views": "views rearrange splitting regions order repetition diagonals stacking join",
-    "indexing": "gather indexing placing scatter assign sorting searching",
+    "indexing": "gather indexing placing scatter assign sorting searching embedded",
     "random": "random draws generator",
     "func": "func",
     "autograd": "graph grad_mode autograd gradcheck nonfinite anomaly",

@@ -41,4 +41,4 @@ def test_calls_end_as_pytorchs(text: str) -> None:
 
 def test_what_is_late_is_what_there_is() -> None:
     own = {n for n in vars(at_top) if callable(getattr(at_top, n)) and not n.startswith("_")}
-    assert own - {"Any", "Sequence", "Tensor", "guarded"} == set(ad._AT_TOP.split())
+    assert own - {"Any", "Sequence", "Tensor", "guarded", "strict"} == set(ad._AT_TOP.split())

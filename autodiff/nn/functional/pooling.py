@@ -258,11 +258,14 @@ class _Cover:
         self.result = result
         self._plan: Plan | None = None
         # Where windows are alike, they are a dimension of their own.
-        self.parts: list[int] = []
-        self.dims: tuple[int, ...] = ()
-        for size, n in zip(self.image, result, strict=True):
+        first = ndim - nd
+        self.even = all(n and size % n == 0 for size, n in zip(self.image, result, strict=True))
+        self.whole = self.even and set(result) == {1}
+        self.parts = list(shape[:first])
+        self.dims: tuple[int, ...] = tuple(range(first, ndim)) if self.whole else ()
+        for size, n in () if self.whole else zip(self.image, result, strict=True):
             if n and size % n == 0 and size != n:
-                self.dims += (ndim - nd + len(self.parts) + 1,)
+                self.dims += (len(self.parts) + 1,)
                 self.parts += [n, size // n]
             else:
                 self.parts.append(n)
@@ -298,16 +301,19 @@ def _adaptive_avg(nd: int, x: Tensor, sizes: Any) -> Tensor:
 
 @in_float32
 def _means(x: Tensor, cover: _Cover) -> Tensor:
-    shape = x.shape
-    first = len(shape) - len(cover.image)
-    for d, (size, n) in enumerate(zip(cover.image, cover.result, strict=True), start=first):
-        if n and size % n:
-            x = cat([mean(narrow(x, d, a, b - a), d, keepdim=True) for a, b in _spans(size, n)], d)
-        elif not n:
-            x = narrow(x, d, 0, 0)
+    if cover.whole:
+        return mean(x, cover.dims, True)
+    if not cover.even:
+        first = x.ndim - len(cover.image)
+        for d, (size, n) in enumerate(zip(cover.image, cover.result, strict=True), start=first):
+            if n and size % n:
+                means = [mean(narrow(x, d, a, b - a), d, keepdim=True) for a, b in _spans(size, n)]
+                x = cat(means, d)
+            elif not n:
+                x = narrow(x, d, 0, 0)
     if not cover.dims:
         return clone(x)
-    return mean(reshape(x, (*shape[:first], *cover.parts)), cover.dims)
+    return mean(reshape(x, cover.parts), cover.dims)
 
 
 def _adaptive_max(nd: int, x: Tensor, sizes: Any, places: bool) -> Any:
