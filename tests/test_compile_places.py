@@ -6,6 +6,7 @@ import collections
 import dataclasses
 import enum
 import functools
+import sys
 import types
 from collections.abc import Callable
 from typing import Any
@@ -102,6 +103,19 @@ def number_read_by_a_module_of_the_user() -> Row:
 def attribute_of_a_python_file() -> Row:
     settings.scale = 2.0  # type: ignore[attr-defined]
     return lambda x: x * settings.scale, set_to(settings, "scale")
+
+
+@place
+def number_imported_inside() -> Row:
+    sys.modules[settings.__name__] = settings
+    settings.scale = 2.0  # type: ignore[attr-defined]
+
+    def fn(x: ad.Tensor) -> ad.Tensor:
+        from settings_of_the_user import scale  # type: ignore[import-not-found]
+
+        return x * scale  # type: ignore[no-any-return]
+
+    return fn, set_to(settings, "scale")
 
 
 @place

@@ -8,13 +8,14 @@ it names, and for the modules that it calls.
 from __future__ import annotations
 
 import functools
+import os
+import sys
 import sysconfig
 import types
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from keyword import iskeyword
 from pathlib import Path
-from sys import builtin_module_names
 from typing import Any
 
 from autodiff.compiled.reads import Reads, reads_of
@@ -31,8 +32,10 @@ EMPTY: Mapping[str, Any] = types.MappingProxyType({})
 CONTAINERS = (list, tuple, dict, set, frozenset, deque, types.MappingProxyType)
 FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
 HOMES = ("stdlib", "platstdlib", "purelib", "platlib")
-INSTALLED = (*map(sysconfig.get_path, HOMES), str(Path(__file__).parents[1]), "<frozen")
-NOTHING = Reads(*[frozenset()] * 5)
+PACKAGES = [*map(sysconfig.get_path, HOMES), str(Path(__file__).parents[1])]
+INSTALLED = (*[str(Path(home)) + os.sep for home in PACKAGES], "<frozen")
+ADDED = ("site-packages", "dist-packages")
+NOTHING = Reads(*[frozenset()] * 6)
 
 
 # ---- one place that a value is in: how it is looked up, by Python and in generated code ----
@@ -122,6 +125,8 @@ class Names:
             self.argument(name, value, reads, fn)
         for name, cell in zip(code.co_freevars, fn.__closure__ or (), strict=True):
             self.look(name, self.note(attribute, cell, "cell_contents"), reads, fn)
+        for file in reads.imports & sys.modules.keys():
+            self.look(file, sys.modules[str(file)], reads, fn)
         for name in sorted(reads.globals & fn.__globals__.keys()):
             value = fn.__globals__[name]
             if not isinstance(value, types.ModuleType):
@@ -338,7 +343,7 @@ def is_ours(kind: type) -> bool:
 @functools.lru_cache(4096)
 def is_installed_file(name: str) -> bool:
     """Whether a file is the language's, this library's, or of an installed package."""
-    return name.startswith(INSTALLED) or "-packages" in name
+    return name.startswith(INSTALLED) or any(home in name for home in ADDED)
 
 
 def is_installed(thing: Any) -> bool:
@@ -348,4 +353,4 @@ def is_installed(thing: Any) -> bool:
     if isinstance(thing, type):
         return is_ours(thing)
     file = getattr(thing, "__file__", None)
-    return thing.__name__ in builtin_module_names or bool(file and is_installed_file(file))
+    return thing.__name__ in sys.builtin_module_names or bool(file and is_installed_file(file))

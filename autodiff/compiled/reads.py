@@ -14,6 +14,8 @@ UNSEEN = ("CACHE", "EXTENDED_ARG", "NOP", "PRECALL", "PUSH_NULL")
 GROWING = ("add", "append", "appendleft", "extend", "insert", "update")
 KINDS = {
     "BINARY_SUBSCR": "item",
+    "IMPORT_FROM": "attribute",
+    "IMPORT_NAME": "import",
     "LOAD_ATTR": "attribute",
     "LOAD_CLOSURE": "other",
     "LOAD_CONST": "constant",
@@ -35,6 +37,7 @@ class Reads(NamedTuple):
     attributes: frozenset[str | int]  # attributes, keys and strings
     constants: frozenset[str | int]  # strings that are no keys: `getattr(x, "scale", 1)`
     keyed: frozenset[str | int]  # names of containers that constant keys are asked of
+    imports: frozenset[str | int]  # files of Python that it takes in itself
     whole: frozenset[str | int]  # names of containers that are used in other ways than growing
 
 
@@ -45,6 +48,7 @@ def reads_of(code: types.CodeType) -> Reads:
     attributes: set[str | int] = set()
     constants: set[str | int] = set()
     keyed: set[str | int] = set()
+    imports: set[str | int] = set()
     whole: set[str | int] = set()
     aliases: list[tuple[str | int, str | int]] = []
     steps = [*steps_of(code), ("other", ""), ("other", ""), ("other", "")]
@@ -56,6 +60,9 @@ def reads_of(code: types.CodeType) -> Reads:
             if isinstance(name, str) and steps[after][0] != "put item":
                 attributes.add(name)
                 constants.add(name)
+            continue
+        elif kind == "import":
+            imports.add(name)
             continue
         elif kind not in ("global", "local", "attribute"):
             continue
@@ -74,7 +81,7 @@ def reads_of(code: types.CodeType) -> Reads:
         for found in (keyed, whole):
             if other in found:
                 found.add(name)
-    parts = [globals_, attributes, constants, keyed, whole]
+    parts = [globals_, attributes, constants, keyed, imports, whole]
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             for part, inner in zip(parts, reads_of(constant), strict=True):
