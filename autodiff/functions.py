@@ -22,6 +22,7 @@ from autodiff.ops import (
     dlpack,
     einsum,
     embedded,
+    equations,
     everyday,
     gather,
     generator,
@@ -64,6 +65,7 @@ _BY_MODULE: dict[Any, str] = {
     "is_deterministic_algorithms_warn_only_enabled set_float32_matmul_precision "
     "get_float32_matmul_precision set_default_device get_default_device",
     typed: "scalar_tensor asarray is_same_size is_signed is_inference get_device",
+    equations: "cholesky_solve cholesky_inverse matrix_exp",
     powers: "float_power ldexp gcd lcm",
     tallies: "mode histc histogram",
     calculus: "gradient cumulative_trapezoid vander renorm",

@@ -8,6 +8,7 @@ from autodiff.ops import (
     chains,
     contraction,
     determinants,
+    equations,
     norms,
     products,
     spectral,
@@ -35,6 +36,16 @@ slogdet = guarded(determinants.slogdet)
 solve = guarded(systems.solve)
 solve_triangular = guarded(triangular.solve_triangular)
 
+cond = guarded(equations.cond)
+diagonal = guarded(equations.diagonal)
+lstsq = guarded(equations.lstsq)
+matrix_exp = guarded(equations.matrix_exp)
+solve_ex = guarded(equations.solve_ex)
+tensorinv = guarded(equations.tensorinv)
+tensorsolve = guarded(equations.tensorsolve)
+vander = guarded(equations.vander)
+vecdot = guarded(equations.vecdot)
+
 eigh = guarded(spectral.eigh)
 eigvalsh = guarded(spectral.eigvalsh)
 matrix_rank = guarded(spectral.matrix_rank)
@@ -47,13 +58,17 @@ __all__ = [
     "LinAlgError",
     "cholesky",
     "cholesky_ex",
+    "cond",
     "cross",
     "det",
+    "diagonal",
     "eigh",
     "eigvalsh",
     "inv",
     "inv_ex",
+    "lstsq",
     "matmul",
+    "matrix_exp",
     "matrix_norm",
     "matrix_power",
     "matrix_rank",
@@ -63,8 +78,13 @@ __all__ = [
     "qr",
     "slogdet",
     "solve",
+    "solve_ex",
     "solve_triangular",
     "svd",
     "svdvals",
+    "tensorinv",
+    "tensorsolve",
+    "vander",
+    "vecdot",
     "vector_norm",
 ]

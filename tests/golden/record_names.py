@@ -99,7 +99,28 @@ ad.index_reduce(x, 0, ad.tensor([2, 0, 2]), y, "mean")
 ad.index_reduce(x, 1, ad.tensor([3, 0]), y.detach()[:, :2], "amax")
 ad.index_reduce(x, 1, ad.tensor([3, 3]), y.detach()[:, :2], "amin", include_self=False)
 """
-SMOOTH = [line for text in (OF_NN, OPERATIONS) for line in text.strip().splitlines()]
+MATRICES = """
+ad.linalg.lstsq(s, x).solution
+ad.linalg.lstsq(x.mT, y.mT).solution
+ad.linalg.lstsq(x, u).solution
+ad.linalg.lstsq(x.mT, w[:, None], driver="gelsd").residuals
+ad.linalg.solve_ex(s, x).result
+ad.linalg.solve_ex(s, x.mT, left=False).result
+ad.linalg.matrix_exp(s)
+ad.matrix_exp(ad.stack([s / 4, s.mT]))
+ad.linalg.cond(x)
+ad.linalg.cond(s, -2)
+ad.linalg.vecdot(x, y, dim=0)
+ad.linalg.diagonal(ad.stack([s, s.mT]), offset=1)
+ad.linalg.vander(x, N=3)
+ad.linalg.tensorinv(x.reshape(3, 2, 2)[:, :1, :1].reshape(3, 1) * s, 1)
+ad.linalg.tensorinv(ad.block_diag(s, s.mT).reshape(2, 3, 6))
+ad.linalg.tensorsolve(ad.block_diag(s, s.mT).reshape(2, 3, 6), x[:2, :3])
+ad.cholesky_solve(x, s.tril())
+ad.cholesky_solve(x, s.triu(), True)
+ad.cholesky_inverse(s.tril())
+"""
+SMOOTH = [line for text in (OF_NN, OPERATIONS, MATRICES) for line in text.strip().splitlines()]
 # Values alone, of what has no derivative, and what is refused.
 MAKING = """
 ad.FloatTensor()
@@ -217,7 +238,34 @@ ad.index_reduce(x, 0, ad.tensor([0, 5]), x[1:], "prod")
 ad.index_reduce(x, 0, ad.tensor([0]), x[1:], "prod")
 x.index_reduce_(0, ad.tensor([0, 0]), x[1:].clone(), "amin")
 """
-PLAIN = [line for text in (MAKING, OUTCOMES) for line in text.strip().splitlines()]
+OF_MATRICES = """
+ad.linalg.lstsq(x, ad.ones(3, 1))
+ad.linalg.lstsq(x.mT, ad.ones(4), driver="gels").rank
+ad.linalg.lstsq(x.mT, ad.ones(4, 1), driver="gelss")
+ad.linalg.lstsq(ad.ones(3, 2), ad.ones(3, 1))
+ad.linalg.lstsq(x, ad.ones(4, 1))
+ad.linalg.lstsq(x, ad.ones(3, 1), driver="a")
+ad.linalg.solve_ex(s, u)
+ad.linalg.solve_ex(ad.zeros(2, 2), ad.ones(2), check_errors=True)
+ad.linalg.solve_ex(ad.zeros(2, 2), ad.ones(2)).info
+ad.linalg.matrix_exp(x)
+ad.linalg.matrix_exp(ad.zeros(0, 3, 3))
+ad.linalg.matrix_exp(s * 2)
+ad.linalg.cond(s, "fro")
+ad.linalg.cond(s, 1)
+ad.linalg.cond(x, 1)
+ad.linalg.cond(ad.ones(2, 2), 1)
+ad.linalg.vander(u, N=1)
+ad.linalg.vander(ad.tensor([1, 2, 3]))
+ad.linalg.tensorinv(s, 0)
+ad.linalg.tensorinv(x, 1)
+ad.linalg.tensorsolve(s, ad.ones(2))
+ad.linalg.tensorsolve(ad.eye(6).reshape(2, 6, 3), ad.ones(2, 3), dims=(1,))
+ad.cholesky_solve(ad.ones(3), s)
+ad.cholesky_solve(ad.ones(2, 1), s)
+ad.cholesky_inverse(x)
+"""
+PLAIN = [line for text in (MAKING, OUTCOMES, OF_MATRICES) for line in text.strip().splitlines()]
 
 
 def operands(lib: Any, text: str, dtype: str) -> dict[str, Any]:

@@ -1,0 +1,296 @@
+"""Least squares, exponentials and condition numbers of matrices; systems by a Cholesky factor and
+of tensors: compositions of products and of solvers.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+from autodiff.dtypes import SCALAR_NAMES, int32
+from autodiff.ops.contraction import matmul
+from autodiff.ops.create import arange
+from autodiff.ops.diagonals import diagonal as diagonal_of
+from autodiff.ops.guard import strict
+from autodiff.ops.matrices import LinAlgError, check_matrix
+from autodiff.ops.norms import norm
+from autodiff.ops.out import written
+from autodiff.ops.returned import returned
+from autodiff.ops.spectral import matrix_rank, pinv, qr, svdvals
+from autodiff.ops.systems import factored, identity, inv, solve
+from autodiff.ops.triangular import solve_triangular
+from autodiff.ops.views import mT, squeeze, unsqueeze
+from autodiff.tensor import Tensor, wrap
+
+
+@returned("linalg_lstsq")
+class lstsq_result(NamedTuple):  # noqa: N801 - as max_result
+    """What `linalg.lstsq` returns."""
+
+    solution: Tensor
+    residuals: Tensor
+    rank: Tensor
+    singular_values: Tensor
+
+
+def lstsq(
+    A: Tensor,  # noqa: N803
+    B: Tensor,  # noqa: N803
+    rcond: float | None = None,
+    *,
+    driver: str | None = None,
+) -> lstsq_result:
+    """The X of least norm of those for which A X - B is least: by QR where A has full rank, else by
+    the pseudo-inverse, over the singular values above rcond times the largest.
+
+    What is not computed is empty: residuals for drivers but "gelsy", the default; singular values
+    for "gelsd" and "gelss".
+
+    >>> A, B = ad.tensor([[1.0, 0.0], [1.0, 1.0], [1.0, 2.0]]), ad.tensor([[1.0], [2.0], [3.0]])
+    >>> linalg.lstsq(A, B).solution
+    tensor([[1.0000],
+            [1.0000]])
+    """
+    check_matrix("linalg.lstsq", A, square=False)
+    if not isinstance(B, Tensor):
+        raise TypeError(f"linalg.lstsq(): argument 'B' must be Tensor, not {type(B).__name__}")
+    if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
+        raise RuntimeError(
+            "torch.linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss)"
+        )
+    vector = B.ndim == A.ndim - 1 and B.shape == A.shape[:-1]
+    b = unsqueeze(B, B.ndim) if vector else B
+    if b.ndim < 2 or b.shape[-2] != A.shape[-2]:
+        raise RuntimeError(
+            "torch.linalg.lstsq: input.size(-2) should match other.size(-2), but they are of "
+            f"sizes {list(A.shape)} and {list(B.shape)}"
+        )
+    if A.dtype is not B.dtype:
+        raise RuntimeError(
+            "torch.linalg.lstsq: Expected input and other to have the same dtype, but got "
+            f"input's dtype {A.dtype!r} and other's dtype {B.dtype!r}"
+        )
+    m, n = A.shape[-2:]
+    rank = matrix_rank(A, rtol=rcond)
+    full = bool((rank == min(m, n)).all())
+    if not full:
+        x = matmul(pinv(A, rtol=rcond), b)
+    elif m >= n:
+        q, r = qr(A)
+        x = solve_triangular(r, matmul(mT(q), b), upper=True)
+    else:
+        q, r = qr(mT(A))
+        x = matmul(q, solve_triangular(mT(r), b, upper=False))
+    empty = A.new_empty(0)
+    apart = full and m > n and driver not in (None, "gelsy")
+    residuals = ((matmul(A, x) - b) ** 2).sum(-2) if apart else empty
+    values = svdvals(A) if driver in ("gelsd", "gelss") else empty
+    ranks = empty.long() if driver == "gels" else rank
+    return lstsq_result(squeeze(x, -1) if vector else x, residuals, ranks, values)
+
+
+@returned("linalg_solve_ex")
+class solve_ex_result(NamedTuple):  # noqa: N801 - as max_result
+    """What `linalg.solve_ex` returns."""
+
+    result: Tensor
+    info: Tensor
+
+
+def solve_ex(
+    A: Tensor,  # noqa: N803
+    B: Tensor,  # noqa: N803
+    *,
+    left: bool = True,
+    check_errors: bool = False,
+) -> solve_ex_result:
+    """`linalg.solve`, and for each matrix 0, or the place of the zero pivot: there X is of nan.
+
+    LinAlgError where `check_errors`.
+
+    >>> linalg.solve_ex(ad.tensor([[1.0, 2.0], [2.0, 4.0]]), ad.ones(2)).info
+    tensor(2, dtype=torch.int32)
+    """
+    check_matrix("linalg.solve_ex", A)
+    info = wrap(factored("linalg.solve_ex", A).info).to(int32)
+    singular = (info != 0)[..., None, None]
+    if check_errors or not bool(singular.any()):
+        return solve_ex_result(solve(A, B, left=left), info)
+    x = solve(A.masked_fill(singular, 0) + identity(A) * singular, B, left=left)
+    vector = B.ndim == 1 or (A.ndim - 1 == B.ndim and B.shape == A.shape[:-1])
+    return solve_ex_result(x.masked_fill(singular[..., 0] if vector else singular, math.nan), info)
+
+
+# 1 / k! for a Taylor series that is exact to float64 where the norm is at most a half.
+_ORDER = 14
+
+
+def matrix_exp(input: Tensor) -> Tensor:
+    """The exponential of square matrices: a Taylor series of A / 2^s, squared s times.
+
+    >>> linalg.matrix_exp(ad.tensor([[0.0, 1.0], [0.0, 0.0]]))
+    tensor([[1., 1.],
+            [0., 1.]])
+    """
+    check_matrix("linalg.matrix_exp", input)
+    one = identity(input)
+    if not input.numel():
+        return input * 1
+    size = float(input.detach().abs().sum(-1).amax())
+    halvings = max(0, math.ceil(math.log2(size)) + 1) if 0 < size < math.inf else 0
+    a = input * 0.5**halvings
+    y = one + a / _ORDER
+    for k in range(_ORDER - 1, 0, -1):
+        y = one + matmul(a, y) / k
+    for _ in range(halvings):
+        y = matmul(y, y)
+    return y
+
+
+def cond(A: Tensor, p: Any = None, *, out: Tensor | None = None) -> Tensor:  # noqa: N803
+    """The condition number: the largest singular value over the least, the other way for p = -2,
+    else the p-norm of A times that of its inverse; inf of singular matrices.
+
+    >>> linalg.cond(ad.tensor([[2.0, 0.0], [0.0, 1.0]]))
+    tensor(2.)
+    """
+    check_matrix("linalg.cond", A, square=p not in (None, 2, -2))
+    if p in (None, 2, -2):
+        s = svdvals(A)
+        first, last = s[..., 0], s[..., -1]
+        return written("linalg_cond", out, last / first if p == -2 else first / last, A)
+    size = norm(A, p, (-2, -1))
+    try:
+        y = size * norm(inv(A), p, (-2, -1))
+    except LinAlgError:
+        y = size * math.inf
+    return written("linalg_cond", out, y, A)
+
+
+def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) -> Tensor:
+    """The sums of the products over a dimension; batches broadcast.
+
+    >>> linalg.vecdot(ad.tensor([[1.0, 2.0], [3.0, 4.0]]), ad.tensor([1.0, 1.0]))
+    tensor([3., 7.])
+    """
+    if x.dtype is not y.dtype:
+        raise RuntimeError(
+            "linalg.vecdot: Expected vectors with the same dtype, but found "
+            f"{SCALAR_NAMES[x._p.dtype]} and {SCALAR_NAMES[y._p.dtype]} instead"
+        )
+    return written("linalg_vecdot", out, (x * y).sum(dim), x, y)
+
+
+@strict
+def diagonal(
+    A: Tensor,  # noqa: N803
+    *,
+    offset: int = 0,
+    dim1: int = -2,
+    dim2: int = -1,
+) -> Tensor:
+    """The diagonals of matrices, a view: `ad.diagonal` of the last two dimensions.
+
+    >>> linalg.diagonal(ad.tensor([[1, 2], [3, 4]]))
+    tensor([1, 4])
+    """
+    return diagonal_of(A, offset, dim1, dim2)
+
+
+@strict
+def vander(x: Tensor, *, N: int | None = None) -> Tensor:  # noqa: N803
+    """The powers of elements, from 0 to N - 1 (or as many as there are), in a row each.
+
+    >>> linalg.vander(ad.tensor([2, 3]), N=3)
+    tensor([[1, 2, 4],
+            [1, 3, 9]])
+    """
+    if x.ndim < 1:
+        raise RuntimeError("linalg.vander: x must have at least 1 dimension, but has none")
+    if x.dtype.category == 0:
+        raise RuntimeError("linalg.vander takes numbers, not Bool")
+    if N is not None and N <= 1:
+        raise RuntimeError(f"N must be greater than 1, but is {N}.")
+    y: Tensor = unsqueeze(x, x.ndim) ** arange(x.shape[-1] if N is None else N)
+    return y
+
+
+@strict
+def tensorinv(A: Tensor, ind: int = 2, *, out: Tensor | None = None) -> Tensor:  # noqa: N803
+    """The inverse of a tensor as a map from its last dimensions to its first `ind`.
+
+    >>> linalg.tensorinv(ad.eye(6).reshape(2, 3, 6)).shape
+    torch.Size([6, 2, 3])
+    """
+    if ind <= 0:
+        raise RuntimeError(f"Expected a strictly positive integer for 'ind', but got {ind}")
+    rows, cols = A.shape[:ind], A.shape[ind:]
+    m, n = math.prod(rows), math.prod(cols)
+    if m != n:
+        raise RuntimeError(
+            "Expected self to satisfy the requirement prod(self.shape[ind:]) == "
+            f"prod(self.shape[:ind]), but got {n} != {m}"
+        )
+    return written("linalg_tensorinv", out, inv(A.reshape(n, n)).reshape([*cols, *rows]), A)
+
+
+def tensorsolve(
+    A: Tensor,  # noqa: N803
+    B: Tensor,  # noqa: N803
+    dims: Any = None,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The X of tensordot(A, X, X.ndim) = B; `dims` of A are moved to its end first.
+
+    >>> linalg.tensorsolve(ad.eye(6).reshape(2, 3, 6), ad.ones(2, 3))
+    tensor([1., 1., 1., 1., 1., 1.])
+    """
+    a = A if dims is None else A.movedim(list(dims), list(range(A.ndim - len(dims), A.ndim)))
+    shape = a.shape[B.ndim :]
+    n, m = math.prod(shape), math.prod(a.shape[: B.ndim])
+    if n != m or m != B.numel():
+        raise RuntimeError(
+            "Expected self to satisfy the requirement prod(self.shape[other.ndim:]) == "
+            f"prod(self.shape[:other.ndim]), but got {n} != {m}"
+        )
+    x = solve(a.reshape(n, n), B.reshape(-1)).reshape(shape)
+    return written("linalg_tensorsolve", out, x, A, B)
+
+
+@strict
+def cholesky_solve(
+    input: Tensor,
+    L: Tensor,  # noqa: N803
+    upper: bool = False,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """X of A X = input, of the Cholesky factor L of A, which may be `upper`.
+
+    >>> ad.cholesky_solve(ad.tensor([[4.0], [9.0]]), ad.tensor([[2.0, 0.0], [0.0, 3.0]]))
+    tensor([[1.],
+            [1.]])
+    """
+    check_matrix("cholesky_solve", input, square=False, what="b")
+    check_matrix("cholesky_solve", L)
+    low, high = (mT(L), L) if upper else (L, mT(L))
+    half = solve_triangular(low, input, upper=False)
+    return written("cholesky_solve", out, solve_triangular(high, half, upper=True), input, L)
+
+
+@strict
+def cholesky_inverse(
+    L: Tensor,  # noqa: N803
+    upper: bool = False,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The inverse of A, of its Cholesky factor L, which may be `upper`.
+
+    >>> ad.cholesky_inverse(ad.tensor([[2.0, 0.0], [0.0, 1.0]]))
+    tensor([[0.2500, 0.0000],
+            [0.0000, 1.0000]])
+    """
+    check_matrix("cholesky_inverse", L)
+    return cholesky_solve(identity(L), L, upper, out=out)
