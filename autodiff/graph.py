@@ -12,7 +12,7 @@ from autodiff.native import lib
 from autodiff.node import AccumulateGrad, Cotangents, Node, mode, set_grad
 from autodiff.tensor import Tensor, live_node, own
 
-__all__ = ["backward", "grad"]
+__all__ = ["backward", "grad", "grad_between"]
 
 # ---- the walk ----
 
@@ -75,7 +75,7 @@ class _Walk:
         grads: Sequence[Tensor | None] | None
         while ready:
             node, g = ready.pop()
-            seen = hooks and node in hooks  # a hook may keep what it is shown
+            seen = hooks and node in hooks and self.wants(node)  # a hook may keep what it is shown
             if seen and g is not None:
                 g = _call_tensor_hooks(hooks[node], g)
                 fresh.discard(node)
@@ -110,6 +110,12 @@ class _Walk:
                     if gi is not None:
                         waiting[edge] = gi
             gi = grads = g = None  # free as we go
+
+    def wants(self, node: Node) -> bool:
+        """Whether the gradient at a node is asked for, or leads to one that is."""
+        if self.targets is None or self.needed is None:
+            return True
+        return node in self.targets or node in self.needed
 
     def is_plain(self) -> bool:
         """Whether there is no more to do at a node than to run it."""
@@ -294,6 +300,7 @@ def _walk(
     create: bool,
     targets: set[Node] | None,
     what: str,
+    stops: Iterable[Node] = (),
 ) -> _Walk:
     if len(outputs) == 1 == len(gradients):
         starts: Sequence[tuple[Node, Tensor]] = (_root(outputs[0], gradients[0], what),)
@@ -303,6 +310,8 @@ def _walk(
         roots = [node for node, _ in starts]
     make = _WatchedWalk if state.check_nan else _Walk
     walk = make(roots, keep, create, targets)
+    if walk.needed:
+        walk.needed.difference_update(stops)
     previous = mode.grad
     set_grad(create)
     try:
@@ -360,6 +369,14 @@ def backward(
     for x, g in zip(leaves, found, strict=True):
         if g is not None and not x.retains_grad:  # which the walk kept already
             _arrive(x._accumulator(), g, False, create_graph, hooks.get(x._acc))
+
+
+def grad_between(
+    outputs: Sequence[Tensor], nodes: Sequence[Node], stops: set[Node], gradients: Sequence[Tensor]
+) -> list[Tensor | None]:
+    """The cotangents that arrive at nodes, without those that would come through `stops`."""
+    walk = _walk(outputs, gradients, True, False, set(nodes), "grad", stops)
+    return [walk.captured.get(node) for node in nodes]
 
 
 def _targets(xs: tuple[Any, ...]) -> list[Node]:

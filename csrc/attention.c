@@ -2,7 +2,8 @@
  *
  * The scores of a block stay in cache between the products; operands are read where they lie. Causal blocks
  * leave out the keys past their last query. A row's bits are those of the operations one after the other,
- * whatever the blocks: what is left out would add zeros.
+ * whatever the blocks: what is left out would add zeros. Results lie as operands do, so that heads which are
+ * parts of longer rows make such rows again.
  *
  * What drops weights is drawn as if all of it were, row after row, so a block's is a part of one stream.
  * Where the generator was at each head is marked before, so that heads are independent, and back again. */
@@ -38,6 +39,7 @@ typedef struct {
     int ndim; /* of the heads: their number is the product of `shape` */
     int64_t shape[AD_MAX_DIMS];
     operand q, k, v, mask, places, g; /* places: of the generator; g, back alone: the cotangents */
+    operand out[3];                   /* y; or the cotangents of q, k and v */
     bool masked, bools, drops, back;
     int type, dtype;
     int64_t size, heads, queries, keys, width, depth;
@@ -76,18 +78,19 @@ static void combine(const work *w, int op, int64_t n, char *to, const char *by) 
 }
 
 /* c (m x n) = a (m x k) b (k x n), or added to c. */
-static int multiply(const work *w, int64_t m, int64_t n, int64_t k, ad_matrix a, ad_matrix b, char *c,
+static int multiply(const work *w, int64_t m, int64_t n, int64_t k, ad_matrix a, ad_matrix b, ad_matrix c,
                     bool accumulate) {
-    ad_product g = {w->kernels, w->size, m, n, k, a, b, c, n, .accumulate = accumulate};
+    ad_product g = {w->kernels, w->size, m, n, k, a, b, (char *)c.data, c.row, .accumulate = accumulate};
     return ad_gemm(&g);
 }
 
 /* to = x scale, of rows. */
-static void scaled(const work *w, int64_t rows, int64_t cols, ad_matrix x, char *to) {
+static void scaled(const work *w, int64_t rows, int64_t cols, ad_matrix x, ad_matrix y) {
     const float scale = (float)w->how.scale;
     const void *by = w->type == AD_f32 ? (const void *)&scale : &w->how.scale;
     ad_pw_fn *number = ad_cpu->pw->number[AD_OP_mul][w->type][1];
-    for (int64_t i = 0; i < rows; i++, x.data += x.row * w->size, to += cols * w->size) {
+    for (int64_t i = 0; i < rows; i++, x.data += x.row * w->size, y.data += y.row * w->size) {
+        char *to = (char *)y.data;
         if (x.col == 1 && number) {
             number(cols, to, x.data, by, NULL);
             continue;
@@ -156,9 +159,9 @@ static uint64_t dead_rows(const work *w, const block *b) {
 
 static int make_weights(const work *w, const block *b, int64_t i) {
     const ad_matrix q = from_row(head(w, &w->q, i), b->first, w->size);
-    scaled(w, b->rows, w->width, q, b->q);
+    scaled(w, b->rows, w->width, q, packed(b->q, w->width));
     const int status = multiply(w, b->rows, b->n, w->width, packed(b->q, w->width), turned(head(w, &w->k, i)),
-                                b->weights, false);
+                                packed(b->weights, b->n), false);
     if (status) return status;
     if (w->how.causal) CALL(leave_out, b->first, b->rows, b->n, (void *)b->weights);
     if (w->masked) add_mask(w, b, head(w, &w->mask, i));
@@ -202,7 +205,7 @@ static void mark(const work *w, ad_tensor *places) {
 /* ---- a block ---- */
 
 static int forward(const work *w, const block *b, int64_t i, ad_rng *rng) {
-    char *y = ad_out(w->call, 0)->data + (i * w->queries + b->first) * w->depth * w->size;
+    const ad_matrix y = from_row(head(w, &w->out[0], i), b->first, w->size);
     const int status = make_weights(w, b, i);
     if (status) return status;
     if (w->drops) {
@@ -216,11 +219,10 @@ static int back(const work *w, const block *b, int64_t i, ad_rng *rng) {
     const ad_matrix k = head(w, &w->k, i), v = head(w, &w->v, i);
     const ad_matrix g = from_row(head(w, &w->g, i), b->first, w->size);
     const ad_matrix p = packed(w->drops ? b->noise : b->weights, b->n), d = packed(b->d, b->n);
-    char *dq = ad_out(w->call, 0)->data + (i * w->queries + b->first) * w->width * w->size;
-    char *dk = ad_out(w->call, 1)->data + i * w->keys * w->width * w->size;
-    char *dv = ad_out(w->call, 2)->data + i * w->keys * w->depth * w->size;
+    const ad_matrix dq = from_row(head(w, &w->out[0], i), b->first, w->size);
+    const ad_matrix dk = head(w, &w->out[1], i), dv = head(w, &w->out[2], i);
     int status = make_weights(w, b, i);
-    if (!status) status = multiply(w, b->rows, b->n, w->depth, g, turned(v), b->d, false);
+    if (!status) status = multiply(w, b->rows, b->n, w->depth, g, turned(v), d, false);
     if (!status && w->drops) {
         make_noise(w, b, rng);
         combine(w, AD_OP_mul, b->rows * b->n, b->d, b->noise);
@@ -231,7 +233,7 @@ static int back(const work *w, const block *b, int64_t i, ad_rng *rng) {
     ad_rows_run(AD_ROWS_softmax_vjp, w->type, b->rows, b->n, b->weights, b->d, b->d);
     status = multiply(w, b->n, w->width, b->rows, turned(d), packed(b->q, w->width), dk, true);
     if (!status) status = multiply(w, b->rows, w->width, b->n, d, k, dq, false);
-    if (!status) scaled(w, b->rows, w->width, packed(dq, w->width), dq);
+    if (!status) scaled(w, b->rows, w->width, dq, dq);
     return status;
 }
 
@@ -243,6 +245,11 @@ static int64_t task_bytes(const work *w) {
     return query_bytes(w) + (1 + w->back + w->drops) * score_bytes(w);
 }
 
+static void clear(const work *w, ad_matrix x, int64_t rows, int64_t cols) {
+    for (int64_t i = 0; i < rows; i++)
+        memset((char *)from_row(x, i, w->size).data, 0, (size_t)(cols * w->size));
+}
+
 static void run_task(void *context, int64_t task) {
     const work *w = context;
     const int64_t each = w->each, scores = score_bytes(w);
@@ -250,6 +257,10 @@ static void run_task(void *context, int64_t task) {
     ad_rng rng;
     int status = room ? AD_OK : AD_NO_MEMORY;
     if (w->drops && w->how.p < 1) ad_rng_return(&rng, (const uint32_t *)head(w, &w->places, task).data);
+    if (w->back) {
+        clear(w, head(w, &w->out[1], task), w->keys, w->width);
+        clear(w, head(w, &w->out[2], task), w->keys, w->depth);
+    }
     for (int64_t j = task * each; j < (task + 1) * each && !status; j++) {
         const int64_t first = j % w->blocks * w->rows, rows = ad_least(w->rows, w->queries - first);
         const int64_t n = w->how.causal ? ad_least(first + rows, w->keys) : w->keys;
@@ -299,8 +310,7 @@ static int run(const ad_call *c) {
     const bool whole = goes_back || w.drops;
     w.each = whole ? w.blocks : 1;
     if (places && !goes_back) mark(&w, ad_out(c, 1));
-    for (int o = 1; goes_back && o < 3; o++)
-        memset(ad_out(c, o)->data, 0, (size_t)(ad_out(c, o)->numel * w.size));
+    for (int o = 0; o < (goes_back ? 3 : 1); o++) w.out[o] = operand_of(&w, ad_out(c, o));
     const ad_product all = {
         .m = w.heads * w.queries, .n = w.keys, .k = 10 + w.width + w.depth, .size = w.size};
     atomic_init(&w.status, AD_OK);
@@ -338,6 +348,27 @@ static int check(const ad_tensor *const *x, double p, int64_t *shape) {
     return ndim < 0 ? -1 : ndim + 2;
 }
 
+/* Of such a shape, its dimensions before the last in the order that x has them in, if it has as many. */
+static ad_tensor *make_like(const ad_tensor *x, int ndim, const int64_t *shape) {
+    int64_t stride = shape[ndim - 1];
+    int order[AD_MAX_DIMS], n = 0;
+    ad_tensor *y = ad_make(x->dtype, ndim, shape);
+    if (!y || !y->numel || x->ndim != ndim || x->strides[ndim - 1] != 1 || stride < 2) return y;
+    for (int d = ndim - 2, at; d >= 0; d--) {
+        for (at = n++; at > 0 && x->strides[order[at - 1]] > x->strides[d]; at--) order[at] = order[at - 1];
+        order[at] = d;
+    }
+    for (int i = 0; i < n; stride *= shape[order[i++]]) y->strides[order[i]] = stride;
+    ad_refresh(y);
+    return y;
+}
+
+/* Whether what is there can be written to: rows of such a shape. */
+static bool fits(const ad_tensor *y, int dtype, int ndim, const int64_t *shape) {
+    return y->dtype == dtype && y->ndim == ndim && !memcmp(y->shape, shape, sizeof *shape * (size_t)ndim) &&
+           (y->contiguous || (y->strides[ndim - 1] == 1 && shape[ndim - 1] > 1));
+}
+
 ad_tensor *ad_attend(const ad_tensor *q, const ad_tensor *k, const ad_tensor *v, const ad_tensor *mask,
                      double scale, int causal, double p, ad_rng *rng, ad_tensor **places) {
     const ad_tensor *const in[IN] = {q, k, v, mask};
@@ -347,7 +378,7 @@ ad_tensor *ad_attend(const ad_tensor *q, const ad_tensor *k, const ad_tensor *v,
     const bool draws = p > 0 && p < 1;
     if (draws && (!rng || !places)) return ad_fail_null(AD_BAD_ARG, 1, 0, 0);
     for (int d = scored(in, heads) - 1; d >= 0; d--) n *= heads[d];
-    ad_tensor *y = ad_make(q->dtype, ndim, shape);
+    ad_tensor *y = make_like(q, ndim, shape);
     ad_tensor *made = y && draws ? ad_make(AD_int32, 2, (const int64_t[]){n, AD_RNG_PLACE}) : NULL;
     const numbers how = {scale, p, rng, causal};
     const ad_tensor *const x[] = {y, made, q, k, v, mask};
@@ -373,16 +404,19 @@ int ad_attend_vjp(const ad_tensor *const *in, double scale, int causal, double p
     if (g->strides[ndim - 1] != 1 && shape[ndim - 1] > 1) return ad_fail(AD_BAD_ARG, 1, 0, 0);
     for (int d = scored(in, heads) - 1; d >= 0; d--) n *= heads[d];
     if (p > 0 && p < 1 && !ad_is_places(places, n)) return ad_fail(AD_BAD_ARG, 1, 0, 0);
+    const bool made = !out[0];
     int status = AD_OK;
     for (int i = 0; i < 3; i++) {
         memcpy(shape + ndim - 2, in[i]->shape + in[i]->ndim - 2, 2 * sizeof *shape);
-        if ((x[i] = out[i] = status ? NULL : ad_make(g->dtype, ndim, shape)) == NULL) status = ad_error(NULL);
+        if (!made && (!out[i] || !fits(out[i], g->dtype, ndim, shape))) return ad_fail(AD_BAD_ARG, i, 0, 0);
+        if (made && (out[i] = status ? NULL : make_like(in[i], ndim, shape)) == NULL) status = ad_error(NULL);
+        x[i] = out[i];
     }
     memcpy(x + 3, in, (IN + 2) * sizeof *in);
     if (!status)
         status =
             ad_do(&(ad_call){run, "attend_vjp", 3, IN + 2, .x = x, .numbers = &how, .n_bytes = sizeof how});
-    for (int i = 0; i < 3 && status; i++) {
+    for (int i = 0; i < 3 && made && status; i++) {
         ad_free(out[i]);
         out[i] = NULL;
     }

@@ -193,8 +193,9 @@ int ad_pw_steps(ad_op *op, int reverse, int n_in, const ad_tensor *const *in, in
                 ad_tensor *const *out);
 /* The steps of a recurrent layer over `steps` blocks of rows, the last first if `reverse`. in: what the
  * inputs add to the gates, the weights and first state of h, c or NULL, a bias or NULL; out: the rows of h,
- * of c or NULL, of what is kept (in an order of its own) or NULL. The op takes what inputs and states add to
- * each gate, and where it makes what is to be kept, c or else h. AD_NO_VARIANT as of ad_pw: then call again.
+ * of c or NULL, of what is kept (in an order of its own) or NULL. The op takes what states add to each gate,
+ * of the first of them with what inputs add; then what these add to the others; and where it makes what is to
+ * be kept, c or else h. AD_NO_VARIANT as of ad_pw: then call again.
  */
 int ad_recur(ad_op *op, int gates, int64_t steps, int reverse, const ad_tensor *const *in,
              ad_tensor *const *out);
@@ -231,8 +232,8 @@ typedef struct ad_rng ad_rng; /* random numbers */
  * `places` is made, of where rng was. */
 ad_tensor *ad_attend(const ad_tensor *q, const ad_tensor *k, const ad_tensor *v, const ad_tensor *mask,
                      double scale, int causal, double p, ad_rng *rng, ad_tensor **places);
-/* The cotangents of q, k and v in the shape they were broadcast to: made, three of them. in: q, k, v, mask,
- * places and the result's cotangent, whose rows are contiguous. */
+/* The cotangents of q, k and v in the shape they were broadcast to: made, three of them, where they are NULL.
+ * in: q, k, v, mask, places and the result's cotangent, whose rows are contiguous. */
 int ad_attend_vjp(const ad_tensor *const *in, double scale, int causal, double p, ad_tensor **out);
 
 /* The squared deviations from the mean of each row, added up and divided by `freedom`; or the root of that.
@@ -331,10 +332,10 @@ int ad_eigh(const ad_tensor *a, ad_tensor **out);
 typedef enum { AD_CONV_FORWARD, AD_CONV_TRANSPOSED, AD_CONV_WEIGHT } ad_conv_kind;
 ad_tensor *ad_conv(int kind, const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias, int64_t groups,
                    int nd, const int64_t *geometry);
-/* Where in the last nd (1 to 3) dimensions, taken as one, the greatest element of each window is: the first
- * of equals, or the last nan. plan, of n numbers: nd, the steps between elements of a window, the numbers of
- * windows, and for each dimension where windows start, and where they end. */
-ad_tensor *ad_max_pool(const ad_tensor *x, int64_t n, const int64_t *plan);
+/* The greatest element of each window of the last nd (1 to 3) dimensions, and where in these, taken as one,
+ * it is: the first of equals, or the last nan. plan, of n numbers: nd, the steps between elements of a
+ * window, the numbers of windows, and for each dimension where windows start, and where they end. */
+ad_tensor *ad_max_pool(const ad_tensor *x, int64_t n, const int64_t *plan, ad_tensor **places);
 
 /* ---- gather and scatter ---- */
 /* x (lead, n dimensions from the `first`, rest) at n int64 index tensors of one shape s: a result of shape
@@ -472,9 +473,10 @@ ad_tensor *ad_tape_run1(ad_tape *tape, ad_tensor *a);
 ad_tensor *ad_tape_run2(ad_tape *tape, ad_tensor *a, ad_tensor *b);
 ad_tensor *ad_tape_run3(ad_tape *tape, ad_tensor *a, ad_tensor *b, ad_tensor *c);
 /* Runs steps `from` to `to` on args. Where `order` is not NULL, those are filled first, each by the rows of
- * its data tensor that order has for the step. Output i of a step goes to row `step` of stacked[i]. */
+ * its data tensor that order has for the step. Output i of a step goes to row `step` of stacked[i]; those
+ * beyond n_stacked are not kept. */
 int ad_tape_steps(ad_tape *tape, int n_args, ad_tensor *const *args, ad_tensor *const *data,
-                  const ad_tensor *order, int64_t from, int64_t to, ad_tensor *const *stacked);
+                  const ad_tensor *order, int64_t from, int64_t to, int n_stacked, ad_tensor *const *stacked);
 int ad_tape_ran(const ad_tape *tape); /* the status of the last run */
 int ad_tape_position(const ad_tape *tape);
 ad_tensor *ad_tape_get(ad_tape *tape, int exported); /* as the last run left it */

@@ -15,7 +15,7 @@
 #define TASK_COLS 256                /* its columns, */
 #define LOW 256                      /* but where C has no more rows than this, a task has them all */
 #define LOW_COLS 64                  /* and fewer columns, which it packs itself */
-#define PACK_DEPTH 16                /* rows of B that are packed at a time */
+#define PACK_DEPTH 8                 /* k that are packed at a time, of several panels */
 #define FLAT_DEPTH 64                /* rows of B that a vector is multiplied by at a time */
 #define VECTOR_TASK 256              /* columns of a task of such a product; the last has what is over */
 #define STACK_BYTES 4096
@@ -83,17 +83,19 @@ void ad_panels_pack(const ad_product *g, char *packed) {
 void ad_panels_run(const ad_product *g, const char *packed) {
     const int64_t size = g->size, depths = most((g->k + KC - 1) / KC, 1),
                   depth = (g->k + depths - 1) / depths;
-    ad_tile tile = {.a_row = g->a.row, .a_col = g->a.col, .c_row = g->c_row};
+    ad_tile tile = {.a_row = g->a.row, .a_col = g->a.col, .c_row = g->c_row, .more_row = g->more_row};
     for (int64_t j = 0; j < g->n; j += tile.cols, packed += tile.cols * g->k * size) {
         tile.cols = tile.b_row = next(g->n - j, tile_width(g), vector_width(g));
         for (int64_t p = 0; p < g->k; p += depth) {
             tile.k = ad_least(depth, g->k - p);
             tile.b = packed + p * tile.cols * size;
-            tile.bias = g->bias && p + depth >= g->k ? g->bias + j * size : NULL;
+            const bool ends = p + depth >= g->k;
+            tile.bias = g->bias && ends ? g->bias + j * size : NULL;
             tile.accumulate = p > 0 || g->accumulate;
             for (int64_t i = 0, rows; i < g->m; i += rows) {
                 rows = next(g->m - i, g->kernels->rows, MIN_ROWS);
                 tile.a = g->a.data + (i * g->a.row + p * g->a.col) * size;
+                tile.more = g->more && ends ? g->more + (i * g->more_row + j) * size : NULL;
                 tile.c = g->c + (i * g->c_row + j) * size;
                 tile_of(g, rows, tile.cols)(&tile);
             }
@@ -202,18 +204,22 @@ static void run_panel(const block *b, int64_t i, ad_tile tile) {
     (full && b->packed_a && b->packed_b ? g->kernels->packed : tile_of(g, rows, tile.cols))(&tile);
 }
 
-/* k elements of the panels [j0, j1) of B: a few rows at a time, so that memory is read in order, or where
- * columns lie along memory, all. */
-static void pack_panels(const block *b, int64_t j0, int64_t j1) {
-    const ad_matrix *x = &b->g->b;
-    const int64_t size = b->g->size, k = b->tile.k, depth = x->row == 1 ? most(k, 1) : PACK_DEPTH;
+/* k elements of the panels [i, end) of an operand: a few at a time, so that memory is read in order, or,
+ * where those of a lane lie along memory or `near`, all. */
+static void pack_panels(const block *b, const cuts *panels, int64_t i, int64_t end, const char *from,
+                        int64_t lane, int64_t step, bool near, char *packed) {
+    const int64_t size = b->g->size, k = b->tile.k, depth = near || step == 1 ? most(k, 1) : PACK_DEPTH;
     for (int64_t p = 0; p < k; p += depth) {
-        for (int64_t j = j0; j < j1; j++) {
-            const int64_t at = start(&b->cols, j), cols = extent(&b->cols, j);
-            b->g->kernels->pack(ad_least(depth, k - p), (int)cols, b->b + (p * x->row + at * x->col) * size,
-                                x->col, x->row, b->packed_b + (at * k + p * cols) * size);
+        for (int64_t j = i; j < end; j++) {
+            const int64_t at = start(panels, j), lanes = extent(panels, j);
+            b->g->kernels->pack(ad_least(depth, k - p), (int)lanes, from + (p * step + at * lane) * size,
+                                lane, step, packed + (at * k + p * lanes) * size);
         }
     }
+}
+
+static void pack_b(const block *b, int64_t j, int64_t end) {
+    pack_panels(b, &b->cols, j, end, b->b, b->g->b.col, b->g->b.row, false, b->packed_b);
 }
 
 static void run_task(void *context, int64_t task) {
@@ -221,7 +227,7 @@ static void run_task(void *context, int64_t task) {
     const int64_t across = (b->cols.count + b->cols_of_task - 1) / b->cols_of_task, size = b->g->size;
     const int64_t i0 = task / across * b->rows_of_task, i1 = ad_least(i0 + b->rows_of_task, b->rows.count);
     const int64_t j0 = task % across * b->cols_of_task, j1 = ad_least(j0 + b->cols_of_task, b->cols.count);
-    if (b->late) pack_panels(b, j0, j1);
+    if (b->late) pack_b(b, j0, j1);
     for (int64_t j = j0; j < j1; j++) {
         const int64_t at = start(&b->cols, j);
         ad_tile tile = b->tile;
@@ -242,18 +248,18 @@ static void run_block(block *b, int64_t m, int64_t n) {
     ad_parallel_for(down * across, ad_product_cost(&part), run_task, b);
 }
 
-static void pack_rows(void *context, int64_t i) {
+static void pack_rows(void *context, int64_t task) {
     const block *b = context;
-    const int64_t at = start(&b->rows, i), size = b->g->size;
-    const int rows = (int)extent(&b->rows, i);
-    b->g->kernels->pack(b->tile.k, rows, b->a + at * b->g->a.row * size, b->g->a.row, b->g->a.col,
-                        b->packed_a + at * b->tile.k * size);
+    const int64_t each = TASK_ROWS / b->g->kernels->rows, i = task * each;
+    const int64_t end = ad_least(i + each, b->rows.count);
+    const ad_matrix *a = &b->g->a;
+    pack_panels(b, &b->rows, i, end, b->a, a->row, a->col, a->col * b->g->size < FAR, b->packed_a);
 }
 
 static void pack_cols(void *context, int64_t task) {
     const block *b = context;
     const int64_t j = task * b->cols_of_task;
-    pack_panels(b, j, ad_least(j + b->cols_of_task, b->cols.count));
+    pack_b(b, j, ad_least(j + b->cols_of_task, b->cols.count));
 }
 
 /* The block that begins at column j and element p of k, all rows. */
@@ -263,7 +269,7 @@ static void run_rows(block *b, const ad_product *g, int64_t j, int64_t n, int64_
         b->rows = cut(m, g->kernels->rows, MIN_ROWS);
         b->a = g->a.data + (at * g->a.row + p * g->a.col) * g->size;
         b->c = g->c + (at * g->c_row + j) * g->size;
-        if (b->packed_a) ad_parallel_for(b->rows.count, m * b->tile.k / 2, pack_rows, b);
+        if (b->packed_a) ad_parallel_for((m + TASK_ROWS - 1) / TASK_ROWS, m * b->tile.k / 2, pack_rows, b);
         run_block(b, m, n);
     }
 }

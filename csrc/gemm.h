@@ -20,12 +20,13 @@
  * 0 vectors are for fewer columns than a vector has. */
 typedef struct {
     int64_t k;
-    const void *a, *b, *bias; /* bias: NULL for none */
+    const void *a, *b, *bias, *more; /* bias: NULL for none; more: with a bias, what C is added to, or NULL */
     void *c;
-    int64_t a_row, a_col, b_row, c_row;
+    int64_t a_row, a_col, b_row, c_row, more_row;
     int64_t cols;
     bool accumulate;        /* go on from what C holds */
-    const int64_t *offsets; /* of each k, in elements: for the tiles of convolutions */
+    const int64_t *offsets; /* of each k, in elements: for the tiles of convolutions, */
+    const int64_t *starts;  /* and where each row of A begins, for those that read A at offsets */
 } ad_tile;
 typedef void ad_tile_fn(const ad_tile *tile);
 
@@ -81,6 +82,8 @@ typedef struct {
     int64_t c_row;    /* and rows so far apart */
     const char *bias; /* of each column, one after the other, or NULL */
     bool accumulate;
+    const char *more; /* with a bias, of ad_panels_run alone; a row's elements one after the other, */
+    int64_t more_row; /* and rows so far apart */
     /* what ad_gemm_ready found: */
     enum { AD_WAY_SMALL, AD_WAY_BLOCKS, AD_WAY_ROW, AD_WAY_DOTS } way;
     bool turned;            /* C^T = B^T A^T instead, which is the same memory */
@@ -92,7 +95,8 @@ void ad_gemm_ready(ad_product *g);            /* how to go about it; floats */
 int ad_gemm_run(const ad_product *g);         /* once it is ready */
 int ad_gemm(ad_product *g);                   /* both */
 /* For a B, of at least one row, that is multiplied with often: packed once, to k n elements; then C, by the
- * calling thread alone, from A and those. Its `b` is only looked at to pack. */
+ * calling thread alone, from A and those, to which `more` is added where it is there. Its `b` is only looked
+ * at to pack. */
 void ad_panels_pack(const ad_product *g, char *packed);
 void ad_panels_run(const ad_product *g, const char *packed);
 

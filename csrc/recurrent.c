@@ -15,7 +15,7 @@ enum {
 
 typedef struct {
     const ad_program *program;
-    int gates, reverse;
+    int gates, reverse, summed; /* summed: gates of which the program takes the sum of both parts */
     bool carries; /* the program takes the state before (c, or else h), and makes what may be kept */
     int64_t steps;
 } numbers;
@@ -27,12 +27,14 @@ typedef struct {
     ad_product product; /* what all products share */
     int64_t n, hidden;  /* sequences, and the width of their state */
     int64_t per_task;
-    char *packed;
+    char *packed; /* weights, and a bias of zeros */
     atomic_int status;
 } work;
 
-/* The operands of one program. */
+/* A program and its operands, laid out at the first step: at others, operands are elsewhere, and no more. */
 typedef struct {
+    ad_loop loop;
+    bool laid;
     ad_tensor of[AD_MAX_INPUTS + AD_MAX_OUTPUTS];
     const ad_tensor *in[AD_MAX_INPUTS];
     ad_tensor *out[AD_MAX_OUTPUTS];
@@ -50,13 +52,27 @@ static ad_tensor *place(operands *o, char *data, int64_t row) {
     return x;
 }
 
-static void give(operands *o, char *data, int64_t row) { o->in[o->n_in++] = place(o, data, row); }
-static void take(operands *o, char *data) { o->out[o->n_out++] = place(o, data, o->cols); }
+static void give(operands *o, char *data, int64_t row) {
+    if (o->laid)
+        o->loop.in[o->n_in].data = data;
+    else
+        o->in[o->n_in] = place(o, data, row);
+    o->n_in++;
+}
+
+static void take(operands *o, char *data) {
+    if (o->laid)
+        o->loop.out[o->n_out].data = data;
+    else
+        o->out[o->n_out] = place(o, data, o->cols);
+    o->n_out++;
+}
 
 static int compute(operands *o, const ad_program *p) {
-    ad_loop l;
-    const int status = ad_lay_out(&l, p, o->in, o->out);
-    return status ? status : ad_run_loop(&l, true, false);
+    const int status = o->laid ? AD_OK : ad_lay_out(&o->loop, p, o->in, o->out);
+    o->laid = true;
+    o->n_in = o->n_out = 0;
+    return status ? status : ad_run_loop(&o->loop, true, false);
 }
 
 /* Row `row` of a tensor of rows, one after the other. */
@@ -69,13 +85,16 @@ static char *kept_at(const work *w, const ad_tensor *x, int64_t step, int part, 
     return x->data + ((step * PARTS + part) * w->n + first) * w->hidden * w->product.size;
 }
 
-static void multiply(const work *w, int part, const char *a, const char *bias, char *c, bool accumulate) {
+static void multiply(const work *w, int part, const char *a, const char *bias, const char *more, char *c,
+                     bool accumulate) {
     ad_product g = w->product;
     g.a = (ad_matrix){a, w->hidden, 1};
-    g.bias = bias ? bias + part * w->hidden * g.size : NULL;
+    const int64_t square = w->hidden * w->hidden * g.size;
+    g.bias = bias ? bias + part * w->hidden * g.size : more ? w->packed + w->how->gates * square : NULL;
+    g.more = more;
     g.c = c;
     g.accumulate = accumulate;
-    ad_panels_run(&g, w->packed + part * w->hidden * w->hidden * g.size);
+    ad_panels_run(&g, w->packed + part * square);
 }
 
 /* Rows of `width` bytes that are read soon: so that they come while products are made. */
@@ -94,16 +113,19 @@ static int forward(work *w, int64_t first, int64_t rows, char *room) {
     const int gates = w->how->gates;
     char *h = row_of(h0, first), *c = c0 ? row_of(c0, first) : NULL;
     int status = AD_OK;
+    operands o = {.rows = rows, .cols = hidden, .dtype = x->dtype};
     w->product.m = rows;
     for (int64_t i = 0; i < w->how->steps && !status; i++) {
         const int64_t step = w->how->reverse ? w->how->steps - 1 - i : i, row = step * w->n + first;
-        operands o = {.rows = rows, .cols = hidden, .dtype = x->dtype};
         for (int k = 0; k < gates; k++) {
-            fetch(row_of(x, row) + k * hidden * size, rows, gates * hidden * size, hidden * size);
-            multiply(w, k, h, bias ? bias->data : NULL, room + k * part, false);
-            give(&o, row_of(x, row) + k * hidden * size, gates * hidden);
+            const char *ahead = row_of(x, row) + k * hidden * size;
+            fetch(ahead, rows, gates * hidden * size, hidden * size);
+            multiply(w, k, h, bias ? bias->data : NULL, k < w->how->summed ? ahead : NULL, room + k * part,
+                     false);
+            give(&o, room + k * part, hidden);
         }
-        for (int k = 0; k < gates; k++) give(&o, room + k * part, hidden);
+        for (int k = w->how->summed; k < gates; k++)
+            give(&o, row_of(x, row) + k * hidden * size, gates * hidden);
         if (w->how->carries) give(&o, c0 ? c : h, hidden);
         take(&o, h = row_of(out, row));
         if (c0) take(&o, c = row_of(cells, row));
@@ -136,10 +158,10 @@ static int back(work *w, int64_t first, int64_t rows, char *room) {
     int status = AD_OK;
     memset(room, 0, (size_t)(2 * part));
     if (end) memcpy(carried, row_of(end, first), (size_t)part);
+    operands o = {.rows = rows, .cols = hidden, .dtype = g->dtype};
     w->product.m = rows;
     for (int64_t i = 0; i < w->how->steps && !status; i++) {
         const int64_t step = w->how->reverse ? i : w->how->steps - 1 - i, row = step * w->n + first;
-        operands o = {.rows = rows, .cols = hidden, .dtype = g->dtype};
         for (int k = 0; kept && k < PARTS; k++) give(&o, kept_at(w, kept, step, k, first), hidden);
         if (kept) give(&o, row_of(before, row), hidden);
         if (after) give(&o, row_of(after, row), hidden);
@@ -153,7 +175,7 @@ static int back(work *w, int64_t first, int64_t rows, char *room) {
         if (status) return status;
         put(w, dgates, row, rows, made);
         if (dhidden) put(w, dhidden, row, rows, sent);
-        for (int k = 0; k < gates; k++) multiply(w, k, sent + k * part, NULL, next, k > 0);
+        for (int k = 0; k < gates; k++) multiply(w, k, sent + k * part, NULL, NULL, next, k > 0);
         char *const swapped = carried;
         carried = other, other = swapped;
     }
@@ -198,9 +220,12 @@ static int run(const ad_call *c) {
                              .n = hidden,
                              .k = hidden,
                              .c_row = hidden,
+                             .more_row = how->gates * hidden,
                              .b = {weight->data, strides[ahead], strides[!ahead]}};
     if (!w.n || !hidden) return AD_OK;
-    if (!(w.packed = ad_alloc((size_t)(how->gates * hidden * hidden * size)))) return AD_NO_MEMORY;
+    const int64_t bytes = how->gates * hidden * hidden * size;
+    if (!(w.packed = ad_alloc((size_t)(bytes + hidden * size)))) return AD_NO_MEMORY;
+    memset(w.packed + bytes, 0, (size_t)(hidden * size));
     for (int k = 0; k < how->gates; k++) {
         ad_product g = w.product;
         g.b.data += k * hidden * strides[0] * size;
@@ -259,9 +284,11 @@ int ad_recur(ad_op *op, int gates, int64_t steps, int reverse, const ad_tensor *
     if (bias &&
         (bias->dtype != x->dtype || bias->ndim != 1 || !bias->contiguous || bias->shape[0] != gates * hidden))
         return ad_fail(AD_BAD_SHAPE, bias->shape[0], gates * hidden, 0);
-    const ad_program *p = program_of(op, x, 2 * gates + carries, 1 + (c0 != NULL) + (carries ? PARTS : 0));
+    const int summed = 2 * gates + carries - op->n_in;
+    if (summed < 0 || summed > gates) return ad_fail(AD_BAD_ARG, op->n_in, gates, 0);
+    const ad_program *p = program_of(op, x, op->n_in, 1 + (c0 != NULL) + (carries ? PARTS : 0));
     if (!p) return ad_error(NULL);
-    const numbers how = {p, gates, reverse, carries, steps};
+    const numbers how = {p, gates, reverse, summed, carries, steps};
     const ad_tensor *const operand[] = {out[0], out[1], out[2], x, w, h0, c0, bias};
     return ad_do(&(ad_call){run, "recur", 3, 5, .x = operand, .numbers = &how, .n_bytes = sizeof how});
 }
@@ -282,7 +309,7 @@ int ad_recur_vjp(ad_op *op, int gates, int64_t steps, int reverse, const ad_tens
     const ad_program *p = program_of(op, g, (kept ? PARTS + 2 : 0) + (after != NULL) + 2,
                                      (out[1] ? 2 : 1) * gates + (kept != NULL));
     if (!p) return ad_error(NULL);
-    const numbers how = {p, gates, reverse, kept != NULL, steps};
+    const numbers how = {p, gates, reverse, 0, kept != NULL, steps};
     const ad_tensor *const operand[] = {out[0], out[1], out[2], out[3], g, w, kept, before, after, end};
     return ad_do(&(ad_call){run, "recur_vjp", 4, 6, .x = operand, .numbers = &how, .n_bytes = sizeof how});
 }

@@ -199,8 +199,9 @@ int ad_tape_hashes(const ad_tape *t, int n, uint64_t *hashes) {
 /* ---- many steps ---- */
 
 /* Where the outputs of each step go. */
-static bool can_stack(const ad_tape *t, int64_t to, ad_tensor *const *stacked) {
-    for (int i = 0; i < t->n_outputs; i++) {
+static bool can_stack(const ad_tape *t, int64_t to, int n, ad_tensor *const *stacked) {
+    if (n < 0 || n > t->n_outputs) return false;
+    for (int i = 0; i < n; i++) {
         const ad_tensor *row = &t->exports[i].operands[0], *all = stacked[i];
         if (!all->contiguous || all->ndim != row->ndim + 1 || all->dtype != row->dtype || all->shape[0] < to)
             return false;
@@ -232,8 +233,8 @@ static int gather(int n, ad_tensor *const *args, ad_tensor *const *data, const a
     return status;
 }
 
-static void stack(ad_tape *t, int64_t step, ad_tensor *const *stacked) {
-    for (int i = 0; i < t->n_outputs; i++) {
+static void stack(ad_tape *t, int64_t step, int n, ad_tensor *const *stacked) {
+    for (int i = 0; i < n; i++) {
         const ad_step *e = &t->exports[i];
         const ad_tensor *x = &e->operands[0];
         const int64_t nbytes = x->numel * ad_itemsize[x->dtype];
@@ -253,8 +254,8 @@ static void stack(ad_tape *t, int64_t step, ad_tensor *const *stacked) {
 }
 
 int ad_tape_steps(ad_tape *t, int n, ad_tensor *const *args, ad_tensor *const *data, const ad_tensor *order,
-                  int64_t from, int64_t to, ad_tensor *const *stacked) {
-    if (!t->ready || ad_recording || from < 0 || !can_stack(t, to, stacked))
+                  int64_t from, int64_t to, int n_stacked, ad_tensor *const *stacked) {
+    if (!t->ready || ad_recording || from < 0 || !can_stack(t, to, n_stacked, stacked))
         return ad_fail(AD_BAD_ARG, 0, 0, 0);
     if (order && !can_gather(n, args, data, order, to)) return ad_fail(AD_BAD_ARG, n, 0, 0);
     if (!take(t)) return ad_fail(AD_BUSY, 0, 0, 0);
@@ -265,7 +266,7 @@ int ad_tape_steps(ad_tape *t, int n, ad_tensor *const *args, ad_tensor *const *d
         if (order) t->status = gather(n, args, data, order, step);
         if (!t->status) t->status = make_results(t);
         if (!t->status) t->status = make_calls(t);
-        if (!t->status) stack(t, step, stacked);
+        if (!t->status) stack(t, step, n_stacked, stacked);
     }
     const int status = t->status;
     leave(t);

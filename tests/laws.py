@@ -77,6 +77,21 @@ def check_grads_are_their_own(case: Case, xs: Operands) -> None:
             x.grad.view(-1).add_(1)
 
 
+def check_alone(case: Case, xs: Operands) -> None:
+    """The gradient of an operand is the same where no other requires grad."""
+    leaves = as_leaves(xs)
+    _, found = derivatives(case, leaves)
+    wanted = [i for i, x in enumerate(leaves) if x.requires_grad]
+    for i, g in zip(wanted, found, strict=False) if len(wanted) > 1 else ():
+        _, alone = derivatives(case, [x.detach().requires_grad_(x is leaves[i]) for x in leaves])
+        got = alone[0] if alone else None
+        if g is None or got is None:
+            assert all(x is None or not x.any() for x in (g, got)), f"{case}, operand {i}"
+        else:
+            near = ad.allclose(got, g, rtol=1e-9, atol=1e-12, equal_nan=True)
+            assert near, f"{case}, operand {i}: another gradient alone"
+
+
 def gradients(case: Case, leaves: Operands) -> tuple[ad.Tensor, list[Any]]:
     """The result, and the bits of its gradients for a cotangent that differs at each element."""
     y, found = derivatives(case, leaves)

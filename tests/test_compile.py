@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import gc
 import inspect
 import re
@@ -98,6 +99,29 @@ def test_results_that_are_arguments_views_and_captured() -> None:
         assert bits(got[1]) == bits(x.t())
         assert got[4].tolist() == [7.0] * 3
         assert got[5].data_ptr() == captured.data_ptr()
+
+
+def spent(x: ad.Tensor, w: ad.Tensor) -> ad.Tensor:
+    y = x * w
+    y.sum().backward()
+    return y.softmax(0)
+
+
+def overwritten(x: ad.Tensor, w: ad.Tensor) -> ad.Tensor:
+    y = (x * w).exp()
+    z = y * 2
+    y.mul_(3)
+    return z
+
+
+@pytest.mark.parametrize("fn", [spent, overwritten])
+def test_results_that_backward_would_refuse_keep_a_call_eager(fn: Any) -> None:
+    w, x = ad.ones(3, requires_grad=True), ad.arange(3.0)
+    step = ad.compile(lambda x: fn(x, w))
+    with pytest.warns(UserWarning, match="it returns what backward would refuse"):
+        assert bits(step(x)) == bits(fn(x, w))
+    with pytest.raises(RuntimeError):
+        step(x).sum().backward()
 
 
 def test_results_never_alias_those_of_later_calls() -> None:
@@ -365,8 +389,24 @@ def test_random_draws_go_on_as_in_eager() -> None:
     assert run.stats().runs == 3
 
 
+@pytest.mark.parametrize("view", [ad.t, lambda x: x[:, ::2], lambda x: x.t()[1:]])
+def test_put_on_any_layout_is_recorded(view: Any) -> None:
+    def fn(at: ad.Tensor, value: ad.Tensor) -> ad.Tensor:
+        x = ad.zeros(4, 6)
+        view(x).put_(at, value, accumulate=True)
+        return x
+
+    run, value = ad.compile(fn, fullgraph=True), ad.tensor([1.5, 2.5, 4.0])
+    for last in (0, 5, 7, -1, -8):
+        at = ad.tensor([1, -1, last])
+        assert bits(run(at, value)) == bits(fn(at, value))
+    for bad in (99, -99):
+        with pytest.raises(IndexError, match=f"index {bad} is out of bounds"):
+            run(ad.tensor([1, 2, bad]), value)
+
+
 def test_check_finds_a_number_out_of_sight() -> None:
-    hidden = [2.0]
+    hidden = array.array("d", [2.0])
 
     def fn(x: ad.Tensor) -> ad.Tensor:
         y = x.exp()

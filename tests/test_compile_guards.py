@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -257,6 +258,36 @@ def test_globals_and_functions_named(monkeypatch: pytest.MonkeyPatch) -> None:
             assert run(x).tolist() == [2 * value] * 2
     monkeypatch.setitem(globals(), "helper", ad.neg)
     assert run(x).tolist() == [FACTOR - 1] * 2
+
+
+FACTOR = ad.ones(2, requires_grad=True)
+TENSOR: dict[str, Callable[[ad.Tensor], Any]] = {
+    "data": lambda w: setattr(w, "data", w.data * 0.5),
+    "transposed in place": lambda w: w.detach_().t_(),
+    "frozen": lambda w: w.requires_grad_(not w.requires_grad),
+    "outside the graph": lambda w: w.detach_(),
+    "written in the graph": lambda w: w.mul_(FACTOR),
+}
+
+
+@pytest.mark.parametrize("name", TENSOR)
+@pytest.mark.parametrize("kind", ["leaf", "constant", "view", "listed"])
+def test_a_tensor_found_by_name_is_the_one_it_is_now(name: str, kind: str) -> None:
+    base = ad.tensor([[1.0, 2.0], [3.0, 4.0]])
+    w = base if kind == "constant" else base[:] if kind == "view" else base.requires_grad_()
+    held = [w]
+
+    def fn(x: ad.Tensor) -> ad.Tensor:
+        return (x * (held[0] if kind == "listed" else w)).sum(0)
+
+    compiled, x = ad.compile(fn), ad.tensor([[1.0, 3.0]])
+    assert compiled(x).tolist() == compiled(x).tolist() == fn(x).tolist()
+    try:
+        TENSOR[name](w)
+    except RuntimeError:
+        pytest.skip("not of this kind")
+    want, got = fn(x), compiled(x)
+    assert (bits(got), got.requires_grad) == (bits(want), want.requires_grad)
 
 
 def test_closures() -> None:

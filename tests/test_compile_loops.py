@@ -35,6 +35,33 @@ def test_repeat_is_a_loop(optimizer: Any) -> None:
         compiled.step.repeat(0, x, y)
 
 
+def test_repeat_of_results_with_a_graph_and_of_arguments_that_share_memory_or_not() -> None:
+    w, x, y = nn.Parameter(ad.tensor([2.0, 3.0])), ad.ones(2), ad.ones(2)
+
+    @ad.compile
+    def step(x: ad.Tensor, y: ad.Tensor) -> Any:
+        return (w * x).sum(), (w * y).tanh(), x.view(2, 1)
+
+    for args in ((x, y), (x, x), (x, y)):
+        want, got = [step(*args) for _ in range(5)], step.repeat(5, *args)
+        for column, all_of_it in zip(zip(*want, strict=True), got, strict=True):
+            assert bits(all_of_it) == bits(ad.stack(column).detach())
+    assert step.stats().runs > 10
+
+
+def test_repeat_takes_turns_with_other_threads() -> None:
+    x = ad.zeros(2000)
+    step = ad.compile(lambda x: x.add_(1).sum().tanh())
+    others = [threading.Thread(target=lambda: [step(x) for _ in range(300)]) for _ in range(2)]
+    step(x), step(x)
+    for other in others:
+        other.start()
+    step.repeat(3000, x)
+    for other in others:
+        other.join()
+    assert step.stats().runs > 3000
+
+
 @pytest.mark.parametrize("shuffle", [False, True, "order"])
 @pytest.mark.parametrize("drop_last", [False, True])
 def test_epoch_is_a_loop(shuffle: Any, drop_last: bool) -> None:
@@ -107,6 +134,41 @@ def test_backward_through_a_compiled_module() -> None:
         y.backward()
     with pytest.raises(RuntimeError, match="create_graph"):
         run(z).sum().backward(create_graph=True)
+
+
+INSIDE: list[Any] = [
+    lambda w, a, b: (a * b).sum() + (w * a).sum(),
+    lambda w, a, b: a * b * b,
+    lambda w, a, b: (a * w, (b * w).tanh()),
+    lambda w, a, b: (a, a * b),
+]
+OUTSIDE: list[Any] = [
+    lambda w: (w, w),
+    lambda w: (w * 2, w),
+    lambda w: (w * 2, ad.ones(2)),
+    lambda w: (h := w * 2, h),
+    lambda w: (h := w * 2, h * 3),
+    lambda w: (h := w * 2, w * h),
+    lambda w: (h := w * 2, h[:]),
+]
+
+
+@pytest.mark.parametrize("inside", INSIDE)
+def test_gradients_where_arguments_and_names_lead_to_one_leaf(inside: Any) -> None:
+    w = nn.Parameter(ad.tensor([2.0, 3.0]))
+
+    def fn(a: ad.Tensor, b: ad.Tensor) -> Any:
+        return inside(w, a, b)
+
+    def gradient(fn: Any, outside: Any) -> ad.Tensor:
+        ys = fn(*outside(w * 1))
+        total = sum((y * y).sum() for y in (ys if isinstance(ys, tuple) else (ys,)))
+        return ad.autograd.grad(total, w)[0]
+
+    compiled = ad.compile(fn)
+    for outside in [*OUTSIDE, *OUTSIDE, *reversed(OUTSIDE)]:
+        assert ad.allclose(gradient(compiled, outside), gradient(fn, outside))
+    assert compiled.stats().runs >= len(OUTSIDE)
 
 
 def test_hooks_of_parameters_of_a_compiled_module() -> None:

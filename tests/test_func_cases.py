@@ -11,7 +11,7 @@ import pytest
 
 import autodiff as ad
 from autodiff import func, graph
-from autodiff.func.batched import Batched, lifted
+from autodiff.func.batched import Batched, BatchError, lifted
 from autodiff.func.batching import new_level
 from autodiff.testing.cases import CASES, Case
 from autodiff.testing.draw import Random
@@ -125,14 +125,26 @@ def test_cotangents_as_a_batch(case: Case) -> None:
             same_gradients(each, wanted[k], f"a batch of cotangents of {case}")
 
 
-@pytest.mark.parametrize("case", [c for c in CASES if c.name not in REFUSED][::3], ids=str)
-def test_batches_of_batches(case: Case) -> None:
+NESTED = [(case, 0) for case in CASES if case.name not in REFUSED][::3]
+NESTED += [(case, 1) for case in CASES if case.name not in REFUSED]
+
+
+@pytest.mark.parametrize(("case", "first"), NESTED, ids=str)
+def test_batches_of_batches(case: Case, first: int) -> None:
+    """The outer one is of every second operand, from the `first` on."""
     trial = Trial(case, seed=3)
     outer = [x.detach() for x in trial.given]
-    dims = [0 if i % 2 == 0 or len(outer) == 1 else None for i in range(len(outer))]
+    if len(outer) <= first:
+        return
+    dims = [0 if i % 2 == first else None for i in range(len(outer))]
     twice = [batch(x, 2) if d == 0 else x for x, d in zip(outer, dims, strict=True)]
     inner = func.vmap(case.call, in_dims=trial.dims)
-    found = func.vmap(inner, in_dims=tuple(dims))(*twice)
+    try:
+        found = func.vmap(inner, in_dims=tuple(dims))(*twice)
+    except BatchError as refused:  # of what writes to a clone of its first operand
+        if first and "would write" in str(refused):
+            return
+        raise
     for j in range(2):
         given = [x[j] if d == 0 else x for x, d in zip(twice, dims, strict=True)]
         wanted = ad.stack([case.call(*trial.sample(k, given)) for k in range(SAMPLES)])

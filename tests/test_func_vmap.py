@@ -180,6 +180,39 @@ def test_a_place_of_its_own_for_each_sample(f: Any) -> None:
     assert equal(vmap(f, (None, 0))(x[0], at), shared)
 
 
+def test_a_tensor_that_samples_share_is_not_written() -> None:
+    index = ad.tensor([2, 0, 1])
+    for write in (
+        lambda x, y: x.clone().scatter_add_(0, index, y),
+        lambda x, y: x.clone().scatter_(0, index, y),
+        lambda x, y: x.clone().masked_scatter_(x > 0, y),
+        lambda x, y: x.clone().cumsum_(0).clamp_(max=y),
+    ):
+        with pytest.raises(RuntimeError, match="over a tensor that is one for all of them"):
+            func.vmap(write, in_dims=(None, 0))(ad.ones(3), ad.ones(2, 3))
+
+
+def test_what_transforms_inside_leave_is_not_outside() -> None:
+    """A result requires grad where something outside does, and only there."""
+    x, y, w = ad.ones(2), ad.ones(2), ad.ones(2, requires_grad=True)
+    for inner in (
+        lambda x: func.grad(lambda q: (q.sin() * x).sum())(y),
+        lambda x: func.jvp(lambda q: q.sin() * x, (y,), (x,))[1],
+        lambda x: func.vjp(lambda q: q.sin() * x, y)[1](x)[0],
+        lambda x: func.jacfwd(lambda q: q.sin() * x)(y).sum(0),
+    ):
+        for outer in (func.jacrev, func.jacfwd, lambda f: func.grad(lambda x: f(x).sum())):
+            assert not outer(inner)(x).requires_grad
+            assert outer(lambda x, f=inner: f(x) * w)(x).requires_grad
+
+
+def test_a_weight_of_classes_that_all_samples_share() -> None:
+    x, target, weight = ad.randn(3, 2, 4), ad.tensor([1, 3]), ad.rand(4)
+    loss = ad.nn.functional.cross_entropy
+    found = func.vmap(lambda x: loss(x, target, weight=weight))(x)
+    assert ad.allclose(found, ad.stack([loss(row, target, weight=weight) for row in x]))
+
+
 def test_a_batch_of_none() -> None:
     assert vmap(lambda x: (x.exp() @ ad.ones(4, 2, dtype=x.dtype)).sum(0))(X[:0]).shape == (0,)
     assert vmap(func.grad(lambda x: (x * x).sum()))(X[:0]).shape == (0, 4)

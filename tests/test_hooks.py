@@ -68,6 +68,49 @@ def test_retaining_makes_no_cycle() -> None:
         gc.enable()
 
 
+WRITES: list[Any] = [
+    lambda y, view: y.mul_(2),
+    lambda y, view: y[0].mul_(2),
+    lambda y, view: view.t().mul_(2),
+    lambda y, view: y.mul_(2).unsqueeze_(0).squeeze_(),
+]
+
+
+@pytest.mark.parametrize("write", WRITES)
+def test_what_is_retained_is_the_gradient_of_the_value_that_was_written(write: Any) -> None:
+    x = leaf(1.0, 2.0)
+    y = x.expand(2, 2) * 1
+    view = y[:]
+    y.retain_grad()
+    view.retain_grad()
+    write(y, view)
+    want = 2 * 8.0 * 2 if write is not WRITES[1] else 2 * 8.0 + 8.0
+    assert y.retains_grad
+    assert view.retains_grad
+    (3 * y + 5 * view).sum().backward()
+    assert y.grad is not None
+    assert view.grad is not None
+    assert set(y.grad.view(-1).tolist()) == {8.0}
+    assert set(view.grad.view(-1).tolist()) == {5.0}
+    assert x.grad is not None
+    assert x.grad.tolist() == [want, want]
+
+
+def test_hooks_of_gradients_that_nobody_asked_for_are_not_called() -> None:
+    x, w, v = leaf(1.0), leaf(2.0), leaf(3.0)
+    called = []
+    y = w * v
+    for name, t in {"x": x, "w": w, "y": y}.items():
+        t.register_hook(lambda g, name=name: called.append(name))
+    z = x * y
+    ad.autograd.grad(z, x, retain_graph=True)
+    assert called == ["x"]
+    ad.autograd.grad(z, v, retain_graph=True)
+    assert called == ["x", "y"]
+    z.backward(inputs=[w])
+    assert called == ["x", "y", "y", "w"]
+
+
 def test_hook_wants_what_it_was_given() -> None:
     y = leaf(1.0, 2.0) * 2
     y.register_hook(lambda g: ad.ones(3, dtype=ad.float64))

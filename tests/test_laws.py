@@ -9,13 +9,14 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from laws import LAWS, applies, check_second_gradient, untested
+from laws import LAWS, applies, check_alone, check_second_gradient, untested
 
 import autodiff as ad
 from autodiff.ops.base import OPS
 from autodiff.ops.declare import FUNCTIONS
 from autodiff.testing import drawn
 from autodiff.testing.cases import CASES, OTHERS, Case
+from autodiff.testing.draw import Random
 
 # Drawing is most of the work, so a case's laws share what is drawn; the dear ones see some of it.
 # Sanitized builds run slowly, and watch memory rather than numbers: they see fewer.
@@ -74,6 +75,12 @@ def check(case: Case, laws: Callable[[list[ad.Tensor]], None]) -> None:
 @pytest.mark.parametrize("case", CASES, ids=str)
 def test_laws(case: Case) -> None:
     check(case, laws_of(case))
+
+
+@pytest.mark.parametrize("case", [case for case in CASES if case.differentiable], ids=str)
+def test_gradients_do_not_depend_on_who_else_wants_one(case: Case) -> None:
+    for seed in (1, 2):
+        check_alone(case, case.operands(Random(f"{case.name} {seed}")))
 
 
 def test_a_law_that_fails_at_its_last_turn_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -117,6 +117,19 @@ def test_large(m: int, k: int, n: int, dtype: str) -> None:
     assert values_of(got) == exact(whole_a, whole_b, dtype)
 
 
+@pytest.mark.parametrize("k", [4, 63, 64, 131, 1024])
+@pytest.mark.parametrize("n", [9, 37])
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_rows_at_one_place_of_the_cache(k: int, n: int, dtype: str) -> None:
+    """Columns whose distance is a power of two are multiplied in a way of their own."""
+    rng = random.Random(k)
+    x = matrix(floats(rng, 1, k, dtype), dtype, plain(1, k))
+    rows = matrix(floats(rng, n, 1024, dtype), dtype, plain(n, 1024))
+    columns = owned(lib.ad_transpose(owned(lib.ad_slice(rows, 1, 1024 - k, 1024, 1)), 0, 1))
+    whole = values_of(matmul(x, columns))
+    assert whole == values_of(matmul(x, owned(lib.ad_contiguous(columns, columns.dtype))))
+
+
 @given(st.data(), sizes, sizes, sizes, st.sampled_from(FLOATS), seeds)
 def test_layout_and_company_leave_the_bits(
     data: st.DataObject, m: int, k: int, n: int, dtype: str, rng: random.Random

@@ -10,9 +10,10 @@ from hypothesis import strategies as st
 import autodiff as ad
 from autodiff import nn
 from autodiff.expr import inputs
-from autodiff.native import lib
+from autodiff.native import NULL, descriptors, lib
 from autodiff.nn import functional as F
 from autodiff.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+from autodiff.ops.attention import attend, attend_parts
 from autodiff.ops.pointwise import PointwiseOp
 
 steps_op = PointwiseOp("steps_of_a_test", inputs(2)[0] + inputs(2)[1], 2)
@@ -44,6 +45,33 @@ def test_attention_has_the_bits_of_a_mask(
             y.backward(g)
             found.append([bits(x) for x in (y, *(x.grad for x in xs))])
         assert found[0] == found[1]
+
+
+@pytest.mark.parametrize("order", [(2, 1, 3, 0, 4), (2, 0, 3, 1, 4), (0, 1, 2, 3, 4)])
+@pytest.mark.parametrize("width", [1, 5])
+def test_parts_of_rows_attend_as_tensors_do(order: tuple[int, ...], width: int) -> None:
+    shape = [0] * 5
+    for size, d in zip((3, 2, 4, 40, width), order, strict=True):
+        shape[d] = size
+    for options in ({}, {"p": 0.4}, {"causal": True}, {"mask": ad.ones(40, 40).tril() > 0}):
+        how = {"mask": None, "causal": False, "scale": 0.5, "p": 0.0} | options
+        found = []
+        for together in (True, False):
+            ad.manual_seed(3)
+            x = ad.randn(shape).requires_grad_()
+            parts = x.permute(order)
+            y = attend_parts(parts, **how) if together else attend(*parts, **how)
+            (g,) = ad.autograd.grad(y, x, ad.randn(y.shape))
+            found.append([bits(z) for z in (y, g)])
+        assert found[0] == found[1]
+
+
+def test_what_cotangents_of_attention_are_not_written_to() -> None:
+    x = ad.ones(2, 3, 4)
+    for out in (ad.ones(2, 3, 5), ad.ones(3, 4), x.double(), ad.ones(2, 4, 3).mT, None):
+        outs = descriptors([x._p, NULL if out is None else out._p, x._p])
+        given = descriptors([x._p, x._p, x._p, NULL, NULL, x._p])
+        assert lib.ad_attend_vjp(given, 1.0, 0, 0.0, outs)
 
 
 def test_compiled_attention_drops_what_eager_attention_drops() -> None:

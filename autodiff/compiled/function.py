@@ -15,11 +15,11 @@ from autodiff.compiled.check import check
 from autodiff.compiled.guards import Names
 from autodiff.compiled.live import live_places, takes_out, with_live
 from autodiff.compiled.record import Recorder, UnfitError
-from autodiff.compiled.recording import MISS, Recording, constants, is_spent
+from autodiff.compiled.recording import MISS, Recording, is_spent
 from autodiff.compiled.show import Stats, listing, plot, stats
 from autodiff.compiled.signature import is_fixed, key_of
 from autodiff.compiled.steps import epoch, repeat
-from autodiff.compiled.tree import flatten
+from autodiff.compiled.tree import constants, flatten
 from autodiff.native import lib
 from autodiff.nn.module import Module
 from autodiff.ops.generator import Generator
@@ -189,14 +189,12 @@ class Compiled:
             self.tries.clear()
             self._quick = None
 
-    def steady(self, args: tuple[Any, ...]) -> Recording | None:
-        """The recording that fits a call now, and after each run of it again."""
+    def steady(self, args: tuple[Any, ...]) -> list[Recording]:
+        """The recordings that hold for a call now, and after each run of it again."""
         key = key_of((args, {}), [])
-        if recorder_here() is None and all(isinstance(x, Tensor) for x in args):
-            for recording in self.found(key):
-                if recording.leads_to_itself() and recording.holds():
-                    return recording
-        return None
+        if recorder_here() is not None or not all(isinstance(x, Tensor) for x in args):
+            return []
+        return [r for r in self.found(key) if r.leads_to_itself() and r.holds()]
 
     def repeat(self, n: int, *args: Any, progress: bool = False) -> Any:
         """What `n` calls return, made by one native call; tensors are stacked along dimension 0."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from autodiff.compiled.record import Recorder, exported
-from autodiff.graph import grad
+from autodiff.compiled.record import Recorder, UnfitError, exported
+from autodiff.graph import grad_between
 from autodiff.hooks import hooks_hidden
 from autodiff.native import error, ffi, lib, take_failure
 from autodiff.node import AccumulateGrad, Cotangents, Node, mode, version_sum
@@ -61,20 +61,22 @@ class Reverse:
 
     def __init__(self, recorder: Recorder, ys: list[Tensor]) -> None:
         roots = [node for node in map(live_node, ys) if node is not None]
-        inputs = [live_node(x) for x in recorder.inputs]
-        self.leaves = leaves_of(roots, {node for node in inputs if node is not None})
-        self.inputs = [i for i, node in enumerate(inputs) if node is not None]
-        owners = [leaf.variable for leaf in self.leaves]
-        targets = [x for x in owners if x is not None]
-        targets += [recorder.inputs[i] for i in self.inputs]
+        found = list(enumerate(map(live_node, recorder.inputs)))
+        inputs = {node: i for i, node in reversed(found) if node is not None}  # the first of equals
+        self.leaves = (*leaves_of(roots, set(inputs)),)  # what is behind inputs is outside
+        self.inputs = list(inputs.values())
         self.shapes = [(y.shape, y.dtype) for y in ys]
         self.watched = watched(recorder.tape, roots)
         cotangents = [zeros(shape, dtype=d) for shape, d in self.shapes]
         with hooks_hidden(self.leaves):  # they are called by the backward that this is a part of
-            tape = recorder.record_after(
-                [g._p for g in cotangents],
-                lambda: grad(ys, targets, cotangents, retain_graph=True, allow_unused=True),
-            )
+            try:
+                tape = recorder.record_after(
+                    [g._p for g in cotangents],
+                    lambda: grad_between(ys, [*self.leaves, *inputs], set(inputs), cotangents),
+                )
+            except RuntimeError as why:  # a graph that was gone through, or written over
+                text = f"it returns what backward would refuse; detach() it: {why}"
+                raise UnfitError(text) from why
         self.tape, found = tape
         self.n_links = lib.ad_tape_links(self.tape)
         self.wanted = [g is not None for g in found]
@@ -84,13 +86,21 @@ class Reverse:
         if lib.ad_tape_finish(self.tape, sum(self.wanted), True):
             raise error("compile")
 
-    def nodes(self, inputs: list[Tensor], links: list[Any]) -> list[Node]:
-        """The node of each result of a run that left what backward reads in `links`."""
+    def node(self, inputs: Sequence[Tensor], links: Sequence[Any]) -> CompiledNode:
+        """The node of a run that left what backward reads in `links`."""
         node = CompiledNode()
         node.reverse = self
-        node.edges = (*self.leaves, *[live_node(inputs[i]) for i in self.inputs])
-        node.saved = (*links, *self.watched)
-        node.versions = version_sum(node.saved) if node.saved else 0
+        edges = self.leaves
+        node.edges = (
+            (*edges, *[live_node(inputs[i]) for i in self.inputs]) if self.inputs else edges
+        )
+        node.saved = saved = (*links, *self.watched)
+        node.versions = version_sum(saved) if saved else 0
+        return node
+
+    def nodes(self, inputs: Sequence[Tensor], links: Sequence[Any]) -> list[Node]:
+        """The node of each result."""
+        node = self.node(inputs, links)
         if len(self.shapes) == 1:
             return [node]
         return [CompiledOutput(node, i) for i in range(len(self.shapes))]

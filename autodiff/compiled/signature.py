@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from autodiff.compiled.recording import is_hooked
+from autodiff.compiled.recording import is_hooked, same_nodes
 from autodiff.compiled.tree import flatten
 from autodiff.dtypes import get_default_dtype
 from autodiff.native import ffi
@@ -19,7 +19,7 @@ def key_of(call: Any, tensors: list[Tensor]) -> Any:
     """What decides which recordings may fit the arguments of a call; appends their tensors."""
     spec = flatten(call, tensors)
     modes = mode.grad, mode.inference, get_default_dtype()
-    return spec, modes, tuple(map(signature, tensors))
+    return spec, modes, tuple(map(signature, tensors)), same_nodes(tensors)
 
 
 def is_fixed(x: Tensor) -> bool:

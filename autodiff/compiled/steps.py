@@ -73,17 +73,17 @@ class Loop:
         i = 0
         while i < end:
             args = self.batch(i)
-            recording = self.step.steady(args) if 0 < i <= EARLY else None
-            if recording is None or len(recording.made) != len(self.results[-1]):
-                self.by_python(i)
-                i += 1
-                continue
-            made = [empty(end - i, *x.shape, dtype=x.dtype) for x in self.results[-1]]
-            self.native, self.first = made, i
-            self.natively(
-                recording, [x for x in args if isinstance(x, Tensor)], i, end, data, order
-            )
-            return
+            given = [x for x in args if isinstance(x, Tensor)]
+            for recording in self.step.steady(args) if 0 < i <= EARLY else ():
+                if len(recording.made) != len(self.results[-1]):
+                    continue
+                made = [empty(end - i, *x.shape, dtype=x.dtype) for x in self.results[-1]]
+                self.native, self.first = made, i
+                if self.natively(recording, given, i, end, data, order):
+                    return
+                self.native = []
+            self.by_python(i)
+            i += 1
 
     def natively(
         self,
@@ -93,8 +93,8 @@ class Loop:
         end: int,
         data: Sequence[Tensor] | None,
         order: Tensor | None,
-    ) -> None:
-        """The steps that are left, in native calls of about QUANTUM."""
+    ) -> bool:
+        """The steps that are left, in native calls of about QUANTUM; False if it does not fit."""
         inputs = [x._p for x in args if not is_fixed(x)]
         if order is not None and data is not None:
             n = int(args[0].shape[0])
@@ -104,19 +104,23 @@ class Loop:
         done, count, most = 0, 1, end - begin
         while done < most:
             start, to = time.perf_counter(), min(done + count, most)
-            if lib.ad_tape_steps(
+            while lib.ad_tape_steps(
                 *(recording.tape, len(inputs), inputs),
                 [x._p for x in data] if data else NULL,
                 NULL if order is None else order._p,
-                *(done, to, rows),
+                *(done, to, len(rows), rows),
             ):
-                recording.failed_for_good()
+                recording.failed()
+                if not recording.was_busy:
+                    return False  # the arguments share memory in another way
+                time.sleep(0)  # another thread calls the function between these native calls
             recording.runs += to - done
             recording.set_gradients([])
             self.progress.advance(to - done)
             done = to
             taken = time.perf_counter() - start
             count = count * 2 if taken < QUANTUM / 2 else max(1, int(count * QUANTUM / taken))
+        return True
 
     def result(self) -> Any:
         """What the steps returned, each tensor stacked along a new first dimension."""

@@ -16,7 +16,16 @@ from autodiff.ops.views import expand, reshape
 from autodiff.shapes import Size, dim_index
 from autodiff.tensor import Tensor, live_node
 
-__all__ = ["BatchError", "Batched", "Descriptor", "Level", "levels", "lifted", "padded"]
+__all__ = [
+    "BatchError",
+    "Batched",
+    "Descriptor",
+    "Level",
+    "levels",
+    "lifted",
+    "padded",
+    "shared_write",
+]
 
 
 class BatchError(RuntimeError):
@@ -171,6 +180,15 @@ class Batched(Tensor):
     __bool__ = _refused(
         "attempting to use a Tensor in some data-dependent control flow",
         "samples may take different branches. Use where(condition, a, b).",
+    )
+
+
+def shared_write(name: str) -> BatchError:
+    """The error of a write of all samples to memory that they share."""
+    return BatchError(
+        f"vmap: {name} would write a value for each sample over a tensor that is one for all of "
+        "them. Make the tensor inside the function from what it is given (x.new_zeros(...), "
+        "x.clone()), or use the operation that returns a new tensor."
     )
 
 

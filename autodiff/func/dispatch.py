@@ -20,7 +20,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from autodiff.autograd.function import Function
-from autodiff.func.batched import Batched, BatchError, Level, found, levels, mapped
+from autodiff.func.batched import Batched, BatchError, Level, found, levels, mapped, shared_write
 from autodiff.native import lib
 from autodiff.node import Node
 from autodiff.ops.base import Op, OpNode
@@ -125,15 +125,18 @@ def apply(name: str, function: Rule, raw: Rule, level: Level, args: Any, kwargs:
         result = rule(function, level, *args, **kwargs)
         if result is not NotImplemented:
             return result
+    writes = name in _WRITING or name.endswith("_")
     try:
         return raw(*args, **kwargs)
     except TypeError as error:
         if not _is_refusal(error) or name.startswith("_"):
             raise  # a function that is private to a public one
     except BatchError:  # of its own making, unless it is to write to what it was given
-        writes = name in _WRITING or name.endswith("_") or kwargs.get("out") is not None
-        if writes or name.startswith("_"):
+        if writes or kwargs.get("out") is not None or name.startswith("_"):
             raise
+    first = [*args, *kwargs.values()][0]
+    if writes and not (type(first) is Batched and first.level is level):
+        raise shared_write(name)
     return one_by_one(name, function, level, args, kwargs)
 
 

@@ -17,6 +17,7 @@ from autodiff.func.batched import (
     Level,
     lifted,
     padded,
+    shared_write,
     sizes,
 )
 from autodiff.func.dispatch import FUNCTIONS, OPERATIONS, signatures
@@ -58,14 +59,6 @@ def _is(x: Any, level: Level) -> bool:
     return type(x) is Batched and x.level is level
 
 
-def _in_place(name: str) -> BatchError:
-    return BatchError(
-        f"vmap: {name} would write a value for each sample over a tensor that is one for all of "
-        "them. Make the tensor inside the function from what it is given (x.new_zeros(...), "
-        "x.clone()), or use the operation that returns a new tensor."
-    )
-
-
 # ---- pointwise ----
 
 
@@ -102,7 +95,7 @@ def _pointwise(op: PointwiseOp, level: Level, tensors: Sequence[Tensor]) -> Tens
 @_function("pointwise_into")
 def _pointwise_into(op: PointwiseOp, level: Level, out: Tensor, tensors: Sequence[Tensor]) -> Any:
     if not _is(out, level):
-        raise _in_place(op.name)
+        raise shared_write(op.name)
     values = _lined_up(tensors, level, out.ndim)
     target = out.value  # type: ignore[attr-defined]
     op.into(target, [target if x is out else v for x, v in zip(tensors, values, strict=True)])
@@ -398,9 +391,9 @@ def _rms_norm(op: Op, level: Level, tensors: Any, args: Any) -> Any:
 
 
 @_function("nll", "cross_entropy")
-def _classes(function: Rule, level: Level, *args: Any) -> Any:
+def _classes(function: Rule, level: Level, *args: Any, **names: Any) -> Any:
     """Losses of rows: those of all samples' rows, and then each sample's of its own."""
-    if len(args) != 5 or any(_is(x, level) for x in args[2:3]):
+    if names or len(args) != 5 or any(_is(x, level) for x in args[2:3]):
         return NotImplemented
     rows, target, weight, ignored, reduction = args
     m, classes = rows.shape

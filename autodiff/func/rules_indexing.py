@@ -5,8 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.func.batched import Batched, BatchError, Level, found, lifted, padded, sizes
-from autodiff.func.rules import Rule, _function, _in_place, _is, _operation
+from autodiff.func.batched import (
+    Batched,
+    BatchError,
+    Level,
+    found,
+    lifted,
+    padded,
+    shared_write,
+    sizes,
+)
+from autodiff.func.rules import Rule, _function, _is, _operation
 from autodiff.ops.base import Op
 from autodiff.ops.create import ones_like
 from autodiff.ops.gather import Indices, gather
@@ -96,10 +105,10 @@ def _marked(function: Rule, level: Level, x: Any, count: int) -> Any:
 
 
 @_function("copy_")
-def _copied(function: Rule, level: Level, x: Any, src: Any, *rest: Any) -> Any:
+def _copied(function: Rule, level: Level, x: Any, src: Any, *rest: Any, **names: Any) -> Any:
     if not _is(x, level):
-        raise _in_place("copy_")
-    function(x.value, padded(src, level, x.ndim), *rest)
+        raise shared_write("copy_")
+    function(x.value, padded(src, level, x.ndim), *rest, **names)
     return x
 
 
@@ -108,7 +117,7 @@ def _written(
     function: Rule, level: Level, x: Any, indices: Indices, values: Any, *rest: Any
 ) -> Any:
     if not _is(x, level):
-        raise _in_place("an indexed write")
+        raise shared_write("an indexed write")
     ndim = len(indices.shape) + x.ndim - len(indices.ps)
     function(x.value, _behind(indices), padded(values, level, ndim), *rest)
     return x
@@ -140,7 +149,7 @@ def _by_index(function: Rule, level: Level, x: Any, index: Any, *value: Any) -> 
             x.copy_(_as(value[0], x).where(items[0], x))
             return None
     if value and not _is(x, level):
-        raise _in_place("an assignment")
+        raise shared_write("an assignment")
     if not value and any(_is_place(i, level) for i in items):
         return function(*_taken(x, items, level))
     return NotImplemented

@@ -20,7 +20,7 @@ from autodiff import graph
 from autodiff.func import trees
 from autodiff.func.batched import Batched, Level, levels, lifted
 from autodiff.grad_mode import enable_grad
-from autodiff.node import Node, mode
+from autodiff.node import AccumulateGrad, Node, mode
 from autodiff.ops.create import zeros_like
 from autodiff.ops.views import alias
 from autodiff.tensor import Tensor, live_node
@@ -92,12 +92,16 @@ class _Run:
 
 
 def _reaches(outputs: Iterable[Tensor], own: set[Node | None]) -> bool:
-    """Whether a graph ends at a leaf that is not a transform's own."""
+    """Whether a graph ends at a leaf that is not a transform's own, and that somebody still has.
+
+    The leaves of transforms inside, which are done, are in it too.
+    """
     stack = [node for y in outputs if (node := live_node(y)) is not None]
     seen = set(stack)
     while stack:
         node = stack.pop()
-        if not node.edges and node not in own:
+        ended = not node.edges and node not in own
+        if ended and not (isinstance(node, AccumulateGrad) and node.variable is None):
             return True
         for edge in node.edges:
             if edge is not None and edge not in seen:

@@ -240,7 +240,7 @@ def load(
         local = {**metadata.get(prefix[:-1], {}), "assign_to_params_buffers": assign}
         module._load_from_state_dict(state, prefix, local, True, missing, unexpected_names, errors)
         for name in module._module_names:
-            child = module.__dict__[name]
+            child = getattr(module, name)  # which may be a compiled one
             if child is not None:
                 path = f"{prefix}{name}."
                 visit(child, {k: v for k, v in state.items() if k.startswith(path)}, path)

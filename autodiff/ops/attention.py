@@ -13,7 +13,7 @@ from typing import Any
 from autodiff.expr import build, inputs
 from autodiff.native import NULL, descriptors, error, lib
 from autodiff.node import mode
-from autodiff.ops.base import Op, OpNode
+from autodiff.ops.base import Op, OpNode, fresh
 from autodiff.ops.contraction import _multiply
 from autodiff.ops.create import arange, empty, zeros
 from autodiff.ops.declare import where
@@ -27,12 +27,17 @@ from autodiff.ops.recompute import cotangents_of
 from autodiff.ops.views import unsqueeze
 from autodiff.tensor import Tensor, _free, _gc, wrap
 
-__all__ = ["attend", "attend_dropping", "masked"]
+__all__ = ["attend", "attend_dropping", "attend_parts", "masked"]
 
 _a, _b, _c = inputs(3)
 _kept = PointwiseOp("masked_scores", where(_b, _a, -math.inf), 2)
 _causal = PointwiseOp("causal_scores", where(build("le", _c, _b), _a, -math.inf), 3)
 _alive = PointwiseOp("alive_scores", where(build("eq", _b, -math.inf), 0.0, _a), 2)
+
+
+PARTS = (
+    2  # operands at most where the first one is of queries, keys and values; else there are more
+)
 
 
 class Asked:
@@ -78,16 +83,23 @@ def _noise(asked: Asked, like: Tensor) -> Tensor:
     return noise
 
 
-def composed(asked: Asked, q: Tensor, k: Tensor, v: Tensor, *mask: Tensor) -> Tensor:
+def composed(asked: Asked, *given: Tensor) -> Tensor:
     """Attention of differentiable operations."""
+    q, k, v, *mask = given if len(given) > PARTS else (*given[0], *given[1:])
     scores = _multiply(mul.call(q, number(asked.scale)), k, 2)
     weights = _weights_of(masked(scores, mask[0] if mask else None, asked.causal), bool(mask))
     return _multiply(weights * _noise(asked, weights) if asked.p else weights, v, 0)
 
 
-def _forward(q: Any, k: Any, v: Any, *rest: Any) -> Any:
-    asked: Asked = rest[-1]
-    mask = rest[0] if len(rest) > 1 else NULL
+def _parts(p: Any) -> list[Any]:
+    return [fresh(lib.ad_select(p, 0, i), "attention", p) for i in range(3)]
+
+
+def _forward(*args: Any) -> Any:
+    *given, asked = args
+    if len(given) <= PARTS:
+        given[:1] = _parts(given[0])
+    q, k, v, mask = given if len(given) > 3 else (*given, NULL)
     if not asked.p:
         return lib.ad_attend(q, k, v, mask, asked.scale, asked.causal, 0.0, NULL, NULL)
     places, rng = descriptors([NULL]), native_generator(None, "dropout")
@@ -97,21 +109,38 @@ def _forward(q: Any, k: Any, v: Any, *rest: Any) -> Any:
     return y
 
 
+def _dense_like(x: Tensor) -> Tensor:
+    """Memory of its shape, without gaps, its dimensions in their order there; rows stay rows."""
+    last = x.ndim - 1
+    order = [*sorted(range(last), key=x.stride, reverse=True), last]
+    if x.shape[last] == 1:
+        order = [*range(x.ndim)]
+    made = empty([x.shape[d] for d in order], dtype=x.dtype)
+    return made.permute(sorted(range(x.ndim), key=order.__getitem__))
+
+
 def _sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
     asked: Asked = node.args[0]
-    given = [wrap(p) for p in node.unpack()]
+    given = list(node.unpack())
+    together = None
+    if len(given) <= PARTS:
+        together = _dense_like(wrap(given[0]))
+        given[:1] = _parts(given[0])
     places = NULL if asked.places is None else asked.places
     g = g if g.stride(-1) == 1 else g.contiguous()
-    ins = [x._p for x in given] if len(given) > 3 else [*(x._p for x in given), NULL]
-    outs = descriptors([NULL] * 3)
+    ins = given if len(given) > 3 else [*given, NULL]
+    held = [NULL] * 3 if together is None else _parts(together._p)
+    outs = descriptors(held)
     native = descriptors([*ins, places, g._p])
     if lib.ad_attend_vjp(native, asked.scale, asked.causal, asked.p, outs):
-        raise error("attention", *(x._p for x in given))
-    found: list[Tensor | None] = [wrap(_gc(p, _free)) for p in outs]
-    for i, x in enumerate(given[:3]):
-        total = found[i]
-        found[i] = total.sum_to_size(x.shape) if node.needs(i) and total is not None else None
-    return found if len(given) == 3 else [*found, None]
+        raise error("attention", *given)
+    if together is not None:
+        return [together, None]
+    found = [
+        wrap(_gc(p, _free)).sum_to_size(wrap(x).shape) if node.needs(i) else None
+        for i, (p, x) in enumerate(zip([*outs], given, strict=False))
+    ]
+    return [*found, None]
 
 
 def _rule(node: OpNode, g: Tensor, *saved: Tensor) -> Sequence[Tensor | None]:
@@ -129,8 +158,9 @@ _OPS = {
         grad_name="ScaledDotProductAttentionBackward0",
         sweep=_sweep,
     )
-    for n in (3, 4)
+    for n in (1, 2, 3, 4)
 }
+_MASKED = (2, 4)
 
 
 @in_float32
@@ -145,8 +175,17 @@ def attend(
     return (attend_dropping if p else _attend)(given, Asked(causal, scale, p))
 
 
+@in_float32
+def attend_parts(
+    parts: Tensor, mask: Tensor | None, causal: bool, scale: float, p: float
+) -> Tensor:
+    """The same of q, k and v in one tensor's first dimension."""
+    given = (parts,) if mask is None else (parts, mask)
+    return (attend_dropping if p else _attend)(given, Asked(causal, scale, p))
+
+
 def _attend(given: Sequence[Tensor], asked: Asked) -> Tensor:
-    if len(given) > 3 and given[3].requires_grad:
+    if len(given) in _MASKED and given[-1].requires_grad:
         return composed(asked, *given)
     return _OPS[len(given)].on(given, asked)
 

@@ -124,7 +124,9 @@ class Op:
         else:
             y._node = self.record((x,), (edge,), args, p)
         if self.view:
-            y._base = base = x if base is None or x._acc is not None else base
+            if base is None or (x._acc is not None and x._acc is x._node):
+                base = x  # a leaf is a base, though it may be a view
+            y._base = base
             y._base_node = base._node
         else:
             y._base = y._base_node = None

@@ -26,47 +26,49 @@ def _tanh(x: Expr) -> Expr:
 class Cell(NamedTuple):
     """What a kind of cell computes at a step, and back.
 
-    `forward`: of what the inputs and the states add to each gate, and the state before (c, or h of
-    GRU), the new state and what is kept. `backward`: of what was kept, the state before and after,
+    `forward`: of what the states add to each gate, with what the inputs add to the first `summed`
+    of them, what these add to the others, and the state before (c, or h of GRU), the new state and
+    what is kept. `backward`: of what was kept, the state before and after,
     and both cotangents of h, from its row and the step after (and of c, or what GRU sends on by
     itself), those of the gates and the state before.
     """
 
     gates: int
+    summed: int
     kept: int
     forward: PointwiseOp
     backward: PointwiseOp
 
 
 def _lstm() -> Cell:
-    xi, xf, xg, xo, hi, hf, hg, ho, c = inputs(9)
-    i, f, g, o = _sigmoid(xi + hi), _sigmoid(xf + hf), _tanh(xg + hg), _sigmoid(xo + ho)
+    i, f, g, o, c = inputs(5)
+    i, f, g, o = _sigmoid(i), _sigmoid(f), _tanh(g), _sigmoid(o)
     new = f * c + i * g
-    forward = PointwiseOp("lstm", o * _tanh(new), 9, also=(new, i, f, g, o))
+    forward = PointwiseOp("lstm", o * _tanh(new), 5, also=(new, i, f, g, o))
     i, f, g, o, c, new, dy, dnext, dc = inputs(9)
     t, dh = _tanh(new), dy + dnext
     d = dc + dh * o * (1 - t * t)
     gates = (d * c * f * (1 - f), d * i * (1 - g * g), dh * t * o * (1 - o), d * f)
-    return Cell(4, 4, forward, PointwiseOp("lstm_vjp", d * g * i * (1 - i), 9, also=gates))
+    return Cell(4, 4, 4, forward, PointwiseOp("lstm_vjp", d * g * i * (1 - i), 9, also=gates))
 
 
 def _gru() -> Cell:
-    gr, gz, gn, hr, hz, hn, h = inputs(7)
-    r, z = _sigmoid(gr + hr), _sigmoid(gz + hz)
+    r, z, hn, gn, h = inputs(5)
+    r, z = _sigmoid(r), _sigmoid(z)
     n = _tanh(gn + r * hn)
-    forward = PointwiseOp("gru", n + z * (h - n), 7, also=(r, z, n, hn))
+    forward = PointwiseOp("gru", n + z * (h - n), 5, also=(r, z, n, hn))
     r, z, n, hn, h, dy, dnext, direct = inputs(8)
     dh = dy + (dnext + direct)
     dn = dh * (1 - z) * (1 - n * n)
     dr, dz = dn * hn * r * (1 - r), dh * (h - n) * z * (1 - z)
     gates = (dz, dn, dr, dz, dn * r, dh * z)
-    return Cell(3, 4, forward, PointwiseOp("gru_vjp", dr, 8, also=gates))
+    return Cell(3, 2, 4, forward, PointwiseOp("gru_vjp", dr, 8, also=gates))
 
 
 def _rnn(name: str, function: Callable[[Expr], Expr], slope: Callable[[Expr], Expr]) -> Cell:
     a, b, dnext = inputs(3)
-    forward = PointwiseOp(name, function(a + b), 2)
-    return Cell(1, 0, forward, PointwiseOp(f"{name}_vjp", (b + dnext) * slope(a), 3))
+    forward = PointwiseOp(name, function(a), 1)
+    return Cell(1, 1, 0, forward, PointwiseOp(f"{name}_vjp", (b + dnext) * slope(a), 3))
 
 
 CELLS = {
@@ -86,6 +88,10 @@ CELLS = {
 _i, _f, _g, _o, _c = inputs(5)
 _lstm_cell = PointwiseOp("lstm_cell", _sigmoid(_f) * _c + _sigmoid(_i) * _tanh(_g), 4 + 1)
 _lstm_out = PointwiseOp("lstm_out", _sigmoid(_i) * _tanh(_f), 2)
+_rnn_cells = {
+    "RNN_TANH": PointwiseOp("rnn_tanh_cell", _tanh(_i + _f), 2),
+    "RNN_RELU": PointwiseOp("rnn_relu_cell", build("relu", _i + _f), 2),
+}
 _gru_gate = PointwiseOp("gru_gate", _sigmoid(_i + _f), 2)
 _gru_new = PointwiseOp("gru_new", _tanh(_i + _f * _g), 3)
 _gru_out = PointwiseOp("gru_out", _i + _f * (_g - _i), 3)
@@ -109,7 +115,7 @@ def cell_step(
         r, z = _gru_gate.call(x[0], y[0]), _gru_gate.call(x[1], y[1])
         return (_gru_out.call(_gru_new.call(x[2], r, y[2]), z, h),)
     if kind != "LSTM":
-        return (CELLS[kind].forward.call(gates, hidden),)
+        return (_rnn_cells[kind].call(gates, hidden),)
     i, f, g, o = (p + q for p, q in zip(x, y, strict=True))
     c = _lstm_cell.call(i, f, g, o, state[1])
     h = _lstm_out.call(o, c)

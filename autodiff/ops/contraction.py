@@ -63,7 +63,7 @@ def _linear_sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
     edges = node.edges
     if len(edges) == 2 or edges[2] is None:
         return found
-    return (*found, own(lib.ad_sum_to(g._p, 1, (g._p.shape[1],)), "linear", g._p))
+    return (*found, own(lib.ad_sum_to(g._p, 1, (g._p.shape[g._p.ndim - 1],)), "linear", g._p))
 
 
 # a times b; bit 0 of the flags transposes a, bit 1 b. Batches come with the shapes of both.
@@ -89,14 +89,20 @@ def _linear_rule(
     node: OpNode, g: Tensor, x: Tensor | None, w: Tensor | None
 ) -> tuple[Tensor | None, ...]:
     """y = x w^T + b over the last dimension of x: dx = g w, dw = g^T x, db = the sum of g."""
-    gw = gb = None
-    gx = None if w is None else _multiply(g, w, 0)
+    gx = gw = gb = None
+    shape, rows = g.shape, g
     if x is not None:
-        rows = g if g._p.ndim == 2 else reshape(g, [-1, g.shape[-1]])
-        given = x if x._p.ndim == 2 else reshape(x, [-1, x.shape[-1]])
+        rows = g if g._p.ndim == 2 else reshape(g, [shape[:-1].numel(), shape[-1]])
+        given = x if x._p.ndim == 2 else reshape(x, [x.shape[:-1].numel(), x.shape[-1]])
         gw = _multiply(rows, given, 1)
+    if g._p.contiguous:
+        rows = g
+    if w is not None:
+        gx = _multiply(rows, w, 0)
+        if rows is not g:  # the rows of one product, which were copied, and not many small ones
+            gx = reshape(gx, [*shape[:-1], w.shape[1]])
     if len(node.edges) > 2 and node.needs(2):
-        gb = _sum_to(g, (g._p.shape[g._p.ndim - 1],))
+        gb = _sum_to(rows, (shape[-1],))
     return gx, gw, gb
 
 

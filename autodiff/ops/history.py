@@ -10,7 +10,7 @@ from autodiff.native import lib
 from autodiff.node import Node
 from autodiff.tensor import Tensor, live_node
 
-__all__ = ["check_writable", "late", "rebase"]
+__all__ = ["check_writable", "late", "move_retained", "rebase"]
 
 
 def check_writable(x: Tensor, op: str) -> None:
@@ -70,8 +70,8 @@ late = _Late()
 
 
 def changed_history(x: Tensor) -> None:
-    """Count the change of a tensor that was there before the recording that is under way."""
-    if changes.recorder is not None and not lib.ad_tape_made_here(x._p):
+    """Count the change of a tensor, unless the recording that is under way made it."""
+    if changes.recorder is None or not lib.ad_tape_made_here(x._p):
         changes.count += 1
 
 
@@ -83,8 +83,7 @@ def rebase(x: Tensor, node: Node) -> None:
         x._node = node
     else:
         _rebase_view(x, base, node)
-    if x._acc is not None and old is not None and old is not x._acc and x._node is not None:
-        _move_retained(old, x._node)
+    move_retained(x, old)
 
 
 def _rebase_view(x: Tensor, base: Tensor, node: Node) -> None:
@@ -92,16 +91,19 @@ def _rebase_view(x: Tensor, base: Tensor, node: Node) -> None:
     written.saved, written.versions = (), 0
     written.edges = (base._node, node)
     written.geometry = geometry(x, base)
-    base._node = written
+    old, base._node = base._node, written
+    move_retained(base, old)
     x._base_node = written
     x._node = late.view_node(x, base)
 
 
-def _move_retained(old: Node, new: Node) -> None:
+def move_retained(x: Tensor, old: Node | None) -> None:
     """retain_grad() is about a tensor: after a write, about what was written."""
+    if x._acc is None or old is None or old is x._acc or x._node is None:
+        return
     hooks = hooks_of(old)
-    if hooks.retained is not None:
-        hooks_of(new).retained, hooks.retained = hooks.retained, None
+    if hooks.retained is x._acc:
+        hooks_of(x._node).retained, hooks.retained = hooks.retained, None
 
 
 def geometry(x: Tensor, base: Tensor) -> tuple[Sequence[int], ...]:

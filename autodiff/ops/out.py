@@ -5,6 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Sequence
 
+from autodiff.changes import changed_of
 from autodiff.dtypes import SCALAR_NAMES
 from autodiff.grad_mode import no_grad
 from autodiff.node import mode
@@ -39,6 +40,7 @@ def fit(function: str, out: Tensor, shape: Sequence[int], *given: Tensor) -> Ten
             )
         out._p = empty(shape, dtype=out.dtype)._p
         out._base = out._base_node = None
+        changed_of(out)
     return out
 
 

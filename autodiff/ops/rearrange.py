@@ -6,10 +6,11 @@ import operator
 from collections.abc import Callable
 from typing import Any
 
+from autodiff.changes import changed_of
 from autodiff.native import NULL, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode
-from autodiff.ops.history import check_writable
+from autodiff.ops.history import check_writable, move_retained
 from autodiff.ops.regions import _region_put, as_strided
 from autodiff.ops.views import (
     _permute,
@@ -224,9 +225,11 @@ def _taken(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
         y = function(x, *args, **kwargs)
         if mode.grad:
             check_writable(x, name)
-        x._p, x._node = y._p, y._node
+        old, x._p, x._node = x._node, y._p, y._node
+        move_retained(x, old)
         if x._base is not None:
             x._base_node = y._base_node
+        changed_of(x)
         return x
 
     method.__name__ = method.__qualname__ = name

@@ -114,7 +114,10 @@ def _step_by_step(steps: Steps, gates: Any, out: Any, xs: Sequence[Any]) -> None
         state = [resized(x, rows, one) for x, one in zip(state, first, strict=True)]
         z = _product(state[0]._p, w, NULL if b is None else b, 2)
         news = _columns(steps.made, at, rows, 1)
-        given = [*_columns(gates, at, rows, cell.gates), *_columns(z, 0, rows, cell.gates)]
+        given, more = (_columns(p, i, rows, cell.gates) for p, i in ((z, 0), (gates, at)))
+        for part, other in zip(given[: cell.summed], more, strict=False):
+            wrap(part).add_(wrap(other))
+        given += more[cell.summed :]
         if kept is not None:
             given.append(state[-1]._p)
         if c0 is not None:

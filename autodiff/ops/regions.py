@@ -181,7 +181,8 @@ def _renew_view(x: Tensor, base: Tensor) -> None:
         )
     x._base_node = base._node
     if base._node is not None and base._node is not base._acc:
-        x._node = _view_node(x, base)
+        old, x._node = x._node, _view_node(x, base)
+        history.move_retained(x, old)
 
 
 history.late.split_region = _split_region

@@ -354,7 +354,7 @@ CONTRACTIONS = [
     Case("outer", lambda a, b: a.outer(b), sized("m", "n"),
          lambda a, b: Array((*a.shape, *b.shape), lambda i: a[i[:1]] * b[i[1:]])),
     Case("linear", linear, sized("m k", "n k", "n"), _linear),
-    Case("linear_batched", linear, sized("b m k", "n k", "n", low=1), _linear),
+    Case("linear_batched", linear, sized("b m k", "n k", "n"), _linear),
     Case("linear_plain", lambda x, w: linear(x, w), sized("m k", "n k"),
          lambda x, w: _linear(x, w, Array(w.shape[:1], lambda _: 0.0))),
 ]  # fmt: skip

@@ -23,9 +23,10 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
     const int across = vectors ? vectors : 1;
     const int64_t *offset = t->offsets;
     const int64_t c_row = t->c_row, cols = t->cols;
-    const T *a = t->a, *b = t->b;
+    const T *a = t->a, *b = t->b, *start[TILE_ROWS];
     T *c = t->c;
     V() acc[TILE_ROWS][AD_ROW_VECTORS], x[AD_ROW_VECTORS];
+    AD_UNROLL for (int i = 0; i < rows; i++) start[i] = at == NAME(a) ? a + t->starts[i] : NULL;
     AD_UNROLL for (int i = 0; i < rows; i++) {
         if (t->accumulate) {
             NAME(get)(acc[i], c + i * c_row, vectors, cols, last);
@@ -34,10 +35,10 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
         }
     }
     for (int64_t p = t->k; p > 0; p--) {
-        const T *this_a = at == NAME(a) ? a + *offset++ : a;
-        NAME(get)(x, at == NAME(b) ? b + *offset++ : b, vectors, cols, last);
+        const int64_t here = at == NAME(neither) ? 0 : *offset++;
+        NAME(get)(x, at == NAME(b) ? b + here : b, vectors, cols, last);
         AD_UNROLL for (int i = 0; i < rows; i++) {
-            const V() s = V(_set1)(this_a[i * a_row]);
+            const V() s = V(_set1)(at == NAME(a) ? start[i][here] : a[i * a_row]);
             AD_UNROLL for (int v = 0; v < across; v++) acc[i][v] = V(_fma)(s, x[v], acc[i][v]);
         }
         if (at != NAME(a)) a += a_col;
@@ -52,6 +53,12 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
         NAME(get)(x, t->bias, vectors, cols, last);
         AD_UNROLL for (int i = 0; i < rows; i++) {
             AD_UNROLL for (int v = 0; v < across; v++) acc[i][v] = V(_add)(acc[i][v], x[v]);
+        }
+        if (t->more && at == NAME(neither)) {
+            AD_UNROLL for (int i = 0; i < rows; i++) {
+                NAME(get)(x, (const T *)t->more + i * t->more_row, vectors, cols, last);
+                AD_UNROLL for (int v = 0; v < across; v++) acc[i][v] = V(_add)(acc[i][v], x[v]);
+            }
         }
     }
     AD_UNROLL for (int i = 0; i < rows; i++) NAME(put)(c + i * c_row, acc[i], vectors, cols, last);
@@ -137,7 +144,8 @@ static void NAME(pack)(int64_t k, int lanes, const void *src_, int64_t lane, int
 
 /* ---- chains of single elements ---- */
 
-#define CHAINS 4 /* vectors of chains side by side */
+#define LINK (16 / (int)sizeof(T)) /* elements of a row that are turned at a time */
+#define AT_ONE_PLACE 4096          /* bytes between rows whose elements meet in few places of the cache */
 
 AD_SIMD T NAME(fma_one)(T a, T b, T c) {
 #if VF_W == 1
@@ -157,60 +165,75 @@ AD_SIMD void NAME(dots_lanes)(const int lanes, int64_t k, const T *x, int64_t x_
     AD_UNROLL for (int l = 0; l < lanes; l++) c[l] = acc[l];
 }
 
-/* c = fma(x[p], y[p], c) for p in [0, k), of all the vectors of a row of y. */
-AD_SIMD void NAME(chains)(const int vectors, int64_t k, const T *x, int64_t x_step, const T *y, V() * acc) {
-    for (int64_t p = 0; p < k; p++) {
-        const V() s = V(_set1)(x[p * x_step]);
-        AD_UNROLL for (int v = 0; v < vectors; v++) acc[v] =
-            V(_fma)(s, V(_load)(y + (p * vectors + v) * W), acc[v]);
+/* Chains of W rows of y go on over LINK elements: the last LINK - first of those at y. */
+AD_SIMD V() NAME(link)(V() chains, const T *x, int64_t x_step, const T *y, int64_t row, int first) {
+    V() columns[LINK];
+    V(_columns)(y, row, columns);
+    AD_UNROLL for (int q = 0; q < LINK; q++) {
+        if (q >= first) chains = V(_fma)(V(_set1)(x[(q - first) * x_step]), columns[q], chains);
     }
+    return chains;
 }
 
-/* W elements of W rows of y, to the rows of dst. */
-AD_SIMD void NAME(turn)(const T *y, int64_t row, T *dst, int64_t dst_row) {
-    V() t[W];
-    AD_UNROLL for (int l = 0; l < W; l++) t[l] = V(_load)(y + l * row);
-    V(_transpose)(t);
-    AD_UNROLL for (int l = 0; l < W; l++) V(_store)(dst + l * dst_row, t[l]);
+/* Two times W rows of y, side by side: neither vector of chains has to wait for itself. */
+typedef struct {
+    int64_t k, x_step, row;
+    const T *x, *y[2];
+} NAME(links);
+
+AD_SIMD void NAME(link_both)(const NAME(links) * r, int64_t p, const T *y0, const T *y1, int64_t row,
+                             int first, V() * chains) {
+    const T *x = r->x + (p + first) * r->x_step;
+    chains[0] = NAME(link)(chains[0], x, r->x_step, y0, row, first);
+    chains[1] = NAME(link)(chains[1], x, r->x_step, y1, row, first);
 }
 
-/* W chains to a vector, some vectors side by side. While rows of y are turned a block at a time, the block
- * before is multiplied: shuffles fill the time in which chains wait for themselves. A block is whole cache
- * lines, as rows whose distance is a power of two push each other out of the cache. */
-AD_SIMD void NAME(dots_vectors)(const int vectors, int64_t k, const T *x, int64_t x_step, const T *y,
-                                int64_t row, T *c) {
-    enum { DEPTH = 128 / sizeof(T) };
-    _Alignas(64) T blocks[2][DEPTH * CHAINS * W];
-    V() acc[CHAINS];
-    const int64_t whole = k / W * W;
-    const int each = W > vectors ? W / vectors : 1; /* elements multiplied for W x W turned */
-    int64_t done = 0, depth = 0;
-    AD_UNROLL for (int v = 0; v < vectors; v++) acc[v] = V(_zero)();
-    const T *from = blocks[0];
-    for (int64_t p = 0; p < whole; p += depth) {
-        T *to = blocks[p / DEPTH % 2];
-        depth = ad_least(DEPTH, whole - p);
-        for (int v = 0; v < vectors; v++) {
-            for (int64_t q = 0; q < depth; q += W) {
-                NAME(turn)(y + v * W * row + p + q, row, to + (q * vectors + v) * W, vectors * W);
-                if (done == p) continue;
-                NAME(chains)(vectors, each, x + done * x_step, x_step, from, acc);
-                from += each * vectors * W;
-                done += each;
-            }
+/* A block's elements of a row: no less than two cache lines, and links for each of W rows that are copied. */
+enum {
+    NAME(depth) = 128 / sizeof(T) > W *LINK ? 128 / sizeof(T) : W *LINK,
+    NAME(apart) = NAME(depth) + 32 / sizeof(T)
+};
+
+AD_SIMD void NAME(copy_row)(T *dst, const T *src) {
+    AD_UNROLL for (int q = 0; q < NAME(depth); q += W) V(_store)(dst + q, V(_load)(src + q));
+}
+
+/* Rows that push each other out of the cache, but for what is left of k at the end: they are read by whole
+ * cache lines, to where they do not, while the chains go on over what was read before. */
+AD_SIMD int64_t NAME(dots_at_one_place)(const NAME(links) * r, V() * sums) {
+    enum { DEPTH = NAME(depth), APART = NAME(apart), STEP = DEPTH / W };
+    _Alignas(64) T blocks[2][2][W * APART];
+    V() chains[2] = {sums[0], sums[1]};
+    const int64_t count = r->k / DEPTH;
+    for (int64_t b = count ? -1 : 0; b < count; b++) {
+        const int64_t next = b + 1 < count ? (b + 1) * DEPTH : 0; /* the last time into no use */
+        T *to = blocks[(b + 1) & 1][0], *to1 = blocks[(b + 1) & 1][1];
+        const T *from = blocks[b & 1][0], *from1 = blocks[b & 1][1];
+        const T *y = r->y[0] + next, *y1 = r->y[1] + next;
+        for (int i = 0; i < W;
+             i++, to += APART, to1 += APART, y += r->row, y1 += r->row, from += STEP, from1 += STEP) {
+            NAME(copy_row)(to, y);
+            NAME(copy_row)(to1, y1);
+            if (b < 0) continue;
+            AD_UNROLL for (int q = 0; q < STEP; q += LINK)
+                NAME(link_both)(r, b * DEPTH + i * STEP + q, from + q, from1 + q, APART, 0, chains);
         }
-        NAME(chains)(vectors, p - done, x + done * x_step, x_step, from, acc);
-        done = p;
-        from = to;
     }
-    NAME(chains)(vectors, whole - done, x + done * x_step, x_step, from, acc);
-    if (whole < k) { /* the last W elements, of which only some are new */
-        T *last = blocks[0];
-        for (int v = 0; v < vectors; v++) NAME(turn)(y + v * W * row + k - W, row, last + v * W, vectors * W);
-        NAME(chains)
-        (vectors, k - whole, x + whole * x_step, x_step, last + (whole - k + W) * vectors * W, acc);
+    sums[0] = chains[0], sums[1] = chains[1];
+    return count * DEPTH;
+}
+
+static void NAME(dots_rows)(const NAME(links) * r, T *c0, T *c1) {
+    V() chains[2] = {V(_zero)(), V(_zero)()};
+    const bool at_one_place = r->row * (int64_t)sizeof(T) % AT_ONE_PLACE == 0;
+    int64_t p = at_one_place ? NAME(dots_at_one_place)(r, chains) : 0;
+    for (; p + LINK <= r->k; p += LINK) NAME(link_both)(r, p, r->y[0] + p, r->y[1] + p, r->row, 0, chains);
+    if (p < r->k) {
+        const int64_t last = r->k - LINK;
+        NAME(link_both)(r, last, r->y[0] + last, r->y[1] + last, r->row, (int)(p - last), chains);
     }
-    AD_UNROLL for (int v = 0; v < vectors; v++) V(_store)(c + v * W, acc[v]);
+    V(_store)(c0, chains[0]);
+    V(_store)(c1, chains[1]);
 }
 
 /* One chain has to wait for itself; several side by side do not. */
@@ -219,13 +242,11 @@ static void NAME(dots)(int64_t n, int64_t k, const void *x_, int64_t x_step, con
     const T *x = x_, *y = y_;
     T *c = c_;
     const bool tiny = k < 2 * W && n < 2 * W; /* to turn blocks would take longer than the chains */
-    if (W > 1 && step == 1 && k >= W && n >= W && !tiny) {
-        for (; n >= CHAINS * W; n -= CHAINS * W, y += CHAINS * W * row, c += CHAINS * W)
-            NAME(dots_vectors)(CHAINS, k, x, x_step, y, row, c);
-        for (int64_t rows; n > 0; n -= rows, y += W * row, c += W) {
-            rows = ad_least(n, W);
-            const int64_t again = W - rows; /* the last vector ends where the rows do */
-            NAME(dots_vectors)(1, k, x, x_step, y - again * row, row, c - again);
+    if (W > 1 && step == 1 && k >= LINK && n >= W && !tiny) {
+        for (int64_t i = 0; i < n; i += 2 * W) { /* the last vectors end where the rows do */
+            const int64_t i0 = n < 2 * W ? 0 : ad_least(i, n - 2 * W), i1 = ad_least(i0 + W, n - W);
+            const NAME(links) r = {k, x_step, row, x, {y + i0 * row, y + i1 * row}};
+            NAME(dots_rows)(&r, c + i0, c + i1);
         }
         return;
     }
@@ -280,7 +301,8 @@ static const ad_gemm_type NAME(gemm) = {
 
 #undef AT
 #undef AHEAD
-#undef CHAINS
+#undef LINK
+#undef AT_ONE_PLACE
 #undef TILE
 #undef TILES
 #undef ROW

@@ -87,6 +87,22 @@ AD_SIMD void vf_transpose(vf *x) {
         x[i + 4] = _mm256_permute2f128_ps(b[i], b[i + 4], 0x31);
     }
 }
+/* 16 bytes of each of as many rows as a vector has lanes, turned. */
+AD_SIMD void vf_columns(const float *p, int64_t row, vf *x) {
+    vf a[4], b[4];
+    AD_UNROLL for (int i = 0; i < 4; i++) {
+        a[i] = _mm256_castps128_ps256(_mm_loadu_ps(p + i * row));
+        a[i] = _mm256_insertf128_ps(a[i], _mm_loadu_ps(p + (i + 4) * row), 1);
+    }
+    AD_UNROLL for (int i = 0; i < 4; i += 2) {
+        b[i] = _mm256_unpacklo_ps(a[i], a[i + 1]);
+        b[i + 1] = _mm256_unpackhi_ps(a[i], a[i + 1]);
+    }
+    AD_UNROLL for (int i = 0; i < 2; i++) {
+        x[2 * i] = _mm256_shuffle_ps(b[i], b[i + 2], 0x44);
+        x[2 * i + 1] = _mm256_shuffle_ps(b[i], b[i + 2], 0xee);
+    }
+}
 AD_SIMD vf vf_minimum(vf a, vf b) { return vf_select(vf_ne(a, a), a, vf_min(a, b)); }
 AD_SIMD vf vf_maximum(vf a, vf b) { return vf_select(vf_ne(a, a), a, vf_max(a, b)); }
 AD_SIMD vfi vf_bits(vf a) { return _mm256_castps_si256(a); }
@@ -162,6 +178,14 @@ AD_SIMD void vd_transpose(vd *x) {
     const vd c = _mm256_unpacklo_pd(x[2], x[3]), d = _mm256_unpackhi_pd(x[2], x[3]);
     x[0] = _mm256_permute2f128_pd(a, c, 0x20), x[1] = _mm256_permute2f128_pd(b, d, 0x20);
     x[2] = _mm256_permute2f128_pd(a, c, 0x31), x[3] = _mm256_permute2f128_pd(b, d, 0x31);
+}
+AD_SIMD void vd_columns(const double *p, int64_t row, vd *x) {
+    vd a[2];
+    AD_UNROLL for (int i = 0; i < 2; i++) {
+        a[i] = _mm256_castpd128_pd256(_mm_loadu_pd(p + i * row));
+        a[i] = _mm256_insertf128_pd(a[i], _mm_loadu_pd(p + (i + 2) * row), 1);
+    }
+    x[0] = _mm256_unpacklo_pd(a[0], a[1]), x[1] = _mm256_unpackhi_pd(a[0], a[1]);
 }
 AD_SIMD vd vd_minimum(vd a, vd b) { return vd_select(vd_ne(a, a), a, vd_min(a, b)); }
 AD_SIMD vd vd_maximum(vd a, vd b) { return vd_select(vd_ne(a, a), a, vd_max(a, b)); }

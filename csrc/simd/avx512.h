@@ -73,6 +73,23 @@ AD_SIMD void vf_transpose(vf *x) {
         AD_UNROLL for (int i = 0; i < 16; i++) x[i] = y[i];
     }
 }
+AD_SIMD void vf_columns(const float *p, int64_t row, vf *x) {
+    vf a[4], b[4];
+    AD_UNROLL for (int i = 0; i < 4; i++) {
+        a[i] = _mm512_castps128_ps512(_mm_loadu_ps(p + i * row));
+        a[i] = _mm512_insertf32x4(a[i], _mm_loadu_ps(p + (i + 4) * row), 1);
+        a[i] = _mm512_insertf32x4(a[i], _mm_loadu_ps(p + (i + 8) * row), 2);
+        a[i] = _mm512_insertf32x4(a[i], _mm_loadu_ps(p + (i + 12) * row), 3);
+    }
+    AD_UNROLL for (int i = 0; i < 4; i += 2) {
+        b[i] = _mm512_unpacklo_ps(a[i], a[i + 1]);
+        b[i + 1] = _mm512_unpackhi_ps(a[i], a[i + 1]);
+    }
+    AD_UNROLL for (int i = 0; i < 2; i++) {
+        x[2 * i] = _mm512_shuffle_ps(b[i], b[i + 2], 0x44);
+        x[2 * i + 1] = _mm512_shuffle_ps(b[i], b[i + 2], 0xee);
+    }
+}
 AD_SIMD vf vf_minimum(vf a, vf b) { return vf_select(vf_ne(a, a), a, vf_min(a, b)); }
 AD_SIMD vf vf_maximum(vf a, vf b) { return vf_select(vf_ne(a, a), a, vf_max(a, b)); }
 AD_SIMD vfi vf_bits(vf a) { return _mm512_castps_si512(a); }
@@ -150,6 +167,16 @@ AD_SIMD void vd_transpose(vd *x) {
         }
         AD_UNROLL for (int i = 0; i < 8; i++) x[i] = y[i];
     }
+}
+AD_SIMD void vd_columns(const double *p, int64_t row, vd *x) {
+    vd a[2];
+    AD_UNROLL for (int i = 0; i < 2; i++) {
+        a[i] = _mm512_castpd128_pd512(_mm_loadu_pd(p + i * row));
+        a[i] = _mm512_insertf64x2(a[i], _mm_loadu_pd(p + (i + 2) * row), 1);
+        a[i] = _mm512_insertf64x2(a[i], _mm_loadu_pd(p + (i + 4) * row), 2);
+        a[i] = _mm512_insertf64x2(a[i], _mm_loadu_pd(p + (i + 6) * row), 3);
+    }
+    x[0] = _mm512_unpacklo_pd(a[0], a[1]), x[1] = _mm512_unpackhi_pd(a[0], a[1]);
 }
 AD_SIMD vd vd_minimum(vd a, vd b) { return vd_select(vd_ne(a, a), a, vd_min(a, b)); }
 AD_SIMD vd vd_maximum(vd a, vd b) { return vd_select(vd_ne(a, a), a, vd_max(a, b)); }

@@ -67,6 +67,10 @@ AD_SIMD void vf_transpose(vf *x) {
     x[0] = vzip1q_f32(a, c), x[1] = vzip2q_f32(a, c);
     x[2] = vzip1q_f32(b, d), x[3] = vzip2q_f32(b, d);
 }
+AD_SIMD void vf_columns(const float *p, int64_t row, vf *x) {
+    AD_UNROLL for (int i = 0; i < 4; i++) x[i] = vf_load(p + i * row);
+    vf_transpose(x);
+}
 AD_SIMD vf vf_minimum(vf a, vf b) { return vf_select(vf_ne(a, a), a, vf_min(a, b)); }
 AD_SIMD vf vf_maximum(vf a, vf b) { return vf_select(vf_ne(a, a), a, vf_max(a, b)); }
 AD_SIMD vfi vf_bits(vf a) { return vreinterpretq_u32_f32(a); }
@@ -128,6 +132,10 @@ AD_SIMD vd vd_max(vd a, vd b) { return vd_select(vd_lt(b, a), a, b); }
 AD_SIMD void vd_transpose(vd *x) {
     const vd a = x[0];
     x[0] = vzip1q_f64(a, x[1]), x[1] = vzip2q_f64(a, x[1]);
+}
+AD_SIMD void vd_columns(const double *p, int64_t row, vd *x) {
+    AD_UNROLL for (int i = 0; i < 2; i++) x[i] = vd_load(p + i * row);
+    vd_transpose(x);
 }
 AD_SIMD vd vd_minimum(vd a, vd b) { return vd_select(vd_ne(a, a), a, vd_min(a, b)); }
 AD_SIMD vd vd_maximum(vd a, vd b) { return vd_select(vd_ne(a, a), a, vd_max(a, b)); }

@@ -68,6 +68,10 @@ AD_SIMD vf vf_neg(vf a) { return -a; }
 AD_SIMD vf vf_min(vf a, vf b) { return a < b ? a : b; }
 AD_SIMD vf vf_max(vf a, vf b) { return a > b ? a : b; }
 AD_SIMD void vf_transpose(vf *x) { (void)x; }
+AD_SIMD void vf_columns(const float *p, int64_t row, vf *x) {
+    (void)row;
+    memcpy(x, p, 16);
+}
 AD_SIMD vf vf_minimum(vf a, vf b) { return a != a || a < b ? a : b; }
 AD_SIMD vf vf_maximum(vf a, vf b) { return a != a || a > b ? a : b; }
 AD_SIMD vf vf_floor(vf a) { return floorf(a); }
@@ -134,6 +138,10 @@ AD_SIMD vd vd_neg(vd a) { return -a; }
 AD_SIMD vd vd_min(vd a, vd b) { return a < b ? a : b; }
 AD_SIMD vd vd_max(vd a, vd b) { return a > b ? a : b; }
 AD_SIMD void vd_transpose(vd *x) { (void)x; }
+AD_SIMD void vd_columns(const double *p, int64_t row, vd *x) {
+    (void)row;
+    memcpy(x, p, 16);
+}
 AD_SIMD vd vd_minimum(vd a, vd b) { return a != a || a < b ? a : b; }
 AD_SIMD vd vd_maximum(vd a, vd b) { return a != a || a > b ? a : b; }
 AD_SIMD vd vd_floor(vd a) { return floor(a); }

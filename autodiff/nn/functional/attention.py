@@ -9,7 +9,7 @@ from autodiff.dtypes import SCALAR_NAMES
 from autodiff.nn.functional.noise import check_probability
 from autodiff.nn.functional.reduction import check_tensors
 from autodiff.ops import attention
-from autodiff.ops.views import expand, reshape
+from autodiff.ops.views import expand, reshape, select
 from autodiff.tensor import Tensor
 
 __all__ = ["scaled_dot_product_attention"]
@@ -110,6 +110,14 @@ def scaled_dot_product_attention(
         return query.new_zeros((*query.shape[:-1], value.shape[-1]))
     _check_dropout(dropout_p)
     return attention.attend(query, key, value, attn_mask, is_causal, float(scale), float(dropout_p))
+
+
+def attention_of_parts(parts: Tensor, mask: Tensor | None, p: float, causal: bool) -> Tensor:
+    """The same of queries, keys and values in one tensor's first dimension."""
+    one = select(parts, 0, 0)
+    _check(one, one, one, mask, causal)
+    _check_dropout(p)
+    return attention.attend_parts(parts, mask, causal, 1 / math.sqrt(one.shape[-1]), float(p))
 
 
 def _check_dropout(p: float) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, cast
 
 from autodiff import dtypes
-from autodiff.nn.functional.attention import scaled_dot_product_attention
+from autodiff.nn.functional.attention import attention_of_parts, scaled_dot_product_attention
 from autodiff.nn.functional.noise import dropout
 from autodiff.ops import attention
 from autodiff.ops.contraction import linear
 from autodiff.ops.create import zeros
 from autodiff.ops.join import cat
 from autodiff.ops.normalize import softmax
-from autodiff.ops.views import reshape, transpose
+from autodiff.ops.views import reshape, select, transpose
 from autodiff.tensor import Tensor
 
 __all__ = ["multi_head_attention_forward"]
@@ -71,14 +71,25 @@ def multi_head_attention_forward(
     _check_widths(query, key, value, embed_dim_to_check, num_heads, use_separate_proj_weight)
     separate = (q_proj_weight, k_proj_weight, v_proj_weight)
     weights = separate if use_separate_proj_weight else in_proj_weight
-    q, *kv = _projected(query, key, value, weights, in_proj_bias)
-    _check_mask(mask, q, kv[0], num_heads)
-    q = _by_head(q, num_heads)
-    k, v, more = _keys_and_values(q, kv, (bias_k, bias_v), (static_k, static_v), add_zero_attn)
-    mask, padding = (_wider(x, more) for x in (mask, padding))
-    y, shares = _attended(
-        q, k, v, _joined(mask, padding, q, k), need_weights, causal, dropout_p if training else 0.0
-    )
+    p = dropout_p if training else 0.0
+    others = (bias_k, bias_v, static_k, static_v)
+    plain = not (need_weights or add_zero_attn or any(x is not None for x in others))
+    same = query is key is value and query.shape[0] > 0 and not use_separate_proj_weight
+    if plain and same:
+        shares = None
+        _check_mask(mask, query, query, num_heads)
+        parts = _parts(
+            linear(query.contiguous(), cast(Tensor, in_proj_weight), in_proj_bias), num_heads
+        )
+        one = select(parts, 0, 0)
+        y = attention_of_parts(parts, _joined(mask, padding, one, one), p, causal)
+    else:
+        q, *kv = _projected(query, key, value, weights, in_proj_bias)
+        _check_mask(mask, q, kv[0], num_heads)
+        q = _by_head(q, num_heads)
+        k, v, more = _keys_and_values(q, kv, (bias_k, bias_v), (static_k, static_v), add_zero_attn)
+        mask, padding = (_wider(x, more) for x in (mask, padding))
+        y, shares = _attended(q, k, v, _joined(mask, padding, q, k), need_weights, causal, p)
     y = linear(_side_by_side(y), out_proj_weight, out_proj_bias)
     y = y if batched else y.squeeze(1)
     if shares is None:
@@ -230,6 +241,12 @@ def _by_head(x: Tensor, heads: int) -> Tensor:
     return reshape(x, (length, batch, heads, width // heads)).permute(1, 2, 0, 3)
 
 
+def _parts(x: Tensor, heads: int) -> Tensor:
+    """The same of queries, keys and values beside each other, which become a dimension in front."""
+    length, batch, width = x.shape
+    return reshape(x, (length, batch, 3, heads, width // heads // 3)).permute(2, 1, 3, 0, 4)
+
+
 def _side_by_side(x: Tensor) -> Tensor:
     """The inverse of `_by_head`."""
     batch, heads, length, head = x.shape
@@ -257,7 +274,7 @@ def _projected(
     if key is not value:
         return _projected(query, key, value, weights.chunk(3), bias)
     if query is key:
-        return linear(query, weights, bias).chunk(3, -1)
+        return linear(query.contiguous(), weights, bias).chunk(3, -1)
     parts = [query.shape[-1], 2 * query.shape[-1]]
     w, w2 = weights.split(parts)
     b, b2 = (None, None) if bias is None else bias.split(parts)
