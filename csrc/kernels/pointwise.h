@@ -133,12 +133,32 @@ AD_SIMD void vi_store_n(int64_t *p, int64_t a, int64_t n) {
 #define KERNEL_i64_1(name, arity)                                                                            \
     KERNEL(name, i64, int64_t, vi, VI_W, OPERANDS_##arity, OPERANDS_N_##arity, AD_INDEPENDENT)
 
+/* Four vectors at a time where no element is one of the few: there is no call between them, so constants stay
+ * in registers. */
+#define USUAL_LOOP(name)                                                                                     \
+    for (; i <= n - 4 * VF_W; i += 4 * VF_W) {                                                               \
+        vf r[4];                                                                                             \
+        mf usual = vf_##name##_is_usual(vf_load(x + i));                                                     \
+        AD_UNROLL for (int k = 0; k < 4; k++) {                                                              \
+            r[k] = vf_load(x + i + k * VF_W);                                                                \
+            usual = mf_and(usual, vf_##name##_is_usual(r[k]));                                               \
+        }                                                                                                    \
+        if (__builtin_expect(mf_any(mf_not(usual)), 0)) {                                                    \
+            for (int k = 0; k < 4; k++)                                                                      \
+                vf_store(d + i + k * VF_W, vf_##name##_rare(vf_load(x + i + k * VF_W)));                     \
+            continue;                                                                                        \
+        }                                                                                                    \
+        AD_UNROLL for (int k = 0; k < 4; k++) vf_store(d + i + k * VF_W, vf_##name##_usual(r[k]));           \
+    }
+
 #define AD_CAST(name, arity, F, D, I)
 #define AD_INSTR(name, arity, F, D, I)                                                                       \
     KERNEL_f32_##F(name, arity, ) KERNEL_f64_##D(name, arity, ) KERNEL_i64_##I(name, arity)
 #define AD_CHEAP(name, arity, F, D, I)                                                                       \
     KERNEL_f32_##F(name, arity, AD_UNROLL_4) KERNEL_f64_##D(name, arity, AD_UNROLL_4)                        \
         KERNEL_i64_##I(name, arity)
+#define AD_MOSTLY(name, arity, F, D, I)                                                                      \
+    KERNEL_f32_##F(name, arity, USUAL_LOOP(name)) KERNEL_f64_##D(name, arity, )
 #include "../instructions.def"
 #undef AD_INSTR
 

@@ -79,11 +79,12 @@ static __attribute__((noinline)) vf vf_exp_rare(vf x) {
     vf scale = vf_power(half, 1);
     return vf_mul(vf_fma(p, scale, scale), vf_power(rest, 1));
 }
-AD_SIMD vf vf_exp(vf x) {
-    if (mf_any(mf_not(vf_lt(vf_abs(x), vf_set1(87))))) return vf_exp_rare(x);
+AD_SIMD mf vf_exp_is_usual(vf x) { return vf_lt(vf_abs(x), vf_set1(87)); }
+AD_SIMD vf vf_exp_usual(vf x) {
     vf t, p = vf_expm1_poly(vf_exp_reduce(x, &t)), scale = vf_power(t, 1);
     return vf_fma(p, scale, scale);
 }
+AD_SIMD vf vf_exp(vf x) { return mf_any(mf_not(vf_exp_is_usual(x))) ? vf_exp_rare(x) : vf_exp_usual(x); }
 /* exp(x + low) for a low that is small beside 1 */
 AD_SIMD vd vd_exp_sum(vd x, vd low) {
     vd scale, r = vd_add(vd_exp_reduce(vd_exp_clamp(x), &scale), low);
@@ -208,12 +209,12 @@ static __attribute__((noinline)) vf vf_log_rare(vf x) {
     k = vf_select(tiny, vf_sub(k, vf_set1(23)), k);
     return vf_log_special(x, vf_log_core(m, k, vf_zero()));
 }
-AD_SIMD vf vf_log(vf x) {
-    mf plain = mf_and(vf_le(vf_set1(0x1p-126f), x), vf_lt(x, vf_set1(INFINITY)));
-    if (mf_any(mf_not(plain))) return vf_log_rare(x);
+AD_SIMD mf vf_log_is_usual(vf x) { return mf_and(vf_le(vf_set1(0x1p-126f), x), vf_lt(x, vf_set1(INFINITY))); }
+AD_SIMD vf vf_log_usual(vf x) {
     vf k, m = vf_split(x, &k);
     return vf_log_core(m, k, vf_zero());
 }
+AD_SIMD vf vf_log(vf x) { return mf_any(mf_not(vf_log_is_usual(x))) ? vf_log_rare(x) : vf_log_usual(x); }
 AD_SIMD vd vd_log(vd x) { return vd_log_special(x, vd_log_core(x, vd_zero())); }
 
 /* log(u) + c/u with u = 1 + x rounded and c what the rounding lost */
