@@ -95,12 +95,14 @@ __all__ += functions.__all__
 if TYPE_CHECKING:
     from autodiff import cuda as cuda
     from autodiff import data as data
+    from autodiff import distributions as distributions
     from autodiff import func as func
     from autodiff import io as io
     from autodiff import linalg as linalg
     from autodiff import nn as nn
     from autodiff import optim as optim
     from autodiff import utils as utils
+    from autodiff.at_top import *  # noqa: F403
     from autodiff.compiled import compile as compile
     from autodiff.func import vmap as vmap
     from autodiff.io import load as load
@@ -108,7 +110,7 @@ if TYPE_CHECKING:
     from autodiff.nonfinite import NonFiniteError as NonFiniteError
     from autodiff.nonfinite import detect_nonfinite as detect_nonfinite
 
-_LATE = {
+_LATE: dict[str, str] = {
     "NonFiniteError": "autodiff.nonfinite",
     "compile": "autodiff.compiled",
     "detect_nonfinite": "autodiff.nonfinite",
@@ -116,11 +118,22 @@ _LATE = {
     "save": "autodiff.io",
     "vmap": "autodiff.func",
 }
+# What nn.functional has, too, and takes long to import.
+_AT_TOP = """
+adaptive_avg_pool1d adaptive_max_pool1d affine_grid_generator alpha_dropout avg_pool1d batch_norm
+bilinear binary_cross_entropy_with_logits celu celu_ channel_shuffle constant_pad_nd conv1d conv2d
+conv3d conv_transpose1d conv_transpose2d conv_transpose3d cosine_embedding_loss cosine_similarity
+ctc_loss dropout embedding feature_alpha_dropout grid_sampler group_norm hardshrink
+hinge_embedding_loss instance_norm kl_div layer_norm margin_ranking_loss max_pool1d max_pool2d
+max_pool3d pairwise_distance pixel_shuffle pixel_unshuffle poisson_nll_loss prelu rms_norm rrelu
+rrelu_ selu selu_ threshold threshold_ triplet_margin_loss
+"""
+_LATE |= dict.fromkeys(_AT_TOP.split(), "autodiff.at_top")
 
 
 def __getattr__(name: str) -> Any:
     """What is imported when it is first asked for."""
-    if name in ("cuda", "data", "func", "io", "linalg", "nn", "optim", "utils"):
+    if name in ("cuda", "data", "distributions", "func", "io", "linalg", "nn", "optim", "utils"):
         return importlib.import_module(f"autodiff.{name}")
     if name in _LATE:
         return getattr(importlib.import_module(_LATE[name]), name)

@@ -10,6 +10,7 @@ from autodiff.ops import (
     arithmetic,
     assign,
     blended,
+    calculus,
     chains,
     comparing,
     contraction,
@@ -20,6 +21,7 @@ from autodiff.ops import (
     diagonals,
     dlpack,
     einsum,
+    embedded,
     everyday,
     gather,
     generator,
@@ -30,6 +32,7 @@ from autodiff.ops import (
     norms,
     order,
     placing,
+    powers,
     products,
     random,
     ranks,
@@ -40,10 +43,13 @@ from autodiff.ops import (
     scan,
     scatter,
     searching,
+    settings,
     sorting,
     splitting,
     stacking,
     statistics,
+    tallies,
+    typed,
     views,
 )
 from autodiff.ops.guard import guarded
@@ -54,6 +60,15 @@ _BY_MODULE: dict[Any, str] = {
     "logit nan_to_num polygamma round positive",
     comparing: "equal isclose allclose result_type",
     views: "reshape permute transpose t select narrow squeeze unsqueeze flatten clone",
+    settings: "use_deterministic_algorithms are_deterministic_algorithms_enabled can_cast "
+    "is_deterministic_algorithms_warn_only_enabled set_float32_matmul_precision "
+    "get_float32_matmul_precision set_default_device get_default_device",
+    typed: "scalar_tensor asarray is_same_size is_signed is_inference get_device",
+    powers: "float_power ldexp gcd lcm",
+    tallies: "mode histc histogram",
+    calculus: "gradient cumulative_trapezoid vander renorm",
+    embedded: "select_scatter slice_scatter diagonal_scatter as_strided_scatter unravel_index "
+    "index_reduce",
     splitting: "unbind split chunk split_with_sizes tensor_split hsplit vsplit dsplit",
     regions: "as_strided",
     rearrange: "movedim swapaxes adjoint ravel unflatten",
@@ -98,9 +113,10 @@ cat column_stack diag dstack gather hstack index_add index_copy index_select mas
 scatter scatter_add scatter_reduce stack take take_along_dim tril triu vstack
 all any amax amin argmax argmin logsumexp mean nansum nonzero prod std sum var
 arange empty eye full linspace ones zeros
+float_power gcd histc index_reduce lcm ldexp renorm
 isin isneginf isposinf logspace msort nanmean
 """
-_WITH_OUTS = "aminmax max min sort topk"  # results of two tensors, or one
+_WITH_OUTS = "aminmax max min mode histogram sort topk"  # results of two tensors, or one
 # Written over their first argument: the methods of these names.
 _IN_PLACE = """
 abs_ acos_ acosh_ addmv_ as_strided_ asin_ asinh_ atan_ atanh_ ceil_ clamp_ clamp_max_ clamp_min_
@@ -109,8 +125,9 @@ log2_ log_ logit_ nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ relu_ round_ r
 sinc_ sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_
 """
 _MAKERS = """
-tensor as_tensor arange empty empty_like eye full full_like linspace logspace ones ones_like zeros
-zeros_like rand rand_like randint randint_like randn randn_like randperm tril_indices triu_indices
+tensor as_tensor asarray scalar_tensor arange empty empty_like eye full full_like linspace logspace
+ones ones_like zeros zeros_like rand rand_like randint randint_like randn randn_like randperm
+tril_indices triu_indices
 """
 
 
@@ -125,6 +142,7 @@ def _table() -> dict[str, Callable[..., Any]]:
     table |= {name: placed(table[name]) for name in _MAKERS.split()}
     table |= {alias: table[name] for alias, name in ALIASES.items() if name in table}
     table |= {name: guarded(METHODS[name]) for name in _IN_PLACE.split()}
+    table |= {name: guarded(function) for name, function in typed.MAKERS.items()}
     table |= {name: guarded(function) for name, function in matrix_names.AT_TOP.items()}
     return table | {
         "broadcast_to": guarded(views.expand),

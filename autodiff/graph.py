@@ -75,7 +75,7 @@ class _Walk:
         grads: Sequence[Tensor | None] | None
         while ready:
             node, g = ready.pop()
-            seen = hooks and node in hooks  # a hook may keep what it is shown
+            seen = hooks and node in hooks and self.wants(node)  # a hook may keep what it is shown
             if seen and g is not None:
                 g = _call_tensor_hooks(hooks[node], g)
                 fresh.discard(node)
@@ -110,6 +110,12 @@ class _Walk:
                     if gi is not None:
                         waiting[edge] = gi
             gi = grads = g = None  # free as we go
+
+    def wants(self, node: Node) -> bool:
+        """Whether the gradient at a node is asked for, or leads to one that is."""
+        if self.targets is None or self.needed is None:
+            return True
+        return node in self.targets or node in self.needed
 
     def is_plain(self) -> bool:
         """Whether there is no more to do at a node than to run it."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -10,6 +11,7 @@ from autodiff.ops import (
     arithmetic,
     assign,
     blended,
+    calculus,
     calling,
     cast,
     comparing,
@@ -22,6 +24,7 @@ from autodiff.ops import (
     dlpack,
     draws,
     elementwise,
+    embedded,
     everyday,
     foreign,
     gather,
@@ -31,6 +34,7 @@ from autodiff.ops import (
     order,
     overwriting,
     placing,
+    powers,
     products,
     random,
     ranks,
@@ -44,6 +48,8 @@ from autodiff.ops import (
     sorting,
     splitting,
     statistics,
+    tallies,
+    typed,
     views,
 )
 from autodiff.ops.declare import FUNCTIONS
@@ -186,6 +192,17 @@ def _converter(name: str, d: dtypes.dtype) -> Callable[[Tensor], Tensor]:
     return method
 
 
+def _overwriting(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+    """The form of a function that writes its result over its first operand."""
+
+    @functools.wraps(function)
+    def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
+        return assign.copy_(self, function(self, *args, **kwargs))
+
+    method.__name__ = method.__qualname__ = name
+    return method
+
+
 def _matmul_operator(self: Any, other: Any) -> Tensor:
     if type(self) in TENSOR_TYPES and type(other) in TENSOR_TYPES:
         return contraction.matmul(self, other)
@@ -279,10 +296,18 @@ _BY_MODULE: dict[Any, str] = {
     statistics: "var std",
     create: "new_zeros new_ones new_empty new_full",
     convert: "new_tensor",
+    powers: "float_power float_power_ ldexp gcd lcm",
+    tallies: "mode histc histogram",
+    calculus: "renorm",
+    embedded: "select_scatter slice_scatter diagonal_scatter as_strided_scatter index_reduce",
+    typed: "new is_same_size is_signed get_device ndimension apply_",
     draws: "uniform_ normal_ log_normal_ exponential_ cauchy_ geometric_ bernoulli_ random_",
     random: "bernoulli multinomial",
     cast: "to",
 }
+
+
+_OVERWRITTEN = "ldexp gcd lcm renorm index_reduce"
 
 
 def _methods() -> dict[str, Callable[..., Any]]:
@@ -296,6 +321,7 @@ def _methods() -> dict[str, Callable[..., Any]]:
         for name in names.split():
             table[name] = guarded(getattr(module, name), method=True)
     table |= {name: guarded(f, method=True) for name, f in matrix_names.AT_TOP.items()}
+    table |= {f"{name}_": _overwriting(f"{name}_", table[name]) for name in _OVERWRITTEN.split()}
     table |= rearrange.TAKEN
     for name in ["new_zeros", "new_ones", "new_empty", "new_full", "new_tensor"]:
         table[name] = placed(table[name])

@@ -45,13 +45,12 @@ class Row:
 
 def measure(workload: Workload, ad: Library, rounds: int) -> Row | str:
     """The row, or why there is none."""
-    eager = workload.makes[US](ad)
-    twin = workload.makes[US](ad)
+    eager, twin = seeded(ad, workload.makes[US], ad), seeded(ad, workload.makes[US], ad)
     run = ad.compile(twin)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*stays eager")
         for _ in range(4):  # the first may make an optimizer's state, the second records
-            if bits(eager()) != bits(run()):
+            if bits(seeded(ad, eager)) != bits(seeded(ad, run)):
                 raise SystemExit(f"{workload.group}: {workload.name}: other bits than eager's")
     stats = run.stats()
     if not stats.runs:
@@ -67,6 +66,12 @@ def measure(workload: Workload, ad: Library, rounds: int) -> Row | str:
         memory if stats.eager_peak_bytes else 1.0,
     )
     return Row(workload, seconds, dict(zip(SIDES, ratios, strict=True)))
+
+
+def seeded(ad: Library, call: Any, *args: Any) -> Any:
+    """What a call gives that may draw."""
+    ad.manual_seed(0)
+    return call(*args)
 
 
 def recording_seconds(run: Any) -> float:

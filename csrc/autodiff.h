@@ -332,10 +332,10 @@ int ad_eigh(const ad_tensor *a, ad_tensor **out);
 typedef enum { AD_CONV_FORWARD, AD_CONV_TRANSPOSED, AD_CONV_WEIGHT } ad_conv_kind;
 ad_tensor *ad_conv(int kind, const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias, int64_t groups,
                    int nd, const int64_t *geometry);
-/* Where in the last nd (1 to 3) dimensions, taken as one, the greatest element of each window is: the first
- * of equals, or the last nan. plan, of n numbers: nd, the steps between elements of a window, the numbers of
- * windows, and for each dimension where windows start, and where they end. */
-ad_tensor *ad_max_pool(const ad_tensor *x, int64_t n, const int64_t *plan);
+/* The greatest element of each window of the last nd (1 to 3) dimensions, and where in these, taken as one,
+ * it is: the first of equals, or the last nan. plan, of n numbers: nd, the steps between elements of a
+ * window, the numbers of windows, and for each dimension where windows start, and where they end. */
+ad_tensor *ad_max_pool(const ad_tensor *x, int64_t n, const int64_t *plan, ad_tensor **places);
 
 /* ---- gather and scatter ---- */
 /* x (lead, n dimensions from the `first`, rest) at n int64 index tensors of one shape s: a result of shape

@@ -4,7 +4,7 @@
  * columns positions. Both add up the same chains. */
 #include "conv.h"
 
-#define DEPTH 256             /* channels and taps at a time: a panel of weights stays in L1 */
+#define DEPTH 256             /* channels and taps at a time, at most: a panel of weights stays in L1 */
 #define BLOCK_BYTES (1 << 17) /* of a block of the result before it is turned */
 #define LEAST_TASKS 4         /* that a batch is cut into where it can be */
 
@@ -105,6 +105,7 @@ typedef struct {
     const char *source, *weights, *bias;
     int64_t images, r0, r1, c0, c1;
     int64_t next_source; /* from one image to the next, in elements */
+    int64_t *starts;     /* room for an offset of each position */
     char *c; /* where the block goes: all of its images, before they are turned if that is to be */
 } block;
 
@@ -136,6 +137,24 @@ static void within(const ad_axis *axis, const ad_residue *r, int64_t from, int64
 
 /* ---- vectors of channels ---- */
 
+/* Positions one after the other, to all of which one combination belongs. */
+static bool moves_by_one(const ad_conv_plan *v) {
+    return v->axis[0].step == 1 && v->axis[1].step == 1 && v->axis[2].step == 1;
+}
+
+/* Row i of the block's, over all its images. */
+static bool row_of(const block *b, const combination *c, int64_t i, int64_t *offset) {
+    const int64_t rows = b->r1 - b->r0, image = i / rows;
+    if (!source_row(b->v, c, b->r0 + i % rows, offset)) return false;
+    *offset += image * b->next_source;
+    return true;
+}
+
+static int64_t even_depth(int64_t k) {
+    const int64_t parts = (k + DEPTH - 1) / DEPTH;
+    return parts ? (k + parts - 1) / parts : 1;
+}
+
 static void channel_tiles(void *context, const combination *c) {
     const block *b = context;
     const ad_conv_plan *v = b->v;
@@ -145,24 +164,32 @@ static void channel_tiles(void *context, const combination *c) {
     int64_t q0, q1, from;
     within(axis, c->r[2], b->c0, b->c1, &q0, &q1);
     const int64_t first = c->r[2]->first + q0 * axis->step - b->c0;
-    ad_tile tile = {.a_row = step, .c_row = axis->step * v->m};
+    const bool whole = moves_by_one(v);
+    const int64_t all = b->images * (b->r1 - b->r0), rows_at_once = whole ? all : 1;
+    const int64_t n = whole ? all * width : q1 - q0, depth = even_depth(c->k);
+    for (int64_t i = 0; i < rows_at_once; i++) {
+        from = 0;
+        if (whole) row_of(b, c, i, &from);
+        for (int64_t q = 0; q < q1 - q0; q++) b->starts[i * width + q] = from + q * step;
+    }
+    ad_tile tile = {.c_row = axis->step * v->m};
     for (int64_t j = 0; j < v->m; j += tile.cols) {
         tile.cols = tile.b_row = ad_conv_next(v->kernels, v->m - j, ad_conv_width(v->kernels));
-        for (int64_t p = 0; p == 0 || p < c->k; p += DEPTH) {
-            tile.k = ad_least(DEPTH, c->k - p);
+        for (int64_t p = 0; p == 0 || p < c->k; p += depth) {
+            tile.k = ad_least(depth, c->k - p);
             tile.b = weights + (j * c->k + p * tile.cols) * size;
             tile.bias = b->bias && p + tile.k == c->k ? b->bias + j * size : NULL;
             tile.accumulate = p > 0;
             tile.offsets = v->offsets + c->begin + p;
-            for (int64_t i = 0; i < b->images * (b->r1 - b->r0); i++) {
-                const int64_t image = i / (b->r1 - b->r0), r = b->r0 + i % (b->r1 - b->r0);
-                if (!source_row(v, c, r, &from)) continue;
-                from += image * b->next_source;
+            for (int64_t i = 0; i < all; i += rows_at_once) {
+                from = 0;
+                if (!whole && !row_of(b, c, i, &from)) continue;
                 char *to = b->c + ((i * width + first) * v->m + j) * size;
-                for (int64_t q = q0, rows; q < q1; q += rows) {
-                    rows = ad_conv_rows(v->kernels, q1 - q);
-                    tile.a = b->source + (from + q * step) * size;
-                    tile.c = to + (q - q0) * tile.c_row * size;
+                tile.a = b->source + (from + q0 * step) * size;
+                for (int64_t q = 0, rows; q < n; q += rows) {
+                    rows = ad_conv_rows(v->kernels, n - q);
+                    tile.starts = b->starts + q;
+                    tile.c = to + q * tile.c_row * size;
                     v->kernels->a_at[rows - 1][ad_conv_vectors(v->kernels, tile.cols)](&tile);
                 }
             }
@@ -303,24 +330,27 @@ static void run_block(void *context, int64_t task) {
                .c0 = col * v->cols,
                .c1 = ad_least((col + 1) * v->cols, width),
                .c = y};
-    const int64_t result = v->channels ? b.images * (b.r1 - b.r0) * (b.c1 - b.c0) * v->m * size : 0;
-    char *memory =
-        v->channels || v->local ? ad_alloc((size_t)(result + b.images * v->copy_bytes + 64)) : NULL;
+    const int64_t positions = v->channels ? b.images * (b.r1 - b.r0) * (b.c1 - b.c0) : 0;
+    const int64_t starts = (positions * (int64_t)sizeof(int64_t) + 63) / 64 * 64;
+    const int64_t result = starts + (positions * v->m * size + 63) / 64 * 64;
+    char *memory = v->channels || v->local ? ad_alloc((size_t)(result + b.images * v->copy_bytes)) : NULL;
     if (!memory && (v->channels || v->local)) {
         atomic_store(&v->status, AD_NO_MEMORY);
         return;
     }
-    if (v->channels) b.c = memory;
+    if (v->channels) b.starts = (int64_t *)memory, b.c = memory + starts;
     if (v->local) {
-        char *copy = memory + (result + 63) / 64 * 64;
+        char *copy = memory + result;
         copy_images(v, n, b.images, group, copy);
         b.source = copy;
         b.next_source = v->source.c * v->c;
     }
     if (v->holes) fill(&b);
-    bool single = v->m == 1;
-    for (int d = 0; d < 3; d++) single &= v->axis[d].step == 1;
-    for_combinations(v, v->channels ? channel_tiles : single ? line_tiles : position_tiles, &b);
+    for_combinations(v,
+                     v->channels                    ? channel_tiles
+                     : v->m == 1 && moves_by_one(v) ? line_tiles
+                                                    : position_tiles,
+                     &b);
     if (v->channels) turn(&b, y);
     ad_dealloc(memory);
 }

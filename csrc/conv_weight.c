@@ -120,9 +120,10 @@ static void run_task(void *context, int64_t task) {
     const char *g = v->packed + (group * v->m + j) * all * size;
     char *sums = v->sums + (group * v->c * v->taps * v->m + j) * size;
     const int64_t next_tap = k_taps > 1 ? (v->axis[2].tap[1].at - v->axis[2].tap[0].at) * v->source.at[2] : 0;
-    ad_tile tile = {.cols = panel_start(v, panel + 1) - j,
-                    .a_row = v->by_tap ? next_tap : v->source.c,
-                    .c_row = (v->by_tap ? 1 : v->taps) * v->m};
+    int64_t starts[AD_TILE_ROWS];
+    for (int i = 0; i < AD_TILE_ROWS; i++) starts[i] = i * (v->by_tap ? next_tap : v->source.c);
+    ad_tile tile = {
+        .cols = panel_start(v, panel + 1) - j, .starts = starts, .c_row = (v->by_tap ? 1 : v->taps) * v->m};
     tile.b_row = tile.cols;
     const int64_t vectors = ad_conv_vectors(v->kernels, tile.cols);
     for (int64_t p = 0; p < all; p += DEPTH) {

@@ -243,7 +243,6 @@ static void fold_item(void *context, int64_t item) {
 /* Joins the blocks of each result into the first block's row. */
 static void join_blocks(const reduction *r) {
     _Alignas(64) char part[TILE * 8], levels[LEVELS * TILE * 8];
-    if (r->blocks == 1) return;
     for (int64_t first = 0; first < r->outputs; first += TILE) {
         int64_t n = ad_least(TILE, r->outputs - first);
         cascade c = {0, levels};
@@ -299,10 +298,11 @@ void ad_choose_blocks(reduction *r) {
 }
 
 void ad_fold(reduction *r) {
-    const int64_t items = r->outputs / r->kept.shape[r->kept.ndim - 1] * r->tiles * r->blocks;
-    if (r->outputs == 1 && r->length <= CHUNK)
+    if (r->outputs == 1 && r->length <= CHUNK) {
         chunk_by_rows(r, r->x->data, 1, 0, r->length, r->results);
-    else
-        ad_parallel_for(items, r->direct ? r->x->numel / 8 : r->x->numel, fold_item, r);
-    join_blocks(r);
+        return;
+    }
+    const int64_t rows = r->kept.ndim == 1 ? 1 : r->outputs / r->kept.shape[r->kept.ndim - 1];
+    ad_parallel_for(rows * r->tiles * r->blocks, r->direct ? r->x->numel / 8 : r->x->numel, fold_item, r);
+    if (r->blocks > 1) join_blocks(r);
 }

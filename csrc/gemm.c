@@ -46,8 +46,11 @@ static ad_tile_fn *tile_of(const ad_product *g, int64_t rows, int64_t cols) {
 /* Small products: no blocks, no threads. B is packed a panel at a time where there is room for that. */
 static void run_small(const ad_product *g, void *packed_b) {
     const int64_t size = g->size, width = tile_width(g), vector = vector_width(g), height = g->kernels->rows;
-    ad_tile tile = {.k = g->k, .a_row = g->a.row, .a_col = g->a.col, .b_row = g->b.row, .c_row = g->c_row};
+    ad_tile tile; /* field by field, as clearing it all takes longer than a small tile */
+    tile.k = g->k;
+    tile.a_row = g->a.row, tile.a_col = g->a.col, tile.b_row = g->b.row, tile.c_row = g->c_row;
     tile.accumulate = g->accumulate;
+    tile.offsets = NULL;
     for (int64_t j = 0; j < g->n; j += tile.cols) {
         tile.cols = next(g->n - j, width, vector);
         tile.b = g->b.data + j * g->b.col * size;

@@ -25,7 +25,8 @@ typedef struct {
     int64_t a_row, a_col, b_row, c_row, more_row;
     int64_t cols;
     bool accumulate;        /* go on from what C holds */
-    const int64_t *offsets; /* of each k, in elements: for the tiles of convolutions */
+    const int64_t *offsets; /* of each k, in elements: for the tiles of convolutions, */
+    const int64_t *starts;  /* and where each row of A begins, for those that read A at offsets */
 } ad_tile;
 typedef void ad_tile_fn(const ad_tile *tile);
 

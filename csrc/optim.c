@@ -9,6 +9,7 @@ enum {
     MAX_STATES = 3, /* tensors like the parameter */
     MAX_LIKE = 2 + MAX_STATES,
     MAX_SCALARS = 3,
+    MAX_HYPERS = 8,
     MAX_COLUMNS = MAX_LIKE + MAX_SCALARS,
 };
 
@@ -176,11 +177,11 @@ static int check_row(int kind, ad_tensor *const *row) {
 typedef struct {
     void (*kernel)(int64_t n, void *const *data, const ad_update *u);
     int64_t numel, size;
-    char *data[MAX_LIKE]; /* of the parameter, its gradient, its states */
+    void *data[MAX_LIKE]; /* of the parameter, its gradient, its states */
 } elements;
 
 typedef struct {
-    elements of;
+    const elements *of;
     ad_update numbers;
     double scalars[MAX_SCALARS]; /* what the numbers were made from, */
     double left[MAX_SCALARS];    /* and what that made of it */
@@ -190,10 +191,11 @@ typedef struct {
 
 static void run_chunk(void *context, int64_t chunk) {
     const task *t = context;
+    const elements *of = t->of;
     const int64_t first = chunk * CHUNK;
     void *data[MAX_LIKE] = {0};
-    for (int i = 0; i < t->n_like; i++) data[i] = t->of.data[i] + first * t->of.size;
-    t->of.kernel(ad_least(t->of.numel - first, CHUNK), data, &t->numbers);
+    for (int i = 0; i < t->n_like; i++) data[i] = (char *)of->data[i] + first * of->size;
+    of->kernel(ad_least(of->numel - first, CHUNK), data, &t->numbers);
 }
 
 static bool same_strides(const ad_tensor *a, const ad_tensor *b) {
@@ -210,14 +212,15 @@ static ad_tensor *make_like(const ad_tensor *param, int dtype) {
 }
 
 static void run(task *t) {
-    if (t->of.numel <= CHUNK)
-        run_chunk(t, 0);
+    const int64_t n = t->of->numel;
+    if (n <= CHUNK)
+        t->of->kernel(n, t->of->data, &t->numbers);
     else
-        ad_parallel_for((t->of.numel + CHUNK - 1) / CHUNK, t->of.numel / 8 * t->n_like, run_chunk, t);
+        ad_parallel_for((n + CHUNK - 1) / CHUNK, n / 8 * t->n_like, run_chunk, t);
 }
 
 /* Any layouts: what does not lie as the parameter does, or is of 16 bits, passes through a copy that does. */
-static int run_strided(task *t, ad_tensor *const *row) {
+static int run_strided(task *t, elements *of, ad_tensor *const *row) {
     ad_tensor *copies[MAX_LIKE] = {0};
     int status = AD_OK;
     const int dtype = ad_work_dtype(row[0]->dtype);
@@ -229,7 +232,7 @@ static int run_strided(task *t, ad_tensor *const *row) {
             status = AD_NO_MEMORY;
         } else {
             ad_copy_into(copies[i], row[i]);
-            t->of.data[i] = copies[i]->data;
+            of->data[i] = copies[i]->data;
         }
     }
     if (!status) run(t);
@@ -255,9 +258,11 @@ static bool take_row(elements *of, int n_like, int kind, ad_tensor *const *row) 
 }
 
 static int update(task *t, int kind, ad_tensor *const *row) {
-    if (take_row(&t->of, t->n_like, kind, row))
+    elements of;
+    t->of = &of;
+    if (take_row(&of, t->n_like, kind, row))
         run(t);
-    else if (run_strided(t, row))
+    else if (run_strided(t, &of, row))
         return AD_NO_MEMORY;
     for (int i = 0; i < t->n_like; i++)
         if (i != 1) ad_wrote(row[i], AD_BY_OPTIMIZER);
@@ -363,10 +368,12 @@ static int run_step(const ad_call *c) {
     return status;
 }
 
-/* Where all is flat: the rows of operands, and where their elements are. */
+/* Where all is flat: the rows of operands, and where their elements are; the task of the last run, and the
+ * options that its numbers were made from. */
 typedef struct {
     step_numbers s;
-    int n_like;
+    task now;
+    double hyper[MAX_HYPERS];
     struct laid_row {
         elements of;
         ad_tensor *columns[MAX_COLUMNS];
@@ -388,12 +395,13 @@ static bool lay(const ad_call *c, void *room) {
     laid *l = room;
     bool flat = true;
     l->s = *(const step_numbers *)c->numbers;
-    l->n_like = 2 + optimizers[l->s.kind].states;
+    memset(&l->now, 0, sizeof l->now);
+    l->now.n_like = 2 + optimizers[l->s.kind].states;
     for (int i = 0; i < l->s.n; i++) {
         struct laid_row *row = &l->rows[i];
         for (int j = 0; j < ad_optim_columns(l->s.kind); j++)
             row->columns[j] = (ad_tensor *)c->x[operand_of(l, i, j)];
-        flat = take_row(&row->of, l->n_like, l->s.kind, row->columns) && flat;
+        flat = take_row(&row->of, l->now.n_like, l->s.kind, row->columns) && flat;
     }
     return flat;
 }
@@ -402,20 +410,25 @@ static void pointers(const ad_call *c, void *room, ad_place_fn *place, void *con
     laid *l = room;
     (void)c;
     for (int i = 0; i < l->s.n; i++)
-        for (int j = 0; j < l->n_like; j++) place(context, (int)operand_of(l, i, j), &l->rows[i].of.data[j]);
+        for (int j = 0; j < l->now.n_like; j++)
+            place(context, (int)operand_of(l, i, j), (char **)&l->rows[i].of.data[j]);
 }
 
 static int run_laid(const ad_call *c) {
-    const laid *l = c->numbers;
-    task now = {.n_like = l->n_like};
+    laid *l = (laid *)c->numbers;
+    task *now = &l->now;
+    const int kind = l->s.kind, n_like = now->n_like;
+    const size_t nbytes = sizeof(double) * (size_t)optimizers[kind].hypers;
+    if (memcmp(l->hyper, l->s.hyper, nbytes)) now->prepared = false;
+    memcpy(l->hyper, l->s.hyper, nbytes);
     for (const struct laid_row *row = l->rows, *end = row + l->s.n; row < end; row++) {
         ad_tensor *const *columns = row->columns;
-        take_numbers(&now, l->s.kind, l->s.hyper, columns + l->n_like);
-        now.of = row->of;
-        run(&now);
-        for (int j = 0; j < l->n_like; j++)
+        take_numbers(now, kind, l->hyper, columns + n_like);
+        now->of = &row->of;
+        run(now);
+        for (int j = 0; j < n_like; j++)
             if (j != 1) ad_wrote(columns[j], AD_BY_OPTIMIZER);
-        store_scalars(&now, l->s.kind, columns + l->n_like);
+        store_scalars(now, kind, columns + n_like);
     }
     return AD_OK;
 }

@@ -1,4 +1,4 @@
-/* pool.c: where the greatest element of each window is. */
+/* pool.c: the greatest element of each window, and where it is. */
 #include "tape.h"
 #include "walk.h"
 
@@ -13,6 +13,7 @@ typedef struct {
 
 typedef struct {
     const char *x;
+    char *most;
     int64_t *y;
     int dtype;
     ad_walk planes;
@@ -24,13 +25,12 @@ typedef struct {
  * greatest is nothing a CPU could guess, so there are no branches for it. */
 #define POOL(type, bits)                                                                                     \
     static void run_alike_##type(const task *t, const type *x, const int64_t *at, int64_t i, int64_t n,      \
-                                 int64_t *restrict y) {                                                      \
+                                 type *restrict most, int64_t *restrict y) {                                 \
         const axis d_axis = t->axis[0], h_axis = t->axis[1], w_axis = t->axis[2];                            \
         const int64_t d0 = d_axis.first[at[0]], d1 = d_axis.end[at[0]];                                      \
         const int64_t h0 = h_axis.first[at[1]], h1 = h_axis.end[at[1]];                                      \
         const int64_t w0 = w_axis.first[i], w1 = w_axis.end[i];                                              \
         const int64_t apart = n > 1 ? w_axis.first[i + 1] - w0 : 0, step = apart * w_axis.stride;            \
-        type most[STRIP];                                                                                    \
         for (int64_t j = 0; j < n; j++) {                                                                    \
             most[j] = -(type)__builtin_inf();                                                                \
             y[j] = d0 * d_axis.place + h0 * h_axis.place + w0;                                               \
@@ -72,17 +72,19 @@ static int64_t alike(const axis *w, int64_t i) {
 static void run_plane(void *context, int64_t plane) {
     const task *t = context;
     const char *x = t->x + ad_walk_offset(&t->planes, plane) * ad_itemsize[t->dtype];
-    int64_t *y = t->y + plane * t->axis[0].count * t->axis[1].count * t->axis[2].count, at[2];
+    const int64_t first = plane * t->axis[0].count * t->axis[1].count * t->axis[2].count;
+    int64_t *y = t->y + first, at[2];
+    char *most = t->most + first * ad_itemsize[t->dtype];
     for (at[0] = 0; at[0] < t->axis[0].count; at[0]++) {
         for (at[1] = 0; at[1] < t->axis[1].count; at[1]++) {
             for (int64_t i = 0, n; i < t->axis[2].count; i += n) {
                 n = alike(&t->axis[2], i);
                 if (t->dtype == AD_float32)
-                    run_alike_float(t, (const float *)x, at, i, n, y + i);
+                    run_alike_float(t, (const float *)x, at, i, n, (float *)most + i, y + i);
                 else
-                    run_alike_double(t, (const double *)x, at, i, n, y + i);
+                    run_alike_double(t, (const double *)x, at, i, n, (double *)most + i, y + i);
             }
-            y += t->axis[2].count;
+            y += t->axis[2].count, most += t->axis[2].count * ad_itemsize[t->dtype];
         }
     }
 }
@@ -92,7 +94,10 @@ static int run_max_pool(const ad_call *c) {
     const int64_t *plan = c->numbers, *windows = plan + 1 + 2 * plan[0];
     const ad_tensor *x = ad_in(c, 0);
     const int nd = (int)plan[0], lead = x->ndim - nd;
-    task t = {.x = x->data, .y = (int64_t *)ad_out(c, 0)->data, .dtype = x->dtype};
+    task t = {.x = x->data,
+              .most = ad_out(c, 0)->data,
+              .y = (int64_t *)(void *)ad_out(c, 1)->data,
+              .dtype = x->dtype};
     int64_t planes = 1, taps = 1, place = 1;
     for (int d = 0; d < lead; d++) {
         ad_walk_add(&t.planes, x->shape[d], x->strides[d]);
@@ -142,16 +147,21 @@ static int check(const ad_tensor *x, int64_t n, const int64_t *plan) {
     return at == n ? AD_OK : ad_fail(AD_BAD_ARG, n, at, 0);
 }
 
-ad_tensor *ad_max_pool(const ad_tensor *x, int64_t n, const int64_t *plan) {
-    AD_IN_FLOAT32(x, NULL, ad_max_pool(in32[0], n, plan), x)
+ad_tensor *ad_max_pool(const ad_tensor *x, int64_t n, const int64_t *plan, ad_tensor **places) {
+    AD_IN_FLOAT32(x, places, ad_max_pool(in32[0], n, plan, places), x)
     if (check(x, n, plan)) return NULL;
     int64_t shape[AD_MAX_DIMS];
     memcpy(shape, x->shape, sizeof shape);
     memcpy(shape + x->ndim - plan[0], plan + 1 + plan[0], sizeof(int64_t) * (size_t)plan[0]);
-    ad_tensor *y = ad_make(AD_int64, x->ndim, shape);
-    if (!y || !y->numel) return y;
-    const ad_tensor *const operands[] = {y, x};
-    return ad_done(&(ad_call){run_max_pool, "max_pool", 1, 1, .x = operands, .numbers = plan,
-                              .n_bytes = sizeof *plan * (size_t)n},
-                   y);
+    ad_tensor *y = ad_make(x->dtype, x->ndim, shape), *at = y ? ad_make(AD_int64, x->ndim, shape) : NULL;
+    const ad_tensor *const operands[] = {y, at, x};
+    const ad_call c = {
+        run_max_pool, "max_pool", 2, 1, .x = operands, .numbers = plan, .n_bytes = sizeof *plan * (size_t)n};
+    if (at && (!y->numel || !ad_do(&c))) {
+        *places = at;
+        return y;
+    }
+    ad_free(y);
+    ad_free(at);
+    return NULL;
 }

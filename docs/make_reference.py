@@ -32,7 +32,7 @@ ADVICE = "is stale: run `make docs`"
 SETUP = """\
 import io
 import autodiff as ad
-from autodiff import data, func, linalg, nn, optim
+from autodiff import data, distributions, func, linalg, nn, optim
 from autodiff.nn import functional as F
 """
 # The pages, in order: title, and the public modules whose names are on them.
@@ -44,6 +44,10 @@ PAGES: dict[str, tuple[str, str]] = {
     "views": ("Views, shapes and joining", ""),
     "indexing": ("Indexing, gathering, scattering and sorting", ""),
     "random": ("Random numbers", "random"),
+    "distributions": (
+        "Distributions, their transforms and divergences",
+        "distributions distributions.constraints",
+    ),
     "operations": ("More operations", ""),
     "autograd": ("Gradients and grad modes", "autograd autograd.functional gradcheck nonfinite"),
     "linalg": ("Linear algebra", "linalg"),
@@ -65,12 +69,12 @@ PAGES: dict[str, tuple[str, str]] = {
 # Where `autodiff.<name>` is told, by the module that defines it.
 THEMES = {
     "tensors": "create convert dlpack cast tensor descriptor values methods dtypes shapes "
-    "devices native _format",
-    "pointwise": "arithmetic overwriting comparing fused elementwise special activations",
-    "reductions": "reductions derived statistics normalize scan ranks",
+    "devices native _format typed settings",
+    "pointwise": "arithmetic overwriting comparing fused elementwise special activations powers",
+    "reductions": "reductions derived statistics normalize scan ranks tallies calculus",
     "products": "contraction products blended chains einsum covariance norms",
     "views": "views rearrange splitting regions order repetition diagonals stacking join",
-    "indexing": "gather indexing placing scatter assign sorting searching",
+    "indexing": "gather indexing placing scatter assign sorting searching embedded",
     "random": "random draws generator",
     "func": "func",
     "autograd": "graph grad_mode autograd gradcheck nonfinite anomaly",
@@ -148,7 +152,8 @@ def entries() -> list[Entry]:
 
     for name, value in public(ad):
         add(name, value)
-    for name in ad._LATE:
+    late = [name for name in ad._LATE if ad._LATE[name] != "autodiff.at_top"]
+    for name in late:
         add(name, getattr(ad, name))
     for name, value in tensor_names():
         add(f"Tensor.{name}", value)
@@ -156,6 +161,8 @@ def entries() -> list[Entry]:
         for module in modules.split():
             for name, value in public(importlib.import_module(f"autodiff.{module}")):
                 add(f"{module}.{name}", value, page)
+    for name in sorted(ad._LATE.keys() - {*late}):
+        add(name, getattr(ad, name), "nn-functional")
     for entry in found.values():  # the name by which it knows itself comes first
         known = getattr(entry.target, "__name__", "")
         own = [name for name in entry.names if name.rpartition(".")[2] == known]

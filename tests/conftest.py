@@ -38,3 +38,5 @@ def settings_kept() -> Iterator[None]:
     ad.set_printoptions(**options)
     ad.set_num_threads(threads)
     ad.set_default_dtype(default)
+    ad.use_deterministic_algorithms(False)
+    ad.set_float32_matmul_precision("highest")

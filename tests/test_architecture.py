@@ -32,7 +32,7 @@ LAYERS = [
     ["gradcheck"],
     ["autograd", "random"],
     ["nn"],
-    ["optim"],
+    ["at_top", "optim"],
 ]
 HEAVY = {"numpy", "matplotlib", "hypothesis", "torch", "cffi", "setuptools", "pytest"}
 MAY_BE_HEAVY = {"testing": {"hypothesis"}, "_build": {"cffi"}}

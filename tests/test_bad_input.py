@@ -290,6 +290,30 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "a mode of the wrong type is one more mode that is not known",
     ),
     (
+        r"ldexp_?\(.*bool",
+        "NotImplementedError",
+        "ok",
+        "arithmetic takes bools as the integers 0 and 1",
+    ),
+    (
+        r"unravel_index\(",
+        "AttributeError|ValueError",
+        "TypeError",
+        "what is no tensor is a TypeError, and so is a size past 64 bits",
+    ),
+    (
+        r"index_reduce_?\(.*ones\(\d",
+        "RuntimeError",
+        "IndexError",
+        "an index of several dimensions is named first",
+    ),
+    (
+        r"torch\.((group|instance)_norm|affine_grid_generator)\(",
+        "(Index|Runtime|NotImplemented)Error",
+        "ValueError|RuntimeError",
+        "what nn.functional refuses is refused at the top as there",
+    ),
+    (
         r"grad\(q, p, \[r, r\]\)",
         "ok",
         "RuntimeError",
@@ -301,6 +325,7 @@ UNSAID = [
     r"nn\.Conv\w+\((\d, )?1\.5|interpolate\(h, size=None",  # PyTorch's very words
     r"^x \* |\* x$",  # Python tries to repeat the sequence
     r"(randint_like|index_put_|backward|grad|Function\.forward)\(.*None",
+    r"(diagonal|as_strided)_scatter\(",  # sizes that differ are at fault first
     r"permute\(.*\(-3,\)|as_strided_?\(|rot90\(",  # the number of sizes is at fault first
     r"x\.narrow\(1, (1, )?1\.5",
     r"functional\.linear\(x, s, bias",
@@ -441,6 +466,9 @@ SECTIONS = [*MODULES, *with_subclasses()]
 
 def public_names(section: str) -> set[str]:
     """The names of a section: those that a module exports, or the attributes of a class."""
+    if section == "torch":
+        late = {n for n in ad._LATE if getattr(ad, n).__module__ == "autodiff.at_top"}
+        return {*ad.__all__, *late}
     if section in MODULES:
         return set(MODULES[section].__all__)
     return attributes(*with_subclasses()[section])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import array
 import gc
 import inspect
 import re
@@ -388,8 +389,24 @@ def test_random_draws_go_on_as_in_eager() -> None:
     assert run.stats().runs == 3
 
 
+@pytest.mark.parametrize("view", [ad.t, lambda x: x[:, ::2], lambda x: x.t()[1:]])
+def test_put_on_any_layout_is_recorded(view: Any) -> None:
+    def fn(at: ad.Tensor, value: ad.Tensor) -> ad.Tensor:
+        x = ad.zeros(4, 6)
+        view(x).put_(at, value, accumulate=True)
+        return x
+
+    run, value = ad.compile(fn, fullgraph=True), ad.tensor([1.5, 2.5, 4.0])
+    for last in (0, 5, 7, -1, -8):
+        at = ad.tensor([1, -1, last])
+        assert bits(run(at, value)) == bits(fn(at, value))
+    for bad in (99, -99):
+        with pytest.raises(IndexError, match=f"index {bad} is out of bounds"):
+            run(ad.tensor([1, 2, bad]), value)
+
+
 def test_check_finds_a_number_out_of_sight() -> None:
-    hidden = [2.0]
+    hidden = array.array("d", [2.0])
 
     def fn(x: ad.Tensor) -> ad.Tensor:
         y = x.exp()

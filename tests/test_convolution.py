@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 import math
 from typing import Any
+from unittest import mock
 
 import pytest
 from golden.record_convolution import CALLS, ERRORS, GOLDEN, MODULES, error, module, results
 
 import autodiff as ad
 import autodiff.nn
+from autodiff.nn import functional as F
+from autodiff.nn.functional import resampling, windows
+from autodiff.ops.create import made_once
 
 RECORD: dict[str, Any] = json.loads(GOLDEN.read_text())
 # Where PyTorch's text is about something else, or says less.
@@ -58,3 +62,26 @@ def test_the_last_nan_of_a_window_is_the_greatest() -> None:
     values, places = autodiff.nn.functional.max_pool1d(x, 3, 1, 1, return_indices=True)
     assert places.tolist() == [[1, 1, 3, 3, 3, 4]]
     assert values.isnan().tolist() == [[True] * 5 + [False]]
+
+
+def _enlarged(x: ad.Tensor) -> ad.Tensor:
+    wide = F.interpolate(x, size=(7, 11), mode="bilinear")
+    return F.fold(F.unfold(wide, 3), wide.shape[2:], 3)
+
+
+def test_what_is_made_once_serves_all_that_come_after() -> None:
+    expected = None
+    for first in (ad.compile(_enlarged), ad.inference_mode()(_enlarged), _enlarged):
+        taps, places = map(made_once, (resampling._tap_tensors, windows._places))
+        with (
+            mock.patch.object(resampling, "_known_taps", taps),
+            mock.patch.object(windows, "_known_places", places),
+        ):
+            for value in (1.0, 2.0):
+                first(ad.full((1, 2, 3, 4), value))
+                x = ad.arange(24.0).view(1, 2, 3, 4).requires_grad_()
+                y = _enlarged(x)
+                y.square().sum().backward()
+                found = [*y.flatten().tolist(), *x.grad.flatten().tolist()]
+                expected = expected or found
+                assert found == expected

@@ -6,6 +6,7 @@ import gc
 import json
 import multiprocessing
 import os
+import pickle
 import random
 import threading
 import time
@@ -67,6 +68,14 @@ def test_batches_come_in_order_or_as_they_are_ready(kind: str | None) -> None:
     loose = [b.item() for b in DataLoader(Numbers(slow, 4), in_order=False, **options)]
     assert loose[0] == 1
     assert sorted(loose) == found
+
+
+@kinds
+def test_bytes_are_data_whatever_they_look_like(kind: str | None) -> None:
+    data = [b"ab", pickle.dumps((1, 0, "not a batch"))]
+    options: dict[str, Any] = {"num_workers": 1, "multiprocessing_context": kind}
+    loader = DataLoader(Numbers(data.__getitem__, 2), batch_size=None, **options)
+    assert list(loader) == data
 
 
 class StrangeError(Exception):

@@ -96,6 +96,21 @@ def test_what_is_retained_is_the_gradient_of_the_value_that_was_written(write: A
     assert x.grad.tolist() == [want, want]
 
 
+def test_hooks_of_gradients_that_nobody_asked_for_are_not_called() -> None:
+    x, w, v = leaf(1.0), leaf(2.0), leaf(3.0)
+    called = []
+    y = w * v
+    for name, t in {"x": x, "w": w, "y": y}.items():
+        t.register_hook(lambda g, name=name: called.append(name))
+    z = x * y
+    ad.autograd.grad(z, x, retain_graph=True)
+    assert called == ["x"]
+    ad.autograd.grad(z, v, retain_graph=True)
+    assert called == ["x", "y"]
+    z.backward(inputs=[w])
+    assert called == ["x", "y", "y", "w"]
+
+
 def test_hook_wants_what_it_was_given() -> None:
     y = leaf(1.0, 2.0) * 2
     y.register_hook(lambda g: ad.ones(3, dtype=ad.float64))

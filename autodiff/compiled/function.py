@@ -15,11 +15,11 @@ from autodiff.compiled.check import check
 from autodiff.compiled.guards import Names
 from autodiff.compiled.live import live_places, takes_out, with_live
 from autodiff.compiled.record import Recorder, UnfitError
-from autodiff.compiled.recording import MISS, Recording, constants, is_spent
+from autodiff.compiled.recording import MISS, Recording, is_spent
 from autodiff.compiled.show import Stats, listing, plot, stats
 from autodiff.compiled.signature import is_fixed, key_of
 from autodiff.compiled.steps import epoch, repeat
-from autodiff.compiled.tree import flatten
+from autodiff.compiled.tree import constants, flatten
 from autodiff.native import lib
 from autodiff.nn.module import Module
 from autodiff.ops.generator import Generator

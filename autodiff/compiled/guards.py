@@ -1,159 +1,321 @@
 """What a recording relies on besides its arguments, and whether it still holds.
 
-Names: what a function finds in its closure, in the globals of its file and in the attributes of the
-object it is a method of, for the function itself and for those of the same file that it names; and
-what it asks these for: `config.scale`, `config["scale"]`, `self.loss(x)`.
-Modules and optimisers: all that is found there, or was called while recording.
+Names: what a function has from its closure, defaults, the globals of its file, and the objects,
+classes and containers that it reaches by these; and so for the functions and methods of users that
+it names, and for the modules that it calls.
 """
 
 from __future__ import annotations
 
-import dis
 import functools
+import sysconfig
 import types
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from keyword import iskeyword
+from pathlib import Path
+from sys import builtin_module_names
 from typing import Any
 
-from autodiff.compiled.tree import is_plain, same
-from autodiff.hooks import HookDict
-from autodiff.nn._hooks import Hooks
+from autodiff.compiled.reads import Reads, reads_of
+from autodiff.compiled.record import version
+from autodiff.compiled.tree import constants, flatten, is_plain, same
 from autodiff.nn.module import Module
 from autodiff.optim.optimizer import Optimizer
-from autodiff.tensor import Tensor, live_node
+from autodiff.tensor import Tensor
 
-__all__ = ["Names", "State", "is_same"]
+__all__ = ["Names", "is_same"]
 
 ABSENT = object()
 EMPTY: Mapping[str, Any] = types.MappingProxyType({})
-UNSEEN = ("BINARY_SUBSCR", "CACHE", "EXTENDED_ARG", "NOP", "PRECALL", "PUSH_NULL")  # between names
+CONTAINERS = (list, tuple, dict, set, frozenset, deque, types.MappingProxyType)
+FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
+HOMES = ("stdlib", "platstdlib", "purelib", "platlib")
+INSTALLED = (*map(sysconfig.get_path, HOMES), str(Path(__file__).parents[1]), "<frozen")
+NOTHING = Reads(*[frozenset()] * 5)
+
+
+# ---- one place that a value is in: how it is looked up, by Python and in generated code ----
+
+
+def item(table: Any, key: Any) -> Any:
+    """What a table has at a key."""
+    return table.get(key, ABSENT)
+
+
+def attribute(owner: Any, name: str) -> Any:
+    """What an object, a class, a function or a cell has by a name."""
+    try:
+        return getattr(owner, name, ABSENT)
+    except ValueError:  # an empty cell
+        return ABSENT
+
+
+def parts(container: Any, _: Any = None) -> Any:
+    """All that a container holds, in order."""
+    return [*container, *container.values()] if hasattr(container, "values") else [*container]
+
+
+def alike(now: Any, was: Any) -> bool:
+    """Whether a value, or each of a container's, is as it was."""
+    if type(was) is not list:
+        return same(now, was)
+    return len(now) == len(was) and all(map(same, now, was))
+
+
+PLACES: dict[Callable[[Any, Any], Any], str] = {
+    item: "{owner}[{key!r}]",
+    attribute: "{owner}.{key}",
+    parts: "parts({owner})",
+    version: "version({owner})",
+}
 
 
 class Names:
-    """The values that a function's names have."""
+    """The values that a function's names have, and what it reaches by them."""
 
     def __init__(
         self, fn: Callable[..., Any], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] = EMPTY
     ) -> None:
-        self.cells: list[tuple[types.CellType, Any]] = []
-        self.items: list[tuple[Mapping[str, Any], str, Any]] = []
-        self.lists: list[tuple[list[Any], tuple[Any, ...]]] = []
-        self.seen: set[tuple[int, ...]] = set()
-        self.add(fn, args, kwargs)
+        self.table: dict[tuple[Any, ...], tuple[Callable[[Any, Any], Any], Any, Any, Any]] = {}
+        self.found: dict[int, Any] = {}  # tensors, modules and optimisers
+        self.seen: set[tuple[Any, ...]] = set()
+        self.held: list[Any] = []  # what `seen` knows by its id
+        self.call(fn, args, kwargs)
 
-    def add(self, fn: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] = EMPTY) -> None:
-        """Take in a function, method, module or object that is called, and its arguments."""
+    # ---- functions ----
+
+    def call(self, fn: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] = EMPTY) -> None:
+        """Take in what is called, and its arguments."""
         while isinstance(fn, functools.partial):
+            self.note(parts, fn.keywords)
             fn, args, kwargs = fn.func, (*fn.args, *args), {**fn.keywords, **kwargs}
-        if isinstance(fn, Module):
-            fn = fn.forward
-        if not isinstance(fn, (types.FunctionType, types.MethodType)):
-            fn = called(fn) or fn
-        owner = None
         if isinstance(fn, types.MethodType):
-            owner, fn = fn.__self__, fn.__func__
-        if not isinstance(fn, types.FunctionType) or (id(fn), id(owner)) in self.seen:
-            return
-        self.seen.add((id(fn), id(owner)))
-        if is_looked_into(owner):
-            self.add_object(owner, fn)
-        for name, cell in zip(fn.__code__.co_freevars, fn.__closure__ or (), strict=True):
-            value = contents(cell)
-            if value is not ABSENT:
-                self.cells.append((cell, value))
-                self.look_into(name, value, fn)
-        for name in names_of(fn.__code__):
-            value = fn.__globals__.get(name, ABSENT)
-            if value is ABSENT or isinstance(value, types.ModuleType):
-                continue
-            self.items.append((fn.__globals__, name, value))
-            self.look_into(name, value, fn)
-        values = args if owner is None else (owner, *args)
-        for name, value in [*zip(fn.__code__.co_varnames, values, strict=False), *kwargs.items()]:
-            if not isinstance(value, (dict, list, tuple)):  # whose parts are arguments
-                self.look_into(name, value, fn)
+            fn, args = fn.__func__, (fn.__self__, *args)
+        if isinstance(fn, Module) and not is_installed(type(fn).forward):
+            self.function(type(fn).forward, (fn, *args), kwargs)
+        if isinstance(fn, types.FunctionType):
+            self.function(fn, args, kwargs)
+        else:
+            self.look(None, fn, NOTHING, None)
 
-    def add_object(self, owner: Any, method: types.FunctionType) -> None:
-        """Take in the attributes of a method's object that the method names."""
-        values = vars(owner)
-        for name in names_of(method.__code__):
-            if name in values:
-                self.items.append((values, name, values[name]))
-                self.look_into(name, values[name], method)
-
-    def look_into(self, name: str, value: Any, fn: types.FunctionType) -> None:
-        """Take in what the function reaches by a value that it calls by this name."""
-        self.add_of_file(value if isinstance(value, types.FunctionType) else called(value), fn)
-        place = (id(value), id(fn.__code__), hash(name))
-        if place in self.seen:
+    def function(
+        self, fn: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] = EMPTY
+    ) -> None:
+        """Take in a function of the user's, and what its parameters are known to be."""
+        if self.again(fn, *(x for x in args[:1] if not isinstance(x, Tensor))):
             return
-        self.seen.add(place)
-        if isinstance(value, list) and value and all(map(is_state, value)):
-            self.lists.append((value, tuple(value)))
-        found: Iterable[Mapping[str, Any]] = ()
-        if isinstance(value, dict):
-            found = (value,)
-        elif is_looked_into(value):
-            found = [getattr(value, "__dict__", {}), *map(vars, type(value).__mro__)]
-        elif isinstance(value, type) and not is_ours(value):
-            found = [*map(vars, value.__mro__)]
-        for key in reached(fn.__code__).get(name, ()):
-            table = next((table for table in found if key in table), None)
-            if table is None:
+        reads, code = reads_of(fn.__code__), fn.__code__
+        self.note(attribute, fn, "__code__")
+        given: dict[str, Any] = {}
+        if fn.__defaults__:
+            self.note(attribute, fn, "__defaults__")
+            last = code.co_varnames[: code.co_argcount][-len(fn.__defaults__) :]
+            given.update(zip(last, fn.__defaults__, strict=True))
+        if fn.__kwdefaults__:
+            self.note(attribute, fn, "__kwdefaults__")
+            self.note(parts, fn.__kwdefaults__)
+            given.update(fn.__kwdefaults__)
+        for name, value in given.items():
+            self.look(name, value, reads, fn)
+        for name, value in [*zip(code.co_varnames, args, strict=False), *kwargs.items()]:
+            self.argument(name, value, reads, fn)
+        for name, cell in zip(code.co_freevars, fn.__closure__ or (), strict=True):
+            self.look(name, self.note(attribute, cell, "cell_contents"), reads, fn)
+        for name in sorted(reads.globals & fn.__globals__.keys()):
+            value = fn.__globals__[name]
+            if not isinstance(value, types.ModuleType):
+                self.note(item, fn.__globals__, name)
+            self.look(name, value, reads, fn)
+
+    def argument(self, name: Any, value: Any, reads: Reads, fn: Any) -> None:
+        """Take in an argument, whose numbers and containers are part of the signature."""
+        for part in constants(flatten(value, [])):
+            if not isinstance(part, (Tensor, Optimizer)):
+                self.look(name, part, reads, fn)
+
+    # ---- values ----
+
+    def look(self, name: Any, value: Any, reads: Reads, fn: Any) -> None:
+        """Take in what a function reaches by a value that it calls by this name, if by any."""
+        if value is ABSENT or is_plain(value) or self.again(value, reads, name):
+            return
+        kind = type(value)
+        if isinstance(value, (Tensor, Optimizer)):
+            self.found[id(value)] = value
+        elif kind.__name__ == "Compiled":
+            self.look(name, vars(value)["fn"], reads, fn)
+        elif isinstance(value, Module):
+            self.module(value, reads, fn)
+        elif isinstance(value, FUNCTIONS):
+            self.callable(value, reads, fn)
+        elif isinstance(value, (type, types.ModuleType)):
+            if not is_installed(value):
+                self.attributes(value, reads, fn)
+        elif isinstance(value, CONTAINERS):
+            self.container(name, value, reads, fn)
+        elif not is_ours(kind) or hasattr(value, "__wrapped__"):
+            self.attributes(value, reads, fn)
+            self.look(None, getattr(value, "__wrapped__", None), reads, fn)
+            call = attribute(kind, "__call__")
+            if isinstance(call, types.FunctionType):
+                self.note(attribute, kind, "__call__")
+                self.method(call, (value,), reads, fn)
+
+    def callable(self, value: Any, reads: Reads, fn: Any) -> None:
+        """Take in a function, method or partial, if it is the user's, or made of one that is."""
+        base = value
+        while isinstance(base, (functools.partial, types.MethodType)):
+            base = base.func if isinstance(base, functools.partial) else base.__func__
+        if not isinstance(base, types.FunctionType):
+            return
+        mine = getattr(fn, "__globals__", None) is base.__globals__
+        if mine or not is_installed(base):
+            self.call(value)
+            return
+        for cell in base.__closure__ or ():  # a function that is made of others
+            found = attribute(cell, "cell_contents")
+            if isinstance(found, (*FUNCTIONS, Module)):
+                self.look(None, found, reads, fn)
+
+    def container(self, name: Any, value: Any, reads: Reads, fn: Any) -> None:
+        """Take in what a container holds: all of it, or what the function asks it for by keys."""
+        if isinstance(value, dict) and name in reads.keyed and name not in reads.whole:
+            for key in reads.attributes & value.keys():
+                self.look(key, self.note(item, value, key), reads, fn)
+        elif name is None or name in reads.whole or name in reads.keyed:
+            if not isinstance(value, (tuple, frozenset)):
+                self.note(parts, value)
+            for part in parts(value):
+                self.look(None, part, reads, fn)
+
+    def attributes(self, value: Any, reads: Reads, fn: Any) -> None:
+        """Take in the attributes that a function names of an object, a class or a file."""
+        is_class, own = isinstance(value, type), getattr(value, "__dict__", EMPTY)
+        kind = value if is_class else type(value)
+        is_file = isinstance(value, types.ModuleType)
+        for name in reads.attributes:
+            if not isinstance(name, str):
                 continue
-            part = table[key]
-            self.items.append((table, key, part))
-            part = part.fget if isinstance(part, property) else part
-            if isinstance(part, staticmethod):
-                self.add_of_file(part.__func__, fn)
-            elif isinstance(part, types.FunctionType) and not isinstance(value, (dict, type)):
-                self.add_of_file(types.MethodType(part, value), fn)
+            named = not is_file and name.isidentifier() and not iskeyword(name)
+            homes = [home for home in kind.__mro__ if name in vars(home)] if named else []
+            if not homes or is_class or not is_data(vars(homes[0])[name]):
+                if name in own and not is_class:
+                    self.note_own(value, own, name)
+                    self.look(name, own[name], reads, fn)
+                    continue
+                if (homes and not is_class) or name in reads.constants:
+                    self.note_own(value, own, name)
+            if homes and not is_ours(homes[0]):
+                self.of_class(value, kind, name, homes, reads, fn)
+
+    def note_own(self, value: Any, own: Any, name: str) -> None:
+        """Note what an object itself has: of a module, `State` knows."""
+        if own is not EMPTY and not isinstance(value, (Module, type)):
+            self.note(item, own, name)
+
+    def of_class(
+        self, value: Any, kind: type, name: str, homes: list[type], reads: Reads, fn: Any
+    ) -> None:
+        """Take in what an object has from its class; of methods, those of bases as well."""
+        for home in homes if "super" in reads.globals else homes[:1]:
+            part = vars(home)[name]
+            first = home is homes[0] and getattr(kind, name, None) is getattr(kind, name, ABSENT)
+            self.note(attribute if first else item, kind if first else vars(home), name)
+            if isinstance(part, types.FunctionType):
+                self.method(part, () if value is kind else (value,), reads, fn)
+            elif isinstance(part, staticmethod):
+                self.method(part.__func__, (), reads, fn)
+            elif isinstance(part, classmethod):
+                self.method(part.__func__, (kind,), reads, fn)
+            elif isinstance(part, property):
+                self.method(part.fget, (value,), reads, fn)
+            elif isinstance(part, functools.cached_property):
+                self.method(part.func, (value,), reads, fn)
+            elif is_data(part) and value is not kind:  # a slot
+                self.look(name, self.note(attribute, value, name), reads, fn)
             else:
-                self.look_into(key, part, fn)
+                self.look(name, part, reads, fn)
 
-    def add_of_file(self, called: Any, fn: types.FunctionType) -> None:
-        """Take in a function or method that is of the same file."""
-        if getattr(called, "__globals__", None) is fn.__globals__:
-            self.add(called)
+    def method(self, part: Any, args: tuple[Any, ...], reads: Reads, fn: Any) -> None:
+        """Take in a method and its object, if it is the user's."""
+        bound = types.MethodType(part, args[0]) if args and callable(part) else part
+        if bound is not None:
+            self.callable(bound, reads, fn)
 
-    def values(self) -> list[Any]:
-        """All values."""
-        return [v for _, v in self.cells] + [v for _, _, v in self.items]
+    def module(self, module: Module, reads: Reads, fn: Any) -> None:
+        """Take in what a module and its parts have that `State` does not see."""
+        self.found[id(module)] = module
+        self.attributes(module, reads, fn)
+        for part in module.modules():
+            if not self.again(part):
+                kind = type(part)
+                self.note(attribute, kind, "forward")
+                if not is_ours(kind):
+                    self.note(item, vars(kind), "__call__")
+                self.method(attribute(kind, "forward"), (part,), reads, None)
+                self.look(None, vars(part).get("forward"), reads, None)
+                for hooks in vars(part._hooks).values() if part._hooks else ():
+                    for entry in hooks.values():
+                        self.look(None, getattr(entry, "hook", entry), reads, None)
 
-    def unchanged(self) -> bool:
-        """Whether every name has the very value it had."""
-        if any(contents(cell) is not value for cell, value in self.cells):
-            return False
-        if any(found.get(name, ABSENT) is not value for found, name, value in self.items):
-            return False
-        return self.lists_hold()
+    def looked(self, versions: Iterable[tuple[Tensor, list[Any]]]) -> None:
+        """Rely on the values of tensors that were looked at."""
+        for x, was in versions:
+            self.table[version, id(x), None] = (version, x, None, was)
 
-    def lists_hold(self) -> bool:
-        """Whether the lists have what they had."""
-        return all([*map(id, now)] == [*map(id, held)] for now, held in self.lists)
+    def called(self, modules: Iterable[Module]) -> None:
+        """Take in modules that were called; then all is taken in."""
+        for module in modules:
+            self.module(module, NOTHING, None)
+        self.seen.clear()
+        self.held.clear()
+
+    # ---- the table ----
+
+    def again(self, *things: Any) -> bool:
+        """Whether these were taken in before."""
+        key = tuple(x if x is None or isinstance(x, (str, int)) else id(x) for x in things)
+        if key in self.seen:
+            return True
+        self.seen.add(key)
+        self.held.append(things)
+        return False
+
+    def note(self, place: Callable[[Any, Any], Any], owner: Any, key: Any = None) -> Any:
+        """Rely on what is in a place, and give it."""
+        value = place(owner, key)
+        self.table.setdefault((place, id(owner), key), (place, owner, key, value))
+        return value
+
+    def values(self) -> Iterable[Any]:
+        """The tensors, modules and optimisers."""
+        return self.found.values()
 
     def hold(self) -> bool:
-        """Whether every name has the value it had; an equal number or string will do."""
-        for cell, value in self.cells:
-            if not same(contents(cell), value):
-                return False
-        if not all(same(found.get(name, ABSENT), value) for found, name, value in self.items):
-            return False
-        return self.lists_hold()
+        """Whether every place has what it had; an equal number or string will do."""
+        return all(alike(place(owner, key), value) for place, owner, key, value in self.rows())
+
+    def rows(self) -> Iterable[tuple[Callable[[Any, Any], Any], Any, Any, Any]]:
+        """The table, without keys."""
+        return self.table.values()
 
     def test(self, scope: dict[str, Any]) -> str:
-        """A Python expression that is as `hold`."""
+        """A Python expression that is as `hold`; it may raise where a place is no more."""
         terms = []
-        for i, (cell, value) in enumerate(self.cells):
-            scope[f"cell{i}"] = cell
-            terms.append(is_same(f"cell{i}.cell_contents", f"held{i}", value, scope))
-        tables: dict[int, str] = {}
-        for i, (found, name, value) in enumerate(self.items):
-            table = tables.setdefault(id(found), f"names{len(tables)}")
-            scope[table] = found
-            terms.append(is_same(f"{table}.get({name!r})", f"value{i}", value, scope))
-        for i, (now, held) in enumerate(self.lists):
-            scope[f"list{i}"], scope[f"ids{i}"] = now, [*map(id, held)]
-            terms.append(f"[*map(id, list{i})] == ids{i}")
+        scope.update(parts=parts, version=version, alike=alike, ABSENT=ABSENT)
+        owners: dict[int, str] = {}
+        for i, (place, owner, key, value) in enumerate(self.rows()):
+            name = owners.setdefault(id(owner), f"owner{len(owners)}")
+            scope[name] = owner
+            now = PLACES[place].format(owner=name, key=key)
+            if place in (parts, version):
+                scope[f"value{i}"] = value
+                terms.append(f"alike({now}, value{i})")
+            elif value is ABSENT:
+                terms.append(f"{name}.get({key!r}, ABSENT) is ABSENT")
+            else:
+                terms.append(is_same(now, f"value{i}", value, scope))
         return " and ".join(terms)
 
 
@@ -163,43 +325,9 @@ def is_same(now: str, name: str, value: Any, scope: dict[str, Any]) -> str:
     return f"({now} is {name} or same({now}, {name}))" if is_plain(value) else f"{now} is {name}"
 
 
-def names_of(code: types.CodeType) -> Iterator[str]:
-    """The names that code, and code inside it, looks up."""
-    yield from code.co_names
-    for constant in code.co_consts:
-        if isinstance(constant, types.CodeType):
-            yield from names_of(constant)
-
-
-@functools.lru_cache(256)
-def reached(code: types.CodeType) -> dict[str, list[str]]:
-    """The attributes and keys that code, and code inside it, asks a name's value for."""
-    found: dict[str, list[str]] = {}
-    before = None
-    for step in dis.get_instructions(code):
-        now, name = step.argval, step.opname
-        if isinstance(now, types.CodeType):
-            for holder, parts in reached(now).items():
-                found.setdefault(holder, []).extend(parts)
-        if name in UNSEEN or step.argrepr == "[]":  # as of Python 3.14
-            continue
-        now = now[-1] if isinstance(now, tuple) and now else now  # two loads in one
-        read = isinstance(now, str) and name.startswith("LOAD_")
-        if read and before is not None and name in ("LOAD_ATTR", "LOAD_METHOD", "LOAD_CONST"):
-            found.setdefault(before, []).append(now)
-        before = now if read else None
-    return {holder: [*dict.fromkeys(parts)] for holder, parts in found.items()}
-
-
-def called(value: Any) -> Any:
-    """The Python function or method that is run where an object is called, if any."""
-    if not is_looked_into(value):
-        return getattr(value, "__wrapped__", None) if type(value).__name__ == "Compiled" else None
-    for kind in type(value).__mro__:
-        method = vars(kind).get("__call__")
-        if isinstance(method, types.FunctionType):
-            return types.MethodType(method, value)
-    return getattr(value, "__wrapped__", None)
+def is_data(part: Any) -> bool:
+    """Whether a class's attribute goes before those of its objects: a property, a slot."""
+    return hasattr(type(part), "__set__")
 
 
 def is_ours(kind: type) -> bool:
@@ -207,92 +335,17 @@ def is_ours(kind: type) -> bool:
     return kind.__module__.split(".")[0] in ("autodiff", "builtins")
 
 
-def is_looked_into(value: Any) -> bool:
-    """Whether the attributes of an object are names as well: those of modules count anyway."""
-    kinds = (type, types.ModuleType, types.FunctionType, Module, Optimizer, Tensor)
-    return hasattr(value, "__dict__") and not isinstance(value, kinds) and not is_ours(type(value))
+@functools.lru_cache(4096)
+def is_installed_file(name: str) -> bool:
+    """Whether a file is the language's, this library's, or of an installed package."""
+    return name.startswith(INSTALLED) or "-packages" in name
 
 
-def is_state(value: Any) -> bool:
-    """Whether a value is a module, an optimiser, or a tensor that is learned."""
-    if isinstance(value, Tensor):
-        return value.requires_grad and value.is_leaf
-    return isinstance(value, (Module, Optimizer))
-
-
-def contents(cell: types.CellType) -> Any:
-    """What a cell holds, if it holds anything."""
-    try:
-        return cell.cell_contents
-    except ValueError:
-        return ABSENT
-
-
-# ---- modules and optimisers ----
-
-
-def of_module(module: Module) -> list[Any]:
-    """What a module's forward may depend on, values themselves left out."""
-    found: list[Any] = [type(module).forward]
-    for name, value in module.__dict__.items():
-        found.append(name)
-        if isinstance(value, Tensor):
-            found += [value, value._p, value._node is None]
-        elif isinstance(value, Hooks):
-            for hooks in vars(value).values():
-                found += hooks.values()
-        elif isinstance(value, (dict, HookDict)):
-            found += [*value, *value.values()]
-        elif isinstance(value, (list, tuple, set)):
-            found += [len(value), *value]
-        else:
-            found.append(value)
-    return found
-
-
-def of_optimizer(optimizer: Optimizer) -> list[Any]:
-    """What an optimiser's step may depend on, live numbers left out."""
-    found = []
-    for value in optimizer._relied_on():
-        found.append(value)
-        if isinstance(value, Tensor):
-            found += [value._p, value._node is None]
-    return found
-
-
-class State:
-    """The modules, optimisers and tensors by name that a recording relies on, as they were."""
-
-    def __init__(self, names: Names, called: list[Module], stepped: list[Optimizer]) -> None:
-        modules: dict[Module, None] = {}
-        optimizers: dict[Optimizer, None] = dict.fromkeys(stepped)
-        for value in [*names.values(), *called]:
-            if isinstance(value, Module):
-                modules.update(dict.fromkeys(value.modules()))
-            elif isinstance(value, Optimizer):
-                optimizers[value] = None
-        self.modules = list(modules)
-        held = [value for _, values in names.lists for value in values]
-        self.named = [x for x in [*names.values(), *held] if isinstance(x, Tensor)]
-        self.optimizers = list(optimizers)
-        self.were = self.now()
-
-    def now(self) -> list[Any]:
-        """All that is relied on, in order."""
-        found: list[Any] = []
-        for module in self.modules:
-            found += of_module(module)
-        for optimizer in self.optimizers:
-            found += of_optimizer(optimizer)
-        for x in self.named:
-            found += [x, x._p, live_node(x)]
-        return found
-
-    def hold(self) -> bool:
-        """Whether nothing has changed."""
-        now = self.now()
-        return len(now) == len(self.were) and all(map(same, now, self.were))
-
-    def tensors(self) -> Iterator[Tensor]:
-        """The parameters, buffers and states."""
-        return (value for value in self.were if isinstance(value, Tensor))
+def is_installed(thing: Any) -> bool:
+    """Whether a function, class or file of Python is no user's."""
+    if isinstance(thing, types.FunctionType):
+        return is_installed_file(thing.__code__.co_filename)
+    if isinstance(thing, type):
+        return is_ours(thing)
+    file = getattr(thing, "__file__", None)
+    return thing.__name__ in builtin_module_names or bool(file and is_installed_file(file))

@@ -18,7 +18,7 @@ from autodiff.node import AccumulateGrad, Pending
 from autodiff.optim.optimizer import Optimizer
 from autodiff.tensor import Tensor
 
-__all__ = ["CannotRecordError", "Event", "Recorder", "UnfitError", "exported"]
+__all__ = ["CannotRecordError", "Event", "Recorder", "UnfitError", "exported", "version"]
 
 REASONS = {
     lib.AD_TAPE_READ: "looks at a value",
@@ -29,7 +29,13 @@ REASONS = {
     lib.AD_TAPE_STARTED: "makes the state of an optimizer",
     lib.AD_TAPE_NO_MEMORY: "needs more memory than there is",
 }
+CAPTURED = 1  # what the tape takes as it was before
 _one = threading.Lock()  # storages carry the mark of one recording
+
+
+def version(x: Tensor, _: Any = None) -> list[Any]:
+    """The memory that a tensor has, and how often that was written."""
+    return [x._p, lib.ad_version(x._p)]
 
 
 class CannotRecordError(RuntimeError):
@@ -83,6 +89,7 @@ class Recorder:
         self.called: weakref.WeakSet[Module] = weakref.WeakSet()  # not those of this call alone
         self.stepped: dict[Optimizer, None] = {}
         self.kept: list[Any] = []
+        self.looked: list[tuple[Tensor, list[Any]]] = []  # at these, in these versions
         self.touched: list[weakref.ref[Any]] = []
         self.after: list[Callable[[], Any]] = []  # what Python does when a run has ended
         self.broken = ""
@@ -146,6 +153,17 @@ class Recorder:
     def do_after(self, call: Callable[[], Any]) -> Any:
         """Make a call that is no part of the tape, and is made again after each run."""
         self.after.append(call)
+        return self.apart(call)
+
+    def look_at(self, x: Tensor, look: Callable[[Tensor], Any]) -> Any:
+        """What a look at a tensor gives, which is relied on if it was there before."""
+        if lib.ad_tape_knows(self.tape, x._p) not in (-1, CAPTURED):
+            return look(x)
+        self.looked.append((x, version(x)))
+        return self.apart(lambda: look(x))
+
+    def apart(self, call: Callable[[], Any]) -> Any:
+        """Make a call that is no part of the tape."""
         tape, count = lib.ad_tape_pause(), changes.count
         changes.recorder = None
         try:

@@ -8,10 +8,11 @@ from typing import Any
 
 from autodiff.anomaly import place
 from autodiff.changes import changes
-from autodiff.compiled.guards import Names, State, is_same
+from autodiff.compiled.guards import Names, is_same
 from autodiff.compiled.record import PUT, READ, Recorder, UnfitError, exported
 from autodiff.compiled.reverse import Reverse
-from autodiff.compiled.tree import TENSOR, Constant, flatten, is_plain, unflatten
+from autodiff.compiled.state import State
+from autodiff.compiled.tree import TENSOR, constants, flatten, is_plain, unflatten
 from autodiff.hooks import hooks_now
 from autodiff.native import describe, error, ffi, lib, take_failure
 from autodiff.node import AccumulateGrad, Node, Pending, mode, unrecorded
@@ -52,14 +53,16 @@ class Recording:
             raise UnfitError(recorder.broken, recorder.retry)
         if recorder.changed or self.leaves_changes(recorder, result):
             raise UnfitError("it changes what it relies on", retry=True)
-        if not names.unchanged():
-            raise UnfitError("it assigns to a variable that it finds outside")
+        names.looked(recorder.looked)
+        if not names.hold():
+            raise UnfitError("it assigns to a variable that it finds outside", retry=True)
+        names.called(recorder.called)
         self.tape = recorder.tape
         self.places = recorder.places
         self.kept = recorder.kept
         self.after = recorder.after
         self.names = names
-        self.state = State(names, list(recorder.called), list(recorder.stepped))
+        self.state = State([*names.values(), *recorder.called], recorder.stepped)
         self.grad, self.inference = mode.grad, mode.inference
         self.graphs = [live_node(x) is not None for x in recorder.inputs]
         self.same = same_nodes(recorder.inputs)
@@ -72,7 +75,7 @@ class Recording:
         self.made = [output for output in self.outputs if output.given is None]
         self.made = [output for output in self.made if output.argument < 0]
         self.take_events(recorder)
-        self.n_made = len(self.made)
+        self.n_made = self.n_before_links = len(self.made)
         self.reverse = self.take_reverse(recorder) if self.live else None
         if lib.ad_tape_finish(self.tape, self.n_made, fuse):
             raise error("compile")
@@ -310,7 +313,8 @@ class Recording:
             "live": live_node,
             "failed": self.failed,
         }
-        tests = [f"kwargs or len(args) != {len(args)} or changes.count != recording.seen"]
+        given = ", ".join(f"arg{i}" for i in range(len(args)))
+        tests = ["kwargs or changes.count != recording.seen"]
         if self.inference or not self.grad:
             tests.append(f"mode.grad is not {self.grad} or mode.inference is not {self.inference}")
         else:
@@ -322,55 +326,60 @@ class Recording:
             tests.append(f"leaf{i}.grad is not before{i}")
         for i, value in enumerate(args):
             if i not in inputs:
-                tests.append(f"not ({is_same(f'args[{i}]', f'fixed{i}', value, scope)})")
+                tests.append(f"not ({is_same(f'arg{i}', f'fixed{i}', value, scope)})")
         for i in inputs:
             if self.graphs[inputs.index(i)]:
-                tests.append(f"args[{i}].__class__ is not Tensor or live(args[{i}]) is None")
-                tests.append(f"is_hooked(args[{i}])")
+                tests.append(f"arg{i}.__class__ is not Tensor or live(arg{i}) is None")
+                tests.append(f"is_hooked(arg{i})")
                 continue
-            tests.append(f"args[{i}].__class__ is not Tensor or args[{i}]._node is not None")
-            tests.append(f"(args[{i}]._base is not None and args[{i}]._base._node is not None)")
+            tests.append(f"arg{i}.__class__ is not Tensor or arg{i}._node is not None")
+            tests.append(f"(arg{i}._base is not None and arg{i}._base._node is not None)")
         if sum(self.graphs) > 1:
-            given = "".join(f"args[{i}], " for i in inputs)
+            graphs = "".join(f"arg{i}, " for i in inputs)
             scope["same_nodes"] = same_nodes
-            tests.append(f"same_nodes(({given})) != {self.same}")
-        lines = ["def quick(args, kwargs):", f"    if {' or '.join(tests)}:", "        return MISS"]
+            tests.append(f"same_nodes(({graphs})) != {self.same}")
+        lines = ["def quick(args, kwargs):", "    try:", f"        [{given}] = args"]
+        lines.append(f"        if {' or '.join(tests)}:")
+        lines += ["            return MISS", "    except (AttributeError, KeyError, ValueError):"]
+        lines += ["        return MISS  # another number of arguments, or a name that is no more"]
         lines += self.quick_run(scope, inputs)
         exec("\n".join(lines), scope)
         return scope["quick"]  # type: ignore[no-any-return]
 
     def quick_run(self, scope: dict[str, Any], inputs: list[int]) -> list[str]:
         """The lines that run the tape and make the result."""
-        ps = [f"args[{i}]._p" for i in inputs]
+        ps = [f"arg{i}._p" for i in inputs]
+        given = ", ".join(f"arg{i}" for i in inputs)
         few = self.n_made == 1 and len(inputs) <= 3
         if few:
             scope["run"] = getattr(lib, f"ad_tape_run{len(inputs)}")
             lines = [f"    p = run({', '.join(['tape', *ps])})", "    if not p:"]
         else:
             scope["run"], scope["new"] = lib.ad_tape_run, ffi.new
-            lines = [f"    outs = new('ad_tensor *[]', {self.n_made + 1})"]
+            scope["outs"] = ffi.new("ad_tensor *[]", 1)  # where there are none
+            lines = [f"    outs = new('ad_tensor *[]', {self.n_made + 1})"] if self.n_made else []
             lines.append(f"    if run(tape, {len(inputs)}, [{', '.join(ps)}], outs):")
         lines += ["        return failed()", "    recording.runs += 1"]
-        more = self.spec is not TENSOR or self.reverse or self.after
-        if not few or more or self.made[0].base >= 0:
-            made = "(p,)" if few else "outs"
-            given = ", ".join(f"args[{i}]" for i in inputs)
-            return [*lines, f"    return finish([{given}], {made})"]
+        alone = self.spec is TENSOR and not self.after
+        if not alone or any(y.base >= 0 for y in self.made) or self.n_before_links > 1:
+            return [*lines, f"    return finish([{given}], {'(p,)' if few else 'outs'})"]
         for i, (leaf, after) in enumerate(self.leaves):
             scope[f"to{i}"], scope[f"after{i}"] = leaf, after
             lines.append(f"    to{i}.grad = after{i}")
-        scope["node"] = self.made[0].node
-        lines += ["    y = Tensor()", "    y._p = gc(p, free)", "    y._node = node"]
-        return [*lines, "    y._acc = y._base = y._base_node = None", "    return y"]
-
-
-def constants(spec: Any) -> Iterator[Any]:
-    """The leaves of a structure that are no tensors."""
-    if isinstance(spec, Constant):
-        yield spec.value
-    elif spec is not TENSOR:
-        for part in spec[2]:
-            yield from constants(part)
+        (output,) = self.outputs
+        if output.argument >= 0:
+            return [*lines, f"    return arg{inputs[output.argument]}"]
+        if output.given is not None:
+            scope["given"] = output.given
+            return [*lines, "    return given"]
+        lines += ["    y = Tensor()", f"    y._p = gc({'p' if few else 'outs[0]'}, free)"]
+        scope["node"] = output.node
+        if self.reverse is not None:
+            scope["node_of"] = self.reverse.node
+            links = "".join(f"gc(outs[{i}], free), " for i in range(1, self.n_made))
+            lines.append(f"    node = node_of([{given}], ({links}))")
+        lines += ["    y._node = node", "    y._acc = y._base = y._base_node = None"]
+        return [*lines, "    return y"]
 
 
 def hooks_on(nodes: Iterable[Node]) -> list[Any]:

@@ -63,7 +63,7 @@ class Reverse:
         roots = [node for node in map(live_node, ys) if node is not None]
         found = list(enumerate(map(live_node, recorder.inputs)))
         inputs = {node: i for i, node in reversed(found) if node is not None}  # the first of equals
-        self.leaves = leaves_of(roots, set(inputs))  # what is behind inputs is outside
+        self.leaves = (*leaves_of(roots, set(inputs)),)  # what is behind inputs is outside
         self.inputs = list(inputs.values())
         self.shapes = [(y.shape, y.dtype) for y in ys]
         self.watched = watched(recorder.tape, roots)
@@ -86,13 +86,21 @@ class Reverse:
         if lib.ad_tape_finish(self.tape, sum(self.wanted), True):
             raise error("compile")
 
-    def nodes(self, inputs: list[Tensor], links: list[Any]) -> list[Node]:
-        """The node of each result of a run that left what backward reads in `links`."""
+    def node(self, inputs: Sequence[Tensor], links: Sequence[Any]) -> CompiledNode:
+        """The node of a run that left what backward reads in `links`."""
         node = CompiledNode()
         node.reverse = self
-        node.edges = (*self.leaves, *[live_node(inputs[i]) for i in self.inputs])
-        node.saved = (*links, *self.watched)
-        node.versions = version_sum(node.saved) if node.saved else 0
+        edges = self.leaves
+        node.edges = (
+            (*edges, *[live_node(inputs[i]) for i in self.inputs]) if self.inputs else edges
+        )
+        node.saved = saved = (*links, *self.watched)
+        node.versions = version_sum(saved) if saved else 0
+        return node
+
+    def nodes(self, inputs: Sequence[Tensor], links: Sequence[Any]) -> list[Node]:
+        """The node of each result."""
+        node = self.node(inputs, links)
         if len(self.shapes) == 1:
             return [node]
         return [CompiledOutput(node, i) for i in range(len(self.shapes))]

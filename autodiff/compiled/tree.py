@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from autodiff import dtypes
 from autodiff.tensor import Tensor
 
-__all__ = ["Constant", "flatten", "is_plain", "same", "unflatten"]
+__all__ = ["Constant", "constants", "flatten", "is_plain", "same", "unflatten"]
 
 PLAIN = (int, float, bool, str, bytes, type(None), dtypes.dtype, slice, range, complex)
 
@@ -60,6 +60,15 @@ def flatten(value: Any, tensors: list[Tensor]) -> Spec:
         keys = tuple(value)
         return kind, keys, tuple([flatten(value[key], tensors) for key in keys])
     return Constant(value)
+
+
+def constants(spec: Any) -> Iterator[Any]:
+    """The leaves of a structure that are no tensors."""
+    if isinstance(spec, Constant):
+        yield spec.value
+    elif spec is not TENSOR:
+        for part in spec[2]:
+            yield from constants(part)
 
 
 def unflatten(spec: Spec, take: Callable[[], Any]) -> Any:

@@ -24,7 +24,7 @@ from autodiff.data.sampler import (
     SequentialSampler,
     draw_seed,
 )
-from autodiff.data.worker import Ended, Failed, Place, Source, work
+from autodiff.data.worker import Ended, Failed, Packed, Place, Source, work
 from autodiff.ops.generator import Generator
 
 __all__ = ["DataLoader"]
@@ -396,7 +396,7 @@ class _Together(_Pass):
                     batch.reraise()
                 return batch
             turn, number, batch = self._receive()
-            if isinstance(batch, bytes):
+            if isinstance(batch, Packed):
                 batch = pickle.loads(batch)  # of our own worker
             if turn != self._turn:
                 continue

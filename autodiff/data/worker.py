@@ -115,6 +115,10 @@ class _Iterating:
 # ---- exceptions ----
 
 
+class Packed(bytes):
+    """An answer on its way from a process: not bytes of the data."""
+
+
 class Ended:
     """Instead of a batch: the worker's data set has no more."""
 
@@ -234,17 +238,17 @@ def _received(tasks: Any, place: Place) -> Iterator[Any]:
         yield task
 
 
-def _packed(answer: Any, where: str) -> bytes:
+def _packed(answer: Any, where: str) -> Packed:
     """An answer as bytes: in another thread, as a queue would do it, nobody sees a failure."""
     try:
-        return bytes(ForkingPickler.dumps(answer))
+        return Packed(ForkingPickler.dumps(answer))
     except Exception:
         failed = answer if isinstance(answer, Failed) else Failed(where)
     try:
-        return bytes(ForkingPickler.dumps(failed))
+        return Packed(ForkingPickler.dumps(failed))
     except Exception:  # an exception of a class that cannot be found by its name
         failed.kind = RuntimeError
-        return bytes(ForkingPickler.dumps(failed))
+        return Packed(ForkingPickler.dumps(failed))
 
 
 def numpy_state(base_seed: int, worker: int) -> list[int]:

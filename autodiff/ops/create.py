@@ -4,17 +4,36 @@ from __future__ import annotations
 
 import math
 import operator
-from typing import Any
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, TypeVar
 
 from autodiff import dtypes
+from autodiff.changes import changes
 from autodiff.dtypes import dtype, get_default_dtype
 from autodiff.native import describe, error, lib, take_failure
+from autodiff.node import mode
 from autodiff.ops.base import fresh
 from autodiff.ops.numbers import number_of
 from autodiff.shapes import MAX_DIMS, sizes_of
 from autodiff.tensor import Tensor, own
 
 Dtype = dtype | None
+R = TypeVar("R")
+
+
+def made_once(make: Callable[..., R]) -> Callable[..., R]:
+    """The function, which makes tensors of plain arguments, remembering what it made.
+
+    What a recording or inference mode sees made belongs to it, and is made afresh.
+    """
+    known = lru_cache(make)
+
+    def made(*args: Any) -> R:
+        belongs = changes.recorder is not None or mode.inference
+        return make(*args) if belongs else known(*args)
+
+    return made
 
 
 def _finish(x: Tensor, requires_grad: bool) -> Tensor:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import functools
+import numbers
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
 from autodiff.dtypes import PYTHON, dtype
 from autodiff.tensor import Tensor
 
-__all__ = ["guarded"]
+__all__ = ["guarded", "strict"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -33,7 +34,7 @@ def guarded(function: F, method: bool = False, elsewhere: Elsewhere | None = Non
     """
     kinds = {name: _KINDS[a] for name, a in function.__annotations__.items() if a in _KINDS}
     kinds.pop("return", None)
-    code = function.__code__
+    code = getattr(function, "__wrapped__", function).__code__
     if method and not kinds.keys() - {code.co_varnames[0]}:
         return function
     names = code.co_varnames[: code.co_argcount]
@@ -63,6 +64,35 @@ def guarded(function: F, method: bool = False, elsewhere: Elsewhere | None = Non
             raise _too_large(function.__name__, [*args, *kwargs.values()]) from failure
 
     return cast(F, call)
+
+
+_PLAIN: dict[str, Any] = {
+    "bool": bool,
+    "int": numbers.Integral,
+    "int | None": (numbers.Integral, type(None)),
+    "float": numbers.Real,
+    "str": str,
+}
+
+
+def strict(function: F) -> F:
+    """The function, with a TypeError for what is no bool, int, float or str where it takes one."""
+    code, kinds = function.__code__, function.__annotations__
+    names = code.co_varnames[: code.co_argcount]
+
+    @functools.wraps(function)
+    def checked(*args: Any, **kwargs: Any) -> Any:
+        given = {**dict(zip(names, args, strict=False)), **kwargs}
+        for position, (name, value) in enumerate(given.items(), start=1):
+            kind = kinds.get(name)
+            if kind in _PLAIN and not isinstance(value, _PLAIN[kind]):
+                raise TypeError(
+                    f"{function.__name__}(): argument '{name}' (position {position}) must be "
+                    f"{kind}, not {type(value).__name__}"
+                )
+        return function(*args, **kwargs)
+
+    return cast(F, checked)
 
 
 def _foreign(function: str, given: dict[str, Any], kinds: dict[str, tuple[type, ...]]) -> TypeError:

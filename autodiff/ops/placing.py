@@ -255,11 +255,8 @@ def put_(x: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> 
 def _coordinates(x: Tensor, places: Tensor) -> list[Tensor]:
     """Positions in all of x, row by row, as an index tensor for each dimension."""
     n = x._p.numel
-    low, high = int(places.min().item()), int(places.max().item())
-    if low < -n or high >= n:
-        bad = low if low < -n else high
-        raise IndexError(f"put_(): index {bad} is out of range for tensor of {n} elements")
-    places = places % n
+    zeros = expand(places.new_zeros(1), (n,))  # of no memory: what reads it checks the positions
+    places = (places + _take(zeros, Indices([places]), places.shape)) % n
     found: list[Tensor] = []
     for size in reversed(x.shape):
         found.insert(0, places % size)

@@ -297,6 +297,24 @@ declare("signbit", 1, "Whether an element has a minus sign, as -0 has; False of 
         reference=lambda x: math.copysign(1.0, x) < 0)  # fmt: skip
 
 
+def _same_dtype(operands: Sequence[Operand]) -> None:
+    if operands[0].dtype is not operands[1].dtype:
+        raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
+
+
+def _copysign(a: Expr, b: Expr) -> Expr:
+    size = build("abs", a)
+    return where(_negative(b), -size, size)
+
+
+declare("copysign", 2, "The magnitude of input with the sign of other, also of -0.",
+        lambda g, y, a, b: (g * (build("sign", a) * build("sign", y)), None),
+        expand=_copysign, result="float", domain=NONZERO, reference=math.copysign)  # fmt: skip
+declare("heaviside", 2, "0 below 0, 1 above it, `values` at 0; 0 of nan.",
+        expand=lambda x, v: where(x == 0, v, where(x > 0, 1, 0)), domain=NONZERO,
+        reference=lambda x, v: float(x > 0), check=_same_dtype)  # fmt: skip
+
+
 def _numeric_extremum(name: str) -> Callable[..., Any]:
     def expand(a: Expr, b: Expr) -> Expr:
         return where(a != a, b, where(b != b, a, build(name, a, b)))

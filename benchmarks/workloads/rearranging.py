@@ -18,6 +18,16 @@ TEXTS: dict[str, Text] = {
     "stack": lambda lib, x: lib.stack([x, x]),
 }
 IMAGES = ((2, 3, 8, 8), (16, 16, 32, 32))
+WINDOWS: dict[str, Text] = {
+    "unfold 3x3": lambda lib, x: lib.nn.functional.unfold(x, 3, padding=1),
+    "nearest at twice the size": lambda lib, x: lib.nn.functional.interpolate(x, scale_factor=2),
+    "bilinear at twice the size": lambda lib, x: lib.nn.functional.interpolate(
+        x, scale_factor=2, mode="bilinear"
+    ),
+    "max_pool2d 3x3": lambda lib, x: lib.nn.functional.max_pool2d(x, 3, 2, 1),
+    "avg_pool2d 2x2": lambda lib, x: lib.nn.functional.avg_pool2d(x, 2),
+    "adaptive_avg_pool2d to 1x1": lambda lib, x: lib.nn.functional.adaptive_avg_pool2d(x, 1),
+}
 
 
 def _matrices() -> Iterator[Workload]:
@@ -48,6 +58,31 @@ def _pads() -> Iterator[Workload]:
             )
 
 
+def _windows() -> Iterator[Workload]:
+    for name, text in WINDOWS.items():
+        for shape in IMAGES:
+            yield calls(
+                f"{name}, {'x'.join(map(str, shape))}",
+                GROUP,
+                lambda shape=shape: (normal(*shape),),
+                torch=text,
+                against=("torch",),
+                threads=(1,),
+            )
+    for n, channels, *image in IMAGES:
+        yield calls(
+            f"fold 3x3, {'x'.join(map(str, (n, channels, *image)))}",
+            GROUP,
+            lambda n=n, channels=channels, image=image: (
+                normal(n, 9 * channels, image[0] * image[1]),
+            ),
+            torch=lambda lib, x, image=image: lib.nn.functional.fold(x, image, 3, padding=1),
+            against=("torch",),
+            tolerance=1e-5,
+            threads=(1,),
+        )
+
+
 def _tables() -> Iterator[Workload]:
     for n, rows, width in ((32, 100, 16), (4096, 1000, 64)):
 
@@ -72,4 +107,4 @@ def _tables() -> Iterator[Workload]:
         )
 
 
-WORKLOADS: list[Workload] = [*_matrices(), *_pads(), *_tables()]
+WORKLOADS: list[Workload] = [*_matrices(), *_pads(), *_windows(), *_tables()]

@@ -23,9 +23,10 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
     const int across = vectors ? vectors : 1;
     const int64_t *offset = t->offsets;
     const int64_t c_row = t->c_row, cols = t->cols;
-    const T *a = t->a, *b = t->b;
+    const T *a = t->a, *b = t->b, *start[TILE_ROWS];
     T *c = t->c;
     V() acc[TILE_ROWS][AD_ROW_VECTORS], x[AD_ROW_VECTORS];
+    AD_UNROLL for (int i = 0; i < rows; i++) start[i] = at == NAME(a) ? a + t->starts[i] : NULL;
     AD_UNROLL for (int i = 0; i < rows; i++) {
         if (t->accumulate) {
             NAME(get)(acc[i], c + i * c_row, vectors, cols, last);
@@ -34,10 +35,10 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
         }
     }
     for (int64_t p = t->k; p > 0; p--) {
-        const T *this_a = at == NAME(a) ? a + *offset++ : a;
-        NAME(get)(x, at == NAME(b) ? b + *offset++ : b, vectors, cols, last);
+        const int64_t here = at == NAME(neither) ? 0 : *offset++;
+        NAME(get)(x, at == NAME(b) ? b + here : b, vectors, cols, last);
         AD_UNROLL for (int i = 0; i < rows; i++) {
-            const V() s = V(_set1)(this_a[i * a_row]);
+            const V() s = V(_set1)(at == NAME(a) ? start[i][here] : a[i * a_row]);
             AD_UNROLL for (int v = 0; v < across; v++) acc[i][v] = V(_fma)(s, x[v], acc[i][v]);
         }
         if (at != NAME(a)) a += a_col;

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
+from autodiff.dtypes import FIRST_FLOAT, SCALAR_NAMES
 from autodiff.nn.functional.convolution import Ints, ints, kind
-from autodiff.nn.functional.reduction import check_floating, check_tensors
+from autodiff.nn.functional.reduction import check_tensors
 from autodiff.ops.arithmetic import div
 from autodiff.ops.convert import tensor
+from autodiff.ops.convolution import Geometry
 from autodiff.ops.halves import in_float32
 from autodiff.ops.join import cat
-from autodiff.ops.pooling import greatest, sums
+from autodiff.ops.pooling import Plan, greatest, sums
 from autodiff.ops.reductions import mean
 from autodiff.ops.views import clone, narrow, reshape, unsqueeze
-from autodiff.tensor import Tensor
+from autodiff.tensor import TENSOR_TYPES, Tensor
 
 __all__ = [
     "adaptive_avg_pool1d",
@@ -35,45 +39,47 @@ __all__ = [
 ]
 
 MOST = 2**24  # windows of a dimension, which are told one by one
+LONG = 2**12  # elements of a dimension from which on nothing is remembered of its windows
+Whole = tuple[int, ...]
 Sizes = int | None | Sequence[int | None]
 
 
 class _Pool:
-    """Where windows lie: checked arguments, a number for each dimension."""
+    """Where windows lie on images: a number for each dimension."""
 
     def __init__(
         self,
         op: str,
-        nd: int,
-        x: Tensor,
-        kernel: Any,
-        stride: Any,
-        padding: Any,
-        dilation: Any,
+        shape: Whole,
+        dtype: int,
+        kernel: Whole,
+        stride: Whole | None,
+        padding: Whole,
+        dilation: Whole,
         ceil: bool,
     ) -> None:
-        check_tensors(op, input=x)
-        if x.ndim not in (nd + 1, nd + 2) or 0 in x.shape[-nd - 1 :]:
+        nd = int(op[-2])
+        inner = shape[-nd - 1 :]
+        if len(shape) not in (nd + 1, nd + 2) or 0 in inner:
             raise RuntimeError(
                 f"{op}: Expected {nd + 1}D or {nd + 2}D (batch mode) tensor with optional 0 dim "
-                f"batch size for input, but got:{list(x.shape)}"
+                f"batch size for input, but got:{list(shape)}"
             )
-        check_floating(op, x)
-        self.kernel = ints(op, "kernel_size", kernel, nd)
-        given = stride if stride is not None and stride != [] and stride != () else kernel
-        self.stride = ints(op, "stride", given, nd)
-        self.padding = ints(op, "padding", padding, nd)
-        self.dilation = ints(op, "dilation", dilation, nd)
-        self.image = x.shape[-nd:]
+        if dtype < FIRST_FLOAT:
+            raise NotImplementedError(f'"{op}" not implemented for {SCALAR_NAMES[dtype]!r}')
+        self.image, self.padding, self.dilation = tuple(inner[1:]), padding, dilation
+        self.kernel, self.stride = kernel, kernel if stride is None else stride
         self._check(op)
-        self.result = [self._count(d, ceil) for d in range(nd)]
-        if any(n < 1 for n in self.result):
-            inner = "x".join(map(str, x.shape[-nd - 1 :]))
-            outer = "x".join(map(str, [x.shape[-nd - 1], *self.result]))
+        self.result = tuple([self._count(d, ceil) for d in range(nd)])
+        if min(self.result) < 1:
+            outer = "x".join(map(str, [inner[0], *self.result]))
             raise RuntimeError(
-                f"Given input size: ({inner}). Calculated output size: ({outer}). Output size is "
-                "too small"
+                f"Given input size: ({'x'.join(map(str, inner))}). Calculated output size: "
+                f"({outer}). Output size is too small"
             )
+        self.lattice = Geometry(self.stride, padding, dilation, 1, self.image, kernel, self.result)
+        self._plan: Plan | None = None
+        self._counts: dict[bool, int | list[list[float]]] = {}
 
     def _check(self, op: str) -> None:
         if any(k < 1 for k in self.kernel):
@@ -107,7 +113,17 @@ class _Pool:
         # a window that starts past what it is given, padding before included, is none
         return n - 1 if ceil and (n - 1) * step >= size + pad else n
 
-    def windows(self, d: int) -> list[tuple[int, int]]:
+    @property
+    def plan(self) -> Plan:
+        """What `greatest` is to do; it is long where the image is, and then not kept."""
+        if self._plan is not None:
+            return self._plan
+        plan = Plan([self._windows(d) for d in range(len(self.image))], self.dilation)
+        if max(self.image) < LONG:
+            self._plan = plan
+        return plan
+
+    def _windows(self, d: int) -> list[tuple[int, int]]:
         """The elements of a dimension that are in each window: the first, and the end."""
         step, apart, found = self.stride[d], self.dilation[d], []
         for i in range(self.result[d]):
@@ -117,14 +133,49 @@ class _Pool:
             found.append((first, min(end, self.image[d])))
         return found
 
-    def counts(self, d: int, padded: bool) -> list[int]:
-        """How many elements each window has, zeros around the image being some or not."""
+    def counts(self, padded: bool) -> int | list[list[float]]:
+        """How many elements windows have, zeros around the image being some or not: one number,
+        or factors of it for each dimension.
+        """
+        found = self._counts.get(padded)
+        if found is None:
+            each = [self._counts_along(d, padded) for d in range(len(self.image))]
+            even = all(len(set(counts)) == 1 for counts in each)
+            found = math.prod(int(n[0]) for n in each) if even else each
+            if max(self.image) < LONG:
+                self._counts[padded] = found
+        return found
+
+    def _counts_along(self, d: int, padded: bool) -> list[float]:
         pad, size, found = self.padding[d], self.image[d], []
         for i in range(self.result[d]):
             start = i * self.stride[d] - pad
             end = min(start + self.kernel[d], size + pad)
-            found.append(end - start if padded else min(end, size) - max(start, 0))
+            found.append(float(end - start if padded else min(end, size) - max(start, 0)))
         return found
+
+
+_known_pools = lru_cache(_Pool)
+
+
+def _pool(
+    op: str, nd: int, x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool
+) -> _Pool:
+    """Of checked arguments."""
+    if type(x) not in TENSOR_TYPES:
+        check_tensors(op, input=x)
+    if stride == [] or stride == ():
+        stride = None
+    return _known_pools(
+        op,
+        x.shape,
+        x._p.dtype,
+        ints(op, "kernel_size", kernel, nd),
+        None if stride is None else ints(op, "stride", stride, nd),
+        ints(op, "padding", padding, nd),
+        ints(op, "dilation", dilation, nd),
+        bool(ceil),
+    )
 
 
 def _max_pool(
@@ -137,8 +188,8 @@ def _max_pool(
     ceil: bool,
     places: bool,
 ) -> Any:
-    pool = _Pool(f"max_pool{nd}d", nd, x, kernel, stride, padding, dilation, ceil)
-    found = greatest(x, [pool.windows(d) for d in range(nd)], pool.dilation)
+    pool = _pool(f"max_pool{nd}d", nd, x, kernel, stride, padding, dilation, ceil)
+    found = greatest(x, pool.plan)
     return found if places else found[0]
 
 
@@ -152,22 +203,15 @@ def _avg_pool(
     padded: bool,
     divisor: int | None,
 ) -> Tensor:
-    op = f"avg_pool{nd}d"
-    pool = _Pool(op, nd, x, kernel, stride, padding, 1, ceil)
+    pool = _pool(f"avg_pool{nd}d", nd, x, kernel, stride, padding, 1, ceil)
     if divisor == 0:
         raise RuntimeError("divisor must be not zero")
-    count: Any = divisor
-    if count is None:
-        count = 1
-        each = [pool.counts(d, padded) for d in range(nd)]
-        even = all(len(set(counts)) == 1 for counts in each)
-        for counts in each:
-            if even:
-                count *= counts[0]
-            else:
-                count = unsqueeze(count, -1) if isinstance(count, Tensor) else count
-                count = count * tensor([float(n) for n in counts], dtype=x.dtype)
-    y: Tensor = div(sums(x, pool.kernel, pool.stride, pool.padding, pool.result), count)
+    count: Any = pool.counts(padded) if divisor is None else divisor
+    if isinstance(count, list):
+        count, *others = [tensor(counts, dtype=x.dtype) for counts in count]
+        for along in others:
+            count = unsqueeze(count, -1) * along
+    y: Tensor = div(sums(x, pool.lattice), count)
     return y
 
 
@@ -176,63 +220,104 @@ def _spans(size: int, n: int) -> list[tuple[int, int]]:
     return [(i * size // n, -(-(i + 1) * size // n)) for i in range(n)]
 
 
-def _adaptive(op: str, nd: int, x: Tensor, sizes: Any) -> list[int]:
-    check_tensors(op, input=x)
-    if x.ndim not in (nd + 1, nd + 2):
-        raise RuntimeError(
-            f"{op}(): Expected {nd + 1}D or {nd + 2}D tensor, but got {list(x.shape)}"
-        )
-    check_floating(op, x)
-    given = list(sizes) if isinstance(sizes, (tuple, list)) else [sizes] * nd
-    if len(given) != nd:
-        raise RuntimeError(f"{op}: output_size must be {nd}")
-    for d in range(x.ndim - nd - 1, x.ndim):
-        if d and x.shape[d] == 0:
+class _Cover:
+    """Windows that cover images of this shape: checked, as many as `sizes` tells."""
+
+    def __init__(self, op: str, shape: Whole, dtype: int, sizes: Any) -> None:
+        nd, ndim = int(op[-2]), len(shape)
+        if ndim not in (nd + 1, nd + 2):
             raise RuntimeError(
-                f"{op}(): Expected input to have non-zero size for non-batch dimensions, but input "
-                f"has sizes {list(x.shape)} with dimension {d} being empty"
+                f"{op}(): Expected {nd + 1}D or {nd + 2}D tensor, but got {list(shape)}"
             )
-    result = [n if m is None else m for n, m in zip(x.shape[-nd:], given, strict=True)]
-    if sizes is None or any(type(n) is not int for n in result):
-        raise TypeError(f"{op}(): argument 'output_size' must be tuple of ints, not {kind(sizes)}")
-    if max(result) > MOST:  # which would take for ever
-        raise RuntimeError(f"{op}: output_size {result} is too large: at most {MOST} is supported")
-    if any(n < 0 for n in result):
-        raise RuntimeError(
-            f"{op}: elements of output_size must be greater than or equal to 0 but received "
-            f"{{{', '.join(map(str, result))}}}"
-        )
-    return result
+        if dtype < FIRST_FLOAT:
+            raise NotImplementedError(f'"{op}" not implemented for {SCALAR_NAMES[dtype]!r}')
+        given = list(sizes) if isinstance(sizes, (tuple, list)) else [sizes] * nd
+        if len(given) != nd:
+            raise RuntimeError(f"{op}: output_size must be {nd}")
+        for d in range(ndim - nd - 1, ndim):
+            if d and shape[d] == 0:
+                raise RuntimeError(
+                    f"{op}(): Expected input to have non-zero size for non-batch dimensions, but "
+                    f"input has sizes {list(shape)} with dimension {d} being empty"
+                )
+        self.image = shape[-nd:]
+        result = [n if m is None else m for n, m in zip(self.image, given, strict=True)]
+        if sizes is None or any(type(n) is not int for n in result):
+            raise TypeError(
+                f"{op}(): argument 'output_size' must be tuple of ints, not {kind(sizes)}"
+            )
+        if max(result) > MOST:  # which would take for ever
+            raise RuntimeError(
+                f"{op}: output_size {result} is too large: at most {MOST} is supported"
+            )
+        if any(n < 0 for n in result):
+            raise RuntimeError(
+                f"{op}: elements of output_size must be greater than or equal to 0 but received "
+                f"{{{', '.join(map(str, result))}}}"
+            )
+        self.result = result
+        self._plan: Plan | None = None
+        # Where windows are alike, they are a dimension of their own.
+        first = ndim - nd
+        self.even = all(n and size % n == 0 for size, n in zip(self.image, result, strict=True))
+        self.whole = self.even and set(result) == {1}
+        self.parts = list(shape[:first])
+        self.dims: tuple[int, ...] = tuple(range(first, ndim)) if self.whole else ()
+        for size, n in () if self.whole else zip(self.image, result, strict=True):
+            if n and size % n == 0 and size != n:
+                self.dims += (len(self.parts) + 1,)
+                self.parts += [n, size // n]
+            else:
+                self.parts.append(n)
+
+    @property
+    def plan(self) -> Plan:
+        """What `greatest` is to do; it is long where the image is, and then not kept."""
+        if self._plan is not None:
+            return self._plan
+        each = [_spans(size, n) for size, n in zip(self.image, self.result, strict=True)]
+        plan = Plan(each, (1,) * len(each))
+        if max(*self.image, *self.result) < LONG:
+            self._plan = plan
+        return plan
+
+
+_known_covers = lru_cache(_Cover)
+
+
+def _cover(op: str, x: Tensor, sizes: Any) -> _Cover:
+    if type(x) not in TENSOR_TYPES:
+        check_tensors(op, input=x)
+    if type(sizes) is list:
+        sizes = tuple(sizes)
+    each = sizes if type(sizes) is tuple else (sizes,)
+    known = {int, type(None)}.issuperset(map(type, each))  # others may be equal to these
+    return (_known_covers if known else _Cover)(op, x.shape, x._p.dtype, sizes)
 
 
 def _adaptive_avg(nd: int, x: Tensor, sizes: Any) -> Tensor:
-    return _means(x, nd, _adaptive(f"adaptive_avg_pool{nd}d", nd, x, sizes))
+    return _means(x, _cover(f"adaptive_avg_pool{nd}d", x, sizes))
 
 
 @in_float32
-def _means(x: Tensor, nd: int, result: Sequence[int]) -> Tensor:
-    parts: list[int] = []
-    dims: list[int] = []
-    for d, n in enumerate(result, start=x.ndim - nd):
-        size = x.shape[d]
-        if n and size % n:
-            x = cat([mean(narrow(x, d, a, b - a), d, keepdim=True) for a, b in _spans(size, n)], d)
-        elif not n:
-            x = narrow(x, d, 0, 0)
-        if n and size % n == 0 and size != n:
-            dims.append(x.ndim - nd + len(parts) + 1)
-            parts += [n, size // n]
-        else:
-            parts.append(n)
-    if not dims:
+def _means(x: Tensor, cover: _Cover) -> Tensor:
+    if cover.whole:
+        return mean(x, cover.dims, True)
+    if not cover.even:
+        first = x.ndim - len(cover.image)
+        for d, (size, n) in enumerate(zip(cover.image, cover.result, strict=True), start=first):
+            if n and size % n:
+                means = [mean(narrow(x, d, a, b - a), d, keepdim=True) for a, b in _spans(size, n)]
+                x = cat(means, d)
+            elif not n:
+                x = narrow(x, d, 0, 0)
+    if not cover.dims:
         return clone(x)
-    return mean(reshape(x, [*x.shape[: x.ndim - nd], *parts]), tuple(dims))
+    return mean(reshape(x, cover.parts), cover.dims)
 
 
 def _adaptive_max(nd: int, x: Tensor, sizes: Any, places: bool) -> Any:
-    result = _adaptive(f"adaptive_max_pool{nd}d", nd, x, sizes)
-    each = [_spans(size, n) for size, n in zip(x.shape[-nd:], result, strict=True)]
-    found = greatest(x, each, (1,) * nd)
+    found = greatest(x, _cover(f"adaptive_max_pool{nd}d", x, sizes).plan)
     return found if places else found[0]
 
 

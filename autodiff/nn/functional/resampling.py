@@ -7,9 +7,11 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from autodiff.dtypes import float64
+from autodiff.dtypes import dtype, float64
+from autodiff.expr import inputs
 from autodiff.nn.functional.convolution import Ints, kind
 from autodiff.nn.functional.pooling import (
+    LONG,
     MOST,
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
@@ -17,8 +19,10 @@ from autodiff.nn.functional.pooling import (
 )
 from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.ops.convert import tensor
+from autodiff.ops.create import made_once
 from autodiff.ops.gather import index_along
 from autodiff.ops.halves import in_float32
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.views import permute, reshape, transpose
 from autodiff.tensor import Tensor
 
@@ -46,11 +50,11 @@ def _single(value: float) -> float:
     return float(struct.unpack("f", struct.pack("f", value))[0])
 
 
-def _nearest(size: int, n: int, step: float, exact: bool, small: bool, x: Tensor) -> Taps:
+def _nearest(size: int, n: int, step: float, exact: bool, small: bool, double: bool) -> Taps:
     half = 0.5 if exact else 0.0
     if small and not exact and n in (size, 2 * size):
         return [([i * size // n for i in range(n)], None)]
-    step = step if x.dtype is float64 and not small else _single(step)
+    step = step if double and not small else _single(step)
     places = [min(int(_single((i + half) * step)), size - 1) for i in range(n)]
     return [(places, None)]
 
@@ -124,24 +128,63 @@ def _antialiased(size: int, n: int, step: float, corners: bool, cubic: bool) -> 
     ]
 
 
-def _resample(x: Tensor, dim: int, taps: Taps) -> Tensor:
+def _taps(
+    double: bool,
+    mode: str,
+    size: int,
+    n: int,
+    factor: float | None,
+    corners: bool,
+    antialias: bool,
+    small: bool,
+) -> Taps:
+    step = 1 / factor if factor else size / n
+    if mode not in _MODES:
+        return _nearest(size, n, step, mode == "nearest-exact", small, double)
+    if antialias:
+        return _antialiased(size, n, step, corners, mode == "bicubic")
+    return (_cubic if mode == "bicubic" else _linear)(size, n, step, corners)
+
+
+def _tap_tensors(d: dtype, after: int, *given: Any) -> list[tuple[Tensor, Tensor | None]]:
+    """The same, the weights as they meet images with so many dimensions after this."""
+    return [
+        (
+            tensor(places),
+            None if weights is None else reshape(tensor(weights, dtype=d), [-1] + [1] * after),
+        )
+        for places, weights in _taps(d is float64, *given)
+    ]
+
+
+_known_taps = made_once(_tap_tensors)
+
+_a, _b, _s, _t = inputs(4)
+_part = PointwiseOp("resample_part", _a * _b, 2)
+_two = PointwiseOp("resample_two", _a * _s + _b * _t, 4)
+_more = PointwiseOp("resample_more", _a + _b * _s, 3)
+
+
+def _resample(x: Tensor, dim: int, taps: Sequence[tuple[Tensor, Tensor | None]]) -> Tensor:
     """The weighted sum of the elements of a dimension that the taps name."""
-    total: Tensor | None = None
-    for places, weights in taps:
-        term = index_along(x, dim, tensor(places))
-        if weights is not None:
-            shape = [-1] + [1] * (x.ndim - dim - 1)
-            term = term * reshape(tensor(weights, dtype=x.dtype), shape)
-        total = term if total is None else total + term
-    assert total is not None
+    terms = [(index_along(x, dim, places), weights) for places, weights in taps]
+    (first, weights), *rest = terms
+    if weights is None:
+        return first
+    if not rest:
+        return _part.call(first, weights)
+    (second, others), *rest = rest
+    total = _two.call(first, second, weights, others)
+    for term, weights in rest:
+        total = _more.call(total, term, weights)
     return total
 
 
 def _sizes(
-    x: Tensor, size: Any, scale_factor: Any, recompute: bool | None
+    space: Sequence[int], size: Any, scale_factor: Any, recompute: bool | None
 ) -> tuple[list[int], list[float | None]]:
     """The sizes of the result, and the factors that were asked for."""
-    nd = x.ndim - 2
+    nd = len(space)
     if size is not None and scale_factor is not None:
         raise ValueError("only one of size or scale_factor should be defined")
     if size is None and scale_factor is None:
@@ -152,7 +195,7 @@ def _sizes(
     if len(each) != nd:
         raise ValueError(
             "Input and output must have the same number of spatial dimensions, but got input with "
-            f"spatial dimensions of {list(x.shape[2:])} and {what} of {given}. Please provide "
+            f"spatial dimensions of {list(space)} and {what} of {given}. Please provide "
             f"input tensor in (N, C, d1, d2, ...,dK) format and {what} in (s1, s2, ...,sK) format."
         )
     kinds: Any = (int,) if size is not None else (int, float)
@@ -165,7 +208,7 @@ def _sizes(
     factors = [float(v) for v in each]
     if not all(0 < f < math.inf for f in factors):
         raise ValueError(f"interpolate(): scale_factor must be positive, but got {given}")
-    found = [math.floor(n * f) for n, f in zip(x.shape[2:], factors, strict=True)]
+    found = [math.floor(n * f) for n, f in zip(space, factors, strict=True)]
     return found, [None if recompute else f for f in factors]
 
 
@@ -220,11 +263,12 @@ def interpolate(
     check_tensors("interpolate", input=input)
     smooth = mode in _MODES
     _check_mode(input, mode, smooth, align_corners, antialias)
-    sizes, factors = _sizes(input, size, scale_factor, recompute_scale_factor)
-    if any(n <= 0 for n in (*sizes, *input.shape[2:])):
+    _, _, *space = input.shape
+    sizes, factors = _sizes(space, size, scale_factor, recompute_scale_factor)
+    if min(*sizes, *space) <= 0:
         raise RuntimeError(
             f"Input and output sizes should be greater than 0, but got input "
-            f"{list(input.shape[2:])} and output {sizes}"
+            f"{space} and output {sizes}"
         )
     if max(sizes) > MOST:
         raise RuntimeError(f"interpolate: sizes {sizes} are too large: at most {MOST} is supported")
@@ -243,17 +287,12 @@ def _resized(
     corners: bool,
     antialias: bool,
 ) -> Tensor:
-    small = x.ndim == 4 and sum(sizes) <= SMALL
+    shape = x.shape
+    small = len(shape) == 4 and sum(sizes) <= SMALL
     for d, (n, factor) in enumerate(zip(sizes, factors, strict=True), start=2):
-        old = x.shape[d]
-        step = 1 / factor if factor else old / n
-        if mode not in _MODES:
-            taps = _nearest(old, n, step, mode == "nearest-exact", small, x)
-        elif antialias:
-            taps = _antialiased(old, n, step, corners, mode == "bicubic")
-        else:
-            taps = (_cubic if mode == "bicubic" else _linear)(old, n, step, corners)
-        x = _resample(x, d, taps)
+        make = _known_taps if max(n, shape[d]) < LONG else _tap_tensors
+        given = (mode, shape[d], n, factor, corners, antialias, small)
+        x = _resample(x, d, make(x.dtype, len(shape) - d - 1, *given))
     return x
 
 

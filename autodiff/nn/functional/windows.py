@@ -11,12 +11,14 @@ from autodiff.native import NULL, error, ffi, lib
 from autodiff.nn.functional.convolution import Ints, ints
 from autodiff.nn.functional.reduction import check_tensors
 from autodiff.ops.base import Op, fresh
+from autodiff.ops.create import made_once
 from autodiff.ops.views import squeeze, unsqueeze, zeros_p
 from autodiff.tensor import Tensor
 
 __all__ = ["fold", "unfold"]
 
 Pair = tuple[int, ...]  # down and across
+FEW = 2**12  # places that are remembered
 
 
 class _Blocks:
@@ -70,10 +72,10 @@ _known_blocks = lru_cache(_Blocks)
 
 
 def _blocks(
-    op: str, image: Sequence[int], kernel: Ints, dilation: Ints, padding: Ints, stride: Ints
+    op: str, image: Pair, kernel: Ints, dilation: Ints, padding: Ints, stride: Ints
 ) -> _Blocks:
     return _known_blocks(
-        tuple(image),
+        image,
         ints(op, "kernel_size", kernel, 2),
         ints(op, "dilation", dilation, 2),
         ints(op, "padding", padding, 2),
@@ -99,11 +101,20 @@ def _columns_forward(p: Any, b: _Blocks) -> Any:
     return lib.ad_view(y, len(lead) + 1, [*lead, b.windows])
 
 
+def _places(b: _Blocks) -> Any:
+    """Where in a padded image the elements of columns lie."""
+    high, wide = b.padded
+    positions = fresh(lib.ad_arange_i64(int64.code, high * wide, 0, 1), "col2im")
+    return _shaped(b.view(positions, (), (wide, 1)), b.taps * b.windows)
+
+
+_known_places = made_once(_places)
+
+
 def _images_forward(p: Any, b: _Blocks) -> Any:
     lead, (high, wide) = ffi.unpack(p.shape, p.ndim - 1), b.padded
     lead[-1] //= b.taps
-    positions = fresh(lib.ad_arange_i64(int64.code, high * wide, 0, 1), "col2im")
-    places = _shaped(b.view(positions, (), (wide, 1)), b.taps * b.windows)
+    places = (_known_places if b.taps * b.windows < FEW else _places)(b)
     x = p if p.contiguous else fresh(lib.ad_contiguous(p, p.dtype), "col2im", p)
     sums = zeros_p(p.dtype, [*lead, high * wide])
     if lib.ad_index_put(sums, len(lead), 1, [places], _shaped(x, *lead, places.numel), 1):
@@ -138,7 +149,7 @@ def unfold(
     torch.Size([1, 12, 4])
     """
     check_tensors("unfold", input=input)
-    shape = input.shape
+    shape = tuple(input.shape)
     if len(shape) not in (3, 4) or 0 in shape[-3:]:
         raise RuntimeError(
             "Expected 3D or 4D (batch mode) tensor with possibly 0 batch size and other non-zero "
@@ -171,7 +182,7 @@ def fold(
     torch.Size([1, 3, 4, 4])
     """
     check_tensors("fold", input=input)
-    shape = input.shape
+    shape = tuple(input.shape)
     if len(shape) not in (2, 3) or 0 in shape[-2:]:
         raise RuntimeError(
             "Expected 2D or 3D (batch mode) tensor for input with possibly 0 batch size and "

@@ -1,0 +1,98 @@
+"""What the bytecode of a function asks for: names, and how it uses what they stand for."""
+
+from __future__ import annotations
+
+import dis
+import functools
+import types
+from collections.abc import Iterator
+from typing import NamedTuple
+
+__all__ = ["Reads", "reads_of"]
+
+UNSEEN = ("CACHE", "EXTENDED_ARG", "NOP", "PRECALL", "PUSH_NULL")
+GROWING = ("add", "append", "appendleft", "extend", "insert", "update")
+KINDS = {
+    "BINARY_SUBSCR": "item",
+    "LOAD_ATTR": "attribute",
+    "LOAD_CLOSURE": "other",
+    "LOAD_CONST": "constant",
+    "LOAD_GLOBAL": "global",
+    "LOAD_METHOD": "attribute",
+    "LOAD_NAME": "global",
+    "LOAD_SMALL_INT": "constant",
+    "LOAD_SUPER_ATTR": "attribute",
+    "STORE_ATTR": "put",
+    "STORE_SUBSCR": "put item",
+}
+Step = tuple[str, str | int]  # a kind, and its name, attribute or constant
+
+
+class Reads(NamedTuple):
+    """What code, and code inside it, looks up."""
+
+    globals: frozenset[str | int]  # the names of a file's, or of the language's
+    attributes: frozenset[str | int]  # attributes, keys and strings
+    constants: frozenset[str | int]  # strings that are no keys: `getattr(x, "scale", 1)`
+    keyed: frozenset[str | int]  # names of containers that constant keys are asked of
+    whole: frozenset[str | int]  # names of containers that are used in other ways than growing
+
+
+@functools.lru_cache(1024)
+def reads_of(code: types.CodeType) -> Reads:
+    """What code looks up."""
+    globals_: set[str | int] = set()
+    attributes: set[str | int] = set()
+    constants: set[str | int] = set()
+    keyed: set[str | int] = set()
+    whole: set[str | int] = set()
+    aliases: list[tuple[str | int, str | int]] = []
+    steps = [*steps_of(code), ("other", ""), ("other", ""), ("other", "")]
+    for i, (kind, name) in enumerate(steps[:-3]):
+        after = i + 1
+        if kind == "constant" and steps[after][0] == "item":
+            after += 1  # what is found there goes by the name of its key
+        elif kind == "constant":
+            if isinstance(name, str) and steps[after][0] != "put item":
+                attributes.add(name)
+                constants.add(name)
+            continue
+        elif kind not in ("global", "local", "attribute"):
+            continue
+        if kind == "global":
+            globals_.add(name)
+        elif kind != "local":
+            attributes.add(name)
+        (use, used), (then, _) = steps[after : after + 2]
+        if use == "constant" and then == "item":
+            keyed.add(name)
+        elif use == "store":
+            aliases.append((name, used))
+        elif not (use == "put" or then == "put item" or (use == "attribute" and used in GROWING)):
+            whole.add(name)
+    for name, other in reversed(aliases):
+        for found in (keyed, whole):
+            if other in found:
+                found.add(name)
+    parts = [globals_, attributes, constants, keyed, whole]
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            for part, inner in zip(parts, reads_of(constant), strict=True):
+                part |= inner
+    return Reads(*map(frozenset, parts))
+
+
+def steps_of(code: types.CodeType) -> Iterator[Step]:
+    """The instructions of code, two in one apart."""
+    for step in dis.get_instructions(code):
+        name, value = step.opname, step.argval
+        if name in UNSEEN:
+            continue
+        kind = "item" if step.argrepr == "[]" else KINDS.get(name)  # as of Python 3.14
+        values = value if isinstance(value, tuple) and name != "LOAD_CONST" else (value,)
+        halves = [half for half in name.split("_FAST") if half] if len(values) == 2 else [name]
+        for value, half in zip(values, halves, strict=False):
+            load, store = "LOAD" in half, "STORE_" in half or half.endswith("STORE")
+            found = kind or ("local" if load else "store" if store else "other")
+            known = isinstance(value, (str, int)) or found in ("item", "put item")
+            yield (found, value) if known else ("other", "")

@@ -1,0 +1,81 @@
+"""The modules and optimisers that a recording relies on, and whether they are as they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+from autodiff.compiled.tree import same
+from autodiff.hooks import HookDict
+from autodiff.nn._hooks import Hooks
+from autodiff.nn.module import Module
+from autodiff.optim.optimizer import Optimizer
+from autodiff.tensor import Tensor, live_node
+
+__all__ = ["State"]
+
+
+def of_module(module: Module) -> list[Any]:
+    """What a module's forward may depend on, values themselves left out."""
+    found: list[Any] = []
+    for name, value in module.__dict__.items():
+        found.append(name)
+        if isinstance(value, Tensor):
+            found += [value, value._p, value._node is None]
+        elif isinstance(value, Hooks):
+            for hooks in vars(value).values():
+                found += hooks.values()
+        elif isinstance(value, (dict, HookDict)):
+            found += [*value, *value.values()]
+        elif isinstance(value, (list, tuple, set)):
+            found += [len(value), *value]
+        else:
+            found.append(value)
+    return found
+
+
+def of_optimizer(optimizer: Optimizer) -> list[Any]:
+    """What an optimiser's step may depend on, live numbers left out."""
+    found = []
+    for value in optimizer._relied_on():
+        found.append(value)
+        if isinstance(value, Tensor):
+            found += [value._p, value._node is None]
+    return found
+
+
+class State:
+    """The modules, optimisers and tensors by name that a recording relies on, as they were."""
+
+    def __init__(self, values: Sequence[Any], stepped: Iterable[Optimizer]) -> None:
+        modules: dict[Module, None] = {}
+        optimizers: dict[Optimizer, None] = dict.fromkeys(stepped)
+        for value in values:
+            if isinstance(value, Module):
+                modules.update(dict.fromkeys(value.modules()))
+            elif isinstance(value, Optimizer):
+                optimizers[value] = None
+        self.modules = list(modules)
+        self.named = [value for value in values if isinstance(value, Tensor)]
+        self.optimizers = list(optimizers)
+        self.were = self.now()
+
+    def now(self) -> list[Any]:
+        """All that is relied on, in order."""
+        found: list[Any] = []
+        for module in self.modules:
+            found += of_module(module)
+        for optimizer in self.optimizers:
+            found += of_optimizer(optimizer)
+        for x in self.named:
+            found += [x, x._p, live_node(x)]
+        return found
+
+    def hold(self) -> bool:
+        """Whether nothing has changed."""
+        now = self.now()
+        return len(now) == len(self.were) and all(map(same, now, self.were))
+
+    def tensors(self) -> Iterator[Tensor]:
+        """The parameters, buffers and states."""
+        return (value for value in self.were if isinstance(value, Tensor))

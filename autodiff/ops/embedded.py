@@ -1,0 +1,150 @@
+"""Copies of a tensor with another in a part of it; indices of several dimensions; reductions."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from autodiff.dtypes import int32, int64
+from autodiff.ops.assign import copy_
+from autodiff.ops.diagonals import diagonal
+from autodiff.ops.guard import strict
+from autodiff.ops.regions import as_strided
+from autodiff.ops.scatter import scatter_reduce
+from autodiff.ops.views import select
+from autodiff.shapes import dim_index
+from autodiff.tensor import Tensor
+
+
+def _filled(whole: Tensor, part: Tensor, src: Tensor) -> Tensor:
+    if part.shape != src.shape:
+        raise RuntimeError(
+            "expected src to have a size equal to the slice of self. src size = "
+            f"{list(src.shape)}, slice size = {list(part.shape)}"
+        )
+    copy_(part, src)
+    return whole
+
+
+def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
+    """A copy of input with src at an index of a dimension.
+
+    >>> ad.select_scatter(ad.zeros(2, 2), ad.ones(2), 0, 1)
+    tensor([[0., 0.],
+            [1., 1.]])
+    """
+    y = input.clone()
+    return _filled(y, select(y, dim, index), src)
+
+
+def slice_scatter(
+    input: Tensor,
+    src: Tensor,
+    dim: int = 0,
+    start: int | None = None,
+    end: int | None = None,
+    step: int = 1,
+) -> Tensor:
+    """A copy of input with src in a slice of a dimension.
+
+    >>> ad.slice_scatter(ad.zeros(3), ad.ones(2), start=1)
+    tensor([0., 1., 1.])
+    """
+    y = input.clone()
+    if step <= 0:
+        raise RuntimeError("slice step must be positive")
+    d = dim_index(dim, y.ndim)
+    part = y[(slice(None),) * d + (slice(start, end, step),)]
+    return _filled(y, part, src)
+
+
+def diagonal_scatter(
+    input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1
+) -> Tensor:
+    """A copy of input with src on a diagonal.
+
+    >>> ad.diagonal_scatter(ad.zeros(2, 2), ad.ones(2))
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    y = input.clone()
+    return _filled(y, diagonal(y, offset, dim1, dim2), src)
+
+
+def as_strided_scatter(
+    input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: int | None = None
+) -> Tensor:
+    """A copy of input with src in its `as_strided` view.
+
+    >>> ad.as_strided_scatter(ad.zeros(2, 2), ad.ones(2), (2,), (3,))
+    tensor([[1., 0.],
+            [0., 1.]])
+    """
+    y = input.contiguous().clone()
+    return _filled(y, as_strided(y, size, stride, storage_offset), src)
+
+
+def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
+    """The index of each dimension of a shape, of indices of its flattened elements.
+
+    >>> ad.unravel_index(ad.tensor([5, 7]), (3, 4))
+    (tensor([1, 1]), tensor([1, 3]))
+    """
+    if indices.is_floating_point() or indices.dtype.category == 0:
+        raise TypeError(f"expected 'indices' to be integer dtype, but got {indices.dtype!r}")
+    sizes = [shape] if isinstance(shape, int) else shape
+    if not isinstance(sizes, Sequence) or not all(isinstance(n, int) for n in sizes):
+        raise TypeError(f"expected 'shape' to be int or sequence of ints, but got {shape!r}")
+    if any(n < 0 for n in sizes):
+        raise ValueError(f"'shape' cannot have negative values, but got {tuple(sizes)}")
+    found, rest = [], indices.to(int64)
+    for n in reversed(sizes):
+        found.append(rest % n)
+        rest = rest.floor_divide(n)
+    return tuple(reversed(found))
+
+
+@strict
+def index_reduce(
+    input: Tensor,
+    dim: int,
+    index: Tensor,
+    source: Tensor,
+    reduce: str,
+    *,
+    include_self: bool = True,
+) -> Tensor:
+    """input with source's slices reduced into it, each at its index of a dimension: "prod",
+    "mean", "amax" or "amin", with what was there unless not `include_self`.
+
+    >>> ad.index_reduce(ad.tensor([1.0, 2.0]), 0, ad.tensor([0, 0]), ad.tensor([3.0, 5.0]), "prod")
+    tensor([15.,  2.])
+    """
+    if reduce not in ("prod", "mean", "amax", "amin"):
+        raise RuntimeError(
+            "index_reduce(): Expected reduce to be one of prod, mean, amax or amin but got "
+            f"{reduce}."
+        )
+    d = dim_index(dim, input.ndim)
+    if index.ndim > 1:
+        raise IndexError(f"index_reduce_(): Index is supposed to be a vector, not {index.ndim}D")
+    if source.dtype is not input.dtype:
+        raise RuntimeError(
+            "index_reduce_(): self and source expected to have the same dtype, but got "
+            f"{input.dtype!r} and {source.dtype!r}"
+        )
+    if index.dtype.code not in (int32.code, int64.code):
+        raise RuntimeError(f"index_reduce_(): Expected dtype int32/int64, got {index.dtype!r}")
+    wanted = [*input.shape[:d], index.numel(), *input.shape[d + 1 :]] if input.ndim else [1]
+    if list(source.shape) != wanted and not (source.ndim == input.ndim == 0):
+        raise RuntimeError(
+            f"index_reduce_(): source must have the size {wanted}, by input and index, but has "
+            f"{list(source.shape)}"
+        )
+    places = index.to(int64).reshape([-1, *[1] * (source.ndim - d - 1)]).expand(source.shape)
+    try:
+        return scatter_reduce(input, d, places, source, reduce, include_self=include_self)
+    except RuntimeError as failure:
+        if "out of bounds" in str(failure):
+            raise IndexError(f"index_reduce(): {failure}") from None
+        raise

@@ -1,0 +1,110 @@
+"""What scripts set before they begin. Results are deterministic and on the CPU whatever is set."""
+
+from __future__ import annotations
+
+import warnings
+from typing import Any
+
+from autodiff.devices import CPU, device
+from autodiff.dtypes import dtype, flag
+
+_PRECISIONS = ("highest", "high", "medium")
+
+
+class _Settings:
+    deterministic = False
+    warn_only = False
+    precision = "highest"
+
+
+def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None:
+    """Ask for results that are the same every time, as they always are here: it changes nothing.
+
+    >>> ad.use_deterministic_algorithms(True)
+    >>> ad.are_deterministic_algorithms_enabled()
+    True
+    >>> ad.use_deterministic_algorithms(False)
+    """
+    _Settings.deterministic = flag(mode, "use_deterministic_algorithms(): argument 'mode'")
+    _Settings.warn_only = flag(warn_only, "use_deterministic_algorithms(): argument 'warn_only'")
+
+
+def are_deterministic_algorithms_enabled() -> bool:
+    """What `use_deterministic_algorithms` was told last.
+
+    >>> ad.are_deterministic_algorithms_enabled()
+    False
+    """
+    return _Settings.deterministic
+
+
+def is_deterministic_algorithms_warn_only_enabled() -> bool:
+    """What `use_deterministic_algorithms` was told of `warn_only` last.
+
+    >>> ad.is_deterministic_algorithms_warn_only_enabled()
+    False
+    """
+    return _Settings.warn_only
+
+
+def set_float32_matmul_precision(precision: Any) -> None:
+    """Take "highest", "high" or "medium"; products are of the highest whatever is set.
+
+    >>> ad.set_float32_matmul_precision("high")
+    >>> ad.get_float32_matmul_precision()
+    'high'
+    >>> ad.set_float32_matmul_precision("highest")
+    """
+    if not isinstance(precision, str):
+        kind = type(precision).__name__
+        raise TypeError(f"set_float32_matmul_precision(): precision must be str, not {kind}")
+    if precision in _PRECISIONS:
+        _Settings.precision = precision
+    else:
+        warnings.warn(f"{precision} is not one of {', '.join(_PRECISIONS)}", stacklevel=2)
+
+
+def get_float32_matmul_precision() -> str:
+    """What `set_float32_matmul_precision` was told last.
+
+    >>> ad.get_float32_matmul_precision()
+    'highest'
+    """
+    return _Settings.precision
+
+
+def set_default_device(device: Any) -> None:
+    """Take "cpu" or None. RuntimeError for other devices: there are none.
+
+    >>> ad.set_default_device("cpu")
+    """
+    if device is None:
+        return
+    where = _device(device)
+    if where.type != "cpu":
+        raise RuntimeError(f"set_default_device(): {where!r} is not supported; only 'cpu' is")
+
+
+_device = device
+
+
+def get_default_device() -> Any:
+    """The CPU.
+
+    >>> ad.get_default_device()
+    device(type='cpu')
+    """
+    return CPU
+
+
+def can_cast(from_: dtype, to: dtype) -> bool:
+    """Whether results of one dtype may be written to another: not floats to integers, nor numbers
+    to bool.
+
+    >>> ad.can_cast(ad.float32, ad.int64), ad.can_cast(ad.int64, ad.float32)
+    (False, True)
+    """
+    for value in (from_, to):
+        if not isinstance(value, dtype):
+            raise TypeError(f"can_cast(): a dtype is expected, not {type(value).__name__}")
+    return from_.category <= to.category

@@ -1,0 +1,139 @@
+"""How often values are: the most frequent ones, and histograms."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from autodiff.dtypes import SCALAR_NAMES
+from autodiff.ops.convert import tensor
+from autodiff.ops.create import arange, linspace
+from autodiff.ops.gather import gather
+from autodiff.ops.guard import strict
+from autodiff.ops.indexing import index_add
+from autodiff.ops.returned import Chosen, returned
+from autodiff.ops.searching import searchsorted
+from autodiff.ops.sorting import sort
+from autodiff.shapes import dim_index
+from autodiff.tensor import Tensor
+
+
+@returned("mode")
+class mode_result(Chosen):  # noqa: N801 - as max_result
+    """What `mode` returns."""
+
+
+@returned("histogram")
+class histogram_result(NamedTuple):  # noqa: N801 - as max_result
+    """What `histogram` returns."""
+
+    hist: Tensor
+    bin_edges: Tensor
+
+
+@strict
+def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> mode_result:
+    """The most frequent value along a dimension, the least of several, and the last place of it.
+
+    >>> ad.mode(ad.tensor([1, 2, 2, 1, 3]))
+    torch.return_types.mode(
+    values=tensor(1),
+    indices=tensor(3))
+    """
+    d = dim_index(dim, input.ndim)
+    if not input.ndim:
+        return mode_result(input.clone(), tensor(0))
+    n = input.shape[d]
+    if not n:
+        raise IndexError(f"mode(): Expected reduction dim {d} to have non-zero size.")
+    rows = input.detach().movedim(d, -1)
+    ordered, places = sort(rows, -1, stable=True)
+    at = arange(n)
+    new = ordered[..., 1:] != ordered[..., :-1]
+    starts = (at[1:] * new).cummax(-1)[0] if n > 1 else new.long()
+    runs = at - starts.new_zeros((*starts.shape[:-1], n)).index_copy(-1, at[1:], starts)
+    end = runs.argmax(-1, keepdim=True)
+    found = gather(places, -1, end).movedim(-1, d)
+    values = gather(input, d, found)
+    return mode_result(*(x if keepdim else x.squeeze(d) for x in (values, found)))
+
+
+def _check(name: str, x: Tensor) -> None:
+    if not x.is_floating_point():
+        raise NotImplementedError(f'"{name}" not implemented for {SCALAR_NAMES[x._p.dtype]!r}')
+
+
+def _bounds(name: str, x: Tensor, low: float, high: float) -> tuple[float, float]:
+    """The range, or that of the elements where it is none; no range is widened by 1."""
+    if low == high and x.numel():
+        low, high = float(x.min()), float(x.max())
+    if not (abs(low) < float("inf") and abs(high) < float("inf")):
+        raise RuntimeError(f"{name}: range of [{low}, {high}] is not finite")
+    if low > high:
+        raise RuntimeError(f"{name}: max must be larger than min")
+    return (low - 1, high + 1) if low == high else (low, high)
+
+
+def _counts(x: Tensor, edges: Tensor, weight: Tensor | None = None) -> Tensor:
+    """The weights of the elements from each edge to the next, the last edge included."""
+    bins = edges.numel() - 1
+    inside = (x >= edges[0]) & (x <= edges[-1])
+    places = (searchsorted(edges, x[inside], right=True) - 1).clamp(max=bins - 1)
+    each = x.new_ones(places.shape) if weight is None else weight[inside]
+    sums: Tensor = index_add(x.new_zeros(bins), 0, places, each)
+    return sums
+
+
+@strict
+def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
+    """How many elements are in each of `bins` equal parts of [min, max], or of their own range.
+
+    >>> ad.histc(ad.tensor([1.0, 2.0, 1.0]), bins=4, min=0, max=3)
+    tensor([0., 2., 1., 0.])
+    """
+    _check("histogram_cpu", input)
+    if bins >= 2**63:
+        raise ValueError(f"histc(): argument 'bins' does not fit 64 bits: {bins}")
+    if bins <= 0:
+        raise RuntimeError(f"bins must be > 0, but got {bins}")
+    x = input.detach().reshape(-1)
+    low, high = _bounds("histc", x, min, max)
+    return _counts(x, linspace(low, high, bins + 1, dtype=x.dtype))
+
+
+def histogram(
+    input: Tensor,
+    bins: Any = 100,
+    *,
+    range: Any = None,
+    weight: Tensor | None = None,
+    density: bool = False,
+) -> histogram_result:
+    """The weights of the elements in each bin, and the edges: `bins` equal parts of a range, or
+    the parts between the numbers of a tensor. A density sums, times the widths, to 1.
+
+    >>> ad.histogram(ad.tensor([1.0, 2.0, 1.0]), bins=2, range=(0.0, 4.0)).hist
+    tensor([2., 1.])
+    """
+    _check("histogramdd", input)
+    x = input.detach().reshape(-1)
+    if isinstance(bins, Tensor):
+        if bins.dtype is not x.dtype:
+            raise RuntimeError(
+                "torch.histogramdd: input tensor and bins tensors should have the same dtype, but "
+                f"got input with dtype {x.dtype!r} and bins with dtype {bins.dtype!r}"
+            )
+        edges = bins.detach()
+    else:
+        if bins <= 0:
+            raise RuntimeError(f"torch.histogram: bins must be > 0, but got {bins}")
+        low, high = _bounds("torch.histogram", x, *(range or (0, 0)))
+        edges = linspace(low, high, bins + 1, dtype=x.dtype)
+    if weight is not None and weight.shape != input.shape:
+        raise RuntimeError(
+            "torch.histogramdd: if weight tensor is provided it should have the same shape as the "
+            f"input tensor, but got {list(weight.shape)}"
+        )
+    hist = _counts(x, edges, None if weight is None else weight.detach().reshape(-1))
+    if density:
+        hist = hist / hist.sum() / edges.diff()
+    return histogram_result(hist, edges)

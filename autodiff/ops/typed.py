@@ -1,0 +1,161 @@
+"""PyTorch's older ways to make tensors and to ask of them, and `asarray`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from autodiff import dtypes
+from autodiff.dtypes import dtype, get_default_dtype
+from autodiff.grad_mode import no_grad
+from autodiff.ops.assign import copy_
+from autodiff.ops.convert import Dtype, as_tensor, tensor
+from autodiff.ops.create import empty, full
+from autodiff.ops.foreign import has_memory
+from autodiff.shapes import Size
+from autodiff.tensor import Tensor
+
+
+def _made(d: dtype, given: tuple[Any, ...]) -> Tensor:
+    """A tensor of sizes (its elements not set), of the elements of a sequence, or of a tensor."""
+    if len(given) != 1 or isinstance(given[0], (Size, int)):
+        if not all(hasattr(n, "__index__") or isinstance(n, Size) for n in given):
+            kinds = ", ".join(type(n).__name__ for n in given)
+            raise TypeError(f"new(): sizes or one sequence are expected, not ({kinds})")
+        return empty(*given or (0,), dtype=d)
+    (data,) = given
+    if isinstance(data, Tensor):
+        if data.dtype is not d:
+            raise TypeError(f"new(): expected a tensor of {d!r}, not of {data.dtype!r}")
+        return data[...]
+    if isinstance(data, str):
+        raise TypeError(f"new(): invalid data type {type(data).__name__!r}")
+    if not (hasattr(data, "__len__") or has_memory(data)):
+        raise TypeError(f"new(): data must be a sequence (got {type(data).__name__})")
+    found = tensor(data)
+    if d is dtypes.uint8 and found.numel() and not 0 <= found.min() <= found.max() < 256:
+        raise RuntimeError("value cannot be converted to type uint8 without overflow")
+    return found.to(d)
+
+
+def _maker(kind: str, d: dtype) -> Callable[..., Tensor]:
+    def make(*data: Any) -> Tensor:
+        return _made(d, data)
+
+    make.__name__ = make.__qualname__ = f"{kind}Tensor"
+    make.__doc__ = (
+        f"A tensor of {d.name}: of sizes, its elements not set, or of a sequence's elements.\n\n"
+        f">>> ad.{kind}Tensor([1, 0]).dtype, ad.{kind}Tensor(2, 3).shape\n"
+        f"({d!r}, torch.Size([2, 3]))"
+    )
+    return make
+
+
+MAKERS = {
+    f"{kind}Tensor": _maker(kind, d)
+    for kind, d in zip(dtypes.SCALAR_NAMES, dtypes.ALL, strict=True)
+}
+
+
+def new(self: Tensor, *data: Any) -> Tensor:
+    """A tensor of this dtype: of sizes, its elements not set, or of a sequence's elements.
+
+    >>> ad.ones(2).new([1, 2])
+    tensor([1., 2.])
+    """
+    return _made(self.dtype, data)
+
+
+def scalar_tensor(s: Any, *, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
+    """A tensor of one number and no dimensions, of the default dtype if none is given.
+
+    >>> ad.scalar_tensor(3)
+    tensor(3.)
+    """
+    return full((), s, dtype=dtype or get_default_dtype(), requires_grad=requires_grad)
+
+
+def asarray(
+    obj: Any, *, dtype: Dtype = None, copy: bool | None = None, requires_grad: bool = False
+) -> Tensor:
+    """obj as a tensor: sharing its memory where that can be, unless `copy`; ValueError where it
+    cannot be and `copy` is False. Its history is left out, unless `requires_grad`.
+
+    >>> ad.asarray([1, 2], dtype=ad.float32)
+    tensor([1., 2.])
+    """
+    x = tensor(obj, dtype=dtype) if copy else as_tensor(obj, dtype)
+    if copy is False and not (isinstance(obj, Tensor) or has_memory(obj)):
+        raise ValueError("can't alias arbitrary sequence into a tensor.")
+    if copy is False and as_tensor(obj).dtype is not x.dtype:
+        raise ValueError(
+            f"can't alias tensor with dtype {as_tensor(obj).dtype!r} into dtype {x.dtype!r}."
+        )
+    if isinstance(obj, Tensor):
+        return x if requires_grad and x.requires_grad else x.detach().requires_grad_(requires_grad)
+    return x.requires_grad_(requires_grad)
+
+
+def is_same_size(input: Tensor, other: Tensor) -> bool:
+    """Whether two tensors have the same shape.
+
+    >>> ad.is_same_size(ad.ones(2), ad.zeros(2))
+    True
+    """
+    return input.shape == other.shape
+
+
+def is_signed(input: Tensor) -> bool:
+    """Whether the dtype holds negative numbers.
+
+    >>> ad.is_signed(ad.ones(2))
+    True
+    """
+    return input.dtype.is_signed
+
+
+def is_inference(input: Tensor) -> bool:
+    """Whether the tensor was made in inference mode.
+
+    >>> ad.is_inference(ad.ones(2))
+    False
+    """
+    return input.is_inference()
+
+
+def get_device(input: Tensor) -> int:
+    """-1: the number of the CPU.
+
+    >>> ad.get_device(ad.ones(2))
+    -1
+    """
+    return input.is_cuda - 1
+
+
+def ndimension(self: Tensor) -> int:
+    """The number of dimensions.
+
+    >>> ad.ones(2, 3).ndimension()
+    2
+    """
+    return self.ndim
+
+
+def apply_(self: Tensor, callable: Callable[[Any], Any]) -> Tensor:
+    """Each element replaced by what a Python function gives for it: slow.
+
+    RuntimeError of a tensor that requires grad.
+
+    >>> ad.tensor([1.0, 2.0]).apply_(lambda v: v + 1)
+    tensor([2., 3.])
+    """
+    if self.requires_grad:
+        raise RuntimeError(
+            "Can't call apply_() on Variable that requires grad. Use var.detach().apply_() instead."
+        )
+    values = [callable(v) for v in self.reshape(-1).tolist()]
+    for value in values:
+        if not isinstance(value, (int, float)):
+            raise TypeError(f"must be real number, not {type(value).__name__}")
+    with no_grad():
+        return copy_(self, tensor(values).reshape(self.shape))

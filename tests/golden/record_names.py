@@ -1,0 +1,287 @@
+"""Records what PyTorch's further names give as names.json (see recording.py).
+
+Each case is a call, written as text, of x and other operands: the test runs the same text on both
+libraries. Those of SMOOTH are differentiated twice, with respect to every operand they name.
+"""
+
+from __future__ import annotations
+
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+from golden.recording import plain, write
+
+GOLDEN = Path(__file__).with_name("names.json")
+OPERANDS: dict[str, Any] = {
+    "x": [[0.5, -1.25, 2.0, 3.5], [1.5, 0.25, -0.75, 2.25], [4.0, -2.5, 1.0, 0.125]],
+    "y": [[1.5, 0.75, -2.0, 0.5], [-1.0, 2.25, 0.25, -0.5], [3.0, 1.25, -1.5, 2.0]],
+    "u": [0.5, -1.5, 2.5],
+    "w": [1.25, 0.5, -0.75, 2.0],
+    "p": [[0.9, 0.1, 0.3, 0.7], [0.25, 0.5, 0.6, 0.4], [0.8, 0.35, 0.15, 0.55]],
+    "s": [[4.0, 0.5, -1.0], [0.25, 3.0, 0.75], [1.5, -0.5, 5.0]],
+    "h": [[[0.5, -1.0, 2.0, 1.5, 0.25, 3.0], [1.0, 0.75, -0.5, 2.5, -2.0, 0.125]]],
+}
+# What is at the top of nn.functional, by the arguments it has there.
+OF_NN = """
+ad.layer_norm(x, (4,), w, None, 1e-3, False)
+ad.group_norm(h, 2, None, None, 1e-3, True)
+ad.batch_norm(x, w, None, None, None, True, 0.1, 1e-3, False)
+ad.batch_norm(x, None, w, w.detach(), w.detach() ** 2, False, 0.1, 1e-3, False)
+ad.instance_norm(h, None, None, None, None, True, 0.1, 1e-3, False)
+ad.embedding(x, ad.tensor([2, 0, 2]))
+ad.embedding(x, ad.tensor([2, 0, 2]), 2)
+ad.embedding(x, ad.tensor([2, 0, 2]), -1, True)
+ad.adaptive_max_pool1d(h, 2)[0]
+ad.max_pool1d(h, 2)
+ad.avg_pool1d(h, 2)
+ad.dropout(x, 0.5, False)
+ad.alpha_dropout(x, 0.5, False)
+ad.feature_alpha_dropout(x, 0.5, False)
+ad.constant_pad_nd(x, [1, 0, -1, 2], 3)
+ad.affine_grid_generator(h[:, :, :3], (1, 2, 2, 3), False)
+ad.grid_sampler(h[None], h.reshape(1, 1, 6, 2) / 4, 0, 2, True)
+ad.grid_sampler(h[None], h.reshape(1, 1, 6, 2) / 4, 1, 1, False)
+ad.kl_div(x, p)
+ad.kl_div(x, p, 1)
+ad.kl_div(x, y, 2, log_target=True)
+ad.kl_div(x, p, 7)
+ad.binary_cross_entropy_with_logits(x, p.detach(), None, w.detach(), 0)
+ad.binary_cross_entropy_with_logits(x, p, w.detach())
+ad.poisson_nll_loss(x, p, True, True, 1e-8, 2)
+ad.cosine_embedding_loss(x, y, ad.tensor([1, -1, 1]), 0.1)
+ad.hinge_embedding_loss(x, ad.tensor([1, -1, 1, -1]).expand(3, 4))
+ad.hinge_embedding_loss(x, ad.tensor([1, -1, 1, -1]), 0.5, 0)
+ad.margin_ranking_loss(x, y, ad.tensor([1, -1, 1, -1]).expand(3, 4), 0.5)
+ad.triplet_margin_loss(x, y, p, 1.5, 2.0, 1e-6, True, 0)
+ad.ctc_loss(x[:, None].log_softmax(2), ad.tensor([[1, 2]]), [3], [2], 0, 2)
+ad.conv1d(h, h[:, :, :3])
+ad.conv_transpose1d(h, h.reshape(2, 1, 6))
+ad.cosine_similarity(x, y)
+ad.pairwise_distance(x, y)
+ad.celu(x, 0.5)
+ad.selu(x)
+ad.hardshrink(x)
+ad.prelu(x, w)
+ad.threshold(x, 0.5, 2.0)
+ad.rms_norm(x, (4,), w)
+ad.bilinear(x, y, x.reshape(3, 2, 2).repeat(1, 2, 2), u)
+"""
+OPERATIONS = """
+ad.copysign(x, y)
+ad.copysign(x, -2.0)
+ad.float_power(x * x + 1, y)
+ad.float_power(x, 3)
+ad.float_power(2, x)
+ad.ldexp(x, y.detach())
+ad.mode((x * 2).round() / 2 + 0 * x, 1).values
+ad.mode(x, 0, True)[0]
+ad.renorm(x, 2, 0, 3.0)
+ad.renorm(x, 1, 1, 5.0)
+ad.gradient(x)
+ad.gradient(x, spacing=2.0, dim=1, edge_order=2)
+ad.gradient(x, spacing=[2.0, 0.5])
+ad.gradient(x, spacing=(u.detach() ** 3, w.detach() ** 3), edge_order=2)
+ad.gradient(x, dim=(1, 0))
+ad.cumulative_trapezoid(x, dim=0)
+ad.cumulative_trapezoid(x, w)
+ad.cumulative_trapezoid(x, y, dim=1)
+ad.cumulative_trapezoid(x, dx=0.5)
+ad.select_scatter(x, u, 1, -2)
+ad.slice_scatter(x, y[:, :2], 1, 0, 4, 2)
+ad.slice_scatter(x, y[:2], start=1)
+ad.diagonal_scatter(x, u)
+ad.diagonal_scatter(x, w[:2], 2)
+ad.as_strided_scatter(x.detach(), u, (3,), (2,), 1)
+ad.index_reduce(x, 0, ad.tensor([2, 0, 2]), y, "prod")
+ad.index_reduce(x, 0, ad.tensor([2, 0, 2]), y, "mean")
+ad.index_reduce(x, 1, ad.tensor([3, 0]), y.detach()[:, :2], "amax")
+ad.index_reduce(x, 1, ad.tensor([3, 3]), y.detach()[:, :2], "amin", include_self=False)
+"""
+SMOOTH = [line for text in (OF_NN, OPERATIONS) for line in text.strip().splitlines()]
+# Values alone, of what has no derivative, and what is refused.
+MAKING = """
+ad.FloatTensor()
+ad.FloatTensor(2, 3).shape
+ad.FloatTensor([1, 2])
+ad.FloatTensor(ad.Size([2])).shape
+ad.FloatTensor(x[0])
+ad.LongTensor(x)
+ad.LongTensor([1.5])
+ad.LongTensor(3.5)
+ad.BoolTensor([1, 0])
+ad.ByteTensor([300])
+ad.IntTensor([[1], [2]])
+ad.FloatTensor("a")
+ad.FloatTensor(None)
+ad.FloatTensor(-1)
+ad.FloatTensor([1], [2])
+ad.DoubleTensor([0.1])
+ad.tensor([1]).new([1, 2])
+x.new(2, 3).shape
+x.new()
+ad.scalar_tensor(3)
+ad.scalar_tensor(True)
+ad.scalar_tensor(3, dtype=ad.int64)
+ad.asarray([1, 2])
+ad.asarray(3.5)
+ad.asarray(x, copy=False, dtype=ad.float64)
+ad.asarray([1.0], copy=False)
+ad.asarray([1.0], requires_grad=True).requires_grad
+ad.asarray(x).data_ptr() == x.data_ptr()
+ad.set_default_device("abc")
+ad.get_default_device().type
+ad.is_signed(x.bool())
+ad.can_cast(ad.float32, ad.int64)
+ad.can_cast(ad.int64, ad.bool)
+x.apply_(lambda v: v + 1)
+ad.arange(3).apply_(lambda v: v + 0.5)
+ad.ones(2, requires_grad=True).apply_(abs)
+x.apply_(lambda v: "a")
+ad.get_device(x)
+x.ndimension()
+ad.is_same_size(x, y)
+"""
+OUTCOMES = """
+ad.copysign(ad.tensor([1, 2]), -1)
+ad.copysign(x, ad.tensor(-0.0, dtype=ad.float64))
+ad.copysign(x, "a")
+x.copysign_(y)
+ad.heaviside(x[0], ad.tensor([0.5]))
+ad.heaviside(ad.tensor([0.0, float("nan"), -0.0]), ad.tensor([0.25]))
+ad.heaviside(ad.tensor([0, 2]), ad.tensor([0.5]))
+ad.heaviside(ad.tensor([0, 2, -1]), ad.tensor([5]))
+ad.float_power(ad.tensor([1, 2]), 2)
+ad.float_power(2, 2)
+ad.ones(2).float_power_(2)
+ad.ones(2).double().float_power_(ad.tensor([1.0, 2.0]))
+ad.ldexp(ad.tensor([1, 2]), ad.tensor([1, 2]))
+ad.ldexp(x.double(), ad.tensor(3))
+ad.ldexp(x, 2)
+x.ldexp_(ad.tensor(2))
+ad.gcd(ad.tensor([4, -6, 0, 0]), ad.tensor([6, 4, 5, 0]))
+ad.gcd(ad.tensor([[4], [9]]), ad.tensor([6, 3]))
+ad.gcd(ad.tensor([4.0]), ad.tensor([2.0]))
+ad.gcd(ad.tensor([4], dtype=ad.int32), ad.tensor([6]))
+ad.tensor([4, 6]).gcd_(ad.tensor([6, 9]))
+ad.lcm(ad.tensor([4, -6, 0]), ad.tensor([6, 4, 0]))
+ad.tensor([4, 6]).lcm_(ad.tensor([6, 9]))
+ad.lcm(ad.tensor([True]), ad.tensor([True]))
+ad.mode(ad.tensor([1, 2, 2, 1, 3]))
+ad.mode(ad.tensor([[5, 5, 1], [3, 3, 3]]), 0)
+ad.mode(ad.tensor([[5, 5, 1], [3, 3, 3]]), 1, True)
+ad.mode(ad.tensor(3))
+ad.mode(ad.ones(0))
+ad.mode(ad.ones(2, 0), 0)
+ad.mode(x, 5)
+ad.histc(ad.tensor([1, 2]))
+ad.histc(x)
+ad.histc(x, 4, -1, 2)
+ad.histc(x, bins=3, min=5, max=1)
+ad.histc(ad.ones(3), 2)
+ad.histc(x, 0)
+ad.histogram(x, 3)
+ad.histogram(x, 3, range=(0.0, 4.0), density=True)
+ad.histogram(x, ad.tensor([0.0, 1.0, 2.5]), weight=y)
+ad.histogram(x, ad.tensor([0, 1, 2]))
+ad.histogram(ad.tensor([1, 2]), 3)
+ad.histogram(x, 3, weight=u)
+ad.renorm(u, 2, 0, 1.0)
+ad.renorm(x, 0, 0, 1.0)
+ad.renorm(x, 2, 0, -1.0)
+x.renorm_(2, 0, 1.0)
+ad.gradient(ad.arange(4))
+ad.gradient(x[:, :1])
+ad.gradient(x, spacing=(1.0,), dim=(0, 1))
+ad.gradient(x, dim=(0, 0))
+ad.gradient(x, edge_order=3)
+ad.vander(ad.tensor([1, 2, 3]))
+ad.vander(u)
+ad.vander(u, 4, True)
+ad.vander(x)
+ad.cumulative_trapezoid(ad.tensor([1, 2, 4]))
+ad.cumulative_trapezoid(ad.tensor(1.0))
+ad.cumulative_trapezoid(x, u)
+ad.select_scatter(x, ad.ones(4), 1, 0)
+ad.slice_scatter(x, ad.ones(1, 4), 0, 1, 2, 0)
+ad.diagonal_scatter(x, ad.ones(2))
+ad.unravel_index(ad.tensor([5, 7]), (3, 4))
+ad.unravel_index(ad.tensor([[5], [7]]), ad.Size([2, 2, 3]))
+ad.unravel_index(ad.tensor([50]), (3, 4))
+ad.unravel_index(ad.tensor([-1]), (3, 4))
+ad.unravel_index(ad.tensor([5]), 12)
+ad.unravel_index(u, (3, 4))
+ad.index_reduce(x, 0, ad.tensor([0, 0]), x[1:], "sum")
+ad.index_reduce(x, 0, ad.tensor([0, 5]), x[1:], "prod")
+ad.index_reduce(x, 0, ad.tensor([0]), x[1:], "prod")
+x.index_reduce_(0, ad.tensor([0, 0]), x[1:].clone(), "amin")
+"""
+PLAIN = [line for text in (MAKING, OUTCOMES) for line in text.strip().splitlines()]
+
+
+def operands(lib: Any, text: str, dtype: str) -> dict[str, Any]:
+    """The operands that a text names."""
+    return {
+        name: lib.tensor(value, dtype=getattr(lib, dtype), requires_grad=True)
+        for name, value in OPERANDS.items()
+        if re.search(rf"\b{name}\b", text)
+    }
+
+
+def _weights(lib: Any, y: Any) -> Any:
+    return (lib.arange(1, y.numel() + 1).reshape(y.shape) / 4).to(y.dtype)
+
+
+def derivatives(lib: Any, text: str, dtype: str) -> Any:
+    """Results, and their first and second derivatives where there are some."""
+    xs = operands(lib, text, dtype)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        y = eval(text, {"ad": lib, "F": lib.nn.functional, **xs})
+    ys = [each for each in (y if isinstance(y, tuple) else (y,)) if each.requires_grad]
+    weighted = sum((each * _weights(lib, each)).sum() for each in ys)
+    given = list(xs.values())
+    first = lib.autograd.grad(weighted, given, create_graph=True, allow_unused=True)
+    linear = sum((g * _weights(lib, g)).sum() for g in first if g is not None)
+    second: Any = [None] * len(given)
+    if linear.requires_grad:
+        try:
+            second = lib.autograd.grad(linear, given, allow_unused=True)
+        except RuntimeError:  # where PyTorch has none
+            return [plain(y), _whole(lib, first, given), None]
+    return [plain(y), _whole(lib, first, given), _whole(lib, second, given)]
+
+
+def _whole(lib: Any, gradients: Any, xs: list[Any]) -> list[Any]:
+    """Gradients, those that are none being 0."""
+    each = zip(gradients, xs, strict=True)
+    return [plain(lib.zeros_like(x) if g is None else g) for g, x in each]
+
+
+def outcome(lib: Any, text: str) -> Any:
+    """Values, dtype and shape of a text's results, or the name of its exception."""
+    names = {name: lib.tensor(value) for name, value in OPERANDS.items()}
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            y = eval(text, {"ad": lib, "F": lib.nn.functional, **names})
+    except Exception as failure:
+        return type(failure).__name__.strip("_")
+    ys = y if isinstance(y, tuple) else (y,)
+    return [[plain(t), str(t.dtype), list(t.shape)] if hasattr(t, "dtype") else repr(t) for t in ys]
+
+
+def main() -> None:
+    """Writes the file, a case a line."""
+    import torch
+
+    write(
+        GOLDEN,
+        smooth={text: derivatives(torch, text, "float64") for text in SMOOTH},
+        plain={text: outcome(torch, text) for text in PLAIN},
+    )
+
+
+if __name__ == "__main__":
+    main()
