@@ -105,7 +105,8 @@ def _aligned(x: Tensor, index: Tensor, src: Tensor) -> tuple[Tensor, Tensor, Ten
 def _write(x: Tensor, dim: int, index: Tensor, src: Tensor, how: int, op: Op, name: str) -> Tensor:
     p, places_p, src_p = x._p, index._p, src._p
     d = dim_index(dim, p.ndim)
-    if src_p.dtype == p.dtype and x._base is None and not has_history((x, src)):
+    alike = src_p.dtype == p.dtype and src.shape == index.shape
+    if alike and x._base is None and not has_history((x, src)):
         if not lib.ad_scatter(p, d, places_p, src_p, how):  # which checks the rest
             return x
         take_failure()  # to be met again
