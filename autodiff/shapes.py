@@ -91,7 +91,9 @@ def sizes_of(args: Sequence[Any], function: str, keyword: Any = None) -> list[in
         if args:
             raise TypeError(f"{function}(): sizes were given twice: {args} and size={keyword!r}")
         args = (keyword,)
-    given = args[0] if len(args) == 1 and isinstance(args[0], (tuple, list)) else args
+    given = args
+    if len(args) == 1 and type(args[0]) is not int and isinstance(args[0], (tuple, list)):
+        given = args[0]
     for size in given:
         if type(size) is not int:
             break

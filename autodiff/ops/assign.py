@@ -11,6 +11,7 @@ from autodiff.ops.base import Op, OpNode, has_history
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import scalar
 from autodiff.ops.history import check_writable, rebase
+from autodiff.ops.numbers import number_of
 from autodiff.ops.views import clone
 from autodiff.tensor import Tensor, live_node
 
@@ -53,6 +54,8 @@ def copy_(x: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
 
 def fill_(x: Tensor, value: Any) -> Tensor:
     """Write one value over all of x."""
+    if type(value) is float and x._p.dtype >= dtypes.FIRST_FLOAT:
+        return copy_(x, number_of(value))
     given = value if isinstance(value, Tensor) else scalar(value, x.dtype)
     if given.ndim:
         raise RuntimeError(

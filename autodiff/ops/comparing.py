@@ -7,7 +7,11 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.dtypes import dtype
 from autodiff.lower import DIMENSIONED, NUMBER, ZERO_DIM, Operand, promote
-from autodiff.tensor import Tensor
+from autodiff.native import lib
+from autodiff.ops.reductions import KINDS
+from autodiff.tensor import Tensor, own
+
+_ALL = KINDS["all"]
 
 
 def result_type(tensor1: Any, tensor2: Any) -> dtype:
@@ -31,7 +35,10 @@ def equal(input: Tensor, other: Tensor) -> bool:
     >>> ad.equal(ad.tensor([1, 2]), ad.tensor([1, 2]))
     True
     """
-    return input.shape == other.shape and bool((input == other).all())
+    if input.shape != other.shape:
+        return False
+    same = (input == other)._p
+    return bool(own(lib.ad_reduce(_ALL, same, (1 << same.ndim) - 1, False, same.dtype), "equal"))
 
 
 def isclose(

@@ -340,4 +340,7 @@ def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
             "dot : expected both vectors to have same dtype, but found "
             f"{dtypes.SCALAR_NAMES[input._p.dtype]} and {dtypes.SCALAR_NAMES[tensor._p.dtype]}"
         )
-    return written("dot", out, matmul(input, tensor), input, tensor)
+    y = None
+    if out is None and not has_history((input, tensor)):
+        y = _vector_product(input._p, tensor._p, True, True)
+    return written("dot", out, matmul(input, tensor) if y is None else y, input, tensor)

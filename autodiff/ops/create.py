@@ -14,8 +14,9 @@ from autodiff.dtypes import dtype, get_default_dtype
 from autodiff.native import describe, error, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops.base import fresh
+from autodiff.ops.numbers import number_of
 from autodiff.shapes import MAX_DIMS, sizes_of
-from autodiff.tensor import Tensor, own, wrap
+from autodiff.tensor import Tensor, own
 
 Dtype = dtype | None
 R = TypeVar("R")
@@ -58,7 +59,8 @@ def _made(p: Any, name: str, sizes: list[int]) -> Tensor:
 
 def _filled(name: str, sizes: list[int], value: Any, d: dtype) -> Tensor:
     make = lib.ad_full_f64 if type(value) is float else lib.ad_full_i64
-    return _made(make(d.code, len(sizes), sizes, value), name, sizes)
+    p = make(d.code, len(sizes), sizes, value)
+    return own(p, name) if p else _made(p, name, sizes)
 
 
 def unset(name: str, sizes: list[int], d: dtype) -> Tensor:
@@ -202,7 +204,8 @@ def new_zeros(
     >>> ad.tensor([1, 2]).new_zeros(2)
     tensor([0, 0])
     """
-    return zeros(*sizes, size=size, dtype=dtype or x.dtype, requires_grad=requires_grad)
+    y = _filled("zeros", sizes_of(sizes, "zeros", size), 0, dtype or x.dtype)
+    return _finish(y, requires_grad)
 
 
 def new_ones(
@@ -249,10 +252,9 @@ def eye(
     """
     columns = n if m is None else m
     x = _filled("eye", sizes_of((n, columns), "eye"), 0, dtype or get_default_dtype())
-    diagonal = fresh(lib.ad_as_strided(x._p, 1, [min(n, columns)], [columns + 1], 0), "eye")
-    if lib.ad_copy(diagonal, ones((), dtype=x.dtype)._p):
+    if lib.ad_copy(fresh(lib.ad_diagonal(x._p, 0, 0, 1), "eye"), number_of(1)._p):
         raise error("eye")
-    return _finish(wrap(x._p), requires_grad)
+    return _finish(x, requires_grad)
 
 
 def arange(

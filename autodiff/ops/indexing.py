@@ -33,7 +33,7 @@ from autodiff.ops.views import (
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, own
 
-_INT64 = dtypes.int64.code
+_INT64, _BOOL = dtypes.int64.code, dtypes.bool.code
 
 
 def _as_index(item: Any) -> Tensor:
@@ -177,6 +177,12 @@ def is_places(x: Tensor, index: Any) -> bool:
     return is_index and bool(index._p.ndim and x._p.ndim)
 
 
+def is_mask(x: Tensor, index: Any) -> bool:
+    """Whether an index is one tensor of bools for each of x's elements."""
+    is_index = isinstance(index, Tensor) and index._p.dtype == _BOOL
+    return is_index and bool(index._p.ndim) and index.shape == x.shape
+
+
 def _plain(x: Tensor, dim: int, item: Any) -> Tensor | None:
     """The view that an int in bounds or a slice without a step takes; None where it is neither."""
     kind = type(item)
@@ -248,6 +254,9 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         )
     if is_places(x, index):
         return index_along(x, 0, index)
+    if is_mask(x, index):
+        found = own(lib.ad_nonzero(reshape(index, -1)._p), "nonzero", index._p)
+        return index_along(reshape(x, -1), 0, reshape(found, -1))
     y, left = _basic(x, index)
     if not left:
         return y if y is not x else alias(x)

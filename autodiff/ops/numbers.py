@@ -7,7 +7,7 @@ from typing import Any
 from autodiff.native import error, lib
 from autodiff.tensor import TENSOR_TYPES, Tensor, _free, _gc, wrap
 
-__all__ = ["number", "operand"]
+__all__ = ["number", "number_of", "operand"]
 
 _numbers: dict[type, dict[Any, Tensor]] = {float: {}, int: {}, bool: {}}
 
@@ -29,6 +29,12 @@ def number(value: Any) -> Tensor:
             table.clear()
         table[value] = x
     return x
+
+
+def number_of(value: float) -> Tensor:
+    """The operand of a float, int or bool, which is made once."""
+    found = _numbers[type(value)].get(value)
+    return number(value) if found is None else found
 
 
 def operand(value: Any) -> Tensor | None:

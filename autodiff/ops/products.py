@@ -10,6 +10,7 @@ from autodiff.ops.contraction import dot, matmul
 from autodiff.ops.diagonals import diagonal
 from autodiff.ops.join import stack
 from autodiff.ops.out import written
+from autodiff.ops.reductions import sum as total
 from autodiff.ops.views import permute, reshape, select, unsqueeze
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor
@@ -206,8 +207,8 @@ def trace(input: Tensor) -> Tensor:
     >>> ad.trace(ad.tensor([[1, 2], [3, 4]]))
     tensor(5)
     """
-    if input.ndim != 2:
+    if input._p.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.ndim}")
-    if input.dtype is dtypes.bool:
+    if input._p.dtype == dtypes.bool.code:
         raise NotImplementedError("\"trace\" not implemented for 'Bool'")
-    return diagonal(input).sum()
+    return total(diagonal(input))

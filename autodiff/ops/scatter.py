@@ -9,12 +9,12 @@ from autodiff.native import describe, error, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops import arithmetic
 from autodiff.ops.assign import copy_
-from autodiff.ops.base import Op, OpNode, fresh
+from autodiff.ops.base import Op, OpNode, fresh, has_history
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.create import full, full_like
+from autodiff.ops.create import full_like, scalar
 from autodiff.ops.gather import Indices, _along
 from autodiff.ops.history import check_writable, rebase
-from autodiff.ops.views import _slice, clone, expand, zeros_p
+from autodiff.ops.views import _expand, _slice, clone, zeros_p
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, live_node, wrap
 
@@ -103,7 +103,13 @@ def _aligned(x: Tensor, index: Tensor, src: Tensor) -> tuple[Tensor, Tensor, Ten
 
 
 def _write(x: Tensor, dim: int, index: Tensor, src: Tensor, how: int, op: Op, name: str) -> Tensor:
-    d = dim_index(dim, x.ndim)
+    p, places_p, src_p = x._p, index._p, src._p
+    d = dim_index(dim, p.ndim)
+    alike = src_p.dtype == p.dtype and src.shape == index.shape
+    if alike and x._base is None and not has_history((x, src)):
+        if not lib.ad_scatter(p, d, places_p, src_p, how):  # which checks the rest
+            return x
+        take_failure()  # to be met again
     _check(name, x, d, index, src)
     if index._p.numel == 0:
         return x
@@ -125,8 +131,7 @@ def _write(x: Tensor, dim: int, index: Tensor, src: Tensor, how: int, op: Op, na
 
 def _filling(x: Tensor, index: Tensor, value: Any) -> Tensor:
     """A number as a source for every place of the index."""
-    given = full((), value, dtype=x.dtype)
-    return expand(given, index.shape)
+    return _expand(scalar(value, x.dtype), index.shape)
 
 
 _REDUCE = {"add": "sum", "multiply": "prod"}

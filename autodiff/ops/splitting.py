@@ -26,8 +26,9 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
 
 
 def _along(name: str, x: Tensor, dim: int) -> int:
-    d = dim_index(dim, x.ndim)
-    if not x.ndim:
+    n = x._p.ndim
+    d = dim_index(dim, n)
+    if not n:
         raise RuntimeError(f"{name} expects at least a 1-dimensional tensor")
     return d
 
@@ -69,7 +70,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
-    size = input.shape[_along("chunk", input, dim)]
+    size = input.size(_along("chunk", input, dim))
     if size == 0:
         return split(input, [0] * chunks, dim)
     return split(input, max(-(-size // chunks), 1), dim)

@@ -218,12 +218,16 @@ def permute(input: Tensor, *sizes: Any, dims: Any = None) -> Tensor:
             f"len(dims) = {len(order)}"
         )
     try:
-        return _permute(input, [d if d >= 0 else d + n for d in order])
-    except (RuntimeError, IndexError, OverflowError):
-        order = [dim_index(d, n) for d in order]
-        if len(set(order)) == n:
-            raise
-    raise RuntimeError(f"permute(): duplicate dims are not allowed, got {order}")
+        p = lib.ad_permute(input._p, n, order)
+        if p:
+            return _permute.result(input, p, (order,))
+        take_failure()  # which is met again below, or a dimension counts from the end
+    except OverflowError:
+        pass  # an integer past 64 bits
+    order = [dim_index(d, n) for d in order]
+    if len(set(order)) < n:
+        raise RuntimeError(f"permute(): duplicate dims are not allowed, got {order}")
+    return _permute(input, order)
 
 
 def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
@@ -333,6 +337,11 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     >>> ad.zeros(2, 3, 4).flatten(1).shape
     torch.Size([2, 12])
     """
+    q = input._p
+    if start_dim == 0 and end_dim == -1 and q.ndim > 1:
+        sizes = [q.numel]
+        p = lib.ad_view(q, 1, sizes)
+        return _view.result(input, p, (sizes,)) if p else reshape(input, sizes)
     sizes = list(input.shape)
     n = len(sizes)
     start, end = dim_index(start_dim, n), dim_index(end_dim, n)
@@ -343,8 +352,7 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     if start == end:
         return input
     sizes[start : end + 1] = [math.prod(sizes[start : end + 1])]
-    p = lib.ad_view(input._p, len(sizes), sizes)
-    return _view.result(input, p, (sizes,)) if p else reshape(input, sizes)
+    return reshape(input, sizes)
 
 
 # ---- copies that keep the elements ----
