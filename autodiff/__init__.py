@@ -120,13 +120,10 @@ _LATE: dict[str, str] = {
 }
 # What nn.functional has, too, and takes long to import.
 _AT_TOP = """
-adaptive_avg_pool1d adaptive_max_pool1d affine_grid_generator alpha_dropout avg_pool1d batch_norm
-bilinear binary_cross_entropy_with_logits celu celu_ channel_shuffle constant_pad_nd conv1d conv2d
-conv3d conv_transpose1d conv_transpose2d conv_transpose3d cosine_embedding_loss cosine_similarity
-ctc_loss dropout embedding feature_alpha_dropout grid_sampler group_norm hardshrink
-hinge_embedding_loss instance_norm kl_div layer_norm margin_ranking_loss max_pool1d max_pool2d
-max_pool3d pairwise_distance pixel_shuffle pixel_unshuffle poisson_nll_loss prelu rms_norm rrelu
-rrelu_ selu selu_ threshold threshold_ triplet_margin_loss
+adaptive_avg_pool1d avg_pool1d bilinear celu celu_ channel_shuffle conv1d conv2d conv3d
+conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity dropout embedding group_norm
+hardshrink layer_norm max_pool1d max_pool2d max_pool3d pairwise_distance pixel_shuffle
+pixel_unshuffle prelu rms_norm rrelu rrelu_ selu selu_ threshold threshold_
 """
 _LATE |= dict.fromkeys(_AT_TOP.split(), "autodiff.at_top")
 

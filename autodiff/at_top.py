@@ -1,7 +1,7 @@
 """What PyTorch has at the top, too, of `nn.functional`: imported when it is first asked for.
 
-Most are the functions themselves. Those below take other arguments at the top than there, as do
-PyTorch's: a reduction is a number (0 none, the default; 1 the mean, 2 the sum), weights come first.
+Most are the functions themselves. Those below take other arguments at the top, as
+PyTorch's do.
 """
 
 from __future__ import annotations
@@ -41,27 +41,15 @@ from autodiff.nn.functional import threshold_ as threshold_
 from autodiff.ops.guard import guarded, strict
 from autodiff.tensor import Tensor
 
-_REDUCTIONS = ("none", "mean", "sum")
-_POINTS = ("bilinear", "nearest", "bicubic")
-_OUTSIDE = ("zeros", "border", "reflection")
-
 
 def _strict(function: Any) -> Any:
     return guarded(strict(function))
-
-
-def _kind(reduction: int) -> str:
-    """The name of a reduction's number; as PyTorch has it, numbers of none are 0."""
-    return _REDUCTIONS[reduction] if reduction in (1, 2) else "none"
 
 
 def _probability(p: float) -> float:
     if not 0 <= p <= 1:
         raise RuntimeError(f"dropout probability has to be between 0 and 1, but got {p}")
     return p
-
-
-# ---- layers ----
 
 
 @_strict
@@ -99,51 +87,6 @@ def group_norm(
 
 
 @_strict
-def batch_norm(
-    input: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    training: bool,
-    momentum: float,
-    eps: float,
-    cudnn_enabled: bool,
-) -> Tensor:
-    """`nn.functional.batch_norm`, weights first; `cudnn_enabled` changes nothing.
-
-    >>> x = ad.tensor([[1.0], [3.0]])
-    >>> ad.batch_norm(x, None, None, None, None, True, 0.1, 1e-5, False)
-    tensor([[-1.0000],
-            [ 1.0000]])
-    """
-    return F.batch_norm(input, running_mean, running_var, weight, bias, training, momentum, eps)
-
-
-@_strict
-def instance_norm(
-    input: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    use_input_stats: bool,
-    momentum: float,
-    eps: float,
-    cudnn_enabled: bool,
-) -> Tensor:
-    """`nn.functional.instance_norm`, weights first; `cudnn_enabled` changes nothing.
-
-    >>> x = ad.tensor([[[1.0, 3.0]]])
-    >>> ad.instance_norm(x, None, None, None, None, True, 0.1, 1e-5, False)
-    tensor([[[-1.0000,  1.0000]]])
-    """
-    return F.instance_norm(
-        input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps
-    )
-
-
-@_strict
 def embedding(
     weight: Tensor,
     indices: Tensor,
@@ -161,16 +104,6 @@ def embedding(
 
 
 @_strict
-def adaptive_max_pool1d(input: Tensor, output_size: Any) -> Any:
-    """The greatest elements of `output_size` windows, and their indices.
-
-    >>> ad.adaptive_max_pool1d(ad.tensor([[1.0, 3.0, 2.0, 0.0]]), 2)
-    (tensor([[3., 2.]]), tensor([[1, 2]]))
-    """
-    return F.adaptive_max_pool1d(input, output_size, return_indices=True)
-
-
-@_strict
 def dropout(input: Tensor, p: float, train: bool) -> Tensor:
     """`nn.functional.dropout`, with every argument.
 
@@ -178,188 +111,3 @@ def dropout(input: Tensor, p: float, train: bool) -> Tensor:
     tensor([1., 1.])
     """
     return F.dropout(input, _probability(p), train)
-
-
-@_strict
-def alpha_dropout(input: Tensor, p: float, train: bool) -> Tensor:
-    """`nn.functional.alpha_dropout`, with every argument.
-
-    >>> ad.alpha_dropout(ad.ones(2), 0.5, False)
-    tensor([1., 1.])
-    """
-    return F.alpha_dropout(input, _probability(p), train)
-
-
-@_strict
-def feature_alpha_dropout(input: Tensor, p: float, train: bool) -> Tensor:
-    """`nn.functional.feature_alpha_dropout`, with every argument.
-
-    >>> ad.feature_alpha_dropout(ad.ones(1, 2), 0.5, False)
-    tensor([[1., 1.]])
-    """
-    return F.feature_alpha_dropout(input, _probability(p), train)
-
-
-@_strict
-def constant_pad_nd(input: Tensor, pad: Any, value: float = 0) -> Tensor:
-    """`nn.functional.pad` with a constant: pairs of numbers of `value`, the last dimension first.
-
-    >>> ad.constant_pad_nd(ad.ones(2), [1, 0], 5.0)
-    tensor([5., 1., 1.])
-    """
-    return F.pad(input, pad, "constant", value)
-
-
-@_strict
-def affine_grid_generator(theta: Tensor, size: Sequence[int], align_corners: bool) -> Tensor:
-    """`nn.functional.affine_grid`, with every argument.
-
-    >>> ad.affine_grid_generator(ad.eye(2, 3)[None], (1, 1, 1, 2), True)
-    tensor([[[[-1.,  0.],
-              [ 1.,  0.]]]])
-    """
-    return F.affine_grid(theta, size, align_corners)
-
-
-@_strict
-def grid_sampler(
-    input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool
-) -> Tensor:
-    """`nn.functional.grid_sample`, modes by number: 0 bilinear, 1 nearest, 2 bicubic; of what is
-    outside 0 zeros, 1 border, 2 reflection.
-
-    >>> ad.grid_sampler(ad.ones(1, 1, 2, 2), ad.zeros(1, 1, 1, 2), 0, 0, False)
-    tensor([[[[1.]]]])
-    """
-    if not (0 <= interpolation_mode < 3 and 0 <= padding_mode < 3):
-        given = f"{interpolation_mode} and {padding_mode}"
-        raise ValueError(f"grid_sampler(): modes are 0, 1 or 2, not {given}")
-    mode, outside = _POINTS[interpolation_mode], _OUTSIDE[padding_mode]
-    return F.grid_sample(input, grid, mode, outside, align_corners)
-
-
-# ---- losses ----
-
-
-@_strict
-def kl_div(
-    input: Tensor, target: Tensor, reduction: int = 0, *, log_target: bool = False
-) -> Tensor:
-    """`nn.functional.kl_div`, the reduction by number.
-
-    >>> ad.kl_div(ad.tensor([0.0]), ad.tensor([1.0]), 2)
-    tensor(0.)
-    """
-    return F.kl_div(input, target, reduction=_kind(reduction), log_target=log_target)
-
-
-@_strict
-def binary_cross_entropy_with_logits(
-    input: Tensor,
-    target: Tensor,
-    weight: Tensor | None = None,
-    pos_weight: Tensor | None = None,
-    reduction: int = 0,
-) -> Tensor:
-    """`nn.functional.binary_cross_entropy_with_logits`, the reduction by number.
-
-    >>> ad.binary_cross_entropy_with_logits(ad.tensor([0.0]), ad.tensor([1.0]))
-    tensor([0.6931])
-    """
-    kind = _kind(reduction)
-    return F.binary_cross_entropy_with_logits(
-        input, target, weight, reduction=kind, pos_weight=pos_weight
-    )
-
-
-@_strict
-def poisson_nll_loss(
-    input: Tensor, target: Tensor, log_input: bool, full: bool, eps: float, reduction: int
-) -> Tensor:
-    """`nn.functional.poisson_nll_loss`, with every argument, the reduction by number.
-
-    >>> ad.poisson_nll_loss(ad.tensor([0.0]), ad.tensor([1.0]), True, False, 1e-8, 1)
-    tensor(1.)
-    """
-    kind = _kind(reduction)
-    return F.poisson_nll_loss(input, target, log_input, full, eps=eps, reduction=kind)
-
-
-@_strict
-def cosine_embedding_loss(
-    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: int = 0
-) -> Tensor:
-    """`nn.functional.cosine_embedding_loss`, the reduction by number.
-
-    >>> ad.cosine_embedding_loss(ad.eye(2), ad.eye(2), ad.tensor([1.0, 1.0]))
-    tensor([0., 0.])
-    """
-    kind = _kind(reduction)
-    return F.cosine_embedding_loss(input1, input2, target, margin, reduction=kind)
-
-
-@_strict
-def hinge_embedding_loss(
-    input: Tensor, target: Tensor, margin: float = 1.0, reduction: int = 0
-) -> Tensor:
-    """`nn.functional.hinge_embedding_loss`, the reduction by number.
-
-    >>> ad.hinge_embedding_loss(ad.tensor([0.25]), ad.tensor([-1.0]))
-    tensor([0.7500])
-    """
-    kind = _kind(reduction)
-    return F.hinge_embedding_loss(input, target, margin, reduction=kind)
-
-
-@_strict
-def margin_ranking_loss(
-    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: int = 0
-) -> Tensor:
-    """`nn.functional.margin_ranking_loss`, the reduction by number.
-
-    >>> ad.margin_ranking_loss(ad.tensor([1.0]), ad.tensor([3.0]), ad.tensor([1.0]))
-    tensor([2.])
-    """
-    kind = _kind(reduction)
-    return F.margin_ranking_loss(input1, input2, target, margin, reduction=kind)
-
-
-@_strict
-def triplet_margin_loss(
-    anchor: Tensor,
-    positive: Tensor,
-    negative: Tensor,
-    margin: float = 1.0,
-    p: float = 2.0,
-    eps: float = 1e-6,
-    swap: bool = False,
-    reduction: int = 0,
-) -> Tensor:
-    """`nn.functional.triplet_margin_loss`, the reduction by number.
-
-    >>> x = ad.zeros(1, 2)
-    >>> ad.triplet_margin_loss(x, x, x)
-    tensor([1.])
-    """
-    kind = _kind(reduction)
-    return F.triplet_margin_loss(anchor, positive, negative, margin, p, eps, swap, reduction=kind)
-
-
-@_strict
-def ctc_loss(
-    log_probs: Tensor,
-    targets: Tensor,
-    input_lengths: Any,
-    target_lengths: Any,
-    blank: int = 0,
-    reduction: int = 0,
-    zero_infinity: bool = False,
-) -> Tensor:
-    """`nn.functional.ctc_loss`, the reduction by number.
-
-    >>> ad.ctc_loss(ad.zeros(1, 1, 2), ad.tensor([[1]]), [1], [1])
-    tensor([-0.])
-    """
-    kind = _kind(reduction)
-    given = (log_probs, targets, input_lengths, target_lengths, blank)
-    return F.ctc_loss(*given, reduction=kind, zero_infinity=zero_infinity)

@@ -50,7 +50,8 @@ static void run_small(const ad_product *g, void *packed_b) {
     tile.k = g->k;
     tile.a_row = g->a.row, tile.a_col = g->a.col, tile.b_row = g->b.row, tile.c_row = g->c_row;
     tile.accumulate = g->accumulate;
-    tile.offsets = NULL, tile.more = NULL;
+    tile.offsets = tile.starts = NULL;
+    tile.more = NULL;
     for (int64_t j = 0; j < g->n; j += tile.cols) {
         tile.cols = next(g->n - j, width, vector);
         tile.b = g->b.data + j * g->b.col * size;

@@ -159,7 +159,7 @@ def test_every_op_is_reached_by_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
         (y,) = ad.autograd.grad((y.var() ** 2 if y is x else y.pow(2).sum()), x, create_graph=True)
     # written in place, values that come with indices, and what calls the native library itself
     recorded = "cat copy cummax cummin embedding index_add index_copy index_fill index_put "
-    recorded += "kthvalue masked_scatter max max_dim median_dim min min_dim nanmedian_dim put "
-    recorded += "scatter scatter_add_to sort stack sum topk unfold view"
+    recorded += "kthvalue masked_scatter max max_dim max_pool median_dim min min_dim nanmedian_dim "
+    recorded += "put scatter scatter_add_to sort stack sum topk unfold view"
     assert sorted(set(OPS) - forward) == recorded.split()
     assert set(OPS) <= backward

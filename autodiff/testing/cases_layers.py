@@ -10,6 +10,7 @@ from typing import Any
 
 import autodiff as ad
 from autodiff.nn import functional
+from autodiff.ops.attention import attend_parts
 from autodiff.ops.recurrent import scan
 from autodiff.ops.steps import Steps
 from autodiff.testing.reference import Array
@@ -143,6 +144,18 @@ def _attention(causal: bool) -> Callable[..., Array]:
     return reference
 
 
+def _part(x: Array, k: int) -> Array:
+    def element(i: tuple[int, ...]) -> float:
+        place = (k, *i)
+        return x[place]
+
+    return Array(x.shape[1:], element)
+
+
+def _attention_of_parts(causal: bool) -> Callable[..., Array]:
+    return lambda x: _attention(causal)(*[_part(x, k) for k in range(3)])
+
+
 def _ctc(x: Array) -> Array:
     """Minus the logarithm of the summed weights of all paths that spell 1, 2."""
     paths = product(range(3), repeat=x.shape[0])
@@ -171,6 +184,10 @@ LAYERS: list[tuple[str, Callable[..., Any], tuple[str, ...], int, Callable[..., 
         q, k, v, is_causal=True, scale=0.5), ("2 l 4", "2 s 4", "2 s 3"), 1, _attention(True)),
     ("attention_masked", lambda q, k, v: functional.scaled_dot_product_attention(
         q, k, v, _leaning(q, k), scale=0.5), ("2 l 2", "2 s 2", "2 s 3"), 1, _attention(False)),
+    ("attention_of_parts", lambda x: attend_parts(x, None, True, 0.5, 0.0), ("3 2 l 4",), 1,
+     _attention_of_parts(True)),
+    ("attention_of_parts_masked", lambda x: attend_parts(x, _leaning(x[0], x[1]), False, 0.5, 0.0),
+     ("3 2 l 2",), 1, _attention_of_parts(False)),
     ("ctc_loss", lambda x: functional.ctc_loss(x, ad.tensor([1, 2]), 4, 2, reduction="sum"),
      ("4 3",), 1, _ctc),
     ("lstm", _scanned("LSTM", False), ("5 8", "8 2", "2 2", "2 2", "8"), 1, _scan("LSTM", False)),
