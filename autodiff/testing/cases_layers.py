@@ -145,7 +145,7 @@ def _attention(causal: bool) -> Callable[..., Array]:
 
 
 def _part(x: Array, k: int) -> Array:
-    def element(i: tuple[int, ...]) -> float:
+    def element(i: tuple[int, ...]) -> Any:
         place = (k, *i)
         return x[place]
 
