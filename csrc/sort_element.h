@@ -120,10 +120,11 @@ static void NAME(few)(const sorting *s, const char *row, E *best) {
             best[held++] = block[i];
             NAME(insert_last)(best, held);
         }
-        for (; i < n; i++) {
-            if (!LESS(block[i], best[s->k - 1])) continue;
-            best[s->k - 1] = block[i];
-            NAME(insert_last)(best, s->k);
+        for (E worst = best[held - 1]; i < n; i++) {
+            if (!LESS(block[i], worst)) continue;
+            best[held - 1] = block[i];
+            NAME(insert_last)(best, held);
+            worst = best[held - 1];
         }
     }
 }
