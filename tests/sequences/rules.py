@@ -19,6 +19,7 @@ VALUES = {
     "int64": (0, 1, 2, -1, 1, 0, 3, -2),
     "bool": (True, False, True),
 }
+MOST_DIMS = 8  # of a tensor: where PyTorch would give more, the library refuses
 SHAPES = (
     (2,),
     (3,),
@@ -177,6 +178,8 @@ def _reshape(m: Tensor, x: Live, c: Choices) -> Any:
 
 
 def _unsqueeze(m: Tensor, x: Live, c: Choices) -> Any:
+    if len(m.shape) == MOST_DIMS:
+        raise UnmodelledError
     d = c.below(len(m.shape) + 3) - 1
     return ".unsqueeze", f"({d})", lambda: views.unsqueeze(m, d)
 
@@ -309,6 +312,8 @@ def index_for(s: Session, c: Choices) -> Live:
 
 def index(s: Session, c: Choices) -> None:
     x, i = c.tensor(s), index_for(s, c) if not c.chance(8) else c.tensor(s)
+    if len(x.model.shape) + len(i.model.shape) > MOST_DIMS:
+        raise UnmodelledError
     s.new(f"{x}[{i}]", lambda: ops.index_get(x.model, i.model))
 
 
