@@ -11,12 +11,11 @@ from autodiff.dtypes import dtype, float64
 from autodiff.expr import inputs
 from autodiff.nn.functional.convolution import Ints, kind
 from autodiff.nn.functional.pooling import (
-    LONG,
-    MOST,
     adaptive_avg_pool1d,
     adaptive_avg_pool2d,
     adaptive_avg_pool3d,
 )
+from autodiff.nn.functional.pools import LONG, MOST
 from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.ops.convert import tensor
 from autodiff.ops.create import made_once

@@ -8,7 +8,7 @@ from typing import Any
 
 from autodiff.dtypes import SCALAR_NAMES, int64
 from autodiff.nn.functional.convolution import Ints, ints
-from autodiff.nn.functional.pooling import MOST
+from autodiff.nn.functional.pools import MOST
 from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.ops.create import zeros
 from autodiff.ops.scatter import scatter
