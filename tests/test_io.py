@@ -453,6 +453,15 @@ def test_the_other_byte_order() -> None:
     assert ad.load(file).tolist() == [5, -7]
 
 
+@pytest.mark.parametrize("byte", [0x81, 0xFF])
+def test_a_damaged_directory_is_an_error_or_unseen(byte: int) -> None:
+    """Places and sizes in it may be larger than any file, or than any size of Python's."""
+    whole = base64.b64decode(RECORD["files"]["containers"])
+    for at in range(whole.find(b"PK\x01\x02"), len(whole)):
+        with contextlib.suppress(pickle.UnpicklingError, ValueError):
+            ad.load(io.BytesIO(whole[:at] + bytes([byte]) + whole[at + 1 :]))
+
+
 @settings(deadline=None, max_examples=300)
 @given(st.sampled_from(["containers", "views", "training"]), st.data())
 def test_damaged_files_are_errors_or_other_values(name: str, data: Any) -> None:

@@ -50,7 +50,7 @@ _MARK = object()
 
 
 # What zipfile raises for archives that are not whole.
-DAMAGE = (KeyError, ValueError, EOFError, OSError, RuntimeError, zipfile.BadZipFile)
+DAMAGE = (KeyError, ValueError, OverflowError, EOFError, OSError, RuntimeError, zipfile.BadZipFile)
 
 
 class Checkpoint:
