@@ -308,7 +308,7 @@ _BY_MODULE: dict[Any, str] = {
     cast: "to",
 }
 
-
+# Their in-place methods write the result over the first operand.
 _OVERWRITTEN = "ldexp gcd lcm renorm index_reduce"
 
 

@@ -3,26 +3,15 @@
 from __future__ import annotations
 
 import json
-import math
-from typing import Any
 
 import pytest
 from golden.record_names import GOLDEN, PLAIN, SMOOTH, derivatives, outcome
+from golden.recording import alike
 
 import autodiff as ad
 from autodiff import at_top
 
 RECORDED = json.loads(GOLDEN.read_text())
-
-
-def alike(a: Any, b: Any, tolerance: float) -> bool:
-    """Whether nested numbers agree; nan agrees with nan."""
-    if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(alike(p, q, tolerance) for p, q in zip(a, b, strict=True))
-    if isinstance(a, float) and isinstance(b, float):
-        close = math.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance)
-        return close or (math.isnan(a) and math.isnan(b))
-    return bool(a == b)
 
 
 @pytest.mark.parametrize("text", SMOOTH)

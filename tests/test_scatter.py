@@ -102,3 +102,15 @@ def test_wrong_ways_and_indices_are_refused() -> None:
     with pytest.raises(RuntimeError, match="index -1 is out of bounds"):
         x.scatter_reduce(0, ad.tensor([-1]), values, "amax")
     assert x.tolist() == [0, 0, 0]
+
+
+@pytest.mark.parametrize("reduce", ["", "sum", "prod", "mean", "amax"])
+def test_an_empty_source_has_an_empty_gradient(reduce: str) -> None:
+    x, src = ad.ones(3, 2, requires_grad=True), ad.ones(0, 2, requires_grad=True)
+    index = ad.zeros(0, 2, dtype=ad.int64)
+    y = x.scatter_reduce(0, index, src, reduce) if reduce else x.scatter(0, index, src)
+    gx, gs = ad.autograd.grad(y.sum(), [x, src])
+    assert gx.tolist() == [[1.0, 1.0]] * 3
+    assert gs.shape == (0, 2)
+    odd = ad.zeros(0, 5, dtype=ad.int64)  # is of no shape in particular
+    assert x.scatter(0, odd, ad.ones(3, 2, requires_grad=True)).tolist() == x.tolist()

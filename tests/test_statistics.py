@@ -6,25 +6,15 @@ import json
 import math
 import random
 from fractions import Fraction
-from typing import Any
 
 import pytest
 from golden.record_statistics import GOLDEN, PLAIN, cases, derivatives, plain
+from golden.recording import alike
 
 import autodiff as ad
 
 RECORDED = json.loads(GOLDEN.read_text())["cases"]
 TOLERANCE = {"float32": 2e-6, "float64": 1e-11}
-
-
-def alike(a: Any, b: Any, tolerance: float) -> bool:
-    """Whether nested numbers agree; nan agrees with nan."""
-    if isinstance(a, list) and isinstance(b, list):
-        return len(a) == len(b) and all(alike(p, q, tolerance) for p, q in zip(a, b, strict=True))
-    if isinstance(a, float) and isinstance(b, float):
-        close = math.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance)
-        return close or (math.isnan(a) and math.isnan(b))
-    return bool(a == b)
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE)

@@ -67,6 +67,24 @@ _scatter_added: Op = Op(
 )
 
 
+def _alike(x: Tensor, index: Tensor, src: Tensor) -> bool:
+    """Whether all have as many dimensions."""
+    return len({max(1, t.ndim) for t in (x, index, src)}) == 1
+
+
+def _fits(x: Tensor, dim: int, index: Tensor, src: Tensor) -> bool:
+    """Whether index is no larger than x, apart from one dimension, and no larger than src."""
+    given = zip(index.shape or (1,), x.shape or (1,), src.shape or (1,), strict=True)
+    return all((d == dim or n <= m) and n <= k for d, (n, m, k) in enumerate(given))
+
+
+def _is_idle(x: Tensor, dim: int, index: Tensor, src: Tensor) -> bool:
+    """Whether an index, which may have any shape then, is empty, and no part of a graph."""
+    if index._p.numel:
+        return False
+    return not (has_history((src,)) and _alike(x, index, src) and _fits(x, dim, index, src))
+
+
 def _check(name: str, x: Tensor, dim: int, index: Tensor, src: Tensor) -> None:
     """RuntimeError for an index or values that do not fit x."""
     if index.dtype is not dtypes.int64:
@@ -78,19 +96,16 @@ def _check(name: str, x: Tensor, dim: int, index: Tensor, src: Tensor) -> None:
         )
     if index._p.numel == 0:
         return
-    ndims = [max(1, t.ndim) for t in (x, index, src)]
-    if ndims[0] != ndims[1] or ndims[1] != ndims[2]:
+    if not _alike(x, index, src):
         raise RuntimeError(
             f"Index tensor must have the same number of dimensions as self and src tensor: got "
             f"{index.ndim}, {x.ndim} and {src.ndim}"
         )
-    for d, size in enumerate(index.shape):
-        fits = d == dim or size <= (x.shape[d] if x.ndim else 1)
-        if not fits or size > (src.shape[d] if src.ndim else 1):
-            raise RuntimeError(
-                f"Expected index {list(index.shape)} to be no larger than self {list(x.shape)} "
-                f"apart from dimension {dim} and to be no larger size than src {list(src.shape)}"
-            )
+    if not _fits(x, dim, index, src):
+        raise RuntimeError(
+            f"Expected index {list(index.shape)} to be no larger than self {list(x.shape)} "
+            f"apart from dimension {dim} and to be no larger size than src {list(src.shape)}"
+        )
 
 
 def _aligned(x: Tensor, index: Tensor, src: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -111,7 +126,7 @@ def _write(x: Tensor, dim: int, index: Tensor, src: Tensor, how: int, op: Op, na
             return x
         take_failure()  # to be met again
     _check(name, x, d, index, src)
-    if index._p.numel == 0:
+    if _is_idle(x, d, index, src):
         return x
     target, places, values = _aligned(x, index, src)
     node = None
@@ -310,7 +325,7 @@ def scatter_reduce(
         return scatter_add(input, dim, index, src)
     d = dim_index(dim, input.ndim)
     _check("scatter", input, d, index, src)
-    if index._p.numel == 0:
+    if _is_idle(input, d, index, src):
         return clone(input)
     x, places, values = _aligned(input, index, src)
     if reduce == "sum":

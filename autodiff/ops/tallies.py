@@ -48,9 +48,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> mode_result:
     rows = input.detach().movedim(d, -1)
     ordered, places = sort(rows, -1, stable=True)
     at = arange(n)
-    new = ordered[..., 1:] != ordered[..., :-1]
-    starts = (at[1:] * new).cummax(-1)[0] if n > 1 else new.long()
-    runs = at - starts.new_zeros((*starts.shape[:-1], n)).index_copy(-1, at[1:], starts)
+    runs = at - (at * (ordered != ordered.roll(1, -1))).cummax(-1)[0]  # how far each has come
     end = runs.argmax(-1, keepdim=True)
     found = gather(places, -1, end).movedim(-1, d)
     values = gather(input, d, found)

@@ -25,6 +25,7 @@ from autodiff.ops.normalize import log_softmax, logsumexp, softmax
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reduced import REDUCED
 from autodiff.ops.statistics import std, std_mean, var, var_mean
+from autodiff.testing.cases_composed import COMPOSED
 from autodiff.testing.cases_convolution import ROWS as CONVOLUTION_ROWS
 from autodiff.testing.cases_layers import LAYERS
 from autodiff.testing.cases_linalg import LINEAR, PRODUCTS
@@ -513,6 +514,7 @@ FAMILIES = {
     "reduction": REDUCTIONS,
     "contraction": CONTRACTIONS + list(map(linear_case, PRODUCTS)),
     "linear algebra": list(map(linear_case, LINEAR)),
+    "composed": list(map(linear_case, COMPOSED)),
     "convolution": CONVOLUTIONS,
     "gather": [*INDEXING, *map(of_row, PLACED)],
     "row-wise": ROWWISE,

@@ -78,28 +78,28 @@ def _minor(rows: list[list[float]], i: int, j: int) -> list[list[float]]:
     return [[v for c, v in enumerate(row) if c != j] for r, row in enumerate(rows) if r != i]
 
 
-def _inverse(x: Array) -> Array:
+def inverse(x: Array) -> Array:
     """Cramer's rule."""
     rows = _rows(x)
     d = _det(rows)
     return Array(x.shape, lambda i: (-1) ** sum(i) * _det(_minor(rows, i[1], i[0])) / d)
 
 
-def _dominant(x: Array) -> Array:
+def dominant(x: Array) -> Array:
     return Array(x.shape, lambda i: x[i] / 10 + (i[0] == i[1]))
 
 
-def _dot(a: Array, b: Array) -> Array:
+def dot(a: Array, b: Array) -> Array:
     return einsum("ij,jk->ik", a, b)
 
 
-def _t(x: Array) -> Array:
+def turned(x: Array) -> Array:
     return Array(x.shape[::-1], lambda i: x[i[::-1]])
 
 
 def _positive(x: Array) -> Array:
     """x^T x / 10 + 1."""
-    return _dominant(_dot(_t(x), x))
+    return dominant(dot(turned(x), x))
 
 
 def _cholesky(x: Array) -> Array:
@@ -252,7 +252,7 @@ def positive(x: ad.Tensor) -> ad.Tensor:
     return strong(x.mT @ x)
 
 
-def _spaced(x: ad.Tensor) -> ad.Tensor:
+def spaced(x: ad.Tensor) -> ad.Tensor:
     """A matrix whose singular values are apart."""
     scales = ad.arange(1, x.shape[-1] + 1, dtype=x.dtype)
     wide = ad.eye(x.shape[-2], dtype=x.dtype)[:, : x.shape[-1]]
@@ -266,9 +266,9 @@ def _qr(x: ad.Tensor) -> Any:
 
 
 def _qr_reference(x: Array) -> Array:
-    a = _dominant(x)
+    a = dominant(x)
     q = _gram_schmidt(a)
-    total = math.fsum(v for i, v in _dot(_t(q), a).values.items() if i[1] >= i[0])
+    total = math.fsum(v for i, v in dot(turned(q), a).values.items() if i[1] >= i[0])
     return Array(q.shape, lambda i: q[i] + total * 0.5)
 
 
@@ -291,38 +291,38 @@ def _eigenvectors(x: Array) -> Array:
 
 
 def _symmetric(x: ad.Tensor) -> ad.Tensor:
-    return _spaced(x) + _spaced(x).mT
+    return spaced(x) + spaced(x).mT
 
 
-def _spaced_array(x: Array) -> Array:
+def spaced_array(x: Array) -> Array:
     return Array(x.shape, lambda i: x[i] * 0.05 + (i[0] == i[1]) * (i[1] + 1))
 
 
 def _symmetric_array(x: Array) -> Array:
-    y = _spaced_array(x)
+    y = spaced_array(x)
     return Array(x.shape, lambda i: y[i] + y[i[::-1]])
 
 
-def _singular(x: Array) -> Array:
-    values = _spectrum(_dot(_t(_spaced_array(x)), _spaced_array(x)))
+def singular(x: Array) -> Array:
+    values = _spectrum(dot(turned(spaced_array(x)), spaced_array(x)))
     return Array((2,), lambda i: math.sqrt(values[1 - i[0]]))
 
 
 def _squared_vectors(x: ad.Tensor) -> Any:
-    u, s, vh = linalg.svd(_spaced(x), full_matrices=False)
+    u, s, vh = linalg.svd(spaced(x), full_matrices=False)
     return (u * u) @ (vh * vh) + (s * s).sum()
 
 
 def _squared_reference(x: Array) -> Array:
-    a = _spaced_array(x)
-    right, left = _eigenvectors(_dot(_t(a), a)), _eigenvectors(_dot(a, _t(a)))
-    total = math.fsum(_spectrum(_dot(_t(a), a)))
+    a = spaced_array(x)
+    right, left = _eigenvectors(dot(turned(a), a)), _eigenvectors(dot(a, turned(a)))
+    total = math.fsum(_spectrum(dot(turned(a), a)))
     both = einsum("ik,jk->ij", left, right)
     return Array((2, 2), lambda i: both[i] + total)
 
 
-def _solved(a: Array, b: Array) -> Array:
-    return _dot(_inverse(_dominant(a)), b)
+def solved(a: Array, b: Array) -> Array:
+    return dot(inverse(dominant(a)), b)
 
 
 def triangular(name: str, upper: bool, unit: bool) -> Row:
@@ -332,7 +332,7 @@ def triangular(name: str, upper: bool, unit: bool) -> Row:
         return linalg.solve_triangular(strong(a), b, upper=upper, unitriangular=unit)
 
     def reference(a: Array, b: Array) -> Array:
-        return _dot(_inverse(_triangle_of(_dominant(a), upper, unit)), b)
+        return dot(inverse(_triangle_of(dominant(a), upper, unit)), b)
 
     return Row(name, call, ("n n", "n k"), reference)
 
@@ -357,7 +357,7 @@ PRODUCTS = [
     Row("addmm", lambda x, a, b: x.addmm(a, b, beta=2, alpha=3), ("m 1", "m k", "k n",),
          _blend("ij,jk->ik")),
     Row("addmm_bias", lambda x, a, b: ad.addmm(x, a, b), ("n", "m k", "k n",),
-         lambda x, a, b: pointwise(lambda p, q: p + q, x, _dot(a, b))),
+         lambda x, a, b: pointwise(lambda p, q: p + q, x, dot(a, b))),
     Row("addmv", lambda x, a, b: x.addmv(a, b, beta=2, alpha=3), ("m", "m k", "k",),
          _blend("ij,j->i")),
     Row("addr", lambda x, a, b: x.addr(a, b, beta=2, alpha=3), ("n", "m", "n",),
@@ -370,7 +370,7 @@ PRODUCTS = [
          ("m n", "m k", "k n",), _blend("ij,jk->ik")),
     Row("addmm_beta_0", lambda x, a, b: ad.addmm(x, a, b, beta=0, alpha=3),
          ("m n", "m k", "k n",),
-         lambda x, a, b: pointwise(lambda p: 3 * p, _dot(a, b))),
+         lambda x, a, b: pointwise(lambda p: 3 * p, dot(a, b))),
     Row("inner", lambda a, b: a.inner(b), ("m k", "n k",),
          lambda a, b: einsum("ik,jk->ij", a, b)),
     Row("kron", lambda a, b: ad.kron(a, b), ("m n", "p q",), _kron, high=2),
@@ -407,14 +407,14 @@ PRODUCTS = [
 ]  # fmt: skip
 
 LINEAR = [
-    Row("inv", lambda x: linalg.inv(strong(x)), ("n n",), lambda x: _inverse(_dominant(x))),
-    Row("solve", lambda a, b: linalg.solve(strong(a), b), ("n n", "n k",), _solved),
+    Row("inv", lambda x: linalg.inv(strong(x)), ("n n",), lambda x: inverse(dominant(x))),
+    Row("solve", lambda a, b: linalg.solve(strong(a), b), ("n n", "n k",), solved),
     Row("solve_vector", lambda a, b: linalg.solve(strong(a), b), ("n n", "n",),
-         lambda a, b: einsum("ij,j->i", _inverse(_dominant(a)), b), low=1),
+         lambda a, b: einsum("ij,j->i", inverse(dominant(a)), b), low=1),
     Row("solve_right", lambda a, b: linalg.solve(strong(a), b, left=False), ("n n", "k n",),
-         lambda a, b: _dot(b, _inverse(_dominant(a)))),
+         lambda a, b: dot(b, inverse(dominant(a)))),
     Row("solve_broadcast", lambda a, b: linalg.solve(strong(a), b), ("n n", "2 n k",),
-         lambda a, b: einsum("ij,bjk->bik", _inverse(_dominant(a)), b), high=2),
+         lambda a, b: einsum("ij,bjk->bik", inverse(dominant(a)), b), high=2),
     triangular("solve_upper", True, False),
     triangular("solve_unit", False, True),
     Row("det", lambda x: x.det(), ("n n",), lambda x: Array((), lambda _: _det(_rows(x)))),
@@ -424,24 +424,24 @@ LINEAR = [
          lambda x: Array((), lambda _: math.log(abs(_det([
              [x[i, j] / 10 - (i == j) for j in range(3)] for i in range(3)]))))),
     Row("logdet", lambda x: ad.logdet(strong(x)), ("n n",),
-         lambda x: Array((), lambda _: math.log(_det(_rows(_dominant(x)))))),
+         lambda x: Array((), lambda _: math.log(_det(_rows(dominant(x)))))),
     Row("cholesky", lambda x: linalg.cholesky(positive(x)), ("n n",),
          lambda x: _cholesky(_positive(x))),
     Row("cholesky_upper", lambda x: linalg.cholesky(positive(x), upper=True), ("n n",),
-         lambda x: _t(_cholesky(_positive(x)))),
+         lambda x: turned(_cholesky(_positive(x)))),
     Row("matrix_power", lambda x: linalg.matrix_power(x, 3), ("n n",),
-         lambda x: _dot(x, _dot(x, x))),
+         lambda x: dot(x, dot(x, x))),
     Row("qr", _qr, ("3 n",), _qr_reference, high=3),
     Row("eigvalsh", lambda x: linalg.eigvalsh(_symmetric(x)), ("2 2",),
          lambda x: Array((2,), lambda i: _spectrum(_symmetric_array(x))[i[0]])),
     Row("eigh", lambda x: linalg.eigh(_symmetric(x)).eigenvectors.square(), ("2 2",),
          lambda x: _eigenvectors(_symmetric_array(x))),
-    Row("svdvals", lambda x: linalg.svdvals(_spaced(x)), ("2 2",), _singular),
+    Row("svdvals", lambda x: linalg.svdvals(spaced(x)), ("2 2",), singular),
     Row("svd", _squared_vectors, ("2 2",), _squared_reference),
-    Row("svd_wide", lambda x: _product_of(linalg.svd(_spaced(x.mT).mT, False)), ("2 3",),
+    Row("svd_wide", lambda x: _product_of(linalg.svd(spaced(x.mT).mT, False)), ("2 3",),
          lambda x: Array((2, 3), lambda i: x[i] * 0.05 + (i[0] == i[1]) * (i[0] + 1))),
-    Row("pinv", lambda x: linalg.pinv(_spaced(x)), ("3 2",),
-         lambda x: _pinv(_spaced_array(x))),
+    Row("pinv", lambda x: linalg.pinv(spaced(x)), ("3 2",),
+         lambda x: pinv(spaced_array(x))),
     Row("matrix_norm_1", lambda x: linalg.matrix_norm(x, 1), ("m n",),
          _column_sums, low=1, distinct=True),
     Row("norm_fro", lambda x: linalg.norm(x, "fro"), ("m n",),
@@ -453,5 +453,5 @@ def _product_of(parts: Any) -> Any:
     return parts.U * parts.S @ parts.Vh
 
 
-def _pinv(x: Array) -> Array:
-    return _dot(_inverse(_dot(_t(x), x)), _t(x))
+def pinv(x: Array) -> Array:
+    return dot(inverse(dot(turned(x), x)), turned(x))

@@ -8,6 +8,7 @@ same cases on autodiff.
 from __future__ import annotations
 
 import json
+import math
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -21,6 +22,16 @@ def plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {key: plain(item) for key, item in value.items()}
     return value.tolist() if hasattr(value, "tolist") else value
+
+
+def alike(a: Any, b: Any, tolerance: float) -> bool:
+    """Whether nested numbers agree; nan agrees with nan."""
+    if isinstance(a, list) and isinstance(b, list):
+        return len(a) == len(b) and all(alike(p, q, tolerance) for p, q in zip(a, b, strict=True))
+    if isinstance(a, float) and isinstance(b, float):
+        close = math.isclose(a, b, rel_tol=tolerance, abs_tol=tolerance)
+        return close or (math.isnan(a) and math.isnan(b))
+    return bool(a == b)
 
 
 def failure(case: Callable[..., Any], *args: Any) -> list[str]:

@@ -76,13 +76,8 @@ def multi_head_attention_forward(
     plain = not (need_weights or add_zero_attn or any(x is not None for x in others))
     same = query is key is value and query.shape[0] > 0 and not use_separate_proj_weight
     if plain and same:
-        shares = None
-        _check_mask(mask, query, query, num_heads)
-        parts = _parts(
-            linear(query.contiguous(), cast(Tensor, in_proj_weight), in_proj_bias), num_heads
-        )
-        one = select(parts, 0, 0)
-        y = attention_of_parts(parts, _joined(mask, padding, one, one), p, causal)
+        all_three = linear(query.contiguous(), cast(Tensor, in_proj_weight), in_proj_bias)
+        y, shares = _self_attended(all_three, num_heads, mask, padding, causal, p), None
     else:
         q, *kv = _projected(query, key, value, weights, in_proj_bias)
         _check_mask(mask, q, kv[0], num_heads)
@@ -221,6 +216,21 @@ def _joined(mask: Tensor | None, padding: Tensor | None, q: Tensor, k: Tensor) -
             )
     padding = reshape(padding, (batch, 1, 1, keys))
     return padding if mask is None else mask + padding
+
+
+def _self_attended(
+    projected: Tensor,
+    num_heads: int,
+    mask: Tensor | None,
+    padding: Tensor | None,
+    causal: bool,
+    p: float,
+) -> Tensor:
+    """Attention of queries, keys and values that are parts of one projection's features."""
+    _check_mask(mask, projected, projected, num_heads)
+    parts = _parts(projected, num_heads)
+    one = select(parts, 0, 0)
+    return attention_of_parts(parts, _joined(mask, padding, one, one), p, causal)
 
 
 def _attended(

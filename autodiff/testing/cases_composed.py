@@ -1,0 +1,158 @@
+"""Cases of what is composed of other families: slopes, copies with a part replaced, systems."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import autodiff as ad
+from autodiff import linalg
+from autodiff.testing.cases_linalg import (
+    Row,
+    dominant,
+    dot,
+    einsum,
+    inverse,
+    pinv,
+    singular,
+    solved,
+    spaced,
+    spaced_array,
+    strong,
+    turned,
+)
+from autodiff.testing.reference import Array, Index
+
+__all__ = ["COMPOSED"]
+
+POINTS = (0.0, 1.0, 3.0, 3.5)  # of samples that are not evenly spaced
+
+
+def _columns(x: Array, rows: int, slope: Callable[[list[float]], list[float]]) -> Array:
+    """A function of each column."""
+    each = [slope([x[i, j] for i in range(x.shape[0])]) for j in range(x.shape[1])]
+    return Array((rows, x.shape[1]), lambda i: each[i[1]][i[0]])
+
+
+def _parabolic(f: list[float]) -> list[float]:
+    """The slopes, at POINTS, of the parabola through three of them."""
+    found = []
+    for i, x in enumerate(POINTS):
+        at = min(max(i - 1, 0), len(POINTS) - 3)
+        p, q, r = POINTS[at : at + 3]
+        found.append(
+            f[at] * (2 * x - q - r) / ((p - q) * (p - r))
+            + f[at + 1] * (2 * x - p - r) / ((q - p) * (q - r))
+            + f[at + 2] * (2 * x - p - q) / ((r - p) * (r - q))
+        )
+    return found
+
+
+def _even(f: list[float]) -> list[float]:
+    """Differences of neighbours that are a half apart, at the edges to one side."""
+    inner = [b - a for a, b in zip(f, f[2:], strict=False)]
+    return [2 * (f[1] - f[0]), *inner, 2 * (f[-1] - f[-2])]
+
+
+def _running_areas(f: list[float]) -> list[float]:
+    return [math.fsum(f[:n] + f[1 : n + 1]) / 2 for n in range(1, len(f))]
+
+
+def _renormed(x: Array) -> Array:
+    norms = x.fold(lambda row: math.hypot(*row), [1])
+    return Array(x.shape, lambda i: x[i] if norms[i[:1]] <= 1 else x[i] / (norms[i[:1]] + 1e-7))
+
+
+def _with(place: Callable[[Index], Index | None]) -> Callable[[Array, Array], Array]:
+    """The first operand, but for the element of the second that a place is of."""
+
+    def value(x: Array, y: Array, i: Index) -> float:
+        at = place(i)
+        return float(x[i] if at is None else y[at])
+
+    return lambda x, y: Array(x.shape, lambda i: value(x, y, i))
+
+
+def _reduced(kind: str) -> Callable[[Array, Array], Array]:
+    """Rows 0, 1 and 3 of the source joined to row 0 of three, row 2 to row 2."""
+    rows = {0: (0, 1, 3), 1: (), 2: (2,)}
+
+    def value(x: Array, y: Array, i: Index) -> float:
+        given = [x[i], *(y[r, i[1]] for r in rows[i[0]])]
+        return math.prod(given) if kind == "prod" else math.fsum(given) / len(given)
+
+    return lambda x, y: Array(x.shape, lambda i: value(x, y, i))
+
+
+def _sum(x: Array, y: Array, share: float) -> Array:
+    return Array(x.shape, lambda i: x[i] + y[i] * share)
+
+
+def _exponential(x: Array) -> Array:
+    """1 + x (1 + x / 2 (1 + x / 3 (...)))."""
+    one = total = Array(x.shape, lambda i: float(i[0] == i[1]))
+    for k in range(80, 0, -1):
+        total = _sum(one, dot(x, total), 1 / k)
+    return total
+
+
+def _lower(x: ad.Tensor) -> ad.Tensor:
+    return strong(x).tril()
+
+
+def _product_of_lower(x: Array) -> Array:
+    low = dominant(x)
+    low = Array(x.shape, lambda i: low[i] if i[1] <= i[0] else 0.0)
+    return dot(low, turned(low))
+
+
+def _reduce(kind: str) -> Row:
+    return Row(
+        f"index_reduce_{kind}",
+        lambda x, y: x.index_reduce(0, ad.tensor([0, 0, 2, 0]), y, kind),
+        ("3 n", "4 n"),
+        _reduced(kind),
+    )
+
+
+COMPOSED = [
+    Row("gradient", lambda x: ad.gradient(x, spacing=0.5, dim=0)[0], ("4 n",),
+        lambda x: _columns(x, 4, _even)),
+    Row("gradient_at_points", lambda x: ad.gradient(
+        x, spacing=(ad.tensor(POINTS, dtype=x.dtype),), dim=0, edge_order=2)[0], ("4 n",),
+        lambda x: _columns(x, 4, _parabolic)),
+    Row("cumulative_trapezoid", lambda x: ad.cumulative_trapezoid(x, dim=0), ("4 n",),
+        lambda x: _columns(x, 3, _running_areas)),
+    Row("vander", lambda x: ad.vander(x, 3), ("n",),
+        lambda x: Array((x.shape[0], 3), lambda i: x[i[0],] ** (2 - i[1]))),
+    Row("renorm", lambda x: ad.renorm(x, 2, 0, 1.0), ("m n",), _renormed, low=1, distinct=True),
+    Row("mode", lambda x: ad.mode(x, 1).values, ("m n",),
+        lambda x: x.fold(min, [1]), low=1, distinct=True),
+    Row("select_scatter", lambda x, y: ad.select_scatter(x, y, 1, -1), ("m 2 n", "m n"),
+        _with(lambda i: (i[0], i[2]) if i[1] == 1 else None)),
+    Row("slice_scatter", lambda x, y: ad.slice_scatter(x, y, 0, 1, None, 2), ("4 n", "2 n"),
+        _with(lambda i: (i[0] // 2, i[1]) if i[0] % 2 else None)),
+    Row("diagonal_scatter", lambda x, y: ad.diagonal_scatter(x, y, 1), ("3 3", "2"),
+        _with(lambda i: i[:1] if i[1] == i[0] + 1 else None)),
+    Row("as_strided_scatter", lambda x, y: ad.as_strided_scatter(x, y, (2,), (4,), 1), ("2 3", "2"),
+        _with(lambda i: i[:1] if i[1] == i[0] + 1 else None)),
+    _reduce("prod"),
+    _reduce("mean"),
+    Row("vecdot", lambda x, y: linalg.vecdot(x, y), ("m k", "k"),
+        lambda x, y: einsum("mk,k->m", x, y)),
+    Row("matrix_exp", lambda x: linalg.matrix_exp(x), ("n n",), _exponential),
+    Row("cond", lambda x: linalg.cond(spaced(x)), ("2 2",),
+        lambda x: Array((), lambda _: singular(x)[0,] / singular(x)[1,])),
+    Row("lstsq", lambda x, y: linalg.lstsq(spaced(x), y).solution, ("3 2", "3 k"),
+        lambda x, y: dot(pinv(spaced_array(x)), y)),
+    Row("solve_ex", lambda a, b: linalg.solve_ex(strong(a), b).result, ("n n", "n k"), solved),
+    Row("tensorinv", lambda x: linalg.tensorinv(strong(x).reshape(2, 2, 4)), ("4 4",),
+        lambda x: Array((4, 2, 2), lambda i: inverse(dominant(x))[i[0], 2 * i[1] + i[2]])),
+    Row("tensorsolve", lambda a, b: linalg.tensorsolve(strong(a).reshape(2, 2, 4), b),
+        ("4 4", "2 2"), lambda a, b: Array((4,), lambda i: math.fsum(
+            inverse(dominant(a))[i[0], 2 * j + k] * b[j, k] for j in (0, 1) for k in (0, 1)))),
+    Row("cholesky_solve", lambda b, x: ad.cholesky_solve(b, _lower(x)), ("n k", "n n"),
+        lambda b, x: dot(inverse(_product_of_lower(x)), b)),
+    Row("cholesky_inverse", lambda x: ad.cholesky_inverse(_lower(x)), ("n n",),
+        lambda x: inverse(_product_of_lower(x))),
+]  # fmt: skip
