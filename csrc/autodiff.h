@@ -300,6 +300,8 @@ ad_tensor *ad_matmul(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bi
 ad_tensor *ad_matmul_t(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias, int transpose);
 /* The same of two matrices alone: AD_BAD_DIM for other operands. */
 ad_tensor *ad_mm(const ad_tensor *a, const ad_tensor *b, int transpose);
+/* The same where a or b is a vector: a row on the left, a column on the right; the result is without it. */
+ad_tensor *ad_vector_product(const ad_tensor *a, const ad_tensor *b);
 
 /* ---- factorizations and solves, of batches of float matrices ---- */
 /* PA = LU of square matrices: out[0] has L below the diagonal, which is 1 there, and U; out[1] the row of A
