@@ -1,6 +1,9 @@
 /* gil.h: Python's lock, for the wrappers that cffi generates. To let it go and take it back costs as much as
  * a small operation, so the calls an eager program is made of keep it, and let it go once they know that
  * their work is long (ad_let_go). All others let it go for the whole call. PyPy has wrappers of its own. */
+#ifndef __clang__ /* small: a wrapper is as fast as what it calls */
+#pragma GCC optimize("Os")
+#endif
 #ifndef PYPY_VERSION
 #include <stdbool.h>
 #include <string.h>
