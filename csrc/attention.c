@@ -329,9 +329,9 @@ static int check(const ad_tensor *const *x, double p, int64_t *shape) {
     const ad_tensor *q = x[0], *k = x[1], *v = x[2], *mask = x[3];
     if (q->dtype != AD_float32 && q->dtype != AD_float64) return ad_fail(AD_BAD_DTYPE, q->dtype, 0, 0), -1;
     for (int i = 0; i < IN && x[i]; i++) {
-        if (x[i]->dtype != q->dtype && !(x[i] == mask && mask->dtype == AD_bool))
+        if (x[i]->dtype != q->dtype && !(i == 3 && mask->dtype == AD_bool))
             return ad_fail(AD_BAD_DTYPE, x[i]->dtype, 0, 0), -1;
-        if (x[i]->ndim < 2 && x[i] != mask) return ad_fail(AD_BAD_DIM, -2, x[i]->ndim, 0), -1;
+        if (x[i]->ndim < 2 && i != 3) return ad_fail(AD_BAD_DIM, -2, x[i]->ndim, 0), -1;
     }
     const int64_t queries = q->shape[q->ndim - 2], keys = k->shape[k->ndim - 2];
     const int64_t scores[2] = {queries, keys};
