@@ -166,7 +166,6 @@ int ad_instr_has(int op, int type); /* type: 0 f32, 1 f64, 2 i64 */
 ad_program *ad_program_new(int n_in, const uint8_t *in_types, int n_const, const uint8_t *const_types,
                            const uint64_t *consts, int n_code, const int32_t *code, int n_out,
                            const int32_t *out_regs, const uint8_t *out_dtypes);
-void ad_program_free(ad_program *program);
 /* An op holds a program for each combination of operands met so far. An operand's code is dtype | kind << 4,
  * kind 0 for a tensor with dimensions, 1 for one without, 2 for a Python number; a key is the codes, 6 bits
  * each. */
@@ -479,7 +478,6 @@ ad_tensor *ad_tape_run3(ad_tape *tape, ad_tensor *a, ad_tensor *b, ad_tensor *c)
  * beyond n_stacked are not kept. */
 int ad_tape_steps(ad_tape *tape, int n_args, ad_tensor *const *args, ad_tensor *const *data,
                   const ad_tensor *order, int64_t from, int64_t to, int n_stacked, ad_tensor *const *stacked);
-int ad_tape_ran(const ad_tape *tape); /* the status of the last run */
 int ad_tape_position(const ad_tape *tape);
 ad_tensor *ad_tape_get(ad_tape *tape, int exported); /* as the last run left it */
 /* For checks: what a run writes to that was there before, kept and put back; and a hash of each call's
