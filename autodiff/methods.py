@@ -75,7 +75,10 @@ def _backward(
     >>> x.grad
     tensor(6.)
     """
-    graph.backward((self,), (gradient,), retain_graph, create_graph, inputs)
+    if inputs is None:
+        graph.backward_from(self, gradient, retain_graph, create_graph)
+    else:
+        graph.backward((self,), (gradient,), retain_graph, create_graph, inputs)
 
 
 def _text(self: Tensor) -> str:

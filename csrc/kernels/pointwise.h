@@ -204,7 +204,7 @@ static const ad_pw_kernels pw_kernels = {
         },
     .compare =
         {
-#define AD_COMPARE(name, op) [AD_OP_##name] = {compare_f32_##name},
+#define AD_COMPARE(name, op) [AD_OP_##name - AD_OP_lt] = compare_f32_##name,
             AD_COMPARISONS
 #undef AD_COMPARE
         },
@@ -220,7 +220,8 @@ static const ad_pw_kernels pw_kernels = {
         },
     .compare_number =
         {
-#define AD_COMPARE(name, op) [AD_OP_##name] = {compare_number_##name##_a, compare_number_##name##_b},
+#define AD_COMPARE(name, op)                                                                                 \
+    [AD_OP_##name - AD_OP_lt] = {compare_number_##name##_a, compare_number_##name##_b},
             AD_COMPARISONS
 #undef AD_COMPARE
         },
