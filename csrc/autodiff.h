@@ -460,6 +460,9 @@ void ad_tape_break(int reason);
 /* After ad_tape_stop: x is to be had after each run, by this number; -1 for want of memory,
  * -2 where the call that made it did not tell. */
 int ad_tape_export(ad_tape *tape, const ad_tensor *x);
+/* Before ad_tape_finish: an export that may be looked at until a run writes it. The memory of others is
+ * used for what is needed before. */
+int ad_tape_keep(ad_tape *tape, int exported);
 /* Plans calls and memory; the first n_outputs exports are what ad_tape_run returns. `fuse`: pointwise calls
  * that lead to one another become one where they can. */
 int ad_tape_finish(ad_tape *tape, int n_outputs, int fuse);
