@@ -378,7 +378,7 @@ static int run_across(const ad_product *g) {
 static bool is_across(const ad_product *g) {
     const int64_t m = g->m, k = g->k;
     const bool fits = g->b.row == 1 && g->b.col != 1 && g->c_row == g->n && g->n <= INT_MAX && !g->accumulate;
-    return fits && m >= most(vector_width(g), 8) && m <= HIGH && g->n >= 2 * m && k >= 4 * m &&
+    return fits && m >= most(vector_width(g), 8) && m <= WIDE && g->n >= 2 * m && k >= 4 * m &&
            k >= (m < ACROSS_ROWS ? ACROSS_DEPTH_LOW : ACROSS_DEPTH);
 }
 
