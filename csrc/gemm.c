@@ -1,7 +1,6 @@
 /* gemm.c: matrix products. Every element of a result is one chain of multiply-adds over k in order, whichever
  * path computes it (see gemm.h), so paths are chosen by speed alone. */
 #include "gemm.h"
-#include <limits.h>
 
 #define SMALL_WORK (100 * 100 * 100) /* m n k of a product that is neither cut into blocks nor spread */
 #define KC 320                       /* k of a block: a packed tile of B stays in L1 */
@@ -370,14 +369,15 @@ static int run_across(const ad_product *g) {
                           .c_row = g->m,
                           .way = AD_WAY_BLOCKS};
     const int status = run_matrices(&t);
-    if (!status) g->kernels->pack(g->m, (int)g->n, turned, g->m, 1, g->c);
+    const ad_crossing across = {g->m, g->n, g->c_row, g->m};
+    if (!status) ad_copy_across(&across, (int)g->size, g->c, turned, false);
     ad_dealloc(turned);
     return status;
 }
 
 static bool is_across(const ad_product *g) {
     const int64_t m = g->m, k = g->k;
-    const bool fits = g->b.row == 1 && g->b.col != 1 && g->c_row == g->n && g->n <= INT_MAX && !g->accumulate;
+    const bool fits = g->b.row == 1 && g->b.col != 1 && g->c_row == g->n && !g->accumulate;
     return fits && m >= most(vector_width(g), 8) && m <= WIDE && g->n >= 2 * m && k >= 4 * m &&
            k >= (m < ACROSS_ROWS ? ACROSS_DEPTH_LOW : ACROSS_DEPTH);
 }
