@@ -25,7 +25,7 @@ Ints = int | Sequence[int]
 
 def ints(op: str, name: str, value: Any, nd: int) -> tuple[int, ...]:
     """An integer for each of nd dimensions, from one or as many."""
-    if isinstance(value, int) and not isinstance(value, bool):
+    if type(value) is int or (isinstance(value, int) and not isinstance(value, bool)):
         return (value,) * nd
     if not isinstance(value, (tuple, list)) or not all(type(v) is int for v in value):
         raise TypeError(f"{op}(): argument '{name}' must be tuple of ints, not {kind(value)}")
