@@ -337,6 +337,14 @@ ad_tensor *ad_conv(int kind, const ad_tensor *a, const ad_tensor *b, const ad_te
  * it is: the first of equals, or the last nan. plan, of n numbers: nd, the steps between elements of a
  * window, the numbers of windows, and for each dimension where windows start, and where they end. */
 ad_tensor *ad_max_pool(const ad_tensor *x, int64_t n, const int64_t *plan, ad_tensor **places);
+/* The sums over windows of the last nd (1 to 3) dimensions, and what adds a cotangent up where they lie.
+ * plan, of n numbers: nd; 0, or that sums are divided by the next number (1), by how many elements the window
+ * has (2), or has with those of the padding (3); that number; for each dimension its size, the number of
+ * windows and of their taps, the stride, padding and dilation. Tap b of window j is element j stride + b
+ * dilation - padding, or none. Where the stride is 0, windows of tap 0, tap 1, ... tell theirs at the end,
+ * the size meaning none; weights, of as many, or NULL, are what these are multiplied by. */
+ad_tensor *ad_windows(const ad_tensor *x, const ad_tensor *weights, int64_t n, const int64_t *plan);
+ad_tensor *ad_windows_vjp(const ad_tensor *g, const ad_tensor *weights, int64_t n, const int64_t *plan);
 
 /* ---- gather and scatter ---- */
 /* x (lead, n dimensions from the `first`, rest) at n int64 index tensors of one shape s: a result of shape
