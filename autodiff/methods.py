@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from autodiff import _format, dtypes, graph
+from autodiff import _format, dtypes, grad_mode, graph
 from autodiff.ops import (
     arithmetic,
     assign,
@@ -201,7 +201,14 @@ def _overwriting(name: str, function: Callable[..., Tensor]) -> Callable[..., Te
 
     @functools.wraps(function)
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return assign.copy_(self, function(self, *args, **kwargs))
+        # What the function saves of self must be as it was before the write.
+        y = function(self.clone() if grad_mode.is_grad_enabled() else self, *args, **kwargs)
+        if y.dtype.category > self.dtype.category:
+            result, own = (dtypes.SCALAR_NAMES[x._p.dtype] for x in (y, self))
+            raise RuntimeError(
+                f"result type {result} can't be cast to the desired output type {own}"
+            )
+        return assign.copy_(self, y)
 
     method.__name__ = method.__qualname__ = name
     return method
