@@ -85,7 +85,7 @@ _BY_MODULE: dict[Any, str] = {
     contraction: "matmul mm bmm mv dot",
     blended: "addmm addmv addr addbmm baddbmm",
     everyday: "is_tensor is_floating_point is_nonzero numel isposinf isneginf isin nanmean "
-    "trapezoid msort block_diag combinations logspace",
+    "mvlgamma trapezoid msort block_diag combinations logspace",
     products: "outer inner vdot cross kron trace tensordot",
     chains: "chain_matmul",
     covariance: "cov corrcoef",
@@ -116,15 +116,15 @@ scatter scatter_add scatter_reduce stack take take_along_dim tril triu vstack
 all any amax amin argmax argmin logsumexp mean nansum nonzero prod std sum var
 arange empty eye full linspace ones zeros
 float_power gcd histc index_reduce lcm ldexp renorm
-isin isneginf isposinf logspace msort nanmean
+isin isneginf isposinf logspace msort mvlgamma nanmean
 """
 _WITH_OUTS = "aminmax max min mode histogram sort topk"  # results of two tensors, or one
 # Written over their first argument: the methods of these names.
 _IN_PLACE = """
 abs_ acos_ acosh_ addmv_ as_strided_ asin_ asinh_ atan_ atanh_ ceil_ clamp_ clamp_max_ clamp_min_
-clip_ cos_ cosh_ deg2rad_ erf_ erfc_ exp2_ exp_ expm1_ fill_ floor_ frac_ index_put_ log10_ log1p_
-log2_ log_ logit_ nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ relu_ round_ rsqrt_ sigmoid_ sin_
-sinc_ sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_
+clip_ cos_ cosh_ deg2rad_ erf_ erfc_ exp2_ exp_ expm1_ fill_ floor_ frac_ i0_ index_put_ log10_
+log1p_ log2_ log_ logit_ nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ relu_ round_ rsqrt_
+sigmoid_ sin_ sinc_ sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_
 """
 _MAKERS = """
 tensor as_tensor asarray scalar_tensor arange empty empty_like eye full full_like linspace logspace

@@ -202,6 +202,8 @@ __all__ = [
     "hsplit",
     "hstack",
     "hypot",
+    "i0",
+    "i0_",
     "index_add",
     "index_copy",
     "index_fill",
@@ -281,6 +283,7 @@ __all__ = [
     "multinomial",
     "multiply",
     "mv",
+    "mvlgamma",
     "nan_to_num",
     "nan_to_num_",
     "nanmean",
@@ -829,6 +832,8 @@ def histogram(
 def hsplit(input: Tensor, indices_or_sections: Any) -> builtins.tuple[Tensor, ...]: ...
 def hstack(tensors: Sequence[Tensor], *, out: Tensor | None = ...) -> Tensor: ...
 def hypot(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
+def i0(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
+def i0_(self: Tensor) -> Tensor: ...
 def index_add(
     input: Tensor,
     dim: builtins.int,
@@ -1005,6 +1010,7 @@ def multinomial(
 ) -> Tensor: ...
 def multiply(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
+def mvlgamma(input: Tensor, p: builtins.int, *, out: Tensor | None = ...) -> Tensor: ...
 def nan_to_num(
     input: Tensor,
     nan: builtins.float | None = ...,

@@ -198,7 +198,12 @@ def _overwriting(name: str, function: Callable[..., Tensor]) -> Callable[..., Te
 
     @functools.wraps(function)
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return assign.copy_(self, function(self, *args, **kwargs))
+        result = function(self, *args, **kwargs)
+        if result.dtype.category > self.dtype.category:
+            kinds = [dtypes.SCALAR_NAMES[x.dtype.code] for x in (result, self)]
+            text = f"result type {kinds[0]} can't be cast to the desired output type {kinds[1]}"
+            raise RuntimeError(f"{name}: {text}")
+        return assign.copy_(self, result)
 
     method.__name__ = method.__qualname__ = name
     return method
@@ -281,7 +286,7 @@ _BY_MODULE: dict[Any, str] = {
     blended: "addmm addmv addr addbmm baddbmm addmm_ addmv_ addr_ addbmm_ baddbmm_",
     products: "outer inner vdot cross kron trace",
     covariance: "cov corrcoef",
-    everyday: "is_nonzero isposinf isneginf nanmean msort",
+    everyday: "is_nonzero isposinf isneginf mvlgamma nanmean msort",
     derived: "aminmax argwhere bincount count_nonzero diff dist nansum norm",
     gather: "gather take_along_dim nonzero",
     scatter: "scatter scatter_ scatter_add scatter_add_ scatter_reduce scatter_reduce_",
@@ -309,7 +314,7 @@ _BY_MODULE: dict[Any, str] = {
 }
 
 # Their in-place methods write the result over the first operand.
-_OVERWRITTEN = "ldexp gcd lcm renorm index_reduce"
+_OVERWRITTEN = "mvlgamma ldexp gcd lcm renorm index_reduce"
 
 
 def _methods() -> dict[str, Callable[..., Any]]:

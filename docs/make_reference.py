@@ -32,13 +32,14 @@ ADVICE = "is stale: run `make docs`"
 SETUP = """\
 import io
 import autodiff as ad
-from autodiff import data, distributions, func, linalg, nn, optim
+from autodiff import data, distributions, func, linalg, nn, optim, special
 from autodiff.nn import functional as F
 """
 # The pages, in order: title, and the public modules whose names are on them.
 PAGES: dict[str, tuple[str, str]] = {
     "tensors": ("Tensors: making them, their attributes, dtypes and printing", ""),
     "pointwise": ("Pointwise functions and arithmetic", ""),
+    "special": ("Special functions", "special"),
     "reductions": ("Reductions, statistics and running sums", ""),
     "products": ("Products of tensors", ""),
     "views": ("Views, shapes and joining", ""),
@@ -104,7 +105,10 @@ class Entry:
         """The examples in the docstring, or that which is derived from a declaration."""
         if ">>>" in self.doc:
             return self.doc[self.doc.index(">>>") :]
-        return derived_example(self.declared, names_of_examples()) if self.declared else ""
+        if self.declared is None:
+            return ""
+        where = "ad." if self.declared.public else "special."
+        return derived_example(self.declared, names_of_examples(), where)
 
 
 def unwrapped(value: Any) -> Any:
@@ -141,7 +145,8 @@ def entries() -> list[Entry]:
         home = target.__module__
         home = home.removeprefix("autodiff.") if home.startswith("autodiff") else path.split(".")[0]
         declared = FUNCTIONS.get(path.rpartition(".")[2])
-        if declared and (not declared.public or page or not home.endswith("calling")):
+        own = page == "special" if not (declared and declared.public) else not page
+        if declared and not (own and home.endswith("calling")):
             declared = None
         home = home.replace("calling", "elementwise")  # where what is called so is declared
         near = home.removeprefix("ops.")

@@ -430,6 +430,7 @@ MODULES: dict[str, Any] = {
     "nn.functional": nn.functional,
     "nn.init": nn.init,
     "nn.utils": nn.utils,
+    "special": ad.special,
     "optim": optim,
     "optim.lr_scheduler": optim.lr_scheduler,
     "optim.swa_utils": optim.swa_utils,

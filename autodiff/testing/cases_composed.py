@@ -123,6 +123,9 @@ COMPOSED = [
         lambda x: _columns(x, 4, _parabolic)),
     Row("cumulative_trapezoid", lambda x: ad.cumulative_trapezoid(x, dim=0), ("4 n",),
         lambda x: _columns(x, 3, _running_areas)),
+    Row("mvlgamma", lambda x: ad.mvlgamma(x * x + 2, 3), ("n",),
+        lambda x: Array(x.shape, lambda i: 1.5 * math.log(math.pi) + math.fsum(
+            math.lgamma(x[i] ** 2 + 2 - j / 2) for j in range(3)))),
     Row("vander", lambda x: ad.vander(x, 3), ("n",),
         lambda x: Array((x.shape[0], 3), lambda i: x[i[0],] ** (2 - i[1]))),
     Row("renorm", lambda x: ad.renorm(x, 2, 0, 1.0), ("m n",), _renormed, low=1, distinct=True),

@@ -23,6 +23,12 @@ OPERANDS: dict[str, Any] = {
     "s": [[4.0, 0.5, -1.0], [0.25, 3.0, 0.75], [1.5, -0.5, 5.0]],
     "h": [[[0.5, -1.0, 2.0, 1.5, 0.25, 3.0], [1.0, 0.75, -0.5, 2.5, -2.0, 0.125]]],
 }
+
+
+def _lines(*texts: str) -> list[str]:
+    return [line for text in texts for line in text.strip().splitlines()]
+
+
 # What is at the top of nn.functional, by the arguments it has there.
 OF_NN = """
 ad.layer_norm(x, (4,), w, None, 1e-3, False)
@@ -97,7 +103,23 @@ ad.cholesky_solve(x, s.tril())
 ad.cholesky_solve(x, s.triu(), True)
 ad.cholesky_inverse(s.tril())
 """
-SMOOTH = [line for text in (OF_NN, OPERATIONS, MATRICES) for line in text.strip().splitlines()]
+OF_SPECIAL = """
+ad.mvlgamma(x * x + 2, 3)
+ad.special.multigammaln(p + 1, 1)
+ad.special.expit(x)
+ad.special.gammaln(p)
+ad.special.polygamma(2, p + 1)
+ad.special.logsumexp(x, 1)
+ad.special.softmax(x, 0)
+ad.special.log_softmax(x, 1)
+ad.special.logit(p, 0.2)
+ad.special.xlog1py(p, p)
+ad.special.entr(p)
+ad.special.ndtri(p)
+ad.special.i1(x)
+ad.special.log_ndtr(x)
+"""
+SMOOTH = _lines(OF_NN, OPERATIONS, MATRICES, OF_SPECIAL)
 # Values alone, of what has no derivative, and what is refused.
 MAKING = """
 ad.FloatTensor()
@@ -242,7 +264,27 @@ ad.cholesky_solve(ad.ones(3), s)
 ad.cholesky_solve(ad.ones(2, 1), s)
 ad.cholesky_inverse(x)
 """
-PLAIN = [line for text in (MAKING, OUTCOMES, OF_MATRICES) for line in text.strip().splitlines()]
+OF_INTEGERS = """
+ad.i0(ad.tensor([1, 2]))
+ad.special.i1e(ad.tensor([1, 2]))
+ad.special.erfcx(ad.tensor([True, False]))
+ad.special.ndtri(ad.tensor([0, 1]))
+ad.special.zeta(ad.tensor([2]), 1)
+ad.special.zeta(2, ad.tensor([1.0]))
+ad.special.zeta(2, 1)
+ad.special.xlog1py(ad.tensor([0, 1]), ad.tensor([2.0, 1.0]).double())
+ad.special.entr(ad.tensor([0.0, -1.0, 1.0]), out=ad.empty(3, dtype=ad.float64))
+ad.special.psi(u)
+ad.special.exp2(ad.tensor([3]))
+ad.special.round(u, decimals=1)
+ad.mvlgamma(ad.tensor([3, 4]), 2)
+ad.mvlgamma(u, 0)
+ad.mvlgamma(u, 1.5)
+u.mvlgamma_(2)
+ad.tensor([3]).mvlgamma_(2)
+ad.tensor([3]).i0_()
+"""
+PLAIN = _lines(MAKING, OUTCOMES, OF_MATRICES, OF_INTEGERS)
 
 
 def operands(lib: Any, text: str, dtype: str) -> dict[str, Any]:
