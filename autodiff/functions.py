@@ -49,6 +49,7 @@ from autodiff.ops import (
     splitting,
     stacking,
     statistics,
+    storage,
     tallies,
     typed,
     views,
@@ -64,6 +65,7 @@ _BY_MODULE: dict[Any, str] = {
     settings: "use_deterministic_algorithms are_deterministic_algorithms_enabled can_cast "
     "is_deterministic_algorithms_warn_only_enabled set_float32_matmul_precision "
     "get_float32_matmul_precision set_default_device get_default_device",
+    storage: "empty_strided frombuffer narrow_copy",
     typed: "scalar_tensor asarray is_same_size is_signed is_inference get_device",
     equations: "cholesky_solve cholesky_inverse matrix_exp",
     powers: "float_power ldexp gcd lcm",
@@ -127,8 +129,8 @@ log1p_ log2_ log_ logit_ nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ relu_ r
 sigmoid_ sin_ sinc_ sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_
 """
 _MAKERS = """
-tensor as_tensor asarray scalar_tensor arange empty empty_like eye full full_like linspace logspace
-ones ones_like zeros zeros_like rand rand_like randint randint_like randn randn_like randperm
+tensor as_tensor asarray scalar_tensor arange empty empty_like empty_strided eye full full_like linspace
+logspace ones ones_like zeros zeros_like rand rand_like randint randint_like randn randn_like randperm
 tril_indices triu_indices
 """
 

@@ -150,6 +150,7 @@ __all__ = [
     "einsum",
     "empty",
     "empty_like",
+    "empty_strided",
     "eq",
     "equal",
     "erf",
@@ -182,6 +183,7 @@ __all__ = [
     "frac_",
     "from_dlpack",
     "from_numpy",
+    "frombuffer",
     "full",
     "full_like",
     "gather",
@@ -291,6 +293,7 @@ __all__ = [
     "nanquantile",
     "nansum",
     "narrow",
+    "narrow_copy",
     "ne",
     "neg",
     "neg_",
@@ -734,6 +737,14 @@ def empty_like(
     requires_grad: builtins.bool = ...,
     device: Any = ...,
 ) -> Tensor: ...
+def empty_strided(
+    size: Any,
+    stride: Any,
+    *,
+    dtype: Dtype | None = ...,
+    requires_grad: builtins.bool = ...,
+    device: Any = ...,
+) -> Tensor: ...
 def eq(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def equal(input: Tensor, other: Tensor) -> builtins.bool: ...
 def erf(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
@@ -778,6 +789,14 @@ def from_dlpack(
     ext_tensor: Any, *, device: Any = ..., copy: builtins.bool | None = ...
 ) -> Tensor: ...
 def from_numpy(ndarray: Any) -> Tensor: ...
+def frombuffer(
+    buffer: Any,
+    *,
+    dtype: Any,
+    count: builtins.int = ...,
+    offset: builtins.int = ...,
+    requires_grad: builtins.bool = ...,
+) -> Tensor: ...
 def full(
     size: Any,
     fill_value: Any,
@@ -1059,6 +1078,7 @@ def nansum(
 def narrow(
     input: Tensor, dim: builtins.int, start: builtins.int, length: builtins.int
 ) -> Tensor: ...
+def narrow_copy(input: Tensor, dim: builtins.int, start: Any, length: builtins.int) -> Tensor: ...
 def ne(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def neg(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def neg_(self: Tensor) -> Tensor: ...

@@ -49,6 +49,7 @@ from autodiff.ops import (
     sorting,
     splitting,
     statistics,
+    storage,
     tallies,
     typed,
     views,
@@ -307,6 +308,8 @@ _BY_MODULE: dict[Any, str] = {
     tallies: "mode histc histogram",
     calculus: "renorm",
     embedded: "select_scatter slice_scatter diagonal_scatter as_strided_scatter index_reduce",
+    storage: "storage untyped_storage is_set_to resize_ resize_as_ set_ new_empty_strided "
+    "narrow_copy",
     typed: "new is_same_size is_signed get_device ndimension apply_",
     draws: "uniform_ normal_ log_normal_ exponential_ cauchy_ geometric_ bernoulli_ random_",
     random: "bernoulli multinomial",
@@ -330,7 +333,14 @@ def _methods() -> dict[str, Callable[..., Any]]:
     table |= {name: guarded(f, method=True) for name, f in matrix_names.AT_TOP.items()}
     table |= {f"{name}_": _overwriting(f"{name}_", table[name]) for name in _OVERWRITTEN.split()}
     table |= rearrange.TAKEN
-    for name in ["new_zeros", "new_ones", "new_empty", "new_full", "new_tensor"]:
+    for name in [
+        "new_zeros",
+        "new_ones",
+        "new_empty",
+        "new_empty_strided",
+        "new_full",
+        "new_tensor",
+    ]:
         table[name] = placed(table[name])
     for alias, name in ALIASES.items():
         if name in table:  # some are of functions alone
