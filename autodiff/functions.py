@@ -129,8 +129,9 @@ log1p_ log2_ log_ logit_ nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ relu_ r
 sigmoid_ sin_ sinc_ sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_
 """
 _MAKERS = """
-tensor as_tensor asarray scalar_tensor arange empty empty_like empty_strided eye full full_like linspace
-logspace ones ones_like zeros zeros_like rand rand_like randint randint_like randn randn_like randperm
+tensor as_tensor asarray scalar_tensor arange empty empty_like empty_strided eye full full_like
+linspace logspace
+ones ones_like zeros zeros_like rand rand_like randint randint_like randn randn_like randperm
 tril_indices triu_indices
 """
 
