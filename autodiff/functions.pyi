@@ -8,6 +8,8 @@ from autodiff.dtypes import dtype as Dtype
 from autodiff.ops.derived import aminmax_result
 from autodiff.ops.determinants import slogdet_result
 from autodiff.ops.generator import Generator
+from autodiff.ops.lu import lu_unpack_result
+from autodiff.ops.matrix_names import old_qr_result, old_svd_result, triangular_solve_result
 from autodiff.ops.ranks import kthvalue_result, median_result, nanmedian_result
 from autodiff.ops.reductions import max_result, min_result
 from autodiff.ops.scan import cummax_result, cummin_result
@@ -262,6 +264,9 @@ __all__ = [
     "logspace",
     "logsumexp",
     "lt",
+    "lu",
+    "lu_solve",
+    "lu_unpack",
     "manual_seed",
     "masked_fill",
     "masked_scatter",
@@ -308,12 +313,14 @@ __all__ = [
     "ones_like",
     "outer",
     "permute",
+    "pinverse",
     "poisson",
     "polygamma",
     "positive",
     "pow",
     "prod",
     "put",
+    "qr",
     "quantile",
     "rad2deg",
     "rad2deg_",
@@ -381,6 +388,7 @@ __all__ = [
     "sub",
     "subtract",
     "sum",
+    "svd",
     "swapaxes",
     "swapdims",
     "t",
@@ -399,6 +407,7 @@ __all__ = [
     "transpose",
     "trapezoid",
     "trapz",
+    "triangular_solve",
     "tril",
     "tril_indices",
     "triu",
@@ -975,6 +984,18 @@ def logsumexp(
     input: Tensor, dim: Any, keepdim: builtins.bool = ..., *, out: Tensor | None = ...
 ) -> Tensor: ...
 def lt(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
+def lu(A: Tensor, pivot: builtins.bool = ..., get_infos: builtins.bool = ...) -> Any: ...
+def lu_solve(
+    input: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | None = ...
+) -> Tensor: ...
+def lu_unpack(
+    LU_data: Tensor,
+    LU_pivots: Tensor,
+    unpack_data: builtins.bool = ...,
+    unpack_pivots: builtins.bool = ...,
+    *,
+    out: Any = ...,
+) -> lu_unpack_result: ...
 def manual_seed(seed: builtins.int) -> Generator: ...
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor: ...
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor: ...
@@ -1125,6 +1146,7 @@ def ones_like(
 ) -> Tensor: ...
 def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def permute(input: Tensor, *sizes: Any, dims: Any = ...) -> Tensor: ...
+def pinverse(input: Tensor, rcond: builtins.float = ...) -> Tensor: ...
 def poisson(input: Tensor, generator: Generator | None = ...) -> Tensor: ...
 def polygamma(n: builtins.int, input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def positive(input: Tensor) -> Tensor: ...
@@ -1140,6 +1162,7 @@ def prod(
 def put(
     input: Tensor, index: Tensor, source: Tensor, accumulate: builtins.bool = ...
 ) -> Tensor: ...
+def qr(input: Tensor, some: builtins.bool = ..., *, out: Any = ...) -> old_qr_result: ...
 def quantile(
     input: Tensor,
     q: Any,
@@ -1359,6 +1382,9 @@ def sum(
     dtype: Dtype | None = ...,
     out: Tensor | None = ...,
 ) -> Tensor: ...
+def svd(
+    input: Tensor, some: builtins.bool = ..., compute_uv: builtins.bool = ..., *, out: Any = ...
+) -> old_svd_result: ...
 def swapaxes(input: Tensor, axis0: builtins.int, axis1: builtins.int) -> Tensor: ...
 def swapdims(input: Tensor, dim0: builtins.int, dim1: builtins.int) -> Tensor: ...
 def t(input: Tensor) -> Tensor: ...
@@ -1391,6 +1417,15 @@ def trace(input: Tensor) -> Tensor: ...
 def transpose(input: Tensor, dim0: builtins.int, dim1: builtins.int) -> Tensor: ...
 def trapezoid(y: Tensor, x: Any = ..., *, dx: Any = ..., dim: builtins.int = ...) -> Tensor: ...
 def trapz(y: Tensor, x: Any = ..., *, dx: Any = ..., dim: builtins.int = ...) -> Tensor: ...
+def triangular_solve(
+    input: Tensor,
+    A: Tensor,
+    upper: builtins.bool = ...,
+    transpose: builtins.bool = ...,
+    unitriangular: builtins.bool = ...,
+    *,
+    out: Any = ...,
+) -> triangular_solve_result: ...
 def tril(input: Tensor, diagonal: builtins.int = ..., *, out: Tensor | None = ...) -> Tensor: ...
 def tril_indices(
     row: builtins.int,

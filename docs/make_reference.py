@@ -79,7 +79,7 @@ THEMES = {
     "random": "random draws generator",
     "func": "func",
     "autograd": "graph grad_mode autograd gradcheck nonfinite anomaly",
-    "linalg": "linalg matrices systems triangular determinants matrix_names spectral equations",
+    "linalg": "linalg matrices systems triangular lu determinants matrix_names spectral equations",
     "compile": "compiled",
     "io": "io",
 }

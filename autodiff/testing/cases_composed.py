@@ -96,6 +96,18 @@ def _exponential(x: Array) -> Array:
     return total
 
 
+def _eliminated(x: Array) -> Array:
+    """Gauss' elimination, the factors below the diagonal, of columns whose pivot is the largest."""
+    given, n = dominant(x), x.shape[0]
+    a = [[float(given[i, j]) for j in range(n)] for i in range(n)]
+    for k in range(n):
+        for i in range(k + 1, n):
+            a[i][k] /= a[k][k]
+            for j in range(k + 1, n):
+                a[i][j] -= a[i][k] * a[k][j]
+    return Array(x.shape, lambda i: a[i[0]][i[1]])
+
+
 def _lower(x: ad.Tensor) -> ad.Tensor:
     return strong(x).tril()
 
@@ -149,6 +161,9 @@ COMPOSED = [
     Row("lstsq", lambda x, y: linalg.lstsq(spaced(x), y).solution, ("3 2", "3 k"),
         lambda x, y: dot(pinv(spaced_array(x)), y)),
     Row("solve_ex", lambda a, b: linalg.solve_ex(strong(a), b).result, ("n n", "n k"), solved),
+    Row("lu_factor", lambda x: linalg.lu_factor(strong(x)).LU, ("n n",), _eliminated),
+    Row("lu_solve", lambda a, b: linalg.lu_solve(*linalg.lu_factor(strong(a)), b), ("n n", "n k"),
+        solved),
     Row("tensorinv", lambda x: linalg.tensorinv(strong(x).reshape(2, 2, 4)), ("4 4",),
         lambda x: Array((4, 2, 2), lambda i: inverse(dominant(x))[i[0], 2 * i[1] + i[2]])),
     Row("tensorsolve", lambda a, b: linalg.tensorsolve(strong(a).reshape(2, 2, 4), b),

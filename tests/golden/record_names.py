@@ -103,6 +103,24 @@ ad.cholesky_solve(x, s.tril())
 ad.cholesky_solve(x, s.triu(), True)
 ad.cholesky_inverse(s.tril())
 """
+OF_FACTORS = """
+ad.linalg.lu(s)
+ad.linalg.lu(x)
+ad.linalg.lu(x.mT)[1:]
+ad.linalg.lu_factor(ad.stack([s.mT, s]))[0]
+ad.linalg.lu_factor_ex(s.mT).LU
+ad.lu(s.mT)[0]
+ad.linalg.lu_solve(*ad.linalg.lu_factor(s.mT), x)
+ad.linalg.lu_solve(*ad.linalg.lu_factor(s), x.mT, left=False)
+ad.linalg.lu_solve(*ad.linalg.lu_factor(s.mT), x, adjoint=True)
+ad.lu_solve(x, *ad.linalg.lu_factor(s))
+ad.lu_unpack(*ad.linalg.lu_factor(x))
+ad.svd(x).S
+ad.pinverse(s)
+ad.qr(x[:, :3])
+ad.triangular_solve(x, s)[0]
+ad.triangular_solve(x, s, False, True, True)[0]
+"""
 OF_SPECIAL = """
 ad.mvlgamma(x * x + 2, 3)
 ad.special.multigammaln(p + 1, 1)
@@ -119,7 +137,7 @@ ad.special.ndtri(p)
 ad.special.i1(x)
 ad.special.log_ndtr(x)
 """
-SMOOTH = _lines(OF_NN, OPERATIONS, MATRICES, OF_SPECIAL)
+SMOOTH = _lines(OF_NN, OPERATIONS, MATRICES, OF_FACTORS, OF_SPECIAL)
 # Values alone, of what has no derivative, and what is refused.
 MAKING = """
 ad.FloatTensor()
@@ -327,6 +345,27 @@ ad.cholesky_solve(ad.ones(2, 1), s)
 ad.cholesky_inverse(x)
 """
 OF_INTEGERS = """
+ad.linalg.lu_factor_ex(s.mT)
+ad.linalg.lu_factor_ex(x)
+ad.linalg.lu_factor_ex(ad.tensor([[1.0, 2.0], [2.0, 4.0]]))
+ad.linalg.lu_factor_ex(ad.zeros(2, 3, 3))
+ad.linalg.lu_factor_ex(ad.zeros(2, 0, 3))
+ad.linalg.lu_factor(ad.ones(2, 2))
+ad.linalg.lu_factor(s, pivot=False)
+ad.linalg.lu(u)
+ad.lu(s, get_infos=True)
+s.lu()
+ad.lu_unpack(*ad.linalg.lu_factor(s), unpack_data=False)
+ad.lu_unpack(*ad.linalg.lu_factor(s), unpack_pivots=False)
+ad.lu_unpack(s, ad.tensor([5, 5, 5], dtype=ad.int32))
+ad.lu_unpack(s, ad.tensor([1, 2, 3]))
+ad.linalg.lu_solve(*ad.linalg.lu_factor(s), u)
+ad.linalg.lu_solve(s, ad.tensor([5, 5, 5], dtype=ad.int32), x)
+ad.linalg.lu_solve(s, ad.tensor([1, 2, 3], dtype=ad.int32), x.mT)
+ad.svd(x, some=False)[0].shape
+ad.svd(x, compute_uv=False)
+ad.qr(x.mT, some=False)[0].shape
+x.svd()[2].shape
 ad.i0(ad.tensor([1, 2]))
 ad.special.i1e(ad.tensor([1, 2]))
 ad.special.erfcx(ad.tensor([True, False]))
