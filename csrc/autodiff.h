@@ -89,7 +89,8 @@ void ad_free(ad_tensor *x);
 /* The shape as a number, 14 bits a dimension above a 1; 0 where it is too large for that. */
 int64_t ad_shape_key(const ad_tensor *x);
 int64_t ad_storage_id(const ad_tensor *x); /* equal for tensors that share memory */
-int64_t ad_offset(const ad_tensor *x);     /* of the first element in the storage, in elements */
+int64_t ad_storage_bytes(const ad_tensor *x);
+int64_t ad_offset(const ad_tensor *x); /* of the first element in the storage, in elements */
 /* Writes to the storage so far, and the sum of two; negative for memory made in inference mode. */
 int64_t ad_version(const ad_tensor *x);
 int64_t ad_version2(const ad_tensor *x, const ad_tensor *y);
