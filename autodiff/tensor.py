@@ -20,7 +20,7 @@ from autodiff.native import error, ffi, lib, looked_at
 from autodiff.node import AccumulateGrad, Node, mode
 from autodiff.values import Valued
 
-__all__ = ["TENSOR_TYPES", "Tensor", "own", "wrap"]
+__all__ = ["TENSOR_TYPES", "Tensor", "bare", "own", "wrap"]
 
 _gc = ffi.gc
 _free = lib.ad_free
@@ -35,8 +35,32 @@ _NO_GRAD_KEPT = (
 TENSOR_TYPES: set[type] = set()  # Tensor and its subclasses: a fast test for operands
 
 
-class Tensor(Valued):
+class TensorType(type):
+    """The type of Tensor: to call it makes a tensor of sizes or of elements; see `bare`."""
+
+    def __call__(cls, *data: Any, **keywords: Any) -> Any:
+        if cls is Tensor:
+            return late.make(Tensor, *data, **keywords)
+        return type.__call__(cls, *data, **keywords)
+
+    def mro(cls) -> list[type]:
+        """What a subclass's `super().__new__` finds is Tensor's too, of which Tensor needs none."""
+        *found, last = super().mro()
+        return [*found, _New, last] if "Tensor" in globals() else [*found, last]
+
+
+class _New:
+    __slots__ = ()
+
+    def __new__(cls, *data: Any, **keywords: Any) -> Any:
+        return late.make(cls, *data, **keywords)
+
+
+class Tensor(Valued, metaclass=TensorType):
     """A strided, typed array that remembers how it was computed.
+
+    Called, it makes one of the default dtype: of sizes, its elements not set, or of a sequence's
+    elements (`tensor` is the better way to do the latter: it tells the dtype from them).
 
     >>> x = ad.tensor([1.0, 2.0], requires_grad=True)
     >>> (x * x).sum().backward()
@@ -321,11 +345,15 @@ class Tensor(Valued):
 
 
 TENSOR_TYPES.add(Tensor)
+Tensor.__module__ = "autodiff"  # where users know it
+
+# A tensor whose slots are not set. To find `Tensor.__new__` would take as long again.
+bare: Callable[[], Tensor] = type.__call__.__get__(Tensor)
 
 
 def wrap(p: Any, node: Node | None = None) -> Tensor:
     """A tensor of a descriptor that is already fresh."""
-    x = Tensor()
+    x = bare()
     x._p = p
     x._node = node
     x._acc = x._base = x._base_node = None
@@ -336,7 +364,7 @@ def own(p: Any, op: str, *inputs: Any) -> Tensor:
     """A tensor that owns a new descriptor; a failure of `op` on `inputs` where it is NULL."""
     if not p:
         raise error(op, *inputs)
-    x = Tensor()
+    x = bare()
     x._p = _gc(p, _free)
     x._node = x._acc = x._base = x._base_node = None
     return x
@@ -376,8 +404,9 @@ def live_node(x: Tensor) -> Node | None:
 
 
 class _Late:
-    """What a later module provides, so that imports point one way."""
+    """What later modules provide, so that imports point one way."""
 
+    make: Callable[..., Any]  # set by ops.typed
     renew_view: Callable[[Tensor, Tensor], None]  # set by ops.views
 
 

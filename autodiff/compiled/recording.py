@@ -16,7 +16,7 @@ from autodiff.compiled.tree import TENSOR, constants, flatten, is_plain, unflatt
 from autodiff.hooks import hooks_now
 from autodiff.native import describe, error, ffi, lib, take_failure
 from autodiff.node import AccumulateGrad, Node, Pending, mode, unrecorded
-from autodiff.tensor import Tensor, _free, _gc, live_node, own
+from autodiff.tensor import Tensor, _free, _gc, bare, live_node, own
 
 __all__ = ["MISS", "Recording", "UnfitError", "is_hooked", "same_nodes"]
 
@@ -267,7 +267,7 @@ class Recording:
             return inputs[output.argument]
         if output.given is not None:
             return output.given  # type: ignore[no-any-return]
-        y = Tensor()
+        y = bare()
         y._p = _gc(next(made), _free)
         y._node = output.node if output.live < 0 else nodes[output.live]
         y._acc = None
@@ -301,6 +301,7 @@ class Recording:
         scope: dict[str, Any] = {
             "MISS": MISS,
             "Tensor": Tensor,
+            "bare": bare,
             "changes": changes,
             "free": _free,
             "gc": _gc,
@@ -372,7 +373,7 @@ class Recording:
         if output.given is not None:
             scope["given"] = output.given
             return [*lines, "    return given"]
-        lines += ["    y = Tensor()", f"    y._p = gc({'p' if few else 'outs[0]'}, free)"]
+        lines += ["    y = bare()", f"    y._p = gc({'p' if few else 'outs[0]'}, free)"]
         scope["node"] = output.node
         if self.reverse is not None:
             scope["node_of"] = self.reverse.node

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.devices import check_device
 from autodiff.dtypes import dtype, get_default_dtype
 from autodiff.grad_mode import no_grad
 from autodiff.ops.assign import copy_
@@ -13,7 +14,7 @@ from autodiff.ops.convert import Dtype, as_tensor, tensor
 from autodiff.ops.create import empty, full
 from autodiff.ops.foreign import has_memory
 from autodiff.shapes import Size
-from autodiff.tensor import Tensor
+from autodiff.tensor import Tensor, as_subclass, late
 
 
 def _made(d: dtype, given: tuple[Any, ...]) -> Tensor:
@@ -36,6 +37,16 @@ def _made(d: dtype, given: tuple[Any, ...]) -> Tensor:
     if d is dtypes.uint8 and found.numel() and not 0 <= found.min() <= found.max() < 256:
         raise RuntimeError("value cannot be converted to type uint8 without overflow")
     return found.to(d)
+
+
+def _tensor(cls: type[Tensor], *data: Any, device: Any = None) -> Tensor:
+    """What `Tensor(...)` and its subclasses make, of the default dtype."""
+    check_device("Tensor", device)
+    made = _made(get_default_dtype(), data)
+    return made if cls is Tensor else as_subclass(cls, made)
+
+
+late.make = _tensor
 
 
 def _maker(kind: str, d: dtype) -> Callable[..., Tensor]:
@@ -129,7 +140,7 @@ def get_device(input: Tensor) -> int:
     >>> ad.get_device(ad.ones(2))
     -1
     """
-    return input.is_cuda - 1
+    return -1 if input.is_cpu else 0
 
 
 def ndimension(self: Tensor) -> int:
