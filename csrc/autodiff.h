@@ -89,7 +89,8 @@ void ad_free(ad_tensor *x);
 /* The shape as a number, 14 bits a dimension above a 1; 0 where it is too large for that. */
 int64_t ad_shape_key(const ad_tensor *x);
 int64_t ad_storage_id(const ad_tensor *x); /* equal for tensors that share memory */
-int64_t ad_offset(const ad_tensor *x);     /* of the first element in the storage, in elements */
+int64_t ad_storage_bytes(const ad_tensor *x);
+int64_t ad_offset(const ad_tensor *x); /* of the first element in the storage, in elements */
 /* Writes to the storage so far, and the sum of two; negative for memory made in inference mode. */
 int64_t ad_version(const ad_tensor *x);
 int64_t ad_version2(const ad_tensor *x, const ad_tensor *y);
@@ -166,7 +167,6 @@ int ad_instr_has(int op, int type); /* type: 0 f32, 1 f64, 2 i64 */
 ad_program *ad_program_new(int n_in, const uint8_t *in_types, int n_const, const uint8_t *const_types,
                            const uint64_t *consts, int n_code, const int32_t *code, int n_out,
                            const int32_t *out_regs, const uint8_t *out_dtypes);
-void ad_program_free(ad_program *program);
 /* An op holds a program for each combination of operands met so far. An operand's code is dtype | kind << 4,
  * kind 0 for a tensor with dimensions, 1 for one without, 2 for a Python number; a key is the codes, 6 bits
  * each. */
@@ -300,6 +300,8 @@ ad_tensor *ad_matmul(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bi
 ad_tensor *ad_matmul_t(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias, int transpose);
 /* The same of two matrices alone: AD_BAD_DIM for other operands. */
 ad_tensor *ad_mm(const ad_tensor *a, const ad_tensor *b, int transpose);
+/* The same where a or b is a vector: a row on the left, a column on the right; the result is without it. */
+ad_tensor *ad_vector_product(const ad_tensor *a, const ad_tensor *b);
 
 /* ---- factorizations and solves, of batches of float matrices ---- */
 /* PA = LU of square matrices: out[0] has L below the diagonal, which is 1 there, and U; out[1] the row of A
@@ -336,6 +338,14 @@ ad_tensor *ad_conv(int kind, const ad_tensor *a, const ad_tensor *b, const ad_te
  * it is: the first of equals, or the last nan. plan, of n numbers: nd, the steps between elements of a
  * window, the numbers of windows, and for each dimension where windows start, and where they end. */
 ad_tensor *ad_max_pool(const ad_tensor *x, int64_t n, const int64_t *plan, ad_tensor **places);
+/* The sums over windows of the last nd (1 to 3) dimensions, and what adds a cotangent up where they lie.
+ * plan, of n numbers: nd; 0, or that sums are divided by the next number (1), by how many elements the window
+ * has (2), or has with those of the padding (3); that number; for each dimension its size, the number of
+ * windows and of their taps, the stride, padding and dilation. Tap b of window j is element j stride + b
+ * dilation - padding, or none. Where the stride is 0, windows of tap 0, tap 1, ... tell theirs at the end,
+ * the size meaning none; weights, of as many, or NULL, are what these are multiplied by. */
+ad_tensor *ad_windows(const ad_tensor *x, const ad_tensor *weights, int64_t n, const int64_t *plan);
+ad_tensor *ad_windows_vjp(const ad_tensor *g, const ad_tensor *weights, int64_t n, const int64_t *plan);
 
 /* ---- gather and scatter ---- */
 /* x (lead, n dimensions from the `first`, rest) at n int64 index tensors of one shape s: a result of shape
@@ -483,7 +493,6 @@ ad_tensor *ad_tape_run3(ad_tape *tape, ad_tensor *a, ad_tensor *b, ad_tensor *c)
  * beyond n_stacked are not kept. */
 int ad_tape_steps(ad_tape *tape, int n_args, ad_tensor *const *args, ad_tensor *const *data,
                   const ad_tensor *order, int64_t from, int64_t to, int n_stacked, ad_tensor *const *stacked);
-int ad_tape_ran(const ad_tape *tape); /* the status of the last run */
 int ad_tape_position(const ad_tape *tape);
 ad_tensor *ad_tape_get(ad_tape *tape, int exported); /* as the last run left it */
 /* For checks: what a run writes to that was there before, kept and put back; and a hash of each call's
