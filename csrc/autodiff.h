@@ -89,7 +89,8 @@ void ad_free(ad_tensor *x);
 /* The shape as a number, 14 bits a dimension above a 1; 0 where it is too large for that. */
 int64_t ad_shape_key(const ad_tensor *x);
 int64_t ad_storage_id(const ad_tensor *x); /* equal for tensors that share memory */
-int64_t ad_offset(const ad_tensor *x);     /* of the first element in the storage, in elements */
+int64_t ad_storage_bytes(const ad_tensor *x);
+int64_t ad_offset(const ad_tensor *x); /* of the first element in the storage, in elements */
 /* Writes to the storage so far, and the sum of two; negative for memory made in inference mode. */
 int64_t ad_version(const ad_tensor *x);
 int64_t ad_version2(const ad_tensor *x, const ad_tensor *y);
@@ -166,7 +167,6 @@ int ad_instr_has(int op, int type); /* type: 0 f32, 1 f64, 2 i64 */
 ad_program *ad_program_new(int n_in, const uint8_t *in_types, int n_const, const uint8_t *const_types,
                            const uint64_t *consts, int n_code, const int32_t *code, int n_out,
                            const int32_t *out_regs, const uint8_t *out_dtypes);
-void ad_program_free(ad_program *program);
 /* An op holds a program for each combination of operands met so far. An operand's code is dtype | kind << 4,
  * kind 0 for a tensor with dimensions, 1 for one without, 2 for a Python number; a key is the codes, 6 bits
  * each. */
@@ -469,6 +469,9 @@ void ad_tape_break(int reason);
 /* After ad_tape_stop: x is to be had after each run, by this number; -1 for want of memory,
  * -2 where the call that made it did not tell. */
 int ad_tape_export(ad_tape *tape, const ad_tensor *x);
+/* Before ad_tape_finish: an export that may be looked at until a run writes it. The memory of others is
+ * used for what is needed before. */
+int ad_tape_keep(ad_tape *tape, int exported);
 /* Plans calls and memory; the first n_outputs exports are what ad_tape_run returns. `fuse`: pointwise calls
  * that lead to one another become one where they can. */
 int ad_tape_finish(ad_tape *tape, int n_outputs, int fuse);
@@ -487,7 +490,6 @@ ad_tensor *ad_tape_run3(ad_tape *tape, ad_tensor *a, ad_tensor *b, ad_tensor *c)
  * beyond n_stacked are not kept. */
 int ad_tape_steps(ad_tape *tape, int n_args, ad_tensor *const *args, ad_tensor *const *data,
                   const ad_tensor *order, int64_t from, int64_t to, int n_stacked, ad_tensor *const *stacked);
-int ad_tape_ran(const ad_tape *tape); /* the status of the last run */
 int ad_tape_position(const ad_tape *tape);
 ad_tensor *ad_tape_get(ad_tape *tape, int exported); /* as the last run left it */
 /* For checks: what a run writes to that was there before, kept and put back; and a hash of each call's

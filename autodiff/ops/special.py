@@ -383,7 +383,7 @@ declare("copysign", 2, "The magnitude of input with the sign of other, also of -
         lambda g, y, a, b: (g * (build("sign", a) * build("sign", y)), None),
         expand=_copysign, result="float", domain=NONZERO, reference=math.copysign)  # fmt: skip
 declare("heaviside", 2, "0 below 0, 1 above it, `values` at 0; 0 of nan.",
-        expand=lambda x, v: where(x == 0, v, where(x > 0, 1, 0)), domain=NONZERO,
+        expand=lambda x, v: where(x > 0, 1, where(x == 0, v, 0)), domain=NONZERO,
         reference=lambda x, v: float(x > 0), check=_same_dtype)  # fmt: skip
 
 
