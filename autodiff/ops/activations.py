@@ -82,7 +82,7 @@ threshold = declare(
 
 
 def _within(x: Expr, bound: Expr) -> Expr:
-    return build("logical_and", build("le", -bound, x), build("le", x, bound))
+    return build("le", build("abs", x), bound)
 
 
 hardshrink = declare(
@@ -104,7 +104,7 @@ softshrink = declare(
         where(_within(x, lambd), 0.0, -g * build("sign", x)),
     ),
     expand=lambda x, lambd: where(
-        build("lt", lambd, x), x - lambd, where(build("lt", x, -lambd), x + lambd, x * 0)
+        build("lt", lambd, x), x - lambd, where(build("lt", lambd, -x), x + lambd, x * 0)
     ),
     domain=(AWAY_FROM_1, ((0.9, 1.1),)),
     reference=lambda x, lambd: x - max(min(x, lambd), -lambd),
