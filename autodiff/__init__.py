@@ -101,6 +101,7 @@ if TYPE_CHECKING:
     from autodiff import linalg as linalg
     from autodiff import nn as nn
     from autodiff import optim as optim
+    from autodiff import special as special
     from autodiff import utils as utils
     from autodiff.at_top import *  # noqa: F403
     from autodiff.compiled import compile as compile
@@ -110,6 +111,8 @@ if TYPE_CHECKING:
     from autodiff.nonfinite import NonFiniteError as NonFiniteError
     from autodiff.nonfinite import detect_nonfinite as detect_nonfinite
 
+_MODULES = {"cuda", "data", "distributions", "func", "io", "linalg", "nn", "optim"}
+_MODULES |= {"special", "utils"}
 _LATE: dict[str, str] = {
     "NonFiniteError": "autodiff.nonfinite",
     "compile": "autodiff.compiled",
@@ -130,7 +133,7 @@ _LATE |= dict.fromkeys(_AT_TOP.split(), "autodiff.at_top")
 
 def __getattr__(name: str) -> Any:
     """What is imported when it is first asked for."""
-    if name in ("cuda", "data", "distributions", "func", "io", "linalg", "nn", "optim", "utils"):
+    if name in _MODULES:
         return importlib.import_module(f"autodiff.{name}")
     if name in _LATE:
         return getattr(importlib.import_module(_LATE[name]), name)

@@ -10,11 +10,6 @@ enum {
     MEMCPY_MAX = 1 << 14, /* up to this many bytes are copied at once, without more ado */
 };
 
-typedef uint8_t u8 __attribute__((may_alias));
-typedef uint16_t u16 __attribute__((may_alias));
-typedef uint32_t u32 __attribute__((may_alias));
-typedef uint64_t u64 __attribute__((may_alias));
-
 /* ---- elements, by size ---- */
 
 typedef struct {

@@ -335,8 +335,6 @@ typedef struct {
 } ad_variant;
 extern const ad_variant *ad_cpu; /* the variant in use */
 
-extern ad_pw_fn *const ad_pw_reference_table[AD_N_INSTR][AD_N_TYPES]; /* reference.c */
-
 extern bool ad_has_f16c; /* whether an x86 CPU converts float16 in AVX registers */
 
 /* Set by integer division by zero, read and cleared by the machine after each call. */

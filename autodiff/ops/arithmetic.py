@@ -8,6 +8,7 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.expr import Expr, build, inputs, power
+from autodiff.ops import bessel as bessel  # which declares
 from autodiff.ops import elementwise, gamma, special
 from autodiff.ops.calling import apply, binary, unary
 from autodiff.ops.declare import FUNCTIONS, declare

@@ -12,13 +12,14 @@ from autodiff.ops.assign import copy_
 from autodiff.ops.convert import Dtype, as_tensor, tensor
 from autodiff.ops.create import empty, full
 from autodiff.ops.foreign import has_memory
+from autodiff.ops.views import alias
 from autodiff.shapes import Size
-from autodiff.tensor import Tensor
+from autodiff.tensor import Tensor, as_subclass, late
 
 
 def _made(d: dtype, given: tuple[Any, ...]) -> Tensor:
     """A tensor of sizes (its elements not set), of the elements of a sequence, or of a tensor."""
-    if len(given) != 1 or isinstance(given[0], (Size, int)):
+    if len(given) != 1 or type(given[0]) in (Size, int):
         if not all(hasattr(n, "__index__") or isinstance(n, Size) for n in given):
             kinds = ", ".join(type(n).__name__ for n in given)
             raise TypeError(f"new(): sizes or one sequence are expected, not ({kinds})")
@@ -55,6 +56,16 @@ MAKERS = {
     f"{kind}Tensor": _maker(kind, d)
     for kind, d in zip(dtypes.SCALAR_NAMES, dtypes.ALL, strict=True)
 }
+
+
+def _of_class(kind: type[Any], given: tuple[Any, ...]) -> Any:
+    """What `Tensor(...)`, and that of a class of the user's, makes of its arguments."""
+    (data,) = given if len(given) == 1 else (None,)
+    x = alias(data) if isinstance(data, Tensor) else _made(get_default_dtype(), given)
+    return x if kind is Tensor else as_subclass(kind, x)
+
+
+late.make = _of_class
 
 
 def new(self: Tensor, *data: Any) -> Tensor:
