@@ -161,6 +161,8 @@ def _type(self: Tensor, dtype: Any = None) -> Any:
     names = [f"torch.{name}Tensor" for name in dtypes.SCALAR_NAMES]
     if dtype is None:
         return names[self._p.dtype]
+    if getattr(dtype, "__name__", None) in typed.MAKERS:
+        dtype = f"torch.{dtype.__name__}"  # the class of PyTorch's older tensors
     if isinstance(dtype, str):
         if dtype not in names:
             raise ValueError(f"invalid type: {dtype!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,11 +10,17 @@ from autodiff import dtypes
 from autodiff.changes import changes
 from autodiff.descriptor import Described, fresh
 from autodiff.native import ffi, lib, looked_at
+from autodiff.node import mode
 
 __all__ = ["Valued"]
 
 _unpack, _cast = ffi.unpack, ffi.cast
 _BOOL, _FLOAT = dtypes.bool.code, dtypes.float32.code
+_OF_GRAD = (
+    "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
+    "Consider using tensor.detach() first."
+)
+_warned: list[bool] = []  # once in a program, as PyTorch does
 _POINTERS = [
     ffi.typeof(kind) if kind else None
     for kind in ("uint8_t *", "uint8_t *", "int32_t *", "int64_t *", "", "", "float *", "double *")
@@ -113,6 +120,9 @@ class Valued(Described):
         return self.item()
 
     def __float__(self) -> float:
+        if mode.grad and not _warned and self.requires_grad:
+            _warned.append(True)
+            warnings.warn(_OF_GRAD, UserWarning, stacklevel=2)
         return float(self._single())
 
     def __int__(self) -> int:
