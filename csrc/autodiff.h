@@ -300,6 +300,8 @@ ad_tensor *ad_matmul(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bi
 ad_tensor *ad_matmul_t(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias, int transpose);
 /* The same of two matrices alone: AD_BAD_DIM for other operands. */
 ad_tensor *ad_mm(const ad_tensor *a, const ad_tensor *b, int transpose);
+/* The same where a or b is a vector: a row on the left, a column on the right; the result is without it. */
+ad_tensor *ad_vector_product(const ad_tensor *a, const ad_tensor *b);
 
 /* ---- factorizations and solves, of batches of float matrices ---- */
 /* PA = LU of square matrices: out[0] has L below the diagonal, which is 1 there, and U; out[1] the row of A
@@ -489,9 +491,9 @@ int ad_tape_run_hashed(ad_tape *tape, int n_args, ad_tensor *const *args, ad_ten
 void ad_tape_hash(ad_tape *tape);
 int ad_tape_hashes(const ad_tape *tape, int n,
                    uint64_t *hashes); /* 0 where a call is not made; how many there are */
-/* Calls recorded, calls a run makes, bytes of the arena, of results, the most in use while recording, and how
- * many calls became part of another. */
-void ad_tape_stats(const ad_tape *tape, int64_t stats[6]);
+/* Calls recorded, calls a run makes, bytes of the arena, of results, the most in use while recording, how
+ * many calls became part of another, and how many runs there were. */
+void ad_tape_stats(const ad_tape *tape, int64_t stats[7]);
 int ad_tape_length(const ad_tape *tape); /* of what is run */
 /* The i-th call that is run: its name, its operand j (NULL past the last) and, of that, where its memory
  * comes from, an ad_tape_memory, and which of those it is. */

@@ -11,6 +11,7 @@
 #define MATRIX_POSITIONS 16 /* from which on a kernel of one tap is a matrix product */
 #define LIMIT                                                                                                \
     ((int64_t)1 << 30) /* of sizes and steps: products of two, and sums of a few of these, are safe */
+#define MOST 0x1p56    /* elements of an operand, and of padded images */
 
 int64_t ad_conv_cost(int64_t macs, int64_t size) {
     return macs < LIMIT * LIMIT / 8 ? macs * size / 80 : LIMIT * LIMIT / 64;
@@ -125,12 +126,17 @@ int64_t ad_conv_layout(ad_source *s, const ad_tensor *x, const ad_axis *axis, bo
     *s = (ad_source){x->data, x->strides[0], x->strides[1], {x->strides[2], x->strides[3], x->strides[4]}, 1,
                      0,       NULL};
     if (!copied) return 0;
+    int64_t wide[3];
+    for (int d = 0; d < 3; d++) wide[d] = axis[d].low + axis[d].source + axis[d].high;
     s->phases = phases;
-    s->phase = (axis[2].low + axis[2].source + axis[2].high + phases - 1) / phases;
+    s->phase = (wide[2] + phases - 1) / phases;
     s->at[2] = 1;
     s->at[1] = s->phase * phases;
-    s->at[0] = s->at[1] * (axis[1].low + axis[1].source + axis[1].high);
-    s->c = s->at[0] * (axis[0].low + axis[0].source + axis[0].high);
+    const double elements = (double)s->at[1] * (double)wide[1] * (double)wide[0];
+    if (elements * (double)x->shape[0] * (double)x->shape[1] > MOST)
+        return ad_fail(AD_TOO_LARGE, 0, 0, 0), -1;
+    s->at[0] = s->at[1] * wide[1];
+    s->c = s->at[0] * wide[0];
     s->n = s->c * x->shape[1];
     return s->c * ad_itemsize[x->dtype];
 }
@@ -163,7 +169,7 @@ void ad_conv_copy(const ad_source *s, const ad_tensor *x, const ad_axis *axis) {
 
 int ad_conv_source(ad_source *s, const ad_tensor *x, const ad_axis *axis, bool unit) {
     const int64_t bytes = ad_conv_layout(s, x, axis, unit);
-    if (!bytes) return AD_OK;
+    if (bytes <= 0) return bytes ? AD_TOO_LARGE : AD_OK;
     s->data = s->copy = ad_alloc((size_t)(x->shape[0] * x->shape[1] * bytes));
     if (!s->copy) return AD_NO_MEMORY;
     ad_conv_copy(s, x, axis);
@@ -227,7 +233,7 @@ static int run_tiles(const ad_conv_call *call, ad_conv_plan *v) {
     const int64_t bytes = ad_conv_layout(&v->source, &call->a, v->axis, !v->channels) * v->c;
     const bool large = v->batch * v->groups >= MANY_IMAGES && v->channels &&
                        v->m * v->positions * v->size <= LARGE_BYTES / 2;
-    if (bytes && bytes <= (large ? LARGE_BYTES : LOCAL_BYTES)) {
+    if (bytes > 0 && bytes <= (large ? LARGE_BYTES : LOCAL_BYTES)) {
         v->local = &call->a;
         v->copy_bytes = bytes;
     } else {
@@ -331,6 +337,7 @@ static int check(int kind, const ad_tensor *a, const ad_tensor *b, const ad_tens
         const int64_t least = i / nd == 1 || (i / nd == 3 && kind != AD_CONV_WEIGHT) ? 0 : 1;
         if (geometry[i] < least || geometry[i] >= LIMIT) return ad_fail(AD_BAD_ARG, i, geometry[i], 0);
     }
+    if ((double)a->numel > MOST || (double)b->numel > MOST) return ad_fail(AD_TOO_LARGE, 0, 0, 0);
     for (int d = 0; d < nd + 2; d++) {
         if (a->shape[d] >= LIMIT || b->shape[d] >= LIMIT) return ad_fail(AD_TOO_LARGE, 0, 0, 0);
         if (d > 1 && kind != AD_CONV_WEIGHT && b->shape[d] < 1) return ad_fail(AD_BAD_SHAPE, 0, 1, 0);

@@ -9,7 +9,9 @@
 #define WIDE 128                     /* columns of C above which A is packed, */
 #define WIDE_FAR 80                  /* and where from k to k it is far, */
 #define FAR 1024                     /* in bytes: what a tile reads is in few sets of the cache */
-#define HIGH 24                      /* rows of C from which on B is */
+#define HIGH 100                     /* rows of C above which B is, */
+#define HIGH_FAR 24                  /* and where from row to row it is a multiple of */
+#define FEW_PLACES 2048              /* bytes: what a tile reads is in few sets of the caches */
 #define MIN_ROWS 4                   /* of a tile, where there are as many */
 #define TASK_ROWS 96                 /* rows of a task: its part of A stays in L2 */
 #define TASK_COLS 256                /* its columns, */
@@ -31,10 +33,15 @@ int64_t ad_product_cost(const ad_product *g) {
 static int64_t vector_width(const ad_product *g) { return (int64_t)1 << g->kernels->log2_width; }
 static int64_t tile_width(const ad_product *g) { return AD_TILE_VECTORS * vector_width(g); }
 
-/* The rows or columns to take next of those left, so that the last part is no smaller than `min` if it is not
- * the only one: a tile needs a vector across, and enough chains that none waits for itself. */
+/* The columns to take next of those left, so that the last part is no smaller than `min` if it is not the
+ * only one: a tile needs a vector across. */
 static int64_t next(int64_t left, int64_t step, int64_t min) {
     return left <= step ? left : left < step + min ? left - min : step;
+}
+
+/* The rows: the last two tiles share theirs, as in a low one chains wait for themselves. */
+static int64_t next_rows(int64_t left, int64_t height) {
+    return left <= height ? left : left < 2 * height ? (left + 1) / 2 : height;
 }
 
 static ad_tile_fn *tile_of(const ad_product *g, int64_t rows, int64_t cols) {
@@ -62,7 +69,7 @@ static void run_small(const ad_product *g, void *packed_b) {
         }
         tile.bias = g->bias ? g->bias + j * size : NULL;
         for (int64_t i = 0, rows; i < g->m; i += rows) {
-            rows = next(g->m - i, height, MIN_ROWS);
+            rows = next_rows(g->m - i, height);
             tile.a = g->a.data + i * g->a.row * size;
             tile.c = g->c + (i * g->c_row + j) * size;
             tile_of(g, rows, tile.cols)(&tile);
@@ -94,7 +101,7 @@ void ad_panels_run(const ad_product *g, const char *packed) {
             tile.bias = g->bias && ends ? g->bias + j * size : NULL;
             tile.accumulate = p > 0 || g->accumulate;
             for (int64_t i = 0, rows; i < g->m; i += rows) {
-                rows = next(g->m - i, g->kernels->rows, MIN_ROWS);
+                rows = next_rows(g->m - i, g->kernels->rows);
                 tile.a = g->a.data + (i * g->a.row + p * g->a.col) * size;
                 tile.more = g->more && ends ? g->more + (i * g->more_row + j) * size : NULL;
                 tile.c = g->c + (i * g->c_row + j) * size;
@@ -327,7 +334,8 @@ static int run_matrices(const ad_product *g) {
     _Alignas(64) char stack[STACK_BYTES];
     const bool small = g->way == AD_WAY_SMALL;
     const bool a = !small && g->n > (g->a.col * g->size < FAR ? WIDE : WIDE_FAR),
-               b = g->b.col != 1 || g->m > HIGH;
+               few = g->b.row * g->size % FEW_PLACES == 0,
+               b = g->b.col != 1 || g->m > (few ? HIGH_FAR : HIGH);
     const int64_t depth = small ? g->k : ad_least(g->k, KC),
                   cols = ad_least(g->n, small ? tile_width(g) : NC);
     const int64_t a_bytes = a ? (ad_least(g->m, MC) * depth * g->size + 63) / 64 * 64 : 0;

@@ -1,6 +1,9 @@
 /* gil.h: Python's lock, for the wrappers that cffi generates. To let it go and take it back costs as much as
  * a small operation, so the calls an eager program is made of keep it, and let it go once they know that
  * their work is long (ad_let_go). All others let it go for the whole call. PyPy has wrappers of its own. */
+#ifndef __clang__ /* small: a wrapper is as fast as what it calls */
+#pragma GCC optimize("Os")
+#endif
 #ifndef PYPY_VERSION
 #include <stdbool.h>
 #include <string.h>
@@ -29,7 +32,9 @@ __attribute__((constructor)) static void hand_over_lock(void) {
      AD_IS("pad") || AD_IS("cat") || AD_IS("stack") || AD_IS("triangle") || AD_IS("as_strided") ||           \
      AD_IS("permute") || AD_IS("number_f64") || AD_IS("number_i64") || AD_IS("item_i64") ||                  \
      AD_IS("pw_to") || AD_IS("pw_next") || AD_IS("empty") || AD_IS("clone") || AD_IS("copy") ||              \
-     AD_IS("contiguous") || AD_IS("gather") || AD_IS("storage_id") || AD_IS("offset"))
+     AD_IS("contiguous") || AD_IS("gather") || AD_IS("storage_id") || AD_IS("offset") ||                     \
+     AD_IS("vector_product") || AD_IS("tape_run") || AD_IS("tape_run0") || AD_IS("tape_run1") ||             \
+     AD_IS("tape_run2") || AD_IS("tape_run3"))
 #undef Py_BEGIN_ALLOW_THREADS
 #define Py_BEGIN_ALLOW_THREADS                                                                               \
     {                                                                                                        \

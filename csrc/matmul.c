@@ -217,3 +217,26 @@ ad_tensor *ad_mm(const ad_tensor *a, const ad_tensor *b, int transpose) {
     if (a->ndim != 2 || b->ndim != 2) return ad_fail_null(AD_BAD_DIM, -2, a->ndim, 0);
     return ad_matmul_t(a, b, NULL, transpose);
 }
+
+/* ---- vectors ---- */
+
+/* A matrix of a row (or else a column) of the elements of x, if that is a vector. */
+static const ad_tensor *as_matrix(const ad_tensor *x, bool row, ad_tensor *copy) {
+    if (x->ndim != 1) return x;
+    *copy = *x;
+    copy->ndim = 2;
+    copy->shape[row] = x->shape[0], copy->strides[row] = x->strides[0];
+    copy->shape[!row] = copy->strides[!row] = 1;
+    ad_refresh(copy);
+    return copy;
+}
+
+ad_tensor *ad_vector_product(const ad_tensor *a, const ad_tensor *b) {
+    ad_tensor row, column;
+    ad_tensor *c = ad_matmul(as_matrix(a, true, &row), as_matrix(b, false, &column), NULL);
+    if (!c) return NULL;
+    ad_tensor *y =
+        ad_squeeze(c, (uint32_t)(a->ndim == 1) << (c->ndim - 2) | (uint32_t)(b->ndim == 1) << (c->ndim - 1));
+    ad_free(c);
+    return y;
+}

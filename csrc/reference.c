@@ -3,6 +3,10 @@
 #include <tgmath.h>
 #include "internal.h"
 
+#ifndef __clang__ /* small rather than fast */
+#pragma GCC optimize("Os")
+#endif
+
 /* A row: its arity, its name and its value in terms of a, b and c. */
 #define REFERENCE(type, T, arity, name, result)                                                              \
     static void type##_##name(int64_t n, void *dst, const void *pa, const void *pb, const void *pc) {        \

@@ -53,10 +53,7 @@ typedef struct {
         T *to = y;                                                                                           \
         int64_t r = 0;                                                                                       \
         for (; rows - r >= TOGETHER; r += TOGETHER)                                                          \
-            if (reverse)                                                                                     \
-                fold##_rows_of_##T(from + r * n, to + r * n, n, true, TOGETHER);                             \
-            else                                                                                             \
-                fold##_rows_of_##T(from + r * n, to + r * n, n, false, TOGETHER);                            \
+            fold##_rows_of_##T(from + r * n, to + r * n, n, reverse, TOGETHER);                              \
         for (; r < rows; r++) fold##_rows_of_##T(from + r * n, to + r * n, n, reverse, 1);                   \
     }
 

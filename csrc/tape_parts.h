@@ -72,6 +72,7 @@ struct ad_tape {
     char *arena;
     int64_t arena_bytes;
     int64_t in_use, most; /* bytes when recording began, and the most since */
+    int64_t runs, cost;   /* cost: of one, as ad_let_go takes it */
     bool ready, hashing;
     volatile bool busy;
     int position, status; /* of the last run */

@@ -274,6 +274,19 @@ static int place_step(ad_tape *t, ad_step *s) {
     return p.failed ? ad_fail(AD_NO_MEMORY, 0, 0, 0) : AD_OK;
 }
 
+/* Whether a run is too short for others to run Python meanwhile. Calls that are laid out let the lock go
+ * themselves where they are long. */
+static bool is_short(const ad_tape *t) {
+    enum { MOST = 4096 }; /* elements of all operands; of a call that is laid out, a sixteenth counts */
+    int64_t elements = 0;
+    for (int i = 0; i < t->n_steps && elements <= MOST; i++) {
+        const ad_call *c = &t->steps[i].call;
+        for (int k = 0; k < c->n_out + c->n_in; k++)
+            elements += t->steps[i].operands[k].numel >> (c->layout ? 4 : 0);
+    }
+    return elements <= MOST;
+}
+
 int ad_tape_finish(ad_tape *t, int n_outputs, int fuse) {
     if (t->ready || t->reason || n_outputs < 0 || n_outputs > t->n_exports)
         return ad_fail(AD_BAD_ARG, 0, 0, 0);
@@ -287,6 +300,7 @@ int ad_tape_finish(ad_tape *t, int n_outputs, int fuse) {
     }
     if (!status) status = make_arena(t);
     for (int i = 0; i < t->n_steps && !status; i++) status = place_step(t, &t->steps[i]);
+    t->cost = is_short(t) ? 0 : INT64_MAX;
     t->n_outputs = n_outputs;
     t->ready = !status;
     return status;
@@ -330,12 +344,13 @@ const ad_tensor *ad_tape_operand(const ad_tape *t, int i, int j, int origin[3]) 
     return &s->operands[j];
 }
 
-void ad_tape_stats(const ad_tape *t, int64_t stats[6]) {
+void ad_tape_stats(const ad_tape *t, int64_t stats[7]) {
     stats[0] = t->n_recorded;
     stats[1] = t->n_steps;
     stats[2] = t->arena_bytes;
     stats[3] = 0;
     stats[4] = t->most - t->in_use;
     stats[5] = t->n_fused;
+    stats[6] = t->runs;
     for (int i = 0; i < t->n_results; i++) stats[3] += t->memory[t->results[i]].nbytes;
 }

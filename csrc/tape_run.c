@@ -124,6 +124,7 @@ static int make_calls(ad_tape *t) {
         if (status) return status;
         if (__builtin_expect(t->hashing, 0)) s->hash = ad_step_hash(s);
     }
+    t->runs++;
     return AD_OK;
 }
 
@@ -131,14 +132,19 @@ static int make_calls(ad_tape *t) {
 static bool take(ad_tape *t) { return !__atomic_test_and_set(&t->busy, __ATOMIC_ACQUIRE); }
 static void leave(ad_tape *t) { __atomic_clear(&t->busy, __ATOMIC_RELEASE); }
 
-int ad_tape_run(ad_tape *t, int n_args, ad_tensor *const *args, ad_tensor **outputs) {
-    if (!t->ready) return ad_fail(AD_BAD_ARG, 0, 0, 0);
-    if (ad_recording) return ad_fail(AD_STALE, 0, 0, 0);
-    if (!take(t)) return ad_fail(AD_BUSY, 0, 0, 0);
+static void run_once(ad_tape *t, int n_args, ad_tensor *const *args) {
     t->position = -1;
     t->status = take_arguments(t, n_args, args) ? AD_OK : ad_fail(AD_STALE, 0, 0, 0);
     if (!t->status) t->status = make_results(t);
     if (!t->status) t->status = make_calls(t);
+}
+
+int ad_tape_run(ad_tape *t, int n_args, ad_tensor *const *args, ad_tensor **outputs) {
+    if (!t->ready) return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    if (ad_recording) return ad_fail(AD_STALE, 0, 0, 0);
+    if (!take(t)) return ad_fail(AD_BUSY, 0, 0, 0);
+    const bool let_go = ad_let_go(t->cost);
+    run_once(t, n_args, args);
     for (int i = 0; i < t->n_outputs; i++) {
         outputs[i] = t->status ? NULL : exported(t, &t->exports[i]);
         if (outputs[i] || t->status) continue;
@@ -148,6 +154,7 @@ int ad_tape_run(ad_tape *t, int n_args, ad_tensor *const *args, ad_tensor **outp
     }
     const int status = t->status;
     leave(t);
+    ad_take_back(let_go);
     return status;
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -290,6 +291,38 @@ def test_a_tensor_found_by_name_is_the_one_it_is_now(name: str, kind: str) -> No
     assert (bits(got), got.requires_grad) == (bits(want), want.requires_grad)
 
 
+CHANGES: dict[str, Callable[[list[Any]], Any]] = {
+    "appended": lambda held: held.append(3.0),
+    "dropped": lambda held: held.pop(),
+    "reversed": lambda held: held.reverse(),
+    "emptied": lambda held: held.clear(),
+    "another number": lambda held: held.__setitem__(0, 5.0),
+    "another zero": lambda held: held.__setitem__(1, -0.0),
+    "another type": lambda held: held.__setitem__(0, 2),
+    "another tensor": lambda held: held.__setitem__(2, ad.zeros(1)),
+    "an equal number": lambda held: held.__setitem__(0, 4.0 / 2.0),
+}
+
+
+@pytest.mark.parametrize("n", [0, 40])
+@pytest.mark.parametrize("name", CHANGES)
+def test_a_list_is_looked_at_item_by_item(name: str, n: int) -> None:
+    held: list[Any] = [2.0, 0.0, ad.ones(1), *range(n)]
+
+    def fn(x: ad.Tensor) -> ad.Tensor:
+        for item in held:
+            x = x * (1 if isinstance(item, ad.Tensor) else math.copysign(2, item)) + item
+        return x
+
+    compiled, x = ad.compile(fn), ad.ones(2)
+    for _ in range(3):
+        assert bits(compiled(x)) == bits(fn(x))
+    CHANGES[name](held)
+    for _ in range(3):
+        assert bits(compiled(x)) == bits(fn(x))
+        assert compiled(x).dtype is fn(x).dtype
+
+
 def test_closures() -> None:
     factor, other = 2.0, ad.ones(2)
 
@@ -308,6 +341,25 @@ def test_closures() -> None:
     runs = run.stats().runs
     assert run(ad.ones(2)).tolist() == [6.0, 6.0]
     assert run.stats().runs == runs + 1
+
+
+def test_whether_gradients_end_at_an_argument_is_part_of_the_signature() -> None:
+    @ad.compile
+    def step(x: ad.Tensor) -> bool:
+        (x * 2).sum().backward()
+        return x.is_leaf
+
+    for _ in range(3):
+        x = ad.ones(2, requires_grad=True)
+        assert step(x)
+        assert x.grad is not None
+    with pytest.warns(UserWarning, match="its backward goes beyond an argument"):
+        assert not step(x * 3)
+    assert x.grad.tolist() == [8.0, 8.0]
+    y = ad.ones(2, requires_grad=True)
+    assert step(y)
+    assert y.grad is not None
+    assert step.stats().runs == 3
 
 
 def test_python_arguments_are_part_of_the_signature() -> None:

@@ -85,3 +85,18 @@ def test_what_is_made_once_serves_all_that_come_after() -> None:
                 found = [*y.flatten().tolist(), *x.grad.flatten().tolist()]
                 expected = expected or found
                 assert found == expected
+
+
+# Sizes whose products come to nothing, or to little, in 64 bits.
+@pytest.mark.parametrize("name", ["conv3d", "conv_transpose3d"])
+def test_what_no_memory_holds_is_refused(name: str) -> None:
+    convolve = getattr(F, name)
+    x = ad.ones(1, 1, 2, 2, 2, requires_grad=True)
+    with pytest.raises(RuntimeError, match="overflowed"):
+        convolve(x, x, dilation=2**29 - 2, padding=2**28 - 1)
+    many = ad.ones(1, 1, 1, 1, 1).expand(1, 2**20, 2**21, 2**21, 1)
+    with pytest.raises(RuntimeError, match="overflowed"):
+        convolve(many, many if name == "conv3d" else many.transpose(0, 1))
+    apart = ad.ones(1, 1, 1, 1, 1)
+    with pytest.raises((RuntimeError, MemoryError)):
+        convolve(apart, apart, stride=2**29, padding=2**29 - 1)

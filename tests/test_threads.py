@@ -223,6 +223,7 @@ def test_gradients_of_one_leaf_from_two_threads_are_all_there() -> None:
     assert x.grad.tolist() == [80.0] * 4
 
 
+@pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize(
     "work",
     [
@@ -232,9 +233,14 @@ def test_gradients_of_one_leaf_from_two_threads_are_all_there() -> None:
         lambda x: ad.randn(4_000_000),  # of the calls that let go in any case
     ],
 )
-def test_python_runs_on_during_long_work(work: Callable[[ad.Tensor], ad.Tensor]) -> None:
+def test_python_runs_on_during_long_work(
+    work: Callable[[ad.Tensor], ad.Tensor], compiled: bool
+) -> None:
     """A thread that waits gets its turn though nobody's turn ever ends by itself."""
     x = ad.ones(1000, 1000)
+    if compiled:
+        work = ad.compile(work)
+        work(x), work(x)
     sys.setswitchinterval(1000)
     assert any(_had_a_turn(lambda: work(x)) for _ in range(10))
 
@@ -259,5 +265,8 @@ def _had_a_turn(work: Callable[[], Any]) -> bool:
 def test_a_small_call_keeps_its_turn() -> None:
     """What the test above rests on: were the lock let go, the thread would have its turn."""
     x = ad.ones(2)
+    step = ad.compile(lambda x: x.cumsum(0).tanh())
+    step(x), step(x)
     sys.setswitchinterval(1000)
     assert not _had_a_turn(lambda: x.tanh())
+    assert not _had_a_turn(lambda: step(x))

@@ -12,10 +12,11 @@ from typing import Any
 
 from autodiff.changes import recorder_here
 from autodiff.compiled.check import check
+from autodiff.compiled.generated import MISS, make_quick
 from autodiff.compiled.guards import Names
 from autodiff.compiled.live import live_places, takes_out, with_live
 from autodiff.compiled.record import Recorder, UnfitError
-from autodiff.compiled.recording import MISS, Recording, is_spent
+from autodiff.compiled.recording import Recording, is_spent
 from autodiff.compiled.show import Stats, listing, plot, stats
 from autodiff.compiled.signature import is_fixed, key_of
 from autodiff.compiled.steps import epoch, repeat
@@ -32,6 +33,11 @@ KEPT = 32  # recordings of one function
 TRIES = 8  # recordings in a row of like calls that were not run once; KEPT of any calls
 ARRAYS = "an argument is an array, whose elements may change unseen: give a tensor"
 _tables = threading.RLock()  # what compiled functions know of their recordings
+
+
+def no_quick(args: Any, kwargs: Any) -> Any:
+    """Where no recording was run yet."""
+    return MISS
 
 
 class Compiled:
@@ -62,19 +68,15 @@ class Compiled:
         self.eager: dict[Any, str] = {}  # calls that stay eager, and why
         self.tries: Counter[Any] = Counter()  # since a recording was run
         self.recording = False
-        self._quick: Callable[..., Any] | None = None
+        self._quick: Callable[..., Any] = no_quick
         functools.update_wrapper(self, fn, updated=())
         self.fn = fn
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.live:
             args, kwargs = with_live(self.live, args, kwargs)
-        quick = self._quick
-        if quick is not None:
-            result = quick(args, kwargs)
-            if result is not MISS:
-                return result
-        return self.slow(args, kwargs)
+        result = self._quick(args, kwargs)
+        return self.slow(args, kwargs) if result is MISS else result
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
@@ -187,7 +189,7 @@ class Compiled:
             self.recordings.clear()
             self.eager.clear()
             self.tries.clear()
-            self._quick = None
+            self._quick = no_quick
 
     def steady(self, args: tuple[Any, ...]) -> list[Recording]:
         """The recordings that hold for a call now, and after each run of it again."""
@@ -221,14 +223,14 @@ class Compiled:
     def use(self, key: Any, recording: Recording, args: Any, kwargs: Any) -> None:
         """Make a recording the one that is tried first."""
         flat = not kwargs and not any(isinstance(x, (list, dict, tuple)) for x in args)
-        if flat and recording.quick is None and not recording.by_argument:
+        if flat and recording.quick is None:
             inputs = [i for i, x in enumerate(args) if isinstance(x, Tensor) and not is_fixed(x)]
-            recording.quick = recording.make_quick(args, inputs)
+            recording.quick = make_quick(recording, args, inputs)
         with _tables:
             self.tries.clear()
             if key in self.recordings:  # another thread may have dropped it
                 self.recordings.move_to_end(key)
-            self._quick = recording.quick
+            self._quick = recording.quick or no_quick
 
     def record(self, key: Any, inputs: list[Tensor], args: Any, kwargs: Any) -> Any:
         """Call the function and keep the recording, if it will do."""

@@ -35,6 +35,7 @@ HOMES = ("stdlib", "platstdlib", "purelib", "platlib")
 PACKAGES = [*map(sysconfig.get_path, HOMES), str(Path(__file__).parents[1])]
 INSTALLED = (*[str(Path(home)) + os.sep for home in PACKAGES], "<frozen")
 ADDED = ("site-packages", "dist-packages")
+FEW = 16  # items of a list that generated code looks at one by one
 NOTHING = Reads(*[frozenset()] * 6)
 
 
@@ -314,7 +315,11 @@ class Names:
             name = owners.setdefault(id(owner), f"owner{len(owners)}")
             scope[name] = owner
             now = PLACES[place].format(owner=name, key=key)
-            if place in (parts, version):
+            if place is parts and type(owner) is list and len(value) <= FEW:
+                terms.append(f"len({name}) == {len(value)}")
+                for j, part in enumerate(value):
+                    terms.append(is_same(f"{name}[{j}]", f"value{i}_{j}", part, scope))
+            elif place in (parts, version):
                 scope[f"value{i}"] = value
                 terms.append(f"alike({now}, value{i})")
             elif value is ABSENT:

@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from autodiff.anomaly import place
 from autodiff.changes import changes
-from autodiff.compiled.guards import Names, is_same
+from autodiff.compiled.generated import MISS, make_runner
+from autodiff.compiled.guards import Names
 from autodiff.compiled.record import PUT, READ, Recorder, UnfitError, exported
 from autodiff.compiled.reverse import Reverse
+from autodiff.compiled.signature import graph_of, hooks_on, is_hooked, same_nodes
 from autodiff.compiled.state import State
-from autodiff.compiled.tree import TENSOR, constants, flatten, is_plain, unflatten
-from autodiff.hooks import hooks_now
+from autodiff.compiled.tree import constants, flatten, is_plain
 from autodiff.native import describe, error, ffi, lib, take_failure
-from autodiff.node import AccumulateGrad, Node, Pending, mode, unrecorded
-from autodiff.tensor import Tensor, _free, _gc, bare, live_node, own
+from autodiff.node import AccumulateGrad, Node, Pending, mode
+from autodiff.tensor import Tensor, live_node, own
 
-__all__ = ["MISS", "Recording", "UnfitError", "is_hooked", "same_nodes"]
+__all__ = ["Recording", "UnfitError", "is_spent"]
 
-MISS = object()
 MADE = 2
 
 
@@ -64,7 +64,7 @@ class Recording:
         self.names = names
         self.state = State([*names.values(), *recorder.called], recorder.stepped)
         self.grad, self.inference = mode.grad, mode.inference
-        self.graphs = [live_node(x) is not None for x in recorder.inputs]
+        self.graphs = [*map(graph_of, recorder.inputs)]
         self.same = same_nodes(recorder.inputs)
         if any(map(is_hooked, recorder.inputs)):
             raise UnfitError("an argument has hooks")
@@ -87,9 +87,9 @@ class Recording:
         self.hooks = hooks_on(self.hooked)
         self.seconds = recorder.seconds + time.perf_counter() - start
         self.seen = -1
-        self.runs = 0
         self.was_busy = False  # the last run that did not begin
-        self.quick: Callable[..., Any] | None = None  # made when it is run for the first time
+        self.quick: Callable[..., Any] | None = None  # made when it is run for the first time,
+        self.runner: Callable[..., Any] | None = None  # as this is
 
     # ---- what was recorded ----
 
@@ -213,28 +213,9 @@ class Recording:
 
     def run(self, inputs: list[Tensor]) -> Any:
         """The result for these arguments; MISS where they do not fit or the tape is in use."""
-        for i, _ in self.by_argument:
-            if inputs[i].grad is not None:
-                return MISS
-        outs = ffi.new("ad_tensor *[]", self.n_made + 1)
-        if lib.ad_tape_run(self.tape, len(inputs), [x._p for x in inputs], outs):
-            return self.failed()
-        self.runs += 1
-        return self.finish(inputs, outs)
-
-    def finish(self, inputs: list[Tensor], outs: Any) -> Any:
-        """What is left to do after the tape ran."""
-        made = iter(outs)
-        nodes: list[Node] = []
-        if self.reverse is not None:
-            more = [_gc(p, _free) for p in list(outs)[len(self.made) : self.n_made]]
-            nodes = self.reverse.nodes(inputs, more[self.n_before_links - len(self.made) :])
-        self.set_gradients(inputs)
-        left = iter(self.outputs)
-        result = unflatten(self.spec, lambda: self.output(next(left), inputs, made, nodes))
-        if self.after:
-            self.do_after()
-        return result
+        if self.runner is None:
+            self.runner = make_runner(self)
+        return self.runner(inputs)
 
     def do_after(self) -> None:
         """Make the calls that are no part of the tape; live numbers may be others then."""
@@ -252,29 +233,6 @@ class Recording:
             if isinstance(after, Pending):
                 leaf.grad = after
 
-    def set_gradients(self, inputs: list[Tensor]) -> None:
-        """What a run leaves in `.grad`."""
-        for leaf, after in self.leaves:
-            leaf.grad = after
-        for i, pending in self.by_argument:
-            inputs[i]._accumulator().grad = pending.make()
-
-    def output(
-        self, output: Output, inputs: list[Tensor], made: Iterator[Any], nodes: list[Node]
-    ) -> Tensor:
-        """One tensor of the result."""
-        if output.argument >= 0:
-            return inputs[output.argument]
-        if output.given is not None:
-            return output.given  # type: ignore[no-any-return]
-        y = bare()
-        y._p = _gc(next(made), _free)
-        y._node = output.node if output.live < 0 else nodes[output.live]
-        y._acc = None
-        y._base = inputs[output.base] if output.base >= 0 else None
-        y._base_node = None if y._base is None else y._base._node
-        return y
-
     def failed(self) -> Any:
         """After a run that failed: MISS if nothing was done, else raises; gradients are as far."""
         failure = take_failure()
@@ -290,116 +248,6 @@ class Recording:
         name = ffi.string(lib.ad_tape_name(self.tape, at)).decode() if at >= 0 else "compile"
         where = f" (recorded at {place(*self.places[source])})" if at >= 0 else ""
         raise describe(failure, name + where)
-
-    # ---- the quick way ----
-
-    def make_quick(self, args: tuple[Any, ...], inputs: list[int]) -> Callable[..., Any]:
-        """A function of (args, kwargs) that runs the tape where nothing changed, else gives MISS.
-
-        For positional arguments like these, `inputs` being those that the tape takes.
-        """
-        scope: dict[str, Any] = {
-            "MISS": MISS,
-            "Tensor": Tensor,
-            "bare": bare,
-            "changes": changes,
-            "free": _free,
-            "gc": _gc,
-            "mode": mode,
-            "recording": self,
-            "tape": self.tape,
-            "unrecorded": unrecorded,
-            "finish": self.finish,
-            "is_hooked": is_hooked,
-            "live": live_node,
-            "failed": self.failed,
-        }
-        given = ", ".join(f"arg{i}" for i in range(len(args)))
-        tests = ["kwargs or changes.count != recording.seen"]
-        if self.inference or not self.grad:
-            tests.append(f"mode.grad is not {self.grad} or mode.inference is not {self.inference}")
-        else:
-            tests.append("(unrecorded and not mode.grad)")
-        names = self.names.test(scope)
-        tests += [f"not ({names})"] if names else []
-        for i, (leaf, before) in enumerate(self.needs):
-            scope[f"leaf{i}"], scope[f"before{i}"] = leaf, before
-            tests.append(f"leaf{i}.grad is not before{i}")
-        for i, value in enumerate(args):
-            if i not in inputs:
-                tests.append(f"not ({is_same(f'arg{i}', f'fixed{i}', value, scope)})")
-        for i in inputs:
-            if self.graphs[inputs.index(i)]:
-                tests.append(f"arg{i}.__class__ is not Tensor or live(arg{i}) is None")
-                tests.append(f"is_hooked(arg{i})")
-                continue
-            tests.append(f"arg{i}.__class__ is not Tensor or arg{i}._node is not None")
-            tests.append(f"(arg{i}._base is not None and arg{i}._base._node is not None)")
-        if sum(self.graphs) > 1:
-            graphs = "".join(f"arg{i}, " for i in inputs)
-            scope["same_nodes"] = same_nodes
-            tests.append(f"same_nodes(({graphs})) != {self.same}")
-        lines = ["def quick(args, kwargs):", "    try:", f"        [{given}] = args"]
-        lines.append(f"        if {' or '.join(tests)}:")
-        lines += ["            return MISS", "    except (AttributeError, KeyError, ValueError):"]
-        lines += ["        return MISS  # another number of arguments, or a name that is no more"]
-        lines += self.quick_run(scope, inputs)
-        exec("\n".join(lines), scope)
-        return scope["quick"]  # type: ignore[no-any-return]
-
-    def quick_run(self, scope: dict[str, Any], inputs: list[int]) -> list[str]:
-        """The lines that run the tape and make the result."""
-        ps = [f"arg{i}._p" for i in inputs]
-        given = ", ".join(f"arg{i}" for i in inputs)
-        few = self.n_made == 1 and len(inputs) <= 3
-        if few:
-            scope["run"] = getattr(lib, f"ad_tape_run{len(inputs)}")
-            lines = [f"    p = run({', '.join(['tape', *ps])})", "    if not p:"]
-        else:
-            scope["run"], scope["new"] = lib.ad_tape_run, ffi.new
-            scope["outs"] = ffi.new("ad_tensor *[]", 1)  # where there are none
-            lines = [f"    outs = new('ad_tensor *[]', {self.n_made + 1})"] if self.n_made else []
-            lines.append(f"    if run(tape, {len(inputs)}, [{', '.join(ps)}], outs):")
-        lines += ["        return failed()", "    recording.runs += 1"]
-        alone = self.spec is TENSOR and not self.after
-        if not alone or any(y.base >= 0 for y in self.made) or self.n_before_links > 1:
-            return [*lines, f"    return finish([{given}], {'(p,)' if few else 'outs'})"]
-        for i, (leaf, after) in enumerate(self.leaves):
-            scope[f"to{i}"], scope[f"after{i}"] = leaf, after
-            lines.append(f"    to{i}.grad = after{i}")
-        (output,) = self.outputs
-        if output.argument >= 0:
-            return [*lines, f"    return arg{inputs[output.argument]}"]
-        if output.given is not None:
-            scope["given"] = output.given
-            return [*lines, "    return given"]
-        lines += ["    y = bare()", f"    y._p = gc({'p' if few else 'outs[0]'}, free)"]
-        scope["node"] = output.node
-        if self.reverse is not None:
-            scope["node_of"] = self.reverse.node
-            links = "".join(f"gc(outs[{i}], free), " for i in range(1, self.n_made))
-            lines.append(f"    node = node_of([{given}], ({links}))")
-        lines += ["    y._node = node", "    y._acc = y._base = y._base_node = None"]
-        return [*lines, "    return y"]
-
-
-def hooks_on(nodes: Iterable[Node]) -> list[Any]:
-    """All hooks that these nodes have."""
-    hooks = hooks_now()
-    return [hook for node in nodes if node in hooks for hook in hooks[node].all()]
-
-
-def is_hooked(x: Tensor) -> bool:
-    """Whether the gradient of an argument meets hooks."""
-    node = live_node(x)
-    return node is not None and bool(hooks_on([node]))
-
-
-def same_nodes(tensors: Iterable[Tensor]) -> tuple[int, ...]:
-    """Which of the tensors that have a graph are one in it."""
-    firsts: dict[Node, int] = {}
-    nodes = [node for x in tensors if (node := live_node(x)) is not None]
-    return tuple([firsts.setdefault(node, i) for i, node in enumerate(nodes)])
 
 
 def is_spent(root: Node) -> bool:

@@ -98,13 +98,6 @@ class Reverse:
         node.versions = version_sum(saved) if saved else 0
         return node
 
-    def nodes(self, inputs: Sequence[Tensor], links: Sequence[Any]) -> list[Node]:
-        """The node of each result."""
-        node = self.node(inputs, links)
-        if len(self.shapes) == 1:
-            return [node]
-        return [CompiledOutput(node, i) for i in range(len(self.shapes))]
-
     def run(self, given: Sequence[Tensor | None], saved: Sequence[Any]) -> list[Tensor | None]:
         """The cotangents of the leaves, then of the arguments that have a graph."""
         gs = [

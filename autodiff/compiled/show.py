@@ -40,12 +40,13 @@ class Stats(NamedTuple):
 
 def stats(recordings: list[Recording], eager: dict[Any, str]) -> Stats:
     """The numbers of these recordings."""
-    counts = ffi.new("int64_t[6]")
-    if recordings:
-        lib.ad_tape_stats(recordings[0].tape, counts)
-    recorded, calls, arena, results, peak, fused = counts
+    counts, runs = ffi.new("int64_t[7]"), 0
+    for recording in reversed(recordings):
+        lib.ad_tape_stats(recording.tape, counts)
+        runs += counts[6]
+    recorded, calls, arena, results, peak, fused = counts[0:6]
     return Stats(
-        *(len(recordings), sum(r.runs for r in recordings), recorded, calls, fused),
+        *(len(recordings), runs, recorded, calls, fused),
         *(arena, results, peak),
         recordings[0].seconds if recordings else 0.0,
         tuple(eager.values()),

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
-from autodiff.compiled.recording import is_hooked, same_nodes
 from autodiff.compiled.tree import flatten
 from autodiff.dtypes import get_default_dtype
+from autodiff.hooks import hooks_now
 from autodiff.native import ffi
 from autodiff.nn.parameter import Parameter
-from autodiff.node import mode
+from autodiff.node import Node, mode
 from autodiff.tensor import Tensor, live_node
 
-__all__ = ["is_fixed", "key_of"]
+__all__ = ["graph_of", "hooks_on", "is_fixed", "is_hooked", "key_of", "same_nodes"]
 
 
 def key_of(call: Any, tensors: list[Tensor]) -> Any:
@@ -34,4 +35,29 @@ def signature(x: Tensor) -> Any:
     p = x._p
     n = 8 * p.ndim
     sizes = bytes(ffi.buffer(p.shape, n)) + bytes(ffi.buffer(p.strides, n))
-    return x.__class__, p.dtype, sizes, live_node(x) is None, is_hooked(x)
+    return x.__class__, p.dtype, sizes, graph_of(x), is_hooked(x)
+
+
+def graph_of(x: Tensor) -> bool | None:
+    """Whether gradients end at a tensor, or go on through it; None where there are none."""
+    node = live_node(x)
+    return None if node is None else node is x._acc
+
+
+def hooks_on(nodes: Iterable[Node]) -> list[Any]:
+    """All hooks that these nodes have."""
+    hooks = hooks_now()
+    return [hook for node in nodes if node in hooks for hook in hooks[node].all()]
+
+
+def is_hooked(x: Tensor) -> bool:
+    """Whether the gradient of an argument meets hooks."""
+    node = live_node(x)
+    return node is not None and bool(hooks_on([node]))
+
+
+def same_nodes(tensors: Iterable[Tensor]) -> tuple[int, ...]:
+    """Which of the tensors that have a graph are one in it."""
+    firsts: dict[Node, int] = {}
+    nodes = [node for x in tensors if (node := live_node(x)) is not None]
+    return tuple([firsts.setdefault(node, i) for i, node in enumerate(nodes)])

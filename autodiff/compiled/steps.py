@@ -114,8 +114,8 @@ class Loop:
                 if not recording.was_busy:
                     return False  # the arguments share memory in another way
                 time.sleep(0)  # another thread calls the function between these native calls
-            recording.runs += to - done
-            recording.set_gradients([])
+            for leaf, after in recording.leaves:
+                leaf.grad = after
             self.progress.advance(to - done)
             done = to
             taken = time.perf_counter() - start

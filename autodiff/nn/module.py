@@ -171,7 +171,11 @@ class Module(Hooked, _state.Stateful):
             raise TypeError(f"cannot assign '{typename(value)}' {expected} expected)")
 
     def __delattr__(self, name: str) -> None:
-        object.__delattr__(self, name)
+        try:
+            object.__delattr__(self, name)
+        except AttributeError:  # which says but the name before Python 3.11
+            kind = type(self).__name__
+            raise AttributeError(f"'{kind}' object has no attribute '{name}'") from None
         self._forget(name)
 
     def __dir__(self) -> list[str]:

@@ -145,10 +145,10 @@ class Op:
         y = bare()
         y._p = p = _gc(p, _free)
         y._node = y._acc = y._base = y._base_node = None
-        edges = [x._node if x._base is None else live_node(x) for x in tensors]
-        for edge in edges:
-            if edge is not None:
+        for x in tensors:
+            if (x._node if x._base is None else live_node(x)) is not None:
                 if not unrecorded or mode.grad:
+                    edges = [x._node if x._base is None else live_node(x) for x in tensors]
                     y._node = self.record(tensors, edges, args, p)
                 break
         return y

@@ -1,20 +1,38 @@
 /* kernels/bytes.h: comparisons of float32 straight to bytes, and stores past the caches; included by
  * pointwise.h. */
 
-#define AD_COMPARE(name, op)                                                                                 \
-    static void compare_f32_##name(int64_t n, uint8_t *d, const void *a, const void *b) {                    \
-        const float *x = a, *y = b;                                                                          \
+/* What is over after the last four vectors is done one by one: to make vectors of that too is code for
+ * nothing.
+ */
+#ifndef __clang__
+#pragma GCC push_options
+#pragma GCC optimize("no-tree-vectorize")
+#endif
+/* X and Y: vectors, x and y elements; NUMBER: what all of one side are, if it is a number. */
+#define COMPARE(function, name, op, NUMBER, X, Y, x_i, y_i)                                                  \
+    static void function(int64_t n, uint8_t *d, const void *a, const void *b) {                              \
+        const float *x = a, *y = b, one = NUMBER;                                                            \
+        const vf same = vf_set1(one);                                                                        \
         int64_t i = 0;                                                                                       \
+        (void)x, (void)y, (void)same;                                                                        \
         for (; i <= n - 4 * VF_W; i += 4 * VF_W) {                                                           \
             mf m[4];                                                                                         \
-            AD_UNROLL for (int k = 0; k < 4; k++) m[k] =                                                     \
-                vf_##name(vf_load(x + i + k * VF_W), vf_load(y + i + k * VF_W));                             \
+            AD_UNROLL for (int k = 0; k < 4; k++) m[k] = vf_##name(X, Y);                                    \
             mf_store4(d + i, m);                                                                             \
         }                                                                                                    \
-        for (; i < n; i++) d[i] = x[i] op y[i];                                                              \
+        for (; i < n; i++) d[i] = x_i op y_i;                                                                \
     }
+#define EACH(p) vf_load(p + i + k * VF_W)
+#define AD_COMPARE(name, op)                                                                                 \
+    COMPARE(compare_f32_##name, name, op, 0, EACH(x), EACH(y), x[i], y[i])                                   \
+    COMPARE(compare_number_##name##_a, name, op, *x, same, EACH(y), one, y[i])                               \
+    COMPARE(compare_number_##name##_b, name, op, *y, EACH(x), same, x[i], one)
 AD_COMPARISONS
 #undef AD_COMPARE
+#undef EACH
+#ifndef __clang__
+#pragma GCC pop_options
+#endif
 
 static void stream(int64_t lines, char *dst, const char *src, int n_ahead, const char *const *ahead,
                    const int64_t *step) {

@@ -53,28 +53,6 @@ AD_BY_NUMBER
 FMA_BY_NUMBERS(f32, float, vf, VF_W)
 FMA_BY_NUMBERS(f64, double, vd, VD_W)
 
-/* Comparisons of float32, straight to bytes. */
-#define COMPARE_NUMBER(name, op, suffix, number, run, OPERANDS, X, Y)                                        \
-    static void compare_number_##name##_##suffix(int64_t n, uint8_t *d, const void *a, const void *b) {      \
-        const float *x = run, one = *(const float *)number;                                                  \
-        const vf same = vf_set1(one);                                                                        \
-        int64_t i = 0;                                                                                       \
-        for (; i <= n - 4 * VF_W; i += 4 * VF_W) {                                                           \
-            mf m[4];                                                                                         \
-            AD_UNROLL for (int k = 0; k < 4; k++) {                                                          \
-                const vf each = vf_load(x + i + k * VF_W);                                                   \
-                m[k] = vf_##name OPERANDS;                                                                   \
-            }                                                                                                \
-            mf_store4(d + i, m);                                                                             \
-        }                                                                                                    \
-        for (; i < n; i++) d[i] = X op Y;                                                                    \
-    }
-#define AD_COMPARE(name, op)                                                                                 \
-    COMPARE_NUMBER(name, op, a, a, b, (same, each), one, x[i])                                               \
-    COMPARE_NUMBER(name, op, b, b, a, (each, same), x[i], one)
-AD_COMPARISONS
-#undef AD_COMPARE
-
 /* `where` with conditions that are bools in memory. */
 #define WHERE(type, T)                                                                                       \
     static void where_##type(int64_t n, void *dst, const void *a, const void *b, const void *c) {            \

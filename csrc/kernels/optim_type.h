@@ -142,29 +142,25 @@ AD_SIMD V() NAME(apply)(NAME(formula) * f, V() param, V() grad, V() * s, const a
 AD_SIMD void NAME(update)(NAME(formula) * f, int states, int64_t n, void *const *data,
                           const ad_update *step) {
     const ad_update u = *step; /* a copy, which stores to the arrays cannot change */
-    T *const p = data[0], *const a = data[2], *const b = data[3], *const c = data[4];
+    T *const p = data[0], *const state[3] = {data[2], data[3], data[4]};
     const T *const g = data[1];
     V() s[3];
-    int64_t i = 0;
-    for (; i + W <= n; i += W) {
-        if (states > 0) s[0] = V(_load)(a + i);
-        if (states > 1) s[1] = V(_load)(b + i);
-        if (states > 2) s[2] = V(_load)(c + i);
-        V(_store)(p + i, NAME(apply)(f, V(_load)(p + i), V(_load)(g + i), s, &u));
-        if (states > 0) V(_store)(a + i, s[0]);
-        if (states > 1) V(_store)(b + i, s[1]);
-        if (states > 2) V(_store)(c + i, s[2]);
+    for (int64_t i = 0; i < n; i += W) {
+        const int64_t left = n - i; /* the last vector may have fewer */
+        const bool whole = left >= W;
+        const V() param = whole ? V(_load)(p + i) : V(_load_n)(p + i, left);
+        const V() grad = whole ? V(_load)(g + i) : V(_load_n)(g + i, left);
+        AD_UNROLL for (int k = 0; k < states; k++) s[k] =
+            whole ? V(_load)(state[k] + i) : V(_load_n)(state[k] + i, left);
+        const V() next = NAME(apply)(f, param, grad, s, &u);
+        if (whole) {
+            V(_store)(p + i, next);
+            AD_UNROLL for (int k = 0; k < states; k++) V(_store)(state[k] + i, s[k]);
+        } else {
+            V(_store_n)(p + i, next, left);
+            AD_UNROLL for (int k = 0; k < states; k++) V(_store_n)(state[k] + i, s[k], left);
+        }
     }
-    const int64_t left = n - i;
-    if (left == 0) return;
-    if (states > 0) s[0] = V(_load_n)(a + i, left);
-    if (states > 1) s[1] = V(_load_n)(b + i, left);
-    if (states > 2) s[2] = V(_load_n)(c + i, left);
-    V(_store_n)
-    (p + i, NAME(apply)(f, V(_load_n)(p + i, left), V(_load_n)(g + i, left), s, &u), left);
-    if (states > 0) V(_store_n)(a + i, s[0], left);
-    if (states > 1) V(_store_n)(b + i, s[1], left);
-    if (states > 2) V(_store_n)(c + i, s[2], left);
 }
 
 #define AD_OPTIMIZER(name, states, scalars, hypers)                                                          \

@@ -105,7 +105,7 @@ AD_SIMD void NAME(rows)(int fold, int64_t rows, int64_t n, const T *x, int64_t s
     int64_t r = 0;
     for (; rows - r >= NAME(RUNS); r += NAME(RUNS))
         NAME(fold_runs)(fold, NAME(RUNS), n, x + r * stride, stride, out + r);
-    for (; r < rows; r++) NAME(fold_runs)(fold, 1, n, x + r * stride, stride, out + r);
+    for (; NAME(RUNS) > 1 && r < rows; r++) NAME(fold_runs)(fold, 1, n, x + r * stride, stride, out + r);
 }
 
 /* ---- columns: the lanes of all columns side by side, lanes[l * cols + c] ---- */
@@ -174,7 +174,9 @@ AD_SIMD void NAME(combine)(int fold, int64_t n, T *dst, const T *a, const T *b) 
     int64_t i = 0;
     for (; n - i >= VEC_W; i += VEC_W)
         VEC(store)(dst + i, NAME(fold_vec)(fold, VEC(load)(a + i), VEC(load)(b + i)));
-    for (; i < n; i++) dst[i] = NAME(fold)(fold, a[i], b[i]);
+    if (VEC_W == 1 || i == n) return;
+    const V rest = NAME(fold_vec)(fold, NAME(load_some)(a + i, n - i), NAME(load_some)(b + i, n - i));
+    NAME(store_some)(dst + i, rest, n - i);
 }
 
 /* ---- where extremes are ---- */

@@ -4,6 +4,8 @@
 
 #if defined(__x86_64__) && !defined(__clang__) /* hardly a CPU runs them there: small rather than fast */
 #pragma GCC optimize("Os")
+#undef AD_UNROLL
+#define AD_UNROLL
 #endif
 
 #include "../simd/scalar.h"

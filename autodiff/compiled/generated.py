@@ -1,0 +1,223 @@
+"""The Python that a run of a recording takes, generated for what this recording has to do.
+
+Two functions of the same lines: one takes a list of tensors; the other the arguments of a call, and
+looks first whether anything changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from autodiff.changes import changes
+from autodiff.compiled.guards import is_same
+from autodiff.compiled.reverse import CompiledOutput
+from autodiff.compiled.signature import is_hooked, same_nodes
+from autodiff.compiled.tree import TENSOR, Constant
+from autodiff.native import ffi, lib
+from autodiff.node import mode, unrecorded
+from autodiff.tensor import Tensor, _free, _gc, bare, live_node
+
+if TYPE_CHECKING:
+    from autodiff.compiled.recording import Output, Recording
+
+__all__ = ["MISS", "make_quick", "make_runner"]
+
+MISS = object()  # what a run gives that did not begin
+RUNS = lib.ad_tape_run0, lib.ad_tape_run1, lib.ad_tape_run2, lib.ad_tape_run3
+
+
+def make_runner(recording: Recording) -> Callable[[Sequence[Tensor]], Any]:
+    """A function of the tensors that the tape takes: the result, or MISS where they do not fit."""
+    names = [f"arg{i}" for i in range(len(recording.graphs))]
+    text = Text(recording)
+    text.line(f"[{', '.join(names)}] = inputs")
+    text.run(names)
+    return text.function("inputs")
+
+
+def make_quick(
+    recording: Recording, args: tuple[Any, ...], inputs: list[int]
+) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:
+    """A function of (args, kwargs) that runs the tape where nothing changed, else gives MISS.
+
+    For positional arguments like these, `inputs` being those that the tape takes.
+    """
+    text = Text(recording)
+    given = ", ".join(f"arg{i}" for i in range(len(args)))
+    text.line("try:")
+    text.line(f"    [{given}] = args")
+    text.line(f"    if {' or '.join(text.tests(args, inputs))}:")
+    text.line("        return MISS")
+    text.line("except (AttributeError, IndexError, KeyError, ValueError):")
+    text.line("    return MISS  # another number of arguments, or a name that is no more")
+    text.run([f"arg{i}" for i in inputs])
+    return text.function("args, kwargs")
+
+
+class Text:
+    """The lines of a function, and the objects that its names stand for."""
+
+    def __init__(self, recording: Recording) -> None:
+        self.recording = recording
+        self.lines: list[str] = []
+        self.scope: dict[str, Any] = {
+            "MISS": MISS,
+            "Tensor": Tensor,
+            "bare": bare,
+            "changes": changes,
+            "free": _free,
+            "gc": _gc,
+            "is_hooked": is_hooked,
+            "live": live_node,
+            "mode": mode,
+            "recording": recording,
+            "same_nodes": same_nodes,
+            "tape": recording.tape,
+            "unrecorded": unrecorded,
+        }
+
+    def line(self, text: str) -> None:
+        """Add a line."""
+        self.lines.append(f"    {text}")
+
+    def object(self, value: Any) -> str:
+        """A name for an object."""
+        name = f"object{len(self.scope)}"
+        self.scope[name] = value
+        return name
+
+    def function(self, parameters: str) -> Callable[..., Any]:
+        """The function of these lines."""
+        exec("\n".join([f"def made({parameters}):", *self.lines]), self.scope)
+        made: Callable[..., Any] = self.scope["made"]
+        return made
+
+    # ---- whether anything changed ----
+
+    def tests(self, args: tuple[Any, ...], inputs: list[int]) -> list[str]:
+        """Expressions of which one is true where something did."""
+        recording = self.recording
+        tests = ["kwargs or changes.count != recording.seen"]
+        if recording.inference or not recording.grad:
+            tests.append(f"mode.grad is not {recording.grad}")
+            tests.append(f"mode.inference is not {recording.inference}")
+        else:
+            tests.append("(unrecorded and not mode.grad)")
+        names = recording.names.test(self.scope)
+        tests += [f"not ({names})"] if names else []
+        for leaf, before in recording.needs:
+            tests.append(f"{self.object(leaf)}.grad is not {self.object(before)}")
+        for i, value in enumerate(args):
+            if i not in inputs:
+                tests.append(f"not ({is_same(f'arg{i}', f'fixed{i}', value, self.scope)})")
+        for i, graph in zip(inputs, recording.graphs, strict=True):
+            x = f"arg{i}"
+            tests.append(f"type({x}) is not Tensor")
+            if graph is None:
+                tests.append(f"{x}._node is not None")
+                tests.append(f"({x}._base is not None and {x}._base._node is not None)")
+            else:
+                tests.append(f"live({x}) is None or ({x}._node is {x}._acc) is not {graph}")
+                tests.append(f"is_hooked({x})")
+        if sum(graph is not None for graph in recording.graphs) > 1:
+            given = "".join(f"arg{i}, " for i in inputs)
+            tests.append(f"same_nodes(({given})) != {recording.same}")
+        return tests
+
+    # ---- the run ----
+
+    def run(self, inputs: list[str]) -> None:
+        """Run the tape on the tensors of these names, and return the result."""
+        recording = self.recording
+        for i, _ in recording.by_argument:
+            self.line(f"if {inputs[i]}.grad is not None:")
+            self.line("    return MISS")
+        outs = self.run_tape([f"{x}._p" for x in inputs])
+        for leaf, after in recording.leaves:
+            self.line(f"{self.object(leaf)}.grad = {self.object(after)}")
+        for i, pending in recording.by_argument:
+            self.line(f"{inputs[i]}._accumulator().grad = {self.object(pending)}.make()")
+        self.make_node(inputs, outs)
+        made = iter(outs)
+        tensors = [self.tensor(output, inputs, made) for output in recording.outputs]
+        left = iter(tensors)
+        result = self.structure(recording.spec, lambda: next(left))
+        if recording.after:
+            self.line("recording.do_after()")
+        self.line(f"return {result}")
+
+    def run_tape(self, inputs: list[str]) -> list[str]:
+        """Run the tape on descriptors; what each of its outputs is called."""
+        n = self.recording.n_made
+        if n == 1 and len(inputs) < len(RUNS):
+            run = self.object(RUNS[len(inputs)])
+            self.line(f"out = {run}({', '.join(['tape', *inputs])})")
+            self.line("if not out:")
+        else:
+            self.scope["run"], self.scope["new"] = lib.ad_tape_run, ffi.new
+            if n:
+                self.line(f"outs = new({self.object(ffi.typeof(f'ad_tensor *[{n}]'))})")
+            else:
+                self.scope["outs"] = ffi.NULL
+            self.line(f"if run(tape, {len(inputs)}, [{', '.join(inputs)}], outs):")
+        self.line("    return recording.failed()")
+        return ["out"] if n == 1 and len(inputs) < len(RUNS) else [f"outs[{i}]" for i in range(n)]
+
+    def make_node(self, inputs: list[str], outs: list[str]) -> None:
+        """The node of the run, if it has one; of the outputs, frees what nobody takes."""
+        recording = self.recording
+        if recording.reverse is None:
+            return
+        for p in outs[len(recording.made) : recording.n_before_links]:
+            self.line(f"free({p})")
+        links = "".join(f"gc({p}, free), " for p in outs[recording.n_before_links :])
+        self.scope["node_of"] = recording.reverse.node
+        self.line(f"node = node_of([{', '.join(inputs)}], ({links}))")
+
+    def tensor(self, output: Output, inputs: list[str], outs: Iterator[str]) -> str:
+        """One tensor of the result: its name."""
+        if output.argument >= 0:
+            return inputs[output.argument]
+        if output.given is not None:
+            return self.object(output.given)
+        y, p = f"y{len(self.lines)}", next(outs)
+        node, reverse = self.object(output.node), self.recording.reverse
+        if output.live >= 0 and reverse is not None:
+            several = len(reverse.shapes) > 1
+            node = f"{self.object(CompiledOutput)}(node, {output.live})" if several else "node"
+        self.line(f"{y} = bare()")
+        self.line(f"{y}._p = gc({p}, free)")
+        self.line(f"{y}._node = {node}")
+        if output.base < 0:
+            self.line(f"{y}._acc = {y}._base = {y}._base_node = None")
+        else:
+            self.line(f"{y}._acc = None")
+            self.line(f"{y}._base = {inputs[output.base]}")
+            self.line(f"{y}._base_node = {inputs[output.base]}._node")
+        return y
+
+    def structure(self, spec: Any, take: Callable[[], str]) -> str:
+        """The name of a part of the result, tensors being those that `take` names."""
+        if spec is TENSOR:
+            return take()
+        if isinstance(spec, Constant):
+            return self.object(spec.value)
+        kind, keys, parts = spec
+        names = [self.structure(part, take) for part in parts]
+        if keys is not None:
+            items = ", ".join(
+                f"{self.object(key)}: {x}" for key, x in zip(keys, names, strict=True)
+            )
+            made = f"{{{items}}}"
+        elif hasattr(kind, "_fields"):
+            made = f"{self.object(kind)}({', '.join(names)})"
+        else:
+            made = (
+                f"[{', '.join(names)}]" if kind is list else f"({''.join(f'{x}, ' for x in names)})"
+            )
+        if keys is not None and kind is not dict:
+            made = f"{self.object(kind)}({made})"
+        name = f"part{len(self.lines)}"
+        self.line(f"{name} = {made}")
+        return name
