@@ -8,6 +8,8 @@ from autodiff.dtypes import dtype as Dtype
 from autodiff.ops.derived import aminmax_result
 from autodiff.ops.determinants import slogdet_result
 from autodiff.ops.generator import Generator
+from autodiff.ops.lu import lu_unpack_result
+from autodiff.ops.matrix_names import old_qr_result, old_svd_result, triangular_solve_result
 from autodiff.ops.ranks import kthvalue_result, median_result, nanmedian_result
 from autodiff.ops.reductions import max_result, min_result
 from autodiff.ops.scan import cummax_result, cummin_result
@@ -150,6 +152,7 @@ __all__ = [
     "einsum",
     "empty",
     "empty_like",
+    "empty_strided",
     "eq",
     "equal",
     "erf",
@@ -182,6 +185,7 @@ __all__ = [
     "frac_",
     "from_dlpack",
     "from_numpy",
+    "frombuffer",
     "full",
     "full_like",
     "gather",
@@ -202,6 +206,8 @@ __all__ = [
     "hsplit",
     "hstack",
     "hypot",
+    "i0",
+    "i0_",
     "index_add",
     "index_copy",
     "index_fill",
@@ -258,6 +264,9 @@ __all__ = [
     "logspace",
     "logsumexp",
     "lt",
+    "lu",
+    "lu_solve",
+    "lu_unpack",
     "manual_seed",
     "masked_fill",
     "masked_scatter",
@@ -281,6 +290,7 @@ __all__ = [
     "multinomial",
     "multiply",
     "mv",
+    "mvlgamma",
     "nan_to_num",
     "nan_to_num_",
     "nanmean",
@@ -288,6 +298,7 @@ __all__ = [
     "nanquantile",
     "nansum",
     "narrow",
+    "narrow_copy",
     "ne",
     "neg",
     "neg_",
@@ -302,12 +313,14 @@ __all__ = [
     "ones_like",
     "outer",
     "permute",
+    "pinverse",
     "poisson",
     "polygamma",
     "positive",
     "pow",
     "prod",
     "put",
+    "qr",
     "quantile",
     "rad2deg",
     "rad2deg_",
@@ -375,6 +388,7 @@ __all__ = [
     "sub",
     "subtract",
     "sum",
+    "svd",
     "swapaxes",
     "swapdims",
     "t",
@@ -393,6 +407,7 @@ __all__ = [
     "transpose",
     "trapezoid",
     "trapz",
+    "triangular_solve",
     "tril",
     "tril_indices",
     "triu",
@@ -640,7 +655,7 @@ def clamp_min(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ..
 def clamp_min_(self: Tensor, other: Any) -> Tensor: ...
 def clip(input: Any, min: Any = ..., max: Any = ..., *, out: Tensor | None = ...) -> Tensor: ...
 def clip_(self: Tensor, min: Any = ..., max: Any = ...) -> Tensor: ...
-def clone(input: Tensor) -> Tensor: ...
+def clone(input: Tensor, *, memory_format: Any = ...) -> Tensor: ...
 def column_stack(tensors: Sequence[Tensor], *, out: Tensor | None = ...) -> Tensor: ...
 def combinations(
     input: Tensor, r: builtins.int = ..., with_replacement: builtins.bool = ...
@@ -731,6 +746,14 @@ def empty_like(
     requires_grad: builtins.bool = ...,
     device: Any = ...,
 ) -> Tensor: ...
+def empty_strided(
+    size: Any,
+    stride: Any,
+    *,
+    dtype: Dtype | None = ...,
+    requires_grad: builtins.bool = ...,
+    device: Any = ...,
+) -> Tensor: ...
 def eq(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def equal(input: Tensor, other: Tensor) -> builtins.bool: ...
 def erf(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
@@ -775,6 +798,14 @@ def from_dlpack(
     ext_tensor: Any, *, device: Any = ..., copy: builtins.bool | None = ...
 ) -> Tensor: ...
 def from_numpy(ndarray: Any) -> Tensor: ...
+def frombuffer(
+    buffer: Any,
+    *,
+    dtype: Any,
+    count: builtins.int = ...,
+    offset: builtins.int = ...,
+    requires_grad: builtins.bool = ...,
+) -> Tensor: ...
 def full(
     size: Any,
     fill_value: Any,
@@ -829,6 +860,8 @@ def histogram(
 def hsplit(input: Tensor, indices_or_sections: Any) -> builtins.tuple[Tensor, ...]: ...
 def hstack(tensors: Sequence[Tensor], *, out: Tensor | None = ...) -> Tensor: ...
 def hypot(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
+def i0(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
+def i0_(self: Tensor) -> Tensor: ...
 def index_add(
     input: Tensor,
     dim: builtins.int,
@@ -951,6 +984,18 @@ def logsumexp(
     input: Tensor, dim: Any, keepdim: builtins.bool = ..., *, out: Tensor | None = ...
 ) -> Tensor: ...
 def lt(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
+def lu(A: Tensor, pivot: builtins.bool = ..., get_infos: builtins.bool = ...) -> Any: ...
+def lu_solve(
+    input: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | None = ...
+) -> Tensor: ...
+def lu_unpack(
+    LU_data: Tensor,
+    LU_pivots: Tensor,
+    unpack_data: builtins.bool = ...,
+    unpack_pivots: builtins.bool = ...,
+    *,
+    out: Any = ...,
+) -> lu_unpack_result: ...
 def manual_seed(seed: builtins.int) -> Generator: ...
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor: ...
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor: ...
@@ -1005,6 +1050,7 @@ def multinomial(
 ) -> Tensor: ...
 def multiply(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
+def mvlgamma(input: Tensor, p: builtins.int, *, out: Tensor | None = ...) -> Tensor: ...
 def nan_to_num(
     input: Tensor,
     nan: builtins.float | None = ...,
@@ -1053,6 +1099,7 @@ def nansum(
 def narrow(
     input: Tensor, dim: builtins.int, start: builtins.int, length: builtins.int
 ) -> Tensor: ...
+def narrow_copy(input: Tensor, dim: builtins.int, start: Any, length: builtins.int) -> Tensor: ...
 def ne(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def neg(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def neg_(self: Tensor) -> Tensor: ...
@@ -1099,6 +1146,7 @@ def ones_like(
 ) -> Tensor: ...
 def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def permute(input: Tensor, *sizes: Any, dims: Any = ...) -> Tensor: ...
+def pinverse(input: Tensor, rcond: builtins.float = ...) -> Tensor: ...
 def poisson(input: Tensor, generator: Generator | None = ...) -> Tensor: ...
 def polygamma(n: builtins.int, input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def positive(input: Tensor) -> Tensor: ...
@@ -1114,6 +1162,7 @@ def prod(
 def put(
     input: Tensor, index: Tensor, source: Tensor, accumulate: builtins.bool = ...
 ) -> Tensor: ...
+def qr(input: Tensor, some: builtins.bool = ..., *, out: Any = ...) -> old_qr_result: ...
 def quantile(
     input: Tensor,
     q: Any,
@@ -1333,6 +1382,9 @@ def sum(
     dtype: Dtype | None = ...,
     out: Tensor | None = ...,
 ) -> Tensor: ...
+def svd(
+    input: Tensor, some: builtins.bool = ..., compute_uv: builtins.bool = ..., *, out: Any = ...
+) -> old_svd_result: ...
 def swapaxes(input: Tensor, axis0: builtins.int, axis1: builtins.int) -> Tensor: ...
 def swapdims(input: Tensor, dim0: builtins.int, dim1: builtins.int) -> Tensor: ...
 def t(input: Tensor) -> Tensor: ...
@@ -1365,6 +1417,15 @@ def trace(input: Tensor) -> Tensor: ...
 def transpose(input: Tensor, dim0: builtins.int, dim1: builtins.int) -> Tensor: ...
 def trapezoid(y: Tensor, x: Any = ..., *, dx: Any = ..., dim: builtins.int = ...) -> Tensor: ...
 def trapz(y: Tensor, x: Any = ..., *, dx: Any = ..., dim: builtins.int = ...) -> Tensor: ...
+def triangular_solve(
+    input: Tensor,
+    A: Tensor,
+    upper: builtins.bool = ...,
+    transpose: builtins.bool = ...,
+    unitriangular: builtins.bool = ...,
+    *,
+    out: Any = ...,
+) -> triangular_solve_result: ...
 def tril(input: Tensor, diagonal: builtins.int = ..., *, out: Tensor | None = ...) -> Tensor: ...
 def tril_indices(
     row: builtins.int,

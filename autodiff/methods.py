@@ -49,6 +49,7 @@ from autodiff.ops import (
     sorting,
     splitting,
     statistics,
+    storage,
     tallies,
     typed,
     views,
@@ -75,7 +76,10 @@ def _backward(
     >>> x.grad
     tensor(6.)
     """
-    graph.backward((self,), (gradient,), retain_graph, create_graph, inputs)
+    if inputs is None:
+        graph.backward_from(self, gradient, retain_graph, create_graph)
+    else:
+        graph.backward((self,), (gradient,), retain_graph, create_graph, inputs)
 
 
 def _text(self: Tensor) -> str:
@@ -157,6 +161,8 @@ def _type(self: Tensor, dtype: Any = None) -> Any:
     names = [f"torch.{name}Tensor" for name in dtypes.SCALAR_NAMES]
     if dtype is None:
         return names[self._p.dtype]
+    if getattr(dtype, "__name__", None) in typed.MAKERS:
+        dtype = f"torch.{dtype.__name__}"  # the class of PyTorch's older tensors
     if isinstance(dtype, str):
         if dtype not in names:
             raise ValueError(f"invalid type: {dtype!r}")
@@ -202,9 +208,8 @@ def _overwriting(name: str, function: Callable[..., Tensor]) -> Callable[..., Te
         y = function(self.clone() if grad_mode.is_grad_enabled() else self, *args, **kwargs)
         if y.dtype.category > self.dtype.category:
             result, own = (dtypes.SCALAR_NAMES[x._p.dtype] for x in (y, self))
-            raise RuntimeError(
-                f"result type {result} can't be cast to the desired output type {own}"
-            )
+            text = f"result type {result} can't be cast to the desired output type {own}"
+            raise RuntimeError(f"{name}: {text}")
         return assign.copy_(self, y)
 
     method.__name__ = method.__qualname__ = name
@@ -288,7 +293,7 @@ _BY_MODULE: dict[Any, str] = {
     blended: "addmm addmv addr addbmm baddbmm addmm_ addmv_ addr_ addbmm_ baddbmm_",
     products: "outer inner vdot cross kron trace",
     covariance: "cov corrcoef",
-    everyday: "is_nonzero isposinf isneginf nanmean msort",
+    everyday: "is_nonzero isposinf isneginf mvlgamma nanmean msort",
     derived: "aminmax argwhere bincount count_nonzero diff dist nansum norm",
     gather: "gather take_along_dim nonzero",
     scatter: "scatter scatter_ scatter_add scatter_add_ scatter_reduce scatter_reduce_",
@@ -309,6 +314,8 @@ _BY_MODULE: dict[Any, str] = {
     tallies: "mode histc histogram",
     calculus: "renorm",
     embedded: "select_scatter slice_scatter diagonal_scatter as_strided_scatter index_reduce",
+    storage: "storage untyped_storage is_set_to resize_ resize_as_ set_ new_empty_strided "
+    "narrow_copy",
     typed: "new is_same_size is_signed get_device ndimension apply_",
     draws: "uniform_ normal_ log_normal_ exponential_ cauchy_ geometric_ bernoulli_ random_",
     random: "bernoulli multinomial",
@@ -316,7 +323,7 @@ _BY_MODULE: dict[Any, str] = {
 }
 
 # Their in-place methods write the result over the first operand.
-_OVERWRITTEN = "ldexp gcd lcm renorm index_reduce"
+_OVERWRITTEN = "mvlgamma ldexp gcd lcm renorm index_reduce"
 
 
 def _methods() -> dict[str, Callable[..., Any]]:
@@ -332,7 +339,14 @@ def _methods() -> dict[str, Callable[..., Any]]:
     table |= {name: guarded(f, method=True) for name, f in matrix_names.AT_TOP.items()}
     table |= {f"{name}_": _overwriting(f"{name}_", table[name]) for name in _OVERWRITTEN.split()}
     table |= rearrange.TAKEN
-    for name in ["new_zeros", "new_ones", "new_empty", "new_full", "new_tensor"]:
+    for name in [
+        "new_zeros",
+        "new_ones",
+        "new_empty",
+        "new_empty_strided",
+        "new_full",
+        "new_tensor",
+    ]:
         table[name] = placed(table[name])
     for alias, name in ALIASES.items():
         if name in table:  # some are of functions alone

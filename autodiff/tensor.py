@@ -8,6 +8,7 @@ view of, and `_base_node` the node that had when the view was made.
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable
 from typing import Any, SupportsIndex, TypeVar
@@ -20,7 +21,7 @@ from autodiff.native import error, ffi, lib, looked_at
 from autodiff.node import AccumulateGrad, Node, mode
 from autodiff.values import Valued
 
-__all__ = ["TENSOR_TYPES", "Tensor", "own", "wrap"]
+__all__ = ["TENSOR_TYPES", "Tensor", "blank", "own", "wrap"]
 
 _gc = ffi.gc
 _free = lib.ad_free
@@ -38,10 +39,15 @@ TENSOR_TYPES: set[type] = set()  # Tensor and its subclasses: a fast test for op
 class Tensor(Valued):
     """A strided, typed array that remembers how it was computed.
 
+    Called, it makes one of the default dtype: of sizes, its elements not set, or of a sequence's
+    elements (`tensor` is the better way to do the latter: it tells the dtype from them).
+
     >>> x = ad.tensor([1.0, 2.0], requires_grad=True)
     >>> (x * x).sum().backward()
     >>> x.grad
     tensor([2., 4.])
+    >>> ad.Tensor([1, 2]), ad.Tensor(2, 3).shape
+    (tensor([1., 2.]), torch.Size([2, 3]))
     """
 
     __slots__ = ("__weakref__", "_acc", "_base", "_base_node", "_node")
@@ -51,6 +57,10 @@ class Tensor(Valued):
     _base_node: Node | None
 
     __array_priority__ = 1000  # NumPy leaves mixed arithmetic to us
+
+    def __new__(cls, *data: Any, device: Any = None) -> Any:
+        """A tensor of sizes, its elements not set, or of the elements of a sequence or tensor."""
+        return late.make(cls, data, device)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -321,11 +331,13 @@ class Tensor(Valued):
 
 
 TENSOR_TYPES.add(Tensor)
+blank: Callable[[], Tensor] = functools.partial(_new, Tensor)  # its slots are not set
+Tensor.__module__ = "autodiff"  # where users know it
 
 
 def wrap(p: Any, node: Node | None = None) -> Tensor:
     """A tensor of a descriptor that is already fresh."""
-    x = Tensor()
+    x = blank()
     x._p = p
     x._node = node
     x._acc = x._base = x._base_node = None
@@ -336,7 +348,7 @@ def own(p: Any, op: str, *inputs: Any) -> Tensor:
     """A tensor that owns a new descriptor; a failure of `op` on `inputs` where it is NULL."""
     if not p:
         raise error(op, *inputs)
-    x = Tensor()
+    x = blank()
     x._p = _gc(p, _free)
     x._node = x._acc = x._base = x._base_node = None
     return x
@@ -376,9 +388,10 @@ def live_node(x: Tensor) -> Node | None:
 
 
 class _Late:
-    """What a later module provides, so that imports point one way."""
+    """What later modules provide, so that imports point one way."""
 
-    renew_view: Callable[[Tensor, Tensor], None]  # set by ops.views
+    renew_view: Callable[[Tensor, Tensor], None]  # set by ops.regions
+    make: Callable[[type[Any], tuple[Any, ...], Any], Any]  # set by ops.typed
 
 
 late = _Late()

@@ -8,6 +8,7 @@ from autodiff.anomaly import (
 )
 from autodiff.autograd import functional
 from autodiff.autograd.function import Function
+from autodiff.autograd.variable import Variable
 from autodiff.grad_mode import (
     enable_grad,
     inference_mode,
@@ -20,6 +21,7 @@ from autodiff.graph import backward, grad
 
 __all__ = [
     "Function",
+    "Variable",
     "backward",
     "detect_anomaly",
     "enable_grad",

@@ -27,7 +27,7 @@ from autodiff.ops.derive import Derived, derive, grad_name_of
 from autodiff.ops.history import check_writable, rebase
 from autodiff.ops.numbers import number, operand
 from autodiff.shapes import Size
-from autodiff.tensor import Tensor, _free, _gc, live_node, wrap
+from autodiff.tensor import Tensor, _free, _gc, blank, live_node, wrap
 
 __all__ = ["PointwiseOp", "number", "operand"]
 
@@ -229,7 +229,7 @@ class PointwiseOp:
             p = _pw4(self.native, g._p, others[0], others[1], others[2])
         else:
             return wrap(self.run((g, *map(wrap, others))))
-        y = Tensor()
+        y = blank()
         y._p = _gc(p, _free) if p else self.recover(g, *map(wrap, others))
         y._node = y._acc = y._base = y._base_node = None
         return y

@@ -6,19 +6,21 @@ from collections.abc import Callable
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.devices import check_device
 from autodiff.dtypes import dtype, get_default_dtype
 from autodiff.grad_mode import no_grad
 from autodiff.ops.assign import copy_
 from autodiff.ops.convert import Dtype, as_tensor, tensor
 from autodiff.ops.create import empty, full
 from autodiff.ops.foreign import has_memory
+from autodiff.ops.views import alias
 from autodiff.shapes import Size
-from autodiff.tensor import Tensor
+from autodiff.tensor import Tensor, as_subclass, late
 
 
 def _made(d: dtype, given: tuple[Any, ...]) -> Tensor:
     """A tensor of sizes (its elements not set), of the elements of a sequence, or of a tensor."""
-    if len(given) != 1 or isinstance(given[0], (Size, int)):
+    if len(given) != 1 or type(given[0]) in (Size, int):
         if not all(hasattr(n, "__index__") or isinstance(n, Size) for n in given):
             kinds = ", ".join(type(n).__name__ for n in given)
             raise TypeError(f"new(): sizes or one sequence are expected, not ({kinds})")
@@ -55,6 +57,17 @@ MAKERS = {
     f"{kind}Tensor": _maker(kind, d)
     for kind, d in zip(dtypes.SCALAR_NAMES, dtypes.ALL, strict=True)
 }
+
+
+def _of_class(kind: type[Any], data: tuple[Any, ...], device: Any = None) -> Any:
+    """What `Tensor(...)`, and that of a class of the user's, makes of its arguments."""
+    check_device("Tensor", device)
+    (given,) = data if len(data) == 1 else (None,)
+    x = alias(given) if isinstance(given, Tensor) else _made(get_default_dtype(), data)
+    return x if kind is Tensor else as_subclass(kind, x)
+
+
+late.make = _of_class
 
 
 def new(self: Tensor, *data: Any) -> Tensor:
@@ -129,7 +142,7 @@ def get_device(input: Tensor) -> int:
     >>> ad.get_device(ad.ones(2))
     -1
     """
-    return input.is_cuda - 1
+    return -1 if input.is_cpu else 0
 
 
 def ndimension(self: Tensor) -> int:
