@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from autodiff import anomaly
 from autodiff.methods import ALIASES, METHODS
 from autodiff.ops import (
     arithmetic,
@@ -59,6 +60,7 @@ from autodiff.ops.guard import guarded
 from autodiff.ops.keywords import placed, with_out, with_outs
 
 _BY_MODULE: dict[Any, str] = {
+    anomaly: "is_anomaly_check_nan_enabled is_anomaly_enabled set_anomaly_enabled",
     arithmetic: "add sub rsub div pow where clamp clamp_min clamp_max addcmul addcdiv lerp "
     "logit nan_to_num polygamma round positive",
     comparing: "equal isclose allclose result_type",

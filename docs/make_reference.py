@@ -50,7 +50,10 @@ PAGES: dict[str, tuple[str, str]] = {
         "distributions distributions.constraints",
     ),
     "operations": ("More operations", ""),
-    "autograd": ("Gradients and grad modes", "autograd autograd.functional gradcheck nonfinite"),
+    "autograd": (
+        "Gradients and grad modes",
+        "autograd autograd.functional autograd.graph gradcheck nonfinite",
+    ),
     "linalg": ("Linear algebra", "linalg"),
     "func": ("Function transforms", "func"),
     "compile": ("Compiled functions and recomputation", "compiled utils.checkpoint"),

@@ -85,7 +85,7 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "bools have no norm and no convolution, and a str is no size",
     ),
     (
-        r"functional|nn\.\w+\(|torch\.(split|tensordot|norm)\(|fuse_\w+_weights\(",
+        r"functional|multi_grad_hook|nn\.\w+\(|torch\.(split|tensordot|norm)\(|fuse_\w+_weights\(",
         "AttributeError",
         "TypeError",
         "what is no tensor is a TypeError, also where PyTorch asks it for an attribute first",
@@ -393,7 +393,8 @@ WITHOUT_ROW = {
     "Generator": "__reduce__ __setstate__",
     "dtype": "__repr__ __reduce__ __setattr__ __delattr__ is_complex=",
     "random": "Generator default_generator",
-    "autograd": "functional Function gradcheck gradgradcheck "  # [lines] has them
+    "autograd.graph": "disable_saved_tensors_hooks",
+    "autograd": "functional graph Function gradcheck gradgradcheck "  # [lines] has them
     "is_anomaly_enabled is_anomaly_check_nan_enabled is_grad_enabled",
     "nn": "Module functional init utils Neuron MLP",
     "nn.Module": "forward",
@@ -426,6 +427,7 @@ MODULES: dict[str, Any] = {
     "torch": ad,
     "random": ad.random,
     "autograd": ad.autograd,
+    "autograd.graph": ad.autograd.graph,
     "linalg": ad.linalg,
     "nn": nn,
     "nn.functional": nn.functional,
