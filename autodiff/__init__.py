@@ -93,6 +93,7 @@ __all__ = [
 __all__ += functions.__all__
 
 if TYPE_CHECKING:
+    from autodiff import amp as amp
     from autodiff import cuda as cuda
     from autodiff import data as data
     from autodiff import distributions as distributions
@@ -103,6 +104,8 @@ if TYPE_CHECKING:
     from autodiff import optim as optim
     from autodiff import special as special
     from autodiff import utils as utils
+    from autodiff.amp import autocast as autocast
+    from autodiff.amp import is_autocast_enabled as is_autocast_enabled
     from autodiff.at_top import *  # noqa: F403
     from autodiff.compiled import compile as compile
     from autodiff.func import vmap as vmap
@@ -112,11 +115,13 @@ if TYPE_CHECKING:
     from autodiff.nonfinite import detect_nonfinite as detect_nonfinite
 
 _MODULES = {"cuda", "data", "distributions", "func", "io", "linalg", "nn", "optim"}
-_MODULES |= {"special", "utils"}
+_MODULES |= {"amp", "special", "utils"}
 _LATE: dict[str, str] = {
     "NonFiniteError": "autodiff.nonfinite",
+    "autocast": "autodiff.amp",
     "compile": "autodiff.compiled",
     "detect_nonfinite": "autodiff.nonfinite",
+    "is_autocast_enabled": "autodiff.amp",
     "load": "autodiff.io",
     "save": "autodiff.io",
     "vmap": "autodiff.func",

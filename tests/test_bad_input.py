@@ -323,7 +323,7 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
 ]
 # Messages that cannot name the value: Python's own, or a value that is right in itself.
 UNSAID = [
-    r"nn\.Conv\w+\((\d, )?1\.5|interpolate\(h, size=None",  # PyTorch's very words
+    r"nn\.Conv\w+\((\d, )?1\.5|(interpolate|upsample\w*)\(h, size=None",  # PyTorch's very words
     r"^x \* |\* x$",  # Python tries to repeat the sequence
     r"(randint_like|index_put_|backward|grad|Function\.forward)\(.*None",
     r"(diagonal|as_strided)_scatter\(",  # sizes that differ are at fault first
