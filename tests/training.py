@@ -17,7 +17,6 @@ CONTAINERS = {
     *("Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"),
     "DataParallel",
     *("MLP", "Neuron"),  # made of Linear
-    "DataParallel",
 }
 # What takes more than one tensor, or gives another width.
 SEVERAL = {

@@ -6,7 +6,7 @@ from autodiff.anomaly import (
     is_anomaly_enabled,
     set_detect_anomaly,
 )
-from autodiff.autograd import functional
+from autodiff.autograd import functional, graph
 from autodiff.autograd.function import Function
 from autodiff.autograd.variable import Variable
 from autodiff.grad_mode import (
@@ -19,6 +19,7 @@ from autodiff.grad_mode import (
 from autodiff.gradcheck import gradcheck, gradgradcheck
 from autodiff.graph import backward, grad
 
+
 __all__ = [
     "Function",
     "Variable",
@@ -29,6 +30,7 @@ __all__ = [
     "grad",
     "gradcheck",
     "gradgradcheck",
+    "graph",
     "inference_mode",
     "is_anomaly_check_nan_enabled",
     "is_anomaly_enabled",
