@@ -19,7 +19,6 @@ from autodiff.grad_mode import (
 from autodiff.gradcheck import gradcheck, gradgradcheck
 from autodiff.graph import backward, grad
 
-
 __all__ = [
     "Function",
     "Variable",
