@@ -232,3 +232,27 @@ def test_copies_and_pickles_are_compiled_anew(again: Callable[..., Any]) -> None
     with ad.no_grad():
         net.weight.zero_()
     assert bits(twin(ad.ones(1, 3))) != bits(net(ad.ones(1, 3)))
+
+
+def test_tuples_that_are_made_anew_are_compared() -> None:
+    class Grid:
+        rows = 3
+
+        @property
+        def size(self) -> tuple[int, int]:
+            return (self.rows, 2)
+
+    grid, array = Grid(), np.ones((3, 2))
+
+    def fn(x: ad.Tensor, like: tuple[int, ...]) -> Any:
+        y = x.reshape(like).expand(grid.size) * array.shape[0]
+        return y, y.shape
+
+    compiled, x = ad.compile(fn), ad.ones(2)
+    for rows, like in [(3, ad.ones(1, 2))] * 3 + [(4, ad.ones(1, 2))] * 3 + [(4, ad.ones(2))] * 3:
+        grid.rows = rows
+        (y, size), (want, shape) = compiled(x, like.shape), fn(x, like.shape)
+        assert (bits(y), size, type(size)) == (bits(want), shape, type(shape))
+    array.resize((6, 1), refcheck=False)
+    assert compiled(x, x.shape)[0].tolist() == fn(x, x.shape)[0].tolist()
+    assert (compiled.stats().runs, compiled.stats().eager) == (6, ())
