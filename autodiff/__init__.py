@@ -120,6 +120,7 @@ if TYPE_CHECKING:
     from autodiff import linalg as linalg
     from autodiff import nn as nn
     from autodiff import optim as optim
+    from autodiff import special as special
     from autodiff import utils as utils
     from autodiff.amp import autocast as autocast
     from autodiff.at_top import *  # noqa: F403
@@ -150,7 +151,7 @@ _LATE |= dict.fromkeys(_AT_TOP.split(), "autodiff.at_top")
 
 
 _MODULES = """
-accelerator amp backends cuda data distributions func io linalg nn optim utils
+accelerator amp backends cuda data distributions func io linalg nn optim special utils
 """
 
 

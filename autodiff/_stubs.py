@@ -28,6 +28,7 @@ from typing import Any, Literal, overload
 
 from autodiff.dtypes import dtype as Dtype
 from autodiff.ops.generator import Generator
+from autodiff.ops.storage import UntypedStorage
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor
 '''

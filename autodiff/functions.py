@@ -28,6 +28,7 @@ from autodiff.ops import (
     generator,
     indexing,
     join,
+    lu,
     matrix_names,
     normalize,
     norms,
@@ -49,6 +50,7 @@ from autodiff.ops import (
     splitting,
     stacking,
     statistics,
+    storage,
     tallies,
     typed,
     views,
@@ -64,6 +66,7 @@ _BY_MODULE: dict[Any, str] = {
     settings: "use_deterministic_algorithms are_deterministic_algorithms_enabled can_cast "
     "is_deterministic_algorithms_warn_only_enabled set_float32_matmul_precision "
     "get_float32_matmul_precision set_default_device get_default_device",
+    storage: "empty_strided frombuffer narrow_copy",
     typed: "scalar_tensor asarray is_same_size is_signed is_inference get_device",
     equations: "cholesky_solve cholesky_inverse matrix_exp",
     powers: "float_power ldexp gcd lcm",
@@ -85,7 +88,7 @@ _BY_MODULE: dict[Any, str] = {
     contraction: "matmul mm bmm mv dot",
     blended: "addmm addmv addr addbmm baddbmm",
     everyday: "is_tensor is_floating_point is_nonzero numel isposinf isneginf isin nanmean "
-    "trapezoid msort block_diag combinations logspace",
+    "mvlgamma trapezoid msort block_diag combinations logspace",
     products: "outer inner vdot cross kron trace tensordot",
     chains: "chain_matmul",
     covariance: "cov corrcoef",
@@ -100,6 +103,7 @@ _BY_MODULE: dict[Any, str] = {
     searching: "bucketize searchsorted unique unique_consecutive",
     assign: "fill masked_fill",
     join: "cat stack",
+    lu: "lu_unpack",
     normalize: "softmax log_softmax logsumexp",
     statistics: "var std var_mean std_mean",
     convert: "tensor as_tensor from_numpy",
@@ -116,18 +120,19 @@ scatter scatter_add scatter_reduce stack take take_along_dim tril triu vstack
 all any amax amin argmax argmin logsumexp mean nansum nonzero prod std sum var
 arange empty eye full linspace ones zeros
 float_power gcd histc index_reduce lcm ldexp renorm
-isin isneginf isposinf logspace msort nanmean
+isin isneginf isposinf logspace msort mvlgamma nanmean
 """
 _WITH_OUTS = "aminmax max min mode histogram sort topk"  # results of two tensors, or one
 # Written over their first argument: the methods of these names.
 _IN_PLACE = """
 abs_ acos_ acosh_ addmv_ as_strided_ asin_ asinh_ atan_ atanh_ ceil_ clamp_ clamp_max_ clamp_min_
-clip_ cos_ cosh_ deg2rad_ erf_ erfc_ exp2_ exp_ expm1_ fill_ floor_ frac_ index_put_ log10_ log1p_
-log2_ log_ logit_ nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ relu_ round_ rsqrt_ sigmoid_ sin_
-sinc_ sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_
+clip_ cos_ cosh_ deg2rad_ erf_ erfc_ exp2_ exp_ expm1_ fill_ floor_ frac_ i0_ index_put_ log10_
+log1p_ log2_ log_ logit_ nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ relu_ round_ rsqrt_
+sigmoid_ sin_ sinc_ sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_
 """
 _MAKERS = """
-tensor as_tensor asarray scalar_tensor arange empty empty_like eye full full_like linspace logspace
+tensor as_tensor asarray scalar_tensor arange empty empty_like empty_strided eye full full_like
+linspace logspace
 ones ones_like zeros zeros_like rand rand_like randint randint_like randn randn_like randperm
 tril_indices triu_indices
 """

@@ -8,12 +8,12 @@ from autodiff.dtypes import dtype as Dtype
 from autodiff.ops.derived import aminmax_result
 from autodiff.ops.determinants import slogdet_result
 from autodiff.ops.generator import Generator
-from autodiff.ops.matrix_names import old_svd_result
+from autodiff.ops.lu import lu_unpack_result
+from autodiff.ops.matrix_names import old_qr_result, old_svd_result, triangular_solve_result
 from autodiff.ops.ranks import kthvalue_result, median_result, nanmedian_result
 from autodiff.ops.reductions import max_result, min_result
 from autodiff.ops.scan import cummax_result, cummin_result
 from autodiff.ops.sorting import sort_result, topk_result
-from autodiff.ops.spectral import qr_result
 from autodiff.ops.tallies import histogram_result, mode_result
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor
@@ -152,6 +152,7 @@ __all__ = [
     "einsum",
     "empty",
     "empty_like",
+    "empty_strided",
     "eq",
     "equal",
     "erf",
@@ -184,6 +185,7 @@ __all__ = [
     "frac_",
     "from_dlpack",
     "from_numpy",
+    "frombuffer",
     "full",
     "full_like",
     "gather",
@@ -204,6 +206,8 @@ __all__ = [
     "hsplit",
     "hstack",
     "hypot",
+    "i0",
+    "i0_",
     "index_add",
     "index_copy",
     "index_fill",
@@ -260,6 +264,9 @@ __all__ = [
     "logspace",
     "logsumexp",
     "lt",
+    "lu",
+    "lu_solve",
+    "lu_unpack",
     "manual_seed",
     "masked_fill",
     "masked_scatter",
@@ -283,6 +290,7 @@ __all__ = [
     "multinomial",
     "multiply",
     "mv",
+    "mvlgamma",
     "nan_to_num",
     "nan_to_num_",
     "nanmean",
@@ -290,6 +298,7 @@ __all__ = [
     "nanquantile",
     "nansum",
     "narrow",
+    "narrow_copy",
     "ne",
     "neg",
     "neg_",
@@ -398,6 +407,7 @@ __all__ = [
     "transpose",
     "trapezoid",
     "trapz",
+    "triangular_solve",
     "tril",
     "tril_indices",
     "triu",
@@ -736,6 +746,14 @@ def empty_like(
     requires_grad: builtins.bool = ...,
     device: Any = ...,
 ) -> Tensor: ...
+def empty_strided(
+    size: Any,
+    stride: Any,
+    *,
+    dtype: Dtype | None = ...,
+    requires_grad: builtins.bool = ...,
+    device: Any = ...,
+) -> Tensor: ...
 def eq(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def equal(input: Tensor, other: Tensor) -> builtins.bool: ...
 def erf(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
@@ -780,6 +798,14 @@ def from_dlpack(
     ext_tensor: Any, *, device: Any = ..., copy: builtins.bool | None = ...
 ) -> Tensor: ...
 def from_numpy(ndarray: Any) -> Tensor: ...
+def frombuffer(
+    buffer: Any,
+    *,
+    dtype: Any,
+    count: builtins.int = ...,
+    offset: builtins.int = ...,
+    requires_grad: builtins.bool = ...,
+) -> Tensor: ...
 def full(
     size: Any,
     fill_value: Any,
@@ -834,6 +860,8 @@ def histogram(
 def hsplit(input: Tensor, indices_or_sections: Any) -> builtins.tuple[Tensor, ...]: ...
 def hstack(tensors: Sequence[Tensor], *, out: Tensor | None = ...) -> Tensor: ...
 def hypot(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
+def i0(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
+def i0_(self: Tensor) -> Tensor: ...
 def index_add(
     input: Tensor,
     dim: builtins.int,
@@ -956,6 +984,18 @@ def logsumexp(
     input: Tensor, dim: Any, keepdim: builtins.bool = ..., *, out: Tensor | None = ...
 ) -> Tensor: ...
 def lt(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
+def lu(A: Tensor, pivot: builtins.bool = ..., get_infos: builtins.bool = ...) -> Any: ...
+def lu_solve(
+    input: Tensor, LU_data: Tensor, LU_pivots: Tensor, *, out: Tensor | None = ...
+) -> Tensor: ...
+def lu_unpack(
+    LU_data: Tensor,
+    LU_pivots: Tensor,
+    unpack_data: builtins.bool = ...,
+    unpack_pivots: builtins.bool = ...,
+    *,
+    out: Any = ...,
+) -> lu_unpack_result: ...
 def manual_seed(seed: builtins.int) -> Generator: ...
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor: ...
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor: ...
@@ -1010,6 +1050,7 @@ def multinomial(
 ) -> Tensor: ...
 def multiply(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
+def mvlgamma(input: Tensor, p: builtins.int, *, out: Tensor | None = ...) -> Tensor: ...
 def nan_to_num(
     input: Tensor,
     nan: builtins.float | None = ...,
@@ -1058,6 +1099,7 @@ def nansum(
 def narrow(
     input: Tensor, dim: builtins.int, start: builtins.int, length: builtins.int
 ) -> Tensor: ...
+def narrow_copy(input: Tensor, dim: builtins.int, start: Any, length: builtins.int) -> Tensor: ...
 def ne(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def neg(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def neg_(self: Tensor) -> Tensor: ...
@@ -1120,7 +1162,7 @@ def prod(
 def put(
     input: Tensor, index: Tensor, source: Tensor, accumulate: builtins.bool = ...
 ) -> Tensor: ...
-def qr(input: Tensor, some: builtins.bool = ..., *, out: Any = ...) -> qr_result: ...
+def qr(input: Tensor, some: builtins.bool = ..., *, out: Any = ...) -> old_qr_result: ...
 def quantile(
     input: Tensor,
     q: Any,
@@ -1341,7 +1383,7 @@ def sum(
     out: Tensor | None = ...,
 ) -> Tensor: ...
 def svd(
-    input: Tensor, some: builtins.bool = ..., compute_uv: builtins.bool = ...
+    input: Tensor, some: builtins.bool = ..., compute_uv: builtins.bool = ..., *, out: Any = ...
 ) -> old_svd_result: ...
 def swapaxes(input: Tensor, axis0: builtins.int, axis1: builtins.int) -> Tensor: ...
 def swapdims(input: Tensor, dim0: builtins.int, dim1: builtins.int) -> Tensor: ...
@@ -1375,6 +1417,15 @@ def trace(input: Tensor) -> Tensor: ...
 def transpose(input: Tensor, dim0: builtins.int, dim1: builtins.int) -> Tensor: ...
 def trapezoid(y: Tensor, x: Any = ..., *, dx: Any = ..., dim: builtins.int = ...) -> Tensor: ...
 def trapz(y: Tensor, x: Any = ..., *, dx: Any = ..., dim: builtins.int = ...) -> Tensor: ...
+def triangular_solve(
+    input: Tensor,
+    A: Tensor,
+    upper: builtins.bool = ...,
+    transpose: builtins.bool = ...,
+    unitriangular: builtins.bool = ...,
+    *,
+    out: Any = ...,
+) -> triangular_solve_result: ...
 def tril(input: Tensor, diagonal: builtins.int = ..., *, out: Tensor | None = ...) -> Tensor: ...
 def tril_indices(
     row: builtins.int,

@@ -15,6 +15,9 @@ from autodiff.ops import (
     systems,
     triangular,
 )
+from autodiff.ops import (
+    lu as _lu,
+)
 from autodiff.ops.guard import guarded
 from autodiff.ops.matrices import LinAlgError
 
@@ -35,6 +38,11 @@ matrix_power = guarded(systems.matrix_power)
 slogdet = guarded(determinants.slogdet)
 solve = guarded(systems.solve)
 solve_triangular = guarded(triangular.solve_triangular)
+
+lu = guarded(_lu.lu)
+lu_factor = guarded(_lu.lu_factor)
+lu_factor_ex = guarded(_lu.lu_factor_ex)
+lu_solve = guarded(_lu.lu_solve)
 
 cond = guarded(equations.cond)
 diagonal = guarded(equations.diagonal)
@@ -67,6 +75,10 @@ __all__ = [
     "inv",
     "inv_ex",
     "lstsq",
+    "lu",
+    "lu_factor",
+    "lu_factor_ex",
+    "lu_solve",
     "matmul",
     "matrix_exp",
     "matrix_norm",

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from autodiff import _format, dtypes, graph
+from autodiff import _format, dtypes, grad_mode, graph
 from autodiff.ops import (
     arithmetic,
     assign,
@@ -49,6 +49,7 @@ from autodiff.ops import (
     sorting,
     splitting,
     statistics,
+    storage,
     tallies,
     typed,
     views,
@@ -75,7 +76,10 @@ def _backward(
     >>> x.grad
     tensor(6.)
     """
-    graph.backward((self,), (gradient,), retain_graph, create_graph, inputs)
+    if inputs is None:
+        graph.backward_from(self, gradient, retain_graph, create_graph)
+    else:
+        graph.backward((self,), (gradient,), retain_graph, create_graph, inputs)
 
 
 def _text(self: Tensor) -> str:
@@ -200,7 +204,13 @@ def _overwriting(name: str, function: Callable[..., Tensor]) -> Callable[..., Te
 
     @functools.wraps(function)
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        return assign.copy_(self, function(self, *args, **kwargs))
+        # What the function saves of self must be as it was before the write.
+        y = function(self.clone() if grad_mode.is_grad_enabled() else self, *args, **kwargs)
+        if y.dtype.category > self.dtype.category:
+            result, own = (dtypes.SCALAR_NAMES[x._p.dtype] for x in (y, self))
+            text = f"result type {result} can't be cast to the desired output type {own}"
+            raise RuntimeError(f"{name}: {text}")
+        return assign.copy_(self, y)
 
     method.__name__ = method.__qualname__ = name
     return method
@@ -283,7 +293,7 @@ _BY_MODULE: dict[Any, str] = {
     blended: "addmm addmv addr addbmm baddbmm addmm_ addmv_ addr_ addbmm_ baddbmm_",
     products: "outer inner vdot cross kron trace",
     covariance: "cov corrcoef",
-    everyday: "is_nonzero isposinf isneginf nanmean msort",
+    everyday: "is_nonzero isposinf isneginf mvlgamma nanmean msort",
     derived: "aminmax argwhere bincount count_nonzero diff dist nansum norm",
     gather: "gather take_along_dim nonzero",
     scatter: "scatter scatter_ scatter_add scatter_add_ scatter_reduce scatter_reduce_",
@@ -304,6 +314,8 @@ _BY_MODULE: dict[Any, str] = {
     tallies: "mode histc histogram",
     calculus: "renorm",
     embedded: "select_scatter slice_scatter diagonal_scatter as_strided_scatter index_reduce",
+    storage: "storage untyped_storage is_set_to resize_ resize_as_ set_ new_empty_strided "
+    "narrow_copy",
     typed: "new is_same_size is_signed get_device ndimension apply_",
     draws: "uniform_ normal_ log_normal_ exponential_ cauchy_ geometric_ bernoulli_ random_",
     random: "bernoulli multinomial",
@@ -311,7 +323,7 @@ _BY_MODULE: dict[Any, str] = {
 }
 
 # Their in-place methods write the result over the first operand.
-_OVERWRITTEN = "ldexp gcd lcm renorm index_reduce"
+_OVERWRITTEN = "mvlgamma ldexp gcd lcm renorm index_reduce"
 
 
 def _methods() -> dict[str, Callable[..., Any]]:
@@ -327,7 +339,14 @@ def _methods() -> dict[str, Callable[..., Any]]:
     table |= {name: guarded(f, method=True) for name, f in matrix_names.AT_TOP.items()}
     table |= {f"{name}_": _overwriting(f"{name}_", table[name]) for name in _OVERWRITTEN.split()}
     table |= rearrange.TAKEN
-    for name in ["new_zeros", "new_ones", "new_empty", "new_full", "new_tensor"]:
+    for name in [
+        "new_zeros",
+        "new_ones",
+        "new_empty",
+        "new_empty_strided",
+        "new_full",
+        "new_tensor",
+    ]:
         table[name] = placed(table[name])
     for alias, name in ALIASES.items():
         if name in table:  # some are of functions alone

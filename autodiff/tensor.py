@@ -8,6 +8,7 @@ view of, and `_base_node` the node that had when the view was made.
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable
 from typing import Any, SupportsIndex, TypeVar
@@ -20,7 +21,7 @@ from autodiff.native import error, ffi, lib, looked_at
 from autodiff.node import AccumulateGrad, Node, mode
 from autodiff.values import Valued
 
-__all__ = ["TENSOR_TYPES", "Tensor", "bare", "own", "wrap"]
+__all__ = ["TENSOR_TYPES", "Tensor", "blank", "own", "wrap"]
 
 _gc = ffi.gc
 _free = lib.ad_free
@@ -35,28 +36,7 @@ _NO_GRAD_KEPT = (
 TENSOR_TYPES: set[type] = set()  # Tensor and its subclasses: a fast test for operands
 
 
-class TensorType(type):
-    """The type of Tensor: to call it makes a tensor of sizes or of elements; see `bare`."""
-
-    def __call__(cls, *data: Any, **keywords: Any) -> Any:
-        if cls is Tensor:
-            return late.make(Tensor, *data, **keywords)
-        return type.__call__(cls, *data, **keywords)
-
-    def mro(cls) -> list[type]:
-        """What a subclass's `super().__new__` finds is Tensor's too, of which Tensor needs none."""
-        *found, last = super().mro()
-        return [*found, _New, last] if "Tensor" in globals() else [*found, last]
-
-
-class _New:
-    __slots__ = ()
-
-    def __new__(cls, *data: Any, **keywords: Any) -> Any:
-        return late.make(cls, *data, **keywords)
-
-
-class Tensor(Valued, metaclass=TensorType):
+class Tensor(Valued):
     """A strided, typed array that remembers how it was computed.
 
     Called, it makes one of the default dtype: of sizes, its elements not set, or of a sequence's
@@ -66,6 +46,8 @@ class Tensor(Valued, metaclass=TensorType):
     >>> (x * x).sum().backward()
     >>> x.grad
     tensor([2., 4.])
+    >>> ad.Tensor([1, 2]), ad.Tensor(2, 3).shape
+    (tensor([1., 2.]), torch.Size([2, 3]))
     """
 
     __slots__ = ("__weakref__", "_acc", "_base", "_base_node", "_node")
@@ -75,6 +57,10 @@ class Tensor(Valued, metaclass=TensorType):
     _base_node: Node | None
 
     __array_priority__ = 1000  # NumPy leaves mixed arithmetic to us
+
+    def __new__(cls, *data: Any, device: Any = None) -> Any:
+        """A tensor of sizes, its elements not set, or of the elements of a sequence or tensor."""
+        return late.make(cls, data, device)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -345,15 +331,13 @@ class Tensor(Valued, metaclass=TensorType):
 
 
 TENSOR_TYPES.add(Tensor)
+blank: Callable[[], Tensor] = functools.partial(_new, Tensor)  # its slots are not set
 Tensor.__module__ = "autodiff"  # where users know it
-
-# A tensor whose slots are not set. To find `Tensor.__new__` would take as long again.
-bare: Callable[[], Tensor] = type.__call__.__get__(Tensor)
 
 
 def wrap(p: Any, node: Node | None = None) -> Tensor:
     """A tensor of a descriptor that is already fresh."""
-    x = bare()
+    x = blank()
     x._p = p
     x._node = node
     x._acc = x._base = x._base_node = None
@@ -364,7 +348,7 @@ def own(p: Any, op: str, *inputs: Any) -> Tensor:
     """A tensor that owns a new descriptor; a failure of `op` on `inputs` where it is NULL."""
     if not p:
         raise error(op, *inputs)
-    x = bare()
+    x = blank()
     x._p = _gc(p, _free)
     x._node = x._acc = x._base = x._base_node = None
     return x
@@ -406,8 +390,8 @@ def live_node(x: Tensor) -> Node | None:
 class _Late:
     """What later modules provide, so that imports point one way."""
 
-    make: Callable[..., Any]  # set by ops.typed
-    renew_view: Callable[[Tensor, Tensor], None]  # set by ops.views
+    renew_view: Callable[[Tensor, Tensor], None]  # set by ops.regions
+    make: Callable[[type[Any], tuple[Any, ...], Any], Any]  # set by ops.typed
 
 
 late = _Late()

@@ -129,6 +129,7 @@ int64_t ad_shape_key(const ad_tensor *x) {
 }
 
 int64_t ad_storage_id(const ad_tensor *x) { return (int64_t)(intptr_t)x->storage; }
+int64_t ad_storage_bytes(const ad_tensor *x) { return x->storage->nbytes; }
 int64_t ad_offset(const ad_tensor *x) { return (x->data - x->storage->data) / ad_itemsize[x->dtype]; }
 int64_t ad_version(const ad_tensor *x) { return x->storage->version; }
 int64_t ad_version2(const ad_tensor *x, const ad_tensor *y) {

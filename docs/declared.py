@@ -67,11 +67,11 @@ def _sample(intervals: Any, integers: bool) -> list[str]:
     return values + [f'float("{x}")' for x, _ in intervals if not math.isfinite(x)]
 
 
-def derived_example(function: Function, names: dict[str, Any]) -> str:
+def derived_example(function: Function, names: dict[str, Any], where: str = "ad.") -> str:
     """A call of a declared function on numbers of its domain, and what it prints."""
     primitive = function.primitive
     samples = [_sample(domain, primitive.result == "bits") for domain in primitive.domain]
     n = min(map(len, samples))
     operands = [f"ad.tensor([{', '.join(sample[:n])}])" for sample in samples]
-    call = f"ad.{function.name}({', '.join(operands)})"
+    call = f"{where}{function.name}({', '.join(operands)})"
     return f">>> {call}\n{eval(call, names)!r}"

@@ -32,13 +32,14 @@ ADVICE = "is stale: run `make docs`"
 SETUP = """\
 import io
 import autodiff as ad
-from autodiff import data, distributions, func, linalg, nn, optim
+from autodiff import data, distributions, func, linalg, nn, optim, special
 from autodiff.nn import functional as F
 """
 # The pages, in order: title, and the public modules whose names are on them.
 PAGES: dict[str, tuple[str, str]] = {
     "tensors": ("Tensors: making them, their attributes, dtypes and printing", ""),
     "pointwise": ("Pointwise functions and arithmetic", ""),
+    "special": ("Special functions", "special"),
     "reductions": ("Reductions, statistics and running sums", ""),
     "products": ("Products of tensors", ""),
     "views": ("Views, shapes and joining", ""),
@@ -69,7 +70,7 @@ PAGES: dict[str, tuple[str, str]] = {
 # Where `autodiff.<name>` is told, by the module that defines it.
 THEMES = {
     "tensors": "create convert dlpack cast tensor descriptor values methods dtypes shapes "
-    "devices native _format typed settings",
+    "devices native _format typed settings storage",
     "pointwise": "arithmetic overwriting comparing fused elementwise special activations powers",
     "reductions": "reductions derived statistics normalize scan ranks tallies calculus",
     "products": "contraction products blended chains einsum covariance norms",
@@ -78,7 +79,7 @@ THEMES = {
     "random": "random draws generator",
     "func": "func",
     "autograd": "graph grad_mode autograd gradcheck nonfinite anomaly",
-    "linalg": "linalg matrices systems triangular determinants matrix_names spectral equations",
+    "linalg": "linalg matrices systems triangular lu determinants matrix_names spectral equations",
     "compile": "compiled",
     "io": "io",
 }
@@ -104,7 +105,10 @@ class Entry:
         """The examples in the docstring, or that which is derived from a declaration."""
         if ">>>" in self.doc:
             return self.doc[self.doc.index(">>>") :]
-        return derived_example(self.declared, names_of_examples()) if self.declared else ""
+        if self.declared is None:
+            return ""
+        where = "ad." if self.declared.public else "special."
+        return derived_example(self.declared, names_of_examples(), where)
 
 
 def unwrapped(value: Any) -> Any:
@@ -141,7 +145,8 @@ def entries() -> list[Entry]:
         home = target.__module__
         home = home.removeprefix("autodiff.") if home.startswith("autodiff") else path.split(".")[0]
         declared = FUNCTIONS.get(path.rpartition(".")[2])
-        if declared and (not declared.public or page or not home.endswith("calling")):
+        own = page == "special" if not (declared and declared.public) else not page
+        if declared and not (own and home.endswith("calling")):
             declared = None
         home = home.replace("calling", "elementwise")  # where what is called so is declared
         near = home.removeprefix("ops.")

@@ -41,6 +41,7 @@ NAMES = {
     "torch.optim.": "optim.",
     "torch.utils.data.": "data.",
     "torch.linalg.": "linalg.",
+    "torch.special.": "special.",
     "torch.": "ad.",
 }
 

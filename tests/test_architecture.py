@@ -172,3 +172,10 @@ def test_the_walk_sees_what_it_should() -> None:
     assert set(imports(tree)) == always | {"autodiff.tensor"}
     assert set(imports(at_import(tree))) == always
     assert layer_of("autodiff.ops.views") == "ops"
+
+
+def test_what_is_made_on_the_way_takes_no_constructor() -> None:
+    """`tensor.blank()` makes a Tensor whose slots are about to be set; `Tensor()` an empty one."""
+    called = [n for f in files() for n in ast.walk(ast.parse(f.read_text())) if type(n) is ast.Call]
+    assert called
+    assert "Tensor()" not in map(ast.unparse, called)

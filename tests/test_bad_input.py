@@ -43,7 +43,7 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "and so do losses",
     ),
     (
-        r"(prod|max|min|squeeze_?|eye|arange|no_grad|random_)\(.*None",
+        r"(prod|max|min|squeeze_?|set_|eye|arange|no_grad|random_)\(.*None",
         "TypeError",
         "ok",
         "None is an argument left out",
@@ -132,6 +132,7 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "RuntimeError|ok",
         "a weight has rows, and a batch norm may have neither weight nor bias",
     ),
+    (r"narrow_copy\(", "RuntimeError", "IndexError", "refused as narrow refuses it"),
     (r"rot90\(.*2\*\*70", "ValueError", "ok", "turns are counted modulo four"),
     (
         r"roll\(torch.ones\(0\)",
@@ -158,7 +159,7 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "values of other dimensions are refused alike, however many they have",
     ),
     (
-        r"functional.pad\(x, \(2\*\*40",
+        r"functional.pad\(x, \(2\*\*40|empty_strided\(.*2\*\*40",
         "RuntimeError",
         "MemoryError",
         "what does not fit into memory is a MemoryError",
@@ -327,7 +328,7 @@ UNSAID = [
     r"(randint_like|index_put_|backward|grad|Function\.forward)\(.*None",
     r"(diagonal|as_strided)_scatter\(",  # sizes that differ are at fault first
     r"permute\(.*\(-3,\)|as_strided_?\(|rot90\(",  # the number of sizes is at fault first
-    r"x\.narrow\(1, (1, )?1\.5",
+    r"narrow(_copy)?\(.*1\.5",
     r"functional\.linear\(x, s, bias",
     r"init\.\w+\(x, |init\.dirac",  # Python's own, of arithmetic on what is no number
     r"(Module|Parameter)(List|Dict)\(",
@@ -431,6 +432,7 @@ MODULES: dict[str, Any] = {
     "nn.functional": nn.functional,
     "nn.init": nn.init,
     "nn.utils": nn.utils,
+    "special": ad.special,
     "optim": optim,
     "optim.lr_scheduler": optim.lr_scheduler,
     "optim.swa_utils": optim.swa_utils,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
+from typing import Any
 
 import pytest
 from golden.record_names import GOLDEN, PLAIN, SMOOTH, derivatives, outcome
@@ -31,3 +33,17 @@ def test_calls_end_as_pytorchs(text: str) -> None:
 def test_what_is_late_is_what_there_is() -> None:
     own = {n for n in vars(at_top) if callable(getattr(at_top, n)) and not n.startswith("_")}
     assert own - {"Any", "Sequence", "Tensor", "guarded", "strict"} == set(ad._AT_TOP.split())
+
+
+GIVEN = [lambda base: base.resize_(9), lambda base: base.set_(ad.ones(4))]
+
+
+@pytest.mark.parametrize("give", GIVEN)
+def test_views_of_memory_that_was_given_up_have_no_base(give: Callable[..., Any]) -> None:
+    """A write to one does not change the other's history, nor is it told of one."""
+    for through_view in (True, False):
+        base, w = ad.zeros(4), ad.ones(2, requires_grad=True)
+        view = base[:2]
+        give(base)
+        (view if through_view else base[:2]).mul_(w)
+        assert (view.requires_grad, base.requires_grad) == (through_view, not through_view)

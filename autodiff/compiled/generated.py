@@ -16,7 +16,7 @@ from autodiff.compiled.signature import is_hooked, same_nodes
 from autodiff.compiled.tree import TENSOR, Constant
 from autodiff.native import ffi, lib
 from autodiff.node import mode, unrecorded
-from autodiff.tensor import Tensor, _free, _gc, bare, live_node
+from autodiff.tensor import Tensor, _free, _gc, blank, live_node
 
 if TYPE_CHECKING:
     from autodiff.compiled.recording import Output, Recording
@@ -64,7 +64,7 @@ class Text:
         self.scope: dict[str, Any] = {
             "MISS": MISS,
             "Tensor": Tensor,
-            "bare": bare,
+            "blank": blank,
             "changes": changes,
             "free": _free,
             "gc": _gc,
@@ -186,7 +186,7 @@ class Text:
         if output.live >= 0 and reverse is not None:
             several = len(reverse.shapes) > 1
             node = f"{self.object(CompiledOutput)}(node, {output.live})" if several else "node"
-        self.line(f"{y} = bare()")
+        self.line(f"{y} = blank()")
         self.line(f"{y}._p = gc({p}, free)")
         self.line(f"{y}._node = {node}")
         if output.base < 0:

@@ -10,7 +10,7 @@ from autodiff.descriptor import fresh
 from autodiff.native import error, lib
 from autodiff.node import Node, mode, unrecorded, version_sum
 from autodiff.shapes import Size
-from autodiff.tensor import Tensor, _free, _gc, bare, live_node, wrap
+from autodiff.tensor import Tensor, _free, _gc, blank, live_node, wrap
 
 __all__ = ["OPS", "Op", "OpNode", "fresh", "has_history", "made"]
 
@@ -114,7 +114,7 @@ class Op:
 
     def result(self, x: Tensor, p: Any, args: tuple[Any, ...]) -> Tensor:
         """The tensor of what `forward` made of x and args, with its place in the graph."""
-        y = bare()
+        y = blank()
         y._p = p = _gc(p, _free)
         y._acc = None
         base = x._base
@@ -142,7 +142,7 @@ class Op:
 
     def result_of(self, tensors: Sequence[Tensor], p: Any, args: tuple[Any, ...]) -> Tensor:
         """The same as `result` of several tensors."""
-        y = bare()
+        y = blank()
         y._p = p = _gc(p, _free)
         y._node = y._acc = y._base = y._base_node = None
         for x in tensors:

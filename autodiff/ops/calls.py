@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from autodiff.native import lib
 from autodiff.node import mode, unrecorded
-from autodiff.ops.numbers import operand
-from autodiff.tensor import TENSOR_TYPES, Tensor, _free, _gc, live_node, wrap
+from autodiff.ops.numbers import numbers, operand
+from autodiff.tensor import TENSOR_TYPES, Tensor, _free, _gc, blank, live_node, wrap
 
 if TYPE_CHECKING:
     from autodiff.ops.pointwise import PointwiseOp
@@ -29,7 +29,7 @@ late = _Late()
 
 
 def _unary(op: PointwiseOp) -> Callable[..., Tensor]:
-    pw1, native, tensor = lib.ad_pw1, op.native, Tensor
+    pw1, native, new = lib.ad_pw1, op.native, blank
 
     def call(x: Tensor) -> Tensor:
         try:
@@ -37,7 +37,7 @@ def _unary(op: PointwiseOp) -> Callable[..., Tensor]:
         except TypeError as error:
             return late.beyond(op, (x,), error)
         p = _gc(p, _free) if p else op.recover(x)
-        y = tensor()
+        y = new()
         y._p = p
         y._acc = y._base = y._base_node = None
         edge = x._node if x._base is None else live_node(x)
@@ -51,20 +51,25 @@ def _unary(op: PointwiseOp) -> Callable[..., Tensor]:
 
 
 def _binary(op: PointwiseOp) -> Callable[..., Tensor]:
-    pw2, native, tensor = lib.ad_pw2, op.native, Tensor
+    pw2, native, tensor, known, new = lib.ad_pw2, op.native, Tensor, numbers, blank
 
     def call(x: Tensor, z: Any) -> Tensor:
         kind = type(z)
-        if kind is not tensor and kind not in TENSOR_TYPES:
-            z = operand(z)
-            if z is None:
-                return NotImplemented  # type: ignore[no-any-return]  # as operators do
+        if kind is not tensor:
+            table = known.get(kind)
+            found = None if table is None else table.get(z)
+            if found is not None:
+                z = found
+            elif kind not in TENSOR_TYPES:
+                z = operand(z)
+                if z is None:
+                    return NotImplemented  # type: ignore[no-any-return]  # as operators do
         try:
             p = pw2(native, x._p, z._p)
         except TypeError as error:
             return late.beyond(op, (x, z), error)
         p = _gc(p, _free) if p else op.recover(x, z)
-        y = tensor()
+        y = new()
         y._p = p
         y._acc = y._base = y._base_node = None
         edge = x._node if x._base is None else live_node(x)
@@ -80,7 +85,7 @@ def _binary(op: PointwiseOp) -> Callable[..., Tensor]:
 
 
 def _ternary(op: PointwiseOp) -> Callable[..., Tensor]:
-    pw3, native, tensor = lib.ad_pw3, op.native, Tensor
+    pw3, native, new = lib.ad_pw3, op.native, blank
 
     def call(x: Tensor, z: Tensor, w: Tensor) -> Tensor:
         try:
@@ -91,7 +96,7 @@ def _ternary(op: PointwiseOp) -> Callable[..., Tensor]:
         for each in (x, z, w):
             if each._node is not None or each._base is not None:
                 return _linked(op, (x, z, w), p)
-        y = tensor()
+        y = new()
         y._p = p
         y._node = y._acc = y._base = y._base_node = None
         return y

@@ -39,8 +39,10 @@ def to(
     >>> ad.tensor([1, 2]).to(ad.float64)
     tensor([1., 2.], dtype=torch.float64)
     """
-    if len(args) == 1 and type(args[0]) is dtypes.dtype and dtype is device is None:
+    if args and type(args[0]) is dtypes.dtype and len(args) == 1 and dtype is device is None:
         wanted: Any = args[0]
+        if x._p.dtype != wanted.code:
+            return _CASTS[wanted].call(x)
     else:
         wanted = _wanted((dtype, *args, device))
     y = x if wanted is None else to_dtype(x, wanted)

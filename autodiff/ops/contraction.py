@@ -12,7 +12,7 @@ from autodiff.ops.base import Op, OpNode, has_history
 from autodiff.ops.out import written
 from autodiff.ops.reductions import _sum_to, sum_to_size
 from autodiff.ops.views import reshape, squeeze, unsqueeze
-from autodiff.tensor import Tensor, _free, _gc, bare, live_node, own
+from autodiff.tensor import Tensor, _free, _gc, blank, live_node, own
 
 
 def _product_rule(
@@ -189,7 +189,7 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
         return written("matmul", out, matmul(input, other), input, other)
     p = lib.ad_mm(input._p, other._p, 0)
     if p:  # as `result_of`, which takes half as long again
-        y = bare()
+        y = blank()
         y._p = p = _gc(p, _free)
         y._acc = y._base = y._base_node = None
         edge = input._node if input._base is None else live_node(input)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import itertools
 import math
+import operator
 from typing import Any
 
 from autodiff.dtypes import SCALAR_NAMES, float64
 from autodiff.ops.comparing import result_type
 from autodiff.ops.convert import Dtype, as_tensor, tensor
-from autodiff.ops.create import linspace, zeros
+from autodiff.ops.create import arange, linspace, zeros
 from autodiff.ops.derived import diff, nansum
 from autodiff.ops.join import cat
 from autodiff.ops.reductions import sum as total
@@ -141,6 +142,22 @@ def trapezoid(y: Tensor, x: Any = None, *, dx: Any = 1, dim: int = -1) -> Tensor
     return total(heights * dx, d) / 2
 
 
+def mvlgamma(input: Tensor, p: int) -> Tensor:
+    """The logarithm of the multivariate gamma function of dimension p: p (p - 1) / 4 * log(pi), and
+    the sum of `lgamma` of input, input - 1/2, ... input - (p - 1) / 2.
+
+    >>> ad.mvlgamma(ad.tensor([2.0]), 1), ad.mvlgamma(ad.tensor([2.0]), 2)
+    (tensor([0.]), tensor([0.4516]))
+    """
+    if isinstance(p, bool) or not hasattr(p, "__index__"):
+        raise TypeError(f"mvlgamma(): argument 'p' must be int, not {type(p).__name__}")
+    if not 1 <= operator.index(p) < 2**31:
+        raise RuntimeError(f"mvlgamma: p has to be greater than or equal to 1, but is {p}")
+    steps = arange(0, p / 2, 0.5, dtype=input.dtype if input.is_floating_point() else None)
+    y: Tensor = (input.unsqueeze(-1) - steps).lgamma().sum(-1)
+    return y + p * (p - 1) / 4 * math.log(math.pi)
+
+
 def msort(input: Tensor) -> Tensor:
     """The elements in order along the first dimension.
 
@@ -210,6 +227,8 @@ def logspace(
     >>> ad.logspace(0, 2, 3)
     tensor([  1.,  10., 100.])
     """
+    if dtype is not None and not dtype.is_floating_point:
+        start, end = int(start), int(end)
     exponents = linspace(start, end, steps, dtype=float64)
     x = (base**exponents).to(dtype or as_tensor(0.0).dtype)
     return x.requires_grad_() if requires_grad else x

@@ -75,9 +75,19 @@ def changed_history(x: Tensor) -> None:
         changes.count += 1
 
 
+def left(x: Tensor, base: Tensor) -> bool:
+    """Whether the base of a view was given other memory since: the view is none any more."""
+    elsewhere = lib.ad_storage_id(x._p) != lib.ad_storage_id(base._p)
+    if elsewhere:
+        x._base = x._base_node = None
+    return bool(elsewhere)
+
+
 def rebase(x: Tensor, node: Node) -> None:
     """Make `node` the history of x, which was just written to; and of the base of a view."""
     old, base = x._node, x._base
+    if base is not None and left(x, base):
+        base = None
     changed_history(x if base is None else base)
     if base is None:
         x._node = node

@@ -5,14 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
-from autodiff.ops.create import zeros
+from autodiff.ops import lu, spectral
+from autodiff.ops.create import zeros_like
 from autodiff.ops.determinants import det, logdet, slogdet, slogdet_result
 from autodiff.ops.guard import strict
-from autodiff.ops.out import written
+from autodiff.ops.matrices import check_matrix
+from autodiff.ops.out import written, written_all
 from autodiff.ops.returned import returned
-from autodiff.ops.spectral import pinv, qr, qr_result, svd, svdvals
 from autodiff.ops.systems import inv, matrix_power
-from autodiff.ops.triangular import factored
+from autodiff.ops.triangular import factored, solve_triangular
 from autodiff.ops.views import mT
 from autodiff.tensor import Tensor
 
@@ -67,55 +68,111 @@ def old_cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = Non
     return written("cholesky", out, factored("cholesky", input, upper)[0], input)
 
 
+def old_lu(A: Tensor, pivot: bool = True, get_infos: bool = False) -> Any:  # noqa: N803
+    """`linalg.lu_factor` as a tuple, with `info` of `linalg.lu_factor_ex` where that is asked for.
+
+    >>> ad.lu(ad.tensor([[1.0, 2.0], [2.0, 2.0]]))[1]
+    tensor([2, 2], dtype=torch.int32)
+    """
+    found = lu.lu_factor_ex(A, pivot=pivot)
+    return tuple(found) if get_infos else tuple(found[:2])
+
+
+def old_lu_solve(
+    input: Tensor,
+    LU_data: Tensor,  # noqa: N803
+    LU_pivots: Tensor,  # noqa: N803
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """`linalg.lu_solve`, the right hand side first.
+
+    >>> factors = linalg.lu_factor(ad.tensor([[1.0, 2.0], [2.0, 2.0]]))
+    >>> ad.lu_solve(ad.tensor([[3.0], [4.0]]), *factors)
+    tensor([[1.],
+            [1.]])
+    """
+    return lu.lu_solve(LU_data, LU_pivots, input, out=out)
+
+
 @returned("svd")
-class old_svd_result(NamedTuple):  # noqa: N801 - as PyTorch names it
-    """A = U diag(S) V^T, as `svd` returns them."""
+class old_svd_result(NamedTuple):  # noqa: N801 - as max_result
+    """What `svd` returns."""
 
     U: Tensor
     S: Tensor
     V: Tensor
 
 
-@strict
-def old_svd(input: Tensor, some: bool = True, compute_uv: bool = True) -> old_svd_result:
-    """`linalg.svd` with V itself, not transposed; `some` for reduced matrices.
-
-    Without `compute_uv` U and V are zeros.
+def old_svd(
+    input: Tensor, some: bool = True, compute_uv: bool = True, *, out: Any = None
+) -> old_svd_result:
+    """`linalg.svd`, with V in place of its transpose; U and V are square where not `some`, and
+    zeros where not `compute_uv`.
 
     >>> ad.svd(ad.tensor([[3.0, 0.0], [0.0, 4.0]])).S
     tensor([4., 3.])
     """
+    u, s, vh = spectral.svd(input, not (some and compute_uv))
     if not compute_uv:
-        *batch, m, n = input.shape
-        return old_svd_result(
-            zeros(*batch, m, m, dtype=input.dtype),
-            svdvals(input),
-            zeros(*batch, n, n, dtype=input.dtype),
-        )
-    u, s, vh = svd(input, full_matrices=not some)
-    return old_svd_result(u, s, mT(vh))
+        u, vh = zeros_like(u), zeros_like(vh)
+    return old_svd_result(*written_all("svd", out, (u, s, mT(vh)), input))
 
 
-@strict
-def old_qr(input: Tensor, some: bool = True, *, out: Any = None) -> qr_result:
-    """`linalg.qr`; `some` for reduced matrices.
+@returned("qr")
+class old_qr_result(NamedTuple):  # noqa: N801
+    """What `qr` returns."""
 
-    >>> ad.qr(ad.tensor([[2.0, 0.0], [0.0, 4.0]])).R.abs()
-    tensor([[2., 0.],
-            [0., 4.]])
+    Q: Tensor
+    R: Tensor
+
+
+def old_qr(input: Tensor, some: bool = True, *, out: Any = None) -> old_qr_result:
+    """`linalg.qr`, Q square where not `some`.
+
+    >>> ad.qr(ad.tensor([[3.0], [4.0]])).R
+    tensor([[-5.]])
     """
-    return qr(input, "reduced" if some else "complete", out=out)
+    return old_qr_result(*spectral.qr(input, "reduced" if some else "complete", out=out))
 
 
-@strict
 def old_pinverse(input: Tensor, rcond: float = 1e-15) -> Tensor:
-    """`linalg.pinv`: the pseudoinverse of Moore and Penrose.
+    """`linalg.pinv`, over the singular values above rcond times the largest.
 
     >>> ad.pinverse(ad.tensor([[2.0, 0.0], [0.0, 0.0]]))
     tensor([[0.5000, 0.0000],
             [0.0000, 0.0000]])
     """
-    return pinv(input, rtol=rcond)
+    return spectral.pinv(input, rtol=rcond)
+
+
+@returned("triangular_solve")
+class triangular_solve_result(NamedTuple):  # noqa: N801
+    """What `triangular_solve` returns."""
+
+    solution: Tensor
+    cloned_coefficient: Tensor
+
+
+def old_triangular_solve(
+    input: Tensor,
+    A: Tensor,  # noqa: N803
+    upper: bool = True,
+    transpose: bool = False,
+    unitriangular: bool = False,
+    *,
+    out: Any = None,
+) -> triangular_solve_result:
+    """`linalg.solve_triangular` of A, or of its transpose, and a copy of A.
+
+    >>> ad.triangular_solve(ad.tensor([[4.0]]), ad.tensor([[2.0]])).solution
+    tensor([[2.]])
+    """
+    check_matrix("triangular_solve", A)
+    a, high = (mT(A), not upper) if transpose else (A, upper)
+    x = solve_triangular(a, input, upper=high, unitriangular=unitriangular)
+    found = triangular_solve_result(x, A.clone())
+    return triangular_solve_result(*written_all("triangular_solve", out, found, input, A))
 
 
 AT_TOP: dict[str, Callable[..., Any]] = {
@@ -123,11 +180,15 @@ AT_TOP: dict[str, Callable[..., Any]] = {
     "det": old_det,
     "inverse": old_inverse,
     "logdet": logdet,
+    "lu": old_lu,
+    "lu_solve": old_lu_solve,
     "matrix_power": old_matrix_power,
     "pinverse": old_pinverse,
     "qr": old_qr,
     "slogdet": old_slogdet,
     "svd": old_svd,
+    "triangular_solve": old_triangular_solve,
 }
 for _name, _function in AT_TOP.items():
     _function.__name__ = _function.__qualname__ = _name
+    AT_TOP[_name] = strict(_function)

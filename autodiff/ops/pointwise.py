@@ -27,7 +27,7 @@ from autodiff.ops.derive import Derived, derive, grad_name_of
 from autodiff.ops.history import check_writable, rebase
 from autodiff.ops.numbers import number, operand
 from autodiff.shapes import Size
-from autodiff.tensor import Tensor, _free, _gc, bare, live_node, wrap
+from autodiff.tensor import Tensor, _free, _gc, blank, live_node, wrap
 
 __all__ = ["PointwiseOp", "number", "operand"]
 
@@ -229,7 +229,7 @@ class PointwiseOp:
             p = _pw4(self.native, g._p, others[0], others[1], others[2])
         else:
             return wrap(self.run((g, *map(wrap, others))))
-        y = bare()
+        y = blank()
         y._p = _gc(p, _free) if p else self.recover(g, *map(wrap, others))
         y._node = y._acc = y._base = y._base_node = None
         return y
@@ -244,7 +244,7 @@ class PointwiseOp:
         if not unrecorded or mode.grad:
             if out._node is not None or out._base is not None:
                 check_writable(out, self.name)
-            if self.differentiable:
+            if self.differentiable or _loses(out, tensors):
                 for x in tensors:
                     if x._node is not None or x._base is not None:
                         return self.into_graph(out, tensors)
@@ -362,6 +362,11 @@ def _is_differentiable(root: Expr) -> bool:
     if root.op == "cast":
         return bool(root.value.is_floating_point)
     return root.op not in PRIMITIVES or PRIMITIVES[root.op].result != "bool"
+
+
+def _loses(out: Tensor, tensors: Sequence[Tensor]) -> bool:
+    """Whether a write of what has no gradient parts `out` from the one it had."""
+    return out.is_floating_point() and any(x is out for x in tensors)
 
 
 def make_plan(op: PointwiseOp, derived: Derived) -> Plan:

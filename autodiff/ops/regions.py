@@ -172,6 +172,8 @@ def _view_node(x: Tensor, base: Tensor) -> Node:
 
 
 def _renew_view(x: Tensor, base: Tensor) -> None:
+    if history.left(x, base):
+        return
     if x._node is not None and x._node.custom:
         raise RuntimeError(
             f"Output {x._node.output_nr} of {x._node.name()} is a view and its base or another "

@@ -12,7 +12,7 @@ from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
 from autodiff.ops.calls import late
 from autodiff.ops.derive import with_slopes
 from autodiff.ops.pointwise import OTHER, Plan, PointwiseNode, PointwiseOp, Step, make_plan, metas
-from autodiff.tensor import Tensor, bare, live_node
+from autodiff.tensor import Tensor, blank, live_node
 
 __all__ = ["SlopedOp"]
 
@@ -102,7 +102,7 @@ class SlopedOp(PointwiseOp):
             note_line(node)
         unlike = y.unlike
         node.metas = metas(xs, edges, unlike, None) if unlike else None
-        result = bare()
+        result = blank()
         result._p = y
         result._node = node
         result._acc = result._base = result._base_node = None

@@ -13,13 +13,14 @@ from autodiff.ops.assign import copy_
 from autodiff.ops.convert import Dtype, as_tensor, tensor
 from autodiff.ops.create import empty, full
 from autodiff.ops.foreign import has_memory
+from autodiff.ops.views import alias
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor, as_subclass, late
 
 
 def _made(d: dtype, given: tuple[Any, ...]) -> Tensor:
     """A tensor of sizes (its elements not set), of the elements of a sequence, or of a tensor."""
-    if len(given) != 1 or isinstance(given[0], (Size, int)):
+    if len(given) != 1 or type(given[0]) in (Size, int):
         if not all(hasattr(n, "__index__") or isinstance(n, Size) for n in given):
             kinds = ", ".join(type(n).__name__ for n in given)
             raise TypeError(f"new(): sizes or one sequence are expected, not ({kinds})")
@@ -39,16 +40,6 @@ def _made(d: dtype, given: tuple[Any, ...]) -> Tensor:
     return found.to(d)
 
 
-def _tensor(cls: type[Tensor], *data: Any, device: Any = None) -> Tensor:
-    """What `Tensor(...)` and its subclasses make, of the default dtype."""
-    check_device("Tensor", device)
-    made = _made(get_default_dtype(), data)
-    return made if cls is Tensor else as_subclass(cls, made)
-
-
-late.make = _tensor
-
-
 def _maker(kind: str, d: dtype) -> Callable[..., Tensor]:
     def make(*data: Any) -> Tensor:
         return _made(d, data)
@@ -66,6 +57,17 @@ MAKERS = {
     f"{kind}Tensor": _maker(kind, d)
     for kind, d in zip(dtypes.SCALAR_NAMES, dtypes.ALL, strict=True)
 }
+
+
+def _of_class(kind: type[Any], data: tuple[Any, ...], device: Any = None) -> Any:
+    """What `Tensor(...)`, and that of a class of the user's, makes of its arguments."""
+    check_device("Tensor", device)
+    (given,) = data if len(data) == 1 else (None,)
+    x = alias(given) if isinstance(given, Tensor) else _made(get_default_dtype(), data)
+    return x if kind is Tensor else as_subclass(kind, x)
+
+
+late.make = _of_class
 
 
 def new(self: Tensor, *data: Any) -> Tensor:

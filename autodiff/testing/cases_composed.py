@@ -98,6 +98,18 @@ def _exponential(x: Array) -> Array:
     return total
 
 
+def _eliminated(x: Array) -> Array:
+    """Gauss' elimination, the factors below the diagonal, of columns whose pivot is the largest."""
+    given, n = dominant(x), x.shape[0]
+    a = [[float(given[i, j]) for j in range(n)] for i in range(n)]
+    for k in range(n):
+        for i in range(k + 1, n):
+            a[i][k] /= a[k][k]
+            for j in range(k + 1, n):
+                a[i][j] -= a[i][k] * a[k][j]
+    return Array(x.shape, lambda i: a[i[0]][i[1]])
+
+
 def _lower(x: ad.Tensor) -> ad.Tensor:
     return strong(x).tril()
 
@@ -125,6 +137,9 @@ COMPOSED = [
         lambda x: _columns(x, 4, _parabolic)),
     Row("cumulative_trapezoid", lambda x: ad.cumulative_trapezoid(x, dim=0), ("4 n",),
         lambda x: _columns(x, 3, _running_areas)),
+    Row("mvlgamma", lambda x: ad.mvlgamma(x * x + 2, 3), ("n",),
+        lambda x: Array(x.shape, lambda i: 1.5 * math.log(math.pi) + math.fsum(
+            math.lgamma(x[i] ** 2 + 2 - j / 2) for j in range(3)))),
     Row("vander", lambda x: ad.vander(x, 3), ("n",),
         lambda x: Array((x.shape[0], 3), lambda i: x[i[0],] ** (2 - i[1]))),
     Row("renorm", lambda x: ad.renorm(no_kink(x), 2, 0, 1.0), ("m n",), _renormed, low=1,
@@ -149,6 +164,9 @@ COMPOSED = [
     Row("lstsq", lambda x, y: linalg.lstsq(spaced(x), y).solution, ("3 2", "3 k"),
         lambda x, y: dot(pinv(spaced_array(x)), y)),
     Row("solve_ex", lambda a, b: linalg.solve_ex(strong(a), b).result, ("n n", "n k"), solved),
+    Row("lu_factor", lambda x: linalg.lu_factor(strong(x)).LU, ("n n",), _eliminated),
+    Row("lu_solve", lambda a, b: linalg.lu_solve(*linalg.lu_factor(strong(a)), b), ("n n", "n k"),
+        solved),
     Row("tensorinv", lambda x: linalg.tensorinv(strong(x).reshape(2, 2, 4)), ("4 4",),
         lambda x: Array((4, 2, 2), lambda i: inverse(dominant(x))[i[0], 2 * i[1] + i[2]])),
     Row("tensorsolve", lambda a, b: linalg.tensorsolve(strong(a).reshape(2, 2, 4), b),

@@ -179,7 +179,7 @@ def _covariances(x: Array, correction: float = 1) -> Array:
         terms = ((x[a, k] - means[a]) * (x[b, k] - means[b]) for k in range(n))
         return math.fsum(terms) / (n - correction)
 
-    return Array((m, m), value)
+    return Array((m, m), value) if m != 1 else Array((), lambda _: value((0, 0)))
 
 
 def _correlations(x: Array) -> Array:

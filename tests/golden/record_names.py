@@ -23,6 +23,12 @@ OPERANDS: dict[str, Any] = {
     "s": [[4.0, 0.5, -1.0], [0.25, 3.0, 0.75], [1.5, -0.5, 5.0]],
     "h": [[[0.5, -1.0, 2.0, 1.5, 0.25, 3.0], [1.0, 0.75, -0.5, 2.5, -2.0, 0.125]]],
 }
+
+
+def _lines(*texts: str) -> list[str]:
+    return [line for text in texts for line in text.strip().splitlines()]
+
+
 # What is at the top of nn.functional, by the arguments it has there.
 OF_NN = """
 ad.layer_norm(x, (4,), w, None, 1e-3, False)
@@ -54,6 +60,12 @@ ad.float_power(2, x)
 ad.ldexp(x, y.detach())
 ad.mode((x * 2).round() / 2 + 0 * x, 1).values
 ad.mode(x, 0, True)[0]
+(x * 1).ldexp_(y)
+(x * 1).renorm_(2, 0, 3.0)
+(x * 1).index_reduce_(0, ad.tensor([0, 0]), y[:2], "prod")
+(x * 1).index_reduce_(1, ad.tensor([1, 0]), y[:, :2], "mean", include_self=False)
+(x * 1).lt_(y) + x * y
+(x * 1)[0].eq_(y[0]) * x
 ad.renorm(x, 2, 0, 3.0)
 ad.renorm(x, 1, 1, 5.0)
 ad.gradient(x)
@@ -97,7 +109,41 @@ ad.cholesky_solve(x, s.tril())
 ad.cholesky_solve(x, s.triu(), True)
 ad.cholesky_inverse(s.tril())
 """
-SMOOTH = [line for text in (OF_NN, OPERATIONS, MATRICES) for line in text.strip().splitlines()]
+OF_FACTORS = """
+ad.linalg.lu(s)
+ad.linalg.lu(x)
+ad.linalg.lu(x.mT)[1:]
+ad.linalg.lu_factor(ad.stack([s.mT, s]))[0]
+ad.linalg.lu_factor_ex(s.mT).LU
+ad.lu(s.mT)[0]
+ad.linalg.lu_solve(*ad.linalg.lu_factor(s.mT), x)
+ad.linalg.lu_solve(*ad.linalg.lu_factor(s), x.mT, left=False)
+ad.linalg.lu_solve(*ad.linalg.lu_factor(s.mT), x, adjoint=True)
+ad.lu_solve(x, *ad.linalg.lu_factor(s))
+ad.lu_unpack(*ad.linalg.lu_factor(x))
+ad.svd(x).S
+ad.pinverse(s)
+ad.qr(x[:, :3])
+ad.triangular_solve(x, s)[0]
+ad.triangular_solve(x, s, False, True, True)[0]
+"""
+OF_SPECIAL = """
+ad.mvlgamma(x * x + 2, 3)
+ad.special.multigammaln(p + 1, 1)
+ad.special.expit(x)
+ad.special.gammaln(p)
+ad.special.polygamma(2, p + 1)
+ad.special.logsumexp(x, 1)
+ad.special.softmax(x, 0)
+ad.special.log_softmax(x, 1)
+ad.special.logit(p, 0.2)
+ad.special.xlog1py(p, p)
+ad.special.entr(p)
+ad.special.ndtri(p)
+ad.special.i1(x)
+ad.special.log_ndtr(x)
+"""
+SMOOTH = _lines(OF_NN, OPERATIONS, MATRICES, OF_FACTORS, OF_SPECIAL)
 # Values alone, of what has no derivative, and what is refused.
 MAKING = """
 ad.FloatTensor()
@@ -119,6 +165,68 @@ ad.DoubleTensor([0.1])
 ad.tensor([1]).new([1, 2])
 x.new(2, 3).shape
 x.new()
+ad.Tensor()
+ad.Tensor(2, 3).shape
+ad.Tensor([1, 2])
+ad.Tensor(x[0])
+ad.Tensor(ad.tensor([1]))
+ad.Tensor(ad.tensor(2.0))
+ad.Tensor(ad.Size([2])).shape
+ad.Tensor((2, 3))
+ad.Tensor(3.5)
+ad.Tensor(True)
+ad.Tensor("a")
+ad.Tensor(None)
+ad.Tensor(-1)
+ad.Tensor([[1], [2, 3]])
+ad.Tensor(x).data_ptr() == x.data_ptr()
+ad.Tensor(x.requires_grad_() * 1).grad_fn.name()
+ad.FloatTensor(True)
+x.resize_(2, 2)
+x.resize_((5,))
+x[1:].resize_(4)
+x.resize_(4, 5)[0]
+x.t().resize_(3)
+x.t().resize_(12)
+x.resize_(0)
+x.resize_(-1)
+x.resize_()
+x.resize_(2.5)
+x.requires_grad_().resize_(2)
+x.resize_as_(u)
+x.set_()
+u.set_(x).data_ptr() == x.data_ptr()
+u.set_(x, 2, (2, 2))
+u.set_(x, 2, (2, 2), (1, 3))
+u.set_(x.storage(), 1, (2,), (2,))
+u.set_(x.untyped_storage())[:12]
+u.set_(ad.tensor([1]))
+u.requires_grad_().set_(x)
+x[1:].untyped_storage().nbytes()
+x[1:].untyped_storage().data_ptr() == x.data_ptr()
+len(u.untyped_storage())
+u.storage().tolist()
+u[1:].storage()[0]
+x.is_set_to(x[:])
+x.is_set_to(x[1:])
+x.narrow_copy(1, 1, 2)
+ad.narrow_copy(x, 0, 5, 2)
+ad.empty_strided((2, 3), (1, 2)).stride()
+ad.empty_strided((2, 3), (0, 4)).untyped_storage().nbytes()
+ad.empty_strided((2, 3), (1,))
+ad.empty_strided((2,), (-1,))
+ad.tensor([1]).new_empty_strided((2, 3), (1, 2)).dtype
+ad.frombuffer(bytearray(b"abcd"), dtype=ad.uint8)
+ad.frombuffer(bytearray(b"abcd"), dtype=ad.int32)
+ad.frombuffer(bytearray(8), dtype=ad.float32, count=1, offset=4)
+ad.frombuffer(bytearray(8), dtype=ad.float32, count=3)
+ad.frombuffer(bytearray(8), dtype=ad.float32, offset=8)
+ad.frombuffer(bytearray(7), dtype=ad.float32)
+ad.frombuffer(bytearray(0), dtype=ad.float32)
+ad.frombuffer(bytearray(8), dtype=ad.float32, count=0)
+ad.frombuffer(bytearray(8), dtype=ad.float32, requires_grad=True).requires_grad
+ad.frombuffer(bytearray(2), dtype=ad.bool)
+ad.frombuffer(5, dtype=ad.float32)
 ad.scalar_tensor(3)
 ad.scalar_tensor(True)
 ad.scalar_tensor(3, dtype=ad.int64)
@@ -189,6 +297,39 @@ ad.renorm(u, 2, 0, 1.0)
 ad.renorm(x, 0, 0, 1.0)
 ad.renorm(x, 2, 0, -1.0)
 x.renorm_(2, 0, 1.0)
+x.long().ldexp_(ad.tensor(2))
+ad.ldexp(x.half(), ad.tensor(3))
+ad.ldexp(x.half(), y.half())
+ad.ldexp(x.bfloat16(), ad.tensor([1, 0, 2, -3]))
+ad.ldexp(x.long(), y.half())
+ad.ldexp(ad.tensor(1.5, dtype=ad.float16), ad.tensor(2.0, dtype=ad.float16))
+ad.heaviside(x.int(), y.int())
+ad.cov(x[:1])
+ad.cov(x[:1], aweights=ad.tensor([0.5, 1.0, 0.25, 2.0]))
+ad.cov(x.half(), aweights=ad.tensor([0.5, 1.0, 0.25, 2.0]).double())
+ad.corrcoef(x[:1])
+ad.diff(x, 0, prepend=y)
+ad.histogram(ad.tensor([2.0, 2.0]), 2)
+ad.histogram(ad.tensor(3.0), 1, density=True)
+ad.histogram(ad.tensor([]), 2)
+ad.histogram(x, 2, range=(2.0, 2.0))
+ad.histc(ad.tensor([2.0, 2.0]), 4)
+ad.arange(-0.9, 2.1, 2.0, dtype=ad.int32)
+ad.arange(2.1, -2.9, -1.0, dtype=ad.int32)
+ad.arange(0.5, 5.5, 1.5, dtype=ad.int32)
+ad.linspace(4.7, 9.9, 5, dtype=ad.int64)
+ad.linspace(4.3, 0, 9, dtype=ad.uint8)
+ad.logspace(0.7, 2.9, 5, dtype=ad.int64)
+ad.gather(x, 0, ad.tensor([[0, 1], [2, 0]], dtype=ad.int32))
+x.scatter(0, ad.tensor([[0, 1], [2, 0]], dtype=ad.int32), y)
+x.scatter_add(0, ad.tensor([[0, 1], [2, 0]], dtype=ad.int32), y)
+x.scatter_reduce(1, ad.tensor([[0, 0], [3, 1]], dtype=ad.int32), y, "amax")
+ad.take_along_dim(x, ad.tensor([[0, 1]], dtype=ad.int32), 0)
+ad.index_reduce(ad.tensor(2.0), 0, ad.tensor([0]), ad.tensor(3.0), "prod")
+x.int().sum_to_size(1, 4)
+x.int().sum_to_size(3, 4)
+ad.cat(x)
+ad.stack(x)
 ad.gradient(ad.arange(4))
 ad.gradient(x[:, :1])
 ad.gradient(x, spacing=(1.0,), dim=(0, 1))
@@ -242,7 +383,48 @@ ad.cholesky_solve(ad.ones(3), s)
 ad.cholesky_solve(ad.ones(2, 1), s)
 ad.cholesky_inverse(x)
 """
-PLAIN = [line for text in (MAKING, OUTCOMES, OF_MATRICES) for line in text.strip().splitlines()]
+OF_INTEGERS = """
+ad.linalg.lu_factor_ex(s.mT)
+ad.linalg.lu_factor_ex(x)
+ad.linalg.lu_factor_ex(ad.tensor([[1.0, 2.0], [2.0, 4.0]]))
+ad.linalg.lu_factor_ex(ad.zeros(2, 3, 3))
+ad.linalg.lu_factor_ex(ad.zeros(2, 0, 3))
+ad.linalg.lu_factor(ad.ones(2, 2))
+ad.linalg.lu_factor(s, pivot=False)
+ad.linalg.lu(u)
+ad.lu(s, get_infos=True)
+s.lu()
+ad.lu_unpack(*ad.linalg.lu_factor(s), unpack_data=False)
+ad.lu_unpack(*ad.linalg.lu_factor(s), unpack_pivots=False)
+ad.lu_unpack(s, ad.tensor([5, 5, 5], dtype=ad.int32))
+ad.lu_unpack(s, ad.tensor([1, 2, 3]))
+ad.linalg.lu_solve(*ad.linalg.lu_factor(s), u)
+ad.linalg.lu_solve(s, ad.tensor([5, 5, 5], dtype=ad.int32), x)
+ad.linalg.lu_solve(s, ad.tensor([1, 2, 3], dtype=ad.int32), x.mT)
+ad.svd(x, some=False)[0].shape
+ad.svd(x, compute_uv=False)
+ad.qr(x.mT, some=False)[0].shape
+x.svd()[2].shape
+ad.i0(ad.tensor([1, 2]))
+ad.special.i1e(ad.tensor([1, 2]))
+ad.special.erfcx(ad.tensor([True, False]))
+ad.special.ndtri(ad.tensor([0, 1]))
+ad.special.zeta(ad.tensor([2]), 1)
+ad.special.zeta(2, ad.tensor([1.0]))
+ad.special.zeta(2, 1)
+ad.special.xlog1py(ad.tensor([0, 1]), ad.tensor([2.0, 1.0]).double())
+ad.special.entr(ad.tensor([0.0, -1.0, 1.0]), out=ad.empty(3, dtype=ad.float64))
+ad.special.psi(u)
+ad.special.exp2(ad.tensor([3]))
+ad.special.round(u, decimals=1)
+ad.mvlgamma(ad.tensor([3, 4]), 2)
+ad.mvlgamma(u, 0)
+ad.mvlgamma(u, 1.5)
+u.mvlgamma_(2)
+ad.tensor([3]).mvlgamma_(2)
+ad.tensor([3]).i0_()
+"""
+PLAIN = _lines(MAKING, OUTCOMES, OF_MATRICES, OF_INTEGERS)
 
 
 def operands(lib: Any, text: str, dtype: str) -> dict[str, Any]:

@@ -1,0 +1,90 @@
+"""The modified Bessel functions of the first kind, of order 0 and 1, and these times exp(-|x|).
+
+By the power series up to 20, whose terms are all positive, and beyond by the asymptotic series,
+whose least term is below half a unit of float64 there.
+"""
+
+from __future__ import annotations
+
+import functools
+import math
+from fractions import Fraction
+from typing import Any
+
+from autodiff.expr import Expr, build
+from autodiff.ops.declare import declare, exp, where
+from autodiff.ops.special import PI, _abs, _polynomial
+
+FAR = 20.0
+
+
+@functools.cache
+def _near_terms(order: int) -> tuple[float, ...]:
+    """Of (x/2)^2: 1 / (k! (k + order)!)."""
+    return tuple(1 / (math.factorial(k) * math.factorial(k + order)) for k in range(46))
+
+
+@functools.cache
+def _far_terms(order: int) -> tuple[float, ...]:
+    """Of 1/x: each term the last times ((2k - 1)^2 - 4 order^2) / 8k."""
+    terms = [Fraction(1)]
+    for k in range(1, 34):
+        terms.append(terms[-1] * ((2 * k - 1) ** 2 - 4 * order**2) / (8 * k))
+    return tuple(map(float, terms))
+
+
+def _bessel(order: int, scaled: bool) -> Any:
+    def expand(x: Expr) -> Expr:
+        t = _abs(x)
+        half = t * 0.5
+        series = _polynomial(half * half, _near_terms(order))
+        near = (half * series if order else series) * (exp(-t) if scaled else 1.0)
+        r = build("reciprocal", t)
+        far = _polynomial(r, _far_terms(order)) * build("rsqrt", t) / math.sqrt(2 * PI)
+        if not scaled:
+            far = far * exp(half) * exp(half)  # finite as long as the product is
+        y = where(t <= FAR, near, far)
+        return where(x < 0, -y, y) if order else y
+
+    return expand
+
+
+def _reference(order: int, scaled: bool) -> Any:
+    """The power series, summed exactly."""
+
+    def value(x: float) -> float:
+        square, total, term = Fraction(x) ** 2 / 4, Fraction(0), Fraction(1)
+        for k in range(40):
+            total += term
+            term = term * square / ((k + 1) * (k + 1 + order))
+        power = float(total * (Fraction(x) / 2) ** order)
+        return power * math.exp(-abs(x)) if scaled else power
+
+    return value
+
+
+def _slope_of_i1(scaled: bool) -> Any:
+    """I1' = I0 - I1 / x, a half at 0."""
+
+    def vjp(g: Expr, y: Expr, x: Expr) -> tuple[Expr]:
+        safe = where(x == 0, 1.0, x)
+        less = build("reciprocal", safe) + (build("sign", x) if scaled else 0.0)
+        return (g * where(x == 0, 0.5, build("i0e" if scaled else "i0", x) - y * less),)
+
+    return vjp
+
+
+_SCALED = "exp(-|input|) times "
+_DOC = "the modified Bessel function of the first kind of order "
+declare("i0", 1, _DOC.capitalize() + "0.", lambda g, y, x: (g * build("i1", x),),
+        expand=_bessel(0, False), result="float", reference=_reference(0, False))  # fmt: skip
+declare("i0e", 1, f"{_SCALED}{_DOC}0.",
+        lambda g, y, x: (g * (build("i1e", x) - build("sign", x) * y),),
+        expand=_bessel(0, True), result="float", reference=_reference(0, True), public=False,
+        grad_name="SpecialI0EBackward0")  # fmt: skip
+declare("i1", 1, _DOC.capitalize() + "1.", _slope_of_i1(False),
+        expand=_bessel(1, False), result="float", reference=_reference(1, False), public=False,
+        grad_name="SpecialI1Backward0")  # fmt: skip
+declare("i1e", 1, f"{_SCALED}{_DOC}1.", _slope_of_i1(True),
+        expand=_bessel(1, True), result="float", reference=_reference(1, True), public=False,
+        grad_name="SpecialI1EBackward0")  # fmt: skip
