@@ -17,6 +17,7 @@ CONTAINERS = {
     *("Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"),
     "DataParallel",
     *("MLP", "Neuron"),  # made of Linear
+    "DataParallel",
 }
 # What takes more than one tensor, or gives another width.
 SEVERAL = {
