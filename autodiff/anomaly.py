@@ -21,6 +21,7 @@ __all__ = [
     "is_anomaly_check_nan_enabled",
     "is_anomaly_enabled",
     "lines",
+    "set_anomaly_enabled",
     "set_detect_anomaly",
     "watching",
 ]
@@ -50,6 +51,8 @@ class _Watchers(threading.local):
 
     def __init__(self) -> None:
         self.stack: list[Callable[[Any], object]] = []
+        self.packing: list[Any] = []  # saved_tensors_hooks, of which the last is used
+        self.refusal: str | None = None  # why there may be none
 
 
 class _State:
@@ -164,6 +167,17 @@ class detect_anomaly(set_detect_anomaly):  # noqa: N801 - PyTorch's name
 
     def __enter__(self) -> None:
         super().__init__(True, self.check_nan)
+
+
+def set_anomaly_enabled(enabled: bool, check_nan: bool = True) -> None:
+    """Switch `detect_anomaly` on or off, until it is told again.
+
+    >>> ad.set_anomaly_enabled(True)
+    >>> ad.is_anomaly_enabled()
+    True
+    >>> ad.set_anomaly_enabled(False)
+    """
+    _set(flag(enabled, "set_anomaly_enabled"), flag(check_nan, "set_anomaly_enabled"))
 
 
 def is_anomaly_enabled() -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from autodiff import anomaly
 from autodiff.methods import ALIASES, METHODS
 from autodiff.ops import (
     arithmetic,
@@ -38,6 +39,7 @@ from autodiff.ops import (
     products,
     random,
     ranks,
+    reals,
     rearrange,
     reductions,
     regions,
@@ -54,11 +56,13 @@ from autodiff.ops import (
     tallies,
     typed,
     views,
+    windows,
 )
 from autodiff.ops.guard import guarded
 from autodiff.ops.keywords import placed, with_out, with_outs
 
 _BY_MODULE: dict[Any, str] = {
+    anomaly: "is_anomaly_check_nan_enabled is_anomaly_enabled set_anomaly_enabled",
     arithmetic: "add sub rsub div pow where clamp clamp_min clamp_max addcmul addcdiv lerp "
     "logit nan_to_num polygamma round positive",
     comparing: "equal isclose allclose result_type",
@@ -84,6 +88,8 @@ _BY_MODULE: dict[Any, str] = {
     "cartesian_prod hstack vstack dstack column_stack",
     scatter: "scatter scatter_add scatter_reduce",
     placing: "index_copy index_fill index_put take put masked_scatter",
+    reals: "nextafter frexp range pdist isreal is_conj is_neg real angle",
+    windows: "hann_window hamming_window blackman_window bartlett_window kaiser_window",
     reductions: "sum mean prod max min amax amin argmax argmin any all",
     contraction: "matmul mm bmm mv dot",
     blended: "addmm addmv addr addbmm baddbmm",
@@ -119,22 +125,24 @@ cat column_stack diag dstack gather hstack index_add index_copy index_select mas
 scatter scatter_add scatter_reduce stack take take_along_dim tril triu vstack
 all any amax amin argmax argmin logsumexp mean nansum nonzero prod std sum var
 arange empty eye full linspace ones zeros
-float_power gcd histc index_reduce lcm ldexp renorm
+float_power gcd histc index_reduce lcm ldexp nextafter renorm
 isin isneginf isposinf logspace msort mvlgamma nanmean
 """
 _WITH_OUTS = "aminmax max min mode histogram sort topk"  # results of two tensors, or one
 # Written over their first argument: the methods of these names.
 _IN_PLACE = """
-abs_ acos_ acosh_ addmv_ as_strided_ asin_ asinh_ atan_ atanh_ ceil_ clamp_ clamp_max_ clamp_min_
-clip_ cos_ cosh_ deg2rad_ erf_ erfc_ exp2_ exp_ expm1_ fill_ floor_ frac_ i0_ index_put_ log10_
-log1p_ log2_ log_ logit_ nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ relu_ round_ rsqrt_
-sigmoid_ sin_ sinc_ sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_
+abs_ acos_ acosh_ addmv_ arccos_ arccosh_ arcsin_ arcsinh_ arctan_ arctanh_ as_strided_ asin_
+asinh_ atan_ atanh_ ceil_ clamp_ clamp_max_ clamp_min_ clip_ cos_ cosh_ deg2rad_ erf_ erfc_ exp2_
+exp_ expm1_ fill_ fix_ floor_ frac_ gcd_ i0_ index_put_ lcm_ ldexp_ log10_ log1p_ log2_ log_ logit_
+nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ relu_ resize_as_ round_ rsqrt_ sigmoid_ sin_ sinc_
+sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_
 """
 _MAKERS = """
 tensor as_tensor asarray scalar_tensor arange empty empty_like empty_strided eye full full_like
 linspace logspace
 ones ones_like zeros zeros_like rand rand_like randint randint_like randn randn_like randperm
-tril_indices triu_indices
+tril_indices triu_indices range
+hann_window hamming_window blackman_window bartlett_window kaiser_window
 """
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import threading
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -129,6 +130,10 @@ class _Walk:
             return True
         return node in self.targets or node in self.needed
 
+    def reaches(self, node: Node | None) -> bool:
+        """Whether the gradient at a node will be known."""
+        return node in self.uses and node is not None and self.wants(node)
+
     def is_plain(self) -> bool:
         """Whether there is no more to do at a node than to run it."""
         return not self.hooks and self.targets is None
@@ -162,6 +167,15 @@ class _Walk:
         if not self.keep and node.saved:
             node.saved = None
         return grads
+
+
+class _Walking(threading.local):
+    """The backward pass that this thread is in."""
+
+    walk: Any = None
+
+
+walking = _Walking()
 
 
 class _WatchedWalk(_Walk):
@@ -329,7 +343,8 @@ def _walk(
     walk = make(roots, keep, create, targets)
     if walk.needed:
         walk.needed.difference_update(stops)
-    previous = mode.grad
+    previous, outer = mode.grad, walking.walk
+    walking.walk = walk
     set_grad(create)
     try:
         for node, g in starts:
@@ -338,6 +353,7 @@ def _walk(
         walk.run(roots)
     finally:
         set_grad(previous)
+        walking.walk = outer
     return walk
 
 

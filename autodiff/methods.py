@@ -39,6 +39,7 @@ from autodiff.ops import (
     products,
     random,
     ranks,
+    reals,
     rearrange,
     reductions,
     regions,
@@ -304,6 +305,7 @@ _BY_MODULE: dict[Any, str] = {
     scan: "cumsum cumsum_ cumprod cumprod_ cummax cummin logcumsumexp",
     sorting: "sort argsort topk",
     ranks: "kthvalue median nanmedian nanquantile quantile",
+    reals: "nextafter frexp isreal is_conj is_neg angle real",
     searching: "unique unique_consecutive",
     normalize: "softmax log_softmax logsumexp",
     statistics: "var std",
@@ -323,7 +325,7 @@ _BY_MODULE: dict[Any, str] = {
 }
 
 # Their in-place methods write the result over the first operand.
-_OVERWRITTEN = "mvlgamma ldexp gcd lcm renorm index_reduce"
+_OVERWRITTEN = "nextafter mvlgamma ldexp gcd lcm renorm index_reduce"
 
 
 def _methods() -> dict[str, Callable[..., Any]]:
@@ -354,6 +356,7 @@ def _methods() -> dict[str, Callable[..., Any]]:
     for name, d in {**{d.name: d for d in dtypes.ALL}, **dtypes.ALIASES}.items():
         if name in ("bool", "int", "long", "half", "bfloat16", "float", "double"):
             table[name] = _converter(name, d)
+    table["byte"] = _converter("byte", dtypes.uint8)
     table |= {
         "__getitem__": indexing.getitem,
         "__setitem__": indexing.setitem,
@@ -409,6 +412,10 @@ ALIASES = {
     "sgn": "sign",
     "sgn_": "sign_",
     "trapz": "trapezoid",
+    "conj": "real",
+    "conj_physical": "real",
+    "resolve_conj": "real",
+    "resolve_neg": "real",
     "swapdims": "transpose",
     "moveaxis": "movedim",
     "swapdims_": "transpose_",
@@ -427,10 +434,12 @@ ALIASES = {
     "broadcast_to": "expand",
 }
 METHODS = _methods()
+del METHODS["real"]  # which is a property
 PROPERTIES: dict[str, Callable[[Tensor], Any]] = {
     "T": rearrange.T,
     "mT": views.mT,
     "H": rearrange.H,
+    "real": reals.real,
     "mH": rearrange.mH,
 }
 

@@ -50,7 +50,10 @@ PAGES: dict[str, tuple[str, str]] = {
         "distributions distributions.constraints",
     ),
     "operations": ("More operations", ""),
-    "autograd": ("Gradients and grad modes", "autograd autograd.functional gradcheck nonfinite"),
+    "autograd": (
+        "Gradients and grad modes",
+        "autograd autograd.functional autograd.graph gradcheck nonfinite",
+    ),
     "linalg": ("Linear algebra", "linalg"),
     "func": ("Function transforms", "func"),
     "compile": ("Compiled functions and recomputation", "compiled utils.checkpoint"),
@@ -70,7 +73,7 @@ PAGES: dict[str, tuple[str, str]] = {
 # Where `autodiff.<name>` is told, by the module that defines it.
 THEMES = {
     "tensors": "create convert dlpack cast tensor descriptor values methods dtypes shapes "
-    "devices native _format typed settings storage",
+    "devices native _format typed settings storage windows reals",
     "pointwise": "arithmetic overwriting comparing fused elementwise special activations powers",
     "reductions": "reductions derived statistics normalize scan ranks tallies calculus",
     "products": "contraction products blended chains einsum covariance norms",
@@ -78,7 +81,7 @@ THEMES = {
     "indexing": "gather indexing placing scatter assign sorting searching embedded",
     "random": "random draws generator",
     "func": "func",
-    "autograd": "graph grad_mode autograd gradcheck nonfinite anomaly",
+    "autograd": "amp graph grad_mode autograd gradcheck nonfinite anomaly",
     "linalg": "linalg matrices systems triangular lu determinants matrix_names spectral equations",
     "compile": "compiled",
     "io": "io",

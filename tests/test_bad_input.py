@@ -85,7 +85,7 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "bools have no norm and no convolution, and a str is no size",
     ),
     (
-        r"functional|nn\.\w+\(|torch\.(split|tensordot|norm)\(|fuse_\w+_weights\(",
+        r"functional|multi_grad_hook|nn\.\w+\(|torch\.(split|tensordot|norm)\(|fuse_\w+_weights\(",
         "AttributeError",
         "TypeError",
         "what is no tensor is a TypeError, also where PyTorch asks it for an attribute first",
@@ -323,7 +323,7 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
 ]
 # Messages that cannot name the value: Python's own, or a value that is right in itself.
 UNSAID = [
-    r"nn\.Conv\w+\((\d, )?1\.5|interpolate\(h, size=None",  # PyTorch's very words
+    r"nn\.Conv\w+\((\d, )?1\.5|(interpolate|upsample\w*)\(h, size=None",  # PyTorch's very words
     r"^x \* |\* x$",  # Python tries to repeat the sequence
     r"(randint_like|index_put_|backward|grad|Function\.forward)\(.*None",
     r"(diagonal|as_strided)_scatter\(",  # sizes that differ are at fault first
@@ -394,7 +394,8 @@ WITHOUT_ROW = {
     "Generator": "__reduce__ __setstate__",
     "dtype": "__repr__ __reduce__ __setattr__ __delattr__ is_complex=",
     "random": "Generator default_generator",
-    "autograd": "functional Function gradcheck gradgradcheck "  # [lines] has them
+    "autograd.graph": "disable_saved_tensors_hooks",
+    "autograd": "functional graph Function gradcheck gradgradcheck "  # [lines] has them
     "is_anomaly_enabled is_anomaly_check_nan_enabled is_grad_enabled",
     "nn": "Module functional init parallel utils Neuron MLP",
     "nn.Module": "forward cuda",
@@ -427,6 +428,7 @@ MODULES: dict[str, Any] = {
     "torch": ad,
     "random": ad.random,
     "autograd": ad.autograd,
+    "autograd.graph": ad.autograd.graph,
     "linalg": ad.linalg,
     "nn": nn,
     "nn.functional": nn.functional,

@@ -16,7 +16,6 @@ WIDTH = 96
 CONTAINERS = {
     *("Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"),
     *("MLP", "Neuron"),  # made of Linear
-    "DataParallel",
 }
 # What takes more than one tensor, or gives another width.
 SEVERAL = {

@@ -6,7 +6,7 @@ from autodiff.anomaly import (
     is_anomaly_enabled,
     set_detect_anomaly,
 )
-from autodiff.autograd import functional
+from autodiff.autograd import functional, graph
 from autodiff.autograd.function import Function
 from autodiff.autograd.variable import Variable
 from autodiff.grad_mode import (
@@ -29,6 +29,7 @@ __all__ = [
     "grad",
     "gradcheck",
     "gradgradcheck",
+    "graph",
     "inference_mode",
     "is_anomaly_check_nan_enabled",
     "is_anomaly_enabled",

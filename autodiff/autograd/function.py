@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple, TypeVar, cast
 
 from autodiff import dtypes
+from autodiff.anomaly import watchers
 from autodiff.grad_mode import is_grad_enabled, no_grad
 from autodiff.native import lib
 from autodiff.node import Cotangents, Node, freed, mode, overwritten, version_sum
@@ -41,6 +42,8 @@ class Saved(NamedTuple):
     version: int
     tensor: Tensor | None
     output: int
+    edge: Node | None = None
+    unpack: Callable[[], Any] | None = None  # of what saved_tensors_hooks packed
 
 
 class FunctionNode(Node):
@@ -103,10 +106,14 @@ class FunctionNode(Node):
         return tuple(None if s is None else self._restored(s) for s in saved)
 
     def _restored(self, s: Saved) -> Tensor:
-        if lib.ad_version(s.p) != s.version:
+        if s.unpack is not None:
+            s = s._replace(p=s.unpack())
+        elif lib.ad_version(s.p) != s.version:
             raise overwritten(self, (s.p,), lib.ad_version(s.p) - s.version)
         if s.tensor is not None:
             return s.tensor
+        if s.output < 0:
+            return wrap(s.p, s.edge)
         return wrap(s.p, self if self._single else FunctionOutput(self, s.output))
 
     # ---- the node ----
@@ -354,6 +361,9 @@ def _saved(x: Tensor | None, outputs: Sequence[Any], args: Sequence[Any]) -> Sav
         return None
     version = version_sum((x._p,))
     place = next((i for i, y in enumerate(outputs) if y is x), -1)
+    if watchers.packing:
+        unpack = watchers.packing[-1].packed(x._p)
+        return Saved(None, version, None, place, None if place >= 0 else live_node(x), unpack)
     if place >= 0:
         return Saved(x._p, version, None, place)
     return Saved(x._p, version, x, -1)

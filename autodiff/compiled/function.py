@@ -10,6 +10,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from autodiff.anomaly import watchers
 from autodiff.changes import recorder_here
 from autodiff.compiled.check import check
 from autodiff.compiled.generated import MISS, make_quick
@@ -108,7 +109,7 @@ class Compiled:
             if self.recording:
                 raise RuntimeError(f"{self.name()}: a compiled function called itself")
             return self.fn(*args, **kwargs)  # a part of what is being recorded
-        if lib.ad_watching():
+        if lib.ad_watching() or watchers.packing:
             return self.fn(*args, **kwargs)  # detect_nonfinite() looks at each native call
         tensors: list[Tensor] = []
         key = key_of((args, kwargs), tensors)

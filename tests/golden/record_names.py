@@ -128,6 +128,11 @@ ad.triangular_solve(x, s)[0]
 ad.triangular_solve(x, s, False, True, True)[0]
 """
 OF_SPECIAL = """
+ad.frexp(x)[0]
+ad.pdist(x)
+ad.pdist(x, 1.5)
+F.pdist(x, 3.0)
+ad.angle(x) + x
 ad.mvlgamma(x * x + 2, 3)
 ad.special.multigammaln(p + 1, 1)
 ad.special.expit(x)
@@ -384,6 +389,50 @@ ad.cholesky_solve(ad.ones(2, 1), s)
 ad.cholesky_inverse(x)
 """
 OF_INTEGERS = """
+ad.frexp(ad.tensor([0.0, 3.5, -1.0, float("inf"), float("nan"), 1e-45, 1e-39]))
+ad.frexp(ad.tensor([0.0, 3.5, 5e-324, 1e308], dtype=ad.float64))
+ad.frexp(ad.tensor([1]))
+ad.nextafter(x, y)
+ad.nextafter(ad.tensor([0.0, -0.0, 1.0, float("inf"), float("nan")]), ad.tensor(-2.0))
+ad.nextafter(ad.tensor([1.0]), ad.tensor([2.0], dtype=ad.float64))
+ad.nextafter(ad.tensor([1]), ad.tensor([2]))
+x.nextafter_(y)
+ad.range(1, 4)
+ad.range(1, 4, 0.5)
+ad.range(0, 1, 0.1)
+ad.range(0, 3, dtype=ad.int64)
+ad.range(4, 1)
+ad.range(1, 4, 0)
+ad.pdist(u)
+ad.pdist(ad.ones(0, 2))
+ad.pdist(ad.ones(3, 2), p=-1)
+ad.pdist(ad.ones(3, 2).long())
+ad.isreal(x)
+ad.real(x) is x
+ad.conj(x) is x
+x.real is x
+ad.angle(ad.tensor([0.0, -2.0, float("inf"), float("nan")]))
+ad.angle(ad.tensor([1, -1]))
+ad.is_conj(x)
+x.byte().dtype
+ad.hann_window(4)
+ad.hann_window(1)
+ad.hann_window(0)
+ad.hann_window(-1)
+ad.hann_window(3, dtype=ad.int64)
+ad.hann_window(5, False, dtype=ad.float64)
+ad.hamming_window(5)
+ad.hamming_window(5, False, 0.5, 0.4)
+ad.blackman_window(6)
+ad.bartlett_window(5)
+ad.bartlett_window(5, False)
+ad.kaiser_window(5)
+ad.kaiser_window(4, False, 3.0)
+ad.autocast("cpu", enabled=False).__enter__() is None
+ad.is_autocast_enabled()
+F.upsample(h, scale_factor=2)
+F.upsample_nearest(h, 3)
+F.upsample_bilinear(h[None], (2, 3))
 ad.linalg.lu_factor_ex(s.mT)
 ad.linalg.lu_factor_ex(x)
 ad.linalg.lu_factor_ex(ad.tensor([[1.0, 2.0], [2.0, 4.0]]))

@@ -1,5 +1,6 @@
 """`nn.functional`: activations, softmax, dropout, norms, linear maps and losses as functions."""
 
+from autodiff.functions import pdist
 from autodiff.nn.functional import (
     activation,
     alignment_loss,
@@ -48,7 +49,7 @@ from autodiff.nn.functional.unpooling import *  # noqa: F403
 from autodiff.nn.functional.windows import *  # noqa: F403
 from autodiff.ops.contraction import linear
 
-__all__ = ["linear"]
+__all__ = ["linear", "pdist"]
 for _theme in (
     activation,
     attention,

@@ -27,6 +27,9 @@ __all__ = [
     "interpolate",
     "pixel_shuffle",
     "pixel_unshuffle",
+    "upsample",
+    "upsample_bilinear",
+    "upsample_nearest",
 ]
 
 # ---- interpolation: windows of the pixels that each is made of, dimension by dimension ----
@@ -360,3 +363,40 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
         )
     order = (0, 2, 1, *range(3, 3 + len(space)))
     return regroup(input, (n, groups, c // groups, *space), order, input.shape)
+
+
+def upsample(
+    input: Tensor,
+    size: Ints | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+    mode: str = "nearest",
+    align_corners: bool | None = None,
+) -> Tensor:
+    """`interpolate`, under PyTorch's first name for it.
+
+    >>> F.upsample(ad.tensor([[[1.0, 2.0]]]), scale_factor=2)
+    tensor([[[1., 1., 2., 2.]]])
+    """
+    return interpolate(input, size, scale_factor, mode, align_corners)
+
+
+def upsample_nearest(
+    input: Tensor, size: Ints | None = None, scale_factor: float | Sequence[float] | None = None
+) -> Tensor:
+    """`interpolate` by nearest pixels.
+
+    >>> F.upsample_nearest(ad.tensor([[[1.0, 2.0]]]), 4)
+    tensor([[[1., 1., 2., 2.]]])
+    """
+    return interpolate(input, size, scale_factor, "nearest")
+
+
+def upsample_bilinear(
+    input: Tensor, size: Ints | None = None, scale_factor: float | Sequence[float] | None = None
+) -> Tensor:
+    """`interpolate` of images, bilinear, with corners aligned.
+
+    >>> F.upsample_bilinear(ad.tensor([[[[1.0, 3.0]]]]), (1, 3))
+    tensor([[[[1., 2., 3.]]]])
+    """
+    return interpolate(input, size, scale_factor, "bilinear", True)

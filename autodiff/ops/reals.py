@@ -1,0 +1,190 @@
+"""Parts of floating-point numbers, and what is asked of complex ones, of which there are none."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from typing import Any, NamedTuple
+
+from autodiff.dtypes import SCALAR_NAMES, dtype, float32, float64, get_default_dtype, int32, int64
+from autodiff.node import mode
+from autodiff.ops.arithmetic import where
+from autodiff.ops.bytes import reinterpreted
+from autodiff.ops.comparing import result_type
+from autodiff.ops.convert import Dtype
+from autodiff.ops.create import arange, ones_like
+from autodiff.ops.diagonals import triu_indices
+from autodiff.ops.norms import vector_norm
+from autodiff.ops.returned import returned
+from autodiff.ops.stacking import broadcast_tensors
+from autodiff.tensor import Tensor
+
+# bits of the fraction, the exponent of 1, and an integer of the same size
+_PARTS: dict[dtype, tuple[int, int, dtype]] = {
+    float32: (23, 127, int32),
+    float64: (52, 1023, int64),
+}
+
+
+def _refused(name: str, d: dtype) -> NotImplementedError:
+    kind = SCALAR_NAMES[d.code]
+    return NotImplementedError(
+        f'"{name}" not implemented for {kind!r}: it takes float32 or float64'
+    )
+
+
+def nextafter(input: Tensor, other: Tensor) -> Tensor:
+    """The next number after input in the direction of other. NotImplementedError of other dtypes
+    than float32 and float64, and where a gradient is wanted: there is none.
+
+    >>> ad.nextafter(ad.tensor([1.0]), ad.tensor([2.0])) - 1
+    tensor([1.1921e-07])
+    """
+    d = result_type(input, other)
+    if d not in _PARTS:
+        raise _refused("nextafter", d)
+    if mode.grad and (input.requires_grad or other.requires_grad):
+        raise NotImplementedError("nextafter(): there is no derivative: detach() the operands")
+    x, y = broadcast_tensors(input.to(d), other.to(d))
+    whole = _PARTS[d][2]
+    bits = reinterpreted(x.contiguous(), whole)
+    away = (y > x) == (x > 0)
+    least = reinterpreted(ones_like(bits), d)  # of bits 1
+    moved = reinterpreted(bits + (away.to(whole) * 2 - 1), d)
+    moved = where(x == 0, least.copysign(y), moved)
+    moved = where(x == y, y, moved)
+    return where(x.isnan() | y.isnan(), x + y, moved)  # type: ignore[no-any-return]
+
+
+@returned("frexp")
+class frexp_result(NamedTuple):  # noqa: N801 - as max_result
+    """What `frexp` returns."""
+
+    mantissa: Tensor
+    exponent: Tensor
+
+
+def frexp(input: Tensor) -> frexp_result:
+    """input = mantissa * 2^exponent, |mantissa| in [1/2, 1); the exponents of 0, infinities and nan
+    are 0, and have no derivative. RuntimeError of integers.
+
+    >>> ad.frexp(ad.tensor([3.0]))
+    torch.return_types.frexp(
+    mantissa=tensor([0.7500]),
+    exponent=tensor([2], dtype=torch.int32))
+    """
+    if not input.is_floating_point():
+        raise RuntimeError("torch.frexp() only supports floating-point dtypes")
+    if input.dtype not in _PARTS:
+        raise _refused("frexp", input.dtype)
+    fraction, one, whole = _PARTS[input.dtype]
+    value = input.detach()
+    small = value.abs() < 2.0 ** (1 - one)
+    lift = small * 64
+    scaled = value * 2.0**lift
+    bits = reinterpreted(scaled.contiguous(), whole)
+    exponent = ((bits >> fraction) & (2 * one + 1)) - (one - 1) - lift
+    plain = (value == 0) | ~value.isfinite()
+    exponent = exponent.masked_fill(plain, 0).to(int32)
+    factor = 2.0 ** (-(exponent + lift).to(input.dtype))
+    mantissa = where(plain, input, input * 2.0**lift * factor)
+    return frexp_result(mantissa, exponent)
+
+
+def range(
+    start: Any, end: Any, step: Any = 1, *, dtype: Dtype = None, requires_grad: bool = False
+) -> Tensor:
+    """start, start + step, ... up to the end, which is included: floats unless told otherwise.
+
+    `arange` took its place.
+
+    >>> import warnings
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     ad.range(1, 4)
+    tensor([1., 2., 3., 4.])
+    """
+    warnings.warn(
+        "torch.range is deprecated and will be removed in a future release because its behavior is "
+        "inconsistent with Python's range builtin. Instead, use torch.arange, which produces "
+        "values in [start, end).",
+        UserWarning,
+        stacklevel=3,
+    )
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if (step > 0) != (start <= end) and start != end:
+        raise RuntimeError("upper bound and lower bound inconsistent with step sign")
+    if not all(math.isfinite(v) for v in (start, end, step)):
+        raise RuntimeError(f"unsupported range: {start} -> {end}")
+    n = int((end - start) / step) + 1
+    d = dtype or get_default_dtype()
+    y: Tensor = arange(n, dtype=float64 if d.is_floating_point else int64) * step + start
+    return y.to(d).requires_grad_(requires_grad)
+
+
+def pdist(input: Tensor, p: float = 2.0) -> Tensor:
+    """The p-norm distances of each two rows of a matrix, the first with the others, and so on.
+
+    >>> ad.pdist(ad.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]]))
+    tensor([5.0000, 1.0000, 4.2426])
+    """
+    if input.ndim != 2:
+        raise RuntimeError(f"pdist only supports 2D tensors, got: {input.ndim}D")
+    if not input.is_floating_point():
+        raise RuntimeError("pdist only supports floating-point dtypes")
+    if not p >= 0:
+        raise RuntimeError(f"pdist only supports non-negative p values, not {p}")
+    n = input.shape[0]
+    i, j = triu_indices(n, n, 1)
+    return vector_norm(input[i] - input[j], p, 1)
+
+
+# ---- what there is to say of real numbers ----
+
+
+def isreal(input: Tensor) -> Tensor:
+    """True for each element.
+
+    >>> ad.isreal(ad.tensor([1.5]))
+    tensor([True])
+    """
+    return ones_like(input).bool()
+
+
+def is_conj(input: Tensor) -> bool:
+    """False: nothing is complex.
+
+    >>> ad.is_conj(ad.ones(1))
+    False
+    """
+    return bool(input._p.ndim < 0)
+
+
+def is_neg(input: Tensor) -> bool:
+    """False: no tensor is negated when it is read.
+
+    >>> ad.is_neg(ad.ones(1))
+    False
+    """
+    return bool(input._p.ndim < 0)
+
+
+def real(input: Tensor) -> Tensor:
+    """The tensor itself: all numbers are real; so `conj`, `resolve_conj` and `resolve_neg`.
+
+    >>> x = ad.ones(1)
+    >>> ad.real(x) is x, ad.conj(x) is x
+    (True, True)
+    """
+    return input[...] if input._p.ndim < 0 else input
+
+
+def angle(input: Tensor) -> Tensor:
+    """pi for negative numbers, 0 for others, nan for nan.
+
+    >>> ad.angle(ad.tensor([1.0, -1.0]))
+    tensor([0.0000, 3.1416])
+    """
+    x = input if input.is_floating_point() else input.to(get_default_dtype())
+    return where(x < 0, math.pi, where(x.isnan(), x, 0.0))  # type: ignore[no-any-return]
