@@ -24,6 +24,15 @@ from autodiff.dtypes import (
     set_default_dtype,
     uint8,
 )
+from autodiff.formats import (
+    channels_last,
+    channels_last_3d,
+    contiguous_format,
+    layout,
+    memory_format,
+    preserve_format,
+    strided,
+)
 from autodiff.functions import *  # noqa: F403 - one table lists them
 from autodiff.grad_mode import (
     enable_grad,
@@ -55,7 +64,10 @@ __all__ = [
     "autograd",
     "bfloat16",
     "bool",
+    "channels_last",
+    "channels_last_3d",
     "compile",
+    "contiguous_format",
     "default_generator",
     "device",
     "double",
@@ -79,21 +91,27 @@ __all__ = [
     "int64",
     "is_grad_enabled",
     "is_inference_mode_enabled",
+    "layout",
     "long",
+    "memory_format",
     "no_grad",
     "pointwise",
+    "preserve_format",
     "promote_types",
     "random",
     "set_default_dtype",
     "set_grad_enabled",
     "set_num_threads",
     "set_printoptions",
+    "strided",
     "uint8",
 ]
 __all__ += functions.__all__
 
 if TYPE_CHECKING:
+    from autodiff import accelerator as accelerator
     from autodiff import amp as amp
+    from autodiff import backends as backends
     from autodiff import cuda as cuda
     from autodiff import data as data
     from autodiff import distributions as distributions
@@ -105,7 +123,6 @@ if TYPE_CHECKING:
     from autodiff import special as special
     from autodiff import utils as utils
     from autodiff.amp import autocast as autocast
-    from autodiff.amp import is_autocast_enabled as is_autocast_enabled
     from autodiff.at_top import *  # noqa: F403
     from autodiff.compiled import compile as compile
     from autodiff.func import vmap as vmap
@@ -114,14 +131,11 @@ if TYPE_CHECKING:
     from autodiff.nonfinite import NonFiniteError as NonFiniteError
     from autodiff.nonfinite import detect_nonfinite as detect_nonfinite
 
-_MODULES = {"cuda", "data", "distributions", "func", "io", "linalg", "nn", "optim"}
-_MODULES |= {"amp", "special", "utils"}
 _LATE: dict[str, str] = {
     "NonFiniteError": "autodiff.nonfinite",
     "autocast": "autodiff.amp",
     "compile": "autodiff.compiled",
     "detect_nonfinite": "autodiff.nonfinite",
-    "is_autocast_enabled": "autodiff.amp",
     "load": "autodiff.io",
     "save": "autodiff.io",
     "vmap": "autodiff.func",
@@ -136,9 +150,14 @@ pixel_unshuffle prelu rms_norm rrelu rrelu_ selu selu_ threshold threshold_
 _LATE |= dict.fromkeys(_AT_TOP.split(), "autodiff.at_top")
 
 
+_MODULES = """
+accelerator amp backends cuda data distributions func io linalg nn optim special utils
+"""
+
+
 def __getattr__(name: str) -> Any:
     """What is imported when it is first asked for."""
-    if name in _MODULES:
+    if name in _MODULES.split():
         return importlib.import_module(f"autodiff.{name}")
     if name in _LATE:
         return getattr(importlib.import_module(_LATE[name]), name)

@@ -1,58 +1,190 @@
-"""`autodiff.amp`: what scripts need that can do without automatic mixed precision."""
+"""`autodiff.amp`: mixed precision as scripts write it. Products stay in float32 here."""
 
 from __future__ import annotations
 
-import contextlib
+import functools
 import warnings
+from collections.abc import Callable, Iterable
 from typing import Any
 
-from autodiff.devices import device as _device
+from autodiff import dtypes
+from autodiff.grad_mode import no_grad
+from autodiff.optim import Optimizer
+from autodiff.tensor import Tensor
 
-__all__ = ["autocast", "is_autocast_enabled"]
+__all__ = ["GradScaler", "autocast"]
 
 
-class autocast(contextlib.ContextDecorator):  # noqa: N801 - PyTorch's name
-    """A context, or a decorator, that changes nothing where it is not enabled, or is for a device
-    there is none of (with a warning). NotImplementedError where it is enabled for the CPU.
+class autocast:  # noqa: N801 - PyTorch's name
+    """A block, or a function's body, in which PyTorch would round some operands to 16 bits.
 
-    >>> with ad.autocast("cpu", enabled=False):
-    ...     ad.ones(1).dtype
-    torch.float32
+    Everything is computed in float32 all the same, and a warning says so: that is as fast here, and
+    nearer to the truth. For "cuda" PyTorch, too, would do nothing where there is no GPU.
+
+    >>> with ad.amp.autocast("cpu", enabled=False):
+    ...     y = ad.ones(2, 2) @ ad.ones(2, 2)
     """
 
     def __init__(
         self,
-        device_type: str,
-        dtype: Any = None,
+        device_type: Any,
+        dtype: dtypes.dtype | None = None,
         enabled: bool = True,
         cache_enabled: bool | None = None,
     ) -> None:
         if not isinstance(device_type, str):
-            raise ValueError(f"Expected `device_type` of type `str`, got: `{type(device_type)}`")
-        if _device(device_type).type != "cpu":
-            if enabled:
-                warnings.warn(
-                    f"User provided device_type of '{device_type}', but {device_type.upper()} is "
-                    "not available. Disabling",
-                    stacklevel=2,
-                )
-        elif enabled:
-            raise NotImplementedError(
-                "autocast(): there is no automatic mixed precision. Pass enabled=False, or convert "
-                "the module and its inputs with .to(bfloat16)"
+            kind = type(device_type).__name__
+            raise ValueError(f"Expected `device_type` of type `str`, got: `{kind}`")
+        if enabled and device_type == "cuda":
+            warnings.warn(
+                "User provided device_type of 'cuda', but CUDA is not available. Disabling",
+                stacklevel=2,
             )
+        elif enabled and dtype is not dtypes.float32:
+            warnings.warn("autocast: computing in float32, not in 16 bits", stacklevel=2)
 
     def __enter__(self) -> autocast:
         return self
 
-    def __exit__(self, *exc: object) -> None:
-        return None
+    def __exit__(self, *failure: object) -> None:
+        pass
+
+    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            with self:
+                return function(*args, **kwargs)
+
+        return call
 
 
-def is_autocast_enabled(device_type: str | None = None) -> bool:
-    """False: there is no automatic mixed precision.
+class GradScaler:
+    """Multiplies losses, so that gradients of 16 bits do not vanish, and divides the gradients.
 
-    >>> ad.is_autocast_enabled("cpu")
-    False
+    A step whose gradients are not finite is left out and halves the scale; it doubles after
+    `growth_interval` steps that were not. For "cuda", where there is no GPU, nothing is scaled.
+
+    >>> w = ad.ones(1, requires_grad=True)
+    >>> optimizer, scaler = optim.SGD([w], lr=0.5), ad.amp.GradScaler("cpu")
+    >>> scaler.scale(w.sum()).backward()
+    >>> scaler.step(optimizer)
+    >>> scaler.update()
+    >>> w
+    tensor([0.5000], requires_grad=True)
     """
-    return False
+
+    def __init__(
+        self,
+        device: str = "cuda",
+        init_scale: float = 65536.0,
+        growth_factor: float = 2.0,
+        backoff_factor: float = 0.5,
+        growth_interval: int = 2000,
+        enabled: bool = True,
+    ) -> None:
+        if enabled and device == "cuda":
+            warnings.warn(
+                "torch.cuda.amp.GradScaler is enabled, but CUDA is not available.  Disabling.",
+                stacklevel=2,
+            )
+            enabled = False
+        if enabled and not growth_factor > 1:
+            raise AssertionError("The growth factor must be > 1.0.")
+        if enabled and not backoff_factor < 1:
+            raise AssertionError("The backoff factor must be < 1.0.")
+        self._enabled = enabled
+        self._state = {
+            "scale": float(init_scale),
+            "growth_factor": growth_factor,
+            "backoff_factor": backoff_factor,
+            "growth_interval": growth_interval,
+            "_growth_tracker": 0,
+        }
+        self._found: dict[int, bool] = {}  # whether what an optimizer has is not finite
+        self._stepped: set[int] = set()
+
+    def scale(self, outputs: Any) -> Any:
+        """A tensor, or each of a list or tuple of them, times the scale."""
+        if not self._enabled:
+            return outputs
+        if isinstance(outputs, Tensor):
+            return outputs * self._state["scale"]
+        if isinstance(outputs, Iterable):
+            scaled = map(self.scale, outputs)
+            return type(outputs)(scaled) if isinstance(outputs, (list, tuple)) else scaled
+        raise ValueError("outputs must be a Tensor or an iterable of Tensors")
+
+    def unscale_(self, optimizer: Optimizer) -> None:
+        """Divide an optimizer's gradients by the scale. RuntimeError for a second time."""
+        if not self._enabled:
+            return
+        if id(optimizer) in self._stepped:
+            raise RuntimeError("unscale_() is being called after step().")
+        if id(optimizer) in self._found:
+            raise RuntimeError(
+                "unscale_() has already been called on this optimizer since the last update()."
+            )
+        found = False
+        with no_grad():
+            for group in optimizer.param_groups:
+                for p in group["params"]:
+                    if p.grad is not None:
+                        p.grad.mul_(1.0 / self._state["scale"])
+                        found = found or not bool(p.grad.isfinite().all())
+        self._found[id(optimizer)] = found
+
+    def step(self, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
+        """optimizer.step() on unscaled gradients, where all are finite; else None."""
+        if not self._enabled:
+            return optimizer.step(*args, **kwargs)
+        if "closure" in kwargs:
+            raise RuntimeError("Closure use is not currently supported if GradScaler is enabled.")
+        if id(optimizer) in self._stepped:
+            raise RuntimeError("step() has already been called since the last update().")
+        if id(optimizer) not in self._found:
+            self.unscale_(optimizer)
+        self._stepped.add(id(optimizer))
+        return None if self._found[id(optimizer)] else optimizer.step(*args, **kwargs)
+
+    def update(self, new_scale: float | Tensor | None = None) -> None:
+        """Take a new scale, or the one that follows from the steps since the last update."""
+        if not self._enabled:
+            return
+        state = self._state
+        if new_scale is not None:
+            state["scale"] = float(new_scale)
+        elif not self._found:
+            raise AssertionError("No inf checks were recorded prior to update.")
+        elif any(self._found.values()):
+            state["scale"] *= state["backoff_factor"]
+            state["_growth_tracker"] = 0
+        else:
+            state["_growth_tracker"] += 1
+            if state["_growth_tracker"] == state["growth_interval"]:
+                state["scale"] *= state["growth_factor"]
+                state["_growth_tracker"] = 0
+        self._found.clear()
+        self._stepped.clear()
+
+    def get_scale(self) -> float:
+        """The scale; 1.0 where nothing is scaled."""
+        return self._state["scale"] if self._enabled else 1.0
+
+    def is_enabled(self) -> bool:
+        """Whether anything is scaled."""
+        return self._enabled
+
+    def state_dict(self) -> dict[str, Any]:
+        """The scale and what it depends on."""
+        return dict(self._state) if self._enabled else {}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take over what state_dict gave."""
+        if not self._enabled:
+            return
+        if not state_dict:
+            raise RuntimeError(
+                "The source state dict is empty, possibly because it was saved from a disabled "
+                "instance of GradScaler."
+            )
+        self._state.update({key: state_dict[key] for key in self._state})

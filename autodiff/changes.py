@@ -112,6 +112,9 @@ class WatchedStates(defaultdict[Any, dict[str, Any]]):
     def __reduce__(self) -> tuple[Any, ...]:
         return _states, (dict(self),)
 
+    def __repr__(self) -> str:
+        return repr(_states(self))
+
 
 def _states(items: dict[Any, dict[str, Any]]) -> defaultdict[Any, dict[str, Any]]:
     return defaultdict(dict, items)

@@ -2,7 +2,23 @@
 
 from __future__ import annotations
 
-__all__ = ["device_count", "empty_cache", "is_available", "manual_seed", "manual_seed_all"]
+from typing import Any
+
+from autodiff.devices import check_device
+
+__all__ = [
+    "current_device",
+    "device_count",
+    "empty_cache",
+    "is_available",
+    "manual_seed",
+    "manual_seed_all",
+    "max_memory_allocated",
+    "max_memory_reserved",
+    "memory_allocated",
+    "memory_reserved",
+    "synchronize",
+]
 
 
 def is_available() -> bool:
@@ -33,3 +49,26 @@ def manual_seed_all(seed: int) -> None:
 
 def empty_cache() -> None:
     """Give unused memory of the GPU back: there is none."""
+
+
+def current_device() -> int:
+    """The GPU in use. AssertionError: there is none."""
+    check_device("current_device", "cuda")
+    return -1
+
+
+def synchronize(device: Any = None) -> None:
+    """Wait for the GPU. AssertionError: there is none."""
+    check_device("synchronize", "cuda")
+
+
+def memory_allocated(device: Any = None) -> int:
+    """The bytes of tensors on the GPU: 0.
+
+    >>> ad.cuda.memory_allocated()
+    0
+    """
+    return 0
+
+
+max_memory_allocated = memory_reserved = max_memory_reserved = memory_allocated

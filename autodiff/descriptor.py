@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 from autodiff import dtypes
-from autodiff.devices import CPU, device
+from autodiff.devices import CPU, check_device, device
+from autodiff.formats import layout, memory_format, strided
 from autodiff.native import error, ffi, lib, looked_at
 from autodiff.shapes import Size, dim_index
 
@@ -31,6 +32,17 @@ def _note_shape(key: int, p: Any) -> Size:
             _shapes.clear()
         _shapes[key] = shape
     return shape
+
+
+def _never(name: str) -> Any:
+    """A property of tensors on the CPU that are dense and plain."""
+
+    def get(self: Any) -> bool:
+        return False
+
+    get.__name__ = name
+    get.__doc__ = f"Always False.\n\n>>> ad.zeros(2).{name}\nFalse"
+    return property(get)
 
 
 def fresh(p: Any, op: str, *inputs: Any) -> Any:
@@ -157,13 +169,23 @@ class Described(TensorMethods):
         """
         return self.dtype.itemsize
 
-    def is_contiguous(self) -> bool:
-        """Whether the elements lie in row-major order without gaps.
+    def is_contiguous(self, memory_format: memory_format | None = None) -> bool:
+        """Whether the elements lie in row-major order, or in the given, without gaps.
 
         >>> ad.zeros(2, 3).t().is_contiguous()
         False
         """
-        return bool(self._p.contiguous)
+        order = memory_format and memory_format.order(4 if memory_format.name[-1] == "t" else 5)
+        if not order:
+            return bool(self._p.contiguous)
+        if len(order) != self.ndim:
+            return False
+        expected = 1
+        for dim in reversed(order):
+            if self.shape[dim] != 1 and self.stride()[dim] != expected:
+                return False
+            expected *= self.shape[dim]
+        return True
 
     @property
     def dtype(self) -> dtypes.dtype:
@@ -183,14 +205,27 @@ class Described(TensorMethods):
         """
         return CPU
 
-    @property
-    def is_cuda(self) -> bool:
-        """Always False.
+    is_cuda, is_meta, is_mps, is_quantized, is_sparse = map(
+        _never, ("is_cuda", "is_meta", "is_mps", "is_quantized", "is_sparse")
+    )
 
-        >>> ad.zeros(2).is_cuda
-        False
+    def cuda(self, device: Any = None, non_blocking: bool = False) -> NoReturn:
+        """AssertionError: there is no GPU to move to.
+
+        >>> x = ad.zeros(2)
+        >>> x = x.cuda() if ad.cuda.is_available() else x
         """
-        return False
+        check_device("cuda", "cuda")
+        raise AssertionError
+
+    @property
+    def layout(self) -> layout:
+        """How the elements are stored: with strides, all of them.
+
+        >>> ad.zeros(2).layout
+        torch.strided
+        """
+        return strided
 
     @property
     def is_cpu(self) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["CPU", "device"]
+__all__ = ["CPU", "check_device", "device"]
 
 _TYPES = ("cpu", "cuda", "mps", "xpu", "meta")
 
@@ -66,3 +66,19 @@ class device(str):  # noqa: N801 - PyTorch's name
 
 
 CPU = device("cpu")
+
+
+def check_device(who: str, device: Any) -> None:
+    """Refuse what is not the CPU: AssertionError for a GPU, as PyTorch without one says."""
+    if device is None or device == "cpu":
+        return
+    if not isinstance(device, (str, int)):
+        kind = type(device).__name__
+        raise TypeError(f"{who}(): argument 'device' must be a device, not {kind}")
+    kind = str(device).partition(":")[0]
+    if kind == "cpu":
+        return
+    text = f"{who}(): device {device!r} is not supported; only 'cpu' is"
+    if kind in ("cuda", "xpu") or isinstance(device, int):
+        raise AssertionError(f"Torch not compiled with {kind.upper()} enabled. {text}")
+    raise RuntimeError(text)

@@ -11,7 +11,16 @@ from typing import Any, NamedTuple
 
 from autodiff.dtypes import dtype
 
-__all__ = ["PRIMITIVES", "Expr", "Primitive", "build", "const", "differentiate", "inputs"]
+__all__ = [
+    "PRIMITIVES",
+    "Expr",
+    "Primitive",
+    "build",
+    "by_width",
+    "const",
+    "differentiate",
+    "inputs",
+]
 
 Rule = Callable[..., "tuple[Expr | None, ...]"]
 Interval = tuple[float, float]
@@ -164,6 +173,11 @@ def const(value: Any) -> Expr:
 def inputs(n: int) -> list[Expr]:
     """The symbols of n inputs."""
     return [Expr("input", (), i) for i in range(n)]
+
+
+def by_width(narrow: Expr, wide: Expr) -> Expr:
+    """`narrow` where it computes in float32, which needs less of a function, else `wide`."""
+    return Expr("by_width", (narrow, wide))
 
 
 def build(name: str, *operands: Any) -> Expr:

@@ -56,6 +56,19 @@ def _leading_to(targets: set[Node], roots: Sequence[Node]) -> set[Node]:
 class _Walk:
     """One backward pass: cotangents flow from the roots, a node running when all of its are in."""
 
+    __slots__ = (
+        "__weakref__",
+        "captured",
+        "cotangents",
+        "create",
+        "fresh",
+        "hooks",
+        "keep",
+        "needed",
+        "targets",
+        "uses",
+    )
+
     def __init__(self, roots: Sequence[Node], keep: bool, create: bool, targets: set[Node] | None):
         self.uses = _count_uses(roots)
         self.keep = keep
@@ -71,7 +84,7 @@ class _Walk:
         """Run every node the roots reach, in an order that the graph alone decides."""
         uses, waiting, fresh, hooks = self.uses, self.cotangents, self.fresh, self.hooks
         plain, keep, create = self.is_plain(), self.keep, self.create
-        starts = [root for root in dict.fromkeys(roots) if uses[root] == 0]
+        starts = roots if len(roots) == 1 else [r for r in dict.fromkeys(roots) if uses[r] == 0]
         ready: list[tuple[Node, Tensor | None]] = [(root, waiting.pop(root)) for root in starts]
         grads: Sequence[Tensor | None] | None
         while ready:
@@ -168,6 +181,8 @@ walking = _Walking()
 
 class _WatchedWalk(_Walk):
     """A backward pass that stops at the first nan."""
+
+    __slots__ = ()
 
     def is_plain(self) -> bool:
         return False
@@ -299,12 +314,15 @@ def _root(y: Tensor, g: Tensor | None, what: str) -> tuple[Node, Tensor]:
         return node, own(lib.ad_full_i64(y._p.dtype, y.ndim, list(y.shape), 1), what)
     if not isinstance(g, Tensor):
         raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
-    if g.shape != y.shape:
+    gp, yp = g._p, y._p
+    if (
+        yp.ndim > 1 or gp.ndim != yp.ndim or gp.numel != yp.numel or g.__class__ is not y.__class__
+    ) and g.shape != y.shape:
         raise RuntimeError(
             f"Mismatch in shape: grad_output has a shape of {g.shape} and output has a shape of "
             f"{y.shape}."
         )
-    return node, g if g.dtype is y.dtype else g.to(y.dtype)
+    return node, g if gp.dtype == yp.dtype else g.to(y.dtype)
 
 
 def _walk(
@@ -352,6 +370,14 @@ def _gradients(given: Any, outputs: tuple[Any, ...], what: str) -> tuple[Any, ..
     if len(gradients) != len(outputs):
         raise RuntimeError(f"{what}: got {len(outputs)} tensors and {len(gradients)} gradients")
     return gradients
+
+
+def backward_from(
+    y: Tensor, g: Tensor | None, retain_graph: bool | None, create_graph: bool
+) -> None:
+    """`backward` of one tensor, to all leaves."""
+    keep = create_graph if retain_graph is None else retain_graph
+    _walk((y,), (g,), keep, create_graph, None, "backward")
 
 
 def backward(

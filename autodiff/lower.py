@@ -208,6 +208,8 @@ class Lowering:
         args = [self.values[id(arg)] for arg in node.args]
         if node.op == "operand":
             return self.converted(args[0], Expr(node.value, node.args[1:]), args[1:])
+        if node.op == "by_width":
+            return args[args[0].type != F32]
         operand = infer(node, [arg.operand for arg in args])
         if node.op == "cast":
             return self.cast(args[0], operand)

@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from autodiff import _format, dtypes, graph
+from autodiff import _format, dtypes, grad_mode, graph
 from autodiff.ops import (
     arithmetic,
     assign,
@@ -77,7 +77,10 @@ def _backward(
     >>> x.grad
     tensor(6.)
     """
-    graph.backward((self,), (gradient,), retain_graph, create_graph, inputs)
+    if inputs is None:
+        graph.backward_from(self, gradient, retain_graph, create_graph)
+    else:
+        graph.backward((self,), (gradient,), retain_graph, create_graph, inputs)
 
 
 def _text(self: Tensor) -> str:
@@ -159,6 +162,8 @@ def _type(self: Tensor, dtype: Any = None) -> Any:
     names = [f"torch.{name}Tensor" for name in dtypes.SCALAR_NAMES]
     if dtype is None:
         return names[self._p.dtype]
+    if getattr(dtype, "__name__", None) in typed.MAKERS:
+        dtype = f"torch.{dtype.__name__}"  # the class of PyTorch's older tensors
     if isinstance(dtype, str):
         if dtype not in names:
             raise ValueError(f"invalid type: {dtype!r}")
@@ -200,12 +205,13 @@ def _overwriting(name: str, function: Callable[..., Tensor]) -> Callable[..., Te
 
     @functools.wraps(function)
     def method(self: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        result = function(self, *args, **kwargs)
-        if result.dtype.category > self.dtype.category:
-            kinds = [dtypes.SCALAR_NAMES[x.dtype.code] for x in (result, self)]
-            text = f"result type {kinds[0]} can't be cast to the desired output type {kinds[1]}"
+        # What the function saves of self must be as it was before the write.
+        y = function(self.clone() if grad_mode.is_grad_enabled() else self, *args, **kwargs)
+        if y.dtype.category > self.dtype.category:
+            result, own = (dtypes.SCALAR_NAMES[x._p.dtype] for x in (y, self))
+            text = f"result type {result} can't be cast to the desired output type {own}"
             raise RuntimeError(f"{name}: {text}")
-        return assign.copy_(self, result)
+        return assign.copy_(self, y)
 
     method.__name__ = method.__qualname__ = name
     return method

@@ -119,7 +119,7 @@ _MESSAGES: dict[int, tuple[type[Exception], str]] = {
 }
 
 
-_refusals: dict[tuple[type[Exception], str], int] = {}
+_refusals: dict[tuple[type[Exception], str], int] = {}  # those of recordings, by their numbers
 
 
 def refuse_any(p: Any, kind: type[Exception], text: str, of: Any = None) -> None:
@@ -128,14 +128,15 @@ def refuse_any(p: Any, kind: type[Exception], text: str, of: Any = None) -> None
     Of int64, {n} in the text is the first of them, and {i} its place; the descriptor `of` is told.
     """
 
-    def reason() -> int:
-        words = text if of is None else f"{text} A is {operand_text(of)}"
-        return _refusals.setdefault((kind, words), len(_refusals))
+    def words() -> str:
+        return text if of is None else f"{text} A is {operand_text(of)}"
 
-    if lib.ad_refuse_any(p, reason() if recorder_here() else -1):
-        status, a, b, c = take_failure()
-        refused = status == lib.AD_REFUSED
-        raise describe((status, reason() if refused else a, b, c), "refuse", p)
+    number = _refusals.setdefault((kind, words()), len(_refusals)) if recorder_here() else -1
+    if lib.ad_refuse_any(p, number):
+        status, _, b, c = failure = take_failure()
+        if status == lib.AD_REFUSED:
+            raise kind(words().format(i=b, n=c))
+        raise describe(failure, "refuse", p)
 
 
 class _Late:

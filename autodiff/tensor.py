@@ -21,7 +21,7 @@ from autodiff.native import error, ffi, lib, looked_at
 from autodiff.node import AccumulateGrad, Node, mode
 from autodiff.values import Valued
 
-__all__ = ["TENSOR_TYPES", "Tensor", "own", "wrap"]
+__all__ = ["TENSOR_TYPES", "Tensor", "blank", "own", "wrap"]
 
 _gc = ffi.gc
 _free = lib.ad_free
@@ -38,6 +38,9 @@ TENSOR_TYPES: set[type] = set()  # Tensor and its subclasses: a fast test for op
 
 class Tensor(Valued):
     """A strided, typed array that remembers how it was computed.
+
+    Called, it makes one of the default dtype: of sizes, its elements not set, or of a sequence's
+    elements (`tensor` is the better way to do the latter: it tells the dtype from them).
 
     >>> x = ad.tensor([1.0, 2.0], requires_grad=True)
     >>> (x * x).sum().backward()
@@ -57,7 +60,7 @@ class Tensor(Valued):
 
     def __new__(cls, *data: Any, device: Any = None) -> Any:
         """A tensor of sizes, its elements not set, or of the elements of a sequence or tensor."""
-        return late.make(cls, data)
+        return late.make(cls, data, device)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -329,6 +332,7 @@ class Tensor(Valued):
 
 TENSOR_TYPES.add(Tensor)
 blank: Callable[[], Tensor] = functools.partial(_new, Tensor)  # its slots are not set
+Tensor.__module__ = "autodiff"  # where users know it
 
 
 def wrap(p: Any, node: Node | None = None) -> Tensor:
@@ -384,10 +388,10 @@ def live_node(x: Tensor) -> Node | None:
 
 
 class _Late:
-    """What a later module provides, so that imports point one way."""
+    """What later modules provide, so that imports point one way."""
 
     renew_view: Callable[[Tensor, Tensor], None]  # set by ops.regions
-    make: Callable[[type[Any], tuple[Any, ...]], Any]  # set by ops.typed
+    make: Callable[[type[Any], tuple[Any, ...], Any], Any]  # set by ops.typed
 
 
 late = _Late()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -9,15 +10,22 @@ from autodiff import dtypes
 from autodiff.changes import changes
 from autodiff.descriptor import Described, fresh
 from autodiff.native import ffi, lib, looked_at
+from autodiff.node import mode
 
 __all__ = ["Valued"]
 
-_unpack = ffi.unpack
-_HALVES = {d.code for d in dtypes.HALVES}
+_unpack, _cast = ffi.unpack, ffi.cast
+_BOOL, _FLOAT = dtypes.bool.code, dtypes.float32.code
+_OF_GRAD = (
+    "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
+    "Consider using tensor.detach() first."
+)
+_warned: list[bool] = []  # once in a program, as PyTorch does
 _POINTERS = [
     ffi.typeof(kind) if kind else None
     for kind in ("uint8_t *", "uint8_t *", "int32_t *", "int64_t *", "", "", "float *", "double *")
 ]
+_FLOATS = _POINTERS[_FLOAT]  # what those of 16 bits, which have none, are unpacked as
 _TYPESTR = ("|b1", "|u1", "<i4", "<i8", "<f2", "", "<f4", "<f8")
 
 
@@ -58,12 +66,12 @@ class Valued(Described):
             return self.item()
         if changes.recorder is not None:
             looked_at()
-        half = p.dtype in _HALVES
-        if half or not p.contiguous:
-            d = dtypes.float32.code if half else p.dtype
-            p = fresh(lib.ad_contiguous(p, d), "tolist", p)
-        values = _unpack(ffi.cast(_POINTERS[p.dtype], p.data), p.numel) if p.numel else []
-        if p.dtype == dtypes.bool.code:
+        d, size = p.dtype, p.numel
+        kind = _POINTERS[d]
+        if kind is None or not p.contiguous:
+            p = fresh(lib.ad_contiguous(p, d if kind else _FLOAT), "tolist", p)
+        values = _unpack(_cast(kind or _FLOATS, p.data), size) if size else []
+        if d == _BOOL:
             values = [v != 0 for v in values]
         return values if n == 1 else _nest(values, self.shape)
 
@@ -112,6 +120,9 @@ class Valued(Described):
         return self.item()
 
     def __float__(self) -> float:
+        if mode.grad and not _warned and self.requires_grad:
+            _warned.append(True)
+            warnings.warn(_OF_GRAD, UserWarning, stacklevel=2)
         return float(self._single())
 
     def __int__(self) -> int:

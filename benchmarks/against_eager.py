@@ -1,11 +1,11 @@
 """Compiled beside our own eager: python benchmarks/against_eager.py [options] [part of a name ...].
 
-Every workload of the suite, as it is and compiled, in turns in one process, on the same tensors: how
-they lie in memory tells more than what is compared. A ratio is eager's over compiled's: above 1
-means that compiling helps. `time` is that of the quickest call; `recording` is three eager calls and
-5 ms over the call that records; `memory` is what the eager call took at its peak over the arena and
-the results of a run. The target of each is 1; a time meets it that is as good as equal, as a single
-kernel is run by the same kernel. A bit that differs is a failure.
+Every workload of the suite, as it is and compiled, in turns in one process, on the same tensors, as
+how they lie in memory tells more than what is compared. A ratio is eager's over compiled's: above 1
+means that compiling helps. `time` is that of the quickest call; `recording` is three eager calls
+and 5 ms over the call that records; `memory` is what the eager call took at its peak over the arena
+and the results of a run. The target of each is 1; a time meets it that is as good as equal, as a
+single kernel is run by the same kernel. A bit that differs is a failure.
 """
 
 import argparse

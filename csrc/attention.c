@@ -34,7 +34,6 @@ typedef struct {
 
 /* A call at work. q: heads of `queries` rows of `width`; k, v: `keys` rows of `width` and of `depth`. */
 typedef struct {
-    const ad_call *call;
     numbers how;
     int ndim; /* of the heads: their number is the product of `shape` */
     int64_t shape[AD_MAX_DIMS];
@@ -290,7 +289,7 @@ static int run(const ad_call *c) {
     const bool goes_back = c->n_out == 3;
     const ad_tensor *const *x = c->x + c->n_out, *q = x[0], *k = x[1], *v = x[2], *mask = x[3];
     const ad_tensor *places = goes_back ? x[4] : ad_out(c, 1), *y = goes_back ? x[5] : ad_out(c, 0);
-    work w = {.call = c, .how = *(const numbers *)c->numbers, .back = goes_back, .ndim = y->ndim - 2};
+    work w = {.how = *(const numbers *)c->numbers, .back = goes_back, .ndim = y->ndim - 2};
     memcpy(w.shape, y->shape, sizeof w.shape);
     w.heads = 1;
     for (int d = 0; d < w.ndim; d++) w.heads *= w.shape[d];
@@ -329,9 +328,9 @@ static int check(const ad_tensor *const *x, double p, int64_t *shape) {
     const ad_tensor *q = x[0], *k = x[1], *v = x[2], *mask = x[3];
     if (q->dtype != AD_float32 && q->dtype != AD_float64) return ad_fail(AD_BAD_DTYPE, q->dtype, 0, 0), -1;
     for (int i = 0; i < IN && x[i]; i++) {
-        if (x[i]->dtype != q->dtype && !(x[i] == mask && mask->dtype == AD_bool))
+        if (x[i]->dtype != q->dtype && !(i == 3 && mask->dtype == AD_bool))
             return ad_fail(AD_BAD_DTYPE, x[i]->dtype, 0, 0), -1;
-        if (x[i]->ndim < 2 && x[i] != mask) return ad_fail(AD_BAD_DIM, -2, x[i]->ndim, 0), -1;
+        if (x[i]->ndim < 2 && i != 3) return ad_fail(AD_BAD_DIM, -2, x[i]->ndim, 0), -1;
     }
     const int64_t queries = q->shape[q->ndim - 2], keys = k->shape[k->ndim - 2];
     const int64_t scores[2] = {queries, keys};

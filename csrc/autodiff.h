@@ -167,7 +167,6 @@ int ad_instr_has(int op, int type); /* type: 0 f32, 1 f64, 2 i64 */
 ad_program *ad_program_new(int n_in, const uint8_t *in_types, int n_const, const uint8_t *const_types,
                            const uint64_t *consts, int n_code, const int32_t *code, int n_out,
                            const int32_t *out_regs, const uint8_t *out_dtypes);
-void ad_program_free(ad_program *program);
 /* An op holds a program for each combination of operands met so far. An operand's code is dtype | kind << 4,
  * kind 0 for a tensor with dimensions, 1 for one without, 2 for a Python number; a key is the codes, 6 bits
  * each. */
@@ -339,6 +338,14 @@ ad_tensor *ad_conv(int kind, const ad_tensor *a, const ad_tensor *b, const ad_te
  * it is: the first of equals, or the last nan. plan, of n numbers: nd, the steps between elements of a
  * window, the numbers of windows, and for each dimension where windows start, and where they end. */
 ad_tensor *ad_max_pool(const ad_tensor *x, int64_t n, const int64_t *plan, ad_tensor **places);
+/* The sums over windows of the last nd (1 to 3) dimensions, and what adds a cotangent up where they lie.
+ * plan, of n numbers: nd; 0, or that sums are divided by the next number (1), by how many elements the window
+ * has (2), or has with those of the padding (3); that number; for each dimension its size, the number of
+ * windows and of their taps, the stride, padding and dilation. Tap b of window j is element j stride + b
+ * dilation - padding, or none. Where the stride is 0, windows of tap 0, tap 1, ... tell theirs at the end,
+ * the size meaning none; weights, of as many, or NULL, are what these are multiplied by. */
+ad_tensor *ad_windows(const ad_tensor *x, const ad_tensor *weights, int64_t n, const int64_t *plan);
+ad_tensor *ad_windows_vjp(const ad_tensor *g, const ad_tensor *weights, int64_t n, const int64_t *plan);
 
 /* ---- gather and scatter ---- */
 /* x (lead, n dimensions from the `first`, rest) at n int64 index tensors of one shape s: a result of shape
@@ -462,6 +469,9 @@ void ad_tape_break(int reason);
 /* After ad_tape_stop: x is to be had after each run, by this number; -1 for want of memory,
  * -2 where the call that made it did not tell. */
 int ad_tape_export(ad_tape *tape, const ad_tensor *x);
+/* Before ad_tape_finish: an export that may be looked at until a run writes it. The memory of others is
+ * used for what is needed before. */
+int ad_tape_keep(ad_tape *tape, int exported);
 /* Plans calls and memory; the first n_outputs exports are what ad_tape_run returns. `fuse`: pointwise calls
  * that lead to one another become one where they can. */
 int ad_tape_finish(ad_tape *tape, int n_outputs, int fuse);
@@ -480,7 +490,6 @@ ad_tensor *ad_tape_run3(ad_tape *tape, ad_tensor *a, ad_tensor *b, ad_tensor *c)
  * beyond n_stacked are not kept. */
 int ad_tape_steps(ad_tape *tape, int n_args, ad_tensor *const *args, ad_tensor *const *data,
                   const ad_tensor *order, int64_t from, int64_t to, int n_stacked, ad_tensor *const *stacked);
-int ad_tape_ran(const ad_tape *tape); /* the status of the last run */
 int ad_tape_position(const ad_tape *tape);
 ad_tensor *ad_tape_get(ad_tape *tape, int exported); /* as the last run left it */
 /* For checks: what a run writes to that was there before, kept and put back; and a hash of each call's

@@ -31,16 +31,19 @@ static int64_t panel_start(const plan *v, int64_t i) {
     return i == n ? v->m : i && i == n - 1 ? ad_least(at, v->m - vector) : at;
 }
 
+/* Where a tap reads from the first position. */
+static int64_t tap_at(const plan *v, int64_t t) {
+    const int64_t w = t % v->axis[2].kernel, h = t / v->axis[2].kernel;
+    return v->axis[0].tap[h / v->axis[1].kernel].at * v->source.at[0] +
+           v->axis[1].tap[h % v->axis[1].kernel].at * v->source.at[1] +
+           ad_conv_column(&v->source, v->axis[2].tap[w].at);
+}
+
 /* ---- lanes ---- */
 
-static void combine_f32(float *x, int n) {
-    for (; n > 1; n /= 2)
-        for (int i = 0; i < n / 2; i++) x[i] += x[i + n / 2];
-}
-static void combine_f64(double *x, int n) {
-    for (; n > 1; n /= 2)
-        for (int i = 0; i < n / 2; i++) x[i] += x[i + n / 2];
-}
+#define COMBINE(T)                                                                                           \
+    for (int n = AD_LANE_BYTES / sizeof(T) / 2; n > 0; n /= 2)                                               \
+        for (int i = 0; i < n; i++) ((T *)sums)[i] += ((T *)sums)[i + n];
 
 /* Up to AD_CORRELATE_TAPS taps side by side of one row of the kernel, over all images. */
 static void sum_taps(const plan *v, const char *g, const char *x, int taps, const int64_t *offsets,
@@ -57,9 +60,9 @@ static void sum_taps(const plan *v, const char *g, const char *x, int taps, cons
     for (int j = 0; j < taps; j++) {
         char *sums = lanes + j * AD_LANE_BYTES;
         if (v->size == 4)
-            combine_f32((float *)sums, AD_LANE_BYTES / 4);
+            COMBINE(float)
         else
-            combine_f64((double *)sums, AD_LANE_BYTES / 8);
+            COMBINE(double)
         memcpy(to + j * v->size, sums, (size_t)v->size);
     }
 }
@@ -99,14 +102,6 @@ static void pack_image(void *context, int64_t task) {
                              to + (j * v->batch * v->positions + (n * v->positions + p) * cols) * size);
         }
     }
-}
-
-/* Where a tap reads from the first position. */
-static int64_t tap_at(const plan *v, int64_t t) {
-    const int64_t w = t % v->axis[2].kernel, h = t / v->axis[2].kernel;
-    return v->axis[0].tap[h / v->axis[1].kernel].at * v->source.at[0] +
-           v->axis[1].tap[h % v->axis[1].kernel].at * v->source.at[1] +
-           v->axis[2].tap[w].at * v->source.at[2];
 }
 
 /* Some channels of the image, a panel of the result's. */
@@ -166,20 +161,13 @@ static void fill_positions(const plan *v) {
 /* ---- all of it ---- */
 
 static int run_lanes(plan *v, const ad_tensor *g) {
-    static const ad_axis still[3] = {{.source_step = 1}, {.source_step = 1}, {.source_step = 1}};
     ad_axis g_axis[3];
-    memcpy(g_axis, still, sizeof g_axis);
-    for (int d = 0; d < 3; d++) g_axis[d].source = g->shape[d + 2];
+    for (int d = 0; d < 3; d++) g_axis[d] = (ad_axis){.source_step = 1, .source = g->shape[d + 2]};
     const int status = ad_conv_source(&v->g, g, g_axis, true);
     if (status) return status;
     v->offsets = ad_alloc((size_t)v->taps * sizeof(int64_t));
     if (!v->offsets) return AD_NO_MEMORY;
-    for (int64_t t = 0; t < v->taps; t++) {
-        const int64_t w = t % v->axis[2].kernel, h = t / v->axis[2].kernel;
-        v->offsets[t] = v->axis[0].tap[h / v->axis[1].kernel].at * v->source.at[0] +
-                        v->axis[1].tap[h % v->axis[1].kernel].at * v->source.at[1] +
-                        ad_conv_column(&v->source, v->axis[2].tap[w].at);
-    }
+    for (int64_t t = 0; t < v->taps; t++) v->offsets[t] = tap_at(v, t);
     const int64_t pairs = v->groups * v->m * v->c;
     ad_parallel_for(pairs, 2 * ad_conv_cost(pairs * v->taps * v->batch * v->positions, v->size), sum_pair, v);
     return AD_OK;

@@ -10,11 +10,6 @@ enum {
     MEMCPY_MAX = 1 << 14, /* up to this many bytes are copied at once, without more ado */
 };
 
-typedef uint8_t u8 __attribute__((may_alias));
-typedef uint16_t u16 __attribute__((may_alias));
-typedef uint32_t u32 __attribute__((may_alias));
-typedef uint64_t u64 __attribute__((may_alias));
-
 /* ---- elements, by size ---- */
 
 typedef struct {
@@ -124,7 +119,7 @@ static void convert_run(int64_t n, char *dst, int dst_dtype, int64_t ds, const c
     int type = ad_dtype_type[src_dtype];
     const float zero = 0;
     if (src_dtype == AD_float32 && dst_dtype == AD_bool && ss == 1 && ds == 1) {
-        ad_cpu->pw->compare_number[AD_OP_ne][1](n, (uint8_t *)dst, src, &zero);
+        ad_cpu->pw->compare_number[AD_OP_ne - AD_OP_lt][1](n, (uint8_t *)dst, src, &zero);
         return;
     }
     ad_load_fn *load = ad_cpu->pw->load[src_dtype][type];

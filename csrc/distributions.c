@@ -14,14 +14,10 @@ void ad_exponentials(ad_rng *rng, int64_t n, void *dst, const ad_random_params *
 
 static int run_exponential(const ad_call *c) {
     const ad_drawing *d = c->numbers;
-    ad_rng *rng = d->rng;
-    ad_tensor *out = ad_out(c, 0);
-    const double rate = d->a;
-    int status = ad_check_float_out(out);
+    const int status = ad_check_float_out(ad_out(c, 0));
     if (status) return status;
-    if (!(rate > 0)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
-    ad_random_params p = {.scale = -1 / rate};
-    return ad_random_fill_reals(rng, out, ad_exponentials, &p);
+    if (!(d->a > 0)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    return ad_random_fill_reals(c, ad_exponentials, &(ad_random_params){.scale = -1 / d->a});
 }
 
 int ad_rng_exponential(ad_rng *rng, ad_tensor *out, double rate) {
@@ -40,15 +36,10 @@ static void cauchy(ad_rng *rng, int64_t n, void *dst, const ad_random_params *p)
 
 static int run_cauchy(const ad_call *c) {
     const ad_drawing *d = c->numbers;
-    ad_rng *rng = d->rng;
-    ad_tensor *out = ad_out(c, 0);
-    const double median = d->a;
-    const double sigma = d->b;
-    int status = ad_check_float_out(out);
+    const int status = ad_check_float_out(ad_out(c, 0));
     if (status) return status;
-    if (!(sigma > 0)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
-    ad_random_params p = {.shift = median, .scale = sigma};
-    return ad_random_fill_reals(rng, out, cauchy, &p);
+    if (!(d->b > 0)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    return ad_random_fill_reals(c, cauchy, &(ad_random_params){.shift = d->a, .scale = d->b});
 }
 
 int ad_rng_cauchy(ad_rng *rng, ad_tensor *out, double median, double sigma) {
@@ -64,18 +55,14 @@ static void geometric(ad_rng *rng, int64_t n, void *dst, const ad_random_params 
 }
 
 static int run_geometric(const ad_call *c) {
-    const ad_drawing *d = c->numbers;
-    ad_rng *rng = d->rng;
-    ad_tensor *out = ad_out(c, 0);
-    const double p = d->a;
-    int status = ad_check_writable(out);
+    const double p = ((const ad_drawing *)c->numbers)->a, failure = -p;
+    const int status = ad_check_writable(ad_out(c, 0));
     if (status) return status;
-    if (out->dtype == AD_bool) return ad_fail(AD_BAD_DTYPE, out->dtype, 0, 0);
+    if (ad_out(c, 0)->dtype == AD_bool) return ad_fail(AD_BAD_DTYPE, AD_bool, 0, 0);
     if (!(p > 0 && p < 1)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
-    double failure = -p;
     ad_random_params given = {0};
     ad_random_kernel(AD_OP_log1p, AD_f64, 1, &given.scale, &failure, NULL, NULL);
-    return ad_random_fill_reals(rng, out, geometric, &given);
+    return ad_random_fill_reals(c, geometric, &given);
 }
 
 int ad_rng_geometric(ad_rng *rng, ad_tensor *out, double p) {
@@ -92,15 +79,11 @@ static void bernoulli(ad_rng *rng, int64_t n, void *dst, const ad_random_params 
 }
 
 static int run_bernoulli(const ad_call *c) {
-    const ad_drawing *d = c->numbers;
-    ad_rng *rng = d->rng;
-    ad_tensor *out = ad_out(c, 0);
-    const double p = d->a;
-    int status = ad_check_writable(out);
+    const double p = ((const ad_drawing *)c->numbers)->a;
+    const int status = ad_check_writable(ad_out(c, 0));
     if (status) return status;
     if (!(p >= 0 && p <= 1)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
-    ad_random_params given = {.shift = p, .scale = 1};
-    return ad_random_fill_reals(rng, out, bernoulli, &given);
+    return ad_random_fill_reals(c, bernoulli, &(ad_random_params){.shift = p, .scale = 1});
 }
 
 int ad_rng_bernoulli(ad_rng *rng, ad_tensor *out, double p) {
@@ -124,15 +107,12 @@ void ad_dropout_noise(ad_rng *rng, int64_t n, int dtype, double p, char *noise) 
 }
 
 static int run_dropout(const ad_call *c) {
-    const ad_drawing *d = c->numbers;
-    ad_rng *rng = d->rng;
-    ad_tensor *noise = ad_out(c, 0);
-    const double p = d->a;
-    int status = ad_check_float_out(noise);
+    const double p = ((const ad_drawing *)c->numbers)->a;
+    const int status = ad_check_float_out(ad_out(c, 0));
     if (status) return status;
     if (!(p >= 0 && p < 1)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
-    const ad_random_params given = noise_params(noise->dtype, p);
-    return ad_random_fill_reals(rng, noise, bernoulli, &given);
+    const ad_random_params given = noise_params(ad_out(c, 0)->dtype, p);
+    return ad_random_fill_reals(c, bernoulli, &given);
 }
 
 int ad_rng_dropout(ad_rng *rng, ad_tensor *noise, double p) {

@@ -12,6 +12,9 @@
 #define HIGH 100                     /* rows of C above which B is, */
 #define HIGH_FAR 24                  /* and where from row to row it is a multiple of */
 #define FEW_PLACES 2048              /* bytes: what a tile reads is in few sets of the caches */
+#define ACROSS_ROWS 16               /* rows of C from which on its transpose is made if k is */
+#define ACROSS_DEPTH 128             /* no less than this; of fewer, if k is */
+#define ACROSS_DEPTH_LOW 512         /* no less than this */
 #define MIN_ROWS 4                   /* of a tile, where there are as many */
 #define TASK_ROWS 96                 /* rows of a task: its part of A stays in L2 */
 #define TASK_COLS 256                /* its columns, */
@@ -350,6 +353,35 @@ static int run_matrices(const ad_product *g) {
     return AD_OK;
 }
 
+/* C^T = B^T A^T, and then C: where B's columns lie along memory and are many more than C's rows, to read them
+ * in place and pack the rows takes less time than to turn them as they are packed. */
+static int run_across(const ad_product *g) {
+    char *turned = ad_alloc((size_t)(g->n * g->m * g->size));
+    if (!turned) return AD_NO_MEMORY;
+    const ad_product t = {.kernels = g->kernels,
+                          .size = g->size,
+                          .m = g->n,
+                          .n = g->m,
+                          .k = g->k,
+                          .a = {g->b.data, g->b.col, g->b.row},
+                          .b = {g->a.data, g->a.col, g->a.row},
+                          .c = turned,
+                          .c_row = g->m,
+                          .way = AD_WAY_BLOCKS};
+    const int status = run_matrices(&t);
+    const ad_crossing across = {g->m, g->n, g->c_row, g->m};
+    if (!status) ad_copy_across(&across, (int)g->size, g->c, turned, false);
+    ad_dealloc(turned);
+    return status;
+}
+
+static bool is_across(const ad_product *g) {
+    const int64_t m = g->m, k = g->k;
+    const bool fits = g->b.row == 1 && g->b.col != 1 && g->c_row == g->n && !g->accumulate;
+    return fits && m >= most(vector_width(g), 8) && m <= WIDE && g->n >= 2 * m && k >= 4 * m &&
+           k >= (m < ACROSS_ROWS ? ACROSS_DEPTH_LOW : ACROSS_DEPTH);
+}
+
 /* The choices here are about speed: the bits are the same whichever way it goes. */
 void ad_gemm_ready(ad_product *g) {
     const double work = (double)g->m * (double)g->n * (double)g->k;
@@ -357,18 +389,25 @@ void ad_gemm_ready(ad_product *g) {
     if (g->m == 1) g->a.row = 1;
     if (g->n == 1) g->b.col = 1;
     if (g->k == 1) g->a.col = g->b.row = 1;
-    if (g->m > 1)
+    if (g->m > 1 && is_across(g))
+        g->way = AD_WAY_ACROSS;
+    else if (g->m > 1)
         g->way = work <= SMALL_WORK && g->k <= KC ? AD_WAY_SMALL : AD_WAY_BLOCKS;
     else
         g->way = g->b.col != 1 ? AD_WAY_DOTS : AD_WAY_ROW;
-    g->bias_later = g->turned || g->way == AD_WAY_DOTS ? g->bias : NULL;
+    g->bias_later = g->turned || g->way == AD_WAY_DOTS || g->way == AD_WAY_ACROSS ? g->bias : NULL;
     if (g->bias_later) g->bias = NULL;
 }
 
 int ad_gemm_run(const ad_product *g) {
     if (g->way == AD_WAY_SMALL || g->way == AD_WAY_BLOCKS) return run_matrices(g);
-    run_vector(g, g->way == AD_WAY_DOTS ? run_dots : run_in_place);
-    if (g->bias_later) add_bias(g->turned ? g->n : 1, g->turned ? 1 : g->n, g->size, g->c, g->bias_later);
+    if (g->way == AD_WAY_ACROSS) {
+        const int status = run_across(g);
+        if (status) return status;
+    } else {
+        run_vector(g, g->way == AD_WAY_DOTS ? run_dots : run_in_place);
+    }
+    if (g->bias_later) add_bias(g->turned ? g->n : g->m, g->turned ? 1 : g->n, g->size, g->c, g->bias_later);
     return AD_OK;
 }
 

@@ -234,25 +234,25 @@ ad_tensor *ad_index_get(const ad_tensor *x, int first, int n, const ad_tensor *c
 
 /* ---- adding rows ---- */
 
-/* dst += src, elementwise; truth values stay 0 or 1. */
+/* n elements of src to those at `at`, an address by i; truth values stay 0 or 1. */
+#define ADD(T, join, at)                                                                                     \
+    for (int64_t i = 0; i < n; i++) *(T *)(at)join((const T *)src)[i]
+#define ADD_ANY(dtype, at)                                                                                   \
+    switch (dtype) {                                                                                         \
+    case AD_bool: ADD(uint8_t, |=, at); break;                                                               \
+    case AD_uint8: ADD(uint8_t, +=, at); break;                                                              \
+    case AD_int32: ADD(int32_t, +=, at); break;                                                              \
+    case AD_int64: ADD(int64_t, +=, at); break;                                                              \
+    case AD_float32: ADD(float, +=, at); break;                                                              \
+    default: ADD(double, +=, at);                                                                            \
+    }
+
 static void add_run(int64_t n, int dtype, char *dst, int64_t ds, const char *src) {
-#define ADD(T)                                                                                               \
-    for (int64_t i = 0; i < n; i++) ((T *)dst)[i * ds] += ((const T *)src)[i]
-    if (ds == 1 && ad_is_float(dtype)) {
+    const int64_t step = ds * ad_itemsize[dtype];
+    if (ds == 1 && ad_is_float(dtype))
         ad_cpu->pw->instr[AD_OP_add][ad_dtype_type[dtype]](n, dst, dst, src, NULL);
-        return;
-    }
-    switch (dtype) {
-    case AD_bool:
-        for (int64_t i = 0; i < n; i++) dst[i * ds] |= src[i];
-        break;
-    case AD_uint8: ADD(uint8_t); break;
-    case AD_int32: ADD(int32_t); break;
-    case AD_int64: ADD(int64_t); break;
-    case AD_float32: ADD(float); break;
-    default: ADD(double); break;
-    }
-#undef ADD
+    else
+        ADD_ANY(dtype, dst + i * step)
 }
 
 static void add_row(const ad_tensor *row, int d, char *dst, const char **src) {
@@ -267,20 +267,8 @@ static void add_row(const ad_tensor *row, int d, char *dst, const char **src) {
 }
 
 /* Single elements, without a call for each. */
-static void add_elements(int dtype, char *x, const char *rows, const int64_t *offsets, int64_t n) {
-#define ADD(T)                                                                                               \
-    for (int64_t i = 0; i < n; i++) *(T *)(x + offsets[i]) += ((const T *)rows)[i]
-    switch (dtype) {
-    case AD_bool:
-        for (int64_t i = 0; i < n; i++) x[offsets[i]] |= rows[i];
-        break;
-    case AD_uint8: ADD(uint8_t); break;
-    case AD_int32: ADD(int32_t); break;
-    case AD_int64: ADD(int64_t); break;
-    case AD_float32: ADD(float); break;
-    default: ADD(double); break;
-    }
-#undef ADD
+static void add_elements(int dtype, char *x, const char *src, const int64_t *offsets, int64_t n) {
+    ADD_ANY(dtype, x + offsets[i])
 }
 
 /* One row after the other: where an index repeats, the order of the additions is that of the list. An item is

@@ -217,15 +217,21 @@ typedef void ad_compare_fn(int64_t n, uint8_t *dst, const void *a, const void *b
 typedef void ad_load_fn(int64_t n, void *dst, const char *src, int64_t stride);
 typedef void ad_store_fn(int64_t n, char *dst, int64_t stride, const void *src);
 
+/* The instructions that kernels for numbers are among, and which comparison one of f32 is, or -1. */
+enum { AD_BY_NUMBER_END = AD_OP_maximum + 1, AD_N_COMPARISONS = AD_OP_ne - AD_OP_lt + 1 };
+static inline int ad_comparison(int op, int type) {
+    return type == AD_f32 && op >= AD_OP_lt && op <= AD_OP_ne ? op - AD_OP_lt : -1;
+}
+
 typedef struct {
     ad_pw_fn *instr[AD_N_INSTR][AD_N_TYPES]; /* NULL where the row has 0 */
     ad_load_fn *load[AD_N_DTYPES][AD_N_TYPES];
     ad_store_fn *store[AD_N_TYPES][AD_N_DTYPES];
-    ad_compare_fn *compare[AD_N_INSTR][AD_N_TYPES]; /* NULL but for AD_COMPARISONS of f32 */
+    ad_compare_fn *compare[AD_N_COMPARISONS];
     /* with a, or b, a number that meets all n elements; NULL where that is no gain. Of fma: b and c, or c */
-    ad_pw_fn *number[AD_N_INSTR][AD_N_TYPES][2];
-    ad_compare_fn *compare_number[AD_N_INSTR][2]; /* of f32 */
-    ad_pw_fn *where[AD_N_TYPES];                  /* with a of bools in memory */
+    ad_pw_fn *number[AD_BY_NUMBER_END][2][2]; /* f32, f64 */
+    ad_compare_fn *compare_number[AD_N_COMPARISONS][2];
+    ad_pw_fn *where[AD_N_TYPES]; /* with a of bools in memory */
     /* lines of 64 bytes, aligned, past the caches; meanwhile `step` bytes a line are fetched from each of the
      * addresses `ahead` */
     void (*stream)(int64_t lines, char *dst, const char *src, int n_ahead, const char *const *ahead,
@@ -328,8 +334,6 @@ typedef struct {
     const ad_optim_kernels *optim;
 } ad_variant;
 extern const ad_variant *ad_cpu; /* the variant in use */
-
-extern ad_pw_fn *const ad_pw_reference_table[AD_N_INSTR][AD_N_TYPES]; /* reference.c */
 
 extern bool ad_has_f16c; /* whether an x86 CPU converts float16 in AVX registers */
 

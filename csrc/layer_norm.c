@@ -43,12 +43,13 @@ static const char *of_channel(const task *t, const char *numbers, int64_t row) {
 /* How many runs there are for each weight. */
 static int64_t runs_of_weight(const task *t) { return t->n / t->run / t->weights; }
 
-/* A mean of float32 is kept as two of them, so that it is taken off as exactly as one of double. */
+/* A mean is kept as two numbers of the type: as near as one can be, and what is left. */
 static void keep(const task *t, int64_t row, double mean, double rest, double var) {
     const bool narrow = t->type == AD_f32;
-    const double near = narrow ? (double)(float)(mean + rest) : mean;
+    const double near = narrow ? (double)(float)(mean + rest) : mean + rest, moved = near - mean;
+    const double left = narrow ? mean + rest - near : (mean - (near - moved)) + (rest - moved);
     ad_rows_put(t->type, t->stats, row, near);
-    ad_rows_put(t->type, t->stats, row + t->m, !narrow ? rest : isfinite(near) ? mean + rest - near : 0);
+    ad_rows_put(t->type, t->stats, row + t->m, isfinite(near) ? left : 0);
     ad_rows_put(t->type, t->stats, row + 2 * t->m, 1 / sqrt(var + t->eps));
     ad_rows_put(t->type, t->stats, row + 3 * t->m, var);
 }

@@ -4,6 +4,12 @@
 #include <stdint.h>
 #include <string.h>
 
+/* Elements of a size, whatever they are. */
+typedef uint8_t u8 __attribute__((may_alias));
+typedef uint16_t u16 __attribute__((may_alias));
+typedef uint32_t u32 __attribute__((may_alias));
+typedef uint64_t u64 __attribute__((may_alias));
+
 void ad_move_bytes(char *dst, const char *src, int64_t n); /* copy.c */
 
 /* A short one by two moves of the same length, that may meet. */

@@ -86,13 +86,12 @@ static int run_normal(const ad_call *c) {
     const ad_drawing *d = c->numbers;
     ad_rng *rng = d->rng;
     ad_tensor *out = ad_out(c, 0);
-    const double mean = d->a;
-    const double std = d->b;
+    const double mean = d->a, std = d->b;
     int status = ad_check_float_out(out);
     if (status) return status;
     if (!(std >= 0)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
-    ad_random_params p = {.shift = mean, .scale = std};
-    if (!out->contiguous || out->numel < 16) return ad_random_fill_reals(rng, out, normals, &p);
+    const ad_random_params p = {.shift = mean, .scale = std};
+    if (!out->contiguous || out->numel < 16) return ad_random_fill_reals(c, normals, &p);
     ad_rng_lock(rng);
     if (ad_is_half(out->dtype))
         normal_blocks_half(rng, out, (float)mean, (float)std);
@@ -116,15 +115,10 @@ static void log_normal(ad_rng *rng, int64_t n, void *dst, const ad_random_params
 
 static int run_log_normal(const ad_call *c) {
     const ad_drawing *d = c->numbers;
-    ad_rng *rng = d->rng;
-    ad_tensor *out = ad_out(c, 0);
-    const double mean = d->a;
-    const double std = d->b;
-    int status = ad_check_float_out(out);
+    const int status = ad_check_float_out(ad_out(c, 0));
     if (status) return status;
-    if (!(std > 0)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
-    ad_random_params p = {.shift = mean, .scale = std};
-    return ad_random_fill_reals(rng, out, log_normal, &p);
+    if (!(d->b > 0)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
+    return ad_random_fill_reals(c, log_normal, &(ad_random_params){.shift = d->a, .scale = d->b});
 }
 
 int ad_rng_log_normal(ad_rng *rng, ad_tensor *out, double mean, double std) {

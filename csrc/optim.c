@@ -336,8 +336,8 @@ static int step_row(int kind, ad_tensor **row, const double *hyper, task *t) {
 
 static int step_group(int kind, int n, ad_tensor **tensors, const double *hyper, bool checked) {
     const int columns = ad_optim_columns(kind);
-    int status = columns ? AD_OK : ad_fail(AD_BAD_ARG, kind, 0, 0);
-    task t = {.n_like = columns ? 2 + optimizers[kind].states : 0};
+    int status = AD_OK;
+    task t = {.n_like = 2 + optimizers[kind].states};
     for (int pass = checked; pass < 2; pass++)
         for (int i = 0; i < n && !status; i++) {
             ad_tensor *row[MAX_COLUMNS];
@@ -453,6 +453,7 @@ static int watched_step(const ad_call *c, ad_tensor **tensors) {
 
 int ad_optim_step(int kind, int n, ad_tensor **tensors, const double *hyper) {
     const int64_t count = n, columns = ad_optim_columns(kind), all = count * columns;
+    if (!columns || n < 0) return ad_fail(AD_BAD_ARG, kind, n, 0);
     if (!ad_recording) return step_group(kind, n, tensors, hyper, false);
     if (makes_states(all, tensors) && !ad_watching()) {
         ad_tape_break(AD_TAPE_STARTED);

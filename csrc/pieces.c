@@ -9,11 +9,6 @@ enum {
     AT_ONCE = 1 << 14   /* bytes, that stay near while pieces are put in */
 };
 
-typedef uint8_t u8 __attribute__((may_alias));
-typedef uint16_t u16 __attribute__((may_alias));
-typedef uint32_t u32 __attribute__((may_alias));
-typedef uint64_t u64 __attribute__((may_alias));
-
 /* A dimension: what it is made of, its size in the result, and the stride of the source. */
 typedef struct {
     const ad_piece *pieces;

@@ -91,11 +91,13 @@ static inline void note_whole(uint8_t *read, int reg) {
 static ad_pw_fn *kernel_of(const ad_instr *in, uint8_t *read) {
     const ad_pw_kernels *pw = ad_cpu->pw;
     const bool a = read[in->a] != VARIES, b = read[in->b] != VARIES, c = read[in->c] != VARIES;
-    ad_pw_fn *const *number = pw->number[in->op][in->type], *found = NULL;
-    if (in->op == AD_OP_fma)
-        found = a || !c ? NULL : number[!b];
+    ad_pw_fn *found = NULL;
+    if (in->op >= AD_BY_NUMBER_END || in->type == AD_i64)
+        found = NULL;
+    else if (in->op == AD_OP_fma)
+        found = a || !c ? NULL : pw->number[in->op][in->type][!b];
     else if (a != b)
-        found = number[b];
+        found = pw->number[in->op][in->type][b];
     if (found) return found;
     note_whole(read, in->a), note_whole(read, in->b), note_whole(read, in->c);
     return pw->instr[in->op][in->type];
@@ -192,7 +194,8 @@ static void run_block(const task *t, ad_machine *m, const int64_t *at, int64_t n
     ad_run_code(p, p->n_code - compares, m->kernels, n, m->regs);
     if (compares) {
         const ad_instr *in = &p->code[p->n_code - 1];
-        pw->compare[in->op][in->type](n, (uint8_t *)results[0].made, m->regs[in->a], m->regs[in->b]);
+        pw->compare[ad_comparison(in->op, in->type)](n, (uint8_t *)results[0].made, m->regs[in->a],
+                                                     m->regs[in->b]);
         results[0].direct = true;
     }
     for (int k = 0; k < p->n_out; k++) {

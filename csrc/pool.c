@@ -148,6 +148,7 @@ static int check(const ad_tensor *x, int64_t n, const int64_t *plan) {
 }
 
 ad_tensor *ad_max_pool(const ad_tensor *x, int64_t n, const int64_t *plan, ad_tensor **places) {
+    *places = NULL;
     AD_IN_FLOAT32(x, places, ad_max_pool(in32[0], n, plan, places), x)
     if (check(x, n, plan)) return NULL;
     int64_t shape[AD_MAX_DIMS];

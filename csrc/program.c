@@ -125,8 +125,7 @@ static bool fill(ad_program *p, const uint8_t *in_types, const uint8_t *const_ty
     }
     p->last_only = p->n_out == 1 && p->n_code && p->out_regs[0] == p->n_regs - 1;
     const ad_instr *last = &p->code[p->n_code ? p->n_code - 1 : 0];
-    p->compares =
-        p->last_only && p->out_dtypes[0] == AD_bool && ad_cpu->pw->compare[last->op][last->type] != NULL;
+    p->compares = p->last_only && p->out_dtypes[0] == AD_bool && ad_comparison(last->op, last->type) >= 0;
     return true;
 }
 

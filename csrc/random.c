@@ -83,30 +83,25 @@ void ad_random_fill(ad_rng *rng, ad_tensor *out, ad_random_fn *fn, const ad_rand
     fill_runs(rng, out, fn, p, false);
 }
 
-int ad_random_fill_reals(ad_rng *rng, ad_tensor *out, ad_random_fn *fn, const ad_random_params *p) {
-    ad_rng_lock(rng);
-    fill_runs(rng, out, fn, p, true);
-    ad_wrote(out, AD_BY_RANDOM);
-    return ad_rng_unlock(rng, AD_OK);
+int ad_random_fill_reals(const ad_call *c, ad_random_fn *fn, const ad_random_params *p) {
+    ad_rng_lock(ad_rng_of(c));
+    fill_runs(ad_rng_of(c), ad_out(c, 0), fn, p, true);
+    ad_wrote(ad_out(c, 0), AD_BY_RANDOM);
+    return ad_rng_unlock(ad_rng_of(c), AD_OK);
 }
 
 /* ---- arithmetic in place ---- */
 
-void ad_affine_f32(int64_t n, float *x, float scale, float shift) {
-    ad_random_chunk scales, shifts;
-    if (scale == 1 && shift == 0) return;
-    for (int64_t i = 0; i < n; i++) scales.f32[i] = scale;
-    for (int64_t i = 0; i < n; i++) shifts.f32[i] = shift;
-    ad_random_kernel(AD_OP_fma, AD_f32, n, x, x, &scales, &shifts);
-}
-
-void ad_affine_f64(int64_t n, double *x, double scale, double shift) {
-    ad_random_chunk scales, shifts;
-    if (scale == 1 && shift == 0) return;
-    for (int64_t i = 0; i < n; i++) scales.f64[i] = scale;
-    for (int64_t i = 0; i < n; i++) shifts.f64[i] = shift;
-    ad_random_kernel(AD_OP_fma, AD_f64, n, x, x, &scales, &shifts);
-}
+#define AFFINE(T, type)                                                                                      \
+    void ad_affine_##type(int64_t n, T *x, T scale, T shift) {                                               \
+        ad_random_chunk scales, shifts;                                                                      \
+        if (scale == 1 && shift == 0) return;                                                                \
+        for (int64_t i = 0; i < n; i++) scales.type[i] = scale;                                              \
+        for (int64_t i = 0; i < n; i++) shifts.type[i] = shift;                                              \
+        ad_random_kernel(AD_OP_fma, AD_##type, n, x, x, &scales, &shifts);                                   \
+    }
+AFFINE(float, f32)
+AFFINE(double, f64)
 
 /* ---- uniform ---- */
 
@@ -156,10 +151,8 @@ int ad_check_float_out(const ad_tensor *out) {
 
 static int run_uniform(const ad_call *c) {
     const ad_drawing *d = c->numbers;
-    ad_rng *rng = d->rng;
     ad_tensor *out = ad_out(c, 0);
-    const double low = d->a;
-    const double high = d->b;
+    const double low = d->a, high = d->b;
     int status = ad_check_float_out(out);
     if (status) return status;
     static const double largest[AD_N_DTYPES] = {
@@ -175,10 +168,10 @@ static int run_uniform(const ad_call *c) {
         part.shape[0] = part.numel = ad_least(wanted < 0 ? 0 : wanted, out->numel);
         memset(out->data, 0, (size_t)(out->numel * ad_itemsize[out->dtype]));
     }
-    ad_rng_lock(rng);
-    ad_random_fill(rng, &part, single ? uniform_f32 : uniform_f64, &p);
+    ad_rng_lock(d->rng);
+    ad_random_fill(d->rng, &part, single ? uniform_f32 : uniform_f64, &p);
     ad_wrote(out, AD_BY_RANDOM);
-    return ad_rng_unlock(rng, AD_OK);
+    return ad_rng_unlock(d->rng, AD_OK);
 }
 
 int ad_rng_uniform(ad_rng *rng, ad_tensor *out, double low, double high) {
@@ -248,7 +241,9 @@ static bool in_dtype(int dtype, int64_t low, int64_t last) {
     }
 }
 
-static int fill_integers(ad_rng *rng, ad_tensor *out, const ad_random_params *p) {
+static int fill_integers(const ad_call *c, const ad_random_params *p) {
+    ad_rng *rng = ad_rng_of(c);
+    ad_tensor *out = ad_out(c, 0);
     ad_rng_lock(rng);
     ad_random_fill(rng, out, ad_is_half(out->dtype) ? randint_halves : randint_table[out->dtype], p);
     ad_wrote(out, AD_BY_RANDOM);
@@ -258,7 +253,6 @@ static int fill_integers(ad_rng *rng, ad_tensor *out, const ad_random_params *p)
 /* From 2^28 on, the remainder of a 32-bit draw would be visibly uneven: such ranges take 64 bits. */
 static int run_randint(const ad_call *c) {
     const ad_drawing *d = c->numbers;
-    ad_rng *rng = d->rng;
     ad_tensor *out = ad_out(c, 0);
     int64_t low = d->i, last = d->j;
     int status = ad_check_writable(out);
@@ -272,7 +266,7 @@ static int run_randint(const ad_call *c) {
     ad_random_params p = {.range = (uint64_t)last - (uint64_t)low + 1, .low = low};
     p.wide = p.range >= 1ull << 28 || p.range == 0;
     if (p.range == 0) p.low = 0; /* any 64 bits are an answer: PyTorch takes them as they are */
-    return fill_integers(rng, out, &p);
+    return fill_integers(c, &p);
 }
 
 int ad_rng_randint(ad_rng *rng, ad_tensor *out, int64_t low, int64_t last) {
@@ -280,9 +274,6 @@ int ad_rng_randint(ad_rng *rng, ad_tensor *out, int64_t low, int64_t last) {
 }
 
 static int run_random(const ad_call *c) {
-    const ad_drawing *d = c->numbers;
-    ad_rng *rng = d->rng;
-    ad_tensor *out = ad_out(c, 0);
     static const uint64_t ranges[AD_N_DTYPES] = {
         [AD_bool] = 2,
         [AD_uint8] = 1ull << 8,
@@ -293,11 +284,11 @@ static int run_random(const ad_call *c) {
         [AD_float32] = (1ull << 24) + 1,
         [AD_float64] = (1ull << 53) + 1,
     };
-    int status = ad_check_writable(out);
+    int status = ad_check_writable(ad_out(c, 0));
     if (status) return status;
-    ad_random_params p = {.range = ranges[out->dtype]};
+    ad_random_params p = {.range = ranges[ad_out(c, 0)->dtype]};
     p.wide = p.range > 1ull << 32;
-    return fill_integers(rng, out, &p);
+    return fill_integers(c, &p);
 }
 
 int ad_rng_random(ad_rng *rng, ad_tensor *out) {
@@ -351,8 +342,7 @@ static int64_t largest_permutation(int dtype) {
 }
 
 static int run_randperm(const ad_call *c) {
-    const ad_drawing *d = c->numbers;
-    ad_rng *rng = d->rng;
+    ad_rng *rng = ad_rng_of(c);
     ad_tensor *out = ad_out(c, 0);
     int status = ad_check_writable(out);
     if (status) return status;

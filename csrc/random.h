@@ -28,14 +28,16 @@ typedef struct {
     double a, b;
     int64_t i, j;
 } ad_drawing;
+static inline ad_rng *ad_rng_of(const ad_call *c) { return ((const ad_drawing *)c->numbers)->rng; }
 int ad_draw(ad_run_fn *run, const char *name, const ad_drawing *d, ad_tensor *out, const ad_tensor *in);
 int ad_check_float_out(const ad_tensor *out);
 /* The dimensions of x from the longest stride to the shortest: PyTorch's order of drawing. */
 void ad_memory_order(const ad_tensor *x, int dims[AD_MAX_DIMS]);
 /* Fills out, in the order of its memory, with numbers of its own dtype. The generator is locked. */
 void ad_random_fill(ad_rng *rng, ad_tensor *out, ad_random_fn *fn, const ad_random_params *p);
-/* Fills out, of any dtype, with doubles that are converted; locks the generator and counts the write. */
-int ad_random_fill_reals(ad_rng *rng, ad_tensor *out, ad_random_fn *fn, const ad_random_params *p);
+/* Fills a call's result, of any dtype, with doubles that are converted; locks the generator and counts the
+ * write. */
+int ad_random_fill_reals(const ad_call *c, ad_random_fn *fn, const ad_random_params *p);
 void ad_units_f32(ad_rng *rng, int64_t n, float *dst);  /* uniform on [0, 1): 24 bits, of 32-bit draws */
 void ad_units_f64(ad_rng *rng, int64_t n, double *dst); /* 53 bits, of 64-bit draws */
 /* The next n numbers of dropout's noise: 0 with probability p < 1, else 1 / (1 - p). */

@@ -32,24 +32,21 @@ ad_tensor *ad_arange_i64(int dtype, int64_t n, int64_t start, int64_t step) {
 }
 
 /* The second half counts from the end, so that both ends are met exactly. */
-static void fill_f32(float *out, int64_t n, float start, float end) {
-    float step = n > 1 ? (end - start) / (float)(n - 1) : 0;
-    for (int64_t i = 0; i < n; i++)
-        out[i] = i < n / 2 || n == 1 ? start + step * (float)i : end - step * (float)(n - 1 - i);
-}
-
-static void fill_f64(double *out, int64_t n, double start, double end) {
-    double step = n > 1 ? (end - start) / (double)(n - 1) : 0;
-    for (int64_t i = 0; i < n; i++)
-        out[i] = i < n / 2 || n == 1 ? start + step * (double)i : end - step * (double)(n - 1 - i);
-}
+#define FILL(T)                                                                                              \
+    static void fill_##T(T *out, int64_t n, T start, T end) {                                                \
+        const T step = n > 1 ? (end - start) / (T)(n - 1) : 0;                                               \
+        for (int64_t i = 0; i < n; i++)                                                                      \
+            out[i] = i < n / 2 || n == 1 ? start + step * (T)i : end - step * (T)(n - 1 - i);                \
+    }
+FILL(float)
+FILL(double)
 
 ad_tensor *ad_linspace(int dtype, int64_t n, double start, double end) {
     ad_tensor *x = bad(dtype, n) ? NULL : ad_make(dtype == AD_float32 ? AD_float32 : AD_float64, 1, &n);
     if (!x) return NULL;
     if (x->dtype == AD_float32)
-        fill_f32((float *)x->data, n, (float)start, (float)end);
+        fill_float((float *)x->data, n, (float)start, (float)end);
     else
-        fill_f64((double *)x->data, n, start, end);
+        fill_double((double *)x->data, n, start, end);
     return converted(ad_constant(x), dtype);
 }

@@ -174,7 +174,7 @@ CAST(i64, int64_t, f64, double, (double)a)
 #define ENTRY_1(name, type) type##_##name
 #define AD_INSTR(name, arity, F, D, I)                                                                       \
     [AD_OP_##name] = {ENTRY_##F(name, f32), ENTRY_##D(name, f64), ENTRY_##I(name, i64)},
-ad_pw_fn *const ad_pw_reference_table[AD_N_INSTR][AD_N_TYPES] = {
+static ad_pw_fn *const references[AD_N_INSTR][AD_N_TYPES] = {
 #include "instructions.def"
 };
 #undef AD_INSTR
@@ -193,7 +193,7 @@ static int run(ad_pw_fn *const table[AD_N_INSTR][AD_N_TYPES], int op, int type, 
 }
 
 int ad_pw_reference(int op, int type, int64_t n, void *dst, const void *a, const void *b, const void *c) {
-    return run(ad_pw_reference_table, op, type, n, dst, a, b, c);
+    return run(references, op, type, n, dst, a, b, c);
 }
 
 int ad_pw_kernel(int op, int type, int64_t n, void *dst, const void *a, const void *b, const void *c) {

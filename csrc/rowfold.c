@@ -82,7 +82,7 @@ void ad_rows_fold(const ad_rows_item *item, int fold, int type, ad_rows_term *te
                   void *out) {
     const ad_fold_kernels *kernels = &ad_cpu->reduce->fold[fold][type];
     const int64_t size = ad_type_size[type], n = item->all.columns ? item->all.rows : item->all.cols;
-    ad_rows_part part = {item, item->all, 0};
+    ad_rows_part part = {item->all, 0};
     int64_t stride;
     if (!item->all.columns && n <= AD_BLOCK) {
         const void *x = term(context, &part, &stride);

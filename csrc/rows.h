@@ -40,7 +40,6 @@ ad_rows_item ad_rows_item_at(const ad_rows_plan *p, int64_t i);
 /* A part of a block that is folded at once: whole rows of up to a chunk, a chunk of one row, or rows of
  * columns of which the lanes take all alike. */
 typedef struct {
-    const ad_rows_item *item;
     ad_block block;
     int64_t offset; /* of its first number from the item's */
 } ad_rows_part;

@@ -12,7 +12,7 @@ typedef struct {
     char *y;
     int64_t *places;
     int dtype;
-    int64_t size, length, inner; /* of the dimensions after the one that is run along */
+    int64_t length, inner; /* inner: of the dimensions after the one that is run along */
     int64_t strips, per_item, count;
     bool reverse, lags, largest;
 } running;

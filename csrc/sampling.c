@@ -85,11 +85,11 @@ static int check_pair(const ad_tensor *out, const ad_tensor *in, double most) {
     return AD_OK;
 }
 
-static int draw_all(ad_rng *rng, ad_tensor *out, const ad_tensor *in, draw_fn *draw) {
-    ad_rng_lock(rng);
-    draw_each(rng, out, in, draw);
-    ad_wrote(out, AD_BY_RANDOM);
-    return ad_rng_unlock(rng, AD_OK);
+static int draw_all(const ad_call *c, draw_fn *draw) {
+    ad_rng_lock(ad_rng_of(c));
+    draw_each(ad_rng_of(c), ad_out(c, 0), ad_in(c, 0), draw);
+    ad_wrote(ad_out(c, 0), AD_BY_RANDOM);
+    return ad_rng_unlock(ad_rng_of(c), AD_OK);
 }
 
 /* ---- Bernoulli ---- */
@@ -107,13 +107,9 @@ static void bernoulli_f64(ad_rng *rng, int64_t n, double *x) {
 }
 
 static int run_bernoulli_of(const ad_call *c) {
-    const ad_drawing *d = c->numbers;
-    ad_rng *rng = d->rng;
-    ad_tensor *out = ad_out(c, 0);
     const ad_tensor *p = ad_in(c, 0);
-    int status = check_pair(out, p, 1);
-    if (status) return status;
-    return draw_all(rng, out, p, p->dtype == AD_float64 ? bernoulli_f64 : bernoulli_f32);
+    const int status = check_pair(ad_out(c, 0), p, 1);
+    return status ? status : draw_all(c, p->dtype == AD_float64 ? bernoulli_f64 : bernoulli_f32);
 }
 
 int ad_rng_bernoulli_of(ad_rng *rng, ad_tensor *out, const ad_tensor *p) {
@@ -152,12 +148,8 @@ static void poisson(ad_rng *rng, int64_t n, double *x) {
 
 /* The count is an integer of 63 bits; a rate beyond them has none. */
 static int run_poisson(const ad_call *c) {
-    const ad_drawing *d = c->numbers;
-    ad_rng *rng = d->rng;
-    ad_tensor *out = ad_out(c, 0);
-    const ad_tensor *rates = ad_in(c, 0);
-    int status = check_pair(out, rates, 0x1p62);
-    return status ? status : draw_all(rng, out, rates, poisson);
+    const int status = check_pair(ad_out(c, 0), ad_in(c, 0), 0x1p62);
+    return status ? status : draw_all(c, poisson);
 }
 
 int ad_rng_poisson(ad_rng *rng, ad_tensor *out, const ad_tensor *rates) {

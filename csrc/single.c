@@ -60,12 +60,15 @@ static bool choose_kernel(single *s, int arity) {
     if (in->op == AD_OP_fma && numbers) numbers = numbers == 6 ? 1 : numbers == 4 ? 2 : 3; /* b and c, or c */
     if (numbers > 2) return false;
     s->compare = NULL;
-    if (l->program->compares)
-        s->compare = numbers ? pw->compare_number[in->op][numbers - 1] : pw->compare[in->op][in->type];
-    else if (in->op == AD_OP_where && l->in[in->a].dtype == AD_bool && in->a < l->program->n_in)
+    if (l->program->compares) {
+        const int which = ad_comparison(in->op, in->type);
+        s->compare = numbers ? pw->compare_number[which][numbers - 1] : pw->compare[which];
+    } else if (in->op == AD_OP_where && l->in[in->a].dtype == AD_bool && in->a < l->program->n_in)
         s->kernel = numbers || l->in[in->a].uniform ? NULL : pw->where[in->type];
-    else
-        s->kernel = numbers ? pw->number[in->op][in->type][numbers - 1] : pw->instr[in->op][in->type];
+    else if (!numbers)
+        s->kernel = pw->instr[in->op][in->type];
+    else if (in->op < AD_BY_NUMBER_END && in->type != AD_i64)
+        s->kernel = pw->number[in->op][in->type][numbers - 1];
     return s->kernel || s->compare;
 }
 

@@ -38,7 +38,7 @@ static int add_memory(ad_tape *t, int kind, ad_storage *s, char *data) {
     }
     t->memory = grew;
     t->memory[t->n_memory] = (ad_tape_memory){
-        .kind = (uint8_t)kind, .nbytes = s->nbytes, .data = data, .first = INT32_MAX, .last = -1};
+        .kind = (uint8_t)kind, .nbytes = s->nbytes, .data = data, .first = INT32_MAX, .last = -1, .host = -1};
     s->tape = t->number;
     s->memory = t->n_memory;
     return t->n_memory++;

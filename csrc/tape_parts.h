@@ -22,6 +22,7 @@ typedef struct {
     bool written;  /* or by a call */
     bool constant; /* the same at every run */
     bool reused;   /* a result that the next run may write over while somebody holds it */
+    bool kept;     /* a result that may be looked at until a run writes it: it holds nothing else before */
     char *data;    /* what offsets count from: as recorded, then of the last run */
     int64_t nbytes;
     ad_storage *storage; /* captured: kept; an argument's and a result's: of the last run */
@@ -29,7 +30,8 @@ typedef struct {
     char *saved;         /* its contents and version before a run that is checked */
     int64_t version;
     int first, last; /* the steps that use it; none where last is less */
-    int64_t at;      /* in the arena */
+    int64_t at;      /* in the arena, or in its host */
+    int host;        /* the result that it lies in; -1 for none */
     int n_patches, n_owners;
     ad_patch *patches;
     ad_storage ***owners; /* where the storage is pointed to */

@@ -63,12 +63,17 @@ static void find_lifetimes(ad_tape *t) {
 
 static int64_t rounded(int64_t nbytes) { return (nbytes + LINE - 1) / LINE * LINE; }
 
-/* The largest first; of equals, the one that was made first. */
+/* The largest first; of equals, the one that is needed longest. */
 static void sort_by_size(const ad_tape *t, int *order, int n) {
     for (int i = 1; i < n; i++) {
         const int m = order[i];
+        const ad_tape_memory *of = &t->memory[m];
         int k = i;
-        for (; k > 0 && t->memory[order[k - 1]].nbytes < t->memory[m].nbytes; k--) order[k] = order[k - 1];
+        for (; k > 0; k--) {
+            const ad_tape_memory *other = &t->memory[order[k - 1]];
+            if (other->nbytes > of->nbytes || (other->nbytes == of->nbytes && other->last >= of->last)) break;
+            order[k] = order[k - 1];
+        }
         order[k] = m;
     }
 }
@@ -77,19 +82,37 @@ static bool meet(const ad_tape_memory *a, const ad_tape_memory *b) {
     return a->first <= b->last && b->first <= a->last;
 }
 
-/* The lowest place where nothing lives at the same time; `placed` are in order of their places. */
-static int64_t find_place(const ad_tape *t, const ad_tape_memory *of, const int *placed, int n) {
+/* The lowest place in the arena, or in a host, where nothing lives at the same time; `placed` are in order of
+ * their places. */
+static int64_t find_place(const ad_tape *t, const ad_tape_memory *of, int host, const int *placed, int n) {
     int64_t at = 0;
     for (int i = 0; i < n; i++) {
         const ad_tape_memory *other = &t->memory[placed[i]];
-        if (!meet(of, other)) continue;
+        if (other->host != host || !meet(of, other)) continue;
         if (other->at >= at + rounded(of->nbytes)) break;
         if (other->at + rounded(other->nbytes) > at) at = other->at + rounded(other->nbytes);
     }
     return at;
 }
 
-/* The largest first. */
+/* In the arena as it is; else in a result, until that is made; else the arena grows. */
+static void choose_place(ad_tape *t, ad_tape_memory *of, const int *placed, int n) {
+    enum { WORTH = 4096 };
+    of->at = find_place(t, of, -1, placed, n);
+    if (of->at + rounded(of->nbytes) <= t->arena_bytes) return;
+    for (int i = 0; i < t->n_memory && of->nbytes >= WORTH; i++) {
+        const ad_tape_memory *result = &t->memory[i];
+        if (result->kind != AD_MEMORY_RESULT || result->kept) continue;
+        if (result->last < 0 || result->first <= of->last) continue;
+        const int64_t at = find_place(t, of, i, placed, n);
+        if (at + of->nbytes > result->nbytes) continue;
+        of->host = i;
+        of->at = at;
+        return;
+    }
+    t->arena_bytes = of->at + rounded(of->nbytes);
+}
+
 static int plan_arena(ad_tape *t) {
     int *order = malloc(sizeof(int) * (size_t)(2 * t->n_memory + 1)), *placed = order + t->n_memory, n = 0;
     if (!order) return ad_fail(AD_NO_MEMORY, t->n_memory, 0, 0);
@@ -98,11 +121,10 @@ static int plan_arena(ad_tape *t) {
     sort_by_size(t, order, n);
     for (int i = 0; i < n; i++) {
         ad_tape_memory *of = &t->memory[order[i]];
-        of->at = find_place(t, of, placed, i);
+        choose_place(t, of, placed, i);
         int k = i;
         for (; k > 0 && t->memory[placed[k - 1]].at > of->at; k--) placed[k] = placed[k - 1];
         placed[k] = order[i];
-        if (of->at + rounded(of->nbytes) > t->arena_bytes) t->arena_bytes = of->at + rounded(of->nbytes);
     }
     free(order);
     return AD_OK;
@@ -195,15 +217,37 @@ static int make_arena(ad_tape *t) {
         }
         if (of->contents && (of->kind == AD_MEMORY_RESULT || of->first <= of->last))
             t->restored[t->n_restored++] = i;
-        if (of->kind != AD_MEMORY_MADE || of->first > of->last) continue;
-        of->data = t->arena + of->at;
-        of->storage = &t->owned[i];
-        t->owned[i] = (ad_storage){.data = of->data, .lo = of->data, .nbytes = of->nbytes, .refs = 1};
     }
     return AD_OK;
 }
 
 /* ---- pointers ---- */
+
+/* Sets a pointer into a memory, and remembers it where that may move. */
+static bool point_into(ad_tape *t, const ad_tape_memory *of, int64_t offset, char **where) {
+    *where = of->data + offset;
+    ad_tape_memory *moves = of->host < 0 ? (ad_tape_memory *)of : &t->memory[of->host];
+    if (moves->kind != AD_MEMORY_ARGUMENT && moves->kind != AD_MEMORY_RESULT) return true;
+    ad_patch *grew = ad_grown(moves->patches, moves->n_patches, sizeof *grew);
+    if (!grew) return false;
+    moves->patches = grew;
+    moves->patches[moves->n_patches++] = (ad_patch){where, offset + (of->host < 0 ? 0 : of->at)};
+    return true;
+}
+
+/* What is made on the way gets its memory, and what stands in for a storage. */
+static int place_made(ad_tape *t) {
+    for (int i = 0; i < t->n_memory; i++) {
+        ad_tape_memory *of = &t->memory[i];
+        if (of->kind != AD_MEMORY_MADE || of->first > of->last) continue;
+        ad_storage *s = of->storage = &t->owned[i];
+        of->data = (of->host < 0 ? t->arena : t->memory[of->host].data) + of->at;
+        *s = (ad_storage){.nbytes = of->nbytes, .refs = 1};
+        if (!point_into(t, of, 0, &s->data) || !point_into(t, of, 0, &s->lo))
+            return ad_fail(AD_NO_MEMORY, 0, 0, 0);
+    }
+    return AD_OK;
+}
 
 typedef struct {
     ad_tape *t;
@@ -211,20 +255,10 @@ typedef struct {
     bool failed;
 } placing;
 
-/* Sets the pointer to an operand's elements, and remembers it where it may change. */
 static void place(void *context, int k, char **where) {
     placing *p = context;
-    if (p->step->of[k] < 0) return;
-    ad_tape_memory *of = &p->t->memory[p->step->of[k]];
-    *where = of->data + p->step->offset[k];
-    if (of->kind != AD_MEMORY_ARGUMENT && of->kind != AD_MEMORY_RESULT) return;
-    ad_patch *grew = ad_grown(of->patches, of->n_patches, sizeof *grew);
-    if (!grew) {
-        p->failed = true;
-        return;
-    }
-    of->patches = grew;
-    of->patches[of->n_patches++] = (ad_patch){where, p->step->offset[k]};
+    const int m = p->step->of[k];
+    if (m >= 0 && !point_into(p->t, &p->t->memory[m], p->step->offset[k], where)) p->failed = true;
 }
 
 static void place_owner(placing *p, int k) {
@@ -299,11 +333,18 @@ int ad_tape_finish(ad_tape *t, int n_outputs, int fuse) {
         status = plan_arena(t);
     }
     if (!status) status = make_arena(t);
+    if (!status) status = place_made(t);
     for (int i = 0; i < t->n_steps && !status; i++) status = place_step(t, &t->steps[i]);
     t->cost = is_short(t) ? 0 : INT64_MAX;
     t->n_outputs = n_outputs;
     t->ready = !status;
     return status;
+}
+
+int ad_tape_keep(ad_tape *t, int i) {
+    if (t->ready || i < 0 || i >= t->n_exports) return ad_fail(AD_BAD_ARG, i, 0, 0);
+    t->memory[t->exports[i].of[0]].kept = true;
+    return AD_OK;
 }
 
 int ad_tape_reuse(ad_tape *t, int n) {

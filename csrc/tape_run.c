@@ -294,7 +294,6 @@ ad_tensor *ad_tape_run3(ad_tape *t, ad_tensor *a, ad_tensor *b, ad_tensor *c) {
     return run_few(t, 3, (ad_tensor *[]){a, b, c});
 }
 
-int ad_tape_ran(const ad_tape *t) { return t->status; }
 int ad_tape_position(const ad_tape *t) { return t->position; }
 
 ad_tensor *ad_tape_get(ad_tape *t, int i) {

@@ -78,18 +78,19 @@ def check_grads_are_their_own(case: Case, xs: Operands) -> None:
 
 
 def check_alone(case: Case, xs: Operands) -> None:
-    """The gradient of an operand is the same where no other requires grad."""
+    """The gradient of an operand is the same where no other requires grad, and where recorded."""
     leaves = as_leaves(xs)
     _, found = derivatives(case, leaves)
     wanted = [i for i, x in enumerate(leaves) if x.requires_grad]
     for i, g in zip(wanted, found, strict=False) if len(wanted) > 1 else ():
-        _, alone = derivatives(case, [x.detach().requires_grad_(x is leaves[i]) for x in leaves])
-        got = alone[0] if alone else None
-        if g is None or got is None:
-            assert all(x is None or not x.any() for x in (g, got)), f"{case}, operand {i}"
-        else:
-            near = ad.allclose(got, g, rtol=1e-9, atol=1e-12, equal_nan=True)
-            assert near, f"{case}, operand {i}: another gradient alone"
+        for recorded in (False, True):
+            alone = [x.detach().requires_grad_(x is leaves[i]) for x in leaves]
+            got = next(iter(derivatives(case, alone, recorded)[1]), None)
+            if g is None or got is None:
+                assert all(x is None or not x.any() for x in (g, got)), f"{case}, operand {i}"
+            else:
+                near = ad.allclose(got, g, rtol=1e-9, atol=1e-12, equal_nan=True)
+                assert near, f"{case}, operand {i}: another gradient alone"
 
 
 def gradients(case: Case, leaves: Operands) -> tuple[ad.Tensor, list[Any]]:
@@ -120,8 +121,11 @@ def check_inplace(case: Case, xs: Operands) -> None:
         assert returned is z
         assert bits(z) == bits(y.to(z.dtype)), f"{case} in place differs"
         assert z.requires_grad == (y.requires_grad or (not op.differentiable and z.requires_grad))
+        wanted = [x for x in leaves if x.requires_grad]
+        if not y.requires_grad and z.requires_grad:
+            for g in ad.autograd.grad(z.sum(), wanted, allow_unused=True):
+                assert g is None or not g.any(), f"{case} in place lets a gradient through"
         if y.requires_grad:
-            wanted = [x for x in leaves if x.requires_grad]
             found = [ad.autograd.grad(r.sum(), wanted, allow_unused=True) for r in (z, y)]
             for a, b in zip(*found, strict=True):
                 assert (a is None) == (b is None)
@@ -230,14 +234,16 @@ def check_halves(case: Case, xs: Operands) -> None:
 NEAR = 16  # roundings of the largest number
 
 
-def derivatives(case: Case, leaves: Operands) -> tuple[ad.Tensor, list[ad.Tensor | None]]:
+def derivatives(
+    case: Case, leaves: Operands, recorded: bool = False
+) -> tuple[ad.Tensor, list[ad.Tensor | None]]:
     """The result, and its gradients for a cotangent that differs at each element."""
     y = case.call(*leaves)
     if not y.requires_grad:
         return y, []
     g = (ad.arange(y.numel(), dtype=y.dtype) / 8 + 0.5).reshape(y.shape)
     wanted = [x for x in leaves if x.requires_grad]
-    return y, list(ad.autograd.grad(y, wanted, g, allow_unused=True))
+    return y, list(ad.autograd.grad(y, wanted, g, create_graph=recorded, allow_unused=True))
 
 
 GENERAL = [

@@ -384,11 +384,12 @@ def test_wrong_calls_raise_what_pytorch_raises_and_say_why(name: str) -> None:
 WITHOUT_ROW = {
     "torch": "Size Tensor default_generator dtype get_printoptions pointwise bool uint8 int32 "
     "int64 float16 bfloat16 float32 float64 int long half float double autograd random "
-    "gradcheck gradgradcheck __version__ compile",  # which test_compile has
+    "gradcheck gradgradcheck layout memory_format strided contiguous_format preserve_format "
+    "channels_last channels_last_3d __version__ compile",  # which test_compile has
     "Tensor": "__repr__ __pos__ __abs__ __neg__ __invert__ __eq__ __ne__ alias __hash__ __copy__ "
     "__dlpack__ __dlpack_device__ "
     "signbit_ fmax_ fmin_ logaddexp_ logaddexp2_ "
-    "isnan_ isinf_ isfinite_ maximum_ minimum_",  # which cannot fail, or PyTorch has not
+    "isnan_ isinf_ isfinite_ maximum_ minimum_ cuda",  # which cannot fail, or PyTorch has not
     "linalg": "LinAlgError",
     "Generator": "__reduce__ __setstate__",
     "dtype": "__repr__ __reduce__ __setattr__ __delattr__ is_complex=",
@@ -396,8 +397,8 @@ WITHOUT_ROW = {
     "autograd.graph": "disable_saved_tensors_hooks",
     "autograd": "functional graph Function gradcheck gradgradcheck "  # [lines] has them
     "is_anomaly_enabled is_anomaly_check_nan_enabled is_grad_enabled",
-    "nn": "Module functional init utils Neuron MLP",
-    "nn.Module": "forward",
+    "nn": "Module functional init parallel utils Neuron MLP",
+    "nn.Module": "forward cuda",
     "nn.utils": "parametrizations parametrize rnn",  # recorded with the layers
     "optim": "Optimizer lr_scheduler swa_utils",
     "optim.Optimizer": "__setattr__",

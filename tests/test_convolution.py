@@ -12,9 +12,11 @@ from golden.record_convolution import CALLS, ERRORS, GOLDEN, MODULES, error, mod
 
 import autodiff as ad
 import autodiff.nn
+from autodiff.native import NULL, lib
 from autodiff.nn import functional as F
 from autodiff.nn.functional import resampling, windows
 from autodiff.ops.create import made_once
+from autodiff.tensor import own
 
 RECORD: dict[str, Any] = json.loads(GOLDEN.read_text())
 # Where PyTorch's text is about something else, or says less.
@@ -72,9 +74,9 @@ def _enlarged(x: ad.Tensor) -> ad.Tensor:
 def test_what_is_made_once_serves_all_that_come_after() -> None:
     expected = None
     for first in (ad.compile(_enlarged), ad.inference_mode()(_enlarged), _enlarged):
-        taps, places = map(made_once, (resampling._tap_tensors, windows._places))
+        plan, places = map(made_once, (resampling._short, windows._places))
         with (
-            mock.patch.object(resampling, "_known_taps", taps),
+            mock.patch.object(resampling, "_known_plan", plan),
             mock.patch.object(windows, "_known_places", places),
         ):
             for value in (1.0, 2.0):
@@ -85,6 +87,37 @@ def test_what_is_made_once_serves_all_that_come_after() -> None:
                 found = [*y.flatten().tolist(), *x.grad.flatten().tolist()]
                 expected = expected or found
                 assert found == expected
+
+
+PLANS = [
+    [],
+    [1, 0, 0],
+    [4, 0, 0] + 4 * [4, 4, 1, 1, 0, 1],
+    [1, 4, 0, 4, 2, 2, 2, 0, 1],  # divided by what?
+    [1, 0, 0, 5, 2, 2, 2, 0, 1],  # of another size
+    [1, 0, 0, 4, 2, 0, 2, 0, 1],
+    [1, 0, 0, 4, 2, 2, 2, 0, 0],
+    [1, 0, 0, 4, 2, 2, 2, -1, 1],
+    [1, 0, 0, 4, 2**40, 2, 2, 0, 1],
+    [1, 0, 0, 4, 2, 1, 0, 0, 0, 3],  # a table that is too short
+    [1, 0, 0, 4, 2, 1, 0, 0, 0, 3, 5],  # one past what stands for none
+    [1, 0, 0, 4, 2, 1, 0, 0, 0, 3, -1],
+    [1, 0, 0, 4, 2, 1, 0, 0, 0, 3, 4, 4],
+]
+
+
+@pytest.mark.parametrize("plan", PLANS, ids=str)
+def test_windows_that_do_not_fit_are_refused(plan: list[int]) -> None:
+    x = ad.ones(2, 4)
+    assert not lib.ad_windows(x._p, NULL, len(plan), plan)
+    assert not lib.ad_windows(x._p, ad.ones(3)._p, 11, [1, 0, 0, 4, 2, 1, 0, 0, 0, 3, 4])
+
+
+def test_elements_that_windows_reach_around_the_image_count_for_nothing() -> None:
+    plan = [1, 2, 0, 4, 3, 2, 0, 0, 0, 0, 4, 1, 4, 4, 2]  # windows of 0, of none, of 1 and 2
+    x = ad.tensor([1.0, 2.0, math.inf, math.nan])
+    y = own(lib.ad_windows(x._p, NULL, len(plan), plan), "windows")
+    assert str(y.tolist()) == "[1.0, nan, inf]"
 
 
 # Sizes whose products come to nothing, or to little, in 64 bits.

@@ -41,7 +41,8 @@ def test_elements_are_shared_both_ways(x: ad.Tensor) -> None:
     assert back.tolist() == x.tolist()
     if x.numel():
         assert array.ctypes.data == back.data_ptr() == x.data_ptr()
-        assert x.stride() == back.stride()
+        for size, stride, theirs in zip(x.shape, x.stride(), back.stride(), strict=True):
+            assert stride == theirs or size == 1  # where older NumPys have strides of their own
         one = ad.from_dlpack(x)
         one[(0,) * x.ndim] = 1
         assert x[(0,) * x.ndim].item() == array[(0,) * x.ndim] == 1

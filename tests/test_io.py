@@ -252,8 +252,9 @@ def test_arguments_of_load(tmp_path: Path) -> None:
     assert ad.load(path, "cpu") == ad.load(str(path), map_location=None, mmap=True) == 1
     with path.open("rb") as file:
         assert ad.load(file) == 1
-    with pytest.raises(ValueError, match="weights_only=False is refused"):
-        ad.load(path, weights_only=False)
+    assert ad.load(path, ad.device("cpu"), weights_only=False) == 1
+    assert ad.load(path, map_location=lambda storage, where: storage) == 1
+    assert ad.load(path, map_location={"cuda:0": "cpu"}) == 1
     with pytest.raises(RuntimeError, match="map_location='cuda' is not supported"):
         ad.load(path, "cuda")
     with pytest.raises(FileNotFoundError):

@@ -76,6 +76,7 @@ seeds = st.integers(0, 10**6).map(random.Random)
 LARGE = [(70, 40, 300), (1, 40, 1100), (1100, 40, 1), (3, 700, 50), (50, 700, 3), (37, 650, 41)]
 LARGE += [(1, 200, 600), (100, 1, 100), (1000, 2, 34)]
 LARGE += [(260, 33, 140), (99, 330, 77), (25, 400, 129), (13, 5, 600)]  # each way of packing
+LARGE += [(9, 520, 31), (33, 140, 70)]  # and, of a turned right operand, the product turned
 
 
 @given(st.data(), sizes, sizes, sizes, st.sampled_from(FLOATS + INTEGERS), st.booleans(), seeds)
@@ -106,6 +107,9 @@ def test_large(m: int, k: int, n: int, dtype: str) -> None:
     assert values_of(matmul(x, turned_y)) == whole
     assert values_of(matmul(turned_x, y)) == whole
     assert values_of(matmul(turned_x, turned_y)) == whole
+    bias = tensor(floats(rng, 1, n, dtype)[0], dtype, plain(n))
+    biased = values_of(matmul(x, y, bias))
+    assert values_of(matmul(x, turned_y, bias)) == biased != whole
     for i in {0, m // 2, m - 1}:
         row = matmul(owned(lib.ad_slice(x, 0, i, i + 1, 1)), y)
         assert values_of(row) == whole[i * n : (i + 1) * n]

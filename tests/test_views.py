@@ -154,3 +154,19 @@ def test_columns_of_one_matrix_may_be_written_together() -> None:
     assert x.tolist() == [[0, 1, 0, 2], [4, 5, 8, 10], [8, 9, 16, 18]]
     ad.mul(x[:, :2], 2, out=x[:, 1:3])
     assert x.tolist() == [[0, 0, 2, 2], [4, 8, 10, 10], [8, 16, 18, 18]]
+
+
+def test_a_view_taken_in_place_unrecorded_keeps_what_came_before() -> None:
+    leaf, other = (ad.ones(2, 3, requires_grad=True) for _ in range(2))
+    made, part = other * 2, (other * 3)[0]
+    with ad.no_grad():
+        leaf.t_()
+        made.unsqueeze_(0)
+        part.unsqueeze_(0)
+    assert leaf.is_leaf
+    (leaf * ad.arange(2.0)).sum().backward()
+    assert leaf.grad is not None
+    assert leaf.grad.tolist() == [[0.0, 1.0]] * 3
+    (made.sum() + part.sum()).backward()
+    assert other.grad is not None
+    assert other.grad.tolist() == [[5.0] * 3, [2.0] * 3]

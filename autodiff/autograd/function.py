@@ -141,10 +141,10 @@ class FunctionNode(Node):
                 f"function {self.name()} returned an incorrect number of gradients (expected {n}, "
                 f"got {len(found)})"
             )
-        grads = []
+        grads: list[Tensor | None] = []
         for i, (g, meta) in enumerate(zip(found, self._inputs, strict=False)):
-            if meta is not None:
-                grads.append(self._fit(i, g, meta))
+            if meta is not None:  # what no gradient is wanted of may be given any
+                grads.append(self._fit(i, g, meta) if self.edges[len(grads)] is not None else None)
             elif g is not None:
                 raise RuntimeError(
                     f"function {self.name()} returned a gradient different than None at position "

@@ -253,7 +253,7 @@ class Names:
         """Take in what a module and its parts have that `State` does not see."""
         self.found[id(module)] = module
         self.attributes(module, reads, fn)
-        for part in module.modules():
+        for part in module.modules() if (id(module),) not in self.seen else ():
             if not self.again(part):
                 kind = type(part)
                 self.note(attribute, kind, "forward")

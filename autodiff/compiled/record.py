@@ -72,7 +72,6 @@ class Event:
 
 
 READ = object()
-PUT = object()  # some gradient
 
 
 class Recorder:

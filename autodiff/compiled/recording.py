@@ -10,7 +10,7 @@ from autodiff.anomaly import place
 from autodiff.changes import changes
 from autodiff.compiled.generated import MISS, make_runner
 from autodiff.compiled.guards import Names
-from autodiff.compiled.record import PUT, READ, Recorder, UnfitError, exported
+from autodiff.compiled.record import READ, Recorder, UnfitError, exported
 from autodiff.compiled.reverse import Reverse
 from autodiff.compiled.signature import graph_of, hooks_on, is_hooked, same_nodes
 from autodiff.compiled.state import State
@@ -147,13 +147,13 @@ class Recording:
         """What becomes of gradients, and what they must be before."""
         self.leaves: list[tuple[AccumulateGrad, Any]] = []  # and what .grad is after a run
         self.needs: list[tuple[AccumulateGrad, Any]] = []  # and what it must be before
+        self.n_pending = 0
         self.by_argument: list[tuple[int, Any]] = []  # arguments that are leaves, and their .grad
-        self.events = [event for event in recorder.events if event.value is not READ]
-        firsts: dict[AccumulateGrad, Any] = {}
+        firsts: dict[AccumulateGrad, tuple[Any, int]] = {}
         for event in recorder.events:
-            firsts.setdefault(event.leaf, event.value)
-            event.value = None if event.value is None else PUT  # a gradient takes memory
-        for leaf, first in firsts.items():
+            firsts.setdefault(event.leaf, (event.value, event.at))
+        ends: dict[AccumulateGrad, tuple[Any, Any]] = {}
+        for leaf, (first, at) in firsts.items():
             before, after, owner = recorder.before[leaf], leaf.grad, leaf.variable
             if owner is None or lib.ad_tape_knows(self.tape, owner._p) == MADE:
                 continue  # a leaf of this call alone
@@ -167,11 +167,18 @@ class Recording:
             if first is not None or used:
                 self.needs.append((leaf, before))
             if after is not before or first is None:
-                self.leaves.append((leaf, self.pending(after)))
+                gone = at == 0 if first is None else before is None  # whenever a run begins
+                ends[leaf] = after, self.pending(after, gone)
+                self.leaves.append((leaf, ends[leaf][1]))
+        puts = [event for event in recorder.events if event.value is not READ]
+        self.events = [event for event in puts if event.leaf in ends]
+        for event in self.events:  # those in between are looked at where a run fails there
+            end, stands = ends[event.leaf]
+            event.value = stands if event.value is end else self.pending(event.value)
 
     def take_reverse(self, recorder: Recorder) -> Reverse:
         """The backward of the results that have a graph; what it reads of the tape is made too."""
-        self.n_made += sum(isinstance(g, Pending) for _, g in [*self.leaves, *self.by_argument])
+        self.n_made += self.n_pending
         self.n_before_links = self.n_made
         reverse = Reverse(recorder, self.live)
         if recorder.broken or recorder.changed:
@@ -180,11 +187,14 @@ class Recording:
         self.live = []
         return reverse
 
-    def pending(self, g: Any) -> Any:
-        """What stands for a gradient after each run."""
+    def pending(self, g: Any, gone: bool = True) -> Any:
+        """What stands for a gradient after each run; `gone` where the next call begins without."""
         if not isinstance(g, Tensor) or lib.ad_tape_knows(self.tape, g._p) != MADE:
             return g
         tape, i = self.tape, exported(self.tape, g._p)
+        self.n_pending += 1
+        if not gone and lib.ad_tape_keep(tape, i):
+            raise error("compile")
         return Pending(lambda: own(lib.ad_tape_get(tape, i), "compile"))
 
     # ---- whether it holds ----
@@ -241,10 +251,9 @@ class Recording:
             return MISS
         at = lib.ad_tape_position(self.tape)
         source = lib.ad_tape_source(self.tape, at) if at >= 0 else 0
-        after = dict(self.leaves)
         for event in self.events:
-            if event.at <= source and event.leaf in after:
-                event.leaf.grad = None if event.value is None else after[event.leaf]
+            if event.at <= source:
+                event.leaf.grad = event.value
         name = ffi.string(lib.ad_tape_name(self.tape, at)).decode() if at >= 0 else "compile"
         where = f" (recorded at {place(*self.places[source])})" if at >= 0 else ""
         raise describe(failure, name + where)

@@ -51,7 +51,7 @@ class State:
         modules: dict[Module, None] = {}
         optimizers: dict[Optimizer, None] = dict.fromkeys(stepped)
         for value in values:
-            if isinstance(value, Module):
+            if isinstance(value, Module) and value not in modules:
                 modules.update(dict.fromkeys(value.modules()))
             elif isinstance(value, Optimizer):
                 optimizers[value] = None

@@ -1,6 +1,6 @@
 """`autodiff.nn`: modules, layers, convolutions, pooling, activations, dropout, norms and losses."""
 
-from autodiff.nn import functional, init, utils
+from autodiff.nn import functional, init, parallel, utils
 from autodiff.nn.activation import (
     CELU,
     ELU,
@@ -121,6 +121,7 @@ from autodiff.nn.padding import (
     ZeroPad2d,
     ZeroPad3d,
 )
+from autodiff.nn.parallel import DataParallel
 from autodiff.nn.parameter import Buffer, Parameter
 from autodiff.nn.parameters import ParameterDict, ParameterList
 from autodiff.nn.pooling import (
@@ -206,6 +207,7 @@ __all__ = [
     "CosineEmbeddingLoss",
     "CosineSimilarity",
     "CrossEntropyLoss",
+    "DataParallel",
     "Dropout",
     "Dropout1d",
     "Dropout2d",
@@ -323,5 +325,6 @@ __all__ = [
     "ZeroPad3d",
     "functional",
     "init",
+    "parallel",
     "utils",
 ]

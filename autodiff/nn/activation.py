@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from autodiff.devices import check_device
 from autodiff.dtypes import dtype
 from autodiff.nn import functional
 from autodiff.nn.init import constant_
@@ -313,8 +314,7 @@ class PReLU(Module):
         device: str | None = None,
         dtype: dtype | None = None,
     ) -> None:
-        if device not in (None, "cpu"):
-            raise RuntimeError(f"PReLU: device {device!r} is not supported; only 'cpu' is")
+        check_device("PReLU", device)
         super().__init__()
         self.num_parameters = num_parameters
         self.init = init

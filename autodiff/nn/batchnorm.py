@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.devices import check_device
 from autodiff.dtypes import dtype
 from autodiff.nn import functional, init
 from autodiff.nn.module import Module
@@ -62,9 +63,7 @@ class _Norm(Module):
         *,
         bias: bool = True,
     ) -> None:
-        if device not in (None, "cpu"):
-            name = type(self).__name__
-            raise RuntimeError(f"{name}: device {device!r} is not supported; only 'cpu' is")
+        check_device(type(self).__name__, device)
         super().__init__()
         self.num_features = num_features
         self.eps = eps
@@ -254,8 +253,7 @@ class GroupNorm(Module):
         *,
         bias: bool = True,
     ) -> None:
-        if device not in (None, "cpu"):
-            raise RuntimeError(f"GroupNorm: device {device!r} is not supported; only 'cpu' is")
+        check_device("GroupNorm", device)
         super().__init__()
         if num_channels % num_groups:
             raise ValueError(

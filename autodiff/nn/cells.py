@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from autodiff.devices import check_device
 from autodiff.dtypes import dtype
 from autodiff.nn import init
 from autodiff.nn.module import Module
@@ -14,14 +15,7 @@ from autodiff.ops.contraction import linear
 from autodiff.ops.create import empty, zeros
 from autodiff.tensor import Tensor
 
-__all__ = ["GRUCell", "LSTMCell", "RNNCell", "check_device"]
-
-
-def check_device(module: Module, device: str | None) -> None:
-    """RuntimeError where a device is not the only one."""
-    if device not in (None, "cpu"):
-        name = type(module).__name__
-        raise RuntimeError(f"{name}: device {device!r} is not supported; only 'cpu' is")
+__all__ = ["GRUCell", "LSTMCell", "RNNCell"]
 
 
 class _Cell(Module):
@@ -41,7 +35,7 @@ class _Cell(Module):
         device: str | None = None,
         dtype: dtype | None = None,
     ) -> None:
-        check_device(self, device)
+        check_device(type(self).__name__, device)
         super().__init__()
         self.input_size = input_size
         self.hidden_size = hidden_size

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
+from autodiff.devices import check_device
 from autodiff.dtypes import dtype
 from autodiff.nn import init
 from autodiff.nn.functional import convolution
@@ -65,8 +66,7 @@ class _Convolution(Module):
         self.dilation, self.output_padding = each(dilation, nd), each(output_padding, nd)
         self.padding_mode, self.transposed = padding_mode, self._turned
         self._check(name)
-        if device not in (None, "cpu"):
-            raise RuntimeError(f"{name}: device {device!r} is not supported; only 'cpu' is")
+        check_device(name, device)
         first, second = (in_channels, out_channels) if self._turned else (out_channels, in_channels)
         self.weight = Parameter(empty(first, second // groups, *self.kernel_size, dtype=dtype))
         if bias:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from autodiff.devices import check_device
 from autodiff.dtypes import dtype
 from autodiff.grad_mode import no_grad
 from autodiff.nn import init
@@ -34,9 +35,7 @@ class _Table(Module):
         """Take the sizes, and a weight or a new one, drawn."""
         self.num_embeddings = num_embeddings
         self.embedding_dim = embedding_dim
-        if device not in (None, "cpu"):
-            name = type(self).__name__
-            raise RuntimeError(f"{name}: device {device!r} is not supported; only 'cpu' is")
+        check_device(type(self).__name__, device)
         if weight is not None and list(weight.shape) != [num_embeddings, embedding_dim]:
             raise AssertionError("Shape of weight does not match num_embeddings and embedding_dim")
         made = empty(num_embeddings, embedding_dim, dtype=dtype) if weight is None else weight

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NoReturn
 
+from autodiff.devices import check_device
 from autodiff.dtypes import dtype
 from autodiff.nn.batchnorm import (
     BatchNorm1d,
@@ -139,8 +140,7 @@ class LazyLinear(_Lazy, Linear):
         device: str | None = None,
         dtype: dtype | None = None,
     ) -> None:
-        if device not in (None, "cpu"):
-            raise RuntimeError(f"LazyLinear: device {device!r} is not supported; only 'cpu' is")
+        check_device("LazyLinear", device)
         Module.__init__(self)
         self.in_features = 0
         self.out_features = out_features

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
+from autodiff.devices import check_device
 from autodiff.dtypes import dtype
 from autodiff.nn import init
 from autodiff.nn.activation import Tanh
@@ -38,8 +39,7 @@ class Linear(Module):
         device: str | None = None,
         dtype: dtype | None = None,
     ) -> None:
-        if device not in (None, "cpu"):
-            raise RuntimeError(f"Linear: device {device!r} is not supported; only 'cpu' is")
+        check_device("Linear", device)
         super().__init__()
         self.in_features = in_features
         self.out_features = out_features
@@ -88,8 +88,7 @@ class Bilinear(Module):
         device: str | None = None,
         dtype: dtype | None = None,
     ) -> None:
-        if device not in (None, "cpu"):
-            raise RuntimeError(f"Bilinear: device {device!r} is not supported; only 'cpu' is")
+        check_device("Bilinear", device)
         if in1_features <= 0:
             raise ValueError(f"in1_features must be > 0, but got (in1_features={in1_features})")
         super().__init__()

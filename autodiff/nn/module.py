@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from autodiff.changes import changed, changed_of
+from autodiff.devices import check_device
 from autodiff.dtypes import ALL, SCALAR_NAMES, bfloat16, dtype, float16, float32, float64
 from autodiff.nn import _state
 from autodiff.nn._hooks import (
@@ -170,7 +171,11 @@ class Module(Hooked, _state.Stateful):
             raise TypeError(f"cannot assign '{typename(value)}' {expected} expected)")
 
     def __delattr__(self, name: str) -> None:
-        object.__delattr__(self, name)
+        try:
+            object.__delattr__(self, name)
+        except AttributeError:  # which says but the name before Python 3.11
+            kind = type(self).__name__
+            raise AttributeError(f"'{kind}' object has no attribute '{name}'") from None
         self._forget(name)
 
     def __dir__(self) -> list[str]:
@@ -352,6 +357,7 @@ class Module(Hooked, _state.Stateful):
 
     def to(self: Self, *args: Any, **kwargs: Any) -> Self:
         """Convert floating-point parameters and buffers to a dtype, or to a tensor's."""
+        kwargs.pop("memory_format", None)  # the layers take any
         wanted = [a.dtype if isinstance(a, Tensor) else a for a in (*args, *kwargs.values())]
         unknown = kwargs.keys() - {"device", "dtype", "non_blocking", "tensor"}
         if unknown or not all(a is None or isinstance(a, (dtype, str, bool)) for a in wanted):
@@ -366,9 +372,15 @@ class Module(Hooked, _state.Stateful):
                     "nn.Module.to only accepts floating point or complex dtypes, but got desired "
                     f"dtype={d!r}"
                 )
-        if any(isinstance(a, str) and a.split(":")[0] != "cpu" for a in wanted):
-            raise RuntimeError(f"only the cpu device is available, got {wanted}")
+        for a in wanted:
+            if isinstance(a, str):
+                check_device("to", a)
         return self if not kinds else self._convert(kinds[0])
+
+    def cuda(self, device: Any = None) -> NoReturn:
+        """AssertionError: there is no GPU to move to."""
+        check_device("cuda", "cuda")
+        raise AssertionError
 
     def type(self: Self, dst_type: dtype | str) -> Self:
         """Convert all parameters and buffers to a dtype, or to one as "torch.DoubleTensor"."""
@@ -382,8 +394,7 @@ class Module(Hooked, _state.Stateful):
 
     def to_empty(self: Self, *, device: str | None, recurse: bool = True) -> Self:
         """Replace parameters and buffers by uninitialised ones of their shapes and dtypes."""
-        if device not in (None, "cpu"):
-            raise RuntimeError(f"only the cpu device is available, got {device!r}")
+        check_device("to_empty", device)
         return self._apply(empty_like, recurse)
 
     def _convert(self: Self, d: dtype) -> Self:

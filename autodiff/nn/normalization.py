@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from autodiff.devices import check_device
 from autodiff.dtypes import dtype
 from autodiff.nn import functional, init
 from autodiff.nn.module import Module
@@ -30,9 +31,7 @@ class _OfLastDims(Module):
         device: str | None,
         dtype: dtype | None,
     ) -> None:
-        if device not in (None, "cpu"):
-            name = type(self).__name__
-            raise RuntimeError(f"{name}: device {device!r} is not supported; only 'cpu' is")
+        check_device(type(self).__name__, device)
         super().__init__()
         sizes: Any = normalized_shape
         self.normalized_shape: tuple[int, ...] = (

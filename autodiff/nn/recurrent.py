@@ -7,9 +7,9 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+from autodiff.devices import check_device
 from autodiff.dtypes import dtype
 from autodiff.nn import functional, init
-from autodiff.nn.cells import check_device
 from autodiff.nn.module import Module
 from autodiff.nn.parameter import Parameter
 from autodiff.nn.utils.rnn import PackedSequence
@@ -63,7 +63,7 @@ class RNNBase(Module):
         self.bidirectional = bidirectional
         self.proj_size = proj_size
         self._check_sizes(dropout)
-        check_device(self, device)
+        check_device(type(self).__name__, device)
         self._flat_weights_names: list[str] = []
         self._all_weights: list[list[str]] = []
         rows = CELLS[mode].gates * hidden_size if mode in CELLS else 0

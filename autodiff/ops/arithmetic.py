@@ -143,15 +143,16 @@ def where(
     >>> ad.where(x > 0, x, 0.0)
     tensor([0., 2.])
     """
-    if input is None and other is None and isinstance(condition, Tensor):
+    if type(condition) is type(input) is type(other) is Tensor and out is None:
+        if condition._p.dtype in _CONDITIONS:
+            return elementwise.where_.call(condition, input, other)
+    elif input is None and other is None and isinstance(condition, Tensor):
         return condition.nonzero(as_tuple=True)
     if isinstance(condition, Tensor) and condition._p.dtype not in _CONDITIONS:
         raise RuntimeError(
             f"where expected condition to be a boolean tensor, but got a tensor with dtype "
             f"{condition.dtype!r}"
         )
-    if type(condition) is type(input) is type(other) is Tensor and out is None:
-        return elementwise.where_.call(condition, input, other)
     return apply(elementwise.where_, (condition, input, other), out)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from autodiff.native import lib
 from autodiff.node import mode, unrecorded
-from autodiff.ops.numbers import operand
+from autodiff.ops.numbers import numbers, operand
 from autodiff.tensor import TENSOR_TYPES, Tensor, _free, _gc, blank, live_node, wrap
 
 if TYPE_CHECKING:
@@ -51,14 +51,19 @@ def _unary(op: PointwiseOp) -> Callable[..., Tensor]:
 
 
 def _binary(op: PointwiseOp) -> Callable[..., Tensor]:
-    pw2, native, tensor, new = lib.ad_pw2, op.native, Tensor, blank
+    pw2, native, tensor, known, new = lib.ad_pw2, op.native, Tensor, numbers, blank
 
     def call(x: Tensor, z: Any) -> Tensor:
         kind = type(z)
-        if kind is not tensor and kind not in TENSOR_TYPES:
-            z = operand(z)
-            if z is None:
-                return NotImplemented  # type: ignore[no-any-return]  # as operators do
+        if kind is not tensor:
+            table = known.get(kind)
+            found = None if table is None else table.get(z)
+            if found is not None:
+                z = found
+            elif kind not in TENSOR_TYPES:
+                z = operand(z)
+                if z is None:
+                    return NotImplemented  # type: ignore[no-any-return]  # as operators do
         try:
             p = pw2(native, x._p, z._p)
         except TypeError as error:

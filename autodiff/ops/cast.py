@@ -6,9 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.devices import check_device
 from autodiff.dtypes import dtype
 from autodiff.expr import Expr, inputs
 from autodiff.ops.pointwise import PointwiseOp
+from autodiff.ops.views import in_format
 from autodiff.tensor import Tensor
 
 _CASTS = {
@@ -37,12 +39,15 @@ def to(
     >>> ad.tensor([1, 2]).to(ad.float64)
     tensor([1., 2.], dtype=torch.float64)
     """
-    if len(args) == 1 and type(args[0]) is dtypes.dtype and dtype is device is None:
+    if args and type(args[0]) is dtypes.dtype and len(args) == 1 and dtype is device is None:
         wanted: Any = args[0]
+        if x._p.dtype != wanted.code:
+            return _CASTS[wanted].call(x)
     else:
         wanted = _wanted((dtype, *args, device))
     y = x if wanted is None else to_dtype(x, wanted)
-    return y.clone() if copy and y is x else y
+    y = y.clone() if copy and y is x else y
+    return y if memory_format is None else in_format(y, memory_format)
 
 
 def _wanted(given: Iterable[Any]) -> dtype | None:
@@ -56,8 +61,7 @@ def _wanted(given: Iterable[Any]) -> dtype | None:
         elif isinstance(arg, type) and arg in dtypes.PYTHON:
             wanted = dtypes.PYTHON[arg]
         elif isinstance(arg, str):
-            if arg.split(":")[0] != "cpu":
-                raise RuntimeError(f"to(): device {arg!r} is not supported; only 'cpu' is")
+            check_device("to", arg)
         elif arg is not None and not isinstance(arg, bool):
             raise TypeError(f"to() received an invalid argument of type {type(arg).__name__}")
     return wanted

@@ -7,9 +7,9 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.dtypes import dtype
 from autodiff.lower import DIMENSIONED, NUMBER, ZERO_DIM, Operand, promote
-from autodiff.native import lib
+from autodiff.native import error, lib, looked_at
 from autodiff.ops.reductions import KINDS
-from autodiff.tensor import Tensor, own
+from autodiff.tensor import Tensor
 
 _ALL = KINDS["all"]
 
@@ -38,7 +38,13 @@ def equal(input: Tensor, other: Tensor) -> bool:
     if input.shape != other.shape:
         return False
     same = (input == other)._p
-    return bool(own(lib.ad_reduce(_ALL, same, (1 << same.ndim) - 1, False, same.dtype), "equal"))
+    every = lib.ad_reduce(_ALL, same, (1 << same.ndim) - 1, False, same.dtype)
+    if not every:
+        raise error("equal", same)
+    looked_at()
+    found = lib.ad_item_i64(every)
+    lib.ad_free(every)
+    return bool(found)
 
 
 def isclose(

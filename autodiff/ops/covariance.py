@@ -70,6 +70,8 @@ def cov(
     single = input.ndim < 2
     x = input.reshape(1, -1) if single else input
     x = x if x.is_floating_point() else x.to(dtypes.get_default_dtype())
+    if aweights is not None and aweights.is_floating_point():
+        x = x.to(dtypes.promote_types(x.dtype, aweights.dtype))
     count = x.shape[1]
     weights: Tensor | None = None
     if fweights is not None:
@@ -91,7 +93,7 @@ def cov(
         freedom = total - correction * (squares.sum() / total)
         centred = x - (x * weights).sum(1, keepdim=True) / total
         y = matmul(centred * weights, t(centred)) / freedom.clamp(min=0)
-    return y.reshape(()) if single else y
+    return y.reshape(()) if x.shape[0] == 1 else y
 
 
 def corrcoef(input: Tensor) -> Tensor:

@@ -284,6 +284,8 @@ def arange(
     if (by > 0) != (first <= last) and first != last:
         raise RuntimeError(f"upper bound and lower bound inconsistent with step sign: {bounds}")
     n = max(0, -((first - last) // by)) if whole else math.ceil((last - first) / by)
+    if not whole and not d.is_floating_point:  # it has as many elements as the range of numbers
+        first, by, whole = int(first), int(by), True
     make = lib.ad_arange_i64 if whole else lib.ad_arange_f64
     try:
         return _finish(own(make(d.code, n, first, by), "arange"), requires_grad)
@@ -305,5 +307,6 @@ def linspace(
         if isinstance(value, str):
             raise TypeError(f"linspace(): a number was expected, not {type(value).__name__}")
     d = dtype or get_default_dtype()
-    x = own(lib.ad_linspace(d.code, steps, float(start), float(end)), "linspace")
+    ends = [float(v) if d.is_floating_point else float(int(v)) for v in (start, end)]
+    x = own(lib.ad_linspace(d.code, steps, *ends), "linspace")
     return _finish(x, requires_grad)

@@ -94,13 +94,15 @@ def diff(
     if n >= 2**63:
         raise ValueError(f"diff(): argument 'n' does not fit 64 bits: {n}")
     at = dim_index(dim, input.ndim)
+    if not n:
+        return clone(input)
     parts = [x for x in (prepend, input, append) if x is not None]
     x = cat(parts, at) if len(parts) > 1 else input
     minus = FUNCTIONS["logical_xor"].op.call if x.dtype is dtypes.bool else sub
     for _ in range(min(n, x.shape[at])):
         size = x.shape[at]
         x = minus(narrow(x, at, 1, size - 1), narrow(x, at, 0, size - 1))
-    return clone(x) if x is input else x
+    return x
 
 
 def argwhere(input: Tensor) -> Tensor:

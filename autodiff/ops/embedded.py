@@ -141,7 +141,8 @@ def index_reduce(
             f"index_reduce_(): source must have the size {wanted}, by input and index, but has "
             f"{list(source.shape)}"
         )
-    places = index.to(int64).reshape([-1, *[1] * (source.ndim - d - 1)]).expand(source.shape)
+    shape = [-1, *[1] * (source.ndim - d - 1)] if source.ndim else []
+    places = index.to(int64).reshape(shape).expand(source.shape)
     try:
         return scatter_reduce(input, d, places, source, reduce, include_self=include_self)
     except RuntimeError as failure:

@@ -227,6 +227,8 @@ def logspace(
     >>> ad.logspace(0, 2, 3)
     tensor([  1.,  10., 100.])
     """
+    if dtype is not None and not dtype.is_floating_point:
+        start, end = int(start), int(end)
     exponents = linspace(start, end, steps, dtype=float64)
     x = (base**exponents).to(dtype or as_tensor(0.0).dtype)
     return x.requires_grad_() if requires_grad else x

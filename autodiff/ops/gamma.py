@@ -12,7 +12,7 @@ import math
 import operator
 from typing import Any
 
-from autodiff.expr import Expr, build
+from autodiff.expr import Expr, build, by_width
 from autodiff.ops.declare import FUNCTIONS, declare, exp, where
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.special import PI, _abs, _log, _odd, _polynomial, _sqrt
@@ -45,6 +45,21 @@ ERFC = (
     7.419897899138629e-08,
     -6.721863269935161e-09,
 )
+# exp(x^2) erfc(x) (x + 1.5) in (x - 1.5) / (x + 1.5), to 2^-28, x up to 10.1.
+SHORT_ERFC = (
+    0.9647562484944697,
+    -0.5078500136674273,
+    0.07562190502724656,
+    0.04776849185699999,
+    -0.008121587416712643,
+    -0.00946302974090487,
+    -0.0007985703940584044,
+    0.001783133642408283,
+    0.0008502974232434117,
+    -8.509759262141493e-05,
+    -0.00021736494456919549,
+    -6.25549006862601e-05,
+)
 # erfinv(x) / x, to 2^-27 in w = -log(1 - x^2) up to 5, and to 2^-23 in (sqrt w - 4) / (sqrt w + 4).
 CENTRE = (
     0.8862269294433731,
@@ -72,6 +87,31 @@ TAIL = (
     132.02403321978755,
     -38.517364444984004,
 )
+# The same to 2^-27, in w - 2.5 and sqrt w - 3.1.
+SHORT_CENTRE = (
+    1.5014093592824884,
+    0.2466402861534537,
+    -0.0041773867810806125,
+    -0.0012527418784500101,
+    0.00021834443942358376,
+    -4.963347852370748e-06,
+    -3.4627047575821273e-06,
+    4.6617066330962354e-07,
+    2.3232644196495966e-08,
+    -8.79105641677982e-09,
+)
+SHORT_TAIL = (
+    2.933231653823572,
+    1.0033560469621317,
+    0.007461293625576894,
+    -0.005694887589856179,
+    0.004108634343446729,
+    -0.002724315739008003,
+    0.0013653231922270128,
+    -0.00028030965775469345,
+    -0.00020368943087803194,
+    0.00012592172365517306,
+)
 
 
 def _bell(x: Expr) -> Expr:
@@ -85,21 +125,32 @@ def _scaled_erfc(x: Expr) -> Expr:
     return _polynomial((x - 4) / (x + 4), ERFC) / (x * 2 + 1)
 
 
-def _erfc(x: Expr) -> Expr:
+def _short_erfc(x: Expr) -> Expr:
+    t = build("minimum", _abs(x), 11)
+    r = build("reciprocal", t + 1.5)
+    y = _polynomial((t - 1.5) * r, SHORT_ERFC) * r * _bell(t)
+    return where(x < 0, 2 - y, y)
+
+
+def _long_erfc(x: Expr) -> Expr:
     t = build("minimum", x, 30)  # past which it is 0
     return where(x < 0.45, 1 - build("erf", x), _bell(t) * _scaled_erfc(t))
 
 
 def _erfinv(x: Expr) -> Expr:
-    """A first guess, and a step of Halley's with the residual that is not small by cancellation."""
+    """A first guess, which is as good as float32, and a step of Halley's with the residual that is
+    not small by cancellation.
+    """
     a = _abs(x)
     w = -_log((1 - a) * (1 + a))
     root = _sqrt(w)
+    short = where(w < 5, _polynomial(w - 2.5, SHORT_CENTRE), _polynomial(root - 3.1, SHORT_TAIL))
     y = a * where(w < 5, _polynomial(w, CENTRE), _polynomial((root - 4) / (root + 4), TAIL))
     bell = _bell(y)
     missed = where(a < 0.5, build("erf", y) - a, (1 - a) - bell * _scaled_erfc(y))
     step = missed * (math.sqrt(PI) / 2) / bell
-    return _odd(x, where(a == 1, math.inf, y - step / (y * step + 1)))
+    found = by_width(a * short, y - step / (y * step + 1))
+    return _odd(x, where(a == 1, math.inf, found))
 
 
 def _erfinv_reference(x: float) -> float:
@@ -110,7 +161,8 @@ def _erfinv_reference(x: float) -> float:
 
 declare("erfc", 1, "1 - erf(input), with all digits also where that is small.",
         lambda g, y, x: (-g * (2 / math.sqrt(PI) * exp(-x * x)),),
-        expand=_erfc, result="float", reference=math.erfc)  # fmt: skip
+        expand=lambda x: by_width(_short_erfc(x), _long_erfc(x)), result="float",
+        reference=math.erfc)  # fmt: skip
 declare("erfinv", 1, "The number whose erf is input; nan outside [-1, 1].",
         lambda g, y, x: (g * (math.sqrt(PI) / 2 * exp(y * y)),),
         expand=_erfinv, result="float", domain=((-0.9, 0.9),),

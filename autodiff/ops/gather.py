@@ -227,6 +227,8 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
         if y:
             return _along.result(input, y, remembered(input, index, at))
         failure = take_failure()
+        if index.dtype is dtypes.int32:
+            return gather(input, dim, to_dtype(index, dtypes.int64))
         _check_gather(input, at, index)
         if failure[0] == lib.AD_BAD_INDEX:
             raise RuntimeError(f"gather(): {describe(failure, 'gather', p)}")

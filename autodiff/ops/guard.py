@@ -22,29 +22,41 @@ _KINDS: dict[str, tuple[type, ...]] = {
 }
 
 
+# NumPy's names of arguments, which PyTorch takes, too.
+_NUMPY = {
+    "axis": "dim",
+    "keepdims": "keepdim",
+    "x": "input",
+    "x1": "input",
+    "a": "input",
+    "x2": "other",
+}
+
 Elsewhere = Callable[[Any, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 
 
 def guarded(function: F, method: bool = False, elsewhere: Elsewhere | None = None) -> F:
     """The function, with a TypeError for foreign arguments instead of whatever they cause.
 
-    Nothing is checked before the call: only when it failed are the arguments looked at. A method
-    that takes nothing but its own tensor and plain arguments is left alone. A call with out= is
+    Nothing is checked before the call: only when it failed are the arguments looked at, and then
+    called again where they have NumPy's names (`axis` for `dim`). A method that takes nothing but
+    its own tensor and plain arguments, `dim` not among them, is left alone. A call with out= is
     left to `elsewhere(out, call, args, kwargs)`, where there is one.
     """
     kinds = {name: _KINDS[a] for name, a in function.__annotations__.items() if a in _KINDS}
     kinds.pop("return", None)
     code = getattr(function, "__wrapped__", function).__code__
-    if method and not kinds.keys() - {code.co_varnames[0]}:
-        return function
     names = code.co_varnames[: code.co_argcount]
+    known = {*names, *code.co_varnames[len(names) : len(names) + code.co_kwonlyargcount]}
+    if method and not kinds.keys() - {code.co_varnames[0]} and not known & {"dim", "keepdim"}:
+        return function
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs and elsewhere is not None and "out" in kwargs:
             return elsewhere(kwargs.pop("out"), call, args, kwargs)
         try:
-            return function(*args, **kwargs)
+            return function(*args, **kwargs) if kwargs else function(*args)  # much faster
         except AttributeError as failure:
             given = {**dict(zip(names, args, strict=False)), **kwargs}
             types = {name: PYTHON[d] for name, d in given.items()
@@ -54,6 +66,10 @@ def guarded(function: F, method: bool = False, elsewhere: Elsewhere | None = Non
                 return call(*rest, *args[len(names) :], **{**kwargs, **types})
             raise _foreign(function.__name__, given, kinds) from failure
         except TypeError as failure:
+            if kwargs and not known >= kwargs.keys():
+                renamed = {_renamed(name, known): value for name, value in kwargs.items()}
+                if len(renamed) == len(kwargs) and renamed.keys() != kwargs.keys():
+                    return call(*args, **renamed)
             if function.__name__ in str(failure):
                 raise
             kinds_given = _type_names([*args, *kwargs.values()])
@@ -64,6 +80,12 @@ def guarded(function: F, method: bool = False, elsewhere: Elsewhere | None = Non
             raise _too_large(function.__name__, [*args, *kwargs.values()]) from failure
 
     return cast(F, call)
+
+
+def _renamed(name: str, known: set[str]) -> str:
+    """A function's own name of an argument that is given by NumPy's."""
+    own = _NUMPY.get(name, name)
+    return own if own in known and name not in known else name
 
 
 _PLAIN: dict[str, Any] = {

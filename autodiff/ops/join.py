@@ -40,6 +40,15 @@ _cat: Op = Op("cat", _cat_forward, _cat_rule)
 _LIKE_ALL = -1  # the dtype that all have, in place of one
 
 
+def listed(name: str, tensors: Any) -> list[Any]:
+    """The elements of what is no list; TypeError for a tensor, whose rows are not meant."""
+    if isinstance(tensors, Tensor):
+        raise TypeError(
+            f"{name}(): argument 'tensors' (position 1) must be tuple of Tensors, not Tensor"
+        )
+    return list(tensors)
+
+
 def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     """The tensors joined along a dimension, in the dtype that holds them all.
 
@@ -48,7 +57,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     >>> ad.cat([ad.tensor([[1, 2]]), ad.tensor([[3, 4]])], dim=1)
     tensor([[1, 2, 3, 4]])
     """
-    given = tensors if type(tensors) in (list, tuple) else list(tensors)
+    given = tensors if type(tensors) in (list, tuple) else listed("cat", tensors)
     try:
         ps = [x._p for x in given]
         p = lib.ad_cat(len(ps), ps, dim, _LIKE_ALL) if type(dim) is int else NULL
@@ -125,7 +134,7 @@ def stack(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
     tensor([[1, 2],
             [3, 4]])
     """
-    given = tensors if type(tensors) in (list, tuple) else list(tensors)
+    given = tensors if type(tensors) in (list, tuple) else listed("stack", tensors)
     try:
         ps = [x._p for x in given]
         p = lib.ad_stack(len(ps), ps, dim, _LIKE_ALL) if type(dim) is int else NULL

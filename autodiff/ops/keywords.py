@@ -7,8 +7,11 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.devices import check_device
+from autodiff.formats import layout, memory_format
 from autodiff.ops.guard import guarded
 from autodiff.ops.out import check_out, put, written, written_all
+from autodiff.ops.views import in_format
 from autodiff.tensor import Tensor
 
 __all__ = ["placed", "signature", "with_out", "with_outs"]
@@ -92,17 +95,27 @@ def signature(function: Any) -> Any:
 
 
 def placed(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with PyTorch's keyword `device`, which may only be "cpu"."""
+    """The function with PyTorch's keyword `device`, which may only be "cpu".
+
+    `layout` and `pin_memory` change nothing, `memory_format` the strides alone.
+    """
     name = function.__name__
 
     @functools.wraps(function)
-    def call(*args: Any, device: Any = None, **kwargs: Any) -> Any:
-        if device is not None and str(device).partition(":")[0] != "cpu":
-            if not isinstance(device, str):
-                kind = type(device).__name__
-                raise TypeError(f"{name}(): argument 'device' must be a device, not {kind}")
-            raise RuntimeError(f"{name}(): device {device!r} is not supported; only 'cpu' is")
-        return function(*args, **kwargs)
+    def call(
+        *args: Any,
+        device: Any = None,
+        layout: layout | None = None,
+        pin_memory: bool = False,
+        memory_format: memory_format | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        if device is not None:
+            check_device(name, device)
+        made = function(*args, **kwargs)
+        if memory_format is not None:
+            made.data = in_format(made.detach(), memory_format)
+        return made
 
     return _more(call, device="Any")
 

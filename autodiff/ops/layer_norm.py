@@ -126,7 +126,8 @@ def _group_rule(node: OpNode, g: Tensor, x: Tensor, weight: Tensor) -> Sequence[
         return composed_group_norm(x, weight, bias, normal.shape[0], normal.eps)
 
     normal: Normal = node.args[0]
-    return cotangents_of(composed, node, g, (x, weight, weight))  # the bias is only added
+    bias = weight.detach().requires_grad_(node.needs(2))  # it is only added: any numbers will do
+    return cotangents_of(composed, node, g, (x, weight, bias))
 
 
 def _batch_rule(node: OpNode, g: Tensor, x: Tensor, weight: Tensor) -> Sequence[Tensor | None]:

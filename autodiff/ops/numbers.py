@@ -7,9 +7,9 @@ from typing import Any
 from autodiff.native import error, lib
 from autodiff.tensor import TENSOR_TYPES, Tensor, _free, _gc, wrap
 
-__all__ = ["number", "number_of", "operand"]
+__all__ = ["number", "number_of", "numbers", "operand"]
 
-_numbers: dict[type, dict[Any, Tensor]] = {float: {}, int: {}, bool: {}}
+numbers: dict[type, dict[Any, Tensor]] = {float: {}, int: {}, bool: {}}  # made so far
 
 
 def number(value: Any) -> Tensor:
@@ -23,7 +23,7 @@ def number(value: Any) -> Tensor:
     if not p:
         raise error("number")
     x = wrap(_gc(p, _free))
-    table = _numbers.get(type(value))
+    table = numbers.get(type(value))
     if table is not None and (value != 0 or type(value) is not float):  # 0.0 and -0.0 are one key
         if len(table) > 4096:
             table.clear()
@@ -33,14 +33,14 @@ def number(value: Any) -> Tensor:
 
 def number_of(value: float) -> Tensor:
     """The operand of a float, int or bool, which is made once."""
-    found = _numbers[type(value)].get(value)
+    found = numbers[type(value)].get(value)
     return number(value) if found is None else found
 
 
 def operand(value: Any) -> Tensor | None:
     """An operand of arithmetic as a tensor; None where it is nothing of the kind."""
     kind = type(value)
-    table = _numbers.get(kind)
+    table = numbers.get(kind)
     if table is not None:
         found = table.get(value)
         return number(value) if found is None else found

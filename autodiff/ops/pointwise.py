@@ -244,7 +244,7 @@ class PointwiseOp:
         if not unrecorded or mode.grad:
             if out._node is not None or out._base is not None:
                 check_writable(out, self.name)
-            if self.differentiable:
+            if self.differentiable or _loses(out, tensors):
                 for x in tensors:
                     if x._node is not None or x._base is not None:
                         return self.into_graph(out, tensors)
@@ -362,6 +362,11 @@ def _is_differentiable(root: Expr) -> bool:
     if root.op == "cast":
         return bool(root.value.is_floating_point)
     return root.op not in PRIMITIVES or PRIMITIVES[root.op].result != "bool"
+
+
+def _loses(out: Tensor, tensors: Sequence[Tensor]) -> bool:
+    """Whether a write of what has no gradient parts `out` from the one it had."""
+    return out.is_floating_point() and any(x is out for x in tensors)
 
 
 def make_plan(op: PointwiseOp, derived: Derived) -> Plan:

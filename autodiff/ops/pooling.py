@@ -1,21 +1,19 @@
-"""Pooling: the greatest elements of windows, and their sums, as convolutions with ones."""
+"""The greatest elements of windows, and their sums."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 from autodiff.descriptor import fresh
 from autodiff.native import NULL, ffi, lib
 from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode
-from autodiff.ops.convolution import Geometry
 from autodiff.ops.gather import Indices, _add_along
 from autodiff.ops.views import reshape
 from autodiff.tensor import Tensor, live_node, own, wrap
 
-__all__ = ["Plan", "Windows", "greatest", "sums"]
+__all__ = ["Plan", "Sums", "Windows", "greatest", "windows"]
 
 Windows = Sequence[tuple[int, int]]  # where each starts and ends
 
@@ -68,27 +66,36 @@ _greatest: Op = Op(
 # ---- sums ----
 
 
-def _convolved(kind: int, p: Any, image: Sequence[int], result: Sequence[int], g: Geometry) -> Any:
-    """Each image with a kernel of ones."""
-    nd = len(image)
-    lead = ffi.unpack(p.shape, p.ndim - nd)
-    x = p if p.contiguous else fresh(lib.ad_contiguous(p, p.dtype), "sum_pool", p)
-    x = fresh(lib.ad_view(x, nd + 2, [math.prod(lead), 1, *image]), "sum_pool", p)
-    ones = fresh(lib.ad_full_f64(p.dtype, nd + 2, [1, 1, *g.kernel], 1.0), "sum_pool")
-    y = lib.ad_conv(kind, x, ones, NULL, 1, nd, g.steps + tuple(result))
-    return lib.ad_view(fresh(y, "sum_pool", p), len(lead) + nd, [*lead, *result])
+class Sums:
+    """Windows over the last dimensions of images, for `windows`: the numbers of its native plan."""
+
+    __slots__ = ("n", "numbers", "weights")
+
+    def __init__(
+        self,
+        axes: Sequence[Sequence[int]],
+        divisor: tuple[int, int] = (0, 0),
+        places: Sequence[int] = (),
+        weights: Tensor | None = None,
+    ) -> None:
+        numbers = [len(axes), *divisor]
+        for axis in axes:
+            numbers += axis
+        self.n = len(numbers) + len(places)
+        self.numbers = ffi.new("int64_t[]", [*numbers, *places])
+        self.weights = NULL if weights is None else weights._p
 
 
-sums: Op = Op(
-    "sum_pool",
-    lambda p, g: _convolved(lib.AD_CONV_FORWARD, p, g.image, g.result, g),
+windows: Op = Op(
+    "windows",
+    lambda p, sums: lib.ad_windows(p, sums.weights, sums.n, sums.numbers),
     lambda node, g: (_spread(g, *node.args),),
     shaped=False,
 )
-"""The sums over windows of the last dimensions of x, as a Geometry tells: zeros are around x."""
+"""The sums over windows of the last dimensions of x, weighted or divided as Sums tell."""
 _spread: Op = Op(
-    "sum_pool_image",
-    lambda p, g: _convolved(lib.AD_CONV_TRANSPOSED, p, g.result, g.image, g),
-    lambda node, g: (sums(g, *node.args),),
+    "windows_vjp",
+    lambda p, sums: lib.ad_windows_vjp(p, sums.weights, sums.n, sums.numbers),
+    lambda node, g: (windows(g, *node.args),),
     shaped=False,
 )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from autodiff.dtypes import SCALAR_NAMES, float64
+from autodiff.dtypes import SCALAR_NAMES, float64, get_default_dtype
 from autodiff.ops.arithmetic import pow as power
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.comparing import result_type
-from autodiff.ops.convert import as_tensor
 from autodiff.tensor import Tensor
 
 
@@ -46,7 +45,9 @@ def ldexp(input: Tensor, other: Tensor) -> Tensor:
     >>> ad.ldexp(ad.tensor([1.0]), ad.tensor([3]))
     tensor([8.])
     """
-    y: Tensor = input * power(as_tensor(2.0), other[...])
+    if not other.is_floating_point():
+        other = to_dtype(other, input.dtype if input.is_floating_point() else get_default_dtype())
+    y: Tensor = input * power(2.0, other)
     return y
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from autodiff.changes import changed_of
+from autodiff.grad_mode import enable_grad
 from autodiff.native import NULL, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode
@@ -222,7 +223,15 @@ def _taken(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """The method that makes its tensor what a view of it would be."""
 
     def method(x: Tensor, *args: Any, **kwargs: Any) -> Tensor:
-        y = function(x, *args, **kwargs)
+        if not mode.grad and x._node is not None:
+            if x._node is x._acc:
+                x._p = function(x, *args, **kwargs)._p  # a leaf stays one
+                changed_of(x)
+                return x
+            with enable_grad():  # what has a history keeps it
+                y = function(x, *args, **kwargs)
+        else:
+            y = function(x, *args, **kwargs)
         if mode.grad:
             check_writable(x, name)
         old, x._p, x._node = x._node, y._p, y._node

@@ -395,4 +395,4 @@ def sum_to_size(x: Tensor, *size: Any) -> Tensor:
         want not in (1, have) for have, want in zip(x.shape[lead:], shape, strict=False)
     ):
         raise RuntimeError(f"size {list(shape)} is not expandable to size {list(x.shape)}.")
-    return _sum_to(x, Size(shape))
+    return _sum_to(x if x.is_floating_point() else x.to(dtypes.int64), Size(shape))

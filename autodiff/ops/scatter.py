@@ -125,6 +125,8 @@ def _write(x: Tensor, dim: int, index: Tensor, src: Tensor, how: int, op: Op, na
         if not lib.ad_scatter(p, d, places_p, src_p, how):  # which checks the rest
             return x
         take_failure()  # to be met again
+    if index.dtype is dtypes.int32:
+        index = to_dtype(index, dtypes.int64)
     _check(name, x, d, index, src)
     if _is_idle(x, d, index, src):
         return x
@@ -324,6 +326,8 @@ def scatter_reduce(
     if reduce == "sum" and include_self:
         return scatter_add(input, dim, index, src)
     d = dim_index(dim, input.ndim)
+    if index.dtype is dtypes.int32:
+        index = to_dtype(index, dtypes.int64)
     _check("scatter", input, d, index, src)
     if _is_idle(input, d, index, src):
         return clone(input)

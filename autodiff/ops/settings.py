@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from autodiff.devices import CPU, device
+from autodiff.devices import CPU, check_device, device
 from autodiff.dtypes import dtype, flag
 
 _PRECISIONS = ("highest", "high", "medium")
@@ -81,8 +81,7 @@ def set_default_device(device: Any) -> None:
     if device is None:
         return
     where = _device(device)
-    if where.type != "cpu":
-        raise RuntimeError(f"set_default_device(): {where!r} is not supported; only 'cpu' is")
+    check_device("set_default_device", where)
 
 
 _device = device

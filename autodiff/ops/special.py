@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff.dtypes import SCALAR_NAMES
-from autodiff.expr import Expr, build
+from autodiff.expr import Expr, build, by_width
 from autodiff.lower import Operand, promote
 from autodiff.ops.declare import NONZERO, POSITIVE, REAL, Check, declare, exp, where
 
@@ -135,6 +135,39 @@ ATAN = (
     0.030635704112969498,
     -0.01391822929102443,
 )
+# The same to 2^-28 of atan.
+SHORT_ATAN = (
+    -0.33333331788791226,
+    0.19999545949901687,
+    -0.14264115423006377,
+    0.10745219834631418,
+    -0.06456256797380748,
+)
+# (asin(r) - r) / r^3 as a polynomial of r^2 up to 1/4, and to 2^-30 of asin.
+ASIN = (
+    0.1666666666666666,
+    0.0749999999999852,
+    0.04464285714625971,
+    0.030381944131723904,
+    0.022372174018642,
+    0.01735234558536547,
+    0.013972267475878652,
+    0.011465241329460696,
+    0.010437689001264516,
+    0.0048605199554003775,
+    0.019301931373775005,
+    -0.01823902502655983,
+    0.0313437283039093,
+)
+SHORT_ASIN = (
+    0.16666666317990475,
+    0.07500098521753663,
+    0.044598108349549734,
+    0.031115312098652086,
+    0.017081690440573172,
+    0.03379965498897963,
+)
+REST = (-4.371139000186241e-08, 6.123233995736766e-17)  # what pi / 2 loses in either type
 
 
 def _polynomial(x: Expr, coefficients: tuple[float, ...]) -> Expr:
@@ -145,13 +178,27 @@ def _polynomial(x: Expr, coefficients: tuple[float, ...]) -> Expr:
     return total  # type: ignore[return-value]
 
 
+def _from_odd(r: Expr, short: tuple[float, ...], long: tuple[float, ...]) -> Expr:
+    """r + r^3 p(r^2)."""
+    z = r * r
+    p = by_width(_polynomial(z, short), _polynomial(z, long))
+    return build("fma", r * z, p, r)
+
+
+def _atan_share(t: Expr) -> Expr:
+    """atan of t in [0, 1]: about 0 or 1, whichever is nearer."""
+    middle = t > math.tan(PI / 8)
+    r = where(middle, (t - 1) / (t + 1), t)
+    near = _from_odd(r, SHORT_ATAN, ATAN)
+    return where(middle, near + PI / 4, near)
+
+
 def _atan_abs(t: Expr) -> Expr:
     """atan of t >= 0: about 0, 1 or infinity, whichever is nearest."""
     middle, large = t > math.tan(PI / 8), t > math.tan(3 * PI / 8)
     over = where(large, -1.0, where(middle, t - 1, t))
     r = over / where(large, t, where(middle, t + 1, 1.0))
-    z = r * r
-    near = build("fma", r * z, _polynomial(z, ATAN), r)
+    near = _from_odd(r, SHORT_ATAN, ATAN)
     return where(large, near + PI / 2, where(middle, near + PI / 4, near))
 
 
@@ -159,10 +206,35 @@ def _atan2(a: Expr, b: Expr) -> Expr:
     y, x = _abs(a), _abs(b)
     low, high = build("minimum", x, y), build("maximum", x, y)
     ratio = where(high == 0, 0.0, where(low == high, 1.0, low / high))
-    acute = _atan_abs(where(_either(a != a, b != b), math.nan, ratio))
+    acute = _atan_share(where(_either(a != a, b != b), math.nan, ratio))
     steep = where(y > x, PI / 2 - acute, acute)
     turned = where(_negative(b), PI - steep, steep)
     return where(_negative(a), -turned, turned)
+
+
+def _arc(x: Expr) -> tuple[Expr, Expr]:
+    """Whether |x| > 1/2, and asin |x|; there half of acos |x|: its sine is sqrt((1 - |x|) / 2)."""
+    t = _abs(x)
+    far = t > 0.5
+    r = where(far, _sqrt(0.5 - 0.5 * t), t)
+    return far, _from_odd(r, SHORT_ASIN, ASIN)
+
+
+def _less(r: Expr) -> Expr:
+    """pi / 2 - r."""
+    part = PI / 2 - r
+    return by_width(part + REST[0], part + REST[1])
+
+
+def _asin(x: Expr) -> Expr:
+    far, r = _arc(x)
+    return _odd(x, where(far, _less(r * 2), r))
+
+
+def _acos(x: Expr) -> Expr:
+    far, r = _arc(x)
+    twice = r * 2
+    return where(far, where(x < 0, PI - twice, twice), _less(where(x < 0, -r, r)))
 
 
 def _atan2_vjp(g: Expr, y: Expr, a: Expr, b: Expr) -> tuple[Expr, Expr]:
@@ -177,12 +249,10 @@ declare("atan", 1, "The angle whose tangent is input, in [-pi/2, pi/2].",
         result="float", reference=math.atan)  # fmt: skip
 declare("asin", 1, "The angle whose sine is input, in [-pi/2, pi/2]; nan outside [-1, 1].",
         lambda g, y, x: (g * build("rsqrt", 1 - x * x),),
-        expand=lambda x: _odd(x, _atan_abs(_abs(x) / _sqrt((1 - x) * (1 + x)))),
-        result="float", domain=UNIT, reference=math.asin)  # fmt: skip
+        expand=_asin, result="float", domain=UNIT, reference=math.asin)  # fmt: skip
 declare("acos", 1, "The angle whose cosine is input, in [0, pi]; nan outside [-1, 1].",
         lambda g, y, x: (-g * build("rsqrt", 1 - x * x),),
-        expand=lambda x: 2 * _atan_abs(_sqrt((1 - x) / (1 + x))),
-        result="float", domain=UNIT, reference=math.acos)  # fmt: skip
+        expand=_acos, result="float", domain=UNIT, reference=math.acos)  # fmt: skip
 declare("tan", 1, "The tangent of radians.", lambda g, y, x: (g * (1 + y * y),),
         expand=lambda x: build("sin", x) / build("cos", x),
         result="float", domain=((-1.3, 1.3),), reference=math.tan)  # fmt: skip
@@ -214,12 +284,14 @@ declare("sinc", 1, "sin(pi input) / (pi input), 1 at 0.", _sinc_vjp, expand=_sin
 
 
 def _log_of(base: float) -> Callable[..., Any]:
-    """log x / log base; a whole number where x is that power of the base."""
+    """log x / log base; a whole number where x is that power of the base, or next to it."""
 
     def expand(x: Expr) -> Expr:
         near = _log(x) * (1 / math.log(base))
         whole = build("round", near)
-        return where(build("pow", base, whole) == x, whole, near)
+        off = _abs(near - whole)
+        snaps = by_width(off <= _abs(near) * 2.0**-23, off <= _abs(near) * 2.0**-51)
+        return where(snaps, whole, near)
 
     return expand
 
@@ -311,7 +383,7 @@ declare("copysign", 2, "The magnitude of input with the sign of other, also of -
         lambda g, y, a, b: (g * (build("sign", a) * build("sign", y)), None),
         expand=_copysign, result="float", domain=NONZERO, reference=math.copysign)  # fmt: skip
 declare("heaviside", 2, "0 below 0, 1 above it, `values` at 0; 0 of nan.",
-        expand=lambda x, v: where(x == 0, v, where(x > 0, 1, 0)), domain=NONZERO,
+        expand=lambda x, v: where(x > 0, 1, where(x == 0, v, 0)), domain=NONZERO,
         reference=lambda x, v: float(x > 0), check=_same_dtype)  # fmt: skip
 
 

@@ -60,15 +60,17 @@ def _check(name: str, x: Tensor) -> None:
         raise NotImplementedError(f'"{name}" not implemented for {SCALAR_NAMES[x._p.dtype]!r}')
 
 
-def _bounds(name: str, x: Tensor, low: float, high: float) -> tuple[float, float]:
-    """The range, or that of the elements where it is none; no range is widened by 1."""
-    if low == high and x.numel():
-        low, high = float(x.min()), float(x.max())
+def _reach(x: Tensor, empty: tuple[float, float]) -> tuple[float, float]:
+    return (float(x.min()), float(x.max())) if x.numel() else empty
+
+
+def _bounds(name: str, low: float, high: float, by: float) -> tuple[float, float]:
+    """The range; where it is none, it is widened by `by` to both sides."""
     if not (abs(low) < float("inf") and abs(high) < float("inf")):
         raise RuntimeError(f"{name}: range of [{low}, {high}] is not finite")
     if low > high:
         raise RuntimeError(f"{name}: max must be larger than min")
-    return (low - 1, high + 1) if low == high else (low, high)
+    return (low - by, high + by) if low == high else (low, high)
 
 
 def _counts(x: Tensor, edges: Tensor, weight: Tensor | None = None) -> Tensor:
@@ -94,7 +96,8 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
     if bins <= 0:
         raise RuntimeError(f"bins must be > 0, but got {bins}")
     x = input.detach().reshape(-1)
-    low, high = _bounds("histc", x, min, max)
+    low, high = _reach(x, (min, max)) if min == max else (min, max)
+    low, high = _bounds("histc", low, high, 1)
     return _counts(x, linspace(low, high, bins + 1, dtype=x.dtype))
 
 
@@ -124,7 +127,8 @@ def histogram(
     else:
         if bins <= 0:
             raise RuntimeError(f"torch.histogram: bins must be > 0, but got {bins}")
-        low, high = _bounds("torch.histogram", x, *(range or (0, 0)))
+        low, high = range or _reach(x, (0, 1))
+        low, high = _bounds("torch.histogram", low, high, 0.5)
         edges = linspace(low, high, bins + 1, dtype=x.dtype)
     if weight is not None and weight.shape != input.shape:
         raise RuntimeError(

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.devices import check_device
 from autodiff.dtypes import dtype, get_default_dtype
 from autodiff.grad_mode import no_grad
 from autodiff.ops.assign import copy_
@@ -58,10 +59,11 @@ MAKERS = {
 }
 
 
-def _of_class(kind: type[Any], given: tuple[Any, ...]) -> Any:
+def _of_class(kind: type[Any], data: tuple[Any, ...], device: Any = None) -> Any:
     """What `Tensor(...)`, and that of a class of the user's, makes of its arguments."""
-    (data,) = given if len(given) == 1 else (None,)
-    x = alias(data) if isinstance(data, Tensor) else _made(get_default_dtype(), given)
+    check_device("Tensor", device)
+    (given,) = data if len(data) == 1 else (None,)
+    x = alias(given) if isinstance(given, Tensor) else _made(get_default_dtype(), data)
     return x if kind is Tensor else as_subclass(kind, x)
 
 
@@ -140,7 +142,7 @@ def get_device(input: Tensor) -> int:
     >>> ad.get_device(ad.ones(2))
     -1
     """
-    return input.is_cuda - 1
+    return -1 if input.is_cpu else 0
 
 
 def ndimension(self: Tensor) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff.dtypes import dtype
+from autodiff.formats import memory_format
 from autodiff.native import describe, error, lib, take_failure
 from autodiff.ops.base import Op, fresh
 from autodiff.ops.bytes import reinterpreted
@@ -375,7 +376,7 @@ def alias(x: Tensor) -> Tensor:
     return _alias(x)
 
 
-def clone(input: Tensor) -> Tensor:
+def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     """A copy of the tensor, through which gradients pass.
 
     >>> x = ad.ones(2)
@@ -383,13 +384,28 @@ def clone(input: Tensor) -> Tensor:
     >>> x
     tensor([1., 1.])
     """
-    return _clone(input)
+    return _clone(input if memory_format is None else in_format(input, memory_format))
 
 
-def contiguous(x: Tensor) -> Tensor:
+def contiguous(x: Tensor, memory_format: Any = None) -> Tensor:
     """The tensor itself where its elements lie in row-major order, else a copy that does.
+
+    With `channels_last` the order is that of images' rows, columns and then channels.
 
     >>> ad.zeros(2, 3).t().contiguous().stride()
     (2, 1)
     """
+    if memory_format is not None and memory_format.name != "contiguous_format":
+        return in_format(x, memory_format)
     return x if x._p.contiguous else _copy_contiguous(x, x._p.dtype)
+
+
+def in_format(x: Tensor, form: memory_format) -> Tensor:
+    """The tensor with its elements in a format's order; itself where they are."""
+    order = form.order(x.ndim)
+    if order is None:
+        return contiguous(x) if form.name == "contiguous_format" else x
+    there = permute(x, order)
+    if there._p.contiguous:
+        return x
+    return permute(contiguous(there), sorted(range(x.ndim), key=order.__getitem__))

@@ -12,6 +12,7 @@ from autodiff.optim.optimizer import Optimizer
 from autodiff.optim.rmsprop import RMSprop
 from autodiff.optim.rprop import Rprop
 from autodiff.optim.sgd import SGD
+from autodiff.places import also_at
 
 __all__ = [
     "ASGD",
@@ -30,3 +31,5 @@ __all__ = [
     "lr_scheduler",
     "swa_utils",
 ]
+
+also_at(__name__, "adamw radam")

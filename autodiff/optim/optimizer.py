@@ -61,8 +61,9 @@ class Optimizer:
     """
 
     _opt_called: bool | None = None  # whether it stepped since a scheduler took hold of it
-    _optimizer_step_pre_hooks: HookDict
-    _optimizer_step_post_hooks: HookDict
+    # None yet, also of those of users' own that wrap another and leave __init__ out.
+    _optimizer_step_pre_hooks = HookDict()
+    _optimizer_step_post_hooks = HookDict()
     _state_hooks: dict[str, HookDict]  # by when they are called
 
     def __init_subclass__(cls, **kwargs: Any) -> None:

@@ -146,7 +146,7 @@ def _norm(values: list[float], order: float) -> float:
 
 
 def _norms(order: float) -> Callable[[Array], Array]:
-    return lambda x: x.fold(lambda values: _norm(values, order), (1,))
+    return lambda x: no_kink(x).fold(lambda values: _norm(values, order), (1,))
 
 
 def _cosine(a: list[float], b: list[float]) -> float:
@@ -179,7 +179,7 @@ def _covariances(x: Array, correction: float = 1) -> Array:
         terms = ((x[a, k] - means[a]) * (x[b, k] - means[b]) for k in range(n))
         return math.fsum(terms) / (n - correction)
 
-    return Array((m, m), value)
+    return Array((m, m), value) if m != 1 else Array((), lambda _: value((0, 0)))
 
 
 def _correlations(x: Array) -> Array:
@@ -231,6 +231,11 @@ def summed(equation: str, *shapes: str) -> Row:
 def _away(y: Any) -> Any:
     """y a little aside, so that no difference of the elements of two operands is 0."""
     return Array(y.shape, lambda i: y[i] + 0.00625) if isinstance(y, Array) else y + 0.00625
+
+
+def no_kink(x: Any) -> Any:
+    """x between the numbers that are drawn: none is 0, and no two have the same magnitude."""
+    return Array(x.shape, lambda i: x[i] + 0.0125) if isinstance(x, Array) else x + 0.0125
 
 
 def _far(y: Any) -> Any:
@@ -383,7 +388,7 @@ PRODUCTS = [
     Row("cov_weights", lambda x: ad.cov(x, fweights=ad.tensor([1, 2])), ("m 2",),
          lambda x: _covariances(Array((x.shape[0], 3), lambda i: x[i[0], min(i[1], 1)]))),
     Row("corrcoef", lambda x: ad.corrcoef(x), ("2 3",), _correlations, distinct=True),
-    *(Row(f"vector_norm_{order}", lambda x, order=order: linalg.vector_norm(x, order, 1),
+    *(Row(f"vector_norm_{order}", lambda x, order=order: linalg.vector_norm(no_kink(x), order, 1),
            ("m n",), _norms(order), low=1, distinct=True)
       for order in (1, 2, 3, 0.5, -1.5, math.inf, -math.inf)),
     *(Row(f"cdist_{order}", lambda x, y, order=order: ad.cdist(x, _away(y), order),

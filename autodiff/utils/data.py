@@ -2,5 +2,8 @@
 
 from autodiff import data
 from autodiff.data import *  # noqa: F403
+from autodiff.places import also_at
 
 __all__ = data.__all__
+
+also_at(__name__, "dataloader dataset sampler")

@@ -143,15 +143,23 @@ typedef void run_fn(int64_t n, void *restrict dst, const void *restrict src);
         const int64_t *: _Generic((d), float *: run_i64_f32, double *: run_i64_f64, default: NO_RUN),        \
         default: NO_RUN)
 
+/* Whether floats of 16 bits meet other than float32, which is rare: one loop does for all strides. */
+#define OF_HALF(half, other)                                                                                 \
+    _Generic((half),                                                                                         \
+        const ad_f16 *: _Generic((other), const float *: false, default: true),                              \
+        const ad_bf16 *: _Generic((other), const float *: false, default: true),                             \
+        default: false)
+
 /* ---- loads and stores: a strided run of one dtype to a register and back; the two never overlap ---- */
 #define LOAD(function, from_ctype, to_ctype, READ, CONVERT)                                                  \
     static void function(int64_t n, void *dst, const char *src, int64_t stride) {                            \
         to_ctype *restrict d = dst;                                                                          \
         const from_ctype *restrict s = (const from_ctype *)(const void *)src;                                \
         run_fn *const run = RUN(d, s);                                                                       \
+        const bool rare = OF_HALF(s, (const to_ctype *)d);                                                   \
         if (stride == 1 && run)                                                                              \
             run(n, d, s);                                                                                    \
-        else if (stride == 1)                                                                                \
+        else if (stride == 1 && !rare)                                                                       \
             for (int64_t i = 0; i < n; i++) d[i] = CONVERT(READ(s[i]));                                      \
         else if (stride == 0 && n > 0) {                                                                     \
             to_ctype same = CONVERT(READ(s[0]));                                                             \
@@ -185,9 +193,10 @@ typedef void run_fn(int64_t n, void *restrict dst, const void *restrict src);
         to_ctype *restrict d = (to_ctype *)(void *)dst;                                                      \
         const from_ctype *restrict s = src;                                                                  \
         run_fn *const run = RUN(d, s);                                                                       \
+        const bool rare = OF_HALF((const to_ctype *)d, s);                                                   \
         if (stride == 1 && run)                                                                              \
             run(n, d, s);                                                                                    \
-        else if (stride == 1)                                                                                \
+        else if (stride == 1 && !rare)                                                                       \
             for (int64_t i = 0; i < n; i++) d[i] = CONVERT(from, s[i]);                                      \
         else                                                                                                 \
             for (int64_t i = 0; i < n; i++) d[i * stride] = CONVERT(from, s[i]);                             \

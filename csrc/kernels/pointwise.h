@@ -138,11 +138,9 @@ AD_SIMD void vi_store_n(int64_t *p, int64_t a, int64_t n) {
 #define USUAL_LOOP(name)                                                                                     \
     for (; i <= n - 4 * VF_W; i += 4 * VF_W) {                                                               \
         vf r[4];                                                                                             \
-        mf usual = vf_##name##_is_usual(vf_load(x + i));                                                     \
-        AD_UNROLL for (int k = 0; k < 4; k++) {                                                              \
-            r[k] = vf_load(x + i + k * VF_W);                                                                \
-            usual = mf_and(usual, vf_##name##_is_usual(r[k]));                                               \
-        }                                                                                                    \
+        AD_UNROLL for (int k = 0; k < 4; k++) r[k] = vf_load(x + i + k * VF_W);                              \
+        mf usual = vf_##name##_is_usual(r[0]);                                                               \
+        AD_UNROLL for (int k = 1; k < 4; k++) usual = mf_and(usual, vf_##name##_is_usual(r[k]));             \
         if (__builtin_expect(mf_any(mf_not(usual)), 0)) {                                                    \
             for (int k = 0; k < 4; k++)                                                                      \
                 vf_store(d + i + k * VF_W, vf_##name##_rare(vf_load(x + i + k * VF_W)));                     \
@@ -206,7 +204,7 @@ static const ad_pw_kernels pw_kernels = {
         },
     .compare =
         {
-#define AD_COMPARE(name, op) [AD_OP_##name] = {compare_f32_##name},
+#define AD_COMPARE(name, op) [AD_OP_##name - AD_OP_lt] = compare_f32_##name,
             AD_COMPARISONS
 #undef AD_COMPARE
         },
@@ -222,7 +220,8 @@ static const ad_pw_kernels pw_kernels = {
         },
     .compare_number =
         {
-#define AD_COMPARE(name, op) [AD_OP_##name] = {compare_number_##name##_a, compare_number_##name##_b},
+#define AD_COMPARE(name, op)                                                                                 \
+    [AD_OP_##name - AD_OP_lt] = {compare_number_##name##_a, compare_number_##name##_b},
             AD_COMPARISONS
 #undef AD_COMPARE
         },

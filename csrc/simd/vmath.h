@@ -27,6 +27,7 @@ AD_SIMD vd vd_signbit(vd x) { return vd_of_bits(vdi_and(vd_bits(x), vdi_set1(1ul
 AD_SIMD vf vf_flip(vf x, vf sign) { return vf_of_bits(vfi_xor(vf_bits(x), vf_bits(sign))); }
 AD_SIMD vd vd_flip(vd x, vd sign) { return vd_of_bits(vdi_xor(vd_bits(x), vd_bits(sign))); }
 AD_SIMD vf vf_neg_abs(vf x) { return vf_of_bits(vfi_or(vf_bits(x), vfi_set1(1u << 31))); }
+AD_SIMD vd vd_neg_abs(vd x) { return vd_of_bits(vdi_or(vd_bits(x), vdi_set1(1ull << 63))); }
 AD_SIMD vf vf_copysign(vf x, vf sign) { return vf_flip(vf_abs(x), vf_signbit(sign)); }
 AD_SIMD vd vd_copysign(vd x, vd sign) { return vd_flip(vd_abs(x), vd_signbit(sign)); }
 
@@ -114,17 +115,16 @@ AD_SIMD vf vf_tanh(vf x) {
                               0.009618489f, 0.0013399931f, 0.00015345808f};
     const vf one = vf_set1(1), twice = vf_set1(2.88539008f); /* 2 log2(e) */
     vf a = vf_abs(x), a2 = vf_mul(a, a), b = vf_min(vf_set1(10), a);
-    vf t = vf_fma(b, twice, vf_set1(VF_INTEGER)), k = vf_sub(t, vf_set1(VF_INTEGER));
-    vf scale = vf_of_bits(vfi_add(vfi_shl(vf_bits(t), 23), vf_bits(one)));
-    vf e = vf_poly(vf_fma(b, twice, vf_neg(k)), E, AD_LENGTH(E));
+    vf t = vf_fma(b, twice, vf_set1(VF_INTEGER)), minus_k = vf_sub(vf_set1(VF_INTEGER), t);
+    vf e = vf_poly(vf_fma(b, twice, minus_k), E, AD_LENGTH(E)), scale = vf_power(t, 1);
     vf large = vf_sub(one, vf_div(vf_set1(2), vf_fma(e, scale, one)));
     vf small = vf_fma(vf_mul(a, a2), vf_poly(a2, P, AD_LENGTH(P)), a);
-    return vf_copysign(vf_select(vf_lt(a, vf_set1(0.7f)), small, large), x);
+    return vf_flip(vf_select(vf_lt(a, vf_set1(0.7f)), small, large), vf_signbit(x));
 }
 /* f64: e / (e + 2) with e = exp(2|x|) - 1; at the limit it rounds to 1. */
 AD_SIMD vd vd_tanh(vd x) {
     vd a = vd_abs(x), e = vd_expm1_core(vd_min(vd_set1(40), vd_add(a, a)));
-    return vd_copysign(vd_div(e, vd_add(e, vd_set1(2))), x);
+    return vd_flip(vd_div(e, vd_add(e, vd_set1(2))), vd_signbit(x));
 }
 
 /* With e = exp(-|x|) and w = e / (1 + e): 1 - w, and below 0 e - e w, which hides the error of w. e is not
@@ -143,13 +143,14 @@ AD_SIMD vd vd_sigmoid(vd x) {
                                0.008333333333494399,   0.001388888894362952,   0.0001984126950671873,
                                2.4801493099528506e-05, 2.7557586246922544e-06, 2.763024817117492e-07,
                                2.5000102107682377e-08};
-    vd a = vd_max(vd_set1(-746), vd_neg(vd_abs(x)));
+    vd a = vd_max(vd_set1(-746), vd_neg_abs(x));
     vd t = vd_fma(a, vd_set1(1.4426950408889634), vd_set1(VD_INTEGER)), k = vd_sub(t, vd_set1(VD_INTEGER));
     vd r = vd_fma(k, vd_set1(-1.9082149292705877e-10), vd_fma(k, vd_set1(-0.6931471803691238), a));
     vd scale = vd_of_bits(vdi_add(vdi_shl(vd_bits(t), 52), vd_bits(vd_set1(0x1p64))));
     vd p = vd_fma(vd_mul(r, r), vd_poly(r, Q, AD_LENGTH(Q)), r);
     vd e = vd_mul(vd_mul(vd_add(p, vd_set1(1)), scale), vd_set1(0x1p-64));
-    vd minus_w = vd_div(e, vd_sub(vd_set1(-1), e)), y = vd_max(vd_copysign(vd_set1(1), x), e);
+    vd minus_w = vd_div(e, vd_sub(vd_set1(-1), e));
+    vd y = vd_max(vd_of_bits(vdi_or(vd_bits(vd_signbit(x)), vd_bits(vd_set1(1)))), e);
     return vd_fma(minus_w, y, y);
 }
 
@@ -359,7 +360,7 @@ AD_SIMD vd vd_erf(vd x) {
     vd a = vd_abs(x), one = vd_set1(1);
     vd small = vd_fma(a, vd_poly(vd_mul(a, a), P, AD_LENGTH(P)), a);
     vd large = vd_sub(one, vd_exp(vd_poly(vd_min(vd_set1(6), a), Q, AD_LENGTH(Q))));
-    return vd_copysign(vd_select(vd_lt(a, one), small, large), x);
+    return vd_flip(vd_select(vd_lt(a, one), small, large), vd_signbit(x));
 }
 
 /* ---- pow ---- */

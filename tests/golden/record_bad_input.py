@@ -194,7 +194,7 @@ KINDS: dict[str, Wrong] = {
     "leaf": [("q", "leaf|leaves"), ("x", "grad")],
     "constant": [("p", "detach"), ("q", "detach")],
     "whole": [("q[0]", "view")],
-    "fixed": [("5", "setter|not writable|read-only"), ("None", "setter|not writable|read-only")],
+    "fixed": [(value, "setter|not writable|read-only|can't set") for value in ("5", "None")],
     "floats": [("torch.tensor(1)", "float"), ("torch.tensor(True)", "float")],
 }
 

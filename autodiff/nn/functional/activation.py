@@ -56,6 +56,8 @@ def _activate(op: PointwiseOp, input: Any, numbers: tuple[Any, ...], inplace: bo
     """One fused call of the op, or one write over the input."""
     if type(input) not in TENSOR_TYPES:
         return calling.apply(op, (input, *numbers))
+    if not numbers and not inplace:
+        return op.call(input)
     others = [_number(op, value) for value in numbers]
     if not inplace:
         return op.call(input, *others)
@@ -260,9 +262,12 @@ def gelu(input: Tensor, approximate: str = "none") -> Tensor:
     >>> F.gelu(ad.tensor([-1.0, 1.0]))
     tensor([-0.1587,  0.8413])
     """
-    if approximate not in ("none", "tanh"):
+    if approximate == "none":
+        op = activations.gelu
+    elif approximate == "tanh":
+        op = activations.gelu_tanh
+    else:
         raise RuntimeError("approximate argument must be either none or tanh.")
-    op = activations.gelu if approximate == "none" else activations.gelu_tanh
     return _activate(op, input, ())  # type: ignore[no-any-return]
 
 

@@ -21,12 +21,15 @@ __all__ = [
 ]
 
 Ints = int | Sequence[int]
+_INTS = {int}
 
 
 def ints(op: str, name: str, value: Any, nd: int) -> tuple[int, ...]:
     """An integer for each of nd dimensions, from one or as many."""
-    if isinstance(value, int) and not isinstance(value, bool):
+    if type(value) is int or (isinstance(value, int) and not isinstance(value, bool)):
         return (value,) * nd
+    if type(value) is tuple and len(value) == nd and _INTS.issuperset(map(type, value)):
+        return value
     if not isinstance(value, (tuple, list)) or not all(type(v) is int for v in value):
         raise TypeError(f"{op}(): argument '{name}' must be tuple of ints, not {kind(value)}")
     if len(value) == 1:
@@ -146,11 +149,35 @@ def _conv(
     x, is_batch = batched(op, x, nd)
     steps = ints(op, "stride", stride, nd)
     apart = ints(op, "dilation", dilation, nd)
-    _check(x, w, bias, groups, False, nd)
-    kernel = w.shape[2:]
+    around = padding if isinstance(padding, str) else ints(op, "padding", padding, nd)
+    of_bias = None if bias is None else (bias.shape, bias._p.dtype)
+    key = x.shape, w.shape, x._p.dtype, w._p.dtype, of_bias, steps, around, apart, groups
+    geometry = _known.get(key) if type(groups) is int else None
+    if geometry is None:
+        _check(x, w, bias, groups, False, nd)
+        geometry = _geometry(op, x.shape[2:], w.shape[2:], steps, around, apart, groups)
+        if len(_known) >= MANY:
+            _known.clear()
+        _known[key] = geometry
+    y = convolve(x, w, bias, geometry)
+    return y if is_batch else squeeze(y, 0)
+
+
+MANY = 256
+_known: dict[Any, Geometry] = {}  # by shapes, dtypes and numbers that were checked
+
+
+def _geometry(
+    op: str,
+    sizes: Sequence[int],
+    kernel: Sequence[int],
+    steps: tuple[int, ...],
+    padding: Any,
+    apart: tuple[int, ...],
+    groups: int,
+) -> Geometry:
     before, after = _padding(padding, kernel, steps, apart, op)
     _check_steps(steps, before, apart)
-    sizes = x.shape[2:]
     padded = [n + a + b for n, a, b in zip(sizes, before, after, strict=True)]
     reach = [d * (k - 1) + 1 for d, k in zip(apart, kernel, strict=True)]
     if any(r > n for r, n in zip(reach, padded, strict=True)) or 0 in kernel or 0 in sizes:
@@ -160,8 +187,7 @@ def _conv(
             "input size"
         )
     result = [(n - r) // s + 1 for n, r, s in zip(padded, reach, steps, strict=True)]
-    y = convolve(x, w, bias, Geometry(steps, before, apart, groups, sizes, kernel, result))
-    return y if is_batch else squeeze(y, 0)
+    return Geometry(steps, before, apart, groups, sizes, kernel, result)
 
 
 def _transpose(

@@ -6,15 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodiff.nn.functional.convolution import Ints, ints
-from autodiff.nn.functional.pools import Cover, cover_of, pool_of, spans
+from autodiff.nn.functional.pools import cover_of, means_of, pool_of
 from autodiff.nn.functional.reduction import check_tensors
-from autodiff.ops.arithmetic import div
-from autodiff.ops.convert import tensor
-from autodiff.ops.halves import in_float32
-from autodiff.ops.join import cat
-from autodiff.ops.pooling import greatest, sums
+from autodiff.ops.pooling import greatest, windows
 from autodiff.ops.reductions import mean
-from autodiff.ops.views import clone, narrow, reshape, unsqueeze
 from autodiff.tensor import Tensor
 
 __all__ = [
@@ -38,62 +33,18 @@ __all__ = [
 Sizes = int | None | Sequence[int | None]
 
 
-def _max_pool(
-    nd: int,
-    x: Tensor,
-    kernel: Any,
-    stride: Any,
-    padding: Any,
-    dilation: Any,
-    ceil: bool,
-    places: bool,
-) -> Any:
-    pool = pool_of(f"max_pool{nd}d", nd, x, kernel, stride, padding, dilation, ceil)
-    found = greatest(x, pool.plan)
+def _max_pool(op: str, places: bool, x: Tensor, *given: Any) -> Any:
+    found = greatest(x, pool_of(op, x, *given).plan)
     return found if places else found[0]
 
 
-def _avg_pool(
-    nd: int,
-    x: Tensor,
-    kernel: Any,
-    stride: Any,
-    padding: Any,
-    ceil: bool,
-    padded: bool,
-    divisor: int | None,
-) -> Tensor:
-    pool = pool_of(f"avg_pool{nd}d", nd, x, kernel, stride, padding, 1, ceil)
-    if divisor == 0:
-        raise RuntimeError("divisor must be not zero")
-    count: Any = pool.counts(padded) if divisor is None else divisor
-    if isinstance(count, list):
-        count, *others = [tensor(counts, dtype=x.dtype) for counts in count]
-        for along in others:
-            count = unsqueeze(count, -1) * along
-    y: Tensor = div(sums(x, pool.lattice), count)
-    return y
+def _avg_pool(op: str, x: Tensor, *given: Any) -> Tensor:
+    return windows(x, means_of(op, x, *given))
 
 
 def _adaptive_avg(nd: int, x: Tensor, sizes: Any) -> Tensor:
-    return _means(x, cover_of(f"adaptive_avg_pool{nd}d", x, sizes))
-
-
-@in_float32
-def _means(x: Tensor, cover: Cover) -> Tensor:
-    if cover.whole:
-        return mean(x, cover.dims, True)
-    if not cover.even:
-        first = x.ndim - len(cover.image)
-        for d, (size, n) in enumerate(zip(cover.image, cover.result, strict=True), start=first):
-            if n and size % n:
-                means = [mean(narrow(x, d, a, b - a), d, keepdim=True) for a, b in spans(size, n)]
-                x = cat(means, d)
-            elif not n:
-                x = narrow(x, d, 0, 0)
-    if not cover.dims:
-        return clone(x)
-    return mean(reshape(x, cover.parts), cover.dims)
+    cover = cover_of(f"adaptive_avg_pool{nd}d", x, sizes)
+    return mean(x, range(-nd, 0), True) if cover.whole else windows(x, cover.means)
 
 
 def _adaptive_max(nd: int, x: Tensor, sizes: Any, places: bool) -> Any:
@@ -106,7 +57,7 @@ def _lp_pool(nd: int, x: Tensor, p: float, kernel: Any, stride: Any, ceil: bool)
     size = 1
     for k in ints(f"lp_pool{nd}d", "kernel_size", kernel, nd):
         size *= k
-    y = _avg_pool(nd, x.pow(p), kernel, stride, 0, ceil, True, None)
+    y = _avg_pool(f"avg_pool{nd}d", x.pow(p), kernel, stride, 0, ceil, True, None)
     root: Tensor = (y.sign() * y.abs().relu() * size).pow(1.0 / p)
     return root
 
@@ -130,7 +81,9 @@ def max_pool1d(
     >>> F.max_pool1d(ad.arange(4.0).view(1, 4), 2, return_indices=True)
     (tensor([[1., 3.]]), tensor([[1, 3]]))
     """
-    return _max_pool(1, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    return _max_pool(
+        "max_pool1d", return_indices, input, kernel_size, stride, padding, dilation, ceil_mode
+    )
 
 
 def max_pool2d(
@@ -143,7 +96,9 @@ def max_pool2d(
     return_indices: bool = False,
 ) -> Any:
     """`max_pool1d` over the last two dimensions; places count in row-major order."""
-    return _max_pool(2, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    return _max_pool(
+        "max_pool2d", return_indices, input, kernel_size, stride, padding, dilation, ceil_mode
+    )
 
 
 def max_pool3d(
@@ -156,7 +111,9 @@ def max_pool3d(
     return_indices: bool = False,
 ) -> Any:
     """`max_pool1d` over the last three dimensions; places count in row-major order."""
-    return _max_pool(3, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices)
+    return _max_pool(
+        "max_pool3d", return_indices, input, kernel_size, stride, padding, dilation, ceil_mode
+    )
 
 
 def avg_pool1d(
@@ -175,7 +132,9 @@ def avg_pool1d(
     >>> F.avg_pool1d(ad.arange(4.0).view(1, 4), 2)
     tensor([[0.5000, 2.5000]])
     """
-    return _avg_pool(1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None)
+    return _avg_pool(
+        "avg_pool1d", input, kernel_size, stride, padding, ceil_mode, count_include_pad, None
+    )
 
 
 def avg_pool2d(
@@ -189,7 +148,14 @@ def avg_pool2d(
 ) -> Tensor:
     """`avg_pool1d` over the last two dimensions; divisor_override takes the count's place."""
     return _avg_pool(
-        2, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+        "avg_pool2d",
+        input,
+        kernel_size,
+        stride,
+        padding,
+        ceil_mode,
+        count_include_pad,
+        divisor_override,
     )
 
 
@@ -204,7 +170,14 @@ def avg_pool3d(
 ) -> Tensor:
     """`avg_pool1d` over the last three dimensions; divisor_override takes the count's place."""
     return _avg_pool(
-        3, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
+        "avg_pool3d",
+        input,
+        kernel_size,
+        stride,
+        padding,
+        ceil_mode,
+        count_include_pad,
+        divisor_override,
     )
 
 

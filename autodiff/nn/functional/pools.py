@@ -9,15 +9,16 @@ from typing import Any
 from autodiff.dtypes import FIRST_FLOAT, SCALAR_NAMES
 from autodiff.nn.functional.convolution import ints, kind
 from autodiff.nn.functional.reduction import check_tensors
-from autodiff.ops.convolution import Geometry
-from autodiff.ops.pooling import Plan
+from autodiff.ops.pooling import Plan, Sums
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
-__all__ = ["LONG", "MOST", "Cover", "cover_of", "pool_of", "spans"]
+__all__ = ["LONG", "MOST", "cover_of", "means_of", "pool_of", "spans"]
 
 MOST = 2**24  # windows of a dimension, which are told one by one
 LONG = 2**12  # elements of a dimension from which on nothing is remembered of its windows
+NUMBER, PRESENT, PADDED = 1, 2, 3  # what sums are divided by: one number, or elements counted
 Whole = tuple[int, ...]
+Each = int | Whole  # the same of each dimension, or one for each
 
 
 class Pool:
@@ -28,10 +29,10 @@ class Pool:
         op: str,
         shape: Whole,
         dtype: int,
-        kernel: Whole,
-        stride: Whole | None,
-        padding: Whole,
-        dilation: Whole,
+        kernel: Each,
+        stride: Each | None,
+        padding: Each,
+        dilation: Each,
         ceil: bool,
     ) -> None:
         nd = int(op[-2])
@@ -43,8 +44,11 @@ class Pool:
             )
         if dtype < FIRST_FLOAT:
             raise NotImplementedError(f'"{op}" not implemented for {SCALAR_NAMES[dtype]!r}')
-        self.image, self.padding, self.dilation = tuple(inner[1:]), padding, dilation
-        self.kernel, self.stride = kernel, kernel if stride is None else stride
+        self.image = tuple(inner[1:])
+        self.kernel, self.stride, self.padding, self.dilation = (
+            (each,) * nd if isinstance(each, int) else each
+            for each in (kernel, kernel if stride is None else stride, padding, dilation)
+        )
         self._check(op)
         self.result = tuple([self._count(d, ceil) for d in range(nd)])
         if min(self.result) < 1:
@@ -53,9 +57,7 @@ class Pool:
                 f"Given input size: ({'x'.join(map(str, inner))}). Calculated output size: "
                 f"({outer}). Output size is too small"
             )
-        self.lattice = Geometry(self.stride, padding, dilation, 1, self.image, kernel, self.result)
         self._plan: Plan | None = None
-        self._counts: dict[bool, int | list[list[float]]] = {}
 
     def _check(self, op: str) -> None:
         if any(k < 1 for k in self.kernel):
@@ -109,49 +111,67 @@ class Pool:
             found.append((first, min(end, self.image[d])))
         return found
 
-    def counts(self, padded: bool) -> int | list[list[float]]:
-        """How many elements windows have, zeros around the image being some or not: one number,
-        or factors of it for each dimension.
+    def means(self, padded: bool, divisor: int | None) -> Sums:
+        """Windows' sums divided by `divisor`, or by how many elements they have, zeros around the
+        image being some or not.
         """
-        found = self._counts.get(padded)
-        if found is None:
-            each = [self._counts_along(d, padded) for d in range(len(self.image))]
-            even = all(len(set(counts)) == 1 for counts in each)
-            found = math.prod(int(n[0]) for n in each) if even else each
-            if max(self.image) < LONG:
-                self._counts[padded] = found
-        return found
-
-    def _counts_along(self, d: int, padded: bool) -> list[float]:
-        pad, size, found = self.padding[d], self.image[d], []
-        for i in range(self.result[d]):
-            start = i * self.stride[d] - pad
-            end = min(start + self.kernel[d], size + pad)
-            found.append(float(end - start if padded else min(end, size) - max(start, 0)))
-        return found
+        if divisor == 0:
+            raise RuntimeError("divisor must be not zero")
+        axes, even = [], True
+        for d, (size, n) in enumerate(zip(self.image, self.result, strict=True)):
+            k, step, pad = self.kernel[d], self.stride[d], self.padding[d]
+            axes.append((size, n, k, step, pad, 1))
+            even &= (padded or not pad) and (n - 1) * step + k <= size + 2 * pad
+        if divisor is None and even:
+            divisor = math.prod(self.kernel)
+        if divisor is None:
+            return Sums(axes, (PADDED if padded else PRESENT, 0))
+        return Sums(axes, (NUMBER, divisor))
 
 
-_known_pools = lru_cache(Pool)
+_known_pools = lru_cache(lambda key: Pool(*key))
+_known_means = lru_cache(lambda padded, divisor, key: Pool(*key).means(padded, divisor))
 
 
-def pool_of(
-    op: str, nd: int, x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool
-) -> Pool:
-    """Of checked arguments."""
+def _key(
+    op: str, x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool
+) -> tuple[Any, ...]:
+    """What a Pool is made of, and known by."""
     if type(x) not in TENSOR_TYPES:
         check_tensors(op, input=x)
-    if stride == [] or stride == ():
-        stride = None
-    return _known_pools(
-        op,
-        x.shape,
-        x._p.dtype,
-        ints(op, "kernel_size", kernel, nd),
-        None if stride is None else ints(op, "stride", stride, nd),
-        ints(op, "padding", padding, nd),
-        ints(op, "dilation", dilation, nd),
-        bool(ceil),
-    )
+    if not (
+        type(kernel) is type(padding) is type(dilation) is int
+        and (stride is None or type(stride) is int)
+    ):
+        nd = int(op[-2])
+        kernel = ints(op, "kernel_size", kernel, nd)
+        stride = None if stride in (None, [], ()) else ints(op, "stride", stride, nd)
+        padding = ints(op, "padding", padding, nd)
+        dilation = ints(op, "dilation", dilation, nd)
+    return op, x.shape, x._p.dtype, kernel, stride, padding, dilation, bool(ceil)
+
+
+def pool_of(op: str, x: Tensor, *given: Any) -> Pool:
+    """Of checked arguments: kernel, stride, padding, dilation, whether the count is rounded up."""
+    return _known_pools(_key(op, x, *given))
+
+
+def means_of(
+    op: str,
+    x: Tensor,
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    ceil: bool,
+    padded: bool,
+    divisor: int | None,
+) -> Sums:
+    """The same, for `Pool.means`."""
+    if divisor is not None and type(divisor) is not int:
+        raise TypeError(
+            f"{op}(): argument 'divisor_override' must be int, not {type(divisor).__name__}"
+        )
+    return _known_means(bool(padded), divisor, _key(op, x, kernel, stride, padding, 1, ceil))
 
 
 def spans(size: int, n: int) -> list[tuple[int, int]]:
@@ -196,18 +216,29 @@ class Cover:
             )
         self.result = result
         self._plan: Plan | None = None
-        # Where windows are alike, they are a dimension of their own.
-        first = ndim - nd
-        self.even = all(n and size % n == 0 for size, n in zip(self.image, result, strict=True))
-        self.whole = self.even and set(result) == {1}
-        self.parts = list(shape[:first])
-        self.dims: tuple[int, ...] = tuple(range(first, ndim)) if self.whole else ()
-        for size, n in () if self.whole else zip(self.image, result, strict=True):
-            if n and size % n == 0 and size != n:
-                self.dims += (len(self.parts) + 1,)
-                self.parts += [n, size // n]
-            else:
-                self.parts.append(n)
+        self.whole = 0 not in self.image and set(result) == {1}
+        self._sums: Sums | None = None
+
+    @property
+    def means(self) -> Sums:
+        """What `windows` is to do."""
+        if self._sums is not None:
+            return self._sums
+        axes, places, uneven = [], [], False
+        for size, n in zip(self.image, self.result, strict=True):
+            if n and size % n == 0:
+                axes.append((size, n, size // n, size // n, 0, 1))
+                continue
+            each, uneven = spans(size, n), True
+            taps = max([b - a for a, b in each], default=1)
+            axes.append((size, n, taps, 0, 0, 0))
+            for tap in range(taps):
+                places += [a + tap if a + tap < b else size for a, b in each]
+        number = 1 if uneven else math.prod(axis[2] for axis in axes)
+        sums = Sums(axes, (PRESENT if uneven else NUMBER, number), places)
+        if max(*self.image, *self.result) < LONG:
+            self._sums = sums
+        return sums
 
     @property
     def plan(self) -> Plan:

@@ -7,8 +7,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from autodiff.dtypes import dtype, float64
-from autodiff.expr import inputs
+from autodiff.dtypes import SCALAR_NAMES, bfloat16, dtype, float16, float32, float64
 from autodiff.nn.functional.convolution import Ints, kind
 from autodiff.nn.functional.pooling import (
     adaptive_avg_pool1d,
@@ -16,14 +15,12 @@ from autodiff.nn.functional.pooling import (
     adaptive_avg_pool3d,
 )
 from autodiff.nn.functional.pools import LONG, MOST
-from autodiff.nn.functional.reduction import check_floating, check_tensors
+from autodiff.nn.functional.reduction import check_tensors
 from autodiff.ops.convert import tensor
 from autodiff.ops.create import made_once
-from autodiff.ops.gather import index_along
-from autodiff.ops.halves import in_float32
-from autodiff.ops.pointwise import PointwiseOp
+from autodiff.ops.pooling import Sums, windows
 from autodiff.ops.views import permute, reshape, transpose
-from autodiff.tensor import Tensor
+from autodiff.tensor import TENSOR_TYPES, Tensor
 
 __all__ = [
     "channel_shuffle",
@@ -35,7 +32,7 @@ __all__ = [
     "upsample_nearest",
 ]
 
-# ---- interpolation: along one dimension after the other ----
+# ---- interpolation: windows of the pixels that each is made of, dimension by dimension ----
 
 _MODES = {"linear": 1, "bilinear": 2, "trilinear": 3, "bicubic": 2}
 _AREAS = (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)
@@ -123,7 +120,7 @@ def _antialiased(size: int, n: int, step: float, corners: bool, cubic: bool) -> 
         starts.append(first)
     return [
         (
-            [min(first + k, size - 1) for first in starts],
+            [first + k if k < len(row) else size for first, row in zip(starts, rows, strict=True)],
             [row[k] if k < len(row) else 0.0 for row in rows],
         )
         for k in range(max(map(len, rows)))
@@ -146,40 +143,6 @@ def _taps(
     if antialias:
         return _antialiased(size, n, step, corners, mode == "bicubic")
     return (_cubic if mode == "bicubic" else _linear)(size, n, step, corners)
-
-
-def _tap_tensors(d: dtype, after: int, *given: Any) -> list[tuple[Tensor, Tensor | None]]:
-    """The same, the weights as they meet images with so many dimensions after this."""
-    return [
-        (
-            tensor(places),
-            None if weights is None else reshape(tensor(weights, dtype=d), [-1] + [1] * after),
-        )
-        for places, weights in _taps(d is float64, *given)
-    ]
-
-
-_known_taps = made_once(_tap_tensors)
-
-_a, _b, _s, _t = inputs(4)
-_part = PointwiseOp("resample_part", _a * _b, 2)
-_two = PointwiseOp("resample_two", _a * _s + _b * _t, 4)
-_more = PointwiseOp("resample_more", _a + _b * _s, 3)
-
-
-def _resample(x: Tensor, dim: int, taps: Sequence[tuple[Tensor, Tensor | None]]) -> Tensor:
-    """The weighted sum of the elements of a dimension that the taps name."""
-    terms = [(index_along(x, dim, places), weights) for places, weights in taps]
-    (first, weights), *rest = terms
-    if weights is None:
-        return first
-    if not rest:
-        return _part.call(first, weights)
-    (second, others), *rest = rest
-    total = _two.call(first, second, weights, others)
-    for term, weights in rest:
-        total = _more.call(total, term, weights)
-    return total
 
 
 def _sizes(
@@ -215,13 +178,12 @@ def _sizes(
 
 
 def _check_mode(
-    input: Tensor, mode: str, smooth: bool, align_corners: bool | None, antialias: bool
+    nd: int, mode: str, smooth: bool, align_corners: bool | None, antialias: bool
 ) -> None:
-    nd = input.ndim - 2
     known = ("nearest", "nearest-exact", "area")
     if nd not in (1, 2, 3) or not (smooth or mode in known):
         raise NotImplementedError(
-            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {input.ndim}D) for the "
+            f"Input Error: Only 3D, 4D and 5D input Tensors supported (got {nd + 2}D) for the "
             f"modes: nearest | linear | bilinear | bicubic | trilinear | area | nearest-exact (got "
             f"{mode})"
         )
@@ -232,13 +194,63 @@ def _check_mode(
         )
     if smooth and _MODES[mode] != nd:
         raise NotImplementedError(
-            f"Got {input.ndim}D input, but {mode} mode needs {_MODES[mode] + 2}D input"
+            f"Got {nd + 2}D input, but {mode} mode needs {_MODES[mode] + 2}D input"
         )
     if antialias and mode not in ("bilinear", "bicubic"):
         raise ValueError(
             "Anti-alias option is restricted to bilinear and bicubic modes and requires a 4-D "
             "tensor as input"
         )
+
+
+def _plan(
+    nd: int,
+    space: Sequence[int],
+    d: dtype,
+    mode: str,
+    size: Any,
+    scale_factor: Any,
+    align_corners: bool | None,
+    recompute: bool | None,
+    antialias: bool,
+    *_: Any,
+) -> Any:
+    """What `windows` is to do; of areas, the sizes."""
+    _check_mode(nd, mode, mode in _MODES, align_corners, antialias)
+    sizes, factors = _sizes(space, size, scale_factor, recompute)
+    if min(*sizes, *space) <= 0:
+        raise RuntimeError(
+            f"Input and output sizes should be greater than 0, but got input "
+            f"{list(space)} and output {sizes}"
+        )
+    if max(sizes) > MOST:
+        raise RuntimeError(f"interpolate: sizes {sizes} are too large: at most {MOST} is supported")
+    if not d.is_floating_point:
+        raise NotImplementedError(f'"interpolate" not implemented for {SCALAR_NAMES[d.code]!r}')
+    if mode == "area":
+        return sizes
+    small = nd == 2 and sum(sizes) <= SMALL
+    axes: list[tuple[int, ...]] = []
+    places: list[int] = []
+    shares: list[float] = []
+    for n_in, n, factor in zip(space, sizes, factors, strict=True):
+        taps = _taps(d is float64, mode, n_in, n, factor, bool(align_corners), antialias, small)
+        axes.append((n_in, n, len(taps), 0, 0, 0))
+        for at, weights in taps:
+            places += at
+            shares += weights or []
+    wide = float32 if d in (float16, bfloat16) else d
+    return Sums(axes, (0, 0), places, tensor(shares, dtype=wide) if shares else None)
+
+
+def _short(*given: Any) -> Any:
+    """The same where it is no longer than is remembered, else None."""
+    plan = _plan(*given)
+    return None if isinstance(plan, Sums) and plan.n > 4 * LONG else plan
+
+
+_known_plan = made_once(_short)
+_PLAIN = {int, float, type(None)}
 
 
 def interpolate(
@@ -262,40 +274,25 @@ def interpolate(
     >>> F.interpolate(ad.tensor([[[1.0, 2.0]]]), size=4, mode="linear")
     tensor([[[1.0000, 1.2500, 1.7500, 2.0000]]])
     """
-    check_tensors("interpolate", input=input)
-    smooth = mode in _MODES
-    _check_mode(input, mode, smooth, align_corners, antialias)
-    _, _, *space = input.shape
-    sizes, factors = _sizes(space, size, scale_factor, recompute_scale_factor)
-    if min(*sizes, *space) <= 0:
-        raise RuntimeError(
-            f"Input and output sizes should be greater than 0, but got input "
-            f"{space} and output {sizes}"
-        )
-    if max(sizes) > MOST:
-        raise RuntimeError(f"interpolate: sizes {sizes} are too large: at most {MOST} is supported")
-    check_floating("interpolate", input)
-    if mode == "area":
-        return _AREAS[input.ndim - 3](input, sizes)
-    return _resized(input, mode, sizes, factors, bool(align_corners), antialias)
-
-
-@in_float32
-def _resized(
-    x: Tensor,
-    mode: str,
-    sizes: Sequence[int],
-    factors: Sequence[float | None],
-    corners: bool,
-    antialias: bool,
-) -> Tensor:
-    shape = x.shape
-    small = len(shape) == 4 and sum(sizes) <= SMALL
-    for d, (n, factor) in enumerate(zip(sizes, factors, strict=True), start=2):
-        make = _known_taps if max(n, shape[d]) < LONG else _tap_tensors
-        given = (mode, shape[d], n, factor, corners, antialias, small)
-        x = _resample(x, d, make(x.dtype, len(shape) - d - 1, *given))
-    return x
+    if type(input) not in TENSOR_TYPES:
+        check_tensors("interpolate", input=input)
+    asked = [tuple(v) if type(v) is list else v for v in (size, scale_factor)]
+    kinds = tuple([tuple(map(type, v)) if type(v) is tuple else type(v) for v in asked])
+    shape = input.shape
+    given: Any = (
+        len(shape) - 2,
+        shape[2:],
+        input.dtype,
+        mode,
+        *asked,
+        align_corners,
+        recompute_scale_factor,
+        antialias,
+        kinds,
+    )
+    known = all(k in _PLAIN or (type(k) is tuple and _PLAIN.issuperset(k)) for k in kinds)
+    plan = (known and _known_plan(*given)) or _plan(*given)
+    return _AREAS[len(shape) - 3](input, plan) if mode == "area" else windows(input, plan)
 
 
 # ---- channels as pixels ----

@@ -126,7 +126,7 @@ def spectral_norm(
     The weight is a matrix of rows along `dim`, by default 0, or 1 of transposed convolutions.
 
     >>> layer = nn.utils.parametrizations.spectral_norm(nn.Linear(3, 3), n_power_iterations=50)
-    >>> round(float(linalg.svdvals(layer.weight)[0]), 3)
+    >>> round(linalg.svdvals(layer.weight)[0].item(), 3)
     1.0
     """
     weight: Any = getattr(module, name, None)

@@ -93,6 +93,8 @@ def weight_norm(module: M, name: str = "weight", dim: int | None = 0) -> M:
     >>> [name for name, _ in nn.utils.weight_norm(nn.Linear(2, 3)).named_parameters()]
     ['bias', 'weight_g', 'weight_v']
     """
+    if not isinstance(name, str):
+        raise TypeError(f"weight_norm(): name must be str, not {type(name).__name__}")
     hook = _WeightNormHook(name, dim)
     hook.check(module)
     weight: Any = getattr(module, name)

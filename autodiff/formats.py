@@ -1,0 +1,60 @@
+"""How elements lie in memory, by PyTorch's names: `layout`, and `memory_format`."""
+
+from __future__ import annotations
+
+__all__ = [
+    "channels_last",
+    "channels_last_3d",
+    "contiguous_format",
+    "layout",
+    "memory_format",
+    "preserve_format",
+    "strided",
+]
+
+
+class layout:  # noqa: N801 - PyTorch's name
+    """How a tensor is stored: `strided` is all there is.
+
+    >>> ad.strided
+    torch.strided
+    """
+
+    __slots__ = ("name",)
+    name: str
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def __repr__(self) -> str:
+        return f"torch.{self.name}"
+
+
+class memory_format(layout):  # noqa: N801
+    """The order of a tensor's dimensions in memory.
+
+    >>> x = ad.zeros(2, 3, 4, 5).contiguous(memory_format=ad.channels_last)
+    >>> x.shape, x.stride()
+    (torch.Size([2, 3, 4, 5]), (60, 1, 15, 3))
+    """
+
+    __slots__ = ()
+
+    def order(self, ndim: int) -> list[int] | None:
+        """The dimensions, outermost first; None where they are as they come.
+
+        RuntimeError where a tensor of so many dimensions has no such order.
+        """
+        wanted = {"channels_last": 4, "channels_last_3d": 5}.get(self.name)
+        if wanted is None:
+            return None
+        if ndim != wanted:
+            raise RuntimeError(f"required rank {wanted} tensor to use {self.name} format")
+        return [0, *range(2, ndim), 1]
+
+
+strided = layout("strided")
+contiguous_format = memory_format("contiguous_format")
+preserve_format = memory_format("preserve_format")
+channels_last = memory_format("channels_last")
+channels_last_3d = memory_format("channels_last_3d")

@@ -1,0 +1,30 @@
+"""`nn.modules`: the classes of `nn` where PyTorch keeps them, and what subclasses need of there."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from autodiff.nn import *  # noqa: F403
+from autodiff.nn import __all__ as __all__
+from autodiff.nn.batchnorm import _BatchNorm as _BatchNorm
+from autodiff.nn.batchnorm import _InstanceNorm as _InstanceNorm
+from autodiff.nn.loss import _Loss as _Loss
+from autodiff.nn.loss import _WeightedLoss as _WeightedLoss
+from autodiff.places import also_at
+
+
+def _ntuple(n: int) -> Callable[[Any], tuple[Any, ...]]:
+    """The function that repeats a value n times, and leaves sequences alone."""
+    return lambda x: tuple(x) if hasattr(x, "__iter__") else (x,) * n
+
+
+_single, _pair, _triple, _quadruple = map(_ntuple, (1, 2, 3, 4))
+_NormBase = _BatchNorm
+
+also_at(
+    __name__,
+    "activation batchnorm channelshuffle container conv distance dropout flatten fold instancenorm "
+    "lazy linear loss module normalization padding pixelshuffle pooling rnn sparse transformer "
+    "upsampling utils",
+)
