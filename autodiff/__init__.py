@@ -123,6 +123,7 @@ if TYPE_CHECKING:
     from autodiff import special as special
     from autodiff import utils as utils
     from autodiff.amp import autocast as autocast
+    from autodiff.amp import is_autocast_enabled as is_autocast_enabled
     from autodiff.at_top import *  # noqa: F403
     from autodiff.compiled import compile as compile
     from autodiff.func import vmap as vmap
@@ -136,6 +137,7 @@ _LATE: dict[str, str] = {
     "autocast": "autodiff.amp",
     "compile": "autodiff.compiled",
     "detect_nonfinite": "autodiff.nonfinite",
+    "is_autocast_enabled": "autodiff.amp",
     "load": "autodiff.io",
     "save": "autodiff.io",
     "vmap": "autodiff.func",

@@ -12,7 +12,7 @@ from autodiff.grad_mode import no_grad
 from autodiff.optim import Optimizer
 from autodiff.tensor import Tensor
 
-__all__ = ["GradScaler", "autocast"]
+__all__ = ["GradScaler", "autocast", "is_autocast_enabled"]
 
 
 class autocast:  # noqa: N801 - PyTorch's name
@@ -56,6 +56,15 @@ class autocast:  # noqa: N801 - PyTorch's name
                 return function(*args, **kwargs)
 
         return call
+
+
+def is_autocast_enabled(device_type: str | None = None) -> bool:
+    """False: nothing is rounded on the way.
+
+    >>> ad.is_autocast_enabled("cpu")
+    False
+    """
+    return False
 
 
 class GradScaler:

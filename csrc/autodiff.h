@@ -463,6 +463,9 @@ int ad_tape_made_here(const ad_tensor *x);
 /* Where a tape knows x's memory from: an argument (0), before (1), made while recording (2); -1: it does not.
  */
 int ad_tape_knows(const ad_tape *tape, const ad_tensor *x);
+/* Whether what x holds by now is made of numbers alone, and so the same at each run; also of what no call
+ * made meanwhile, 0. */
+int ad_tape_constant(const ad_tape *tape, const ad_tensor *x);
 void ad_tape_free(ad_tape *tape);
 /* An expression of the caller that depends on values. */
 void ad_tape_break(int reason);

@@ -298,6 +298,27 @@ int ad_tape_knows(const ad_tape *t, const ad_tensor *x) {
     return kind < AD_MEMORY_MADE ? kind : AD_MEMORY_MADE;
 }
 
+int ad_tape_constant(const ad_tape *t, const ad_tensor *x) {
+    bool *varies = malloc((size_t)t->n_memory + 1);
+    if (ad_tape_knows(t, x) != AD_MEMORY_MADE || !varies) {
+        free(varies);
+        return false;
+    }
+    for (int i = 0; i < t->n_memory; i++) varies[i] = t->memory[i].kind < AD_MEMORY_MADE;
+    for (int i = 0; i < t->n_steps; i++) {
+        const ad_step *s = &t->steps[i];
+        bool any = s->call.kept;
+        for (int k = s->call.n_out; k < s->call.n_out + s->call.n_in; k++)
+            any |= s->of[k] >= 0 && varies[s->of[k]] &&
+                   (!s->operands[k].number || t->memory[s->of[k]].kind == AD_MEMORY_ARGUMENT);
+        for (int k = 0; k < s->call.n_out && any; k++)
+            if (s->of[k] >= 0) varies[s->of[k]] = true;
+    }
+    const bool found = !varies[x->storage->memory];
+    free(varies);
+    return found;
+}
+
 int ad_tape_export(ad_tape *t, const ad_tensor *x) {
     ad_step *grew = ad_grown(t->exports, t->n_exports, sizeof *t->exports);
     if (!grew) return ad_fail(AD_NO_MEMORY, 0, 0, 0), -1;

@@ -199,6 +199,14 @@ def test_formulas_map_over_a_batch() -> None:
         func.vmap(lambda scale: dist.Normal(0.0, scale).log_prob(x))(means - 1)
 
 
+@pytest.mark.parametrize("name", ["Cauchy", "Gumbel", "Laplace", "LogNormal", "Normal", "Uniform"])
+def test_parameters_of_no_dimensions_give_their_dtype(name: str) -> None:
+    d = getattr(dist, name)(*ad.tensor([0.25, 2.0], dtype=ad.float64))
+    x = ad.tensor([0.5, 0.75], dtype=ad.float64)
+    for found in (d.log_prob(x), d.cdf(x), d.icdf(x), d.entropy()):
+        assert found.dtype is ad.float64
+
+
 def test_half_floats_draw_and_tell_in_their_dtype() -> None:
     d = dist.Normal(ad.zeros(3, dtype=ad.bfloat16), ad.ones(3, dtype=ad.bfloat16))
     assert d.rsample().dtype == d.log_prob(d.mean).dtype == d.entropy().dtype == ad.bfloat16

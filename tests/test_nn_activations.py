@@ -32,7 +32,12 @@ RECORD: dict[str, Any] = json.loads(GOLDEN.read_text())
 # of softplus where it begins to be linear from the other side.
 COARSE = {"hardsigmoid float64": 1e-7, "softplus float64": 3e-9}
 # Where PyTorch overflows on its way to a finite number, or to infinity.
-BEYOND = {("mish float32", "second", 100.0), ("gelu float32", "value", math.inf)}
+BEYOND = {
+    ("mish float32", "second", 100.0),
+    ("gelu float32", "value", math.inf),
+    *((f"mish {d}", kind, math.inf) for d in FLOATS for kind in ("first", "second")),
+    *((f"softsign {d}", "first", x) for d in FLOATS for x in (-math.inf, math.inf)),
+}
 
 
 def close(got: Any, expected: Any, tolerance: float) -> bool:
@@ -113,6 +118,21 @@ def test_tails_keep_their_digits(dtype: ad.dtype) -> None:
         assert math.isclose(leaf.grad.item(), slope, rel_tol=eps)
         whole = math.log1p(math.exp(exact))
         assert math.isclose(functional.mish(leaf).item(), exact * math.tanh(whole), rel_tol=eps)
+
+
+@pytest.mark.parametrize("dtype", [ad.float32, ad.float64])
+def test_slopes_far_out_are_those_of_the_lines_there(dtype: ad.dtype) -> None:
+    """However large the squares and exponentials on the way, first and second derivatives too."""
+    far = 1e30 if dtype is ad.float32 else 1e300
+    for name in ("gelu", "mish", "silu", "softsign", "logsigmoid", "softplus", "tanhshrink"):
+        function = getattr(functional, name)
+        x = ad.tensor([-far, -200.0, 200.0, far], dtype=dtype, requires_grad=True)
+        (slope,) = ad.autograd.grad(function(x).sum(), x, create_graph=True)
+        (curve,) = ad.autograd.grad(slope.sum(), x)
+        line = {"softsign": (0, 0), "logsigmoid": (1, 0), "tanhshrink": (1, 1)}.get(name, (0, 1))
+        expected = [line[0], line[0], line[1], line[1]]
+        assert close(slope.tolist(), expected, 1e-4), (name, slope)
+        assert close(curve.tolist(), [0.0] * 4, 1e-6), (name, curve)
 
 
 def test_a_number_may_be_a_tensor_that_holds_one() -> None:

@@ -266,3 +266,26 @@ def test_inits_write_outside_the_graph() -> None:
     nn.init.uniform_(x, generator=generator)
     ad.manual_seed(4)
     assert x.tolist() == ad.rand(3, 3).tolist()
+
+
+@pytest.mark.parametrize(
+    ("module", "shape"),
+    [
+        (nn.BatchNorm1d(2), (0, 2)),
+        (nn.GroupNorm(1, 2), (0, 2, 3)),
+        (nn.LayerNorm(2), (0, 2)),
+        (nn.RMSNorm(2), (0, 2)),
+        (nn.Linear(2, 3), (0, 2)),
+        (nn.Conv1d(2, 3, 1), (0, 2, 4)),
+        (nn.ConvTranspose1d(2, 3, 1), (0, 2, 4)),
+        (nn.PReLU(2), (0, 2)),
+    ],
+    ids=str,
+)
+def test_an_empty_batch_gives_parameters_a_gradient_of_zeros(
+    module: nn.Module, shape: tuple[int, ...]
+) -> None:
+    module(ad.zeros(shape)).sum().backward()
+    for p in module.parameters():
+        assert p.grad is not None
+        assert not p.grad.any()

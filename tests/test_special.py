@@ -89,3 +89,15 @@ def test_polygamma_of_a_large_order_below_0(order: int) -> None:
             float(-terms if order % 2 == 0 else terms) * math.factorial(order)
         )
     assert ad.polygamma(order, ad.tensor(-3.0)).item() == (math.inf if order % 2 else -math.inf)
+
+
+@pytest.mark.parametrize("d", [ad.float32, ad.float64], ids=repr)
+def test_logarithms_of_powers_are_whole(d: ad.dtype) -> None:
+    reach = 126 if d is ad.float32 else 1022
+    whole = ad.arange(-reach, reach + 1).to(d)
+    assert ad.equal(ad.log2(ad.tensor([2.0 ** int(k) for k in whole.tolist()], dtype=d)), whole)
+    tens = ad.arange(11 if d is ad.float32 else 23).to(d)
+    assert ad.equal(ad.log10(ad.tensor([10.0 ** int(k) for k in tens.tolist()], dtype=d)), tens)
+    between = ad.tensor([1.9999, 2.0001, 9.999, 10.001], dtype=d)
+    assert not (between.log2() == between.log2().round()).any()
+    assert not (between.log10() == between.log10().round()).any()

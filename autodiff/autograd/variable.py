@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from autodiff.ops.create import empty
 from autodiff.tensor import Tensor
 
 __all__ = ["Variable"]
@@ -26,5 +27,5 @@ class Variable(metaclass=_VariableType):
     ) -> Tensor:
         if data is not None and not isinstance(data, Tensor):
             raise TypeError(f"Variable data has to be a tensor, but got {type(data).__name__}")
-        found: Tensor = Tensor(0) if data is None else data.detach()
+        found: Tensor = empty(0) if data is None else data.detach()
         return found.requires_grad_(requires_grad)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from autodiff.anomaly import place
+from autodiff.compiled.generated import MISS
 from autodiff.compiled.record import Recorder
 from autodiff.compiled.show import call_name
 from autodiff.native import ffi, lib
@@ -27,6 +28,8 @@ def check(recording: Recording, inputs: list[Tensor], call: Callable[[], Any]) -
     MISS where the arguments do not fit. A backward that the caller makes is the function's own.
     """
     ps = [x._p for x in inputs]
+    if not recording.alike(inputs):
+        return MISS
     if lib.ad_tape_save(recording.tape, len(ps), ps):
         return recording.failed()
     generators = recording.kept

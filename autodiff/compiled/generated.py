@@ -133,6 +133,9 @@ class Text:
         for i, _ in recording.by_argument:
             self.line(f"if {inputs[i]}.grad is not None:")
             self.line("    return MISS")
+        if recording.looks:
+            self.line(f"if not recording.alike([{', '.join(inputs)}]):")
+            self.line("    return MISS")
         outs = self.run_tape([f"{x}._p" for x in inputs])
         for leaf, after in recording.leaves:
             self.line(f"{self.object(leaf)}.grad = {self.object(after)}")

@@ -89,6 +89,8 @@ class Recorder:
         self.stepped: dict[Optimizer, None] = {}
         self.kept: list[Any] = []
         self.looked: list[tuple[Tensor, list[Any]]] = []  # at these, in these versions
+        self.looks: list[tuple[int, Callable[[Tensor], Any], Any]] = []  # at arguments
+        self.versions = [lib.ad_version(x._p) for x in inputs]
         self.touched: list[weakref.ref[Any]] = []
         self.after: list[Callable[[], Any]] = []  # what Python does when a run has ended
         self.broken = ""
@@ -155,10 +157,18 @@ class Recorder:
         return self.apart(call)
 
     def look_at(self, x: Tensor, look: Callable[[Tensor], Any]) -> Any:
-        """What a look at a tensor gives, which is relied on if it was there before."""
-        if lib.ad_tape_knows(self.tape, x._p) not in (-1, CAPTURED):
-            return look(x)
-        self.looked.append((x, version(x)))
+        """What a look at a tensor gives, which is relied on: of an argument, made of numbers alone,
+        or there before.
+        """
+        for i, (y, was) in enumerate(zip(self.inputs, self.versions, strict=True)):
+            if y is x and lib.ad_version(x._p) == was:
+                found = self.apart(lambda: look(x))
+                self.looks.append((i, look, found))
+                return found
+        if not lib.ad_tape_constant(self.tape, x._p):
+            if lib.ad_tape_knows(self.tape, x._p) not in (-1, CAPTURED):
+                return look(x)
+            self.looked.append((x, version(x)))
         return self.apart(lambda: look(x))
 
     def apart(self, call: Callable[[], Any]) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff.anomaly import place
@@ -14,7 +14,7 @@ from autodiff.compiled.record import READ, Recorder, UnfitError, exported
 from autodiff.compiled.reverse import Reverse
 from autodiff.compiled.signature import graph_of, hooks_on, is_hooked, same_nodes
 from autodiff.compiled.state import State
-from autodiff.compiled.tree import constants, flatten, is_plain
+from autodiff.compiled.tree import constants, flatten, is_plain, same
 from autodiff.native import describe, error, ffi, lib, take_failure
 from autodiff.node import AccumulateGrad, Node, Pending, mode
 from autodiff.tensor import Tensor, live_node, own
@@ -61,6 +61,7 @@ class Recording:
         self.places = recorder.places
         self.kept = recorder.kept
         self.after = recorder.after
+        self.looks = recorder.looks
         self.names = names
         self.state = State([*names.values(), *recorder.called], recorder.stepped)
         self.grad, self.inference = mode.grad, mode.inference
@@ -215,7 +216,7 @@ class Recording:
     def leads_to_itself(self) -> bool:
         """Whether it holds after a run as it did before, without a look at Python."""
         after = dict(self.leaves)
-        return not (self.by_argument or self.after) and all(
+        return not (self.by_argument or self.after or self.looks) and all(
             after.get(leaf, before) is before for leaf, before in self.needs
         )
 
@@ -223,9 +224,14 @@ class Recording:
 
     def run(self, inputs: list[Tensor]) -> Any:
         """The result for these arguments; MISS where they do not fit or the tape is in use."""
+        self.was_busy = False
         if self.runner is None:
             self.runner = make_runner(self)
         return self.runner(inputs)
+
+    def alike(self, inputs: Sequence[Tensor]) -> bool:
+        """Whether looks at arguments show what they did."""
+        return all(same(look(inputs[i]), was) for i, look, was in self.looks)
 
     def do_after(self) -> None:
         """Make the calls that are no part of the tape; live numbers may be others then."""

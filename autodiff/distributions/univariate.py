@@ -126,7 +126,7 @@ class Uniform(Distribution):
     _noise = staticmethod(Tensor.uniform_)
     _sample = formula(lambda u, low, high: low + u * (high - low))
     _log_prob = formula(
-        lambda x, low, high: where((low <= x) & (high > x), 0.0, -math.inf) - log(high - low)
+        lambda x, low, high: where((low <= x) & (high > x), low - low, -math.inf) - log(high - low)
     )
     _cdf = formula(lambda x, low, high: clamp((x - low) / (high - low), 0, 1))
     _icdf = formula(lambda p, low, high: p * (high - low) + low)

@@ -82,7 +82,7 @@ threshold = declare(
 
 
 def _within(x: Expr, bound: Expr) -> Expr:
-    return build("logical_and", build("le", -bound, x), build("le", x, bound))
+    return build("le", build("abs", x), bound)
 
 
 hardshrink = declare(
@@ -104,7 +104,7 @@ softshrink = declare(
         where(_within(x, lambd), 0.0, -g * build("sign", x)),
     ),
     expand=lambda x, lambd: where(
-        build("lt", lambd, x), x - lambd, where(build("lt", x, -lambd), x + lambd, x * 0)
+        build("lt", lambd, x), x - lambd, where(build("lt", lambd, -x), x + lambd, x * 0)
     ),
     domain=(AWAY_FROM_1, ((0.9, 1.1),)),
     reference=lambda x, lambd: x - max(min(x, lambd), -lambd),
@@ -255,15 +255,34 @@ logsigmoid = declare(
 )
 
 
-def _tanh_softplus(x: Expr) -> Expr:
-    return build("tanh", build("softplus", x, 1.0, 20.0))  # where it is linear, its tanh is 1
+def _of_mish(x: Expr) -> tuple[Expr, Expr, Expr, Expr]:
+    """Whether tanh(log(1 + e)) is 1, where e = exp(x); else e, and n / (n + 2) = that, as a pair.
+
+    n = e (e + 2): the tanh of a logarithm needs neither of them.
+    """
+    flat = build("lt", 20, x)
+    e = exp(where(flat, 0.0, x))
+    n = e * (e + 2)
+    return flat, e, n, n + 2
+
+
+def _mish(x: Expr) -> Expr:
+    flat, _, n, d = _of_mish(x)
+    return where(flat, x, x * (n / d))
+
+
+def _mish_vjp(g: Expr, y: Expr, x: Expr) -> tuple[Expr]:
+    flat, e, n, d = _of_mish(x)
+    slope = build("fma", x / d, (e * 4) * ((e + 1) / d), n / d)
+    return (where(flat, g, g * slope),)
 
 
 mish = declare(
     "mish",
     1,
     "input * tanh(log(1 + exp(input))).",
-    expand=lambda x: x * _tanh_softplus(x),
+    _mish_vjp,
+    expand=_mish,
     result="float",
     reference=lambda x: x * math.tanh(math.log1p(math.exp(x))),
     check=floating("mish"),
@@ -272,7 +291,7 @@ silu = declare(
     "silu",
     1,
     "input * sigmoid(input).",
-    lambda g, y, x: (g * (build("logistic", x) * (x * build("logistic", -x) + 1)),),
+    lambda g, y, x: (g * (build("logistic", x) * build("fma", x, build("logistic", -x), 1.0)),),
     expand=lambda x: x * build("logistic", x),
     result="float",
     reference=lambda x: x / (1 + math.exp(-x)),
@@ -281,10 +300,14 @@ silu = declare(
 
 
 def _normal_density(x: Expr) -> Expr:
-    """The exponent's rounding error is put back: it would be magnified by x^2."""
-    square = x * x
-    lost = build("fma", x, x, -square)
-    return exp(square * -0.5) * (lost * -0.5 + 1) * (1 / math.sqrt(2 * math.pi))
+    """The exponent's rounding error is put back: it would be magnified by x^2.
+
+    Past 50 all is 0, though a square may be infinite.
+    """
+    near, at_zero = build("minimum", build("abs", x), 50), 1 / math.sqrt(2 * math.pi)
+    square = near * near
+    lost = build("fma", near, near, -square)
+    return exp(square * -0.5) * build("fma", lost, -0.5 * at_zero, at_zero)
 
 
 declare(
@@ -299,8 +322,8 @@ declare(
 
 
 def _gelu_vjp(g: Expr, y: Expr, x: Expr) -> tuple[Expr]:
-    below = build("erf", x * math.sqrt(0.5)) * 0.5 + 0.5
-    return (g * (below + x * build("normal_density", x)),)
+    below = build("fma", build("erf", x * math.sqrt(0.5)), 0.5, 0.5)
+    return (g * build("fma", x, build("normal_density", x), below),)
 
 
 gelu = declare(
@@ -327,6 +350,7 @@ softsign = declare(
     "softsign",
     1,
     "input / (1 + |input|).",
+    lambda g, y, x: (g / ((build("abs", x) + 1) * (build("abs", x) + 1)),),
     expand=lambda x: x / (build("abs", x) + 1),
     result="float",
     domain=AWAY_FROM_0,

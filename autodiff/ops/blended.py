@@ -92,7 +92,7 @@ def addmm(
         y = _linear.on((mat1, t(mat2), input))
     else:
         y = _sum(input, mm, mat1, mat2, beta, alpha)
-    return written("addmm", out, y, input, mat1, mat2)
+    return y if out is None else written("addmm", out, y, input, mat1, mat2)
 
 
 def addmv(

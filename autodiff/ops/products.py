@@ -6,14 +6,17 @@ import math
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.native import lib
+from autodiff.ops.base import fresh
 from autodiff.ops.contraction import dot, matmul
 from autodiff.ops.diagonals import diagonal
 from autodiff.ops.join import stack
 from autodiff.ops.out import written
+from autodiff.ops.reductions import KINDS
 from autodiff.ops.reductions import sum as total
 from autodiff.ops.views import permute, reshape, select, unsqueeze
 from autodiff.shapes import dim_index
-from autodiff.tensor import Tensor
+from autodiff.tensor import Tensor, live_node, own
 
 # ---- of vectors ----
 
@@ -207,8 +210,12 @@ def trace(input: Tensor) -> Tensor:
     >>> ad.trace(ad.tensor([[1, 2], [3, 4]]))
     tensor(5)
     """
-    if input._p.ndim != 2:
+    p = input._p
+    if p.ndim != 2:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.ndim}")
-    if input._p.dtype == dtypes.bool.code:
+    if p.dtype == dtypes.bool.code:
         raise NotImplementedError("\"trace\" not implemented for 'Bool'")
-    return total(diagonal(input))
+    if p.dtype < dtypes.FIRST_FLOAT or live_node(input) is not None:
+        return total(diagonal(input))
+    line = fresh(lib.ad_diagonal(p, 0, 0, 1), "trace", p)
+    return own(lib.ad_reduce(KINDS["sum"], line, 1, 0, p.dtype), "trace", p)

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff.changes import changed_of
 from autodiff.grad_mode import enable_grad
 from autodiff.native import NULL, lib, take_failure
 from autodiff.node import mode
-from autodiff.ops.base import Op, OpNode
+from autodiff.ops.base import Op, OpNode, fresh
 from autodiff.ops.history import check_writable, move_retained
 from autodiff.ops.regions import _region_put, as_strided
 from autodiff.ops.views import (
@@ -250,3 +250,22 @@ TAKEN = {
     f"{f.__name__}_": _taken(f"{f.__name__}_", f)
     for f in (as_strided, squeeze, swapaxes, t, transpose, unsqueeze)
 }
+
+
+def _regrouped(p: Any, parts: Sequence[int], order: Sequence[int], result: Sequence[int]) -> Any:
+    dense = p if p.contiguous else fresh(lib.ad_contiguous(p, p.dtype), "regroup", p)
+    apart = fresh(lib.ad_view(dense, len(parts), parts), "regroup", p)
+    turned = fresh(lib.ad_permute(apart, len(order), order), "regroup", p)
+    copy = fresh(lib.ad_contiguous(turned, p.dtype), "regroup", p)
+    return lib.ad_view(copy, len(result), result)
+
+
+def _regroup_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
+    parts, order, _ = node.args
+    turned = [parts[d] for d in order]
+    back = [order.index(d) for d in range(len(order))]
+    return (regroup(g, turned, back, node.shape),)
+
+
+regroup: Op = Op("regroup", _regrouped, _regroup_rule)
+"""A copy: the dimensions as `parts`, these in another order, and taken together as `result`."""

@@ -120,8 +120,12 @@ def _aligned(x: Tensor, index: Tensor, src: Tensor) -> tuple[Tensor, Tensor, Ten
 def _write(x: Tensor, dim: int, index: Tensor, src: Tensor, how: int, op: Op, name: str) -> Tensor:
     p, places_p, src_p = x._p, index._p, src._p
     d = dim_index(dim, p.ndim)
-    alike = src_p.dtype == p.dtype and src.shape == index.shape
+    alike = src_p.dtype == p.dtype and src_p.ndim == places_p.ndim
     if alike and x._base is None and not has_history((x, src)):
+        for axis in range(places_p.ndim):  # of the source, what the index speaks of
+            size = places_p.shape[axis]
+            if src_p.shape[axis] > size:
+                src_p = fresh(lib.ad_slice(src_p, axis, 0, size, 1), name, src_p)
         if not lib.ad_scatter(p, d, places_p, src_p, how):  # which checks the rest
             return x
         take_failure()  # to be met again

@@ -42,7 +42,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     (tensor([0, 1]), tensor([2, 3]), tensor([4]))
     """
     d = _along("split", tensor, dim)
-    size = tensor.shape[d]
+    size = tensor._p.shape[d]
     if isinstance(split_size_or_sections, int):
         step = split_size_or_sections
         if step < 0 or (step == 0 and size > 0):
@@ -70,7 +70,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     """
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
-    size = input.size(_along("chunk", input, dim))
+    size = input._p.shape[_along("chunk", input, dim)]
     if size == 0:
         return split(input, [0] * chunks, dim)
     return split(input, max(-(-size // chunks), 1), dim)

@@ -13,7 +13,7 @@ from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.ops import layer_norm as rows
 from autodiff.ops.create import zeros
 from autodiff.ops.join import cat
-from autodiff.ops.normal import blend_, fixed_norm
+from autodiff.ops.normal import affine, blend_, fixed_norm
 from autodiff.ops.regions import as_strided
 from autodiff.tensor import Tensor
 
@@ -78,7 +78,7 @@ def batch_norm(
     check_floating("batch_norm", input)
     _check(input, channels, **held, weight=weight, bias=bias)
     if training and not input.numel():
-        return input * 1
+        return affine(input, *_affine(input, weight, bias))
     if not training:
         mean, var = running_mean.detach(), running_var.detach()  # type: ignore[union-attr]
         return fixed_norm(input, mean, var, weight, bias, eps)
@@ -190,7 +190,7 @@ def group_norm(
     check_floating("GroupNormKernelImpl", input)
     _check(input, channels, weight=weight, bias=bias)
     if not input.numel():
-        return input * 1
+        return affine(input, *_affine(input, weight, bias))
     return rows.group_norm(input, num_groups, *_affine(input, weight, bias), eps)[0]
 
 

@@ -19,7 +19,7 @@ from autodiff.nn.functional.reduction import check_tensors
 from autodiff.ops.convert import tensor
 from autodiff.ops.create import made_once
 from autodiff.ops.pooling import Sums, windows
-from autodiff.ops.views import permute, reshape, transpose
+from autodiff.ops.rearrange import regroup
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
 __all__ = [
@@ -325,9 +325,9 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
             f"of upscale_factor, but input.size(-3)={c} is not divisible by {r * r}"
         )
     n = len(lead)
-    x = reshape(input, [*lead, c // (r * r), r, r, h, w])
-    x = permute(x, [*range(n + 1), n + 3, n + 1, n + 4, n + 2])
-    return reshape(x, [*lead, c // (r * r), h * r, w * r])
+    c //= r * r
+    order = (*range(n + 1), n + 3, n + 1, n + 4, n + 2)
+    return regroup(input, (*lead, c, r, r, h, w), order, (*lead, c, h * r, w * r))
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
@@ -345,9 +345,8 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
                 f"input.size({d})={size} is not divisible by {r}"
             )
     n = len(lead)
-    x = reshape(input, [*lead, c, h // r, r, w // r, r])
-    x = permute(x, [*range(n + 1), n + 2, n + 4, n + 1, n + 3])
-    return reshape(x, [*lead, c * r * r, h // r, w // r])
+    h, w, order = h // r, w // r, (*range(n + 1), n + 2, n + 4, n + 1, n + 3)
+    return regroup(input, (*lead, c, h, r, w, r), order, (*lead, c * r * r, h, w))
 
 
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
@@ -362,8 +361,8 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
         raise RuntimeError(
             f"Number of channels must be divisible by groups. Got {c} channels and {groups} groups."
         )
-    parts = reshape(input, [n, groups, c // groups, *space])
-    return reshape(transpose(parts, 1, 2), [n, c, *space])
+    order = (0, 2, 1, *range(3, 3 + len(space)))
+    return regroup(input, (n, groups, c // groups, *space), order, input.shape)
 
 
 def upsample(
