@@ -101,7 +101,7 @@ def _named_as_numpy(function: F, names: tuple[str, ...]) -> F:
     defaults = {"dim": _MISSING} | dict(zip(names[len(required) :], values, strict=True)) | more
     told = [f"{name}=_{name}" if name in defaults else name for name in (*names, "*", *more)]
     given = [*names, *(f"{name}={name}" for name in more)]
-    keep = "keepdim = keepdims" if "keepdim" in names else "function(keepdims=keepdims)"
+    keep = "keepdim = keepdims" if "keepdim" in (*names, *more) else "function(keepdims=keepdims)"
     text = f"""
 def call({", ".join(told)}, axis=missing, keepdims=missing):
     if axis is not missing:
