@@ -15,7 +15,6 @@ Step = Callable[[], ad.Tensor]
 WIDTH = 96
 CONTAINERS = {
     *("Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"),
-    "DataParallel",
     *("MLP", "Neuron"),  # made of Linear
 }
 # What takes more than one tensor, or gives another width.
