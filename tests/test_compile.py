@@ -574,3 +574,27 @@ def test_what_nobody_uses_and_nothing_refuses_is_not_made() -> None:
     run = ad.compile(step)
     run(ad.ones(3), places)
     assert run.stats().calls == 1
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        lambda x: x.sum(),
+        lambda x: x + x.detach(),
+        lambda x: [x[1:], x.cumsum(0)],
+        lambda x: (x.flip(0), (x * x).sum()),
+    ],
+)
+def test_gradients_flow_through_what_saved_nothing(fn: Any) -> None:
+    """To the arguments of this call, not to those of the recorded one."""
+    compiled = ad.compile(fn)
+    for i in range(3):
+        x = ad.tensor([1.0 + i, 2.0, 3.0], requires_grad=True)
+        totals = [
+            sum((part * part).sum() for part in ([y] if isinstance(y, ad.Tensor) else y))
+            for y in (fn(x), compiled(x))
+        ]
+        eager, ours = (ad.autograd.grad(total, x, allow_unused=True)[0] for total in totals)
+        assert ours is not None
+        assert ours.tolist() == pytest.approx(eager.tolist())
+    assert compiled.stats().runs == 2
