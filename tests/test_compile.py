@@ -598,3 +598,23 @@ def test_gradients_flow_through_what_saved_nothing(fn: Any) -> None:
         assert ours is not None
         assert ours.tolist() == pytest.approx(eager.tolist())
     assert compiled.stats().runs == 2
+
+
+@pytest.mark.parametrize("before", [lambda x: x + 1, lambda x: x[...], lambda x: x.exp()])
+def test_a_backward_beyond_an_argument_goes_to_what_is_behind_that_argument(before: Any) -> None:
+    a, b = (ad.tensor([value, 1.0], requires_grad=True) for value in (0.5, 2.0))
+
+    @ad.compile
+    def step(x: ad.Tensor) -> None:
+        (x * x).sum().backward()
+
+    with pytest.warns(UserWarning, match="beyond an argument"):
+        step(before(a))
+    for leaf in (a, a, b):
+        a.grad = b.grad = None
+        step(before(leaf))
+    y = before(b)
+    (expected,) = ad.autograd.grad((y * y).sum(), b)
+    assert a.grad is None
+    assert b.grad is not None
+    assert b.grad.tolist() == expected.tolist()
