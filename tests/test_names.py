@@ -47,3 +47,16 @@ def test_views_of_memory_that_was_given_up_have_no_base(give: Callable[..., Any]
         give(base)
         (view if through_view else base[:2]).mul_(w)
         assert (view.requires_grad, base.requires_grad) == (through_view, not through_view)
+
+
+def test_what_an_operation_made_keeps_its_shape_in_other_memory() -> None:
+    """Else backward would give its operands gradients of a shape that is not theirs."""
+    x = ad.ones(4, requires_grad=True)
+    y = 2 * x
+    with ad.no_grad():
+        with pytest.raises(RuntimeError, match="another shape"):
+            y.set_(ad.zeros(3))
+        y.set_(ad.zeros(4))
+    y.sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [2.0] * 4
