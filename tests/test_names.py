@@ -60,3 +60,10 @@ def test_what_an_operation_made_keeps_its_shape_in_other_memory() -> None:
     y.sum().backward()
     assert x.grad is not None
     assert x.grad.tolist() == [2.0] * 4
+
+
+@pytest.mark.parametrize("p", [0.0, 1.0, 2.0, 3.0, float("inf")])
+def test_rows_of_no_columns_have_no_distance(p: float) -> None:
+    x = ad.zeros(3, 0)
+    assert ad.cdist(x, x, p).tolist() == [[0.0] * 3] * 3
+    assert ad.pdist(x, p).tolist() == [0.0] * 3
