@@ -25,6 +25,9 @@ _shape_key = lib.ad_shape_key
 _shapes: dict[int, Size] = {}  # by ad_shape_key: to make one takes as long as an operation
 
 
+_format = memory_format  # which is an argument's name, too
+
+
 def _note_shape(key: int, p: Any) -> Size:
     shape = tuple.__new__(Size, _unpack(p.shape, p.ndim))
     if key:
@@ -169,12 +172,15 @@ class Described(TensorMethods):
         """
         return self.dtype.itemsize
 
-    def is_contiguous(self, memory_format: memory_format | None = None) -> bool:
+    def is_contiguous(self, memory_format: Any = None) -> bool:
         """Whether the elements lie in row-major order, or in the given, without gaps.
 
         >>> ad.zeros(2, 3).t().is_contiguous()
         False
         """
+        if not isinstance(memory_format, (_format, type(None))):
+            kind = type(memory_format).__name__
+            raise TypeError(f"argument 'memory_format' must be torch.memory_format, not {kind}")
         order = memory_format and memory_format.order(4 if memory_format.name[-1] == "t" else 5)
         if not order:
             return bool(self._p.contiguous)

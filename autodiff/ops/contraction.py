@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -156,8 +157,13 @@ def _check_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
         if not isinstance(x, Tensor) and (x is not None or name != "bias"):
             raise TypeError(f"linear(): argument '{name}' must be Tensor, not {type(x).__name__}")
     if weight.ndim != 2 or input.ndim < 1 or input.shape[-1] != weight.shape[1]:
+        folded = ""
+        if weight.ndim == 2 and input.ndim > 1:  # as PyTorch tells of them
+            (n, k), last = weight.shape, input.shape[-1]
+            folded = f" ({math.prod(input.shape[:-1])}x{last} and {k}x{n})"
         raise RuntimeError(
-            f"mat1 and mat2 shapes cannot be multiplied: linear of input {list(input.shape)} with "
+            f"mat1 and mat2 shapes cannot be multiplied{folded}: linear of input "
+            f"{list(input.shape)} with "
             f"weight {list(weight.shape)}: the input's last size must be the weight's last"
         )
     _check_dtypes("linear", input, weight)

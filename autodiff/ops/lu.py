@@ -81,7 +81,7 @@ class lu_factor_ex_result(NamedTuple):  # noqa: N801
     info: Tensor
 
 
-def _factors(name: str, a: Tensor, pivot: bool) -> tuple[Tensor, Tensor, Any]:
+def _factors(name: str, a: Tensor, pivot: bool, check: bool) -> tuple[Tensor, Tensor, Any]:
     """L and U in one matrix, the order of the rows, and the places of zero pivots."""
     if isinstance(a, Tensor) and not a.is_floating_point():
         kind = SCALAR_NAMES[a._p.dtype]
@@ -109,6 +109,8 @@ def _factors(name: str, a: Tensor, pivot: bool) -> tuple[Tensor, Tensor, Any]:
         y = cat([y, solve_triangular(y, beyond, upper=False, unitriangular=True)], -1)
     zero = narrow(y.detach(), -1, 0, k).diagonal(0, -2, -1) == 0
     info = ((zero.cumsum(-1) == 0).sum(-1) + 1) * zero.any(-1)
+    if check:
+        refuse_any(info._p, RuntimeError, f"{name}: {_ZERO}", a._p)
     return y, order, info
 
 
@@ -134,11 +136,13 @@ def _pivots(order: Tensor, k: int) -> Tensor:
     return tensor(each, dtype=int32).reshape([*order.shape[:-1], k])
 
 
-def _order(name: str, pivots: Tensor, m: int) -> Tensor:
-    """The order of the rows after these exchanges. RuntimeError where they are none."""
+def _order(name: str, pivots: Tensor, m: int, k: int) -> Tensor:
+    """The order of m rows after these k exchanges. RuntimeError where they are none."""
     if not isinstance(pivots, Tensor) or pivots.dtype is not int32:
         kind = SCALAR_NAMES[pivots._p.dtype] if isinstance(pivots, Tensor) else type(pivots)
         raise RuntimeError(f"{name}: pivots should be a Tensor of scalar type int32, not {kind}")
+    if pivots.shape[-1:] != (k,):
+        raise RuntimeError(f"{name}: expected {k} pivots per batch, got shape {list(pivots.shape)}")
     if pivots.numel() and not 1 <= int(pivots.min()) <= int(pivots.max()) <= m:
         raise RuntimeError(
             f"{name}: pivots must be between 1 and LU.size(-2), {m}. Did you properly pass the "
@@ -176,7 +180,7 @@ def lu(A: Tensor, *, pivot: bool = True, out: Any = None) -> lu_result:  # noqa:
     tensor([[2., 2.],
             [0., 1.]])
     """
-    y, order, _ = _factors("linalg.lu", A, pivot)
+    y, order, _ = _factors("linalg.lu", A, pivot, False)
     found = lu_result(_permutation(order, y), *_apart(y))
     return lu_result(*written_all("linalg_lu", out, found, A))
 
@@ -205,9 +209,7 @@ def lu_factor_ex(
 
 
 def _lu_factor_ex(name: str, a: Tensor, pivot: bool, check: bool, out: Any) -> lu_factor_ex_result:
-    y, order, info = _factors(name, a, pivot)
-    if check:
-        refuse_any(info._p, RuntimeError, f"{name}: {_ZERO}", a._p)
+    y, order, info = _factors(name, a, pivot, check)
     found = lu_factor_ex_result(y, _pivots(order, min(a.shape[-2:])), info.to(int32))
     return lu_factor_ex_result(*written_all("linalg_lu_factor_ex", out, found, a))
 
@@ -246,7 +248,12 @@ def lu_solve(
     name = "linalg.lu_solve"
     check_matrix(name, LU, what="LU")
     check_matrix(name, B, square=False, what="B")
-    order = _order(name, pivots, LU.shape[-2])
+    order = _order(name, pivots, LU.shape[-2], LU.shape[-1])
+    if pivots.shape != LU.shape[:-1]:
+        raise RuntimeError(
+            f"{name}: Expected LU.shape[:-1] and pivots.shape to be the same, but got pivots with "
+            f"shape {list(pivots.shape)} instead"
+        )
     b = B if left else mT(B)
     if LU.shape[-1] != b.shape[-2]:
         equation = "AX = B" if left else "XA = B"
@@ -283,7 +290,8 @@ def lu_unpack(
     empty = LU_data.new_empty(0)
     p, low, high = empty, empty, empty
     if unpack_pivots:
-        p = _permutation(_order("lu_unpack", LU_pivots, LU_data.shape[-2]), LU_data)
+        rows, k = LU_data.shape[-2], min(LU_data.shape[-2:])
+        p = _permutation(_order("lu_unpack", LU_pivots, rows, k), LU_data)
         p = expand(p, [*LU_data.shape[:-2], *p.shape[-2:]])
     if unpack_data:
         low, high = _apart(LU_data)

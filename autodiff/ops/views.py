@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff.dtypes import dtype
-from autodiff.formats import memory_format
+from autodiff.formats import contiguous_format, memory_format
 from autodiff.native import describe, error, lib, take_failure
 from autodiff.ops.base import Op, fresh
 from autodiff.ops.bytes import reinterpreted
@@ -395,13 +395,16 @@ def contiguous(x: Tensor, memory_format: Any = None) -> Tensor:
     >>> ad.zeros(2, 3).t().contiguous().stride()
     (2, 1)
     """
-    if memory_format is not None and memory_format.name != "contiguous_format":
+    if memory_format is not None and memory_format is not contiguous_format:
         return in_format(x, memory_format)
     return x if x._p.contiguous else _copy_contiguous(x, x._p.dtype)
 
 
-def in_format(x: Tensor, form: memory_format) -> Tensor:
+def in_format(x: Tensor, form: Any) -> Tensor:
     """The tensor with its elements in a format's order; itself where they are."""
+    if not isinstance(form, memory_format):
+        kind = type(form).__name__
+        raise TypeError(f"argument 'memory_format' must be torch.memory_format, not {kind}")
     order = form.order(x.ndim)
     if order is None:
         return contiguous(x) if form.name == "contiguous_format" else x
