@@ -338,7 +338,8 @@ ad_tensor *ad_nll(const ad_tensor *x, const ad_tensor *target, const ad_tensor *
     ad_tensor *y = ad_make(x->dtype, reduction == EACH, &target->numel);
     const loss_numbers n = {ignored, reduction};
     const ad_tensor *const operands[] = {y, x, target, weight};
-    const ad_call c = {run_nll, "nll_loss", 1, 3, .x = operands, .numbers = &n, .n_bytes = sizeof n};
+    const ad_call c = {run_nll,      "nll_loss", 1, 3, .x = operands, .numbers = &n, .n_bytes = sizeof n,
+                       .picks = true};
     return y ? ad_done(&c, y) : NULL;
 }
 
