@@ -122,8 +122,8 @@ class Tensor(Valued):
 
     def _asked(self) -> AccumulateGrad | None:
         """What holds the gradient; None where there is none, and no recording relies on that."""
-        if self._acc is None and changes.recorder is not None and recorder_here():
-            return self._accumulator() if live_node(self) is None else None
+        if self._acc is None and changes.recorder is not None and (recorder := recorder_here()):
+            return recorder.accumulator(self) if live_node(self) is None else None
         return self._acc
 
     @property

@@ -42,6 +42,11 @@ class CannotRecordError(RuntimeError):
     """What a compiled function does that depends on values, where `fullgraph=True`."""
 
 
+def has_gradient(x: Tensor) -> bool:
+    """Whether a tensor has one."""
+    return x._acc is not None and x._acc.grad is not None
+
+
 class UnfitError(Exception):
     """Why a call cannot be run from its recording; `retry` where the next one may be."""
 
@@ -117,6 +122,14 @@ class Recorder:
             raise CannotRecordError(
                 f"fullgraph=True: {self.broken}, which a recording cannot follow."
             )
+
+    def accumulator(self, x: Tensor) -> AccumulateGrad | None:
+        """What will tell of the gradient of a tensor that has none; an argument is looked at."""
+        for i, y in enumerate(self.inputs):
+            if y is x:
+                self.looks.append((i, has_gradient, False))
+                return None
+        return x._accumulator()
 
     def gradient_read(self, leaf: AccumulateGrad) -> None:
         """`.grad` of a leaf is about to be looked at."""
