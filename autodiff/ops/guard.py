@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import numbers
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
@@ -45,7 +46,7 @@ def guarded(function: F, method: bool = False, elsewhere: Elsewhere | None = Non
     """
     kinds = {name: _KINDS[a] for name, a in function.__annotations__.items() if a in _KINDS}
     kinds.pop("return", None)
-    code = getattr(function, "__wrapped__", function).__code__
+    code = inspect.unwrap(function).__code__
     names = code.co_varnames[: code.co_argcount]
     known = {*names, *code.co_varnames[len(names) : len(names) + code.co_kwonlyargcount]}
     if method and not kinds.keys() - {code.co_varnames[0]} and not known & {"dim", "keepdim"}:
@@ -99,7 +100,7 @@ _PLAIN: dict[str, Any] = {
 
 def strict(function: F) -> F:
     """The function, with a TypeError for what is no bool, int, float or str where it takes one."""
-    code, kinds = function.__code__, function.__annotations__
+    code, kinds = inspect.unwrap(function).__code__, function.__annotations__
     names = code.co_varnames[: code.co_argcount]
 
     @functools.wraps(function)

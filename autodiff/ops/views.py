@@ -103,7 +103,20 @@ _slice: Op = Op(
     ),
     view=True,
 )
-_squeeze: Op = Op("squeeze", lib.ad_squeeze, lambda node, g: (reshape(g, node.shape),), view=True)
+_squeeze: Op = Op(
+    "squeeze",
+    lib.ad_squeeze,
+    lambda node, g: (reshape(g, node.shape),),
+    view=True,
+    grad_name=lambda node: f"SqueezeBackward{_dims_named(node.shape, *node.args)}",
+)
+
+
+def _dims_named(shape: Sequence[int], mask: int) -> int:
+    """PyTorch's variant of squeeze: of all dimensions, of one, of several."""
+    return 0 if mask == (1 << len(shape)) - 1 else min(mask.bit_count(), 2)
+
+
 _unsqueeze: Op = Op(
     "unsqueeze",
     lib.ad_unsqueeze,
@@ -112,6 +125,7 @@ _unsqueeze: Op = Op(
     shaped=False,
 )
 _alias: Op = Op("alias", lib.ad_alias, _same, view=True, shaped=False)
+_same_t = _alias.named("TBackward0")
 
 
 def view(x: Tensor, *shape: Any, size: Any = None) -> Tensor:
@@ -251,7 +265,7 @@ def t(input: Tensor) -> Tensor:
     n = input._p.ndim
     if n > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {n}D")
-    return _t(input, 0, 1) if n == 2 else _alias(input)
+    return _t(input, 0, 1) if n == 2 else _same_t(input)
 
 
 def mT(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name

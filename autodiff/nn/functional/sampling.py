@@ -9,6 +9,7 @@ from itertools import product
 from autodiff.dtypes import int64
 from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.nn.functional.resampling import _CUBIC, cubic_far, cubic_near
+from autodiff.ops.base import called, titled
 from autodiff.ops.contraction import matmul
 from autodiff.ops.create import linspace, ones, zeros, zeros_like
 from autodiff.ops.gather import gather
@@ -21,6 +22,7 @@ __all__ = ["affine_grid", "grid_sample"]
 Taps = list[tuple[Tensor, Tensor | None]]  # of a dimension: places, and their weights
 
 
+@called("AffineGridGeneratorBackward0")
 def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
     """Where the pixels of images of `size` (n, c, ...) lie after affine maps: (n, ..., 2 or 3).
 
@@ -178,4 +180,4 @@ def grid_sample(
         term = gather(flat, 2, expand(index, [n, c, count])) * weight
         total = term if total is None else total + term
     assert total is not None
-    return reshape(total, [n, c, *places])
+    return titled(reshape(total, [n, c, *places]), f"GridSampler{nd}DBackward0")
