@@ -127,15 +127,17 @@ all any amax amin argmax argmin logsumexp mean nansum nonzero prod std sum var
 arange empty eye full linspace ones zeros
 float_power gcd histc index_reduce lcm ldexp nextafter renorm
 isin isneginf isposinf logspace msort mvlgamma nanmean
+diff slice_scatter
 """
-_WITH_OUTS = "aminmax max min mode histogram sort topk"  # results of two tensors, or one
+# The same of results of two tensors, or of one whose dtype out must have.
+_WITH_OUTS = "aminmax max min mode histogram sort topk argsort log_softmax softmax"
 # Written over their first argument: the methods of these names.
 _IN_PLACE = """
 abs_ acos_ acosh_ addmv_ arccos_ arccosh_ arcsin_ arcsinh_ arctan_ arctanh_ as_strided_ asin_
 asinh_ atan_ atanh_ ceil_ clamp_ clamp_max_ clamp_min_ clip_ cos_ cosh_ deg2rad_ erf_ erfc_ exp2_
-exp_ expm1_ fill_ fix_ floor_ frac_ gcd_ i0_ index_put_ lcm_ ldexp_ log10_ log1p_ log2_ log_ logit_
-nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ relu_ resize_as_ round_ rsqrt_ sigmoid_ sin_ sinc_
-sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_
+exp_ expm1_ fill_ fix_ floor_ frac_ i0_ index_put_ log10_ log1p_ log2_ log_ logit_ nan_to_num_ neg_
+negative_ rad2deg_ reciprocal_ relu_ resize_as_ round_ rsqrt_ sigmoid_ sin_ sinc_ sinh_ sqrt_
+square_ tan_ tanh_ trunc_ xlogy_ zero_
 """
 _MAKERS = """
 tensor as_tensor asarray scalar_tensor arange empty empty_like empty_strided eye full full_like

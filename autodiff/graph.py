@@ -57,6 +57,7 @@ class _Walk:
     """One backward pass: cotangents flow from the roots, a node running when all of its are in."""
 
     __slots__ = (
+        "__weakref__",
         "captured",
         "cotangents",
         "create",

@@ -357,6 +357,12 @@ def _matrices(function: Rule, level: Level, x: Any, *args: Any, **kwargs: Any) -
     return mapped_out(function(x.value, *args, **kwargs), level)
 
 
+@_function("_factors", "_pivots", "_order")
+def _of_lu(function: Rule, level: Level, *args: Any) -> Any:
+    """Functions of matrices, and of orders of their rows, that are read."""
+    return mapped_out(function(*(x.value if _is(x, level) else x for x in args)), level)
+
+
 # ---- row programs with weights ----
 
 

@@ -13,6 +13,7 @@ from autodiff.ops import elementwise, gamma, special
 from autodiff.ops.base import backward_name, titled
 from autodiff.ops.calling import apply, binary, unary
 from autodiff.ops.declare import FUNCTIONS, declare
+from autodiff.ops.out import written
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
@@ -326,7 +327,7 @@ def nan_to_num(
     tensor([1., 0., 9.])
     """
     if not input.is_floating_point():
-        return input.clone() if out is None else out.copy_(input)
+        return written("nan_to_num", out, input.clone(), input)
     args = (input, *replacements(input, nan=nan, posinf=posinf, neginf=neginf))
     return apply(special.nan_to_num, args, out)
 

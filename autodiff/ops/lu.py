@@ -81,7 +81,7 @@ class lu_factor_ex_result(NamedTuple):  # noqa: N801
     info: Tensor
 
 
-def _factors(name: str, a: Tensor, pivot: bool) -> tuple[Tensor, Tensor, Any]:
+def _factors(name: str, a: Tensor, pivot: bool, check: bool) -> tuple[Tensor, Tensor, Any]:
     """L and U in one matrix, the order of the rows, and the places of zero pivots."""
     if isinstance(a, Tensor) and not a.is_floating_point():
         kind = SCALAR_NAMES[a._p.dtype]
@@ -109,6 +109,8 @@ def _factors(name: str, a: Tensor, pivot: bool) -> tuple[Tensor, Tensor, Any]:
         y = cat([y, solve_triangular(y, beyond, upper=False, unitriangular=True)], -1)
     zero = narrow(y.detach(), -1, 0, k).diagonal(0, -2, -1) == 0
     info = ((zero.cumsum(-1) == 0).sum(-1) + 1) * zero.any(-1)
+    if check:
+        refuse_any(info._p, RuntimeError, f"{name}: {_ZERO}", a._p)
     return y, order, info
 
 
@@ -177,7 +179,7 @@ def lu(A: Tensor, *, pivot: bool = True, out: Any = None) -> lu_result:  # noqa:
     tensor([[2., 2.],
             [0., 1.]])
     """
-    y, order, _ = _factors("linalg.lu", A, pivot)
+    y, order, _ = _factors("linalg.lu", A, pivot, False)
     found = lu_result(_permutation(order, y), *_apart(y))
     return lu_result(*written_all("linalg_lu", out, found, A))
 
@@ -206,9 +208,7 @@ def lu_factor_ex(
 
 
 def _lu_factor_ex(name: str, a: Tensor, pivot: bool, check: bool, out: Any) -> lu_factor_ex_result:
-    y, order, info = _factors(name, a, pivot)
-    if check:
-        refuse_any(info._p, RuntimeError, f"{name}: {_ZERO}", a._p)
+    y, order, info = _factors(name, a, pivot, check)
     found = lu_factor_ex_result(y, _pivots(order, min(a.shape[-2:])), info.to(int32))
     return lu_factor_ex_result(*written_all("linalg_lu_factor_ex", out, found, a))
 
