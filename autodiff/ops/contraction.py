@@ -128,10 +128,25 @@ _linear = Op(
 )
 
 
+_C_NAMES = {  # as the message has them
+    "float64": "double",
+    "float32": "float",
+    "float16": "c10::Half",
+    "bfloat16": "c10::BFloat16",
+    "int64": "long int",
+    "int32": "int",
+    "int16": "short int",
+    "int8": "signed char",
+    "uint8": "unsigned char",
+}
+
+
 def _check_dtypes(op: str, a: Tensor, b: Tensor) -> None:
     if a._p.dtype != b._p.dtype:
+        kinds = " != ".join(_C_NAMES.get(x.dtype.name, x.dtype.name) for x in (a, b))
         raise RuntimeError(
-            f"{op}: expected m1 and m2 to have the same dtype, but got: {a.dtype!r} != {b.dtype!r}"
+            f"expected m1 and m2 to have the same dtype, but got: {kinds}: {op} of {a.dtype!r} and "
+            f"{b.dtype!r}"
         )
     if a._p.dtype == dtypes.bool.code:
         raise RuntimeError(f"\"{op}\" not implemented for 'Bool'")
@@ -186,7 +201,9 @@ def _check_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
             f"linear: bias {list(bias.shape)} does not fit weight {list(weight.shape)}: expected "
             f"[{weight.shape[0]}]"
         )
-    _check_dtypes("linear", weight, bias)
+    if bias._p.dtype != weight._p.dtype:
+        names = " and ".join(dtypes.SCALAR_NAMES[x._p.dtype] for x in (bias, weight))
+        raise RuntimeError(f"self and mat2 must have the same dtype, but got {names}: linear")
 
 
 def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:

@@ -209,14 +209,30 @@ def expand(x: Tensor, *sizes: Any, size: Any = None) -> Tensor:
         _check_room("expand", len(wanted))
         if len(wanted) < x.ndim:
             raise RuntimeError(
-                f"expand({list(x.shape)}, size={wanted}): the number of sizes provided "
-                f"({len(wanted)}) must be greater or equal to the number of dimensions in the "
-                f"tensor ({x.ndim})"
+                f"expand({x.type()}{{{list(x.shape)}}}, size={wanted}): the number of sizes "
+                f"provided ({len(wanted)}) must be greater or equal to the number of dimensions in "
+                f"the tensor ({x.ndim})"
             ) from None
-        raise RuntimeError(
-            f"The expanded size of the tensor must match the existing size at each non-singleton "
-            f"dimension. Target sizes: {wanted}. Tensor sizes: {list(x.shape)}"
-        ) from None
+        raise RuntimeError(_unexpanded(wanted, list(x.shape))) from None
+
+
+def _unexpanded(wanted: Sequence[int], sizes: Sequence[int]) -> str:
+    """Why a tensor cannot be expanded to `wanted`, of at least as many sizes."""
+    new = len(wanted) - len(sizes)
+    for d in reversed(range(len(wanted))):
+        n, size = wanted[d], sizes[d - new] if d >= new else 1
+        if n < 0 and d < new:
+            return (
+                f"The expanded size of the tensor ({n}) isn't allowed in a leading, non-existing "
+                f"dimension {d}: target sizes {list(wanted)}, tensor sizes {list(sizes)}"
+            )
+        if n != size and (size != 1 or n < -1) and (n != -1):
+            return (
+                f"The expanded size of the tensor ({n}) must match the existing size ({size}) at "
+                f"non-singleton dimension {d}.  Target sizes: {list(wanted)}.  Tensor sizes: "
+                f"{list(sizes)}"
+            )
+    return "numel: integer multiplication overflow"
 
 
 def permute(input: Tensor, *sizes: Any, dims: Any = None) -> Tensor:
