@@ -248,7 +248,7 @@ def _check_not_empty(name: str, x: Tensor, dim: Any) -> None:
 _BOOLS = ("bool", "bool_")  # those of NumPy
 
 
-def _max_or_min(name: str, x: Tensor, dim: Any, keepdim: bool) -> Any:
+def _max_or_min(name: str, x: Tensor, dim: Any, keepdim: Any) -> Any:
     if (type(keepdim) is not bool and type(keepdim).__name__ not in _BOOLS) or (
         isinstance(dim, Tensor) and keepdim
     ):
