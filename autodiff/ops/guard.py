@@ -45,7 +45,10 @@ def guarded(function: F, method: bool = False, elsewhere: Elsewhere | None = Non
     """
     kinds = {name: _KINDS[a] for name, a in function.__annotations__.items() if a in _KINDS}
     kinds.pop("return", None)
-    code = getattr(function, "__wrapped__", function).__code__
+    inner: Any = function
+    while hasattr(inner, "__wrapped__"):
+        inner = inner.__wrapped__
+    code = inner.__code__
     names = code.co_varnames[: code.co_argcount]
     known = {*names, *code.co_varnames[len(names) : len(names) + code.co_kwonlyargcount]}
     if method and not kinds.keys() - {code.co_varnames[0]} and not known & {"dim", "keepdim"}:
