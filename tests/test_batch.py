@@ -26,6 +26,12 @@ def class_of(x: ad.Tensor) -> ad.Tensor:
     return (x[:, 0].abs() * 1000).to(ad.int64) % x.shape[1]
 
 
+def batch_norm(x: ad.Tensor) -> ad.Tensor:
+    """By moments that are given, of a number for each column, as weight and bias are."""
+    mean, var, weight, bias = numbers((4, x.shape[1]), 11, x.dtype)
+    return functional.batch_norm(x, mean, var.abs(), weight, bias)
+
+
 # Functions of rows (batch, width); a name that the package has not is left out.
 FUNCTIONS: dict[str, Rows] = {
     "softmax": lambda x: x.softmax(1),
@@ -40,6 +46,7 @@ FUNCTIONS: dict[str, Rows] = {
     "var": lambda x: x.var(1, correction=0),
     "std": lambda x: x.std(1, correction=0.5),
     "layer_norm": lambda x: functional.layer_norm(x, x.shape[1:]),
+    "batch_norm": batch_norm,
     "rms_norm": lambda x: functional.rms_norm(x, x.shape[1:]),
     "normalize": lambda x: functional.normalize(x, dim=1),
     "norm": lambda x: x.norm(2, 1),

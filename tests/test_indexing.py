@@ -218,8 +218,8 @@ def test_second_order_through_indexing() -> None:
 
 
 @pytest.mark.parametrize("value", [(), (1,), (5,), (4, 5), (1, 5), (1, 1, 1), (2, 5), (6, 4, 5)])
-@pytest.mark.parametrize("dims", [1, 2, 3])
-def test_a_mask_is_written_to_as_its_places_are(value: Shape, dims: int) -> None:
+@pytest.mark.parametrize(("first", "dims"), [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (2, 1)])
+def test_a_mask_is_written_to_as_its_places_are(value: Shape, first: int, dims: int) -> None:
     """Value, gradients and refusals, whether or not the value is the same for each place."""
     x, v = ad.arange(60.0).reshape(3, 4, 5), ad.rand(value) + 1
 
@@ -229,8 +229,11 @@ def test_a_mask_is_written_to_as_its_places_are(value: Shape, dims: int) -> None
         y[index] = leaves[1]
         return [y.detach(), *ad.autograd.grad((y * y).sum(), leaves)]
 
-    mask = (x % 3 > 0)[(slice(None),) * dims + (0,) * (3 - dims)]
-    found = [outcomes(written, index) for index in (mask, mask.nonzero(as_tuple=True))]
+    mask = (x % 3 > 0)[(0,) * first + (slice(None),) * dims + (0,) * (3 - dims - first)]
+    before = (slice(None),) * first
+    masks = mask if not first else (*before, mask)
+    places = (*before, *mask.nonzero(as_tuple=True))
+    found = [outcomes(written, index) for index in (masks, places)]
     if isinstance(found[0], str):
         assert found[0] == found[1]
     else:

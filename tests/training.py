@@ -15,8 +15,8 @@ Step = Callable[[], ad.Tensor]
 WIDTH = 96
 CONTAINERS = {
     *("Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"),
-    *("DataParallel", "RNNCellBase"),
-    *("MLP", "Neuron"),  # made of Linear
+    "RNNCellBase",
+    *("DataParallel", "MLP", "Neuron"),  # made of others
 }
 # What takes more than one tensor, or gives another width.
 SEVERAL = {

@@ -76,14 +76,15 @@ def _selected(function: Rule, level: Level, input: Any, dim: int, index: Any) ->
 
 
 @_function("index_along")
-def _index_along(function: Rule, level: Level, x: Any, dim: int, index: Any) -> Any:
+def _index_along(function: Rule, level: Level, x: Any, dim: int, *indices: Any) -> Any:
     """Slices that an index names: for a batch of indices, all of them at once."""
-    if _is(index, level):
-        if _is(x, level) or dim:
+    if any(_is(each, level) for each in indices):
+        if _is(x, level) or dim or len(indices) > 1:
             return NotImplemented
+        (index,) = indices
         return Batched(function(x, 0, reshape(index.value, [-1])).reshape(
             [level.size, *index.shape, *x.shape[1:]]), level)  # fmt: skip
-    return Batched(function(x.value, dim + 1, index), level)
+    return Batched(function(x.value, dim + 1, *indices), level)
 
 
 def _dynamic(function: Rule, level: Level, *args: Any, **kwargs: Any) -> Any:

@@ -54,9 +54,9 @@ class Indices:
         return self.ps
 
 
-def remembered(x: Tensor, index: Tensor, dim: int) -> tuple[Indices, ...]:
-    """One index into a dimension of x, for backward: nothing where x has no history."""
-    return () if x._node is None and x._base is None else (Indices([index], dim),)
+def remembered(x: Tensor, dim: int, index: Tensor, *more: Tensor) -> tuple[Indices, ...]:
+    """Indices of x from a dimension on, for backward: nothing where x has no history."""
+    return () if x._node is None and x._base is None else (Indices([index, *more], dim),)
 
 
 # ---- gather and scatter over neighbouring dimensions ----
@@ -81,13 +81,15 @@ def _clear_forward(g: Any, indices: Indices) -> Any:
     return lib.ad_alias(y)
 
 
-def index_along(x: Tensor, dim: int, index: Tensor) -> Tensor:
-    """The slices of a dimension of x that an int64 vector names."""
-    p = x._p
-    y = lib.ad_index_get(p, dim, 1, [index._p])
+def index_along(x: Tensor, dim: int, index: Tensor, *more: Tensor) -> Tensor:
+    """What int64 tensors of one shape name in the dimensions of x from `dim` on."""
+    p, ps = x._p, [index._p]
+    if more:
+        ps += [each._p for each in more]
+    y = lib.ad_index_get(p, dim, len(ps), ps)
     if not y:
         raise error(_get.name, p)
-    return _get.result(x, y, remembered(x, index, dim))
+    return _get.result(x, y, remembered(x, dim, index, *more))
 
 
 _get: Op = Op(
@@ -131,13 +133,14 @@ def write_at(
 ) -> Tensor:
     """Write (or add) values at the indices, in place."""
     node = None
-    if mode.grad:
-        if x._node is not None or x._base is not None:
+    plain = x._node is None and x._base is None
+    if not (plain and values._node is None and values._base is None) and mode.grad:
+        if not plain:
             check_writable(x, f"{op.name}_")
         edges = [live_node(x), live_node(values)]
-    if mode.grad and (edges[0] is not None or edges[1] is not None):
-        args = (indices, accumulate, values.shape, values.dtype)
-        node = op.record((x, values), edges, args, x._p)
+        if edges[0] is not None or edges[1] is not None:
+            args = (indices, accumulate, values.shape, values.dtype)
+            node = op.record((x, values), edges, args, x._p)
     at = indices.ps
     if lib.ad_index_put(x._p, indices.first, len(at), at, values._p, accumulate):
         raise _bad_values(x, indices, values, error(f"{op.name}_", x._p, values._p))
@@ -149,7 +152,7 @@ def write_at(
 def broadcast_indices(tensors: list[Tensor]) -> list[Tensor]:
     """The tensors expanded to one shape. IndexError where they do not broadcast."""
     shapes = [x.shape for x in tensors]
-    if all(shape == shapes[0] for shape in shapes):
+    if shapes.count(shapes[0]) == len(shapes):
         return tensors
     found = broadcast(shapes)
     if found is None:
@@ -225,7 +228,7 @@ def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
     if p.ndim == places.ndim > 0:
         y = lib.ad_gather(p, at, places)
         if y:
-            return _along.result(input, y, remembered(input, index, at))
+            return _along.result(input, y, remembered(input, at, index))
         failure = take_failure()
         if index.dtype is dtypes.int32:
             return gather(input, dim, to_dtype(index, dtypes.int64))

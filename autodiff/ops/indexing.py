@@ -9,17 +9,17 @@ from autodiff import dtypes
 from autodiff.native import lib, take_failure
 from autodiff.ops.assign import copy_
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.convert import as_tensor, tensor
+from autodiff.ops.convert import _from_values, as_tensor, tensor
 from autodiff.ops.create import full, scalar
 from autodiff.ops.elementwise import where_
 from autodiff.ops.gather import (
     Indices,
-    _get,
     _put_added,
     broadcast_indices,
     index_along,
     write_at,
 )
+from autodiff.ops.numbers import number_of
 from autodiff.ops.views import (
     _select,
     _slice,
@@ -31,7 +31,7 @@ from autodiff.ops.views import (
     unsqueeze,
 )
 from autodiff.shapes import dim_index
-from autodiff.tensor import Tensor, own
+from autodiff.tensor import TENSOR_TYPES, Tensor, own
 
 _INT64, _BOOL = dtypes.int64.code, dtypes.bool.code
 
@@ -158,17 +158,25 @@ def _integer(y: Tensor, dim: int, item: Any, x: Tensor) -> Tensor:
     return _select(y, dim, i)
 
 
-def _advanced(y: Tensor, left: dict[int, Tensor]) -> tuple[Tensor, Indices]:
-    """y with its indexed dimensions together, and the indices of those.
+def _together(y: Tensor, left: dict[int, Tensor]) -> tuple[Tensor, int, list[Tensor]]:
+    """y with its indexed dimensions together, the first of them, and the indices of those.
 
     Where they are neighbours their result stays in place. Otherwise it comes first.
     """
-    dims = sorted(left)
-    tensors = broadcast_indices([left[d] for d in dims])
-    if dims != list(range(dims[0], dims[0] + len(dims))):
+    dims = list(left)  # which come in order
+    tensors = [*left.values()]
+    if len(dims) > 1:
+        tensors = broadcast_indices(tensors)
+    if dims[-1] - dims[0] != len(dims) - 1:
         rest = [d for d in range(y.ndim) if d not in left]
-        return permute(y, [*dims, *rest]), Indices(tensors)
-    return y, Indices(tensors, dims[0])
+        return permute(y, [*dims, *rest]), 0, tensors
+    return y, dims[0], tensors
+
+
+def _advanced(y: Tensor, left: dict[int, Tensor]) -> tuple[Tensor, Indices]:
+    """The same, the indices as a write takes them."""
+    y, first, tensors = _together(y, left)
+    return y, Indices(tensors, first)
 
 
 def is_places(x: Tensor, index: Any) -> bool:
@@ -239,6 +247,34 @@ def _at_once(x: Tensor, index: Any, kind: type) -> Tensor | None:
     return _plainly(x, index) if kind is tuple else None
 
 
+def _placed(x: Tensor, index: Any) -> dict[int, Tensor] | None:
+    """What `_basic` leaves of an index of nothing but positions and `:`; None where it is another.
+
+    Positions are int64 tensors, or lists of ints.
+    """
+    items = index if type(index) is tuple else (index,)
+    if len(items) > x._p.ndim:
+        return None
+    left: dict[int, Tensor] = {}
+    for dim, item in enumerate(items):
+        kind = type(item)
+        if kind in TENSOR_TYPES:
+            p = item._p
+            if p.dtype != _INT64 or not p.ndim:
+                return None
+            left[dim] = item
+        elif kind is list:
+            if set(map(type, item)) != _INTS:
+                return None
+            left[dim] = _from_values(item, [len(item)], dtypes.int64)
+        elif kind is not slice or item != _ALL:
+            return None
+    return left or None
+
+
+_INTS = {int}
+
+
 def getitem(x: Tensor, index: Any) -> Tensor:
     """x[index]: a view for ints, slices, None and Ellipsis; a copy for index tensors and masks."""
     kind = type(index)
@@ -255,12 +291,17 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     if is_places(x, index):
         return index_along(x, 0, index)
     if is_mask(x, index):
-        found = own(lib.ad_nonzero(reshape(index, -1)._p), "nonzero", index._p)
-        return index_along(reshape(x, -1), 0, reshape(found, -1))
-    y, left = _basic(x, index)
+        if index._p.ndim > 1:
+            x, index = reshape(x, -1), reshape(index, -1)
+        found = own(lib.ad_nonzero(index._p), "nonzero", index._p)
+        return index_along(x, 0, reshape(found, -1))
+    y, left = x, _placed(x, index)
+    if left is None:
+        y, left = _basic(x, index)
     if not left:
         return y if y is not x else alias(x)
-    return _get(*_advanced(y, left))
+    y, first, tensors = _together(y, left)
+    return index_along(y, first, *tensors)
 
 
 def setitem(x: Tensor, index: Any, value: Any) -> None:
@@ -270,41 +311,54 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
     if view is not None:
         copy_(view, _without_leading_ones(given, view._p.ndim))
         return
-    if isinstance(index, Tensor) and _set_masked(x, index, given):
+    if _set_masked(x, index, given):
         return
-    y, left = (x, {0: index}) if is_places(x, index) else _basic(x, index)
+    y, left = x, _placed(x, index)
+    if left is None:
+        y, left = _basic(x, index)
     if not left:
         copy_(y, _without_leading_ones(given, y.ndim))
         return
     y, indices = _advanced(y, left)
-    ndim = len(indices.shape) + y.ndim - len(indices.ps)
+    ndim = indices.ps[0].ndim + y._p.ndim - len(indices.ps)
     write_at(y, indices, _without_leading_ones(given, ndim), False)
 
 
-def _set_masked(x: Tensor, mask: Tensor, value: Tensor) -> bool:
-    """Write a value where a mask of bools holds, if that is the same for each place: no count of
-    the places is needed, so that it can be recorded.
+def _set_masked(x: Tensor, index: Any, value: Tensor) -> bool:
+    """Write a value where a mask of bools, perhaps after some `:`, holds, if that is the same for
+    each place: no count of the places is needed, so that it can be recorded.
     """
+    first, mask = 0, index
+    if type(index) is tuple and index and index[:-1] == (_ALL,) * (len(index) - 1):
+        first, mask = len(index) - 1, index[-1]
+    if type(mask) not in TENSOR_TYPES or mask._p.dtype != _BOOL:
+        return False
     n, sizes = mask._p.ndim, x.shape
-    if mask.dtype is not dtypes.bool or not 0 < n <= len(sizes) or mask.shape != sizes[:n]:
+    after = len(sizes) - first - n
+    if not n or mask.shape != (sizes[first : first + n] if first or after else sizes):
         return False
-    value = _without_leading_ones(value, len(sizes) - n)
-    rest = sizes[len(sizes) - value._p.ndim :]
-    if value._p.ndim > len(sizes) - n or any(
-        given not in (1, size) for given, size in zip(value.shape, rest, strict=True)
-    ):
-        return False
-    mask = reshape(mask, [*mask.shape, *[1] * (len(sizes) - n)])
-    where_.into(x, (mask, to_dtype(value, x.dtype), x))
+    if value._p.ndim:
+        value = _without_leading_ones(value, after)
+        rest = sizes[len(sizes) - value._p.ndim :]
+        if value._p.ndim > after or any(
+            given not in (1, size) for given, size in zip(value.shape, rest, strict=True)
+        ):
+            return False
+    if after:
+        mask = reshape(mask, [*mask.shape, *[1] * after])
+    if not value._p.number:
+        value = to_dtype(value, x.dtype)
+    where_.into(x, (mask, value, x))
     return True
 
 
-_NUMBERS = (float, int, bool)
+_NUMBERS = frozenset([float, int, bool])
+_REAL = frozenset([dtypes.float32, dtypes.float64])  # a float is rounded to these but once
 
 
 def _as_value(value: Any, d: dtypes.dtype) -> Tensor:
     if type(value) in _NUMBERS:
-        return scalar(value, d)
+        return number_of(float(value)) if d in _REAL else scalar(value, d)
     try:
         return as_tensor(value, dtype=d)
     except RuntimeError as failure:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff.expr import build, inputs
 from autodiff.native import NULL, error, ffi, lib
-from autodiff.ops.base import Op, OpNode, fresh
+from autodiff.ops.base import Op, OpNode, fresh, has_history
 from autodiff.ops.elementwise import mul
 from autodiff.ops.halves import in_float32
+from autodiff.ops.numbers import number_of
 from autodiff.ops.pointwise import PointwiseOp, number
 from autodiff.ops.reductions import mean
 from autodiff.ops.statistics import Spread, _deviations, _var
-from autodiff.ops.views import reshape
+from autodiff.ops.views import _view, reshape
 from autodiff.tensor import Tensor, wrap
 
 __all__ = [
@@ -28,7 +28,7 @@ __all__ = [
     "sweep_by",
 ]
 
-_a, _b, _c, _d, _e = inputs(5)
+_a, _b, _c, _d, _e, _f = inputs(6)
 _inverse_root = PointwiseOp("layer_norm_rstd", build("rsqrt", _a + _b), 2)
 # Of the cotangent of the normalized rows, its mean, the rows, the mean of both's product, 1 / std.
 _rows_vjp = PointwiseOp("layer_norm_vjp", (_a - _b - _c * _d) * _e, 5)
@@ -74,7 +74,8 @@ def sweep_by(vjp: Callable[..., int]) -> Callable[..., Any]:
 
 def per_channel(one: Tensor, x: Tensor) -> Tensor:
     """A number for each channel, shaped to broadcast against x."""
-    return reshape(one, [-1] + [1] * (x.ndim - 2))
+    n = x._p.ndim
+    return one if n == 2 else _view(one, [-1] + [1] * (n - 2))
 
 
 def composed_affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -111,7 +112,8 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
 
     Where the numbers of a channel follow one another, one call is the way back.
     """
-    if x._p.numel < 8 * math.prod(x.shape[:2]):
+    p = x._p
+    if p.numel < 8 * p.shape[0] * p.shape[1] or not has_history((x, weight, bias)):
         return composed_affine(x, weight, bias)
     return _affine.on((x, weight, bias))
 
@@ -121,10 +123,16 @@ def fixed_norm(
     x: Tensor, mean: Tensor, var: Tensor, weight: Tensor | None, bias: Tensor | None, eps: float
 ) -> Tensor:
     """x normalized by moments of the channels that are given."""
-    scale = _inverse_root.call(var, number(eps))
-    scale = scale if weight is None else mul.call(scale, weight)
-    shift = -mul.call(mean, scale)
-    return affine(x, scale, shift if bias is None else bias + shift)
+    floor = number_of(eps)
+    if weight is None:
+        scale = _inverse_root.call(var, floor)
+    elif bias is not None and x._p.ndim == 2 and x._p.numel < 4096:
+        # Where numbers are few, calls take longer than to find each scale anew.
+        return _fixed_norm.call(x, mean, var, floor, weight, bias)
+    else:
+        scale = _channel_scale.call(var, floor, weight)
+    shift = _opposite.call(mean, scale) if bias is None else _shift.call(mean, scale, bias)
+    return affine(x, scale, shift)
 
 
 @in_float32
@@ -135,8 +143,18 @@ def composed_rms_norm(x: Tensor, mask: int, weight: Tensor | None = None, *, eps
     return mul.call(x, scale) if weight is None else _scaled.call(x, scale, weight)
 
 
+_channel_scale = PointwiseOp("channel_scale", build("rsqrt", _a + _b) * _c, 3)
+_opposite = PointwiseOp("channel_shift", -(_a * _b), 2)
+_shift = PointwiseOp("channel_shift", _c + -(_a * _b), 3)
 _scaled = PointwiseOp("rms_norm", _a * _b * _c, 3, "MulBackward0")
 _scaled_and_moved = PointwiseOp("affine", build("fma", _a, _b, _c), 3, "AddcmulBackward0")
+_scale = build("rsqrt", _c + _d) * _e
+_fixed_norm = PointwiseOp(
+    "fixed_norm",
+    build("fma", _a, _scale, _f + -(_b * _scale)),
+    6,
+    "NativeBatchNormBackward0",
+)
 _blend = PointwiseOp("blend", _a + (_b - _a) * _c, 3)
 
 

@@ -33,7 +33,8 @@ def number(value: Any) -> Tensor:
 
 def number_of(value: float) -> Tensor:
     """The operand of a float, int or bool, which is made once."""
-    found = numbers[type(value)].get(value)
+    table = numbers.get(type(value))
+    found = None if table is None else table.get(value)
     return number(value) if found is None else found
 
 

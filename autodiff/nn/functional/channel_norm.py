@@ -15,7 +15,7 @@ from autodiff.ops.create import zeros
 from autodiff.ops.join import cat
 from autodiff.ops.normal import affine, blend_, fixed_norm
 from autodiff.ops.regions import as_strided
-from autodiff.tensor import Tensor
+from autodiff.tensor import TENSOR_TYPES, Tensor
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "local_response_norm", "rms_norm"]
 
@@ -33,11 +33,59 @@ def _check(input: Tensor, channels: int, **given: Tensor | None) -> None:
             raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
 
 
+def _check_batch(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    training: bool,
+) -> None:
+    """Refuse what batch norm does not take."""
+    check_tensors("batch_norm", input=input)
+    channels, held = input.size(1), {"running_mean": running_mean, "running_var": running_var}
+    if (running_mean is None) != (running_var is None):
+        raise ValueError("running_mean and running_var must either both be None or neither be None")
+    if running_mean is None and not training:
+        raise RuntimeError("running_mean must be defined in evaluation mode")
+    if training and math.prod((input.shape[0], *input.shape[2:])) == 1:
+        raise ValueError(
+            f"Expected more than 1 value per channel when training, got input size {input.shape!r}"
+        )
+    check_floating("batch_norm", input)
+    _check(input, channels, **held, weight=weight, bias=bias)
+
+
+def _fit(input: Any, *given: Any) -> bool:
+    """Whether `_check_batch` has nothing to say in evaluation: each of those given has a number
+    for each channel, of the input's dtype.
+    """
+    if type(input) not in TENSOR_TYPES:
+        return False
+    p = input._p
+    d = p.dtype
+    if p.ndim < 2 or d < dtypes.FIRST_FLOAT:
+        return False
+    channels = p.shape[1]
+    for x in given:
+        if type(x) in TENSOR_TYPES:
+            q = x._p
+            if q.ndim != 1 or q.numel != channels or q.dtype != d:
+                return False
+        elif x is not None:
+            return False
+    return True
+
+
 def _affine(input: Tensor, weight: Tensor | None, bias: Tensor | None) -> tuple[Tensor, Tensor]:
     """Weight and bias of the channels; ones and zeros where there are none."""
     channels = (input.shape[1],)
     w = input.new_ones(channels) if weight is None else weight
     return w, input.new_zeros(channels) if bias is None else bias
+
+
+def _constant(x: Tensor) -> Tensor:
+    return x if x._node is None and x._base is None else x.detach()
 
 
 def _unbiased(var: Tensor, count: int) -> Tensor:
@@ -63,31 +111,20 @@ def batch_norm(
     tensor([[-1.0000],
             [ 1.0000]])
     """
-    check_tensors("batch_norm", input=input)
-    channels, held = input.size(1), {"running_mean": running_mean, "running_var": running_var}
-    if (running_mean is None) != (running_var is None):
-        raise ValueError("running_mean and running_var must either both be None or neither be None")
-    for name, x in held.items():
-        if x is None and not training:
-            raise RuntimeError(f"{name} must be defined in evaluation mode")
-    count = input.numel() // (channels or 1)
-    if training and math.prod((input.shape[0], *input.shape[2:])) == 1:
-        raise ValueError(
-            f"Expected more than 1 value per channel when training, got input size {input.shape!r}"
-        )
-    check_floating("batch_norm", input)
-    _check(input, channels, **held, weight=weight, bias=bias)
-    if training and not input.numel():
-        return affine(input, *_affine(input, weight, bias))
-    if not training:
-        mean, var = running_mean.detach(), running_var.detach()  # type: ignore[union-attr]
+    given = (running_mean, running_var, weight, bias)
+    if training or running_mean is None or running_var is None or not _fit(input, *given):
+        _check_batch(input, *given, training)
+    if not training and running_mean is not None and running_var is not None:
+        mean, var = _constant(running_mean), _constant(running_var)
         return fixed_norm(input, mean, var, weight, bias, eps)
+    if not input.numel():
+        return affine(input, *_affine(input, weight, bias))
     y, normal = rows.batch_norm(input, *_affine(input, weight, bias), eps)
     if running_mean is not None and running_var is not None:
         with no_grad():
             mean, var = rows.moments(input, normal)
             blend_(running_mean, mean, momentum)
-            blend_(running_var, _unbiased(var, count), momentum)
+            blend_(running_var, _unbiased(var, input.numel() // input.shape[1]), momentum)
     return y
 
 
