@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autodiff.anomaly import line_of
 from autodiff.changes import changes, recorder_here
@@ -48,12 +48,13 @@ class Node:
     (a saved output is the descriptor alone), so the graph has no reference cycles.
     """
 
-    __slots__ = ("__weakref__", "edges", "saved", "versions")
+    __slots__ = ("__weakref__", "edges", "saved", "title", "versions")
     output_nr = 0  # which of its function's outputs the node stands for
     custom = False  # whether the user wrote its vjp
     edges: Sequence[Node | None]
     saved: tuple[Any, ...] | None
     versions: int
+    title: str  # of the last of several nodes that PyTorch has one for; else not set
 
     @property
     def call(self) -> Node:
@@ -62,6 +63,10 @@ class Node:
 
     def name(self) -> str:
         """PyTorch's name of the node, such as AddBackward0."""
+        return getattr(self, "title", None) or self.kind()
+
+    def kind(self) -> str:
+        """The name of nodes that were not given one of their own."""
         return type(self).__name__
 
     def vjp(self, g: Tensor) -> Sequence[Tensor | None]:
@@ -106,6 +111,18 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<{self.name()} object at {hex(id(self))}>"
+
+
+class GradientEdge(NamedTuple):
+    """Where a gradient arrives: what `get_gradient_edge` gives.
+
+    >>> ad.autograd.graph.get_gradient_edge(ad.ones(1, requires_grad=True)).output_nr
+    0
+    """
+
+    node: Node
+    output_nr: int
+    ownership_token: Node | None = None
 
 
 class Pending:

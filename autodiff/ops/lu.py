@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from autodiff.dtypes import SCALAR_NAMES, int32, int64
 from autodiff.native import lib, refuse_any
-from autodiff.ops.base import OUTPUT, Op, OpNode
+from autodiff.ops.base import OUTPUT, Op, OpNode, called
 from autodiff.ops.contraction import matmul
 from autodiff.ops.convert import tensor
 from autodiff.ops.create import eye
@@ -172,6 +172,7 @@ def _apart(y: Tensor) -> tuple[Tensor, Tensor]:
     return low, triangle(narrow(y, -2, 0, k), True)
 
 
+@called("LinalgLuBackward0")
 @strict
 def lu(A: Tensor, *, pivot: bool = True, out: Any = None) -> lu_result:  # noqa: N803
     """A = P L U of matrices of any sizes: P exchanges rows, L has ones on its diagonal.
@@ -227,6 +228,7 @@ def lu_factor(A: Tensor, *, pivot: bool = True, out: Any = None) -> lu_factor_re
     return lu_factor_result(*written_all("linalg_lu_factor", out, found, A))
 
 
+@called("LinalgLuSolveBackward0")
 @strict
 def lu_solve(
     LU: Tensor,  # noqa: N803

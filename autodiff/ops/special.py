@@ -260,9 +260,9 @@ declare("atan2", 2, "The angle of the point (other, input), in [-pi, pi].", _ata
         expand=_atan2, result="float", domain=(NONZERO, NONZERO),
         reference=math.atan2)  # fmt: skip
 declare("deg2rad", 1, "Degrees as radians.", expand=lambda x: x * (PI / 180),
-        result="float", reference=math.radians, grad_name="MulBackward0")  # fmt: skip
+        result="float", reference=math.radians)  # fmt: skip
 declare("rad2deg", 1, "Radians as degrees.", expand=lambda x: x * (180 / PI),
-        result="float", reference=math.degrees, grad_name="MulBackward0")  # fmt: skip
+        result="float", reference=math.degrees)  # fmt: skip
 
 
 def _sinc(x: Expr) -> Expr:

@@ -9,6 +9,7 @@ from autodiff import dtypes
 from autodiff.dtypes import SCALAR_NAMES
 from autodiff.nn.functional.reduction import check_floating, check_tensors, reduced, reduction_of
 from autodiff.ops import losses, normalize
+from autodiff.ops.base import titled
 from autodiff.ops.cast import to_dtype
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor
@@ -119,6 +120,7 @@ def _of_classes(
     classes = to_dtype(target, dtypes.int64)
     classes = classes if classes.ndim == 1 else classes.reshape(-1)
     loss = loss_of(rows, classes, weight, ignore_index, reduction)
+    loss = titled(loss, "NllLoss2DBackward0") if input.ndim > 2 else loss
     shape = target.shape if input.ndim > 1 else Size()
     return loss if reduction != "none" or loss.shape == shape else loss.reshape(shape)
 

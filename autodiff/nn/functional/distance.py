@@ -6,6 +6,7 @@ from typing import Any
 
 from autodiff.dtypes import SCALAR_NAMES, promote_types
 from autodiff.expr import PRIMITIVES, Expr, Primitive, build, inputs
+from autodiff.ops.base import called
 from autodiff.ops.declare import where
 from autodiff.ops.einsum import einsum
 from autodiff.ops.norms import vector_norm
@@ -26,6 +27,7 @@ def _check(function: str, **given: Any) -> None:
             )
 
 
+@called("NormBackward1")
 def pairwise_distance(
     x1: Tensor, x2: Tensor, p: float = 2.0, eps: float = 1e-6, keepdim: bool = False
 ) -> Tensor:
@@ -38,6 +40,7 @@ def pairwise_distance(
     return vector_norm(x1 - x2 + eps, p, -1, keepdim)
 
 
+@called("SumBackward1")
 def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -> Tensor:
     """The cosine of the angle between x1 and x2 along `dim`; norms are taken as `eps` at least.
 

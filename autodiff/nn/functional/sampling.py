@@ -10,6 +10,7 @@ from autodiff.dtypes import int64
 from autodiff.expr import Expr, build, inputs
 from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.nn.functional.resampling import _CUBIC, cubic_far, cubic_near
+from autodiff.ops.base import called, titled
 from autodiff.ops.contraction import matmul
 from autodiff.ops.create import arange, linspace, ones, zeros
 from autodiff.ops.declare import where
@@ -24,6 +25,7 @@ from autodiff.tensor import Tensor
 __all__ = ["affine_grid", "grid_sample"]
 
 
+@called("AffineGridGeneratorBackward0")
 def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None = None) -> Tensor:
     """Where the pixels of images of `size` (n, c, ...) lie after affine maps: (n, ..., 2 or 3).
 
@@ -207,4 +209,4 @@ def grid_sample(
     )
     total = reshape(found, [n, c, taps, count]) * reshape(weight, [n, 1, taps, count])
     total = total.sum(2) if taps > 1 else total
-    return reshape(total, [n, c, *places])
+    return titled(reshape(total, [n, c, *places]), f"GridSampler{nd}DBackward0")
