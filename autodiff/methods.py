@@ -236,7 +236,7 @@ def _overwriting(name: str, function: Callable[..., Tensor]) -> Callable[..., Te
             result, own = (dtypes.SCALAR_NAMES[x._p.dtype] for x in (y, self))
             text = f"result type {result} can't be cast to the desired output type {own}"
             raise RuntimeError(f"{name}: {text}")
-        return assign.copy_(self, y)
+        return assign.replace_(self, y)
 
     method.__name__ = method.__qualname__ = name
     return method

@@ -48,12 +48,13 @@ class Node:
     (a saved output is the descriptor alone), so the graph has no reference cycles.
     """
 
-    __slots__ = ("__weakref__", "edges", "saved", "versions")
+    __slots__ = ("__weakref__", "edges", "saved", "title", "versions")
     output_nr = 0  # which of its function's outputs the node stands for
     custom = False  # whether the user wrote its vjp
     edges: Sequence[Node | None]
     saved: tuple[Any, ...] | None
     versions: int
+    title: str  # of the last of several nodes that PyTorch has one for; else not set
 
     @property
     def call(self) -> Node:
@@ -62,6 +63,10 @@ class Node:
 
     def name(self) -> str:
         """PyTorch's name of the node, such as AddBackward0."""
+        return getattr(self, "title", None) or self.kind()
+
+    def kind(self) -> str:
+        """The name of nodes that were not given one of their own."""
         return type(self).__name__
 
     def vjp(self, g: Tensor) -> Sequence[Tensor | None]:

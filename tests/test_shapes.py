@@ -16,14 +16,10 @@ NAMES = [
     ("PermuteBackward0", "AliasBackward0"),
     ("AliasBackward0", "CloneBackward0"),  # (which is the tensor itself)
     ("UnsafeViewBackward0", "ViewBackward0"),
-    ("SliceBackward0", "SplitWithSizesBackward0"),
     ("IndexBackward0", "ViewBackward0"),
-    ("IndexBackward0", "IndexSelectBackward0"),
-    ("IndexBackward0", "MaskedSelectBackward0"),
     ("UnsqueezeBackward0", "ViewBackward0"),
     ("ExpandBackward0", "CloneBackward0"),
     ("CatBackward0", "StackBackward0"),
-    ("CatBackward0", "BlockDiagBackward0"),
     ("IndexBackward0", "StackBackward0"),
     ("CloneBackward0", "SortBackward0"),
     ("SignBackward0", "SgnBackward0"),
@@ -31,18 +27,9 @@ NAMES = [
     ("CloneBackward0", "DiagonalBackward0_copy"),
     ("CloneBackward0", "ScatterBackward0"),
     ("ScatterBackward0", "ScatterBackward1"),
-    ("ScatterAddBackward0", "ScatterReduceBackward0"),
-    ("ViewBackward0", "ScatterReduceBackward0"),
     ("IndexFillBackward0", "IndexFillBackward1"),
     ("CopyBackwards", "FillBackward0"),
     ("CopyBackwards", "FillBackward1"),
-    ("WhereBackward0", "MaskedFillBackward0"),
-    ("WhereBackward0", "MaskedFillBackward1"),
-    ("SumBackward0", "NansumBackward0"),
-    ("SumBackward1", "NansumBackward0"),
-    ("AminBackward0", "AminmaxBackward0"),
-    ("AmaxBackward0", "AminmaxBackward0"),
-    ("LinalgVectorNormBackward0", "DistBackward0"),
     ("LogBackward0", "LogitBackward0"),
     ("WhereBackward0", "NanToNumBackward0"),
     *(("CloneBackward0", f"{name}Backward0") for name in ("Cumprod", "Logcumsumexp", "Cummin")),
@@ -80,7 +67,9 @@ def test_as_pytorch(line: str) -> None:
     assert near(value, value_)
     assert len(names) == len(names_)
     assert all(map(same_name, names, names_)), (names, names_)
-    assert all(a == b or n != m for a, b, n, m in zip(views, views_, names, names_, strict=True))
+    if "s.scatter_reduce" not in line:  # which ends in a view of a copy
+        each = zip(views, views_, names, names_, strict=True)
+        assert all(a == b or n != m for a, b, n, m in each)
     if slopes_ and slopes[0]:
         assert near(slopes[0], slopes_[0])
         if "by_freq" not in line:  # PyTorch's second derivative forgets how often a row is used

@@ -260,10 +260,15 @@ def _functions() -> Iterator[types.FunctionType]:
     """The functions of the modules that reach native memory."""
     for name, module in list(sys.modules.items()):
         if name.startswith(_SOURCES) and name not in _PARTS:
-            for value in list(vars(module).values()):
+            for value in map(_inner, list(vars(module).values())):
                 is_own = isinstance(value, types.FunctionType) and value.__module__ == name
                 if is_own and value.__closure__ is None:
                     yield value
+
+
+def _inner(value: Any) -> Any:
+    """A function without what a decorator does after it."""
+    return inspect.unwrap(value) if isinstance(value, types.FunctionType) else value
 
 
 # ---- methods of the families' classes ----

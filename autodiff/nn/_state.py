@@ -42,7 +42,7 @@ class IncompatibleKeys(
 def zero_grad(parameters: Iterable[Tensor], set_to_none: bool) -> None:
     """Clear gradients: to None, or to zeros outside the graph."""
     for x in parameters:
-        leaf = x._acc
+        leaf = x._asked()
         if leaf is None or (leaf.grad is None and changes.recorder is None):
             continue
         if set_to_none:

@@ -10,8 +10,10 @@ from autodiff import dtypes
 from autodiff.expr import Expr, build, inputs, power
 from autodiff.ops import bessel as bessel  # which declares
 from autodiff.ops import elementwise, gamma, special
+from autodiff.ops.base import backward_name, titled
 from autodiff.ops.calling import apply, binary, unary
 from autodiff.ops.declare import FUNCTIONS, declare
+from autodiff.ops.numbers import number_of
 from autodiff.ops.out import written
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.tensor import TENSOR_TYPES, Tensor
@@ -67,10 +69,11 @@ def rsub(input: Any, other: Any, *, alpha: Any = 1) -> Tensor:
     >>> ad.rsub(ad.tensor([1, 2]), 10)
     tensor([9, 8])
     """
-    return sub(other, input, alpha=alpha)
+    return titled(sub(other, input, alpha=alpha), f"RsubBackward{not isinstance(other, Tensor):d}")
 
 
-_TRUNC_DIV = PointwiseOp("truncdiv", build("truncdiv", *inputs(2)), 2, "DivBackward1")
+_TRUNC_DIV = PointwiseOp("truncdiv", build("truncdiv", *inputs(2)), 2, "DivBackward2")
+_FLOOR_DIV = elementwise.floor_divide.named("DivBackward2")
 
 
 def division(rounding_mode: str | None) -> PointwiseOp:
@@ -78,7 +81,7 @@ def division(rounding_mode: str | None) -> PointwiseOp:
     if rounding_mode is None:
         return elementwise.div
     if rounding_mode == "floor":
-        return elementwise.floor_divide
+        return _FLOOR_DIV
     if rounding_mode == "trunc":
         return _TRUNC_DIV
     raise RuntimeError(
@@ -166,10 +169,13 @@ def clamp(input: Any, min: Any = None, max: Any = None, *, out: Tensor | None = 
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     if min is None:
-        return apply(CLAMP_MAX, (input, max), out)
-    if max is None:
-        return apply(CLAMP_MIN, (input, min), out)
-    return apply(elementwise.clamp, (input, min, max), out)
+        return apply(CLAMPED[isinstance(max, Tensor)][2], (input, max), out)
+    tensors = CLAMPED[isinstance(min, Tensor)]
+    return (
+        apply(tensors[1], (input, min), out)
+        if max is None
+        else apply(tensors[0], (input, min, max), out)
+    )
 
 
 def _one_sided(name: str, instr: str) -> PointwiseOp:
@@ -190,12 +196,14 @@ def _one_sided(name: str, instr: str) -> PointwiseOp:
         expand=lambda x, bound: build(instr, x, bound),
         domain=(((-3.0, -0.8), (0.8, 3.0)), ((-0.5, 0.5),)),
         reference=builtins.max if lower else builtins.min,
-        grad_name="ClampBackward0",
+        grad_name=tuple(backward_name(name, variant) for variant in (0, 1)),  # type: ignore[arg-type]
     )
 
 
 CLAMP_MIN = _one_sided("clamp_min", "maximum")
 CLAMP_MAX = _one_sided("clamp_max", "minimum")
+_CLAMPS = (elementwise.clamp, CLAMP_MIN, CLAMP_MAX)
+CLAMPED = [[op.named(f"ClampBackward{1 - tensors}") for op in _CLAMPS] for tensors in (0, 1)]
 clamp_min = binary(CLAMP_MIN, "input limited from below by min.")
 clamp_max = binary(CLAMP_MAX, "input limited from above by max.")
 
@@ -247,10 +255,16 @@ def lerp(input: Any, end: Any, weight: Any, *, out: Tensor | None = None) -> Ten
 
 
 _DECIMAL = PointwiseOp(
-    "round", build("div", build("round", build("mul", *inputs(2))), inputs(2)[1]), 2
+    "round",
+    build("div", build("round", build("mul", *inputs(2))), inputs(2)[1]),
+    2,
+    "RoundBackward1",
 )
 _TENS = PointwiseOp(
-    "round", build("mul", build("round", build("div", *inputs(2))), inputs(2)[1]), 2
+    "round",
+    build("mul", build("round", build("div", *inputs(2))), inputs(2)[1]),
+    2,
+    "RoundBackward1",
 )
 
 
@@ -288,15 +302,21 @@ def logit(input: Any, eps: float | None = None, *, out: Tensor | None = None) ->
 
 def replacements(input: Tensor, **given: Any) -> list[float]:
     """The numbers that stand for nan and the infinities, in the order of `given`."""
-    largest = dtypes.finfo(input.dtype).max
-    values = []
-    for (name, value), default in zip(given.items(), (0.0, largest, -largest), strict=True):
-        if not isinstance(value, (int, float, type(None))):
+    largest = _LARGEST[input.dtype]
+    values: list[float] = []
+    for (name, value), default in zip(given.items(), (0, largest, -largest), strict=True):
+        if value is None:
+            values.append(default)
+            continue
+        if not isinstance(value, (int, float)):
             raise TypeError(
                 f"nan_to_num(): argument '{name}' must be float, not {type(value).__name__}"
             )
-        values.append(default if value is None else float(value))
+        values.append(float(value))
     return values
+
+
+_LARGEST = {d: dtypes.finfo(d).max for d in dtypes.FLOATS}
 
 
 def nan_to_num(
@@ -315,8 +335,10 @@ def nan_to_num(
     """
     if not input.is_floating_point():
         return written("nan_to_num", out, input.clone(), input)
-    args = (input, *replacements(input, nan=nan, posinf=posinf, neginf=neginf))
-    return apply(special.nan_to_num, args, out)
+    values = replacements(input, nan=nan, posinf=posinf, neginf=neginf)
+    if out is None:
+        return special.nan_to_num.call(input, *map(number_of, values))
+    return apply(special.nan_to_num, (input, *values), out)
 
 
 def order_of(n: Any) -> int:

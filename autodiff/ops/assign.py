@@ -7,7 +7,7 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.native import describe, lib, take_failure
 from autodiff.node import mode
-from autodiff.ops.base import Op, OpNode, has_history
+from autodiff.ops.base import Op, OpNode, has_history, titled
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import scalar
 from autodiff.ops.history import check_writable, rebase
@@ -49,6 +49,15 @@ def copy_(x: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
         raise describe(failure, "copy_", x._p, src._p)
     if wants and x.is_floating_point():
         rebase(x, _copy.record((x, src), edges, (src.shape, src.dtype), x._p))
+    return x
+
+
+def replace_(x: Tensor, y: Tensor) -> Tensor:
+    """Write over x what was computed from it, under the name that has."""
+    before = x._node
+    copy_(x, y)
+    if x._node is not before and x._node is not None and x._base is None and y._node is not None:
+        x._node.title = y._node.name()
     return x
 
 
@@ -106,9 +115,9 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
         )
     given = to_dtype(given, input.dtype)
     found: Tensor = given.where(mask, input)
-    return found
+    return titled(found, f"MaskedFillBackward{isinstance(value, Tensor):d}")
 
 
 def masked_fill_(x: Tensor, mask: Tensor, value: Any) -> Tensor:
     """Write value where mask is true."""
-    return copy_(x, masked_fill(x, mask, value))
+    return replace_(x, masked_fill(x, mask, value))

@@ -155,7 +155,7 @@ _OPS = {
         _forward,
         _rule,
         saves=tuple(range(n)),
-        grad_name="ScaledDotProductAttentionBackward0",
+        grad_name="ScaledDotProductFlashAttentionForCpuBackward0",
         sweep=_sweep,
     )
     for n in (1, 2, 3, 4)

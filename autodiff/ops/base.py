@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from autodiff.anomaly import lines, note_line
 from autodiff.descriptor import fresh
@@ -12,10 +14,56 @@ from autodiff.node import Node, mode, unrecorded, version_sum
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor, _free, _gc, blank, live_node, wrap
 
-__all__ = ["OPS", "Op", "OpNode", "fresh", "has_history", "made"]
+__all__ = [
+    "OPS",
+    "Op",
+    "OpNode",
+    "backward_name",
+    "called",
+    "fresh",
+    "has_history",
+    "made",
+    "titled",
+]
 
 OUTPUT = -1
 OPS: dict[str, Op] = {}
+
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+def backward_name(name: str, variant: int = 0) -> str:
+    """PyTorch's name of the node of a function."""
+    return f"{name.title().replace('_', '')}Backward{variant}"
+
+
+def titled(y: Tensor, title: str) -> Tensor:
+    """The result of a composition for which PyTorch has one node, or which ends in another there.
+
+    It must be the composition's own: not what was given to it.
+    """
+    node = y._node
+    if node is not None and mode.grad:  # else y may be an out=
+        node.title = title
+    return y
+
+
+def called(title: str) -> Callable[[F], F]:
+    """The same, of all results of a function that it was not given."""
+
+    def with_title(function: F) -> F:
+        @functools.wraps(function)
+        def call(*args: Any, **kwargs: Any) -> Any:
+            result = function(*args, **kwargs)
+            for y in result if isinstance(result, tuple) else (result,):
+                if not any(y is given for given in args):
+                    titled(y, title)
+            return result
+
+        return cast(F, call)
+
+    return with_title
 
 
 class OpNode(Node):
@@ -26,8 +74,9 @@ class OpNode(Node):
     args: tuple[Any, ...]
     shape: Size  # of the first input
 
-    def name(self) -> str:
-        return self.op.grad_name
+    def kind(self) -> str:
+        name = self.op.grad_name
+        return name if isinstance(name, str) else name(self)
 
     def vjp(self, g: Tensor) -> Sequence[Tensor | None]:
         op = self.op
@@ -74,7 +123,8 @@ class Op:
     `shaped` is False, the first input's shape in `node.shape`. A `view` shares its input's
     memory. A `bilinear` op saves each of its first two inputs only where the other wants a
     gradient, and its rule is given None for what was not saved. `sweep(node, g)` does what the
-    rule does where nothing is recorded, from `node.unpack()` alone, in fewer steps.
+    rule does where nothing is recorded, from `node.unpack()` alone, in fewer steps. `grad_name` is
+    PyTorch's of the nodes, or tells it of a node when somebody asks.
     """
 
     def __init__(
@@ -87,7 +137,7 @@ class Op:
         view: bool = False,
         shaped: bool = True,
         bilinear: bool = False,
-        grad_name: str | None = None,
+        grad_name: str | Callable[[OpNode], str] | None = None,
         sweep: Callable[..., Sequence[Tensor | None]] | None = None,
     ) -> None:
         self.name = name
@@ -98,12 +148,17 @@ class Op:
         self.shaped = shaped
         self.bilinear = bilinear
         self.sweep = sweep
-        title = "".join(part.capitalize() for part in name.split("_"))
-        self.grad_name = grad_name or f"{title}Backward0"
+        self.grad_name = grad_name or backward_name(name)
         OPS[name] = self
 
     def __repr__(self) -> str:
         return f"<op {self.name}>"
+
+    def named(self, grad_name: str) -> Op:
+        """The same operation, the nodes of which are called so."""
+        other = copy.copy(self)
+        other.grad_name = grad_name
+        return other
 
     def __call__(self, x: Tensor, *args: Any) -> Tensor:
         """The operation on one tensor."""

@@ -8,7 +8,8 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.expr import inputs
 from autodiff.native import operand_text
-from autodiff.ops.assign import copy_, masked_fill
+from autodiff.ops.assign import masked_fill, replace_
+from autodiff.ops.base import called
 from autodiff.ops.contraction import _check_dtypes, _linear, check_batches, matmul, mm, mv
 from autodiff.ops.create import full
 from autodiff.ops.elementwise import add
@@ -69,6 +70,7 @@ def _check_matrices(**given: Tensor) -> None:
             raise RuntimeError(f"{name} must be a matrix, got {x.ndim}-D tensor")
 
 
+@called("AddmmBackward0")
 def addmm(
     input: Tensor,
     mat1: Tensor,
@@ -95,6 +97,7 @@ def addmm(
     return y if out is None else written("addmm", out, y, input, mat1, mat2)
 
 
+@called("AddmvBackward0")
 def addmv(
     input: Tensor,
     mat: Tensor,
@@ -123,6 +126,7 @@ def addmv(
     return written("addmv", out, _sum(input, mv, mat, vec, beta, alpha), input, mat, vec)
 
 
+@called("AddrBackward0")
 def addr(
     input: Tensor,
     vec1: Tensor,
@@ -148,6 +152,7 @@ def addr(
     return written("addr", out, y, input, vec1, vec2, converts=True)
 
 
+@called("BaddbmmBackward0")
 def baddbmm(
     input: Tensor,
     batch1: Tensor,
@@ -167,6 +172,7 @@ def baddbmm(
     return written("baddbmm", out, y, input, batch1, batch2)
 
 
+@called("AddbmmBackward0")
 def addbmm(
     input: Tensor,
     batch1: Tensor,
@@ -201,7 +207,7 @@ def _inplace(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
                 f"Bad in-place call: input tensor size {list(self.shape)} and output tensor size "
                 f"{list(y.shape)} should match"
             )
-        return copy_(self, y)
+        return replace_(self, y)
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"`{function.__name__}`, written over the tensor."

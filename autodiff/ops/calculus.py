@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from autodiff.ops.arithmetic import where
+from autodiff.ops.base import called
 from autodiff.ops.create import arange
 from autodiff.ops.derived import diff
 from autodiff.ops.guard import strict
@@ -79,6 +80,7 @@ def gradient(
     return tuple(_slope(input, d, space, edge_order) for d, space in pairs)
 
 
+@called("CumsumBackward0")
 def cumulative_trapezoid(y: Tensor, x: Any = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
     """The running integral of y over `dim` by the trapezoidal rule, as `trapezoid`: one less.
 
@@ -120,6 +122,7 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     return powers if increasing else powers.flip(1)
 
 
+@called("RenormBackward0")
 @strict
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
     """The slices along a dimension, scaled down to the p-norm `maxnorm` where theirs is larger.

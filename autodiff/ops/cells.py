@@ -86,15 +86,17 @@ CELLS = {
 # ---- a step of differentiable operations ----
 
 _i, _f, _g, _o, _c = inputs(5)
-_lstm_cell = PointwiseOp("lstm_cell", _sigmoid(_f) * _c + _sigmoid(_i) * _tanh(_g), 4 + 1)
-_lstm_out = PointwiseOp("lstm_out", _sigmoid(_i) * _tanh(_f), 2)
+_lstm_cell = PointwiseOp(
+    "lstm_cell", _sigmoid(_f) * _c + _sigmoid(_i) * _tanh(_g), 4 + 1, "AddBackward0"
+)
+_lstm_out = PointwiseOp("lstm_out", _sigmoid(_i) * _tanh(_f), 2, "MulBackward0")
 _rnn_cells = {
-    "RNN_TANH": PointwiseOp("rnn_tanh_cell", _tanh(_i + _f), 2),
-    "RNN_RELU": PointwiseOp("rnn_relu_cell", build("relu", _i + _f), 2),
+    "RNN_TANH": PointwiseOp("rnn_tanh_cell", _tanh(_i + _f), 2, "TanhBackward0"),
+    "RNN_RELU": PointwiseOp("rnn_relu_cell", build("relu", _i + _f), 2, "ReluBackward0"),
 }
 _gru_gate = PointwiseOp("gru_gate", _sigmoid(_i + _f), 2)
 _gru_new = PointwiseOp("gru_new", _tanh(_i + _f * _g), 3)
-_gru_out = PointwiseOp("gru_out", _i + _f * (_g - _i), 3)
+_gru_out = PointwiseOp("gru_out", _i + _f * (_g - _i), 3, "AddBackward0")
 
 
 @in_float32

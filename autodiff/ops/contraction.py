@@ -9,7 +9,7 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.native import NULL, describe, error, lib, take_failure
 from autodiff.node import mode, unrecorded
-from autodiff.ops.base import Op, OpNode, has_history
+from autodiff.ops.base import Op, OpNode, has_history, titled
 from autodiff.ops.out import written
 from autodiff.ops.reductions import _sum_to, sum_to_size
 from autodiff.ops.views import reshape, squeeze, unsqueeze
@@ -75,9 +75,10 @@ _product = Op(
     _product_rule,
     bilinear=True,
     shaped=False,
-    grad_name="MmBackward0",
+    grad_name=lambda node: "MmBackward0" if node.args[1] is None else "UnsafeViewBackward0",
     sweep=_product_sweep,
 )
+_batches = _product.named("BmmBackward0")
 
 
 def _multiply(a: Tensor, b: Tensor, flags: int) -> Tensor:
@@ -108,21 +109,44 @@ def _linear_rule(
     return gx, gw, gb
 
 
+def _linear_name(node: OpNode) -> str:
+    """As of the steps that PyTorch makes of many rows, where x was saved to tell of them."""
+    biased, (x, *_) = len(node.edges) > 2, node.saved or (None,)
+    if node.edges[1] is not None and x is not None and x.ndim > 2:
+        return "ViewBackward0" if biased else "UnsafeViewBackward0"
+    return "AddmmBackward0" if biased else "MmBackward0"
+
+
 _linear = Op(
     "linear",
     lambda x, w, b=NULL: lib.ad_matmul_t(x, w, b, 2),
     _linear_rule,
     bilinear=True,
     shaped=False,
-    grad_name="AddmmBackward0",
+    grad_name=_linear_name,
     sweep=_linear_sweep,
 )
 
 
+_C_NAMES = {  # as the message has them
+    "float64": "double",
+    "float32": "float",
+    "float16": "c10::Half",
+    "bfloat16": "c10::BFloat16",
+    "int64": "long int",
+    "int32": "int",
+    "int16": "short int",
+    "int8": "signed char",
+    "uint8": "unsigned char",
+}
+
+
 def _check_dtypes(op: str, a: Tensor, b: Tensor) -> None:
     if a._p.dtype != b._p.dtype:
+        kinds = " != ".join(_C_NAMES.get(x.dtype.name, x.dtype.name) for x in (a, b))
         raise RuntimeError(
-            f"{op}: expected m1 and m2 to have the same dtype, but got: {a.dtype!r} != {b.dtype!r}"
+            f"expected m1 and m2 to have the same dtype, but got: {kinds}: {op} of {a.dtype!r} and "
+            f"{b.dtype!r}"
         )
     if a._p.dtype == dtypes.bool.code:
         raise RuntimeError(f"\"{op}\" not implemented for 'Bool'")
@@ -149,7 +173,10 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     _check_linear(input, weight, bias)
     row = unsqueeze(input, 0)
     y = _linear.on((row, weight) if bias is None else (row, weight, bias))
-    return reshape(y, y.shape[1:])
+    return titled(
+        reshape(y, y.shape[1:]),
+        f"{'Squeeze' * (bias is None) or 'View'}Backward{4 * (bias is None)}",
+    )
 
 
 def _check_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
@@ -174,7 +201,9 @@ def _check_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
             f"linear: bias {list(bias.shape)} does not fit weight {list(weight.shape)}: expected "
             f"[{weight.shape[0]}]"
         )
-    _check_dtypes("linear", weight, bias)
+    if bias._p.dtype != weight._p.dtype:
+        names = " and ".join(dtypes.SCALAR_NAMES[x._p.dtype] for x in (bias, weight))
+        raise RuntimeError(f"self and mat2 must have the same dtype, but got {names}: linear")
 
 
 def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -218,7 +247,12 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
     except (RuntimeError, IndexError) as failure:
         raise _refused(input, other, a, b, failure) from None
     y = squeeze(y, -1) if column else y
-    return squeeze(y, -1 if column else -2) if row else y
+    y = squeeze(y, -1 if column else -2) if row else y
+    if y._node is not None and (row or column):
+        vectors = "DotBackward0" if row else "MvBackward0"
+        many = a._p.ndim + b._p.ndim > 4
+        titled(y, "UnsafeViewBackward0" if many else vectors if column else "SqueezeBackward4")
+    return y
 
 
 def _refused(x: Tensor, y: Tensor, a: Tensor, b: Tensor, failure: Exception) -> Exception:
@@ -285,7 +319,7 @@ def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     if not p:
         check_batches("bmm", input, mat2)
         raise error("bmm", a, b)
-    y = _product.result_of((input, mat2), p, (0, (input.shape, mat2.shape)))
+    y = _batches.result_of((input, mat2), p, (0, (input.shape, mat2.shape)))
     return written("bmm", out, y)
 
 

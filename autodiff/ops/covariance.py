@@ -7,6 +7,7 @@ import operator
 from autodiff import dtypes
 from autodiff.dtypes import SCALAR_NAMES
 from autodiff.native import refuse_any
+from autodiff.ops.base import called
 from autodiff.ops.contraction import matmul
 from autodiff.ops.diagonals import diagonal
 from autodiff.ops.elementwise import div
@@ -41,6 +42,7 @@ def _check_weights(name: str, w: Tensor, count: int, integral: bool) -> None:
     refuse_any((w.detach() < 0)._p, RuntimeError, f"cov(): {name} cannot be negative")
 
 
+@called("SqueezeBackward0")
 def cov(
     input: Tensor,
     *,

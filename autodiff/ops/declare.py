@@ -46,7 +46,7 @@ def declare(
     result: str = "same",
     domain: tuple[Interval, ...] | tuple[tuple[Interval, ...], ...] = REAL,
     reference: Callable[..., Any] | None = None,
-    grad_name: str | None = None,
+    grad_name: str | tuple[str, str] | None = None,
     public: bool = True,
     check: Check | None = None,
 ) -> PointwiseOp:

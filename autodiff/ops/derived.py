@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from autodiff import dtypes
 from autodiff.dtypes import dtype
 from autodiff.ops.arithmetic import sub, where
+from autodiff.ops.base import called
 from autodiff.ops.declare import FUNCTIONS
 from autodiff.ops.gather import nonzero
 from autodiff.ops.indexing import index_add
@@ -49,6 +50,7 @@ def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
     return total(FUNCTIONS["ne"].op.call(input, input.new_zeros(())), dim, dtype=dtypes.int64)
 
 
+@called("NansumBackward0")
 def nansum(
     input: Tensor, dim: Any = None, keepdim: bool = False, *, dtype: dtype | None = None
 ) -> Tensor:
@@ -63,6 +65,7 @@ def nansum(
     return total(kept, dim, keepdim, dtype=dtype)
 
 
+@called("AminmaxBackward0")
 def aminmax(input: Tensor, *, dim: int | None = None, keepdim: bool = False) -> aminmax_result:
     """The smallest and the largest elements, of all or along `dim`; equal ones share gradients.
 
@@ -116,6 +119,7 @@ def argwhere(input: Tensor) -> Tensor:
     return found
 
 
+@called("DistBackward0")
 def dist(input: Tensor, other: Tensor, p: float = 2) -> Tensor:
     """The p-norm of input - other, all elements as one vector.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from autodiff.native import ffi, lib, looked_at
-from autodiff.ops.base import Op, OpNode
+from autodiff.ops.base import Op, OpNode, called
 from autodiff.ops.contraction import matmul
 from autodiff.ops.diagonals import diagonal
 from autodiff.ops.join import stack
@@ -125,6 +125,7 @@ def slogdet(A: Tensor, *, out: Any = None) -> slogdet_result:  # noqa: N803
     return slogdet_result(*written_all("linalg_slogdet", out, found, A))
 
 
+@called("WhereBackward0")
 def logdet(input: Tensor) -> Tensor:
     """The logarithm of the determinant: nan where that is negative, -inf where it is 0.
 

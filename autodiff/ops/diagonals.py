@@ -8,7 +8,7 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.dtypes import dtype
 from autodiff.native import NULL, error, lib, take_failure
-from autodiff.ops.assign import copy_
+from autodiff.ops.assign import copy_, replace_
 from autodiff.ops.base import Op, fresh
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import full
@@ -162,12 +162,12 @@ def triu(input: Tensor, diagonal: int = 0) -> Tensor:
 
 def tril_(x: Tensor, diagonal: int = 0) -> Tensor:
     """`tril`, written over the tensor."""
-    return copy_(x, tril(x, diagonal))
+    return replace_(x, tril(x, diagonal))
 
 
 def triu_(x: Tensor, diagonal: int = 0) -> Tensor:
     """`triu`, written over the tensor."""
-    return copy_(x, triu(x, diagonal))
+    return replace_(x, triu(x, diagonal))
 
 
 def fill_diagonal_(x: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:

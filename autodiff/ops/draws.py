@@ -28,12 +28,8 @@ from autodiff.tensor import Tensor, live_node
 class Drawn(Node):
     """Random numbers: whatever they were drawn with or written over gets a zero gradient."""
 
-    __slots__ = ("inputs", "title")
+    __slots__ = ("inputs",)
     inputs: list[tuple[Sequence[int], dtypes.dtype]]
-    title: str
-
-    def name(self) -> str:
-        return self.title
 
     def vjp(self, g: Tensor) -> Sequence[Tensor | None]:
         if self.title == "NotImplemented":

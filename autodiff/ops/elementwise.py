@@ -170,6 +170,7 @@ remainder = declare(
     lambda g, y, a, b: (g, -g * build("floordiv", a, b)),
     domain=(((0.1, 0.4), (2.15, 2.35)), ((0.6, 0.7),)),
     reference=lambda a, b: a % b,
+    grad_name=("RemainderBackward0", "RemainderBackward1"),
 )
 fmod = declare(
     "fmod",
@@ -178,6 +179,7 @@ fmod = declare(
     lambda g, y, a, b: (g, -g * build("truncdiv", a, b)),
     domain=(((0.1, 0.4), (2.15, 2.35)), ((0.6, 0.7),)),
     reference=math.fmod,
+    grad_name=("FmodBackward0", "FmodBackward1"),
 )
 addcmul = declare(
     "addcmul",
@@ -200,6 +202,7 @@ lerp = declare(
     "input + weight * (end - input).",
     expand=lambda a, b, w: a + w * (b - a),
     reference=lambda a, b, w: a + w * (b - a),
+    grad_name=("LerpBackward0", "LerpBackward1"),
 )
 
 

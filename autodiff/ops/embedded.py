@@ -7,6 +7,7 @@ from typing import Any
 
 from autodiff.dtypes import int32, int64
 from autodiff.ops.assign import copy_
+from autodiff.ops.base import called
 from autodiff.ops.diagonals import diagonal
 from autodiff.ops.guard import strict
 from autodiff.ops.regions import as_strided
@@ -26,6 +27,7 @@ def _filled(whole: Tensor, part: Tensor, src: Tensor) -> Tensor:
     return whole
 
 
+@called("SelectScatterBackward0")
 def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     """A copy of input with src at an index of a dimension.
 
@@ -37,6 +39,7 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     return _filled(y, select(y, dim, index), src)
 
 
+@called("SliceScatterBackward0")
 def slice_scatter(
     input: Tensor,
     src: Tensor,
@@ -58,6 +61,7 @@ def slice_scatter(
     return _filled(y, part, src)
 
 
+@called("DiagonalScatterBackward0")
 def diagonal_scatter(
     input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1
 ) -> Tensor:
@@ -71,6 +75,7 @@ def diagonal_scatter(
     return _filled(y, diagonal(y, offset, dim1, dim2), src)
 
 
+@called("AsStridedScatterBackward0")
 def as_strided_scatter(
     input: Tensor, src: Tensor, size: Any, stride: Any, storage_offset: int | None = None
 ) -> Tensor:
@@ -104,6 +109,7 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     return tuple(reversed(found))
 
 
+@called("IndexReduceBackward0")
 @strict
 def index_reduce(
     input: Tensor,

@@ -8,6 +8,7 @@ import math
 from typing import Any, NamedTuple
 
 from autodiff.dtypes import SCALAR_NAMES, int32
+from autodiff.ops.base import called
 from autodiff.ops.contraction import matmul
 from autodiff.ops.create import arange, eye
 from autodiff.ops.diagonals import diag_embed
@@ -34,6 +35,7 @@ class lstsq_result(NamedTuple):  # noqa: N801 - as max_result
     singular_values: Tensor
 
 
+@called("LinalgLstsqBackward0")
 def lstsq(
     A: Tensor,  # noqa: N803
     B: Tensor,  # noqa: N803
@@ -126,6 +128,7 @@ def solve_ex(
 _ORDER = 14
 
 
+@called("LinalgMatrixExpBackward0")
 def matrix_exp(input: Tensor) -> Tensor:
     """The exponential of square matrices: a Taylor series of A / 2^s, squared s times.
 
@@ -198,6 +201,7 @@ def diagonal(
     return diagonal_of(A, offset, dim1, dim2)
 
 
+@called("CatBackward0")
 @strict
 def vander(x: Tensor, *, N: int | None = None) -> Tensor:  # noqa: N803
     """The powers of elements, from 0 to N - 1 (or as many as there are), in a row each.
@@ -259,6 +263,7 @@ def tensorsolve(
     return written("linalg_tensorsolve", out, x, A, B)
 
 
+@called("CholeskySolveBackward0")
 @strict
 def cholesky_solve(
     input: Tensor,
@@ -280,6 +285,7 @@ def cholesky_solve(
     return written("cholesky_solve", out, solve_triangular(high, half, upper=True), input, L)
 
 
+@called("CholeskyInverseBackward0")
 @strict
 def cholesky_inverse(
     L: Tensor,  # noqa: N803

@@ -8,6 +8,7 @@ import operator
 from typing import Any
 
 from autodiff.dtypes import SCALAR_NAMES, float64
+from autodiff.ops.base import called
 from autodiff.ops.comparing import result_type
 from autodiff.ops.convert import Dtype, as_tensor, tensor
 from autodiff.ops.create import arange, linspace, zeros
@@ -117,6 +118,7 @@ def nanmean(
     return nansum(input, dim, keepdim, dtype=dtype) / counted
 
 
+@called("MulBackward1")
 def trapezoid(y: Tensor, x: Any = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
     """The integral of y over `dim` by the trapezoidal rule, of steps `dx` or between points x.
 
@@ -142,6 +144,7 @@ def trapezoid(y: Tensor, x: Any = None, *, dx: Any = 1, dim: int = -1) -> Tensor
     return total(heights * dx, d) / 2
 
 
+@called("MvlgammaBackward0")
 def mvlgamma(input: Tensor, p: int) -> Tensor:
     """The logarithm of the multivariate gamma function of dimension p: p (p - 1) / 4 * log(pi), and
     the sum of `lgamma` of input, input - 1/2, ... input - (p - 1) / 2.
@@ -168,6 +171,7 @@ def msort(input: Tensor) -> Tensor:
     return sort(input, 0)[0]
 
 
+@called("BlockDiagBackward0")
 def block_diag(*tensors: Any) -> Tensor:
     """A matrix of matrices along its diagonal; vectors are rows. RuntimeError of more dimensions.
 
@@ -194,6 +198,7 @@ def block_diag(*tensors: Any) -> Tensor:
     return cat(rows, 0)
 
 
+@called("StackBackward0")
 def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> Tensor:
     """The combinations of r elements of a vector, a row each. RuntimeError of other tensors.
 

@@ -35,6 +35,13 @@ _NUMPY = {
 Elsewhere = Callable[[Any, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 
 
+def unwrapped(function: Any) -> Any:
+    """A function without what decorators do around it."""
+    while hasattr(function, "__wrapped__"):
+        function = function.__wrapped__
+    return function
+
+
 def guarded(function: F, method: bool = False, elsewhere: Elsewhere | None = None) -> F:
     """The function, with a TypeError for foreign arguments instead of whatever they cause.
 
@@ -45,10 +52,7 @@ def guarded(function: F, method: bool = False, elsewhere: Elsewhere | None = Non
     """
     kinds = {name: _KINDS[a] for name, a in function.__annotations__.items() if a in _KINDS}
     kinds.pop("return", None)
-    inner: Any = function
-    while hasattr(inner, "__wrapped__"):
-        inner = inner.__wrapped__
-    code = inner.__code__
+    code = unwrapped(function).__code__
     names = code.co_varnames[: code.co_argcount]
     known = {*names, *code.co_varnames[len(names) : len(names) + code.co_kwonlyargcount]}
     if method and not kinds.keys() - {code.co_varnames[0]}:
@@ -96,7 +100,7 @@ def _named_as_numpy(function: F, names: tuple[str, ...]) -> F:
 
     It is written out: a call of any arguments would cost as much as a small operation's kernel.
     """
-    own: Any = getattr(function, "__wrapped__", function)
+    own: Any = unwrapped(function)
     values, more, code = own.__defaults__ or (), own.__kwdefaults__ or {}, own.__code__
     required = names[: len(names) - len(values)]
     if "dim" in required[:-1] or code.co_flags & _OPEN or code.co_kwonlyargcount != len(more):
@@ -133,7 +137,7 @@ _PLAIN: dict[str, Any] = {
 
 def strict(function: F) -> F:
     """The function, with a TypeError for what is no bool, int, float or str where it takes one."""
-    code, kinds = function.__code__, function.__annotations__
+    code, kinds = unwrapped(function).__code__, function.__annotations__
     names = code.co_varnames[: code.co_argcount]
 
     @functools.wraps(function)

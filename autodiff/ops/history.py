@@ -52,7 +52,7 @@ class WriteSlice(Node):
     __slots__ = ("geometry",)
     geometry: tuple[Sequence[int], ...]
 
-    def name(self) -> str:
+    def kind(self) -> str:
         return "CopySlices"
 
     def vjp(self, g: Tensor) -> Sequence[Tensor | None]:

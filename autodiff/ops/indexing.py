@@ -8,6 +8,7 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.native import lib, take_failure
 from autodiff.ops.assign import copy_
+from autodiff.ops.base import called, titled
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.convert import _from_values, as_tensor, tensor
 from autodiff.ops.create import full, scalar
@@ -373,6 +374,9 @@ def _without_leading_ones(x: Tensor, ndim: int) -> Tensor:
     return x
 
 
+_SELECTED = "IndexSelectBackward0"
+
+
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """A copy of the slices of one dimension at the positions `index`, an int vector.
 
@@ -384,7 +388,7 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """
     p, places = input._p, index._p
     if places.ndim == 1 and places.dtype == _INT64 and p.ndim:
-        return index_along(input, dim_index(dim, p.ndim), index)
+        return titled(index_along(input, dim_index(dim, p.ndim), index), _SELECTED)
     if places.ndim > 1:
         raise IndexError(
             f"index_select(): Index is supposed to be a vector, got {index.ndim} dimensions"
@@ -396,8 +400,8 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     flat = _vector(index)
     d = dim_index(dim, p.ndim)
     if p.ndim == 0:
-        return reshape(index_along(reshape(input, 1), 0, flat), ())
-    return index_along(input, d, flat)
+        return titled(reshape(index_along(reshape(input, 1), 0, flat), ()), _SELECTED)
+    return titled(index_along(input, d, flat), _SELECTED)
 
 
 def _vector(index: Tensor) -> Tensor:
@@ -476,6 +480,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     return index_add_(clone(input), dim, index, source, alpha=alpha)
 
 
+@called("MaskedSelectBackward0")
 def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """The elements where mask, of bools, is true, as a vector; the two broadcast.
 

@@ -75,7 +75,7 @@ def cat(tensors: Sequence[Tensor], dim: int = 0) -> Tensor:
 def _cat_any(given: list[Tensor], dim: int) -> Tensor:
     """The same of tensors of several dtypes, or of empty ones; words what is wrong."""
     if not given:
-        raise ValueError("expected a non-empty list of Tensors")
+        raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     for i, x in enumerate(given):
         if not isinstance(x, Tensor):
             raise TypeError(
@@ -87,7 +87,7 @@ def _cat_any(given: list[Tensor], dim: int) -> Tensor:
     like = next((x for x, skip in zip(given, legacy, strict=True) if not skip), given[0])
     d = dim_index(dim, like.ndim)
     promoted = given[0].dtype
-    for x, skip in zip(given, legacy, strict=True):
+    for i, (x, skip) in enumerate(zip(given, legacy, strict=True)):
         if x.ndim != like.ndim and not skip:
             raise RuntimeError(
                 f"Tensors must have same number of dimensions: got {like.ndim} and {x.ndim} "
@@ -95,14 +95,14 @@ def _cat_any(given: list[Tensor], dim: int) -> Tensor:
             )
         promoted = dtypes.promote_types(promoted, x.dtype)
         skip = skip and like.ndim != 1
-        if not skip and [*x.shape[:d], *x.shape[d + 1 :]] != [
-            *like.shape[:d],
-            *like.shape[d + 1 :],
-        ]:
-            raise RuntimeError(
-                f"Sizes of tensors must match except in dimension {d}: cat of "
-                f"{', '.join(str(list(y.shape)) for y in given)}"
-            )
+        sizes_of_both = [] if skip else list(zip(like.shape, x.shape, strict=True))
+        for wanted, size in sizes_of_both[:d] + sizes_of_both[d + 1 :]:
+            if size != wanted:
+                raise RuntimeError(
+                    f"Sizes of tensors must match except in dimension {d}. Expected size {wanted} "
+                    f"but got size {size} for tensor number {i} in the list: cat of "
+                    f"{', '.join(str(list(y.shape)) for y in given)}"
+                )
     sizes = [
         (0, x.dtype, True) if skip and like.ndim != 1 else (x.shape[d], x.dtype, False)
         for x, skip in zip(given, legacy, strict=True)

@@ -9,7 +9,7 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.devices import check_device
 from autodiff.formats import layout, memory_format
-from autodiff.ops.guard import guarded
+from autodiff.ops.guard import guarded, unwrapped
 from autodiff.ops.out import check_out, put, written, written_all
 from autodiff.ops.views import in_format
 from autodiff.tensor import Tensor
@@ -62,9 +62,7 @@ def with_outs(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _parameters(function: Any) -> tuple[str, ...]:
     """The names of a function's parameters."""
-    while hasattr(function, "__wrapped__"):
-        function = function.__wrapped__
-    code = function.__code__
+    code = unwrapped(function).__code__
     return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]  # type: ignore[no-any-return]
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 from autodiff.ops import lu, spectral
+from autodiff.ops.base import called
 from autodiff.ops.create import zeros_like
 from autodiff.ops.determinants import det, logdet, slogdet, slogdet_result
 from autodiff.ops.guard import strict
@@ -58,6 +59,7 @@ def old_matrix_power(input: Tensor, n: int, *, out: Tensor | None = None) -> Ten
     return matrix_power(input, n, out=out)
 
 
+@called("CholeskyBackward0")
 def old_cholesky(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
     """`linalg.cholesky`, under PyTorch's first name for it.
 
@@ -154,6 +156,7 @@ class triangular_solve_result(NamedTuple):  # noqa: N801
     cloned_coefficient: Tensor
 
 
+@called("TriangularSolveBackward0")
 def old_triangular_solve(
     input: Tensor,
     A: Tensor,  # noqa: N803

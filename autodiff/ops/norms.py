@@ -9,7 +9,7 @@ from autodiff.dtypes import ALL, HALVES, SCALAR_NAMES, dtype, float32
 from autodiff.expr import build, inputs
 from autodiff.native import NULL, lib
 from autodiff.ops.assign import masked_fill
-from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
+from autodiff.ops.base import OUTPUT, Op, OpNode, called, fresh
 from autodiff.ops.contraction import matmul
 from autodiff.ops.halves import in_float32
 from autodiff.ops.matrices import check_float, common_batch
@@ -311,6 +311,7 @@ def _check_cdist(x1: Tensor, x2: Tensor, p: float, mode: str) -> None:
         raise ValueError(f"{mode} is not a valid value for compute_mode")
 
 
+@called("CdistBackward0")
 def cdist(
     x1: Tensor,
     x2: Tensor,
@@ -337,7 +338,7 @@ def _distances(x1: Tensor, x2: Tensor, order: float, many: bool) -> Tensor:
     if order == 2 and many and x1.shape[-1]:
         return _euclidean.on(common_batch(x1, x2))
     difference = unsqueeze(x1, x1.ndim - 1) - unsqueeze(x2, x2.ndim - 2)
-    return vector_norm(difference, order, -1)
+    return vector_norm(difference, order if x1.shape[-1] else 2, -1)  # 0 of no columns
 
 
 def frobenius_norm(

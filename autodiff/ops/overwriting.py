@@ -8,6 +8,7 @@ from autodiff.ops import elementwise, gamma, special
 from autodiff.ops.arithmetic import (
     CLAMP_MAX,
     CLAMP_MIN,
+    CLAMPED,
     POWERS,
     division,
     order_of,
@@ -75,10 +76,10 @@ def clamp_(self: Tensor, min: Any = None, max: Any = None) -> Tensor:
     if min is None and max is None:
         raise RuntimeError("torch.clamp: At least one of 'min' or 'max' must not be None")
     if max is None:
-        return inplace("clamp_", CLAMP_MIN)(self, min)
+        return inplace("clamp_", CLAMPED[isinstance(min, Tensor)][1])(self, min)
     if min is None:
-        return inplace("clamp_", CLAMP_MAX)(self, max)
-    return inplace("clamp_", elementwise.clamp)(self, min, max)
+        return inplace("clamp_", CLAMPED[isinstance(max, Tensor)][2])(self, max)
+    return inplace("clamp_", CLAMPED[isinstance(min, Tensor)][0])(self, min, max)
 
 
 clamp_min_, clamp_max_ = inplace("clamp_min_", CLAMP_MIN), inplace("clamp_max_", CLAMP_MAX)

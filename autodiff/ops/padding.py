@@ -20,6 +20,11 @@ _HOW = {
     "circular": lib.AD_PAD_CIRCULAR,
 }
 _CONSTANT = _HOW["constant"]
+_NAMES = {
+    lib.AD_PAD_REFLECT: "ReflectionPad{}DBackward0",
+    lib.AD_PAD_REPLICATE: "ReplicationPad{}DBackward0",
+    lib.AD_PAD_CIRCULAR: "CopySlices",
+}
 
 _constant: Op = Op(
     "constant_pad_nd",
@@ -42,7 +47,10 @@ def _place_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
 
 
 _place: Op = Op(
-    "place_pad", lambda p, flat, how: lib.ad_pad(p, len(flat), flat, how, NULL), _place_rule
+    "place_pad",
+    lambda p, flat, how: lib.ad_pad(p, len(flat), flat, how, NULL),
+    _place_rule,
+    grad_name=lambda node: _NAMES[node.args[1]].format(len(node.args[0]) // 2),
 )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ from autodiff.native import (
     take_failure,
 )
 from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
-from autodiff.ops.base import fresh
+from autodiff.ops.base import backward_name, fresh
 from autodiff.ops.calls import caller
 from autodiff.ops.derive import Derived, derive, grad_name_of
 from autodiff.ops.history import check_writable, rebase
@@ -68,8 +69,9 @@ class PointwiseNode(Node):
     plan: Plan
     metas: tuple[tuple[Size, dtypes.dtype] | None, ...] | None  # of inputs unlike the output
 
-    def name(self) -> str:
-        return self.op.grad_name
+    def kind(self) -> str:
+        op = self.op
+        return op.grad_name if self.edges[-1] is None else op.tensors_name or op.grad_name
 
     def vjp(self, g: Tensor) -> Sequence[Tensor | None]:
         saved = self.saved
@@ -137,7 +139,7 @@ class PointwiseOp:
         name: str,
         root: Expr,
         n_in: int,
-        grad_name: str | None = None,
+        grad_name: str | tuple[str, str] | None = None,
         check: Callable[[Sequence[Operand]], None] | None = None,
         also: Sequence[Expr] = (),
     ) -> None:
@@ -151,8 +153,10 @@ class PointwiseOp:
         self.roots = [root, *also]  # the results of `run_all`; those of one root alone are recorded
         self.n_in = n_in
         self.check = check  # raises for operand types that are refused: once a variant, not a call
-        title = "".join(part.capitalize() for part in name.split("_"))
-        self.grad_name = grad_name or f"{title}Backward0"
+        names = (
+            grad_name if isinstance(grad_name, tuple) else (grad_name or backward_name(name), "")
+        )
+        self.grad_name, self.tensors_name = names  # the latter, where the last input has a history
         self.differentiable = _is_differentiable(root)
         self.native = ffi.gc(lib.ad_op_new(n_in, len(self.roots)), lib.ad_op_free)
         lib.ad_op_number(self.native, op_number(name))
@@ -162,6 +166,13 @@ class PointwiseOp:
 
     def __repr__(self) -> str:
         return f"<pointwise {self.name}: {self.root!r}>"
+
+    def named(self, grad_name: str, tensors_name: str = "") -> PointwiseOp:
+        """The same function, the nodes of which are called so."""
+        other = copy.copy(self)
+        other.grad_name, other.tensors_name = grad_name, tensors_name
+        other.call = caller(other)
+        return other
 
     def specialise(self, failure: tuple[int, int, int, int], tensors: Sequence[Tensor]) -> None:
         """After a failed call: compile the variant that was missing, or raise the failure."""

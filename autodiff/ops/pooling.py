@@ -21,10 +21,11 @@ Windows = Sequence[tuple[int, int]]  # where each starts and ends
 class Plan:
     """Windows over the last dimensions of images, for `greatest`."""
 
-    __slots__ = ("nd", "numbers")
+    __slots__ = ("nd", "numbers", "title")
 
-    def __init__(self, windows: Sequence[Windows], dilation: Sequence[int]) -> None:
+    def __init__(self, title: str, windows: Sequence[Windows], dilation: Sequence[int]) -> None:
         self.nd = len(windows)
+        self.title = title
         plan = [self.nd, *dilation, *map(len, windows)]
         for each in windows:
             plan += [start for start, _ in each] + [end for _, end in each]
@@ -42,7 +43,7 @@ def greatest(x: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
     if mode.grad and (edge := live_node(x)) is not None:
         at = x.ndim - plan.nd
         indices = Indices([_flat(places, at)], at)
-        y._node = _greatest.record((x,), (edge,), (indices,), y._p)
+        y._node = _greatest.record((x,), (edge,), (indices, plan.title), y._p)
     return y, places
 
 
@@ -52,14 +53,14 @@ def _flat(x: Tensor, at: int) -> Tensor:
 
 
 def _greatest_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
-    (indices,) = node.args
+    indices = node.args[0]
     at, shape = indices.first, node.shape
     whole = [*shape[:at], math.prod(shape[at:])]
     return (reshape(_add_along(_flat(g, at), indices, whole), shape),)
 
 
 _greatest: Op = Op(
-    "max_pool", lambda *_: None, _greatest_rule, grad_name="MaxPool2DWithIndicesBackward0"
+    "max_pool", lambda *_: None, _greatest_rule, grad_name=lambda node: str(node.args[1])
 )
 
 
@@ -69,15 +70,17 @@ _greatest: Op = Op(
 class Sums:
     """Windows over the last dimensions of images, for `windows`: the numbers of its native plan."""
 
-    __slots__ = ("n", "numbers", "weights")
+    __slots__ = ("n", "numbers", "title", "weights")
 
     def __init__(
         self,
+        title: str,
         axes: Sequence[Sequence[int]],
         divisor: tuple[int, int] = (0, 0),
         places: Sequence[int] = (),
         weights: Tensor | None = None,
     ) -> None:
+        self.title = title
         numbers = [len(axes), *divisor]
         for axis in axes:
             numbers += axis
@@ -91,6 +94,7 @@ windows: Op = Op(
     lambda p, sums: lib.ad_windows(p, sums.weights, sums.n, sums.numbers),
     lambda node, g: (_spread(g, *node.args),),
     shaped=False,
+    grad_name=lambda node: str(node.args[0].title),
 )
 """The sums over windows of the last dimensions of x, weighted or divided as Sums tell."""
 _spread: Op = Op(

@@ -6,6 +6,7 @@ from typing import Any
 
 from autodiff.dtypes import SCALAR_NAMES, float64, get_default_dtype
 from autodiff.ops.arithmetic import pow as power
+from autodiff.ops.base import called
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.comparing import result_type
 from autodiff.tensor import Tensor
@@ -39,6 +40,7 @@ def float_power_(self: Tensor, exponent: Any) -> Tensor:
     return result
 
 
+@called("LdexpBackward0")
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
     """input * 2^other.
 

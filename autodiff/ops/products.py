@@ -7,7 +7,7 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.native import lib
-from autodiff.ops.base import fresh
+from autodiff.ops.base import called, fresh
 from autodiff.ops.contraction import dot, matmul
 from autodiff.ops.diagonals import diagonal
 from autodiff.ops.join import stack
@@ -41,6 +41,7 @@ def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
     return written("outer", out, unsqueeze(input, 1) * vec2, input, vec2, converts=True)
 
 
+@called("VdotBackward0")
 def vdot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """The inner product of two vectors: `dot`, as there are no complex numbers.
 
@@ -71,6 +72,7 @@ def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     return written("inner", out, y, input, other)
 
 
+@called("LinalgCrossBackward0")
 def cross(
     input: Tensor, other: Tensor, dim: int | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -98,6 +100,7 @@ def check_alike(a: Tensor, b: Tensor) -> None:
         )
 
 
+@called("LinalgCrossBackward0")
 def linalg_cross(
     input: Tensor, other: Tensor, *, dim: int = -1, out: Tensor | None = None
 ) -> Tensor:
@@ -190,6 +193,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
     return written("tensordot", out, reshape(product, shape), a, b)
 
 
+@called("UnsafeViewBackward0")
 def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     """Kronecker's product: each element of input, times all of other. Shapes are filled up by 1.
 
@@ -204,6 +208,7 @@ def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     return written("kron", out, y, input, other, converts=True)
 
 
+@called("TraceBackward0")
 def trace(input: Tensor) -> Tensor:
     """The sum of a matrix's diagonal: 0-d, int64 of integers. RuntimeError for no matrix.
 

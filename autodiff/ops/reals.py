@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from autodiff.dtypes import SCALAR_NAMES, dtype, float32, float64, get_default_dtype, int32, int64
 from autodiff.node import mode
 from autodiff.ops.arithmetic import where
+from autodiff.ops.base import called
 from autodiff.ops.bytes import reinterpreted
 from autodiff.ops.comparing import result_type
 from autodiff.ops.convert import Dtype
@@ -64,6 +65,7 @@ class frexp_result(NamedTuple):  # noqa: N801 - as max_result
     exponent: Tensor
 
 
+@called("FrexpBackward0")
 def frexp(input: Tensor) -> frexp_result:
     """input = mantissa * 2^exponent, |mantissa| in [1/2, 1); the exponents of 0, infinities and nan
     are 0, and have no derivative. RuntimeError of integers.
@@ -123,6 +125,7 @@ def range(
     return y.to(d).requires_grad_(requires_grad)
 
 
+@called("PdistBackward0")
 def pdist(input: Tensor, p: float = 2.0) -> Tensor:
     """The p-norm distances of each two rows of a matrix, the first with the others, and so on.
 
@@ -137,7 +140,7 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
         raise RuntimeError(f"pdist only supports non-negative p values, not {p}")
     n = input.shape[0]
     i, j = triu_indices(n, n, 1)
-    return vector_norm(input[i] - input[j], p, 1)
+    return vector_norm(input[i] - input[j], p if input.shape[1] else 2, 1)  # 0 of no columns
 
 
 # ---- what there is to say of real numbers ----
@@ -180,6 +183,7 @@ def real(input: Tensor) -> Tensor:
     return input[...] if input._p.ndim < 0 else input
 
 
+@called("AngleBackward0")
 def angle(input: Tensor) -> Tensor:
     """pi for negative numbers, 0 for others, nan for nan.
 

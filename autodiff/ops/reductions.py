@@ -245,7 +245,15 @@ def _check_not_empty(name: str, x: Tensor, dim: Any) -> None:
         )
 
 
-def _max_or_min(name: str, x: Tensor, dim: Any, keepdim: bool) -> Any:
+_BOOLS = ("bool", "bool_")  # those of NumPy
+
+
+def _max_or_min(name: str, x: Tensor, dim: Any, keepdim: Any) -> Any:
+    if (type(keepdim) is not bool and type(keepdim).__name__ not in _BOOLS) or (
+        isinstance(dim, Tensor) and keepdim
+    ):
+        given = ", ".join(type(a).__name__ for a in (x, dim, keepdim))
+        raise TypeError(f"{name}() received an invalid combination of arguments - got ({given})")
     if dim is None:
         _check_not_empty(name, x, dim)
         p = x._p

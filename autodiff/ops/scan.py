@@ -12,7 +12,7 @@ from autodiff import dtypes
 from autodiff.dtypes import SCALAR_NAMES, dtype
 from autodiff.expr import build, inputs
 from autodiff.native import error, ffi, lib
-from autodiff.ops.assign import copy_
+from autodiff.ops.assign import replace_
 from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
 from autodiff.ops.declare import FUNCTIONS, exp, where
 from autodiff.ops.elementwise import mul
@@ -151,7 +151,7 @@ def _over(name: str, function: Any) -> Any:
                 f"Bad in-place call: input tensor dtype {names[0]} and output tensor dtype "
                 f"{names[1]} should match"
             )
-        return copy_(self, function(clone(self), dim, dtype=self.dtype))
+        return replace_(self, function(clone(self), dim, dtype=self.dtype))
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"`{function.__name__}`, written over the tensor."

@@ -8,8 +8,8 @@ from autodiff import dtypes
 from autodiff.native import describe, error, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops import arithmetic
-from autodiff.ops.assign import copy_
-from autodiff.ops.base import Op, OpNode, fresh, has_history
+from autodiff.ops.assign import replace_
+from autodiff.ops.base import Op, OpNode, called, fresh, has_history
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import full_like, scalar
 from autodiff.ops.gather import Indices, _along
@@ -305,6 +305,7 @@ _scatter_reduce: Op = Op(
 )
 
 
+@called("ScatterReduceBackward0")
 def scatter_reduce(
     input: Tensor,
     dim: int,
@@ -350,4 +351,4 @@ def scatter_reduce_(
     if reduce == "sum" and include_self:
         return scatter_add_(x, dim, index, src)
     before = clone(x)  # which the rule may look at when x is written
-    return copy_(x, scatter_reduce(before, dim, index, src, reduce, include_self=include_self))
+    return replace_(x, scatter_reduce(before, dim, index, src, reduce, include_self=include_self))

@@ -11,6 +11,9 @@ from autodiff.ops.views import _select, _slice
 from autodiff.shapes import dim_index, sizes_of
 from autodiff.tensor import Tensor
 
+_unbound = _select.named("UnbindBackward0")
+_split, _split_with_sizes = map(_slice.named, ("SplitBackward0", "SplitWithSizesBackward0"))
+
 
 def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     """The slices along a dimension, which is dropped: views. IndexError of a 0-d tensor.
@@ -22,7 +25,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     if p.ndim == 0:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     d = dim_index(dim, p.ndim)
-    return tuple([_select(input, d, i) for i in range(p.shape[d])])
+    return tuple([_unbound(input, d, i) for i in range(p.shape[d])])
 
 
 def _along(name: str, x: Tensor, dim: int) -> int:
@@ -41,7 +44,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     >>> ad.arange(5).split(2)
     (tensor([0, 1]), tensor([2, 3]), tensor([4]))
     """
-    d = _along("split", tensor, dim)
+    d, cut = _along("split", tensor, dim), _split
     size = tensor._p.shape[d]
     if isinstance(split_size_or_sections, int):
         step = split_size_or_sections
@@ -49,7 +52,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
             raise RuntimeError(f"split expects split_size be positive, but got split_size={step}")
         sections = [min(step, size - i) for i in range(0, size, step)] if size else [0]
     else:
-        sections = list(split_size_or_sections)
+        sections, cut = list(split_size_or_sections), _split_with_sizes
         if sum(sections) != size or any(s < 0 for s in sections):
             raise RuntimeError(
                 f"split_with_sizes expects split_sizes to sum exactly to {size} (input tensor's "
@@ -57,7 +60,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
             )
     pieces, start = [], 0
     for length in sections:
-        pieces.append(_slice(tensor, d, start, start + length, 1))
+        pieces.append(cut(tensor, d, start, start + length, 1))
         start += length
     return tuple(pieces)
 

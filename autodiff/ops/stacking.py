@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from autodiff.ops.base import called
 from autodiff.ops.join import cat
 from autodiff.ops.views import expand, reshape, unsqueeze
 from autodiff.shapes import Size, broadcast
@@ -145,6 +146,7 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     return tuple(grids)
 
 
+@called("StackBackward0")
 def cartesian_prod(*tensors: Any) -> Tensor:
     """All combinations of the elements of vectors, a row each. RuntimeError of other tensors.
 

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 from autodiff.dtypes import int32
 from autodiff.native import lib, operand_text
-from autodiff.ops.base import OUTPUT, Op, OpNode
+from autodiff.ops.base import OUTPUT, Op, OpNode, called, titled
 from autodiff.ops.contraction import matmul
 from autodiff.ops.create import eye
 from autodiff.ops.matrices import check_matrix, check_pair, check_success, common_batch, native
@@ -81,7 +81,8 @@ def solve(
     check_success(name, A, factors.info, "The solver failed because the input matrix is singular.")
     y = solution.on((a, b), factors, False)
     y = y if left or vector else mT(y)
-    return written("linalg_solve", out, squeeze(y, -1) if vector else y, A, B)
+    y = titled(squeeze(y, -1) if vector else y, "LinalgSolveExBackward0")
+    return written("linalg_solve", out, y, A, B)
 
 
 def identity(a: Tensor) -> Tensor:
@@ -113,6 +114,7 @@ def _inverse(name: str, a: Tensor, check: bool = True) -> tuple[Tensor, Any]:
     return solution.on((a, identity(a)), factors, False), factors.info
 
 
+@called("LinalgInvExBackward0")
 def inv_ex(A: Tensor, *, check_errors: bool = False) -> inv_ex_result:  # noqa: N803
     """The inverses, and for each 0, or the place of the zero pivot that makes it worthless.
 
@@ -124,6 +126,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> inv_ex_result:  # noqa: 
     return inv_ex_result(inverse, wrap(info).to(int32))
 
 
+@called("LinalgInvExBackward0")
 def inv(A: Tensor, *, out: Tensor | None = None) -> Tensor:  # noqa: N803
     """The inverse of a square matrix, or of each of a batch. LinAlgError where one is singular.
 

@@ -8,6 +8,7 @@ import operator
 from typing import Any
 
 from autodiff.expr import Expr, build, differentiate
+from autodiff.ops.base import backward_name
 from autodiff.ops.declare import POSITIVE, REAL, declare, exp, where
 from autodiff.ops.gamma import BERNOULLI, _erfinv_reference, _scaled_erfc
 from autodiff.ops.special import PI, _both, _log, _log1p, _polynomial, _sqrt
@@ -16,7 +17,7 @@ _HALF = math.sqrt(0.5)
 
 
 def _special(name: str, arity: int, doc: str, vjp: Any, **more: Any) -> None:
-    grad_name = f"Special{''.join(map(str.capitalize, name.split('_')))}Backward0"
+    grad_name = backward_name(f"special_{name}")
     declare(name, arity, doc, vjp, result="float", public=False,
             **{"grad_name": grad_name, **more})  # fmt: skip
 

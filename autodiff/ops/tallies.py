@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from autodiff.dtypes import SCALAR_NAMES
+from autodiff.ops.base import called
 from autodiff.ops.convert import tensor
 from autodiff.ops.create import arange, linspace
 from autodiff.ops.gather import gather
@@ -30,6 +31,7 @@ class histogram_result(NamedTuple):  # noqa: N801 - as max_result
     bin_edges: Tensor
 
 
+@called("ModeBackward0")
 @strict
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> mode_result:
     """The most frequent value along a dimension, the least of several, and the last place of it.

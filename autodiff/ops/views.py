@@ -103,7 +103,20 @@ _slice: Op = Op(
     ),
     view=True,
 )
-_squeeze: Op = Op("squeeze", lib.ad_squeeze, lambda node, g: (reshape(g, node.shape),), view=True)
+_squeeze: Op = Op(
+    "squeeze",
+    lib.ad_squeeze,
+    lambda node, g: (reshape(g, node.shape),),
+    view=True,
+    grad_name=lambda node: f"SqueezeBackward{_dims_named(node.shape, *node.args)}",
+)
+
+
+def _dims_named(shape: Sequence[int], mask: int) -> int:
+    """PyTorch's variant of squeeze: of all dimensions, of one, of several."""
+    return 0 if mask == (1 << len(shape)) - 1 else min(mask.bit_count(), 2)
+
+
 _unsqueeze: Op = Op(
     "unsqueeze",
     lib.ad_unsqueeze,
@@ -112,6 +125,7 @@ _unsqueeze: Op = Op(
     shaped=False,
 )
 _alias: Op = Op("alias", lib.ad_alias, _same, view=True, shaped=False)
+_same_t = _alias.named("TBackward0")
 
 
 def view(x: Tensor, *shape: Any, size: Any = None) -> Tensor:
@@ -195,14 +209,30 @@ def expand(x: Tensor, *sizes: Any, size: Any = None) -> Tensor:
         _check_room("expand", len(wanted))
         if len(wanted) < x.ndim:
             raise RuntimeError(
-                f"expand({list(x.shape)}, size={wanted}): the number of sizes provided "
-                f"({len(wanted)}) must be greater or equal to the number of dimensions in the "
-                f"tensor ({x.ndim})"
+                f"expand({x.type()}{{{list(x.shape)}}}, size={wanted}): the number of sizes "
+                f"provided ({len(wanted)}) must be greater or equal to the number of dimensions in "
+                f"the tensor ({x.ndim})"
             ) from None
-        raise RuntimeError(
-            f"The expanded size of the tensor must match the existing size at each non-singleton "
-            f"dimension. Target sizes: {wanted}. Tensor sizes: {list(x.shape)}"
-        ) from None
+        raise RuntimeError(_unexpanded(wanted, list(x.shape))) from None
+
+
+def _unexpanded(wanted: Sequence[int], sizes: Sequence[int]) -> str:
+    """Why a tensor cannot be expanded to `wanted`, of at least as many sizes."""
+    new = len(wanted) - len(sizes)
+    for d in reversed(range(len(wanted))):
+        n, size = wanted[d], sizes[d - new] if d >= new else 1
+        if n < 0 and d < new:
+            return (
+                f"The expanded size of the tensor ({n}) isn't allowed in a leading, non-existing "
+                f"dimension {d}: target sizes {list(wanted)}, tensor sizes {list(sizes)}"
+            )
+        if n != size and (size != 1 or n < -1) and (n != -1):
+            return (
+                f"The expanded size of the tensor ({n}) must match the existing size ({size}) at "
+                f"non-singleton dimension {d}.  Target sizes: {list(wanted)}.  Tensor sizes: "
+                f"{list(sizes)}"
+            )
+    return "numel: integer multiplication overflow"
 
 
 def permute(input: Tensor, *sizes: Any, dims: Any = None) -> Tensor:
@@ -251,7 +281,7 @@ def t(input: Tensor) -> Tensor:
     n = input._p.ndim
     if n > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {n}D")
-    return _t(input, 0, 1) if n == 2 else _alias(input)
+    return _t(input, 0, 1) if n == 2 else _same_t(input)
 
 
 def mT(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name

@@ -281,11 +281,37 @@ def parametrized() -> Iterator[tuple[str, Case]]:
         ("weight_norm", {"dim": None}),
         ("spectral_norm", {}),
         ("spectral_norm", {"n_power_iterations": 3, "dim": 1}),
+        ("orthogonal", {}),
+        ("orthogonal", {"orthogonal_map": "cayley"}),
+        ("orthogonal", {"orthogonal_map": "matrix_exp"}),
+        ("orthogonal", {"orthogonal_map": "householder", "use_trivialization": False}),
     ):
         yield (
             f"{name} {options}",
             lambda lib, n=name, o=options: run(lib, n, linear, **o),
         )
+
+    def orthogonal(lib: Any, sizes: tuple[int, int], **options: Any) -> Any:
+        lib.manual_seed(3)
+        module = lib.nn.Linear(*sizes, dtype=lib.float64)
+        lib.nn.utils.parametrizations.orthogonal(module, **options)
+        weights = module.parametrizations.weight
+        with lib.no_grad():
+            weights.original[0, 0] = 1.0
+            weights.original += lib.eye(3, 3)[: sizes[1], : sizes[0]].roll(1, 0).double() / 4
+        result = passes(lib, module, tensors(lib, [(2, sizes[0])], lib.float64))
+        if options.get("use_trivialization", True) or "householder" in options.values():
+            module.weight = lib.eye(3, 3)[: sizes[1], : sizes[0]].roll(1, 1).double() * 2
+        return [result, digest(lib, weights.original), digest(lib, module.weight)]
+
+    for kind in ("matrix_exp", "cayley", "householder"):
+        for sizes in ((3, 3), (3, 2), (2, 3)):
+            yield (
+                f"orthogonal {kind} {sizes}",
+                lambda lib, k=kind, s=sizes: orthogonal(lib, s, orthogonal_map=k),
+            )
+    householder = {"orthogonal_map": "householder", "use_trivialization": False}
+    yield "orthogonal reflections", lambda lib: orthogonal(lib, (2, 3), **householder)
 
     def custom(lib: Any) -> Any:
         class Symmetric(lib.nn.Module):  # type: ignore[misc, name-defined]

@@ -11,6 +11,7 @@ from autodiff.grad_mode import no_grad
 from autodiff.nn.functional.normalization import check_normalized
 from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.ops import layer_norm as rows
+from autodiff.ops.base import called
 from autodiff.ops.create import zeros
 from autodiff.ops.join import cat
 from autodiff.ops.normal import affine, blend_, fixed_norm
@@ -128,6 +129,7 @@ def batch_norm(
     return y
 
 
+@called("ViewBackward0")
 def instance_norm(
     input: Tensor,
     running_mean: Tensor | None = None,
@@ -251,6 +253,7 @@ def rms_norm(
     return rows.rms_norm(input, shape, weight, eps)
 
 
+@called("DivBackward0")
 def local_response_norm(
     input: Tensor, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0
 ) -> Tensor:

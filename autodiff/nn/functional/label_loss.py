@@ -12,6 +12,7 @@ from autodiff.nn.functional.reduction import (
     reduced,
     reduction_of,
 )
+from autodiff.ops.base import called
 from autodiff.ops.create import arange
 from autodiff.tensor import Tensor
 
@@ -59,6 +60,7 @@ def _labels(target: Tensor) -> Tensor:
     return target.detach()
 
 
+@called("MultilabelMarginLossBackward0")
 def multilabel_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -94,6 +96,7 @@ def multilabel_margin_loss(
     return reduced(loss if input.ndim == 2 else loss.squeeze(0), reduction)
 
 
+@called("MultiMarginLossBackward0")
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,

@@ -9,6 +9,7 @@ from typing import Any
 from autodiff.dtypes import FIRST_FLOAT, SCALAR_NAMES
 from autodiff.nn.functional.convolution import ints, kind
 from autodiff.nn.functional.reduction import check_tensors
+from autodiff.ops.base import backward_name
 from autodiff.ops.pooling import Plan, Sums
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
@@ -19,6 +20,11 @@ LONG = 2**12  # elements of a dimension from which on nothing is remembered of i
 NUMBER, PRESENT, PADDED = 1, 2, 3  # what sums are divided by: one number, or elements counted
 Whole = tuple[int, ...]
 Each = int | Whole  # the same of each dimension, or one for each
+
+
+def title_of(op: str) -> str:
+    """The name of a pool's nodes: lines are images of one row, which is dropped."""
+    return "SqueezeBackward1" if "1d" in op else backward_name(op)
 
 
 class Pool:
@@ -36,6 +42,7 @@ class Pool:
         ceil: bool,
     ) -> None:
         nd = int(op[-2])
+        self.title = title_of(f"{op}_with_indices" * op.startswith("max") or op)
         inner = shape[-nd - 1 :]
         if len(shape) not in (nd + 1, nd + 2) or 0 in inner:
             raise RuntimeError(
@@ -96,7 +103,7 @@ class Pool:
         """What `greatest` is to do; it is long where the image is, and then not kept."""
         if self._plan is not None:
             return self._plan
-        plan = Plan([self._windows(d) for d in range(len(self.image))], self.dilation)
+        plan = Plan(self.title, [self._windows(d) for d in range(len(self.image))], self.dilation)
         if max(self.image) < LONG:
             self._plan = plan
         return plan
@@ -125,8 +132,8 @@ class Pool:
         if divisor is None and even:
             divisor = math.prod(self.kernel)
         if divisor is None:
-            return Sums(axes, (PADDED if padded else PRESENT, 0))
-        return Sums(axes, (NUMBER, divisor))
+            return Sums(self.title, axes, (PADDED if padded else PRESENT, 0))
+        return Sums(self.title, axes, (NUMBER, divisor))
 
 
 _known_pools = lru_cache(lambda key: Pool(*key))
@@ -183,7 +190,7 @@ class Cover:
     """Windows that cover images of this shape: checked, as many as `sizes` tells."""
 
     def __init__(self, op: str, shape: Whole, dtype: int, sizes: Any) -> None:
-        nd, ndim = int(op[-2]), len(shape)
+        nd, ndim, self.title = int(op[-2]), len(shape), title_of(op)
         if ndim not in (nd + 1, nd + 2):
             raise RuntimeError(
                 f"{op}(): Expected {nd + 1}D or {nd + 2}D tensor, but got {list(shape)}"
@@ -235,7 +242,7 @@ class Cover:
             for tap in range(taps):
                 places += [a + tap if a + tap < b else size for a, b in each]
         number = 1 if uneven else math.prod(axis[2] for axis in axes)
-        sums = Sums(axes, (PRESENT if uneven else NUMBER, number), places)
+        sums = Sums(self.title, axes, (PRESENT if uneven else NUMBER, number), places)
         if max(*self.image, *self.result) < LONG:
             self._sums = sums
         return sums
@@ -246,7 +253,7 @@ class Cover:
         if self._plan is not None:
             return self._plan
         each = [spans(size, n) for size, n in zip(self.image, self.result, strict=True)]
-        plan = Plan(each, (1,) * len(each))
+        plan = Plan(self.title, each, (1,) * len(each))
         if max(*self.image, *self.result) < LONG:
             self._plan = plan
         return plan

@@ -16,6 +16,7 @@ from autodiff.nn.functional.pooling import (
 )
 from autodiff.nn.functional.pools import LONG, MOST
 from autodiff.nn.functional.reduction import check_tensors
+from autodiff.ops.base import backward_name, called
 from autodiff.ops.convert import tensor
 from autodiff.ops.create import made_once
 from autodiff.ops.pooling import Sums, windows
@@ -240,7 +241,9 @@ def _plan(
             places += at
             shares += weights or []
     wide = float32 if d in (float16, bfloat16) else d
-    return Sums(axes, (0, 0), places, tensor(shares, dtype=wide) if shares else None)
+    title = f"upsample_{mode.replace('-', '_')}{nd}d{'_aa' * antialias}"
+    taken = tensor(shares, dtype=wide) if shares else None
+    return Sums(backward_name(title), axes, (0, 0), places, taken)
 
 
 def _short(*given: Any) -> Any:
@@ -311,6 +314,7 @@ def _check_factor(op: str, name: str, x: Tensor, factor: Any) -> None:
         raise RuntimeError(f"{op} expects a positive {name}, but got {factor}")
 
 
+@called("PixelShuffleBackward0")
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """(..., c r^2, h, w) as (..., c, h r, w r): groups of r^2 channels become squares of pixels.
 
@@ -330,6 +334,7 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     return regroup(input, (*lead, c, r, r, h, w), order, (*lead, c, h * r, w * r))
 
 
+@called("PixelUnshuffleBackward0")
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """(..., c, h r, w r) as (..., c r^2, h, w): undoes `pixel_shuffle`.
 
@@ -349,6 +354,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     return regroup(input, (*lead, c, h, r, w, r), order, (*lead, c * r * r, h, w))
 
 
+@called("ChannelShuffleBackward0")
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """Channels (n, g c, ...) interleaved: the first of each group, then the second of each.
 

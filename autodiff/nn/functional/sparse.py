@@ -7,7 +7,7 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.native import error, ffi, lib
 from autodiff.ops import embedding as rows
-from autodiff.ops.base import fresh
+from autodiff.ops.base import called, fresh
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import full
 from autodiff.ops.guard import guarded
@@ -41,6 +41,7 @@ def embedding(
     return rows.rows_of("embedding", input, weight, *given)
 
 
+@called("EmbeddingBagBackward0")
 @guarded
 def embedding_bag(
     input: Tensor,

@@ -10,6 +10,7 @@ from autodiff.dtypes import SCALAR_NAMES, int64
 from autodiff.nn.functional.convolution import Ints, ints
 from autodiff.nn.functional.pools import MOST
 from autodiff.nn.functional.reduction import check_floating, check_tensors
+from autodiff.ops.base import called
 from autodiff.ops.create import zeros
 from autodiff.ops.scatter import scatter
 from autodiff.ops.views import reshape
@@ -92,6 +93,7 @@ def _unpool(
     return reshape(y, [*lead, *sizes])
 
 
+@called("SqueezeBackward1")
 def max_unpool1d(
     input: Tensor,
     indices: Tensor,
@@ -112,6 +114,7 @@ def max_unpool1d(
     return _unpool(1, input, indices, kernel_size, stride, padding, output_size)
 
 
+@called("MaxUnpool2DBackward0")
 def max_unpool2d(
     input: Tensor,
     indices: Tensor,
@@ -124,6 +127,7 @@ def max_unpool2d(
     return _unpool(2, input, indices, kernel_size, stride, padding, output_size)
 
 
+@called("MaxUnpool3DBackward0")
 def max_unpool3d(
     input: Tensor,
     indices: Tensor,

@@ -1,4 +1,4 @@
-"""Parametrizations of weights: by norm and direction, and by the largest singular value."""
+"""Parametrizations of weights: by norm and direction, by the largest singular value, orthogonal."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ from typing import Any
 
 from autodiff.grad_mode import no_grad
 from autodiff.nn.module import Module
+from autodiff.nn.utils.orthogonal import orthogonal
 from autodiff.nn.utils.parametrize import register_parametrization
 from autodiff.ops.contraction import dot, mv
 from autodiff.ops.views import reshape
 from autodiff.tensor import Tensor
 
-__all__ = ["spectral_norm", "weight_norm"]
+__all__ = ["orthogonal", "spectral_norm", "weight_norm"]
 
 
 class _WeightNorm(Module):
