@@ -323,6 +323,8 @@ def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
 
 def arg_reduce(kind: str, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:
     """argmax or argmin, int64: along a dimension, or the flat index of all."""
+    if dim is not None and not hasattr(dim, "__index__"):
+        raise TypeError(f"{kind}(): argument 'dim' must be int, not {type(dim).__name__}")
     p = x._p
     mask = dim_mask(dim, p.ndim)
     if not p.numel and (dim is None or (p.ndim and not p.shape[dim_index(dim, p.ndim)])):

@@ -512,6 +512,8 @@ ad.tensor([3]).mvlgamma_(2)
 ad.tensor([3]).i0_()
 """
 OF_EDGES = """
+ad.argmax(x, (0, 1))
+ad.argmin(x, [])
 ad.isclose(u, u, rtol=-1)
 ad.isclose(u, u, 0.0, float("nan"))
 ad.allclose(u.long(), u.long(), atol=-1)
