@@ -267,6 +267,12 @@ ad_tensor *ad_cross_entropy(const ad_tensor *x, const ad_tensor *target, const a
 ad_tensor *ad_cross_entropy_vjp(const ad_tensor *g, const ad_tensor *x, const ad_tensor *target,
                                 const ad_tensor *weight, int64_t ignored, int reduction,
                                 const ad_tensor *saved);
+/* The same of logarithms of probabilities (n, classes) or (n, classes, places), with targets of n times
+ * places: minus that of the target. Its adjoint puts a cotangent's numbers into zeros of that shape. */
+ad_tensor *ad_nll(const ad_tensor *x, const ad_tensor *target, const ad_tensor *weight, int64_t ignored,
+                  int reduction);
+ad_tensor *ad_nll_spread(const ad_tensor *g, const ad_tensor *target, const ad_tensor *weight,
+                         int64_t ignored, int reduction, int ndim, const int64_t *shape);
 
 /* ---- scans and sorting ---- */
 /* Running sums, from the end where `reverse`, of a tensor of float32, float64 or int64. */

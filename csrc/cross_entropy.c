@@ -1,4 +1,5 @@
-/* cross_entropy.c: softmax, its logarithm and the element of the target class in one pass over each row. */
+/* cross_entropy.c: softmax, its logarithm and the element of the target class in one pass over each row; and
+ * that element of logarithms that are given. */
 #include "rows.h"
 #include "tape.h"
 
@@ -147,24 +148,31 @@ static int total_weight(task *t, int64_t m, int dtype) {
     return status;
 }
 
-static int plan(task *t, const ad_tensor *x, const ad_tensor *target, const ad_tensor *weight,
-                int64_t ignored, int reduction, const ad_tensor *saved) {
-    const int64_t m = x->shape[0], size = ad_itemsize[x->dtype];
-    t->type = ad_dtype_type[x->dtype];
-    t->x = x->data;
+/* What rows count for, of this dtype. */
+static int plan_counts(task *t, int dtype, const ad_tensor *target, const ad_tensor *weight, int64_t ignored,
+                       int reduction) {
+    const int64_t m = target->numel;
+    t->type = ad_dtype_type[dtype];
     t->target = (const int64_t *)(const void *)target->data;
     t->weight = weight ? weight->data : NULL;
     t->ignored = ignored;
-    t->tops = saved->data;
-    t->sums = saved->data + m * size;
     t->total = 1;
-    if (x->numel) ad_rows_cut(&t->plan, &(ad_rows_shape){m, x->shape[1], 1}, size);
     if (reduction != MEAN) return AD_OK;
-    if (weight) return total_weight(t, m, x->dtype);
+    if (weight) return total_weight(t, m, dtype);
     int64_t kept = 0;
     for (int64_t i = 0; i < m; i++) kept += t->target[i] != ignored;
     t->total = (double)kept;
     return AD_OK;
+}
+
+static int plan(task *t, const ad_tensor *x, const ad_tensor *target, const ad_tensor *weight,
+                int64_t ignored, int reduction, const ad_tensor *saved) {
+    const int64_t m = x->shape[0], size = ad_itemsize[x->dtype];
+    t->x = x->data;
+    t->tops = saved->data;
+    t->sums = saved->data + m * size;
+    if (x->numel) ad_rows_cut(&t->plan, &(ad_rows_shape){m, x->shape[1], 1}, size);
+    return plan_counts(t, x->dtype, target, weight, ignored, reduction);
 }
 
 /* The losses of all rows to y. */
@@ -268,4 +276,105 @@ ad_tensor *ad_cross_entropy_vjp(const ad_tensor *g, const ad_tensor *x, const ad
     return ad_done(&(ad_call){run_loss_vjp, "cross_entropy_vjp", 1, 5, .x = operands, .numbers = &n,
                               .n_bytes = sizeof n},
                    y);
+}
+
+/* ---- of logarithms that are given ----
+ * x and the cotangent are (n, classes) or (n, classes, places); targets are n times places. */
+
+/* Where the element of row i and class 0 lies in x. */
+static int64_t row_at(const ad_tensor *x, int64_t i) {
+    const int64_t places = x->ndim == 3 ? x->shape[2] : 1;
+    return x->ndim == 3 ? i / places * x->strides[0] + i % places * x->strides[2] : i * x->strides[0];
+}
+
+#define AS(T, data) ((T *)(void *)(data))
+/* a = b for the rows that count: `element` is that of the target, w the row's weight */
+#define PICK(T, a, b, otherwise)                                                                             \
+    for (int64_t i = 0; i < target->numel; i++) {                                                            \
+        const T w = (T)weight_of(&t, i);                                                                     \
+        if (w == 0) {                                                                                        \
+            otherwise;                                                                                       \
+            continue;                                                                                        \
+        }                                                                                                    \
+        T *element = AS(T, x->data) + row_at(x, i) + t.target[i] * x->strides[1];                            \
+        a = b;                                                                                               \
+    }
+
+static int run_nll(const ad_call *c) {
+    const loss_numbers *n = c->numbers;
+    ad_tensor *y = ad_out(c, 0);
+    const ad_tensor *x = ad_in(c, 0), *target = ad_in(c, 1);
+    const int bad = check_targets(target, x->shape[1], n->ignored);
+    if (bad) return bad;
+    task t;
+    int status = plan_counts(&t, x->dtype, target, ad_in(c, 2), n->ignored, n->reduction);
+    ad_tensor *each = n->reduction == EACH ? NULL : ad_make(x->dtype, 1, &target->numel);
+    if (!each && n->reduction != EACH) status = AD_NO_MEMORY;
+    if (!status) {
+        char *to = each ? each->data : y->data;
+        if (t.type == AD_f32)
+            PICK(float, AS(float, to)[i], w * -element[0], AS(float, to)[i] = 0)
+        else
+            PICK(double, AS(double, to)[i], w * -element[0], AS(double, to)[i] = 0)
+        if (each) status = reduce_losses(&t, y, each);
+    }
+    ad_free(each);
+    return status;
+}
+
+static int check_nll(const ad_tensor *x, const ad_tensor *target, const ad_tensor *weight, int reduction) {
+    if (x->ndim < 2 || x->ndim > 3) return ad_fail(AD_BAD_DIM, 1, x->ndim, 0);
+    ad_tensor rows = *x; /* as they are checked: a row for each place */
+    if (x->ndim == 3 && __builtin_mul_overflow(x->shape[0], x->shape[2], &rows.shape[0]))
+        return ad_fail(AD_TOO_LARGE, 0, 0, 0);
+    rows.ndim = 2;
+    return check(&rows, target, weight, reduction);
+}
+
+ad_tensor *ad_nll(const ad_tensor *x, const ad_tensor *target, const ad_tensor *weight, int64_t ignored,
+                  int reduction) {
+    AD_IN_FLOAT32(x, NULL, ad_nll(in32[0], target, in32[1], ignored, reduction), x, weight)
+    if (check_nll(x, target, weight, reduction)) return NULL;
+    ad_tensor *y = ad_make(x->dtype, reduction == EACH, &target->numel);
+    const loss_numbers n = {ignored, reduction};
+    const ad_tensor *const operands[] = {y, x, target, weight};
+    const ad_call c = {run_nll, "nll_loss", 1, 3, .x = operands, .numbers = &n, .n_bytes = sizeof n};
+    return y ? ad_done(&c, y) : NULL;
+}
+
+static int run_nll_spread(const ad_call *c) {
+    const loss_numbers *n = c->numbers;
+    ad_tensor *x = ad_out(c, 0);
+    const ad_tensor *g = ad_in(c, 0), *target = ad_in(c, 1);
+    const int bad = check_targets(target, x->shape[1], n->ignored);
+    if (bad) return bad;
+    task t;
+    const int status = plan_counts(&t, x->dtype, target, ad_in(c, 2), n->ignored, n->reduction);
+    if (status) return status;
+    const int64_t step = n->reduction == EACH && g->ndim ? g->strides[0] : 0;
+    memset(x->data, 0, (size_t)(x->numel * ad_itemsize[x->dtype]));
+    if (t.type == AD_f32)
+        PICK(float, element[0], w * -(AS(float, g->data)[i * step] / (float)t.total), )
+    else
+        PICK(double, element[0], w * -(AS(double, g->data)[i * step] / t.total), )
+    return AD_OK;
+}
+
+ad_tensor *ad_nll_spread(const ad_tensor *g, const ad_tensor *target, const ad_tensor *weight,
+                         int64_t ignored, int reduction, int ndim, const int64_t *shape) {
+    AD_IN_FLOAT32(g, NULL, ad_nll_spread(in32[0], target, in32[1], ignored, reduction, ndim, shape), g,
+                  weight)
+    const int64_t wanted = reduction == EACH ? target->numel : 1;
+    if (g->ndim > 1 || ndim < 2 || ndim > 3) return ad_fail_null(AD_BAD_DIM, 0, g->ndim, 0);
+    if (g->numel != wanted) return ad_fail_null(AD_BAD_SHAPE, g->numel, wanted, 0);
+    ad_tensor *x = ad_make(g->dtype, ndim, shape);
+    if (!x) return NULL;
+    if (check_nll(x, target, weight, reduction)) {
+        ad_free(x);
+        return NULL;
+    }
+    const loss_numbers n = {ignored, reduction};
+    const ad_tensor *const operands[] = {x, g, target, weight};
+    const ad_call c = {run_nll_spread, "nll_loss", 1, 3, .x = operands, .numbers = &n, .n_bytes = sizeof n};
+    return ad_done(&c, x);
 }

@@ -574,3 +574,47 @@ def test_what_nobody_uses_and_nothing_refuses_is_not_made() -> None:
     run = ad.compile(step)
     run(ad.ones(3), places)
     assert run.stats().calls == 1
+
+
+@pytest.mark.parametrize(
+    "fn",
+    [
+        lambda x: x.sum(),
+        lambda x: x + x.detach(),
+        lambda x: [x[1:], x.cumsum(0)],
+        lambda x: (x.flip(0), (x * x).sum()),
+    ],
+)
+def test_gradients_flow_through_what_saved_nothing(fn: Any) -> None:
+    """To the arguments of this call, not to those of the recorded one."""
+    compiled = ad.compile(fn)
+    for i in range(3):
+        x = ad.tensor([1.0 + i, 2.0, 3.0], requires_grad=True)
+        totals = [
+            sum((part * part).sum() for part in ([y] if isinstance(y, ad.Tensor) else y))
+            for y in (fn(x), compiled(x))
+        ]
+        eager, ours = (ad.autograd.grad(total, x, allow_unused=True)[0] for total in totals)
+        assert ours is not None
+        assert ours.tolist() == pytest.approx(eager.tolist())
+    assert compiled.stats().runs == 2
+
+
+@pytest.mark.parametrize("before", [lambda x: x + 1, lambda x: x[...], lambda x: x.exp()])
+def test_a_backward_beyond_an_argument_goes_to_what_is_behind_that_argument(before: Any) -> None:
+    a, b = (ad.tensor([value, 1.0], requires_grad=True) for value in (0.5, 2.0))
+
+    @ad.compile
+    def step(x: ad.Tensor) -> None:
+        (x * x).sum().backward()
+
+    with pytest.warns(UserWarning, match="beyond an argument"):
+        step(before(a))
+    for leaf in (a, a, b):
+        a.grad = b.grad = None
+        step(before(leaf))
+    y = before(b)
+    (expected,) = ad.autograd.grad((y * y).sum(), b)
+    assert a.grad is None
+    assert b.grad is not None
+    assert b.grad.tolist() == expected.tolist()

@@ -199,3 +199,14 @@ def test_calls_end_as_pytorchs(text: str) -> None:
         assert got[0] == wanted[0], got
         return
     assert alike(got, wanted, False), f"{got}, not {wanted}"
+
+
+@pytest.mark.parametrize("shape", [(), (2,), (5,), (2, 3), (0, 3)], ids=str)
+def test_exchanges_of_another_number_are_refused(shape: tuple[int, ...]) -> None:
+    """Rather than taken for the first few, read past, or broadcast."""
+    lu, pivots = ad.eye(3), ad.ones(shape, dtype=ad.int32)
+    with pytest.raises(RuntimeError, match="pivots"):
+        linalg.lu_solve(lu, pivots, ad.ones(3, 1))
+    if shape[-1:] != (3,):
+        with pytest.raises(RuntimeError, match="expected 3 pivots"):
+            ad.lu_unpack(lu, pivots)

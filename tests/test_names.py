@@ -47,3 +47,23 @@ def test_views_of_memory_that_was_given_up_have_no_base(give: Callable[..., Any]
         give(base)
         (view if through_view else base[:2]).mul_(w)
         assert (view.requires_grad, base.requires_grad) == (through_view, not through_view)
+
+
+def test_what_an_operation_made_keeps_its_shape_in_other_memory() -> None:
+    """Else backward would give its operands gradients of a shape that is not theirs."""
+    x = ad.ones(4, requires_grad=True)
+    y = 2 * x
+    with ad.no_grad():
+        with pytest.raises(RuntimeError, match="another shape"):
+            y.set_(ad.zeros(3))
+        y.set_(ad.zeros(4))
+    y.sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [2.0] * 4
+
+
+@pytest.mark.parametrize("p", [0.0, 1.0, 2.0, 3.0, float("inf")])
+def test_rows_of_no_columns_have_no_distance(p: float) -> None:
+    x = ad.zeros(3, 0)
+    assert ad.cdist(x, x, p).tolist() == [[0.0] * 3] * 3
+    assert ad.pdist(x, p).tolist() == [0.0] * 3

@@ -18,6 +18,7 @@ from autodiff.compiled.guards import Names
 from autodiff.compiled.live import live_places, takes_out, with_live
 from autodiff.compiled.record import Recorder, UnfitError
 from autodiff.compiled.recording import Recording, is_spent
+from autodiff.compiled.reverse import leaves_of
 from autodiff.compiled.show import Stats, listing, plot, stats
 from autodiff.compiled.signature import is_fixed, key_of
 from autodiff.compiled.steps import epoch, repeat
@@ -243,7 +244,9 @@ class Compiled:
         with recorder as first:
             if not first:
                 return self.fn(*args, **kwargs)  # another thread records
-            behind = [node for node in map(live_node, inputs) if node and not is_spent(node)]
+            nodes = [node for node in map(live_node, inputs) if node]
+            behind = [node for node in nodes if not is_spent(node)]
+            beyond = {leaf for node in nodes for leaf in leaves_of([node], set())}
             self.recording = True
             names = Names(self.fn, args, kwargs)
             try:
@@ -251,7 +254,7 @@ class Compiled:
             finally:
                 self.recording = False
             try:
-                if any(map(is_spent, behind)):
+                if any(map(is_spent, behind)) or any(e.leaf in beyond for e in recorder.events):
                     raise UnfitError("its backward goes beyond an argument")
                 recording = Recording(recorder, names, result, not self.check, self.reuse_outputs)
             except UnfitError as unfit:

@@ -16,7 +16,7 @@ from autodiff.compiled.signature import graph_of, hooks_on, is_hooked, same_node
 from autodiff.compiled.state import State
 from autodiff.compiled.tree import constants, flatten, is_plain, same
 from autodiff.native import describe, error, ffi, lib, take_failure
-from autodiff.node import AccumulateGrad, Node, Pending, mode
+from autodiff.node import AccumulateGrad, Node, Pending, mode, recomputed
 from autodiff.ops.draws import REFUSED
 from autodiff.tensor import Tensor, live_node, own
 
@@ -271,14 +271,18 @@ class Recording:
 
 
 def is_spent(root: Node) -> bool:
-    """Whether nothing behind a node is left for backward to use."""
-    seen, stack = {root}, [root]
+    """Whether backward went through what is behind a node and left nothing to use.
+
+    It leaves no trace in nodes that saved nothing: where there are only those, it can go on.
+    """
+    seen, stack, freed = {root}, [root], False
     while stack:
         node = stack.pop()
-        if node.saved:
+        if node.saved or node in recomputed:
             return False
+        freed |= node.saved is None
         for edge in node.edges:
             if edge is not None and edge not in seen:
                 seen.add(edge)
                 stack.append(edge)
-    return True
+    return freed

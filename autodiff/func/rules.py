@@ -402,6 +402,8 @@ def _classes(function: Rule, level: Level, *args: Any, **names: Any) -> Any:
     if names or len(args) != 5 or any(_is(x, level) for x in args[2:3]):
         return NotImplemented
     rows, target, weight, ignored, reduction = args
+    if rows.ndim == 3:
+        rows = reshape(transpose(rows, 1, 2), [-1, rows.shape[1]])
     m, classes = rows.shape
     flat = reshape(lifted(rows, level), [-1, classes])
     flat_target = reshape(lifted(target, level), [-1])

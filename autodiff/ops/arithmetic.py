@@ -13,6 +13,7 @@ from autodiff.ops import elementwise, gamma, special
 from autodiff.ops.base import backward_name, titled
 from autodiff.ops.calling import apply, binary, unary
 from autodiff.ops.declare import FUNCTIONS, declare
+from autodiff.ops.numbers import number_of
 from autodiff.ops.out import written
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.tensor import TENSOR_TYPES, Tensor
@@ -301,15 +302,21 @@ def logit(input: Any, eps: float | None = None, *, out: Tensor | None = None) ->
 
 def replacements(input: Tensor, **given: Any) -> list[float]:
     """The numbers that stand for nan and the infinities, in the order of `given`."""
-    largest = dtypes.finfo(input.dtype).max
-    values = []
-    for (name, value), default in zip(given.items(), (0.0, largest, -largest), strict=True):
-        if not isinstance(value, (int, float, type(None))):
+    largest = _LARGEST[input.dtype]
+    values: list[float] = []
+    for (name, value), default in zip(given.items(), (0, largest, -largest), strict=True):
+        if value is None:
+            values.append(default)
+            continue
+        if not isinstance(value, (int, float)):
             raise TypeError(
                 f"nan_to_num(): argument '{name}' must be float, not {type(value).__name__}"
             )
-        values.append(default if value is None else float(value))
+        values.append(float(value))
     return values
+
+
+_LARGEST = {d: dtypes.finfo(d).max for d in dtypes.FLOATS}
 
 
 def nan_to_num(
@@ -328,8 +335,10 @@ def nan_to_num(
     """
     if not input.is_floating_point():
         return written("nan_to_num", out, input.clone(), input)
-    args = (input, *replacements(input, nan=nan, posinf=posinf, neginf=neginf))
-    return apply(special.nan_to_num, args, out)
+    values = replacements(input, nan=nan, posinf=posinf, neginf=neginf)
+    if out is None:
+        return special.nan_to_num.call(input, *map(number_of, values))
+    return apply(special.nan_to_num, (input, *values), out)
 
 
 def order_of(n: Any) -> int:

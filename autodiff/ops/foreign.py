@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import math
 import sys
 from typing import Any
 
@@ -36,8 +37,8 @@ def has_memory(data: Any) -> bool:
 
 def view_of(data: Any) -> Tensor:
     """A tensor over the memory of an array or a buffer. TypeError for types that have no dtype."""
-    if hasattr(data, "__array_interface__"):
-        about = data.__array_interface__
+    about = getattr(data, "__array_interface__", None)  # which takes an array a while to make
+    if about is not None:
         address, readonly = about["data"]
         return _wrap_memory(
             data, about["typestr"], about["shape"], about.get("strides"), address, readonly
@@ -54,6 +55,26 @@ def view_of(data: Any) -> Tensor:
     return _wrap_memory((view, raw), f"={kind}", view.shape or (), None, address, view.readonly)
 
 
+def _steps(strides: Any, size: int) -> list[int]:
+    """Strides of bytes in elements. ValueError where they are no such."""
+    if any(s < 0 for s in strides):
+        raise ValueError(
+            "At least one stride in the given numpy array is negative, and tensors with negative "
+            "strides are not currently supported. (You can probably work around this by making a "
+            "copy of your array with array.copy().)"
+        )
+    if any(s % size for s in strides):
+        raise _misplaced(strides, size)
+    return [s // size for s in strides]
+
+
+def _misplaced(strides: Any, size: int) -> ValueError:
+    return ValueError(
+        f"given array strides {list(strides)} are not multiples of the element size {size}, or its "
+        "memory is not aligned: make a copy of it with array.copy()"
+    )
+
+
 def _wrap_memory(
     owner: Any, typestr: str, shape: Any, strides: Any, address: int, readonly: bool
 ) -> Tensor:
@@ -68,29 +89,22 @@ def _wrap_memory(
             f"can't convert an array of type {typestr}: its byte order is not this machine's"
         )
     size = d.itemsize
-    steps = [s * size for s in contiguous_strides(shape)] if strides is None else list(strides)
-    if any(s < 0 for s in steps):
-        raise ValueError(
-            "At least one stride in the given numpy array is negative, and tensors with negative "
-            "strides are not currently supported. (You can probably work around this by making a "
-            "copy of your array with array.copy().)"
-        )
-    if any(s % size for s in steps) or address % size:
-        raise ValueError(
-            f"given array strides {steps} are not multiples of the element size {size}, or its "
-            "memory is "
-            "not aligned: make a copy of it with array.copy()"
-        )
+    if strides is None:
+        steps, extent = contiguous_strides(shape), size * math.prod(shape)
+    else:
+        steps, extent = _steps(strides, size), size
+        extent += sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+    if address % size:
+        raise _misplaced(steps, size)
     if 0 in shape:
         return zeros(list(shape), dtype=d)
-    end = size + sum((n - 1) * s for n, s in zip(shape, steps, strict=True))
-    at, past = ffi.cast("void *", address), ffi.cast("void *", address + end)
+    at, past = ffi.cast("void *", address), ffi.cast("void *", address + extent)
     handle = keep(owner)
     p = lib.ad_wrap(
         d.code,
         len(shape),
         list(shape),
-        [s // size for s in steps],
+        steps,
         at,
         at,
         past,

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any
 
 from autodiff.dtypes import FLOATS
 from autodiff.expr import build, inputs
-from autodiff.native import NULL, error, ffi, lib
+from autodiff.native import NULL, ffi, lib
 from autodiff.ops import loss_terms
 from autodiff.ops.base import Op, OpNode, fresh
-from autodiff.ops.create import arange, ones
+from autodiff.ops.create import ones
 from autodiff.ops.declare import where
-from autodiff.ops.elementwise import div, mul
-from autodiff.ops.gather import Indices, _get
+from autodiff.ops.elementwise import mul
+from autodiff.ops.gather import index_along
 from autodiff.ops.normalize import _softmax_vjp, softmax
 from autodiff.ops.pointwise import PointwiseOp, number
-from autodiff.ops.reduced import ReducedLoss, reduce_all
-from autodiff.ops.views import unsqueeze, zeros_p
-from autodiff.tensor import Tensor, wrap
+from autodiff.ops.reduced import ReducedLoss
+from autodiff.ops.views import unsqueeze
+from autodiff.tensor import Tensor
 
 __all__ = [
     "binary_cross_entropy",
@@ -59,89 +59,6 @@ binary_cross_entropy_with_logits = {
 # ---- negative log-likelihood: for each row, minus its element of the target class ----
 
 
-class Picks(NamedTuple):
-    """Which elements of the rows a loss is made of, and how they add up."""
-
-    at: tuple[Tensor, Tensor]  # rows and classes
-    weights: Tensor  # of the rows; 0 leaves a row out
-    total: Tensor | None  # what the sum is divided by, for a mean
-    reduced: bool
-
-
-# A target as an index: 0 where it is ignored; past the end where it is negative, so refused.
-_g, _x, _t = inputs(3)
-_class = PointwiseOp(
-    "nll_class", where(build("eq", _g, _x), 0, where(build("lt", _g, 0), _t, _g)), 3
-)
-_kept = {d: PointwiseOp("nll_kept", build("ne", _g, _x).to(d), 2) for d in FLOATS}
-_weigh = PointwiseOp("nll_weigh", where(build("eq", _x, 0), 0.0, -_g * _x), 2)
-
-
-def _picks(
-    rows: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
-) -> Picks:
-    ignored = number(ignore_index)
-    classes = _class.call(target, ignored, number(rows._p.shape[1]))
-    weights = _kept[rows.dtype].call(target, ignored)
-    if weight is not None:
-        weights = mul.call(weights, _get(weight.detach(), Indices([classes])))
-    total = weights.sum() if reduction == "mean" else None
-    return Picks((arange(target._p.numel), classes), weights, total, reduction != "none")
-
-
-def _nll_forward(p: Any, pick: Picks) -> Any:
-    at = [x._p for x in pick.at]
-    found = fresh(lib.ad_index_get(p, 0, 2, at), "nll_loss", p)
-    each = _weigh.call(wrap(found), pick.weights)._p
-    if not pick.reduced:
-        return lib.ad_alias(each)
-    if pick.total is None:
-        return reduce_all("sum", each)
-    return lib.ad_alias(div.call(wrap(fresh(reduce_all("sum", each), "sum")), pick.total)._p)
-
-
-def _nll_spread_forward(g: Any, pick: Picks, shape: Any) -> Any:
-    scaled = g if pick.total is None else div.call(wrap(g), pick.total)._p
-    values = _weigh.call(wrap(scaled), pick.weights)._p
-    z = zeros_p(g.dtype, shape)
-    if lib.ad_index_put(z, 0, 2, [x._p for x in pick.at], values, 0):
-        raise error("nll_loss", z, values)
-    return lib.ad_alias(z)
-
-
-# Each is linear, and the other's adjoint.
-_nll = Op("nll_loss", _nll_forward, lambda node, g: (_nll_spread(g, node.args[0], node.shape),))
-_nll_spread: Op = Op(
-    "nll_loss_spread",
-    _nll_spread_forward,
-    lambda node, g: (_nll(g, node.args[0]),),
-    grad_name="NllLossBackwardBackward0",
-    shaped=False,
-)
-
-
-def nll(
-    rows: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
-) -> Tensor:
-    """For rows (m, classes) and int64 targets (m): minus the elements of the target classes.
-
-    Weighted by class; their sum, their mean by weight, or each. IndexError out of bounds.
-    """
-    try:
-        return _nll(rows, _picks(rows, target, weight, ignore_index, reduction))
-    except IndexError:
-        raise _out_of_bounds(rows, target, ignore_index) from None
-
-
-def _out_of_bounds(rows: Tensor, target: Tensor, ignore_index: int) -> IndexError:
-    count = rows.shape[1]
-    worst = next(t for t in target.tolist() if t != ignore_index and not 0 <= t < count)
-    return IndexError(f"Target {worst} is out of bounds.")
-
-
-# ---- cross-entropy: softmax, its logarithm and the negative log-likelihood in one ----
-
-
 class Classes:
     """How the classes of targets count, with a copy of their weights."""
 
@@ -157,6 +74,63 @@ class Classes:
 
 
 _REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
+
+
+def _nll_spread_forward(g: Any, target: Any, classes: Classes, shape: Any) -> Any:
+    return lib.ad_nll_spread(g, target, *classes.args, len(shape), shape)
+
+
+# Each is linear, and the other's adjoint.
+_nll = Op(
+    "nll_loss",
+    lambda p, target, classes: lib.ad_nll(p, target, *classes.args),
+    lambda node, g, target: (_nll_spread.on((g, target), node.args[0], node.shape), None),
+    saves=(1,),
+)
+_nll_spread: Op = Op(
+    "nll_loss_spread",
+    _nll_spread_forward,
+    lambda node, g, target: (_nll.on((g, target), node.args[0]), None),
+    saves=(1,),
+    grad_name="NllLossBackwardBackward0",
+    shaped=False,
+)
+
+
+def nll(
+    rows: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
+) -> Tensor:
+    """Of (n, classes) or (n, classes, places), and int64 targets (n places): minus the elements of
+    the target classes.
+
+    Weighted by class; their sum, their mean by weight, or each. IndexError out of bounds.
+    """
+    return _of_targets(_nll, rows, target, weight, ignore_index, reduction)
+
+
+def _of_targets(
+    op: Op, rows: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
+) -> Tensor:
+    try:
+        classes = Classes(weight, ignore_index, reduction)
+        return op.on((rows, target if target._p.contiguous else target.contiguous()), classes)
+    except IndexError:
+        raise _out_of_bounds(rows, target, ignore_index) from None
+
+
+def _out_of_bounds(rows: Tensor, target: Tensor, ignore_index: int) -> IndexError:
+    count = rows.shape[1]
+    worst = next(t for t in target.tolist() if t != ignore_index and not 0 <= t < count)
+    return IndexError(f"Target {worst} is out of bounds.")
+
+
+# ---- cross-entropy: softmax, its logarithm and the negative log-likelihood in one ----
+
+
+# A target as an index: 0 where it is ignored.
+_g, _x, _t = inputs(3)
+_class = PointwiseOp("nll_class", where(build("eq", _g, _x), 0, _g), 2)
+_kept = {d: PointwiseOp("nll_kept", build("ne", _g, _x).to(d), 2) for d in FLOATS}
 # Of a cotangent, a row's weight and the sum of the weights: 0 where the row counts for nothing.
 _row_share = PointwiseOp("nll_row_share", where(build("eq", _x, 0), 0.0, _g * _x / _t), 3)
 
@@ -179,6 +153,15 @@ def _cross_entropy_vjp_forward(g: Any, x: Any, target: Any, classes: Classes) ->
     return lib.ad_cross_entropy_vjp(g, x, target, *classes.args, classes.saved)
 
 
+def _row_weights(x: Tensor, target: Tensor, classes: Classes) -> Tensor:
+    """What rows count for: 0 leaves one out."""
+    ignored = number(classes.ignored)
+    weights = _kept[x.dtype].call(target, ignored)
+    if classes.weight is None:
+        return weights
+    return mul.call(weights, index_along(classes.weight, 0, _class.call(target, ignored)))
+
+
 def _cross_entropy_vjp_rule(
     node: OpNode, h: Tensor, g: Tensor, x: Tensor, target: Tensor
 ) -> tuple[Tensor, Tensor, None]:
@@ -187,8 +170,9 @@ def _cross_entropy_vjp_rule(
     slopes = _cross_entropy_vjp.on((ones(g.shape, dtype=g.dtype), x, target), classes)
     products = mul.call(h, slopes)
     dg = products.sum(1) if classes.reduction == "none" else products.sum()
-    pick = _picks(x, target, classes.weight, classes.ignored, classes.reduction)
-    scale = _row_share.call(g, pick.weights, number(1.0) if pick.total is None else pick.total)
+    weights = _row_weights(x, target, classes)
+    total = weights.sum() if classes.reduction == "mean" else number(1.0)
+    scale = _row_share.call(g, weights, total)
     share = softmax(x, 1)
     return dg, _softmax_vjp.on((share, mul.call(h, unsqueeze(scale, 1))), 2), None
 
@@ -215,9 +199,4 @@ def cross_entropy(
     rows: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
 ) -> Tensor:
     """`nll` of the logarithm of the rows' softmax."""
-    try:
-        classes = Classes(weight, ignore_index, reduction)
-        target = target if target._p.contiguous else target.contiguous()
-        return _cross_entropy.on((rows, target), classes)
-    except IndexError:
-        raise _out_of_bounds(rows, target, ignore_index) from None
+    return _of_targets(_cross_entropy, rows, target, weight, ignore_index, reduction)

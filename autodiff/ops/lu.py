@@ -136,11 +136,13 @@ def _pivots(order: Tensor, k: int) -> Tensor:
     return tensor(each, dtype=int32).reshape([*order.shape[:-1], k])
 
 
-def _order(name: str, pivots: Tensor, m: int) -> Tensor:
-    """The order of the rows after these exchanges. RuntimeError where they are none."""
+def _order(name: str, pivots: Tensor, m: int, k: int) -> Tensor:
+    """The order of m rows after these k exchanges. RuntimeError where they are none."""
     if not isinstance(pivots, Tensor) or pivots.dtype is not int32:
         kind = SCALAR_NAMES[pivots._p.dtype] if isinstance(pivots, Tensor) else type(pivots)
         raise RuntimeError(f"{name}: pivots should be a Tensor of scalar type int32, not {kind}")
+    if pivots.shape[-1:] != (k,):
+        raise RuntimeError(f"{name}: expected {k} pivots per batch, got shape {list(pivots.shape)}")
     if pivots.numel() and not 1 <= int(pivots.min()) <= int(pivots.max()) <= m:
         raise RuntimeError(
             f"{name}: pivots must be between 1 and LU.size(-2), {m}. Did you properly pass the "
@@ -248,7 +250,12 @@ def lu_solve(
     name = "linalg.lu_solve"
     check_matrix(name, LU, what="LU")
     check_matrix(name, B, square=False, what="B")
-    order = _order(name, pivots, LU.shape[-2])
+    order = _order(name, pivots, LU.shape[-2], LU.shape[-1])
+    if pivots.shape != LU.shape[:-1]:
+        raise RuntimeError(
+            f"{name}: Expected LU.shape[:-1] and pivots.shape to be the same, but got pivots with "
+            f"shape {list(pivots.shape)} instead"
+        )
     b = B if left else mT(B)
     if LU.shape[-1] != b.shape[-2]:
         equation = "AX = B" if left else "XA = B"
@@ -285,7 +292,8 @@ def lu_unpack(
     empty = LU_data.new_empty(0)
     p, low, high = empty, empty, empty
     if unpack_pivots:
-        p = _permutation(_order("lu_unpack", LU_pivots, LU_data.shape[-2]), LU_data)
+        rows, k = LU_data.shape[-2], min(LU_data.shape[-2:])
+        p = _permutation(_order("lu_unpack", LU_pivots, rows, k), LU_data)
         p = expand(p, [*LU_data.shape[:-2], *p.shape[-2:]])
     if unpack_data:
         low, high = _apart(LU_data)

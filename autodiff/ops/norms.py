@@ -338,4 +338,4 @@ def _distances(x1: Tensor, x2: Tensor, order: float, many: bool) -> Tensor:
     if order == 2 and many and x1.shape[-1]:
         return _euclidean.on(common_batch(x1, x2))
     difference = unsqueeze(x1, x1.ndim - 1) - unsqueeze(x2, x2.ndim - 2)
-    return vector_norm(difference, order, -1)
+    return vector_norm(difference, order if x1.shape[-1] else 2, -1)  # 0 of no columns

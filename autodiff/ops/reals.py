@@ -140,7 +140,7 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
         raise RuntimeError(f"pdist only supports non-negative p values, not {p}")
     n = input.shape[0]
     i, j = triu_indices(n, n, 1)
-    return vector_norm(input[i] - input[j], p, 1)
+    return vector_norm(input[i] - input[j], p if input.shape[1] else 2, 1)  # 0 of no columns
 
 
 # ---- what there is to say of real numbers ----

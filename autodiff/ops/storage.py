@@ -100,7 +100,12 @@ def is_set_to(self: Tensor, tensor: Tensor) -> bool:
 
 
 def _give(self: Tensor, p: Any) -> Tensor:
-    """The tensor with another descriptor."""
+    """The tensor with another descriptor. RuntimeError where its history made another shape."""
+    if not self.is_leaf and wrap(p).shape != self.shape:
+        raise RuntimeError(
+            f"set_(): a tensor of shape {list(self.shape)} that an operation made cannot be given "
+            "another shape: backward needs its own"
+        )
     self._p = p
     self._base = self._base_node = None
     changed_of(self)

@@ -425,6 +425,8 @@ ROWWISE = [
     Case("nll_mean", lambda x: nll(x, ad.tensor([2, 0]), ad.tensor([1.0, 2.0, 3.0]).to(x.dtype),
                                    -100, "mean"), sized("2 3"),
          lambda x: Array((), lambda _: -(3 * x[0, 2] + x[1, 0]) / 4)),
+    Case("nll_places", lambda x: nll(x, ad.tensor([2, 0, 1, 2]), None, 1, "mean"), sized("2 3 2"),
+         lambda x: Array((), lambda _: -(x[0, 2, 0] + x[0, 0, 1] + x[1, 2, 1]) / 3)),
     Case("cross_entropy", lambda x: cross_entropy(x, ad.tensor([2, 0, 1]), None, 0, "none"),
          sized("3 3"), lambda x: _entropies(x, [2, 0, 1], [1.0, 0.0, 1.0])),
     Case("cross_entropy_mean", lambda x: cross_entropy(

@@ -89,6 +89,8 @@ def nll_loss(
     """
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensors("nll_loss", input=input, target=target)
+    if weight is None and _are_rows(input._p, target._p):
+        return losses.nll(input, target, None, ignore_index, reduction)
     if input.ndim == 0:
         raise ValueError(f"Expected 1 or more dimensions (got {input.ndim})")
     check_floating("nll_loss", input)
@@ -100,11 +102,14 @@ def _nll(
     input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
 ) -> Tensor:
     """nll_loss of arguments that are checked."""
-    return _of_classes(losses.nll, input, target, weight, ignore_index, reduction)
+    rows = _rows(input) if input.ndim < 3 else input
+    rows = rows if rows.ndim < 4 else rows.reshape(*input.shape[:2], -1)
+    return _of_classes(losses.nll, rows, input, target, weight, ignore_index, reduction)
 
 
 def _of_classes(
     loss_of: Callable[..., Tensor],
+    rows: Tensor,
     input: Tensor,
     target: Tensor,
     weight: Tensor | None,
@@ -114,7 +119,7 @@ def _of_classes(
     """A loss of rows and classes, of arguments that are checked."""
     classes = to_dtype(target, dtypes.int64)
     classes = classes if classes.ndim == 1 else classes.reshape(-1)
-    loss = loss_of(_rows(input), classes, weight, ignore_index, reduction)
+    loss = loss_of(rows, classes, weight, ignore_index, reduction)
     loss = titled(loss, "NllLoss2DBackward0") if input.ndim > 2 else loss
     shape = target.shape if input.ndim > 1 else Size()
     return loss if reduction != "none" or loss.shape == shape else loss.reshape(shape)
@@ -163,7 +168,10 @@ def cross_entropy(
     check_floating("log_softmax", input)
     _check_classes(input, target, weight)
     if label_smoothing == 0.0:
-        return _of_classes(losses.cross_entropy, input, target, weight, ignore_index, reduction)
+        rows = _rows(input)
+        return _of_classes(
+            losses.cross_entropy, rows, input, target, weight, ignore_index, reduction
+        )
     logs = normalize.log_softmax(input, dim)
     loss = _nll(logs, target, weight, ignore_index, reduction)
     smooth = _smooth_loss(logs, target, weight, ignore_index, reduction)

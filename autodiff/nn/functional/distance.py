@@ -5,10 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from autodiff.dtypes import SCALAR_NAMES, promote_types
+from autodiff.expr import PRIMITIVES, Expr, Primitive, build, inputs
 from autodiff.ops.base import called
+from autodiff.ops.declare import where
 from autodiff.ops.einsum import einsum
 from autodiff.ops.norms import vector_norm
+from autodiff.ops.numbers import number_of
 from autodiff.ops.out import written
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.tensor import Tensor
 
 __all__ = ["bilinear", "cosine_similarity", "normalize", "pairwise_distance"]
@@ -52,15 +56,29 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         )
     x, y = x1.to(d), x2.to(d)
     products = x * y
-    norms = []
-    for one in (x, y):
-        squares = (one * one).expand(products.shape).sum(dim)
-        zero = squares == 0
-        norm = squares.masked_fill(zero, 1.0).sqrt().masked_fill(zero, 0.0)
-        held = norm.detach()  # a floor has no say in the gradient
-        norms.append(norm + (held.clamp(min=eps) - held))
-    cosines: Tensor = products.sum(dim) / (norms[0] * norms[1])
-    return cosines
+    shape = products.shape
+    squares = [
+        (one * one if one.shape == shape else (one * one).expand(shape)).sum(dim) for one in (x, y)
+    ]
+    return _cosine.call(products.sum(dim), *squares, number_of(eps))
+
+
+def _norm(squares: Expr, least: Expr) -> Expr:
+    """The root, with a gradient of 0 at 0, and as if it were not for what it is at least."""
+    zero = squares == 0
+    return build("floored", where(zero, 0.0, build("sqrt", where(zero, 1.0, squares))), least)
+
+
+PRIMITIVES["floored"] = Primitive(
+    "floored", 2, "same", lambda g, y, x, least: (g, None), lambda x, y: build("maximum", x, y)
+)
+_product, _first, _second, _least = inputs(4)
+_cosine = PointwiseOp(
+    "cosine_similarity",
+    _product / (_norm(_first, _least) * _norm(_second, _least)),
+    4,
+    "DivBackward0",
+)
 
 
 def normalize(

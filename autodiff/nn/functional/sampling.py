@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import math
-from collections.abc import Callable, Sequence
-from itertools import product
+from collections.abc import Sequence
 
 from autodiff.dtypes import int64
+from autodiff.expr import Expr, build, inputs
 from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.nn.functional.resampling import _CUBIC, cubic_far, cubic_near
 from autodiff.ops.base import called, titled
 from autodiff.ops.contraction import matmul
-from autodiff.ops.create import linspace, ones, zeros, zeros_like
+from autodiff.ops.create import arange, linspace, ones, zeros
+from autodiff.ops.declare import where
+from autodiff.ops.elementwise import mul
 from autodiff.ops.gather import gather
 from autodiff.ops.join import stack
+from autodiff.ops.numbers import number_of
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.views import expand, reshape, transpose
 from autodiff.tensor import Tensor
 
 __all__ = ["affine_grid", "grid_sample"]
-
-Taps = list[tuple[Tensor, Tensor | None]]  # of a dimension: places, and their weights
 
 
 @called("AffineGridGeneratorBackward0")
@@ -62,39 +65,70 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     return reshape(grid, [sizes[0], *image, nd])
 
 
-def _limited(x: Tensor, size: int) -> Tensor:
+# ---- the pixels that make those at a place, in each dimension ----
+
+
+def _limited(x: Expr, size: Expr) -> Expr:
     """Places moved into an image; where they were moved they have no gradient."""
-    edge = x.detach().clamp(0, size - 1).nan_to_num(0.0)
-    return x.where((x > 0) & (x < size - 1), edge)
+    edge = where(x >= size - 1, size - 1, 0.0)
+    return where((x > 0) & (x < size - 1), x, edge)
 
 
-def _reflected(x: Tensor, size: int, corners: bool) -> Tensor:
+def _reflected(x: Expr, size: Expr, corners: bool) -> Expr:
     """Places mirrored at the edges, as often as it takes: at pixels' centres or at their sides."""
     low, span = (0.0, size - 1) if corners else (-0.5, size)
-    if not span:
-        return zeros_like(x)
-    distance = (x - low).abs()
-    rest = distance.fmod(span)
-    turned = (distance.detach() / span).floor() % 2 == 1
-    return _limited((span - rest).where(turned, rest) + low, size)
+    safe = where(span == 0, 1.0, span)  # of one pixel, between whose centres nothing lies
+    distance = build("abs", x - low)
+    rest = build("fmod", distance, safe)
+    turned = build("floor", distance / safe) % 2 == 1
+    return where(span == 0, 0.0, _limited(where(turned, safe - rest, rest) + low, size))
 
 
-def _taps(x: Tensor, mode: str, moved: Callable[[Tensor], Tensor]) -> Taps:
-    """The pixels along a dimension that make those at the places x."""
+@functools.cache
+def _programs(mode: str, padding_mode: str, corners: bool) -> tuple[PointwiseOp, PointwiseOp]:
+    """Of a dimension's places, its size, and which of the pixels around: the pixel, and its weight.
+
+    Outside of the image, the pixel is 0 and its weight too.
+    """
+    x, size, k = inputs(3)
+    one = build("ones_like", x)
+    place = (x + 1) * ((size - 1) / 2) if corners else ((x + 1) * size - 1) / 2
+
+    def moved(at: Expr) -> Expr:
+        if padding_mode == "zeros":
+            return at
+        return _limited(at, size) if padding_mode == "border" else _reflected(at, size, corners)
+
     if mode == "nearest":
-        return [(moved(x).detach().round(), None)]
-    x = moved(x) if mode == "bilinear" else x
-    low = x.detach().floor()
-    t = x - low
-    if mode == "bilinear":
-        return [(low, 1 - t), (low + 1, t)]
-    weights = (
-        cubic_far(t + 1, _CUBIC),
-        cubic_near(t, _CUBIC),
-        cubic_near(1 - t, _CUBIC),
-        cubic_far(2 - t, _CUBIC),
+        at, weight = build("round", moved(place)), one
+    else:
+        place = moved(place) if mode == "bilinear" else place
+        low = build("floor", place)
+        t = place - low
+        at = low + k
+        if mode == "bilinear":
+            weight = where(k == 0, 1 - t, t)
+        else:
+            far = where(k > 0, k - t, t - k)  # how far from the pixel
+            beyond = cubic_far(far, _CUBIC)
+            weight = where((k == 0) | (k == 1), cubic_near(far, _CUBIC), beyond)
+            at = moved(at)
+    inside = (at >= 0) & (at <= size - 1)
+    return (
+        PointwiseOp("grid_sample_pixel", where(inside, at, 0.0).to(int64), 3),
+        PointwiseOp("grid_sample_weight", where(inside, one, 0.0) * weight, 3),
     )
-    return [(moved(low + k), w) for k, w in enumerate(weights, -1)]
+
+
+_i, _n, _j = inputs(3)
+_row_major = PointwiseOp("grid_sample_row_major", _i * _n + _j, 3)
+_TAPS = {"nearest": (0, 1), "bilinear": (0, 2), "bicubic": (-1, 3)}
+# Which pixels around, counted from the one at or before a place: for each dimension a dimension.
+_AROUND = {
+    (mode, nd): [reshape(arange(*ends), [-1] + [1] * (nd - d)) for d in range(nd)]
+    for mode, ends in _TAPS.items()
+    for nd in (2, 3)
+}
 
 
 def _check(x: Tensor, grid: Tensor, mode: str, padding_mode: str) -> None:
@@ -157,27 +191,22 @@ def grid_sample(
     corners = bool(align_corners)
     (n, c, *image), places = input.shape, grid.shape[1:-1]
     nd, count = len(image), math.prod(places)
-    each: list[Taps] = []
-    for d, size in enumerate(image):
-        x = reshape(grid.select(-1, nd - 1 - d), [n, 1, count])
-        x = (x + 1) * ((size - 1) / 2) if corners else ((x + 1) * size - 1) / 2
-        moves: dict[str, Callable[[Tensor], Tensor]] = {
-            "zeros": lambda x: x,
-            "border": lambda x, size=size: _limited(x, size),  # type: ignore[misc]
-            "reflection": lambda x, size=size: _reflected(x, size, corners),  # type: ignore[misc]
-        }
-        each.append(_taps(x, mode, moves[padding_mode]))
-    flat = reshape(input, [n, c, math.prod(image)])
-    total = None
-    for taps in product(*each):
-        index, weight = zeros([n, 1, count], dtype=int64), None
-        for size, (at, w) in zip(image, taps, strict=True):
-            inside = (at >= 0) & (at <= size - 1)
-            index = index * size + at.where(inside, 0.0).to(int64)
-            kept = inside.to(input.dtype)
-            kept = kept if w is None else kept * w
-            weight = kept if weight is None else weight * kept
-        term = gather(flat, 2, expand(index, [n, c, count])) * weight
-        total = term if total is None else total + term
-    assert total is not None
+    pixel, weigh = _programs(mode, padding_mode, corners)
+    index, weight = None, None
+    for d, (size, k) in enumerate(zip(image, _AROUND[mode, nd], strict=True)):
+        x = reshape(grid.select(-1, nd - 1 - d), [n] + [1] * (nd + 1) + [count])
+        given = (x, number_of(size), k)
+        at, share = pixel.call(*given), weigh.call(*given)
+        index = at if index is None else _row_major.call(index, given[1], at)
+        weight = share if weight is None else mul.call(weight, share)
+    assert index is not None
+    assert weight is not None
+    taps = index._p.numel // max(n * count, 1)
+    found = gather(
+        reshape(input, [n, c, math.prod(image)]),
+        2,
+        expand(reshape(index, [n, 1, taps * count]), [n, c, taps * count]),
+    )
+    total = reshape(found, [n, c, taps, count]) * reshape(weight, [n, 1, taps, count])
+    total = total.sum(2) if taps > 1 else total
     return titled(reshape(total, [n, c, *places]), f"GridSampler{nd}DBackward0")
