@@ -126,6 +126,7 @@ if TYPE_CHECKING:
     from autodiff.amp import is_autocast_enabled as is_autocast_enabled
     from autodiff.at_top import *  # noqa: F403
     from autodiff.compiled import compile as compile
+    from autodiff.distributions.binomial import binomial as binomial
     from autodiff.func import vmap as vmap
     from autodiff.io import load as load
     from autodiff.io import save as save
@@ -135,6 +136,7 @@ if TYPE_CHECKING:
 _LATE: dict[str, str] = {
     "NonFiniteError": "autodiff.nonfinite",
     "autocast": "autodiff.amp",
+    "binomial": "autodiff.distributions.binomial",
     "compile": "autodiff.compiled",
     "detect_nonfinite": "autodiff.nonfinite",
     "is_autocast_enabled": "autodiff.amp",
@@ -144,10 +146,16 @@ _LATE: dict[str, str] = {
 }
 # What nn.functional has, too, and takes long to import.
 _AT_TOP = """
-adaptive_avg_pool1d avg_pool1d bilinear celu celu_ channel_shuffle conv1d conv2d conv3d
-conv_transpose1d conv_transpose2d conv_transpose3d cosine_similarity dropout embedding group_norm
-hardshrink layer_norm max_pool1d max_pool2d max_pool3d pairwise_distance pixel_shuffle
-pixel_unshuffle prelu rms_norm rrelu rrelu_ selu selu_ threshold threshold_
+adaptive_avg_pool1d adaptive_max_pool1d affine_grid_generator alpha_dropout alpha_dropout_
+avg_pool1d batch_norm bilinear binary_cross_entropy_with_logits celu celu_ channel_shuffle
+constant_pad_nd conv1d conv2d conv3d conv_transpose1d conv_transpose2d conv_transpose3d convolution
+cosine_embedding_loss cosine_similarity ctc_loss dropout dropout_ embedding feature_alpha_dropout
+feature_alpha_dropout_ feature_dropout feature_dropout_ grid_sampler grid_sampler_2d grid_sampler_3d
+group_norm gru gru_cell hardshrink hinge_embedding_loss instance_norm kl_div layer_norm lstm
+lstm_cell margin_ranking_loss max_pool1d max_pool1d_with_indices max_pool2d max_pool3d
+pairwise_distance pixel_shuffle pixel_unshuffle poisson_nll_loss prelu rms_norm rnn_relu
+rnn_relu_cell rnn_tanh rnn_tanh_cell rrelu rrelu_ selu selu_ threshold threshold_
+triplet_margin_loss
 """
 _LATE |= dict.fromkeys(_AT_TOP.split(), "autodiff.at_top")
 

@@ -1,7 +1,7 @@
 """Writes what type checkers and editors read, from the tables of methods and functions.
 
-`python -m autodiff._stubs` writes `_methods.pyi` (what the operations add to Tensor) and
-`functions.pyi`. A test fails while they are stale.
+`python -m autodiff._stubs` writes `_methods.pyi` (what the operations add to Tensor),
+`functions.pyi` and `at_top.pyi`. A test fails while they are stale.
 """
 
 from __future__ import annotations
@@ -169,10 +169,25 @@ def functions_text() -> str:
     return f"{text}\n" + "\n".join(body) + "\n"
 
 
+def at_top_text() -> str:
+    """The text of at_top.pyi."""
+    from autodiff import _AT_TOP, at_top
+
+    made = {name: getattr(at_top, name) for name in sorted(_AT_TOP.split())}
+    own = {name: f for name, f in made.items() if f.__module__ == at_top.__name__}
+    twins = [f"from autodiff.nn.functional import {n} as {n}" for n in made if n not in own]
+    body = [_definition(name, f, False) for name, f in own.items()]
+    header = _header("What PyTorch has at the top, too.", body, own.values()).splitlines()
+    ours = [line for line in header if line.startswith("from autodiff")]
+    rest = [line for line in header if line not in ours]
+    return "\n".join([*rest, *sorted([*ours, *twins]), "", *body]) + "\n"
+
+
 def write() -> None:
-    """Write both files."""
+    """Write the files."""
     (HERE / "_methods.pyi").write_text(methods_text())
     (HERE / "functions.pyi").write_text(functions_text())
+    (HERE / "at_top.pyi").write_text(at_top_text())
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """What PyTorch has at the top, too, of `nn.functional`: imported when it is first asked for.
 
-Most are the functions themselves. Those below take other arguments at the top, as
-PyTorch's do.
+Most are the functions themselves: those of the names that the package keeps, but for the ones
+below, which take other arguments at the top, as PyTorch's do.
 """
 
 from __future__ import annotations
@@ -9,35 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from autodiff import _AT_TOP
+from autodiff.func.stateful import functional_call
 from autodiff.nn import functional as F
-from autodiff.nn.functional import adaptive_avg_pool1d as adaptive_avg_pool1d
-from autodiff.nn.functional import avg_pool1d as avg_pool1d
-from autodiff.nn.functional import bilinear as bilinear
-from autodiff.nn.functional import celu as celu
-from autodiff.nn.functional import celu_ as celu_
-from autodiff.nn.functional import channel_shuffle as channel_shuffle
-from autodiff.nn.functional import conv1d as conv1d
-from autodiff.nn.functional import conv2d as conv2d
-from autodiff.nn.functional import conv3d as conv3d
-from autodiff.nn.functional import conv_transpose1d as conv_transpose1d
-from autodiff.nn.functional import conv_transpose2d as conv_transpose2d
-from autodiff.nn.functional import conv_transpose3d as conv_transpose3d
-from autodiff.nn.functional import cosine_similarity as cosine_similarity
-from autodiff.nn.functional import hardshrink as hardshrink
-from autodiff.nn.functional import max_pool1d as max_pool1d
-from autodiff.nn.functional import max_pool2d as max_pool2d
-from autodiff.nn.functional import max_pool3d as max_pool3d
-from autodiff.nn.functional import pairwise_distance as pairwise_distance
-from autodiff.nn.functional import pixel_shuffle as pixel_shuffle
-from autodiff.nn.functional import pixel_unshuffle as pixel_unshuffle
-from autodiff.nn.functional import prelu as prelu
-from autodiff.nn.functional import rms_norm as rms_norm
-from autodiff.nn.functional import rrelu as rrelu
-from autodiff.nn.functional import rrelu_ as rrelu_
-from autodiff.nn.functional import selu as selu
-from autodiff.nn.functional import selu_ as selu_
-from autodiff.nn.functional import threshold as threshold
-from autodiff.nn.functional import threshold_ as threshold_
+from autodiff.nn.functional import noise
+from autodiff.nn.recurrent import RNNBase
+from autodiff.nn.utils import skip_init
+from autodiff.ops.cells import CELLS, cell_step
 from autodiff.ops.guard import guarded, strict
 from autodiff.tensor import Tensor
 
@@ -103,11 +81,356 @@ def embedding(
     return F.embedding(indices, weight, pad, scale_grad_by_freq=scale_grad_by_freq)
 
 
-@_strict
-def dropout(input: Tensor, p: float, train: bool) -> Tensor:
-    """`nn.functional.dropout`, with every argument.
+def _dropping(name: str, drop: Any, by_feature: bool, inplace: bool) -> Any:
+    def function(input: Tensor, p: float, train: bool) -> Tensor:
+        y: Tensor = drop(name, input, _probability(p), train, inplace, by_feature)
+        return y
 
-    >>> ad.dropout(ad.ones(2), 0.5, False)
-    tensor([1., 1.])
+    function.__name__ = function.__qualname__ = name
+    what = "channels, in place of elements" if by_feature else "elements"
+    function.__doc__ = (
+        f"{'Writes over' if inplace else 'Gives'} the input with {what}, dropped with probability "
+        f"p where `train`; see `nn.functional.{name.rstrip('_').replace('feature_d', 'd')}`.\n\n"
+        f">>> ad.{name}(ad.ones(2), 0.5, False)\ntensor([1., 1.])"
+    )
+    return _strict(function)
+
+
+_DROPS = {"dropout": (noise.drop, False), "feature_dropout": (noise.drop, True),
+          "alpha_dropout": (noise.alpha_drop, False),
+          "feature_alpha_dropout": (noise.alpha_drop, True)}  # fmt: skip
+for _name, _how in _DROPS.items():
+    globals()[_name] = _dropping(_name, *_how, False)
+    globals()[f"{_name}_"] = _dropping(f"{_name}_", *_how, True)
+
+
+# ---- norms ----
+
+
+@_strict
+def batch_norm(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    training: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool,
+) -> Tensor:
+    """`nn.functional.batch_norm`, with every argument; `cudnn_enabled` changes nothing.
+
+    >>> ad.batch_norm(ad.tensor([[1.0], [3.0]]), None, None, None, None, True, 0.1, 1e-5, False)
+    tensor([[-1.0000],
+            [ 1.0000]])
     """
-    return F.dropout(input, _probability(p), train)
+    return F.batch_norm(
+        input, running_mean, running_var, weight, bias, training, momentum=momentum, eps=eps
+    )
+
+
+@_strict
+def instance_norm(
+    input: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    use_input_stats: bool,
+    momentum: float,
+    eps: float,
+    cudnn_enabled: bool,
+) -> Tensor:
+    """`nn.functional.instance_norm`, with every argument; `cudnn_enabled` changes nothing.
+
+    >>> ad.instance_norm(ad.tensor([[[1.0, 3.0]]]), None, None, None, None, True, 0.1, 1e-5, False)
+    tensor([[[-1.0000,  1.0000]]])
+    """
+    return F.instance_norm(
+        input, running_mean, running_var, weight, bias, use_input_stats, momentum, eps
+    )
+
+
+# ---- losses, whose reduction is a number: 0 none (their default at the top), 1 mean, 2 sum ----
+
+
+def _named(reduction: int) -> str:
+    return {1: "mean", 2: "sum"}.get(reduction, "none")
+
+
+@_strict
+def kl_div(
+    input: Tensor, target: Tensor, reduction: int = 0, *, log_target: bool = False
+) -> Tensor:
+    """`nn.functional.kl_div`, the reduction by number: 0 none, 1 mean, 2 sum.
+
+    >>> ad.kl_div(ad.zeros(2), ad.ones(2), 2)
+    tensor(0.)
+    """
+    return F.kl_div(input, target, reduction=_named(reduction), log_target=log_target)
+
+
+@_strict
+def ctc_loss(
+    log_probs: Tensor,
+    targets: Tensor,
+    input_lengths: Any,
+    target_lengths: Any,
+    blank: int = 0,
+    reduction: int = 0,
+    zero_infinity: bool = False,
+) -> Tensor:
+    """`nn.functional.ctc_loss`, the reduction by number: 0 none, 1 mean, 2 sum.
+
+    >>> ad.ctc_loss(ad.full((2, 1, 2), 0.5).log(), ad.tensor([[1]]), [2], [1], 0, 2)
+    tensor(0.2877)
+    """
+    lengths = (input_lengths, target_lengths)
+    how = _named(reduction)
+    return F.ctc_loss(log_probs, targets, *lengths, blank, how, zero_infinity)
+
+
+@_strict
+def binary_cross_entropy_with_logits(
+    input: Tensor,
+    target: Tensor,
+    weight: Tensor | None = None,
+    pos_weight: Tensor | None = None,
+    reduction: int = 0,
+) -> Tensor:
+    """`nn.functional.binary_cross_entropy_with_logits`, the reduction by number: 0 none, 1 mean,
+    2 sum.
+
+    >>> ad.binary_cross_entropy_with_logits(ad.zeros(2), ad.ones(2), None, None, 1)
+    tensor(0.6931)
+    """
+    return F.binary_cross_entropy_with_logits(
+        input, target, weight, reduction=_named(reduction), pos_weight=pos_weight
+    )
+
+
+@_strict
+def cosine_embedding_loss(
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: int = 0
+) -> Tensor:
+    """`nn.functional.cosine_embedding_loss`, the reduction by number: 0 none, 1 mean, 2 sum.
+
+    >>> ad.cosine_embedding_loss(ad.ones(1, 2), ad.ones(1, 2), ad.tensor([-1]), 0.5)
+    tensor([0.5000])
+    """
+    return F.cosine_embedding_loss(input1, input2, target, margin, reduction=_named(reduction))
+
+
+@_strict
+def hinge_embedding_loss(
+    input: Tensor, target: Tensor, margin: float = 1.0, reduction: int = 0
+) -> Tensor:
+    """`nn.functional.hinge_embedding_loss`, the reduction by number: 0 none, 1 mean, 2 sum.
+
+    >>> ad.hinge_embedding_loss(ad.tensor([0.5, 0.25]), ad.tensor([1.0, -1.0]), 1.0, 0)
+    tensor([0.5000, 0.7500])
+    """
+    return F.hinge_embedding_loss(input, target, margin, reduction=_named(reduction))
+
+
+@_strict
+def margin_ranking_loss(
+    input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0.0, reduction: int = 0
+) -> Tensor:
+    """`nn.functional.margin_ranking_loss`, the reduction by number: 0 none, 1 mean, 2 sum.
+
+    >>> ad.margin_ranking_loss(ad.ones(2), ad.zeros(2), ad.tensor([1.0, -1.0]), 0.5, 2)
+    tensor(1.5000)
+    """
+    return F.margin_ranking_loss(input1, input2, target, margin, reduction=_named(reduction))
+
+
+@_strict
+def poisson_nll_loss(
+    input: Tensor, target: Tensor, log_input: bool, full: bool, eps: float, reduction: int
+) -> Tensor:
+    """`nn.functional.poisson_nll_loss`, with every argument; the reduction by number: 0 none, 1
+    mean, 2 sum.
+
+    >>> ad.poisson_nll_loss(ad.zeros(2), ad.ones(2), True, False, 1e-8, 1)
+    tensor(1.)
+    """
+    how = _named(reduction)
+    return F.poisson_nll_loss(input, target, log_input, full, eps=eps, reduction=how)
+
+
+@_strict
+def triplet_margin_loss(
+    anchor: Tensor,
+    positive: Tensor,
+    negative: Tensor,
+    margin: float = 1.0,
+    p: float = 2.0,
+    eps: float = 1e-6,
+    swap: bool = False,
+    reduction: int = 0,
+) -> Tensor:
+    """`nn.functional.triplet_margin_loss`, the reduction by number: 0 none, 1 mean, 2 sum.
+
+    >>> ad.triplet_margin_loss(ad.zeros(1, 1), ad.zeros(1, 1), ad.ones(1, 1), 2.0)
+    tensor([1.0000])
+    """
+    how = _named(reduction)
+    return F.triplet_margin_loss(anchor, positive, negative, margin, p, eps, swap, reduction=how)
+
+
+# ---- images ----
+
+
+@_strict
+def adaptive_max_pool1d(input: Tensor, output_size: Any) -> tuple[Tensor, Tensor]:
+    """`nn.functional.adaptive_max_pool1d_with_indices`.
+
+    >>> ad.adaptive_max_pool1d(ad.arange(4.0).view(1, 4), 2)
+    (tensor([[1., 3.]]), tensor([[1, 3]]))
+    """
+    return F.adaptive_max_pool1d_with_indices(input, output_size)
+
+
+@_strict
+def constant_pad_nd(input: Tensor, pad: Sequence[int], value: float = 0) -> Tensor:
+    """`nn.functional.pad` with a constant.
+
+    >>> ad.constant_pad_nd(ad.ones(2), [1, 0], 5)
+    tensor([5., 1., 1.])
+    """
+    return F.pad(input, pad, "constant", value)
+
+
+@_strict
+def affine_grid_generator(theta: Tensor, size: Sequence[int], align_corners: bool) -> Tensor:
+    """`nn.functional.affine_grid`.
+
+    >>> ad.affine_grid_generator(ad.eye(3)[None, :2], [1, 1, 1, 2], True)
+    tensor([[[[-1.,  0.],
+              [ 1.,  0.]]]])
+    """
+    return F.affine_grid(theta, size, align_corners)
+
+
+@_strict
+def grid_sampler(
+    input: Tensor, grid: Tensor, interpolation_mode: int, padding_mode: int, align_corners: bool
+) -> Tensor:
+    """`nn.functional.grid_sample`, modes by number: 0 bilinear, 1 nearest, 2 bicubic; 0 zeros, 1
+    border, 2 reflection.
+
+    >>> ad.grid_sampler(ad.eye(2)[None, None], ad.zeros(1, 1, 1, 2), 0, 0, True)
+    tensor([[[[0.5000]]]])
+    """
+    modes, paddings = ("bilinear", "nearest", "bicubic"), ("zeros", "border", "reflection")
+    for value in (interpolation_mode, padding_mode):
+        if not 0 <= value < 3:
+            raise RuntimeError(f"grid_sampler(): a mode is 0, 1 or 2, not {value}")
+    how = (modes[interpolation_mode], paddings[padding_mode])
+    return F.grid_sample(input, grid, *how, align_corners)
+
+
+grid_sampler_2d = grid_sampler_3d = grid_sampler
+
+
+@_strict
+def convolution(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    transposed: bool,
+    output_padding: Any,
+    groups: int,
+) -> Tensor:
+    """`nn.functional.conv1d`, `conv2d` or `conv3d`, or where `transposed` `conv_transpose1d`,
+    `conv_transpose2d` or `conv_transpose3d`, by the dimensions of the weight.
+
+    >>> ad.convolution(ad.ones(1, 1, 3), ad.ones(1, 1, 2), None, [1], [0], [1], False, [0], 1)
+    tensor([[[2., 2.]]])
+    """
+    nd = weight.ndim - 2
+    if nd not in (1, 2, 3):
+        raise RuntimeError(f"convolution(): weight must have 3 to 5 dimensions, not {weight.ndim}")
+    if transposed:
+        call = getattr(F, f"conv_transpose{nd}d")
+        return call(input, weight, bias, stride, padding, output_padding, groups, dilation)  # type: ignore[no-any-return]
+    return getattr(F, f"conv{nd}d")(input, weight, bias, stride, padding, dilation, groups)  # type: ignore[no-any-return]
+
+
+# ---- recurrent layers ----
+
+
+def _cell_of(name: str, kind: str) -> Any:
+    def function(
+        input: Tensor,
+        hx: Any,
+        w_ih: Tensor,
+        w_hh: Tensor,
+        b_ih: Tensor | None = None,
+        b_hh: Tensor | None = None,
+    ) -> Any:
+        state = tuple(hx) if kind == "LSTM" else (hx,)
+        after = cell_step(F.linear(input, w_ih, b_ih), kind, state, w_hh, b_hh, None)
+        return tuple(after) if kind == "LSTM" else after[0]
+
+    function.__name__ = function.__qualname__ = name
+    state = "[ad.zeros(1, 1)] * 2" if kind == "LSTM" else "ad.zeros(1, 1)"
+    gates = CELLS[kind].gates
+    function.__doc__ = (
+        f"A step of `nn.{kind.partition('_')[0]}Cell` of these weights, from a state.\n\n"
+        f">>> y = ad.{name}(ad.ones(1, 2), {state}, ad.ones({gates}, 2), ad.ones({gates}, 1))\n"
+        f">>> y{'[0]' * (kind == 'LSTM')}.shape\ntorch.Size([1, 1])"
+    )
+    return _strict(function)
+
+
+def _layer_of(name: str, kind: str) -> Any:
+    def function(
+        input: Tensor,
+        hx: Any,
+        params: Sequence[Tensor],
+        has_biases: bool,
+        num_layers: int,
+        dropout: float,
+        train: bool,
+        bidirectional: bool,
+        batch_first: bool,
+    ) -> Any:
+        h, hidden = (hx[0] if kind == "LSTM" else hx), params[1].shape[0] // CELLS[kind].gates
+        width = h.shape[-1] if h.shape[-1] != hidden else 0
+        sizes = (input.shape[-1], hidden, num_layers, has_biases, batch_first, dropout)
+        layer = skip_init(RNNBase, kind, *sizes, bidirectional, width).train(train)
+        names = [each for each, _ in layer.named_parameters()]
+        if len(names) != len(params):
+            raise RuntimeError(f"{name}(): got {len(params)} weights, but needs {len(names)}")
+        y, after = functional_call(layer, dict(zip(names, params, strict=True)), (input, hx))
+        return (y, *after) if kind == "LSTM" else (y, after)
+
+    function.__name__ = function.__qualname__ = name
+    layer = "RNN" if kind.startswith("RNN") else kind
+    state = "ad.zeros(1, 1, 1)"
+    state = f"[{state}] * 2" if kind == "LSTM" else state
+    gates = CELLS[kind].gates
+    weights = f"[ad.ones({gates}, 2), ad.ones({gates}, 1)]"
+    function.__doc__ = (
+        f"`nn.{layer}` of these weights, from a state: the outputs, and the state after.\n\n"
+        f">>> found = ad.{name}(ad.ones(3, 1, 2), {state}, {weights},\n"
+        "...     False, 1, 0.0, False, False, False)\n>>> found[0].shape\ntorch.Size([3, 1, 1])"
+    )
+    return _strict(function)
+
+
+for _kind in CELLS:
+    _name = _kind.lower()
+    globals()[f"{_name}_cell"] = _cell_of(f"{_name}_cell", _kind)
+    globals()[_name] = _layer_of(_name, _kind)
+
+
+for _name in _AT_TOP.split():
+    if _name not in globals():
+        globals()[_name] = getattr(F, _name)

@@ -60,6 +60,7 @@ from autodiff.ops import (
 )
 from autodiff.ops.guard import guarded
 from autodiff.ops.keywords import placed, with_out, with_outs
+from autodiff.tensor import Tensor
 
 _BY_MODULE: dict[Any, str] = {
     anomaly: "is_anomaly_check_nan_enabled is_anomaly_enabled set_anomaly_enabled",
@@ -69,9 +70,11 @@ _BY_MODULE: dict[Any, str] = {
     views: "reshape permute transpose t select narrow squeeze unsqueeze flatten clone",
     settings: "use_deterministic_algorithms are_deterministic_algorithms_enabled can_cast "
     "is_deterministic_algorithms_warn_only_enabled set_float32_matmul_precision "
-    "get_float32_matmul_precision set_default_device get_default_device",
+    "get_float32_matmul_precision set_default_device get_default_device set_default_tensor_type "
+    "get_num_interop_threads set_num_interop_threads set_flush_denormal compiled_with_cxx11_abi",
     storage: "empty_strided frombuffer narrow_copy",
-    typed: "scalar_tensor asarray is_same_size is_signed is_inference get_device",
+    typed: "scalar_tensor asarray is_same_size is_signed is_inference get_device "
+    "typename is_storage",
     equations: "cholesky_solve cholesky_inverse matrix_exp",
     powers: "float_power ldexp gcd lcm",
     tallies: "mode histc histogram",
@@ -99,7 +102,7 @@ _BY_MODULE: dict[Any, str] = {
     chains: "chain_matmul",
     covariance: "cov corrcoef",
     derived: "aminmax argwhere bincount count_nonzero diff dist nansum norm",
-    norms: "cdist",
+    norms: "cdist frobenius_norm nuclear_norm",
     einsum: "einsum",
     gather: "gather take_along_dim nonzero",
     indexing: "index_select index_add masked_select",
@@ -135,9 +138,9 @@ _WITH_OUTS = "aminmax max min mode histogram sort topk argsort log_softmax softm
 _IN_PLACE = """
 abs_ acos_ acosh_ addmv_ arccos_ arccosh_ arcsin_ arcsinh_ arctan_ arctanh_ as_strided_ asin_
 asinh_ atan_ atanh_ ceil_ clamp_ clamp_max_ clamp_min_ clip_ cos_ cosh_ deg2rad_ erf_ erfc_ exp2_
-exp_ expm1_ fill_ fix_ floor_ frac_ i0_ index_put_ log10_ log1p_ log2_ log_ logit_ nan_to_num_ neg_
-negative_ rad2deg_ reciprocal_ relu_ resize_as_ round_ rsqrt_ sigmoid_ sin_ sinc_ sinh_ sqrt_
-square_ tan_ tanh_ trunc_ xlogy_ zero_
+exp_ expm1_ fill_ fix_ floor_ frac_ gcd_ i0_ index_put_ lcm_ ldexp_ log10_ log1p_ log2_
+log_ logit_ nan_to_num_ neg_ negative_ rad2deg_ reciprocal_ relu_ resize_as_ round_ rsqrt_
+sigmoid_ sin_ sinc_ sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_
 """
 _MAKERS = """
 tensor as_tensor asarray scalar_tensor arange empty empty_like empty_strided eye full full_like
@@ -161,6 +164,7 @@ def _table() -> dict[str, Callable[..., Any]]:
     table |= {name: guarded(METHODS[name]) for name in _IN_PLACE.split()}
     table |= {name: guarded(function) for name, function in typed.MAKERS.items()}
     table |= {name: guarded(function) for name, function in matrix_names.AT_TOP.items()}
+    table |= {name: guarded(getattr(Tensor, name)) for name in ("detach", "detach_")}
     return table | {
         "broadcast_to": guarded(views.expand),
         "concat": table["cat"],

@@ -10,7 +10,7 @@ from typing import Any
 from autodiff.anomaly import line_of, state
 from autodiff.hooks import NodeHooks, hooks_now
 from autodiff.native import lib
-from autodiff.node import AccumulateGrad, Cotangents, Node, mode, set_grad
+from autodiff.node import AccumulateGrad, Cotangents, GradientEdge, Node, mode, set_grad
 from autodiff.tensor import Tensor, live_node, own
 
 __all__ = ["backward", "grad", "grad_between"]
@@ -359,9 +359,9 @@ def _walk(
 
 
 def _as_tuple(x: Any) -> tuple[Any, ...]:
-    if isinstance(x, (tuple, list)):
+    if isinstance(x, (tuple, list)) and not isinstance(x, GradientEdge):
         return tuple(x)
-    one = isinstance(x, (Tensor, str, bytes)) or not isinstance(x, Iterable)
+    one = isinstance(x, (Tensor, str, bytes, GradientEdge)) or not isinstance(x, Iterable)
     return (x,) if one else tuple(x)
 
 
@@ -409,7 +409,10 @@ def backward(
     found = grad(outputs, leaves, gradients, keep, create_graph, allow_unused=True)
     hooks = hooks_now()
     for x, g in zip(leaves, found, strict=True):
-        if g is not None and not x.retains_grad:  # which the walk kept already
+        if isinstance(x, GradientEdge):
+            if g is not None and isinstance(x.node, AccumulateGrad):
+                _arrive(x.node, g, False, create_graph, hooks.get(x.node))
+        elif g is not None and not x.retains_grad:  # which the walk kept already
             _arrive(x._accumulator(), g, False, create_graph, hooks.get(x._acc))
 
 
@@ -425,6 +428,9 @@ def _targets(xs: tuple[Any, ...]) -> list[Node]:
     """The nodes of inputs. TypeError for other than tensors, RuntimeError for those without."""
     found = []
     for x in xs:
+        if isinstance(x, GradientEdge):
+            found.append(x.node)
+            continue
         if not isinstance(x, Tensor):
             raise TypeError(f"grad: inputs must be Tensors, but got {type(x).__name__}")
         node = live_node(x)
@@ -432,6 +438,15 @@ def _targets(xs: tuple[Any, ...]) -> list[Node]:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
         found.append(node)
     return found
+
+
+def _zeros_of(x: Any) -> Tensor:
+    if isinstance(x, GradientEdge):
+        raise RuntimeError(
+            "materialize_grads cannot be used when the given input is a GradientEdge"
+        )
+    zeros: Tensor = x.new_zeros(x.shape)
+    return zeros
 
 
 def grad(
@@ -450,7 +465,8 @@ def grad(
     RuntimeError where an input does not require grad, or was not used (unless `allow_unused`,
     which gives None, or `materialize_grads`, which gives zeros). With `is_grads_batched`, each of
     `grad_outputs` has a dimension in front, and so have the gradients: one backward pass for all.
-    `only_inputs` is True, whatever is given. Of a dict of inputs, a dict.
+    `only_inputs` is True, whatever is given. Of a dict of inputs, a dict. An input may also be what
+    `autograd.graph.get_gradient_edge` gives of one.
 
     >>> x = ad.tensor(2.0, requires_grad=True)
     >>> (slope,) = ad.autograd.grad(x**3, x, create_graph=True)
@@ -483,9 +499,7 @@ def grad(
     walk = _walk(ys, gradients, keep, create_graph, set(nodes), "grad")
     found = [walk.captured.get(node) for node in nodes]
     if materialize_grads:
-        return tuple(
-            x.new_zeros(x.shape) if g is None else g for x, g in zip(xs, found, strict=True)
-        )
+        return tuple(_zeros_of(x) if g is None else g for x, g in zip(xs, found, strict=True))
     if not allow_unused and any(g is None for g in found):
         raise RuntimeError(
             "One of the differentiated Tensors appears to not have been used in the graph. Set "

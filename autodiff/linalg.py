@@ -47,6 +47,7 @@ lu_solve = guarded(_lu.lu_solve)
 
 cond = guarded(equations.cond)
 diagonal = guarded(equations.diagonal)
+householder_product = guarded(equations.householder_product)
 lstsq = with_outs(equations.lstsq)
 matrix_exp = guarded(equations.matrix_exp)
 solve_ex = with_outs(equations.solve_ex)
@@ -73,6 +74,7 @@ __all__ = [
     "diagonal",
     "eigh",
     "eigvalsh",
+    "householder_product",
     "inv",
     "inv_ex",
     "lstsq",

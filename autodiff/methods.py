@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -47,6 +48,7 @@ from autodiff.ops import (
     scan,
     scatter,
     searching,
+    shared,
     sorting,
     splitting,
     statistics,
@@ -192,6 +194,29 @@ def _where(self: Tensor, condition: Any, other: Any) -> Tensor:
     return arithmetic.where(condition, self, other)  # type: ignore[no-any-return]
 
 
+def _of_nn(name: str, *args: Any) -> Tensor:
+    found: Tensor = getattr(importlib.import_module("autodiff.nn.functional"), name)(*args)
+    return found
+
+
+def _hardshrink(self: Tensor, lambd: float = 0.5) -> Tensor:
+    """`nn.functional.hardshrink`: 0 within [-lambd, lambd].
+
+    >>> ad.tensor([-1.0, 0.3]).hardshrink()
+    tensor([-1.,  0.])
+    """
+    return _of_nn("hardshrink", self, lambd)
+
+
+def _prelu(self: Tensor, weight: Tensor) -> Tensor:
+    """`nn.functional.prelu`: the weight times what is below 0.
+
+    >>> ad.tensor([-1.0, 1.0]).prelu(ad.tensor([0.5]))
+    tensor([-0.5000,  1.0000])
+    """
+    return _of_nn("prelu", self, weight)
+
+
 def _converter(name: str, d: dtypes.dtype) -> Callable[[Tensor], Tensor]:
     def method(self: Tensor) -> Tensor:
         return cast.to_dtype(self, d)  # type: ignore[no-any-return]
@@ -318,7 +343,8 @@ _BY_MODULE: dict[Any, str] = {
     embedded: "select_scatter slice_scatter diagonal_scatter as_strided_scatter index_reduce",
     storage: "storage untyped_storage is_set_to resize_ resize_as_ set_ new_empty_strided "
     "narrow_copy",
-    typed: "new is_same_size is_signed get_device ndimension apply_",
+    shared: "is_shared share_memory_ is_pinned pin_memory",
+    typed: "new is_same_size is_signed get_device ndimension apply_ map_ map2_",
     draws: "uniform_ normal_ log_normal_ exponential_ cauchy_ geometric_ bernoulli_ random_",
     random: "bernoulli multinomial",
     cast: "to",
@@ -370,6 +396,8 @@ def _methods() -> dict[str, Callable[..., Any]]:
         "view_as": guarded(_view_as, method=True),
         "polygamma": guarded(_polygamma, method=True),
         "type_as": guarded(_type_as, method=True),
+        "hardshrink": _hardshrink,
+        "prelu": _prelu,
         "where": _where,
         "type": _type,
         "__reversed__": _reversed,
@@ -432,6 +460,9 @@ ALIASES = {
     "subtract_": "sub_",
     "true_divide_": "div_",
     "broadcast_to": "expand",
+    "unsafe_chunk": "chunk",
+    "unsafe_split": "split",
+    "unsafe_split_with_sizes": "split_with_sizes",
 }
 METHODS = _methods()
 del METHODS["real"]  # which is a property

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autodiff.anomaly import line_of
 from autodiff.changes import changes, recorder_here
@@ -111,6 +111,18 @@ class Node:
 
     def __repr__(self) -> str:
         return f"<{self.name()} object at {hex(id(self))}>"
+
+
+class GradientEdge(NamedTuple):
+    """Where a gradient arrives: what `get_gradient_edge` gives.
+
+    >>> ad.autograd.graph.get_gradient_edge(ad.ones(1, requires_grad=True)).output_nr
+    0
+    """
+
+    node: Node
+    output_nr: int
+    ownership_token: Node | None = None
 
 
 class Pending:

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import Any, SupportsIndex, TypeVar
 
 from autodiff import dtypes
-from autodiff.changes import changed_of
+from autodiff.changes import changed_of, changes, recorder_here
 from autodiff.descriptor import fresh
 from autodiff.hooks import RemovableHandle, add_hook, hooks_of
 from autodiff.native import error, ffi, lib, looked_at
@@ -120,6 +120,12 @@ class Tensor(Valued):
             self._acc = AccumulateGrad(self)
         return self._acc
 
+    def _asked(self) -> AccumulateGrad | None:
+        """What holds the gradient; None where there is none, and no recording relies on that."""
+        if self._acc is None and changes.recorder is not None and recorder_here():
+            return self._accumulator() if live_node(self) is None else None
+        return self._acc
+
     @property
     def is_leaf(self) -> bool:
         """Whether no recorded operation made this tensor.
@@ -150,17 +156,17 @@ class Tensor(Valued):
         >>> x.grad
         tensor([3., 3.])
         """
-        if self._acc is None:
+        if (leaf := self._asked()) is None:
             if live_node(self) is not None:
                 warnings.warn(_NO_GRAD_KEPT, UserWarning, stacklevel=2)
             return None
-        return self._acc.gradient()
+        return leaf.gradient()
 
     @grad.setter
     def grad(self, value: Tensor | None) -> None:
         if value is None:
-            if self._acc is not None:
-                self._acc.put(None)
+            if leaf := self._asked():
+                leaf.put(None)
             return
         if not isinstance(value, Tensor):
             raise TypeError(

@@ -32,7 +32,7 @@ LAYERS = [
     ["gradcheck"],
     ["autograd", "random"],
     ["nn"],
-    ["at_top", "optim"],
+    ["optim"],
 ]
 HEAVY = {"numpy", "matplotlib", "hypothesis", "torch", "cffi", "setuptools", "pytest"}
 MAY_BE_HEAVY = {"testing": {"hypothesis"}, "_build": {"cffi"}}

@@ -85,7 +85,7 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "bools have no norm and no convolution, and a str is no size",
     ),
     (
-        r"functional|multi_grad_hook|nn\.\w+\(|torch\.(split|tensordot|norm)\(|fuse_\w+_weights\(",
+        r"functional|multi_grad_hook|get_gradient_edge|nn\.\w+\(|torch\.(split|tensordot|norm)\(|fuse_\w+_weights\(",
         "AttributeError",
         "TypeError",
         "what is no tensor is a TypeError, also where PyTorch asks it for an attribute first",
@@ -131,6 +131,12 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "ok|TypeError",
         "RuntimeError|ok",
         "a weight has rows, and a batch norm may have neither weight nor bias",
+    ),
+    (
+        r"torch\.((rnn_tanh|rnn_relu|gru|lstm)(_cell)?|instance_norm)\(",
+        "ok|IndexError|RuntimeError|NotImplementedError",
+        "RuntimeError|ValueError",
+        "refused as the layers refuse it",
     ),
     (r"narrow_copy\(", "RuntimeError", "IndexError", "refused as narrow refuses it"),
     (r"rot90\(.*2\*\*70", "ValueError", "ok", "turns are counted modulo four"),
@@ -394,7 +400,7 @@ WITHOUT_ROW = {
     "Generator": "__reduce__ __setstate__",
     "dtype": "__repr__ __reduce__ __setattr__ __delattr__ is_complex=",
     "random": "Generator default_generator",
-    "autograd.graph": "disable_saved_tensors_hooks",
+    "autograd.graph": "disable_saved_tensors_hooks GradientEdge",
     "autograd": "functional graph Function gradcheck gradgradcheck "  # [lines] has them
     "is_anomaly_enabled is_anomaly_check_nan_enabled is_grad_enabled",
     "nn": "Module functional init parallel utils Neuron MLP",
@@ -472,7 +478,8 @@ SECTIONS = [*MODULES, *with_subclasses()]
 def public_names(section: str) -> set[str]:
     """The names of a section: those that a module exports, or the attributes of a class."""
     if section == "torch":
-        late = {n for n in ad._LATE if getattr(ad, n).__module__ == "autodiff.at_top"}
+        late = {n for n in ad._AT_TOP.split() if getattr(ad, n).__module__ == "autodiff.at_top"}
+        late |= {"binomial"}
         return {*ad.__all__, *late}
     if section in MODULES:
         return set(MODULES[section].__all__)

@@ -232,3 +232,64 @@ def test_copies_and_pickles_are_compiled_anew(again: Callable[..., Any]) -> None
     with ad.no_grad():
         net.weight.zero_()
     assert bits(twin(ad.ones(1, 3))) != bits(net(ad.ones(1, 3)))
+
+
+def test_tuples_that_are_made_anew_are_compared() -> None:
+    class Grid:
+        rows = 3
+
+        @property
+        def size(self) -> tuple[int, int]:
+            return (self.rows, 2)
+
+    grid, array = Grid(), np.ones((3, 2))
+
+    def fn(x: ad.Tensor, like: tuple[int, ...]) -> Any:
+        y = x.reshape(like).expand(grid.size) * array.shape[0]
+        return y, y.shape
+
+    compiled, x = ad.compile(fn), ad.ones(2)
+    for rows, like in [(3, ad.ones(1, 2))] * 3 + [(4, ad.ones(1, 2))] * 3 + [(4, ad.ones(2))] * 3:
+        grid.rows = rows
+        (y, size), (want, shape) = compiled(x, like.shape), fn(x, like.shape)
+        assert (bits(y), size, type(size)) == (bits(want), shape, type(shape))
+    array.resize((6, 1), refcheck=False)
+    assert compiled(x, x.shape)[0].tolist() == fn(x, x.shape)[0].tolist()
+    assert (compiled.stats().runs, compiled.stats().eager) == (6, ())
+
+
+@pytest.mark.parametrize("clear", [True, False])
+def test_a_tensor_that_never_had_a_gradient_may_have_one_later(clear: bool) -> None:
+    def train(compiles: bool) -> list[Any]:
+        p, frozen = nn.Parameter(ad.ones(2)), nn.Parameter(ad.ones(2), requires_grad=False)
+        optimizer = optim.SGD([p, frozen], lr=0.1)
+
+        def step(x: ad.Tensor) -> ad.Tensor:
+            p.grad = None
+            if clear:
+                frozen.grad = None
+            loss = (x * p * frozen).sum()
+            loss.backward()
+            optimizer.step()
+            return loss.detach()
+
+        run: Any = ad.compile(step) if compiles else step
+        found = []
+        for i in range(10):
+            frozen.requires_grad_(i in (3, 4, 7))
+            if i in (6, 9):
+                frozen.grad = ad.ones(2)
+            found.append(bits([run(ad.ones(2)), p, frozen]))
+            found.append(None if frozen.grad is None else bits(frozen.grad))
+        assert not compiles or run.stats().runs
+        return found
+
+    assert train(True) == train(False)
+
+
+def test_members_of_a_batch_are_asked_for_their_gradients() -> None:
+    compiled = ad.compile(
+        lambda x: ad.func.vmap(lambda row: 2 * row if row.grad is None else row)(x)
+    )
+    for _ in range(3):
+        assert compiled(ad.ones(2, 3)).tolist() == [[2.0] * 3] * 2

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import json
+import os
+import pickle
 from collections.abc import Callable
 from typing import Any
 
@@ -11,7 +14,7 @@ from golden.record_names import GOLDEN, PLAIN, SMOOTH, derivatives, outcome
 from golden.recording import alike
 
 import autodiff as ad
-from autodiff import at_top
+from autodiff.ops import shared as shared_memory
 
 RECORDED = json.loads(GOLDEN.read_text())
 
@@ -30,9 +33,10 @@ def test_calls_end_as_pytorchs(text: str) -> None:
     assert alike(got, wanted, 1e-5), f"{got}, not {wanted}"
 
 
-def test_what_is_late_is_what_there_is() -> None:
-    own = {n for n in vars(at_top) if callable(getattr(at_top, n)) and not n.startswith("_")}
-    assert own - {"Any", "Sequence", "Tensor", "guarded", "strict"} == set(ad._AT_TOP.split())
+def test_what_is_at_the_top_is_of_nn_or_its_own() -> None:
+    for name in ad._AT_TOP.split():
+        own = getattr(ad, name).__module__ == "autodiff.at_top"
+        assert own or getattr(ad, name) is getattr(ad.nn.functional, name)
 
 
 GIVEN = [lambda base: base.resize_(9), lambda base: base.set_(ad.ones(4))]
@@ -67,3 +71,48 @@ def test_rows_of_no_columns_have_no_distance(p: float) -> None:
     x = ad.zeros(3, 0)
     assert ad.cdist(x, x, p).tolist() == [[0.0] * 3] * 3
     assert ad.pdist(x, p).tolist() == [0.0] * 3
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_forked_processes_write_to_shared_memory() -> None:
+    """And to that alone; a view of it, transposed, keeps its shape, strides and dtype."""
+    shared = ad.arange(6).reshape(2, 3).t().share_memory_()
+    own, layer = ad.zeros(2), ad.nn.Linear(2, 1).share_memory()
+    assert shared.is_shared()
+    assert shared[1:].is_shared()
+    assert not own.is_shared()
+    assert (shared.tolist(), shared.stride()) == ([[0, 3], [1, 4], [2, 5]], (1, 3))
+    child = os.fork()
+    if not child:
+        with ad.no_grad():
+            for x in (shared[0], own, layer.weight):
+                x.fill_(7)
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert shared.tolist() == [[7, 7], [1, 4], [2, 5]]
+    assert own.tolist() == [0, 0]
+    assert layer.weight.tolist() == [[7, 7]]
+    assert layer.weight.is_leaf
+
+
+def test_shared_memory_is_given_back() -> None:
+    before = len(shared_memory._BLOCKS)
+    x = ad.ones(3).share_memory_()
+    view = x[1:]
+    del x
+    assert view.tolist() == [1, 1]
+    assert len(shared_memory._BLOCKS) == before + 1
+    del view
+    assert len(shared_memory._BLOCKS) == before
+
+
+def test_an_uninitialized_buffer_is_held_until_it_has_a_shape() -> None:
+    module = ad.nn.Module()
+    module.rates = ad.nn.UninitializedBuffer(dtype=ad.float64)
+    kept = [copy.deepcopy(module.rates), pickle.loads(pickle.dumps(module.rates))]
+    assert [repr(x) for x in kept] == ["<UninitializedBuffer>"] * 2
+    module.rates.materialize((2,))
+    assert module.state_dict()["rates"].shape == (2,)
+    assert module.rates.dtype is ad.float64
+    assert type(module.rates) is ad.nn.Buffer

@@ -26,6 +26,11 @@ def test_functions_are_fresh() -> None:
     assert text == _stubs.functions_text(), f"functions.pyi {ADVICE}"
 
 
+def test_functions_at_the_top_are_fresh() -> None:
+    text = (FOLDER / "at_top.pyi").read_text()
+    assert text == _stubs.at_top_text(), f"at_top.pyi {ADVICE}"
+
+
 def test_every_method_is_declared_once() -> None:
     tree = ast.parse(_stubs.methods_text())
     (body,) = [node.body for node in tree.body if isinstance(node, ast.ClassDef)]

@@ -15,6 +15,7 @@ Step = Callable[[], ad.Tensor]
 WIDTH = 96
 CONTAINERS = {
     *("Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"),
+    "RNNCellBase",
     *("DataParallel", "MLP", "Neuron"),  # made of others
 }
 # What takes more than one tensor, or gives another width.

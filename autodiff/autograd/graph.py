@@ -14,12 +14,15 @@ from autodiff.grad_mode import no_grad
 from autodiff.graph import walking
 from autodiff.hooks import RemovableHandle
 from autodiff.native import error, lib, operand_text
+from autodiff.node import GradientEdge as GradientEdge
 from autodiff.node import Node as Node
 from autodiff.node import recomputed, version_sum
 from autodiff.tensor import Tensor, live_node, wrap
 
 __all__ = [
+    "GradientEdge",
     "disable_saved_tensors_hooks",
+    "get_gradient_edge",
     "increment_version",
     "register_multi_grad_hook",
     "save_on_cpu",
@@ -147,6 +150,26 @@ def disable_saved_tensors_hooks(error_message: Any) -> Iterator[None]:
         yield
     finally:
         watchers.refusal = before
+
+
+def get_gradient_edge(tensor: Tensor) -> GradientEdge:
+    """What `autograd.grad` takes in place of the tensor, which need not be kept for it.
+
+    >>> x = ad.ones(2, requires_grad=True)
+    >>> y = 2 * x
+    >>> edge = ad.autograd.graph.get_gradient_edge(y)
+    >>> ad.autograd.grad((y * y).sum(), edge)
+    (tensor([4., 4.]),)
+    """
+    if not isinstance(tensor, Tensor):
+        raise TypeError(f"get_gradient_edge(): expected a Tensor, not {type(tensor).__name__}")
+    node = live_node(tensor)
+    if node is None:
+        raise RuntimeError(
+            "It is not possible to get the gradient edge for a Tensor that does not require "
+            "gradients"
+        )
+    return GradientEdge(node, node.output_nr)
 
 
 class _Handles:

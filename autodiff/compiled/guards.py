@@ -20,7 +20,7 @@ from typing import Any
 
 from autodiff.compiled.reads import Reads, reads_of
 from autodiff.compiled.record import version
-from autodiff.compiled.tree import constants, flatten, is_plain, same
+from autodiff.compiled.tree import compares, constants, flatten, is_plain, same
 from autodiff.nn.module import Module
 from autodiff.optim.optimizer import Optimizer
 from autodiff.tensor import Tensor
@@ -332,7 +332,7 @@ class Names:
 def is_same(now: str, name: str, value: Any, scope: dict[str, Any]) -> str:
     """A Python expression that holds where `now` is the same as a value, called by this name."""
     scope[name], scope["same"] = value, same
-    return f"({now} is {name} or same({now}, {name}))" if is_plain(value) else f"{now} is {name}"
+    return f"({now} is {name} or same({now}, {name}))" if compares(value) else f"{now} is {name}"
 
 
 def is_data(part: Any) -> bool:

@@ -18,6 +18,7 @@ from autodiff.compiled.tree import constants, flatten, is_plain, same
 from autodiff.native import describe, error, ffi, lib, take_failure
 from autodiff.node import AccumulateGrad, Node, Pending, mode, recomputed
 from autodiff.ops.draws import REFUSED
+from autodiff.shapes import Size
 from autodiff.tensor import Tensor, live_node, own
 
 __all__ = ["Recording", "UnfitError", "is_spent"]
@@ -117,7 +118,7 @@ class Recording:
         tensors: list[Tensor] = []
         spec = flatten(result, tensors)
         for value in constants(spec):
-            if not is_plain(value):
+            if not is_plain(value) and type(value) is not Size:
                 raise UnfitError(f"it returns a {type(value).__name__}")
         for y in tensors:
             self.outputs.append(self.take_output(y, inputs))

@@ -8,7 +8,7 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.tensor import Tensor
 
-__all__ = ["Constant", "constants", "flatten", "is_plain", "same", "unflatten"]
+__all__ = ["Constant", "compares", "constants", "flatten", "is_plain", "same", "unflatten"]
 
 PLAIN = (int, float, bool, str, bytes, type(None), dtypes.dtype, slice, range, complex)
 
@@ -18,10 +18,20 @@ def is_plain(value: Any) -> bool:
     return type(value) in PLAIN
 
 
+def compares(value: Any) -> bool:
+    """Whether `same` looks into a value."""
+    return is_plain(value) or isinstance(value, tuple)
+
+
 def same(a: Any, b: Any) -> bool:
-    """Whether a value is another, or plain and as good as it: -0.0 is not 0.0, and nan is nan."""
+    """Whether a value is another, or plain and as good as it: -0.0 is not 0.0, and nan is nan.
+
+    So for each of a tuple's, which a property or an array's shape makes anew.
+    """
     if a is b:
         return True
+    if type(a) is type(b) and isinstance(a, tuple):
+        return len(a) == len(b) and all(map(same, a, b))
     if type(a) is not type(b) or not is_plain(a):
         return False
     return repr(a) == repr(b) if isinstance(a, (float, complex)) else bool(a == b)
@@ -39,7 +49,7 @@ class Constant:
         return isinstance(other, Constant) and same(self.value, other.value)
 
     def __hash__(self) -> int:
-        return hash(repr(self.value)) if is_plain(self.value) else id(self.value)
+        return hash(repr(self.value)) if compares(self.value) else id(self.value)
 
 
 TENSOR = object()

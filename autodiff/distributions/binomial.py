@@ -6,16 +6,34 @@ import math
 from collections.abc import Callable
 
 from autodiff import dtypes
-from autodiff.functions import empty, tensor
+from autodiff.functions import broadcast_tensors, empty, tensor
+from autodiff.ops.generator import Generator
+from autodiff.ops.guard import guarded
 from autodiff.tensor import Tensor
 
 
-def draw(count: Tensor, prob: Tensor) -> Tensor:
+@guarded
+def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
+    """The numbers of successes in `count` trials of probability `prob`, drawn for each pair.
+
+    >>> ad.binomial(ad.tensor([3.0, 2.0]), ad.tensor([0.0, 1.0]))
+    tensor([0., 2.])
+    """
+    if not (count.is_floating_point() and prob.is_floating_point()):
+        kinds = f"{count.dtype!r} and {prob.dtype!r}"
+        raise ValueError(f"binomial only supports floating-point dtypes, got: {kinds}")
+    if prob.dtype is not count.dtype:
+        raise RuntimeError(f"Found dtype {prob.dtype!r} but expected {count.dtype!r}")
+    n, p = broadcast_tensors(count, prob)
+    return draw(n, p, generator)
+
+
+def draw(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
     """The numbers of successes in `count` trials of probability `prob`."""
     place = empty((), dtype=dtypes.float64)
 
     def uniform() -> float:
-        value: float = place.uniform_().item()
+        value: float = place.uniform_(generator=generator).item()
         return value
 
     pairs = zip(count.flatten().tolist(), prob.flatten().tolist(), strict=True)

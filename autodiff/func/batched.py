@@ -102,6 +102,9 @@ class Batched(Tensor):
     def _acc(self) -> Any:  # type: ignore[override]
         return self.value._acc
 
+    def _asked(self) -> Any:
+        return self.value._asked()
+
     @property
     def _base(self) -> None:  # type: ignore[override]
         return None

@@ -38,7 +38,7 @@ from autodiff.nn.batchnorm import (
     InstanceNorm3d,
     LocalResponseNorm,
 )
-from autodiff.nn.cells import GRUCell, LSTMCell, RNNCell
+from autodiff.nn.cells import GRUCell, LSTMCell, RNNCell, RNNCellBase
 from autodiff.nn.containers import MLP, ModuleDict, ModuleList, Sequential
 from autodiff.nn.convolution import (
     Conv1d,
@@ -66,6 +66,7 @@ from autodiff.nn.lazy import (
     LazyInstanceNorm2d,
     LazyInstanceNorm3d,
     LazyLinear,
+    UninitializedBuffer,
     UninitializedParameter,
 )
 from autodiff.nn.lazy_convolution import (
@@ -284,6 +285,7 @@ __all__ = [
     "RMSNorm",
     "RNNBase",
     "RNNCell",
+    "RNNCellBase",
     "RReLU",
     "ReLU",
     "ReLU6",
@@ -316,6 +318,7 @@ __all__ = [
     "TripletMarginWithDistanceLoss",
     "Unflatten",
     "Unfold",
+    "UninitializedBuffer",
     "UninitializedParameter",
     "Upsample",
     "UpsamplingBilinear2d",

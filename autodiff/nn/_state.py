@@ -7,10 +7,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMappin
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autodiff.changes import changed_of, changes
-from autodiff.dtypes import SCALAR_NAMES
 from autodiff.grad_mode import no_grad
 from autodiff.hooks import HookDict, RemovableHandle, add_hook
 from autodiff.nn.parameter import Parameter
+from autodiff.ops.typed import typename
 from autodiff.tensor import Tensor, live_node
 
 if TYPE_CHECKING:
@@ -39,22 +39,10 @@ class IncompatibleKeys(
     __str__ = __repr__
 
 
-def typename(value: object) -> str:
-    """PyTorch's name of a value's type in errors."""
-    if isinstance(value, Tensor):
-        return f"torch.{SCALAR_NAMES[value._p.dtype]}Tensor"
-    kind = type(value)
-    return (
-        kind.__qualname__
-        if kind.__module__ == "builtins"
-        else f"{kind.__module__}.{kind.__qualname__}"
-    )
-
-
 def zero_grad(parameters: Iterable[Tensor], set_to_none: bool) -> None:
     """Clear gradients: to None, or to zeros outside the graph."""
     for x in parameters:
-        leaf = x._acc
+        leaf = x._asked()
         if leaf is None or (leaf.grad is None and changes.recorder is None):
             continue
         if set_to_none:

@@ -15,13 +15,17 @@ from autodiff.ops.contraction import linear
 from autodiff.ops.create import empty, zeros
 from autodiff.tensor import Tensor
 
-__all__ = ["GRUCell", "LSTMCell", "RNNCell"]
+__all__ = ["GRUCell", "LSTMCell", "RNNCell", "RNNCellBase"]
 
 
-class _Cell(Module):
-    """One step of a recurrent layer: of (batch, input_size) or (input_size), and a state."""
+class RNNCellBase(Module):
+    """One step of a recurrent layer: of (batch, input_size) or (input_size), and a state. Its
+    weights have `num_chunks` times hidden_size rows.
 
-    _mode = ""
+    >>> nn.RNNCellBase(3, 4, bias=False, num_chunks=2).weight_hh.shape
+    torch.Size([8, 4])
+    """
+
     weight_ih: Parameter
     weight_hh: Parameter
     bias_ih: Parameter | None
@@ -31,7 +35,8 @@ class _Cell(Module):
         self,
         input_size: int,
         hidden_size: int,
-        bias: bool = True,
+        bias: bool,
+        num_chunks: int,
         device: str | None = None,
         dtype: dtype | None = None,
     ) -> None:
@@ -40,7 +45,7 @@ class _Cell(Module):
         self.input_size = input_size
         self.hidden_size = hidden_size
         self.bias = bias
-        rows = CELLS[self._mode].gates * hidden_size
+        rows = num_chunks * hidden_size
         self.weight_ih = Parameter(empty(rows, input_size, dtype=dtype))
         self.weight_hh = Parameter(empty(rows, hidden_size, dtype=dtype))
         for name in ("bias_ih", "bias_hh"):
@@ -91,14 +96,12 @@ class _Cell(Module):
         return list(after) if batched else [s.squeeze(0) for s in after]
 
 
-class RNNCell(_Cell):
+class RNNCell(RNNCellBase):
     """h = tanh(W x + b + U h + c), or relu of it.
 
     >>> nn.RNNCell(3, 4)(ad.zeros(1, 3)).shape
     torch.Size([1, 4])
     """
-
-    _mode = "RNN_TANH"
 
     def __init__(
         self,
@@ -109,7 +112,7 @@ class RNNCell(_Cell):
         device: str | None = None,
         dtype: dtype | None = None,
     ) -> None:
-        super().__init__(input_size, hidden_size, bias, device, dtype)
+        super().__init__(input_size, hidden_size, bias, 1, device, dtype)
         self.nonlinearity = nonlinearity
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
@@ -119,7 +122,7 @@ class RNNCell(_Cell):
         return self._step(input, state, f"RNN_{self.nonlinearity.upper()}")[0]
 
 
-class LSTMCell(_Cell):
+class LSTMCell(RNNCellBase):
     """c = f c + i g and h = o tanh(c), of the gates i, f, o and the new content g: (h, c).
 
     >>> h, c = nn.LSTMCell(3, 4)(ad.zeros(1, 3))
@@ -127,7 +130,15 @@ class LSTMCell(_Cell):
     (torch.Size([1, 4]), torch.Size([1, 4]))
     """
 
-    _mode = "LSTM"
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        device: str | None = None,
+        dtype: dtype | None = None,
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, CELLS["LSTM"].gates, device, dtype)
 
     def forward(
         self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None
@@ -136,14 +147,22 @@ class LSTMCell(_Cell):
         return h, c
 
 
-class GRUCell(_Cell):
+class GRUCell(RNNCellBase):
     """h = n + z (h - n), of the gates r, z and n = tanh(W x + b + r (U h + c)).
 
     >>> nn.GRUCell(3, 4)(ad.zeros(1, 3)).shape
     torch.Size([1, 4])
     """
 
-    _mode = "GRU"
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        device: str | None = None,
+        dtype: dtype | None = None,
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, CELLS["GRU"].gates, device, dtype)
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
         return self._step(input, None if hx is None else (hx,), "GRU")[0]

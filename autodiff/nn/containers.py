@@ -11,10 +11,10 @@ from itertools import chain, groupby, pairwise
 from typing import Any, TypeVar, overload
 
 from autodiff.dtypes import dtype
-from autodiff.nn._state import typename
 from autodiff.nn.activation import Tanh
 from autodiff.nn.linear import Linear
 from autodiff.nn.module import Module, indented
+from autodiff.ops.typed import typename
 
 __all__ = ["MLP", "ModuleDict", "ModuleList", "Sequential"]
 

@@ -394,14 +394,15 @@ def sparse_(
 # ---- the names of before PyTorch 0.4 ----
 
 
-def _deprecated(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
+def deprecated(function: Callable[..., Tensor], module: str = "nn.init") -> Callable[..., Tensor]:
+    """The function under its older name, without "_", which it warns of."""
     new = function.__name__
     old = new[:-1]
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Tensor:
         warnings.warn(
-            f"`nn.init.{old}` is now deprecated in favor of `nn.init.{new}`.",
+            f"`{module}.{old}` is now deprecated in favor of `{module}.{new}`.",
             FutureWarning,
             stacklevel=2,
         )
@@ -411,14 +412,14 @@ def _deprecated(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     return call
 
 
-uniform = _deprecated(uniform_)
-normal = _deprecated(normal_)
-constant = _deprecated(constant_)
-eye = _deprecated(eye_)
-dirac = _deprecated(dirac_)
-xavier_uniform = _deprecated(xavier_uniform_)
-xavier_normal = _deprecated(xavier_normal_)
-kaiming_uniform = _deprecated(kaiming_uniform_)
-kaiming_normal = _deprecated(kaiming_normal_)
-orthogonal = _deprecated(orthogonal_)
-sparse = _deprecated(sparse_)
+uniform = deprecated(uniform_)
+normal = deprecated(normal_)
+constant = deprecated(constant_)
+eye = deprecated(eye_)
+dirac = deprecated(dirac_)
+xavier_uniform = deprecated(xavier_uniform_)
+xavier_normal = deprecated(xavier_normal_)
+kaiming_uniform = deprecated(kaiming_uniform_)
+kaiming_normal = deprecated(kaiming_normal_)
+orthogonal = deprecated(orthogonal_)
+sparse = deprecated(sparse_)

@@ -17,7 +17,7 @@ from autodiff.nn.batchnorm import (
 )
 from autodiff.nn.linear import Linear
 from autodiff.nn.module import Module
-from autodiff.nn.parameter import Parameter
+from autodiff.nn.parameter import Buffer, Parameter
 from autodiff.ops.convert import tensor
 from autodiff.ops.create import empty, ones, zeros
 from autodiff.tensor import Tensor
@@ -30,27 +30,16 @@ __all__ = [
     "LazyInstanceNorm2d",
     "LazyInstanceNorm3d",
     "LazyLinear",
+    "UninitializedBuffer",
     "UninitializedParameter",
 ]
 
 
-class UninitializedParameter(Parameter):
-    """A parameter whose shape is yet to be known; `materialize` gives it one.
-
-    >>> p = nn.UninitializedParameter()
-    >>> p.materialize((2, 3))
-    >>> p.shape
-    torch.Size([2, 3])
-    """
+class _Uninitialized(Tensor):
+    """A tensor whose shape is yet to be known."""
 
     __slots__ = ()
-
-    def __new__(
-        cls, requires_grad: bool = True, device: str | None = None, dtype: dtype | None = None
-    ) -> UninitializedParameter:
-        """A parameter without a shape."""
-        made: Any = Parameter.__new__(cls, empty(0, dtype=dtype), requires_grad)
-        return made  # type: ignore[no-any-return]
+    _becomes: type[Tensor]
 
     @property
     def shape(self) -> NoReturn:
@@ -65,23 +54,73 @@ class UninitializedParameter(Parameter):
     def materialize(
         self, shape: Sequence[int], device: str | None = None, dtype: dtype | None = None
     ) -> None:
-        """Become an ordinary parameter of a shape, its values unset."""
+        """Become an ordinary one of a shape, its values unset."""
         self.data = empty(*shape, dtype=self.dtype if dtype is None else dtype)
-        self.__class__ = Parameter  # type: ignore[assignment]
+        self.__class__ = self._becomes  # type: ignore[assignment]
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> UninitializedParameter:
-        """Another parameter without a shape."""
-        found = memo.get(id(self))
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """Another without a shape."""
+        found: Any = memo.get(id(self))
         if found is None:
-            found = memo[id(self)] = type(self)(self.requires_grad, dtype=self.dtype)
+            make, given = self.__reduce_ex__(2)
+            found = memo[id(self)] = make(*given)
         return found
 
     def __reduce_ex__(self, protocol: Any) -> Any:
-        """Pickled as a parameter without a shape."""
+        """Pickled as one without a shape."""
         return type(self), (self.requires_grad, None, self.dtype)
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
+
+
+class UninitializedParameter(_Uninitialized, Parameter):
+    """A parameter whose shape is yet to be known; `materialize` gives it one.
+
+    >>> p = nn.UninitializedParameter()
+    >>> p.materialize((2, 3))
+    >>> p.shape
+    torch.Size([2, 3])
+    """
+
+    __slots__ = ()
+    _becomes = Parameter
+
+    def __new__(
+        cls, requires_grad: bool = True, device: str | None = None, dtype: dtype | None = None
+    ) -> UninitializedParameter:
+        """A parameter without a shape."""
+        made: Any = Parameter.__new__(cls, empty(0, dtype=dtype), requires_grad)
+        return made  # type: ignore[no-any-return]
+
+
+class UninitializedBuffer(_Uninitialized, Buffer):
+    """A buffer whose shape is yet to be known; `materialize` gives it one.
+
+    >>> b = nn.UninitializedBuffer()
+    >>> b.materialize((2,))
+    >>> b.shape
+    torch.Size([2])
+    """
+
+    __slots__ = ()
+    _becomes = Buffer
+
+    def __new__(
+        cls,
+        requires_grad: bool = False,
+        device: str | None = None,
+        dtype: dtype | None = None,
+        persistent: bool = True,
+    ) -> UninitializedBuffer:
+        """A buffer without a shape."""
+        data = empty(0, dtype=dtype, requires_grad=requires_grad)
+        made: Any = Buffer.__new__(cls, data, persistent=persistent)
+        return made  # type: ignore[no-any-return]
+
+    def plain(self) -> Tensor:
+        """Itself: a module holds what has no shape yet."""
+        return self
 
 
 class _Lazy(Module):

@@ -16,9 +16,9 @@ from autodiff.nn._hooks import (
     register_module_full_backward_hook,
     register_module_full_backward_pre_hook,
 )
-from autodiff.nn._state import typename
 from autodiff.nn.parameter import Buffer, Parameter
 from autodiff.ops.create import empty_like
+from autodiff.ops.typed import typename
 from autodiff.tensor import Tensor
 
 __all__ = [
@@ -415,6 +415,10 @@ class Module(Hooked, _state.Stateful):
     def double(self: Self) -> Self:
         """Convert floating-point parameters and buffers to float64."""
         return self._convert(float64)
+
+    def share_memory(self: Self) -> Self:
+        """Move parameters and buffers to memory that forked processes share."""
+        return self._apply(lambda x: x.share_memory_())
 
     def cpu(self: Self) -> Self:
         """The module itself: all memory is the CPU's."""

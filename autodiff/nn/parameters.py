@@ -7,10 +7,10 @@ from collections import OrderedDict
 from collections.abc import Iterable, Iterator, KeysView, Mapping
 from typing import Any, NoReturn, TypeVar, overload
 
-from autodiff.nn._state import typename
 from autodiff.nn.containers import pairs
 from autodiff.nn.module import Module
 from autodiff.nn.parameter import Parameter
+from autodiff.ops.typed import typename
 from autodiff.tensor import Tensor
 
 __all__ = ["ParameterDict", "ParameterList"]

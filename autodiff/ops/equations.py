@@ -10,10 +10,11 @@ from typing import Any, NamedTuple
 from autodiff.dtypes import SCALAR_NAMES, int32
 from autodiff.ops.base import called
 from autodiff.ops.contraction import matmul
-from autodiff.ops.create import arange
+from autodiff.ops.create import arange, eye
+from autodiff.ops.diagonals import diag_embed
 from autodiff.ops.diagonals import diagonal as diagonal_of
 from autodiff.ops.guard import strict
-from autodiff.ops.matrices import LinAlgError, check_matrix
+from autodiff.ops.matrices import LinAlgError, check_float, check_matrix
 from autodiff.ops.norms import norm
 from autodiff.ops.out import written
 from autodiff.ops.returned import returned
@@ -300,3 +301,43 @@ def cholesky_inverse(
     """
     check_matrix("cholesky_inverse", L)
     return cholesky_solve(identity(L), L, upper, out=out)
+
+
+@strict
+def householder_product(
+    A: Tensor,  # noqa: N803
+    tau: Tensor,
+    *,
+    out: Tensor | None = None,
+) -> Tensor:
+    """The first columns of H_1 H_2 ... H_k, with H_i = I - tau_i v_i v_i^T and v_i the part of A's
+    column i below the diagonal, under a 1.
+
+    As I - V T V^T: Schreiber and Van Loan, SIAM J. Sci. Stat. Comput. 10, 1989.
+
+    >>> linalg.householder_product(ad.ones(3, 1), ad.tensor([0.5]))
+    tensor([[ 0.5000],
+            [-0.5000],
+            [-0.5000]])
+    """
+    name = "torch.linalg.householder_product"
+    if A.ndim < 2:
+        raise RuntimeError(f"{name}: input must have at least 2 dimensions.")
+    (m, n), k = A.shape[-2:], tau.shape[-1] if tau.ndim else 0
+    if m < n:
+        raise RuntimeError(f"{name}: input.shape[-2] must be at least input.shape[-1]: {m} < {n}")
+    if tau.ndim != A.ndim - 1 or tau.shape[:-1] != A.shape[:-2]:
+        raise RuntimeError(
+            f"{name}: Expected tau to have one dimension less than input, and the same batch, but "
+            f"got {list(tau.shape)} for {list(A.shape)}"
+        )
+    if n < k:
+        raise RuntimeError(f"{name}: input.shape[-1] must be at least tau.shape[-1]: {n} < {k}")
+    if A.dtype is not tau.dtype:
+        raise RuntimeError(f"{name}: tau dtype {tau.dtype!r} does not match input's {A.dtype!r}")
+    check_float(name, A)
+    v = A[..., :k].tril(-1) + eye(m, k, dtype=A.dtype)
+    scale = diag_embed(tau)
+    between = eye(k, dtype=A.dtype) + scale @ (mT(v) @ v).triu(1)
+    t = solve_triangular(between, scale, upper=True, unitriangular=True)
+    return written(name, out, eye(m, n, dtype=A.dtype) - v @ (t @ mT(v[..., :n, :])), A, tau)

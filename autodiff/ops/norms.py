@@ -339,3 +339,34 @@ def _distances(x1: Tensor, x2: Tensor, order: float, many: bool) -> Tensor:
         return _euclidean.on(common_batch(x1, x2))
     difference = unsqueeze(x1, x1.ndim - 1) - unsqueeze(x2, x2.ndim - 2)
     return vector_norm(difference, order if x1.shape[-1] else 2, -1)  # 0 of no columns
+
+
+def frobenius_norm(
+    input: Tensor, dim: Any, keepdim: bool = False, *, out: Tensor | None = None
+) -> Tensor:
+    """The root of the sum of squares along one dimension or two, or, if `dim` names none, of all.
+
+    >>> ad.frobenius_norm(ad.tensor([[3.0, 4.0]]), 1)
+    tensor([5.])
+    """
+    if dim is None:
+        raise TypeError("frobenius_norm(): argument 'dim' must be ints, not NoneType")
+    if isinstance(dim, (tuple, list)) and len(dim) > 2:
+        raise RuntimeError(f"Expected at most 2 dimensions, but got {len(dim)} dimensions instead.")
+    return vector_norm(input, 2, dim, keepdim, out=out)
+
+
+def nuclear_norm(
+    input: Tensor, dim: Any = (-2, -1), keepdim: bool = False, *, out: Tensor | None = None
+) -> Tensor:
+    """The sum of the singular values of matrices; `nuclear_norm(input, keepdim)` is it, too.
+
+    >>> ad.nuclear_norm(ad.tensor([[3.0, 0.0], [0.0, 4.0]]))
+    tensor(7.)
+    """
+    if isinstance(dim, bool):
+        dim, keepdim = (-2, -1), dim
+    if not isinstance(dim, (tuple, list)):
+        kind = type(dim).__name__
+        raise TypeError(f"nuclear_norm(): argument 'dim' must be two ints, not {kind}")
+    return matrix_norm(input, "nuc", dim, keepdim, out=out)

@@ -6,7 +6,7 @@ import warnings
 from typing import Any
 
 from autodiff.devices import CPU, check_device, device
-from autodiff.dtypes import dtype, flag
+from autodiff.dtypes import ALL, SCALAR_NAMES, dtype, flag, set_default_dtype
 
 _PRECISIONS = ("highest", "high", "medium")
 
@@ -107,3 +107,57 @@ def can_cast(from_: dtype, to: dtype) -> bool:
         if not isinstance(value, dtype):
             raise TypeError(f"can_cast(): a dtype is expected, not {type(value).__name__}")
     return from_.category <= to.category
+
+
+def set_default_tensor_type(t: Any) -> None:
+    """`set_default_dtype`, of a class such as FloatTensor, or its name: TypeError where it is not
+    of floating-point numbers.
+
+    >>> ad.set_default_tensor_type("torch.FloatTensor")
+    """
+    name = t.removeprefix("torch.") if isinstance(t, str) else getattr(t, "__name__", "")
+    kinds = {f"{kind}Tensor": d for kind, d in zip(SCALAR_NAMES, ALL, strict=True)}
+    if name not in kinds or not kinds[name].is_floating_point:
+        raise TypeError(f"only floating-point types are supported as the default type, not {t!r}")
+    set_default_dtype(kinds[name])
+
+
+def get_num_interop_threads() -> int:
+    """1: operations are run one after the other, each by `get_num_threads()` threads.
+
+    >>> ad.get_num_interop_threads()
+    1
+    """
+    return 1
+
+
+def set_num_interop_threads(num: int) -> None:
+    """Take a number above 0; operations are run one after the other whatever is set.
+
+    >>> ad.set_num_interop_threads(2)
+    """
+    if not isinstance(num, int) or isinstance(num, bool):
+        kind = type(num).__name__
+        raise RuntimeError(f"set_num_interop_threads expects an int, but got {kind}")
+    if num <= 0:
+        raise RuntimeError(f"set_num_interop_threads expects a positive integer, not {num}")
+
+
+def set_flush_denormal(mode: bool) -> bool:
+    """False: denormal numbers are computed with, and nothing was set.
+
+    >>> ad.set_flush_denormal(True)
+    False
+    """
+    if not isinstance(mode, bool):
+        raise RuntimeError(f"flush_denormal expects a bool, but got {type(mode).__name__}")
+    return False
+
+
+def compiled_with_cxx11_abi() -> bool:
+    """True, as of PyTorch; there is no C++ here.
+
+    >>> ad.compiled_with_cxx11_abi()
+    True
+    """
+    return True

@@ -13,6 +13,7 @@ from autodiff.ops.assign import copy_
 from autodiff.ops.convert import Dtype, as_tensor, tensor
 from autodiff.ops.create import empty, full
 from autodiff.ops.foreign import has_memory
+from autodiff.ops.storage import UntypedStorage
 from autodiff.ops.views import alias
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor, as_subclass, late
@@ -166,9 +167,69 @@ def apply_(self: Tensor, callable: Callable[[Any], Any]) -> Tensor:
         raise RuntimeError(
             "Can't call apply_() on Variable that requires grad. Use var.detach().apply_() instead."
         )
-    values = [callable(v) for v in self.reshape(-1).tolist()]
+    return _set(self, [callable(v) for v in self.reshape(-1).tolist()])
+
+
+def map_(self: Tensor, tensor: Tensor, callable: Callable[[Any, Any], Any]) -> Tensor:
+    """Each element replaced by what a Python function gives for it and another's: slow.
+
+    RuntimeError of a tensor that requires grad, TypeError of another dtype.
+
+    >>> ad.tensor([1.0, 2.0]).map_(ad.tensor([3.0, 4.0]), lambda a, b: a * b)
+    tensor([3., 8.])
+    """
+    return _mapped("map_", self, (tensor,), callable)
+
+
+def map2_(self: Tensor, x: Tensor, y: Tensor, callable: Callable[[Any, Any, Any], Any]) -> Tensor:
+    """`map_`, with elements of two other tensors.
+
+    >>> ad.tensor([1.0, 2.0]).map2_(ad.ones(2), ad.ones(2), lambda a, b, c: a + b + c)
+    tensor([3., 4.])
+    """
+    return _mapped("map2_", self, (x, y), callable)
+
+
+def _mapped(name: str, x: Tensor, others: tuple[Tensor, ...], function: Any) -> Tensor:
+    for other in others:
+        if not isinstance(other, Tensor) or other.dtype is not x.dtype:
+            kind = typename(other)
+            raise TypeError(f"{name}: expected {typename(x)} for 'other' (got {kind})")
+    if any(each.requires_grad for each in (x, *others)):
+        raise RuntimeError(
+            f"Can't call {name}() on Variable that requires grad. Use var.detach().{name}() "
+            "instead."
+        )
+    given = [x, *(other.expand(x.shape) for other in others)]
+    rows = zip(*(each.reshape(-1).tolist() for each in given), strict=True)
+    return _set(x, [function(*row) for row in rows])
+
+
+def _set(x: Tensor, values: list[Any]) -> Tensor:
     for value in values:
         if not isinstance(value, (int, float)):
             raise TypeError(f"must be real number, not {type(value).__name__}")
     with no_grad():
-        return copy_(self, tensor(values).reshape(self.shape))
+        return copy_(x, tensor(values).reshape(x.shape))
+
+
+def typename(obj: Any) -> str:
+    """The name of an object's type, with its module; of a tensor, as `Tensor.type()` tells it.
+
+    >>> ad.typename(ad.ones(1)), ad.typename(3)
+    ('torch.FloatTensor', 'int')
+    """
+    if isinstance(obj, Tensor):
+        return f"torch.{dtypes.SCALAR_NAMES[obj._p.dtype]}Tensor"
+    named = obj if hasattr(obj, "__qualname__") else type(obj)
+    module = getattr(named, "__module__", None) or "builtins"
+    return named.__qualname__ if module == "builtins" else f"{module}.{named.__qualname__}"
+
+
+def is_storage(obj: Any) -> bool:
+    """Whether an object is a tensor's storage.
+
+    >>> ad.is_storage(ad.ones(1).untyped_storage()), ad.is_storage(ad.ones(1))
+    (True, False)
+    """
+    return isinstance(obj, UntypedStorage)

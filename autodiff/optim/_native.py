@@ -104,7 +104,7 @@ class NativeOptimizer(Optimizer):
         pairs = [
             (x, g)
             for x in group["params"]
-            if x._acc is not None and (g := x._acc.gradient()) is not None
+            if (leaf := x._asked()) is not None and (g := leaf.gradient()) is not None
         ]
         states = [self.state[x] for x, _ in pairs] if names else []
         for (x, _), state in zip(pairs, states, strict=False):

@@ -19,8 +19,9 @@ from autodiff.changes import (
 )
 from autodiff.dtypes import float32
 from autodiff.hooks import HookDict, RemovableHandle, add_hook
-from autodiff.nn._state import typename, zero_grad
+from autodiff.nn._state import zero_grad
 from autodiff.ops.cast import to_dtype
+from autodiff.ops.typed import typename
 from autodiff.optim._hooks import with_hooks
 from autodiff.tensor import Tensor
 

@@ -65,6 +65,18 @@ def _of_rows(rows: list[list[float]], shape: tuple[int, ...]) -> Array:
     return Array(shape, lambda i: rows[i[0]][i[1]])
 
 
+def _reflections(x: Array, tau: Array) -> Array:
+    """Two reflections of the first two columns of an identity matrix, one after the other."""
+    m, n = x.shape
+    q = Array((m, n), lambda i: float(i[0] == i[1]))
+    for k in reversed(range(n)):
+        v = [0.0] * k + [1.0] + [x[i, k] for i in range(k + 1, m)]
+        along = [math.fsum(v[i] * q[i, j] for i in range(m)) for j in range(n)]
+        rows = [[q[i, j] - tau[k,] * v[i] * along[j] for j in range(n)] for i in range(m)]
+        q = _of_rows(rows, (m, n))
+    return q
+
+
 def _det(rows: list[list[float]]) -> float:
     """Leibniz's sum over permutations."""
     n, terms = len(rows), []
@@ -437,6 +449,7 @@ LINEAR = [
     Row("matrix_power", lambda x: linalg.matrix_power(x, 3), ("n n",),
          lambda x: dot(x, dot(x, x))),
     Row("qr", _qr, ("3 n",), _qr_reference, high=3),
+    Row("householder_product", linalg.householder_product, ("3 2", "2"), _reflections),
     Row("eigvalsh", lambda x: linalg.eigvalsh(_symmetric(x)), ("2 2",),
          lambda x: Array((2,), lambda i: _spectrum(_symmetric_array(x))[i[0]])),
     Row("eigh", lambda x: linalg.eigh(_symmetric(x)).eigenvectors.square(), ("2 2",),

@@ -69,7 +69,7 @@ def _unset_noise(input: Tensor, by_feature: bool) -> Tensor:
     return empty([*input.shape[:2], *[1] * (input.ndim - 2)], dtype=input.dtype)
 
 
-def _drop(
+def drop(
     name: str, input: Tensor, p: float, training: bool, inplace: bool, by_feature: bool = False
 ) -> Tensor:
     """The input with elements, or channels, zeroed, and the others divided by 1 - p."""
@@ -83,7 +83,7 @@ def _drop(
 _SATURATION = 1.7580993408473766  # -SELU's limit at minus infinity: its scale times its alpha
 
 
-def _alpha_drop(
+def alpha_drop(
     name: str, input: Tensor, p: float, training: bool, inplace: bool, by_feature: bool = False
 ) -> Tensor:
     """Klambauer et al., Self-Normalizing Neural Networks (2017): a x + b, x saturated at random.
@@ -110,7 +110,7 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
     >>> F.dropout(ad.ones(4))
     tensor([0., 0., 2., 0.])
     """
-    return _drop("dropout", input, p, training, inplace)
+    return drop("dropout", input, p, training, inplace)
 
 
 def alpha_dropout(
@@ -121,7 +121,7 @@ def alpha_dropout(
     >>> F.alpha_dropout(ad.ones(2), training=False)
     tensor([1., 1.])
     """
-    return _alpha_drop("alpha_dropout", input, p, training, inplace)
+    return alpha_drop("alpha_dropout", input, p, training, inplace)
 
 
 def feature_alpha_dropout(
@@ -132,7 +132,7 @@ def feature_alpha_dropout(
     >>> F.feature_alpha_dropout(ad.ones(2, 3), training=False).shape
     torch.Size([2, 3])
     """
-    return _alpha_drop("feature_alpha_dropout", input, p, training, inplace, by_feature=True)
+    return alpha_drop("feature_alpha_dropout", input, p, training, inplace, by_feature=True)
 
 
 # ---- whole channels ----
@@ -140,7 +140,7 @@ def feature_alpha_dropout(
 
 def _unbatched(name: str, input: Tensor, p: float, training: bool, inplace: bool) -> Tensor:
     """Channels of an input (C, ...): those of a batch of one."""
-    batch = _drop(name, unsqueeze(input, 0), p, training, inplace, by_feature=True)
+    batch = drop(name, unsqueeze(input, 0), p, training, inplace, by_feature=True)
     return input if inplace else squeeze(batch, 0)
 
 
@@ -164,7 +164,7 @@ def dropout1d(
         )
     if input.ndim == 2:
         return _unbatched("dropout1d", input, p, training, inplace)
-    return _drop("dropout1d", input, p, training, inplace, by_feature=True)
+    return drop("dropout1d", input, p, training, inplace, by_feature=True)
 
 
 def _warn_of_dimensions(name: str, ndim: int, spatial: int) -> None:
@@ -196,7 +196,7 @@ def dropout2d(
             "dim. Use dropout1d for it.",
             stacklevel=2,
         )
-    return _drop("dropout2d", input, p, training, inplace, by_feature=True)
+    return drop("dropout2d", input, p, training, inplace, by_feature=True)
 
 
 def dropout3d(
@@ -212,7 +212,7 @@ def dropout3d(
         _warn_of_dimensions("dropout3d", input.ndim, 3)
     if input.ndim != 5:
         return _unbatched("dropout3d", input, p, training, inplace)
-    return _drop("dropout3d", input, p, training, inplace, by_feature=True)
+    return drop("dropout3d", input, p, training, inplace, by_feature=True)
 
 
 def gumbel_softmax(

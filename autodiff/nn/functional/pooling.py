@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff.nn.functional.convolution import Ints, ints
@@ -17,8 +18,11 @@ __all__ = [
     "adaptive_avg_pool2d",
     "adaptive_avg_pool3d",
     "adaptive_max_pool1d",
+    "adaptive_max_pool1d_with_indices",
     "adaptive_max_pool2d",
+    "adaptive_max_pool2d_with_indices",
     "adaptive_max_pool3d",
+    "adaptive_max_pool3d_with_indices",
     "avg_pool1d",
     "avg_pool2d",
     "avg_pool3d",
@@ -26,8 +30,11 @@ __all__ = [
     "lp_pool2d",
     "lp_pool3d",
     "max_pool1d",
+    "max_pool1d_with_indices",
     "max_pool2d",
+    "max_pool2d_with_indices",
     "max_pool3d",
+    "max_pool3d_with_indices",
 ]
 
 Sizes = int | None | Sequence[int | None]
@@ -256,3 +263,26 @@ def lp_pool3d(
 ) -> Tensor:
     """`lp_pool1d` over the last three dimensions."""
     return _lp_pool(3, input, norm_type, kernel_size, stride, ceil_mode)
+
+
+def _with_indices(pool: Callable[..., Any]) -> Callable[..., tuple[Tensor, Tensor]]:
+    """The form of a pool that gives the places whatever `return_indices` says."""
+    name = f"{pool.__name__}_with_indices"
+    at = pool.__code__.co_varnames.index("return_indices")
+
+    @functools.wraps(pool)
+    def call(*args: Any, **kwargs: Any) -> tuple[Tensor, Tensor]:
+        kwargs.pop("return_indices", None)
+        y, places = pool(*args[:at], *args[at + 1 :], **kwargs, return_indices=True)
+        return y, places
+
+    call.__name__ = call.__qualname__ = name
+    return call
+
+
+max_pool1d_with_indices = _with_indices(max_pool1d)
+max_pool2d_with_indices = _with_indices(max_pool2d)
+max_pool3d_with_indices = _with_indices(max_pool3d)
+adaptive_max_pool1d_with_indices = _with_indices(adaptive_max_pool1d)
+adaptive_max_pool2d_with_indices = _with_indices(adaptive_max_pool2d)
+adaptive_max_pool3d_with_indices = _with_indices(adaptive_max_pool3d)

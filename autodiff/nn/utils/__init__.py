@@ -2,6 +2,7 @@
 
 from autodiff.nn.utils import parametrizations, parametrize, rnn
 from autodiff.nn.utils.clip_grad import (
+    clip_grad_norm,
     clip_grad_norm_,
     clip_grad_value_,
     clip_grads_with_norm_,
@@ -14,6 +15,7 @@ from autodiff.nn.utils.fusion import (
     fuse_linear_bn_eval,
     fuse_linear_bn_weights,
 )
+from autodiff.nn.utils.skipping import skip_init
 from autodiff.nn.utils.weight_hooks import (
     remove_spectral_norm,
     remove_weight_norm,
@@ -22,6 +24,7 @@ from autodiff.nn.utils.weight_hooks import (
 )
 
 __all__ = [
+    "clip_grad_norm",
     "clip_grad_norm_",
     "clip_grad_value_",
     "clip_grads_with_norm_",
@@ -36,6 +39,7 @@ __all__ = [
     "remove_spectral_norm",
     "remove_weight_norm",
     "rnn",
+    "skip_init",
     "spectral_norm",
     "vector_to_parameters",
     "weight_norm",

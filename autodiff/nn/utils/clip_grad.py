@@ -14,10 +14,17 @@ from collections.abc import Iterable
 from autodiff import dtypes
 from autodiff.grad_mode import no_grad
 from autodiff.native import check, descriptors, lib, refuse_any
+from autodiff.nn.init import deprecated
 from autodiff.ops.convert import tensor
 from autodiff.tensor import Tensor, own
 
-__all__ = ["clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm"]
+__all__ = [
+    "clip_grad_norm",
+    "clip_grad_norm_",
+    "clip_grad_value_",
+    "clip_grads_with_norm_",
+    "get_total_norm",
+]
 
 Tensors = Tensor | Iterable[Tensor]
 
@@ -110,6 +117,9 @@ def clip_grad_norm_(
     total = get_total_norm(_gradients(xs), norm_type, error_if_nonfinite, foreach)
     clip_grads_with_norm_(xs, max_norm, total, foreach)
     return total
+
+
+clip_grad_norm = deprecated(clip_grad_norm_, "torch.nn.utils")
 
 
 def clip_grad_value_(parameters: Tensors, clip_value: float, foreach: bool | None = None) -> None:

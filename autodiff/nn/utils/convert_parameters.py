@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from autodiff.nn._state import typename
 from autodiff.ops.join import cat
+from autodiff.ops.typed import typename
 from autodiff.ops.views import view
 from autodiff.tensor import Tensor
 
