@@ -38,6 +38,7 @@ from autodiff.shapes import Size
 
 __all__ = [
     *("Bernoulli", "Binomial", "Categorical", "Geometric", "Multinomial", "OneHotCategorical"),
+    "OneHotCategoricalStraightThrough",
 ]
 
 
@@ -238,6 +239,19 @@ class OneHotCategorical(OfCategories):
 
     def enumerate_support(self, expand: bool = True) -> Any:
         return self._enumerated(eye(*self._event_shape, dtype=self.probs.dtype), expand)
+
+
+class OneHotCategoricalStraightThrough(OneHotCategorical):
+    """A `OneHotCategorical` whose draws have the gradient of `probs`.
+
+    >>> distributions.OneHotCategoricalStraightThrough(ad.tensor([0.0, 1.0])).rsample()
+    tensor([0., 1.])
+    """
+
+    has_rsample = True
+
+    def rsample(self, sample_shape: Iterable[int] = ()) -> Any:
+        return self.sample(sample_shape) + (self.probs - self.probs.detach())
 
 
 @pointwise

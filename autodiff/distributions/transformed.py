@@ -24,15 +24,15 @@ from autodiff.distributions.transforms import (
     ExpTransform,
     Transform,
 )
-from autodiff.distributions.univariate import EULER, Normal, Uniform
+from autodiff.distributions.univariate import EULER, Cauchy, Exponential, Normal, Uniform
 from autodiff.dtypes import finfo
 from autodiff.functions import exp, full_like, log, ones_like, where
 from autodiff.grad_mode import no_grad
 from autodiff.shapes import Size
 
 __all__ = [
-    *("Gumbel", "HalfNormal", "Independent", "LogNormal", "MixtureSameFamily"),
-    "TransformedDistribution",
+    *("Gumbel", "HalfCauchy", "HalfNormal", "Independent", "LogNormal", "MixtureSameFamily"),
+    *("Pareto", "TransformedDistribution"),
 ]
 
 
@@ -221,22 +221,18 @@ class LogNormal(TransformedDistribution):
         return self.base_dist.entropy() + self.loc
 
 
-class HalfNormal(TransformedDistribution):
-    """|x| of a normal number x of mean 0 and standard deviation `scale`.
-
-    >>> distributions.HalfNormal(1.0).log_prob(ad.tensor(0.0))
-    tensor(-0.2258)
-    """
+class Half(TransformedDistribution):
+    """|x| of a number x that is as often below 0 as above it."""
 
     arg_constraints = {"scale": constraints.positive}
     support = constraints.nonnegative
     scale = moment(lambda base_dist: base_dist.scale)
-    mean = moment(lambda scale: scale * math.sqrt(2 / math.pi))
     mode = moment(lambda scale: scale * 0)
-    variance = moment(lambda scale: scale.pow(2) * (1 - 2 / math.pi))
+    _base: Any
 
     def __init__(self, scale: Any, validate_args: bool | None = None) -> None:
-        super().__init__(Normal(0, scale, validate_args=False), AbsTransform(), validate_args)
+        base = self._base(0, scale, validate_args=False)
+        super().__init__(base, AbsTransform(), validate_args)
 
     def _log_prob(self, value: Any) -> Any:
         return where(value >= 0, self.base_dist.log_prob(value) + math.log(2), -math.inf)
@@ -249,6 +245,56 @@ class HalfNormal(TransformedDistribution):
 
     def entropy(self) -> Any:
         return self.base_dist.entropy() - math.log(2)
+
+
+class HalfNormal(Half):
+    """|x| of a normal number x of mean 0 and standard deviation `scale`.
+
+    >>> distributions.HalfNormal(1.0).log_prob(ad.tensor(0.0))
+    tensor(-0.2258)
+    """
+
+    _base = Normal
+    mean = moment(lambda scale: scale * math.sqrt(2 / math.pi))
+    variance = moment(lambda scale: scale.pow(2) * (1 - 2 / math.pi))
+
+
+class HalfCauchy(Half):
+    """|x| of a number x from `Cauchy(0, scale)`.
+
+    >>> distributions.HalfCauchy(1.0).cdf(ad.tensor(1.0))
+    tensor(0.5000)
+    """
+
+    _base = Cauchy
+    mean = moment(lambda scale: full_like(scale, math.inf))
+    variance = moment(lambda base_dist: base_dist.variance)
+
+
+class Pareto(TransformedDistribution):
+    """The density alpha scale^alpha / x^(alpha + 1) of x >= scale.
+
+    >>> distributions.Pareto(1.0, 3.0).mean
+    tensor(1.5000)
+    """
+
+    arg_constraints = {"alpha": constraints.positive, "scale": constraints.positive}
+    support = moment(lambda scale: constraints.greater_than_eq(scale))
+    mean = moment(lambda scale, alpha: alpha.clamp(min=1) * scale / (alpha.clamp(min=1) - 1))
+    mode = moment(lambda scale: scale)
+
+    def __init__(self, scale: Any, alpha: Any, validate_args: bool | None = None) -> None:
+        self.scale, self.alpha = broadcast_all(scale, alpha)
+        transforms = [ExpTransform(), AffineTransform(0, self.scale)]
+        super().__init__(Exponential(self.alpha, validate_args), transforms, validate_args)
+
+    @property
+    def variance(self) -> Any:
+        a = self.alpha.clamp(min=2)
+        return self.scale.pow(2) * a / ((a - 1).pow(2) * (a - 2))
+
+    def entropy(self) -> Any:
+        return (self.scale / self.alpha).log() + (1 + self.alpha.reciprocal())
 
 
 class Gumbel(TransformedDistribution):
