@@ -127,8 +127,10 @@ all any amax amin argmax argmin logsumexp mean nansum nonzero prod std sum var
 arange empty eye full linspace ones zeros
 float_power gcd histc index_reduce lcm ldexp nextafter renorm
 isin isneginf isposinf logspace msort mvlgamma nanmean
+diff slice_scatter
 """
-_WITH_OUTS = "aminmax max min mode histogram sort topk"  # results of two tensors, or one
+# The same of results of two tensors, or of one whose dtype out must have.
+_WITH_OUTS = "aminmax max min mode histogram sort topk argsort log_softmax softmax"
 # Written over their first argument: the methods of these names.
 _IN_PLACE = """
 abs_ acos_ acosh_ addmv_ arccos_ arccosh_ arcsin_ arcsinh_ arctan_ arctanh_ as_strided_ asin_

@@ -19,6 +19,7 @@ from autodiff.ops import (
     lu as _lu,
 )
 from autodiff.ops.guard import guarded
+from autodiff.ops.keywords import with_outs
 from autodiff.ops.matrices import LinAlgError
 
 cross = guarded(products.linalg_cross)
@@ -30,10 +31,10 @@ matrix_norm = guarded(norms.matrix_norm)
 norm = guarded(norms.norm)
 
 cholesky = guarded(triangular.cholesky)
-cholesky_ex = guarded(triangular.cholesky_ex)
+cholesky_ex = with_outs(triangular.cholesky_ex)
 det = guarded(determinants.det)
 inv = guarded(systems.inv)
-inv_ex = guarded(systems.inv_ex)
+inv_ex = with_outs(systems.inv_ex)
 matrix_power = guarded(systems.matrix_power)
 slogdet = guarded(determinants.slogdet)
 solve = guarded(systems.solve)
@@ -46,9 +47,9 @@ lu_solve = guarded(_lu.lu_solve)
 
 cond = guarded(equations.cond)
 diagonal = guarded(equations.diagonal)
-lstsq = guarded(equations.lstsq)
+lstsq = with_outs(equations.lstsq)
 matrix_exp = guarded(equations.matrix_exp)
-solve_ex = guarded(equations.solve_ex)
+solve_ex = with_outs(equations.solve_ex)
 tensorinv = guarded(equations.tensorinv)
 tensorsolve = guarded(equations.tensorsolve)
 vander = guarded(equations.vander)

@@ -226,7 +226,8 @@ ad_tensor *ad_cross_entropy(const ad_tensor *x, const ad_tensor *target, const a
     ad_tensor *y = ad_make(x->dtype, reduction == EACH, &m), *kept = y ? ad_make(x->dtype, 2, both) : NULL;
     const loss_numbers n = {ignored, reduction};
     const ad_tensor *const operands[] = {y, kept, x, target, weight};
-    const ad_call c = {run_loss, "cross_entropy", 2, 3, .x = operands, .numbers = &n, .n_bytes = sizeof n};
+    const ad_call c = {run_loss,     "cross_entropy", 2, 3, .x = operands, .numbers = &n, .n_bytes = sizeof n,
+                       .picks = true};
     if (kept && !ad_do(&c)) {
         *saved = kept;
         return y;

@@ -190,8 +190,9 @@ ad_tensor *ad_gather(const ad_tensor *x, int dim, const ad_tensor *index) {
     ad_tensor *y = ad_make(x->dtype, index->ndim, index->shape);
     if (!y || y->numel == 0) return y;
     const ad_tensor *const operands[] = {y, x, index};
-    return ad_done(
-        &(ad_call){run_gather, "gather", 1, 2, .x = operands, .numbers = &dim, .n_bytes = sizeof dim}, y);
+    return ad_done(&(ad_call){run_gather, "gather", 1, 2, .x = operands, .numbers = &dim,
+                              .n_bytes = sizeof dim, .picks = true},
+                   y);
 }
 
 typedef struct {
@@ -236,7 +237,7 @@ int ad_scatter(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *v
     const ad_tensor *const operands[] = {x, index, values};
     const scatter_numbers numbers = {dim, how};
     return ad_do(&(ad_call){run_scatter, "scatter_", 1, 2, .x = operands, .numbers = &numbers,
-                            .n_bytes = sizeof numbers});
+                            .n_bytes = sizeof numbers, .picks = true});
 }
 
 int ad_scatter_add(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *values) {

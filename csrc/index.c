@@ -227,8 +227,8 @@ ad_tensor *ad_index_get(const ad_tensor *x, int first, int n, const ad_tensor *c
     ad_tensor *y = ad_make(x->dtype, result_shape(x, first, n, index[0], shape), shape);
     operands[0] = y;
     for (int i = 0; i < n; i++) operands[2 + i] = index[i];
-    const ad_call c = {run_index_get,          "index", 1, 1 + n, .x = operands, .numbers = &first,
-                       .n_bytes = sizeof first};
+    const ad_call c = {run_index_get,           "index",      1, 1 + n, .x = operands, .numbers = &first,
+                       .n_bytes = sizeof first, .picks = true};
     return y ? ad_done(&c, y) : NULL;
 }
 
@@ -347,7 +347,7 @@ int ad_index_put(ad_tensor *x, int first, int n, const ad_tensor *const *index, 
     const ad_tensor *operands[2 + AD_MAX_DIMS] = {x, values};
     for (int i = 0; i < n; i++) operands[2 + i] = index[i];
     return ad_do(&(ad_call){run_index_put, "index_put_", 1, 1 + n, .x = operands, .numbers = &how,
-                            .n_bytes = sizeof how});
+                            .n_bytes = sizeof how, .picks = true});
 }
 
 /* ---- nonzero ---- */

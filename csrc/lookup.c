@@ -60,5 +60,5 @@ ad_tensor *ad_lookup(const ad_tensor *table, const ad_tensor *index) {
     shape[index->ndim] = table->shape[1];
     ad_tensor *y = ad_make(table->dtype, index->ndim + 1, shape);
     const ad_tensor *const operands[] = {y, table, index};
-    return y ? ad_done(&(ad_call){run_lookup, "lookup", 1, 2, .x = operands}, y) : NULL;
+    return y ? ad_done(&(ad_call){run_lookup, "lookup", 1, 2, .x = operands, .picks = true}, y) : NULL;
 }

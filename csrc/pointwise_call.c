@@ -116,7 +116,15 @@ static const ad_layout pointwise_layout;
 static int run_recorded(const ad_program *p, const ad_tensor *const *in, ad_tensor **out) {
     const ad_tensor *x[AD_MAX_OUTPUTS + AD_MAX_INPUTS];
     terms how = {.aliased = false};
-    ad_call c = {run_again, "pointwise", p->n_out, p->n_in, x, &how, sizeof how, p, false, &pointwise_layout};
+    const ad_call c = {run_again,
+                       "pointwise",
+                       p->n_out,
+                       p->n_in,
+                       .x = x,
+                       .numbers = &how,
+                       .n_bytes = sizeof how,
+                       .program = p,
+                       .layout = &pointwise_layout};
     for (int o = 0; o < p->n_out; o++) x[o] = out[o];
     for (int i = 0; i < p->n_in; i++) x[p->n_out + i] = in[i];
     ad_tape *const tape = ad_tape_begin(&c);

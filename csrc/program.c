@@ -39,14 +39,14 @@ static int result_type(int op, int type) {
     }
 }
 
-static bool divides(const ad_instr *in) {
+bool ad_divides(const ad_instr *in) {
     return in->type == AD_i64 && (in->op == AD_OP_floordiv || in->op == AD_OP_truncdiv ||
                                   in->op == AD_OP_remainder || in->op == AD_OP_fmod);
 }
 
 /* About what an instruction takes for one element, in eighths of a nanosecond. */
 static int cost(const ad_instr *in) {
-    const bool slow = in->op == AD_OP_pow || divides(in);
+    const bool slow = in->op == AD_OP_pow || ad_divides(in);
     if (slow) return in->type == AD_f64 ? 60 : 40;
     const bool transcendental = in->op >= AD_OP_exp && in->op <= AD_OP_erf;
     return !transcendental ? 1 : in->type == AD_f64 ? 12 : 6;
@@ -71,7 +71,7 @@ static bool decode(ad_program *p, int i, const int32_t *row) {
         p->code[i].b = a;
     }
     p->types[first + i] = (uint8_t)result_type(row[0], row[1]);
-    p->divides |= divides(&p->code[i]);
+    p->divides |= ad_divides(&p->code[i]);
     p->cost += cost(&p->code[i]);
     return true;
 }

@@ -40,6 +40,7 @@ struct ad_op {
     ad_op_variant *retired;  /* cleared, but perhaps still running somewhere; freed with the op */
 };
 
+bool ad_divides(const ad_instr *in); /* integers */
 void ad_program_free(ad_program *p); /* unless a tape still keeps it */
 static inline void ad_program_retain(const ad_program *p) {
     __atomic_add_fetch(&((ad_program *)p)->refs, 1, __ATOMIC_RELAXED);

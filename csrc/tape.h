@@ -29,6 +29,7 @@ struct ad_call {
     const ad_program *program; /* of a pointwise call */
     bool kept;                 /* run even where nobody wants the result: advances a generator, or refuses */
     const ad_layout *layout;   /* or NULL */
+    bool picks;                /* its integers are places, of which it refuses those that are not there */
 };
 
 static inline ad_tensor *ad_out(const ad_call *c, int i) { return (ad_tensor *)c->x[i]; }

@@ -8,9 +8,30 @@ enum { LINE = 64, LARGE = 65536 };
 
 /* ---- what is needed ---- */
 
+/* Whether an input may have other values at the next run. */
+static bool varies(const ad_tape *t, const ad_step *s, int k) {
+    const ad_tape_memory *of = s->of[k] < 0 ? NULL : &t->memory[s->of[k]];
+    return of && (of->kind == AD_MEMORY_ARGUMENT || (!of->constant && !s->operands[k].number));
+}
+
+/* Whether a call may refuse integers that a later run finds: places, or what it divides by. */
+static bool may_refuse(const ad_tape *t, const ad_step *s) {
+    const ad_program *p = s->call.program;
+    for (int k = 0; s->call.picks && k < s->call.n_in; k++)
+        if (ad_in(&s->call, k) && ad_in(&s->call, k)->dtype == AD_int64 && varies(t, s, s->call.n_out + k))
+            return true;
+    for (int i = 0; p && p->divides && i < p->n_code; i++) {
+        const int by = p->code[i].b;
+        if (ad_divides(&p->code[i]) &&
+            (by < p->n_in ? varies(t, s, s->call.n_out + by) : by >= p->n_in + p->n_const))
+            return true;
+    }
+    return false;
+}
+
 /* Whether a call does more than write to memory that is made here. */
 static bool has_effects(const ad_tape *t, const ad_step *s) {
-    if (s->call.kept) return true;
+    if (s->call.kept || may_refuse(t, s)) return true;
     for (int i = 0; i < s->call.n_out; i++)
         if (s->of[i] >= 0 && t->memory[s->of[i]].kind != AD_MEMORY_MADE) return true;
     return false;
@@ -159,7 +180,7 @@ static bool is_constant(const ad_tape *t, const ad_step *s, const int *writers) 
     for (int k = 0; k < c->n_out + c->n_in; k++) {
         if (s->of[k] < 0) continue;
         const ad_tape_memory *of = &t->memory[s->of[k]];
-        if (k >= c->n_out ? of->kind == AD_MEMORY_ARGUMENT || (!of->constant && !s->operands[k].number)
+        if (k >= c->n_out ? varies(t, s, k)
                           : of->kind != AD_MEMORY_MADE || of->contents || writers[s->of[k]] != 1 ||
                                 of->nbytes > CONSTANT_BYTES)
             return false;

@@ -527,3 +527,50 @@ def test_what_a_function_refuses_its_recording_refuses(loss: Any, good: Any, bad
     assert p.grad is None
     assert (bits(run(ad.tensor(good))), bits(p.grad)) == want
     assert run.stats().runs == before + 1 > 2
+
+
+@pytest.mark.parametrize(
+    ("call", "good", "bad"),
+    [
+        (lambda x: F.nll_loss(ad.ones(2, 3), x), [1, 2], [1, 3]),
+        (lambda x: F.cross_entropy(ad.ones(2, 3), x), [1, -100], [1, -1]),
+        (lambda x: F.embedding(x, ad.ones(2, 3)), [1, 0], [1, 2]),
+        (lambda x: F.one_hot(x, 3), [1, 0], [1, 3]),
+        (lambda x: ad.ones(3)[x], [1, -3], [1, 3]),
+        (lambda x: ad.ones(3).gather(0, x), [1, 0], [1, 3]),
+        (lambda x: ad.ones(3).scatter(0, x, 2.0), [1, 0], [-1, 3]),
+        (lambda x: ad.ones(3).index_add(0, x, ad.ones(2)), [1, 0], [1, 3]),
+        (lambda x: 3 // x, [1, 2], [1, 0]),
+        (lambda x: (x + 1) % (x * 2), [1, 2], [1, 0]),
+        (lambda x: ad.bernoulli(x / 2), [1, 2], [1, 3]),
+        (lambda x: ad.multinomial(x / 2, 1), [1, 2], [1, -1]),
+    ],
+)
+def test_what_nobody_uses_is_refused_too(call: Any, good: list[int], bad: list[int]) -> None:
+    def step(x: ad.Tensor) -> ad.Tensor:
+        call(x)
+        return x + 1
+
+    run = ad.compile(step)
+    for _ in range(3):
+        assert run(ad.tensor(good)).tolist() == [good[0] + 1, good[1] + 1]
+    with pytest.raises((RuntimeError, IndexError)) as eager:
+        step(ad.tensor(bad))
+    with pytest.raises(eager.type) as compiled:
+        run(ad.tensor(bad))
+    assert compiled.type is eager.type
+    assert "internal error" not in str(compiled.value)
+    assert run(ad.tensor(good)).tolist() == [good[0] + 1, good[1] + 1]
+    assert run.stats().runs == 3
+
+
+def test_what_nobody_uses_and_nothing_refuses_is_not_made() -> None:
+    places = ad.tensor([0, 1])
+
+    def step(x: ad.Tensor, i: ad.Tensor) -> ad.Tensor:
+        x[[0, 2]], x[ad.arange(2)], i // 2, i % 3
+        return x + 1
+
+    run = ad.compile(step)
+    run(ad.ones(3), places)
+    assert run.stats().calls == 1

@@ -101,3 +101,14 @@ def test_logarithms_of_powers_are_whole(d: ad.dtype) -> None:
     between = ad.tensor([1.9999, 2.0001, 9.999, 10.001], dtype=d)
     assert not (between.log2() == between.log2().round()).any()
     assert not (between.log10() == between.log10().round()).any()
+
+
+@pytest.mark.parametrize("dtype", [ad.float32, ad.float64])
+def test_numbers_whose_reciprocals_or_values_are_too_large_are_no_edges(dtype: ad.dtype) -> None:
+    """I1 / x is a half where 1 / x is infinite; lgamma is infinite where gamma(1 - x) is, too."""
+    tiny = [s * x for s in (1, -1) for x in (1e-45, 1e-39, 1e-30, 5e-324, 1e-310, 1e-20)]
+    for function in (ad.special.i1, ad.special.i1e):
+        x = ad.tensor(tiny, dtype=dtype, requires_grad=True)
+        (slope,) = ad.autograd.grad(function(x).sum(), x)
+        assert slope.tolist() == [0.5] * len(tiny)
+    assert ad.lgamma(ad.tensor([-ad.finfo(dtype).max, -math.inf])).tolist() == [math.inf] * 2

@@ -15,7 +15,7 @@ Step = Callable[[], ad.Tensor]
 WIDTH = 96
 CONTAINERS = {
     *("Module", "Sequential", "ModuleList", "ModuleDict", "ParameterList", "ParameterDict"),
-    *("MLP", "Neuron"),  # made of Linear
+    *("DataParallel", "MLP", "Neuron"),  # made of others
 }
 # What takes more than one tensor, or gives another width.
 SEVERAL = {

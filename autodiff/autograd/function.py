@@ -143,8 +143,9 @@ class FunctionNode(Node):
             )
         grads: list[Tensor | None] = []
         for i, (g, meta) in enumerate(zip(found, self._inputs, strict=False)):
-            if meta is not None:  # what no gradient is wanted of may be given any
-                grads.append(self._fit(i, g, meta) if self.edges[len(grads)] is not None else None)
+            if meta is not None:
+                wanted = self.edges[len(grads)] is not None  # else it may be any
+                grads.append(self._fit(i, g, meta) if wanted else g)
             elif g is not None:
                 raise RuntimeError(
                     f"function {self.name()} returned a gradient different than None at position "

@@ -17,6 +17,7 @@ from autodiff.compiled.state import State
 from autodiff.compiled.tree import constants, flatten, is_plain, same
 from autodiff.native import describe, error, ffi, lib, take_failure
 from autodiff.node import AccumulateGrad, Node, Pending, mode
+from autodiff.ops.draws import REFUSED
 from autodiff.tensor import Tensor, live_node, own
 
 __all__ = ["Recording", "UnfitError", "is_spent"]
@@ -262,7 +263,11 @@ class Recording:
                 event.leaf.grad = event.value
         name = ffi.string(lib.ad_tape_name(self.tape, at)).decode() if at >= 0 else "compile"
         where = f" (recorded at {place(*self.places[source])})" if at >= 0 else ""
-        raise describe(failure, name + where)
+        if failure[0] == lib.AD_BAD_ARG and name in REFUSED:
+            raise RuntimeError(REFUSED[name][failure[1]] + where)
+        found = describe(failure, name + where)
+        of_lines = name in ("gather", "scatter_") and isinstance(found, IndexError)
+        raise RuntimeError(str(found)) if of_lines else found  # as these raise it by themselves
 
 
 def is_spent(root: Node) -> bool:

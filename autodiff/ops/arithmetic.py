@@ -13,6 +13,7 @@ from autodiff.ops import elementwise, gamma, special
 from autodiff.ops.calling import apply, binary, unary
 from autodiff.ops.declare import FUNCTIONS, declare
 from autodiff.ops.numbers import number_of
+from autodiff.ops.out import written
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
@@ -320,7 +321,7 @@ def nan_to_num(
     tensor([1., 0., 9.])
     """
     if not input.is_floating_point():
-        return input.clone() if out is None else out.copy_(input)
+        return written("nan_to_num", out, input.clone(), input)
     values = replacements(input, nan=nan, posinf=posinf, neginf=neginf)
     if out is None:
         return special.nan_to_num.call(input, *map(number_of, values))

@@ -50,11 +50,15 @@ def equal(input: Tensor, other: Tensor) -> bool:
 def isclose(
     input: Tensor, other: Tensor, rtol: float = 1e-5, atol: float = 1e-8, equal_nan: bool = False
 ) -> Tensor:
-    """Whether |input - other| <= atol + rtol * |other|, element by element.
+    """Whether |input - other| <= atol + rtol * |other|, element by element. RuntimeError of
+    tolerances below 0.
 
     >>> ad.isclose(ad.tensor([1.0, 2.0]), ad.tensor([1.0, 2.1]))
     tensor([ True, False])
     """
+    for name, tolerance in (("rtol", rtol), ("atol", atol)):
+        if not tolerance >= 0:
+            raise RuntimeError(f"{name} must be greater than or equal to zero, but got {tolerance}")
     a, b = input.detach(), other.detach()
     if a.dtype is not b.dtype:
         raise RuntimeError(f"{a.dtype!r} did not match {b.dtype!r}")

@@ -52,10 +52,10 @@ def drawn(title: str, tensors: Sequence[Tensor], edges: Sequence[Node | None]) -
     return node
 
 
-_REFUSED = {  # what a native draw says of its parameters, by the reason it gives
+REFUSED = {  # what a native draw says of its parameters or weights, by the reason it gives
     "uniform": ("uniform_ expects to - from to be finite in the dtype",),
     "uniform_some": ("uniform_ expects to - from to be finite in the dtype",),
-    "bernoulli_of": ("bernoulli expects each p to be in [0, 1]",),
+    "bernoulli_": ("bernoulli expects each p to be in [0, 1]",),
     "poisson": ("invalid Poisson rate, expected rate to be non-negative (and below 2^62)",),
     "multinomial": (
         "",
@@ -74,8 +74,8 @@ def fill(x: Tensor, name: str, generator: Generator | None, *args: Any) -> Tenso
         if failure[0] == lib.AD_BAD_DTYPE:
             kind = RuntimeError if name in ("exponential", "cauchy") else NotImplementedError
             raise kind(f'"{name}" not implemented for {dtypes.SCALAR_NAMES[failure[1]]!r}')
-        if failure[0] == lib.AD_BAD_ARG and name in _REFUSED:
-            raise RuntimeError(_REFUSED[name][failure[1]])
+        if failure[0] == lib.AD_BAD_ARG and _METHODS.get(name, name) in REFUSED:
+            raise RuntimeError(REFUSED[_METHODS.get(name, name)][failure[1]])
         raise describe(failure, name, x._p)
     return x
 

@@ -205,13 +205,13 @@ def vander(x: Tensor, *, N: int | None = None) -> Tensor:  # noqa: N803
     tensor([[1, 2, 4],
             [1, 3, 9]])
     """
-    if x.ndim < 1:
-        raise RuntimeError("linalg.vander: x must have at least 1 dimension, but has none")
+    x = x if x.ndim else unsqueeze(x, 0)
     if x.dtype.category == 0:
         raise RuntimeError("linalg.vander takes numbers, not Bool")
-    if N is not None and N <= 1:
-        raise RuntimeError(f"N must be greater than 1, but is {N}.")
-    y: Tensor = unsqueeze(x, x.ndim) ** arange(x.shape[-1] if N is None else N)
+    count = x.shape[-1] if N is None else N
+    if count <= 1:
+        raise RuntimeError(f"N must be greater than 1, but is {count}.")
+    y: Tensor = unsqueeze(x, x.ndim) ** arange(count)
     return y
 
 

@@ -240,7 +240,7 @@ def _lgamma(x: Expr) -> Expr:
     positive, angle = _mirrored(x)
     value = _lgamma_positive(positive)
     below = math.log(PI) - _log(_abs(build("sin", angle))) - value
-    return where(x == -math.inf, math.inf, where(x < 0, below, value))
+    return where(x < 0, where(value == math.inf, math.inf, below), value)  # not inf - inf
 
 
 def _digamma(x: Expr) -> Expr:

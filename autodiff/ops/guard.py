@@ -40,16 +40,16 @@ def guarded(function: F, method: bool = False, elsewhere: Elsewhere | None = Non
 
     Nothing is checked before the call: only when it failed are the arguments looked at, and then
     called again where they have NumPy's names (`axis` for `dim`). A method that takes nothing but
-    its own tensor and plain arguments, `dim` not among them, is left alone. A call with out= is
-    left to `elsewhere(out, call, args, kwargs)`, where there is one.
+    its own tensor and plain arguments is left alone, but for those names. A call with out= is left
+    to `elsewhere(out, call, args, kwargs)`, where there is one.
     """
     kinds = {name: _KINDS[a] for name, a in function.__annotations__.items() if a in _KINDS}
     kinds.pop("return", None)
     code = getattr(function, "__wrapped__", function).__code__
     names = code.co_varnames[: code.co_argcount]
     known = {*names, *code.co_varnames[len(names) : len(names) + code.co_kwonlyargcount]}
-    if method and not kinds.keys() - {code.co_varnames[0]} and not known & {"dim", "keepdim"}:
-        return function
+    if method and not kinds.keys() - {code.co_varnames[0]}:
+        return _named_as_numpy(function, names) if "dim" in known else function
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -88,6 +88,37 @@ def _renamed(name: str, known: set[str]) -> str:
     return own if own in known and name not in known else name
 
 
+def _named_as_numpy(function: F, names: tuple[str, ...]) -> F:
+    """A method that takes `axis` for `dim`, too, and `keepdims`, unless what follows must be given.
+
+    It is written out: a call of any arguments would cost as much as a small operation's kernel.
+    """
+    own: Any = getattr(function, "__wrapped__", function)
+    values, more, code = own.__defaults__ or (), own.__kwdefaults__ or {}, own.__code__
+    required = names[: len(names) - len(values)]
+    if "dim" in required[:-1] or code.co_flags & _OPEN or code.co_kwonlyargcount != len(more):
+        return function
+    defaults = {"dim": _MISSING} | dict(zip(names[len(required) :], values, strict=True)) | more
+    told = [f"{name}=_{name}" if name in defaults else name for name in (*names, "*", *more)]
+    given = [*names, *(f"{name}={name}" for name in more)]
+    keep = "keepdim = keepdims" if "keepdim" in (*names, *more) else "function(keepdims=keepdims)"
+    text = f"""
+def call({", ".join(told)}, axis=missing, keepdims=missing):
+    if axis is not missing:
+        if dim is not _dim: raise TypeError("{own.__name__}(): got both dim and axis")
+        dim = axis
+    if keepdims is not missing: {keep}
+    if dim is missing: function({", ".join(required[:-1])})
+    return function({", ".join(given)})
+"""
+    scope = {f"_{name}": value for name, value in defaults.items()}
+    scope |= {"function": function, "missing": _MISSING}
+    exec(text, scope)
+    return cast(F, functools.wraps(function)(scope["call"]))
+
+
+_OPEN = 4 | 8  # of code that takes *args or **kwargs
+_MISSING = object()
 _PLAIN: dict[str, Any] = {
     "bool": bool,
     "int": numbers.Integral,

@@ -401,8 +401,15 @@ def _copysign(a: Expr, b: Expr) -> Expr:
 declare("copysign", 2, "The magnitude of input with the sign of other, also of -0.",
         lambda g, y, a, b: (g * (build("sign", a) * build("sign", y)), None),
         expand=_copysign, result="float", domain=NONZERO, reference=math.copysign)  # fmt: skip
+
+
+def _heaviside(x: Expr, values: Expr) -> Expr:
+    at_zero = where(x == 0, values, build("zeros_like", values))
+    return where(x > 0, build("ones_like", values), at_zero)
+
+
 declare("heaviside", 2, "0 below 0, 1 above it, `values` at 0; 0 of nan.",
-        expand=lambda x, v: where(x > 0, 1, where(x == 0, v, 0)), domain=NONZERO,
+        expand=_heaviside, domain=NONZERO,
         reference=lambda x, v: float(x > 0), check=_same_dtype)  # fmt: skip
 
 

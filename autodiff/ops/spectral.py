@@ -273,23 +273,38 @@ def _threshold(s: Tensor, shape: Any, atol: Any, rtol: Any) -> Tensor:
     return (largest * relative).maximum(absolute)
 
 
+def _either(function: str, new: Any, another: Any, **older: Any) -> Any:
+    """A tolerance by its older name, which goes with no newer one, or by its new one."""
+    ((name, value),) = older.items()
+    if value is None:
+        return new
+    if new is not None or another is not None:
+        raise TypeError(f"linalg.{function}(): {name} is given, and so is atol or rtol")
+    if isinstance(value, str) or not (isinstance(value, Tensor) or hasattr(value, "__float__")):
+        kind = type(value).__name__
+        raise TypeError(f"linalg.{function}(): argument '{name}' must be float, not {kind}")
+    return value if isinstance(value, Tensor) else float(value)
+
+
 def pinv(
     A: Tensor,  # noqa: N803
+    rcond: Any = None,
+    hermitian: bool = False,
     *,
     atol: Any = None,
     rtol: Any = None,
-    hermitian: bool = False,
     out: Tensor | None = None,
 ) -> Tensor:
     """The pseudo-inverse V diag(1 / S) U^T, over the singular values above max(atol, rtol S[0]).
 
-    rtol is the dtype's epsilon times the larger size, unless given. The derivative holds where the
-    rank does not change.
+    rtol, or `rcond`, is the dtype's epsilon times the larger size, unless given. The derivative
+    holds where the rank does not change.
 
     >>> linalg.pinv(ad.tensor([[2.0, 0.0], [0.0, 0.0]]))
     tensor([[0.5000, 0.0000],
             [0.0000, 0.0000]])
     """
+    rtol = _either("pinv", rtol, atol, rcond=rcond)
     check_matrix("linalg.pinv", A, square=hermitian)
     a = A if not hermitian else _symmetric(A)
     u, s, vh = svd(a.detach(), False)
@@ -322,17 +337,19 @@ _pinv: Op = Op(
 
 def matrix_rank(
     A: Tensor,  # noqa: N803
+    tol: Any = None,
+    hermitian: bool = False,
     *,
     atol: Any = None,
     rtol: Any = None,
-    hermitian: bool = False,
     out: Tensor | None = None,
 ) -> Tensor:
-    """How many singular values are above max(atol, rtol S[0]); rtol as of `pinv`.
+    """How many singular values are above max(atol, rtol S[0]); rtol as of `pinv`; tol is atol.
 
     >>> linalg.matrix_rank(ad.tensor([[1.0, 2.0], [2.0, 4.0]]))
     tensor(1)
     """
+    atol = _either("matrix_rank", atol, rtol, tol=tol)
     check_matrix("linalg.matrix_rank", A, square=hermitian)
     s = svdvals(A.detach())
     count = (s > _threshold(s, A.shape[-2:], atol, rtol)).sum(-1, dtype=int64)

@@ -148,7 +148,7 @@ def _check_freedom(name: str, x: Tensor, mask: int, correction: float) -> None:
         warnings.warn(
             f"{name}(): degrees of freedom is <= 0. Correction should be strictly less than the "
             f"reduction factor (input numel divided by output numel): {correction:g} of {count}.",
-            stacklevel=4,
+            stacklevel=5,
         )
 
 

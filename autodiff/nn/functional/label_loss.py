@@ -43,14 +43,14 @@ def multilabel_soft_margin_loss(
 
 
 def _rows(name: str, input: Tensor) -> Tensor:
-    """Inputs of (n, classes) or (classes) as rows."""
-    if input.ndim not in (1, 2) or not input.shape[-1]:
+    """Inputs of (n, classes), (classes) or a number, which is one class, as rows."""
+    if input.ndim > 2 or (input.ndim and not input.shape[-1]):
         raise RuntimeError(
             "Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
             f"{list(input.shape)}"
         )
     check_floating(name, input)
-    return input.unsqueeze(0) if input.ndim == 1 else input
+    return input if input.ndim == 2 else input.reshape(1, -1)
 
 
 def _labels(target: Tensor) -> Tensor:
@@ -91,7 +91,7 @@ def multilabel_margin_loss(
     short = (1 - own.unsqueeze(2) + x.unsqueeze(1)).clamp(min=0)
     counted = real.unsqueeze(2) & others.unsqueeze(1)
     loss = short.masked_fill(counted.logical_not(), 0.0).sum((1, 2)) / classes
-    return reduced(loss.squeeze(0) if input.ndim == 1 else loss, reduction)
+    return reduced(loss if input.ndim == 2 else loss.squeeze(0), reduction)
 
 
 def multi_margin_loss(
