@@ -188,8 +188,20 @@ static bool is_constant(const ad_tape *t, const ad_step *s, const int *writers) 
     return true;
 }
 
+/* Operands without elements keep no memory: they point to none that may be gone. */
+static void forget_empty(ad_step *s, int n) {
+    static char nothing[64];
+    static ad_storage nowhere = {.data = nothing, .lo = nothing, .refs = 1};
+    for (int k = 0; k < n; k++) {
+        if (s->of[k] >= 0 || !s->call.x[k]) continue;
+        s->operands[k].storage = &nowhere;
+        s->operands[k].data = nothing;
+    }
+}
+
 /* Makes it, for good. */
 static int run_constant(ad_tape *t, ad_step *s) {
+    forget_empty(s, s->call.n_out + s->call.n_in);
     for (int k = 0; k < s->call.n_out + s->call.n_in; k++) {
         if (s->of[k] < 0) continue;
         ad_tape_memory *of = &t->memory[s->of[k]];
@@ -294,17 +306,6 @@ static void place_owner(placing *p, int k) {
     }
     of->owners = grew;
     of->owners[of->n_owners++] = &p->step->operands[k].storage;
-}
-
-/* Operands without elements keep no memory: they point to none that may be gone. */
-static void forget_empty(ad_step *s, int n) {
-    static char nothing[64];
-    static ad_storage nowhere = {.data = nothing, .lo = nothing, .refs = 1};
-    for (int k = 0; k < n; k++) {
-        if (s->of[k] >= 0 || !s->call.x[k]) continue;
-        s->operands[k].storage = &nowhere;
-        s->operands[k].data = nothing;
-    }
 }
 
 static int place_step(ad_tape *t, ad_step *s) {

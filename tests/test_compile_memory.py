@@ -116,3 +116,16 @@ def test_a_gradient_that_somebody_holds_stays() -> None:
         held.append((w.grad, bits(w.grad)))
         assert all(bits(g) == were for g, were in held)
     assert step.stats().runs >= 4
+
+
+def test_what_is_made_once_of_empty_operands_reads_no_memory_that_is_gone() -> None:
+    """Else it gave a storage up that was another's, and two tensors were one."""
+
+    def step(x: ad.Tensor) -> ad.Tensor:
+        y = ad.nn.functional.pad(x, (2, 1), mode="reflect")
+        g = (ad.arange(y.numel(), dtype=y.dtype) / 8).reshape(y.shape)
+        return ad.autograd.grad(y, [x], g)[0]
+
+    ad.compile(step)(ad.zeros(0, 3, dtype=ad.float16, requires_grad=True))
+    kept = [ad.zeros(0, n) for n in range(8)]
+    assert [x.shape for x in kept] == [(0, n) for n in range(8)]
