@@ -181,17 +181,12 @@ class Described(TensorMethods):
         if not isinstance(memory_format, (_format, type(None))):
             kind = type(memory_format).__name__
             raise TypeError(f"argument 'memory_format' must be torch.memory_format, not {kind}")
-        order = memory_format and memory_format.order(4 if memory_format.name[-1] == "t" else 5)
-        if not order:
+        order = None if memory_format is None else memory_format.order
+        if order is None:
             return bool(self._p.contiguous)
-        if len(order) != self.ndim:
+        if len(order) != self._p.ndim:
             return False
-        expected = 1
-        for dim in reversed(order):
-            if self.shape[dim] != 1 and self.stride()[dim] != expected:
-                return False
-            expected *= self.shape[dim]
-        return True
+        return bool(fresh(lib.ad_permute(self._p, len(order), order), "permute").contiguous)
 
     @property
     def dtype(self) -> dtypes.dtype:

@@ -38,23 +38,22 @@ class memory_format(layout):  # noqa: N801
     (torch.Size([2, 3, 4, 5]), (60, 1, 15, 3))
     """
 
-    __slots__ = ()
+    __slots__ = ("order",)
+    order: list[int] | None  # of dimensions, outermost first; None where they are as they come
 
-    def order(self, ndim: int) -> list[int] | None:
-        """The dimensions, outermost first; None where they are as they come.
+    def __init__(self, name: str, ndim: int | None = None) -> None:
+        super().__init__(name)
+        self.order = None if ndim is None else [0, *range(2, ndim), 1]
 
-        RuntimeError where a tensor of so many dimensions has no such order.
-        """
-        wanted = {"channels_last": 4, "channels_last_3d": 5}.get(self.name)
-        if wanted is None:
-            return None
-        if ndim != wanted:
-            raise RuntimeError(f"required rank {wanted} tensor to use {self.name} format")
-        return [0, *range(2, ndim), 1]
+    def order_of(self, ndim: int) -> list[int] | None:
+        """`order`, for tensors of so many dimensions. RuntimeError where there is none."""
+        if self.order is not None and len(self.order) != ndim:
+            raise RuntimeError(f"required rank {len(self.order)} tensor to use {self.name} format")
+        return self.order
 
 
 strided = layout("strided")
 contiguous_format = memory_format("contiguous_format")
 preserve_format = memory_format("preserve_format")
-channels_last = memory_format("channels_last")
-channels_last_3d = memory_format("channels_last_3d")
+channels_last = memory_format("channels_last", 4)
+channels_last_3d = memory_format("channels_last_3d", 5)

@@ -156,7 +156,8 @@ class Tensor(Valued):
         >>> x.grad
         tensor([3., 3.])
         """
-        if (leaf := self._asked()) is None:
+        leaf = self._acc
+        if leaf is None and (leaf := self._asked()) is None:
             if live_node(self) is not None:
                 warnings.warn(_NO_GRAD_KEPT, UserWarning, stacklevel=2)
             return None

@@ -79,6 +79,8 @@ def test_forked_processes_write_to_shared_memory() -> None:
     """And to that alone; a view of it, transposed, keeps its shape, strides and dtype."""
     shared = ad.arange(6).reshape(2, 3).t().share_memory_()
     own, layer = ad.zeros(2), ad.nn.Linear(2, 1).share_memory()
+    flags = ad.tensor([True, False]).share_memory_()
+    assert flags.is_shared()
     assert shared.is_shared()
     assert shared[1:].is_shared()
     assert not own.is_shared()
@@ -86,12 +88,13 @@ def test_forked_processes_write_to_shared_memory() -> None:
     child = os.fork()
     if not child:
         with ad.no_grad():
-            for x in (shared[0], own, layer.weight):
+            for x in (shared[0], own, layer.weight, flags):
                 x.fill_(7)
         os._exit(0)
     os.waitpid(child, 0)
     assert shared.tolist() == [[7, 7], [1, 4], [2, 5]]
     assert own.tolist() == [0, 0]
+    assert flags.tolist() == [True, True]
     assert layer.weight.tolist() == [[7, 7]]
     assert layer.weight.is_leaf
 

@@ -20,9 +20,12 @@ _NO_ELEMENTS = {
 }
 
 
-def reinterpreted(x: Tensor, d: dtype) -> Tensor:
-    """A view of x's bytes as elements of dtype d. RuntimeError where they cannot be."""
-    if d is boolean and x.dtype is not boolean:
+def reinterpreted(x: Tensor, d: dtype, are_bools: bool = False) -> Tensor:
+    """A view of x's bytes as elements of dtype d. RuntimeError where they cannot be.
+
+    Bytes are no bools but where the caller knows that they are.
+    """
+    if d is boolean and x.dtype is not boolean and not are_bools:
         raise RuntimeError("view: bytes that are neither 0 nor 1 are no bools; use to()")
     p = lib.ad_view_dtype(x._p, d.code)
     if p:

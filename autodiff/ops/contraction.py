@@ -135,8 +135,6 @@ _C_NAMES = {  # as the message has them
     "bfloat16": "c10::BFloat16",
     "int64": "long int",
     "int32": "int",
-    "int16": "short int",
-    "int8": "signed char",
     "uint8": "unsigned char",
 }
 
@@ -173,10 +171,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     _check_linear(input, weight, bias)
     row = unsqueeze(input, 0)
     y = _linear.on((row, weight) if bias is None else (row, weight, bias))
-    return titled(
-        reshape(y, y.shape[1:]),
-        f"{'Squeeze' * (bias is None) or 'View'}Backward{4 * (bias is None)}",
-    )
+    return titled(reshape(y, y.shape[1:]), "SqueezeBackward4" if bias is None else "ViewBackward0")
 
 
 def _check_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:

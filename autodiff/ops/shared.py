@@ -49,7 +49,7 @@ def is_pinned(self: Tensor, device: Any = None) -> bool:
     >>> ad.ones(2).is_pinned()
     False
     """
-    return bool(self._p.ndim < 0)
+    return bool(self._p.ndim < 0)  # never: but an error of what is no tensor
 
 
 def pin_memory(self: Tensor, device: Any = None) -> Tensor:

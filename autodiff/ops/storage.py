@@ -282,11 +282,9 @@ def frombuffer(
             f"not be greater than actual buffer length ({n} bytes)"
         )
     x = view_of(raw[offset : offset + count * size])
-    if dtype is dtypes.bool:
-        if int(x.max()) > 1:
-            raise ValueError("frombuffer(): bytes that are neither 0 nor 1 are no bools; use to()")
-        x = x.to(dtypes.bool)
-    return reinterpreted(x, dtype).requires_grad_(requires_grad)
+    if dtype is dtypes.bool and int(x.max()) > 1:
+        raise ValueError("frombuffer(): bytes that are neither 0 nor 1 are no bools; use to()")
+    return reinterpreted(x, dtype, are_bools=True).requires_grad_(requires_grad)
 
 
 def narrow_copy(input: Tensor, dim: int, start: Any, length: int) -> Tensor:

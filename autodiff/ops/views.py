@@ -435,7 +435,7 @@ def in_format(x: Tensor, form: Any) -> Tensor:
     if not isinstance(form, memory_format):
         kind = type(form).__name__
         raise TypeError(f"argument 'memory_format' must be torch.memory_format, not {kind}")
-    order = form.order(x.ndim)
+    order = form.order_of(x.ndim)
     if order is None:
         return contiguous(x) if form.name == "contiguous_format" else x
     there = permute(x, order)
