@@ -218,8 +218,10 @@ def _prelu(self: Tensor, weight: Tensor) -> Tensor:
 
 
 def _converter(name: str, d: dtypes.dtype) -> Callable[[Tensor], Tensor]:
+    code, convert = d.code, cast.CONVERSIONS[d]
+
     def method(self: Tensor) -> Tensor:
-        return cast.to_dtype(self, d)  # type: ignore[no-any-return]
+        return self if self._p.dtype == code else convert(self)
 
     method.__doc__ = f"The tensor as {d.name}.\n\n>>> ad.zeros(2).{name}().dtype\n{d!r}"
     return method
@@ -347,7 +349,6 @@ _BY_MODULE: dict[Any, str] = {
     typed: "new is_same_size is_signed get_device ndimension apply_ map_ map2_",
     draws: "uniform_ normal_ log_normal_ exponential_ cauchy_ geometric_ bernoulli_ random_",
     random: "bernoulli multinomial",
-    cast: "to",
 }
 
 # Their in-place methods write the result over the first operand.
@@ -384,6 +385,7 @@ def _methods() -> dict[str, Callable[..., Any]]:
             table[name] = _converter(name, d)
     table["byte"] = _converter("byte", dtypes.uint8)
     table |= {
+        "to": cast.to,  # which words its errors itself
         "__getitem__": indexing.getitem,
         "__setitem__": indexing.setitem,
         "__iter__": _iterate,

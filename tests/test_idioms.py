@@ -152,6 +152,7 @@ def test_memory_formats() -> None:
     assert y.contiguous(memory_format=ad.channels_last) is y
     made = (
         x.to(memory_format=ad.channels_last),
+        x.to(ad.float64, memory_format=ad.channels_last),
         x.clone(memory_format=ad.channels_last),
         ad.zeros_like(x, memory_format=ad.channels_last),
     )

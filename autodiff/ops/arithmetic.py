@@ -110,6 +110,7 @@ POWERS: dict[float, PointwiseOp] = {
     -0.5: PointwiseOp("pow", build("rsqrt", *inputs(1)), 1),
     -1.0: PointwiseOp("pow", build("reciprocal", *inputs(1)), 1),
 }
+_pow, _REAL, _FIRST_FLOAT = elementwise.pow_.call, (int, float), dtypes.FIRST_FLOAT
 
 
 def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
@@ -118,15 +119,15 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
     >>> ad.pow(ad.tensor([1.0, 2.0, 3.0]), 2)
     tensor([1., 4., 9.])
     """
-    if type(input) in TENSOR_TYPES and type(exponent) in (int, float):
-        if input._p.dtype >= dtypes.FIRST_FLOAT and exponent in POWERS:
-            op = POWERS[exponent]
+    if type(input) in TENSOR_TYPES and type(exponent) in _REAL:
+        op = POWERS.get(exponent)
+        if op is not None and input._p.dtype >= _FIRST_FLOAT:
             return op.call(input) if out is None else apply(op, (input,), out)
-        if type(exponent) is int and exponent < 0 and input._p.dtype < dtypes.FIRST_FLOAT:
+        if type(exponent) is int and exponent < 0 and input._p.dtype < _FIRST_FLOAT:
             raise RuntimeError("Integers to negative integer powers are not allowed.")
         return apply(elementwise.pow_number, (input, exponent), out)
     if type(input) is type(exponent) is Tensor and out is None:
-        return elementwise.pow_.call(input, exponent)
+        return _pow(input, exponent)
     if isinstance(input, Expr):
         return power(input, exponent)  # type: ignore[return-value]
     if isinstance(exponent, Expr):
@@ -135,7 +136,7 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
     return apply(op, (input, exponent), out)
 
 
-_CONDITIONS = (dtypes.bool.code, dtypes.uint8.code)
+_choose = elementwise.where_.call
 
 
 def where(
@@ -148,15 +149,9 @@ def where(
     tensor([0., 2.])
     """
     if type(condition) is type(input) is type(other) is Tensor and out is None:
-        if condition._p.dtype in _CONDITIONS:
-            return elementwise.where_.call(condition, input, other)
-    elif input is None and other is None and isinstance(condition, Tensor):
+        return _choose(condition, input, other)
+    if input is None and other is None and isinstance(condition, Tensor):
         return condition.nonzero(as_tuple=True)
-    if isinstance(condition, Tensor) and condition._p.dtype not in _CONDITIONS:
-        raise RuntimeError(
-            f"where expected condition to be a boolean tensor, but got a tensor with dtype "
-            f"{condition.dtype!r}"
-        )
     return apply(elementwise.where_, (condition, input, other), out)
 
 

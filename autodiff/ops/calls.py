@@ -74,11 +74,11 @@ def _binary(op: PointwiseOp) -> Callable[..., Tensor]:
         y._acc = y._base = y._base_node = None
         edge = x._node if x._base is None else live_node(x)
         edge2 = z._node if z._base is None else live_node(z)
-        wanted = (0 if edge2 is None else 2) if edge is None else (1 if edge2 is None else 3)
-        if wanted and op.differentiable and (not unrecorded or mode.grad):
-            y._node = op.record((x, z), (edge, edge2), wanted, p)
-        else:
+        if edge is edge2 is None or not op.differentiable or (unrecorded and not mode.grad):
             y._node = None
+        else:
+            wanted = 2 if edge is None else 1 if edge2 is None else 3
+            y._node = op.record((x, z), (edge, edge2), wanted, p)
         return y
 
     return call
@@ -93,9 +93,9 @@ def _ternary(op: PointwiseOp) -> Callable[..., Tensor]:
         except TypeError as error:
             return late.beyond(op, (x, z, w), error)
         p = _gc(p, _free) if p else op.recover(x, z, w)
-        for each in (x, z, w):
-            if each._node is not None or each._base is not None:
-                return _linked(op, (x, z, w), p)
+        nodes, bases = x._node is z._node is w._node is None, x._base is z._base is w._base is None
+        if not (nodes and bases):
+            return _linked(op, (x, z, w), p)
         y = new()
         y._p = p
         y._node = y._acc = y._base = y._base_node = None

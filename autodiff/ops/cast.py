@@ -13,16 +13,18 @@ from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.views import in_format
 from autodiff.tensor import Tensor
 
-_CASTS = {
-    d: PointwiseOp(f"to_{d.name}", inputs(1)[0].to(d), 1, "ToCopyBackward0") for d in dtypes.ALL
+CONVERSIONS = {  # to each dtype, from any
+    d: PointwiseOp(f"to_{d.name}", inputs(1)[0].to(d), 1, "ToCopyBackward0").call
+    for d in dtypes.ALL
 }
+_DTYPE = dtypes.dtype
 
 
 def to_dtype(x: Any, d: dtype) -> Any:
     """x converted to a dtype; itself where it has it already."""
     if isinstance(x, Expr):
         return x.to(d)
-    return x if x._p.dtype == d.code else _CASTS[d].call(x)
+    return x if x._p.dtype == d.code else CONVERSIONS[d](x)
 
 
 def to(
@@ -39,13 +41,10 @@ def to(
     >>> ad.tensor([1, 2]).to(ad.float64)
     tensor([1., 2.], dtype=torch.float64)
     """
-    if args and type(args[0]) is dtypes.dtype and len(args) == 1 and dtype is device is None:
-        wanted: Any = args[0]
-        if x._p.dtype != wanted.code:
-            return _CASTS[wanted].call(x)
-    else:
+    wanted: Any = args[0] if len(args) == 1 and dtype is device is None else None
+    if type(wanted) is not _DTYPE:
         wanted = _wanted((dtype, *args, device))
-    y = x if wanted is None else to_dtype(x, wanted)
+    y = x if wanted is None or x._p.dtype == wanted.code else CONVERSIONS[wanted](x)
     y = y.clone() if copy and y is x else y
     return y if memory_format is None else in_format(y, memory_format)
 
