@@ -12,6 +12,7 @@
 
 #define EACH_UNARY(F)                                                                                        \
     F(exp, exp(x), expl(x))                                                                                  \
+    F(exp2, exp2(x), exp2l(x))                                                                               \
     F(expm1, expm1(x), expm1l(x))                                                                            \
     F(log, log(x), logl(x))                                                                                  \
     F(log1p, log1p(x), log1pl(x))                                                                            \

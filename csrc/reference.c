@@ -143,6 +143,7 @@ REFERENCE(f32, float, 1, round_bf16, nearest(a, 8, -133, 128))
 
 /* ---- transcendental ---- */
 REAL(1, exp, exp(a))
+REAL(1, exp2, exp2(a))
 REAL(1, expm1, expm1(a))
 REAL(1, log, log(a))
 REAL(1, log1p, log1p(a))

@@ -304,26 +304,8 @@ declare("log10", 1, "The logarithm of base 10; nan below 0.", lambda g, y, x: (g
         reference=math.log10)  # fmt: skip
 
 
-def _within(x: Expr, least: float, most: float) -> Expr:
-    return build("minimum", build("maximum", x, least), most)
-
-
-def _exp2(x: Expr) -> Expr:
-    """exp of what is left of a whole number, times that power of two: in two steps, which reach
-    the largest numbers and the smallest. Such a power is an exp that is rounded to half its bits.
-    """
-    x = by_width(_within(x, -160.0, 140.0), _within(x, -1080.0, 1030.0))
-    whole = build("round", x)
-    half = build("floor", whole * 0.5)
-    near = exp(half * LN2)
-    split = by_width(near * (2.0**12 + 1), near * (2.0**27 + 1))
-    power = split - (split - near)
-    return exp((x - whole) * LN2) * power * (power * (whole - half - half + 1))
-
-
 declare("exp2", 1, "2 to the input.", lambda g, y, x: (g * y * LN2,),
-        expand=_exp2, result="float",
-        reference=lambda x: 2.0**x)  # fmt: skip
+        result="float", reference=lambda x: 2.0**x)  # fmt: skip
 
 
 def _logaddexp(base: float) -> Callable[..., Any]:

@@ -92,6 +92,7 @@ AD_SIMD V K(wrap_int32)(V a) {
 
 /* transcendental */
 AD_SIMD V K(exp)(V a) { return v(exp)(a); }
+AD_SIMD V K(exp2)(V a) { return v(exp2)(a); }
 AD_SIMD V K(expm1)(V a) { return v(expm1)(a); }
 AD_SIMD V K(log)(V a) { return v(log)(a); }
 AD_SIMD V K(log1p)(V a) { return v(log1p)(a); }

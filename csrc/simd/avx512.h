@@ -37,7 +37,18 @@ AD_SIMD vf vf_mul(vf a, vf b) { return _mm512_mul_ps(a, b); }
 AD_SIMD vf vf_div(vf a, vf b) { return _mm512_div_ps(a, b); }
 AD_SIMD vf vf_fma(vf a, vf b, vf c) { return _mm512_fmadd_ps(a, b, c); }
 AD_SIMD vf vf_fma_exact(vf a, vf b, vf c) { return vf_fma(a, b, c); }
-AD_SIMD vf vf_sqrt(vf a) { return _mm512_sqrt_ps(a); }
+/* The instruction takes longer than to refine an estimate. Whatever estimate of 14 bits it is, all but very
+ * small numbers come out rounded once: tests/test_accuracy.py looks at all digits there are. */
+AD_SIMD vf vf_sqrt(vf a) {
+    const vf half = vf_set1(0.5f), estimate = _mm512_rsqrt14_ps(a);
+    vf root = vf_mul(a, estimate), inverse = vf_mul(estimate, half); /* of twice the root */
+    const vf off = _mm512_fnmadd_ps(root, inverse, half);
+    root = vf_fma(root, off, root), inverse = vf_fma(inverse, off, inverse);
+    root = vf_fma(_mm512_fnmadd_ps(root, root, a), inverse, root);
+    const __mmask16 usual = _mm512_cmp_ps_mask(a, vf_set1(0x1p-100f), _CMP_GE_OQ);
+    const __mmask16 rare = ~_mm512_mask_cmp_ps_mask(usual, a, vf_set1(INFINITY), _CMP_LT_OQ);
+    return __builtin_expect(rare != 0, 0) ? _mm512_sqrt_ps(a) : root;
+}
 AD_SIMD vf vf_abs(vf a) { return _mm512_andnot_ps(vf_set1(-0.0f), a); }
 AD_SIMD vf vf_neg(vf a) { return _mm512_xor_ps(vf_set1(-0.0f), a); }
 AD_SIMD vf vf_min(vf a, vf b) { return _mm512_min_ps(a, b); }
@@ -107,6 +118,15 @@ AD_SIMD vfi vfi_shr(vfi a, int n) { return _mm512_srli_epi32(a, (unsigned)n); }
 AD_SIMD vf vf_load_f16(const uint16_t *p) { return _mm512_cvtph_ps(_mm256_loadu_si256((const __m256i *)p)); }
 AD_SIMD void vf_store_f16(uint16_t *p, vf a) {
     _mm256_storeu_si256((__m256i *)p, _mm512_cvtps_ph(a, _MM_FROUND_TO_NEAREST_INT));
+}
+
+/* One instruction for three operands. */
+#define AD_SIGNS
+AD_SIMD vf vf_flip(vf x, vf sign) {
+    return vf_of_bits(_mm512_ternarylogic_epi32(vf_bits(x), vf_bits(sign), vfi_set1(1u << 31), 0x78));
+}
+AD_SIMD vf vf_copysign(vf x, vf sign) {
+    return vf_of_bits(_mm512_ternarylogic_epi32(vf_bits(x), vf_bits(sign), vfi_set1(1u << 31), 0xd8));
 }
 
 /* ---- double ---- */
@@ -190,5 +210,12 @@ AD_SIMD vdi vdi_or(vdi a, vdi b) { return _mm512_or_si512(a, b); }
 AD_SIMD vdi vdi_xor(vdi a, vdi b) { return _mm512_xor_si512(a, b); }
 AD_SIMD vdi vdi_shl(vdi a, int n) { return _mm512_slli_epi64(a, (unsigned)n); }
 AD_SIMD vdi vdi_shr(vdi a, int n) { return _mm512_srli_epi64(a, (unsigned)n); }
+
+AD_SIMD vd vd_flip(vd x, vd sign) {
+    return vd_of_bits(_mm512_ternarylogic_epi64(vd_bits(x), vd_bits(sign), vdi_set1(1ull << 63), 0x78));
+}
+AD_SIMD vd vd_copysign(vd x, vd sign) {
+    return vd_of_bits(_mm512_ternarylogic_epi64(vd_bits(x), vd_bits(sign), vdi_set1(1ull << 63), 0xd8));
+}
 
 #endif

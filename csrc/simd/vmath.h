@@ -24,12 +24,15 @@ AD_SIMD vd vd_poly(vd x, const double *c, int n) {
 
 AD_SIMD vf vf_signbit(vf x) { return vf_of_bits(vfi_and(vf_bits(x), vfi_set1(1u << 31))); }
 AD_SIMD vd vd_signbit(vd x) { return vd_of_bits(vdi_and(vd_bits(x), vdi_set1(1ull << 63))); }
-AD_SIMD vf vf_flip(vf x, vf sign) { return vf_of_bits(vfi_xor(vf_bits(x), vf_bits(sign))); }
-AD_SIMD vd vd_flip(vd x, vd sign) { return vd_of_bits(vdi_xor(vd_bits(x), vd_bits(sign))); }
 AD_SIMD vf vf_neg_abs(vf x) { return vf_of_bits(vfi_or(vf_bits(x), vfi_set1(1u << 31))); }
 AD_SIMD vd vd_neg_abs(vd x) { return vd_of_bits(vdi_or(vd_bits(x), vdi_set1(1ull << 63))); }
-AD_SIMD vf vf_copysign(vf x, vf sign) { return vf_flip(vf_abs(x), vf_signbit(sign)); }
-AD_SIMD vd vd_copysign(vd x, vd sign) { return vd_flip(vd_abs(x), vd_signbit(sign)); }
+/* x, its sign that of `sign`, or turned where `sign` is negative */
+#ifndef AD_SIGNS
+AD_SIMD vf vf_flip(vf x, vf sign) { return vf_of_bits(vfi_xor(vf_bits(x), vf_bits(vf_signbit(sign)))); }
+AD_SIMD vd vd_flip(vd x, vd sign) { return vd_of_bits(vdi_xor(vd_bits(x), vd_bits(vd_signbit(sign)))); }
+AD_SIMD vf vf_copysign(vf x, vf sign) { return vf_flip(vf_abs(x), sign); }
+AD_SIMD vd vd_copysign(vd x, vd sign) { return vd_flip(vd_abs(x), sign); }
+#endif
 
 /* Adding this to a small number rounds it to an integer, found in the low bits of the sum. */
 #define VF_INTEGER 0x1.8p23f
@@ -72,13 +75,16 @@ AD_SIMD vd vd_expm1_poly(vd r) {
 AD_SIMD vf vf_exp_clamp(vf x) { return vf_max(vf_set1(-104), vf_min(vf_set1(89), x)); }
 AD_SIMD vd vd_exp_clamp(vd x) { return vd_max(vd_set1(-746), vd_min(vd_set1(710), x)); }
 
-/* Past the numbers whose exponential is normal, in two steps too; the others come out as they do in one. */
-static __attribute__((noinline)) vf vf_exp_rare(vf x) {
+/* (1 + p) 2^k for a 2^k that may not be normal, in two steps too; where it is, as in one */
+AD_SIMD vf vf_scaled(vf p, vf t) {
     const vf integer = vf_set1(VF_INTEGER);
-    vf t, p = vf_expm1_poly(vf_exp_reduce(vf_exp_clamp(x), &t)), k = vf_sub(t, integer);
-    vf half = vf_fma(k, vf_set1(0.5f), integer), rest = vf_sub(t, vf_sub(half, integer));
+    vf half = vf_fma(vf_sub(t, integer), vf_set1(0.5f), integer), rest = vf_sub(t, vf_sub(half, integer));
     vf scale = vf_power(half, 1);
     return vf_mul(vf_fma(p, scale, scale), vf_power(rest, 1));
+}
+static __attribute__((noinline)) vf vf_exp_rare(vf x) {
+    vf t, p = vf_expm1_poly(vf_exp_reduce(vf_exp_clamp(x), &t));
+    return vf_scaled(p, t);
 }
 AD_SIMD mf vf_exp_is_usual(vf x) { return vf_lt(vf_abs(x), vf_set1(87)); }
 AD_SIMD vf vf_exp_usual(vf x) {
@@ -92,6 +98,29 @@ AD_SIMD vd vd_exp_sum(vd x, vd low) {
     return vd_mul(vd_fma(vd_expm1_poly(r), scale, scale), scale);
 }
 AD_SIMD vd vd_exp(vd x) { return vd_exp_sum(x, vd_zero()); }
+
+/* 2^x is 2^k exp(r ln 2), where r = x - k is exact. */
+AD_SIMD vf vf_exp2_poly(vf x, vf *t) {
+    *t = vf_add(x, vf_set1(VF_INTEGER));
+    return vf_expm1_poly(vf_mul(vf_sub(x, vf_sub(*t, vf_set1(VF_INTEGER))), vf_set1(0.6931472f)));
+}
+static __attribute__((noinline)) vf vf_exp2_rare(vf x) {
+    vf t, p = vf_exp2_poly(vf_max(vf_set1(-151), vf_min(vf_set1(129), x)), &t);
+    return vf_scaled(p, t);
+}
+AD_SIMD mf vf_exp2_is_usual(vf x) { return vf_lt(vf_abs(x), vf_set1(126)); }
+AD_SIMD vf vf_exp2_usual(vf x) {
+    vf t, p = vf_exp2_poly(x, &t), scale = vf_power(t, 1);
+    return vf_fma(p, scale, scale);
+}
+AD_SIMD vf vf_exp2(vf x) { return mf_any(mf_not(vf_exp2_is_usual(x))) ? vf_exp2_rare(x) : vf_exp2_usual(x); }
+AD_SIMD vd vd_exp2(vd x) {
+    x = vd_max(vd_set1(-1080), vd_min(vd_set1(1030), x));
+    vd t = vd_fma(x, vd_set1(0.5), vd_set1(VD_INTEGER)), h = vd_sub(t, vd_set1(VD_INTEGER));
+    vd scale = vd_of_bits(vdi_add(vdi_shl(vd_bits(t), 52), vd_bits(vd_set1(1))));
+    vd r = vd_mul(vd_fma(h, vd_set1(-2), x), vd_set1(0.6931471805599453));
+    return vd_mul(vd_fma(vd_expm1_poly(r), scale, scale), scale);
+}
 
 /* f32: twice half exp(x) - 1/2, lest 2^k be infinite, or next to 0 x; at the lower limit it rounds to -1.
  * f64: scale^2 p + scale^2 - 1, of which the difference is taken as scale (scale - 1/scale) */
@@ -107,24 +136,18 @@ AD_SIMD vd vd_expm1_core(vd x) {
 }
 AD_SIMD vd vd_expm1(vd x) { return vd_copysign(vd_expm1_core(vd_exp_clamp(x)), x); }
 
-/* f32: 1 - 2 / (e + 1) with e = exp(2|x|); below 0.7 x + x^3 p(x^2), p of degree 5: 2^-30. */
+/* f32: (e - 1) / (e + 1) with e = exp(-2|x|); both terms are rounded once, from e = 2^k + 2^k (exp(r) - 1).
+ */
 AD_SIMD vf vf_tanh(vf x) {
-    static const float P[] = {-0.33333325f, 0.13332984f,  -0.053920954f,
-                              0.02157106f,  -0.00788331f, 0.0018956673f};
-    static const float E[] = {1.0f,         0.6931472f,    0.24022646f,   0.055503286f,
-                              0.009618489f, 0.0013399931f, 0.00015345808f};
-    const vf one = vf_set1(1), twice = vf_set1(2.88539008f); /* 2 log2(e) */
-    vf a = vf_abs(x), a2 = vf_mul(a, a), b = vf_min(vf_set1(10), a);
-    vf t = vf_fma(b, twice, vf_set1(VF_INTEGER)), minus_k = vf_sub(vf_set1(VF_INTEGER), t);
-    vf e = vf_poly(vf_fma(b, twice, minus_k), E, AD_LENGTH(E)), scale = vf_power(t, 1);
-    vf large = vf_sub(one, vf_div(vf_set1(2), vf_fma(e, scale, one)));
-    vf small = vf_fma(vf_mul(a, a2), vf_poly(a2, P, AD_LENGTH(P)), a);
-    return vf_flip(vf_select(vf_lt(a, vf_set1(0.7f)), small, large), vf_signbit(x));
+    const vf one = vf_set1(1), a = vf_max(vf_set1(-10), vf_neg_abs(x));
+    vf t, p = vf_expm1_poly(vf_exp_reduce(vf_add(a, a), &t)), scale = vf_power(t, 1);
+    vf minus = vf_fma(p, scale, vf_sub(scale, one)), plus = vf_fma(p, scale, vf_add(scale, one));
+    return vf_copysign(vf_div(minus, plus), x);
 }
 /* f64: e / (e + 2) with e = exp(2|x|) - 1; at the limit it rounds to 1. */
 AD_SIMD vd vd_tanh(vd x) {
     vd a = vd_abs(x), e = vd_expm1_core(vd_min(vd_set1(40), vd_add(a, a)));
-    return vd_flip(vd_div(e, vd_add(e, vd_set1(2))), vd_signbit(x));
+    return vd_flip(vd_div(e, vd_add(e, vd_set1(2))), x);
 }
 
 /* With e = exp(-|x|) and w = e / (1 + e): 1 - w, and below 0 e - e w, which hides the error of w. e is not
@@ -135,7 +158,7 @@ AD_SIMD vf vf_sigmoid(vf x) {
     vf t, p = vf_expm1_poly(vf_exp_reduce(a, &t)), scale = vf_power(t, 0x1p24f);
     vf e = vf_mul(vf_fma(p, scale, scale), vf_set1(0x1p-24f));
     vf minus_w = vf_div(e, vf_sub(vf_set1(-1), e));
-    vf y = vf_max(vf_of_bits(vfi_or(vf_bits(vf_signbit(x)), vf_bits(vf_set1(1)))), e);
+    vf y = vf_max(vf_copysign(vf_set1(1), x), e);
     return vf_fma(minus_w, y, y);
 }
 AD_SIMD vd vd_sigmoid(vd x) {
@@ -150,7 +173,7 @@ AD_SIMD vd vd_sigmoid(vd x) {
     vd p = vd_fma(vd_mul(r, r), vd_poly(r, Q, AD_LENGTH(Q)), r);
     vd e = vd_mul(vd_mul(vd_add(p, vd_set1(1)), scale), vd_set1(0x1p-64));
     vd minus_w = vd_div(e, vd_sub(vd_set1(-1), e));
-    vd y = vd_max(vd_of_bits(vdi_or(vd_bits(vd_signbit(x)), vd_bits(vd_set1(1)))), e);
+    vd y = vd_max(vd_copysign(vd_set1(1), x), e);
     return vd_fma(minus_w, y, y);
 }
 
@@ -294,7 +317,7 @@ AD_SIMD vf vf_sin_core(vf r, vfi quadrant) {
     vf s = vf_fma(vf_mul(r, z), vf_poly(z, P, AD_LENGTH(P)), r);
     vf c = vf_fma(vf_mul(z, z), vf_poly(z, Q, AD_LENGTH(Q)), vf_fma(z, vf_set1(-0.5f), vf_set1(1)));
     mf odd = vf_ne(vf_of_bits(vfi_shr(vfi_shl(quadrant, 31), 1)), vf_zero());
-    return vf_flip(vf_select(odd, c, s), vf_signbit(vf_of_bits(vfi_shl(quadrant, 30))));
+    return vf_flip(vf_select(odd, c, s), vf_of_bits(vfi_shl(quadrant, 30)));
 }
 /* The degrees are 5 (2^-57) and 5 (2^-64). */
 AD_SIMD vd vd_sin_core(vd r, vd low, vdi quadrant) {
@@ -307,17 +330,17 @@ AD_SIMD vd vd_sin_core(vd r, vd low, vdi quadrant) {
     vd tail = vd_fma(vd_mul(z, z), vd_poly(z, Q, AD_LENGTH(Q)), vd_neg(vd_mul(r, low)));
     vd c = vd_add(w, vd_add(vd_sub(vd_sub(one, w), half), tail));
     md odd = vd_ne(vd_of_bits(vdi_shr(vdi_shl(quadrant, 63), 1)), vd_zero());
-    return vd_flip(vd_select(odd, c, s), vd_signbit(vd_of_bits(vdi_shl(quadrant, 62))));
+    return vd_flip(vd_select(odd, c, s), vd_of_bits(vdi_shl(quadrant, 62)));
 }
 AD_SIMD vf vf_sin(vf x) {
     vfi quadrant;
     vf r = vf_trig_reduce(vf_abs(x), &quadrant);
-    return vf_flip(vf_sin_core(r, quadrant), vf_signbit(x));
+    return vf_flip(vf_sin_core(r, quadrant), x);
 }
 AD_SIMD vd vd_sin(vd x) {
     vdi quadrant;
     vd low, r = vd_trig_reduce(vd_abs(x), &low, &quadrant);
-    return vd_flip(vd_sin_core(r, low, quadrant), vd_signbit(x));
+    return vd_flip(vd_sin_core(r, low, quadrant), x);
 }
 AD_SIMD vf vf_cos(vf x) {
     vfi quadrant;
@@ -344,7 +367,7 @@ AD_SIMD vf vf_erf(vf x) {
     vf t = vf_fma(q, vf_set1(-1.627907f), vf_set1(VF_INTEGER)); /* log2 of b */
     vf r = vf_fma(vf_sub(t, vf_set1(VF_INTEGER)), vf_set1(0.6142857f), q), scale = vf_power(t, 1);
     vf p = vf_fma(r, vf_poly(r, E, AD_LENGTH(E)), r);
-    return vf_flip(vf_fma(p, scale, vf_sub(vf_set1(1), scale)), vf_signbit(x));
+    return vf_flip(vf_fma(p, scale, vf_sub(vf_set1(1), scale)), x);
 }
 AD_SIMD vd vd_erf(vd x) {
     static const double P[] = {0.12837916709551256,    -0.3761263890318352,    0.11283791670944185,
@@ -360,7 +383,7 @@ AD_SIMD vd vd_erf(vd x) {
     vd a = vd_abs(x), one = vd_set1(1);
     vd small = vd_fma(a, vd_poly(vd_mul(a, a), P, AD_LENGTH(P)), a);
     vd large = vd_sub(one, vd_exp(vd_poly(vd_min(vd_set1(6), a), Q, AD_LENGTH(Q))));
-    return vd_flip(vd_select(vd_lt(a, one), small, large), vd_signbit(x));
+    return vd_flip(vd_select(vd_lt(a, one), small, large), x);
 }
 
 /* ---- pow ---- */
@@ -398,7 +421,7 @@ AD_SIMD vd vd_pow_finish(vd x, vd y, vd r) {
     vd a = vd_abs(x), half = vd_mul(y, vd_set1(0.5));
     md integer = vd_eq(vd_floor(y), y), odd = md_and(integer, vd_ne(vd_floor(half), half));
     r = vd_select(md_and(vd_eq(a, one), vd_eq(y, y)), one, r);
-    r = vd_select(odd, vd_flip(r, vd_signbit(x)), r);
+    r = vd_select(odd, vd_flip(r, x), r);
     md undefined = md_and(md_and(vd_lt(x, vd_zero()), vd_lt(a, inf)), md_not(integer));
     r = vd_select(undefined, vd_set1(NAN), r);
     return vd_select(md_or(vd_eq(y, vd_zero()), vd_eq(x, one)), one, r);
@@ -435,19 +458,28 @@ AD_SIMD vd vd_rough_pow(vd x, vd y) {
     vd scale = vd_of_bits(vdi_add(vdi_shl(vd_bits(t), 52), vd_bits(one)));
     return vd_mul(vd_poly(vd_sub(p, vd_sub(t, integer)), E, AD_LENGTH(E)), scale);
 }
-AD_SIMD vf vf_pow(vf x, vf y) {
-    const vf one = vf_set1(1), zero = vf_zero(), inf = vf_set1(INFINITY);
-    vf a = vf_abs(x), half = vf_mul(y, vf_set1(0.5f));
+/* Right where 0 < x < inf and y is finite. */
+AD_SIMD vf vf_pow_usual(vf x, vf y) {
     vd parts[VF_W / VD_W];
-    for (int i = 0; i < VF_W / VD_W; i++) parts[i] = vd_rough_pow(vf_widen(a, i), vf_widen(y, i));
-    vf r = vf_narrow(parts), end = vf_mul(y, vf_select(vf_eq(a, zero), vf_neg(inf), inf));
+    AD_UNROLL for (int i = 0; i < VF_W / VD_W; i++) parts[i] = vd_rough_pow(vf_widen(x, i), vf_widen(y, i));
+    return vf_narrow(parts);
+}
+static __attribute__((noinline)) vf vf_pow_rare(vf x, vf y) {
+    const vf one = vf_set1(1), zero = vf_zero(), inf = vf_set1(INFINITY);
+    vf a = vf_abs(x), half = vf_mul(y, vf_set1(0.5f)), r = vf_pow_usual(a, y);
+    vf end = vf_mul(y, vf_select(vf_eq(a, zero), vf_neg(inf), inf));
     r = vf_select(mf_or(vf_eq(a, zero), vf_eq(a, inf)), vf_select(vf_lt(end, zero), zero, end), r);
     mf integer = vf_eq(vf_floor(y), y), odd = mf_and(integer, vf_ne(vf_floor(half), half));
     r = vf_select(mf_and(vf_eq(a, one), vf_eq(y, y)), one, r);
-    r = vf_select(odd, vf_flip(r, vf_signbit(x)), r);
+    r = vf_select(odd, vf_flip(r, x), r);
     mf undefined = mf_and(mf_and(vf_lt(x, zero), vf_lt(a, inf)), mf_not(integer));
     r = vf_select(mf_or(undefined, vf_ne(x, x)), vf_set1(NAN), r);
     return vf_select(mf_or(vf_eq(y, zero), vf_eq(x, one)), one, r);
+}
+AD_SIMD vf vf_pow(vf x, vf y) {
+    const vf inf = vf_set1(INFINITY);
+    mf usual = mf_and(mf_and(vf_lt(vf_zero(), x), vf_lt(x, inf)), vf_lt(vf_abs(y), inf));
+    return __builtin_expect(mf_any(mf_not(usual)), 0) ? vf_pow_rare(x, y) : vf_pow_usual(x, y);
 }
 
 #endif

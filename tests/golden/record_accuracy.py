@@ -30,6 +30,7 @@ FUNCTIONS = {
     "lgamma": lambda x: mpmath.log(abs(mpmath.gamma(x))),
     "digamma": mpmath.digamma,
     "trigamma": lambda x: mpmath.psi(1, x),
+    "exp2": lambda x: mpmath.mpf(2) ** x,
 }
 # Of those that are programs of instructions, which are tested at numbers that float32 has, too.
 INTERVALS = {
@@ -41,6 +42,7 @@ INTERVALS = {
 }
 SCALES = {
     "exp": (1, 40, 700),
+    "exp2": (1, 40, 1000),
     "expm1": (1e-9, 1, 40),
     "log": (2, 1e9, 1e300),
     "log1p": (1e-9, 1, 1e300),
