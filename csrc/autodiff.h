@@ -317,6 +317,11 @@ enum { AD_LU_DETERMINANT = 1, AD_LU_SIGN };
 int ad_lu(const ad_tensor *a, int determinant, ad_tensor **out);
 /* X of A X = B, or A^T X = B, from the first two; B's batch is A's. */
 ad_tensor *ad_lu_solve(const ad_tensor *lu, const ad_tensor *order, const ad_tensor *b, int transposed);
+ad_tensor *ad_matrix_exp(const ad_tensor *a);
+/* The order of rows in which LU leaves m of them, by what each of the first k changed places with: int32,
+ * from 1 on; and back. */
+ad_tensor *ad_lu_exchanges(const ad_tensor *order, int64_t k);
+ad_tensor *ad_lu_exchanged(const ad_tensor *pivots, int64_t m);
 /* The derivatives of the determinant of a at its elements, from what ad_lu made of it. */
 ad_tensor *ad_cofactors(const ad_tensor *a, const ad_tensor *lu, const ad_tensor *order,
                         const ad_tensor *info, const ad_tensor *det);
