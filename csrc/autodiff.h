@@ -409,6 +409,12 @@ int ad_dropout_again(const ad_tensor *places, ad_tensor *noise, double p);
 /* A parameter for each element: `p` and `rates` are of out's shape, float32 or float64. */
 int ad_rng_bernoulli_of(ad_rng *rng, ad_tensor *out, const ad_tensor *p);
 int ad_rng_poisson(ad_rng *rng, ad_tensor *out, const ad_tensor *rates);
+/* Of float64, one shape and without gaps, as all of these. */
+int ad_rng_gamma(ad_rng *rng, ad_tensor *out, const ad_tensor *concentration);
+int ad_rng_binomial(ad_rng *rng, ad_tensor *out, const ad_tensor *count, const ad_tensor *prob);
+/* S, the sum of x^n / (a (a + 1) ... (a + n)), and the same with each term times 1 / a + ... + 1 / (a + n).
+ */
+int ad_gamma_series(const ad_tensor *a, const ad_tensor *x, ad_tensor **out);
 /* Of each row of weights (rows, categories), out's (rows, n) categories. AD_BAD_ARG: [0] is 1 for a negative
  * weight or nan, 2 for an infinite one, 3 for a sum of 0. */
 int ad_rng_multinomial(ad_rng *rng, ad_tensor *out, const ad_tensor *weights, int replacement);
