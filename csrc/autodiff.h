@@ -317,6 +317,11 @@ enum { AD_LU_DETERMINANT = 1, AD_LU_SIGN };
 int ad_lu(const ad_tensor *a, int determinant, ad_tensor **out);
 /* X of A X = B, or A^T X = B, from the first two; B's batch is A's. */
 ad_tensor *ad_lu_solve(const ad_tensor *lu, const ad_tensor *order, const ad_tensor *b, int transposed);
+ad_tensor *ad_matrix_exp(const ad_tensor *a);
+/* The order of rows in which LU leaves m of them, by what each of the first k changed places with: int32,
+ * from 1 on; and back. */
+ad_tensor *ad_lu_exchanges(const ad_tensor *order, int64_t k);
+ad_tensor *ad_lu_exchanged(const ad_tensor *pivots, int64_t m);
 /* The derivatives of the determinant of a at its elements, from what ad_lu made of it. */
 ad_tensor *ad_cofactors(const ad_tensor *a, const ad_tensor *lu, const ad_tensor *order,
                         const ad_tensor *info, const ad_tensor *det);
@@ -404,6 +409,12 @@ int ad_dropout_again(const ad_tensor *places, ad_tensor *noise, double p);
 /* A parameter for each element: `p` and `rates` are of out's shape, float32 or float64. */
 int ad_rng_bernoulli_of(ad_rng *rng, ad_tensor *out, const ad_tensor *p);
 int ad_rng_poisson(ad_rng *rng, ad_tensor *out, const ad_tensor *rates);
+/* Of float64, one shape and without gaps, as all of these. */
+int ad_rng_gamma(ad_rng *rng, ad_tensor *out, const ad_tensor *concentration);
+int ad_rng_binomial(ad_rng *rng, ad_tensor *out, const ad_tensor *count, const ad_tensor *prob);
+/* S, the sum of x^n / (a (a + 1) ... (a + n)), and the same with each term times 1 / a + ... + 1 / (a + n).
+ */
+int ad_gamma_series(const ad_tensor *a, const ad_tensor *x, ad_tensor **out);
 /* Of each row of weights (rows, categories), out's (rows, n) categories. AD_BAD_ARG: [0] is 1 for a negative
  * weight or nan, 2 for an infinite one, 3 for a sum of 0. */
 int ad_rng_multinomial(ad_rng *rng, ad_tensor *out, const ad_tensor *weights, int replacement);

@@ -13,7 +13,8 @@ enum {
     AD_FACTOR_eigh,
     AD_FACTOR_triangle,
     AD_FACTOR_lu_solve,
-    AD_FACTOR_cofactors
+    AD_FACTOR_cofactors,
+    AD_FACTOR_exp
 };
 
 enum { AD_OUT, AD_SOURCE, AD_A, AD_ORDER, AD_INFO, AD_DET, AD_FACTOR_SLOTS };
@@ -77,6 +78,7 @@ int ad_subtract_product(const ad_tools *t, int64_t m, int64_t n, int64_t k, ad_m
 
 int ad_factor_run(const ad_call *c);
 int ad_qr_one(const ad_factor *x, int64_t i);  /* qr.c */
+int ad_exp_one(const ad_factor *x, int64_t i); /* exponential.c */
 int ad_svd_one(const ad_factor *x, int64_t i); /* jacobi.c */
 int ad_eigh_one(const ad_factor *x, int64_t i);
 

@@ -23,6 +23,7 @@ static int finish(const operands *x, ad_factor_kind how, int n, const int *slots
         [AD_FACTOR_qr] = "qr",          [AD_FACTOR_svd] = "svd",
         [AD_FACTOR_eigh] = "eigh",      [AD_FACTOR_triangle] = "solve_triangular",
         [AD_FACTOR_lu_solve] = "solve", [AD_FACTOR_cofactors] = "cofactors",
+        [AD_FACTOR_exp] = "matrix_exp",
     };
     const ad_tensor *all[AD_FACTOR_SLOTS];
     int status = AD_OK, count = n;
@@ -70,6 +71,12 @@ int ad_cholesky(const ad_tensor *a, ad_tensor **out) {
     x.made[AD_OUT] = ad_make(a->dtype, a->ndim, a->shape);
     x.made[AD_INFO] = ad_make(AD_int64, a->ndim - 2, a->shape);
     return finish(&x, (ad_factor_kind){.kind = AD_FACTOR_root}, 2, (const int[]){AD_OUT, AD_INFO}, out);
+}
+
+ad_tensor *ad_matrix_exp(const ad_tensor *a) {
+    if (check(a, true)) return NULL;
+    const operands x = {{ad_make(a->dtype, a->ndim, a->shape)}, {NULL, a}};
+    return finish_one(&x, (ad_factor_kind){.kind = AD_FACTOR_exp});
 }
 
 int ad_qr(const ad_tensor *a, int64_t cols, ad_tensor **out) {
@@ -161,4 +168,70 @@ ad_tensor *ad_cofactors(const ad_tensor *a, const ad_tensor *lu, const ad_tensor
         return ad_fail_null(AD_BAD_ARG, 0, 0, 0);
     const operands x = {{ad_make(a->dtype, a->ndim, a->shape)}, {NULL, a, lu, order, info, det}};
     return finish_one(&x, (ad_factor_kind){.kind = AD_FACTOR_cofactors, .transposed = true});
+}
+
+/* ---- rows as LU exchanges them ---- */
+
+/* From the order of m rows to the first k exchanges: with which row, counted from 1, each changed places. */
+static int run_exchanges(const ad_call *c) {
+    const ad_tensor *order = ad_in(c, 0), *pivots = ad_out(c, 0);
+    const int64_t m = order->shape[order->ndim - 1], k = pivots->shape[pivots->ndim - 1];
+    for (int64_t i = 0; i < order->numel; i++) {
+        const int64_t row = ((const int64_t *)order->data)[i];
+        if (row < 0 || row >= m) return ad_fail(AD_BAD_INDEX, row, 0, m);
+    }
+    int64_t *at = ad_alloc((size_t)(2 * m) * sizeof *at), *where = at + m; /* the row in a place; its place */
+    if (!at) return ad_fail(AD_NO_MEMORY, m, 0, 0);
+    for (int64_t row = 0; k && row < pivots->numel / k; row++) {
+        const int64_t *rows = (const int64_t *)order->data + row * m;
+        int32_t *found = (int32_t *)pivots->data + row * k;
+        for (int64_t i = 0; i < m; i++) at[i] = where[i] = i;
+        for (int64_t i = 0; i < k; i++) {
+            const int64_t j = where[rows[i]];
+            found[i] = (int32_t)(j + 1);
+            at[j] = at[i];
+            where[at[j]] = j;
+        }
+    }
+    ad_dealloc(at);
+    return AD_OK;
+}
+
+/* And back. */
+static int run_exchanged(const ad_call *c) {
+    const ad_tensor *order = ad_out(c, 0), *pivots = ad_in(c, 0);
+    const int64_t m = order->shape[order->ndim - 1], k = pivots->shape[pivots->ndim - 1];
+    for (int64_t row = 0; m && row < order->numel / m; row++) {
+        int64_t *rows = (int64_t *)order->data + row * m;
+        for (int64_t i = 0; i < m; i++) rows[i] = i;
+        for (int64_t i = 0; i < k; i++) {
+            const int64_t j = ((const int32_t *)pivots->data)[row * k + i] - 1, kept = rows[i];
+            if (j < 0 || j >= m) return ad_fail(AD_BAD_INDEX, j, 0, m);
+            rows[i] = rows[j];
+            rows[j] = kept;
+        }
+    }
+    return AD_OK;
+}
+
+static ad_tensor *of_rows(const char *name, ad_run_fn *run, const ad_tensor *x, int dtype, int made,
+                          int64_t n, bool fewer) {
+    if (x->dtype != dtype || x->ndim < 1 || !x->contiguous) return ad_fail_null(AD_BAD_ARG, 0, 0, 0);
+    int64_t shape[AD_MAX_DIMS];
+    memcpy(shape, x->shape, sizeof shape);
+    shape[x->ndim - 1] = n;
+    if (n < 0 || (fewer ? n > x->shape[x->ndim - 1] : n < x->shape[x->ndim - 1]))
+        return ad_fail_null(AD_BAD_ARG, n, 0, 0);
+    ad_tensor *y = ad_make(made, x->ndim, shape);
+    if (!y) return NULL;
+    const ad_tensor *const operands[] = {y, x};
+    return ad_done(&(ad_call){run, name, 1, 1, .x = operands, .picks = true}, y);
+}
+
+ad_tensor *ad_lu_exchanges(const ad_tensor *order, int64_t k) {
+    return of_rows("lu_exchanges", run_exchanges, order, AD_int64, AD_int32, k, true);
+}
+
+ad_tensor *ad_lu_exchanged(const ad_tensor *pivots, int64_t m) {
+    return of_rows("lu_exchanged", run_exchanged, pivots, AD_int32, AD_int64, m, false);
 }

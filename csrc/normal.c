@@ -4,11 +4,11 @@
 
 #define TWO_PI (2 * 3.14159265358979323846)
 
-/* One number at a time, in double: two uniforms make two normals, and the second waits for the next call. */
-static double normal_one(ad_rng *rng, double mean, double std) {
+/* Two uniforms make two normals, and the second waits for the next call. */
+double ad_draw_normal(ad_rng *rng) {
     if (rng->has_sample) {
         rng->has_sample = false;
-        return fma(rng->sample, std, mean);
+        return rng->sample;
     }
     double angle = TWO_PI * ad_draw_unit(rng), minus = -ad_draw_unit(rng), log, sine, cosine;
     ad_random_kernel(AD_OP_log1p, AD_f64, 1, &log, &minus, NULL, NULL);
@@ -17,12 +17,12 @@ static double normal_one(ad_rng *rng, double mean, double std) {
     double radius = sqrt(-2 * log);
     rng->sample = radius * sine;
     rng->has_sample = true;
-    return fma(radius * cosine, std, mean);
+    return radius * cosine;
 }
 
 static void normals(ad_rng *rng, int64_t n, void *dst, const ad_random_params *p) {
     double *x = dst;
-    for (int64_t i = 0; i < n; i++) x[i] = normal_one(rng, p->shift, p->scale);
+    for (int64_t i = 0; i < n; i++) x[i] = fma(ad_draw_normal(rng), p->scale, p->shift);
 }
 
 /* Box-Muller in place on n uniforms, n a multiple of 16 and at most AD_RANDOM_CHUNK: in each 16, elements j

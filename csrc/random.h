@@ -38,6 +38,7 @@ void ad_random_fill(ad_rng *rng, ad_tensor *out, ad_random_fn *fn, const ad_rand
 /* Fills a call's result, of any dtype, with doubles that are converted; locks the generator and counts the
  * write. */
 int ad_random_fill_reals(const ad_call *c, ad_random_fn *fn, const ad_random_params *p);
+double ad_draw_normal(ad_rng *rng);                     /* one number at a time, in double */
 void ad_units_f32(ad_rng *rng, int64_t n, float *dst);  /* uniform on [0, 1): 24 bits, of 32-bit draws */
 void ad_units_f64(ad_rng *rng, int64_t n, double *dst); /* 53 bits, of 64-bit draws */
 /* The next n numbers of dropout's noise: 0 with probability p < 1, else 1 / (1 - p). */

@@ -317,6 +317,7 @@ static int (*const one_of[])(const ad_factor *x, int64_t i) = {
     [AD_FACTOR_triangle] = triangle_one,
     [AD_FACTOR_lu_solve] = lu_solve_one,
     [AD_FACTOR_cofactors] = cofactors_one,
+    [AD_FACTOR_exp] = ad_exp_one,
 };
 
 typedef struct {

@@ -173,10 +173,10 @@ static int *count_writers(const ad_tape *t) {
     return writers;
 }
 
-/* Whether a step makes the same at every run: from constants, or from nothing. */
+/* Whether a step makes the same at every run, from constants or from nothing; or looks at constants. */
 static bool is_constant(const ad_tape *t, const ad_step *s, const int *writers) {
     const ad_call *c = &s->call;
-    if (c->kept) return false;
+    if (c->kept && c->n_out) return false;
     for (int k = 0; k < c->n_out + c->n_in; k++) {
         if (s->of[k] < 0) continue;
         const ad_tape_memory *of = &t->memory[s->of[k]];

@@ -434,3 +434,31 @@ def test_a_computed_weight_is_that_of_the_last_call(kind: str, parametrized: boo
     assert found == trained(lambda step: step)[0]
     assert bool(run.stats().runs) == parametrized
     assert parametrized or f"parametrizations.{kind}" in str(caught[0].message)
+
+
+@pytest.mark.parametrize("reads", [False, True])
+def test_a_closure_runs_its_recording_though_the_optimizer_changes_its_state(reads: bool) -> None:
+    found: list[Any] = []
+    for wrap in (ad.compile, lambda fn: fn):
+        p = nn.Parameter(ad.ones(3))
+        optimizer = ad.optim.LBFGS([p], max_iter=4)
+
+        def loss() -> ad.Tensor:
+            optimizer.zero_grad()  # noqa: B023
+            return ((p * ad.arange(3.0) - 1) ** 2).sum()  # noqa: B023
+
+        def plain() -> ad.Tensor:
+            y = loss()  # noqa: B023
+            y.backward()
+            return y
+
+        def reading() -> ad.Tensor:
+            y = loss() * optimizer.state[p].get("n_iter", 0)  # noqa: B023
+            y.backward()
+            return y
+
+        run = wrap(reading if reads else plain)
+        found.append([bits([optimizer.step(run), p.detach()]) for _ in range(3)])
+        if wrap is ad.compile:
+            assert bool(run.stats().runs) != reads
+    assert found[0] == found[1]

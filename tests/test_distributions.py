@@ -187,15 +187,6 @@ def test_a_compiled_step_is_the_eager_one() -> None:
     assert all(ad.equal(a.grad, b.grad) for a, b in zip(leaves, copies, strict=True))
 
 
-def test_values_are_checked_eagerly_alone() -> None:
-    def density(x: Any) -> Any:
-        return dist.Uniform(0.0, 1.0).log_prob(x)
-
-    with pytest.raises(ValueError, match="to be within the support"):
-        density(ad.tensor(2.0))
-    assert ad.compile(density, fullgraph=True)(ad.tensor(2.0)).item() == -math.inf
-
-
 def test_formulas_map_over_a_batch() -> None:
     means, x = ad.tensor([0.0, 1.0, 2.0]), ad.tensor([0.5, 1.5])
     mapped = func.vmap(lambda m: dist.Normal(m, 2.0).log_prob(x))(means)

@@ -83,6 +83,7 @@ class Names:
     ) -> None:
         self.table: dict[tuple[Any, ...], tuple[Callable[[Any, Any], Any], Any, Any, Any]] = {}
         self.found: dict[int, Any] = {}  # tensors, modules and optimisers
+        self.asked: set[str | int] = set()  # the attributes and keys of all functions
         self.seen: set[tuple[Any, ...]] = set()
         self.held: list[Any] = []  # what `seen` knows by its id
         self.call(fn, args, kwargs)
@@ -110,6 +111,7 @@ class Names:
         if self.again(fn, *(x for x in args[:1] if not isinstance(x, Tensor))):
             return
         reads, code = reads_of(fn.__code__), fn.__code__
+        self.asked |= reads.attributes
         self.note(attribute, fn, "__code__")
         given: dict[str, Any] = {}
         if fn.__defaults__:

@@ -91,7 +91,7 @@ class Recorder:
         self.events: list[Event] = []
         self.before: dict[AccumulateGrad, Any] = {}
         self.called: weakref.WeakSet[Module] = weakref.WeakSet()  # not those of this call alone
-        self.stepped: dict[Optimizer, None] = {}
+        self.stepped: dict[Optimizer, bool] = {}  # or cleared gradients alone
         self.kept: list[Any] = []
         self.looked: list[tuple[Tensor, list[Any]]] = []  # at these, in these versions
         self.looks: list[tuple[int, Callable[[Tensor], Any], Any]] = []  # at arguments
@@ -152,11 +152,12 @@ class Recorder:
         self.touched.append(weakref.ref(thing))
 
     def optimizer(self, optimizer: Optimizer) -> None:
-        """An optimiser steps, or clears gradients."""
-        self.stepped[optimizer] = None
+        """An optimiser clears gradients."""
+        self.stepped.setdefault(optimizer, False)
 
-    def before_step(self) -> None:
+    def before_step(self, optimizer: Optimizer) -> None:
         """An optimiser is about to update parameters."""
+        self.stepped[optimizer] = True
         if self.after:
             self.stay_eager("it steps a scheduler before an optimizer")
 

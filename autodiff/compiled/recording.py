@@ -65,7 +65,8 @@ class Recording:
         self.after = recorder.after
         self.looks = recorder.looks
         self.names = names
-        self.state = State([*names.values(), *recorder.called], recorder.stepped)
+        values = [*names.values(), *recorder.called]
+        self.state = State(values, recorder.stepped, "state" in names.asked)
         self.grad, self.inference = mode.grad, mode.inference
         self.graphs = [*map(graph_of, recorder.inputs)]
         self.same = same_nodes(recorder.inputs)

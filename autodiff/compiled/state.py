@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from autodiff.compiled.tree import same
@@ -34,10 +34,10 @@ def of_module(module: Module) -> list[Any]:
     return found
 
 
-def of_optimizer(optimizer: Optimizer) -> list[Any]:
+def of_optimizer(optimizer: Optimizer, states: bool) -> list[Any]:
     """What an optimiser's step may depend on, live numbers left out."""
     found = []
-    for value in optimizer._relied_on():
+    for value in optimizer._relied_on(states):
         found.append(value)
         if isinstance(value, Tensor):
             found += [value._p, value._node is None]
@@ -45,19 +45,23 @@ def of_optimizer(optimizer: Optimizer) -> list[Any]:
 
 
 class State:
-    """The modules, optimisers and tensors by name that a recording relies on, as they were."""
+    """The modules, optimisers and tensors by name that a recording relies on, as they were.
 
-    def __init__(self, values: Sequence[Any], stepped: Iterable[Optimizer]) -> None:
+    Of optimisers that do not step, their states are left out, unless the function has `asked`.
+    """
+
+    def __init__(
+        self, values: Sequence[Any], stepped: Mapping[Optimizer, bool], asked: bool
+    ) -> None:
         modules: dict[Module, None] = {}
-        optimizers: dict[Optimizer, None] = dict.fromkeys(stepped)
+        self.optimizers = dict(stepped)
         for value in values:
             if isinstance(value, Module) and value not in modules:
                 modules.update(dict.fromkeys(value.modules()))
             elif isinstance(value, Optimizer):
-                optimizers[value] = None
+                self.optimizers[value] = asked or stepped.get(value, False)
         self.modules = list(modules)
         self.named = [value for value in values if isinstance(value, Tensor)]
-        self.optimizers = list(optimizers)
         self.were = self.now()
 
     def now(self) -> list[Any]:
@@ -65,8 +69,8 @@ class State:
         found: list[Any] = []
         for module in self.modules:
             found += of_module(module)
-        for optimizer in self.optimizers:
-            found += of_optimizer(optimizer)
+        for optimizer, states in self.optimizers.items():
+            found += of_optimizer(optimizer, states)
         for x in self.named:
             found += [x, x._p, live_node(x)]
         return found

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable
-
-from autodiff import dtypes
-from autodiff.functions import broadcast_tensors, empty, tensor
+from autodiff.functions import broadcast_tensors, empty
+from autodiff.ops.draws import fill
 from autodiff.ops.generator import Generator
 from autodiff.ops.guard import guarded
 from autodiff.tensor import Tensor
@@ -30,57 +27,6 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
 
 def draw(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
     """The numbers of successes in `count` trials of probability `prob`."""
-    place = empty((), dtype=dtypes.float64)
-
-    def uniform() -> float:
-        value: float = place.uniform_(generator=generator).item()
-        return value
-
-    pairs = zip(count.flatten().tolist(), prob.flatten().tolist(), strict=True)
-    drawn = [_binomial(n, p, uniform) for n, p in pairs]
-    return tensor(drawn, dtype=count.dtype).reshape(count.shape)
-
-
-def _binomial(n: float, p: float, uniform: Callable[[], float]) -> float:
-    if n <= 0 or p <= 0:
-        return 0.0
-    if p >= 1:
-        return n
-    if math.isnan(p) or math.isnan(n):
-        return math.nan
-    rare = min(p, 1 - p)
-    few = _by_rejection(n, rare, uniform) if n * rare >= 10 else _by_waiting(n, rare, uniform)
-    return few if p <= 0.5 else n - few
-
-
-def _by_waiting(n: float, p: float, uniform: Callable[[], float]) -> float:
-    """As many geometric waits as fit into n trials."""
-    trials, successes = 0.0, 0
-    while True:
-        u = uniform()
-        wait = math.log(u) / math.log1p(-p) if u else math.inf
-        trials += math.ceil(wait) if wait <= n else math.inf
-        if trials > n:
-            return float(successes)
-        successes += 1
-
-
-def _by_rejection(n: float, p: float, uniform: Callable[[], float]) -> float:
-    """Hormann, The generation of binomial random variates (1993): the algorithm BTRS."""
-    deviation, odds = math.sqrt(n * p * (1 - p)), p / (1 - p)
-    b = 1.15 + 2.53 * deviation
-    a = -0.0873 + 0.0248 * b + 0.01 * p
-    alpha = (2.83 + 5.1 / b) * deviation
-    mode = math.floor((n + 1) * p)
-    while True:
-        u, v = uniform() - 0.5, uniform()
-        us = 0.5 - abs(u)
-        k = math.floor((2 * a / us + b) * u + n * p + 0.5) if us else -1
-        if us >= 0.07 and v <= 0.92 - 4.2 / b:
-            return float(k)
-        if not 0 <= k <= n:
-            continue
-        ratio = math.lgamma(mode + 1) + math.lgamma(n - mode + 1)
-        ratio -= math.lgamma(k + 1) + math.lgamma(n - k + 1) - (k - mode) * math.log(odds)
-        if v * alpha / (a / (us * us) + b) <= math.exp(ratio):
-            return float(k)
+    n, p = (x.double().contiguous() for x in (count, prob))
+    drawn = fill(empty(n.shape, dtype=n.dtype), "binomial", generator, n._p, p._p)
+    return drawn.to(count.dtype)

@@ -12,6 +12,7 @@ from autodiff.changes import recorder_here
 from autodiff.dtypes import finfo, get_default_dtype
 from autodiff.functions import broadcast_shapes, empty, sigmoid, softmax, tensor
 from autodiff.grad_mode import enable_grad, no_grad
+from autodiff.native import refuse_any
 from autodiff.ops.fused import pointwise
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor
@@ -81,13 +82,25 @@ def is_batched(x: Any) -> bool:
     return hasattr(x, "level")
 
 
-def holds(valid: Any) -> bool:
-    """Whether all is true; taken for granted while a recording, which reads no values, is made."""
-    if recorder_here() is not None:
-        return True
+def require(valid: Any, text: Callable[[Any], str], found: Callable[[], Any]) -> None:
+    """ValueError where not all is true, with the values found; the text is of what names things.
+
+    A recording looks again at each run; it names things by their class, which tells no values.
+    """
     while is_batched(valid):
         valid = valid.value
-    return bool(valid.all())
+
+    def whole() -> str:
+        return f"{text(repr)}:\n{text_of(found())}"
+
+    if recorder := recorder_here():
+        told = text(lambda x: type(x).__name__).replace("{", "{{").replace("}", "}}")
+        try:
+            refuse_any(valid.logical_not()._p, ValueError, told)
+        except ValueError:
+            raise ValueError(recorder.apart(whole)) from None
+    elif not valid.all():
+        raise ValueError(whole())
 
 
 def text_of(value: Any) -> str:
@@ -106,7 +119,7 @@ class Distribution:
     A subclass names its parameters in `arg_constraints` and overrides what it has of `rsample`,
     `sample`, `log_prob`, `cdf`, `icdf`, `entropy`, `mean`, `mode`, `variance` and `support`; the
     rest raises NotImplementedError. Parameters and values are checked (ValueError) unless
-    `validate_args=False`, but not in a compiled call: what reads values cannot be recorded.
+    `validate_args=False`.
 
     >>> d = distributions.Normal(ad.zeros(3, 1), ad.ones(2))
     >>> d.batch_shape, d.event_shape, d.expand((4, 3, 2)).sample((5,)).shape
@@ -154,14 +167,17 @@ class Distribution:
 
     def _check(self, name: str, constraint: Any, must: str = "") -> None:
         value = getattr(self, name)
-        if not holds(valid := constraint.check(value)):
-            found = value.detach()[~valid] if must and not is_batched(valid) else value
-            raise ValueError(
-                f"Expected parameter {name} ({type(value).__name__} of shape "
-                f"{tuple(value.shape)}) of distribution {self!r} "
-                f"{must or f'to satisfy the constraint {constraint!r},'} but found invalid "
-                f"values:\n{text_of(found)}"
-            )
+        valid = constraint.check(value)
+        shown = f"{name} ({type(value).__name__} of shape {tuple(value.shape)})"
+        require(
+            valid,
+            lambda named: (
+                f"Expected parameter {shown} of distribution {named(self)} "
+                f"{must or f'to satisfy the constraint {named(constraint)},'} but found invalid "
+                "values"
+            ),
+            lambda: value.detach()[~valid] if must and not is_batched(valid) else value,
+        )
 
     @staticmethod
     def set_default_validate_args(value: bool) -> None:
@@ -268,11 +284,15 @@ class Distribution:
                 f"Value is not broadcastable with batch_shape+event_shape: {shape} vs {whole}."
             )
         support = self._declared("support")
-        if support is not None and not holds(support.check(value)):
-            raise ValueError(
-                f"Expected value argument ({type(value).__name__} of shape {tuple(shape)}) to be "
-                f"within the support ({support!r}) of the distribution {self!r}, but found "
-                f"invalid values:\n{text_of(value)}"
+        if support is not None:
+            require(
+                support.check(value),
+                lambda named: (
+                    f"Expected value argument ({type(value).__name__} of shape {tuple(shape)}) to "
+                    f"be within the support ({named(support)}) of the distribution {named(self)}, "
+                    "but found invalid values"
+                ),
+                lambda: value,
             )
 
     def __repr__(self) -> str:

@@ -8,7 +8,6 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from autodiff import dtypes
 from autodiff.autograd import Function
 from autodiff.autograd.function import once_differentiable
 from autodiff.distributions import constraints
@@ -22,34 +21,18 @@ from autodiff.functions import (
     log1p,
     randn,
     stack,
-    tensor,
     where,
     xlogy,
 )
+from autodiff.native import lib
 from autodiff.nn.functional import one_hot
+from autodiff.ops.draws import fill
+from autodiff.ops.matrices import native
 from autodiff.shapes import Size
-from autodiff.tensor import Tensor
+from autodiff.tensor import wrap
 
 __all__ = ["Beta", "Chi2", "Dirichlet", "Gamma", "StudentT"]
 LARGE = 1e4  # from which the slope by a normal number has six digits
-
-
-def _draw(a: float, place: Tensor) -> float:
-    """Marsaglia and Tsang, A simple method for generating gamma variables (2000)."""
-    scale = 1.0
-    if not a > 0:
-        return 0.0 if a == 0 else math.nan
-    if a < 1:
-        scale, a = (1 - place.uniform_().item()) ** (1 / a), a + 1
-    d = a - 0.3333333432674408  # a third in float32, which PyTorch takes
-    while True:
-        x = place.normal_().item()
-        v = (1 + x / math.sqrt(9 * d)) ** 3
-        if v <= 0:
-            continue
-        u = 1 - place.uniform_().item()
-        if u < 1 - 0.0331 * x**4 or math.log(u) < x * x / 2 + d * (1 - v + math.log(v)):
-            return float(scale * d * v)
 
 
 class StandardGamma(Function):
@@ -57,9 +40,8 @@ class StandardGamma(Function):
 
     @staticmethod
     def forward(ctx: Any, concentration: Any) -> Any:
-        place = empty((), dtype=dtypes.float64)
-        drawn = [_draw(a, place) for a in concentration.flatten().tolist()]
-        x = tensor(drawn, dtype=dtypes.float64).reshape(concentration.shape)
+        a = concentration.double().contiguous()
+        x = fill(empty(a.shape, dtype=a.dtype), "gamma", None, a._p)
         ctx.save_for_backward(concentration, x)
         return x
 
@@ -71,22 +53,15 @@ class StandardGamma(Function):
         For large a, from x = a + z sqrt(a) + (z^2 - 1) / 3 + (z^3 - 7 z) / (36 sqrt(a)), z normal.
         """
         a, x = ctx.saved_tensors
-        a, n = a.double(), 0
+        a = a.double()
         root, far = a.sqrt(), a > LARGE
         w = (x - a) / root
         z = w - (w * w - 1) / (3 * root)
         cubic = (z**3 - 7 * z) / (36 * a)
         z = w - (z * z - 1) / (3 * root) - cubic
         by_normal = 1 + (z - cubic) / (2 * root)
-        a, x = where(far, 1.0, a), where(far, 1.0, x)
-        shares = a.reciprocal()
-        term = total = shares
-        slope = term * shares
-        while bool((term > total * 1e-17).any()):
-            n += 1
-            term = term * x / (a + n)
-            shares = shares + (a + n).reciprocal()
-            total, slope = total + term, slope + term * shares
+        a, x = (where(far, 1.0, each).contiguous() for each in (a, x))
+        total, slope = map(wrap, native(2, "gamma", lib.ad_gamma_series, a._p, x._p))
         by_series = x * (slope - total * (x.clamp(min=1e-300).log() - digamma(a)))
         return g * where(far, by_normal, by_series)
 

@@ -38,6 +38,7 @@ from autodiff.distributions.univariate import (
     Uniform,
 )
 from autodiff.functions import abs, digamma, erf, exp, full, lgamma, log, log1p, where
+from autodiff.native import refuse_any
 from autodiff.nn.functional import softplus
 from autodiff.ops.fused import pointwise
 from autodiff.tensor import Tensor
@@ -213,10 +214,8 @@ def _categorical(p: Any, q: Any) -> Any:
 
 @register_kl(Binomial, Binomial)
 def _binomial(p: Any, q: Any) -> Any:
-    if bool((p.total_count < q.total_count).any()):
-        raise NotImplementedError(
-            "KL between Binomials where q.total_count > p.total_count is not implemented"
-        )
+    text = "KL between Binomials where q.total_count > p.total_count is not implemented"
+    refuse_any((p.total_count < q.total_count)._p, NotImplementedError, text)
     each = p.probs * (p.logits - q.logits) + (-p.probs).log1p() - (-q.probs).log1p()
     return where(p.total_count > q.total_count, math.inf, p.total_count * each)
 

@@ -8,20 +8,22 @@ import math
 from typing import Any, NamedTuple
 
 from autodiff.dtypes import SCALAR_NAMES, int32
-from autodiff.ops.base import called
+from autodiff.native import lib
+from autodiff.ops.base import Op, OpNode, called
 from autodiff.ops.contraction import matmul
-from autodiff.ops.create import arange, eye
+from autodiff.ops.create import arange, eye, zeros_like
 from autodiff.ops.diagonals import diag_embed
 from autodiff.ops.diagonals import diagonal as diagonal_of
 from autodiff.ops.guard import strict
+from autodiff.ops.join import cat
 from autodiff.ops.matrices import LinAlgError, check_float, check_matrix
 from autodiff.ops.norms import norm
 from autodiff.ops.out import written
 from autodiff.ops.returned import returned
-from autodiff.ops.spectral import matrix_rank, pinv, qr, svdvals
-from autodiff.ops.systems import factored, identity, inv, solve
+from autodiff.ops.spectral import pseudo_inverse, svdvals
+from autodiff.ops.systems import identity, inv, solve, solved
 from autodiff.ops.triangular import solve_triangular
-from autodiff.ops.views import mT, squeeze, unsqueeze
+from autodiff.ops.views import mT, narrow, squeeze, unsqueeze
 from autodiff.tensor import Tensor, wrap
 
 
@@ -43,8 +45,8 @@ def lstsq(
     *,
     driver: str | None = None,
 ) -> lstsq_result:
-    """The X of least norm of those for which A X - B is least: by QR where A has full rank, else by
-    the pseudo-inverse, over the singular values above rcond times the largest.
+    """The X of least norm of those for which A X - B is least: by the pseudo-inverse, over the
+    singular values above rcond times the largest.
 
     What is not computed is empty: residuals for drivers but "gelsy", the default; singular values
     for "gelsd" and "gelss".
@@ -73,21 +75,17 @@ def lstsq(
             "torch.linalg.lstsq: Expected input and other to have the same dtype, but got "
             f"input's dtype {A.dtype!r} and other's dtype {B.dtype!r}"
         )
+    inverse, values, rank = pseudo_inverse(A, rtol=rcond)
+    x = matmul(inverse, b)
     m, n = A.shape[-2:]
-    rank = matrix_rank(A, rtol=rcond)
-    full = bool((rank == min(m, n)).all())
-    if not full:
-        x = matmul(pinv(A, rtol=rcond), b)
-    elif m >= n:
-        q, r = qr(A)
-        x = solve_triangular(r, matmul(mT(q), b), upper=True)
-    else:
-        q, r = qr(mT(A))
-        x = matmul(q, solve_triangular(mT(r), b, upper=False))
     empty = A.new_empty(0)
-    apart = full and m > n and driver not in (None, "gelsy")
-    residuals = ((matmul(A, x) - b) ** 2).sum(-2) if apart else empty
-    values = svdvals(A) if driver in ("gelsd", "gelss") else empty
+    apart = m > n and driver not in (None, "gelsy")
+    if apart and (driver == "gels" or bool((rank == n).all())):
+        residuals = ((matmul(A, x) - b) ** 2).sum(-2)
+    else:
+        residuals = empty
+    if driver not in ("gelsd", "gelss"):
+        values = empty
     ranks = empty.long() if driver == "gels" else rank
     return lstsq_result(squeeze(x, -1) if vector else x, residuals, ranks, values)
 
@@ -115,20 +113,28 @@ def solve_ex(
     tensor(2, dtype=torch.int32)
     """
     check_matrix("linalg.solve_ex", A)
-    info = wrap(factored("linalg.solve_ex", A).info).to(int32)
-    singular = (info != 0)[..., None, None]
-    if check_errors or not bool(singular.any()):
-        return solve_ex_result(solve(A, B, left=left), info)
-    x = solve(A.masked_fill(singular, 0) + identity(A) * singular, B, left=left)
-    vector = B.ndim == 1 or (A.ndim - 1 == B.ndim and B.shape == A.shape[:-1])
-    return solve_ex_result(x.masked_fill(singular[..., 0] if vector else singular, math.nan), info)
+    y, info = solved(A, B, left, check_errors)
+    return solve_ex_result(y, wrap(info).to(int32))
 
 
-# 1 / k! for a Taylor series that is exact to float64 where the norm is at most a half.
-_ORDER = 14
+def _exp_rule(node: OpNode, g: Tensor, a: Tensor) -> tuple[Tensor]:
+    """The derivative of exp at A^T in the direction g: a block of the exponential of
+    [[A^T, g], [0, A^T]] (Mathias, SIAM J. Matrix Anal. 17, 1996).
+    """
+    n, at = a.shape[-1], mT(a)
+    both = cat([cat([at, g], -1), cat([zeros_like(g), at], -1)], -2)
+    return (narrow(narrow(_exp(both), -2, 0, n), -1, n, n),)
 
 
-@called("LinalgMatrixExpBackward0")
+_exp: Op = Op(
+    "linalg_matrix_exp",
+    lib.ad_matrix_exp,
+    _exp_rule,
+    saves=(0,),
+    shaped=False,
+)
+
+
 def matrix_exp(input: Tensor) -> Tensor:
     """The exponential of square matrices: a Taylor series of A / 2^s, squared s times.
 
@@ -137,18 +143,7 @@ def matrix_exp(input: Tensor) -> Tensor:
             [0., 1.]])
     """
     check_matrix("linalg.matrix_exp", input)
-    one = identity(input)
-    if not input.numel():
-        return input * 1
-    size = float(input.detach().abs().sum(-1).amax())
-    halvings = max(0, math.ceil(math.log2(size)) + 1) if 0 < size < math.inf else 0
-    a = input * 0.5**halvings
-    y = one + a / _ORDER
-    for k in range(_ORDER - 1, 0, -1):
-        y = one + matmul(a, y) / k
-    for _ in range(halvings):
-        y = matmul(y, y)
-    return y
+    return _exp(input)
 
 
 def cond(A: Tensor, p: Any = None, *, out: Tensor | None = None) -> Tensor:  # noqa: N803

@@ -6,6 +6,7 @@ import operator
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.changes import recorder_here
 from autodiff.native import lib, take_failure
 from autodiff.ops.assign import copy_
 from autodiff.ops.base import called, titled
@@ -20,12 +21,14 @@ from autodiff.ops.gather import (
     index_along,
     write_at,
 )
+from autodiff.ops.masked import write_masked
 from autodiff.ops.numbers import number_of
 from autodiff.ops.views import (
     _select,
     _slice,
     alias,
     clone,
+    expand,
     permute,
     reshape,
     select,
@@ -338,6 +341,8 @@ def _set_masked(x: Tensor, index: Any, value: Tensor) -> bool:
     after = len(sizes) - first - n
     if not n or mask.shape != (sizes[first : first + n] if first or after else sizes):
         return False
+    if recorder_here() is not None and not first and _set_rows(x, mask, value, after):
+        return True
     if value._p.ndim:
         value = _without_leading_ones(value, after)
         rest = sizes[len(sizes) - value._p.ndim :]
@@ -350,6 +355,25 @@ def _set_masked(x: Tensor, index: Any, value: Tensor) -> bool:
     if not value._p.number:
         value = to_dtype(value, x.dtype)
     where_.into(x, (mask, value, x))
+    return True
+
+
+def _set_rows(x: Tensor, mask: Tensor, value: Tensor, after: int) -> bool:
+    """Write several values where a mask holds, if they are as many as its true places."""
+    value = _without_leading_ones(value, after + 1)
+    rest = x.shape[x.ndim - after :] if after else ()
+    if value._p.ndim != after + 1 or value.shape[0] == 1 or x.dtype is not value.dtype:
+        return False
+    if any(given not in (1, size) for given, size in zip(value.shape[1:], rest, strict=True)):
+        return False
+    write_masked(
+        x,
+        mask,
+        expand(value, [value.shape[0], *rest]),
+        False,
+        f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to "
+        "indexing result: the mask is true at another number of places",
+    )
     return True
 
 

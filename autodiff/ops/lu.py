@@ -6,14 +6,12 @@ matrix that needs no exchanges, and triangular systems for what is beyond the sq
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
-from autodiff.dtypes import SCALAR_NAMES, int32, int64
+from autodiff.dtypes import SCALAR_NAMES, int32
 from autodiff.native import lib, refuse_any
 from autodiff.ops.base import OUTPUT, Op, OpNode, called
 from autodiff.ops.contraction import matmul
-from autodiff.ops.convert import tensor
 from autodiff.ops.create import eye
 from autodiff.ops.gather import take_along_dim
 from autodiff.ops.guard import strict
@@ -24,7 +22,7 @@ from autodiff.ops.returned import returned
 from autodiff.ops.systems import factored, identity
 from autodiff.ops.triangular import solve_triangular
 from autodiff.ops.views import expand, mT, narrow, unsqueeze
-from autodiff.tensor import Tensor, wrap
+from autodiff.tensor import Tensor, own, wrap
 
 
 def _rule(node: OpNode, g: Tensor, y: Tensor) -> tuple[Tensor]:
@@ -114,26 +112,9 @@ def _factors(name: str, a: Tensor, pivot: bool, check: bool) -> tuple[Tensor, Te
     return y, order, info
 
 
-def _rows(x: Tensor) -> Any:
-    return x.reshape(math.prod(x.shape[:-1]), x.shape[-1]).tolist()
-
-
 def _pivots(order: Tensor, k: int) -> Tensor:
     """The exchanges that lead to an order of rows: with which row each was exchanged, from 1 on."""
-
-    def exchanges(rows: list[int]) -> list[int]:
-        at = list(range(len(rows)))  # which row lies where,
-        where = list(at)  # and where each lies
-        found = []
-        for i in range(k):
-            j = where[rows[i]]
-            found.append(j + 1)
-            at[i], at[j] = at[j], at[i]
-            where[at[i]], where[at[j]] = i, j
-        return found
-
-    each = [exchanges(rows) for rows in _rows(order)]
-    return tensor(each, dtype=int32).reshape([*order.shape[:-1], k])
+    return own(lib.ad_lu_exchanges(order.contiguous()._p, k), "lu_factor")
 
 
 def _order(name: str, pivots: Tensor, m: int, k: int) -> Tensor:
@@ -143,20 +124,14 @@ def _order(name: str, pivots: Tensor, m: int, k: int) -> Tensor:
         raise RuntimeError(f"{name}: pivots should be a Tensor of scalar type int32, not {kind}")
     if pivots.shape[-1:] != (k,):
         raise RuntimeError(f"{name}: expected {k} pivots per batch, got shape {list(pivots.shape)}")
-    if pivots.numel() and not 1 <= int(pivots.min()) <= int(pivots.max()) <= m:
-        raise RuntimeError(
-            f"{name}: pivots must be between 1 and LU.size(-2), {m}. Did you properly pass the "
-            "result of lu_factor?"
-        )
-
-    def order(row: list[int]) -> list[int]:
-        at = list(range(m))
-        for i, j in enumerate(row):
-            at[i], at[j - 1] = at[j - 1], at[i]
-        return at
-
-    each = [order(row) for row in _rows(pivots)]
-    return tensor(each, dtype=int64).reshape([*pivots.shape[:-1], m])
+    p = pivots.contiguous()
+    refuse_any(
+        ((p < 1) | (p > m))._p,
+        RuntimeError,
+        f"{name}: pivots must be between 1 and LU.size(-2), {m}. Did you properly pass the result "
+        "of lu_factor?",
+    )
+    return own(lib.ad_lu_exchanged(p._p, m), name)
 
 
 def _permutation(order: Tensor, like: Tensor) -> Tensor:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.changes import recorder_here
 from autodiff.native import error, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode, fresh, made
@@ -22,6 +23,7 @@ from autodiff.ops.gather import (
 )
 from autodiff.ops.history import check_writable, rebase
 from autodiff.ops.indexing import _INT64, _advanced, _basic, _vector, is_places
+from autodiff.ops.masked import write_masked
 from autodiff.ops.views import _slice, clone, expand, reshape, unsqueeze
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, live_node, wrap
@@ -289,14 +291,16 @@ def masked_scatter_(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
             f"{x.dtype!r} and {source.dtype!r}"
         )
     where = expand(mask, x.shape)
+    size = source._p.numel
+    few = f"masked_scatter: number of elements of source ({size}) < number of ones in mask"
+    if recorder_here() is not None:
+        write_masked(x, where, reshape(source, -1), True, few)
+        return x
     y, left = _basic(x, where)
     y, at = _advanced(y, left)
     count = at.shape.numel()
-    if count > source._p.numel:
-        raise RuntimeError(
-            f"masked_scatter: number of elements of source ({source._p.numel}) < number of ones in "
-            f"mask ({count})"
-        )
+    if count > size:
+        raise RuntimeError(f"{few} ({count})")
     write_at(y, at, _slice(reshape(source, -1), 0, 0, count, 1), False, _masked_scatter)
     return x
 

@@ -307,11 +307,17 @@ def pinv(
     rtol = _either("pinv", rtol, atol, rcond=rcond)
     check_matrix("linalg.pinv", A, square=hermitian)
     a = A if not hermitian else _symmetric(A)
+    y, _, _ = pseudo_inverse(a, atol, rtol)
+    return written("linalg_pinv", out, y, A)
+
+
+def pseudo_inverse(a: Tensor, atol: Any = None, rtol: Any = None) -> tuple[Tensor, Tensor, Tensor]:
+    """The pseudo-inverse, the singular values, and how many of them count."""
     u, s, vh = svd(a.detach(), False)
-    small = s <= _threshold(s, A.shape[-2:], atol, rtol)
+    small = s <= _threshold(s, a.shape[-2:], atol, rtol)
     inverse = masked_fill(1 / masked_fill(s, small, 1), small, 0)
     y = _pinv(a, (mT(vh) * unsqueeze(inverse, inverse.ndim - 1) @ mT(u))._p)
-    return written("linalg_pinv", out, y, A)
+    return y, s, (~small).sum(-1, dtype=int64)
 
 
 def _pinv_rule(node: OpNode, g: Tensor, a: Tensor, y: Tensor) -> tuple[Tensor]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
 from autodiff.dtypes import int32
 from autodiff.native import lib, operand_text
+from autodiff.ops.assign import masked_fill
 from autodiff.ops.base import OUTPUT, Op, OpNode, called, titled
 from autodiff.ops.contraction import matmul
 from autodiff.ops.create import eye
@@ -64,7 +66,17 @@ def solve(
     >>> linalg.solve(ad.tensor([[2.0, 0.0], [0.0, 4.0]]), ad.tensor([2.0, 2.0]))
     tensor([1.0000, 0.5000])
     """
-    name = "torch.linalg.solve"
+    y, _ = solved(A, B, left, True)
+    return written("linalg_solve", out, y, A, B)
+
+
+def solved(
+    A: Tensor,  # noqa: N803
+    B: Tensor,  # noqa: N803
+    left: bool,
+    check: bool,
+) -> tuple[Tensor, Any]:
+    """X, and for each matrix 0, or the place of the zero pivot: an error, or X is of nan there."""
     check_matrix("linalg.solve", A)
     if not isinstance(B, Tensor):
         raise TypeError(f"linalg.solve(): argument 'B' must be Tensor, not {type(B).__name__}")
@@ -76,13 +88,21 @@ def solve(
             f"{operand_text(B._p)}"
         )
     check_pair("linalg.solve", A, b, left or vector)
-    a, b = common_batch(A, b) if left or vector else common_batch(mT(A), mT(b))
+    turned = not (left or vector)
+    a, b = common_batch(A, mT(b) if turned else b)
     factors = factored("linalg.solve", a)
-    check_success(name, A, factors.info, "The solver failed because the input matrix is singular.")
-    y = solution.on((a, b), factors, False)
-    y = y if left or vector else mT(y)
-    y = titled(squeeze(y, -1) if vector else y, "LinalgSolveExBackward0")
-    return written("linalg_solve", out, y, A, B)
+    singular = None
+    if check:
+        text = "The solver failed because the input matrix is singular."
+        check_success("torch.linalg.solve", A, factors.info, text)
+    else:
+        singular = (wrap(factors.info) != 0)[..., None, None]
+        factors = factors._replace(lu=identity(a).where(singular, wrap(factors.lu))._p)
+    y = solution.on((a, b), factors, turned)
+    if singular is not None:
+        y = masked_fill(y, singular, math.nan)
+    y = mT(y) if turned else y
+    return titled(squeeze(y, -1) if vector else y, "LinalgSolveExBackward0"), factors.info
 
 
 def identity(a: Tensor) -> Tensor:

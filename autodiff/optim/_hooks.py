@@ -17,8 +17,7 @@ def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
         if self._opt_called is False:
             self._opt_called = True
         if recorder := recorder_here():
-            recorder.optimizer(self)
-            recorder.before_step()
+            recorder.before_step(self)
         if not self._optimizer_step_pre_hooks and not self._optimizer_step_post_hooks:
             return step(self, *args, **kwargs)
         given: tuple[Any, ...] = (self, *args)  # as PyTorch passes them on

@@ -84,14 +84,12 @@ class NativeOptimizer(Optimizer):
         )
         hyper[0 : len(numbers)] = numbers
 
-    def _relied_on(self) -> list[Any]:
+    def _relied_on(self, states: bool) -> list[Any]:
         found: list[Any] = [*self._optimizer_step_pre_hooks.values()]
         found += self._optimizer_step_post_hooks.values()
         for group in self.param_groups:
             found += [self._kernel(group)[0], *group["params"], None]
-        for state in self.state.values():
-            found += state.values()
-        return found
+        return found + self._states() if states else found
 
     def _refresh(self) -> None:
         super()._refresh()

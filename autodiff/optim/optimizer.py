@@ -146,16 +146,19 @@ class Optimizer:
 
     # ---- what a recorded step relies on ----
 
-    def _relied_on(self) -> list[Any]:
-        """What decides which calls a step makes on what memory."""
+    def _relied_on(self, states: bool) -> list[Any]:
+        """What decides which calls a step makes on what memory: of one that only clears gradients,
+        not `states`.
+        """
         found: list[Any] = [*self._optimizer_step_pre_hooks.values()]
         found += self._optimizer_step_post_hooks.values()
         for group in self.param_groups:
             for key, value in group.items():
                 found += [key, *value] if isinstance(value, (list, tuple)) else [key, value]
-        for state in self.state.values():
-            found += state.values()
-        return found
+        return found + self._states() if states else found
+
+    def _states(self) -> list[Any]:
+        return [value for state in self.state.values() for value in state.values()]
 
     def _refresh(self) -> None:
         """Hand the options of now to a recorded step."""
