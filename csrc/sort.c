@@ -234,7 +234,7 @@ int ad_sort(const ad_tensor *x, int dim, int64_t k, int descending, ad_tensor **
     return ordered(x, dim, k, descending, 0, out);
 }
 
-int ad_pick(const ad_tensor *x, int dim, int64_t k, int how, int keepdim, ad_tensor **out) {
+int ad_pick(const ad_tensor *x, int dim, int64_t k, int how, bool keepdim, ad_tensor **out) {
     const bool valid = how >= AD_PICK_KTH && how <= AD_PICK_NANMEDIAN;
     if (!valid || k < 1) return ad_fail(AD_BAD_ARG, how, k, 0);
     const int status = ordered(x, dim, k, 0, how, out);
