@@ -23,9 +23,11 @@ F32, F64, I64 = range(3)
 
 _TYPE = dict.fromkeys(dtypes.ALL, I64) | dict.fromkeys(dtypes.FLOATS, F32) | {dtypes.float64: F64}
 _NATIVE = (dtypes.float32, dtypes.float64, dtypes.int64)  # stored as their registers hold them
-_WRAP = {
+_WRAP: dict[dtype, str | int] = {  # an instruction, or by how many bits to shift up and down again
     dtypes.bool: "to_truth",
     dtypes.uint8: "wrap_uint8",
+    dtypes.int8: 56,
+    dtypes.int16: 48,
     dtypes.int32: "wrap_int32",
     dtypes.float16: "round_f16",
     dtypes.bfloat16: "round_bf16",
@@ -176,7 +178,7 @@ class Lowering:
             return self.constant(value.number, type_)
         token = value.token
         if value.narrow:
-            token = self.emit(_WRAP[value.operand.dtype], value.type, token)
+            token = self.wrapped(value.operand.dtype, value.type, token)
         if value.type == type_:
             return token
         if token[0] == "in":
@@ -194,7 +196,15 @@ class Lowering:
         if known or computed not in dtypes.HALVES:
             return token
         exact = value.operand.kind != DIMENSIONED and op in ("mul", "div", "floordiv")
-        return token if exact else self.emit(_WRAP[computed], type_, token)
+        return token if exact else self.wrapped(computed, type_, token)
+
+    def wrapped(self, d: dtype, type_: int, token: Token) -> Token:
+        """A value as a narrower element type would hold it."""
+        how = _WRAP[d]
+        if isinstance(how, str):
+            return self.emit(how, type_, token)
+        bits = self.constant(how, type_)
+        return self.emit("shr", type_, self.emit("shl", type_, token, bits), bits)
 
     def visit(self, node: Expr) -> Value:
         """The value of one node, its operands having been visited."""

@@ -46,7 +46,7 @@ def _as_index(item: Any) -> Tensor:
         x = as_tensor(item)
     if x.dtype is dtypes.bool or x.dtype is dtypes.int64:
         return x.detach()
-    if x.is_floating_point():
+    if x.is_floating_point() or x.dtype in (dtypes.int8, dtypes.int16):
         raise IndexError(
             f"tensors used as indices must be long, int, byte or bool tensors, got {x.dtype!r}"
         )
