@@ -189,8 +189,19 @@ class Lowering:
         """The register of an operand in the type that an operation computes in.
 
         Before that is one of 16 bits, PyTorch converts operands to it, but for numbers and 0-d
-        tensors of a few operations.
+        tensors of a few operations; and before it is a narrow integer, which tells where what is
+        lost above its bits would not be lost later.
         """
+        if type_ == I64 and computed in _WRAP:
+            loses = dtypes.promote_types(value.operand.dtype, computed) is not computed
+            if not loses or op in _MODULAR or computed is dtypes.bool:
+                return self.as_type(value, type_)
+            if value.number is not None:
+                bits = 8 * computed.itemsize
+                wrapped = value.number % 2**bits
+                above = computed.is_signed and wrapped >> (bits - 1)
+                return self.constant(wrapped - (2**bits if above else 0), type_)
+            return self.wrapped(computed, type_, self.as_type(value, type_))
         token = self.as_type(value, type_)
         known = token[0] == "const" or value.operand.dtype in (computed, dtypes.bool)
         if known or computed not in dtypes.HALVES:
@@ -248,10 +259,11 @@ class Lowering:
         """An operand of an expression, which is written out, in the dtype that it computes in."""
         every, rule = [x.operand for x in operands], PRIMITIVES[of.op].result
         alike = rule != "float" and len({x.dtype for x in every}) == 1
-        if value.operand.kind == NUMBER or alike or rule == "bool":
+        if alike or rule == "bool":
             return value
         computed = _computed_in(of, every)
-        if value.operand.dtype is computed:
+        known = value.operand.kind == NUMBER and (computed not in _WRAP or _TYPE[computed] != I64)
+        if known or value.operand.dtype is computed:
             return value
         type_ = _TYPE[computed]
         token = self.operand(of.op, value, type_, computed)
@@ -315,6 +327,7 @@ _SAME_EVERYWHERE = {"zeros_like": 0, "ones_like": 1}
 _GATES = ("and", "or", "xor", "not")
 _LOGIC = {f"{kind}_{name}": f"logical_{name}" for kind in ("bitwise", "logical") for name in _GATES}
 _COMMUTE = ("add", "mul")
+_MODULAR = ("add", "sub", "mul", "neg", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not")
 _OPPOSITE = {"add": "sub", "sub": "add"}
 
 
