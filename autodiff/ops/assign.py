@@ -29,7 +29,7 @@ _copy: Op = Op("copy", lambda *_: None, _copy_rule, grad_name="CopyBackwards")
 _NUMBERS = frozenset([bool, int, float])
 
 
-def copy_(x: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
+def copy_(x: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     """Write src, a tensor or a number, over x, broadcast and converted.
 
     >>> ad.zeros(2).copy_(ad.tensor([1, 2]))
