@@ -18,6 +18,8 @@ from autodiff.dtypes import (
     float64,
     get_default_dtype,
     iinfo,
+    int8,
+    int16,
     int32,
     int64,
     promote_types,
@@ -55,6 +57,7 @@ float = float32
 half = float16
 long = int64
 int = int32
+short = int16
 
 __all__ = [
     "Generator",
@@ -87,6 +90,8 @@ __all__ = [
     "iinfo",
     "inference_mode",
     "int",
+    "int8",
+    "int16",
     "int32",
     "int64",
     "is_grad_enabled",
@@ -103,6 +108,7 @@ __all__ = [
     "set_grad_enabled",
     "set_num_threads",
     "set_printoptions",
+    "short",
     "strided",
     "uint8",
 ]

@@ -53,17 +53,20 @@ class dtype:  # noqa: N801 - PyTorch's name
         return self.name
 
 
-# In the order of promotion: the later of two types holds both, but for float16 and bfloat16.
+# In the order of promotion: the later of two types holds both, but for _BETWEEN.
 bool = dtype(0, "bool", 1)
 uint8 = dtype(1, "uint8", 1)
-int32 = dtype(2, "int32", 4)
-int64 = dtype(3, "int64", 8)
-float16 = dtype(4, "float16", 2)
-bfloat16 = dtype(5, "bfloat16", 2)
-float32 = dtype(6, "float32", 4)
-float64 = dtype(7, "float64", 8)
-ALL: Final = (bool, uint8, int32, int64, float16, bfloat16, float32, float64)
+int8 = dtype(2, "int8", 1)
+int16 = dtype(3, "int16", 2)
+int32 = dtype(4, "int32", 4)
+int64 = dtype(5, "int64", 8)
+float16 = dtype(6, "float16", 2)
+bfloat16 = dtype(7, "bfloat16", 2)
+float32 = dtype(8, "float32", 4)
+float64 = dtype(9, "float64", 8)
+ALL: Final = (bool, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64)
 ALIASES: Final = {
+    "short": int16,
     "int": int32,
     "long": int64,
     "half": float16,
@@ -72,11 +75,23 @@ ALIASES: Final = {
 }
 PYTHON: Final = {builtins.bool: bool, builtins.int: int64, builtins.float: float64}
 HALVES: Final = (float16, bfloat16)  # stored so, computed in float32
+_BETWEEN: Final = ({uint8, int8}, {float16, bfloat16})  # pairs that another type holds
 FLOATS: Final = (*HALVES, float32, float64)
 FIRST_FLOAT: Final = float16.code
 
 # PyTorch's names of the types in error messages.
-SCALAR_NAMES: Final = ("Bool", "Byte", "Int", "Long", "Half", "BFloat16", "Float", "Double")
+SCALAR_NAMES: Final = (
+    "Bool",
+    "Byte",
+    "Char",
+    "Short",
+    "Int",
+    "Long",
+    "Half",
+    "BFloat16",
+    "Float",
+    "Double",
+)
 
 
 def _check_type(name: str, d: object) -> None:
@@ -194,8 +209,9 @@ def promote_types(type1: dtype, type2: dtype) -> dtype:
     for value in (type1, type2):
         if not isinstance(value, dtype):
             raise TypeError(f"promote_types() takes two dtypes, not {type(value).__name__}")
-    if type1 in HALVES and type2 in HALVES and type1 is not type2:
-        return float32
+    pair = {type1, type2}
+    if pair in _BETWEEN:
+        return int16 if type1.itemsize == 1 else float32
     return type1 if type1.code >= type2.code else type2
 
 

@@ -23,9 +23,11 @@ F32, F64, I64 = range(3)
 
 _TYPE = dict.fromkeys(dtypes.ALL, I64) | dict.fromkeys(dtypes.FLOATS, F32) | {dtypes.float64: F64}
 _NATIVE = (dtypes.float32, dtypes.float64, dtypes.int64)  # stored as their registers hold them
-_WRAP = {
+_WRAP: dict[dtype, str | int] = {  # an instruction, or by how many bits to shift up and down again
     dtypes.bool: "to_truth",
     dtypes.uint8: "wrap_uint8",
+    dtypes.int8: 56,
+    dtypes.int16: 48,
     dtypes.int32: "wrap_int32",
     dtypes.float16: "round_f16",
     dtypes.bfloat16: "round_bf16",
@@ -176,7 +178,7 @@ class Lowering:
             return self.constant(value.number, type_)
         token = value.token
         if value.narrow:
-            token = self.emit(_WRAP[value.operand.dtype], value.type, token)
+            token = self.wrapped(value.operand.dtype, value.type, token)
         if value.type == type_:
             return token
         if token[0] == "in":
@@ -187,14 +189,33 @@ class Lowering:
         """The register of an operand in the type that an operation computes in.
 
         Before that is one of 16 bits, PyTorch converts operands to it, but for numbers and 0-d
-        tensors of a few operations.
+        tensors of a few operations; and before it is a narrow integer, which tells where what is
+        lost above its bits would not be lost later.
         """
+        if type_ == I64 and computed in _WRAP:
+            loses = dtypes.promote_types(value.operand.dtype, computed) is not computed
+            if not loses or op in _MODULAR or computed is dtypes.bool:
+                return self.as_type(value, type_)
+            if value.number is not None:
+                bits = 8 * computed.itemsize
+                wrapped = value.number % 2**bits
+                above = computed.is_signed and wrapped >> (bits - 1)
+                return self.constant(wrapped - (2**bits if above else 0), type_)
+            return self.wrapped(computed, type_, self.as_type(value, type_))
         token = self.as_type(value, type_)
         known = token[0] == "const" or value.operand.dtype in (computed, dtypes.bool)
         if known or computed not in dtypes.HALVES:
             return token
         exact = value.operand.kind != DIMENSIONED and op in ("mul", "div", "floordiv")
-        return token if exact else self.emit(_WRAP[computed], type_, token)
+        return token if exact else self.wrapped(computed, type_, token)
+
+    def wrapped(self, d: dtype, type_: int, token: Token) -> Token:
+        """A value as a narrower element type would hold it."""
+        how = _WRAP[d]
+        if isinstance(how, str):
+            return self.emit(how, type_, token)
+        bits = self.constant(how, type_)
+        return self.emit("shr", type_, self.emit("shl", type_, token, bits), bits)
 
     def visit(self, node: Expr) -> Value:
         """The value of one node, its operands having been visited."""
@@ -238,10 +259,11 @@ class Lowering:
         """An operand of an expression, which is written out, in the dtype that it computes in."""
         every, rule = [x.operand for x in operands], PRIMITIVES[of.op].result
         alike = rule != "float" and len({x.dtype for x in every}) == 1
-        if value.operand.kind == NUMBER or alike or rule == "bool":
+        if alike or rule == "bool":
             return value
         computed = _computed_in(of, every)
-        if value.operand.dtype is computed:
+        known = value.operand.kind == NUMBER and (computed not in _WRAP or _TYPE[computed] != I64)
+        if known or value.operand.dtype is computed:
             return value
         type_ = _TYPE[computed]
         token = self.operand(of.op, value, type_, computed)
@@ -305,6 +327,7 @@ _SAME_EVERYWHERE = {"zeros_like": 0, "ones_like": 1}
 _GATES = ("and", "or", "xor", "not")
 _LOGIC = {f"{kind}_{name}": f"logical_{name}" for kind in ("bitwise", "logical") for name in _GATES}
 _COMMUTE = ("add", "mul")
+_MODULAR = ("add", "sub", "mul", "neg", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not")
 _OPPOSITE = {"add": "sub", "sub": "add"}
 
 

@@ -381,9 +381,10 @@ def _methods() -> dict[str, Callable[..., Any]]:
         if name in table:  # some are of functions alone
             table[alias] = table[name]
     for name, d in {**{d.name: d for d in dtypes.ALL}, **dtypes.ALIASES}.items():
-        if name in ("bool", "int", "long", "half", "bfloat16", "float", "double"):
+        if name in ("bool", "short", "int", "long", "half", "bfloat16", "float", "double"):
             table[name] = _converter(name, d)
     table["byte"] = _converter("byte", dtypes.uint8)
+    table["char"] = _converter("char", dtypes.int8)
     table |= {
         "to": cast.to,  # which words its errors itself
         "__getitem__": indexing.getitem,

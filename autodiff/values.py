@@ -23,10 +23,21 @@ _OF_GRAD = (
 _warned: list[bool] = []  # once in a program, as PyTorch does
 _POINTERS = [
     ffi.typeof(kind) if kind else None
-    for kind in ("uint8_t *", "uint8_t *", "int32_t *", "int64_t *", "", "", "float *", "double *")
+    for kind in (
+        "uint8_t *",
+        "uint8_t *",
+        "int8_t *",
+        "int16_t *",
+        "int32_t *",
+        "int64_t *",
+        "",
+        "",
+        "float *",
+        "double *",
+    )
 ]
 _FLOATS = _POINTERS[_FLOAT]  # what those of 16 bits, which have none, are unpacked as
-_TYPESTR = ("|b1", "|u1", "<i4", "<i8", "<f2", "", "<f4", "<f8")
+_TYPESTR = ("|b1", "|u1", "|i1", "<i2", "<i4", "<i8", "<f2", "", "<f4", "<f8")
 
 
 class Valued(Described):

@@ -6,6 +6,7 @@
 #ifndef AUTODIFF_H
 #define AUTODIFF_H
 #include <stdint.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 typedef enum {
@@ -212,19 +213,19 @@ int ad_pw_kernel(int op, int type, int64_t n, void *dst, const void *a, const vo
 /* ---- reductions ---- */
 const char *ad_reduction_name(int kind); /* NULL past the last */
 /* Bit d of `dims`: reduce dimension d. argmax and argmin take one dimension or all. */
-ad_tensor *ad_reduce(int kind, const ad_tensor *x, uint32_t dims, int keepdim, int dtype);
+ad_tensor *ad_reduce(int kind, const ad_tensor *x, uint32_t dims, bool keepdim, int dtype);
 /* AD_REFUSED, for this reason, where any element of x (bool, or int64 without gaps) is not 0; of int64, with
  * the first one's place and value. */
 int ad_refuse_any(const ad_tensor *x, int64_t reason);
 /* Of argmax or argmin: the extremes (out[0], of x's dtype) and where they are (out[1]). */
-int ad_extremes(int kind, const ad_tensor *x, uint32_t dims, int keepdim, ad_tensor **out);
+int ad_extremes(int kind, const ad_tensor *x, uint32_t dims, bool keepdim, ad_tensor **out);
 ad_tensor *ad_sum_to(const ad_tensor *x, int ndim, const int64_t *shape); /* undoes a broadcast from shape */
 
 /* ---- row programs: softmax and its kin ---- */
 const char *ad_rows_name(int kind); /* a row of rows.def; NULL past the last */
 /* The rows are along the dimensions whose bits are set in `dims`, which follow one another. b is NULL, of a's
  * shape, or has a number for each row, as the program takes it. */
-ad_tensor *ad_rows(int kind, const ad_tensor *a, const ad_tensor *b, uint32_t dims, int keepdim);
+ad_tensor *ad_rows(int kind, const ad_tensor *a, const ad_tensor *b, uint32_t dims, bool keepdim);
 typedef struct ad_rng ad_rng; /* random numbers */
 /* softmax(scale q k^T + mask) v of (..., queries, width), (..., keys, width), (..., keys, depth), the
  * dimensions before broadcast; causal: without the keys after a query. mask: NULL, what is added, or bools of
@@ -238,7 +239,7 @@ int ad_attend_vjp(const ad_tensor *const *in, double scale, int causal, double p
 
 /* The squared deviations from the mean of each row, added up and divided by `freedom`; or the root of that.
  */
-ad_tensor *ad_spread(const ad_tensor *x, uint32_t dims, int keepdim, double freedom, int root);
+ad_tensor *ad_spread(const ad_tensor *x, uint32_t dims, bool keepdim, double freedom, int root);
 /* The deviations from the mean of each row, times `scale` and, where it is not NULL, the row's number in g.
  */
 ad_tensor *ad_deviations(const ad_tensor *x, const ad_tensor *g, uint32_t dims, double scale);
@@ -290,7 +291,7 @@ int ad_sort(const ad_tensor *x, int dim, int64_t k, int descending, ad_tensor **
 /* One element along a dimension, and where it was: the k-th smallest, or the lower median, of
  * all or of those that are no nan. */
 enum { AD_PICK_KTH = 1, AD_PICK_MEDIAN, AD_PICK_NANMEDIAN };
-int ad_pick(const ad_tensor *x, int dim, int64_t k, int how, int keepdim, ad_tensor **out);
+int ad_pick(const ad_tensor *x, int dim, int64_t k, int how, bool keepdim, ad_tensor **out);
 /* The slices of the first dimension that are unlike the one before, a nan being unlike all: where they are
  * (out[0]), where `inverse` is asked for, which of them each slice belongs to, slice i being number order[i]
  * or, without an order, i (out[1]), and where `counts` are, how many do (out[2]). */

@@ -37,9 +37,10 @@ typedef struct versioned {
 static const struct {
     uint8_t code, bits;
 } dl_types[] = {
-    [AD_bool] = {BOOL, 8},      [AD_uint8] = {UNSIGNED, 8}, [AD_int32] = {INT, 32},
-    [AD_int64] = {INT, 64},     [AD_float16] = {FLOAT, 16}, [AD_bfloat16] = {BFLOAT, 16},
-    [AD_float32] = {FLOAT, 32}, [AD_float64] = {FLOAT, 64},
+    [AD_bool] = {BOOL, 8},      [AD_uint8] = {UNSIGNED, 8},   [AD_int8] = {INT, 8},
+    [AD_int16] = {INT, 16},     [AD_int32] = {INT, 32},       [AD_int64] = {INT, 64},
+    [AD_float16] = {FLOAT, 16}, [AD_bfloat16] = {BFLOAT, 16}, [AD_float32] = {FLOAT, 32},
+    [AD_float64] = {FLOAT, 64},
 };
 enum { N_TYPES = sizeof dl_types / sizeof *dl_types };
 

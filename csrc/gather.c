@@ -85,7 +85,9 @@ SCATTER(set_bool, uint8_t, v)
 SCATTER(max_bool, uint8_t, t | v)
 SCATTER(min_bool, uint8_t, t &v)
 SCATTERS(uint8, uint8_t)
-SCATTER(set_half, uint16_t, v)
+SCATTER(max_int8, int8_t, v > t ? v : t)
+SCATTER(min_int8, int8_t, v < t ? v : t)
+SCATTERS(int16, int16_t)
 SCATTERS(int32, int32_t)
 SCATTERS(int64, int64_t)
 SCATTERS(float32, float)
@@ -204,10 +206,12 @@ static int run_scatter(const ad_call *c) {
     static run_fn *const runs[AD_N_DTYPES][AD_N_SCATTERS] = {
         [AD_bool] = {set_bool, max_bool, min_bool, max_bool, min_bool},
         [AD_uint8] = RUNS(uint8),
+        [AD_int8] = {set_uint8, add_uint8, mul_uint8, max_int8, min_int8},
+        [AD_int16] = RUNS(int16),
         [AD_int32] = RUNS(int32),
         [AD_int64] = RUNS(int64),
-        [AD_float16] = {set_half},
-        [AD_bfloat16] = {set_half},
+        [AD_float16] = {set_int16},
+        [AD_bfloat16] = {set_int16},
         [AD_float32] = RUNS(float32),
         [AD_float64] = RUNS(float64),
     };

@@ -240,7 +240,9 @@ ad_tensor *ad_index_get(const ad_tensor *x, int first, int n, const ad_tensor *c
 #define ADD_ANY(dtype, at)                                                                                   \
     switch (dtype) {                                                                                         \
     case AD_bool: ADD(uint8_t, |=, at); break;                                                               \
-    case AD_uint8: ADD(uint8_t, +=, at); break;                                                              \
+    case AD_uint8:                                                                                           \
+    case AD_int8: ADD(uint8_t, +=, at); break;                                                               \
+    case AD_int16: ADD(int16_t, +=, at); break;                                                              \
     case AD_int32: ADD(int32_t, +=, at); break;                                                              \
     case AD_int64: ADD(int64_t, +=, at); break;                                                              \
     case AD_float32: ADD(float, +=, at); break;                                                              \

@@ -1,7 +1,6 @@
 /* internal.h: what the C files share. */
 #ifndef AD_INTERNAL_H
 #define AD_INTERNAL_H
-#include <stdbool.h>
 #include <string.h>
 #include "autodiff.h"
 

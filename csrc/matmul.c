@@ -20,11 +20,15 @@ typedef void integer_fn(const ad_product *g);
         }                                                                                                    \
     }
 INTEGER_PRODUCT(uint8_t)
+INTEGER_PRODUCT(uint16_t)
 INTEGER_PRODUCT(uint32_t)
 INTEGER_PRODUCT(uint64_t)
 
-static integer_fn *const integer_products[AD_N_DTYPES] = {
-    [AD_uint8] = multiply_uint8_t, [AD_int32] = multiply_uint32_t, [AD_int64] = multiply_uint64_t};
+static integer_fn *const integer_products[AD_N_DTYPES] = {[AD_uint8] = multiply_uint8_t,
+                                                          [AD_int8] = multiply_uint8_t,
+                                                          [AD_int16] = multiply_uint16_t,
+                                                          [AD_int32] = multiply_uint32_t,
+                                                          [AD_int64] = multiply_uint64_t};
 
 /* ---- ad_matmul ---- */
 

@@ -259,7 +259,7 @@ static int run_spread(const ad_call *c) {
     return status;
 }
 
-ad_tensor *ad_spread(const ad_tensor *x, uint32_t dims, int keepdim, double freedom, int root) {
+ad_tensor *ad_spread(const ad_tensor *x, uint32_t dims, bool keepdim, double freedom, int root) {
     moments_numbers n = {.number = freedom, .root = root};
     AD_IN_FLOAT32(x, NULL, ad_spread(in32[0], dims, keepdim, freedom, root), x)
     int64_t sizes[AD_MAX_DIMS];

@@ -34,17 +34,6 @@ static void scatter(char *dst, const char *src, int64_t n, int64_t step, size_t 
     for (int64_t i = 0; i < n; i++) memcpy(dst + i * step, src + i * (int64_t)size, size);
 }
 
-/* Of 16 bits: numbers of float32, rounded. */
-static void fill_run_halves(ad_rng *rng, char *dst, int64_t n, int64_t stride, int dtype, ad_random_fn *fn,
-                            const ad_random_params *p) {
-    ad_random_chunk buffer;
-    for (int64_t i = 0; i < n; i += AD_RANDOM_CHUNK) {
-        int64_t m = ad_least(n - i, AD_RANDOM_CHUNK);
-        fn(rng, m, &buffer, p);
-        ad_cpu->pw->store[AD_f32][dtype](m, dst + i * stride * ad_itemsize[dtype], stride, &buffer);
-    }
-}
-
 /* A chunk at a time, so that what a distribution does in several passes stays in cache. */
 static void fill_run(ad_rng *rng, char *dst, int64_t n, int64_t stride, int dtype, ad_random_fn *fn,
                      const ad_random_params *p) {
@@ -58,9 +47,10 @@ static void fill_run(ad_rng *rng, char *dst, int64_t n, int64_t stride, int dtyp
     }
 }
 
-static void fill_run_reals(ad_rng *rng, char *dst, int64_t n, int64_t stride, int dtype, ad_random_fn *fn,
-                           const ad_random_params *p) {
-    ad_store_fn *store = ad_cpu->pw->store[AD_f64][dtype];
+/* The same of numbers of another type, which are converted. */
+static void fill_run_stored(ad_rng *rng, char *dst, int64_t n, int64_t stride, int dtype, ad_random_fn *fn,
+                            const ad_random_params *p, int type) {
+    ad_store_fn *store = ad_cpu->pw->store[type][dtype];
     ad_random_chunk buffer;
     for (int64_t i = 0; i < n; i += AD_RANDOM_CHUNK) {
         int64_t m = ad_least(n - i, AD_RANDOM_CHUNK);
@@ -69,23 +59,27 @@ static void fill_run_reals(ad_rng *rng, char *dst, int64_t n, int64_t stride, in
     }
 }
 
-static void fill_runs(ad_rng *rng, ad_tensor *out, ad_random_fn *fn, const ad_random_params *p, bool reals) {
+/* fn draws numbers of `type`, or of what the dtype is computed in: those of 16 bits are rounded. */
+static void fill_runs(ad_rng *rng, ad_tensor *out, ad_random_fn *fn, const ad_random_params *p, int type) {
     const ad_walk w = walk_memory(out);
     const int64_t n = w.shape[w.ndim - 1], stride = w.strides[w.ndim - 1], size = ad_itemsize[out->dtype];
-    for (int64_t i = 0; i < out->numel; i += n)
-        (reals ? fill_run_reals
-         : ad_is_half(out->dtype)
-             ? fill_run_halves
-             : fill_run)(rng, out->data + ad_walk_offset(&w, i) * size, n, stride, out->dtype, fn, p);
+    const bool stored = type != ad_dtype_type[out->dtype] || !ad_is_native_dtype(out->dtype);
+    for (int64_t i = 0; i < out->numel; i += n) {
+        char *at = out->data + ad_walk_offset(&w, i) * size;
+        if (stored)
+            fill_run_stored(rng, at, n, stride, out->dtype, fn, p, type);
+        else
+            fill_run(rng, at, n, stride, out->dtype, fn, p);
+    }
 }
 
 void ad_random_fill(ad_rng *rng, ad_tensor *out, ad_random_fn *fn, const ad_random_params *p) {
-    fill_runs(rng, out, fn, p, false);
+    fill_runs(rng, out, fn, p, ad_dtype_type[out->dtype]);
 }
 
 int ad_random_fill_reals(const ad_call *c, ad_random_fn *fn, const ad_random_params *p) {
     ad_rng_lock(ad_rng_of(c));
-    fill_runs(ad_rng_of(c), ad_out(c, 0), fn, p, true);
+    fill_runs(ad_rng_of(c), ad_out(c, 0), fn, p, AD_f64);
     ad_wrote(ad_out(c, 0), AD_BY_RANDOM);
     return ad_rng_unlock(ad_rng_of(c), AD_OK);
 }
@@ -192,24 +186,9 @@ static uint64_t draw_below(ad_rng *rng, const ad_random_params *p) {
     return p->range ? draw % p->range : draw;
 }
 
-static void randint_halves(ad_rng *rng, int64_t n, void *dst, const ad_random_params *p) {
-    for (int64_t i = 0; i < n; i++)
-        ((float *)dst)[i] = (float)(int64_t)(draw_below(rng, p) + (uint64_t)p->low);
+static void integers(ad_rng *rng, int64_t n, void *dst, const ad_random_params *p) {
+    for (int64_t i = 0; i < n; i++) ((int64_t *)dst)[i] = (int64_t)(draw_below(rng, p) + (uint64_t)p->low);
 }
-
-#define AD_DTYPE(name, ctype, type)                                                                          \
-    static void randint_##name(ad_rng *rng, int64_t n, void *dst, const ad_random_params *p) {               \
-        for (int64_t i = 0; i < n; i++)                                                                      \
-            ((ctype *)dst)[i] = (ctype)(int64_t)(draw_below(rng, p) + (uint64_t)p->low);                     \
-    }
-#include "dtypes.def"
-#undef AD_DTYPE
-
-static ad_random_fn *const randint_table[AD_N_DTYPES] = {
-#define AD_DTYPE(name, ctype, type) randint_##name,
-#include "dtypes.def"
-#undef AD_DTYPE
-};
 
 /* Beyond the integers a float dtype holds exactly (`digits` bits), a bound may round past the value it
  * excludes; PyTorch then moves it inwards by one step of the float. */
@@ -235,6 +214,8 @@ static bool in_dtype(int dtype, int64_t low, int64_t last) {
     switch (dtype) {
     case AD_bool: return low >= 0 && last <= 1;
     case AD_uint8: return low >= 0 && last <= UINT8_MAX;
+    case AD_int8: return low >= INT8_MIN && last <= INT8_MAX;
+    case AD_int16: return low >= INT16_MIN && last <= INT16_MAX;
     case AD_int32: return low >= INT32_MIN && last <= INT32_MAX;
     case AD_int64: return true;
     default: return low > -(1ll << 62) && last < (1ll << 62) - 1;
@@ -245,7 +226,7 @@ static int fill_integers(const ad_call *c, const ad_random_params *p) {
     ad_rng *rng = ad_rng_of(c);
     ad_tensor *out = ad_out(c, 0);
     ad_rng_lock(rng);
-    ad_random_fill(rng, out, ad_is_half(out->dtype) ? randint_halves : randint_table[out->dtype], p);
+    fill_runs(rng, out, integers, p, AD_i64);
     ad_wrote(out, AD_BY_RANDOM);
     return ad_rng_unlock(rng, AD_OK);
 }
@@ -277,6 +258,8 @@ static int run_random(const ad_call *c) {
     static const uint64_t ranges[AD_N_DTYPES] = {
         [AD_bool] = 2,
         [AD_uint8] = 1ull << 8,
+        [AD_int8] = 1ull << 7,
+        [AD_int16] = 1ull << 15,
         [AD_int32] = 1ull << 31,
         [AD_int64] = 1ull << 63,
         [AD_float16] = (1ull << 11) + 1,
@@ -333,6 +316,8 @@ static randperm_fn *const randperm_table[AD_N_DTYPES] = {
 static int64_t largest_permutation(int dtype) {
     switch (dtype) {
     case AD_uint8: return 256;
+    case AD_int8: return INT8_MAX + 1;
+    case AD_int16: return INT16_MAX + 1;
     case AD_int32: return (int64_t)INT32_MAX + 1;
     case AD_float16: return (1ll << 11) + 1;
     case AD_float32: return (1ll << 24) + 1;

@@ -43,7 +43,7 @@ static int check(int kind, const ad_tensor *x, uint32_t dims, int dtype) {
     return fits ? AD_OK : ad_fail(AD_BAD_DTYPE, dtype, 0, 0);
 }
 
-static ad_tensor *make_result(const ad_tensor *x, uint32_t dims, int keepdim, int dtype) {
+static ad_tensor *make_result(const ad_tensor *x, uint32_t dims, bool keepdim, int dtype) {
     int64_t shape[AD_MAX_DIMS];
     int ndim = 0;
     for (int d = 0; d < x->ndim; d++)
@@ -159,7 +159,7 @@ static int run_laid(const ad_call *c) {
 
 static const ad_layout layout = {laid_size, lay, pointers, run_laid};
 
-ad_tensor *ad_reduce(int kind, const ad_tensor *x, uint32_t dims, int keepdim, int dtype) {
+ad_tensor *ad_reduce(int kind, const ad_tensor *x, uint32_t dims, bool keepdim, int dtype) {
     if (check(kind, x, dims, dtype)) return NULL;
     ad_tensor *y = make_result(x, dims, keepdim, dtype);
     if (!y || y->numel == 0) return y;
@@ -180,7 +180,7 @@ static int run_extremes(const ad_call *c) {
     return AD_OK;
 }
 
-int ad_extremes(int kind, const ad_tensor *x, uint32_t dims, int keepdim, ad_tensor **out) {
+int ad_extremes(int kind, const ad_tensor *x, uint32_t dims, bool keepdim, ad_tensor **out) {
     out[0] = out[1] = NULL;
     if (!finds_places(kind)) return ad_fail(AD_BAD_ARG, kind, 0, 0);
     if (check(kind, x, dims, AD_int64)) return ad_error(NULL);

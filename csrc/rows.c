@@ -183,7 +183,7 @@ static int check(int kind, const ad_tensor *a, const ad_tensor *b, uint32_t dims
     return b->numel == numel ? AD_OK : ad_fail(AD_BAD_SHAPE, b->numel, numel, 0);
 }
 
-static ad_tensor *make_result(int kind, const ad_tensor *a, uint32_t dims, int keepdim) {
+static ad_tensor *make_result(int kind, const ad_tensor *a, uint32_t dims, bool keepdim) {
     int64_t shape[AD_MAX_DIMS];
     int ndim = 0;
     for (int d = 0; d < a->ndim; d++)
@@ -194,7 +194,7 @@ static ad_tensor *make_result(int kind, const ad_tensor *a, uint32_t dims, int k
     return ad_make(a->dtype, ndim, shape);
 }
 
-ad_tensor *ad_rows(int kind, const ad_tensor *a, const ad_tensor *b, uint32_t dims, int keepdim) {
+ad_tensor *ad_rows(int kind, const ad_tensor *a, const ad_tensor *b, uint32_t dims, bool keepdim) {
     rows_numbers n = {.program = kind};
     AD_IN_FLOAT32(a, NULL, ad_rows(kind, in32[0], in32[1], dims, keepdim), a, b)
     if (check(kind, a, b, dims)) return NULL;

@@ -65,6 +65,8 @@ RECURRENCE(double)
             follow_##T(x, y, r->places + first, r->length, step, 1, r->largest);                             \
     }
 EXTREME(uint8_t)
+EXTREME(int8_t)
+EXTREME(int16_t)
 EXTREME(int32_t)
 EXTREME(int64_t)
 EXTREME(float)
@@ -74,8 +76,9 @@ typedef void line_fn(const running *r, int64_t first, int64_t step, int64_t n);
 
 static void run_item(void *context, int64_t item) {
     static line_fn *const extremes[] = {
-        [AD_bool] = extreme_uint8_t,  [AD_uint8] = extreme_uint8_t, [AD_int32] = extreme_int32_t,
-        [AD_int64] = extreme_int64_t, [AD_float32] = extreme_float, [AD_float64] = extreme_double};
+        [AD_bool] = extreme_uint8_t,  [AD_uint8] = extreme_uint8_t, [AD_int8] = extreme_int8_t,
+        [AD_int16] = extreme_int16_t, [AD_int32] = extreme_int32_t, [AD_int64] = extreme_int64_t,
+        [AD_float32] = extreme_float, [AD_float64] = extreme_double};
     const running *r = context;
     line_fn *const f = r->places                ? extremes[r->dtype]
                        : r->dtype == AD_float32 ? recurrence_float

@@ -15,6 +15,7 @@
         return count;                                                                                        \
     }
 DIFFER(uint8_t)
+DIFFER(int16_t)
 DIFFER(int32_t)
 DIFFER(int64_t)
 DIFFER(float)
@@ -37,8 +38,9 @@ static int write_runs(const uint8_t *begins, int64_t n, const int64_t *order, ad
 
 int ad_runs(const ad_tensor *x, const ad_tensor *order, int inverse, int counts, ad_tensor **out) {
     static int64_t (*const differ[])(const void *, int64_t, int64_t, uint8_t *) = {
-        [AD_bool] = differ_uint8_t,  [AD_uint8] = differ_uint8_t, [AD_int32] = differ_int32_t,
-        [AD_int64] = differ_int64_t, [AD_float32] = differ_float, [AD_float64] = differ_double};
+        [AD_bool] = differ_uint8_t,  [AD_uint8] = differ_uint8_t, [AD_int8] = differ_uint8_t,
+        [AD_int16] = differ_int16_t, [AD_int32] = differ_int32_t, [AD_int64] = differ_int64_t,
+        [AD_float32] = differ_float, [AD_float64] = differ_double};
     out[0] = out[1] = out[2] = NULL;
     if (x->ndim < 1) return ad_fail(AD_BAD_DIM, 0, 0, 0);
     const int64_t n = x->shape[0];

@@ -75,6 +75,8 @@ static void pack_words(const sorting *s, const char *row, int64_t first, int64_t
     case AD_float16: PACK(uint16_t, key_half(x, 0x7c00)); break;
     case AD_bfloat16: PACK(uint16_t, key_half(x, 0x7f80)); break;
     case AD_float32: PACK(float, key_f32(x)); break;
+    case AD_int8: PACK(uint8_t, x ^ 1u << 7); break;
+    case AD_int16: PACK(uint16_t, x ^ 1u << 15); break;
     case AD_int32: PACK(int32_t, (uint32_t)x ^ 1u << 31); break;
     default: PACK(uint8_t, x);
     }
@@ -93,6 +95,8 @@ static void pack_pairs(const sorting *s, const char *row, int64_t first, int64_t
     case AD_bfloat16: PACK(uint16_t, key_half(x, 0x7f80)); break;
     case AD_float32: PACK(float, key_f32(x)); break;
     case AD_float64: PACK(double, key_f64(x)); break;
+    case AD_int8: PACK(uint8_t, x ^ 1u << 7); break;
+    case AD_int16: PACK(uint16_t, x ^ 1u << 15); break;
     case AD_int32: PACK(int32_t, (uint32_t)x ^ 1u << 31); break;
     case AD_int64: PACK(int64_t, (uint64_t)x ^ 1ull << 63); break;
     default: PACK(uint8_t, x);
@@ -234,7 +238,7 @@ int ad_sort(const ad_tensor *x, int dim, int64_t k, int descending, ad_tensor **
     return ordered(x, dim, k, descending, 0, out);
 }
 
-int ad_pick(const ad_tensor *x, int dim, int64_t k, int how, int keepdim, ad_tensor **out) {
+int ad_pick(const ad_tensor *x, int dim, int64_t k, int how, bool keepdim, ad_tensor **out) {
     const bool valid = how >= AD_PICK_KTH && how <= AD_PICK_NANMEDIAN;
     if (!valid || k < 1) return ad_fail(AD_BAD_ARG, how, k, 0);
     const int status = ordered(x, dim, k, 0, how, out);

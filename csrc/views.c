@@ -8,6 +8,12 @@ static ad_tensor *viewed(ad_tensor *y) {
     return NULL;
 }
 
+/* Moves a view in the making along one of x's dimensions. Of no elements, it may come to lie anywhere. */
+static void move(ad_tensor *y, int64_t steps, int64_t stride) {
+    y->data = (char *)((uintptr_t)y->data +
+                       (uintptr_t)steps * (uintptr_t)stride * (uintptr_t)ad_itemsize[y->dtype]);
+}
+
 static bool bad_dim(const ad_tensor *x, int dim) {
     if (dim >= 0 && dim < x->ndim) return false;
     ad_fail(AD_BAD_DIM, dim, x->ndim, 0);
@@ -182,7 +188,7 @@ ad_tensor *ad_select(const ad_tensor *x, int dim, int64_t index) {
     if (i < 0 || i >= size) return ad_fail_null(AD_BAD_INDEX, index, dim, size);
     ad_tensor *y = ad_alias(x);
     if (!y) return NULL;
-    if (x->numel) y->data += i * x->strides[dim] * ad_itemsize[x->dtype];
+    move(y, i, x->strides[dim]);
     drop_dim(y, dim);
     return viewed(y);
 }
@@ -201,7 +207,7 @@ ad_tensor *ad_slice(const ad_tensor *x, int dim, int64_t start, int64_t stop, in
     n = stop > start ? (stop - start - 1) / step + 1 : 0;
     ad_tensor *y = ad_alias(x);
     if (!y) return NULL;
-    if (x->numel && n) y->data += start * x->strides[dim] * ad_itemsize[x->dtype];
+    move(y, start, x->strides[dim]);
     y->shape[dim] = n;
     if (__builtin_mul_overflow(y->strides[dim], step, &y->strides[dim])) y->strides[dim] = 0; /* n is 1 */
     return viewed(y);
@@ -253,9 +259,7 @@ ad_tensor *ad_diagonal(const ad_tensor *x, int64_t offset, int dim1, int dim2) {
     const int64_t n = offset < 0 ? ad_least(rows + offset, cols) : ad_least(rows, cols - offset);
     ad_tensor *y = ad_alias(x);
     if (!y) return NULL;
-    if (n > 0 && x->numel)
-        y->data +=
-            (offset < 0 ? -offset * x->strides[dim1] : offset * x->strides[dim2]) * ad_itemsize[x->dtype];
+    if (n > 0) move(y, offset < 0 ? -offset : offset, x->strides[offset < 0 ? dim1 : dim2]);
     drop_dim(y, dim1 > dim2 ? dim1 : dim2);
     drop_dim(y, dim1 > dim2 ? dim2 : dim1);
     y->shape[y->ndim] = n > 0 ? n : 0;

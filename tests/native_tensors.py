@@ -16,11 +16,11 @@ DTYPES = {ffi.string(lib.ad_dtype_name(i)).decode(): i for i in range(64) if lib
 REDUCTIONS = {
     ffi.string(lib.ad_reduction_name(i)).decode(): i for i in range(64) if lib.ad_reduction_name(i)
 }
-C_TYPES = {"bool": "uint8_t", "uint8": "uint8_t", "int32": "int32_t", "int64": "int64_t"}
+INTEGERS = ("uint8", "int8", "int16", "int32", "int64")
+C_TYPES = {"bool": "uint8_t"} | {name: f"{name}_t" for name in INTEGERS}
 C_TYPES |= {"float16": "uint16_t", "bfloat16": "uint16_t", "float32": "float", "float64": "double"}
 HALVES = ("float16", "bfloat16")  # whose elements are seen as bits
 FLOATS = ("float32", "float64")
-INTEGERS = ("uint8", "int32", "int64")
 
 Number = float | int
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 import autodiff as ad
 from autodiff.native import ffi, lib
 
-DTYPES = [ad.bool, ad.uint8, ad.int32, ad.int64, ad.float32, ad.float64]
+DTYPES = [ad.bool, ad.uint8, ad.int8, ad.int16, ad.int32, ad.int64, ad.float32, ad.float64]
 
 
 @st.composite

@@ -13,7 +13,7 @@ from autodiff.tensor import own
 
 # Around what the kernels change their method at: insertion, merging, digits; a chunk of 1024.
 LENGTHS = (1, 2, 24, 25, 41, 100, 256, 257, 700, 1025, 2500)
-DTYPES = (ad.float32, ad.float64, ad.int32, ad.int64, ad.uint8)
+DTYPES = (ad.float32, ad.float64, ad.int32, ad.int64, ad.uint8, ad.int8, ad.int16)
 
 
 def line(n: int, d: ad.dtype, seed: int = 1) -> list[Any]:

@@ -32,10 +32,15 @@ def wrapped(value: Any, d: ad.dtype) -> Any:
     """A number as a dtype holds it."""
     if d is ad.bool:
         return bool(value)
-    return value % 256 if d is ad.uint8 else value
+    if d.is_floating_point:
+        return value
+    low, count = ad.iinfo(d).min, 2 ** (8 * d.itemsize)
+    return (value - low) % count + low
 
 
-@pytest.mark.parametrize("d", [ad.bool, ad.uint8, ad.int32, ad.int64, ad.float32, ad.float64])
+@pytest.mark.parametrize(
+    "d", [ad.bool, ad.uint8, ad.int8, ad.int16, ad.int32, ad.int64, ad.float32, ad.float64]
+)
 @pytest.mark.parametrize("way", WAYS)
 def test_as_a_loop(way: str, d: ad.dtype) -> None:
     how, join = WAYS[way]

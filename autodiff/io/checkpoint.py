@@ -31,6 +31,8 @@ _STORAGES = {
     "DoubleStorage": dtypes.float64,
     "LongStorage": dtypes.int64,
     "IntStorage": dtypes.int32,
+    "ShortStorage": dtypes.int16,
+    "CharStorage": dtypes.int8,
     "ByteStorage": dtypes.uint8,
     "BoolStorage": dtypes.bool,
 }

@@ -21,6 +21,8 @@ __all__ = ["load", "save"]
 _DTYPES = {
     "BOOL": dtypes.bool,
     "U8": dtypes.uint8,
+    "I8": dtypes.int8,
+    "I16": dtypes.int16,
     "I32": dtypes.int32,
     "I64": dtypes.int64,
     "F16": dtypes.float16,

@@ -66,7 +66,7 @@ class Structure:
         if name is None:
             name = self._names[same] = self._new_name(path)
             self.tensors[name] = x.detach().contiguous()
-        flags = ("g" if x.requires_grad else "") + ("p" if type(x) is not Tensor else "")
+        flags = ("g" if x.requires_grad else "") + ("p" if _is_parameter(x) else "")
         return ["tensor", name, flags]
 
     def _new_name(self, path: tuple[Any, ...]) -> str:
@@ -76,6 +76,14 @@ class Structure:
             n += 1
             name = f"{base}#{n}"
         return name
+
+
+def _is_parameter(x: Tensor) -> bool:
+    if type(x) is Tensor:
+        return False
+    from autodiff.nn.parameter import Parameter
+
+    return isinstance(x, Parameter)
 
 
 def _place(path: tuple[Any, ...]) -> str:

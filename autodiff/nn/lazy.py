@@ -38,7 +38,6 @@ __all__ = [
 class _Uninitialized(Tensor):
     """A tensor whose shape is yet to be known."""
 
-    __slots__ = ()
     _becomes: type[Tensor]
 
     @property
@@ -83,7 +82,6 @@ class UninitializedParameter(_Uninitialized, Parameter):
     torch.Size([2, 3])
     """
 
-    __slots__ = ()
     _becomes = Parameter
 
     def __new__(
@@ -103,7 +101,6 @@ class UninitializedBuffer(_Uninitialized, Buffer):
     torch.Size([2])
     """
 
-    __slots__ = ()
     _becomes = Buffer
 
     def __new__(

@@ -14,14 +14,13 @@ __all__ = ["Buffer", "Parameter"]
 class Parameter(Tensor):
     """A leaf tensor that a Module registers when it is assigned as an attribute.
 
-    It shares the memory of `data`, and requires grad unless told otherwise.
+    It shares the memory of `data`, and requires grad unless told otherwise. Attributes may be set
+    on it, as on any instance of a subclass of Tensor (but on no plain Tensor).
 
     >>> nn.Parameter(ad.zeros(2))
     Parameter containing:
     tensor([0., 0.], requires_grad=True)
     """
-
-    __slots__ = ()
 
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Parameter:
         """A parameter over the memory of `data`; without it, an empty one."""
@@ -54,7 +53,6 @@ class Buffer(Tensor):
     ['steps']
     """
 
-    __slots__ = ("persistent",)
     persistent: bool
 
     def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Buffer:

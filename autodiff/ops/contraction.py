@@ -135,6 +135,8 @@ _C_NAMES = {  # as the message has them
     "bfloat16": "c10::BFloat16",
     "int64": "long int",
     "int32": "int",
+    "int16": "short int",
+    "int8": "signed char",
     "uint8": "unsigned char",
 }
 

@@ -17,8 +17,8 @@ _USED = (b"used_dltensor", b"used_dltensor_versioned")
 _REFUSED = {
     1: "DLPack of version {b}.x is not supported; 1.x is",
     2: "the tensor is on a device of type {b}; only the CPU's memory (1) can be shared",
-    3: "its dtype (code {b}, {c} bits) is none of bool, uint8, int32, int64, float16, "
-    "bfloat16, float32, float64",
+    3: "its dtype (code {b}, {c} bits) is none of bool, uint8, int8, int16, int32, "
+    "int64, float16, bfloat16, float32, float64",
     4: "it has {b} dimensions; at most {c} are supported",
     5: "dimension {c} has the size {b}",
     6: "dimension {c} has the negative stride {b}, which tensors do not have: make a copy first",

@@ -211,6 +211,8 @@ _BITS = {dtypes.float16: 11, dtypes.bfloat16: 8, dtypes.float32: 24, dtypes.floa
 _LAST = {
     dtypes.bool: 1,
     dtypes.uint8: 2**8 - 1,
+    dtypes.int8: 2**7 - 1,
+    dtypes.int16: 2**15 - 1,
     dtypes.int32: 2**31 - 1,
     dtypes.int64: 2**63 - 1,
     **{d: 2**bits for d, bits in _BITS.items()},

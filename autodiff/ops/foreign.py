@@ -18,6 +18,8 @@ __all__ = ["TYPES", "has_memory", "view_of"]
 TYPES = {
     "b1": dtypes.bool,
     "u1": dtypes.uint8,
+    "i1": dtypes.int8,
+    "i2": dtypes.int16,
     "i4": dtypes.int32,
     "i8": dtypes.int64,
     "f2": dtypes.float16,
@@ -25,7 +27,18 @@ TYPES = {
     "f8": dtypes.float64,
 }
 _FOREIGN_ORDER = ">" if sys.byteorder == "little" else "<"
-_FORMATS = {"?": "b1", "B": "u1", "i": "i4", "l": "i8", "q": "i8", "e": "f2", "f": "f4", "d": "f8"}
+_FORMATS = {
+    "?": "b1",
+    "B": "u1",
+    "b": "i1",
+    "h": "i2",
+    "i": "i4",
+    "l": "i8",
+    "q": "i8",
+    "e": "f2",
+    "f": "f4",
+    "d": "f8",
+}
 
 
 def has_memory(data: Any) -> bool:

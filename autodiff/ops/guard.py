@@ -84,7 +84,7 @@ def guarded(function: F, method: bool = False, elsewhere: Elsewhere | None = Non
                 f"{function.__name__}(): {failure}; the arguments are of types {kinds_given}"
             ) from failure
         except OverflowError as failure:
-            raise _too_large(function.__name__, [*args, *kwargs.values()]) from failure
+            raise _does_not_fit(function.__name__, failure, [*args, *kwargs.values()]) from failure
 
     return cast(F, call)
 
@@ -116,10 +116,13 @@ def call({", ".join(told)}, axis=missing, keepdims=missing):
         dim = axis
     if keepdims is not missing: {keep}
     if dim is missing: function({", ".join(required[:-1])})
-    return function({", ".join(given)})
+    try:
+        return function({", ".join(given)})
+    except OverflowError as failure:
+        raise does_not_fit("{own.__name__}", failure, ()) from failure
 """
     scope = {f"_{name}": value for name, value in defaults.items()}
-    scope |= {"function": function, "missing": _MISSING}
+    scope |= {"function": function, "missing": _MISSING, "does_not_fit": _does_not_fit}
     exec(text, scope)
     return cast(F, functools.wraps(function)(scope["call"]))
 
@@ -167,8 +170,10 @@ def _foreign(function: str, given: dict[str, Any], kinds: dict[str, tuple[type, 
     return TypeError(f"{function}(): unsupported arguments of types {kinds_given}")
 
 
-def _too_large(function: str, given: Iterable[Any]) -> Exception:
-    """PyTorch's exception for integers past 64 bits: among sizes, TypeError."""
+def _does_not_fit(function: str, failure: Exception, given: Iterable[Any]) -> Exception:
+    """PyTorch's exception for integers past 64 bits (among sizes, TypeError), or past a bool."""
+    if "_Bool" in str(failure):  # the one flag that native reductions take
+        return TypeError(f"{function}(): argument 'keepdim' must be bool, not int")
     kind = TypeError if any(isinstance(value, (tuple, list)) for value in given) else ValueError
     return kind(f"{function}(): an integer does not fit 64 bits")
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import warnings
 from typing import Any
 
 from autodiff import dtypes
@@ -48,7 +49,7 @@ def _as_index(item: Any) -> Tensor:
         x = as_tensor(item)
     if x.dtype is dtypes.bool or x.dtype is dtypes.int64:
         return x.detach()
-    if x.is_floating_point():
+    if x.is_floating_point() or x.dtype in (dtypes.int8, dtypes.int16):
         raise IndexError(
             f"tensors used as indices must be long, int, byte or bool tensors, got {x.dtype!r}"
         )
@@ -68,9 +69,31 @@ def _consumed(item: Any) -> int:
     return 1
 
 
+def _is_several(index: Any) -> bool:
+    """Whether an index is an item for each dimension: a tuple, or a list that looks like one.
+
+    A short list of more than numbers is a tuple to PyTorch, as it once was to NumPy.
+    """
+    if isinstance(index, tuple):
+        return True
+    if not isinstance(index, list) or len(index) >= 32:
+        return False
+    if not any(isinstance(i, _ITEMS) or i is None or i is Ellipsis for i in index):
+        return False
+    warnings.warn(_DEPRECATED, UserWarning, stacklevel=5)
+    return True
+
+
+_ITEMS = (Tensor, list, tuple, range, slice)
+_DEPRECATED = (
+    "Using a non-tuple sequence for multidimensional indexing is deprecated and will be changed; "
+    "use x[tuple(seq)] instead of x[seq], or x[torch.tensor(seq)] to index one dimension"
+)
+
+
 def _items(x: Tensor, index: Any) -> list[Any]:
     """The index with lists made tensors and Ellipsis spelled out."""
-    items = list(index) if isinstance(index, tuple) else [index]
+    items = list(index) if _is_several(index) else [index]
     items = [_as_index(i) if _is_array(i) and not _is_scalar(i) else i for i in items]
     missing = x.ndim - sum(map(_consumed, items))
     dots = [k for k, item in enumerate(items) if item is Ellipsis]

@@ -53,10 +53,12 @@ def ldexp(input: Tensor, other: Tensor) -> Tensor:
     return y
 
 
-def _integers(name: str, *xs: Tensor) -> None:
+def _integers(name: str, *xs: Tensor) -> tuple[Tensor, ...]:
+    """Tensors of integers in their common dtype."""
     d = result_type(*xs)
     if d.is_floating_point or d.category == 0:
         raise NotImplementedError(f'"{name}_cpu" not implemented for {SCALAR_NAMES[d.code]!r}')
+    return tuple(to_dtype(x, d) for x in xs)
 
 
 def gcd(input: Tensor, other: Tensor) -> Tensor:
@@ -65,7 +67,7 @@ def gcd(input: Tensor, other: Tensor) -> Tensor:
     >>> ad.gcd(ad.tensor([4, 9]), ad.tensor([6, 0]))
     tensor([2, 9])
     """
-    _integers("gcd", input, other)
+    input, other = _integers("gcd", input, other)
     a, b = input + other * 0, other + input * 0
     while bool((b != 0).any()):
         rest = a.fmod(b.masked_fill(b == 0, 1))
@@ -79,7 +81,7 @@ def lcm(input: Tensor, other: Tensor) -> Tensor:
     >>> ad.lcm(ad.tensor([4, 9]), ad.tensor([6, 0]))
     tensor([12,  0])
     """
-    _integers("lcm", input, other)
+    input, other = _integers("lcm", input, other)
     common = gcd(input, other)
     result: Tensor = (input.floor_divide(common.masked_fill(common == 0, 1)) * other).abs()
     return result

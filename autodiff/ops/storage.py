@@ -17,13 +17,7 @@ from autodiff.ops.foreign import view_of
 from autodiff.ops.guard import strict
 from autodiff.ops.views import clone, narrow
 from autodiff.shapes import contiguous_strides, sizes_of
-from autodiff.tensor import Tensor, wrap
-
-
-def _whole(x: Tensor) -> Any:
-    """All elements of x's storage, as a descriptor."""
-    n = lib.ad_storage_bytes(x._p) // x.itemsize
-    return fresh(lib.ad_as_strided(x._p, 1, [n], [1], 0), "storage", x._p)
+from autodiff.tensor import Tensor, whole, wrap
 
 
 class UntypedStorage:
@@ -69,7 +63,7 @@ def storage(self: Tensor) -> UntypedStorage:
     >>> ad.tensor([1, 2, 3])[1:].storage().tolist()
     [1, 2, 3]
     """
-    return UntypedStorage(wrap(_whole(self)))
+    return UntypedStorage(wrap(whole(self)))
 
 
 def untyped_storage(self: Tensor) -> UntypedStorage:
@@ -78,7 +72,7 @@ def untyped_storage(self: Tensor) -> UntypedStorage:
     >>> ad.zeros(2, 3).untyped_storage().nbytes()
     24
     """
-    return UntypedStorage(reinterpreted(wrap(_whole(self)), dtypes.uint8))
+    return UntypedStorage(reinterpreted(wrap(whole(self)), dtypes.uint8))
 
 
 def is_set_to(self: Tensor, tensor: Tensor) -> bool:
@@ -136,7 +130,7 @@ def resize_(self: Tensor, *sizes: Any) -> Tensor:
     if fits:
         return _give(self, fresh(fits, "resize_"))
     larger = unset("resize_", shape, self.dtype)
-    flat = wrap(_whole(self))[self.storage_offset() :]
+    flat = wrap(whole(self))[self.storage_offset() :]
     n = min(flat.numel(), larger.numel())
     larger.view(-1)[:n] = flat[:n]
     return _give(self, larger._p)

@@ -53,6 +53,8 @@ AD_SIMD ad_bf16 f32_to_bf16(float a) {
 /* An element as a number of its register type. */
 #define READ_bool(a) (a)
 #define READ_uint8(a) (a)
+#define READ_int8(a) (a)
+#define READ_int16(a) (a)
 #define READ_int32(a) (a)
 #define READ_int64(a) (a)
 #define READ_float16(a) f16_to_f32(a)
@@ -174,13 +176,16 @@ typedef void run_fn(int64_t n, void *restrict dst, const void *restrict src);
 #include "../dtypes.def"
 #undef AD_DTYPE
 
-/* Integers go to a narrower type by wrapping; floats become int32 as they become int64, uint8 through it. */
+/* Integers go to a narrower type by wrapping; floats become int32 as they become int64, the
+ * narrower through it. */
 #define REAL_TO_int32(a) ((a) > -0x1p31f && (a) < 0x1p31f ? (int32_t)(a) : INT32_MIN)
 #define TO_f32_int32(a) REAL_TO_int32(a)
 #define TO_f64_int32(a) REAL_TO_int32(a)
 #define TO_i64_int32(a) ((int32_t)(a))
 #define STORE_bool(from, a) ((a) != 0)
 #define STORE_uint8(from, a) ((uint8_t)TO_##from##_i64(a))
+#define STORE_int8(from, a) ((int8_t)TO_##from##_i64(a))
+#define STORE_int16(from, a) ((int16_t)TO_##from##_i64(a))
 #define STORE_int32(from, a) TO_##from##_int32(a)
 #define STORE_int64(from, a) TO_##from##_i64(a)
 #define STORE_float16(from, a) f32_to_f16(TO_##from##_f32(a))

@@ -50,7 +50,7 @@ def _views(torch: Any) -> Any:
     return {"x": x, "t": x.t(), "part": x[1::2, 2:5], "one": x[3, 3], "wide": x[0, :1].expand(3)}
 
 
-DTYPES = ("bool", "uint8", "int32", "int64", "float32", "float64")
+DTYPES = ("bool", "uint8", "int8", "int16", "int32", "int64", "float32", "float64")
 CASES: dict[str, Callable[[Any], Any]] = {
     "model": lambda torch: _model(torch).state_dict(),
     "training": _training,
@@ -75,7 +75,7 @@ CASES: dict[str, Callable[[Any], Any]] = {
     },
 }
 REFUSED: dict[str, Callable[[Any], Any]] = {
-    "short": lambda torch: torch.ones(2).short(),
+    "complex": lambda torch: torch.ones(2, dtype=torch.cfloat),
     "module": _model,
     "function": lambda torch: {"f": print},
     "device": lambda torch: torch.device("cpu"),

@@ -17,6 +17,8 @@ GOLDEN = Path(__file__).with_name("promotion.json")
 DTYPES = {
     "bool": "b",
     "uint8": "u",
+    "int8": "c",
+    "int16": "s",
     "int32": "i",
     "int64": "l",
     "float16": "h",

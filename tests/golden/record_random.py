@@ -16,7 +16,16 @@ from golden.recording import write
 
 SEEDS = [0, 17, 123456789012345]
 SIZES = [1, 2, 7, 15, 16, 17, 31, 100, 1000, 10000]
-TYPECODES = {"float32": "f", "float64": "d", "int64": "q", "int32": "i", "uint8": "B", "bool": "B"}
+TYPECODES = {
+    "float32": "f",
+    "float64": "d",
+    "int64": "q",
+    "int32": "i",
+    "int8": "b",
+    "int16": "h",
+    "uint8": "B",
+    "bool": "B",
+}
 ROUNDED = {
     "randn",
     "normal_",
@@ -95,6 +104,8 @@ def mixed_sequences() -> list[list[Step]]:
         ["randint", [-(2**63), 2**63 - 1, 9], "int64"],
         ["randperm", [11], "int32"],
         ["randperm", [256], "uint8"],
+        ["randperm", [128], "int8"],
+        ["randint", [-300, 256, 9], "int16"],
         ["randperm", [12], "float32"],
         ["rand", [700], "float32"],
     ]
@@ -133,7 +144,7 @@ def expressions() -> list[str]:
     texts += [
         f"L.zeros(19, dtype=L.{d}).{call}"
         for call in calls
-        for d in ("bool", "uint8", "int32", "int64")
+        for d in ("bool", "uint8", "int8", "int16", "int32", "int64")
         if (d, call) != ("bool", "geometric_(0.01)")
     ]
     for d in ("L.float32", "L.float64"):
@@ -292,6 +303,8 @@ ERRORS = [
     "L.randperm(-1)",
     "L.randint(3, 3, (2,))",
     "L.randint(0, 257, (2,), dtype=L.uint8)",
+    "L.randint(0, 129, (2,), dtype=L.int8)",
+    "L.randint(-32769, 2, (2,), dtype=L.int16)",
     "L.randint(-1, 2, (2,), dtype=L.uint8)",
     *(
         f"L.Generator().manual_seed({seed})"

@@ -135,9 +135,10 @@ def plain_cases() -> Iterator[Case]:
         yield case("float32", shape, [0.25, -1.5, 3.0])
         yield case("float64", shape, [1.0, 2.0, -30.0])
         yield case("bool", shape, [True, False, False])
-        for dtype in ("uint8", "int32", "int64"):
+        for dtype in ("uint8", "int8", "int16", "int32", "int64"):
             for integers in INTEGERS + SIGNED * (dtype != "uint8"):
-                yield case(dtype, shape, integers)
+                if dtype not in ("int8", "int16") or max(map(abs, integers)) < 128:
+                    yield case(dtype, shape, integers)
     for shape in EMPTY:
         for dtype in ("float32", "float64", "int64", "int32", "uint8", "bool"):
             yield case(dtype, shape, [])
