@@ -8,6 +8,7 @@ view of, and `_base_node` the node that had when the view was made.
 
 from __future__ import annotations
 
+import copy
 import functools
 import warnings
 from collections.abc import Callable
@@ -312,7 +313,10 @@ class Tensor(Valued):
 
     def __copy__(self) -> Tensor:
         """A leaf of the same memory."""
-        return as_subclass(type(self), self).requires_grad_(self.requires_grad)
+        y = as_subclass(type(self), self).requires_grad_(self.requires_grad)
+        if given := getattr(self, "__dict__", None):  # what a subclass holds
+            y.__dict__.update(given)
+        return y
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Tensor:
         """A leaf with a copy of the values and of `.grad`. RuntimeError where this is no leaf."""
@@ -326,6 +330,8 @@ class Tensor(Valued):
             data = own(lib.ad_clone(self._p), "clone", self._p)
             found = memo[id(self)] = as_subclass(type(self), data)
             found.requires_grad_(self.requires_grad)
+            if given := getattr(self, "__dict__", None):
+                found.__dict__.update(copy.deepcopy(given, memo))
             if self.grad is not None:
                 found.grad = self.grad.__deepcopy__(memo)
         return found
@@ -334,7 +340,8 @@ class Tensor(Valued):
         p = fresh(lib.ad_contiguous(self._p, self._p.dtype), "pickle", self._p)
         looked_at()
         raw = bytes(ffi.buffer(p.data, self.nbytes)) if self.nbytes else b""
-        return _unpickled, (type(self), self.dtype, tuple(self.shape), raw, self.requires_grad)
+        parts = type(self), self.dtype, tuple(self.shape), raw, self.requires_grad
+        return _unpickled, parts, getattr(self, "__dict__", None) or None
 
 
 TENSOR_TYPES.add(Tensor)

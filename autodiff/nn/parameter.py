@@ -21,8 +21,6 @@ class Parameter(Tensor):
     tensor([0., 0.], requires_grad=True)
     """
 
-    __slots__ = ()
-
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Parameter:
         """A parameter over the memory of `data`; without it, an empty one."""
         if data is None:
@@ -54,7 +52,6 @@ class Buffer(Tensor):
     ['steps']
     """
 
-    __slots__ = ("persistent",)
     persistent: bool
 
     def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Buffer:
