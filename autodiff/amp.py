@@ -27,7 +27,7 @@ class autocast:  # noqa: N801 - PyTorch's name
 
     def __init__(
         self,
-        device_type: Any,
+        device_type: Any = "cuda",  # as torch.cuda.amp takes it
         dtype: dtypes.dtype | None = None,
         enabled: bool = True,
         cache_enabled: bool | None = None,
@@ -109,13 +109,15 @@ class GradScaler:
             "growth_interval": growth_interval,
             "_growth_tracker": 0,
         }
-        self._found: dict[int, bool] = {}  # whether what an optimizer has is not finite
+        self._scaled = False  # whether it was ever used
+        self._found: dict[int, list[bool]] = {}  # which gradients of an optimizer are not finite
         self._stepped: set[int] = set()
 
     def scale(self, outputs: Any) -> Any:
         """A tensor, or each of a list or tuple of them, times the scale."""
         if not self._enabled:
             return outputs
+        self._scaled = True
         if isinstance(outputs, Tensor):
             return outputs * self._state["scale"]
         if isinstance(outputs, Iterable):
@@ -124,23 +126,31 @@ class GradScaler:
         raise ValueError("outputs must be a Tensor or an iterable of Tensors")
 
     def unscale_(self, optimizer: Optimizer) -> None:
-        """Divide an optimizer's gradients by the scale. RuntimeError for a second time."""
+        """Divide an optimizer's gradients by the scale.
+
+        RuntimeError for a second time, ValueError for gradients of float16.
+        """
         if not self._enabled:
             return
+        self._check_scaled("unscale_")
         if id(optimizer) in self._stepped:
             raise RuntimeError("unscale_() is being called after step().")
         if id(optimizer) in self._found:
             raise RuntimeError(
                 "unscale_() has already been called on this optimizer since the last update()."
             )
-        found = False
+        grads = [p.grad for group in optimizer.param_groups for p in group["params"]]
+        grads = [g for g in grads if g is not None]
+        if any(g.dtype == dtypes.float16 for g in grads):
+            raise ValueError("Attempting to unscale FP16 gradients.")
         with no_grad():
-            for group in optimizer.param_groups:
-                for p in group["params"]:
-                    if p.grad is not None:
-                        p.grad.mul_(1.0 / self._state["scale"])
-                        found = found or not bool(p.grad.isfinite().all())
-        self._found[id(optimizer)] = found
+            self._found[id(optimizer)] = [not bool(g.isfinite().all()) for g in grads]
+            for g in grads:
+                g.mul_(1.0 / self._state["scale"])
+
+    def _check_scaled(self, name: str) -> None:
+        if not self._scaled:
+            raise AssertionError(f"Attempted {name} before anything was scaled: call scale() first")
 
     def step(self, optimizer: Optimizer, *args: Any, **kwargs: Any) -> Any:
         """optimizer.step() on unscaled gradients, where all are finite; else None."""
@@ -152,19 +162,22 @@ class GradScaler:
             raise RuntimeError("step() has already been called since the last update().")
         if id(optimizer) not in self._found:
             self.unscale_(optimizer)
+        if not self._found[id(optimizer)]:
+            raise AssertionError("No inf checks were recorded for this optimizer.")
         self._stepped.add(id(optimizer))
-        return None if self._found[id(optimizer)] else optimizer.step(*args, **kwargs)
+        return None if any(self._found[id(optimizer)]) else optimizer.step(*args, **kwargs)
 
     def update(self, new_scale: float | Tensor | None = None) -> None:
         """Take a new scale, or the one that follows from the steps since the last update."""
         if not self._enabled:
             return
+        self._check_scaled("update")
         state = self._state
         if new_scale is not None:
             state["scale"] = float(new_scale)
-        elif not self._found:
+        elif not any(self._found.values()):
             raise AssertionError("No inf checks were recorded prior to update.")
-        elif any(self._found.values()):
+        elif any(map(any, self._found.values())):
             state["scale"] *= state["backoff_factor"]
             state["_growth_tracker"] = 0
         else:
@@ -178,6 +191,30 @@ class GradScaler:
     def get_scale(self) -> float:
         """The scale; 1.0 where nothing is scaled."""
         return self._state["scale"] if self._enabled else 1.0
+
+    def get_growth_factor(self) -> float:
+        """What the scale is multiplied by after steps that were finite."""
+        return self._state["growth_factor"]
+
+    def set_growth_factor(self, new_factor: float) -> None:
+        """Set what get_growth_factor gives."""
+        self._state["growth_factor"] = new_factor
+
+    def get_backoff_factor(self) -> float:
+        """What the scale is multiplied by after a step that was not finite."""
+        return self._state["backoff_factor"]
+
+    def set_backoff_factor(self, new_factor: float) -> None:
+        """Set what get_backoff_factor gives."""
+        self._state["backoff_factor"] = new_factor
+
+    def get_growth_interval(self) -> int:
+        """After how many finite steps the scale grows."""
+        return int(self._state["growth_interval"])
+
+    def set_growth_interval(self, new_interval: int) -> None:
+        """Set what get_growth_interval gives."""
+        self._state["growth_interval"] = new_interval
 
     def is_enabled(self) -> bool:
         """Whether anything is scaled."""

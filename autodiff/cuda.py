@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from autodiff import amp
 from autodiff.devices import check_device
 
 __all__ = [
+    "amp",
     "current_device",
     "device_count",
     "empty_cache",

@@ -448,7 +448,7 @@ def test_a_closure_runs_its_recording_though_the_optimizer_changes_its_state(rea
             return ((p * ad.arange(3.0) - 1) ** 2).sum()  # noqa: B023
 
         def plain() -> ad.Tensor:
-            y = loss()  # noqa: B023
+            y = loss()
             y.backward()
             return y
 

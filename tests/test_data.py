@@ -247,3 +247,8 @@ def test_numpy_is_not_needed() -> None:
     run = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     expected = "[[0, 1], [2, 3]]\n[tensor([1, 3]), tensor([2.5000, 4.5000], dtype=torch.float64)]\n"
     assert run.stdout == expected, run.stderr
+
+
+def test_a_batch_of_a_tensor_and_something_else_is_refused_by_name() -> None:
+    with pytest.raises(TypeError, match="stack"):
+        data.default_collate([ad.ones(1), 1])

@@ -279,3 +279,28 @@ def test_a_float_of_a_tensor_in_the_graph_is_warned_of_once(
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         float(w)
+
+
+def test_a_scaler_refuses_what_it_cannot_tell() -> None:
+    w, h = ad.ones(1, requires_grad=True), ad.ones(1, dtype=ad.float16, requires_grad=True)
+    scaler, optimizer = ad.amp.GradScaler("cpu", init_scale=0.5), ad.optim.SGD([w], lr=1.0)
+    for early in (lambda: scaler.unscale_(optimizer), scaler.update):
+        with pytest.raises(AssertionError, match=r"call scale\(\) first"):
+            early()
+    scaler.scale(h.sum()).backward()
+    with pytest.raises(ValueError, match="FP16"):
+        scaler.unscale_(ad.optim.SGD([h]))
+    with pytest.raises(AssertionError, match="for this optimizer"):
+        scaler.step(optimizer)
+    with pytest.raises(AssertionError, match="prior to update"):
+        scaler.update()
+    scaler = ad.amp.GradScaler("cpu", init_scale=0.5)
+    scaler.scale(h)
+    w.grad = ad.tensor([3e38])  # is finite; twice that is not
+    scaler.step(optimizer)
+    assert w.item() == float("-inf")
+    for name, value in (("growth_factor", 3.0), ("backoff_factor", 0.25), ("growth_interval", 5)):
+        getattr(scaler, f"set_{name}")(value)
+        assert getattr(scaler, f"get_{name}")() == value == scaler.state_dict()[name]
+    with pytest.warns(UserWarning, match="Disabling"):
+        assert not ad.cuda.amp.GradScaler().is_enabled()

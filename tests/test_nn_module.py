@@ -91,6 +91,9 @@ def test_an_attribute_is_of_one_kind_at_a_time() -> None:
     module.x = 1
     module.x = nn.Parameter(ad.ones(1))
     assert names(module.named_parameters()) == ["x"]
+    with pytest.raises(TypeError, match="Tanh' as parameter 'x'"):
+        module.x = nn.Tanh()
+    del module.x
     module.x = nn.Tanh()
     assert names(module.named_parameters()) == []
     assert names(module.named_children()) == ["x"]
@@ -324,3 +327,66 @@ def test_sequential_is_edited_as_a_list() -> None:
     for wrong in (lambda: model + 3, lambda: model * 0):
         with pytest.raises(ValueError, match=r"add operator|Non-positive"):
             wrong()
+
+
+def test_a_shallow_copy_has_registers_of_its_own() -> None:
+    module = Net()
+    before = names(module.named_parameters())
+    other = copy.copy(module)
+    other.more = nn.Parameter(ad.ones(1))
+    del other.first
+    assert other.second.weight is module.second.weight
+    assert names(module.named_parameters()) == before
+    assert next(iter(module.state_dict())) in before
+    assert "more" in names(other.named_parameters())
+
+
+def test_parameters_and_buffers_keep_what_users_give_them() -> None:
+    p = nn.Parameter(ad.ones(2))
+    p.decays = False  # type: ignore[attr-defined]
+    b = nn.Buffer(ad.ones(2), persistent=False)
+    module = nn.Module()
+    module.p, module.b = p, b
+    for copied in (copy.copy, lambda x: pickle.loads(pickle.dumps(x))):
+        assert copied(p).decays is False
+        assert copied(b).persistent is False
+    assert not hasattr(copy.deepcopy(p), "decays")  # as in PyTorch
+    other = nn.Module()
+    other.b = copy.deepcopy(b)
+    assert names(other.named_buffers()) == ["b"]
+    assert not other.state_dict()
+    assert module.p.decays is False
+
+
+def test_members_before_init_are_refused_by_name() -> None:
+    class Early(nn.Module):
+        def __init__(self) -> None:
+            pass
+
+    with pytest.raises(AttributeError, match="'Early' object has no attribute"):
+        list(Early().parameters())
+
+
+def test_a_state_dict_by_position_and_numbers_of_one_element() -> None:
+    norm = nn.BatchNorm1d(2)
+    with pytest.warns(FutureWarning, match="use kwargs"):
+        assert next(iter(norm.state_dict(None, "a."))) == "a.weight"
+    with pytest.raises(TypeError, match="at most 3"):
+        norm.state_dict(None, "", False, 4)
+    state = norm.state_dict()
+    state["num_batches_tracked"] = ad.tensor([7])  # as PyTorch saved numbers before 0.4
+    norm.load_state_dict(state)
+    assert norm.num_batches_tracked.item() == 7
+    norm.register_load_state_dict_post_hook(lambda module, keys: 3)
+    with pytest.raises(AssertionError, match="in place"):
+        norm.load_state_dict(state)
+
+
+def test_the_state_of_lazy_modules_stays_without_a_shape() -> None:
+    for make in (lambda: nn.LazyLinear(2), nn.LazyBatchNorm1d):
+        module = make()
+        module.load_state_dict(make().state_dict())
+        assert isinstance(module.state_dict()["weight"], nn.UninitializedParameter)
+        assert module(ad.ones(3, 4)).shape[0] == 3
+        with pytest.raises(RuntimeError, match="uninitialized"):
+            module.load_state_dict(make().state_dict())

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autodiff as ad
+from autodiff import nn
 from autodiff.nn import utils
 
 RECORD: dict[str, Any] = json.loads(GOLDEN.read_text())
@@ -153,3 +154,31 @@ def test_parameters_and_vectors() -> None:
         utils.parameters_to_vector([ad.ones(2, 3).t()])
     other[0] = 9.0  # the parameters view the vector
     assert a.tolist() == [[9.0, 5.0]]
+
+
+class Halved(nn.Module):
+    def forward(self, x: ad.Tensor) -> ad.Tensor:
+        return x * 2
+
+    def right_inverse(self, x: ad.Tensor) -> ad.Tensor:
+        return x / 2
+
+
+class OneWay(nn.Module):
+    def forward(self, x: ad.Tensor) -> ad.Tensor:
+        return x * 2
+
+
+def test_parametrizations_are_inverted_once_and_where_they_can_be() -> None:
+    register = utils.parametrize.register_parametrization
+    layer = nn.Linear(1, 1)
+    first = layer.weight.item()
+    register(layer, "weight", Halved())
+    register(layer, "weight", Halved())  # a second one leaves the originals as they are
+    assert layer.weight.item() == 2 * first
+    layer.weight = ad.ones(1, 1)
+    assert layer.weight.item() == 1.0
+    register(layer, "weight", OneWay())
+    with pytest.raises(RuntimeError, match="OneWay does not implement right_inverse"):
+        layer.weight = ad.ones(1, 1)
+    assert layer.weight.item() == 2.0

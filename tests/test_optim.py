@@ -289,3 +289,62 @@ def test_training_goes_on_from_saved_state(
     else:
         other, resumed = pickle.loads(pickle.dumps((model, optimizer)))
     assert train(other, resumed) == train(model, optimizer)
+
+
+def test_a_shallow_copy_shares_groups_and_state() -> None:
+    w = ad.ones(1, requires_grad=True)
+    optimizer = optim.Adam([w])
+    other = copy.copy(optimizer)
+    assert other.param_groups is optimizer.param_groups
+    assert other.state is optimizer.state
+
+
+def test_loaded_names_take_the_place_of_others() -> None:
+    def made(*names: str) -> optim.Optimizer:
+        tensors = [ad.ones(1, requires_grad=True) for _ in range(2)]
+        return optim.SGD(zip(names, tensors, strict=True) if names else tensors)
+
+    for mine, theirs, expected in (("ab", "cd", "cd"), ("ab", "", "ab"), ("", "cd", "cd")):
+        optimizer = made(*mine)
+        optimizer.load_state_dict(made(*theirs).state_dict())
+        assert optimizer.param_groups[0]["param_names"] == list(expected)
+
+
+def test_hooks_of_all_optimizers_and_options_that_are_required() -> None:
+    from autodiff.optim import optimizer as module
+
+    class Own(optim.Optimizer):
+        def __init__(self, params: Any, lr: float = module.required) -> None:
+            super().__init__(params, {"lr": lr})
+
+        def step(self, closure: Any = None) -> str:
+            return "stepped"
+
+    w = ad.ones(1, requires_grad=True)
+    with pytest.raises(ValueError, match="required optimization parameter lr"):
+        Own([w])
+    assert Own([{"params": [w], "lr": 0.1}]).step() == "stepped"
+    seen: list[str] = []
+    optimizers = Own([w], lr=0.1), optim.SGD([w])
+    optimizers[0].register_step_pre_hook(lambda *given: seen.append("own"))
+    optimizers[0].register_step_post_hook(lambda *given: seen.append("own after"))
+    before = module.register_optimizer_step_pre_hook(lambda *given: seen.append("all"))
+    after = module.register_optimizer_step_post_hook(lambda *given: seen.append("all after"))
+    for optimizer in optimizers:
+        optimizer.step()
+    assert seen == ["all", "own", "own after", "all after", "all", "all after"]
+    before.remove()
+    after.remove()
+    optimizers[1].step()
+    assert len(seen) == 6
+
+
+def test_what_retains_its_gradient_can_be_optimized() -> None:
+    x = ad.ones(2, requires_grad=True) * 2
+    with pytest.raises(ValueError, match="non-leaf"):
+        optim.SGD([x])
+    x.retain_grad()
+    optimizer = optim.SGD([x], lr=0.5)
+    x.sum().backward()
+    optimizer.step()
+    assert x.tolist() == [1.5, 1.5]

@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping, MutableMapping, MutableSequence, 
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.ops.convert import as_tensor, tensor
-from autodiff.ops.join import stack
+from autodiff.functions import as_tensor, stack, tensor
 from autodiff.tensor import Tensor
 
 __all__ = ["default_collate", "default_convert"]

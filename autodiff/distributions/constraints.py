@@ -6,10 +6,16 @@ from collections.abc import Callable
 from typing import Any
 
 from autodiff import linalg
+from autodiff.dtypes import finfo
+from autodiff.functions import cat as joined
 from autodiff.functions import full, isclose
+from autodiff.functions import stack as stacked
 from autodiff.tensor import Tensor
 
-__all__ = ["Constraint", "MixtureSameFamilyConstraint", "independent"]
+__all__ = [
+    *("Constraint", "MixtureSameFamilyConstraint", "cat", "dependent_property", "independent"),
+    *("is_dependent", "stack"),
+]
 
 
 class Constraint:
@@ -17,8 +23,10 @@ class Constraint:
 
     There are `real`, `positive`, `nonnegative`, `unit_interval`, `boolean`, `simplex`, `one_hot`,
     `real_vector`, `nonnegative_integer`, `positive_integer`, `lower_triangular`, `lower_cholesky`,
-    `positive_definite`; and by their bounds `greater_than(low)`, `greater_than_eq(low)`,
-    `less_than(high)`, `interval(low, high)`, `half_open_interval`, `integer_interval`.
+    `positive_definite`, `positive_semidefinite`, `symmetric`, `square`, `corr_cholesky`, and
+    `dependent`, of what is only known of an instance; and by their bounds `greater_than(low)`,
+    `greater_than_eq(low)`, `less_than(high)`, `interval(low, high)`, `half_open_interval`,
+    `integer_interval`.
 
     >>> distributions.constraints.positive.check(ad.tensor([-1.0, 2.0]))
     tensor([False,  True])
@@ -67,10 +75,33 @@ def _is_lower(x: Tensor) -> Any:
     return (x.tril() == x).flatten(-2).all(-1)
 
 
-def _is_positive_definite(x: Tensor) -> Any:
+def _is_square(x: Tensor) -> Any:
+    return full(x.shape[:-2], x.shape[-2] == x.shape[-1])
+
+
+def _is_symmetric(x: Tensor) -> Any:
     if x.shape[-2] != x.shape[-1]:
-        return full(x.shape[:-2], False)
-    return isclose(x, x.mT, atol=1e-6).flatten(-2).all(-1) & (linalg.cholesky_ex(x).info == 0)
+        return _is_square(x)
+    return isclose(x, x.mT, atol=1e-6).flatten(-2).all(-1)
+
+
+def _is_positive_definite(x: Tensor) -> Any:
+    valid = _is_symmetric(x)
+    return valid & (linalg.cholesky_ex(x).info == 0) if valid.all() else valid
+
+
+def _is_positive_semidefinite(x: Tensor) -> Any:
+    valid = _is_symmetric(x)
+    return valid & (linalg.eigvalsh(x) >= 0).all(-1) if valid.all() else valid
+
+
+def _is_lower_cholesky(x: Tensor) -> Any:
+    return _is_lower(x) & (x.diagonal(0, -2, -1) > 0).all(-1)
+
+
+def _is_corr_cholesky(x: Tensor) -> Any:
+    apart = (linalg.vector_norm(x.detach(), dim=-1) - 1).abs()
+    return _is_lower_cholesky(x) & (apart <= finfo(x.dtype).eps * x.shape[-1] * 10).all(-1)
 
 
 # fmt: off
@@ -99,9 +130,12 @@ one_hot = _kind(
 simplex = _kind(
     "Simplex", lambda x: (x >= 0).all(-1) & ((x.sum(-1) - 1).abs() < 1e-6), n=1)()
 lower_triangular = _kind("LowerTriangular", _is_lower, n=2)()
-lower_cholesky = _kind(
-    "LowerCholesky", lambda x: _is_lower(x) & (x.diagonal(0, -2, -1) > 0).all(-1), n=2)()
+lower_cholesky = _kind("LowerCholesky", _is_lower_cholesky, n=2)()
+corr_cholesky = _kind("CorrCholesky", _is_corr_cholesky, n=2)()
+square = _kind("Square", _is_square, n=2)()
+symmetric = _kind("Symmetric", _is_symmetric, n=2)()
 positive_definite = _kind("PositiveDefinite", _is_positive_definite, n=2)()
+positive_semidefinite = _kind("PositiveSemidefinite", _is_positive_semidefinite, n=2)()
 # fmt: on
 
 
@@ -113,7 +147,8 @@ class independent(Constraint):  # noqa: N801 - called as PyTorch calls it
     """
 
     def __init__(self, base_constraint: Constraint, reinterpreted_batch_ndims: int) -> None:
-        self.base_constraint, self.n = base_constraint, reinterpreted_batch_ndims
+        self.base_constraint = base_constraint
+        self.reinterpreted_batch_ndims = self.n = reinterpreted_batch_ndims
         self.is_discrete = base_constraint.is_discrete
         self.event_dim = base_constraint.event_dim + reinterpreted_batch_ndims
 
@@ -147,3 +182,95 @@ class MixtureSameFamilyConstraint(Constraint):
 
 
 real_vector = independent(real, 1)
+
+
+class cat(Constraint):  # noqa: N801 - called as PyTorch calls it
+    """Constraints of parts along a dimension, of `lengths` each (by default of one).
+
+    >>> c = distributions.constraints
+    >>> c.cat([c.positive, c.real], lengths=[2, 1]).check(ad.tensor([1.0, -1.0, -1.0]))
+    tensor([ True, False,  True])
+    """
+
+    def __init__(self, cseq: Any, dim: int = 0, lengths: Any = None) -> None:
+        self.cseq, self.dim = list(cseq), dim
+        self.lengths = [1] * len(self.cseq) if lengths is None else list(lengths)
+        if len(self.lengths) != len(self.cseq):
+            counts = f"{len(self.lengths)} lengths for {len(self.cseq)} constraints"
+            raise AssertionError(f"cat: {counts}: give one for each")
+        self.is_discrete = any(c.is_discrete for c in self.cseq)
+        self.event_dim = max(c.event_dim for c in self.cseq)
+
+    def check(self, value: Tensor) -> Any:
+        parts = zip(self.cseq, value.split(self.lengths, self.dim), strict=True)
+        return joined([c.check(x) for c, x in parts], self.dim)
+
+
+class stack(Constraint):  # noqa: N801 - called as PyTorch calls it
+    """Constraints of the slices along a dimension.
+
+    >>> c = distributions.constraints
+    >>> c.stack([c.positive, c.real]).check(ad.tensor([-1.0, -1.0]))
+    tensor([False,  True])
+    """
+
+    def __init__(self, cseq: Any, dim: int = 0) -> None:
+        self.cseq, self.dim = list(cseq), dim
+        self.is_discrete = any(c.is_discrete for c in self.cseq)
+        n = max(c.event_dim for c in self.cseq)
+        self.event_dim = n + (dim + n < 0)
+
+    def check(self, value: Tensor) -> Any:
+        parts = zip(self.cseq, value.unbind(self.dim), strict=True)
+        return stacked([c.check(x) for c, x in parts], self.dim)
+
+
+class Dependent(Constraint):
+    """What only an instance knows; `is_discrete` and `event_dim` may be known of its class."""
+
+    def __init__(self, **known: Any) -> None:
+        self._known = known
+
+    def __call__(self, **known: Any) -> Dependent:
+        return Dependent(**self._known | known)
+
+    def __getattribute__(self, name: str) -> Any:
+        if name in ("is_discrete", "event_dim"):
+            if name not in self._known:
+                raise NotImplementedError(f".{name} cannot be determined statically")
+            return self._known[name]
+        return super().__getattribute__(name)
+
+    def check(self, value: Any) -> Any:
+        raise ValueError("Cannot determine validity of dependent constraint")
+
+
+dependent = Dependent()
+
+
+class dependent_property(property, Dependent):  # noqa: N801 - a decorator
+    """A constraint that is made by an instance; `dependent` when asked of its class.
+
+    >>> class Below(distributions.Distribution):
+    ...     @distributions.constraints.dependent_property(is_discrete=False, event_dim=0)
+    ...     def support(self):
+    ...         return distributions.constraints.less_than(self.high)
+    >>> distributions.constraints.is_dependent(Below.support)
+    True
+    """
+
+    def __init__(self, fn: Any = None, **known: Any) -> None:
+        property.__init__(self, fn)
+        self._known = known
+
+    def __call__(self, fn: Any) -> Any:  # type: ignore[override]
+        return dependent_property(fn, **self._known)
+
+
+def is_dependent(constraint: Any) -> bool:
+    """Whether a constraint is only known of an instance.
+
+    >>> distributions.constraints.is_dependent(distributions.constraints.positive)
+    False
+    """
+    return isinstance(constraint, Dependent)

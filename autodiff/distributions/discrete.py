@@ -17,6 +17,7 @@ from autodiff.distributions.distribution import (
     formula,
     moment,
 )
+from autodiff.distributions.gamma import Gamma
 from autodiff.dtypes import finfo
 from autodiff.functions import (
     arange,
@@ -29,6 +30,7 @@ from autodiff.functions import (
     log,
     log1p,
     multinomial,
+    poisson,
     where,
     zeros_like,
 )
@@ -37,8 +39,8 @@ from autodiff.ops.fused import pointwise
 from autodiff.shapes import Size
 
 __all__ = [
-    *("Bernoulli", "Binomial", "Categorical", "Geometric", "Multinomial", "OneHotCategorical"),
-    "OneHotCategoricalStraightThrough",
+    *("Bernoulli", "Binomial", "Categorical", "Geometric", "Multinomial", "NegativeBinomial"),
+    *("OneHotCategorical", "OneHotCategoricalStraightThrough"),
 ]
 
 
@@ -153,6 +155,51 @@ class Binomial(OfProbsOrLogits):
         if self.total_count.min() != last:
             raise NotImplementedError(f"Inhomogeneous total count not supported by `{function}`.")
         return self._enumerated(arange(1 + last, dtype=self._param.dtype), expand)
+
+
+class NegativeBinomial(OfProbsOrLogits):
+    """The number of successes, of probability `probs`, before `total_count` failures.
+
+    >>> distributions.NegativeBinomial(2.0, ad.tensor(0.5)).mean
+    tensor(2.)
+    """
+
+    arg_constraints = {
+        "total_count": constraints.greater_than_eq(0),
+        "probs": constraints.half_open_interval(0.0, 1.0),
+        "logits": constraints.real,
+    }
+    support = constraints.nonnegative_integer
+    mean = moment(lambda total_count, logits: total_count * logits.exp())
+    mode = moment(lambda total_count, logits: ((total_count - 1) * logits.exp()).floor().clamp(0))
+    variance = moment(lambda mean, logits: mean / (-logits).sigmoid())
+    _log_prob = formula(
+        lambda x, total_count, logits: (
+            -total_count * softplus(logits)
+            - x * softplus(-logits)
+            - where(
+                total_count + x == 0,
+                0.0,
+                lgamma(1 + x) + lgamma(total_count) - lgamma(total_count + x),
+            )
+        )
+    )
+    total_count: Any
+
+    def __init__(
+        self,
+        total_count: Any,
+        probs: Any = None,
+        logits: Any = None,
+        validate_args: bool | None = None,
+    ) -> None:
+        name, value = self._given_one(probs, logits)
+        total, value = broadcast_all(total_count, value)
+        self._take(validate_args, total_count=total.to(value), **{name: value})
+
+    def _drawn(self, sample_shape: Iterable[int]) -> Any:
+        rates = Gamma(self.total_count, (-self.logits).exp(), validate_args=False)
+        return poisson(rates.sample(sample_shape))
 
 
 class Categorical(OfProbsOrLogits):

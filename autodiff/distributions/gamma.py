@@ -31,7 +31,7 @@ from autodiff.ops.matrices import native
 from autodiff.shapes import Size
 from autodiff.tensor import wrap
 
-__all__ = ["Beta", "Chi2", "Dirichlet", "Gamma", "StudentT"]
+__all__ = ["Beta", "Chi2", "Dirichlet", "FisherSnedecor", "Gamma", "StudentT"]
 LARGE = 1e4  # from which the slope by a normal number has six digits
 
 
@@ -267,3 +267,42 @@ class StudentT(Distribution):
         x = randn(shape, dtype=self.loc.dtype)
         y = Chi2(self.df, validate_args=False).rsample(sample_shape)
         return self.loc + self.scale * (x * (y / self.df).rsqrt())
+
+
+class FisherSnedecor(Distribution):
+    """The ratio of two numbers from `Chi2`, of `df1` and `df2`, each divided by its df.
+
+    >>> distributions.FisherSnedecor(2.0, 4.0).mean
+    tensor(2.)
+    """
+
+    arg_constraints = {"df1": constraints.positive, "df2": constraints.positive}
+    support = constraints.positive
+    has_rsample = True
+    mean = moment(lambda df2: where(df2 <= 2, math.nan, df2) / (df2 - 2))
+    mode = moment(lambda df1, df2: where(df1 <= 2, math.nan, (df1 - 2) / df1 * df2 / (df2 + 2)))
+    variance = moment(
+        lambda df1, df2: (
+            2
+            * where(df2 <= 4, math.nan, df2).pow(2)
+            * (df1 + df2 - 2)
+            / (df1 * (df2 - 2).pow(2) * (df2 - 4))
+        )
+    )
+    _log_prob = formula(
+        lambda x, df1, df2: (
+            (lgamma((df1 + df2) / 2) - lgamma(df1 / 2) - lgamma(df2 / 2))
+            + (df1 / 2 * log(df1 / df2) + (df1 / 2 - 1) * log(x))
+            - (df1 + df2) / 2 * log1p(df1 / df2 * x)
+        )
+    )
+    df1: Any
+    df2: Any
+
+    def __init__(self, df1: Any, df2: Any, validate_args: bool | None = None) -> None:
+        self._take(validate_args, df1=df1, df2=df2)
+
+    def rsample(self, sample_shape: Iterable[int] = ()) -> Any:
+        x1, x2 = (Gamma(df / 2, df, False).rsample(sample_shape) for df in (self.df1, self.df2))
+        tiny = finfo(x2.dtype).tiny
+        return (x1 / x2.clamp(min=tiny)).clamp(min=tiny)

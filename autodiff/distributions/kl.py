@@ -21,11 +21,18 @@ from autodiff.distributions.discrete import (
 )
 from autodiff.distributions.distribution import Distribution, names_of, sum_rightmost
 from autodiff.distributions.gamma import Beta, Dirichlet, Gamma
-from autodiff.distributions.multivariate import MultivariateNormal, half_log_det, mahalanobis
+from autodiff.distributions.multivariate import (
+    LowRankMultivariateNormal,
+    MultivariateNormal,
+    half_log_det,
+    mahalanobis,
+)
+from autodiff.distributions.relaxed import ContinuousBernoulli
 from autodiff.distributions.transformed import (
     Gumbel,
     HalfNormal,
     Independent,
+    Pareto,
     TransformedDistribution,
 )
 from autodiff.distributions.univariate import (
@@ -37,7 +44,7 @@ from autodiff.distributions.univariate import (
     Poisson,
     Uniform,
 )
-from autodiff.functions import abs, digamma, erf, exp, full, lgamma, log, log1p, where
+from autodiff.functions import abs, digamma, erf, exp, full, lgamma, log, log1p, where, xlogy
 from autodiff.native import refuse_any
 from autodiff.nn.functional import softplus
 from autodiff.ops.fused import pointwise
@@ -136,13 +143,13 @@ def _term(p: Any, q: Any, value: Any) -> Any:
 _pair([Normal], Normal, lambda p_loc, p_scale, q_loc, q_scale:
       ((p_scale / q_scale) ** 2 - 1 + ((p_loc - q_loc) / q_scale) ** 2) / 2
       - log(p_scale / q_scale))
-_pair([Beta, Exponential, Gamma, Gumbel, Laplace, Uniform], Normal,
+_pair([Beta, ContinuousBernoulli, Exponential, Gamma, Gumbel, Laplace, Uniform], Normal,
       lambda p_entropy, p_mean, p_variance, q_loc, q_scale:
       log(q_scale) + LOG_2PI / 2 + (p_variance + (p_mean - q_loc) ** 2) / (2 * q_scale ** 2)
       - p_entropy)
 _pair([Exponential], Exponential, lambda p_rate, q_rate:
       q_rate / p_rate - 1 - log(q_rate / p_rate))
-_pair([Beta, Gamma], Exponential, lambda p_entropy, p_mean, q_rate:
+_pair([Beta, ContinuousBernoulli, Gamma], Exponential, lambda p_entropy, p_mean, q_rate:
       q_rate * p_mean - log(q_rate) - p_entropy)
 _pair([Beta, Exponential, Gamma], Gamma,
       lambda p_entropy, p_mean, p__mean_log, q_concentration, q_rate:
@@ -153,6 +160,36 @@ _pair([Uniform], Exponential, lambda p_entropy, p_mean, p_low, q_rate:
 _pair([Uniform], Uniform, lambda p_low, p_high, q_low, q_high:
       where((q_low > p_low) | (q_high < p_high), math.inf,
             log((q_high - q_low) / (p_high - p_low))))
+_pair([ContinuousBernoulli], Uniform, lambda p_entropy, q_low, q_high:
+      where((q_low >= 0) | (q_high <= 1), math.inf, log(q_high - q_low) - p_entropy))
+_pair([Beta, ContinuousBernoulli], ContinuousBernoulli,
+      lambda p_entropy, p_mean, q_logits, q__log_norm:
+      softplus(q_logits) - q_logits * p_mean - q__log_norm - p_entropy)
+_pair([Uniform], ContinuousBernoulli,
+      lambda p_entropy, p_mean, p_low, p_high, q_logits, q__log_norm:
+      where((p_low <= 0) | (p_high >= 1), math.inf,
+            softplus(q_logits) - q_logits * p_mean - q__log_norm - p_entropy))
+_pair([Pareto], Pareto, lambda p_scale, p_alpha, q_scale, q_alpha:
+      where(p_scale < q_scale, math.inf, q_alpha * log(p_scale / q_scale)
+            - log(q_alpha / p_alpha) + q_alpha / p_alpha - 1))
+_pair([Pareto], Exponential, lambda p_entropy, p_scale, p_alpha, q_rate:
+      where(p_alpha <= 1, math.inf,
+            q_rate * p_scale * p_alpha / (p_alpha - 1) - log(q_rate) - p_entropy))
+_pair([Pareto], Gamma,
+      lambda p_entropy, p_scale, p_alpha, q_concentration, q_rate:
+      where(p_alpha <= 1, math.inf,
+            lgamma(q_concentration) - q_concentration * log(q_rate)
+            + q_rate * p_scale * p_alpha / (p_alpha - 1)
+            - (q_concentration - 1) * (log(p_scale) + 1 / p_alpha) - p_entropy))
+_pair([Pareto], Normal, lambda p_entropy, p_scale, p_alpha, q_loc, q_scale:
+      where(p_alpha <= 2, math.inf,
+            log(q_scale) + LOG_2PI / 2 - p_entropy
+            + ((p_scale / (p_alpha - 1)) ** 2 * p_alpha / (p_alpha - 2)
+               + (p_scale * p_alpha / (p_alpha - 1) - q_loc) ** 2) / (2 * q_scale ** 2)))
+_pair([Uniform], Pareto, lambda p_low, p_high, q_scale, q_alpha:
+      where(p_low < q_scale, math.inf,
+            (q_alpha + 1) * ((xlogy(p_high, p_high) - xlogy(p_low, p_low)) / (p_high - p_low) - 1)
+            - log(q_alpha * (p_high - p_low)) - q_alpha * log(q_scale)))
 _pair([Laplace], Laplace, lambda p_loc, p_scale, q_loc, q_scale:
       abs(p_loc - q_loc) / q_scale + p_scale / q_scale * exp(-abs(p_loc - q_loc) / p_scale)
       - log(p_scale / q_scale) - 1)
@@ -201,6 +238,12 @@ for _p in (Gumbel, Laplace, Normal):
     register_kl(_p, Gamma)(_infinite)
 for _p in (Bernoulli, Binomial):
     register_kl(Poisson, _p)(_infinite)
+for _p in (Beta, ContinuousBernoulli, Exponential, Gamma, Gumbel, Laplace, Normal):
+    register_kl(_p, Pareto)(_infinite)
+for _p in (Exponential, Gamma, Gumbel, Laplace, Normal, Pareto):
+    register_kl(_p, ContinuousBernoulli)(_infinite)
+for _p in (Beta, Uniform):
+    register_kl(Pareto, _p)(_infinite)
 # fmt: on
 
 _share = pointwise(lambda p, q, log_p, log_q: _term(p, q, p * (log_p - log_q)))
@@ -233,6 +276,9 @@ def _beta(p: Any, q: Any) -> Any:
     return kl_divergence(p._dirichlet, q._dirichlet)
 
 
+@register_kl(LowRankMultivariateNormal, LowRankMultivariateNormal)
+@register_kl(LowRankMultivariateNormal, MultivariateNormal)
+@register_kl(MultivariateNormal, LowRankMultivariateNormal)
 @register_kl(MultivariateNormal, MultivariateNormal)
 def _multivariate(p: Any, q: Any) -> Any:
     n = p.event_shape[0]

@@ -1,20 +1,36 @@
-"""The normal distribution of vectors."""
+"""The normal distribution of vectors, and a distribution of their correlations."""
 
 # ruff: noqa: RUF012 - constraints are told as PyTorch tells them
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from typing import Any
 
 from autodiff import linalg
 from autodiff.distributions import constraints
-from autodiff.distributions.distribution import Distribution, lazy, moment
+from autodiff.distributions.distribution import Distribution, broadcast_all, lazy, moment
+from autodiff.distributions.gamma import Beta
 from autodiff.distributions.univariate import LOG_2PI
-from autodiff.functions import broadcast_shapes, eye, randn
+from autodiff.dtypes import finfo
+from autodiff.functions import (
+    arange,
+    broadcast_shapes,
+    broadcast_tensors,
+    cat,
+    diag_embed,
+    eye,
+    lgamma,
+    mvlgamma,
+    randn,
+    where,
+    zeros,
+)
+from autodiff.grad_mode import no_grad
 from autodiff.tensor import Tensor
 
-__all__ = ["MultivariateNormal"]
+__all__ = ["LKJCholesky", "LowRankMultivariateNormal", "MultivariateNormal"]
 
 
 def mahalanobis(lower: Tensor, x: Tensor) -> Any:
@@ -134,3 +150,144 @@ class MultivariateNormal(Distribution):
         n = self._event_shape[0]
         each = 0.5 * n * (1 + LOG_2PI) + half_log_det(self._unbroadcasted_scale_tril)
         return each.expand(self._batch_shape)
+
+
+class LowRankMultivariateNormal(Distribution):
+    """The normal distribution of covariance W W^T + diag(d): W is `cov_factor`, d is `cov_diag`.
+
+    Determinant and inverse are those of a matrix of the size of the rank (Woodbury).
+
+    >>> normal = distributions.LowRankMultivariateNormal
+    >>> normal(ad.zeros(2), ad.ones(2, 1), ad.ones(2)).covariance_matrix
+    tensor([[2., 1.],
+            [1., 2.]])
+    """
+
+    arg_constraints = {
+        "loc": constraints.real_vector,
+        "cov_factor": constraints.independent(constraints.real, 2),
+        "cov_diag": constraints.independent(constraints.positive, 1),
+    }
+    support = constraints.real_vector
+    has_rsample = True
+    mean = mode = moment(lambda loc: loc)
+    variance = moment(lambda cov_factor, cov_diag: cov_factor.pow(2).sum(-1) + cov_diag)
+
+    def __init__(
+        self, loc: Any, cov_factor: Any, cov_diag: Any, validate_args: bool | None = None
+    ) -> None:
+        if loc.dim() < 1:
+            raise ValueError("loc must be at least one-dimensional.")
+        n = loc.shape[-1]
+        if cov_factor.dim() < 2:
+            raise ValueError(
+                "cov_factor must be at least two-dimensional, with optional leading batch "
+                "dimensions"
+            )
+        if cov_factor.shape[-2] != n:
+            raise ValueError(f"cov_factor must be a batch of matrices with shape {n} x m")
+        if cov_diag.shape[-1:] != (n,):
+            raise ValueError(f"cov_diag must be a batch of vectors with shape {loc.shape[-1:]}")
+        try:
+            column, factor, diag = broadcast_tensors(
+                loc.unsqueeze(-1), cov_factor, cov_diag.unsqueeze(-1)
+            )
+        except RuntimeError as error:
+            raise ValueError(
+                f"Incompatible batch shapes: loc {loc.shape}, cov_factor {cov_factor.shape}, "
+                f"cov_diag {cov_diag.shape}"
+            ) from error
+        self.loc, self.cov_factor, self.cov_diag = column[..., 0], factor, diag[..., 0]
+        self._factor, self._diag = cov_factor, cov_diag
+        self._turned = cov_factor.mT / cov_diag.unsqueeze(-2)
+        within = self._turned @ cov_factor
+        self._capacitance_tril = linalg.cholesky(within + eye(within.shape[-1], dtype=within.dtype))
+        super().__init__(self.loc.shape[:-1], loc.shape[-1:], validate_args)
+
+    def _whole(self, x: Any) -> Any:
+        return x.expand(self._batch_shape + self._event_shape * 2)
+
+    @lazy
+    def _unbroadcasted_scale_tril(self) -> Any:
+        root = self._diag.sqrt().unsqueeze(-1)
+        scaled = self._factor / root
+        near_one = scaled @ scaled.mT + eye(*self._event_shape, dtype=root.dtype)
+        return root * linalg.cholesky(near_one)
+
+    @lazy
+    def scale_tril(self) -> Any:
+        return self._whole(self._unbroadcasted_scale_tril)
+
+    @lazy
+    def covariance_matrix(self) -> Any:
+        return self._whole(self._factor @ self._factor.mT + diag_embed(self._diag))
+
+    @lazy
+    def precision_matrix(self) -> Any:
+        a = linalg.solve_triangular(self._capacitance_tril, self._turned, upper=False)
+        return self._whole(diag_embed(self._diag.reciprocal()) - a.mT @ a)
+
+    @property
+    def _log_det(self) -> Any:
+        return 2 * half_log_det(self._capacitance_tril) + self._diag.log().sum(-1)
+
+    def rsample(self, sample_shape: Iterable[int] = ()) -> Any:
+        shape, d = self._extended_shape(sample_shape), self.loc.dtype
+        common = randn(*shape[:-1], self.cov_factor.shape[-1], dtype=d)
+        moved = (self._factor @ common.unsqueeze(-1)).squeeze(-1)
+        return self.loc + moved + self._diag.sqrt() * randn(shape, dtype=d)
+
+    def _log_prob(self, value: Any) -> Any:
+        x = value - self.loc
+        within = (self._turned @ x.unsqueeze(-1)).squeeze(-1)
+        distance = (x.pow(2) / self._diag).sum(-1) - mahalanobis(self._capacitance_tril, within)
+        return -0.5 * (self._event_shape[0] * LOG_2PI + self._log_det + distance)
+
+    def entropy(self) -> Any:
+        return (0.5 * (self._event_shape[0] * (1 + LOG_2PI) + self._log_det)).expand(
+            self._batch_shape
+        )
+
+
+class LKJCholesky(Distribution):
+    """Cholesky factors of correlations R of `dim` numbers, of density ~ det(R)^(concentration - 1).
+
+    >>> d = distributions.LKJCholesky(3)
+    >>> d.support.check(d.sample((2,)))
+    tensor([True, True])
+    """
+
+    arg_constraints = {"concentration": constraints.positive}
+    support = constraints.corr_cholesky
+
+    def __init__(
+        self, dim: int, concentration: Any = 1.0, validate_args: bool | None = None
+    ) -> None:
+        if dim < 2:
+            raise ValueError(
+                f"Expected dim to be an integer greater than or equal to 2. Found dim={dim}."
+            )
+        self.dim = dim
+        (self.concentration,) = broadcast_all(concentration)
+        super().__init__(self.concentration.shape, (dim, dim), validate_args)
+
+    @no_grad()
+    def sample(self, sample_shape: Iterable[int] = ()) -> Any:
+        """The onion method: each row is a direction, and the beta number of its length."""
+        n, d = self.dim, self.concentration.dtype
+        row = cat([zeros(1, dtype=d), arange(n - 1, dtype=d)])
+        rest = (self.concentration + 0.5 * (n - 2)).unsqueeze(-1) - 0.5 * row
+        lengths = Beta(row + 0.5, rest).sample(sample_shape).unsqueeze(-1)
+        x = randn(self._extended_shape(sample_shape), dtype=d).tril(-1)
+        norm = linalg.vector_norm(x, dim=-1, keepdim=True)
+        lower = lengths.sqrt() * where(norm == 0, 0.0, x / norm)
+        diagonal = (1 - lower.pow(2).sum(-1)).clamp(min=finfo(d).tiny).sqrt()
+        return lower + diag_embed(diagonal)
+
+    def _log_prob(self, value: Any) -> Any:
+        n, more = self.dim, self.dim - 1
+        order = 2 * (self.concentration - 1).unsqueeze(-1) + n - arange(2, n + 1)
+        free = (order * value.diagonal(0, -2, -1)[..., 1:].log()).sum(-1)
+        alpha = self.concentration + 0.5 * more
+        whole = 0.5 * more * math.log(math.pi) + mvlgamma(alpha - 0.5, more)
+        return free - (whole - lgamma(alpha) * more)

@@ -7,16 +7,27 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodiff.distributions import constraints
-from autodiff.distributions.distribution import sum_rightmost
+from autodiff.distributions.distribution import broadcast_all, sum_rightmost
 from autodiff.dtypes import finfo
-from autodiff.functions import atanh, broadcast_shapes, exp, full_like, log, log1p, tanh, zeros_like
+from autodiff.functions import (
+    atanh,
+    broadcast_shapes,
+    exp,
+    expm1,
+    full_like,
+    log,
+    log1p,
+    tanh,
+    zeros_like,
+)
 from autodiff.nn.functional import softplus
 from autodiff.ops.fused import pointwise
 from autodiff.shapes import Size
 
 __all__ = [
-    *("AbsTransform", "AffineTransform", "ComposeTransform", "ExpTransform", "SigmoidTransform"),
-    *("TanhTransform", "Transform"),
+    *("AbsTransform", "AffineTransform", "ComposeTransform", "CumulativeDistributionTransform"),
+    *("ExpTransform", "PowerTransform", "SigmoidTransform", "SoftplusTransform", "TanhTransform"),
+    *("Transform", "identity_transform"),
 ]
 
 
@@ -247,6 +258,74 @@ class TanhTransform(Transform):
     _log_slope = pointwise(lambda x: 2 * (math.log(2) - x - softplus(-2 * x)))
 
 
+class SoftplusTransform(Transform):
+    """log(1 + exp(x)).
+
+    >>> distributions.SoftplusTransform()(ad.tensor(0.0))
+    tensor(0.6931)
+    """
+
+    codomain = constraints.positive
+    _call = staticmethod(softplus)
+    _inverse = pointwise(lambda y: log(-expm1(-y)) + y)
+    _log_slope = pointwise(lambda x: -softplus(-x))
+
+
+class PowerTransform(Transform):
+    """x to the power of `exponent`, a number or a tensor, of x > 0.
+
+    >>> distributions.PowerTransform(2.0).inv(ad.tensor(9.0))
+    tensor(3.)
+    """
+
+    domain = codomain = constraints.positive
+
+    def __init__(self, exponent: Any, cache_size: int = 0) -> None:
+        super().__init__(cache_size)
+        (self.exponent,) = broadcast_all(exponent)
+
+    sign = property(lambda self: self.exponent.sign())
+
+    def _facts(self) -> tuple[Any, ...]:
+        return (self.exponent,)
+
+    def _call(self, x: Any) -> Any:
+        return x.pow(self.exponent)
+
+    def _inverse(self, y: Any) -> Any:
+        return y.pow(1 / self.exponent)
+
+    def log_abs_det_jacobian(self, x: Any, y: Any) -> Any:
+        return (self.exponent * y / x).abs().log()
+
+    def forward_shape(self, shape: Sequence[int]) -> Size:
+        return broadcast_shapes(shape, self.exponent.shape)
+
+    inverse_shape = forward_shape
+
+
+class CumulativeDistributionTransform(Transform):
+    """The probability of less than x, by a distribution's `cdf`; back by its `icdf`.
+
+    >>> t = distributions.CumulativeDistributionTransform(distributions.Normal(0.0, 1.0))
+    >>> t(ad.tensor(0.0))
+    tensor(0.5000)
+    """
+
+    codomain = constraints.unit_interval
+    domain = property(lambda self: self.distribution.support)
+    _call = property(lambda self: self.distribution.cdf)
+    _inverse = property(lambda self: self.distribution.icdf)
+    _log_slope = property(lambda self: self.distribution.log_prob)
+
+    def __init__(self, distribution: Any, cache_size: int = 0) -> None:
+        super().__init__(cache_size)
+        self.distribution = distribution
+
+    def _facts(self) -> tuple[Any, ...]:
+        return (self.distribution,)
+
+
 class AbsTransform(Transform):
     """|x|, which has no inverse: `inv` gives what is positive.
 
@@ -293,3 +372,6 @@ class AffineTransform(Transform):
         return broadcast_shapes(shape, *parts)
 
     inverse_shape = forward_shape
+
+
+identity_transform = ComposeTransform([])

@@ -5,31 +5,40 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from autodiff.distributions import constraints
-from autodiff.distributions.distribution import Distribution, formula, moment
-from autodiff.dtypes import finfo
+from autodiff.distributions.distribution import Distribution, formula, lazy, moment
+from autodiff.dtypes import finfo, float64
 from autodiff.functions import (
     abs,
     atan,
     clamp,
+    cos,
     erf,
     erfinv,
+    exp,
     expm1,
     full_like,
     lgamma,
     log,
     log1p,
     poisson,
+    rand,
     sign,
     tan,
     where,
     xlogy,
 )
+from autodiff.grad_mode import no_grad
+from autodiff.special import i0e, i1e
 from autodiff.tensor import Tensor
 
-__all__ = ["Cauchy", "Exponential", "Laplace", "Normal", "Poisson", "Uniform"]
+__all__ = [
+    *("Cauchy", "Exponential", "GeneralizedPareto", "Laplace", "Normal", "Poisson", "Uniform"),
+    "VonMises",
+]
 LOG_2PI = math.log(2 * math.pi)
 EULER = 0.57721566490153286060
 
@@ -180,3 +189,130 @@ class Poisson(Distribution):
 
     def _drawn(self, sample_shape: Any) -> Any:
         return poisson(self.rate.expand(self._extended_shape(sample_shape)))
+
+
+def _log_left(x: Any, loc: Any, scale: Any, c: Any) -> Any:
+    """log of the probability of more than x, which is exponential where c is 0."""
+    safe, z = where(abs(c) <= 1e-8, 1.0, c), (x - loc) / scale
+    return where(abs(c) <= 1e-8, -z, -log1p(safe * z) / safe)
+
+
+class GeneralizedPareto(Distribution):
+    """What is left of x > loc falls as (1 + c (x - loc) / scale)^(-1 / c): c is `concentration`.
+
+    >>> distributions.GeneralizedPareto(0.0, 1.0, 0.0).cdf(ad.tensor(1.0))
+    tensor(0.6321)
+    """
+
+    arg_constraints = {
+        "loc": constraints.real,
+        "scale": constraints.positive,
+        "concentration": constraints.real,
+    }
+    has_rsample = True
+    mode = moment(lambda loc: loc)
+    support = moment(
+        lambda loc, scale, concentration: constraints.interval(
+            loc, where(concentration < 0, loc - scale / concentration, math.inf)
+        )
+    )
+    _noise = staticmethod(Tensor.uniform_)
+    _left = formula(lambda x, loc, scale, concentration: _log_left(x, loc, scale, concentration))
+    _log_prob = formula(
+        lambda x, loc, scale, concentration: (
+            where(
+                concentration == -1,
+                0.0 * x,
+                _log_left(x, loc, scale, concentration)
+                - log1p(where(abs(concentration) <= 1e-8, 0.0, concentration) * (x - loc) / scale),
+            )
+            - log(scale)
+        )
+    )
+    _icdf = _sample = formula(
+        lambda u, loc, scale, concentration: where(
+            abs(concentration) <= 1e-8,
+            loc - scale * log1p(-u),
+            loc
+            + scale
+            / where(abs(concentration) <= 1e-8, 1.0, concentration)
+            * expm1(-where(abs(concentration) <= 1e-8, 1.0, concentration) * log1p(-u)),
+        )
+    )
+    _log_cdf = formula(
+        lambda x, loc, scale, concentration: log1p(-exp(_log_left(x, loc, scale, concentration)))
+    )
+    _cdf = formula(
+        lambda x, loc, scale, concentration: -expm1(_log_left(x, loc, scale, concentration))
+    )
+    _entropy = formula(lambda scale, concentration: log(scale) + concentration + 1)
+
+    def __init__(
+        self, loc: Any, scale: Any, concentration: Any, validate_args: bool | None = None
+    ) -> None:
+        self._take(validate_args, loc=loc, scale=scale, concentration=concentration)
+
+    loc: Any
+    scale: Any
+    concentration: Any
+
+    def log_survival_function(self, value: Any) -> Any:
+        """The logarithm of the probability of a draw that is greater."""
+        return self._left(self._checked(value))
+
+    def log_cdf(self, value: Any) -> Any:
+        """The logarithm of `cdf`."""
+        return self._log_cdf(self._checked(value))
+
+    @property
+    def mean(self) -> Any:
+        c = where(self.concentration < 1, self.concentration, math.nan)
+        return self.loc + self.scale / (1 - c)
+
+    @property
+    def variance(self) -> Any:
+        c = where(self.concentration < 0.5, self.concentration, math.nan)
+        return self.scale**2 / ((1 - c) ** 2 * (1 - 2 * c))
+
+
+class VonMises(LocScale):
+    """Angles, of density proportional to exp(concentration cos(x - loc)).
+
+    `mean` and `variance` are the circular ones.
+
+    >>> distributions.VonMises(0.0, 1.0).variance
+    tensor(0.5536)
+    """
+
+    arg_constraints = {"loc": constraints.real, "concentration": constraints.positive}
+    has_rsample = False
+    variance = lazy(lambda self: 1 - i1e(self.concentration) / i0e(self.concentration))
+
+    def __init__(self, loc: Any, concentration: Any, validate_args: bool | None = None) -> None:
+        self._take(validate_args, loc=loc, concentration=concentration)
+
+    loc: Any
+    concentration: Any
+
+    def _log_prob(self, value: Any) -> Any:
+        c = self.concentration
+        return c * (cos(value - self.loc) - 1) - LOG_2PI - i0e(c).log()
+
+    @no_grad()
+    def sample(self, sample_shape: Iterable[int] = ()) -> Any:
+        """Best and Fisher, Efficient simulation of the von Mises distribution (1979)."""
+        c, loc = self.concentration.to(float64), self.loc.to(float64)
+        tau = 1 + (1 + 4 * c**2).sqrt()
+        rho = (tau - (2 * tau).sqrt()) / (2 * c)
+        r = where(c < 1e-5, 1 / c + c, (1 + rho**2) / (2 * rho))
+        x: Any = loc.expand(self._extended_shape(sample_shape)) * 0
+        done = x != x
+        while not bool(done.all()):
+            u1, u2, u3 = rand(3, *x.shape, dtype=float64).unbind()
+            z = cos(math.pi * u1)
+            f = (1 + r * z) / (r + z)
+            of = c * (r - f)
+            accept = (of * (2 - of) - u2 > 0) | ((of / u2).log() + 1 - of >= 0)
+            x = where(accept, (u3 - 0.5).sign() * f.acos(), x)
+            done = done | accept
+        return ((x + math.pi + loc) % (2 * math.pi) - math.pi).to(self.loc.dtype)

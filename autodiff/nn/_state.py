@@ -225,7 +225,9 @@ def load(
     errors: list[str] = []
 
     def visit(module: Module, state: Mapping[str, Any], prefix: str) -> None:
-        local = {**metadata.get(prefix[:-1], {}), "assign_to_params_buffers": assign}
+        local = dict(metadata.get(prefix[:-1], {}))
+        if assign:
+            local["assign_to_params_buffers"] = True
         module._load_from_state_dict(state, prefix, local, True, missing, unexpected_names, errors)
         for name in module._module_names:
             child = getattr(module, name)  # which may be a compiled one
@@ -235,7 +237,11 @@ def load(
         if module._state_hooks is not None:
             keys = IncompatibleKeys(missing, unexpected_names)
             for hook in tuple(module._state_hooks.after_load.values()):
-                hook(module, keys)
+                if hook(module, keys) is not None:
+                    raise AssertionError(
+                        "a hook of register_load_state_dict_post_hook is not expected to return "
+                        "new values: if incompatible_keys need to be modified, do it in place"
+                    )
 
     visit(module, dict(state_dict), "")
     if strict:
@@ -271,7 +277,10 @@ def load_own(
                 f'While copying the parameter named "{key}", expected torch.Tensor or Tensor-like '
                 f"object from checkpoint but received {type(given)}"
             )
-        elif given.shape != mine.shape:
+            continue
+        if mine.ndim == 0 and given.ndim == 1 and len(given):  # as PyTorch saved numbers once
+            given = given[0]
+        if given.shape != mine.shape:
             errors.append(
                 f"size mismatch for {key}: copying a param with shape {given.shape!r} from "
                 f"checkpoint, the shape in current model is {mine.shape!r}."

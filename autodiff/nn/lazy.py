@@ -35,8 +35,8 @@ __all__ = [
 ]
 
 
-class _Uninitialized(Tensor):
-    """A tensor whose shape is yet to be known."""
+class _Uninitialized:
+    """What a tensor is whose shape is yet to be known."""
 
     _becomes: type[Tensor]
 
@@ -50,12 +50,16 @@ class _Uninitialized(Tensor):
             "attributes."
         )
 
+    def detach(self) -> Any:
+        """Itself, as a state_dict holds it: there are no values yet."""
+        return self
+
     def materialize(
-        self, shape: Sequence[int], device: str | None = None, dtype: dtype | None = None
+        self: Any, shape: Sequence[int], device: str | None = None, dtype: dtype | None = None
     ) -> None:
         """Become an ordinary one of a shape, its values unset."""
         self.data = empty(*shape, dtype=self.dtype if dtype is None else dtype)
-        self.__class__ = self._becomes  # type: ignore[assignment]
+        self.__class__ = self._becomes
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         """Another without a shape."""
@@ -65,7 +69,7 @@ class _Uninitialized(Tensor):
             found = memo[id(self)] = make(*given)
         return found
 
-    def __reduce_ex__(self, protocol: Any) -> Any:
+    def __reduce_ex__(self: Any, protocol: Any) -> Any:
         """Pickled as one without a shape."""
         return type(self), (self.requires_grad, None, self.dtype)
 
@@ -154,6 +158,8 @@ class _Lazy(Module):
         if known:
             self._materialize({name: x.shape for name, x in known.items()})
             self._note_sizes()
+        elif given and self.has_uninitialized_params():
+            return  # both are yet to be known
         super()._load_from_state_dict(state_dict, prefix, *rest)
 
     def _note_sizes(self) -> None:
@@ -262,7 +268,7 @@ class _LazyNorm(_Lazy):
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
         given = [state_dict.get(prefix + name) for name in ("weight", "running_mean")]
         for x in given:
-            if isinstance(x, Tensor) and not isinstance(x, UninitializedParameter):
+            if isinstance(x, Tensor) and not isinstance(x, UninitializedParameter) and len(x):
                 self._begin(x.shape[0])
                 break
         super()._load_from_state_dict(state_dict, prefix, *rest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, NoReturn, TypeVar
 
@@ -139,6 +140,8 @@ class Module(Hooked, _state.Stateful):
             self._take_name(name, "_parameter_names", "parameters")
             self.register_parameter(name, value)
         elif isinstance(value, Module):
+            if name in values.get("_parameter_names", ()):
+                self._check_value(name, value)
             self._take_name(name, "_module_names", "module")
             self._modules[name] = value  # hasattr would ask a __getattr__ that looks in a part
         else:
@@ -229,7 +232,7 @@ class Module(Hooked, _state.Stateful):
         )
         for path, module in owners:
             values = module.__dict__
-            for name in values[register]:
+            for name in getattr(module, register):
                 value = values[name]
                 if value is None or value in seen:
                     continue
@@ -427,9 +430,16 @@ class Module(Hooked, _state.Stateful):
     # ---- state ----
 
     def state_dict(
-        self, *, destination: Any = None, prefix: str = "", keep_vars: bool = False
+        self, *args: Any, destination: Any = None, prefix: str = "", keep_vars: bool = False
     ) -> Any:
         """Parameters and persistent buffers by dotted name; detached unless `keep_vars`."""
+        if len(args) > 3:
+            raise TypeError(f"state_dict() takes at most 3 positional arguments, not {len(args)}")
+        if args:
+            advice = "Positional args are being deprecated, use kwargs instead."
+            warnings.warn(advice, FutureWarning, stacklevel=2)
+            given: tuple[Any, ...] = (destination, prefix, keep_vars)
+            destination, prefix, keep_vars = (*args, *given[len(args) :])
         return _state.collect(self, destination, prefix, keep_vars)
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
@@ -474,8 +484,10 @@ class Module(Hooked, _state.Stateful):
             unexpected_keys += _state.unexpected(self, state_dict, prefix)
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
-        """Take the attributes of a copy or of a pickle."""
+        """Take the attributes of a copy or of a pickle; a shallow copy has registers of its own."""
         self.__dict__.update(state)
+        for register in ("_parameter_names", "_buffer_names", "_module_names"):
+            self.__dict__[register] = dict(self.__dict__.get(register, {}))
         changed()
 
     # ---- text ----

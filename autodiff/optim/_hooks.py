@@ -1,4 +1,4 @@
-"""Functions to be called around a step."""
+"""Functions to be called around a step: of one optimizer, or of all."""
 
 from __future__ import annotations
 
@@ -7,6 +7,28 @@ from collections.abc import Callable
 from typing import Any
 
 from autodiff.changes import recorder_here
+from autodiff.hooks import HookDict, RemovableHandle, add_hook
+
+_before_all, _after_all = HookDict(), HookDict()
+
+
+def register_optimizer_step_pre_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Have `hook(optimizer, args, kwargs)` called before each step of every optimizer."""
+    return add_hook(_before_all, hook)
+
+
+def register_optimizer_step_post_hook(hook: Callable[..., Any]) -> RemovableHandle:
+    """Have `hook(optimizer, args, kwargs)` called after each step of every optimizer."""
+    return add_hook(_after_all, hook)
+
+
+def step_hooks(optimizer: Any) -> tuple[list[Any], list[Any]]:
+    """What is called before a step and after it: those of all are the outermost."""
+    before, after = optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks
+    return (
+        [*_before_all.values(), *before.values()],
+        [*after.values(), *_after_all.values()],
+    )
 
 
 def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
@@ -18,10 +40,12 @@ def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
             self._opt_called = True
         if recorder := recorder_here():
             recorder.before_step(self)
-        if not self._optimizer_step_pre_hooks and not self._optimizer_step_post_hooks:
+        own = self._optimizer_step_pre_hooks or self._optimizer_step_post_hooks
+        if not (own or _before_all or _after_all):
             return step(self, *args, **kwargs)
+        before, after = step_hooks(self)
         given: tuple[Any, ...] = (self, *args)  # as PyTorch passes them on
-        for hook in self._optimizer_step_pre_hooks.values():
+        for hook in before:
             changed = hook(self, given, kwargs)
             if changed is not None:
                 if not isinstance(changed, tuple) or len(changed) != 2:
@@ -31,7 +55,7 @@ def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:
                     )
                 given, kwargs = changed
         result = step(*given, **kwargs)
-        for hook in self._optimizer_step_post_hooks.values():
+        for hook in after:
             hook(self, given, kwargs)
         return result
 

@@ -9,6 +9,7 @@ from autodiff import dtypes
 from autodiff.grad_mode import enable_grad
 from autodiff.native import NULL, describe, ffi, lib, take_failure
 from autodiff.ops.create import full_like, zeros, zeros_like
+from autodiff.optim._hooks import step_hooks
 from autodiff.optim.optimizer import Group, Optimizer
 from autodiff.tensor import Tensor
 
@@ -85,8 +86,7 @@ class NativeOptimizer(Optimizer):
         hyper[0 : len(numbers)] = numbers
 
     def _relied_on(self, states: bool) -> list[Any]:
-        found: list[Any] = [*self._optimizer_step_pre_hooks.values()]
-        found += self._optimizer_step_post_hooks.values()
+        found: list[Any] = [hook for hooks in step_hooks(self) for hook in hooks]
         for group in self.param_groups:
             found += [self._kernel(group)[0], *group["params"], None]
         return found + self._states() if states else found

@@ -22,13 +22,25 @@ from autodiff.hooks import HookDict, RemovableHandle, add_hook
 from autodiff.nn._state import zero_grad
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.typed import typename
-from autodiff.optim._hooks import with_hooks
+from autodiff.optim._hooks import (
+    register_optimizer_step_post_hook,
+    register_optimizer_step_pre_hook,
+    step_hooks,
+    with_hooks,
+)
 from autodiff.tensor import Tensor
 
-__all__ = ["Optimizer"]
+__all__ = [
+    "Optimizer",
+    "register_optimizer_step_post_hook",
+    "register_optimizer_step_pre_hook",
+    "required",
+]
 
 Self = TypeVar("Self", bound="Optimizer")
 Group = dict[str, Any]
+
+required: Any = object()  # the default of an option that has none
 
 # Options that states saved by older versions of PyTorch lack, and what they stand for.
 _ABSENT = {
@@ -112,6 +124,11 @@ class Optimizer:
         if names:
             group["param_names"] = names
         for name, default in self.defaults.items():
+            if default is required and name not in group:
+                raise ValueError(
+                    "parameter group didn't specify a value of required optimization parameter "
+                    f"{name}"
+                )
             group.setdefault(name, default)
         if len(set(tensors)) != len(tensors):
             warnings.warn(
@@ -150,8 +167,7 @@ class Optimizer:
         """What decides which calls a step makes on what memory: of one that only clears gradients,
         not `states`.
         """
-        found: list[Any] = [*self._optimizer_step_pre_hooks.values()]
-        found += self._optimizer_step_post_hooks.values()
+        found: list[Any] = [hook for hooks in step_hooks(self) for hook in hooks]
         for group in self.param_groups:
             for key, value in group.items():
                 found += [key, *value] if isinstance(value, (list, tuple)) else [key, value]
@@ -260,10 +276,9 @@ class Optimizer:
         for group, given in zip(mine, saved, strict=True):
             given["params"] = group["params"]
             if "param_names" in group:
-                given["param_names"] = group["param_names"]
-            else:
-                given.pop("param_names", None)
-        self.__setstate__({"state": state, "param_groups": saved})
+                given.setdefault("param_names", group["param_names"])
+        groups = WatchedList(map(WatchedGroup, saved))
+        self.__setstate__({"state": state, "param_groups": groups})
         self._hooked("loaded")
 
     def __getstate__(self) -> dict[str, Any]:
@@ -275,8 +290,10 @@ class Optimizer:
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self.state = WatchedStates((x, WatchedDict(own)) for x, own in self.state.items())
-        self.param_groups = WatchedList(map(WatchedGroup, self.param_groups))
+        if not isinstance(self.state, WatchedStates):  # else it is shared, by a shallow copy
+            self.state = WatchedStates((x, WatchedDict(own)) for x, own in self.state.items())
+        if not isinstance(self.param_groups, WatchedList):
+            self.param_groups = WatchedList(map(WatchedGroup, self.param_groups))
         if "_optimizer_step_pre_hooks" not in self.__dict__:
             self._clear_hooks()
         for group in self.param_groups:
@@ -310,7 +327,7 @@ def _check_parameter(x: object) -> None:
         raise TypeError(
             f"optimizer can only optimize Tensors, but one of the params is {typename(x)}"
         )
-    if not x.is_leaf:
+    if not (x.is_leaf or x.retains_grad):
         raise ValueError("can't optimize a non-leaf Tensor")
 
 

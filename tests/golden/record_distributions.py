@@ -57,6 +57,29 @@ DISTRIBUTIONS = {
     f"MultivariateNormal(t([[0.5, -1.0], [0.0, 1.0]]), precision_matrix={MATRIX})": [0.25, -3.0],
     "Independent(Normal(t([[0.5, -1.0, 2.0]]), t([1.0, 2.5, 0.5])), 1)": [0.25, -3.0, 1.0],
     "Independent(Bernoulli(t([[0.5, 0.25]])), 2)": [[0.0, 1.0]],
+    "Weibull(t([0.5, 2.0]), t([1.5, 3.0]))": [[0.25, 3.0], [1.0, 0.5]],
+    "InverseGamma(t([1.5, 3.0]), t([1.0, 2.0]))": [[0.25, 3.0], [1.0, 0.5]],
+    "Kumaraswamy(t([1.5, 3.0]), t([1.25, 2.0]))": [[0.25, 0.5], [0.75, 0.125]],
+    "LogisticNormal(t([0.5, -1.0]), t([1.0, 2.5]))": [[0.25, 0.5, 0.25], [0.5, 0.125, 0.375]],
+    "NegativeBinomial(t([1.5, 4.0]), t([0.25, 0.8]))": [[0.0, 4.0], [3.0, 1.0]],
+    "NegativeBinomial(3, logits=t([-0.5, 0.75]))": [[0.0, 4.0], [3.0, 1.0]],
+    "FisherSnedecor(t([0.5, 3.0]), t([4.5, 6.0]))": [[0.25, 3.0], [1.0, 0.5]],
+    "GeneralizedPareto(t([0.5, -1.0]), t([1.0, 2.5]), t([0.25, -0.5]))": [[0.75, 3.0], [1.0, 0.5]],
+    "GeneralizedPareto(t([0.5, -1.0]), 2.0, 0.0)": [[0.75, 3.0], [1.0, 0.5]],
+    "VonMises(t([0.5, -1.0]), t([1.0, 2.5]))": [[0.25, -3.0], [1.0, 0.5]],
+    "ContinuousBernoulli(t([0.25, 0.5, 0.9]))": [[0.25, 0.5, 1.0], [0.75, 0.125, 0.0]],
+    "ContinuousBernoulli(logits=t([-1.5, 3.0]))": [[0.25, 0.5], [0.75, 0.125]],
+    "RelaxedBernoulli(t(0.5), t([0.25, 0.5]))": [[0.25, 0.5], [0.75, 0.125]],
+    "LogitRelaxedBernoulli(t(0.5), logits=t([-1.5, 3.0]))": [[0.25, -0.5], [0.75, 0.125]],
+    "RelaxedOneHotCategorical(t(0.75), t([[1.0, 2.0, 1.0], [0.2, 0.2, 0.6]]))": [
+        *([0.25, 0.5, 0.25], [0.5, 0.125, 0.375]),
+    ],
+    "ExpRelaxedCategorical(t(0.75), logits=t([0.5, -1.0, 2.0]))": [-0.25, -0.5, -1.25],
+    "LowRankMultivariateNormal(t([0.5, -1.0, 0.0]), t([[0.5], [1.0], [-0.25]]), "
+    "t([1.0, 0.5, 2.0]))": [[0.25, -3.0, 1.0], [1.0, 0.0, 0.5]],
+    "LowRankMultivariateNormal(t([[0.5, -1.0], [0.0, 1.0]]), t([[0.5, 0.25], [1.0, -1.0]]), "
+    "t([1.0, 0.5]))": [0.25, -3.0],
+    "LKJCholesky(3, t([0.5, 2.0]))": [[[1.0, 0, 0], [0.0, 1, 0], [0.0, 0, 1]]],
     "MixtureSameFamily(Categorical(t([1.0, 3.0])), Normal(t([-1.0, 1.0]), t([0.5, 1.0])))": [
         *(0.25, -3.0),
     ],
@@ -73,8 +96,9 @@ DISTRIBUTIONS = {
     "[ExpTransform(), AffineTransform(0.0, 2.0, event_dim=1)])": [1.5, 2.5],
 }
 # Draws by rejection; PyTorch's slopes are good to three digits, and of shares they are others.
-GAMMAS = ("Gamma", "Chi2", "Beta", "Dirichlet", "StudentT")
+GAMMAS = ("Gamma", "Chi2", "Beta", "Dirichlet", "StudentT", "FisherSnedecor", "InverseGamma")
 IMPLICIT = [text for text in DISTRIBUTIONS if text.startswith(GAMMAS)]
+RELAXED = ("relaxed_bernoulli", "relaxed_categorical")  # modules of what PyTorch has not above
 FACTS = ("mean", "mode", "variance", "stddev", "support", "batch_shape", "event_shape")
 PAIRS = {
     "Normal(t([0.5, -1.0]), t([1.0, 2.5]))": ("Normal", "Laplace", "Gumbel", "Uniform"),
@@ -109,10 +133,26 @@ PAIRS = {
     "OneHotCategorical(t([1.0, 2.0, 1.0]))": ("OneHotCategorical",),
     f"MultivariateNormal(t([0.5, -1.0]), {MATRIX})": ("MultivariateNormal", "Multivariates"),
     f"MultivariateNormal(t([0.5, -1.0]), scale_tril={LOWER})": ("MultivariateNormal",),
+    f"MultivariateNormal(t([0.5, -1.5]), {MATRIX})": ("LowRank",),
+    "LowRankMultivariateNormal(t([0.5, -1.0]), t([[0.5], [1.0]]), t([1.0, 0.5]))": (
+        *("LowRank", "MultivariateNormal"),
+    ),
+    "Pareto(t([0.5, 2.0]), t([1.5, 3.0]))": (
+        *("Pareto", "Exponential", "Gamma", "Normal", "Beta", "ContinuousBernoulli", "Uniform"),
+    ),
+    "ContinuousBernoulli(t([0.25, 0.9]))": (
+        *("ContinuousBernoulli", "Exponential", "Normal", "Uniform", "Pareto"),
+    ),
+    "Beta(t([1.5, 3.0]), t([1.5, 2.0]))": ("ContinuousBernoulli", "Pareto"),
+    "Uniform(t([0.5, 2.0]), t([0.75, 3.0]))": ("ContinuousBernoulli", "Pareto"),
+    "Laplace(t([0.5, -1.0]), t([1.0, 0.5]))": ("ContinuousBernoulli", "Pareto"),
     "Independent(Normal(t([[0.5, -1.0]]), t([1.0, 2.5])), 1)": ("Independent", "Normal"),
     "TransformedDistribution(Normal(t([0.5, -1.0]), 1.0), TanhTransform())": ("Transformed",),
 }
 OTHERS = {
+    "LowRank": "LowRankMultivariateNormal(t([0.0, 1.0]), t([[1.0], [0.25]]), t([0.5, 2.0]))",
+    "Pareto": "Pareto(t([0.25, 2.5]), t([2.5, 1.0]))",
+    "ContinuousBernoulli": "ContinuousBernoulli(t([0.75, 0.4]))",
     "Normal": "Normal(t([0.0, 1.0]), t([2.0, 0.5]))",
     "LogNormal": "LogNormal(t([0.0, 1.0]), t([2.0, 0.5]))",
     "HalfNormal": "HalfNormal(t([2.0, 0.5]))",
@@ -180,6 +220,26 @@ MultivariateNormal(t([0.0]), t([1.0]))
 MultivariateNormal(t([0.0]), t([[-1.0]]))
 MultivariateNormal(t([0.0, 0.0]), scale_tril=t([[1.0, 1.0], [0.0, 1.0]]))
 MultivariateNormal(t([0.0, 0.0]), t([[1.0, 0.0], [0.0, 1.0]])).log_prob(t([1.0]))
+LowRankMultivariateNormal(t(0.0), t([[1.0]]), t([1.0]))
+LowRankMultivariateNormal(t([0.0]), t([1.0]), t([1.0]))
+LowRankMultivariateNormal(t([0.0]), t([[1.0], [1.0]]), t([1.0]))
+LowRankMultivariateNormal(t([0.0]), t([[1.0]]), t([1.0, 1.0]))
+LowRankMultivariateNormal(t([[0.0]] * 2), t([[[1.0]]] * 3), t([1.0]))
+LKJCholesky(1)
+NegativeBinomial(1.0)
+NegativeBinomial(1.0, t(1.0))
+NegativeBinomial(1.0, t(0.5)).log_prob(t(0.5))
+ContinuousBernoulli(t(1.5), validate_args=True)
+ContinuousBernoulli(0.5).log_prob(t(1.5))
+RelaxedBernoulli(t(0.5))
+RelaxedBernoulli(t(0.5), 0.25).log_prob(t(1.5))
+VonMises(0.0, -1.0)
+VonMises(0.0, 1.0).rsample()
+Weibull(-1.0, 1.0)
+GeneralizedPareto(0.0, 1.0, -0.5).log_prob(t(2.5))
+transform_to.register(3, 4)
+constraints.dependent.check(t(1.0))
+constraints.dependent.is_discrete
 Independent(Normal(0.0, 1.0), 1)
 Independent(Bernoulli(t([0.5])), 1).enumerate_support()
 MixtureSameFamily(Normal(0.0, 1.0), Normal(t([0.0]), 1.0))
@@ -242,7 +302,59 @@ constraints.positive_definite.check(t([[1.0, 2.0], [2.0, 1.0]])), constraints.po
 constraints.lower_triangular.check(t([[1.0, 2.0], [2.0, 1.0]])), constraints.lower_triangular
 constraints.one_hot.check(t([[1.0, 0.0], [1.0, 1.0]])), constraints.one_hot
 constraints.less_than(2.0), constraints.unit_interval, constraints.positive_integer
+constraints.corr_cholesky.check(t([[1.0, 0.0], [0.6, 0.8]])), constraints.corr_cholesky
+constraints.square.check(t([[1.0, 0.0]])), constraints.symmetric.check(t([[1.0, 0.0], [0.5, 1.0]]))
+constraints.positive_semidefinite.check(t([[1.0, 1.0], [1.0, 1.0]]))
+constraints.cat([constraints.positive, constraints.real], 0, [2, 1]).check(t([1.0, -1.0, -1.0]))
+constraints.stack([constraints.positive, constraints.real], -1).check(t([[1.0, -1.0], [-1.0, 1.0]]))
+constraints.is_dependent(constraints.dependent), constraints.dependent(event_dim=1).event_dim
+LowRankMultivariateNormal(t([0.0, 1.0]), t([[2.0], [0.5]]), t([0.5, 1.0])).precision_matrix
+LowRankMultivariateNormal(t([0.0, 1.0]), t([[2.0], [0.5]]), t([0.5, 1.0])).scale_tril
+LowRankMultivariateNormal(t([0.0, 1.0]), t([[2.0], [0.5]]), t([0.5, 1.0])).covariance_matrix
+NegativeBinomial(t([0.0, 0.0, 2.0]), t(0.5)).log_prob(t([0.0, 1.0, 3.0]))
+GeneralizedPareto(0.0, 1.0, t([0.5, 0.0])).log_survival_function(t(2.0))
+GeneralizedPareto(0.0, 1.0, t([0.5, -0.5])).log_cdf(t(1.0))
+GeneralizedPareto(0.0, 1.0, t(-1.0)).log_prob(t(0.5))
+VonMises(t(0.0), t([1e-6, 1e-3, 50.0])).log_prob(t(0.5)), VonMises(t(0.0), t([0.5, 50.0])).variance
+PowerTransform(2.0) == PowerTransform(t(2.0)), PowerTransform(-2.0).sign
+IndependentTransform(ExpTransform(), 1), ReshapeTransform((4,), (2, 2)).inverse_shape((3, 2, 2))
+StickBreakingTransform().forward_shape((2, 3)), CorrCholeskyTransform().forward_shape((2, 3))
+identity_transform(t(2.0)), identity_transform.sign, SoftmaxTransform().bijective
+ends(SoftmaxTransform(), t([0.5, -1.0]))
+ends(StickBreakingTransform(), t([[0.5, -1.0], [30.0, -3.0]]))
+ends(LowerCholeskyTransform(), t([[0.5, -1.0], [2.0, -3.0]]))
+ends(PositiveDefiniteTransform(), t([[0.5, -1.0], [2.0, -0.5]]))
+ends(CorrCholeskyTransform(), t([[0.5, -1.0, 0.25], [2.0, -0.5, 0.0]]))
+ends(SoftplusTransform(), t([0.5, -1.0, 25.0]))
+ends(PowerTransform(t([0.5, -2.0])), t([0.5, 2.0]))
+ends(CumulativeDistributionTransform(Normal(t(0.5), 2.0)), t([0.5, -1.0]))
+ends(IndependentTransform(ExpTransform(), 1), t([[0.5, -1.0]]))
+ends(ReshapeTransform((4,), (2, 2)), t([[0.5, -1.0, 2.0, 3.0]]))
+ends(StackTransform([ExpTransform(), identity_transform], -1), t([[0.5, -1.0]]))
+ends(CatTransform([ExpTransform(), TanhTransform()], 1, [2, 1]), t([[0.5, -1.0, 2.0]]))
+ends(CatTransform([ExpTransform(), IndependentTransform(TanhTransform(), 1)], -1), t([[0.5, -1.0]]))
+ends(biject_to(constraints.positive), t([0.5, -1.0]))
+ends(biject_to(constraints.less_than(3.0)), t([0.5, -1.0]))
+ends(biject_to(constraints.interval(-1.0, t([3.0, 1.0]))), t([0.5, -1.0]))
+ends(biject_to(constraints.unit_interval), t([0.5, -1.0]))
+ends(biject_to(constraints.simplex), t([0.5, -1.0]))
+ends(biject_to(constraints.independent(constraints.greater_than_eq(2.0), 1)), t([0.5, -1.0]))
+ends(biject_to(c.cat([c.positive, c.real], 0, [2, 1])), t([0.5, -1.0, 2.0]))
+ends(transform_to(constraints.simplex), t([0.5, -1.0]))
+ends(transform_to(c.stack([c.positive, c.real], -1)), t([[0.5, -1.0]]))
+ends(transform_to(constraints.lower_cholesky), t([[0.5, -1.0], [2.0, -3.0]]))
+ends(transform_to(constraints.positive_semidefinite), t([[0.5, -1.0], [2.0, -0.5]]))
+ends(transform_to(constraints.corr_cholesky), t([0.5, -1.0, 0.25]))
+ends(transform_to(Uniform(1.0, 2.0).support), t([0.5, -1.0]))
+CatTransform([ExpTransform()], 0, [2]).with_cache(1)(t([0.0, 0.0]))
 """.strip().splitlines()
+
+
+def ends(transform: Any, x: Any) -> Any:
+    """What a transform makes of x, what it makes of that, and the logarithm of its slope."""
+    y = transform(x)
+    found = y, transform.inv(y), transform.domain.event_dim, transform.codomain.event_dim
+    return (*found, transform.log_abs_det_jacobian(x, y)) if transform.bijective else found
 
 
 class Scope(dict):  # type: ignore[type-arg]
@@ -252,7 +364,7 @@ class Scope(dict):  # type: ignore[type-arg]
         self.made: list[Any] = []
         self.given = list(given)
         self.lib, self.dtype = lib, getattr(lib, dtype)
-        self.update(t=self.parameter, nan=float("nan"))
+        self.update(t=self.parameter, nan=float("nan"), ends=ends, c=lib.distributions.constraints)
 
     def parameter(self, values: Any) -> Any:
         made = self.lib.tensor(values, dtype=self.dtype, requires_grad=True)
@@ -260,9 +372,11 @@ class Scope(dict):  # type: ignore[type-arg]
         return self.made[-1]
 
     def __missing__(self, name: str) -> Any:
-        if not hasattr(self.lib.distributions, name):
-            raise KeyError(name)
-        return getattr(self.lib.distributions, name)
+        for place in (self.lib.distributions, *RELAXED):
+            where = getattr(self.lib.distributions, place) if isinstance(place, str) else place
+            if hasattr(where, name):
+                return getattr(where, name)
+        raise KeyError(name)
 
 
 def evaluated(lib: Any, text: str, dtype: str, given: Sequence[Any] = ()) -> tuple[Any, list[Any]]:
@@ -308,13 +422,18 @@ def derivatives(lib: Any, value: Any, leaves: list[Any], order: int = 2) -> Any:
     return [rounded(value), *zeros]
 
 
+def dtype_of(text: str) -> str:
+    """PyTorch has generalized Pareto distributions of float32 alone."""
+    return "float32" if text.startswith("GeneralizedPareto") else "float64"
+
+
 def facts(lib: Any, text: str, values: Any) -> dict[str, Any]:
-    """What a distribution says of itself, and of values, in float64."""
+    """What a distribution says of itself, and of values."""
 
     def drawn(d: Any, x: Any) -> Any:
         return _seeded(lib, lambda: d.rsample((2,)))
 
-    d, _ = evaluated(lib, text, "float64")
+    d, _ = evaluated(lib, text, dtype_of(text))
     found = {"repr": repr(d)}
     found |= {name: told(lambda name=name: getattr(d, name)) for name in FACTS}
     if isinstance(found["support"], list):
@@ -332,9 +451,9 @@ def facts(lib: Any, text: str, values: Any) -> dict[str, Any]:
 
 
 def _of_values(lib: Any, text: str, values: Any, call: Any) -> Any:
-    d, leaves = evaluated(lib, text, "float64")
+    d, leaves = evaluated(lib, text, dtype_of(text))
     x = lib.tensor(values)
-    x = x.double().requires_grad_() if x.is_floating_point() else x
+    x = x.to(getattr(lib, dtype_of(text))).requires_grad_() if x.is_floating_point() else x
     order = 1 if text in IMPLICIT and call.__name__ == "drawn" else 2
     return derivatives(lib, call(d, x), leaves + [x] * x.requires_grad, order)
 
@@ -347,7 +466,7 @@ def _seeded(lib: Any, run: Any) -> Any:
 def samples(lib: Any, text: str) -> Any:
     """Draws for a seed in both dtypes, few and many, their sum, and the number that comes next."""
     found = []
-    for dtype, shape in (("float32", ()), ("float32", (20,)), ("float64", (3, 200))):
+    for dtype, shape in (("float32", ()), ("float32", (20,)), (dtype_of(text), (3, 200))):
         d, _ = evaluated(lib, text, dtype)
         x = _seeded(lib, lambda d=d, shape=shape: d.sample(shape))
         rest = [x.double().abs().sum().item(), lib.rand(()).item()]

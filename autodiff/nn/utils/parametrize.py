@@ -19,6 +19,7 @@ __all__ = [
     "is_parametrized",
     "register_parametrization",
     "remove_parametrizations",
+    "type_before_parametrizations",
 ]
 
 _cache: dict[tuple[int, str], Tensor] = {}
@@ -43,11 +44,22 @@ def cached() -> Iterator[None]:
             _cache.clear()
 
 
-def _inverse(modules: Sequence[Module], value: Any) -> Any:
-    """What the first of the modules is given, so that the last returns value."""
+def _inverse(modules: Sequence[Module], value: Any, needed: bool = False) -> Any:
+    """What the first of the modules is given, so that the last returns value.
+
+    One without a right_inverse leaves it, unless that is `needed`: RuntimeError.
+    """
     for module in reversed(modules):
-        if hasattr(module, "right_inverse"):
-            value = module.right_inverse(value)
+        try:
+            if hasattr(module, "right_inverse"):
+                value = module.right_inverse(value)
+                continue
+        except NotImplementedError:
+            if needed:
+                raise
+        if needed:
+            name = type(module).__name__
+            raise RuntimeError(f"parametrization {name} does not implement right_inverse.")
     return value
 
 
@@ -109,7 +121,7 @@ class ParametrizationList(ModuleList):
     def right_inverse(self, value: Tensor) -> None:
         """Set the originals so that the parametrized tensor has this value."""
         with no_grad():
-            new = _inverse(list(self), value)
+            new = _inverse(list(self), value, needed=True)
             given = [new] if self.is_tensor else list(new)
             for mine, x in zip(self.originals(), given, strict=True):
                 mine.data = x.data
@@ -185,8 +197,8 @@ def register_parametrization(
 ) -> Module:
     """Let a parameter or buffer be `parametrization(original)`, after those it has already.
 
-    A `right_inverse` of the parametrization gives the originals of the value there is. ValueError
-    where there is no such tensor, or where dtype or shape change, unless `unsafe`.
+    A `right_inverse` of the first parametrization gives the originals of the value there is.
+    ValueError where there is no such tensor, or where dtype or shape change, unless `unsafe`.
 
     >>> layer = nn.Linear(2, 1)
     >>> _ = nn.utils.parametrize.register_parametrization(layer, "weight", nn.Softplus())
@@ -205,8 +217,6 @@ def register_parametrization(
                     "Registering a parametrization may not change the dtype or the shape of the "
                     "tensor, unless the `unsafe` flag is enabled."
                 )
-            if hasattr(parametrization, "right_inverse"):
-                existing.right_inverse(parametrization.right_inverse(before))
         existing.append(parametrization)
         existing.unsafe |= unsafe
     elif tensor_name in module._buffers or tensor_name in module._parameters:
@@ -266,3 +276,14 @@ def remove_parametrizations(
         kind: Any = type(module)
         module.__class__ = kind._plain_class
     return module
+
+
+def type_before_parametrizations(module: Module) -> type:
+    """The class of a module, as it was where tensors of it are parametrized.
+
+    >>> layer = nn.utils.parametrizations.weight_norm(nn.Linear(2, 3))
+    >>> nn.utils.parametrize.type_before_parametrizations(layer) is nn.Linear
+    True
+    """
+    kind = type(module)
+    return getattr(kind, "_plain_class", kind)

@@ -64,6 +64,8 @@ class PackedSequence(_Packed):
         data = self.data.to(*args, **kwargs)
         return self if data is self.data else type(self)(data, *self[1:])
 
+    is_cuda = False
+
     def cpu(self) -> PackedSequence:
         """The sequences themselves: all memory is the CPU's."""
         return self
