@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from autodiff.info import text
+from autodiff.native import lib
+
 ROOT = Path(__file__).parents[1]
 SIZE_LIMIT = 2_000_000
 NOT_SOURCES = shutil.ignore_patterns(
@@ -27,10 +30,17 @@ def run_python(
     )
 
 
+def another_compiler() -> dict[str, str]:
+    """What chooses a compiler that the extension here was not built with, where there is one."""
+    ours = text(lib.ad_compiler()).partition(" ")[0]
+    others = [name for name in ("clang", "gcc") if name != ours and shutil.which(name)]
+    return {"CC": others[0]} if others else {}
+
+
 def build(kind: str, tree: Path, into: Path) -> Path:
     """Run the PEP 517 hook for `kind` in `tree`, as pip and build do."""
     code = f"from setuptools import build_meta as b; b.build_{kind}({str(into)!r})"
-    result = run_python("-c", code, cwd=tree)
+    result = run_python("-c", code, cwd=tree, **another_compiler())
     assert result.returncode == 0, result.stdout + result.stderr
     (made,) = into.iterdir()
     return made
@@ -38,6 +48,7 @@ def build(kind: str, tree: Path, into: Path) -> Path:
 
 @pytest.mark.slow
 def test_sdist_builds_a_small_wheel_without_c(tmp_path: Path) -> None:
+    """By the other compiler, if both are here: so both compile every file with the same flags."""
     tree, sdists, wheels = tmp_path / "tree", tmp_path / "sdists", tmp_path / "wheels"
     shutil.copytree(ROOT, tree, ignore=NOT_SOURCES)
     sdists.mkdir()
@@ -98,8 +109,8 @@ def test_import_loads_nothing_it_does_not_need() -> None:
 
 
 def test_import_is_quick(tmp_path: Path) -> None:
-    """Some 40 ms where nothing else runs; the bound is for machines where much does."""
-    code = "import time; t = time.perf_counter(); import autodiff; print(time.perf_counter() - t)"
+    """Some 40 ms of a processor, whatever else it has to do."""
+    code = "import time; t = time.process_time(); import autodiff; print(time.process_time() - t)"
     cache = {"PYTHONDONTWRITEBYTECODE": "", "PYTHONPYCACHEPREFIX": str(tmp_path)}
     times = [float(run_python("-c", code, **cache).stdout) for _ in range(6)]
     assert min(times[1:]) < 0.2

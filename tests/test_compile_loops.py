@@ -96,14 +96,14 @@ def test_an_interrupt_ends_repeat() -> None:
     x = ad.randn(1000)
     run.repeat(10, x)
     before = signal.signal(signal.SIGALRM, interrupt)
-    start = time.perf_counter()
+    start = time.process_time()
     try:
         signal.setitimer(signal.ITIMER_REAL, 0.05)
         with pytest.raises(KeyboardInterrupt):
             run.repeat(10_000_000, x)
     finally:
         signal.signal(signal.SIGALRM, before)
-    assert time.perf_counter() - start < 0.4  # 0.15 where nothing else runs
+    assert time.process_time() - start < 1  # a tenth, and all of them take ten times as long
     assert bits(run(x)) == bits(run.fn(x))
 
 

@@ -166,7 +166,7 @@ def test_a_pass_that_is_left_early_ends_its_workers(kind: str | None) -> None:
     for _ in range(2):
         next(iter(DataLoader(range(1000), num_workers=2, multiprocessing_context=kind)))
     gc.collect()
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60  # they do not wait; a busy machine does
     while running() > before:
         assert time.monotonic() < end
         time.sleep(0.01)
