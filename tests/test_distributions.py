@@ -313,8 +313,24 @@ def test_parts_without_a_transform_each_are_refused(name: str) -> None:
         getattr(dist, f"{name}Transform")(parts)(ad.zeros(3))
     with pytest.raises(AssertionError, match="one for each"):
         dist.CatTransform(parts, lengths=[1])
+    with pytest.raises(AssertionError, match="is of transforms, not 3"):
+        getattr(dist, f"{name}Transform")([3])
     with pytest.raises(AssertionError, match="one for each"):
         dist.constraints.cat([dist.constraints.real], lengths=[1, 2])
+
+
+@pytest.mark.parametrize("text", VALUES)
+def test_what_was_asked_before_is_expanded_too(text: str) -> None:
+    d, _ = record.evaluated(ad, text, record.dtype_of(text))
+    shape = (2, *d.batch_shape)
+    fresh = d.expand(shape)
+    names = ("mean", "variance", "covariance_matrix", "precision_matrix", "logits", "probs")
+    for name in names:
+        record.told(lambda name=name: getattr(d, name))
+    asked = d.expand(shape)
+    for name in names:
+        got, want = (record.told(lambda e=e, name=name: getattr(e, name)) for e in (asked, fresh))
+        assert agrees(got, want, 1e-9)
 
 
 def test_binomial_draws_follow_their_probabilities() -> None:

@@ -224,15 +224,15 @@ class LowRankMultivariateNormal(Distribution):
         near_one = scaled @ scaled.mT + eye(*self._event_shape, dtype=root.dtype)
         return root * linalg.cholesky(near_one)
 
-    @lazy
+    @property
     def scale_tril(self) -> Any:
         return self._whole(self._unbroadcasted_scale_tril)
 
-    @lazy
+    @property
     def covariance_matrix(self) -> Any:
         return self._whole(self._factor @ self._factor.mT + diag_embed(self._diag))
 
-    @lazy
+    @property
     def precision_matrix(self) -> Any:
         a = linalg.solve_triangular(self._capacitance_tril, self._turned, upper=False)
         return self._whole(diag_embed(self._diag.reciprocal()) - a.mT @ a)

@@ -154,13 +154,16 @@ PAIRS = {
     "ContinuousBernoulli(t([0.25, 0.9]))": (
         *("ContinuousBernoulli", "Exponential", "Normal", "Uniform", "Pareto"),
     ),
-    "Beta(t([1.5, 3.0]), t([1.5, 2.0]))": ("ContinuousBernoulli", "Pareto"),
-    "Uniform(t([0.5, 2.0]), t([0.75, 3.0]))": ("ContinuousBernoulli", "Pareto"),
+    "Beta(t([1.5, 3.0]), t([1.5, 2.0]))": ("ContinuousBernoulli", "Pareto", "Wide"),
+    "Uniform(t([0.5, 2.0]), t([0.75, 3.0]))": ("ContinuousBernoulli", "Pareto", "Gamma", "Beta"),
+    "Uniform(t([-0.5, 0.25]), t([0.75, 0.5]))": ("Gamma", "Beta"),
+    "Gamma(t([1.5, 3.0]), t([1.0, 2.0]))": ("Gumbel",),
     "Laplace(t([0.5, -1.0]), t([1.0, 0.5]))": ("ContinuousBernoulli", "Pareto"),
     "Independent(Normal(t([[0.5, -1.0]]), t([1.0, 2.5])), 1)": ("Independent", "Normal"),
     "TransformedDistribution(Normal(t([0.5, -1.0]), 1.0), TanhTransform())": ("Transformed",),
 }
 OTHERS = {
+    "Wide": "Uniform(t([-2.0, 0.25]), t([2.0, 1.5]))",
     "LowRank": "LowRankMultivariateNormal(t([0.0, 1.0]), t([[1.0], [0.25]]), t([0.5, 2.0]))",
     "Pareto": "Pareto(t([0.25, 2.5]), t([2.5, 1.0]))",
     "ContinuousBernoulli": "ContinuousBernoulli(t([0.75, 0.4]))",
