@@ -62,7 +62,7 @@ PAGES: dict[str, tuple[str, str]] = {
     "nn-init": ("Initial values", "nn.init"),
     "nn-utils": (
         "Tools for modules",
-        "nn.utils nn.utils.rnn nn.utils.parametrize nn.utils.parametrizations",
+        "nn.utils nn.utils.rnn nn.utils.parametrize nn.utils.parametrizations nn.utils.prune",
     ),
     "optim": ("Optimisers", "optim optim.swa_utils"),
     "lr-scheduler": ("Learning rates", "optim.lr_scheduler"),

@@ -405,7 +405,7 @@ WITHOUT_ROW = {
     "is_anomaly_enabled is_anomaly_check_nan_enabled is_grad_enabled",
     "nn": "Module functional init parallel utils Neuron MLP",
     "nn.Module": "forward cuda",
-    "nn.utils": "parametrizations parametrize rnn",  # recorded with the layers
+    "nn.utils": "parametrizations parametrize prune rnn",  # recorded with the layers
     "optim": "Optimizer lr_scheduler swa_utils",
     "optim.Optimizer": "__setattr__",
     "utils.data": "Dataset IterableDataset Sampler StackDataset",  # bases, and one of any names

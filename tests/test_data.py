@@ -252,3 +252,16 @@ def test_numpy_is_not_needed() -> None:
 def test_a_batch_of_a_tensor_and_something_else_is_refused_by_name() -> None:
     with pytest.raises(TypeError, match="stack"):
         data.default_collate([ad.ones(1), 1])
+
+
+def test_shares_of_several_processes_are_told_by_number() -> None:
+    sampler = data.DistributedSampler(range(4), 2, 0, seed=1)
+    first = list(sampler)
+    sampler.set_epoch(3)
+    assert list(sampler) != first
+    sampler.set_epoch(0)
+    assert list(sampler) == first
+    with pytest.raises(ValueError, match=r"should be in the interval \[0, 1\]"):
+        data.DistributedSampler(range(4), 2, 2)
+    with pytest.raises(ValueError, match="give num_replicas and rank"):
+        data.DistributedSampler(range(4))

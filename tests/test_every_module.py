@@ -87,7 +87,8 @@ def as_compiled(lib: Any, module: Any, given: Any, options: Any = None) -> list[
         found = [step(*given) for _ in range(3)]
         runs.append([bits(found), bits(list(twin.buffers()))])
     assert runs[0] == runs[1]
-    assert step.stats().runs
+    looks = isinstance(module, nn.AdaptiveLogSoftmaxWithLoss)  # at its targets: it stays eager
+    assert bool(step.stats().runs) is not looks
     module(*given, **(options or {}))  # a lazy module has its shapes now
     return []
 

@@ -23,6 +23,7 @@ SEVERAL = {
     *("Bilinear", "CosineSimilarity", "PairwiseDistance", "MultiheadAttention"),
     *("Embedding", "EmbeddingBag", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"),
     *("RNN", "LSTM", "GRU", "RNNBase", "RNNCell", "LSTMCell", "GRUCell", "CTCLoss"),
+    "AdaptiveLogSoftmaxWithLoss",
     *("Transformer", "TransformerEncoder", "TransformerDecoder", "TransformerDecoderLayer"),
     *("EmbeddingBag", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"),
 }
@@ -52,6 +53,8 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
         for kind in ("Avg", "Max")
         for n in (1, 2, 3)
     },
+    "FractionalMaxPool2d": (1, (4, WIDTH // 32)),
+    "FractionalMaxPool3d": (1, (2, 2, WIDTH // 32)),
     "Upsample": (WIDTH // 8,),
     "UpsamplingNearest2d": ((4, WIDTH // 32),),
     "UpsamplingBilinear2d": ((4, WIDTH // 32),),
@@ -78,6 +81,8 @@ SHAPES: dict[str, tuple[int, ...]] = {
         )
         for n in (1, 2, 3)
     },
+    "FractionalMaxPool2d": SPACES[1],
+    "FractionalMaxPool3d": SPACES[2],
     "Upsample": SPACES[0],
     "Fold": (-1, 8, WIDTH // 8),
     **dict.fromkeys(

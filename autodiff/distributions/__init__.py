@@ -6,6 +6,7 @@ from autodiff.distributions import (
     distribution,
     gamma,
     kl,
+    matrices,
     multivariate,
     powered,
     registry,
@@ -19,6 +20,7 @@ from autodiff.distributions.discrete import *  # noqa: F403 - each lists what is
 from autodiff.distributions.distribution import *  # noqa: F403
 from autodiff.distributions.gamma import *  # noqa: F403
 from autodiff.distributions.kl import *  # noqa: F403
+from autodiff.distributions.matrices import *  # noqa: F403
 from autodiff.distributions.multivariate import *  # noqa: F403
 from autodiff.distributions.powered import *  # noqa: F403
 from autodiff.distributions.registry import *  # noqa: F403
@@ -32,7 +34,13 @@ from autodiff.places import also_at
 __all__ = ["constraints", "kl", "transforms"]
 __all__ += discrete.__all__ + distribution.__all__ + kl.__all__ + multivariate.__all__
 __all__ += gamma.__all__ + transformed.__all__ + transforms.__all__ + univariate.__all__
-__all__ += powered.__all__ + registry.__all__ + relaxed.__all__ + vector_transforms.__all__
+__all__ += (
+    matrices.__all__
+    + powered.__all__
+    + registry.__all__
+    + relaxed.__all__
+    + vector_transforms.__all__
+)
 
 also_at(
     __name__,
@@ -42,5 +50,5 @@ also_at(
     "lowrank_multivariate_normal mixture_same_family multinomial "
     "multivariate_normal negative_binomial normal one_hot_categorical pareto poisson "
     "relaxed_bernoulli relaxed_categorical studentT transformed_distribution uniform von_mises "
-    "weibull",
+    "weibull wishart",
 )

@@ -139,6 +139,11 @@ def _term(p: Any, q: Any, value: Any) -> Any:
     return where(p == 0, 0.0, where(q == 0, math.inf, value))
 
 
+def _mean_log(low: Any, high: Any) -> Any:
+    """The expectation of log x of a uniform x."""
+    return (xlogy(high, high) - xlogy(low, low)) / (high - low) - 1
+
+
 # fmt: off
 _pair([Normal], Normal, lambda p_loc, p_scale, q_loc, q_scale:
       ((p_scale / q_scale) ** 2 - 1 + ((p_loc - q_loc) / q_scale) ** 2) / 2
@@ -157,6 +162,18 @@ _pair([Beta, Exponential, Gamma], Gamma,
       - (q_concentration - 1) * p__mean_log - p_entropy)
 _pair([Uniform], Exponential, lambda p_entropy, p_mean, p_low, q_rate:
       where(p_low < 0, math.inf, q_rate * p_mean - log(q_rate) - p_entropy))
+_pair([Uniform], Gamma, lambda p_entropy, p_mean, p_low, p_high, q_concentration, q_rate:
+      where(p_low < 0, math.inf,
+            lgamma(q_concentration) - q_concentration * log(q_rate) + q_rate * p_mean
+            - (q_concentration - 1) * _mean_log(p_low, p_high) - p_entropy))
+_pair([Uniform], Beta, lambda p_entropy, p_low, p_high, q_concentration1, q_concentration0:
+      where((p_high > 1) | (p_low < 0), math.inf,
+            lgamma(q_concentration1) + lgamma(q_concentration0)
+            - lgamma(q_concentration1 + q_concentration0)
+            - (q_concentration1 - 1) * _mean_log(p_low, p_high)
+            - (q_concentration0 - 1) * _mean_log(1 - p_high, 1 - p_low) - p_entropy))
+_pair([Beta], Uniform, lambda p_entropy, q_low, q_high:
+      where((q_low > 0) | (q_high < 1), math.inf, log(q_high - q_low) - p_entropy))
 _pair([Uniform], Uniform, lambda p_low, p_high, q_low, q_high:
       where((q_low > p_low) | (q_high < p_high), math.inf,
             log((q_high - q_low) / (p_high - p_low))))
@@ -188,7 +205,7 @@ _pair([Pareto], Normal, lambda p_entropy, p_scale, p_alpha, q_loc, q_scale:
                + (p_scale * p_alpha / (p_alpha - 1) - q_loc) ** 2) / (2 * q_scale ** 2)))
 _pair([Uniform], Pareto, lambda p_low, p_high, q_scale, q_alpha:
       where(p_low < q_scale, math.inf,
-            (q_alpha + 1) * ((xlogy(p_high, p_high) - xlogy(p_low, p_low)) / (p_high - p_low) - 1)
+            (q_alpha + 1) * _mean_log(p_low, p_high)
             - log(q_alpha * (p_high - p_low)) - q_alpha * log(q_scale)))
 _pair([Laplace], Laplace, lambda p_loc, p_scale, q_loc, q_scale:
       abs(p_loc - q_loc) / q_scale + p_scale / q_scale * exp(-abs(p_loc - q_loc) / p_scale)
@@ -209,6 +226,9 @@ def _to_gumbel(mean: Any, loc: Any, scale: Any, entropy: Any, log_expected: Any)
 _pair([Exponential], Gumbel, lambda p_entropy, p_mean, p_rate, q_loc, q_scale:
       _to_gumbel(p_mean, q_loc, q_scale, p_entropy,
                  q_loc / q_scale - log1p(1 / (p_rate * q_scale))))
+_pair([Gamma], Gumbel, lambda p_entropy, p_mean, p_concentration, p_rate, q_loc, q_scale:
+      _to_gumbel(p_mean, q_loc, q_scale, p_entropy,
+                 q_loc / q_scale - p_concentration * log1p(1 / (p_rate * q_scale))))
 _pair([Normal], Gumbel, lambda p_entropy, p_loc, p_scale, q_loc, q_scale:
       _to_gumbel(p_loc, q_loc, q_scale, p_entropy,
                  (q_loc - p_loc) / q_scale + (p_scale / q_scale) ** 2 / 2))

@@ -1,36 +1,30 @@
-"""The normal distribution of vectors, and a distribution of their correlations."""
+"""The normal distribution of vectors."""
 
 # ruff: noqa: RUF012 - constraints are told as PyTorch tells them
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from typing import Any
 
 from autodiff import linalg
 from autodiff.distributions import constraints
-from autodiff.distributions.distribution import Distribution, broadcast_all, lazy, moment
-from autodiff.distributions.gamma import Beta
+from autodiff.distributions.distribution import (
+    Distribution,
+    lazy,
+    moment,
+)
 from autodiff.distributions.univariate import LOG_2PI
-from autodiff.dtypes import finfo
 from autodiff.functions import (
-    arange,
     broadcast_shapes,
     broadcast_tensors,
-    cat,
     diag_embed,
     eye,
-    lgamma,
-    mvlgamma,
     randn,
-    where,
-    zeros,
 )
-from autodiff.grad_mode import no_grad
 from autodiff.tensor import Tensor
 
-__all__ = ["LKJCholesky", "LowRankMultivariateNormal", "MultivariateNormal"]
+__all__ = ["LowRankMultivariateNormal", "MultivariateNormal"]
 
 
 def mahalanobis(lower: Tensor, x: Tensor) -> Any:
@@ -54,7 +48,53 @@ def half_log_det(lower: Tensor) -> Any:
     return lower.diagonal(dim1=-2, dim2=-1).log().sum(-1)
 
 
-class MultivariateNormal(Distribution):
+class OfCovariance(Distribution):
+    """What has a covariance, given by itself, by its inverse or by its Cholesky factor."""
+
+    def _take_matrix(self, batch: Any, name: str, matrix: Any) -> None:
+        """Keep the matrix that is given, for a batch."""
+        self.__dict__[name] = matrix.expand([*batch, -1, -1])
+        self._given = name, matrix
+
+    def _factorize(self) -> None:
+        """Set the Cholesky factor of the covariance, once what is given was checked."""
+        name, matrix = self.__dict__.pop("_given")
+        if name == "covariance_matrix":
+            matrix = linalg.cholesky(matrix)
+        elif name == "precision_matrix":
+            turned = linalg.cholesky(matrix.flip(-2, -1)).flip(-2, -1).mT
+            identity = eye(matrix.shape[-1], dtype=matrix.dtype)
+            matrix = linalg.solve_triangular(turned, identity, upper=False)
+        self._unbroadcasted_scale_tril = matrix
+
+    def _expanded(self, x: Any) -> Any:
+        return x.expand(self._batch_shape + x.shape[x.dim() - 2 :])
+
+    @lazy
+    def scale_tril(self) -> Any:
+        return self._expanded(self._unbroadcasted_scale_tril)
+
+    @lazy
+    def covariance_matrix(self) -> Any:
+        lower = self._unbroadcasted_scale_tril
+        return self._expanded(lower @ lower.mT)
+
+    @lazy
+    def precision_matrix(self) -> Any:
+        lower = self._unbroadcasted_scale_tril
+        identity = eye(lower.shape[-1], dtype=lower.dtype)
+        inverse = linalg.solve_triangular(lower, identity, upper=False)
+        return self._expanded(inverse.mT @ inverse)
+
+
+MATRICES = {
+    "covariance_matrix": constraints.positive_definite,
+    "precision_matrix": constraints.positive_definite,
+    "scale_tril": constraints.lower_cholesky,
+}
+
+
+class MultivariateNormal(OfCovariance):
     """The normal distribution of mean `loc`, and of its covariance, that one's inverse or factor.
 
     One of `covariance_matrix`, `precision_matrix` and `scale_tril`, which is lower triangular.
@@ -64,12 +104,7 @@ class MultivariateNormal(Distribution):
     tensor(-2.3872)
     """
 
-    arg_constraints = {
-        "loc": constraints.real_vector,
-        "covariance_matrix": constraints.positive_definite,
-        "precision_matrix": constraints.positive_definite,
-        "scale_tril": constraints.lower_cholesky,
-    }
+    arg_constraints = {"loc": constraints.real_vector, **MATRICES}
     support = constraints.real_vector
     has_rsample = True
     mean = mode = moment(lambda loc: loc)
@@ -103,34 +138,9 @@ class MultivariateNormal(Distribution):
             )
         batch = broadcast_shapes(matrix.shape[:-2], loc.shape[:-1])
         self.loc = loc.expand([*batch, -1])
-        self.__dict__[name] = matrix.expand([*batch, -1, -1])
+        self._take_matrix(batch, name, matrix)
         super().__init__(batch, self.loc.shape[-1:], validate_args)
-        if name == "covariance_matrix":
-            matrix = linalg.cholesky(matrix)
-        elif name == "precision_matrix":
-            turned = linalg.cholesky(matrix.flip(-2, -1)).flip(-2, -1).mT
-            identity = eye(matrix.shape[-1], dtype=matrix.dtype)
-            matrix = linalg.solve_triangular(turned, identity, upper=False)
-        self._unbroadcasted_scale_tril = matrix
-
-    def _expanded(self, x: Any) -> Any:
-        return x.expand(self._batch_shape + x.shape[x.dim() - 2 :])
-
-    @lazy
-    def scale_tril(self) -> Any:
-        return self._expanded(self._unbroadcasted_scale_tril)
-
-    @lazy
-    def covariance_matrix(self) -> Any:
-        lower = self._unbroadcasted_scale_tril
-        return self._expanded(lower @ lower.mT)
-
-    @lazy
-    def precision_matrix(self) -> Any:
-        lower = self._unbroadcasted_scale_tril
-        identity = eye(lower.shape[-1], dtype=lower.dtype)
-        inverse = linalg.solve_triangular(lower, identity, upper=False)
-        return self._expanded(inverse.mT @ inverse)
+        self._factorize()
 
     @property
     def variance(self) -> Any:
@@ -214,15 +224,15 @@ class LowRankMultivariateNormal(Distribution):
         near_one = scaled @ scaled.mT + eye(*self._event_shape, dtype=root.dtype)
         return root * linalg.cholesky(near_one)
 
-    @lazy
+    @property
     def scale_tril(self) -> Any:
         return self._whole(self._unbroadcasted_scale_tril)
 
-    @lazy
+    @property
     def covariance_matrix(self) -> Any:
         return self._whole(self._factor @ self._factor.mT + diag_embed(self._diag))
 
-    @lazy
+    @property
     def precision_matrix(self) -> Any:
         a = linalg.solve_triangular(self._capacitance_tril, self._turned, upper=False)
         return self._whole(diag_embed(self._diag.reciprocal()) - a.mT @ a)
@@ -247,47 +257,3 @@ class LowRankMultivariateNormal(Distribution):
         return (0.5 * (self._event_shape[0] * (1 + LOG_2PI) + self._log_det)).expand(
             self._batch_shape
         )
-
-
-class LKJCholesky(Distribution):
-    """Cholesky factors of correlations R of `dim` numbers, of density ~ det(R)^(concentration - 1).
-
-    >>> d = distributions.LKJCholesky(3)
-    >>> d.support.check(d.sample((2,)))
-    tensor([True, True])
-    """
-
-    arg_constraints = {"concentration": constraints.positive}
-    support = constraints.corr_cholesky
-
-    def __init__(
-        self, dim: int, concentration: Any = 1.0, validate_args: bool | None = None
-    ) -> None:
-        if dim < 2:
-            raise ValueError(
-                f"Expected dim to be an integer greater than or equal to 2. Found dim={dim}."
-            )
-        self.dim = dim
-        (self.concentration,) = broadcast_all(concentration)
-        super().__init__(self.concentration.shape, (dim, dim), validate_args)
-
-    @no_grad()
-    def sample(self, sample_shape: Iterable[int] = ()) -> Any:
-        """The onion method: each row is a direction, and the beta number of its length."""
-        n, d = self.dim, self.concentration.dtype
-        row = cat([zeros(1, dtype=d), arange(n - 1, dtype=d)])
-        rest = (self.concentration + 0.5 * (n - 2)).unsqueeze(-1) - 0.5 * row
-        lengths = Beta(row + 0.5, rest).sample(sample_shape).unsqueeze(-1)
-        x = randn(self._extended_shape(sample_shape), dtype=d).tril(-1)
-        norm = linalg.vector_norm(x, dim=-1, keepdim=True)
-        lower = lengths.sqrt() * where(norm == 0, 0.0, x / norm)
-        diagonal = (1 - lower.pow(2).sum(-1)).clamp(min=finfo(d).tiny).sqrt()
-        return lower + diag_embed(diagonal)
-
-    def _log_prob(self, value: Any) -> Any:
-        n, more = self.dim, self.dim - 1
-        order = 2 * (self.concentration - 1).unsqueeze(-1) + n - arange(2, n + 1)
-        free = (order * value.diagonal(0, -2, -1)[..., 1:].log()).sum(-1)
-        alpha = self.concentration + 0.5 * more
-        whole = 0.5 * more * math.log(math.pi) + mvlgamma(alpha - 0.5, more)
-        return free - (whole - lgamma(alpha) * more)

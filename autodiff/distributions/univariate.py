@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from autodiff.distributions import constraints
-from autodiff.distributions.distribution import Distribution, formula, lazy, moment
+from autodiff.distributions.distribution import Distribution, formula, moment
 from autodiff.dtypes import finfo, float64
 from autodiff.functions import (
     abs,
@@ -286,7 +286,7 @@ class VonMises(LocScale):
 
     arg_constraints = {"loc": constraints.real, "concentration": constraints.positive}
     has_rsample = False
-    variance = lazy(lambda self: 1 - i1e(self.concentration) / i0e(self.concentration))
+    variance = moment(lambda concentration: 1 - i1e(concentration) / i0e(concentration))
 
     def __init__(self, loc: Any, concentration: Any, validate_args: bool | None = None) -> None:
         self._take(validate_args, loc=loc, concentration=concentration)

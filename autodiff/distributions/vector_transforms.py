@@ -261,6 +261,9 @@ class OfParts(Transform):
 
     def __init__(self, tseq: Sequence[Any], dim: int = 0, cache_size: int = 0) -> None:
         super().__init__(cache_size)
+        for t in tseq:
+            if not isinstance(t, Transform):
+                raise AssertionError(f"{type(self).__name__} is of transforms, not {t!r}")
         self.transforms = [t.with_cache(cache_size) if cache_size else t for t in tseq]
         self.dim = dim
         self.bijective = all(t.bijective for t in self.transforms)

@@ -27,6 +27,7 @@ from autodiff.nn.activation import (
     Tanhshrink,
     Threshold,
 )
+from autodiff.nn.adaptive_softmax import AdaptiveLogSoftmaxWithLoss
 from autodiff.nn.attention import MultiheadAttention
 from autodiff.nn.batchnorm import (
     BatchNorm1d,
@@ -135,6 +136,8 @@ from autodiff.nn.pooling import (
     AvgPool1d,
     AvgPool2d,
     AvgPool3d,
+    FractionalMaxPool2d,
+    FractionalMaxPool3d,
     LPPool1d,
     LPPool2d,
     LPPool3d,
@@ -177,6 +180,7 @@ __all__ = [
     "AdaptiveAvgPool1d",
     "AdaptiveAvgPool2d",
     "AdaptiveAvgPool3d",
+    "AdaptiveLogSoftmaxWithLoss",
     "AdaptiveMaxPool1d",
     "AdaptiveMaxPool2d",
     "AdaptiveMaxPool3d",
@@ -218,6 +222,8 @@ __all__ = [
     "FeatureAlphaDropout",
     "Flatten",
     "Fold",
+    "FractionalMaxPool2d",
+    "FractionalMaxPool3d",
     "GRUCell",
     "GaussianNLLLoss",
     "GroupNorm",

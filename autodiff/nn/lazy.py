@@ -50,10 +50,6 @@ class _Uninitialized:
             "attributes."
         )
 
-    def detach(self) -> Any:
-        """Itself, as a state_dict holds it: there are no values yet."""
-        return self
-
     def materialize(
         self: Any, shape: Sequence[int], device: str | None = None, dtype: dtype | None = None
     ) -> None:
@@ -150,6 +146,12 @@ class _Lazy(Module):
             self.initialize_parameters(given[0])
             self.__class__ = self._becomes  # type: ignore[assignment]
         return Module.__call__(self, *args, **kwargs)
+
+    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
+        super()._save_to_state_dict(destination, prefix, keep_vars)
+        for name in self._parameter_names:
+            if isinstance(x := self.__dict__[name], UninitializedParameter):
+                destination[prefix + name] = x  # there are no values yet to detach
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
         found = {name: state_dict.get(prefix + name) for name in self._parameter_names}

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from autodiff.nn.convolution import each
-from autodiff.nn.functional import pooling
+from autodiff.nn.functional import fractional, pooling
 from autodiff.nn.functional.convolution import Ints
 from autodiff.nn.functional.pooling import Sizes
 from autodiff.nn.module import Module
@@ -21,6 +21,8 @@ __all__ = [
     "AvgPool1d",
     "AvgPool2d",
     "AvgPool3d",
+    "FractionalMaxPool2d",
+    "FractionalMaxPool3d",
     "LPPool1d",
     "LPPool2d",
     "LPPool3d",
@@ -33,13 +35,14 @@ __all__ = [
 class _Pool(Module):
     """A function of an input and of numbers that the module keeps, and shows."""
 
+    _home: ClassVar[Any] = pooling
     _function: ClassVar[str]
     _shown: ClassVar[str]
     _passed: ClassVar[str]
 
     def forward(self, input: Tensor) -> Any:
         numbers = {name: getattr(self, name) for name in self._passed.split()}
-        return getattr(pooling, self._function)(input, **numbers)
+        return getattr(self._home, self._function)(input, **numbers)
 
     def extra_repr(self) -> str:
         return ", ".join(f"{name}={getattr(self, name)}" for name in self._shown.split())
@@ -177,6 +180,52 @@ class AvgPool3d(_AvgPool):
     """`functional.avg_pool3d` with its arguments."""
 
     _function = "avg_pool3d"
+
+
+class _FractionalMaxPool(_Pool):
+    _home: ClassVar[Any] = fractional
+    _shown = ""
+    _passed = "kernel_size output_size output_ratio return_indices _random_samples"
+
+    def __init__(
+        self,
+        kernel_size: Ints,
+        output_size: Ints | None = None,
+        output_ratio: Any = None,
+        return_indices: bool = False,
+        _random_samples: Tensor | None = None,
+    ) -> None:
+        super().__init__()
+        nd, name = int(self._function[-2]), type(self).__name__
+        if (output_size is None) == (output_ratio is None):
+            raise ValueError(
+                f"{name} requires specifying either an output size, or a pooling ratio"
+                if output_size is None
+                else "only one of output_size and output_ratio may be specified"
+            )
+        self.kernel_size = each(kernel_size, nd)
+        self.return_indices = return_indices
+        self.register_buffer("_random_samples", _random_samples)
+        self.output_size = None if output_size is None else each(output_size, nd)
+        self.output_ratio = None if output_ratio is None else each(output_ratio, nd)
+        if not all(0 < ratio < 1 for ratio in self.output_ratio or ()):
+            raise ValueError(f"output_ratio must be between 0 and 1 (got {output_ratio})")
+
+
+class FractionalMaxPool2d(_FractionalMaxPool):
+    """`functional.fractional_max_pool2d` with its arguments.
+
+    >>> nn.FractionalMaxPool2d(2, output_ratio=0.5)(ad.zeros(1, 3, 8, 8)).shape
+    torch.Size([1, 3, 4, 4])
+    """
+
+    _function = "fractional_max_pool2d"
+
+
+class FractionalMaxPool3d(_FractionalMaxPool):
+    """`functional.fractional_max_pool3d` with its arguments."""
+
+    _function = "fractional_max_pool3d"
 
 
 class LPPool1d(_LPPool):

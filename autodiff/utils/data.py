@@ -6,4 +6,4 @@ from autodiff.places import also_at
 
 __all__ = data.__all__
 
-also_at(__name__, "dataloader dataset sampler")
+also_at(__name__, "dataloader dataset distributed sampler")

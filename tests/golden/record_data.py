@@ -105,6 +105,10 @@ SAMPLERS: dict[str, Case] = {
     "subset": lambda lib, data: data.SubsetRandomSampler([3, 1, 7, 9]),
     "weighted": lambda lib, data: data.WeightedRandomSampler([0.1, 0.0, 0.7, 0.2], 12),
     "weighted once": lambda lib, data: data.WeightedRandomSampler([1, 2, 3, 4], 3, False),
+    "distributed": lambda lib, data: data.DistributedSampler(range(11), 4, 3, seed=2),
+    "distributed more": lambda lib, data: data.DistributedSampler(range(3), 8, 7),
+    "distributed fewer": lambda lib, data: data.DistributedSampler(range(11), 4, 1, drop_last=True),
+    "distributed in order": lambda lib, data: data.DistributedSampler(range(11), 4, 2, False),
     "batch": lambda lib, data: data.BatchSampler(range(8), 3, False),
     "batch dropping": lambda lib, data: data.BatchSampler(iter("abcdefgh"), 3, True),
     "batch random": lambda lib, data: data.BatchSampler(

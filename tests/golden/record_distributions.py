@@ -79,6 +79,8 @@ DISTRIBUTIONS = {
     "t([1.0, 0.5, 2.0]))": [[0.25, -3.0, 1.0], [1.0, 0.0, 0.5]],
     "LowRankMultivariateNormal(t([[0.5, -1.0], [0.0, 1.0]]), t([[0.5, 0.25], [1.0, -1.0]]), "
     "t([1.0, 0.5]))": [0.25, -3.0],
+    f"Wishart(t([2.5, 4.0]), {MATRIX})": [[[2.0, 0.5], [0.5, 1.5]]],
+    f"Wishart(4, precision_matrix={MATRIX})": [[2.0, 0.5], [0.5, 1.5]],
     "LKJCholesky(3, t([0.5, 2.0]))": [[[1.0, 0, 0], [0.0, 1, 0], [0.0, 0, 1]]],
     "MixtureSameFamily(Categorical(t([1.0, 3.0])), Normal(t([-1.0, 1.0]), t([0.5, 1.0])))": [
         *(0.25, -3.0),
@@ -96,7 +98,16 @@ DISTRIBUTIONS = {
     "[ExpTransform(), AffineTransform(0.0, 2.0, event_dim=1)])": [1.5, 2.5],
 }
 # Draws by rejection; PyTorch's slopes are good to three digits, and of shares they are others.
-GAMMAS = ("Gamma", "Chi2", "Beta", "Dirichlet", "StudentT", "FisherSnedecor", "InverseGamma")
+GAMMAS = (
+    "Gamma",
+    "Chi2",
+    "Beta",
+    "Dirichlet",
+    "StudentT",
+    "FisherSnedecor",
+    "InverseGamma",
+    "Wishart",
+)
 IMPLICIT = [text for text in DISTRIBUTIONS if text.startswith(GAMMAS)]
 RELAXED = ("relaxed_bernoulli", "relaxed_categorical")  # modules of what PyTorch has not above
 FACTS = ("mean", "mode", "variance", "stddev", "support", "batch_shape", "event_shape")
@@ -143,13 +154,16 @@ PAIRS = {
     "ContinuousBernoulli(t([0.25, 0.9]))": (
         *("ContinuousBernoulli", "Exponential", "Normal", "Uniform", "Pareto"),
     ),
-    "Beta(t([1.5, 3.0]), t([1.5, 2.0]))": ("ContinuousBernoulli", "Pareto"),
-    "Uniform(t([0.5, 2.0]), t([0.75, 3.0]))": ("ContinuousBernoulli", "Pareto"),
+    "Beta(t([1.5, 3.0]), t([1.5, 2.0]))": ("ContinuousBernoulli", "Pareto", "Wide"),
+    "Uniform(t([0.5, 2.0]), t([0.75, 3.0]))": ("ContinuousBernoulli", "Pareto", "Gamma", "Beta"),
+    "Uniform(t([-0.5, 0.25]), t([0.75, 0.5]))": ("Gamma", "Beta"),
+    "Gamma(t([1.5, 3.0]), t([1.0, 2.0]))": ("Gumbel",),
     "Laplace(t([0.5, -1.0]), t([1.0, 0.5]))": ("ContinuousBernoulli", "Pareto"),
     "Independent(Normal(t([[0.5, -1.0]]), t([1.0, 2.5])), 1)": ("Independent", "Normal"),
     "TransformedDistribution(Normal(t([0.5, -1.0]), 1.0), TanhTransform())": ("Transformed",),
 }
 OTHERS = {
+    "Wide": "Uniform(t([-2.0, 0.25]), t([2.0, 1.5]))",
     "LowRank": "LowRankMultivariateNormal(t([0.0, 1.0]), t([[1.0], [0.25]]), t([0.5, 2.0]))",
     "Pareto": "Pareto(t([0.25, 2.5]), t([2.5, 1.0]))",
     "ContinuousBernoulli": "ContinuousBernoulli(t([0.75, 0.4]))",
@@ -226,6 +240,9 @@ LowRankMultivariateNormal(t([0.0]), t([[1.0], [1.0]]), t([1.0]))
 LowRankMultivariateNormal(t([0.0]), t([[1.0]]), t([1.0, 1.0]))
 LowRankMultivariateNormal(t([[0.0]] * 2), t([[[1.0]]] * 3), t([1.0]))
 LKJCholesky(1)
+Wishart(t(0.5), t([[1.0, 0.0], [0.0, 1.0]]))
+Wishart(t(3.0))
+Wishart(t(3.0), t([[1.0, 2.0], [2.0, 1.0]]))
 NegativeBinomial(1.0)
 NegativeBinomial(1.0, t(1.0))
 NegativeBinomial(1.0, t(0.5)).log_prob(t(0.5))
@@ -312,6 +329,8 @@ LowRankMultivariateNormal(t([0.0, 1.0]), t([[2.0], [0.5]]), t([0.5, 1.0])).preci
 LowRankMultivariateNormal(t([0.0, 1.0]), t([[2.0], [0.5]]), t([0.5, 1.0])).scale_tril
 LowRankMultivariateNormal(t([0.0, 1.0]), t([[2.0], [0.5]]), t([0.5, 1.0])).covariance_matrix
 NegativeBinomial(t([0.0, 0.0, 2.0]), t(0.5)).log_prob(t([0.0, 1.0, 3.0]))
+Wishart(t(3.0), scale_tril=t([[[1.0, 0.0], [0.5, 2.0]]])).log_prob(t([[2.0, 0.5], [0.5, 1.5]]))
+Wishart(t(3.0), scale_tril=t([[[1.0, 0.0], [0.5, 2.0]]])).precision_matrix
 GeneralizedPareto(0.0, 1.0, t([0.5, 0.0])).log_survival_function(t(2.0))
 GeneralizedPareto(0.0, 1.0, t([0.5, -0.5])).log_cdf(t(1.0))
 GeneralizedPareto(0.0, 1.0, t(-1.0)).log_prob(t(0.5))

@@ -135,6 +135,11 @@ LINES: list[Line] = [
             ),
             *lines(f"MaxPool{nd}d", f"AvgPool{nd}d", args=(2,), shapes=[shape]),
             *lines(f"LPPool{nd}d", args=(2, 2), shapes=[shape]),
+            *[
+                line
+                for line in lines(f"FractionalMaxPool{nd}d", args=(2, 2), shapes=[shape])
+                if nd > 1
+            ],
             *lines(f"AdaptiveMaxPool{nd}d", f"AdaptiveAvgPool{nd}d", args=(2,), shapes=[shape]),
             *lines(f"MaxUnpool{nd}d", args=(2, 3), shapes=[pooled(nd, 0), pooled(nd, 1)]),
             *lines(
@@ -169,6 +174,12 @@ LINES: list[Line] = [
     *lines("MultiLabelSoftMarginLoss", "BCEWithLogitsLoss", shapes=[(3, 4), chances(3, 4)]),
     *lines("BCELoss", shapes=[chances(3, 4), chances(3, 4)]),
     *lines("CrossEntropyLoss", "NLLLoss", "MultiMarginLoss", shapes=[(3, 4), whole(3, 0, 2)]),
+    *lines(
+        "AdaptiveLogSoftmaxWithLoss",
+        args=(4, 9, [2, 5]),
+        div_value=2.0,
+        shapes=[(3, 4), whole(0, 7, 4)],
+    ),
     *lines("MultiLabelMarginLoss", shapes=[(2, 4), whole([3, 0, -1, 1], [-1, 2, 1, 0])]),
     *lines("MarginRankingLoss", shapes=[(3,), (3,), signs]),
     *lines("CosineEmbeddingLoss", shapes=[(3, 4), (3, 4), signs]),

@@ -10,6 +10,7 @@ from autodiff.nn.functional import (
     convolution,
     distance,
     distance_loss,
+    fractional,
     heads,
     label_loss,
     margin_loss,
@@ -33,6 +34,7 @@ from autodiff.nn.functional.class_loss import *  # noqa: F403
 from autodiff.nn.functional.convolution import *  # noqa: F403
 from autodiff.nn.functional.distance import *  # noqa: F403
 from autodiff.nn.functional.distance_loss import *  # noqa: F403
+from autodiff.nn.functional.fractional import *  # noqa: F403
 from autodiff.nn.functional.heads import *  # noqa: F403
 from autodiff.nn.functional.label_loss import *  # noqa: F403
 from autodiff.nn.functional.margin_loss import *  # noqa: F403
@@ -58,6 +60,7 @@ for _theme in (
     convolution,
     distance,
     distance_loss,
+    fractional,
     heads,
     alignment_loss,
     label_loss,

@@ -1,6 +1,6 @@
 """`autodiff.nn.utils`: clipped gradients, parameters as one vector, normed weights."""
 
-from autodiff.nn.utils import parametrizations, parametrize, rnn
+from autodiff.nn.utils import parametrizations, parametrize, prune, rnn
 from autodiff.nn.utils.clip_grad import (
     clip_grad_norm,
     clip_grad_norm_,
@@ -36,6 +36,7 @@ __all__ = [
     "parameters_to_vector",
     "parametrizations",
     "parametrize",
+    "prune",
     "remove_spectral_norm",
     "remove_weight_norm",
     "rnn",

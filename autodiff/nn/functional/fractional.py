@@ -1,0 +1,129 @@
+"""Max pooling over windows that lie at random."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from autodiff.functions import arange, cat, full, rand
+from autodiff.nn.functional.convolution import Ints, batched, ints
+from autodiff.nn.functional.pooling import with_indices
+from autodiff.nn.functional.reduction import check_tensors
+from autodiff.tensor import Tensor
+
+__all__ = [
+    "fractional_max_pool2d",
+    "fractional_max_pool2d_with_indices",
+    "fractional_max_pool3d",
+    "fractional_max_pool3d_with_indices",
+]
+
+Ratio = float | Sequence[float]
+
+
+def _pool(
+    nd: int,
+    input: Tensor,
+    kernel_size: Ints,
+    output_size: Ints | None,
+    output_ratio: Ratio | None,
+    samples: Tensor | None,
+) -> tuple[Tensor, Tensor]:
+    op = f"fractional_max_pool{nd}d"
+    check_tensors(op, input=input)
+    if input.ndim <= nd:
+        raise IndexError(
+            f"Expected {nd + 1}D (unbatched) or {nd + 2}D (batched) input to {op}, but got input "
+            f"of size: {list(input.shape)}"
+        )
+    x, is_batch = batched(op, input, nd)
+    image = x.shape[2:]
+    if output_size is not None:
+        sizes = ints(op, "output_size", output_size, nd)
+    elif output_ratio is None:
+        raise ValueError(f"{op} requires specifying either an output_size or an output_ratio")
+    else:
+        each = (output_ratio,) * nd if isinstance(output_ratio, (int, float)) else output_ratio
+        if len(each) != nd:
+            raise ValueError(f"{op} requires output_ratio to be a number or {nd} of them")
+        sizes = tuple(int(n * r) for n, r in zip(image, each, strict=True))
+    kernel = ints(op, "kernel_size", kernel_size, nd)
+    for k, size, n in zip(kernel, sizes, image, strict=True):
+        if k < 1 or size < 1:
+            raise RuntimeError(
+                f"{op}: kernel_size and output_size must be positive, but got {list(kernel)} and "
+                f"{list(sizes)}"
+            )
+        if size + k - 1 > n:
+            raise RuntimeError(
+                f"{op}: {size} windows of {k} do not fit into {n} elements: output_size + "
+                "kernel_size - 1 must not be greater"
+            )
+    if samples is None:
+        samples = rand(*x.shape[:2], nd, dtype=x.dtype)
+    elif samples.shape != (*x.shape[:2], nd):
+        raise RuntimeError(
+            f"{op}: _random_samples must have the shape {(*x.shape[:2], nd)}, not "
+            f"{tuple(samples.shape)}"
+        )
+    at: Any = 0  # of each element of each window in its image
+    for d, (k, size, n) in enumerate(zip(kernel, sizes, image, strict=True)):
+        u = samples.detach()[..., d if nd == 3 else nd - 1 - d].unsqueeze(-1)
+        starts = _starts(u, n, size, k).unsqueeze(-1) + arange(k)
+        shape = [1] * (2 * nd)
+        shape[d], shape[nd + d] = size, k
+        at = at * n + starts.reshape(*x.shape[:2], *shape)
+    at = at.flatten(2 + nd)
+    windows = x.flatten(2).gather(2, at.flatten(2)).reshape(at.shape)
+    y, which = windows.max(-1)
+    places = at.gather(-1, which.unsqueeze(-1)).squeeze(-1)
+    return (y, places) if is_batch else (y.squeeze(0), places.squeeze(0))
+
+
+def _starts(u: Tensor, n: int, windows: int, kernel: int) -> Tensor:
+    """Where windows begin, given a number in [0, 1) for each image; the last ends the image."""
+    last = full((*u.shape[:-1], 1), n - kernel)
+    if windows == 1:
+        return last
+    apart = (n - kernel) / (windows - 1)
+    first = ((arange(windows - 1) + u) * apart).long() - (u * apart).long()
+    return cat([first, last], -1)
+
+
+def fractional_max_pool2d(
+    input: Tensor,
+    kernel_size: Ints,
+    output_size: Ints | None = None,
+    output_ratio: Ratio | None = None,
+    return_indices: bool = False,
+    _random_samples: Tensor | None = None,
+) -> Any:
+    """The greatest elements of `output_size` windows of `kernel_size`, whose steps are random.
+
+    The input is (c, h, w) or (n, c, h, w); windows are one or two elements further than the last
+    where the output is about half as large, and other for each image. Instead of a size, the ratio
+    of output to input can be given. With return_indices also the places in row-major order
+    (Graham, Fractional Max-Pooling, 2014).
+
+    >>> F.fractional_max_pool2d(ad.arange(16.0).view(1, 4, 4), 2, output_size=1)
+    tensor([[[15.]]])
+    """
+    found = _pool(2, input, kernel_size, output_size, output_ratio, _random_samples)
+    return found if return_indices else found[0]
+
+
+def fractional_max_pool3d(
+    input: Tensor,
+    kernel_size: Ints,
+    output_size: Ints | None = None,
+    output_ratio: Ratio | None = None,
+    return_indices: bool = False,
+    _random_samples: Tensor | None = None,
+) -> Any:
+    """`fractional_max_pool2d` over the last three dimensions."""
+    found = _pool(3, input, kernel_size, output_size, output_ratio, _random_samples)
+    return found if return_indices else found[0]
+
+
+fractional_max_pool2d_with_indices = with_indices(fractional_max_pool2d)
+fractional_max_pool3d_with_indices = with_indices(fractional_max_pool3d)
