@@ -109,7 +109,8 @@ def _is_scalar(item: Any) -> bool:
     return getattr(item, "shape", None) == () and not isinstance(item, (list, tuple, range))
 
 
-def _slice_dim(x: Tensor, dim: int, s: slice) -> Tensor:
+def slice_dim(x: Tensor, dim: int, s: slice) -> Tensor:
+    """The view that a slice of one dimension takes."""
     start, stop, step = s.start, s.stop, s.step
     step = 1 if step is None else operator.index(step)
     if step <= 0:
@@ -148,7 +149,7 @@ def _basic(x: Tensor, index: Any) -> tuple[Tensor, dict[int, Tensor]]:
             left[dim] = full([int(item)], 0, dtype=dtypes.int64)
             dim += 1
         elif isinstance(item, slice):
-            y = _slice_dim(y, dim, item)
+            y = slice_dim(y, dim, item)
             dim += 1
         elif isinstance(item, Tensor) and not _is_scalar(item):
             each = _mask_indices(y, dim, item) if item.dtype is dtypes.bool else [item]
