@@ -87,7 +87,7 @@ def lstsq(
     empty = A.new_empty(0)
     apart = full and m > n and driver not in (None, "gelsy")
     residuals = ((matmul(A, x) - b) ** 2).sum(-2) if apart else empty
-    values = svdvals(A) if driver in ("gelsd", "gelss") else empty
+    values = svdvals(A.detach()) if driver in ("gelsd", "gelss") else empty
     ranks = empty.long() if driver == "gels" else rank
     return lstsq_result(squeeze(x, -1) if vector else x, residuals, ranks, values)
 
