@@ -57,26 +57,31 @@ def copy_(x: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     return x
 
 
+def named_(x: Tensor, src: Tensor, title: str | None) -> Tensor:
+    """`copy_`, whose node has another name; a view's is that of the region."""
+    before = x._node
+    copy_(x, src)
+    if x._node is not before and x._node is not None and x._base is None and title is not None:
+        x._node.title = title
+    return x
+
+
 def replace_(x: Tensor, y: Tensor) -> Tensor:
     """Write over x what was computed from it, under the name that has."""
-    before = x._node
-    copy_(x, y)
-    if x._node is not before and x._node is not None and x._base is None and y._node is not None:
-        x._node.title = y._node.name()
-    return x
+    return named_(x, y, None if y._node is None else y._node.name())
 
 
 def fill_(x: Tensor, value: Any) -> Tensor:
     """Write one value over all of x."""
     if type(value) is float and x._p.dtype >= dtypes.FIRST_FLOAT:
-        return copy_(x, number_of(value))
+        return named_(x, number_of(value), "FillBackward2")
     given = value if isinstance(value, Tensor) else scalar(value, x.dtype)
     if given.ndim:
         raise RuntimeError(
             f"fill_ only supports 0-dimension value tensor but got tensor with {given.ndim} "
             "dimensions."
         )
-    return copy_(x, given)
+    return named_(x, given, "FillBackward3" if given is value else "FillBackward2")
 
 
 def fill(input: Tensor, value: Any) -> Tensor:
@@ -97,7 +102,7 @@ def zero_(x: Tensor) -> Tensor:
     >>> ad.ones(2).zero_()
     tensor([0., 0.])
     """
-    return copy_(x, ZEROS[x._p.dtype])
+    return named_(x, ZEROS[x._p.dtype], "ZeroBackward0")
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
