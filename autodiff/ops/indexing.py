@@ -50,7 +50,14 @@ def _as_index(item: Any) -> Tensor:
         raise IndexError(
             f"tensors used as indices must be long, int, byte or bool tensors, got {x.dtype!r}"
         )
+    if x.dtype is dtypes.uint8 and x.ndim:
+        warnings.warn(_OF_BYTES, UserWarning, stacklevel=5)
     return to_dtype(x.detach(), dtypes.bool if x.dtype is dtypes.uint8 else dtypes.int64)  # type: ignore[no-any-return]
+
+
+_OF_BYTES = (
+    "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead."
+)
 
 
 def _is_array(item: Any) -> bool:
@@ -340,6 +347,7 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
         return
     y, left = x, _placed(x, index)
     if left is None:
+        _check_mask(index, given)
         y, left = _basic(x, index)
     if not left:
         copy_(y, _without_leading_ones(given, y.ndim))
@@ -347,6 +355,17 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
     y, indices = _advanced(y, left)
     ndim = indices.ps[0].ndim + y._p.ndim - len(indices.ps)
     write_at(y, indices, _without_leading_ones(given, ndim), False)
+
+
+def _check_mask(index: Any, value: Tensor) -> None:
+    """RuntimeError where one value is written by a mask of bytes, which PyTorch takes for others."""
+    items = index if isinstance(index, tuple) else (index,)
+    tensors = [item for item in items if isinstance(item, Tensor) and not _is_scalar(item)]
+    if len(tensors) == 1 == value._p.numel and tensors[0].ndim and tensors[0].dtype is dtypes.uint8:
+        raise RuntimeError(
+            "masked_fill_ only supports boolean masks, but got mask with dtype torch.uint8: give "
+            "mask.bool()"
+        )
 
 
 def _set_masked(x: Tensor, index: Any, value: Tensor) -> bool:
@@ -512,7 +531,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     >>> ad.masked_select(x, x > 1)
     tensor([2, 3])
     """
-    if mask.dtype not in (dtypes.bool, dtypes.uint8):
+    if mask.dtype is not dtypes.bool:
         raise RuntimeError(f"masked_select(): expected a bool mask, got {mask.dtype!r}")
     try:
         values, where = broadcast_indices([input, mask])
