@@ -29,14 +29,14 @@ _copy: Op = Op("copy", lambda *_: None, _copy_rule, grad_name="CopyBackwards")
 _NUMBERS = frozenset([bool, int, float])
 
 
-def copy_(x: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
+def copy_(x: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     """Write src, a tensor or a number, over x, broadcast and converted.
 
     >>> ad.zeros(2).copy_(ad.tensor([1, 2]))
     tensor([1., 2.])
     """
     if type(src) in _NUMBERS:
-        src = number_of(src)
+        src = number_of(src)  # type: ignore[arg-type]
     if not has_history((x, src)) and x._base is None and not lib.ad_copy(x._p, src._p):
         return x
     if mode.grad:

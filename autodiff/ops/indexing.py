@@ -358,7 +358,7 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
 
 
 def _check_mask(index: Any, value: Tensor) -> None:
-    """RuntimeError where one value is written by a mask of bytes, which PyTorch takes for others."""
+    """RuntimeError where one value is written by a mask of bytes, as PyTorch has it."""
     items = index if isinstance(index, tuple) else (index,)
     tensors = [item for item in items if isinstance(item, Tensor) and not _is_scalar(item)]
     if len(tensors) == 1 == value._p.numel and tensors[0].ndim and tensors[0].dtype is dtypes.uint8:
