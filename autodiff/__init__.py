@@ -127,6 +127,7 @@ if TYPE_CHECKING:
     from autodiff import nn as nn
     from autodiff import optim as optim
     from autodiff import special as special
+    from autodiff import testing as testing
     from autodiff import utils as utils
     from autodiff.amp import autocast as autocast
     from autodiff.amp import is_autocast_enabled as is_autocast_enabled
@@ -167,7 +168,7 @@ _LATE |= dict.fromkeys(_AT_TOP.split(), "autodiff.at_top")
 
 
 _MODULES = """
-accelerator amp backends cuda data distributions func io linalg nn optim special utils
+accelerator amp backends cuda data distributions func io linalg nn optim special testing utils
 """
 
 

@@ -16,6 +16,7 @@ from autodiff.ops import (
     comparing,
     contraction,
     convert,
+    copies,
     covariance,
     create,
     derived,
@@ -91,7 +92,7 @@ _BY_MODULE: dict[Any, str] = {
     "cartesian_prod hstack vstack dstack column_stack",
     scatter: "scatter scatter_add scatter_reduce",
     placing: "index_copy index_fill index_put take put masked_scatter",
-    reals: "nextafter frexp range pdist isreal is_conj is_neg real angle",
+    reals: "nextafter frexp range pdist isreal is_complex is_conj is_neg real angle",
     windows: "hann_window hamming_window blackman_window bartlett_window kaiser_window",
     reductions: "sum mean prod max min amax amin argmax argmin any all",
     contraction: "matmul mm bmm mv dot",
@@ -159,6 +160,9 @@ def _table() -> dict[str, Callable[..., Any]]:
     table = {**arithmetic.UNARY, **arithmetic.BINARY}
     for module, names in _BY_MODULE.items():
         table |= {name: forms.get(name, guarded)(getattr(module, name)) for name in names.split()}
+    for name, function in copies.COPIES.items():
+        several = name.removesuffix("_copy") in copies.SEVERAL
+        table[name] = guarded(function) if several else with_out(function)
     table |= {name: placed(table[name]) for name in _MAKERS.split()}
     table |= {alias: table[name] for alias, name in ALIASES.items() if name in table}
     table |= {name: guarded(METHODS[name]) for name in _IN_PLACE.split()}

@@ -14,6 +14,7 @@ from autodiff.ops import (
     blended,
     calculus,
     calling,
+    calls,
     cast,
     comparing,
     contraction,
@@ -60,6 +61,7 @@ from autodiff.ops import (
 from autodiff.ops.declare import FUNCTIONS
 from autodiff.ops.guard import guarded
 from autodiff.ops.keywords import placed
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
 __all__ = ["METHODS", "PROPERTIES"]
@@ -258,6 +260,26 @@ def _itself(self: Tensor) -> Tensor:
     return self
 
 
+def _inverted(self: Tensor) -> Tensor:
+    if self.is_floating_point():
+        raise TypeError(
+            "~ (operator.invert) is only implemented on integer and Boolean-type tensors, not "
+            f"{self.dtype!r}"
+        )
+    return FUNCTIONS["bitwise_not"].op.call(self)
+
+
+def _beside_an_array(op: PointwiseOp, x: Tensor, value: Any) -> Any:
+    """A comparison with an array, which would leave it to us; arithmetic it does, and wraps."""
+    if op.name in _COMPARISONS and hasattr(value, "__array_interface__"):
+        return op.call(x, convert.as_tensor(value))
+    return NotImplemented
+
+
+calls.late.foreign = _beside_an_array  # type: ignore[method-assign]
+_COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne")
+
+
 def _power(self: Tensor, exponent: Any) -> Tensor:
     return arithmetic.pow(self, exponent)
 
@@ -288,11 +310,11 @@ def _operators() -> dict[str, Callable[..., Any]]:
         swapped = turned.get(name)
         table[f"__r{name}__"] = swapped.call if swapped else calling.reflected(f"__r{name}__", op)
         table[f"__i{name}__"] = calling.inplace(f"__i{name}__", op)
-    for name in ("lt", "le", "gt", "ge", "eq", "ne"):
+    for name in _COMPARISONS:
         table[f"__{name}__"] = FUNCTIONS[name].op.call
     table["__neg__"] = elementwise.neg.call
     table["__abs__"] = elementwise.abs_.call
-    table["__invert__"] = FUNCTIONS["bitwise_not"].op.call
+    table["__invert__"] = _inverted
     table["__pos__"] = _itself
     table["__pow__"] = _power
     table["__rpow__"] = _power_of
@@ -332,7 +354,7 @@ _BY_MODULE: dict[Any, str] = {
     scan: "cumsum cumsum_ cumprod cumprod_ cummax cummin logcumsumexp",
     sorting: "sort argsort topk",
     ranks: "kthvalue median nanmedian nanquantile quantile",
-    reals: "nextafter frexp isreal is_conj is_neg angle real",
+    reals: "nextafter frexp isreal is_complex is_conj is_neg angle real",
     searching: "unique unique_consecutive",
     normalize: "softmax log_softmax logsumexp",
     statistics: "var std",
@@ -346,7 +368,8 @@ _BY_MODULE: dict[Any, str] = {
     storage: "storage untyped_storage is_set_to resize_ resize_as_ set_ new_empty_strided "
     "narrow_copy",
     shared: "is_shared share_memory_ is_pinned pin_memory",
-    typed: "new is_same_size is_signed get_device ndimension apply_ map_ map2_",
+    typed: "new as_subclass dim_order is_same_size is_signed get_device ndimension apply_ map_ "
+    "map2_",
     draws: "uniform_ normal_ log_normal_ exponential_ cauchy_ geometric_ bernoulli_ random_",
     random: "bernoulli multinomial",
 }

@@ -49,7 +49,7 @@ DIFFERENCES: list[tuple[str, str, str, str]] = [
         "None is an argument left out",
     ),
     (
-        r"\.(reshape|permute|broadcast_to|view|expand)\([xy]?\)$",
+        r"\.(reshape|permute|broadcast_to|view|expand)(_copy)?\([xy]?\)$",
         "TypeError",
         "RuntimeError",
         "no sizes are those of a tensor without dimensions, which these cannot become",
@@ -333,7 +333,7 @@ UNSAID = [
     r"^x \* |\* x$",  # Python tries to repeat the sequence
     r"(randint_like|index_put_|backward|grad|Function\.forward)\(.*None",
     r"(diagonal|as_strided)_scatter\(",  # sizes that differ are at fault first
-    r"permute\(.*\(-3,\)|as_strided_?\(|rot90\(",  # the number of sizes is at fault first
+    r"permute(_copy)?\(.*\(-3,\)|as_strided(_|_copy)?\(|rot90\(",  # the number of them is at fault
     r"narrow(_copy)?\(.*1\.5",
     r"functional\.linear\(x, s, bias",
     r"init\.\w+\(x, |init\.dirac",  # Python's own, of arithmetic on what is no number
@@ -388,8 +388,8 @@ def test_wrong_calls_raise_what_pytorch_raises_and_say_why(name: str) -> None:
 
 # Names that have no row, and why.
 WITHOUT_ROW = {
-    "torch": "Size Tensor default_generator dtype get_printoptions pointwise bool uint8 int32 "
-    "int64 float16 bfloat16 float32 float64 int long half float double autograd random "
+    "torch": "Size Tensor default_generator dtype get_printoptions pointwise bool uint8 int8 int16 "
+    "int32 int64 float16 bfloat16 float32 float64 short int long half float double autograd random "
     "gradcheck gradgradcheck layout memory_format strided contiguous_format preserve_format "
     "channels_last channels_last_3d __version__ compile",  # which test_compile has
     "Tensor": "__repr__ __pos__ __abs__ __neg__ __invert__ __eq__ __ne__ alias __hash__ __copy__ "

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from golden.record_tensor import lines_of, outcome, recorded
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -61,3 +62,8 @@ def test_wrong_arguments() -> None:
             testing.numbers(domain)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         testing.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize("line", lines_of("close"))
+def test_closeness_is_told_as_pytorch_tells_it(line: str) -> None:
+    assert outcome(ad, line) == recorded()[line]

@@ -29,14 +29,14 @@ _copy: Op = Op("copy", lambda *_: None, _copy_rule, grad_name="CopyBackwards")
 _NUMBERS = frozenset([bool, int, float])
 
 
-def copy_(x: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
+def copy_(x: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     """Write src, a tensor or a number, over x, broadcast and converted.
 
     >>> ad.zeros(2).copy_(ad.tensor([1, 2]))
     tensor([1., 2.])
     """
     if type(src) in _NUMBERS:
-        src = number_of(src)
+        src = number_of(src)  # type: ignore[arg-type]
     if not has_history((x, src)) and x._base is None and not lib.ad_copy(x._p, src._p):
         return x
     if mode.grad:
@@ -57,26 +57,31 @@ def copy_(x: Tensor, src: Any, non_blocking: bool = False) -> Tensor:
     return x
 
 
+def named_(x: Tensor, src: Tensor, title: str | None) -> Tensor:
+    """`copy_`, whose node has another name; a view's is that of the region."""
+    before = x._node
+    copy_(x, src)
+    if x._node is not before and x._node is not None and x._base is None and title is not None:
+        x._node.title = title
+    return x
+
+
 def replace_(x: Tensor, y: Tensor) -> Tensor:
     """Write over x what was computed from it, under the name that has."""
-    before = x._node
-    copy_(x, y)
-    if x._node is not before and x._node is not None and x._base is None and y._node is not None:
-        x._node.title = y._node.name()
-    return x
+    return named_(x, y, None if y._node is None else y._node.name())
 
 
 def fill_(x: Tensor, value: Any) -> Tensor:
     """Write one value over all of x."""
     if type(value) is float and x._p.dtype >= dtypes.FIRST_FLOAT:
-        return copy_(x, number_of(value))
+        return named_(x, number_of(value), "FillBackward2")
     given = value if isinstance(value, Tensor) else scalar(value, x.dtype)
     if given.ndim:
         raise RuntimeError(
             f"fill_ only supports 0-dimension value tensor but got tensor with {given.ndim} "
             "dimensions."
         )
-    return copy_(x, given)
+    return named_(x, given, "FillBackward3" if given is value else "FillBackward2")
 
 
 def fill(input: Tensor, value: Any) -> Tensor:
@@ -97,7 +102,7 @@ def zero_(x: Tensor) -> Tensor:
     >>> ad.ones(2).zero_()
     tensor([0., 0.])
     """
-    return copy_(x, ZEROS[x._p.dtype])
+    return named_(x, ZEROS[x._p.dtype], "ZeroBackward0")
 
 
 def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:

@@ -24,6 +24,11 @@ class _Late:
         """A call on operands without native memory, such as those of a batch."""
         raise error
 
+    @staticmethod
+    def foreign(op: PointwiseOp, x: Tensor, value: Any) -> Any:
+        """An operator's result where its right operand is nothing of ours: Python asks that one."""
+        return NotImplemented
+
 
 late = _Late()
 
@@ -61,9 +66,9 @@ def _binary(op: PointwiseOp) -> Callable[..., Tensor]:
             if found is not None:
                 z = found
             elif kind not in TENSOR_TYPES:
-                z = operand(z)
+                given, z = z, operand(z)
                 if z is None:
-                    return NotImplemented  # type: ignore[no-any-return]  # as operators do
+                    return late.foreign(op, x, given)  # type: ignore[no-any-return]
         try:
             p = pw2(native, x._p, z._p)
         except TypeError as error:

@@ -9,7 +9,7 @@ from autodiff import dtypes
 from autodiff.dtypes import dtype
 from autodiff.native import NULL, error, lib, take_failure
 from autodiff.ops.assign import copy_, replace_
-from autodiff.ops.base import Op, fresh
+from autodiff.ops.base import Op, fresh, titled
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import full
 from autodiff.ops.views import unsqueeze, zeros_p
@@ -93,7 +93,9 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
         raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
     if input.ndim == 1:
         return diag_embed(input, diagonal)
-    return _diagonal(input, operator.index(diagonal), 0, 1).clone()
+    return titled(
+        _diagonal(input, operator.index(diagonal), 0, 1).clone(), "DiagonalBackward0_copy"
+    )
 
 
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:

@@ -53,7 +53,14 @@ def _as_index(item: Any) -> Tensor:
         raise IndexError(
             f"tensors used as indices must be long, int, byte or bool tensors, got {x.dtype!r}"
         )
+    if x.dtype is dtypes.uint8 and x.ndim:
+        warnings.warn(_OF_BYTES, UserWarning, stacklevel=5)
     return to_dtype(x.detach(), dtypes.bool if x.dtype is dtypes.uint8 else dtypes.int64)  # type: ignore[no-any-return]
+
+
+_OF_BYTES = (
+    "indexing with dtype torch.uint8 is now deprecated, please use a dtype torch.bool instead."
+)
 
 
 def _is_array(item: Any) -> bool:
@@ -112,7 +119,8 @@ def _is_scalar(item: Any) -> bool:
     return getattr(item, "shape", None) == () and not isinstance(item, (list, tuple, range))
 
 
-def _slice_dim(x: Tensor, dim: int, s: slice) -> Tensor:
+def slice_dim(x: Tensor, dim: int, s: slice) -> Tensor:
+    """The view that a slice of one dimension takes."""
     start, stop, step = s.start, s.stop, s.step
     step = 1 if step is None else operator.index(step)
     if step <= 0:
@@ -151,7 +159,7 @@ def _basic(x: Tensor, index: Any) -> tuple[Tensor, dict[int, Tensor]]:
             left[dim] = full([int(item)], 0, dtype=dtypes.int64)
             dim += 1
         elif isinstance(item, slice):
-            y = _slice_dim(y, dim, item)
+            y = slice_dim(y, dim, item)
             dim += 1
         elif isinstance(item, Tensor) and not _is_scalar(item):
             each = _mask_indices(y, dim, item) if item.dtype is dtypes.bool else [item]
@@ -342,6 +350,7 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
         return
     y, left = x, _placed(x, index)
     if left is None:
+        _check_mask(index, given)
         y, left = _basic(x, index)
     if not left:
         copy_(y, _without_leading_ones(given, y.ndim))
@@ -349,6 +358,17 @@ def setitem(x: Tensor, index: Any, value: Any) -> None:
     y, indices = _advanced(y, left)
     ndim = indices.ps[0].ndim + y._p.ndim - len(indices.ps)
     write_at(y, indices, _without_leading_ones(given, ndim), False)
+
+
+def _check_mask(index: Any, value: Tensor) -> None:
+    """RuntimeError where one value is written by a mask of bytes, as PyTorch has it."""
+    items = index if isinstance(index, tuple) else (index,)
+    tensors = [item for item in items if isinstance(item, Tensor) and not _is_scalar(item)]
+    if len(tensors) == 1 == value._p.numel and tensors[0].ndim and tensors[0].dtype is dtypes.uint8:
+        raise RuntimeError(
+            "masked_fill_ only supports boolean masks, but got mask with dtype torch.uint8: give "
+            "mask.bool()"
+        )
 
 
 def _set_masked(x: Tensor, index: Any, value: Tensor) -> bool:
@@ -535,7 +555,7 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     >>> ad.masked_select(x, x > 1)
     tensor([2, 3])
     """
-    if mask.dtype not in (dtypes.bool, dtypes.uint8):
+    if mask.dtype is not dtypes.bool:
         raise RuntimeError(f"masked_select(): expected a bool mask, got {mask.dtype!r}")
     try:
         values, where = broadcast_indices([input, mask])

@@ -68,6 +68,8 @@ def pow_(self: Tensor, exponent: Any) -> Tensor:
     """self to the power of exponent, written over self."""
     if type(exponent) in (int, float) and self.is_floating_point() and exponent in POWERS:
         return POWERS[exponent].into(self, (self,))
+    if type(exponent) is int and exponent < 0 and not self.is_floating_point():
+        raise RuntimeError("Integers to negative integer powers are not allowed.")
     return inplace("pow_", elementwise.pow_)(self, exponent)
 
 

@@ -11,7 +11,7 @@ from autodiff.dtypes import SCALAR_NAMES
 from autodiff.native import error, ffi, lib, refuse_any
 from autodiff.node import mode
 from autodiff.ops.arithmetic import lerp, where
-from autodiff.ops.base import OUTPUT, Op, fresh
+from autodiff.ops.base import OUTPUT, Op, fresh, titled
 from autodiff.ops.elementwise import mul
 from autodiff.ops.gather import choice, chosen, gather
 from autodiff.ops.out import written, written_all
@@ -218,7 +218,7 @@ def _quantile(
     if keepdim:
         lead = share.ndim
         y = reshape(y, [*y.shape[:lead], *[1] * x.ndim]) if whole else unsqueeze(y, at + lead)
-    return written(name, out, y, x)
+    return written(name, out, titled(y, "SqueezeBackward4"), x)
 
 
 def _interpolated(rows: Tensor, ranks: Tensor, way: str) -> Tensor:

@@ -164,6 +164,15 @@ def is_conj(input: Tensor) -> bool:
     return bool(input._p.ndim < 0)
 
 
+def is_complex(input: Tensor) -> bool:
+    """False: no dtype is complex.
+
+    >>> ad.is_complex(ad.ones(1))
+    False
+    """
+    return input.dtype.is_complex
+
+
 def is_neg(input: Tensor) -> bool:
     """False: no tensor is negated when it is read.
 

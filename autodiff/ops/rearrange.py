@@ -234,6 +234,9 @@ def _taken(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
             y = function(x, *args, **kwargs)
         if mode.grad:
             check_writable(x, name)
+        if y._node is not None and y._node is not x._node:
+            title = y._node.name()  # PyTorch has nodes of their own, numbered on from the others
+            y._node.title = f"{title[:-1]}{int(title[-1]) + (3 if name == 'squeeze_' else 1)}"
         old, x._p, x._node = x._node, y._p, y._node
         move_retained(x, old)
         if x._base is not None:

@@ -16,7 +16,8 @@ from autodiff.ops.foreign import has_memory
 from autodiff.ops.storage import UntypedStorage
 from autodiff.ops.views import alias
 from autodiff.shapes import Size
-from autodiff.tensor import Tensor, as_subclass, late
+from autodiff.tensor import Tensor, late
+from autodiff.tensor import as_subclass as _recast
 
 
 def _made(d: dtype, given: tuple[Any, ...]) -> Tensor:
@@ -65,7 +66,7 @@ def _of_class(kind: type[Any], data: tuple[Any, ...], device: Any = None) -> Any
     check_device("Tensor", device)
     (given,) = data if len(data) == 1 else (None,)
     x = alias(given) if isinstance(given, Tensor) else _made(get_default_dtype(), data)
-    return x if kind is Tensor else as_subclass(kind, x)
+    return x if kind is Tensor else _recast(kind, x)
 
 
 late.make = _of_class
@@ -108,6 +109,30 @@ def asarray(
     if isinstance(obj, Tensor):
         return x if requires_grad and x.requires_grad else x.detach().requires_grad_(requires_grad)
     return x.requires_grad_(requires_grad)
+
+
+def as_subclass(self: Tensor, cls: type[Any]) -> Any:
+    """The tensor as one of a subclass, over the same memory; TypeError for what is none.
+
+    >>> class Named(ad.Tensor): pass
+    >>> type(ad.ones(2).as_subclass(Named)).__name__
+    'Named'
+    """
+    if not (isinstance(cls, type) and issubclass(cls, Tensor)):
+        raise TypeError(f"as_subclass(): cls must be a subclass of Tensor, not {cls!r}")
+    x = alias(self)
+    y = _recast(cls, x)
+    y._node, y._base, y._base_node = x._node, x._base, x._base_node
+    return y
+
+
+def dim_order(self: Tensor) -> tuple[int, ...]:
+    """The dimensions from the longest stride to the shortest.
+
+    >>> ad.zeros(2, 3).t().dim_order()
+    (1, 0)
+    """
+    return tuple(sorted(range(self.ndim), key=lambda d: -self.stride(d)))
 
 
 def is_same_size(input: Tensor, other: Tensor) -> bool:

@@ -7,7 +7,7 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from autodiff.dtypes import dtype
+from autodiff.dtypes import dtype as DType
 from autodiff.formats import contiguous_format, memory_format
 from autodiff.native import describe, error, lib, take_failure
 from autodiff.ops.base import Op, fresh
@@ -128,7 +128,7 @@ _alias: Op = Op("alias", lib.ad_alias, _same, view=True, shaped=False)
 _same_t = _alias.named("TBackward0")
 
 
-def view(x: Tensor, *shape: Any, size: Any = None) -> Tensor:
+def view(x: Tensor, *shape: Any, size: Any = None, dtype: Any = None) -> Tensor:
     """The same elements in another shape, sharing memory; one size may be -1.
 
     Given a dtype instead, the same bytes as elements of it, without a gradient: where those are of
@@ -139,8 +139,10 @@ def view(x: Tensor, *shape: Any, size: Any = None) -> Tensor:
     tensor([[0, 1, 2],
             [3, 4, 5]])
     """
-    if len(shape) == 1 and isinstance(shape[0], dtype):
-        return reinterpreted(x, shape[0])
+    if len(shape) == 1 and isinstance(shape[0], DType):
+        (dtype,), shape = shape, ()
+    if dtype is not None and not shape:
+        return reinterpreted(x, dtype)
     sizes = sizes_of(shape, "view", size)
     p = lib.ad_view(x._p, len(sizes), sizes)
     if p:

@@ -1,10 +1,11 @@
-"""Tools for property tests: Hypothesis strategies of tensors, and plain definitions of results.
+"""Tools for tests: `assert_close`, Hypothesis strategies of tensors, plain definitions of results.
 
 The strategies need Hypothesis, which neither `import autodiff` nor the other tools do.
 """
 
 from typing import TYPE_CHECKING, Any
 
+from autodiff.testing.close import assert_close
 from autodiff.testing.layout import Layout
 from autodiff.testing.reference import Array, pointwise
 
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Array",
     "Layout",
+    "assert_close",
     "broadcastable_shapes",
     "drawn",
     "dtypes",

@@ -61,10 +61,20 @@ def recorded() -> dict[str, str]:
 def evaluate(lib: Any, line: str) -> Any:
     """The value of a line's last expression, with `lib` in scope as `torch`."""
     scope: dict[str, Any] = {name: getattr(lib, name) for name in SHORT} | HELPERS
-    scope |= {"torch": lib, "__builtins__": __builtins__}
+    scope |= {"torch": lib, "message": functools.partial(message, lib)}
+    scope |= {"__builtins__": __builtins__}
     statements, _, expression = line.rpartition("; ")
     exec(statements, scope)
     return eval(expression, scope)
+
+
+def message(lib: Any, *args: Any, **kwargs: Any) -> str:
+    """What assert_close says, if anything."""
+    try:
+        lib.testing.assert_close(*args, **kwargs)
+    except AssertionError as failure:
+        return str(failure)
+    return "close"
 
 
 def text(value: Any) -> str:

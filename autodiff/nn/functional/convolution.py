@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodiff.dtypes import SCALAR_NAMES
+from autodiff.nn.functional.integers import convolved, is_integer
 from autodiff.nn.functional.reduction import check_tensors
 from autodiff.ops.convolution import Geometry, convolve, spread
 from autodiff.ops.views import squeeze, unsqueeze
@@ -159,7 +160,7 @@ def _conv(
         if len(_known) >= MANY:
             _known.clear()
         _known[key] = geometry
-    y = convolve(x, w, bias, geometry)
+    y = (convolved if is_integer(x._p.dtype) else convolve)(x, w, bias, geometry)
     return y if is_batch else squeeze(y, 0)
 
 

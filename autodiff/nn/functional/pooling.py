@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff.nn.functional.convolution import Ints, ints
+from autodiff.nn.functional.integers import averages, is_integer, maxima
 from autodiff.nn.functional.pools import cover_of, means_of, pool_of
 from autodiff.nn.functional.reduction import check_tensors
 from autodiff.ops.pooling import greatest, windows
@@ -41,12 +42,18 @@ Sizes = int | None | Sequence[int | None]
 
 
 def _max_pool(op: str, places: bool, x: Tensor, *given: Any) -> Any:
-    found = greatest(x, pool_of(op, x, *given).plan)
+    pool = pool_of(op, x, *given)
+    found = maxima(x, pool) if is_integer(x._p.dtype) else greatest(x, pool.plan)
     return found if places else found[0]
 
 
 def _avg_pool(op: str, x: Tensor, *given: Any) -> Tensor:
-    return windows(x, means_of(op, x, *given))
+    sums = means_of(op, x, *given)
+    if is_integer(x._p.dtype):
+        kernel, stride, padding, ceil, padded, divisor = given
+        pool = pool_of(op, x, kernel, stride, padding, 1, ceil)
+        return averages(x, pool, padded, divisor)
+    return windows(x, sums)
 
 
 def _adaptive_avg(nd: int, x: Tensor, sizes: Any) -> Tensor:

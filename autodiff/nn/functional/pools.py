@@ -6,8 +6,9 @@ import math
 from functools import lru_cache
 from typing import Any
 
-from autodiff.dtypes import FIRST_FLOAT, SCALAR_NAMES
+from autodiff.dtypes import FIRST_FLOAT, SCALAR_NAMES, int64
 from autodiff.nn.functional.convolution import ints, kind
+from autodiff.nn.functional.integers import is_integer
 from autodiff.nn.functional.reduction import check_tensors
 from autodiff.ops.base import backward_name
 from autodiff.ops.pooling import Plan, Sums
@@ -25,6 +26,10 @@ Each = int | Whole  # the same of each dimension, or one for each
 def title_of(op: str) -> str:
     """The name of a pool's nodes: lines are images of one row, which is dropped."""
     return "SqueezeBackward1" if "1d" in op else backward_name(op)
+
+
+def _is_long(dtype: int) -> bool:
+    return dtype == int64.code
 
 
 class Pool:
@@ -49,7 +54,8 @@ class Pool:
                 f"{op}: Expected {nd + 1}D or {nd + 2}D (batch mode) tensor with optional 0 dim "
                 f"batch size for input, but got:{list(shape)}"
             )
-        if dtype < FIRST_FLOAT:
+        kinds = is_integer if op.startswith("max") else _is_long
+        if dtype < FIRST_FLOAT and not kinds(dtype):
             raise NotImplementedError(f'"{op}" not implemented for {SCALAR_NAMES[dtype]!r}')
         self.image = tuple(inner[1:])
         self.kernel, self.stride, self.padding, self.dilation = (
