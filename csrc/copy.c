@@ -20,10 +20,8 @@ typedef struct {
 typedef struct {
     void (*fill)(int64_t n, void *dst, int64_t ds, const void *src);
     void (*move)(int64_t n, void *dst, int64_t ds, const void *src, int64_t ss);
-    void (*transpose)(const ad_crossing *x, void *dst, const void *src);
 } element_copies;
 
-/* transpose: at most a tile. */
 #define ELEMENT_COPIES(T)                                                                                    \
     static void fill_##T(int64_t n, void *dst, int64_t ds, const void *src) {                                \
         T *d = dst, value = *(const T *)src;                                                                 \
@@ -36,7 +34,23 @@ typedef struct {
         T *d = dst;                                                                                          \
         const T *s = src;                                                                                    \
         for (int64_t i = 0; i < n; i++) d[i * ds] = s[i * ss];                                               \
-    }                                                                                                        \
+    }
+ELEMENT_COPIES(u8)
+ELEMENT_COPIES(u16)
+ELEMENT_COPIES(u32)
+ELEMENT_COPIES(u64)
+
+static const element_copies copies[] = {
+    [1] = {fill_u8, move_u8},
+    [2] = {fill_u16, move_u16},
+    [4] = {fill_u32, move_u32},
+    [8] = {fill_u64, move_u64},
+};
+
+/* ---- transposes ---- */
+
+/* At most a tile of elements that have no vectors. */
+#define TRANSPOSE_SMALL(T)                                                                                   \
     static void transpose_##T(const ad_crossing *x, void *dst, const void *src) {                            \
         T *d = dst, tile[AD_TILE][AD_TILE];                                                                  \
         const T *s = src;                                                                                    \
@@ -45,43 +59,24 @@ typedef struct {
         for (int64_t i = 0; i < x->rows; i++)                                                                \
             for (int64_t j = 0; j < x->cols; j++) d[i * x->dst_row + j] = tile[j][i];                        \
     }
-ELEMENT_COPIES(u8)
-ELEMENT_COPIES(u16)
-ELEMENT_COPIES(u32)
-ELEMENT_COPIES(u64)
+TRANSPOSE_SMALL(u8)
+TRANSPOSE_SMALL(u16)
 
-static const element_copies copies[] = {
-    [1] = {fill_u8, move_u8, transpose_u8},
-    [2] = {fill_u16, move_u16, transpose_u16},
-    [4] = {fill_u32, move_u32, transpose_u32},
-    [8] = {fill_u64, move_u64, transpose_u64},
-};
-
-/* ---- transposes ---- */
-
-/* All of it in tiles, some of which are not whole. */
-static void transpose_edge(const ad_crossing *x, int itemsize, char *dst, const char *src) {
+void ad_copy_across(const ad_crossing *x, int itemsize, char *dst, const char *src, bool past) {
+    if (itemsize >= 4) {
+        const bool aligned = (((intptr_t)dst | x->dst_row * itemsize) & 63) == 0;
+        ad_cpu->pw->transpose[itemsize / 8](x->rows, x->cols, dst, x->dst_row, src, x->src_col,
+                                            past && aligned);
+        return;
+    }
+    void (*const small)(const ad_crossing *, void *, const void *) =
+        itemsize == 1 ? transpose_u8 : transpose_u16;
     for (int64_t r = 0; r < x->rows; r += AD_TILE)
         for (int64_t c = 0; c < x->cols; c += AD_TILE) {
             const ad_crossing tile = {ad_least(x->rows - r, AD_TILE), ad_least(x->cols - c, AD_TILE),
                                       x->dst_row, x->src_col};
-            copies[itemsize].transpose(&tile, dst + (r * x->dst_row + c) * itemsize,
-                                       src + (r + c * x->src_col) * itemsize);
+            small(&tile, dst + (r * x->dst_row + c) * itemsize, src + (r + c * x->src_col) * itemsize);
         }
-}
-
-void ad_copy_across(const ad_crossing *x, int itemsize, char *dst, const char *src, bool past) {
-    const int64_t rows = itemsize < 4 ? 0 : x->rows / AD_TILE * AD_TILE, cols = x->cols / AD_TILE * AD_TILE;
-    ad_crossing edge = *x;
-    if (rows && cols) {
-        const bool aligned = (((intptr_t)dst | x->dst_row * itemsize) & 63) == 0;
-        ad_cpu->pw->transpose[itemsize / 8](rows, cols, dst, x->dst_row, src, x->src_col, past && aligned);
-        edge.rows = rows, edge.cols = x->cols - cols;
-        transpose_edge(&edge, itemsize, dst + cols * itemsize, src + cols * x->src_col * itemsize);
-    }
-    edge.rows = x->rows - (cols ? rows : 0), edge.cols = x->cols;
-    const int64_t first = x->rows - edge.rows;
-    transpose_edge(&edge, itemsize, dst + first * x->dst_row * itemsize, src + first * itemsize);
 }
 
 /* ---- runs and panels ---- */

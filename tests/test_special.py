@@ -112,3 +112,17 @@ def test_numbers_whose_reciprocals_or_values_are_too_large_are_no_edges(dtype: a
         (slope,) = ad.autograd.grad(function(x).sum(), x)
         assert slope.tolist() == [0.5] * len(tiny)
     assert ad.lgamma(ad.tensor([-ad.finfo(dtype).max, -math.inf])).tolist() == [math.inf] * 2
+
+
+@pytest.mark.parametrize("d", [ad.float16, ad.bfloat16, ad.float32, ad.float64])
+def test_defaults_of_nan_to_num_are_the_numbers_they_stand_for(d: ad.dtype) -> None:
+    largest = ad.finfo(d).max
+    values = [1.0, math.inf, -math.inf, math.nan, largest, -largest, 0.0]
+    xs = [ad.tensor(values, dtype=d, requires_grad=True) for _ in range(2)]
+    ys = [xs[0].nan_to_num(), xs[1].nan_to_num(0.0, largest, -largest)]
+    for y in ys:
+        y.sum().backward()
+    assert ys[0].tolist() == ys[1].tolist() == [1, largest, -largest, 0, largest, -largest, 0]
+    for x in xs:
+        assert x.grad is not None
+        assert x.grad.tolist() == [1, 0, 0, 0, 1, 1, 1]

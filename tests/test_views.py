@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 from golden.record_tensor import lines_of, outcome, recorded
@@ -170,3 +172,17 @@ def test_a_view_taken_in_place_unrecorded_keeps_what_came_before() -> None:
     (made.sum() + part.sum()).backward()
     assert other.grad is not None
     assert other.grad.tolist() == [[5.0] * 3, [2.0] * 3]
+
+
+SIDES = (1, 2, 3, 7, 8, 9, 15, 16, 17, 31, 33, 48, 50)
+
+
+@pytest.mark.parametrize("d", [ad.uint8, ad.float16, ad.float32, ad.float64])
+def test_transposed_copies_of_all_sizes_touch_nothing_else(d: ad.dtype) -> None:
+    """Whole tiles, parts of them at either side, and rows further apart than they are long."""
+    for rows, columns in itertools.product(SIDES, SIDES):
+        x = (ad.arange(rows * (columns + 3)) % 251).to(d).view(rows, columns + 3)[:, :columns]
+        room = ad.full((columns, rows + 5), 7, dtype=d)
+        room[:, 2:-3].copy_(x.t())
+        wanted = [[7, 7, *column, 7, 7, 7] for column in zip(*x.tolist(), strict=True)]
+        assert room.tolist() == wanted, (rows, columns)

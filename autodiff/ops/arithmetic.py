@@ -13,7 +13,7 @@ from autodiff.ops import elementwise, gamma, special
 from autodiff.ops.base import backward_name, titled
 from autodiff.ops.calling import apply, binary, unary
 from autodiff.ops.declare import FUNCTIONS, declare
-from autodiff.ops.numbers import number_of
+from autodiff.ops.numbers import number, number_of
 from autodiff.ops.out import written
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.tensor import TENSOR_TYPES, Tensor
@@ -295,23 +295,31 @@ def logit(input: Any, eps: float | None = None, *, out: Tensor | None = None) ->
     return apply(special.logit, (input if eps is None else clamp(input, eps, 1 - eps),), out)
 
 
-def replacements(input: Tensor, **given: Any) -> list[float]:
-    """The numbers that stand for nan and the infinities, in the order of `given`."""
-    largest = _LARGEST[input.dtype]
-    values: list[float] = []
-    for (name, value), default in zip(given.items(), (0, largest, -largest), strict=True):
-        if value is None:
-            values.append(default)
-            continue
-        if not isinstance(value, (int, float)):
+_ZERO = number(0)
+_FINITE = {
+    d.code: tuple(number(sign * dtypes.finfo(d).max) for sign in (-1, 1)) for d in dtypes.FLOATS
+}
+
+
+def replacing(
+    input: Tensor, nan: float | None, posinf: float | None, neginf: float | None
+) -> tuple[PointwiseOp, tuple[Tensor, ...]]:
+    """What puts these numbers for nan and the infinities, and its operands besides input."""
+    least, most = _FINITE[input._p.dtype]
+    if nan is posinf is neginf is None:
+        return special.nan_to_largest, (least, most)
+    numbers = []
+    for name, value, default in (
+        ("nan", nan, _ZERO),
+        ("posinf", posinf, most),
+        ("neginf", neginf, least),
+    ):
+        if not isinstance(value, (int, float, type(None))):
             raise TypeError(
                 f"nan_to_num(): argument '{name}' must be float, not {type(value).__name__}"
             )
-        values.append(float(value))
-    return values
-
-
-_LARGEST = {d: dtypes.finfo(d).max for d in dtypes.FLOATS}
+        numbers.append(default if value is None else number_of(float(value)))
+    return special.nan_to_num, tuple(numbers)
 
 
 def nan_to_num(
@@ -328,12 +336,10 @@ def nan_to_num(
     >>> ad.nan_to_num(ad.tensor([1.0, float("nan"), float("inf")]), posinf=9.0)
     tensor([1., 0., 9.])
     """
-    if not input.is_floating_point():
+    if input._p.dtype not in _FINITE:
         return written("nan_to_num", out, input.clone(), input)
-    values = replacements(input, nan=nan, posinf=posinf, neginf=neginf)
-    if out is None:
-        return special.nan_to_num.call(input, *map(number_of, values))
-    return apply(special.nan_to_num, (input, *values), out)
+    op, numbers = replacing(input, nan, posinf, neginf)
+    return op.call(input, *numbers) if out is None else apply(op, (input, *numbers), out)
 
 
 def order_of(n: Any) -> int:

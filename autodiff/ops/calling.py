@@ -109,10 +109,10 @@ def inplace(name: str, op: PointwiseOp) -> Callable[..., Tensor]:
         return op.into(self, (self,))
 
     def binary(self: Tensor, other: Any) -> Tensor:
-        return op.into(self, (self, written(other)))
+        return op.into(self, (self, other if type(other) is Tensor else written(other)))
 
     def several(self: Tensor, *others: Any) -> Tensor:
-        return op.into(self, (self, *map(written, others)))
+        return op.into(self, (self, *[x if type(x) is Tensor else written(x) for x in others]))
 
     methods: dict[int, Callable[..., Tensor]] = {1: unary, 2: binary}
     method = methods.get(op.n_in, several)

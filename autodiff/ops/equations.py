@@ -20,7 +20,7 @@ from autodiff.ops.matrices import LinAlgError, check_float, check_matrix
 from autodiff.ops.norms import norm
 from autodiff.ops.out import written
 from autodiff.ops.returned import returned
-from autodiff.ops.spectral import pseudo_inverse
+from autodiff.ops.spectral import pseudo_inverse, svdvals
 from autodiff.ops.systems import identity, inv, solve, solved
 from autodiff.ops.triangular import solve_triangular
 from autodiff.ops.views import mT, narrow, squeeze, unsqueeze

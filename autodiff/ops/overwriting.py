@@ -12,7 +12,7 @@ from autodiff.ops.arithmetic import (
     POWERS,
     division,
     order_of,
-    replacements,
+    replacing,
     rounding,
     scales,
 )
@@ -45,8 +45,8 @@ def nan_to_num_(
     """`nan_to_num`, written over the tensor."""
     if not self.is_floating_point():
         return self
-    values = [number(x) for x in replacements(self, nan=nan, posinf=posinf, neginf=neginf)]
-    return special.nan_to_num.into(self, (self, *values))
+    op, numbers = replacing(self, nan, posinf, neginf)
+    return op.into(self, (self, *numbers))
 
 
 def add_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:

@@ -188,11 +188,7 @@ class PointwiseOp:
 
     def run(self, tensors: Sequence[Tensor]) -> Any:
         """Run natively: a new descriptor."""
-        ps = [x._p for x in tensors]
-        outs = descriptors([NULL])
-        while lib.ad_pw(self.native, self.n_in, ps, 1, outs):
-            self.specialise(take_failure(), tensors)
-        return _gc(outs[0], _free)
+        return self.results([x._p for x in tensors])[0]
 
     def run_all(self, g: Tensor, others: Sequence[Any]) -> Iterator[Tensor]:
         """As `plain`, all results by one native call."""
@@ -280,12 +276,15 @@ class PointwiseOp:
 
     def write(self, out: Tensor, tensors: Sequence[Tensor]) -> None:
         """Run natively, into `out`; nothing is recorded."""
-        ps = [x._p for x in tensors]
-        n, to = len(ps), out._p
+        native, to, n = self.native, out._p, len(tensors)
         while (
-            _pw_to(self.native, to, *ps, *_ABSENT[n:])
+            _pw_to(native, to, tensors[0]._p, tensors[1]._p, NULL, NULL)
+            if n == 2
+            else _pw_to(native, to, tensors[0]._p, tensors[1]._p, tensors[2]._p, NULL)
+            if n == 3
+            else _pw_to(native, to, *[x._p for x in tensors], *_ABSENT[n])
             if n <= 4
-            else lib.ad_pw(self.native, n, ps, 1, descriptors([to]))
+            else lib.ad_pw(native, n, [x._p for x in tensors], 1, descriptors([to]))
         ):
             failure = take_failure()
             if failure[0] == lib.AD_BAD_SHAPE:
@@ -351,7 +350,7 @@ class PointwiseOp:
 
 _pw1, _pw2, _pw3, _pw4, _pw_to = lib.ad_pw1, lib.ad_pw2, lib.ad_pw3, lib.ad_pw4, lib.ad_pw_to
 _NATIVE, _next = (_pw1, _pw2, _pw3, _pw4), lib.ad_pw_next
-_ABSENT = [NULL] * 4
+_ABSENT = [(NULL,) * (4 - n) for n in range(5)]
 _NO_RESULT = number(0)._p  # stands for one where a node is made before its result
 MAX_INPUTS = 8  # the vjp takes the cotangent and the output besides
 

@@ -11,13 +11,39 @@
                 AD_UNROLL for (int k = 0; k < (W); k++) v##_store(&tile[r + k][c], x[k]);                    \
             }                                                                                                \
     }                                                                                                        \
+    /* of a tile that is not whole */                                                                        \
+    static void transpose_part_##T(int64_t rows, int64_t cols, T *d, int64_t row, const T *s, int64_t col) { \
+        for (int64_t r = 0; r < rows; r += (W))                                                              \
+            for (int64_t c = 0; c < cols; c += (W)) {                                                        \
+                const int64_t down = ad_least(rows - r, W), along = ad_least(cols - c, W);                   \
+                const T *from = s + r + c * col;                                                             \
+                T *to = d + r * row + c;                                                                     \
+                V x[W];                                                                                      \
+                for (int64_t k = 0; k < (W); k++)                                                            \
+                    x[k] = k >= along    ? v##_zero()                                                        \
+                           : down == (W) ? v##_load(from + k * col)                                          \
+                                         : v##_load_n(from + k * col, down);                                 \
+                v##_transpose(x);                                                                            \
+                for (int64_t k = 0; k < down; k++)                                                           \
+                    if (along == (W))                                                                        \
+                        v##_store(to + k * row, x[k]);                                                       \
+                    else                                                                                     \
+                        v##_store_n(to + k * row, x[k], along);                                              \
+            }                                                                                                \
+    }                                                                                                        \
     static void transpose_##T(int64_t rows, int64_t cols, void *dst, int64_t dst_row, const void *src,       \
                               int64_t src_col, bool past) {                                                  \
         _Alignas(64) T tile[AD_TILE][AD_TILE];                                                               \
         for (int64_t r = 0; r < rows; r += AD_TILE)                                                          \
             for (int64_t c = 0; c < cols; c += AD_TILE) {                                                    \
-                gather_tile_##T(tile, (const T *)src + r + c * src_col, src_col);                            \
+                const int64_t down = ad_least(rows - r, AD_TILE), along = ad_least(cols - c, AD_TILE);       \
+                const T *s = (const T *)src + r + c * src_col;                                               \
                 T *d = (T *)dst + r * dst_row + c;                                                           \
+                if (down < AD_TILE || along < AD_TILE) {                                                     \
+                    transpose_part_##T(down, along, d, dst_row, s, src_col);                                 \
+                    continue;                                                                                \
+                }                                                                                            \
+                gather_tile_##T(tile, s, src_col);                                                           \
                 for (int k = 0; k < AD_TILE; k++)                                                            \
                     for (int i = 0; i < AD_TILE; i += (W))                                                   \
                         if (past)                                                                            \

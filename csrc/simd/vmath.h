@@ -136,13 +136,19 @@ AD_SIMD vd vd_expm1_core(vd x) {
 }
 AD_SIMD vd vd_expm1(vd x) { return vd_copysign(vd_expm1_core(vd_exp_clamp(x)), x); }
 
-/* f32: (e - 1) / (e + 1) with e = exp(-2|x|); both terms are rounded once, from e = 2^k + 2^k (exp(r) - 1).
- */
+/* f32: 1 - 2 / (e + 1) with e = exp(2|x|); below 0.7 x + x^3 p(x^2), p of degree 5: 2^-30. */
 AD_SIMD vf vf_tanh(vf x) {
-    const vf one = vf_set1(1), a = vf_max(vf_set1(-10), vf_neg_abs(x));
-    vf t, p = vf_expm1_poly(vf_exp_reduce(vf_add(a, a), &t)), scale = vf_power(t, 1);
-    vf minus = vf_fma(p, scale, vf_sub(scale, one)), plus = vf_fma(p, scale, vf_add(scale, one));
-    return vf_copysign(vf_div(minus, plus), x);
+    static const float P[] = {-0.33333325f, 0.13332984f,  -0.053920954f,
+                              0.02157106f,  -0.00788331f, 0.0018956673f};
+    static const float E[] = {1.0f,         0.6931472f,    0.24022646f,   0.055503286f,
+                              0.009618489f, 0.0013399931f, 0.00015345808f};
+    const vf one = vf_set1(1), twice = vf_set1(2.88539008f); /* 2 log2(e) */
+    vf a = vf_abs(x), a2 = vf_mul(a, a), b = vf_min(vf_set1(10), a);
+    vf t = vf_fma(b, twice, vf_set1(VF_INTEGER)), minus_k = vf_sub(vf_set1(VF_INTEGER), t);
+    vf e = vf_poly(vf_fma(b, twice, minus_k), E, AD_LENGTH(E)), scale = vf_power(t, 1);
+    vf large = vf_sub(one, vf_div(vf_set1(2), vf_fma(e, scale, one)));
+    vf small = vf_fma(vf_mul(a, a2), vf_poly(a2, P, AD_LENGTH(P)), a);
+    return vf_flip(vf_select(vf_lt(a, vf_set1(0.7f)), small, large), x);
 }
 /* f64: e / (e + 2) with e = exp(2|x|) - 1; at the limit it rounds to 1. */
 AD_SIMD vd vd_tanh(vd x) {
