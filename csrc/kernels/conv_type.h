@@ -5,7 +5,7 @@
 /* clang-format off */
 #define AT_TILE(x, rows, vectors)                                                                            \
     static void NAME(x##_at_##rows##_##vectors)(const ad_tile *t) {                                          \
-        NAME(tile)(t, rows, vectors, NAME(x), t->a_row, t->a_col, t->b_row, t->cols - W);                    \
+        NAME(tile)(t, rows, vectors, NAME(x), false, t->a_row, t->a_col, t->b_row, t->cols - W);             \
     }
 #if VF_W == 1 /* no vector is wider than what there is */
 #define AT_0(x, rows)
