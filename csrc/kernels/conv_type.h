@@ -29,10 +29,7 @@ B_AT(1) AT_TILE(b, 1, 4) B_AT(2)
 A_AT(3) A_AT(6)
 #endif
 #if TILE_ROWS >= 6 && W == VF_W /* of doubles, fewer kernels will do */
-B_AT(4)
-#endif
-#if TILE_ROWS == 6 && W == VF_W
-B_AT(6)
+B_AT(4) B_AT(6)
 #endif
 #if TILE_ROWS >= 12
 A_AT(12)

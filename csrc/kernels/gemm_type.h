@@ -300,10 +300,7 @@ static const ad_gemm_type NAME(gemm) = {
     .b_at = {
         B_AT_ROW(1, NULL, NAME(b_at_1_4)), B_AT_ROW(2),
 #if TILE_ROWS >= 6 && W == VF_W
-        [3] = B_AT_ROW(4),
-#endif
-#if TILE_ROWS == 6 && W == VF_W
-        [5] = B_AT_ROW(6),
+        [3] = B_AT_ROW(4), [5] = B_AT_ROW(6),
 #endif
     },
     .lines = {NAME(lines_0), NAME(lines_1)},
