@@ -18,6 +18,7 @@ from autodiff.ops.views import (
     permute,
     reshape,
     squeeze,
+    swapped,
     t,
     transpose,
     unsqueeze,
@@ -110,7 +111,7 @@ def T(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
             [2, 4]])
     """
     n = x._p.ndim
-    return _reversed(x, 0, 1) if n == 2 else _permute(x, list(range(n))[::-1])
+    return swapped(_reversed, x, 0, 1) if n == 2 else _permute(x, list(range(n))[::-1])
 
 
 def H(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
