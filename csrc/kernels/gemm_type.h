@@ -15,6 +15,8 @@ AD_SIMD void NAME(put)(T *p, const V() * x, const int vectors, int64_t cols, int
     AD_UNROLL for (int v = 0; v < vectors; v++) V(_store)(p + AT(v), x[v]);
 }
 
+#define POINTERS (VF_W == 16 ? 8 : TILE_ROWS)
+
 /* What a tile reads at offsets. */
 enum { NAME(neither), NAME(a), NAME(b) };
 
@@ -31,9 +33,13 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
     const int64_t *offset = t->offsets;
     const int64_t c_row = t->c_row, cols = t->cols;
     const T *a = t->a, *b = t->b, *start[TILE_ROWS];
+    /* Of pointers that general registers cannot hold: the compiler would keep them in vectors', from which to
+     * move them takes the place of a multiply-add. */
+    const T *volatile over[TILE_ROWS > POINTERS ? TILE_ROWS - POINTERS : 1];
     T *c = t->c;
     V() acc[TILE_ROWS][AD_ROW_VECTORS], x[AD_ROW_VECTORS];
     AD_UNROLL for (int i = 0; i < rows; i++) start[i] = at == NAME(a) ? a + t->starts[i] : NULL;
+    AD_UNROLL for (int i = POINTERS; at == NAME(a) && i < rows; i++) over[i - POINTERS] = start[i];
     AD_UNROLL for (int i = 0; i < rows; i++) {
         if (t->accumulate) {
             NAME(get)(acc[i], c + i * c_row, vectors, cols, last);
@@ -49,7 +55,10 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
         if (early) NAME(fetch)(b + SOON * b_row, vectors);
         NAME(get)(x, at == NAME(b) ? b + here : b, vectors, cols, last);
         AD_UNROLL for (int i = 0; i < rows; i++) {
-            const V() s = V(_set1)(at == NAME(a) ? start[i][here] : a[i * a_row]);
+            const T *from = at != NAME(a)  ? a + i * a_row
+                            : i < POINTERS ? start[i] + here
+                                           : over[i - POINTERS] + here;
+            const V() s = V(_set1)(*from);
             AD_UNROLL for (int v = 0; v < across; v++) acc[i][v] = V(_fma)(s, x[v], acc[i][v]);
         }
         if (at != NAME(a)) a += a_col;
@@ -311,6 +320,7 @@ static const ad_gemm_type NAME(gemm) = {
 #undef AT
 #undef AHEAD
 #undef SOON
+#undef POINTERS
 #undef LINK
 #undef AT_ONE_PLACE
 #undef TILE
