@@ -3,7 +3,6 @@
 #include "gemm.h"
 
 #define SMALL_WORK (100 * 100 * 100) /* m n k of a product that is neither cut into blocks nor spread */
-#define KC 320                       /* k of a block: a packed tile of B stays in L1 */
 #define NC 2048                      /* columns of a block of B */
 #define MC 960                       /* rows of a block of A */
 #define WIDE 128                     /* columns of C above which A is packed, */
@@ -16,8 +15,8 @@
 #define ACROSS_DEPTH 128             /* no less than this; of fewer, if k is */
 #define ACROSS_DEPTH_LOW 512         /* no less than this */
 #define MIN_ROWS 4                   /* of a tile, where there are as many */
-#define TASK_ROWS 96                 /* rows of a task: its part of A stays in L2 */
-#define TASK_COLS 256                /* its columns, */
+#define TASK_ROWS 192                /* rows of a task, */
+#define TASK_COLS 256                /* and its columns: its part of B stays in L2 */
 #define LOW 256                      /* but where C has no more rows than this, a task has them all */
 #define LOW_COLS 64                  /* and fewer columns, which it packs itself */
 #define PACK_DEPTH 8                 /* k that are packed at a time, of several panels */
@@ -31,6 +30,12 @@ static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 int64_t ad_product_cost(const ad_product *g) {
     double ns = (double)g->m * (double)g->n * (double)g->k * (double)g->size / 160;
     return ns < 1e15 ? (int64_t)ns : (int64_t)1e15;
+}
+
+/* k of a block: a packed tile of A stays in L1. */
+static int64_t block_depth(const ad_product *g) {
+    const int64_t depths = most((g->k + g->kernels->depth - 1) / g->kernels->depth, 1);
+    return most((g->k + depths - 1) / depths, 1);
 }
 
 static int64_t vector_width(const ad_product *g) { return (int64_t)1 << g->kernels->log2_width; }
@@ -92,8 +97,7 @@ void ad_panels_pack(const ad_product *g, char *packed) {
 
 /* The rows of a panel's product: a few k at a time, so that these parts of the panel stay in L1. */
 void ad_panels_run(const ad_product *g, const char *packed) {
-    const int64_t size = g->size, depths = most((g->k + KC - 1) / KC, 1),
-                  depth = (g->k + depths - 1) / depths;
+    const int64_t size = g->size, depth = block_depth(g);
     ad_tile tile = {.a_row = g->a.row, .a_col = g->a.col, .c_row = g->c_row, .more_row = g->more_row};
     for (int64_t j = 0; j < g->n; j += tile.cols, packed += tile.cols * g->k * size) {
         tile.cols = tile.b_row = next(g->n - j, tile_width(g), vector_width(g));
@@ -200,16 +204,25 @@ typedef struct {
     int64_t rows_of_task, cols_of_task; /* in panels */
 } block;
 
-static void run_panel(const block *b, int64_t i, ad_tile tile) {
+static void run_panel(const block *b, int64_t i, int64_t j) {
     const ad_product *g = b->g;
-    const int64_t at = start(&b->rows, i), rows = extent(&b->rows, i);
-    tile.c = (char *)tile.c + at * g->c_row * g->size;
+    const int64_t at = start(&b->rows, i), rows = extent(&b->rows, i), across = start(&b->cols, j);
+    ad_tile tile = b->tile;
+    tile.cols = extent(&b->cols, j);
+    tile.bias = b->bias ? b->bias + across * g->size : NULL;
+    tile.c = b->c + (at * g->c_row + across) * g->size;
     if (b->packed_a) {
         tile.a = b->packed_a + at * tile.k * g->size;
         tile.a_row = 1;
         tile.a_col = rows;
     } else {
         tile.a = b->a + at * tile.a_row * g->size;
+    }
+    if (b->packed_b) {
+        tile.b = b->packed_b + across * tile.k * g->size;
+        tile.b_row = tile.cols;
+    } else {
+        tile.b = b->b + across * g->size;
     }
     const bool full = rows == g->kernels->rows && tile.cols == tile_width(g);
     (full && b->packed_a && b->packed_b ? g->kernels->packed : tile_of(g, rows, tile.cols))(&tile);
@@ -235,19 +248,12 @@ static void pack_b(const block *b, int64_t j, int64_t end) {
 
 static void run_task(void *context, int64_t task) {
     const block *b = context;
-    const int64_t across = (b->cols.count + b->cols_of_task - 1) / b->cols_of_task, size = b->g->size;
+    const int64_t across = (b->cols.count + b->cols_of_task - 1) / b->cols_of_task;
     const int64_t i0 = task / across * b->rows_of_task, i1 = ad_least(i0 + b->rows_of_task, b->rows.count);
     const int64_t j0 = task % across * b->cols_of_task, j1 = ad_least(j0 + b->cols_of_task, b->cols.count);
     if (b->late) pack_b(b, j0, j1);
-    for (int64_t j = j0; j < j1; j++) {
-        const int64_t at = start(&b->cols, j);
-        ad_tile tile = b->tile;
-        tile.cols = extent(&b->cols, j);
-        tile.b = b->packed_b ? b->packed_b + at * tile.k * size : b->b + at * size;
-        if (b->packed_b) tile.b_row = tile.cols;
-        tile.bias = b->bias ? b->bias + at * size : NULL;
-        tile.c = b->c + at * size;
-        for (int64_t i = i0; i < i1; i++) run_panel(b, i, tile);
+    for (int64_t i = i0; i < i1; i++) { /* along C's rows, in the order of memory */
+        for (int64_t j = j0; j < j1; j++) run_panel(b, i, j);
     }
 }
 
@@ -289,7 +295,7 @@ static void run_blocks(const ad_product *g, char *packed_a, char *packed_b) {
     const int64_t width = tile_width(g);
     const cuts rows = cut(g->m, MC, MIN_ROWS), cols = cut(g->n, NC, width);
     const bool late = packed_b && g->m <= LOW;
-    const int64_t depths = most((g->k + KC - 1) / KC, 1), depth = most((g->k + depths - 1) / depths, 1);
+    const int64_t depth = block_depth(g);
     block b = {.g = g,
                .packed_a = packed_a,
                .packed_b = packed_b,
@@ -339,7 +345,7 @@ static int run_matrices(const ad_product *g) {
     const bool a = !small && g->n > (g->a.col * g->size < FAR ? WIDE : WIDE_FAR),
                few = g->b.row * g->size % FEW_PLACES == 0,
                b = g->b.col != 1 || g->m > (few ? HIGH_FAR : HIGH);
-    const int64_t depth = small ? g->k : ad_least(g->k, KC),
+    const int64_t depth = small ? g->k : ad_least(g->k, g->kernels->depth),
                   cols = ad_least(g->n, small ? tile_width(g) : NC);
     const int64_t a_bytes = a ? (ad_least(g->m, MC) * depth * g->size + 63) / 64 * 64 : 0;
     const int64_t b_bytes = b ? cols * depth * g->size : 0;
@@ -392,7 +398,7 @@ void ad_gemm_ready(ad_product *g) {
     if (g->m > 1 && is_across(g))
         g->way = AD_WAY_ACROSS;
     else if (g->m > 1)
-        g->way = work <= SMALL_WORK && g->k <= KC ? AD_WAY_SMALL : AD_WAY_BLOCKS;
+        g->way = work <= SMALL_WORK && g->k <= g->kernels->depth ? AD_WAY_SMALL : AD_WAY_BLOCKS;
     else
         g->way = g->b.col != 1 ? AD_WAY_DOTS : AD_WAY_ROW;
     g->bias_later = g->turned || g->way == AD_WAY_DOTS || g->way == AD_WAY_ACROSS ? g->bias : NULL;

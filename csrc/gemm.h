@@ -46,6 +46,7 @@ typedef void ad_correlate_fn(int64_t rows, int64_t n, const void *g, int64_t g_r
 typedef struct {
     int log2_width;                                      /* of the elements in a vector */
     int rows;                                            /* of a full tile */
+    int depth;                                           /* k of a block: a full tile of A stays in L1 */
     ad_tile_fn *packed;                                  /* a full tile whose A and B are packed */
     ad_tile_fn *tile[AD_TILE_ROWS][AD_TILE_VECTORS + 1]; /* [rows - 1][vectors] */
     ad_tile_fn *row[AD_ROW_VECTORS + 1];                 /* [vectors] */

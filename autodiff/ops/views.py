@@ -83,6 +83,8 @@ _t: Op = Op(
     shaped=False,
     grad_name="TBackward0",
 )
+
+
 _select: Op = Op(
     "select",
     lib.ad_select,
@@ -296,11 +298,10 @@ def mT(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
     >>> ad.zeros(5, 2, 3).mT.shape
     torch.Size([5, 3, 2])
     """
-    if x._p.ndim < 2:
-        raise RuntimeError(
-            f"tensor.mT is only supported on matrices or batches of them, got {x._p.ndim}-D"
-        )
-    return _transpose(x, x._p.ndim - 2, x._p.ndim - 1)
+    n = x._p.ndim
+    if n < 2:
+        raise RuntimeError(f"tensor.mT is only supported on matrices or batches of them, got {n}-D")
+    return _transpose.result(x, lib.ad_transpose(x._p, n - 2, n - 1), (n - 2, n - 1))
 
 
 def select(input: Tensor, dim: int, index: int) -> Tensor:

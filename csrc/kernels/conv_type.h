@@ -5,7 +5,7 @@
 /* clang-format off */
 #define AT_TILE(x, rows, vectors)                                                                            \
     static void NAME(x##_at_##rows##_##vectors)(const ad_tile *t) {                                          \
-        NAME(tile)(t, rows, vectors, NAME(x), t->a_row, t->a_col, t->b_row, t->cols - W);                    \
+        NAME(tile)(t, rows, vectors, NAME(x), false, t->a_row, t->a_col, t->b_row, t->cols - W);             \
     }
 #if VF_W == 1 /* no vector is wider than what there is */
 #define AT_0(x, rows)
@@ -29,10 +29,7 @@ B_AT(1) AT_TILE(b, 1, 4) B_AT(2)
 A_AT(3) A_AT(6)
 #endif
 #if TILE_ROWS >= 6 && W == VF_W /* of doubles, fewer kernels will do */
-B_AT(4)
-#endif
-#if TILE_ROWS == 6 && W == VF_W
-B_AT(6)
+B_AT(4) B_AT(6)
 #endif
 #if TILE_ROWS >= 12
 A_AT(12)

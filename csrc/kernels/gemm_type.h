@@ -15,18 +15,31 @@ AD_SIMD void NAME(put)(T *p, const V() * x, const int vectors, int64_t cols, int
     AD_UNROLL for (int v = 0; v < vectors; v++) V(_store)(p + AT(v), x[v]);
 }
 
+#define POINTERS (VF_W == 16 ? 8 : TILE_ROWS)
+
 /* What a tile reads at offsets. */
 enum { NAME(neither), NAME(a), NAME(b) };
 
-AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, const int at, int64_t a_row,
-                        int64_t a_col, int64_t b_row, int64_t last) {
+/* A full tile reads what lies in L2, and C's next one in memory: the CPU is told early. */
+#define SOON 16 /* rows of B */
+enum { NAME(line) = 64 / sizeof(T) };
+AD_SIMD void NAME(fetch)(const T *p, const int vectors) {
+    AD_UNROLL for (int v = 0; v < vectors * W; v += NAME(line)) __builtin_prefetch(p + v);
+}
+
+AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, const int at, const bool early,
+                        int64_t a_row, int64_t a_col, int64_t b_row, int64_t last) {
     const int across = vectors ? vectors : 1;
     const int64_t *offset = t->offsets;
     const int64_t c_row = t->c_row, cols = t->cols;
     const T *a = t->a, *b = t->b, *start[TILE_ROWS];
+    /* Of pointers that general registers cannot hold: the compiler would keep them in vectors', from which to
+     * move them takes the place of a multiply-add. */
+    const T *volatile over[TILE_ROWS > POINTERS ? TILE_ROWS - POINTERS : 1];
     T *c = t->c;
     V() acc[TILE_ROWS][AD_ROW_VECTORS], x[AD_ROW_VECTORS];
     AD_UNROLL for (int i = 0; i < rows; i++) start[i] = at == NAME(a) ? a + t->starts[i] : NULL;
+    AD_UNROLL for (int i = POINTERS; at == NAME(a) && i < rows; i++) over[i - POINTERS] = start[i];
     AD_UNROLL for (int i = 0; i < rows; i++) {
         if (t->accumulate) {
             NAME(get)(acc[i], c + i * c_row, vectors, cols, last);
@@ -34,11 +47,18 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
             AD_UNROLL for (int v = 0; v < across; v++) acc[i][v] = V(_zero)();
         }
     }
+    if (early) {
+        AD_UNROLL for (int i = 0; i < rows; i++) NAME(fetch)(c + i * c_row + vectors * W, vectors);
+    }
     for (int64_t p = t->k; p > 0; p--) {
         const int64_t here = at == NAME(neither) ? 0 : *offset++;
+        if (early) NAME(fetch)(b + SOON * b_row, vectors);
         NAME(get)(x, at == NAME(b) ? b + here : b, vectors, cols, last);
         AD_UNROLL for (int i = 0; i < rows; i++) {
-            const V() s = V(_set1)(at == NAME(a) ? start[i][here] : a[i * a_row]);
+            const T *from = at != NAME(a)  ? a + i * a_row
+                            : i < POINTERS ? start[i] + here
+                                           : over[i - POINTERS] + here;
+            const V() s = V(_set1)(*from);
             AD_UNROLL for (int v = 0; v < across; v++) acc[i][v] = V(_fma)(s, x[v], acc[i][v]);
         }
         if (at != NAME(a)) a += a_col;
@@ -66,14 +86,14 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
 
 static void NAME(packed)(const ad_tile *t) {
     NAME(tile)
-    (t, TILE_ROWS, AD_TILE_VECTORS, NAME(neither), 1, TILE_ROWS, AD_TILE_VECTORS * W,
+    (t, TILE_ROWS, AD_TILE_VECTORS, NAME(neither), true, 1, TILE_ROWS, AD_TILE_VECTORS * W,
      (AD_TILE_VECTORS - 1) * W);
 }
 
 /* clang-format off */
 #define TILE(rows, vectors)                                                                                  \
     static void NAME(tile_##rows##_##vectors)(const ad_tile *t) {                                            \
-        NAME(tile)(t, rows, vectors, NAME(neither), t->a_row, t->a_col, t->b_row, t->cols - W);              \
+        NAME(tile)(t, rows, vectors, NAME(neither), false, t->a_row, t->a_col, t->b_row, t->cols - W);       \
     }
 #define TILES(rows) TILE(rows, 0) TILE(rows, 1) TILE(rows, 2)
 TILES(1) TILE(1, 3) TILE(1, 4) TILE(1, 5) TILE(1, 6) TILE(1, 7) TILE(1, 8)
@@ -262,6 +282,7 @@ static void NAME(dots)(int64_t n, int64_t k, const void *x_, int64_t x_step, con
 static const ad_gemm_type NAME(gemm) = {
     .log2_width = __builtin_ctz(W),
     .rows = TILE_ROWS,
+    .depth = VF_W == 16 ? 2048 / sizeof(T) : 320,
     .packed = NAME(packed),
     .tile = {
         ROW(1), ROW(2), ROW(3), ROW(4),
@@ -288,10 +309,7 @@ static const ad_gemm_type NAME(gemm) = {
     .b_at = {
         B_AT_ROW(1, NULL, NAME(b_at_1_4)), B_AT_ROW(2),
 #if TILE_ROWS >= 6 && W == VF_W
-        [3] = B_AT_ROW(4),
-#endif
-#if TILE_ROWS == 6 && W == VF_W
-        [5] = B_AT_ROW(6),
+        [3] = B_AT_ROW(4), [5] = B_AT_ROW(6),
 #endif
     },
     .lines = {NAME(lines_0), NAME(lines_1)},
@@ -301,6 +319,8 @@ static const ad_gemm_type NAME(gemm) = {
 
 #undef AT
 #undef AHEAD
+#undef SOON
+#undef POINTERS
 #undef LINK
 #undef AT_ONE_PLACE
 #undef TILE
