@@ -102,6 +102,10 @@ class Compiled:
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 
+    def __del__(self) -> None:
+        if "recordings" in vars(self):
+            self.reset()
+
     def slow(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The call where the last recording does not fit at once."""
         if "out" in kwargs and not self.has_out:
@@ -118,8 +122,9 @@ class Compiled:
             return self.fn(*args, **kwargs)
         inputs = [x for x in tensors if not is_fixed(x)]
         for recording in self.found(key):
-            if recording.quick is not None:
-                result = recording.quick(args, kwargs)
+            quick = recording.quick
+            if quick is not None:
+                result = quick(args, kwargs)
                 if result is not MISS:
                     self.use(key, recording, args, kwargs)
                     return result
@@ -188,6 +193,8 @@ class Compiled:
     def reset(self) -> None:
         """Forget all recordings, and what stays eager."""
         with _tables:
+            for recording in self.used():
+                recording.drop()
             self.recordings.clear()
             self.eager.clear()
             self.tries.clear()
@@ -284,7 +291,7 @@ class Compiled:
             self.recordings.move_to_end(key)
             while sum(map(len, self.recordings.values())) > KEPT:
                 first = next(iter(self.recordings))
-                self.recordings[first].pop()
+                self.recordings[first].pop().drop()
                 if not self.recordings[first]:
                     del self.recordings[first]
 

@@ -90,7 +90,7 @@ class Text:
     def function(self, parameters: str) -> Callable[..., Any]:
         """The function of these lines."""
         exec("\n".join([f"def made({parameters}):", *self.lines]), self.scope)
-        made: Callable[..., Any] = self.scope["made"]
+        made: Callable[..., Any] = self.scope.pop("made")  # lest it hold itself
         return made
 
     # ---- whether anything changed ----

@@ -228,9 +228,12 @@ class Recording:
     def run(self, inputs: list[Tensor]) -> Any:
         """The result for these arguments; MISS where they do not fit or the tape is in use."""
         self.was_busy = False
-        if self.runner is None:
-            self.runner = make_runner(self)
-        return self.runner(inputs)
+        runner = self.runner = self.runner or make_runner(self)
+        return runner(inputs)
+
+    def drop(self) -> None:
+        """Let go of what holds it in turn: its memory is free once no run is under way."""
+        self.quick = self.runner = None
 
     def alike(self, inputs: Sequence[Tensor]) -> bool:
         """Whether looks at arguments show what they did."""
