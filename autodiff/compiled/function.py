@@ -117,7 +117,10 @@ class Compiled:
         if lib.ad_watching() or watchers.packing:
             return self.fn(*args, **kwargs)  # detect_nonfinite() looks at each native call
         tensors: list[Tensor] = []
-        key = key_of((args, kwargs), tensors)
+        spec = flatten((args, kwargs), tensors)
+        if any(hasattr(x, "level") for x in tensors):
+            return self.fn(*args, **kwargs)  # a tensor that stands for several, under vmap
+        key = key_of(spec, tensors)
         if key in self.eager:
             return self.fn(*args, **kwargs)
         inputs = [x for x in tensors if not is_fixed(x)]
@@ -202,7 +205,8 @@ class Compiled:
 
     def steady(self, args: tuple[Any, ...]) -> list[Recording]:
         """The recordings that hold for a call now, and after each run of it again."""
-        key = key_of((args, {}), [])
+        tensors: list[Tensor] = []
+        key = key_of(flatten((args, {}), tensors), tensors)
         if recorder_here() is not None or not all(isinstance(x, Tensor) for x in args):
             return []
         return [r for r in self.found(key) if r.leads_to_itself() and r.holds()]
@@ -251,18 +255,19 @@ class Compiled:
         with recorder as first:
             if not first:
                 return self.fn(*args, **kwargs)  # another thread records
+            names = Names(self.fn, args, kwargs)
             nodes = [node for node in map(live_node, inputs) if node]
-            behind = [node for node in nodes if not is_spent(node)]
+            outside = [live_node(x) for x in names.values() if isinstance(x, Tensor)]
+            behind = [node for node in [*nodes, *outside] if node and not is_spent(node)]
             beyond = {leaf for node in nodes for leaf in leaves_of([node], set())}
             self.recording = True
-            names = Names(self.fn, args, kwargs)
             try:
                 result = recorder.run(lambda: self.fn(*args, **kwargs))
             finally:
                 self.recording = False
             try:
                 if any(map(is_spent, behind)) or any(e.leaf in beyond for e in recorder.events):
-                    raise UnfitError("its backward goes beyond an argument")
+                    raise UnfitError("its backward goes beyond what it makes")
                 recording = Recording(recorder, names, result, not self.check, self.reuse_outputs)
             except UnfitError as unfit:
                 self.give_up(key, str(unfit), unfit.retry)

@@ -49,7 +49,7 @@ def part_of(x: Tensor, y: Tensor) -> Callable[[Tensor], Tensor] | None:
     shape, strides, first = x.shape, x.stride(), x.storage_offset() - y.storage_offset()
     last = first + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
     most = sum((n - 1) * step for n, step in zip(y.shape, y.stride(), strict=True))
-    inside = x.numel() and 0 <= first and last <= most
+    inside = x.numel() and first >= 0 and last <= most
     if not inside or x.dtype is not y.dtype or lib.ad_storage_id(x._p) != lib.ad_storage_id(y._p):
         return None
     return lambda y: y.detach().as_strided(shape, strides, y.storage_offset() + first)
@@ -184,8 +184,8 @@ class Recorder:
         return self.apart(call)
 
     def look_at(self, x: Tensor, look: Callable[[Tensor], Any]) -> Any:
-        """What a look at a tensor gives, which is relied on: of an argument or a part of one, made of
-        numbers alone, or there before.
+        """What a look at a tensor gives, which is relied on: of an argument, a part of one, or what
+        is made of numbers alone or was there before.
         """
         for i, (y, was) in enumerate(zip(self.inputs, self.versions, strict=True)):
             if lib.ad_version(x._p) == was and (part := part_of(x, y)) is not None:
