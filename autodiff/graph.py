@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from autodiff.anomaly import line_of, state
+from autodiff.changes import recorder_here
 from autodiff.hooks import NodeHooks, hooks_now
 from autodiff.native import lib
 from autodiff.node import AccumulateGrad, Cotangents, GradientEdge, Node, mode, set_grad
@@ -352,6 +353,10 @@ def _walk(
             before = walk.cotangents.get(node)
             walk.cotangents[node] = g if before is None else before + g
         walk.run(roots)
+    except BaseException:
+        if recorder := recorder_here():  # whether it fails again depends on graphs outside
+            recorder.stay_eager(f"{what} fails in it")
+        raise
     finally:
         set_grad(previous)
         walking.walk = outer

@@ -473,8 +473,10 @@ ad_tape *ad_tape_record(int n_args, ad_tensor *const *args, void (*notice)(int r
  * after the n_args, the arguments of this one get what leads to its memory. */
 ad_tape *ad_tape_record_after(ad_tape *first, int n_args, ad_tensor *const *args, void (*notice)(int reason));
 int ad_tape_links(const ad_tape *tape); /* how many those are */
-int ad_tape_stop(ad_tape *tape);        /* the first reason there was */
-ad_tape *ad_tape_pause(void);           /* what this thread does until then is not recorded */
+/* When all exports of it are told: what the first made is known by that one again, for another after it. */
+void ad_tape_unlink(const ad_tape *tape, const ad_tape *first);
+int ad_tape_stop(ad_tape *tape); /* the first reason there was */
+ad_tape *ad_tape_pause(void);    /* what this thread does until then is not recorded */
 void ad_tape_resume(ad_tape *tape);
 /* Whether this thread records, and x's memory was made since. */
 int ad_tape_made_here(const ad_tensor *x);
@@ -487,6 +489,8 @@ int ad_tape_constant(const ad_tape *tape, const ad_tensor *x);
 void ad_tape_free(ad_tape *tape);
 /* An expression of the caller that depends on values. */
 void ad_tape_break(int reason);
+/* The call has x from elsewhere: no run takes its memory as an argument. */
+int ad_tape_capture(ad_tape *tape, const ad_tensor *x);
 /* After ad_tape_stop: x is to be had after each run, by this number; -1 for want of memory,
  * -2 where the call that made it did not tell. */
 int ad_tape_export(ad_tape *tape, const ad_tensor *x);

@@ -65,7 +65,7 @@ static int link_memory(ad_tape *t, ad_storage *s) {
         return -1;
     }
     ad_tape_argument *a = &t->arguments[t->n_arguments];
-    *a = (ad_tape_argument){.like = x, .inference = s->version < 0, .first = true};
+    *a = (ad_tape_argument){.like = x, .inference = s->version < 0, .first = true, .linked = s->memory};
     a->memory = add_memory(t, AD_MEMORY_ARGUMENT, s, x.data);
     if (a->memory < 0) return -1;
     t->n_arguments++;
@@ -272,6 +272,14 @@ ad_tape *ad_tape_record_after(ad_tape *first, int n_args, ad_tensor *const *args
 
 int ad_tape_links(const ad_tape *t) { return t->n_links; }
 
+void ad_tape_unlink(const ad_tape *t, const ad_tape *first) {
+    for (int i = t->n_arguments - t->n_links; i < t->n_arguments; i++) {
+        ad_storage *s = t->arguments[i].like.storage;
+        s->tape = first->number;
+        s->memory = t->arguments[i].linked;
+    }
+}
+
 int ad_tape_stop(ad_tape *t) {
     if (ad_recording == t) ad_recording = NULL;
     t->notice = NULL;
@@ -317,6 +325,10 @@ int ad_tape_constant(const ad_tape *t, const ad_tensor *x) {
     const bool found = !varies[x->storage->memory];
     free(varies);
     return found;
+}
+
+int ad_tape_capture(ad_tape *t, const ad_tensor *x) {
+    return memory_of(t, x->storage) < 0 ? ad_fail(AD_NO_MEMORY, 0, 0, 0) : AD_OK;
 }
 
 int ad_tape_export(ad_tape *t, const ad_tensor *x) {

@@ -57,6 +57,20 @@ def test_a_mask_that_is_an_argument_is_looked_at_before_each_run(check: bool) ->
     assert step.stats().runs >= 8
 
 
+@pytest.mark.parametrize("arg", [lambda n: causal(n), lambda n: causal(n + 2)[1:, 1:].t().t()])
+def test_a_part_of_an_argument_is_looked_at_before_each_run(arg: Callable[[int], Any]) -> None:
+    model = net()
+    step = ad.compile(lambda x, mask: model(x, mask=mask[: x.shape[1], 1 : x.shape[1] + 1].t().t()))
+    for i in range(8):
+        x, mask = ad.randn(2, N, 4), arg(N + 3)
+        mask[:, 1:] = mask[:, :-1].clone()
+        if i in (3, 4, 6):
+            mask[i % 3, 3 + i % 2] = float(i)
+        assert bits(step(x, mask)) == bits(step.fn(x, mask))
+    assert step.stats().recordings == 2
+    assert step.stats().runs == 6
+
+
 def test_a_mask_that_the_call_writes_is_not_the_argument() -> None:
     model = net()
 

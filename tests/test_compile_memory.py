@@ -11,9 +11,17 @@ from twins import bits
 
 import autodiff as ad
 from autodiff import nn, optim
+from autodiff.native import ffi, lib
 
 F = nn.functional
 N = 48  # a square of it is worth a place in a result
+
+
+def used_bytes() -> int:
+    """Bytes of tensors that are in use."""
+    stats = ffi.new("int64_t[4]")
+    lib.ad_memory_stats(stats)
+    return int(stats[0])
 
 
 def block(x: ad.Tensor, w: ad.Tensor) -> ad.Tensor:
@@ -129,3 +137,32 @@ def test_what_is_made_once_of_empty_operands_reads_no_memory_that_is_gone() -> N
     ad.compile(step)(ad.zeros(0, 3, dtype=ad.float16, requires_grad=True))
     kept = [ad.zeros(0, n) for n in range(8)]
     assert [x.shape for x in kept] == [(0, n) for n in range(8)]
+
+
+@pytest.mark.parametrize("how", ["dropped", "reset", "evicted"])
+def test_what_is_forgotten_gives_its_memory_back_at_once(how: str) -> None:
+    """Not when Python next looks for cycles: until then, arenas and results would add up."""
+
+    def fn(x: ad.Tensor, k: int) -> ad.Tensor:
+        return block(x * k, x).sum()
+
+    x, run = ad.randn(N, N), ad.compile(fn)
+    gc.collect()
+    gc.disable()
+    try:
+        before, held = used_bytes(), 0
+        for k in range(120 if how == "evicted" else 1):
+            for _ in range(3):
+                run(x, k)
+            held = max(held, used_bytes() - before)
+        if how == "evicted":
+            assert held <= 33 * (run.stats().arena_bytes + 4096)
+        else:
+            assert held >= run.stats().arena_bytes
+            if how == "reset":
+                run.reset()
+            else:
+                del run
+            assert used_bytes() == before
+    finally:
+        gc.enable()

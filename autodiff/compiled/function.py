@@ -102,6 +102,10 @@ class Compiled:
     def __get__(self, instance: Any, owner: Any = None) -> Any:
         return self if instance is None else functools.partial(self, instance)
 
+    def __del__(self) -> None:
+        if "recordings" in vars(self):
+            self.reset()
+
     def slow(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The call where the last recording does not fit at once."""
         if "out" in kwargs and not self.has_out:
@@ -113,13 +117,17 @@ class Compiled:
         if lib.ad_watching() or watchers.packing:
             return self.fn(*args, **kwargs)  # detect_nonfinite() looks at each native call
         tensors: list[Tensor] = []
-        key = key_of((args, kwargs), tensors)
+        spec = flatten((args, kwargs), tensors)
+        if any(hasattr(x, "level") for x in tensors):
+            return self.fn(*args, **kwargs)  # a tensor that stands for several, under vmap
+        key = key_of(spec, tensors)
         if key in self.eager:
             return self.fn(*args, **kwargs)
         inputs = [x for x in tensors if not is_fixed(x)]
         for recording in self.found(key):
-            if recording.quick is not None:
-                result = recording.quick(args, kwargs)
+            quick = recording.quick
+            if quick is not None:
+                result = quick(args, kwargs)
                 if result is not MISS:
                     self.use(key, recording, args, kwargs)
                     return result
@@ -188,6 +196,8 @@ class Compiled:
     def reset(self) -> None:
         """Forget all recordings, and what stays eager."""
         with _tables:
+            for recording in self.used():
+                recording.drop()
             self.recordings.clear()
             self.eager.clear()
             self.tries.clear()
@@ -195,7 +205,8 @@ class Compiled:
 
     def steady(self, args: tuple[Any, ...]) -> list[Recording]:
         """The recordings that hold for a call now, and after each run of it again."""
-        key = key_of((args, {}), [])
+        tensors: list[Tensor] = []
+        key = key_of(flatten((args, {}), tensors), tensors)
         if recorder_here() is not None or not all(isinstance(x, Tensor) for x in args):
             return []
         return [r for r in self.found(key) if r.leads_to_itself() and r.holds()]
@@ -244,18 +255,19 @@ class Compiled:
         with recorder as first:
             if not first:
                 return self.fn(*args, **kwargs)  # another thread records
+            names = Names(self.fn, args, kwargs)
             nodes = [node for node in map(live_node, inputs) if node]
-            behind = [node for node in nodes if not is_spent(node)]
+            outside = [live_node(x) for x in names.values() if isinstance(x, Tensor)]
+            behind = [node for node in [*nodes, *outside] if node and not is_spent(node)]
             beyond = {leaf for node in nodes for leaf in leaves_of([node], set())}
             self.recording = True
-            names = Names(self.fn, args, kwargs)
             try:
                 result = recorder.run(lambda: self.fn(*args, **kwargs))
             finally:
                 self.recording = False
             try:
                 if any(map(is_spent, behind)) or any(e.leaf in beyond for e in recorder.events):
-                    raise UnfitError("its backward goes beyond an argument")
+                    raise UnfitError("its backward goes beyond what it makes")
                 recording = Recording(recorder, names, result, not self.check, self.reuse_outputs)
             except UnfitError as unfit:
                 self.give_up(key, str(unfit), unfit.retry)
@@ -284,7 +296,7 @@ class Compiled:
             self.recordings.move_to_end(key)
             while sum(map(len, self.recordings.values())) > KEPT:
                 first = next(iter(self.recordings))
-                self.recordings[first].pop()
+                self.recordings[first].pop().drop()
                 if not self.recordings[first]:
                     del self.recordings[first]
 

@@ -90,7 +90,7 @@ class Text:
     def function(self, parameters: str) -> Callable[..., Any]:
         """The function of these lines."""
         exec("\n".join([f"def made({parameters}):", *self.lines]), self.scope)
-        made: Callable[..., Any] = self.scope["made"]
+        made: Callable[..., Any] = self.scope.pop("made")  # lest it hold itself
         return made
 
     # ---- whether anything changed ----
@@ -187,17 +187,18 @@ class Text:
         y, p = f"y{len(self.lines)}", next(outs)
         node, reverse = self.object(output.node), self.recording.reverse
         if output.live >= 0 and reverse is not None:
-            several = len(reverse.shapes) > 1
+            several = reverse.n > 1
             node = f"{self.object(CompiledOutput)}(node, {output.live})" if several else "node"
         self.line(f"{y} = blank()")
         self.line(f"{y}._p = gc({p}, free)")
         self.line(f"{y}._node = {node}")
-        if output.base < 0:
+        if output.base < 0 and output.base_given is None:
             self.line(f"{y}._acc = {y}._base = {y}._base_node = None")
         else:
+            base = self.object(output.base_given) if output.base < 0 else inputs[output.base]
             self.line(f"{y}._acc = None")
-            self.line(f"{y}._base = {inputs[output.base]}")
-            self.line(f"{y}._base_node = {inputs[output.base]}._node")
+            self.line(f"{y}._base = {base}")
+            self.line(f"{y}._base_node = {base}._node")
         return y
 
     def structure(self, spec: Any, take: Callable[[], str]) -> str:

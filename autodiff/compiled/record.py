@@ -42,6 +42,19 @@ class CannotRecordError(RuntimeError):
     """What a compiled function does that depends on values, where `fullgraph=True`."""
 
 
+def part_of(x: Tensor, y: Tensor) -> Callable[[Tensor], Tensor] | None:
+    """How x is found in y, and in another of its layout; None where it lies elsewhere."""
+    if x is y:
+        return lambda y: y
+    shape, strides, first = x.shape, x.stride(), x.storage_offset() - y.storage_offset()
+    last = first + sum((n - 1) * step for n, step in zip(shape, strides, strict=True))
+    most = sum((n - 1) * step for n, step in zip(y.shape, y.stride(), strict=True))
+    inside = x.numel() and first >= 0 and last <= most
+    if not inside or x.dtype is not y.dtype or lib.ad_storage_id(x._p) != lib.ad_storage_id(y._p):
+        return None
+    return lambda y: y.detach().as_strided(shape, strides, y.storage_offset() + first)
+
+
 def has_gradient(x: Tensor) -> bool:
     """Whether a tensor has one."""
     return x._acc is not None and x._acc.grad is not None
@@ -171,13 +184,13 @@ class Recorder:
         return self.apart(call)
 
     def look_at(self, x: Tensor, look: Callable[[Tensor], Any]) -> Any:
-        """What a look at a tensor gives, which is relied on: of an argument, made of numbers alone,
-        or there before.
+        """What a look at a tensor gives, which is relied on: of an argument, a part of one, or what
+        is made of numbers alone or was there before.
         """
         for i, (y, was) in enumerate(zip(self.inputs, self.versions, strict=True)):
-            if y is x and lib.ad_version(x._p) == was:
+            if lib.ad_version(x._p) == was and (part := part_of(x, y)) is not None:
                 found = self.apart(lambda: look(x))
-                self.looks.append((i, look, found))
+                self.looks.append((i, lambda y: look(part(y)), found))
                 return found
         if not lib.ad_tape_constant(self.tape, x._p):
             if lib.ad_tape_knows(self.tape, x._p) not in (-1, CAPTURED):

@@ -29,13 +29,14 @@ MADE = 2
 class Output:
     """A tensor of the result: an argument, an object that was there before, or made by the tape."""
 
-    __slots__ = ("argument", "base", "given", "live", "node")
+    __slots__ = ("argument", "base", "base_given", "given", "live", "node")
 
     def __init__(self, given: Any = None, argument: int = -1) -> None:
         self.given = given
         self.argument = argument
         self.node: Node | None = None
-        self.base = -1  # the argument it is a view of
+        self.base = -1  # the argument it is a view of,
+        self.base_given: Tensor | None = None  # or the object that was there before
         self.live = -1  # which of those with a graph that backward has yet to go through
 
 
@@ -105,7 +106,7 @@ class Recording:
         return any(all(x is not y for y in made) for x in alive)
 
     def check_apart(self, inputs: list[Tensor]) -> None:
-        """Refuse arguments whose memory the call has from elsewhere too."""
+        """Refuse arguments whose memory the call has from elsewhere too, now and at each run."""
         places = {lib.ad_storage_id(x._p) for x in inputs}
         values = [v for v in self.names.values() if isinstance(v, Tensor)]
         for x in [*values, *self.state.tensors()]:
@@ -113,6 +114,8 @@ class Recording:
                 raise UnfitError(
                     "an argument shares memory with what the function has from elsewhere"
                 )
+            if lib.ad_tape_capture(self.tape, x._p):
+                raise error("compile")
 
     def take_result(self, result: Any, inputs: list[Tensor]) -> Any:
         """The structure of the result, each tensor in it being one of `outputs`."""
@@ -130,20 +133,23 @@ class Recording:
         for i, x in enumerate(inputs):
             if y is x:
                 return Output(argument=i)
-        if any(y is x for x in [*self.names.values(), *self.state.tensors()]):
+        known = [*self.names.values(), *self.state.tensors()]
+        if any(y is x for x in known):
             return Output(given=y)
-        output = Output()
-        if y._node is not None:
-            if type(y) is not Tensor or y._node is y._acc:
+        output, node = Output(), live_node(y)
+        if node is not None:
+            if type(y) is not Tensor or node is y._acc:
                 raise UnfitError("it returns a leaf that it makes")
-            if is_spent(y._node):
-                output.node = y._node
+            if is_spent(node):
+                output.node = node
             else:
                 output.live = len(self.live)
                 self.live.append(y)
         for i, x in enumerate(inputs):
             if y._base is x:
                 output.base = i
+        if y._base is not None and any(y._base is x for x in known):
+            output.base_given = y._base
         exported(self.tape, y._p)
         return output
 
@@ -228,9 +234,12 @@ class Recording:
     def run(self, inputs: list[Tensor]) -> Any:
         """The result for these arguments; MISS where they do not fit or the tape is in use."""
         self.was_busy = False
-        if self.runner is None:
-            self.runner = make_runner(self)
-        return self.runner(inputs)
+        runner = self.runner = self.runner or make_runner(self)
+        return runner(inputs)
+
+    def drop(self) -> None:
+        """Let go of what holds it in turn: its memory is free once no run is under way."""
+        self.quick = self.runner = None
 
     def alike(self, inputs: Sequence[Tensor]) -> bool:
         """Whether looks at arguments show what they did."""

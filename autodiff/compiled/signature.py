@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from autodiff.compiled.tree import flatten
 from autodiff.dtypes import get_default_dtype
 from autodiff.hooks import hooks_now
 from autodiff.native import ffi
@@ -16,9 +15,8 @@ from autodiff.tensor import Tensor, live_node
 __all__ = ["graph_of", "hooks_on", "is_fixed", "is_hooked", "key_of", "same_nodes"]
 
 
-def key_of(call: Any, tensors: list[Tensor]) -> Any:
-    """What decides which recordings may fit the arguments of a call; appends their tensors."""
-    spec = flatten(call, tensors)
+def key_of(spec: Any, tensors: list[Tensor]) -> Any:
+    """What decides which recordings may fit a call with arguments of this structure."""
     modes = mode.grad, mode.inference, get_default_dtype()
     return spec, modes, tuple(map(signature, tensors)), same_nodes(tensors)
 
