@@ -25,12 +25,15 @@ UNSANITIZED := build benchmarks faults sequences_faults instructions func func_c
 	data data_workers reference determinism compile_isa accuracy accuracy_sums architecture stubs \
 	compile_reached compile_schedulers optim_schedulers nn_module nn_hooks batch graph_memory
 
+# Files with tests of threads: to collect the others takes as long as to run these.
+THREADED = tests/test_sanitize.py $(shell grep -l 'def test_[a-z_]*thread' tests/test_*.py)
+
 # The tests of builds with sanitizers, apart from the ordinary one; docs/sanitizers.md. CC=clang works too.
 sanitize: $(VENV)/test.stamp
 	.ci/sanitize address,undefined -n auto $(addprefix --ignore tests/test_,$(addsuffix .py,$(UNSANITIZED)))
 
 sanitize-threads: $(VENV)/test.stamp
-	.ci/sanitize thread -n auto -k '(thread or sanitize) and not same_training'
+	.ci/sanitize thread -n auto -k '(thread or sanitize) and not same_training' $(THREADED)
 
 # The kernels for AArch64, run by an emulator: their bits against the recorded ones. docs/determinism.md.
 check-neon: $(VENV)/test.stamp

@@ -46,6 +46,7 @@ def flags() -> tuple[list[str], list[str]]:
         compile_args.append("-Werror")
     if sanitizers := os.environ.get("AUTODIFF_SANITIZE"):
         compile_args += [f"-fsanitize={sanitizers}", "-fno-sanitize-recover=undefined"]
+        compile_args.append("-fno-sanitize=object-size")  # slow; the address sanitizer sees as much
         compile_args += ["-g1", "-O1", "-fno-omit-frame-pointer"]
         compile_args.append(f'-DAD_SANITIZE=" -fsanitize={sanitizers}"')
         link_args.append(f"-fsanitize={sanitizers}")

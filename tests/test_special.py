@@ -79,7 +79,7 @@ def test_numbers_instead_of_nan_leave_integers_alone() -> None:
     assert x.nan_to_num().tolist() == [1, 2]
 
 
-@pytest.mark.parametrize("order", [101, 120, 143])
+@pytest.mark.parametrize("order", [13, 14, 30, 31, 100, 101, 120, 143])
 def test_polygamma_of_a_large_order_below_0(order: int) -> None:
     points = [-0.3, -1.49, -1.5, -2.75, -5.125, -11.0625]
     found = ad.polygamma(order, ad.tensor(points, dtype=ad.float64)).tolist()
@@ -89,6 +89,23 @@ def test_polygamma_of_a_large_order_below_0(order: int) -> None:
             float(-terms if order % 2 == 0 else terms) * math.factorial(order)
         )
     assert ad.polygamma(order, ad.tensor(-3.0)).item() == (math.inf if order % 2 else -math.inf)
+
+
+def terms_of(order: int, x: float) -> float:
+    """The sum of order! / (x + k)^(order + 1)."""
+    top = math.lgamma(order + 1)
+    return math.fsum(math.exp(top - (order + 1) * math.log(x + k)) for k in range(5000))
+
+
+@pytest.mark.parametrize("order", [34, 35, 40, 60, 100])
+def test_polygamma_of_a_factorial_past_float32(order: int) -> None:
+    points = [0.5, 1.0, order / 4, order / 2, 3.0 * order]
+    narrow = ad.polygamma(order, ad.tensor(points)).tolist()
+    wide = ad.polygamma(order, ad.tensor(points, dtype=ad.float64))
+    for x, y in zip(narrow, wide.float().tolist(), strict=True):
+        assert x == pytest.approx(y, rel=2e-4, abs=1e-37), x
+    for x, y in zip(points, wide.tolist(), strict=True):
+        assert abs(y) == pytest.approx(terms_of(order, x), rel=1e-10, abs=0)
 
 
 @pytest.mark.parametrize("d", [ad.float32, ad.float64], ids=repr)

@@ -10,6 +10,7 @@ from __future__ import annotations
 import functools
 import math
 import operator
+from fractions import Fraction
 from typing import Any
 
 from autodiff.expr import Expr, build, by_width
@@ -261,8 +262,9 @@ def _digamma(x: Expr) -> Expr:
 # The Bernoulli numbers of even index, from that of 2 on.
 BERNOULLI = ((1, 6), (-1, 30), (1, 42), (-1, 30), (5, 66), (-691, 2730), (7, 6), (-3617, 510))
 LARGEST = 170  # whose factorial is a float64
-LARGEST_BELOW_0 = 100  # by derivatives of the cotangent
-BESIDE = 6  # poles to either side that count otherwise
+LARGEST_BELOW_0 = 12  # by derivatives of the cotangent, whose terms cancel the more the higher
+WHOLE = 30  # whose factorial is a float32 with room for what it is multiplied by
+BESIDE = 10  # poles to either side that count otherwise
 
 
 def _power(x: Expr, n: int) -> Expr:
@@ -273,12 +275,28 @@ def _power(x: Expr, n: int) -> Expr:
     return half if n == 1 else half * half * x if n % 2 else half * half
 
 
+def _rooted(count: int, n: int) -> tuple[float, float]:
+    """What r is multiplied by before its n-th power is taken, and what after, to make count r^n:
+    where count is large it could overflow, and r^n underflow, though the product does neither.
+    """
+    if n <= WHOLE:
+        return 1.0, float(count)
+    root = math.exp(math.log(count) / n)
+    return root, float(Fraction(count) / Fraction(root) ** n)
+
+
+def _scaled(root: float, x: Expr) -> Expr:
+    inverse = build("reciprocal", x)
+    return inverse if root == 1.0 else inverse * root
+
+
 def _polygamma_positive(n: int, x: Expr) -> Expr:
     """The sum of n! / (x + i)^(n + 1) over i >= 0: the first ones, and the rest by Euler and
     Maclaurin.
     """
     shift = 10 + min(n, LARGEST)
-    terms = [_power(build("reciprocal", x + i), n + 1) for i in reversed(range(shift))]
+    root, factor = _rooted(math.factorial(min(n, LARGEST)), n + 1)
+    terms = [_power(_scaled(root, x + i), n + 1) for i in reversed(range(shift))]
     first = functools.reduce(operator.add, terms)  # the small ones first
     if n > LARGEST:
         return first * math.inf
@@ -289,7 +307,8 @@ def _polygamma_positive(n: int, x: Expr) -> Expr:
         factors.append(p * rising / (q * math.factorial(2 * k + 2)))
     u = r * r
     rest = build("fma", u, _polynomial(u, tuple(factors)), r * (n / 2) + 1)
-    return first * float(math.factorial(n)) + _power(r, n) * rest * float(math.factorial(n - 1))
+    root, last = _rooted(math.factorial(n - 1), n)
+    return first * factor + _power(_scaled(root, x + shift), n) * rest * last
 
 
 def _polygamma_below(n: int, x: Expr) -> Expr:
