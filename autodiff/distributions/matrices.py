@@ -13,7 +13,6 @@ from autodiff.distributions import constraints
 from autodiff.distributions.distribution import (
     Distribution,
     broadcast_all,
-    holds,
     moment,
 )
 from autodiff.distributions.gamma import Beta, Chi2
@@ -159,7 +158,7 @@ class Wishart(OfCovariance):
         self._bartlett(shape)  # PyTorch's first draws, which it replaces
         x = self._bartlett(shape)
         for _ in range(10):
-            if holds(valid := self.support.check(x)):
+            if (valid := self.support.check(x)).all():
                 break
             x = where(valid[..., None, None], x, self._bartlett(shape))
         return x
