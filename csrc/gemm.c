@@ -20,7 +20,7 @@
 #define LOW 256                      /* but where C has no more rows than this, a task has them all */
 #define LOW_COLS 64                  /* and fewer columns, which it packs itself */
 #define PACK_DEPTH 8                 /* k that are packed at a time, of several panels */
-#define FLAT_DEPTH 64                /* rows of B that a vector is multiplied by at a time */
+#define FLAT_DEPTH 128               /* rows of B that a vector is multiplied by at a time */
 #define VECTOR_TASK 256              /* columns of a task of such a product; the last has what is over */
 #define STACK_BYTES 4096
 
