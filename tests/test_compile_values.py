@@ -15,12 +15,22 @@ from autodiff import distributions as dist
 from autodiff import linalg
 
 SINGULAR = ad.tensor([[1.0, 2.0, 3.0], [2.0, 4.0, 6.0], [1.0, 1.0, 1.0]])
+
+
+def bent(a: ad.Tensor) -> ad.Tensor:
+    """A second derivative of the determinant."""
+    a = a.detach().requires_grad_()
+    (g,) = ad.autograd.grad(linalg.det(a).sum(), a, create_graph=True)
+    return ad.autograd.grad((g * ad.arange(9.0).reshape(3, 3)).sum(), a)[0]
+
+
 MATRICES: dict[str, Callable[[ad.Tensor], Any]] = {
     "lstsq": lambda a: tuple(linalg.lstsq(a, a + 1))[::2],
     "matrix_exp": lambda a: linalg.matrix_exp(a),
     "solve_ex": lambda a: linalg.solve_ex(a, a.sum(-1)),
     "solve_ex from the right": lambda a: linalg.solve_ex(a, a + 1, left=False),
     "inv_ex": lambda a: linalg.inv_ex(a).info,
+    "det, twice": bent,
     "lu": lambda a: linalg.lu(a),
     "lu_factor_ex": lambda a: linalg.lu_factor_ex(a),
     "lu_unpack": lambda a: ad.lu_unpack(*linalg.lu_factor_ex(a)[:2]),

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
-from autodiff.native import ffi, lib, looked_at
+from autodiff import graph
+from autodiff.native import lib, looked_at
 from autodiff.ops.base import Op, OpNode, called
 from autodiff.ops.contraction import matmul
-from autodiff.ops.diagonals import diagonal
-from autodiff.ops.join import stack
+from autodiff.ops.create import arange
+from autodiff.ops.diagonals import diag_embed, diagonal
+from autodiff.ops.join import cat, stack
 from autodiff.ops.matrices import check_matrix
 from autodiff.ops.out import written, written_all
 from autodiff.ops.recompute import cotangents_of
 from autodiff.ops.returned import returned
+from autodiff.ops.spectral import native_svd
 from autodiff.ops.systems import factored, identity, solution
-from autodiff.ops.views import mT, unsqueeze
+from autodiff.ops.views import alias, expand, mT, unsqueeze
 from autodiff.tensor import Tensor, wrap
 
 
@@ -40,15 +43,61 @@ def _minors(a: Tensor) -> Tensor:
     return stack(rows, -2)
 
 
-def _cofactors_rule(node: OpNode, h: Tensor, a: Tensor) -> tuple[Tensor | None]:
-    """C = det B, B = A^-T: dA = B <h, C> - B h^T C; of singular matrices, that of their minors."""
+def _all_but_two(s: Tensor) -> Tensor:
+    """The product of all of s but i and j, at (i, j); 0 on the diagonal."""
+    n = s.shape[-1]
+    one, places = s.new_ones([*s.shape[:-1], 1]), arange(n)
+    later = unsqueeze(places, 0) > unsqueeze(places, 1)
+    between = unsqueeze(s, s.ndim - 1).where(later, 1.0).cumprod(-1)[..., :-1]
+    between = cat([expand(unsqueeze(one, s.ndim), [*s.shape, 1]), between], -1)
+    before = cat([one, s.cumprod(-1)[..., :-1]], -1)
+    behind = cat([one, s.flip(-1).cumprod(-1)[..., :-1]], -1).flip(-1)
+    half = unsqueeze(before, s.ndim) * between * unsqueeze(behind, s.ndim - 1)
+    half = half.where(later, 0.0)
+    return half + mT(half)
+
+
+def _slope_of_cofactors(h: Tensor, a: Tensor) -> Tensor:
+    """The derivative of the sum of h times the cofactors, of matrices of any rank: by A = U S V^T,
+    the cofactors are det(U V^T) U cof(S) V^T, and those of S + E are known to first order.
+    """
+    if not a.numel():
+        return a
+    u, s, v = map(wrap, native_svd(a))
+    sign = wrap(factored("linalg.det", matmul(u, mT(v)), lib.AD_LU_SIGN).det)
+    inner, products = matmul(matmul(mT(u), h), v), _all_but_two(s)
+    sums = (products * unsqueeze(diagonal(inner, 0, -2, -1), s.ndim - 1)).sum(-1)
+    inner = diag_embed(sums) - products * mT(inner)
+    return matmul(matmul(u, inner), mT(v)) * _last_two(sign)
+
+
+def _by_inverse(h: Tensor, a: Tensor) -> Tensor:
+    """The same as it is differentiated: with C = det B, B = A^-T: B <h, C> - B h^T C; of singular
+    matrices, by their minors.
+    """
+    factors = factored("linalg.det", a, lib.AD_LU_DETERMINANT)
     looked_at()
-    info = node.args[0].info
-    if any(ffi.unpack(ffi.cast("int64_t *", info.data), info.numel) if info.numel else ()):
-        return (cotangents_of(_minors, node, h, (a,))[0],)
-    b, c = _inverse_of_transpose(node, a), _cofactors.on((a,), node.args[0])
+    if any(wrap(factors.info).flatten().tolist()):
+        x = alias(a)
+        slopes: Any = graph.grad(_minors(x), [x], h, create_graph=True)
+        return cast("Tensor", slopes[0])
+    b, c = solution.on((a, identity(a)), factors, True), _cofactors.on((a,), factors)
     total = (h * c).sum((-2, -1), keepdim=True)
-    return (b * total - matmul(b, matmul(mT(h), c)),)
+    return b * total - matmul(b, matmul(mT(h), c))
+
+
+_slope: Op = Op(
+    "cofactors_slope",
+    lambda h, a, value: lib.ad_alias(value),
+    lambda node, g, h, a: cotangents_of(_by_inverse, node, g, (h, a)),
+    saves=(0, 1),
+    shaped=False,
+)
+
+
+def _cofactors_rule(node: OpNode, h: Tensor, a: Tensor) -> tuple[Tensor]:
+    value = _slope_of_cofactors(h.detach(), a.detach())
+    return (_slope.on((h, a), value._p),)
 
 
 # The derivatives of det, which there are of a singular matrix, too.

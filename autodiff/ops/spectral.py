@@ -167,7 +167,7 @@ def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor
 # ---- singular values ----
 
 
-def _native_svd(a: Tensor) -> tuple[Any, Any, Any]:
+def native_svd(a: Tensor) -> tuple[Any, Any, Any]:
     """Descriptors of U, S and V of matrices no wider than high; zero columns of U filled up."""
     u, s, v = native(3, "linalg.svd", lib.ad_svd, a._p)
     q, r = map(wrap, native(2, "linalg.svd", lib.ad_qr, u, a.shape[-1]))
@@ -242,7 +242,7 @@ def svd(
     check_matrix("linalg.svd", A, square=False)
     m, n = A.shape[-2:]
     a = A if n <= m else mT(A)
-    parts = _native_svd(a)
+    parts = native_svd(a)
     left, s, right = (op(a, *parts) for op in (_left, _spectrum, _right))
     if full_matrices and m != n:
         whole = wrap(native(2, "linalg.svd", lib.ad_qr, parts[0], max(m, n))[0])
