@@ -46,7 +46,7 @@ def writes_to_leaves_allowed(patch: Patch) -> None:
     everywhere(patch, "check_writable", lambda x, op: None)
 
 
-@found_by("view pointwise update update2")
+@found_by("view assign pointwise")
 def a_write_through_a_view_unknown_to_its_base(patch: Patch) -> None:
     def rebase(x: Tensor, written: Any) -> None:
         x._node = written

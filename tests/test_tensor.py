@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import autodiff as ad
 
-THEMES = ["convert", "reduce", "matmul", "arithmetic", "windows"]
+THEMES = ["convert", "reduce", "matmul", "arithmetic", "windows", "seldom"]
 
 
 @pytest.mark.parametrize("line", [line for theme in THEMES for line in lines_of(theme)])
