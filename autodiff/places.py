@@ -7,5 +7,8 @@ import sys
 
 def also_at(package: str, names: str) -> None:
     """Let the modules of these names in a package be the package itself, where it has none."""
+    itself = sys.modules[package]
     for name in names.split():
-        sys.modules.setdefault(f"{package}.{name}", sys.modules[package])
+        found = sys.modules.setdefault(f"{package}.{name}", itself)
+        if not hasattr(itself, name):
+            setattr(itself, name, found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import collections
 import gc
 import weakref
 
@@ -98,6 +99,31 @@ def test_nested_data_is_not_changed_and_not_shared() -> None:
     x = ad.tensor(data)
     x.zero_()
     assert data == [[1.0, 2.0], [3.0, 4.0]]
+
+
+def test_any_sequence_is_data() -> None:
+    rows = collections.deque([[1, 2.5], collections.UserList([3, 4])])
+    for make in (ad.tensor, ad.as_tensor, ad.Tensor):
+        assert make(rows).tolist() == [[1.0, 2.5], [3.0, 4.0]]
+    for data in ({1: 2}, collections.UserDict(), {1, 2}, iter([1]), [b"ab"]):
+        with pytest.raises(RuntimeError, match="Could not infer dtype"):
+            ad.tensor(data)
+
+
+def test_a_tensor_of_another_library_is_data_and_named_where_it_is_refused() -> None:
+    class Tensor:
+        __module__ = "other"
+
+        def __init__(self, x: ad.Tensor) -> None:
+            self.__dlpack__, self.__dlpack_device__ = x.__dlpack__, x.__dlpack_device__
+
+    x = ad.ones(2, 2)
+    foreign = Tensor(x)
+    assert ad.tensor(foreign).data_ptr() != x.data_ptr() == ad.as_tensor(foreign).data_ptr()
+    calls = [ad.exp, ad.nn.Parameter, ad.nn.Linear(2, 2), lambda y: ad.cat([x, y])]
+    for call in [*calls, lambda y: ad.matmul(x, y), lambda y: ad.nn.functional.mse_loss(x, y)]:
+        with pytest.raises(TypeError, match=r"other\.Tensor \(from_dlpack shares"):
+            call(foreign)
 
 
 def test_a_list_that_holds_itself_is_an_error() -> None:

@@ -11,6 +11,7 @@ import pytest
 from golden.record_func import GOLDEN, PROGRAMS, WRONG, run, wrong
 
 import autodiff as ad
+from autodiff import func
 from autodiff.func.batched import BatchError
 
 RECORDED: dict[str, Any] = json.loads(GOLDEN.read_text())
@@ -52,3 +53,40 @@ def _kinds(name: str) -> tuple[type, ...]:
 def test_the_page_s_example() -> None:
     text = (Path(__file__).parents[1] / "docs" / "transforms.md").read_text()
     exec(text.split("```python")[1].split("```")[0], {})
+
+
+def test_what_is_no_float_has_a_tangent_of_zeros() -> None:
+    x = ad.tensor([0.5, -1.0, 2.0])
+    output, tangents = func.jvp(lambda x: (x.argmax(), 2 * x), (x,), (x,))
+    assert output[0].item() == 2
+    assert tangents[0].item() == 0
+    assert tangents[0].dtype is ad.int64
+    assert tangents[1].tolist() == [1.0, -2.0, 4.0]
+    jacobian = func.jacfwd(lambda x: x > 0)(x)
+    assert (jacobian.dtype, jacobian.shape) == (ad.bool, (3, 3))
+    assert not jacobian.any()
+    assert func.linearize(lambda x: x.argmax(), x)[1](x).item() == 0
+
+
+def test_what_a_function_saves_for_its_own_jvp_is_not_needed() -> None:
+    class Square(ad.autograd.Function):
+        @staticmethod
+        def forward(x: Any) -> Any:
+            return x**2
+
+        @staticmethod
+        def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+            ctx.save_for_backward(*inputs)
+            ctx.save_for_forward(*inputs)
+
+        @staticmethod
+        def backward(ctx: Any, g: Any) -> Any:
+            return 2 * ctx.saved_tensors[0] * g
+
+        @staticmethod
+        def jvp(ctx: Any, t: Any) -> Any:
+            return 2 * ctx.saved_tensors[0] * t
+
+    x = ad.tensor([0.5, 3.0])
+    assert func.jvp(Square.apply, (x,), (ad.ones(2),))[1].tolist() == [1.0, 6.0]
+    assert func.jacfwd(Square.apply)(x).tolist() == [[1.0, 0.0], [0.0, 6.0]]

@@ -102,6 +102,8 @@ def test_names_are_found_where_pytorch_keeps_them() -> None:
         home = importlib.import_module(f"autodiff.{where.split('.')[0]}")
         if hasattr(home, name):
             assert found is getattr(home, name)
+        package, _, last = f"autodiff.{where}".rpartition(".")
+        assert hasattr(importlib.import_module(package), last), where  # without an import, too
     from autodiff.nn.modules.batchnorm import _BatchNorm
     from autodiff.nn.modules.utils import _pair
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -344,3 +345,19 @@ def test_results_of_one_program_may_be_equal(shape: tuple[int, ...]) -> None:
         op.run_all(x, (y._p,)), (x * y, x + y, x * y, x - y, x, x + y), strict=True
     ):
         assert bits(got) == bits(expected)
+
+
+def test_many_inputs_and_high_orders_are_cut_into_pieces() -> None:
+    """A derivative reads the cotangents of the orders before it besides the inputs."""
+
+    def body(*x: Any) -> Any:
+        return ad.sin(math.prod(x)) + ad.exp(0.1 * x[0] + x[1] * x[2] + x[-1])
+
+    for n, orders in ((6, 2), (8, 1)):
+        xs = [ad.full((2,), 0.3 + 0.1 * k, dtype=ad.float64, requires_grad=True) for k in range(n)]
+        ys = [ad.pointwise(body)(*xs).sum(), body(*xs).sum()]
+        for _ in range(orders):
+            grads = [ad.autograd.grad(y, xs, create_graph=True) for y in ys]
+            for fused, composed in zip(*grads, strict=True):
+                assert ad.allclose(fused, composed, rtol=1e-10)
+            ys = [sum((g * (k + 1)).sum() for k, g in enumerate(gs)) for gs in grads]

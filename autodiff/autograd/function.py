@@ -77,6 +77,9 @@ class FunctionNode(Node):
                 )
         self._to_save = tensors
 
+    def save_for_forward(self, *tensors: Tensor | None) -> None:
+        """Accepted for a `jvp` of the function's: derivatives forwards are taken by `backward`."""
+
     def mark_dirty(self, *tensors: Tensor) -> None:
         """Tell that these inputs were written to; they must be returned."""
         self._dirty = tensors

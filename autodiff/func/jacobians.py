@@ -196,7 +196,9 @@ def jacobian_columns(
 def _columns(linear: _Linear, create: bool) -> list[list[Tensor]]:
     columns = jacobian_rows(linear.pulled, linear.duals, create)
     pairs = list(zip(columns, linear.run.inputs, strict=True))
-    return [[_turned(column[i], x) for column, x in pairs] for i in range(len(linear.ys))]
+    return [
+        [_turned(column[i], x).to(y.dtype) for column, x in pairs] for i, y in enumerate(linear.ys)
+    ]
 
 
 def _turned(columns: Tensor, x: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from autodiff import graph
+from autodiff.dtypes import get_default_dtype
 from autodiff.func import trees
 from autodiff.func.batched import Batched, Level, levels, lifted
 from autodiff.grad_mode import enable_grad
@@ -301,7 +302,10 @@ class _Linear:
     def __init__(self, run: _Run, ys: Sequence[Tensor]) -> None:
         self.ys = ys
         with enable_grad():
-            self.duals = [_own(zeros_like(y.detach())) for y in ys]
+            kinds = [None if y.is_floating_point() else get_default_dtype() for y in ys]
+            self.duals = [
+                _own(zeros_like(y.detach(), dtype=kind)) for y, kind in zip(ys, kinds, strict=True)
+            ]
             self.run = run
             self.pulled = run.gradients(ys, self.duals, create=True, keep=True)
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from autodiff.dtypes import get_default_dtype
 from autodiff.native import lib
+from autodiff.ops.guard import kind_of
 from autodiff.tensor import Tensor, as_subclass, own
 
 __all__ = ["Buffer", "Parameter"]
@@ -26,6 +27,8 @@ class Parameter(Tensor):
         """A parameter over the memory of `data`; without it, an empty one."""
         if data is None:
             data = own(lib.ad_empty(get_default_dtype().code, 1, [0]), "Parameter")
+        if not isinstance(data, Tensor):
+            raise TypeError(f"Parameter(): argument 'data' must be Tensor, not {kind_of(data)}")
         parameter = as_subclass(cls, data.detach())
         parameter.requires_grad_(requires_grad)
         return parameter

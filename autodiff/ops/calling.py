@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from autodiff.expr import Expr, build
+from autodiff.ops.guard import kind_of
 from autodiff.ops.out import fit
 from autodiff.ops.pointwise import PointwiseOp, operand
 from autodiff.shapes import broadcast
@@ -51,8 +52,7 @@ def _no_tensor(op: PointwiseOp, args: tuple[Any, ...], i: int) -> TypeError:
     """What is wrong with operand i."""
     name = "input" if i == 0 else "other"
     return TypeError(
-        f"{op.name}(): argument '{name}' (position {i + 1}) must be Tensor, "
-        f"not {type(args[i]).__name__}"
+        f"{op.name}(): argument '{name}' (position {i + 1}) must be Tensor, not {kind_of(args[i])}"
     )
 
 

@@ -10,6 +10,7 @@ from autodiff import dtypes
 from autodiff.native import NULL, describe, error, lib, take_failure
 from autodiff.node import mode, unrecorded
 from autodiff.ops.base import Op, OpNode, has_history, titled
+from autodiff.ops.guard import kind_of
 from autodiff.ops.out import written
 from autodiff.ops.reductions import _sum_to, sum_to_size
 from autodiff.ops.views import reshape, squeeze, unsqueeze
@@ -179,7 +180,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def _check_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
     for name, x in (("input", input), ("weight", weight), ("bias", bias)):
         if not isinstance(x, Tensor) and (x is not None or name != "bias"):
-            raise TypeError(f"linear(): argument '{name}' must be Tensor, not {type(x).__name__}")
+            raise TypeError(f"linear(): argument '{name}' must be Tensor, not {kind_of(x)}")
     if weight.ndim != 2 or input.ndim < 1 or input.shape[-1] != weight.shape[1]:
         folded = ""
         if weight.ndim == 2 and input.ndim > 1:  # as PyTorch tells of them
@@ -215,7 +216,7 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
     """
     if not isinstance(other, Tensor):
         raise TypeError(
-            f"matmul(): argument 'other' (position 2) must be Tensor, not {type(other).__name__}"
+            f"matmul(): argument 'other' (position 2) must be Tensor, not {kind_of(other)}"
         )
     if out is not None:
         return written("matmul", out, matmul(input, other), input, other)
@@ -281,8 +282,7 @@ def _sizes(*tensors: Tensor) -> list[str]:
 def _check_tensor(op: str, name: str, position: int, x: Any) -> None:
     if not isinstance(x, Tensor):
         raise TypeError(
-            f"{op}(): argument '{name}' (position {position}) must be Tensor, not "
-            f"{type(x).__name__}"
+            f"{op}(): argument '{name}' (position {position}) must be Tensor, not {kind_of(x)}"
         )
 
 

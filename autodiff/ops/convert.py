@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import array
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autodiff import dtypes
@@ -12,6 +12,7 @@ from autodiff.dtypes import dtype, get_default_dtype
 from autodiff.native import ffi, lib
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import exact
+from autodiff.ops.dlpack import from_dlpack
 from autodiff.ops.foreign import TYPES, has_memory, view_of
 from autodiff.shapes import MAX_DIMS
 from autodiff.tensor import Tensor, own
@@ -27,7 +28,9 @@ def _length(data: Any) -> int | None:
         return None if data.numel() == 1 else len(data)  # of one element, a number
     if hasattr(data, "__array_interface__"):
         return len(data) if data.ndim else None
-    return None
+    if isinstance(data, (str, bytes, Mapping)) or not hasattr(data, "__getitem__"):
+        return None
+    return len(data) if hasattr(data, "__len__") else None  # a deque, say
 
 
 def _shape_of(data: Any) -> list[int]:
@@ -160,6 +163,8 @@ def tensor(data: Any, *, dtype: Dtype = None, requires_grad: bool = False) -> Te
         x = _copy_of(data, dtype)
     elif has_memory(data):
         x = _copy_of(view_of(data), dtype)
+    elif hasattr(data, "__dlpack__"):  # another library's tensor
+        x = _copy_of(from_dlpack(data), dtype)
     else:
         found = _Elements(data)
         x = _from_values(found.values, found.shape, dtype or found.dtype or get_default_dtype())
@@ -175,8 +180,8 @@ def as_tensor(data: Any, dtype: Dtype = None) -> Tensor:
     """
     if isinstance(data, Tensor):
         return data if dtype is None or dtype is data.dtype else to_dtype(data, dtype)
-    if has_memory(data):
-        x = view_of(data)
+    if has_memory(data) or hasattr(data, "__dlpack__"):
+        x = view_of(data) if has_memory(data) else from_dlpack(data)
         return x if dtype is None or dtype is x.dtype else to_dtype(x, dtype)
     return tensor(data, dtype=dtype)
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from autodiff.expr import Expr, build, differentiate, expanded, rebuild, topological, with_args
 
-__all__ = ["Derived", "derive", "grad_name_of", "renumber", "with_slopes"]
+__all__ = ["Derived", "derive", "grad_name_of", "in_pieces", "renumber", "with_slopes"]
 
 WORTH_JOINING = 2  # repeated instructions cost more than a call of several results
 # What takes longer than to store a number and load it again.
@@ -136,6 +136,28 @@ def _use_output(root: Expr, derived: list[Expr | None], y: Expr) -> list[Expr | 
 
 def _input_indices(root: Expr) -> set[int]:
     return {e.value for e in topological([root]) if e.op == "input"}
+
+
+def in_pieces(root: Expr, n: int, most: int) -> list[tuple[Expr, list[int]]]:
+    """Expressions of at most so many inputs each that together are one of n; the last is it.
+
+    Beside each stand its inputs: those of the whole, then the pieces before it, numbered from n on.
+    """
+    pieces: list[tuple[Expr, list[int]]] = []
+    at: dict[int, Expr] = {}  # what stands for a part that has become a piece
+
+    def cut(part: Expr, like: Expr) -> None:
+        needs = sorted(_input_indices(like))
+        pieces.append((renumber([like], {k: i for i, k in enumerate(needs)})[0], needs))
+        at[id(part)] = Expr("input", (), n + len(pieces) - 1)
+
+    for e in topological([root]):
+        if len(_input_indices(e)) > most:
+            for arg in e.args:
+                if arg.op != "input" and id(arg) not in at and _input_indices(arg):
+                    cut(arg, arg)
+            cut(e, with_args(e, tuple(at.get(id(arg), arg) for arg in e.args)))
+    return pieces
 
 
 def renumber(roots: Sequence[Expr], place: dict[int, int]) -> list[Expr]:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar, cast
 from autodiff.dtypes import PYTHON, dtype
 from autodiff.tensor import Tensor
 
-__all__ = ["guarded", "strict"]
+__all__ = ["guarded", "kind_of", "strict"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -164,7 +164,7 @@ def _foreign(function: str, given: dict[str, Any], kinds: dict[str, tuple[type, 
             wanted = "Tensor" if kinds[name][0] is Tensor else "torch.dtype"
             return TypeError(
                 f"{function}(): argument '{name}' (position {position}) must be {wanted}, "
-                f"not {type(value).__name__}"
+                f"not {kind_of(value)}"
             )
     kinds_given = _type_names(given.values())
     return TypeError(f"{function}(): unsupported arguments of types {kinds_given}")
@@ -178,12 +178,20 @@ def _does_not_fit(function: str, failure: Exception, given: Iterable[Any]) -> Ex
     return kind(f"{function}(): an integer does not fit 64 bits")
 
 
+def kind_of(value: Any) -> str:
+    """The name of a value's type, and of another library's tensors how to take them."""
+    kind = type(value)
+    if kind.__name__ != "Tensor" or isinstance(value, Tensor):
+        return kind.__name__
+    return f"{kind.__module__}.Tensor (from_dlpack shares its memory)"
+
+
 def _type_names(values: Iterable[Any]) -> str:
     """The types of values; of lists, also those of what is in them."""
     names = [
         f"{type(value).__name__} of {_type_names(value)}"
         if isinstance(value, (tuple, list)) and value
-        else type(value).__name__
+        else kind_of(value)
         for value in values
     ]
     return f"({', '.join(names)})"

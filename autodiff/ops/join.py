@@ -11,6 +11,7 @@ from autodiff.native import NULL, lib
 from autodiff.ops.base import Op, OpNode, has_history
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import full
+from autodiff.ops.guard import kind_of
 from autodiff.ops.views import _select, _slice
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, own
@@ -78,9 +79,7 @@ def _cat_any(given: list[Tensor], dim: int) -> Tensor:
         raise ValueError("torch.cat(): expected a non-empty list of Tensors")
     for i, x in enumerate(given):
         if not isinstance(x, Tensor):
-            raise TypeError(
-                f"expected Tensor as element {i} in argument 0, but got {type(x).__name__}"
-            )
+            raise TypeError(f"expected Tensor as element {i} in argument 0, but got {kind_of(x)}")
         if x.ndim == 0:
             raise RuntimeError(f"zero-dimensional tensor (at position {i}) cannot be concatenated")
     legacy = [x.ndim == 1 and x.numel() == 0 for x in given]

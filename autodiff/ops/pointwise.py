@@ -24,7 +24,7 @@ from autodiff.native import (
 from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
 from autodiff.ops.base import backward_name, fresh
 from autodiff.ops.calls import caller
-from autodiff.ops.derive import Derived, derive, grad_name_of
+from autodiff.ops.derive import Derived, derive, grad_name_of, in_pieces
 from autodiff.ops.history import check_writable, rebase
 from autodiff.ops.numbers import number, operand
 from autodiff.shapes import Size
@@ -38,7 +38,7 @@ __all__ = ["PointwiseOp", "number", "operand"]
 class Step(NamedTuple):
     """How one input's cotangent is computed: None passes the output's on unchanged."""
 
-    op: PointwiseOp | None
+    op: PointwiseOp | Pieces | None
     picks: tuple[int, ...]  # of what was saved
 
 
@@ -348,6 +348,27 @@ class PointwiseOp:
         return node
 
 
+class Pieces:
+    """An expression of more inputs than an op takes: several ops, one after another."""
+
+    def __init__(self, name: str, root: Expr, n_in: int, grad_name: str) -> None:
+        self.ops = [
+            (PointwiseOp(name, piece, len(needs), grad_name), needs)
+            for piece, needs in in_pieces(root, n_in, MAX_INPUTS)
+        ]
+
+    def call(self, *tensors: Tensor) -> Tensor:
+        """The result, recorded where a gradient is wanted."""
+        known = [*tensors]
+        for op, needs in self.ops:
+            known.append(op.call(*[known[i] for i in needs]))
+        return known[-1]
+
+    def plain(self, g: Tensor, others: Sequence[Any]) -> Tensor:
+        """The result for g and the tensors of some descriptors, not recorded."""
+        return self.call(g, *map(wrap, others))
+
+
 _pw1, _pw2, _pw3, _pw4, _pw_to = lib.ad_pw1, lib.ad_pw2, lib.ad_pw3, lib.ad_pw4, lib.ad_pw_to
 _NATIVE, _next = (_pw1, _pw2, _pw3, _pw4), lib.ad_pw_next
 _ABSENT = [(NULL,) * (4 - n) for n in range(5)]
@@ -389,7 +410,8 @@ def make_plan(op: PointwiseOp, derived: Derived) -> Plan:
         else:
             root, picks = step
             grad_name = grad_name_of(root, op.grad_name)
-            steps.append(Step(PointwiseOp(name, root, 1 + len(picks), grad_name), picks))
+            kind = PointwiseOp if len(picks) < MAX_INPUTS else Pieces
+            steps.append(Step(kind(name, root, 1 + len(picks), grad_name), picks))
     joint = None
     if derived.joint:
         first, *rest = derived.joint

@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from autodiff.dtypes import SCALAR_NAMES
+from autodiff.ops.guard import kind_of
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
 REDUCTIONS = ("mean", "sum", "none")
@@ -39,7 +40,7 @@ def check_tensors(name: str, **args: Any) -> None:
         if type(x) not in TENSOR_TYPES:
             raise TypeError(
                 f"{name}(): argument '{what}' (position {position}) must be Tensor, "
-                f"not {type(x).__name__}"
+                f"not {kind_of(x)}"
             )
 
 
