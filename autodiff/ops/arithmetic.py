@@ -136,6 +136,7 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
     return apply(op, (input, exponent), out)
 
 
+_CONDITIONS = (dtypes.bool.code, dtypes.uint8.code)
 _choose = elementwise.where_.call
 
 
@@ -149,9 +150,15 @@ def where(
     tensor([0., 2.])
     """
     if type(condition) is type(input) is type(other) is Tensor and out is None:
-        return _choose(condition, input, other)
-    if input is None and other is None and isinstance(condition, Tensor):
+        if condition._p.dtype in _CONDITIONS:
+            return _choose(condition, input, other)
+    elif input is None and other is None and isinstance(condition, Tensor):
         return condition.nonzero(as_tuple=True)
+    if isinstance(condition, Tensor) and condition._p.dtype not in _CONDITIONS:
+        raise RuntimeError(
+            f"where expected condition to be a boolean tensor, but got a tensor with dtype "
+            f"{condition.dtype!r}"
+        )
     return apply(elementwise.where_, (condition, input, other), out)
 
 

@@ -162,16 +162,13 @@ class Op:
 
     def __call__(self, x: Tensor, *args: Any) -> Tensor:
         """The operation on one tensor."""
-        return self.result(x, self.forward(x._p, *args), args)
-
-    def result(self, x: Tensor, p: Any, args: tuple[Any, ...]) -> Tensor:
-        """The tensor of what `forward` made of x and args, with its place in the graph.
-
-        Raises what went wrong where it made nothing. A call of the two is faster than one of the
-        op: `_t.result(x, lib.ad_transpose(x._p, 0, 1), (0, 1))`.
-        """
+        p = self.forward(x._p, *args)
         if not p:
             raise error(self.name, x._p)
+        return self.result(x, p, args)
+
+    def result(self, x: Tensor, p: Any, args: tuple[Any, ...]) -> Tensor:
+        """The tensor of what `forward` made of x and args, with its place in the graph."""
         y = blank()
         y._p = p = _gc(p, _free)
         y._acc = None

@@ -11,7 +11,7 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.expr import PRIMITIVES, Expr, Interval, Primitive, Rule, build, inputs
-from autodiff.lower import NUMBER, Operand, promote
+from autodiff.lower import Operand, promote
 from autodiff.ops.declare import NONZERO, POSITIVE, REAL, UNIT_CELLS, declare, exp, no_bool, where
 from autodiff.ops.pointwise import PointwiseOp
 
@@ -303,17 +303,6 @@ for _name, _reference, _doc in (
     ("isfinite", math.isfinite, "Whether an element is neither infinite nor nan."),
 ):
     declare(_name, 1, _doc, result="bool", domain=SPECIAL, reference=_reference)
-
-
-def _is_condition(operands: Sequence[Operand]) -> None:
-    """RuntimeError where the first operand is a tensor of anything but truths."""
-    d, kind = operands[0]
-    if kind != NUMBER and d not in (dtypes.bool, dtypes.uint8):
-        raise RuntimeError(
-            f"where expected condition to be a boolean tensor, but got a tensor with dtype {d!r}"
-        )
-
-
 where_ = declare(
     "where",
     3,
@@ -321,7 +310,6 @@ where_ = declare(
     lambda g, y, c, a, b: (None, where(c, g, 0.0), where(c, 0.0, g)),
     result="where",
     reference=lambda c, a, b: a if c else b,
-    check=_is_condition,
 )
 
 # ---- bits ----

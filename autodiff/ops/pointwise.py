@@ -188,7 +188,11 @@ class PointwiseOp:
 
     def run(self, tensors: Sequence[Tensor]) -> Any:
         """Run natively: a new descriptor."""
-        return self.results([x._p for x in tensors])[0]
+        ps = [x._p for x in tensors]
+        outs = descriptors([NULL])
+        while lib.ad_pw(self.native, self.n_in, ps, 1, outs):
+            self.specialise(take_failure(), tensors)
+        return _gc(outs[0], _free)
 
     def run_all(self, g: Tensor, others: Sequence[Any]) -> Iterator[Tensor]:
         """As `plain`, all results by one native call."""

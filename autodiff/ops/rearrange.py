@@ -110,9 +110,7 @@ def T(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
             [2, 4]])
     """
     n = x._p.ndim
-    if n != 2:
-        return _permute(x, list(range(n))[::-1])
-    return _reversed.result(x, lib.ad_transpose(x._p, 0, 1), (0, 1))
+    return _reversed(x, 0, 1) if n == 2 else _permute(x, list(range(n))[::-1])
 
 
 def H(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name

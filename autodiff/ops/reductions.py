@@ -28,7 +28,7 @@ def _kinds() -> dict[str, int]:
 
 
 KINDS = _kinds()
-_SUM, _MEAN = KINDS["sum"], KINDS["mean"]
+_SUM = KINDS["sum"]
 _FLOAT = dtypes.FIRST_FLOAT
 _BOOL, _UINT8 = dtypes.bool.code, dtypes.uint8.code
 
@@ -164,11 +164,11 @@ def sum(
         p = input._p
         d = p.dtype
         args = ((1 << p.ndim) - 1, keepdim, d if d >= _FLOAT else dtypes.int64.code)
-        return _sum.result(input, lib.ad_reduce(_SUM, p, *args), args)
+        y = lib.ad_reduce(_SUM, p, *args)
+        return _sum.result(input, y, args) if y else _sum(input, *args)
     x = input if dtype is None else _prepared(input, dtype)
     op = _sum if dim is None else _sum_dim
-    args = (dim_mask(dim, x._p.ndim), keepdim, _accumulated(x, dtype))
-    return op.result(x, lib.ad_reduce(_SUM, x._p, *args), args)
+    return op(x, dim_mask(dim, x._p.ndim), keepdim, _accumulated(x, dtype))
 
 
 def mean(
@@ -189,8 +189,7 @@ def mean(
             f"complex dtype. Got: {dtypes.SCALAR_NAMES[x._p.dtype]}"
         )
     op = _mean if dim is None else _mean_dim
-    args = (dim_mask(dim, p.ndim), keepdim, p.dtype)
-    return op.result(x, lib.ad_reduce(_MEAN, p, *args), args)
+    return op(x, dim_mask(dim, p.ndim), keepdim, p.dtype)
 
 
 def prod(
@@ -259,8 +258,9 @@ def _max_or_min(name: str, x: Tensor, dim: Any, keepdim: Any) -> Any:
         _check_not_empty(name, x, dim)
         p = x._p
         args = ((1 << p.ndim) - 1, False, p.dtype)
+        y = lib.ad_reduce(KINDS[name], p, *args)
         op = _max if name == "max" else _min
-        return op.result(x, lib.ad_reduce(KINDS[name], p, *args), args)
+        return op.result(x, y, args) if y else op(x, *args)
     if isinstance(dim, Tensor):
         return x.maximum(dim) if name == "max" else x.minimum(dim)
     result = max_result if name == "max" else min_result
@@ -297,14 +297,6 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     return _max_or_min("min", input, dim, keepdim)
 
 
-def _extremes_over(op: Op, kind: int, x: Tensor, dim: Any, keepdim: bool) -> Tensor:
-    p = x._p
-    if not p.numel:
-        _check_not_empty(op.name, x, dim)
-    args = (dim_mask(dim, p.ndim), keepdim, p.dtype)
-    return op.result(x, lib.ad_reduce(kind, p, *args), args)
-
-
 def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     """The largest elements over `dim` (an int, a tuple, or all); equal ones share the gradient.
 
@@ -313,7 +305,8 @@ def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     >>> ad.tensor([[1, 3], [5, 4]]).amax(1)
     tensor([3, 5])
     """
-    return _extremes_over(_amax, KINDS["max"], input, dim, keepdim)
+    _check_not_empty("amax", input, dim)
+    return _amax(input, dim_mask(dim, input.ndim), keepdim, input._p.dtype)
 
 
 def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
@@ -324,7 +317,8 @@ def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     >>> ad.tensor([[1, 3], [5, 4]]).amin(1)
     tensor([1, 4])
     """
-    return _extremes_over(_amin, KINDS["min"], input, dim, keepdim)
+    _check_not_empty("amin", input, dim)
+    return _amin(input, dim_mask(dim, input.ndim), keepdim, input._p.dtype)
 
 
 def arg_reduce(kind: str, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:

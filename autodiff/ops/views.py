@@ -208,7 +208,7 @@ def expand(x: Tensor, *sizes: Any, size: Any = None) -> Tensor:
     """
     wanted = sizes_of(sizes, "expand", size)
     try:
-        return _expand.result(x, lib.ad_expand(x._p, len(wanted), wanted), (wanted,))
+        return _expand(x, wanted)
     except (RuntimeError, IndexError):
         _check_room("expand", len(wanted))
         if len(wanted) < x.ndim:
@@ -272,9 +272,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     torch.Size([3, 2])
     """
     d0, d1 = dim_index(dim0, input._p.ndim), dim_index(dim1, input._p.ndim)
-    if input._p.ndim == 0:
-        return _alias(input)
-    return _transpose.result(input, lib.ad_transpose(input._p, d0, d1), (d0, d1))
+    return _alias(input) if input._p.ndim == 0 else _transpose(input, d0, d1)
 
 
 def t(input: Tensor) -> Tensor:
@@ -287,9 +285,7 @@ def t(input: Tensor) -> Tensor:
     n = input._p.ndim
     if n > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {n}D")
-    if n < 2:
-        return _same_t(input)
-    return _t.result(input, lib.ad_transpose(input._p, 0, 1), (0, 1))
+    return _t(input, 0, 1) if n == 2 else _same_t(input)
 
 
 def mT(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
@@ -366,8 +362,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     torch.Size([1, 2])
     """
     _check_room("unsqueeze", input._p.ndim + 1)
-    d = dim_index(dim, input._p.ndim + 1)
-    return _unsqueeze.result(input, lib.ad_unsqueeze(input._p, d), (d,))
+    return _unsqueeze(input, dim_index(dim, input._p.ndim + 1))
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
@@ -422,9 +417,7 @@ def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     >>> x
     tensor([1., 1.])
     """
-    if memory_format is not None:
-        input = in_format(input, memory_format)
-    return _clone.result(input, lib.ad_clone(input._p), ())
+    return _clone(input if memory_format is None else in_format(input, memory_format))
 
 
 def contiguous(x: Tensor, memory_format: Any = None) -> Tensor:
@@ -437,10 +430,7 @@ def contiguous(x: Tensor, memory_format: Any = None) -> Tensor:
     """
     if memory_format is not None and memory_format is not contiguous_format:
         return in_format(x, memory_format)
-    p = x._p
-    if p.contiguous:
-        return x
-    return _copy_contiguous.result(x, lib.ad_contiguous(p, p.dtype), (p.dtype,))
+    return x if x._p.contiguous else _copy_contiguous(x, x._p.dtype)
 
 
 def in_format(x: Tensor, form: Any) -> Tensor:
