@@ -37,7 +37,7 @@ def test_a_buffer_of_several_dimensions() -> None:
 
 
 def test_buffers_that_cannot_be_shared_are_type_errors() -> None:
-    for data in (array.array("h", [1]), array.array("Q", [1])):
+    for data in (array.array("H", [1]), array.array("Q", [1])):
         with pytest.raises(TypeError, match="format"):
             ad.as_tensor(data)
     with pytest.raises(TypeError, match="contiguous"):

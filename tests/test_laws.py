@@ -13,6 +13,7 @@ from laws import LAWS, applies, check_alone, check_second_gradient, untested
 
 import autodiff as ad
 from autodiff.ops.base import OPS
+from autodiff.ops.masked import write_masked
 from autodiff.ops.declare import FUNCTIONS
 from autodiff.testing import drawn
 from autodiff.testing.cases import CASES, OTHERS, Case
@@ -114,6 +115,18 @@ def test_every_function_says_all_that_laws_need(name: str) -> None:
     assert primitive.doc
 
 
+def differentiate_what_cases_do_not() -> None:
+    """Deviations from a mean and cofactors, of third order, and what a recording alone makes."""
+    x = ad.tensor([[1.0, 2.0], [4.0, 3.0]], requires_grad=True)
+    for f in (lambda x: x.var() ** 2, ad.linalg.det):
+        y = f(x)
+        for _ in range(3):
+            (y,) = ad.autograd.grad(y if y.ndim == 0 else y.pow(2).sum(), x, create_graph=True)
+    rows = ad.zeros(2)
+    write_masked(rows, ad.tensor([True, False]), x.sum(0), True, "")
+    ad.autograd.grad(rows.sum(), x)
+
+
 def test_every_op_is_reached_by_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
     """Each Op runs forward, and its rule backward, in the case of a name or the gradient of one."""
     forward: set[str] = set()
@@ -145,9 +158,7 @@ def test_every_op_is_reached_by_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
             second = sum((g * g).sum() for g in first)
             if second.requires_grad:
                 ad.autograd.grad(second, xs, allow_unused=True)
-    x = y = ad.tensor([1.0, 2.0, 4.0], requires_grad=True)
-    for _ in range(3):  # deviations from a mean are differentiated at third order only
-        (y,) = ad.autograd.grad((y.var() ** 2 if y is x else y.pow(2).sum()), x, create_graph=True)
+    differentiate_what_cases_do_not()
     # written in place, values that come with indices, and what calls the native library itself
     recorded = "cat copy cummax cummin embedding index_add index_copy index_fill index_put "
     recorded += "kthvalue masked_scatter max max_dim max_pool median_dim min min_dim nanmedian_dim "

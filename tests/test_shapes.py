@@ -67,7 +67,7 @@ def test_as_pytorch(line: str) -> None:
     assert near(value, value_)
     assert len(names) == len(names_)
     assert all(map(same_name, names, names_)), (names, names_)
-    if "s.scatter_reduce" not in line:  # which ends in a view of a copy
+    if "s.scatter_reduce" not in line and "quantile" not in line:  # which end in views of copies
         each = zip(views, views_, names, names_, strict=True)
         assert all(a == b or n != m for a, b, n, m in each)
     if slopes_ and slopes[0]:

@@ -90,7 +90,8 @@ def fill(input: Tensor, value: Any) -> Tensor:
     >>> ad.fill(ad.zeros(2), 3.0).tolist()
     [3.0, 3.0]
     """
-    return fill_(clone(input), value)
+    kind = isinstance(value, Tensor)
+    return titled(fill_(clone(input), value), f"FillBackward{kind:d}")
 
 
 ZEROS = {d.code: scalar(0, d) for d in dtypes.ALL}

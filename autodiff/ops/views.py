@@ -83,8 +83,6 @@ _t: Op = Op(
     shaped=False,
     grad_name="TBackward0",
 )
-
-
 _select: Op = Op(
     "select",
     lib.ad_select,
@@ -297,7 +295,7 @@ def mT(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
     n = x._p.ndim
     if n < 2:
         raise RuntimeError(f"tensor.mT is only supported on matrices or batches of them, got {n}-D")
-    return _transpose.result(x, lib.ad_transpose(x._p, n - 2, n - 1), (n - 2, n - 1))
+    return _transpose(x, n - 2, n - 1)
 
 
 def select(input: Tensor, dim: int, index: int) -> Tensor:
