@@ -13,8 +13,8 @@ from laws import LAWS, applies, check_alone, check_second_gradient, untested
 
 import autodiff as ad
 from autodiff.ops.base import OPS
-from autodiff.ops.masked import write_masked
 from autodiff.ops.declare import FUNCTIONS
+from autodiff.ops.masked import write_masked
 from autodiff.testing import drawn
 from autodiff.testing.cases import CASES, OTHERS, Case
 from autodiff.testing.draw import Random
