@@ -358,6 +358,14 @@ ad_tensor *ad_max_pool(const ad_tensor *x, int64_t n, const int64_t *plan, ad_te
  * the size meaning none; weights, of as many, or NULL, are what these are multiplied by. */
 ad_tensor *ad_windows(const ad_tensor *x, const ad_tensor *weights, int64_t n, const int64_t *plan);
 ad_tensor *ad_windows_vjp(const ad_tensor *g, const ad_tensor *weights, int64_t n, const int64_t *plan);
+/* Images x (n, c, ...) of 2 or 3 dimensions read at the places of a grid (n, ..., dimensions), the last of x
+ * first, from -1 to 1; and from a cotangent g, what goes to x (out[0], where bit 0 is wanted) and to the grid
+ * (out[1], bit 1). */
+typedef enum { AD_GRID_BILINEAR, AD_GRID_NEAREST, AD_GRID_BICUBIC } ad_grid_mode;
+typedef enum { AD_GRID_ZEROS, AD_GRID_BORDER, AD_GRID_REFLECTION } ad_grid_padding;
+ad_tensor *ad_grid_sample(const ad_tensor *x, const ad_tensor *grid, int mode, int padding, int corners);
+int ad_grid_sample_vjp(const ad_tensor *g, const ad_tensor *x, const ad_tensor *grid, int mode, int padding,
+                       int corners, int wanted, ad_tensor **out);
 
 /* ---- gather and scatter ---- */
 /* x (lead, n dimensions from the `first`, rest) at n int64 index tensors of one shape s: a result of shape

@@ -21,6 +21,7 @@ from autodiff.ops.convert import tensor
 from autodiff.ops.create import made_once
 from autodiff.ops.pooling import Sums, windows
 from autodiff.ops.rearrange import regroup
+from autodiff.ops.sampled import CUBIC, cubic_far, cubic_near
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
 __all__ = [
@@ -37,7 +38,6 @@ __all__ = [
 
 _MODES = {"linear": 1, "bilinear": 2, "trilinear": 3, "bicubic": 2}
 _AREAS = (adaptive_avg_pool1d, adaptive_avg_pool2d, adaptive_avg_pool3d)
-_CUBIC = -0.75  # the slope of the cubic kernel
 
 Taps = list[tuple[list[int], list[float] | None]]  # indices and their weights, a list for each tap
 
@@ -87,17 +87,7 @@ def _cubic(size: int, n: int, step: float, corners: bool) -> Taps:
     return taps
 
 
-def cubic_near(t: Any, slope: float) -> Any:
-    """The weight of what is t <= 1 away; tensors are taken too."""
-    return ((slope + 2) * t - (slope + 3)) * t * t + 1
-
-
-def cubic_far(t: Any, slope: float) -> Any:
-    """The weight of what is 1 to 2 away."""
-    return ((slope * t - 5 * slope) * t + 8 * slope) * t - 4 * slope
-
-
-def _cubic_weight(t: float, slope: float = _CUBIC) -> float:
+def _cubic_weight(t: float, slope: float = CUBIC) -> float:
     weight: float = cubic_near(t, slope) if t <= 1 else cubic_far(t, slope) if t < 2 else 0.0
     return weight
 

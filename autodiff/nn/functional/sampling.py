@@ -2,23 +2,14 @@
 
 from __future__ import annotations
 
-import functools
-import math
 from collections.abc import Sequence
 
-from autodiff.dtypes import int64
-from autodiff.expr import Expr, build, inputs
 from autodiff.nn.functional.reduction import check_floating, check_tensors
-from autodiff.nn.functional.resampling import _CUBIC, cubic_far, cubic_near
-from autodiff.ops.base import called, titled
+from autodiff.ops.base import called
 from autodiff.ops.contraction import matmul
-from autodiff.ops.create import arange, linspace, ones, zeros
-from autodiff.ops.declare import where
-from autodiff.ops.elementwise import mul
-from autodiff.ops.gather import gather
+from autodiff.ops.create import linspace, ones, zeros
 from autodiff.ops.join import stack
-from autodiff.ops.numbers import number_of
-from autodiff.ops.pointwise import PointwiseOp
+from autodiff.ops.sampled import GRIDS, MODES, PADDINGS, sampled
 from autodiff.ops.views import expand, reshape, transpose
 from autodiff.tensor import Tensor
 
@@ -65,79 +56,13 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
     return reshape(grid, [sizes[0], *image, nd])
 
 
-# ---- the pixels that make those at a place, in each dimension ----
-
-
-def _limited(x: Expr, size: Expr) -> Expr:
-    """Places moved into an image; where they were moved they have no gradient."""
-    edge = where(x >= size - 1, size - 1, 0.0)
-    return where((x > 0) & (x < size - 1), x, edge)
-
-
-def _reflected(x: Expr, size: Expr, corners: bool) -> Expr:
-    """Places mirrored at the edges, as often as it takes: at pixels' centres or at their sides."""
-    low, span = (0.0, size - 1) if corners else (-0.5, size)
-    safe = where(span == 0, 1.0, span)  # of one pixel, between whose centres nothing lies
-    distance = build("abs", x - low)
-    rest = build("fmod", distance, safe)
-    turned = build("floor", distance / safe) % 2 == 1
-    return where(span == 0, 0.0, _limited(where(turned, safe - rest, rest) + low, size))
-
-
-@functools.cache
-def _programs(mode: str, padding_mode: str, corners: bool) -> tuple[PointwiseOp, PointwiseOp]:
-    """Of a dimension's places, its size, and which of the pixels around: the pixel, and its weight.
-
-    Outside of the image, the pixel is 0 and its weight too.
-    """
-    x, size, k = inputs(3)
-    one = build("ones_like", x)
-    place = (x + 1) * ((size - 1) / 2) if corners else ((x + 1) * size - 1) / 2
-
-    def moved(at: Expr) -> Expr:
-        if padding_mode == "zeros":
-            return at
-        return _limited(at, size) if padding_mode == "border" else _reflected(at, size, corners)
-
-    if mode == "nearest":
-        at, weight = build("round", moved(place)), one
-    else:
-        place = moved(place) if mode == "bilinear" else place
-        low = build("floor", place)
-        t = place - low
-        at = low + k
-        if mode == "bilinear":
-            weight = where(k == 0, 1 - t, t)
-        else:
-            far = where(k > 0, k - t, t - k)  # how far from the pixel
-            beyond = cubic_far(far, _CUBIC)
-            weight = where((k == 0) | (k == 1), cubic_near(far, _CUBIC), beyond)
-            at = moved(at)
-    inside = (at >= 0) & (at <= size - 1)
-    return (
-        PointwiseOp("grid_sample_pixel", where(inside, at, 0.0).to(int64), 3),
-        PointwiseOp("grid_sample_weight", where(inside, one, 0.0) * weight, 3),
-    )
-
-
-_i, _n, _j = inputs(3)
-_row_major = PointwiseOp("grid_sample_row_major", _i * _n + _j, 3)
-_TAPS = {"nearest": (0, 1), "bilinear": (0, 2), "bicubic": (-1, 3)}
-# Which pixels around, counted from the one at or before a place: for each dimension a dimension.
-_AROUND = {
-    (mode, nd): [reshape(arange(*ends), [-1] + [1] * (nd - d)) for d in range(nd)]
-    for mode, ends in _TAPS.items()
-    for nd in (2, 3)
-}
-
-
 def _check(x: Tensor, grid: Tensor, mode: str, padding_mode: str) -> None:
-    if mode not in ("bilinear", "nearest", "bicubic"):
+    if mode not in MODES:
         raise ValueError(
             "nn.functional.grid_sample(): expected mode to be 'bilinear', 'nearest' or 'bicubic', "
             f"but got: '{mode}'"
         )
-    if padding_mode not in ("zeros", "border", "reflection"):
+    if padding_mode not in PADDINGS:
         raise ValueError(
             "nn.functional.grid_sample(): expected padding_mode to be 'zeros', 'border', or "
             f"'reflection', but got: '{padding_mode}'"
@@ -186,27 +111,9 @@ def grid_sample(
     >>> F.grid_sample(image, ad.zeros(1, 1, 1, 2))
     tensor([[[[2.5000]]]])
     """
-    check_tensors("grid_sample", input=input, grid=grid)
-    _check(input, grid, mode, padding_mode)
-    corners = bool(align_corners)
-    (n, c, *image), places = input.shape, grid.shape[1:-1]
-    nd, count = len(image), math.prod(places)
-    pixel, weigh = _programs(mode, padding_mode, corners)
-    index, weight = None, None
-    for d, (size, k) in enumerate(zip(image, _AROUND[mode, nd], strict=True)):
-        x = reshape(grid.select(-1, nd - 1 - d), [n] + [1] * (nd + 1) + [count])
-        given = (x, number_of(size), k)
-        at, share = pixel.call(*given), weigh.call(*given)
-        index = at if index is None else _row_major.call(index, given[1], at)
-        weight = share if weight is None else mul.call(weight, share)
-    assert index is not None
-    assert weight is not None
-    taps = index._p.numel // max(n * count, 1)
-    found = gather(
-        reshape(input, [n, c, math.prod(image)]),
-        2,
-        expand(reshape(index, [n, 1, taps * count]), [n, c, taps * count]),
-    )
-    total = reshape(found, [n, c, taps, count]) * reshape(weight, [n, 1, taps, count])
-    total = total.sum(2) if taps > 1 else total
-    return titled(reshape(total, [n, c, *places]), f"GridSampler{nd}DBackward0")
+    try:  # what is wrong is looked for where the call has failed
+        return sampled(input, grid, GRIDS[mode, padding_mode, bool(align_corners)])
+    except (AttributeError, LookupError, NotImplementedError, RuntimeError, TypeError):
+        check_tensors("grid_sample", input=input, grid=grid)
+        _check(input, grid, mode, padding_mode)
+        raise
