@@ -1,4 +1,4 @@
-"""Images read at any places, against the same made of other operations, and at what is no number."""
+"""Images read at any places: against the same made of other operations, and where no number is."""
 
 import itertools
 import math
