@@ -118,6 +118,7 @@ if TYPE_CHECKING:
     from autodiff import accelerator as accelerator
     from autodiff import amp as amp
     from autodiff import backends as backends
+    from autodiff import compiler as compiler
     from autodiff import cuda as cuda
     from autodiff import data as data
     from autodiff import distributions as distributions
@@ -168,7 +169,8 @@ _LATE |= dict.fromkeys(_AT_TOP.split(), "autodiff.at_top")
 
 
 _MODULES = """
-accelerator amp backends cuda data distributions func io linalg nn optim special testing utils
+accelerator amp backends compiler cuda data distributions func io linalg nn optim special testing
+utils
 """
 
 

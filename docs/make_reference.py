@@ -56,7 +56,7 @@ PAGES: dict[str, tuple[str, str]] = {
     ),
     "linalg": ("Linear algebra", "linalg"),
     "func": ("Function transforms", "func"),
-    "compile": ("Compiled functions and recomputation", "compiled utils.checkpoint"),
+    "compile": ("Compiled functions and recomputation", "compiled compiler utils.checkpoint"),
     "nn": ("Modules", "nn"),
     "nn-functional": ("Functions of neural networks", "nn.functional"),
     "nn-init": ("Initial values", "nn.init"),

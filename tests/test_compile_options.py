@@ -215,3 +215,48 @@ def test_a_replay_takes_over_the_memory_of_the_recorded_call() -> None:
     step(ad.ones(100_000))
     assert w.grad is not None
     assert (held[0].item(), w.grad[0].item()) == (2.0, 1.0)
+
+
+# ---- autodiff.compiler ----
+
+
+def test_what_is_disabled_runs_at_every_call() -> None:
+    calls = []
+
+    @ad.compiler.disable(reason="it counts")
+    def count(x: ad.Tensor) -> ad.Tensor:
+        calls.append(1)
+        return x + 1
+
+    step = ad.compile(lambda x: count(2 * x))
+    with pytest.warns(UserWarning, match=r"it calls count, which compiler\.disable keeps eager"):
+        assert step(ad.ones(2)).tolist() == [3, 3]
+    assert step(ad.zeros(2)).tolist() == [1, 1]
+    assert len(calls) == 2
+    with pytest.raises(RuntimeError, match=r"compiler\.disable"):
+        ad.compile(lambda x: count(x), fullgraph=True)(ad.ones(2))
+
+
+def test_reset_forgets_the_recordings_of_all() -> None:
+    steps = [ad.compile(lambda x, k=k: k * x) for k in (2, 3)]
+    for step in steps:
+        for _ in range(2):
+            step(ad.ones(1))
+    assert all(step.stats().recordings == 1 for step in steps)
+    ad.compiler.reset()
+    assert all(step.stats().recordings == 0 for step in steps)
+    assert [step(ad.ones(1)).item() for step in steps] == [2, 3]
+
+
+def test_functions_know_whether_they_are_recorded() -> None:
+    seen = []
+
+    def note(x: ad.Tensor) -> ad.Tensor:
+        seen.append(ad.compiler.is_compiling())
+        return x + 1
+
+    note(ad.ones(1))
+    step = ad.compile(note)
+    for _ in range(2):
+        step(ad.ones(1))
+    assert seen == [False, True]

@@ -289,3 +289,11 @@ def test_an_empty_batch_gives_parameters_a_gradient_of_zeros(
     for p in module.parameters():
         assert p.grad is not None
         assert not p.grad.any()
+
+
+def test_parameters_without_a_shape_are_not_counted() -> None:
+    lazy = nn.LazyLinear(3)
+    with pytest.raises(ValueError, match="uninitialized parameter in 'numel'"):
+        sum(p.numel() for p in lazy.parameters())
+    lazy(ad.ones(1, 2))
+    assert sum(p.numel() for p in lazy.parameters()) == 9

@@ -6,6 +6,7 @@ import functools
 import threading
 import time
 import warnings
+import weakref
 from collections import Counter, OrderedDict
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -35,6 +36,17 @@ KEPT = 32  # recordings of one function
 TRIES = 8  # recordings in a row of like calls that were not run once; KEPT of any calls
 ARRAYS = "an argument is an array, whose elements may change unseen: give a tensor"
 _tables = threading.RLock()  # what compiled functions know of their recordings
+_alive: weakref.WeakSet[Compiled] = weakref.WeakSet()
+
+
+def reset() -> None:
+    """Have all compiled functions forget their recordings, and what stays eager.
+
+    >>> ad.compiler.reset()
+    """
+    with _tables:
+        for compiled in list(_alive):
+            compiled.reset()
 
 
 def no_quick(args: Any, kwargs: Any) -> Any:
@@ -73,6 +85,8 @@ class Compiled:
         self._quick: Callable[..., Any] = no_quick
         functools.update_wrapper(self, fn, updated=())
         self.fn = fn
+        with _tables:
+            _alive.add(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         if self.live:

@@ -213,7 +213,8 @@ class _Vmap:
 
     def _output_dims(self, out: Any) -> list[Any]:
         dims = trees.broadcast(self.out_dims, out)
-        if isinstance(self.out_dims, tuple) and len(self.out_dims) == 1 and dims is None:
+        alone = isinstance(self.out_dims, tuple) and len(self.out_dims) == 1
+        if alone and dims is None and trees.is_leaf(out):
             dims = trees.broadcast(self.out_dims[0], out)
         if any(not isinstance(d, int) and d is not None for d in trees.leaves(self.out_dims)):
             raise ValueError(

@@ -9,7 +9,7 @@ from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-__all__ = ["alike", "broadcast", "flatten", "tree_map", "unflatten"]
+__all__ = ["alike", "broadcast", "flatten", "is_leaf", "tree_map", "unflatten"]
 
 _DICTS = (dict, OrderedDict, defaultdict)
 _SEQUENCES = (list, tuple, deque)
@@ -23,6 +23,11 @@ def _children(tree: Any) -> list[Any] | None:
     if kind in _SEQUENCES or (isinstance(tree, tuple) and hasattr(tree, "_fields")):
         return list(tree)
     return None
+
+
+def is_leaf(tree: Any) -> bool:
+    """Whether it has no members."""
+    return _children(tree) is None
 
 
 def leaves(tree: Any) -> Iterator[Any]:

@@ -50,6 +50,16 @@ class _Uninitialized:
             "attributes."
         )
 
+    def numel(self) -> NoReturn:
+        """Refused, lest a model seem to have no parameters before its first call."""
+        raise ValueError(
+            f"Attempted to use an uninitialized {self._becomes.__name__.lower()} in 'numel': it "
+            "has no shape before the first call. Call the lazy module once, with a batch, before "
+            "its parameters are counted or passed on."
+        )
+
+    nelement = numel
+
     def materialize(
         self: Any, shape: Sequence[int], device: str | None = None, dtype: dtype | None = None
     ) -> None:

@@ -112,12 +112,13 @@ def linalg_cross(
     if input.ndim != other.ndim:
         raise RuntimeError("linalg.cross: inputs must have the same number of dimensions.")
     check_alike(input, other)
+    if input.ndim == 0:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     at = dim_index(dim, input.ndim)
-    if input.ndim == 0 or input.shape[at] != 3 or other.shape[at] != 3:
-        sizes = [x.shape[at] if x.ndim else 1 for x in (input, other)]
+    if input.shape[at] != 3 or other.shape[at] != 3:
         raise RuntimeError(
-            f"linalg.cross: inputs dimension {dim} must have length 3. Got {sizes[0]} and "
-            f"{sizes[1]}"
+            f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.shape[at]} and "
+            f"{other.shape[at]}"
         )
     a, b = ([select(x, at, i) for i in range(3)] for x in (input, other))
     parts = [a[i - 2] * b[i - 1] - a[i - 1] * b[i - 2] for i in range(3)]
