@@ -74,6 +74,8 @@ def replace_(x: Tensor, y: Tensor) -> Tensor:
 def fill_(x: Tensor, value: Any) -> Tensor:
     """Write one value over all of x."""
     if type(value) is float and x._p.dtype >= dtypes.FIRST_FLOAT:
+        if x._node is None and x._base is None:
+            return copy_(x, number_of(value))
         return named_(x, number_of(value), "FillBackward2")
     given = value if isinstance(value, Tensor) else scalar(value, x.dtype)
     if given.ndim:

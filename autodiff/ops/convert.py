@@ -28,7 +28,7 @@ def _length(data: Any) -> int | None:
         return None if data.numel() == 1 else len(data)  # of one element, a number
     if hasattr(data, "__array_interface__"):
         return len(data) if data.ndim else None
-    if isinstance(data, (str, bytes, Mapping)) or not hasattr(data, "__getitem__"):
+    if not hasattr(data, "__getitem__") or isinstance(data, (str, bytes, Mapping)):
         return None
     return len(data) if hasattr(data, "__len__") else None  # a deque, say
 
@@ -163,7 +163,7 @@ def tensor(data: Any, *, dtype: Dtype = None, requires_grad: bool = False) -> Te
         x = _copy_of(data, dtype)
     elif has_memory(data):
         x = _copy_of(view_of(data), dtype)
-    elif hasattr(data, "__dlpack__"):  # another library's tensor
+    elif type(data) is not list and hasattr(data, "__dlpack__"):  # another library's tensor
         x = _copy_of(from_dlpack(data), dtype)
     else:
         found = _Elements(data)
