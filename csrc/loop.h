@@ -53,8 +53,8 @@ static inline int64_t ad_slot_bytes(const ad_program *p, int64_t n) {
 }
 
 /* Gives registers their slots and instructions their kernels, and fills the registers that hold one value for
- * the whole loop: n elements of it, or one where no kernel reads more. */
-void ad_set_up(const ad_loop *l, ad_machine *m, int64_t n);
+ * the whole loop, from one on: n elements of it, or one where no kernel reads more. */
+void ad_set_up(const ad_loop *l, ad_machine *m, int64_t n, int from);
 
 /* Runs the first instructions of a program on n elements. */
 static inline void ad_run_code(const ad_program *p, int n_code, ad_pw_fn *const *kernels, int64_t n,

@@ -103,7 +103,7 @@ static ad_pw_fn *kernel_of(const ad_instr *in, uint8_t *read) {
     return pw->instr[in->op][in->type];
 }
 
-void ad_set_up(const ad_loop *l, ad_machine *m, int64_t n) {
+void ad_set_up(const ad_loop *l, ad_machine *m, int64_t n, int from) {
     static const uint8_t native[AD_N_TYPES] = {AD_float32, AD_float64, AD_int64};
     const ad_program *p = l->program;
     const int first = p->n_in + p->n_const;
@@ -114,11 +114,11 @@ void ad_set_up(const ad_loop *l, ad_machine *m, int64_t n) {
     }
     for (int i = 0; i < p->n_code; i++) m->kernels[i] = kernel_of(&p->code[i], read);
     for (int k = 0; k < p->n_out; k++) note_whole(read, p->out_regs[k]);
-    for (int reg = 0; reg < first; reg++) {
+    for (int reg = from; reg < first; reg++) {
         if (read[reg] == VARIES) continue;
         const int type = p->types[reg], dtype = reg < p->n_in ? l->in[reg].dtype : native[type];
-        const char *from = reg < p->n_in ? l->in[reg].data : (const char *)&p->consts[reg - p->n_in];
-        ad_cpu->pw->load[dtype][type](read[reg] == READ_ONE ? 1 : n, m->regs[reg], from, 0);
+        const char *value = reg < p->n_in ? l->in[reg].data : (const char *)&p->consts[reg - p->n_in];
+        ad_cpu->pw->load[dtype][type](read[reg] == READ_ONE ? 1 : n, m->regs[reg], value, 0);
     }
 }
 
@@ -300,7 +300,7 @@ static void run_chunk(void *context, int64_t i) {
     m.stage = m.scratch + m.slot_bytes * p->n_slots;
     m.regs = (void **)(void *)(m.scratch + scratch_bytes(t));
     m.kernels = (ad_pw_fn **)(void *)(m.regs + p->n_regs);
-    ad_set_up(t->loop, &m, ad_least(t->loop->numel, t->block));
+    ad_set_up(t->loop, &m, ad_least(t->loop->numel, t->block), 0);
     const int64_t blocks = CHUNK / t->block;
     run_blocks(t, &m, i * blocks, ad_least((i + 1) * blocks, t->n_blocks));
     ad_dealloc(memory);
@@ -324,7 +324,7 @@ static bool run_small(task *t) {
     ad_pw_fn *kernels[AD_STACK_REGS];
     char scratch[AD_STACK_SCRATCH] __attribute__((aligned(64)));
     ad_machine m = {regs, kernels, scratch, NULL, slot_bytes};
-    ad_set_up(l, &m, l->numel);
+    ad_set_up(l, &m, l->numel, 0);
     run_blocks(t, &m, 0, 1);
     return true;
 }

@@ -207,7 +207,8 @@ static bool lay(const ad_call *c, void *room) {
     ad_machine m = {.regs = r->regs, .kernels = r->kernels};
     m.slot_bytes = ad_slot_bytes(c->program, r->n_quick);
     m.scratch = r->memory + (-(intptr_t)r->memory & (AD_LINE - 1));
-    ad_set_up(&r->loop, &m, r->n_quick); /* constants stay; numbers are filled in at each run */
+    /* Constants stay. Numbers are filled in at each run; what they were when recorded may be gone. */
+    ad_set_up(&r->loop, &m, r->n_quick, c->program->n_in);
     return true;
 }
 
