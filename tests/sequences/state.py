@@ -73,10 +73,14 @@ STEPS: dict[type, int] = {}
 
 
 def memory_in_use(library: Any) -> int:
-    """The bytes the library's pool has lent out; 0 for a library without one."""
+    """The bytes the library's pool has lent out, but for the numbers that it keeps as operands; 0
+    for a library without one.
+    """
     native = getattr(library, "native", None)
     if native is None:
         return 0
+    for table in library.ops.numbers.numbers.values():
+        table.clear()
     stats = native.ffi.new("int64_t[4]")
     native.lib.ad_memory_stats(stats)
     return int(stats[0])
