@@ -84,7 +84,7 @@ static void NAME(line)(const task *t, NAME(block) * b, int d, const T *grid, int
         if (cubic) NAME(move_inside)(t, size, n, pixel, by);
         int32_t *restrict pixels = b->pixel[d][k];
         for (int64_t j = 0; j < n; j++)
-            pixels[j] = (int32_t)((pixel[j] >= 0) & (pixel[j] <= last) ? pixel[j] : -1);
+            pixels[j] = (int32_t)(((pixel[j] >= 0) & (pixel[j] <= last)) ? pixel[j] : -1);
         if (whole > EXACT)
             for (int64_t j = 0; j < n; j++) pixels[j] = pixels[j] < whole ? pixels[j] : (int32_t)whole - 1;
     }

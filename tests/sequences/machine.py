@@ -179,7 +179,8 @@ class Session:
             )
         if m.positions and places(x) != m.positions:
             self.fail(f"{live}: elements lie at {places(x)}, expected {m.positions}")
-        self.compare_values(str(live), flat(x.tolist()), m, loose, TOLERANCE[m.dtype])
+        tolerance = max(TOLERANCE[m.dtype], self.near if m.storage.near else 0.0)
+        self.compare_values(str(live), flat(x.tolist()), m, loose, tolerance)
         self.compare_gradient(live, loose)
 
     def compare_values(

@@ -42,6 +42,7 @@ class Storage:
         self.dtype = dtype
         self.cells = cells
         self.version = 0
+        self.near = False  # of a gradient that has a name: float32 may have been on its way
 
 
 class Node:

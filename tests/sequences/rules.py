@@ -500,6 +500,7 @@ def take_grad(s: Session, c: Choices) -> None:
     x = c.tensor(s, lambda m: not m.is_view and m.is_leaf and m.slot.grad is not None)
     if any(live.model is x.model.slot.grad for live in s.live):
         raise UnmodelledError
+    x.model.slot.grad.storage.near = True
     s.new(f"{x}.grad", lambda: x.model.slot.grad)
 
 
