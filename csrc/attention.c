@@ -252,7 +252,7 @@ static void clear(const work *w, ad_matrix x, int64_t rows, int64_t cols) {
 static void run_task(void *context, int64_t task) {
     const work *w = context;
     const int64_t each = w->each, scores = score_bytes(w);
-    char *room = ad_alloc((size_t)task_bytes(w)), *weights = room + query_bytes(w);
+    char *room = ad_alloc((size_t)task_bytes(w)), *weights = room ? room + query_bytes(w) : NULL;
     ad_rng rng;
     int status = room ? AD_OK : AD_NO_MEMORY;
     if (w->drops && w->how.p < 1) ad_rng_return(&rng, (const uint32_t *)head(w, &w->places, task).data);

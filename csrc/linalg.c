@@ -180,8 +180,9 @@ static int run_exchanges(const ad_call *c) {
         const int64_t row = ((const int64_t *)order->data)[i];
         if (row < 0 || row >= m) return ad_fail(AD_BAD_INDEX, row, 0, m);
     }
-    int64_t *at = ad_alloc((size_t)(2 * m) * sizeof *at), *where = at + m; /* the row in a place; its place */
+    int64_t *at = ad_alloc((size_t)(2 * m) * sizeof *at); /* the row in a place */
     if (!at) return ad_fail(AD_NO_MEMORY, m, 0, 0);
+    int64_t *where = at + m; /* the place of a row */
     for (int64_t row = 0; k && row < pivots->numel / k; row++) {
         const int64_t *rows = (const int64_t *)order->data + row * m;
         int32_t *found = (int32_t *)pivots->data + row * k;

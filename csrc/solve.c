@@ -130,7 +130,7 @@ static char *room_for(whole *f, const ad_tools *t, int64_t n, int64_t more) {
     const int64_t work = n * ad_least(n, AD_PANEL);
     char *room = ad_alloc((size_t)n * sizeof(int64_t) + (size_t)((work + more) * t->size));
     *f = (whole){.t = t, .n = n, .pivots = (int64_t *)(void *)room};
-    f->work = room + n * (int64_t)sizeof(int64_t);
+    if (room) f->work = room + n * (int64_t)sizeof(int64_t);
     return room;
 }
 

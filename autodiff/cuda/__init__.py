@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from autodiff import amp
+from autodiff.cuda import amp as amp
 from autodiff.devices import check_device
 
 __all__ = [
