@@ -50,6 +50,7 @@ from autodiff.ops import (
     scatter,
     searching,
     shared,
+    slices,
     sorting,
     splitting,
     statistics,
@@ -350,7 +351,8 @@ _BY_MODULE: dict[Any, str] = {
     placing: "index_copy index_copy_ index_fill index_fill_ index_put index_put_ take put put_ "
     "masked_scatter masked_scatter_",
     assign: "copy_ fill_ zero_ masked_fill masked_fill_",
-    indexing: "index_select index_add index_add_ masked_select",
+    indexing: "masked_select",
+    slices: "index_select index_add index_add_",
     scan: "cumsum cumsum_ cumprod cumprod_ cummax cummin logcumsumexp",
     sorting: "sort argsort topk",
     ranks: "kthvalue median nanmedian nanquantile quantile",

@@ -78,7 +78,7 @@ THEMES = {
     "reductions": "reductions derived statistics normalize scan ranks tallies calculus",
     "products": "contraction products blended chains einsum covariance norms",
     "views": "views rearrange splitting regions order repetition diagonals stacking join",
-    "indexing": "gather indexing placing scatter assign sorting searching embedded",
+    "indexing": "gather indexing slices placing scatter assign sorting searching embedded",
     "random": "random draws generator",
     "func": "func",
     "autograd": "amp graph grad_mode autograd gradcheck nonfinite anomaly",

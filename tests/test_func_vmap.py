@@ -304,3 +304,10 @@ def test_functional_results_are_detached() -> None:
         assert not part.requires_grad
     assert not functional.jacobian(lambda a: a.sin(), x).requires_grad
     assert functional.jacobian(lambda a: a.sin(), x, create_graph=True).requires_grad
+
+
+def test_one_place_for_the_batch_is_not_that_of_two_results() -> None:
+    x = ad.arange(6).reshape(2, 3)
+    assert vmap(lambda x: x, out_dims=(1,))(x).shape == (3, 2)
+    with pytest.raises(ValueError, match="not compatible with the structure"):
+        vmap(lambda x: (x, x), out_dims=(1,))(x)

@@ -210,3 +210,8 @@ def test_exchanges_of_another_number_are_refused(shape: tuple[int, ...]) -> None
     if shape[-1:] != (3,):
         with pytest.raises(RuntimeError, match="expected 3 pivots"):
             ad.lu_unpack(lu, pivots)
+
+
+def test_numbers_have_no_dimension_to_cross() -> None:
+    with pytest.raises(IndexError, match="no dimensions"):
+        linalg.cross(ad.tensor(1.0), ad.tensor(1.0))

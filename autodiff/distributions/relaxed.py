@@ -34,15 +34,9 @@ def _clamped(p: Any) -> Any:
     return p.clamp(eps, 1 - eps)
 
 
-class LogitRelaxedBernoulli(Trials):
-    """(logits + log u - log(1 - u)) / temperature of a uniform u.
+class _Tempered(Distribution):
+    """What has a temperature besides its probabilities."""
 
-    >>> d = distributions.LogitRelaxedBernoulli(ad.tensor(0.5), 0.25)
-    >>> d.log_prob(ad.tensor(0.0)).exp()
-    tensor(0.0938)
-    """
-
-    support = constraints.real
     has_rsample = True
 
     def __init__(
@@ -54,6 +48,17 @@ class LogitRelaxedBernoulli(Trials):
     ) -> None:
         self.temperature = temperature
         super().__init__(probs, logits, validate_args)
+
+
+class LogitRelaxedBernoulli(_Tempered, Trials):
+    """(logits + log u - log(1 - u)) / temperature of a uniform u.
+
+    >>> d = distributions.LogitRelaxedBernoulli(ad.tensor(0.5), 0.25)
+    >>> d.log_prob(ad.tensor(0.0)).exp()
+    tensor(0.0938)
+    """
+
+    support = constraints.real
 
     def rsample(self, sample_shape: Iterable[int] = ()) -> Any:
         p = _clamped(self.probs.expand(self._extended_shape(sample_shape)))
@@ -94,7 +99,7 @@ class RelaxedBernoulli(_Relaxed):
         super().__init__(base, SigmoidTransform(), validate_args)
 
 
-class ExpRelaxedCategorical(OfCategories):
+class ExpRelaxedCategorical(_Tempered, OfCategories):
     """The logarithms of what `RelaxedOneHotCategorical` draws.
 
     >>> distributions.ExpRelaxedCategorical(ad.tensor(1.0), ad.ones(2)).rsample().shape
@@ -102,17 +107,6 @@ class ExpRelaxedCategorical(OfCategories):
     """
 
     support = constraints.real_vector
-    has_rsample = True
-
-    def __init__(
-        self,
-        temperature: Any,
-        probs: Any = None,
-        logits: Any = None,
-        validate_args: bool | None = None,
-    ) -> None:
-        self.temperature = temperature
-        super().__init__(probs, logits, validate_args)
 
     def rsample(self, sample_shape: Iterable[int] = ()) -> Any:
         shape = self._extended_shape(sample_shape)

@@ -19,7 +19,8 @@ from autodiff.func.rules import Rule, _function, _is, _operation
 from autodiff.ops.base import Op
 from autodiff.ops.create import ones_like
 from autodiff.ops.gather import Indices, gather
-from autodiff.ops.indexing import _consumed, _items, index_select
+from autodiff.ops.indexing import _consumed, _items
+from autodiff.ops.slices import index_select
 from autodiff.ops.views import expand, reshape, squeeze, transpose
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, wrap

@@ -16,9 +16,9 @@ from autodiff.nn.utils.rnn import PackedSequence
 from autodiff.ops.cells import CELLS
 from autodiff.ops.contraction import linear
 from autodiff.ops.create import empty, zeros
-from autodiff.ops.indexing import index_select
 from autodiff.ops.join import cat, stack
 from autodiff.ops.recurrent import scan
+from autodiff.ops.slices import index_select
 from autodiff.ops.steps import Steps
 from autodiff.ops.views import reshape, transpose
 from autodiff.tensor import Tensor

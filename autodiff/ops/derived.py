@@ -11,12 +11,12 @@ from autodiff.ops.arithmetic import sub, where
 from autodiff.ops.base import called
 from autodiff.ops.declare import FUNCTIONS
 from autodiff.ops.gather import nonzero
-from autodiff.ops.indexing import index_add
 from autodiff.ops.join import cat
 from autodiff.ops.norms import matrix_norm, vector_norm
 from autodiff.ops.reductions import amax, amin
 from autodiff.ops.reductions import sum as total
 from autodiff.ops.returned import returned
+from autodiff.ops.slices import index_add
 from autodiff.ops.views import clone, narrow
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor

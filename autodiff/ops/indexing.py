@@ -8,16 +8,15 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.changes import recorder_here
-from autodiff.native import lib, take_failure
+from autodiff.native import lib
 from autodiff.ops.assign import copy_
-from autodiff.ops.base import called, titled
+from autodiff.ops.base import called
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.convert import _from_values, as_tensor, tensor
 from autodiff.ops.create import full, scalar
 from autodiff.ops.elementwise import where_
 from autodiff.ops.gather import (
     Indices,
-    _put_added,
     broadcast_indices,
     index_along,
     write_at,
@@ -28,14 +27,12 @@ from autodiff.ops.views import (
     _select,
     _slice,
     alias,
-    clone,
     expand,
     permute,
     reshape,
     select,
     unsqueeze,
 )
-from autodiff.shapes import dim_index
 from autodiff.tensor import TENSOR_TYPES, Tensor, own
 
 _INT64, _BOOL = dtypes.int64.code, dtypes.bool.code
@@ -439,112 +436,6 @@ def _without_leading_ones(x: Tensor, ndim: int) -> Tensor:
     while x._p.ndim > ndim and x._p.shape[0] == 1:
         x = select(x, 0, 0)
     return x
-
-
-_SELECTED = "IndexSelectBackward0"
-
-
-def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
-    """A copy of the slices of one dimension at the positions `index`, an int vector.
-
-    IndexError out of range.
-
-    >>> ad.tensor([[1, 2], [3, 4]]).index_select(1, ad.tensor([1, 1]))
-    tensor([[2, 2],
-            [4, 4]])
-    """
-    p, places = input._p, index._p
-    if places.ndim == 1 and places.dtype == _INT64 and p.ndim:
-        return titled(index_along(input, dim_index(dim, p.ndim), index), _SELECTED)
-    if places.ndim > 1:
-        raise IndexError(
-            f"index_select(): Index is supposed to be a vector, got {index.ndim} dimensions"
-        )
-    if index.dtype not in (dtypes.int32, dtypes.int64):
-        raise RuntimeError(
-            f"index_select(): Expected dtype int32 or int64 for index, got {index.dtype!r}"
-        )
-    flat = _vector(index)
-    d = dim_index(dim, p.ndim)
-    if p.ndim == 0:
-        return titled(reshape(index_along(reshape(input, 1), 0, flat), ()), _SELECTED)
-    return titled(index_along(input, d, flat), _SELECTED)
-
-
-def _vector(index: Tensor) -> Tensor:
-    """An index of int32 or int64, of at most one dimension, as an int64 vector."""
-    if index.dtype is not dtypes.int64:
-        index = to_dtype(index, dtypes.int64)
-    return index if index._p.ndim else reshape(index, 1)
-
-
-def index_add_(x: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
-    """Add the slices of `source`, times alpha, at the given positions of a dimension, in place.
-
-    Where a position repeats, its slices are added in their order.
-    """
-    p, places, added = x._p, index._p, source._p
-    d = dim_index(dim, p.ndim)
-    at_hand = places.dtype == _INT64 and places.ndim == 1 and added.dtype == p.dtype
-    shape, count = x.shape, places.numel
-    if not at_hand or source.shape != shape or not p.ndim or shape[d] != count:
-        wanted = [*shape[:d], count, *shape[d + 1 :]] if p.ndim else []
-        if not at_hand or list(source.shape) != wanted:
-            _check_index_add(x, d, index, source)
-    elif alpha == 1 and _is_plain(x) and _is_plain(source):
-        if not lib.ad_index_put(p, d, 1, [places], added, 1):
-            return x
-        take_failure()  # to be met again
-    flat = _vector(index)
-    scaled = source if alpha == 1 else source * alpha
-    if p.ndim == 0:
-        write_at(unsqueeze(x, 0), Indices([flat]), reshape(scaled, 1), True, _put_added)
-        return x
-    return write_at(x, Indices([flat], d), scaled, True, _put_added)
-
-
-def _is_plain(x: Tensor) -> bool:
-    """Whether no history has to know of a write."""
-    return x._node is None and x._base is None
-
-
-def _check_index_add(x: Tensor, d: int, index: Tensor, source: Tensor) -> None:
-    if index.ndim > 1:
-        raise IndexError(
-            f"index_add_(): Index is supposed to be a vector, but got dim: {index.ndim}"
-        )
-    if index.dtype not in (dtypes.int32, dtypes.int64):
-        raise RuntimeError(
-            f"index_add_(): Expected dtype int32/int64 for index but got: {index.dtype!r}"
-        )
-    if source.dtype is not x.dtype:
-        raise RuntimeError(
-            f"index_add_(): self ({x.dtype!r}) and source ({source.dtype!r}) must have the same "
-            "scalar type"
-        )
-    count = source.shape[d] if d < source.ndim else 1
-    if index.numel() != count:
-        raise RuntimeError(
-            f"index_add_(): Number of indices ({index.numel()}) should be equal to "
-            f"source.size(dim): ({count}), for dim: {d}"
-        )
-    rest = [list(y.shape[:d]) + list(y.shape[d + 1 :]) for y in (x, source)]
-    if x.ndim and rest[0] != rest[1]:
-        raise RuntimeError(
-            "source tensor shape must match self tensor shape, excluding the specified dimension. "
-            f"Got self.shape = {list(x.shape)} source.shape = {list(source.shape)}"
-        )
-
-
-def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
-    """The tensor with the slices of `source`, times alpha, added at positions of a dimension.
-
-    Where a position repeats, its slices are added in their order. IndexError out of range.
-
-    >>> ad.zeros(2).index_add(0, ad.tensor([0, 0, 1]), ad.tensor([1.0, 2.0, 3.0]))
-    tensor([3., 3.])
-    """
-    return index_add_(clone(input), dim, index, source, alpha=alpha)
 
 
 @called("MaskedSelectBackward0")

@@ -22,8 +22,9 @@ from autodiff.ops.gather import (
     write_at,
 )
 from autodiff.ops.history import check_writable, rebase
-from autodiff.ops.indexing import _INT64, _advanced, _basic, _vector, is_places
+from autodiff.ops.indexing import _INT64, _advanced, _basic, is_places
 from autodiff.ops.masked import write_masked
+from autodiff.ops.slices import _vector
 from autodiff.ops.views import _slice, clone, expand, reshape, unsqueeze
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, live_node, wrap

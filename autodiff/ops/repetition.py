@@ -11,8 +11,8 @@ from autodiff import dtypes
 from autodiff.native import ffi, lib
 from autodiff.ops.base import Op, fresh
 from autodiff.ops.create import full
-from autodiff.ops.indexing import index_add_, index_select
 from autodiff.ops.scan import cumsum
+from autodiff.ops.slices import index_add_, index_select
 from autodiff.ops.views import clone, expand, reshape, unsqueeze
 from autodiff.shapes import MAX_DIMS, Size, dim_index, sizes_of
 from autodiff.tensor import Tensor, wrap

@@ -7,8 +7,8 @@ from itertools import accumulate
 from typing import Any
 
 from autodiff.ops.convert import tensor
-from autodiff.ops.indexing import index_select
 from autodiff.ops.join import cat
+from autodiff.ops.slices import index_select
 from autodiff.ops.views import narrow
 from autodiff.tensor import Tensor
 

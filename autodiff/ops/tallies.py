@@ -10,9 +10,9 @@ from autodiff.ops.convert import tensor
 from autodiff.ops.create import arange, linspace
 from autodiff.ops.gather import gather
 from autodiff.ops.guard import strict
-from autodiff.ops.indexing import index_add
 from autodiff.ops.returned import Chosen, returned
 from autodiff.ops.searching import searchsorted
+from autodiff.ops.slices import index_add
 from autodiff.ops.sorting import sort
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor

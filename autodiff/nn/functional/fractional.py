@@ -38,15 +38,7 @@ def _pool(
         )
     x, is_batch = batched(op, input, nd)
     image = x.shape[2:]
-    if output_size is not None:
-        sizes = ints(op, "output_size", output_size, nd)
-    elif output_ratio is None:
-        raise ValueError(f"{op} requires specifying either an output_size or an output_ratio")
-    else:
-        each = (output_ratio,) * nd if isinstance(output_ratio, (int, float)) else output_ratio
-        if len(each) != nd:
-            raise ValueError(f"{op} requires output_ratio to be a number or {nd} of them")
-        sizes = tuple(int(n * r) for n, r in zip(image, each, strict=True))
+    sizes = _sizes(op, image, output_size, output_ratio)
     kernel = ints(op, "kernel_size", kernel_size, nd)
     for k, size, n in zip(kernel, sizes, image, strict=True):
         if k < 1 or size < 1:
@@ -78,6 +70,21 @@ def _pool(
     y, which = windows.max(-1)
     places = at.gather(-1, which.unsqueeze(-1)).squeeze(-1)
     return (y, places) if is_batch else (y.squeeze(0), places.squeeze(0))
+
+
+def _sizes(
+    op: str, image: Sequence[int], output_size: Ints | None, output_ratio: Ratio | None
+) -> tuple[int, ...]:
+    """How many windows there are in each dimension."""
+    nd = len(image)
+    if output_size is not None:
+        return ints(op, "output_size", output_size, nd)
+    if output_ratio is None:
+        raise ValueError(f"{op} requires specifying either an output_size or an output_ratio")
+    each = (output_ratio,) * nd if isinstance(output_ratio, (int, float)) else output_ratio
+    if len(each) != nd:
+        raise ValueError(f"{op} requires output_ratio to be a number or {nd} of them")
+    return tuple(int(n * r) for n, r in zip(image, each, strict=True))
 
 
 def _starts(u: Tensor, n: int, windows: int, kernel: int) -> Tensor:

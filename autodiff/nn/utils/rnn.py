@@ -9,7 +9,7 @@ from autodiff import dtypes
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.convert import tensor
 from autodiff.ops.create import arange
-from autodiff.ops.indexing import index_select
+from autodiff.ops.slices import index_select
 from autodiff.ops.views import transpose
 from autodiff.tensor import Tensor
 
