@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from sys import _getframe
 from typing import Any
 
-from autodiff.changes import changed
+from autodiff.changes import changed, new_lock
 from autodiff.dtypes import flag
 
 __all__ = [
@@ -37,7 +37,7 @@ class _Lines:
     def __init__(self) -> None:
         self.left = FIRST
         self.held = 0  # for how many reasons the count stands still
-        self.lock = threading.Lock()
+        self.lock = new_lock()
 
     def hold(self, by: int) -> None:
         """One reason more, or less, to remember lines however many there were."""

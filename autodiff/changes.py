@@ -7,6 +7,7 @@ number tells that nothing did.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import defaultdict
 from collections.abc import Callable, Iterable
@@ -21,6 +22,7 @@ __all__ = [
     "changed",
     "changed_of",
     "changes",
+    "new_lock",
     "recorder_here",
 ]
 
@@ -47,8 +49,10 @@ changes = Changes()
 
 
 def changed() -> None:
-    """Count a change."""
+    """Count a change, which must have been made: whoever looks in between finds it as it was."""
     changes.count += 1
+    if (recorder := changes.recorder) is not None:
+        recorder.changed_somewhere()
 
 
 def changed_of(thing: Any) -> None:
@@ -56,7 +60,7 @@ def changed_of(thing: Any) -> None:
     if recorder := recorder_here():
         recorder.changed_of(thing)
     else:
-        changes.count += 1
+        changed()
 
 
 def recorder_here() -> Any:
@@ -67,10 +71,20 @@ def recorder_here() -> Any:
     return recorder
 
 
+def new_lock() -> Any:
+    """A lock that is free in a forked child, whatever thread of the parent's held it."""
+    lock: Any = threading.RLock()  # as a handler of signals may come by where its thread is inside
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=lock._at_fork_reinit)
+    return lock
+
+
 def _counting(method: Callable[..., Any]) -> Callable[..., Any]:
     def counted(self: Any, *args: Any, **kwargs: Any) -> Any:
-        changes.count += 1
-        return method(self, *args, **kwargs)
+        try:
+            return method(self, *args, **kwargs)
+        finally:
+            changed()
 
     counted.__name__ = method.__name__
     return counted

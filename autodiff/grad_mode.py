@@ -153,9 +153,13 @@ class inference_mode(_GradMode):  # noqa: N801 - PyTorch's name
     def __enter__(self) -> None:
         self.previous = mode.grad
         self.was_on = mode.inference
-        mode.inference = self.enabled
-        set_grad(not self.enabled)
-        lib.ad_set_inference(self.enabled)
+        try:
+            mode.inference = self.enabled
+            set_grad(not self.enabled)
+            lib.ad_set_inference(self.enabled)
+        except BaseException:  # an interrupt: the block is not entered, so nobody leaves it
+            self.__exit__()
+            raise
 
     def __exit__(self, *exc: object) -> None:
         mode.inference = self.was_on

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from autodiff.anomaly import line_of, state
-from autodiff.changes import recorder_here
+from autodiff.changes import changes, new_lock, recorder_here
 from autodiff.hooks import NodeHooks, hooks_now
 from autodiff.native import lib
 from autodiff.node import AccumulateGrad, Cotangents, GradientEdge, Node, mode, set_grad
@@ -148,8 +148,10 @@ class _Walk:
                 if owner is not None and owner._node is not leaf:
                     return  # it does not require grad any more
                 hooks = self.hooks.get(leaf) if self.hooks else None
-                if hooks is None and leaf.grad is None and leaf in self.fresh and g._p.contiguous:
-                    leaf.put(g)
+                fits = hooks is None and leaf in self.fresh and g._p.contiguous
+                if fits and leaf.grad is None and changes.recorder is None:
+                    changes.count += 1  # as `put`; without a call no other thread comes in between
+                    leaf.grad = g
                 else:
                     _arrive(leaf, g, leaf in self.fresh, self.create, hooks)
         elif leaf in self.targets:
@@ -258,18 +260,22 @@ def _call_node_hooks(
     return grads
 
 
+_adding = new_lock()  # of threads whose backward comes to one leaf
+
+
 def _accumulate(leaf: AccumulateGrad, g: Tensor, fresh: bool, create: bool) -> None:
     """Add to a leaf's .grad, which never shares memory with another tensor's, nor within itself.
 
     It is contiguous, as leaves are as a rule: so it can be viewed and written to as they can.
     """
-    before = leaf.gradient()
-    if before is None:
-        leaf.put(g.contiguous() if not g._p.contiguous else g if fresh else g.clone())
-    elif create:
-        leaf.put(before + g)
-    else:
-        before.add_(g)
+    with _adding:
+        before = leaf.gradient()
+        if before is None:
+            leaf.put(g.contiguous() if not g._p.contiguous else g if fresh else g.clone())
+        elif create:
+            leaf.put(before + g)
+        else:
+            before.add_(g)
 
 
 def _arrive(
@@ -346,9 +352,9 @@ def _walk(
     if walk.needed:
         walk.needed.difference_update(stops)
     previous, outer = mode.grad, walking.walk
-    walking.walk = walk
-    set_grad(create)
     try:
+        walking.walk = walk
+        set_grad(create)
         for node, g in starts:
             before = walk.cotangents.get(node)
             walk.cotangents[node] = g if before is None else before + g
@@ -358,8 +364,9 @@ def _walk(
             recorder.stay_eager(f"{what} fails in it")
         raise
     finally:
-        set_grad(previous)
         walking.walk = outer
+        mode.grad = previous  # before there is a call, where an interrupt may come
+        set_grad(previous)
     return walk
 
 

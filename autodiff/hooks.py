@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from autodiff.changes import changed
+from autodiff.changes import changed, new_lock
 
 __all__ = [
     "HookDict",
@@ -63,13 +62,13 @@ class RemovableHandle:
 
 def add_hook(hooks: HookDict, hook: Hook, first: bool = False) -> RemovableHandle:
     """Register a hook behind the others, or before them."""
-    changed()
     handle = RemovableHandle(hooks)
     others = dict(hooks) if first else {}
     if first:
         hooks.clear()
     hooks[handle.id] = hook
     hooks.update(others)
+    changed()
     return handle
 
 
@@ -94,7 +93,7 @@ class NodeHooks:
 
 # A node without hooks has no room for them: they are few, and nodes are many.
 _hooks: weakref.WeakKeyDictionary[Any, NodeHooks] = weakref.WeakKeyDictionary()
-_lock = threading.Lock()
+_lock = new_lock()
 
 
 def hooks_of(node: Any) -> NodeHooks:

@@ -33,11 +33,13 @@ unrecorded: set[int] = set()
 
 def set_grad(enabled: bool) -> None:
     """Set whether operations are recorded on this thread."""
-    mode.grad = enabled
+    here = threading.get_ident()
     if enabled:
-        unrecorded.discard(threading.get_ident())
-    else:
-        unrecorded.add(threading.get_ident())
+        mode.grad = True
+        unrecorded.discard(here)
+    else:  # an interrupt may come after either call: who is in the set needs not be in the mode
+        unrecorded.add(here)
+        mode.grad = False
 
 
 class Node:
@@ -163,10 +165,11 @@ class AccumulateGrad(Node):
 
     def put(self, g: Tensor | None) -> None:
         """Replace the gradient."""
-        if changes.recorder is not None and (recorder := recorder_here()):
-            recorder.gradient_put(self, g)
-        else:
+        recorder = changes.recorder
+        if recorder is None:
             changes.count += 1
+        else:
+            recorder.gradient_put(self, g)
         self.grad = g
 
     @property

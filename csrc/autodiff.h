@@ -523,7 +523,7 @@ ad_tensor *ad_tape_run3(ad_tape *tape, ad_tensor *a, ad_tensor *b, ad_tensor *c)
  * beyond n_stacked are not kept. */
 int ad_tape_steps(ad_tape *tape, int n_args, ad_tensor *const *args, ad_tensor *const *data,
                   const ad_tensor *order, int64_t from, int64_t to, int n_stacked, ad_tensor *const *stacked);
-int ad_tape_position(const ad_tape *tape);
+int ad_tape_position(void);                          /* in the last run that this thread made */
 ad_tensor *ad_tape_get(ad_tape *tape, int exported); /* as the last run left it */
 /* For checks: what a run writes to that was there before, kept and put back; and a hash of each call's
  * results, by the call it was recorded as: of the last run of ad_tape_run_hashed, or while recording from

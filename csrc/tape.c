@@ -357,6 +357,7 @@ int ad_tape_export(ad_tape *t, const ad_tensor *x) {
 
 void ad_tape_free(ad_tape *t) {
     if (!t) return;
+    if (ad_recording == t) ad_recording = NULL;
     for (int i = 0; i < t->n_steps; i++) ad_step_free(&t->steps[i]);
     for (int i = 0; i < t->n_exports; i++) ad_step_free(&t->exports[i]);
     for (int i = 0; i < t->n_memory; i++) {

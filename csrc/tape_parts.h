@@ -76,8 +76,8 @@ struct ad_tape {
     int64_t in_use, most; /* bytes when recording began, and the most since */
     int64_t runs, cost;   /* cost: of one, as ad_let_go takes it */
     bool ready, hashing;
-    volatile bool busy;
-    int position, status; /* of the last run */
+    int busy;   /* 0, or the number of the process whose thread has it */
+    int status; /* of the last run */
 };
 
 void *ad_grown(void *items, int n, size_t size); /* room for one more than n, or NULL */

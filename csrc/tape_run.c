@@ -1,7 +1,11 @@
 /* tape_run.c: running a tape. What moved since the last run, arguments and results, is patched; then the
  * calls are made. A result that somebody still holds gets new memory. */
+#include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 #include "tape_parts.h"
+
+static _Thread_local int position; /* the call that this thread's last run came to; -1: none */
 
 /* ---- pointers ---- */
 
@@ -118,8 +122,8 @@ static int make_calls(ad_tape *t) {
         const ad_tape_memory *of = &t->memory[t->restored[i]];
         memcpy(of->storage->data, of->contents, (size_t)of->nbytes);
     }
-    for (t->position = 0; t->position < t->n_steps; t->position++) {
-        ad_step *s = &t->steps[t->position];
+    for (position = 0; position < t->n_steps; position++) {
+        ad_step *s = &t->steps[position];
         const int status = s->call.run(&s->call);
         if (status) return status;
         if (__builtin_expect(t->hashing, 0)) s->hash = ad_step_hash(s);
@@ -128,12 +132,21 @@ static int make_calls(ad_tape *t) {
     return AD_OK;
 }
 
+/* How many forks led to this process, and 1: what threads of its parents had taken is free. */
+static int process = 1;
+static void count_fork(void) { process++; }
+__attribute__((constructor)) static void count_forks(void) { pthread_atfork(NULL, NULL, count_fork); }
+
 /* Takes the tape for this thread; false where it runs already. */
-static bool take(ad_tape *t) { return !__atomic_test_and_set(&t->busy, __ATOMIC_ACQUIRE); }
-static void leave(ad_tape *t) { __atomic_clear(&t->busy, __ATOMIC_RELEASE); }
+static bool take(ad_tape *t) {
+    int by = __atomic_load_n(&t->busy, __ATOMIC_RELAXED);
+    return by != process &&
+           __atomic_compare_exchange_n(&t->busy, &by, process, false, __ATOMIC_ACQUIRE, __ATOMIC_RELAXED);
+}
+static void leave(ad_tape *t) { __atomic_store_n(&t->busy, 0, __ATOMIC_RELEASE); }
 
 static void run_once(ad_tape *t, int n_args, ad_tensor *const *args) {
-    t->position = -1;
+    position = -1;
     t->status = take_arguments(t, n_args, args) ? AD_OK : ad_fail(AD_STALE, 0, 0, 0);
     if (!t->status) t->status = make_results(t);
     if (!t->status) t->status = make_calls(t);
@@ -266,10 +279,10 @@ int ad_tape_steps(ad_tape *t, int n, ad_tensor *const *args, ad_tensor *const *d
         return ad_fail(AD_BAD_ARG, 0, 0, 0);
     if (order && !can_gather(n, args, data, order, to)) return ad_fail(AD_BAD_ARG, n, 0, 0);
     if (!take(t)) return ad_fail(AD_BUSY, 0, 0, 0);
-    t->position = -1;
+    position = -1;
     t->status = take_arguments(t, n, args) ? AD_OK : ad_fail(AD_STALE, 0, 0, 0);
     for (int64_t step = from; step < to && !t->status; step++) {
-        t->position = -1;
+        position = -1;
         if (order) t->status = gather(n, args, data, order, step);
         if (!t->status) t->status = make_results(t);
         if (!t->status) t->status = make_calls(t);
@@ -294,9 +307,12 @@ ad_tensor *ad_tape_run3(ad_tape *t, ad_tensor *a, ad_tensor *b, ad_tensor *c) {
     return run_few(t, 3, (ad_tensor *[]){a, b, c});
 }
 
-int ad_tape_position(const ad_tape *t) { return t->position; }
+int ad_tape_position(void) { return position; }
 
 ad_tensor *ad_tape_get(ad_tape *t, int i) {
     if (!t->ready || i < 0 || i >= t->n_exports) return ad_fail_null(AD_BAD_ARG, i, 0, 0);
-    return exported(t, &t->exports[i]);
+    while (!take(t)) sched_yield(); /* another thread's run, which moves what is looked at */
+    ad_tensor *y = exported(t, &t->exports[i]);
+    leave(t);
+    return y;
 }

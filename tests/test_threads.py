@@ -207,22 +207,6 @@ def test_many_threads_make_and_free_memory() -> None:
     assert live_blocks() <= before + 8  # numbers that are kept
 
 
-def test_gradients_of_one_leaf_from_two_threads_are_all_there() -> None:
-    """Each thread's backward passes through its own graph; the leaf they share gets their sum."""
-    x = ad.ones(4, requires_grad=True)
-    lock = threading.Lock()
-
-    def work() -> None:
-        for _ in range(20):
-            y = (x * 2).sum()
-            with lock:  # as in PyTorch, accumulating into one leaf is the program's to order
-                y.backward()
-
-    side_by_side(work, work)
-    assert x.grad is not None
-    assert x.grad.tolist() == [80.0] * 4
-
-
 @pytest.mark.parametrize("compiled", [False, True])
 @pytest.mark.parametrize(
     "work",

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from autodiff.anomaly import place
+from autodiff.changes import changes
 from autodiff.compiled.generated import MISS
 from autodiff.compiled.record import Recorder
 from autodiff.compiled.show import call_name
@@ -27,9 +28,22 @@ def check(recording: Recording, inputs: list[Tensor], call: Callable[[], Any]) -
 
     MISS where the arguments do not fit. A backward that the caller makes is the function's own.
     """
+    recorder = Recorder(inputs, False)
+    if changes.recorder is not None or not recording.alike(inputs):
+        return MISS  # another thread records
+    changes.recorder = recorder
+    try:
+        result = checked(recording, inputs, call, recorder)
+    finally:
+        changes.recorder = None
+    return result
+
+
+def checked(
+    recording: Recording, inputs: list[Tensor], call: Callable[[], Any], recorder: Recorder
+) -> Any:
+    """The same, with the recorder of the call."""
     ps = [x._p for x in inputs]
-    if not recording.alike(inputs):
-        return MISS
     if lib.ad_tape_save(recording.tape, len(ps), ps):
         return recording.failed()
     generators = recording.kept
@@ -45,7 +59,6 @@ def check(recording: Recording, inputs: list[Tensor], call: Callable[[], Any]) -
         generator.set_state(state)
     for leaf, grad in grads:
         leaf.grad = grad
-    recorder = Recorder(inputs, False)
     result = recorder.run(call, hashing=True)
     if failed:
         raise MismatchError("the recording fails where the function does not")

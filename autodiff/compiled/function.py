@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import threading
 import time
 import warnings
 import weakref
@@ -12,13 +11,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff.anomaly import watchers
-from autodiff.changes import recorder_here
+from autodiff.changes import changes, new_lock, recorder_here
 from autodiff.compiled.check import check
 from autodiff.compiled.generated import MISS, make_quick
 from autodiff.compiled.guards import Names
 from autodiff.compiled.live import live_places, takes_out, with_live
 from autodiff.compiled.record import Recorder, UnfitError
-from autodiff.compiled.recording import Recording, is_spent
+from autodiff.compiled.recording import Recording, is_spent, last
 from autodiff.compiled.reverse import leaves_of
 from autodiff.compiled.show import Stats, listing, plot, stats
 from autodiff.compiled.signature import is_fixed, key_of
@@ -35,7 +34,7 @@ __all__ = ["Compiled"]
 KEPT = 32  # recordings of one function
 TRIES = 8  # recordings in a row of like calls that were not run once; KEPT of any calls
 ARRAYS = "an argument is an array, whose elements may change unseen: give a tensor"
-_tables = threading.RLock()  # what compiled functions know of their recordings
+_tables = new_lock()  # what compiled functions know of their recordings
 _alive: weakref.WeakSet[Compiled] = weakref.WeakSet()
 
 
@@ -81,7 +80,6 @@ class Compiled:
         self.recordings: OrderedDict[Any, list[Recording]] = OrderedDict()
         self.eager: dict[Any, str] = {}  # calls that stay eager, and why
         self.tries: Counter[Any] = Counter()  # since a recording was run
-        self.recording = False
         self._quick: Callable[..., Any] = no_quick
         functools.update_wrapper(self, fn, updated=())
         self.fn = fn
@@ -124,8 +122,8 @@ class Compiled:
         """The call where the last recording does not fit at once."""
         if "out" in kwargs and not self.has_out:
             return self.into(args, **kwargs)
-        if recorder_here() is not None:
-            if self.recording:
+        if recorder := recorder_here():
+            if recorder.of is self:
                 raise RuntimeError(f"{self.name()}: a compiled function called itself")
             return self.fn(*args, **kwargs)  # a part of what is being recorded
         if lib.ad_watching() or watchers.packing:
@@ -155,7 +153,7 @@ class Compiled:
                 if result is not MISS:
                     self.use(key, recording, args, kwargs)
                     return result
-                if not recording.was_busy:
+                if not last.busy:
                     break
                 time.sleep(0)
         if self.tries.total() > KEPT:
@@ -265,28 +263,30 @@ class Compiled:
             if ARRAYS not in self.eager:
                 self.give_up(ARRAYS, ARRAYS, False)
             return self.fn(*args, **kwargs)
-        recorder = Recorder(inputs, self.fullgraph)
-        with recorder as first:
-            if not first:
-                return self.fn(*args, **kwargs)  # another thread records
+        recorder = Recorder(inputs, self.fullgraph, self)
+        if changes.recorder is not None:
+            return self.fn(*args, **kwargs)  # another thread records
+        changes.recorder = recorder
+        try:
             names = Names(self.fn, args, kwargs)
             nodes = [node for node in map(live_node, inputs) if node]
             outside = [live_node(x) for x in names.values() if isinstance(x, Tensor)]
             behind = [node for node in [*nodes, *outside] if node and not is_spent(node)]
             beyond = {leaf for node in nodes for leaf in leaves_of([node], set())}
-            self.recording = True
-            try:
-                result = recorder.run(lambda: self.fn(*args, **kwargs))
-            finally:
-                self.recording = False
+            result = recorder.run(lambda: self.fn(*args, **kwargs))
             try:
                 if any(map(is_spent, behind)) or any(e.leaf in beyond for e in recorder.events):
                     raise UnfitError("its backward goes beyond what it makes")
                 recording = Recording(recorder, names, result, not self.check, self.reuse_outputs)
             except UnfitError as unfit:
-                self.give_up(key, str(unfit), unfit.retry)
+                if not recorder.was_disturbed():
+                    self.give_up(key, str(unfit), unfit.retry)
                 return result
-        recording.settle()
+            if recorder.was_disturbed():
+                return result  # of the next call it may be undisturbed
+            recording.settle()
+        finally:
+            changes.recorder = None
         self.keep(key, recording)
         return result
 

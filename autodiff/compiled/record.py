@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import linecache
+import os
 import threading
 import time
 import weakref
@@ -30,7 +32,6 @@ REASONS = {
     lib.AD_TAPE_NO_MEMORY: "needs more memory than there is",
 }
 CAPTURED = 1  # what the tape takes as it was before
-_one = threading.Lock()  # storages carry the mark of one recording
 
 
 def version(x: Tensor, _: Any = None) -> list[Any]:
@@ -93,12 +94,19 @@ READ = object()
 
 
 class Recorder:
-    """The recording of one call on this thread; lower layers tell it what they do."""
+    """The recording of one call on this thread; lower layers tell it what they do.
 
-    def __init__(self, inputs: list[Tensor], fullgraph: bool) -> None:
+    It is `changes.recorder` from before the call until all that it relies on is known: there is one
+    at a time, as storages carry the mark of one recording. Who sets that must do so, and unset it,
+    without any call in between, as an interrupt comes, and threads change places, where calls end.
+    """
+
+    def __init__(self, inputs: list[Tensor], fullgraph: bool, of: Any = None) -> None:
         self.inputs = inputs
         self.fullgraph = fullgraph
-        self.thread = threading.get_ident()
+        self.of = of
+        self.home = threading.get_ident()
+        self.thread = 0  # the same, while it records
         self.tape: Any = None
         self.places: list[tuple[Any, int]] = []  # of each call: code, and the instruction in it
         self.events: list[Event] = []
@@ -114,8 +122,11 @@ class Recorder:
         self.broken = ""
         self.interrupted: BaseException | None = None
         self.retry = False
-        self.began = False
+        self.changed = False  # by the call
         self.count = 0  # of changes that were there, or do not matter
+        self.unwatch: Callable[[], None] = lambda: None  # the calls of modules
+        self.disturbed = False  # by what another thread changes,
+        self.strange: set[AccumulateGrad] = set()  # gradients left out: most are none of ours
 
     # ---- what lower layers tell ----
 
@@ -149,8 +160,24 @@ class Recorder:
         self.note(leaf, READ)
 
     def gradient_put(self, leaf: AccumulateGrad, g: Tensor | None) -> None:
-        """`.grad` of a leaf is about to be replaced."""
-        self.note(leaf, g)
+        """`.grad` of a leaf is about to be replaced, by whatever thread."""
+        here = threading.get_ident()
+        if here == self.thread:
+            self.note(leaf, g)
+        elif here == self.home:
+            changes.count += 1
+        else:
+            self.strange.add(leaf)
+            changes.count += 1
+            self.count += 1
+
+    def changed_somewhere(self) -> None:
+        """A thread changed what may be relied on."""
+        self.disturbed |= threading.get_ident() != self.home
+
+    def was_disturbed(self) -> bool:
+        """Whether another thread changed what is relied on: the recording may be a mixture."""
+        return self.disturbed or not self.strange.isdisjoint(self.before)
 
     def note(self, leaf: AccumulateGrad, value: Any) -> None:
         """Remember what happens to a gradient, and what it was before."""
@@ -200,14 +227,14 @@ class Recorder:
 
     def apart(self, call: Callable[[], Any]) -> Any:
         """Make a call that is no part of the tape."""
-        tape, count = lib.ad_tape_pause(), changes.count
-        changes.recorder = None
+        tape, thread, count = lib.ad_tape_pause(), self.thread, changes.count - self.count
+        self.thread = 0
         try:
             return call()
         finally:
-            changes.recorder = self
+            self.thread = thread
             lib.ad_tape_resume(tape)
-            self.count += changes.count - count
+            self.count = changes.count - count
 
     def keep(self, thing: Any) -> None:
         """The tape points to memory of this object."""
@@ -218,60 +245,73 @@ class Recorder:
     def run(self, call: Callable[[], Any], hashing: bool = False) -> Any:
         """The call's result, with its native calls on `tape`."""
         plain_call = Hooked.__call__
-        called = self.called
 
         def watched_call(module: Any, *args: Any, **kwargs: Any) -> Any:
-            called.add(module)
+            if threading.get_ident() == self.home:
+                self.called.add(module)
             return plain_call(module, *args, **kwargs)
 
+        def watched() -> Any:
+            if hashing:
+                lib.ad_tape_hash(self.tape)
+            return call()
+
         ps = [x._p for x in self.inputs]
-        tape = lib.ad_tape_record(len(ps), descriptors(ps), lib.ad_tape_notice)
-        if not tape:
-            raise error("compile")
-        self.tape = ffi.gc(tape, lib.ad_tape_free)
-        if hashing:
-            lib.ad_tape_hash(tape)
-        start = time.perf_counter()
         hooked: Any = Hooked  # whose call is replaced meanwhile
-        hooked.__call__ = watched_call
-        changes.recorder = self
-        changes.count += 1  # what runs fast elsewhere looks twice
-        self.count = changes.count
+        start = time.perf_counter()
         try:
-            result = call()
-            if self.interrupted is not None:
-                raise self.interrupted
-            return result
+            self.unwatch = lambda: setattr(hooked, "__call__", plain_call)
+            hooked.__call__ = watched_call
+            changes.count += 1  # what runs fast elsewhere looks twice
+            _, result = self.on_tape(lib.ad_tape_record, ps, watched)
         finally:
-            changes.recorder = None
-            lib.ad_tape_stop(tape)
-            self.seconds = time.perf_counter() - start
-            self.changed = changes.count != self.count
-            changes.count += 1
             if hooked.__call__ is watched_call:
                 hooked.__call__ = plain_call
             elif not self.broken:
                 self.broken, self.retry = "it registers a hook of all modules", True
+            changes.count += 1
+        self.seconds = time.perf_counter() - start
+        if self.interrupted is not None:
+            raise self.interrupted
+        return result
 
     def record_after(self, args: list[Any], call: Callable[[], Any]) -> tuple[Any, Any]:
         """A tape of a call that reads what the recorded one made, and its result."""
-        tape = lib.ad_tape_record_after(self.tape, len(args), descriptors(args), lib.ad_tape_notice)
-        if not tape:
-            raise error("compile")
-        tape = ffi.gc(tape, lib.ad_tape_free)
-        count, changes.recorder = changes.count, self
+        return self.on_tape(functools.partial(lib.ad_tape_record_after, self.tape), args, call)
+
+    def on_tape(
+        self, begin: Callable[..., Any], args: list[Any], call: Callable[[], Any]
+    ) -> tuple[Any, Any]:
+        """A tape of a call, and its result; whatever ends it, nothing records afterwards."""
+        given = tape = None
+        self.count = changes.count
         try:
+            given = begin(len(args), descriptors(args), lib.ad_tape_notice)
+            if not given:
+                raise error("compile")
+            tape = ffi.gc(given, lib.ad_tape_free)
+            self.tape = self.tape or tape
+            self.thread = self.home
             return tape, call()
         finally:
-            changes.recorder = None
-            lib.ad_tape_stop(tape)
-            self.changed |= changes.count != count
+            self.thread = 0
+            self.changed |= changes.count != self.count
+            running = lib.ad_tape_pause()
+            if given is None:
+                lib.ad_tape_free(running)  # an interrupt came before it was known
+            elif tape is not None:
+                lib.ad_tape_stop(tape)
+                if running != tape and not self.broken:
+                    self.broken, self.retry = "it goes on after an interrupt", True
 
-    def __enter__(self) -> bool:
-        """Whether this recording may begin: there is one at a time."""
-        self.began = _one.acquire(blocking=False)
-        return self.began
 
-    def __exit__(self, *exc: object) -> None:
-        if self.began:
-            _one.release()
+def _forget_parents() -> None:
+    """In a forked child, of one thread, let go of what another thread of the parent's recorded."""
+    recorder = changes.recorder
+    if recorder is not None and recorder.home != threading.get_ident():
+        changes.recorder = None
+        recorder.unwatch()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_forget_parents)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -21,9 +22,18 @@ from autodiff.ops.draws import REFUSED
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor, live_node, own
 
-__all__ = ["Recording", "UnfitError", "is_spent"]
+__all__ = ["Recording", "UnfitError", "is_spent", "last"]
 
 MADE = 2
+
+
+class _Last(threading.local):
+    """What came of the last run that this thread asked for."""
+
+    busy = False  # it did not begin, as another thread runs that tape
+
+
+last = _Last()
 
 
 class Output:
@@ -92,7 +102,6 @@ class Recording:
         self.hooks = hooks_on(self.hooked)
         self.seconds = recorder.seconds + time.perf_counter() - start
         self.seen = -1
-        self.was_busy = False  # the last run that did not begin
         self.quick: Callable[..., Any] | None = None  # made when it is run for the first time,
         self.runner: Callable[..., Any] | None = None  # as this is
 
@@ -233,7 +242,7 @@ class Recording:
 
     def run(self, inputs: list[Tensor]) -> Any:
         """The result for these arguments; MISS where they do not fit or the tape is in use."""
-        self.was_busy = False
+        last.busy = False
         runner = self.runner = self.runner or make_runner(self)
         return runner(inputs)
 
@@ -265,9 +274,9 @@ class Recording:
         """After a run that failed: MISS if nothing was done, else raises; gradients are as far."""
         failure = take_failure()
         if failure[0] in (lib.AD_STALE, lib.AD_BUSY):
-            self.was_busy = failure[0] == lib.AD_BUSY
+            last.busy = failure[0] == lib.AD_BUSY
             return MISS
-        at = lib.ad_tape_position(self.tape)
+        at = lib.ad_tape_position()
         source = lib.ad_tape_source(self.tape, at) if at >= 0 else 0
         for event in self.events:
             if event.at <= source:

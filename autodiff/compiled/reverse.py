@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import functools
-import threading
 from collections.abc import Sequence
 from typing import Any
 
+from autodiff.changes import new_lock
 from autodiff.compiled.record import Recorder, UnfitError, exported
 from autodiff.graph import grad_between
 from autodiff.hooks import hooks_hidden
@@ -17,7 +17,7 @@ from autodiff.tensor import Tensor, _free, _gc, live_node, wrap
 
 __all__ = ["Reverse"]
 
-_finishing = threading.Lock()
+_finishing = new_lock()
 ALONE = 8  # results up to which backward is recorded from each of them, too
 
 

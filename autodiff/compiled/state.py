@@ -18,7 +18,7 @@ __all__ = ["State"]
 def of_module(module: Module) -> list[Any]:
     """What a module's forward may depend on, values themselves left out."""
     found: list[Any] = []
-    for name, value in module.__dict__.items():
+    for name, value in module.__dict__.copy().items():  # to which another thread may add
         found.append(name)
         if isinstance(value, Tensor):
             found += [value, value._p, value._node is None]

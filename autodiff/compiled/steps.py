@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from autodiff import dtypes
-from autodiff.compiled.recording import Recording
+from autodiff.compiled.recording import Recording, last
 from autodiff.compiled.signature import is_fixed
 from autodiff.compiled.tree import flatten, unflatten
 from autodiff.native import NULL, lib
@@ -111,7 +111,7 @@ class Loop:
                 *(done, to, len(rows), rows),
             ):
                 recording.failed()
-                if not recording.was_busy:
+                if not last.busy:
                     return False  # the arguments share memory in another way
                 time.sleep(0)  # another thread calls the function between these native calls
             for leaf, after in recording.leaves:

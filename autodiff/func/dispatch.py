@@ -13,13 +13,13 @@ import copy
 import functools
 import inspect
 import sys
-import threading
 import types
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 from autodiff.autograd.function import Function
+from autodiff.changes import new_lock
 from autodiff.func.batched import Batched, BatchError, Level, found, levels, mapped, shared_write
 from autodiff.native import lib
 from autodiff.node import Node
@@ -360,7 +360,7 @@ def _classes() -> Iterator[tuple[type, str, Callable[[Rule], Rule]]]:
 
 
 _places = _Places()
-_lock = threading.Lock()
+_lock = new_lock()
 _users = 0
 
 
@@ -368,12 +368,12 @@ _users = 0
 def looking() -> Iterator[None]:
     """While this lasts, operations look for batched arguments."""
     global _users
-    with _lock:
-        _users += 1
-        if _users == 1:
-            _places.find()
-            _places.put(new=True)
     try:
+        with _lock:
+            _users += 1
+            if _users == 1:
+                _places.find()
+                _places.put(new=True)
         yield
     finally:
         with _lock:

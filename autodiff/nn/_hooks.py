@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import threading
 import warnings
 from collections.abc import Callable
 from typing import Any
 
-from autodiff.changes import changed
+from autodiff.changes import changed, new_lock
 from autodiff.hooks import HookDict, RemovableHandle, add_hook
 from autodiff.nn._backward_hook import BackwardHook
 from autodiff.nn._where import explain
@@ -223,7 +222,7 @@ class Call:
 
 
 _plain_call = Hooked.__call__
-_lock = threading.Lock()
+_lock = new_lock()
 
 
 def _hooked_call(self: Hooked, *args: Any, **kwargs: Any) -> Any:

@@ -130,9 +130,9 @@ class Module(Hooked, _state.Stateful):
         """Drop an attribute from wherever it is."""
         values = self.__dict__
         values.pop(name, None)
-        changed_of(self)
         for register in ("_parameter_names", "_buffer_names", "_module_names"):
             values[register].pop(name, None)
+        changed_of(self)
 
     def __setattr__(self, name: str, value: Any) -> None:
         values = self.__dict__

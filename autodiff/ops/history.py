@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from autodiff.changes import changes
+from autodiff.changes import changed, changes
 from autodiff.hooks import hooks_of
 from autodiff.native import lib
 from autodiff.node import Node
@@ -72,7 +72,7 @@ late = _Late()
 def changed_history(x: Tensor) -> None:
     """Count the change of a tensor, unless the recording that is under way made it."""
     if changes.recorder is None or not lib.ad_tape_made_here(x._p):
-        changes.count += 1
+        changed()
 
 
 def left(x: Tensor, base: Tensor) -> bool:
