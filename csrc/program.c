@@ -159,12 +159,9 @@ ad_op *ad_op_new(int n_in, int n_out) {
 
 void ad_op_number(ad_op *op, int number) { op->writer = AD_BY_OP + number; }
 
-/* A chain to the front of a list, which other threads may be reading or prepending to. */
-static void prepend(ad_op_variant **list, ad_op_variant *first, ad_op_variant *last) {
-    last->next = __atomic_load_n(list, __ATOMIC_RELAXED);
-    while (!__atomic_compare_exchange_n(list, &last->next, first, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
-    }
-}
+static uint64_t defaults; /* the default dtype, in the bits of a key that operands leave */
+
+void ad_op_default(int dtype) { __atomic_store_n(&defaults, (uint64_t)dtype << 60, __ATOMIC_RELAXED); }
 
 int ad_op_add(ad_op *op, uint64_t key, ad_program *program) {
     if (program->n_in != op->n_in || program->n_out != op->n_out) return ad_fail(AD_BAD_ARG, 0, 0, 0);
@@ -172,22 +169,16 @@ int ad_op_add(ad_op *op, uint64_t key, ad_program *program) {
     if (!v) return ad_fail(AD_NO_MEMORY, 0, 0, 0);
     *v = (ad_op_variant){.key = key, .program = program};
     program->writer = op->writer;
-    prepend(&op->variants, v, v);
+    v->next = __atomic_load_n(&op->variants, __ATOMIC_RELAXED); /* other threads may read, or add too */
+    while (
+        !__atomic_compare_exchange_n(&op->variants, &v->next, v, true, __ATOMIC_RELEASE, __ATOMIC_RELAXED)) {
+    }
     return AD_OK;
-}
-
-void ad_op_clear(ad_op *op) {
-    ad_op_variant *v = __atomic_exchange_n(&op->variants, NULL, __ATOMIC_ACQ_REL);
-    if (!v) return;
-    ad_op_variant *last = v;
-    while (last->next) last = last->next;
-    prepend(&op->retired, v, last);
 }
 
 void ad_op_free(ad_op *op) {
     if (!op) return;
-    ad_op_clear(op);
-    for (ad_op_variant *v = op->retired; v;) {
+    for (ad_op_variant *v = op->variants; v;) {
         ad_op_variant *next = v->next;
         ad_program_free(v->program);
         free(v);
@@ -203,6 +194,7 @@ static inline uint64_t operand_code(const ad_tensor *x) {
 static inline const ad_program *find(ad_op *op, int n, const ad_tensor *const *in) {
     uint64_t key = 0;
     for (int i = n - 1; i >= 0; i--) key = key << 6 | operand_code(in[i]);
+    key |= __atomic_load_n(&defaults, __ATOMIC_RELAXED);
     for (ad_op_variant *v = __atomic_load_n(&op->variants, __ATOMIC_ACQUIRE); v; v = v->next)
         if (v->key == key) return v->program;
     return ad_fail_null(AD_NO_VARIANT, (int64_t)key, 0, 0);

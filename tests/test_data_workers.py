@@ -207,6 +207,18 @@ def test_a_process_that_dies_is_told() -> None:
         next(iter(loader))
 
 
+@pytest.mark.parametrize("leave", [SystemExit, KeyboardInterrupt])
+def test_a_thread_that_would_exit_is_told(leave: type[BaseException]) -> None:
+    """There is nobody to miss it: a batch that never comes would be waited for for good."""
+
+    def fail(i: int) -> Any:
+        raise leave
+
+    loader = DataLoader(Numbers(fail), num_workers=1, timeout=20)
+    with pytest.raises(RuntimeError, match=f"(?s)Caught RuntimeError.*{leave.__name__}"):
+        list(loader)
+
+
 @pytest.mark.skipif(not FORK, reason="no fork")
 def test_what_cannot_be_sent_is_an_error() -> None:
     loader = DataLoader(

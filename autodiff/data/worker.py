@@ -135,7 +135,7 @@ class Failed:
 
     def __init__(self, where: str) -> None:
         kind, error, trace = sys.exc_info()
-        self.kind: Any = kind
+        self.kind: Any = kind if isinstance(error, Exception) else RuntimeError  # no exit of ours
         self.text = "".join(traceback.format_exception(kind, error, trace))
         self.where = where
 
@@ -161,6 +161,11 @@ class Place:
     base_seed: int
     is_process: bool
     init: Callable[[int], Any] | None
+
+    @property
+    def caught(self) -> type[BaseException]:
+        """What a worker answers with: a process that exits is missed, but not a thread."""
+        return Exception if self.is_process else BaseException
 
     @property
     def seed(self) -> int:
@@ -203,7 +208,7 @@ def work(source: Source, place: Place, tasks: Any, results: Any) -> None:
         if place.init is not None:
             place.init(place.id)
         fetch = source.fetcher()
-    except Exception:
+    except place.caught:
         failure = Failed(where)
     for turn, number, indices in _received(tasks, place):
         try:
@@ -213,7 +218,7 @@ def work(source: Source, place: Place, tasks: Any, results: Any) -> None:
             if ended:
                 continue
             answer = fetch(indices) if failure is None else failure
-        except Exception as error:
+        except place.caught as error:
             ended = source.iterable and isinstance(error, StopIteration)
             answer = Ended() if ended else Failed(where)
         failure = None

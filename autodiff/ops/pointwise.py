@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import weakref
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -125,8 +124,6 @@ class PointwiseNode(Node):
 
 # ---- the op ----
 
-_all: weakref.WeakSet[PointwiseOp] = weakref.WeakSet()
-
 
 class PointwiseOp:
     """An expression of n inputs, compiled for each combination of operand types it meets.
@@ -162,7 +159,6 @@ class PointwiseOp:
         lib.ad_op_number(self.native, op_number(name))
         self.plans: dict[int, Plan] = {}
         self.call: Callable[..., Tensor] = caller(self)
-        _all.add(self)
 
     def __repr__(self) -> str:
         return f"<pointwise {self.name}: {self.root!r}>"
@@ -183,7 +179,10 @@ class PointwiseOp:
         if self.check is not None:
             self.check(operands)
         program = compile_program(self.roots, operands)
-        if lib.ad_op_add(self.native, key, program):
+        if dtypes.get_default_dtype().code != key >> 60 & 15:
+            _take_default()
+            return  # another thread changed the default: to be tried again
+        if lib.ad_op_add(self.native, key % 2**64, program):
             raise error(self.name)
 
     def run(self, tensors: Sequence[Tensor]) -> Any:
@@ -424,9 +423,9 @@ def make_plan(op: PointwiseOp, derived: Derived) -> Plan:
     return Plan(derived.saved, _kind(derived.saved, op.n_in), each, joint, each)
 
 
-def _forget_variants() -> None:
-    for op in list(_all):
-        lib.ad_op_clear(op.native)
+def _take_default() -> None:
+    lib.ad_op_default(dtypes.get_default_dtype().code)
 
 
-dtypes.default_hooks.append(_forget_variants)
+_take_default()
+dtypes.default_hooks.append(_take_default)
