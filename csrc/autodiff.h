@@ -174,8 +174,9 @@ ad_program *ad_program_new(int n_in, const uint8_t *in_types, int n_const, const
 ad_op *ad_op_new(int n_in, int n_out);
 void ad_op_number(ad_op *op, int number); /* what ad_last_writer tells of this op */
 void ad_op_free(ad_op *op);
-int ad_op_add(ad_op *op, uint64_t key, ad_program *program); /* takes the program over */
-void ad_op_default(int dtype);                               /* the default: in the last 4 bits of keys */
+int ad_op_add(ad_op *op, uint64_t key,
+              ad_program *program); /* takes the program over, in any case but AD_BAD_ARG */
+void ad_op_default(int dtype);      /* the default: in the last 4 bits of keys */
 ad_tensor *ad_pw1(ad_op *op, const ad_tensor *x);
 ad_tensor *ad_pw2(ad_op *op, const ad_tensor *x, const ad_tensor *y);
 ad_tensor *ad_pw3(ad_op *op, const ad_tensor *x, const ad_tensor *y, const ad_tensor *z);

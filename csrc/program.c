@@ -101,7 +101,7 @@ static int assign_slots(ad_program *p) {
     int ok = last && free_slots;
     free(last);
     free(free_slots);
-    return ok ? AD_OK : ad_fail(AD_NO_MEMORY, 0, 0, 0);
+    return ok ? AD_OK : ad_fail(AD_NO_MEMORY, p->n_regs, 0, 0);
 }
 
 static bool fill(ad_program *p, const uint8_t *in_types, const uint8_t *const_types, const uint64_t *consts,
@@ -136,7 +136,7 @@ ad_program *ad_program_new(int n_in, const uint8_t *in_types, int n_const, const
         n_code < 0 || n_const > AD_MAX_REGS || n_code > AD_MAX_REGS || n_in + n_const + n_code > AD_MAX_REGS)
         return ad_fail_null(AD_BAD_ARG, n_code, AD_MAX_REGS, 0);
     ad_program *p = allocate(n_in, n_const, n_code, n_out);
-    if (!p) return ad_fail_null(AD_NO_MEMORY, 0, 0, 0);
+    if (!p) return ad_fail_null(AD_NO_MEMORY, sizeof *p, 0, 0);
     if (!fill(p, in_types, const_types, consts, code, out_regs, out_dtypes))
         ad_fail(AD_BAD_ARG, 0, 0, 0);
     else if (!assign_slots(p))
@@ -151,7 +151,7 @@ ad_op *ad_op_new(int n_in, int n_out) {
     if (n_in < 0 || n_in > AD_MAX_INPUTS || n_out < 1 || n_out > AD_MAX_OUTPUTS)
         return ad_fail_null(AD_BAD_ARG, n_in, n_out, 0);
     ad_op *op = calloc(1, sizeof *op);
-    if (!op) return ad_fail_null(AD_NO_MEMORY, 0, 0, 0);
+    if (!op) return ad_fail_null(AD_NO_MEMORY, sizeof *op, 0, 0);
     op->n_in = n_in;
     op->n_out = n_out;
     return op;
@@ -166,7 +166,10 @@ void ad_op_default(int dtype) { __atomic_store_n(&defaults, (uint64_t)dtype << 6
 int ad_op_add(ad_op *op, uint64_t key, ad_program *program) {
     if (program->n_in != op->n_in || program->n_out != op->n_out) return ad_fail(AD_BAD_ARG, 0, 0, 0);
     ad_op_variant *v = malloc(sizeof *v);
-    if (!v) return ad_fail(AD_NO_MEMORY, 0, 0, 0);
+    if (!v) {
+        ad_program_free(program);
+        return ad_fail(AD_NO_MEMORY, sizeof *v, 0, 0);
+    }
     *v = (ad_op_variant){.key = key, .program = program};
     program->writer = op->writer;
     v->next = __atomic_load_n(&op->variants, __ATOMIC_RELAXED); /* other threads may read, or add too */

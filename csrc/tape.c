@@ -328,12 +328,12 @@ int ad_tape_constant(const ad_tape *t, const ad_tensor *x) {
 }
 
 int ad_tape_capture(ad_tape *t, const ad_tensor *x) {
-    return memory_of(t, x->storage) < 0 ? ad_fail(AD_NO_MEMORY, 0, 0, 0) : AD_OK;
+    return memory_of(t, x->storage) < 0 ? ad_fail(AD_NO_MEMORY, sizeof *t->memory, 0, 0) : AD_OK;
 }
 
 int ad_tape_export(ad_tape *t, const ad_tensor *x) {
     ad_step *grew = ad_grown(t->exports, t->n_exports, sizeof *t->exports);
-    if (!grew) return ad_fail(AD_NO_MEMORY, 0, 0, 0), -1;
+    if (!grew) return ad_fail(AD_NO_MEMORY, sizeof *t->memory, 0, 0), -1;
     t->exports = grew;
     const ad_tensor *const one[] = {x};
     ad_step *e = &t->exports[t->n_exports];
@@ -341,7 +341,7 @@ int ad_tape_export(ad_tape *t, const ad_tensor *x) {
     const ad_tape_memory *from = m < 0 ? NULL : &t->memory[m];
     if (from && x->numel && from->kind == AD_MEMORY_MADE && !from->written && !from->raw) return -2;
     if (m < 0 || !ad_step_copy(t, &(ad_call){.n_in = 1, .x = one}, e))
-        return ad_fail(AD_NO_MEMORY, 0, 0, 0), -1;
+        return ad_fail(AD_NO_MEMORY, sizeof *t->memory, 0, 0), -1;
     e->of[0] = m;
     e->offset[0] = x->data - t->memory[m].data;
     ad_tape_memory *of = &t->memory[m];

@@ -219,7 +219,8 @@ static int run_constant(ad_tape *t, ad_step *s) {
 }
 
 static int fold_constants(ad_tape *t) {
-    int *writers = count_writers(t), kept = 0, status = writers ? AD_OK : ad_fail(AD_NO_MEMORY, 0, 0, 0);
+    int *writers = count_writers(t), kept = 0,
+        status = writers ? AD_OK : ad_fail(AD_NO_MEMORY, sizeof *t->memory, 0, 0);
     for (int i = 0; i < t->n_steps; i++) {
         ad_step *s = &t->steps[i];
         if (!status && is_constant(t, s, writers)) {
@@ -277,7 +278,7 @@ static int place_made(ad_tape *t) {
         of->data = (of->host < 0 ? t->arena : t->memory[of->host].data) + of->at;
         *s = (ad_storage){.nbytes = of->nbytes, .refs = 1};
         if (!point_into(t, of, 0, &s->data) || !point_into(t, of, 0, &s->lo))
-            return ad_fail(AD_NO_MEMORY, 0, 0, 0);
+            return ad_fail(AD_NO_MEMORY, sizeof *t->memory, 0, 0);
     }
     return AD_OK;
 }
@@ -327,7 +328,7 @@ static int place_step(ad_tape *t, ad_step *s) {
             s->call.run = layout->run;
         }
     }
-    return p.failed ? ad_fail(AD_NO_MEMORY, 0, 0, 0) : AD_OK;
+    return p.failed ? ad_fail(AD_NO_MEMORY, sizeof *t->memory, 0, 0) : AD_OK;
 }
 
 /* Whether a run is too short for others to run Python meanwhile. Calls that are laid out let the lock go
@@ -344,6 +345,7 @@ static bool is_short(const ad_tape *t) {
 }
 
 int ad_tape_finish(ad_tape *t, int n_outputs, int fuse) {
+    if (t->reason == AD_TAPE_NO_MEMORY) return ad_fail(AD_NO_MEMORY, t->arena_bytes, 0, 0);
     if (t->ready || t->reason || n_outputs < 0 || n_outputs > t->n_exports)
         return ad_fail(AD_BAD_ARG, 0, 0, 0);
     capture_constants(t);
@@ -360,6 +362,7 @@ int ad_tape_finish(ad_tape *t, int n_outputs, int fuse) {
     t->cost = is_short(t) ? 0 : INT64_MAX;
     t->n_outputs = n_outputs;
     t->ready = !status;
+    if (status) t->reason = AD_TAPE_NO_MEMORY; /* half of it is done, and cannot be done again */
     return status;
 }
 

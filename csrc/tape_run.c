@@ -145,11 +145,32 @@ static bool take(ad_tape *t) {
 }
 static void leave(ad_tape *t) { __atomic_store_n(&t->busy, 0, __ATOMIC_RELEASE); }
 
-static void run_once(ad_tape *t, int n_args, ad_tensor *const *args) {
+static void free_outputs(ad_tensor **outputs, int n) {
+    for (int i = 0; i < n; i++) {
+        ad_free(outputs[i]);
+        outputs[i] = NULL;
+    }
+}
+
+/* The outputs are made before the calls: what fails for want of memory has not been half done. */
+static int make_outputs(ad_tape *t, ad_tensor **outputs) {
+    for (int i = 0; i < t->n_outputs; i++) {
+        outputs[i] = exported(t, &t->exports[i]);
+        if (outputs[i]) continue;
+        free_outputs(outputs, i);
+        return AD_NO_MEMORY;
+    }
+    return AD_OK;
+}
+
+static void run_once(ad_tape *t, int n_args, ad_tensor *const *args, ad_tensor **outputs) {
     position = -1;
     t->status = take_arguments(t, n_args, args) ? AD_OK : ad_fail(AD_STALE, 0, 0, 0);
     if (!t->status) t->status = make_results(t);
-    if (!t->status) t->status = make_calls(t);
+    if (!t->status) t->status = make_outputs(t, outputs);
+    if (t->status) return;
+    t->status = make_calls(t);
+    if (t->status) free_outputs(outputs, t->n_outputs);
 }
 
 int ad_tape_run(ad_tape *t, int n_args, ad_tensor *const *args, ad_tensor **outputs) {
@@ -157,14 +178,7 @@ int ad_tape_run(ad_tape *t, int n_args, ad_tensor *const *args, ad_tensor **outp
     if (ad_recording) return ad_fail(AD_STALE, 0, 0, 0);
     if (!take(t)) return ad_fail(AD_BUSY, 0, 0, 0);
     const bool let_go = ad_let_go(t->cost);
-    run_once(t, n_args, args);
-    for (int i = 0; i < t->n_outputs; i++) {
-        outputs[i] = t->status ? NULL : exported(t, &t->exports[i]);
-        if (outputs[i] || t->status) continue;
-        t->status = AD_NO_MEMORY;
-        while (i--) ad_free(outputs[i]);
-        break;
-    }
+    run_once(t, n_args, args, outputs);
     const int status = t->status;
     leave(t);
     ad_take_back(let_go);

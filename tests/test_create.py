@@ -142,3 +142,12 @@ def test_default_dtype() -> None:
     finally:
         ad.set_default_dtype(ad.float32)
     assert (ad.tensor([1]) + 0.5).dtype is ad.float32
+
+
+def test_an_array_without_memory_is_refused() -> None:
+    class Array:
+        __array_interface__ = {"shape": (3,), "typestr": "<f4", "data": (0, False), "version": 3}
+
+    for make in (ad.tensor, ad.as_tensor, ad.from_numpy):
+        with pytest.raises(ValueError, match=r"shape \(3,\): it has no memory"):
+            make(Array())

@@ -222,6 +222,8 @@ class Recording:
         """Whether a run now does what the function would; prepares one if so."""
         if mode.grad is not self.grad or mode.inference is not self.inference:
             return False
+        if self.reverse is not None and not self.reverse.holds():
+            return False
         if any(leaf.grad is not before for leaf, before in self.needs):
             return False
         if not self.names.hold() or not self.state.hold() or hooks_on(self.hooked) != self.hooks:

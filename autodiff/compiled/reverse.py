@@ -6,11 +6,11 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from autodiff.changes import new_lock
+from autodiff.changes import changed, new_lock
 from autodiff.compiled.record import Recorder, UnfitError, exported
 from autodiff.graph import grad_between
 from autodiff.hooks import hooks_hidden
-from autodiff.native import error, ffi, lib, take_failure
+from autodiff.native import describe, error, ffi, lib, take_failure
 from autodiff.node import AccumulateGrad, Cotangents, Node, freed, mode, overwritten, unsavable
 from autodiff.ops.create import zeros
 from autodiff.tensor import Tensor, _free, _gc, live_node, wrap
@@ -84,7 +84,7 @@ class Way:
         self.links = range(at, at + lib.ad_tape_links(self.tape))  # of what its node saves,
         self.watched: list[int] = []  # and what must be as it was
         self.wanted = [g is not None for g in found]
-        self.ready = False
+        self.ready = self.failed = False
         for g in found:
             if g is not None:
                 exported(self.tape, g._p)
@@ -96,6 +96,8 @@ class Way:
         saved = node.taken(self.links)
         with _finishing:
             if not self.ready and lib.ad_tape_finish(self.tape, sum(self.wanted), True):
+                self.failed = True
+                changed()  # so that the recording is looked at, and made anew
                 raise error("compile")
             self.ready = True
         gs = [
@@ -108,7 +110,7 @@ class Way:
             if failure[0] == lib.AD_STALE:
                 gs = [g.clone() for g in gs]  # memory that the tape knows otherwise
             elif failure[0] != lib.AD_BUSY:
-                raise RuntimeError(f"the backward of a compiled function failed: {failure}")
+                raise describe(failure, "the backward of a compiled function")
         made = iter(outs)
         return [wrap(_gc(next(made), _free)) if wanted else None for wanted in self.wanted]
 
@@ -159,6 +161,10 @@ class Reverse:
         if any(mark < 0 for mark in node.marks):
             raise unsavable()
         return node
+
+    def holds(self) -> bool:
+        """Whether none of it failed for want of memory."""
+        return not any(way.failed for way in self.ways.values())
 
     def run(self, node: CompiledNode, given: Sequence[Tensor | None]) -> Sequence[Tensor | None]:
         """The cotangents of the leaves, then of the arguments that have a graph."""

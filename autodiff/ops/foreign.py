@@ -111,6 +111,8 @@ def _wrap_memory(
         raise _misplaced(steps, size)
     if 0 in shape:
         return zeros(list(shape), dtype=d)
+    if not address:
+        raise ValueError(f"can't convert an array of shape {tuple(shape)}: it has no memory")
     at, past = ffi.cast("void *", address), ffi.cast("void *", address + extent)
     handle = keep(owner)
     p = lib.ad_wrap(

@@ -155,7 +155,10 @@ class PointwiseOp:
         )
         self.grad_name, self.tensors_name = names  # the latter, where the last input has a history
         self.differentiable = _is_differentiable(root)
-        self.native = ffi.gc(lib.ad_op_new(n_in, len(self.roots)), lib.ad_op_free)
+        native = lib.ad_op_new(n_in, len(self.roots))
+        if not native:
+            raise error(name)
+        self.native = ffi.gc(native, lib.ad_op_free)
         lib.ad_op_number(self.native, op_number(name))
         self.plans: dict[int, Plan] = {}
         self.call: Callable[..., Tensor] = caller(self)
