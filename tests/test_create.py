@@ -145,9 +145,8 @@ def test_default_dtype() -> None:
 
 
 def test_an_array_without_memory_is_refused() -> None:
-    class Array:
-        __array_interface__ = {"shape": (3,), "typestr": "<f4", "data": (0, False), "version": 3}
-
+    about = {"shape": (3,), "typestr": "<f4", "data": (0, False), "version": 3}
+    nowhere: Any = type("Nowhere", (), {"__array_interface__": about})()
     for make in (ad.tensor, ad.as_tensor, ad.from_numpy):
         with pytest.raises(ValueError, match=r"shape \(3,\): it has no memory"):
-            make(Array())
+            make(nowhere)

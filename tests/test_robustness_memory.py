@@ -1,4 +1,4 @@
-"""Each allocation of a compiled call fails in turn: MemoryError, and all is as eager would leave it."""
+"""Each allocation of a compiled call fails in turn: MemoryError, and all is as eager leaves it."""
 
 from __future__ import annotations
 
@@ -28,15 +28,16 @@ def _no_collector() -> Iterator[None]:
 
 def fails(call: Callable[[], Any], at: int) -> bool:
     """Whether a call in which the allocation of this number fails raises MemoryError."""
+    said = ""
     lib.ad_memory_fail(at)
     try:
         call()
     except MemoryError as failure:
-        assert " 0 bytes" not in str(failure)
-        return True
+        said = str(failure)
     finally:
         lib.ad_memory_fail(0)
-    return False
+    assert " 0 bytes" not in said
+    return bool(said)
 
 
 STEPS: dict[str, tuple[int, Callable[[Training], Any]]] = {
