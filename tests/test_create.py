@@ -6,6 +6,7 @@ import array
 import collections
 import gc
 import weakref
+from typing import Any
 
 import numpy as np
 import pytest
