@@ -29,7 +29,7 @@ REASONS = {
     lib.AD_TAPE_STARTED: "makes the state of an optimizer",
     lib.AD_TAPE_NO_MEMORY: "needs more memory than there is",
 }
-CAPTURED, MADE = 1, 2  # memory that was there before the tape, and that which it makes
+CAPTURED = 1  # what the tape takes as it was before
 _one = threading.Lock()  # storages carry the mark of one recording
 
 

@@ -10,7 +10,7 @@ from autodiff.anomaly import place
 from autodiff.changes import changes
 from autodiff.compiled.generated import MISS, make_runner
 from autodiff.compiled.guards import Names
-from autodiff.compiled.record import MADE, READ, Recorder, UnfitError, exported
+from autodiff.compiled.record import READ, Recorder, UnfitError, exported
 from autodiff.compiled.reverse import Reverse
 from autodiff.compiled.signature import graph_of, hooks_on, is_hooked, same_nodes
 from autodiff.compiled.state import State
@@ -21,7 +21,9 @@ from autodiff.ops.draws import REFUSED
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor, live_node, own
 
-__all__ = ["Recording", "is_spent"]
+__all__ = ["Recording", "UnfitError", "is_spent"]
+
+MADE = 2
 
 
 class Output:
@@ -77,7 +79,8 @@ class Recording:
         self.outputs: list[Output] = []
         self.live: list[Tensor] = []
         self.spec = self.take_result(result, recorder.inputs)
-        self.made = [y for y in self.outputs if y.given is None and y.argument < 0]
+        self.made = [output for output in self.outputs if output.given is None]
+        self.made = [output for output in self.made if output.argument < 0]
         self.take_events(recorder)
         self.n_made = self.n_before_links = len(self.made)
         self.reverse = self.take_reverse(recorder) if self.live else None

@@ -7,7 +7,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
-from autodiff.compiled.record import CAPTURED, Recorder, UnfitError, exported
+from autodiff.compiled.record import Recorder, UnfitError, exported
 from autodiff.graph import grad_between
 from autodiff.hooks import hooks_hidden
 from autodiff.native import error, ffi, lib, take_failure
@@ -196,7 +196,7 @@ def watched(tape: Any, roots: list[Node]) -> dict[int, Any]:
     unchanged.
     """
     saved = (p for node in behind(roots) for p in node.saved or () if ffi.typeof(p) is DESCRIPTOR)
-    return {lib.ad_storage_id(p): p for p in saved if lib.ad_tape_knows(tape, p) == CAPTURED}
+    return {lib.ad_storage_id(p): p for p in saved if lib.ad_tape_knows(tape, p) == 1}
 
 
 DESCRIPTOR = ffi.typeof("ad_tensor *")

@@ -21,7 +21,7 @@ from autodiff.dtypes import get_default_dtype
 from autodiff.func import trees
 from autodiff.func.batched import Batched, Level, levels, lifted
 from autodiff.grad_mode import enable_grad
-from autodiff.node import AccumulateGrad, Node, behind, mode
+from autodiff.node import AccumulateGrad, Node, mode
 from autodiff.ops.create import zeros_like
 from autodiff.ops.views import alias
 from autodiff.tensor import Tensor, live_node
@@ -97,9 +97,18 @@ def _reaches(outputs: Iterable[Tensor], own: set[Node | None]) -> bool:
 
     The leaves of transforms inside, which are done, are in it too.
     """
-    roots = (node for y in outputs if (node := live_node(y)) is not None)
-    ends = (node for node in behind(roots) if not node.edges and node not in own)
-    return any(not (isinstance(end, AccumulateGrad) and end.variable is None) for end in ends)
+    stack = [node for y in outputs if (node := live_node(y)) is not None]
+    seen = set(stack)
+    while stack:
+        node = stack.pop()
+        ended = not node.edges and node not in own
+        if ended and not (isinstance(node, AccumulateGrad) and node.variable is None):
+            return True
+        for edge in node.edges:
+            if edge is not None and edge not in seen:
+                seen.add(edge)
+                stack.append(edge)
+    return False
 
 
 def _outward(tree: Any, tracked: bool) -> Any:
