@@ -5,7 +5,6 @@ from autodiff.data.dataset import *  # noqa: F403
 from autodiff.data.loader import *  # noqa: F403
 from autodiff.data.sampler import *  # noqa: F403
 from autodiff.data.worker import get_worker_info as get_worker_info
+from autodiff.places import own_names
 
-__all__ = [
-    n for n, x in tuple(globals().items()) if getattr(x, "__module__", "").startswith(__name__)
-]
+__all__ = own_names(globals())

@@ -29,9 +29,10 @@ from autodiff.nn.shape import *  # noqa: F403
 from autodiff.nn.softmax import *  # noqa: F403
 from autodiff.nn.transformer import *  # noqa: F403
 from autodiff.nn.unpooling import *  # noqa: F403
+from autodiff.places import own_names
 
 __all__ = [
-    *(n for n, x in tuple(globals().items()) if getattr(x, "__module__", "").startswith(__name__)),
+    *own_names(globals()),
     "functional",
     "init",
     "parallel",
