@@ -19,7 +19,6 @@ from autodiff.ops.keywords import signature
 __all__ = ["functions_text", "methods_text", "write"]
 
 HERE = Path(__file__).parent
-WIDTH = 100
 HEADER = '''"""{doc} Written by `python -m autodiff._stubs`."""
 
 import builtins
@@ -30,8 +29,7 @@ from autodiff.dtypes import dtype as Dtype
 from autodiff.ops.generator import Generator
 from autodiff.ops.storage import UntypedStorage
 from autodiff.shapes import Size
-from autodiff.tensor import Tensor
-'''
+from autodiff.tensor import Tensor'''
 # In a class that has methods of these names, the types need their module.
 BUILTINS = re.compile(r"\b(bool|int|float|str|tuple|list|dict|object|slice|type)\b")
 # Operators that object has with other types.
@@ -88,34 +86,21 @@ def _parameters(function: Callable[..., Any], method: bool) -> list[str]:
 
 
 def _definition(name: str, function: Callable[..., Any], method: bool) -> str:
-    """One `def`, laid out as the formatter does."""
+    """A line, or one for each form."""
     returns = _annotation(signature(function).return_annotation)
     parts = _parameters(function, method)
     if name not in FORMS or returns != "Any":
         return _one(name, parts, returns, method)
     forms = [
-        _one(
-            name,
-            [parts[0], *filter(None, _annotation(rest).split(", "))],
-            _annotation(result),
-            method,
-        )
+        _one(name, [parts[0], *filter(None, [_annotation(rest)])], _annotation(result), method)
         for rest, result in FORMS[name]
     ]
-    mark = "    @overload\n" if method else "@overload\n"
-    return mark + f"\n{mark}".join(forms)
+    return "\n".join([f"{'    ' * method}@overload\n{form}" for form in forms])
 
 
 def _one(name: str, parts: list[str], returns: str, method: bool) -> str:
-    indent = "    " if method else ""
-    start, end = f"{indent}def {name}(", f") -> {returns}: ..."
     ignore = "  # type: ignore[override]" if name in OVERRIDES else ""
-    if len(start + ", ".join(parts) + end + ignore) <= WIDTH:
-        return start + ", ".join(parts) + end + ignore
-    inner = f"{indent}    " + ", ".join(parts)
-    if len(inner) > WIDTH:
-        inner = ",\n".join(f"{indent}    {part}" for part in parts) + ","
-    return f"{start}\n{inner}\n{indent}{end}{ignore}"
+    return f"{'    ' * method}def {name}({', '.join(parts)}) -> {returns}: ...{ignore}"
 
 
 def _results(functions: Iterable[Callable[..., Any]]) -> dict[str, str]:
@@ -125,25 +110,10 @@ def _results(functions: Iterable[Callable[..., Any]]) -> dict[str, str]:
     return {name: kind.__module__ for name, kind in found.items() if isinstance(kind, type)}
 
 
-def _header(doc: str, body: Iterable[str], functions: Iterable[Callable[..., Any]]) -> str:
-    """The header, with only the imports that the text uses."""
-    text = "\n".join(body)
-    header, lines = HEADER.splitlines(), []
-    by_module: dict[str, list[str]] = {}
-    for name, module in sorted(_results(functions).items()):
-        by_module.setdefault(module, []).append(name)
-    at = header.index("from autodiff.dtypes import dtype as Dtype")
-    more = [f"from {module} import {', '.join(names)}" for module, names in by_module.items()]
-    header[at:] = sorted([*header[at:], *more])
-    for line in header:
-        source, _, names = line.rpartition("import ")
-        if not source.startswith("from "):
-            used = names != "builtins" or "builtins." in text
-            lines += [line] if used else []
-            continue
-        kept = [n for n in names.split(", ") if re.search(rf"\b{n.split()[-1]}\b", text)]
-        lines += [f"{source}import {', '.join(kept)}"] if kept else []
-    return "\n".join(lines).format(doc=doc) + "\n"
+def _header(doc: str, functions: Iterable[Callable[..., Any]]) -> list[str]:
+    """The lines that all of the files begin with, and the imports of these functions' results."""
+    results = sorted(_results(functions).items())
+    return [HEADER.format(doc=doc), *[f"from {module} import {name}" for name, module in results]]
 
 
 def methods_text() -> str:
@@ -151,22 +121,15 @@ def methods_text() -> str:
     body = [_definition(name, METHODS[name], True) for name in sorted(METHODS)]
     for name in sorted(PROPERTIES):
         body += ["    @property", _definition(name, PROPERTIES[name], True)]
-    text = _header("What the operations add to Tensor.", body, METHODS.values())
-    return f"{text}\nclass TensorMethods:\n" + "\n".join(body) + "\n"
-
-
-def _natural(name: str) -> list[Any]:
-    """A key by which log2 comes before log10."""
-    return [int(part) if part.isdigit() else part for part in re.split(r"(\d+)", name)]
+    header = _header("What the operations add to Tensor.", METHODS.values())
+    return "\n".join([*header, "", "class TensorMethods:", *body, ""])
 
 
 def functions_text() -> str:
     """The text of functions.pyi."""
-    names = ",\n".join(f'    "{name}"' for name in sorted(FUNCTIONS, key=_natural))
-    body = ["FUNCTIONS: dict[str, Callable[..., Any]]", f"__all__ = [\n{names},\n]", ""]
-    body += [_definition(name, FUNCTIONS[name], False) for name in sorted(FUNCTIONS)]
-    text = _header("The public functions.", body, FUNCTIONS.values())
-    return f"{text}\n" + "\n".join(body) + "\n"
+    table = ["", "FUNCTIONS: dict[str, Callable[..., Any]]", f"__all__ = {sorted(FUNCTIONS)}"]
+    body = [_definition(name, FUNCTIONS[name], False) for name in sorted(FUNCTIONS)]
+    return "\n".join([*_header("The public functions.", FUNCTIONS.values()), *table, *body, ""])
 
 
 def at_top_text() -> str:
@@ -177,10 +140,8 @@ def at_top_text() -> str:
     own = {name: f for name, f in made.items() if f.__module__ == at_top.__name__}
     twins = [f"from autodiff.nn.functional import {n} as {n}" for n in made if n not in own]
     body = [_definition(name, f, False) for name, f in own.items()]
-    header = _header("What PyTorch has at the top, too.", body, own.values()).splitlines()
-    ours = [line for line in header if line.startswith("from autodiff")]
-    rest = [line for line in header if line not in ours]
-    return "\n".join([*rest, *sorted([*ours, *twins]), "", *body]) + "\n"
+    header = _header("What PyTorch has at the top, too.", own.values())
+    return "\n".join([*header, *twins, "", *body, ""])
 
 
 def write() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autodiff.anomaly import line_of
@@ -15,7 +15,16 @@ from autodiff.native import lib, operand_text, writer_name
 if TYPE_CHECKING:
     from autodiff.tensor import Tensor
 
-__all__ = ["AccumulateGrad", "Cotangents", "Node", "mode", "recomputed", "set_grad", "unrecorded"]
+__all__ = [
+    "AccumulateGrad",
+    "Cotangents",
+    "Node",
+    "behind",
+    "mode",
+    "recomputed",
+    "set_grad",
+    "unrecorded",
+]
 
 
 class _Mode(threading.local):
@@ -187,6 +196,20 @@ class Cotangents(tuple["Tensor | None", ...]):
         return Cotangents(
             b if a is None else a if b is None else a + b for a, b in zip(self, other, strict=True)
         )
+
+
+def behind(roots: Iterable[Node], stops: Iterable[Node] = ()) -> Iterator[Node]:
+    """The roots and all that they lead to, each once, not through `stops`."""
+    seen = {*stops}
+    stack = [root for root in dict.fromkeys(roots) if root not in seen]
+    seen.update(stack)
+    while stack:
+        node = stack.pop()
+        yield node
+        for edge in node.edges:
+            if edge is not None and edge not in seen:
+                seen.add(edge)
+                stack.append(edge)
 
 
 # ---- what was saved for backward ----

@@ -25,6 +25,13 @@ FLOATS = ("float32", "float64")
 Number = float | int
 
 
+def in_use() -> tuple[int, int]:
+    """Bytes and blocks that the pool has given out."""
+    stats = ffi.new("int64_t[4]")
+    lib.ad_memory_stats(stats)
+    return int(stats[0]), int(stats[3])
+
+
 def wrap(value: Number, dtype: str) -> Number:
     """The value as an element of dtype holds it."""
     if dtype == "bool":

@@ -10,11 +10,11 @@ import time
 from typing import Any
 
 import pytest
+from native_tensors import in_use
 from twins import BATCH, SIZE, Trainer, adam, bits, sgd
 
 import autodiff as ad
 from autodiff import nn
-from autodiff.native import ffi, lib
 
 
 def plain(step: Any) -> Any:
@@ -251,21 +251,15 @@ def test_a_forked_child_goes_on() -> None:
     assert repr(trainer.state()) == told
 
 
-def bytes_in_use() -> int:
-    stats = ffi.new("int64_t[4]")
-    lib.ad_memory_stats(stats)
-    return int(stats[0])
-
-
 def test_dropping_a_function_frees_its_arena() -> None:
     x = ad.randn(300, 300)
     gc.collect()
-    before = bytes_in_use()
+    before = in_use()[0]
     run = ad.compile(lambda x: (x.exp() @ x).sum())
     for _ in range(3):
         run(x)
     assert run.stats().arena_bytes >= x.numel() * 4
-    assert bytes_in_use() >= before + run.stats().arena_bytes
+    assert in_use()[0] >= before + run.stats().arena_bytes
     del run
     gc.collect()
-    assert bytes_in_use() == before
+    assert in_use()[0] == before

@@ -7,21 +7,14 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from native_tensors import in_use
 from twins import bits
 
 import autodiff as ad
 from autodiff import nn, optim
-from autodiff.native import ffi, lib
 
 F = nn.functional
 N = 48  # a square of it is worth a place in a result
-
-
-def used_bytes() -> int:
-    """Bytes of tensors that are in use."""
-    stats = ffi.new("int64_t[4]")
-    lib.ad_memory_stats(stats)
-    return int(stats[0])
 
 
 def block(x: ad.Tensor, w: ad.Tensor) -> ad.Tensor:
@@ -150,11 +143,11 @@ def test_what_is_forgotten_gives_its_memory_back_at_once(how: str) -> None:
     gc.collect()
     gc.disable()
     try:
-        before, held = used_bytes(), 0
+        before, held = in_use()[0], 0
         for k in range(120 if how == "evicted" else 1):
             for _ in range(3):
                 run(x, k)
-            held = max(held, used_bytes() - before)
+            held = max(held, in_use()[0] - before)
         if how == "evicted":
             assert held <= 33 * (run.stats().arena_bytes + 4096)
         else:
@@ -163,6 +156,6 @@ def test_what_is_forgotten_gives_its_memory_back_at_once(how: str) -> None:
                 run.reset()
             else:
                 del run
-            assert used_bytes() == before
+            assert in_use()[0] == before
     finally:
         gc.enable()

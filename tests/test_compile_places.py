@@ -47,7 +47,6 @@ def put(table: Any, key: Any, value: Any = 5.0) -> Callable[[], Any]:
 # ---- names: cells, globals, defaults, other files ----
 
 SCALE, PICKED = 2.0, 2.0
-TABLE = {"scale": 2.0}
 LAYERS: list[Any] = [2.0]
 settings = types.ModuleType("settings_of_the_user")
 other_file: dict[str, Any] = {"ad": ad, "__name__": "other_of_the_user", "RATE": 2.0}

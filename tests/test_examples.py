@@ -14,9 +14,6 @@ from golden.record_examples import GOLDEN, SCRIPTS, numbers, printed
 import autodiff as ad
 
 REACHED = json.loads(GOLDEN.read_text())["reached"]
-CLOSE = (
-    pytest.approx
-)  # training amplifies what is rounded otherwise: the numbers are nearly the same
 
 
 @pytest.fixture(autouse=True)

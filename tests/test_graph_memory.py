@@ -11,19 +11,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import pytest
+from native_tensors import in_use
 
 import autodiff as ad
-from autodiff.native import ffi, lib
 
 
 def leaf(*values: float) -> ad.Tensor:
     return ad.tensor(values, dtype=ad.float64, requires_grad=True)
-
-
-def live_blocks() -> int:
-    stats = ffi.new("int64_t[4]")
-    lib.ad_memory_stats(stats)
-    return int(stats[3])
 
 
 @contextmanager
@@ -59,9 +53,9 @@ def train(steps: int, seed: int) -> list[list[float]]:
 def test_training_leaves_nothing_behind() -> None:
     train(2, 0)  # compiles programs and keeps numbers
     with no_collector():
-        before = live_blocks()
+        before = in_use()[1]
         train(5, 0)
-        assert live_blocks() == before
+        assert in_use()[1] == before
         assert gc.collect() == 0
 
 
@@ -83,12 +77,12 @@ def test_the_graph_has_no_cycles() -> None:
 
 def test_backward_frees_what_was_saved() -> None:
     x = ad.ones(1000, requires_grad=True)
-    before = live_blocks()
+    before = in_use()[1]
     y = x.sin()
-    of_one_tensor = live_blocks() - before
+    of_one_tensor = in_use()[1] - before
     loss = y.exp().sum()
     loss.backward()
-    assert live_blocks() - before == 3 * of_one_tensor  # y, the loss and the gradient
+    assert in_use()[1] - before == 3 * of_one_tensor  # y, the loss and the gradient
 
 
 def test_two_threads_train_as_one_does() -> None:

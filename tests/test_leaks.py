@@ -11,21 +11,15 @@ import sys
 from collections.abc import Callable
 
 import pytest
+from native_tensors import in_use
 
 import autodiff as ad
 from autodiff import nn, optim
-from autodiff.native import ffi, lib, sanitized
+from autodiff.native import sanitized
 
 STEPS = int(os.environ.get("AUTODIFF_LEAK_STEPS", "2000"))
 WARM_UP = 300
 RSS_SLACK = 8 << 20  # the interpreter's own arenas come and go by the megabyte
-
-
-def pool() -> tuple[int, int]:
-    """Bytes and blocks in use."""
-    stats = ffi.new("int64_t[4]")
-    lib.ad_memory_stats(stats)
-    return int(stats[0]), int(stats[3])
 
 
 def resident_bytes() -> int:
@@ -80,11 +74,11 @@ def growth(steps: int, step: Callable[[int], None]) -> tuple[int, int, int]:
     gc.collect()
     gc.disable()  # what is freed only by the collector counts as leaked
     try:
-        nbytes, blocks = pool()
+        nbytes, blocks = in_use()
         resident = resident_bytes()
         for i in range(steps):
             step(i)
-        after = pool()
+        after = in_use()
         return after[0] - nbytes, after[1] - blocks, resident_bytes() - resident
     finally:
         gc.enable()

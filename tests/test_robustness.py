@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from native_tensors import in_use
 
 import autodiff as ad
 from autodiff import nn, optim
-from autodiff.native import ffi, lib, sanitized
+from autodiff.native import lib, sanitized
 
 linux = pytest.mark.skipif(sys.platform != "linux", reason="as Linux has it")
 # Address space is what sanitizers take most of.
@@ -58,13 +59,6 @@ def blocks():
     return stats[3]
 
 """
-
-
-def in_use() -> tuple[int, int]:
-    """Bytes and blocks the pool has given out."""
-    stats = ffi.new("int64_t[4]")
-    lib.ad_memory_stats(stats)
-    return int(stats[0]), int(stats[3])
 
 
 # ---- memory that runs out ----

@@ -154,6 +154,16 @@ def _check_recorded(found: Sequence[Tensor], strict: bool, create: bool) -> None
                 )
 
 
+def _pushed(run: _Run, ys: Sequence[Tensor], create: bool, strict: bool, what: str) -> list[Tensor]:
+    """The products of the Jacobian of `ys` with the vectors: the vjp's own vjp, which is linear."""
+    duals = [zeros_like(y.detach()).requires_grad_() for y in ys]
+    pulled = _filled(run.gradients(ys, run.inputs, duals, True), run.inputs, strict, what)
+    found = run.gradients(pulled, duals, run.vectors, create)
+    pushed = _filled(found, ys, strict, what)
+    _check_recorded(pushed, strict, create)
+    return pushed
+
+
 def _detached(xs: Sequence[Tensor], create: bool) -> list[Tensor]:
     return list(xs) if create else [x.detach() for x in xs]
 
@@ -202,12 +212,7 @@ def jvp(
         run = _Run("jvp", func, inputs, create_graph, v)
         if strict:
             run.check_outputs()
-        duals = [zeros_like(y.detach()).requires_grad_() for y in run.outputs]
-        pulled = run.gradients(run.outputs, run.inputs, duals, True)
-        pulled = list(_filled(pulled, run.inputs, strict, _INDEPENDENT))
-        found = run.gradients(pulled, duals, run.vectors, create_graph)
-        pushed = _filled(found, run.outputs, strict, _INDEPENDENT)
-        _check_recorded(pushed, strict, create_graph)
+        pushed = _pushed(run, run.outputs, create_graph, strict, _INDEPENDENT)
     outputs = run.of_outputs(_detached(run.outputs, create_graph))
     return outputs, run.of_outputs(_detached(pushed, create_graph))
 
@@ -342,13 +347,7 @@ def hvp(
         if strict:
             run.check_outputs()
         run.single_output("hvp")
-        first = _gradient(run, strict)
-        duals = [zeros_like(x.detach()).requires_grad_() for x in run.inputs]
-        pulled = run.gradients(first, run.inputs, duals, True)
-        pulled = list(_filled(pulled, run.inputs, strict, _LINEAR))
-        found = run.gradients(pulled, duals, run.vectors, create_graph)
-        products = _filled(found, run.inputs, strict, _LINEAR)
-        _check_recorded(products, strict, create_graph)
+        products = _pushed(run, _gradient(run, strict), create_graph, strict, _LINEAR)
     return _with_output(run, products, create_graph)
 
 

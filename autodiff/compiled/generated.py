@@ -208,20 +208,15 @@ class Text:
         if isinstance(spec, Constant):
             return self.object(spec.value)
         kind, keys, parts = spec
-        names = [self.structure(part, take) for part in parts]
+        items = [self.structure(part, take) for part in parts]
         if keys is not None:
-            items = ", ".join(
-                f"{self.object(key)}: {x}" for key, x in zip(keys, names, strict=True)
-            )
-            made = f"{{{items}}}"
-        elif hasattr(kind, "_fields"):
-            made = f"{self.object(kind)}({', '.join(names)})"
-        else:
-            made = (
-                f"[{', '.join(names)}]" if kind is list else f"({''.join(f'{x}, ' for x in names)})"
-            )
-        if keys is not None and kind is not dict:
-            made = f"{self.object(kind)}({made})"
+            items = [f"{self.object(key)}: {x}" for key, x in zip(keys, items, strict=True)]
+        text = "".join([f"{item}, " for item in items])
+        made = f"({text})" if keys is None else f"{{{text}}}"
+        if kind is list:
+            made = f"[{text}]"
+        elif kind not in (dict, tuple):
+            made = f"{self.object(kind)}{made if keys is None else f'({made})'}"
         name = f"part{len(self.lines)}"
         self.line(f"{name} = {made}")
         return name

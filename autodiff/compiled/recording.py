@@ -17,7 +17,7 @@ from autodiff.compiled.signature import graph_of, hooks_on, is_hooked, same_node
 from autodiff.compiled.state import State
 from autodiff.compiled.tree import constants, flatten, is_plain, same
 from autodiff.native import describe, error, ffi, lib, take_failure
-from autodiff.node import AccumulateGrad, Node, Pending, mode, recomputed
+from autodiff.node import AccumulateGrad, Node, Pending, behind, mode, recomputed
 from autodiff.ops.draws import REFUSED
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor, live_node, own
@@ -78,6 +78,8 @@ class Recording:
         self.names = names
         values = [*names.values(), *recorder.called]
         self.state = State(values, recorder.stepped, "state" in names.asked)
+        known = [*names.values(), *self.state.tensors()]
+        self.known = [x for x in known if isinstance(x, Tensor)]
         self.grad, self.inference = mode.grad, mode.inference
         self.graphs = [*map(graph_of, recorder.inputs)]
         self.same = same_nodes(recorder.inputs)
@@ -96,8 +98,7 @@ class Recording:
             raise error("compile")
         if reuse_outputs and lib.ad_tape_reuse(self.tape, len(self.made)):
             raise error("compile")
-        known = [x for x in [*names.values(), *self.state.tensors()] if isinstance(x, Tensor)]
-        owned = {leaf for leaf in map(live_node, known) if leaf is not None}
+        owned = {leaf for leaf in map(live_node, self.known) if leaf is not None}
         self.hooked = list(owned.union(event.leaf for event in recorder.events))
         self.hooks = hooks_on(self.hooked)
         self.seconds = recorder.seconds + time.perf_counter() - start
@@ -117,8 +118,7 @@ class Recording:
     def check_apart(self, inputs: list[Tensor]) -> None:
         """Refuse arguments whose memory the call has from elsewhere too, now and at each run."""
         places = {lib.ad_storage_id(x._p) for x in inputs}
-        values = [v for v in self.names.values() if isinstance(v, Tensor)]
-        for x in [*values, *self.state.tensors()]:
+        for x in self.known:
             if lib.ad_storage_id(x._p) in places:
                 raise UnfitError(
                     "an argument shares memory with what the function has from elsewhere"
@@ -142,8 +142,7 @@ class Recording:
         for i, x in enumerate(inputs):
             if y is x:
                 return Output(argument=i)
-        known = [*self.names.values(), *self.state.tensors()]
-        if any(y is x for x in known):
+        if any(y is x for x in self.known):
             return Output(given=y)
         output, node = Output(), live_node(y)
         if node is not None:
@@ -157,7 +156,7 @@ class Recording:
         for i, x in enumerate(inputs):
             if y._base is x:
                 output.base = i
-        if y._base is not None and any(y._base is x for x in known):
+        if y._base is not None and any(y._base is x for x in self.known):
             output.base_given = y._base
         exported(self.tape, y._p)
         return output
@@ -297,14 +296,9 @@ def is_spent(root: Node) -> bool:
 
     It leaves no trace in nodes that saved nothing: where there are only those, it can go on.
     """
-    seen, stack, freed = {root}, [root], False
-    while stack:
-        node = stack.pop()
+    freed = False
+    for node in behind([root]):
         if node.saved or node in recomputed:
             return False
         freed |= node.saved is None
-        for edge in node.edges:
-            if edge is not None and edge not in seen:
-                seen.add(edge)
-                stack.append(edge)
     return freed

@@ -11,7 +11,16 @@ from autodiff.compiled.record import Recorder, UnfitError, exported
 from autodiff.graph import grad_between
 from autodiff.hooks import hooks_hidden
 from autodiff.native import describe, error, ffi, lib, take_failure
-from autodiff.node import AccumulateGrad, Cotangents, Node, freed, mode, overwritten, unsavable
+from autodiff.node import (
+    AccumulateGrad,
+    Cotangents,
+    Node,
+    behind,
+    freed,
+    mode,
+    overwritten,
+    unsavable,
+)
 from autodiff.ops.create import zeros
 from autodiff.tensor import Tensor, _free, _gc, live_node, wrap
 
@@ -184,37 +193,16 @@ def added(a: Tensor | None, b: Tensor | None) -> Tensor | None:
 
 def leaves_of(roots: list[Node], stops: set[Node]) -> list[AccumulateGrad]:
     """The leaves that roots lead to, not through `stops`."""
-    found: dict[AccumulateGrad, None] = {}
-    seen: set[Node] = set(roots) | stops
-    stack = [root for root in roots if root not in stops]
-    while stack:
-        for edge in stack.pop().edges:
-            if edge is None or edge in seen:
-                continue
-            seen.add(edge)
-            if isinstance(edge, AccumulateGrad):
-                found[edge] = None
-            else:
-                stack.append(edge)
-    return list(found)
+    edges = (edge for node in behind(roots, stops) for edge in node.edges if edge not in stops)
+    return list(dict.fromkeys(edge for edge in edges if isinstance(edge, AccumulateGrad)))
 
 
 def watched(tape: Any, roots: list[Node]) -> dict[int, Any]:
     """What nodes saved that was there before the call, by its storage: backward must find it
     unchanged.
     """
-    found: dict[int, Any] = {}
-    seen, stack = set(roots), list(roots)
-    while stack:
-        node = stack.pop()
-        for p in node.saved or ():
-            if ffi.typeof(p) is DESCRIPTOR and lib.ad_tape_knows(tape, p) == 1:
-                found[lib.ad_storage_id(p)] = p
-        for edge in node.edges:
-            if edge is not None and edge not in seen:
-                seen.add(edge)
-                stack.append(edge)
-    return found
+    saved = (p for node in behind(roots) for p in node.saved or () if ffi.typeof(p) is DESCRIPTOR)
+    return {lib.ad_storage_id(p): p for p in saved if lib.ad_tape_knows(tape, p) == 1}
 
 
 DESCRIPTOR = ffi.typeof("ad_tensor *")

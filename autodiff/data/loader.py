@@ -360,7 +360,7 @@ class _Together(_Pass):
         self._fill()
 
     def _fill(self) -> None:
-        self._sent = self._next_number = 0
+        self._sent = 0
         self._found: dict[int, Any] = {}  # by number: the batch, or _WAITING
         self._owner: dict[int, int] = {}
         self._active = [True] * len(self._tasks)

@@ -43,6 +43,17 @@ def _inplace(flag: bool) -> str:
     return ", inplace=True" if flag else ""
 
 
+class _InPlace(Module):
+    def __init__(self, inplace: bool = False) -> None:
+        super().__init__()
+        self.inplace = inplace
+
+
+class _ShownInPlace(_InPlace):
+    def extra_repr(self) -> str:
+        return _inplace(self.inplace)[2:]
+
+
 class Tanh(Module):
     """The hyperbolic tangent.
 
@@ -65,22 +76,15 @@ class Sigmoid(Module):
         return functional.sigmoid(input)  # type: ignore[no-any-return]
 
 
-class ReLU(Module):
+class ReLU(_ShownInPlace):
     """max(input, 0).
 
     >>> nn.ReLU()(ad.tensor([-1.0, 1.0]))
     tensor([0., 1.])
     """
 
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
     def forward(self, input: Tensor) -> Tensor:
         return functional.relu(input, self.inplace)
-
-    def extra_repr(self) -> str:
-        return _inplace(self.inplace)[2:]
 
 
 class LeakyReLU(Module):
@@ -180,22 +184,15 @@ class GELU(Module):
         return f"approximate={self.approximate!r}"
 
 
-class SiLU(Module):
+class SiLU(_ShownInPlace):
     """input * sigmoid(input).
 
     >>> nn.SiLU()(ad.tensor([-1.0, 1.0]))
     tensor([-0.2689,  0.7311])
     """
 
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
     def forward(self, input: Tensor) -> Tensor:
         return functional.silu(input, self.inplace)
-
-    def extra_repr(self) -> str:
-        return _inplace(self.inplace)[2:]
 
 
 class ReLU6(Hardtanh):
@@ -268,31 +265,23 @@ class Softshrink(Module):
         return str(self.lambd)
 
 
-class Hardsigmoid(Module):
+class Hardsigmoid(_InPlace):
     """min(max(input + 3, 0), 6) / 6.
 
     >>> nn.Hardsigmoid()(ad.tensor([-4.0, 0.0, 1.0]))
     tensor([0.0000, 0.5000, 0.6667])
     """
 
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
     def forward(self, input: Tensor) -> Tensor:
         return functional.hardsigmoid(input, self.inplace)
 
 
-class Hardswish(Module):
+class Hardswish(_InPlace):
     """input * min(max(input + 3, 0), 6) / 6.
 
     >>> nn.Hardswish()(ad.tensor([-4.0, 0.0, 1.0]))
     tensor([-0.0000, 0.0000, 0.6667])
     """
-
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
 
     def forward(self, input: Tensor) -> Tensor:
         return functional.hardswish(input, self.inplace)
@@ -354,22 +343,15 @@ class RReLU(Module):
         return f"lower={self.lower}, upper={self.upper}{_inplace(self.inplace)}"
 
 
-class SELU(Module):
+class SELU(_ShownInPlace):
     """ELU of the alpha, and times the scale, that keep mean 0 and variance 1.
 
     >>> nn.SELU()(ad.tensor([-1.0, 1.0]))
     tensor([-1.1113,  1.0507])
     """
 
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
     def forward(self, input: Tensor) -> Tensor:
         return functional.selu(input, self.inplace)
-
-    def extra_repr(self) -> str:
-        return _inplace(self.inplace)[2:]
 
 
 class CELU(Module):
@@ -391,22 +373,15 @@ class CELU(Module):
         return f"alpha={self.alpha}{_inplace(self.inplace)}"
 
 
-class Mish(Module):
+class Mish(_ShownInPlace):
     """input * tanh(softplus(input)).
 
     >>> nn.Mish()(ad.tensor([-1.0, 1.0]))
     tensor([-0.3034,  0.8651])
     """
 
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
-
     def forward(self, input: Tensor) -> Tensor:
         return functional.mish(input, self.inplace)
-
-    def extra_repr(self) -> str:
-        return _inplace(self.inplace)[2:]
 
 
 class LogSigmoid(Module):

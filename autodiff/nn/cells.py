@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import ClassVar
 
 from autodiff.devices import check_device
 from autodiff.dtypes import dtype
@@ -122,7 +123,21 @@ class RNNCell(RNNCellBase):
         return self._step(input, state, f"RNN_{self.nonlinearity.upper()}")[0]
 
 
-class LSTMCell(RNNCellBase):
+class _GatedCell(RNNCellBase):
+    _kind: ClassVar[str]
+
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        bias: bool = True,
+        device: str | None = None,
+        dtype: dtype | None = None,
+    ) -> None:
+        super().__init__(input_size, hidden_size, bias, CELLS[self._kind].gates, device, dtype)
+
+
+class LSTMCell(_GatedCell):
     """c = f c + i g and h = o tanh(c), of the gates i, f, o and the new content g: (h, c).
 
     >>> h, c = nn.LSTMCell(3, 4)(ad.zeros(1, 3))
@@ -130,39 +145,23 @@ class LSTMCell(RNNCellBase):
     (torch.Size([1, 4]), torch.Size([1, 4]))
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        bias: bool = True,
-        device: str | None = None,
-        dtype: dtype | None = None,
-    ) -> None:
-        super().__init__(input_size, hidden_size, bias, CELLS["LSTM"].gates, device, dtype)
+    _kind = "LSTM"
 
     def forward(
         self, input: Tensor, hx: tuple[Tensor, Tensor] | None = None
     ) -> tuple[Tensor, Tensor]:
-        h, c = self._step(input, None if hx is None else (hx[0], hx[1]), "LSTM")
+        h, c = self._step(input, None if hx is None else (hx[0], hx[1]), self._kind)
         return h, c
 
 
-class GRUCell(RNNCellBase):
+class GRUCell(_GatedCell):
     """h = n + z (h - n), of the gates r, z and n = tanh(W x + b + r (U h + c)).
 
     >>> nn.GRUCell(3, 4)(ad.zeros(1, 3)).shape
     torch.Size([1, 4])
     """
 
-    def __init__(
-        self,
-        input_size: int,
-        hidden_size: int,
-        bias: bool = True,
-        device: str | None = None,
-        dtype: dtype | None = None,
-    ) -> None:
-        super().__init__(input_size, hidden_size, bias, CELLS["GRU"].gates, device, dtype)
+    _kind = "GRU"
 
     def forward(self, input: Tensor, hx: Tensor | None = None) -> Tensor:
-        return self._step(input, None if hx is None else (hx,), "GRU")[0]
+        return self._step(input, None if hx is None else (hx,), self._kind)[0]

@@ -153,20 +153,8 @@ class _Forward(_Convolution):
         device: str | None = None,
         dtype: dtype | None = None,
     ) -> None:
-        super().__init__(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride,
-            padding,
-            dilation,
-            0,
-            groups,
-            bias,
-            padding_mode,
-            device,
-            dtype,
-        )
+        given = (stride, padding, dilation, 0, groups, bias, padding_mode, device, dtype)
+        super().__init__(in_channels, out_channels, kernel_size, *given)
 
 
 class Conv1d(_Forward):
@@ -217,20 +205,8 @@ class _Transposed(_Convolution):
         device: str | None = None,
         dtype: dtype | None = None,
     ) -> None:
-        super().__init__(
-            in_channels,
-            out_channels,
-            kernel_size,
-            stride,
-            padding,
-            dilation,
-            output_padding,
-            groups,
-            bias,
-            padding_mode,
-            device,
-            dtype,
-        )
+        given = (stride, padding, dilation, output_padding, groups, bias, padding_mode)
+        super().__init__(in_channels, out_channels, kernel_size, *given, device, dtype)
 
     def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         function = getattr(convolution, f"conv_transpose{self._nd}d")

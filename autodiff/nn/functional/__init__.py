@@ -1,31 +1,6 @@
 """`nn.functional`: activations, softmax, dropout, norms, linear maps and losses as functions."""
 
-from autodiff.functions import pdist
-from autodiff.nn.functional import (
-    activation,
-    alignment_loss,
-    attention,
-    channel_norm,
-    class_loss,
-    convolution,
-    distance,
-    distance_loss,
-    fractional,
-    heads,
-    label_loss,
-    margin_loss,
-    noise,
-    normalization,
-    padding,
-    pooling,
-    probability_loss,
-    regression_loss,
-    resampling,
-    sampling,
-    sparse,
-    unpooling,
-    windows,
-)
+from autodiff.functions import pdist as pdist
 from autodiff.nn.functional.activation import *  # noqa: F403 - its own __all__ lists them
 from autodiff.nn.functional.alignment_loss import *  # noqa: F403
 from autodiff.nn.functional.attention import *  # noqa: F403
@@ -49,32 +24,6 @@ from autodiff.nn.functional.sampling import *  # noqa: F403
 from autodiff.nn.functional.sparse import *  # noqa: F403
 from autodiff.nn.functional.unpooling import *  # noqa: F403
 from autodiff.nn.functional.windows import *  # noqa: F403
-from autodiff.ops.contraction import linear
+from autodiff.ops.contraction import linear as linear
 
-__all__ = ["linear", "pdist"]
-for _theme in (
-    activation,
-    attention,
-    channel_norm,
-    class_loss,
-    convolution,
-    distance,
-    distance_loss,
-    fractional,
-    heads,
-    alignment_loss,
-    label_loss,
-    margin_loss,
-    noise,
-    normalization,
-    padding,
-    pooling,
-    probability_loss,
-    regression_loss,
-    resampling,
-    sampling,
-    sparse,
-    unpooling,
-    windows,
-):
-    __all__ += _theme.__all__
+__all__ = [name for name, value in tuple(globals().items()) if callable(value)]

@@ -1,38 +1,11 @@
 """`autodiff.optim.lr_scheduler`: learning rates that change as training goes on."""
 
-from autodiff.optim.lr_scheduler.base import LRScheduler
-from autodiff.optim.lr_scheduler.composed import ChainedScheduler, SequentialLR
-from autodiff.optim.lr_scheduler.cycles import CosineAnnealingWarmRestarts, CyclicLR, OneCycleLR
-from autodiff.optim.lr_scheduler.plateau import ReduceLROnPlateau
-from autodiff.optim.lr_scheduler.schedules import (
-    ConstantLR,
-    CosineAnnealingLR,
-    ExponentialLR,
-    LambdaLR,
-    LinearLR,
-    MultiplicativeLR,
-    MultiStepLR,
-    PolynomialLR,
-    StepLR,
-)
+from autodiff.optim.lr_scheduler.base import LRScheduler as LRScheduler
+from autodiff.optim.lr_scheduler.composed import *  # noqa: F403 - each lists what is public
+from autodiff.optim.lr_scheduler.cycles import *  # noqa: F403
+from autodiff.optim.lr_scheduler.plateau import *  # noqa: F403
+from autodiff.optim.lr_scheduler.schedules import *  # noqa: F403
+from autodiff.places import own_names
 
+__all__ = own_names(globals())
 _LRScheduler = LRScheduler  # the name that older schedulers of users' own are derived from
-
-__all__ = [
-    "ChainedScheduler",
-    "ConstantLR",
-    "CosineAnnealingLR",
-    "CosineAnnealingWarmRestarts",
-    "CyclicLR",
-    "ExponentialLR",
-    "LRScheduler",
-    "LambdaLR",
-    "LinearLR",
-    "MultiStepLR",
-    "MultiplicativeLR",
-    "OneCycleLR",
-    "PolynomialLR",
-    "ReduceLROnPlateau",
-    "SequentialLR",
-    "StepLR",
-]
