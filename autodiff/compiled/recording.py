@@ -99,11 +99,12 @@ class Recording:
     # ---- what was recorded ----
 
     def leaves_changes(self, recorder: Recorder, result: Any) -> bool:
-        """Whether an object that was changed, and is no result, outlives the call."""
+        """Whether an object that is not as it was, and is no result, outlives the call."""
         made: list[Tensor] = []
         flatten(result, made)
-        alive = [x for x in (ref() for ref in recorder.touched) if x is not None]
-        return any(all(x is not y for y in made) for x in alive)
+        alive = [(ref(), name, was) for (ref, name), was in recorder.touched.items()]
+        left = [x for x, name, was in alive if not name or getattr(x, name, was) is not was]
+        return any(x is not None and all(x is not y for y in made) for x in left)
 
     def check_apart(self, inputs: list[Tensor]) -> None:
         """Refuse arguments whose memory the call has from elsewhere too, now and at each run."""
