@@ -27,8 +27,9 @@ def check(recording: Recording, inputs: list[Tensor], call: Callable[[], Any]) -
 
     MISS where the arguments do not fit. A backward that the caller makes is the function's own.
     """
-    ps = [x._p for x in inputs]
-    if not recording.alike(inputs):
+    rest = recording.lent_to(inputs)
+    ps = [x._p for x in [*inputs, *(rest or ())]]
+    if rest is None or not recording.alike(inputs):
         return MISS
     if lib.ad_tape_save(recording.tape, len(ps), ps):
         return recording.failed()
