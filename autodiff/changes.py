@@ -55,10 +55,13 @@ def changed() -> None:
         recorder.changed_somewhere()
 
 
-def changed_of(thing: Any) -> None:
-    """Count a change of an object, unless it turns out to be one of the recorded call alone."""
+def changed_of(thing: Any, name: str = "", was: Any = None) -> None:
+    """Count a change of an object, unless it turns out to be one of the recorded call alone.
+
+    With `name`, of an attribute that was `was`: if it is so again when the call ends, none is left.
+    """
     if recorder := recorder_here():
-        recorder.changed_of(thing)
+        recorder.changed_of(thing, name, was)
     else:
         changed()
 

@@ -218,17 +218,21 @@ def _checked(hook: Any, changed: Any, g: Tensor | None) -> Any:
         return g if changed is None else changed
     if not isinstance(changed, Tensor):
         raise TypeError(f"expected Variable, but hook returned {type(changed).__name__!r}")
-    name = getattr(hook, "__name__", repr(hook))
     if changed.dtype is not g.dtype:
         raise RuntimeError(
-            f"hook {name!r} has changed the type of value (was {g.dtype!r} got {changed.dtype!r})"
+            f"hook {_named(hook)} has changed the type of value (was {g.dtype!r} got "
+            f"{changed.dtype!r})"
         )
     if changed.shape != g.shape:
         raise RuntimeError(
-            f"hook {name!r} has changed the size of value (was {list(g.shape)} got "
+            f"hook {_named(hook)} has changed the size of value (was {list(g.shape)} got "
             f"{list(changed.shape)})"
         )
     return changed
+
+
+def _named(hook: Any) -> str:
+    return repr(getattr(hook, "__name__", None) or repr(hook))
 
 
 def _all_checked(hook: Any, changed: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -241,8 +245,8 @@ def _all_checked(hook: Any, changed: Any, given: tuple[Any, ...]) -> tuple[Any, 
         raise TypeError(f"expected tuple, but hook returned {type(changed).__name__!r}")
     if len(changed) != len(given):
         raise RuntimeError(
-            f"hook {getattr(hook, '__name__', repr(hook))!r} has returned an incorrect number of "
-            f"values (got {len(changed)}, but expected {len(given)})"
+            f"hook {_named(hook)} has returned an incorrect number of values (got {len(changed)}, "
+            f"but expected {len(given)})"
         )
     return tuple(_checked(hook, new, old) for new, old in zip(changed, given, strict=True))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import weakref
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from autodiff.changes import changed, new_lock
@@ -23,8 +23,8 @@ __all__ = [
 Hook = Callable[..., Any]
 
 
-class HookDict(dict[int, Hook]):
-    """Hooks by the id of their handle, in the order they are called."""
+class HookDict(dict[int, Any]):
+    """Hooks, or what holds of them, by the ids of their handles, in the order they are called."""
 
     __slots__ = ("__weakref__",)
 
@@ -35,15 +35,15 @@ class RemovableHandle:
     id: int
     _ids = itertools.count()
 
-    def __init__(self, hooks: HookDict) -> None:
+    def __init__(self, hooks: HookDict, marks: Iterable[HookDict] = ()) -> None:
         self.id = next(i for i in self._ids if i not in hooks)  # unpickled hooks keep their ids
-        self._hooks: Callable[[], HookDict | None] = weakref.ref(hooks)
+        self._places = [weakref.ref(place) for place in (hooks, *marks)]
 
     def remove(self) -> None:
         """Take the hook away; once is enough, and more does no harm."""
-        hooks = self._hooks()
-        if hooks is not None:
-            hooks.pop(self.id, None)
+        for place in self._places:
+            if (found := place()) is not None:
+                found.pop(self.id, None)
         changed()
 
     def __enter__(self) -> RemovableHandle:
@@ -52,17 +52,21 @@ class RemovableHandle:
     def __exit__(self, *exc: object) -> None:
         self.remove()
 
-    def __getstate__(self) -> tuple[HookDict | None, int]:
-        return self._hooks(), self.id
+    def __getstate__(self) -> tuple[list[HookDict | None], int]:
+        return [place() for place in self._places], self.id
 
-    def __setstate__(self, state: tuple[HookDict | None, int]) -> None:
-        hooks, self.id = state
-        self._hooks = weakref.ref(HookDict() if hooks is None else hooks)
+    def __setstate__(self, state: tuple[list[HookDict | None], int]) -> None:
+        places, self.id = state
+        self._places = [weakref.ref(place) for place in places if place is not None]
 
 
-def add_hook(hooks: HookDict, hook: Hook, first: bool = False) -> RemovableHandle:
-    """Register a hook behind the others, or before them."""
-    handle = RemovableHandle(hooks)
+def add_hook(
+    hooks: HookDict, hook: Hook, first: bool = False, marks: Sequence[HookDict] = ()
+) -> RemovableHandle:
+    """Register a hook behind the others, or before them; `marks` are told that they hold of it."""
+    handle = RemovableHandle(hooks, marks)
+    for mark in marks:
+        mark[handle.id] = True
     others = dict(hooks) if first else {}
     if first:
         hooks.clear()

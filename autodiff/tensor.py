@@ -110,10 +110,10 @@ class Tensor(Valued):
             )
         if requires_grad and node is None:
             self._node = self._accumulator()
-            changed_of(self)
+            changed_of(self, "_node", None)
         elif node is not None and not requires_grad:
             self._node = None
-            changed_of(self)
+            changed_of(self, "_node", node)
         return self
 
     def _accumulator(self) -> AccumulateGrad:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.changes import changes
+from autodiff.changes import changes, recorder_here
 from autodiff.descriptor import Described, fresh
 from autodiff.native import ffi, lib, looked_at
 from autodiff.node import mode
@@ -40,6 +40,12 @@ _FLOATS = _POINTERS[_FLOAT]  # what those of 16 bits, which have none, are unpac
 _TYPESTR = ("|b1", "|u1", "|i1", "<i2", "<i4", "<i8", "<f2", "", "<f4", "<f8")
 
 
+def _flag(x: Valued) -> bool:
+    """A bool's value; one that a recorded call made cannot be followed."""
+    looked_at()
+    return bool(lib.ad_item_i64(x._p))
+
+
 class Valued(Described):
     """The part of a tensor that gives its values away."""
 
@@ -59,11 +65,13 @@ class Valued(Described):
                 f"(shape {list(self.shape)})"
             )
         if changes.recorder is not None:
+            if p.dtype == _BOOL and (recorder := recorder_here()):
+                return recorder.look_at(self, _flag)
             looked_at()
         if p.dtype >= dtypes.FIRST_FLOAT:
             return lib.ad_item_f64(p)
         value = lib.ad_item_i64(p)
-        return value != 0 if p.dtype == dtypes.bool.code else value
+        return value != 0 if p.dtype == _BOOL else value
 
     def tolist(self) -> Any:
         """The values as nested lists, or as a number for a 0-d tensor.

@@ -500,6 +500,9 @@ void ad_tape_free(ad_tape *tape);
 void ad_tape_break(int reason);
 /* The call has x from elsewhere: no run takes its memory as an argument. */
 int ad_tape_capture(ad_tape *tape, const ad_tensor *x);
+/* Before ad_tape_finish: makes x, all of a captured memory, one more argument, in whose memory a run may find
+ * others like it; 0 where that cannot be, as x is an export too. -1 for want of memory. */
+int ad_tape_lend(ad_tape *tape, const ad_tensor *x);
 /* After ad_tape_stop: x is to be had after each run, by this number; -1 for want of memory,
  * -2 where the call that made it did not tell. */
 int ad_tape_export(ad_tape *tape, const ad_tensor *x);
@@ -519,10 +522,10 @@ ad_tensor *ad_tape_run0(ad_tape *tape);
 ad_tensor *ad_tape_run1(ad_tape *tape, ad_tensor *a);
 ad_tensor *ad_tape_run2(ad_tape *tape, ad_tensor *a, ad_tensor *b);
 ad_tensor *ad_tape_run3(ad_tape *tape, ad_tensor *a, ad_tensor *b, ad_tensor *c);
-/* Runs steps `from` to `to` on args. Where `order` is not NULL, those are filled first, each by the rows of
- * its data tensor that order has for the step. Output i of a step goes to row `step` of stacked[i]; those
- * beyond n_stacked are not kept. */
-int ad_tape_steps(ad_tape *tape, int n_args, ad_tensor *const *args, ad_tensor *const *data,
+/* Runs steps `from` to `to` on args. Where `order` is not NULL, the first n_data are filled before each, by
+ * the rows of its data tensor that order has for the step. Output i of a step goes to row `step` of
+ * stacked[i]; those beyond n_stacked are not kept. */
+int ad_tape_steps(ad_tape *tape, int n_args, ad_tensor *const *args, int n_data, ad_tensor *const *data,
                   const ad_tensor *order, int64_t from, int64_t to, int n_stacked, ad_tensor *const *stacked);
 int ad_tape_position(void);                          /* in the last run that this thread made */
 ad_tensor *ad_tape_get(ad_tape *tape, int exported); /* as the last run left it */

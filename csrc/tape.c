@@ -331,6 +331,24 @@ int ad_tape_capture(ad_tape *t, const ad_tensor *x) {
     return memory_of(t, x->storage) < 0 ? ad_fail(AD_NO_MEMORY, sizeof *t->memory, 0, 0) : AD_OK;
 }
 
+int ad_tape_lend(ad_tape *t, const ad_tensor *x) {
+    ad_storage *s = x->storage;
+    if (t->ready || s->tape != t->number || t->memory[s->memory].kind != AD_MEMORY_CAPTURED) return false;
+    ad_tape_memory *of = &t->memory[s->memory];
+    if (!x->contiguous || x->data != of->data || x->numel * ad_itemsize[x->dtype] != s->nbytes) return false;
+    for (int i = 0; i < t->n_exports; i++)
+        if (t->exports[i].of[0] == s->memory) return false;
+    ad_tape_argument *grew = ad_grown(t->arguments, t->n_arguments, sizeof *grew);
+    if (!grew) return ad_fail(AD_NO_MEMORY, 0, 0, 0), -1;
+    t->arguments = grew;
+    t->arguments[t->n_arguments++] =
+        (ad_tape_argument){.like = *x, .inference = s->version < 0, .first = true, .memory = s->memory};
+    of->kind = AD_MEMORY_ARGUMENT;
+    if (of->storage) ad_storage_release(of->storage); /* whose it was keeps it */
+    of->storage = NULL;
+    return true;
+}
+
 int ad_tape_export(ad_tape *t, const ad_tensor *x) {
     ad_step *grew = ad_grown(t->exports, t->n_exports, sizeof *t->exports);
     if (!grew) return ad_fail(AD_NO_MEMORY, sizeof *t->memory, 0, 0), -1;

@@ -53,17 +53,24 @@ static bool fit_together(const ad_tape *t, int i, int j, ad_tensor *const *args)
     return !t->memory[a->memory].written && !t->memory[b->memory].written;
 }
 
+static bool stayed(const ad_tape_argument *a, const ad_tensor *x) {
+    return x->data == a->data && x->storage == a->storage;
+}
+
 static bool take_arguments(ad_tape *t, int n, ad_tensor *const *args) {
     if (n != t->n_arguments) return false;
+    bool moved = false; /* what lies where it lay before fits together */
     for (int i = 0; i < n; i++) {
         if (!fits(t, &t->arguments[i], args[i])) return false;
+        moved |= !stayed(&t->arguments[i], args[i]);
+    }
+    for (int i = 0; i < n && moved; i++)
         for (int j = 0; j < i; j++)
             if (!fit_together(t, i, j, args)) return false;
-    }
-    for (int i = 0; i < n; i++) {
+    for (int i = 0; i < n && moved; i++) {
         ad_tape_argument *a = &t->arguments[i];
         ad_tensor *x = args[i];
-        if (x->data == a->data && x->storage == a->storage) continue;
+        if (stayed(a, x)) continue;
         a->data = x->data;
         a->storage = x->storage;
         if (a->first) point(&t->memory[a->memory], x->data, x->storage);
@@ -287,17 +294,19 @@ static void stack(ad_tape *t, int64_t step, int n, ad_tensor *const *stacked) {
     }
 }
 
-int ad_tape_steps(ad_tape *t, int n, ad_tensor *const *args, ad_tensor *const *data, const ad_tensor *order,
-                  int64_t from, int64_t to, int n_stacked, ad_tensor *const *stacked) {
+int ad_tape_steps(ad_tape *t, int n, ad_tensor *const *args, int n_data, ad_tensor *const *data,
+                  const ad_tensor *order, int64_t from, int64_t to, int n_stacked,
+                  ad_tensor *const *stacked) {
     if (!t->ready || ad_recording || from < 0 || !can_stack(t, to, n_stacked, stacked))
         return ad_fail(AD_BAD_ARG, 0, 0, 0);
-    if (order && !can_gather(n, args, data, order, to)) return ad_fail(AD_BAD_ARG, n, 0, 0);
+    if (n_data > n || (order && !can_gather(n_data, args, data, order, to)))
+        return ad_fail(AD_BAD_ARG, n, 0, 0);
     if (!take(t)) return ad_fail(AD_BUSY, 0, 0, 0);
     position = -1;
     t->status = take_arguments(t, n, args) ? AD_OK : ad_fail(AD_STALE, 0, 0, 0);
     for (int64_t step = from; step < to && !t->status; step++) {
         position = -1;
-        if (order) t->status = gather(n, args, data, order, step);
+        if (order) t->status = gather(n_data, args, data, order, step);
         if (!t->status) t->status = make_results(t);
         if (!t->status) t->status = make_calls(t);
         if (!t->status) stack(t, step, n_stacked, stacked);

@@ -136,3 +136,61 @@ def test_a_loop_looks_each_time() -> None:
     x, mask, other = ad.randn(2, N, 4), causal(), causal()
     found = ad.compile(fn).repeat(5, x, mask)
     assert bits(found) == bits(ad.stack([fn(x, other) for _ in range(5)]))
+
+
+class Begins(nn.Module):
+    """Takes its scale from the first batch, as a buffer remembers."""
+
+    begun: ad.Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.scale = nn.Parameter(ad.ones(3))
+        self.register_buffer("begun", ad.tensor(False))
+
+    def forward(self, x: ad.Tensor) -> ad.Tensor:
+        if not self.begun:
+            with ad.no_grad():
+                self.scale.copy_(1 / x.std(0))
+                self.begun.fill_(True)
+        return x * self.scale
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_flag_that_was_there_before(check: bool) -> None:
+    plain, fast = Begins(), Begins()
+    compiled = ad.compile(fast, fullgraph=True, check=check)
+    ad.manual_seed(0)
+    for i in range(12):
+        if i == 8:
+            plain.begun.fill_(False)
+            fast.begun.fill_(False)
+        x = ad.rand(4, 3)
+        assert bits(compiled(x)) == bits(plain(x))
+        assert bits(fast.scale) == bits(plain.scale)
+    assert compiled.stats().recordings <= 2
+    assert compiled.stats().runs >= 7
+
+
+def test_a_flag_that_is_an_argument() -> None:
+    step = ad.compile(lambda x, flag: x + 1 if flag else x - 1, fullgraph=True)
+    flag = ad.tensor(True)
+    for i in range(8):
+        if i == 6:
+            flag.logical_not_()
+        given = flag if i % 2 else ad.tensor([i % 4 == 0])
+        assert step(ad.zeros(2), given).tolist() == [1.0 if given else -1.0] * 2
+    assert step.stats().runs >= 4
+
+
+def test_a_flag_that_the_call_makes_is_not_followed() -> None:
+    step = ad.compile(lambda x: x + 1 if (x > 0).any() else x - 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for i in range(8):
+            sign = 1.0 if i % 3 else -1.0
+            assert step(ad.full((2,), sign)).tolist() == [2 * sign] * 2
+    assert "looks at a value" in step.stats().eager[0]
+    strict = ad.compile(lambda x: x + 1 if (x > 0).any() else x - 1, fullgraph=True)
+    with pytest.raises(RuntimeError, match="looks at a value"):
+        strict(ad.ones(2))

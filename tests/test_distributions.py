@@ -334,3 +334,24 @@ def test_binomial_draws_follow_their_probabilities() -> None:
         chi = sum((c - e) ** 2 / e for c, e in zip(counts, expected, strict=True) if e > 5)
         cells = sum(e > 5 for e in expected)
         assert chi < cells + 5 * math.sqrt(2 * cells)
+
+
+@pytest.mark.parametrize("text", [text for text in VALUES if not text.startswith("Wishart")])
+def test_a_density_is_recorded_with_what_it_checks(text: str) -> None:
+    """Checks look at no value, but for Wishart's of its degrees of freedom, which it tells."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        d, leaves = record.evaluated(ad, text, record.dtype_of(text))
+        try:
+            value = d.sample()
+            wanted = d.log_prob(value)
+        except NotImplementedError:
+            return
+    xs = [x.detach() for x in leaves]
+
+    def density(*xs: Any) -> Any:
+        return record.evaluated(ad, text, record.dtype_of(text), xs)[0].log_prob(value)
+
+    compiled = ad.compile(density, fullgraph=True)
+    for _ in range(3):
+        assert compiled(*xs).tolist() == wanted.tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import gc
 import json
 import pickle
@@ -118,6 +119,26 @@ def test_hook_wants_what_it_was_given() -> None:
         RuntimeError, match=r"has changed the size of value \(was \[2\] got \[3\]\)"
     ):
         y.sum().backward()
+
+
+def test_a_hook_is_worded_only_where_it_fails() -> None:
+    """The text of a `partial` has that of all it holds: the values of a large mask."""
+
+    class Mask:
+        def __repr__(self) -> str:
+            raise AssertionError("nobody asked")
+
+        def __call__(self, g: ad.Tensor) -> ad.Tensor:
+            return g * 0
+
+    x = leaf(1.0)
+    x.register_hook(Mask())
+    (x * x).backward()
+    assert x.grad is not None
+    assert x.grad.item() == 0
+    x.register_hook(functools.partial(lambda g: g.float()))
+    with pytest.raises(RuntimeError, match=r"hook 'functools.partial\(.* has changed the type"):
+        (x * x).backward()
 
 
 def test_gradient_of_a_tensor_that_keeps_none_warns() -> None:

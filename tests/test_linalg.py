@@ -215,3 +215,35 @@ def test_exchanges_of_another_number_are_refused(shape: tuple[int, ...]) -> None
 def test_numbers_have_no_dimension_to_cross() -> None:
     with pytest.raises(IndexError, match="no dimensions"):
         linalg.cross(ad.tensor(1.0), ad.tensor(1.0))
+
+
+@pytest.mark.parametrize("shape", [(7, 4), (4, 7), (2, 5, 3)])
+def test_low_rank_decompositions_are_the_decompositions(shape: tuple[int, ...]) -> None:
+    """With as many columns as there are, and where the rank is less than those asked for."""
+    with ad.random.fork_rng():
+        ad.manual_seed(0)
+        x = ad.randn(*shape, dtype=ad.float64).requires_grad_()
+        least = min(shape[-2:])
+        u, s, v = ad.svd_lowrank(x, least, M=ad.ones(shape[-1], dtype=ad.float64))
+        assert ad.allclose(u * s.unsqueeze(-2) @ v.mT, x - 1)
+        assert ad.allclose(s, ad.linalg.svdvals(x - 1))
+        (got,) = ad.autograd.grad(s.square().sum(), x)
+        assert ad.allclose(got, 2 * (x - 1))
+        centred = x - x.mean(-2, keepdim=True)
+        u, s, v = ad.pca_lowrank(x, 2)
+        assert (u.shape[-1], s.shape[-1], v.shape[-1]) == (2, 2, 2)
+        assert ad.allclose(ad.pca_lowrank(x)[1], ad.linalg.svdvals(centred), atol=1e-9)
+        assert ad.allclose(ad.pca_lowrank(x, center=False)[1], ad.linalg.svdvals(x))
+        narrow = x[..., :1] @ x[..., :1, :]
+        u, s, v = ad.svd_lowrank(narrow, 2, niter=1)
+        assert ad.allclose(u * s.unsqueeze(-2) @ v.mT, narrow)
+
+
+def test_low_rank_decompositions_refuse() -> None:
+    x = ad.ones(3, 4)
+    with pytest.raises(ValueError, match=r"q\(=5\) must be .* not greater than min\(m, n\)=3"):
+        ad.pca_lowrank(x, 5)
+    with pytest.raises(ValueError, match=r"niter\(=-1\) must be non-negative"):
+        ad.pca_lowrank(x, 2, niter=-1)
+    with pytest.raises(RuntimeError, match=r"svd_lowrank: .* at least 2 dimensions"):
+        ad.svd_lowrank(x[0])

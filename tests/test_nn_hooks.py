@@ -112,3 +112,16 @@ def test_hooked_modules_and_graphs_are_freed_without_the_cycle_collector() -> No
         assert weight() is None
     finally:
         gc.enable()
+
+
+def test_the_hooks_that_a_module_tells_are_those_registered() -> None:
+    module, calls = nn.Linear(2, 2), []
+    before = lambda m, args: calls.append(len(args))  # noqa: E731
+    after = lambda m, args, kwargs, out: calls.append(kwargs)  # noqa: E731
+    handle = module.register_forward_pre_hook(before)
+    module.register_forward_hook(after, with_kwargs=True)
+    assert [*module._forward_pre_hooks.items()] == [(handle.id, before)]
+    assert [*module._forward_hooks.values()] == [after]
+    module(input=ad.ones(2))
+    assert len(calls) == 2
+    assert list(calls[1]) == ["input"]

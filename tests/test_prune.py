@@ -97,3 +97,17 @@ def test_a_pruned_step_compiled_is_the_eager_one() -> None:
         return [run().item() for _ in range(4)]
 
     assert steps(True) == steps(False)
+
+
+def test_what_prunes_is_found_among_the_hooks() -> None:
+    """As tutorials look for it."""
+    layer = nn.Linear(4, 3)
+    prune.random_unstructured(layer, "weight", amount=0.3)
+    prune.l1_unstructured(layer, "bias", amount=1)
+    prune.ln_structured(layer, "weight", amount=0.5, n=2, dim=0)
+    found = {hook._tensor_name: hook for hook in layer._forward_pre_hooks.values()}
+    assert isinstance(found["bias"], prune.L1Unstructured)
+    assert [type(method) for method in found["weight"]] == [
+        prune.RandomUnstructured,
+        prune.LnStructured,
+    ]

@@ -28,22 +28,22 @@ def check(recording: Recording, inputs: list[Tensor], call: Callable[[], Any]) -
 
     MISS where the arguments do not fit. A backward that the caller makes is the function's own.
     """
+    rest = recording.lent_to(inputs)
     recorder = Recorder(inputs, False)
-    if changes.recorder is not None or not recording.alike(inputs):
-        return MISS  # another thread records
+    if changes.recorder is not None or rest is None or not recording.alike(inputs):
+        return MISS  # or another thread records
     changes.recorder = recorder
     try:
-        result = checked(recording, inputs, call, recorder)
+        result = checked(recording, [x._p for x in [*inputs, *rest]], call, recorder)
     finally:
         changes.recorder = None
     return result
 
 
 def checked(
-    recording: Recording, inputs: list[Tensor], call: Callable[[], Any], recorder: Recorder
+    recording: Recording, ps: list[Any], call: Callable[[], Any], recorder: Recorder
 ) -> Any:
-    """The same, with the recorder of the call."""
-    ps = [x._p for x in inputs]
+    """The same, of a run with these arguments, with the recorder of the call."""
     if lib.ad_tape_save(recording.tape, len(ps), ps):
         return recording.failed()
     generators = recording.kept

@@ -136,7 +136,8 @@ class Text:
         if recording.looks:
             self.line(f"if not recording.alike([{', '.join(inputs)}]):")
             self.line("    return MISS")
-        outs = self.run_tape([f"{x}._p" for x in inputs])
+        lent = self.take_lent(inputs)
+        outs = self.run_tape([f"{x}._p" for x in [*inputs, *lent]])
         for leaf, after in recording.leaves:
             self.line(f"{self.object(leaf)}.grad = {self.object(after)}")
         for i, pending in recording.by_argument:
@@ -149,6 +150,15 @@ class Text:
         if recording.after:
             self.line("recording.do_after()")
         self.line(f"return {result}")
+
+    def take_lent(self, inputs: list[str]) -> list[str]:
+        """What the gradients are called that the tape takes behind the arguments."""
+        if not self.recording.lent:
+            return []
+        self.line(f"lent = recording.lent_to(({', '.join([*inputs, ''])}))")
+        self.line("if lent is None:")
+        self.line("    return MISS")
+        return [f"lent[{k}]" for k in range(len(self.recording.lent))]
 
     def run_tape(self, inputs: list[str]) -> list[str]:
         """Run the tape on descriptors; what each of its outputs is called."""

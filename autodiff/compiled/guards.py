@@ -263,9 +263,8 @@ class Names:
                     self.note(item, vars(kind), "__call__")
                 self.method(attribute(kind, "forward"), (part,), reads, None)
                 self.look(None, vars(part).get("forward"), reads, None)
-                for hooks in vars(part._hooks).values() if part._hooks else ():
-                    for entry in hooks.values():
-                        self.look(None, getattr(entry, "hook", entry), reads, None)
+                for hook in part._hooks.all() if part._hooks else ():
+                    self.look(None, hook, reads, None)
 
     def looked(self, versions: Iterable[tuple[Tensor, list[Any]]]) -> None:
         """Rely on the values of tensors that were looked at."""

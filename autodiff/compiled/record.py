@@ -117,7 +117,7 @@ class Recorder:
         self.looked: list[tuple[Tensor, list[Any]]] = []  # at these, in these versions
         self.looks: list[tuple[int, Callable[[Tensor], Any], Any]] = []  # at arguments
         self.versions = [lib.ad_version(x._p) for x in inputs]
-        self.touched: list[weakref.ref[Any]] = []
+        self.touched: dict[tuple[weakref.ref[Any], str], Any] = {}  # and what attributes were
         self.after: list[Callable[[], Any]] = []  # what Python does when a run has ended
         self.broken = ""
         self.interrupted: BaseException | None = None
@@ -187,9 +187,9 @@ class Recorder:
             self.before[leaf] = leaf.grad
         self.events.append(Event(len(self.places), leaf, value))
 
-    def changed_of(self, thing: Any) -> None:
-        """An object changes that may be of this call alone."""
-        self.touched.append(weakref.ref(thing))
+    def changed_of(self, thing: Any, name: str, was: Any) -> None:
+        """An object changes that may be of this call alone, or an attribute that was `was`."""
+        self.touched.setdefault((weakref.ref(thing), name), was)
 
     def optimizer(self, optimizer: Optimizer) -> None:
         """An optimiser clears gradients."""

@@ -24,7 +24,7 @@ from autodiff.tensor import Tensor, live_node, own
 
 __all__ = ["Recording", "UnfitError", "is_spent", "last"]
 
-MADE = 2
+ARGUMENT, MADE = 0, 2
 
 
 class _Last(threading.local):
@@ -60,6 +60,7 @@ class Recording:
         result: Any,
         fuse: bool = True,
         reuse_outputs: bool = False,
+        lends: bool = False,
     ) -> None:
         start = time.perf_counter()
         if recorder.broken:
@@ -91,7 +92,7 @@ class Recording:
         self.spec = self.take_result(result, recorder.inputs)
         self.made = [output for output in self.outputs if output.given is None]
         self.made = [output for output in self.made if output.argument < 0]
-        self.take_events(recorder)
+        self.take_events(recorder, lends)
         self.n_made = self.n_before_links = len(self.made)
         self.reverse = self.take_reverse(recorder) if self.live else None
         if lib.ad_tape_finish(self.tape, self.n_made, fuse):
@@ -109,11 +110,12 @@ class Recording:
     # ---- what was recorded ----
 
     def leaves_changes(self, recorder: Recorder, result: Any) -> bool:
-        """Whether an object that was changed, and is no result, outlives the call."""
+        """Whether an object that is not as it was, and is no result, outlives the call."""
         made: list[Tensor] = []
         flatten(result, made)
-        alive = [x for x in (ref() for ref in recorder.touched) if x is not None]
-        return any(all(x is not y for y in made) for x in alive)
+        alive = [(ref(), name, was) for (ref, name), was in recorder.touched.items()]
+        left = [x for x, name, was in alive if not name or getattr(x, name, was) is not was]
+        return any(x is not None and all(x is not y for y in made) for x in left)
 
     def check_apart(self, inputs: list[Tensor]) -> None:
         """Refuse arguments whose memory the call has from elsewhere too, now and at each run."""
@@ -161,12 +163,16 @@ class Recording:
         exported(self.tape, y._p)
         return output
 
-    def take_events(self, recorder: Recorder) -> None:
-        """What becomes of gradients, and what they must be before."""
+    def take_events(self, recorder: Recorder, lends: bool) -> None:
+        """What becomes of gradients, and what they must be before; with `lends`, that they are."""
         self.leaves: list[tuple[AccumulateGrad, Any]] = []  # and what .grad is after a run
         self.needs: list[tuple[AccumulateGrad, Any]] = []  # and what it must be before
         self.n_pending = 0
         self.by_argument: list[tuple[int, Any]] = []  # arguments that are leaves, and their .grad
+        self.lent: list[tuple[int, AccumulateGrad]] = []  # whose .grad is one more argument
+        put = {event.leaf for event in recorder.events if event.value is not READ}
+        fixed = [*self.names.values(), *self.state.tensors(), *(x for x, _ in recorder.looked)]
+        places = {lib.ad_storage_id(x._p) for x in fixed if isinstance(x, Tensor)}
         firsts: dict[AccumulateGrad, tuple[Any, int]] = {}
         for event in recorder.events:
             firsts.setdefault(event.leaf, (event.value, event.at))
@@ -176,6 +182,11 @@ class Recording:
             if owner is None or lib.ad_tape_knows(self.tape, owner._p) == MADE:
                 continue  # a leaf of this call alone
             arguments = [i for i, x in enumerate(recorder.inputs) if x._acc is leaf]
+            if leaf not in put and (lends or arguments) and self.lend(before, places):
+                self.lent.append((arguments[0] if arguments else -1, leaf))
+                continue
+            if isinstance(before, Tensor) and lib.ad_tape_knows(self.tape, before._p) == ARGUMENT:
+                raise UnfitError("a gradient has the memory of an argument, or of another", True)
             if arguments:
                 if before is not None or not isinstance(after, Tensor):
                     raise UnfitError("it adds to the gradient of an argument, or clears it")
@@ -193,6 +204,25 @@ class Recording:
         for event in self.events:  # those in between are looked at where a run fails there
             end, stands = ends[event.leaf]
             event.value = stands if event.value is end else self.pending(event.value)
+
+    def lend(self, g: Any, places: set[int]) -> bool:
+        """Whether a gradient that was there, and stays, may be another one at each run."""
+        if type(g) is not Tensor or g._node is not None or lib.ad_storage_id(g._p) in places:
+            return False
+        lent = lib.ad_tape_lend(self.tape, g._p)
+        if lent < 0:
+            raise error("compile")
+        return bool(lent)
+
+    def lent_to(self, inputs: Sequence[Tensor]) -> list[Tensor] | None:
+        """The gradients that a run takes with these arguments; None where there are none such."""
+        found = []
+        for i, leaf in self.lent:
+            g = plain_gradient(inputs[i]._acc if i >= 0 else leaf)
+            if g is None:
+                return None
+            found.append(g)
+        return found
 
     def take_reverse(self, recorder: Recorder) -> Reverse:
         """The backward of the results that have a graph; what it reads of the tape is made too."""
@@ -231,6 +261,13 @@ class Recording:
             optimizer._refresh()
         self.seen = changes.count
         return True
+
+    def outlived(self) -> bool:
+        """Whether a leaf has another gradient now than the one that a run would take."""
+        return any(
+            isinstance(before, Tensor) and leaf.grad is not None and leaf.grad is not before
+            for leaf, before in self.needs
+        )
 
     def leads_to_itself(self) -> bool:
         """Whether it holds after a run as it did before, without a look at Python."""
@@ -289,6 +326,14 @@ class Recording:
         found = describe(failure, name + where)
         of_lines = name in ("gather", "scatter_") and isinstance(found, IndexError)
         raise RuntimeError(str(found)) if of_lines else found  # as these raise it by themselves
+
+
+def plain_gradient(leaf: AccumulateGrad | None) -> Tensor | None:
+    """The gradient of a leaf, where it is a tensor without a graph."""
+    if leaf is not None and leaf.grad.__class__ is Pending:
+        leaf.grad = leaf.grad.make()
+    g = None if leaf is None else leaf.grad
+    return g if g.__class__ is Tensor and g._node is None else None
 
 
 def is_spent(root: Node) -> bool:

@@ -23,8 +23,7 @@ def of_module(module: Module) -> list[Any]:
         if isinstance(value, Tensor):
             found += [value, value._p, value._node is None]
         elif isinstance(value, Hooks):
-            for hooks in vars(value).values():
-                found += hooks.values()
+            found += value.all()
         elif isinstance(value, (dict, HookDict)):
             found += [*value, *value.values()]
         elif isinstance(value, (list, tuple, set)):

@@ -95,17 +95,22 @@ class Loop:
         order: Tensor | None,
     ) -> bool:
         """The steps that are left, in native calls of about QUANTUM; False if it does not fit."""
-        inputs = [x._p for x in args if not is_fixed(x)]
+        free = [x for x in args if not is_fixed(x)]
+        inputs = [x._p for x in free]
         if order is not None and data is not None:
             n = int(args[0].shape[0])
             order = order[begin * n : end * n].contiguous()
             inputs = [x.clone()._p for x in args]  # the steps write the batches here
         rows = [x._p for x in self.native]
+        rest = recording.lent_to(free)
+        if rest is None:
+            return False
+        given = [*inputs, *(x._p for x in rest)]
         done, count, most = 0, 1, end - begin
         while done < most:
             start, to = time.perf_counter(), min(done + count, most)
             while lib.ad_tape_steps(
-                *(recording.tape, len(inputs), inputs),
+                *(recording.tape, len(given), given, len(inputs)),
                 [x._p for x in data] if data else NULL,
                 NULL if order is None else order._p,
                 *(done, to, len(rows), rows),

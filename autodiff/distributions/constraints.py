@@ -86,8 +86,8 @@ def _is_symmetric(x: Tensor) -> Any:
 
 
 def _is_positive_definite(x: Tensor) -> Any:
-    valid = _is_symmetric(x)
-    return valid & (linalg.cholesky_ex(x).info == 0) if valid.all() else valid
+    valid = _is_symmetric(x)  # where one is not, PyTorch looks no further; without a look at values
+    return valid & ((linalg.cholesky_ex(x).info == 0) | ~valid.all())
 
 
 def _is_positive_semidefinite(x: Tensor) -> Any:

@@ -22,20 +22,6 @@ __all__ = [
 Hook = Callable[..., Any]
 
 
-class Entry:
-    """A registered hook, and how it is called."""
-
-    def __init__(self, hook: Hook, with_kwargs: bool = False, always: bool = False) -> None:
-        self.hook = hook
-        self.with_kwargs = with_kwargs
-        self.always = always  # also where forward raised
-
-    def __call__(self, module: Any, args: Any, kwargs: Any, *result: Any) -> Any:
-        """What the hook returns."""
-        given = (module, args, kwargs) if self.with_kwargs else (module, args)
-        return self.hook(*given, *result)
-
-
 class Hooks:
     """The hooks of one module, or of all."""
 
@@ -44,10 +30,20 @@ class Hooks:
         self.after = HookDict()
         self.backward_before = HookDict()
         self.backward_after = HookDict()
+        self.with_kwargs = HookDict()  # of which of forward it holds: they take keywords too,
+        self.always = HookDict()  # are called where forward raised too
 
-    def any(self) -> bool:
-        """Whether there is one of any kind."""
-        return bool(self.before or self.after or self.backward_before or self.backward_after)
+    def add(
+        self, kind: HookDict, hook: Hook, first: bool, with_kwargs: bool, always: bool = False
+    ) -> RemovableHandle:
+        """Register a hook of forward."""
+        held = ((self.with_kwargs, with_kwargs), (self.always, always))
+        return add_hook(kind, hook, first, [mark for mark, holds in held if holds])
+
+    def all(self) -> list[Hook]:
+        """The hooks of every kind."""
+        kinds = self.before, self.after, self.backward_before, self.backward_after
+        return [hook for kind in kinds for hook in [*kind.values()]]
 
 
 _of_all = Hooks()
@@ -106,7 +102,8 @@ class Hooked:
         """Have `hook(module, args)` called before forward; what it returns, if not None, are the
         arguments. With `with_kwargs` it is `hook(module, args, kwargs)`, and returns both.
         """
-        return add_hook(self._own_hooks().before, Entry(hook, with_kwargs), prepend)
+        hooks = self._own_hooks()
+        return hooks.add(hooks.before, hook, prepend, with_kwargs)
 
     def register_forward_hook(
         self,
@@ -120,8 +117,8 @@ class Hooked:
         the output. With `with_kwargs` it is `hook(module, args, kwargs, output)`; with
         `always_call` it is called where forward raised too.
         """
-        entry = Entry(hook, with_kwargs, always_call)
-        return add_hook(self._own_hooks().after, entry, prepend)
+        hooks = self._own_hooks()
+        return hooks.add(hooks.after, hook, prepend, with_kwargs, always_call)
 
     def register_full_backward_pre_hook(self, hook: Hook, prepend: bool = False) -> RemovableHandle:
         """Have `hook(module, grad_output)` called in backward before the module's gradients are
@@ -146,17 +143,21 @@ class Call:
         self.result: Any = None
         self.called: set[int] = set()
 
-    def hooks(self, kind: str) -> list[tuple[int, Any]]:
+    def hooks(self, kind: str) -> list[tuple[int, Hook, Hooks]]:
         """The hooks of a kind as they are now: those of all modules, then the module's own."""
-        own = self.module._hooks
-        mine = () if own is None else getattr(own, kind).items()
-        return [*getattr(_of_all, kind).items(), *mine]
+        found = [hooks for hooks in (_of_all, self.module._hooks) if hooks is not None]
+        return [(i, hook, hooks) for hooks in found for i, hook in getattr(hooks, kind).items()]
+
+    def given(self, number: int, hooks: Hooks) -> tuple[Any, ...]:
+        """What a hook of forward is called with."""
+        given = (self.module, self.args)
+        return (*given, self.kwargs) if hooks.with_kwargs.get(number) else given
 
     def run(self) -> Any:
         """The output of the module and its hooks."""
         try:
             self.pre()
-            users = [[hook for _, hook in self.hooks(f"backward_{k}")] for k in ("before", "after")]
+            users = [[x[1] for x in self.hooks(f"backward_{k}")] for k in ("before", "after")]
             backward = BackwardHook(self.module, *users) if any(users) else None
             if backward is not None:
                 self.args = backward.inputs(self.args)
@@ -178,11 +179,11 @@ class Call:
 
     def pre(self) -> None:
         """The hooks before forward."""
-        for _, entry in self.hooks("before"):
-            changed = entry(self.module, self.args, self.kwargs)
+        for number, hook, hooks in self.hooks("before"):
+            changed = hook(*self.given(number, hooks))
             if changed is None:
                 continue
-            if not entry.with_kwargs:
+            if not hooks.with_kwargs.get(number):
                 self.args = changed if isinstance(changed, tuple) else (changed,)
             elif isinstance(changed, tuple) and len(changed) == 2:
                 self.args, self.kwargs = changed
@@ -194,21 +195,21 @@ class Call:
 
     def post(self) -> None:
         """The hooks after forward."""
-        for number, entry in self.hooks("after"):
+        for number, hook, hooks in self.hooks("after"):
             self.called.add(number)
-            changed = entry(self.module, self.args, self.kwargs, self.result)
+            changed = hook(*self.given(number, hooks), self.result)
             if changed is not None:
                 self.result = changed
 
     def rescue(self) -> None:
         """After an exception: the hooks that are always called, and were not yet."""
-        for number, entry in self.hooks("after"):
-            if not entry.always or number in self.called:
+        for number, hook, hooks in self.hooks("after"):
+            if not hooks.always.get(number) or number in self.called:
                 continue
             try:
-                changed = entry(self.module, self.args, self.kwargs, self.result)
+                changed = hook(*self.given(number, hooks), self.result)
             except Exception as error:
-                scope = "global " if number in _of_all.after else ""
+                scope = "global " if hooks is _of_all else ""
                 warnings.warn(
                     f"{scope}module forward hook with ``always_call=True`` raised an exception "
                     f"that was silenced as another error was raised in forward: {error}",
@@ -226,31 +227,33 @@ _lock = new_lock()
 
 
 def _hooked_call(self: Hooked, *args: Any, **kwargs: Any) -> Any:
-    if not _of_all.any():
+    if not _of_all.all():
         with _lock:
-            if not _of_all.any():
+            if not _of_all.all():
                 Hooked.__call__ = _plain_call  # type: ignore[method-assign]
     return Call(self, args, kwargs).run()
 
 
-def _register(hooks: HookDict, hook: Hook) -> RemovableHandle:
+def _register(
+    kind: HookDict, hook: Hook, with_kwargs: bool = False, always: bool = False
+) -> RemovableHandle:
     """Add a hook of all modules; while there are any, every call looks for them."""
     with _lock:
-        handle = add_hook(hooks, hook)
+        handle = _of_all.add(kind, hook, False, with_kwargs, always)
         Hooked.__call__ = _hooked_call  # type: ignore[method-assign]
     return handle
 
 
 def register_module_forward_pre_hook(hook: Hook) -> RemovableHandle:
     """Have `hook(module, args)` called before the forward of every module."""
-    return _register(_of_all.before, Entry(hook))
+    return _register(_of_all.before, hook)
 
 
 def register_module_forward_hook(
     hook: Hook, *, with_kwargs: bool = False, always_call: bool = False
 ) -> RemovableHandle:
     """Have `hook(module, args, output)` called after the forward of every module."""
-    return _register(_of_all.after, Entry(hook, with_kwargs, always_call))
+    return _register(_of_all.after, hook, with_kwargs, always_call)
 
 
 def register_module_full_backward_pre_hook(hook: Hook) -> RemovableHandle:

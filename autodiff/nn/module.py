@@ -150,8 +150,12 @@ class Module(Hooked, _state.Stateful):
             if isinstance(value, Buffer):
                 self.register_buffer(name, value.plain(), value.persistent)
                 return
+            was = values.get(name)
             object.__setattr__(self, name, value)
-            changed_of(self)
+            if type(was) is not bool:
+                changed_of(self)
+            elif was is not value:
+                changed_of(self, name, was)
 
     def _take_name(self, name: str, register: str, kind: str) -> None:
         """Drop an attribute that is not in this register, as a registered one takes its name."""

@@ -48,6 +48,7 @@ def drawn(title: str, tensors: Sequence[Tensor], edges: Sequence[Node | None]) -
     return node
 
 
+_INT64 = dtypes.int64.code
 REFUSED = {  # what a native draw says of its parameters or weights, by the reason it gives
     "uniform": ("uniform_ expects to - from to be finite in the dtype",),
     "uniform_some": ("uniform_ expects to - from to be finite in the dtype",),
@@ -237,8 +238,9 @@ def integers(
     x: Tensor, low: int, last: int, generator: Generator | None, title: str = ""
 ) -> Tensor:
     """Fill with integers from low to last, both included."""
-    _check_bound(x.dtype, "from", low)
-    _check_bound(x.dtype, "to - 1", last)
+    if x._p.dtype != _INT64 or low < -(1 << 63) or last >= 1 << 63:
+        _check_bound(x.dtype, "from", low)
+        _check_bound(x.dtype, "to - 1", last)
     return _write(x, title, "randint", generator, low, last)
 
 

@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.changes import recorder_here
+from autodiff.changes import changes, recorder_here
 from autodiff.native import error, ffi, lib
 from autodiff.ops.create import empty
 from autodiff.tensor import Tensor
@@ -123,7 +123,7 @@ def native_generator(generator: Generator | None, function: str) -> Any:
         raise TypeError(
             f"{function}(): argument 'generator' must be Generator, not {type(generator).__name__}"
         )
-    if recorder := recorder_here():
+    if changes.recorder is not None and (recorder := recorder_here()):
         recorder.keep(generator)
     return generator.native
 

@@ -276,6 +276,8 @@ def _at_once(x: Tensor, index: Any, kind: type) -> Tensor | None:
     """The view that an index of such items takes; None where it is another."""
     if kind is int or kind is slice:
         return _plain(x, 0, index)
+    if index is None:
+        return unsqueeze(x, 0)
     return _plainly(x, index) if kind is tuple else None
 
 

@@ -35,9 +35,8 @@ __all__ = [
 
 def _methods(module: Module, name: str | None = None) -> dict[int, BasePruningMethod]:
     """What prunes a tensor of a module, or any, by the id of its hook."""
-    entries: dict[int, Any] = module._forward_pre_hooks
-    found = ((key, entry.hook) for key, entry in entries.items())
-    methods = {key: hook for key, hook in found if isinstance(hook, BasePruningMethod)}
+    hooks = module._forward_pre_hooks.items()
+    methods = {key: hook for key, hook in hooks if isinstance(hook, BasePruningMethod)}
     return {k: hook for k, hook in methods.items() if name in (None, hook._tensor_name)}
 
 

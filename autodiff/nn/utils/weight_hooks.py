@@ -53,8 +53,7 @@ class _Hook:
 
 def _found(module: Module, kind: type[_Hook], name: str) -> int | None:
     """The number of a module's hook of a kind for a weight."""
-    for key, entry in module._own_hooks().before.items():
-        hook = entry.hook  # type: ignore[attr-defined]
+    for key, hook in module._own_hooks().before.items():
         if isinstance(hook, kind) and hook.name == name:
             return key
     return None
@@ -65,9 +64,9 @@ def _removed(module: Module, kind: type[_Hook], name: str, ends: tuple[str, ...]
     key = _found(module, kind, name)
     if key is None:
         raise ValueError(f"{kind.kind} of '{name}' not found in {module}")
-    entry: Any = module._own_hooks().before.pop(key)
+    hook: Any = module._own_hooks().before.pop(key)
     with no_grad():
-        value = entry.hook.weight(module, False)
+        value = hook.weight(module, False)
     for end in ("", *ends):
         delattr(module, name + end)
     module.register_parameter(name, Parameter(value.detach()))

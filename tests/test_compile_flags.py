@@ -1,0 +1,131 @@
+"""Flags that a compiled step sets to what they were change nothing that it relies on."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+
+import pytest
+
+import autodiff as ad
+from autodiff import nn
+
+
+class Pair:
+    """A generator and a critic, each with an optimizer, from the same seed every time."""
+
+    def __init__(self) -> None:
+        ad.manual_seed(3)
+        self.maker = nn.Sequential(nn.Linear(2, 8), nn.BatchNorm1d(8), nn.ReLU(), nn.Linear(8, 3))
+        self.judge = nn.Sequential(nn.Linear(3, 8), nn.Dropout(0.3), nn.Tanh(), nn.Linear(8, 1))
+        self.optimizer = ad.optim.Adam(self.maker.parameters(), lr=1e-2)
+
+    def learn(self, x: ad.Tensor) -> ad.Tensor:
+        self.optimizer.zero_grad()
+        loss = self.judge(self.maker(x)).square().mean()
+        loss.backward()
+        self.optimizer.step()
+        return loss.detach()
+
+    def state(self) -> list[list[float]]:
+        tensors = [*self.maker.state_dict().values(), *self.judge.parameters()]
+        grads = [p.grad for p in self.judge.parameters() if p.grad is not None]
+        return [t.flatten().tolist() for t in [*tensors, *grads]]
+
+
+def froze(t: Pair, x: ad.Tensor) -> ad.Tensor:
+    t.judge.requires_grad_(False)
+    loss = t.learn(x)
+    t.judge.requires_grad_(True)
+    return loss
+
+
+def froze_twice(t: Pair, x: ad.Tensor) -> ad.Tensor:
+    for p in t.judge.parameters():
+        p.requires_grad = False
+    first = t.learn(x)
+    t.judge.requires_grad_()
+    return first + froze(t, x)
+
+
+def trained(t: Pair, x: ad.Tensor) -> ad.Tensor:
+    t.maker.train()
+    t.judge.train()
+    return t.learn(x)
+
+
+def judged(t: Pair, x: ad.Tensor) -> ad.Tensor:
+    t.judge.eval()
+    loss = t.learn(x)
+    t.judge.train()
+    return loss
+
+
+@pytest.mark.parametrize("step", [froze, froze_twice, trained, judged])
+def test_flags_set_back_leave_a_step_recorded(step: Callable[[Pair, ad.Tensor], ad.Tensor]) -> None:
+    plain, fast = Pair(), Pair()
+    compiled = ad.compile(lambda x: step(fast, x), fullgraph=True)
+    ad.manual_seed(1)
+    want = [(step(plain, ad.rand(4, 2)).item(), plain.state()) for _ in range(8)]
+    ad.manual_seed(1)
+    for loss, state in want:
+        assert (compiled(ad.rand(4, 2)).item(), fast.state()) == (loss, state)
+    assert compiled.stats().runs >= 6
+    assert all(p.requires_grad for p in fast.judge.parameters())
+
+
+def test_evaluation_between_epochs_costs_a_call_each() -> None:
+    """The first call after eval() finds another flag than it leaves."""
+    t = Pair()
+    compiled = ad.compile(lambda x: trained(t, x))
+    for _ in range(6):
+        for _ in range(5):
+            compiled(ad.rand(4, 2))
+            assert t.maker.training
+            assert t.judge[1].training
+        t.maker.eval()
+        t.judge.eval()
+    stats = compiled.stats()
+    assert (stats.recordings, stats.eager) == (1, ())
+    assert stats.runs >= 6 * 3
+
+
+def test_flags_that_stay_changed_are_noticed() -> None:
+    """A step that leaves another flag than it found stays eager, and does what it says."""
+    t = Pair()
+    flags = []
+
+    def toggle(x: ad.Tensor) -> ad.Tensor:
+        last = t.judge[3].weight
+        last.requires_grad_(not last.requires_grad)
+        t.judge.train(not t.judge.training)
+        return t.judge(x).sum()
+
+    compiled = ad.compile(toggle)
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        for _ in range(12):
+            compiled(ad.rand(4, 3))
+            flags.append((t.judge[3].weight.requires_grad, t.judge.training))
+    assert flags == [(False, False), (True, True)] * 6
+    assert any("stays eager" in str(w.message) for w in seen)
+
+
+def test_a_list_grown_in_place_is_a_change() -> None:
+    """`self.seen += [...]` assigns the same list: what the next call finds in it differs."""
+
+    class Grows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.seen = [1.0]
+
+        def forward(self, x: ad.Tensor) -> ad.Tensor:
+            self.seen += [1.0]
+            return x * len(self.seen)
+
+    module = Grows()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        compiled = ad.compile(module)
+        found = [compiled(ad.ones(())).item() for _ in range(10)]
+    assert found == [float(n) for n in range(2, 12)]
