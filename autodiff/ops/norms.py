@@ -366,7 +366,7 @@ def nuclear_norm(
     """
     if isinstance(dim, bool):
         dim, keepdim = (-2, -1), dim
-    if not isinstance(dim, (tuple, list)):
+    if not isinstance(dim, (int, tuple, list)):
         kind = type(dim).__name__
         raise TypeError(f"nuclear_norm(): argument 'dim' must be two ints, not {kind}")
     return matrix_norm(input, "nuc", dim, keepdim, out=out)

@@ -78,7 +78,7 @@ def index_copy_(x: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
             f"match. Source dimensionality ({source.ndim}), destination dimensionality ({x.ndim})"
         )
     rest = [[*y.shape[:d], *y.shape[d + 1 :]] for y in (x, source)]
-    if x.ndim and source.ndim and rest[0] != rest[1]:
+    if rest[0] != rest[1]:
         raise RuntimeError(
             "index_copy_(): Source/destination tensor must have same slice shapes. Destination "
             f"slice shape: {rest[0]} at dimension {d} and source slice shape: {rest[1]} at "
@@ -91,7 +91,7 @@ def index_copy_(x: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
             f"source.size(dim) ({count})"
         )
     if x.ndim == 0:
-        write_at(unsqueeze(x, 0), Indices([flat]), reshape(source, 1), False, _index_copy)
+        write_at(unsqueeze(x, 0), Indices([flat]), reshape(source, -1), False, _index_copy)
         return x
     values = source if source.ndim else reshape(source, 1)
     return write_at(x, Indices([flat], d), values, False, _index_copy)
