@@ -56,8 +56,8 @@ def guarded(function: F, method: bool = False, elsewhere: Elsewhere | None = Non
     code = unwrapped(function).__code__
     names = code.co_varnames[: code.co_argcount]
     known = code.co_varnames[: len(names) + code.co_kwonlyargcount]
-    flags = [name for name in known if function.__annotations__.get(name) == "bool"]
-    soonest = min((names.index(name) for name in flags if name in names), default=sys.maxsize)
+    flags = {n: i for i, n in enumerate(known) if function.__annotations__.get(n) == "bool"}
+    soonest = min(flags.values(), default=sys.maxsize)
     if method and not kinds.keys() - {code.co_varnames[0]}:
         numpys = _named_as_numpy(function, names, flags) if "dim" in known else None
         if numpys is not None or not flags:
@@ -67,10 +67,10 @@ def guarded(function: F, method: bool = False, elsewhere: Elsewhere | None = Non
     def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs and elsewhere is not None and "out" in kwargs:
             return elsewhere(kwargs.pop("out"), call, args, kwargs)
-        if flags and (kwargs or len(args) > soonest):
-            given = {**dict(zip(names, args, strict=False)), **kwargs}
-            for name in flags:
-                if (value := given.get(name, False)) is not True and value is not False:
+        if kwargs or len(args) > soonest:
+            for name, at in flags.items():
+                value = args[at] if at < len(args) else kwargs.get(name, False)
+                if value is not True and value is not False:
                     raise no_flag(function.__name__, name, value)
         try:
             return function(*args, **kwargs) if kwargs else function(*args)  # much faster
