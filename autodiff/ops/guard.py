@@ -56,7 +56,11 @@ def guarded(function: F, method: bool = False, elsewhere: Elsewhere | None = Non
     code = unwrapped(function).__code__
     names = code.co_varnames[: code.co_argcount]
     known = code.co_varnames[: len(names) + code.co_kwonlyargcount]
-    flags = {n: i for i, n in enumerate(known) if function.__annotations__.get(n) == "bool"}
+    flags = {
+        name: at if at < len(names) else sys.maxsize
+        for at, name in enumerate(known)
+        if function.__annotations__.get(name) == "bool"
+    }
     soonest = min(flags.values(), default=sys.maxsize)
     if method and not kinds.keys() - {code.co_varnames[0]}:
         numpys = _named_as_numpy(function, names, flags) if "dim" in known else None
