@@ -6,7 +6,19 @@ import math
 import warnings
 from typing import Any, NamedTuple
 
-from autodiff.dtypes import SCALAR_NAMES, dtype, float32, float64, get_default_dtype, int32, int64
+from autodiff.dtypes import (
+    HALVES,
+    SCALAR_NAMES,
+    bfloat16,
+    dtype,
+    float16,
+    float32,
+    float64,
+    get_default_dtype,
+    int16,
+    int32,
+    int64,
+)
 from autodiff.node import mode
 from autodiff.ops.arithmetic import where
 from autodiff.ops.base import called
@@ -22,6 +34,8 @@ from autodiff.tensor import Tensor
 
 # bits of the fraction, the exponent of 1, and an integer of the same size
 _PARTS: dict[dtype, tuple[int, int, dtype]] = {
+    float16: (10, 15, int16),
+    bfloat16: (7, 127, int16),
     float32: (23, 127, int32),
     float64: (52, 1023, int64),
 }
@@ -29,14 +43,12 @@ _PARTS: dict[dtype, tuple[int, int, dtype]] = {
 
 def _refused(name: str, d: dtype) -> NotImplementedError:
     kind = SCALAR_NAMES[d.code]
-    return NotImplementedError(
-        f'"{name}" not implemented for {kind!r}: it takes float32 or float64'
-    )
+    return NotImplementedError(f'"{name}" not implemented for {kind!r}: it takes floats')
 
 
 def nextafter(input: Tensor, other: Tensor) -> Tensor:
-    """The next number after input in the direction of other. NotImplementedError of other dtypes
-    than float32 and float64, and where a gradient is wanted: there is none.
+    """The next number of its dtype after input in the direction of other. NotImplementedError of
+    integers, and where a gradient is wanted: there is none.
 
     >>> ad.nextafter(ad.tensor([1.0]), ad.tensor([2.0])) - 1
     tensor([1.1921e-07])
@@ -77,8 +89,9 @@ def frexp(input: Tensor) -> frexp_result:
     """
     if not input.is_floating_point():
         raise RuntimeError("torch.frexp() only supports floating-point dtypes")
-    if input.dtype not in _PARTS:
-        raise _refused("frexp", input.dtype)
+    if input.dtype in HALVES:
+        mantissa, exponent = frexp(input.float())
+        return frexp_result(mantissa.to(input.dtype), exponent)
     fraction, one, whole = _PARTS[input.dtype]
     value = input.detach()
     small = value.abs() < 2.0 ** (1 - one)

@@ -245,13 +245,8 @@ def _check_not_empty(name: str, x: Tensor, dim: Any) -> None:
         )
 
 
-_BOOLS = ("bool", "bool_")  # those of NumPy
-
-
 def _max_or_min(name: str, x: Tensor, dim: Any, keepdim: Any) -> Any:
-    if (type(keepdim) is not bool and type(keepdim).__name__ not in _BOOLS) or (
-        isinstance(dim, Tensor) and keepdim
-    ):
+    if type(keepdim) is not bool or (keepdim and isinstance(dim, Tensor)):
         given = ", ".join(type(a).__name__ for a in (x, dim, keepdim))
         raise TypeError(f"{name}() received an invalid combination of arguments - got ({given})")
     if dim is None:
@@ -267,7 +262,7 @@ def _max_or_min(name: str, x: Tensor, dim: Any, keepdim: Any) -> Any:
     return result(*_extreme(name, x, dim_index(dim, x.ndim), keepdim))
 
 
-def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+def max(input: Tensor, dim: Any = None, keepdim: Any = False) -> Any:
     """The largest element; with `dim`, (values, indices) along it; with a tensor, `maximum`.
 
     A nan is the largest. RuntimeError or IndexError where there are no elements.
@@ -282,7 +277,7 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     return _max_or_min("max", input, dim, keepdim)
 
 
-def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+def min(input: Tensor, dim: Any = None, keepdim: Any = False) -> Any:
     """The smallest element; with `dim`, (values, indices) along it; with a tensor, `minimum`.
 
     A nan is the smallest. RuntimeError or IndexError where there are no elements.

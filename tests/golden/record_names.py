@@ -630,7 +630,25 @@ ad.nn.RNNCellBase(3, 4, False, 2).weight_hh.shape
 ad.nn.UninitializedBuffer().shape
 repr(ad.nn.UninitializedBuffer())
 """  # noqa: E501
-PLAIN = _lines(MAKING, OUTCOMES, OF_MATRICES, OF_INTEGERS, OF_EDGES, OF_SMALL)
+# What is rarely called so.
+OF_CORNERS = """
+ad.nextafter(ad.tensor([1, 2, -0.5, 0, 65504, 6e-8]).half(), ad.tensor([2, -1, -1, -0.0, 1e5, 0]))
+ad.nextafter(ad.tensor([1, 2, -0.5, 0, 6e-8]).half(), ad.tensor([2, -1, -1, -0.0, 0]).half())
+ad.nextafter(ad.tensor([1, float("nan")]).bfloat16(), ad.tensor([2.0, 1.0]).bfloat16())
+ad.frexp(ad.tensor([0.0, 3.5, -1.0, 65504.0, 6e-8, float("inf")]).half())
+ad.frexp(ad.tensor([0.0, 3.5, -1.0, 1e-40]).bfloat16())
+F.conv_transpose1d(ad.arange(12).view(1, 4, 3), ad.arange(24).view(4, 3, 2), None, 2, 1, 1)
+F.conv_transpose2d(*[ad.arange(36).view(1, 4, 3, 3)] * 2, ad.arange(6), (2, 3), (1, 0), (1, 2))
+F.conv_transpose2d(*[ad.arange(16).view(4, 1, 2, 2)] * 2, None, 1, 2, 0, 1, 3)
+F.conv_transpose2d(ad.arange(16).view(1, 4, 2, 2), ad.arange(32).view(4, 2, 2, 2), None, 1, 0, 0, 2)
+F.conv_transpose3d(ad.arange(8).view(1, 1, 2, 2, 2), ad.arange(8).view(1, 1, 2, 2, 2))
+F.conv_transpose1d(ad.ones(1, 1, 3, dtype=ad.int32), ad.ones(1, 1, 2, dtype=ad.int32))
+ad.zeros(()).index_copy(0, ad.tensor([0, 0]), ad.tensor([1.0, 2.0]))
+ad.zeros(()).index_add(0, ad.tensor(0), ad.tensor(2.0))
+ad.zeros(()).index_reduce(0, ad.tensor([0]), ad.tensor(2.0), "amax")
+ad.roll(x, 2**63 - 1)
+"""
+PLAIN = _lines(MAKING, OUTCOMES, OF_MATRICES, OF_INTEGERS, OF_EDGES, OF_SMALL, OF_CORNERS)
 
 
 def operands(lib: Any, text: str, dtype: str) -> dict[str, Any]:

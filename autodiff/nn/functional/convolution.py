@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from autodiff.dtypes import SCALAR_NAMES
-from autodiff.nn.functional.integers import convolved, is_integer
+from autodiff.dtypes import SCALAR_NAMES, int64
+from autodiff.nn.functional.integers import convolved, is_integer, transposed
 from autodiff.nn.functional.reduction import check_tensors
 from autodiff.ops.convolution import Geometry, convolve, spread
 from autodiff.ops.views import squeeze, unsqueeze
@@ -228,7 +228,8 @@ def _transpose(
             f"Given input size per channel: ({' x '.join(map(str, sizes))}). Calculated output "
             f"size per channel: ({' x '.join(map(str, image))}). Output size is too small"
         )
-    x = spread(y, w, bias, Geometry(steps, around, apart, groups, image, kernel, sizes))
+    op_of = transposed if y.dtype is int64 else spread
+    x = op_of(y, w, bias, Geometry(steps, around, apart, groups, image, kernel, sizes))
     return x if is_batch else squeeze(x, 0)
 
 
