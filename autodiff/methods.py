@@ -220,11 +220,12 @@ def _prelu(self: Tensor, weight: Tensor) -> Tensor:
     return _of_nn("prelu", self, weight)
 
 
-def _converter(name: str, d: dtypes.dtype) -> Callable[[Tensor], Tensor]:
+def _converter(name: str, d: dtypes.dtype) -> Callable[..., Tensor]:
     code, convert = d.code, cast.CONVERSIONS[d]
 
-    def method(self: Tensor) -> Tensor:
-        return self if self._p.dtype == code else convert(self)
+    def method(self: Tensor, memory_format: Any = None) -> Tensor:
+        y = self if self._p.dtype == code else convert(self)
+        return y if memory_format is None else views.in_format(y, memory_format)
 
     method.__doc__ = f"The tensor as {d.name}.\n\n>>> ad.zeros(2).{name}().dtype\n{d!r}"
     return method

@@ -190,9 +190,14 @@ def matrix_norm(
         )
     inner, outer = (rows, cols) if abs(ord) == 1 else (cols, rows)
     sums = vector_norm(x, 1, inner, keepdim=True)
-    y = sums.amax(outer, keepdim=True) if ord > 0 else sums.amin(outer, keepdim=True)
+    y = _largest(sums, outer, True) if ord > 0 else sums.amin(outer, keepdim=True)
     y = y if keepdim else y.squeeze(max(rows, cols)).squeeze(min(rows, cols))
     return written("linalg_matrix_norm", out, y, A)
+
+
+def _largest(norms: Tensor, dim: int, keepdim: bool = False) -> Tensor:
+    """The greatest of norms: 0 where there are none."""
+    return norms.amax(dim, keepdim) if norms.shape[dim] else norms.sum(dim, keepdim)
 
 
 def _of_singular_values(x: Tensor, order: Any, rows: int, cols: int, keepdim: bool) -> Tensor:
@@ -200,7 +205,13 @@ def _of_singular_values(x: Tensor, order: Any, rows: int, cols: int, keepdim: bo
 
     rest = [d for d in range(x.ndim) if d not in (rows, cols)]
     values = svdvals(x.permute(*rest, rows, cols))
-    y = values.sum(-1) if order == "nuc" else values.amax(-1) if order == 2 else values.amin(-1)
+    y = (
+        values.sum(-1)
+        if order == "nuc"
+        else _largest(values, -1)
+        if order == 2
+        else values.amin(-1)
+    )
     for d in sorted((rows, cols)) if keepdim else ():
         y = unsqueeze(y, d)
     return y

@@ -184,5 +184,6 @@ def matrix_power(A: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:  # 
             result = base if result is None else matmul(result, base)
         left >>= 1
         base = matmul(base, base) if left else base
-    y = identity(A).clone() if result is None else result.clone() if result is A else result
-    return written("linalg_matrix_power", out, y, A)
+    if result is None or result is A:
+        result = A.clone() if n else A.clone().copy_(identity(A))  # so its gradient is 0
+    return written("linalg_matrix_power", out, result, A)

@@ -647,6 +647,20 @@ ad.zeros(()).index_copy(0, ad.tensor([0, 0]), ad.tensor([1.0, 2.0]))
 ad.zeros(()).index_add(0, ad.tensor(0), ad.tensor(2.0))
 ad.zeros(()).index_reduce(0, ad.tensor([0]), ad.tensor(2.0), "amax")
 ad.roll(x, 2**63 - 1)
+ad.autograd.grad(ad.matrix_power(s.requires_grad_(), 0).sum(), s)
+ad.autograd.grad(x.index_fill(0, ad.tensor([1, 1, 2]), s.requires_grad_()[0, 0]).sum(), s)
+ad.autograd.grad(ad.nextafter(x.requires_grad_(), y.requires_grad_()).exp().sum(), (x, y))
+ad.autograd.grad(ad.nextafter(x.requires_grad_(), x.detach()).sum(), x)
+x.t().ravel().data_ptr() == x.data_ptr(), x.ravel().data_ptr() == x.data_ptr()
+[ad.ones(1, 2, 2, 2).byte(memory_format=ad.channels_last).stride()]
+ad.linalg.matrix_norm(ad.zeros(3, 0), 1)
+ad.linalg.matrix_norm(ad.zeros(0, 2), 2, keepdim=True)
+ad.linalg.matrix_norm(ad.zeros(0, 0), float("inf"))
+ad.linalg.matrix_norm(ad.zeros(0, 0), -1)
+F.interpolate((ad.arange(12) * 20).reshape(1, 1, 3, 4).byte(), size=(2, 7))
+F.interpolate((ad.arange(12) * 20).reshape(1, 3, 4).byte(), scale_factor=1.7, mode="nearest-exact")
+F.interpolate(ad.arange(4).reshape(1, 1, 4), size=3)
+[ad.histogram(x, u.sort().values, density=True)[1].sum() for _ in range(1)]
 """
 PLAIN = _lines(MAKING, OUTCOMES, OF_MATRICES, OF_INTEGERS, OF_EDGES, OF_SMALL, OF_CORNERS)
 
