@@ -38,13 +38,13 @@ _index_copy, _masked_scatter = (
 
 def _fill_rule(node: OpNode, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
     """As `_put_rule`, of one value: what was filled has it once, however often it was named."""
-    indices, _, _, d = node.args
+    indices, _, shape, d = node.args
     gx = gv = None
     if node.needs(0):
         gx = _clear(g, indices)
     if node.needs(1):
         kept = _clear(g.new_ones(g.shape), indices) != 0
-        gv = to_dtype(masked_fill(g, kept, 0).sum(), d)
+        gv = to_dtype(masked_fill(g, kept, 0).sum_to_size(shape), d)
     return gx, gv
 
 
