@@ -377,6 +377,9 @@ _BY_MODULE: dict[Any, str] = {
     random: "bernoulli multinomial",
 }
 
+for _method in (_backward, _expand_as, _hardshrink, _polygamma, _prelu, _type, _type_as, _view_as):
+    _method.__name__ = _method.__qualname__ = _method.__name__[1:]  # as what they raise calls them
+
 # Their in-place methods write the result over the first operand.
 _OVERWRITTEN = "nextafter mvlgamma ldexp gcd lcm renorm index_reduce"
 
