@@ -258,10 +258,6 @@ def _product_of(self: Any, other: Any) -> Tensor:
     return _matmul_operator(other, self)
 
 
-def _itself(self: Tensor) -> Tensor:
-    return self
-
-
 def _inverted(self: Tensor) -> Tensor:
     if self.is_floating_point():
         raise TypeError(
@@ -317,7 +313,7 @@ def _operators() -> dict[str, Callable[..., Any]]:
     table["__neg__"] = elementwise.neg.call
     table["__abs__"] = elementwise.abs_.call
     table["__invert__"] = _inverted
-    table["__pos__"] = _itself
+    table["__pos__"] = arithmetic.positive
     table["__pow__"] = _power
     table["__rpow__"] = _power_of
     table["__ipow__"] = overwriting.pow_

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from autodiff.dtypes import ALL, HALVES, SCALAR_NAMES, dtype, float32
+from autodiff.dtypes import ALL, HALVES, SCALAR_NAMES, dtype, float32, plain
 from autodiff.expr import build, inputs
 from autodiff.native import NULL, lib
 from autodiff.ops.assign import masked_fill
@@ -84,7 +84,8 @@ _norm: Op = Op(
 
 
 def _order(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    value = value.item() if isinstance(value, Tensor) and value.ndim == 0 else plain(value)
+    if not isinstance(value, (int, float)):
         raise TypeError(
             f"{name}(): argument 'ord' (position 2) must be Number, not {type(value).__name__}"
         )
@@ -189,9 +190,9 @@ def matrix_norm(
             f"linalg.matrix_norm: Order {ord} not supported (of type {type(ord).__name__})."
         )
     inner, outer = (rows, cols) if abs(ord) == 1 else (cols, rows)
-    sums = vector_norm(x, 1, inner, keepdim=True)
-    y = _largest(sums, outer, True) if ord > 0 else sums.amin(outer, keepdim=True)
-    y = y if keepdim else y.squeeze(max(rows, cols)).squeeze(min(rows, cols))
+    sums = vector_norm(x, 1, inner, keepdim)
+    at = outer if keepdim or outer < inner else outer - 1
+    y = _largest(sums, at, keepdim) if ord > 0 else sums.amin(at, keepdim)
     return written("linalg_matrix_norm", out, y, A)
 
 

@@ -84,7 +84,7 @@ def mH(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
     >>> ad.zeros(5, 2, 3).mH.shape
     torch.Size([5, 3, 2])
     """
-    if x.ndim < 2:
+    if x.ndim == 1:
         raise RuntimeError(
             "tensor.mH is only supported on matrices or batches of matrices. Got "
             f"{x.ndim}-D tensor."

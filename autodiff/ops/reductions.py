@@ -359,7 +359,8 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 def _truth(kind: str, x: Tensor, dim: Any, keepdim: bool) -> Tensor:
     p = x._p
-    mask = 0 if dim in ((), []) else dim_mask(dim, p.ndim)  # as NumPy has it: of each element
+    none = isinstance(dim, (tuple, list)) and not dim
+    mask = 0 if none else dim_mask(dim, p.ndim)  # as NumPy has it: of each element
     truth = own(lib.ad_reduce(KINDS[kind], p, mask, keepdim, _BOOL), kind, p)
     return truth.to(dtypes.uint8) if p.dtype == _UINT8 else truth  # as PyTorch has it
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
@@ -31,8 +32,11 @@ def ints(op: str, name: str, value: Any, nd: int) -> tuple[int, ...]:
         return (value,) * nd
     if type(value) is tuple and len(value) == nd and _INTS.issuperset(map(type, value)):
         return value
-    if not isinstance(value, (tuple, list)) or not all(type(v) is int for v in value):
-        raise TypeError(f"{op}(): argument '{name}' must be tuple of ints, not {kind(value)}")
+    try:
+        value = [_index(v) for v in (value if isinstance(value, (tuple, list)) else [value])]
+    except TypeError:
+        text = f"{op}(): argument '{name}' must be tuple of ints, not {kind(value)}"
+        raise TypeError(text) from None
     if len(value) == 1:
         return (value[0],) * nd
     if len(value) != nd:
@@ -41,6 +45,12 @@ def ints(op: str, name: str, value: Any, nd: int) -> tuple[int, ...]:
             f"convolution dimensions, but got {name}={list(value)}"
         )
     return tuple(value)
+
+
+def _index(value: Any) -> int:
+    if isinstance(value, bool):
+        raise TypeError("a bool")
+    return operator.index(value)
 
 
 def kind(value: Any) -> str:

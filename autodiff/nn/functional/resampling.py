@@ -7,7 +7,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from autodiff.dtypes import SCALAR_NAMES, bfloat16, dtype, float16, float32, float64, uint8
+from autodiff.dtypes import SCALAR_NAMES, bfloat16, dtype, float16, float32, float64, plain, uint8
 from autodiff.nn.functional.convolution import Ints, kind
 from autodiff.nn.functional.pooling import (
     adaptive_avg_pool1d,
@@ -146,7 +146,7 @@ def _sizes(
     if size is None and scale_factor is None:
         raise ValueError("either size or scale_factor should be defined")
     given = size if size is not None else scale_factor
-    each = list(given) if isinstance(given, (tuple, list)) else [given] * nd
+    each = [plain(v) for v in given] if isinstance(given, (tuple, list)) else [plain(given)] * nd
     what = "size" if size is not None else "scale_factor"
     if len(each) != nd:
         raise ValueError(
