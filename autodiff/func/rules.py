@@ -172,10 +172,10 @@ for _policy, _names in _SHIFTED.items():
 
 @_function("max", "min")
 def _extreme(
-    function: Rule, level: Level, input: Any, dim: Any = None, keepdim: bool = False
+    function: Rule, level: Level, input: Any, dim: Any = None, keepdim: bool = False, **named: Any
 ) -> Any:
-    if not isinstance(dim, int) or isinstance(dim, bool):
-        if dim is not None or not input.ndim:
+    if named or not isinstance(dim, int) or isinstance(dim, bool):
+        if named or dim is not None or not input.ndim:
             return NotImplemented
         return input.amax() if function.__name__ == "max" else input.amin()
     if not _is(input, level) or not input.ndim:
