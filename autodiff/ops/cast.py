@@ -53,9 +53,10 @@ def to(
             raise TypeError(f"to() takes a dtype, a device or a tensor, each once, not ({given})")
         wanted = _wanted((dtype, *args, device))
         copy = args[-1] if "bb" in form else copy
-    for name, flag in (("non_blocking", non_blocking), ("copy", copy)):
-        if flag is not True and flag is not False:
-            raise no_flag("to", name, flag)
+    if non_blocking is not False or copy is not False:
+        for name, flag in (("non_blocking", non_blocking), ("copy", copy)):
+            if flag is not True and flag is not False:
+                raise no_flag("to", name, flag)
     y = x if wanted is None or x._p.dtype == wanted.code else CONVERSIONS[wanted](x)
     y = y.clone() if copy and y is x else y
     return y if memory_format is None else in_format(y, memory_format)
