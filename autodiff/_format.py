@@ -160,7 +160,7 @@ def _float_format(values: list[float], options: PrintOptions) -> _Format:
     finite = [v for v in values if math.isfinite(v) and v != 0]
     integral = all(v.is_integer() for v in finite)
     exponent = bool(finite) and _wants_exponent([abs(v) for v in finite], integral)
-    if options.sci_mode is not None:
+    if options.sci_mode is not None and finite:
         exponent = options.sci_mode
     spec = f".{options.precision}{'e' if exponent else 'f'}"
 

@@ -35,7 +35,11 @@ BUILTINS = re.compile(r"\b(bool|int|float|str|tuple|list|dict|object|slice|type)
 # Operators that object has with other types.
 OVERRIDES = {"__eq__", "__ne__"}
 # Functions whose result depends on what is given: arguments after the first, and the result.
-_EXTREME = [("dim: None = ..., keepdim: bool = ...", "Tensor"), ("dim: Tensor", "Tensor")]
+_EXTREME = [
+    ("dim: None = ..., keepdim: bool = ...", "Tensor"),
+    ("dim: Tensor", "Tensor"),
+    ("*, other: Tensor", "Tensor"),
+]
 _ALONG = "dim: int, keepdim: bool = ..."
 _OUT = "*, out: Tensor | None = ..."
 FORMS = {

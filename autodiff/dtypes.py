@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 
 from autodiff.changes import changed
 
@@ -220,6 +220,14 @@ def flag(value: object, function: str) -> builtins.bool:
     if not isinstance(value, builtins.bool):
         raise TypeError(f"{function}: a bool is expected, not {type(value).__name__}")
     return value
+
+
+def plain(value: Any) -> Any:
+    """The number of a NumPy scalar; anything else as it is."""
+    if isinstance(value, (builtins.bool, int, float)):
+        return value
+    is_scalar = hasattr(value, "__array_interface__") and getattr(value, "shape", None) == ()
+    return value.item() if is_scalar else value
 
 
 def of_value(value: object) -> dtype:

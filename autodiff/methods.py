@@ -220,11 +220,12 @@ def _prelu(self: Tensor, weight: Tensor) -> Tensor:
     return _of_nn("prelu", self, weight)
 
 
-def _converter(name: str, d: dtypes.dtype) -> Callable[[Tensor], Tensor]:
+def _converter(name: str, d: dtypes.dtype) -> Callable[..., Tensor]:
     code, convert = d.code, cast.CONVERSIONS[d]
 
-    def method(self: Tensor) -> Tensor:
-        return self if self._p.dtype == code else convert(self)
+    def method(self: Tensor, memory_format: Any = None) -> Tensor:
+        y = self if self._p.dtype == code else convert(self)
+        return y if memory_format is None else views.in_format(y, memory_format)
 
     method.__doc__ = f"The tensor as {d.name}.\n\n>>> ad.zeros(2).{name}().dtype\n{d!r}"
     return method
@@ -255,10 +256,6 @@ def _matmul_operator(self: Any, other: Any) -> Tensor:
 
 def _product_of(self: Any, other: Any) -> Tensor:
     return _matmul_operator(other, self)
-
-
-def _itself(self: Tensor) -> Tensor:
-    return self
 
 
 def _inverted(self: Tensor) -> Tensor:
@@ -316,7 +313,7 @@ def _operators() -> dict[str, Callable[..., Any]]:
     table["__neg__"] = elementwise.neg.call
     table["__abs__"] = elementwise.abs_.call
     table["__invert__"] = _inverted
-    table["__pos__"] = _itself
+    table["__pos__"] = arithmetic.positive
     table["__pow__"] = _power
     table["__rpow__"] = _power_of
     table["__ipow__"] = overwriting.pow_
@@ -375,6 +372,9 @@ _BY_MODULE: dict[Any, str] = {
     draws: "uniform_ normal_ log_normal_ exponential_ cauchy_ geometric_ bernoulli_ random_",
     random: "bernoulli multinomial",
 }
+
+for _method in (_backward, _expand_as, _hardshrink, _polygamma, _prelu, _type, _type_as, _view_as):
+    _method.__name__ = _method.__qualname__ = _method.__name__[1:]  # as what they raise calls them
 
 # Their in-place methods write the result over the first operand.
 _OVERWRITTEN = "nextafter mvlgamma ldexp gcd lcm renorm index_reduce"

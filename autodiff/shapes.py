@@ -56,6 +56,8 @@ def dim_index(dim: SupportsIndex, ndim: int) -> int:
     """`dim` counted from the front; IndexError where a tensor of `ndim` dimensions has none."""
     if type(dim) is int and 0 <= dim < ndim:
         return dim
+    if isinstance(dim, bool):
+        raise TypeError("a dimension must be int, not bool")
     index = operator.index(dim)
     limit = max(ndim, 1)
     if not -limit <= index < limit:
@@ -94,7 +96,10 @@ def dim_mask(dim: Any, ndim: int) -> int:
 
 
 def sizes_of(args: Sequence[Any], function: str, keyword: Any = None) -> list[int]:
-    """A shape given as f(2, 3), f((2, 3)) or f(size=(2, 3)); else TypeError naming `function`."""
+    """A shape given as f(2, 3), f((2, 3)) or f(size=(2, 3)); else TypeError naming `function`.
+
+    Its first size is no bool, as of PyTorch's.
+    """
     if keyword is not None:
         if args:
             raise TypeError(f"{function}(): sizes were given twice: {args} and size={keyword!r}")
@@ -107,6 +112,8 @@ def sizes_of(args: Sequence[Any], function: str, keyword: Any = None) -> list[in
             break
     else:
         return list(given)
+    if isinstance(given, (tuple, list)) and isinstance(given[0], bool):
+        raise TypeError(f"{function}(): sizes must be ints, but found element of type bool")
     try:
         return [operator.index(size) for size in given]
     except TypeError:

@@ -1,4 +1,5 @@
 /* range.c: tensors of evenly spaced numbers. */
+#include <math.h>
 #include "tape.h"
 
 /* The tensor in another dtype, the first one being given up. */
@@ -31,12 +32,19 @@ ad_tensor *ad_arange_i64(int dtype, int64_t n, int64_t start, int64_t step) {
     return converted(ad_constant(x), dtype);
 }
 
+/* start + step i, rounded once (of floats all but surely), as PyTorch's is. */
+static float at_float(float start, float step, int64_t i) {
+    return (float)(start + (double)step * (double)i);
+}
+static double at_double(double start, double step, int64_t i) { return fma(step, (double)i, start); }
+
 /* The second half counts from the end, so that both ends are met exactly. */
 #define FILL(T)                                                                                              \
     static void fill_##T(T *out, int64_t n, T start, T end) {                                                \
         const T step = n > 1 ? (end - start) / (T)(n - 1) : 0;                                               \
-        for (int64_t i = 0; i < n; i++)                                                                      \
-            out[i] = i < n / 2 || n == 1 ? start + step * (T)i : end - step * (T)(n - 1 - i);                \
+        const int64_t half = n == 1 ? 1 : n / 2;                                                             \
+        for (int64_t i = 0; i < half; i++) out[i] = at_##T(start, step, i);                                  \
+        for (int64_t i = half; i < n; i++) out[i] = at_##T(end, -step, n - 1 - i);                           \
     }
 FILL(float)
 FILL(double)

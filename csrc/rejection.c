@@ -87,20 +87,33 @@ static double binomial_by_waiting(ad_rng *rng, double n, double p) {
     }
 }
 
+/* What Stirling's formula, of k + 1, lacks of log(k!). */
+static double stirling_rest(double k) {
+    const double x = k + 1, s = 1 / (x * x);
+    int sign;
+    if (k < 10) return lgamma_r(x, &sign) - ((k + 0.5) * log(x) - x + 0.91893853320467274178);
+    return (1.0 / 12 - (1.0 / 360 - (1.0 / 1260 - s / 1680) * s) * s) / x;
+}
+
+/* The log of how much likelier k is than m, near n p: of differences, whose errors are those of k - m. Logs
+ * of factorials would lose all of it among many trials. */
+static double likelier(double n, double p, double k, double m) {
+    const double d = k - m, slope = log1p(((n + 2) * p - (m + 1)) / ((m + 1) * (1 - p)));
+    const double rest = stirling_rest(m) + stirling_rest(n - m) - stirling_rest(k) - stirling_rest(n - k);
+    return rest + d * slope - (k + 0.5) * log1p(d / (m + 1)) - (n - k + 0.5) * log1p(-d / (n - m + 1));
+}
+
 /* Hoermann, The generation of binomial random variates (1993): the algorithm BTRS. */
 static double binomial_by_rejection(ad_rng *rng, double n, double p) {
-    const double deviation = sqrt(n * p * (1 - p)), odds = p / (1 - p);
+    const double deviation = sqrt(n * p * (1 - p));
     const double b = 1.15 + 2.53 * deviation, a = -0.0873 + 0.0248 * b + 0.01 * p;
     const double alpha = (2.83 + 5.1 / b) * deviation, mode = floor((n + 1) * p);
     for (;;) {
         const double u = ad_draw_unit(rng) - 0.5, v = ad_draw_unit(rng), us = 0.5 - fabs(u);
         const double k = us > 0 ? floor((2 * a / us + b) * u + n * p + 0.5) : -1;
-        int sign;
         if (us >= 0.07 && v <= 0.92 - 4.2 / b) return k;
         if (!(k >= 0 && k <= n)) continue;
-        double ratio = lgamma_r(mode + 1, &sign) + lgamma_r(n - mode + 1, &sign);
-        ratio -= lgamma_r(k + 1, &sign) + lgamma_r(n - k + 1, &sign) - (k - mode) * log(odds);
-        if (v * alpha / (a / (us * us) + b) <= exp(ratio)) return k;
+        if (v * alpha / (a / (us * us) + b) <= exp(likelier(n, p, k, mode))) return k;
     }
 }
 

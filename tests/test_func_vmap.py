@@ -227,6 +227,11 @@ def test_a_batch_of_none() -> None:
         (lambda x: x.sum().backward(), "backward"),
         (lambda x: ad.zeros(4).add_(x), "one for all"),
         (lambda x: ad.zeros(4, dtype=x.dtype).__setitem__(0, x[0]), "one for all"),
+        (lambda x: nn.BatchNorm1d(2).double()(x.view(2, 2)), "running_mean"),
+        (
+            lambda x: nn.InstanceNorm1d(1, track_running_stats=True).double()(x.view(1, 1, 4)),
+            "eval",
+        ),
         (lambda x: x if x.sum() > 0 else -x, "control flow"),
         (lambda x: ad.nonzero(x), "nonzero"),
         (lambda x: x[x > 0], "dynamic shape"),
@@ -258,6 +263,13 @@ def test_gradients_stop_where_the_graph_does() -> None:
     assert pull(x.requires_grad_())[0].requires_grad
     assert X.grad is None
     assert W.grad is None
+
+
+def test_a_batch_norm_that_is_made_to_keep_nothing_can_be_mapped() -> None:
+    net = func.replace_all_batch_norm_modules_(nn.Sequential(nn.BatchNorm1d(2).double()))
+    assert list(net.state_dict()) == ["0.weight", "0.bias"]
+    x = X[:4, :4].reshape(-1, 2, 2)
+    assert ad.equal(vmap(net)(x), ad.stack([net(each) for each in x]))
 
 
 def test_a_buffer_set_anew_is_set_in_the_dict() -> None:

@@ -2,7 +2,11 @@
 
 from autodiff.func.batching import vmap
 from autodiff.func.jacobians import hessian, jacfwd, jacrev
-from autodiff.func.stateful import functional_call, stack_module_state
+from autodiff.func.stateful import (
+    functional_call,
+    replace_all_batch_norm_modules_,
+    stack_module_state,
+)
 from autodiff.func.transforms import (
     grad,
     grad_and_value,
@@ -21,6 +25,7 @@ __all__ = [
     "jacrev",
     "jvp",
     "linearize",
+    "replace_all_batch_norm_modules_",
     "stack_module_state",
     "value_and_grad",
     "vjp",

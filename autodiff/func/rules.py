@@ -172,10 +172,10 @@ for _policy, _names in _SHIFTED.items():
 
 @_function("max", "min")
 def _extreme(
-    function: Rule, level: Level, input: Any, dim: Any = None, keepdim: bool = False
+    function: Rule, level: Level, input: Any, dim: Any = None, keepdim: bool = False, **named: Any
 ) -> Any:
-    if not isinstance(dim, int) or isinstance(dim, bool):
-        if dim is not None or not input.ndim:
+    if named or not isinstance(dim, int) or isinstance(dim, bool):
+        if named or dim is not None or not input.ndim:
             return NotImplemented
         return input.amax() if function.__name__ == "max" else input.amin()
     if not _is(input, level) or not input.ndim:
@@ -364,6 +364,25 @@ def _of_lu(function: Rule, level: Level, *args: Any) -> Any:
 
 
 # ---- row programs with weights ----
+
+
+@_function("batch_norm", "instance_norm")
+def _running(function: Rule, level: Level, *args: Any, **names: Any) -> Any:
+    """Refused where the samples' moments, each its own, would move running ones of all of them."""
+    given = signatures[function].bind(*args, **names).arguments
+    held = [given.get("running_mean"), given.get("running_var")]
+    training = given.get("training", given.get("use_input_stats", function.__name__[0] == "i"))
+    if (
+        training
+        and _is(given["input"], level)
+        and not all(x is None or _is(x, level) for x in held)
+    ):
+        raise BatchError(
+            f"vmap: {function.__name__} got samples while running_mean and running_var, which "
+            "will be updated in place, are one for all of them. Use eval(), or a layer of "
+            "track_running_stats=False (func.replace_all_batch_norm_modules_ makes them such)."
+        )
+    return NotImplemented
 
 
 @_operation("layer_norm", "layer_norm_weight", "layer_norm_bias")

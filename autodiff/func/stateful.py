@@ -6,11 +6,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from autodiff.nn.batchnorm import _BatchNorm
 from autodiff.nn.module import Module
 from autodiff.ops.join import stack
 from autodiff.tensor import Tensor
 
-__all__ = ["functional_call", "stack_module_state"]
+__all__ = ["functional_call", "replace_all_batch_norm_modules_", "stack_module_state"]
 
 
 def functional_call(
@@ -163,3 +164,18 @@ def _stacked(states: list[dict[str, Any]]) -> dict[str, Any]:
         name: stack([state[name].detach() for state in states]).requires_grad_(value.requires_grad)
         for name, value in states[0].items()
     }
+
+
+def replace_all_batch_norm_modules_(root: Module) -> Module:
+    """The module, whose batch norms keep no running moments any more: they use the batch's own.
+
+    So they can be mapped over samples in training, by `vmap`.
+
+    >>> ad.func.replace_all_batch_norm_modules_(nn.BatchNorm1d(2)).running_mean is None
+    True
+    """
+    for module in root.modules():
+        if isinstance(module, _BatchNorm) and module.track_running_stats:
+            module.running_mean = module.running_var = module.num_batches_tracked = None
+            module.track_running_stats = False
+    return root

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodiff.devices import check_device
-from autodiff.dtypes import dtype
+from autodiff.dtypes import dtype, plain
 from autodiff.nn import functional, init
 from autodiff.nn.module import Module
 from autodiff.nn.parameter import Parameter
@@ -33,7 +33,7 @@ class _OfLastDims(Module):
     ) -> None:
         check_device(type(self).__name__, device)
         super().__init__()
-        sizes: Any = normalized_shape
+        sizes: Any = plain(normalized_shape)
         self.normalized_shape: tuple[int, ...] = (
             (sizes,) if isinstance(sizes, int) else tuple(sizes)
         )

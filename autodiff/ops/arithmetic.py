@@ -36,7 +36,7 @@ def scales(alpha: Any) -> bool:
     """Whether alpha changes what it multiplies. TypeError where it is no number."""
     if type(alpha) is int:
         return alpha != 1
-    if not isinstance(alpha, (bool, int, float, Tensor)):
+    if not isinstance(dtypes.plain(alpha), (bool, int, float, Tensor)):
         raise TypeError(f"argument 'alpha' must be Number, not {type(alpha).__name__}")
     return True
 
@@ -321,7 +321,7 @@ def replacing(
         ("posinf", posinf, most),
         ("neginf", neginf, least),
     ):
-        if not isinstance(value, (int, float, type(None))):
+        if not isinstance(dtypes.plain(value), (int, float, type(None))):
             raise TypeError(
                 f"nan_to_num(): argument '{name}' must be float, not {type(value).__name__}"
             )

@@ -157,6 +157,7 @@ _OPS = {
         saves=tuple(range(n)),
         grad_name="ScaledDotProductFlashAttentionForCpuBackward0",
         sweep=_sweep,
+        public="scaled_dot_product_attention",
     )
     for n in (1, 2, 3, 4)
 }

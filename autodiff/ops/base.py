@@ -124,7 +124,7 @@ class Op:
     memory. A `bilinear` op saves each of its first two inputs only where the other wants a
     gradient, and its rule is given None for what was not saved. `sweep(node, g)` does what the
     rule does where nothing is recorded, from `node.unpack()` alone, in fewer steps. `grad_name` is
-    PyTorch's of the nodes, or tells it of a node when somebody asks.
+    PyTorch's of the nodes, or tells it of a node when somebody asks. Errors call it `public`.
     """
 
     def __init__(
@@ -139,8 +139,10 @@ class Op:
         bilinear: bool = False,
         grad_name: str | Callable[[OpNode], str] | None = None,
         sweep: Callable[..., Sequence[Tensor | None]] | None = None,
+        public: str | None = None,
     ) -> None:
         self.name = name
+        self.public = public or name
         self.forward = forward
         self.rule = rule
         self.saves = saves
@@ -164,7 +166,7 @@ class Op:
         """The operation on one tensor."""
         p = self.forward(x._p, *args)
         if not p:
-            raise error(self.name, x._p)
+            raise error(self.public, x._p)
         return self.result(x, p, args)
 
     def result(self, x: Tensor, p: Any, args: tuple[Any, ...]) -> Tensor:
@@ -192,7 +194,7 @@ class Op:
         ps = [x._p for x in tensors]
         p = self.forward(*ps, *args)
         if not p:
-            raise error(self.name, *ps)
+            raise error(self.public, *ps)
         return self.result_of(tensors, p, args)
 
     def result_of(self, tensors: Sequence[Tensor], p: Any, args: tuple[Any, ...]) -> Tensor:

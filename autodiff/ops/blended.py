@@ -31,6 +31,7 @@ _ALWAYS = full((), True)
 
 
 def _factor(name: str, value: Any, integers: bool) -> Any:
+    value = dtypes.plain(value)
     if not isinstance(value, (bool, int, float)):
         raise TypeError(f"argument '{name}' must be Number, not {type(value).__name__}")
     return int(value) if integers else value

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -9,6 +10,7 @@ from autodiff import dtypes
 from autodiff.devices import check_device
 from autodiff.dtypes import dtype
 from autodiff.expr import Expr, inputs
+from autodiff.ops.guard import no_flag
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.views import in_format
 from autodiff.tensor import Tensor
@@ -43,24 +45,45 @@ def to(
     """
     wanted: Any = args[0] if len(args) == 1 and dtype is device is None else None
     if type(wanted) is not _DTYPE:
+        form = (
+            "".join(map(_kind, args)) + ";" + "v" * (device is not None) + "d" * (dtype is not None)
+        )
+        if not _FORMS.fullmatch(form):
+            given = ", ".join(type(arg).__name__ for arg in args)
+            raise TypeError(f"to() takes a dtype, a device or a tensor, each once, not ({given})")
         wanted = _wanted((dtype, *args, device))
+        copy = args[-1] if "bb" in form else copy
+    if non_blocking is not False or copy is not False:
+        for name, flag in (("non_blocking", non_blocking), ("copy", copy)):
+            if flag is not True and flag is not False:
+                raise no_flag("to", name, flag)
     y = x if wanted is None or x._p.dtype == wanted.code else CONVERSIONS[wanted](x)
     y = y.clone() if copy and y is x else y
     return y if memory_format is None else in_format(y, memory_format)
 
 
+# Arguments of `to` by their kinds, and by which keyword there may be besides.
+_LETTERS = {type(None): "n", bool: "b", dtypes.dtype: "d", str: "v", Tensor: "t"}
+_FORMS = re.compile(";v?d?|[vn];d?|[vn]?[dn]b?b?;|tb?b?;")
+
+
+def _kind(arg: Any) -> str:
+    for kind, letter in _LETTERS.items():
+        if isinstance(arg, kind):
+            return letter
+    if isinstance(arg, type) and arg in dtypes.PYTHON:
+        return "d"
+    raise TypeError(f"to() received an invalid argument of type {type(arg).__name__}")
+
+
 def _wanted(given: Iterable[Any]) -> dtype | None:
-    """The dtype that arguments of `to` ask for, the last of them."""
+    """The dtype that arguments of `to` ask for."""
     wanted: dtype | None = None
     for arg in given:
-        if isinstance(arg, dtypes.dtype):
-            wanted = arg
+        if isinstance(arg, str):
+            check_device("to", arg)
         elif isinstance(arg, Tensor):
             wanted = arg.dtype
-        elif isinstance(arg, type) and arg in dtypes.PYTHON:
-            wanted = dtypes.PYTHON[arg]
-        elif isinstance(arg, str):
-            check_device("to", arg)
         elif arg is not None and not isinstance(arg, bool):
-            raise TypeError(f"to() received an invalid argument of type {type(arg).__name__}")
+            wanted = dtypes.PYTHON.get(arg, arg)
     return wanted

@@ -154,7 +154,7 @@ def _check_dtypes(op: str, a: Tensor, b: Tensor) -> None:
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
-    """input (..., k) times weight (n, k) transposed, plus bias (n).
+    """input (..., k) times weight (n, k) transposed, plus bias (n); or times a weight (k), alone.
 
     >>> F.linear(ad.tensor([1.0, 2.0]), ad.tensor([[1.0, 1.0], [0.0, 1.0]]))
     tensor([3., 2.])
@@ -169,6 +169,8 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
             failure = take_failure()
             if failure[0] == lib.AD_NO_MEMORY:
                 raise describe(failure, "linear", input._p, w)
+        elif w.ndim == 1 and bias is None and input.ndim:
+            return matmul(input, weight)
     except AttributeError:
         pass
     _check_linear(input, weight, bias)

@@ -109,7 +109,7 @@ def full(size: Any, fill_value: Any, *, dtype: Dtype = None, requires_grad: bool
     >>> ad.full((2,), 7)
     tensor([7, 7])
     """
-    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    value = fill_value.item() if isinstance(fill_value, Tensor) else dtypes.plain(fill_value)
     d = dtype or dtypes.of_value(value)
     return _finish(_filled("full", sizes_of((size,), "full"), exact(value, d), d), requires_grad)
 
@@ -121,6 +121,7 @@ def scalar(value: Any, d: dtype) -> Tensor:
 
 def exact(value: Any, d: dtype) -> Any:
     """A number as the native fill takes it. RuntimeError where the dtype cannot hold it."""
+    value = dtypes.plain(value)
     if not isinstance(value, (bool, int, float)):
         raise TypeError(f"a number was expected, not {type(value).__name__}")
     if d.is_floating_point:

@@ -70,7 +70,8 @@ def fill(x: Tensor, name: str, generator: Generator | None, *args: Any) -> Tenso
         failure = take_failure()
         if failure[0] == lib.AD_BAD_DTYPE:
             kind = RuntimeError if name in ("exponential", "cauchy") else NotImplementedError
-            raise kind(f'"{name}" not implemented for {dtypes.SCALAR_NAMES[failure[1]]!r}')
+            public = name.removesuffix("_of")
+            raise kind(f'"{public}" not implemented for {dtypes.SCALAR_NAMES[failure[1]]!r}')
         if failure[0] == lib.AD_BAD_ARG and _METHODS.get(name, name) in REFUSED:
             raise RuntimeError(REFUSED[_METHODS.get(name, name)][failure[1]])
         raise describe(failure, name, x._p)

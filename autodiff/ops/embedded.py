@@ -141,8 +141,8 @@ def index_reduce(
         )
     if index.dtype.code not in (int32.code, int64.code):
         raise RuntimeError(f"index_reduce_(): Expected dtype int32/int64, got {index.dtype!r}")
-    wanted = [*input.shape[:d], index.numel(), *input.shape[d + 1 :]] if input.ndim else [1]
-    if list(source.shape) != wanted and not (source.ndim == input.ndim == 0):
+    wanted = [*input.shape[:d], index.numel(), *input.shape[d + 1 :]] if input.ndim else []
+    if list(source.shape) != wanted or (input.ndim == 0 and index.numel() != 1):
         raise RuntimeError(
             f"index_reduce_(): source must have the size {wanted}, by input and index, but has "
             f"{list(source.shape)}"

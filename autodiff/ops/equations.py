@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from autodiff.dtypes import SCALAR_NAMES, int32
 from autodiff.native import lib
-from autodiff.ops.base import Op, OpNode, called
+from autodiff.ops.base import Op, OpNode, backward_name, called
 from autodiff.ops.contraction import matmul
 from autodiff.ops.create import arange, eye, zeros_like
 from autodiff.ops.diagonals import diag_embed
@@ -127,11 +127,12 @@ def _exp_rule(node: OpNode, g: Tensor, a: Tensor) -> tuple[Tensor]:
 
 
 _exp: Op = Op(
-    "linalg_matrix_exp",
+    "linalg.matrix_exp",
     lib.ad_matrix_exp,
     _exp_rule,
     saves=(0,),
     shaped=False,
+    grad_name=backward_name("linalg_matrix_exp"),
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import numbers
+import sys
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
@@ -45,23 +46,36 @@ def unwrapped(function: Any) -> Any:
 def guarded(function: F, method: bool = False, elsewhere: Elsewhere | None = None) -> F:
     """The function, with a TypeError for foreign arguments instead of whatever they cause.
 
-    Nothing is checked before the call: only when it failed are the arguments looked at, and then
-    called again where they have NumPy's names (`axis` for `dim`). A method that takes nothing but
-    its own tensor and plain arguments is left alone, but for those names. A call with out= is left
-    to `elsewhere(out, call, args, kwargs)`, where there is one.
+    Nothing but flags is checked before the call: only when it failed are the arguments looked at,
+    and then called again where they have NumPy's names (`axis` for `dim`). A method that takes
+    nothing but its own tensor and plain arguments is left alone, but for those names and flags. A
+    call with out= is left to `elsewhere(out, call, args, kwargs)`, where there is one.
     """
     kinds = {name: _KINDS[a] for name, a in function.__annotations__.items() if a in _KINDS}
     kinds.pop("return", None)
     code = unwrapped(function).__code__
     names = code.co_varnames[: code.co_argcount]
-    known = {*names, *code.co_varnames[len(names) : len(names) + code.co_kwonlyargcount]}
+    known = code.co_varnames[: len(names) + code.co_kwonlyargcount]
+    flags = {
+        name: at if at < len(names) else sys.maxsize
+        for at, name in enumerate(known)
+        if function.__annotations__.get(name) == "bool"
+    }
+    soonest = min(flags.values(), default=sys.maxsize)
     if method and not kinds.keys() - {code.co_varnames[0]}:
-        return _named_as_numpy(function, names) if "dim" in known else function
+        numpys = _named_as_numpy(function, names, flags) if "dim" in known else None
+        if numpys is not None or not flags:
+            return numpys or function
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs and elsewhere is not None and "out" in kwargs:
             return elsewhere(kwargs.pop("out"), call, args, kwargs)
+        if kwargs or len(args) > soonest:
+            for name, at in flags.items():
+                value = args[at] if at < len(args) else kwargs.get(name, False)
+                if value is not True and value is not False:
+                    raise no_flag(function.__name__, name, value)
         try:
             return function(*args, **kwargs) if kwargs else function(*args)  # much faster
         except AttributeError as failure:
@@ -73,7 +87,7 @@ def guarded(function: F, method: bool = False, elsewhere: Elsewhere | None = Non
                 return call(*rest, *args[len(names) :], **{**kwargs, **types})
             raise _foreign(function.__name__, given, kinds) from failure
         except TypeError as failure:
-            if kwargs and not known >= kwargs.keys():
+            if kwargs and not kwargs.keys() <= {*known}:
                 renamed = {_renamed(name, known): value for name, value in kwargs.items()}
                 if len(renamed) == len(kwargs) and renamed.keys() != kwargs.keys():
                     return call(*args, **renamed)
@@ -89,13 +103,13 @@ def guarded(function: F, method: bool = False, elsewhere: Elsewhere | None = Non
     return cast(F, call)
 
 
-def _renamed(name: str, known: set[str]) -> str:
+def _renamed(name: str, known: Iterable[str]) -> str:
     """A function's own name of an argument that is given by NumPy's."""
     own = _NUMPY.get(name, name)
     return own if own in known and name not in known else name
 
 
-def _named_as_numpy(function: F, names: tuple[str, ...]) -> F:
+def _named_as_numpy(function: F, names: tuple[str, ...], flags: Iterable[str]) -> F | None:
     """A method that takes `axis` for `dim`, too, and `keepdims`, unless what follows must be given.
 
     It is written out: a call of any arguments would cost as much as a small operation's kernel.
@@ -104,11 +118,16 @@ def _named_as_numpy(function: F, names: tuple[str, ...]) -> F:
     values, more, code = own.__defaults__ or (), own.__kwdefaults__ or {}, own.__code__
     required = names[: len(names) - len(values)]
     if "dim" in required[:-1] or code.co_flags & _OPEN or code.co_kwonlyargcount != len(more):
-        return function
+        return None
     defaults = {"dim": _MISSING} | dict(zip(names[len(required) :], values, strict=True)) | more
     told = [f"{name}=_{name}" if name in defaults else name for name in (*names, "*", *more)]
     given = [*names, *(f"{name}={name}" for name in more)]
     keep = "keepdim = keepdims" if "keepdim" in (*names, *more) else "function(keepdims=keepdims)"
+    checks = [
+        f"    if {name} is not False and {name} is not True: raise no_flag({own.__name__!r}, "
+        f"{name!r}, {name})\n"
+        for name in flags
+    ]
     text = f"""
 def call({", ".join(told)}, axis=missing, keepdims=missing):
     if axis is not missing:
@@ -116,13 +135,14 @@ def call({", ".join(told)}, axis=missing, keepdims=missing):
         dim = axis
     if keepdims is not missing: {keep}
     if dim is missing: function({", ".join(required[:-1])})
-    try:
+{"".join(checks)}    try:
         return function({", ".join(given)})
     except OverflowError as failure:
         raise does_not_fit("{own.__name__}", failure, ()) from failure
 """
     scope = {f"_{name}": value for name, value in defaults.items()}
     scope |= {"function": function, "missing": _MISSING, "does_not_fit": _does_not_fit}
+    scope["no_flag"] = no_flag
     exec(text, scope)
     return cast(F, functools.wraps(function)(scope["call"]))
 
@@ -171,11 +191,14 @@ def _foreign(function: str, given: dict[str, Any], kinds: dict[str, tuple[type, 
 
 
 def _does_not_fit(function: str, failure: Exception, given: Iterable[Any]) -> Exception:
-    """PyTorch's exception for integers past 64 bits (among sizes, TypeError), or past a bool."""
-    if "_Bool" in str(failure):  # the one flag that native reductions take
-        return TypeError(f"{function}(): argument 'keepdim' must be bool, not int")
+    """PyTorch's exception for integers past 64 bits (among sizes, TypeError)."""
     kind = TypeError if any(isinstance(value, (tuple, list)) for value in given) else ValueError
     return kind(f"{function}(): an integer does not fit 64 bits")
+
+
+def no_flag(function: str, name: str, value: Any) -> TypeError:
+    """What is said of a flag that is neither True nor False: PyTorch takes no 1 for True."""
+    return TypeError(f"{function}(): argument '{name}' must be bool, not {kind_of(value)}")
 
 
 def kind_of(value: Any) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from autodiff.dtypes import ALL, HALVES, SCALAR_NAMES, dtype, float32
+from autodiff.dtypes import ALL, HALVES, SCALAR_NAMES, dtype, float32, plain
 from autodiff.expr import build, inputs
 from autodiff.native import NULL, lib
 from autodiff.ops.assign import masked_fill
@@ -84,7 +84,8 @@ _norm: Op = Op(
 
 
 def _order(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
+    value = value.item() if isinstance(value, Tensor) and value.ndim == 0 else plain(value)
+    if not isinstance(value, (int, float)):
         raise TypeError(
             f"{name}(): argument 'ord' (position 2) must be Number, not {type(value).__name__}"
         )
@@ -189,10 +190,15 @@ def matrix_norm(
             f"linalg.matrix_norm: Order {ord} not supported (of type {type(ord).__name__})."
         )
     inner, outer = (rows, cols) if abs(ord) == 1 else (cols, rows)
-    sums = vector_norm(x, 1, inner, keepdim=True)
-    y = sums.amax(outer, keepdim=True) if ord > 0 else sums.amin(outer, keepdim=True)
-    y = y if keepdim else y.squeeze(max(rows, cols)).squeeze(min(rows, cols))
+    sums = vector_norm(x, 1, inner, keepdim)
+    at = outer if keepdim or outer < inner else outer - 1
+    y = _largest(sums, at, keepdim) if ord > 0 else sums.amin(at, keepdim)
     return written("linalg_matrix_norm", out, y, A)
+
+
+def _largest(norms: Tensor, dim: int, keepdim: bool = False) -> Tensor:
+    """The greatest of norms: 0 where there are none."""
+    return norms.amax(dim, keepdim) if norms.shape[dim] else norms.sum(dim, keepdim)
 
 
 def _of_singular_values(x: Tensor, order: Any, rows: int, cols: int, keepdim: bool) -> Tensor:
@@ -200,7 +206,13 @@ def _of_singular_values(x: Tensor, order: Any, rows: int, cols: int, keepdim: bo
 
     rest = [d for d in range(x.ndim) if d not in (rows, cols)]
     values = svdvals(x.permute(*rest, rows, cols))
-    y = values.sum(-1) if order == "nuc" else values.amax(-1) if order == 2 else values.amin(-1)
+    y = (
+        values.sum(-1)
+        if order == "nuc"
+        else _largest(values, -1)
+        if order == 2
+        else values.amin(-1)
+    )
     for d in sorted((rows, cols)) if keepdim else ():
         y = unsqueeze(y, d)
     return y
@@ -366,7 +378,7 @@ def nuclear_norm(
     """
     if isinstance(dim, bool):
         dim, keepdim = (-2, -1), dim
-    if not isinstance(dim, (tuple, list)):
+    if not isinstance(dim, (int, tuple, list)):
         kind = type(dim).__name__
         raise TypeError(f"nuclear_norm(): argument 'dim' must be two ints, not {kind}")
     return matrix_norm(input, "nuc", dim, keepdim, out=out)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from autodiff.dtypes import plain
 from autodiff.native import error, lib
 from autodiff.tensor import TENSOR_TYPES, Tensor, _free, _gc, wrap
 
@@ -49,6 +50,5 @@ def operand(value: Any) -> Tensor | None:
         return value  # type: ignore[no-any-return]
     if isinstance(value, (float, int)):
         return number(float(value) if isinstance(value, float) else int(value))
-    if hasattr(value, "__array_interface__") and getattr(value, "shape", None) == ():
-        return number(value.item())  # a NumPy scalar
-    return None
+    found = plain(value)
+    return None if found is value else number(found)

@@ -138,8 +138,9 @@ def roll(input: Tensor, shifts: Any, dims: Any = ()) -> Tensor:
     try:
         y = lib.ad_roll(p, len(given), given, along or NULL)
     except OverflowError:
-        found = [dim_index(d, p.ndim) for d in along]
-        return _roll(input, _around(input, given, found), found)
+        for d in along:
+            dim_index(d, p.ndim)
+        raise
     if y:
         return _roll.result(input, y, (given, along))
     failure = error("roll", p)

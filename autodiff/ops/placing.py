@@ -9,7 +9,9 @@ from autodiff import dtypes
 from autodiff.changes import recorder_here
 from autodiff.native import error, lib, take_failure
 from autodiff.node import mode
+from autodiff.ops.assign import masked_fill
 from autodiff.ops.base import Op, OpNode, fresh, made
+from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import full
 from autodiff.ops.gather import (
     Indices,
@@ -29,9 +31,24 @@ from autodiff.ops.views import _slice, clone, expand, reshape, unsqueeze
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, live_node, wrap
 
-_index_copy, _index_fill, _masked_scatter = (
-    Op(name, lambda *_: None, _put_rule) for name in ("index_copy", "index_fill", "masked_scatter")
+_index_copy, _masked_scatter = (
+    Op(name, lambda *_: None, _put_rule) for name in ("index_copy", "masked_scatter")
 )
+
+
+def _fill_rule(node: OpNode, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    """As `_put_rule`, of one value: what was filled has it once, however often it was named."""
+    indices, _, shape, d = node.args
+    gx = gv = None
+    if node.needs(0):
+        gx = _clear(g, indices)
+    if node.needs(1):
+        kept = _clear(g.new_ones(g.shape), indices) != 0
+        gv = to_dtype(masked_fill(g, kept, 0).sum_to_size(shape), d)
+    return gx, gv
+
+
+_index_fill: Op = Op("index_fill", lambda *_: None, _fill_rule)
 
 
 def _put_at_rule(node: OpNode, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -78,7 +95,7 @@ def index_copy_(x: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
             f"match. Source dimensionality ({source.ndim}), destination dimensionality ({x.ndim})"
         )
     rest = [[*y.shape[:d], *y.shape[d + 1 :]] for y in (x, source)]
-    if x.ndim and source.ndim and rest[0] != rest[1]:
+    if rest[0] != rest[1]:
         raise RuntimeError(
             "index_copy_(): Source/destination tensor must have same slice shapes. Destination "
             f"slice shape: {rest[0]} at dimension {d} and source slice shape: {rest[1]} at "
@@ -91,7 +108,7 @@ def index_copy_(x: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
             f"source.size(dim) ({count})"
         )
     if x.ndim == 0:
-        write_at(unsqueeze(x, 0), Indices([flat]), reshape(source, 1), False, _index_copy)
+        write_at(unsqueeze(x, 0), Indices([flat]), reshape(source, -1), False, _index_copy)
         return x
     values = source if source.ndim else reshape(source, 1)
     return write_at(x, Indices([flat], d), values, False, _index_copy)

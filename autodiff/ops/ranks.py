@@ -167,7 +167,8 @@ def _shares(name: str, x: Tensor, q: Any) -> Tensor:
         inside = (q.detach() >= 0) & (q.detach() <= 1)
         refuse_any((~inside)._p, RuntimeError, f"{name}() q values must be in the range [0, 1]")
         return q
-    if isinstance(q, bool) or not isinstance(q, (int, float)):
+    q = dtypes.plain(q)
+    if not isinstance(q, (int, float)):
         raise TypeError(f"{name}(): argument 'q' must be float or Tensor, not {type(q).__name__}")
     if not 0 <= q <= 1:
         raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q}")

@@ -6,10 +6,23 @@ import math
 import warnings
 from typing import Any, NamedTuple
 
-from autodiff.dtypes import SCALAR_NAMES, dtype, float32, float64, get_default_dtype, int32, int64
-from autodiff.node import mode
+from autodiff.dtypes import (
+    HALVES,
+    SCALAR_NAMES,
+    bfloat16,
+    dtype,
+    float16,
+    float32,
+    float64,
+    get_default_dtype,
+    int16,
+    int32,
+    int64,
+)
+from autodiff.native import lib
 from autodiff.ops.arithmetic import where
-from autodiff.ops.base import called
+from autodiff.ops.assign import masked_fill
+from autodiff.ops.base import Op, OpNode, called
 from autodiff.ops.bytes import reinterpreted
 from autodiff.ops.comparing import result_type
 from autodiff.ops.convert import Dtype
@@ -18,10 +31,12 @@ from autodiff.ops.diagonals import triu_indices
 from autodiff.ops.norms import vector_norm
 from autodiff.ops.returned import returned
 from autodiff.ops.stacking import broadcast_tensors
-from autodiff.tensor import Tensor
+from autodiff.tensor import Tensor, wrap
 
 # bits of the fraction, the exponent of 1, and an integer of the same size
 _PARTS: dict[dtype, tuple[int, int, dtype]] = {
+    float16: (10, 15, int16),
+    bfloat16: (7, 127, int16),
     float32: (23, 127, int32),
     float64: (52, 1023, int64),
 }
@@ -29,24 +44,17 @@ _PARTS: dict[dtype, tuple[int, int, dtype]] = {
 
 def _refused(name: str, d: dtype) -> NotImplementedError:
     kind = SCALAR_NAMES[d.code]
-    return NotImplementedError(
-        f'"{name}" not implemented for {kind!r}: it takes float32 or float64'
-    )
+    return NotImplementedError(f'"{name}" not implemented for {kind!r}: it takes floats')
 
 
-def nextafter(input: Tensor, other: Tensor) -> Tensor:
-    """The next number after input in the direction of other. NotImplementedError of other dtypes
-    than float32 and float64, and where a gradient is wanted: there is none.
+def _next_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
+    """As PyTorch's: the number moves with x, unless it is y already."""
+    return masked_fill(g, x.detach() == y.detach(), 0), g.new_zeros(g.shape)
 
-    >>> ad.nextafter(ad.tensor([1.0]), ad.tensor([2.0])) - 1
-    tensor([1.1921e-07])
-    """
-    d = result_type(input, other)
-    if d not in _PARTS:
-        raise _refused("nextafter", d)
-    if mode.grad and (input.requires_grad or other.requires_grad):
-        raise NotImplementedError("nextafter(): there is no derivative: detach() the operands")
-    x, y = broadcast_tensors(input.to(d), other.to(d))
+
+def _next(p: Any, q: Any) -> Any:
+    x, y = wrap(p), wrap(q)
+    d = x.dtype
     whole = _PARTS[d][2]
     bits = reinterpreted(x.contiguous(), whole)
     away = (y > x) == (x > 0)
@@ -54,7 +62,23 @@ def nextafter(input: Tensor, other: Tensor) -> Tensor:
     moved = reinterpreted(bits + (away.to(whole) * 2 - 1), d)
     moved = where(x == 0, least.copysign(y), moved)
     moved = where(x == y, y, moved)
-    return where(x.isnan() | y.isnan(), x + y, moved)  # type: ignore[no-any-return]
+    return lib.ad_alias(where(x.isnan() | y.isnan(), x + y, moved)._p)
+
+
+_nextafter: Op = Op("nextafter", _next, _next_rule, saves=(0, 1), shaped=False)
+
+
+def nextafter(input: Tensor, other: Tensor) -> Tensor:
+    """The next number of its dtype after input in the direction of other, whose derivative is 1 by
+    input where they differ, else 0. NotImplementedError of integers.
+
+    >>> ad.nextafter(ad.tensor([1.0]), ad.tensor([2.0])) - 1
+    tensor([1.1921e-07])
+    """
+    d = result_type(input, other)
+    if d not in _PARTS:
+        raise _refused("nextafter", d)
+    return _nextafter.on(broadcast_tensors(input.to(d), other.to(d)))
 
 
 @returned("frexp")
@@ -77,8 +101,9 @@ def frexp(input: Tensor) -> frexp_result:
     """
     if not input.is_floating_point():
         raise RuntimeError("torch.frexp() only supports floating-point dtypes")
-    if input.dtype not in _PARTS:
-        raise _refused("frexp", input.dtype)
+    if input.dtype in HALVES:
+        mantissa, exponent = frexp(input.float())
+        return frexp_result(mantissa.to(input.dtype), exponent)
     fraction, one, whole = _PARTS[input.dtype]
     value = input.detach()
     small = value.abs() < 2.0 ** (1 - one)

@@ -84,7 +84,7 @@ def mH(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
     >>> ad.zeros(5, 2, 3).mH.shape
     torch.Size([5, 3, 2])
     """
-    if x.ndim < 2:
+    if x.ndim == 1:
         raise RuntimeError(
             "tensor.mH is only supported on matrices or batches of matrices. Got "
             f"{x.ndim}-D tensor."
@@ -128,12 +128,12 @@ def H(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
 
 
 def ravel(input: Tensor) -> Tensor:
-    """The elements as a vector, row by row: a view where the strides allow it, else a copy.
+    """The elements as a vector, row by row: a view of contiguous ones, else a copy.
 
     >>> ad.tensor([[1, 2], [3, 4]]).ravel()
     tensor([1, 2, 3, 4])
     """
-    return reshape(input, -1)
+    return reshape(input.contiguous(), -1)
 
 
 def reshape_as(x: Tensor, other: Tensor) -> Tensor:

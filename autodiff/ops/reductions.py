@@ -245,13 +245,18 @@ def _check_not_empty(name: str, x: Tensor, dim: Any) -> None:
         )
 
 
-_BOOLS = ("bool", "bool_")  # those of NumPy
+def _second(name: str, dim: Any, other: Any) -> Any:
+    """What is given for the second argument, by position or as `other`."""
+    if other is None:
+        return dim
+    if dim is not None or not isinstance(other, Tensor):
+        given = ", ".join(type(a).__name__ for a in (dim, other))
+        raise TypeError(f"{name}() takes a dim, or a Tensor as other: got ({given})")
+    return other
 
 
 def _max_or_min(name: str, x: Tensor, dim: Any, keepdim: Any) -> Any:
-    if (type(keepdim) is not bool and type(keepdim).__name__ not in _BOOLS) or (
-        isinstance(dim, Tensor) and keepdim
-    ):
+    if type(keepdim) is not bool or (keepdim and isinstance(dim, Tensor)):
         given = ", ".join(type(a).__name__ for a in (x, dim, keepdim))
         raise TypeError(f"{name}() received an invalid combination of arguments - got ({given})")
     if dim is None:
@@ -267,7 +272,9 @@ def _max_or_min(name: str, x: Tensor, dim: Any, keepdim: Any) -> Any:
     return result(*_extreme(name, x, dim_index(dim, x.ndim), keepdim))
 
 
-def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+def max(
+    input: Tensor, dim: Any = None, keepdim: Any = False, *, other: Tensor | None = None
+) -> Any:
     """The largest element; with `dim`, (values, indices) along it; with a tensor, `maximum`.
 
     A nan is the largest. RuntimeError or IndexError where there are no elements.
@@ -279,10 +286,12 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     values=tensor([3, 5]),
     indices=tensor([1, 0]))
     """
-    return _max_or_min("max", input, dim, keepdim)
+    return _max_or_min("max", input, _second("max", dim, other), keepdim)
 
 
-def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+def min(
+    input: Tensor, dim: Any = None, keepdim: Any = False, *, other: Tensor | None = None
+) -> Any:
     """The smallest element; with `dim`, (values, indices) along it; with a tensor, `minimum`.
 
     A nan is the smallest. RuntimeError or IndexError where there are no elements.
@@ -294,7 +303,7 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     values=tensor([1, 4]),
     indices=tensor([0, 1]))
     """
-    return _max_or_min("min", input, dim, keepdim)
+    return _max_or_min("min", input, _second("min", dim, other), keepdim)
 
 
 def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
@@ -364,7 +373,8 @@ def argmin(input: Tensor, dim: int | None = None, keepdim: bool = False) -> Tens
 
 def _truth(kind: str, x: Tensor, dim: Any, keepdim: bool) -> Tensor:
     p = x._p
-    mask = 0 if dim in ((), []) else dim_mask(dim, p.ndim)  # as NumPy has it: of each element
+    none = isinstance(dim, (tuple, list)) and not dim
+    mask = 0 if none else dim_mask(dim, p.ndim)  # as NumPy has it: of each element
     truth = own(lib.ad_reduce(KINDS[kind], p, mask, keepdim, _BOOL), kind, p)
     return truth.to(dtypes.uint8) if p.dtype == _UINT8 else truth  # as PyTorch has it
 

@@ -150,6 +150,9 @@ def _write(x: Tensor, dim: int, index: Tensor, src: Tensor, how: int, op: Op, na
     return x
 
 
+_filled = _scattered.named("ScatterBackward1")
+
+
 def _filling(x: Tensor, index: Tensor, value: Any) -> Tensor:
     """A number as a source for every place of the index."""
     return _expand(scalar(value, x.dtype), index.shape)
@@ -163,9 +166,11 @@ def scatter_(
 ) -> Tensor:
     """`scatter`, written over the tensor."""
     given = src if value is None else value
-    source = given if isinstance(given, Tensor) else _filling(x, index, given)
+    source, op = given, _scattered
+    if not isinstance(given, Tensor):
+        source, op = _filling(x, index, given), _filled
     if reduce is None:
-        return _write(x, dim, index, source, _SET, _scattered, "scatter")
+        return _write(x, dim, index, source, _SET, op, "scatter")
     if reduce not in _REDUCE:
         raise RuntimeError(f"reduce argument must be either add or multiply, got {reduce!r}")
     return scatter_reduce_(x, dim, index, source, _REDUCE[reduce])

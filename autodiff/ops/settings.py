@@ -143,7 +143,7 @@ def set_num_interop_threads(num: int) -> None:
         raise RuntimeError(f"set_num_interop_threads expects a positive integer, not {num}")
 
 
-def set_flush_denormal(mode: bool) -> bool:
+def set_flush_denormal(mode: Any) -> bool:
     """False: denormal numbers are computed with, and nothing was set.
 
     >>> ad.set_flush_denormal(True)

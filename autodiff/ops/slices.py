@@ -64,8 +64,8 @@ def index_add_(x: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any
     at_hand = places.dtype == _INT64 and places.ndim == 1 and added.dtype == p.dtype
     shape, count = x.shape, places.numel
     if not at_hand or source.shape != shape or not p.ndim or shape[d] != count:
-        wanted = [*shape[:d], count, *shape[d + 1 :]] if p.ndim else []
-        if not at_hand or list(source.shape) != wanted:
+        wanted = [*shape[:d], count, *shape[d + 1 :]]
+        if not at_hand or not p.ndim or list(source.shape) != wanted:
             _check_index_add(x, d, index, source)
     elif alpha == 1 and _is_plain(x) and _is_plain(source):
         if not lib.ad_index_put(p, d, 1, [places], added, 1):
@@ -105,7 +105,7 @@ def _check_index_add(x: Tensor, d: int, index: Tensor, source: Tensor) -> None:
             f"source.size(dim): ({count}), for dim: {d}"
         )
     rest = [list(y.shape[:d]) + list(y.shape[d + 1 :]) for y in (x, source)]
-    if x.ndim and rest[0] != rest[1]:
+    if x.ndim != source.ndim or rest[0] != rest[1]:
         raise RuntimeError(
             "source tensor shape must match self tensor shape, excluding the specified dimension. "
             f"Got self.shape = {list(x.shape)} source.shape = {list(source.shape)}"

@@ -46,8 +46,8 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     """
     d, cut = _along("split", tensor, dim), _split
     size = tensor._p.shape[d]
-    if isinstance(split_size_or_sections, int):
-        step = split_size_or_sections
+    step = dtypes.plain(split_size_or_sections)
+    if isinstance(step, int):
         if step < 0 or (step == 0 and size > 0):
             raise RuntimeError(f"split expects split_size be positive, but got split_size={step}")
         sections = [min(step, size - i) for i in range(0, size, step)] if size else [0]
@@ -71,6 +71,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     >>> ad.arange(5).chunk(2)
     (tensor([0, 1, 2]), tensor([3, 4]))
     """
+    chunks = operator.index(chunks)
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
     size = input._p.shape[_along("chunk", input, dim)]

@@ -162,8 +162,6 @@ def _asked(
                 name, "a bool after input is unbiased, alone: dim must be ints, not bool"
             )
         dim, unbiased = None, dim
-    if not isinstance(keepdim, bool):
-        raise _refused(name, f"keepdim must be bool, not {type(keepdim).__name__}")
     value = _correction(name, unbiased, correction)
     try:
         mask = dim_mask(dim, x.ndim)

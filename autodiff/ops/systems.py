@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from autodiff.dtypes import int32
+from autodiff.dtypes import int32, plain
 from autodiff.native import lib, operand_text
 from autodiff.ops.assign import masked_fill
 from autodiff.ops.base import OUTPUT, Op, OpNode, called, titled
@@ -167,6 +167,7 @@ def matrix_power(A: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:  # 
     tensor([[1., 3.],
             [0., 1.]])
     """
+    n = plain(n)
     if not isinstance(n, int) or isinstance(n, bool):
         raise TypeError(
             f"linalg_matrix_power(): argument 'n' (position 2) must be int, not {type(n).__name__}"
@@ -184,5 +185,6 @@ def matrix_power(A: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:  # 
             result = base if result is None else matmul(result, base)
         left >>= 1
         base = matmul(base, base) if left else base
-    y = identity(A).clone() if result is None else result.clone() if result is A else result
-    return written("linalg_matrix_power", out, y, A)
+    if result is None or result is A:
+        result = A.clone() if n else A.clone().copy_(identity(A))  # so its gradient is 0
+    return written("linalg_matrix_power", out, result, A)

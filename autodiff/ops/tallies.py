@@ -125,7 +125,7 @@ def histogram(
                 "torch.histogramdd: input tensor and bins tensors should have the same dtype, but "
                 f"got input with dtype {x.dtype!r} and bins with dtype {bins.dtype!r}"
             )
-        edges = bins.detach()
+        edges = bins.detach().clone()
     else:
         if bins <= 0:
             raise RuntimeError(f"torch.histogram: bins must be > 0, but got {bins}")

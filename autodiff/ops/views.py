@@ -12,7 +12,7 @@ from autodiff.formats import contiguous_format, memory_format
 from autodiff.native import describe, error, lib, take_failure
 from autodiff.ops.base import Op, fresh
 from autodiff.ops.bytes import reinterpreted
-from autodiff.shapes import MAX_DIMS, dim_index, sizes_of
+from autodiff.shapes import MAX_DIMS, dim_index, dim_mask, sizes_of
 from autodiff.tensor import Tensor
 
 # ---- adjoints: a cotangent put back where a view was taken ----
@@ -293,6 +293,8 @@ def mT(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
     torch.Size([5, 3, 2])
     """
     n = x._p.ndim
+    if n == 0:
+        return _same_t(x)
     if n < 2:
         raise RuntimeError(f"tensor.mT is only supported on matrices or batches of them, got {n}-D")
     return _transpose(x, n - 2, n - 1)
@@ -347,9 +349,8 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     if dim is None:
         mask = (1 << input._p.ndim) - 1
     else:
-        mask = 0
-        for d in dim if isinstance(dim, (tuple, list)) else (dim,):
-            mask |= 1 << dim_index(d, input._p.ndim)
+        named = not isinstance(dim, (tuple, list)) or len(dim) > 0
+        mask = dim_mask(dim, input._p.ndim) if named else 0
     return _squeeze(input, mask)
 
 

@@ -132,6 +132,8 @@ PLACED: list[Row] = [
      lambda x, v: Array(x.shape, lambda i: x[i] if i[1] == 1 else v[i[0], 1 - i[1] // 2])),
     ("index_fill", lambda x: x.index_fill(0, PLACES, 2.0), ("3 n",), 0,
      lambda x: Array(x.shape, lambda i: x[i] if i[0] == 1 else 2.0)),
+    ("index_fill_value", lambda x, v: x.index_fill(0, ROWS[:, 0], v), ("3 n", ""), 0,
+     lambda x, v: Array(x.shape, lambda i: v[()] if i[0] == 1 else x[i])),
     ("take", lambda x: x.take(ad.tensor([[5, 0], [-1, 2]])), ("2 3",), 0, _read(
         lambda x: (2, 2), lambda i, j: divmod((5, 0, 5, 2)[2 * i + j], 3))),
     ("put", _written(lambda x, v: x.put_(ad.tensor([5, 0]), v)), ("2 3", "2"), 0,

@@ -140,7 +140,7 @@ KINDS: dict[str, Wrong] = {
     "state": [(value, "ByteTensor") for value, _ in TENSORS],
     "name": [('"a"', "a"), ("5", "int|5"), ("None", "None")],
     "raw": [],
-    "flag": [('"a"', "str"), ("object()", "object"), ("None", "NoneType")],
+    "flag": [('"a"', "str"), ("object()", "object"), ("None", "NoneType"), ("1", "int|1")],
     "fn": [("5", "int"), ("None", "NoneType"), ('"a"', "str")],
     "module": [("5", "int"), ('"a"', "str"), ("None", "None"), ("torch.ones(2)", "Tensor")],
     "parameter": [("5", "int"), ('"a"', "str"), ("torch.ones(2)", "Tensor"), ("q", "leaf|Tensor")],

@@ -630,7 +630,49 @@ ad.nn.RNNCellBase(3, 4, False, 2).weight_hh.shape
 ad.nn.UninitializedBuffer().shape
 repr(ad.nn.UninitializedBuffer())
 """  # noqa: E501
-PLAIN = _lines(MAKING, OUTCOMES, OF_MATRICES, OF_INTEGERS, OF_EDGES, OF_SMALL)
+# What is rarely called so.
+OF_CORNERS = """
+ad.nextafter(ad.tensor([1, 2, -0.5, 0, 65504, 6e-8]).half(), ad.tensor([2, -1, -1, -0.0, 1e5, 0]))
+ad.nextafter(ad.tensor([1, 2, -0.5, 0, 6e-8]).half(), ad.tensor([2, -1, -1, -0.0, 0]).half())
+ad.nextafter(ad.tensor([1, float("nan")]).bfloat16(), ad.tensor([2.0, 1.0]).bfloat16())
+ad.frexp(ad.tensor([0.0, 3.5, -1.0, 65504.0, 6e-8, float("inf")]).half())
+ad.frexp(ad.tensor([0.0, 3.5, -1.0, 1e-40]).bfloat16())
+F.conv_transpose1d(ad.arange(12).view(1, 4, 3), ad.arange(24).view(4, 3, 2), None, 2, 1, 1)
+F.conv_transpose2d(*[ad.arange(36).view(1, 4, 3, 3)] * 2, ad.arange(6), (2, 3), (1, 0), (1, 2))
+F.conv_transpose2d(*[ad.arange(16).view(4, 1, 2, 2)] * 2, None, 1, 2, 0, 1, 3)
+F.conv_transpose2d(ad.arange(16).view(1, 4, 2, 2), ad.arange(32).view(4, 2, 2, 2), None, 1, 0, 0, 2)
+F.conv_transpose3d(ad.arange(8).view(1, 1, 2, 2, 2), ad.arange(8).view(1, 1, 2, 2, 2))
+F.conv_transpose1d(ad.ones(1, 1, 3, dtype=ad.int32), ad.ones(1, 1, 2, dtype=ad.int32))
+ad.zeros(()).index_copy(0, ad.tensor([0, 0]), ad.tensor([1.0, 2.0]))
+ad.zeros(()).index_add(0, ad.tensor(0), ad.tensor(2.0))
+ad.zeros(()).index_reduce(0, ad.tensor([0]), ad.tensor(2.0), "amax")
+ad.roll(x, 2**63 - 1)
+ad.max(x, other=y), x.min(other=y)
+x.max(0, other=y)
+ad.max(x, other=3)
+ad.func.vmap(lambda x, y: ad.max(x, other=y))(x, y)
+F.linear(x, w)
+F.linear(w, w)
+ad.autograd.grad(F.linear(h, w.requires_grad_().repeat(2)[:6]).sum(), w)
+F.linear(x, w, ad.ones(3))
+F.linear(x, u)
+F.linear(ad.ones(()), ad.ones(1))
+ad.autograd.grad(ad.matrix_power(s.requires_grad_(), 0).sum(), s)
+ad.autograd.grad(x.index_fill(0, ad.tensor([1, 1, 2]), s.requires_grad_()[0, 0]).sum(), s)
+ad.autograd.grad(ad.nextafter(x.requires_grad_(), y.requires_grad_()).exp().sum(), (x, y))
+ad.autograd.grad(ad.nextafter(x.requires_grad_(), x.detach()).sum(), x)
+x.t().ravel().data_ptr() == x.data_ptr(), x.ravel().data_ptr() == x.data_ptr()
+[ad.ones(1, 2, 2, 2).byte(memory_format=ad.channels_last).stride()]
+ad.linalg.matrix_norm(ad.zeros(3, 0), 1)
+ad.linalg.matrix_norm(ad.zeros(0, 2), 2, keepdim=True)
+ad.linalg.matrix_norm(ad.zeros(0, 0), float("inf"))
+ad.linalg.matrix_norm(ad.zeros(0, 0), -1)
+F.interpolate((ad.arange(12) * 20).reshape(1, 1, 3, 4).byte(), size=(2, 7))
+F.interpolate((ad.arange(12) * 20).reshape(1, 3, 4).byte(), scale_factor=1.7, mode="nearest-exact")
+F.interpolate(ad.arange(4).reshape(1, 1, 4), size=3)
+[ad.histogram(x, u.sort().values, density=True)[1].sum() for _ in range(1)]
+"""
+PLAIN = _lines(MAKING, OUTCOMES, OF_MATRICES, OF_INTEGERS, OF_EDGES, OF_SMALL, OF_CORNERS)
 
 
 def operands(lib: Any, text: str, dtype: str) -> dict[str, Any]:

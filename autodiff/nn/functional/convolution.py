@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Sequence
 from typing import Any
 
-from autodiff.dtypes import SCALAR_NAMES
-from autodiff.nn.functional.integers import convolved, is_integer
+from autodiff.dtypes import SCALAR_NAMES, int64
+from autodiff.nn.functional.integers import convolved, is_integer, transposed
 from autodiff.nn.functional.reduction import check_tensors
 from autodiff.ops.convolution import Geometry, convolve, spread
 from autodiff.ops.views import squeeze, unsqueeze
@@ -31,8 +32,11 @@ def ints(op: str, name: str, value: Any, nd: int) -> tuple[int, ...]:
         return (value,) * nd
     if type(value) is tuple and len(value) == nd and _INTS.issuperset(map(type, value)):
         return value
-    if not isinstance(value, (tuple, list)) or not all(type(v) is int for v in value):
-        raise TypeError(f"{op}(): argument '{name}' must be tuple of ints, not {kind(value)}")
+    try:
+        value = [_index(v) for v in (value if isinstance(value, (tuple, list)) else [value])]
+    except TypeError:
+        text = f"{op}(): argument '{name}' must be tuple of ints, not {kind(value)}"
+        raise TypeError(text) from None
     if len(value) == 1:
         return (value[0],) * nd
     if len(value) != nd:
@@ -41,6 +45,12 @@ def ints(op: str, name: str, value: Any, nd: int) -> tuple[int, ...]:
             f"convolution dimensions, but got {name}={list(value)}"
         )
     return tuple(value)
+
+
+def _index(value: Any) -> int:
+    if isinstance(value, bool):
+        raise TypeError("a bool")
+    return operator.index(value)
 
 
 def kind(value: Any) -> str:
@@ -228,7 +238,8 @@ def _transpose(
             f"Given input size per channel: ({' x '.join(map(str, sizes))}). Calculated output "
             f"size per channel: ({' x '.join(map(str, image))}). Output size is too small"
         )
-    x = spread(y, w, bias, Geometry(steps, around, apart, groups, image, kernel, sizes))
+    op_of = transposed if y.dtype is int64 else spread
+    x = op_of(y, w, bias, Geometry(steps, around, apart, groups, image, kernel, sizes))
     return x if is_batch else squeeze(x, 0)
 
 

@@ -6,10 +6,10 @@ from typing import Any
 
 from autodiff.dtypes import SCALAR_NAMES, promote_types
 from autodiff.expr import PRIMITIVES, Expr, Primitive, build, inputs
+from autodiff.linalg import vector_norm
 from autodiff.ops.base import called
 from autodiff.ops.declare import where
 from autodiff.ops.einsum import einsum
-from autodiff.ops.norms import vector_norm
 from autodiff.ops.numbers import number_of
 from autodiff.ops.out import written
 from autodiff.ops.pointwise import PointwiseOp

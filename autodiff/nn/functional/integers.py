@@ -19,7 +19,7 @@ from autodiff.tensor import Tensor
 if TYPE_CHECKING:
     from autodiff.nn.functional.pools import Pool
 
-__all__ = ["averages", "convolved", "is_integer", "maxima"]
+__all__ = ["averages", "convolved", "is_integer", "maxima", "transposed"]
 
 _LEAST = -(2**63)
 
@@ -61,6 +61,21 @@ def convolved(x: Tensor, w: Tensor, bias: Tensor | None, g: Geometry) -> Tensor:
     y = matmul(w.reshape(groups, w.shape[0] // groups, -1), rows.transpose(2, 3))
     y = y.reshape(n, w.shape[0], *g.result)
     return y if bias is None else y + bias.reshape(-1, *[1] * nd)
+
+
+def transposed(y: Tensor, w: Tensor, bias: Tensor | None, g: Geometry) -> Tensor:
+    """The transposed convolution: one of y with zeros between, by the taps in reverse order."""
+    nd, groups = len(g.kernel), g.groups
+    stride, before, apart = (g.steps[i * nd : (i + 1) * nd] for i in range(3))
+    sizes = [(n - 1) * s + 1 for n, s in zip(g.result, stride, strict=True)]
+    x = y.new_zeros([*y.shape[:2], *sizes])
+    between = (..., *(slice(None, None, s) for s in stride))
+    x[between] = y
+    taps = w.reshape(groups, -1, *w.shape[1:]).transpose(1, 2).flip(*range(3, nd + 3)).flatten(0, 1)
+    around = [d * (k - 1) - p for d, k, p in zip(apart, g.kernel, before, strict=True)]
+    return convolved(
+        x, taps, bias, Geometry([1] * nd, around, apart, groups, sizes, g.kernel, g.image)
+    )
 
 
 def _of(pool: Pool, x: Tensor, value: int = 0) -> Tensor:

@@ -7,7 +7,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from autodiff.dtypes import SCALAR_NAMES, bfloat16, dtype, float16, float32, float64
+from autodiff.dtypes import SCALAR_NAMES, bfloat16, dtype, float16, float32, float64, plain, uint8
 from autodiff.nn.functional.convolution import Ints, kind
 from autodiff.nn.functional.pooling import (
     adaptive_avg_pool1d,
@@ -146,7 +146,7 @@ def _sizes(
     if size is None and scale_factor is None:
         raise ValueError("either size or scale_factor should be defined")
     given = size if size is not None else scale_factor
-    each = list(given) if isinstance(given, (tuple, list)) else [given] * nd
+    each = [plain(v) for v in given] if isinstance(given, (tuple, list)) else [plain(given)] * nd
     what = "size" if size is not None else "scale_factor"
     if len(each) != nd:
         raise ValueError(
@@ -260,7 +260,8 @@ def interpolate(
     The mode is nearest, nearest-exact, area (means) or, by the number of dimensions, linear,
     bilinear or bicubic, trilinear; align_corners lets the corner pixels keep their values. With
     recompute_scale_factor the factor is that of the sizes. `antialias` lets a bilinear or bicubic
-    pixel of a smaller image be made of all that it covers.
+    pixel of a smaller image be made of all that it covers. Images of uint8 are taken by nearest and
+    nearest-exact.
 
     >>> F.interpolate(ad.tensor([[[1.0, 2.0]]]), scale_factor=2)
     tensor([[[1., 1., 2., 2.]]])
@@ -269,6 +270,10 @@ def interpolate(
     """
     if type(input) not in TENSOR_TYPES:
         check_tensors("interpolate", input=input)
+    if input.dtype is uint8 and mode in ("nearest", "nearest-exact"):
+        floats = input.float()
+        return interpolate(floats, size, scale_factor, mode, align_corners, recompute_scale_factor,
+                           antialias).byte()  # fmt: skip
     asked = [tuple(v) if type(v) is list else v for v in (size, scale_factor)]
     kinds = tuple([tuple(map(type, v)) if type(v) is tuple else type(v) for v in asked])
     shape = input.shape
