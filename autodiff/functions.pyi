@@ -237,6 +237,8 @@ __all__ = [
     "hypot",
     "i0",
     "i0_",
+    "igamma",
+    "igammac",
     "index_add",
     "index_copy",
     "index_fill",
@@ -1006,6 +1008,8 @@ def hstack(tensors: Sequence[Tensor], *, out: Tensor | None = ...) -> Tensor: ..
 def hypot(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def i0(input: Tensor, *, out: Tensor | None = ...) -> Tensor: ...
 def i0_(self: Tensor) -> Tensor: ...
+def igamma(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
+def igammac(input: Any, other: Any, *, out: Tensor | None = ...) -> Tensor: ...
 def index_add(
     input: Tensor,
     dim: builtins.int,

@@ -10,6 +10,7 @@ from autodiff import dtypes
 from autodiff.expr import Expr, build, inputs, power
 from autodiff.ops import bessel as bessel  # which declares
 from autodiff.ops import elementwise, gamma, special
+from autodiff.ops import incomplete as incomplete
 from autodiff.ops.base import backward_name, titled
 from autodiff.ops.calling import apply, binary, unary
 from autodiff.ops.declare import FUNCTIONS, declare
