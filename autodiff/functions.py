@@ -148,7 +148,7 @@ sigmoid_ sin_ sinc_ sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_
 _MAKERS = """
 tensor as_tensor asarray scalar_tensor arange empty empty_like empty_strided eye full full_like
 linspace logspace
-ones ones_like zeros zeros_like rand rand_like randint randint_like randn randn_like randperm
+ones ones_like zeros zeros_like rand rand_like randint randint_like randn randn_like randperm normal
 tril_indices triu_indices range
 hann_window hamming_window blackman_window bartlett_window kaiser_window
 """

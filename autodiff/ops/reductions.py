@@ -267,7 +267,7 @@ def _max_or_min(name: str, x: Tensor, dim: Any, keepdim: Any) -> Any:
     return result(*_extreme(name, x, dim_index(dim, x.ndim), keepdim))
 
 
-def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+def max(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """The largest element; with `dim`, (values, indices) along it; with a tensor, `maximum`.
 
     A nan is the largest. RuntimeError or IndexError where there are no elements.
@@ -279,10 +279,10 @@ def max(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     values=tensor([3, 5]),
     indices=tensor([1, 0]))
     """
-    return _max_or_min("max", input, dim, keepdim)
+    return _max_or_min("max", input, dim if other is None else other, keepdim)
 
 
-def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
+def min(input: Tensor, dim: Any = None, keepdim: bool = False, *, other: Any = None) -> Any:
     """The smallest element; with `dim`, (values, indices) along it; with a tensor, `minimum`.
 
     A nan is the smallest. RuntimeError or IndexError where there are no elements.
@@ -294,7 +294,7 @@ def min(input: Tensor, dim: Any = None, keepdim: bool = False) -> Any:
     values=tensor([1, 4]),
     indices=tensor([0, 1]))
     """
-    return _max_or_min("min", input, dim, keepdim)
+    return _max_or_min("min", input, dim if other is None else other, keepdim)
 
 
 def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
