@@ -52,7 +52,7 @@ PAGES: dict[str, tuple[str, str]] = {
     "operations": ("More operations", ""),
     "autograd": (
         "Gradients and grad modes",
-        "autograd autograd.functional autograd.graph gradcheck nonfinite",
+        "autograd autograd.forward_ad autograd.functional autograd.graph gradcheck nonfinite",
     ),
     "linalg": ("Linear algebra", "linalg"),
     "func": ("Function transforms", "func"),

@@ -401,7 +401,7 @@ WITHOUT_ROW = {
     "dtype": "__repr__ __reduce__ __setattr__ __delattr__ is_complex=",
     "random": "Generator default_generator",
     "autograd.graph": "disable_saved_tensors_hooks GradientEdge",
-    "autograd": "functional graph Function gradcheck gradgradcheck "  # [lines] has them
+    "autograd": "functional graph forward_ad Function gradcheck gradgradcheck "  # [lines] has them
     "is_anomaly_enabled is_anomaly_check_nan_enabled is_grad_enabled",
     "nn": "Module functional init parallel utils Neuron MLP",
     "nn.Module": "forward cuda",

@@ -172,8 +172,10 @@ for _policy, _names in _SHIFTED.items():
 
 @_function("max", "min")
 def _extreme(
-    function: Rule, level: Level, input: Any, dim: Any = None, keepdim: bool = False
+    function: Rule, level: Level, input: Any, dim: Any = None, keepdim: bool = False, **named: Any
 ) -> Any:
+    if named.get("other") is not None:
+        return NotImplemented
     if not isinstance(dim, int) or isinstance(dim, bool):
         if dim is not None or not input.ndim:
             return NotImplemented
