@@ -120,7 +120,7 @@ _BY_MODULE: dict[Any, str] = {
     statistics: "var std var_mean std_mean",
     convert: "tensor as_tensor from_numpy",
     create: "empty zeros ones full empty_like zeros_like ones_like full_like eye arange linspace",
-    dlpack: "from_dlpack",
+    dlpack: "from_dlpack to_dlpack",
     generator: "manual_seed initial_seed seed get_rng_state set_rng_state",
     random: "rand randn rand_like randn_like randint randint_like randperm normal bernoulli "
     "poisson multinomial",

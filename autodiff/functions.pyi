@@ -462,6 +462,7 @@ __all__ = [
     "tensor_split",
     "tensordot",
     "tile",
+    "to_dlpack",
     "topk",
     "trace",
     "transpose",
@@ -1628,6 +1629,14 @@ def tensor_split(
 ) -> builtins.tuple[Tensor, ...]: ...
 def tensordot(a: Tensor, b: Tensor, dims: Any = ..., out: Tensor | None = ...) -> Tensor: ...
 def tile(input: Tensor, *times: Any, dims: Any = ...) -> Tensor: ...
+def to_dlpack(
+    self: Tensor,
+    *,
+    stream: Any = ...,
+    max_version: builtins.tuple[builtins.int, builtins.int] | None = ...,
+    dl_device: builtins.tuple[builtins.int, builtins.int] | None = ...,
+    copy: builtins.bool | None = ...,
+) -> Any: ...
 def topk(
     input: Tensor,
     k: builtins.int,

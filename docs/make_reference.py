@@ -47,7 +47,7 @@ PAGES: dict[str, tuple[str, str]] = {
     "random": ("Random numbers", "random"),
     "distributions": (
         "Distributions, their transforms and divergences",
-        "distributions distributions.constraints",
+        "distributions distributions.constraints distributions.utils",
     ),
     "operations": ("More operations", ""),
     "autograd": (
@@ -57,12 +57,13 @@ PAGES: dict[str, tuple[str, str]] = {
     "linalg": ("Linear algebra", "linalg"),
     "func": ("Function transforms", "func"),
     "compile": ("Compiled functions and recomputation", "compiled compiler utils.checkpoint"),
-    "nn": ("Modules", "nn"),
+    "nn": ("Modules", "nn nn.grad"),
     "nn-functional": ("Functions of neural networks", "nn.functional"),
     "nn-init": ("Initial values", "nn.init"),
     "nn-utils": (
         "Tools for modules",
-        "nn.utils nn.utils.rnn nn.utils.parametrize nn.utils.parametrizations nn.utils.prune",
+        "nn.utils nn.utils.rnn nn.utils.stateless nn.utils.parametrize nn.utils.parametrizations "
+        "nn.utils.prune",
     ),
     "optim": ("Optimisers", "optim optim.swa_utils"),
     "lr-scheduler": ("Learning rates", "optim.lr_scheduler"),

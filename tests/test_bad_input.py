@@ -405,12 +405,12 @@ WITHOUT_ROW = {
     "is_anomaly_enabled is_anomaly_check_nan_enabled is_grad_enabled",
     "nn": "Module functional init parallel utils Neuron MLP",
     "nn.Module": "forward cuda",
-    "nn.utils": "parametrizations parametrize prune rnn",  # recorded with the layers
+    "nn.utils": "parametrizations parametrize prune rnn stateless",  # recorded with the layers
     "optim": "Optimizer lr_scheduler swa_utils",
     "optim.Optimizer": "__setattr__",
     "utils.data": "Dataset IterableDataset Sampler StackDataset",  # bases, and one of any names
     "autograd.Function": "vjp __call__",
-    "device": "type=",  # of a str
+    "device": "type= __enter__ __exit__",  # of a str
 }
 # What Python puts into every class, and what every class may say of itself.
 PYTHONS = (

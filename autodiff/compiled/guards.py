@@ -263,7 +263,7 @@ class Names:
                     self.note(item, vars(kind), "__call__")
                 self.method(attribute(kind, "forward"), (part,), reads, None)
                 self.look(None, vars(part).get("forward"), reads, None)
-                for hooks in vars(part._hooks).values() if part._hooks else ():
+                for hooks in part._hooks.kinds() if part._hooks else ():
                     for entry in hooks.values():
                         self.look(None, getattr(entry, "hook", entry), reads, None)
 

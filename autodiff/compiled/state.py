@@ -23,7 +23,7 @@ def of_module(module: Module) -> list[Any]:
         if isinstance(value, Tensor):
             found += [value, value._p, value._node is None]
         elif isinstance(value, Hooks):
-            for hooks in vars(value).values():
+            for hooks in value.kinds():
                 found += hooks.values()
         elif isinstance(value, (dict, HookDict)):
             found += [*value, *value.values()]
