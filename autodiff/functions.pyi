@@ -189,6 +189,8 @@ __all__ = [
     "expm1",
     "expm1_",
     "eye",
+    "fake_quantize_per_channel_affine",
+    "fake_quantize_per_tensor_affine",
     "fill",
     "fill_",
     "fix",
@@ -405,6 +407,7 @@ __all__ = [
     "scatter_reduce",
     "searchsorted",
     "seed",
+    "segment_reduce",
     "select",
     "select_copy",
     "select_scatter",
@@ -897,6 +900,17 @@ def eye(
     requires_grad: builtins.bool = ...,
     device: Any = ...,
     out: Tensor | None = ...,
+) -> Tensor: ...
+def fake_quantize_per_channel_affine(
+    input: Tensor,
+    scale: Tensor,
+    zero_point: Tensor,
+    axis: builtins.int,
+    quant_min: builtins.int,
+    quant_max: builtins.int,
+) -> Tensor: ...
+def fake_quantize_per_tensor_affine(
+    input: Tensor, scale: Any, zero_point: Any, quant_min: builtins.int, quant_max: builtins.int
 ) -> Tensor: ...
 def fill(input: Tensor, value: Any) -> Tensor: ...
 def fill_(x: Tensor, value: Any) -> Tensor: ...
@@ -1502,6 +1516,17 @@ def searchsorted(
     out: Tensor | None = ...,
 ) -> Tensor: ...
 def seed() -> builtins.int: ...
+def segment_reduce(
+    data: Tensor,
+    reduce: builtins.str,
+    *,
+    lengths: Tensor | None = ...,
+    indices: Tensor | None = ...,
+    offsets: Tensor | None = ...,
+    axis: builtins.int = ...,
+    unsafe: builtins.bool = ...,
+    initial: Any = ...,
+) -> Tensor: ...
 def select(input: Tensor, dim: builtins.int, index: builtins.int) -> Tensor: ...
 def select_copy(
     input: Tensor, dim: builtins.int, index: builtins.int, *, out: Tensor | None = ...
