@@ -30,6 +30,7 @@ from autodiff.ops import (
     generator,
     indexing,
     join,
+    lowrank,
     lu,
     matrix_names,
     normalize,
@@ -72,7 +73,9 @@ _BY_MODULE: dict[Any, str] = {
     "logit nan_to_num polygamma round positive",
     comparing: "equal isclose allclose result_type",
     views: "reshape permute transpose t select narrow squeeze unsqueeze flatten clone",
-    settings: "use_deterministic_algorithms are_deterministic_algorithms_enabled can_cast "
+    settings: "use_deterministic_algorithms set_deterministic_debug_mode "
+    "get_deterministic_debug_mode "
+    "are_deterministic_algorithms_enabled can_cast "
     "is_deterministic_algorithms_warn_only_enabled set_float32_matmul_precision "
     "get_float32_matmul_precision set_default_device get_default_device set_default_tensor_type "
     "get_num_interop_threads set_num_interop_threads set_flush_denormal compiled_with_cxx11_abi",
@@ -119,6 +122,7 @@ _BY_MODULE: dict[Any, str] = {
     searching: "bucketize searchsorted unique unique_consecutive",
     assign: "fill masked_fill",
     join: "cat stack",
+    lowrank: "svd_lowrank pca_lowrank",
     lu: "lu_unpack",
     normalize: "softmax log_softmax logsumexp",
     statistics: "var std var_mean std_mean",

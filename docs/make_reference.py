@@ -57,7 +57,7 @@ PAGES: dict[str, tuple[str, str]] = {
     "linalg": ("Linear algebra", "linalg"),
     "func": ("Function transforms", "func"),
     "compile": ("Compiled functions and recomputation", "compiled compiler utils.checkpoint"),
-    "nn": ("Modules", "nn nn.grad"),
+    "nn": ("Modules", "nn nn.attention nn.grad"),
     "nn-functional": ("Functions of neural networks", "nn.functional"),
     "nn-init": ("Initial values", "nn.init"),
     "nn-utils": (

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import pickle
+from typing import Any
 
 import pytest
 
@@ -50,6 +51,56 @@ def test_a_block_on_a_device() -> None:
         assert ad.ones(1).device == d
     with pytest.raises(AssertionError, match="not compiled with CUDA"), ad.device("cuda"):
         pass
+
+
+def test_what_autocast_would_round() -> None:
+    assert ad.amp.is_autocast_available("cpu")
+    assert not ad.amp.is_autocast_available("cuda")
+
+    class Double(ad.autograd.Function):
+        @staticmethod
+        @ad.amp.custom_fwd(device_type="cuda", cast_inputs=ad.float16)
+        def forward(ctx: Any, x: ad.Tensor) -> ad.Tensor:
+            return x * 2
+
+        @staticmethod
+        @ad.amp.custom_bwd(device_type="cuda")
+        def backward(ctx: Any, g: ad.Tensor) -> ad.Tensor:
+            return g * 2
+
+    x = ad.ones(1, requires_grad=True)
+    Double.apply(x).backward()
+    assert x.grad is not None
+    assert x.grad.item() == 2
+    for wrong in (ad.amp.custom_fwd, ad.amp.custom_bwd):
+        with pytest.raises(ValueError, match="of type `str`, got: `int`"):
+            wrong(abs, device_type=1)
+    with pytest.raises(RuntimeError, match="Expected one of cpu"):
+        ad.amp.is_autocast_available("foo")
+
+
+def test_ways_to_compute_attention() -> None:
+    ways = nn.attention.SDPBackend
+    q = ad.arange(8.0).reshape(1, 1, 4, 2)
+    with nn.attention.sdpa_kernel([ways.MATH, ways.FLASH_ATTENTION], set_priority=True):
+        found = nn.functional.scaled_dot_product_attention(q, q, q)
+    assert found.equal(nn.functional.scaled_dot_product_attention(q, q, q))
+    with (
+        pytest.raises(AssertionError, match="must be an instance of SDPBackend"),
+        nn.attention.sdpa_kernel("math"),
+    ):
+        pass
+
+
+def test_modes_of_determinism() -> None:
+    try:
+        for number, name in enumerate(("default", "warn", "error")):
+            for given in (number, name):
+                ad.set_deterministic_debug_mode(given)
+                assert ad.get_deterministic_debug_mode() == number
+                assert ad.are_deterministic_algorithms_enabled() == (number > 0)
+    finally:
+        ad.set_deterministic_debug_mode(0)
 
 
 def test_a_module_compiles_itself() -> None:
