@@ -22,12 +22,14 @@ __all__ = [
 
 
 def _of(
-    call: Callable[[Tensor], Any], shape: Sequence[int], grad_output: Tensor, follow: bool
+    n: int, shape: Sequence[int], grad_output: Tensor, other: Tensor, call: Callable[..., Any]
 ) -> Tensor:
-    """The gradient of a function of zeros, which a linear one has everywhere."""
+    """The gradient of a convolution with `other` of zeros, as of anything: it is linear."""
+    follow = other.requires_grad or grad_output.requires_grad
     with enable_grad():
         x = zeros(*shape, dtype=grad_output.dtype, requires_grad=True)
-        found: Tensor = grad((call(x),), (x,), (grad_output,), create_graph=follow)[0]
+        y = call(getattr(functional, f"conv{n}d"), x)
+        found: Tensor = grad((y,), (x,), (grad_output,), create_graph=follow)[0]
     return found
 
 
@@ -42,27 +44,20 @@ def _input(n: int) -> Callable[..., Tensor]:
         groups: int = 1,
     ) -> Tensor:
         options = stride, padding, dilation, groups
-        follow = weight.requires_grad or grad_output.requires_grad
-        conv = getattr(functional, f"conv{n}d")
-        return _of(lambda x: conv(x, weight, None, *options), input_size, grad_output, follow)
+        call = lambda conv, x: conv(x, weight, None, *options)  # noqa: E731
+        return _of(n, input_size, grad_output, weight, call)
 
     return _told(of_input, f"conv{n}d_input", n)
 
 
 def _weight(n: int) -> Callable[..., Tensor]:
     def of_weight(
-        input: Tensor,
-        weight_size: Sequence[int],
-        grad_output: Tensor,
-        stride: Any = 1,
-        padding: Any = 0,
-        dilation: Any = 1,
-        groups: int = 1,
-    ) -> Tensor:
+        input: Tensor, weight_size: Sequence[int], grad_output: Tensor,
+        stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: int = 1,
+    ) -> Tensor:  # fmt: skip
         options = stride, padding, dilation, groups
-        follow = input.requires_grad or grad_output.requires_grad
-        conv = getattr(functional, f"conv{n}d")
-        return _of(lambda w: conv(input, w, None, *options), weight_size, grad_output, follow)
+        call = lambda conv, w: conv(input, w, None, *options)  # noqa: E731
+        return _of(n, weight_size, grad_output, input, call)
 
     return _told(of_weight, f"conv{n}d_weight", n)
 
