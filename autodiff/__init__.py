@@ -127,6 +127,7 @@ if TYPE_CHECKING:
     from autodiff import linalg as linalg
     from autodiff import nn as nn
     from autodiff import optim as optim
+    from autodiff import return_types as return_types
     from autodiff import special as special
     from autodiff import testing as testing
     from autodiff import utils as utils
@@ -169,8 +170,8 @@ _LATE |= dict.fromkeys(_AT_TOP.split(), "autodiff.at_top")
 
 
 _MODULES = """
-accelerator amp backends compiler cuda data distributions func io linalg nn optim special testing
-utils
+accelerator amp backends compiler cuda data distributions func io linalg nn optim return_types
+special testing utils
 """
 
 

@@ -8,11 +8,19 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.devices import device
 from autodiff.grad_mode import no_grad
 from autodiff.optim import Optimizer
 from autodiff.tensor import Tensor
 
-__all__ = ["GradScaler", "autocast", "is_autocast_enabled"]
+__all__ = [
+    "GradScaler",
+    "autocast",
+    "custom_bwd",
+    "custom_fwd",
+    "is_autocast_available",
+    "is_autocast_enabled",
+]
 
 
 class autocast:  # noqa: N801 - PyTorch's name
@@ -65,6 +73,49 @@ def is_autocast_enabled(device_type: str | None = None) -> bool:
     False
     """
     return False
+
+
+def is_autocast_available(device_type: str) -> bool:
+    """Whether `autocast` takes a type of device: of those that have a name, the CPU alone.
+
+    >>> ad.amp.is_autocast_available("cpu")
+    True
+    """
+    return device(device_type).type == "cpu"
+
+
+def custom_fwd(
+    fwd: Any = None, *, device_type: str, cast_inputs: dtypes.dtype | None = None
+) -> Any:
+    """A decorator of the forward of an `autograd.Function`: as nothing is rounded, it changes
+    nothing, `cast_inputs` included.
+
+    >>> class Double(ad.autograd.Function):
+    ...     @staticmethod
+    ...     @ad.amp.custom_fwd(device_type="cpu")
+    ...     def forward(ctx, x):
+    ...         return x * 2
+    >>> Double.apply(ad.ones(1))
+    tensor([2.])
+    """
+    _check_type("custom_fwd", device_type)
+    return (lambda function: function) if fwd is None else fwd
+
+
+def custom_bwd(bwd: Any = None, *, device_type: str) -> Any:
+    """A decorator of the backward of an `autograd.Function`: it changes nothing.
+
+    >>> ad.amp.custom_bwd(abs, device_type="cpu") is abs
+    True
+    """
+    _check_type("custom_bwd", device_type)
+    return (lambda function: function) if bwd is None else bwd
+
+
+def _check_type(name: str, device_type: Any) -> None:
+    if not isinstance(device_type, str):
+        kind = type(device_type).__name__
+        raise ValueError(f"{name}: expected `device_type` of type `str`, got: `{kind}`")
 
 
 class GradScaler:

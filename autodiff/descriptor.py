@@ -209,6 +209,7 @@ class Described(TensorMethods):
     is_cuda, is_meta, is_mps, is_quantized, is_sparse = map(
         _never, ("is_cuda", "is_meta", "is_mps", "is_quantized", "is_sparse")
     )
+    is_nested, is_sparse_csr, is_xpu = map(_never, ("is_nested", "is_sparse_csr", "is_xpu"))
 
     def cuda(self, device: Any = None, non_blocking: bool = False) -> NoReturn:
         """AssertionError: there is no GPU to move to.

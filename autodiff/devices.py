@@ -60,6 +60,19 @@ class device(str):  # noqa: N801 - PyTorch's name
         number = str(self).partition(":")[2]
         return int(number) if number else None
 
+    def __enter__(self) -> device:
+        """A block whose tensors are made there: on the CPU, as all are.
+
+        >>> with ad.device("cpu"):
+        ...     ad.ones(1)
+        tensor([1.])
+        """
+        check_device("device", self)
+        return self
+
+    def __exit__(self, *failure: object) -> None:
+        pass
+
     def __repr__(self) -> str:
         which = "" if self.index is None else f", index={self.index}"
         return f"device(type={self.type!r}{which})"

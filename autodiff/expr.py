@@ -31,9 +31,9 @@ class Primitive(NamedTuple):
 
     It is one instruction of the machine, or `expand` writes it in terms of others. `result` says
     how its dtype follows from the operands' (see lower.py). `vjp(g, y, *x)` gives the cotangents
-    of the operands, None where the derivative is zero everywhere; without it the expansion is
-    differentiated. For tests, `domain` bounds each operand to a union of intervals, and
-    `reference` is an independent definition on Python numbers.
+    of the operands, None where the derivative is zero everywhere, `Expr("missing", (), text)` where
+    there is none; without it the expansion is differentiated. For tests, `domain` bounds each
+    operand to a union of intervals, and `reference` is an independent definition on Python numbers.
     """
 
     name: str

@@ -30,7 +30,7 @@ from autodiff.ops import (
     generator,
     indexing,
     join,
-    low_rank,
+    lowrank,
     lu,
     matrix_names,
     normalize,
@@ -39,6 +39,7 @@ from autodiff.ops import (
     placing,
     powers,
     products,
+    quantize,
     random,
     ranks,
     reals,
@@ -49,6 +50,7 @@ from autodiff.ops import (
     scan,
     scatter,
     searching,
+    segments,
     settings,
     slices,
     sorting,
@@ -71,7 +73,9 @@ _BY_MODULE: dict[Any, str] = {
     "logit nan_to_num polygamma round positive",
     comparing: "equal isclose allclose result_type",
     views: "reshape permute transpose t select narrow squeeze unsqueeze flatten clone",
-    settings: "use_deterministic_algorithms are_deterministic_algorithms_enabled can_cast "
+    settings: "use_deterministic_algorithms set_deterministic_debug_mode "
+    "get_deterministic_debug_mode "
+    "are_deterministic_algorithms_enabled can_cast "
     "is_deterministic_algorithms_warn_only_enabled set_float32_matmul_precision "
     "get_float32_matmul_precision set_default_device get_default_device set_default_tensor_type "
     "get_num_interop_threads set_num_interop_threads set_flush_denormal compiled_with_cxx11_abi",
@@ -104,7 +108,6 @@ _BY_MODULE: dict[Any, str] = {
     products: "outer inner vdot cross kron trace tensordot",
     chains: "chain_matmul",
     covariance: "cov corrcoef",
-    low_rank: "pca_lowrank svd_lowrank",
     derived: "aminmax argwhere bincount count_nonzero diff dist nansum norm",
     norms: "cdist frobenius_norm nuclear_norm",
     einsum: "einsum",
@@ -113,16 +116,19 @@ _BY_MODULE: dict[Any, str] = {
     slices: "index_select index_add",
     scan: "cumsum cumprod cummax cummin logcumsumexp",
     sorting: "sort argsort topk",
+    quantize: "fake_quantize_per_tensor_affine fake_quantize_per_channel_affine",
+    segments: "segment_reduce",
     ranks: "kthvalue median nanmedian nanquantile quantile",
     searching: "bucketize searchsorted unique unique_consecutive",
     assign: "fill masked_fill",
     join: "cat stack",
+    lowrank: "svd_lowrank pca_lowrank",
     lu: "lu_unpack",
     normalize: "softmax log_softmax logsumexp",
     statistics: "var std var_mean std_mean",
     convert: "tensor as_tensor from_numpy",
     create: "empty zeros ones full empty_like zeros_like ones_like full_like eye arange linspace",
-    dlpack: "from_dlpack",
+    dlpack: "from_dlpack to_dlpack",
     generator: "manual_seed initial_seed seed get_rng_state set_rng_state",
     random: "rand randn rand_like randn_like randint randint_like randperm normal bernoulli "
     "poisson multinomial",
@@ -150,7 +156,7 @@ sigmoid_ sin_ sinc_ sinh_ sqrt_ square_ tan_ tanh_ trunc_ xlogy_ zero_
 _MAKERS = """
 tensor as_tensor asarray scalar_tensor arange empty empty_like empty_strided eye full full_like
 linspace logspace
-ones ones_like zeros zeros_like rand rand_like randint randint_like randn randn_like randperm
+ones ones_like zeros zeros_like rand rand_like randint randint_like randn randn_like randperm normal
 tril_indices triu_indices range
 hann_window hamming_window blackman_window bartlett_window kaiser_window
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import threading
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
 from autodiff.anomaly import line_of, state
@@ -14,7 +14,7 @@ from autodiff.native import lib
 from autodiff.node import AccumulateGrad, Cotangents, GradientEdge, Node, mode, set_grad
 from autodiff.tensor import Tensor, live_node, own
 
-__all__ = ["backward", "grad", "grad_between"]
+__all__ = ["backward", "grad", "grad_between", "leading_to", "reaches"]
 
 # ---- the walk ----
 
@@ -37,7 +37,7 @@ def _count_uses(roots: Sequence[Node]) -> dict[Node, int]:
     return uses
 
 
-def _leading_to(targets: set[Node], roots: Sequence[Node]) -> set[Node]:
+def leading_to(targets: Collection[Node | None], roots: Sequence[Node]) -> set[Node]:
     """The nodes behind which there is a target."""
     found: set[Node] = set()
     seen: set[Node] = set()
@@ -75,7 +75,7 @@ class _Walk:
         self.keep = keep
         self.create = create
         self.targets = targets
-        self.needed = None if targets is None else _leading_to(targets, roots)
+        self.needed = None if targets is None else leading_to(targets, roots)
         self.cotangents: dict[Node, Tensor] = {}
         self.captured: dict[Node, Tensor] = {}
         self.fresh: set[Node] = set()  # nodes whose cotangent nobody else holds
@@ -522,3 +522,22 @@ def grad(
             "allow_unused=True if this is the desired behavior."
         )
     return tuple(found)
+
+
+def reaches(outputs: Iterable[Tensor], own: set[Node | None]) -> bool:
+    """Whether a graph ends at a leaf that is not one's own, and that somebody still has.
+
+    The leaves of transforms inside, which are done, are in it too.
+    """
+    stack = [node for y in outputs if (node := live_node(y)) is not None]
+    seen = set(stack)
+    while stack:
+        node = stack.pop()
+        ended = not node.edges and node not in own
+        if ended and not (isinstance(node, AccumulateGrad) and node.variable is None):
+            return True
+        for edge in node.edges:
+            if edge is not None and edge not in seen:
+                seen.add(edge)
+                stack.append(edge)
+    return False

@@ -223,6 +223,8 @@ class Lowering:
             operand = self.operands[node.value]
             type_ = _TYPE[operand.dtype]
             return Value(operand, type_, ("in", node.value, type_))
+        if node.op == "missing":
+            raise NotImplementedError(f"the derivative for {node.value!r} is not implemented.")
         if node.op == "const":
             d = dtypes.of_value(node.value)
             return Value(Operand(d, NUMBER), _TYPE[d], (), number=node.value)

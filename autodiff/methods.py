@@ -140,6 +140,15 @@ def _view_as(self: Tensor, other: Tensor) -> Tensor:
     return views.view(self, other.shape)
 
 
+def _split(self: Tensor, split_size: Any, dim: int = 0) -> tuple[Tensor, ...]:
+    """Pieces of one size, or of the given sizes, as the function of this name.
+
+    >>> ad.arange(3).split(split_size=2)
+    (tensor([0, 1]), tensor([2]))
+    """
+    return splitting.split(self, split_size, dim)
+
+
 def _polygamma(self: Tensor, n: int) -> Tensor:
     """The n-th derivative of `digamma`, as the function of this name.
 
@@ -225,7 +234,7 @@ def _converter(name: str, d: dtypes.dtype) -> Callable[..., Tensor]:
 
     def method(self: Tensor, memory_format: Any = None) -> Tensor:
         y = self if self._p.dtype == code else convert(self)
-        return y if memory_format is None else views.in_format(y, memory_format)
+        return y if memory_format is None else cast.to(y, memory_format=memory_format)
 
     method.__doc__ = f"The tensor as {d.name}.\n\n>>> ad.zeros(2).{name}().dtype\n{d!r}"
     return method
@@ -423,6 +432,7 @@ def _methods() -> dict[str, Callable[..., Any]]:
         "expand_as": guarded(_expand_as, method=True),
         "view_as": guarded(_view_as, method=True),
         "polygamma": guarded(_polygamma, method=True),
+        "split": guarded(_split, method=True),
         "type_as": guarded(_type_as, method=True),
         "hardshrink": _hardshrink,
         "prelu": _prelu,

@@ -28,7 +28,7 @@ from autodiff.ops.calling import binary, unary
 from autodiff.ops.declare import FUNCTIONS
 
 expit, gammaln, psi = functions.sigmoid, functions.lgamma, functions.digamma
-multigammaln = functions.mvlgamma
+multigammaln, gammainc, gammaincc = functions.mvlgamma, functions.igamma, functions.igammac
 _UNARY = "entr", "erfcx", "i0e", "i1", "i1e", "log_ndtr", "ndtr", "ndtri"
 entr, erfcx, i0e, i1, i1e, log_ndtr, ndtr, ndtri = (
     unary(FUNCTIONS[name].op, FUNCTIONS[name].primitive.doc) for name in _UNARY
@@ -47,6 +47,8 @@ __all__ = [
     "exp2",
     "expit",
     "expm1",
+    "gammainc",
+    "gammaincc",
     "gammaln",
     "i0",
     "i0e",

@@ -253,14 +253,14 @@ class Tensor(Valued):
             )
         return add_hook(hooks_of(node).accumulated, hook)
 
-    def cpu(self) -> Tensor:
-        """The tensor itself: all memory is the CPU's.
+    def cpu(self, memory_format: Any = None) -> Tensor:
+        """The tensor itself, as all memory is the CPU's; in the memory format, where one is given.
 
         >>> x = ad.zeros(2)
         >>> x.cpu() is x
         True
         """
-        return self
+        return self if memory_format is None else self.to(memory_format=memory_format)
 
     def detach(self) -> Tensor:
         """The same memory as a tensor outside the graph.

@@ -26,6 +26,8 @@ def _formula(e: Expr, names: list[str], level: int = 0) -> str:
         return str(names[e.value])
     if e.op == "const":
         return f"{e.value:.4g}" if isinstance(e.value, float) else str(e.value)
+    if e.op == "missing":
+        return "not implemented"
     if e.op == "neg":
         return f"-{_formula(e.args[0], names, 4)}"
     if e.op in SIGNS:

@@ -47,22 +47,23 @@ PAGES: dict[str, tuple[str, str]] = {
     "random": ("Random numbers", "random"),
     "distributions": (
         "Distributions, their transforms and divergences",
-        "distributions distributions.constraints",
+        "distributions distributions.constraints distributions.utils",
     ),
     "operations": ("More operations", ""),
     "autograd": (
         "Gradients and grad modes",
-        "autograd autograd.functional autograd.graph gradcheck nonfinite",
+        "autograd autograd.forward_ad autograd.functional autograd.graph gradcheck nonfinite",
     ),
     "linalg": ("Linear algebra", "linalg"),
     "func": ("Function transforms", "func"),
     "compile": ("Compiled functions and recomputation", "compiled compiler utils.checkpoint"),
-    "nn": ("Modules", "nn"),
+    "nn": ("Modules", "nn nn.attention nn.grad"),
     "nn-functional": ("Functions of neural networks", "nn.functional"),
     "nn-init": ("Initial values", "nn.init"),
     "nn-utils": (
         "Tools for modules",
-        "nn.utils nn.utils.rnn nn.utils.parametrize nn.utils.parametrizations nn.utils.prune",
+        "nn.utils nn.utils.rnn nn.utils.stateless nn.utils.parametrize nn.utils.parametrizations "
+        "nn.utils.prune",
     ),
     "optim": ("Optimisers", "optim optim.swa_utils"),
     "lr-scheduler": ("Learning rates", "optim.lr_scheduler"),

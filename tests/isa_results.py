@@ -9,6 +9,7 @@ from typing import Any
 import autodiff as ad
 from autodiff.expr import Interval, Primitive
 from autodiff.ops.declare import FUNCTIONS
+from autodiff.testing.draw import operand_dtypes
 
 SIZE = 67  # whole vectors of every width, and a tail
 
@@ -24,8 +25,8 @@ def spread(domain: Sequence[Interval], turn: int, d: ad.dtype) -> ad.Tensor:
 
 
 def operands(primitive: Primitive, d: ad.dtype) -> list[ad.Tensor]:
-    whole = ad.int64 if primitive.result == "bits" else d
-    xs = [spread(domain, turn, whole) for turn, domain in enumerate(primitive.domain)]
+    each = zip(primitive.domain, operand_dtypes(primitive, d), strict=True)
+    xs = [spread(domain, turn, d if k is ad.bool else k) for turn, (domain, k) in enumerate(each)]
     return [x > 0 if i == 0 and primitive.result == "where" else x for i, x in enumerate(xs)]
 
 

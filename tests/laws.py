@@ -14,6 +14,7 @@ from autodiff.ops.declare import FUNCTIONS
 from autodiff.ops.pointwise import PointwiseOp, number
 from autodiff.testing import Array
 from autodiff.testing.cases import Case
+from autodiff.testing.draw import operand_dtypes
 
 Operands = Sequence[ad.Tensor]
 
@@ -265,7 +266,8 @@ def applies(law: Callable[..., None], case: Case) -> bool:
     if law in (check_gradient, check_second_gradient):
         return case.differentiable
     if law is check_inplace and case.pointwise is not None:
-        return FUNCTIONS[case.name].primitive.result != "where"  # its first operand is a condition
+        first, *others = operand_dtypes(FUNCTIONS[case.name].primitive)
+        return not others or first is others[0]  # else it cannot hold the result
     return law in GENERAL or case.pointwise is not None
 
 

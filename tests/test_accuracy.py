@@ -124,6 +124,22 @@ def test_programs_against_high_precision(name, kind):
         assert abs(error) <= limit, (at.hex(), y, near)
 
 
+@both
+@pytest.mark.parametrize("name", ["igamma", "igammac"])
+def test_incomplete_gamma_against_high_precision(name, kind):
+    """Where the value is small, an error of its logarithm is multiplied by that."""
+    dtype = ad.float32 if kind == "f32" else ad.float64
+    given = [[float.fromhex(p[0][i]) for p in GOLDEN[name]] for i in (0, 1)]
+    got = getattr(ad, name)(*[ad.tensor(x, dtype=dtype) for x in given])
+    for *at, y, (_, near, _missing) in zip(*given, got.tolist(), GOLDEN[name], strict=True):
+        want = float.fromhex(near)
+        if want > (1e-37 if kind == "f32" else 1e-300):
+            units = abs(y - want) / want / ad.finfo(dtype).eps
+            assert units < 12 - 3 * math.log(want), (at, y, want)
+        else:
+            assert 0 <= y < 1e-36
+
+
 @pytest.mark.parametrize("name", [n for n in GOLDEN if n in OPS])
 def test_float64_against_high_precision(name):
     columns = zip(*(p[0] for p in GOLDEN[name]), strict=True)

@@ -389,7 +389,9 @@ def test_wrong_calls_raise_what_pytorch_raises_and_say_why(name: str) -> None:
 
 # Names that have no row, and why.
 WITHOUT_ROW = {
-    "torch": "Size Tensor default_generator dtype get_printoptions pointwise bool uint8 int8 int16 "
+    "torch": "svd_lowrank pca_lowrank "  # test_lowrank has them
+    "get_deterministic_debug_mode Size Tensor default_generator dtype get_printoptions pointwise "
+    "bool uint8 int8 int16 "
     "int32 int64 float16 bfloat16 float32 float64 short int long half float double autograd random "
     "gradcheck gradgradcheck layout memory_format strided contiguous_format preserve_format "
     "channels_last channels_last_3d __version__ compile",  # which test_compile has
@@ -402,16 +404,16 @@ WITHOUT_ROW = {
     "dtype": "__repr__ __reduce__ __setattr__ __delattr__ is_complex=",
     "random": "Generator default_generator",
     "autograd.graph": "disable_saved_tensors_hooks GradientEdge",
-    "autograd": "functional graph Function gradcheck gradgradcheck "  # [lines] has them
+    "autograd": "functional graph forward_ad Function gradcheck gradgradcheck "  # [lines] has them
     "is_anomaly_enabled is_anomaly_check_nan_enabled is_grad_enabled",
     "nn": "Module functional init parallel utils Neuron MLP",
     "nn.Module": "forward cuda",
-    "nn.utils": "parametrizations parametrize prune rnn",  # recorded with the layers
+    "nn.utils": "parametrizations parametrize prune rnn stateless",  # recorded with the layers
     "optim": "Optimizer lr_scheduler swa_utils",
     "optim.Optimizer": "__setattr__",
     "utils.data": "Dataset IterableDataset Sampler StackDataset",  # bases, and one of any names
     "autograd.Function": "vjp __call__",
-    "device": "type=",  # of a str
+    "device": "type= __enter__ __exit__",  # of a str
 }
 # What Python puts into every class, and what every class may say of itself.
 PYTHONS = (

@@ -12,7 +12,13 @@ from autodiff.testing.cases import CASES, Case
 from autodiff.testing.draw import Random
 
 # What looks at values, or makes results whose size depends on them.
-LOOKS = {"index_mask", "masked_select", "repeat_interleave", "unique"}
+LOOKS = {
+    "index_mask",
+    "masked_select",
+    "repeat_interleave",
+    "unique",
+    *(f"segment_reduce_{k}" for k in ("sum", "mean", "prod", "max")),
+}
 
 
 def value_and_gradients(case: Case, xs: list[ad.Tensor]) -> list[ad.Tensor]:

@@ -260,3 +260,19 @@ def test_functions_know_whether_they_are_recorded() -> None:
     for _ in range(2):
         step(ad.ones(1))
     assert seen == [False, True]
+
+
+def test_options_of_other_compilers() -> None:
+    def double(x: ad.Tensor) -> ad.Tensor:
+        return x * 2
+
+    options: dict[str, Any] = {"mode": "reduce-overhead", "backend": "inductor", "dynamic": True}
+    f = ad.compile(double, options={"trace": True}, **options)
+    assert [f(ad.ones(2)).tolist() for _ in range(3)] == [[2.0, 2.0]] * 3
+    assert f.stats().recordings == 1
+    assert ad.compile(double, disable=True) is double
+    assert ad.compile(disable=True)(double) is double
+    with pytest.raises(RuntimeError, match="Unrecognized mode=fast, should be one of: default, "):
+        ad.compile(double, mode="fast")
+    with pytest.raises(TypeError, match="there is one backend"):
+        ad.compile(double, backend=print)

@@ -355,6 +355,8 @@ def test_a_density_is_recorded_with_what_it_checks(text: str) -> None:
     compiled = ad.compile(density, fullgraph=True)
     for _ in range(3):
         assert compiled(*xs).tolist() == wanted.tolist()
+
+
 def test_binomial_draws_of_many_trials_are_as_normal_ones() -> None:
     """Where logs of factorials have no digits left to tell one number from another by."""
     for n, p in ((1e15, 0.3), (1e16, 0.5), (1e17, 1e-3), (1e20, 0.7)):

@@ -6,7 +6,7 @@ from autodiff.anomaly import (
     is_anomaly_enabled,
     set_detect_anomaly,
 )
-from autodiff.autograd import functional, graph
+from autodiff.autograd import forward_ad, functional, graph
 from autodiff.autograd.function import Function
 from autodiff.autograd.variable import Variable
 from autodiff.grad_mode import (
@@ -25,6 +25,7 @@ __all__ = [
     "backward",
     "detect_anomaly",
     "enable_grad",
+    "forward_ad",
     "functional",
     "grad",
     "gradcheck",

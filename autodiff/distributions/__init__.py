@@ -14,6 +14,7 @@ from autodiff.distributions import (
     transformed,
     transforms,
     univariate,
+    utils,
     vector_transforms,
 )
 from autodiff.distributions.discrete import *  # noqa: F403 - each lists what is public
@@ -31,7 +32,7 @@ from autodiff.distributions.univariate import *  # noqa: F403
 from autodiff.distributions.vector_transforms import *  # noqa: F403
 from autodiff.places import also_at
 
-__all__ = ["constraints", "kl", "transforms"]
+__all__ = ["constraints", "kl", "transforms", "utils"]
 __all__ += discrete.__all__ + distribution.__all__ + kl.__all__ + multivariate.__all__
 __all__ += gamma.__all__ + transformed.__all__ + transforms.__all__ + univariate.__all__
 __all__ += (
@@ -42,6 +43,8 @@ __all__ += (
     + vector_transforms.__all__
 )
 
+for _name in vector_transforms.__all__:  # which PyTorch has in transforms
+    setattr(transforms, _name, getattr(vector_transforms, _name))
 also_at(
     __name__,
     "bernoulli beta categorical cauchy chi2 constraint_registry continuous_bernoulli dirichlet "

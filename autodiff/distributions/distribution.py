@@ -49,7 +49,13 @@ class moment(property):  # noqa: N801 - a decorator
 
 
 class lazy(functools.cached_property[Any]):  # noqa: N801 - a decorator
-    """A property made once, with its graph whoever asks first."""
+    """A property made once, with its graph whoever asks first.
+
+    >>> class Plain(distributions.Distribution):
+    ...     twice = distributions.utils.lazy_property(lambda self: ad.ones(2) * 2)
+    >>> Plain(validate_args=False).twice
+    tensor([2., 2.])
+    """
 
     def __get__(self, d: Any, owner: type | None = None) -> Any:
         with enable_grad():
@@ -57,7 +63,11 @@ class lazy(functools.cached_property[Any]):  # noqa: N801 - a decorator
 
 
 def broadcast_all(*values: Any) -> tuple[Tensor, ...]:
-    """Tensors of one shape; numbers get the first tensor's dtype, or the default one."""
+    """Tensors of one shape; numbers get the first tensor's dtype, or the default one.
+
+    >>> distributions.utils.broadcast_all(ad.ones(2), 0.5)
+    (tensor([1., 1.]), tensor([0.5000, 0.5000]))
+    """
     if not all(isinstance(v, (Tensor, int, float)) for v in values):
         raise ValueError(
             "Input arguments must all be instances of Number, torch.Tensor or objects "

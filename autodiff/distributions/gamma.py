@@ -16,6 +16,7 @@ from autodiff.dtypes import finfo
 from autodiff.functions import (
     digamma,
     empty,
+    igamma,
     lgamma,
     log,
     log1p,
@@ -91,6 +92,7 @@ class Gamma(Distribution):
             + (xlogy(concentration - 1, x) - rate * x - lgamma(concentration))
         )
     )
+    _cdf = formula(lambda x, concentration, rate: igamma(concentration, rate * x))
     _entropy = formula(
         lambda concentration, rate: (
             (concentration - log(rate) + lgamma(concentration))

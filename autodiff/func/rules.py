@@ -174,8 +174,10 @@ for _policy, _names in _SHIFTED.items():
 def _extreme(
     function: Rule, level: Level, input: Any, dim: Any = None, keepdim: bool = False, **named: Any
 ) -> Any:
-    if named or not isinstance(dim, int) or isinstance(dim, bool):
-        if named or dim is not None or not input.ndim:
+    if named.get("other") is not None:
+        return NotImplemented
+    if not isinstance(dim, int) or isinstance(dim, bool):
+        if dim is not None or not input.ndim:
             return NotImplemented
         return input.amax() if function.__name__ == "max" else input.amin()
     if not _is(input, level) or not input.ndim:

@@ -62,7 +62,7 @@ def _added(op: Op, level: Level, tensors: Any, args: Any) -> Any:
 
 
 @_function("gather")
-def _gather(function: Rule, level: Level, input: Any, dim: int, index: Any) -> Any:
+def _gather(function: Rule, level: Level, input: Any, dim: int, index: Any, **named: Any) -> Any:
     if not input.ndim or input.ndim != index.ndim:
         return NotImplemented
     at = dim_index(dim, input.ndim) + 1

@@ -21,7 +21,7 @@ from autodiff.dtypes import get_default_dtype
 from autodiff.func import trees
 from autodiff.func.batched import Batched, Level, levels, lifted
 from autodiff.grad_mode import enable_grad
-from autodiff.node import AccumulateGrad, Node, mode
+from autodiff.node import mode
 from autodiff.ops.create import zeros_like
 from autodiff.ops.views import alias
 from autodiff.tensor import Tensor, live_node
@@ -71,7 +71,7 @@ class _Run:
         """Whether outputs are part of a graph outside: whether results are to be, too."""
         if not self.outer:
             return False
-        return self.tracked or _reaches(outputs, self.leaves)
+        return self.tracked or graph.reaches(outputs, self.leaves)
 
     def gradients(
         self, outputs: Sequence[Tensor], starts: Any, create: bool, keep: bool | None = None
@@ -90,25 +90,6 @@ class _Run:
             zeros_like(x.detach()) if g is None else g
             for x, g in zip(self.inputs, found, strict=True)
         ]
-
-
-def _reaches(outputs: Iterable[Tensor], own: set[Node | None]) -> bool:
-    """Whether a graph ends at a leaf that is not a transform's own, and that somebody still has.
-
-    The leaves of transforms inside, which are done, are in it too.
-    """
-    stack = [node for y in outputs if (node := live_node(y)) is not None]
-    seen = set(stack)
-    while stack:
-        node = stack.pop()
-        ended = not node.edges and node not in own
-        if ended and not (isinstance(node, AccumulateGrad) and node.variable is None):
-            return True
-        for edge in node.edges:
-            if edge is not None and edge not in seen:
-                seen.add(edge)
-                stack.append(edge)
-    return False
 
 
 def _outward(tree: Any, tracked: bool) -> Any:

@@ -32,14 +32,14 @@ _DTYPES = {
 }
 
 
-def save(obj: Any, f: Any) -> None:
+def save(obj: Any, f: Any, pickle_module: Any = None, pickle_protocol: int = 2) -> None:
     """Write tensors, and dicts, lists, tuples, numbers, texts and None that hold them, to a file.
 
     `f` is a path or a binary file. The format is safetensors (pip install 'autodiff[io]'): a dict
     of tensors can be read by whatever reads that; what else there is, is told in its metadata. A
     path holds the old file or the whole new one, however the writing ends. Tensors that are the
     same memory are written once and share it again when loaded. TypeError for anything else, such
-    as a module: save its state_dict().
+    as a module: save its state_dict(). `pickle_module` and `pickle_protocol` are ignored.
 
     >>> ad.save({"weight": ad.ones(2), "epoch": 3}, file := io.BytesIO())
     >>> ad.load(io.BytesIO(file.getvalue()))
@@ -96,14 +96,21 @@ def _replace(target: Any, write: Callable[[str], None]) -> None:
                 os.close(handle)
 
 
-def load(f: Any, map_location: Any = None, *, weights_only: bool = True, mmap: Any = None) -> Any:
+def load(
+    f: Any,
+    map_location: Any = None,
+    pickle_module: Any = None,
+    *,
+    weights_only: bool | None = True,
+    mmap: Any = None,
+) -> Any:
     """What `save`, or PyTorch's, wrote to a path or a binary file.
 
     Nothing in a file is ever executed. Of PyTorch's files (.pt, .pth; those of version 1.6 on)
     tensors and the containers that hold them are read, strides and shared memory included;
     pickle.UnpicklingError names what else there is. A safetensors file of others is a dict of its
     tensors. `map_location` may name the CPU only, or be a function or a dict, which are not asked;
-    `mmap` is ignored, and so is `weights_only`.
+    `mmap`, `pickle_module` and `weights_only` are ignored.
 
     >>> ad.save([ad.ones(2), "text"], file := io.BytesIO())
     >>> ad.load(io.BytesIO(file.getvalue()))

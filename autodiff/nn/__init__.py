@@ -1,5 +1,8 @@
 """`autodiff.nn`: modules, layers, convolutions, pooling, activations, dropout, norms and losses."""
 
+import importlib
+from typing import Any
+
 from autodiff.nn import functional, init, parallel, utils
 from autodiff.nn.activation import *  # noqa: F403 - each lists what is public
 from autodiff.nn.adaptive_softmax import *  # noqa: F403
@@ -38,3 +41,10 @@ __all__ = [
     "parallel",
     "utils",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """What is imported when it is first asked for."""
+    if name in ("grad", "modules"):
+        return importlib.import_module(f"autodiff.nn.{name}")
+    raise AttributeError(f"module 'autodiff.nn' has no attribute {name!r}")

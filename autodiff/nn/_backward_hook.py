@@ -6,6 +6,7 @@ inputs' runs last, when those of the inputs are known, and calls the hooks with 
 
 from __future__ import annotations
 
+import functools
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -15,7 +16,7 @@ from autodiff.grad_mode import is_grad_enabled
 from autodiff.node import Node
 from autodiff.tensor import Tensor
 
-__all__ = ["BackwardHook"]
+__all__ = ["BackwardHook", "hook_node"]
 
 Gradients = tuple[Any, ...]
 
@@ -137,3 +138,27 @@ def _replaced(grads: Gradients, changed: Any, hook: str, what: str) -> Gradients
         )
     found: Gradients = changed
     return found
+
+
+# ---- the older kind ----
+
+
+def hook_node(module: Any, hooks: Sequence[Any], args: Sequence[Any], result: Any) -> None:
+    """Have hooks called after the node of a module's output, which they see the gradients of."""
+    first = result
+    while not isinstance(first, Tensor):
+        first = next(iter(first.values())) if isinstance(first, dict) else first[0]
+    node = first.grad_fn
+    if node is None:
+        return
+    for hook in hooks:
+        node.register_hook(functools.partial(hook, module))
+    given = {x.grad_fn for x in args if isinstance(x, Tensor)} - {None}
+    if set(node.edges) - {None} != given:
+        warnings.warn(
+            "Using a non-full backward hook when the forward contains multiple autograd Nodes is "
+            "deprecated and will be removed in future versions. This hook will be missing some "
+            "grad_input. Please use register_full_backward_hook to get the documented behavior.",
+            FutureWarning,
+            stacklevel=4,
+        )

@@ -8,7 +8,7 @@ from typing import Any
 
 from autodiff.changes import changed, new_lock
 from autodiff.hooks import HookDict, RemovableHandle, add_hook
-from autodiff.nn._backward_hook import BackwardHook
+from autodiff.nn._backward_hook import BackwardHook, hook_node
 from autodiff.nn._where import explain
 
 __all__ = [
@@ -32,6 +32,11 @@ class Hooks:
         self.backward_after = HookDict()
         self.with_kwargs = HookDict()  # of which of forward it holds: they take keywords too,
         self.always = HookDict()  # are called where forward raised too
+        self.of_node = False  # whether those of backward_after are the older kind
+        self.compiled: Any = None  # by Module.compile
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**vars(self), "compiled": None}
 
     def add(
         self, kind: HookDict, hook: Hook, first: bool, with_kwargs: bool, always: bool = False
@@ -61,6 +66,11 @@ class Hooked:
             except Exception as error:
                 explain(self, error, args)
                 raise
+        if self._hooks.compiled is not None:
+            return self._hooks.compiled(*args, **kwargs)
+        return self._call_impl(*args, **kwargs)
+
+    def _call_impl(self, *args: Any, **kwargs: Any) -> Any:
         return Call(self, args, kwargs).run()
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
@@ -130,7 +140,24 @@ class Hooked:
         """Have `hook(module, grad_input, grad_output)` called in backward once the gradients of
         the module's positional inputs are known; a tuple that it returns takes their place.
         """
-        return add_hook(self._own_hooks().backward_after, hook, prepend)
+        return self._add_backward_hook(hook, prepend, of_node=False)
+
+    def register_backward_hook(self, hook: Hook) -> RemovableHandle:
+        """Have `hook(module, grad_input, grad_output)` called after the node that made the output
+        has run: grad_input are the gradients of what that operation was given, which may be less
+        than the module was. `register_full_backward_hook` has those of the module's inputs.
+        """
+        return self._add_backward_hook(hook, False, of_node=True)
+
+    def _add_backward_hook(self, hook: Hook, prepend: bool, of_node: bool) -> RemovableHandle:
+        hooks = self._own_hooks()
+        if hooks.backward_after and hooks.of_node != of_node:
+            raise RuntimeError(
+                "Cannot use both regular backward hooks and full backward hooks on a single Module."
+                " Please use only one of them."
+            )
+        hooks.of_node = of_node
+        return add_hook(hooks.backward_after, hook, prepend)
 
 
 class Call:
@@ -158,6 +185,10 @@ class Call:
         try:
             self.pre()
             users = [[x[1] for x in self.hooks(f"backward_{k}")] for k in ("before", "after")]
+            own, of_node = self.module._hooks, list[Hook]()
+            if own is not None and own.of_node:
+                of_node = list(own.backward_after.values())
+                users[1] = list(_of_all.backward_after.values())
             backward = BackwardHook(self.module, *users) if any(users) else None
             if backward is not None:
                 self.args = backward.inputs(self.args)
@@ -165,6 +196,8 @@ class Call:
             self.post()
             if backward is not None:
                 self.result = backward.outputs(self.result)
+            if of_node:
+                hook_node(self.module, of_node, self.args, self.result)
         except Exception:
             self.rescue()
             raise

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import enum
+from collections.abc import Iterator
+from typing import Any
+
 from autodiff.dtypes import dtype
 from autodiff.nn import functional, init
 from autodiff.nn.linear import Linear
@@ -10,7 +15,41 @@ from autodiff.nn.parameter import Parameter
 from autodiff.ops.create import empty
 from autodiff.tensor import Tensor
 
-__all__ = ["MultiheadAttention"]
+__all__ = ["MultiheadAttention", "SDPBackend", "sdpa_kernel"]
+
+
+class SDPBackend(enum.Enum):
+    """PyTorch's ways to compute attention; there is one here.
+
+    >>> nn.attention.SDPBackend.MATH.value
+    0
+    """
+
+    ERROR = -1
+    MATH = 0
+    FLASH_ATTENTION = 1
+    EFFICIENT_ATTENTION = 2
+    CUDNN_ATTENTION = 3
+    OVERRIDEABLE = 4
+
+
+@contextlib.contextmanager
+def sdpa_kernel(backends: Any, set_priority: bool = False) -> Iterator[None]:
+    """A block in which PyTorch chooses among ways to compute attention: that changes nothing.
+
+    AssertionError for what is neither an `SDPBackend` nor a list of them.
+
+    >>> with nn.attention.sdpa_kernel(nn.attention.SDPBackend.MATH):
+    ...     nn.functional.scaled_dot_product_attention(*[ad.ones(1, 1, 2)] * 3).shape
+    torch.Size([1, 1, 2])
+    """
+    every = backends if isinstance(backends, (list, tuple)) else [backends]
+    if not all(isinstance(backend, SDPBackend) for backend in every):
+        raise AssertionError(
+            "Backend must be an instance of SDPBackend or a list of SDPBackend instances, got "
+            f"{type(backends).__name__}"
+        )
+    yield
 
 
 class NonDynamicallyQuantizableLinear(Linear):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Callable, Iterator, Mapping, MutableMapping
 from typing import Any, NoReturn, TypeVar
@@ -486,6 +487,17 @@ class Module(Hooked, _state.Stateful):
                 missing_keys.append(prefix + _state.EXTRA)
         if strict:
             unexpected_keys += _state.unexpected(self, state_dict, prefix)
+
+    def compile(self, *args: Any, **kwargs: Any) -> None:
+        """Have the module's calls recorded and replayed: `autodiff.compile`, with its arguments.
+
+        >>> layer = nn.Linear(2, 1)
+        >>> layer.compile()
+        >>> layer(ad.ones(3, 2)).shape
+        torch.Size([3, 1])
+        """
+        make = importlib.import_module("autodiff.compiled").compile
+        self._own_hooks().compiled = make(self._call_impl, *args, **kwargs)
 
     def __setstate__(self, state: Mapping[str, Any]) -> None:
         """Take the attributes of a copy or of a pickle; a shallow copy has registers of its own."""

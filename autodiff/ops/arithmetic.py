@@ -10,6 +10,7 @@ from autodiff import dtypes
 from autodiff.expr import Expr, build, inputs, power
 from autodiff.ops import bessel as bessel  # which declares
 from autodiff.ops import elementwise, gamma, special
+from autodiff.ops import incomplete as incomplete
 from autodiff.ops.base import backward_name, titled
 from autodiff.ops.calling import apply, binary, unary
 from autodiff.ops.declare import FUNCTIONS, declare
@@ -206,8 +207,36 @@ CLAMP_MIN = _one_sided("clamp_min", "maximum")
 CLAMP_MAX = _one_sided("clamp_max", "minimum")
 _CLAMPS = (elementwise.clamp, CLAMP_MIN, CLAMP_MAX)
 CLAMPED = [[op.named(f"ClampBackward{1 - tensors}") for op in _CLAMPS] for tensors in (0, 1)]
-clamp_min = binary(CLAMP_MIN, "input limited from below by min.")
-clamp_max = binary(CLAMP_MAX, "input limited from above by max.")
+
+
+def heaviside(input: Any, values: Any, *, out: Tensor | None = None) -> Tensor:
+    """0 below 0, 1 above it, `values` at 0; 0 of nan.
+
+    >>> ad.heaviside(ad.tensor([-1.5, 0.0, 2.0]), ad.tensor([0.5]))
+    tensor([0.0000, 0.5000, 1.0000])
+    """
+    return apply(FUNCTIONS["heaviside"].op, (input, values), out)
+
+
+BINARY["heaviside"] = heaviside
+
+
+def clamp_min(input: Any, min: Any, *, out: Tensor | None = None) -> Tensor:
+    """input limited from below by min.
+
+    >>> ad.clamp_min(ad.tensor([1, 5]), 2)
+    tensor([2, 5])
+    """
+    return apply(CLAMP_MIN, (input, min), out)
+
+
+def clamp_max(input: Any, max: Any, *, out: Tensor | None = None) -> Tensor:
+    """input limited from above by max.
+
+    >>> ad.clamp_max(ad.tensor([1, 5]), 2)
+    tensor([1, 2])
+    """
+    return apply(CLAMP_MAX, (input, max), out)
 
 
 def addcmul(

@@ -55,6 +55,9 @@ def to_dlpack(
 
     BufferError for a tensor that requires grad, for other devices than the CPU, and for read-only
     memory where the other side does not know of such (max_version before 1.0).
+
+    >>> ad.from_dlpack(ad.to_dlpack(ad.ones(2)))
+    tensor([1., 1.])
     """
     if self.requires_grad:
         raise BufferError("Can't export tensors that require gradient, use tensor.detach()")

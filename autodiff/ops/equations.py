@@ -263,40 +263,40 @@ def tensorsolve(
 @strict
 def cholesky_solve(
     input: Tensor,
-    L: Tensor,  # noqa: N803
+    input2: Tensor,
     upper: bool = False,
     *,
     out: Tensor | None = None,
 ) -> Tensor:
-    """X of A X = input, of the Cholesky factor L of A, which may be `upper`.
+    """X of A X = input, of A's Cholesky factor, input2, which may be `upper`.
 
     >>> ad.cholesky_solve(ad.tensor([[4.0], [9.0]]), ad.tensor([[2.0, 0.0], [0.0, 3.0]]))
     tensor([[1.],
             [1.]])
     """
     check_matrix("cholesky_solve", input, square=False, what="b")
-    check_matrix("cholesky_solve", L)
-    low, high = (mT(L), L) if upper else (L, mT(L))
+    check_matrix("cholesky_solve", input2)
+    low, high = (mT(input2), input2) if upper else (input2, mT(input2))
     half = solve_triangular(low, input, upper=False)
-    return written("cholesky_solve", out, solve_triangular(high, half, upper=True), input, L)
+    return written("cholesky_solve", out, solve_triangular(high, half, upper=True), input, input2)
 
 
 @called("CholeskyInverseBackward0")
 @strict
 def cholesky_inverse(
-    L: Tensor,  # noqa: N803
+    input: Tensor,
     upper: bool = False,
     *,
     out: Tensor | None = None,
 ) -> Tensor:
-    """The inverse of A, of its Cholesky factor L, which may be `upper`.
+    """The inverse of A, of its Cholesky factor, the input, which may be `upper`.
 
     >>> ad.cholesky_inverse(ad.tensor([[2.0, 0.0], [0.0, 1.0]]))
     tensor([[0.2500, 0.0000],
             [0.0000, 1.0000]])
     """
-    check_matrix("cholesky_inverse", L)
-    return cholesky_solve(identity(L), L, upper, out=out)
+    check_matrix("cholesky_inverse", input)
+    return cholesky_solve(identity(input), input, upper, out=out)
 
 
 @strict

@@ -214,10 +214,11 @@ def chosen(op: Op, x: Tensor, values: Any, index: Tensor, dim: int, kept: bool) 
 # ---- by name ----
 
 
-def gather(input: Tensor, dim: int, index: Tensor) -> Tensor:
+def gather(input: Tensor, dim: int, index: Tensor, *, sparse_grad: bool = False) -> Tensor:
     """out[i][j] = input[index[i][j]][j] for dim 0, and so on: index has input's dimensions.
 
-    The result has the shape of index, which is int64. RuntimeError out of range.
+    The result has the shape of index, which is int64. RuntimeError out of range. Gradients are
+    dense, also with `sparse_grad`.
 
     >>> ad.tensor([[1, 2], [3, 4]]).gather(1, ad.tensor([[1], [0]]))
     tensor([[2],

@@ -23,7 +23,7 @@ _KINDS: dict[str, tuple[type, ...]] = {
 }
 
 
-# NumPy's names of arguments, which PyTorch takes, too.
+# NumPy's names of arguments, which PyTorch takes, too, and of arguments that are one here.
 _NUMPY = {
     "axis": "dim",
     "keepdims": "keepdim",
@@ -31,6 +31,8 @@ _NUMPY = {
     "x1": "input",
     "a": "input",
     "x2": "other",
+    "sections": "indices_or_sections",
+    "indices": "indices_or_sections",
 }
 
 Elsewhere = Callable[[Any, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]

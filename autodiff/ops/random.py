@@ -169,6 +169,7 @@ def randperm(
     generator: Generator | None = None,
     out: Tensor | None = None,
     dtype: dtype | None = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """The integers below n in random order: int64.
 
@@ -178,7 +179,8 @@ def randperm(
     """
     if n < 0:
         raise RuntimeError(f"n must be non-negative, got {n}")
-    return fill(_target("randperm", [n], dtype or dtypes.int64, out), "randperm", generator)
+    x = _target("randperm", [n], dtype or dtypes.int64, out)
+    return _finish(fill(x, "randperm", generator), requires_grad)
 
 
 # ---- with parameters of their own ----

@@ -65,17 +65,17 @@ def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:
     return transpose(input, axis0, axis1)
 
 
-def adjoint(x: Tensor) -> Tensor:
+def adjoint(input: Tensor) -> Tensor:
     """The last two dimensions swapped, as a view; of real numbers there is nothing to conjugate.
 
     >>> ad.zeros(4, 2, 3).adjoint().shape
     torch.Size([4, 3, 2])
     """
-    if x.ndim == 1:
+    if input.ndim == 1:
         raise RuntimeError(
             "tensor.adjoint() is only supported on matrices or batches of matrices. Got 1-D tensor."
         )
-    return transpose(x, -2, -1) if x.ndim else transpose(x, 0, 0)
+    return transpose(input, -2, -1) if input.ndim else transpose(input, 0, 0)
 
 
 def mH(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name

@@ -7,9 +7,10 @@ from typing import Any, NamedTuple, TypeVar
 
 from autodiff.tensor import Tensor
 
-__all__ = ["Chosen", "returned"]
+__all__ = ["KINDS", "Chosen", "returned"]
 
 T = TypeVar("T")
+KINDS: dict[str, Any] = {}  # what `autodiff.return_types` has, by name
 
 
 def returned(name: str) -> Callable[[type[T]], type[T]]:
@@ -22,6 +23,7 @@ def returned(name: str) -> Callable[[type[T]], type[T]]:
     def decorate(kind: type[T]) -> type[T]:
         known: Any = kind
         known.__repr__ = text
+        KINDS[name] = kind
         return kind
 
     return decorate

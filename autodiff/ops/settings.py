@@ -29,6 +29,37 @@ def use_deterministic_algorithms(mode: bool, *, warn_only: bool = False) -> None
     _Settings.warn_only = flag(warn_only, "use_deterministic_algorithms(): argument 'warn_only'")
 
 
+_MODES = ("default", "warn", "error")
+
+
+def set_deterministic_debug_mode(debug_mode: int | str) -> None:
+    """The same by a name or number: "default" (0), "warn" (1) or "error" (2).
+
+    >>> ad.set_deterministic_debug_mode("warn")
+    >>> ad.get_deterministic_debug_mode()
+    1
+    >>> ad.set_deterministic_debug_mode(0)
+    """
+    if not isinstance(debug_mode, (int, str)):
+        raise TypeError(f"debug_mode must be str or int, but got {type(debug_mode)}")
+    if debug_mode not in (*_MODES, 0, 1, 2):
+        raise RuntimeError(
+            "invalid value of debug_mode, expected one of `default`, `warn`, `error`, or 0, 1, 2, "
+            f"but got {debug_mode}"
+        )
+    number = _MODES.index(debug_mode) if isinstance(debug_mode, str) else debug_mode
+    use_deterministic_algorithms(number > 0, warn_only=number == 1)
+
+
+def get_deterministic_debug_mode() -> int:
+    """The number that `set_deterministic_debug_mode` takes for what is set: 0, 1 or 2.
+
+    >>> ad.get_deterministic_debug_mode()
+    0
+    """
+    return 0 if not _Settings.deterministic else 1 if _Settings.warn_only else 2
+
+
 def are_deterministic_algorithms_enabled() -> bool:
     """What `use_deterministic_algorithms` was told last.
 

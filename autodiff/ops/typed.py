@@ -91,7 +91,7 @@ def scalar_tensor(s: Any, *, dtype: Dtype = None, requires_grad: bool = False) -
 
 
 def asarray(
-    obj: Any, *, dtype: Dtype = None, copy: bool | None = None, requires_grad: bool = False
+    obj: Any, *, dtype: Dtype = None, copy: bool | None = None, requires_grad: bool | None = None
 ) -> Tensor:
     """obj as a tensor: sharing its memory where that can be, unless `copy`; ValueError where it
     cannot be and `copy` is False. Its history is left out, unless `requires_grad`.
@@ -99,6 +99,7 @@ def asarray(
     >>> ad.asarray([1, 2], dtype=ad.float32)
     tensor([1., 2.])
     """
+    requires_grad = bool(requires_grad)
     x = tensor(obj, dtype=dtype) if copy else as_tensor(obj, dtype)
     if copy is False and not (isinstance(obj, Tensor) or has_memory(obj)):
         raise ValueError("can't alias arbitrary sequence into a tensor.")

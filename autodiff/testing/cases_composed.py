@@ -129,7 +129,29 @@ def _reduce(kind: str) -> Row:
     )
 
 
+SEGMENTS = (0, 2), (2, 2), (2, 5)  # where parts of 5 rows begin and end
+
+
+def _segments(kind: str, initial: float, join: Callable[[list[float]], float]) -> Row:
+    lengths = ad.tensor([stop - start for start, stop in SEGMENTS])
+
+    def reference(x: Array) -> Array:
+        def value(i: Index) -> float:
+            rows = range(*SEGMENTS[i[0]])
+            total = join([initial, *(x[r, i[1]] for r in rows)])
+            return total / max(len(rows), 1) if kind == "mean" else total
+
+        return Array((3, x.shape[1]), value)
+
+    def call(x: ad.Tensor) -> ad.Tensor:
+        return ad.segment_reduce(x, kind, lengths=lengths, initial=initial)
+
+    return Row(f"segment_reduce_{kind}", call, ("5 n",), reference, distinct=True)
+
+
 COMPOSED = [
+    *(_segments(*row) for row in (("sum", 0.5, math.fsum), ("mean", 0.25, math.fsum),
+                                  ("prod", 1.5, math.prod), ("max", -50.0, max))),
     Row("gradient", lambda x: ad.gradient(x, spacing=0.5, dim=0)[0], ("4 n",),
         lambda x: _columns(x, 4, _even)),
     Row("gradient_at_points", lambda x: ad.gradient(

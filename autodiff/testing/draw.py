@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from autodiff import dtypes
 from autodiff.dtypes import dtype
-from autodiff.expr import Interval, Primitive
+from autodiff.expr import Interval, Primitive, inputs
 from autodiff.ops.convert import tensor
 from autodiff.ops.views import reshape
 from autodiff.tensor import Tensor
@@ -54,7 +54,12 @@ def operand_dtypes(primitive: Primitive, dtype: dtype = dtypes.float64) -> list[
     if primitive.result == "bits":
         return [dtypes.int64] * primitive.arity
     first = dtypes.bool if primitive.result == "where" else dtype
-    return [first] + [dtype] * (primitive.arity - 1)
+    kinds = [first] + [dtype] * (primitive.arity - 1)
+    if primitive.vjp is not None and primitive.arity > 1:  # an operand that has no derivative
+        slopes = primitive.vjp(*inputs(primitive.arity + 2))
+        missing = [slope is not None and slope.op == "missing" for slope in slopes]
+        return [dtypes.int64 if no else d for no, d in zip(missing, kinds, strict=True)]
+    return kinds
 
 
 class Random:

@@ -1,5 +1,10 @@
 """`autodiff.utils`: memory for time (`checkpoint`), and where users look for `data`."""
 
-from autodiff.utils import checkpoint, data
+import sys
 
-__all__ = ["checkpoint", "data"]
+from autodiff import hooks as hooks
+from autodiff.utils import checkpoint, data, dlpack
+
+__all__ = ["checkpoint", "data", "dlpack"]
+
+sys.modules[f"{__name__}.hooks"] = hooks

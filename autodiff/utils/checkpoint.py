@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from autodiff.anomaly import watchers, watching
@@ -23,7 +23,14 @@ from autodiff.node import Node, mode, recomputed
 from autodiff.ops.generator import get_rng_state, set_rng_state
 from autodiff.tensor import Tensor
 
-__all__ = ["CheckpointError", "checkpoint", "checkpoint_sequential", "noop_context_fn"]
+__all__ = [
+    "CheckpointError",
+    "checkpoint",
+    "checkpoint_sequential",
+    "noop_context_fn",
+    "set_checkpoint_debug_enabled",
+    "set_checkpoint_early_stop",
+]
 
 Function = Callable[..., Any]
 
@@ -41,6 +48,26 @@ def noop_context_fn() -> tuple[Any, Any]:
     tensor([1.])
     """
     return nullcontext(), nullcontext()
+
+
+def set_checkpoint_early_stop(enable: bool) -> AbstractContextManager[None]:
+    """A block in which `early_stop` is set for all checkpoints: that changes nothing.
+
+    >>> with ad.utils.checkpoint.set_checkpoint_early_stop(False):
+    ...     ad.utils.checkpoint.checkpoint(ad.exp, ad.zeros(1))
+    tensor([1.])
+    """
+    return nullcontext()
+
+
+def set_checkpoint_debug_enabled(enabled: bool | None) -> AbstractContextManager[None]:
+    """A block in which `debug` is set for all checkpoints: errors tell as much without it.
+
+    >>> with ad.utils.checkpoint.set_checkpoint_debug_enabled(True):
+    ...     ad.utils.checkpoint.checkpoint(ad.exp, ad.zeros(1))
+    tensor([1.])
+    """
+    return nullcontext()
 
 
 class _Part:

@@ -31,6 +31,8 @@ FUNCTIONS = {
     "digamma": mpmath.digamma,
     "trigamma": lambda x: mpmath.psi(1, x),
     "exp2": lambda x: mpmath.mpf(2) ** x,
+    "igamma": lambda a, x: mpmath.gammainc(a, 0, x, regularized=True),
+    "igammac": lambda a, x: mpmath.gammainc(a, x, mpmath.inf, regularized=True),
 }
 # Of those that are programs of instructions, which are tested at numbers that float32 has, too.
 INTERVALS = {
@@ -57,6 +59,11 @@ SCALES = {
 
 def operands(name: str, rng: random.Random) -> list[float]:
     """Numbers of the function's scales; for sin and cos some next to multiples of pi/2."""
+    if name in ("igamma", "igammac"):
+        a = 10 ** rng.uniform(-4, 3)
+        near, by = a * math.exp(rng.gauss(0, 0.5)), rng.gauss(0, 3) * math.sqrt(a)
+        x = rng.choice((near, a + by, rng.uniform(0, 9)))
+        return list(struct.unpack("ff", struct.pack("ff", a, abs(x))))
     if name in INTERVALS:
         low, high = rng.choice(INTERVALS[name])
         return list(struct.unpack("f", struct.pack("f", rng.uniform(low, high))))

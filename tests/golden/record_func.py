@@ -370,7 +370,35 @@ def checkpoints(lib: Any, x: Any, y: Any, v: Any) -> Any:
     return z, first, lib.autograd.grad(first[0].sum() + first[1].sum(), (x, v))
 
 
+@program
+def dual_tensors(lib: Any, x: Any, y: Any, v: Any) -> Any:
+    fw = lib.autograd.forward_ad
+    with fw.dual_level():
+        a, b = fw.make_dual(x, y), fw.make_dual(v, v.exp())
+        written = y.clone()
+        written[0] *= b
+        found = [fw.unpack_dual(z) for z in (a, a @ b, (a.sin() * b).sum(), a + 1, a[1] * v)]
+        assert fw.unpack_dual(y * 2).tangent is None
+        assert fw.unpack_dual(a.detach()).tangent is None
+        return found, fw.unpack_dual(written)
+
+
+@program
+def dual_tensors_of_parameters(lib: Any, x: Any, y: Any, v: Any) -> Any:
+    fw = lib.autograd.forward_ad
+    w = v.clone().requires_grad_()
+    level = fw.enter_dual_level()
+    a = fw.make_dual(x, y)
+    primal, tangent = fw.unpack_dual((a * w).tanh())
+    b = fw.unpack_dual(fw.make_dual(w, v) ** 3)
+    fw.exit_dual_level(level=level)
+    found = [lib.autograd.grad(z.sum(), w, retain_graph=True)[0] for z in (primal, tangent, *b)]
+    return primal, tangent, found
+
+
 WRONG = """
+lib.autograd.forward_ad.make_dual(x, x)
+lib.autograd.forward_ad.exit_dual_level()
 vmap(lambda a: a)(3)
 vmap(lambda a: 3)(x)
 vmap(lambda a: a.sum(), in_dims=None)(x)

@@ -268,6 +268,34 @@ def backward_unrecorded(lib: Any, log: list[Any]) -> Any:
         return m(leaf(lib)).requires_grad
 
 
+def of_node(lib: Any, log: list[Any]) -> Any:
+    """The older hooks: of the node of a module's output."""
+    relu, m, x = lib.nn.ReLU(), double(lib), leaf(lib)
+    relu.register_backward_hook(logger(log, "relu"))
+    handle = m.register_backward_hook(logger(log, "first", lambda got, _: (got[0] * 3, got[1])))
+    m.register_backward_hook(logger(log, "second"))
+    relu(m(x, scale=x.detach())).sum().backward()
+    handle.remove()
+    m(x, lib.ones(1), scale=x.detach())[0].sum().backward()
+    m(x.detach())
+    return x.grad
+
+
+def of_nodes(lib: Any, log: list[Any]) -> Any:
+    """The same where a module is several operations: a warning."""
+    m, x = lib.nn.Sequential(lib.nn.Tanh(), lib.nn.ReLU()), leaf(lib)
+    m.register_backward_hook(logger(log, "net"))
+    m(x).sum().backward()
+    return x.grad
+
+
+def of_node_and_module(lib: Any, log: list[Any]) -> Any:
+    """Both kinds at one module."""
+    m = double(lib)
+    m.register_full_backward_hook(logger(log, "full"))
+    m.register_backward_hook(logger(log, "older"))
+
+
 def _backward_error(kind: str, result: Any, grad: bool = True) -> Case:
     def run(lib: Any, log: list[Any]) -> Any:
         m = lib.nn.Linear(2, 2)
@@ -308,6 +336,9 @@ CASES: dict[str, Case] = {
         backward_of_dict,
         backward_twice,
         backward_unrecorded,
+        of_node,
+        of_nodes,
+        of_node_and_module,
     )
 }
 CASES |= {

@@ -35,6 +35,9 @@ CALLS = [
     *("special.i0e(x)", "special.i1(x)", "special.i1e(x)"),
     *("special.entr(x)", "special.erfcx(x)", "special.ndtr(x)", "special.log_ndtr(x)"),
     *("special.ndtri(x)", "special.xlog1py(a, b)", "special.zeta(3.0, x)"),
+    *("x.detach().abs().igamma(x * x + 0.5)", "x.detach().abs().igammac(x * x + 0.5)"),
+    *("special.gammainc(a.detach().abs(), b)", "special.gammaincc(a.detach().abs(), b)"),
+    *("a.detach().clone().igamma_(b.detach())", "a.detach().clone().igammac_(b.detach())"),
 ]
 
 

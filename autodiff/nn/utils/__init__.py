@@ -1,6 +1,6 @@
 """`autodiff.nn.utils`: clipped gradients, parameters as one vector, normed weights."""
 
-from autodiff.nn.utils import parametrizations, parametrize, prune, rnn
+from autodiff.nn.utils import parametrizations, parametrize, prune, rnn, stateless
 from autodiff.nn.utils.clip_grad import (
     clip_grad_norm,
     clip_grad_norm_,
@@ -42,6 +42,7 @@ __all__ = [
     "rnn",
     "skip_init",
     "spectral_norm",
+    "stateless",
     "vector_to_parameters",
     "weight_norm",
 ]
