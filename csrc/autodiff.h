@@ -174,6 +174,7 @@ ad_program *ad_program_new(int n_in, const uint8_t *in_types, int n_const, const
 ad_op *ad_op_new(int n_in, int n_out);
 void ad_op_number(ad_op *op, int number); /* what ad_last_writer tells of this op */
 void ad_op_free(ad_op *op);
+void ad_op_forget(ad_op *op); /* its programs, for tests of what makes them: while no thread calls it */
 int ad_op_add(ad_op *op, uint64_t key,
               ad_program *program); /* takes the program over, in any case but AD_BAD_ARG */
 void ad_op_default(int dtype);      /* the default: in the last 4 bits of keys */

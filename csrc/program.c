@@ -179,9 +179,20 @@ int ad_op_add(ad_op *op, uint64_t key, ad_program *program) {
     return AD_OK;
 }
 
+void ad_op_forget(ad_op *op) {
+    for (ad_op_variant *v = op->variants; v;) {
+        ad_op_variant *next = v->next;
+        v->next = op->retired;
+        op->retired = v;
+        v = next;
+    }
+    op->variants = NULL;
+}
+
 void ad_op_free(ad_op *op) {
     if (!op) return;
-    for (ad_op_variant *v = op->variants; v;) {
+    ad_op_forget(op);
+    for (ad_op_variant *v = op->retired; v;) {
         ad_op_variant *next = v->next;
         ad_program_free(v->program);
         free(v);

@@ -99,7 +99,7 @@ SHAPES: dict[str, tuple[int, ...]] = {
 def classes(losses: bool) -> list[type[nn.Module]]:
     """The public layers, or the public losses."""
     apart = CONTAINERS | SEVERAL
-    found = [getattr(nn, name) for name in nn.__all__ if name not in apart]
+    found = [getattr(nn, name) for name in sorted(nn.__all__) if name not in apart]
     found = [c for c in found if "Pad" not in c.__name__ and "Lazy" not in c.__name__]
     return [
         c

@@ -15,7 +15,7 @@ from autodiff.nn.parameter import Parameter
 from autodiff.ops.create import empty
 from autodiff.tensor import Tensor
 
-__all__ = ["MultiheadAttention", "SDPBackend", "sdpa_kernel"]
+__all__ = ["MultiheadAttention"]  # and of nn.attention alone: SDPBackend, sdpa_kernel
 
 
 class SDPBackend(enum.Enum):

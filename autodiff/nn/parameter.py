@@ -11,7 +11,7 @@ from autodiff.ops.create import empty
 from autodiff.ops.guard import kind_of
 from autodiff.tensor import Tensor, as_subclass, own
 
-__all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter", "is_lazy"]
+__all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter"]
 
 
 class Parameter(Tensor):
