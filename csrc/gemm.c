@@ -19,9 +19,12 @@
 #define TASK_COLS 256                /* and its columns: its part of B stays in L2 */
 #define LOW 256                      /* but where C has no more rows than this, a task has them all */
 #define LOW_COLS 64                  /* and fewer columns, which it packs itself */
+#define LOW_DEPTH 128                /* and k of a block, where B's rows are in few sets of L2; those */
+#define LOW_PAGES 64                 /* read in place are in as many pages, which the CPU knows by heart */
 #define PACK_DEPTH 8                 /* k that are packed at a time, of several panels */
 #define FLAT_DEPTH 128               /* rows of B that a vector is multiplied by at a time */
 #define VECTOR_TASK 256              /* columns of a task of such a product; the last has what is over */
+#define PAGE 4096
 #define STACK_BYTES 4096
 
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
@@ -33,8 +36,8 @@ int64_t ad_product_cost(const ad_product *g) {
 }
 
 /* k of a block: a packed tile of A stays in L1. */
-static int64_t block_depth(const ad_product *g) {
-    const int64_t depths = most((g->k + g->kernels->depth - 1) / g->kernels->depth, 1);
+static int64_t block_depth(const ad_product *g, int64_t deepest) {
+    const int64_t depths = most((g->k + deepest - 1) / deepest, 1);
     return most((g->k + depths - 1) / depths, 1);
 }
 
@@ -97,7 +100,7 @@ void ad_panels_pack(const ad_product *g, char *packed) {
 
 /* The rows of a panel's product: a few k at a time, so that these parts of the panel stay in L1. */
 void ad_panels_run(const ad_product *g, const char *packed) {
-    const int64_t size = g->size, depth = block_depth(g);
+    const int64_t size = g->size, depth = block_depth(g, g->kernels->depth);
     ad_tile tile = {.a_row = g->a.row, .a_col = g->a.col, .c_row = g->c_row, .more_row = g->more_row};
     for (int64_t j = 0; j < g->n; j += tile.cols, packed += tile.cols * g->k * size) {
         tile.cols = tile.b_row = next(g->n - j, tile_width(g), vector_width(g));
@@ -204,6 +207,15 @@ typedef struct {
     int64_t rows_of_task, cols_of_task; /* in panels */
 } block;
 
+/* While a task's first rows of panels are computed with, what the next task packs comes to L2: a cache line
+ * of each k with each panel. */
+static void look_ahead(const block *b, int64_t i, int64_t j, ad_tile *tile) {
+    const int64_t line = 64 / b->g->size, next = j + b->cols_of_task;
+    const bool some = b->late && next < b->cols.count && i * line < extent(&b->cols, next);
+    tile->ahead = some ? b->b + (start(&b->cols, next) + i * line) * b->g->size : tile->b;
+    tile->ahead_row = some ? b->g->b.row : 0;
+}
+
 static void run_panel(const block *b, int64_t i, int64_t j) {
     const ad_product *g = b->g;
     const int64_t at = start(&b->rows, i), rows = extent(&b->rows, i), across = start(&b->cols, j);
@@ -225,6 +237,7 @@ static void run_panel(const block *b, int64_t i, int64_t j) {
         tile.b = b->b + across * g->size;
     }
     const bool full = rows == g->kernels->rows && tile.cols == tile_width(g);
+    look_ahead(b, i, j, &tile);
     (full && b->packed_a && b->packed_b ? g->kernels->packed : tile_of(g, rows, tile.cols))(&tile);
 }
 
@@ -291,11 +304,23 @@ static void run_rows(block *b, const ad_product *g, int64_t j, int64_t n, int64_
     }
 }
 
+/* Whether rows of B, which lie along memory, push each other out of the caches. */
+static bool is_in_few_places(const ad_product *g) {
+    return g->b.col == 1 && g->b.row * g->size % FEW_PLACES == 0;
+}
+
+/* The most k of a block. */
+static int64_t deepest(const ad_product *g, bool packed_b) {
+    if (g->m > LOW || !is_in_few_places(g)) return g->kernels->depth;
+    const int64_t row = g->b.row * g->size;
+    return packed_b ? LOW_DEPTH : row < PAGE ? LOW_PAGES * PAGE / row : LOW_PAGES;
+}
+
 static void run_blocks(const ad_product *g, char *packed_a, char *packed_b) {
     const int64_t width = tile_width(g);
     const cuts rows = cut(g->m, MC, MIN_ROWS), cols = cut(g->n, NC, width);
     const bool late = packed_b && g->m <= LOW;
-    const int64_t depth = block_depth(g);
+    const int64_t depth = block_depth(g, deepest(g, packed_b != NULL));
     block b = {.g = g,
                .packed_a = packed_a,
                .packed_b = packed_b,
@@ -343,8 +368,7 @@ static int run_matrices(const ad_product *g) {
     _Alignas(64) char stack[STACK_BYTES];
     const bool small = g->way == AD_WAY_SMALL;
     const bool a = !small && g->n > (g->a.col * g->size < FAR ? WIDE : WIDE_FAR),
-               few = g->b.row * g->size % FEW_PLACES == 0,
-               b = g->b.col != 1 || g->m > (few ? HIGH_FAR : HIGH);
+               b = g->b.col != 1 || g->m > (is_in_few_places(g) ? HIGH_FAR : HIGH);
     const int64_t depth = small ? g->k : ad_least(g->k, g->kernels->depth),
                   cols = ad_least(g->n, small ? tile_width(g) : NC);
     const int64_t a_bytes = a ? (ad_least(g->m, MC) * depth * g->size + 63) / 64 * 64 : 0;

@@ -25,6 +25,8 @@ typedef struct {
     int64_t a_row, a_col, b_row, c_row, more_row;
     int64_t cols;
     bool accumulate;        /* go on from what C holds */
+    const void *ahead;      /* of a full packed tile: where a line of memory that is read soon begins, */
+    int64_t ahead_row;      /* and how far it is to that of the next k, or 0 */
     const int64_t *offsets; /* of each k, in elements: for the tiles of convolutions, */
     const int64_t *starts;  /* and where each row of A begins, for those that read A at offsets */
 } ad_tile;

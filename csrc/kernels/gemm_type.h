@@ -32,7 +32,7 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
     const int across = vectors ? vectors : 1;
     const int64_t *offset = t->offsets;
     const int64_t c_row = t->c_row, cols = t->cols;
-    const T *a = t->a, *b = t->b, *start[TILE_ROWS];
+    const T *a = t->a, *b = t->b, *ahead = t->ahead, *start[TILE_ROWS];
     /* Of pointers that general registers cannot hold: the compiler would keep them in vectors', from which to
      * move them takes the place of a multiply-add. */
     const T *volatile over[TILE_ROWS > POINTERS ? TILE_ROWS - POINTERS : 1];
@@ -52,7 +52,11 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
     }
     for (int64_t p = t->k; p > 0; p--) {
         const int64_t here = at == NAME(neither) ? 0 : *offset++;
-        if (early) NAME(fetch)(b + SOON * b_row, vectors);
+        if (early) {
+            NAME(fetch)(b + SOON * b_row, vectors);
+            __builtin_prefetch(ahead, 0, 2);
+            ahead += t->ahead_row;
+        }
         NAME(get)(x, at == NAME(b) ? b + here : b, vectors, cols, last);
         AD_UNROLL for (int i = 0; i < rows; i++) {
             const T *from = at != NAME(a)  ? a + i * a_row
