@@ -432,6 +432,11 @@ ROWWISE = [
     Case("cross_entropy_mean", lambda x: cross_entropy(
         x, ad.tensor([2, 0]), ad.tensor([1.0, 2.0, 3.0]).to(x.dtype), -100, "mean"), sized("2 3"),
          lambda x: Array((), lambda _: math.fsum(_entropies(x, [2, 0], [3.0, 1.0]).flat()) / 4)),
+    Case("cross_entropy_places", lambda x: cross_entropy(
+        x, ad.tensor([2, 0, 1, 2]), None, 1, "none"), sized("2 3 2"),
+         lambda x: Array((4,), lambda i: 0.0 if i[0] == 2 else math.log(math.fsum(
+             math.exp(x[i[0] // 2, c, i[0] % 2]) for c in range(3)
+         )) - x[i[0] // 2, (2, 0, 1, 2)[i[0]], i[0] % 2])),
     Case("cross_entropy_sum", lambda x: cross_entropy(x, ad.tensor([1, 1]), None, -100, "sum"),
          sized("2 n", low=2),
          lambda x: Array((), lambda _: math.fsum(_entropies(x, [1, 1], [1.0, 1.0]).flat()))),
