@@ -376,6 +376,7 @@ _BY_MODULE: dict[Any, str] = {
     random: "bernoulli multinomial",
 }
 
+_MAKERS = "new_zeros new_ones new_empty new_empty_strided new_full new_tensor".split()
 # Their in-place methods write the result over the first operand.
 _OVERWRITTEN = "nextafter mvlgamma ldexp gcd lcm renorm index_reduce"
 
@@ -389,19 +390,11 @@ def _methods() -> dict[str, Callable[..., Any]]:
             table[f"{name}_"] = calling.inplace(f"{name}_", FUNCTIONS[name].op)
     for module, names in _BY_MODULE.items():
         for name in names.split():
-            table[name] = guarded(getattr(module, name), method=True)
+            function = getattr(module, name)
+            table[name] = placed(function) if name in _MAKERS else guarded(function, method=True)
     table |= {name: guarded(f, method=True) for name, f in matrix_names.AT_TOP.items()}
     table |= {f"{name}_": _overwriting(f"{name}_", table[name]) for name in _OVERWRITTEN.split()}
     table |= rearrange.TAKEN
-    for name in [
-        "new_zeros",
-        "new_ones",
-        "new_empty",
-        "new_empty_strided",
-        "new_full",
-        "new_tensor",
-    ]:
-        table[name] = placed(table[name])
     for alias, name in ALIASES.items():
         if name in table:  # some are of functions alone
             table[alias] = table[name]

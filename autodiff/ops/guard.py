@@ -32,7 +32,7 @@ _NUMPY = {
     "x2": "other",
 }
 
-Elsewhere = Callable[[Any, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
+Elsewhere = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 
 
 def unwrapped(function: Any) -> Any:
@@ -42,13 +42,18 @@ def unwrapped(function: Any) -> Any:
     return function
 
 
-def guarded(function: F, method: bool = False, elsewhere: Elsewhere | None = None) -> F:
+def guarded(
+    function: F,
+    method: bool = False,
+    elsewhere: Elsewhere | None = None,
+    keywords: frozenset[str] = frozenset(),
+) -> F:
     """The function, with a TypeError for foreign arguments instead of whatever they cause.
 
     Nothing is checked before the call: only when it failed are the arguments looked at, and then
     called again where they have NumPy's names (`axis` for `dim`). A method that takes nothing but
-    its own tensor and plain arguments is left alone, but for those names. A call with out= is left
-    to `elsewhere(out, call, args, kwargs)`, where there is one.
+    its own tensor and plain arguments is left alone, but for those names. A call with one of the
+    `keywords` is left to `elsewhere(call, args, kwargs)`, which takes them away and calls again.
     """
     kinds = {name: _KINDS[a] for name, a in function.__annotations__.items() if a in _KINDS}
     kinds.pop("return", None)
@@ -60,8 +65,8 @@ def guarded(function: F, method: bool = False, elsewhere: Elsewhere | None = Non
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if kwargs and elsewhere is not None and "out" in kwargs:
-            return elsewhere(kwargs.pop("out"), call, args, kwargs)
+        if kwargs and elsewhere is not None and not keywords.isdisjoint(kwargs):
+            return elsewhere(call, args, kwargs)
         try:
             return function(*args, **kwargs) if kwargs else function(*args)  # much faster
         except AttributeError as failure:

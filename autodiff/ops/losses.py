@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any
 
 from autodiff.dtypes import FLOATS
@@ -192,6 +191,18 @@ _cross_entropy_vjp: Op = Op(
 )
 
 
-# Of logarithms that are given, and of those of a softmax.
-nll = partial(_of_targets, _nll)
-cross_entropy = partial(_of_targets, _cross_entropy)
+# Functions, not `partial`: a batch of samples (`func.vmap`) meets them by their code.
+
+
+def nll(
+    rows: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
+) -> Tensor:
+    """`_of_targets` of logarithms that are given."""
+    return _of_targets(_nll, rows, target, weight, ignore_index, reduction)
+
+
+def cross_entropy(
+    rows: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
+) -> Tensor:
+    """`_of_targets` of the logarithms of the rows' softmax."""
+    return _of_targets(_cross_entropy, rows, target, weight, ignore_index, reduction)
