@@ -376,7 +376,7 @@ _BY_MODULE: dict[Any, str] = {
     random: "bernoulli multinomial",
 }
 
-_MAKERS = "new_zeros new_ones new_empty new_empty_strided new_full new_tensor".split()
+_MAKERS = ("new_zeros", "new_ones", "new_empty", "new_empty_strided", "new_full", "new_tensor")
 # Their in-place methods write the result over the first operand.
 _OVERWRITTEN = "nextafter mvlgamma ldexp gcd lcm renorm index_reduce"
 

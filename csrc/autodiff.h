@@ -73,6 +73,9 @@ ad_tensor *ad_full_f64(int dtype, int ndim, const int64_t *shape, double value);
 ad_tensor *ad_full_i64(int dtype, int ndim, const int64_t *shape, int64_t value);
 ad_tensor *ad_arange_f64(int dtype, int64_t n, double start, double step);
 ad_tensor *ad_arange_i64(int dtype, int64_t n, int64_t start, int64_t step);
+/* A tensor of n numbers, as many as the shape has. */
+ad_tensor *ad_values_f64(int dtype, int ndim, const int64_t *shape, int64_t n, const double *values);
+ad_tensor *ad_values_i64(int dtype, int ndim, const int64_t *shape, int64_t n, const int64_t *values);
 ad_tensor *ad_linspace(int dtype, int64_t n, double start, double end);
 ad_tensor *ad_number_f64(double value);
 ad_tensor *ad_number_i64(int64_t value, int is_bool);

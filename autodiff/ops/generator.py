@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.changes import recorder_here
+from autodiff.changes import changes, recorder_here
 from autodiff.native import error, ffi, lib
 from autodiff.ops.create import empty
 from autodiff.tensor import Tensor
@@ -118,12 +118,12 @@ def current_generator() -> Generator:
 def native_generator(generator: Generator | None, function: str) -> Any:
     """The handle of a generator, or of the default one for None. TypeError for anything else."""
     if generator is None:
-        generator = current_generator()
-    if not isinstance(generator, Generator):
+        generator = _thread.generator or default_generator
+    elif not isinstance(generator, Generator):
         raise TypeError(
             f"{function}(): argument 'generator' must be Generator, not {type(generator).__name__}"
         )
-    if recorder := recorder_here():
+    if changes.recorder is not None and (recorder := recorder_here()):
         recorder.keep(generator)
     return generator.native
 

@@ -48,9 +48,12 @@ _CHOICES = {
 }
 
 
+_TWO = ffi.typeof("ad_tensor *[2]")
+
+
 def _native(name: str, p: Any, dim: int, k: int, how: int, keepdim: bool) -> list[Any]:
     """The value that is picked of each line, and where it is."""
-    out = ffi.new("ad_tensor *[2]")
+    out = ffi.new(_TWO)
     if lib.ad_pick(p, dim, k, how, keepdim, out):
         raise error(name, p)
     return [fresh(out[0], name), fresh(out[1], name)]
@@ -98,8 +101,10 @@ def _of_all(name: str) -> Op:
     """The median of all elements; equal ones share the cotangent."""
 
     def forward(p: Any, mask: int, keepdim: bool, how: int) -> Any:
-        row = reshape(wrap(p), -1)._p
-        return lib.ad_alias(_native(name, row, 0, 1, how, False)[0])
+        row, out = p if p.ndim == 1 else reshape(wrap(p), -1)._p, ffi.new(_TWO)
+        if not lib.ad_pick(row, 0, 1, how, False, out):
+            lib.ad_free(out[1])
+        return out[0]
 
     return Op(name, forward, _extreme_rule, saves=(0, OUTPUT))
 
@@ -112,7 +117,7 @@ def _median(name: str, x: Tensor, dim: int | None, keepdim: bool) -> Any:
     if dim is None and keepdim:
         raise TypeError(f"{name}(): argument 'dim' must be int, not NoneType, with keepdim")
     if dim is None:
-        if x.numel():
+        if x._p.numel:
             return _MEDIAN[name](x, (1 << x.ndim) - 1, False, _CHOICES[name][1])
         least = 0 if x.dtype is dtypes.uint8 else -(2 ** (8 * x.itemsize - 1))
         return x.new_full((), math.nan if x.is_floating_point() else least)
