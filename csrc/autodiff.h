@@ -219,6 +219,7 @@ const char *ad_reduction_name(int kind); /* NULL past the last */
 ad_tensor *ad_reduce(int kind, const ad_tensor *x, uint32_t dims, bool keepdim, int dtype);
 /* AD_REFUSED, for this reason, where any element of x (bool, or int64 without gaps) is not 0; of int64, with
  * the first one's place and value. */
+int ad_equal(const ad_tensor *a, const ad_tensor *b); /* -1: ask the pointwise op and a reduction */
 int ad_refuse_any(const ad_tensor *x, int64_t reason);
 /* Of argmax or argmin: the extremes (out[0], of x's dtype) and where they are (out[1]). */
 int ad_extremes(int kind, const ad_tensor *x, uint32_t dims, bool keepdim, ad_tensor **out);

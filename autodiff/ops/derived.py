@@ -13,11 +13,12 @@ from autodiff.ops.declare import FUNCTIONS
 from autodiff.ops.gather import nonzero
 from autodiff.ops.join import cat
 from autodiff.ops.norms import matrix_norm, vector_norm
+from autodiff.ops.numbers import number_of
 from autodiff.ops.reductions import amax, amin
 from autodiff.ops.reductions import sum as total
 from autodiff.ops.returned import returned
 from autodiff.ops.slices import index_add
-from autodiff.ops.views import clone, narrow
+from autodiff.ops.views import clone, expand, narrow
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor
 
@@ -47,7 +48,7 @@ def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
     >>> ad.count_nonzero(ad.tensor([[0, 1], [2, 3]]), dim=1)
     tensor([1, 2])
     """
-    return total(FUNCTIONS["ne"].op.call(input, input.new_zeros(())), dim, dtype=dtypes.int64)
+    return total(FUNCTIONS["ne"].op.call(input, number_of(0)), dim, dtype=dtypes.int64)
 
 
 @called("NansumBackward0")
@@ -160,15 +161,16 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     if input.is_floating_point() or input.dtype is dtypes.bool:
         kind = dtypes.SCALAR_NAMES[input._p.dtype]
         raise NotImplementedError(f'"bincount_cpu" not implemented for {kind!r}')
-    if input.ndim != 1 or (input.numel() and bool((input < 0).any())):
+    least, most = (input.min().item(), input.max().item()) if input._p.numel else (0, -1)
+    if input.ndim != 1 or least < 0:
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
     if operator.index(minlength) < 0:
         raise RuntimeError("minlength should be >= 0")
     if weights is not None and weights.shape != input.shape:
         raise RuntimeError("weights should be 1-d and have the same length as input")
-    size = max(minlength, int(input.max().item()) + 1 if input.numel() else 0)
+    size = max(minlength, most + 1)
     if weights is None:
-        weights = input.new_ones(input.shape, dtype=dtypes.int64)
+        weights = expand(number_of(1), input.shape)
     elif weights.dtype is not dtypes.float32:
         weights = weights.to(dtypes.float64)
     sums: Tensor = weights.detach().new_zeros((size,))

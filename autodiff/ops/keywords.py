@@ -112,7 +112,7 @@ def placed(function: Callable[..., Any], writes: bool = False) -> Callable[..., 
 
     def place(call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         device, _, _, order = [kwargs.pop(keyword, None) for keyword in _PLACES]
-        if device is not None:
+        if device is not None and device != "cpu":
             check_device(name, device)
         made = (
             call(*args, **kwargs)
