@@ -39,16 +39,16 @@ def looked_at() -> None:
 @ffi.def_extern()  # type: ignore[untyped-decorator]
 def ad_release_owner(handle: Any) -> None:
     """Drop the Python object whose memory a tensor viewed."""
-    _owners.pop(int(ffi.cast(ADDRESS, handle)), None)
+    _owners.pop(handle, None)
 
 
-_owners: dict[int, Any] = {}
+_owners: dict[Any, object] = {}  # by handle, of which those of one address are equal
 
 
 def keep(owner: object) -> Any:
     """A handle that keeps `owner` alive until the native library releases it."""
     handle = ffi.new_handle(owner)
-    _owners[int(ffi.cast(ADDRESS, handle))] = (handle, owner)
+    _owners[handle] = owner
     return handle
 
 

@@ -220,6 +220,8 @@ ad_tensor *ad_reduce(int kind, const ad_tensor *x, uint32_t dims, bool keepdim, 
 /* AD_REFUSED, for this reason, where any element of x (bool, or int64 without gaps) is not 0; of int64, with
  * the first one's place and value. */
 int ad_equal(const ad_tensor *a, const ad_tensor *b); /* -1: ask the pointwise op and a reduction */
+/* How often each number from 0 on is in a vector, up to the largest; at least so many. */
+ad_tensor *ad_bincount(const ad_tensor *x, int64_t least);
 int ad_refuse_any(const ad_tensor *x, int64_t reason);
 /* Of argmax or argmin: the extremes (out[0], of x's dtype) and where they are (out[1]). */
 int ad_extremes(int kind, const ad_tensor *x, uint32_t dims, bool keepdim, ad_tensor **out);

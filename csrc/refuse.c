@@ -1,5 +1,5 @@
-/* refuse.c: questions about values: a check that a recording makes again at each run, and whether tensors are
- * equal, which ends one. */
+/* refuse.c: questions about values: a check that a recording makes again at each run; whether tensors are
+ * equal and how often values are, which ends one. */
 #include "tape.h"
 
 #if defined(__GNUC__) && !defined(__clang__) /* as in grid_sample.c */
@@ -60,4 +60,24 @@ int ad_equal(const ad_tensor *a, const ad_tensor *b) {
     }
     ad_take_back(let_go);
     return !differ;
+}
+
+ad_tensor *ad_bincount(const ad_tensor *x, int64_t least) {
+    if (x->dtype != AD_int64) return ad_fail_null(AD_BAD_DTYPE, x->dtype, 0, 0);
+    if (x->ndim != 1) return ad_fail_null(AD_BAD_DIM, 0, x->ndim, 0);
+    ad_tape_break(AD_TAPE_READ);
+    const int64_t *values = (const int64_t *)(const void *)x->data, step = x->strides[0];
+    int64_t lowest = 0, size = least;
+    for (int64_t i = 0; i < x->numel; i++) {
+        const int64_t value = values[i * step];
+        lowest = ad_least(lowest, value);
+        size = value < size ? size : value + (value < INT64_MAX); /* which no memory holds */
+    }
+    if (lowest < 0) return ad_fail_null(AD_BAD_ARG, lowest, 0, 0);
+    ad_tensor *y = ad_make(AD_int64, 1, &size);
+    if (!y) return NULL;
+    int64_t *counts = (int64_t *)(void *)y->data;
+    memset(counts, 0, (size_t)size * 8);
+    for (int64_t i = 0; i < x->numel; i++) counts[values[i * step]]++;
+    return y;
 }

@@ -13,7 +13,7 @@ from autodiff.native import ffi, lib
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import exact, scalar
 from autodiff.ops.dlpack import from_dlpack
-from autodiff.ops.foreign import TYPES, has_memory, view_of
+from autodiff.ops.foreign import BUFFERS, TYPES, has_memory, view_of
 from autodiff.shapes import MAX_DIMS
 from autodiff.tensor import Tensor, own
 
@@ -199,8 +199,7 @@ def from_numpy(ndarray: Any) -> Tensor:
     >>> ad.from_numpy(np.arange(3.0))
     tensor([0., 1., 2.], dtype=torch.float64)
     """
-    memory = "__array_interface__"  # slow to make: an array's type tells whether there is one
-    if not hasattr(type(ndarray), memory) and not hasattr(ndarray, memory):
+    if isinstance(ndarray, BUFFERS) or not has_memory(ndarray):
         raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
     return view_of(ndarray)
 

@@ -6,7 +6,9 @@ import operator
 from typing import Any, NamedTuple
 
 from autodiff import dtypes
+from autodiff.changes import changes
 from autodiff.dtypes import dtype
+from autodiff.native import describe, lib, looked_at, take_failure
 from autodiff.ops.arithmetic import sub, where
 from autodiff.ops.base import called
 from autodiff.ops.declare import FUNCTIONS
@@ -18,9 +20,9 @@ from autodiff.ops.reductions import amax, amin
 from autodiff.ops.reductions import sum as total
 from autodiff.ops.returned import returned
 from autodiff.ops.slices import index_add
-from autodiff.ops.views import clone, expand, narrow
+from autodiff.ops.views import clone, narrow
 from autodiff.shapes import dim_index
-from autodiff.tensor import Tensor
+from autodiff.tensor import Tensor, own
 
 __all__ = [
     "aminmax",
@@ -48,7 +50,7 @@ def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
     >>> ad.count_nonzero(ad.tensor([[0, 1], [2, 3]]), dim=1)
     tensor([1, 2])
     """
-    return total(FUNCTIONS["ne"].op.call(input, number_of(0)), dim, dtype=dtypes.int64)
+    return total(FUNCTIONS["ne"].op.call(input, number_of(0)), dim)
 
 
 @called("NansumBackward0")
@@ -161,18 +163,24 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     if input.is_floating_point() or input.dtype is dtypes.bool:
         kind = dtypes.SCALAR_NAMES[input._p.dtype]
         raise NotImplementedError(f'"bincount_cpu" not implemented for {kind!r}')
-    least, most = (input.min().item(), input.max().item()) if input._p.numel else (0, -1)
-    if input.ndim != 1 or least < 0:
-        raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
-    if operator.index(minlength) < 0:
+    if changes.recorder is not None:
+        looked_at()
+    places: Tensor = input.to(dtypes.int64)
+    counts = lib.ad_bincount(places._p, max(operator.index(minlength), 0))
+    if not counts:
+        failure = take_failure()
+        if failure[0] in (lib.AD_BAD_DIM, lib.AD_BAD_ARG):
+            raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
+        raise describe(failure, "bincount", input._p)
+    found = own(counts, "bincount")
+    if minlength < 0:
         raise RuntimeError("minlength should be >= 0")
     if weights is not None and weights.shape != input.shape:
         raise RuntimeError("weights should be 1-d and have the same length as input")
-    size = max(minlength, most + 1)
     if weights is None:
-        weights = expand(number_of(1), input.shape)
-    elif weights.dtype is not dtypes.float32:
+        return found
+    weights = weights.detach()
+    if weights.dtype is not dtypes.float32:
         weights = weights.to(dtypes.float64)
-    sums: Tensor = weights.detach().new_zeros((size,))
-    counts: Tensor = index_add(sums, 0, input.to(dtypes.int64), weights.detach())
-    return counts
+    sums: Tensor = index_add(weights.new_zeros(found.shape), 0, places, weights)
+    return sums

@@ -13,7 +13,7 @@ from autodiff.ops.create import zeros
 from autodiff.shapes import contiguous_strides
 from autodiff.tensor import Tensor, own
 
-__all__ = ["TYPES", "has_memory", "view_of"]
+__all__ = ["BUFFERS", "TYPES", "has_memory", "view_of"]
 
 TYPES = {
     "b1": dtypes.bool,
@@ -39,14 +39,16 @@ _FORMATS = {
     "f": dtypes.float32,
     "d": dtypes.float64,
 }
+BUFFERS = (memoryview, array.array, bytes, bytearray)
+_INTERFACE = "__array_interface__"
 _CHARS = ffi.typeof("char *")
 
 
 def has_memory(data: Any) -> bool:
     """Whether data is an array or a buffer."""
-    if hasattr(data, "__array_interface__"):
+    if hasattr(type(data), _INTERFACE) or hasattr(data, _INTERFACE):  # slow to make, of an array
         return True
-    return isinstance(data, (memoryview, array.array, bytes, bytearray))
+    return isinstance(data, BUFFERS)
 
 
 def view_of(data: Any) -> Tensor:
@@ -60,7 +62,7 @@ def view_of(data: Any) -> Tensor:
         raw, shape = ffi.from_buffer(data), view.shape or ()
         steps = contiguous_strides(shape)
         return _wrap_memory(raw, d, shape, steps, raw, view.nbytes, view.readonly)
-    about = getattr(data, "__array_interface__", None)  # which takes an array a while to make
+    about = getattr(data, _INTERFACE, None)
     if about is None:
         raise TypeError(
             f"can't convert a buffer of format {view and view.format!r}: supported are contiguous "
