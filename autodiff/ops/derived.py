@@ -106,7 +106,7 @@ def diff(
     x = cat(parts, at) if len(parts) > 1 else input
     minus = FUNCTIONS["logical_xor"].op.call if x.dtype is dtypes.bool else sub
     for _ in range(min(n, x.shape[at])):
-        size = x.shape[at]
+        size = x._p.shape[at]
         x = minus(narrow(x, at, 1, size - 1), narrow(x, at, 0, size - 1))
     return x
 
