@@ -296,7 +296,7 @@ int ad_running_extremes(const ad_tensor *x, int dim, int largest, ad_tensor **ou
 int ad_sort(const ad_tensor *x, int dim, int64_t k, int descending, ad_tensor **out);
 /* One element along a dimension, and where it was: the k-th smallest, or the lower median, of
  * all or of those that are no nan. */
-enum { AD_PICK_KTH = 1, AD_PICK_MEDIAN, AD_PICK_NANMEDIAN };
+enum { AD_PICK_KTH = 1, AD_PICK_MEDIAN, AD_PICK_NANMEDIAN, AD_PICK_MODE };
 int ad_pick(const ad_tensor *x, int dim, int64_t k, int how, bool keepdim, ad_tensor **out);
 /* The slices of the first dimension that are unlike the one before, a nan being unlike all: where they are
  * (out[0]), where `inverse` is asked for, which of them each slice belongs to, slice i being number order[i]

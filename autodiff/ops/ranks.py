@@ -23,7 +23,7 @@ from autodiff.ops.views import expand, reshape, select, unsqueeze
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, live_node, wrap
 
-__all__ = ["kthvalue", "median", "nanmedian", "nanquantile", "quantile"]
+__all__ = ["kthvalue", "median", "nanmedian", "nanquantile", "picked", "quantile"]
 
 
 @returned("kthvalue")
@@ -44,6 +44,7 @@ class nanmedian_result(Chosen):  # noqa: N801 - as max_result
 _CHOICES = {
     "kthvalue": (choice("kthvalue", "KthvalueBackward0"), lib.AD_PICK_KTH),
     "median": (choice("median_dim", "MedianBackward1"), lib.AD_PICK_MEDIAN),
+    "mode": (choice("mode", "ModeBackward0"), lib.AD_PICK_MODE),
     "nanmedian": (choice("nanmedian_dim", "NanmedianBackward1"), lib.AD_PICK_NANMEDIAN),
 }
 
@@ -64,7 +65,8 @@ def _check_numbers(name: str, x: Tensor) -> None:
         raise NotImplementedError(f"\"{name}_cpu\" not implemented for 'Bool'")
 
 
-def _picked(name: str, x: Tensor, dim: int, k: int, keepdim: Any) -> tuple[Tensor, Tensor]:
+def picked(name: str, x: Tensor, dim: int, k: int, keepdim: Any) -> tuple[Tensor, Tensor]:
+    """The element that is picked along a dimension, and where it is."""
     if not isinstance(keepdim, bool):
         raise TypeError(f"{name}(): argument 'keepdim' must be bool, not {type(keepdim).__name__}")
     op, how = _CHOICES[name]
@@ -93,7 +95,7 @@ def kthvalue(
         raise RuntimeError(
             f"kthvalue(): selected number k out of range for dimension {at}: {k} of {size}"
         )
-    found = _picked("kthvalue", input, at, operator.index(k), keepdim)
+    found = picked("kthvalue", input, at, operator.index(k), keepdim)
     return kthvalue_result(*written_all("kthvalue", out, found, input))
 
 
@@ -124,7 +126,7 @@ def _median(name: str, x: Tensor, dim: int | None, keepdim: bool) -> Any:
     at = dim_index(dim, x.ndim)
     if x.ndim and not x.shape[at]:
         raise IndexError(f"{name}(): Expected reduction dim {at} to have non-zero size.")
-    return _picked(name, x, at, 1, keepdim)
+    return picked(name, x, at, 1, keepdim)
 
 
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Any = None) -> Any:

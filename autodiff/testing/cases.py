@@ -321,6 +321,7 @@ REDUCTIONS = [
          sized("m n", low=1, distinct=True), lambda x: x.fold(_median, (1,), True)),
     Case("kthvalue", lambda x: x.kthvalue(1, 1).values, sized("m n", low=1, distinct=True),
          _extreme(min, 1)),
+    Case("mode", lambda x: x.mode(1).values, sized("m n", low=1, distinct=True), _extreme(min, 1)),
     Case("quantile", lambda x: x.quantile(0.4, 1), sized("m n", low=1, distinct=True),
          _extreme(_quantile, 1)),
     Case("argmax", lambda x: x.argmax(1), sized("m n", low=1), _extreme(_argmax, 1), False),
