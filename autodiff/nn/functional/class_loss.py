@@ -52,7 +52,10 @@ def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> None
 
 
 def _check_weight(input: Tensor, weight: Tensor) -> None:
-    classes = input.shape[_class_dim(input)]
+    x, w = input._p, weight._p
+    classes = x.shape[x.ndim > 1]
+    if w.ndim == 1 and w.numel == classes and w.dtype == x.dtype:
+        return
     if weight.shape != (classes,):
         raise RuntimeError(
             f"weight tensor should be defined either for all {classes} classes or no classes but "
