@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from autodiff import dtypes
 from autodiff.devices import CPU, check_device, device
 from autodiff.formats import layout, memory_format, strided
-from autodiff.native import error, ffi, lib, looked_at
+from autodiff.native import ADDRESS, error, ffi, lib, looked_at
 from autodiff.shapes import Size, dim_index
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ class Described(TensorMethods):
         True
         """
         looked_at()
-        return int(ffi.cast("intptr_t", self._p.data))
+        return int(ffi.cast(ADDRESS, self._p.data))
 
     @property
     def ndim(self) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from autodiff import anomaly
@@ -166,6 +167,7 @@ def _table() -> dict[str, Callable[..., Any]]:
     forms = {
         **dict.fromkeys(_WITH_OUT.split(), with_out),
         **dict.fromkeys(_WITH_OUTS.split(), with_outs),
+        **{name: partial(placed, writes=name in _WITH_OUT.split()) for name in _MAKERS.split()},
     }
     table = {**arithmetic.UNARY, **arithmetic.BINARY}
     for module, names in _BY_MODULE.items():
@@ -173,7 +175,6 @@ def _table() -> dict[str, Callable[..., Any]]:
     for name, function in copies.COPIES.items():
         several = name.removesuffix("_copy") in copies.SEVERAL
         table[name] = guarded(function) if several else with_out(function)
-    table |= {name: placed(table[name]) for name in _MAKERS.split()}
     table |= {alias: table[name] for alias, name in ALIASES.items() if name in table}
     table |= {name: guarded(METHODS[name]) for name in _IN_PLACE.split()}
     table |= {name: guarded(function) for name, function in typed.MAKERS.items()}

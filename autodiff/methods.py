@@ -385,6 +385,7 @@ _BY_MODULE: dict[Any, str] = {
 for _method in (_backward, _expand_as, _hardshrink, _polygamma, _prelu, _type, _type_as, _view_as):
     _method.__name__ = _method.__qualname__ = _method.__name__[1:]  # as what they raise calls them
 
+_MAKERS = ("new_zeros", "new_ones", "new_empty", "new_empty_strided", "new_full", "new_tensor")
 # Their in-place methods write the result over the first operand.
 _OVERWRITTEN = "nextafter mvlgamma ldexp gcd lcm renorm index_reduce"
 
@@ -398,19 +399,11 @@ def _methods() -> dict[str, Callable[..., Any]]:
             table[f"{name}_"] = calling.inplace(f"{name}_", FUNCTIONS[name].op)
     for module, names in _BY_MODULE.items():
         for name in names.split():
-            table[name] = guarded(getattr(module, name), method=True)
+            function = getattr(module, name)
+            table[name] = placed(function) if name in _MAKERS else guarded(function, method=True)
     table |= {name: guarded(f, method=True) for name, f in matrix_names.AT_TOP.items()}
     table |= {f"{name}_": _overwriting(f"{name}_", table[name]) for name in _OVERWRITTEN.split()}
     table |= rearrange.TAKEN
-    for name in [
-        "new_zeros",
-        "new_ones",
-        "new_empty",
-        "new_empty_strided",
-        "new_full",
-        "new_tensor",
-    ]:
-        table[name] = placed(table[name])
     for alias, name in ALIASES.items():
         if name in table:  # some are of functions alone
             table[alias] = table[name]

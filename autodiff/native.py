@@ -13,6 +13,7 @@ from autodiff.dtypes import ALL, SCALAR_NAMES
 __all__ = ["NULL", "descriptors", "error", "ffi", "lib", "looked_at", "refuse_any"]
 
 NULL = ffi.NULL
+ADDRESS = ffi.typeof("intptr_t")  # a name would be looked up at each cast
 
 
 def _interrupted(kind: Any, error: Any, trace: Any) -> None:
@@ -38,16 +39,16 @@ def looked_at() -> None:
 @ffi.def_extern()  # type: ignore[untyped-decorator]
 def ad_release_owner(handle: Any) -> None:
     """Drop the Python object whose memory a tensor viewed."""
-    _owners.pop(int(ffi.cast("intptr_t", handle)), None)
+    _owners.pop(handle, None)
 
 
-_owners: dict[int, Any] = {}
+_owners: dict[Any, object] = {}  # by handle, of which those of one address are equal
 
 
 def keep(owner: object) -> Any:
     """A handle that keeps `owner` alive until the native library releases it."""
     handle = ffi.new_handle(owner)
-    _owners[int(ffi.cast("intptr_t", handle))] = (handle, owner)
+    _owners[handle] = owner
     return handle
 
 

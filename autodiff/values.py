@@ -9,7 +9,7 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.changes import changes, recorder_here
 from autodiff.descriptor import Described, fresh
-from autodiff.native import ffi, lib, looked_at
+from autodiff.native import ADDRESS, ffi, lib, looked_at
 from autodiff.node import mode
 
 __all__ = ["Valued"]
@@ -130,22 +130,24 @@ class Valued(Described):
             raise RuntimeError(f"Boolean value of Tensor with {what} is ambiguous")
         return bool(self.item())
 
-    def _single(self) -> Any:
-        if self._p.numel != 1:
-            raise ValueError(
-                "only one element tensors can be converted to Python scalars, this one has "
-                f"{self._p.numel} elements"
-            )
-        return self.item()
+    def _several(self) -> ValueError:
+        return ValueError(
+            "only one element tensors can be converted to Python scalars, this one has "
+            f"{self._p.numel} elements"
+        )
 
     def __float__(self) -> float:
         if mode.grad and not _warned and self.requires_grad:
             _warned.append(True)
             warnings.warn(_OF_GRAD, UserWarning, stacklevel=2)
-        return float(self._single())
+        if self._p.numel != 1:
+            raise self._several()
+        return float(self.item())
 
     def __int__(self) -> int:
-        return int(self._single())
+        if self._p.numel != 1:
+            raise self._several()
+        return int(self.item())
 
     def __index__(self) -> int:
         value = self.item() if self._p.numel == 1 else None
@@ -161,14 +163,17 @@ class _Exported:
     """What NumPy reads a tensor's memory through; it keeps the memory alive."""
 
     def __init__(self, x: Valued) -> None:
-        size = x.element_size()
-        self.owner = x._p
+        self.owner = p = x._p
+        if changes.recorder is not None:
+            looked_at()
+        kind = _TYPESTR[p.dtype]
+        size = int(kind[2:])
         self.__array_interface__ = {
             "version": 3,
-            "shape": tuple(x.shape),
-            "typestr": _TYPESTR[x._p.dtype],
-            "data": (x.data_ptr(), bool(lib.ad_readonly(x._p))),
-            "strides": tuple(s * size for s in x.stride()),
+            "shape": tuple(_unpack(p.shape, p.ndim)),
+            "typestr": kind,
+            "data": (int(_cast(ADDRESS, p.data)), bool(lib.ad_readonly(p))),
+            "strides": None if p.contiguous else tuple(s * size for s in x.stride()),
         }
 
 

@@ -73,6 +73,9 @@ ad_tensor *ad_full_f64(int dtype, int ndim, const int64_t *shape, double value);
 ad_tensor *ad_full_i64(int dtype, int ndim, const int64_t *shape, int64_t value);
 ad_tensor *ad_arange_f64(int dtype, int64_t n, double start, double step);
 ad_tensor *ad_arange_i64(int dtype, int64_t n, int64_t start, int64_t step);
+/* A tensor of n numbers, as many as the shape has. */
+ad_tensor *ad_values_f64(int dtype, int ndim, const int64_t *shape, int64_t n, const double *values);
+ad_tensor *ad_values_i64(int dtype, int ndim, const int64_t *shape, int64_t n, const int64_t *values);
 ad_tensor *ad_linspace(int dtype, int64_t n, double start, double end);
 ad_tensor *ad_number_f64(double value);
 ad_tensor *ad_number_i64(int64_t value, int is_bool);
@@ -218,6 +221,9 @@ const char *ad_reduction_name(int kind); /* NULL past the last */
 ad_tensor *ad_reduce(int kind, const ad_tensor *x, uint32_t dims, bool keepdim, int dtype);
 /* AD_REFUSED, for this reason, where any element of x (bool, or int64 without gaps) is not 0; of int64, with
  * the first one's place and value. */
+int ad_equal(const ad_tensor *a, const ad_tensor *b); /* -1: ask the pointwise op and a reduction */
+/* How often each number from 0 on is in a vector, up to the largest; at least so many. */
+ad_tensor *ad_bincount(const ad_tensor *x, int64_t least);
 int ad_refuse_any(const ad_tensor *x, int64_t reason);
 /* Of argmax or argmin: the extremes (out[0], of x's dtype) and where they are (out[1]). */
 int ad_extremes(int kind, const ad_tensor *x, uint32_t dims, bool keepdim, ad_tensor **out);
@@ -292,7 +298,7 @@ int ad_running_extremes(const ad_tensor *x, int dim, int largest, ad_tensor **ou
 int ad_sort(const ad_tensor *x, int dim, int64_t k, int descending, ad_tensor **out);
 /* One element along a dimension, and where it was: the k-th smallest, or the lower median, of
  * all or of those that are no nan. */
-enum { AD_PICK_KTH = 1, AD_PICK_MEDIAN, AD_PICK_NANMEDIAN };
+enum { AD_PICK_KTH = 1, AD_PICK_MEDIAN, AD_PICK_NANMEDIAN, AD_PICK_MODE };
 int ad_pick(const ad_tensor *x, int dim, int64_t k, int how, bool keepdim, ad_tensor **out);
 /* The slices of the first dimension that are unlike the one before, a nan being unlike all: where they are
  * (out[0]), where `inverse` is asked for, which of them each slice belongs to, slice i being number order[i]

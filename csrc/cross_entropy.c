@@ -26,6 +26,12 @@ typedef struct {
 
 #define NUMBER(t, p, i) ((t)->type == AD_f32 ? (double)((const float *)(p))[i] : ((const double *)(p))[i])
 
+/* Where the element of this class lies, of the i-th row of a block. */
+static int64_t element_of(const block *b, int64_t i, int64_t class) {
+    const ad_block *s = &b->item.all;
+    return b->item.each + (s->columns ? i + class * s->stride : i * s->stride + class);
+}
+
 /* What the loss of row i counts for. */
 static double weight_of(const task *t, int64_t i) {
     if (t->target[i] == t->ignored) return 0;
@@ -48,7 +54,7 @@ static const void *term_exp(void *context, const ad_rows_part *part, int64_t *st
 /* w (log(sum) - (x - top)) in the rows' own type */
 #define LOSS(T)                                                                                              \
     do {                                                                                                     \
-        T w = (T)weight, x = ((const T *)(const void *)t->x)[i * t->plan.shape.n + t->target[i]];            \
+        T w = (T)weight, x = ((const T *)(const void *)t->x)[element_of(&b, i - first, t->target[i])];       \
         T loss = ((const T *)logs)[i - first] - (x - ((const T *)(const void *)t->tops)[i]);                 \
         ((T *)(void *)t->y)[i] = loss * w;                                                                   \
     } while (0)
@@ -86,7 +92,7 @@ static void loss_block(void *context, int64_t item) {
 #define TARGETS(T)                                                                                           \
     for (int64_t i = 0; i < b.item.lines; i++) {                                                             \
         int64_t target = t->target[first + i];                                                               \
-        if (target != t->ignored) ((T *)y)[i * t->plan.shape.n + target] -= ((const T *)factor)[i];          \
+        if (target != t->ignored) ((T *)(void *)t->y)[element_of(&b, i, target)] -= ((const T *)factor)[i];  \
     }
 
 static void vjp_block(void *context, int64_t item) {
@@ -96,7 +102,7 @@ static void vjp_block(void *context, int64_t item) {
     b.item = ad_rows_item_at(&t->plan, item);
     const int64_t first = b.item.first, size = t->plan.size, at = b.item.each * size;
     _Alignas(64) char factor[AD_ROWS_LINES * 8];
-    void *y = t->y + at;
+    char *y = t->y + at;
     ad_cpu->rows->shifted_exp[t->type](&b.item.all, t->x + at, t->tops + first * size, y, b.item.all.stride);
     if (t->type == AD_f32)
         FACTORS(float)
@@ -112,11 +118,16 @@ static void vjp_block(void *context, int64_t item) {
 
 /* ---- entry points ---- */
 
+/* x is (n, classes) or (n, classes, places), and has a row for each of n times places targets. */
+static int64_t places_of(const ad_tensor *x) { return x->ndim == 3 ? x->shape[2] : 1; }
+
 static int check(const ad_tensor *x, const ad_tensor *target, const ad_tensor *weight, int reduction) {
+    int64_t rows;
     if (!ad_is_float(x->dtype)) return ad_fail(AD_BAD_DTYPE, x->dtype, 0, 0);
-    if (x->ndim != 2) return ad_fail(AD_BAD_DIM, 1, x->ndim, 0);
+    if (x->ndim < 2 || x->ndim > 3) return ad_fail(AD_BAD_DIM, 1, x->ndim, 0);
+    if (__builtin_mul_overflow(x->shape[0], places_of(x), &rows)) return ad_fail(AD_TOO_LARGE, 0, 0, 0);
     if (target->dtype != AD_int64) return ad_fail(AD_BAD_DTYPE, target->dtype, 0, 0);
-    if (target->numel != x->shape[0]) return ad_fail(AD_BAD_SHAPE, target->numel, x->shape[0], 0);
+    if (target->numel != rows) return ad_fail(AD_BAD_SHAPE, target->numel, rows, 0);
     if (weight && weight->dtype != x->dtype) return ad_fail(AD_BAD_DTYPE, weight->dtype, 0, 0);
     if (weight && weight->numel != x->shape[1]) return ad_fail(AD_BAD_SHAPE, weight->numel, x->shape[1], 0);
     if (reduction < EACH || reduction > SUM) return ad_fail(AD_BAD_ARG, reduction, 0, 0);
@@ -125,7 +136,9 @@ static int check(const ad_tensor *x, const ad_tensor *target, const ad_tensor *w
 
 static int check_targets(const ad_tensor *target, int64_t classes, int64_t ignored) {
     const int64_t *t = (const int64_t *)(const void *)target->data;
-    for (int64_t i = 0; i < target->numel; i++)
+    bool bad = false;
+    for (int64_t i = 0; i < target->numel; i++) bad |= (t[i] != ignored) & ((t[i] < 0) | (t[i] >= classes));
+    for (int64_t i = 0; bad && i < target->numel; i++)
         if (t[i] != ignored && (t[i] < 0 || t[i] >= classes)) return ad_fail(AD_BAD_INDEX, t[i], 1, classes);
     return AD_OK;
 }
@@ -167,11 +180,11 @@ static int plan_counts(task *t, int dtype, const ad_tensor *target, const ad_ten
 
 static int plan(task *t, const ad_tensor *x, const ad_tensor *target, const ad_tensor *weight,
                 int64_t ignored, int reduction, const ad_tensor *saved) {
-    const int64_t m = x->shape[0], size = ad_itemsize[x->dtype];
+    const int64_t size = ad_itemsize[x->dtype];
     t->x = x->data;
     t->tops = saved->data;
-    t->sums = saved->data + m * size;
-    if (x->numel) ad_rows_cut(&t->plan, &(ad_rows_shape){m, x->shape[1], 1}, size);
+    t->sums = saved->data + target->numel * size;
+    if (x->numel) ad_rows_cut(&t->plan, &(ad_rows_shape){x->shape[0], x->shape[1], places_of(x)}, size);
     return plan_counts(t, x->dtype, target, weight, ignored, reduction);
 }
 
@@ -199,7 +212,7 @@ static int run_loss(const ad_call *c) {
     const int bad = check_targets(target, x->shape[1], n->ignored);
     if (bad) return bad;
     ad_tensor *copy = x->contiguous ? NULL : ad_contiguous(x, x->dtype);
-    ad_tensor *each = n->reduction == EACH ? NULL : ad_make(x->dtype, 1, x->shape);
+    ad_tensor *each = n->reduction == EACH ? NULL : ad_make(x->dtype, 1, &target->numel);
     task t;
     int status = (copy || x->contiguous) && (each || n->reduction == EACH) ? AD_OK : AD_NO_MEMORY;
     if (!status)
@@ -209,7 +222,7 @@ static int run_loss(const ad_call *c) {
         if (x->numel)
             ad_parallel_for(t.plan.items, x->numel / 2, loss_block, &t);
         else /* all rows are ignored */
-            memset(t.y, 0, (size_t)(x->shape[0] * ad_itemsize[x->dtype]));
+            memset(t.y, 0, (size_t)(target->numel * ad_itemsize[x->dtype]));
         if (each) status = reduce_losses(&t, y, each);
     }
     ad_free(copy);
@@ -222,7 +235,7 @@ ad_tensor *ad_cross_entropy(const ad_tensor *x, const ad_tensor *target, const a
     *saved = NULL;
     AD_IN_FLOAT32(x, saved, ad_cross_entropy(in32[0], target, in32[1], ignored, reduction, saved), x, weight)
     if (check(x, target, weight, reduction)) return NULL;
-    const int64_t m = x->shape[0], both[2] = {2, m};
+    const int64_t m = target->numel, both[2] = {2, m};
     ad_tensor *y = ad_make(x->dtype, reduction == EACH, &m), *kept = y ? ad_make(x->dtype, 2, both) : NULL;
     const loss_numbers n = {ignored, reduction};
     const ad_tensor *const operands[] = {y, kept, x, target, weight};
@@ -265,11 +278,11 @@ ad_tensor *ad_cross_entropy_vjp(const ad_tensor *g, const ad_tensor *x, const ad
     AD_IN_FLOAT32(x, NULL, ad_cross_entropy_vjp(in32[0], in32[1], target, in32[2], ignored, reduction, saved),
                   g, x, weight)
     if (check(x, target, weight, reduction)) return NULL;
-    int64_t wanted = reduction == EACH ? x->shape[0] : 1;
+    int64_t wanted = reduction == EACH ? target->numel : 1;
     if (g->dtype != x->dtype || saved->dtype != x->dtype) return ad_fail_null(AD_BAD_DTYPE, g->dtype, 0, 0);
     if (g->numel != wanted) return ad_fail_null(AD_BAD_SHAPE, g->numel, wanted, 0);
-    if (saved->numel != 2 * x->shape[0] || !saved->contiguous) return ad_fail_null(AD_BAD_ARG, 0, 0, 0);
-    ad_tensor *y = ad_make(x->dtype, 2, x->shape);
+    if (saved->numel != 2 * target->numel || !saved->contiguous) return ad_fail_null(AD_BAD_ARG, 0, 0, 0);
+    ad_tensor *y = ad_make(x->dtype, x->ndim, x->shape);
     if (!y || !x->numel) return y;
     const loss_numbers n = {ignored, reduction};
     const ad_tensor *const operands[] = {y, g, x, target, weight, saved};
@@ -278,26 +291,22 @@ ad_tensor *ad_cross_entropy_vjp(const ad_tensor *g, const ad_tensor *x, const ad
                    y);
 }
 
-/* ---- of logarithms that are given ----
- * x and the cotangent are (n, classes) or (n, classes, places); targets are n times places. */
-
-/* Where the element of row i and class 0 lies in x. */
-static int64_t row_at(const ad_tensor *x, int64_t i) {
-    const int64_t places = x->ndim == 3 ? x->shape[2] : 1;
-    return x->ndim == 3 ? i / places * x->strides[0] + i % places * x->strides[2] : i * x->strides[0];
-}
+/* ---- of logarithms that are given ---- */
 
 #define AS(T, data) ((T *)(void *)(data))
 /* a = b for the rows that count: `element` is that of the target, w the row's weight */
 #define PICK(T, a, b, otherwise)                                                                             \
-    for (int64_t i = 0; i < target->numel; i++) {                                                            \
-        const T w = (T)weight_of(&t, i);                                                                     \
-        if (w == 0) {                                                                                        \
-            otherwise;                                                                                       \
-            continue;                                                                                        \
+    for (int64_t k = 0, i = 0; k < x->shape[0]; k++) {                                                       \
+        T *image = AS(T, x->data) + k * x->strides[0];                                                       \
+        for (const int64_t end = i + places; i < end; i++, image += step) {                                  \
+            const T w = (T)weight_of(&t, i);                                                                 \
+            if (w == 0) {                                                                                    \
+                otherwise;                                                                                   \
+                continue;                                                                                    \
+            }                                                                                                \
+            T *element = image + t.target[i] * x->strides[1];                                                \
+            a = b;                                                                                           \
         }                                                                                                    \
-        T *element = AS(T, x->data) + row_at(x, i) + t.target[i] * x->strides[1];                            \
-        a = b;                                                                                               \
     }
 
 static int run_nll(const ad_call *c) {
@@ -306,12 +315,14 @@ static int run_nll(const ad_call *c) {
     const ad_tensor *x = ad_in(c, 0), *target = ad_in(c, 1);
     const int bad = check_targets(target, x->shape[1], n->ignored);
     if (bad) return bad;
+    const bool let_go = ad_let_go(4 * target->numel);
     task t;
     int status = plan_counts(&t, x->dtype, target, ad_in(c, 2), n->ignored, n->reduction);
     ad_tensor *each = n->reduction == EACH ? NULL : ad_make(x->dtype, 1, &target->numel);
     if (!each && n->reduction != EACH) status = AD_NO_MEMORY;
     if (!status) {
         char *to = each ? each->data : y->data;
+        const int64_t places = places_of(x), step = x->ndim == 3 ? x->strides[2] : 0;
         if (t.type == AD_f32)
             PICK(float, AS(float, to)[i], w * -element[0], AS(float, to)[i] = 0)
         else
@@ -319,22 +330,14 @@ static int run_nll(const ad_call *c) {
         if (each) status = reduce_losses(&t, y, each);
     }
     ad_free(each);
+    ad_take_back(let_go);
     return status;
-}
-
-static int check_nll(const ad_tensor *x, const ad_tensor *target, const ad_tensor *weight, int reduction) {
-    if (x->ndim < 2 || x->ndim > 3) return ad_fail(AD_BAD_DIM, 1, x->ndim, 0);
-    ad_tensor rows = *x; /* as they are checked: a row for each place */
-    if (x->ndim == 3 && __builtin_mul_overflow(x->shape[0], x->shape[2], &rows.shape[0]))
-        return ad_fail(AD_TOO_LARGE, 0, 0, 0);
-    rows.ndim = 2;
-    return check(&rows, target, weight, reduction);
 }
 
 ad_tensor *ad_nll(const ad_tensor *x, const ad_tensor *target, const ad_tensor *weight, int64_t ignored,
                   int reduction) {
     AD_IN_FLOAT32(x, NULL, ad_nll(in32[0], target, in32[1], ignored, reduction), x, weight)
-    if (check_nll(x, target, weight, reduction)) return NULL;
+    if (check(x, target, weight, reduction)) return NULL;
     ad_tensor *y = ad_make(x->dtype, reduction == EACH, &target->numel);
     const loss_numbers n = {ignored, reduction};
     const ad_tensor *const operands[] = {y, x, target, weight};
@@ -349,16 +352,20 @@ static int run_nll_spread(const ad_call *c) {
     const ad_tensor *g = ad_in(c, 0), *target = ad_in(c, 1);
     const int bad = check_targets(target, x->shape[1], n->ignored);
     if (bad) return bad;
+    const bool let_go = ad_let_go(4 * target->numel + x->numel / 4);
     task t;
     const int status = plan_counts(&t, x->dtype, target, ad_in(c, 2), n->ignored, n->reduction);
-    if (status) return status;
-    const int64_t step = n->reduction == EACH && g->ndim ? g->strides[0] : 0;
-    memset(x->data, 0, (size_t)(x->numel * ad_itemsize[x->dtype]));
-    if (t.type == AD_f32)
-        PICK(float, element[0], w * -(AS(float, g->data)[i * step] / (float)t.total), )
+    const int64_t g_step = n->reduction == EACH && g->ndim ? g->strides[0] : 0;
+    const int64_t places = places_of(x), step = x->ndim == 3 ? x->strides[2] : 0;
+    if (!status) memset(x->data, 0, (size_t)(x->numel * ad_itemsize[x->dtype]));
+    if (status)
+        ; /* the weights' sum had no memory */
+    else if (t.type == AD_f32)
+        PICK(float, element[0], w * -(AS(float, g->data)[i * g_step] / (float)t.total), )
     else
-        PICK(double, element[0], w * -(AS(double, g->data)[i * step] / t.total), )
-    return AD_OK;
+        PICK(double, element[0], w * -(AS(double, g->data)[i * g_step] / t.total), )
+    ad_take_back(let_go);
+    return status;
 }
 
 ad_tensor *ad_nll_spread(const ad_tensor *g, const ad_tensor *target, const ad_tensor *weight,
@@ -370,7 +377,7 @@ ad_tensor *ad_nll_spread(const ad_tensor *g, const ad_tensor *target, const ad_t
     if (g->numel != wanted) return ad_fail_null(AD_BAD_SHAPE, g->numel, wanted, 0);
     ad_tensor *x = ad_make(g->dtype, ndim, shape);
     if (!x) return NULL;
-    if (check_nll(x, target, weight, reduction)) {
+    if (check(x, target, weight, reduction)) {
         ad_free(x);
         return NULL;
     }

@@ -35,7 +35,9 @@ __attribute__((constructor)) static void hand_over_lock(void) {
      AD_IS("contiguous") || AD_IS("gather") || AD_IS("windows") || AD_IS("windows_vjp") ||                   \
      AD_IS("max_pool") || AD_IS("grid_sample") || AD_IS("grid_sample_vjp") || AD_IS("storage_id") ||         \
      AD_IS("offset") || AD_IS("vector_product") || AD_IS("tape_run") || AD_IS("tape_run0") ||                \
-     AD_IS("tape_run1") || AD_IS("tape_run2") || AD_IS("tape_run3"))
+     AD_IS("tape_run1") || AD_IS("tape_run2") || AD_IS("tape_run3") || AD_IS("nll") ||                       \
+     AD_IS("nll_spread") || AD_IS("rng_normal") || AD_IS("rng_uniform") || AD_IS("rng_randint") ||           \
+     AD_IS("equal"))
 #undef Py_BEGIN_ALLOW_THREADS
 #define Py_BEGIN_ALLOW_THREADS                                                                               \
     {                                                                                                        \

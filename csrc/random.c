@@ -9,8 +9,11 @@
 
 int ad_draw(ad_run_fn *run, const char *name, const ad_drawing *d, ad_tensor *out, const ad_tensor *in) {
     const ad_tensor *const x[] = {out, in};
-    return ad_do(
-        &(ad_call){run, name, 1, in != NULL, .x = x, .numbers = d, .n_bytes = sizeof *d, .kept = true});
+    const bool let_go = ad_let_go(4 * out->numel);
+    const int status =
+        ad_do(&(ad_call){run, name, 1, in != NULL, .x = x, .numbers = d, .n_bytes = sizeof *d, .kept = true});
+    ad_take_back(let_go);
+    return status;
 }
 
 void ad_memory_order(const ad_tensor *x, int dims[AD_MAX_DIMS]) {

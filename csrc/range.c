@@ -1,4 +1,4 @@
-/* range.c: tensors of evenly spaced numbers. */
+/* range.c: tensors of numbers that are evenly spaced, or given. */
 #include <math.h>
 #include "tape.h"
 
@@ -57,4 +57,24 @@ ad_tensor *ad_linspace(int dtype, int64_t n, double start, double end) {
     else
         fill_double((double *)x->data, n, start, end);
     return converted(ad_constant(x), dtype);
+}
+
+static ad_tensor *given(int wide, int dtype, int ndim, const int64_t *shape, int64_t n, const void *values) {
+    ad_tensor *x = ad_valid_dtype(dtype) ? ad_make(wide, ndim, shape) : NULL;
+    if (!x) return ad_valid_dtype(dtype) ? NULL : ad_fail_null(AD_BAD_DTYPE, dtype, 0, 0);
+    if (x->numel != n) {
+        ad_fail(AD_BAD_SHAPE, n, x->numel, 0);
+        ad_free(x);
+        return NULL;
+    }
+    if (n) memcpy(x->data, values, (size_t)n * 8);
+    return converted(ad_constant(x), dtype);
+}
+
+ad_tensor *ad_values_f64(int dtype, int ndim, const int64_t *shape, int64_t n, const double *values) {
+    return given(AD_float64, dtype, ndim, shape, n, values);
+}
+
+ad_tensor *ad_values_i64(int dtype, int ndim, const int64_t *shape, int64_t n, const int64_t *values) {
+    return given(AD_int64, dtype, ndim, shape, n, values);
 }

@@ -1,5 +1,10 @@
-/* refuse.c: a check of values that a recording makes again at each run. */
+/* refuse.c: questions about values: a check that a recording makes again at each run; whether tensors are
+ * equal and how often values are, which ends one. */
 #include "tape.h"
+
+#if defined(__GNUC__) && !defined(__clang__) /* as in grid_sample.c */
+#pragma GCC optimize("vect-cost-model=dynamic", "no-trapping-math")
+#endif
 
 static int run_refuse(const ad_call *c) {
     const ad_tensor *x = ad_in(c, 0);
@@ -23,4 +28,56 @@ int ad_refuse_any(const ad_tensor *x, int64_t reason) {
     const ad_tensor *const operands[] = {x};
     return ad_do(&(ad_call){run_refuse, "refuse", 0, 1, .x = operands, .numbers = &reason,
                             .n_bytes = sizeof reason, .kept = true});
+}
+
+#define DIFFER(T, I)                                                                                         \
+    I differ = 0;                                                                                            \
+    for (int64_t i = 0; i < n; i++) differ |= ((const T *)x)[i] != ((const T *)y)[i];                        \
+    return differ != 0;
+
+/* Of n elements as they lie. */
+static bool differ_in(int dtype, int64_t n, const void *x, const void *y) {
+    if (dtype == AD_float32) {
+        DIFFER(float, int32_t)
+    }
+    if (dtype == AD_float64) {
+        DIFFER(double, int64_t)
+    }
+    return memcmp(x, y, (size_t)(n * ad_itemsize[dtype])) != 0;
+}
+
+int ad_equal(const ad_tensor *a, const ad_tensor *b) {
+    ad_tape_break(AD_TAPE_READ);
+    if (a->ndim != b->ndim) return 0;
+    for (int d = 0; d < a->ndim; d++)
+        if (a->shape[d] != b->shape[d]) return 0;
+    if (a->dtype != b->dtype || ad_is_half(a->dtype) || !a->contiguous || !b->contiguous) return -1;
+    const bool let_go = ad_let_go(a->numel);
+    bool differ = false;
+    for (int64_t i = 0; i < a->numel && !differ; i += AD_BLOCK) {
+        const int64_t at = i * ad_itemsize[a->dtype];
+        differ = differ_in(a->dtype, ad_least(AD_BLOCK, a->numel - i), a->data + at, b->data + at);
+    }
+    ad_take_back(let_go);
+    return !differ;
+}
+
+ad_tensor *ad_bincount(const ad_tensor *x, int64_t least) {
+    if (x->dtype != AD_int64) return ad_fail_null(AD_BAD_DTYPE, x->dtype, 0, 0);
+    if (x->ndim != 1) return ad_fail_null(AD_BAD_DIM, 0, x->ndim, 0);
+    ad_tape_break(AD_TAPE_READ);
+    const int64_t *values = (const int64_t *)(const void *)x->data, step = x->strides[0];
+    int64_t lowest = 0, size = least;
+    for (int64_t i = 0; i < x->numel; i++) {
+        const int64_t value = values[i * step];
+        lowest = ad_least(lowest, value);
+        size = value < size ? size : value + (value < INT64_MAX); /* which no memory holds */
+    }
+    if (lowest < 0) return ad_fail_null(AD_BAD_ARG, lowest, 0, 0);
+    ad_tensor *y = ad_make(AD_int64, 1, &size);
+    if (!y) return NULL;
+    int64_t *counts = (int64_t *)(void *)y->data;
+    memset(counts, 0, (size_t)size * 8);
+    for (int64_t i = 0; i < x->numel; i++) counts[values[i * step]]++;
+    return y;
 }

@@ -239,7 +239,7 @@ int ad_sort(const ad_tensor *x, int dim, int64_t k, int descending, ad_tensor **
 }
 
 int ad_pick(const ad_tensor *x, int dim, int64_t k, int how, bool keepdim, ad_tensor **out) {
-    const bool valid = how >= AD_PICK_KTH && how <= AD_PICK_NANMEDIAN;
+    const bool valid = how >= AD_PICK_KTH && how <= AD_PICK_MODE;
     if (!valid || k < 1) return ad_fail(AD_BAD_ARG, how, k, 0);
     const int status = ordered(x, dim, k, 0, how, out);
     if (status || keepdim || !x->ndim) return status;

@@ -96,6 +96,19 @@ static E NAME(kth)(E *a, int64_t n, int64_t k) {
     return a[k - 1];
 }
 
+/* The last of the most frequent elements of a row in order, the least of several; a nan is like no other. */
+static E NAME(most_frequent)(const sorting *s, const E *a) {
+    const bool floats = ad_is_floating(s->dtype);
+    const uint64_t nan = s->dtype == AD_float64 ? UINT64_MAX : UINT32_MAX;
+    int64_t most = 0, end = 0;
+    for (int64_t i = 0, run = 0; i < s->n; i++) {
+        const bool again = i && KEY(a[i]) == KEY(a[i - 1]) && !(floats && KEY(a[i]) == nan);
+        run = again ? run + 1 : 1;
+        if (run > most) most = run, end = i;
+    }
+    return a[end];
+}
+
 /* The one that is picked of a row of n elements: the median is the first nan, if there is one. */
 static E NAME(pick)(const sorting *s, E *a) {
     int64_t nans = 0, first = 0;
@@ -148,24 +161,27 @@ static void NAME(put)(const sorting *s, int64_t r, const char *row, const E *a) 
 
 static void NAME(sort_row)(const sorting *s, int64_t r, const char *row, char *room) {
     E *a = (E *)(void *)room;
-    if (s->how) {
+    const bool frequent = s->how == AD_PICK_MODE;
+    const int64_t k = frequent ? s->n : s->k;
+    if (s->how && !frequent) {
         NAME(pack)(s, row, 0, s->n, a);
         a[0] = NAME(pick)(s, a);
-    } else if (s->k <= FEW && s->n > INSERTED) {
+    } else if (k <= FEW && s->n > INSERTED) {
         NAME(few)(s, row, a);
     } else {
         int64_t n = s->n;
         NAME(pack)(s, row, 0, n, a);
-        if (s->k < n && n > INSERTED) {
-            NAME(set_apart)(a, n, s->k);
-            n = s->k;
+        if (k < n && n > INSERTED) {
+            NAME(set_apart)(a, n, k);
+            n = k;
         }
-        if (s->k == 1 && n <= INSERTED)
+        if (k == 1 && n <= INSERTED)
             for (int64_t i = 1; i < n; i++) a[0] = LESS(a[i], a[0]) ? a[i] : a[0];
         else if (n <= INSERTED)
             NAME(insert)(a, n);
         else
             a = n <= MERGED ? NAME(by_merging)(a, n) : NAME(by_digits)(a, n);
+        if (frequent) a[0] = NAME(most_frequent)(s, a);
     }
     NAME(put)(s, r, row, a);
 }

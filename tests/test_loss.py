@@ -91,3 +91,30 @@ def test_a_target_that_changed_before_backward_is_refused() -> None:
     target[0] = 1
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         slope.sum().backward()
+
+
+@pytest.mark.parametrize("name", ["nll_loss", "cross_entropy"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+def test_classes_of_places_are_the_rows_they_stand_for(
+    name: str, weighted: bool, reduction: str
+) -> None:
+    """The same bits as of (places, classes), gradient and all, however the images lie."""
+    ad.manual_seed(0)
+    loss = getattr(ad.nn.functional, name)
+    images, target = ad.randn(2, 5, 37, 3), ad.randint(0, 5, (2, 37, 3))
+    options = {
+        "weight": ad.rand(5) if weighted else None,
+        "ignore_index": 1,
+        "reduction": reduction,
+    }
+    last = images.permute(0, 2, 3, 1).contiguous()
+    rows = last.reshape(-1, 5).requires_grad_()
+    of_rows = loss(rows, target.reshape(-1), **options)
+    of_rows.backward(ad.ones_like(of_rows))
+    for layout in (images, last.permute(0, 3, 1, 2)):
+        x = layout.detach().requires_grad_()
+        of_places = loss(x, target, **options)
+        of_places.backward(ad.ones_like(of_places))
+        assert ad.equal(of_places.reshape(-1), of_rows.reshape(-1))
+        assert ad.equal(x.grad.permute(0, 2, 3, 1).reshape(-1, 5), rows.grad)

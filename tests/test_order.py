@@ -177,13 +177,17 @@ def test_what_the_natives_refuse() -> None:
     for a, b, dim in ((x, x, 2), (x, x[:2], 0), (x, x.double(), 0), (index, index, 0)):
         assert lib.ad_recurrence(a._p, b._p, dim, 0, 0) == ffi.NULL
     assert lib.ad_running_extremes(x._p, 2, 1, out) == lib.AD_BAD_DIM
-    for k, how in ((0, 1), (1, 0), (1, 4)):
+    for k, how in ((0, 1), (1, 0), (1, lib.AD_PICK_MODE + 1)):
         assert lib.ad_pick(x._p, 1, k, how, 0, out) == lib.AD_BAD_ARG
     assert lib.ad_pick(x._p, 1, 5, lib.AD_PICK_KTH, 1, out) == lib.AD_BAD_SHAPE
     three = ffi.new("ad_tensor *[3]")
     assert lib.ad_runs(x[0, 0]._p, ffi.NULL, 0, 0, three) == lib.AD_BAD_DIM
     for bad in (index[0], x[:, 0]):
         assert lib.ad_runs(x._p, bad._p, 1, 0, three) == lib.AD_BAD_SHAPE
+    for counted in (x[0], index, ad.tensor([1, -1]), ad.tensor([2**63 - 1])):
+        assert lib.ad_bincount(counted._p, 0) == ffi.NULL
+    assert lib.ad_values_f64(x._p.dtype, 1, [2], 1, [1.0]) == ffi.NULL
+    assert lib.ad_values_i64(-1, 1, [1], 1, [1]) == ffi.NULL
     wrong = ad.tensor([0, 1, 3])
     assert lib.ad_runs(x._p, wrong._p, 1, 0, three) == lib.AD_BAD_INDEX
     for rows, values in ((x[0, 0], x), (x, x[:2]), (x, x[0]), (x, index), (x.int(), x.int())):

@@ -24,6 +24,24 @@ def test_as_pytorch(line: str) -> None:
     assert outcome(ad, line) == recorded()[line]
 
 
+@given(st.sampled_from(ad.dtypes.ALL), st.sampled_from([1, 5, 1024, 1025, 2500]), st.data())
+def test_equal_is_that_no_element_differs(d: ad.dtype, n: int, data: st.DataObject) -> None:
+    x = (ad.arange(n) % 2).to(d)
+    y, apart = x.clone(), ad.zeros(n, 2, dtype=d)
+    apart[:, 0] = x
+    assert ad.equal(x, y)
+    assert ad.equal(x, apart[:, 0])
+    at = data.draw(st.integers(0, n - 1))
+    y[at] = 1 - int(x[at])
+    assert not ad.equal(x, y)
+    assert not ad.equal(apart[:, 0], y)
+    assert not ad.equal(x, x.view(1, n))
+    if d.is_floating_point:
+        y[at] = math.nan
+        assert not ad.equal(y, y)
+        assert ad.equal(ad.zeros(n, dtype=d), -ad.zeros(n, dtype=d))
+
+
 # ---- conversions that PyTorch leaves to the CPU are at least never wild ----
 
 

@@ -57,7 +57,7 @@ def called(title: str) -> Callable[[F], F]:
         def call(*args: Any, **kwargs: Any) -> Any:
             result = function(*args, **kwargs)
             for y in result if isinstance(result, tuple) else (result,):
-                if not any(y is given for given in args):
+                if y._node is not None and not any(y is given for given in args):
                     titled(y, title)
             return result
 

@@ -10,7 +10,7 @@ from autodiff.expr import inputs
 from autodiff.native import operand_text
 from autodiff.ops.assign import masked_fill, replace_
 from autodiff.ops.base import called
-from autodiff.ops.contraction import _check_dtypes, _linear, check_batches, matmul, mm, mv
+from autodiff.ops.contraction import _check_dtypes, _linear, check_batches, matmul, mv
 from autodiff.ops.create import full
 from autodiff.ops.elementwise import add
 from autodiff.ops.halves import in_float32
@@ -67,7 +67,7 @@ def _check_matrices(**given: Tensor) -> None:
     for name, x in given.items():
         if not isinstance(x, Tensor):
             raise TypeError(f"argument '{name}' must be Tensor, not {type(x).__name__}")
-        if x.ndim != 2:
+        if x._p.ndim != 2:
             raise RuntimeError(f"{name} must be a matrix, got {x.ndim}-D tensor")
 
 
@@ -94,7 +94,7 @@ def addmm(
         _check_dtypes("addmm", mat1, mat2)
         y = _linear.on((mat1, t(mat2), input))
     else:
-        y = _sum(input, mm, mat1, mat2, beta, alpha)
+        y = _sum(input, matmul, mat1, mat2, beta, alpha)
     return y if out is None else written("addmm", out, y, input, mat1, mat2)
 
 

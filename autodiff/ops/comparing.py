@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.changes import changes
 from autodiff.dtypes import dtype
 from autodiff.lower import DIMENSIONED, NUMBER, ZERO_DIM, Operand, promote
 from autodiff.native import error, lib, looked_at
@@ -35,13 +36,15 @@ def equal(input: Tensor, other: Tensor) -> bool:
     >>> ad.equal(ad.tensor([1, 2]), ad.tensor([1, 2]))
     True
     """
-    if input.shape != other.shape:
-        return False
+    if changes.recorder is not None:
+        looked_at()
+    found = lib.ad_equal(input._p, other._p)
+    if found >= 0:
+        return bool(found)
     same = (input == other)._p
     every = lib.ad_reduce(_ALL, same, (1 << same.ndim) - 1, False, same.dtype)
     if not every:
         raise error("equal", same)
-    looked_at()
     found = lib.ad_item_i64(every)
     lib.ad_free(every)
     return bool(found)

@@ -11,19 +11,25 @@ from autodiff import dtypes
 from autodiff.dtypes import dtype, get_default_dtype
 from autodiff.native import ffi, lib
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.create import exact
+from autodiff.ops.create import exact, scalar
 from autodiff.ops.dlpack import from_dlpack
-from autodiff.ops.foreign import TYPES, has_memory, view_of
+from autodiff.ops.foreign import BUFFERS, TYPES, has_memory, view_of
 from autodiff.shapes import MAX_DIMS
 from autodiff.tensor import Tensor, own
 
 Dtype = dtype | None
 
 
+_SEQUENCES = frozenset([list, tuple, range])
+_NUMBERS = frozenset([float, int, bool])
+
+
 def _length(data: Any) -> int | None:
     """The length of a sequence, None of a number or a tensor without dimensions."""
     if isinstance(data, (list, tuple, range)):
         return len(data)
+    if type(data) in _NUMBERS:
+        return None
     if isinstance(data, Tensor):
         return None if data.numel() == 1 else len(data)  # of one element, a number
     if hasattr(data, "__array_interface__"):
@@ -41,10 +47,6 @@ def _shape_of(data: Any) -> list[int]:
             break
         data = data[0]
     return shape
-
-
-_SEQUENCES = frozenset([list, tuple, range])
-_NUMBERS = frozenset([float, int, bool])
 
 
 class _Elements:
@@ -128,17 +130,19 @@ def _integers(values: list[Any], d: dtype) -> array.array[int]:
     return array.array("q", [exact(v, d) for v in values])
 
 
+_INTEGERS = ffi.typeof("int64_t[]")
+
+
 def _from_values(values: list[Any], shape: Sequence[int], d: dtype) -> Tensor:
     try:
-        raw = array.array("d", values) if d.is_floating_point else _integers(values, d)
+        if d.is_floating_point:
+            p = lib.ad_values_f64(d.code, len(shape), shape, len(values), values)
+        else:
+            raw = ffi.from_buffer(_INTEGERS, _integers(values, d))
+            p = lib.ad_values_i64(d.code, len(shape), shape, len(values), raw)
     except OverflowError:
         raise ValueError(f"tensor(): an int does not fit {d.name}") from None
-    wide = dtypes.float64 if d.is_floating_point else dtypes.int64
-    x = own(lib.ad_empty(wide.code, len(shape), list(shape)), "tensor")
-    if values:
-        lib.ad_raw(x._p)
-        ffi.memmove(x._p.data, ffi.from_buffer(raw), 8 * len(values))
-    return x if d is wide else own(lib.ad_contiguous(x._p, d.code), "tensor")
+    return own(p, "tensor")
 
 
 def _copy_of(x: Tensor, d: Dtype) -> Tensor:
@@ -159,9 +163,11 @@ def tensor(data: Any, *, dtype: Dtype = None, requires_grad: bool = False) -> Te
     >>> ad.tensor([1, 2.5], requires_grad=True)
     tensor([1.0000, 2.5000], requires_grad=True)
     """
-    if isinstance(data, Tensor):
+    if type(data) in _NUMBERS and dtype is None:
+        x = scalar(data, dtypes.of_value(data))
+    elif isinstance(data, Tensor):
         x = _copy_of(data, dtype)
-    elif has_memory(data):
+    elif type(data) is not list and has_memory(data):
         x = _copy_of(view_of(data), dtype)
     elif type(data) is not list and hasattr(data, "__dlpack__"):  # another library's tensor
         x = _copy_of(from_dlpack(data), dtype)
@@ -193,8 +199,7 @@ def from_numpy(ndarray: Any) -> Tensor:
     >>> ad.from_numpy(np.arange(3.0))
     tensor([0., 1., 2.], dtype=torch.float64)
     """
-    memory = "__array_interface__"  # slow to make: an array's type tells whether there is one
-    if not hasattr(type(ndarray), memory) and not hasattr(ndarray, memory):
+    if isinstance(ndarray, BUFFERS) or not has_memory(ndarray):
         raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
     return view_of(ndarray)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any, TypeVar
 
@@ -40,7 +40,7 @@ def _finish(x: Tensor, requires_grad: bool) -> Tensor:
     return x.requires_grad_() if requires_grad else x
 
 
-def _made(p: Any, name: str, sizes: list[int]) -> Tensor:
+def _made(p: Any, name: str, sizes: Sequence[int]) -> Tensor:
     """The tensor of a new descriptor; where there is none, what is wrong with the sizes."""
     if p:
         return own(p, name)
@@ -63,9 +63,10 @@ def _filled(name: str, sizes: list[int], value: Any, d: dtype) -> Tensor:
     return own(p, name) if p else _made(p, name, sizes)
 
 
-def unset(name: str, sizes: list[int], d: dtype) -> Tensor:
+def unset(name: str, sizes: Sequence[int], d: dtype) -> Tensor:
     """A tensor whose elements are not set, made by the function of this name."""
-    return _made(lib.ad_empty(d.code, len(sizes), sizes), name, sizes)
+    p = lib.ad_empty(d.code, len(sizes), sizes)
+    return own(p, name) if p else _made(p, name, sizes)
 
 
 def empty(
@@ -77,7 +78,7 @@ def empty(
     torch.Size([2, 3])
     """
     x = unset("empty", sizes_of(sizes, "empty", size), dtype or get_default_dtype())
-    return _finish(x, requires_grad)
+    return x.requires_grad_() if requires_grad else x
 
 
 def zeros(
@@ -90,7 +91,7 @@ def zeros(
             [0., 0.]])
     """
     x = _filled("zeros", sizes_of(sizes, "zeros", size), 0, dtype or get_default_dtype())
-    return _finish(x, requires_grad)
+    return x.requires_grad_() if requires_grad else x
 
 
 def ones(*sizes: Any, size: Any = None, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
@@ -100,7 +101,7 @@ def ones(*sizes: Any, size: Any = None, dtype: Dtype = None, requires_grad: bool
     tensor([1, 1])
     """
     x = _filled("ones", sizes_of(sizes, "ones", size), 1, dtype or get_default_dtype())
-    return _finish(x, requires_grad)
+    return x.requires_grad_() if requires_grad else x
 
 
 def full(size: Any, fill_value: Any, *, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
@@ -168,7 +169,8 @@ def zeros_like(input: Tensor, *, dtype: Dtype = None, requires_grad: bool = Fals
     >>> ad.zeros_like(ad.tensor([1, 2]))
     tensor([0, 0])
     """
-    return full_like(input, 0, dtype=dtype, requires_grad=requires_grad)
+    x = _like(input, 0, dtype)
+    return x.requires_grad_() if requires_grad else x
 
 
 def ones_like(input: Tensor, *, dtype: Dtype = None, requires_grad: bool = False) -> Tensor:
@@ -177,7 +179,8 @@ def ones_like(input: Tensor, *, dtype: Dtype = None, requires_grad: bool = False
     >>> ad.ones_like(ad.tensor([1.5, 2.5]))
     tensor([1., 1.])
     """
-    return full_like(input, 1, dtype=dtype, requires_grad=requires_grad)
+    x = _like(input, 1, dtype)
+    return x.requires_grad_() if requires_grad else x
 
 
 def full_like(
@@ -188,15 +191,23 @@ def full_like(
     >>> ad.full_like(ad.tensor([1, 2]), 7)
     tensor([7, 7])
     """
-    d, p = dtype or input.dtype, input._p
+    d = dtype or input.dtype
     value = exact(fill_value.item() if isinstance(fill_value, Tensor) else fill_value, d)
+    x = _like(input, value, d)
+    return x.requires_grad_() if requires_grad else x
+
+
+def _like(input: Tensor, value: Any, d: Dtype) -> Tensor:
+    """A number, as `exact` gives it, in the input's shape, its order of strides, and its dtype."""
+    p = input._p
+    code = p.dtype if d is None else d.code
+    make = lib.ad_full_f64 if type(value) is float else lib.ad_full_i64
     if p.contiguous:
-        make = lib.ad_full_f64 if type(value) is float else lib.ad_full_i64
-        return _finish(own(make(d.code, p.ndim, p.shape, value), "full_like", p), requires_grad)
+        return own(make(code, p.ndim, p.shape, value), "full_like", p)
     x = empty_like(input, dtype=d)
-    if lib.ad_copy(x._p, scalar(value, d)._p):
+    if lib.ad_copy(x._p, fresh(make(code, 0, [], value), "full_like")):
         raise error("full_like", x._p)
-    return _finish(x, requires_grad)
+    return x
 
 
 def new_zeros(
@@ -208,7 +219,7 @@ def new_zeros(
     tensor([0, 0])
     """
     y = _filled("zeros", sizes_of(sizes, "zeros", size), 0, dtype or x.dtype)
-    return _finish(y, requires_grad)
+    return y.requires_grad_() if requires_grad else y
 
 
 def new_ones(
@@ -257,7 +268,7 @@ def eye(
     x = _filled("eye", sizes_of((n, columns), "eye"), 0, dtype or get_default_dtype())
     if lib.ad_copy(fresh(lib.ad_diagonal(x._p, 0, 0, 1), "eye"), number_of(1)._p):
         raise error("eye")
-    return _finish(x, requires_grad)
+    return x.requires_grad_() if requires_grad else x
 
 
 def arange(
@@ -273,11 +284,14 @@ def arange(
     tensor([0.0000, 0.2500, 0.5000, 0.7500])
     """
     first, last = (0, start) if end is None else (start, end)
-    bounds = [v.item() if isinstance(v, Tensor) else v for v in (first, last, step)]
+    bounds = [first, last, step]
+    whole = type(first) is type(last) is type(step) is int
+    if not whole:
+        bounds = [v.item() if isinstance(v, Tensor) else v for v in bounds]
+        whole = all(isinstance(v, int) for v in bounds)
+        if not all(math.isfinite(v) for v in bounds):
+            raise RuntimeError(f"unsupported range: {bounds[0]} -> {bounds[1]}")
     first, last, by = bounds
-    whole = all(isinstance(v, int) for v in bounds)
-    if not all(math.isfinite(v) for v in bounds):
-        raise RuntimeError(f"unsupported range: {first} -> {last}")
     d = dtype or (dtypes.int64 if whole else get_default_dtype())
     if d is dtypes.int64 and not whole:
         first, last, by = bounds = [int(v) for v in bounds]
@@ -312,4 +326,4 @@ def linspace(
     d = dtype or get_default_dtype()
     ends = [float(v) if d.is_floating_point else float(int(v)) for v in (start, end)]
     x = own(lib.ad_linspace(d.code, steps, *ends), "linspace")
-    return _finish(x, requires_grad)
+    return x.requires_grad_() if requires_grad else x

@@ -6,20 +6,23 @@ import operator
 from typing import Any, NamedTuple
 
 from autodiff import dtypes
+from autodiff.changes import changes
 from autodiff.dtypes import dtype
+from autodiff.native import describe, lib, looked_at, take_failure
 from autodiff.ops.arithmetic import sub, where
 from autodiff.ops.base import called
 from autodiff.ops.declare import FUNCTIONS
 from autodiff.ops.gather import nonzero
 from autodiff.ops.join import cat
 from autodiff.ops.norms import matrix_norm, vector_norm
+from autodiff.ops.numbers import number_of
 from autodiff.ops.reductions import amax, amin
 from autodiff.ops.reductions import sum as total
 from autodiff.ops.returned import returned
 from autodiff.ops.slices import index_add
 from autodiff.ops.views import clone, narrow
 from autodiff.shapes import dim_index
-from autodiff.tensor import Tensor
+from autodiff.tensor import Tensor, own
 
 __all__ = [
     "aminmax",
@@ -47,7 +50,7 @@ def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
     >>> ad.count_nonzero(ad.tensor([[0, 1], [2, 3]]), dim=1)
     tensor([1, 2])
     """
-    return total(FUNCTIONS["ne"].op.call(input, input.new_zeros(())), dim, dtype=dtypes.int64)
+    return total(FUNCTIONS["ne"].op.call(input, number_of(0)), dim)
 
 
 @called("NansumBackward0")
@@ -103,7 +106,7 @@ def diff(
     x = cat(parts, at) if len(parts) > 1 else input
     minus = FUNCTIONS["logical_xor"].op.call if x.dtype is dtypes.bool else sub
     for _ in range(min(n, x.shape[at])):
-        size = x.shape[at]
+        size = x._p.shape[at]
         x = minus(narrow(x, at, 1, size - 1), narrow(x, at, 0, size - 1))
     return x
 
@@ -160,17 +163,24 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     if input.is_floating_point() or input.dtype is dtypes.bool:
         kind = dtypes.SCALAR_NAMES[input._p.dtype]
         raise NotImplementedError(f'"bincount_cpu" not implemented for {kind!r}')
-    if input.ndim != 1 or (input.numel() and bool((input < 0).any())):
-        raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
-    if operator.index(minlength) < 0:
+    if changes.recorder is not None:
+        looked_at()
+    places: Tensor = input.to(dtypes.int64)
+    counts = lib.ad_bincount(places._p, max(operator.index(minlength), 0))
+    if not counts:
+        failure = take_failure()
+        if failure[0] in (lib.AD_BAD_DIM, lib.AD_BAD_ARG):
+            raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
+        raise describe(failure, "bincount", input._p)
+    found = own(counts, "bincount")
+    if minlength < 0:
         raise RuntimeError("minlength should be >= 0")
     if weights is not None and weights.shape != input.shape:
         raise RuntimeError("weights should be 1-d and have the same length as input")
-    size = max(minlength, int(input.max().item()) + 1 if input.numel() else 0)
     if weights is None:
-        weights = input.new_ones(input.shape, dtype=dtypes.int64)
-    elif weights.dtype is not dtypes.float32:
+        return found
+    weights = weights.detach()
+    if weights.dtype is not dtypes.float32:
         weights = weights.to(dtypes.float64)
-    sums: Tensor = weights.detach().new_zeros((size,))
-    counts: Tensor = index_add(sums, 0, input.to(dtypes.int64), weights.detach())
-    return counts
+    sums: Tensor = index_add(weights.new_zeros(found.shape), 0, places, weights)
+    return sums

@@ -76,8 +76,8 @@ def diag_embed(input: Tensor, offset: int = 0, dim1: int = -2, dim2: int = -1) -
     [[1, 0], [0, 2]]
     """
     d1, d2 = _plane("diag_embed", dim1, dim2, input.ndim + 1)
-    k, size = operator.index(offset), input.shape[-1] + abs(operator.index(offset))
-    shape = list(input.shape[:-1])
+    k, shape = operator.index(offset), list(input.shape)
+    size = shape.pop() + abs(k)
     for d in sorted((d1, d2)):
         shape.insert(d, size)
     return _diag_embed(input, shape, k, d1, d2)

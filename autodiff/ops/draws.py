@@ -61,12 +61,13 @@ REFUSED = {  # what a native draw says of its parameters or weights, by the reas
         "invalid multinomial distribution (sum of probabilities <= 0)",
     ),
 }
+_FILLS = {name[7:]: getattr(lib, name) for name in dir(lib) if name.startswith("ad_rng_")}
 _METHODS = {"bernoulli_of": "bernoulli_", "randint": "random_"}
 
 
 def fill(x: Tensor, name: str, generator: Generator | None, *args: Any) -> Tensor:
     """Overwrite x by one native call, outside the graph."""
-    if getattr(lib, f"ad_rng_{name}")(native_generator(generator, name), x._p, *args):
+    if _FILLS[name](native_generator(generator, name), x._p, *args):
         failure = take_failure()
         if failure[0] == lib.AD_BAD_DTYPE:
             kind = RuntimeError if name in ("exponential", "cauchy") else NotImplementedError

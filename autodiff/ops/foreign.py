@@ -8,12 +8,12 @@ import sys
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.native import error, ffi, forget, keep, lib
+from autodiff.native import ADDRESS, error, ffi, forget, keep, lib
 from autodiff.ops.create import zeros
 from autodiff.shapes import contiguous_strides
 from autodiff.tensor import Tensor, own
 
-__all__ = ["TYPES", "has_memory", "view_of"]
+__all__ = ["BUFFERS", "TYPES", "has_memory", "view_of"]
 
 TYPES = {
     "b1": dtypes.bool,
@@ -28,44 +28,70 @@ TYPES = {
 }
 _FOREIGN_ORDER = ">" if sys.byteorder == "little" else "<"
 _FORMATS = {
-    "?": "b1",
-    "B": "u1",
-    "b": "i1",
-    "h": "i2",
-    "i": "i4",
-    "l": "i8",
-    "q": "i8",
-    "e": "f2",
-    "f": "f4",
-    "d": "f8",
+    "?": dtypes.bool,
+    "B": dtypes.uint8,
+    "b": dtypes.int8,
+    "h": dtypes.int16,
+    "i": dtypes.int32,
+    "l": dtypes.int64,
+    "q": dtypes.int64,
+    "e": dtypes.float16,
+    "f": dtypes.float32,
+    "d": dtypes.float64,
 }
+BUFFERS = (memoryview, array.array, bytes, bytearray)
+_INTERFACE = "__array_interface__"
+_CHARS = ffi.typeof("char *")
 
 
 def has_memory(data: Any) -> bool:
     """Whether data is an array or a buffer."""
-    if hasattr(data, "__array_interface__"):
+    if hasattr(type(data), _INTERFACE) or hasattr(data, _INTERFACE):  # slow to make, of an array
         return True
-    return isinstance(data, (memoryview, array.array, bytes, bytearray))
+    return isinstance(data, BUFFERS)
 
 
 def view_of(data: Any) -> Tensor:
     """A tensor over the memory of an array or a buffer. TypeError for types that have no dtype."""
-    about = getattr(data, "__array_interface__", None)  # which takes an array a while to make
-    if about is not None:
-        address, readonly = about["data"]
-        return _wrap_memory(
-            data, about["typestr"], about["shape"], about.get("strides"), address, readonly
-        )
-    view = memoryview(data)
-    kind = _FORMATS.get(view.format)
-    if kind is None or not view.c_contiguous:
+    try:
+        view = memoryview(data)
+    except (BufferError, TypeError, ValueError):  # NumPy has types that buffers have not
+        view = None
+    d = _FORMATS.get(view.format) if view is not None and view.c_contiguous else None
+    if view is not None and d is not None:
+        raw, shape = ffi.from_buffer(data), view.shape or ()
+        steps = contiguous_strides(shape)
+        return _wrap_memory(raw, d, shape, steps, raw, view.nbytes, view.readonly)
+    about = getattr(data, _INTERFACE, None)
+    if about is None:
         raise TypeError(
-            f"can't convert a buffer of format {view.format!r}: supported are contiguous buffers "
-            f"of {', '.join(_FORMATS)}"
+            f"can't convert a buffer of format {view and view.format!r}: supported are contiguous "
+            f"buffers of {', '.join(_FORMATS)}"
         )
-    raw = ffi.from_buffer(view)
-    address = int(ffi.cast("intptr_t", raw))
-    return _wrap_memory((view, raw), f"={kind}", view.shape or (), None, address, view.readonly)
+    return _of_interface(data, about)
+
+
+def _of_interface(owner: Any, about: dict[str, Any]) -> Tensor:
+    """The same of what has strides, by the array interface."""
+    typestr, shape, strides = about["typestr"], about["shape"], about.get("strides")
+    address, readonly = about["data"]
+    d = TYPES.get(typestr[1:])
+    if d is None:
+        raise TypeError(
+            f"can't convert an array of type {typestr}: the supported types are "
+            f"{', '.join(known.name for known in dtypes.ALL)}"
+        )
+    if typestr[0] == _FOREIGN_ORDER:
+        raise ValueError(
+            f"can't convert an array of type {typestr}: its byte order is not this machine's"
+        )
+    size = d.itemsize
+    if strides is None:
+        steps, extent = contiguous_strides(shape), size * math.prod(shape)
+    else:
+        steps, extent = _steps(strides, size), size
+        extent += sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
+    return _wrap_memory(owner, d, shape, steps, ffi.cast(_CHARS, address), extent, readonly)
 
 
 def _steps(strides: Any, size: int) -> list[int]:
@@ -89,43 +115,17 @@ def _misplaced(strides: Any, size: int) -> ValueError:
 
 
 def _wrap_memory(
-    owner: Any, typestr: str, shape: Any, strides: Any, address: int, readonly: bool
+    owner: Any, d: dtypes.dtype, shape: Any, steps: list[int], at: Any, extent: int, readonly: bool
 ) -> Tensor:
-    d = TYPES.get(typestr[1:])
-    if d is None:
-        raise TypeError(
-            f"can't convert an array of type {typestr}: the supported types are "
-            f"{', '.join(known.name for known in dtypes.ALL)}"
-        )
-    if typestr[0] == _FOREIGN_ORDER:
-        raise ValueError(
-            f"can't convert an array of type {typestr}: its byte order is not this machine's"
-        )
-    size = d.itemsize
-    if strides is None:
-        steps, extent = contiguous_strides(shape), size * math.prod(shape)
-    else:
-        steps, extent = _steps(strides, size), size
-        extent += sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
-    if address % size:
-        raise _misplaced(steps, size)
+    if int(ffi.cast(ADDRESS, at)) % d.itemsize:
+        raise _misplaced(steps, d.itemsize)
     if 0 in shape:
         return zeros(list(shape), dtype=d)
-    if not address:
+    if at == ffi.NULL:
         raise ValueError(f"can't convert an array of shape {tuple(shape)}: it has no memory")
-    at, past = ffi.cast("void *", address), ffi.cast("void *", address + extent)
-    handle = keep(owner)
+    handle, past = keep(owner), at + extent
     p = lib.ad_wrap(
-        d.code,
-        len(shape),
-        list(shape),
-        steps,
-        at,
-        at,
-        past,
-        readonly,
-        handle,
-        lib.ad_release_owner,
+        d.code, len(shape), shape, steps, at, at, past, readonly, handle, lib.ad_release_owner
     )
     if not p:
         failure = error("from_numpy")

@@ -10,7 +10,7 @@ from autodiff.native import lib
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.join import cat
 from autodiff.ops.pointwise import PointwiseOp
-from autodiff.ops.views import narrow
+from autodiff.ops.views import _slice
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, wrap
 
@@ -24,7 +24,7 @@ _gate_vjp = PointwiseOp("glu_vjp", _g * _a * ((1 - _open) * _open), 3, "GluBackw
 
 def _halves(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
     half = x.shape[dim] // 2
-    return narrow(x, dim, 0, half), narrow(x, dim, half, half)
+    return _slice(x, dim, 0, half, 1), _slice(x, dim, half, 2 * half, 1)
 
 
 def _forward(p: Any, dim: int) -> Any:

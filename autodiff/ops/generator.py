@@ -118,8 +118,8 @@ def current_generator() -> Generator:
 def native_generator(generator: Generator | None, function: str) -> Any:
     """The handle of a generator, or of the default one for None. TypeError for anything else."""
     if generator is None:
-        generator = current_generator()
-    if not isinstance(generator, Generator):
+        generator = _thread.generator or default_generator
+    elif not isinstance(generator, Generator):
         raise TypeError(
             f"{function}(): argument 'generator' must be Generator, not {type(generator).__name__}"
         )

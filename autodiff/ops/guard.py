@@ -35,7 +35,7 @@ _NUMPY = {
     "indices": "indices_or_sections",
 }
 
-Elsewhere = Callable[[Any, Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
+Elsewhere = Callable[[Callable[..., Any], tuple[Any, ...], dict[str, Any]], Any]
 
 
 def unwrapped(function: Any) -> Any:
@@ -45,13 +45,19 @@ def unwrapped(function: Any) -> Any:
     return function
 
 
-def guarded(function: F, method: bool = False, elsewhere: Elsewhere | None = None) -> F:
+def guarded(
+    function: F,
+    method: bool = False,
+    elsewhere: Elsewhere | None = None,
+    keywords: frozenset[str] = frozenset(),
+) -> F:
     """The function, with a TypeError for foreign arguments instead of whatever they cause.
 
     Nothing but flags is checked before the call: only when it failed are the arguments looked at,
     and then called again where they have NumPy's names (`axis` for `dim`). A method that takes
     nothing but its own tensor and plain arguments is left alone, but for those names and flags. A
-    call with out= is left to `elsewhere(out, call, args, kwargs)`, where there is one.
+    call with one of the `keywords` is left to `elsewhere(call, args, kwargs)`, which takes them
+    away and calls again.
     """
     kinds = {name: _KINDS[a] for name, a in function.__annotations__.items() if a in _KINDS}
     kinds.pop("return", None)
@@ -71,8 +77,8 @@ def guarded(function: F, method: bool = False, elsewhere: Elsewhere | None = Non
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
-        if kwargs and elsewhere is not None and "out" in kwargs:
-            return elsewhere(kwargs.pop("out"), call, args, kwargs)
+        if kwargs and elsewhere is not None and not keywords.isdisjoint(kwargs):
+            return elsewhere(call, args, kwargs)
         if kwargs or len(args) > soonest:
             for name, at in flags.items():
                 value = args[at] if at < len(args) else kwargs.get(name, False)

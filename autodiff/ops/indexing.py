@@ -224,25 +224,28 @@ def is_mask(x: Tensor, index: Any) -> bool:
 
 
 def _plain(x: Tensor, dim: int, item: Any) -> Tensor | None:
-    """The view that an int in bounds or a slice without a step takes; None where it is neither."""
+    """The view that an int in bounds or a slice takes; None where it is neither."""
     kind = type(item)
     try:
         if kind is int:
             p = lib.ad_select(x._p, dim, item)
             return _select.result(x, p, (dim, item)) if p else None
-        if kind is slice and item.step is None:
-            start, stop = item.start, item.stop
+        if kind is slice:
+            start, stop, step = item.start, item.stop, item.step
             start = 0 if start is None else start
             stop = _END if stop is None else stop
-            if type(start) is int and type(stop) is int and not (start == 0 and stop == _END):
-                p = lib.ad_slice(x._p, dim, start, stop, 1)
-                return _slice.result(x, p, (dim, start, stop, 1)) if p else None
+            step = 1 if step is None else step
+            plain = type(start) is type(stop) is type(step) is int
+            if plain and step > 0 and (start, stop, step) != _WHOLE:
+                p = lib.ad_slice(x._p, dim, start, stop, step)
+                return _slice.result(x, p, (dim, start, stop, step)) if p else None
     except OverflowError:
         pass  # an integer past 64 bits
     return None
 
 
 _END = 2**62
+_WHOLE = (0, _END, 1)
 _ALL = slice(None)
 _PLAIN = frozenset([int, slice])
 

@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from autodiff import dtypes
 from autodiff.devices import check_device
-from autodiff.formats import layout, memory_format
-from autodiff.ops.guard import guarded, unwrapped
+from autodiff.ops.guard import Elsewhere, guarded, unwrapped
 from autodiff.ops.out import check_out, put, written, written_all
 from autodiff.ops.views import in_format
 from autodiff.tensor import Tensor
 
 __all__ = ["placed", "signature", "with_out", "with_outs"]
+
+_OUT = frozenset(["out"])
+_PLACES = ("device", "layout", "pin_memory", "memory_format")
 
 
 def with_out(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -23,10 +24,17 @@ def with_out(function: Callable[..., Any]) -> Callable[..., Any]:
     The result is converted to out's dtype where no kind of number is lost; an `out` of another
     shape is made to fit.
     """
+    call = guarded(function, elsewhere=_writer(function), keywords=_OUT)
+    return _more(call, out="Tensor | None")
+
+
+def _writer(function: Callable[..., Any]) -> Elsewhere:
+    """What a call with `out` is left to."""
     name = function.__name__
     makes = "dtype" in _parameters(function)
 
-    def write(out: Any, call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def write(call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        out = kwargs.pop("out")
         if out is None:
             return call(*args, **kwargs)
         check_out(name, out, *_tensors([*args, *kwargs.values()]))
@@ -41,14 +49,15 @@ def with_out(function: Callable[..., Any]) -> Callable[..., Any]:
             )
         return put(name, out, result)
 
-    return _more(guarded(function, elsewhere=write), out="Tensor | None")
+    return write
 
 
 def with_outs(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, guarded, with a keyword `out`: a tuple where one of tensors is returned."""
     name = function.__name__
 
-    def write(out: Any, call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+    def write(call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        out = kwargs.pop("out")
         result = call(*args, **kwargs)
         if out is None:
             return result
@@ -57,7 +66,7 @@ def with_outs(function: Callable[..., Any]) -> Callable[..., Any]:
             return written(name, out, result, *given)
         return type(result)(*written_all(name, out, result, *given))
 
-    return _more(guarded(function, elsewhere=write), out="Any")
+    return _more(guarded(function, elsewhere=write, keywords=_OUT), out="Any")
 
 
 def _parameters(function: Any) -> tuple[str, ...]:
@@ -92,30 +101,31 @@ def signature(function: Any) -> Any:
     return found.replace(parameters=[*(p for p in given if p not in last), *more, *last])
 
 
-def placed(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function with PyTorch's keyword `device`, which may only be "cpu".
+def placed(function: Callable[..., Any], writes: bool = False) -> Callable[..., Any]:
+    """The function, guarded, with PyTorch's keyword `device`, which may only be "cpu".
 
-    `layout` and `pin_memory` change nothing, `memory_format` the strides alone.
+    `layout` and `pin_memory` change nothing, `memory_format` the strides alone. Where it `writes`,
+    there is `out`, too.
     """
     name = function.__name__
+    write = _writer(function) if writes else None
 
-    @functools.wraps(function)
-    def call(
-        *args: Any,
-        device: Any = None,
-        layout: layout | None = None,
-        pin_memory: bool = False,
-        memory_format: memory_format | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        if device is not None:
+    def place(call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        device, _, _, order = [kwargs.pop(keyword, None) for keyword in _PLACES]
+        if device is not None and device != "cpu":
             check_device(name, device)
-        made = function(*args, **kwargs)
-        if memory_format is not None:
-            made.data = in_format(made.detach(), memory_format)
+        made = (
+            call(*args, **kwargs)
+            if write is None or "out" not in kwargs
+            else write(call, args, kwargs)
+        )
+        if order is not None:
+            made.data = in_format(made.detach(), order)
         return made
 
-    return _more(call, device="Any")
+    keywords = _OUT.union(_PLACES) if writes else frozenset(_PLACES)
+    more = {"device": "Any", "out": "Tensor | None"} if writes else {"device": "Any"}
+    return _more(guarded(function, elsewhere=place, keywords=keywords), **more)
 
 
 def _tensors(values: Iterable[Any]) -> Iterator[Tensor]:

@@ -16,8 +16,7 @@ from autodiff.ops.gather import index_along
 from autodiff.ops.normalize import _softmax_vjp, softmax
 from autodiff.ops.pointwise import PointwiseOp, number
 from autodiff.ops.reduced import ReducedLoss
-from autodiff.ops.views import unsqueeze
-from autodiff.tensor import Tensor
+from autodiff.tensor import Tensor, own
 
 __all__ = [
     "binary_cross_entropy",
@@ -66,10 +65,13 @@ class Classes:
     saved: Any  # of each row: its largest logit, and the sum of exponentials less that
 
     def __init__(self, weight: Tensor | None, ignored: int, reduction: str) -> None:
-        self.weight = None if weight is None else weight.detach().clone().contiguous()
+        self.weight, given = None, NULL
+        if weight is not None:
+            given = weight._p
+            self.weight = own(lib.ad_contiguous(given, given.dtype), "nll_loss", given)
+            given = self.weight._p
         self.ignored = ignored
         self.reduction = reduction
-        given = NULL if self.weight is None else self.weight._p
         self.args = (given, ignored, _REDUCTIONS[reduction])
 
 
@@ -97,20 +99,14 @@ _nll_spread: Op = Op(
 )
 
 
-def nll(
-    rows: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
-) -> Tensor:
-    """Of (n, classes) or (n, classes, places), and int64 targets (n places): minus the elements of
-    the target classes.
-
-    Weighted by class; their sum, their mean by weight, or each. IndexError out of bounds.
-    """
-    return _of_targets(_nll, rows, target, weight, ignore_index, reduction)
-
-
 def _of_targets(
     op: Op, rows: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
 ) -> Tensor:
+    """Of (n, classes) or (n, classes, places), and n times places int64 targets: minus the
+    logarithms of the target classes.
+
+    Weighted by class; their sum, their mean by weight, or each. IndexError out of bounds.
+    """
     try:
         classes = Classes(weight, ignore_index, reduction)
         return op.on((rows, target if target._p.contiguous else target.contiguous()), classes)
@@ -120,11 +116,11 @@ def _of_targets(
 
 def _out_of_bounds(rows: Tensor, target: Tensor, ignore_index: int) -> IndexError:
     count = rows.shape[1]
-    worst = next(t for t in target.tolist() if t != ignore_index and not 0 <= t < count)
+    worst = next(t for t in target.reshape(-1).tolist() if t != ignore_index and not 0 <= t < count)
     return IndexError(f"Target {worst} is out of bounds.")
 
 
-# ---- cross-entropy: softmax, its logarithm and the negative log-likelihood in one ----
+# ---- cross-entropy: softmax, its logarithm and nll in one ----
 
 
 # A target as an index: 0 where it is ignored.
@@ -155,7 +151,7 @@ def _cross_entropy_vjp_forward(g: Any, x: Any, target: Any, classes: Classes) ->
 
 def _row_weights(x: Tensor, target: Tensor, classes: Classes) -> Tensor:
     """What rows count for: 0 leaves one out."""
-    ignored = number(classes.ignored)
+    target, ignored = target.reshape(-1), number(classes.ignored)
     weights = _kept[x.dtype].call(target, ignored)
     if classes.weight is None:
         return weights
@@ -169,12 +165,12 @@ def _cross_entropy_vjp_rule(
     classes: Classes = node.args[0]
     slopes = _cross_entropy_vjp.on((ones(g.shape, dtype=g.dtype), x, target), classes)
     products = mul.call(h, slopes)
-    dg = products.sum(1) if classes.reduction == "none" else products.sum()
+    dg = products.sum(1).reshape(-1) if classes.reduction == "none" else products.sum()
     weights = _row_weights(x, target, classes)
     total = weights.sum() if classes.reduction == "mean" else number(1.0)
-    scale = _row_share.call(g, weights, total)
+    scale = _row_share.call(g, weights, total).reshape(x.shape[0], 1, *x.shape[2:])
     share = softmax(x, 1)
-    return dg, _softmax_vjp.on((share, mul.call(h, unsqueeze(scale, 1))), 2), None
+    return dg, _softmax_vjp.on((share, mul.call(h, scale)), 2), None
 
 
 _cross_entropy = Op(
@@ -195,8 +191,18 @@ _cross_entropy_vjp: Op = Op(
 )
 
 
+# Functions, not `partial`: a batch of samples (`func.vmap`) meets them by their code.
+
+
+def nll(
+    rows: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
+) -> Tensor:
+    """`_of_targets` of logarithms that are given."""
+    return _of_targets(_nll, rows, target, weight, ignore_index, reduction)
+
+
 def cross_entropy(
     rows: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
 ) -> Tensor:
-    """`nll` of the logarithm of the rows' softmax."""
+    """`_of_targets` of the logarithms of the rows' softmax."""
     return _of_targets(_cross_entropy, rows, target, weight, ignore_index, reduction)

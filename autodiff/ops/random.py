@@ -31,7 +31,7 @@ def _target(
 ) -> Tensor:
     """What a function writes to: `out`, made to fit as PyTorch does, or a new tensor."""
     if out is None:
-        return unset(function, list(shape), d or dtypes.get_default_dtype())
+        return unset(function, shape, d or dtypes.get_default_dtype())
     return fit(function, out, shape, *given)
 
 
@@ -50,7 +50,8 @@ def rand(
     tensor([0.4963, 0.7682])
     """
     x = _target("rand", sizes_of(sizes, "rand", size), dtype, out)
-    return _finish(fill(x, "uniform", generator, 0.0, 1.0), requires_grad)
+    fill(x, "uniform", generator, 0.0, 1.0)
+    return x.requires_grad_() if requires_grad else x
 
 
 def randn(
@@ -68,7 +69,8 @@ def randn(
     tensor([ 1.5410, -0.2934])
     """
     x = _target("randn", sizes_of(sizes, "randn", size), dtype, out)
-    return _finish(fill(x, "normal", generator, 0.0, 1.0), requires_grad)
+    fill(x, "normal", generator, 0.0, 1.0)
+    return x.requires_grad_() if requires_grad else x
 
 
 def rand_like(
@@ -85,7 +87,8 @@ def rand_like(
     tensor([0.4963, 0.7682])
     """
     x = empty_like(input, dtype=dtype)
-    return _finish(fill(x, "uniform", generator, 0.0, 1.0), requires_grad)
+    fill(x, "uniform", generator, 0.0, 1.0)
+    return x.requires_grad_() if requires_grad else x
 
 
 def randn_like(
@@ -102,7 +105,8 @@ def randn_like(
     tensor([ 1.5410, -0.2934])
     """
     x = empty_like(input, dtype=dtype)
-    return _finish(fill(x, "normal", generator, 0.0, 1.0), requires_grad)
+    fill(x, "normal", generator, 0.0, 1.0)
+    return x.requires_grad_() if requires_grad else x
 
 
 # ---- integers ----

@@ -23,7 +23,7 @@ from autodiff.ops.views import expand, reshape, select, unsqueeze
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, live_node, wrap
 
-__all__ = ["kthvalue", "median", "nanmedian", "nanquantile", "quantile"]
+__all__ = ["kthvalue", "median", "nanmedian", "nanquantile", "picked", "quantile"]
 
 
 @returned("kthvalue")
@@ -44,13 +44,17 @@ class nanmedian_result(Chosen):  # noqa: N801 - as max_result
 _CHOICES = {
     "kthvalue": (choice("kthvalue", "KthvalueBackward0"), lib.AD_PICK_KTH),
     "median": (choice("median_dim", "MedianBackward1"), lib.AD_PICK_MEDIAN),
+    "mode": (choice("mode", "ModeBackward0"), lib.AD_PICK_MODE),
     "nanmedian": (choice("nanmedian_dim", "NanmedianBackward1"), lib.AD_PICK_NANMEDIAN),
 }
 
 
+_TWO = ffi.typeof("ad_tensor *[2]")
+
+
 def _native(name: str, p: Any, dim: int, k: int, how: int, keepdim: bool) -> list[Any]:
     """The value that is picked of each line, and where it is."""
-    out = ffi.new("ad_tensor *[2]")
+    out = ffi.new(_TWO)
     if lib.ad_pick(p, dim, k, how, keepdim, out):
         raise error(name, p)
     return [fresh(out[0], name), fresh(out[1], name)]
@@ -61,7 +65,8 @@ def _check_numbers(name: str, x: Tensor) -> None:
         raise NotImplementedError(f"\"{name}_cpu\" not implemented for 'Bool'")
 
 
-def _picked(name: str, x: Tensor, dim: int, k: int, keepdim: Any) -> tuple[Tensor, Tensor]:
+def picked(name: str, x: Tensor, dim: int, k: int, keepdim: Any) -> tuple[Tensor, Tensor]:
+    """The element that is picked along a dimension, and where it is."""
     if not isinstance(keepdim, bool):
         raise TypeError(f"{name}(): argument 'keepdim' must be bool, not {type(keepdim).__name__}")
     op, how = _CHOICES[name]
@@ -90,7 +95,7 @@ def kthvalue(
         raise RuntimeError(
             f"kthvalue(): selected number k out of range for dimension {at}: {k} of {size}"
         )
-    found = _picked("kthvalue", input, at, operator.index(k), keepdim)
+    found = picked("kthvalue", input, at, operator.index(k), keepdim)
     return kthvalue_result(*written_all("kthvalue", out, found, input))
 
 
@@ -98,8 +103,10 @@ def _of_all(name: str) -> Op:
     """The median of all elements; equal ones share the cotangent."""
 
     def forward(p: Any, mask: int, keepdim: bool, how: int) -> Any:
-        row = reshape(wrap(p), -1)._p
-        return lib.ad_alias(_native(name, row, 0, 1, how, False)[0])
+        row, out = p if p.ndim == 1 else reshape(wrap(p), -1)._p, ffi.new(_TWO)
+        if not lib.ad_pick(row, 0, 1, how, False, out):
+            lib.ad_free(out[1])
+        return out[0]
 
     return Op(name, forward, _extreme_rule, saves=(0, OUTPUT))
 
@@ -112,14 +119,14 @@ def _median(name: str, x: Tensor, dim: int | None, keepdim: bool) -> Any:
     if dim is None and keepdim:
         raise TypeError(f"{name}(): argument 'dim' must be int, not NoneType, with keepdim")
     if dim is None:
-        if x.numel():
+        if x._p.numel:
             return _MEDIAN[name](x, (1 << x.ndim) - 1, False, _CHOICES[name][1])
         least = 0 if x.dtype is dtypes.uint8 else -(2 ** (8 * x.itemsize - 1))
         return x.new_full((), math.nan if x.is_floating_point() else least)
     at = dim_index(dim, x.ndim)
     if x.ndim and not x.shape[at]:
         raise IndexError(f"{name}(): Expected reduction dim {at} to have non-zero size.")
-    return _picked(name, x, at, 1, keepdim)
+    return picked(name, x, at, 1, keepdim)
 
 
 def median(input: Tensor, dim: int | None = None, keepdim: bool = False, *, out: Any = None) -> Any:

@@ -131,7 +131,7 @@ def repeat_interleave(
     else:
         d = dim_index(dim, input.ndim)
         x = input if input.ndim else reshape(input, 1)
-    size = x.shape[d]
+    size = x._p.shape[d]
     if not isinstance(repeats, Tensor):
         times = operator.index(repeats)
         if times < 0:
@@ -139,9 +139,10 @@ def repeat_interleave(
         if times * max(x._p.numel, 1) >= 2**60:
             raise RuntimeError(f"Storage size calculation overflowed with {times} repeats")
         if x.ndim < MAX_DIMS:
-            before, after = x.shape[: d + 1], x.shape[d + 1 :]
-            wide = expand(unsqueeze(x, d + 1), [*before, times, *after])
-            return reshape(clone(wide), [*before[:d], size * times, *after])
+            shape = list(x.shape)
+            wide = expand(unsqueeze(x, d + 1), [*shape[: d + 1], times, *shape[d + 1 :]])
+            shape[d] *= times
+            return reshape(clone(wide), shape)
         repeats = full([1], times)
     counts = reshape(repeats, 1) if repeats.ndim == 0 else repeats
     if counts.ndim == 1 and counts.shape[0] == 1:

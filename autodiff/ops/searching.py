@@ -15,7 +15,7 @@ from autodiff.ops.rearrange import movedim
 from autodiff.ops.sorting import argsort, in_order
 from autodiff.ops.views import reshape
 from autodiff.shapes import dim_index
-from autodiff.tensor import Tensor, own
+from autodiff.tensor import TENSOR_TYPES, Tensor, own
 
 __all__ = ["bucketize", "searchsorted", "unique", "unique_consecutive"]
 
@@ -147,6 +147,15 @@ def bucketize(
     >>> ad.bucketize(ad.tensor([1.0, 4.0]), ad.tensor([1.0, 3.0])).tolist()
     [0, 2]
     """
+    if (
+        type(input) in TENSOR_TYPES
+        and type(boundaries) in TENSOR_TYPES
+        and (right is out_int32 is False and out is None and boundaries._p.ndim == 1)
+    ):
+        p = lib.ad_searchsorted(boundaries._p, input._p, False)
+        if p:
+            return own(p, "bucketize")
+        take_failure()  # as above
     _check_operands("bucketize", boundaries=boundaries)
     _flags("bucketize", out_int32=out_int32, right=right)
     if boundaries.ndim != 1:

@@ -27,11 +27,11 @@ def _given(tensors: tuple[Any, ...], name: str) -> list[Tensor]:
 
 
 def _row(x: Tensor) -> Tensor:
-    return x if x.ndim else reshape(x, 1)
+    return x if x._p.ndim else reshape(x, 1)
 
 
 def _matrix(x: Tensor) -> Tensor:
-    return x if x.ndim > 1 else unsqueeze(_row(x), 0)
+    return x if x._p.ndim > 1 else unsqueeze(_row(x), 0)
 
 
 def _cube(x: Tensor) -> Tensor:

@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from autodiff.dtypes import SCALAR_NAMES
-from autodiff.ops.base import called
 from autodiff.ops.convert import tensor
-from autodiff.ops.create import arange, linspace
-from autodiff.ops.gather import gather
+from autodiff.ops.create import linspace
 from autodiff.ops.guard import strict
+from autodiff.ops.ranks import picked
 from autodiff.ops.returned import Chosen, returned
 from autodiff.ops.searching import searchsorted
 from autodiff.ops.slices import index_add
-from autodiff.ops.sorting import sort
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor
 
@@ -31,7 +29,6 @@ class histogram_result(NamedTuple):  # noqa: N801 - as max_result
     bin_edges: Tensor
 
 
-@called("ModeBackward0")
 @strict
 def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> mode_result:
     """The most frequent value along a dimension, the least of several, and the last place of it.
@@ -44,17 +41,9 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> mode_result:
     d = dim_index(dim, input.ndim)
     if not input.ndim:
         return mode_result(input.clone(), tensor(0))
-    n = input.shape[d]
-    if not n:
+    if not input._p.shape[d]:
         raise IndexError(f"mode(): Expected reduction dim {d} to have non-zero size.")
-    rows = input.detach().movedim(d, -1)
-    ordered, places = sort(rows, -1, stable=True)
-    at = arange(n)
-    runs = at - (at * (ordered != ordered.roll(1, -1))).cummax(-1)[0]  # how far each has come
-    end = runs.argmax(-1, keepdim=True)
-    found = gather(places, -1, end).movedim(-1, d)
-    values = gather(input, d, found)
-    return mode_result(*(x if keepdim else x.squeeze(d) for x in (values, found)))
+    return mode_result(*picked("mode", input, d, 1, keepdim))
 
 
 def _check(name: str, x: Tensor) -> None:

@@ -328,7 +328,7 @@ def narrow(input: Tensor, dim: int, start: int, length: int) -> Tensor:
     if input._p.ndim == 0:
         raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     d = dim_index(dim, input._p.ndim)
-    size = input.shape[d]
+    size = input._p.shape[d]
     if not -size <= start <= size:
         raise IndexError(
             f"narrow(): start out of range (expected to be in range of [{-size}, {size}], but got "

@@ -321,6 +321,7 @@ REDUCTIONS = [
          sized("m n", low=1, distinct=True), lambda x: x.fold(_median, (1,), True)),
     Case("kthvalue", lambda x: x.kthvalue(1, 1).values, sized("m n", low=1, distinct=True),
          _extreme(min, 1)),
+    Case("mode", lambda x: x.mode(1).values, sized("m n", low=1, distinct=True), _extreme(min, 1)),
     Case("quantile", lambda x: x.quantile(0.4, 1), sized("m n", low=1, distinct=True),
          _extreme(_quantile, 1)),
     Case("argmax", lambda x: x.argmax(1), sized("m n", low=1), _extreme(_argmax, 1), False),
@@ -432,6 +433,11 @@ ROWWISE = [
     Case("cross_entropy_mean", lambda x: cross_entropy(
         x, ad.tensor([2, 0]), ad.tensor([1.0, 2.0, 3.0]).to(x.dtype), -100, "mean"), sized("2 3"),
          lambda x: Array((), lambda _: math.fsum(_entropies(x, [2, 0], [3.0, 1.0]).flat()) / 4)),
+    Case("cross_entropy_places", lambda x: cross_entropy(
+        x, ad.tensor([2, 0, 1, 2]), None, 1, "none"), sized("2 3 2"),
+         lambda x: Array((4,), lambda i: 0.0 if i[0] == 2 else math.log(math.fsum(
+             math.exp(x[i[0] // 2, c, i[0] % 2]) for c in range(3)
+         )) - x[i[0] // 2, (2, 0, 1, 2)[i[0]], i[0] % 2])),
     Case("cross_entropy_sum", lambda x: cross_entropy(x, ad.tensor([1, 1]), None, -100, "sum"),
          sized("2 n", low=2),
          lambda x: Array((), lambda _: math.fsum(_entropies(x, [1, 1], [1.0, 1.0]).flat()))),

@@ -168,8 +168,6 @@ COMPOSED = [
         lambda x: Array((x.shape[0], 3), lambda i: x[i[0],] ** (2 - i[1]))),
     Row("renorm", lambda x: ad.renorm(no_kink(x), 2, 0, 1.0), ("m n",), _renormed, low=1,
         distinct=True),
-    Row("mode", lambda x: ad.mode(x, 1).values, ("m n",),
-        lambda x: x.fold(min, [1]), low=1, distinct=True),
     Row("select_scatter", lambda x, y: ad.select_scatter(x, y, 1, -1), ("m 2 n", "m n"),
         _with(lambda i: (i[0], i[2]) if i[1] == 1 else None)),
     Row("slice_scatter", lambda x, y: ad.slice_scatter(x, y, 0, 1, None, 2), ("4 n", "2 n"),

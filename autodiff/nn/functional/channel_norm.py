@@ -58,9 +58,7 @@ def _check_batch(
 
 
 def _fit(input: Any, *given: Any) -> bool:
-    """Whether `_check_batch` has nothing to say in evaluation: each of those given has a number
-    for each channel, of the input's dtype.
-    """
+    """Whether each of those given has a number for each channel, of the input's dtype."""
     if type(input) not in TENSOR_TYPES:
         return False
     p = input._p
@@ -113,19 +111,26 @@ def batch_norm(
             [ 1.0000]])
     """
     given = (running_mean, running_var, weight, bias)
-    if training or running_mean is None or running_var is None or not _fit(input, *given):
+    held = (running_mean is not None) + (running_var is not None)
+    if (
+        held == 1
+        or not (held or training)
+        or not _fit(input, *given)
+        or (training and input._p.numel == input._p.shape[1])
+    ):
         _check_batch(input, *given, training)
     if not training and running_mean is not None and running_var is not None:
         mean, var = _constant(running_mean), _constant(running_var)
         return fixed_norm(input, mean, var, weight, bias, eps)
-    if not input.numel():
+    count = input._p.numel
+    if not count:
         return affine(input, *_affine(input, weight, bias))
     y, normal = rows.batch_norm(input, *_affine(input, weight, bias), eps)
     if running_mean is not None and running_var is not None:
         with no_grad():
             mean, var = rows.moments(input, normal)
             blend_(running_mean, mean, momentum)
-            blend_(running_var, _unbiased(var, input.numel() // input.shape[1]), momentum)
+            blend_(running_var, _unbiased(var, count // input._p.shape[1]), momentum)
     return y
 
 

@@ -22,9 +22,12 @@ def _class_dim(x: Tensor) -> int:
     return 1 if x.ndim > 1 else 0
 
 
+_CLASSES = (dtypes.int64.code, dtypes.uint8.code)
+
+
 def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> None:
     """RuntimeError or ValueError where class-index targets or weights do not fit the input."""
-    if target.dtype is not dtypes.int64 and target.dtype is not dtypes.uint8:
+    if target._p.dtype not in _CLASSES:
         raise RuntimeError(
             f"expected target dtype to be Long or Byte, but got {SCALAR_NAMES[target._p.dtype]}"
         )
@@ -49,7 +52,10 @@ def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> None
 
 
 def _check_weight(input: Tensor, weight: Tensor) -> None:
-    classes = input.shape[_class_dim(input)]
+    x, w = input._p, weight._p
+    classes = x.shape[x.ndim > 1]
+    if w.ndim == 1 and w.numel == classes and w.dtype == x.dtype:
+        return
     if weight.shape != (classes,):
         raise RuntimeError(
             f"weight tensor should be defined either for all {classes} classes or no classes but "
@@ -63,12 +69,9 @@ def _check_weight(input: Tensor, weight: Tensor) -> None:
 
 
 def _rows(input: Tensor) -> Tensor:
-    """(classes), (n, classes) or (n, classes, d1, ...) as rows of classes."""
-    if input.ndim == 2:
-        return input
-    if input.ndim == 1:
-        return input.unsqueeze(0)
-    return input.permute(0, *range(2, input.ndim), 1).reshape(-1, input.shape[1])
+    """(classes), (n, classes) or (n, classes, d1, ...) as (n, classes) or (n, classes, places)."""
+    ndim = input._p.ndim
+    return input.flatten(2) if ndim > 3 else input if ndim > 1 else input.unsqueeze(0)
 
 
 def nll_loss(
@@ -89,40 +92,34 @@ def nll_loss(
     """
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensors("nll_loss", input=input, target=target)
-    if weight is None and _are_rows(input._p, target._p):
-        return losses.nll(input, target, None, ignore_index, reduction)
+    if _are_rows(input._p, target._p):
+        if weight is not None:
+            _check_weight(input, weight)
+        return losses.nll(input, target, weight, ignore_index, reduction)
     if input.ndim == 0:
         raise ValueError(f"Expected 1 or more dimensions (got {input.ndim})")
     check_floating("nll_loss", input)
     _check_classes(input, target, weight)
-    return _nll(input, target, weight, ignore_index, reduction)
-
-
-def _nll(
-    input: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
-) -> Tensor:
-    """nll_loss of arguments that are checked."""
-    rows = _rows(input) if input.ndim < 3 else input
-    rows = rows if rows.ndim < 4 else rows.reshape(*input.shape[:2], -1)
-    return _of_classes(losses.nll, rows, input, target, weight, ignore_index, reduction)
+    return _of_classes(losses.nll, input, target, weight, ignore_index, reduction)
 
 
 def _of_classes(
     loss_of: Callable[..., Tensor],
-    rows: Tensor,
     input: Tensor,
     target: Tensor,
     weight: Tensor | None,
     ignore_index: int,
     reduction: str,
 ) -> Tensor:
-    """A loss of rows and classes, of arguments that are checked."""
+    """A loss of logits, or of logarithms, and classes: of arguments that are checked."""
     classes = to_dtype(target, dtypes.int64)
-    classes = classes if classes.ndim == 1 else classes.reshape(-1)
-    loss = loss_of(rows, classes, weight, ignore_index, reduction)
-    loss = titled(loss, "NllLoss2DBackward0") if input.ndim > 2 else loss
-    shape = target.shape if input.ndim > 1 else Size()
-    return loss if reduction != "none" or loss.shape == shape else loss.reshape(shape)
+    loss = loss_of(_rows(input), classes, weight, ignore_index, reduction)
+    ndim = input._p.ndim
+    loss = titled(loss, "NllLoss2DBackward0") if ndim > 2 else loss
+    if reduction != "none":
+        return loss
+    shape = target.shape if ndim > 1 else Size()
+    return loss if loss.shape == shape else loss.reshape(shape)
 
 
 def _are_rows(logits: Any, target: Any) -> bool:
@@ -156,8 +153,10 @@ def cross_entropy(
     """
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensors("cross_entropy_loss", input=input, target=target)
-    if weight is None and label_smoothing == 0.0 and _are_rows(input._p, target._p):
-        return losses.cross_entropy(input, target, None, ignore_index, reduction)
+    if label_smoothing == 0.0 and _are_rows(input._p, target._p):
+        if weight is not None:
+            _check_weight(input, weight)
+        return losses.cross_entropy(input, target, weight, ignore_index, reduction)
     if not 0.0 <= label_smoothing <= 1.0:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     if input.ndim == 0:
@@ -168,12 +167,9 @@ def cross_entropy(
     check_floating("log_softmax", input)
     _check_classes(input, target, weight)
     if label_smoothing == 0.0:
-        rows = _rows(input)
-        return _of_classes(
-            losses.cross_entropy, rows, input, target, weight, ignore_index, reduction
-        )
+        return _of_classes(losses.cross_entropy, input, target, weight, ignore_index, reduction)
     logs = normalize.log_softmax(input, dim)
-    loss = _nll(logs, target, weight, ignore_index, reduction)
+    loss = _of_classes(losses.nll, logs, target, weight, ignore_index, reduction)
     smooth = _smooth_loss(logs, target, weight, ignore_index, reduction)
     return loss * (1 - label_smoothing) + smooth * (label_smoothing / input.shape[dim])
 

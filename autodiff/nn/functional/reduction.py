@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from autodiff.dtypes import SCALAR_NAMES
+from autodiff.dtypes import FIRST_FLOAT, SCALAR_NAMES
 from autodiff.ops.guard import kind_of
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
@@ -21,7 +21,8 @@ def check_reduction(reduction: str) -> None:
 def reduction_of(size_average: Any, reduce: Any, reduction: str) -> str:
     """The reduction, by the deprecated arguments where either is given."""
     if size_average is None and reduce is None:
-        check_reduction(reduction)
+        if reduction not in REDUCTIONS:
+            check_reduction(reduction)
         return reduction
     each = reduce is not None and not reduce
     average = size_average is None or size_average
@@ -36,6 +37,8 @@ def reduction_of(size_average: Any, reduce: Any, reduction: str) -> str:
 
 def check_tensors(name: str, **args: Any) -> None:
     """TypeError where one of a function's first arguments is no tensor."""
+    if TENSOR_TYPES.issuperset(map(type, args.values())):
+        return
     for position, (what, x) in enumerate(args.items(), start=1):
         if type(x) not in TENSOR_TYPES:
             raise TypeError(
@@ -46,7 +49,7 @@ def check_tensors(name: str, **args: Any) -> None:
 
 def check_floating(name: str, input: Tensor) -> None:
     """NotImplementedError for integers and bools."""
-    if not input.is_floating_point():
+    if input._p.dtype < FIRST_FLOAT:
         raise NotImplementedError(f'"{name}" not implemented for {SCALAR_NAMES[input._p.dtype]!r}')
 
 
