@@ -51,8 +51,9 @@ def to(
         if not _FORMS.fullmatch(form):
             given = ", ".join(type(arg).__name__ for arg in args)
             raise TypeError(f"to() takes a dtype, a device or a tensor, each once, not ({given})")
-        if not (dtype is None or isinstance(dtype, _DTYPE) or dtype in dtypes.PYTHON):
-            raise TypeError(f"to(): argument 'dtype' must be dtype, not {type(dtype).__name__}")
+        named: Any = dtype
+        if not (named is None or isinstance(named, _DTYPE) or named in dtypes.PYTHON):
+            raise TypeError(f"to(): argument 'dtype' must be dtype, not {type(named).__name__}")
         wanted = _wanted((dtype, *args, device))
         copy = args[-1] if "bb" in form else copy
     if non_blocking is not False or copy is not False:
