@@ -173,7 +173,8 @@ class Call:
     def hooks(self, kind: str) -> list[tuple[int, Hook, Hooks]]:
         """The hooks of a kind as they are now: those of all modules, then the module's own."""
         found = [hooks for hooks in (_of_all, self.module._hooks) if hooks is not None]
-        return [(i, hook, hooks) for hooks in found for i, hook in getattr(hooks, kind).items()]
+        pairs = [(hooks, [*getattr(hooks, kind).items()]) for hooks in found]  # a thread may add
+        return [(i, hook, hooks) for hooks, each in pairs for i, hook in each]
 
     def given(self, number: int, hooks: Hooks) -> tuple[Any, ...]:
         """What a hook of forward is called with."""
