@@ -95,23 +95,21 @@ static void NAME(line)(const ad_grid_task *t, NAME(block) * b, int d, const T *g
 /* What makes the pixels of places, and of more up to whole vectors; the last dimension is the grid's first
  * number. */
 static void NAME(prepare)(const ad_grid_task *t, NAME(block) * b, const T *grid, int64_t given) {
-    const int64_t n = (given + WIDEST - 1) / WIDEST * WIDEST;
+    const int64_t n = (given + WIDEST - 1) & -WIDEST;
     for (int d = 0; d < t->nd; d++) NAME(line)(t, b, d, grid, given, n);
     memset(b->leaves, 0, sizeof b->leaves);
     for (int k = 0; k < t->taps; k++) {
-        int32_t *restrict pixels = b->all_pixels[k];
-        T *restrict weights = b->all_weights[k];
-        memcpy(pixels, b->pixel[0][t->tap[k][0]], (size_t)n * sizeof *pixels);
-        memcpy(weights, b->weight[0][t->tap[k][0]], (size_t)n * sizeof *weights);
-        for (int d = 1; d < t->nd; d++) {
-            const int32_t *restrict next = b->pixel[d][t->tap[k][d]], size = (int32_t)t->size[d];
-            const T *restrict weight = b->weight[d][t->tap[k][d]];
-            for (int64_t j = 0; j < n; j++) {
-                pixels[j] = (pixels[j] | next[j]) < 0 ? -1 : pixels[j] * size + next[j];
-                weights[j] *= weight[j];
-            }
+        const int *tap = t->tap[k];
+        const int32_t *outer = b->pixel[0][tap[0]];
+        const T *by = b->weight[0][tap[0]];
+        for (int d = 1; d < t->nd; d++, outer = b->all_pixels[k], by = b->all_weights[k]) {
+            const int32_t *inner = b->pixel[d][tap[d]], size = (int32_t)t->size[d];
+            const T *weight = b->weight[d][tap[d]];
+            for (int64_t j = 0; j < n; j++)
+                b->all_pixels[k][j] = (outer[j] | inner[j]) < 0 ? -1 : outer[j] * size + inner[j];
+            for (int64_t j = 0; j < n; j++) b->all_weights[k][j] = by[j] * weight[j];
         }
-        for (int64_t j = 0; j < n; j++) b->leaves[j] |= pixels[j];
+        for (int64_t j = 0; j < n; j++) b->leaves[j] |= b->all_pixels[k][j];
     }
 }
 
@@ -120,7 +118,6 @@ static inline __attribute__((always_inline)) void NAME(sums)(int taps, const NAM
                                                              T *restrict y, int64_t n) {
     for (int64_t j = 0; j < n; j += W) {
         V() sum = V(_mul)(V(_load)(b->all_weights[0] + j), V(_gather)(image, b->all_pixels[0] + j));
-        AD_UNROLL
         for (int k = 1; k < taps; k++) {
             const V() value = V(_gather)(image, b->all_pixels[k] + j);
             sum = V(_add)(sum, V(_mul)(V(_load)(b->all_weights[k] + j), value));
@@ -138,23 +135,35 @@ static void NAME(read)(const ad_grid_task *t, const NAME(block) * b, const T *im
         NAME(sums)(1, b, image, y, n);
     else if (t->taps == 4)
         NAME(sums)(4, b, image, y, n);
-    else if (t->taps == 8)
-        NAME(sums)(8, b, image, y, n);
     else
-        NAME(sums)(MOST, b, image, y, n);
+        NAME(sums)(t->taps, b, image, y, n);
 }
 
-/* What goes to the pixels of a channel. */
-static void NAME(write)(const ad_grid_task *t, const NAME(block) * b, const T *g, T *image, int64_t n) {
+/* What goes to the pixels of a channel, place by place. */
+static inline __attribute__((always_inline)) void NAME(spread)(int taps, const NAME(block) * b, const T *g,
+                                                               T *image, int64_t n) {
     for (int64_t j = 0; j < n; j++) {
         const T by = g[j];
-        if (b->leaves[j] < 0) {
-            for (int k = 0; k < t->taps; k++)
+        if (b->leaves[j] < 0 || taps < LINE) {
+            for (int k = 0; k < taps; k++)
                 if (b->all_pixels[k][j] >= 0) image[b->all_pixels[k][j]] += b->all_weights[k][j] * by;
         } else {
-            for (int k = 0; k < t->taps; k++) image[b->all_pixels[k][j]] += b->all_weights[k][j] * by;
+            for (int first = 0; first < taps; first += LINE) {
+                AD_UNROLL
+                for (int k = first; k < first + LINE; k++)
+                    image[b->all_pixels[k][j]] += b->all_weights[k][j] * by;
+            }
         }
     }
+}
+
+static void NAME(write)(const ad_grid_task *t, const NAME(block) * b, const T *g, T *image, int64_t n) {
+    if (t->taps == 1)
+        NAME(spread)(1, b, g, image, n);
+    else if (t->taps == LINE)
+        NAME(spread)(LINE, b, g, image, n);
+    else
+        NAME(spread)(t->taps, b, g, image, n);
 }
 
 /* What goes to the weights, of a channel: added up, from the first one on. */
@@ -171,19 +180,23 @@ static void NAME(weigh)(const ad_grid_task *t, NAME(block) * b, const T *g, cons
 }
 
 /* From there, what goes to the places. */
-static void NAME(move)(const ad_grid_task *t, const NAME(block) * b, T *grid, int64_t n) {
+static void NAME(move)(const ad_grid_task *t, const NAME(block) * b, T *grid, int64_t given) {
+    const int64_t n = (given + WIDEST - 1) & -WIDEST;
     for (int e = 0; e < t->nd; e++) {
         T total[BLOCK] = {0}, part[BLOCK];
         for (int k = 0; k < t->taps; k++) {
-            const int32_t *restrict pixels = b->all_pixels[k];
+            const int32_t *pixels = b->all_pixels[k];
             for (int64_t j = 0; j < n; j++) part[j] = pixels[j] < 0 ? 0 : b->sums[k][j];
             for (int d = 0; d < t->nd; d++) {
-                const T *restrict by = (d == e ? b->slope : b->weight)[d][t->tap[k][d]];
+                const T *by = (d == e ? b->slope : b->weight)[d][t->tap[k][d]];
                 for (int64_t j = 0; j < n; j++) part[j] *= by[j];
             }
             for (int64_t j = 0; j < n; j++) total[j] += part[j];
         }
-        for (int64_t j = 0; j < n; j++) grid[j * t->nd + t->nd - 1 - e] = total[j];
+        if (t->nd == 2)
+            for (int64_t j = 0; j < given; j++) grid[j * 2 + 1 - e] = total[j];
+        else
+            for (int64_t j = 0; j < given; j++) grid[j * DIMS + DIMS - 1 - e] = total[j];
     }
 }
 
