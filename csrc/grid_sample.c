@@ -1,85 +1,44 @@
 /* grid_sample.c: images read at any places, and its adjoints: what goes to the pixels, and to the places. */
-#include <math.h>
+#include "grid.h"
 #include "tape.h"
 
-/* gcc's -O2 leaves loops as they are whose counts it cannot know to be multiples of a vector's. */
-#if defined(__GNUC__) && !defined(__clang__)
-#pragma GCC optimize("vect-cost-model=dynamic", "no-trapping-math")
-#endif
-
-/* The dimensions of an image, the taps of one and of all, the places taken at a time, and the channels that a
- * task writes to where there are few images. */
-enum { DIMS = 3, LINE = 4, MOST = LINE * LINE, BLOCK = 64, CHANNELS = 16, IMAGES = 8 };
+/* The channels that a task writes to where there are few images. */
+enum { CHANNELS = 16, IMAGES = 8 };
 
 typedef struct {
     int nd, mode, padding, corners;
 } numbers;
 
-typedef struct {
-    const void *x, *grid, *g;
-    void *y, *dx, *dgrid; /* what is wanted; the others are NULL */
-    int dtype, nd, mode, padding, line, taps;
-    bool corners;
-    int tap[MOST][DIMS]; /* of each tap of all, that of each dimension */
-    int64_t images, channels, pixels, places, size[DIMS];
-    int64_t parts,
-        step; /* of an image: tasks, and places or (where only pixels are written to) channels each */
-} task;
-
-#define T float
-#define TYPE AD_f32
-#define EXACT (1 << 24) /* the integers up to it are floats */
-#define NAME(name) name##_f32
-#define FN(name) name##f
-#include "kernels/grid_type.h"
-#undef T
-#undef TYPE
-#undef EXACT
-#undef NAME
-#undef FN
-#define T double
-#define TYPE AD_f64
-#define EXACT INT32_MAX
-#define NAME(name) name##_f64
-#define FN(name) name
-#include "kernels/grid_type.h"
-#undef T
-#undef TYPE
-#undef EXACT
-#undef NAME
-#undef FN
-
 static void run_part(void *context, int64_t i) {
-    const task *t = context;
+    const ad_grid_task *t = context;
     const int64_t image = i / t->parts, first = i % t->parts * t->step;
     const bool by_channel = !t->y && !t->dgrid;
     const int64_t end = ad_least(first + t->step, by_channel ? t->channels : t->places);
-    (t->dtype == AD_float32 ? run_f32 : run_f64)(t, image, by_channel ? 0 : first,
-                                                 by_channel ? t->places : end, by_channel ? first : 0,
-                                                 by_channel ? end : t->channels);
+    ad_cpu->grid->run[t->dtype == AD_float64](t, image, by_channel ? 0 : first, by_channel ? t->places : end,
+                                              by_channel ? first : 0, by_channel ? end : t->channels);
 }
 
-static void run_all(task *t, int64_t n, int64_t step) {
+static void run_all(ad_grid_task *t, int64_t n, int64_t step) {
     t->step = step;
     t->parts = n ? (n - 1) / step + 1 : 0;
     const double cost = (double)t->images * (double)t->places * t->taps * (8 + (double)t->channels);
     ad_parallel_for(t->images * t->parts, cost < 1e15 ? (int64_t)cost : (int64_t)1e15, run_part, t);
 }
 
-static void describe(task *t, const ad_tensor *x, const ad_tensor *grid, const numbers *n) {
-    *t = (task){.x = x->data,
-                .grid = grid->data,
-                .dtype = x->dtype,
-                .nd = n->nd,
-                .mode = n->mode,
-                .padding = n->padding,
-                .corners = n->corners,
-                .images = x->shape[0],
-                .channels = x->shape[1],
-                .pixels = 1,
-                .places = 1,
-                .taps = 1};
-    t->line = n->mode == AD_GRID_NEAREST ? 1 : n->mode == AD_GRID_BILINEAR ? 2 : LINE;
+static void describe(ad_grid_task *t, const ad_tensor *x, const ad_tensor *grid, const numbers *n) {
+    *t = (ad_grid_task){.x = x->data,
+                        .grid = grid->data,
+                        .dtype = x->dtype,
+                        .nd = n->nd,
+                        .mode = n->mode,
+                        .padding = n->padding,
+                        .corners = n->corners,
+                        .images = x->shape[0],
+                        .channels = x->shape[1],
+                        .pixels = 1,
+                        .places = 1,
+                        .taps = 1};
+    t->line = n->mode == AD_GRID_NEAREST ? 1 : n->mode == AD_GRID_BILINEAR ? 2 : AD_GRID_LINE;
     for (int d = 0; d < t->nd; d++) {
         t->size[d] = x->shape[2 + d];
         t->pixels *= t->size[d];
@@ -91,26 +50,26 @@ static void describe(task *t, const ad_tensor *x, const ad_tensor *grid, const n
 }
 
 static int run_sample(const ad_call *c) {
-    task t;
+    ad_grid_task t;
     describe(&t, ad_in(c, 0), ad_in(c, 1), c->numbers);
     t.y = ad_out(c, 0)->data;
-    run_all(&t, t.places, t.images < IMAGES ? 4 * BLOCK : t.places);
+    run_all(&t, t.places, t.images < IMAGES ? 4 * AD_GRID_BLOCK : t.places);
     return AD_OK;
 }
 
 static int run_sample_vjp(const ad_call *c) {
-    task t;
+    ad_grid_task t;
     describe(&t, ad_in(c, 1), ad_in(c, 2), c->numbers);
     void *dx = ad_out(c, 0) ? ad_out(c, 0)->data : NULL, *dgrid = ad_out(c, 1) ? ad_out(c, 1)->data : NULL;
     t.g = ad_in(c, 0)->data;
     if (dx) memset(dx, 0, (size_t)(ad_out(c, 0)->numel * ad_itemsize[t.dtype]));
     if (dgrid && !t.channels) memset(dgrid, 0, (size_t)(ad_out(c, 1)->numel * ad_itemsize[t.dtype]));
     if (!t.channels || !t.places) return AD_OK;
-    const bool whole = t.images >= IMAGES || t.channels * t.places < 4 * BLOCK;
+    const bool whole = t.images >= IMAGES || t.channels * t.places < 4 * AD_GRID_BLOCK;
     if (dgrid) {
         t.dgrid = dgrid;
         t.dx = whole ? dx : NULL;
-        run_all(&t, t.places, whole ? t.places : 4 * BLOCK);
+        run_all(&t, t.places, whole ? t.places : 4 * AD_GRID_BLOCK);
     }
     t.dgrid = NULL;
     t.dx = dx;
@@ -121,7 +80,7 @@ static int run_sample_vjp(const ad_call *c) {
 static int check(const ad_tensor *g, const ad_tensor *x, const ad_tensor *grid, const numbers *n) {
     if (!ad_is_float(x->dtype) || grid->dtype != x->dtype || (g && g->dtype != x->dtype))
         return ad_fail(AD_BAD_DTYPE, x->dtype, 0, 0);
-    if (n->nd < 2 || n->nd > DIMS || grid->ndim != x->ndim)
+    if (n->nd < 2 || n->nd > AD_GRID_DIMS || grid->ndim != x->ndim)
         return ad_fail(AD_BAD_DIM, grid->ndim, x->ndim, 0);
     if (n->mode < 0 || n->mode > AD_GRID_BICUBIC || (n->mode == AD_GRID_BICUBIC && n->nd != 2))
         return ad_fail(AD_BAD_ARG, n->mode, 0, 0);

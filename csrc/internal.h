@@ -308,6 +308,7 @@ typedef struct {
 } ad_row_kernels;
 typedef struct ad_gemm_kernels ad_gemm_kernels;   /* gemm.h */
 typedef struct ad_solve_kernels ad_solve_kernels; /* solve.h */
+typedef struct ad_grid_kernels ad_grid_kernels;   /* grid.h */
 /* The numbers of one optimiser's update of one parameter; each optimiser uses some. */
 typedef struct {
     double lr, lr_next, weight_decay, shrink; /* shrink: what the parameter is multiplied by first */
@@ -331,6 +332,7 @@ typedef struct {
     const ad_gemm_kernels *gemm;
     const ad_solve_kernels *solve;
     const ad_optim_kernels *optim;
+    const ad_grid_kernels *grid;
 } ad_variant;
 extern const ad_variant *ad_cpu; /* the variant in use */
 

@@ -9,6 +9,7 @@ come from the tables that other tests use, so an operation is here as soon as it
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -25,6 +26,7 @@ from autodiff.native import lib
 from autodiff.nn import functional
 from autodiff.ops.declare import FUNCTIONS
 from autodiff.ops.pointwise import PointwiseOp
+from autodiff.ops.sampled import GRIDS
 from autodiff.testing.cases import CASES, Case
 
 Program = Callable[[], Iterator[ad.Tensor]]
@@ -140,6 +142,18 @@ def convolutions(d: ad.dtype) -> Iterator[ad.Tensor]:
             yield from ad.autograd.grad(y, (x, w), numbers(tuple(y.shape), 3, d))
 
 
+def grids(d: ad.dtype) -> Iterator[ad.Tensor]:
+    """Images read at places in and outside of them, as many as fill vectors or do not."""
+    for how in GRIDS.values():
+        for nd, places in itertools.product((2, 3), (1, 9, 19)):
+            if how.mode != "bicubic" or nd == 2:
+                x = numbers((2, 3, *(5, 4, 6)[:nd]), 1, d).requires_grad_()
+                at = numbers((2, *(places, 5, 2)[:nd], nd), 2, d, ((-2, 2),)).requires_grad_()
+                y = functional.grid_sample(x, at, how.mode, how.padding, how.corners)
+                yield y
+                yield from ad.autograd.grad(y, [x, at], numbers(tuple(y.shape), 3, d))
+
+
 def reductions(d: ad.dtype) -> Iterator[ad.Tensor]:
     calls: list[Callable[..., ad.Tensor]] = [
         *(ad.Tensor.sum, ad.Tensor.mean, ad.Tensor.amax, ad.Tensor.amin),
@@ -204,6 +218,7 @@ def _programs() -> Iterator[tuple[str, Program]]:
             yield f"products {text} {d.name}", partial(products, d, which)
         yield f"other products {d.name}", partial(other_products, d)
         yield f"convolutions {d.name}", partial(convolutions, d)
+        yield f"grids {d.name}", partial(grids, d)
         yield f"reductions of lengths {d.name}", partial(reductions, d)
         yield f"rows of widths {d.name}", partial(rows, d)
         for name in DRAWS:

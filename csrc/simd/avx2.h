@@ -19,6 +19,11 @@ AD_SIMD void vf_store(float *p, vf a) { _mm256_storeu_ps(p, a); }
 AD_SIMD void vf_stream(float *p, vf a) { _mm256_stream_ps(p, a); }
 AD_SIMD void vf_stream_end(void) { _mm_sfence(); }
 AD_SIMD vf vf_set1(float a) { return _mm256_set1_ps(a); }
+AD_SIMD vf vf_gather(const float *p, const int32_t *at) {
+    const __m256i i = _mm256_loadu_si256((const __m256i *)at),
+                  any = _mm256_cmpgt_epi32(i, _mm256_set1_epi32(-1));
+    return _mm256_mask_i32gather_ps(_mm256_setzero_ps(), p, i, _mm256_castsi256_ps(any), 4);
+}
 AD_SIMD vf vf_zero(void) { return _mm256_setzero_ps(); }
 AD_SIMD vf vf_load_n(const float *p, int64_t n) {
     AD_LOADS(p, n);
@@ -128,6 +133,11 @@ AD_SIMD vd vd_load(const double *p) { return _mm256_loadu_pd(p); }
 AD_SIMD void vd_store(double *p, vd a) { _mm256_storeu_pd(p, a); }
 AD_SIMD void vd_stream(double *p, vd a) { _mm256_stream_pd(p, a); }
 AD_SIMD vd vd_set1(double a) { return _mm256_set1_pd(a); }
+AD_SIMD vd vd_gather(const double *p, const int32_t *at) {
+    const __m128i i = _mm_loadu_si128((const __m128i *)at), any = _mm_cmpgt_epi32(i, _mm_set1_epi32(-1));
+    return _mm256_mask_i32gather_pd(_mm256_setzero_pd(), p, i,
+                                    _mm256_castsi256_pd(_mm256_cvtepi32_epi64(any)), 8);
+}
 AD_SIMD vd vd_zero(void) { return _mm256_setzero_pd(); }
 AD_SIMD vd vd_load_n(const double *p, int64_t n) {
     AD_LOADS(p, n);

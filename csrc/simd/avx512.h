@@ -21,6 +21,11 @@ AD_SIMD void vf_store(float *p, vf a) { _mm512_storeu_ps(p, a); }
 AD_SIMD void vf_stream(float *p, vf a) { _mm512_stream_ps(p, a); }
 AD_SIMD void vf_stream_end(void) { _mm_sfence(); }
 AD_SIMD vf vf_set1(float a) { return _mm512_set1_ps(a); }
+AD_SIMD vf vf_gather(const float *p, const int32_t *at) {
+    const __m512i i = _mm512_loadu_si512(at);
+    return _mm512_mask_i32gather_ps(_mm512_setzero_ps(), _mm512_cmpge_epi32_mask(i, _mm512_setzero_si512()),
+                                    i, p, 4);
+}
 AD_SIMD vf vf_zero(void) { return _mm512_setzero_ps(); }
 AD_SIMD mf mf_first(int64_t n) { return (mf)((1u << n) - 1); }
 AD_SIMD vf vf_load_n(const float *p, int64_t n) {
@@ -134,6 +139,11 @@ AD_SIMD vd vd_load(const double *p) { return _mm512_loadu_pd(p); }
 AD_SIMD void vd_store(double *p, vd a) { _mm512_storeu_pd(p, a); }
 AD_SIMD void vd_stream(double *p, vd a) { _mm512_stream_pd(p, a); }
 AD_SIMD vd vd_set1(double a) { return _mm512_set1_pd(a); }
+AD_SIMD vd vd_gather(const double *p, const int32_t *at) {
+    const __m256i i = _mm256_loadu_si256((const __m256i *)at);
+    return _mm512_mask_i32gather_pd(_mm512_setzero_pd(), _mm256_cmpge_epi32_mask(i, _mm256_setzero_si256()),
+                                    i, p, 8);
+}
 AD_SIMD vd vd_zero(void) { return _mm512_setzero_pd(); }
 AD_SIMD md md_first(int64_t n) { return (md)((1u << n) - 1); }
 AD_SIMD vd vd_load_n(const double *p, int64_t n) {

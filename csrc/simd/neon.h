@@ -20,6 +20,11 @@ AD_SIMD void vf_store(float *p, vf a) { vst1q_f32(p, a); }
 AD_SIMD void vf_stream(float *p, vf a) { vst1q_f32(p, a); }
 AD_SIMD void vf_stream_end(void) {}
 AD_SIMD vf vf_set1(float a) { return vdupq_n_f32(a); }
+AD_SIMD vf vf_gather(const float *p, const int32_t *at) {
+    float a[VF_W];
+    for (int i = 0; i < VF_W; i++) a[i] = at[i] < 0 ? 0 : p[at[i]];
+    return vf_load(a);
+}
 AD_SIMD vf vf_zero(void) { return vdupq_n_f32(0); }
 AD_SIMD vf vf_load_n(const float *p, int64_t n) {
     vf a = vf_zero();
@@ -93,6 +98,11 @@ AD_SIMD vd vd_load(const double *p) { return vld1q_f64(p); }
 AD_SIMD void vd_store(double *p, vd a) { vst1q_f64(p, a); }
 AD_SIMD void vd_stream(double *p, vd a) { vst1q_f64(p, a); }
 AD_SIMD vd vd_set1(double a) { return vdupq_n_f64(a); }
+AD_SIMD vd vd_gather(const double *p, const int32_t *at) {
+    double a[VD_W];
+    for (int i = 0; i < VD_W; i++) a[i] = at[i] < 0 ? 0 : p[at[i]];
+    return vd_load(a);
+}
 AD_SIMD vd vd_zero(void) { return vdupq_n_f64(0); }
 AD_SIMD vd vd_load_n(const double *p, int64_t n) {
     return n > 0 ? vld1q_lane_f64(p, vd_zero(), 0) : vd_zero();

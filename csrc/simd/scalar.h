@@ -9,6 +9,7 @@
  *   load_n, store_n        0 <= n < VX_W elements; memory past them is not touched, lanes past them are 0
  *   vd_load_f32(p)         VD_W floats as doubles
  *   vf_widen(a, part)      lanes part*VD_W.. as doubles; vf_narrow(parts) rounds VF_W/VD_W such parts back
+ *   gather(p, at)          p[at[lane]], or 0 where the int32_t at[lane] is negative
  *   set1, zero, add, sub, mul, div, sqrt, abs, neg
  *   fma(a, b, c)           a*b + c rounded once; unfused here on x86, which has no such instruction
  *   fma_exact(a, b, c)     the same, rounded once everywhere, for code that is wrong otherwise
@@ -47,6 +48,7 @@ AD_SIMD void vf_store(float *p, vf a) { *p = a; }
 AD_SIMD void vf_stream(float *p, vf a) { *p = a; }
 AD_SIMD void vf_stream_end(void) {}
 AD_SIMD vf vf_set1(float a) { return a; }
+AD_SIMD vf vf_gather(const float *p, const int32_t *at) { return *at < 0 ? 0 : p[*at]; }
 AD_SIMD vf vf_zero(void) { return 0; }
 AD_SIMD vf vf_load_n(const float *p, int64_t n) { return n > 0 ? *p : 0; }
 AD_SIMD void vf_store_n(float *p, vf a, int64_t n) {
@@ -114,6 +116,7 @@ AD_SIMD vd vd_load(const double *p) { return *p; }
 AD_SIMD void vd_store(double *p, vd a) { *p = a; }
 AD_SIMD void vd_stream(double *p, vd a) { *p = a; }
 AD_SIMD vd vd_set1(double a) { return a; }
+AD_SIMD vd vd_gather(const double *p, const int32_t *at) { return *at < 0 ? 0 : p[*at]; }
 AD_SIMD vd vd_zero(void) { return 0; }
 AD_SIMD vd vd_load_n(const double *p, int64_t n) { return n > 0 ? *p : 0; }
 AD_SIMD void vd_store_n(double *p, vd a, int64_t n) {

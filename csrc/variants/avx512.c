@@ -20,6 +20,7 @@
 #include "../kernels/gemm.h"
 #include "../kernels/solve.h"
 #include "../kernels/optim.h"
+#include "../kernels/grid.h"
 
 #ifdef __clang__
 #pragma clang attribute pop
@@ -41,5 +42,6 @@ const ad_variant ad_variant_avx512 = {
     .gemm = &gemm_kernels,
     .solve = &solve_kernels,
     .optim = &optim_kernels,
+    .grid = &grid_kernels,
 };
 #endif

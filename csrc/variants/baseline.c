@@ -16,6 +16,7 @@
 #include "../kernels/gemm.h"
 #include "../kernels/solve.h"
 #include "../kernels/optim.h"
+#include "../kernels/grid.h"
 
 static int available(void) { return 1; }
 
@@ -28,4 +29,5 @@ const ad_variant ad_variant_baseline = {
     .gemm = &gemm_kernels,
     .solve = &solve_kernels,
     .optim = &optim_kernels,
+    .grid = &grid_kernels,
 };

@@ -11,6 +11,7 @@
 #include "../kernels/gemm.h"
 #include "../kernels/solve.h"
 #include "../kernels/optim.h"
+#include "../kernels/grid.h"
 
 static int available(void) { return 1; }
 
@@ -23,5 +24,6 @@ const ad_variant ad_variant_neon = {
     .gemm = &gemm_kernels,
     .solve = &solve_kernels,
     .optim = &optim_kernels,
+    .grid = &grid_kernels,
 };
 #endif
