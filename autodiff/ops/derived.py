@@ -36,6 +36,9 @@ __all__ = [
 ]
 
 
+_UNEQUAL, _NOUGHT = FUNCTIONS["ne"].op.call, number_of(0)
+
+
 @returned("aminmax")
 class aminmax_result(NamedTuple):  # noqa: N801 - as max_result
     """What `aminmax` returns."""
@@ -50,7 +53,7 @@ def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
     >>> ad.count_nonzero(ad.tensor([[0, 1], [2, 3]]), dim=1)
     tensor([1, 2])
     """
-    return total(FUNCTIONS["ne"].op.call(input, number_of(0)), dim)
+    return total(_UNEQUAL(input, _NOUGHT), dim)
 
 
 @called("NansumBackward0")
