@@ -120,10 +120,9 @@ class Valued(Described):
             steps = tuple([s * size for s in _unpack(p.strides, p.ndim)])
             count = lib.ad_storage_bytes(p) // size - lib.ad_offset(p)
         memory = _buffer(_gc(p.data, lambda _: p), count * size)  # which keeps the descriptor
-        array = numpy.ndarray(self.shape, kind, memory, 0, steps)
         if lib.ad_readonly(p):
-            array.flags.writeable = False
-        return array
+            memory = memoryview(memory).toreadonly()
+        return numpy.ndarray(self.shape, kind, memory, 0, steps)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         array = self.numpy()

@@ -73,6 +73,8 @@ def test_read_only_memory_is_read_but_never_written(data: object) -> None:
 def test_numpy_of_read_only_memory_is_read_only() -> None:
     array = ad.as_tensor(b"abc").numpy()
     assert not array.flags.writeable
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        array.flags.writeable = True
 
 
 @pytest.mark.parametrize("kind", ["?", "u1", "i1", "i2", "i4", "i8", "f2", "f4", "f8"])
