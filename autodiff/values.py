@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from autodiff import dtypes
 from autodiff.changes import changes, recorder_here
 from autodiff.descriptor import Described, fresh
-from autodiff.native import ffi, lib, looked_at
+from autodiff.native import ADDRESS, ffi, lib, looked_at
 from autodiff.node import mode
 
 __all__ = ["Valued"]
@@ -119,9 +120,12 @@ class Valued(Described):
         if not p.contiguous:
             steps = tuple([s * size for s in _unpack(p.strides, p.ndim)])
             count = lib.ad_storage_bytes(p) // size - lib.ad_offset(p)
+        if lib.ad_readonly(p):  # of a buffer, an array could be made writable
+            at = int(_cast(ADDRESS, p.data)), True
+            about = {"version": 3, "shape": self.shape, "typestr": kind, "data": at}
+            about["strides"] = steps
+            return numpy.asarray(SimpleNamespace(owner=p, __array_interface__=about))
         memory = _buffer(_gc(p.data, lambda _: p), count * size)  # which keeps the descriptor
-        if lib.ad_readonly(p):
-            memory = memoryview(memory).toreadonly()
         return numpy.ndarray(self.shape, kind, memory, 0, steps)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
