@@ -60,7 +60,9 @@ def changed_of(thing: Any, name: str = "", was: Any = None) -> None:
 
     With `name`, of an attribute that was `was`: if it is so again when the call ends, none is left.
     """
-    if recorder := recorder_here():
+    if changes.recorder is None:
+        changes.count += 1
+    elif recorder := recorder_here():
         recorder.changed_of(thing, name, was)
     else:
         changed()

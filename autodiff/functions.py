@@ -181,6 +181,7 @@ def _table() -> dict[str, Callable[..., Any]]:
     table |= {name: guarded(function) for name, function in matrix_names.AT_TOP.items()}
     table |= {name: guarded(getattr(Tensor, name)) for name in ("detach", "detach_")}
     return table | {
+        "is_tensor": everyday.is_tensor,  # which takes anything
         "broadcast_to": guarded(views.expand),
         "concat": table["cat"],
         "concatenate": table["cat"],

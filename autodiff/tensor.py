@@ -91,7 +91,7 @@ class Tensor(Valued):
         """
         dtypes.flag(requires_grad, "requires_grad_")
         node = live_node(self)
-        if not self.is_leaf:
+        if node is not None and node is not self._acc:
             if requires_grad:
                 return self
             raise RuntimeError(
@@ -99,16 +99,16 @@ class Tensor(Valued):
                 "computed variable in a subgraph that doesn't require differentiation use "
                 "var_no_grad = var.detach()."
             )
-        if requires_grad and not self.is_floating_point():
+        if requires_grad and self._p.dtype < dtypes.FIRST_FLOAT:
             raise RuntimeError(
                 f"only Tensors of floating point dtype can require gradients, not {self.dtype!r}"
             )
-        if requires_grad and node is None and not mode.inference and self.is_inference():
-            raise RuntimeError(
-                "Setting requires_grad=True on inference tensor outside InferenceMode is not "
-                "allowed."
-            )
         if requires_grad and node is None:
+            if not mode.inference and lib.ad_is_inference(self._p):
+                raise RuntimeError(
+                    "Setting requires_grad=True on inference tensor outside InferenceMode is not "
+                    "allowed."
+                )
             self._node = self._accumulator()
             changed_of(self, "_node", None)
         elif node is not None and not requires_grad:

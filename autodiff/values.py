@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from types import SimpleNamespace
 from typing import Any
 
 from autodiff import dtypes
@@ -14,7 +15,7 @@ from autodiff.node import mode
 
 __all__ = ["Valued"]
 
-_unpack, _cast = ffi.unpack, ffi.cast
+_unpack, _cast, _gc, _buffer = ffi.unpack, ffi.cast, ffi.gc, ffi.buffer
 _BOOL, _FLOAT = dtypes.bool.code, dtypes.float32.code
 _OF_GRAD = (
     "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior.\n"
@@ -100,16 +101,32 @@ class Valued(Described):
         >>> ad.tensor([1, 2]).numpy()
         array([1, 2])
         """
-        if self.requires_grad and not force:
+        if not force and self.requires_grad:
             raise RuntimeError(
                 "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
                 "instead."
             )
-        if self.dtype is dtypes.bfloat16:
+        p = self._p
+        kind = _TYPESTR[p.dtype]
+        if not kind:
             raise TypeError("Got unsupported ScalarType BFloat16")
+        if changes.recorder is not None:
+            looked_at()
         import numpy
 
-        return numpy.asarray(_Exported(self))
+        size, count, steps = dtypes.ALL[p.dtype].itemsize, p.numel, None
+        if not count:
+            return numpy.empty(self.shape, kind)
+        if not p.contiguous:
+            steps = tuple([s * size for s in _unpack(p.strides, p.ndim)])
+            count = lib.ad_storage_bytes(p) // size - lib.ad_offset(p)
+        if lib.ad_readonly(p):  # of a buffer, an array could be made writable
+            at = int(_cast(ADDRESS, p.data)), True
+            about = {"version": 3, "shape": self.shape, "typestr": kind, "data": at}
+            about["strides"] = steps
+            return numpy.asarray(SimpleNamespace(owner=p, __array_interface__=about))
+        memory = _buffer(_gc(p.data, lambda _: p), count * size)  # which keeps the descriptor
+        return numpy.ndarray(self.shape, kind, memory, 0, steps)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         array = self.numpy()
@@ -137,12 +154,14 @@ class Valued(Described):
         )
 
     def __float__(self) -> float:
-        if mode.grad and not _warned and self.requires_grad:
+        if not _warned and mode.grad and self.requires_grad:
             _warned.append(True)
             warnings.warn(_OF_GRAD, UserWarning, stacklevel=2)
-        if self._p.numel != 1:
+        p = self._p
+        if p.numel != 1:
             raise self._several()
-        return float(self.item())
+        value: float = lib.ad_item_f64(p) if changes.recorder is None else float(self.item())
+        return value
 
     def __int__(self) -> int:
         if self._p.numel != 1:
@@ -157,24 +176,6 @@ class Valued(Described):
 
     def __format__(self, spec: str) -> str:
         return format(self.item(), spec) if self._p.ndim == 0 else object.__format__(self, spec)
-
-
-class _Exported:
-    """What NumPy reads a tensor's memory through; it keeps the memory alive."""
-
-    def __init__(self, x: Valued) -> None:
-        self.owner = p = x._p
-        if changes.recorder is not None:
-            looked_at()
-        kind = _TYPESTR[p.dtype]
-        size = int(kind[2:])
-        self.__array_interface__ = {
-            "version": 3,
-            "shape": tuple(_unpack(p.shape, p.ndim)),
-            "typestr": kind,
-            "data": (int(_cast(ADDRESS, p.data)), bool(lib.ad_readonly(p))),
-            "strides": None if p.contiguous else tuple(s * size for s in x.stride()),
-        }
 
 
 def _nest(values: list[Any], shape: Sequence[int]) -> Any:

@@ -80,7 +80,7 @@ ad_tensor *ad_linspace(int dtype, int64_t n, double start, double end);
 ad_tensor *ad_number_f64(double value);
 ad_tensor *ad_number_i64(int64_t value, int is_bool);
 /* Foreign memory: [lo, hi) bounds what may be touched; `release(owner)` is called once, when nothing uses it.
- */
+ * Without strides it is row-major. */
 ad_tensor *ad_wrap(int dtype, int ndim, const int64_t *shape, const int64_t *strides, void *data, void *lo,
                    void *hi, int readonly, void *owner, void (*release)(void *));
 /* The same by a DLPack struct, with a version or without; taken over unless it fails. AD_BAD_ARG: [0] is 1

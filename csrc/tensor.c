@@ -167,11 +167,12 @@ ad_tensor *ad_wrap(int dtype, int ndim, const int64_t *shape, const int64_t *str
     s->readonly = readonly != 0;
     if (ad_inference_mode) s->version = AD_INFERENCE_VERSION;
     *x = (ad_tensor){.storage = s, .data = data, .ndim = (uint8_t)ndim, .dtype = (uint8_t)dtype};
-    for (int d = 0; d < ndim; d++) {
-        x->shape[d] = shape[d];
-        x->strides[d] = strides[d];
-    }
+    for (int d = 0; d < ndim; d++) x->shape[d] = shape[d];
+    if (!strides) ad_set_row_major(x);
+    for (int d = 0; strides && d < ndim; d++) x->strides[d] = strides[d];
     int status = ad_refresh(x);
+    if (!status && x->numel && (!data || (uintptr_t)data % (uintptr_t)ad_itemsize[dtype]))
+        status = ad_fail(AD_BAD_ARG, 0, 0, 0);
     if (!status && !ad_inside_storage(x)) status = ad_fail(AD_BAD_SHAPE, x->numel, s->nbytes, 0);
     if (status) {
         ad_free(x);

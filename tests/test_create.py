@@ -73,6 +73,37 @@ def test_read_only_memory_is_read_but_never_written(data: object) -> None:
 def test_numpy_of_read_only_memory_is_read_only() -> None:
     array = ad.as_tensor(b"abc").numpy()
     assert not array.flags.writeable
+    with pytest.raises(ValueError, match="WRITEABLE"):
+        array.flags.writeable = True
+
+
+@pytest.mark.parametrize("kind", ["?", "u1", "i1", "i2", "i4", "i8", "f2", "f4", "f8"])
+def test_arrays_keep_place_strides_and_flag_there_and_back(kind: str) -> None:
+    whole = np.arange(24).reshape(2, 3, 4).astype(kind)
+    views = [whole, whole.T, whole[:, ::2], whole[1, 2, 3:].reshape(()), whole[:, :, 1:2]]
+    for given in [*views, np.broadcast_to(whole[:1], (2, 3, 4)), whole[:, 1:1]]:
+        back = ad.from_numpy(given).numpy()
+        assert (back.dtype, back.shape) == (given.dtype, given.shape)
+        assert (back == given).all()
+        if given.size:
+            assert back.ctypes.data == given.ctypes.data
+            assert back.flags.writeable == given.flags.writeable
+            assert back.strides == given.strides
+
+
+def test_an_array_keeps_the_memory_of_its_tensor() -> None:
+    arrays = [ad.full((1000,), float(i)).numpy() for i in range(50)]
+    others = [ad.zeros(1000) for _ in range(100)]
+    assert all((a == i).all() for i, a in enumerate(arrays))
+    assert len(others) == 100
+
+
+@pytest.mark.parametrize("strided", [False, True])
+def test_memory_that_is_not_aligned_is_refused(strided: bool) -> None:
+    floats = np.frombuffer(bytearray(17), np.uint8)[1:].view(np.float32)
+    for make in (ad.from_numpy, ad.as_tensor, ad.tensor):
+        with pytest.raises(ValueError, match="memory is not aligned"):
+            make(floats[::2] if strided else floats)
 
 
 def test_memory_lives_as_long_as_any_view() -> None:

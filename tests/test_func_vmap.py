@@ -222,7 +222,7 @@ def test_a_batch_of_none() -> None:
     ("f", "text"),
     [
         (lambda x: x.tolist(), "item"),
-        (lambda x: float(x[0]), "item"),
+        (lambda x: float(x[0]), "__float__"),
         (lambda x: x.numpy(), "numpy"),
         (lambda x: x.sum().backward(), "backward"),
         (lambda x: ad.zeros(4).add_(x), "one for all"),

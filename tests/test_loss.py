@@ -118,3 +118,9 @@ def test_classes_of_places_are_the_rows_they_stand_for(
         of_places.backward(ad.ones_like(of_places))
         assert ad.equal(of_places.reshape(-1), of_rows.reshape(-1))
         assert ad.equal(x.grad.permute(0, 2, 3, 1).reshape(-1, 5), rows.grad)
+
+
+@pytest.mark.parametrize("margin", ["1", None, [1]])
+def test_a_margin_is_a_number(margin: Any) -> None:
+    with pytest.raises(TypeError, match="argument 'margin' must be Number"):
+        ad.nn.functional.multi_margin_loss(ad.zeros(2, 3), ad.tensor([0, 1]), margin=margin)

@@ -31,7 +31,7 @@ class Parameter(Tensor):
             data = own(lib.ad_empty(get_default_dtype().code, 1, [0]), "Parameter")
         if not isinstance(data, Tensor):
             raise TypeError(f"Parameter(): argument 'data' must be Tensor, not {kind_of(data)}")
-        parameter = as_subclass(cls, data.detach())
+        parameter = as_subclass(cls, data)
         parameter.requires_grad_(requires_grad)
         return parameter
 
@@ -64,7 +64,7 @@ class Buffer(Tensor):
         """A buffer over the memory of `data`; without it, an empty one."""
         if data is None:
             data = own(lib.ad_empty(get_default_dtype().code, 1, [0]), "Buffer")
-        buffer = as_subclass(cls, data.detach())
+        buffer = as_subclass(cls, data)
         buffer.requires_grad_(data.requires_grad)
         buffer.persistent = persistent
         return buffer

@@ -45,7 +45,8 @@ def _sum(
     product = multiply(a, b)
     d = product._p.dtype
     integers = d < dtypes.FIRST_FLOAT
-    beta, alpha = _factor("beta", beta, integers), _factor("alpha", alpha, integers)
+    if not type(beta) is type(alpha) is int:
+        beta, alpha = _factor("beta", beta, integers), _factor("alpha", alpha, integers)
     if input._p.dtype != d:
         raise RuntimeError(
             f"self and mat2 must have the same dtype, but got {dtypes.SCALAR_NAMES[input._p.dtype]}"

@@ -13,7 +13,7 @@ from autodiff.native import ffi, lib
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import exact, scalar
 from autodiff.ops.dlpack import from_dlpack
-from autodiff.ops.foreign import BUFFERS, TYPES, has_memory, view_of
+from autodiff.ops.foreign import TYPES, has_memory, is_array, view_of
 from autodiff.shapes import MAX_DIMS
 from autodiff.tensor import Tensor, own
 
@@ -186,8 +186,9 @@ def as_tensor(data: Any, dtype: Dtype = None) -> Tensor:
     """
     if isinstance(data, Tensor):
         return data if dtype is None or dtype is data.dtype else to_dtype(data, dtype)
-    if has_memory(data) or hasattr(data, "__dlpack__"):
-        x = view_of(data) if has_memory(data) else from_dlpack(data)
+    array = has_memory(data)
+    if array or hasattr(data, "__dlpack__"):
+        x = view_of(data) if array else from_dlpack(data)
         return x if dtype is None or dtype is x.dtype else to_dtype(x, dtype)
     return tensor(data, dtype=dtype)
 
@@ -199,7 +200,7 @@ def from_numpy(ndarray: Any) -> Tensor:
     >>> ad.from_numpy(np.arange(3.0))
     tensor([0., 1., 2.], dtype=torch.float64)
     """
-    if isinstance(ndarray, BUFFERS) or not has_memory(ndarray):
+    if not is_array(ndarray):
         raise TypeError(f"expected np.ndarray (got {type(ndarray).__name__})")
     return view_of(ndarray)
 

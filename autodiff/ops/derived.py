@@ -20,7 +20,7 @@ from autodiff.ops.reductions import amax, amin
 from autodiff.ops.reductions import sum as total
 from autodiff.ops.returned import returned
 from autodiff.ops.slices import index_add
-from autodiff.ops.views import clone, narrow
+from autodiff.ops.views import _slice, clone
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, own
 
@@ -34,6 +34,9 @@ __all__ = [
     "nansum",
     "norm",
 ]
+
+
+_UNEQUAL, _NOUGHT = FUNCTIONS["ne"].op.call, number_of(0)
 
 
 @returned("aminmax")
@@ -50,7 +53,7 @@ def count_nonzero(input: Tensor, dim: Any = None) -> Tensor:
     >>> ad.count_nonzero(ad.tensor([[0, 1], [2, 3]]), dim=1)
     tensor([1, 2])
     """
-    return total(FUNCTIONS["ne"].op.call(input, number_of(0)), dim)
+    return total(_UNEQUAL(input, _NOUGHT), dim)
 
 
 @called("NansumBackward0")
@@ -102,12 +105,13 @@ def diff(
     at = dim_index(dim, input.ndim)
     if not n:
         return clone(input)
-    parts = [x for x in (prepend, input, append) if x is not None]
-    x = cat(parts, at) if len(parts) > 1 else input
-    minus = FUNCTIONS["logical_xor"].op.call if x.dtype is dtypes.bool else sub
-    for _ in range(min(n, x.shape[at])):
-        size = x._p.shape[at]
-        x = minus(narrow(x, at, 1, size - 1), narrow(x, at, 0, size - 1))
+    x = input
+    if not prepend is append is None:
+        x = cat([part for part in (prepend, input, append) if part is not None], at)
+    p = x._p
+    minus = FUNCTIONS["logical_xor" if p.dtype == dtypes.bool.code else "sub"].op.call
+    for size in range(p.shape[at], max(p.shape[at] - n, 0), -1):
+        x = minus(_slice(x, at, 1, size, 1), _slice(x, at, 0, size - 1, 1))
     return x
 
 

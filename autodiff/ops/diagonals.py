@@ -89,13 +89,13 @@ def diag(input: Tensor, diagonal: int = 0) -> Tensor:
     >>> ad.diag(ad.tensor([[1, 2], [3, 4]])).tolist()
     [1, 4]
     """
-    if input.ndim not in (1, 2):
-        raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
-    if input.ndim == 1:
-        return diag_embed(input, diagonal)
-    return titled(
-        _diagonal(input, operator.index(diagonal), 0, 1).clone(), "DiagonalBackward0_copy"
-    )
+    p, k = input._p, operator.index(diagonal)
+    if p.ndim not in (1, 2):
+        raise RuntimeError(f"diag(): Supports 1D or 2D tensors. Got {p.ndim}D")
+    if p.ndim == 1:
+        size = p.numel + abs(k)
+        return _diag_embed(input, [size, size], k, 0, 1)
+    return titled(_diagonal(input, k, 0, 1).clone(), "DiagonalBackward0_copy")
 
 
 def diagflat(input: Tensor, offset: int = 0) -> Tensor:

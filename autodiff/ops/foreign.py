@@ -8,12 +8,12 @@ import sys
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.native import ADDRESS, error, ffi, forget, keep, lib
+from autodiff.native import ADDRESS, NULL, error, ffi, forget, keep, lib
 from autodiff.ops.create import zeros
 from autodiff.shapes import contiguous_strides
 from autodiff.tensor import Tensor, own
 
-__all__ = ["BUFFERS", "TYPES", "has_memory", "view_of"]
+__all__ = ["TYPES", "has_memory", "is_array", "view_of"]
 
 TYPES = {
     "b1": dtypes.bool,
@@ -42,13 +42,17 @@ _FORMATS = {
 BUFFERS = (memoryview, array.array, bytes, bytearray)
 _INTERFACE = "__array_interface__"
 _CHARS = ffi.typeof("char *")
+_wrap, _drop = lib.ad_wrap, lib.ad_release_owner
+
+
+def is_array(data: Any) -> bool:
+    """Whether data has the array interface."""
+    return hasattr(type(data), _INTERFACE) or hasattr(data, _INTERFACE)  # slow to make, of an array
 
 
 def has_memory(data: Any) -> bool:
     """Whether data is an array or a buffer."""
-    if hasattr(type(data), _INTERFACE) or hasattr(data, _INTERFACE):  # slow to make, of an array
-        return True
-    return isinstance(data, BUFFERS)
+    return is_array(data) or isinstance(data, BUFFERS)
 
 
 def view_of(data: Any) -> Tensor:
@@ -59,9 +63,8 @@ def view_of(data: Any) -> Tensor:
         view = None
     d = _FORMATS.get(view.format) if view is not None and view.c_contiguous else None
     if view is not None and d is not None:
-        raw, shape = ffi.from_buffer(data), view.shape or ()
-        steps = contiguous_strides(shape)
-        return _wrap_memory(raw, d, shape, steps, raw, view.nbytes, view.readonly)
+        raw = ffi.from_buffer(view)
+        return _wrap_memory(raw, d, view.shape or (), None, raw, view.nbytes, view.readonly)
     about = getattr(data, _INTERFACE, None)
     if about is None:
         raise TypeError(
@@ -87,7 +90,7 @@ def _of_interface(owner: Any, about: dict[str, Any]) -> Tensor:
         )
     size = d.itemsize
     if strides is None:
-        steps, extent = contiguous_strides(shape), size * math.prod(shape)
+        steps, extent = None, size * math.prod(shape)
     else:
         steps, extent = _steps(strides, size), size
         extent += sum((n - 1) * s for n, s in zip(shape, strides, strict=True))
@@ -115,20 +118,26 @@ def _misplaced(strides: Any, size: int) -> ValueError:
 
 
 def _wrap_memory(
-    owner: Any, d: dtypes.dtype, shape: Any, steps: list[int], at: Any, extent: int, readonly: bool
+    owner: Any, d: dtypes.dtype, shape: Any, steps: Any, at: Any, extent: int, readonly: bool
 ) -> Tensor:
-    if int(ffi.cast(ADDRESS, at)) % d.itemsize:
-        raise _misplaced(steps, d.itemsize)
+    """A tensor of `extent` bytes that `owner` has; without steps, they are row-major."""
     if 0 in shape:
+        _check_place(d, shape, steps, at)
         return zeros(list(shape), dtype=d)
-    if at == ffi.NULL:
-        raise ValueError(f"can't convert an array of shape {tuple(shape)}: it has no memory")
-    handle, past = keep(owner), at + extent
-    p = lib.ad_wrap(
-        d.code, len(shape), shape, steps, at, at, past, readonly, handle, lib.ad_release_owner
+    handle = keep(owner)
+    p = _wrap(
+        d.code, len(shape), shape, steps or NULL, at, at, at + extent, readonly, handle, _drop
     )
     if not p:
         failure = error("from_numpy")
         forget(handle)
+        _check_place(d, shape, steps, at)
         raise failure
     return own(p, "from_numpy")
+
+
+def _check_place(d: dtypes.dtype, shape: Any, steps: Any, at: Any) -> None:
+    if int(ffi.cast(ADDRESS, at)) % d.itemsize:
+        raise _misplaced(contiguous_strides(shape) if steps is None else steps, d.itemsize)
+    if at == NULL and 0 not in shape:
+        raise ValueError(f"can't convert an array of shape {tuple(shape)}: it has no memory")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
-from autodiff.dtypes import SCALAR_NAMES
+from autodiff.dtypes import FIRST_FLOAT, SCALAR_NAMES
 from autodiff.expr import build, inputs
 from autodiff.native import lib
-from autodiff.ops.base import Op, OpNode
+from autodiff.ops.base import Op, OpNode, fresh
 from autodiff.ops.join import cat
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.views import _slice
 from autodiff.shapes import dim_index
-from autodiff.tensor import Tensor, wrap
+from autodiff.tensor import Tensor
 
 __all__ = ["glu"]
 
@@ -22,19 +22,18 @@ _gate = PointwiseOp("glu", _g * build("sigmoid", _a), 2)
 _gate_vjp = PointwiseOp("glu_vjp", _g * _a * ((1 - _open) * _open), 3, "GluBackwardBackward0")
 
 
-def _halves(x: Tensor, dim: int) -> tuple[Tensor, Tensor]:
-    half = x.shape[dim] // 2
-    return _slice(x, dim, 0, half, 1), _slice(x, dim, half, 2 * half, 1)
-
-
 def _forward(p: Any, dim: int) -> Any:
-    return lib.ad_alias(_gate.run(_halves(wrap(p), dim)))
+    half = p.shape[dim] // 2
+    a = fresh(lib.ad_slice(p, dim, 0, half, 1), "glu", p)
+    b = fresh(lib.ad_slice(p, dim, half, 2 * half, 1), "glu", p)
+    return lib.ad_alias(_gate.results([a, b])[0])
 
 
 def _rule(node: OpNode, g: Tensor, x: Tensor) -> tuple[Tensor]:
     """da = g sigmoid(b); db = g a sigmoid(b) (1 - sigmoid(b))."""
     (dim,) = node.args
-    a, b = _halves(x, dim)
+    half = x.shape[dim] // 2
+    a, b = _slice(x, dim, 0, half, 1), _slice(x, dim, half, 2 * half, 1)
     return (cat([_gate.call(g, b), _gate_vjp.call(g, a, b)], dim),)
 
 
@@ -51,13 +50,14 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
         raise TypeError(
             f"glu(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
         )
-    if input.ndim == 0:
+    p = input._p
+    if p.ndim == 0:
         raise RuntimeError("glu does not support scalars because halving size must be even")
-    d = dim_index(dim, input.ndim)
-    if input.shape[d] % 2:
+    d = dim_index(dim, p.ndim)
+    if p.shape[d] % 2:
         raise RuntimeError(
-            f"Halving dimension must be even, but dimension {d} is size {input.shape[d]}"
+            f"Halving dimension must be even, but dimension {d} is size {p.shape[d]}"
         )
-    if not input.is_floating_point():
-        raise NotImplementedError(f'"glu" not implemented for {SCALAR_NAMES[input._p.dtype]!r}')
+    if p.dtype < FIRST_FLOAT:
+        raise NotImplementedError(f'"glu" not implemented for {SCALAR_NAMES[p.dtype]!r}')
     return _glu(input, d)

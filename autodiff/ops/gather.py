@@ -273,16 +273,15 @@ def take_along_dim(input: Tensor, indices: Tensor, dim: int | None = None) -> Te
             "take_along_dim(): input and indices should have the same number of dimensions, but "
             f"got {input.ndim} and {indices.ndim} dimensions"
         )
-    at = dim_index(dim, input.ndim)
-    shape = [
-        max(a, b) if a != 0 != b else 0 for a, b in zip(input.shape, indices.shape, strict=True)
-    ]
-    shape[at] = indices.shape[at]
+    sizes, places = list(input.shape), list(indices.shape)
+    at = dim_index(dim, len(sizes))
+    shape = [max(a, b) if a != 0 != b else 0 for a, b in zip(sizes, places, strict=True)]
+    shape[at] = places[at]
     source = list(shape)
-    source[at] = input.shape[at]
-    wide = expand(input, source)
+    source[at] = sizes[at]
+    wide = input if source == sizes else expand(input, source)
     try:
-        return gather(wide, at, expand(indices, shape))
+        return gather(wide, at, indices if shape == places else expand(indices, shape))
     except RuntimeError:
         if indices.dtype is not dtypes.int64 or not (indices < 0).any():
             raise

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from autodiff.dtypes import ALL, HALVES, SCALAR_NAMES, dtype, float32, plain
+from autodiff.dtypes import ALL, FIRST_FLOAT, HALVES, SCALAR_NAMES, dtype, float32, plain
 from autodiff.expr import build, inputs
 from autodiff.native import NULL, lib
 from autodiff.ops.assign import masked_fill
@@ -304,17 +304,18 @@ _euclidean: Op = Op(
 
 def _check_cdist(x1: Tensor, x2: Tensor, p: float, mode: str) -> None:
     for name, x in (("X1", x1), ("X2", x2)):
-        if not x.is_floating_point():
+        d = x._p.dtype
+        if d < FIRST_FLOAT:
             raise RuntimeError(
-                f"cdist only supports floating-point dtypes, {name} got: {SCALAR_NAMES[x._p.dtype]}"
+                f"cdist only supports floating-point dtypes, {name} got: {SCALAR_NAMES[d]}"
             )
-        if x.ndim < 2:
+        if x._p.ndim < 2:
             raise RuntimeError(f"cdist only supports at least 2D tensors, {name} got: {x.ndim}D")
     if x1.shape[-1] != x2.shape[-1]:
         raise RuntimeError(
             f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
         )
-    if x1.dtype is not x2.dtype:
+    if x1._p.dtype != x2._p.dtype:
         names = [SCALAR_NAMES[x._p.dtype] for x in (x1, x2)]
         raise RuntimeError(f"expected scalar type {names[0]} but found {names[1]}")
     if not p >= 0:
@@ -350,7 +351,8 @@ def _distances(x1: Tensor, x2: Tensor, order: float, many: bool) -> Tensor:
     if order == 2 and many and x1.shape[-1]:
         return _euclidean.on(common_batch(x1, x2))
     difference = unsqueeze(x1, x1.ndim - 1) - unsqueeze(x2, x2.ndim - 2)
-    return vector_norm(difference, order if x1.shape[-1] else 2, -1)  # 0 of no columns
+    columns = 1 << (difference.ndim - 1)
+    return _norm(difference, columns, False, order if x1.shape[-1] else 2)  # 0 of no columns
 
 
 def frobenius_norm(

@@ -7,7 +7,7 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.native import lib
-from autodiff.ops.base import called, fresh
+from autodiff.ops.base import called, fresh, titled
 from autodiff.ops.contraction import dot, matmul
 from autodiff.ops.diagonals import diagonal
 from autodiff.ops.join import stack
@@ -155,6 +155,10 @@ def _dims_of(a: Tensor, b: Tensor, dims: Any) -> tuple[list[int], list[int]]:
     return found[0], found[1]
 
 
+def _turned(x: Tensor, order: list[int]) -> Tensor:
+    return x if order == sorted(order) else permute(x, *order)
+
+
 def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) -> Tensor:
     """The sums of products over pairs of dimensions: the last `dims` of a with the first of b.
 
@@ -172,25 +176,25 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
             )
     first, second = _dims_of(a, b, dims)
     x, y = a, b
+    sizes, others = list(x.shape), list(y.shape)
     for i, j in zip(first, second, strict=True):
-        if x.shape[i] == 1 != y.shape[j]:
-            y = y.sum(j, keepdim=True).to(y.dtype)
-        elif y.shape[j] == 1 != x.shape[i]:
-            x = x.sum(i, keepdim=True).to(x.dtype)
-        elif x.shape[i] != y.shape[j]:
+        if sizes[i] == 1 != others[j]:
+            y, others[j] = y.sum(j, keepdim=True).to(y.dtype), 1
+        elif others[j] == 1 != sizes[i]:
+            x, sizes[i] = x.sum(i, keepdim=True).to(x.dtype), 1
+        elif sizes[i] != others[j]:
             given = dims if isinstance(dims, int) else 0
             raise RuntimeError(
-                f"contracted dimensions need to match, but first has size {x.shape[i]} in dim "
-                f"{i - x.ndim if given else i} and second has size {y.shape[j]} in dim {j}"
+                f"contracted dimensions need to match, but first has size {sizes[i]} in dim "
+                f"{i - x.ndim if given else i} and second has size {others[j]} in dim {j}"
             )
-    left = [d for d in range(x.ndim) if d not in first]
-    right = [d for d in range(y.ndim) if d not in second]
-    size = math.prod(x.shape[d] for d in first)
-    rows = permute(x, *left, *first) if first else x
-    cols = permute(y, *second, *right) if second else y
-    m, n = (math.prod(z.shape[d] for d in kept) for z, kept in ((x, left), (y, right)))
-    shape = [x.shape[d] for d in left] + [y.shape[d] for d in right]
-    product = matmul(reshape(rows, [m, size]), reshape(cols, [size, n]))
+    left = [d for d in range(len(sizes)) if d not in first]
+    right = [d for d in range(len(others)) if d not in second]
+    size = math.prod([sizes[d] for d in first])
+    shape, columns = [sizes[d] for d in left], [others[d] for d in right]
+    rows = reshape(_turned(x, [*left, *first]), [math.prod(shape), size])
+    product = matmul(rows, reshape(_turned(y, [*second, *right]), [size, math.prod(columns)]))
+    shape += columns
     return written("tensordot", out, reshape(product, shape), a, b)
 
 
@@ -209,7 +213,6 @@ def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     return written("kron", out, y, input, other, converts=True)
 
 
-@called("TraceBackward0")
 def trace(input: Tensor) -> Tensor:
     """The sum of a matrix's diagonal: 0-d, int64 of integers. RuntimeError for no matrix.
 
@@ -222,6 +225,6 @@ def trace(input: Tensor) -> Tensor:
     if p.dtype == dtypes.bool.code:
         raise NotImplementedError("\"trace\" not implemented for 'Bool'")
     if p.dtype < dtypes.FIRST_FLOAT or live_node(input) is not None:
-        return total(diagonal(input))
+        return titled(total(diagonal(input)), "TraceBackward0")
     line = fresh(lib.ad_diagonal(p, 0, 0, 1), "trace", p)
     return own(lib.ad_reduce(KINDS["sum"], line, 1, 0, p.dtype), "trace", p)

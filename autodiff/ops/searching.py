@@ -107,9 +107,10 @@ def searchsorted(
     >>> ad.searchsorted(ad.tensor([1.0, 3.0, 5.0]), ad.tensor([3.0, 4.0])).tolist()
     [1, 2]
     """
-    plain = right is out_int32 is False and side is None and sorter is None and out is None
-    if plain and isinstance(sorted_sequence, Tensor) and isinstance(input, Tensor):
-        p = lib.ad_searchsorted(sorted_sequence._p, input._p, False)
+    plain = out_int32 is False and side is None and sorter is None and out is None
+    if plain and type(right) is bool and isinstance(sorted_sequence, Tensor):
+        given = isinstance(input, Tensor)
+        p = lib.ad_searchsorted(sorted_sequence._p, input._p, right) if given else NULL
         if p:
             return own(p, "searchsorted")
         take_failure()  # which is worded below, or there is none

@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from autodiff.dtypes import SCALAR_NAMES
+from autodiff.expr import build, inputs
 from autodiff.ops.convert import tensor
 from autodiff.ops.create import linspace
 from autodiff.ops.guard import strict
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.ranks import picked
 from autodiff.ops.returned import Chosen, returned
 from autodiff.ops.searching import searchsorted
@@ -64,10 +66,16 @@ def _bounds(name: str, low: float, high: float, by: float) -> tuple[float, float
     return (low - by, high + by) if low == high else (low, high)
 
 
+_x, _low, _high = inputs(3)
+_INSIDE = PointwiseOp(
+    "inside", build("logical_and", build("ge", _x, _low), build("le", _x, _high)), 3
+)
+
+
 def _counts(x: Tensor, edges: Tensor, weight: Tensor | None = None) -> Tensor:
     """The weights of the elements from each edge to the next, the last edge included."""
     bins = edges.numel() - 1
-    inside = (x >= edges[0]) & (x <= edges[-1])
+    inside = _INSIDE.call(x, edges[0], edges[-1])
     places = (searchsorted(edges, x[inside], right=True) - 1).clamp(max=bins - 1)
     each = x.new_ones(places.shape) if weight is None else weight[inside]
     sums: Tensor = index_add(x.new_zeros(bins), 0, places, each)

@@ -8,6 +8,7 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.grad_mode import no_grad
+from autodiff.native import lib
 from autodiff.nn.functional.normalization import check_normalized
 from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.ops import layer_norm as rows
@@ -16,7 +17,7 @@ from autodiff.ops.create import zeros
 from autodiff.ops.join import cat
 from autodiff.ops.normal import affine, blend_, fixed_norm
 from autodiff.ops.regions import as_strided
-from autodiff.tensor import TENSOR_TYPES, Tensor
+from autodiff.tensor import TENSOR_TYPES, Tensor, own
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "local_response_norm", "rms_norm"]
 
@@ -78,9 +79,12 @@ def _fit(input: Any, *given: Any) -> bool:
 
 def _affine(input: Tensor, weight: Tensor | None, bias: Tensor | None) -> tuple[Tensor, Tensor]:
     """Weight and bias of the channels; ones and zeros where there are none."""
-    channels = (input.shape[1],)
-    w = input.new_ones(channels) if weight is None else weight
-    return w, input.new_zeros(channels) if bias is None else bias
+    p = input._p
+    w, b = (
+        own(lib.ad_full_i64(p.dtype, 1, [p.shape[1]], fill), "full") if x is None else x
+        for x, fill in ((weight, 1), (bias, 0))
+    )
+    return w, b
 
 
 def _constant(x: Tensor) -> Tensor:

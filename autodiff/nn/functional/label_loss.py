@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import math
+
 from autodiff import dtypes
 from autodiff.dtypes import SCALAR_NAMES
+from autodiff.expr import Expr, build, inputs
 from autodiff.native import refuse_any
 from autodiff.nn.functional.activation import logsigmoid
 from autodiff.nn.functional.reduction import (
@@ -14,6 +17,10 @@ from autodiff.nn.functional.reduction import (
 )
 from autodiff.ops.base import called
 from autodiff.ops.create import arange
+from autodiff.ops.declare import where
+from autodiff.ops.guard import kind_of
+from autodiff.ops.numbers import number_of, operand
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.tensor import Tensor
 
 __all__ = [
@@ -21,6 +28,27 @@ __all__ = [
     "multilabel_margin_loss",
     "multilabel_soft_margin_loss",
 ]
+
+
+_a, _b, _c, _d, _e, _f = inputs(6)
+_OUTSIDE = PointwiseOp("outside", build("logical_or", build("lt", _a, _b), build("ge", _a, _c)), 3)
+
+
+def _above(x: Expr) -> Expr:
+    return build("clamp", x, 0, math.inf)
+
+
+_short = _above(_a - _b + _c)
+_SHORT = {
+    p: PointwiseOp("multi_margin_loss", where(build("eq", _e, _f), 0, short * _d), 6)
+    for p, short in ((1, _short), (2, _short * _short))
+}
+_HIT = PointwiseOp("hit", build("logical_and", build("eq", _a, _b), build("eq", _c, 0)), 3)
+_SHORT_OF_LABELS = PointwiseOp(
+    "multilabel_margin_loss",
+    where(build("logical_or", build("ne", _c, 0), _d), 0, _above(1 - _a + _b)),
+    4,
+)
 
 
 def multilabel_soft_margin_loss(
@@ -84,15 +112,12 @@ def multilabel_margin_loss(
         )
     classes = x.shape[1]
     labels = _labels(target).reshape(x.shape)
-    outside = (labels < -1) | (labels >= classes)
+    outside = _OUTSIDE.call(labels, number_of(-1), number_of(classes))
     refuse_any(outside._p, RuntimeError, "argument #2 'target' is out of range")
-    real = (labels < 0).cumsum(1) == 0
-    hits = (labels.unsqueeze(2) == arange(classes)) & real.unsqueeze(2)
-    others = hits.any(1).logical_not()
-    own = x.gather(1, labels.clamp(min=0))
-    short = (1 - own.unsqueeze(2) + x.unsqueeze(1)).clamp(min=0)
-    counted = real.unsqueeze(2) & others.unsqueeze(1)
-    loss = short.masked_fill(counted.logical_not(), 0.0).sum((1, 2)) / classes
+    ends = (labels < 0).cumsum(1).unsqueeze(2)  # 0 before the first -1
+    hit = _HIT.call(labels.unsqueeze(2), arange(classes), ends).any(1).unsqueeze(1)
+    own = x.gather(1, labels.clamp(min=0)).unsqueeze(2)
+    loss = _SHORT_OF_LABELS.call(own, x.unsqueeze(1), ends, hit).sum((1, 2)) / classes
     return reduced(loss if input.ndim == 2 else loss.squeeze(0), reduction)
 
 
@@ -118,6 +143,9 @@ def multi_margin_loss(
     check_tensors("multi_margin_loss", input=input, target=target)
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
+    if (least := operand(margin)) is None:
+        kind = kind_of(margin)
+        raise TypeError(f"multi_margin_loss(): argument 'margin' must be Number, not {kind}")
     if weight is not None and weight.dim() != 1:
         raise ValueError("weight must be one-dimensional")
     x = _rows("multi_margin_loss", input)
@@ -133,10 +161,9 @@ def multi_margin_loss(
         raise RuntimeError(
             f"inconsistent weight size, expected {classes} but got {list(weight.shape)}"
         )
-    outside = (labels < 0) | (labels >= classes)
+    outside = _OUTSIDE.call(labels, number_of(0), number_of(classes))
     refuse_any(outside._p, RuntimeError, "target out of range")
-    short = (margin - x.gather(1, labels) + x).clamp(min=0)
-    short = short if p == 1 else short * short
-    short = short if weight is None else short * weight[labels.reshape(-1)].unsqueeze(1)
-    loss = short.masked_fill(labels == arange(classes), 0.0).sum(1) / classes
+    each = number_of(1) if weight is None else weight[labels.reshape(-1)].unsqueeze(1)
+    given = (least, x.gather(1, labels), x, each, labels, arange(classes))
+    loss = _SHORT[p].call(*given).sum(1) / classes
     return reduced(loss.squeeze(0) if target.ndim == 0 else loss, reduction)
