@@ -164,7 +164,8 @@ class Recorder:
     ) -> Any:
         """For ad_wrap: a copy, as the driver has not the memory of others."""
         p = sys.modules[EXTENSION].lib.ad_empty(dtype, ndim, shape)
-        assert list(strides) == self.ffi.unpack(p.strides, ndim), "contiguous memory alone"
+        contiguous = strides == self.ffi.NULL or list(strides) == self.ffi.unpack(p.strides, ndim)
+        assert contiguous, "contiguous memory alone"
         self.fill(p.data, at, p.numel * self.lib.ad_dtype_size(dtype))
         *_, owner, release = rest
         release(owner)
