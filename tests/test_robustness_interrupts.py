@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from training import regression
 
 import autodiff as ad
 from autodiff import nn, optim
@@ -105,15 +106,8 @@ class Training:
             p.requires_grad_(False).copy_(ad.randn(p.shape, generator=rng)).requires_grad_()
         self.optimizer = optimizer = optim.Adam(net.parameters(), lr=0.01)
 
-        def step(x: ad.Tensor, y: ad.Tensor) -> ad.Tensor:
-            optimizer.zero_grad()
-            loss = (net(x) - y).square().mean()
-            loss.backward()
-            optimizer.step()
-            return loss
-
-        self.plain = step
-        self.step = ad.compile(step, check=check)
+        self.plain = regression(net, optimizer)
+        self.step = ad.compile(self.plain, check=check)
 
     def twin(self) -> Training:
         """Another in the same state."""

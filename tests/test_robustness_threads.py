@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from test_threads import side_by_side
+from training import regression
 
 import autodiff as ad
 from autodiff import nn, optim
@@ -40,14 +41,7 @@ class Training:
         self.optimizer = optimizer = optim.Adam(net.parameters(), lr=0.01)
         self.data = ad.randn(8, 4, generator=rng), ad.randn(8, 1, generator=rng)
 
-        def step(x: ad.Tensor, y: ad.Tensor) -> ad.Tensor:
-            optimizer.zero_grad()
-            loss = (net(x) - y).square().mean()
-            loss.backward()
-            optimizer.step()
-            return loss
-
-        self.step = step
+        self.step = regression(net, optimizer)
 
     def losses(self, step: Callable[..., ad.Tensor], n: int) -> list[float]:
         return [step(*self.data).item() for _ in range(n)]

@@ -171,8 +171,8 @@ class Recording:
         self.by_argument: list[tuple[int, Any]] = []  # arguments that are leaves, and their .grad
         self.lent: list[tuple[int, AccumulateGrad]] = []  # whose .grad is one more argument
         put = {event.leaf for event in recorder.events if event.value is not READ}
-        fixed = [*self.names.values(), *self.state.tensors(), *(x for x, _ in recorder.looked)]
-        places = {lib.ad_storage_id(x._p) for x in fixed if isinstance(x, Tensor)}
+        fixed = [*self.known, *(x for x, _ in recorder.looked)]
+        places = {lib.ad_storage_id(x._p) for x in fixed}
         firsts: dict[AccumulateGrad, tuple[Any, int]] = {}
         for event in recorder.events:
             firsts.setdefault(event.leaf, (event.value, event.at))

@@ -64,11 +64,7 @@ def guarded(
     code = unwrapped(function).__code__
     names = code.co_varnames[: code.co_argcount]
     known = code.co_varnames[: len(names) + code.co_kwonlyargcount]
-    flags = {
-        name: at if at < len(names) else sys.maxsize
-        for at, name in enumerate(known)
-        if function.__annotations__.get(name) == "bool"
-    }
+    flags = _flags_of(function, known, len(names))
     soonest = min(flags.values(), default=sys.maxsize)
     if method and not kinds.keys() - {code.co_varnames[0]}:
         numpys = _named_as_numpy(function, names, flags) if "dim" in known else None
@@ -109,6 +105,15 @@ def guarded(
             raise _does_not_fit(function.__name__, failure, [*args, *kwargs.values()]) from failure
 
     return cast(F, call)
+
+
+def _flags_of(function: Any, known: Iterable[str], positional: int) -> dict[str, int]:
+    """The arguments that are True or False alone, and where they are given by position."""
+    return {
+        name: at if at < positional else sys.maxsize
+        for at, name in enumerate(known)
+        if function.__annotations__.get(name) == "bool"
+    }
 
 
 def _renamed(name: str, known: Iterable[str]) -> str:

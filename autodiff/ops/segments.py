@@ -14,8 +14,32 @@ from autodiff.ops.repetition import repeat_interleave
 from autodiff.ops.slices import index_add
 from autodiff.tensor import Tensor
 
-_STARTS = {"sum": 0.0, "mean": 0.0, "prod": 1.0, "max": -math.inf, "min": math.inf}
-_KINDS = {"amax": "max", "amin": "min"}
+_STARTS = {"sum": 0.0, "mean": 0.0, "prod": 1.0, "amax": -math.inf, "amin": math.inf}
+_KINDS = {"max": "amax", "min": "amin"}
+
+
+def _sizes(data: Tensor, lengths: Tensor | None, offsets: Tensor | None, axis: int) -> Tensor:
+    """The lengths of the parts, which must fill the dimension."""
+    given = offsets if lengths is None else lengths
+    if given is None:
+        raise RuntimeError("segment_reduce(): Either lengths or offsets must be defined.")
+    if given.dtype not in (int32, int64):
+        kind = SCALAR_NAMES[given._p.dtype]
+        raise NotImplementedError(f"segment_reduce(): lengths of {kind}: they must be integers")
+    if given.ndim != axis + 1 or given.shape[:-1] != data.shape[:axis] or data.ndim <= axis:
+        raise RuntimeError(
+            f"segment_reduce(): lengths or offsets of shape {list(given.shape)} do not fit data of "
+            f"shape {list(data.shape)} and axis {axis}"
+        )
+    sizes = diff(given) if lengths is None else given
+    if bool((sizes < 0).any()):
+        raise RuntimeError("lengths contains negative value!")
+    if bool((sizes.sum(-1) != data.shape[axis]).any()):
+        raise RuntimeError(
+            "segment_reduce(): Expected all rows of lengths along axis to sum to "
+            f"data.size(lengths.dim()-1) = {data.shape[axis]}: {sizes.sum(-1).tolist()}"
+        )
+    return sizes
 
 
 @called("SegmentReduceBackward0")
@@ -50,25 +74,7 @@ def segment_reduce(
     if not data.is_floating_point():
         kind = SCALAR_NAMES[data._p.dtype]
         raise NotImplementedError(f'"segment_reduce" not implemented for {kind!r}')
-    given = offsets if lengths is None else lengths
-    if given is None:
-        raise RuntimeError("segment_reduce(): Either lengths or offsets must be defined.")
-    if given.dtype not in (int32, int64):
-        kind = SCALAR_NAMES[given._p.dtype]
-        raise NotImplementedError(f"segment_reduce(): lengths of {kind}: they must be integers")
-    if given.ndim != axis + 1 or given.shape[:-1] != data.shape[:axis] or data.ndim <= axis:
-        raise RuntimeError(
-            f"segment_reduce(): lengths or offsets of shape {list(given.shape)} do not fit data of "
-            f"shape {list(data.shape)} and axis {axis}"
-        )
-    sizes = diff(given) if lengths is None else given
-    if bool((sizes < 0).any()):
-        raise RuntimeError("lengths contains negative value!")
-    if bool((sizes.sum(-1) != data.shape[axis]).any()):
-        raise RuntimeError(
-            "segment_reduce(): Expected all rows of lengths along axis to sum to "
-            f"data.size(lengths.dim()-1) = {data.shape[axis]}: {sizes.sum(-1).tolist()}"
-        )
+    sizes = _sizes(data, lengths, offsets, axis)
     x, counts = data.flatten(0, axis), sizes.flatten()
     shape = counts.shape[0], *x.shape[1:]
     y = full(shape, _STARTS[reduce] if initial is None else float(initial), dtype=data.dtype)
@@ -76,7 +82,7 @@ def segment_reduce(
     if reduce in ("sum", "mean"):
         y = index_add(y, 0, index, x)
     else:
-        y = index_reduce(y, 0, index, x, {"max": "amax", "min": "amin"}.get(reduce, reduce))
+        y = index_reduce(y, 0, index, x, reduce)
     if reduce == "mean":
         least = int(initial is not None)  # then an empty part is what it began as
         y = y / counts.clamp(min=least).reshape(-1, *[1] * (x.ndim - 1)).to(y.dtype)
