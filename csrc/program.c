@@ -48,7 +48,7 @@ bool ad_divides(const ad_instr *in) {
 static int cost(const ad_instr *in) {
     const bool slow = in->op == AD_OP_pow || ad_divides(in);
     if (slow) return in->type == AD_f64 ? 60 : 40;
-    const bool transcendental = in->op >= AD_OP_exp && in->op <= AD_OP_erf;
+    const bool transcendental = in->op >= AD_OP_exp && in->op <= AD_OP_gelu;
     return !transcendental ? 1 : in->type == AD_f64 ? 12 : 6;
 }
 

@@ -152,6 +152,7 @@ REAL(1, cos, cos(a))
 REAL(1, tanh, tanh(a))
 REAL(1, sigmoid, a < 0 ? exp((double)a) / (1 + exp((double)a)) : 1 / (1 + exp(-(double)a)))
 REAL(1, erf, erf(a))
+REAL(1, gelu, 0.5 * (double)a * (1 + erf((double)a * 0.70710678118654752)))
 
 /* ---- casts ---- */
 static int64_t to_integer(double a) { return a >= -0x1p63 && a < 0x1p63 ? (int64_t)a : INT64_MIN; }

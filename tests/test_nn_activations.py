@@ -158,3 +158,10 @@ def test_rrelu_draws_in_training_alone() -> None:
     assert all(0.2 <= s < 0.4 for s in slopes)
     assert len(set(slopes)) > 1
     assert close(module.eval()(x).tolist(), [-0.3] * 8, 1e-6)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_gelu_of_what_is_far_below_zero_is_a_negative_zero(dtype: str) -> None:
+    x = ad.tensor([-0.0, -20.0, -1e30], dtype=getattr(ad, dtype))
+    assert [math.copysign(1.0, y) for y in functional.gelu(x).tolist()] == [-1.0, -1.0, -1.0]
+    assert functional.gelu(x).tolist() == [0.0, 0.0, 0.0]

@@ -101,6 +101,10 @@ AD_SIMD V K(cos)(V a) { return v(cos)(a); }
 AD_SIMD V K(tanh)(V a) { return v(tanh)(a); }
 AD_SIMD V K(sigmoid)(V a) { return v(sigmoid)(a); }
 AD_SIMD V K(erf)(V a) { return v(erf)(a); }
+AD_SIMD V K(gelu)(V a) {
+    V scaled = v(mul)(a, v(set1)((T)0.70710678118654752));
+    return v(mul)(v(mul)(a, v(set1)((T)0.5)), v(add)(v(set1)(1), v(erf)(scaled)));
+}
 AD_SIMD V K(pow)(V a, V b) { return v(pow)(a, b); }
 
 #undef T
