@@ -12,7 +12,10 @@ __all__ = ["Derived", "derive", "grad_name_of", "in_pieces", "renumber", "with_s
 
 WORTH_JOINING = 2  # repeated instructions cost more than a call of several results
 # What takes longer than to store a number and load it again.
-SLOW = tuple("exp exp2 expm1 log log1p sin cos tanh sigmoid erf gelu pow".split())
+SLOW = (
+    *("exp", "exp2", "expm1", "log", "log1p", "sin", "cos", "tanh", "sigmoid", "erf", "gelu"),
+    "pow",
+)
 SLOPES_FOR_EACH = 2  # so many numbers are kept rather than one such function computed again
 
 
