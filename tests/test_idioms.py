@@ -81,6 +81,33 @@ def test_subclasses_are_made_as_tensors_are() -> None:
     assert (type(x), x.name, x.tolist()) == (Named, "x", [1.0, 2.0])
     assert (type(Plain([1.0])), Plain(2, 3).shape) == (Plain, (2, 3))
     assert (x * 2).tolist() == [2.0, 4.0]
+    y = Plain([[1.0, 2.0], [3.0, 4.0]]).requires_grad_()
+    assert repr(y) == "Plain([[1., 2.],\n       [3., 4.]], requires_grad=True)"
+    assert repr(nn.Buffer(ad.ones(1))) == "tensor([1.])"
+
+
+def test_a_tensor_as_an_array_keeps_its_history_unless_told_otherwise() -> None:
+    x = ad.ones(2, requires_grad=True)
+    assert ad.asarray(x) is x
+    for options in ({}, {"copy": True}, {"dtype": ad.float64}, {"copy": True, "dtype": ad.float64}):
+        y = ad.asarray(2 * x, **options)  # type: ignore[arg-type]
+        (gradient,) = ad.autograd.grad(y.sum(), x)
+        assert gradient.tolist() == [2.0, 2.0]
+        assert not ad.asarray(x, requires_grad=False, **options).requires_grad  # type: ignore[arg-type]
+    assert ad.asarray(x, copy=True).data_ptr() != x.data_ptr()
+    assert ad.asarray(x, requires_grad=False).data_ptr() == x.data_ptr()
+    assert x.requires_grad
+    with pytest.raises(RuntimeError, match="floating"):
+        ad.asarray(x, dtype=ad.int64)
+
+
+def test_arrays_of_what_needs_grad_while_nothing_is_recorded() -> None:
+    x = ad.ones(2, requires_grad=True)
+    for unrecorded in (ad.no_grad, ad.inference_mode):
+        with unrecorded():
+            assert x.numpy().tolist() == np.asarray(x).tolist() == [1.0, 1.0]
+    with pytest.raises(RuntimeError, match="requires grad"):
+        x.numpy()
 
 
 PLACES = """
