@@ -76,6 +76,10 @@ class Plain(ad.Tensor):
     pass
 
 
+def test_a_generator_tells_its_device() -> None:
+    assert repr(ad.Generator().device) == "device(type='cpu')"
+
+
 def test_subclasses_are_made_as_tensors_are() -> None:
     x = Named([1.0, 2.0], "x")
     assert (type(x), x.name, x.tolist()) == (Named, "x", [1.0, 2.0])
@@ -99,6 +103,33 @@ def test_a_tensor_as_an_array_keeps_its_history_unless_told_otherwise() -> None:
     assert x.requires_grad
     with pytest.raises(RuntimeError, match="floating"):
         ad.asarray(x, dtype=ad.int64)
+
+
+class Doubled(ad.autograd.Function):
+    """Twice its input, in place, by NumPy."""
+
+    @staticmethod
+    def forward(ctx: Any, x: ad.Tensor) -> ad.Tensor:
+        array = x.numpy()
+        array *= 2
+        ctx.mark_dirty(x)
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, g: ad.Tensor) -> ad.Tensor:
+        return 2 * g
+
+
+def test_what_numpy_writes_to_is_marked_dirty() -> None:
+    x = ad.full((2,), 3.0, requires_grad=True)
+    y = Doubled.apply(x.clone())
+    assert ad.autograd.grad(y.sum(), x)[0].tolist() == [2.0, 2.0]
+    y = x.clone()
+    squares = y * y
+    Doubled.apply(y)
+    assert y._version == 1
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        squares.sum().backward()
 
 
 def test_arrays_of_what_needs_grad_while_nothing_is_recorded() -> None:
