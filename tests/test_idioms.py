@@ -76,6 +76,19 @@ class Plain(ad.Tensor):
     pass
 
 
+def test_a_storage_is_written_to_by_index() -> None:
+    x = ad.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    squares = x * x
+    storage = x.t().storage()
+    storage[1] = 5.0
+    storage[-2:] = 0.0
+    assert x.tolist() == [[1.0, 5.0], [0.0, 0.0]]
+    with pytest.raises(IndexError, match="index 4 is out of bounds"):
+        storage[4] = 0.0
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        squares.sum().backward()
+
+
 def test_a_generator_tells_its_device() -> None:
     assert repr(ad.Generator().device) == "device(type='cpu')"
 
