@@ -115,6 +115,9 @@ class set_grad_enabled(_GradMode):  # noqa: N801 - PyTorch's name
     def __enter__(self) -> None:
         _set(self.enabled)
 
+    def __repr__(self) -> str:
+        return f"torch.autograd.grad_mode.set_grad_enabled(mode={self.enabled})"
+
     def decorating(self) -> None:
         _set(self.previous)
 

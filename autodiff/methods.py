@@ -96,6 +96,7 @@ def _text(self: Tensor) -> str:
         default_dtype=dtypes.get_default_dtype().name,
         requires_grad=self.requires_grad,
         grad_fn=None if node is None else node.name(),
+        kind=getattr(self, "_kind", type(self).__name__) if type(self) is not Tensor else "tensor",
     )
 
 

@@ -96,12 +96,13 @@ class Valued(Described):
         return values if n == 1 else _nest(values, self.shape)
 
     def numpy(self, *, force: bool = False) -> Any:
-        """A NumPy array that shares this tensor's memory; by `force` also one that needs grad.
+        """A NumPy array that shares this tensor's memory; RuntimeError where it requires grad,
+        unless by `force` or while nothing is recorded (no_grad).
 
         >>> ad.tensor([1, 2]).numpy()
         array([1, 2])
         """
-        if not force and self.requires_grad:
+        if not force and mode.grad and self.requires_grad:
             raise RuntimeError(
                 "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
                 "instead."

@@ -150,6 +150,42 @@ def test_workers_know_who_they_are_and_have_numbers_of_their_own(kind: str | Non
         assert [sample[4] for sample in mine] == expected
 
 
+class Span(data.IterableDataset[int]):
+    """The numbers from `start` to `end`, each of which workers may set."""
+
+    def __init__(self, start: int, end: int) -> None:
+        self.start, self.end = start, end
+
+    def __iter__(self) -> Any:
+        return iter(range(self.start, self.end))
+
+
+def split(worker: int) -> None:
+    """Leave this worker's data set its part of the whole."""
+    info = data.get_worker_info()
+    assert info is not None
+    span, start = info.dataset, info.dataset.start
+    each = -(-(span.end - start) // info.num_workers)
+    span.start = start + worker * each
+    span.end = min(span.start + each, span.end)
+
+
+@kinds
+@pytest.mark.parametrize("workers", [2, 7])
+def test_what_a_worker_does_to_its_data_set_is_its_own(kind: str | None, workers: int) -> None:
+    span = Span(3, 10)
+    loader = DataLoader(
+        span,
+        batch_size=None,
+        num_workers=workers,
+        worker_init_fn=split,
+        multiprocessing_context=kind,
+    )
+    for _ in range(2):
+        assert sorted(loader) == list(range(3, 10))
+    assert (span.start, span.end) == (3, 10)
+
+
 def test_states_for_numpy_are_its_own_seed_sequences() -> None:
     base = 3 << 40 | 12345
     sequence = np.random.SeedSequence([7, base & 0xFFFFFFFF, base >> 32, 0])

@@ -382,6 +382,8 @@ def test_set_grad_enabled_acts_at_once_or_within() -> None:
     with ad.set_grad_enabled(False):
         assert not ad.is_grad_enabled()
     assert ad.is_grad_enabled()
+    text = repr(ad.set_grad_enabled(True))
+    assert text == "torch.autograd.grad_mode.set_grad_enabled(mode=True)"
 
 
 def test_modes_are_of_one_thread() -> None:

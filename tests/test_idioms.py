@@ -76,11 +76,82 @@ class Plain(ad.Tensor):
     pass
 
 
+def test_a_storage_is_written_to_by_index() -> None:
+    x = ad.tensor([[1.0, 2.0], [3.0, 4.0]], requires_grad=True)
+    squares = x * x
+    storage = x.t().storage()
+    storage[1] = 5.0
+    storage[-2:] = 0.0
+    assert x.tolist() == [[1.0, 5.0], [0.0, 0.0]]
+    with pytest.raises(IndexError, match="index 4 is out of bounds"):
+        storage[4] = 0.0
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        squares.sum().backward()
+
+
+def test_a_generator_tells_its_device() -> None:
+    assert repr(ad.Generator().device) == "device(type='cpu')"
+
+
 def test_subclasses_are_made_as_tensors_are() -> None:
     x = Named([1.0, 2.0], "x")
     assert (type(x), x.name, x.tolist()) == (Named, "x", [1.0, 2.0])
     assert (type(Plain([1.0])), Plain(2, 3).shape) == (Plain, (2, 3))
     assert (x * 2).tolist() == [2.0, 4.0]
+    y = Plain([[1.0, 2.0], [3.0, 4.0]]).requires_grad_()
+    assert repr(y) == "Plain([[1., 2.],\n       [3., 4.]], requires_grad=True)"
+    assert repr(nn.Buffer(ad.ones(1))) == "tensor([1.])"
+
+
+def test_a_tensor_as_an_array_keeps_its_history_unless_told_otherwise() -> None:
+    x = ad.ones(2, requires_grad=True)
+    assert ad.asarray(x) is x
+    for options in ({}, {"copy": True}, {"dtype": ad.float64}, {"copy": True, "dtype": ad.float64}):
+        y = ad.asarray(2 * x, **options)  # type: ignore[arg-type]
+        (gradient,) = ad.autograd.grad(y.sum(), x)
+        assert gradient.tolist() == [2.0, 2.0]
+        assert not ad.asarray(x, requires_grad=False, **options).requires_grad  # type: ignore[arg-type]
+    assert ad.asarray(x, copy=True).data_ptr() != x.data_ptr()
+    assert ad.asarray(x, requires_grad=False).data_ptr() == x.data_ptr()
+    assert x.requires_grad
+    with pytest.raises(RuntimeError, match="floating"):
+        ad.asarray(x, dtype=ad.int64)
+
+
+class Doubled(ad.autograd.Function):
+    """Twice its input, in place, by NumPy."""
+
+    @staticmethod
+    def forward(ctx: Any, x: ad.Tensor) -> ad.Tensor:
+        array = x.numpy()
+        array *= 2
+        ctx.mark_dirty(x)
+        return x
+
+    @staticmethod
+    def backward(ctx: Any, g: ad.Tensor) -> ad.Tensor:
+        return 2 * g
+
+
+def test_what_numpy_writes_to_is_marked_dirty() -> None:
+    x = ad.full((2,), 3.0, requires_grad=True)
+    y = Doubled.apply(x.clone())
+    assert ad.autograd.grad(y.sum(), x)[0].tolist() == [2.0, 2.0]
+    y = x.clone()
+    squares = y * y
+    Doubled.apply(y)
+    assert y._version == 1
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        squares.sum().backward()
+
+
+def test_arrays_of_what_needs_grad_while_nothing_is_recorded() -> None:
+    x = ad.ones(2, requires_grad=True)
+    for unrecorded in (ad.no_grad, ad.inference_mode):
+        with unrecorded():
+            assert x.numpy().tolist() == np.asarray(x).tolist() == [1.0, 1.0]
+    with pytest.raises(RuntimeError, match="requires grad"):
+        x.numpy()
 
 
 PLACES = """

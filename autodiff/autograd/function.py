@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, TypeVar, cast
 
 from autodiff import dtypes
 from autodiff.anomaly import watchers
+from autodiff.autograd.graph import increment_version
 from autodiff.grad_mode import is_grad_enabled, no_grad
 from autodiff.native import lib
 from autodiff.node import Cotangents, Node, freed, mode, overwritten, version_sum
@@ -323,6 +324,9 @@ def _check_dirty(ctx: FunctionNode, outputs: Sequence[Any]) -> None:
             "Some elements marked as dirty during the forward method were not returned as output. "
             "The inputs that are modified inplace must all be outputs of the Function."
         )
+    for x in ctx._dirty:  # NumPy, which may have written, counts no writes
+        if not x.is_inference():
+            increment_version(x)
 
 
 def _wrapped(ctx: FunctionNode, i: int, y: Any, args: tuple[Any, ...], recorded: bool) -> Any:

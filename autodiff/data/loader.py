@@ -47,10 +47,12 @@ class DataLoader(Generic[T_co]):
     same seed gives PyTorch's order. num_workers > 0 makes prefetch_factor (by default 2) batches a
     worker ahead of their use: by threads, or by processes where multiprocessing_context is a start
     method ("fork", "spawn", "forkserver") or a context of multiprocessing. Workers live as long as
-    a pass, or as the loader with persistent_workers, and call worker_init_fn(id) first. Each has a
-    default generator of its own, seeded from a number drawn from `generator`; so have Python and
-    NumPy in a process. What a worker raises is raised here, its traceback in the message; as is an
-    error where a batch takes longer than `timeout` seconds (0: no limit).
+    a pass, or as the loader with persistent_workers, and call worker_init_fn(id) first. A
+    data set that is iterable or that worker_init_fn may write to is a worker's own: in threads, a
+    shallow copy. Each has a default generator of its own, seeded from a number drawn from
+    `generator`; so have Python and NumPy in a process. What a worker raises is raised here, its
+    traceback in the message; as is an error where a batch takes longer than `timeout` seconds
+    (0: no limit).
 
     >>> numbers = data.TensorDataset(ad.arange(5))
     >>> [batch.tolist() for (batch,) in data.DataLoader(numbers, batch_size=2)]
@@ -347,7 +349,8 @@ class _Together(_Pass):
         start = context.Process if context else threading.Thread  # type: ignore[attr-defined]
         for i, tasks in enumerate(self._tasks):
             place = Place(i, count, self._base_seed, self._processes, loader.worker_init_fn)
-            given = (self._source, place, tasks, self._results)
+            source = self._source if self._processes else self._source.of_a_thread(place.init)
+            given = (source, place, tasks, self._results)
             worker = start(target=work, args=given, daemon=True)
             worker.start()
             self._workers.append(worker)

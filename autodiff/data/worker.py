@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import multiprocessing
 import queue
 import random
@@ -9,11 +10,11 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
-from autodiff.data.dataset import gatherer, index_of, samples
+from autodiff.data.dataset import Dataset, gatherer, index_of, samples
 from autodiff.native import set_num_threads
 from autodiff.ops.generator import Generator, manual_seed, use_in_this_thread
 from autodiff.tensor import Tensor
@@ -71,6 +72,12 @@ class Source:
     collate: Callable[[Any], Any]
     drop_last: bool
     plain: bool  # whether `collate` is the default one
+
+    def of_a_thread(self, init: Any) -> Source:
+        """As a process has it: what a worker writes to its data set, no other worker sees."""
+        if isinstance(self.dataset, Dataset) and (self.iterable or init is not None):
+            return replace(self, dataset=copy.copy(self.dataset))
+        return self
 
     def fetcher(self) -> Callable[[Any], Any]:
         """What makes the batch of indices; StopIteration where an iterable data set ends."""

@@ -8,6 +8,7 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.changes import changes, recorder_here
+from autodiff.devices import CPU, device
 from autodiff.native import error, ffi, lib
 from autodiff.ops.create import empty
 from autodiff.tensor import Tensor
@@ -36,9 +37,9 @@ class Generator:
         self.native = ffi.gc(native, lib.ad_rng_free)
 
     @property
-    def device(self) -> str:
-        """Always "cpu"."""
-        return "cpu"
+    def device(self) -> device:
+        """Always the CPU."""
+        return CPU
 
     def manual_seed(self, seed: int) -> Generator:
         """Start over from a seed, taken modulo 2^64. ValueError where it does not fit 64 bits."""

@@ -23,7 +23,7 @@ from autodiff.tensor import Tensor, whole, wrap
 class UntypedStorage:
     """The memory that tensors share, as bytes; `Tensor.storage()` is the same as its elements.
 
-    data_ptr(), nbytes(), size() (also len()), element_size(), tolist(), an element by index.
+    data_ptr(), nbytes(), size() (also len()), element_size(), tolist(), elements to get and set.
 
     >>> x = ad.tensor([1.0, 2.0, 3.0])
     >>> x[1:].untyped_storage().nbytes()
@@ -48,13 +48,26 @@ class UntypedStorage:
     def __getitem__(self, index: int) -> Any:
         return self._x[index].item()
 
+    def __setitem__(self, index: int | slice, value: Any) -> None:
+        self._x[index] = value
+
     def untyped(self) -> UntypedStorage:
         """The same as bytes."""
         return untyped_storage(self._x)
 
     def __repr__(self) -> str:
-        values = "".join(f" {value}\n" for value in self.tolist())
-        return f"{values}[storage of {len(self)} elements of {self.dtype!r}]"
+        values = "\n ".join(map(str, self.tolist()))
+        return f" {values}\n[torch.storage.{self._about()} of size {len(self)}]"
+
+    def _about(self) -> str:
+        return f"UntypedStorage(device={self.device!s})"
+
+
+class TypedStorage(UntypedStorage):
+    """The memory that tensors share, as elements of a dtype."""
+
+    def _about(self) -> str:
+        return f"TypedStorage(dtype={self.dtype!r}, device={self.device!s})"
 
 
 def storage(self: Tensor) -> UntypedStorage:
@@ -63,7 +76,7 @@ def storage(self: Tensor) -> UntypedStorage:
     >>> ad.tensor([1, 2, 3])[1:].storage().tolist()
     [1, 2, 3]
     """
-    return UntypedStorage(wrap(whole(self)))
+    return TypedStorage(wrap(whole(self)))
 
 
 def untyped_storage(self: Tensor) -> UntypedStorage:

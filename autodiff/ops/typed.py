@@ -94,22 +94,26 @@ def asarray(
     obj: Any, *, dtype: Dtype = None, copy: bool | None = None, requires_grad: bool | None = None
 ) -> Tensor:
     """obj as a tensor: sharing its memory where that can be, unless `copy`; ValueError where it
-    cannot be and `copy` is False. Its history is left out, unless `requires_grad`.
+    cannot be and `copy` is False. A tensor keeps its history, unless `requires_grad` is False.
 
     >>> ad.asarray([1, 2], dtype=ad.float32)
     tensor([1., 2.])
     """
-    requires_grad = bool(requires_grad)
-    x = tensor(obj, dtype=dtype) if copy else as_tensor(obj, dtype)
+    if requires_grad is None:
+        requires_grad = isinstance(obj, Tensor) and obj.requires_grad
+    if isinstance(obj, Tensor) and copy:
+        x = as_tensor(obj.clone(), dtype)
+    else:
+        x = tensor(obj, dtype=dtype) if copy else as_tensor(obj, dtype)
     if copy is False and not (isinstance(obj, Tensor) or has_memory(obj)):
         raise ValueError("can't alias arbitrary sequence into a tensor.")
     if copy is False and as_tensor(obj).dtype is not x.dtype:
         raise ValueError(
             f"can't alias tensor with dtype {as_tensor(obj).dtype!r} into dtype {x.dtype!r}."
         )
-    if isinstance(obj, Tensor):
-        return x if requires_grad and x.requires_grad else x.detach().requires_grad_(requires_grad)
-    return x.requires_grad_(requires_grad)
+    if x.requires_grad == requires_grad:
+        return x
+    return x.requires_grad_() if requires_grad else x.detach()
 
 
 def as_subclass(self: Tensor, cls: type[Any]) -> Any:

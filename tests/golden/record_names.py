@@ -273,6 +273,8 @@ x[1:].untyped_storage().data_ptr() == x.data_ptr()
 len(u.untyped_storage())
 u.storage().tolist()
 u[1:].storage()[0]
+repr(u[1:].storage())
+repr(u.bool().untyped_storage())
 x.is_set_to(x[:])
 x.is_set_to(x[1:])
 x.narrow_copy(1, 1, 2)
