@@ -1,4 +1,5 @@
-/* search.c: places in sorted rows, by halving; several values at a time, as each waits for memory. */
+/* search.c: places in sorted rows, by halving; several values at a time, as each waits for memory. Histograms
+ * guess a value's bin, as edges mostly are alike far from each other, and halve where the guess was wrong. */
 #include "tape.h"
 
 enum { TOGETHER = 8, ITEM = 1 << 12 };
@@ -81,4 +82,49 @@ ad_tensor *ad_searchsorted(const ad_tensor *rows, const ad_tensor *values, int r
     return ad_done(&(ad_call){run_search, "searchsorted", 1, 2, .x = operands, .numbers = &right,
                               .n_bytes = sizeof right},
                    y);
+}
+
+/* The weights of the values from each of bins + 1 edges to the next, the last included. */
+#define HISTOGRAM(T)                                                                                         \
+    static void histogram_##T(const T *x, int64_t n, const T *edges, int64_t bins, const T *weight, T *y) {  \
+        const T low = edges[0], high = edges[bins], most = (T)(bins - 1), scale = (T)bins / (high - low);    \
+        memset(y, 0, (size_t)bins * sizeof *y);                                                              \
+        for (int64_t i = 0; i < n; i++) {                                                                    \
+            if (!(x[i] >= low && x[i] <= high)) continue;                                                    \
+            const T guess = (x[i] - low) * scale; /* a nan, where the edges are infinitely far */            \
+            int64_t at = !(guess > 0) ? 0 : guess < most ? (int64_t)guess : bins - 1;                        \
+            if (x[i] < edges[at] || (at < bins - 1 && x[i] >= edges[at + 1])) {                              \
+                find_##T(edges, bins + 1, x + i, &at, 1, true);                                              \
+                at = ad_least(at - (at > 0), bins - 1);                                                      \
+            }                                                                                                \
+            y[at] += weight ? weight[i] : 1;                                                                 \
+        }                                                                                                    \
+    }
+HISTOGRAM(float)
+HISTOGRAM(double)
+
+static int run_histogram(const ad_call *c) {
+    const ad_tensor *x = ad_in(c, 0), *edges = ad_in(c, 1), *weight = ad_in(c, 2);
+    const int64_t bins = edges->numel - 1;
+    const void *each = weight ? weight->data : NULL, *values = x->data, *at = edges->data;
+    if (x->dtype == AD_float32)
+        histogram_float(values, x->numel, at, bins, each, (void *)ad_out(c, 0)->data);
+    else
+        histogram_double(values, x->numel, at, bins, each, (void *)ad_out(c, 0)->data);
+    return AD_OK;
+}
+
+ad_tensor *ad_histogram(const ad_tensor *x, const ad_tensor *edges, const ad_tensor *weight) {
+    AD_IN_FLOAT32(x, NULL, ad_histogram(in32[0], in32[1], in32[2]), x, edges, weight)
+    if (!ad_is_float(x->dtype) || edges->dtype != x->dtype) return ad_fail_null(AD_BAD_DTYPE, x->dtype, 0, 0);
+    if (weight && weight->dtype != x->dtype) return ad_fail_null(AD_BAD_DTYPE, weight->dtype, 0, 0);
+    if (edges->ndim != 1 || edges->numel < 2) return ad_fail_null(AD_BAD_SHAPE, edges->numel, 2, 0);
+    if (weight && weight->numel != x->numel) return ad_fail_null(AD_BAD_SHAPE, weight->numel, x->numel, 0);
+    if (!x->contiguous || !edges->contiguous || (weight && !weight->contiguous))
+        return ad_fail_null(AD_BAD_ARG, 0, 0, 0);
+    const int64_t bins = edges->numel - 1;
+    ad_tensor *y = ad_make(x->dtype, 1, &bins);
+    if (!y) return NULL;
+    const ad_tensor *const operands[] = {y, x, edges, weight};
+    return ad_done(&(ad_call){run_histogram, "histogram", 1, 3, .x = operands}, y);
 }

@@ -1,6 +1,7 @@
 """Sorting, places of extremes, running sums and gathering, each against a plain loop."""
 
 import math
+from bisect import bisect_right
 from collections.abc import Callable, Iterator
 from itertools import accumulate
 from typing import Any
@@ -192,6 +193,18 @@ def test_what_the_natives_refuse() -> None:
     assert lib.ad_runs(x._p, wrong._p, 1, 0, three) == lib.AD_BAD_INDEX
     for rows, values in ((x[0, 0], x), (x, x[:2]), (x, x[0]), (x, index), (x.int(), x.int())):
         assert lib.ad_searchsorted(rows._p, values._p, 0) == ffi.NULL
+    for many, edges, weight in (
+        (index, index[0], index),
+        (x, x[0].double(), x),
+        (x, x[0], x.double()),
+        (x, x, x),
+        (x, x[0, :1], x),
+        (x, x[0], x[0]),
+        (x.t(), x[0], x),
+        (x, x[:, 0], x),
+        (x, x[0], x.t()),
+    ):
+        assert lib.ad_histogram(many._p, edges._p, weight._p) == ffi.NULL
     assert lib.ad_extremes(0, x._p, 1, 0, out) == lib.AD_BAD_ARG
     narrow = x[:2]
     assert lib.ad_gather(narrow._p, 1, index._p) == ffi.NULL
@@ -287,3 +300,20 @@ def test_a_recurrence_is_its_definition(shape: tuple[int, ...], reverse: bool, l
             want = want + a.select(dim, at) * y.select(dim, before)
         assert y.select(dim, i).tolist() == want.tolist()
         before = i
+
+
+@pytest.mark.parametrize("d", [ad.float32, ad.float64])
+@pytest.mark.parametrize("bins", [1, 2, 9, 130])
+def test_a_histogram_counts_what_lies_between_edges(d: ad.dtype, bins: int) -> None:
+    ad.manual_seed(bins)
+    odd = ad.tensor([math.nan, math.inf, -math.inf, 0.0, -0.0], dtype=d)
+    even = ad.linspace(-1, 1, bins + 1, dtype=d)
+    wild = ad.cat([ad.randn(bins, dtype=d), ad.tensor([math.inf], dtype=d)]).sort().values
+    for edges in (even, wild, ad.zeros(bins + 1, dtype=d)):
+        x = ad.cat([ad.randn(300, dtype=d), odd, edges, even])[:-1:2].view(-1, 1)
+        weight = ad.randint(-9, 9, x.shape).to(d)
+        sums, at = [0.0] * bins, edges.tolist()
+        for v, w in zip(x.flatten().tolist(), weight.flatten().tolist(), strict=True):
+            if at[0] <= v <= at[-1]:
+                sums[min(max(bisect_right(at, v) - 1, 0), bins - 1)] += w
+        assert ad.histogram(x, edges, weight=weight).hist.tolist() == sums

@@ -5,17 +5,14 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from autodiff.dtypes import SCALAR_NAMES
-from autodiff.expr import build, inputs
+from autodiff.native import NULL, lib
 from autodiff.ops.convert import tensor
 from autodiff.ops.create import linspace
 from autodiff.ops.guard import strict
-from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.ranks import picked
 from autodiff.ops.returned import Chosen, returned
-from autodiff.ops.searching import searchsorted
-from autodiff.ops.slices import index_add
 from autodiff.shapes import dim_index
-from autodiff.tensor import Tensor
+from autodiff.tensor import Tensor, own
 
 
 @returned("mode")
@@ -53,8 +50,13 @@ def _check(name: str, x: Tensor) -> None:
         raise NotImplementedError(f'"{name}" not implemented for {SCALAR_NAMES[x._p.dtype]!r}')
 
 
+def _dense(x: Tensor) -> Tensor:
+    dense: Tensor = x.detach().contiguous()
+    return dense
+
+
 def _reach(x: Tensor, empty: tuple[float, float]) -> tuple[float, float]:
-    return (float(x.min()), float(x.max())) if x.numel() else empty
+    return (x.min().item(), x.max().item()) if x._p.numel else empty
 
 
 def _bounds(name: str, low: float, high: float, by: float) -> tuple[float, float]:
@@ -66,20 +68,9 @@ def _bounds(name: str, low: float, high: float, by: float) -> tuple[float, float
     return (low - by, high + by) if low == high else (low, high)
 
 
-_x, _low, _high = inputs(3)
-_INSIDE = PointwiseOp(
-    "inside", build("logical_and", build("ge", _x, _low), build("le", _x, _high)), 3
-)
-
-
-def _counts(x: Tensor, edges: Tensor, weight: Tensor | None = None) -> Tensor:
+def _counts(x: Tensor, edges: Tensor, weight: Any = NULL) -> Tensor:
     """The weights of the elements from each edge to the next, the last edge included."""
-    bins = edges.numel() - 1
-    inside = _INSIDE.call(x, edges[0], edges[-1])
-    places = (searchsorted(edges, x[inside], right=True) - 1).clamp(max=bins - 1)
-    each = x.new_ones(places.shape) if weight is None else weight[inside]
-    sums: Tensor = index_add(x.new_zeros(bins), 0, places, each)
-    return sums
+    return own(lib.ad_histogram(x._p, edges._p, weight), "histogram", x._p, edges._p)
 
 
 @strict
@@ -94,7 +85,7 @@ def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Ten
         raise ValueError(f"histc(): argument 'bins' does not fit 64 bits: {bins}")
     if bins <= 0:
         raise RuntimeError(f"bins must be > 0, but got {bins}")
-    x = input.detach().reshape(-1)
+    x = _dense(input)
     low, high = _reach(x, (min, max)) if min == max else (min, max)
     low, high = _bounds("histc", low, high, 1)
     return _counts(x, linspace(low, high, bins + 1, dtype=x.dtype))
@@ -115,14 +106,14 @@ def histogram(
     tensor([2., 1.])
     """
     _check("histogramdd", input)
-    x = input.detach().reshape(-1)
+    x = _dense(input)
     if isinstance(bins, Tensor):
         if bins.dtype is not x.dtype:
             raise RuntimeError(
                 "torch.histogramdd: input tensor and bins tensors should have the same dtype, but "
                 f"got input with dtype {x.dtype!r} and bins with dtype {bins.dtype!r}"
             )
-        edges = bins.detach().clone()
+        edges = bins.detach().clone().contiguous()
     else:
         if bins <= 0:
             raise RuntimeError(f"torch.histogram: bins must be > 0, but got {bins}")
@@ -134,7 +125,7 @@ def histogram(
             "torch.histogramdd: if weight tensor is provided it should have the same shape as the "
             f"input tensor, but got {list(weight.shape)}"
         )
-    hist = _counts(x, edges, None if weight is None else weight.detach().reshape(-1))
+    hist = _counts(x, edges, NULL if weight is None else _dense(weight)._p)
     if density:
         hist = hist / hist.sum() / edges.diff()
     return histogram_result(hist, edges)
