@@ -192,7 +192,7 @@ int ad_broadcast_shapes(int n, const ad_tensor *const *xs, int skip, int64_t *sh
     for (int d = 0; d < ndim; d++) shape[d] = 1;
     for (int i = 0; i < n; i++) {
         int lead = ndim - (xs[i]->ndim - skip);
-        for (int d = 0; d < xs[i]->ndim - skip; d++) {
+        for (int d = xs[i]->ndim - skip - 1; d >= 0; d--) { /* of several that differ, the last is told */
             int64_t have = shape[lead + d], size = xs[i]->shape[d];
             if (have == size || size == 1) continue;
             if (have != 1) {
