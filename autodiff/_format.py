@@ -236,6 +236,7 @@ def tensor_text(
     default_dtype: str = "float32",
     requires_grad: bool = False,
     grad_fn: str | None = None,
+    kind: str = "tensor",
 ) -> str:
     """The text of a tensor; `dtype` and `default_dtype` are names, `grad_fn` that of its node."""
     options = _Current.options
@@ -250,7 +251,7 @@ def tensor_text(
         suffixes.append(f"grad_fn=<{grad_fn}>")
     elif requires_grad:
         suffixes.append("requires_grad=True")
-    start = "tensor("
+    start = f"{kind}("
     text = start + _body(x, "float" in dtype, options, len(start))
     return _add_suffixes(text, suffixes, len(start), options.linewidth)
 

@@ -92,6 +92,8 @@ distributions.categorical:Categorical distributions.normal:Normal optim.adamw:Ad
 distributions.multivariate_normal:MultivariateNormal
 distributions.transformed_distribution:TransformedDistribution
 distributions.gamma:Gamma distributions.kl:kl_divergence optim.lr_scheduler:_LRScheduler
+utils.data._utils.collate:default_collate nn.modules.conv:_ConvNd types:Device types:Number
+utils._pytree:tree_flatten jit:script distributed:is_initialized
 """
 
 
