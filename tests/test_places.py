@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 import multiprocessing
+import operator
 import pickle
 from typing import Any
 
@@ -20,7 +21,7 @@ from autodiff.func import functional_call
     [
         ("utils.dlpack", "from_dlpack to_dlpack"),
         ("utils.hooks", "RemovableHandle"),
-        ("utils.checkpoint", "set_checkpoint_early_stop set_checkpoint_debug_enabled"),
+        ("utils.checkpoint", "set_checkpoint_early_stop get_device_states set_device_states"),
         ("return_types", "max sort topk kthvalue linalg_qr linalg_slogdet"),
         ("nn.parameter", "UninitializedParameter UninitializedBuffer is_lazy"),
         ("nn.utils.stateless", "functional_call"),
@@ -297,3 +298,23 @@ def test_layers_as_subclasses_ask_for_them() -> None:
     assert nn.init._calculate_correct_fan(ad.ones(2, 3, 5), "FAN_OUT") == 10
     assert isinstance(ad.autograd.function.FunctionCtx, type)
     assert ad.distributions.utils._standard_normal((2,), ad.float64, None).dtype is ad.float64
+
+
+def test_batch_norms_of_all_processes_share_what_those_they_replace_have() -> None:
+    net = nn.Sequential(
+        nn.Linear(2, 3), nn.Sequential(nn.BatchNorm1d(3, affine=False)), nn.BatchNorm1d(3)
+    )
+    net[2].eval()
+    keys, parameters = list(net.state_dict()), list(net.parameters())
+    x = ad.randn(5, 2)
+    other = copy.deepcopy(net)
+    made = nn.SyncBatchNorm.convert_sync_batchnorm(net)
+    assert made is net
+    assert [type(m).__name__ for m in made.modules()].count("SyncBatchNorm") == 2
+    assert [m.training for m in made.modules()] == [m.training for m in other.modules()]
+    assert list(made.state_dict()) == keys
+    assert all(map(operator.is_, made.parameters(), parameters))
+    assert ad.equal(made(x), other(x))
+    assert ad.equal(made[1][0].running_mean, other[1][0].running_mean)
+    one = nn.BatchNorm2d(3)
+    assert nn.SyncBatchNorm.convert_sync_batchnorm(one).running_var is one.running_var

@@ -1,0 +1,31 @@
+"""Calls of PyTorch's older programs, which give a factor before the tensors: `x.add_(alpha, y)`."""
+
+from __future__ import annotations
+
+import warnings
+from numbers import Number
+from typing import Any
+
+from autodiff.tensor import Tensor
+
+_told: set[str] = set()
+
+
+def scaled(name: str, by: str, factor: Any, *tensors: Any) -> tuple[Any, ...]:
+    """The tensors and the factor of such a call, with a warning the first time. TypeError where the
+    first is no number.
+    """
+    if not (isinstance(factor, Number) or (isinstance(factor, Tensor) and factor.ndim == 0)):
+        raise TypeError(
+            f"{name}() takes {len(tensors)} tensor(s) and {by}= by name, or a number before them, "
+            f"not {type(factor).__name__}"
+        )
+    if name not in _told:
+        _told.add(name)
+        rest = "tensor1, tensor2" if tensors[1:] else "other"
+        warnings.warn(
+            f"This overload of {name} is deprecated:\n\t{name}({by}, {rest})\nConsider using one "
+            f"of the following signatures instead:\n\t{name}({rest}, *, {by}=1)",
+            stacklevel=3,
+        )
+    return *tensors, factor.item() if isinstance(factor, Tensor) else factor
