@@ -325,9 +325,12 @@ def test_a_factor_before_the_tensors(name: str, where: str, monkeypatch: Any) ->
             assert call(ad.ones(2), factor, *ys).tolist() == expected.tolist()
         texts = [str(x.message) for x in told]
         if factor == 0.5 and type(factor) is float:
-            assert texts[0].startswith(
-                f"This overload of {name}{end} is deprecated:\n\t{name}{end}({by}, "
+            given = "Tensor tensor1, Tensor tensor2" if ys[1:] else "Tensor other"
+            old = (
+                f"This overload of {name}{end} is deprecated:\n\t{name}{end}(Number {by}, {given})"
             )
+            assert texts[0].startswith(old)
+            assert texts[0].endswith(f"\t{name}{end}({given}, *, Number {by} = 1)")
         else:
             assert not texts
     x = ad.ones(2)

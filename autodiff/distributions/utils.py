@@ -6,6 +6,7 @@ from typing import Any
 
 from autodiff.distributions.distribution import broadcast_all as broadcast_all
 from autodiff.distributions.distribution import lazy as lazy_property
+from autodiff.distributions.distribution import sum_rightmost as _sum_rightmost  # noqa: F401
 from autodiff.dtypes import finfo
 from autodiff.functions import log, log1p, ones, randn, sigmoid, softmax, tril
 from autodiff.tensor import Tensor

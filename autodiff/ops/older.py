@@ -22,10 +22,11 @@ def scaled(name: str, by: str, factor: Any, *tensors: Any) -> tuple[Any, ...]:
         )
     if name not in _told:
         _told.add(name)
-        rest = "tensor1, tensor2" if tensors[1:] else "other"
+        rest = "Tensor tensor1, Tensor tensor2" if tensors[1:] else "Tensor other"
         warnings.warn(
-            f"This overload of {name} is deprecated:\n\t{name}({by}, {rest})\nConsider using one "
-            f"of the following signatures instead:\n\t{name}({rest}, *, {by}=1)",
+            f"This overload of {name} is deprecated:\n\t{name}(Number {by}, {rest})\nConsider "
+            "using one of the following signatures instead:\n"
+            f"\t{name}({rest}, *, Number {by} = 1)",
             stacklevel=3,
         )
     return *tensors, factor.item() if isinstance(factor, Tensor) else factor
