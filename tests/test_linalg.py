@@ -119,7 +119,7 @@ def of_values(n: int, values: np.ndarray) -> np.ndarray:
 
 BESIDE = np.eye(70, k=1) + np.eye(70, k=-1)
 LARGE = {
-    "random": matrix(33, 33, ad.float64).numpy(),
+    "random": matrix(17, 17, ad.float64).numpy(),
     "none": np.zeros((40, 40)),
     "diagonal": np.diag(np.arange(50.0) - 20),
     "rank 2": (matrix(64, 2, ad.float64) @ matrix(2, 64, ad.float64)).numpy(),
