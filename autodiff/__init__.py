@@ -121,15 +121,19 @@ if TYPE_CHECKING:
     from autodiff import compiler as compiler
     from autodiff import cuda as cuda
     from autodiff import data as data
+    from autodiff import distributed as distributed
     from autodiff import distributions as distributions
     from autodiff import func as func
     from autodiff import io as io
+    from autodiff import jit as jit
     from autodiff import linalg as linalg
+    from autodiff import multiprocessing as multiprocessing
     from autodiff import nn as nn
     from autodiff import optim as optim
     from autodiff import return_types as return_types
     from autodiff import special as special
     from autodiff import testing as testing
+    from autodiff import types as types
     from autodiff import utils as utils
     from autodiff.amp import autocast as autocast
     from autodiff.amp import is_autocast_enabled as is_autocast_enabled
@@ -170,8 +174,8 @@ _LATE |= dict.fromkeys(_AT_TOP.split(), "autodiff.at_top")
 
 
 _MODULES = """
-accelerator amp backends compiler cuda data distributions func io linalg nn optim return_types
-special testing utils
+accelerator amp backends compiler cuda data distributed distributions func io jit linalg
+multiprocessing nn optim return_types special testing types utils
 """
 
 
@@ -181,4 +185,6 @@ def __getattr__(name: str) -> Any:
         return importlib.import_module(f"autodiff.{name}")
     if name in _LATE:
         return getattr(importlib.import_module(_LATE[name]), name)
+    if name.startswith("_foreach_"):
+        return getattr(importlib.import_module("autodiff.foreach"), name)
     raise AttributeError(f"module 'autodiff' has no attribute {name!r}")

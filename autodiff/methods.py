@@ -89,14 +89,15 @@ def _backward(
 
 
 def _text(self: Tensor) -> str:
-    node = self.grad_fn
+    node, kind = self.grad_fn, type(self)
+    own = kind is Tensor or kind.__module__ == "autodiff.nn.parameter"
     return _format.tensor_text(
         self.detach(),
         self.dtype.name,
         default_dtype=dtypes.get_default_dtype().name,
         requires_grad=self.requires_grad,
         grad_fn=None if node is None else node.name(),
-        kind=getattr(self, "_kind", type(self).__name__) if type(self) is not Tensor else "tensor",
+        kind="tensor" if own else kind.__name__,
     )
 
 

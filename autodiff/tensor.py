@@ -286,12 +286,17 @@ class Tensor(Valued):
 
     @property
     def data(self) -> Tensor:
-        """The same memory as a tensor outside the graph.
+        """The same memory as a tensor outside the graph, past whose writes no node looks: what one
+        saved by another tensor of this memory, it takes as it finds it. `detach()` counts them.
 
-        >>> ad.ones(2, requires_grad=True).data
-        tensor([1., 1.])
+        >>> x = ad.ones(2, requires_grad=True)
+        >>> y = x * x
+        >>> x.data.add_(1)
+        tensor([2., 2.])
+        >>> ad.autograd.grad(y.sum(), x)
+        (tensor([4., 4.]),)
         """
-        return self.detach()
+        return own(lib.ad_aside(self._p), "data", self._p)
 
     @data.setter
     def data(self, value: Tensor) -> None:
@@ -308,6 +313,13 @@ class Tensor(Valued):
 
     def __hash__(self) -> int:
         return id(self)
+
+    @staticmethod
+    def _make_subclass(cls: type[T], data: Tensor, require_grad: bool = False) -> T:
+        """A leaf of a subclass over the same memory, as makers of subclasses ask for it."""
+        y = as_subclass(cls, data)
+        y.requires_grad_(require_grad)
+        return y
 
     # ---- copies and pickles ----
 

@@ -61,6 +61,7 @@ typedef struct ad_tensor {
     uint8_t dtype;      /* row of dtypes.def */
     uint8_t contiguous; /* row-major without gaps */
     uint8_t number;     /* stands for a Python number: weak in promotion */
+    uint8_t aside;      /* what is written by it counts for none but those who are so, too */
     uint16_t unlike;    /* of a pointwise result: bit i is set where input i has another shape or dtype */
     int64_t version0, version1; /* of a pointwise result: the versions of its first two inputs, else 0 */
 } ad_tensor;
@@ -97,6 +98,7 @@ int64_t ad_storage_bytes(const ad_tensor *x);
 int64_t ad_offset(const ad_tensor *x); /* of the first element in the storage, in elements */
 /* Writes to the storage so far, and the sum of two; negative for memory made in inference mode. */
 int64_t ad_version(const ad_tensor *x);
+int64_t ad_writes(const ad_tensor *x); /* all there were, those aside included */
 int64_t ad_version2(const ad_tensor *x, const ad_tensor *y);
 /* What wrote to the storage last: one of these, or AD_BY_OP + the number given to ad_op_number. */
 typedef enum {
@@ -123,6 +125,7 @@ void ad_raw(ad_tensor *x);
 ad_tensor *ad_as_strided(const ad_tensor *x, int ndim, const int64_t *shape, const int64_t *strides,
                          int64_t offset);
 ad_tensor *ad_alias(const ad_tensor *x);
+ad_tensor *ad_aside(const ad_tensor *x);                                /* one whose writes count aside */
 ad_tensor *ad_view(const ad_tensor *x, int ndim, const int64_t *shape); /* -1 is inferred; AD_NO_VIEW */
 /* The same bytes as elements of another dtype. AD_BAD_ARG: [0] is 1 for no dimensions, 2 for a stride of the
  * last dimension other than 1, 3 for its size, 4 for the offset, 5 for the stride of dimension [2], which is

@@ -81,5 +81,10 @@ int ad_qr_one(const ad_factor *x, int64_t i);  /* qr.c */
 int ad_exp_one(const ad_factor *x, int64_t i); /* exponential.c */
 int ad_svd_one(const ad_factor *x, int64_t i); /* jacobi.c */
 int ad_eigh_one(const ad_factor *x, int64_t i);
+enum { AD_JACOBI_MOST = 16 }; /* rows of a matrix whose eigenvalues Jacobi's rotations find */
+double ad_dot_in_lanes(int64_t n, const double *x, const double *y);
+void ad_rotate(int64_t n, double *x, double *y, int64_t step, double c, double s);
+/* The eigenvalues of the symmetric a, unordered, and what v, the identity, becomes: their vectors as rows. */
+int ad_eigh_tridiagonal(int64_t n, double *a, double *v, double *values); /* tridiagonal.c */
 
 #endif

@@ -89,6 +89,7 @@ struct ad_storage {
     char *data;
     int64_t nbytes;
     int64_t version; /* writes so far; counted from AD_INFERENCE_VERSION for memory made in inference mode */
+    int64_t aside;   /* writes by tensors that are so */
     int64_t refs;
     void *owner; /* foreign memory: released with it */
     void (*release)(void *);

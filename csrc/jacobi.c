@@ -1,12 +1,14 @@
 /* jacobi.c: singular values by one-sided rotations (Hestenes), eigenvalues of symmetric matrices by two-sided
- * ones (Jacobi): in double, in a fixed order, and small values as exact as large ones. */
+ * ones (Jacobi): in double, in a fixed order, and small values as exact as large ones. Where that takes too
+ * long, by way of three diagonals (tridiagonal.c): as exact as the largest value allows. */
 #include <math.h>
+#include <string.h>
 #include "factor.h"
 
 enum { SWEEPS = 60, LANES = 8 };
 static const double EPSILON = 0x1p-53;
 
-static double dot(int64_t n, const double *x, const double *y) {
+double ad_dot_in_lanes(int64_t n, const double *x, const double *y) {
     double lanes[LANES] = {0}, sum = 0;
     int64_t i = 0;
     for (; i + LANES <= n; i += LANES)
@@ -17,7 +19,7 @@ static double dot(int64_t n, const double *x, const double *y) {
 }
 
 /* (x, y) = (c x - s y, s x + c y) */
-static void rotate(int64_t n, double *x, double *y, int64_t step, double c, double s) {
+void ad_rotate(int64_t n, double *x, double *y, int64_t step, double c, double s) {
     for (int64_t i = 0; i < n; i++) {
         const double a = x[i * step], b = y[i * step];
         x[i * step] = c * a - s * b;
@@ -70,22 +72,48 @@ static void fill_nan(const ad_tensor *const *xs, int64_t i, int n) {
     }
 }
 
-/* Rotates rows of w (n of m elements) until each is orthogonal to all others, and v's along. */
-static void orthogonalize(int64_t n, int64_t m, double *w, double *v) {
+/* Rotates rows of w (n of m elements) until each is orthogonal to all others, and v's along; `squares` are
+ * those of their lengths. */
+static void orthogonalize(int64_t n, int64_t m, double *w, double *v, double *squares) {
     bool turned = true;
+    for (int64_t p = 0; p < n; p++) squares[p] = ad_dot_in_lanes(m, w + p * m, w + p * m);
     for (int sweep = 0; turned && sweep < SWEEPS; sweep++) {
         turned = false;
         for (int64_t p = 0; p < n; p++)
             for (int64_t q = p + 1; q < n; q++) {
                 double *x = w + p * m, *y = w + q * m, c, s;
-                const double a = dot(m, x, x), b = dot(m, y, y), product = dot(m, x, y);
+                const double a = squares[p], b = squares[q], product = ad_dot_in_lanes(m, x, y);
                 if (product == 0 || fabs(product) <= 4 * EPSILON * sqrt(a) * sqrt(b)) continue;
                 turned = true;
                 angle(a, b, product, &c, &s);
-                rotate(m, x, y, 1, c, s);
-                rotate(n, v + p * n, v + q * n, 1, c, s);
+                ad_rotate(m, x, y, 1, c, s);
+                ad_rotate(n, v + p * n, v + q * n, 1, c, s);
+                squares[p] = ad_dot_in_lanes(m, x, x);
+                squares[q] = ad_dot_in_lanes(m, y, y);
             }
     }
+}
+
+/* Turns rows of w nearly orthogonal at once, and v, the identity, along: by the vectors of their products. */
+static int approach(int64_t n, int64_t m, double *w, double *v, double *values) {
+    double *products = ad_alloc((size_t)(n * (n > m ? n : m)) * sizeof *products);
+    if (!products) return AD_NO_MEMORY;
+    for (int64_t p = 0; p < n; p++)
+        for (int64_t q = p; q < n; q++)
+            products[p * n + q] = products[q * n + p] = ad_dot_in_lanes(m, w + p * m, w + q * m);
+    int status = ad_eigh_tridiagonal(n, products, v, values);
+    double *turned = products;
+    for (int64_t p = 0; !status && p < n; p++) {
+        double *row = turned + p * m;
+        memset(row, 0, (size_t)m * sizeof *row);
+        for (int64_t q = 0; q < n; q++) {
+            const double by = v[p * n + q], *from = w + q * m;
+            for (int64_t j = 0; j < m; j++) row[j] += by * from[j];
+        }
+    }
+    if (!status) memcpy(w, turned, (size_t)(n * m) * sizeof *w);
+    ad_dealloc(products);
+    return status;
 }
 
 /* A (m x n, m >= n) = U S V^T: U over `out`, V to `a`, S to `info`. Columns of U whose singular value is 0
@@ -106,8 +134,12 @@ int ad_svd_one(const ad_factor *x, int64_t i) {
     for (int64_t r = 0; r < m; r++)
         for (int64_t c = 0; c < n; c++) w[c * m + r] = ad_element(a, size, r * n + c) * scale;
     ad_set_identity((char *)v, sizeof *v, n, n);
-    orthogonalize(n, m, w, v);
-    for (int64_t c = 0; c < n; c++) s[c] = sqrt(dot(m, w + c * m, w + c * m));
+    if (n > AD_JACOBI_MOST && approach(n, m, w, v, s)) {
+        ad_dealloc(memory);
+        return AD_NO_MEMORY;
+    }
+    orthogonalize(n, m, w, v, s);
+    for (int64_t c = 0; c < n; c++) s[c] = sqrt(s[c]);
     sort(n, s, order, true);
     const double least = n ? s[order[0]] * (double)m * EPSILON * 0.01 : 0;
     for (int64_t c = 0; c < n; c++) {
@@ -137,10 +169,10 @@ static void diagonalize(int64_t n, double *a, double *v) {
                 }
                 turned = true;
                 angle(first, second, off, &c, &s);
-                rotate(n, a + p * n, a + q * n, 1, c, s);
-                rotate(n, a + p, a + q, n, c, s);
+                ad_rotate(n, a + p * n, a + q * n, 1, c, s);
+                ad_rotate(n, a + p, a + q, n, c, s);
                 a[p * n + q] = a[q * n + p] = 0;
-                rotate(n, v + p * n, v + q * n, 1, c, s);
+                ad_rotate(n, v + p * n, v + q * n, 1, c, s);
             }
     }
 }
@@ -162,8 +194,16 @@ int ad_eigh_one(const ad_factor *x, int64_t i) {
     int64_t *order = (int64_t *)(s + n);
     for (int64_t k = 0; k < n * n; k++) w[k] = ad_element(a, size, k) * scale;
     ad_set_identity((char *)v, sizeof *v, n, n);
-    diagonalize(n, w, v);
-    for (int64_t k = 0; k < n; k++) s[k] = w[k * n + k];
+    if (n > AD_JACOBI_MOST) {
+        const int status = ad_eigh_tridiagonal(n, w, v, s);
+        if (status) {
+            ad_dealloc(memory);
+            return status;
+        }
+    } else {
+        diagonalize(n, w, v);
+        for (int64_t k = 0; k < n; k++) s[k] = w[k * n + k];
+    }
     sort(n, s, order, false);
     for (int64_t k = 0; k < n; k++) {
         ad_set_element(values, size, k, s[order[k]] / scale);

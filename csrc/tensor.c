@@ -62,7 +62,7 @@ ad_tensor *ad_make(int dtype, int ndim, const int64_t *shape) {
     x->ndim = (uint8_t)ndim;
     x->dtype = (uint8_t)dtype;
     x->contiguous = 1;
-    x->number = 0;
+    x->number = x->aside = 0;
     x->unlike = 0;
     x->version0 = x->version1 = 0;
     for (int d = 0; d < ndim; d++) x->shape[d] = shape[d];
@@ -116,6 +116,12 @@ ad_tensor *ad_alias(const ad_tensor *x) {
     return y;
 }
 
+ad_tensor *ad_aside(const ad_tensor *x) {
+    ad_tensor *y = ad_alias(x);
+    if (y) y->aside = 1;
+    return y;
+}
+
 /* ---- identity and versions ---- */
 
 int64_t ad_shape_key(const ad_tensor *x) {
@@ -131,14 +137,13 @@ int64_t ad_shape_key(const ad_tensor *x) {
 int64_t ad_storage_id(const ad_tensor *x) { return (int64_t)(intptr_t)x->storage; }
 int64_t ad_storage_bytes(const ad_tensor *x) { return x->storage->nbytes; }
 int64_t ad_offset(const ad_tensor *x) { return (x->data - x->storage->data) / ad_itemsize[x->dtype]; }
-int64_t ad_version(const ad_tensor *x) { return x->storage->version; }
-int64_t ad_version2(const ad_tensor *x, const ad_tensor *y) {
-    return x->storage->version + y->storage->version;
-}
+int64_t ad_version(const ad_tensor *x) { return x->storage->version + (x->aside ? x->storage->aside : 0); }
+int64_t ad_version2(const ad_tensor *x, const ad_tensor *y) { return ad_version(x) + ad_version(y); }
+int64_t ad_writes(const ad_tensor *x) { return x->storage->version + x->storage->aside; }
 int ad_last_writer(const ad_tensor *x) { return x->storage->writer; }
 void ad_wrote(ad_tensor *x, int writer) {
     if (__builtin_expect(ad_recording != NULL, 0)) ad_tape_break(AD_TAPE_UNRECORDED); /* in no call */
-    x->storage->version++;
+    (*(x->aside ? &x->storage->aside : &x->storage->version))++;
     x->storage->writer = writer;
 }
 
@@ -192,7 +197,7 @@ int ad_broadcast_shapes(int n, const ad_tensor *const *xs, int skip, int64_t *sh
     for (int d = 0; d < ndim; d++) shape[d] = 1;
     for (int i = 0; i < n; i++) {
         int lead = ndim - (xs[i]->ndim - skip);
-        for (int d = 0; d < xs[i]->ndim - skip; d++) {
+        for (int d = xs[i]->ndim - skip - 1; d >= 0; d--) { /* of several that differ, the last is told */
             int64_t have = shape[lead + d], size = xs[i]->shape[d];
             if (have == size || size == 1) continue;
             if (have != 1) {

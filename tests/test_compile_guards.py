@@ -462,3 +462,49 @@ def test_a_closure_runs_its_recording_though_the_optimizer_changes_its_state(rea
         if wrap is ad.compile:
             assert bool(run.stats().runs) != reads
     assert found[0] == found[1]
+
+
+class Scaled(ad.Tensor):
+    scale: float
+
+
+@pytest.mark.parametrize("kind", [nn.Parameter, Scaled])
+@pytest.mark.parametrize("way", ["global", "argument", "nested", "module"])
+def test_what_users_set_on_tensors_is_relied_on(kind: type[ad.Tensor], way: str) -> None:
+    def make(scale: float) -> Any:
+        x: Any = nn.Parameter(ad.ones(1)) if kind is nn.Parameter else ad.ones(1).as_subclass(kind)
+        x.scale = scale
+        return x
+
+    w = make(2.0)
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.w = w
+
+        def forward(self, x: ad.Tensor) -> ad.Tensor:
+            return x * self.w.scale * getattr(self.w, "other", 1.0)
+
+    net = Net()
+    steps: dict[str, Callable[[Any], ad.Tensor]] = {
+        "global": lambda x: ad.ones(1) * w.scale * getattr(w, "other", 1.0),
+        "argument": lambda x: ad.ones(1) * x.scale * getattr(x, "other", 1.0),
+        "nested": lambda x: ad.ones(1) * x["w"].scale * getattr(x["w"], "other", 1.0),
+        "module": lambda x: net(ad.ones(1)),
+    }
+    step = ad.compile(steps[way])
+    given = {"argument": w, "nested": {"w": w}}.get(way, ad.ones(1))
+
+    def result() -> float:
+        return [step(given).item() for _ in range(3)][-1]
+
+    assert result() == 2.0
+    w.scale = 5.0
+    assert result() == 5.0
+    w.other = 3.0
+    assert result() == 15.0
+    if way == "argument":
+        assert step(make(7.0)).item() == 7.0
+        assert step(w).item() == 15.0
+    assert step.stats().runs > 0

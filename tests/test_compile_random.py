@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -201,3 +203,33 @@ def test_compiled_steps_are_eager_steps(plan: Plan) -> None:
         check(plan)
     finally:
         ad.set_num_threads(threads)
+
+
+@pytest.mark.parametrize("draw", [random.random, np.random.rand, lambda: random.gauss(0, 1)])
+def test_numbers_of_other_generators_are_drawn_at_each_call(draw: Any) -> None:
+    def step(x: ad.Tensor) -> ad.Tensor:
+        return x * draw()
+
+    def drawn(call: Any) -> list[float]:
+        random.seed(3)
+        np.random.seed(3)
+        return [call(ad.ones(1, dtype=ad.float64)).item() for _ in range(20)]
+
+    compiled = ad.compile(step)
+    with pytest.warns(UserWarning, match="draws from the generator of `random` or NumPy"):
+        assert drawn(compiled) == drawn(step)
+    with pytest.raises(RuntimeError, match="draws from"):
+        ad.compile(step, fullgraph=True)(ad.ones(1))
+
+
+def test_numpys_numbers_are_written_in_a_recording() -> None:
+    @ad.compile(fullgraph=True)
+    def step(x: ad.Tensor) -> ad.Tensor:
+        y = x.clone()
+        y[..., 0] = np.float64(0.5)
+        y[..., 1] = np.float32(1.5)
+        y[..., 2] = np.int64(2)
+        return y
+
+    assert [step(ad.zeros(3)).tolist() for _ in range(2)] == [[0.5, 1.5, 2.0]] * 2
+    assert step.stats().runs == 1

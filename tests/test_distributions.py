@@ -288,7 +288,7 @@ def test_the_nearest_divergence_is_taken() -> None:
         dist.kl._KL.update(before)
         dist.kl._nearest.cache_clear()
     with pytest.raises(TypeError, match="Expected type_p to be a Distribution subclass"):
-        dist.register_kl(int, dist.Normal)
+        dist.register_kl(3, dist.Normal)  # type: ignore[arg-type]
 
 
 def test_constraints_of_which_there_is_no_transform_are_refused() -> None:

@@ -445,3 +445,48 @@ def test_a_leaf_that_no_longer_requires_grad_gets_none() -> None:
     y.backward(ad.ones(1, dtype=ad.float64))
     assert x.grad is not None
     assert x.grad.tolist() == [4]
+
+
+def test_a_write_through_data_is_not_noticed_by_what_others_saved() -> None:
+    x = leaf(1, 2)
+    y = x * x
+    x.data[0].add_(6)
+    assert x._version == 0
+    y.sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [14.0, 4.0]
+    data, w = x.data, leaf(1, 1)
+    z = data[:1] * w
+    data.mul_(2)
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        z.sum().backward()
+    parameter = ad.nn.Parameter(x.data)
+    z = parameter * parameter
+    with ad.no_grad():
+        parameter.zero_()
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        z.sum().backward()
+
+
+class Assign(ad.autograd.Function):
+    """A slot of memory that is filled while earlier slots are in use, as solvers do it."""
+
+    @staticmethod
+    def forward(ctx: Any, memory: ad.Tensor, value: ad.Tensor, i: int) -> ad.Tensor:
+        ctx.i = i
+        memory.data[i] = value
+        return memory
+
+    @staticmethod
+    def backward(ctx: Any, g: ad.Tensor) -> Any:  # type: ignore[override]
+        return g, g[ctx.i], None
+
+
+def test_slots_are_filled_through_data() -> None:
+    x = leaf(3)
+    slots = Assign.apply(ad.zeros(3), x[0], 0)
+    slots = Assign.apply(slots, (slots[:1] * x).sum(), 1)
+    slots = Assign.apply(slots, (slots[:2] * x).sum(), 2)
+    slots[2].backward()  # of x (x + x^2)
+    assert x.grad is not None
+    assert x.grad.tolist() == [33.0]

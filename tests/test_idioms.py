@@ -163,6 +163,8 @@ distributions.categorical:Categorical distributions.normal:Normal optim.adamw:Ad
 distributions.multivariate_normal:MultivariateNormal
 distributions.transformed_distribution:TransformedDistribution
 distributions.gamma:Gamma distributions.kl:kl_divergence optim.lr_scheduler:_LRScheduler
+utils.data._utils.collate:default_collate nn.modules.conv:_ConvNd types:Device types:Number
+utils._pytree:tree_flatten jit:script distributed:is_initialized
 """
 
 
@@ -377,3 +379,32 @@ def test_a_scaler_refuses_what_it_cannot_tell() -> None:
         assert getattr(scaler, f"get_{name}")() == value == scaler.state_dict()[name]
     with pytest.warns(UserWarning, match="Disabling"):
         assert not ad.cuda.amp.GradScaler(1024.0).is_enabled()
+
+
+@pytest.mark.parametrize("name", ["add", "sub", "addcmul", "addcdiv"])
+@pytest.mark.parametrize("where", ["add_", "add", "torch.add"])
+def test_a_factor_before_the_tensors(name: str, where: str, monkeypatch: Any) -> None:
+    monkeypatch.setattr("autodiff.ops.older._told", set())
+    by = "value" if name.startswith("addc") else "alpha"
+    ys = [ad.tensor([3.0, 4.0]), ad.tensor([2.0, 8.0])][: 2 if by == "value" else 1]
+    end = "_" if where.endswith("_") else ""
+    call = getattr(ad if where.startswith("torch") else ad.Tensor, name + end)
+    expected = call(ad.ones(2), *ys, **{by: 0.5})
+    for factor in (0.5, ad.tensor(0.5)):
+        with warnings.catch_warnings(record=True) as told:
+            warnings.simplefilter("always")
+            assert call(ad.ones(2), factor, *ys).tolist() == expected.tolist()
+        texts = [str(x.message) for x in told]
+        if factor == 0.5 and type(factor) is float:
+            given = "Tensor tensor1, Tensor tensor2" if ys[1:] else "Tensor other"
+            old = (
+                f"This overload of {name}{end} is deprecated:\n\t{name}{end}(Number {by}, {given})"
+            )
+            assert texts[0].startswith(old)
+            assert texts[0].endswith(f"\t{name}{end}({given}, *, Number {by} = 1)")
+        else:
+            assert not texts
+    x = ad.ones(2)
+    with pytest.raises(TypeError, match=rf"{name}{end}\(\) .* not Tensor"):
+        call(x, x, *ys)
+    assert x.tolist() == [1.0, 1.0]

@@ -83,7 +83,10 @@ def draw_items(draw: Any, shape: Shape, common: Shape) -> list[Any]:
 CASES = SHAPES.flatmap(lambda shape: st.tuples(st.just(shape), expressions(shape)))
 
 
-def ours(index: tuple[Any, ...]) -> tuple[Any, ...]:
+def ours(index: tuple[Any, ...], as_they_are: bool) -> tuple[Any, ...]:
+    """The index, its arrays as tensors or left NumPy's."""
+    if as_they_are:
+        return index
     return tuple(ad.tensor(i) if isinstance(i, np.ndarray) else i for i in index)
 
 
@@ -127,13 +130,15 @@ def outcome_of(function: Any) -> Any:
 
 
 @settings(max_examples=400, deadline=None)
-@given(CASES)
-def test_reads_as_numpy_and_scatters_its_gradient(case: tuple[Shape, tuple[Any, ...]]) -> None:
+@given(CASES, st.booleans())
+def test_reads_as_numpy_and_scatters_its_gradient(
+    case: tuple[Shape, tuple[Any, ...]], as_they_are: bool
+) -> None:
     shape, index = case
     model = np.arange(float(math.prod(shape))).reshape(shape)
     x = ad.tensor(model).requires_grad_()
     expected = outcome_of(lambda: read(model, index))
-    got = outcome_of(lambda: x[ours(index)])
+    got = outcome_of(lambda: x[ours(index, as_they_are)])
     if isinstance(expected, str) or isinstance(got, str):
         assert isinstance(got, str) == isinstance(expected, str)
         return
@@ -148,9 +153,9 @@ def test_reads_as_numpy_and_scatters_its_gradient(case: tuple[Shape, tuple[Any, 
 
 
 @settings(max_examples=400, deadline=None)
-@given(CASES, st.sampled_from(["number", "full", "last", "leading ones"]))
+@given(CASES, st.sampled_from(["number", "full", "last", "leading ones"]), st.booleans())
 def test_writes_as_numpy_with_gradients_of_both_sides(
-    case: tuple[Shape, tuple[Any, ...]], form: str
+    case: tuple[Shape, tuple[Any, ...]], form: str, as_they_are: bool
 ) -> None:
     shape, index = case
     size = math.prod(shape)
@@ -172,7 +177,7 @@ def test_writes_as_numpy_with_gradients_of_both_sides(
     leaf = ad.arange(float(size), dtype=ad.float64).reshape(shape).requires_grad_()
     values = ad.tensor(given_values).requires_grad_()
     x = leaf.clone()
-    x[ours(index)] = values
+    x[ours(index, as_they_are)] = values
     wide = np.broadcast_to(
         given_values.reshape(target[1:]) if form == "leading ones" else given_values, where.shape
     )

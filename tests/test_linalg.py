@@ -112,6 +112,49 @@ def test_spectra(d: ad.dtype, n: int) -> None:
     assert linalg.matrix_rank(matrix(9, 2, d) @ matrix(2, n, d)).item() == min(2, n)
 
 
+def of_values(n: int, values: np.ndarray) -> np.ndarray:
+    q = np.linalg.qr(np.random.default_rng(n).standard_normal((n, n)))[0]
+    return np.asarray((q * values) @ q.T)
+
+
+BESIDE = np.eye(70, k=1) + np.eye(70, k=-1)
+LARGE = {
+    "random": matrix(17, 17, ad.float64).numpy(),
+    "none": np.zeros((40, 40)),
+    "diagonal": np.diag(np.arange(50.0) - 20),
+    "rank 2": (matrix(64, 2, ad.float64) @ matrix(2, 64, ad.float64)).numpy(),
+    "two values": of_values(60, np.repeat([1.0, 2.0], 30)),
+    "graded": of_values(80, 10.0 ** -np.arange(80)),
+    "beside": BESIDE,
+    "all but nothing beside": np.diag(np.arange(70) == 3) + 1e-170 * BESIDE,
+    "Wilkinson": 1e-200 * (np.diag(np.abs(np.arange(70.0) - 35)) + BESIDE),
+    "corners": 1e200 * (np.fliplr(np.eye(45)) * (np.abs(np.arange(45) - 22) > 21)),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_spectra_of_large_matrices(name: str) -> None:
+    """Which are found another way than those of small ones."""
+    a = LARGE[name]
+    x, eps, largest = ad.tensor(a), 64 * len(a) * 2.0**-53, size(a)
+    u, s, vh = map(exact, linalg.svd(x))
+    assert size((u * s) @ vh - a) <= eps * largest
+    assert abs(s - np.linalg.svd(a, compute_uv=False)).max() <= eps * largest
+    assert (np.diff(s) <= 0).all()
+    whole = (a + a.T) / 2
+    w, v = map(exact, linalg.eigh(ad.tensor(whole)))
+    assert size((v * w) @ v.T - whole) <= eps * largest
+    assert abs(w - np.linalg.eigvalsh(whole)).max() <= eps * largest
+    assert (np.diff(w) >= 0).all()
+    for q in (u, vh, v):
+        assert size(q.T @ q - np.eye(len(q))) <= eps
+    batch = linalg.eigh(ad.stack([ad.ones(whole.shape, dtype=ad.float64), ad.tensor(whole)]))
+    assert [y[1].tolist() for y in batch] == [w.tolist(), v.tolist()]
+    beyond = ad.tensor(np.where(np.eye(len(a)) > 0, np.nan, whole))
+    assert linalg.eigvalsh(beyond).isnan().all()
+    assert linalg.svdvals(beyond).isnan().all()
+
+
 CALLS: dict[str, Callable[[ad.Tensor], ad.Tensor]] = {
     "solve": lambda x: linalg.solve(x, x.mT),
     "cholesky": lambda x: linalg.cholesky(x @ x.mT),

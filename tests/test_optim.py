@@ -348,3 +348,37 @@ def test_what_retains_its_gradient_can_be_optimized() -> None:
     x.sum().backward()
     optimizer.step()
     assert x.tolist() == [1.5, 1.5]
+
+
+def test_state_for_all_parameters_is_kept_by_its_name() -> None:
+    w = leaf(1.0)
+    optimizer = optim.SGD([w], lr=0.1, momentum=0.5)
+    optimizer.state["steps"] = ad.tensor(3)
+    optimizer.state["scale"] = {"now": 0.5}
+    step = ad.compile(optimizer.step)
+    for _ in range(2):
+        w.grad = ad.ones(1)
+        step()
+    other = optim.SGD([w], lr=0.1, momentum=0.5)
+    other.load_state_dict(pickle.loads(pickle.dumps(optimizer)).state_dict())
+    assert other.state["steps"].item() == 3
+    assert other.state["scale"] == {"now": 0.5}
+    assert other.state[w]["momentum_buffer"].item() == 1.5
+
+
+def test_a_wrapper_of_an_optimizer_leaves_init_out() -> None:
+    class Twice(optim.Optimizer):
+        def __init__(self, inner: optim.Optimizer) -> None:
+            self._optimizer_step_pre_hooks = {}  # type: ignore[assignment]
+            self._optimizer_step_post_hooks = {}  # type: ignore[assignment]
+            self._patch_step_function()
+            self.inner, self.param_groups = inner, inner.param_groups
+
+        def step(self, closure: Any = None) -> None:
+            self.inner.step()
+            self.inner.step()
+
+    w = leaf(1.0)
+    w.grad = ad.ones(1)
+    Twice(optim.SGD([w], lr=0.25)).step()
+    assert w.item() == 0.5

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import copy
 import importlib
+import multiprocessing
+import operator
 import pickle
 from typing import Any
 
@@ -19,7 +21,7 @@ from autodiff.func import functional_call
     [
         ("utils.dlpack", "from_dlpack to_dlpack"),
         ("utils.hooks", "RemovableHandle"),
-        ("utils.checkpoint", "set_checkpoint_early_stop set_checkpoint_debug_enabled"),
+        ("utils.checkpoint", "set_checkpoint_early_stop get_device_states set_device_states"),
         ("return_types", "max sort topk kthvalue linalg_qr linalg_slogdet"),
         ("nn.parameter", "UninitializedParameter UninitializedBuffer is_lazy"),
         ("nn.utils.stateless", "functional_call"),
@@ -179,3 +181,140 @@ def test_blocks_of_checkpoints_change_nothing() -> None:
             checkpoint.checkpoint(ad.exp, x).sum().backward()
         assert x.grad is not None
         assert x.grad.equal(x.exp())
+
+
+def test_scripts_for_torchscript_run_as_they_are() -> None:
+    class Gate(ad.jit.ScriptModule):
+        size: ad.jit.Final[int]
+
+        @ad.jit.script_method
+        def forward(self, x: ad.Tensor) -> ad.Tensor:
+            return (
+                x
+                if ad.jit.is_scripting() or ad.jit.is_tracing()
+                else ad.jit.annotate(ad.Tensor, 2 * x)
+            )
+
+        @ad.jit.ignore(drop=True)
+        def told(self) -> int:
+            return 1
+
+    gate = ad.jit.script(Gate())
+    assert gate(ad.ones(1)).item() == ad.jit.trace(gate, ad.ones(1))(ad.ones(1)).item() == 2.0
+    assert gate.told() == ad.jit.ignore(gate.told)() == ad.jit.unused(gate.told)() == 1
+
+
+def test_there_is_no_group_of_processes() -> None:
+    from autodiff.distributed import ReduceOp, all_reduce, get_rank
+
+    assert not ad.distributed.is_available()
+    assert not ad.distributed.is_initialized()
+    model = nn.Linear(1, 1)
+    assert not isinstance(model, nn.parallel.DistributedDataParallel)
+    for call in (
+        get_rank,
+        lambda: all_reduce(ad.ones(1), ReduceOp.SUM),
+        lambda: nn.parallel.DistributedDataParallel(model),
+    ):
+        with pytest.raises(ValueError, match="Default process group has not been initialized"):
+            call()
+    with pytest.raises(RuntimeError, match="a program runs as one"):
+        ad.distributed.init_process_group("gloo")
+    assert ad.multiprocessing.Process is multiprocessing.Process
+
+
+def test_trees() -> None:
+    from autodiff.utils import _pytree as trees
+
+    tree = {"a": [1, (2, None)], "b": 3}
+    leaves, spec = trees.tree_flatten(tree)
+    assert leaves == trees.tree_leaves(tree) == list(trees.tree_iter(tree)) == [1, 2, None, 3]
+    assert trees.tree_unflatten(leaves, spec) == tree
+    assert spec == trees.tree_structure({"a": [0, (0, 0)], "b": 0})
+    assert spec != trees.tree_structure({"a": [0, [0, 0]], "b": 0})
+    assert (spec.num_leaves, spec.type, trees.LeafSpec().is_leaf()) == (4, dict, True)
+    assert spec.flatten_up_to({"b": [5], "a": ["x", ((), 0)]}) == ["x", (), 0, [5]]
+    other = {"b": 30, "a": [10, (20, 0)]}
+    added = trees.tree_map(lambda x, y: (x or 0) + y, tree, other)
+    assert added == {"a": [11, (22, 0)], "b": 33}
+    lists = trees.tree_map(len, {"a": [1, 2]}, is_leaf=lambda x: isinstance(x, list))
+    assert lists == {"a": 2}
+    assert trees.tree_map_only(int, str, tree) == {"a": ["1", ("2", None)], "b": "3"}
+    assert trees.tree_any_only(int, lambda x: x > 2, tree)
+    assert not trees.tree_all_only(int, lambda x: x > 2, tree)
+    assert not trees.tree_all(bool, tree)
+    assert trees.tree_any(bool, tree)
+    for call in (
+        lambda: trees.tree_unflatten([1], spec),
+        lambda: trees.tree_map(max, [1, 2], [1]),
+        lambda: trees.tree_map(max, {"a": 1}, {"b": 1}),
+        lambda: trees.tree_map(max, [1], (1,)),
+    ):
+        with pytest.raises(ValueError, match=r"has length 1 but|Node type mismatch"):
+            call()
+
+
+def test_types_of_users_are_taken_apart() -> None:
+    from autodiff.utils import _pytree as trees
+
+    class Pair:
+        def __init__(self, x: Any, y: Any, note: str) -> None:
+            self.x, self.y, self.note = x, y, note
+
+    register = trees.register_pytree_node
+    register(Pair, lambda p: ((p.x, p.y), p.note), lambda xs, note: Pair(*xs, note))
+    with pytest.raises(ValueError, match="already registered"):
+        register(Pair, lambda p: ((), None), lambda xs, note: xs)
+    doubled = trees.tree_map(lambda x: 2 * x, [Pair(1, 2, "n")])[0]
+    assert (doubled.x, doubled.y, doubled.note) == (2, 4, "n")
+    slope = ad.func.grad(lambda p: (p.x * p.y).sum())(Pair(ad.ones(1), 3 * ad.ones(1), "n"))
+    assert (slope.x.item(), slope.y.item(), slope.note) == (3.0, 1.0, "n")
+
+
+class Named(ad.Tensor):
+    pass
+
+
+def test_subclasses_are_made_and_shown_as_pytorch_does() -> None:
+    x = ad.ones(2)
+    y = ad.Tensor._make_subclass(Named, x, True)
+    assert (type(y), y.requires_grad, y.is_leaf, y.data_ptr()) == (Named, True, True, x.data_ptr())
+    assert repr(y) == "Named([1., 1.], requires_grad=True)"
+
+
+def test_layers_as_subclasses_ask_for_them() -> None:
+    class Standardized(nn.Conv2d):
+        def forward(self, input: ad.Tensor) -> ad.Tensor:
+            return self._conv_forward(input, 2 * self.weight, None)
+
+    layer = Standardized(1, 1, 2, padding=1, padding_mode="reflect")
+    x = ad.randn(1, 1, 3, 3)
+    assert layer.bias is not None
+    with ad.no_grad():
+        layer.bias.zero_()
+    assert ad.equal(layer(x), nn.Conv2d.forward(layer, x) * 2)
+    assert isinstance(nn.ConvTranspose1d(1, 1, 1), nn.modules.conv._ConvNd)
+    assert nn.init._calculate_fan_in_and_fan_out(ad.ones(2, 3, 5)) == (15, 10)
+    assert nn.init._calculate_correct_fan(ad.ones(2, 3, 5), "FAN_OUT") == 10
+    assert isinstance(ad.autograd.function.FunctionCtx, type)
+    assert ad.distributions.utils._standard_normal((2,), ad.float64, None).dtype is ad.float64
+
+
+def test_batch_norms_of_all_processes_share_what_those_they_replace_have() -> None:
+    net = nn.Sequential(
+        nn.Linear(2, 3), nn.Sequential(nn.BatchNorm1d(3, affine=False)), nn.BatchNorm1d(3)
+    )
+    net[2].eval()
+    keys, parameters = list(net.state_dict()), list(net.parameters())
+    x = ad.randn(5, 2)
+    other = copy.deepcopy(net)
+    made = nn.SyncBatchNorm.convert_sync_batchnorm(net)
+    assert made is net
+    assert [type(m).__name__ for m in made.modules()].count("SyncBatchNorm") == 2
+    assert [m.training for m in made.modules()] == [m.training for m in other.modules()]
+    assert list(made.state_dict()) == keys
+    assert all(map(operator.is_, made.parameters(), parameters))
+    assert ad.equal(made(x), other(x))
+    assert ad.equal(made[1][0].running_mean, other[1][0].running_mean)
+    one = nn.BatchNorm2d(3)
+    assert nn.SyncBatchNorm.convert_sync_batchnorm(one).running_var is one.running_var

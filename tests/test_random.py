@@ -321,3 +321,19 @@ def test_threads_do_not_change_what_is_drawn() -> None:
             assert found[0].equal(found[1]), text
     finally:
         autodiff.set_num_threads(threads)
+
+
+def test_bounds_of_integers_by_name() -> None:
+    autodiff.manual_seed(0)
+    expected = [autodiff.randint(0, 5, (3,)).tolist() for _ in range(4)]
+    autodiff.manual_seed(0)
+    like = autodiff.zeros(3, dtype=autodiff.int64)
+    assert expected == [
+        autodiff.randint(5, size=(3,)).tolist(),
+        autodiff.randint_like(like, high=5).tolist(),
+        autodiff.randint_like(like, low=0, high=5).tolist(),
+        autodiff.randint(high=5, size=(3,)).tolist(),
+    ]
+    for call in (lambda: autodiff.randint_like(like), lambda: autodiff.randint(size=(3,))):
+        with pytest.raises(TypeError, match="missing argument 'high'"):
+            call()

@@ -177,6 +177,9 @@ class FunctionNode(Node):
         return g if g.dtype is meta.dtype else to_dtype(g, meta.dtype)  # type: ignore[no-any-return]
 
 
+FunctionCtx = FunctionNode
+
+
 class FunctionOutput(Node):
     """One of the outputs of a Function that has several: its node gathers their cotangents."""
 

@@ -20,6 +20,7 @@ from typing import Any
 
 from autodiff.compiled.reads import Reads, reads_of
 from autodiff.compiled.record import version
+from autodiff.compiled.signature import is_fixed
 from autodiff.compiled.tree import compares, constants, flatten, is_plain, same
 from autodiff.nn.module import Module
 from autodiff.optim.optimizer import Optimizer
@@ -138,9 +139,12 @@ class Names:
 
     def argument(self, name: Any, value: Any, reads: Reads, fn: Any) -> None:
         """Take in an argument, whose numbers and containers are part of the signature."""
-        for part in constants(flatten(value, [])):
+        tensors: list[Tensor] = []
+        for part in constants(flatten(value, tensors)):
             if not isinstance(part, (Tensor, Optimizer)):
                 self.look(name, part, reads, fn)
+        for x in filter(is_fixed, tensors):
+            self.own(x, reads, fn)
 
     # ---- values ----
 
@@ -151,6 +155,8 @@ class Names:
         kind = type(value)
         if isinstance(value, (Tensor, Optimizer)):
             self.found[id(value)] = value
+            if isinstance(value, Tensor):
+                self.own(value, reads, fn)
         elif kind.__name__ == "Compiled":
             self.look(name, vars(value)["fn"], reads, fn)
         elif isinstance(value, Module):
@@ -216,6 +222,13 @@ class Names:
                     self.note_own(value, own, name)
             if homes and not is_ours(homes[0]):
                 self.of_class(value, kind, name, homes, reads, fn)
+
+    def own(self, x: Tensor, reads: Reads, fn: Any) -> None:
+        """Take in what a function names of what users set on a tensor."""
+        own = getattr(x, "__dict__", EMPTY)
+        for name in reads.attributes if own is not EMPTY else ():
+            if isinstance(name, str) and not hasattr(type(x), name):
+                self.look(name, self.note(item, own, name), reads, fn)
 
     def note_own(self, value: Any, own: Any, name: str) -> None:
         """Note what an object itself has: of a module, `State` knows."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import linecache
 import os
+import random
+import sys
 import threading
 import time
 import weakref
@@ -36,7 +38,7 @@ CAPTURED = 1  # what the tape takes as it was before
 
 def version(x: Tensor, _: Any = None) -> list[Any]:
     """The memory that a tensor has, and how often that was written."""
-    return [x._p, lib.ad_version(x._p)]
+    return [x._p, lib.ad_writes(x._p)]
 
 
 class CannotRecordError(RuntimeError):
@@ -116,7 +118,7 @@ class Recorder:
         self.kept: list[Any] = []
         self.looked: list[tuple[Tensor, list[Any]]] = []  # at these, in these versions
         self.looks: list[tuple[int, Callable[[Tensor], Any], Any]] = []  # at arguments
-        self.versions = [lib.ad_version(x._p) for x in inputs]
+        self.versions = [lib.ad_writes(x._p) for x in inputs]
         self.touched: dict[tuple[weakref.ref[Any], str], Any] = {}  # and what attributes were
         self.after: list[Callable[[], Any]] = []  # what Python does when a run has ended
         self.broken = ""
@@ -215,7 +217,7 @@ class Recorder:
         is made of numbers alone or was there before.
         """
         for i, (y, was) in enumerate(zip(self.inputs, self.versions, strict=True)):
-            if lib.ad_version(x._p) == was and (part := part_of(x, y)) is not None:
+            if lib.ad_writes(x._p) == was and (part := part_of(x, y)) is not None:
                 found = self.apart(lambda: look(x))
                 self.looks.append((i, lambda y: look(part(y)), found))
                 return found
@@ -285,6 +287,7 @@ class Recorder:
         """A tape of a call, and its result; whatever ends it, nothing records afterwards."""
         given = tape = None
         self.count = changes.count
+        drawn = _drawn()
         try:
             given = begin(len(args), descriptors(args), lib.ad_tape_notice)
             if not given:
@@ -296,6 +299,9 @@ class Recorder:
         finally:
             self.thread = 0
             self.changed |= changes.count != self.count
+            if drawn != _drawn() and not self.broken:
+                self.broken = "it draws from the generator of `random` or NumPy"
+                self.retry = not self.fullgraph  # it may have been another thread
             running = lib.ad_tape_pause()
             if given is None:
                 lib.ad_tape_free(running)  # an interrupt came before it was known
@@ -303,6 +309,13 @@ class Recorder:
                 lib.ad_tape_stop(tape)
                 if running != tape and not self.broken:
                     self.broken, self.retry = "it goes on after an interrupt", True
+
+
+def _drawn() -> list[Any]:
+    """What Python's and NumPy's generators will draw next."""
+    numpys = sys.modules.get("numpy.random")
+    _, key, position, *rest = numpys.get_state() if numpys else (0, b"", 0)
+    return [random.getstate(), bytes(key), position, rest]
 
 
 def _forget_parents() -> None:

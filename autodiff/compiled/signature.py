@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from autodiff.compiled.tree import is_plain
 from autodiff.dtypes import get_default_dtype
 from autodiff.hooks import hooks_now
 from autodiff.native import ffi
@@ -33,7 +34,18 @@ def signature(x: Tensor) -> Any:
     p = x._p
     n = 8 * p.ndim
     sizes = bytes(ffi.buffer(p.shape, n)) + bytes(ffi.buffer(p.strides, n))
-    return x.__class__, p.dtype, sizes, graph_of(x), is_hooked(x)
+    return x.__class__, p.dtype, sizes, graph_of(x), is_hooked(x), _own(x)
+
+
+def _own(x: Tensor) -> tuple[Any, ...]:
+    """What users set on an argument of a subclass: numbers and strings by value, tensors by
+    themselves; anything else may have changed, and fits no recording.
+    """
+    own = getattr(x, "__dict__", None) or {}
+    return tuple(
+        (name, type(v), repr(v) if is_plain(v) else v if type(v) is Tensor else object())
+        for name, v in own.items()
+    )
 
 
 def graph_of(x: Tensor) -> bool | None:

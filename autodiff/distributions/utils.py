@@ -6,8 +6,9 @@ from typing import Any
 
 from autodiff.distributions.distribution import broadcast_all as broadcast_all
 from autodiff.distributions.distribution import lazy as lazy_property
+from autodiff.distributions.distribution import sum_rightmost as _sum_rightmost  # noqa: F401
 from autodiff.dtypes import finfo
-from autodiff.functions import log, log1p, ones, sigmoid, softmax, tril
+from autodiff.functions import log, log1p, ones, randn, sigmoid, softmax, tril
 from autodiff.tensor import Tensor
 
 __all__ = [
@@ -19,6 +20,10 @@ __all__ = [
     "tril_matrix_to_vec",
     "vec_to_tril_matrix",
 ]
+
+
+def _standard_normal(shape: Any, dtype: Any, device: Any) -> Tensor:
+    return randn(tuple(shape), dtype=dtype, device=device)
 
 
 def clamp_probs(probs: Tensor) -> Tensor:

@@ -13,6 +13,8 @@ __all__ = ["alike", "broadcast", "flatten", "is_leaf", "tree_map", "unflatten"]
 
 _DICTS = (dict, OrderedDict, defaultdict)
 _SEQUENCES = (list, tuple, deque)
+# What users' types are taken apart by (to members and what else there is), and made of these.
+registered: dict[type, tuple[Callable[[Any], tuple[Any, Any]], Callable[[Any, Any], Any]]] = {}
 
 
 def _children(tree: Any) -> list[Any] | None:
@@ -22,7 +24,7 @@ def _children(tree: Any) -> list[Any] | None:
         return list(tree.values())
     if kind in _SEQUENCES or (isinstance(tree, tuple) and hasattr(tree, "_fields")):
         return list(tree)
-    return None
+    return list(registered[kind][0](tree)[0]) if kind in registered else None
 
 
 def is_leaf(tree: Any) -> bool:
@@ -30,19 +32,21 @@ def is_leaf(tree: Any) -> bool:
     return _children(tree) is None
 
 
-def leaves(tree: Any) -> Iterator[Any]:
-    """The leaves of a tree in order."""
-    children = _children(tree)
+def leaves(tree: Any, is_leaf: Callable[[Any], bool] | None = None) -> Iterator[Any]:
+    """The leaves of a tree in order, and what else `is_leaf` calls one."""
+    children = None if is_leaf is not None and is_leaf(tree) else _children(tree)
     if children is None:
         yield tree
         return
     for child in children:
-        yield from leaves(child)
+        yield from leaves(child, is_leaf)
 
 
 def _with(tree: Any, members: Sequence[Any]) -> Any:
     """A tree with other members."""
     kind: Any = type(tree)
+    if kind in registered:
+        return registered[kind][1](list(members), registered[kind][0](tree)[1])
     if kind in _DICTS:
         pairs = dict(zip(tree, members, strict=True))
         return kind(tree.default_factory, pairs) if kind is defaultdict else kind(pairs)
@@ -51,12 +55,34 @@ def _with(tree: Any, members: Sequence[Any]) -> Any:
     return deque(members, tree.maxlen) if kind is deque else kind(members)
 
 
-def tree_map(function: Callable[[Any], Any], tree: Any) -> Any:
-    """A tree of the same form, each leaf being `function` of the leaf there."""
-    children = _children(tree)
+def tree_map(
+    function: Callable[..., Any],
+    tree: Any,
+    *others: Any,
+    is_leaf: Callable[[Any], bool] | None = None,
+) -> Any:
+    """A tree of the same form, each leaf being `function` of the leaf there, and of what others
+    have there. ValueError where these are of another form.
+    """
+    children = None if is_leaf is not None and is_leaf(tree) else _children(tree)
     if children is None:
-        return function(tree)
-    return _with(tree, [tree_map(function, child) for child in children])
+        return function(tree, *others)
+    members = [children, *(_members(other, tree, len(children)) for other in others)]
+    return _with(
+        tree, [tree_map(function, *each, is_leaf=is_leaf) for each in zip(*members, strict=True)]
+    )
+
+
+def _members(tree: Any, like: Any, count: int) -> list[Any]:
+    """The members of a tree in the order of those of another."""
+    children = _children(tree) if type(tree) is type(like) else None
+    if (
+        children is None
+        or len(children) != count
+        or (isinstance(like, dict) and {*tree} != {*like})
+    ):
+        raise ValueError(f"Node type mismatch; expected {like!r}, but got {tree!r}.")
+    return [tree[key] for key in like] if isinstance(like, dict) else children
 
 
 def flatten(tree: Any) -> tuple[list[Any], Any]:

@@ -115,13 +115,15 @@ class _Convolution(Module):
         return [p for p in self.padding[::-1] for _ in range(2)]
 
     def forward(self, input: Tensor) -> Tensor:
+        return self._conv_forward(input, self.weight, self.bias)
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        """The convolution by a given weight and bias, as subclasses that change these ask for."""
         function = getattr(convolution, f"conv{self._nd}d")
         padding = self.padding
         if self.padding_mode != "zeros":
             input, padding = pad(input, self._widths(), self.padding_mode), 0
-        y: Tensor = function(
-            input, self.weight, self.bias, self.stride, padding, self.dilation, self.groups
-        )
+        y: Tensor = function(input, weight, bias, self.stride, padding, self.dilation, self.groups)
         return y
 
     def extra_repr(self) -> str:

@@ -238,7 +238,7 @@ def _draw_under_the_curve(
             return
 
 
-def _fans(tensor: Tensor) -> tuple[int, int]:
+def _calculate_fan_in_and_fan_out(tensor: Tensor) -> tuple[int, int]:
     """How many inputs and outputs a weight (out, in, *kernel) connects."""
     if tensor.ndim < 2:
         raise ValueError(
@@ -246,6 +246,10 @@ def _fans(tensor: Tensor) -> tuple[int, int]:
         )
     field = tensor.shape[2:].numel()
     return tensor.shape[1] * field, tensor.shape[0] * field
+
+
+def _xavier_std(tensor: Tensor, gain: float) -> float:
+    return gain * math.sqrt(2.0 / float(sum(_calculate_fan_in_and_fan_out(tensor))))
 
 
 def xavier_uniform_(
@@ -256,7 +260,9 @@ def xavier_uniform_(
     >>> bool(nn.init.xavier_uniform_(ad.empty(2, 4)).abs().max() <= 1)
     True
     """
-    bound = math.sqrt(3.0) * gain * math.sqrt(2.0 / float(sum(_fans(tensor))))
+    bound = (
+        math.sqrt(3.0) * gain * math.sqrt(2.0 / float(sum(_calculate_fan_in_and_fan_out(tensor))))
+    )
     return uniform_(tensor, -bound, bound, generator)
 
 
@@ -266,16 +272,24 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | Non
     >>> nn.init.xavier_normal_(ad.empty(3, 5), gain=nn.init.calculate_gain("tanh")).shape
     torch.Size([3, 5])
     """
-    return normal_(tensor, 0.0, gain * math.sqrt(2.0 / float(sum(_fans(tensor)))), generator)
+    return normal_(
+        tensor,
+        0.0,
+        gain * math.sqrt(2.0 / float(sum(_calculate_fan_in_and_fan_out(tensor)))),
+        generator,
+    )
 
 
-def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
+def _calculate_correct_fan(tensor: Tensor, mode: str) -> int:
     if mode.lower() not in ("fan_in", "fan_out"):
         raise ValueError(
             f"Mode {mode.lower()} not supported, please use one of ['fan_in', 'fan_out']"
         )
-    fan = _fans(tensor)[mode.lower() == "fan_out"]
-    return calculate_gain(nonlinearity, a) / math.sqrt(fan)
+    return _calculate_fan_in_and_fan_out(tensor)[mode.lower() == "fan_out"]
+
+
+def _kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
+    return calculate_gain(nonlinearity, a) / math.sqrt(_calculate_correct_fan(tensor, mode))
 
 
 def _is_empty(tensor: Tensor) -> bool:

@@ -11,6 +11,7 @@ from autodiff.nn import __all__ as __all__
 from autodiff.nn import module as module
 from autodiff.nn.batchnorm import _BatchNorm as _BatchNorm
 from autodiff.nn.batchnorm import _InstanceNorm as _InstanceNorm
+from autodiff.nn.convolution import _Convolution
 from autodiff.nn.loss import _Loss as _Loss
 from autodiff.nn.loss import _WeightedLoss as _WeightedLoss
 from autodiff.places import also_at
@@ -22,7 +23,7 @@ def _ntuple(n: int) -> Callable[[Any], tuple[Any, ...]]:
 
 
 _single, _pair, _triple, _quadruple = map(_ntuple, (1, 2, 3, 4))
-_NormBase = _BatchNorm
+_NormBase, _ConvNd = _BatchNorm, _Convolution
 
 sys.modules[f"{__name__}.module"] = module  # where the hooks of all modules are
 also_at(

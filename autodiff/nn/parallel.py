@@ -7,7 +7,7 @@ from typing import Any
 from autodiff.nn.module import Module
 from autodiff.tensor import Tensor
 
-__all__ = ["DataParallel", "data_parallel"]
+__all__ = ["DataParallel", "DistributedDataParallel", "data_parallel"]
 
 
 class DataParallel(Module):
@@ -28,6 +28,22 @@ class DataParallel(Module):
 
     def forward(self, *inputs: Any, **kwargs: Any) -> Any:
         return self.module(*inputs, **kwargs)
+
+
+class DistributedDataParallel(Module):
+    """What no module is: there are no groups of processes. ValueError.
+
+    >>> isinstance(nn.Linear(2, 1), nn.parallel.DistributedDataParallel)
+    False
+    """
+
+    module: Module
+
+    def __init__(self, module: Module, *args: Any, **kwargs: Any) -> None:
+        raise ValueError(
+            "Default process group has not been initialized, please make sure to call "
+            "init_process_group."
+        )
 
 
 def data_parallel(

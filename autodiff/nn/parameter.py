@@ -25,8 +25,6 @@ class Parameter(Tensor):
     tensor([0., 0.], requires_grad=True)
     """
 
-    _kind = "tensor"  # what the text of the values begins with
-
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Parameter:
         """A parameter over the memory of `data`; without it, an empty one."""
         if data is None:
@@ -60,7 +58,6 @@ class Buffer(Tensor):
     ['steps']
     """
 
-    _kind = "tensor"
     persistent: bool
 
     def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Buffer:

@@ -15,6 +15,7 @@ from autodiff.ops.base import backward_name, titled
 from autodiff.ops.calling import apply, binary, unary
 from autodiff.ops.declare import FUNCTIONS, declare
 from autodiff.ops.numbers import number, number_of
+from autodiff.ops.older import scaled
 from autodiff.ops.out import written
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.tensor import TENSOR_TYPES, Tensor
@@ -42,23 +43,31 @@ def scales(alpha: Any) -> bool:
     return True
 
 
-def add(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
+def add(
+    input: Any, other: Any, older: Any = None, *, alpha: Any = 1, out: Tensor | None = None
+) -> Tensor:
     """input + alpha * other.
 
     >>> ad.add(ad.tensor([1, 2]), ad.tensor([3, 4]), alpha=10)
     tensor([31, 42])
     """
+    if older is not None:
+        other, alpha = scaled("add", "alpha", other, older)
     if scales(alpha):
         return apply(elementwise.add_scaled, (input, other, alpha), out)
     return apply(elementwise.add, (input, other), out)
 
 
-def sub(input: Any, other: Any, *, alpha: Any = 1, out: Tensor | None = None) -> Tensor:
+def sub(
+    input: Any, other: Any, older: Any = None, *, alpha: Any = 1, out: Tensor | None = None
+) -> Tensor:
     """input - alpha * other.
 
     >>> ad.sub(ad.tensor([5, 6]), ad.tensor([1, 2]), alpha=2)
     tensor([3, 2])
     """
+    if older is not None:
+        other, alpha = scaled("sub", "alpha", other, older)
     if scales(alpha):
         return apply(elementwise.sub_scaled, (input, other, alpha), out)
     return apply(elementwise.sub, (input, other), out)
@@ -240,24 +249,40 @@ def clamp_max(input: Any, max: Any, *, out: Tensor | None = None) -> Tensor:
 
 
 def addcmul(
-    input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Tensor | None = None
+    input: Any,
+    tensor1: Any,
+    tensor2: Any,
+    older: Any = None,
+    *,
+    value: Any = 1,
+    out: Tensor | None = None,
 ) -> Tensor:
     """input + value * tensor1 * tensor2.
 
     >>> ad.addcmul(ad.ones(2), ad.tensor([1.0, 2.0]), ad.tensor([3.0, 4.0]), value=0.5)
     tensor([2.5000, 5.0000])
     """
+    if older is not None:
+        tensor1, tensor2, value = scaled("addcmul", "value", tensor1, tensor2, older)
     return apply(elementwise.addcmul, (input, tensor1, tensor2, value), out)
 
 
 def addcdiv(
-    input: Any, tensor1: Any, tensor2: Any, *, value: Any = 1, out: Tensor | None = None
+    input: Any,
+    tensor1: Any,
+    tensor2: Any,
+    older: Any = None,
+    *,
+    value: Any = 1,
+    out: Tensor | None = None,
 ) -> Tensor:
     """input + value * tensor1 / tensor2.
 
     >>> ad.addcdiv(ad.ones(2), ad.tensor([1.0, 2.0]), ad.tensor([2.0, 4.0]))
     tensor([1.5000, 1.5000])
     """
+    if older is not None:
+        tensor1, tensor2, value = scaled("addcdiv", "value", tensor1, tensor2, older)
     return apply(elementwise.addcdiv, (input, tensor1, tensor2, value), out)
 
 

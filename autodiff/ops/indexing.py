@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import operator
 import warnings
+from numbers import Real
 from typing import Any
 
 from autodiff import dtypes
@@ -378,7 +379,7 @@ def _set_masked(x: Tensor, index: Any, value: Tensor) -> bool:
     each place: no count of the places is needed, so that it can be recorded.
     """
     first, mask = 0, index
-    if type(index) is tuple and index and index[:-1] == (_ALL,) * (len(index) - 1):
+    if type(index) is tuple and index and all(type(i) is slice and i == _ALL for i in index[:-1]):
         first, mask = len(index) - 1, index[-1]
     if type(mask) not in TENSOR_TYPES or mask._p.dtype != _BOOL:
         return False
@@ -427,6 +428,8 @@ _REAL = frozenset([dtypes.float32, dtypes.float64])  # a float is rounded to the
 
 
 def _as_value(value: Any, d: dtypes.dtype) -> Tensor:
+    if type(value) not in _NUMBERS and isinstance(value, Real) and hasattr(value, "item"):
+        value = value.item()  # NumPy's, which as memory would be foreign to a recording
     if type(value) in _NUMBERS:
         return number_of(float(value)) if d in _REAL else scalar(value, d)
     try:

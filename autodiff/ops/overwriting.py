@@ -18,6 +18,7 @@ from autodiff.ops.arithmetic import (
 )
 from autodiff.ops.calling import inplace
 from autodiff.ops.numbers import number
+from autodiff.ops.older import scaled
 from autodiff.tensor import Tensor
 
 
@@ -49,13 +50,17 @@ def nan_to_num_(
     return op.into(self, (self, *numbers))
 
 
-def add_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+def add_(self: Tensor, other: Any, older: Any = None, *, alpha: Any = 1) -> Tensor:
     """self + alpha * other, written over self."""
+    if older is not None:
+        other, alpha = scaled("add_", "alpha", other, older)
     return _ADD_SCALED_(self, other, alpha) if scales(alpha) else _ADD_(self, other)
 
 
-def sub_(self: Tensor, other: Any, *, alpha: Any = 1) -> Tensor:
+def sub_(self: Tensor, other: Any, older: Any = None, *, alpha: Any = 1) -> Tensor:
     """self - alpha * other, written over self."""
+    if older is not None:
+        other, alpha = scaled("sub_", "alpha", other, older)
     return _SUB_SCALED_(self, other, alpha) if scales(alpha) else _SUB_(self, other)
 
 
@@ -99,13 +104,21 @@ def round_(self: Tensor, *, decimals: int = 0) -> Tensor:
     return rounded
 
 
-def addcmul_(self: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
+def addcmul_(
+    self: Tensor, tensor1: Any, tensor2: Any, older: Any = None, *, value: Any = 1
+) -> Tensor:
     """self + value * tensor1 * tensor2, written over self."""
+    if older is not None:
+        tensor1, tensor2, value = scaled("addcmul_", "value", tensor1, tensor2, older)
     return inplace("addcmul_", elementwise.addcmul)(self, tensor1, tensor2, value)
 
 
-def addcdiv_(self: Tensor, tensor1: Any, tensor2: Any, *, value: Any = 1) -> Tensor:
+def addcdiv_(
+    self: Tensor, tensor1: Any, tensor2: Any, older: Any = None, *, value: Any = 1
+) -> Tensor:
     """self + value * tensor1 / tensor2, written over self."""
+    if older is not None:
+        tensor1, tensor2, value = scaled("addcdiv_", "value", tensor1, tensor2, older)
     return inplace("addcdiv_", elementwise.addcdiv)(self, tensor1, tensor2, value)
 
 

@@ -112,6 +112,15 @@ def randn_like(
 # ---- integers ----
 
 
+def _bounds(name: str, low: Any, high: Any) -> tuple[Any, Any]:
+    """Where integers begin and end, of which the first may be left out."""
+    if high is ...:
+        low, high = ..., low
+    if high is ...:
+        raise TypeError(f"{name}() missing argument 'high': an int")
+    return 0 if low is ... else low, high
+
+
 def _from_range(x: Tensor, low: Any, high: Any, generator: Generator | None) -> Tensor:
     first, end = operator.index(low), operator.index(high)
     check_range(first, end)
@@ -122,8 +131,8 @@ def _from_range(x: Tensor, low: Any, high: Any, generator: Generator | None) -> 
 
 
 def randint(
-    low: int,
-    high: Any = None,
+    low: Any = ...,
+    high: Any = ...,
     size: Any = None,
     *,
     generator: Generator | None = None,
@@ -131,7 +140,7 @@ def randint(
     dtype: dtype | None = None,
     requires_grad: bool = False,
 ) -> Tensor:
-    """Integers from [low, high); from [0, low) where only low and size are given. int64.
+    """Integers from [low, high); from [0, low) where no high is given. int64.
 
     RuntimeError where there are none between.
 
@@ -142,15 +151,16 @@ def randint(
     if size is None:
         if not isinstance(high, (tuple, list)):
             raise TypeError("randint() missing argument 'size': a tuple of ints")
-        low, high, size = 0, low, high
+        low, high, size = ..., low, high
+    low, high = _bounds("randint", low, high)
     x = _target("randint", sizes_of((size,), "randint"), dtype or dtypes.int64, out)
     return _finish(_from_range(x, low, high, generator), requires_grad)
 
 
 def randint_like(
     input: Tensor,
-    low: int,
-    high: int | None = None,
+    low: Any = ...,
+    high: Any = ...,
     *,
     generator: Generator | None = None,
     dtype: dtype | None = None,
@@ -162,9 +172,9 @@ def randint_like(
     >>> ad.randint_like(ad.ones(3), 10)
     tensor([4., 9., 3.])
     """
-    bounds = (0, low) if high is None else (low, high)
+    low, high = _bounds("randint_like", low, high)
     x = empty_like(input, dtype=dtype)
-    return _finish(_from_range(x, *bounds, generator), requires_grad)
+    return _finish(_from_range(x, low, high, generator), requires_grad)
 
 
 def randperm(

@@ -161,6 +161,11 @@ class Optimizer:
         """Update the parameters by their gradients; with a closure, after calling it."""
         raise NotImplementedError
 
+    def _patch_step_function(self) -> None:
+        """Nothing, as the class of a step has it call hooks: wrappers ask for it, in place of
+        `__init__`.
+        """
+
     # ---- what a recorded step relies on ----
 
     def _relied_on(self, states: bool) -> list[Any]:
@@ -174,7 +179,7 @@ class Optimizer:
         return found + self._states() if states else found
 
     def _states(self) -> list[Any]:
-        return [value for state in self.state.values() for value in state.values()]
+        return [x for state in self.state.values() for x in _values(state)]
 
     def _refresh(self) -> None:
         """Hand the options of now to a recorded step."""
@@ -247,7 +252,7 @@ class Optimizer:
             options = {key: value for key, value in group.items() if key != "params"}
             groups.append({**options, "params": [numbers[x] for x in group["params"]]})
         state = {
-            (numbers[key] if isinstance(key, Tensor) else key): dict(value)
+            (numbers[key] if isinstance(key, Tensor) else key): _as_dict(value, dict)
             for key, value in self.state.items()
         }
         whole: dict[str, Any] = self._hooked("saved", {"state": state, "param_groups": groups})
@@ -291,7 +296,8 @@ class Optimizer:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         if not isinstance(self.state, WatchedStates):  # else it is shared, by a shallow copy
-            self.state = WatchedStates((x, WatchedDict(own)) for x, own in self.state.items())
+            states = self.state.items()
+            self.state = WatchedStates((x, _as_dict(own, WatchedDict)) for x, own in states)
         if not isinstance(self.param_groups, WatchedList):
             self.param_groups = WatchedList(map(WatchedGroup, self.param_groups))
         if "_optimizer_step_pre_hooks" not in self.__dict__:
@@ -320,6 +326,15 @@ def _split_names(params: list[Any]) -> tuple[list[str], list[Any]]:
     if not any(pairs):
         return [], params
     return [name for name, _ in params], [x for _, x in params]
+
+
+def _as_dict(state: Any, kind: type[dict[str, Any]]) -> Any:
+    """The state of a parameter; what users keep for all of them by a name may be any object."""
+    return kind(state) if isinstance(state, Mapping) else state
+
+
+def _values(state: Any) -> Iterable[Any]:
+    return state.values() if isinstance(state, Mapping) else [state]
 
 
 def _check_parameter(x: object) -> None:

@@ -27,9 +27,11 @@ __all__ = [
     "CheckpointError",
     "checkpoint",
     "checkpoint_sequential",
+    "get_device_states",
     "noop_context_fn",
     "set_checkpoint_debug_enabled",
     "set_checkpoint_early_stop",
+    "set_device_states",
 ]
 
 Function = Callable[..., Any]
@@ -37,6 +39,24 @@ Function = Callable[..., Any]
 
 class CheckpointError(RuntimeError):
     """The function did not do the same when it ran again."""
+
+
+def get_device_states(*args: Any) -> tuple[list[int], list[Tensor]]:
+    """The devices but the CPU that tensors are on, and the states of their generators: none.
+
+    >>> from autodiff.utils.checkpoint import get_device_states
+    >>> get_device_states(ad.ones(1))
+    ([], [])
+    """
+    return [], []
+
+
+def set_device_states(devices: Sequence[int], states: Sequence[Tensor]) -> None:
+    """Set the states of generators of other devices than the CPU: of none.
+
+    >>> from autodiff.utils.checkpoint import set_device_states
+    >>> set_device_states([], [])
+    """
 
 
 def noop_context_fn() -> tuple[Any, Any]:

@@ -6,4 +6,5 @@ from autodiff.places import also_at
 
 __all__ = data.__all__
 
-also_at(__name__, "dataloader dataset distributed sampler")
+also_at(__name__, "dataloader dataset distributed sampler _utils")
+also_at(f"{__name__}._utils", "collate worker")

@@ -113,6 +113,7 @@ LINES: list[Line] = [
     # norms
     *lines("LayerNorm", "RMSNorm", args=(4,)),
     *lines("GroupNorm", args=(2, 4), shapes=[(2, 4, 3)]),
+    *lines("SyncBatchNorm", args=(4,), shapes=[(2, 4, 3)]),
     *lines("LocalResponseNorm", args=(2,), shapes=[(2, 4, 3)]),
     # of one to three dimensions
     *[

@@ -105,6 +105,8 @@ def norms() -> Iterator[tuple[str, Case]]:
     yield layer("BatchNorm1d", 3, affine=False, momentum=0.3, shapes=[(2, 3, 4)])
     yield layer("BatchNorm1d", 3, track_running_stats=False, shapes=[(2, 3, 4)])
     yield layer("BatchNorm1d", 3, bias=False, shapes=[(2, 3, 4)])
+    yield layer("SyncBatchNorm", 3, shapes=[(4, 3)])
+    yield layer("SyncBatchNorm", 3, affine=False, shapes=[(2, 3, 2, 2)])
     yield layer("InstanceNorm1d", 3, affine=True, track_running_stats=True, shapes=[(2, 3, 4)])
     yield layer("InstanceNorm2d", 3, affine=True, bias=False, shapes=[(2, 3, 4, 2)])
     yield layer("GroupNorm", 3, 6, shapes=[(2, 6, 4)])
@@ -656,6 +658,7 @@ ERRORS: dict[str, Case] = {
         lib.ones(2, 3).double(), None, None, lib.ones(3), training=True
     ),
     "batch 1d": fed("BatchNorm1d", 3, shape=2),
+    "batch of processes": fed("SyncBatchNorm", 3, shape=3),
     "batch 2d": fed("BatchNorm2d", 3, shape=(2, 3, 4)),
     "batch 3d": fed("BatchNorm3d", 3, shape=(2, 3, 4)),
     "groups": call("group_norm", (2, 3, 4), num_groups=2),
