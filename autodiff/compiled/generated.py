@@ -146,7 +146,9 @@ class Text:
         made = iter(outs)
         tensors = [self.tensor(output, inputs, made) for output in recording.outputs]
         left = iter(tensors)
-        result = self.structure(recording.spec, lambda: next(left))
+        result, *values = [self.structure(x, lambda: next(left)) for x in recording.spec[2]]
+        if values:
+            self.line(f"recording.leave({', '.join(values)})")
         if recording.after:
             self.line("recording.do_after()")
         self.line(f"return {result}")

@@ -1,0 +1,100 @@
+"""Attributes of modules that a call sets and did not read: attention keeps its weights so."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autodiff.changes import changes
+from autodiff.compiled.guards import ABSENT
+from autodiff.compiled.record import Recorder, UnfitError
+from autodiff.compiled.signature import signature
+from autodiff.compiled.tree import constants, flatten, is_plain, same
+from autodiff.native import lib
+from autodiff.nn.module import Module
+from autodiff.shapes import Size
+from autodiff.tensor import Tensor
+
+__all__ = ["Left", "unfit"]
+
+UNKNOWN = -1  # a tensor that no recorded call has to do with
+
+
+class Left:
+    """What a recorded call left in attributes of modules, and what must be there before a run.
+
+    UnfitError where an object that is no result outlives the call changed in another way.
+    """
+
+    def __init__(self, recorder: Recorder, result: Any) -> None:
+        self.places: dict[tuple[Module, str], Any] = {}  # and what was there looked like
+        self.steady = True  # what it leaves looks as what it found
+        self.values: list[Any] = []
+        self.old: list[Tensor] = []
+        self.new: list[Tensor] = []
+        made: list[Tensor] = []
+        flatten(result, made)
+        others = []
+        for (ref, name), was in recorder.touched.items():
+            thing = ref()
+            now = getattr(thing, name, was) if name else ABSENT
+            if thing is None or (now is was and type(was) is bool):
+                continue
+            if name and isinstance(thing, Module):
+                self.take(thing, name, was, now, recorder)
+            elif now is not was:
+                others.append(thing)
+        made += self.new
+        if any(all(x is not y for y in made) for x in others):
+            raise unfit()
+
+    def take(self, module: Module, name: str, was: Any, now: Any, recorder: Recorder) -> None:
+        """Take in an attribute; what it was is none of what the call made use of."""
+        if is_plain(now) and same(now, was):
+            return
+        old: list[Tensor] = []
+        if flatten(was, old) != flatten(now, self.new):
+            raise unfit()  # whoever reads it finds this out
+        if not all(is_plain(x) or type(x) is Size for x in constants(flatten(now, []))):
+            raise unfit()
+        looked = {lib.ad_storage_id(x._p) for x, _ in recorder.looked}
+        for x in old:
+            if lib.ad_tape_knows(recorder.tape, x._p) != UNKNOWN:
+                raise unfit()
+            if lib.ad_storage_id(x._p) in looked:
+                raise unfit()
+        self.old += old
+        self.places[module, name] = looks(was)
+        self.steady &= looks(now) == looks(was)
+        self.values.append(now)
+
+    def hold(self) -> bool:
+        """Whether there is what looks as it did: a call may have asked for its shape, or None."""
+        return all(
+            looks(vars(module).get(name, ABSENT)) == was
+            for (module, name), was in self.places.items()
+        )
+
+    def leave(self, values: tuple[Any, ...], seen: int) -> int:
+        """Set the attributes after a run; the count of changes up to which all is seen."""
+        count = changes.count
+        for (module, name), value in zip(self.places, values, strict=True):
+            setattr(module, name, value)
+        now = changes.count
+        fine = self.steady and seen == count and now == count + len(values)
+        return now if fine else seen
+
+    def settle(self) -> None:
+        """Let go of the tensors of the recorded call."""
+        self.values, self.old, self.new = [], [], []
+
+
+def looks(value: Any) -> Any:
+    """What Python sees of a value, elements left out."""
+    tensors: list[Tensor] = []
+    spec = flatten(value, tensors)
+    return spec, [signature(x) for x in tensors]
+
+
+def unfit() -> UnfitError:
+    """What says that a call changes more than a run would."""
+    return UnfitError("it changes what it relies on", retry=True)
