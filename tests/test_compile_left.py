@@ -159,7 +159,44 @@ def swaps(module: Any, x: Any, y: Any) -> Any:
     return y if module.kept is None else y + module.kept[0].sum()
 
 
-RECORDED = keeps, keeps_with_its_graph, keeps_several, keeps_its_argument
+def carries(module: Any, x: Any, y: Any) -> Any:
+    """A state, of one size whatever the batch."""
+    before = ad.ones(4) if module.kept is None else module.kept
+    module.kept = 0.9 * before + 0.1 * y.detach().mean(0)
+    return y - module.kept
+
+
+def carries_several(module: Any, x: Any, y: Any) -> Any:
+    h, c, n = module.kept or (ad.zeros(4), ad.ones(2, 4), 3)
+    c = c + y.detach().sum(0) * h
+    module.kept = (h + 1, c, n)
+    return y * c[0].tanh()
+
+
+def carries_what_it_writes_to(module: Any, x: Any, y: Any) -> Any:
+    if module.kept is None:
+        module.kept = ad.zeros(4)
+    module.kept = module.kept.mul_(0.5).add(y.detach().sum(0))
+    return y * module.kept.tanh()
+
+
+def carries_by_turns(module: Any, x: Any, y: Any) -> Any:
+    if module.kept is None:
+        module.kept, module.more = ad.ones(4), ad.zeros(4)
+    module.kept, module.more = module.more + 1, module.kept * y.detach().mean(0)
+    return y + module.kept * module.more
+
+
+RECORDED = (
+    carries,
+    carries_several,
+    carries_what_it_writes_to,
+    carries_by_turns,
+    keeps,
+    keeps_with_its_graph,
+    keeps_several,
+    keeps_its_argument,
+)
 OTHERS = (
     keeps_a_parameter,
     keeps_a_view,
@@ -183,9 +220,17 @@ PARTS = {
     "kept = y": lambda m, y: setattr(m, "kept", y.detach()),
     "more = kept": lambda m, y: setattr(m, "more", m.kept),
     "more = [y, kept]": lambda m, y: setattr(m, "more", [y.detach() * 2, m.kept]),
+    "kept = kept + y": lambda m, y: setattr(
+        m, "kept", (m.kept.tanh() + y.mean() if isinstance(m.kept, ad.Tensor) else y).detach()
+    ),
+    "more = kept * 2": lambda m, y: setattr(
+        m, "more", m.kept.tanh() * 2 if isinstance(m.kept, ad.Tensor) else None
+    ),
+    "y = y + more": lambda m, y: y + m.more.mean().tanh() if isinstance(m.more, ad.Tensor) else y,
+    "kept *= 0.5": lambda m, y: isinstance(m.kept, ad.Tensor) and bool(m.kept.mul_(0.5).dim()),
     "kept = None": lambda m, y: setattr(m, "kept", None),
     "kept = size": lambda m, y: setattr(m, "kept", int(y.shape[0])),
-    "y += kept": lambda m, y: y + m.kept.sum() if isinstance(m.kept, ad.Tensor) else y,
+    "y += kept": lambda m, y: y + m.kept.sum().tanh() if isinstance(m.kept, ad.Tensor) else y,
     "y *= 2 if more": lambda m, y: y * 2 if m.more is not None else y,
     "y -= len": lambda m, y: y - len(m.more) if isinstance(m.more, list) else y,
     "y *= rows": lambda m, y: y * len(m.kept) if isinstance(m.kept, ad.Tensor) else y,
@@ -198,7 +243,7 @@ def test_any_body_leaves_what_it_leaves_eagerly(names: list[str]) -> None:
     def body(module: Any, x: Any, y: Any) -> Any:
         for name in names:
             found = PARTS[name](module, y)
-            y = y if found is None else found
+            y = found if isinstance(found, ad.Tensor) else y
         return y
 
     assert session(body, True)[0] == session(body, False)[0]

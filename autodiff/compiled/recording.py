@@ -90,6 +90,7 @@ class Recording:
         if any(map(is_hooked, recorder.inputs)):
             raise UnfitError("an argument has hooks")
         self.check_apart(recorder.inputs)
+        self.left.lend(self.tape, {lib.ad_storage_id(x._p) for x in self.known})
         self.outputs: list[Output] = []
         self.live: list[Tensor] = []
         self.spec = self.take_result((result, *self.left.values), recorder.inputs)
@@ -97,6 +98,8 @@ class Recording:
         self.made = [output for output in self.made if output.argument < 0]
         self.take_events(recorder, lends)
         self.n_made = self.n_before_links = len(self.made)
+        if self.live and any(self.left.reads):
+            raise unfit()
         self.reverse = self.take_reverse(recorder) if self.live else None
         if lib.ad_tape_finish(self.tape, self.n_made, fuse):
             raise error("compile")
@@ -210,8 +213,13 @@ class Recording:
         return bool(lent)
 
     def lent_to(self, inputs: Sequence[Tensor]) -> list[Tensor] | None:
-        """The gradients that a run takes with these arguments; None where there are none such."""
-        found = []
+        """What a run takes behind these arguments: gradients, and what attributes of modules hold.
+
+        None where there are none such.
+        """
+        found = self.left.lent()
+        if found is None:
+            return None
         for i, leaf in self.lent:
             g = plain_gradient(inputs[i]._acc if i >= 0 else leaf)
             if g is None:
