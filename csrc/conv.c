@@ -371,5 +371,6 @@ ad_tensor *ad_conv(int kind, const ad_tensor *a, const ad_tensor *b, const ad_te
     numbers n = {.kind = kind, .nd = nd, .groups = groups};
     memcpy(n.geometry, geometry, sizeof(int64_t) * 3 * (size_t)nd);
     const ad_tensor *const x[] = {y, a, b, bias};
-    return ad_done(&(ad_call){run_call, "conv", 1, 3, .x = x, .numbers = &n, .n_bytes = sizeof n}, y);
+    y = ad_done(&(ad_call){run_call, "conv", 1, 3, .x = x, .numbers = &n, .n_bytes = sizeof n}, y);
+    return ad_channels_last(y, kind != AD_CONV_WEIGHT && (ad_is_channels_last(a) || ad_is_channels_last(b)));
 }

@@ -357,3 +357,32 @@ int64_t ad_item_i64(const ad_tensor *x) {
     if (x->numel == 1) ad_cpu->pw->load[x->dtype][AD_i64](1, &value, x->data, 1);
     return value;
 }
+
+/* ---- channels last ---- */
+
+bool ad_is_channels_last(const ad_tensor *x) {
+    if (x->ndim < 4 || x->ndim > 5 || x->strides[1] == 0) return false;
+    int64_t least = 0;
+    for (int i = 0; i < x->ndim; i++) { /* channels, then the sizes of space from the last on, then images */
+        const int d = i == 0 ? 1 : i == x->ndim - 1 ? 0 : x->ndim - i;
+        if (x->shape[d] == 0 || x->strides[d] < least) return false;
+        if (d == 0 && least == x->strides[1]) return false; /* N11...: any order is this one */
+        least = x->shape[d] > 1 ? x->strides[d] * x->shape[d] : x->strides[d];
+    }
+    return true;
+}
+
+ad_tensor *ad_channels_last(ad_tensor *y, bool last) {
+    if (!last || !y || !y->numel) return y;
+    const int n = y->ndim;
+    int64_t there[AD_MAX_DIMS], back[AD_MAX_DIMS];
+    for (int d = 0; d < n; d++) there[d] = d == 0 ? 0 : d == n - 1 ? 1 : d + 1;
+    for (int d = 0; d < n; d++) back[there[d]] = d;
+    ad_tensor *moved = ad_permute(y, n, there);
+    ad_tensor *dense = moved ? ad_contiguous(moved, y->dtype) : NULL;
+    ad_tensor *z = dense ? ad_permute(dense, n, back) : NULL;
+    ad_free(dense);
+    ad_free(moved);
+    ad_free(y);
+    return z;
+}

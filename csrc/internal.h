@@ -190,6 +190,11 @@ int ad_narrow(int dtype, int status, int n_out, ad_tensor **out, int n, const ad
         return status;                                                                                       \
     }
 
+/* Whether PyTorch takes images for ones whose channels come last: by shape and strides alone. */
+bool ad_is_channels_last(const ad_tensor *x);
+/* A new result in that order if `last`, else as it is; y may be NULL. */
+ad_tensor *ad_channels_last(ad_tensor *y, bool last);
+
 /* Unrolls the loop that follows, so that arrays indexed by its counter stay in registers. */
 #ifdef __clang__
 #define AD_UNROLL _Pragma("clang loop unroll(full)")

@@ -148,7 +148,9 @@ static ad_tensor *joined(int n, ad_tensor *const *xs, int64_t dim, int dtype, bo
     const char *name = stacked ? "stack" : "cat";
     y = ad_done(&(ad_call){run_join, name, 1, n, .x = x, .numbers = &at, .n_bytes = sizeof at}, y);
     if (x != few) ad_dealloc(x);
-    return y;
+    bool last = !stacked;
+    for (int i = 0; i < n && last; i++) last = ad_is_channels_last(xs[i]);
+    return ad_channels_last(y, last);
 }
 
 ad_tensor *ad_cat(int n, ad_tensor *const *xs, int64_t dim, int dtype) {

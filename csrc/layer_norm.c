@@ -315,7 +315,8 @@ ad_tensor *ad_channel_norm(const ad_tensor *x, int64_t groups, const ad_tensor *
                            double eps, ad_tensor **stats) {
     *stats = NULL;
     if (!w || !b) return ad_fail_null(AD_BAD_ARG, groups, 0, 0);
-    return forward(x, &(norm_numbers){0, groups, eps, true}, w, b, stats);
+    return ad_channels_last(forward(x, &(norm_numbers){0, groups, eps, true}, w, b, stats),
+                            ad_is_channels_last(x));
 }
 
 /* The rows of `parts` added up, in the shape that w has; frees parts. */

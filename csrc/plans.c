@@ -158,5 +158,5 @@ ad_tensor *ad_pad(const ad_tensor *x, int n, const int64_t *pads, int how, const
     }
     ad_tensor *y = ad_put_together("pad", x, end - plan, plan, how == AD_PAD_CONSTANT, value);
     ad_dealloc(many);
-    return y;
+    return ad_channels_last(y, ad_is_channels_last(x));
 }

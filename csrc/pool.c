@@ -160,7 +160,7 @@ ad_tensor *ad_max_pool(const ad_tensor *x, int64_t n, const int64_t *plan, ad_te
         run_max_pool, "max_pool", 2, 1, .x = operands, .numbers = plan, .n_bytes = sizeof *plan * (size_t)n};
     if (at && (!y->numel || !ad_do(&c))) {
         *places = at;
-        return y;
+        return ad_channels_last(y, ad_is_channels_last(x));
     }
     ad_free(y);
     ad_free(at);

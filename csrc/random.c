@@ -131,14 +131,44 @@ void ad_units_f64(ad_rng *rng, int64_t n, double *dst) {
     }
 }
 
+/* What numbers become in a dtype of 16 bits. */
+static void round_to(int64_t n, float *x, int dtype) {
+    int16_t rounded[AD_RANDOM_CHUNK];
+    ad_cpu->pw->store[AD_f32][dtype](n, (char *)rounded, 1, x);
+    ad_cpu->pw->load[dtype][AD_f32](n, x, (const char *)rounded, 1);
+}
+
+/* The upper bound is left out: what rounding makes that becomes the lower one, as in PyTorch. */
+#define LEAVE_OUT(x, top, low)                                                                               \
+    for (int64_t i = 0; i < n; i++) x[i] = x[i] == top ? low : x[i]
+
 static void uniform_f32(ad_rng *rng, int64_t n, void *dst, const ad_random_params *p) {
-    ad_units_f32(rng, n, dst);
-    ad_affine_f32(n, dst, (float)p->scale, (float)p->shift);
+    const float low = (float)p->shift, top = (float)p->top;
+    const float largest = 0x1.fffffep-1f, scale = (float)p->scale;
+    float *x = dst;
+    ad_units_f32(rng, n, x);
+    ad_affine_f32(n, x, scale, low);
+    if (p->dtype != AD_float32)
+        round_to(n, x, p->dtype);
+    else if (fmaf(largest, scale, low) < top && largest * scale + low < top)
+        return; /* as none is that large */
+    LEAVE_OUT(x, top, low);
 }
 
 static void uniform_f64(ad_rng *rng, int64_t n, void *dst, const ad_random_params *p) {
-    ad_units_f64(rng, n, dst);
-    ad_affine_f64(n, dst, p->scale, p->shift);
+    const double low = p->shift, top = p->top;
+    double *x = dst;
+    ad_units_f64(rng, n, x);
+    ad_affine_f64(n, x, p->scale, low);
+    LEAVE_OUT(x, top, low);
+}
+
+static ad_random_params uniform_between(double low, double high, int dtype) {
+    if (dtype == AD_float64)
+        return (ad_random_params){.shift = low, .scale = high - low, .top = high, .dtype = dtype};
+    float top = (float)high;
+    if (ad_is_half(dtype)) round_to(1, &top, dtype);
+    return (ad_random_params){.shift = low, .scale = (float)high - (float)low, .top = top, .dtype = dtype};
 }
 
 int ad_check_float_out(const ad_tensor *out) {
@@ -158,7 +188,7 @@ static int run_uniform(const ad_call *c) {
     const double limit = largest[out->dtype];
     if (!(low >= -limit && low <= high && high <= limit && high - low <= limit))
         return ad_fail(AD_BAD_ARG, 0, 0, 0);
-    ad_random_params p = {.shift = low, .scale = single ? (float)high - (float)low : high - low};
+    const ad_random_params p = uniform_between(low, high, out->dtype);
     ad_tensor part = *out;
     if (c->n_in) {
         const int64_t wanted = *(const int64_t *)ad_in(c, 0)->data;

@@ -14,6 +14,8 @@ typedef union {
 
 typedef struct {
     double shift, scale; /* of reals; what they mean is the distribution's */
+    double top;          /* uniform: the bound that is left out, */
+    int dtype;           /* of the numbers as they are stored */
     uint64_t range;      /* integers: how many, from `low` on; 0 for 2^64 */
     int64_t low;
     bool wide; /* integers: from 64-bit draws */

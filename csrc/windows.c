@@ -164,6 +164,7 @@ static ad_tensor *windows(const ad_tensor *x, const ad_tensor *weights, bool bac
     for (int d = 0; d < nd; d++) shape[x->ndim - nd + d] = plan[3 + PER_DIM * d + !back];
     ad_tensor *y = ad_make(x->dtype, x->ndim, shape), *dense = NULL;
     if (!y || !y->numel) return y;
+    const bool last = x->ndim == 4 && ad_is_channels_last(x); /* as PyTorch: not of volumes */
     if (!x->contiguous && !(x = dense = ad_contiguous(x, x->dtype))) {
         ad_free(y);
         return NULL;
@@ -173,7 +174,7 @@ static ad_tensor *windows(const ad_tensor *x, const ad_tensor *weights, bool bac
                        .n_bytes = sizeof *plan * (size_t)n};
     y = ad_done(&c, y);
     ad_free(dense);
-    return y;
+    return ad_channels_last(y, last);
 }
 
 ad_tensor *ad_windows(const ad_tensor *x, const ad_tensor *weights, int64_t n, const int64_t *plan) {

@@ -63,3 +63,10 @@ def test_old_names_warn(name: str) -> None:
         found = getattr(init, name)(ad.zeros(shape), *arguments)
     ad.manual_seed(1)
     assert found.equal(getattr(init, f"{name}_")(ad.zeros(shape), *arguments))
+
+
+def test_fans_have_the_name_that_layers_of_ones_own_call_them_by() -> None:
+    fans = init._calculate_fan_in_and_fan_out(ad.ones(4, 3, 5, 2))
+    assert fans == (30, 40)
+    with pytest.raises(ValueError, match="fewer than 2 dimensions"):
+        init._calculate_fan_in_and_fan_out(ad.ones(4))

@@ -180,6 +180,18 @@ def test_a_generator_of_ones_own(text: str) -> None:
         call(generator=3)
 
 
+@given(
+    st.sampled_from(["float16", "bfloat16", "float32", "float64"]),
+    st.floats(-1000, 1000, width=16),
+    st.floats(2**-6, 100, width=16),
+)
+def test_uniform_numbers_leave_the_upper_bound_out(dtype: str, low: float, width: float) -> None:
+    kind = getattr(autodiff, dtype)
+    low, high = autodiff.tensor([low, low + width], dtype=kind).tolist()
+    x = autodiff.empty(3000, dtype=kind).uniform_(low, high)
+    assert ((low <= x) & ((x < high) | (low == high))).all()
+
+
 @pytest.mark.parametrize(
     ("start", "bytes_"), [(8, [255] * 4), (12, [0]), (12, [2]), (16, [200] * 8), (8, [9, 1])]
 )

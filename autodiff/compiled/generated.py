@@ -146,19 +146,22 @@ class Text:
         made = iter(outs)
         tensors = [self.tensor(output, inputs, made) for output in recording.outputs]
         left = iter(tensors)
-        result = self.structure(recording.spec, lambda: next(left))
+        result, *values = [self.structure(x, lambda: next(left)) for x in recording.spec[2]]
+        if values:
+            self.line(f"recording.leave({', '.join(values)})")
         if recording.after:
             self.line("recording.do_after()")
         self.line(f"return {result}")
 
     def take_lent(self, inputs: list[str]) -> list[str]:
-        """What the gradients are called that the tape takes behind the arguments."""
-        if not self.recording.lent:
+        """The names of what the tape takes behind the arguments."""
+        n = len(self.recording.lent) + sum(map(len, self.recording.left.reads))
+        if not n:
             return []
         self.line(f"lent = recording.lent_to(({', '.join([*inputs, ''])}))")
         self.line("if lent is None:")
         self.line("    return MISS")
-        return [f"lent[{k}]" for k in range(len(self.recording.lent))]
+        return [f"lent[{k}]" for k in range(n)]
 
     def run_tape(self, inputs: list[str]) -> list[str]:
         """Run the tape on descriptors; what each of its outputs is called."""

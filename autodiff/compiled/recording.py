@@ -11,6 +11,7 @@ from autodiff.anomaly import place
 from autodiff.changes import changes
 from autodiff.compiled.generated import MISS, make_runner
 from autodiff.compiled.guards import Names
+from autodiff.compiled.left import Left, unfit
 from autodiff.compiled.record import READ, Recorder, UnfitError, exported
 from autodiff.compiled.reverse import Reverse
 from autodiff.compiled.signature import graph_of, hooks_on, is_hooked, same_nodes
@@ -65,11 +66,13 @@ class Recording:
         start = time.perf_counter()
         if recorder.broken:
             raise UnfitError(recorder.broken, recorder.retry)
-        if recorder.changed or self.leaves_changes(recorder, result):
-            raise UnfitError("it changes what it relies on", retry=True)
+        if recorder.changed:
+            raise unfit()
+        self.left = Left(recorder, result)
         names.looked(recorder.looked)
         if not names.hold():
             raise UnfitError("it assigns to a variable that it finds outside", retry=True)
+        known = {*map(id, names.values())}.difference(map(id, self.left.old))
         names.called(recorder.called)
         self.tape = recorder.tape
         self.places = recorder.places
@@ -77,23 +80,26 @@ class Recording:
         self.after = recorder.after
         self.looks = recorder.looks
         self.names = names
-        values = [*names.values(), *recorder.called]
-        self.state = State(values, recorder.stepped, "state" in names.asked)
-        known = [*names.values(), *self.state.tensors()]
-        self.known = [x for x in known if isinstance(x, Tensor)]
+        apart = {*map(id, [*self.left.old, *self.left.new])} - known
+        values = [x for x in [*names.values(), *recorder.called] if id(x) not in apart]
+        self.state = State(values, recorder.stepped, "state" in names.asked, self.left.places)
+        self.known = [x for x in [*values, *self.state.tensors()] if isinstance(x, Tensor)]
         self.grad, self.inference = mode.grad, mode.inference
         self.graphs = [*map(graph_of, recorder.inputs)]
         self.same = same_nodes(recorder.inputs)
         if any(map(is_hooked, recorder.inputs)):
             raise UnfitError("an argument has hooks")
         self.check_apart(recorder.inputs)
+        self.left.lend(self.tape, {lib.ad_storage_id(x._p) for x in self.known})
         self.outputs: list[Output] = []
         self.live: list[Tensor] = []
-        self.spec = self.take_result(result, recorder.inputs)
+        self.spec = self.take_result((result, *self.left.values), recorder.inputs)
         self.made = [output for output in self.outputs if output.given is None]
         self.made = [output for output in self.made if output.argument < 0]
         self.take_events(recorder, lends)
         self.n_made = self.n_before_links = len(self.made)
+        if self.live and any(self.left.reads):
+            raise unfit()
         self.reverse = self.take_reverse(recorder) if self.live else None
         if lib.ad_tape_finish(self.tape, self.n_made, fuse):
             raise error("compile")
@@ -108,14 +114,6 @@ class Recording:
         self.runner: Callable[..., Any] | None = None  # as this is
 
     # ---- what was recorded ----
-
-    def leaves_changes(self, recorder: Recorder, result: Any) -> bool:
-        """Whether an object that is not as it was, and is no result, outlives the call."""
-        made: list[Tensor] = []
-        flatten(result, made)
-        alive = [(ref(), name, was) for (ref, name), was in recorder.touched.items()]
-        left = [x for x, name, was in alive if not name or getattr(x, name, was) is not was]
-        return any(x is not None and all(x is not y for y in made) for x in left)
 
     def check_apart(self, inputs: list[Tensor]) -> None:
         """Refuse arguments whose memory the call has from elsewhere too, now and at each run."""
@@ -215,8 +213,13 @@ class Recording:
         return bool(lent)
 
     def lent_to(self, inputs: Sequence[Tensor]) -> list[Tensor] | None:
-        """The gradients that a run takes with these arguments; None where there are none such."""
-        found = []
+        """What a run takes behind these arguments: gradients, and what attributes of modules hold.
+
+        None where there are none such.
+        """
+        found = self.left.lent()
+        if found is None:
+            return None
         for i, leaf in self.lent:
             g = plain_gradient(inputs[i]._acc if i >= 0 else leaf)
             if g is None:
@@ -255,7 +258,9 @@ class Recording:
             return False
         if any(leaf.grad is not before for leaf, before in self.needs):
             return False
-        if not self.names.hold() or not self.state.hold() or hooks_on(self.hooked) != self.hooks:
+        if not self.names.hold() or not self.state.hold() or not self.left.hold():
+            return False
+        if hooks_on(self.hooked) != self.hooks:
             return False
         for optimizer in self.state.optimizers:
             optimizer._refresh()
@@ -272,9 +277,8 @@ class Recording:
     def leads_to_itself(self) -> bool:
         """Whether it holds after a run as it did before, without a look at Python."""
         after = dict(self.leaves)
-        return not (self.by_argument or self.after or self.looks) and all(
-            after.get(leaf, before) is before for leaf, before in self.needs
-        )
+        apart = self.by_argument or self.after or self.looks or self.left.places
+        return not apart and all(after.get(leaf, before) is before for leaf, before in self.needs)
 
     # ---- running it ----
 
@@ -292,6 +296,10 @@ class Recording:
         """Whether looks at arguments show what they did."""
         return all(same(look(inputs[i]), was) for i, look, was in self.looks)
 
+    def leave(self, *values: Any) -> None:
+        """Set the attributes of modules that the call sets."""
+        self.seen = self.left.leave(values, self.seen)
+
     def do_after(self) -> None:
         """Make the calls that are no part of the tape; live numbers may be others then."""
         count, live = changes.count, changes.live
@@ -304,6 +312,7 @@ class Recording:
 
     def settle(self) -> None:
         """Leave the recorded call's gradients to the tape: the next run may write over them."""
+        self.left.settle()
         for leaf, after in self.leaves:
             if isinstance(after, Pending):
                 leaf.grad = after

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from autodiff.compiled.tree import same
@@ -15,10 +15,12 @@ from autodiff.tensor import Tensor, live_node
 __all__ = ["State"]
 
 
-def of_module(module: Module) -> list[Any]:
-    """What a module's forward may depend on, values themselves left out."""
+def of_module(module: Module, apart: Container[tuple[Module, str]]) -> list[Any]:
+    """What a module's forward may depend on, values themselves and what is `apart` left out."""
     found: list[Any] = []
     for name, value in module.__dict__.copy().items():  # to which another thread may add
+        if apart and (module, name) in apart:
+            continue
         found.append(name)
         if isinstance(value, Tensor):
             found += [value, value._p, value._node is None]
@@ -50,7 +52,11 @@ class State:
     """
 
     def __init__(
-        self, values: Sequence[Any], stepped: Mapping[Optimizer, bool], asked: bool
+        self,
+        values: Sequence[Any],
+        stepped: Mapping[Optimizer, bool],
+        asked: bool,
+        apart: Mapping[tuple[Module, str], Any],
     ) -> None:
         modules: dict[Module, None] = {}
         self.optimizers = dict(stepped)
@@ -60,6 +66,7 @@ class State:
             elif isinstance(value, Optimizer):
                 self.optimizers[value] = asked or stepped.get(value, False)
         self.modules = list(modules)
+        self.apart = apart
         self.named = [value for value in values if isinstance(value, Tensor)]
         self.were = self.now()
 
@@ -67,7 +74,7 @@ class State:
         """All that is relied on, in order."""
         found: list[Any] = []
         for module in self.modules:
-            found += of_module(module)
+            found += of_module(module, self.apart)
         for optimizer, states in self.optimizers.items():
             found += of_optimizer(optimizer, states)
         for x in self.named:

@@ -153,9 +153,7 @@ class Module(Hooked, _state.Stateful):
                 return
             was = values.get(name)
             object.__setattr__(self, name, value)
-            if type(was) is not bool:
-                changed_of(self)
-            elif was is not value:
+            if type(was) is not bool or was is not value:
                 changed_of(self, name, was)
 
     def _take_name(self, name: str, register: str, kind: str) -> None:

@@ -95,6 +95,9 @@ Y = [[1.2, 0.4, -0.9, 2.5], [0.7, -1.5, 0.35, 1.9]]
 RANDOM: Functions = {
     "rand": lambda t, d: t.rand(9, dtype=d),
     "uniform_": lambda t, d: t.empty(9, dtype=d).uniform_(0.1, 0.7),
+    "uniform_ at its bounds": lambda t, d: t.stack(
+        [(t.manual_seed(3), t.empty(4000, dtype=d).uniform_(1, 3) == x)[1].sum() for x in (1, 3)]
+    ),
     "randn": lambda t, d: t.randn(5, dtype=d),
     "randn of blocks": lambda t, d: t.randn(37, dtype=d),
     "normal_ of columns": lambda t, d: t.empty(4, 6, dtype=d).t().normal_(1.0, 2.0),

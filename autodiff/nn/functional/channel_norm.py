@@ -17,6 +17,7 @@ from autodiff.ops.create import zeros
 from autodiff.ops.join import cat
 from autodiff.ops.normal import affine, blend_, fixed_norm
 from autodiff.ops.regions import as_strided
+from autodiff.ops.views import contiguous
 from autodiff.tensor import TENSOR_TYPES, Tensor, own
 
 __all__ = ["batch_norm", "group_norm", "instance_norm", "local_response_norm", "rms_norm"]
@@ -182,7 +183,7 @@ def instance_norm(
         bias=bias,
     )
     check_floating("batch_norm", input)
-    y, normal = rows.group_norm(input, channels, *_affine(input, weight, bias), eps)
+    y, normal = rows.group_norm(contiguous(input), channels, *_affine(input, weight, bias), eps)
     if running_mean is None and running_var is None:
         return y
     count = math.prod(input.shape[2:])

@@ -1,0 +1,128 @@
+"""Attributes of modules that a call sets: attention keeps its weights so, and a layer its state."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from autodiff.changes import changes
+from autodiff.compiled.guards import ABSENT
+from autodiff.compiled.record import CAPTURED, Recorder, UnfitError
+from autodiff.compiled.signature import signature
+from autodiff.compiled.tree import constants, flatten, is_plain, same
+from autodiff.native import lib
+from autodiff.nn.module import Module
+from autodiff.shapes import Size
+from autodiff.tensor import Tensor
+
+__all__ = ["Left", "unfit"]
+
+UNKNOWN = -1  # a tensor that no recorded call has to do with
+
+
+class Left:
+    """What a recorded call left in attributes of modules, and what must be there before a run.
+
+    UnfitError where an object that is no result outlives the call changed in another way.
+    """
+
+    def __init__(self, recorder: Recorder, result: Any) -> None:
+        self.places: dict[tuple[Module, str], Any] = {}  # and what was there looked like
+        self.steady = True  # what it leaves looks as what it found
+        self.reads: list[list[int]] = []  # of each, the tensors that were there and a run takes
+        self.values: list[Any] = []
+        self.old: list[Tensor] = []
+        self.new: list[Tensor] = []
+        self.lending: list[Tensor] = []
+        made: list[Tensor] = []
+        flatten(result, made)
+        others = []
+        for (ref, name), was in recorder.touched.items():
+            thing = ref()
+            now = getattr(thing, name, was) if name else ABSENT
+            if thing is None or (now is was and type(was) is bool):
+                continue
+            if name and isinstance(thing, Module):
+                self.take(thing, name, was, now, recorder)
+            elif now is not was:
+                others.append(thing)
+        made += self.new
+        if any(all(x is not y for y in made) for x in others):
+            raise unfit()
+
+    def take(self, module: Module, name: str, was: Any, now: Any, recorder: Recorder) -> None:
+        """Take in an attribute, and which of the tensors that it was the call reads."""
+        if is_plain(now) and same(now, was):
+            return
+        old: list[Tensor] = []
+        if flatten(was, old) != flatten(now, self.new):
+            raise unfit()  # whoever reads it finds this out
+        if not all(is_plain(x) or type(x) is Size for x in constants(flatten(now, []))):
+            raise unfit()
+        looked = {lib.ad_storage_id(x._p) for x, _ in recorder.looked}
+        if any(lib.ad_storage_id(x._p) in looked for x in old):
+            raise unfit()
+        kinds = [lib.ad_tape_knows(recorder.tape, x._p) for x in old]
+        read = [i for i, kind in enumerate(kinds) if kind != UNKNOWN]
+        if any(kinds[i] != CAPTURED or not is_plain_tensor(old[i]) for i in read):
+            raise unfit()
+        self.reads.append(read)
+        self.old += old
+        self.lending += [old[i] for i in read]
+        self.places[module, name] = looks(was)
+        self.steady &= looks(now) == looks(was)
+        self.values.append(now)
+
+    def lend(self, tape: Any, taken: set[int]) -> None:
+        """Have what is read be arguments behind the others; `taken` is memory of others."""
+        for x in self.lending:
+            if lib.ad_storage_id(x._p) in taken or lib.ad_tape_lend(tape, x._p) != 1:
+                raise unfit()
+
+    def lent(self) -> list[Tensor] | None:
+        """What a run takes of what is there; None where it is not such."""
+        found: list[Tensor] = []
+        for (module, name), read in zip(self.places, self.reads, strict=True):
+            there: list[Tensor] = []
+            if read:
+                flatten(vars(module).get(name), there)
+            if read and len(there) <= read[-1]:
+                return None
+            found += [there[i] for i in read]
+        return found if all(map(is_plain_tensor, found)) else None
+
+    def hold(self) -> bool:
+        """Whether there is what looks as it did: a call may have asked for its shape, or None."""
+        return all(
+            looks(vars(module).get(name, ABSENT)) == was
+            for (module, name), was in self.places.items()
+        )
+
+    def leave(self, values: tuple[Any, ...], seen: int) -> int:
+        """Set the attributes after a run; the count of changes up to which all is seen."""
+        count = changes.count
+        for (module, name), value in zip(self.places, values, strict=True):
+            setattr(module, name, value)
+        now = changes.count
+        fine = self.steady and seen == count and now == count + len(values)
+        return now if fine else seen
+
+    def settle(self) -> None:
+        """Let go of the tensors of the recorded call."""
+        self.values, self.old, self.new, self.lending = [], [], [], []
+
+
+def is_plain_tensor(x: Tensor) -> bool:
+    """Whether nothing is known of a tensor but its elements."""
+    return type(x) is Tensor and x._node is None
+
+
+def looks(value: Any) -> Any:
+    """What Python sees of a value, elements left out."""
+    tensors: list[Tensor] = []
+    spec = flatten(value, tensors)
+    return spec, [signature(x) for x in tensors]
+
+
+def unfit() -> UnfitError:
+    """What says that a call changes more than a run would."""
+    return UnfitError("it changes what it relies on", retry=True)
