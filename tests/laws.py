@@ -11,7 +11,8 @@ import autodiff as ad
 from autodiff.expr import PRIMITIVES, Expr, expanded, inputs, topological
 from autodiff.lower import INSTRUCTIONS
 from autodiff.ops.declare import FUNCTIONS
-from autodiff.ops.pointwise import PointwiseOp, number
+from autodiff.ops.numbers import number
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.testing import Array
 from autodiff.testing.cases import Case
 from autodiff.testing.draw import operand_dtypes

@@ -14,7 +14,8 @@ from autodiff.nn.convolution import (
     ConvTranspose3d,
 )
 from autodiff.nn.functional.convolution import Ints
-from autodiff.nn.lazy import UninitializedParameter, _Lazy
+from autodiff.nn.lazy import _Lazy
+from autodiff.nn.parameter import UninitializedParameter
 from autodiff.tensor import Tensor
 
 __all__ = [

@@ -10,10 +10,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from autodiff.descriptor import fresh
 from autodiff.expr import build, inputs
 from autodiff.native import NULL, descriptors, error, lib
 from autodiff.node import mode
-from autodiff.ops.base import Op, OpNode, fresh
+from autodiff.ops.base import Op, OpNode
 from autodiff.ops.contraction import _multiply
 from autodiff.ops.create import arange, empty, zeros
 from autodiff.ops.declare import where
@@ -22,7 +23,8 @@ from autodiff.ops.elementwise import mul
 from autodiff.ops.generator import native_generator
 from autodiff.ops.halves import in_float32
 from autodiff.ops.normalize import softmax
-from autodiff.ops.pointwise import PointwiseOp, number
+from autodiff.ops.numbers import number
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.recompute import cotangents_of
 from autodiff.ops.views import unsqueeze
 from autodiff.tensor import Tensor, _free, _gc, wrap

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, TypeVar, cast
 
 from autodiff.anomaly import lines, note_line
-from autodiff.descriptor import fresh
 from autodiff.native import error, lib
 from autodiff.node import Node, mode, unrecorded, version_sum
 from autodiff.shapes import Size
@@ -20,7 +19,6 @@ __all__ = [
     "OpNode",
     "backward_name",
     "called",
-    "fresh",
     "has_history",
     "made",
     "titled",

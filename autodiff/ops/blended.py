@@ -14,8 +14,9 @@ from autodiff.ops.contraction import _check_dtypes, _linear, check_batches, matm
 from autodiff.ops.create import full
 from autodiff.ops.elementwise import add
 from autodiff.ops.halves import in_float32
+from autodiff.ops.numbers import number
 from autodiff.ops.out import written
-from autodiff.ops.pointwise import PointwiseOp, number
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.products import check_vectors, outer
 from autodiff.ops.views import expand, permute, reshape, t, unsqueeze
 from autodiff.tensor import Tensor, live_node

@@ -9,8 +9,9 @@ from typing import Any
 
 from autodiff.expr import Expr, build
 from autodiff.ops.guard import kind_of
+from autodiff.ops.numbers import operand
 from autodiff.ops.out import fit
-from autodiff.ops.pointwise import PointwiseOp, operand
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.shapes import broadcast
 from autodiff.tensor import TENSOR_TYPES, Tensor
 

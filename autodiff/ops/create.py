@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 
 from autodiff import dtypes
 from autodiff.changes import changes
+from autodiff.descriptor import fresh
 from autodiff.dtypes import dtype, get_default_dtype
 from autodiff.native import describe, error, lib, take_failure
 from autodiff.node import mode
-from autodiff.ops.base import fresh
 from autodiff.ops.numbers import number_of
 from autodiff.shapes import MAX_DIMS, sizes_of
 from autodiff.tensor import Tensor, own

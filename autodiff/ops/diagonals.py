@@ -6,10 +6,11 @@ import operator
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.descriptor import fresh
 from autodiff.dtypes import dtype
 from autodiff.native import NULL, error, lib, take_failure
 from autodiff.ops.assign import copy_, replace_
-from autodiff.ops.base import Op, fresh, titled
+from autodiff.ops.base import Op, titled
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import full
 from autodiff.ops.views import unsqueeze, zeros_p

@@ -14,8 +14,9 @@ from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import arange, full
 from autodiff.ops.declare import where
 from autodiff.ops.gather import Indices, _get_forward, _scatter
+from autodiff.ops.numbers import operand
 from autodiff.ops.placing import index_copy_
-from autodiff.ops.pointwise import PointwiseOp, operand
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.scan import cumsum
 from autodiff.ops.scatter import scatter_reduce
 from autodiff.ops.slices import index_add, index_add_

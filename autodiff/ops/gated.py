@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from autodiff.descriptor import fresh
 from autodiff.dtypes import FIRST_FLOAT, SCALAR_NAMES
 from autodiff.expr import build, inputs
 from autodiff.native import lib
-from autodiff.ops.base import Op, OpNode, fresh
+from autodiff.ops.base import Op, OpNode
 from autodiff.ops.join import cat
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.views import _slice

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.descriptor import fresh
 from autodiff.native import describe, error, lib, take_failure
 from autodiff.node import mode
-from autodiff.ops.base import Op, OpNode, fresh
+from autodiff.ops.base import Op, OpNode
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.history import check_writable, rebase
 from autodiff.ops.views import (

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+from autodiff.descriptor import fresh
 from autodiff.dtypes import FLOATS
 from autodiff.expr import build, inputs
 from autodiff.native import NULL, ffi, lib
 from autodiff.ops import loss_terms
-from autodiff.ops.base import Op, OpNode, fresh
+from autodiff.ops.base import Op, OpNode
 from autodiff.ops.create import ones
 from autodiff.ops.declare import where
 from autodiff.ops.elementwise import mul
 from autodiff.ops.gather import index_along
 from autodiff.ops.normalize import _softmax_vjp, softmax
-from autodiff.ops.pointwise import PointwiseOp, number
+from autodiff.ops.numbers import number
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reduced import ReducedLoss
 from autodiff.tensor import Tensor, own
 

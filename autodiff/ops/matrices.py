@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from autodiff.descriptor import fresh
 from autodiff.dtypes import SCALAR_NAMES
 from autodiff.native import error, ffi, operand_text, refuse_any
 from autodiff.ops.assign import masked_fill
-from autodiff.ops.base import fresh
 from autodiff.ops.create import arange
 from autodiff.ops.views import expand, unsqueeze
 from autodiff.tensor import Tensor

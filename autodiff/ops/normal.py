@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from autodiff.descriptor import fresh
 from autodiff.expr import build, inputs
 from autodiff.native import NULL, error, ffi, lib
-from autodiff.ops.base import Op, OpNode, fresh, has_history
+from autodiff.ops.base import Op, OpNode, has_history
 from autodiff.ops.elementwise import mul
 from autodiff.ops.halves import in_float32
-from autodiff.ops.numbers import number_of
-from autodiff.ops.pointwise import PointwiseOp, number
+from autodiff.ops.numbers import number, number_of
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reductions import mean
 from autodiff.ops.statistics import Spread, _deviations, _var
 from autodiff.ops.views import _view, reshape

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from autodiff.descriptor import fresh
 from autodiff.dtypes import FIRST_FLOAT, SCALAR_NAMES, dtype, get_default_dtype
 from autodiff.native import NULL, ffi, lib
-from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
+from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.elementwise import mul
 from autodiff.ops.reductions import _restore, _sum_dim

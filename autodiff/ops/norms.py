@@ -5,11 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+from autodiff.descriptor import fresh
 from autodiff.dtypes import ALL, FIRST_FLOAT, HALVES, SCALAR_NAMES, dtype, float32, plain
 from autodiff.expr import build, inputs
 from autodiff.native import NULL, lib
 from autodiff.ops.assign import masked_fill
-from autodiff.ops.base import OUTPUT, Op, OpNode, called, fresh
+from autodiff.ops.base import OUTPUT, Op, OpNode, called
 from autodiff.ops.contraction import matmul
 from autodiff.ops.halves import in_float32
 from autodiff.ops.matrices import check_float, common_batch

@@ -7,10 +7,11 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.changes import recorder_here
+from autodiff.descriptor import fresh
 from autodiff.native import error, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops.assign import masked_fill
-from autodiff.ops.base import Op, OpNode, fresh, made
+from autodiff.ops.base import Op, OpNode, made
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import full
 from autodiff.ops.gather import (

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from autodiff import dtypes
 from autodiff.anomaly import lines, note_line
+from autodiff.descriptor import fresh
 from autodiff.expr import PRIMITIVES, Expr
 from autodiff.lower import Operand, compile_program, decode_key
 from autodiff.native import (
@@ -21,15 +22,15 @@ from autodiff.native import (
     take_failure,
 )
 from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
-from autodiff.ops.base import backward_name, fresh
+from autodiff.ops.base import backward_name
 from autodiff.ops.calls import caller
 from autodiff.ops.derive import Derived, derive, grad_name_of, in_pieces
 from autodiff.ops.history import check_writable, rebase
-from autodiff.ops.numbers import number, operand
+from autodiff.ops.numbers import number
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor, _free, _gc, blank, live_node, wrap
 
-__all__ = ["PointwiseOp", "number", "operand"]
+__all__ = ["PointwiseOp"]
 
 # ---- gradients ----
 

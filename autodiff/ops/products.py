@@ -6,8 +6,9 @@ import math
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.descriptor import fresh
 from autodiff.native import lib
-from autodiff.ops.base import called, fresh, titled
+from autodiff.ops.base import called, titled
 from autodiff.ops.contraction import dot, matmul
 from autodiff.ops.diagonals import diagonal
 from autodiff.ops.join import stack

@@ -7,11 +7,12 @@ import operator
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.descriptor import fresh
 from autodiff.dtypes import SCALAR_NAMES
 from autodiff.native import error, ffi, lib, refuse_any
 from autodiff.node import mode
 from autodiff.ops.arithmetic import lerp, where
-from autodiff.ops.base import OUTPUT, Op, fresh, titled
+from autodiff.ops.base import OUTPUT, Op, titled
 from autodiff.ops.elementwise import mul
 from autodiff.ops.gather import choice, chosen, gather
 from autodiff.ops.out import written, written_all

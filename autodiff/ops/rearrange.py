@@ -7,10 +7,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff.changes import changed_of
+from autodiff.descriptor import fresh
 from autodiff.grad_mode import enable_grad
 from autodiff.native import NULL, lib, take_failure
 from autodiff.node import mode
-from autodiff.ops.base import Op, OpNode, fresh
+from autodiff.ops.base import Op, OpNode
 from autodiff.ops.history import check_writable, move_retained
 from autodiff.ops.regions import _region_put, as_strided
 from autodiff.ops.views import (

@@ -10,9 +10,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from autodiff.descriptor import fresh
 from autodiff.native import NULL, descriptors, lib, take_failure
 from autodiff.node import mode
-from autodiff.ops.base import Op, OpNode, fresh
+from autodiff.ops.base import Op, OpNode
 from autodiff.ops.cells import CELLS, cell_step
 from autodiff.ops.halves import in_float32
 from autodiff.ops.join import cat

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from autodiff.descriptor import fresh
 from autodiff.dtypes import float32
 from autodiff.expr import Expr, differentiate, inputs, topological
 from autodiff.native import lib
-from autodiff.ops.base import Op, OpNode, fresh
+from autodiff.ops.base import Op, OpNode
 from autodiff.ops.derive import renumber
-from autodiff.ops.pointwise import PointwiseOp, operand
+from autodiff.ops.numbers import operand
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reductions import KINDS, mean, sum
 from autodiff.ops.views import _expand
 from autodiff.tensor import Tensor, wrap

@@ -6,11 +6,12 @@ import builtins
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.descriptor import fresh
 from autodiff.dtypes import dtype
 from autodiff.expr import build, inputs
 from autodiff.native import NULL, error, ffi, lib
 from autodiff.node import mode
-from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
+from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.gather import choice, chosen
 from autodiff.ops.join import cat, stack
 from autodiff.ops.pointwise import PointwiseOp

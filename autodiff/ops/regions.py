@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from autodiff.descriptor import fresh
 from autodiff.dtypes import int64
 from autodiff.native import error, lib
 from autodiff.node import Node
 from autodiff.ops import history
 from autodiff.ops.arithmetic import CLAMP_MIN
-from autodiff.ops.base import Op, fresh
+from autodiff.ops.base import Op
 from autodiff.ops.elementwise import div
 from autodiff.ops.numbers import number
 from autodiff.ops.views import zeros_p

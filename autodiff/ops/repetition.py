@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.descriptor import fresh
 from autodiff.native import ffi, lib
-from autodiff.ops.base import Op, fresh
+from autodiff.ops.base import Op
 from autodiff.ops.create import full
 from autodiff.ops.scan import cumsum
 from autodiff.ops.slices import index_add_, index_select

@@ -8,10 +8,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from autodiff.descriptor import fresh
 from autodiff.dtypes import int64
 from autodiff.expr import Expr, build, inputs
 from autodiff.native import error, ffi, lib
-from autodiff.ops.base import Op, OpNode, fresh
+from autodiff.ops.base import Op, OpNode
 from autodiff.ops.create import arange
 from autodiff.ops.declare import where
 from autodiff.ops.elementwise import mul

@@ -9,11 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.descriptor import fresh
 from autodiff.dtypes import SCALAR_NAMES, dtype
 from autodiff.expr import build, inputs
 from autodiff.native import error, ffi, lib
 from autodiff.ops.assign import replace_
-from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
+from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.declare import FUNCTIONS, exp, where
 from autodiff.ops.elementwise import mul
 from autodiff.ops.gather import choice, chosen

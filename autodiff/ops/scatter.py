@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.descriptor import fresh
 from autodiff.native import describe, error, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops import arithmetic
 from autodiff.ops.assign import replace_
-from autodiff.ops.base import Op, OpNode, called, fresh, has_history
+from autodiff.ops.base import Op, OpNode, called, has_history
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import full_like, scalar
 from autodiff.ops.gather import Indices, _along

@@ -7,10 +7,11 @@ import numbers
 import warnings
 from typing import Any, NamedTuple
 
+from autodiff.descriptor import fresh
 from autodiff.dtypes import SCALAR_NAMES, float64
 from autodiff.expr import build, inputs
 from autodiff.native import NULL, lib
-from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
+from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.declare import where
 from autodiff.ops.elementwise import mul
 from autodiff.ops.normalize import each_of_rows, one_a_row

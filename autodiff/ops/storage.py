@@ -6,10 +6,10 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.changes import changed_of
+from autodiff.descriptor import fresh
 from autodiff.dtypes import SCALAR_NAMES, dtype, get_default_dtype
 from autodiff.native import lib
 from autodiff.node import mode
-from autodiff.ops.base import fresh
 from autodiff.ops.bytes import reinterpreted
 from autodiff.ops.convert import Dtype
 from autodiff.ops.create import unset

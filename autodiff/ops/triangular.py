@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from autodiff.descriptor import fresh
 from autodiff.dtypes import int32
 from autodiff.native import lib
-from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
+from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.contraction import matmul
 from autodiff.ops.matrices import (
     check_matrix,

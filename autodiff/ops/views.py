@@ -7,10 +7,11 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from autodiff.descriptor import fresh
 from autodiff.dtypes import dtype as DType
 from autodiff.formats import contiguous_format, memory_format
 from autodiff.native import describe, error, lib, take_failure
-from autodiff.ops.base import Op, fresh
+from autodiff.ops.base import Op
 from autodiff.ops.bytes import reinterpreted
 from autodiff.shapes import MAX_DIMS, dim_index, dim_mask, sizes_of
 from autodiff.tensor import Tensor

@@ -10,7 +10,8 @@ from autodiff.ops import activations, arithmetic, calling, elementwise, normaliz
 from autodiff.ops.create import empty
 from autodiff.ops.draws import fill
 from autodiff.ops.gated import glu
-from autodiff.ops.pointwise import PointwiseOp, number, operand
+from autodiff.ops.numbers import number, operand
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
 __all__ = [

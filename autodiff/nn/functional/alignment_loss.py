@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.descriptor import fresh
 from autodiff.expr import Expr, build, inputs
 from autodiff.native import error, lib, refuse_any
 from autodiff.nn.functional.reduction import check_floating, check_tensors, reduced, reduction_of
 from autodiff.node import mode
 from autodiff.ops.arithmetic import where
-from autodiff.ops.base import OUTPUT, Op, OpNode, fresh
+from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.convert import tensor
 from autodiff.ops.create import arange, full
 from autodiff.ops.declare import where as either

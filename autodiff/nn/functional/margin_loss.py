@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from autodiff.nn.functional.reduction import check_constant, check_tensors, reduced, reduction_of
 from autodiff.ops import loss_terms, losses
-from autodiff.ops.pointwise import number
+from autodiff.ops.numbers import number
 from autodiff.tensor import Tensor
 
 __all__ = ["hinge_embedding_loss", "margin_ranking_loss", "soft_margin_loss"]

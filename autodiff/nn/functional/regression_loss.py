@@ -13,7 +13,7 @@ from autodiff.nn.functional.reduction import (
     warn_of_broadcast,
 )
 from autodiff.ops import loss_terms, losses
-from autodiff.ops.pointwise import number
+from autodiff.ops.numbers import number
 from autodiff.ops.reduced import ReducedLoss
 from autodiff.tensor import TENSOR_TYPES, Tensor
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.descriptor import fresh
 from autodiff.native import error, ffi, lib
 from autodiff.ops import embedding as rows
-from autodiff.ops.base import called, fresh
+from autodiff.ops.base import called
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import full
 from autodiff.ops.guard import guarded

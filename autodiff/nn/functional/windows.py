@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
+from autodiff.descriptor import fresh
 from autodiff.dtypes import int64
 from autodiff.native import NULL, error, ffi, lib
 from autodiff.nn.functional.convolution import Ints, ints
 from autodiff.nn.functional.reduction import check_tensors
-from autodiff.ops.base import Op, fresh
+from autodiff.ops.base import Op
 from autodiff.ops.create import made_once
 from autodiff.ops.views import squeeze, unsqueeze, zeros_p
 from autodiff.tensor import Tensor
