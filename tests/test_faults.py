@@ -23,7 +23,8 @@ from autodiff.native import lib
 from autodiff.node import AccumulateGrad
 from autodiff.ops.base import OPS
 from autodiff.ops.declare import FUNCTIONS
-from autodiff.ops.pointwise import PointwiseNode, PointwiseOp
+from autodiff.ops.pointwise import PointwiseOp
+from autodiff.ops.pointwise_node import PointwiseNode
 from autodiff.testing.cases import CASES, Case
 
 Patch = pytest.MonkeyPatch

@@ -26,7 +26,8 @@ from autodiff.node import Node
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.calls import late
 from autodiff.ops.join import stack
-from autodiff.ops.pointwise import PointwiseNode, PointwiseOp
+from autodiff.ops.pointwise import PointwiseOp
+from autodiff.ops.pointwise_node import PointwiseNode
 from autodiff.ops.reduced import ReducedLoss
 from autodiff.ops.regions import as_strided
 from autodiff.ops.views import select

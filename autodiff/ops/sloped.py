@@ -11,7 +11,8 @@ from autodiff.expr import Expr, inputs, topological
 from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
 from autodiff.ops.calls import late
 from autodiff.ops.derive import with_slopes
-from autodiff.ops.pointwise import OTHER, Plan, PointwiseNode, PointwiseOp, Step, make_plan, metas
+from autodiff.ops.pointwise import PointwiseOp, make_plan
+from autodiff.ops.pointwise_node import OTHER, Plan, PointwiseNode, Step, metas
 from autodiff.tensor import Tensor, blank, live_node
 
 __all__ = ["SlopedOp"]
