@@ -25,6 +25,8 @@ from autodiff.tensor import Tensor
 
 __all__ = ["GRU", "LSTM", "RNN", "RNNBase"]
 
+_SIZES = ("input_size", "hidden_size", "num_layers")
+
 
 class RNNBase(Module):
     """What RNN, LSTM and GRU share: several layers, each in one direction or in both.
@@ -99,12 +101,12 @@ class RNNBase(Module):
                 f"num_layers={self.num_layers}",
                 stacklevel=4,
             )
-        if not isinstance(self.hidden_size, int):
-            raise TypeError(
-                f"hidden_size should be of type int, got: {type(self.hidden_size).__name__}"
-            )
-        for name in ("input_size", "hidden_size", "num_layers"):
-            if getattr(self, name) <= 0:
+        for name in ("bias", "batch_first", *_SIZES):
+            value, kind = getattr(self, name), int if name in _SIZES else bool
+            if not isinstance(value, kind):
+                found = type(value).__name__
+                raise TypeError(f"{name} should be of type {kind.__name__}, got: {found}")
+            if kind is int and value <= 0:
                 raise ValueError(f"{name} must be greater than zero")
         if self.proj_size < 0:
             raise ValueError(

@@ -338,6 +338,15 @@ MORE: dict[str, Case] = {
     "fused": fused,
     "EmbeddingBag from_pretrained": pretrained,
     "lazy convolutions float32": lazily,
+    "FractionalMaxPool3d of more samples": lambda lib: digest(
+        lib,
+        lib.nn.FractionalMaxPool3d(
+            2, output_size=3, _random_samples=lib.linspace(0, 0.9, 24).reshape(2, 4, 3)
+        )(lib.arange(500.0).sin().reshape(4, 5, 5, 5)),
+    ),
+    "GaussianNLL of a row of variances": lambda lib: digest(
+        lib, lib.nn.GaussianNLLLoss()(lib.ones(3, 2), lib.zeros(3, 2), lib.tensor([[1.0, 2.0]]))
+    ),
 }
 
 
@@ -382,6 +391,23 @@ ERRORS: dict[str, Case] = {
     "grid sizes": lambda lib: lib.nn.functional.grid_sample(
         lib.ones(1, 1, 2, 2), lib.ones(1, 2, 2, 3), align_corners=False
     ),
+    "RNN bias": lambda lib: lib.nn.RNN(2, 3, bias=1),
+    "GRU batch_first": lambda lib: lib.nn.GRU(2, 3, batch_first=None),
+    "LSTM input_size": lambda lib: lib.nn.LSTM(2.0, 3),
+    "RNNCell state": lambda lib: lib.nn.RNNCell(2, 3)(lib.ones(4, 2), lib.ones(1, 1, 4, 3)),
+    "LSTMCell state": lambda lib: lib.nn.LSTMCell(2, 3)(
+        lib.ones(4, 2), (lib.ones(4, 3), lib.ones(1, 4, 3))
+    ),
+    "BatchNorm eps": lambda lib: lib.nn.BatchNorm1d(3, eps=0.0)(lib.ones(4, 3)),
+    "BatchNorm negative eps": lambda lib: lib.nn.BatchNorm2d(3, eps=-1.0).eval()(
+        lib.ones(4, 3, 2, 2)
+    ),
+    "GaussianNLL var": lambda lib: lib.nn.GaussianNLLLoss()(
+        lib.ones(3, 5), lib.ones(3, 5), lib.ones(1, 1)
+    ),
+    "FractionalMaxPool samples": lambda lib: lib.nn.FractionalMaxPool3d(
+        2, output_size=3, _random_samples=lib.ones(1, 2, 3).double() * 0.5
+    )(lib.ones(1, 2, 6, 6, 6)),
     "EmbeddingBag padding": lambda lib: lib.nn.EmbeddingBag(4, 3, padding_idx=7),
     "EmbeddingBag mode": lambda lib: lib.nn.EmbeddingBag(4, 3, mode="x")(lib.tensor([[1]])),
     "EmbeddingBag weight": lambda lib: lib.nn.EmbeddingBag(4, 3, _weight=lib.ones(3, 4)),

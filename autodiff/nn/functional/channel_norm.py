@@ -43,6 +43,7 @@ def _check_batch(
     weight: Tensor | None,
     bias: Tensor | None,
     training: bool,
+    eps: float,
 ) -> None:
     """Refuse what batch norm does not take."""
     check_tensors("batch_norm", input=input)
@@ -55,6 +56,9 @@ def _check_batch(
         raise ValueError(
             f"Expected more than 1 value per channel when training, got input size {input.shape!r}"
         )
+    if eps < 0 or (training and eps == 0):
+        sign = "positive during training" if training else "non-negative"
+        raise ValueError(f"batch_norm eps must be {sign}, but got {eps}")
     check_floating("batch_norm", input)
     _check(input, channels, **held, weight=weight, bias=bias)
 
@@ -122,8 +126,9 @@ def batch_norm(
         or not (held or training)
         or not _fit(input, *given)
         or (training and input._p.numel == input._p.shape[1])
+        or eps <= 0
     ):
-        _check_batch(input, *given, training)
+        _check_batch(input, *given, training, eps)
     if not training and running_mean is not None and running_var is not None:
         mean, var = _constant(running_mean), _constant(running_var)
         return fixed_norm(input, mean, var, weight, bias, eps)

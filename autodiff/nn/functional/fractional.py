@@ -53,11 +53,14 @@ def _pool(
             )
     if samples is None:
         samples = rand(*x.shape[:2], nd, dtype=x.dtype)
-    elif samples.shape != (*x.shape[:2], nd):
+    elif samples.dtype is not x.dtype:
+        raise RuntimeError("Expect _random_samples to have the same dtype as input")
+    elif samples[: len(x)].shape != (*x.shape[:2], nd):
         raise RuntimeError(
             f"{op}: _random_samples must have the shape {(*x.shape[:2], nd)}, not "
             f"{tuple(samples.shape)}"
         )
+    samples = samples[: len(x)]
     at: Any = 0  # of each element of each window in its image
     for d, (k, size, n) in enumerate(zip(kernel, sizes, image, strict=True)):
         u = samples.detach()[..., d if nd == 3 else nd - 1 - d].unsqueeze(-1)

@@ -161,8 +161,8 @@ def gaussian_nll_loss(
 ) -> Tensor:
     """Minus the log-density of target under normal distributions of means input and variances var.
 
-    var, which counts as eps where it is less, has the shape of input, or 1 for its last
-    dimension, or lacks that. `full` adds the constant log(2 pi) / 2.
+    var, which counts as eps where it is less, has the shape of input, or 1 for one dimension, or
+    lacks the last. `full` adds the constant log(2 pi) / 2.
 
     >>> F.gaussian_nll_loss(ad.zeros(2), ad.ones(2), ad.ones(2))
     tensor(0.5000)
@@ -172,9 +172,10 @@ def gaussian_nll_loss(
             raise ValueError("var has negative entry/entries")
         var = input.new_full(input.shape, var)
     elif var.shape != input.shape:
+        sizes = zip(input.shape, var.shape, strict=False)
         if input.shape[:-1] == var.shape:
             var = var.unsqueeze(-1)
-        elif not (input.shape[:-1] == var.shape[:-1] and var.size(-1) == 1):
+        elif var.ndim != input.ndim or [m for n, m in sizes if n != m] != [1]:
             raise ValueError("var is of incorrect size")
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(reduction + " is not valid")
