@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from typing import Any, TypeVar, overload
 
 from autodiff.dtypes import flag
@@ -20,6 +20,8 @@ __all__ = [
 ]
 
 F = TypeVar("F", bound=Callable[..., Any])
+_GENERATOR = 0x20  # inspect.CO_GENERATOR
+_PLAIN = (lambda: None).__code__
 
 
 class _GradMode:
@@ -42,11 +44,37 @@ class _GradMode:
 
     def __call__(self, function: Any, /) -> Any:  # type: ignore[misc]
         self.decorating()
+        if getattr(function, "__code__", _PLAIN).co_flags & _GENERATOR:
+            return self._stepwise(function)
 
         @functools.wraps(function)
         def wrapped(*args: Any, **kwargs: Any) -> Any:
             with self.again():  # a call may hold another
                 return function(*args, **kwargs)
+
+        return wrapped
+
+    def _stepwise(self, function: Callable[..., Generator[Any, Any, Any]]) -> Any:
+        """A function whose generator has the mode in its steps, and leaves its user theirs."""
+
+        @functools.wraps(function)
+        def wrapped(*args: Any, **kwargs: Any) -> Generator[Any, Any, Any]:
+            steps = function(*args, **kwargs)
+            step = functools.partial(steps.send, None)
+            while True:
+                try:
+                    with self.again():
+                        made = step()
+                except StopIteration as end:
+                    return end.value
+                try:
+                    step = functools.partial(steps.send, (yield made))
+                except GeneratorExit:
+                    with self.again():
+                        steps.close()
+                    raise
+                except BaseException as error:  # thrown in by whoever runs it
+                    step = functools.partial(steps.throw, error)
 
         return wrapped
 

@@ -34,6 +34,11 @@ _NO_GRAD_KEPT = (
     "have it populated, or access the leaf Tensor instead."
 )
 
+_NOT_A_LEAF = (
+    "you can only change requires_grad flags of leaf variables. If you want to use a computed "
+    "variable in a subgraph that doesn't require differentiation use var_no_grad = var.detach()."
+)
+
 TENSOR_TYPES: set[type] = set()  # Tensor and its subclasses: a fast test for operands
 
 
@@ -81,6 +86,8 @@ class Tensor(Valued):
     def requires_grad(self, value: bool) -> None:
         if not isinstance(value, bool):
             raise RuntimeError(f"requires_grad must be a bool, not {type(value).__name__}")
+        if not self.is_leaf:
+            raise RuntimeError(_NOT_A_LEAF)
         self.requires_grad_(value)
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
@@ -94,11 +101,7 @@ class Tensor(Valued):
         if node is not None and node is not self._acc:
             if requires_grad:
                 return self
-            raise RuntimeError(
-                "you can only change requires_grad flags of leaf variables. If you want to use a "
-                "computed variable in a subgraph that doesn't require differentiation use "
-                "var_no_grad = var.detach()."
-            )
+            raise RuntimeError(_NOT_A_LEAF)
         if requires_grad and self._p.dtype < dtypes.FIRST_FLOAT:
             raise RuntimeError(
                 f"only Tensors of floating point dtype can require gradients, not {self.dtype!r}"

@@ -408,3 +408,51 @@ def test_a_factor_before_the_tensors(name: str, where: str, monkeypatch: Any) ->
     with pytest.raises(TypeError, match=rf"{name}{end}\(\) .* not Tensor"):
         call(x, x, *ys)
     assert x.tolist() == [1.0, 1.0]
+
+
+def test_a_grad_mode_holds_within_the_steps_of_a_generator():
+    seen = []
+
+    @ad.no_grad()
+    def counted(n):
+        try:
+            for k in range(n):
+                try:
+                    seen.append((yield k))
+                except ValueError:
+                    seen.append("caught")
+                seen.append(ad.is_grad_enabled())
+            return n
+        finally:
+            seen.append(ad.is_grad_enabled())
+
+    def delegating():
+        seen.append((yield from counted(1)))
+
+    steps = counted(3)
+    assert next(steps) == 0
+    assert ad.is_grad_enabled()
+    assert (steps.send("sent"), steps.throw(ValueError())) == (1, 2)
+    assert list(steps) == []
+    assert seen == ["sent", False, "caught", False, None, False, False]
+    seen.clear()
+    steps = counted(2)
+    next(steps)
+    steps.close()
+    assert seen == [False]
+    seen.clear()
+    assert list(delegating()) == [0]
+    assert seen == [None, False, False, 1]
+    assert ad.is_grad_enabled()
+
+
+def test_requires_grad_is_assigned_to_leaves_alone():
+    x = ad.ones(2, requires_grad=True)
+    y = 2 * x
+    for value in (True, False):
+        with pytest.raises(RuntimeError, match="flags of leaf variables"):
+            y.requires_grad = value
+    assert y.requires_grad_() is y
+    y = y.detach()
+    y.requires_grad = True
+    assert y.requires_grad

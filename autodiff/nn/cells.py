@@ -79,10 +79,8 @@ class RNNCellBase(Module):
             )
         for i, s in enumerate(state or ()):
             if s.dim() not in (1, 2):
-                which = f"hx[{i}]" if kind == "LSTM" else "hidden"
-                raise ValueError(
-                    f"{type(self).__name__}: Expected {which} to be 1D or 2D, got {s.dim()}D instead"
-                )
+                name, which = type(self).__name__, f"hx[{i}]" if kind == "LSTM" else "hidden"
+                raise ValueError(f"{name}: Expected {which} to be 1D or 2D, got {s.dim()}D instead")
         if state is None:
             first = zeros((x.shape[0], self.hidden_size), dtype=x.dtype)
             state = (first, first)
