@@ -272,6 +272,7 @@ def test_inits_write_outside_the_graph() -> None:
     ("module", "shape"),
     [
         (nn.BatchNorm1d(2), (0, 2)),
+        (nn.BatchNorm1d(2), (0, 2, 9)),
         (nn.GroupNorm(1, 2), (0, 2, 3)),
         (nn.LayerNorm(2), (0, 2)),
         (nn.RMSNorm(2), (0, 2)),
@@ -285,10 +286,13 @@ def test_inits_write_outside_the_graph() -> None:
 def test_an_empty_batch_gives_parameters_a_gradient_of_zeros(
     module: nn.Module, shape: tuple[int, ...]
 ) -> None:
-    module(ad.zeros(shape)).sum().backward()
-    for p in module.parameters():
-        assert p.grad is not None
-        assert not p.grad.any()
+    for dtype in (ad.float32, ad.bfloat16):
+        module.to(dtype)(ad.zeros(shape, dtype=dtype)).sum().backward()
+        for p in module.parameters():
+            assert p.grad is not None
+            assert p.grad.dtype is dtype
+            assert not p.grad.any()
+        module.zero_grad()
 
 
 def test_parameters_without_a_shape_are_not_counted() -> None:

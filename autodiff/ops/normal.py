@@ -114,7 +114,8 @@ def affine(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
     Where the numbers of a channel follow one another, one call is the way back.
     """
     p = x._p
-    if p.numel < 8 * p.shape[0] * p.shape[1] or not has_history((x, weight, bias)):
+    few = not p.numel or p.numel < 8 * p.shape[0] * p.shape[1]
+    if few or not has_history((x, weight, bias)):
         return composed_affine(x, weight, bias)
     return _affine.on((x, weight, bias))
 
