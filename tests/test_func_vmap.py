@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 from golden.record_func import leaves
@@ -11,6 +11,7 @@ import autodiff as ad
 from autodiff import func, nn
 from autodiff.autograd import functional
 from autodiff.func import dispatch
+from autodiff.func.batched import levels
 from autodiff.nn.functional import dropout, linear, mse_loss
 
 vmap = func.vmap
@@ -323,3 +324,64 @@ def test_one_place_for_the_batch_is_not_that_of_two_results() -> None:
     assert vmap(lambda x: x, out_dims=(1,))(x).shape == (3, 2)
     with pytest.raises(ValueError, match="not compatible with the structure"):
         vmap(lambda x: (x, x), out_dims=(1,))(x)
+
+
+class Product(ad.autograd.Function):
+    """x y of arrays, which no batched tensor is."""
+
+    seen: ClassVar[list[tuple[Any, ...]]] = []
+
+    @staticmethod
+    def forward(x: ad.Tensor, y: ad.Tensor) -> ad.Tensor:
+        return ad.from_numpy(x.detach().numpy() * y.detach().numpy())
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: Any, output: Any) -> None:
+        ctx.save_for_backward(*inputs)
+
+    @staticmethod
+    def backward(ctx: Any, g: ad.Tensor) -> Any:
+        x, y = ctx.saved_tensors
+        return Product.apply(g, y), Product.apply(g, x)
+
+    @staticmethod
+    def vmap(info: Any, in_dims: Any, x: ad.Tensor, y: ad.Tensor) -> Any:
+        Product.seen.append((*info, in_dims))
+        x, y = (
+            a.unsqueeze(-1) if d is None else a.movedim(d, -1)
+            for a, d in zip((x, y), in_dims, strict=True)
+        )
+        return Product.apply(x, y), -1
+
+
+def test_a_function_brings_its_own_rule() -> None:
+    x, y = ad.randn(2, 3), ad.randn(3)
+    Product.seen.clear()
+    assert (vmap(Product.apply, in_dims=(0, None))(x, y) == x * y).all()
+    assert Product.seen == [(2, "error", (0, None))]
+    assert (vmap(vmap(Product.apply), randomness="same")(x, x) == x * x).all()
+    assert Product.seen[1:] == [(3, "error", (0, 0)), (2, "same", (0, 0))]
+    slopes = vmap(func.grad(lambda a: Product.apply(a, y).sum()))(x)
+    assert (slopes == y.expand(2, 3)).all()
+    assert (func.jacrev(Product.apply)(y, y) == ad.diag(y)).all()
+
+
+def test_what_rules_of_functions_must_give() -> None:
+    x = ad.ones(2, 3)
+
+    def ruled(rule: Any, **more: Any) -> Any:
+        return type("Ruled", (Product,), {"vmap": staticmethod(rule), **more}).apply
+
+    alone = ruled(lambda info, in_dims, x, y: (ad.ones(3), None))
+    assert (vmap(alone)(x, x) == 1).all()
+    pair = ruled(lambda info, in_dims, x, y: ((x, y.T), (0, 1)))
+    assert [tuple(each.shape) for each in vmap(pair)(x, x)] == [(2, 3), (2, 3)]
+    with pytest.raises(RuntimeError, match="two returns"):
+        vmap(ruled(lambda info, in_dims, x, y: x))(x, x)
+    with pytest.raises(RuntimeError, match="incompatible"):
+        vmap(ruled(lambda info, in_dims, x, y: (x, (0, 0))))(x, x)
+    with pytest.raises(RuntimeError, match="ambiguity"):
+        vmap(ruled(Product.vmap, generate_vmap_rule=True))(x, x)
+    with pytest.raises(NotImplementedError, match="override the vmap staticmethod"):
+        ad.autograd.Function.vmap(None, (), x)
+    assert not levels.stack

@@ -210,7 +210,8 @@ class Function:
 
     `forward(ctx, *args)` computes, unrecorded, a tensor or a tuple of tensors and others;
     `backward(ctx, *cotangents)` returns one cotangent, or None, for each argument. `forward(*args)`
-    with `setup_context(ctx, inputs, output)` is another way to write it.
+    with `setup_context(ctx, inputs, output)` is another way to write it. Under `func.vmap` samples
+    run one by one, unless the subclass has a `vmap` of its own.
 
     >>> class Double(ad.autograd.Function):
     ...     @staticmethod
@@ -266,11 +267,27 @@ class Function:
         )
 
     vjp = backward
+    generate_vmap_rule = False  # where True, or where neither is given, samples run one by one
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[Any, ...], *args: Any) -> tuple[Any, Any]:
+        """The outputs for a batch of arguments, and which of their dimensions counts the samples.
+
+        To be overridden. Of the arguments, `in_dims` tells that dimension, or None; `info` has the
+        batch_size and the randomness of the vmap.
+        """
+        raise NotImplementedError(
+            "To use autograd.Function with vmap, you must either override the vmap staticmethod or "
+            "set generate_vmap_rule=True."
+        )
 
     @classmethod
     def apply(cls, *args: Any, **kwargs: Any) -> Any:
         """Run forward on the arguments, and record the call where one of them requires grad."""
-        args = cls._positional(args, kwargs) if kwargs else args
+        return cls._called(*(cls._positional(args, kwargs) if kwargs else args))
+
+    @classmethod
+    def _called(cls, *args: Any) -> Any:
         ctx = cls._node()
         edges = [live_node(x) for x in args if isinstance(x, Tensor)]
         ctx.needs_input_grad = tuple(isinstance(x, Tensor) and x.requires_grad for x in args)

@@ -21,6 +21,7 @@ from typing import Any
 from autodiff.autograd.function import Function
 from autodiff.changes import new_lock
 from autodiff.func.batched import Batched, BatchError, Level, found, levels, mapped, shared_write
+from autodiff.func.custom import brings_rule, by_its_rule
 from autodiff.native import lib
 from autodiff.node import Node
 from autodiff.ops.base import Op, OpNode
@@ -275,15 +276,17 @@ def _inner(value: Any) -> Any:
 # ---- methods of the families' classes ----
 
 
-def _applied(apply: Any) -> Any:
-    """An autograd.Function, which knows no batches."""
+def _called(call: Any) -> Any:
+    """An autograd.Function: by a rule of its own, or else sample by sample."""
 
-    def method(cls: Any, *args: Any, **kwargs: Any) -> Any:
-        run = apply.__get__(None, cls)
-        level = found((*args, *kwargs.values()))
+    def method(cls: Any, *args: Any) -> Any:
+        run = call.__get__(None, cls)
+        level = found(args)
         if level is None:
-            return run(*args, **kwargs)
-        return one_by_one(cls.__name__, run, level, args, kwargs)
+            return run(*args)
+        if brings_rule(cls):
+            return by_its_rule(cls, level, args)
+        return one_by_one(cls.__name__, run, level, args, {})
 
     return classmethod(method)
 
@@ -350,7 +353,7 @@ def _vjp(vjp: Rule) -> Rule:
 
 
 def _classes() -> Iterator[tuple[type, str, Callable[[Rule], Rule]]]:
-    yield Function, "apply", _applied
+    yield Function, "_called", _called
     yield Op, "__call__", _op_call
     yield Op, "on", _op_on
     yield PointwiseOp, "into", _pointwise_into
