@@ -177,7 +177,7 @@ ROWS: list[tuple[str, Callable[..., Any], tuple[str, ...], Callable[..., Array],
     ("adaptive_max_pool1d", lambda x: F.adaptive_max_pool1d(x, 2), ("n 1 5",),
      _adapted(max, 2), True),
     ("fractional_max_pool2d", lambda x: F.fractional_max_pool2d(
-        x, (1, 2), (1, 2), _random_samples=zeros(*x.shape[:2], 2)), ("n 1 1 4",),
+        x, (1, 2), (1, 2), _random_samples=x.new_zeros(*x.shape[:2], 2)), ("n 1 1 4",),
      _pooled(max, (1, 2), stride=2), True),
     ("interpolate", lambda x: F.interpolate(x, 5, mode="linear", align_corners=True), ("n 1 3",),
      _interpolated(lambda i: list(_corners(i)), 5), False),
