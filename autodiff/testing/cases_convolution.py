@@ -9,7 +9,6 @@ from typing import Any
 
 from autodiff.nn import functional as F
 from autodiff.ops.convert import tensor
-from autodiff.ops.create import zeros
 from autodiff.testing.reference import Array, Index
 
 __all__ = ["ROWS"]
