@@ -338,7 +338,7 @@ MORE: dict[str, Case] = {
     "fused": fused,
     "EmbeddingBag from_pretrained": pretrained,
     "lazy convolutions float32": lazily,
-    "FractionalMaxPool3d of more samples": lambda lib: digest(
+    "FractionalMaxPool3d of more samples float32": lambda lib: digest(
         lib,
         lib.nn.FractionalMaxPool3d(
             2, output_size=3, _random_samples=lib.linspace(0, 0.9, 24).reshape(2, 4, 3)
