@@ -418,7 +418,7 @@ WITHOUT_ROW = {
     "optim": "Optimizer lr_scheduler swa_utils",
     "optim.Optimizer": "__setattr__",
     "utils.data": "Dataset IterableDataset Sampler StackDataset",  # bases, and one of any names
-    "autograd.Function": "vjp __call__",
+    "autograd.Function": "vjp __call__ generate_vmap_rule=",
     "device": "type= __enter__ __exit__",  # of a str
 }
 # What Python puts into every class, and what every class may say of itself.

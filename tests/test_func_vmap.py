@@ -384,4 +384,6 @@ def test_what_rules_of_functions_must_give() -> None:
         vmap(ruled(Product.vmap, generate_vmap_rule=True))(x, x)
     with pytest.raises(NotImplementedError, match="override the vmap staticmethod"):
         ad.autograd.Function.vmap(None, (), x)
+    with pytest.raises(NotImplementedError, match="implement the forward function"):
+        ad.autograd.Function.apply(x)
     assert not levels.stack

@@ -226,7 +226,7 @@ class Function:
     tensor([2., 2.])
     """
 
-    _node: type[FunctionNode]
+    _node: type[FunctionNode] = FunctionNode
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
