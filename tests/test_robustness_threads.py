@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import random
 import signal
 import sys
 import threading
@@ -92,6 +93,28 @@ def test_a_step_is_recorded_though_another_thread_trains_in_each_call() -> None:
     compiled = ad.compile(step, fullgraph=True)
     mine.losses(compiled, 12)
     assert compiled.stats().recordings == 1
+
+
+def test_a_step_is_recorded_though_another_thread_draws_in_a_call() -> None:
+    """From Python's generator, which a recorded step may not draw from itself."""
+    training, calls = Training(1), [side_by_side, lambda _: None]
+
+    def step(*data: ad.Tensor) -> ad.Tensor:
+        loss = training.step(*data)
+        calls.pop(0)(random.random) if calls else None
+        return loss
+
+    started, done = threading.Event(), threading.Event()
+    waiting = threading.Thread(target=lambda: (started.set(), done.wait(30)))
+    waiting.start()
+    started.wait(30)
+    try:
+        compiled = ad.compile(step, fullgraph=True)
+        training.losses(compiled, 12)
+        assert compiled.stats().recordings == 1
+    finally:
+        done.set()
+        waiting.join()
 
 
 def test_a_recording_that_another_thread_disturbs_is_not_kept() -> None:

@@ -301,7 +301,8 @@ class Recorder:
             self.changed |= changes.count != self.count
             if drawn != _drawn() and not self.broken:
                 self.broken = "it draws from the generator of `random` or NumPy"
-                self.retry = not self.fullgraph  # it may have been another thread
+                others = threading.active_count() > 1  # who may have drawn
+                self.retry = others or not self.fullgraph
             running = lib.ad_tape_pause()
             if given is None:
                 lib.ad_tape_free(running)  # an interrupt came before it was known
