@@ -9,6 +9,7 @@ import enum
 from collections.abc import Callable
 from typing import Any, NoReturn
 
+from autodiff.nn.parallel import NO_GROUP
 from autodiff.places import also_at
 
 __all__ = [
@@ -54,10 +55,7 @@ def _collective(name: str) -> Callable[..., NoReturn]:
         Traceback (most recent call last):
         ValueError: Default process group has not been initialized, please make sure to call ...
         """
-        raise ValueError(
-            "Default process group has not been initialized, please make sure to call "
-            "init_process_group."
-        )
+        raise ValueError(NO_GROUP)
 
     call.__name__ = call.__qualname__ = name
     return call

@@ -21,7 +21,6 @@ __all__ = [
 
 F = TypeVar("F", bound=Callable[..., Any])
 _GENERATOR = 0x20  # inspect.CO_GENERATOR
-_PLAIN = (lambda: None).__code__
 
 
 class _GradMode:
@@ -44,7 +43,7 @@ class _GradMode:
 
     def __call__(self, function: Any, /) -> Any:  # type: ignore[misc]
         self.decorating()
-        if getattr(function, "__code__", _PLAIN).co_flags & _GENERATOR:
+        if getattr(getattr(function, "__code__", None), "co_flags", 0) & _GENERATOR:
             return self._stepwise(function)
 
         @functools.wraps(function)

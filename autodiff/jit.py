@@ -88,18 +88,12 @@ def annotate(the_type: type[T], the_value: Any) -> T:
 
 
 def is_scripting() -> bool:
-    """Whether the code is scripted: False.
+    """Whether the code is scripted, or a call traced: False.
 
-    >>> ad.jit.is_scripting()
-    False
+    >>> ad.jit.is_scripting(), ad.jit.is_tracing()
+    (False, False)
     """
     return False
 
 
-def is_tracing() -> bool:
-    """Whether a call is traced: False.
-
-    >>> ad.jit.is_tracing()
-    False
-    """
-    return False
+is_tracing = is_scripting

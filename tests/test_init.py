@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import pytest
 
 import autodiff as ad
@@ -70,3 +72,15 @@ def test_fans_have_the_name_that_layers_of_ones_own_call_them_by() -> None:
     assert fans == (30, 40)
     with pytest.raises(ValueError, match="fewer than 2 dimensions"):
         init._calculate_fan_in_and_fan_out(ad.ones(4))
+
+
+def test_xavier_bounds_round_as_pytorchs() -> None:
+    """The gain meets the root before sqrt(3) does: other orders differ in the last digit."""
+    for gain in (0.3, 0.7, 5 / 3, 1.9):
+        x, y = (ad.empty(7, 11, dtype=ad.float64) for _ in range(2))
+        bound = math.sqrt(3.0) * (gain * math.sqrt(2.0 / 18))
+        ad.manual_seed(1)
+        init.xavier_uniform_(x, gain)
+        ad.manual_seed(1)
+        init.uniform_(y, -bound, bound)
+        assert (x == y).all()

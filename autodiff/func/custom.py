@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from autodiff.autograd.function import Function
-from autodiff.func.batched import Batched, Level, levels, mapped
+from autodiff.func import trees
+from autodiff.func.batched import Batched, Level, levels
 from autodiff.ops.rearrange import movedim
-from autodiff.tensor import Tensor
 
 __all__ = ["VmapInfo", "brings_rule", "by_its_rule"]
 
@@ -33,8 +33,12 @@ def brings_rule(cls: type[Function]) -> bool:
 
 def by_its_rule(cls: type[Function], level: Level, args: tuple[Any, ...]) -> Any:
     """The outputs of a Function's `vmap`, which is outside of the level and of those within it."""
-    dims = tuple(_dims(x, level) for x in args)
-    values = mapped(args, level, lambda x: x.value)
+
+    def batched(x: Any) -> bool:
+        return type(x) is Batched and x.level is level
+
+    dims = trees.tree_map(lambda x: 0 if batched(x) else None, args)
+    values = trees.tree_map(lambda x: x.value if batched(x) else x, args)
     before = levels.stack
     levels.stack = before[: level.depth]
     try:
@@ -46,31 +50,23 @@ def by_its_rule(cls: type[Function], level: Level, args: tuple[Any, ...]) -> Any
             "Expected the vmap staticmethod to have two returns, an output and out_dims with "
             f"pytree structure compatible with the output. Got a {type(result)} instead"
         )
-    return _batched(cls, level, *result)
+    return _placed(cls, level, *result)
 
 
-def _dims(x: Any, level: Level) -> Any:
-    """Of the batched tensors of an argument 0, where their samples are; of all else None."""
-    if isinstance(x, (tuple, list)):
-        return type(x)([_dims(each, level) for each in x])
-    if isinstance(x, dict):
-        return {name: _dims(each, level) for name, each in x.items()}
-    return 0 if type(x) is Batched and x.level is level else None
-
-
-def _batched(cls: type[Function], level: Level, output: Any, dims: Any) -> Any:
-    if isinstance(output, (tuple, list)) and not isinstance(dims, int | None):
-        if isinstance(dims, (tuple, list)) and len(dims) == len(output):
-            pairs = zip(output, dims, strict=True)
-            return type(output)(_batched(cls, level, *pair) for pair in pairs)
-    elif isinstance(output, (tuple, list)):
-        return type(output)(_batched(cls, level, each, dims) for each in output)
-    elif isinstance(dims, int) and isinstance(output, Tensor):
-        return Batched(movedim(output, dims, 0), level)
-    elif dims is None:
-        return output
-    raise RuntimeError(
-        f"The vmap staticmethod of {cls.__name__} returned an incompatible (output, out_dims) "
-        f"tuple. Expected out_dims={dims} to be compatible with the structure of `output`, which "
-        f"is a {type(output).__name__}."
+def _placed(cls: type[Function], level: Level, output: Any, out_dims: Any) -> Any:
+    """Outputs whose samples are along these dimensions, as batched tensors."""
+    found = trees.leaves(output)
+    dims = trees.broadcast(out_dims, output)
+    if dims is None:
+        raise RuntimeError(
+            f"The vmap staticmethod of {cls.__name__} returned an incompatible (output, out_dims) "
+            f"tuple. Expected out_dims={out_dims} to be compatible with the structure of `output`, "
+            f"which is a {type(output).__name__}."
+        )
+    return trees.unflatten(
+        output,
+        (
+            x if dim is None else Batched(movedim(x, dim, 0), level)
+            for x, dim in zip(found, dims, strict=True)
+        ),
     )

@@ -248,6 +248,10 @@ def _calculate_fan_in_and_fan_out(tensor: Tensor) -> tuple[int, int]:
     return tensor.shape[1] * field, tensor.shape[0] * field
 
 
+def _xavier_std(tensor: Tensor, gain: float) -> float:
+    return gain * math.sqrt(2.0 / float(sum(_calculate_fan_in_and_fan_out(tensor))))
+
+
 def xavier_uniform_(
     tensor: Tensor, gain: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
@@ -256,9 +260,7 @@ def xavier_uniform_(
     >>> bool(nn.init.xavier_uniform_(ad.empty(2, 4)).abs().max() <= 1)
     True
     """
-    bound = (
-        math.sqrt(3.0) * gain * math.sqrt(2.0 / float(sum(_calculate_fan_in_and_fan_out(tensor))))
-    )
+    bound = math.sqrt(3.0) * _xavier_std(tensor, gain)
     return uniform_(tensor, -bound, bound, generator)
 
 
@@ -268,12 +270,7 @@ def xavier_normal_(tensor: Tensor, gain: float = 1.0, generator: Generator | Non
     >>> nn.init.xavier_normal_(ad.empty(3, 5), gain=nn.init.calculate_gain("tanh")).shape
     torch.Size([3, 5])
     """
-    return normal_(
-        tensor,
-        0.0,
-        gain * math.sqrt(2.0 / float(sum(_calculate_fan_in_and_fan_out(tensor)))),
-        generator,
-    )
+    return normal_(tensor, 0.0, _xavier_std(tensor, gain), generator)
 
 
 def _calculate_correct_fan(tensor: Tensor, mode: str) -> int:

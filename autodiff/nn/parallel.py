@@ -9,6 +9,10 @@ from autodiff.tensor import Tensor
 
 __all__ = ["DataParallel", "DistributedDataParallel", "data_parallel"]
 
+NO_GROUP = (
+    "Default process group has not been initialized, please make sure to call init_process_group."
+)
+
 
 class DataParallel(Module):
     """The module itself, on the CPU; the keys of its state begin with "module.".
@@ -40,10 +44,7 @@ class DistributedDataParallel(Module):
     module: Module
 
     def __init__(self, module: Module, *args: Any, **kwargs: Any) -> None:
-        raise ValueError(
-            "Default process group has not been initialized, please make sure to call "
-            "init_process_group."
-        )
+        raise ValueError(NO_GROUP)
 
 
 def data_parallel(

@@ -25,7 +25,9 @@ from autodiff.tensor import Tensor
 
 __all__ = ["GRU", "LSTM", "RNN", "RNNBase"]
 
-_SIZES = ("input_size", "hidden_size", "num_layers")
+_KINDS = dict.fromkeys(["bias", "batch_first"], bool) | dict.fromkeys(
+    ["input_size", "hidden_size", "num_layers"], int
+)
 
 
 class RNNBase(Module):
@@ -101,8 +103,8 @@ class RNNBase(Module):
                 f"num_layers={self.num_layers}",
                 stacklevel=4,
             )
-        for name in ("bias", "batch_first", *_SIZES):
-            value, kind = getattr(self, name), int if name in _SIZES else bool
+        for name, kind in _KINDS.items():
+            value = getattr(self, name)
             if not isinstance(value, kind):
                 found = type(value).__name__
                 raise TypeError(f"{name} should be of type {kind.__name__}, got: {found}")

@@ -55,12 +55,11 @@ def _pool(
         samples = rand(*x.shape[:2], nd, dtype=x.dtype)
     elif samples.dtype is not x.dtype:
         raise RuntimeError("Expect _random_samples to have the same dtype as input")
-    elif samples[: len(x)].shape != (*x.shape[:2], nd):
+    given, samples = samples.shape, samples[: len(x)]
+    if samples.shape != (*x.shape[:2], nd):
         raise RuntimeError(
-            f"{op}: _random_samples must have the shape {(*x.shape[:2], nd)}, not "
-            f"{tuple(samples.shape)}"
+            f"{op}: _random_samples must have the shape {(*x.shape[:2], nd)}, not {tuple(given)}"
         )
-    samples = samples[: len(x)]
     at: Any = 0  # of each element of each window in its image
     for d, (k, size, n) in enumerate(zip(kernel, sizes, image, strict=True)):
         u = samples.detach()[..., d if nd == 3 else nd - 1 - d].unsqueeze(-1)

@@ -172,10 +172,10 @@ def gaussian_nll_loss(
             raise ValueError("var has negative entry/entries")
         var = input.new_full(input.shape, var)
     elif var.shape != input.shape:
-        sizes = zip(input.shape, var.shape, strict=False)
         if input.shape[:-1] == var.shape:
             var = var.unsqueeze(-1)
-        elif var.ndim != input.ndim or [m for n, m in sizes if n != m] != [1]:
+        other = [m for n, m in zip(input.shape, var.shape, strict=False) if n != m]
+        if var.ndim != input.ndim or other not in ([], [1]):
             raise ValueError("var is of incorrect size")
     if reduction not in ("mean", "sum", "none"):
         raise ValueError(reduction + " is not valid")
