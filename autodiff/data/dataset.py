@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from autodiff import dtypes
 from autodiff.ops.convert import tensor
+from autodiff.ops.gather import index_along
 from autodiff.ops.generator import Generator
 from autodiff.ops.random import randperm
 from autodiff.tensor import Tensor
@@ -289,7 +290,7 @@ def gatherer(dataset: Any) -> Callable[[Tensor], list[Tensor]] | None:
     if isinstance(dataset, TensorDataset) and kind.__getitem__ is TensorDataset.__getitem__:
         if hasattr(dataset, "__getitems__"):
             return None
-        return lambda index: [x[index] for x in dataset.tensors]
+        return lambda index: [index_along(x, 0, index) for x in dataset.tensors]
     if isinstance(dataset, Subset) and kind.__getitems__ is Subset.__getitems__:
         within = gatherer(dataset.dataset)
         if within is not None and (chosen := index_of(dataset.indices)) is not None:
