@@ -16,11 +16,14 @@ typedef struct {
 static void look_up_item(void *context, int64_t item) {
     lookup *l = context;
     const int64_t begin = item * l->per_item, end = ad_least(begin + l->per_item, l->n);
+    const bool far = ad_is_far(l->size * l->row_bytes, l->row_bytes);
     for (int64_t i = begin; i < end; i++) {
         if ((uint64_t)l->index[i] >= (uint64_t)l->size) {
             atomic_store(&l->outside, true);
             return;
         }
+        if (far && i + 1 < end && (uint64_t)l->index[i + 1] < (uint64_t)l->size)
+            ad_fetch_row(l->table + l->index[i + 1] * l->row_bytes, l->row_bytes);
         ad_move_run(l->rows + i * l->row_bytes, l->table + l->index[i] * l->row_bytes, l->row_bytes);
     }
 }
