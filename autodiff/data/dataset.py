@@ -298,10 +298,14 @@ def gatherer(dataset: Any) -> Callable[[Tensor], list[Tensor]] | None:
     return None
 
 
+_INT64 = dtypes.int64.code
+
+
 def index_of(indices: Any) -> Tensor | None:
     """Indices as an int64 tensor; None where they are no integers, or there are none."""
     if isinstance(indices, Tensor):
-        return indices if indices.dtype is dtypes.int64 and indices.ndim == 1 else None
+        p = indices._p
+        return indices if p.dtype == _INT64 and p.ndim == 1 else None
     if not isinstance(indices, (list, tuple, range)) or not all(type(i) is int for i in indices):
         return None
     return tensor(indices, dtype=dtypes.int64) if indices else None

@@ -295,8 +295,11 @@ class _Pass:
     def __next__(self) -> Any:
         batch = self._next()
         self._yielded += 1
-        told = self._told_length
-        if self._source.iterable and told is not None and self._yielded > told:
+        if (
+            self._source.iterable
+            and (told := self._told_length) is not None
+            and self._yielded > told
+        ):
             warnings.warn(
                 f"Length of IterableDataset {self._source.dataset} was reported to be {told}(when "
                 f"accessing len(dataloader)), but {self._yielded} samples have been fetched. ",
