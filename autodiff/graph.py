@@ -14,8 +14,6 @@ from autodiff.native import lib
 from autodiff.node import AccumulateGrad, Cotangents, GradientEdge, Node, mode, set_grad
 from autodiff.tensor import Tensor, live_node, own
 
-__all__ = ["backward", "grad", "grad_between", "leading_to", "reaches"]
-
 # ---- the walk ----
 
 

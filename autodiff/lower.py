@@ -16,8 +16,6 @@ from autodiff.dtypes import dtype
 from autodiff.expr import PRIMITIVES, Expr, expanded, topological
 from autodiff.native import NULL, error, ffi, lib
 
-__all__ = ["DIMENSIONED", "NUMBER", "ZERO_DIM", "compile_program", "decode_key", "infer", "promote"]
-
 DIMENSIONED, ZERO_DIM, NUMBER = range(3)
 F32, F64, I64 = range(3)
 

@@ -65,8 +65,6 @@ from autodiff.ops.keywords import placed
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
-__all__ = ["METHODS", "PROPERTIES"]
-
 
 def _backward(
     self: Tensor,

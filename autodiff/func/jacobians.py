@@ -25,8 +25,6 @@ from autodiff.ops.join import cat
 from autodiff.ops.views import narrow, reshape
 from autodiff.tensor import Tensor, live_node
 
-__all__ = ["batched_gradients", "hessian", "jacfwd", "jacobian_columns", "jacobian_rows", "jacrev"]
-
 
 def batched_gradients(
     outputs: Sequence[Tensor], inputs: Sequence[Tensor], cotangents: Sequence[Any], *args: Any

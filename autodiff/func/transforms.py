@@ -26,15 +26,6 @@ from autodiff.ops.create import zeros_like
 from autodiff.ops.views import alias
 from autodiff.tensor import Tensor, live_node
 
-__all__ = [
-    "grad",
-    "grad_and_value",
-    "jvp",
-    "linearize",
-    "value_and_grad",
-    "vjp",
-]
-
 Function = Callable[..., Any]
 Argnums = Any  # an int or a tuple of them
 

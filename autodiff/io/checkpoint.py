@@ -22,8 +22,6 @@ from autodiff.nn.parameter import Parameter
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor, own
 
-__all__ = ["Checkpoint"]
-
 _STORAGES = {
     "HalfStorage": dtypes.float16,
     "BFloat16Storage": dtypes.bfloat16,

@@ -15,8 +15,6 @@ from autodiff.ops.pointwise import PointwiseOp
 from autodiff.shapes import broadcast
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
-__all__ = ["any_expr", "apply", "binary", "inplace", "reflected", "unary"]
-
 
 def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> Tensor:
     """Run an op on tensors, numbers or (while a pointwise function is traced) expressions.

@@ -14,8 +14,6 @@ from autodiff.native import NULL, lib
 from autodiff.ops.base import Op, OpNode
 from autodiff.tensor import Tensor
 
-__all__ = ["Geometry", "convolve", "correlate", "spread"]
-
 
 class Geometry:
     """How windows of `kernel` elements of an `image` lie on a `result`: sizes of space each.

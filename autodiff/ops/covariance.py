@@ -15,8 +15,6 @@ from autodiff.ops.halves import in_float32
 from autodiff.ops.views import t, unsqueeze
 from autodiff.tensor import Tensor
 
-__all__ = ["corrcoef", "cov"]
-
 
 def _check_weights(name: str, w: Tensor, count: int, integral: bool) -> None:
     if w.ndim > 1:

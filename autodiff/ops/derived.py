@@ -24,18 +24,6 @@ from autodiff.ops.views import _slice, clone
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, own
 
-__all__ = [
-    "aminmax",
-    "argwhere",
-    "bincount",
-    "count_nonzero",
-    "diff",
-    "dist",
-    "nansum",
-    "norm",
-]
-
-
 _UNEQUAL, _NOUGHT = FUNCTIONS["ne"].op.call, number_of(0)
 
 

@@ -12,8 +12,6 @@ from autodiff.ops.out import check_out, put, written, written_all
 from autodiff.ops.views import in_format
 from autodiff.tensor import Tensor
 
-__all__ = ["placed", "signature", "with_out", "with_outs"]
-
 _OUT = frozenset(["out"])
 _PLACES = ("device", "layout", "pin_memory", "memory_format")
 

@@ -20,17 +20,6 @@ from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reduced import ReducedLoss
 from autodiff.tensor import Tensor, own
 
-__all__ = [
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-    "cross_entropy",
-    "huber",
-    "mse",
-    "nll",
-    "smooth_l1",
-    "soft_margin",
-]
-
 
 def _weighted(term: PointwiseOp) -> ReducedLoss:
     """The loss multiplied by a weight, its last operand."""

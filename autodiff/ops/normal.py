@@ -18,17 +18,6 @@ from autodiff.ops.statistics import Spread, _deviations, _var
 from autodiff.ops.views import _view, reshape
 from autodiff.tensor import Tensor, wrap
 
-__all__ = [
-    "affine",
-    "blend_",
-    "composed_affine",
-    "composed_rms_norm",
-    "fixed_norm",
-    "per_channel",
-    "row_cotangents",
-    "sweep_by",
-]
-
 _a, _b, _c, _d, _e, _f = inputs(6)
 _inverse_root = PointwiseOp("layer_norm_rstd", build("rsqrt", _a + _b), 2)
 # Of the cotangent of the normalized rows, its mean, the rows, the mean of both's product, 1 / std.

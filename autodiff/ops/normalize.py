@@ -15,8 +15,6 @@ from autodiff.ops.reductions import _restore, _sum_dim
 from autodiff.shapes import dim_index, dim_mask
 from autodiff.tensor import Tensor
 
-__all__ = ["log_softmax", "logsumexp", "softmax"]
-
 
 def _programs() -> dict[str, int]:
     names: dict[str, int] = {}

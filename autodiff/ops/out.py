@@ -13,8 +13,6 @@ from autodiff.ops.assign import copy_
 from autodiff.ops.create import empty
 from autodiff.tensor import Tensor
 
-__all__ = ["check_out", "fit", "put", "written", "written_all"]
-
 
 def check_out(function: str, out: Tensor, *given: Tensor) -> None:
     """TypeError where `out` is no tensor; RuntimeError where it, or one given, wants gradients."""

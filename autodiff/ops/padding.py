@@ -11,8 +11,6 @@ from autodiff.ops.gather import Indices, _scatter
 from autodiff.ops.views import reshape, unsqueeze
 from autodiff.tensor import Tensor
 
-__all__ = ["padded"]
-
 _HOW = {
     "constant": lib.AD_PAD_CONSTANT,
     "reflect": lib.AD_PAD_REFLECT,

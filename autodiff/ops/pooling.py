@@ -13,8 +13,6 @@ from autodiff.ops.gather import Indices, _add_along
 from autodiff.ops.views import reshape
 from autodiff.tensor import Tensor, live_node, own, wrap
 
-__all__ = ["Plan", "Sums", "Windows", "greatest", "windows"]
-
 Windows = Sequence[tuple[int, int]]  # where each starts and ends
 
 

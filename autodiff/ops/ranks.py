@@ -24,8 +24,6 @@ from autodiff.ops.views import expand, reshape, select, unsqueeze
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, live_node, wrap
 
-__all__ = ["kthvalue", "median", "nanmedian", "nanquantile", "picked", "quantile"]
-
 
 @returned("kthvalue")
 class kthvalue_result(Chosen):  # noqa: N801 - as max_result

@@ -17,8 +17,6 @@ from autodiff.ops.reductions import KINDS, mean, sum
 from autodiff.ops.views import _expand
 from autodiff.tensor import Tensor, wrap
 
-__all__ = ["REDUCED", "ReducedLoss", "reduce_all"]
-
 
 def reduce_all(kind: str, p: Any) -> Any:
     """A new descriptor, or NULL: the reduction of all elements."""

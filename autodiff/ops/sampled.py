@@ -24,8 +24,6 @@ from autodiff.ops.recompute import cotangents_of
 from autodiff.ops.views import expand, reshape
 from autodiff.tensor import Tensor, wrap
 
-__all__ = ["GRIDS", "MODES", "PADDINGS", "Grid", "composed", "cubic_far", "cubic_near", "sampled"]
-
 MODES = ("bilinear", "nearest", "bicubic")  # as the native library numbers them
 PADDINGS = ("zeros", "border", "reflection")
 

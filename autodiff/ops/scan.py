@@ -27,8 +27,6 @@ from autodiff.ops.views import clone, narrow
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, own, wrap
 
-__all__ = ["cummax", "cummin", "cumprod", "cumprod_", "cumsum", "cumsum_", "logcumsumexp"]
-
 # ---- recurrences ----
 
 

@@ -17,8 +17,6 @@ from autodiff.ops.views import reshape
 from autodiff.shapes import dim_index
 from autodiff.tensor import TENSOR_TYPES, Tensor, own
 
-__all__ = ["bucketize", "searchsorted", "unique", "unique_consecutive"]
-
 
 def _flags(name: str, **flags: Any) -> None:
     for flag, value in flags.items():

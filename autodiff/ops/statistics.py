@@ -20,8 +20,6 @@ from autodiff.ops.reductions import KINDS, _count, _dims, _restore, _share, sum
 from autodiff.shapes import dim_mask
 from autodiff.tensor import Tensor
 
-__all__ = ["std", "std_mean", "var", "var_mean"]
-
 _a, _b = inputs(2)
 _std_vjp = PointwiseOp("std_vjp", where(build("eq", _b, 0), 0.0, _a / (_b * 2)), 2)
 _unbounded = PointwiseOp("var_unbounded", _a * where(build("eq", _b, 0), math.nan, math.inf), 2)

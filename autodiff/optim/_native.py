@@ -13,8 +13,6 @@ from autodiff.optim._hooks import step_hooks
 from autodiff.optim.optimizer import Group, Optimizer
 from autodiff.tensor import Tensor
 
-__all__ = ["NativeOptimizer", "check_adam", "check_at_least_0", "check_lr", "check_modes"]
-
 
 def _kinds() -> dict[str, int]:
     names: dict[str, int] = {}

@@ -34,8 +34,6 @@ from autodiff.testing.cases_shapes import PLACED, REARRANGED, Row
 from autodiff.testing.draw import Drawer, Maker, operand_dtypes
 from autodiff.testing.reference import Array, Index, pointwise
 
-__all__ = ["CASES", "FAMILIES", "OTHERS", "Case"]
-
 for _module in pkgutil.iter_modules(ops.__path__):
     importlib.import_module(f"autodiff.ops.{_module.name}")  # so that every op is declared
 

@@ -11,8 +11,6 @@ from autodiff.nn import functional as F
 from autodiff.ops.convert import tensor
 from autodiff.testing.reference import Array, Index
 
-__all__ = ["ROWS"]
-
 Ints = Sequence[int]
 
 

@@ -10,8 +10,6 @@ import autodiff as ad
 from autodiff.nn import functional
 from autodiff.testing.reference import Array, Index
 
-__all__ = ["PLACED", "REARRANGED", "Row"]
-
 # Name, call, shapes of the operands as `sized` takes them, least size, definition.
 Row = tuple[str, Callable[..., Any], tuple[str, ...], int, Callable[..., Array]]
 
