@@ -17,13 +17,7 @@ from typing import Any, Generic, TypeVar
 
 from autodiff.data.collate import default_collate, default_convert
 from autodiff.data.dataset import Dataset, IterableDataset
-from autodiff.data.sampler import (
-    BatchSampler,
-    RandomSampler,
-    Sampler,
-    SequentialSampler,
-    draw_seed,
-)
+from autodiff.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, draw_seed
 from autodiff.data.worker import Ended, Failed, Packed, Place, Source, work
 from autodiff.ops.generator import Generator
 

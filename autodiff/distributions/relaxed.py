@@ -8,13 +8,7 @@ from typing import Any
 
 from autodiff.distributions import constraints
 from autodiff.distributions.discrete import OfCategories, Trials
-from autodiff.distributions.distribution import (
-    Distribution,
-    broadcast_all,
-    formula,
-    lazy,
-    moment,
-)
+from autodiff.distributions.distribution import Distribution, broadcast_all, formula, lazy, moment
 from autodiff.distributions.transformed import TransformedDistribution
 from autodiff.distributions.transforms import ExpTransform, SigmoidTransform
 from autodiff.distributions.univariate import Normal
@@ -211,9 +205,7 @@ class ContinuousBernoulli(Trials):
                 x >= 1,
                 1.0,
                 where(
-                    _cut == probs,
-                    (_cut**x * (1 - _cut) ** (1 - x) + _cut - 1) / (2 * _cut - 1),
-                    x,
+                    _cut == probs, (_cut**x * (1 - _cut) ** (1 - x) + _cut - 1) / (2 * _cut - 1), x
                 ),
             ),
         )

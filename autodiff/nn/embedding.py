@@ -177,10 +177,7 @@ class EmbeddingBag(_Table):
         self._begin(num_embeddings, embedding_dim, _weight, device, dtype)
 
     def forward(
-        self,
-        input: Tensor,
-        offsets: Tensor | None = None,
-        per_sample_weights: Tensor | None = None,
+        self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None
     ) -> Tensor:
         return embedding_bag(
             input,

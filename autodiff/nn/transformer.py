@@ -214,10 +214,7 @@ class TransformerEncoder(Module):
         causal = _is_causal(mask, is_causal)
         for layer in self.layers:
             src = layer(
-                src,
-                src_mask=mask,
-                is_causal=causal,
-                src_key_padding_mask=src_key_padding_mask,
+                src, src_mask=mask, is_causal=causal, src_key_padding_mask=src_key_padding_mask
             )
         return src if self.norm is None else self.norm(src)
 
@@ -341,10 +338,7 @@ class Transformer(Module):
                 f"{list(src.shape)} and {list(tgt.shape)}, d_model is {self.d_model}"
             )
         memory = self.encoder(
-            src,
-            mask=src_mask,
-            src_key_padding_mask=src_key_padding_mask,
-            is_causal=src_is_causal,
+            src, mask=src_mask, src_key_padding_mask=src_key_padding_mask, is_causal=src_is_causal
         )
         y: Tensor = self.decoder(
             tgt,

@@ -116,11 +116,7 @@ def _det_rule(node: OpNode, g: Tensor, a: Tensor) -> tuple[Tensor]:
 
 
 _det: Op = Op(
-    "linalg_det",
-    lambda a, factors: lib.ad_alias(factors.det),
-    _det_rule,
-    saves=(0,),
-    shaped=False,
+    "linalg_det", lambda a, factors: lib.ad_alias(factors.det), _det_rule, saves=(0,), shaped=False
 )
 
 

@@ -35,10 +35,7 @@ _diagonal: Op = Op(
     view=True,
 )
 _diag_embed: Op = Op(
-    "diag_embed",
-    _embed_forward,
-    lambda node, g: (_diagonal(g, *node.args[1:]),),
-    shaped=False,
+    "diag_embed", _embed_forward, lambda node, g: (_diagonal(g, *node.args[1:]),), shaped=False
 )
 
 

@@ -262,11 +262,7 @@ def tensorsolve(
 @called("CholeskySolveBackward0")
 @strict
 def cholesky_solve(
-    input: Tensor,
-    input2: Tensor,
-    upper: bool = False,
-    *,
-    out: Tensor | None = None,
+    input: Tensor, input2: Tensor, upper: bool = False, *, out: Tensor | None = None
 ) -> Tensor:
     """X of A X = input, of A's Cholesky factor, input2, which may be `upper`.
 
@@ -283,12 +279,7 @@ def cholesky_solve(
 
 @called("CholeskyInverseBackward0")
 @strict
-def cholesky_inverse(
-    input: Tensor,
-    upper: bool = False,
-    *,
-    out: Tensor | None = None,
-) -> Tensor:
+def cholesky_inverse(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The inverse of A, of its Cholesky factor, the input, which may be `upper`.
 
     >>> ad.cholesky_inverse(ad.tensor([[2.0, 0.0], [0.0, 1.0]]))

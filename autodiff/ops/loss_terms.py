@@ -95,9 +95,7 @@ huber = declare(
     "elsewhere.",
     _huber_vjp,
     expand=lambda x, t, delta: where(
-        build("lt", abs(x - t), delta),
-        0.5 * (x - t) * (x - t),
-        delta * (abs(x - t) - 0.5 * delta),
+        build("lt", abs(x - t), delta), 0.5 * (x - t) * (x - t), delta * (abs(x - t) - 0.5 * delta)
     ),
     result="float",
     domain=ERRORS,

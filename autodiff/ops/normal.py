@@ -141,10 +141,7 @@ _scaled = PointwiseOp("rms_norm", _a * _b * _c, 3, "MulBackward0")
 _scaled_and_moved = PointwiseOp("affine", build("fma", _a, _b, _c), 3, "AddcmulBackward0")
 _scale = build("rsqrt", _c + _d) * _e
 _fixed_norm = PointwiseOp(
-    "fixed_norm",
-    build("fma", _a, _scale, _f + -(_b * _scale)),
-    6,
-    "NativeBatchNormBackward0",
+    "fixed_norm", build("fma", _a, _scale, _f + -(_b * _scale)), 6, "NativeBatchNormBackward0"
 )
 _blend = PointwiseOp("blend", _a + (_b - _a) * _c, 3)
 

@@ -178,10 +178,7 @@ _logsumexp = Op(
     "logsumexp", one_a_row(_forward("logsumexp")), _logsumexp_rule, saves=(0,), shaped=False
 )
 _logsumexp_vjp: Op = Op(
-    "logsumexp_vjp",
-    each_of_rows(_forward("logsumexp_vjp")),
-    _logsumexp_vjp_rule,
-    saves=(0, 1),
+    "logsumexp_vjp", each_of_rows(_forward("logsumexp_vjp")), _logsumexp_vjp_rule, saves=(0, 1)
 )
 
 

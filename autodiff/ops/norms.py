@@ -295,11 +295,7 @@ def _euclidean_rule(
 
 
 _euclidean: Op = Op(
-    "euclidean_dist",
-    _euclidean_forward,
-    _euclidean_rule,
-    saves=(0, 1, OUTPUT),
-    shaped=False,
+    "euclidean_dist", _euclidean_forward, _euclidean_rule, saves=(0, 1, OUTPUT), shaped=False
 )
 
 

@@ -51,11 +51,7 @@ def _recurrence_rule(node: OpNode, g: Tensor, a: Tensor, y: Tensor) -> tuple[Ten
 
 
 _recurrence: Op = Op(
-    "recurrence",
-    lib.ad_recurrence,
-    _recurrence_rule,
-    saves=(0, OUTPUT),
-    shaped=False,
+    "recurrence", lib.ad_recurrence, _recurrence_rule, saves=(0, OUTPUT), shaped=False
 )
 
 # ---- sums and products ----
@@ -79,13 +75,7 @@ def _cumprod_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor
     return (_times_next(behind, y, dim, False, narrow(behind, dim, 0, 1), True),)
 
 
-_cumprod: Op = Op(
-    "cumprod",
-    lib.ad_cumprod,
-    _cumprod_rule,
-    saves=(0, OUTPUT),
-    shaped=False,
-)
+_cumprod: Op = Op("cumprod", lib.ad_cumprod, _cumprod_rule, saves=(0, OUTPUT), shaped=False)
 
 
 def _folded(op: Op, x: Tensor, at: int, d: dtype | None, out: Tensor | None) -> Tensor:

@@ -31,11 +31,7 @@ def _window(
 
 @strict
 def hann_window(
-    window_length: int,
-    periodic: bool = True,
-    *,
-    dtype: Dtype = None,
-    requires_grad: bool = False,
+    window_length: int, periodic: bool = True, *, dtype: Dtype = None, requires_grad: bool = False
 ) -> Tensor:
     """(1 - cos(2 pi x)) / 2 for x from 0 to 1.
 
@@ -67,11 +63,7 @@ def hamming_window(
 
 @strict
 def blackman_window(
-    window_length: int,
-    periodic: bool = True,
-    *,
-    dtype: Dtype = None,
-    requires_grad: bool = False,
+    window_length: int, periodic: bool = True, *, dtype: Dtype = None, requires_grad: bool = False
 ) -> Tensor:
     """0.42 - 0.5 cos(2 pi x) + 0.08 cos(4 pi x) for x from 0 to 1.
 
@@ -88,11 +80,7 @@ def _cosines(a: float, b: float, c: float) -> Shape:
 
 @strict
 def bartlett_window(
-    window_length: int,
-    periodic: bool = True,
-    *,
-    dtype: Dtype = None,
-    requires_grad: bool = False,
+    window_length: int, periodic: bool = True, *, dtype: Dtype = None, requires_grad: bool = False
 ) -> Tensor:
     """1 - |2 x - 1| for x from 0 to 1.
 

@@ -13,14 +13,7 @@ from autodiff.ops.convolution import Geometry, convolve, spread
 from autodiff.ops.views import squeeze, unsqueeze
 from autodiff.tensor import Tensor
 
-__all__ = [
-    "conv1d",
-    "conv2d",
-    "conv3d",
-    "conv_transpose1d",
-    "conv_transpose2d",
-    "conv_transpose3d",
-]
+__all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
 Ints = int | Sequence[int]
 _INTS = {int}

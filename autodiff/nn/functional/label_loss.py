@@ -9,12 +9,7 @@ from autodiff.dtypes import SCALAR_NAMES
 from autodiff.expr import Expr, build, inputs
 from autodiff.native import refuse_any
 from autodiff.nn.functional.activation import logsigmoid
-from autodiff.nn.functional.reduction import (
-    check_floating,
-    check_tensors,
-    reduced,
-    reduction_of,
-)
+from autodiff.nn.functional.reduction import check_floating, check_tensors, reduced, reduction_of
 from autodiff.ops.base import called
 from autodiff.ops.create import arange
 from autodiff.ops.declare import where
@@ -23,11 +18,7 @@ from autodiff.ops.numbers import number_of, operand
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.tensor import Tensor
 
-__all__ = [
-    "multi_margin_loss",
-    "multilabel_margin_loss",
-    "multilabel_soft_margin_loss",
-]
+__all__ = ["multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss"]
 
 
 _a, _b, _c, _d, _e, _f = inputs(6)
