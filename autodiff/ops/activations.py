@@ -148,10 +148,6 @@ def _below(x: Expr) -> Expr:
     return where(build("lt", x, 0), x, 0.0)  # not le: at 0 the slope is there, its slope is not
 
 
-def _elu(x: Expr, alpha: Expr) -> Expr:
-    return where(build("le", x, 0), alpha * build("expm1", _below(x)), x)
-
-
 def _elu_vjp(g: Expr, y: Expr, x: Expr, alpha: Expr) -> tuple[Expr, Expr]:
     slope = where(build("le", x, 0), g * alpha * exp(_below(x)), g)
     return slope, g * build("expm1", _below(x))
@@ -162,7 +158,7 @@ elu = declare(
     2,
     "input above 0, alpha * (exp(input) - 1) below.",
     _elu_vjp,
-    expand=_elu,
+    expand=lambda x, alpha: where(build("le", x, 0), alpha * build("expm1", _below(x)), x),
     result="float",
     domain=(AWAY_FROM_0, ((0.5, 2.0),)),
     reference=lambda x, alpha: x if x > 0 else alpha * math.expm1(x),
@@ -183,10 +179,6 @@ selu = declare(
 )
 
 
-def _celu(x: Expr, alpha: Expr) -> Expr:
-    return where(build("le", x, 0), alpha * build("expm1", _below(x) / alpha), x)
-
-
 def _celu_vjp(g: Expr, y: Expr, x: Expr, alpha: Expr) -> tuple[Expr, Expr]:
     z = _below(x) / alpha
     return where(build("le", x, 0), g * exp(z), g), g * (build("expm1", z) - z * exp(z))
@@ -197,7 +189,7 @@ celu = declare(
     2,
     "input above 0, alpha * (exp(input / alpha) - 1) below.",
     _celu_vjp,
-    expand=_celu,
+    expand=lambda x, alpha: where(build("le", x, 0), alpha * build("expm1", _below(x) / alpha), x),
     result="float",
     domain=(AWAY_FROM_0, ((0.5, 2.0),)),
     reference=lambda x, alpha: x if x > 0 else alpha * math.expm1(x / alpha),

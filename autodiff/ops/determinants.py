@@ -131,14 +131,10 @@ def det(A: Tensor, *, out: Tensor | None = None) -> Tensor:  # noqa: N803
     return written("linalg_det", out, y, A)
 
 
-def _logabsdet_rule(node: OpNode, g: Tensor, a: Tensor) -> tuple[Tensor]:
-    return (_last_two(g) * _inverse_of_transpose(node, a),)
-
-
 _logabsdet: Op = Op(
     "linalg_slogdet",
     lambda a, factors, value: lib.ad_alias(value),
-    _logabsdet_rule,
+    lambda node, g, a: (_last_two(g) * _inverse_of_transpose(node, a),),
     saves=(0,),
     shaped=False,
 )

@@ -167,10 +167,6 @@ def broadcast_indices(tensors: list[Tensor]) -> list[Tensor]:
 # ---- along one dimension ----
 
 
-def _along_forward(p: Any, indices: Indices) -> Any:
-    return lib.ad_gather(p, indices.first, indices.checked()[0])
-
-
 def _add_along_forward(g: Any, indices: Indices, shape: Sequence[int]) -> Any:
     z = zeros_p(g.dtype, shape)
     if lib.ad_scatter_add(z, indices.first, indices.checked()[0], g):
@@ -180,7 +176,7 @@ def _add_along_forward(g: Any, indices: Indices, shape: Sequence[int]) -> Any:
 
 _along: Op = Op(
     "gather",
-    _along_forward,
+    lambda p, indices: lib.ad_gather(p, indices.first, indices.checked()[0]),
     lambda node, g: (_add_along(g, node.args[0], node.shape),),
 )
 _add_along: Op = Op(

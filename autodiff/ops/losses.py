@@ -130,12 +130,6 @@ def _cross_entropy_forward(p: Any, target: Any, classes: Classes) -> Any:
     return loss
 
 
-def _cross_entropy_rule(
-    node: OpNode, g: Tensor, x: Tensor, target: Tensor
-) -> tuple[Tensor, Tensor | None]:
-    return _cross_entropy_vjp.on((g, x, target), node.args[0]), None
-
-
 def _cross_entropy_vjp_forward(g: Any, x: Any, target: Any, classes: Classes) -> Any:
     return lib.ad_cross_entropy_vjp(g, x, target, *classes.args, classes.saved)
 
@@ -167,7 +161,7 @@ def _cross_entropy_vjp_rule(
 _cross_entropy = Op(
     "cross_entropy",
     _cross_entropy_forward,
-    _cross_entropy_rule,
+    lambda node, g, x, target: (_cross_entropy_vjp.on((g, x, target), node.args[0]), None),
     saves=(0, 1),
     shaped=False,
     grad_name="NllLossBackward0",

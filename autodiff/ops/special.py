@@ -319,14 +319,10 @@ def _logaddexp(base: float) -> Callable[..., Any]:
     return expand
 
 
-def _logaddexp_reference(a: float, b: float) -> float:
-    return math.log(math.exp(a) + math.exp(b))
-
-
 declare("logaddexp", 2, "log(exp(input) + exp(other)).",
         lambda g, y, a, b: (g / (1 + exp(b - a)), g / (1 + exp(a - b))),
         expand=_logaddexp(math.e), result="float", check=_floating("logaddexp"),
-        reference=_logaddexp_reference)  # fmt: skip
+        reference=lambda a, b: math.log(math.exp(a) + math.exp(b)))  # fmt: skip
 declare("logaddexp2", 2, "log2(2^input + 2^other).",
         lambda g, y, a, b: (g / (1 + build("exp2", b - a)), g / (1 + build("exp2", a - b))),
         expand=_logaddexp(2.0), result="float", check=_floating("logaddexp2"),
@@ -338,13 +334,10 @@ def _log_as(y: Expr, x: Expr) -> Expr:
     return _log(where(True, y, x))
 
 
-def _xlogy(x: Expr, y: Expr) -> Expr:
-    return where(_both(x == 0, y == y), 0.0, x * _log_as(y, x))
-
-
 declare("xlogy", 2, "input * log(other), 0 where input is 0.",
         lambda g, z, x, y: (where(_both(x == 0, y <= 0), 0.0, g * _log_as(y, x)), g * (x / y)),
-        expand=_xlogy, result="float", domain=(REAL, POSITIVE),
+        expand=lambda x, y: where(_both(x == 0, y == y), 0.0, x * _log_as(y, x)),
+        result="float", domain=(REAL, POSITIVE),
         reference=lambda x, y: x * math.log(y))  # fmt: skip
 
 # ---- parts of numbers, and larger or smaller ones that are no nan ----
