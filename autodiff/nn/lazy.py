@@ -36,9 +36,7 @@ __all__ = [
 
 
 class _Lazy(Module):
-    """Becomes `_becomes` at its first call, its parameters having got their shapes."""
-
-    _becomes: type[Module]
+    """Becomes what it is the lazy form of at its first call, its parameters having got shapes."""
 
     def _materialize(self, shapes: Mapping[str, Sequence[int]]) -> None:
         for name, shape in shapes.items():
@@ -59,7 +57,8 @@ class _Lazy(Module):
         given = (*args, *kwargs.values())
         if given:
             self.initialize_parameters(given[0])
-            self.__class__ = self._becomes  # type: ignore[assignment]
+            kinds = type(self).__mro__
+            self.__class__ = kinds[kinds.index(_Lazy) + 1]
         return Module.__call__(self, *args, **kwargs)
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
@@ -89,8 +88,6 @@ class LazyLinear(_Lazy, Linear):
     >>> nn.LazyLinear(2)(ad.ones(4, 3)).shape
     torch.Size([4, 2])
     """
-
-    _becomes = Linear
 
     def __init__(
         self,
@@ -192,19 +189,13 @@ class LazyBatchNorm1d(_LazyNorm, BatchNorm1d):
     torch.Size([4, 3])
     """
 
-    _becomes = BatchNorm1d
-
 
 class LazyBatchNorm2d(_LazyNorm, BatchNorm2d):
     """A BatchNorm2d whose num_features are the channels of its first input."""
 
-    _becomes = BatchNorm2d
-
 
 class LazyBatchNorm3d(_LazyNorm, BatchNorm3d):
     """A BatchNorm3d whose num_features are the channels of its first input."""
-
-    _becomes = BatchNorm3d
 
 
 class LazyInstanceNorm1d(_LazyNorm, InstanceNorm1d):
@@ -214,16 +205,10 @@ class LazyInstanceNorm1d(_LazyNorm, InstanceNorm1d):
     torch.Size([4, 3, 5])
     """
 
-    _becomes = InstanceNorm1d
-
 
 class LazyInstanceNorm2d(_LazyNorm, InstanceNorm2d):
     """An InstanceNorm2d whose num_features are the channels of its first input."""
 
-    _becomes = InstanceNorm2d
-
 
 class LazyInstanceNorm3d(_LazyNorm, InstanceNorm3d):
     """An InstanceNorm3d whose num_features are the channels of its first input."""
-
-    _becomes = InstanceNorm3d
