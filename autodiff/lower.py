@@ -94,7 +94,7 @@ def _computed_in(node: Expr, operands: Sequence[Operand]) -> dtype:
     if rule == "float" and not d.is_floating_point:
         return dtypes.get_default_dtype()
     if rule == "bits" and d.is_floating_point:
-        name = dtypes.SCALAR_NAMES[d.code]
+        name = d.title
         raise NotImplementedError(
             f'"{node.op}" not implemented for {name!r}: it takes integers or bools'
         )

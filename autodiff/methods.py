@@ -220,7 +220,7 @@ def _overwriting(name: str, function: Callable[..., Tensor]) -> Callable[..., Te
         # What the function saves of self must be as it was before the write.
         y = function(self.clone() if grad_mode.is_grad_enabled() else self, *args, **kwargs)
         if y.dtype.category > self.dtype.category:
-            result, own = (dtypes.SCALAR_NAMES[x._p.dtype] for x in (y, self))
+            result, own = (x.dtype.title for x in (y, self))
             text = f"result type {result} can't be cast to the desired output type {own}"
             raise RuntimeError(f"{name}: {text}")
         return assign.replace_(self, y)

@@ -342,7 +342,7 @@ def round(input: Any, *, decimals: int = 0, out: Tensor | None = None) -> Any:
     """
     op, *power = rounding(decimals)
     if power and isinstance(input, Tensor) and not input.is_floating_point():
-        kind = dtypes.SCALAR_NAMES[input._p.dtype]
+        kind = input.dtype.title
         raise NotImplementedError(f'"round_cpu" not implemented for {kind!r} with decimals')
     return apply(op, (input, *power), out)
 

@@ -38,8 +38,7 @@ def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> 
     if out._node is not None or builtins.any(x.requires_grad for x in tensors):
         raise RuntimeError(
             f"{op.name}(): functions with out=... arguments don't support automatic "
-            "differentiation, "
-            "but one of the arguments requires grad."
+            "differentiation, but one of the arguments requires grad."
         )
     shape = broadcast([x.shape for x in tensors])
     if shape not in (None, out.shape) and not builtins.any(x is out for x in tensors):

@@ -202,7 +202,7 @@ def _check_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
             f"[{weight.shape[0]}]"
         )
     if bias._p.dtype != weight._p.dtype:
-        names = " and ".join(dtypes.SCALAR_NAMES[x._p.dtype] for x in (bias, weight))
+        names = " and ".join(x.dtype.title for x in (bias, weight))
         raise RuntimeError(f"self and mat2 must have the same dtype, but got {names}: linear")
 
 
@@ -338,8 +338,7 @@ def check_batches(op: str, batch1: Tensor, batch2: Tensor) -> None:
         )
     if batch1._p.dtype != batch2._p.dtype:
         raise RuntimeError(
-            f"expected scalar type {dtypes.SCALAR_NAMES[batch1._p.dtype]} but found "
-            f"{dtypes.SCALAR_NAMES[batch2._p.dtype]}"
+            f"expected scalar type {batch1.dtype.title} but found {batch2.dtype.title}"
         )
     _check_dtypes(op, batch1, batch2)
 

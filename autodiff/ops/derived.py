@@ -153,7 +153,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     [1, 0, 2]
     """
     if input.is_floating_point() or input.dtype is dtypes.bool:
-        kind = dtypes.SCALAR_NAMES[input._p.dtype]
+        kind = input.dtype.title
         raise NotImplementedError(f'"bincount_cpu" not implemented for {kind!r}')
     if changes.recorder is not None:
         looked_at()

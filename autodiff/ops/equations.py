@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from autodiff.dtypes import SCALAR_NAMES, int32
+from autodiff.dtypes import int32
 from autodiff.native import lib
 from autodiff.ops.base import Op, OpNode, backward_name, called
 from autodiff.ops.contraction import matmul
@@ -176,7 +176,7 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) ->
     if x.dtype is not y.dtype:
         raise RuntimeError(
             "linalg.vecdot: Expected vectors with the same dtype, but found "
-            f"{SCALAR_NAMES[x._p.dtype]} and {SCALAR_NAMES[y._p.dtype]} instead"
+            f"{x.dtype.title} and {y.dtype.title} instead"
         )
     return written("linalg_vecdot", out, (x * y).sum(dim), x, y)
 

@@ -187,7 +187,7 @@ def mean(
     if p.dtype < _FLOAT:
         raise RuntimeError(
             "mean(): could not infer output dtype. Input dtype must be either a floating point or "
-            f"complex dtype. Got: {dtypes.SCALAR_NAMES[x._p.dtype]}"
+            f"complex dtype. Got: {x.dtype.title}"
         )
     op = _mean if dim is None else _mean_dim
     return op(x, dim_mask(dim, p.ndim), keepdim, p.dtype)

@@ -10,7 +10,7 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.descriptor import fresh
-from autodiff.dtypes import SCALAR_NAMES, dtype
+from autodiff.dtypes import dtype
 from autodiff.expr import build, inputs
 from autodiff.native import error, ffi, lib
 from autodiff.ops.assign import replace_
@@ -135,7 +135,7 @@ def _over(name: str, function: Any) -> Any:
 
     def method(self: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
         if dtype not in (None, self.dtype):
-            names = [SCALAR_NAMES[d.code].lower() for d in (self.dtype, dtype)]
+            names = [d.title.lower() for d in (self.dtype, dtype)]
             raise RuntimeError(
                 f"Bad in-place call: input tensor dtype {names[0]} and output tensor dtype "
                 f"{names[1]} should match"
@@ -195,7 +195,7 @@ def logcumsumexp(input: Tensor, dim: int, *, out: Tensor | None = None) -> Tenso
     tensor([0.0000, 0.6931])
     """
     if not input.is_floating_point():
-        kind = SCALAR_NAMES[input._p.dtype]
+        kind = input.dtype.title
         raise NotImplementedError(f'"logcumsumexp_out_cpu" not implemented for {kind!r}')
     at = dim_index(dim, input.ndim)
     one = not input.ndim or input.shape[at] == 1

@@ -8,7 +8,6 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from autodiff.dtypes import SCALAR_NAMES
 from autodiff.expr import Expr, build, by_width
 from autodiff.lower import Operand, promote
 from autodiff.ops.declare import NONZERO, POSITIVE, REAL, Check, declare, exp, where
@@ -48,7 +47,7 @@ def _floating(name: str) -> Check:
         d = promote(operands)
         if not d.is_floating_point:
             raise NotImplementedError(
-                f'"{name}" not implemented for {SCALAR_NAMES[d.code]!r}: one of its operands must '
+                f'"{name}" not implemented for {d.title!r}: one of its operands must '
                 "be of floating-point numbers"
             )
 

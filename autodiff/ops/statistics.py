@@ -8,7 +8,7 @@ import warnings
 from typing import Any, NamedTuple
 
 from autodiff.descriptor import fresh
-from autodiff.dtypes import SCALAR_NAMES, float64
+from autodiff.dtypes import float64
 from autodiff.expr import build, inputs
 from autodiff.native import NULL, lib
 from autodiff.ops.base import OUTPUT, Op, OpNode
@@ -170,7 +170,7 @@ def _asked(
         subject = "std and var" if name in ("std", "var") else name
         raise RuntimeError(
             f"{subject} only support floating point and complex dtypes: {name}() got "
-            f"{SCALAR_NAMES[x._p.dtype]}"
+            f"{x.dtype.title}"
         )
     _check_freedom(name, x, mask, value)
     return mask, keepdim, Spread(value, dim is None or not x.ndim)

@@ -7,7 +7,7 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.changes import changed_of
 from autodiff.descriptor import fresh
-from autodiff.dtypes import SCALAR_NAMES, dtype, get_default_dtype
+from autodiff.dtypes import dtype, get_default_dtype
 from autodiff.native import lib
 from autodiff.node import mode
 from autodiff.ops.bytes import reinterpreted
@@ -190,8 +190,8 @@ def set_(
         raise TypeError(f"set_(): argument 'source' must be Tensor or storage, not {kind}")
     if source.dtype is not self.dtype:
         raise RuntimeError(
-            f"Could not set tensor of type {SCALAR_NAMES[source._p.dtype]} to a tensor of type "
-            f"{SCALAR_NAMES[self._p.dtype]}"
+            f"Could not set tensor of type {source.dtype.title} to a tensor of type "
+            f"{self.dtype.title}"
         )
     if size is None:
         return _give(self, source._p)

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from autodiff.dtypes import SCALAR_NAMES, float64, get_default_dtype
+from autodiff.dtypes import float64, get_default_dtype
 from autodiff.ops.convert import Dtype
 from autodiff.ops.create import arange
 from autodiff.ops.guard import strict
@@ -21,7 +21,7 @@ def _window(
     """A function of places from 0 to 1 along the window, computed in float64."""
     d = dtype or get_default_dtype()
     if not d.is_floating_point:
-        raise RuntimeError(f"{name} expects floating point dtypes, got: {SCALAR_NAMES[d.code]}")
+        raise RuntimeError(f"{name} expects floating point dtypes, got: {d.title}")
     if n < 0:
         raise RuntimeError(f"{name} requires non-negative window_length, got window_length={n}")
     places = arange(n, dtype=float64) / max(n - 1 + periodic, 1)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from autodiff import dtypes
-from autodiff.dtypes import SCALAR_NAMES
 from autodiff.expr import Expr, build, inputs
 from autodiff.native import refuse_any
 from autodiff.nn.functional.activation import logsigmoid
@@ -75,7 +74,7 @@ def _rows(name: str, input: Tensor) -> Tensor:
 
 def _labels(target: Tensor) -> Tensor:
     if target.dtype is not dtypes.int64:
-        raise RuntimeError(f"expected scalar type Long but found {SCALAR_NAMES[target._p.dtype]}")
+        raise RuntimeError(f"expected scalar type Long but found {target.dtype.title}")
     return target.detach()
 
 
