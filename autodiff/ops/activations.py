@@ -85,16 +85,12 @@ def _within(x: Expr, bound: Expr) -> Expr:
     return build("le", build("abs", x), bound)
 
 
-hardshrink = declare(
-    "hardshrink",
-    2,
-    "0 within [-lambd, lambd], input elsewhere.",
-    lambda g, y, x, lambd: (where(_within(x, lambd), 0.0, g), None),
-    expand=lambda x, lambd: where(_within(x, lambd), 0.0, x),
-    domain=(AWAY_FROM_1, ((0.9, 1.1),)),
-    reference=lambda x, lambd: 0.0 if abs(x) <= lambd else x,
-    check=floating("hardshrink"),
-)
+hardshrink = declare("hardshrink", 2, "0 within [-lambd, lambd], input elsewhere.",
+        lambda g, y, x, lambd: (where(_within(x, lambd), 0.0, g), None),
+        expand=lambda x, lambd: where(_within(x, lambd), 0.0, x),
+        domain=(AWAY_FROM_1, ((0.9, 1.1),)),
+        reference=lambda x, lambd: 0.0 if abs(x) <= lambd else x,
+        check=floating("hardshrink"))  # fmt: skip
 softshrink = declare(
     "softshrink",
     2,
@@ -153,17 +149,11 @@ def _elu_vjp(g: Expr, y: Expr, x: Expr, alpha: Expr) -> tuple[Expr, Expr]:
     return slope, g * build("expm1", _below(x))
 
 
-elu = declare(
-    "elu",
-    2,
-    "input above 0, alpha * (exp(input) - 1) below.",
-    _elu_vjp,
-    expand=lambda x, alpha: where(build("le", x, 0), alpha * build("expm1", _below(x)), x),
-    result="float",
-    domain=(AWAY_FROM_0, ((0.5, 2.0),)),
-    reference=lambda x, alpha: x if x > 0 else alpha * math.expm1(x),
-    check=floating("elu"),
-)
+elu = declare("elu", 2, "input above 0, alpha * (exp(input) - 1) below.", _elu_vjp,
+        expand=lambda x, alpha: where(build("le", x, 0), alpha * build("expm1", _below(x)), x),
+        result="float", domain=(AWAY_FROM_0, ((0.5, 2.0),)),
+        reference=lambda x, alpha: x if x > 0 else alpha * math.expm1(x),
+        check=floating("elu"))  # fmt: skip
 # The fixed point of mean 0 and variance 1 (Klambauer et al., 2017).
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 selu = declare(
@@ -223,17 +213,12 @@ def _softplus_vjp(
     return where(linear, g, g * slope), where(linear, 0.0, g * (x * slope - y) / beta), None
 
 
-softplus = declare(
-    "softplus",
-    3,
-    "log(1 + exp(beta * input)) / beta; input itself where beta * input is above threshold.",
-    _softplus_vjp,
-    expand=_softplus,
-    result="float",
-    domain=(REAL, ((0.5, 2.0),), ((20.0, 20.0),)),
-    reference=lambda x, beta, threshold: math.log1p(math.exp(beta * x)) / beta,
-    check=floating("softplus"),
-)
+softplus = declare("softplus", 3,
+        "log(1 + exp(beta * input)) / beta; input itself where beta * input is above threshold.",
+        _softplus_vjp, expand=_softplus, result="float",
+        domain=(REAL, ((0.5, 2.0),), ((20.0, 20.0),)),
+        reference=lambda x, beta, threshold: math.log1p(math.exp(beta * x)) / beta,
+        check=floating("softplus"))  # fmt: skip
 logsigmoid = declare(
     "logsigmoid",
     1,
@@ -269,26 +254,13 @@ def _mish_vjp(g: Expr, y: Expr, x: Expr) -> tuple[Expr]:
     return (where(flat, g, g * slope),)
 
 
-mish = declare(
-    "mish",
-    1,
-    "input * tanh(log(1 + exp(input))).",
-    _mish_vjp,
-    expand=_mish,
-    result="float",
-    reference=lambda x: x * math.tanh(math.log1p(math.exp(x))),
-    check=floating("mish"),
-)
-silu = declare(
-    "silu",
-    1,
-    "input * sigmoid(input).",
-    lambda g, y, x: (g * (build("logistic", x) * build("fma", x, build("logistic", -x), 1.0)),),
-    expand=lambda x: x * build("logistic", x),
-    result="float",
-    reference=lambda x: x / (1 + math.exp(-x)),
-    check=floating("silu"),
-)
+mish = declare("mish", 1, "input * tanh(log(1 + exp(input))).", _mish_vjp, expand=_mish,
+        result="float", reference=lambda x: x * math.tanh(math.log1p(math.exp(x))),
+        check=floating("mish"))  # fmt: skip
+silu = declare("silu", 1, "input * sigmoid(input).",
+        lambda g, y, x: (g * (build("logistic", x) * build("fma", x, build("logistic", -x), 1.0)),),
+        expand=lambda x: x * build("logistic", x), result="float",
+        reference=lambda x: x / (1 + math.exp(-x)), check=floating("silu"))  # fmt: skip
 
 
 def _normal_density(x: Expr) -> Expr:
@@ -302,15 +274,9 @@ def _normal_density(x: Expr) -> Expr:
     return exp(square * -0.5) * build("fma", lost, -0.5 * at_zero, at_zero)
 
 
-declare(
-    "normal_density",
-    1,
-    "exp(-input^2 / 2) / sqrt(2 pi).",
-    lambda g, y, x: (-(g * (x * y)),),
-    expand=_normal_density,
-    result="float",
-    reference=lambda x: math.exp(-x * x / 2) / math.sqrt(2 * math.pi),
-)
+declare("normal_density", 1, "exp(-input^2 / 2) / sqrt(2 pi).", lambda g, y, x: (-(g * (x * y)),),
+        expand=_normal_density, result="float",
+        reference=lambda x: math.exp(-x * x / 2) / math.sqrt(2 * math.pi))  # fmt: skip
 
 
 def _gelu_vjp(g: Expr, y: Expr, x: Expr) -> tuple[Expr]:
@@ -318,15 +284,10 @@ def _gelu_vjp(g: Expr, y: Expr, x: Expr) -> tuple[Expr]:
     return (g * build("fma", x, build("normal_density", x), below),)
 
 
-gelu = declare(
-    "gelu",
-    1,
-    "input * P(N < input) for N standard normal: input / 2 * (1 + erf(input / sqrt 2)).",
-    _gelu_vjp,
-    result="float",
-    reference=lambda x: 0.5 * x * (1 + math.erf(x / math.sqrt(2))),
-    check=floating("gelu"),
-)
+gelu = declare("gelu", 1,
+        "input * P(N < input) for N standard normal: input / 2 * (1 + erf(input / sqrt 2)).",
+        _gelu_vjp, result="float", reference=lambda x: 0.5 * x * (1 + math.erf(x / math.sqrt(2))),
+        check=floating("gelu"))  # fmt: skip
 gelu_tanh = declare(
     "gelu_tanh",
     1,
@@ -337,26 +298,12 @@ gelu_tanh = declare(
     grad_name="GeluBackward0",
     check=floating("gelu"),
 )
-softsign = declare(
-    "softsign",
-    1,
-    "input / (1 + |input|).",
-    lambda g, y, x: (g / ((build("abs", x) + 1) * (build("abs", x) + 1)),),
-    expand=lambda x: x / (build("abs", x) + 1),
-    result="float",
-    domain=AWAY_FROM_0,
-    reference=lambda x: x / (1 + abs(x)),
-    grad_name="DivBackward0",
-    check=no_bool("softsign", NotImplementedError),
-)
-tanhshrink = declare(
-    "tanhshrink",
-    1,
-    "input - tanh(input).",
-    lambda g, y, x: (g * (build("tanh", x) * build("tanh", x)),),
-    expand=lambda x: x - build("tanh", x),
-    result="float",
-    reference=lambda x: x - math.tanh(x),
-    grad_name="SubBackward0",
-    check=no_bool("tanhshrink", RuntimeError),
-)
+softsign = declare("softsign", 1, "input / (1 + |input|).",
+        lambda g, y, x: (g / ((build("abs", x) + 1) * (build("abs", x) + 1)),),
+        expand=lambda x: x / (build("abs", x) + 1), result="float", domain=AWAY_FROM_0,
+        reference=lambda x: x / (1 + abs(x)), grad_name="DivBackward0",
+        check=no_bool("softsign", NotImplementedError))  # fmt: skip
+tanhshrink = declare("tanhshrink", 1, "input - tanh(input).",
+        lambda g, y, x: (g * (build("tanh", x) * build("tanh", x)),),
+        expand=lambda x: x - build("tanh", x), result="float", reference=lambda x: x - math.tanh(x),
+        grad_name="SubBackward0", check=no_bool("tanhshrink", RuntimeError))  # fmt: skip
