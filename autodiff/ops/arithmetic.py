@@ -310,18 +310,11 @@ def lerp(input: Any, end: Any, weight: Any, *, out: Tensor | None = None) -> Ten
     return apply(elementwise.lerp, (input, end, weight), out)
 
 
-_DECIMAL = PointwiseOp(
-    "round",
-    build("div", build("round", build("mul", *inputs(2))), inputs(2)[1]),
-    2,
-    "RoundBackward1",
-)
-_TENS = PointwiseOp(
-    "round",
-    build("mul", build("round", build("div", *inputs(2))), inputs(2)[1]),
-    2,
-    "RoundBackward1",
-)
+_DECIMAL = PointwiseOp("round",
+        build("div", build("round", build("mul", *inputs(2))), inputs(2)[1]), 2,
+        "RoundBackward1")  # fmt: skip
+_TENS = PointwiseOp("round", build("mul", build("round", build("div", *inputs(2))), inputs(2)[1]),
+        2, "RoundBackward1")  # fmt: skip
 
 
 def rounding(decimals: Any) -> tuple[Any, ...]:

@@ -126,14 +126,8 @@ def _exp_rule(node: OpNode, g: Tensor, a: Tensor) -> tuple[Tensor]:
     return (narrow(narrow(_exp(both), -2, 0, n), -1, n, n),)
 
 
-_exp: Op = Op(
-    "linalg.matrix_exp",
-    lib.ad_matrix_exp,
-    _exp_rule,
-    saves=(0,),
-    shaped=False,
-    grad_name=backward_name("linalg_matrix_exp"),
-)
+_exp: Op = Op("linalg.matrix_exp", lib.ad_matrix_exp, _exp_rule, saves=(0,), shaped=False,
+        grad_name=backward_name("linalg_matrix_exp"))  # fmt: skip
 
 
 def matrix_exp(input: Tensor) -> Tensor:

@@ -93,11 +93,8 @@ def index_along(x: Tensor, dim: int, index: Tensor, *more: Tensor) -> Tensor:
     return _get.result(x, y, remembered(x, dim, index, *more))
 
 
-_get: Op = Op(
-    "index",
-    _get_forward,
-    lambda node, g: (_scatter(g, node.args[0], node.shape),),
-)
+_get: Op = Op("index", _get_forward,
+        lambda node, g: (_scatter(g, node.args[0], node.shape),))  # fmt: skip
 _scatter: Op = Op("index_scatter", _scatter_forward, lambda node, g: (_get(g, node.args[0]),))
 _clear: Op = Op("index_clear", _clear_forward, lambda node, g: (_clear(g, node.args[0]),))
 
@@ -174,11 +171,8 @@ def _add_along_forward(g: Any, indices: Indices, shape: Sequence[int]) -> Any:
     return lib.ad_alias(z)
 
 
-_along: Op = Op(
-    "gather",
-    lambda p, indices: lib.ad_gather(p, indices.first, indices.checked()[0]),
-    lambda node, g: (_add_along(g, node.args[0], node.shape),),
-)
+_along: Op = Op("gather", lambda p, indices: lib.ad_gather(p, indices.first, indices.checked()[0]),
+        lambda node, g: (_add_along(g, node.args[0], node.shape),))  # fmt: skip
 _add_along: Op = Op(
     "scatter_add", _add_along_forward, lambda node, g: (_along(g, node.args[0]),), shaped=False
 )

@@ -34,14 +34,8 @@ def _rule(node: OpNode, g: Tensor, y: Tensor) -> tuple[Tensor]:
     return (solve_triangular(mT(high), left, upper=False, left=False),)
 
 
-_packed: Op = Op(
-    "lu_factor",
-    lambda a, value: lib.ad_clone(value),
-    _rule,
-    saves=(OUTPUT,),
-    shaped=False,
-    grad_name="LinalgLuFactorExBackward0",
-)
+_packed: Op = Op("lu_factor", lambda a, value: lib.ad_clone(value), _rule, saves=(OUTPUT,),
+        shaped=False, grad_name="LinalgLuFactorExBackward0")  # fmt: skip
 
 
 @returned("linalg_lu")

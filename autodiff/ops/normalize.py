@@ -111,22 +111,10 @@ _softmax = Op("softmax", _forward("softmax"), _softmax_rule, saves=(OUTPUT,), sh
 _log_softmax = Op(
     "log_softmax", _forward("log_softmax"), _log_softmax_rule, saves=(OUTPUT,), shaped=False
 )
-_softmax_vjp: Op = Op(
-    "softmax_vjp",
-    _forward("softmax_vjp"),
-    _softmax_vjp_rule,
-    saves=(0, 1),
-    shaped=False,
-    grad_name="SoftmaxBackwardDataBackward0",
-)
-_log_softmax_vjp: Op = Op(
-    "log_softmax_vjp",
-    _forward("log_softmax_vjp"),
-    _log_softmax_vjp_rule,
-    saves=(0, 1),
-    shaped=False,
-    grad_name="LogSoftmaxBackwardDataBackward0",
-)
+_softmax_vjp: Op = Op("softmax_vjp", _forward("softmax_vjp"), _softmax_vjp_rule, saves=(0, 1),
+        shaped=False, grad_name="SoftmaxBackwardDataBackward0")  # fmt: skip
+_log_softmax_vjp: Op = Op("log_softmax_vjp", _forward("log_softmax_vjp"), _log_softmax_vjp_rule,
+        saves=(0, 1), shaped=False, grad_name="LogSoftmaxBackwardDataBackward0")  # fmt: skip
 
 
 def _along(op: Op, x: Tensor, dim: int, d: dtype | None) -> Tensor:

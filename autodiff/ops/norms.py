@@ -75,13 +75,8 @@ def _norm_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor]:
     return (_restore(node, masked_fill(share, nothing, 0)) * power,)
 
 
-_norm: Op = Op(
-    "vector_norm",
-    _norm_forward,
-    _norm_rule,
-    saves=(0, OUTPUT),
-    grad_name="LinalgVectorNormBackward0",
-)
+_norm: Op = Op("vector_norm", _norm_forward, _norm_rule, saves=(0, OUTPUT),
+        grad_name="LinalgVectorNormBackward0")  # fmt: skip
 
 
 def _order(name: str, value: Any) -> float:

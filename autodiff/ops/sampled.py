@@ -161,14 +161,9 @@ def _sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
     return [wrap(fresh(p, "grid_sample")) if p else None for p in out]
 
 
-_sampled = Op(
-    "grid_sample",
-    lambda x, grid, how: lib.ad_grid_sample(x, grid, *how.numbers),
-    _rule,
-    saves=(0, 1),
-    grad_name=lambda node: f"GridSampler{len(node.shape) - 2}DBackward0",
-    sweep=_sweep,
-)
+_sampled = Op("grid_sample", lambda x, grid, how: lib.ad_grid_sample(x, grid, *how.numbers), _rule,
+        saves=(0, 1), grad_name=lambda node: f"GridSampler{len(node.shape) - 2}DBackward0",
+        sweep=_sweep)  # fmt: skip
 
 
 def sampled(x: Tensor, grid: Tensor, how: Grid) -> Tensor:

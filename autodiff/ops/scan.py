@@ -56,12 +56,8 @@ _recurrence: Op = Op(
 
 # ---- sums and products ----
 
-_cumsum: Op = Op(
-    "cumsum",
-    lib.ad_cumsum,
-    lambda node, g: (_cumsum(g, node.args[0], not node.args[1]),),
-    shaped=False,
-)
+_cumsum: Op = Op("cumsum", lib.ad_cumsum,
+        lambda node, g: (_cumsum(g, node.args[0], not node.args[1]),), shaped=False)  # fmt: skip
 
 
 def _cumprod_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor]:

@@ -54,12 +54,8 @@ def _forward(root: bool) -> Any:
 
 _native_deviations = each_of_rows(lib.ad_deviations)
 # Deviations from the mean: a projection, so its own adjoint.
-_centred: Op = Op(
-    "centred",
-    lambda p, mask: _native_deviations(p, NULL, mask, 1.0),
-    lambda node, g: (_centred(g, node.args[0]),),
-    shaped=False,
-)
+_centred: Op = Op("centred", lambda p, mask: _native_deviations(p, NULL, mask, 1.0),
+        lambda node, g: (_centred(g, node.args[0]),), shaped=False)  # fmt: skip
 
 
 def _deviations_rule(node: OpNode, h: Tensor, x: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
@@ -71,13 +67,8 @@ def _deviations_rule(node: OpNode, h: Tensor, x: Tensor, g: Tensor) -> tuple[Ten
     return _centred(mul.call(h, full) * scale, mask), dg.reshape(g.shape)
 
 
-_deviations: Op = Op(
-    "deviations",
-    _native_deviations,
-    _deviations_rule,
-    saves=(0, 1),
-    grad_name="VarBackwardBackward0",
-)
+_deviations: Op = Op("deviations", _native_deviations, _deviations_rule, saves=(0, 1),
+        grad_name="VarBackwardBackward0")  # fmt: skip
 
 
 def _var_rule(node: OpNode, g: Tensor, x: Tensor) -> tuple[Tensor]:
