@@ -12,14 +12,7 @@ from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.history import check_writable, rebase
-from autodiff.ops.views import (
-    _select,
-    clone,
-    expand,
-    reshape,
-    unsqueeze,
-    zeros_p,
-)
+from autodiff.ops.views import _select, clone, expand, reshape, unsqueeze, zeros_p
 from autodiff.shapes import Size, broadcast, dim_index
 from autodiff.tensor import Tensor, live_node, own, wrap
 

@@ -305,13 +305,7 @@ _scatter_reduce: Op = Op("scatter_reduce",
 
 @called("ScatterReduceBackward0")
 def scatter_reduce(
-    input: Tensor,
-    dim: int,
-    index: Tensor,
-    src: Tensor,
-    reduce: str,
-    *,
-    include_self: bool = True,
+    input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:
     """A copy whose elements are reduced with the values of src that index sends to them.
 

@@ -160,11 +160,7 @@ def resize_as_(self: Tensor, the_template: Tensor) -> Tensor:
 
 
 def set_(
-    self: Tensor,
-    source: Any = None,
-    storage_offset: int = 0,
-    size: Any = None,
-    stride: Any = None,
+    self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None
 ) -> Tensor:
     """Have the tensor be over the memory of another tensor or storage, or over none.
 
@@ -247,12 +243,7 @@ def new_empty_strided(
 
 @strict
 def frombuffer(
-    buffer: Any,
-    *,
-    dtype: Any,
-    count: int = -1,
-    offset: int = 0,
-    requires_grad: bool = False,
+    buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False
 ) -> Tensor:
     """A tensor over a buffer's memory: `count` elements (all, if below 0) from byte `offset` on.
 
