@@ -15,6 +15,17 @@ from autodiff.native import lib, operand_text, writer_name
 if TYPE_CHECKING:
     from autodiff.tensor import Tensor
 
+__all__ = [
+    "AccumulateGrad",
+    "Cotangents",
+    "Node",
+    "behind",
+    "mode",
+    "recomputed",
+    "set_grad",
+    "unrecorded",
+]
+
 
 class _Mode(threading.local):
     """Whether operations are recorded, a thread at a time."""

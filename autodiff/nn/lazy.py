@@ -36,7 +36,9 @@ __all__ = [
 
 
 class _Lazy(Module):
-    """Becomes what it is the lazy form of at its first call, its parameters having got shapes."""
+    """Becomes `_becomes` at its first call, its parameters having got their shapes."""
+
+    _becomes: type[Module]
 
     def _materialize(self, shapes: Mapping[str, Sequence[int]]) -> None:
         for name, shape in shapes.items():
@@ -57,8 +59,7 @@ class _Lazy(Module):
         given = (*args, *kwargs.values())
         if given:
             self.initialize_parameters(given[0])
-            kinds = type(self).__mro__
-            self.__class__ = kinds[kinds.index(_Lazy) + 1]
+            self.__class__ = self._becomes  # type: ignore[assignment]
         return Module.__call__(self, *args, **kwargs)
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
@@ -88,6 +89,8 @@ class LazyLinear(_Lazy, Linear):
     >>> nn.LazyLinear(2)(ad.ones(4, 3)).shape
     torch.Size([4, 2])
     """
+
+    _becomes = Linear
 
     def __init__(
         self,
@@ -135,7 +138,13 @@ class _LazyNorm(_Lazy):
         bias: bool = True,
     ) -> None:
         super().__init__(  # type: ignore[call-arg]
-            0, eps, momentum, False, False, device, dtype
+            0,
+            eps,
+            momentum,
+            False,
+            False,
+            device,
+            dtype,
         )
         self.affine = affine
         self.track_running_stats = track_running_stats
@@ -189,13 +198,19 @@ class LazyBatchNorm1d(_LazyNorm, BatchNorm1d):
     torch.Size([4, 3])
     """
 
+    _becomes = BatchNorm1d
+
 
 class LazyBatchNorm2d(_LazyNorm, BatchNorm2d):
     """A BatchNorm2d whose num_features are the channels of its first input."""
 
+    _becomes = BatchNorm2d
+
 
 class LazyBatchNorm3d(_LazyNorm, BatchNorm3d):
     """A BatchNorm3d whose num_features are the channels of its first input."""
+
+    _becomes = BatchNorm3d
 
 
 class LazyInstanceNorm1d(_LazyNorm, InstanceNorm1d):
@@ -205,10 +220,16 @@ class LazyInstanceNorm1d(_LazyNorm, InstanceNorm1d):
     torch.Size([4, 3, 5])
     """
 
+    _becomes = InstanceNorm1d
+
 
 class LazyInstanceNorm2d(_LazyNorm, InstanceNorm2d):
     """An InstanceNorm2d whose num_features are the channels of its first input."""
 
+    _becomes = InstanceNorm2d
+
 
 class LazyInstanceNorm3d(_LazyNorm, InstanceNorm3d):
     """An InstanceNorm3d whose num_features are the channels of its first input."""
+
+    _becomes = InstanceNorm3d

@@ -110,6 +110,8 @@ class _LazyTransposed(_LazyConvolution):
 class LazyConv1d(_LazyForward, Conv1d):
     """A Conv1d whose in_channels are those of its first input."""
 
+    _becomes = Conv1d
+
 
 class LazyConv2d(_LazyForward, Conv2d):
     """A Conv2d whose in_channels are those of its first input.
@@ -121,9 +123,13 @@ class LazyConv2d(_LazyForward, Conv2d):
     Conv2d(3, 8, kernel_size=(3, 3), stride=(1, 1))
     """
 
+    _becomes = Conv2d
+
 
 class LazyConv3d(_LazyForward, Conv3d):
     """A Conv3d whose in_channels are those of its first input."""
+
+    _becomes = Conv3d
 
 
 class LazyConvTranspose1d(_LazyTransposed, ConvTranspose1d):
@@ -133,10 +139,16 @@ class LazyConvTranspose1d(_LazyTransposed, ConvTranspose1d):
     torch.Size([1, 2, 7])
     """
 
+    _becomes = ConvTranspose1d
+
 
 class LazyConvTranspose2d(_LazyTransposed, ConvTranspose2d):
     """A ConvTranspose2d whose in_channels are those of its first input."""
 
+    _becomes = ConvTranspose2d
+
 
 class LazyConvTranspose3d(_LazyTransposed, ConvTranspose3d):
     """A ConvTranspose3d whose in_channels are those of its first input."""
+
+    _becomes = ConvTranspose3d

@@ -15,6 +15,8 @@ from autodiff.ops.pointwise import PointwiseOp
 from autodiff.shapes import broadcast
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
+__all__ = ["any_expr", "apply", "binary", "inplace", "reflected", "unary"]
+
 
 def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> Tensor:
     """Run an op on tensors, numbers or (while a pointwise function is traced) expressions.
@@ -38,7 +40,8 @@ def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> 
     if out._node is not None or builtins.any(x.requires_grad for x in tensors):
         raise RuntimeError(
             f"{op.name}(): functions with out=... arguments don't support automatic "
-            "differentiation, but one of the arguments requires grad."
+            "differentiation, "
+            "but one of the arguments requires grad."
         )
     shape = broadcast([x.shape for x in tensors])
     if shape not in (None, out.shape) and not builtins.any(x is out for x in tensors):

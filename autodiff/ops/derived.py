@@ -24,6 +24,18 @@ from autodiff.ops.views import _slice, clone
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, own
 
+__all__ = [
+    "aminmax",
+    "argwhere",
+    "bincount",
+    "count_nonzero",
+    "diff",
+    "dist",
+    "nansum",
+    "norm",
+]
+
+
 _UNEQUAL, _NOUGHT = FUNCTIONS["ne"].op.call, number_of(0)
 
 
@@ -153,7 +165,7 @@ def bincount(input: Tensor, weights: Tensor | None = None, minlength: int = 0) -
     [1, 0, 2]
     """
     if input.is_floating_point() or input.dtype is dtypes.bool:
-        kind = input.dtype.title
+        kind = dtypes.SCALAR_NAMES[input._p.dtype]
         raise NotImplementedError(f'"bincount_cpu" not implemented for {kind!r}')
     if changes.recorder is not None:
         looked_at()

@@ -44,7 +44,7 @@ def _positions(name: str, input: Tensor, weight: Tensor) -> Tensor:
         refuse = RuntimeError if name == "embedding" else NotImplementedError  # as PyTorch's
         raise refuse(
             "Expected tensor for argument #1 'indices' to have one of the following scalar types: "
-            f"Long, Int; but got torch.{input.dtype.title}Tensor instead (while "
+            f"Long, Int; but got torch.{dtypes.SCALAR_NAMES[input._p.dtype]}Tensor instead (while "
             f"checking arguments for {name})"
         )
     if weight.ndim != 2:

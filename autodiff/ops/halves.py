@@ -10,6 +10,9 @@ from autodiff.dtypes import HALVES, float32
 from autodiff.ops.cast import to_dtype
 from autodiff.tensor import Tensor
 
+__all__ = ["in_float32"]
+
+
 F = TypeVar("F", bound=Callable[..., Any])
 
 

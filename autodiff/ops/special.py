@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from autodiff.dtypes import SCALAR_NAMES
 from autodiff.expr import Expr, build, by_width
 from autodiff.lower import Operand, promote
 from autodiff.ops.declare import NONZERO, POSITIVE, REAL, Check, declare, exp, where
@@ -47,7 +48,7 @@ def _floating(name: str) -> Check:
         d = promote(operands)
         if not d.is_floating_point:
             raise NotImplementedError(
-                f'"{name}" not implemented for {d.title!r}: one of its operands must '
+                f'"{name}" not implemented for {SCALAR_NAMES[d.code]!r}: one of its operands must '
                 "be of floating-point numbers"
             )
 
@@ -318,10 +319,14 @@ def _logaddexp(base: float) -> Callable[..., Any]:
     return expand
 
 
+def _logaddexp_reference(a: float, b: float) -> float:
+    return math.log(math.exp(a) + math.exp(b))
+
+
 declare("logaddexp", 2, "log(exp(input) + exp(other)).",
         lambda g, y, a, b: (g / (1 + exp(b - a)), g / (1 + exp(a - b))),
         expand=_logaddexp(math.e), result="float", check=_floating("logaddexp"),
-        reference=lambda a, b: math.log(math.exp(a) + math.exp(b)))  # fmt: skip
+        reference=_logaddexp_reference)  # fmt: skip
 declare("logaddexp2", 2, "log2(2^input + 2^other).",
         lambda g, y, a, b: (g / (1 + build("exp2", b - a)), g / (1 + build("exp2", a - b))),
         expand=_logaddexp(2.0), result="float", check=_floating("logaddexp2"),
@@ -333,10 +338,13 @@ def _log_as(y: Expr, x: Expr) -> Expr:
     return _log(where(True, y, x))
 
 
+def _xlogy(x: Expr, y: Expr) -> Expr:
+    return where(_both(x == 0, y == y), 0.0, x * _log_as(y, x))
+
+
 declare("xlogy", 2, "input * log(other), 0 where input is 0.",
         lambda g, z, x, y: (where(_both(x == 0, y <= 0), 0.0, g * _log_as(y, x)), g * (x / y)),
-        expand=lambda x, y: where(_both(x == 0, y == y), 0.0, x * _log_as(y, x)),
-        result="float", domain=(REAL, POSITIVE),
+        expand=_xlogy, result="float", domain=(REAL, POSITIVE),
         reference=lambda x, y: x * math.log(y))  # fmt: skip
 
 # ---- parts of numbers, and larger or smaller ones that are no nan ----

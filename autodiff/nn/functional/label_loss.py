@@ -5,10 +5,16 @@ from __future__ import annotations
 import math
 
 from autodiff import dtypes
+from autodiff.dtypes import SCALAR_NAMES
 from autodiff.expr import Expr, build, inputs
 from autodiff.native import refuse_any
 from autodiff.nn.functional.activation import logsigmoid
-from autodiff.nn.functional.reduction import check_floating, check_tensors, reduced, reduction_of
+from autodiff.nn.functional.reduction import (
+    check_floating,
+    check_tensors,
+    reduced,
+    reduction_of,
+)
 from autodiff.ops.base import called
 from autodiff.ops.create import arange
 from autodiff.ops.declare import where
@@ -17,7 +23,11 @@ from autodiff.ops.numbers import number_of, operand
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.tensor import Tensor
 
-__all__ = ["multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss"]
+__all__ = [
+    "multi_margin_loss",
+    "multilabel_margin_loss",
+    "multilabel_soft_margin_loss",
+]
 
 
 _a, _b, _c, _d, _e, _f = inputs(6)
@@ -74,7 +84,7 @@ def _rows(name: str, input: Tensor) -> Tensor:
 
 def _labels(target: Tensor) -> Tensor:
     if target.dtype is not dtypes.int64:
-        raise RuntimeError(f"expected scalar type Long but found {target.dtype.title}")
+        raise RuntimeError(f"expected scalar type Long but found {SCALAR_NAMES[target._p.dtype]}")
     return target.detach()
 
 

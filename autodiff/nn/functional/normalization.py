@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from autodiff.dtypes import SCALAR_NAMES
 from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.ops import layer_norm as rows
 from autodiff.shapes import sizes_of
@@ -44,7 +45,8 @@ def check_normalized(
             )
         if x is not None and x.dtype is not input.dtype and name != "rms_norm":
             raise RuntimeError(
-                f"expected scalar type {input.dtype.title} but found {x.dtype.title}"
+                f"expected scalar type {SCALAR_NAMES[input._p.dtype]} but found "
+                f"{SCALAR_NAMES[x._p.dtype]}"
             )
     if input.shape[-len(shape) :] != shape:
         raise RuntimeError(
