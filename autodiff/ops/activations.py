@@ -51,34 +51,26 @@ prelu = _sloped(
 rrelu = _sloped(
     "rrelu", "input above 0, noise * input below.", "RreluWithNoiseBackward0", ((0.1, 0.4),)
 )
-hardtanh = declare(
-    "hardtanh",
-    3,
-    "input limited to [min_val, max_val].",
-    lambda g, y, x, low, high: (
-        where(build("le", x, low), 0.0, where(build("le", high, x), 0.0, g)),
-        where(build("le", x, low), g, 0.0),
-        where(build("le", high, x), g, 0.0),
-    ),
-    expand=lambda x, low, high: build("minimum", build("maximum", x, low), high),
-    domain=(AWAY_FROM_1, ((-1.1, -0.9),), ((0.9, 1.1),)),
-    reference=lambda x, low, high: min(max(x, low), high),
-    check=no_bool("hardtanh", RuntimeError),
-)
-threshold = declare(
-    "threshold",
-    3,
-    "input above threshold, value elsewhere.",
-    lambda g, y, x, limit, value: (
-        where(build("le", x, limit), 0.0, g),
-        None,
-        where(build("le", x, limit), g, 0.0),
-    ),
-    expand=lambda x, limit, value: where(build("le", x, limit), value, x),
-    domain=(AWAY_FROM_1, ((-1.1, -0.9),), REAL),
-    reference=lambda x, limit, value: x if x > limit else value,
-    check=no_bool("threshold", NotImplementedError),
-)
+hardtanh = declare("hardtanh", 3, "input limited to [min_val, max_val].",
+        lambda g, y, x, low, high: (
+            where(build("le", x, low), 0.0, where(build("le", high, x), 0.0, g)),
+            where(build("le", x, low), g, 0.0),
+            where(build("le", high, x), g, 0.0),
+        ),
+        expand=lambda x, low, high: build("minimum", build("maximum", x, low), high),
+        domain=(AWAY_FROM_1, ((-1.1, -0.9),), ((0.9, 1.1),)),
+        reference=lambda x, low, high: min(max(x, low), high),
+        check=no_bool("hardtanh", RuntimeError))  # fmt: skip
+threshold = declare("threshold", 3, "input above threshold, value elsewhere.",
+        lambda g, y, x, limit, value: (
+            where(build("le", x, limit), 0.0, g),
+            None,
+            where(build("le", x, limit), g, 0.0),
+        ),
+        expand=lambda x, limit, value: where(build("le", x, limit), value, x),
+        domain=(AWAY_FROM_1, ((-1.1, -0.9),), REAL),
+        reference=lambda x, limit, value: x if x > limit else value,
+        check=no_bool("threshold", NotImplementedError))  # fmt: skip
 
 
 def _within(x: Expr, bound: Expr) -> Expr:
@@ -91,51 +83,35 @@ hardshrink = declare("hardshrink", 2, "0 within [-lambd, lambd], input elsewhere
         domain=(AWAY_FROM_1, ((0.9, 1.1),)),
         reference=lambda x, lambd: 0.0 if abs(x) <= lambd else x,
         check=floating("hardshrink"))  # fmt: skip
-softshrink = declare(
-    "softshrink",
-    2,
-    "input moved towards 0 by lambd; 0 within [-lambd, lambd].",
-    lambda g, y, x, lambd: (
-        where(_within(x, lambd), 0.0, g),
-        where(_within(x, lambd), 0.0, -g * build("sign", x)),
-    ),
-    expand=lambda x, lambd: where(
-        build("lt", lambd, x), x - lambd, where(build("lt", lambd, -x), x + lambd, x * 0)
-    ),
-    domain=(AWAY_FROM_1, ((0.9, 1.1),)),
-    reference=lambda x, lambd: x - max(min(x, lambd), -lambd),
-    check=floating("softshrink"),
-)
+softshrink = declare("softshrink", 2, "input moved towards 0 by lambd; 0 within [-lambd, lambd].",
+        lambda g, y, x, lambd: (
+            where(_within(x, lambd), 0.0, g),
+            where(_within(x, lambd), 0.0, -g * build("sign", x)),
+        ),
+        expand=lambda x, lambd: where(
+            build("lt", lambd, x), x - lambd, where(build("lt", lambd, -x), x + lambd, x * 0)
+        ),
+        domain=(AWAY_FROM_1, ((0.9, 1.1),)),
+        reference=lambda x, lambd: x - max(min(x, lambd), -lambd),
+        check=floating("softshrink"))  # fmt: skip
 
 
 def _relu6(x: Expr) -> Expr:
     return build("minimum", build("maximum", x, 0), 6)
 
 
-hardsigmoid = declare(
-    "hardsigmoid",
-    1,
-    "min(max(input + 3, 0), 6) / 6.",
-    lambda g, y, x: (
-        where(build("logical_and", build("lt", -3, x), build("lt", x, 3)), g * (1 / 6), 0.0),
-    ),
-    expand=lambda x: _relu6(x + 3) / 6,
-    domain=AWAY_FROM_3,
-    reference=lambda x: min(max(x + 3, 0), 6) / 6,
-    check=floating("hardsigmoid"),
-)
-hardswish = declare(
-    "hardswish",
-    1,
-    "input * min(max(input + 3, 0), 6) / 6.",
-    lambda g, y, x: (
-        where(build("le", x, -3), 0.0, where(build("lt", x, 3), g * (x / 3 + 0.5), g)),
-    ),
-    expand=lambda x: x * _relu6(x + 3) / 6,
-    domain=AWAY_FROM_3,
-    reference=lambda x: x * min(max(x + 3, 0), 6) / 6,
-    check=floating("hardswish"),
-)
+hardsigmoid = declare("hardsigmoid", 1, "min(max(input + 3, 0), 6) / 6.",
+        lambda g, y, x: (
+            where(build("logical_and", build("lt", -3, x), build("lt", x, 3)), g * (1 / 6), 0.0),
+        ),
+        expand=lambda x: _relu6(x + 3) / 6, domain=AWAY_FROM_3,
+        reference=lambda x: min(max(x + 3, 0), 6) / 6, check=floating("hardsigmoid"))  # fmt: skip
+hardswish = declare("hardswish", 1, "input * min(max(input + 3, 0), 6) / 6.",
+        lambda g, y, x: (
+            where(build("le", x, -3), 0.0, where(build("lt", x, 3), g * (x / 3 + 0.5), g)),
+        ),
+        expand=lambda x: x * _relu6(x + 3) / 6, domain=AWAY_FROM_3,
+        reference=lambda x: x * min(max(x + 3, 0), 6) / 6, check=floating("hardswish"))  # fmt: skip
 
 # ---- exponential below 0 ----
 

@@ -49,22 +49,18 @@ def _smooth_l1_vjp(g: Expr, y: Expr, x: Expr, t: Expr, beta: Expr) -> tuple[Expr
     return dx, -dx, g * where(far, -0.5, -0.5 * (d / beta) * (d / beta))
 
 
-smooth_l1 = declare(
-    "smooth_l1_loss",
-    3,
-    "(input - target)^2 / (2 beta) where the error is below beta, |input - target| - beta / 2 "
-    "elsewhere.",
-    _smooth_l1_vjp,
-    expand=lambda x, t, beta: where(
-        build("lt", abs(x - t), beta), 0.5 * (x - t) * (x - t) / beta, abs(x - t) - 0.5 * beta
-    ),
-    result="float",
-    domain=ERRORS,
-    reference=lambda x, t, beta: (
-        (x - t) ** 2 / (2 * beta) if abs(x - t) < beta else abs(x - t) - beta / 2
-    ),
-    grad_name="SmoothL1LossBackward0",
-)
+smooth_l1 = declare("smooth_l1_loss", 3,
+        "(input - target)^2 / (2 beta) where the error is below beta, |input - target| - beta / 2 "
+        "elsewhere.",
+        _smooth_l1_vjp,
+        expand=lambda x, t, beta: where(
+            build("lt", abs(x - t), beta), 0.5 * (x - t) * (x - t) / beta, abs(x - t) - 0.5 * beta
+        ),
+        result="float", domain=ERRORS,
+        reference=lambda x, t, beta: (
+            (x - t) ** 2 / (2 * beta) if abs(x - t) < beta else abs(x - t) - beta / 2
+        ),
+        grad_name="SmoothL1LossBackward0")  # fmt: skip
 
 
 def _huber_vjp(g: Expr, y: Expr, x: Expr, t: Expr, delta: Expr) -> tuple[Expr, Expr, Expr]:
@@ -108,22 +104,18 @@ declare("binary_cross_entropy_slope", 2,
         _bce_slope_vjp, expand=lambda x, t: (x - t) / build("maximum", (1 - x) * x, SLOPE_EPS),
         result="float", domain=(UNIT, UNIT),
         reference=lambda x, t: (x - t) / (x * (1 - x)))  # fmt: skip
-binary_cross_entropy = declare(
-    "binary_cross_entropy",
-    2,
-    "-(target log(input) + (1 - target) log(1 - input)), logarithms bounded by -100.",
-    lambda g, y, x, t: (
-        g * build("binary_cross_entropy_slope", x, t),
-        g * (build("log1p", -x) - log(x)),
-    ),
-    expand=lambda x, t: (
-        (t - 1) * build("maximum", build("log1p", -x), LOG_LEAST)
-        - t * build("maximum", log(x), LOG_LEAST)
-    ),
-    result="float",
-    domain=(UNIT, UNIT),
-    reference=lambda x, t: -(t * math.log(x) + (1 - t) * math.log(1 - x)),
-)
+binary_cross_entropy = declare("binary_cross_entropy", 2,
+        "-(target log(input) + (1 - target) log(1 - input)), logarithms bounded by -100.",
+        lambda g, y, x, t: (
+            g * build("binary_cross_entropy_slope", x, t),
+            g * (build("log1p", -x) - log(x)),
+        ),
+        expand=lambda x, t: (
+            (t - 1) * build("maximum", build("log1p", -x), LOG_LEAST)
+            - t * build("maximum", log(x), LOG_LEAST)
+        ),
+        result="float", domain=(UNIT, UNIT),
+        reference=lambda x, t: -(t * math.log(x) + (1 - t) * math.log(1 - x)))  # fmt: skip
 kl_div = declare("kl_div", 2,
         "target (log(target) - input), 0 log(0) being 0: input is a logarithm.",
         lambda g, y, x, t: (-g * t, g * (log(t) + t / t - x)),
