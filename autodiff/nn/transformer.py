@@ -95,15 +95,8 @@ class _Layer(Module):
         self, name: str, x: Tensor, memory: Tensor, mask: Any, padding: Any, causal: bool
     ) -> Tensor:
         attention = self.__dict__[name]
-        y: Tensor = attention(
-            x,
-            memory,
-            memory,
-            attn_mask=mask,
-            key_padding_mask=padding,
-            is_causal=causal,
-            need_weights=False,
-        )[0]
+        how = {"attn_mask": mask, "key_padding_mask": padding, "is_causal": causal}
+        y: Tensor = attention(x, memory, memory, need_weights=False, **how)[0]
         return y
 
 
@@ -121,13 +114,9 @@ class TransformerEncoderLayer(_Layer):
         src_key_padding_mask: Tensor | None = None,
         is_causal: bool = False,
     ) -> Tensor:
-        mask, padding = src_mask, src_key_padding_mask
+        how = (src_mask, src_key_padding_mask, is_causal)
         return self._through(
-            src,
-            [
-                lambda x: self._attend("self_attn", x, x, mask, padding, is_causal),
-                self._feed_forward,
-            ],
+            src, [lambda x: self._attend("self_attn", x, x, *how), self._feed_forward]
         )
 
 
