@@ -150,14 +150,9 @@ class DataLoader(Generic[T_co]):
         return self.sampler if self.batch_sampler is None else self.batch_sampler
 
     def _source(self) -> Source:
-        return Source(
-            self.dataset,
-            self._iterable,
-            self.batch_sampler is not None,
-            self.collate_fn,
-            self.drop_last,
-            self.collate_fn is default_collate,
-        )
+        batched, usual = self.batch_sampler is not None, self.collate_fn is default_collate
+        given = (self.dataset, self._iterable, batched, self.collate_fn, self.drop_last)
+        return Source(*given, usual)
 
 
 _FIXED = {"batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers"}
