@@ -10,7 +10,11 @@ from typing import Any
 
 from autodiff import linalg
 from autodiff.distributions import constraints
-from autodiff.distributions.distribution import Distribution, broadcast_all, moment
+from autodiff.distributions.distribution import (
+    Distribution,
+    broadcast_all,
+    moment,
+)
 from autodiff.distributions.gamma import Beta, Chi2
 from autodiff.distributions.multivariate import MATRICES, OfCovariance, half_log_det
 from autodiff.dtypes import finfo

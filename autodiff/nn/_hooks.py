@@ -11,6 +11,14 @@ from autodiff.hooks import HookDict, RemovableHandle, add_hook
 from autodiff.nn._backward_hook import BackwardHook, hook_node
 from autodiff.nn._where import explain
 
+__all__ = [
+    "Hooked",
+    "register_module_forward_hook",
+    "register_module_forward_pre_hook",
+    "register_module_full_backward_hook",
+    "register_module_full_backward_pre_hook",
+]
+
 Hook = Callable[..., Any]
 
 

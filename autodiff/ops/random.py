@@ -11,7 +11,15 @@ from autodiff.dtypes import dtype
 from autodiff.grad_mode import no_grad
 from autodiff.node import mode
 from autodiff.ops.create import _finish, empty, empty_like, unset
-from autodiff.ops.draws import bernoulli_, check_range, check_std, drawn, fill, integers, normal_
+from autodiff.ops.draws import (
+    bernoulli_,
+    check_range,
+    check_std,
+    drawn,
+    fill,
+    integers,
+    normal_,
+)
 from autodiff.ops.generator import Generator
 from autodiff.ops.out import fit
 from autodiff.shapes import sizes_of

@@ -13,6 +13,8 @@ from autodiff.ops.views import clone, reshape, unsqueeze
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor
 
+__all__ = ["index_add", "index_add_", "index_select"]
+
 _INT64 = dtypes.int64.code
 
 _SELECTED = "IndexSelectBackward0"
