@@ -72,8 +72,7 @@ def segment_reduce(
     if indices is not None:
         raise RuntimeError("segment_reduce(): indices based reduction is not supported yet.")
     if not data.is_floating_point():
-        kind = data.dtype.title
-        raise NotImplementedError(f'"segment_reduce" not implemented for {kind!r}')
+        raise NotImplementedError(f'"segment_reduce" not implemented for {data.dtype.title!r}')
     sizes = _sizes(data, lengths, offsets, axis)
     x, counts = data.flatten(0, axis), sizes.flatten()
     shape = counts.shape[0], *x.shape[1:]
