@@ -12,8 +12,6 @@ from contextlib import contextmanager
 from types import EllipsisType
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
-__all__ = ["get_printoptions", "parameter_text", "printoptions", "set_printoptions", "tensor_text"]
-
 Number: TypeAlias = bool | int | float
 Shown: TypeAlias = "Number | EllipsisType | list[Shown]"
 

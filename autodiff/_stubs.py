@@ -16,8 +16,6 @@ from autodiff.functions import FUNCTIONS
 from autodiff.methods import METHODS, PROPERTIES
 from autodiff.ops.keywords import signature
 
-__all__ = ["functions_text", "methods_text", "write"]
-
 HERE = Path(__file__).parent
 HEADER = '''"""{doc} Written by `python -m autodiff._stubs`."""
 

@@ -16,16 +16,6 @@ from typing import Any
 from autodiff.changes import changed, new_lock
 from autodiff.dtypes import flag
 
-__all__ = [
-    "detect_anomaly",
-    "is_anomaly_check_nan_enabled",
-    "is_anomaly_enabled",
-    "lines",
-    "set_anomaly_enabled",
-    "set_detect_anomaly",
-    "watching",
-]
-
 FIRST = 10_000  # operations that remember their lines in any case
 
 

@@ -13,19 +13,6 @@ from collections import defaultdict
 from collections.abc import Callable, Iterable
 from typing import Any
 
-__all__ = [
-    "Changes",
-    "WatchedDict",
-    "WatchedGroup",
-    "WatchedList",
-    "WatchedStates",
-    "changed",
-    "changed_of",
-    "changes",
-    "new_lock",
-    "recorder_here",
-]
-
 
 class Changes:
     """The count of changes, and the recorder of the recording that is under way, if any.

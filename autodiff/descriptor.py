@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 else:
     TensorMethods = object
 
-__all__ = ["Described", "fresh"]
-
 _gc = ffi.gc
 _free = lib.ad_free
 _unpack = ffi.unpack

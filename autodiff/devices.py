@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-__all__ = ["CPU", "check_device", "device"]
-
 _TYPES = ("cpu", "cuda", "mps", "xpu", "meta")
 
 

@@ -18,15 +18,16 @@ class dtype:  # noqa: N801 - PyTorch's name
     torch.int64
     """
 
-    __slots__ = ("code", "is_floating_point", "itemsize", "name")
+    __slots__ = ("code", "is_floating_point", "itemsize", "name", "title")
     code: int
     is_floating_point: builtins.bool
     itemsize: int
     name: str
+    title: str  # PyTorch's name of it in messages
     is_complex: Final = False
 
-    def __init__(self, code: int, name: str, itemsize: int) -> None:
-        values = (code, "float" in name, itemsize, name)
+    def __init__(self, code: int, name: str, itemsize: int, title: str) -> None:
+        values = (code, "float" in name, itemsize, name, title)
         for slot, value in zip(self.__slots__, values, strict=True):
             object.__setattr__(self, slot, value)
 
@@ -54,16 +55,16 @@ class dtype:  # noqa: N801 - PyTorch's name
 
 
 # In the order of promotion: the later of two types holds both, but for _BETWEEN.
-bool = dtype(0, "bool", 1)
-uint8 = dtype(1, "uint8", 1)
-int8 = dtype(2, "int8", 1)
-int16 = dtype(3, "int16", 2)
-int32 = dtype(4, "int32", 4)
-int64 = dtype(5, "int64", 8)
-float16 = dtype(6, "float16", 2)
-bfloat16 = dtype(7, "bfloat16", 2)
-float32 = dtype(8, "float32", 4)
-float64 = dtype(9, "float64", 8)
+bool = dtype(0, "bool", 1, "Bool")
+uint8 = dtype(1, "uint8", 1, "Byte")
+int8 = dtype(2, "int8", 1, "Char")
+int16 = dtype(3, "int16", 2, "Short")
+int32 = dtype(4, "int32", 4, "Int")
+int64 = dtype(5, "int64", 8, "Long")
+float16 = dtype(6, "float16", 2, "Half")
+bfloat16 = dtype(7, "bfloat16", 2, "BFloat16")
+float32 = dtype(8, "float32", 4, "Float")
+float64 = dtype(9, "float64", 8, "Double")
 ALL: Final = (bool, uint8, int8, int16, int32, int64, float16, bfloat16, float32, float64)
 ALIASES: Final = {
     "short": int16,
@@ -78,20 +79,7 @@ HALVES: Final = (float16, bfloat16)  # stored so, computed in float32
 _BETWEEN: Final = ({uint8, int8}, {float16, bfloat16})  # pairs that another type holds
 FLOATS: Final = (*HALVES, float32, float64)
 FIRST_FLOAT: Final = float16.code
-
-# PyTorch's names of the types in error messages.
-SCALAR_NAMES: Final = (
-    "Bool",
-    "Byte",
-    "Char",
-    "Short",
-    "Int",
-    "Long",
-    "Half",
-    "BFloat16",
-    "Float",
-    "Double",
-)
+SCALAR_NAMES: Final = tuple(d.title for d in ALL)
 
 
 def _check_type(name: str, d: object) -> None:

@@ -11,17 +11,6 @@ from typing import Any, NamedTuple
 
 from autodiff.dtypes import dtype
 
-__all__ = [
-    "PRIMITIVES",
-    "Expr",
-    "Primitive",
-    "build",
-    "by_width",
-    "const",
-    "differentiate",
-    "inputs",
-]
-
 Rule = Callable[..., "tuple[Expr | None, ...]"]
 Interval = tuple[float, float]
 

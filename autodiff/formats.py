@@ -2,16 +2,6 @@
 
 from __future__ import annotations
 
-__all__ = [
-    "channels_last",
-    "channels_last_3d",
-    "contiguous_format",
-    "layout",
-    "memory_format",
-    "preserve_format",
-    "strided",
-]
-
 
 class layout:  # noqa: N801 - PyTorch's name
     """How a tensor is stored: `strided` is all there is.

@@ -10,15 +10,6 @@ from autodiff.dtypes import flag
 from autodiff.native import lib
 from autodiff.node import mode, set_grad
 
-__all__ = [
-    "enable_grad",
-    "inference_mode",
-    "is_grad_enabled",
-    "is_inference_mode_enabled",
-    "no_grad",
-    "set_grad_enabled",
-]
-
 F = TypeVar("F", bound=Callable[..., Any])
 _GENERATOR = 0x20  # inspect.CO_GENERATOR
 

@@ -14,8 +14,6 @@ from autodiff.native import lib
 from autodiff.node import AccumulateGrad, Cotangents, GradientEdge, Node, mode, set_grad
 from autodiff.tensor import Tensor, live_node, own
 
-__all__ = ["backward", "grad", "grad_between", "leading_to", "reaches"]
-
 # ---- the walk ----
 
 
@@ -522,6 +520,22 @@ def grad(
             "allow_unused=True if this is the desired behavior."
         )
     return tuple(found)
+
+
+def grad_of_some(
+    outputs: Sequence[Tensor],
+    inputs: Sequence[Tensor],
+    gradients: Sequence[Any] | None,
+    create: bool,
+    keep: bool | None = None,
+) -> list[Tensor | None]:
+    """`grad` of those outputs that are part of a graph; None for inputs that none depends on."""
+    starts = [None] * len(outputs) if gradients is None else gradients
+    pairs = [(y, g) for y, g in zip(outputs, starts, strict=True) if live_node(y) is not None]
+    if not pairs or not inputs:
+        return [None] * len(inputs)
+    ys, gs = zip(*pairs, strict=True)
+    return list(grad(ys, inputs, gs, keep, create, allow_unused=True))
 
 
 def reaches(outputs: Iterable[Tensor], own: set[Node | None]) -> bool:

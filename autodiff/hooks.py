@@ -10,16 +10,6 @@ from typing import Any
 
 from autodiff.changes import changed, new_lock
 
-__all__ = [
-    "HookDict",
-    "NodeHooks",
-    "RemovableHandle",
-    "add_hook",
-    "hooks_hidden",
-    "hooks_now",
-    "hooks_of",
-]
-
 Hook = Callable[..., Any]
 
 

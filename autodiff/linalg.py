@@ -15,9 +15,7 @@ from autodiff.ops import (
     systems,
     triangular,
 )
-from autodiff.ops import (
-    lu as _lu,
-)
+from autodiff.ops import lu as _lu
 from autodiff.ops.guard import guarded
 from autodiff.ops.keywords import with_outs
 from autodiff.ops.matrices import LinAlgError

@@ -16,8 +16,6 @@ from autodiff.dtypes import dtype
 from autodiff.expr import PRIMITIVES, Expr, expanded, topological
 from autodiff.native import NULL, error, ffi, lib
 
-__all__ = ["DIMENSIONED", "NUMBER", "ZERO_DIM", "compile_program", "decode_key", "infer", "promote"]
-
 DIMENSIONED, ZERO_DIM, NUMBER = range(3)
 F32, F64, I64 = range(3)
 
@@ -96,7 +94,7 @@ def _computed_in(node: Expr, operands: Sequence[Operand]) -> dtype:
     if rule == "float" and not d.is_floating_point:
         return dtypes.get_default_dtype()
     if rule == "bits" and d.is_floating_point:
-        name = dtypes.SCALAR_NAMES[d.code]
+        name = d.title
         raise NotImplementedError(
             f'"{node.op}" not implemented for {name!r}: it takes integers or bools'
         )

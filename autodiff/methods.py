@@ -11,51 +11,21 @@ from autodiff import _format, dtypes, grad_mode, graph
 from autodiff.ops import (
     arithmetic,
     assign,
-    blended,
-    calculus,
     calling,
     calls,
     cast,
-    comparing,
     contraction,
     convert,
-    covariance,
-    create,
-    derived,
-    diagonals,
     dlpack,
-    draws,
     elementwise,
-    embedded,
-    equations,
-    everyday,
     foreign,
-    gather,
     indexing,
     matrix_names,
-    normalize,
     order,
     overwriting,
-    placing,
-    powers,
-    products,
-    random,
-    ranks,
     reals,
     rearrange,
-    reductions,
-    regions,
-    repetition,
-    scan,
-    scatter,
-    searching,
-    shared,
-    slices,
-    sorting,
     splitting,
-    statistics,
-    storage,
-    tallies,
     typed,
     views,
 )
@@ -63,9 +33,9 @@ from autodiff.ops.declare import FUNCTIONS
 from autodiff.ops.guard import guarded
 from autodiff.ops.keywords import placed
 from autodiff.ops.pointwise import PointwiseOp
+from autodiff.ops.table import ALIASES, BOTH, members
+from autodiff.ops.table import METHODS as ONLY_METHODS
 from autodiff.tensor import TENSOR_TYPES, Tensor
-
-__all__ = ["METHODS", "PROPERTIES"]
 
 
 def _backward(
@@ -250,7 +220,7 @@ def _overwriting(name: str, function: Callable[..., Tensor]) -> Callable[..., Te
         # What the function saves of self must be as it was before the write.
         y = function(self.clone() if grad_mode.is_grad_enabled() else self, *args, **kwargs)
         if y.dtype.category > self.dtype.category:
-            result, own = (dtypes.SCALAR_NAMES[x._p.dtype] for x in (y, self))
+            result, own = (x.dtype.title for x in (y, self))
             text = f"result type {result} can't be cast to the desired output type {own}"
             raise RuntimeError(f"{name}: {text}")
         return assign.replace_(self, y)
@@ -333,57 +303,6 @@ def _operators() -> dict[str, Callable[..., Any]]:
     return table
 
 
-_BY_MODULE: dict[Any, str] = {
-    arithmetic: "add sub div pow clamp clamp_min clamp_max addcmul addcdiv lerp "
-    "logit nan_to_num round positive",
-    overwriting: "add_ sub_ div_ pow_ clamp_ clamp_min_ clamp_max_ addcmul_ addcdiv_ lerp_ "
-    "logit_ nan_to_num_ polygamma_ round_",
-    comparing: "equal isclose allclose",
-    views: "view reshape expand permute transpose t select narrow squeeze unsqueeze flatten "
-    "alias clone contiguous",
-    splitting: "unbind split chunk split_with_sizes tensor_split hsplit vsplit dsplit",
-    regions: "as_strided",
-    rearrange: "movedim swapaxes adjoint ravel reshape_as unflatten unfold",
-    order: "flip fliplr flipud rot90 roll",
-    repetition: "repeat tile repeat_interleave",
-    diagonals: "diagonal diag diag_embed diagflat tril triu tril_ triu_ fill_diagonal_",
-    reductions: "sum mean prod max min amax amin argmax argmin any all sum_to_size",
-    contraction: "matmul mm bmm mv dot",
-    blended: "addmm addmv addr addbmm baddbmm addmm_ addmv_ addr_ addbmm_ baddbmm_",
-    products: "outer inner vdot cross kron trace",
-    covariance: "cov corrcoef",
-    everyday: "is_nonzero isposinf isneginf mvlgamma nanmean msort",
-    derived: "aminmax argwhere bincount count_nonzero diff dist nansum norm",
-    gather: "gather take_along_dim nonzero",
-    scatter: "scatter scatter_ scatter_add scatter_add_ scatter_reduce scatter_reduce_",
-    placing: "index_copy index_copy_ index_fill index_fill_ index_put index_put_ take put put_ "
-    "masked_scatter masked_scatter_",
-    assign: "copy_ fill_ zero_ masked_fill masked_fill_",
-    indexing: "masked_select",
-    slices: "index_select index_add index_add_",
-    scan: "cumsum cumsum_ cumprod cumprod_ cummax cummin logcumsumexp",
-    sorting: "sort argsort topk",
-    ranks: "kthvalue median nanmedian nanquantile quantile",
-    reals: "nextafter frexp isreal is_complex is_conj is_neg angle real",
-    searching: "unique unique_consecutive",
-    normalize: "softmax log_softmax logsumexp",
-    statistics: "var std",
-    create: "new_zeros new_ones new_empty new_full",
-    convert: "new_tensor",
-    equations: "cholesky_solve cholesky_inverse matrix_exp",
-    powers: "float_power float_power_ ldexp gcd lcm",
-    tallies: "mode histc histogram",
-    calculus: "renorm",
-    embedded: "select_scatter slice_scatter diagonal_scatter as_strided_scatter index_reduce",
-    storage: "storage untyped_storage is_set_to resize_ resize_as_ set_ new_empty_strided "
-    "narrow_copy",
-    shared: "is_shared share_memory_ is_pinned pin_memory",
-    typed: "new as_subclass dim_order is_same_size is_signed get_device ndimension apply_ map_ "
-    "map2_",
-    draws: "uniform_ normal_ log_normal_ exponential_ cauchy_ geometric_ bernoulli_ random_",
-    random: "bernoulli multinomial",
-}
-
 for _method in (_backward, _expand_as, _hardshrink, _polygamma, _prelu, _type, _type_as, _view_as):
     _method.__name__ = _method.__qualname__ = _method.__name__[1:]  # as what they raise calls them
 
@@ -399,16 +318,15 @@ def _methods() -> dict[str, Callable[..., Any]]:
         table[name] = function
         if FUNCTIONS[name].primitive.result != "where":
             table[f"{name}_"] = calling.inplace(f"{name}_", FUNCTIONS[name].op)
-    for module, names in _BY_MODULE.items():
-        for name in names.split():
-            function = getattr(module, name)
-            table[name] = placed(function) if name in _MAKERS else guarded(function, method=True)
+    for name, function in members(BOTH, ONLY_METHODS):
+        table[name] = placed(function) if name in _MAKERS else guarded(function, method=True)
     table |= {name: guarded(f, method=True) for name, f in matrix_names.AT_TOP.items()}
     table |= {f"{name}_": _overwriting(f"{name}_", table[name]) for name in _OVERWRITTEN.split()}
     table |= rearrange.TAKEN
     for alias, name in ALIASES.items():
-        if name in table:  # some are of functions alone
-            table[alias] = table[name]
+        for end in ("", "_"):
+            if f"{name}{end}" in table:
+                table[f"{alias}{end}"] = table[f"{name}{end}"]
     for name, d in {**{d.name: d for d in dtypes.ALL}, **dtypes.ALIASES}.items():
         if name in ("bool", "short", "int", "long", "half", "bfloat16", "float", "double"):
             table[name] = _converter(name, d)
@@ -439,64 +357,6 @@ def _methods() -> dict[str, Callable[..., Any]]:
     return table
 
 
-ALIASES = {
-    "absolute": "abs",
-    "negative": "neg",
-    "subtract": "sub",
-    "multiply": "mul",
-    "divide": "div",
-    "true_divide": "div",
-    "ger": "outer",
-    "clip": "clamp",
-    "__rdiv__": "__rtruediv__",
-    "less": "lt",
-    "less_equal": "le",
-    "greater": "gt",
-    "greater_equal": "ge",
-    "not_equal": "ne",
-    "arccos": "acos",
-    "arccos_": "acos_",
-    "arccosh": "acosh",
-    "arccosh_": "acosh_",
-    "arcsin": "asin",
-    "arcsin_": "asin_",
-    "arcsinh": "asinh",
-    "arcsinh_": "asinh_",
-    "arctan": "atan",
-    "arctan_": "atan_",
-    "arctanh": "atanh",
-    "arctanh_": "atanh_",
-    "arctan2": "atan2",
-    "arctan2_": "atan2_",
-    "fix": "trunc",
-    "fix_": "trunc_",
-    "sgn": "sign",
-    "sgn_": "sign_",
-    "trapz": "trapezoid",
-    "conj": "real",
-    "conj_physical": "real",
-    "resolve_conj": "real",
-    "resolve_neg": "real",
-    "swapdims": "transpose",
-    "moveaxis": "movedim",
-    "swapdims_": "transpose_",
-    "absolute_": "abs_",
-    "clip_": "clamp_",
-    "divide_": "div_",
-    "greater_": "gt_",
-    "greater_equal_": "ge_",
-    "less_": "lt_",
-    "less_equal_": "le_",
-    "multiply_": "mul_",
-    "negative_": "neg_",
-    "not_equal_": "ne_",
-    "subtract_": "sub_",
-    "true_divide_": "div_",
-    "broadcast_to": "expand",
-    "unsafe_chunk": "chunk",
-    "unsafe_split": "split",
-    "unsafe_split_with_sizes": "split_with_sizes",
-}
 METHODS = _methods()
 del METHODS["real"]  # which is a property
 PROPERTIES: dict[str, Callable[[Tensor], Any]] = {

@@ -22,8 +22,6 @@ from autodiff.native import error, ffi, lib, looked_at
 from autodiff.node import AccumulateGrad, Node, mode
 from autodiff.values import Valued
 
-__all__ = ["TENSOR_TYPES", "Tensor", "blank", "own", "wrap"]
-
 _gc = ffi.gc
 _free = lib.ad_free
 _new: Callable[[type[Any]], Any] = object.__new__

@@ -13,8 +13,6 @@ from autodiff.descriptor import Described, fresh
 from autodiff.native import ADDRESS, ffi, lib, looked_at
 from autodiff.node import mode
 
-__all__ = ["Valued"]
-
 _unpack, _cast, _gc, _buffer = ffi.unpack, ffi.cast, ffi.gc, ffi.buffer
 _BOOL, _FLOAT = dtypes.bool.code, dtypes.float32.code
 _OF_GRAD = (

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff.grad_mode import enable_grad
-from autodiff.graph import grad
+from autodiff.graph import grad_of_some
 from autodiff.ops.create import zeros, zeros_like
 from autodiff.ops.join import stack
 from autodiff.ops.views import alias, reshape
@@ -69,17 +69,6 @@ class _Run:
                     "outputs must be computed in a differentiable manner from the input when "
                     "running in strict mode."
                 )
-
-    def gradients(
-        self, outputs: Sequence[Any], inputs: Sequence[Tensor], vectors: Any, create: bool
-    ) -> list[Tensor | None]:
-        """Those of the outputs that are part of a graph."""
-        starts = [None] * len(outputs) if vectors is None else vectors
-        pairs = [(y, v) for y, v in zip(outputs, starts, strict=True) if y.requires_grad]
-        if not pairs:
-            return [None] * len(inputs)
-        ys, vs = zip(*pairs, strict=True)
-        return list(grad(ys, inputs, vs, True if create else None, create, allow_unused=True))
 
     def single_output(self, name: str) -> None:
         """RuntimeError where the function does not return one element."""
@@ -157,8 +146,8 @@ def _check_recorded(found: Sequence[Tensor], strict: bool, create: bool) -> None
 def _pushed(run: _Run, ys: Sequence[Tensor], create: bool, strict: bool, what: str) -> list[Tensor]:
     """The products of the Jacobian of `ys` with the vectors: the vjp's own vjp, which is linear."""
     duals = [zeros_like(y.detach()).requires_grad_() for y in ys]
-    pulled = _filled(run.gradients(ys, run.inputs, duals, True), run.inputs, strict, what)
-    found = run.gradients(pulled, duals, run.vectors, create)
+    pulled = _filled(grad_of_some(ys, run.inputs, duals, True), run.inputs, strict, what)
+    found = grad_of_some(pulled, duals, run.vectors, create)
     pushed = _filled(found, ys, strict, what)
     _check_recorded(pushed, strict, create)
     return pushed
@@ -186,7 +175,7 @@ def vjp(
         if strict:
             run.check_outputs()
         vs = _vectors(v, run.outputs, run.many_outputs, "vjp", _OF_OUTPUT)
-        found = run.gradients(run.outputs, run.inputs, vs, create_graph)
+        found = grad_of_some(run.outputs, run.inputs, vs, create_graph)
         grads = _filled(found, run.inputs, strict, _INDEPENDENT)
         _check_recorded(grads, strict, create_graph)
     outputs = run.of_outputs(_detached(run.outputs, create_graph))
@@ -270,9 +259,7 @@ def _rows(run: _Run, i: int, y: Tensor, create: bool, strict: bool) -> list[Tens
     flat = reshape(y, -1)
     rows: list[list[Tensor]] = []
     for element in flat.unbind():
-        found: Sequence[Tensor | None] = [None] * len(run.inputs)
-        if element.requires_grad:
-            found = grad(element, run.inputs, None, True, create, allow_unused=True)
+        found = grad_of_some([element], run.inputs, None, create, True)
         what = f"Output {i} of the user-provided function is independent of input {{i}}."
         row = _filled(found, run.inputs, strict, what)
         _check_recorded(row, strict, create)
@@ -352,7 +339,7 @@ def hvp(
 
 
 def _gradient(run: _Run, strict: bool) -> list[Tensor]:
-    found = run.gradients(run.outputs, run.inputs, None, True)
+    found = grad_of_some(run.outputs, run.inputs, None, True)
     return _filled(found, run.inputs, strict, _INDEPENDENT)
 
 
@@ -380,7 +367,7 @@ def vhp(
             run.check_outputs()
         run.single_output("vhp")
         first = _gradient(run, strict)
-        found = run.gradients(first, run.inputs, run.vectors, create_graph)
+        found = grad_of_some(first, run.inputs, run.vectors, create_graph)
         products = _filled(found, run.inputs, strict, _LINEAR)
         _check_recorded(products, strict, create_graph)
     return _with_output(run, products, create_graph)

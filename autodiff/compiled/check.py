@@ -16,8 +16,6 @@ from autodiff.tensor import Tensor
 if TYPE_CHECKING:
     from autodiff.compiled.recording import Recording
 
-__all__ = ["MismatchError", "check"]
-
 
 class MismatchError(RuntimeError):
     """A recording does not do what the function does: something changed that it cannot see."""

@@ -29,8 +29,6 @@ from autodiff.ops.generator import Generator
 from autodiff.ops.out import written
 from autodiff.tensor import Tensor, live_node
 
-__all__ = ["Compiled"]
-
 KEPT = 32  # recordings of one function
 TRIES = 8  # recordings in a row of like calls that were not run once; KEPT of any calls
 ARRAYS = "an argument is an array, whose elements may change unseen: give a tensor"

@@ -21,8 +21,6 @@ from autodiff.tensor import Tensor, _free, _gc, blank, live_node
 if TYPE_CHECKING:
     from autodiff.compiled.recording import Output, Recording
 
-__all__ = ["MISS", "make_quick", "make_runner"]
-
 MISS = object()  # what a run gives that did not begin
 RUNS = lib.ad_tape_run0, lib.ad_tape_run1, lib.ad_tape_run2, lib.ad_tape_run3
 

@@ -26,8 +26,6 @@ from autodiff.nn.module import Module
 from autodiff.optim.optimizer import Optimizer
 from autodiff.tensor import Tensor
 
-__all__ = ["Names", "is_same"]
-
 ABSENT = object()
 EMPTY: Mapping[str, Any] = types.MappingProxyType({})
 CONTAINERS = (list, tuple, dict, set, frozenset, deque, types.MappingProxyType)

@@ -14,8 +14,6 @@ from autodiff.nn.module import Module
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor
 
-__all__ = ["Left", "unfit"]
-
 UNKNOWN = -1  # a tensor that no recorded call has to do with
 
 

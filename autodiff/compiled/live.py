@@ -9,8 +9,6 @@ from typing import Any
 from autodiff.native import error, lib
 from autodiff.tensor import Tensor, _free, _gc, wrap
 
-__all__ = ["live_places", "takes_out", "with_live"]
-
 Place = tuple[str, int]  # a parameter's name and position; -1 where it is given by name alone
 
 

@@ -8,8 +8,6 @@ import types
 from collections.abc import Iterator
 from typing import NamedTuple
 
-__all__ = ["Reads", "reads_of"]
-
 UNSEEN = ("CACHE", "EXTENDED_ARG", "NOP", "PRECALL", "PUSH_NULL")
 GROWING = ("add", "append", "appendleft", "extend", "insert", "update")
 KINDS = {

@@ -22,8 +22,6 @@ from autodiff.node import AccumulateGrad, Pending
 from autodiff.optim.optimizer import Optimizer
 from autodiff.tensor import Tensor
 
-__all__ = ["CannotRecordError", "Event", "Recorder", "UnfitError", "exported", "version"]
-
 REASONS = {
     lib.AD_TAPE_READ: "looks at a value",
     lib.AD_TAPE_SIZED: "makes a result whose size depends on values",

@@ -23,8 +23,6 @@ from autodiff.ops.draws import REFUSED
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor, live_node, own
 
-__all__ = ["Recording", "UnfitError", "is_spent", "last"]
-
 ARGUMENT, MADE = 0, 2
 
 

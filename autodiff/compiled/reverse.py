@@ -24,8 +24,6 @@ from autodiff.node import (
 from autodiff.ops.create import zeros
 from autodiff.tensor import Tensor, _free, _gc, live_node, wrap
 
-__all__ = ["Reverse"]
-
 _finishing = new_lock()
 ALONE = 8  # results up to which backward is recorded from each of them, too
 

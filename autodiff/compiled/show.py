@@ -12,8 +12,6 @@ from autodiff.native import NULL, ffi, lib, operand_text, writer_name
 if TYPE_CHECKING:
     from autodiff.compiled.recording import Recording
 
-__all__ = ["Stats", "call_name", "listing", "plot", "stats"]
-
 ORIGINS = ("argument ", "captured ", "%", "result ")
 
 

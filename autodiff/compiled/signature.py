@@ -13,8 +13,6 @@ from autodiff.nn.parameter import Parameter
 from autodiff.node import Node, mode
 from autodiff.tensor import Tensor, live_node
 
-__all__ = ["graph_of", "hooks_on", "is_fixed", "is_hooked", "key_of", "same_nodes"]
-
 
 def key_of(spec: Any, tensors: list[Tensor]) -> Any:
     """What decides which recordings may fit a call with arguments of this structure."""

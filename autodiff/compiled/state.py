@@ -12,8 +12,6 @@ from autodiff.nn.module import Module
 from autodiff.optim.optimizer import Optimizer
 from autodiff.tensor import Tensor, live_node
 
-__all__ = ["State"]
-
 
 def of_module(module: Module, apart: Container[tuple[Module, str]]) -> list[Any]:
     """What a module's forward may depend on, values themselves and what is `apart` left out."""

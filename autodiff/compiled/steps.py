@@ -20,8 +20,6 @@ from autodiff.tensor import Tensor
 if TYPE_CHECKING:
     from autodiff.compiled.function import Compiled
 
-__all__ = ["epoch", "repeat"]
-
 QUANTUM = 0.03  # seconds of one native call: an interrupt is looked for in between
 EARLY = 4  # steps that may be needed until there is a recording that leads to itself
 Batch = Callable[[int], tuple[Any, ...]]

@@ -8,8 +8,6 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.tensor import Tensor
 
-__all__ = ["Constant", "compares", "constants", "flatten", "is_plain", "same", "unflatten"]
-
 PLAIN = (int, float, bool, str, bytes, type(None), dtypes.dtype, slice, range, complex)
 
 

@@ -238,9 +238,7 @@ def samples(dataset: Any, indices: Sequence[Any]) -> Any:
 
 
 def random_split(
-    dataset: Dataset[T_co],
-    lengths: Sequence[int | float],
-    generator: Generator | None = None,
+    dataset: Dataset[T_co], lengths: Sequence[int | float], generator: Generator | None = None
 ) -> list[Subset[T_co]]:
     """Subsets of these lengths of a permutation; of these shares where they sum to 1.
 

@@ -17,13 +17,7 @@ from typing import Any, Generic, TypeVar
 
 from autodiff.data.collate import default_collate, default_convert
 from autodiff.data.dataset import Dataset, IterableDataset
-from autodiff.data.sampler import (
-    BatchSampler,
-    RandomSampler,
-    Sampler,
-    SequentialSampler,
-    draw_seed,
-)
+from autodiff.data.sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, draw_seed
 from autodiff.data.worker import Ended, Failed, Packed, Place, Source, work
 from autodiff.ops.generator import Generator
 
@@ -156,14 +150,9 @@ class DataLoader(Generic[T_co]):
         return self.sampler if self.batch_sampler is None else self.batch_sampler
 
     def _source(self) -> Source:
-        return Source(
-            self.dataset,
-            self._iterable,
-            self.batch_sampler is not None,
-            self.collate_fn,
-            self.drop_last,
-            self.collate_fn is default_collate,
-        )
+        batched, usual = self.batch_sampler is not None, self.collate_fn is default_collate
+        given = (self.dataset, self._iterable, batched, self.collate_fn, self.drop_last)
+        return Source(*given, usual)
 
 
 _FIXED = {"batch_size", "batch_sampler", "sampler", "drop_last", "dataset", "persistent_workers"}

@@ -19,8 +19,6 @@ from autodiff.native import set_num_threads
 from autodiff.ops.generator import Generator, manual_seed, use_in_this_thread
 from autodiff.tensor import Tensor
 
-__all__ = ["WorkerInfo", "get_worker_info"]
-
 
 @dataclass(frozen=True)
 class RandomGenerators:

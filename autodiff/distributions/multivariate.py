@@ -9,19 +9,9 @@ from typing import Any
 
 from autodiff import linalg
 from autodiff.distributions import constraints
-from autodiff.distributions.distribution import (
-    Distribution,
-    lazy,
-    moment,
-)
+from autodiff.distributions.distribution import Distribution, lazy, moment
 from autodiff.distributions.univariate import LOG_2PI
-from autodiff.functions import (
-    broadcast_shapes,
-    broadcast_tensors,
-    diag_embed,
-    eye,
-    randn,
-)
+from autodiff.functions import broadcast_shapes, broadcast_tensors, diag_embed, eye, randn
 from autodiff.tensor import Tensor
 
 __all__ = ["LowRankMultivariateNormal", "MultivariateNormal"]

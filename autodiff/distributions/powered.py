@@ -41,10 +41,7 @@ class Weibull(TransformedDistribution):
 
     def __init__(self, scale: Any, concentration: Any, validate_args: bool | None = None) -> None:
         self.scale, self.concentration = broadcast_all(scale, concentration)
-        transforms = [
-            PowerTransform(self.concentration_reciprocal),
-            AffineTransform(0, self.scale),
-        ]
+        transforms = [PowerTransform(self.concentration_reciprocal), AffineTransform(0, self.scale)]
         super().__init__(
             Exponential(ones_like(self.scale), validate_args), transforms, validate_args
         )

@@ -211,9 +211,7 @@ class ContinuousBernoulli(Trials):
                 x >= 1,
                 1.0,
                 where(
-                    _cut == probs,
-                    (_cut**x * (1 - _cut) ** (1 - x) + _cut - 1) / (2 * _cut - 1),
-                    x,
+                    _cut == probs, (_cut**x * (1 - _cut) ** (1 - x) + _cut - 1) / (2 * _cut - 1), x
                 ),
             ),
         )

@@ -7,14 +7,7 @@ from autodiff.func.stateful import (
     replace_all_batch_norm_modules_,
     stack_module_state,
 )
-from autodiff.func.transforms import (
-    grad,
-    grad_and_value,
-    jvp,
-    linearize,
-    value_and_grad,
-    vjp,
-)
+from autodiff.func.transforms import grad, grad_and_value, jvp, linearize, value_and_grad, vjp
 
 __all__ = [
     "functional_call",

@@ -16,17 +16,6 @@ from autodiff.ops.views import expand, reshape
 from autodiff.shapes import Size, dim_index
 from autodiff.tensor import Tensor, live_node
 
-__all__ = [
-    "BatchError",
-    "Batched",
-    "Descriptor",
-    "Level",
-    "levels",
-    "lifted",
-    "padded",
-    "shared_write",
-]
-
 
 class BatchError(RuntimeError):
     """What cannot be done to a whole batch, nor to its samples one by one."""

@@ -18,8 +18,6 @@ from autodiff.ops.views import narrow, permute
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor
 
-__all__ = ["moved", "new_level", "resumed", "vmap"]
-
 
 @contextmanager
 def new_level(size: int, randomness: str = "error") -> Iterator[Level]:

@@ -9,8 +9,6 @@ from autodiff.func import trees
 from autodiff.func.batched import Batched, Level, levels
 from autodiff.ops.rearrange import movedim
 
-__all__ = ["VmapInfo", "brings_rule", "by_its_rule"]
-
 
 class VmapInfo(NamedTuple):
     """What a rule is told of the vmap."""

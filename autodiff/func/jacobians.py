@@ -25,8 +25,6 @@ from autodiff.ops.join import cat
 from autodiff.ops.views import narrow, reshape
 from autodiff.tensor import Tensor, live_node
 
-__all__ = ["batched_gradients", "hessian", "jacfwd", "jacobian_columns", "jacobian_rows", "jacrev"]
-
 
 def batched_gradients(
     outputs: Sequence[Tensor], inputs: Sequence[Tensor], cotangents: Sequence[Any], *args: Any
@@ -99,9 +97,7 @@ def _rows(
                 rows = reshape(_unit_rows(size, count, first - start, y), [size, *y.shape])
                 cotangents.append(Batched(rows, level))
             first += count
-        found: Sequence[Any] = [None] * len(inputs)
-        if ys and inputs:
-            found = graph.grad(ys, inputs, cotangents, True, create, allow_unused=True)
+        found = graph.grad_of_some(ys, inputs, cotangents, create, True)
         return [
             zeros([size, *x.shape], dtype=x.dtype) if g is None else lifted(g, level)
             for x, g in zip(inputs, found, strict=True)
@@ -144,13 +140,24 @@ def jacrev(
     if chunk_size is not None and chunk_size <= 0:
         raise ValueError("jacrev: `chunk_size` should be greater than 0.")
 
+    def rows(run: _Run, ys: list[Tensor], create: bool) -> list[list[Tensor]]:
+        return jacobian_rows(ys, run.inputs, create, chunk_size)
+
+    return _jacobian("jacrev", "vjp(f, *primals)", func, argnums, has_aux, rows)
+
+
+def _jacobian(
+    name: str, what: str, func: Function, argnums: Argnums, has_aux: bool, table_of: Function
+) -> Function:
+    """A function that returns what a table of Jacobians of outputs and inputs holds."""
+
     @functools.wraps(func, updated=())
     def wrapped(*args: Any, **kwargs: Any) -> Any:
         call = _Call(func, argnums, args, kwargs)
-        output, aux = _aux("jacrev(f)(*args)", call.output, has_aux)
-        ys = _tensors("vjp(f, *primals): expected f(*primals)", output)
+        output, aux = _aux(f"{name}(f)(*args)", call.output, has_aux)
+        ys = _tensors(f"{what}: expected f(*primals)", output)
         tracked = call.run.is_tracked(ys)
-        table = jacobian_rows(ys, call.run.inputs, tracked, chunk_size)
+        table = table_of(call.run, ys, tracked)
         found = trees.unflatten(output, [call.in_form(row) for row in table])
         found, aux = _outward((found, aux), tracked)
         return (found, aux) if has_aux else found
@@ -170,18 +177,10 @@ def jacfwd(
             [0., 4.]])
     """
 
-    @functools.wraps(func, updated=())
-    def wrapped(*args: Any, **kwargs: Any) -> Any:
-        call = _Call(func, argnums, args, kwargs)
-        output, aux = _aux("jacfwd(f)(*args)", call.output, has_aux)
-        ys = _tensors("jvp(f, primals, tangents): expected f(*primals)", output)
-        tracked = call.run.is_tracked(ys)
-        table = _columns(_Linear(call.run, ys), tracked)
-        found = trees.unflatten(output, [call.in_form(row) for row in table])
-        found, aux = _outward((found, aux), tracked)
-        return (found, aux) if has_aux else found
+    def columns(run: _Run, ys: list[Tensor], create: bool) -> list[list[Tensor]]:
+        return _columns(_Linear(run, ys), create)
 
-    return wrapped
+    return _jacobian("jacfwd", "jvp(f, primals, tangents)", func, argnums, has_aux, columns)
 
 
 def jacobian_columns(

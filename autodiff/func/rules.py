@@ -11,15 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.func.batched import (
-    Batched,
-    BatchError,
-    Level,
-    lifted,
-    padded,
-    shared_write,
-    sizes,
-)
+from autodiff.func.batched import Batched, BatchError, Level, lifted, padded, shared_write, sizes
 from autodiff.func.dispatch import FUNCTIONS, OPERATIONS, signatures
 from autodiff.ops.base import Op
 from autodiff.ops.contraction import linear, matmul

@@ -11,8 +11,6 @@ from autodiff.nn.module import Module
 from autodiff.ops.join import stack
 from autodiff.tensor import Tensor
 
-__all__ = ["functional_call", "replace_all_batch_norm_modules_", "stack_module_state"]
-
 
 def functional_call(
     module: Module,

@@ -26,15 +26,6 @@ from autodiff.ops.create import zeros_like
 from autodiff.ops.views import alias
 from autodiff.tensor import Tensor, live_node
 
-__all__ = [
-    "grad",
-    "grad_and_value",
-    "jvp",
-    "linearize",
-    "value_and_grad",
-    "vjp",
-]
-
 Function = Callable[..., Any]
 Argnums = Any  # an int or a tuple of them
 
@@ -77,15 +68,7 @@ class _Run:
         self, outputs: Sequence[Tensor], starts: Any, create: bool, keep: bool | None = None
     ) -> list[Tensor]:
         """The gradients of the inputs, zeros where outputs do not depend on one."""
-        pairs = [
-            (y, None if starts is None else starts[i])
-            for i, y in enumerate(outputs)
-            if live_node(y) is not None
-        ]
-        found: Sequence[Any] = [None] * len(self.inputs)
-        if pairs and self.inputs:
-            ys, gs = zip(*pairs, strict=True)
-            found = graph.grad(ys, self.inputs, gs, keep, create, allow_unused=True)
+        found = graph.grad_of_some(outputs, self.inputs, starts, create, keep)
         return [
             zeros_like(x.detach()) if g is None else g
             for x, g in zip(self.inputs, found, strict=True)
@@ -292,15 +275,7 @@ class _Linear:
 
     def push(self, tangents: Sequence[Tensor], create: bool) -> list[Tensor]:
         """The tangents of the outputs."""
-        pairs = [
-            (pulled, t)
-            for pulled, t in zip(self.pulled, tangents, strict=True)
-            if live_node(pulled) is not None
-        ]
-        found: Sequence[Any] = [None] * len(self.ys)
-        if pairs and self.ys:
-            ps, ts = zip(*pairs, strict=True)
-            found = graph.grad(ps, self.duals, ts, True, create, allow_unused=True)
+        found = graph.grad_of_some(self.pulled, self.duals, tangents, create, True)
         return [
             zeros_like(y.detach()) if t is None else t for y, t in zip(self.ys, found, strict=True)
         ]

@@ -9,8 +9,6 @@ from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
-__all__ = ["alike", "broadcast", "flatten", "is_leaf", "tree_map", "unflatten"]
-
 _DICTS = (dict, OrderedDict, defaultdict)
 _SEQUENCES = (list, tuple, deque)
 # What users' types are taken apart by (to members and what else there is), and made of these.

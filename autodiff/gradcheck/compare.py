@@ -12,8 +12,6 @@ from autodiff.ops.create import zeros
 from autodiff.ops.indexing import setitem
 from autodiff.tensor import Tensor
 
-__all__ = ["Comparison", "GradcheckError"]
-
 Index = tuple[int, ...]
 
 

@@ -13,8 +13,6 @@ from collections.abc import Callable
 from itertools import pairwise
 from typing import NamedTuple
 
-__all__ = ["Line", "Slopes", "Tolerance", "Verdict", "judge"]
-
 SHRINK = 0.1  # from one step to the next smaller
 STEPS = 3
 UNIT = 2.0**-52  # of float64, in which functions are evaluated

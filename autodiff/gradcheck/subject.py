@@ -15,8 +15,6 @@ from autodiff.ops.random import randn
 from autodiff.ops.views import clone
 from autodiff.tensor import Tensor
 
-__all__ = ["Gradients", "Leaf", "Subject", "Whole"]
-
 
 class Leaf(NamedTuple):
     """A tensor that gradients are taken by, and its namesake whose elements are varied.

@@ -22,8 +22,6 @@ from autodiff.nn.parameter import Parameter
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor, own
 
-__all__ = ["Checkpoint"]
-
 _STORAGES = {
     "HalfStorage": dtypes.float16,
     "BFloat16Storage": dtypes.bfloat16,
@@ -163,10 +161,6 @@ def _parameter(data: Tensor, requires_grad: bool = True, hooks: Any = None) -> P
     return Parameter(data, bool(requires_grad))
 
 
-def _ordered(items: Any = ()) -> OrderedDict[Any, Any]:
-    return OrderedDict(items)
-
-
 def _bytes(text: str, encoding: str) -> bytes:
     """How a pickle of protocol 2 tells bytes."""
     if encoding != "latin1":
@@ -180,7 +174,7 @@ _MAKERS: dict[_Global, Callable[..., Any]] = {
     _Global("torch._utils", "_rebuild_tensor"): _tensor,
     _Global("torch._utils", "_rebuild_parameter"): _parameter,
     _Global("torch", "Size"): Size,
-    _Global("collections", "OrderedDict"): _ordered,
+    _Global("collections", "OrderedDict"): lambda items=(): OrderedDict(items),
     _Global("collections", "Counter"): lambda items=(): Counter(dict(items)),
     **{
         _Global(module, kind.__name__): kind

@@ -16,8 +16,6 @@ from autodiff.io.memory import filled
 from autodiff.io.structure import KEY, Structure, restored
 from autodiff.tensor import Tensor
 
-__all__ = ["load", "save"]
-
 _DTYPES = {
     "BOOL": dtypes.bool,
     "U8": dtypes.uint8,

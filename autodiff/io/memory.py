@@ -8,8 +8,6 @@ from autodiff import dtypes
 from autodiff.native import ffi, lib
 from autodiff.tensor import Tensor, own
 
-__all__ = ["filled"]
-
 
 def filled(d: dtypes.dtype, shape: list[int], raw: Any) -> Tensor:
     """A tensor of a copy of bytes. ValueError where they are not as many as the shape needs."""

@@ -17,8 +17,6 @@ from autodiff import dtypes
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor
 
-__all__ = ["KEY", "Structure", "restored"]
-
 KEY = "autodiff"  # of the text in a file's metadata
 
 

@@ -34,13 +34,7 @@ from autodiff.nn.transformer import *  # noqa: F403
 from autodiff.nn.unpooling import *  # noqa: F403
 from autodiff.places import own_names
 
-__all__ = [
-    *own_names(globals()),
-    "functional",
-    "init",
-    "parallel",
-    "utils",
-]
+__all__ = [*own_names(globals()), "functional", "init", "parallel", "utils"]
 
 
 def __getattr__(name: str) -> Any:

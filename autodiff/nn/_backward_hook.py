@@ -16,8 +16,6 @@ from autodiff.grad_mode import is_grad_enabled
 from autodiff.node import Node
 from autodiff.tensor import Tensor
 
-__all__ = ["BackwardHook", "hook_node"]
-
 Gradients = tuple[Any, ...]
 
 

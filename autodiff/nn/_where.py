@@ -12,8 +12,6 @@ from typing import Any
 
 from autodiff.tensor import Tensor
 
-__all__ = ["explain", "modules_on", "path_of", "title"]
-
 _FOLDER = os.path.dirname(os.path.dirname(__file__)) + os.sep
 _SIZES = (
     ("in_features", "out_features"),

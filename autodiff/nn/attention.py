@@ -154,29 +154,13 @@ class MultiheadAttention(Module):
         if first:
             turned = {id(x): x.transpose(0, 1) for x in (query, key, value)}
             query, key, value = (turned[id(x)] for x in (query, key, value))
+        sizes, masks = (self.embed_dim, self.num_heads), (key_padding_mask, need_weights, attn_mask)
+        before = (self.in_proj_weight, self.in_proj_bias, self.bias_k, self.bias_v)
+        after = (self.dropout, self.out_proj.weight, self.out_proj.bias, self.training)
+        apart = (self.q_proj_weight, self.k_proj_weight, self.v_proj_weight)
+        given = (*sizes, *before, self.add_zero_attn, *after, *masks, not self._qkv_same_embed_dim)
+        how: Any = {"average_attn_weights": average_attn_weights, "is_causal": is_causal}
         y, weights = functional.multi_head_attention_forward(
-            query,
-            key,
-            value,
-            self.embed_dim,
-            self.num_heads,
-            self.in_proj_weight,
-            self.in_proj_bias,
-            self.bias_k,
-            self.bias_v,
-            self.add_zero_attn,
-            self.dropout,
-            self.out_proj.weight,
-            self.out_proj.bias,
-            self.training,
-            key_padding_mask,
-            need_weights,
-            attn_mask,
-            not self._qkv_same_embed_dim,
-            self.q_proj_weight,
-            self.k_proj_weight,
-            self.v_proj_weight,
-            average_attn_weights=average_attn_weights,
-            is_causal=is_causal,
+            query, key, value, *given, *apart, **how
         )
         return (y.transpose(0, 1) if first else y), weights

@@ -128,16 +128,8 @@ class _BatchNorm(_Norm):
                 share = count.to(dtypes.float64).reciprocal()
         own = self.training or (self.running_mean is None and self.running_var is None)
         held = not self.training or self.track_running_stats
-        return functional.batch_norm(
-            input,
-            self.running_mean if held else None,
-            self.running_var if held else None,
-            self.weight,
-            self.bias,
-            own,
-            share,
-            self.eps,
-        )
+        mean, var = (self.running_mean, self.running_var) if held else (None, None)
+        return functional.batch_norm(input, mean, var, self.weight, self.bias, own, share, self.eps)
 
 
 class BatchNorm1d(_BatchNorm):
@@ -207,15 +199,9 @@ track_running_stats=True)
         """The module with such layers in place of its batch norms, which share what those have."""
         found = module
         if isinstance(module, _BatchNorm):
-            found = cls(
-                module.num_features,
-                module.eps,
-                module.momentum,
-                module.affine,
-                module.track_running_stats,
-                process_group,
-                bias=module.bias is not None,
-            )
+            how = (module.eps, module.momentum, module.affine, module.track_running_stats)
+            biased = module.bias is not None
+            found = cls(module.num_features, *how, process_group, bias=biased)
             for name in ("weight", "bias", *found._buffers):
                 setattr(found, name, getattr(module, name))
             found.training = module.training
@@ -250,16 +236,10 @@ class _InstanceNorm(_Norm):
                 f"expected input's size at dim={dim} to match num_features ({self.num_features}), "
                 f"but got: {input.size(dim)}."
             )
-        y = functional.instance_norm(
-            input if batched else input.unsqueeze(0),
-            self.running_mean,
-            self.running_var,
-            self.weight,
-            self.bias,
-            self.training or not self.track_running_stats,
-            0.0 if self.momentum is None else self.momentum,
-            self.eps,
-        )
+        x, mean, var = input if batched else input.unsqueeze(0), self.running_mean, self.running_var
+        own = self.training or not self.track_running_stats
+        share = 0.0 if self.momentum is None else self.momentum
+        y = functional.instance_norm(x, mean, var, self.weight, self.bias, own, share, self.eps)
         return y if batched else y.squeeze(0)
 
 

@@ -17,14 +17,7 @@ from autodiff.nn.parameter import Parameter
 from autodiff.ops.create import empty
 from autodiff.tensor import Tensor
 
-__all__ = [
-    "Conv1d",
-    "Conv2d",
-    "Conv3d",
-    "ConvTranspose1d",
-    "ConvTranspose2d",
-    "ConvTranspose3d",
-]
+__all__ = ["Conv1d", "Conv2d", "Conv3d", "ConvTranspose1d", "ConvTranspose2d", "ConvTranspose3d"]
 
 MODES = ("zeros", "reflect", "replicate", "circular")
 
@@ -213,16 +206,8 @@ class _Transposed(_Convolution):
     def forward(self, input: Tensor, output_size: Sequence[int] | None = None) -> Tensor:
         function = getattr(convolution, f"conv_transpose{self._nd}d")
         extra = self.output_padding if output_size is None else self._extra(input, output_size)
-        y: Tensor = function(
-            input,
-            self.weight,
-            self.bias,
-            self.stride,
-            self.padding,
-            extra,
-            self.groups,
-            self.dilation,
-        )
+        how = (self.stride, self.padding, extra, self.groups, self.dilation)
+        y: Tensor = function(input, self.weight, self.bias, *how)
         return y
 
     def _extra(self, input: Tensor, output_size: Sequence[int]) -> list[int]:
@@ -235,14 +220,8 @@ class _Transposed(_Convolution):
                 f"ConvTranspose{nd}D: for {input.ndim}D input, output_size must have {nd} or "
                 f"{input.ndim} elements (got {len(wanted)})"
             )
-        numbers = zip(
-            input.shape[-nd:],
-            self.stride,
-            self.padding,
-            self.dilation,
-            self.kernel_size,
-            strict=True,
-        )
+        steps = (self.stride, self.padding, self.dilation, self.kernel_size)
+        numbers = zip(input.shape[-nd:], *steps, strict=True)
         least = [(n - 1) * s - 2 * p + d * (k - 1) + 1 for n, s, p, d, k in numbers]
         most = [n + s - 1 for n, s in zip(least, self.stride, strict=True)]
         if any(not a <= n <= b for a, n, b in zip(least, wanted, most, strict=True)):

@@ -93,14 +93,8 @@ class Embedding(_Table):
         self._begin(num_embeddings, embedding_dim, _weight, device, dtype, _freeze)
 
     def forward(self, input: Tensor) -> Tensor:
-        return embedding(
-            input,
-            self.weight,
-            self.padding_idx,
-            self.max_norm,
-            self.norm_type,
-            self.scale_grad_by_freq,
-        )
+        most, norm, by_freq = self.max_norm, self.norm_type, self.scale_grad_by_freq
+        return embedding(input, self.weight, self.padding_idx, most, norm, by_freq)
 
     def extra_repr(self) -> str:
         text = f"{self.num_embeddings}, {self.embedding_dim}"
@@ -127,17 +121,8 @@ class Embedding(_Table):
         if embeddings.dim() != 2:
             raise AssertionError("Embeddings parameter is expected to be 2-dimensional")
         rows, columns = embeddings.shape
-        return cls(
-            rows,
-            columns,
-            padding_idx,
-            max_norm,
-            norm_type,
-            scale_grad_by_freq,
-            sparse,
-            _weight=embeddings,
-            _freeze=freeze,
-        )
+        how = (padding_idx, max_norm, norm_type, scale_grad_by_freq, sparse)
+        return cls(rows, columns, *how, _weight=embeddings, _freeze=freeze)
 
 
 class EmbeddingBag(_Table):
@@ -177,24 +162,11 @@ class EmbeddingBag(_Table):
         self._begin(num_embeddings, embedding_dim, _weight, device, dtype)
 
     def forward(
-        self,
-        input: Tensor,
-        offsets: Tensor | None = None,
-        per_sample_weights: Tensor | None = None,
+        self, input: Tensor, offsets: Tensor | None = None, per_sample_weights: Tensor | None = None
     ) -> Tensor:
-        return embedding_bag(
-            input,
-            self.weight,
-            offsets,
-            self.max_norm,
-            self.norm_type,
-            self.scale_grad_by_freq,
-            self.mode,
-            self.sparse,
-            per_sample_weights,
-            self.include_last_offset,
-            self.padding_idx,
-        )
+        how = (self.max_norm, self.norm_type, self.scale_grad_by_freq, self.mode, self.sparse)
+        rest = (per_sample_weights, self.include_last_offset, self.padding_idx)
+        return embedding_bag(input, self.weight, offsets, *how, *rest)
 
     def extra_repr(self) -> str:
         text = f"{self.num_embeddings}, {self.embedding_dim}"

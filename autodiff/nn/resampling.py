@@ -49,14 +49,8 @@ class Upsample(Module):
         self.align_corners, self.recompute_scale_factor = align_corners, recompute_scale_factor
 
     def forward(self, input: Tensor) -> Tensor:
-        return resampling.interpolate(
-            input,
-            self.size,
-            self.scale_factor,
-            self.mode,
-            self.align_corners,
-            self.recompute_scale_factor,
-        )
+        how = (self.mode, self.align_corners, self.recompute_scale_factor)
+        return resampling.interpolate(input, self.size, self.scale_factor, *how)
 
     def extra_repr(self) -> str:
         name = "size" if self.scale_factor is None else "scale_factor"

@@ -95,15 +95,8 @@ class _Layer(Module):
         self, name: str, x: Tensor, memory: Tensor, mask: Any, padding: Any, causal: bool
     ) -> Tensor:
         attention = self.__dict__[name]
-        y: Tensor = attention(
-            x,
-            memory,
-            memory,
-            attn_mask=mask,
-            key_padding_mask=padding,
-            is_causal=causal,
-            need_weights=False,
-        )[0]
+        how = {"attn_mask": mask, "key_padding_mask": padding, "is_causal": causal}
+        y: Tensor = attention(x, memory, memory, need_weights=False, **how)[0]
         return y
 
 
@@ -121,13 +114,9 @@ class TransformerEncoderLayer(_Layer):
         src_key_padding_mask: Tensor | None = None,
         is_causal: bool = False,
     ) -> Tensor:
-        mask, padding = src_mask, src_key_padding_mask
+        how = (src_mask, src_key_padding_mask, is_causal)
         return self._through(
-            src,
-            [
-                lambda x: self._attend("self_attn", x, x, mask, padding, is_causal),
-                self._feed_forward,
-            ],
+            src, [lambda x: self._attend("self_attn", x, x, *how), self._feed_forward]
         )
 
 
@@ -214,10 +203,7 @@ class TransformerEncoder(Module):
         causal = _is_causal(mask, is_causal)
         for layer in self.layers:
             src = layer(
-                src,
-                src_mask=mask,
-                is_causal=causal,
-                src_key_padding_mask=src_key_padding_mask,
+                src, src_mask=mask, is_causal=causal, src_key_padding_mask=src_key_padding_mask
             )
         return src if self.norm is None else self.norm(src)
 
@@ -341,10 +327,7 @@ class Transformer(Module):
                 f"{list(src.shape)} and {list(tgt.shape)}, d_model is {self.d_model}"
             )
         memory = self.encoder(
-            src,
-            mask=src_mask,
-            src_key_padding_mask=src_key_padding_mask,
-            is_causal=src_is_causal,
+            src, mask=src_mask, src_key_padding_mask=src_key_padding_mask, is_causal=src_is_causal
         )
         y: Tensor = self.decoder(
             tgt,

@@ -51,95 +51,67 @@ prelu = _sloped(
 rrelu = _sloped(
     "rrelu", "input above 0, noise * input below.", "RreluWithNoiseBackward0", ((0.1, 0.4),)
 )
-hardtanh = declare(
-    "hardtanh",
-    3,
-    "input limited to [min_val, max_val].",
-    lambda g, y, x, low, high: (
-        where(build("le", x, low), 0.0, where(build("le", high, x), 0.0, g)),
-        where(build("le", x, low), g, 0.0),
-        where(build("le", high, x), g, 0.0),
-    ),
-    expand=lambda x, low, high: build("minimum", build("maximum", x, low), high),
-    domain=(AWAY_FROM_1, ((-1.1, -0.9),), ((0.9, 1.1),)),
-    reference=lambda x, low, high: min(max(x, low), high),
-    check=no_bool("hardtanh", RuntimeError),
-)
-threshold = declare(
-    "threshold",
-    3,
-    "input above threshold, value elsewhere.",
-    lambda g, y, x, limit, value: (
-        where(build("le", x, limit), 0.0, g),
-        None,
-        where(build("le", x, limit), g, 0.0),
-    ),
-    expand=lambda x, limit, value: where(build("le", x, limit), value, x),
-    domain=(AWAY_FROM_1, ((-1.1, -0.9),), REAL),
-    reference=lambda x, limit, value: x if x > limit else value,
-    check=no_bool("threshold", NotImplementedError),
-)
+hardtanh = declare("hardtanh", 3, "input limited to [min_val, max_val].",
+        lambda g, y, x, low, high: (
+            where(build("le", x, low), 0.0, where(build("le", high, x), 0.0, g)),
+            where(build("le", x, low), g, 0.0),
+            where(build("le", high, x), g, 0.0),
+        ),
+        expand=lambda x, low, high: build("minimum", build("maximum", x, low), high),
+        domain=(AWAY_FROM_1, ((-1.1, -0.9),), ((0.9, 1.1),)),
+        reference=lambda x, low, high: min(max(x, low), high),
+        check=no_bool("hardtanh", RuntimeError))  # fmt: skip
+threshold = declare("threshold", 3, "input above threshold, value elsewhere.",
+        lambda g, y, x, limit, value: (
+            where(build("le", x, limit), 0.0, g),
+            None,
+            where(build("le", x, limit), g, 0.0),
+        ),
+        expand=lambda x, limit, value: where(build("le", x, limit), value, x),
+        domain=(AWAY_FROM_1, ((-1.1, -0.9),), REAL),
+        reference=lambda x, limit, value: x if x > limit else value,
+        check=no_bool("threshold", NotImplementedError))  # fmt: skip
 
 
 def _within(x: Expr, bound: Expr) -> Expr:
     return build("le", build("abs", x), bound)
 
 
-hardshrink = declare(
-    "hardshrink",
-    2,
-    "0 within [-lambd, lambd], input elsewhere.",
-    lambda g, y, x, lambd: (where(_within(x, lambd), 0.0, g), None),
-    expand=lambda x, lambd: where(_within(x, lambd), 0.0, x),
-    domain=(AWAY_FROM_1, ((0.9, 1.1),)),
-    reference=lambda x, lambd: 0.0 if abs(x) <= lambd else x,
-    check=floating("hardshrink"),
-)
-softshrink = declare(
-    "softshrink",
-    2,
-    "input moved towards 0 by lambd; 0 within [-lambd, lambd].",
-    lambda g, y, x, lambd: (
-        where(_within(x, lambd), 0.0, g),
-        where(_within(x, lambd), 0.0, -g * build("sign", x)),
-    ),
-    expand=lambda x, lambd: where(
-        build("lt", lambd, x), x - lambd, where(build("lt", lambd, -x), x + lambd, x * 0)
-    ),
-    domain=(AWAY_FROM_1, ((0.9, 1.1),)),
-    reference=lambda x, lambd: x - max(min(x, lambd), -lambd),
-    check=floating("softshrink"),
-)
+hardshrink = declare("hardshrink", 2, "0 within [-lambd, lambd], input elsewhere.",
+        lambda g, y, x, lambd: (where(_within(x, lambd), 0.0, g), None),
+        expand=lambda x, lambd: where(_within(x, lambd), 0.0, x),
+        domain=(AWAY_FROM_1, ((0.9, 1.1),)),
+        reference=lambda x, lambd: 0.0 if abs(x) <= lambd else x,
+        check=floating("hardshrink"))  # fmt: skip
+softshrink = declare("softshrink", 2, "input moved towards 0 by lambd; 0 within [-lambd, lambd].",
+        lambda g, y, x, lambd: (
+            where(_within(x, lambd), 0.0, g),
+            where(_within(x, lambd), 0.0, -g * build("sign", x)),
+        ),
+        expand=lambda x, lambd: where(
+            build("lt", lambd, x), x - lambd, where(build("lt", lambd, -x), x + lambd, x * 0)
+        ),
+        domain=(AWAY_FROM_1, ((0.9, 1.1),)),
+        reference=lambda x, lambd: x - max(min(x, lambd), -lambd),
+        check=floating("softshrink"))  # fmt: skip
 
 
 def _relu6(x: Expr) -> Expr:
     return build("minimum", build("maximum", x, 0), 6)
 
 
-hardsigmoid = declare(
-    "hardsigmoid",
-    1,
-    "min(max(input + 3, 0), 6) / 6.",
-    lambda g, y, x: (
-        where(build("logical_and", build("lt", -3, x), build("lt", x, 3)), g * (1 / 6), 0.0),
-    ),
-    expand=lambda x: _relu6(x + 3) / 6,
-    domain=AWAY_FROM_3,
-    reference=lambda x: min(max(x + 3, 0), 6) / 6,
-    check=floating("hardsigmoid"),
-)
-hardswish = declare(
-    "hardswish",
-    1,
-    "input * min(max(input + 3, 0), 6) / 6.",
-    lambda g, y, x: (
-        where(build("le", x, -3), 0.0, where(build("lt", x, 3), g * (x / 3 + 0.5), g)),
-    ),
-    expand=lambda x: x * _relu6(x + 3) / 6,
-    domain=AWAY_FROM_3,
-    reference=lambda x: x * min(max(x + 3, 0), 6) / 6,
-    check=floating("hardswish"),
-)
+hardsigmoid = declare("hardsigmoid", 1, "min(max(input + 3, 0), 6) / 6.",
+        lambda g, y, x: (
+            where(build("logical_and", build("lt", -3, x), build("lt", x, 3)), g * (1 / 6), 0.0),
+        ),
+        expand=lambda x: _relu6(x + 3) / 6, domain=AWAY_FROM_3,
+        reference=lambda x: min(max(x + 3, 0), 6) / 6, check=floating("hardsigmoid"))  # fmt: skip
+hardswish = declare("hardswish", 1, "input * min(max(input + 3, 0), 6) / 6.",
+        lambda g, y, x: (
+            where(build("le", x, -3), 0.0, where(build("lt", x, 3), g * (x / 3 + 0.5), g)),
+        ),
+        expand=lambda x: x * _relu6(x + 3) / 6, domain=AWAY_FROM_3,
+        reference=lambda x: x * min(max(x + 3, 0), 6) / 6, check=floating("hardswish"))  # fmt: skip
 
 # ---- exponential below 0 ----
 
@@ -148,26 +120,16 @@ def _below(x: Expr) -> Expr:
     return where(build("lt", x, 0), x, 0.0)  # not le: at 0 the slope is there, its slope is not
 
 
-def _elu(x: Expr, alpha: Expr) -> Expr:
-    return where(build("le", x, 0), alpha * build("expm1", _below(x)), x)
-
-
 def _elu_vjp(g: Expr, y: Expr, x: Expr, alpha: Expr) -> tuple[Expr, Expr]:
     slope = where(build("le", x, 0), g * alpha * exp(_below(x)), g)
     return slope, g * build("expm1", _below(x))
 
 
-elu = declare(
-    "elu",
-    2,
-    "input above 0, alpha * (exp(input) - 1) below.",
-    _elu_vjp,
-    expand=_elu,
-    result="float",
-    domain=(AWAY_FROM_0, ((0.5, 2.0),)),
-    reference=lambda x, alpha: x if x > 0 else alpha * math.expm1(x),
-    check=floating("elu"),
-)
+elu = declare("elu", 2, "input above 0, alpha * (exp(input) - 1) below.", _elu_vjp,
+        expand=lambda x, alpha: where(build("le", x, 0), alpha * build("expm1", _below(x)), x),
+        result="float", domain=(AWAY_FROM_0, ((0.5, 2.0),)),
+        reference=lambda x, alpha: x if x > 0 else alpha * math.expm1(x),
+        check=floating("elu"))  # fmt: skip
 # The fixed point of mean 0 and variance 1 (Klambauer et al., 2017).
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 selu = declare(
@@ -183,10 +145,6 @@ selu = declare(
 )
 
 
-def _celu(x: Expr, alpha: Expr) -> Expr:
-    return where(build("le", x, 0), alpha * build("expm1", _below(x) / alpha), x)
-
-
 def _celu_vjp(g: Expr, y: Expr, x: Expr, alpha: Expr) -> tuple[Expr, Expr]:
     z = _below(x) / alpha
     return where(build("le", x, 0), g * exp(z), g), g * (build("expm1", z) - z * exp(z))
@@ -197,7 +155,7 @@ celu = declare(
     2,
     "input above 0, alpha * (exp(input / alpha) - 1) below.",
     _celu_vjp,
-    expand=_celu,
+    expand=lambda x, alpha: where(build("le", x, 0), alpha * build("expm1", _below(x) / alpha), x),
     result="float",
     domain=(AWAY_FROM_0, ((0.5, 2.0),)),
     reference=lambda x, alpha: x if x > 0 else alpha * math.expm1(x / alpha),
@@ -231,17 +189,12 @@ def _softplus_vjp(
     return where(linear, g, g * slope), where(linear, 0.0, g * (x * slope - y) / beta), None
 
 
-softplus = declare(
-    "softplus",
-    3,
-    "log(1 + exp(beta * input)) / beta; input itself where beta * input is above threshold.",
-    _softplus_vjp,
-    expand=_softplus,
-    result="float",
-    domain=(REAL, ((0.5, 2.0),), ((20.0, 20.0),)),
-    reference=lambda x, beta, threshold: math.log1p(math.exp(beta * x)) / beta,
-    check=floating("softplus"),
-)
+softplus = declare("softplus", 3,
+        "log(1 + exp(beta * input)) / beta; input itself where beta * input is above threshold.",
+        _softplus_vjp, expand=_softplus, result="float",
+        domain=(REAL, ((0.5, 2.0),), ((20.0, 20.0),)),
+        reference=lambda x, beta, threshold: math.log1p(math.exp(beta * x)) / beta,
+        check=floating("softplus"))  # fmt: skip
 logsigmoid = declare(
     "logsigmoid",
     1,
@@ -277,26 +230,13 @@ def _mish_vjp(g: Expr, y: Expr, x: Expr) -> tuple[Expr]:
     return (where(flat, g, g * slope),)
 
 
-mish = declare(
-    "mish",
-    1,
-    "input * tanh(log(1 + exp(input))).",
-    _mish_vjp,
-    expand=_mish,
-    result="float",
-    reference=lambda x: x * math.tanh(math.log1p(math.exp(x))),
-    check=floating("mish"),
-)
-silu = declare(
-    "silu",
-    1,
-    "input * sigmoid(input).",
-    lambda g, y, x: (g * (build("logistic", x) * build("fma", x, build("logistic", -x), 1.0)),),
-    expand=lambda x: x * build("logistic", x),
-    result="float",
-    reference=lambda x: x / (1 + math.exp(-x)),
-    check=floating("silu"),
-)
+mish = declare("mish", 1, "input * tanh(log(1 + exp(input))).", _mish_vjp, expand=_mish,
+        result="float", reference=lambda x: x * math.tanh(math.log1p(math.exp(x))),
+        check=floating("mish"))  # fmt: skip
+silu = declare("silu", 1, "input * sigmoid(input).",
+        lambda g, y, x: (g * (build("logistic", x) * build("fma", x, build("logistic", -x), 1.0)),),
+        expand=lambda x: x * build("logistic", x), result="float",
+        reference=lambda x: x / (1 + math.exp(-x)), check=floating("silu"))  # fmt: skip
 
 
 def _normal_density(x: Expr) -> Expr:
@@ -310,15 +250,9 @@ def _normal_density(x: Expr) -> Expr:
     return exp(square * -0.5) * build("fma", lost, -0.5 * at_zero, at_zero)
 
 
-declare(
-    "normal_density",
-    1,
-    "exp(-input^2 / 2) / sqrt(2 pi).",
-    lambda g, y, x: (-(g * (x * y)),),
-    expand=_normal_density,
-    result="float",
-    reference=lambda x: math.exp(-x * x / 2) / math.sqrt(2 * math.pi),
-)
+declare("normal_density", 1, "exp(-input^2 / 2) / sqrt(2 pi).", lambda g, y, x: (-(g * (x * y)),),
+        expand=_normal_density, result="float",
+        reference=lambda x: math.exp(-x * x / 2) / math.sqrt(2 * math.pi))  # fmt: skip
 
 
 def _gelu_vjp(g: Expr, y: Expr, x: Expr) -> tuple[Expr]:
@@ -326,15 +260,10 @@ def _gelu_vjp(g: Expr, y: Expr, x: Expr) -> tuple[Expr]:
     return (g * build("fma", x, build("normal_density", x), below),)
 
 
-gelu = declare(
-    "gelu",
-    1,
-    "input * P(N < input) for N standard normal: input / 2 * (1 + erf(input / sqrt 2)).",
-    _gelu_vjp,
-    result="float",
-    reference=lambda x: 0.5 * x * (1 + math.erf(x / math.sqrt(2))),
-    check=floating("gelu"),
-)
+gelu = declare("gelu", 1,
+        "input * P(N < input) for N standard normal: input / 2 * (1 + erf(input / sqrt 2)).",
+        _gelu_vjp, result="float", reference=lambda x: 0.5 * x * (1 + math.erf(x / math.sqrt(2))),
+        check=floating("gelu"))  # fmt: skip
 gelu_tanh = declare(
     "gelu_tanh",
     1,
@@ -345,26 +274,12 @@ gelu_tanh = declare(
     grad_name="GeluBackward0",
     check=floating("gelu"),
 )
-softsign = declare(
-    "softsign",
-    1,
-    "input / (1 + |input|).",
-    lambda g, y, x: (g / ((build("abs", x) + 1) * (build("abs", x) + 1)),),
-    expand=lambda x: x / (build("abs", x) + 1),
-    result="float",
-    domain=AWAY_FROM_0,
-    reference=lambda x: x / (1 + abs(x)),
-    grad_name="DivBackward0",
-    check=no_bool("softsign", NotImplementedError),
-)
-tanhshrink = declare(
-    "tanhshrink",
-    1,
-    "input - tanh(input).",
-    lambda g, y, x: (g * (build("tanh", x) * build("tanh", x)),),
-    expand=lambda x: x - build("tanh", x),
-    result="float",
-    reference=lambda x: x - math.tanh(x),
-    grad_name="SubBackward0",
-    check=no_bool("tanhshrink", RuntimeError),
-)
+softsign = declare("softsign", 1, "input / (1 + |input|).",
+        lambda g, y, x: (g / ((build("abs", x) + 1) * (build("abs", x) + 1)),),
+        expand=lambda x: x / (build("abs", x) + 1), result="float", domain=AWAY_FROM_0,
+        reference=lambda x: x / (1 + abs(x)), grad_name="DivBackward0",
+        check=no_bool("softsign", NotImplementedError))  # fmt: skip
+tanhshrink = declare("tanhshrink", 1, "input - tanh(input).",
+        lambda g, y, x: (g * (build("tanh", x) * build("tanh", x)),),
+        expand=lambda x: x - build("tanh", x), result="float", reference=lambda x: x - math.tanh(x),
+        grad_name="SubBackward0", check=no_bool("tanhshrink", RuntimeError))  # fmt: skip

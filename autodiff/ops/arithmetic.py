@@ -310,18 +310,11 @@ def lerp(input: Any, end: Any, weight: Any, *, out: Tensor | None = None) -> Ten
     return apply(elementwise.lerp, (input, end, weight), out)
 
 
-_DECIMAL = PointwiseOp(
-    "round",
-    build("div", build("round", build("mul", *inputs(2))), inputs(2)[1]),
-    2,
-    "RoundBackward1",
-)
-_TENS = PointwiseOp(
-    "round",
-    build("mul", build("round", build("div", *inputs(2))), inputs(2)[1]),
-    2,
-    "RoundBackward1",
-)
+_DECIMAL = PointwiseOp("round",
+        build("div", build("round", build("mul", *inputs(2))), inputs(2)[1]), 2,
+        "RoundBackward1")  # fmt: skip
+_TENS = PointwiseOp("round", build("mul", build("round", build("div", *inputs(2))), inputs(2)[1]),
+        2, "RoundBackward1")  # fmt: skip
 
 
 def rounding(decimals: Any) -> tuple[Any, ...]:
@@ -342,7 +335,7 @@ def round(input: Any, *, decimals: int = 0, out: Tensor | None = None) -> Any:
     """
     op, *power = rounding(decimals)
     if power and isinstance(input, Tensor) and not input.is_floating_point():
-        kind = dtypes.SCALAR_NAMES[input._p.dtype]
+        kind = input.dtype.title
         raise NotImplementedError(f'"round_cpu" not implemented for {kind!r} with decimals')
     return apply(op, (input, *power), out)
 

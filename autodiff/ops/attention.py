@@ -29,8 +29,6 @@ from autodiff.ops.recompute import cotangents_of
 from autodiff.ops.views import unsqueeze
 from autodiff.tensor import Tensor, _free, _gc, wrap
 
-__all__ = ["attend", "attend_dropping", "attend_parts", "masked"]
-
 _a, _b, _c = inputs(3)
 _kept = PointwiseOp("masked_scores", where(_b, _a, -math.inf), 2)
 _causal = PointwiseOp("causal_scores", where(build("le", _c, _b), _a, -math.inf), 3)

@@ -13,17 +13,6 @@ from autodiff.node import Node, mode, unrecorded, version_sum
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor, _free, _gc, blank, live_node, wrap
 
-__all__ = [
-    "OPS",
-    "Op",
-    "OpNode",
-    "backward_name",
-    "called",
-    "has_history",
-    "made",
-    "titled",
-]
-
 OUTPUT = -1
 OPS: dict[str, Op] = {}
 

@@ -50,7 +50,7 @@ def _sum(
         beta, alpha = _factor("beta", beta, integers), _factor("alpha", alpha, integers)
     if input._p.dtype != d:
         raise RuntimeError(
-            f"self and mat2 must have the same dtype, but got {dtypes.SCALAR_NAMES[input._p.dtype]}"
+            f"self and mat2 must have the same dtype, but got {input.dtype.title}"
             f" and {dtypes.SCALAR_NAMES[d]}"
         )
     if input.shape != product.shape:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from autodiff.dtypes import SCALAR_NAMES, dtype
 from autodiff.dtypes import bool as boolean
+from autodiff.dtypes import dtype
 from autodiff.native import describe, lib, take_failure
 from autodiff.tensor import Tensor, own
 
@@ -34,6 +34,6 @@ def reinterpreted(x: Tensor, d: dtype, are_bools: bool = False) -> Tensor:
     status, a, b, c = failure
     if status != lib.AD_BAD_ARG:
         raise describe(failure, "view", x._p)
-    names = {"a": SCALAR_NAMES[x._p.dtype], "b": SCALAR_NAMES[d.code]}
+    names = {"a": x.dtype.title, "b": d.title}
     k = d.itemsize // x.itemsize
     raise RuntimeError(_NO_ELEMENTS[a].format(n=b, d=c, k=k, **names))

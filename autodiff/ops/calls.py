@@ -13,8 +13,6 @@ from autodiff.tensor import TENSOR_TYPES, Tensor, _free, _gc, blank, live_node, 
 if TYPE_CHECKING:
     from autodiff.ops.pointwise import PointwiseOp
 
-__all__ = ["caller", "late"]
-
 
 class _Late:
     """What a later module provides, so that imports point one way."""

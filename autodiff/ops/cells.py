@@ -12,8 +12,6 @@ from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.views import narrow
 from autodiff.tensor import Tensor
 
-__all__ = ["CELLS", "Cell", "cell_step"]
-
 
 def _sigmoid(x: Expr) -> Expr:
     return build("sigmoid", x)

@@ -70,15 +70,10 @@ def _linear_sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
 
 
 # a times b; bit 0 of the flags transposes a, bit 1 b. Batches come with the shapes of both.
-_product = Op(
-    "matmul",
-    lambda a, b, flags, shapes: lib.ad_matmul_t(a, b, NULL, flags),
-    _product_rule,
-    bilinear=True,
-    shaped=False,
-    grad_name=lambda node: "MmBackward0" if node.args[1] is None else "UnsafeViewBackward0",
-    sweep=_product_sweep,
-)
+_product = Op("matmul", lambda a, b, flags, shapes: lib.ad_matmul_t(a, b, NULL, flags),
+        _product_rule, bilinear=True, shaped=False,
+        grad_name=lambda node: "MmBackward0" if node.args[1] is None else "UnsafeViewBackward0",
+        sweep=_product_sweep)  # fmt: skip
 _batches = _product.named("BmmBackward0")
 
 
@@ -118,15 +113,8 @@ def _linear_name(node: OpNode) -> str:
     return "AddmmBackward0" if biased else "MmBackward0"
 
 
-_linear = Op(
-    "linear",
-    lambda x, w, b=NULL: lib.ad_matmul_t(x, w, b, 2),
-    _linear_rule,
-    bilinear=True,
-    shaped=False,
-    grad_name=_linear_name,
-    sweep=_linear_sweep,
-)
+_linear = Op("linear", lambda x, w, b=NULL: lib.ad_matmul_t(x, w, b, 2), _linear_rule,
+        bilinear=True, shaped=False, grad_name=_linear_name, sweep=_linear_sweep)  # fmt: skip
 
 
 _C_NAMES = {  # as the message has them
@@ -202,7 +190,7 @@ def _check_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
             f"[{weight.shape[0]}]"
         )
     if bias._p.dtype != weight._p.dtype:
-        names = " and ".join(dtypes.SCALAR_NAMES[x._p.dtype] for x in (bias, weight))
+        names = " and ".join(x.dtype.title for x in (bias, weight))
         raise RuntimeError(f"self and mat2 must have the same dtype, but got {names}: linear")
 
 
@@ -338,8 +326,7 @@ def check_batches(op: str, batch1: Tensor, batch2: Tensor) -> None:
         )
     if batch1._p.dtype != batch2._p.dtype:
         raise RuntimeError(
-            f"expected scalar type {dtypes.SCALAR_NAMES[batch1._p.dtype]} but found "
-            f"{dtypes.SCALAR_NAMES[batch2._p.dtype]}"
+            f"expected scalar type {batch1.dtype.title} but found {batch2.dtype.title}"
         )
     _check_dtypes(op, batch1, batch2)
 

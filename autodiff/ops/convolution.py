@@ -14,8 +14,6 @@ from autodiff.native import NULL, lib
 from autodiff.ops.base import Op, OpNode
 from autodiff.tensor import Tensor
 
-__all__ = ["Geometry", "convolve", "correlate", "spread"]
-
 
 class Geometry:
     """How windows of `kernel` elements of an `image` lie on a `result`: sizes of space each.
@@ -102,8 +100,3 @@ def convolve(x: Tensor, w: Tensor, bias: Tensor | None, geometry: Geometry) -> T
 def spread(y: Tensor, w: Tensor, bias: Tensor | None, geometry: Geometry) -> Tensor:
     """x = y times w added up where the windows lie: the adjoint of `convolve` in x, plus bias."""
     return _transposed.on((y, w) if bias is None else (y, w, bias), geometry)
-
-
-def correlate(y: Tensor, x: Tensor, geometry: Geometry) -> Tensor:
-    """w = y times the windows of x: the adjoint of `convolve` in w."""
-    return _weight.on((y, x), geometry)

@@ -14,8 +14,6 @@ from autodiff.ops.indexing import slice_dim
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor
 
-__all__ = ["COPIES", "SEVERAL"]
-
 
 def slice(
     input: Tensor, dim: int = 0, start: int | None = None, end: int | None = None, step: int = 1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import operator
 
 from autodiff import dtypes
-from autodiff.dtypes import SCALAR_NAMES
 from autodiff.native import refuse_any
 from autodiff.ops.base import called
 from autodiff.ops.contraction import matmul
@@ -14,8 +13,6 @@ from autodiff.ops.elementwise import div
 from autodiff.ops.halves import in_float32
 from autodiff.ops.views import t, unsqueeze
 from autodiff.tensor import Tensor
-
-__all__ = ["corrcoef", "cov"]
 
 
 def _check_weights(name: str, w: Tensor, count: int, integral: bool) -> None:
@@ -27,12 +24,12 @@ def _check_weights(name: str, w: Tensor, count: int, integral: bool) -> None:
     if integral and (w.is_floating_point() or w.dtype is dtypes.bool):
         raise RuntimeError(
             f"cov(): expected {name} to have integral dtype but got {name} with "
-            f"{SCALAR_NAMES[w._p.dtype]} dtype"
+            f"{w.dtype.title} dtype"
         )
     if not integral and not w.is_floating_point():
         raise RuntimeError(
             f"cov(): expected {name} to have floating point dtype but got {name} with "
-            f"{SCALAR_NAMES[w._p.dtype]} dtype"
+            f"{w.dtype.title} dtype"
         )
     if w.numel() != count:
         raise RuntimeError(

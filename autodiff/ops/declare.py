@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 from autodiff import dtypes
-from autodiff.dtypes import SCALAR_NAMES
 from autodiff.expr import PRIMITIVES, Expr, Interval, Primitive, Rule, build, inputs
 from autodiff.lower import Operand
 from autodiff.ops.pointwise import PointwiseOp
@@ -68,8 +67,7 @@ def floating(name: str) -> Check:
         d = operands[0].dtype
         if not d.is_floating_point:
             raise NotImplementedError(
-                f'"{name}" not implemented for {SCALAR_NAMES[d.code]!r}: it takes floating-point '
-                "numbers"
+                f'"{name}" not implemented for {d.title!r}: it takes floating-point numbers'
             )
 
     return check

@@ -8,8 +8,6 @@ from typing import NamedTuple
 
 from autodiff.expr import Expr, build, differentiate, expanded, rebuild, topological, with_args
 
-__all__ = ["Derived", "derive", "grad_name_of", "in_pieces", "renumber", "with_slopes"]
-
 WORTH_JOINING = 2  # repeated instructions cost more than a call of several results
 # What takes longer than to store a number and load it again.
 SLOW = (

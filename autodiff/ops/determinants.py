@@ -86,13 +86,9 @@ def _by_inverse(h: Tensor, a: Tensor) -> Tensor:
     return b * total - matmul(b, matmul(mT(h), c))
 
 
-_slope: Op = Op(
-    "cofactors_slope",
-    lambda h, a, value: lib.ad_alias(value),
-    lambda node, g, h, a: cotangents_of(_by_inverse, node, g, (h, a)),
-    saves=(0, 1),
-    shaped=False,
-)
+_slope: Op = Op("cofactors_slope", lambda h, a, value: lib.ad_alias(value),
+        lambda node, g, h, a: cotangents_of(_by_inverse, node, g, (h, a)), saves=(0, 1),
+        shaped=False)  # fmt: skip
 
 
 def _cofactors_rule(node: OpNode, h: Tensor, a: Tensor) -> tuple[Tensor]:
@@ -101,14 +97,8 @@ def _cofactors_rule(node: OpNode, h: Tensor, a: Tensor) -> tuple[Tensor]:
 
 
 # The derivatives of det, which there are of a singular matrix, too.
-_cofactors: Op = Op(
-    "cofactors",
-    lambda a, factors: lib.ad_cofactors(a, *factors),
-    _cofactors_rule,
-    saves=(0,),
-    shaped=False,
-    grad_name="LinalgDetBackward0",
-)
+_cofactors: Op = Op("cofactors", lambda a, factors: lib.ad_cofactors(a, *factors), _cofactors_rule,
+        saves=(0,), shaped=False, grad_name="LinalgDetBackward0")  # fmt: skip
 
 
 def _det_rule(node: OpNode, g: Tensor, a: Tensor) -> tuple[Tensor]:
@@ -116,11 +106,7 @@ def _det_rule(node: OpNode, g: Tensor, a: Tensor) -> tuple[Tensor]:
 
 
 _det: Op = Op(
-    "linalg_det",
-    lambda a, factors: lib.ad_alias(factors.det),
-    _det_rule,
-    saves=(0,),
-    shaped=False,
+    "linalg_det", lambda a, factors: lib.ad_alias(factors.det), _det_rule, saves=(0,), shaped=False
 )
 
 
@@ -135,17 +121,9 @@ def det(A: Tensor, *, out: Tensor | None = None) -> Tensor:  # noqa: N803
     return written("linalg_det", out, y, A)
 
 
-def _logabsdet_rule(node: OpNode, g: Tensor, a: Tensor) -> tuple[Tensor]:
-    return (_last_two(g) * _inverse_of_transpose(node, a),)
-
-
-_logabsdet: Op = Op(
-    "linalg_slogdet",
-    lambda a, factors, value: lib.ad_alias(value),
-    _logabsdet_rule,
-    saves=(0,),
-    shaped=False,
-)
+_logabsdet: Op = Op("linalg_slogdet", lambda a, factors, value: lib.ad_alias(value),
+        lambda node, g, a: (_last_two(g) * _inverse_of_transpose(node, a),), saves=(0,),
+        shaped=False)  # fmt: skip
 
 
 @returned("linalg_slogdet")

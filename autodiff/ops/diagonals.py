@@ -28,17 +28,10 @@ def _embed_forward(p: Any, shape: list[int], *where: int) -> Any:
     return lib.ad_alias(z)
 
 
-_diagonal: Op = Op(
-    "diagonal",
-    lib.ad_diagonal,
-    lambda node, g: (_diag_embed(g, node.shape, *node.args),),
-    view=True,
-)
+_diagonal: Op = Op("diagonal", lib.ad_diagonal,
+        lambda node, g: (_diag_embed(g, node.shape, *node.args),), view=True)  # fmt: skip
 _diag_embed: Op = Op(
-    "diag_embed",
-    _embed_forward,
-    lambda node, g: (_diagonal(g, *node.args[1:]),),
-    shaped=False,
+    "diag_embed", _embed_forward, lambda node, g: (_diagonal(g, *node.args[1:]),), shaped=False
 )
 
 
@@ -123,18 +116,10 @@ def _triangle(rows: int, columns: int, diagonal: int, lower: bool) -> Tensor:
 
 
 _FAR = 2**62
-_tril: Op = Op(
-    "tril",
-    lambda p, k: lib.ad_triangle(p, k, True),
-    lambda node, g: (_tril(g, *node.args),),
-    shaped=False,
-)
-_triu: Op = Op(
-    "triu",
-    lambda p, k: lib.ad_triangle(p, k, False),
-    lambda node, g: (_triu(g, *node.args),),
-    shaped=False,
-)
+_tril: Op = Op("tril", lambda p, k: lib.ad_triangle(p, k, True),
+        lambda node, g: (_tril(g, *node.args),), shaped=False)  # fmt: skip
+_triu: Op = Op("triu", lambda p, k: lib.ad_triangle(p, k, False),
+        lambda node, g: (_triu(g, *node.args),), shaped=False)  # fmt: skip
 
 
 def _triangular(op: Op, x: Tensor, diagonal: Any) -> Tensor:

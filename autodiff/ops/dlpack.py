@@ -8,8 +8,6 @@ from autodiff.native import describe, lib, take_failure
 from autodiff.native import ffi as _ffi
 from autodiff.tensor import Tensor, own
 
-__all__ = ["from_dlpack", "to_dlpack"]
-
 CPU = (1, 0)
 _NAMES = (b"dltensor", b"dltensor_versioned")
 _USED = (b"used_dltensor", b"used_dltensor_versioned")

@@ -13,8 +13,6 @@ from autodiff.ops.einsum_plan import Labels, Plan, Step, parsed, plan_of, refuse
 from autodiff.ops.views import _permute, reshape, squeeze
 from autodiff.tensor import Tensor
 
-__all__ = ["einsum"]
-
 BOOL = boolean.code
 _TENSORS = {Tensor}
 

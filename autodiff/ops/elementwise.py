@@ -18,26 +18,14 @@ from autodiff.ops.pointwise import PointwiseOp
 # ---- arithmetic ----
 
 add = declare("add", 2, "input + other.", lambda g, y, a, b: (g, g), reference=lambda a, b: a + b)
-sub = declare(
-    "sub",
-    2,
-    "input - other.",
-    lambda g, y, a, b: (g, -g),
-    result="number",
-    reference=lambda a, b: a - b,
-)
+sub = declare("sub", 2, "input - other.", lambda g, y, a, b: (g, -g), result="number",
+        reference=lambda a, b: a - b)  # fmt: skip
 mul = declare(
     "mul", 2, "input * other.", lambda g, y, a, b: (g * b, g * a), reference=lambda a, b: a * b
 )
-div = declare(
-    "div",
-    2,
-    "input / other, in floating point.",
-    lambda g, y, a, b: (g / b, -g * (a / b / b)),
-    result="float",
-    domain=(REAL, NONZERO),
-    reference=lambda a, b: a / b,
-)
+div = declare("div", 2, "input / other, in floating point.",
+        lambda g, y, a, b: (g / b, -g * (a / b / b)), result="float", domain=(REAL, NONZERO),
+        reference=lambda a, b: a / b)  # fmt: skip
 
 
 def _alpha_fits(operands: Sequence[Operand]) -> None:
@@ -51,44 +39,19 @@ def _alpha_fits(operands: Sequence[Operand]) -> None:
         raise RuntimeError("Boolean alpha only supported for Boolean results.")
 
 
-add_scaled = declare(
-    "add_scaled",
-    3,
-    "input + alpha * other.",
-    expand=lambda a, b, alpha: a + b * alpha,
-    reference=lambda a, b, alpha: a + b * alpha,
-    grad_name="AddBackward0",
-    public=False,
-    check=_alpha_fits,
-)
-sub_scaled = declare(
-    "sub_scaled",
-    3,
-    "input - alpha * other.",
-    expand=lambda a, b, alpha: a - b * alpha,
-    reference=lambda a, b, alpha: a - b * alpha,
-    grad_name="SubBackward0",
-    public=False,
-    check=_alpha_fits,
-)
+add_scaled = declare("add_scaled", 3, "input + alpha * other.",
+        expand=lambda a, b, alpha: a + b * alpha, reference=lambda a, b, alpha: a + b * alpha,
+        grad_name="AddBackward0", public=False, check=_alpha_fits)  # fmt: skip
+sub_scaled = declare("sub_scaled", 3, "input - alpha * other.",
+        expand=lambda a, b, alpha: a - b * alpha, reference=lambda a, b, alpha: a - b * alpha,
+        grad_name="SubBackward0", public=False, check=_alpha_fits)  # fmt: skip
 rsub = PointwiseOp("rsub", build("sub", *inputs(2)[::-1]), 2, "RsubBackward1")
 rdiv = PointwiseOp("div", build("div", *inputs(2)[::-1]), 2, "MulBackward0")
 neg = declare("neg", 1, "-input.", lambda g, y, x: (-g,), result="number", reference=lambda x: -x)
-abs_ = declare(
-    "abs",
-    1,
-    "The absolute value.",
-    lambda g, y, x: (g * build("sign", x),),
-    domain=NONZERO,
-    reference=abs,
-)
-sign = declare(
-    "sign",
-    1,
-    "-1, 0 or 1 by the sign.",
-    domain=NONZERO,
-    reference=lambda x: math.copysign(1.0, x) if x else 0.0,
-)
+abs_ = declare("abs", 1, "The absolute value.", lambda g, y, x: (g * build("sign", x),),
+        domain=NONZERO, reference=abs)  # fmt: skip
+sign = declare("sign", 1, "-1, 0 or 1 by the sign.", domain=NONZERO,
+        reference=lambda x: math.copysign(1.0, x) if x else 0.0)  # fmt: skip
 square = declare(
     "square",
     1,
@@ -97,42 +60,14 @@ square = declare(
     reference=lambda x: x * x,
     grad_name="PowBackward0",
 )
-cube = declare(
-    "cube",
-    1,
-    "input * input * input.",
-    expand=lambda x: x * x * x,
-    reference=lambda x: x**3,
-    public=False,
-    grad_name="PowBackward0",
-)
-reciprocal = declare(
-    "reciprocal",
-    1,
-    "1 / input.",
-    lambda g, y, x: (-g * (y * y),),
-    result="float",
-    domain=NONZERO,
-    reference=lambda x: 1.0 / x,
-)
-sqrt = declare(
-    "sqrt",
-    1,
-    "The square root; nan below 0.",
-    lambda g, y, x: (g / (2 * y),),
-    result="float",
-    domain=POSITIVE,
-    reference=math.sqrt,
-)
-rsqrt = declare(
-    "rsqrt",
-    1,
-    "1 / sqrt(input).",
-    lambda g, y, x: (-0.5 * g * (y * y * y),),
-    result="float",
-    domain=POSITIVE,
-    reference=lambda x: 1.0 / math.sqrt(x),
-)
+cube = declare("cube", 1, "input * input * input.", expand=lambda x: x * x * x,
+        reference=lambda x: x**3, public=False, grad_name="PowBackward0")  # fmt: skip
+reciprocal = declare("reciprocal", 1, "1 / input.", lambda g, y, x: (-g * (y * y),), result="float",
+        domain=NONZERO, reference=lambda x: 1.0 / x)  # fmt: skip
+sqrt = declare("sqrt", 1, "The square root; nan below 0.", lambda g, y, x: (g / (2 * y),),
+        result="float", domain=POSITIVE, reference=math.sqrt)  # fmt: skip
+rsqrt = declare("rsqrt", 1, "1 / sqrt(input).", lambda g, y, x: (-0.5 * g * (y * y * y),),
+        result="float", domain=POSITIVE, reference=lambda x: 1.0 / math.sqrt(x))  # fmt: skip
 
 
 def _pow_vjp(g: Expr, y: Expr, a: Expr, b: Expr) -> tuple[Expr, Expr]:
@@ -142,25 +77,17 @@ def _pow_vjp(g: Expr, y: Expr, a: Expr, b: Expr) -> tuple[Expr, Expr]:
     return base, where(at_zero, 0.0, g * (y * build("log", a)))
 
 
-pow_ = declare(
-    "pow",
-    2,
-    "input to the power of exponent. Derivatives: d/da = b a^(b-1), d/db = a^b log a.",
-    _pow_vjp,
-    domain=(POSITIVE, (*REAL, (0.0, 0.0))),
-    reference=lambda a, b: a**b,
-    grad_name="PowBackward1",
-)
+pow_ = declare("pow", 2,
+        "input to the power of exponent. Derivatives: d/da = b a^(b-1), d/db = a^b log a.",
+        _pow_vjp, domain=(POSITIVE, (*REAL, (0.0, 0.0))), reference=lambda a, b: a**b,
+        grad_name="PowBackward1")  # fmt: skip
 pow_number = PointwiseOp("pow", pow_.root, 2, "PowBackward0")
 number_pow = PointwiseOp("pow", pow_.root, 2, "PowBackward2")
-floor_divide = declare(
-    "floor_divide",
-    2,
-    "floor(input / other). RuntimeError for an integer divided by zero.",
-    expand=lambda a, b: build("floordiv", a, b),
-    domain=(((0.1, 0.4), (1.1, 1.4)), ((1.5, 1.9),)),
-    reference=lambda a, b: a // b,
-)
+floor_divide = declare("floor_divide", 2,
+        "floor(input / other). RuntimeError for an integer divided by zero.",
+        expand=lambda a, b: build("floordiv", a, b),
+        domain=(((0.1, 0.4), (1.1, 1.4)), ((1.5, 1.9),)),
+        reference=lambda a, b: a // b)  # fmt: skip
 PRIMITIVES["floordiv"] = Primitive("floordiv", 2)
 PRIMITIVES["truncdiv"] = Primitive("truncdiv", 2)
 remainder = declare(
@@ -235,15 +162,10 @@ def _clamp_vjp(g: Expr, y: Expr, x: Expr, low: Expr, high: Expr) -> tuple[Expr, 
     return inside, to_low, to_high
 
 
-clamp = declare(
-    "clamp",
-    3,
-    "input limited to [min, max].",
-    _clamp_vjp,
-    expand=lambda x, low, high: build("minimum", build("maximum", x, low), high),
-    domain=(((-3.0, -1.2), (-0.8, 0.8), (1.2, 3.0)), ((-1.1, -0.9),), ((0.9, 1.1),)),
-    reference=lambda x, low, high: min(max(x, low), high),
-)
+clamp = declare("clamp", 3, "input limited to [min, max].", _clamp_vjp,
+        expand=lambda x, low, high: build("minimum", build("maximum", x, low), high),
+        domain=(((-3.0, -1.2), (-0.8, 0.8), (1.2, 3.0)), ((-1.1, -0.9),), ((0.9, 1.1),)),
+        reference=lambda x, low, high: min(max(x, low), high))  # fmt: skip
 
 # ---- rounding ----
 
@@ -254,14 +176,8 @@ for _name, _doc, _reference in (
     ("trunc", "The integer part.", math.trunc),
     ("round", "The nearest integer, halves to even.", round),
 ):
-    declare(
-        _name,
-        1,
-        _doc,
-        result="number",
-        domain=UNIT_CELLS,
-        reference=lambda x, f=_reference: float(f(x)),
-    )
+    declare(_name, 1, _doc, result="number", domain=UNIT_CELLS,
+            reference=lambda x, f=_reference: float(f(x)))  # fmt: skip
 
 # ---- comparisons and logic ----
 
@@ -303,14 +219,9 @@ for _name, _reference, _doc in (
     ("isfinite", math.isfinite, "Whether an element is neither infinite nor nan."),
 ):
     declare(_name, 1, _doc, result="bool", domain=SPECIAL, reference=_reference)
-where_ = declare(
-    "where",
-    3,
-    "input where condition, else other.",
-    lambda g, y, c, a, b: (None, where(c, g, 0.0), where(c, 0.0, g)),
-    result="where",
-    reference=lambda c, a, b: a if c else b,
-)
+where_ = declare("where", 3, "input where condition, else other.",
+        lambda g, y, c, a, b: (None, where(c, g, 0.0), where(c, 0.0, g)), result="where",
+        reference=lambda c, a, b: a if c else b)  # fmt: skip
 
 # ---- bits ----
 
@@ -332,92 +243,29 @@ for _name, _instr, _reference, _doc in (
     ),
 ):
     PRIMITIVES[_instr] = Primitive(_instr, 2, "bits")
-    declare(
-        _name,
-        2,
-        _doc,
-        expand=lambda a, b, i=_instr: build(i, a, b),
-        result="bits",
-        domain=(INTEGERS, ((0.0, 20.0),)),
-        reference=_reference,
-    )
+    declare(_name, 2, _doc, expand=lambda a, b, i=_instr: build(i, a, b), result="bits",
+            domain=(INTEGERS, ((0.0, 20.0),)), reference=_reference)  # fmt: skip
 
 # ---- transcendental ----
 
 declare("exp", 1, "e to the input.", lambda g, y, x: (g * y,), result="float", reference=math.exp)
-declare(
-    "expm1",
-    1,
-    "exp(input) - 1, exact near 0.",
-    lambda g, y, x: (g * (y + 1),),
-    result="float",
-    reference=math.expm1,
-)
-declare(
-    "log",
-    1,
-    "The natural logarithm; nan below 0.",
-    lambda g, y, x: (g / x,),
-    result="float",
-    domain=POSITIVE,
-    reference=math.log,
-)
-declare(
-    "log1p",
-    1,
-    "log(1 + input), exact near 0.",
-    lambda g, y, x: (g / (x + 1),),
-    result="float",
-    domain=((-0.8, 3.0),),
-    reference=math.log1p,
-)
-declare(
-    "sin",
-    1,
-    "The sine of radians.",
-    lambda g, y, x: (g * build("cos", x),),
-    result="float",
-    reference=math.sin,
-)
-declare(
-    "cos",
-    1,
-    "The cosine of radians.",
-    lambda g, y, x: (-g * build("sin", x),),
-    result="float",
-    reference=math.cos,
-)
-tanh = declare(
-    "tanh",
-    1,
-    "The hyperbolic tangent.",
-    lambda g, y, x: (g * (1 - y * y),),
-    result="float",
-    reference=math.tanh,
-)
-declare(
-    "erf",
-    1,
-    "The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0.",
-    lambda g, y, x: (g * (2 / math.sqrt(math.pi) * exp(-x * x)),),
-    result="float",
-    reference=math.erf,
-)
-sigmoid = declare(
-    "sigmoid",
-    1,
-    "1 / (1 + exp(-input)).",
-    lambda g, y, x: (g * ((1 - y) * y),),
-    result="float",
-    reference=lambda x: 1 / (1 + math.exp(-x)),
-)
-relu = declare(
-    "relu",
-    1,
-    "max(input, 0).",
-    lambda g, y, x: (where(build("le", y, 0), 0.0, g),),
-    expand=lambda x: build("maximum", x, 0),
-    domain=NONZERO,
-    reference=lambda x: max(x, 0.0),
-    check=no_bool("relu", RuntimeError),
-)
+declare("expm1", 1, "exp(input) - 1, exact near 0.", lambda g, y, x: (g * (y + 1),), result="float",
+        reference=math.expm1)  # fmt: skip
+declare("log", 1, "The natural logarithm; nan below 0.", lambda g, y, x: (g / x,), result="float",
+        domain=POSITIVE, reference=math.log)  # fmt: skip
+declare("log1p", 1, "log(1 + input), exact near 0.", lambda g, y, x: (g / (x + 1),), result="float",
+        domain=((-0.8, 3.0),), reference=math.log1p)  # fmt: skip
+declare("sin", 1, "The sine of radians.", lambda g, y, x: (g * build("cos", x),), result="float",
+        reference=math.sin)  # fmt: skip
+declare("cos", 1, "The cosine of radians.", lambda g, y, x: (-g * build("sin", x),), result="float",
+        reference=math.cos)  # fmt: skip
+tanh = declare("tanh", 1, "The hyperbolic tangent.", lambda g, y, x: (g * (1 - y * y),),
+        result="float", reference=math.tanh)  # fmt: skip
+declare("erf", 1, "The error function, 2/sqrt(pi) times the integral of exp(-t^2) from 0.",
+        lambda g, y, x: (g * (2 / math.sqrt(math.pi) * exp(-x * x)),), result="float",
+        reference=math.erf)  # fmt: skip
+sigmoid = declare("sigmoid", 1, "1 / (1 + exp(-input)).", lambda g, y, x: (g * ((1 - y) * y),),
+        result="float", reference=lambda x: 1 / (1 + math.exp(-x)))  # fmt: skip
+relu = declare("relu", 1, "max(input, 0).", lambda g, y, x: (where(build("le", y, 0), 0.0, g),),
+        expand=lambda x: build("maximum", x, 0), domain=NONZERO, reference=lambda x: max(x, 0.0),
+        check=no_bool("relu", RuntimeError))  # fmt: skip

@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from autodiff.dtypes import SCALAR_NAMES, int32
+from autodiff.dtypes import int32
 from autodiff.native import lib
 from autodiff.ops.base import Op, OpNode, backward_name, called
 from autodiff.ops.contraction import matmul
@@ -126,14 +126,8 @@ def _exp_rule(node: OpNode, g: Tensor, a: Tensor) -> tuple[Tensor]:
     return (narrow(narrow(_exp(both), -2, 0, n), -1, n, n),)
 
 
-_exp: Op = Op(
-    "linalg.matrix_exp",
-    lib.ad_matrix_exp,
-    _exp_rule,
-    saves=(0,),
-    shaped=False,
-    grad_name=backward_name("linalg_matrix_exp"),
-)
+_exp: Op = Op("linalg.matrix_exp", lib.ad_matrix_exp, _exp_rule, saves=(0,), shaped=False,
+        grad_name=backward_name("linalg_matrix_exp"))  # fmt: skip
 
 
 def matrix_exp(input: Tensor) -> Tensor:
@@ -176,7 +170,7 @@ def vecdot(x: Tensor, y: Tensor, *, dim: int = -1, out: Tensor | None = None) ->
     if x.dtype is not y.dtype:
         raise RuntimeError(
             "linalg.vecdot: Expected vectors with the same dtype, but found "
-            f"{SCALAR_NAMES[x._p.dtype]} and {SCALAR_NAMES[y._p.dtype]} instead"
+            f"{x.dtype.title} and {y.dtype.title} instead"
         )
     return written("linalg_vecdot", out, (x * y).sum(dim), x, y)
 
@@ -262,11 +256,7 @@ def tensorsolve(
 @called("CholeskySolveBackward0")
 @strict
 def cholesky_solve(
-    input: Tensor,
-    input2: Tensor,
-    upper: bool = False,
-    *,
-    out: Tensor | None = None,
+    input: Tensor, input2: Tensor, upper: bool = False, *, out: Tensor | None = None
 ) -> Tensor:
     """X of A X = input, of A's Cholesky factor, input2, which may be `upper`.
 
@@ -283,12 +273,7 @@ def cholesky_solve(
 
 @called("CholeskyInverseBackward0")
 @strict
-def cholesky_inverse(
-    input: Tensor,
-    upper: bool = False,
-    *,
-    out: Tensor | None = None,
-) -> Tensor:
+def cholesky_inverse(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The inverse of A, of its Cholesky factor, the input, which may be `upper`.
 
     >>> ad.cholesky_inverse(ad.tensor([[2.0, 0.0], [0.0, 1.0]]))

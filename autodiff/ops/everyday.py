@@ -7,7 +7,7 @@ import math
 import operator
 from typing import Any
 
-from autodiff.dtypes import SCALAR_NAMES, float64
+from autodiff.dtypes import float64
 from autodiff.ops.base import called
 from autodiff.ops.comparing import result_type
 from autodiff.ops.convert import Dtype, as_tensor, tensor
@@ -112,7 +112,7 @@ def nanmean(
     if not input.is_floating_point():
         raise RuntimeError(
             "nanmean(): expected input to have floating point or complex dtype but got "
-            f"{SCALAR_NAMES[input._p.dtype]}"
+            f"{input.dtype.title}"
         )
     counted = input.isnan().logical_not().sum(dim, keepdim)
     return nansum(input, dim, keepdim, dtype=dtype) / counted

@@ -13,8 +13,6 @@ from autodiff.ops.create import zeros
 from autodiff.shapes import contiguous_strides
 from autodiff.tensor import Tensor, own
 
-__all__ = ["TYPES", "has_memory", "is_array", "view_of"]
-
 TYPES = {
     "b1": dtypes.bool,
     "u1": dtypes.uint8,

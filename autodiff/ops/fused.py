@@ -11,8 +11,6 @@ from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.sloped import SlopedOp
 from autodiff.tensor import TENSOR_TYPES
 
-__all__ = ["pointwise"]
-
 
 class pointwise:  # noqa: N801 - a decorator
     """A Python function of element values as one fused, differentiable kernel.

@@ -18,8 +18,6 @@ from autodiff.ops.declare import FUNCTIONS, declare, exp, where
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.special import PI, _abs, _log, _odd, _polynomial, _sqrt
 
-__all__ = ["polygamma_op"]
-
 # ---- the error function's complement and inverse ----
 
 # exp(x^2) erfc(x) (1 + 2x) in (x - 4) / (x + 4), x from 0.45 to 27.5.

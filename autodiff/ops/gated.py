@@ -15,8 +15,6 @@ from autodiff.ops.views import _slice
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor
 
-__all__ = ["glu"]
-
 _g, _a, _b = inputs(3)
 _open = build("sigmoid", _b)
 _gate = PointwiseOp("glu", _g * build("sigmoid", _a), 2)

@@ -12,14 +12,7 @@ from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.history import check_writable, rebase
-from autodiff.ops.views import (
-    _select,
-    clone,
-    expand,
-    reshape,
-    unsqueeze,
-    zeros_p,
-)
+from autodiff.ops.views import _select, clone, expand, reshape, unsqueeze, zeros_p
 from autodiff.shapes import Size, broadcast, dim_index
 from autodiff.tensor import Tensor, live_node, own, wrap
 
@@ -93,11 +86,8 @@ def index_along(x: Tensor, dim: int, index: Tensor, *more: Tensor) -> Tensor:
     return _get.result(x, y, remembered(x, dim, index, *more))
 
 
-_get: Op = Op(
-    "index",
-    _get_forward,
-    lambda node, g: (_scatter(g, node.args[0], node.shape),),
-)
+_get: Op = Op("index", _get_forward,
+        lambda node, g: (_scatter(g, node.args[0], node.shape),))  # fmt: skip
 _scatter: Op = Op("index_scatter", _scatter_forward, lambda node, g: (_get(g, node.args[0]),))
 _clear: Op = Op("index_clear", _clear_forward, lambda node, g: (_clear(g, node.args[0]),))
 
@@ -167,10 +157,6 @@ def broadcast_indices(tensors: list[Tensor]) -> list[Tensor]:
 # ---- along one dimension ----
 
 
-def _along_forward(p: Any, indices: Indices) -> Any:
-    return lib.ad_gather(p, indices.first, indices.checked()[0])
-
-
 def _add_along_forward(g: Any, indices: Indices, shape: Sequence[int]) -> Any:
     z = zeros_p(g.dtype, shape)
     if lib.ad_scatter_add(z, indices.first, indices.checked()[0], g):
@@ -178,11 +164,8 @@ def _add_along_forward(g: Any, indices: Indices, shape: Sequence[int]) -> Any:
     return lib.ad_alias(z)
 
 
-_along: Op = Op(
-    "gather",
-    _along_forward,
-    lambda node, g: (_add_along(g, node.args[0], node.shape),),
-)
+_along: Op = Op("gather", lambda p, indices: lib.ad_gather(p, indices.first, indices.checked()[0]),
+        lambda node, g: (_add_along(g, node.args[0], node.shape),))  # fmt: skip
 _add_along: Op = Op(
     "scatter_add", _add_along_forward, lambda node, g: (_along(g, node.args[0]),), shaped=False
 )

@@ -11,8 +11,6 @@ from typing import Any, TypeVar, cast
 from autodiff.dtypes import PYTHON, dtype
 from autodiff.tensor import Tensor
 
-__all__ = ["guarded", "kind_of", "strict"]
-
 F = TypeVar("F", bound=Callable[..., Any])
 
 _KINDS: dict[str, tuple[type, ...]] = {

@@ -10,8 +10,6 @@ from autodiff.native import lib
 from autodiff.node import Node
 from autodiff.tensor import Tensor, live_node
 
-__all__ = ["check_writable", "late", "move_retained", "rebase"]
-
 
 def check_writable(x: Tensor, op: str) -> None:
     """RuntimeError where x is a leaf that requires grad, or a view that must not be written to."""

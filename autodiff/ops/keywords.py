@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from autodiff import dtypes
 from autodiff.devices import check_device
 from autodiff.ops.guard import Elsewhere, guarded, unwrapped
 from autodiff.ops.out import check_out, put, written, written_all
 from autodiff.ops.views import in_format
 from autodiff.tensor import Tensor
-
-__all__ = ["placed", "signature", "with_out", "with_outs"]
 
 _OUT = frozenset(["out"])
 _PLACES = ("device", "layout", "pin_memory", "memory_format")
@@ -44,8 +41,8 @@ def _writer(function: Callable[..., Any]) -> Elsewhere:
         source, target = result.dtype, out.dtype
         if source.category > target.category:
             raise RuntimeError(
-                f"result type {dtypes.SCALAR_NAMES[source.code]} can't be cast to the desired "
-                f"output type {dtypes.SCALAR_NAMES[target.code]}"
+                f"result type {source.title} can't be cast to the desired "
+                f"output type {target.title}"
             )
         return put(name, out, result)
 

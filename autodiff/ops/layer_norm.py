@@ -19,8 +19,6 @@ from autodiff.ops.statistics import Spread, _var
 from autodiff.ops.views import _select, reshape
 from autodiff.tensor import Tensor, _free, _gc, wrap
 
-__all__ = ["batch_norm", "composed_group_norm", "group_norm", "layer_norm", "moments", "rms_norm"]
-
 _slot = ffi.new
 
 

@@ -34,26 +34,12 @@ def _squared_error_vjp(g: Expr, y: Expr, x: Expr, t: Expr) -> tuple[Expr, Expr]:
     return dx, -dx
 
 
-squared_error = declare(
-    "squared_error",
-    2,
-    "(input - target)^2.",
-    _squared_error_vjp,
-    expand=lambda x, t: (x - t) * (x - t),
-    result="float",
-    reference=lambda x, t: (x - t) ** 2,
-    grad_name="MseLossBackward0",
-)
-absolute_error = declare(
-    "absolute_error",
-    2,
-    "|input - target|.",
-    expand=lambda x, t: abs(x - t),
-    result="float",
-    domain=(((0.0, 1.0),), ((1.2, 3.0),)),
-    reference=lambda x, t: abs(x - t),
-    grad_name="AbsBackward0",
-)
+squared_error = declare("squared_error", 2, "(input - target)^2.", _squared_error_vjp,
+        expand=lambda x, t: (x - t) * (x - t), result="float", reference=lambda x, t: (x - t) ** 2,
+        grad_name="MseLossBackward0")  # fmt: skip
+absolute_error = declare("absolute_error", 2, "|input - target|.", expand=lambda x, t: abs(x - t),
+        result="float", domain=(((0.0, 1.0),), ((1.2, 3.0),)), reference=lambda x, t: abs(x - t),
+        grad_name="AbsBackward0")  # fmt: skip
 
 
 def _smooth_l1_vjp(g: Expr, y: Expr, x: Expr, t: Expr, beta: Expr) -> tuple[Expr, Expr, Expr]:
@@ -63,22 +49,18 @@ def _smooth_l1_vjp(g: Expr, y: Expr, x: Expr, t: Expr, beta: Expr) -> tuple[Expr
     return dx, -dx, g * where(far, -0.5, -0.5 * (d / beta) * (d / beta))
 
 
-smooth_l1 = declare(
-    "smooth_l1_loss",
-    3,
-    "(input - target)^2 / (2 beta) where the error is below beta, |input - target| - beta / 2 "
-    "elsewhere.",
-    _smooth_l1_vjp,
-    expand=lambda x, t, beta: where(
-        build("lt", abs(x - t), beta), 0.5 * (x - t) * (x - t) / beta, abs(x - t) - 0.5 * beta
-    ),
-    result="float",
-    domain=ERRORS,
-    reference=lambda x, t, beta: (
-        (x - t) ** 2 / (2 * beta) if abs(x - t) < beta else abs(x - t) - beta / 2
-    ),
-    grad_name="SmoothL1LossBackward0",
-)
+smooth_l1 = declare("smooth_l1_loss", 3,
+        "(input - target)^2 / (2 beta) where the error is below beta, |input - target| - beta / 2 "
+        "elsewhere.",
+        _smooth_l1_vjp,
+        expand=lambda x, t, beta: where(
+            build("lt", abs(x - t), beta), 0.5 * (x - t) * (x - t) / beta, abs(x - t) - 0.5 * beta
+        ),
+        result="float", domain=ERRORS,
+        reference=lambda x, t, beta: (
+            (x - t) ** 2 / (2 * beta) if abs(x - t) < beta else abs(x - t) - beta / 2
+        ),
+        grad_name="SmoothL1LossBackward0")  # fmt: skip
 
 
 def _huber_vjp(g: Expr, y: Expr, x: Expr, t: Expr, delta: Expr) -> tuple[Expr, Expr, Expr]:
@@ -95,9 +77,7 @@ huber = declare(
     "elsewhere.",
     _huber_vjp,
     expand=lambda x, t, delta: where(
-        build("lt", abs(x - t), delta),
-        0.5 * (x - t) * (x - t),
-        delta * (abs(x - t) - 0.5 * delta),
+        build("lt", abs(x - t), delta), 0.5 * (x - t) * (x - t), delta * (abs(x - t) - 0.5 * delta)
     ),
     result="float",
     domain=ERRORS,
@@ -119,52 +99,32 @@ def _bce_slope_vjp(g: Expr, y: Expr, x: Expr, t: Expr) -> tuple[Expr, Expr]:
     return g * curve, -g / build("maximum", (1 - x) * x, CURVE_EPS)
 
 
-declare(
-    "binary_cross_entropy_slope",
-    2,
-    "The derivative of binary_cross_entropy, (input - target) / (input (1 - input)), bounded.",
-    _bce_slope_vjp,
-    expand=lambda x, t: (x - t) / build("maximum", (1 - x) * x, SLOPE_EPS),
-    result="float",
-    domain=(UNIT, UNIT),
-    reference=lambda x, t: (x - t) / (x * (1 - x)),
-)
-binary_cross_entropy = declare(
-    "binary_cross_entropy",
-    2,
-    "-(target log(input) + (1 - target) log(1 - input)), logarithms bounded by -100.",
-    lambda g, y, x, t: (
-        g * build("binary_cross_entropy_slope", x, t),
-        g * (build("log1p", -x) - log(x)),
-    ),
-    expand=lambda x, t: (
-        (t - 1) * build("maximum", build("log1p", -x), LOG_LEAST)
-        - t * build("maximum", log(x), LOG_LEAST)
-    ),
-    result="float",
-    domain=(UNIT, UNIT),
-    reference=lambda x, t: -(t * math.log(x) + (1 - t) * math.log(1 - x)),
-)
-kl_div = declare(
-    "kl_div",
-    2,
-    "target (log(target) - input), 0 log(0) being 0: input is a logarithm.",
-    lambda g, y, x, t: (-g * t, g * (log(t) + t / t - x)),
-    expand=lambda x, t: where(build("eq", t, 0), 0.0, t * log(t)) - t * x,
-    result="float",
-    domain=(REAL, POSITIVE),
-    reference=lambda x, t: t * (math.log(t) - x),
-    grad_name="SubBackward0",
-)
-kl_div_log = declare(
-    "kl_div_log_target",
-    2,
-    "exp(target) (target - input): both are logarithms.",
-    expand=lambda x, t: exp(t) * (t - x),
-    result="float",
-    reference=lambda x, t: math.exp(t) * (t - x),
-    grad_name="MulBackward0",
-)
+declare("binary_cross_entropy_slope", 2,
+        "The derivative of binary_cross_entropy, (input - target) / (input (1 - input)), bounded.",
+        _bce_slope_vjp, expand=lambda x, t: (x - t) / build("maximum", (1 - x) * x, SLOPE_EPS),
+        result="float", domain=(UNIT, UNIT),
+        reference=lambda x, t: (x - t) / (x * (1 - x)))  # fmt: skip
+binary_cross_entropy = declare("binary_cross_entropy", 2,
+        "-(target log(input) + (1 - target) log(1 - input)), logarithms bounded by -100.",
+        lambda g, y, x, t: (
+            g * build("binary_cross_entropy_slope", x, t),
+            g * (build("log1p", -x) - log(x)),
+        ),
+        expand=lambda x, t: (
+            (t - 1) * build("maximum", build("log1p", -x), LOG_LEAST)
+            - t * build("maximum", log(x), LOG_LEAST)
+        ),
+        result="float", domain=(UNIT, UNIT),
+        reference=lambda x, t: -(t * math.log(x) + (1 - t) * math.log(1 - x)))  # fmt: skip
+kl_div = declare("kl_div", 2,
+        "target (log(target) - input), 0 log(0) being 0: input is a logarithm.",
+        lambda g, y, x, t: (-g * t, g * (log(t) + t / t - x)),
+        expand=lambda x, t: where(build("eq", t, 0), 0.0, t * log(t)) - t * x, result="float",
+        domain=(REAL, POSITIVE), reference=lambda x, t: t * (math.log(t) - x),
+        grad_name="SubBackward0")  # fmt: skip
+kl_div_log = declare("kl_div_log_target", 2, "exp(target) (target - input): both are logarithms.",
+        expand=lambda x, t: exp(t) * (t - x), result="float",
+        reference=lambda x, t: math.exp(t) * (t - x), grad_name="MulBackward0")  # fmt: skip
 
 # ---- of a logit ----
 
@@ -214,14 +174,9 @@ binary_cross_entropy_with_pos_weight = declare(
     reference=lambda x, t, p: p * t * math.log1p(math.exp(-x)) + (1 - t) * math.log1p(math.exp(x)),
     grad_name="BinaryCrossEntropyWithLogitsBackward0",
 )
-soft_margin = declare(
-    "soft_margin_loss",
-    2,
-    "log(1 + exp(-target input)).",
-    expand=lambda x, t: _softplus(-(t * x)),
-    result="float",
-    reference=lambda x, t: math.log1p(math.exp(-t * x)),
-)
+soft_margin = declare("soft_margin_loss", 2, "log(1 + exp(-target input)).",
+        expand=lambda x, t: _softplus(-(t * x)), result="float",
+        reference=lambda x, t: math.log1p(math.exp(-t * x)))  # fmt: skip
 
 # ---- of which side of a margin an element is ----
 
@@ -239,13 +194,8 @@ hinge_embedding = declare(
     reference=lambda x, t, margin: max(0.0, margin - x) + x,
     grad_name="AddBackward0",
 )
-margin_ranking = declare(
-    "margin_ranking_loss",
-    4,
-    "max(0, margin - target (input1 - input2)).",
-    expand=lambda a, b, t, margin: _above(margin - t * (a - b), 0.0),
-    result="float",
-    domain=(((1.2, 3.0),), ((-0.6, 0.6),), ((-2.0, -0.5),), ((0.1, 0.5),)),
-    reference=lambda a, b, t, margin: max(0.0, margin - t * (a - b)),
-    grad_name="ClampMinBackward0",
-)
+margin_ranking = declare("margin_ranking_loss", 4, "max(0, margin - target (input1 - input2)).",
+        expand=lambda a, b, t, margin: _above(margin - t * (a - b), 0.0), result="float",
+        domain=(((1.2, 3.0),), ((-0.6, 0.6),), ((-2.0, -0.5),), ((0.1, 0.5),)),
+        reference=lambda a, b, t, margin: max(0.0, margin - t * (a - b)),
+        grad_name="ClampMinBackward0")  # fmt: skip

@@ -20,17 +20,6 @@ from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reduced import ReducedLoss
 from autodiff.tensor import Tensor, own
 
-__all__ = [
-    "binary_cross_entropy",
-    "binary_cross_entropy_with_logits",
-    "cross_entropy",
-    "huber",
-    "mse",
-    "nll",
-    "smooth_l1",
-    "soft_margin",
-]
-
 
 def _weighted(term: PointwiseOp) -> ReducedLoss:
     """The loss multiplied by a weight, its last operand."""
@@ -85,20 +74,12 @@ def _nll_spread_forward(g: Any, target: Any, classes: Classes, shape: Any) -> An
 
 
 # Each is linear, and the other's adjoint.
-_nll = Op(
-    "nll_loss",
-    lambda p, target, classes: lib.ad_nll(p, target, *classes.args),
-    lambda node, g, target: (_nll_spread.on((g, target), node.args[0], node.shape), None),
-    saves=(1,),
-)
-_nll_spread: Op = Op(
-    "nll_loss_spread",
-    _nll_spread_forward,
-    lambda node, g, target: (_nll.on((g, target), node.args[0]), None),
-    saves=(1,),
-    grad_name="NllLossBackwardBackward0",
-    shaped=False,
-)
+_nll = Op("nll_loss", lambda p, target, classes: lib.ad_nll(p, target, *classes.args),
+        lambda node, g, target: (_nll_spread.on((g, target), node.args[0], node.shape), None),
+        saves=(1,))  # fmt: skip
+_nll_spread: Op = Op("nll_loss_spread", _nll_spread_forward,
+        lambda node, g, target: (_nll.on((g, target), node.args[0]), None), saves=(1,),
+        grad_name="NllLossBackwardBackward0", shaped=False)  # fmt: skip
 
 
 def _of_targets(
@@ -141,12 +122,6 @@ def _cross_entropy_forward(p: Any, target: Any, classes: Classes) -> Any:
     return loss
 
 
-def _cross_entropy_rule(
-    node: OpNode, g: Tensor, x: Tensor, target: Tensor
-) -> tuple[Tensor, Tensor | None]:
-    return _cross_entropy_vjp.on((g, x, target), node.args[0]), None
-
-
 def _cross_entropy_vjp_forward(g: Any, x: Any, target: Any, classes: Classes) -> Any:
     return lib.ad_cross_entropy_vjp(g, x, target, *classes.args, classes.saved)
 
@@ -175,22 +150,12 @@ def _cross_entropy_vjp_rule(
     return dg, _softmax_vjp.on((share, mul.call(h, scale)), 2), None
 
 
-_cross_entropy = Op(
-    "cross_entropy",
-    _cross_entropy_forward,
-    _cross_entropy_rule,
-    saves=(0, 1),
-    shaped=False,
-    grad_name="NllLossBackward0",
-)
-_cross_entropy_vjp: Op = Op(
-    "cross_entropy_vjp",
-    _cross_entropy_vjp_forward,
-    _cross_entropy_vjp_rule,
-    saves=(0, 1, 2),
-    shaped=False,
-    grad_name="NllLossBackwardBackward0",
-)
+_cross_entropy = Op("cross_entropy", _cross_entropy_forward,
+        lambda node, g, x, target: (_cross_entropy_vjp.on((g, x, target), node.args[0]), None),
+        saves=(0, 1), shaped=False, grad_name="NllLossBackward0")  # fmt: skip
+_cross_entropy_vjp: Op = Op("cross_entropy_vjp", _cross_entropy_vjp_forward,
+        _cross_entropy_vjp_rule, saves=(0, 1, 2), shaped=False,
+        grad_name="NllLossBackwardBackward0")  # fmt: skip
 
 
 # Functions, not `partial`: a batch of samples (`func.vmap`) meets them by their code.

@@ -14,8 +14,6 @@ from autodiff.ops.spectral import qr, svd
 from autodiff.ops.views import mT
 from autodiff.tensor import Tensor
 
-__all__ = ["pca_lowrank", "svd_lowrank"]
-
 
 def _basis(A: Tensor, q: int, niter: int) -> Tensor:  # noqa: N803
     """Orthonormal columns that nearly span those of a matrix."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from autodiff.dtypes import SCALAR_NAMES, int32
+from autodiff.dtypes import int32
 from autodiff.native import lib, refuse_any
 from autodiff.ops.base import OUTPUT, Op, OpNode, called
 from autodiff.ops.contraction import matmul
@@ -34,14 +34,8 @@ def _rule(node: OpNode, g: Tensor, y: Tensor) -> tuple[Tensor]:
     return (solve_triangular(mT(high), left, upper=False, left=False),)
 
 
-_packed: Op = Op(
-    "lu_factor",
-    lambda a, value: lib.ad_clone(value),
-    _rule,
-    saves=(OUTPUT,),
-    shaped=False,
-    grad_name="LinalgLuFactorExBackward0",
-)
+_packed: Op = Op("lu_factor", lambda a, value: lib.ad_clone(value), _rule, saves=(OUTPUT,),
+        shaped=False, grad_name="LinalgLuFactorExBackward0")  # fmt: skip
 
 
 @returned("linalg_lu")
@@ -82,7 +76,7 @@ class lu_factor_ex_result(NamedTuple):  # noqa: N801
 def _factors(name: str, a: Tensor, pivot: bool, check: bool) -> tuple[Tensor, Tensor, Any]:
     """L and U in one matrix, the order of the rows, and the places of zero pivots."""
     if isinstance(a, Tensor) and not a.is_floating_point():
-        kind = SCALAR_NAMES[a._p.dtype]
+        kind = a.dtype.title
         raise NotImplementedError(f"{name}: not implemented for {kind!r}: it takes floats")
     check_matrix(name, a, square=False)
     if not pivot:
@@ -120,7 +114,7 @@ def _pivots(order: Tensor, k: int) -> Tensor:
 def _order(name: str, pivots: Tensor, m: int, k: int) -> Tensor:
     """The order of m rows after these k exchanges. RuntimeError where they are none."""
     if not isinstance(pivots, Tensor) or pivots.dtype is not int32:
-        kind = SCALAR_NAMES[pivots._p.dtype] if isinstance(pivots, Tensor) else type(pivots)
+        kind = pivots.dtype.title if isinstance(pivots, Tensor) else type(pivots)
         raise RuntimeError(f"{name}: pivots should be a Tensor of scalar type int32, not {kind}")
     if pivots.shape[-1:] != (k,):
         raise RuntimeError(f"{name}: expected {k} pivots per batch, got shape {list(pivots.shape)}")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from autodiff.descriptor import fresh
-from autodiff.dtypes import SCALAR_NAMES
 from autodiff.native import error, ffi, operand_text, refuse_any
 from autodiff.ops.assign import masked_fill
 from autodiff.ops.create import arange
@@ -44,7 +43,7 @@ def check_float(name: str, x: Tensor) -> None:
     if not x.is_floating_point():
         raise RuntimeError(
             f"{name}: Expected a floating point or complex tensor as input. Got "
-            f"{SCALAR_NAMES[x._p.dtype]}: {operand_text(x._p)}"
+            f"{x.dtype.title}: {operand_text(x._p)}"
         )
 
 
@@ -53,7 +52,7 @@ def check_pair(name: str, a: Tensor, b: Tensor, left: bool) -> None:
     if a.dtype is not b.dtype:
         raise RuntimeError(
             f"{name}: Expected A and B to have the same dtype, but found A of type "
-            f"{SCALAR_NAMES[a._p.dtype]} and B of type {SCALAR_NAMES[b._p.dtype]} instead"
+            f"{a.dtype.title} and B of type {b.dtype.title} instead"
         )
     if a.shape[-1] != b.shape[-2 if left else -1]:
         equation = "AX = B" if left else "XA = B"

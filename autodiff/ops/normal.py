@@ -18,17 +18,6 @@ from autodiff.ops.statistics import Spread, _deviations, _var
 from autodiff.ops.views import _view, reshape
 from autodiff.tensor import Tensor, wrap
 
-__all__ = [
-    "affine",
-    "blend_",
-    "composed_affine",
-    "composed_rms_norm",
-    "fixed_norm",
-    "per_channel",
-    "row_cotangents",
-    "sweep_by",
-]
-
 _a, _b, _c, _d, _e, _f = inputs(6)
 _inverse_root = PointwiseOp("layer_norm_rstd", build("rsqrt", _a + _b), 2)
 # Of the cotangent of the normalized rows, its mean, the rows, the mean of both's product, 1 / std.
@@ -152,10 +141,7 @@ _scaled = PointwiseOp("rms_norm", _a * _b * _c, 3, "MulBackward0")
 _scaled_and_moved = PointwiseOp("affine", build("fma", _a, _b, _c), 3, "AddcmulBackward0")
 _scale = build("rsqrt", _c + _d) * _e
 _fixed_norm = PointwiseOp(
-    "fixed_norm",
-    build("fma", _a, _scale, _f + -(_b * _scale)),
-    6,
-    "NativeBatchNormBackward0",
+    "fixed_norm", build("fma", _a, _scale, _f + -(_b * _scale)), 6, "NativeBatchNormBackward0"
 )
 _blend = PointwiseOp("blend", _a + (_b - _a) * _c, 3)
 

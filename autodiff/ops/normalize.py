@@ -15,8 +15,6 @@ from autodiff.ops.reductions import _restore, _sum_dim
 from autodiff.shapes import dim_index, dim_mask
 from autodiff.tensor import Tensor
 
-__all__ = ["log_softmax", "logsumexp", "softmax"]
-
 
 def _programs() -> dict[str, int]:
     names: dict[str, int] = {}
@@ -113,22 +111,10 @@ _softmax = Op("softmax", _forward("softmax"), _softmax_rule, saves=(OUTPUT,), sh
 _log_softmax = Op(
     "log_softmax", _forward("log_softmax"), _log_softmax_rule, saves=(OUTPUT,), shaped=False
 )
-_softmax_vjp: Op = Op(
-    "softmax_vjp",
-    _forward("softmax_vjp"),
-    _softmax_vjp_rule,
-    saves=(0, 1),
-    shaped=False,
-    grad_name="SoftmaxBackwardDataBackward0",
-)
-_log_softmax_vjp: Op = Op(
-    "log_softmax_vjp",
-    _forward("log_softmax_vjp"),
-    _log_softmax_vjp_rule,
-    saves=(0, 1),
-    shaped=False,
-    grad_name="LogSoftmaxBackwardDataBackward0",
-)
+_softmax_vjp: Op = Op("softmax_vjp", _forward("softmax_vjp"), _softmax_vjp_rule, saves=(0, 1),
+        shaped=False, grad_name="SoftmaxBackwardDataBackward0")  # fmt: skip
+_log_softmax_vjp: Op = Op("log_softmax_vjp", _forward("log_softmax_vjp"), _log_softmax_vjp_rule,
+        saves=(0, 1), shaped=False, grad_name="LogSoftmaxBackwardDataBackward0")  # fmt: skip
 
 
 def _along(op: Op, x: Tensor, dim: int, d: dtype | None) -> Tensor:
@@ -180,10 +166,7 @@ _logsumexp = Op(
     "logsumexp", one_a_row(_forward("logsumexp")), _logsumexp_rule, saves=(0,), shaped=False
 )
 _logsumexp_vjp: Op = Op(
-    "logsumexp_vjp",
-    each_of_rows(_forward("logsumexp_vjp")),
-    _logsumexp_vjp_rule,
-    saves=(0, 1),
+    "logsumexp_vjp", each_of_rows(_forward("logsumexp_vjp")), _logsumexp_vjp_rule, saves=(0, 1)
 )
 
 

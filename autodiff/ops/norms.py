@@ -75,13 +75,8 @@ def _norm_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor]:
     return (_restore(node, masked_fill(share, nothing, 0)) * power,)
 
 
-_norm: Op = Op(
-    "vector_norm",
-    _norm_forward,
-    _norm_rule,
-    saves=(0, OUTPUT),
-    grad_name="LinalgVectorNormBackward0",
-)
+_norm: Op = Op("vector_norm", _norm_forward, _norm_rule, saves=(0, OUTPUT),
+        grad_name="LinalgVectorNormBackward0")  # fmt: skip
 
 
 def _order(name: str, value: Any) -> float:
@@ -99,8 +94,8 @@ def _in_dtype(name: str, x: Tensor, d: dtype | None) -> Tensor:
         return x
     if not d.is_floating_point or d.itemsize < x.dtype.itemsize:
         raise RuntimeError(
-            f"{name}: the dtype of the input ({SCALAR_NAMES[x._p.dtype]}) should be convertible "
-            f"without narrowing to the specified dtype ({SCALAR_NAMES[d.code]})"
+            f"{name}: the dtype of the input ({x.dtype.title}) should be convertible "
+            f"without narrowing to the specified dtype ({d.title})"
         )
     return x.to(d)
 
@@ -295,11 +290,7 @@ def _euclidean_rule(
 
 
 _euclidean: Op = Op(
-    "euclidean_dist",
-    _euclidean_forward,
-    _euclidean_rule,
-    saves=(0, 1, OUTPUT),
-    shaped=False,
+    "euclidean_dist", _euclidean_forward, _euclidean_rule, saves=(0, 1, OUTPUT), shaped=False
 )
 
 
@@ -317,7 +308,7 @@ def _check_cdist(x1: Tensor, x2: Tensor, p: float, mode: str) -> None:
             f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
         )
     if x1._p.dtype != x2._p.dtype:
-        names = [SCALAR_NAMES[x._p.dtype] for x in (x1, x2)]
+        names = [x.dtype.title for x in (x1, x2)]
         raise RuntimeError(f"expected scalar type {names[0]} but found {names[1]}")
     if not p >= 0:
         raise RuntimeError(f"cdist only supports non-negative p values, not {p}")

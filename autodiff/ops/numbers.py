@@ -8,8 +8,6 @@ from autodiff.dtypes import plain
 from autodiff.native import error, lib
 from autodiff.tensor import TENSOR_TYPES, Tensor, _free, _gc, wrap
 
-__all__ = ["number", "number_of", "numbers", "operand"]
-
 numbers: dict[type, dict[Any, Tensor]] = {float: {}, int: {}, bool: {}}  # made so far
 
 

@@ -12,12 +12,8 @@ from autodiff.ops.views import transpose
 from autodiff.shapes import dim_index, distinct_dims, sizes_of
 from autodiff.tensor import Tensor
 
-_flip: Op = Op(
-    "flip",
-    lambda p, dims: lib.ad_flip(p, len(dims), dims),
-    lambda node, g: (_flip(g, *node.args),),
-    shaped=False,
-)
+_flip: Op = Op("flip", lambda p, dims: lib.ad_flip(p, len(dims), dims),
+        lambda node, g: (_flip(g, *node.args),), shaped=False)  # fmt: skip
 
 
 def flip(input: Tensor, *order: Any, dims: Any = None) -> Tensor:
@@ -89,12 +85,8 @@ def _turned(x: Tensor, turns: int, a: int, b: int) -> Tensor:
     return transpose(flip(x, b if turns == 1 else a), a, b).contiguous()
 
 
-_rot90: Op = Op(
-    "rot90",
-    made(_turned),
-    lambda node, g: (_rot90(g, -node.args[0] % 4, *node.args[1:]),),
-    shaped=False,
-)
+_rot90: Op = Op("rot90", made(_turned),
+        lambda node, g: (_rot90(g, -node.args[0] % 4, *node.args[1:]),), shaped=False)  # fmt: skip
 
 
 def _around(x: Tensor, shifts: Sequence[int], dims: Sequence[int]) -> list[int]:
@@ -108,12 +100,8 @@ def _roll_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
     return (_roll(g, _around(g, [-s for s in shifts], dims), dims),)
 
 
-_roll: Op = Op(
-    "roll",
-    lambda p, shifts, dims: lib.ad_roll(p, len(shifts), shifts, dims or NULL),
-    _roll_rule,
-    shaped=False,
-)
+_roll: Op = Op("roll", lambda p, shifts, dims: lib.ad_roll(p, len(shifts), shifts, dims or NULL),
+        _roll_rule, shaped=False)  # fmt: skip
 
 
 def _ints(value: Any) -> Sequence[int]:

@@ -6,14 +6,11 @@ import warnings
 from collections.abc import Sequence
 
 from autodiff.changes import changed_of
-from autodiff.dtypes import SCALAR_NAMES
 from autodiff.grad_mode import no_grad
 from autodiff.node import mode
 from autodiff.ops.assign import copy_
 from autodiff.ops.create import empty
 from autodiff.tensor import Tensor
-
-__all__ = ["check_out", "fit", "put", "written", "written_all"]
 
 
 def check_out(function: str, out: Tensor, *given: Tensor) -> None:
@@ -61,7 +58,7 @@ def written(
         return y
     check_out(function, out, *given)
     if out.dtype is not y.dtype and not (converts and out.is_floating_point()):
-        names = [SCALAR_NAMES[x._p.dtype].lower() for x in (y, out)]
+        names = [x.dtype.title.lower() for x in (y, out)]
         raise RuntimeError(
             f"Expected out tensor to have dtype {names[0]}, but got {names[1]} instead"
         )

@@ -38,10 +38,7 @@ def logit_(self: Tensor, eps: float | None = None) -> Tensor:
 
 
 def nan_to_num_(
-    self: Tensor,
-    nan: float | None = None,
-    posinf: float | None = None,
-    neginf: float | None = None,
+    self: Tensor, nan: float | None = None, posinf: float | None = None, neginf: float | None = None
 ) -> Tensor:
     """`nan_to_num`, written over the tensor."""
     if not self.is_floating_point():

@@ -11,8 +11,6 @@ from autodiff.ops.gather import Indices, _scatter
 from autodiff.ops.views import reshape, unsqueeze
 from autodiff.tensor import Tensor
 
-__all__ = ["padded"]
-
 _HOW = {
     "constant": lib.AD_PAD_CONSTANT,
     "reflect": lib.AD_PAD_REFLECT,
@@ -26,12 +24,10 @@ _NAMES = {
     lib.AD_PAD_CIRCULAR: "CopySlices",
 }
 
-_constant: Op = Op(
-    "constant_pad_nd",
-    lambda p, flat, value: lib.ad_pad(p, len(flat), flat, _CONSTANT, value),
-    lambda node, g: (_constant(g, [-n for n in node.args[0]], NULL),),
-    shaped=False,
-)
+_constant: Op = Op("constant_pad_nd",
+        lambda p, flat, value: lib.ad_pad(p, len(flat), flat, _CONSTANT, value),
+        lambda node, g: (_constant(g, [-n for n in node.args[0]], NULL),),
+        shaped=False)  # fmt: skip
 
 
 def _place_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
@@ -46,12 +42,9 @@ def _place_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
     return (g,)
 
 
-_place: Op = Op(
-    "place_pad",
-    lambda p, flat, how: lib.ad_pad(p, len(flat), flat, how, NULL),
-    _place_rule,
-    grad_name=lambda node: _NAMES[node.args[1]].format(len(node.args[0]) // 2),
-)
+_place: Op = Op("place_pad", lambda p, flat, how: lib.ad_pad(p, len(flat), flat, how, NULL),
+        _place_rule,
+        grad_name=lambda node: _NAMES[node.args[1]].format(len(node.args[0]) // 2))  # fmt: skip
 
 
 def padded(x: Tensor, flat: Sequence[int], mode: str, value: float | None) -> Tensor:

@@ -40,8 +40,6 @@ from autodiff.ops.pointwise_node import (
 )
 from autodiff.tensor import Tensor, _free, _gc, blank, live_node, wrap
 
-__all__ = ["PointwiseOp"]
-
 
 class PointwiseOp:
     """An expression of n inputs, compiled for each combination of operand types it meets.

@@ -13,19 +13,6 @@ from autodiff.tensor import Tensor, wrap
 if TYPE_CHECKING:
     from autodiff.ops.pointwise import Pieces, PointwiseOp
 
-__all__ = [
-    "BOTH",
-    "FIRST",
-    "OTHER",
-    "OUTPUT",
-    "SECOND",
-    "Plan",
-    "PointwiseNode",
-    "Step",
-    "kind_of",
-    "metas",
-]
-
 
 class Step(NamedTuple):
     """How one input's cotangent is computed: None passes the output's on unchanged."""

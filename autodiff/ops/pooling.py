@@ -13,8 +13,6 @@ from autodiff.ops.gather import Indices, _add_along
 from autodiff.ops.views import reshape
 from autodiff.tensor import Tensor, live_node, own, wrap
 
-__all__ = ["Plan", "Sums", "Windows", "greatest", "windows"]
-
 Windows = Sequence[tuple[int, int]]  # where each starts and ends
 
 
@@ -89,17 +87,10 @@ class Sums:
         self.weights = NULL if weights is None else weights._p
 
 
-windows: Op = Op(
-    "windows",
-    lambda p, sums: lib.ad_windows(p, sums.weights, sums.n, sums.numbers),
-    lambda node, g: (_spread(g, *node.args),),
-    shaped=False,
-    grad_name=lambda node: str(node.args[0].title),
-)
+windows: Op = Op("windows", lambda p, sums: lib.ad_windows(p, sums.weights, sums.n, sums.numbers),
+        lambda node, g: (_spread(g, *node.args),), shaped=False,
+        grad_name=lambda node: str(node.args[0].title))  # fmt: skip
 """The sums over windows of the last dimensions of x, weighted or divided as Sums tell."""
-_spread: Op = Op(
-    "windows_vjp",
-    lambda p, sums: lib.ad_windows_vjp(p, sums.weights, sums.n, sums.numbers),
-    lambda node, g: (windows(g, *node.args),),
-    shaped=False,
-)
+_spread: Op = Op("windows_vjp",
+        lambda p, sums: lib.ad_windows_vjp(p, sums.weights, sums.n, sums.numbers),
+        lambda node, g: (windows(g, *node.args),), shaped=False)  # fmt: skip

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from autodiff.dtypes import SCALAR_NAMES, float64, get_default_dtype
+from autodiff.dtypes import float64, get_default_dtype
 from autodiff.ops.arithmetic import pow as power
 from autodiff.ops.base import called
 from autodiff.ops.cast import to_dtype
@@ -33,7 +33,7 @@ def float_power_(self: Tensor, exponent: Any) -> Tensor:
     """
     if self.dtype is not float64:
         raise RuntimeError(
-            f"the base given to float_power_ has dtype {SCALAR_NAMES[self._p.dtype]} but the "
+            f"the base given to float_power_ has dtype {self.dtype.title} but the "
             "operation's result requires dtype Double"
         )
     result: Tensor = self.pow_(exponent)
@@ -57,7 +57,7 @@ def _integers(name: str, *xs: Tensor) -> tuple[Tensor, ...]:
     """Tensors of integers in their common dtype."""
     d = result_type(*xs)
     if d.is_floating_point or d.category == 0:
-        raise NotImplementedError(f'"{name}_cpu" not implemented for {SCALAR_NAMES[d.code]!r}')
+        raise NotImplementedError(f'"{name}_cpu" not implemented for {d.title!r}')
     return tuple(to_dtype(x, d) for x in xs)
 
 

@@ -95,10 +95,7 @@ def check_alike(a: Tensor, b: Tensor) -> None:
     if a.dtype is dtypes.bool:
         raise NotImplementedError("\"cross\" not implemented for 'Bool'")
     if a.dtype is not b.dtype:
-        raise RuntimeError(
-            f"expected scalar type {dtypes.SCALAR_NAMES[a._p.dtype]} but found "
-            f"{dtypes.SCALAR_NAMES[b._p.dtype]}"
-        )
+        raise RuntimeError(f"expected scalar type {a.dtype.title} but found {b.dtype.title}")
 
 
 @called("LinalgCrossBackward0")

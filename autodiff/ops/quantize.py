@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from autodiff.dtypes import SCALAR_NAMES, float32, int32
+from autodiff.dtypes import float32, int32
 from autodiff.ops.arithmetic import where
 from autodiff.ops.base import titled
 from autodiff.ops.convert import as_tensor
@@ -23,7 +23,7 @@ def _check(name: str, x: Tensor, quant_min: Any, quant_max: Any) -> None:
         if not isinstance(bound, int):
             raise TypeError(f"{name}(): quant_min and quant_max must be ints, not {kind_of(bound)}")
     if not x.is_floating_point():
-        raise NotImplementedError(f'"{name}" not implemented for {SCALAR_NAMES[x._p.dtype]!r}')
+        raise NotImplementedError(f'"{name}" not implemented for {x.dtype.title!r}')
     if quant_min > quant_max:
         raise RuntimeError(
             f"`quant_min` should be less than or equal to `quant_max`: {quant_min}, {quant_max}"
@@ -85,9 +85,9 @@ def fake_quantize_per_channel_affine(
     _check(name, input, quant_min, quant_max)
     d = dim_index(axis, input.ndim)
     if scale.dtype is not float32:
-        raise RuntimeError(f"Scale must be Float, found {SCALAR_NAMES[scale._p.dtype]}")
+        raise RuntimeError(f"Scale must be Float, found {scale.dtype.title}")
     if zero_point.dtype is not int32 and not zero_point.is_floating_point():
-        kind = SCALAR_NAMES[zero_point._p.dtype]
+        kind = zero_point.dtype.title
         raise RuntimeError(f"Zero-point must be Int32, Float or Half, found {kind}")
     if not list(scale.shape) == list(zero_point.shape) == [input.shape[d]]:
         raise RuntimeError(

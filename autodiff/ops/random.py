@@ -328,8 +328,7 @@ def _check_sampling(input: Tensor, n: int, once: bool) -> None:
         raise RuntimeError(f"prob_dist must be 1 or 2 dim, got shape {list(input.shape)}")
     if not input.is_floating_point():
         raise RuntimeError(
-            "multinomial only supports floating-point dtypes for input, got: "
-            f"{dtypes.SCALAR_NAMES[input.dtype.code]}"
+            f"multinomial only supports floating-point dtypes for input, got: {input.dtype.title}"
         )
     if n <= 0:
         raise RuntimeError(f"cannot sample n_sample <= 0 samples, got {n}")

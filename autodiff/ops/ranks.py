@@ -8,7 +8,6 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.descriptor import fresh
-from autodiff.dtypes import SCALAR_NAMES
 from autodiff.native import error, ffi, lib, refuse_any
 from autodiff.node import mode
 from autodiff.ops.arithmetic import lerp, where
@@ -23,8 +22,6 @@ from autodiff.ops.sorting import sort
 from autodiff.ops.views import expand, reshape, select, unsqueeze
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, live_node, wrap
-
-__all__ = ["kthvalue", "median", "nanmedian", "nanquantile", "picked", "quantile"]
 
 
 @returned("kthvalue")
@@ -169,8 +166,7 @@ def _shares(name: str, x: Tensor, q: Any) -> Tensor:
             raise RuntimeError(f"{name}() q must be a scalar or 1D tensor, not {q.ndim}-D")
         if q.dtype is not x.dtype:
             raise RuntimeError(
-                f"{name}() q tensor must be same dtype as the input tensor, not "
-                f"{SCALAR_NAMES[q._p.dtype]}"
+                f"{name}() q tensor must be same dtype as the input tensor, not {q.dtype.title}"
             )
         inside = (q.detach() >= 0) & (q.detach() <= 1)
         refuse_any((~inside)._p, RuntimeError, f"{name}() q values must be in the range [0, 1]")
@@ -205,8 +201,7 @@ def _quantile(
     if x.dtype not in (dtypes.float32, dtypes.float64):
         kind = NotImplementedError if x.is_floating_point() else RuntimeError
         raise kind(
-            f"{name}() input tensor must be either float or double dtype, not "
-            f"{SCALAR_NAMES[x._p.dtype]}"
+            f"{name}() input tensor must be either float or double dtype, not {x.dtype.title}"
         )
     if not isinstance(keepdim, bool):
         raise TypeError(f"{name}(): argument 'keepdim' must be bool, not {type(keepdim).__name__}")

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 from autodiff.dtypes import (
     HALVES,
-    SCALAR_NAMES,
     bfloat16,
     dtype,
     float16,
@@ -43,8 +42,7 @@ _PARTS: dict[dtype, tuple[int, int, dtype]] = {
 
 
 def _refused(name: str, d: dtype) -> NotImplementedError:
-    kind = SCALAR_NAMES[d.code]
-    return NotImplementedError(f'"{name}" not implemented for {kind!r}: it takes floats')
+    return NotImplementedError(f'"{name}" not implemented for {d.title!r}: it takes floats')
 
 
 def _next_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:

@@ -10,8 +10,6 @@ from autodiff.ops.base import OpNode
 from autodiff.ops.views import alias
 from autodiff.tensor import Tensor
 
-__all__ = ["cotangents_of"]
-
 
 def cotangents_of(
     function: Callable[..., Tensor], node: OpNode, g: Tensor, inputs: Sequence[Tensor]

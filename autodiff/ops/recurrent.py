@@ -23,8 +23,6 @@ from autodiff.ops.steps import Steps, resized
 from autodiff.ops.views import narrow, reshape
 from autodiff.tensor import Tensor, live_node, wrap
 
-__all__ = ["scan"]
-
 
 def composed(steps: Steps, xs: Sequence[Tensor]) -> Tensor:
     """A scan of differentiable operations, a step after the other."""

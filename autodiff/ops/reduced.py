@@ -17,8 +17,6 @@ from autodiff.ops.reductions import KINDS, mean, sum
 from autodiff.ops.views import _expand
 from autodiff.tensor import Tensor, wrap
 
-__all__ = ["REDUCED", "ReducedLoss", "reduce_all"]
-
 
 def reduce_all(kind: str, p: Any) -> Any:
     """A new descriptor, or NULL: the reduction of all elements."""
@@ -34,14 +32,8 @@ class ReducedLoss:
     def __init__(self, each: PointwiseOp) -> None:
         self.each = each
         self.steps: dict[int, tuple[PointwiseOp, list[int]]] = {}
-        op = Op(
-            f"{each.name}_reduced",
-            self._forward,
-            self._rule,
-            saves=tuple(range(each.n_in)),
-            grad_name=each.grad_name,
-            sweep=self._sweep,
-        )
+        op = Op(f"{each.name}_reduced", self._forward, self._rule, saves=tuple(range(each.n_in)),
+                grad_name=each.grad_name, sweep=self._sweep)  # fmt: skip
         self.on = op.on  # of tensors known to be alike in shape and dtype
         REDUCED[each.name] = self
 

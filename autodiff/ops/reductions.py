@@ -67,12 +67,8 @@ _sum_dim = Op(
     "sum_dim", _native("sum"), lambda node, g: (_restore(node, g),), grad_name="SumBackward1"
 )
 _mean = Op("mean", _native("mean"), lambda node, g: (_share(node, g),))
-_mean_dim = Op(
-    "mean_dim",
-    _native("mean"),
-    lambda node, g: (_share(node, g),),
-    grad_name="MeanBackward1",
-)
+_mean_dim = Op("mean_dim", _native("mean"), lambda node, g: (_share(node, g),),
+        grad_name="MeanBackward1")  # fmt: skip
 
 
 def _prod_rule(node: OpNode, g: Tensor, x: Tensor) -> tuple[Tensor]:
@@ -130,12 +126,8 @@ _max = Op("max", _native("max"), _extreme_rule, saves=(0, OUTPUT), grad_name="Ma
 _min = Op("min", _native("min"), _extreme_rule, saves=(0, OUTPUT), grad_name="MinBackward1")
 _amax = Op("amax", _native("max"), _extreme_rule, saves=(0, OUTPUT))
 _amin = Op("amin", _native("min"), _extreme_rule, saves=(0, OUTPUT))
-_sum_to = Op(
-    "sum_to_size",
-    lambda p, shape: lib.ad_sum_to(p, len(shape), list(shape)),
-    lambda node, g: (g.expand(node.shape),),
-    grad_name="SumBackward1",
-)
+_sum_to = Op("sum_to_size", lambda p, shape: lib.ad_sum_to(p, len(shape), list(shape)),
+        lambda node, g: (g.expand(node.shape),), grad_name="SumBackward1")  # fmt: skip
 
 
 def _accumulated(x: Tensor, requested: dtype | None) -> int:
@@ -187,7 +179,7 @@ def mean(
     if p.dtype < _FLOAT:
         raise RuntimeError(
             "mean(): could not infer output dtype. Input dtype must be either a floating point or "
-            f"complex dtype. Got: {dtypes.SCALAR_NAMES[x._p.dtype]}"
+            f"complex dtype. Got: {x.dtype.title}"
         )
     op = _mean if dim is None else _mean_dim
     return op(x, dim_mask(dim, p.ndim), keepdim, p.dtype)

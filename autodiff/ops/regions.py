@@ -126,10 +126,7 @@ def _as_strided_forward(p: Any, shape: list[int], strides: list[int], offset: in
 
 
 _as_strided: Op = Op(
-    "as_strided",
-    _as_strided_forward,
-    lambda node, g: (_region_put(g, *node.args[3]),),
-    view=True,
+    "as_strided", _as_strided_forward, lambda node, g: (_region_put(g, *node.args[3]),), view=True
 )
 
 

@@ -7,8 +7,6 @@ from typing import Any, NamedTuple, TypeVar
 
 from autodiff.tensor import Tensor
 
-__all__ = ["KINDS", "Chosen", "returned"]
-
 T = TypeVar("T")
 KINDS: dict[str, Any] = {}  # what `autodiff.return_types` has, by name
 

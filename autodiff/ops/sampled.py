@@ -24,8 +24,6 @@ from autodiff.ops.recompute import cotangents_of
 from autodiff.ops.views import expand, reshape
 from autodiff.tensor import Tensor, wrap
 
-__all__ = ["GRIDS", "MODES", "PADDINGS", "Grid", "composed", "cubic_far", "cubic_near", "sampled"]
-
 MODES = ("bilinear", "nearest", "bicubic")  # as the native library numbers them
 PADDINGS = ("zeros", "border", "reflection")
 
@@ -163,18 +161,9 @@ def _sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
     return [wrap(fresh(p, "grid_sample")) if p else None for p in out]
 
 
-def _title(node: OpNode) -> str:
-    return f"GridSampler{len(node.shape) - 2}DBackward0"
-
-
-_sampled = Op(
-    "grid_sample",
-    lambda x, grid, how: lib.ad_grid_sample(x, grid, *how.numbers),
-    _rule,
-    saves=(0, 1),
-    grad_name=_title,
-    sweep=_sweep,
-)
+_sampled = Op("grid_sample", lambda x, grid, how: lib.ad_grid_sample(x, grid, *how.numbers), _rule,
+        saves=(0, 1), grad_name=lambda node: f"GridSampler{len(node.shape) - 2}DBackward0",
+        sweep=_sweep)  # fmt: skip
 
 
 def sampled(x: Tensor, grid: Tensor, how: Grid) -> Tensor:

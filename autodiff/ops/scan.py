@@ -10,7 +10,7 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.descriptor import fresh
-from autodiff.dtypes import SCALAR_NAMES, dtype
+from autodiff.dtypes import dtype
 from autodiff.expr import build, inputs
 from autodiff.native import error, ffi, lib
 from autodiff.ops.assign import replace_
@@ -26,8 +26,6 @@ from autodiff.ops.returned import Chosen, returned
 from autodiff.ops.views import clone, narrow
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, own, wrap
-
-__all__ = ["cummax", "cummin", "cumprod", "cumprod_", "cumsum", "cumsum_", "logcumsumexp"]
 
 # ---- recurrences ----
 
@@ -53,21 +51,13 @@ def _recurrence_rule(node: OpNode, g: Tensor, a: Tensor, y: Tensor) -> tuple[Ten
 
 
 _recurrence: Op = Op(
-    "recurrence",
-    lib.ad_recurrence,
-    _recurrence_rule,
-    saves=(0, OUTPUT),
-    shaped=False,
+    "recurrence", lib.ad_recurrence, _recurrence_rule, saves=(0, OUTPUT), shaped=False
 )
 
 # ---- sums and products ----
 
-_cumsum: Op = Op(
-    "cumsum",
-    lib.ad_cumsum,
-    lambda node, g: (_cumsum(g, node.args[0], not node.args[1]),),
-    shaped=False,
-)
+_cumsum: Op = Op("cumsum", lib.ad_cumsum,
+        lambda node, g: (_cumsum(g, node.args[0], not node.args[1]),), shaped=False)  # fmt: skip
 
 
 def _cumprod_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor]:
@@ -81,13 +71,7 @@ def _cumprod_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor
     return (_times_next(behind, y, dim, False, narrow(behind, dim, 0, 1), True),)
 
 
-_cumprod: Op = Op(
-    "cumprod",
-    lib.ad_cumprod,
-    _cumprod_rule,
-    saves=(0, OUTPUT),
-    shaped=False,
-)
+_cumprod: Op = Op("cumprod", lib.ad_cumprod, _cumprod_rule, saves=(0, OUTPUT), shaped=False)
 
 
 def _folded(op: Op, x: Tensor, at: int, d: dtype | None, out: Tensor | None) -> Tensor:
@@ -147,7 +131,7 @@ def _over(name: str, function: Any) -> Any:
 
     def method(self: Tensor, dim: int, *, dtype: dtype | None = None) -> Tensor:
         if dtype not in (None, self.dtype):
-            names = [SCALAR_NAMES[d.code].lower() for d in (self.dtype, dtype)]
+            names = [d.title.lower() for d in (self.dtype, dtype)]
             raise RuntimeError(
                 f"Bad in-place call: input tensor dtype {names[0]} and output tensor dtype "
                 f"{names[1]} should match"
@@ -207,7 +191,7 @@ def logcumsumexp(input: Tensor, dim: int, *, out: Tensor | None = None) -> Tenso
     tensor([0.0000, 0.6931])
     """
     if not input.is_floating_point():
-        kind = SCALAR_NAMES[input._p.dtype]
+        kind = input.dtype.title
         raise NotImplementedError(f'"logcumsumexp_out_cpu" not implemented for {kind!r}')
     at = dim_index(dim, input.ndim)
     one = not input.ndim or input.shape[at] == 1

@@ -43,12 +43,8 @@ def _clear_forward(g: Any, indices: Indices) -> Any:
     return lib.ad_alias(y)
 
 
-_clear_along: Op = Op(
-    "scatter_clear",
-    _clear_forward,
-    lambda node, g: (_clear_along(g, *node.args),),
-    shaped=False,
-)
+_clear_along: Op = Op("scatter_clear", _clear_forward,
+        lambda node, g: (_clear_along(g, *node.args),), shaped=False)  # fmt: skip
 
 
 def _written_rule(node: OpNode, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -302,24 +298,14 @@ def _reduce_rule(
     return gx if include_self else _clear_along(gx, indices), gs
 
 
-_scatter_reduce: Op = Op(
-    "scatter_reduce",
-    lambda p, q, *args: lib.ad_alias(_reduced(wrap(p), wrap(q), *args)._p),
-    _reduce_rule,
-    saves=(0, 1, -1),
-    shaped=False,
-)
+_scatter_reduce: Op = Op("scatter_reduce",
+        lambda p, q, *args: lib.ad_alias(_reduced(wrap(p), wrap(q), *args)._p), _reduce_rule,
+        saves=(0, 1, -1), shaped=False)  # fmt: skip
 
 
 @called("ScatterReduceBackward0")
 def scatter_reduce(
-    input: Tensor,
-    dim: int,
-    index: Tensor,
-    src: Tensor,
-    reduce: str,
-    *,
-    include_self: bool = True,
+    input: Tensor, dim: int, index: Tensor, src: Tensor, reduce: str, *, include_self: bool = True
 ) -> Tensor:
     """A copy whose elements are reduced with the values of src that index sends to them.
 

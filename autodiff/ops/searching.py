@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.dtypes import SCALAR_NAMES
 from autodiff.native import NULL, error, ffi, lib, refuse_any, take_failure
 from autodiff.ops.comparing import result_type
 from autodiff.ops.create import arange, full
@@ -16,8 +15,6 @@ from autodiff.ops.sorting import argsort, in_order
 from autodiff.ops.views import reshape
 from autodiff.shapes import dim_index
 from autodiff.tensor import TENSOR_TYPES, Tensor, own
-
-__all__ = ["bucketize", "searchsorted", "unique", "unique_consecutive"]
 
 
 def _flags(name: str, **flags: Any) -> None:
@@ -46,7 +43,7 @@ def _places(
         raise RuntimeError(
             f"torch.searchsorted(): output tensor's dtype is wrong, it can only be Int(int32) or "
             f"Long(int64) depending on whether out_int32 flag is True, but we got output tensor's "
-            f"dtype {SCALAR_NAMES[out._p.dtype]} and out_int32 flag is {out_int32}"
+            f"dtype {out.dtype.title} and out_int32 flag is {out_int32}"
         )
     return put(name, out, found)
 
@@ -84,7 +81,7 @@ def _in_order(rows: Tensor, sorter: Tensor) -> Tensor:
     if sorter.dtype is not dtypes.int64:
         raise RuntimeError(
             "torch.searchsorted(): sorter must be a tensor of long dtype but got dtype "
-            f"{SCALAR_NAMES[sorter._p.dtype]}"
+            f"{sorter.dtype.title}"
         )
     outside = (sorter < 0) | (sorter >= rows.shape[-1])
     refuse_any(outside._p, RuntimeError, "torch.searchsorted(): sorter index out of range")
@@ -244,10 +241,7 @@ def unique(
 
 
 def unique_consecutive(
-    input: Tensor,
-    return_inverse: bool = False,
-    return_counts: bool = False,
-    dim: int | None = None,
+    input: Tensor, return_inverse: bool = False, return_counts: bool = False, dim: int | None = None
 ) -> Any:
     """The elements, or slices along `dim`, without those that repeat the one before; `unique` tells
     what else is returned.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from autodiff.dtypes import SCALAR_NAMES, int32, int64
+from autodiff.dtypes import int32, int64
 from autodiff.ops.base import called
 from autodiff.ops.create import arange, full
 from autodiff.ops.derived import diff
@@ -24,7 +24,7 @@ def _sizes(data: Tensor, lengths: Tensor | None, offsets: Tensor | None, axis: i
     if given is None:
         raise RuntimeError("segment_reduce(): Either lengths or offsets must be defined.")
     if given.dtype not in (int32, int64):
-        kind = SCALAR_NAMES[given._p.dtype]
+        kind = given.dtype.title
         raise NotImplementedError(f"segment_reduce(): lengths of {kind}: they must be integers")
     if given.ndim != axis + 1 or given.shape[:-1] != data.shape[:axis] or data.ndim <= axis:
         raise RuntimeError(
@@ -72,8 +72,7 @@ def segment_reduce(
     if indices is not None:
         raise RuntimeError("segment_reduce(): indices based reduction is not supported yet.")
     if not data.is_floating_point():
-        kind = SCALAR_NAMES[data._p.dtype]
-        raise NotImplementedError(f'"segment_reduce" not implemented for {kind!r}')
+        raise NotImplementedError(f'"segment_reduce" not implemented for {data.dtype.title!r}')
     sizes = _sizes(data, lengths, offsets, axis)
     x, counts = data.flatten(0, axis), sizes.flatten()
     shape = counts.shape[0], *x.shape[1:]

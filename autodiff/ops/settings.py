@@ -6,7 +6,7 @@ import warnings
 from typing import Any
 
 from autodiff.devices import CPU, check_device, device
-from autodiff.dtypes import ALL, SCALAR_NAMES, dtype, flag, set_default_dtype
+from autodiff.dtypes import ALL, dtype, flag, set_default_dtype
 
 _PRECISIONS = ("highest", "high", "medium")
 
@@ -147,7 +147,7 @@ def set_default_tensor_type(t: Any) -> None:
     >>> ad.set_default_tensor_type("torch.FloatTensor")
     """
     name = t.removeprefix("torch.") if isinstance(t, str) else getattr(t, "__name__", "")
-    kinds = {f"{kind}Tensor": d for kind, d in zip(SCALAR_NAMES, ALL, strict=True)}
+    kinds = {f"{d.title}Tensor": d for d in ALL}
     if name not in kinds or not kinds[name].is_floating_point:
         raise TypeError(f"only floating-point types are supported as the default type, not {t!r}")
     set_default_dtype(kinds[name])

@@ -15,8 +15,6 @@ from autodiff.ops.pointwise import PointwiseOp, make_plan
 from autodiff.ops.pointwise_node import OTHER, Plan, PointwiseNode, Step, metas
 from autodiff.tensor import Tensor, blank, live_node
 
-__all__ = ["SlopedOp"]
-
 _g, _slope = inputs(2)
 _times = PointwiseOp("pointwise_vjp", _g * _slope, 2)
 _HALF_CODES = frozenset(d.code for d in HALVES)  # in which a derivative would be rounded

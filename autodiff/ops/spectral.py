@@ -35,14 +35,8 @@ def _q_rule(node: OpNode, g: Tensor, a: Tensor, q: Tensor) -> tuple[Tensor]:
     return (mT(triangular.on((r, mT(inner)), True, False)),)
 
 
-_q: Op = Op(
-    "qr",
-    lambda a, value: lib.ad_alias(value),
-    _q_rule,
-    saves=(0, OUTPUT),
-    shaped=False,
-    grad_name="LinalgQrBackward0",
-)
+_q: Op = Op("qr", lambda a, value: lib.ad_alias(value), _q_rule, saves=(0, OUTPUT), shaped=False,
+        grad_name="LinalgQrBackward0")  # fmt: skip
 
 
 @returned("linalg_qr")
@@ -107,22 +101,10 @@ def _symmetric(x: Tensor) -> Tensor:
     return (x + mT(x)) * 0.5
 
 
-_vectors: Op = Op(
-    "eigenvectors",
-    lambda a, vectors, values: lib.ad_alias(vectors),
-    _vectors_rule,
-    saves=(0, OUTPUT),
-    shaped=False,
-    grad_name="LinalgEighBackward0",
-)
-_values: Op = Op(
-    "eigenvalues",
-    lambda a, vectors, values: lib.ad_alias(values),
-    _values_rule,
-    saves=(0,),
-    shaped=False,
-    grad_name="LinalgEighBackward0",
-)
+_vectors: Op = Op("eigenvectors", lambda a, vectors, values: lib.ad_alias(vectors), _vectors_rule,
+        saves=(0, OUTPUT), shaped=False, grad_name="LinalgEighBackward0")  # fmt: skip
+_values: Op = Op("eigenvalues", lambda a, vectors, values: lib.ad_alias(values), _values_rule,
+        saves=(0,), shaped=False, grad_name="LinalgEighBackward0")  # fmt: skip
 
 
 @returned("linalg_eigh")
@@ -331,14 +313,8 @@ def _pinv_rule(node: OpNode, g: Tensor, a: Tensor, y: Tensor) -> tuple[Tensor]:
     return (right - matmul(a, matmul(b, right)) + left - matmul(matmul(left, b), a) - first,)
 
 
-_pinv: Op = Op(
-    "pinv",
-    lambda a, value: lib.ad_alias(value),
-    _pinv_rule,
-    saves=(0, OUTPUT),
-    shaped=False,
-    grad_name="LinalgPinvBackward0",
-)
+_pinv: Op = Op("pinv", lambda a, value: lib.ad_alias(value), _pinv_rule, saves=(0, OUTPUT),
+        shaped=False, grad_name="LinalgPinvBackward0")  # fmt: skip
 
 
 def matrix_rank(

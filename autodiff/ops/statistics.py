@@ -8,7 +8,7 @@ import warnings
 from typing import Any, NamedTuple
 
 from autodiff.descriptor import fresh
-from autodiff.dtypes import SCALAR_NAMES, float64
+from autodiff.dtypes import float64
 from autodiff.expr import build, inputs
 from autodiff.native import NULL, lib
 from autodiff.ops.base import OUTPUT, Op, OpNode
@@ -19,8 +19,6 @@ from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reductions import KINDS, _count, _dims, _restore, _share, sum
 from autodiff.shapes import dim_mask
 from autodiff.tensor import Tensor
-
-__all__ = ["std", "std_mean", "var", "var_mean"]
 
 _a, _b = inputs(2)
 _std_vjp = PointwiseOp("std_vjp", where(build("eq", _b, 0), 0.0, _a / (_b * 2)), 2)
@@ -56,12 +54,8 @@ def _forward(root: bool) -> Any:
 
 _native_deviations = each_of_rows(lib.ad_deviations)
 # Deviations from the mean: a projection, so its own adjoint.
-_centred: Op = Op(
-    "centred",
-    lambda p, mask: _native_deviations(p, NULL, mask, 1.0),
-    lambda node, g: (_centred(g, node.args[0]),),
-    shaped=False,
-)
+_centred: Op = Op("centred", lambda p, mask: _native_deviations(p, NULL, mask, 1.0),
+        lambda node, g: (_centred(g, node.args[0]),), shaped=False)  # fmt: skip
 
 
 def _deviations_rule(node: OpNode, h: Tensor, x: Tensor, g: Tensor) -> tuple[Tensor, Tensor]:
@@ -73,13 +67,8 @@ def _deviations_rule(node: OpNode, h: Tensor, x: Tensor, g: Tensor) -> tuple[Ten
     return _centred(mul.call(h, full) * scale, mask), dg.reshape(g.shape)
 
 
-_deviations: Op = Op(
-    "deviations",
-    _native_deviations,
-    _deviations_rule,
-    saves=(0, 1),
-    grad_name="VarBackwardBackward0",
-)
+_deviations: Op = Op("deviations", _native_deviations, _deviations_rule, saves=(0, 1),
+        grad_name="VarBackwardBackward0")  # fmt: skip
 
 
 def _var_rule(node: OpNode, g: Tensor, x: Tensor) -> tuple[Tensor]:
@@ -172,7 +161,7 @@ def _asked(
         subject = "std and var" if name in ("std", "var") else name
         raise RuntimeError(
             f"{subject} only support floating point and complex dtypes: {name}() got "
-            f"{SCALAR_NAMES[x._p.dtype]}"
+            f"{x.dtype.title}"
         )
     _check_freedom(name, x, mask, value)
     return mask, keepdim, Spread(value, dim is None or not x.ndim)

@@ -12,8 +12,6 @@ from autodiff.ops.slices import index_select
 from autodiff.ops.views import narrow
 from autodiff.tensor import Tensor
 
-__all__ = ["Steps", "resized"]
-
 
 class Steps:
     """How the rows of a packed sequence make time steps, and what backward needs of a scan."""

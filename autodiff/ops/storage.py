@@ -7,7 +7,7 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.changes import changed_of
 from autodiff.descriptor import fresh
-from autodiff.dtypes import SCALAR_NAMES, dtype, get_default_dtype
+from autodiff.dtypes import dtype, get_default_dtype
 from autodiff.native import lib
 from autodiff.node import mode
 from autodiff.ops.bytes import reinterpreted
@@ -160,11 +160,7 @@ def resize_as_(self: Tensor, the_template: Tensor) -> Tensor:
 
 
 def set_(
-    self: Tensor,
-    source: Any = None,
-    storage_offset: int = 0,
-    size: Any = None,
-    stride: Any = None,
+    self: Tensor, source: Any = None, storage_offset: int = 0, size: Any = None, stride: Any = None
 ) -> Tensor:
     """Have the tensor be over the memory of another tensor or storage, or over none.
 
@@ -190,8 +186,8 @@ def set_(
         raise TypeError(f"set_(): argument 'source' must be Tensor or storage, not {kind}")
     if source.dtype is not self.dtype:
         raise RuntimeError(
-            f"Could not set tensor of type {SCALAR_NAMES[source._p.dtype]} to a tensor of type "
-            f"{SCALAR_NAMES[self._p.dtype]}"
+            f"Could not set tensor of type {source.dtype.title} to a tensor of type "
+            f"{self.dtype.title}"
         )
     if size is None:
         return _give(self, source._p)
@@ -247,12 +243,7 @@ def new_empty_strided(
 
 @strict
 def frombuffer(
-    buffer: Any,
-    *,
-    dtype: Any,
-    count: int = -1,
-    offset: int = 0,
-    requires_grad: bool = False,
+    buffer: Any, *, dtype: Any, count: int = -1, offset: int = 0, requires_grad: bool = False
 ) -> Tensor:
     """A tensor over a buffer's memory: `count` elements (all, if below 0) from byte `offset` on.
 

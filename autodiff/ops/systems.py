@@ -42,14 +42,10 @@ def _solve_rule(node: OpNode, g: Tensor, a: Tensor, x: Tensor) -> tuple[Tensor |
     return ga, gb if node.needs(1) else None
 
 
-solution: Op = Op(
-    "solve",
-    lambda a, b, factors, transposed: lib.ad_lu_solve(factors.lu, factors.order, b, transposed),
-    _solve_rule,
-    saves=(0, OUTPUT),
-    shaped=False,
-    grad_name="LinalgSolveExBackward0",
-)
+solution: Op = Op("solve",
+        lambda a, b, factors, transposed: lib.ad_lu_solve(factors.lu, factors.order, b, transposed),
+        _solve_rule, saves=(0, OUTPUT), shaped=False,
+        grad_name="LinalgSolveExBackward0")  # fmt: skip
 
 
 def solve(

@@ -75,10 +75,6 @@ _special("ndtri", 1, "The number whose `ndtr` is input; nan outside [0, 1].",
 # ---- entropy ----
 
 
-def _xlog1py(x: Expr, y: Expr) -> Expr:
-    return where(_both(x == 0, y == y), 0.0, x * _log1p(where(True, y, x)))
-
-
 _special("entr", 1, "-input log(input), 0 at 0, -inf below.",
          lambda g, y, x: (g * (-1 - _log(x)),), domain=POSITIVE,
          expand=lambda x: where(x == 0, 0.0, where(x < 0, -math.inf, -x * _log(x))),
@@ -86,7 +82,8 @@ _special("entr", 1, "-input log(input), 0 at 0, -inf below.",
 _special("xlog1py", 2, "input * log1p(other), 0 where input is 0.",
          lambda g, z, x, y: (where(_both(x == 0, y <= -1), 0.0, g * _log1p(where(True, y, x))),
                              g * (x / (y + 1))),
-         expand=_xlog1py, domain=(REAL, POSITIVE),
+         expand=lambda x, y: where(_both(x == 0, y == y), 0.0, x * _log1p(where(True, y, x))),
+         domain=(REAL, POSITIVE),
          reference=lambda x, y: x * math.log1p(y))  # fmt: skip
 
 # ---- zeta ----

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from autodiff.dtypes import SCALAR_NAMES
 from autodiff.native import NULL, lib
 from autodiff.ops.convert import tensor
 from autodiff.ops.create import linspace
@@ -47,7 +46,7 @@ def mode(input: Tensor, dim: int = -1, keepdim: bool = False) -> mode_result:
 
 def _check(name: str, x: Tensor) -> None:
     if not x.is_floating_point():
-        raise NotImplementedError(f'"{name}" not implemented for {SCALAR_NAMES[x._p.dtype]!r}')
+        raise NotImplementedError(f'"{name}" not implemented for {x.dtype.title!r}')
 
 
 def _dense(x: Tensor) -> Tensor:

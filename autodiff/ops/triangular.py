@@ -37,14 +37,8 @@ def _triangle_rule(node: OpNode, g: Tensor, a: Tensor, x: Tensor) -> tuple[Tenso
     return ga, gb
 
 
-triangular: Op = Op(
-    "solve_triangular",
-    lib.ad_solve_triangular,
-    _triangle_rule,
-    saves=(0, OUTPUT),
-    shaped=False,
-    grad_name="LinalgSolveTriangularBackward0",
-)
+triangular: Op = Op("solve_triangular", lib.ad_solve_triangular, _triangle_rule, saves=(0, OUTPUT),
+        shaped=False, grad_name="LinalgSolveTriangularBackward0")  # fmt: skip
 
 
 def solve_triangular(
@@ -92,14 +86,9 @@ def _turned(p: Any) -> Any:
     return lib.ad_transpose(p, p.ndim - 2, p.ndim - 1)
 
 
-_cholesky: Op = Op(
-    "cholesky",
-    lambda a, upper, value: lib.ad_alias(value) if upper else _turned(value),
-    _cholesky_rule,
-    saves=(OUTPUT,),
-    shaped=False,
-    grad_name="LinalgCholeskyExBackward0",
-)
+_cholesky: Op = Op("cholesky",
+        lambda a, upper, value: lib.ad_alias(value) if upper else _turned(value), _cholesky_rule,
+        saves=(OUTPUT,), shaped=False, grad_name="LinalgCholeskyExBackward0")  # fmt: skip
 _NOT_POSITIVE = (
     "The factorization could not be completed because the input is not positive-definite (the "
     "leading minor of order {n} is not positive-definite)."

@@ -250,7 +250,7 @@ def typename(obj: Any) -> str:
     ('torch.FloatTensor', 'int')
     """
     if isinstance(obj, Tensor):
-        return f"torch.{dtypes.SCALAR_NAMES[obj._p.dtype]}Tensor"
+        return f"torch.{obj.dtype.title}Tensor"
     named = obj if hasattr(obj, "__qualname__") else type(obj)
     module = getattr(named, "__module__", None) or "builtins"
     return named.__qualname__ if module == "builtins" else f"{module}.{named.__qualname__}"

@@ -44,24 +44,16 @@ def _same(node: Any, g: Tensor) -> tuple[Tensor]:
 
 # ---- views ----
 
-_view: Op = Op(
-    "view",
-    lambda p, shape: lib.ad_view(p, len(shape), shape),
-    lambda node, g: (reshape(g, node.shape),),
-    view=True,
-)
+_view: Op = Op("view", lambda p, shape: lib.ad_view(p, len(shape), shape),
+        lambda node, g: (reshape(g, node.shape),), view=True)  # fmt: skip
 _unsafe_view: Op = Op(  # of a copy that nobody else sees
     "_unsafe_view",
     lambda p, shape: lib.ad_view(p, len(shape), shape),
     lambda node, g: (reshape(g, node.shape),),
     grad_name="UnsafeViewBackward0",
 )
-_expand: Op = Op(
-    "expand",
-    lambda p, shape: lib.ad_expand(p, len(shape), shape),
-    lambda node, g: (g.sum_to_size(node.shape),),
-    view=True,
-)
+_expand: Op = Op("expand", lambda p, shape: lib.ad_expand(p, len(shape), shape),
+        lambda node, g: (g.sum_to_size(node.shape),), view=True)  # fmt: skip
 _permute: Op = Op(
     "permute",
     lambda p, dims: lib.ad_permute(p, len(dims), dims),
@@ -69,21 +61,10 @@ _permute: Op = Op(
     view=True,
     shaped=False,
 )
-_transpose: Op = Op(
-    "transpose",
-    lib.ad_transpose,
-    lambda node, g: (_transpose(g, *node.args),),
-    view=True,
-    shaped=False,
-)
-_t: Op = Op(
-    "t",
-    lib.ad_transpose,
-    lambda node, g: (_t(g, 0, 1),),
-    view=True,
-    shaped=False,
-    grad_name="TBackward0",
-)
+_transpose: Op = Op("transpose", lib.ad_transpose, lambda node, g: (_transpose(g, *node.args),),
+        view=True, shaped=False)  # fmt: skip
+_t: Op = Op("t", lib.ad_transpose, lambda node, g: (_t(g, 0, 1),), view=True, shaped=False,
+        grad_name="TBackward0")  # fmt: skip
 _select: Op = Op(
     "select",
     lib.ad_select,
@@ -104,13 +85,8 @@ _slice: Op = Op(
     ),
     view=True,
 )
-_squeeze: Op = Op(
-    "squeeze",
-    lib.ad_squeeze,
-    lambda node, g: (reshape(g, node.shape),),
-    view=True,
-    grad_name=lambda node: f"SqueezeBackward{_dims_named(node.shape, *node.args)}",
-)
+_squeeze: Op = Op("squeeze", lib.ad_squeeze, lambda node, g: (reshape(g, node.shape),), view=True,
+        grad_name=lambda node: f"SqueezeBackward{_dims_named(node.shape, *node.args)}")  # fmt: skip
 
 
 def _dims_named(shape: Sequence[int], mask: int) -> int:
@@ -118,13 +94,8 @@ def _dims_named(shape: Sequence[int], mask: int) -> int:
     return 0 if mask == (1 << len(shape)) - 1 else min(mask.bit_count(), 2)
 
 
-_unsqueeze: Op = Op(
-    "unsqueeze",
-    lib.ad_unsqueeze,
-    lambda node, g: (_squeeze(g, 1 << node.args[0]),),
-    view=True,
-    shaped=False,
-)
+_unsqueeze: Op = Op("unsqueeze", lib.ad_unsqueeze,
+        lambda node, g: (_squeeze(g, 1 << node.args[0]),), view=True, shaped=False)  # fmt: skip
 _alias: Op = Op("alias", lib.ad_alias, _same, view=True, shaped=False)
 _same_t = _alias.named("TBackward0")
 

@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-from autodiff.dtypes import SCALAR_NAMES, float64, get_default_dtype
+from autodiff.dtypes import float64, get_default_dtype
 from autodiff.ops.convert import Dtype
 from autodiff.ops.create import arange
 from autodiff.ops.guard import strict
@@ -21,7 +21,7 @@ def _window(
     """A function of places from 0 to 1 along the window, computed in float64."""
     d = dtype or get_default_dtype()
     if not d.is_floating_point:
-        raise RuntimeError(f"{name} expects floating point dtypes, got: {SCALAR_NAMES[d.code]}")
+        raise RuntimeError(f"{name} expects floating point dtypes, got: {d.title}")
     if n < 0:
         raise RuntimeError(f"{name} requires non-negative window_length, got window_length={n}")
     places = arange(n, dtype=float64) / max(n - 1 + periodic, 1)
@@ -31,11 +31,7 @@ def _window(
 
 @strict
 def hann_window(
-    window_length: int,
-    periodic: bool = True,
-    *,
-    dtype: Dtype = None,
-    requires_grad: bool = False,
+    window_length: int, periodic: bool = True, *, dtype: Dtype = None, requires_grad: bool = False
 ) -> Tensor:
     """(1 - cos(2 pi x)) / 2 for x from 0 to 1.
 
@@ -67,11 +63,7 @@ def hamming_window(
 
 @strict
 def blackman_window(
-    window_length: int,
-    periodic: bool = True,
-    *,
-    dtype: Dtype = None,
-    requires_grad: bool = False,
+    window_length: int, periodic: bool = True, *, dtype: Dtype = None, requires_grad: bool = False
 ) -> Tensor:
     """0.42 - 0.5 cos(2 pi x) + 0.08 cos(4 pi x) for x from 0 to 1.
 
@@ -88,11 +80,7 @@ def _cosines(a: float, b: float, c: float) -> Shape:
 
 @strict
 def bartlett_window(
-    window_length: int,
-    periodic: bool = True,
-    *,
-    dtype: Dtype = None,
-    requires_grad: bool = False,
+    window_length: int, periodic: bool = True, *, dtype: Dtype = None, requires_grad: bool = False
 ) -> Tensor:
     """1 - |2 x - 1| for x from 0 to 1.
 

@@ -25,10 +25,7 @@ def register_optimizer_step_post_hook(hook: Callable[..., Any]) -> RemovableHand
 def step_hooks(optimizer: Any) -> tuple[list[Any], list[Any]]:
     """What is called before a step and after it: those of all are the outermost."""
     before, after = optimizer._optimizer_step_pre_hooks, optimizer._optimizer_step_post_hooks
-    return (
-        [*_before_all.values(), *before.values()],
-        [*after.values(), *_after_all.values()],
-    )
+    return ([*_before_all.values(), *before.values()], [*after.values(), *_after_all.values()])
 
 
 def with_hooks(step: Callable[..., Any]) -> Callable[..., Any]:

@@ -13,8 +13,6 @@ from autodiff.optim._hooks import step_hooks
 from autodiff.optim.optimizer import Group, Optimizer
 from autodiff.tensor import Tensor
 
-__all__ = ["NativeOptimizer", "check_adam", "check_at_least_0", "check_lr", "check_modes"]
-
 
 def _kinds() -> dict[str, int]:
     names: dict[str, int] = {}
@@ -33,6 +31,11 @@ class NativeOptimizer(Optimizer):
     A subclass says which row and which state a group uses, and the numbers the row takes. A step
     checks all tensors of a group before it writes any; groups before one that fails have stepped.
     """
+
+    @staticmethod
+    def _options(given: dict[str, Any], names: str) -> dict[str, Any]:
+        """Those of a constructor's `locals()`: in PyTorch's order, not that of its signature."""
+        return {name: given[name] for name in names.split()}
 
     def _kernel(self, group: Group) -> tuple[str, Sequence[str]]:
         """The native optimiser, and the names of the state in the order of its columns."""

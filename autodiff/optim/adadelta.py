@@ -46,17 +46,8 @@ class Adadelta(NativeOptimizer):
         check_at_least_0("epsilon value", eps)
         check_at_least_0("weight_decay value", weight_decay)
         check_modes("Adadelta", differentiable, foreach)
-        defaults = {
-            "lr": lr,
-            "rho": rho,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "maximize": maximize,
-            "capturable": capturable,
-            "foreach": foreach,
-            "differentiable": differentiable,
-        }
-        super().__init__(params, defaults)
+        names = "lr rho eps weight_decay maximize capturable foreach differentiable"
+        super().__init__(params, self._options(locals(), names))
 
     def _kernel(self, group: Group) -> tuple[str, Sequence[str]]:
         return "adadelta", ("square_avg", "acc_delta", "step")

@@ -48,18 +48,11 @@ class Adagrad(NativeOptimizer):
         check_at_least_0("weight_decay value", weight_decay)
         check_at_least_0("initial_accumulator_value value", initial_accumulator_value)
         check_at_least_0("epsilon value", eps)
-        defaults = {
-            "lr": lr,
-            "lr_decay": lr_decay,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "initial_accumulator_value": initial_accumulator_value,
-            "foreach": foreach,
-            "maximize": maximize,
-            "differentiable": differentiable,
-            "fused": fused,
-        }
-        super().__init__(params, defaults)
+        names = (
+            "lr lr_decay eps weight_decay initial_accumulator_value foreach maximize "
+            "differentiable fused"
+        )
+        super().__init__(params, self._options(locals(), names))
         check_modes("Adagrad", differentiable, foreach, fused)
         for group in self.param_groups:
             for x in group["params"]:

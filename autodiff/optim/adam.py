@@ -54,20 +54,12 @@ class Adam(NativeOptimizer):
                 "lr as a Tensor is not supported for capturable=False and foreach=True"
             )
         check_adam(lr, betas, eps, weight_decay)
-        defaults = {
-            "lr": lr,
-            "betas": _plain_betas(betas, bool(foreach) and not capturable),
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "amsgrad": amsgrad,
-            "maximize": maximize,
-            "foreach": foreach,
-            "capturable": capturable,
-            "differentiable": differentiable,
-            "fused": fused,
-            "decoupled_weight_decay": decoupled_weight_decay,
-        }
-        super().__init__(params, defaults)
+        betas = _plain_betas(betas, bool(foreach) and not capturable)
+        names = (
+            "lr betas eps weight_decay amsgrad maximize foreach capturable differentiable "
+            "fused decoupled_weight_decay"
+        )
+        super().__init__(params, self._options(locals(), names))
         check_modes("Adam", differentiable, foreach, fused)
 
     def _kernel(self, group: Group) -> tuple[str, Sequence[str]]:
@@ -102,20 +94,9 @@ class AdamW(Adam):
         differentiable: bool = False,
         fused: bool | None = None,
     ) -> None:
-        super().__init__(
-            params,
-            lr,
-            betas,
-            eps,
-            weight_decay,
-            amsgrad,
-            foreach=foreach,
-            maximize=maximize,
-            capturable=capturable,
-            differentiable=differentiable,
-            fused=fused,
-            decoupled_weight_decay=True,
-        )
+        names = "lr betas eps weight_decay amsgrad maximize foreach capturable differentiable fused"
+        options = self._options(locals(), names)
+        super().__init__(params, **options, decoupled_weight_decay=True)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         super().__setstate__(state)
@@ -123,7 +104,7 @@ class AdamW(Adam):
             group["decoupled_weight_decay"] = True
 
 
-def _plain_betas(betas: Sequence[Any], foreach: bool) -> tuple[Any, ...]:
+def _plain_betas(betas: Sequence[Any], foreach: bool) -> Any:
     """The betas as numbers or 0-d tensors. ValueError where only one is a tensor."""
     if not all(isinstance(b, float) for b in betas) and not all(
         isinstance(b, Tensor) for b in betas

@@ -41,17 +41,8 @@ class Adamax(NativeOptimizer):
     ) -> None:
         check_adam(lr, betas, eps, weight_decay)
         check_modes("Adamax", differentiable, foreach)
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "foreach": foreach,
-            "maximize": maximize,
-            "differentiable": differentiable,
-            "capturable": capturable,
-        }
-        super().__init__(params, defaults)
+        names = "lr betas eps weight_decay foreach maximize differentiable capturable"
+        super().__init__(params, self._options(locals(), names))
 
     def _kernel(self, group: Group) -> tuple[str, Sequence[str]]:
         return "adamax", ("exp_avg", "exp_inf", "step")

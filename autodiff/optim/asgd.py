@@ -45,18 +45,8 @@ class ASGD(NativeOptimizer):
         check_lr(lr)
         check_at_least_0("weight_decay value", weight_decay)
         check_modes("ASGD", differentiable, foreach)
-        defaults = {
-            "lr": lr,
-            "lambd": lambd,
-            "alpha": alpha,
-            "t0": t0,
-            "weight_decay": weight_decay,
-            "foreach": foreach,
-            "maximize": maximize,
-            "differentiable": differentiable,
-            "capturable": capturable,
-        }
-        super().__init__(params, defaults)
+        names = "lr lambd alpha t0 weight_decay foreach maximize differentiable capturable"
+        super().__init__(params, self._options(locals(), names))
 
     def _kernel(self, group: Group) -> tuple[str, Sequence[str]]:
         return "asgd", ("ax", "step", "eta", "mu")

@@ -47,19 +47,11 @@ class NAdam(NativeOptimizer):
         check_adam(lr, betas, eps, weight_decay)
         check_at_least_0("momentum_decay value", momentum_decay)
         check_modes("NAdam", differentiable, foreach)
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "momentum_decay": momentum_decay,
-            "decoupled_weight_decay": decoupled_weight_decay,
-            "maximize": maximize,
-            "foreach": foreach,
-            "capturable": capturable,
-            "differentiable": differentiable,
-        }
-        super().__init__(params, defaults)
+        names = (
+            "lr betas eps weight_decay momentum_decay decoupled_weight_decay maximize foreach "
+            "capturable differentiable"
+        )
+        super().__init__(params, self._options(locals(), names))
 
     def _kernel(self, group: Group) -> tuple[str, Sequence[str]]:
         return "nadam", ("exp_avg", "exp_avg_sq", "step", "mu_product")
@@ -106,18 +98,11 @@ class RAdam(NativeOptimizer):
     ) -> None:
         check_adam(lr, betas, eps, weight_decay)
         check_modes("RAdam", differentiable, foreach)
-        defaults = {
-            "lr": lr,
-            "betas": betas,
-            "eps": eps,
-            "weight_decay": weight_decay,
-            "maximize": maximize,
-            "foreach": foreach,
-            "capturable": capturable,
-            "decoupled_weight_decay": decoupled_weight_decay,
-            "differentiable": differentiable,
-        }
-        super().__init__(params, defaults)
+        names = (
+            "lr betas eps weight_decay maximize foreach capturable decoupled_weight_decay "
+            "differentiable"
+        )
+        super().__init__(params, self._options(locals(), names))
 
     def _kernel(self, group: Group) -> tuple[str, Sequence[str]]:
         return "radam", ("exp_avg", "exp_avg_sq", "step")

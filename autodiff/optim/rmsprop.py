@@ -48,19 +48,10 @@ class RMSprop(NativeOptimizer):
         check_at_least_0("weight_decay value", weight_decay)
         check_at_least_0("alpha value", alpha)
         check_modes("RMSprop", differentiable, foreach)
-        defaults = {
-            "lr": lr,
-            "momentum": momentum,
-            "alpha": alpha,
-            "eps": eps,
-            "centered": centered,
-            "weight_decay": weight_decay,
-            "capturable": capturable,
-            "foreach": foreach,
-            "maximize": maximize,
-            "differentiable": differentiable,
-        }
-        super().__init__(params, defaults)
+        names = (
+            "lr momentum alpha eps centered weight_decay capturable foreach maximize differentiable"
+        )
+        super().__init__(params, self._options(locals(), names))
 
     def _kernel(self, group: Group) -> tuple[str, Sequence[str]]:
         return _KERNELS[bool(group["centered"]), group["momentum"] > 0]

@@ -45,16 +45,8 @@ class Rprop(NativeOptimizer):
         if not 0.0 < etas[0] < 1.0 < etas[1]:
             raise ValueError(f"Invalid eta values: {etas[0]}, {etas[1]}")
         check_modes("Rprop", differentiable, foreach)
-        defaults = {
-            "lr": lr,
-            "etas": etas,
-            "step_sizes": step_sizes,
-            "foreach": foreach,
-            "maximize": maximize,
-            "differentiable": differentiable,
-            "capturable": capturable,
-        }
-        super().__init__(params, defaults)
+        names = "lr etas step_sizes foreach maximize differentiable capturable"
+        super().__init__(params, self._options(locals(), names))
 
     def _kernel(self, group: Group) -> tuple[str, Sequence[str]]:
         return "rprop", ("prev", "step_size", "step")

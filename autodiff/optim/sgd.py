@@ -54,18 +54,8 @@ class SGD(NativeOptimizer):
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
         check_modes("SGD", differentiable, foreach, fused)
-        defaults = {
-            "lr": lr,
-            "momentum": momentum,
-            "dampening": dampening,
-            "weight_decay": weight_decay,
-            "nesterov": nesterov,
-            "maximize": maximize,
-            "foreach": foreach,
-            "differentiable": differentiable,
-            "fused": fused,
-        }
-        super().__init__(params, defaults)
+        names = "lr momentum dampening weight_decay nesterov maximize foreach differentiable fused"
+        super().__init__(params, self._options(locals(), names))
 
     def _kernel(self, group: Group) -> tuple[str, Sequence[str]]:
         return ("sgd_momentum", ("momentum_buffer",)) if group["momentum"] else ("sgd", ())

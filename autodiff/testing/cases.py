@@ -30,11 +30,9 @@ from autodiff.testing.cases_convolution import ROWS as CONVOLUTION_ROWS
 from autodiff.testing.cases_layers import LAYERS
 from autodiff.testing.cases_linalg import LINEAR, PRODUCTS
 from autodiff.testing.cases_linalg import Row as LinearRow
-from autodiff.testing.cases_shapes import PLACED, REARRANGED, Row
+from autodiff.testing.cases_shapes import PLACED, REARRANGED, Row, read, written
 from autodiff.testing.draw import Drawer, Maker, operand_dtypes
 from autodiff.testing.reference import Array, Index, pointwise
-
-__all__ = ["CASES", "FAMILIES", "OTHERS", "Case"]
 
 for _module in pkgutil.iter_modules(ops.__path__):
     importlib.import_module(f"autodiff.ops.{_module.name}")  # so that every op is declared
@@ -102,22 +100,6 @@ def sized(
         return xs
 
     return operands
-
-
-def written(write: Callable[..., Any]) -> Callable[..., ad.Tensor]:
-    """A function that writes to a copy of its first operand."""
-
-    def call(x: ad.Tensor, *others: ad.Tensor) -> ad.Tensor:
-        y = x.clone()
-        write(y, *others)
-        return y
-
-    return call
-
-
-def read(shape: Callable[[Array], Any], index: Callable[..., Index]) -> Callable[..., Array]:
-    """A reference that reads, at each index of its result, one element of its operand."""
-    return lambda x: Array(shape(x), lambda i: x[index(*i)])
 
 
 def overwritten(where: Callable[..., Index | None]) -> Callable[[Array, Array], Array]:

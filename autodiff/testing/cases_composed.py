@@ -24,8 +24,6 @@ from autodiff.testing.cases_linalg import (
 )
 from autodiff.testing.reference import Array, Index
 
-__all__ = ["COMPOSED"]
-
 POINTS = (0.0, 1.0, 3.0, 3.5)  # of samples that are not evenly spaced
 
 

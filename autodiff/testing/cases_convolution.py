@@ -5,13 +5,12 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from itertools import product
+from statistics import fmean
 from typing import Any
 
 from autodiff.nn import functional as F
 from autodiff.ops.convert import tensor
 from autodiff.testing.reference import Array, Index
-
-__all__ = ["ROWS"]
 
 Ints = Sequence[int]
 
@@ -110,10 +109,6 @@ def _adapted(fold: Callable[[list[float]], float], count: int) -> Callable[[Arra
     return reference
 
 
-def _mean(values: list[float]) -> float:
-    return math.fsum(values) / len(values)
-
-
 def _columns(x: Array) -> Array:
     """`unfold` by windows of 2x1, one row of zeros around."""
     n, c, h, w = x.shape
@@ -170,9 +165,9 @@ ROWS: list[tuple[str, Callable[..., Any], tuple[str, ...], Callable[..., Array],
     ("max_pool2d", lambda x: F.max_pool2d(x, 2, 1, 1), ("n 2 2 w",),
      _pooled(max, (2, 2), padding=1), True),
     ("avg_pool1d", lambda x: F.avg_pool1d(x, 2, 2, 1, count_include_pad=False), ("n 2 w",),
-     _pooled(_mean, (2,), stride=2, padding=1), False),
+     _pooled(fmean, (2,), stride=2, padding=1), False),
     ("adaptive_avg_pool1d", lambda x: F.adaptive_avg_pool1d(x, 3), ("n 1 5",),
-     _adapted(_mean, 3), False),
+     _adapted(fmean, 3), False),
     ("adaptive_max_pool1d", lambda x: F.adaptive_max_pool1d(x, 2), ("n 1 5",),
      _adapted(max, 2), True),
     ("fractional_max_pool2d", lambda x: F.fractional_max_pool2d(

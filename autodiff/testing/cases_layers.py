@@ -15,8 +15,6 @@ from autodiff.ops.recurrent import scan
 from autodiff.ops.steps import Steps
 from autodiff.testing.reference import Array
 
-__all__ = ["LAYERS"]
-
 
 def _fixed(x: Array, w: Array, b: Array) -> Array:
     """Less 0.25 or -0.5, over 1.5 or 2, by channel."""

@@ -255,10 +255,6 @@ def _far(y: Any) -> Any:
     return Array(y.shape, lambda i: y[i] + 7) if isinstance(y, Array) else y + 7
 
 
-def _added(x: ad.Tensor, a: ad.Tensor, b: ad.Tensor) -> ad.Tensor:
-    return x.clone().addmm_(a, b, beta=2, alpha=3)
-
-
 def strong(x: ad.Tensor) -> ad.Tensor:
     """x, so small beside the identity that it has an inverse."""
     return x * 0.1 + ad.eye(x.shape[-1], dtype=x.dtype)
@@ -383,7 +379,7 @@ PRODUCTS = [
          ("m n", "2 m k", "2 k n",), _blend("bij,bjk->bik"), high=2),
     Row("addbmm", lambda x, a, b: x.addbmm(a, b, beta=2, alpha=3),
          ("n", "2 m k", "2 k n",), _blend("bij,bjk->ik"), high=2),
-    Row("addmm_inplace", _added,
+    Row("addmm_inplace", lambda x, a, b: x.clone().addmm_(a, b, beta=2, alpha=3),
          ("m n", "m k", "k n",), _blend("ij,jk->ik")),
     Row("addmm_beta_0", lambda x, a, b: ad.addmm(x, a, b, beta=0, alpha=3),
          ("m n", "m k", "k n",),

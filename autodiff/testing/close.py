@@ -11,8 +11,6 @@ from autodiff.ops.embedded import unravel_index
 from autodiff.ops.foreign import has_memory
 from autodiff.tensor import Tensor
 
-__all__ = ["assert_close"]
-
 _EXACT = (0.0, 0.0)
 _TOLERANCES = {  # relative and absolute
     dtypes.float16: (1e-3, 1e-5),

@@ -15,8 +15,6 @@ from autodiff.ops.views import reshape
 from autodiff.tensor import Tensor
 from autodiff.testing.layout import Layout, Shape
 
-__all__ = ["Drawer", "Maker", "Random", "operand_dtypes"]
-
 REAL: tuple[Interval, ...] = ((-3.0, 3.0),)
 GRID = 120  # steps an interval is drawn in: values are never so close that differences meet kinks
 

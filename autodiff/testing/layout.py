@@ -11,8 +11,6 @@ from autodiff.ops.regions import as_strided
 from autodiff.ops.views import expand
 from autodiff.tensor import Tensor
 
-__all__ = ["Layout", "Shape"]
-
 Shape = tuple[int, ...]
 SENTINEL = 77  # fills the memory between elements, for a wrong stride to find
 

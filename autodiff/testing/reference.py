@@ -8,8 +8,6 @@ from typing import Any
 
 from autodiff.tensor import Tensor
 
-__all__ = ["Array", "Index", "pointwise"]
-
 Index = tuple[int, ...]
 
 

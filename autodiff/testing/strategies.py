@@ -19,19 +19,6 @@ from autodiff.tensor import Tensor
 from autodiff.testing.draw import GRID, REAL, Maker, operand_dtypes
 from autodiff.testing.layout import Layout, Shape
 
-__all__ = [
-    "Layout",
-    "broadcastable_shapes",
-    "drawn",
-    "dtypes",
-    "indices",
-    "layouts",
-    "numbers",
-    "operands",
-    "shapes",
-    "tensors",
-]
-
 
 def shapes(max_dims: int = 3, max_size: int = 3, min_size: int = 0) -> SearchStrategy[Shape]:
     """Shapes, 0-d and empty ones among them.

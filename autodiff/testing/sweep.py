@@ -13,8 +13,6 @@ from autodiff.gradcheck import worst_error
 from autodiff.testing.cases import FAMILIES, Case
 from autodiff.testing.draw import Random
 
-__all__ = ["Row", "check", "chosen", "main"]
-
 ATOL = (1e-6, 1e-5)  # of first and second order
 TITLE = f" {'family':11} {'cases':>5} {'first':>8} {'second':>8} {'ms':>6}  verdict"
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from autodiff.dtypes import FIRST_FLOAT, SCALAR_NAMES, dtype, float64, uint8
+from autodiff.dtypes import FIRST_FLOAT, dtype, float64, uint8
 from autodiff.ops import activations, arithmetic, calling, elementwise, normalize
 from autodiff.ops.create import empty
 from autodiff.ops.draws import fill
@@ -299,7 +299,7 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
                 f"{type(x).__name__}"
             )
     if input.dtype is not weight.dtype:
-        given = " and ".join(SCALAR_NAMES[x._p.dtype] for x in (input, weight))
+        given = " and ".join(x.dtype.title for x in (input, weight))
         raise RuntimeError(f"prelu: Type promoting not supported. Got {given}")
     count, ndim = weight.numel(), input.ndim
     if weight.ndim > 1:

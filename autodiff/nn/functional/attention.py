@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 from autodiff import dtypes
-from autodiff.dtypes import SCALAR_NAMES
 from autodiff.nn.functional.noise import check_probability
 from autodiff.nn.functional.reduction import check_tensors
 from autodiff.ops import attention
@@ -29,7 +28,7 @@ def _check(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causa
             f"{names[0]} key.dtype: {names[1]} and value.dtype: {names[2]} instead."
         )
     if not query.is_floating_point():
-        name = SCALAR_NAMES[query._p.dtype]
+        name = query.dtype.title
         raise RuntimeError(f"scaled_dot_product_attention: {name!r} is no floating-point type")
     for a, b, x, y in ((-1, -1, query, key), (-2, -2, key, value)):
         if x.shape[a] != y.shape[b]:
@@ -60,7 +59,7 @@ def _check(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causa
 
 
 def _type_name(x: Tensor) -> str:
-    name = SCALAR_NAMES[x._p.dtype].lower()
+    name = x.dtype.title.lower()
     return {"long": "long int", "byte": "unsigned char"}.get(name, name)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.dtypes import SCALAR_NAMES
 from autodiff.nn.functional.reduction import check_floating, check_tensors, reduced, reduction_of
 from autodiff.ops import losses, normalize
 from autodiff.ops.base import titled
@@ -29,7 +28,7 @@ def _check_classes(input: Tensor, target: Tensor, weight: Tensor | None) -> None
     """RuntimeError or ValueError where class-index targets or weights do not fit the input."""
     if target._p.dtype not in _CLASSES:
         raise RuntimeError(
-            f"expected target dtype to be Long or Byte, but got {SCALAR_NAMES[target._p.dtype]}"
+            f"expected target dtype to be Long or Byte, but got {target.dtype.title}"
         )
     sizes, given = tuple(input.shape), tuple(target.shape)
     ndim = len(sizes)
@@ -63,8 +62,7 @@ def _check_weight(input: Tensor, weight: Tensor) -> None:
         )
     if weight.dtype is not input.dtype:
         raise RuntimeError(
-            f"expected scalar type {SCALAR_NAMES[input._p.dtype]} but found "
-            f"{SCALAR_NAMES[weight._p.dtype]}"
+            f"expected scalar type {input.dtype.title} but found {weight.dtype.title}"
         )
 
 
@@ -206,7 +204,7 @@ def _probability_loss(
     if not target.is_floating_point():
         raise RuntimeError(
             "Expected floating point type for target with class probabilities, got "
-            f"{SCALAR_NAMES[target._p.dtype]}"
+            f"{target.dtype.title}"
         )
     if ignore_index >= 0:
         raise RuntimeError("ignore_index is not supported for floating point target")

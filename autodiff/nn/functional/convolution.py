@@ -6,21 +6,14 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
-from autodiff.dtypes import SCALAR_NAMES, int64
+from autodiff.dtypes import int64
 from autodiff.nn.functional.integers import convolved, is_integer, transposed
 from autodiff.nn.functional.reduction import check_tensors
 from autodiff.ops.convolution import Geometry, convolve, spread
 from autodiff.ops.views import squeeze, unsqueeze
 from autodiff.tensor import Tensor
 
-__all__ = [
-    "conv1d",
-    "conv2d",
-    "conv3d",
-    "conv_transpose1d",
-    "conv_transpose2d",
-    "conv_transpose3d",
-]
+__all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
 
 Ints = int | Sequence[int]
 _INTS = {int}
@@ -122,8 +115,8 @@ def _check(
     for name, other in (("weight", w), ("bias", bias)):
         if other is not None and other.dtype is not x.dtype:
             raise RuntimeError(
-                f"Input type ({SCALAR_NAMES[x._p.dtype].lower()}) and {name} type "
-                f"({SCALAR_NAMES[other._p.dtype].lower()}) should be the same"
+                f"Input type ({x.dtype.title.lower()}) and {name} type "
+                f"({other.dtype.title.lower()}) should be the same"
             )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from autodiff.dtypes import SCALAR_NAMES, promote_types
+from autodiff.dtypes import promote_types
 from autodiff.expr import PRIMITIVES, Expr, Primitive, build, inputs
 from autodiff.linalg import vector_norm
 from autodiff.ops.base import called
@@ -51,8 +51,7 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
     d = promote_types(x1.dtype, x2.dtype)
     if not d.is_floating_point:
         raise RuntimeError(
-            "expected common dtype to be floating point, yet common dtype is "
-            f"{SCALAR_NAMES[d.code]}"
+            f"expected common dtype to be floating point, yet common dtype is {d.title}"
         )
     x, y = x1.to(d), x2.to(d)
     products = x * y

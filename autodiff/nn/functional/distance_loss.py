@@ -5,20 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from autodiff.nn.functional.distance import pairwise_distance
-from autodiff.nn.functional.reduction import (
-    check_reduction,
-    check_tensors,
-    reduced,
-    reduction_of,
-)
+from autodiff.nn.functional.reduction import check_reduction, check_tensors, reduced, reduction_of
 from autodiff.ops.arithmetic import where
 from autodiff.tensor import Tensor
 
-__all__ = [
-    "cosine_embedding_loss",
-    "triplet_margin_loss",
-    "triplet_margin_with_distance_loss",
-]
+__all__ = ["cosine_embedding_loss", "triplet_margin_loss", "triplet_margin_with_distance_loss"]
 
 
 def cosine_embedding_loss(

@@ -40,17 +40,7 @@ def _pool(
     image = x.shape[2:]
     sizes = _sizes(op, image, output_size, output_ratio)
     kernel = ints(op, "kernel_size", kernel_size, nd)
-    for k, size, n in zip(kernel, sizes, image, strict=True):
-        if k < 1 or size < 1:
-            raise RuntimeError(
-                f"{op}: kernel_size and output_size must be positive, but got {list(kernel)} and "
-                f"{list(sizes)}"
-            )
-        if size + k - 1 > n:
-            raise RuntimeError(
-                f"{op}: {size} windows of {k} do not fit into {n} elements: output_size + "
-                "kernel_size - 1 must not be greater"
-            )
+    _check_fit(op, kernel, sizes, image)
     if samples is None:
         samples = rand(*x.shape[:2], nd, dtype=x.dtype)
     elif samples.dtype is not x.dtype:
@@ -72,6 +62,20 @@ def _pool(
     y, which = windows.max(-1)
     places = at.gather(-1, which.unsqueeze(-1)).squeeze(-1)
     return (y, places) if is_batch else (y.squeeze(0), places.squeeze(0))
+
+
+def _check_fit(op: str, kernel: Sequence[int], sizes: Sequence[int], image: Sequence[int]) -> None:
+    for k, size, n in zip(kernel, sizes, image, strict=True):
+        if k < 1 or size < 1:
+            raise RuntimeError(
+                f"{op}: kernel_size and output_size must be positive, but got {list(kernel)} and "
+                f"{list(sizes)}"
+            )
+        if size + k - 1 > n:
+            raise RuntimeError(
+                f"{op}: {size} windows of {k} do not fit into {n} elements: output_size + "
+                "kernel_size - 1 must not be greater"
+            )
 
 
 def _sizes(

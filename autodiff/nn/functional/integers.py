@@ -19,8 +19,6 @@ from autodiff.tensor import Tensor
 if TYPE_CHECKING:
     from autodiff.nn.functional.pools import Pool
 
-__all__ = ["averages", "convolved", "is_integer", "maxima", "transposed"]
-
 _LEAST = -(2**63)
 
 

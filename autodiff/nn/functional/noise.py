@@ -9,7 +9,6 @@ import math
 import warnings
 from typing import Any
 
-from autodiff.dtypes import SCALAR_NAMES
 from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.ops.create import empty, empty_like, zeros
 from autodiff.ops.draws import exponential_, fill
@@ -52,7 +51,7 @@ def _keeps_all(name: str, input: Any, p: float, training: bool) -> bool:
     if not input.is_floating_point():
         raise RuntimeError(
             f"{name}: result type Float can't be cast to the desired output type "
-            f"{SCALAR_NAMES[input.dtype.code]}"
+            f"{input.dtype.title}"
         )
     return False
 

@@ -161,16 +161,8 @@ def avg_pool2d(
     divisor_override: int | None = None,
 ) -> Tensor:
     """`avg_pool1d` over the last two dimensions; divisor_override takes the count's place."""
-    return _avg_pool(
-        "avg_pool2d",
-        input,
-        kernel_size,
-        stride,
-        padding,
-        ceil_mode,
-        count_include_pad,
-        divisor_override,
-    )
+    padded, by = count_include_pad, divisor_override
+    return _avg_pool("avg_pool2d", input, kernel_size, stride, padding, ceil_mode, padded, by)
 
 
 def avg_pool3d(
@@ -183,16 +175,8 @@ def avg_pool3d(
     divisor_override: int | None = None,
 ) -> Tensor:
     """`avg_pool1d` over the last three dimensions; divisor_override takes the count's place."""
-    return _avg_pool(
-        "avg_pool3d",
-        input,
-        kernel_size,
-        stride,
-        padding,
-        ceil_mode,
-        count_include_pad,
-        divisor_override,
-    )
+    padded, by = count_include_pad, divisor_override
+    return _avg_pool("avg_pool3d", input, kernel_size, stride, padding, ceil_mode, padded, by)
 
 
 def adaptive_avg_pool1d(input: Tensor, output_size: Sizes) -> Tensor:

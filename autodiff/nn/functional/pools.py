@@ -14,8 +14,6 @@ from autodiff.ops.base import backward_name
 from autodiff.ops.pooling import Plan, Sums
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
-__all__ = ["LONG", "MOST", "cover_of", "means_of", "pool_of", "spans"]
-
 MOST = 2**24  # windows of a dimension, which are told one by one
 LONG = 2**12  # elements of a dimension from which on nothing is remembered of its windows
 NUMBER, PRESENT, PADDED = 1, 2, 3  # what sums are divided by: one number, or elements counted

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import warnings
 
-from autodiff.dtypes import SCALAR_NAMES
 from autodiff.expr import build, inputs
 from autodiff.native import refuse_any
 from autodiff.nn.functional.reduction import (
@@ -70,10 +69,7 @@ def binary_cross_entropy(
     check_constant("binary_cross_entropy", weight=weight)
     check_floating("binary_cross_entropy", input)
     if target.dtype is not input.dtype:
-        raise RuntimeError(
-            f"Found dtype {SCALAR_NAMES[target._p.dtype]} but expected "
-            f"{SCALAR_NAMES[input._p.dtype]}"
-        )
+        raise RuntimeError(f"Found dtype {target.dtype.title} but expected {input.dtype.title}")
     _check_probabilities("input", input)
     _check_probabilities("target", target)
     loss = losses.binary_cross_entropy[weight is not None]
@@ -109,8 +105,8 @@ def binary_cross_entropy_with_logits(
     check_floating("log_sigmoid_cpu", input)
     if not target.is_floating_point():
         raise RuntimeError(
-            f"result type {SCALAR_NAMES[input._p.dtype]} can't be cast to the desired output type "
-            f"{SCALAR_NAMES[target._p.dtype]}: {name} takes a floating-point target"
+            f"result type {input.dtype.title} can't be cast to the desired output type "
+            f"{target.dtype.title}: {name} takes a floating-point target"
         )
     given = [w for w in (pos_weight, weight) if w is not None]
     loss = losses.binary_cross_entropy_with_logits[pos_weight is not None, weight is not None]
@@ -144,7 +140,7 @@ def kl_div(
     kind = reduction_of(size_average, reduce, "sum" if batch else reduction)
     check_tensors("kl_div", input=input, target=target)
     if not (input.is_floating_point() and target.is_floating_point()):
-        given = " and ".join(SCALAR_NAMES[x._p.dtype] for x in (input, target))
+        given = " and ".join(x.dtype.title for x in (input, target))
         raise RuntimeError(f"kl_div: Integral inputs not supported. Got {given}.")
     op = loss_terms.kl_div_log if log_target else loss_terms.kl_div
     loss = reduced(op.call(input, target), kind)

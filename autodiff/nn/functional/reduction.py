@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from typing import Any
 
-from autodiff.dtypes import FIRST_FLOAT, SCALAR_NAMES
+from autodiff.dtypes import FIRST_FLOAT
 from autodiff.ops.guard import kind_of
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
@@ -50,7 +50,7 @@ def check_tensors(name: str, **args: Any) -> None:
 def check_floating(name: str, input: Tensor) -> None:
     """NotImplementedError for integers and bools."""
     if input._p.dtype < FIRST_FLOAT:
-        raise NotImplementedError(f'"{name}" not implemented for {SCALAR_NAMES[input._p.dtype]!r}')
+        raise NotImplementedError(f'"{name}" not implemented for {input.dtype.title!r}')
 
 
 def check_constant(name: str, **args: Tensor | None) -> None:

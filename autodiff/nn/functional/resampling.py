@@ -7,7 +7,7 @@ import struct
 from collections.abc import Sequence
 from typing import Any
 
-from autodiff.dtypes import SCALAR_NAMES, bfloat16, dtype, float16, float32, float64, plain, uint8
+from autodiff.dtypes import bfloat16, dtype, float16, float32, float64, plain, uint8
 from autodiff.nn.functional.convolution import Ints, kind
 from autodiff.nn.functional.pooling import (
     adaptive_avg_pool1d,
@@ -217,7 +217,7 @@ def _plan(
     if max(sizes) > MOST:
         raise RuntimeError(f"interpolate: sizes {sizes} are too large: at most {MOST} is supported")
     if not d.is_floating_point:
-        raise NotImplementedError(f'"interpolate" not implemented for {SCALAR_NAMES[d.code]!r}')
+        raise NotImplementedError(f'"interpolate" not implemented for {d.title!r}')
     if mode == "area":
         return sizes
     small = nd == 2 and sum(sizes) <= SMALL

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from autodiff.dtypes import SCALAR_NAMES, int64
+from autodiff.dtypes import int64
 from autodiff.nn.functional.convolution import Ints, ints
 from autodiff.nn.functional.pools import MOST
 from autodiff.nn.functional.reduction import check_floating, check_tensors
@@ -50,7 +50,7 @@ def _unpool(
     op = f"max_unpool{nd}d"
     check_tensors(op, input=x, indices=indices)
     if indices.dtype is not int64:
-        name = SCALAR_NAMES[indices._p.dtype]
+        name = indices.dtype.title
         raise RuntimeError(f"elements in indices should be type int64 but got: {name}")
     if x.ndim not in (nd + 1, nd + 2):
         raise RuntimeError(

@@ -49,10 +49,7 @@ def fuse_conv_bn_weights(
     weight = (conv_w * scale.reshape(shape)).to(conv_w.dtype)
     of_bias = conv_w.dtype if conv_b is None else conv_b.dtype
     learned = conv_b is not None and conv_b.requires_grad
-    return (
-        Parameter(weight, conv_w.requires_grad),
-        Parameter(bias.to(of_bias), learned),
-    )
+    return (Parameter(weight, conv_w.requires_grad), Parameter(bias.to(of_bias), learned))
 
 
 def fuse_linear_bn_weights(

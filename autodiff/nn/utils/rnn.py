@@ -105,7 +105,7 @@ def _lengths(lengths: Any) -> list[int]:
         if lengths.ndim != 1:
             raise RuntimeError(
                 "'lengths' argument should be a 1D CPU int64 tensor, but got "
-                f"{lengths.ndim}D cpu {dtypes.SCALAR_NAMES[lengths._p.dtype]} tensor"
+                f"{lengths.ndim}D cpu {lengths.dtype.title} tensor"
             )
         lengths = to_dtype(lengths, dtypes.int64).tolist()
     return list(map(int, lengths))
