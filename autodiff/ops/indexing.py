@@ -456,6 +456,8 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """
     if mask.dtype is not dtypes.bool:
         raise RuntimeError(f"masked_select(): expected a bool mask, got {mask.dtype!r}")
+    if is_mask(input, mask):
+        return getitem(input, mask)
     try:
         values, where = broadcast_indices([input, mask])
     except IndexError as failure:

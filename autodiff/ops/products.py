@@ -7,19 +7,24 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.descriptor import fresh
+from autodiff.expr import inputs
 from autodiff.native import lib
 from autodiff.ops.base import called, titled
 from autodiff.ops.contraction import dot, matmul
 from autodiff.ops.diagonals import diagonal
-from autodiff.ops.join import stack
+from autodiff.ops.order import roll
 from autodiff.ops.out import written
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reductions import KINDS
 from autodiff.ops.reductions import sum as total
-from autodiff.ops.views import permute, reshape, select, unsqueeze
+from autodiff.ops.views import permute, reshape, unsqueeze
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, live_node, own
 
 # ---- of vectors ----
+
+_a, _b, _c, _d = inputs(4)
+_CROSSED = PointwiseOp("cross", _a * _b - _c * _d, 4)  # of what each comes before, the product
 
 
 def check_vectors(op: str, **given: Tensor) -> None:
@@ -121,9 +126,8 @@ def linalg_cross(
             f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.shape[at]} and "
             f"{other.shape[at]}"
         )
-    a, b = ([select(x, at, i) for i in range(3)] for x in (input, other))
-    parts = [a[i - 2] * b[i - 1] - a[i - 1] * b[i - 2] for i in range(3)]
-    return written("linalg_cross", out, stack(parts, at), input, other)
+    products = _CROSSED.call(input, roll(other, -1, at), roll(input, -1, at), other)
+    return written("linalg_cross", out, roll(products, -1, at), input, other)
 
 
 # ---- of tensors ----

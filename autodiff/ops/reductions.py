@@ -13,10 +13,11 @@ from autodiff.native import NULL, error, ffi, lib
 from autodiff.node import mode
 from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.gather import choice, chosen
-from autodiff.ops.join import cat, stack
+from autodiff.ops.order import flip
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.returned import Chosen, returned
-from autodiff.ops.views import _expand, _select, reshape, unsqueeze
+from autodiff.ops.scan import _recurrence
+from autodiff.ops.views import _expand, reshape, unsqueeze
 from autodiff.shapes import Size, dim_index, dim_mask, sizes_of
 from autodiff.tensor import Tensor, live_node, own, wrap
 
@@ -89,19 +90,15 @@ def _prod_rule(node: OpNode, g: Tensor, x: Tensor) -> tuple[Tensor]:
 
 
 def _others_product(rows: Tensor) -> Tensor:
-    """For each element of each row, the product of the row's other elements.
-
-    Those are its partner in a pair, and the products of the other pairs.
-    """
-    *lead, n = rows.shape
+    """For each element of each row, the product of those before it and of those behind it."""
+    n, last = rows.shape[-1], rows.ndim - 1
     if n <= 1:
         return rows.new_ones(rows.shape)
-    if n % 2:
-        return _others_product(cat([rows, rows.new_ones([*lead, 1])], -1)).narrow(-1, 0, n)
-    pairs = reshape(rows, [*lead, n // 2, 2])
-    left, right = (_select(pairs, len(lead) + 1, i) for i in (0, 1))
-    others = _others_product(left * right)
-    return reshape(stack([others * right, others * left], -1), rows.shape)
+    first = rows.new_zeros([n])
+    first[0] = 1.0
+    starts = (_expand(end, rows.shape) for end in (first, flip(first, 0)))
+    before, behind = (_recurrence.on((rows, b), last, k, True) for k, b in enumerate(starts))
+    return before * behind
 
 
 _prod = Op("prod", _native("prod"), _prod_rule, saves=(0,))

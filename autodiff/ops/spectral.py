@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from autodiff.descriptor import fresh
 from autodiff.dtypes import int64
 from autodiff.native import lib
 from autodiff.ops.assign import masked_fill
@@ -45,6 +46,22 @@ _q: Op = Op(
 )
 
 
+def _r_rule(node: OpNode, g: Tensor, a: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
+    """R is the triangle of Q^T A."""
+    high = triangle(g, True)
+    return matmul(q, high), matmul(a, mT(high))
+
+
+_r: Op = Op(
+    "qr_r",
+    lambda a, q, value: lib.ad_alias(value),
+    _r_rule,
+    saves=(0, 1),
+    shaped=False,
+    grad_name="LinalgQrBackward0",
+)
+
+
 @returned("linalg_qr")
 class qr_result(NamedTuple):  # noqa: N801 - as max_result
     """What `linalg.qr` returns."""
@@ -70,12 +87,13 @@ def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> qr_result:  # no
         )
     m, n = A.shape[-2:]
     cols = m if mode == "complete" else min(m, n)
-    value, _ = native(2, "linalg.qr", lib.ad_qr, A._p, cols)
+    value, rows = native(2, "linalg.qr", lib.ad_qr, A._p, cols)
+    if cols < m:
+        top = fresh(lib.ad_slice(rows, A.ndim - 2, 0, cols, 1), "linalg.qr")
+        rows = fresh(lib.ad_contiguous(top, top.dtype), "linalg.qr")
     first = A if n <= m else narrow(A, -1, 0, m)  # all that Q depends on
     q = _q(first, value)
-    found = (q, triangle(matmul(mT(q), A), True))
-    if mode == "r":
-        found = (A.new_empty(0), found[1])
+    found = (A.new_empty(0) if mode == "r" else q, _r.on((A, q), rows))
     return qr_result(*written_all("linalg_qr", out, found, A))
 
 
