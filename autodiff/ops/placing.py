@@ -277,7 +277,7 @@ def _coordinates(x: Tensor, places: Tensor) -> list[Tensor]:
     """Positions in all of x, row by row, as an index tensor for each dimension."""
     n = x._p.numel
     zeros = expand(places.new_zeros(1), (n,))  # of no memory: what reads it checks the positions
-    places = (places + _take(zeros, Indices([places]), places.shape)) % n
+    places = (places + _take(zeros, Indices([places]))) % n
     found: list[Tensor] = []
     for size in reversed(x.shape):
         found.insert(0, places % size)

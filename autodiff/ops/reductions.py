@@ -312,8 +312,10 @@ def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     >>> ad.tensor([[1, 3], [5, 4]]).amax(1)
     tensor([3, 5])
     """
-    _check_not_empty("amax", input, dim)
-    return _amax(input, dim_mask(dim, input.ndim), keepdim, input._p.dtype)
+    p = input._p
+    if not p.numel:
+        _check_not_empty("amax", input, dim)
+    return _amax(input, dim_mask(dim, p.ndim), keepdim, p.dtype)
 
 
 def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
@@ -324,8 +326,10 @@ def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     >>> ad.tensor([[1, 3], [5, 4]]).amin(1)
     tensor([1, 4])
     """
-    _check_not_empty("amin", input, dim)
-    return _amin(input, dim_mask(dim, input.ndim), keepdim, input._p.dtype)
+    p = input._p
+    if not p.numel:
+        _check_not_empty("amin", input, dim)
+    return _amin(input, dim_mask(dim, p.ndim), keepdim, p.dtype)
 
 
 def arg_reduce(kind: str, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:

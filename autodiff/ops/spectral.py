@@ -6,15 +6,18 @@ from typing import Any, NamedTuple
 
 from autodiff.descriptor import fresh
 from autodiff.dtypes import int64
+from autodiff.expr import build, inputs
 from autodiff.native import lib
 from autodiff.ops.assign import masked_fill
 from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.contraction import matmul
 from autodiff.ops.create import eye
+from autodiff.ops.declare import where
 from autodiff.ops.diagonals import diagonal
 from autodiff.ops.join import cat
 from autodiff.ops.matrices import check_matrix, native, triangle
 from autodiff.ops.out import written, written_all
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.returned import returned
 from autodiff.ops.triangular import triangular
 from autodiff.ops.views import mT, narrow, unsqueeze
@@ -185,12 +188,16 @@ def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor
 # ---- singular values ----
 
 
+_a, _b = inputs(2)
+_SIGNED = PointwiseOp("signed", where(build("lt", _a, 0), -_b, _b), 2)
+
+
 def native_svd(a: Tensor) -> tuple[Any, Any, Any]:
     """Descriptors of U, S and V of matrices no wider than high; zero columns of U filled up."""
     u, s, v = native(3, "linalg.svd", lib.ad_svd, a._p)
     q, r = map(wrap, native(2, "linalg.svd", lib.ad_qr, u, a.shape[-1]))
-    turned = diagonal(r, 0, r.ndim - 2, r.ndim - 1) < 0
-    return q.where(~unsqueeze(turned, turned.ndim - 1), -q)._p, s, v
+    signs = diagonal(r, 0, r.ndim - 2, r.ndim - 1)
+    return _SIGNED.call(unsqueeze(signs, signs.ndim - 1), q)._p, s, v
 
 
 def _left_rule(node: OpNode, g: Tensor, a: Tensor, u: Tensor) -> tuple[Tensor]:
@@ -275,6 +282,11 @@ def svdvals(A: Tensor, *, driver: str | None = None, out: Tensor | None = None) 
     >>> linalg.svdvals(ad.tensor([[3.0, 0.0], [0.0, 4.0]]))
     tensor([4., 3.])
     """
+    if not A.requires_grad:
+        check_matrix("linalg.svd", A, square=False)
+        a = A if A.shape[-1] <= A.shape[-2] else mT(A)
+        _, s, _ = native(3, "linalg.svd", lib.ad_svd, a._p)
+        return written("linalg_svdvals", out, wrap(s), A)
     return written("linalg_svdvals", out, svd(A, False).S, A)
 
 
@@ -284,7 +296,9 @@ def _threshold(s: Tensor, shape: Any, atol: Any, rtol: Any) -> Tensor:
     if rtol is None:
         rtol = eps * max(shape) if atol is None or (isinstance(atol, float) and atol <= 0) else 0.0
     atol = 0.0 if atol is None else atol
-    largest = s.amax(-1, keepdim=True) if s.shape[-1] else s.sum(-1, keepdim=True)
+    largest = s.narrow(-1, 0, 1) if s.shape[-1] else s.sum(-1, keepdim=True)
+    if atol == 0.0 and isinstance(rtol, float) and rtol >= 0:
+        return largest * rtol
     absolute, relative = (
         unsqueeze(x, x.ndim) if isinstance(x, Tensor) else s.new_full((), x) for x in (atol, rtol)
     )
@@ -329,11 +343,14 @@ def pinv(
     return written("linalg_pinv", out, y, A)
 
 
+_INVERSE = PointwiseOp("inverse", where(_a, 0.0, 1 / where(_a, 1.0, _b)), 2)
+
+
 def pseudo_inverse(a: Tensor, atol: Any = None, rtol: Any = None) -> tuple[Tensor, Tensor, Tensor]:
     """The pseudo-inverse, the singular values, and how many of them count."""
     u, s, vh = svd(a.detach(), False)
     small = s <= _threshold(s, a.shape[-2:], atol, rtol)
-    inverse = masked_fill(1 / masked_fill(s, small, 1), small, 0)
+    inverse = _INVERSE.call(small, s)
     y = _pinv(a, (mT(vh) * unsqueeze(inverse, inverse.ndim - 1) @ mT(u))._p)
     return y, s, (~small).sum(-1, dtype=int64)
 
