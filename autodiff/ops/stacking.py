@@ -8,7 +8,7 @@ from typing import Any
 
 from autodiff.ops.base import called
 from autodiff.ops.join import cat
-from autodiff.ops.views import _unsqueeze, expand, reshape
+from autodiff.ops.views import _expand, _unsqueeze, expand, reshape
 from autodiff.shapes import Size, broadcast
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
@@ -126,12 +126,12 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
             'meshgrid: indexing must be one of "xy" or "ij", but received: ' + str(indexing)
         )
     for x in given:
-        if x.ndim > 1:
+        if x._p.ndim > 1:
             raise RuntimeError(
                 "torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got a tensor of "
                 f"shape {list(x.shape)}"
             )
-        if x.dtype is not given[0].dtype:
+        if x._p.dtype != given[0]._p.dtype:
             raise RuntimeError(
                 "torch.meshgrid expects all tensors to have the same dtype, got "
                 f"{given[0].dtype!r} and {x.dtype!r}"
@@ -141,8 +141,10 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
         given[:2] = given[1::-1]
     shape = [x._p.numel for x in given]
     n = len(given)
-    axes = [[1] * d + [size] + [1] * (n - d - 1) for d, size in enumerate(shape)]
-    grids = [expand(reshape(x, axis), shape) for x, axis in zip(given, axes, strict=True)]
+    grids = [
+        _expand(reshape(x, [1] * d + [shape[d]] + [1] * (n - d - 1)), shape)
+        for d, x in enumerate(given)
+    ]
     if swapped:
         grids[:2] = grids[1::-1]
     return tuple(grids)
