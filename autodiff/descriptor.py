@@ -20,6 +20,7 @@ _free = lib.ad_free
 _unpack = ffi.unpack
 _shape_key = lib.ad_shape_key
 
+_DTYPES = dtypes.ALL
 _shapes: dict[int, Size] = {}  # by ad_shape_key: to make one takes as long as an operation
 
 
@@ -90,7 +91,8 @@ class Described(TensorMethods):
         >>> ad.zeros(2, 3).stride()
         (3, 1)
         """
-        strides = tuple(_unpack(self._p.strides, self._p.ndim))
+        p = self._p
+        strides = tuple(_unpack(p.strides, p.ndim))
         return strides if dim is None else strides[dim_index(dim, self.ndim)]
 
     def storage_offset(self) -> int:
@@ -118,7 +120,7 @@ class Described(TensorMethods):
         >>> ad.zeros(2, 3).ndim
         2
         """
-        return int(self._p.ndim)
+        return self._p.ndim  # type: ignore[no-any-return]
 
     def dim(self) -> int:
         """The number of dimensions.
@@ -126,7 +128,7 @@ class Described(TensorMethods):
         >>> ad.zeros(2, 3).dim()
         2
         """
-        return int(self._p.ndim)
+        return self._p.ndim  # type: ignore[no-any-return]
 
     def numel(self) -> int:
         """The number of elements.
@@ -134,7 +136,7 @@ class Described(TensorMethods):
         >>> ad.zeros(2, 3).numel()
         6
         """
-        return int(self._p.numel)
+        return self._p.numel  # type: ignore[no-any-return]
 
     def nelement(self) -> int:
         """The number of elements.
@@ -142,7 +144,7 @@ class Described(TensorMethods):
         >>> ad.zeros(2, 3).nelement()
         6
         """
-        return int(self._p.numel)
+        return self._p.numel  # type: ignore[no-any-return]
 
     def element_size(self) -> int:
         """The bytes of one element.
@@ -176,12 +178,14 @@ class Described(TensorMethods):
         >>> ad.zeros(2, 3).t().is_contiguous()
         False
         """
-        if not isinstance(memory_format, (_format, type(None))):
+        if memory_format is None:
+            return self._p.contiguous != 0  # type: ignore[no-any-return]
+        if not isinstance(memory_format, _format):
             kind = type(memory_format).__name__
             raise TypeError(f"argument 'memory_format' must be torch.memory_format, not {kind}")
-        order = None if memory_format is None else memory_format.order
+        order = memory_format.order
         if order is None:
-            return bool(self._p.contiguous)
+            return self._p.contiguous != 0  # type: ignore[no-any-return]
         if len(order) != self._p.ndim:
             return False
         return bool(fresh(lib.ad_permute(self._p, len(order), order), "permute").contiguous)
@@ -193,7 +197,7 @@ class Described(TensorMethods):
         >>> ad.tensor([1, 2]).dtype
         torch.int64
         """
-        return dtypes.ALL[self._p.dtype]
+        return _DTYPES[self._p.dtype]
 
     @property
     def device(self) -> device:

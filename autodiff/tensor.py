@@ -78,7 +78,7 @@ class Tensor(Valued):
         >>> (2 * x).requires_grad
         True
         """
-        return live_node(self) is not None
+        return (self._node if self._base is None else live_node(self)) is not None
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:

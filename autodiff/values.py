@@ -36,6 +36,7 @@ _POINTERS = [
     )
 ]
 _FLOATS = _POINTERS[_FLOAT]  # what those of 16 bits, which have none, are unpacked as
+_kinds: dict[str, Any] = {}  # NumPy's of these, which take long to be made of texts
 _TYPESTR = ("|b1", "|u1", "|i1", "<i2", "<i4", "<i8", "<f2", "", "<f4", "<f8")
 
 
@@ -125,7 +126,9 @@ class Valued(Described):
             about["strides"] = steps
             return numpy.asarray(SimpleNamespace(owner=p, __array_interface__=about))
         memory = _buffer(_gc(p.data, lambda _: p), count * size)  # which keeps the descriptor
-        return numpy.ndarray(self.shape, kind, memory, 0, steps)
+        if not _kinds:
+            _kinds.update({each: numpy.dtype(each) for each in _TYPESTR if each})
+        return numpy.ndarray(self.shape, _kinds[kind], memory, 0, steps)
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         array = self.numpy()
@@ -138,7 +141,7 @@ class Valued(Described):
     def __len__(self) -> int:
         if self._p.ndim == 0:
             raise TypeError("len() of a 0-d tensor")
-        return int(self._p.shape[0])
+        return self._p.shape[0]  # type: ignore[no-any-return]
 
     def __bool__(self) -> bool:
         if self._p.numel != 1:

@@ -403,7 +403,8 @@ typedef enum {
 } ad_scatter_how;
 int ad_scatter(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *values, int how);
 int ad_scatter_add(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *values);
-ad_tensor *ad_nonzero(const ad_tensor *x); /* (count, ndim) int64, in row-major order */
+/* (count, ndim) int64, in row-major order; where `flat`, (count), of the elements as one vector. */
+ad_tensor *ad_nonzero(const ad_tensor *x, int flat);
 
 /* ---- random: the Mersenne twister and PyTorch's derivations from it ---- */
 ad_rng *ad_rng_new(uint64_t seed);

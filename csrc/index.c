@@ -362,30 +362,43 @@ static int64_t count_true(const uint8_t *truth, int64_t n) {
     return count;
 }
 
-/* Writes the coordinates of each true element; `outer` is those of the current innermost row. */
-static void write_coordinates(const uint8_t *truth, const ad_tensor *x, int64_t *out) {
-    int64_t outer[AD_MAX_DIMS] = {0};
-    int last = x->ndim - 1;
-    int64_t cols = x->shape[last];
-    for (int64_t start = 0; start < x->numel; start += cols) {
-        for (int64_t i = 0; i < cols; i++) {
-            if (!truth[start + i]) continue;
-            for (int d = 0; d < last; d++) *out++ = outer[d];
-            *out++ = i;
-        }
-        for (int d = last - 1; d >= 0 && ++outer[d] == x->shape[d]; d--) outer[d] = 0;
+/* Writes where the true elements are, of which there are n, and others, to be written over: to branch would
+ * be slow, as what is true is hard to foresee. */
+static void write_places(const uint8_t *truth, int64_t n, int64_t *out) {
+    for (int64_t i = 0, found = 0; found < n; i++) {
+        out[found] = i;
+        found += truth[i] != 0;
     }
 }
 
-ad_tensor *ad_nonzero(const ad_tensor *x) {
+/* Their coordinates, of places that are at the end of the same memory; `outer` is those of the current row.
+ */
+static void write_coordinates(const ad_tensor *x, int64_t n, int64_t *out) {
+    const int last = x->ndim - 1;
+    const int64_t *places = out + n * last, cols = last < 0 ? 1 : x->shape[last];
+    int64_t outer[AD_MAX_DIMS] = {0}, row = 0;
+    for (int64_t k = 0; k < n && last > 0; k++, out += x->ndim) {
+        const int64_t place = places[k];
+        for (; place - row >= cols; row += cols)
+            for (int d = last - 1; d >= 0 && ++outer[d] == x->shape[d]; d--) outer[d] = 0;
+        for (int d = 0; d < last; d++) out[d] = outer[d];
+        out[last] = place - row;
+    }
+}
+
+ad_tensor *ad_nonzero(const ad_tensor *x, int flat) {
     bool direct = x->dtype == AD_bool && x->contiguous;
     ad_tape_break(AD_TAPE_SIZED);
     ad_tensor *made = direct ? NULL : ad_contiguous(x, AD_bool);
     if (!direct && !made) return NULL;
     const uint8_t *truth = (const uint8_t *)(direct ? x : made)->data;
     int64_t shape[2] = {count_true(truth, x->numel), x->ndim};
-    ad_tensor *y = ad_make(AD_int64, 2, shape);
-    if (y && y->numel) write_coordinates(truth, x, (int64_t *)y->data);
+    ad_tensor *y = ad_make(AD_int64, flat ? 1 : 2, shape);
+    if (y && y->numel) {
+        int64_t *out = (int64_t *)y->data;
+        write_places(truth, shape[0], out + y->numel - shape[0]);
+        if (!flat) write_coordinates(x, shape[0], out);
+    }
     ad_free(made);
     return y;
 }

@@ -49,6 +49,8 @@ typedef struct {
                 *to = *from;                                                                                 \
             else if (p->step > 0)                                                                            \
                 ad_move_run((char *)to, (const char *)from, n *(int64_t)sizeof(T));                          \
+            else if (p->step == -1)                                                                          \
+                for (int64_t i = 0; i < n; i++) to[i] = from[-i];                                            \
             else                                                                                             \
                 for (int64_t i = 0; i < n; i++) to[i] = from[i * p->step];                                   \
     }                                                                                                        \

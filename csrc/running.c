@@ -5,7 +5,11 @@
  * belongs to the neighbour: `lags`. */
 #include "tape.h"
 
-enum { STRIP = 512, ITEM = 1 << 14 };
+enum {
+    STRIP = 512,  /* lines that are columns, and are run along side by side, */
+    TOGETHER = 4, /* and that are rows: one is as slow as its chain of operations */
+    ITEM = 1 << 14
+};
 
 typedef struct {
     const char *x, *a;
@@ -13,42 +17,54 @@ typedef struct {
     int64_t *places;
     int dtype;
     int64_t length, inner; /* inner: of the dimensions after the one that is run along */
-    int64_t strips, per_item, count;
+    int64_t strips, per_item, count, lines;
     bool reverse, lags, largest;
 } running;
 
-/* n lines side by side, whose elements are `step` from each other. */
+#define RECUR(T, at) y[at] = (T)(held[c] = (double)b[at] + (double)factor[at] * held[c])
+/* n lines, `apart` from each other, whose elements are `step` from each other. */
 #define RECURRENCE(T)                                                                                        \
-    static inline __attribute__((always_inline)) void recur_##T(                                             \
-        const T *a, const T *b, T *y, int64_t length, int64_t step, int64_t n, bool lags) {                  \
-        double held[STRIP];                                                                                  \
-        for (int64_t c = 0; c < n; c++) y[c] = (T)(held[c] = (double)b[c]);                                  \
-        const T *factor = lags ? a : a + step;                                                               \
-        for (int64_t i = 1; i < length; i++, factor += step) {                                               \
-            b += step, y += step;                                                                            \
-            for (int64_t c = 0; c < n; c++)                                                                  \
-                y[c] = (T)(held[c] = (double)b[c] + (double)factor[c] * held[c]);                            \
-        }                                                                                                    \
-    }                                                                                                        \
-    static void recurrence_##T(const running *r, int64_t first, int64_t step, int64_t n) {                   \
+    static inline __attribute__((always_inline)) void recur_##T(const running *r, int64_t first,             \
+                                                                int64_t step, int64_t n, int64_t apart) {    \
         const T *a = (const T *)r->a + first, *b = (const T *)r->x + first;                                  \
         T *y = (T *)r->y + first;                                                                            \
-        if (n > 1)                                                                                           \
-            recur_##T(a, b, y, r->length, step, n, r->lags);                                                 \
+        double held[STRIP];                                                                                  \
+        for (int64_t c = 0; c < n; c++) y[c * apart] = (T)(held[c] = (double)b[c * apart]);                  \
+        const T *factor = r->lags ? a : a + step;                                                            \
+        for (int64_t i = 1; i < r->length; i++, factor += step) {                                            \
+            b += step, y += step;                                                                            \
+            if (apart == 1)                                                                                  \
+                for (int64_t c = 0; c < n; c++) RECUR(T, c);                                                 \
+            else                                                                                             \
+                AD_UNROLL for (int64_t c = 0; c < n; c++) RECUR(T, (c * apart));                             \
+        }                                                                                                    \
+    }                                                                                                        \
+    EACH_WAY(recurrence_##T, recur_##T)
+/* Lines that are columns, a few that are rows, or one. */
+#define EACH_WAY(name, along)                                                                                \
+    static void name(const running *r, int64_t first, int64_t step, int64_t n) {                             \
+        if (r->inner > 1)                                                                                    \
+            along(r, first, step, n, 1);                                                                     \
+        else if (n == TOGETHER)                                                                              \
+            along(r, first, step, TOGETHER, r->length);                                                      \
         else                                                                                                 \
-            recur_##T(a, b, y, r->length, step, 1, r->lags);                                                 \
+            for (int64_t c = 0; c < n; c++) along(r, first + c * r->length, step, 1, 1);                     \
     }
 RECURRENCE(float)
 RECURRENCE(double)
 
 /* Of equal elements the last counts, and a nan stays. */
 #define EXTREME(T)                                                                                           \
-    static inline __attribute__((always_inline)) void follow_##T(                                            \
-        const T *x, T *y, int64_t *at, int64_t length, int64_t step, int64_t n, bool largest) {              \
-        for (int64_t c = 0; c < n; c++) y[c] = x[c], at[c] = 0;                                              \
-        for (int64_t i = 1; i < length; i++) {                                                               \
+    static inline __attribute__((always_inline)) void follow_##T(const running *r, int64_t first,            \
+                                                                 int64_t step, int64_t n, int64_t apart) {   \
+        const T *x = (const T *)(const void *)r->x + first;                                                  \
+        T *y = (T *)(void *)r->y + first;                                                                    \
+        int64_t *at = r->places + first;                                                                     \
+        const bool largest = r->largest;                                                                     \
+        for (int64_t c = 0; c < n * apart; c += apart) y[c] = x[c], at[c] = 0;                               \
+        for (int64_t i = 1; i < r->length; i++) {                                                            \
             x += step, y += step, at += step;                                                                \
-            for (int64_t c = 0; c < n; c++) {                                                                \
+            for (int64_t c = 0; c < n * apart; c += apart) {                                                 \
                 const T v = x[c], held = y[c - step];                                                        \
                 const bool taken = v != v || (largest ? v >= held : v <= held);                              \
                 y[c] = taken ? v : held;                                                                     \
@@ -56,14 +72,7 @@ RECURRENCE(double)
             }                                                                                                \
         }                                                                                                    \
     }                                                                                                        \
-    static void extreme_##T(const running *r, int64_t first, int64_t step, int64_t n) {                      \
-        const T *x = (const T *)(const void *)r->x + first;                                                  \
-        T *y = (T *)(void *)r->y + first;                                                                    \
-        if (n > 1)                                                                                           \
-            follow_##T(x, y, r->places + first, r->length, step, n, r->largest);                             \
-        else                                                                                                 \
-            follow_##T(x, y, r->places + first, r->length, step, 1, r->largest);                             \
-    }
+    EACH_WAY(extreme_##T, follow_##T)
 EXTREME(uint8_t)
 EXTREME(int8_t)
 EXTREME(int16_t)
@@ -86,6 +95,10 @@ static void run_item(void *context, int64_t item) {
     const int64_t last = r->reverse ? r->length - 1 : 0, step = r->reverse ? -r->inner : r->inner;
     const int64_t end = ad_least((item + 1) * r->per_item, r->count);
     for (int64_t i = item * r->per_item; i < end; i++) {
+        if (r->inner == 1) {
+            f(r, i * TOGETHER * r->length + last, step, ad_least(TOGETHER, r->lines - i * TOGETHER));
+            continue;
+        }
         const int64_t strip = i % r->strips * STRIP;
         f(r, (i / r->strips * r->length + last) * r->inner + strip, step, ad_least(STRIP, r->inner - strip));
     }
@@ -100,8 +113,10 @@ static void run(running *r, const ad_tensor *x, ad_tensor *y, int dim) {
     r->inner = 1;
     for (int d = dim + 1; d < x->ndim; d++) r->inner *= x->shape[d];
     r->strips = (r->inner + STRIP - 1) / STRIP;
-    r->count = x->numel / r->length / r->inner * r->strips;
-    r->per_item = ITEM / (r->length * ad_least(STRIP, r->inner)) + 1;
+    r->lines = x->numel / r->length;
+    const bool rows = r->inner == 1;
+    r->count = rows ? (r->lines + TOGETHER - 1) / TOGETHER : r->lines / r->inner * r->strips;
+    r->per_item = ITEM / (r->length * (rows ? TOGETHER : ad_least(STRIP, r->inner))) + 1;
     ad_parallel_for((r->count + r->per_item - 1) / r->per_item, x->numel * 2, run_item, r);
 }
 

@@ -334,11 +334,15 @@ def test_embedding_sized_gather() -> None:
 def test_nonzero(data: st.DataObject, dtype: str) -> None:
     shape = data.draw(shapes())
     x, values = data.draw(tensors(shape, dtype))
-    y = owned(lib.ad_nonzero(x))
+    y = owned(lib.ad_nonzero(x, False))
     found = [p for p, v in zip(positions(shape), values, strict=True) if v != 0]
     assert dtype_of(y) == "int64"
     assert shape_of(y) == (len(found), len(shape))
     assert values_of(y) == [i for p in found for i in p]
+    flat = owned(lib.ad_nonzero(x, True))
+    assert shape_of(flat) == (len(found),)
+    at = {p: i for i, p in enumerate(positions(shape))}
+    assert values_of(flat) == [at[p] for p in found]
 
 
 def test_every_dtype_has_a_c_type() -> None:

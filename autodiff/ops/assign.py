@@ -96,6 +96,7 @@ def fill(input: Tensor, value: Any) -> Tensor:
     return titled(fill_(clone(input), value), f"FillBackward{kind:d}")
 
 
+_BOOL = dtypes.bool.code
 ZEROS = {d.code: scalar(0, d) for d in dtypes.ALL}
 
 
@@ -116,17 +117,21 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     >>> ad.zeros(2).masked_fill(ad.tensor([True, False]), 5.0)
     tensor([5., 0.])
     """
-    if mask.dtype is not dtypes.bool:
+    if mask._p.dtype != _BOOL:
         raise RuntimeError(
             f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype!r}"
         )
-    given = value if isinstance(value, Tensor) else scalar(value, input.dtype)
-    if given.ndim:
+    if input._p.dtype >= dtypes.FIRST_FLOAT and type(value) in (float, int):
+        given = number_of(float(value))
+    else:
+        given = value if isinstance(value, Tensor) else scalar(value, input.dtype)
+    if given._p.ndim:
         raise RuntimeError(
             "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
             f"{given.ndim} dimension(s)."
         )
-    given = to_dtype(given, input.dtype)
+    if not given._p.number:
+        given = to_dtype(given, input.dtype)
     found: Tensor = given.where(mask, input)
     return titled(found, f"MaskedFillBackward{isinstance(value, Tensor):d}")
 

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-from autodiff.ops.arithmetic import where
+from autodiff.expr import build, inputs
 from autodiff.ops.base import called
 from autodiff.ops.create import arange
+from autodiff.ops.declare import where
 from autodiff.ops.derived import diff
+from autodiff.ops.elementwise import mul
 from autodiff.ops.guard import strict
 from autodiff.ops.join import cat
 from autodiff.ops.norms import vector_norm
+from autodiff.ops.numbers import number_of
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor
 
@@ -122,6 +125,16 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
     return powers if increasing else powers.flip(1)
 
 
+def _factor() -> PointwiseOp:
+    """What a slice of this norm is multiplied by."""
+    norm, most = inputs(2)
+    small = build("le", norm, most)
+    return PointwiseOp("renorm", where(small, 1.0, most / (where(small, 1.0, norm) + 1e-7)), 2)
+
+
+_RENORM = _factor()
+
+
 @called("RenormBackward0")
 @strict
 def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
@@ -141,7 +154,4 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
         )
     d = dim_index(dim, input.ndim)
     norms = vector_norm(input, p, [k for k in range(input.ndim) if k != d], True)
-    small = norms <= maxnorm if not math.isnan(maxnorm) else norms != norms
-    scale = maxnorm / (where(small, norms.new_ones(()), norms) + 1e-7)
-    y: Tensor = input * where(small, norms.new_ones(()), scale)
-    return y
+    return mul.call(input, _RENORM.call(norms, number_of(float(maxnorm))))

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from autodiff.native import lib
 from autodiff.node import mode, unrecorded
+from autodiff.ops.base import has_history
 from autodiff.ops.numbers import numbers, operand
 from autodiff.tensor import TENSOR_TYPES, Tensor, _free, _gc, blank, live_node, wrap
 
@@ -121,7 +122,7 @@ def _general(op: PointwiseOp) -> Callable[..., Tensor]:
 def _linked(op: PointwiseOp, xs: Sequence[Tensor], p: Any) -> Tensor:
     """The result of a call, with its node where a gradient is wanted."""
     y = wrap(p)
-    if op.differentiable:
+    if op.differentiable and has_history(xs):
         edges = [x._node if x._base is None else live_node(x) for x in xs]
         wanted = sum(1 << i for i, edge in enumerate(edges) if edge is not None)
         if wanted and (not unrecorded or mode.grad):

@@ -110,9 +110,12 @@ def full(size: Any, fill_value: Any, *, dtype: Dtype = None, requires_grad: bool
     >>> ad.full((2,), 7)
     tensor([7, 7])
     """
-    value = fill_value.item() if isinstance(fill_value, Tensor) else dtypes.plain(fill_value)
+    value = fill_value
+    if type(value) not in _REAL:
+        value = value.item() if isinstance(value, Tensor) else dtypes.plain(value)
     d = dtype or dtypes.of_value(value)
-    return _finish(_filled("full", sizes_of((size,), "full"), exact(value, d), d), requires_grad)
+    x = _filled("full", sizes_of((size,), "full"), exact(value, d), d)
+    return x.requires_grad_() if requires_grad else x
 
 
 def scalar(value: Any, d: dtype) -> Tensor:
@@ -122,6 +125,8 @@ def scalar(value: Any, d: dtype) -> Tensor:
 
 def exact(value: Any, d: dtype) -> Any:
     """A number as the native fill takes it. RuntimeError where the dtype cannot hold it."""
+    if d.is_floating_point and type(value) in _REAL:
+        return float(value)
     value = dtypes.plain(value)
     if not isinstance(value, (bool, int, float)):
         raise TypeError(f"a number was expected, not {type(value).__name__}")
@@ -138,6 +143,7 @@ def exact(value: Any, d: dtype) -> Any:
     return int(value)
 
 
+_REAL = frozenset([float, int])
 _RANGES = {
     "uint8": (-255, 255),
     "int8": (-(2**7), 2**7 - 1),

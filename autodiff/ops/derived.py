@@ -8,14 +8,16 @@ from typing import Any, NamedTuple
 from autodiff import dtypes
 from autodiff.changes import changes
 from autodiff.dtypes import dtype
+from autodiff.expr import build, inputs
 from autodiff.native import describe, lib, looked_at, take_failure
-from autodiff.ops.arithmetic import sub, where
+from autodiff.ops.arithmetic import sub
 from autodiff.ops.base import called
-from autodiff.ops.declare import FUNCTIONS
+from autodiff.ops.declare import FUNCTIONS, where
 from autodiff.ops.gather import nonzero
 from autodiff.ops.join import cat
 from autodiff.ops.norms import matrix_norm, vector_norm
 from autodiff.ops.numbers import number_of
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reductions import amax, amin
 from autodiff.ops.reductions import sum as total
 from autodiff.ops.returned import returned
@@ -36,6 +38,8 @@ __all__ = [
 ]
 
 
+(_x,) = inputs(1)
+_PRESENT = PointwiseOp("nan_to_zero", where(build("isnan", _x), 0.0, _x), 1)
 _UNEQUAL, _NOUGHT = FUNCTIONS["ne"].op.call, number_of(0)
 
 
@@ -67,8 +71,7 @@ def nansum(
     """
     if not input.is_floating_point():
         return total(input, dim, keepdim, dtype=dtype)
-    kept = where(FUNCTIONS["isnan"].op.call(input), input.new_zeros(()), input)
-    return total(kept, dim, keepdim, dtype=dtype)
+    return total(_PRESENT.call(input), dim, keepdim, dtype=dtype)
 
 
 @called("AminmaxBackward0")

@@ -19,9 +19,11 @@ from autodiff.ops.placing import index_copy_
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.scan import cumsum
 from autodiff.ops.scatter import scatter_reduce
-from autodiff.ops.slices import index_add, index_add_
-from autodiff.ops.views import expand, reshape, unsqueeze
+from autodiff.ops.slices import index_add_, tally
+from autodiff.ops.views import _slice, expand, reshape, unsqueeze
 from autodiff.tensor import Tensor
+
+_END = 2**62
 
 
 def _rows_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
@@ -35,6 +37,13 @@ _rows: Op = Op("embedding", lambda p, indices, _: _get_forward(p, indices), _row
 
 
 _a, _b = inputs(2)
+_beyond = PointwiseOp(
+    "bags_end",
+    where(build("logical_or", build("lt", _a, 0), build("gt", _a, _b)), _a, 0),
+    2,
+)
+_bag = PointwiseOp("bag_number", build("minimum", _a - 1, _b), 2)
+_mean = PointwiseOp("bag_mean", _a / build("maximum", _b, 1), 2, "DivBackward0")
 _row = PointwiseOp("row_number", where(build("lt", _a, 0), _b, _a), 2)
 
 
@@ -99,9 +108,7 @@ def rows_of(
         scale = None
         if by_frequency:
             flat = reshape(places, -1)
-            ones = full([flat._p.numel], 1, dtype=weight.dtype)
-            counts = index_add(full([weight.shape[0]], 0, dtype=weight.dtype), 0, flat, ones)
-            scale = 1 / counts[places]
+            scale = 1 / tally(flat, weight.shape[0], weight.dtype)[places]
         if padding is not None:
             kept = to_dtype(places != padding, weight.dtype)
             scale = kept if scale is None else scale * kept
@@ -134,20 +141,19 @@ def bags_of(input: Tensor, offsets: Any, include_last_offset: bool) -> tuple[Ten
         raise ValueError(f"offsets has to be a 1D Tensor, got {offsets.ndim} dimensions")
     starts, count = offsets.to(dtypes.int64), input.shape[0]
     refuse_any(
-        starts[:1]._p,
+        _slice(starts, 0, 0, 1, 1)._p,
         RuntimeError,
         "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from "
         "position 0. However, got {n}",
     )
-    last = starts[-1:]
     refuse_any(
-        (last * ((last < 0) | (last > count)))._p,
+        _beyond.call(_slice(starts, 0, -1, _END, 1), operand(count))._p,
         RuntimeError,
         f"offsets[-1] can not be greater than input's length: got {{n}} of {count}",
     )
     n = starts.shape[0] - include_last_offset
-    marks = index_add_(full([count + 1], 0), 0, starts, full(list(starts.shape), 1))
-    return (cumsum(marks[:count], 0) - 1).clamp(max=max(n - 1, 0)), n
+    marks = cumsum(_slice(tally(starts, count + 1), 0, 0, count, 1), 0)
+    return _bag.call(marks, operand(max(n - 1, 0))), n
 
 
 def reduce_bags(rows: Tensor, bags: Tensor, n: int, mode: str, kept: Tensor | None) -> Tensor:
@@ -161,9 +167,11 @@ def reduce_bags(rows: Tensor, bags: Tensor, n: int, mode: str, kept: Tensor | No
         return y if kept is None else y.masked_fill(y == float("-inf"), 0)
     if kept is not None:
         rows = rows * unsqueeze(kept, 1)
-    total = index_add(nothing, 0, bags, rows)
+    total = index_add_(nothing, 0, bags, rows)
     if mode == "sum":
         return total
-    ones = kept if kept is not None else full([rows.shape[0]], 1, dtype=rows.dtype)
-    counts = index_add(full([n], 0, dtype=rows.dtype), 0, bags, ones)
-    return total / unsqueeze(counts.clamp(min=1), 1)
+    if kept is None:
+        counts = tally(bags, n, rows.dtype)
+    else:
+        counts = index_add_(rows.new_zeros(n), 0, bags, kept)
+    return _mean.call(total, unsqueeze(counts, 1))

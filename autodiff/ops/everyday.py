@@ -76,6 +76,9 @@ def isneginf(input: Tensor) -> Tensor:
     return input.eq(-math.inf)
 
 
+_FEW = 4096  # pairs, which are compared one by one sooner than sorted
+
+
 def isin(
     elements: Any, test_elements: Any, *, assume_unique: bool = False, invert: bool = False
 ) -> Tensor:
@@ -94,6 +97,9 @@ def isin(
     x, known = (as_tensor(given).to(d).detach() for given in (elements, test_elements))
     if not d.is_floating_point:
         x, known = x.long(), known.long()
+    if x._p.numel * known._p.numel <= _FEW:
+        found = (x.unsqueeze(-1) == known.reshape(-1)).any(-1)
+        return ~found if invert else found
     if not known.numel():
         return x.new_full(x.shape, invert).bool()
     places = sort(known.reshape(-1))[0]

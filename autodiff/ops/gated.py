@@ -25,7 +25,7 @@ def _forward(p: Any, dim: int) -> Any:
     half = p.shape[dim] // 2
     a = fresh(lib.ad_slice(p, dim, 0, half, 1), "glu", p)
     b = fresh(lib.ad_slice(p, dim, half, 2 * half, 1), "glu", p)
-    return lib.ad_alias(_gate.results([a, b])[0])
+    return lib.ad_pw2(_gate.native, a, b) or lib.ad_alias(_gate.results([a, b])[0])
 
 
 def _rule(node: OpNode, g: Tensor, x: Tensor) -> tuple[Tensor]:

@@ -281,7 +281,7 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
             [1, 0]])
     """
     x = unsqueeze(input, 0) if as_tuple and not input.ndim else input
-    found = own(lib.ad_nonzero(x._p), "nonzero", x._p)
+    found = own(lib.ad_nonzero(x._p, False), "nonzero", x._p)
     if not as_tuple:
         return found
     return tuple(_select(found, 1, d) for d in range(x.ndim))

@@ -167,15 +167,37 @@ _PLAIN: dict[str, Any] = {
     "float": numbers.Real,
     "str": str,
 }
+_EXACT: dict[str, frozenset[type]] = {  # what mostly is given, and known at once
+    "bool": frozenset([bool]),
+    "int": frozenset([int]),
+    "int | None": frozenset([int, type(None)]),
+    "float": frozenset([float, int]),
+    "str": frozenset([str]),
+}
 
 
 def strict(function: F) -> F:
     """The function, with a TypeError for what is no bool, int, float or str where it takes one."""
     code, kinds = unwrapped(function).__code__, function.__annotations__
     names = code.co_varnames[: code.co_argcount]
+    known = code.co_varnames[: len(names) + code.co_kwonlyargcount]
+    plain = [
+        (at if at < len(names) else sys.maxsize, name, _EXACT[kinds[name]])
+        for at, name in enumerate(known)
+        if kinds.get(name) in _PLAIN
+    ]
 
     @functools.wraps(function)
     def checked(*args: Any, **kwargs: Any) -> Any:
+        n = len(args)
+        for at, name, exact in plain:
+            if at < n:
+                if type(args[at]) not in exact:
+                    break
+            elif name in kwargs and type(kwargs[name]) not in exact:
+                break
+        else:
+            return function(*args, **kwargs)
         given = {**dict(zip(names, args, strict=False)), **kwargs}
         for position, (name, value) in enumerate(given.items(), start=1):
             kind = kinds.get(name)

@@ -140,7 +140,7 @@ def _mask_indices(x: Tensor, dim: int, mask: Tensor) -> list[Tensor]:
                 f"The shape of the mask {list(mask.shape)} at index {d} does not match the shape "
                 f"of the indexed tensor {list(x.shape)} at index {dim + d}"
             )
-    found = own(lib.ad_nonzero(mask._p), "nonzero", mask._p)
+    found = own(lib.ad_nonzero(mask._p, False), "nonzero", mask._p)
     return [_select(found, 1, d) for d in range(mask.ndim)]
 
 
@@ -329,10 +329,8 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     if is_places(x, index):
         return index_along(x, 0, index)
     if is_mask(x, index):
-        if index._p.ndim > 1:
-            x, index = reshape(x, -1), reshape(index, -1)
-        found = own(lib.ad_nonzero(index._p), "nonzero", index._p)
-        return index_along(x, 0, reshape(found, -1))
+        places = own(lib.ad_nonzero(index._p, True), "nonzero", index._p)
+        return index_along(x if index._p.ndim == 1 else reshape(x, -1), 0, places)
     y, left = x, _placed(x, index)
     if left is None:
         y, left = _basic(x, index)
@@ -456,6 +454,8 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     """
     if mask.dtype is not dtypes.bool:
         raise RuntimeError(f"masked_select(): expected a bool mask, got {mask.dtype!r}")
+    if is_mask(input, mask):
+        return getitem(input, mask)
     try:
         values, where = broadcast_indices([input, mask])
     except IndexError as failure:

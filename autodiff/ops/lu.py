@@ -90,17 +90,20 @@ def _factors(name: str, a: Tensor, pivot: bool, check: bool) -> tuple[Tensor, Te
         whole[..., :m, :n] = a.detach()
     factors = factored(name, whole)
     order = narrow(wrap(factors.order), -1, 0, m)
-    rows = take_along_dim(a, unsqueeze(order, order.ndim), -2)
-    value = narrow(narrow(wrap(factors.lu), -1, 0, k), -2, 0, k)
-    y = _packed(narrow(narrow(rows, -1, 0, k), -2, 0, k), value._p)
-    if m > n:
-        below = narrow(rows, -2, k, m - k)
-        y = cat([y, solve_triangular(y, below, upper=True, left=False)], -2)
-    elif n > m:
-        beyond = narrow(rows, -1, k, n - k)
-        y = cat([y, solve_triangular(y, beyond, upper=False, unitriangular=True)], -1)
-    zero = narrow(y.detach(), -1, 0, k).diagonal(0, -2, -1) == 0
-    info = ((zero.cumsum(-1) == 0).sum(-1) + 1) * zero.any(-1)
+    info = wrap(factors.info)
+    if m == n and not a.requires_grad:
+        y = wrap(factors.lu)
+    else:
+        info = info * (info <= k)
+        rows = take_along_dim(a, unsqueeze(order, order.ndim), -2)
+        value = narrow(narrow(wrap(factors.lu), -1, 0, k), -2, 0, k)
+        y = _packed(narrow(narrow(rows, -1, 0, k), -2, 0, k), value._p)
+        if m > n:
+            below = narrow(rows, -2, k, m - k)
+            y = cat([y, solve_triangular(y, below, upper=True, left=False)], -2)
+        elif n > m:
+            beyond = narrow(rows, -1, k, n - k)
+            y = cat([y, solve_triangular(y, beyond, upper=False, unitriangular=True)], -1)
     if check:
         refuse_any(info._p, RuntimeError, f"{name}: {_ZERO}", a._p)
     return y, order, info

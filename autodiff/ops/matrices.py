@@ -6,9 +6,8 @@ from typing import Any
 
 from autodiff.descriptor import fresh
 from autodiff.native import error, ffi, operand_text, refuse_any
-from autodiff.ops.assign import masked_fill
-from autodiff.ops.create import arange
-from autodiff.ops.views import expand, unsqueeze
+from autodiff.ops.diagonals import tril, triu
+from autodiff.ops.views import expand
 from autodiff.tensor import Tensor
 
 
@@ -25,15 +24,17 @@ def check_matrix(name: str, x: Tensor, *, square: bool = True, what: str = "A") 
     """RuntimeError where x is no batch of (square) matrices of floats."""
     if not isinstance(x, Tensor):
         raise TypeError(f"{name}(): argument '{what}' must be Tensor, not {type(x).__name__}")
-    given = operand_text(x._p)
-    if x.ndim < 2:
+    p = x._p
+    if p.ndim < 2:
         raise RuntimeError(
-            f"{name}: The input tensor {what} must have at least 2 dimensions. It is {given}"
+            f"{name}: The input tensor {what} must have at least 2 dimensions. It is "
+            f"{operand_text(p)}"
         )
-    if square and x.shape[-1] != x.shape[-2]:
+    rows, cols = p.shape[p.ndim - 2], p.shape[p.ndim - 1]
+    if square and rows != cols:
         raise RuntimeError(
-            f"{name}: {what} must be batches of square matrices, but they are {x.shape[-2]} by "
-            f"{x.shape[-1]} matrices, {given}"
+            f"{name}: {what} must be batches of square matrices, but they are {rows} by {cols} "
+            f"matrices, {operand_text(p)}"
         )
     check_float(name, x)
 
@@ -98,6 +99,4 @@ def common_batch(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
 
 def triangle(x: Tensor, upper: bool, diagonal: int = 0) -> Tensor:
     """x with zeros on the other side of a diagonal: the main one, or that `diagonal` above it."""
-    rows, cols = (arange(n) for n in x.shape[-2:])
-    beyond = unsqueeze(rows, 1) + diagonal
-    return masked_fill(x, cols < beyond if upper else cols > beyond, 0)
+    return (triu if upper else tril)(x, diagonal)

@@ -148,5 +148,5 @@ _blend = PointwiseOp("blend", _a + (_b - _a) * _c, 3)
 
 def blend_(held: Tensor, new: Tensor, share: Any) -> None:
     """Move a running statistic by its share (a number, or 0-d) towards a new one, in place."""
-    share = share if isinstance(share, Tensor) else number(float(share))
-    _blend.into(held, (held, new.reshape(held.shape), share))
+    share = share if isinstance(share, Tensor) else number_of(float(share))
+    _blend.into(held, (held, new if new.shape == held.shape else new.reshape(held.shape), share))

@@ -12,6 +12,7 @@ from autodiff.native import NULL, lib
 from autodiff.ops.assign import masked_fill
 from autodiff.ops.base import OUTPUT, Op, OpNode, called
 from autodiff.ops.contraction import matmul
+from autodiff.ops.declare import where
 from autodiff.ops.halves import in_float32
 from autodiff.ops.matrices import check_float, common_batch
 from autodiff.ops.out import written
@@ -29,6 +30,16 @@ INF = math.inf
 # The reductions of these orders.
 _REDUCTIONS = {1: "sum_abs", 2: "norm", INF: "max_abs", -INF: "min_abs"}
 _AT_ONCE = (1, 2, INF)  # those that one native call takes, of all elements
+
+
+def _share() -> PointwiseOp:
+    """g / y, and 0 where y is 0."""
+    g, y = inputs(2)
+    nothing = build("eq", y, 0)
+    return PointwiseOp("norm_share", where(nothing, 0.0, g / where(nothing, 1.0, y)), 2)
+
+
+_SHARE = _share()
 
 
 def _norm_of(x: Tensor, dims: tuple[int, ...], keepdim: bool, order: float) -> Tensor:
@@ -66,9 +77,9 @@ def _norm_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor]:
         dims = tuple(d for d in range(x.ndim) if node.args[0] >> d & 1)
         counts = hits.sum(dims, keepdim=True) if dims else hits
         return (_restore(node, g) * (hits / counts * x.detach().sign()),)
-    nothing = y.detach() == 0
     if order == 2:
-        return (_restore(node, masked_fill(g / masked_fill(y, nothing, 1), nothing, 0)) * x,)
+        return (_restore(node, _SHARE.call(g, y)) * x,)
+    nothing = y.detach() == 0
     share = g * masked_fill(y, nothing, 1) ** (1 - order)
     zero = x.detach() == 0
     power = masked_fill(x.abs(), zero, 1) ** (order - 1) * x.detach().sign()
@@ -283,8 +294,7 @@ def _euclidean_rule(
     node: OpNode, g: Tensor, x: Tensor, y: Tensor, d: Tensor
 ) -> tuple[Tensor, Tensor]:
     """dx = the sum of (x - y) g / d over the y, 0 where they are at no distance."""
-    nothing = d.detach() == 0
-    share = masked_fill(g / masked_fill(d, nothing, 1), nothing, 0)
+    share = _SHARE.call(g, d)
     gx = x * share.sum(-1, keepdim=True) - matmul(share, y)
     return gx, y * unsqueeze(share.sum(-2), y.ndim - 1) - matmul(mT(share), x)
 

@@ -11,9 +11,9 @@ from autodiff.descriptor import fresh
 from autodiff.native import error, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops.assign import masked_fill
-from autodiff.ops.base import Op, OpNode, made
+from autodiff.ops.base import Op, OpNode
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.create import full
+from autodiff.ops.create import scalar
 from autodiff.ops.gather import (
     Indices,
     _clear,
@@ -21,7 +21,6 @@ from autodiff.ops.gather import (
     _put_rule,
     _scatter,
     broadcast_indices,
-    index_along,
     write_at,
 )
 from autodiff.ops.history import check_writable, rebase
@@ -129,8 +128,8 @@ def index_fill_(x: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """`index_fill`, written over the tensor."""
     d = dim_index(dim, x.ndim)
     flat = _check_index("index_fill_()", index, IndexError)
-    given = value if isinstance(value, Tensor) else full((), value, dtype=x.dtype)
-    if given.ndim:
+    given = value if isinstance(value, Tensor) else scalar(value, x.dtype)
+    if given._p.ndim:
         raise RuntimeError(
             f"Only supports 0-dimensional value tensor but got tensor with {given.ndim} dimensions."
         )
@@ -211,16 +210,17 @@ def index_put(
 # ---- in the whole tensor ----
 
 
-def _taken(x: Tensor, places: Indices, shape: Sequence[int]) -> Tensor:
-    return reshape(index_along(reshape(x, -1), 0, wrap(places.checked()[0])), shape)
+def _take_forward(p: Any, places: Indices) -> Any:
+    dense = p if p.contiguous else fresh(lib.ad_contiguous(p, p.dtype), "take", p)
+    flat = dense if p.ndim == 1 else fresh(lib.ad_view(dense, 1, [p.numel]), "take", p)
+    return lib.ad_index_get(flat, 0, 1, places.checked())
 
 
 def _take_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
-    places, _ = node.args
-    return (reshape(_scatter(reshape(g, -1), places, [node.shape.numel()]), node.shape),)
+    return (reshape(_scatter(g, node.args[0], [node.shape.numel()]), node.shape),)
 
 
-_take: Op = Op("take", made(_taken), _take_rule)
+_take: Op = Op("take", _take_forward, _take_rule)
 
 
 def take(input: Tensor, index: Tensor) -> Tensor:
@@ -232,7 +232,7 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     _check_dtype("take()", index, RuntimeError)
     if input._p.numel == 0 and index._p.numel:
         raise IndexError("take(): tried to take from a tensor of size 0")
-    return _take(input, Indices([reshape(index.detach(), -1)]), index.shape)
+    return _take(input, Indices([index]))
 
 
 def put_(x: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
@@ -277,7 +277,7 @@ def _coordinates(x: Tensor, places: Tensor) -> list[Tensor]:
     """Positions in all of x, row by row, as an index tensor for each dimension."""
     n = x._p.numel
     zeros = expand(places.new_zeros(1), (n,))  # of no memory: what reads it checks the positions
-    places = (places + _take(zeros, Indices([places]), places.shape)) % n
+    places = (places + _take(zeros, Indices([places]))) % n
     found: list[Tensor] = []
     for size in reversed(x.shape):
         found.insert(0, places % size)

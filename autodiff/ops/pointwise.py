@@ -107,6 +107,11 @@ class PointwiseOp:
     def run(self, tensors: Sequence[Tensor]) -> Any:
         """Run natively: a new descriptor."""
         ps = [x._p for x in tensors]
+        if self.n_in <= len(_NATIVE):
+            pw = _NATIVE[self.n_in - 1]
+            while not (p := pw(self.native, *ps)):
+                self.specialise(take_failure(), tensors)
+            return _gc(p, _free)
         outs = descriptors([NULL])
         while lib.ad_pw(self.native, self.n_in, ps, 1, outs):
             self.specialise(take_failure(), tensors)

@@ -7,24 +7,32 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.descriptor import fresh
+from autodiff.expr import inputs
 from autodiff.native import lib
 from autodiff.ops.base import called, titled
 from autodiff.ops.contraction import dot, matmul
 from autodiff.ops.diagonals import diagonal
-from autodiff.ops.join import stack
+from autodiff.ops.elementwise import mul
+from autodiff.ops.order import roll
 from autodiff.ops.out import written
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reductions import KINDS
 from autodiff.ops.reductions import sum as total
-from autodiff.ops.views import permute, reshape, select, unsqueeze
+from autodiff.ops.views import _unsqueeze, permute, reshape
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, live_node, own
 
 # ---- of vectors ----
 
+_a, _b, _c, _d = inputs(4)
+_CROSSED = PointwiseOp("cross", _a * _b - _c * _d, 4)  # of what each comes before, the product
+
 
 def check_vectors(op: str, **given: Tensor) -> None:
     """Errors where one of those given is no vector."""
     for name, x in given.items():
+        if type(x) is Tensor and x._p.ndim == 1:
+            continue
         if not isinstance(x, Tensor):
             raise TypeError(f"{op}(): argument '{name}' must be Tensor, not {type(x).__name__}")
         if x.ndim != 1:
@@ -39,7 +47,8 @@ def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
             [6, 8]])
     """
     check_vectors("outer", self=input, vec2=vec2)
-    return written("outer", out, unsqueeze(input, 1) * vec2, input, vec2, converts=True)
+    y = mul.call(_unsqueeze(input, 1), vec2)
+    return y if out is None else written("outer", out, y, input, vec2, converts=True)
 
 
 @called("VdotBackward0")
@@ -118,9 +127,8 @@ def linalg_cross(
             f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.shape[at]} and "
             f"{other.shape[at]}"
         )
-    a, b = ([select(x, at, i) for i in range(3)] for x in (input, other))
-    parts = [a[i - 2] * b[i - 1] - a[i - 1] * b[i - 2] for i in range(3)]
-    return written("linalg_cross", out, stack(parts, at), input, other)
+    products = _CROSSED.call(input, roll(other, -1, at), roll(input, -1, at), other)
+    return written("linalg_cross", out, roll(products, -1, at), input, other)
 
 
 # ---- of tensors ----
@@ -203,12 +211,15 @@ def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     >>> ad.kron(ad.tensor([[1, 10]]), ad.tensor([[1, 2]]))
     tensor([[ 1,  2, 10, 20]])
     """
-    n = max(input.ndim, other.ndim)
-    a, b = ([1] * (n - x.ndim) + list(x.shape) for x in (input, other))
-    left = reshape(input, [size for pair in zip(a, [1] * n, strict=True) for size in pair])
-    right = reshape(other, [size for pair in zip([1] * n, b, strict=True) for size in pair])
-    y = reshape(left * right, [p * q for p, q in zip(a, b, strict=True)])
-    return written("kron", out, y, input, other, converts=True)
+    a, b = list(input.shape), list(other.shape)
+    a, b = [1] * (len(b) - len(a)) + a, [1] * (len(a) - len(b)) + b
+    apart, beside, shape = [], [], []
+    for p, q in zip(a, b, strict=True):
+        apart += [p, 1]
+        beside += [1, q]
+        shape.append(p * q)
+    y = reshape(mul.call(reshape(input, apart), reshape(other, beside)), shape)
+    return y if out is None else written("kron", out, y, input, other, converts=True)
 
 
 def trace(input: Tensor) -> Tensor:

@@ -101,7 +101,9 @@ def _of_all(name: str) -> Op:
     """The median of all elements; equal ones share the cotangent."""
 
     def forward(p: Any, mask: int, keepdim: bool, how: int) -> Any:
-        row, out = p if p.ndim == 1 else reshape(wrap(p), -1)._p, ffi.new(_TWO)
+        dense = p if p.contiguous else fresh(lib.ad_contiguous(p, p.dtype), name, p)
+        row = dense if p.ndim == 1 else fresh(lib.ad_view(dense, 1, [p.numel]), name, p)
+        out = ffi.new(_TWO)
         if not lib.ad_pick(row, 0, 1, how, False, out):
             lib.ad_free(out[1])
         return out[0]
@@ -118,7 +120,7 @@ def _median(name: str, x: Tensor, dim: int | None, keepdim: bool) -> Any:
         raise TypeError(f"{name}(): argument 'dim' must be int, not NoneType, with keepdim")
     if dim is None:
         if x._p.numel:
-            return _MEDIAN[name](x, (1 << x.ndim) - 1, False, _CHOICES[name][1])
+            return _MEDIAN[name](x, (1 << x._p.ndim) - 1, False, _CHOICES[name][1])
         least = 0 if x.dtype is dtypes.uint8 else -(2 ** (8 * x.itemsize - 1))
         return x.new_full((), math.nan if x.is_floating_point() else least)
     at = dim_index(dim, x.ndim)

@@ -16,7 +16,6 @@ from autodiff.ops.history import check_writable, move_retained
 from autodiff.ops.regions import _region_put, as_strided
 from autodiff.ops.views import (
     _permute,
-    permute,
     reshape,
     squeeze,
     t,
@@ -36,25 +35,27 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     >>> ad.zeros(2, 3, 4).movedim(0, -1).shape
     torch.Size([3, 4, 2])
     """
-    n = input.ndim
-    kinds = [type(v).__name__ for v in (source, destination)]
-    if (kinds[0] in ("tuple", "list")) != (kinds[1] in ("tuple", "list")):
-        raise TypeError(
-            f"movedim(): source and destination must both be int or tuple of ints, not {kinds}"
-        )
-    given = [v if isinstance(v, (tuple, list)) else (v,) for v in (source, destination)]
-    if len(given[0]) != len(given[1]):
-        raise RuntimeError(
-            "movedim: Invalid source or destination dims: source "
-            f"({list(given[0])} dims) should contain the same number of dims as destination "
-            f"({list(given[1])} dims)"
-        )
-    moved, places = (distinct_dims(dims, n, "movedim") for dims in given)
-    if n == 0:
-        return permute(input, ())
-    rest = iter(d for d in range(n) if d not in moved)
-    at = dict(zip(places, moved, strict=True))
-    return permute(input, [at[d] if d in at else next(rest) for d in range(n)])
+    n = input._p.ndim
+    if type(source) is type(destination) is int:
+        moved, places = [dim_index(source, n)], [dim_index(destination, n)]
+    else:
+        kinds = [type(v).__name__ for v in (source, destination)]
+        if (kinds[0] in ("tuple", "list")) != (kinds[1] in ("tuple", "list")):
+            raise TypeError(
+                f"movedim(): source and destination must both be int or tuple of ints, not {kinds}"
+            )
+        given = [v if isinstance(v, (tuple, list)) else (v,) for v in (source, destination)]
+        if len(given[0]) != len(given[1]):
+            raise RuntimeError(
+                "movedim: Invalid source or destination dims: source "
+                f"({list(given[0])} dims) should contain the same number of dims as destination "
+                f"({list(given[1])} dims)"
+            )
+        moved, places = (distinct_dims(dims, n, "movedim") for dims in given)
+    order = [d for d in range(n) if d not in moved]
+    for place, d in sorted(zip(places, moved, strict=True)):
+        order.insert(place, d)
+    return _permute(input, order if n else [])
 
 
 def swapaxes(input: Tensor, axis0: int, axis1: int) -> Tensor:

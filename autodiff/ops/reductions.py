@@ -13,10 +13,11 @@ from autodiff.native import NULL, error, ffi, lib
 from autodiff.node import mode
 from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.gather import choice, chosen
-from autodiff.ops.join import cat, stack
+from autodiff.ops.order import flip
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.returned import Chosen, returned
-from autodiff.ops.views import _expand, _select, reshape, unsqueeze
+from autodiff.ops.scan import _recurrence
+from autodiff.ops.views import _expand, reshape, unsqueeze
 from autodiff.shapes import Size, dim_index, dim_mask, sizes_of
 from autodiff.tensor import Tensor, live_node, own, wrap
 
@@ -85,19 +86,15 @@ def _prod_rule(node: OpNode, g: Tensor, x: Tensor) -> tuple[Tensor]:
 
 
 def _others_product(rows: Tensor) -> Tensor:
-    """For each element of each row, the product of the row's other elements.
-
-    Those are its partner in a pair, and the products of the other pairs.
-    """
-    *lead, n = rows.shape
+    """For each element of each row, the product of those before it and of those behind it."""
+    n, last = rows.shape[-1], rows.ndim - 1
     if n <= 1:
         return rows.new_ones(rows.shape)
-    if n % 2:
-        return _others_product(cat([rows, rows.new_ones([*lead, 1])], -1)).narrow(-1, 0, n)
-    pairs = reshape(rows, [*lead, n // 2, 2])
-    left, right = (_select(pairs, len(lead) + 1, i) for i in (0, 1))
-    others = _others_product(left * right)
-    return reshape(stack([others * right, others * left], -1), rows.shape)
+    first = rows.new_zeros([n])
+    first[0] = 1.0
+    starts = (_expand(end, rows.shape) for end in (first, flip(first, 0)))
+    before, behind = (_recurrence.on((rows, b), last, k, True) for k, b in enumerate(starts))
+    return before * behind
 
 
 _prod = Op("prod", _native("prod"), _prod_rule, saves=(0,))
@@ -307,8 +304,10 @@ def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     >>> ad.tensor([[1, 3], [5, 4]]).amax(1)
     tensor([3, 5])
     """
-    _check_not_empty("amax", input, dim)
-    return _amax(input, dim_mask(dim, input.ndim), keepdim, input._p.dtype)
+    p = input._p
+    if not p.numel:
+        _check_not_empty("amax", input, dim)
+    return _amax(input, dim_mask(dim, p.ndim), keepdim, p.dtype)
 
 
 def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
@@ -319,8 +318,10 @@ def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     >>> ad.tensor([[1, 3], [5, 4]]).amin(1)
     tensor([1, 4])
     """
-    _check_not_empty("amin", input, dim)
-    return _amin(input, dim_mask(dim, input.ndim), keepdim, input._p.dtype)
+    p = input._p
+    if not p.numel:
+        _check_not_empty("amin", input, dim)
+    return _amin(input, dim_mask(dim, p.ndim), keepdim, p.dtype)
 
 
 def arg_reduce(kind: str, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:

@@ -13,7 +13,7 @@ from autodiff.native import ffi, lib
 from autodiff.ops.base import Op
 from autodiff.ops.create import full
 from autodiff.ops.scan import cumsum
-from autodiff.ops.slices import index_add_, index_select
+from autodiff.ops.slices import index_select, tally
 from autodiff.ops.views import clone, expand, reshape, unsqueeze
 from autodiff.shapes import MAX_DIMS, Size, dim_index, sizes_of
 from autodiff.tensor import Tensor, wrap
@@ -108,8 +108,7 @@ def _spread(repeats: Tensor, output_size: int | None) -> Tensor:
             f"allocated size does not match required size: output_size={output_size}, repeats add "
             f"up to {total}"
         )
-    steps = index_add_(full([total + 1], 0), 0, ends, full([ends._p.numel], 1))
-    return cumsum(steps[:total], 0)
+    return cumsum(tally(ends, total + 1)[:total], 0)
 
 
 def repeat_interleave(

@@ -5,15 +5,16 @@ from __future__ import annotations
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.native import lib, take_failure
+from autodiff.native import error, lib, take_failure
 from autodiff.ops.base import titled
 from autodiff.ops.cast import to_dtype
+from autodiff.ops.create import scalar
 from autodiff.ops.gather import Indices, _put_added, index_along, write_at
-from autodiff.ops.views import clone, reshape, unsqueeze
+from autodiff.ops.views import clone, reshape, unsqueeze, zeros_p
 from autodiff.shapes import dim_index
-from autodiff.tensor import Tensor
+from autodiff.tensor import Tensor, wrap
 
-__all__ = ["index_add", "index_add_", "index_select"]
+__all__ = ["index_add", "index_add_", "index_select", "tally"]
 
 _INT64 = dtypes.int64.code
 
@@ -121,3 +122,14 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     tensor([3., 3.])
     """
     return index_add_(clone(input), dim, index, source, alpha=alpha)
+
+
+_ONES = {d: scalar(1, d) for d in dtypes.ALL}
+
+
+def tally(places: Tensor, n: int, d: dtypes.dtype = dtypes.int64) -> Tensor:
+    """How often an int64 tensor names each of n places, as numbers of a dtype. IndexError."""
+    counts = zeros_p(d.code, [n])
+    if lib.ad_index_put(counts, 0, 1, [places._p], _ONES[d]._p, 1):
+        raise error("index_add_", counts, places._p)
+    return wrap(counts)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
+from autodiff.descriptor import fresh
 from autodiff.dtypes import int64
+from autodiff.expr import build, inputs
 from autodiff.native import lib
 from autodiff.ops.assign import masked_fill
 from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.contraction import matmul
 from autodiff.ops.create import eye
+from autodiff.ops.declare import where
 from autodiff.ops.diagonals import diagonal
 from autodiff.ops.join import cat
 from autodiff.ops.matrices import check_matrix, native, triangle
 from autodiff.ops.out import written, written_all
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.returned import returned
 from autodiff.ops.triangular import triangular
 from autodiff.ops.views import mT, narrow, unsqueeze
@@ -37,6 +41,22 @@ def _q_rule(node: OpNode, g: Tensor, a: Tensor, q: Tensor) -> tuple[Tensor]:
 
 _q: Op = Op("qr", lambda a, value: lib.ad_alias(value), _q_rule, saves=(0, OUTPUT), shaped=False,
         grad_name="LinalgQrBackward0")  # fmt: skip
+
+
+def _r_rule(node: OpNode, g: Tensor, a: Tensor, q: Tensor) -> tuple[Tensor, Tensor]:
+    """R is the triangle of Q^T A."""
+    high = triangle(g, True)
+    return matmul(q, high), matmul(a, mT(high))
+
+
+_r: Op = Op(
+    "qr_r",
+    lambda a, q, value: lib.ad_alias(value),
+    _r_rule,
+    saves=(0, 1),
+    shaped=False,
+    grad_name="LinalgQrBackward0",
+)
 
 
 @returned("linalg_qr")
@@ -64,12 +84,13 @@ def qr(A: Tensor, mode: str = "reduced", *, out: Any = None) -> qr_result:  # no
         )
     m, n = A.shape[-2:]
     cols = m if mode == "complete" else min(m, n)
-    value, _ = native(2, "linalg.qr", lib.ad_qr, A._p, cols)
+    value, rows = native(2, "linalg.qr", lib.ad_qr, A._p, cols)
+    if cols < m:
+        top = fresh(lib.ad_slice(rows, A.ndim - 2, 0, cols, 1), "linalg.qr")
+        rows = fresh(lib.ad_contiguous(top, top.dtype), "linalg.qr")
     first = A if n <= m else narrow(A, -1, 0, m)  # all that Q depends on
     q = _q(first, value)
-    found = (q, triangle(matmul(mT(q), A), True))
-    if mode == "r":
-        found = (A.new_empty(0), found[1])
+    found = (A.new_empty(0) if mode == "r" else q, _r.on((A, q), rows))
     return qr_result(*written_all("linalg_qr", out, found, A))
 
 
@@ -149,12 +170,16 @@ def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor
 # ---- singular values ----
 
 
+_a, _b = inputs(2)
+_SIGNED = PointwiseOp("signed", where(build("lt", _a, 0), -_b, _b), 2)
+
+
 def native_svd(a: Tensor) -> tuple[Any, Any, Any]:
     """Descriptors of U, S and V of matrices no wider than high; zero columns of U filled up."""
     u, s, v = native(3, "linalg.svd", lib.ad_svd, a._p)
     q, r = map(wrap, native(2, "linalg.svd", lib.ad_qr, u, a.shape[-1]))
-    turned = diagonal(r, 0, r.ndim - 2, r.ndim - 1) < 0
-    return q.where(~unsqueeze(turned, turned.ndim - 1), -q)._p, s, v
+    signs = diagonal(r, 0, r.ndim - 2, r.ndim - 1)
+    return _SIGNED.call(unsqueeze(signs, signs.ndim - 1), q)._p, s, v
 
 
 def _left_rule(node: OpNode, g: Tensor, a: Tensor, u: Tensor) -> tuple[Tensor]:
@@ -239,6 +264,11 @@ def svdvals(A: Tensor, *, driver: str | None = None, out: Tensor | None = None) 
     >>> linalg.svdvals(ad.tensor([[3.0, 0.0], [0.0, 4.0]]))
     tensor([4., 3.])
     """
+    if not A.requires_grad:
+        check_matrix("linalg.svd", A, square=False)
+        a = A if A.shape[-1] <= A.shape[-2] else mT(A)
+        _, s, _ = native(3, "linalg.svd", lib.ad_svd, a._p)
+        return written("linalg_svdvals", out, wrap(s), A)
     return written("linalg_svdvals", out, svd(A, False).S, A)
 
 
@@ -248,7 +278,9 @@ def _threshold(s: Tensor, shape: Any, atol: Any, rtol: Any) -> Tensor:
     if rtol is None:
         rtol = eps * max(shape) if atol is None or (isinstance(atol, float) and atol <= 0) else 0.0
     atol = 0.0 if atol is None else atol
-    largest = s.amax(-1, keepdim=True) if s.shape[-1] else s.sum(-1, keepdim=True)
+    largest = s.narrow(-1, 0, 1) if s.shape[-1] else s.sum(-1, keepdim=True)
+    if atol == 0.0 and isinstance(rtol, float) and rtol >= 0:
+        return largest * rtol
     absolute, relative = (
         unsqueeze(x, x.ndim) if isinstance(x, Tensor) else s.new_full((), x) for x in (atol, rtol)
     )
@@ -293,11 +325,14 @@ def pinv(
     return written("linalg_pinv", out, y, A)
 
 
+_INVERSE = PointwiseOp("inverse", where(_a, 0.0, 1 / where(_a, 1.0, _b)), 2)
+
+
 def pseudo_inverse(a: Tensor, atol: Any = None, rtol: Any = None) -> tuple[Tensor, Tensor, Tensor]:
     """The pseudo-inverse, the singular values, and how many of them count."""
     u, s, vh = svd(a.detach(), False)
     small = s <= _threshold(s, a.shape[-2:], atol, rtol)
-    inverse = masked_fill(1 / masked_fill(s, small, 1), small, 0)
+    inverse = _INVERSE.call(small, s)
     y = _pinv(a, (mT(vh) * unsqueeze(inverse, inverse.ndim - 1) @ mT(u))._p)
     return y, s, (~small).sum(-1, dtype=int64)
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.ops.base import Op
 from autodiff.ops.views import _select, _slice
 from autodiff.shapes import dim_index, sizes_of
 from autodiff.tensor import Tensor
@@ -58,9 +59,13 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
                 f"split_with_sizes expects split_sizes to sum exactly to {size} (input tensor's "
                 f"size at dimension {d}), but got split_sizes={sections}"
             )
+    return _pieces(cut, tensor, d, sections)
+
+
+def _pieces(cut: Op, x: Tensor, d: int, sections: Sequence[int]) -> tuple[Tensor, ...]:
     pieces, start = [], 0
     for length in sections:
-        pieces.append(cut(tensor, d, start, start + length, 1))
+        pieces.append(cut(x, d, start, start + length, 1))
         start += length
     return tuple(pieces)
 
@@ -74,10 +79,12 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     chunks = operator.index(chunks)
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
-    size = input._p.shape[_along("chunk", input, dim)]
+    d = _along("chunk", input, dim)
+    size = input._p.shape[d]
     if size == 0:
-        return split(input, [0] * chunks, dim)
-    return split(input, max(-(-size // chunks), 1), dim)
+        return _pieces(_split_with_sizes, input, d, [0] * chunks)
+    step = -(-size // chunks)
+    return _pieces(_split, input, d, [min(step, size - i) for i in range(0, size, step)])
 
 
 def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:

@@ -8,15 +8,17 @@ from typing import Any
 
 from autodiff.ops.base import called
 from autodiff.ops.join import cat
-from autodiff.ops.views import expand, reshape, unsqueeze
+from autodiff.ops.views import _expand, _unsqueeze, expand, reshape
 from autodiff.shapes import Size, broadcast
-from autodiff.tensor import Tensor
+from autodiff.tensor import TENSOR_TYPES, Tensor
 
 
 def _given(tensors: tuple[Any, ...], name: str) -> list[Tensor]:
     """The tensors of f(a, b) or f([a, b]). TypeError where one is none."""
     one = len(tensors) == 1 and isinstance(tensors[0], (tuple, list))
     found = list(tensors[0]) if one else list(tensors)
+    if TENSOR_TYPES.issuperset(map(type, found)):
+        return found
     for i, x in enumerate(found):
         if not isinstance(x, Tensor):
             raise TypeError(
@@ -31,11 +33,11 @@ def _row(x: Tensor) -> Tensor:
 
 
 def _matrix(x: Tensor) -> Tensor:
-    return x if x._p.ndim > 1 else unsqueeze(_row(x), 0)
+    return x if x._p.ndim > 1 else _unsqueeze(_row(x), 0)
 
 
 def _cube(x: Tensor) -> Tensor:
-    return x if x.ndim > 2 else unsqueeze(_matrix(x), -1)
+    return x if x._p.ndim > 2 else _unsqueeze(_matrix(x), 2)
 
 
 def _at_least(name: str, one: Callable[[Tensor], Tensor], tensors: tuple[Any, ...]) -> Any:
@@ -124,12 +126,12 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
             'meshgrid: indexing must be one of "xy" or "ij", but received: ' + str(indexing)
         )
     for x in given:
-        if x.ndim > 1:
+        if x._p.ndim > 1:
             raise RuntimeError(
                 "torch.meshgrid: Expected 0D or 1D tensor in the tensor list but got a tensor of "
                 f"shape {list(x.shape)}"
             )
-        if x.dtype is not given[0].dtype:
+        if x._p.dtype != given[0]._p.dtype:
             raise RuntimeError(
                 "torch.meshgrid expects all tensors to have the same dtype, got "
                 f"{given[0].dtype!r} and {x.dtype!r}"
@@ -139,8 +141,10 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
         given[:2] = given[1::-1]
     shape = [x._p.numel for x in given]
     n = len(given)
-    axes = [[1] * d + [size] + [1] * (n - d - 1) for d, size in enumerate(shape)]
-    grids = [expand(reshape(x, axis), shape) for x, axis in zip(given, axes, strict=True)]
+    grids = [
+        _expand(reshape(x, [1] * d + [shape[d]] + [1] * (n - d - 1)), shape)
+        for d, x in enumerate(given)
+    ]
     if swapped:
         grids[:2] = grids[1::-1]
     return tuple(grids)
@@ -172,7 +176,7 @@ def hstack(tensors: Sequence[Tensor]) -> Tensor:
     [1.0, 0.0, 0.0]
     """
     given = _not_none("hstack", atleast_1d(tensors))
-    return cat(given, 0 if given[0].ndim == 1 else 1)
+    return cat(given, 0 if given[0]._p.ndim == 1 else 1)
 
 
 def vstack(tensors: Sequence[Tensor]) -> Tensor:
@@ -201,7 +205,7 @@ def column_stack(tensors: Sequence[Tensor]) -> Tensor:
     [[1.0, 0.0], [1.0, 0.0]]
     """
     given = _not_none("column_stack", _given((tensors,), "column_stack"))
-    return cat([x if x.ndim > 1 else reshape(x, x._p.numel, 1) for x in given], 1)
+    return cat([x if x._p.ndim > 1 else reshape(x, x._p.numel, 1) for x in given], 1)
 
 
 def _not_none(name: str, tensors: Any) -> Any:

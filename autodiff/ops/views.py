@@ -332,8 +332,10 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     >>> ad.zeros(2).unsqueeze(0).shape
     torch.Size([1, 2])
     """
-    _check_room("unsqueeze", input._p.ndim + 1)
-    return _unsqueeze(input, dim_index(dim, input._p.ndim + 1))
+    n = input._p.ndim + 1
+    if n > MAX_DIMS:
+        _check_room("unsqueeze", n)
+    return _unsqueeze(input, dim_index(dim, n))
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:

@@ -20,8 +20,10 @@ from autodiff.ops.create import arange, full
 from autodiff.ops.declare import where as either
 from autodiff.ops.gather import gather
 from autodiff.ops.join import cat, stack
+from autodiff.ops.numbers import number_of
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.recompute import cotangents_of
+from autodiff.ops.reductions import mean
 from autodiff.ops.views import expand, narrow, select, transpose
 from autodiff.tensor import Tensor, wrap
 
@@ -77,6 +79,14 @@ _last = {
     for forgiven, slope in ((True, 0.0), (False, math.nan))
 }
 _back = PointwiseOp("ctc_back", _a * _d + _b * _e + _c * _f, 6)
+# Of integers: those that are wrong, else 0; where a state may be skipped; the last states.
+_below = PointwiseOp("ctc_below", either(build("lt", _a, 0), _a, 0), 1)
+_above = PointwiseOp("ctc_above", either(build("gt", _a, _b), _a, 0), 2)
+_outside = build("logical_or", build("lt", _b, 0), build("ge", _b, _c))
+_no_label = PointwiseOp("ctc_no_label", either(build("logical_and", _a, _outside), _b, 0), 3)
+_skips = PointwiseOp("ctc_skips", build("logical_and", build("ne", _a, _c), build("ne", _a, _b)), 3)
+_ends = PointwiseOp("ctc_ends", either(build("gt", _a, _b), 0, _a * 2 + 1), 2)
+_by_length = PointwiseOp("ctc_by_length", _a / build("maximum", _b, 1), 2)
 _sent = PointwiseOp("ctc_sent", either(_c, either(build("lt", _b, NEVER), 0.0, _a), 0.0), 3)
 
 
@@ -90,13 +100,13 @@ def _lengths(lengths: Any, name: str, batch: int) -> Tensor:
     found: Tensor = lengths.reshape(-1).to(dtypes.int64)
     if found._p.numel != batch:
         raise RuntimeError(f"{name} must be of size batch_size")
-    _refuse(found, found < 0, f"Expected {name} to have value at least 0, but got {{n}}")
+    _refuse(_below.call(found), f"Expected {name} to have value at least 0, but got {{n}}")
     return found
 
 
-def _refuse(numbers: Tensor, wrong: Tensor, text: str) -> None:
-    """RuntimeError where a number that is not 0 is wrong: {n} in the text."""
-    refuse_any((numbers * wrong)._p, RuntimeError, text)
+def _refuse(wrong: Tensor, text: str) -> None:
+    """RuntimeError where a number is not 0: {n} in the text."""
+    refuse_any(wrong._p, RuntimeError, text)
 
 
 _CHECKED = " (while checking arguments for ctc_loss_allocate_outputs)"
@@ -110,21 +120,20 @@ def _label_rows(targets: Tensor, sizes: Tensor, longest: int, classes: int, blan
         count = labels._p.numel
         total, sized = sizes.sum(), f"but got size {count} for argument #2 'targets'{_CHECKED}"
         expected = "Expected tensor to have size {n} at dimension 0, "
-        _refuse(total, total != count, expected + sized)
+        _refuse(total * (total != count), expected + sized)
         refuse_any((total != count)._p, RuntimeError, expected.format(n=0) + sized)
         starts = (sizes.cumsum(0) - sizes).unsqueeze(1)
         labels = labels[(starts + places).clamp(max=max(count - 1, 0))] if count else there * 0
     else:
         most, width = sizes.amax() if sizes._p.numel else sizes.sum(), targets.shape[1]
         _refuse(
-            most,
-            most > width,
+            _above.call(most, number_of(width)),
             f"Expected tensor to have size at least {{n}} at dimension 1, but got size {width} for "
             f"argument #2 'targets'{_CHECKED}",
         )
         labels = labels[:, :longest]
-    wrong = there & ((labels < 0) | (labels >= classes))
-    _refuse(labels, wrong, f"ctc_loss: targets must be in [0, {classes}), got {{n}}")
+    wrong = _no_label.call(there, labels, number_of(classes))
+    _refuse(wrong, f"ctc_loss: targets must be in [0, {classes}), got {{n}}")
     rows: Tensor = where(there, labels, blank)
     return rows
 
@@ -162,8 +171,7 @@ def ctc_loss(
     times = _lengths(input_lengths, "input_lengths", batch)
     sizes = _lengths(target_lengths, "target_lengths", batch)
     _refuse(
-        times,
-        times > steps,
+        _above.call(times, number_of(steps)),
         f"Expected input_lengths to have value at most {steps}, but got value {{n}}{_CHECKED}",
     )
     longest = targets.shape[1] if targets.ndim == 2 else targets._p.numel
@@ -178,8 +186,7 @@ def ctc_loss(
     if not batched:
         loss = loss.squeeze(0)
     if reduction == "mean":
-        counts = sizes.clamp(min=1).to(loss.dtype)
-        return (loss / (counts if batched else counts.squeeze(0))).mean()
+        return mean(_by_length.call(loss, sizes if batched else sizes.squeeze(0)))
     return reduced(loss, reduction)
 
 
@@ -295,7 +302,7 @@ def _ctc(
     """The losses of checked arguments."""
     row = full((2 * labels.shape[1] + 1, x.shape[1]), blank)
     row[1::2] = labels.t()
-    may_skip = (row != blank) & (row != row.roll(2, 0))
+    may_skip = _skips.call(row, row.roll(2, 0), number_of(blank))
     there = arange(x.shape[0]).view(-1, 1, 1) < expand(times, row.shape)
-    last = (2 * sizes + 1).masked_fill(sizes > labels.shape[1], 0)
+    last = _ends.call(sizes, number_of(labels.shape[1]))
     return _op.on([x, row, may_skip, there, stack([last, last + 1])], _Chart(forgives))

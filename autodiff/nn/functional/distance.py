@@ -8,11 +8,14 @@ from autodiff.dtypes import promote_types
 from autodiff.expr import PRIMITIVES, Expr, Primitive, build, inputs
 from autodiff.linalg import vector_norm
 from autodiff.ops.base import called
+from autodiff.ops.cast import to_dtype
 from autodiff.ops.declare import where
 from autodiff.ops.einsum import einsum
+from autodiff.ops.elementwise import mul
 from autodiff.ops.numbers import number_of
 from autodiff.ops.out import written
 from autodiff.ops.pointwise import PointwiseOp
+from autodiff.ops.reductions import sum as total
 from autodiff.tensor import Tensor
 
 __all__ = ["bilinear", "cosine_similarity", "normalize", "pairwise_distance"]
@@ -53,13 +56,13 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         raise RuntimeError(
             f"expected common dtype to be floating point, yet common dtype is {d.title}"
         )
-    x, y = x1.to(d), x2.to(d)
-    products = x * y
-    shape = products.shape
-    squares = [
-        (one * one if one.shape == shape else (one * one).expand(shape)).sum(dim) for one in (x, y)
-    ]
-    return _cosine.call(products.sum(dim), *squares, number_of(eps))
+    x, y = to_dtype(x1, d), to_dtype(x2, d)
+    products = mul.call(x, y)
+    shape, sums = products.shape, [total(products, dim)]
+    for one in (x, y):
+        squares = mul.call(one, one)
+        sums.append(total(squares if one.shape == shape else squares.expand(shape), dim))
+    return _cosine.call(*sums, number_of(eps))
 
 
 def _norm(squares: Expr, least: Expr) -> Expr:

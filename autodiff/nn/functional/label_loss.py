@@ -18,9 +18,13 @@ from autodiff.nn.functional.reduction import (
 from autodiff.ops.base import called
 from autodiff.ops.create import arange
 from autodiff.ops.declare import where
+from autodiff.ops.gather import gather
 from autodiff.ops.guard import kind_of
 from autodiff.ops.numbers import number_of, operand
 from autodiff.ops.pointwise import PointwiseOp
+from autodiff.ops.reductions import mean
+from autodiff.ops.scan import cumsum
+from autodiff.ops.views import reshape, unsqueeze
 from autodiff.tensor import Tensor
 
 __all__ = [
@@ -43,6 +47,8 @@ _SHORT = {
     p: PointwiseOp("multi_margin_loss", where(build("eq", _e, _f), 0, short * _d), 6)
     for p, short in ((1, _short), (2, _short * _short))
 }
+_ENDS = PointwiseOp("ends", where(build("lt", _a, 0), 1, 0), 1)
+_LABEL = PointwiseOp("label", build("maximum", _a, 0), 1)
 _HIT = PointwiseOp("hit", build("logical_and", build("eq", _a, _b), build("eq", _c, 0)), 3)
 _SHORT_OF_LABELS = PointwiseOp(
     "multilabel_margin_loss",
@@ -85,7 +91,7 @@ def _rows(name: str, input: Tensor) -> Tensor:
 def _labels(target: Tensor) -> Tensor:
     if target.dtype is not dtypes.int64:
         raise RuntimeError(f"expected scalar type Long but found {SCALAR_NAMES[target._p.dtype]}")
-    return target.detach()
+    return target
 
 
 @called("MultilabelMarginLossBackward0")
@@ -111,13 +117,13 @@ def multilabel_margin_loss(
             f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}"
         )
     classes = x.shape[1]
-    labels = _labels(target).reshape(x.shape)
+    labels = reshape(_labels(target), x.shape)
     outside = _OUTSIDE.call(labels, number_of(-1), number_of(classes))
     refuse_any(outside._p, RuntimeError, "argument #2 'target' is out of range")
-    ends = (labels < 0).cumsum(1).unsqueeze(2)  # 0 before the first -1
-    hit = _HIT.call(labels.unsqueeze(2), arange(classes), ends).any(1).unsqueeze(1)
-    own = x.gather(1, labels.clamp(min=0)).unsqueeze(2)
-    loss = _SHORT_OF_LABELS.call(own, x.unsqueeze(1), ends, hit).sum((1, 2)) / classes
+    ends = unsqueeze(cumsum(_ENDS.call(labels), 1), 2)  # 0 before the first -1
+    hit = _HIT.call(unsqueeze(labels, 2), arange(classes), ends).any(1, True)
+    own = unsqueeze(gather(x, 1, _LABEL.call(labels)), 2)
+    loss = _SHORT_OF_LABELS.call(own, unsqueeze(x, 1), ends, hit).sum((1, 2)) / classes
     return reduced(loss if input.ndim == 2 else loss.squeeze(0), reduction)
 
 
@@ -156,7 +162,7 @@ def multi_margin_loss(
             f"samples (batch size). Expected target size [{n}], but got {list(target.shape)}. "
             f"Input has shape {list(input.shape)}."
         )
-    labels = _labels(target).reshape(n, 1)
+    labels = reshape(_labels(target), n, 1)
     if weight is not None and weight.shape[0] != classes:
         raise RuntimeError(
             f"inconsistent weight size, expected {classes} but got {list(weight.shape)}"
@@ -164,6 +170,6 @@ def multi_margin_loss(
     outside = _OUTSIDE.call(labels, number_of(0), number_of(classes))
     refuse_any(outside._p, RuntimeError, "target out of range")
     each = number_of(1) if weight is None else weight[labels.reshape(-1)].unsqueeze(1)
-    given = (least, x.gather(1, labels), x, each, labels, arange(classes))
-    loss = _SHORT[p].call(*given).sum(1) / classes
+    given = (least, gather(x, 1, labels), x, each, labels, arange(classes))
+    loss = mean(_SHORT[p].call(*given), 1)
     return reduced(loss.squeeze(0) if target.ndim == 0 else loss, reduction)

@@ -35,7 +35,7 @@ _no_probability = PointwiseOp(
 
 
 def _check_probabilities(what: str, x: Tensor) -> None:
-    outside = _no_probability.call(x.detach())
+    outside = _no_probability.call(x)
     refuse_any(outside._p, RuntimeError, f"all elements of {what} should be between 0 and 1")
 
 
