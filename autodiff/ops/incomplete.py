@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 from autodiff.expr import Expr, build, const
-from autodiff.ops.declare import declare, exp, where
+from autodiff.ops.declare import BOTH, declare, exp, where
 from autodiff.ops.gamma import NEAR_2, STIRLING
 from autodiff.ops.special import PI, _abs, _both, _either, _floating, _log, _polynomial, _sqrt
 
@@ -159,7 +159,7 @@ def _declare(name: str, of: str, upper: bool) -> None:
 
     declare(name, 2, f"{of} of a = input and x = other; nan where one is negative or both are 0.",
             vjp, expand=_incomplete(upper), result="float", domain=(((1.0, 30.0),), ((0.3, 40.0),)),
-            reference=reference, check=_floating(f"{name}_cpu"))  # fmt: skip
+            reference=reference, check=_floating(f"{name}_cpu"), tensors=BOTH)  # fmt: skip
 
 
 _declare("igamma", "The regularized lower incomplete gamma function P(a, x)", False)
