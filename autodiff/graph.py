@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import threading
+import warnings
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
@@ -392,8 +393,19 @@ def backward_from(
     y: Tensor, g: Tensor | None, retain_graph: bool | None, create_graph: bool
 ) -> None:
     """`backward` of one tensor, to all leaves."""
+    if create_graph:
+        _warn_of_cycle(4)
     keep = create_graph if retain_graph is None else retain_graph
     _walk((y,), (g,), keep, create_graph, None, "backward")
+
+
+def _warn_of_cycle(stacklevel: int) -> None:
+    warnings.warn(
+        "Using backward() with create_graph=True will create a reference cycle between the "
+        "parameter and its gradient, which only the garbage collector frees: memory grows until "
+        "it runs. Use autograd.grad() instead, or set .grad of the parameters to None after use.",
+        stacklevel=stacklevel,
+    )
 
 
 def backward(
@@ -414,6 +426,8 @@ def backward(
     tensor([ 2., 20.])
     """
     outputs = _as_tuple(tensors)
+    if create_graph:
+        _warn_of_cycle(3)
     keep = create_graph if retain_graph is None else retain_graph
     gradients = _gradients(grad_tensors, outputs, "backward")
     if inputs is None:

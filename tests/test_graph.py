@@ -151,7 +151,9 @@ def test_third_derivative() -> None:
 
 def test_create_graph_makes_grad_differentiable() -> None:
     x = leaf(2)
-    (x * x * x).sum().backward(create_graph=True)
+    with pytest.warns(UserWarning, match="reference cycle") as seen:
+        (x * x * x).sum().backward(create_graph=True)
+    assert seen[0].filename == __file__
     g = x.grad
     assert g is not None
     assert g.requires_grad
