@@ -64,8 +64,9 @@ def _prefactor(a: Expr, x: Expr) -> Expr:
     r = build("reciprocal", large)
     missed = r * _polynomial(r * r, STIRLING)  # by Stirling's formula
     far = exp(-large * _distance(large, x) - missed) * _sqrt(r * (1 / (2 * PI)))
-    half = exp(x * -0.5)
-    near = half * build("pow", x, small) * exp(-build("lgamma", small + 1)) * half
+    limited = _least(x, 3000.0)  # from where on exp(-x) is 0, and x^a may be infinite
+    half = exp(limited * -0.5)
+    near = half * build("pow", limited, small) * exp(-build("lgamma", small + 1)) * half
     return where(a < 5, near, far)
 
 
