@@ -4,7 +4,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-NATIVE := setup.py pyproject.toml autodiff/_build.py autodiff/_version.py \
+NATIVE := setup.py pyproject.toml autodiff/_build.py autodiff/version.py \
 	$(shell find csrc -name '*.[ch]' -o -name '*.def')
 C_FILES = $(shell find csrc tests -name '*.[ch]')
 PIP = bin/pip install --quiet --disable-pip-version-check

@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Any
 
 from autodiff import autograd, functions, random
 from autodiff._format import get_printoptions, set_printoptions
-from autodiff._version import __version__
 from autodiff.devices import device
 from autodiff.dtypes import (
     bfloat16,
@@ -50,6 +49,7 @@ from autodiff.ops.fused import pointwise
 from autodiff.ops.generator import Generator, default_generator
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor
+from autodiff.version import __version__
 
 pi, e, inf, nan, newaxis = math.pi, math.e, math.inf, math.nan, None
 double = float64

@@ -4,7 +4,7 @@ import argparse
 import sys
 from dataclasses import replace
 
-from autodiff._version import __version__
+from autodiff.version import __version__
 
 
 def positive(text: str) -> int:

@@ -33,7 +33,7 @@ isin isneginf isposinf logspace msort mvlgamma nanmean
 diff slice_scatter
 """
 # The same of results of two tensors, or of one whose dtype out must have.
-_WITH_OUTS = "aminmax max min mode histogram sort topk argsort log_softmax softmax"
+_WITH_OUTS = "aminmax frexp max min mode histogram sort topk argsort log_softmax softmax"
 # Written over their first argument: the methods of these names.
 _IN_PLACE = """
 abs_ acos_ acosh_ addmv_ arccos_ arccosh_ arcsin_ arcsinh_ arctan_ arctanh_ as_strided_ asin_

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import threading
+import warnings
 from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any
 
@@ -302,11 +303,16 @@ def _arrive(
 _NO_SIZES: list[int] = []
 
 
-def _root(y: Tensor, g: Tensor | None, what: str) -> tuple[Node, Tensor]:
+def _root(y: Any, g: Tensor | None, what: str) -> tuple[Node, Tensor]:
     """The node backward starts from, and its cotangent: 1 for a scalar where none is given."""
-    if not isinstance(y, Tensor):
+    node: Node | None
+    if isinstance(y, Tensor):
+        node = live_node(y)
+    elif isinstance(y, GradientEdge):
+        node, (shape, d) = y.node.output(y.output_nr)
+        y = own(lib.ad_full_i64(d.code, 0, _NO_SIZES, 0), what).expand(shape)
+    else:
         raise TypeError(f"{what}: expected Tensors, but got {type(y).__name__}")
-    node = live_node(y)
     if node is None:
         raise RuntimeError(
             f"{what}: element 0 of tensors does not require grad and does not have a grad_fn. Set "
@@ -390,8 +396,19 @@ def backward_from(
     y: Tensor, g: Tensor | None, retain_graph: bool | None, create_graph: bool
 ) -> None:
     """`backward` of one tensor, to all leaves."""
+    if create_graph:
+        _warn_of_cycle(4)
     keep = create_graph if retain_graph is None else retain_graph
     _walk((y,), (g,), keep, create_graph, None, "backward")
+
+
+def _warn_of_cycle(stacklevel: int) -> None:
+    warnings.warn(
+        "Using backward() with create_graph=True will create a reference cycle between the "
+        "parameter and its gradient, which only the garbage collector frees: memory grows until "
+        "it runs. Use autograd.grad() instead, or set .grad of the parameters to None after use.",
+        stacklevel=stacklevel,
+    )
 
 
 def backward(
@@ -412,6 +429,8 @@ def backward(
     tensor([ 2., 20.])
     """
     outputs = _as_tuple(tensors)
+    if create_graph:
+        _warn_of_cycle(3)
     keep = create_graph if retain_graph is None else retain_graph
     gradients = _gradients(grad_tensors, outputs, "backward")
     if inputs is None:
@@ -492,8 +511,8 @@ def grad(
     if isinstance(inputs, dict):
         given = tuple(inputs.values())
         rest = (only_inputs, allow_unused, is_grads_batched, materialize_grads)
-        found = grad(outputs, given, grad_outputs, retain_graph, create_graph, *rest)
-        return dict(zip(inputs, found, strict=True))
+        each = grad(outputs, given, grad_outputs, retain_graph, create_graph, *rest)
+        return dict(zip(inputs, each, strict=True))
     ys, xs = _as_tuple(outputs), _as_tuple(inputs)
     if materialize_grads and allow_unused is False:
         raise ValueError(
@@ -511,7 +530,10 @@ def grad(
     keep = create_graph if retain_graph is None else retain_graph
     gradients = _gradients(grad_outputs, ys, "grad")
     walk = _walk(ys, gradients, keep, create_graph, set(nodes), "grad")
-    found = [walk.captured.get(node) for node in nodes]
+    found: list[Any] = [walk.captured.get(node) for node in nodes]
+    for i, (x, g) in enumerate(zip(xs, found, strict=True)):
+        if isinstance(g, Cotangents):  # at an edge of a Function of several outputs
+            found[i] = g[x.output_nr]
     if materialize_grads:
         return tuple(_zeros_of(x) if g is None else g for x, g in zip(xs, found, strict=True))
     if not allow_unused and any(g is None for g in found):

@@ -2,8 +2,8 @@
 
 import platform
 
-from autodiff._version import __version__
 from autodiff.native import available_isas, ffi, get_num_threads, lib
+from autodiff.version import __version__
 
 UNITS = ("B", "KiB", "MiB", "GiB", "TiB")
 

@@ -23,6 +23,7 @@ __all__ = [
     "mode",
     "recomputed",
     "set_grad",
+    "shown",
     "unrecorded",
 ]
 
@@ -106,6 +107,28 @@ class Node:
         """The nodes the inputs came from, with the index of their output."""
         return tuple((edge and edge.call, edge.output_nr if edge else 0) for edge in self.edges)
 
+    @property
+    def metadata(self) -> dict[Any, Any]:
+        """A dict for what users want to remember of the node."""
+        return noted.setdefault(self, {})
+
+    def __call__(self, *cotangents: Any) -> Any:
+        """What the node makes of the cotangents of its outputs, alone: a tuple where it has several
+        inputs.
+        """
+        g: Any = cotangents[0] if len(cotangents) == 1 else Cotangents(cotangents)
+        found = tuple(self.vjp(g))
+        return found[0] if len(found) == 1 else found
+
+    def output(self, nr: int) -> tuple[Node, tuple[Any, Any]]:
+        """Where a cotangent of one of the outputs is to begin; the output's shape and dtype."""
+        if self not in shown:
+            raise RuntimeError(
+                f"{self.name()}: what its output looks like is not known. Take the edge of a "
+                "tensor: autograd.graph.get_gradient_edge(tensor)."
+            )
+        return self, shown[self]
+
     def register_hook(self, hook: Hook) -> RemovableHandle:
         """Have `hook(cotangents of the inputs, of the outputs)` called after the node has run.
 
@@ -148,6 +171,11 @@ class Pending:
 
 # What computes again what a node saved, where that was given up to save memory.
 recomputed: weakref.WeakKeyDictionary[Node, Callable[[], object]] = weakref.WeakKeyDictionary()
+
+
+# What users have noted of nodes; shapes and dtypes of the outputs of those that they have seen.
+noted: weakref.WeakKeyDictionary[Node, dict[Any, Any]] = weakref.WeakKeyDictionary()
+shown: weakref.WeakKeyDictionary[Node, tuple[Any, Any]] = weakref.WeakKeyDictionary()
 
 
 class AccumulateGrad(Node):

@@ -19,7 +19,7 @@ from autodiff.changes import changed_of, changes, recorder_here
 from autodiff.descriptor import fresh
 from autodiff.hooks import RemovableHandle, add_hook, hooks_of
 from autodiff.native import error, ffi, lib, looked_at
-from autodiff.node import AccumulateGrad, Node, mode
+from autodiff.node import AccumulateGrad, Node, mode, shown
 from autodiff.values import Valued
 
 _gc = ffi.gc
@@ -147,7 +147,10 @@ class Tensor(Valued):
         'MulBackward0'
         """
         node = live_node(self)
-        return None if node is None or node is self._acc else node.call
+        if node is None or node is self._acc:
+            return None
+        shown[node] = self.shape, self.dtype
+        return node.call
 
     @property
     def grad(self) -> Tensor | None:

@@ -23,16 +23,18 @@ static bool bad_dim(const ad_tensor *x, int dim) {
 ad_tensor *ad_as_strided(const ad_tensor *x, int ndim, const int64_t *shape, const int64_t *strides,
                          int64_t offset) {
     int64_t bytes;
+    bool empty = false; /* no element is anywhere, so the offset may be: that of a slice of nothing is */
     if (ad_check_shape(ndim, shape)) return NULL;
+    for (int d = 0; d < ndim; d++) empty |= shape[d] == 0;
     if (offset < 0 || __builtin_mul_overflow(offset, ad_itemsize[x->dtype], &bytes) ||
-        bytes > x->storage->nbytes)
+        (bytes > x->storage->nbytes && !empty))
         return ad_fail_null(AD_BAD_SHAPE, offset, x->storage->nbytes / ad_itemsize[x->dtype], 0);
     for (int d = 0; d < ndim; d++)
         if (strides[d] < 0) return ad_fail_null(AD_BAD_SHAPE, strides[d], d, 0);
     ad_tensor *y = ad_alias(x);
     if (!y) return NULL;
     y->ndim = (uint8_t)ndim;
-    y->data = x->storage->data + bytes;
+    y->data = x->storage->data + (bytes > x->storage->nbytes ? 0 : bytes);
     for (int d = 0; d < ndim; d++) {
         y->shape[d] = shape[d];
         y->strides[d] = strides[d];

@@ -140,6 +140,18 @@ def test_incomplete_gamma_against_high_precision(name, kind):
             assert 0 <= y < 1e-36
 
 
+@both
+def test_incomplete_gamma_far_out_is_all_or_nothing(kind):
+    """Wherever x^a overflows, exp(-x) is 0."""
+    dtype = ad.float32 if kind == "f32" else ad.float64
+    far = [10.0**k for k in range(6, 38 if kind == "f32" else 308)]
+    x = ad.tensor(far, dtype=dtype)
+    for a in (0.5, 1.0, 2.5, 4.9, 30.0, 1e4):
+        shape = ad.full((len(far),), a, dtype=dtype)
+        assert ad.igamma(shape, x).tolist() == [1.0] * len(far)
+        assert ad.igammac(shape, x).tolist() == [0.0] * len(far)
+
+
 @pytest.mark.parametrize("name", [n for n in GOLDEN if n in OPS])
 def test_float64_against_high_precision(name):
     columns = zip(*(p[0] for p in GOLDEN[name]), strict=True)

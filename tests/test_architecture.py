@@ -14,7 +14,7 @@ PACKAGE = Path(__file__).parents[1] / "autodiff"
 
 # Each layer may import the ones before it; a folder stands for its files.
 LAYERS = [
-    ["_version", "_format", "changes", "places"],
+    ["version", "_format", "changes", "places"],
     ["devices", "dtypes", "formats", "shapes"],
     ["anomaly", "hooks", "native"],
     ["node"],

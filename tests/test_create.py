@@ -20,6 +20,12 @@ def test_as_pytorch(line: str) -> None:
     assert outcome(ad, line) == recorded()[line]
 
 
+def test_a_copy_of_a_tensor_warns_that_no_gradient_gets_through() -> None:
+    x = ad.ones(2, requires_grad=True)
+    with pytest.warns(UserWarning, match="recommended to use sourceTensor.detach"):
+        assert not ad.tensor(x).requires_grad
+
+
 def test_buffers_share_memory() -> None:
     values = array.array("d", [1.0, 2.0])
     x = ad.as_tensor(values)

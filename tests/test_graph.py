@@ -151,7 +151,9 @@ def test_third_derivative() -> None:
 
 def test_create_graph_makes_grad_differentiable() -> None:
     x = leaf(2)
-    (x * x * x).sum().backward(create_graph=True)
+    with pytest.warns(UserWarning, match="reference cycle") as seen:
+        (x * x * x).sum().backward(create_graph=True)
+    assert seen[0].filename == __file__
     g = x.grad
     assert g is not None
     assert g.requires_grad
@@ -490,3 +492,71 @@ def test_slots_are_filled_through_data() -> None:
     slots[2].backward()  # of x (x + x^2)
     assert x.grad is not None
     assert x.grad.tolist() == [33.0]
+
+
+# ---- nodes and edges as users see them ----
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_backward_begins_at_an_edge_as_at_its_tensor(name: str) -> None:
+    xs = leaves(ad)
+    y = PROGRAMS[name](ad, *xs)
+    g = ad.arange(1.0, y.numel() + 1, dtype=y.dtype).reshape(y.shape)
+    want = ad.autograd.grad(y, xs, g, retain_graph=True, allow_unused=True)
+    ad.autograd.backward(y, g, retain_graph=True)
+    grads = [x.grad for x in xs]
+    edges = [ad.autograd.graph.get_gradient_edge(y)]
+    edges.append(ad.autograd.graph.GradientEdge(y.grad_fn, 0))
+    del y
+    for edge in edges:
+        got = ad.autograd.grad(edge, xs, g, retain_graph=True, allow_unused=True)
+        assert list(map(str, got)) == list(map(str, want))
+        for x in xs:
+            x.grad = None
+        ad.autograd.backward(edge, g, retain_graph=True)
+        assert [str(x.grad) for x in xs] == list(map(str, grads))
+        with pytest.raises(RuntimeError, match="Mismatch in shape"):
+            ad.autograd.grad(edge, xs, g[None])
+        with pytest.raises(RuntimeError, match="only for scalar outputs"):
+            ad.autograd.grad(edge, xs)
+
+
+class Pair(ad.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: ad.Tensor) -> Any:
+        return 2 * x, 3 * x
+
+    @staticmethod
+    def backward(ctx: Any, g: Any, h: Any) -> Any:
+        return 2 * g + 3 * h
+
+
+def test_edges_of_a_function_of_two_outputs() -> None:
+    x, edge = leaf(1, 2), ad.autograd.graph.GradientEdge
+    a, b = Pair.apply(x)
+    edges = [edge(a.grad_fn, 0), edge(a.grad_fn, 1)]
+    one = ad.ones(2, dtype=ad.float64)
+    found = [ad.autograd.grad(e, x, one, retain_graph=True)[0].tolist() for e in edges]
+    assert found == [[2, 2], [3, 3]]
+    assert ad.autograd.grad(edges, x, [one, 2 * one], retain_graph=True)[0].tolist() == [8, 8]
+    arrived = ad.autograd.grad((a + 5 * b).sum(), edges[::-1])
+    assert [g.tolist() for g in arrived] == [[5, 5], [1, 1]]
+
+
+def test_edges_of_which_nothing_is_known_are_refused() -> None:
+    x = leaf(1, 2)
+    y = (x.sin() * 2).sum()
+    inner = y.grad_fn.next_functions[0][0]
+    with pytest.raises(RuntimeError, match="get_gradient_edge"):
+        ad.autograd.grad(ad.autograd.graph.GradientEdge(inner, 0), x, ad.ones(2, dtype=ad.float64))
+
+
+def test_a_node_can_be_called_and_written_on() -> None:
+    x, one = leaf(1, 2), ad.ones(2, dtype=ad.float64)
+    node = (x * x).grad_fn
+    assert [g.tolist() for g in node(one)] == [[1, 2], [1, 2]]
+    assert x.exp().grad_fn(one).tolist() == x.exp().tolist()
+    with ad.no_grad():
+        assert not node(one)[0].requires_grad
+    node.metadata["note"] = 1
+    assert node.metadata == {"note": 1}

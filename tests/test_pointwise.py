@@ -327,6 +327,30 @@ def test_a_transpose_moves_each_element(d: ad.dtype, shape: tuple[int, ...]):
         assert y.tolist() == [[list(c) for c in zip(*r, strict=True)] for r in rows]
 
 
+# As PyTorch has it: of functions of two, those that take a number of Python for neither operand,
+# and those that take one for the second.
+TENSORS = (
+    "atan2 fmax fmin heaviside hypot igamma igammac logaddexp logaddexp2 logical_and logical_or "
+    "logical_xor maximum minimum"
+)
+FIRST_A_TENSOR = "clamp_max clamp_min copysign eq fmod ge gt le lt ne"
+
+
+@pytest.mark.parametrize("name", f"{TENSORS} {FIRST_A_TENSOR}".split())
+@pytest.mark.parametrize("number", [2.0, 2, True])
+def test_numbers_are_refused_where_tensors_must_be(name: str, number: float) -> None:
+    f, x = getattr(ad, name), ad.tensor([1.0, 2.0])
+    kind = type(number).__name__
+    with pytest.raises(TypeError, match=rf"^{name}\(\): argument .* must be Tensor, not {kind}$"):
+        f(number, x)
+    if name in FIRST_A_TENSOR.split():
+        assert f(x, number).tolist() == f(x, ad.full((2,), float(number))).tolist()
+        return
+    for call in (lambda: f(x, number), lambda: getattr(x, name)(number)):
+        with pytest.raises(TypeError, match=rf"^{name}\(\): .*position 2\) must be Tensor"):
+            call()
+
+
 def test_numbers_meet_as_python_computes_them() -> None:
     x = ad.tensor([2.0, 3.0], dtype=ad.float64, requires_grad=True)
     f = ad.pointwise(lambda x, a, b: x * (1 - a) / (a - b))

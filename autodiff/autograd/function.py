@@ -125,6 +125,12 @@ class FunctionNode(Node):
     def name(self) -> str:
         return type(self).__name__
 
+    def output(self, nr: int) -> tuple[Node, tuple[Any, Any]]:
+        meta = self._outputs[nr]
+        if meta is None:
+            raise RuntimeError(f"{self.name()}: its output {nr} is no Tensor")
+        return (self if self._single else FunctionOutput(self, nr)), meta
+
     def vjp(self, g: Any) -> Sequence[Tensor | None]:
         given: Sequence[Tensor | None] = tuple(g) if isinstance(g, Cotangents) else (g,)
         if self._materialize:

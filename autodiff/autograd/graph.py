@@ -16,7 +16,7 @@ from autodiff.hooks import RemovableHandle
 from autodiff.native import error, lib, operand_text
 from autodiff.node import GradientEdge as GradientEdge
 from autodiff.node import Node as Node
-from autodiff.node import recomputed, version_sum
+from autodiff.node import recomputed, shown, version_sum
 from autodiff.tensor import Tensor, live_node, wrap
 
 __all__ = [
@@ -153,7 +153,7 @@ def disable_saved_tensors_hooks(error_message: Any) -> Iterator[None]:
 
 
 def get_gradient_edge(tensor: Tensor) -> GradientEdge:
-    """What `autograd.grad` takes in place of the tensor, which need not be kept for it.
+    """What `autograd.grad` and `backward` take in place of the tensor, which need not be kept.
 
     >>> x = ad.ones(2, requires_grad=True)
     >>> y = 2 * x
@@ -169,6 +169,7 @@ def get_gradient_edge(tensor: Tensor) -> GradientEdge:
             "It is not possible to get the gradient edge for a Tensor that does not require "
             "gradients"
         )
+    shown[node] = tensor.shape, tensor.dtype
     return GradientEdge(node, node.output_nr)
 
 

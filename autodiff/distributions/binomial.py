@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from autodiff.functions import broadcast_tensors, empty
-from autodiff.ops.draws import fill
+from autodiff.ops.draws import draw_into
 from autodiff.ops.generator import Generator
 from autodiff.ops.guard import guarded
 from autodiff.tensor import Tensor
@@ -28,5 +28,5 @@ def binomial(count: Tensor, prob: Tensor, generator: Generator | None = None) ->
 def draw(count: Tensor, prob: Tensor, generator: Generator | None = None) -> Tensor:
     """The numbers of successes in `count` trials of probability `prob`."""
     n, p = (x.double().contiguous() for x in (count, prob))
-    drawn = fill(empty(n.shape, dtype=n.dtype), "binomial", generator, n._p, p._p)
+    drawn = draw_into(empty(n.shape, dtype=n.dtype), "binomial", generator, n._p, p._p)
     return drawn.to(count.dtype)

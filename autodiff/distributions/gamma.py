@@ -27,7 +27,7 @@ from autodiff.functions import (
 )
 from autodiff.native import lib
 from autodiff.nn.functional import one_hot
-from autodiff.ops.draws import fill
+from autodiff.ops.draws import draw_into
 from autodiff.ops.matrices import native
 from autodiff.shapes import Size
 from autodiff.tensor import wrap
@@ -42,7 +42,7 @@ class StandardGamma(Function):
     @staticmethod
     def forward(ctx: Any, concentration: Any) -> Any:
         a = concentration.double().contiguous()
-        x = fill(empty(a.shape, dtype=a.dtype), "gamma", None, a._p)
+        x = draw_into(empty(a.shape, dtype=a.dtype), "gamma", None, a._p)
         ctx.save_for_backward(concentration, x)
         return x
 

@@ -142,7 +142,7 @@ def apply(name: str, function: Rule, raw: Rule, level: Level, args: Any, kwargs:
     return one_by_one(name, function, level, args, kwargs)
 
 
-_WRITING = {"setitem", "write_at", "fill"}
+_WRITING = {"setitem", "write_at"}
 
 
 def operate(op: Op, level: Level, tensors: Any, args: Any) -> Any:

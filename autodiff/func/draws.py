@@ -72,4 +72,4 @@ def _filled(
 
 
 RANDOM.update(dict.fromkeys(_NEW.split(), _drawn))
-RANDOM["fill"] = _filled
+RANDOM["draw_into"] = _filled

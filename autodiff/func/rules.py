@@ -128,6 +128,8 @@ def _shifted(policy: str) -> Rule:
         if not _is(x, level) or any(type(given[o]) is Batched for o in others):
             return NotImplemented
         dim, ndim = given.get(name), x.ndim
+        if isinstance(dim, bool):  # which stands for `unbiased`
+            return NotImplemented
         given[first] = x.value
         if not ndim and "keepdim" in given:  # the reduction of a number
             given[first], given["keepdim"] = unsqueeze(x.value, 1), False
@@ -224,8 +226,12 @@ def _resolved(shape: Sequence[int], count: int) -> list[int]:
 
 
 @_function("view", "reshape")
-def _reshaped(function: Rule, level: Level, input: Any, *shape: Any) -> Any:
-    if not _is(input, level):
+def _reshaped(function: Rule, level: Level, input: Any, *shape: Any, dtype: Any = None) -> Any:
+    if (
+        not _is(input, level)
+        or dtype is not None
+        or any(isinstance(each, dtypes.dtype) for each in shape)
+    ):
         return NotImplemented
     wanted = sizes_of(shape, function.__name__)
     if wanted.count(-1) <= 1 and all(size >= -1 for size in wanted):
@@ -233,6 +239,13 @@ def _reshaped(function: Rule, level: Level, input: Any, *shape: Any) -> Any:
     if -1 in wanted or Size(wanted).numel() != input.numel():
         return function(zeros(input.shape), *shape)  # which words what is wrong
     return Batched(function(input.value, sizes(level, wanted)), level)
+
+
+@_function("reinterpreted")
+def _reinterpreted(function: Rule, level: Level, x: Any, d: Any, **kwargs: Any) -> Any:
+    if not x.ndim and d.itemsize != x.itemsize:
+        return function(zeros((), dtype=x.dtype), d, **kwargs)  # which words what is wrong
+    return Batched(function(x.value, d, **kwargs), level)
 
 
 @_operation("view", "_unsafe_view")

@@ -13,7 +13,7 @@ from autodiff.ops import elementwise, gamma, special
 from autodiff.ops import incomplete as incomplete
 from autodiff.ops.base import backward_name, titled
 from autodiff.ops.calling import apply, binary, unary
-from autodiff.ops.declare import FUNCTIONS, declare
+from autodiff.ops.declare import FIRST, FUNCTIONS, declare
 from autodiff.ops.numbers import number, number_of
 from autodiff.ops.older import scaled
 from autodiff.ops.out import written
@@ -209,6 +209,7 @@ def _one_sided(name: str, instr: str) -> PointwiseOp:
         domain=(((-3.0, -0.8), (0.8, 3.0)), ((-0.5, 0.5),)),
         reference=builtins.max if lower else builtins.min,
         grad_name=tuple(backward_name(name, variant) for variant in (0, 1)),  # type: ignore[arg-type]
+        tensors=FIRST,
     )
 
 

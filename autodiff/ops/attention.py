@@ -18,7 +18,7 @@ from autodiff.ops.base import Op, OpNode
 from autodiff.ops.contraction import _multiply
 from autodiff.ops.create import arange, empty, zeros
 from autodiff.ops.declare import where
-from autodiff.ops.draws import fill
+from autodiff.ops.draws import draw_into
 from autodiff.ops.elementwise import mul
 from autodiff.ops.generator import native_generator
 from autodiff.ops.halves import in_float32
@@ -77,7 +77,7 @@ def _noise(asked: Asked, like: Tensor) -> Tensor:
         return zeros((), dtype=like.dtype)
     noise = empty(like.shape, dtype=like.dtype)
     if asked.places is None:
-        return fill(noise, "dropout", None, asked.p)
+        return draw_into(noise, "dropout", None, asked.p)
     if lib.ad_dropout_again(asked.places, noise._p, asked.p):
         raise error("dropout", noise._p)
     return noise

@@ -10,7 +10,7 @@ from typing import Any
 from autodiff.expr import Expr, build
 from autodiff.ops.guard import kind_of
 from autodiff.ops.numbers import operand
-from autodiff.ops.out import fit
+from autodiff.ops.out import check_out, fit
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.shapes import broadcast
 from autodiff.tensor import TENSOR_TYPES, Tensor
@@ -35,14 +35,7 @@ def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> 
         raise _no_tensor(op, args, 0)
     if out is None:
         return op.call(*tensors)
-    if not isinstance(out, Tensor):
-        raise TypeError(f"{op.name}(): argument 'out' must be Tensor, not {type(out).__name__}")
-    if out._node is not None or builtins.any(x.requires_grad for x in tensors):
-        raise RuntimeError(
-            f"{op.name}(): functions with out=... arguments don't support automatic "
-            "differentiation, "
-            "but one of the arguments requires grad."
-        )
+    check_out(op.name, out, *(tensors if op.differentiable else ()))
     shape = broadcast([x.shape for x in tensors])
     if shape not in (None, out.shape) and not builtins.any(x is out for x in tensors):
         out = fit(op.name, out, shape or ())

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import array
 import itertools
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -166,6 +167,12 @@ def tensor(data: Any, *, dtype: Dtype = None, requires_grad: bool = False) -> Te
     if type(data) in _NUMBERS and dtype is None:
         x = scalar(data, dtypes.of_value(data))
     elif isinstance(data, Tensor):
+        warnings.warn(
+            "To copy construct from a tensor, it is recommended to use sourceTensor.detach()."
+            "clone() or sourceTensor.detach().clone().requires_grad_(True), rather than "
+            "torch.tensor(sourceTensor): no gradient gets through it.",
+            stacklevel=3,
+        )
         x = _copy_of(data, dtype)
     elif type(data) is not list and has_memory(data):
         x = _copy_of(view_of(data), dtype)

@@ -278,18 +278,27 @@ def eye(
 
 
 def arange(
-    start: Any, end: Any = None, step: Any = 1, *, dtype: Dtype = None, requires_grad: bool = False
+    start: Any = None,
+    end: Any = None,
+    step: Any = 1,
+    *,
+    dtype: Dtype = None,
+    requires_grad: bool = False,
 ) -> Tensor:
     """start, start + step, ... below end; of integers int64, else the default dtype.
 
-    RuntimeError for a step of 0, or one that leads away from the end.
+    What is given alone is the end. RuntimeError for a step of 0, or one that leads away from it.
 
     >>> ad.arange(3)
     tensor([0, 1, 2])
     >>> ad.arange(0, 1, 0.25)
     tensor([0.0000, 0.2500, 0.5000, 0.7500])
     """
-    first, last = (0, start) if end is None else (start, end)
+    if end is None or start is None:
+        start, end = 0, start if end is None else end
+    if end is None:
+        raise TypeError("arange() missing 1 required positional argument: 'end'")
+    first, last = start, end
     bounds = [first, last, step]
     whole = type(first) is type(last) is type(step) is int
     if not whole:

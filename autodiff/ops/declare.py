@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from autodiff import dtypes
 from autodiff.expr import PRIMITIVES, Expr, Interval, Primitive, Rule, build, inputs
-from autodiff.lower import Operand
+from autodiff.lower import NUMBER, Operand
 from autodiff.ops.pointwise import PointwiseOp
 
 REAL: tuple[Interval, ...] = ((-3.0, 3.0),)
@@ -48,13 +48,17 @@ def declare(
     grad_name: str | tuple[str, str] | None = None,
     public: bool = True,
     check: Check | None = None,
+    tensors: Sequence[str] = (),
 ) -> PointwiseOp:
     """Declare one function. `domain` is one for all operands, or one for each; `check` raises for
-    operand types that the function refuses.
+    operand types that the function refuses; `tensors` names operands, the first ones, that must
+    not be numbers of Python.
     """
     each = domain if isinstance(domain[0][0], tuple) else (domain,) * arity
     primitive = Primitive(name, arity, result, vjp, expand, reference, each, doc)
     PRIMITIVES[name] = primitive
+    if tensors:
+        check = no_number(name, tensors, check)
     op = PointwiseOp(name, build(name, *inputs(arity)), arity, grad_name, check)
     FUNCTIONS[name] = Function(primitive, op, public)
     return op
@@ -81,6 +85,27 @@ def no_bool(name: str, error: type[Exception]) -> Check:
             raise error(f"\"{name}\" not implemented for 'Bool': it takes numbers")
 
     return check
+
+
+def no_number(name: str, tensors: Sequence[str], then: Check | None) -> Check:
+    """The check of a function whose first operands, so named, must be tensors."""
+
+    def check(operands: Sequence[Operand]) -> None:
+        for i, (operand, argument) in enumerate(zip(operands, tensors, strict=False), start=1):
+            if operand.kind == NUMBER:
+                raise TypeError(
+                    f"{name}(): argument '{argument}' (position {i}) must be Tensor, not "
+                    f"{_TYPES.get(operand.dtype, float).__name__}"
+                )
+        if then is not None:
+            then(operands)
+
+    return check
+
+
+_TYPES = {dtypes.bool: bool, dtypes.int64: int}  # of numbers of Python
+FIRST = ("input",)
+BOTH = ("input", "other")
 
 
 def where(c: Any, a: Any, b: Any) -> Expr:

@@ -65,7 +65,7 @@ _FILLS = {name[7:]: getattr(lib, name) for name in dir(lib) if name.startswith("
 _METHODS = {"bernoulli_of": "bernoulli_", "randint": "random_"}
 
 
-def fill(x: Tensor, name: str, generator: Generator | None, *args: Any) -> Tensor:
+def draw_into(x: Tensor, name: str, generator: Generator | None, *args: Any) -> Tensor:
     """Overwrite x by one native call, outside the graph."""
     if _FILLS[name](native_generator(generator, name), x._p, *args):
         failure = take_failure()
@@ -89,11 +89,11 @@ def _write(
 ) -> Tensor:
     """Overwrite x in the graph; `given` are tensors it is drawn with."""
     if x._node is None and x._base is None and not given:
-        return fill(x, name, generator, *args)  # there is no graph
+        return draw_into(x, name, generator, *args)  # there is no graph
     if mode.grad:
         check_writable(x, _METHODS.get(name, f"{name}_"))
     before = live_node(x)
-    fill(x, name, generator, *args)
+    draw_into(x, name, generator, *args)
     edges = [before if x._base is None else None, *map(live_node, given)]
     if mode.grad and x.is_floating_point() and (before is not None or any(edges)):
         rebase(x, drawn(title, (x, *given), edges))

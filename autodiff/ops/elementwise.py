@@ -12,7 +12,18 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.expr import PRIMITIVES, Expr, Interval, Primitive, Rule, build, inputs
 from autodiff.lower import Operand, promote
-from autodiff.ops.declare import NONZERO, POSITIVE, REAL, UNIT_CELLS, declare, exp, no_bool, where
+from autodiff.ops.declare import (
+    BOTH,
+    FIRST,
+    NONZERO,
+    POSITIVE,
+    REAL,
+    UNIT_CELLS,
+    declare,
+    exp,
+    no_bool,
+    where,
+)
 from autodiff.ops.pointwise import PointwiseOp
 
 # ---- arithmetic ----
@@ -106,6 +117,7 @@ fmod = declare(
     lambda g, y, a, b: (g, -g * build("truncdiv", a, b)),
     domain=(((0.1, 0.4), (2.15, 2.35)), ((0.6, 0.7),)),
     reference=math.fmod,
+    tensors=FIRST,
     grad_name=("FmodBackward0", "FmodBackward1"),
 )
 addcmul = declare(
@@ -147,10 +159,22 @@ def _extremum(wins: str) -> Rule:
 
 APART = (((-3.0, -1.6), (-0.4, 0.4), (1.6, 3.0)), ((-1.4, -0.6), (0.6, 1.4)))  # never equal
 maximum = declare(
-    "maximum", 2, "The larger of two; nan wins.", _extremum("larger"), domain=APART, reference=max
+    "maximum",
+    2,
+    "The larger of two; nan wins.",
+    _extremum("larger"),
+    domain=APART,
+    reference=max,
+    tensors=BOTH,
 )
 minimum = declare(
-    "minimum", 2, "The smaller of two; nan wins.", _extremum("smaller"), domain=APART, reference=min
+    "minimum",
+    2,
+    "The smaller of two; nan wins.",
+    _extremum("smaller"),
+    domain=APART,
+    reference=min,
+    tensors=BOTH,
 )
 
 
@@ -205,6 +229,7 @@ for _name, _reference, _doc in (
         result="bool",
         domain=SOME_EQUAL,
         reference=_reference,
+        tensors=FIRST,
     )
 for _name, _arity, _reference, _doc in (
     ("logical_not", 1, operator.not_, "Whether input is zero."),
@@ -212,7 +237,15 @@ for _name, _arity, _reference, _doc in (
     ("logical_or", 2, lambda a, b: bool(a or b), "Whether either is nonzero."),
     ("logical_xor", 2, lambda a, b: bool(a) != bool(b), "Whether exactly one is nonzero."),
 ):
-    declare(_name, _arity, _doc, result="bool", domain=SOME_EQUAL, reference=_reference)
+    declare(
+        _name,
+        _arity,
+        _doc,
+        result="bool",
+        domain=SOME_EQUAL,
+        reference=_reference,
+        tensors=BOTH,
+    )
 for _name, _reference, _doc in (
     ("isnan", math.isnan, "Whether an element is nan."),
     ("isinf", math.isinf, "Whether an element is infinite."),

@@ -11,7 +11,7 @@ import math
 from typing import Any
 
 from autodiff.expr import Expr, build, const
-from autodiff.ops.declare import declare, exp, where
+from autodiff.ops.declare import BOTH, declare, exp, where
 from autodiff.ops.gamma import NEAR_2, STIRLING
 from autodiff.ops.special import PI, _abs, _both, _either, _floating, _log, _polynomial, _sqrt
 
@@ -64,8 +64,9 @@ def _prefactor(a: Expr, x: Expr) -> Expr:
     r = build("reciprocal", large)
     missed = r * _polynomial(r * r, STIRLING)  # by Stirling's formula
     far = exp(-large * _distance(large, x) - missed) * _sqrt(r * (1 / (2 * PI)))
-    half = exp(x * -0.5)
-    near = half * build("pow", x, small) * exp(-build("lgamma", small + 1)) * half
+    limited = _least(x, 3000.0)  # from where on exp(-x) is 0, and x^a may be infinite
+    half = exp(limited * -0.5)
+    near = half * build("pow", limited, small) * exp(-build("lgamma", small + 1)) * half
     return where(a < 5, near, far)
 
 
@@ -159,7 +160,7 @@ def _declare(name: str, of: str, upper: bool) -> None:
 
     declare(name, 2, f"{of} of a = input and x = other; nan where one is negative or both are 0.",
             vjp, expand=_incomplete(upper), result="float", domain=(((1.0, 30.0),), ((0.3, 40.0),)),
-            reference=reference, check=_floating(f"{name}_cpu"))  # fmt: skip
+            reference=reference, check=_floating(f"{name}_cpu"), tensors=BOTH)  # fmt: skip
 
 
 _declare("igamma", "The regularized lower incomplete gamma function P(a, x)", False)

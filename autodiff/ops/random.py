@@ -15,8 +15,8 @@ from autodiff.ops.draws import (
     bernoulli_,
     check_range,
     check_std,
+    draw_into,
     drawn,
-    fill,
     integers,
     normal_,
 )
@@ -50,7 +50,7 @@ def rand(
     tensor([0.4963, 0.7682])
     """
     x = _target("rand", sizes_of(sizes, "rand", size), dtype, out)
-    fill(x, "uniform", generator, 0.0, 1.0)
+    draw_into(x, "uniform", generator, 0.0, 1.0)
     return x.requires_grad_() if requires_grad else x
 
 
@@ -69,7 +69,7 @@ def randn(
     tensor([ 1.5410, -0.2934])
     """
     x = _target("randn", sizes_of(sizes, "randn", size), dtype, out)
-    fill(x, "normal", generator, 0.0, 1.0)
+    draw_into(x, "normal", generator, 0.0, 1.0)
     return x.requires_grad_() if requires_grad else x
 
 
@@ -87,7 +87,7 @@ def rand_like(
     tensor([0.4963, 0.7682])
     """
     x = empty_like(input, dtype=dtype)
-    fill(x, "uniform", generator, 0.0, 1.0)
+    draw_into(x, "uniform", generator, 0.0, 1.0)
     return x.requires_grad_() if requires_grad else x
 
 
@@ -105,7 +105,7 @@ def randn_like(
     tensor([ 1.5410, -0.2934])
     """
     x = empty_like(input, dtype=dtype)
-    fill(x, "normal", generator, 0.0, 1.0)
+    draw_into(x, "normal", generator, 0.0, 1.0)
     return x.requires_grad_() if requires_grad else x
 
 
@@ -194,7 +194,7 @@ def randperm(
     if n < 0:
         raise RuntimeError(f"n must be non-negative, got {n}")
     x = _target("randperm", [n], dtype or dtypes.int64, out)
-    return _finish(fill(x, "randperm", generator), requires_grad)
+    return _finish(draw_into(x, "randperm", generator), requires_grad)
 
 
 # ---- with parameters of their own ----
@@ -277,7 +277,9 @@ def bernoulli(
         x = _target("bernoulli", input.shape, input.dtype, out)
         return _recorded(bernoulli_(x, p, generator=generator), "NotImplemented", [input])
     x = _target("bernoulli", input.shape, input.dtype, out, input)
-    return _recorded(fill(x, "bernoulli_of", generator, input._p), "BernoulliBackward0", [input])
+    return _recorded(
+        draw_into(x, "bernoulli_of", generator, input._p), "BernoulliBackward0", [input]
+    )
 
 
 def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
@@ -290,7 +292,7 @@ def poisson(input: Tensor, generator: Generator | None = None) -> Tensor:
     tensor([ 2., 15.])
     """
     x = empty(input.shape, dtype=input.dtype)
-    return _recorded(fill(x, "poisson", generator, input._p), "PoissonBackward0", [input])
+    return _recorded(draw_into(x, "poisson", generator, input._p), "PoissonBackward0", [input])
 
 
 def multinomial(
@@ -319,7 +321,7 @@ def multinomial(
     x = _target("multinomial", [*weights.shape[:-1], n], dtypes.int64, out)
     rows = weights if weights.ndim == 2 else weights.unsqueeze(0)
     target = x if x.ndim == 2 else x.unsqueeze(0)
-    fill(target, "multinomial", generator, rows._p, not once)
+    draw_into(target, "multinomial", generator, rows._p, not once)
     return x
 
 

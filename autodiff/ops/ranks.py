@@ -89,6 +89,8 @@ def kthvalue(
     _check_numbers("kthvalue", input)
     at = dim_index(dim, input.ndim)
     size = input.shape[at] if input.ndim else 1
+    if not size:
+        raise IndexError(f"kthvalue(): Expected reduction dim {at} to have non-zero size.")
     if not 1 <= operator.index(k) <= size:
         raise RuntimeError(
             f"kthvalue(): selected number k out of range for dimension {at}: {k} of {size}"

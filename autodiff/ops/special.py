@@ -11,7 +11,7 @@ from typing import Any
 from autodiff.dtypes import SCALAR_NAMES
 from autodiff.expr import Expr, build, by_width
 from autodiff.lower import Operand, promote
-from autodiff.ops.declare import NONZERO, POSITIVE, REAL, Check, declare, exp, where
+from autodiff.ops.declare import BOTH, FIRST, NONZERO, POSITIVE, REAL, Check, declare, exp, where
 
 LN2, LN10, PI = math.log(2), math.log(10), math.pi
 HUGE = 2.0**28  # whose square is finite in float32, and drowns 1 in float64
@@ -258,7 +258,7 @@ declare("tan", 1, "The tangent of radians.", lambda g, y, x: (g * (1 + y * y),),
         result="float", domain=((-1.3, 1.3),), reference=math.tan)  # fmt: skip
 declare("atan2", 2, "The angle of the point (other, input), in [-pi, pi].", _atan2_vjp,
         expand=_atan2, result="float", domain=(NONZERO, NONZERO),
-        reference=math.atan2)  # fmt: skip
+        reference=math.atan2, tensors=BOTH)  # fmt: skip
 declare("deg2rad", 1, "Degrees as radians.", expand=lambda x: x * (PI / 180),
         result="float", reference=math.radians)  # fmt: skip
 declare("rad2deg", 1, "Radians as degrees.", expand=lambda x: x * (180 / PI),
@@ -326,11 +326,11 @@ def _logaddexp_reference(a: float, b: float) -> float:
 declare("logaddexp", 2, "log(exp(input) + exp(other)).",
         lambda g, y, a, b: (g / (1 + exp(b - a)), g / (1 + exp(a - b))),
         expand=_logaddexp(math.e), result="float", check=_floating("logaddexp"),
-        reference=_logaddexp_reference)  # fmt: skip
+        reference=_logaddexp_reference, tensors=BOTH)  # fmt: skip
 declare("logaddexp2", 2, "log2(2^input + 2^other).",
         lambda g, y, a, b: (g / (1 + build("exp2", b - a)), g / (1 + build("exp2", a - b))),
         expand=_logaddexp(2.0), result="float", check=_floating("logaddexp2"),
-        reference=lambda a, b: math.log2(2**a + 2**b))  # fmt: skip
+        reference=lambda a, b: math.log2(2**a + 2**b), tensors=BOTH)  # fmt: skip
 
 
 def _log_as(y: Expr, x: Expr) -> Expr:
@@ -360,7 +360,8 @@ def _hypot(a: Expr, b: Expr) -> Expr:
 
 declare("hypot", 2, "sqrt(input^2 + other^2), without overflow between.",
         lambda g, y, a, b: (g * (a / y), g * (b / y)), expand=_hypot, result="float",
-        domain=(NONZERO, NONZERO), check=_floating("hypot"), reference=math.hypot)  # fmt: skip
+        domain=(NONZERO, NONZERO), check=_floating("hypot"), reference=math.hypot,
+        tensors=BOTH)  # fmt: skip
 declare("frac", 1, "The part behind the point, with the sign of input.",
         lambda g, y, x: (g,), expand=lambda x: x - build("trunc", x),
         domain=((-1.8, -1.2), (0.2, 0.8)), check=_floating("frac"),
@@ -382,7 +383,8 @@ def _copysign(a: Expr, b: Expr) -> Expr:
 
 declare("copysign", 2, "The magnitude of input with the sign of other, also of -0.",
         lambda g, y, a, b: (g * (build("sign", a) * build("sign", y)), None),
-        expand=_copysign, result="float", domain=NONZERO, reference=math.copysign)  # fmt: skip
+        expand=_copysign, result="float", domain=NONZERO, reference=math.copysign,
+        tensors=FIRST)  # fmt: skip
 
 
 def _heaviside(x: Expr, values: Expr) -> Expr:
@@ -392,7 +394,8 @@ def _heaviside(x: Expr, values: Expr) -> Expr:
 
 declare("heaviside", 2, "0 below 0, 1 above it, `values` at 0; 0 of nan.",
         expand=_heaviside, domain=NONZERO,
-        reference=lambda x, v: float(x > 0), check=_same_dtype)  # fmt: skip
+        reference=lambda x, v: float(x > 0), check=_same_dtype,
+        tensors=("input", "values"))  # fmt: skip
 
 
 def _numeric_extremum(name: str) -> Callable[..., Any]:
@@ -413,10 +416,10 @@ def _winner(larger: bool) -> Callable[..., Any]:
 APART = (((-3.0, -1.6), (-0.4, 0.4), (1.6, 3.0)), ((-1.4, -0.6), (0.6, 1.4)))
 declare("fmax", 2, "The larger of two; a number wins over nan.", _winner(True),
         expand=_numeric_extremum("maximum"), domain=APART,
-        reference=max)  # fmt: skip
+        reference=max, tensors=BOTH)  # fmt: skip
 declare("fmin", 2, "The smaller of two; a number wins over nan.", _winner(False),
         expand=_numeric_extremum("minimum"), domain=APART,
-        reference=min)  # fmt: skip
+        reference=min, tensors=BOTH)  # fmt: skip
 
 # ---- functions whose public form has arguments of its own (arithmetic.py) ----
 

@@ -48,6 +48,8 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     d, cut = _along("split", tensor, dim), _split
     size = tensor._p.shape[d]
     step = dtypes.plain(split_size_or_sections)
+    if isinstance(step, Tensor) and not step.ndim:
+        step = operator.index(step)
     if isinstance(step, int):
         if step < 0 or (step == 0 and size > 0):
             raise RuntimeError(f"split expects split_size be positive, but got split_size={step}")

@@ -68,6 +68,21 @@ def vmap_keywords(lib: Any, x: Any, y: Any, v: Any) -> Any:
 
 
 @program
+def vmap_of_unusual_calls(lib: Any, x: Any, y: Any, v: Any) -> Any:
+    calls = (
+        lambda a: a.var(True),
+        lambda a: lib.std_mean(a, False),
+        lambda a: lib.fill(a, 3.0),
+        lambda a: lib.fill(a, a.sum()),
+        lambda a: tuple(lib.frexp(a)),
+        lambda a: a.view(lib.int16),
+        lambda a: a.sum().view(lib.int64),
+        lambda a: a[:0].repeat(0, 2),
+    )
+    return [lib.func.vmap(call)(x) for call in calls]
+
+
+@program
 def vmap_backward(lib: Any, x: Any, y: Any, v: Any) -> Any:
     x, v = x.requires_grad_(), v.requires_grad_()
     z = lib.func.vmap(lambda a: (a * v).tanh().sum())(x)

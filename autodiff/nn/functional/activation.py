@@ -8,7 +8,7 @@ from typing import Any
 from autodiff.dtypes import FIRST_FLOAT, dtype, float64, uint8
 from autodiff.ops import activations, arithmetic, calling, elementwise, normalize
 from autodiff.ops.create import empty
-from autodiff.ops.draws import fill
+from autodiff.ops.draws import draw_into
 from autodiff.ops.gated import glu
 from autodiff.ops.numbers import number, operand
 from autodiff.ops.pointwise import PointwiseOp
@@ -340,7 +340,7 @@ def rrelu(
     given = input.detach()
     below = given <= 0
     draws = empty(given._p.numel, dtype=float64)
-    fill(draws, "uniform_some", None, float(lower), float(upper), below.sum()._p)
+    draw_into(draws, "uniform_some", None, float(lower), float(upper), below.sum()._p)
     nth = (below.reshape(-1).cumsum(0) - 1).clamp(min=0)  # draws go to those below, in order
     slopes = arithmetic.where(below, draws[nth].reshape(given.shape), 1.0).to(given.dtype)
     if inplace:

@@ -11,7 +11,7 @@ from typing import Any
 
 from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.ops.create import empty, empty_like, zeros
-from autodiff.ops.draws import exponential_, fill
+from autodiff.ops.draws import draw_into, exponential_
 from autodiff.ops.views import squeeze, unsqueeze
 from autodiff.tensor import Tensor
 
@@ -76,7 +76,7 @@ def drop(
         return input
     if p == 1:
         return _times(input, zeros((), dtype=input.dtype), inplace)
-    return _times(input, fill(_unset_noise(input, by_feature), "dropout", None, p), inplace)
+    return _times(input, draw_into(_unset_noise(input, by_feature), "dropout", None, p), inplace)
 
 
 _SATURATION = 1.7580993408473766  # -SELU's limit at minus infinity: its scale times its alpha
@@ -93,7 +93,7 @@ def alpha_drop(
         return input
     if p == 1:
         return _times(input, zeros((), dtype=input.dtype), inplace)
-    kept = fill(_unset_noise(input, by_feature), "bernoulli", None, 1 - p)
+    kept = draw_into(_unset_noise(input, by_feature), "bernoulli", None, 1 - p)
     a = 1 / math.sqrt((_SATURATION * _SATURATION * p + 1) * (1 - p))
     shift = (kept - 1).mul_(_SATURATION * a).add_(_SATURATION * a * p)
     found: Tensor = _times(input, kept.mul_(a), inplace).add_(shift)
