@@ -166,6 +166,26 @@ def test_slopes_of_shares_are_those_of_their_means() -> None:
     assert math.isclose(slope.item(), 2 / 25, rel_tol=0.1)
 
 
+def test_no_distribution_is_of_a_negative_count() -> None:
+    with pytest.raises(ValueError, match=r"total_count .* but found -1"):
+        dist.Multinomial(-1, double([0.5, 0.5]))
+    assert dist.Multinomial(-1, double([0.5, 0.5]), validate_args=False).total_count == -1
+
+
+def test_the_divergence_of_wisharts_has_slopes() -> None:
+    """PyTorch's has none in the first of them, and another value for a batch."""
+
+    def divergence(*given: Any) -> Any:
+        return dist.kl_divergence(dist.Wishart(*given[:2]), dist.Wishart(*given[2:]))
+
+    v, w = double([[2.0, 0.5], [0.5, 1.0]]), double([[1.0, 0.25], [0.25, 3.0]])
+    got = divergence(double([4.0, 2.5]), v, double(2.5), w)
+    assert math.isclose(got[0].item(), 1.8134206297221434, rel_tol=1e-12)
+    assert got[1] == divergence(double(2.5), v, double(2.5), w)
+    factors = [x.clone().requires_grad_() for x in (double(4.0), v, double(2.5), w)]
+    assert ad.gradcheck(lambda a, m, b, k: divergence(a, m @ m.mT, b, k @ k.mT), factors)
+
+
 def test_slopes_of_matrices_are_those_of_their_means() -> None:
     df, v = double(4.0).requires_grad_(), double([[2.0, 0.5], [0.5, 1.0]]).requires_grad_()
     x = dist.Wishart(df, v).rsample((4000,))
