@@ -424,7 +424,8 @@ WITHOUT_ROW = {
 # What Python puts into every class, and what every class may say of itself.
 PYTHONS = (
     "__init__ __new__ __init_subclass__ __slots__ __array_priority__ __constants__ __orig_bases__ "
-    "__firstlineno__ __static_attributes__ __annotate__ __annotate_func__ __annotations_cache__"
+    "__firstlineno__ __static_attributes__ __annotate__ __annotate_func__ __annotations_cache__ "
+    "cls_to_become"
 )
 OF_EVERY_CLASS = {*vars(type("Plain", (), {"__annotations__": {}})), *PYTHONS.split()}
 CLASSES: dict[str, tuple[type, type]] = {

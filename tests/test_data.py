@@ -265,3 +265,23 @@ def test_shares_of_several_processes_are_told_by_number() -> None:
         data.DistributedSampler(range(4), 2, 2)
     with pytest.raises(ValueError, match="give num_replicas and rank"):
         data.DistributedSampler(range(4))
+
+
+def test_samples_of_a_type_in_a_map_are_collated_by_its_function() -> None:
+    from autodiff.utils.data._utils.collate import collate, default_collate_fn_map
+
+    def joined(samples: Any, *, collate_fn_map: Any) -> Any:
+        return "-".join(map(str, samples))
+
+    samples = [{"a": (1, [2.5])}, {"a": (3, [4.5])}]
+    assert collate(samples, collate_fn_map={object: joined}) == "-".join(map(str, samples))
+    assert collate(samples, collate_fn_map={int: joined, float: joined}) == {
+        "a": ["1-3", ["2.5-4.5"]]
+    }
+    with pytest.raises(TypeError, match="found <class 'int'>"):
+        collate(samples, collate_fn_map={})
+    default_collate_fn_map[complex] = joined
+    try:
+        assert data.default_collate([(1j, 1), (2j, 2)])[0] == "1j-2j"
+    finally:
+        del default_collate_fn_map[complex]

@@ -6,6 +6,7 @@ import inspect
 from typing import Any
 
 import pytest
+from golden.record_optim import MATRICES
 from test_optim_native import CASES, KINDS_OF, make
 from twins import Twins
 
@@ -25,7 +26,20 @@ def test_compiled_steps_are_plain_steps(kind: str, i: int) -> None:
 def test_every_optimizer_is_among_them() -> None:
     kinds = {name: getattr(optim, name) for name in optim.__all__}
     found = {n for n, k in kinds.items() if inspect.isclass(k) and issubclass(k, optim.Optimizer)}
-    assert found - {"Optimizer", "LBFGS"} == set(KINDS_OF)
+    assert found - {"Optimizer", "LBFGS"} == {*KINDS_OF, *MATRICES}
+
+
+@pytest.mark.parametrize(
+    ("kind", "i"), [(k, i) for k, o in MATRICES.items() for i in range(len(o))]
+)
+def test_compiled_steps_on_matrices_are_plain_steps(kind: str, i: int) -> None:
+    def made(parameters: Any) -> Any:
+        fit = [x for x in parameters if kind != "Muon" or x.ndim == 2]
+        return getattr(optim, kind)(fit, **MATRICES[kind][i])
+
+    twins = Twins(made)
+    twins.steps(STEPS)
+    assert twins.runs >= STEPS - 3
 
 
 @pytest.mark.filterwarnings("ignore")  # that the closure's loss is looked at

@@ -252,6 +252,37 @@ def test_layers_are_near_those_of_float32(d: ad.dtype) -> None:
             assert (a.float() - b).abs().max().item() <= 8 * EPS[d.name] * max(largest, 1)
 
 
+@each_half
+@pytest.mark.parametrize("name", ["batch", "moments", "instance", "layer", "bias", "group", "rms"])
+def test_norms_of_16_bits_may_have_parameters_of_float32(name: str, d: ad.dtype) -> None:
+    f, x = nn.functional, ad.randn(3, 4, 5).to(d)
+    w, b = (ad.rand(4, requires_grad=True) for _ in "wb")
+    norms: dict[str, Any] = {
+        "batch": lambda x: f.batch_norm(x, ad.zeros(4), ad.ones(4), w, b, True),
+        "moments": lambda x: f.batch_norm(x, b.detach(), w.detach()),
+        "instance": lambda x: f.instance_norm(x, weight=w, bias=b),
+        "layer": lambda x: f.layer_norm(x.mT, (4,), w, b),
+        "bias": lambda x: f.layer_norm(x.mT, (4,), bias=b),
+        "group": lambda x: f.group_norm(x, 2, w, b),
+        "rms": lambda x: f.rms_norm(x.mT, (4,), w),
+    }
+    narrow, wide = x.clone().requires_grad_(), x.float().requires_grad_()
+    y, want = norms[name](narrow), norms[name](wide)
+    assert y.dtype is d
+    assert y.equal(want.to(d))
+    g = ad.randn(y.shape).to(d)
+    learned = [] if name == "moments" else [b] if name == "bias" else [w]
+    for got, slope in zip(
+        ad.autograd.grad(y, [narrow, *learned], g),
+        ad.autograd.grad(want, [wide, *learned], g.float()),
+        strict=True,
+    ):
+        assert got.equal(slope.to(got.dtype))
+    compiled = ad.compile(norms[name])
+    assert compiled(narrow).equal(y)
+    assert compiled(narrow).equal(y)
+
+
 def test_mixed_dtypes_are_refused_as_of_others() -> None:
     x, w = ad.ones(2, 3, dtype=ad.float16), ad.ones(2, 3)
     for call in (
@@ -259,8 +290,11 @@ def test_mixed_dtypes_are_refused_as_of_others() -> None:
         lambda: nn.functional.linear(x, w),
         lambda: ad.addmm(w, x, w.t()),
         lambda: nn.functional.scaled_dot_product_attention(x, w, w),
+        lambda: nn.functional.layer_norm(w, (3,), x[0]),
+        lambda: nn.functional.layer_norm(x, (3,), x[0].bfloat16()),
+        lambda: nn.functional.group_norm(x, 3, w[0], x[0]),
     ):
-        with pytest.raises(RuntimeError, match="dtype"):
+        with pytest.raises(RuntimeError, match=r"dtype|expected scalar type"):
             call()
     with pytest.raises(NotImplementedError, match="Half"):
         ad.linalg.inv(ad.eye(2, dtype=ad.float16))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import functools
 import json
 import math
 import pickle
@@ -157,3 +158,20 @@ def test_modules_are_copied_and_pickled_whole(module: nn.Module) -> None:
         if not isinstance(module, nn.LazyLinear):
             pairs = zip(module.state_dict().values(), other.state_dict().values(), strict=True)
             assert all(ad.equal(a, b) and a.data_ptr() != b.data_ptr() for a, b in pairs)
+
+
+@pytest.mark.parametrize("mode", ["sum", "mean", "max"])
+def test_the_last_bag_ends_where_the_last_offset_says(mode: str) -> None:
+    """PyTorch's sums are these, its slopes, means and maxima count what is past the end."""
+    rows, numbers = ad.arange(12.0).view(6, 2).requires_grad_(), ad.tensor([1, 2, 5])
+    bag = functools.partial(functional.embedding_bag, mode=mode, include_last_offset=True)
+    got = bag(numbers, rows, ad.tensor([0, 0, 2]))
+    want = functional.embedding_bag(numbers[:2], rows, ad.tensor([0, 0]), mode=mode)
+    assert got.tolist() == want.tolist()
+    (slope,) = ad.autograd.grad(got.sum(), rows)
+    assert slope[5].tolist() == [0.0, 0.0]
+    assert bag(numbers, rows, ad.tensor([0])).shape == (0, 2)
+    with pytest.raises(RuntimeError, match="at least 1"):
+        bag(numbers, rows, ad.tensor([], dtype=ad.int64))
+    with pytest.raises(IndexError, match="offset -1 is negative"):
+        bag(numbers, rows, ad.tensor([0, -1, 2]))

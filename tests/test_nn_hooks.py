@@ -105,6 +105,8 @@ def test_hooked_modules_and_graphs_are_freed_without_the_cycle_collector() -> No
         module.register_full_backward_hook(lambda *_: None)
         module.register_full_backward_pre_hook(lambda *_: None)
         module.register_forward_hook(lambda *_: None)
+        module.register_load_state_dict_pre_hook(lambda *_: None)
+        module.load_state_dict(module.state_dict())
         y = module(ad.ones(2, requires_grad=True))
         y.sum().backward()
         weight = weakref.ref(module.weight)
@@ -112,6 +114,25 @@ def test_hooked_modules_and_graphs_are_freed_without_the_cycle_collector() -> No
         assert weight() is None
     finally:
         gc.enable()
+
+
+def test_inputs_without_a_gradient_keep_their_part_under_a_backward_hook() -> None:
+    class Counts(nn.Module):
+        def forward(self, x: ad.Tensor, seen: ad.Tensor) -> Any:
+            assert not seen.requires_grad
+            return x + seen, seen.add_(1)
+
+    found, seen = [], ad.ones(2)
+    module = Counts()
+    module.register_full_backward_hook(lambda _, gi, go: found.append((gi, go)))
+    y, count = module(ad.ones(2, requires_grad=True), seen)
+    assert not count.requires_grad
+    y.sum().backward()
+    assert seen.tolist() == [2.0, 2.0]
+    ((gi, go),) = found
+    assert [g.tolist() for g in gi] == [[1.0, 1.0], [0.0, 0.0]]
+    assert go[0].tolist() == [1.0, 1.0]
+    assert go[1] is None
 
 
 def test_the_hooks_that_a_module_tells_are_those_registered() -> None:

@@ -377,6 +377,9 @@ def test_a_state_dict_by_position_and_numbers_of_one_element() -> None:
     state["num_batches_tracked"] = ad.tensor([7])  # as PyTorch saved numbers before 0.4
     norm.load_state_dict(state)
     assert norm.num_batches_tracked.item() == 7
+    state["num_batches_tracked"] = ad.tensor([7, 8])
+    with pytest.raises(RuntimeError, match=r"size mismatch for num_batches_tracked.*\[2\]"):
+        norm.load_state_dict(state)
     norm.register_load_state_dict_post_hook(lambda module, keys: 3)
     with pytest.raises(AssertionError, match="in place"):
         norm.load_state_dict(state)
@@ -390,3 +393,42 @@ def test_the_state_of_lazy_modules_stays_without_a_shape() -> None:
         assert module(ad.ones(3, 4)).shape[0] == 3
         with pytest.raises(RuntimeError, match="uninitialized"):
             module.load_state_dict(make().state_dict())
+
+
+def test_a_prefix_is_taken_off_the_names_of_a_state() -> None:
+    wrapped = nn.Module()
+    wrapped.module = net = Net()
+    state = wrapped.state_dict()
+    nn.modules.utils.consume_prefix_in_state_dict_if_present(state, "module.")
+    assert list(state) == list(net.state_dict())
+    assert {**state._metadata} == net.state_dict()._metadata
+    net.load_state_dict(state)
+
+
+def test_a_lazy_module_of_ones_own_gets_its_shapes_at_its_first_call() -> None:
+    class Scale(nn.modules.lazy.LazyModuleMixin):
+        cls_to_become = None
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.UninitializedParameter()
+            self.register_buffer("shift", nn.UninitializedBuffer())
+
+        def initialize_parameters(self, x: Any, *, known: bool = True) -> None:
+            if self.has_uninitialized_params() and known:
+                for held in (self.weight, self.shift):
+                    held.materialize(x.shape[-1:])
+                    held.data.fill_(2.0)
+
+        def forward(self, x: Any, *, known: bool = True) -> Any:
+            return x * self.weight + self.shift
+
+    module = Scale()
+    with pytest.raises(RuntimeError, match="module Scale has not been fully initialized"):
+        module(ad.ones(3), known=False)
+    assert module(ad.ones(3)).tolist() == [4.0] * 3
+    assert type(module) is Scale
+    assert module(ad.zeros(3)).tolist() == [2.0] * 3
+    assert nn.LazyLinear.cls_to_become is nn.Linear
+    with pytest.raises(NotImplementedError, match="initialize_parameters"):
+        nn.modules.lazy.LazyModuleMixin().initialize_parameters()

@@ -12,10 +12,12 @@ from golden.record_optim import (
     ERRORS,
     GOLDEN,
     LBFGS,
+    MATRICES,
     REPRS,
     cases,
     make,
     minimise,
+    of_matrices,
     run,
     train,
 )
@@ -70,7 +72,20 @@ def test_lbfgs_is_pytorchs(name: str, stop: int) -> None:
 
 
 def flat(x: Any) -> list[float]:
+    if isinstance(x, dict):
+        return flat([x[key] for key in sorted(x)])
     return [y for item in x for y in flat(item)] if isinstance(x, list) else [x]
+
+
+@pytest.mark.parametrize("kind", MATRICES)
+def test_steps_on_matrices_are_pytorchs(kind: str) -> None:
+    tolerance = 0.03 if kind == "Muon" else 3e-6  # some of Muon's are in bfloat16
+    for i, want in enumerate(RECORD["matrices"][kind]):
+        got = of_matrices(ad, optim, kind, i)
+        assert flat(got) == pytest.approx(flat(want), rel=tolerance, abs=tolerance)
+    x = ad.zeros(0, 3, requires_grad=True)
+    x.grad = ad.zeros(0, 3)
+    getattr(optim, kind)([x]).step()
 
 
 def test_lbfgs_looks_for_a_minimum_with_what_pytorch_saved() -> None:

@@ -362,6 +362,7 @@ def _wrapped(ctx: FunctionNode, i: int, y: Any, args: tuple[Any, ...], recorded:
     node: Node = ctx if ctx._single else FunctionOutput(ctx, i)
     if _holds(ctx._dirty, y):
         return _written(ctx, y, node, recorded)
+    recorded = recorded and y.is_floating_point() and not _holds(ctx._constant, y)
     if _holds(args, y):  # returned as it came: another tensor of the same memory
         base = y if y._base is None else y._base
         y = own(lib.ad_alias(y._p), "alias", y._p)
@@ -370,7 +371,7 @@ def _wrapped(ctx: FunctionNode, i: int, y: Any, args: tuple[Any, ...], recorded:
         y = y.detach()
     if y._base is not None:
         y._base_node = y._base._node
-    if recorded and y.is_floating_point() and not _holds(ctx._constant, y):
+    if recorded:
         y._node = node
     return y
 

@@ -24,28 +24,44 @@ def default_collate(batch: Sequence[Any]) -> Any:
     >>> data.default_collate([{"x": 1.5, "y": "a"}, {"x": 2.0, "y": "b"}])
     {'x': tensor([1.5000, 2.0000], dtype=torch.float64), 'y': ['a', 'b']}
     """
+    return collate(batch, collate_fn_map=default_collate_fn_map)
+
+
+def collate(batch: Sequence[Any], *, collate_fn_map: Functions | None = None) -> Any:
+    """The samples of a batch as one: what is of a type in the map by its function.
+
+    The function is called as `function(samples, collate_fn_map=collate_fn_map)`; containers are
+    taken apart as in `default_collate`, whose map is `default_collate_fn_map`.
+    """
     first = batch[0]
-    if isinstance(first, Tensor):
-        return stack(list(batch), 0)
-    if is_numpy(first):
+    functions = collate_fn_map or {}
+    kinds = (x for key, x in functions.items() if isinstance(first, key))
+    if (function := functions.get(type(first)) or next(kinds, None)) is not None:
+        return function(batch, collate_fn_map=functions)
+    if is_numpy(first) and functions is default_collate_fn_map:
         return _collate_numpy(batch)
-    if isinstance(first, float):
-        return tensor(batch, dtype=dtypes.float64)
-    if isinstance(first, int):
-        return tensor(batch)
-    if isinstance(first, (str, bytes)):
-        return batch
+
+    def collated(samples: Sequence[Any]) -> Any:
+        return collate(samples, collate_fn_map=functions)
+
     if isinstance(first, Mapping):
-        return _rebuilt(
-            first, {key: default_collate([sample[key] for sample in batch]) for key in first}
-        )
+        return _rebuilt(first, {key: collated([sample[key] for sample in batch]) for key in first})
     if isinstance(first, tuple) and hasattr(first, "_fields"):
-        return type(first)(*map(default_collate, zip(*batch, strict=False)))
-    if isinstance(first, Sequence):
+        return type(first)(*map(collated, zip(*batch, strict=False)))
+    if isinstance(first, Sequence) and not isinstance(first, (str, bytes)):
         if any(len(sample) != len(first) for sample in batch):
             raise RuntimeError("each element in list of batch should be of equal size")
-        return _rebuilt(first, [default_collate(items) for items in zip(*batch, strict=True)])
+        return _rebuilt(first, [collated(items) for items in zip(*batch, strict=True)])
     raise _refused(type(first))
+
+
+Functions = Mapping[Any, Callable[..., Any]]
+default_collate_fn_map: dict[Any, Callable[..., Any]] = {
+    Tensor: lambda batch, **_: stack(list(batch), 0),
+    float: lambda batch, **_: tensor(batch, dtype=dtypes.float64),
+    int: lambda batch, **_: tensor(batch),
+    (str, bytes): lambda batch, **_: batch,
+}
 
 
 def default_convert(data: Any) -> Any:

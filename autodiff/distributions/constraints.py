@@ -259,6 +259,8 @@ class dependent_property(property, Dependent):  # noqa: N801 - a decorator
     True
     """
 
+    __getattribute__ = Dependent.__getattribute__
+
     def __init__(self, fn: Any = None, **known: Any) -> None:
         property.__init__(self, fn)
         self._known = known

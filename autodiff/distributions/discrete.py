@@ -330,6 +330,11 @@ class Multinomial(OfCategories):
             raise NotImplementedError("inhomogeneous total_count is not supported")
         self.total_count = total_count
         super().__init__(probs, logits, validate_args)
+        if total_count < 0 and self._validate_args:
+            raise ValueError(
+                f"Expected parameter total_count of distribution {self!r} to satisfy the "
+                f"constraint IntegerGreaterThan(lower_bound=0), but found {total_count}"
+            )
 
     def sample(self, sample_shape: Iterable[int] = ()) -> Any:
         drawn = self._categorical.sample((self.total_count, *sample_shape))

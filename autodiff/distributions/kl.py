@@ -21,6 +21,7 @@ from autodiff.distributions.discrete import (
 )
 from autodiff.distributions.distribution import Distribution, names_of, sum_rightmost
 from autodiff.distributions.gamma import Beta, Dirichlet, Gamma
+from autodiff.distributions.matrices import Wishart
 from autodiff.distributions.multivariate import (
     LowRankMultivariateNormal,
     MultivariateNormal,
@@ -44,7 +45,19 @@ from autodiff.distributions.univariate import (
     Poisson,
     Uniform,
 )
-from autodiff.functions import abs, digamma, erf, exp, full, lgamma, log, log1p, where, xlogy
+from autodiff.functions import (
+    abs,
+    digamma,
+    erf,
+    exp,
+    full,
+    lgamma,
+    log,
+    log1p,
+    mvlgamma,
+    where,
+    xlogy,
+)
 from autodiff.native import refuse_any
 from autodiff.nn.functional import softplus
 from autodiff.ops.fused import pointwise
@@ -312,6 +325,19 @@ def _multivariate(p: Any, q: Any) -> Any:
     ratio = mahalanobis(of_q.unsqueeze(-3), of_p.mT).sum(-1)
     apart = mahalanobis(of_q, q.loc - p.loc)
     return half_log_det(of_q) - half_log_det(of_p) + 0.5 * (ratio + apart - n)
+
+
+@register_kl(Wishart, Wishart)
+def _wishart(p: Any, q: Any) -> Any:
+    n, of_p, of_q = p.event_shape[0], p._unbroadcasted_scale_tril, q._unbroadcasted_scale_tril
+    ratio = mahalanobis(of_q.unsqueeze(-3), of_p.mT).sum(-1)
+    return (
+        q.df * (half_log_det(of_q) - half_log_det(of_p))
+        + p.df / 2 * (ratio - n)
+        + mvlgamma(q.df / 2, n)
+        - mvlgamma(p.df / 2, n)
+        + (p.df - q.df) / 2 * p._slopes
+    )
 
 
 @register_kl(HalfNormal, HalfNormal)

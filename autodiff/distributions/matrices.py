@@ -174,12 +174,17 @@ class Wishart(OfCovariance):
             - inverse.diagonal(0, -2, -1).sum(-1) / 2
         )
 
+    _slopes = moment(  # of mvlgamma(df / 2)
+        lambda df, _event_shape: digamma(
+            (df.unsqueeze(-1) - arange(_event_shape[-1], dtype=df.dtype)) / 2
+        ).sum(-1)
+    )
+
     def entropy(self) -> Any:
         n, df = self._event_shape[-1], self.df
-        slopes = digamma(df.unsqueeze(-1) / 2 - arange(n, dtype=df.dtype) / 2).sum(-1)
         return (
             (n + 1) * (n * math.log(2) / 2 + half_log_det(self._unbroadcasted_scale_tril))
             + mvlgamma(df / 2, n)
-            - (df - n - 1) / 2 * slopes
+            - (df - n - 1) / 2 * self._slopes
             + df * n / 2
         )

@@ -31,6 +31,10 @@ __all__ = [
 ]
 
 
+def _unknown(self: Any, *_: Any) -> Any:
+    raise NotImplementedError
+
+
 class Transform:
     """The base of transforms: a subclass has `_call`, `_inverse` and `log_abs_det_jacobian`.
 
@@ -45,10 +49,10 @@ class Transform:
     bijective = True
     domain: Any = constraints.real
     codomain: Any = constraints.real
-    sign: Any = 1
+    sign: Any = property(_unknown)  # 1 where it rises everywhere, -1 where it falls
     _inv: Any = None
-    _call: Any
-    _inverse: Any
+    _call: Any = _unknown
+    _inverse: Any = _unknown
     _log_slope: Any = None
 
     def __init__(self, cache_size: int = 0) -> None:
@@ -124,10 +128,12 @@ class InverseTransform(Transform):
 
     def __init__(self, transform: Transform) -> None:
         super().__init__()
-        self._inv, self.bijective, self.sign = transform, transform.bijective, transform.sign
+        self._inv, self.bijective = transform, transform.bijective
         self.domain, self.codomain = transform.codomain, transform.domain
         self.forward_shape = transform.inverse_shape  # type: ignore[method-assign]
         self.inverse_shape = transform.forward_shape  # type: ignore[method-assign]
+
+    sign = property(lambda self: self._inv.sign)
 
     def _facts(self) -> tuple[Any, ...]:
         return (self._inv,)
@@ -157,10 +163,11 @@ class ComposeTransform(Transform):
         super().__init__(cache_size)
         self.parts = [part.with_cache(1) for part in parts] if cache_size else parts
         self.bijective = all(part.bijective for part in parts)
-        self.sign = math.prod(part.sign for part in parts)
         if parts:
             self.domain = self._end([part.inv for part in reversed(parts)])
             self.codomain = self._end(parts)
+
+    sign = property(lambda self: math.prod(part.sign for part in self.parts))
 
     @staticmethod
     def _end(parts: Sequence[Any]) -> Any:
@@ -218,6 +225,7 @@ class ExpTransform(Transform):
     tensor(2.)
     """
 
+    sign = 1
     codomain = constraints.positive
     _call = staticmethod(exp)
     _inverse = staticmethod(log)
@@ -239,6 +247,7 @@ class SigmoidTransform(Transform):
     tensor(0.5000)
     """
 
+    sign = 1
     codomain = constraints.unit_interval
     _call = staticmethod(lambda x: _inside(x.sigmoid()))
     _inverse = staticmethod(lambda y: _log_odds(_inside(y)))
@@ -252,6 +261,7 @@ class TanhTransform(Transform):
     tensor(0.)
     """
 
+    sign = 1
     codomain = constraints.interval(-1.0, 1.0)
     _call = staticmethod(tanh)
     _inverse = staticmethod(atanh)
@@ -265,6 +275,7 @@ class SoftplusTransform(Transform):
     tensor(0.6931)
     """
 
+    sign = 1
     codomain = constraints.positive
     _call = staticmethod(softplus)
     _inverse = pointwise(lambda y: log(-expm1(-y)) + y)
@@ -312,6 +323,7 @@ class CumulativeDistributionTransform(Transform):
     tensor(0.5000)
     """
 
+    sign = 1
     codomain = constraints.unit_interval
     domain = property(lambda self: self.distribution.support)
     _call = property(lambda self: self.distribution.cdf)
@@ -348,10 +360,15 @@ class AffineTransform(Transform):
 
     def __init__(self, loc: Any, scale: Any, event_dim: int = 0, cache_size: int = 0) -> None:
         super().__init__(cache_size)
-        self.loc, self.scale, number = loc, scale, isinstance(scale, (int, float))
-        self.sign = (scale > 0) - (scale < 0) if number else scale.sign()
+        self.loc, self.scale = loc, scale
         if event_dim:
             self.domain = self.codomain = constraints.independent(constraints.real, event_dim)
+
+    @property
+    def sign(self) -> Any:
+        """1, or -1 for a negative scale, 0 for one of 0."""
+        scale = self.scale
+        return (scale > 0) - (scale < 0) if isinstance(scale, (int, float)) else scale.sign()
 
     def _facts(self) -> tuple[Any, ...]:
         return self.loc, self.scale, self.event_dim

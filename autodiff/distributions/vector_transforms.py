@@ -43,7 +43,9 @@ class IndependentTransform(Transform):
         self.base_transform, self.reinterpreted_batch_ndims = base, n
         self.domain = constraints.independent(base.domain, n)
         self.codomain = constraints.independent(base.codomain, n)
-        self.bijective, self.sign = base.bijective, base.sign
+        self.bijective = base.bijective
+
+    sign = property(lambda self: self.base_transform.sign)
 
     def _facts(self) -> tuple[Any, ...]:
         return self.base_transform, self.reinterpreted_batch_ndims

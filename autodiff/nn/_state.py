@@ -91,16 +91,16 @@ class Register(MutableMapping[str, Any]):
 
 
 class StateHook:
-    """A hook, and how it is called: with a module in front, or only to be told."""
+    """A hook, and how it is called: without the module that comes first, or only to be told."""
 
-    def __init__(self, hook: Hook, module: object = None, told: bool = False) -> None:
+    def __init__(self, hook: Hook, with_module: bool = True, told: bool = False) -> None:
         self.hook = hook
-        self.module = module
+        self.with_module = with_module
         self.told = told
 
-    def __call__(self, *args: Any) -> Any:
+    def __call__(self, module: object, *args: Any) -> Any:
         """What the hook returns."""
-        result = self.hook(*args) if self.module is None else self.hook(self.module, *args)
+        result = self.hook(module, *args) if self.with_module else self.hook(*args)
         if self.told and result is not None:
             raise RuntimeError("state_dict post-hook must return None")
         return result
@@ -149,14 +149,13 @@ class Stateful:
         unexpected_keys, error_msgs)` called before the module takes its values from state_dict,
         which it may change.
         """
-        return add_hook(self._own_state_hooks().before_load, StateHook(hook, self))
+        return add_hook(self._own_state_hooks().before_load, hook)
 
     def _register_load_state_dict_pre_hook(
         self, hook: Hook, with_module: bool = False
     ) -> RemovableHandle:
         """The same, the module left out of the arguments unless `with_module`."""
-        entry = StateHook(hook, self if with_module else None)
-        return add_hook(self._own_state_hooks().before_load, entry)
+        return add_hook(self._own_state_hooks().before_load, StateHook(hook, with_module))
 
     def register_load_state_dict_post_hook(self, hook: Hook) -> RemovableHandle:
         """Have `hook(module, incompatible_keys)` called once the module and what is below it have
@@ -278,7 +277,7 @@ def load_own(
                 f"object from checkpoint but received {type(given)}"
             )
             continue
-        if mine.ndim == 0 and given.ndim == 1 and len(given):  # as PyTorch saved numbers once
+        if mine.ndim == 0 and given.shape == (1,):  # as PyTorch saved numbers once
             given = given[0]
         if given.shape != mine.shape:
             errors.append(

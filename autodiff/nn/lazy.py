@@ -17,7 +17,7 @@ from autodiff.nn.batchnorm import (
 )
 from autodiff.nn.linear import Linear
 from autodiff.nn.module import Module
-from autodiff.nn.parameter import UninitializedBuffer, UninitializedParameter
+from autodiff.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 from autodiff.ops.convert import tensor
 from autodiff.ops.create import ones, zeros
 from autodiff.tensor import Tensor
@@ -35,10 +35,14 @@ __all__ = [
 ]
 
 
-class _Lazy(Module):
-    """Becomes `_becomes` at its first call, its parameters having got their shapes."""
+class LazyModuleMixin(Module):
+    """The base of modules whose parameters get their shapes at the first call.
 
-    _becomes: type[Module]
+    A subclass holds `UninitializedParameter`s, which its `initialize_parameters`, called with the
+    arguments of forward, has to materialize; the module is a `cls_to_become` from then on, if any.
+    """
+
+    cls_to_become: type[Module] | None = None
 
     def _materialize(self, shapes: Mapping[str, Sequence[int]]) -> None:
         for name, shape in shapes.items():
@@ -48,18 +52,21 @@ class _Lazy(Module):
 
     def has_uninitialized_params(self) -> bool:
         """Whether a parameter is yet to get its shape."""
-        return any(isinstance(x, UninitializedParameter) for x in self.parameters(recurse=False))
+        return any(map(is_lazy, (*self.parameters(recurse=False), *self.buffers(recurse=False))))
 
-    def initialize_parameters(self, input: Tensor) -> None:
+    def initialize_parameters(self, *args: Any, **kwargs: Any) -> None:
         """Give the parameters the shapes that fit an input, and their first values."""
-        raise NotImplementedError
+        raise NotImplementedError(
+            f"initialize_parameters is not implemented for {type(self).__name__}"
+        )
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """The result of the module that this one has become."""
-        given = (*args, *kwargs.values())
-        if given:
-            self.initialize_parameters(given[0])
-            self.__class__ = self._becomes  # type: ignore[assignment]
+        if self.cls_to_become is not None or self.has_uninitialized_params():
+            self.initialize_parameters(*args, **kwargs)
+            if self.has_uninitialized_params():
+                raise RuntimeError(f"module {type(self).__name__} has not been fully initialized")
+            self.__class__ = self.cls_to_become or type(self)  # type: ignore[assignment]
         return Module.__call__(self, *args, **kwargs)
 
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
@@ -83,14 +90,14 @@ class _Lazy(Module):
         """Set the sizes that the parameters tell."""
 
 
-class LazyLinear(_Lazy, Linear):
+class LazyLinear(LazyModuleMixin, Linear):
     """A Linear whose in_features are the last size of its first input.
 
     >>> nn.LazyLinear(2)(ad.ones(4, 3)).shape
     torch.Size([4, 2])
     """
 
-    _becomes = Linear
+    cls_to_become = Linear
 
     def __init__(
         self,
@@ -123,7 +130,7 @@ class LazyLinear(_Lazy, Linear):
         self.in_features = self.weight.shape[1]
 
 
-class _LazyNorm(_Lazy):
+class _LazyNorm(LazyModuleMixin):
     """A batch or instance norm whose num_features are the channels of its first input."""
 
     def __init__(
@@ -198,19 +205,19 @@ class LazyBatchNorm1d(_LazyNorm, BatchNorm1d):
     torch.Size([4, 3])
     """
 
-    _becomes = BatchNorm1d
+    cls_to_become = BatchNorm1d
 
 
 class LazyBatchNorm2d(_LazyNorm, BatchNorm2d):
     """A BatchNorm2d whose num_features are the channels of its first input."""
 
-    _becomes = BatchNorm2d
+    cls_to_become = BatchNorm2d
 
 
 class LazyBatchNorm3d(_LazyNorm, BatchNorm3d):
     """A BatchNorm3d whose num_features are the channels of its first input."""
 
-    _becomes = BatchNorm3d
+    cls_to_become = BatchNorm3d
 
 
 class LazyInstanceNorm1d(_LazyNorm, InstanceNorm1d):
@@ -220,16 +227,16 @@ class LazyInstanceNorm1d(_LazyNorm, InstanceNorm1d):
     torch.Size([4, 3, 5])
     """
 
-    _becomes = InstanceNorm1d
+    cls_to_become = InstanceNorm1d
 
 
 class LazyInstanceNorm2d(_LazyNorm, InstanceNorm2d):
     """An InstanceNorm2d whose num_features are the channels of its first input."""
 
-    _becomes = InstanceNorm2d
+    cls_to_become = InstanceNorm2d
 
 
 class LazyInstanceNorm3d(_LazyNorm, InstanceNorm3d):
     """An InstanceNorm3d whose num_features are the channels of its first input."""
 
-    _becomes = InstanceNorm3d
+    cls_to_become = InstanceNorm3d

@@ -14,7 +14,7 @@ from autodiff.nn.convolution import (
     ConvTranspose3d,
 )
 from autodiff.nn.functional.convolution import Ints
-from autodiff.nn.lazy import _Lazy
+from autodiff.nn.lazy import LazyModuleMixin
 from autodiff.nn.parameter import UninitializedParameter
 from autodiff.tensor import Tensor
 
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 
-class _LazyConvolution(_Lazy):
+class _LazyConvolution(LazyModuleMixin):
     def _begin(self, out_channels: int, bias: bool, dtype: dtype | None) -> None:
         """Take what is known, after `__init__` for no channels."""
         values: Any = self
@@ -110,7 +110,7 @@ class _LazyTransposed(_LazyConvolution):
 class LazyConv1d(_LazyForward, Conv1d):
     """A Conv1d whose in_channels are those of its first input."""
 
-    _becomes = Conv1d
+    cls_to_become = Conv1d
 
 
 class LazyConv2d(_LazyForward, Conv2d):
@@ -123,13 +123,13 @@ class LazyConv2d(_LazyForward, Conv2d):
     Conv2d(3, 8, kernel_size=(3, 3), stride=(1, 1))
     """
 
-    _becomes = Conv2d
+    cls_to_become = Conv2d
 
 
 class LazyConv3d(_LazyForward, Conv3d):
     """A Conv3d whose in_channels are those of its first input."""
 
-    _becomes = Conv3d
+    cls_to_become = Conv3d
 
 
 class LazyConvTranspose1d(_LazyTransposed, ConvTranspose1d):
@@ -139,16 +139,16 @@ class LazyConvTranspose1d(_LazyTransposed, ConvTranspose1d):
     torch.Size([1, 2, 7])
     """
 
-    _becomes = ConvTranspose1d
+    cls_to_become = ConvTranspose1d
 
 
 class LazyConvTranspose2d(_LazyTransposed, ConvTranspose2d):
     """A ConvTranspose2d whose in_channels are those of its first input."""
 
-    _becomes = ConvTranspose2d
+    cls_to_become = ConvTranspose2d
 
 
 class LazyConvTranspose3d(_LazyTransposed, ConvTranspose3d):
     """A ConvTranspose3d whose in_channels are those of its first input."""
 
-    _becomes = ConvTranspose3d
+    cls_to_become = ConvTranspose3d

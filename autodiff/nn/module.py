@@ -476,7 +476,7 @@ class Module(Hooked, _state.Stateful):
         if self._state_hooks is not None:
             lists = missing_keys, unexpected_keys, error_msgs
             for hook in tuple(self._state_hooks.before_load.values()):
-                hook(state_dict, prefix, local_metadata, strict, *lists)
+                hook(self, state_dict, prefix, local_metadata, strict, *lists)
         _state.load_own(self, state_dict, prefix, assign, missing_keys, error_msgs)
         if _state.has_own(self, "set_extra_state"):
             if prefix + _state.EXTRA in state_dict:

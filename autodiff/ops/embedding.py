@@ -37,12 +37,7 @@ _rows: Op = Op("embedding", lambda p, indices, _: _get_forward(p, indices), _row
 
 
 _a, _b = inputs(2)
-_beyond = PointwiseOp(
-    "bags_end",
-    where(build("logical_or", build("lt", _a, 0), build("gt", _a, _b)), _a, 0),
-    2,
-)
-_bag = PointwiseOp("bag_number", build("minimum", _a - 1, _b), 2)
+_beyond = PointwiseOp("bags_end", where(build("gt", _a, _b), _a, 0), 2)
 _mean = PointwiseOp("bag_mean", _a / build("maximum", _b, 1), 2, "DivBackward0")
 _row = PointwiseOp("row_number", where(build("lt", _a, 0), _b, _a), 2)
 
@@ -50,17 +45,22 @@ _row = PointwiseOp("row_number", where(build("lt", _a, 0), _b, _a), 2)
 def _positions(name: str, input: Tensor, weight: Tensor) -> Tensor:
     """The numbers of rows as int64, those that are negative past the end."""
     if input.dtype not in (dtypes.int32, dtypes.int64):
-        refuse = RuntimeError if name == "embedding" else NotImplementedError  # as PyTorch's
-        raise refuse(
-            "Expected tensor for argument #1 'indices' to have one of the following scalar types: "
-            f"Long, Int; but got torch.{dtypes.SCALAR_NAMES[input._p.dtype]}Tensor instead (while "
-            f"checking arguments for {name})"
-        )
+        raise _no_numbers(name, input)
     if weight.ndim != 2:
         raise RuntimeError(f"{name}(): 'weight' must be 2-D, got {weight.ndim}-D")
     size = weight._p.shape[0]  # where the rows are read, no number may be of it
     places: Tensor = to_dtype(_row.call(input, operand(size)), dtypes.int64)
     return places
+
+
+def _no_numbers(name: str, x: Tensor) -> Exception:
+    bits = x.dtype is dtypes.bool and name == "embedding_bag"
+    refused = NotImplementedError if bits else RuntimeError  # as PyTorch's
+    return refused(
+        "Expected tensor for argument #1 'indices' to have one of the following scalar types: "
+        f"Long, Int; but got torch.{x.dtype.title}Tensor instead (while checking "
+        f"arguments for {name})"
+    )
 
 
 def _row_number(padding_idx: int | None, weight: Tensor) -> int | None:
@@ -122,7 +122,9 @@ def rows_of(
 
 
 def bags_of(input: Tensor, offsets: Any, include_last_offset: bool) -> tuple[Tensor, int]:
-    """The bag of each number, and how many bags there are."""
+    """The bag of each number, and how many bags there are: with the last offset, one more, of what
+    is past it.
+    """
     if input.ndim == 2:
         if offsets is not None:
             raise ValueError(
@@ -139,6 +141,10 @@ def bags_of(input: Tensor, offsets: Any, include_last_offset: bool) -> tuple[Ten
         raise ValueError(f"offsets has to be a 1D Tensor but got {type(offsets).__name__}")
     if offsets.ndim != 1:
         raise ValueError(f"offsets has to be a 1D Tensor, got {offsets.ndim} dimensions")
+    if offsets.is_floating_point():
+        raise _no_numbers("embedding_bag", offsets)
+    if include_last_offset and not offsets.shape[0]:
+        raise RuntimeError("include_last_offset: number of offset should be at least 1")
     starts, count = offsets.to(dtypes.int64), input.shape[0]
     refuse_any(
         _slice(starts, 0, 0, 1, 1)._p,
@@ -151,9 +157,9 @@ def bags_of(input: Tensor, offsets: Any, include_last_offset: bool) -> tuple[Ten
         RuntimeError,
         f"offsets[-1] can not be greater than input's length: got {{n}} of {count}",
     )
-    n = starts.shape[0] - include_last_offset
+    refuse_any(starts.clamp(max=0)._p, IndexError, "embedding_bag: offset {n} is negative")
     marks = cumsum(_slice(tally(starts, count + 1), 0, 0, count, 1), 0)
-    return _bag.call(marks, operand(max(n - 1, 0))), n
+    return marks - 1, starts.shape[0]
 
 
 def reduce_bags(rows: Tensor, bags: Tensor, n: int, mode: str, kept: Tensor | None) -> Tensor:

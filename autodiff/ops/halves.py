@@ -10,8 +10,7 @@ from autodiff.dtypes import HALVES, float32
 from autodiff.ops.cast import to_dtype
 from autodiff.tensor import Tensor
 
-__all__ = ["in_float32"]
-
+__all__ = ["in_float32", "mixed", "through_float32"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -38,6 +37,19 @@ def in_float32(function: F) -> F:
         return _narrow(y, d)
 
     return cast(F, call)
+
+
+def mixed(input: Tensor, *parameters: Tensor | None) -> bool:
+    """Whether an input is of 16 bits, and its parameters are of float32."""
+    given = [x for x in parameters if x is not None]
+    wide = all(isinstance(x, Tensor) and x.dtype is float32 for x in given)
+    return bool(given) and wide and isinstance(input, Tensor) and input.dtype in HALVES
+
+
+def through_float32(function: Callable[..., Tensor], input: Tensor, *args: Any) -> Tensor:
+    """What the function gives of the input as float32, rounded to the input's dtype."""
+    y: Tensor = to_dtype(function(to_dtype(input, float32), *args), input.dtype)
+    return y
 
 
 def _wide(x: Any) -> Any:

@@ -88,9 +88,6 @@ def layer_norm(
 
 def rms_norm(x: Tensor, shape: Sequence[int], weight: Tensor | None, eps: float) -> Tensor:
     """The last dimensions of x over the root of their mean square plus eps, times a weight."""
-    if weight is not None and weight.dtype is not x.dtype:
-        mask = (1 << x.ndim) - (1 << (x.ndim - len(shape)))
-        return composed_rms_norm(x, mask, weight, eps=eps)
     given = [x] if weight is None else [x, weight]
     return _RMS[len(given) - 1].on(given, Normal(shape, eps, False))
 

@@ -269,6 +269,10 @@ TransformedDistribution(Normal(0.0, 1.0), AffineTransform(0.0, 1.0, event_dim=1)
 ExpTransform(cache_size=2)
 kl_divergence(Cauchy(0.0, 1.0), Poisson(1.0))
 kl_divergence(Independent(Normal(t([0.0]), 1.0), 1), Independent(Normal(t([0.0]), 1.0), 0))
+SoftmaxTransform().sign
+StickBreakingTransform().inv.sign
+TransformedDistribution(Normal(0.0, 1.0), [AbsTransform()]).cdf(t(0.5))
+Transform()(t(0.5))
 Distribution(validate_args=False).variance
 Distribution(validate_args=False).mean
 Distribution.set_default_validate_args(3)
@@ -294,6 +298,7 @@ AffineTransform(0, t([1.0])) == AffineTransform(0, 1.0)
 AffineTransform(0, t([1.0])) == AffineTransform(0, 2.0)
 ExpTransform().inv == ExpTransform().inv
 ExpTransform().inv.inv == ExpTransform()
+constraints.dependent_property(is_discrete=True, event_dim=0).is_discrete
 TanhTransform().sign, AffineTransform(0, -2).sign, ExpTransform().inv.sign
 TanhTransform(cache_size=1).with_cache(0)
 Normal(0, 1).sample_n(2).shape

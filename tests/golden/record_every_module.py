@@ -410,6 +410,19 @@ ERRORS: dict[str, Case] = {
     )(lib.ones(1, 2, 6, 6, 6)),
     "EmbeddingBag padding": lambda lib: lib.nn.EmbeddingBag(4, 3, padding_idx=7),
     "EmbeddingBag mode": lambda lib: lib.nn.EmbeddingBag(4, 3, mode="x")(lib.tensor([[1]])),
+    "EmbeddingBag offsets": lambda lib: lib.nn.EmbeddingBag(4, 3)(
+        lib.tensor([1, 2]), lib.tensor([0.0])
+    ),
+    "EmbeddingBag weights": lambda lib: lib.nn.functional.embedding_bag(
+        lib.tensor([[1, 2]]),
+        lib.ones(4, 3),
+        mode="sum",
+        per_sample_weights=lib.ones(1, 2, dtype=lib.float64),
+    ),
+    "EmbeddingBag frequency": lambda lib: lib.nn.functional.embedding_bag(
+        lib.tensor([[1, 2]]), lib.ones(4, 3), mode="max", scale_grad_by_freq=True
+    ),
+    "EmbeddingBag numbers": lambda lib: lib.nn.EmbeddingBag(4, 3)(lib.ones(1, 2)),
     "EmbeddingBag weight": lambda lib: lib.nn.EmbeddingBag(4, 3, _weight=lib.ones(3, 4)),
 }
 

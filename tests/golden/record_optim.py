@@ -146,6 +146,39 @@ def stopped(lib: Any, optim: Any, name: str, groups: list[Options]) -> Options:
     return {**middle, "end": [p.tolist() for p in params]}
 
 
+# Optimisers of matrices, which keep less of them than they have, or need them.
+MATRICES: dict[str, list[Options]] = {
+    "Adafactor": [
+        {},
+        {"lr": 0.1, "beta2_decay": -0.3, "eps": (1e-3, 0.5), "weight_decay": 0.1},
+        {"lr": 0.5, "d": 2.0, "maximize": True},
+    ],
+    "Muon": [
+        {"lr": 0.1},
+        {"lr": 0.1, "momentum": 0.5, "nesterov": False, "weight_decay": 0},
+        {"lr": 0.1, "adjust_lr_fn": "match_rms_adamw", "ns_steps": 2, "eps": 10.0},
+    ],
+}
+
+
+def of_matrices(lib: Any, optim: Any, kind: str, i: int) -> list[Any]:
+    """Six steps on what there is of matrices, in float32 and float64: values and state."""
+    kept = []
+    for d in (lib.float32, lib.float64):
+        lib.manual_seed(1)
+        shapes = [(3, 4), (5, 2), (1, 1)] + [(2, 3, 4), (3,), ()] * (kind == "Adafactor")
+        params = [lib.randn(shape, dtype=d).requires_grad_() for shape in shapes]
+        optimizer = getattr(optim, kind)(params, **MATRICES[kind][i])
+        for _ in range(6):
+            optimizer.zero_grad()
+            sum((x.sin() * x).sum() for x in params).backward()
+            optimizer.step()
+        for x in params:
+            state = {key: value.tolist() for key, value in optimizer.state[x].items()}
+            kept.append([x.tolist(), state])
+    return kept
+
+
 def _parameter(lib: Any, n: int = 2) -> Any:
     return lib.ones(n, requires_grad=True)
 
@@ -223,6 +256,8 @@ BAD_OPTIONS: dict[str, list[Options]] = {
     "ASGD": [{"lr": -1}],
     "Rprop": [{"etas": (0.5, 1.0)}, {"etas": (0.0, 1.5)}, {"etas": (NAN, 1.5)}],
     "LBFGS": [{"lr": -1}],
+    "Adafactor": [{"beta2_decay": 0.8}, {"eps": (-1.0, 0.1)}, {"eps": (None, -1)}, {"d": 0.1}],
+    "Muon": [{"momentum": -1}, {"adjust_lr_fn": "x"}, {}],
 }
 
 
@@ -289,12 +324,13 @@ REPRS: dict[str, Case] = {
     ),
     **{
         kind: lambda lib, optim, kind=kind: getattr(optim, kind)([_parameter(lib)])
-        for kind in OPTIONS
+        for kind in [*OPTIONS, "Adafactor"]
     },
     **{
         f"{kind} state": lambda lib, optim, kind=kind: _stepped(lib, optim, kind).state_dict()
-        for kind in OPTIONS
+        for kind in [*OPTIONS, "Adafactor"]
     },
+    "Muon": lambda lib, optim: optim.Muon([lib.ones(2, 2)]),
 }
 
 
@@ -340,6 +376,9 @@ def main() -> None:
         trajectories={n: run(torch, optim, n, groups) for n, groups in cases().items()},
         stopped={n: stopped(torch, optim, n, groups) for n, groups in cases().items()},
         lbfgs={n: minimise(torch, optim, options) for n, options in LBFGS.items()},
+        matrices={
+            k: [of_matrices(torch, optim, k, i) for i in range(len(o))] for k, o in MATRICES.items()
+        },
         errors={n: failure(case, torch, optim) for n, case in ERRORS.items()},
         reprs={n: repr(case(torch, optim)) for n, case in REPRS.items()},
     )

@@ -13,7 +13,9 @@ from autodiff.nn.functional.normalization import check_normalized
 from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.ops import layer_norm as rows
 from autodiff.ops.base import called
+from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import zeros
+from autodiff.ops.halves import mixed, through_float32
 from autodiff.ops.join import cat
 from autodiff.ops.normal import affine, blend_, fixed_norm
 from autodiff.ops.regions import as_strided
@@ -128,6 +130,8 @@ def batch_norm(
         or (training and input._p.numel == input._p.shape[1])
         or eps <= 0
     ):
+        if mixed(input, *given):
+            return through_float32(batch_norm, input, *given, training, momentum, eps)
         _check_batch(input, *given, training, eps)
     if not training and running_mean is not None and running_var is not None:
         mean, var = _constant(running_mean), _constant(running_var)
@@ -178,6 +182,9 @@ def instance_norm(
         return input * 1
     if not use_input_stats:
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    given = (running_mean, running_var, weight, bias)
+    if mixed(input, *given):
+        return through_float32(instance_norm, input, *given, True, momentum, eps)
     channels = input.size(1)
     _check(
         input,
@@ -241,6 +248,8 @@ def group_norm(
                 f"Expected {name} to be a vector of size equal to the number of channels in input, "
                 f"but got {name} of shape {list(x.shape)} and input of shape {list(input.shape)}"
             )
+    if mixed(input, weight, bias):
+        return through_float32(group_norm, input, num_groups, weight, bias, eps)
     check_floating("GroupNormKernelImpl", input)
     _check(input, channels, weight=weight, bias=bias)
     if not input.numel():
@@ -265,6 +274,11 @@ def rms_norm(
     shape = check_normalized("rms_norm", "rms_norm", input, normalized_shape, weight, None)
     if eps is None:
         eps = 2.0**-52 if input.dtype is dtypes.float64 else 2.0**-23  # of what is computed in
+    if weight is not None and weight.dtype is not input.dtype:
+        wide = dtypes.promote_types(dtypes.promote_types(input.dtype, weight.dtype), dtypes.float32)
+        y = rows.rms_norm(to_dtype(input, wide), shape, to_dtype(weight, wide), eps)
+        narrow: Tensor = to_dtype(y, input.dtype)
+        return narrow
     return rows.rms_norm(input, shape, weight, eps)
 
 

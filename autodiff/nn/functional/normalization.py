@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from autodiff.dtypes import SCALAR_NAMES
 from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.ops import layer_norm as rows
+from autodiff.ops.create import ones_like
+from autodiff.ops.halves import mixed, through_float32
 from autodiff.shapes import sizes_of
 from autodiff.tensor import Tensor
 
@@ -71,13 +73,11 @@ def layer_norm(
     >>> F.layer_norm(ad.tensor([1.0, 3.0]), (2,))
     tensor([-1.0000,  1.0000])
     """
-    bare = weight is None and bias is not None
     try:
-        y = rows.layer_norm(input, normalized_shape, weight, None if bare else bias, eps)
+        scale = ones_like(bias) if weight is None and bias is not None else weight
+        return rows.layer_norm(input, normalized_shape, scale, bias, eps)
     except Exception:
+        if mixed(input, weight, bias):
+            return through_float32(layer_norm, input, normalized_shape, weight, bias, eps)
         check_normalized("layer_norm", "LayerNormKernelImpl", input, normalized_shape, weight, bias)
         raise
-    if not bare:
-        return y
-    check_normalized("layer_norm", "LayerNormKernelImpl", input, normalized_shape, weight, bias)
-    return y + bias

@@ -60,7 +60,8 @@ def embedding_bag(
     """The mean, sum or maximum ("max") of the rows of each bag of numbers: (bags, features).
 
     A row of a 2-D input is a bag; a 1-D input is cut at `offsets`. `per_sample_weights` multiply
-    the rows of a sum. Numbers equal to `padding_idx` are left out.
+    the rows of a sum. Numbers equal to `padding_idx` are left out. With `include_last_offset` the
+    last of `offsets` is where the last bag ends.
 
     >>> table = ad.tensor([[0.0, 1.0], [2.0, 3.0]])
     >>> F.embedding_bag(ad.tensor([[1, 0]]), table).tolist()
@@ -70,6 +71,8 @@ def embedding_bag(
         raise ValueError(f"mode has to be one of sum, mean or max, got {mode!r}")
     if weight.ndim != 2:
         raise ValueError(f"weight has to be a 2D Tensor, but got {weight.ndim} dimensions")
+    if mode == "max" and scale_grad_by_freq:
+        raise ValueError("max mode does not support scaling the gradient by the frequency")
     bags, n = rows.bags_of(input, offsets, include_last_offset)
     if per_sample_weights is not None:
         if per_sample_weights.shape != input.shape:
@@ -82,6 +85,13 @@ def embedding_bag(
                 "embedding_bag: per_sample_weights was not None. per_sample_weights is only "
                 f"supported for mode='sum' (got mode={mode!r})."
             )
+        if per_sample_weights.dtype is not weight.dtype:
+            theirs, ours = (dtypes.SCALAR_NAMES[x._p.dtype] for x in (weight, per_sample_weights))
+            raise RuntimeError(
+                "Expected tensor for argument #1 'weight' to have the same type as tensor for "
+                f"argument #1 'per_sample_weights'; but type torch.{theirs}Tensor does not equal "
+                f"torch.{ours}Tensor (while checking arguments for embedding_bag)"
+            )
     flat = reshape(input, -1)
     given = (padding_idx, max_norm, float(norm_type), scale_grad_by_freq)
     found = rows.rows_of("embedding_bag", flat, weight, *given)
@@ -90,7 +100,8 @@ def embedding_bag(
     kept = None
     if padding_idx is not None:
         kept = to_dtype(flat != padding_idx % weight.shape[0], weight.dtype)
-    return rows.reduce_bags(found, bags, n, mode, kept)
+    y = rows.reduce_bags(found, bags, n, mode, kept)
+    return y[:-1].clone() if include_last_offset else y
 
 
 _ONE = full((), 1)
