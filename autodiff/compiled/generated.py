@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from autodiff.amp.policies import PLAIN, policies, state
 from autodiff.changes import changes
 from autodiff.compiled.guards import is_same
 from autodiff.compiled.reverse import CompiledOutput
@@ -71,6 +72,8 @@ class Text:
             "is_hooked": is_hooked,
             "live": live_node,
             "mode": mode,
+            "autocast_state": state,
+            "policies": policies,
             "recording": recording,
             "same_nodes": same_nodes,
             "tape": recording.tape,
@@ -104,6 +107,9 @@ class Text:
             tests.append(f"mode.inference is not {recording.inference}")
         else:
             tests.append("(unrecorded and not mode.grad)")
+        autocast = f"autocast_state() != {self.object(recording.autocast)}"
+        plain = recording.autocast == PLAIN  # as that of all threads, mostly
+        tests.append(f"(policies.users and {autocast})" if plain else autocast)
         names = recording.names.test(self.scope)
         tests += [f"not ({names})"] if names else []
         for leaf, before in recording.needs:

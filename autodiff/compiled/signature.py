@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from autodiff.amp.policies import state as autocast_state
 from autodiff.compiled.tree import is_plain
 from autodiff.dtypes import get_default_dtype
 from autodiff.hooks import hooks_now
@@ -18,7 +19,7 @@ __all__ = ["graph_of", "hooks_on", "is_fixed", "is_hooked", "key_of", "same_node
 
 def key_of(spec: Any, tensors: list[Tensor]) -> Any:
     """What decides which recordings may fit a call with arguments of this structure."""
-    modes = mode.grad, mode.inference, get_default_dtype()
+    modes = mode.grad, mode.inference, autocast_state(), get_default_dtype()
     return spec, modes, tuple(map(signature, tensors)), same_nodes(tensors)
 
 

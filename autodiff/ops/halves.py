@@ -10,7 +10,7 @@ from autodiff.dtypes import HALVES, float32
 from autodiff.ops.cast import to_dtype
 from autodiff.tensor import Tensor
 
-__all__ = ["in_float32"]
+__all__ = ["in_float32", "is_mixed"]
 
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -38,6 +38,12 @@ def in_float32(function: F) -> F:
         return _narrow(y, d)
 
     return cast(F, call)
+
+
+def is_mixed(x: Tensor, *parameters: Tensor | None) -> bool:
+    """Whether x is of 16 bits, and the parameters that there are of float32."""
+    kinds = {each.dtype for each in parameters if isinstance(each, Tensor)}
+    return kinds == {float32} and isinstance(x, Tensor) and x.dtype in HALVES
 
 
 def _wide(x: Any) -> Any:

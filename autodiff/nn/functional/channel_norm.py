@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from autodiff import dtypes
 from autodiff.grad_mode import no_grad
@@ -13,7 +13,9 @@ from autodiff.nn.functional.normalization import check_normalized
 from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.ops import layer_norm as rows
 from autodiff.ops.base import called
+from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import zeros
+from autodiff.ops.halves import is_mixed
 from autodiff.ops.join import cat
 from autodiff.ops.normal import affine, blend_, fixed_norm
 from autodiff.ops.regions import as_strided
@@ -128,6 +130,9 @@ def batch_norm(
         or (training and input._p.numel == input._p.shape[1])
         or eps <= 0
     ):
+        if is_mixed(input, *given):
+            wide = batch_norm(to_dtype(input, dtypes.float32), *given, training, momentum, eps)
+            return cast(Tensor, to_dtype(wide, input.dtype))
         _check_batch(input, *given, training, eps)
     if not training and running_mean is not None and running_var is not None:
         mean, var = _constant(running_mean), _constant(running_var)
@@ -178,6 +183,10 @@ def instance_norm(
         return input * 1
     if not use_input_stats:
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
+    given = (running_mean, running_var, weight, bias)
+    if is_mixed(input, *given):
+        wide = instance_norm(to_dtype(input, dtypes.float32), *given, True, momentum, eps)
+        return cast(Tensor, to_dtype(wide, input.dtype))
     channels = input.size(1)
     _check(
         input,
@@ -242,6 +251,9 @@ def group_norm(
                 f"but got {name} of shape {list(x.shape)} and input of shape {list(input.shape)}"
             )
     check_floating("GroupNormKernelImpl", input)
+    if is_mixed(input, weight, bias):
+        wide = group_norm(to_dtype(input, dtypes.float32), num_groups, weight, bias, eps)
+        return cast(Tensor, to_dtype(wide, input.dtype))
     _check(input, channels, weight=weight, bias=bias)
     if not input.numel():
         return affine(input, *_affine(input, weight, bias))
@@ -265,7 +277,8 @@ def rms_norm(
     shape = check_normalized("rms_norm", "rms_norm", input, normalized_shape, weight, None)
     if eps is None:
         eps = 2.0**-52 if input.dtype is dtypes.float64 else 2.0**-23  # of what is computed in
-    return rows.rms_norm(input, shape, weight, eps)
+    y = rows.rms_norm(input, shape, weight, eps)
+    return cast(Tensor, to_dtype(y, input.dtype)) if is_mixed(input, weight) else y
 
 
 @called("DivBackward0")

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
-from autodiff.dtypes import SCALAR_NAMES
+from autodiff.dtypes import SCALAR_NAMES, float32
 from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.ops import layer_norm as rows
+from autodiff.ops.cast import to_dtype
+from autodiff.ops.create import ones_like
+from autodiff.ops.halves import is_mixed
 from autodiff.shapes import sizes_of
 from autodiff.tensor import Tensor
 
@@ -71,10 +75,15 @@ def layer_norm(
     >>> F.layer_norm(ad.tensor([1.0, 3.0]), (2,))
     tensor([-1.0000,  1.0000])
     """
+    if weight is None and bias is not None and is_mixed(input, bias):
+        weight = ones_like(bias)
     bare = weight is None and bias is not None
     try:
         y = rows.layer_norm(input, normalized_shape, weight, None if bare else bias, eps)
     except Exception:
+        if is_mixed(input, weight, bias):
+            wide = layer_norm(to_dtype(input, float32), normalized_shape, weight, bias, eps)
+            return cast(Tensor, to_dtype(wide, input.dtype))
         check_normalized("layer_norm", "LayerNormKernelImpl", input, normalized_shape, weight, bias)
         raise
     if not bare:
