@@ -38,7 +38,8 @@ class _Mode(threading.local):
 
 mode = _Mode()
 
-# The threads that do not record: mostly none, which is much faster to see than `mode.grad`.
+# The threads that do not record: mostly none, which is much faster to see than `mode.grad`. Those
+# in autocast are in it as negatives, for who must look at both.
 unrecorded: set[int] = set()
 
 

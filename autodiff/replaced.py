@@ -30,6 +30,7 @@ class Layer:
         self.depth = depth
         self.users = 0
         self.wraps: dict[Function, Callable[[Call], Call]] = {}
+        self.plans: dict[Any, list[tuple[Function, types.CodeType]]] = {}  # by what is on
         _layers.append(self)
         _layers.sort(key=lambda layer: -layer.depth)
 
@@ -57,12 +58,20 @@ class Layer:
                 self.switched(False)
 
     def _put(self) -> None:
-        for function in self.wraps:
-            on = tuple(x for x in _layers if x.users and function in x.wraps)
-            codes = _codes.setdefault(function, {(): function.__code__})
-            if on not in codes:
-                codes[on] = _with(function, codes[()], on)
-            function.__code__ = codes[on]
+        on = tuple(x for x in _layers if x.users)
+        key = (*on, *(len(x.wraps) for x in on), len(self.wraps))
+        if key not in self.plans:
+            self.plans[key] = [(f, _code_with(f, on)) for f in self.wraps]
+        for function, code in self.plans[key]:
+            function.__code__ = code
+
+
+def _code_with(function: Function, layers: tuple[Layer, ...]) -> types.CodeType:
+    on = tuple(x for x in layers if function in x.wraps)
+    codes = _codes.setdefault(function, {(): function.__code__})
+    if on not in codes:
+        codes[on] = _with(function, codes[()], on)
+    return codes[on]
 
 
 def own_code(function: Function) -> types.CodeType:

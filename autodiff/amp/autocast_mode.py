@@ -57,12 +57,13 @@ class autocast:  # noqa: N801 - PyTorch's name
     ) -> None:
         _check_type(device_type)
         self.device = device_type
-        self.fast_dtype = get_autocast_dtype(device_type) if dtype is None else dtype
-        on_cpu = is_autocast_available(device_type)
+        on_cpu, now = is_autocast_available(device_type), state()
+        asked = now.asked if on_cpu else dtypes.float16
+        self.fast_dtype = asked if dtype is None else dtype
         if enabled and not on_cpu:
             warnings.warn(
-                f"User provided device_type of '{device_type}', but CUDA is not available. "
-                "Disabling",
+                f"autocast: device_type '{device_type}', but CUDA is not available. Disabling "
+                "autocast.",
                 stacklevel=2,
             )
         elif enabled and self.fast_dtype not in dtypes.HALVES:
@@ -73,8 +74,8 @@ class autocast:  # noqa: N801 - PyTorch's name
             )
             enabled = False
         self._enabled, self._on_cpu = bool(enabled) and on_cpu, on_cpu
-        caches = blocks.state.caches if cache_enabled is None else bool(cache_enabled)
-        to = self.fast_dtype if on_cpu else blocks.state.asked
+        caches = now.caches if cache_enabled is None else bool(cache_enabled)
+        to = self.fast_dtype if on_cpu else now.asked
         self._state = State(to if self._enabled else None, to, caches)
         self._before: list[State] = []
 

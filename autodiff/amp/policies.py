@@ -16,7 +16,7 @@ from typing import Any, NamedTuple, cast
 
 from autodiff import dtypes
 from autodiff.changes import recorder_here
-from autodiff.node import mode
+from autodiff.node import mode, unrecorded
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.guard import unwrapped
 from autodiff.replaced import Layer
@@ -59,8 +59,12 @@ def state() -> State:
 def put(new: State) -> None:
     """Take another state on this thread."""
     was, blocks.state, mode.autocast = state(), new, new.dtype
-    if (was == PLAIN) is not (new == PLAIN):
-        (policies.leave if new == PLAIN else policies.use)()
+    if was == PLAIN != new:
+        unrecorded.add(-threading.get_ident())
+        policies.use()
+    elif was != PLAIN == new:
+        unrecorded.discard(-threading.get_ident())
+        policies.leave()
 
 
 @contextmanager
