@@ -32,8 +32,10 @@ RECORD: dict[str, Any] = json.loads(GOLDEN.read_text())
 def assert_close(got: Any, expected: Any, name: str) -> None:
     # In float32 the last places of tanh grow to 1e-6 where the steps adapt to small gradients.
     tolerance = 2e-6 if "float32" in name else 1e-12
+    if name.startswith("Muon"):  # a product that is rounded to bfloat16 the other way
+        tolerance = 1e-3
     for mine, theirs in zip(got, expected, strict=True):
-        assert mine == pytest.approx(theirs, rel=tolerance, abs=tolerance), name
+        assert flat(mine) == pytest.approx(flat(theirs), rel=tolerance, abs=tolerance), name
 
 
 @pytest.mark.parametrize("name", RECORD["trajectories"])

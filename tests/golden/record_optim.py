@@ -61,13 +61,27 @@ OPTIONS: dict[str, list[Options]] = {
         {"lr": 0.05, "betas": (0.8, 0.95), "weight_decay": 0.1, "decoupled_weight_decay": True},
     ],
 }
+# The same of those whose steps are made of operations, and the shapes of their parameters.
+COMPOSED: dict[str, list[Options]] = {
+    "Muon": [
+        {"lr": 0.02},
+        {"lr": 0.02, "nesterov": False, "momentum": 0.8, "weight_decay": 0.0},
+        {"lr": 0.01, "adjust_lr_fn": "match_rms_adamw", "ns_steps": 3, "eps": 1e-3},
+    ],
+    "Adafactor": [
+        {"lr": 0.02},
+        {"lr": 0.01, "weight_decay": 0.1, "maximize": True, "d": 1.5},
+        {"lr": 0.01, "eps": (1e-5, 1e-2), "beta2_decay": -0.5},
+    ],
+}
+SHAPES = {"Muon": [(2, 3), (2, 1)], "Adafactor": [(4, 2, 3), (3,)]}
 
 
 def cases() -> dict[str, list[Options]]:
     """The options of each group, by name: optimiser, dtype, and what tells it from others."""
     found = _sgd_cases()
-    for kind, dtype in itertools.product(OPTIONS, ("float32", "float64")):
-        for i, options in enumerate(OPTIONS[kind]):
+    for kind, dtype in itertools.product({**OPTIONS, **COMPOSED}, ("float32", "float64")):
+        for i, options in enumerate({**OPTIONS, **COMPOSED}[kind]):
             found[f"{kind}-{dtype}-{i}"] = [options]
     found["Adam-float64-groups"] = [{"lr": 0.1}, {"lr": 0.02, "amsgrad": True, "betas": (0.5, 0.6)}]
     return found
@@ -100,7 +114,8 @@ def make(lib: Any, optim: Any, name: str, groups: list[Options]) -> tuple[list[A
     kind, dtype = name.split("-")[:2]
     lib.manual_seed(1)
     d = getattr(lib, dtype)
-    params = [lib.randn(n, dtype=d).requires_grad_() for _ in groups for n in (3, 1)]
+    shapes = SHAPES.get(kind, [(3,), (1,)])
+    params = [lib.randn(n, dtype=d).requires_grad_() for _ in groups for n in shapes]
     given = [{"params": params[2 * i : 2 * i + 2], **options} for i, options in enumerate(groups)]
     return params, getattr(optim, kind)(given)
 
@@ -223,6 +238,8 @@ BAD_OPTIONS: dict[str, list[Options]] = {
     "ASGD": [{"lr": -1}],
     "Rprop": [{"etas": (0.5, 1.0)}, {"etas": (0.0, 1.5)}, {"etas": (NAN, 1.5)}],
     "LBFGS": [{"lr": -1}],
+    "Muon": [{"momentum": -1}, {"adjust_lr_fn": "none"}, {}],
+    "Adafactor": [{"beta2_decay": 0.5}, {"eps": (-1, 1)}, {"eps": (None, NAN)}, {"d": 0.5}],
 }
 
 
@@ -293,8 +310,14 @@ REPRS: dict[str, Case] = {
     },
     **{
         f"{kind} state": lambda lib, optim, kind=kind: _stepped(lib, optim, kind).state_dict()
-        for kind in OPTIONS
+        for kind in [*OPTIONS, "Adafactor"]
     },
+    "Adafactor": lambda lib, optim: optim.Adafactor([_parameter(lib)]),
+    "Muon": lambda lib, optim: optim.Muon([lib.ones(2, 2, requires_grad=True)]),
+    "Adafactor of a matrix": lambda lib, optim: _types(
+        _run_once(lib, optim, "Adafactor").state_dict()["state"]
+    ),
+    "Muon state": lambda lib, optim: _types(_run_once(lib, optim, "Muon").state_dict()["state"]),
 }
 
 
@@ -319,6 +342,12 @@ def _types(value: Any) -> Any:
     if isinstance(value, list):
         return [_types(item) for item in value]
     return f"{value.dtype}{list(value.shape)}" if hasattr(value, "dtype") else type(value).__name__
+
+
+def _run_once(lib: Any, optim: Any, kind: str) -> Any:
+    params, optimizer = make(lib, optim, f"{kind}-float32", [{}])
+    train(lib, params, optimizer, range(1))
+    return optimizer
 
 
 def _stepped(lib: Any, optim: Any, kind: str) -> Any:
