@@ -115,7 +115,9 @@ def _changed(x: Any, change: Cast) -> Any:
     """An argument, or those of a list, changed where it may be."""
     if eligible(x):
         return change(x)
-    return [_changed(each, change) for each in x] if isinstance(x, (list, tuple)) else x
+    if type(x) in (list, tuple) and any(map(eligible, x)):
+        return type(x)(_changed(each, change) for each in x)
+    return x
 
 
 # ---- the policies: what operands become where autocast is in a dtype ----
