@@ -120,7 +120,7 @@ class Optimizer:
             )
         names, tensors = _split_names(list(params))
         for x in tensors:
-            _check_parameter(x)
+            _check_parameter(x, bool(self.defaults.get("differentiable")))
         group = WatchedGroup({**param_group, "params": WatchedList(tensors)})
         if names:
             group["param_names"] = names
@@ -340,12 +340,12 @@ def _values(state: Any) -> Iterable[Any]:
     return state.values() if isinstance(state, Mapping) else [state]
 
 
-def _check_parameter(x: object) -> None:
+def _check_parameter(x: object, differentiable: bool) -> None:
     if not isinstance(x, Tensor):
         raise TypeError(
             f"optimizer can only optimize Tensors, but one of the params is {typename(x)}"
         )
-    if not (x.is_leaf or x.retains_grad):
+    if not (differentiable or x.is_leaf or x.retains_grad):
         raise ValueError("can't optimize a non-leaf Tensor")
 
 

@@ -217,6 +217,38 @@ def minimise(lib: Any, optim: Any, options: Options, stop: int = 0) -> list[Any]
     return kept
 
 
+# Optimizers whose steps gradients go through: the options.
+RECORDED: dict[str, Options] = {
+    "SGD": {"weight_decay": 0.1},
+    "SGD nesterov": {"momentum": 0.9, "nesterov": True},
+    "SGD dampening": {"lr": 0.1, "momentum": 0.9, "dampening": 0.3, "maximize": True},
+    "Adam": {"weight_decay": 0.1},
+    "Adam amsgrad": {"amsgrad": True, "betas": (0.5, 0.9), "maximize": True},
+    "AdamW": {"lr": 0.1, "weight_decay": 0.1},
+}
+
+
+def through(lib: Any, optim: Any, name: str) -> list[Any]:
+    """Steps on what a leaf became; the gradients of the result for leaf, rate and target.
+
+    PyTorch can go back through one step of amsgrad alone.
+    """
+    d = lib.float64
+    leaf = lib.tensor([0.7, -1.2, 0.3], dtype=d, requires_grad=True)
+    rate = lib.tensor(0.1, dtype=d, requires_grad=True)
+    target = lib.tensor([0.5, -0.25, 1.5], dtype=d, requires_grad=True)
+    x = leaf.clone()
+    kind, options = getattr(optim, name.split()[0]), RECORDED[name]
+    optimizer = kind([x], **{"lr": rate, **options}, differentiable=True)
+    for _ in range(1 if "amsgrad" in name else 3):
+        loss = ((x.tanh() - target) ** 2).sum() * (-1 if options.get("maximize") else 1)
+        (x.grad,) = lib.autograd.grad(loss, x, create_graph=True)
+        optimizer.step()
+    (x**2).sum().backward()
+    found = (x.detach(), leaf.grad, rate.grad, target.grad)
+    return [None if y is None else y.tolist() for y in found]
+
+
 Case = Callable[[Any, Any], Any]
 NAN = float("nan")
 BAD_OPTIONS: dict[str, list[Options]] = {
@@ -369,6 +401,7 @@ def main() -> None:
         trajectories={n: run(torch, optim, n, groups) for n, groups in cases().items()},
         stopped={n: stopped(torch, optim, n, groups) for n, groups in cases().items()},
         lbfgs={n: minimise(torch, optim, options) for n, options in LBFGS.items()},
+        through={n: through(torch, optim, n) for n in RECORDED},
         errors={n: failure(case, torch, optim) for n, case in ERRORS.items()},
         reprs={n: repr(case(torch, optim)) for n, case in REPRS.items()},
     )
