@@ -368,6 +368,28 @@ def test_a_block_around_compiled_steps() -> None:
     assert whole(True) == whole(False)
 
 
+def test_a_recording_rounds_leaves_itself() -> None:
+    w, x = ad.ones(2, 2, requires_grad=True), ad.ones(2, 2)
+    call = ad.compile(lambda x: x @ w)
+    with ad.autocast("cpu"):
+        assert (x @ w).tolist() == [[2, 2], [2, 2]]  # which rounds it first
+        for _ in range(3):
+            assert call(x).tolist() == [[2, 2], [2, 2]]
+        with ad.no_grad():
+            w.fill_(3)
+        assert call(x).tolist() == [[6, 6], [6, 6]]
+    assert not call.eager
+
+
+def test_compiled_calls_see_a_block_after_a_pass_that_had_one() -> None:
+    call, leaf = ad.compile(lambda x: x @ x), ad.ones(2, 2, requires_grad=True)
+    for _ in range(3):
+        assert call(ad.ones(2, 2)).dtype is ad.float32
+    with ad.autocast("cpu"):
+        ad.autograd.grad(checkpoint(lambda x: (x @ x).float().exp().sum(), leaf), leaf)
+        assert call(ad.ones(2, 2)).dtype is ad.bfloat16
+
+
 def test_nothing_warns() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -41,6 +41,7 @@ class _Blocks(threading.local):
 
     state = State()
     depth = 0
+    uses = 0  # of other code
     outside: dtypes.dtype | None = None  # what a backward pass was called in
 
     def __init__(self) -> None:
@@ -60,10 +61,13 @@ def put(new: State) -> None:
     """Take another state on this thread."""
     was, blocks.state, mode.autocast = state(), new, new.dtype
     if was == PLAIN != new:
+        blocks.uses += 1
         unrecorded.add(-threading.get_ident())
         policies.use()
     elif was != PLAIN == new:
-        unrecorded.discard(-threading.get_ident())
+        blocks.uses -= 1
+        if not blocks.uses:  # else this was in a pass in a block, which the block is not told of
+            unrecorded.discard(-threading.get_ident())
         policies.leave()
 
 
@@ -100,15 +104,11 @@ def lowered(x: Tensor, to: dtypes.dtype) -> Tensor:
     if not leaf or not blocks.state.caches:
         return cast(Tensor, to_dtype(x, to))
     key, recorder = (id(x), to, mode.grad, mode.inference), recorder_here()
+    now = x._version, None if recorder is None else weakref.ref(recorder)
     known = blocks.weights.get(key)
-    if known is None or known[2] != x._version or known[3]() is not recorder:
-        of = _nobody if recorder is None else weakref.ref(recorder)
-        known = blocks.weights[key] = (to_dtype(x, to), x, x._version, of)
+    if known is None or known[2:] != now:
+        known = blocks.weights[key] = (to_dtype(x, to), x, *now)
     return known[0]
-
-
-def _nobody() -> None:
-    """The recorder of calls that nobody records."""
 
 
 def _changed(x: Any, change: Cast) -> Any:
