@@ -310,6 +310,21 @@ def _cnn(t: Any) -> Any:
     )
 
 
+def _packed(t: Any, layer: Any, lengths: list[int]) -> Any:
+    """A layer that packs its input, and gives rows and states."""
+
+    class Packed(t.nn.Module):  # type: ignore[misc]
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = layer
+
+        def forward(self, x: Any) -> Any:
+            y, state = self.layer(t.nn.utils.rnn.pack_padded_sequence(x, lengths))
+            return y.data, state
+
+    return Packed()
+
+
 X = (5, 2, 4)
 # By name: the model, the shapes of its inputs, options of the layer.
 MODELS: dict[str, tuple[Build, list[Any]]] = {
@@ -322,6 +337,8 @@ MODELS: dict[str, tuple[Build, list[Any]]] = {
     "LSTM without bias": (lambda t: t.nn.LSTM(4, 3, bias=False), [X]),
     "LSTM from a state": (lambda t: t.nn.LSTM(4, 3), [X, ((1, 2, 3), (1, 2, 3))]),
     "LSTM projected": (lambda t: t.nn.LSTM(4, 3, proj_size=2), [X]),
+    "LSTM packed": (lambda t: _packed(t, t.nn.LSTM(4, 3), [5, 3]), [X]),
+    "GRU packed": (lambda t: _packed(t, t.nn.GRU(4, 3), [5, 3]), [X]),
     "GRU": (lambda t: t.nn.GRU(4, 3, num_layers=2, bidirectional=True), [X]),
     "GRU from a state": (lambda t: t.nn.GRU(4, 3), [X, (1, 2, 3)]),
     "RNNCell": (lambda t: t.nn.RNNCell(4, 3), [(2, 4), (2, 3)]),
