@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import random
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -144,6 +146,47 @@ def test_threads_have_states_of_their_own() -> None:
         seen.append(product(ad.ones(2, 2)))
     thread.join()
     assert seen == [ad.float32, ad.float16, ad.float32, ad.bfloat16]
+
+
+def program(draw: random.Random, depth: int = 0) -> None:
+    """Blocks in blocks, left by errors, too, with what must leave the state as it is between."""
+    x = ad.ones(2, 2, requires_grad=True)
+    for _ in range(draw.randint(1, 4)):
+        d = policies.state().dtype or ad.float32
+        assert product(x) is d
+        kind = draw.randint(0, 6)
+        if kind == 0:
+            (x @ x).float().sum().backward()
+        elif kind == 1:
+            assert product(ad.vmap(lambda a: a @ a)(ad.ones(3, 2, 2)).to(d)) is d
+        elif kind == 2:
+            checkpoint(lambda x: x @ x, x).float().sum().backward()
+        elif depth < 4:
+            given = draw.choice([None, ad.bfloat16, ad.float16])
+            with (
+                contextlib.suppress(KeyError),
+                ad.autocast("cpu", given, draw.random() < 0.7, draw.choice([None, True, False])),
+            ):
+                program(draw, depth + 1)
+                if draw.random() < 0.1:
+                    raise KeyError
+
+
+def test_threads_run_programs_of_blocks() -> None:
+    ended: list[int] = []
+
+    def run(seed: int) -> None:
+        for i in range(20):
+            program(random.Random(100 * seed + i))
+            assert policies.state() == policies.PLAIN
+        ended.append(seed)
+
+    threads = [threading.Thread(target=run, args=(seed,)) for seed in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(ended) == [0, 1, 2, 3]
 
 
 # ---- leaves are rounded once ----
