@@ -135,8 +135,14 @@ if TYPE_CHECKING:
     from autodiff import testing as testing
     from autodiff import types as types
     from autodiff import utils as utils
-    from autodiff.amp import autocast as autocast
-    from autodiff.amp import is_autocast_enabled as is_autocast_enabled
+    from autodiff.amp.autocast_mode import autocast as autocast
+    from autodiff.amp.autocast_mode import clear_autocast_cache as clear_autocast_cache
+    from autodiff.amp.autocast_mode import get_autocast_dtype as get_autocast_dtype
+    from autodiff.amp.autocast_mode import is_autocast_cache_enabled as is_autocast_cache_enabled
+    from autodiff.amp.autocast_mode import is_autocast_enabled as is_autocast_enabled
+    from autodiff.amp.autocast_mode import set_autocast_cache_enabled as set_autocast_cache_enabled
+    from autodiff.amp.autocast_mode import set_autocast_dtype as set_autocast_dtype
+    from autodiff.amp.autocast_mode import set_autocast_enabled as set_autocast_enabled
     from autodiff.at_top import *  # noqa: F403
     from autodiff.compiled import compile as compile
     from autodiff.distributions.binomial import binomial as binomial
@@ -148,11 +154,9 @@ if TYPE_CHECKING:
 
 _LATE: dict[str, str] = {
     "NonFiniteError": "autodiff.nonfinite",
-    "autocast": "autodiff.amp",
     "binomial": "autodiff.distributions.binomial",
     "compile": "autodiff.compiled",
     "detect_nonfinite": "autodiff.nonfinite",
-    "is_autocast_enabled": "autodiff.amp",
     "load": "autodiff.io",
     "save": "autodiff.io",
     "vmap": "autodiff.func",
@@ -170,7 +174,12 @@ pairwise_distance pixel_shuffle pixel_unshuffle poisson_nll_loss prelu rms_norm 
 rnn_relu_cell rnn_tanh rnn_tanh_cell rrelu rrelu_ selu selu_ threshold threshold_
 triplet_margin_loss
 """
+_AUTOCAST = """
+autocast clear_autocast_cache get_autocast_dtype is_autocast_cache_enabled is_autocast_enabled
+set_autocast_cache_enabled set_autocast_dtype set_autocast_enabled
+"""
 _LATE |= dict.fromkeys(_AT_TOP.split(), "autodiff.at_top")
+_LATE |= dict.fromkeys(_AUTOCAST.split(), "autodiff.amp.autocast_mode")
 
 
 _MODULES = """

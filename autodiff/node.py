@@ -13,6 +13,7 @@ from autodiff.hooks import Hook, RemovableHandle, add_hook, hooks_of
 from autodiff.native import lib, operand_text, writer_name
 
 if TYPE_CHECKING:
+    from autodiff.dtypes import dtype
     from autodiff.tensor import Tensor
 
 __all__ = [
@@ -29,15 +30,17 @@ __all__ = [
 
 
 class _Mode(threading.local):
-    """Whether operations are recorded, a thread at a time."""
+    """Whether operations are recorded, and in which dtype autocast has them, a thread at a time."""
 
     grad = True
     inference = False
+    autocast: dtype | None = None  # None where it is off
 
 
 mode = _Mode()
 
-# The threads that do not record: mostly none, which is much faster to see than `mode.grad`.
+# The threads that do not record: mostly none, which is much faster to see than `mode.grad`. Those
+# in autocast are in it as negatives, for who must look at both.
 unrecorded: set[int] = set()
 
 

@@ -105,6 +105,7 @@ OPTIMIZERS: dict[str, dict[str, Any]] = {
     "Adamax": {},
     "RMSprop": {"centered": True, "momentum": 0.9},
     "Adagrad": {"lr_decay": 0.1},
+    "Adafactor": {"weight_decay": 0.1},
     "Adadelta": {},
     "ASGD": {"lambd": 0.1, "t0": 1},
     "Rprop": {},

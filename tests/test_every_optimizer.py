@@ -6,7 +6,7 @@ import inspect
 from typing import Any
 
 import pytest
-from golden.record_optim import MATRICES
+from golden.record_optim import COMPOSED
 from test_optim_native import CASES, KINDS_OF, make
 from twins import Twins
 
@@ -26,20 +26,27 @@ def test_compiled_steps_are_plain_steps(kind: str, i: int) -> None:
 def test_every_optimizer_is_among_them() -> None:
     kinds = {name: getattr(optim, name) for name in optim.__all__}
     found = {n for n, k in kinds.items() if inspect.isclass(k) and issubclass(k, optim.Optimizer)}
-    assert found - {"Optimizer", "LBFGS"} == {*KINDS_OF, *MATRICES}
+    assert found - {"Optimizer", "LBFGS"} == {*KINDS_OF, *COMPOSED}
 
 
 @pytest.mark.parametrize(
-    ("kind", "i"), [(k, i) for k, o in MATRICES.items() for i in range(len(o))]
+    ("kind", "i"), [(kind, i) for kind in COMPOSED for i in range(len(COMPOSED[kind]))]
 )
-def test_compiled_steps_on_matrices_are_plain_steps(kind: str, i: int) -> None:
-    def made(parameters: Any) -> Any:
-        fit = [x for x in parameters if kind != "Muon" or x.ndim == 2]
-        return getattr(optim, kind)(fit, **MATRICES[kind][i])
+def test_compiled_steps_of_operations_are_plain_steps(kind: str, i: int) -> None:
+    """Those of Muon of the matrices alone; of a rate that a scheduler moves, too."""
 
-    twins = Twins(made)
+    def optimizer(parameters: Any) -> optim.Optimizer:
+        chosen = [p for p in parameters if p.ndim == 2 or kind != "Muon"]
+        found: optim.Optimizer = getattr(optim, kind)(chosen, **COMPOSED[kind][i])
+        return found
+
+    twins = Twins(optimizer)
     twins.steps(STEPS)
-    assert twins.runs >= STEPS - 3
+    runs = twins.runs
+    assert runs >= STEPS - 3
+    twins.each(lambda trainer: trainer.scheduler.step())
+    twins.steps(4)
+    assert twins.runs == runs + 4
 
 
 @pytest.mark.filterwarnings("ignore")  # that the closure's loss is looked at

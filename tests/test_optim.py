@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 from golden.record_optim import (
+    COMPOSED,
     ERRORS,
     GOLDEN,
     LBFGS,
-    MATRICES,
     REPRS,
     cases,
     make,
     minimise,
-    of_matrices,
     run,
+    through,
     train,
 )
 from golden.recording import failure
@@ -34,8 +34,10 @@ RECORD: dict[str, Any] = json.loads(GOLDEN.read_text())
 def assert_close(got: Any, expected: Any, name: str) -> None:
     # In float32 the last places of tanh grow to 1e-6 where the steps adapt to small gradients.
     tolerance = 2e-6 if "float32" in name else 1e-12
+    if name.startswith("Muon"):  # a product that is rounded to bfloat16 the other way
+        tolerance = 1e-3
     for mine, theirs in zip(got, expected, strict=True):
-        assert mine == pytest.approx(theirs, rel=tolerance, abs=tolerance), name
+        assert flat(mine) == pytest.approx(flat(theirs), rel=tolerance, abs=tolerance), name
 
 
 @pytest.mark.parametrize("name", RECORD["trajectories"])
@@ -63,6 +65,59 @@ def test_training_goes_on_from_pytorchs_state(name: str) -> None:
     assert optimizer.state_dict()["param_groups"] == saved["param_groups"]
 
 
+@pytest.mark.parametrize("name", RECORD["through"])
+def test_gradients_go_through_steps_as_pytorchs(name: str) -> None:
+    # Where the rate is a number, PyTorch divides it by a count's float32 by way of a reciprocal.
+    tolerance = 1e-6 if name == "AdamW" else 1e-12
+    for mine, theirs in zip(through(ad, optim, name), RECORD["through"][name], strict=True):
+        if theirs is None:
+            assert mine is None
+        else:
+            assert mine == pytest.approx(theirs, rel=tolerance, abs=tolerance)
+
+
+def test_a_recorded_step_writes_its_state_and_refuses_leaves() -> None:
+    leaf = ad.ones(2, requires_grad=True)
+    x = leaf * 1
+    optimizer = optim.Adam([x], differentiable=True, amsgrad=True)
+    x.grad = ad.ones(2)
+    optimizer.step()
+    state = optimizer.state[x]
+    kept = {name: (value, value._version) for name, value in state.items()}
+    x.grad = ad.ones(2)
+    optimizer.step()
+    for name, (value, version) in kept.items():
+        assert state[name] is value
+        assert value._version > version
+    assert state["step"].item() == 2
+    other = optim.SGD([leaf], differentiable=True)
+    leaf.grad = ad.ones(2)
+    with pytest.raises(RuntimeError, match="leaf Variable that requires grad"):
+        other.step()
+    with pytest.raises(ValueError, match="non-leaf"):
+        optim.SGD([x])
+
+
+@pytest.mark.filterwarnings("ignore:.*stays eager")
+def test_a_compiled_function_that_records_steps_stays_eager() -> None:
+    def meta(leaf: ad.Tensor) -> ad.Tensor:
+        x = leaf * 1
+        optimizer = optim.SGD([x], lr=0.5, differentiable=True)
+        for _ in range(2):
+            (x.grad,) = ad.autograd.grad((x.tanh() ** 2).sum(), x, create_graph=True)
+            optimizer.step()
+        return (x**2).sum()
+
+    found = []
+    for call in (meta, ad.compile(meta)):
+        leaf = ad.tensor([0.5, -1.0], requires_grad=True)
+        for _ in range(3):
+            call(leaf).backward()
+        assert leaf.grad is not None
+        found.append(leaf.grad.tolist())
+    assert found[0] == found[1]
+
+
 @pytest.mark.parametrize("stop", [0, 3])
 @pytest.mark.parametrize("name", RECORD["lbfgs"])
 def test_lbfgs_is_pytorchs(name: str, stop: int) -> None:
@@ -77,15 +132,12 @@ def flat(x: Any) -> list[float]:
     return [y for item in x for y in flat(item)] if isinstance(x, list) else [x]
 
 
-@pytest.mark.parametrize("kind", MATRICES)
-def test_steps_on_matrices_are_pytorchs(kind: str) -> None:
-    tolerance = 0.03 if kind == "Muon" else 3e-6  # some of Muon's are in bfloat16
-    for i, want in enumerate(RECORD["matrices"][kind]):
-        got = of_matrices(ad, optim, kind, i)
-        assert flat(got) == pytest.approx(flat(want), rel=tolerance, abs=tolerance)
+@pytest.mark.parametrize("kind", COMPOSED)
+def test_steps_on_empty_matrices(kind: str) -> None:
     x = ad.zeros(0, 3, requires_grad=True)
     x.grad = ad.zeros(0, 3)
     getattr(optim, kind)([x]).step()
+    assert x.shape == (0, 3)
 
 
 def test_lbfgs_looks_for_a_minimum_with_what_pytorch_saved() -> None:
@@ -243,7 +295,7 @@ def test_duplicates_and_shared_parameters() -> None:
     with pytest.raises(NotImplementedError):
         optim.Optimizer([x], {}).step()
     with pytest.raises(RuntimeError, match="differentiable"):
-        optim.SGD([x], differentiable=True)
+        optim.RMSprop([x], differentiable=True)
 
 
 def test_state_that_does_not_fit_is_an_error_that_names_the_step() -> None:

@@ -280,7 +280,7 @@ def test_tensor_options_count() -> None:
     assert found[0] == found[1]
 
 
-@pytest.mark.parametrize("kind", [*OPTIONS, "SGD"])
+@pytest.mark.parametrize("kind", sorted({*OPTIONS} - {"Adam", "AdamW"}))
 def test_a_step_cannot_be_recorded(kind: str) -> None:
     with pytest.raises(RuntimeError, match=r"differentiable=True is not supported"):
         getattr(optim, kind)([ad.ones(1, requires_grad=True)], differentiable=True)

@@ -75,7 +75,7 @@ def test_what_autocast_would_round() -> None:
     assert x.grad is not None
     assert x.grad.item() == 2
     for wrong in (ad.amp.custom_fwd, ad.amp.custom_bwd):
-        with pytest.raises(ValueError, match="of type `str`, got: `int`"):
+        with pytest.raises(ValueError, match="of type `str`, got: `<class 'int'>`"):
             wrong(abs, device_type=1)
     with pytest.raises(RuntimeError, match="Expected one of cpu"):
         ad.amp.is_autocast_available("foo")

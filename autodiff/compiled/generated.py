@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from autodiff.amp.policies import PLAIN, state
 from autodiff.changes import changes
 from autodiff.compiled.guards import is_same
 from autodiff.compiled.reverse import CompiledOutput
@@ -69,6 +70,7 @@ class Text:
             "is_hooked": is_hooked,
             "live": live_node,
             "mode": mode,
+            "autocast_state": state,
             "recording": recording,
             "same_nodes": same_nodes,
             "tape": recording.tape,
@@ -97,11 +99,14 @@ class Text:
         """Expressions of which one is true where something did."""
         recording = self.recording
         tests = ["kwargs or changes.count != recording.seen"]
-        if recording.inference or not recording.grad:
+        autocast = f"autocast_state() != {self.object(recording.autocast)}"
+        plain = recording.grad and not recording.inference and recording.autocast == PLAIN
+        if plain:  # as all threads are, mostly
+            tests.append(f"(unrecorded and (not mode.grad or {autocast}))")
+        else:
             tests.append(f"mode.grad is not {recording.grad}")
             tests.append(f"mode.inference is not {recording.inference}")
-        else:
-            tests.append("(unrecorded and not mode.grad)")
+            tests.append(autocast)
         names = recording.names.test(self.scope)
         tests += [f"not ({names})"] if names else []
         for leaf, before in recording.needs:

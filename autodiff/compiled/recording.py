@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from autodiff.amp.policies import state as autocast_state
 from autodiff.anomaly import place
 from autodiff.changes import changes
 from autodiff.compiled.generated import MISS, make_runner
@@ -82,7 +83,7 @@ class Recording:
         values = [x for x in [*names.values(), *recorder.called] if id(x) not in apart]
         self.state = State(values, recorder.stepped, "state" in names.asked, self.left.places)
         self.known = [x for x in [*values, *self.state.tensors()] if isinstance(x, Tensor)]
-        self.grad, self.inference = mode.grad, mode.inference
+        self.grad, self.inference, self.autocast = mode.grad, mode.inference, autocast_state()
         self.graphs = [*map(graph_of, recorder.inputs)]
         self.same = same_nodes(recorder.inputs)
         if any(map(is_hooked, recorder.inputs)):
@@ -251,6 +252,8 @@ class Recording:
     def holds(self) -> bool:
         """Whether a run now does what the function would; prepares one if so."""
         if mode.grad is not self.grad or mode.inference is not self.inference:
+            return False
+        if autocast_state() != self.autocast:
             return False
         if self.reverse is not None and not self.reverse.holds():
             return False

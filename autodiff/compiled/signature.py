@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from autodiff.amp.policies import state as autocast_state
 from autodiff.compiled.tree import is_plain
 from autodiff.dtypes import get_default_dtype
 from autodiff.hooks import hooks_now
@@ -16,7 +17,7 @@ from autodiff.tensor import Tensor, live_node
 
 def key_of(spec: Any, tensors: list[Tensor]) -> Any:
     """What decides which recordings may fit a call with arguments of this structure."""
-    modes = mode.grad, mode.inference, get_default_dtype()
+    modes = mode.grad, mode.inference, autocast_state(), get_default_dtype()
     return spec, modes, tuple(map(signature, tensors)), same_nodes(tensors)
 
 

@@ -19,7 +19,6 @@ from contextlib import contextmanager
 from typing import Any
 
 from autodiff.autograd.function import Function
-from autodiff.changes import new_lock
 from autodiff.func.batched import Batched, BatchError, Level, found, levels, mapped, shared_write
 from autodiff.func.custom import brings_rule, by_its_rule
 from autodiff.native import lib
@@ -32,6 +31,7 @@ from autodiff.ops.pointwise_node import PointwiseNode
 from autodiff.ops.reduced import ReducedLoss
 from autodiff.ops.regions import as_strided
 from autodiff.ops.views import select
+from autodiff.replaced import Layer, own_code
 from autodiff.tensor import Tensor
 
 __all__ = ["FUNCTIONS", "OPERATIONS", "RANDOM", "looking", "one_by_one", "signatures"]
@@ -187,19 +187,8 @@ def _draws(name: str, function: Rule, raw: Rule) -> Rule:
     return call
 
 
-def _trampoline(*args: Any, **kwargs: Any) -> Any:
-    call: Any = "the call"
-    return call(*args, **kwargs)
-
-
-def _code(call: Rule) -> types.CodeType:
-    """The code of a function that does nothing but this call."""
-    code = _trampoline.__code__
-    return code.replace(co_consts=tuple(call if c == "the call" else c for c in code.co_consts))
-
-
 def _reaches_memory(function: types.FunctionType) -> bool:
-    codes = [function.__code__]
+    codes = [own_code(function)]
     for code in codes:
         if "lib" in code.co_names or "_p" in code.co_names:
             return True
@@ -207,16 +196,16 @@ def _reaches_memory(function: types.FunctionType) -> bool:
     return False
 
 
-def _replacement(function: types.FunctionType) -> types.CodeType | None:
-    """The code that takes the place of a function's own; None where it needs no look."""
+def _looking(function: types.FunctionType) -> Callable[[Rule], Rule] | None:
+    """What makes a function look; None where it needs not."""
     name = function.__name__
     draws = name in RANDOM and function.__module__.startswith("autodiff.ops.")
     if name.startswith("_") and name not in FUNCTIONS and not _reaches_memory(function):
         return None
-    raw = types.FunctionType(function.__code__, function.__globals__, name, function.__defaults__)
+    raw = types.FunctionType(own_code(function), {}, name, function.__defaults__)
     raw.__kwdefaults__ = function.__kwdefaults__
     signatures[function] = inspect.signature(raw)
-    return _code((_draws if draws else _looks)(name, function, raw))
+    return functools.partial(_draws if draws else _looks, name, function)
 
 
 _SOURCES = ("autodiff.ops.", "autodiff.nn.functional.", "autodiff.graph", "autodiff.linalg")
@@ -224,16 +213,13 @@ _INSIDE = ("base", "declare", "generator", "guard", "history", "pointwise")
 _PARTS = {f"autodiff.ops.{name}" for name in _INSIDE}
 
 
-class _Places:
-    """Functions and methods, each with what it is while there are batches, and else.
-
-    A function is given other code, not another object in its place: so it does not matter who has
-    a reference to it.
-    """
+class _Looking(Layer):
+    """Functions and methods that look while there are batches."""
 
     def __init__(self) -> None:
+        super().__init__(depth=1)
         self.modules = -1
-        self.functions: dict[types.FunctionType, tuple[types.CodeType, types.CodeType] | None] = {}
+        self.seen: set[types.FunctionType] = set()
         self.methods = [
             (owner, name, vars(owner)[name], wrapped(vars(owner)[name]))
             for owner, name, wrapped in _classes()
@@ -244,18 +230,15 @@ class _Places:
         if self.modules == len(sys.modules):
             return
         self.modules = len(sys.modules)
-        for function in _functions():
-            if function not in self.functions:
-                new = _replacement(function)
-                self.functions[function] = None if new is None else (function.__code__, new)
+        for function in {*_functions()} - self.seen:
+            self.seen.add(function)
+            if (wrap := _looking(function)) is not None:
+                self.wraps[function] = wrap
 
-    def put(self, new: bool) -> None:
-        """Have functions and methods look, or be themselves again."""
-        for function, codes in self.functions.items():
-            if codes is not None:
-                function.__code__ = codes[new]
+    def switched(self, on: bool) -> None:
+        """Have methods look, or be themselves again."""
         for owner, name, before, after in self.methods:
-            setattr(owner, name, after if new else before)
+            setattr(owner, name, after if on else before)
 
 
 def _functions() -> Iterator[types.FunctionType]:
@@ -363,27 +346,17 @@ def _classes() -> Iterator[tuple[type, str, Callable[[Rule], Rule]]]:
         yield kind, "vjp", _vjp
 
 
-_places = _Places()
-_lock = new_lock()
-_users = 0
+_layer = _Looking()
 
 
 @contextmanager
 def looking() -> Iterator[None]:
     """While this lasts, operations look for batched arguments."""
-    global _users
     try:
-        with _lock:
-            _users += 1
-            if _users == 1:
-                _places.find()
-                _places.put(new=True)
+        _layer.use()
         yield
     finally:
-        with _lock:
-            _users -= 1
-            if _users == 0:
-                _places.put(new=False)
+        _layer.leave()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from autodiff.nn import functional, init
 from autodiff.nn.module import Module
 from autodiff.nn.parameter import Parameter
 from autodiff.nn.utils.rnn import PackedSequence
+from autodiff.node import mode
 from autodiff.ops.cells import CELLS
 from autodiff.ops.contraction import linear
 from autodiff.ops.create import empty, zeros
@@ -195,7 +196,7 @@ class RNNBase(Module):
 
     def _check_input(self, x: Tensor, width: int) -> None:
         weight: Tensor = self.__dict__[self._flat_weights_names[0]]
-        if x.dtype is not weight.dtype:
+        if x.dtype is not weight.dtype and mode.autocast is None:
             raise ValueError(
                 f"RNN input dtype ({x.dtype!r}) does not match weight dtype ({weight.dtype!r}). "
                 f"Convert input: input.to({weight.dtype!r}), or convert model: "

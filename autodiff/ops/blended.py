@@ -197,6 +197,18 @@ def addbmm(
     return written("addbmm", out, y, input, batch1, batch2)
 
 
+def _over(
+    function: Callable[..., Tensor], x: Tensor, first: Tensor, second: Tensor, beta: Any, alpha: Any
+) -> Tensor:
+    y = function(x, first, second, beta=beta, alpha=alpha)
+    if y.shape != x.shape:
+        raise RuntimeError(
+            f"Bad in-place call: input tensor size {list(x.shape)} and output tensor size "
+            f"{list(y.shape)} should match"
+        )
+    return replace_(x, y)
+
+
 def _inplace(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     """The method that writes the sum over its tensor, which must have the sum's shape."""
     name = f"{function.__name__}_"
@@ -204,13 +216,7 @@ def _inplace(function: Callable[..., Tensor]) -> Callable[..., Tensor]:
     def method(
         self: Tensor, first: Tensor, second: Tensor, *, beta: Any = 1, alpha: Any = 1
     ) -> Tensor:
-        y = function(self, first, second, beta=beta, alpha=alpha)
-        if y.shape != self.shape:
-            raise RuntimeError(
-                f"Bad in-place call: input tensor size {list(self.shape)} and output tensor size "
-                f"{list(y.shape)} should match"
-            )
-        return replace_(self, y)
+        return _over(function, self, first, second, beta, alpha)
 
     method.__name__ = method.__qualname__ = name
     method.__doc__ = f"`{function.__name__}`, written over the tensor."

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.changes import recorder_here
 from autodiff.grad_mode import enable_grad
 from autodiff.native import NULL, describe, ffi, lib, take_failure
 from autodiff.ops.create import full_like, zeros, zeros_like
@@ -66,9 +67,29 @@ class NativeOptimizer(Optimizer):
         if closure is not None:
             with enable_grad():
                 loss = closure()
+        if self.defaults.get("differentiable"):
+            self._record()
+            return loss
         for group, hyper in zip(self.param_groups, self._hypers(), strict=True):
             self._update(group, hyper)
         return loss
+
+    def _record(self) -> None:
+        """A step of operations that gradients go through: of differentiable=True."""
+        if recorder := recorder_here():
+            recorder.stay_eager("it steps an optimizer with differentiable=True")
+        with enable_grad():
+            for group in self.param_groups:
+                for x in group["params"]:
+                    if (g := x.grad) is not None:
+                        state = self.state[x]
+                        if not state:
+                            state.update(self._start(x, group))
+                        x.copy_(self._moved(x, -g if group["maximize"] else g, state, group))
+
+    def _moved(self, x: Tensor, g: Tensor, state: dict[str, Any], group: Group) -> Tensor:
+        """What a recorded step has of a parameter; it writes the state."""
+        raise NotImplementedError
 
     def _hypers(self) -> list[Any]:
         """C memory for each group's options: it stays, so that a record may point to it."""
@@ -175,11 +196,13 @@ def check_adam(lr: Any, betas: Sequence[Any], eps: Any, weight_decay: Any) -> No
     check_at_least_0("weight_decay value", weight_decay)
 
 
-def check_modes(name: str, differentiable: bool, foreach: Any, fused: Any = None) -> None:
-    """RuntimeError for what contradicts itself, and for a step that would be recorded."""
+def check_modes(
+    name: str, differentiable: bool, foreach: Any, fused: Any = None, recorded: bool = False
+) -> None:
+    """RuntimeError where these contradict, or a step is to be differentiable and not `recorded`."""
     if differentiable and fused:
         raise RuntimeError("`fused` does not support `differentiable`")
-    if differentiable:
+    if differentiable and not recorded:
         raise RuntimeError(f"{name}: differentiable=True is not supported: a step is not recorded")
     if fused and foreach:
         raise RuntimeError("`fused` and `foreach` cannot be `True` together.")

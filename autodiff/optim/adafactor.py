@@ -2,34 +2,37 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from autodiff.dtypes import finfo, float64
-from autodiff.grad_mode import enable_grad, no_grad
+from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import full_like, zeros_like
-from autodiff.optim._native import at_least_0, count
-from autodiff.optim.optimizer import Optimizer
+from autodiff.optim._composed import ComposedOptimizer
+from autodiff.optim._native import count
+from autodiff.optim.optimizer import Group
 from autodiff.tensor import Tensor
 
 __all__ = ["Adafactor"]
 
 
-class Adafactor(Optimizer):
-    """Steps scaled by a running mean of squared gradients that takes little memory (Shazeer, 2018).
+class Adafactor(ComposedOptimizer):
+    """Adam's scaling by means of squares, of matrices by those of rows and columns alone (Shazeer
+    and Stern, 2018).
 
-    Of a matrix (the last two dimensions) only the means v of rows and of columns are kept. In step
-    t they move to those of now by t^beta2_decay; the update g / sqrt(v), g the gradient, is made
-    shorter where its root mean square is above d, and the parameter moves by it times
-    min(lr, 1 / sqrt(t)) times its own root mean square, or eps[1] where that is larger. Divisors
-    are at least eps[0], by default that of the dtype. The parameter is first multiplied by
-    1 - lr weight_decay. `foreach` chooses among PyTorch's implementations; here it changes nothing.
+    Step t, with g the gradient (negated to maximize), w = t^beta2_decay, eps = (e1, e2): r and c,
+    of the rows and columns of g^2, move to their means by w; v = r c / max(mean of r, e1), or for
+    vectors v moves to g^2 by w; u = g / sqrt(max(v, e1^2)); the rate is
+    max(e2, rms of the parameter) min(lr, 1 / sqrt(t)); parameter -= lr weight_decay parameter +
+    rate u / max(1, rms of u / d). e1 is the dtype's machine epsilon where it is None.
 
-    >>> w = ad.tensor([1.0], requires_grad=True)
-    >>> w.grad = ad.tensor([2.0])
-    >>> optim.Adafactor([w], lr=0.1).step()
+    `foreach` chooses among PyTorch's implementations; here it changes nothing.
+
+    >>> w = ad.ones(2).requires_grad_()
+    >>> w.grad = ad.tensor([3.0, -2.0])
+    >>> optim.Adafactor([w], lr=0.5).step()
     >>> w.detach()
-    tensor([0.9000])
+    tensor([0.5000, 1.5000])
     """
 
     def __init__(
@@ -44,13 +47,20 @@ class Adafactor(Optimizer):
         foreach: bool | None = None,
         maximize: bool = False,
     ) -> None:
-        at_least_0({"Learning rate": lr})
-        if not beta2_decay <= 0:
+        if isinstance(lr, Tensor) and lr.numel() != 1:
+            raise ValueError("Tensor lr must be 1-element")
+        if not lr >= 0.0:
+            raise ValueError(f"Learning rate should be >= 0 but is: {lr}")
+        if not beta2_decay <= 0.0:
             raise ValueError(f"beta2_decay should be <= 0 but is: {beta2_decay}")
-        at_least_0({"epsilon1": 0 if eps[0] is None else eps[0], "epsilon2": eps[1]})
-        if not d >= 1:
+        if eps[0] is not None and not eps[0] >= 0.0:
+            raise ValueError(f"epsilon1 should be >= 0 but is: {eps[0]}")
+        if not eps[1] >= 0.0:
+            raise ValueError(f"epsilon2 should be >= 0 but is: {eps[1]}")
+        if not d >= 1.0:
             raise ValueError(f"Clipping threshold d should be >= 1 but is: {d}")
-        at_least_0({"weight_decay": weight_decay})
+        if not weight_decay >= 0.0:
+            raise ValueError(f"weight_decay should be >= 0 but is: {weight_decay}")
         defaults = {
             "lr": lr,
             "beta2_decay": beta2_decay,
@@ -65,46 +75,48 @@ class Adafactor(Optimizer):
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over state; counts saved as numbers become tensors."""
         super().__setstate__(state)
-        for own in self.state.values():
-            if own and not isinstance(own["step"], Tensor):
-                own["step"] = full_like(count({}), float(own["step"]))
+        for group in self.param_groups:
+            group.setdefault("foreach", None)
+            for x in group["params"]:
+                own = self.state.get(x, {})
+                if own and not isinstance(own["step"], Tensor):
+                    own["step"] = full_like(count(group), float(own["step"]))
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update the parameters that have a gradient; returns what the closure returned."""
-        loss = None if closure is None else enable_grad()(closure)()
-        with no_grad():
-            for group in self.param_groups:
-                for x in group["params"]:
-                    if x.grad is not None and x.numel():
-                        self._update(x, -x.grad if group["maximize"] else x.grad, group)
-        return loss
-
-    def _update(self, x: Tensor, g: Tensor, group: dict[str, Any]) -> None:
-        state, lr = self.state[x], float(group["lr"])
-        least, least_size = group["eps"]
-        least = finfo(x.dtype).eps if least is None else least
+    def _update(self, x: Tensor, g: Tensor, state: Any, group: Group, lr: Tensor) -> None:
         if not state:
-            kept = {"variance": g}
-            if g.ndim > 1:
-                kept = {"row_var": g[..., :1], "col_var": g[..., :1, :]}
-            state.update({"step": count(group), **{k: zeros_like(v) for k, v in kept.items()}})
-        t = state["step"].add_(1).to(float64)
-        rate = _size(x).clamp(min=least_size) * (t**-0.5).clamp(max=lr)
-        if group["weight_decay"]:
+            state.update(_start(g, group))
+        g = -g if group["maximize"] else g
+        least, floor = group["eps"]
+        least = finfo(x.dtype).eps if least is None else least
+        state["step"].add_(1)
+        t = to_dtype(state["step"], float64)
+        share = to_dtype(t ** group["beta2_decay"], g.dtype)
+        rate = _rms(x, 1.0).clamp(min=floor) * lr.minimum(t**-0.5)
+        if group["weight_decay"] != 0:
             x.mul_(1 - lr * group["weight_decay"])
-        new = (t ** group["beta2_decay"]).to(g.dtype)
         if g.ndim > 1:
-            square = g * g
-            rows = state["row_var"].lerp_(square.mean(-1, True), new)
-            columns = state["col_var"].lerp_(square.mean(-2, True), new)
-            v = rows @ columns / rows.mean(-2, True).clamp(min=least)
+            rows, columns = state["row_var"], state["col_var"]
+            for own, dim in ((rows, -1), (columns, -2)):
+                squares = g.norm(dim=dim, keepdim=True).square() / g.shape[dim]
+                own.lerp_(squares, share)
+            means = (rows @ columns) / rows.mean(-2, keepdim=True).clamp(min=least)
         else:
-            v = state["variance"].lerp_(g * g, new)
-        y = v.clamp(min=least * least).rsqrt() * g
-        x.sub_(y * (rate / (_size(y) / group["d"]).clamp(min=1.0)).to(x.dtype))
+            means = state["variance"].lerp_(g * g, share)
+        update = means.clamp(min=least * least).rsqrt() * g
+        rate = rate / _rms(update, group["d"]).clamp(min=1.0)
+        x.addcmul_(update, to_dtype(rate, x.dtype), value=-1)
 
 
-def _size(x: Tensor) -> Tensor:
-    """The root of the mean square, in float64."""
-    size: Tensor = x.norm().to(float64) / x.numel() ** 0.5
-    return size
+def _start(g: Tensor, group: Group) -> dict[str, Any]:
+    """The state of a parameter before its first step."""
+    state: dict[str, Any] = {"step": count(group)}
+    if g.ndim > 1:
+        rows, columns = [*g.shape[:-1], 1], [*g.shape[:-2], 1, g.shape[-1]]
+        return {**state, "row_var": g.new_zeros(rows), "col_var": g.new_zeros(columns)}
+    return {**state, "variance": zeros_like(g)}
+
+
+def _rms(x: Tensor, d: float) -> Tensor:
+    """The root of the mean of squares, over d."""
+    root: Tensor = to_dtype(x.norm(2), float64)
+    return root / (x.numel() ** 0.5 * d) if x.numel() else root

@@ -24,7 +24,8 @@ class Adam(NativeOptimizer):
     far. With decoupled_weight_decay the parameter is multiplied by 1 - lr weight_decay instead.
 
     `foreach`, `capturable` and `fused` choose among PyTorch's implementations; here they change
-    nothing.
+    nothing. With `differentiable` the graph goes on through a step, of parameters that are no
+    leaves.
 
     >>> w = ad.tensor([1.0], requires_grad=True)
     >>> w.grad = ad.tensor([2.0])
@@ -60,13 +61,33 @@ class Adam(NativeOptimizer):
             "fused decoupled_weight_decay"
         )
         super().__init__(params, self._options(locals(), names))
-        check_modes("Adam", differentiable, foreach, fused)
+        check_modes("Adam", differentiable, foreach, fused, recorded=True)
 
     def _kernel(self, group: Group) -> tuple[str, Sequence[str]]:
         return ("adam_amsgrad", _AMSGRAD_STATE) if group["amsgrad"] else ("adam", _STATE)
 
     def _numbers(self, group: Group) -> Sequence[Any]:
         return (*group["betas"], group["eps"], group["decoupled_weight_decay"])
+
+    def _moved(self, x: Tensor, g: Tensor, state: dict[str, Any], group: Group) -> Tensor:
+        first, second = group["betas"]
+        if group["decoupled_weight_decay"]:
+            x = x * (1 - group["lr"] * group["weight_decay"])
+        elif group["weight_decay"] != 0:
+            g = g + x * group["weight_decay"]
+        step = state["step"].add_(1).clone()
+        mean, square = state["exp_avg"], state["exp_avg_sq"]
+        way = mean + (g - mean) * (1 - first)
+        size = square * second + g * g * (1 - second)
+        mean.copy_(way)
+        square.copy_(size)
+        if group["amsgrad"]:
+            size = size.maximum(state["max_exp_avg_sq"].clone())
+            state["max_exp_avg_sq"].copy_(size)
+        rate = -(group["lr"] / (1 - first**step))  # in PyTorch's order, where float32 meets float64
+        below = size.sqrt() / ((1 - second**step).sqrt() * rate) + group["eps"] / rate
+        moved: Tensor = x + way / below
+        return moved
 
 
 class AdamW(Adam):

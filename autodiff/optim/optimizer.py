@@ -73,6 +73,7 @@ class Optimizer:
     (tensor([0.8000]), None)
     """
 
+    _live: tuple[str, ...] = ()  # options that a recorded step reads anew
     _opt_called: bool | None = None  # whether it stepped since a scheduler took hold of it
     # None yet, also of those of users' own that wrap another and leave __init__ out.
     _optimizer_step_pre_hooks = HookDict()
@@ -119,7 +120,7 @@ class Optimizer:
             )
         names, tensors = _split_names(list(params))
         for x in tensors:
-            _check_parameter(x)
+            _check_parameter(x, bool(self.defaults.get("differentiable")))
         group = WatchedGroup({**param_group, "params": WatchedList(tensors)})
         if names:
             group["param_names"] = names
@@ -175,7 +176,9 @@ class Optimizer:
         found: list[Any] = [hook for hooks in step_hooks(self) for hook in hooks]
         for group in self.param_groups:
             for key, value in group.items():
-                found += [key, *value] if isinstance(value, (list, tuple)) else [key, value]
+                found.append(key)
+                if key not in self._live:
+                    found += value if isinstance(value, (list, tuple)) else [value]
         return found + self._states() if states else found
 
     def _states(self) -> list[Any]:
@@ -333,12 +336,12 @@ def _values(state: Any) -> Iterable[Any]:
     return state.values() if isinstance(state, Mapping) else [state]
 
 
-def _check_parameter(x: object) -> None:
+def _check_parameter(x: object, differentiable: bool) -> None:
     if not isinstance(x, Tensor):
         raise TypeError(
             f"optimizer can only optimize Tensors, but one of the params is {typename(x)}"
         )
-    if not (x.is_leaf or x.retains_grad):
+    if not (differentiable or x.is_leaf or x.retains_grad):
         raise ValueError("can't optimize a non-leaf Tensor")
 
 

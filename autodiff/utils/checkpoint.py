@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from autodiff.amp.policies import apart, state
 from autodiff.anomaly import watchers, watching
 from autodiff.func.batched import levels
 from autodiff.func.batching import resumed
@@ -100,6 +101,7 @@ class _Part:
         self.check = check
         self.state: Tensor | None = None  # of the random numbers, before the call
         self.owner: _Part | None = None  # the part that this one is a part of
+        self.autocast = state()
         self.levels = list(levels.stack)  # the vmaps that the call is in
         self.given = [x for x in (*args, *kwargs.values()) if isinstance(x, Tensor)]
         self.versions = self.version()
@@ -138,7 +140,8 @@ class _Part:
         try:
             if self.state is not None:
                 set_rng_state(self.state)
-            with enable_grad(), watching(found.append), resumed(self.levels), self.again:
+            inside = apart(self.autocast)
+            with enable_grad(), watching(found.append), resumed(self.levels), inside, self.again:
                 assert self.function is not None
                 self.function(*self.args, **self.kwargs)
         finally:
@@ -217,7 +220,7 @@ def checkpoint(
     part = _Part(function, args, kwargs, again, determinism_check == "default")
     part.state = get_rng_state() if preserve_rng_state else None
     found: list[Any] = []
-    with watching(found.append), first:
+    with watching(found.append), apart(part.autocast), first:
         result = function(*args, **kwargs)
     part.give_up(found)
     if watchers.stack:

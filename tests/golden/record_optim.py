@@ -61,13 +61,27 @@ OPTIONS: dict[str, list[Options]] = {
         {"lr": 0.05, "betas": (0.8, 0.95), "weight_decay": 0.1, "decoupled_weight_decay": True},
     ],
 }
+# The same of those whose steps are made of operations, and the shapes of their parameters.
+COMPOSED: dict[str, list[Options]] = {
+    "Muon": [
+        {"lr": 0.02},
+        {"lr": 0.02, "nesterov": False, "momentum": 0.8, "weight_decay": 0.0},
+        {"lr": 0.01, "adjust_lr_fn": "match_rms_adamw", "ns_steps": 3, "eps": 1e-3},
+    ],
+    "Adafactor": [
+        {"lr": 0.02},
+        {"lr": 0.01, "weight_decay": 0.1, "maximize": True, "d": 1.5},
+        {"lr": 0.01, "eps": (1e-5, 1e-2), "beta2_decay": -0.5},
+    ],
+}
+SHAPES = {"Muon": [(2, 3), (2, 1)], "Adafactor": [(4, 2, 3), (3,)]}
 
 
 def cases() -> dict[str, list[Options]]:
     """The options of each group, by name: optimiser, dtype, and what tells it from others."""
     found = _sgd_cases()
-    for kind, dtype in itertools.product(OPTIONS, ("float32", "float64")):
-        for i, options in enumerate(OPTIONS[kind]):
+    for kind, dtype in itertools.product({**OPTIONS, **COMPOSED}, ("float32", "float64")):
+        for i, options in enumerate({**OPTIONS, **COMPOSED}[kind]):
             found[f"{kind}-{dtype}-{i}"] = [options]
     found["Adam-float64-groups"] = [{"lr": 0.1}, {"lr": 0.02, "amsgrad": True, "betas": (0.5, 0.6)}]
     return found
@@ -100,7 +114,8 @@ def make(lib: Any, optim: Any, name: str, groups: list[Options]) -> tuple[list[A
     kind, dtype = name.split("-")[:2]
     lib.manual_seed(1)
     d = getattr(lib, dtype)
-    params = [lib.randn(n, dtype=d).requires_grad_() for _ in groups for n in (3, 1)]
+    shapes = SHAPES.get(kind, [(3,), (1,)])
+    params = [lib.randn(n, dtype=d).requires_grad_() for _ in groups for n in shapes]
     given = [{"params": params[2 * i : 2 * i + 2], **options} for i, options in enumerate(groups)]
     return params, getattr(optim, kind)(given)
 
@@ -144,39 +159,6 @@ def stopped(lib: Any, optim: Any, name: str, groups: list[Options]) -> Options:
     middle = {"params": [p.tolist() for p in params], **plain(optimizer.state_dict())}
     train(lib, params, optimizer, range(12, 20))
     return {**middle, "end": [p.tolist() for p in params]}
-
-
-# Optimisers of matrices, which keep less of them than they have, or need them.
-MATRICES: dict[str, list[Options]] = {
-    "Adafactor": [
-        {},
-        {"lr": 0.1, "beta2_decay": -0.3, "eps": (1e-3, 0.5), "weight_decay": 0.1},
-        {"lr": 0.5, "d": 2.0, "maximize": True},
-    ],
-    "Muon": [
-        {"lr": 0.1},
-        {"lr": 0.1, "momentum": 0.5, "nesterov": False, "weight_decay": 0},
-        {"lr": 0.1, "adjust_lr_fn": "match_rms_adamw", "ns_steps": 2, "eps": 10.0},
-    ],
-}
-
-
-def of_matrices(lib: Any, optim: Any, kind: str, i: int) -> list[Any]:
-    """Six steps on what there is of matrices, in float32 and float64: values and state."""
-    kept = []
-    for d in (lib.float32, lib.float64):
-        lib.manual_seed(1)
-        shapes = [(3, 4), (5, 2), (1, 1)] + [(2, 3, 4), (3,), ()] * (kind == "Adafactor")
-        params = [lib.randn(shape, dtype=d).requires_grad_() for shape in shapes]
-        optimizer = getattr(optim, kind)(params, **MATRICES[kind][i])
-        for _ in range(6):
-            optimizer.zero_grad()
-            sum((x.sin() * x).sum() for x in params).backward()
-            optimizer.step()
-        for x in params:
-            state = {key: value.tolist() for key, value in optimizer.state[x].items()}
-            kept.append([x.tolist(), state])
-    return kept
 
 
 def _parameter(lib: Any, n: int = 2) -> Any:
@@ -235,6 +217,38 @@ def minimise(lib: Any, optim: Any, options: Options, stop: int = 0) -> list[Any]
     return kept
 
 
+# Optimizers whose steps gradients go through: the options.
+RECORDED: dict[str, Options] = {
+    "SGD": {"weight_decay": 0.1},
+    "SGD nesterov": {"momentum": 0.9, "nesterov": True},
+    "SGD dampening": {"lr": 0.1, "momentum": 0.9, "dampening": 0.3, "maximize": True},
+    "Adam": {"weight_decay": 0.1},
+    "Adam amsgrad": {"amsgrad": True, "betas": (0.5, 0.9), "maximize": True},
+    "AdamW": {"lr": 0.1, "weight_decay": 0.1},
+}
+
+
+def through(lib: Any, optim: Any, name: str) -> list[Any]:
+    """Steps on what a leaf became; the gradients of the result for leaf, rate and target.
+
+    PyTorch can go back through one step of amsgrad alone.
+    """
+    d = lib.float64
+    leaf = lib.tensor([0.7, -1.2, 0.3], dtype=d, requires_grad=True)
+    rate = lib.tensor(0.1, dtype=d, requires_grad=True)
+    target = lib.tensor([0.5, -0.25, 1.5], dtype=d, requires_grad=True)
+    x = leaf.clone()
+    kind, options = getattr(optim, name.split()[0]), RECORDED[name]
+    optimizer = kind([x], **{"lr": rate, **options}, differentiable=True)
+    for _ in range(1 if "amsgrad" in name else 3):
+        loss = ((x.tanh() - target) ** 2).sum() * (-1 if options.get("maximize") else 1)
+        (x.grad,) = lib.autograd.grad(loss, x, create_graph=True)
+        optimizer.step()
+    (x**2).sum().backward()
+    found = (x.detach(), leaf.grad, rate.grad, target.grad)
+    return [None if y is None else y.tolist() for y in found]
+
+
 Case = Callable[[Any, Any], Any]
 NAN = float("nan")
 BAD_OPTIONS: dict[str, list[Options]] = {
@@ -256,8 +270,8 @@ BAD_OPTIONS: dict[str, list[Options]] = {
     "ASGD": [{"lr": -1}],
     "Rprop": [{"etas": (0.5, 1.0)}, {"etas": (0.0, 1.5)}, {"etas": (NAN, 1.5)}],
     "LBFGS": [{"lr": -1}],
-    "Adafactor": [{"beta2_decay": 0.8}, {"eps": (-1.0, 0.1)}, {"eps": (None, -1)}, {"d": 0.1}],
-    "Muon": [{"momentum": -1}, {"adjust_lr_fn": "x"}, {}],
+    "Muon": [{"momentum": -1}, {"adjust_lr_fn": "none"}, {}],
+    "Adafactor": [{"beta2_decay": 0.5}, {"eps": (-1, 1)}, {"eps": (None, NAN)}, {"d": 0.5}],
 }
 
 
@@ -330,7 +344,12 @@ REPRS: dict[str, Case] = {
         f"{kind} state": lambda lib, optim, kind=kind: _stepped(lib, optim, kind).state_dict()
         for kind in [*OPTIONS, "Adafactor"]
     },
-    "Muon": lambda lib, optim: optim.Muon([lib.ones(2, 2)]),
+    "Adafactor": lambda lib, optim: optim.Adafactor([_parameter(lib)]),
+    "Muon": lambda lib, optim: optim.Muon([lib.ones(2, 2, requires_grad=True)]),
+    "Adafactor of a matrix": lambda lib, optim: _types(
+        _run_once(lib, optim, "Adafactor").state_dict()["state"]
+    ),
+    "Muon state": lambda lib, optim: _types(_run_once(lib, optim, "Muon").state_dict()["state"]),
 }
 
 
@@ -357,6 +376,12 @@ def _types(value: Any) -> Any:
     return f"{value.dtype}{list(value.shape)}" if hasattr(value, "dtype") else type(value).__name__
 
 
+def _run_once(lib: Any, optim: Any, kind: str) -> Any:
+    params, optimizer = make(lib, optim, f"{kind}-float32", [{}])
+    train(lib, params, optimizer, range(1))
+    return optimizer
+
+
 def _stepped(lib: Any, optim: Any, kind: str) -> Any:
     x = _parameter(lib)
     x.grad = lib.tensor([0.5, -0.25])
@@ -376,9 +401,7 @@ def main() -> None:
         trajectories={n: run(torch, optim, n, groups) for n, groups in cases().items()},
         stopped={n: stopped(torch, optim, n, groups) for n, groups in cases().items()},
         lbfgs={n: minimise(torch, optim, options) for n, options in LBFGS.items()},
-        matrices={
-            k: [of_matrices(torch, optim, k, i) for i in range(len(o))] for k, o in MATRICES.items()
-        },
+        through={n: through(torch, optim, n) for n in RECORDED},
         errors={n: failure(case, torch, optim) for n, case in ERRORS.items()},
         reprs={n: repr(case(torch, optim)) for n, case in REPRS.items()},
     )

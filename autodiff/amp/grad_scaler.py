@@ -1,121 +1,17 @@
-"""`autodiff.amp`: mixed precision as scripts write it. Products stay in float32 here."""
+"""`GradScaler`: losses that are multiplied, lest gradients of 16 bits vanish."""
 
 from __future__ import annotations
 
-import functools
 import warnings
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.devices import device
 from autodiff.grad_mode import no_grad
 from autodiff.optim import Optimizer
 from autodiff.tensor import Tensor
 
-__all__ = [
-    "GradScaler",
-    "autocast",
-    "custom_bwd",
-    "custom_fwd",
-    "is_autocast_available",
-    "is_autocast_enabled",
-]
-
-
-class autocast:  # noqa: N801 - PyTorch's name
-    """A block, or a function's body, in which PyTorch would round some operands to 16 bits.
-
-    Everything is computed in float32 all the same, and a warning says so: that is as fast here, and
-    nearer to the truth. For "cuda" PyTorch, too, would do nothing where there is no GPU.
-
-    >>> with ad.amp.autocast("cpu", enabled=False):
-    ...     y = ad.ones(2, 2) @ ad.ones(2, 2)
-    """
-
-    def __init__(
-        self,
-        device_type: Any = "cuda",  # as torch.cuda.amp takes it
-        dtype: dtypes.dtype | None = None,
-        enabled: bool = True,
-        cache_enabled: bool | None = None,
-    ) -> None:
-        if not isinstance(device_type, str):
-            kind = type(device_type).__name__
-            raise ValueError(f"Expected `device_type` of type `str`, got: `{kind}`")
-        if enabled and device_type == "cuda":
-            warnings.warn(
-                "User provided device_type of 'cuda', but CUDA is not available. Disabling",
-                stacklevel=2,
-            )
-        elif enabled and dtype is not dtypes.float32:
-            warnings.warn("autocast: computing in float32, not in 16 bits", stacklevel=2)
-
-    def __enter__(self) -> autocast:
-        return self
-
-    def __exit__(self, *failure: object) -> None:
-        pass
-
-    def __call__(self, function: Callable[..., Any]) -> Callable[..., Any]:
-        @functools.wraps(function)
-        def call(*args: Any, **kwargs: Any) -> Any:
-            with self:
-                return function(*args, **kwargs)
-
-        return call
-
-
-def is_autocast_enabled(device_type: str | None = None) -> bool:
-    """False: nothing is rounded on the way.
-
-    >>> ad.is_autocast_enabled("cpu")
-    False
-    """
-    return False
-
-
-def is_autocast_available(device_type: str) -> bool:
-    """Whether `autocast` takes a type of device: of those that have a name, the CPU alone.
-
-    >>> ad.amp.is_autocast_available("cpu")
-    True
-    """
-    return device(device_type).type == "cpu"
-
-
-def custom_fwd(
-    fwd: Any = None, *, device_type: str, cast_inputs: dtypes.dtype | None = None
-) -> Any:
-    """A decorator of the forward of an `autograd.Function`: as nothing is rounded, it changes
-    nothing, `cast_inputs` included.
-
-    >>> class Double(ad.autograd.Function):
-    ...     @staticmethod
-    ...     @ad.amp.custom_fwd(device_type="cpu")
-    ...     def forward(ctx, x):
-    ...         return x * 2
-    >>> Double.apply(ad.ones(1))
-    tensor([2.])
-    """
-    _check_type("custom_fwd", device_type)
-    return (lambda function: function) if fwd is None else fwd
-
-
-def custom_bwd(bwd: Any = None, *, device_type: str) -> Any:
-    """A decorator of the backward of an `autograd.Function`: it changes nothing.
-
-    >>> ad.amp.custom_bwd(abs, device_type="cpu") is abs
-    True
-    """
-    _check_type("custom_bwd", device_type)
-    return (lambda function: function) if bwd is None else bwd
-
-
-def _check_type(name: str, device_type: Any) -> None:
-    if not isinstance(device_type, str):
-        kind = type(device_type).__name__
-        raise ValueError(f"{name}: expected `device_type` of type `str`, got: `{kind}`")
+__all__ = ["GradScaler"]
 
 
 class GradScaler:

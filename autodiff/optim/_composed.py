@@ -1,0 +1,55 @@
+"""Optimisers whose step is made of operations on tensors, a parameter after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from autodiff.dtypes import float64
+from autodiff.grad_mode import enable_grad, no_grad
+from autodiff.native import ffi
+from autodiff.ops.create import zeros
+from autodiff.optim.optimizer import Group, Optimizer
+from autodiff.tensor import Tensor
+
+__all__ = ["ComposedOptimizer"]
+
+
+class ComposedOptimizer(Optimizer):
+    """Base of optimisers that are no single native call. A subclass updates one parameter."""
+
+    _live = ("lr",)
+
+    def _update(self, x: Tensor, g: Tensor, state: Any, group: Group, lr: Tensor) -> None:
+        """Move a parameter by its gradient; `lr` is the group's, a 0-d tensor of float64."""
+        raise NotImplementedError
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update the parameters that have a gradient; returns what the closure returned."""
+        loss = None if closure is None else enable_grad()(closure)()
+        self._set_rates()
+        with no_grad():
+            for group, lr in zip(self.param_groups, self._rates(), strict=True):
+                for x in group["params"]:
+                    if (g := x.grad) is not None:
+                        self._update(x, g, self.state[x], group, lr)
+        return loss
+
+    # ---- learning rates: in memory that stays, so that a record may point to it ----
+
+    def _rates(self) -> list[Tensor]:
+        found: list[Tensor] = self.__dict__.setdefault("_rate", [])
+        while len(found) < len(self.param_groups):
+            found.append(zeros((), dtype=float64))
+        return found[: len(self.param_groups)]
+
+    def _set_rates(self) -> None:
+        for group, x in zip(self.param_groups, self._rates(), strict=True):
+            ffi.cast("double *", x._p.data)[0] = float(group["lr"])
+
+    def _relied_on(self, states: bool) -> list[Any]:
+        return [*super()._relied_on(states), *self._rates()]
+
+    def _refresh(self) -> None:
+        super()._refresh()
+        self._set_rates()

@@ -1,0 +1,98 @@
+"""Functions that are given other code while something is on, and only then.
+
+A function is given other code, not another object in its place: so it does not matter who has a
+reference to it, and what is off costs nothing.
+"""
+
+from __future__ import annotations
+
+import types
+from collections.abc import Callable
+from typing import Any
+
+from autodiff.changes import new_lock
+
+__all__ = ["Layer", "own_code"]
+
+Call = Callable[..., Any]
+Function = types.FunctionType
+Codes = dict[tuple[Any, ...], types.CodeType]
+
+_layers: list[Layer] = []  # the innermost first
+_codes: dict[Function, Codes] = {}  # of a function, by the layers that are on it
+_lock = new_lock()
+
+
+class Layer:
+    """What some functions do first while it is used; one of greater `depth` does so later."""
+
+    def __init__(self, depth: int) -> None:
+        self.depth = depth
+        self.users = 0
+        self.wraps: dict[Function, Callable[[Call], Call]] = {}
+        self.plans: dict[Any, list[tuple[Function, types.CodeType]]] = {}  # by what is on
+        _layers.append(self)
+        _layers.sort(key=lambda layer: -layer.depth)
+
+    def find(self) -> None:
+        """Fill `wraps`: called before the functions are given other code."""
+
+    def switched(self, on: bool) -> None:
+        """Called when the functions have been given other code, or their own."""
+
+    def use(self) -> None:
+        """Have the functions do it, until as many calls of `leave`."""
+        with _lock:
+            self.users += 1
+            if self.users == 1:
+                self.find()
+                self._put()
+                self.switched(True)
+
+    def leave(self) -> None:
+        """End one use."""
+        with _lock:
+            self.users -= 1
+            if self.users == 0:
+                self._put()
+                self.switched(False)
+
+    def _put(self) -> None:
+        on = tuple(x for x in _layers if x.users)
+        key = (*on, *(len(x.wraps) for x in on), len(self.wraps))
+        if key not in self.plans:
+            self.plans[key] = [(f, _code_with(f, on)) for f in self.wraps]
+        for function, code in self.plans[key]:
+            function.__code__ = code
+
+
+def _code_with(function: Function, layers: tuple[Layer, ...]) -> types.CodeType:
+    on = tuple(x for x in layers if function in x.wraps)
+    codes = _codes.setdefault(function, {(): function.__code__})
+    if on not in codes:
+        codes[on] = _with(function, codes[()], on)
+    return codes[on]
+
+
+def own_code(function: Function) -> types.CodeType:
+    """The code of a function when nothing is on."""
+    return _codes[function][()] if function in _codes else function.__code__
+
+
+def _with(function: Function, code: types.CodeType, layers: tuple[Layer, ...]) -> types.CodeType:
+    for layer in layers:
+        raw = Function(code, function.__globals__, function.__name__, function.__defaults__)
+        raw.__kwdefaults__ = function.__kwdefaults__
+        code = _code(layer.wraps[function](raw))
+    return code
+
+
+def _trampoline(*args: Any, **kwargs: Any) -> Any:
+    call: Any = "the call"
+    return call(*args, **kwargs)
+
+
+def _code(call: Call) -> types.CodeType:
+    """The code of a function that does nothing but this call."""
+    code = _trampoline.__code__
+    return code.replace(co_consts=tuple(call if c == "the call" else c for c in code.co_consts))
