@@ -64,6 +64,7 @@ from autodiff.ops.guard import guarded
 from autodiff.ops.keywords import placed
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.tensor import TENSOR_TYPES, Tensor
+from autodiff.torch_function import noticed
 
 __all__ = ["METHODS", "PROPERTIES"]
 
@@ -102,7 +103,7 @@ def _text(self: Tensor) -> str:
 
 
 def _iterate(self: Tensor) -> Iterator[Tensor]:
-    if self.ndim == 0:
+    if self.dim() == 0:
         raise TypeError("iteration over a 0-d tensor")
     return iter(splitting.unbind(self))
 
@@ -262,6 +263,8 @@ def _overwriting(name: str, function: Callable[..., Tensor]) -> Callable[..., Te
 def _matmul_operator(self: Any, other: Any) -> Tensor:
     if type(self) in TENSOR_TYPES and type(other) in TENSOR_TYPES:
         return contraction.matmul(self, other)
+    if noticed(self, other):
+        return self @ other  # type: ignore[no-any-return]
     return NotImplemented  # type: ignore[no-any-return]
 
 
@@ -282,6 +285,8 @@ def _beside_an_array(op: PointwiseOp, x: Tensor, value: Any) -> Any:
     """A comparison with an array, which would leave it to us; arithmetic it does, and wraps."""
     if op.name in _COMPARISONS and hasattr(value, "__array_interface__"):
         return op.call(x, convert.as_tensor(value))
+    if noticed(value):
+        return op.call(x, value)
     return NotImplemented
 
 

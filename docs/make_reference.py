@@ -56,6 +56,7 @@ PAGES: dict[str, tuple[str, str]] = {
     ),
     "linalg": ("Linear algebra", "linalg"),
     "func": ("Function transforms", "func"),
+    "overrides": ("Functions of other tensors: __torch_function__", "overrides"),
     "compile": ("Compiled functions and recomputation", "compiled compiler utils.checkpoint"),
     "nn": ("Modules", "nn nn.attention nn.grad"),
     "nn-functional": ("Functions of neural networks", "nn.functional"),

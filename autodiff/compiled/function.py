@@ -28,6 +28,7 @@ from autodiff.nn.module import Module
 from autodiff.ops.generator import Generator
 from autodiff.ops.out import written
 from autodiff.tensor import Tensor, live_node
+from autodiff.torch_function import is_asked, takes_part
 
 __all__ = ["Compiled"]
 
@@ -126,12 +127,12 @@ class Compiled:
             if recorder.of is self:
                 raise RuntimeError(f"{self.name()}: a compiled function called itself")
             return self.fn(*args, **kwargs)  # a part of what is being recorded
-        if lib.ad_watching() or watchers.packing:
-            return self.fn(*args, **kwargs)  # detect_nonfinite() looks at each native call
+        if lib.ad_watching() or watchers.packing or is_asked():
+            return self.fn(*args, **kwargs)  # who looks at each call
         tensors: list[Tensor] = []
         spec = flatten((args, kwargs), tensors)
-        if any(hasattr(x, "level") for x in tensors):
-            return self.fn(*args, **kwargs)  # a tensor that stands for several, under vmap
+        if any(hasattr(x, "level") or takes_part(type(x)) for x in tensors):
+            return self.fn(*args, **kwargs)  # of several tensors, under vmap, or a subclass's
         key = key_of(spec, tensors)
         if key in self.eager:
             return self.fn(*args, **kwargs)

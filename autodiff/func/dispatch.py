@@ -32,6 +32,7 @@ from autodiff.ops.pointwise_node import PointwiseNode
 from autodiff.ops.reduced import ReducedLoss
 from autodiff.ops.regions import as_strided
 from autodiff.ops.views import select
+from autodiff.overrides import beneath
 from autodiff.tensor import Tensor
 
 __all__ = ["FUNCTIONS", "OPERATIONS", "RANDOM", "looking", "one_by_one", "signatures"]
@@ -244,7 +245,7 @@ class _Places:
         if self.modules == len(sys.modules):
             return
         self.modules = len(sys.modules)
-        for function in _functions():
+        for function in map(beneath, _functions()):
             if function not in self.functions:
                 new = _replacement(function)
                 self.functions[function] = None if new is None else (function.__code__, new)
@@ -366,6 +367,20 @@ def _classes() -> Iterator[tuple[type, str, Callable[[Rule], Rule]]]:
 _places = _Places()
 _lock = new_lock()
 _users = 0
+
+
+@contextmanager
+def put_aside() -> Iterator[None]:
+    """While this lasts, functions are themselves: they may be given other code beneath."""
+    with _lock:
+        if _users:
+            _places.put(new=False)
+        yield
+        _places.functions.clear()
+        _places.modules = -1
+        if _users:
+            _places.find()
+            _places.put(new=True)
 
 
 @contextmanager
