@@ -99,7 +99,7 @@ _BY_MODULE: dict[Any, str] = {
     "cartesian_prod hstack vstack dstack column_stack",
     scatter: "scatter scatter_add scatter_reduce",
     placing: "index_copy index_fill index_put take put masked_scatter",
-    reals: "nextafter frexp range pdist isreal is_complex is_conj is_neg real angle",
+    reals: "nextafter frexp range pdist isreal is_complex is_conj is_neg real imag angle",
     windows: "hann_window hamming_window blackman_window bartlett_window kaiser_window",
     reductions: "sum mean prod max min amax amin argmax argmin any all",
     contraction: "matmul mm bmm mv dot",

@@ -509,6 +509,7 @@ PROPERTIES: dict[str, Callable[[Tensor], Any]] = {
     "mT": views.mT,
     "H": rearrange.H,
     "real": reals.real,
+    "imag": reals.imag,
     "mH": rearrange.mH,
 }
 
@@ -516,3 +517,4 @@ for _name, _function in METHODS.items():
     setattr(Tensor, _name, _function)
 for _name, _function in PROPERTIES.items():
     setattr(Tensor, _name, property(_function))
+Tensor.imag = Tensor.imag.setter(lambda self, value: reals.imag(self))  # type: ignore[attr-defined]

@@ -222,9 +222,9 @@ class TorchFunctionMode:
     ...         print(overrides.resolve_name(func))
     ...         return func(*args, **(kwargs or {}))
     >>> with Names():
-    ...     x = ad.ones(2) * 2
+    ...     x = ad.ones(2) + 2
     torch.ones
-    torch.Tensor.mul
+    torch.Tensor.add
     """
 
     def __torch_function__(

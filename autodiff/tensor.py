@@ -183,6 +183,19 @@ class Tensor(Valued):
         return None if node is None or node is self._acc else node.call
 
     @property
+    def output_nr(self) -> int:
+        """Which of its node's results the tensor is: 0, but of an autograd.Function of several.
+
+        >>> ad.ones(2, 3, requires_grad=True).exp().output_nr
+        0
+        """
+        node = live_node(self)
+        return 0 if node is None else node.output_nr
+
+    def _is_view(self) -> bool:
+        return self._base is not None
+
+    @property
     def grad(self) -> Tensor | None:
         """The gradient that backward accumulated, or None.
 

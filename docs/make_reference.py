@@ -32,7 +32,7 @@ ADVICE = "is stale: run `make docs`"
 SETUP = """\
 import io
 import autodiff as ad
-from autodiff import data, distributions, func, linalg, nn, optim, special
+from autodiff import data, distributions, func, linalg, nn, optim, overrides, special
 from autodiff.nn import functional as F
 """
 # The pages, in order: title, and the public modules whose names are on them.

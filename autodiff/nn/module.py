@@ -13,10 +13,14 @@ from autodiff.dtypes import ALL, SCALAR_NAMES, bfloat16, dtype, float16, float32
 from autodiff.nn import _state
 from autodiff.nn._hooks import (
     Hooked,
+    register_module_buffer_registration_hook,
     register_module_forward_hook,
     register_module_forward_pre_hook,
     register_module_full_backward_hook,
     register_module_full_backward_pre_hook,
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+    registered,
 )
 from autodiff.nn.parameter import Buffer, Parameter
 from autodiff.ops.create import empty_like
@@ -25,10 +29,13 @@ from autodiff.tensor import Tensor
 
 __all__ = [
     "Module",
+    "register_module_buffer_registration_hook",
     "register_module_forward_hook",
     "register_module_forward_pre_hook",
     "register_module_full_backward_hook",
     "register_module_full_backward_pre_hook",
+    "register_module_module_registration_hook",
+    "register_module_parameter_registration_hook",
 ]
 
 Self = TypeVar("Self", bound="Module")
@@ -97,6 +104,8 @@ class Module(Hooked, _state.Stateful):
                 f"cannot assign '{typename(param)}' object to parameter '{name}' "
                 "(torch.nn.Parameter or None required)"
             )
+        if param is not None:
+            param = registered("parameter", self, name, param)
         self._parameter_names[name] = None
         self.__dict__[name] = param
         changed_of(self)
@@ -109,6 +118,7 @@ class Module(Hooked, _state.Stateful):
                 f"cannot assign '{typename(tensor)}' object to buffer '{name}' "
                 "(torch Tensor or None required)"
             )
+        tensor = registered("buffer", self, name, tensor)
         self._buffer_names[name] = persistent
         self.__dict__[name] = tensor
         changed_of(self)
@@ -119,6 +129,7 @@ class Module(Hooked, _state.Stateful):
             raise TypeError(f"{typename(module)} is not a Module subclass")
         names = self.__dict__.get("_module_names", {})
         self._check_name("module", name, names, f", got: {name}")
+        module = registered("module", self, name, module)
         self._module_names[name] = None
         self.__dict__[name] = module
         changed_of(self)
@@ -144,6 +155,7 @@ class Module(Hooked, _state.Stateful):
             if name in values.get("_parameter_names", ()):
                 self._check_value(name, value)
             self._take_name(name, "_module_names", "module")
+            value = registered("module", self, name, value)
             self._modules[name] = value  # hasattr would ask a __getattr__ that looks in a part
         else:
             if value is not None and "_module_names" in values:
@@ -151,6 +163,10 @@ class Module(Hooked, _state.Stateful):
             if isinstance(value, Buffer):
                 self.register_buffer(name, value.plain(), value.persistent)
                 return
+            if name in values.get("_buffer_names", ()):
+                value = registered("buffer", self, name, value)
+            elif name in values.get("_module_names", ()):
+                value = registered("module", self, name, value)
             was = values.get(name)
             object.__setattr__(self, name, value)
             if type(was) is not bool or was is not value:
