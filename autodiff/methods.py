@@ -294,6 +294,10 @@ calls.late.foreign = _beside_an_array  # type: ignore[method-assign]
 _COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne")
 
 
+def _set_imag(self: Tensor, value: Any) -> None:
+    reals.imag(self)
+
+
 def _power(self: Tensor, exponent: Any) -> Tensor:
     return arithmetic.pow(self, exponent)
 
@@ -517,4 +521,4 @@ for _name, _function in METHODS.items():
     setattr(Tensor, _name, _function)
 for _name, _function in PROPERTIES.items():
     setattr(Tensor, _name, property(_function))
-Tensor.imag = Tensor.imag.setter(lambda self, value: reals.imag(self))  # type: ignore[attr-defined]
+setattr(Tensor, "imag", property(reals.imag, _set_imag))  # noqa: B010
