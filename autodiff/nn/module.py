@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn, TypeVar
 
 from autodiff.changes import changed, changed_of
@@ -69,20 +69,13 @@ class Module(Hooked, _state.Stateful):
         self.__dict__.update(
             training=True, _hooks=None, _parameter_names={}, _buffer_names={}, _module_names={}
         )
+        self.__dict__.update(_state.registers_of(self))
 
     # ---- registers ----
 
-    @property
-    def _parameters(self) -> MutableMapping[str, Parameter | None]:
-        return _state.Register(self, "_parameter_names", None)
-
-    @property
-    def _buffers(self) -> MutableMapping[str, Tensor | None]:
-        return _state.Register(self, "_buffer_names", True)
-
-    @property
-    def _modules(self) -> MutableMapping[str, Module | None]:
-        return _state.Register(self, "_module_names", None)
+    _parameters = _state.register("_parameters")
+    _buffers = _state.register("_buffers")
+    _modules = _state.register("_modules")
 
     def _check_name(self, kind: str, name: str, names: Mapping[str, Any], show: str = "") -> None:
         if "_module_names" not in self.__dict__:
@@ -518,6 +511,7 @@ class Module(Hooked, _state.Stateful):
         self.__dict__.update(state)
         for register in ("_parameter_names", "_buffer_names", "_module_names"):
             self.__dict__[register] = dict(self.__dict__.get(register, {}))
+        self.__dict__.update(_state.registers_of(self))
         changed()
 
     # ---- text ----
