@@ -420,6 +420,22 @@ def test_a_compiled_step_that_meets_a_subclass_stays_eager_and_says_why() -> Non
         ad.compile(lambda x: x + y, fullgraph=True)(ad.ones(3))
 
 
+def test_what_is_compiled_while_nobody_is_asked_is_not_what_runs_afterwards() -> None:
+    y = ad.ones(3).as_subclass(Plain)
+    step = ad.compile(lambda x: x + y)
+    with DisableTorchFunctionSubclass():
+        assert [type(step(ad.ones(3))) for _ in range(3)] == [ad.Tensor] * 3
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert [type(step(ad.ones(3))) for _ in range(3)] == [Plain] * 3
+    mode, double = Counting(), ad.compile(lambda x: 2 * x)
+    double(ad.ones(2))
+    double.repeat(2, ad.ones(2))
+    with mode:
+        double.repeat(2, ad.ones(2))
+    assert mode.names.count("torch.mul") == 2
+
+
 def test_vmap_of_functions_that_look() -> None:
     x = ad.arange(6.0).reshape(2, 3)
 

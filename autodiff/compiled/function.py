@@ -28,7 +28,7 @@ from autodiff.nn.module import Module
 from autodiff.ops.generator import Generator
 from autodiff.ops.out import written
 from autodiff.tensor import Tensor, live_node
-from autodiff.torch_function import is_asked, takes_part
+from autodiff.torch_function import is_asked, takes_part, thread
 
 __all__ = ["Compiled"]
 
@@ -127,7 +127,7 @@ class Compiled:
             if recorder.of is self:
                 raise RuntimeError(f"{self.name()}: a compiled function called itself")
             return self.fn(*args, **kwargs)  # a part of what is being recorded
-        if lib.ad_watching() or watchers.packing or is_asked():
+        if lib.ad_watching() or watchers.packing or is_asked() or thread.off:
             return self.fn(*args, **kwargs)  # who looks at each call
         tensors: list[Tensor] = []
         spec = flatten((args, kwargs), tensors)
@@ -220,7 +220,8 @@ class Compiled:
         """The recordings that hold for a call now, and after each run of it again."""
         tensors: list[Tensor] = []
         key = key_of(flatten((args, {}), tensors), tensors)
-        if recorder_here() is not None or not all(isinstance(x, Tensor) for x in args):
+        plain = all(isinstance(x, Tensor) and not takes_part(type(x)) for x in args)
+        if recorder_here() is not None or not plain or is_asked():
             return []
         return [r for r in self.found(key) if r.leads_to_itself() and r.holds()]
 

@@ -311,7 +311,8 @@ _registering = {kind: HookDict() for kind in ("module", "parameter", "buffer")}
 
 def registered(kind: str, module: Any, name: str, value: Any) -> Any:
     """What to register under a name: the value, unless a hook gives another."""
-    for hook in tuple(_registering[kind].values()):
+    hooks = _registering[kind]
+    for hook in tuple(hooks.values()) if hooks else ():
         result = hook(module, name, value)
         value = value if result is None else result
     return value

@@ -61,10 +61,12 @@ class Register(MutableMapping[str, Any]):
     one is among the module's attributes, as code finds it in `__dict__`, by a weak reference.
     """
 
-    __slots__ = ("kind", "new", "owner")
+    __slots__ = ("owner",)
+    kind: str
+    new: Any = None  # what is known of a name that is set here
 
-    def __init__(self, owner: Callable[[], Any], kind: str, new: Any = None) -> None:
-        self.owner, self.kind, self.new = owner, kind, new
+    def __init__(self, owner: Callable[[], Any]) -> None:
+        self.owner = owner
 
     @property
     def names(self) -> dict[str, Any]:
@@ -114,25 +116,45 @@ class Register(MutableMapping[str, Any]):
         return repr(dict(self))
 
 
-REGISTERS = {
-    "_parameters": ("_parameter_names", None),
-    "_buffers": ("_buffer_names", True),
-    "_modules": ("_module_names", None),
+class _Parameters(Register):
+    __slots__ = ()
+    kind = "_parameter_names"
+
+
+class _Buffers(Register):
+    __slots__ = ()
+    kind = "_buffer_names"
+    new = True
+
+
+class _Modules(Register):
+    __slots__ = ()
+    kind = "_module_names"
+
+
+REGISTERS: dict[str, type[Register]] = {
+    "_parameters": _Parameters,
+    "_buffers": _Buffers,
+    "_modules": _Modules,
 }
 
 
 def registers_of(module: Module) -> dict[str, Register]:
     """What a module has among its attributes."""
     owner = weakref.ref(module)
-    return {name: Register(owner, *about) for name, about in REGISTERS.items()}
+    return {
+        "_parameters": _Parameters(owner),
+        "_buffers": _Buffers(owner),
+        "_modules": _Modules(owner),
+    }
 
 
 def register(name: str) -> property:
     """A module's property: a register, or what to fill it with instead."""
-    about = REGISTERS[name]
+    kind = REGISTERS[name]
 
     def get(module: Module) -> Register:
-        return Register(lambda: module, *about)
+        return kind(lambda: module)
 
     def put(module: Module, values: Mapping[str, Any]) -> None:
         get(module).refill(values)

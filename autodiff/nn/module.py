@@ -67,9 +67,13 @@ class Module(Hooked, _state.Stateful):
 
     def __init__(self) -> None:
         self.__dict__.update(
-            training=True, _hooks=None, _parameter_names={}, _buffer_names={}, _module_names={}
+            _state.registers_of(self),
+            training=True,
+            _hooks=None,
+            _parameter_names={},
+            _buffer_names={},
+            _module_names={},
         )
-        self.__dict__.update(_state.registers_of(self))
 
     # ---- registers ----
 
