@@ -20,7 +20,7 @@ from typing import Any
 
 from autodiff import _AT_TOP, functions, torch_function
 from autodiff.changes import new_lock
-from autodiff.ops import cells, generator, recurrent, settings
+from autodiff.ops import cells, fused, generator, recurrent, settings
 from autodiff.tensor import Tensor
 from autodiff.torch_function import (
     by_modes,
@@ -114,7 +114,8 @@ def _table() -> dict[types.FunctionType, Function]:
         elif isinstance(member, types.FunctionType):
             table.setdefault(member, getattr(Tensor, _OPERATORS.get(name, name)))
             names.setdefault(member, f"torch.Tensor.{name}")
-    inside: list[Any] = [recurrent.scan, cells.cell_step]  # what recurrent modules call
+    # what recurrent modules and distributions call
+    inside: list[Any] = [recurrent.scan, cells.cell_step, fused.pointwise.__call__]
     table |= {function: function for function in inside}
     for function, func in list(table.items()):
         inner: Any = function  # what it wraps is called by modules

@@ -16,7 +16,7 @@ from golden.record_layers import tensors
 from twins import bits
 
 import autodiff as ad
-from autodiff import nn, overrides
+from autodiff import distributions, nn, overrides
 from autodiff.func import vmap
 from autodiff.ops import arithmetic
 from autodiff.testing.cases import CASES, Case
@@ -144,6 +144,13 @@ def test_a_subclass_keeps_attributes_as_pytorch_does() -> None:
     assert [type(y) for y in x] == [Plain, Plain]
     assert type(x.data) is Plain
     assert type(x.shape) is ad.Size
+
+
+def test_what_is_made_of_pointwise_programs_passes_subclasses_on() -> None:
+    x = ad.tensor([0.5, 1.0]).as_subclass(Plain)
+    d = distributions.Normal(x, 1.0)
+    assert [type(y) for y in (d.log_prob(x), d.rsample())] == [Plain] * 2
+    assert type(ad.pointwise(lambda x: 2 * x + 1)(x)) is Plain
 
 
 def test_gradients_of_a_subclass() -> None:
