@@ -5,8 +5,9 @@ public function or method that is given one of its objects, be it a subclass of 
 at all, and a `TorchFunctionMode` instead of all that is called inside it.
 
 A function is given other code, which looks at the arguments first, and keeps its own as another
-function: so it does not matter who has a reference to it. That is done once, at the first class or
-mode that takes part.
+function: so it does not matter who has a reference to it. That is done once, at the first subclass
+or mode that takes part, or the first object of another class that is given to an operator or to a
+function at the top or of `linalg` (where the first is one of `nn.functional`, call `install`).
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ __all__ = [
     "has_torch_function",
     "has_torch_function_unary",
     "has_torch_function_variadic",
+    "install",
     "is_tensor_like",
     "is_tensor_method_or_property",
     "resolve_name",
@@ -176,7 +178,16 @@ def _have_look(function: types.FunctionType, func: Function) -> None:
 
 
 def install() -> None:
-    """Have all public functions look at their arguments first, from now on."""
+    """Have all public functions look at their arguments first, from now on.
+
+    >>> class Text:
+    ...     @classmethod
+    ...     def __torch_function__(cls, func, types, args=(), kwargs=None):
+    ...         return f"{func.__name__} of a text"
+    >>> overrides.install()
+    >>> F.relu(Text())
+    'relu of a text'
+    """
     with _lock:
         if torch_function.functions:
             return

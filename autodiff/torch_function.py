@@ -69,7 +69,6 @@ def refused(func: Function, types: Any, args: Any = (), kwargs: Any = None) -> A
 
 def enter(mode: Any) -> None:
     """Have a mode asked first, of what this thread calls."""
-    importlib.import_module("autodiff.overrides")
     thread.modes.append(mode)
     modes.append(None)
     changed()
