@@ -130,6 +130,7 @@ if TYPE_CHECKING:
     from autodiff import multiprocessing as multiprocessing
     from autodiff import nn as nn
     from autodiff import optim as optim
+    from autodiff import overrides as overrides
     from autodiff import return_types as return_types
     from autodiff import special as special
     from autodiff import testing as testing
@@ -184,13 +185,13 @@ _LATE |= dict.fromkeys(_AUTOCAST.split(), "autodiff.amp.autocast_mode")
 
 _MODULES = """
 accelerator amp backends compiler cuda data distributed distributions func io jit linalg
-multiprocessing nn optim return_types special testing types utils
+multiprocessing nn optim overrides return_types special testing types utils
 """
 
 
 def __getattr__(name: str) -> Any:
     """What is imported when it is first asked for."""
-    if name in _MODULES.split():
+    if name in _MODULES.split() or name == "_C":
         return importlib.import_module(f"autodiff.{name}")
     if name in _LATE:
         return getattr(importlib.import_module(_LATE[name]), name)

@@ -36,6 +36,7 @@ from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.table import ALIASES, BOTH, members
 from autodiff.ops.table import METHODS as ONLY_METHODS
 from autodiff.tensor import TENSOR_TYPES, Tensor
+from autodiff.torch_function import noticed
 
 
 def _backward(
@@ -72,7 +73,7 @@ def _text(self: Tensor) -> str:
 
 
 def _iterate(self: Tensor) -> Iterator[Tensor]:
-    if self.ndim == 0:
+    if self.dim() == 0:
         raise TypeError("iteration over a 0-d tensor")
     return iter(splitting.unbind(self))
 
@@ -232,6 +233,8 @@ def _overwriting(name: str, function: Callable[..., Tensor]) -> Callable[..., Te
 def _matmul_operator(self: Any, other: Any) -> Tensor:
     if type(self) in TENSOR_TYPES and type(other) in TENSOR_TYPES:
         return contraction.matmul(self, other)
+    if noticed(self, other):
+        return self @ other  # type: ignore[no-any-return]
     return NotImplemented  # type: ignore[no-any-return]
 
 
@@ -252,11 +255,17 @@ def _beside_an_array(op: PointwiseOp, x: Tensor, value: Any) -> Any:
     """A comparison with an array, which would leave it to us; arithmetic it does, and wraps."""
     if op.name in _COMPARISONS and hasattr(value, "__array_interface__"):
         return op.call(x, convert.as_tensor(value))
+    if noticed(value):
+        return op.call(x, value)
     return NotImplemented
 
 
 calls.late.foreign = _beside_an_array  # type: ignore[method-assign]
 _COMPARISONS = ("lt", "le", "gt", "ge", "eq", "ne")
+
+
+def _set_imag(self: Tensor, value: Any) -> None:
+    reals.imag(self)
 
 
 def _power(self: Tensor, exponent: Any) -> Tensor:
@@ -364,6 +373,7 @@ PROPERTIES: dict[str, Callable[[Tensor], Any]] = {
     "mT": views.mT,
     "H": rearrange.H,
     "real": reals.real,
+    "imag": reals.imag,
     "mH": rearrange.mH,
 }
 
@@ -371,3 +381,4 @@ for _name, _function in METHODS.items():
     setattr(Tensor, _name, _function)
 for _name, _function in PROPERTIES.items():
     setattr(Tensor, _name, property(_function))
+setattr(Tensor, "imag", property(reals.imag, _set_imag))  # noqa: B010

@@ -12,7 +12,7 @@ from typing import Any
 
 from autodiff.changes import new_lock
 
-__all__ = ["Layer", "own_code"]
+__all__ = ["Layer", "beneath", "own_code"]
 
 Call = Callable[..., Any]
 Function = types.FunctionType
@@ -33,6 +33,12 @@ class Layer:
         self.plans: dict[Any, list[tuple[Function, types.CodeType]]] = {}  # by what is on
         _layers.append(self)
         _layers.sort(key=lambda layer: -layer.depth)
+
+    def code(self, function: Function, raw: Call) -> types.CodeType:
+        """The code of a function that does what `wraps` makes of `raw`, the function without it."""
+        code = _trampoline.__code__
+        call = self.wraps[function](raw)
+        return code.replace(co_consts=tuple(call if c == "the call" else c for c in code.co_consts))
 
     def find(self) -> None:
         """Fill `wraps`: called before the functions are given other code."""
@@ -79,20 +85,24 @@ def own_code(function: Function) -> types.CodeType:
     return _codes[function][()] if function in _codes else function.__code__
 
 
+def beneath(function: Function) -> Function:
+    """A function as it is when nothing is on."""
+    return _function(function, own_code(function))
+
+
 def _with(function: Function, code: types.CodeType, layers: tuple[Layer, ...]) -> types.CodeType:
     for layer in layers:
-        raw = Function(code, function.__globals__, function.__name__, function.__defaults__)
-        raw.__kwdefaults__ = function.__kwdefaults__
-        code = _code(layer.wraps[function](raw))
+        code = layer.code(function, _function(function, code))
     return code
+
+
+def _function(like: Function, code: types.CodeType) -> Function:
+    known = like.__globals__, like.__name__, like.__defaults__, like.__closure__
+    raw = Function(code, *known)
+    raw.__kwdefaults__, raw.__qualname__ = like.__kwdefaults__, like.__qualname__
+    return raw
 
 
 def _trampoline(*args: Any, **kwargs: Any) -> Any:
     call: Any = "the call"
     return call(*args, **kwargs)
-
-
-def _code(call: Call) -> types.CodeType:
-    """The code of a function that does nothing but this call."""
-    code = _trampoline.__code__
-    return code.replace(co_consts=tuple(call if c == "the call" else c for c in code.co_consts))

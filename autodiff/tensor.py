@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import copy
 import functools
+import importlib
 import warnings
 from collections.abc import Callable
 from typing import Any, SupportsIndex, TypeVar
 
-from autodiff import dtypes
+from autodiff import dtypes, torch_function
 from autodiff.changes import changed_of, changes, recorder_here
 from autodiff.descriptor import fresh
 from autodiff.hooks import RemovableHandle, add_hook, hooks_of
@@ -68,7 +69,37 @@ class Tensor(Valued):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        if (
+            vars(cls).get("__torch_dispatch__", torch_function.refused)
+            is not torch_function.refused
+        ):
+            raise NotImplementedError(
+                f"{cls.__name__}: there is no dispatch below autograd that would call "
+                "__torch_dispatch__. Define __torch_function__, which every public function calls."
+            )
         TENSOR_TYPES.add(cls)
+        if torch_function.takes_part(cls):
+            importlib.import_module("autodiff.overrides").install()
+
+    @classmethod
+    def __torch_function__(
+        cls, func: Callable[..., Any], types: Any, args: Any = (), kwargs: Any = None
+    ) -> Any:
+        """What a function does of a tensor of a subclass: its results are of the subclass, too.
+
+        A subclass that overrides this is asked instead of each public function.
+
+        >>> class Counted(ad.Tensor):
+        ...     calls = 0
+        ...     @classmethod
+        ...     def __torch_function__(cls, func, types, args=(), kwargs=None):
+        ...         cls.calls += 1
+        ...         return super().__torch_function__(func, types, args, kwargs)
+        >>> x = ad.ones(2).as_subclass(Counted)
+        >>> x + 1, Counted.calls
+        (Counted([2., 2.]), 1)
+        """
+        return torch_function.default(cls, Tensor, func, types, args, kwargs or {})
 
     @property
     def requires_grad(self) -> bool:
@@ -151,6 +182,19 @@ class Tensor(Valued):
             return None
         shown[node] = self.shape, self.dtype
         return node.call
+
+    @property
+    def output_nr(self) -> int:
+        """Which of its node's results the tensor is: 0, but of an autograd.Function of several.
+
+        >>> ad.ones(2, 3, requires_grad=True).exp().output_nr
+        0
+        """
+        node = live_node(self)
+        return 0 if node is None else node.output_nr
+
+    def _is_view(self) -> bool:
+        return self._base is not None
 
     @property
     def grad(self) -> Tensor | None:
@@ -368,6 +412,7 @@ class Tensor(Valued):
 
 
 TENSOR_TYPES.add(Tensor)
+torch_function.plain.add(Tensor)
 blank: Callable[[], Tensor] = functools.partial(_new, Tensor)  # its slots are not set
 Tensor.__module__ = "autodiff"  # where users know it
 

@@ -32,7 +32,7 @@ ADVICE = "is stale: run `make docs`"
 SETUP = """\
 import io
 import autodiff as ad
-from autodiff import data, distributions, func, linalg, nn, optim, special
+from autodiff import data, distributions, func, linalg, nn, optim, overrides, special
 from autodiff.nn import functional as F
 """
 # The pages, in order: title, and the public modules whose names are on them.
@@ -56,6 +56,7 @@ PAGES: dict[str, tuple[str, str]] = {
     ),
     "linalg": ("Linear algebra", "linalg"),
     "func": ("Function transforms", "func"),
+    "overrides": ("Functions of other tensors: __torch_function__", "overrides"),
     "compile": ("Compiled functions and recomputation", "compiled compiler utils.checkpoint"),
     "nn": ("Modules", "nn nn.attention nn.grad"),
     "nn-functional": ("Functions of neural networks", "nn.functional"),

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import settings
 
 import autodiff as ad
+from autodiff import overrides, torch_function
 
 settings.register_profile("here", deadline=None)
 settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
@@ -26,6 +27,14 @@ def pytest_collection_finish() -> None:
     """Spare collections of garbage the thousands of tests and modules, which stay to the end."""
     gc.collect()
     gc.freeze()
+
+
+@pytest.fixture(autouse=True)
+def functions_that_do_not_look() -> Iterator[None]:
+    """Where a test made a subclass of Tensor, functions are themselves again afterwards."""
+    yield
+    if torch_function.functions:
+        overrides.uninstall()
 
 
 @pytest.fixture

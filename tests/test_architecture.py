@@ -20,7 +20,7 @@ LAYERS = [
     ["node"],
     ["grad_mode"],
     ["descriptor"],
-    ["values"],
+    ["values", "torch_function"],
     ["tensor"],
     ["graph"],
     ["expr"],

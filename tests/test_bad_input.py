@@ -402,9 +402,9 @@ WITHOUT_ROW = {
     "gradcheck gradgradcheck layout memory_format strided contiguous_format preserve_format "
     "channels_last channels_last_3d __version__ compile",  # which test_compile has
     "Tensor": "__repr__ __pos__ __abs__ __neg__ __invert__ __eq__ __ne__ alias __hash__ __copy__ "
-    "__dlpack__ __dlpack_device__ "
+    "__dlpack__ __dlpack_device__ __torch_function__ "
     "signbit_ fmax_ fmin_ logaddexp_ logaddexp2_ "
-    "isnan_ isinf_ isfinite_ maximum_ minimum_ cuda",  # which cannot fail, or PyTorch has not
+    "isnan_ isinf_ isfinite_ maximum_ minimum_ cuda imag=",  # which cannot fail, or PyTorch has not
     "linalg": "LinAlgError",
     "Generator": "__reduce__ __setstate__",
     "dtype": "__repr__ __reduce__ __setattr__ __delattr__ is_complex=",

@@ -12,7 +12,7 @@ import pytest
 from twins import BATCH, SIZE, Change, Trainer, Twins, adam, bits, sgd
 
 import autodiff as ad
-from autodiff import nn
+from autodiff import nn, torch_function
 
 
 def first(t: Trainer) -> nn.Parameter:
@@ -465,6 +465,7 @@ def test_a_closure_runs_its_recording_though_the_optimizer_changes_its_state(rea
 
 
 class Scaled(ad.Tensor):
+    __torch_function__ = staticmethod(torch_function.disabled)  # so that its calls are recorded
     scale: float
 
 

@@ -397,3 +397,29 @@ def test_binomial_draws_of_many_trials_are_as_normal_ones() -> None:
         z = (x - n * p) / math.sqrt(n * p * (1 - p))
         assert abs(z.mean().item()) < 5 / math.sqrt(4000)
         assert abs(z.var().item() - 1) < 5 * math.sqrt(2 / 4000)
+
+
+@pytest.mark.parametrize("text", VALUES)
+def test_entropy_of_a_family_is_what_its_normalizer_tells(text: str) -> None:
+    d, _ = record.evaluated(ad, text, "float64")
+    if isinstance(d, dist.ExponentialFamily) and not isinstance(d, dist.Poisson):
+        if any(name in text for name in ("Beta", "Dirichlet")):
+            with pytest.raises(NotImplementedError):  # as the mean of k is left open
+                dist.ExponentialFamily.entropy(d)
+            return
+        told = dist.ExponentialFamily.entropy(d)
+        assert told.shape == d.batch_shape
+        assert ad.allclose(told, d.entropy(), rtol=1e-6, atol=1e-6)
+
+
+def test_which_are_exponential_families() -> None:
+    kinds = [getattr(dist, name) for name in dist.__all__]
+    families = {
+        kind.__name__
+        for kind in kinds
+        if isinstance(kind, type) and issubclass(kind, dist.ExponentialFamily)
+    }
+    assert families == {
+        *("Bernoulli", "Beta", "Chi2", "ContinuousBernoulli", "Dirichlet", "Exponential"),
+        *("ExponentialFamily", "Gamma", "Normal", "Poisson", "Wishart"),
+    }

@@ -146,3 +146,46 @@ def test_the_hooks_that_a_module_tells_are_those_registered() -> None:
     module(input=ad.ones(2))
     assert len(calls) == 2
     assert list(calls[1]) == ["input"]
+
+
+def test_what_modules_register_is_told_and_may_be_replaced() -> None:
+    told: list[tuple[str, str, str]] = []
+
+    def teller(kind: str) -> Any:
+        return lambda module, name, value: told.append((kind, name, type(value).__name__))
+
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer: Any = nn.Linear(1, 1, bias=False)
+            self.p: Any = nn.Parameter(ad.ones(1))
+            self.p = None
+            self.register_buffer("b", ad.ones(1))
+            self.b: Any = ad.zeros(1)
+            self.b = None
+            self.layer = None
+            self.register_parameter("r", None)
+
+    kinds = ("module", "parameter", "buffer")
+    registers = [
+        getattr(nn.modules.module, f"register_module_{kind}_registration_hook") for kind in kinds
+    ]
+    handles = [add(teller(kind)) for kind, add in zip(kinds, registers, strict=True)]
+    Net()
+    for handle in handles:
+        handle.remove()
+    assert told == [  # as PyTorch's
+        ("parameter", "weight", "Parameter"),
+        ("module", "layer", "Linear"),
+        ("parameter", "p", "Parameter"),
+        *[("buffer", "b", kind) for kind in ("Tensor", "Tensor", "NoneType")],
+        ("module", "layer", "NoneType"),
+    ]
+    other = nn.Parameter(ad.full((1, 1), 3.0))
+    with registers[1](lambda module, name, value: other):
+        layer = nn.Linear(1, 1, bias=False)
+    with registers[0](lambda module, name, value: nn.ReLU()):
+        net = nn.Sequential(nn.Tanh())
+    assert layer.weight is other
+    assert type(net[0]) is nn.ReLU
+    assert told[-1][0] == "module"

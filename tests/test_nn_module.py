@@ -6,6 +6,7 @@ import copy
 import gc
 import json
 import pickle
+import weakref
 from collections import OrderedDict
 from typing import Any
 
@@ -432,3 +433,55 @@ def test_a_lazy_module_of_ones_own_gets_its_shapes_at_its_first_call() -> None:
     assert nn.LazyLinear.cls_to_become is nn.Linear
     with pytest.raises(NotImplementedError, match="initialize_parameters"):
         nn.modules.lazy.LazyModuleMixin().initialize_parameters()
+
+
+def test_registers_are_among_the_attributes_and_may_be_written_or_replaced() -> None:
+    layer = nn.Linear(2, 2)
+    known = layer.__dict__["_parameters"]
+    assert list(known) == list(layer._parameters) == ["weight", "bias"]
+    fast = 2 * layer.weight  # no Parameter, but part of a graph
+    known["weight"] = fast
+    assert layer.weight is layer._parameters["weight"] is fast
+    layer._parameters = {"weight": fast, "other": None}  # type: ignore[assignment]
+    assert known.copy() == {"weight": fast, "other": None}
+    assert not hasattr(layer, "bias")
+    net = nn.Sequential(nn.Tanh(), nn.ReLU())
+    net._modules.clear()
+    net.__dict__["_modules"]["a"] = layer
+    assert list(net.children()) == [layer]
+    assert net._modules.pop("a") is layer
+    assert len(net) == 0
+
+
+def test_registers_of_copies_are_their_own() -> None:
+    net = nn.Sequential(nn.BatchNorm1d(2))
+    for other in (copy.deepcopy(net), pickle.loads(pickle.dumps(net)), copy.copy(net)):
+        other.__dict__["_modules"]["more"] = nn.ReLU()
+        assert len(other) == 2
+        assert len(net) == 1
+    norm = copy.deepcopy(net[0])
+    norm.__dict__["_buffers"]["running_mean"] = ad.ones(2)
+    assert norm.running_mean.tolist() == [1, 1]
+    assert net[0].running_mean.tolist() == [0, 0]
+    gone = nn.Linear(1, 1).__dict__["_parameters"]
+    assert list(nn.Linear(1, 1)._parameters) == ["weight", "bias"]
+    assert list(gone) == []
+
+
+def test_modules_are_freed_without_a_collection() -> None:
+    layer = nn.Linear(1, 1)
+    gone = weakref.ref(layer)
+    del layer
+    assert gone() is None
+
+
+def test_compiled_steps_follow_writes_into_registers() -> None:
+    layer = nn.Linear(2, 2, bias=False)
+    step, x = ad.compile(layer), ad.ones(1, 2)
+    for _ in range(3):
+        step(x)
+    assert step.stats().runs
+    layer.__dict__["_parameters"]["weight"] = nn.Parameter(ad.ones(2, 2))
+    assert step(x).tolist() == [[2, 2]]
+    layer._parameters = {"weight": nn.Parameter(ad.zeros(2, 2)), "bias": None}  # type: ignore[assignment]
+    assert step(x).tolist() == [[0, 0]]

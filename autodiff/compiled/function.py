@@ -28,6 +28,7 @@ from autodiff.nn.module import Module
 from autodiff.ops.generator import Generator
 from autodiff.ops.out import written
 from autodiff.tensor import Tensor, live_node
+from autodiff.torch_function import is_asked, takes_part, thread
 
 KEPT = 32  # recordings of one function
 TRIES = 8  # recordings in a row of like calls that were not run once; KEPT of any calls
@@ -124,12 +125,12 @@ class Compiled:
             if recorder.of is self:
                 raise RuntimeError(f"{self.name()}: a compiled function called itself")
             return self.fn(*args, **kwargs)  # a part of what is being recorded
-        if lib.ad_watching() or watchers.packing:
-            return self.fn(*args, **kwargs)  # detect_nonfinite() looks at each native call
+        if lib.ad_watching() or watchers.packing or is_asked() or thread.off:
+            return self.fn(*args, **kwargs)  # who looks at each call
         tensors: list[Tensor] = []
         spec = flatten((args, kwargs), tensors)
-        if any(hasattr(x, "level") for x in tensors):
-            return self.fn(*args, **kwargs)  # a tensor that stands for several, under vmap
+        if any(hasattr(x, "level") or takes_part(type(x)) for x in tensors):
+            return self.fn(*args, **kwargs)  # of several tensors, under vmap, or a subclass's
         key = key_of(spec, tensors)
         if key in self.eager:
             return self.fn(*args, **kwargs)
@@ -217,7 +218,8 @@ class Compiled:
         """The recordings that hold for a call now, and after each run of it again."""
         tensors: list[Tensor] = []
         key = key_of(flatten((args, {}), tensors), tensors)
-        if recorder_here() is not None or not all(isinstance(x, Tensor) for x in args):
+        plain = all(isinstance(x, Tensor) and not takes_part(type(x)) for x in args)
+        if recorder_here() is not None or not plain or is_asked():
             return []
         return [r for r in self.found(key) if r.leads_to_itself() and r.holds()]
 

@@ -8,6 +8,7 @@ from typing import Any
 from autodiff.compiled.tree import same
 from autodiff.hooks import HookDict
 from autodiff.nn._hooks import Hooks
+from autodiff.nn._state import REGISTERS
 from autodiff.nn.module import Module
 from autodiff.optim.optimizer import Optimizer
 from autodiff.tensor import Tensor, live_node
@@ -17,7 +18,7 @@ def of_module(module: Module, apart: Container[tuple[Module, str]]) -> list[Any]
     """What a module's forward may depend on, values themselves and what is `apart` left out."""
     found: list[Any] = []
     for name, value in module.__dict__.copy().items():  # to which another thread may add
-        if apart and (module, name) in apart:
+        if (apart and (module, name) in apart) or name in REGISTERS:
             continue
         found.append(name)
         if isinstance(value, Tensor):

@@ -4,6 +4,7 @@ from autodiff.distributions import (
     constraints,
     discrete,
     distribution,
+    exp_family,
     gamma,
     kl,
     matrices,
@@ -19,6 +20,7 @@ from autodiff.distributions import (
 )
 from autodiff.distributions.discrete import *  # noqa: F403 - each lists what is public
 from autodiff.distributions.distribution import *  # noqa: F403
+from autodiff.distributions.exp_family import *  # noqa: F403
 from autodiff.distributions.gamma import *  # noqa: F403
 from autodiff.distributions.kl import *  # noqa: F403
 from autodiff.distributions.matrices import *  # noqa: F403
@@ -33,7 +35,9 @@ from autodiff.distributions.vector_transforms import *  # noqa: F403
 from autodiff.places import also_at
 
 __all__ = ["constraints", "kl", "transforms", "utils"]
-__all__ += discrete.__all__ + distribution.__all__ + kl.__all__ + multivariate.__all__
+__all__ += (
+    discrete.__all__ + distribution.__all__ + exp_family.__all__ + kl.__all__ + multivariate.__all__
+)
 __all__ += gamma.__all__ + transformed.__all__ + transforms.__all__ + univariate.__all__
 __all__ += (
     matrices.__all__

@@ -17,6 +17,7 @@ from autodiff.distributions.distribution import (
     formula,
     moment,
 )
+from autodiff.distributions.exp_family import ExponentialFamily
 from autodiff.distributions.gamma import Gamma
 from autodiff.dtypes import finfo
 from autodiff.functions import (
@@ -56,7 +57,7 @@ class Trials(OfProbsOrLogits):
         self._take(validate_args, **{name: value})
 
 
-class Bernoulli(Trials):
+class Bernoulli(Trials, ExponentialFamily):
     """One with probability `probs`, whose log-odds are `logits`; else zero.
 
     >>> d = distributions.Bernoulli(logits=ad.tensor([0.0, 2.0]))
@@ -71,6 +72,10 @@ class Bernoulli(Trials):
     variance = moment(lambda probs: probs * (1 - probs))
     _log_prob = formula(lambda x, logits: logits * x - softplus(logits))
     _entropy = formula(lambda probs, logits: softplus(logits) - logits * probs)
+    entropy = Distribution.entropy
+    _natural_params = moment(lambda logits: (logits,))
+    _log_normalizer = staticmethod(softplus)
+    _mean_carrier_measure = 0
 
     def _drawn(self, sample_shape: Iterable[int]) -> Any:
         return bernoulli(self.probs.expand(self._extended_shape(sample_shape)))

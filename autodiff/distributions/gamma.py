@@ -12,6 +12,7 @@ from autodiff.autograd import Function
 from autodiff.autograd.function import once_differentiable
 from autodiff.distributions import constraints
 from autodiff.distributions.distribution import Distribution, broadcast_all, formula, moment
+from autodiff.distributions.exp_family import ExponentialFamily
 from autodiff.dtypes import finfo
 from autodiff.functions import (
     abs,
@@ -125,7 +126,7 @@ def _beyond(a: Any, total: Any, odds: Any, start: Any, mean: Any, step: Any) -> 
     return -exp(total * (start - here) - (total - a) * step) * (here + mean)
 
 
-class Gamma(Distribution):
+class Gamma(ExponentialFamily):
     """The density rate^c x^(c - 1) exp(-rate x) / gamma(c) of x > 0, where c is `concentration`.
 
     >>> distributions.Gamma(2.0, 4.0).mean
@@ -152,6 +153,10 @@ class Gamma(Distribution):
             + (1 - concentration) * digamma(concentration)
         )
     )
+    entropy = Distribution.entropy
+    _natural_params = moment(lambda concentration, rate: (concentration - 1, -rate))
+    _log_normalizer = staticmethod(lambda x, y: lgamma(x + 1) + (x + 1) * log(-y.reciprocal()))
+    _mean_carrier_measure = 0
     concentration: Any
     rate: Any
 
@@ -185,7 +190,7 @@ class Chi2(Gamma):
         return new
 
 
-class Dirichlet(Distribution):
+class Dirichlet(ExponentialFamily):
     """Probabilities of the density prod x_i^(c_i - 1) / B(c), where c is `concentration`.
 
     >>> distributions.Dirichlet(ad.tensor([1.0, 3.0])).mean
@@ -198,6 +203,8 @@ class Dirichlet(Distribution):
     _total = moment(lambda concentration: concentration.sum(-1, True))
     mean = moment(lambda concentration, _total: concentration / _total)
     variance = moment(lambda mean, _total: mean * (1 - mean) / (_total + 1))
+    _natural_params = moment(lambda concentration: (concentration,))
+    _log_normalizer = staticmethod(lambda x: lgamma(x).sum(-1) - lgamma(x.sum(-1)))
 
     def __init__(self, concentration: Any, validate_args: bool | None = None) -> None:
         if concentration.dim() < 1:
@@ -226,7 +233,7 @@ class Dirichlet(Distribution):
         return each.sum(-1) - lgamma(total) - (c.shape[-1] - total) * digamma(total)
 
 
-class Beta(Distribution):
+class Beta(ExponentialFamily):
     """The first of two probabilities drawn from a `Dirichlet`.
 
     >>> distributions.Beta(2.0, 2.0).log_prob(ad.tensor(0.5)).exp()
@@ -245,6 +252,11 @@ class Beta(Distribution):
     mode = moment(lambda _dirichlet: _dirichlet.mode[..., 0])
     variance = moment(lambda _dirichlet: _dirichlet.variance[..., 0])
     _entropy = moment(lambda _dirichlet: _dirichlet.entropy)
+    entropy = Distribution.entropy
+    _natural_params = moment(
+        lambda concentration1, concentration0: (concentration1, concentration0)
+    )
+    _log_normalizer = staticmethod(lambda x, y: lgamma(x) + lgamma(y) - lgamma(x + y))
     _mean_log = moment(
         lambda concentration1, concentration0: (
             digamma(concentration1) - digamma(concentration1 + concentration0)

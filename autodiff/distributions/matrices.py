@@ -15,6 +15,7 @@ from autodiff.distributions.distribution import (
     broadcast_all,
     moment,
 )
+from autodiff.distributions.exp_family import ExponentialFamily
 from autodiff.distributions.gamma import Beta, Chi2
 from autodiff.distributions.multivariate import MATRICES, OfCovariance, half_log_det
 from autodiff.dtypes import finfo
@@ -83,7 +84,7 @@ class LKJCholesky(Distribution):
         return free - (whole - lgamma(alpha) * more)
 
 
-class Wishart(OfCovariance):
+class Wishart(OfCovariance, ExponentialFamily):
     """The sum of x x^T over `df` normal vectors x of mean 0, of a covariance that is given.
 
     One of `covariance_matrix`, `precision_matrix` and `scale_tril`; df > d - 1 need not be whole.
@@ -100,6 +101,13 @@ class Wishart(OfCovariance):
     has_rsample = True
     _df = moment(lambda df: df[..., None, None])
     mean = moment(lambda _df, covariance_matrix: _df * covariance_matrix)
+    _natural_params = moment(
+        lambda precision_matrix, df, _event_shape: (
+            -precision_matrix / 2,
+            (df - _event_shape[-1] - 1) / 2,
+        )
+    )
+    _mean_carrier_measure = 0
 
     def __init__(
         self,
@@ -179,6 +187,11 @@ class Wishart(OfCovariance):
             (df.unsqueeze(-1) - arange(_event_shape[-1], dtype=df.dtype)) / 2
         ).sum(-1)
     )
+
+    def _log_normalizer(self, x: Any, y: Any) -> Any:
+        n = self._event_shape[-1]
+        freedom = y + (n + 1) / 2  # half of it
+        return freedom * (n * math.log(2) - logdet(-2 * x)) + mvlgamma(freedom, n)
 
     def entropy(self) -> Any:
         n, df = self._event_shape[-1], self.df

@@ -15,12 +15,13 @@ from autodiff.distributions.distribution import (
     lazy,
     moment,
 )
+from autodiff.distributions.exp_family import ExponentialFamily
 from autodiff.distributions.transformed import TransformedDistribution
 from autodiff.distributions.transforms import ExpTransform, SigmoidTransform
 from autodiff.distributions.univariate import Normal
 from autodiff.distributions.vector_transforms import StickBreakingTransform
 from autodiff.dtypes import finfo
-from autodiff.functions import abs, log, log1p, rand, where
+from autodiff.functions import abs, expm1, log, log1p, rand, where
 from autodiff.nn.functional import softplus
 
 __all__ = [
@@ -159,7 +160,7 @@ class LogisticNormal(TransformedDistribution):
         super().__init__(base, StickBreakingTransform(), validate_args)
 
 
-class ContinuousBernoulli(Trials):
+class ContinuousBernoulli(Trials, ExponentialFamily):
     """The density proportional to p^x (1 - p)^(1 - x) of x from 0 to 1.
 
     Where p lies between the `lims`, near 1 / 2, a Taylor expansion takes the place of formulas that
@@ -203,6 +204,8 @@ class ContinuousBernoulli(Trials):
             1 / 12 - (1 / 15 - 128 / 945 * (probs - 0.5) ** 2) * (probs - 0.5) ** 2,
         )
     )
+    _natural_params = moment(lambda logits: (logits,))
+    _mean_carrier_measure = 0
     _cdf = formula(
         lambda x, _cut, probs: where(
             x <= 0,
@@ -243,6 +246,13 @@ class ContinuousBernoulli(Trials):
     @lazy
     def probs(self) -> Any:
         return _clamped(self.logits.sigmoid())
+
+    def _log_normalizer(self, x: Any) -> Any:
+        low, high = (lim - 0.5 for lim in self._lims)
+        far = (x <= low) | (x > high)
+        cut = where(far, x, low)
+        by_taylor = x / 2 + x**2 / 24 - x**4 / 2880
+        return where(far, log(abs(expm1(cut))) - log(abs(cut)), by_taylor)
 
     def _log_prob(self, value: Any) -> Any:
         return self.logits * value - softplus(self.logits) + self._log_norm()

@@ -10,6 +10,7 @@ from typing import Any
 
 from autodiff.distributions import constraints
 from autodiff.distributions.distribution import Distribution, formula, moment
+from autodiff.distributions.exp_family import ExponentialFamily
 from autodiff.dtypes import finfo, float64
 from autodiff.functions import (
     abs,
@@ -55,7 +56,7 @@ class LocScale(Distribution):
         self._take(validate_args, loc=loc, scale=scale)
 
 
-class Normal(LocScale):
+class Normal(LocScale, ExponentialFamily):
     """The normal distribution of mean `loc` and standard deviation `scale`.
 
     >>> d = distributions.Normal(ad.tensor([0.0, 1.0]), 2.0)
@@ -75,6 +76,12 @@ class Normal(LocScale):
     _cdf = formula(lambda x, loc, scale: 0.5 * (1 + erf((x - loc) / scale / math.sqrt(2))))
     _icdf = formula(lambda p, loc, scale: loc + scale * erfinv(2 * p - 1) * math.sqrt(2))
     _entropy = formula(lambda scale: 0.5 + LOG_2PI / 2 + log(scale))
+    entropy = Distribution.entropy
+    _natural_params = moment(
+        lambda loc, scale: (loc / scale.pow(2), -0.5 * scale.pow(2).reciprocal())
+    )
+    _log_normalizer = staticmethod(lambda x, y: -(x.pow(2)) / y / 4 + (-math.pi / y).log() / 2)
+    _mean_carrier_measure = 0
 
 
 class Laplace(LocScale):
@@ -145,7 +152,7 @@ class Uniform(Distribution):
         self._take(validate_args, low=low, high=high)
 
 
-class Exponential(Distribution):
+class Exponential(ExponentialFamily):
     """The density rate exp(-rate x) of x >= 0.
 
     >>> distributions.Exponential(2.0).mean
@@ -165,12 +172,16 @@ class Exponential(Distribution):
     _cdf = formula(lambda x, rate: -expm1(-rate * x))
     _icdf = formula(lambda p, rate: -log1p(-p) / rate)
     _entropy = formula(lambda rate: 1 - log(rate))
+    entropy = Distribution.entropy
+    _natural_params = moment(lambda rate: (-rate,))
+    _log_normalizer = staticmethod(lambda x: -(-x).log())
+    _mean_carrier_measure = 0
 
     def __init__(self, rate: Any, validate_args: bool | None = None) -> None:
         self._take(validate_args, rate=rate)
 
 
-class Poisson(Distribution):
+class Poisson(ExponentialFamily):
     """Counts k of probability rate^k exp(-rate) / k!.
 
     >>> distributions.Poisson(2.0).log_prob(ad.tensor(0.0))
@@ -182,6 +193,8 @@ class Poisson(Distribution):
     mean = variance = moment(lambda rate: rate)
     mode = moment(lambda rate: rate.floor())
     _log_prob = formula(lambda x, rate: xlogy(x, rate) - rate - lgamma(x + 1))
+    _natural_params = moment(lambda rate: (rate.log(),))
+    _log_normalizer = staticmethod(exp)
     rate: Any
 
     def __init__(self, rate: Any, validate_args: bool | None = None) -> None:

@@ -15,6 +15,7 @@ from autodiff.node import Node
 from autodiff.ops.views import expand, reshape
 from autodiff.shapes import Size, dim_index
 from autodiff.tensor import Tensor, live_node
+from autodiff.torch_function import disabled
 
 
 class BatchError(RuntimeError):
@@ -70,6 +71,7 @@ class Batched(Tensor):
     """The tensor of one sample, standing for those of all."""
 
     __slots__ = ("level", "value")
+    __torch_function__ = staticmethod(disabled)
     value: Tensor
     level: Level
 

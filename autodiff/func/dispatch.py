@@ -31,7 +31,7 @@ from autodiff.ops.pointwise_node import PointwiseNode
 from autodiff.ops.reduced import ReducedLoss
 from autodiff.ops.regions import as_strided
 from autodiff.ops.views import select
-from autodiff.replaced import Layer, own_code
+from autodiff.replaced import Layer, beneath, own_code
 from autodiff.tensor import Tensor
 
 __all__ = ["FUNCTIONS", "OPERATIONS", "RANDOM", "looking", "one_by_one", "signatures"]
@@ -202,9 +202,7 @@ def _looking(function: types.FunctionType) -> Callable[[Rule], Rule] | None:
     draws = name in RANDOM and function.__module__.startswith("autodiff.ops.")
     if name.startswith("_") and name not in FUNCTIONS and not _reaches_memory(function):
         return None
-    raw = types.FunctionType(own_code(function), {}, name, function.__defaults__)
-    raw.__kwdefaults__ = function.__kwdefaults__
-    signatures[function] = inspect.signature(raw)
+    signatures[function] = inspect.signature(beneath(function))
     return functools.partial(_draws if draws else _looks, name, function)
 
 

@@ -13,10 +13,13 @@ from autodiff.nn._where import explain
 
 __all__ = [
     "Hooked",
+    "register_module_buffer_registration_hook",
     "register_module_forward_hook",
     "register_module_forward_pre_hook",
     "register_module_full_backward_hook",
     "register_module_full_backward_pre_hook",
+    "register_module_module_registration_hook",
+    "register_module_parameter_registration_hook",
 ]
 
 Hook = Callable[..., Any]
@@ -298,3 +301,35 @@ def register_module_full_backward_pre_hook(hook: Hook) -> RemovableHandle:
 def register_module_full_backward_hook(hook: Hook) -> RemovableHandle:
     """Have `hook(module, grad_input, grad_output)` called in backward after every module."""
     return _register(_of_all.backward_after, hook)
+
+
+# ---- hooks of what modules register ----
+
+
+_registering = {kind: HookDict() for kind in ("module", "parameter", "buffer")}
+
+
+def registered(kind: str, module: Any, name: str, value: Any) -> Any:
+    """What to register under a name: the value, unless a hook gives another."""
+    hooks = _registering[kind]
+    for hook in tuple(hooks.values()) if hooks else ():
+        result = hook(module, name, value)
+        value = value if result is None else result
+    return value
+
+
+def register_module_module_registration_hook(hook: Hook) -> RemovableHandle:
+    """Have `hook(module, name, submodule)` called where a module registers a submodule; what it
+    returns, if not None, is registered instead.
+    """
+    return add_hook(_registering["module"], hook)
+
+
+def register_module_parameter_registration_hook(hook: Hook) -> RemovableHandle:
+    """The same of parameters: `hook(module, name, parameter)`."""
+    return add_hook(_registering["parameter"], hook)
+
+
+def register_module_buffer_registration_hook(hook: Hook) -> RemovableHandle:
+    """The same of buffers: `hook(module, name, buffer)`."""
+    return add_hook(_registering["buffer"], hook)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping, MutableMapping
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -56,29 +57,54 @@ def zero_grad(parameters: Iterable[Tensor], set_to_none: bool) -> None:
 class Register(MutableMapping[str, Any]):
     """The parameters, buffers or submodules of a module by name, as they are among its attributes.
 
-    What is set here is registered, whatever had the name before.
+    What is set here is registered, whatever had the name before. `owner` tells the module: where
+    one is among the module's attributes, as code finds it in `__dict__`, by a weak reference.
     """
 
-    def __init__(self, module: Module, kind: str, new: Any) -> None:
-        self.values_of, self.names = module.__dict__, module.__dict__[kind]
-        self.module, self.new = module, new
+    __slots__ = ("owner",)
+    kind: str
+    new: Any = None  # what is known of a name that is set here
+
+    def __init__(self, owner: Callable[[], Any]) -> None:
+        self.owner = owner
+
+    @property
+    def names(self) -> dict[str, Any]:
+        """The names that are registered."""
+        found: dict[str, Any] = getattr(self.owner(), self.kind, {})
+        return found
 
     def __getitem__(self, name: str) -> Any:
         if name not in self.names:
             raise KeyError(name)
-        return self.values_of[name]
+        return self.owner().__dict__[name]
 
     def __setitem__(self, name: str, value: Any) -> None:
-        if name not in self.names:
-            self.module._forget(name)
-            self.names[name] = self.new
-        self.values_of[name] = value
-        changed_of(self.module)
+        module, names = self.owner(), self.names
+        if name not in names:
+            module._forget(name)
+            names[name] = self.new
+        module.__dict__[name] = value
+        changed_of(module)
 
     def __delitem__(self, name: str) -> None:
+        module = self.owner()
         del self.names[name]
-        del self.values_of[name]
-        changed_of(self.module)
+        del module.__dict__[name]
+        changed_of(module)
+
+    def refill(self, values: Mapping[str, Any]) -> None:
+        """Hold these values, and no others."""
+        given = dict(values)
+        self.clear()
+        self.update(given)
+
+    def copy(self) -> dict[str, Any]:
+        """The values by name."""
+        return dict(self)
+
+    def __reduce__(self) -> Any:
+        return dict, (dict(self),)
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)
@@ -88,6 +114,52 @@ class Register(MutableMapping[str, Any]):
 
     def __repr__(self) -> str:
         return repr(dict(self))
+
+
+class _Parameters(Register):
+    __slots__ = ()
+    kind = "_parameter_names"
+
+
+class _Buffers(Register):
+    __slots__ = ()
+    kind = "_buffer_names"
+    new = True
+
+
+class _Modules(Register):
+    __slots__ = ()
+    kind = "_module_names"
+
+
+REGISTERS: dict[str, type[Register]] = {
+    "_parameters": _Parameters,
+    "_buffers": _Buffers,
+    "_modules": _Modules,
+}
+
+
+def registers_of(module: Module) -> dict[str, Register]:
+    """What a module has among its attributes."""
+    owner = weakref.ref(module)
+    return {
+        "_parameters": _Parameters(owner),
+        "_buffers": _Buffers(owner),
+        "_modules": _Modules(owner),
+    }
+
+
+def register(name: str) -> property:
+    """A module's property: a register, or what to fill it with instead."""
+    kind = REGISTERS[name]
+
+    def get(module: Module) -> Register:
+        return kind(lambda: module)
+
+    def put(module: Module, values: Mapping[str, Any]) -> None:
+        get(module).refill(values)
+
+    return property(get, put)
 
 
 class StateHook:

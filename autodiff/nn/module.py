@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Callable, Iterator, Mapping, MutableMapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any, NoReturn, TypeVar
 
 from autodiff.changes import changed, changed_of
@@ -13,10 +13,14 @@ from autodiff.dtypes import ALL, SCALAR_NAMES, bfloat16, dtype, float16, float32
 from autodiff.nn import _state
 from autodiff.nn._hooks import (
     Hooked,
+    register_module_buffer_registration_hook,
     register_module_forward_hook,
     register_module_forward_pre_hook,
     register_module_full_backward_hook,
     register_module_full_backward_pre_hook,
+    register_module_module_registration_hook,
+    register_module_parameter_registration_hook,
+    registered,
 )
 from autodiff.nn.parameter import Buffer, Parameter
 from autodiff.ops.create import empty_like
@@ -25,10 +29,13 @@ from autodiff.tensor import Tensor
 
 __all__ = [
     "Module",
+    "register_module_buffer_registration_hook",
     "register_module_forward_hook",
     "register_module_forward_pre_hook",
     "register_module_full_backward_hook",
     "register_module_full_backward_pre_hook",
+    "register_module_module_registration_hook",
+    "register_module_parameter_registration_hook",
 ]
 
 Self = TypeVar("Self", bound="Module")
@@ -60,22 +67,19 @@ class Module(Hooked, _state.Stateful):
 
     def __init__(self) -> None:
         self.__dict__.update(
-            training=True, _hooks=None, _parameter_names={}, _buffer_names={}, _module_names={}
+            _state.registers_of(self),
+            training=True,
+            _hooks=None,
+            _parameter_names={},
+            _buffer_names={},
+            _module_names={},
         )
 
     # ---- registers ----
 
-    @property
-    def _parameters(self) -> MutableMapping[str, Parameter | None]:
-        return _state.Register(self, "_parameter_names", None)
-
-    @property
-    def _buffers(self) -> MutableMapping[str, Tensor | None]:
-        return _state.Register(self, "_buffer_names", True)
-
-    @property
-    def _modules(self) -> MutableMapping[str, Module | None]:
-        return _state.Register(self, "_module_names", None)
+    _parameters = _state.register("_parameters")
+    _buffers = _state.register("_buffers")
+    _modules = _state.register("_modules")
 
     def _check_name(self, kind: str, name: str, names: Mapping[str, Any], show: str = "") -> None:
         if "_module_names" not in self.__dict__:
@@ -97,6 +101,8 @@ class Module(Hooked, _state.Stateful):
                 f"cannot assign '{typename(param)}' object to parameter '{name}' "
                 "(torch.nn.Parameter or None required)"
             )
+        if param is not None:
+            param = registered("parameter", self, name, param)
         self._parameter_names[name] = None
         self.__dict__[name] = param
         changed_of(self)
@@ -109,6 +115,7 @@ class Module(Hooked, _state.Stateful):
                 f"cannot assign '{typename(tensor)}' object to buffer '{name}' "
                 "(torch Tensor or None required)"
             )
+        tensor = registered("buffer", self, name, tensor)
         self._buffer_names[name] = persistent
         self.__dict__[name] = tensor
         changed_of(self)
@@ -119,6 +126,7 @@ class Module(Hooked, _state.Stateful):
             raise TypeError(f"{typename(module)} is not a Module subclass")
         names = self.__dict__.get("_module_names", {})
         self._check_name("module", name, names, f", got: {name}")
+        module = registered("module", self, name, module)
         self._module_names[name] = None
         self.__dict__[name] = module
         changed_of(self)
@@ -144,6 +152,7 @@ class Module(Hooked, _state.Stateful):
             if name in values.get("_parameter_names", ()):
                 self._check_value(name, value)
             self._take_name(name, "_module_names", "module")
+            value = registered("module", self, name, value)
             self._modules[name] = value  # hasattr would ask a __getattr__ that looks in a part
         else:
             if value is not None and "_module_names" in values:
@@ -151,6 +160,10 @@ class Module(Hooked, _state.Stateful):
             if isinstance(value, Buffer):
                 self.register_buffer(name, value.plain(), value.persistent)
                 return
+            if name in values.get("_buffer_names", ()):
+                value = registered("buffer", self, name, value)
+            elif name in values.get("_module_names", ()):
+                value = registered("module", self, name, value)
             was = values.get(name)
             object.__setattr__(self, name, value)
             if type(was) is not bool or was is not value:
@@ -502,6 +515,7 @@ class Module(Hooked, _state.Stateful):
         self.__dict__.update(state)
         for register in ("_parameter_names", "_buffer_names", "_module_names"):
             self.__dict__[register] = dict(self.__dict__.get(register, {}))
+        self.__dict__.update(_state.registers_of(self))
         changed()
 
     # ---- text ----

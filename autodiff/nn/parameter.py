@@ -10,6 +10,7 @@ from autodiff.native import lib
 from autodiff.ops.create import empty
 from autodiff.ops.guard import kind_of
 from autodiff.tensor import Tensor, as_subclass, own
+from autodiff.torch_function import disabled
 
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter"]
 
@@ -24,6 +25,8 @@ class Parameter(Tensor):
     Parameter containing:
     tensor([0., 0.], requires_grad=True)
     """
+
+    __torch_function__ = staticmethod(disabled)  # results are plain tensors
 
     def __new__(cls, data: Tensor | None = None, requires_grad: bool = True) -> Parameter:
         """A parameter over the memory of `data`; without it, an empty one."""
@@ -59,6 +62,7 @@ class Buffer(Tensor):
     """
 
     persistent: bool
+    __torch_function__ = staticmethod(disabled)
 
     def __new__(cls, data: Tensor | None = None, *, persistent: bool = True) -> Buffer:
         """A buffer over the memory of `data`; without it, an empty one."""

@@ -7,6 +7,7 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
+from autodiff import torch_function
 from autodiff.expr import Expr, build
 from autodiff.ops.guard import kind_of
 from autodiff.ops.numbers import operand
@@ -29,6 +30,8 @@ def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> 
         if x is None:
             if any_expr(args):
                 return build(op.name, *args)  # type: ignore[return-value]
+            if torch_function.noticed(*args):
+                return torch_function.functions[op.name](*args)  # type: ignore[no-any-return]
             raise _no_tensor(op, args, len(tensors))
         tensors.append(x)
     if type(args[0]) is not Tensor and builtins.all(x._p.number for x in tensors):

@@ -8,8 +8,10 @@ import sys
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar, cast
 
+from autodiff import torch_function
 from autodiff.dtypes import PYTHON, dtype
 from autodiff.tensor import Tensor
+from autodiff.torch_function import noticed, takes_part
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -81,6 +83,8 @@ def guarded(
         try:
             return function(*args, **kwargs) if kwargs else function(*args)  # much faster
         except AttributeError as failure:
+            if noticed(*args, *kwargs.values()):
+                return call(*args, **kwargs)
             given = {**dict(zip(names, args, strict=False)), **kwargs}
             types = {name: PYTHON[d] for name, d in given.items()
                      if dtype in kinds.get(name, ()) and d in tuple(PYTHON)}  # fmt: skip
@@ -89,6 +93,8 @@ def guarded(
                 return call(*rest, *args[len(names) :], **{**kwargs, **types})
             raise _foreign(function.__name__, given, kinds) from failure
         except TypeError as failure:
+            if noticed(*args, *kwargs.values()):
+                return call(*args, **kwargs)
             if kwargs and not kwargs.keys() <= {*known}:
                 renamed = {_renamed(name, known): value for name, value in kwargs.items()}
                 if len(renamed) == len(kwargs) and renamed.keys() != kwargs.keys():
@@ -237,6 +243,8 @@ def no_flag(function: str, name: str, value: Any) -> TypeError:
 def kind_of(value: Any) -> str:
     """The name of a value's type, and of another library's tensors how to take them."""
     kind = type(value)
+    if takes_part(kind) and not torch_function.functions:
+        return f"{kind.__name__}, before autodiff.overrides.install() was called"
     if kind.__name__ != "Tensor" or isinstance(value, Tensor):
         return kind.__name__
     return f"{kind.__module__}.Tensor (from_dlpack shares its memory)"

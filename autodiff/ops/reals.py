@@ -27,6 +27,7 @@ from autodiff.ops.comparing import result_type
 from autodiff.ops.convert import Dtype
 from autodiff.ops.create import arange, ones_like
 from autodiff.ops.diagonals import triu_indices
+from autodiff.ops.guard import kind_of
 from autodiff.ops.norms import vector_norm
 from autodiff.ops.returned import returned
 from autodiff.ops.stacking import broadcast_tensors
@@ -213,6 +214,18 @@ def real(input: Tensor) -> Tensor:
     (True, True)
     """
     return input[...] if input._p.ndim < 0 else input
+
+
+def imag(input: Tensor) -> Tensor:
+    """RuntimeError: there are no complex numbers, of which this is a part.
+
+    >>> ad.imag(ad.ones(2))
+    Traceback (most recent call last):
+    RuntimeError: imag is not implemented for tensors with non-complex dtypes.
+    """
+    if isinstance(input, Tensor):
+        raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
+    raise TypeError(f"imag(): argument 'input' must be Tensor, not {kind_of(input)}")
 
 
 @called("AngleBackward0")

@@ -75,7 +75,7 @@ FUNCTIONS = {
     "products": "tensordot",
     "everyday": "is_tensor is_floating_point numel isin trapezoid block_diag combinations logspace",
     "assign": "fill",
-    "reals": "range pdist",
+    "reals": "range pdist imag",
     "searching": "bucketize searchsorted",
     "statistics": "var_mean std_mean",
     "create": "empty zeros ones full empty_like zeros_like ones_like full_like eye arange linspace",

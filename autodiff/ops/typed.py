@@ -18,6 +18,7 @@ from autodiff.ops.views import alias
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor, late
 from autodiff.tensor import as_subclass as _recast
+from autodiff.torch_function import DisableTorchFunctionSubclass
 
 
 def _made(d: dtype, given: tuple[Any, ...]) -> Tensor:
@@ -125,7 +126,8 @@ def as_subclass(self: Tensor, cls: type[Any]) -> Any:
     """
     if not (isinstance(cls, type) and issubclass(cls, Tensor)):
         raise TypeError(f"as_subclass(): cls must be a subclass of Tensor, not {cls!r}")
-    x = alias(self)
+    with DisableTorchFunctionSubclass():
+        x = alias(self)
     y = _recast(cls, x)
     y._node, y._base, y._base_node = x._node, x._base, x._base_node
     return y

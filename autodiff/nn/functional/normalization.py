@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import cast
 
-from autodiff.dtypes import SCALAR_NAMES, float32
+from autodiff.dtypes import SCALAR_NAMES
 from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.ops import layer_norm as rows
 from autodiff.ops.create import ones_like
