@@ -87,7 +87,8 @@ def _spaces() -> Iterator[tuple[str, str, types.FunctionType]]:
             known = type(function) is types.FunctionType and name not in _NEVER
             if known and inspect.unwrap(function).__module__ not in _SETTINGS:
                 yield space, name, function
-    yield "autograd", "grad", importlib.import_module("autodiff.autograd").grad
+    for name in ("grad", "backward"):
+        yield "autograd", name, getattr(importlib.import_module("autodiff.autograd"), name)
 
 
 def _members() -> Iterator[tuple[str, Any]]:

@@ -380,6 +380,18 @@ def test_a_mode_is_of_its_thread_and_ends_with_an_error() -> None:
     assert mode.names == ["torch.ones", "torch.ones", "torch.Tensor.matmul"]
 
 
+def test_a_mode_does_not_see_what_backward_computes() -> None:
+    x = ad.ones(2, requires_grad=True)
+    y = x * x
+    mode = Counting()
+    with mode:
+        ad.autograd.grad(y.sum(), x, create_graph=True)
+        y.sum().backward()
+        ad.autograd.backward([(x * x).sum()])
+    found = [name for name in mode.names if name not in ("torch.Tensor.sum", "torch.mul")]
+    assert found == ["torch.autograd.grad", "torch.Tensor.backward", "torch.autograd.backward"]
+
+
 def test_a_mode_may_give_another_result_or_have_no_answer() -> None:
     class Zeros(overrides.TorchFunctionMode):
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None):
