@@ -21,7 +21,7 @@ from typing import Any
 from autodiff import _AT_TOP, functions, torch_function
 from autodiff.changes import new_lock
 from autodiff.ops import cells, fused, generator, recurrent, settings
-from autodiff.replaced import Layer, beneath
+from autodiff.replaced import Layer, beneath, find_all
 from autodiff.tensor import Tensor
 from autodiff.torch_function import (
     by_modes,
@@ -163,10 +163,14 @@ class _Asking(Layer):
     def __init__(self) -> None:
         super().__init__(depth=-1)
         self.told: dict[types.FunctionType, Function] = {}
+        self.renamed: dict[types.FunctionType, tuple[str, str]] = {}
 
     def find(self) -> None:
         """Find them once; they are called as they were named."""
         self.told = self.told or _table()
+        for name, member in _members():
+            if isinstance(member, types.FunctionType) and not hasattr(Tensor, member.__name__):
+                self.renamed[member] = member.__name__, name
         for function in self.told:
             self.wraps[function] = functools.partial(_look, function)
             function.__signature__ = inspect.signature(beneath(function))  # type: ignore[attr-defined]
@@ -185,7 +189,9 @@ class _Asking(Layer):
         return code.replace(co_consts=constants)
 
     def switched(self, on: bool) -> None:
-        """Signatures are those of the code again where it is."""
+        """Methods have the names by which who is told of them knows them, and signatures."""
+        for function, names_of in self.renamed.items():
+            function.__name__ = names_of[on]
         if not on:
             for function in self.told:
                 del function.__signature__  # type: ignore[attr-defined]
@@ -217,10 +223,8 @@ def install() -> None:
             importlib.import_module(f"autodiff.{name}")
         parameter = importlib.import_module("autodiff.nn.parameter").Parameter
         torch_function.plain.update((parameter, type(Tensor.dtype), type(functions.zeros)))
+        find_all()  # by the names that functions have
         _layer.use()
-        for name, member in _members():
-            if isinstance(member, types.FunctionType) and not hasattr(Tensor, member.__name__):
-                member.__name__ = name  # as who is told of it knows it
         for _space, name, function in _spaces():
             torch_function.functions.setdefault(name, function)
 

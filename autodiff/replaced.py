@@ -12,7 +12,7 @@ from typing import Any
 
 from autodiff.changes import new_lock
 
-__all__ = ["Layer", "beneath", "own_code"]
+__all__ = ["Layer", "beneath", "find_all", "own_code"]
 
 Call = Callable[..., Any]
 Function = types.FunctionType
@@ -70,6 +70,13 @@ class Layer:
             self.plans[key] = [(f, _code_with(f, on)) for f in self.wraps]
         for function, code in self.plans[key]:
             function.__code__ = code
+
+
+def find_all() -> None:
+    """Have all that there is find its functions."""
+    with _lock:
+        for layer in _layers:
+            layer.find()
 
 
 def _code_with(function: Function, layers: tuple[Layer, ...]) -> types.CodeType:

@@ -338,7 +338,7 @@ REPRS: dict[str, Case] = {
     ),
     **{
         kind: lambda lib, optim, kind=kind: getattr(optim, kind)([_parameter(lib)])
-        for kind in [*OPTIONS, "Adafactor"]
+        for kind in OPTIONS
     },
     **{
         f"{kind} state": lambda lib, optim, kind=kind: _stepped(lib, optim, kind).state_dict()
