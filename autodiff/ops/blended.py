@@ -149,7 +149,8 @@ def addr(
     wide = dtypes.promote_types(dtypes.promote_types(vec1.dtype, vec2.dtype), input.dtype)
     if wide is dtypes.bool:
         product = unsqueeze(vec1, 1) * vec2
-        y = expand(input, product.shape).logical_and(bool(beta)).logical_or(product)
+        given = expand(input, product.shape)
+        y = given.logical_or(product) if beta else product
     else:
         y = _sum(input.to(wide), outer, vec1.to(wide), vec2.to(wide), beta, alpha)
     return written("addr", out, y, input, vec1, vec2, converts=True)
