@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from autodiff.dtypes import FIRST_FLOAT, SCALAR_NAMES
+from autodiff.ops.cast import to_dtype
 from autodiff.ops.guard import kind_of
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
@@ -72,6 +73,12 @@ def warn_of_broadcast(input: Tensor, target: Tensor) -> None:
             "Please ensure they have the same size.",
             stacklevel=3,
         )
+
+
+def in_dtype_of(input: Tensor, loss: Tensor) -> Tensor:
+    """A loss in its input's dtype, where its target's is wider."""
+    floats = input.is_floating_point() and loss.dtype is not input.dtype
+    return to_dtype(loss, input.dtype) if floats else loss
 
 
 def reduced(loss: Tensor, reduction: str) -> Tensor:
