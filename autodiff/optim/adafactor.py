@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 from autodiff.dtypes import finfo, float64
-from autodiff.grad_mode import enable_grad, no_grad
 from autodiff.ops.create import full_like, zeros_like
-from autodiff.optim._native import at_least_0, count
-from autodiff.optim.optimizer import Optimizer
+from autodiff.optim._each import EachParameter, at_least_0
+from autodiff.optim._native import count
+from autodiff.optim.optimizer import Group
 from autodiff.tensor import Tensor
 
 __all__ = ["Adafactor"]
 
 
-class Adafactor(Optimizer):
+class Adafactor(EachParameter):
     """Steps scaled by a running mean of squared gradients that takes little memory (Shazeer, 2018).
 
     Of a matrix (the last two dimensions) only the means v of rows and of columns are kept. In step
@@ -44,13 +44,13 @@ class Adafactor(Optimizer):
         foreach: bool | None = None,
         maximize: bool = False,
     ) -> None:
-        at_least_0({"Learning rate": lr})
+        at_least_0(lr=lr)
         if not beta2_decay <= 0:
             raise ValueError(f"beta2_decay should be <= 0 but is: {beta2_decay}")
-        at_least_0({"epsilon1": 0 if eps[0] is None else eps[0], "epsilon2": eps[1]})
+        at_least_0(epsilon1=0 if eps[0] is None else eps[0], epsilon2=eps[1])
         if not d >= 1:
             raise ValueError(f"Clipping threshold d should be >= 1 but is: {d}")
-        at_least_0({"weight_decay": weight_decay})
+        at_least_0(weight_decay=weight_decay)
         defaults = {
             "lr": lr,
             "beta2_decay": beta2_decay,
@@ -69,18 +69,9 @@ class Adafactor(Optimizer):
             if own and not isinstance(own["step"], Tensor):
                 own["step"] = full_like(count({}), float(own["step"]))
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update the parameters that have a gradient; returns what the closure returned."""
-        loss = None if closure is None else enable_grad()(closure)()
-        with no_grad():
-            for group in self.param_groups:
-                for x in group["params"]:
-                    if x.grad is not None and x.numel():
-                        self._update(x, -x.grad if group["maximize"] else x.grad, group)
-        return loss
-
-    def _update(self, x: Tensor, g: Tensor, group: dict[str, Any]) -> None:
+    def _update(self, x: Tensor, g: Tensor, group: Group) -> None:
         state, lr = self.state[x], float(group["lr"])
+        g = -g if group["maximize"] else g
         least, least_size = group["eps"]
         least = finfo(x.dtype).eps if least is None else least
         if not state:

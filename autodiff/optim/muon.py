@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from autodiff.dtypes import bfloat16
 from autodiff.functions import addmm
-from autodiff.grad_mode import enable_grad, no_grad
 from autodiff.ops.create import zeros_like
-from autodiff.optim._native import at_least_0
-from autodiff.optim.optimizer import Optimizer
+from autodiff.optim._each import EachParameter, at_least_0
+from autodiff.optim.optimizer import Group
 from autodiff.tensor import Tensor
 
 __all__ = ["Muon"]
 
 
-class Muon(Optimizer):
+class Muon(EachParameter):
     """Steps along momenta made nearly orthogonal (Jordan, 2024). Parameters are matrices.
 
     Each step, with g the gradient: m = momentum m + (1 - momentum) g, and with nesterov the
@@ -46,7 +45,7 @@ class Muon(Optimizer):
         ns_steps: int = 5,
         adjust_lr_fn: str | None = None,
     ) -> None:
-        at_least_0({"Learning rate": lr, "momentum": momentum, "weight decay": weight_decay})
+        at_least_0(lr=lr, momentum=momentum, **{"weight decay": weight_decay})
         if adjust_lr_fn not in (None, "original", "match_rms_adamw"):
             raise ValueError(f"Adjust learning rate function {adjust_lr_fn} is not supported")
         defaults = {
@@ -67,17 +66,7 @@ class Muon(Optimizer):
                     f"{x.size()}"
                 )
 
-    def step(self, closure: Callable[[], Any] | None = None) -> Any:
-        """Update the parameters that have a gradient; returns what the closure returned."""
-        loss = None if closure is None else enable_grad()(closure)()
-        with no_grad():
-            for group in self.param_groups:
-                for x in group["params"]:
-                    if x.grad is not None:
-                        self._update(x, x.grad, group)
-        return loss
-
-    def _update(self, x: Tensor, g: Tensor, group: dict[str, Any]) -> None:
+    def _update(self, x: Tensor, g: Tensor, group: Group) -> None:
         state, lr, momentum = self.state[x], float(group["lr"]), group["momentum"]
         if "momentum_buffer" not in state:
             state["momentum_buffer"] = zeros_like(g)
