@@ -259,10 +259,22 @@ def test_arguments_of_load(tmp_path: Path) -> None:
         ad.load(path, "cuda")
     with pytest.raises(FileNotFoundError):
         ad.load(tmp_path / "other")
-    for raw in (b"", b"x" * 100):
+    for raw in (b"x", b"x" * 100):
         path.write_bytes(raw)
         with pytest.raises(ValueError, match="neither a safetensors file nor one of PyTorch's"):
             ad.load(path)
+
+
+def test_files_are_told_by_paths_or_objects_and_hold_something() -> None:
+    """A number is no path: `open` would read, and close, what the program has open under it."""
+    read, write = os.pipe()
+    for call in (lambda: ad.load(read), lambda: ad.save(1, write)):
+        with pytest.raises(AttributeError, match="path or a binary file, not int"):
+            call()
+    os.close(write)
+    os.close(read)
+    with pytest.raises(EOFError, match="empty"):
+        ad.load(io.BytesIO())
 
 
 def test_without_the_library_there_is_a_hint(monkeypatch: Any) -> None:

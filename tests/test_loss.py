@@ -124,3 +124,22 @@ def test_classes_of_places_are_the_rows_they_stand_for(
 def test_a_margin_is_a_number(margin: Any) -> None:
     with pytest.raises(TypeError, match="argument 'margin' must be Number"):
         ad.nn.functional.multi_margin_loss(ad.zeros(2, 3), ad.tensor([0, 1]), margin=margin)
+
+
+@pytest.mark.parametrize(
+    ("name", "narrow"),
+    [
+        *(("huber_loss", True), ("soft_margin_loss", True), ("hinge_embedding_loss", True)),
+        *(("mse_loss", False), ("l1_loss", False), ("smooth_l1_loss", False)),
+    ],
+)
+@pytest.mark.parametrize("reduction", ["mean", "sum", "none"])
+def test_a_target_of_another_dtype_gives_pytorchs(name: str, narrow: bool, reduction: str) -> None:
+    loss, x = getattr(ad.nn.functional, name), ad.tensor([0.1, 0.7], requires_grad=True)
+    y = ad.tensor([1.0, -1.0], dtype=ad.float64)
+    got, want = loss(x, y, reduction=reduction), loss(x.double(), y, reduction=reduction)
+    assert got.dtype is (ad.float32 if narrow else ad.float64)
+    assert got.equal(want.to(got.dtype))
+    (slope,) = ad.autograd.grad(got.sum(), x)
+    assert ad.allclose(slope, ad.autograd.grad(want.sum(), x)[0])
+    assert loss(x.double(), y.float(), reduction=reduction).dtype is ad.float64

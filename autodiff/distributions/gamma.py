@@ -114,16 +114,19 @@ def _slope_of_share(a: Any, total: Any, x: Any) -> Any:
     for k in range(-30, 41):
         shrink = math.exp(-k / 10)
         far = math.exp(k / 10 - shrink)
-        part = _beyond(a, total, odds, start, mean, width * far)
-        slope = slope + part * (far * (1 + shrink) / 10)
+        weight = far * (1 + shrink) / 10
+        slope = slope + _beyond(a, total, odds, start, mean, width, far, weight)
     return slope * width
 
 
 @pointwise
-def _beyond(a: Any, total: Any, odds: Any, start: Any, mean: Any, step: Any) -> Any:
-    """What is integrated, a step of the logit away."""
+def _beyond(
+    a: Any, total: Any, odds: Any, start: Any, mean: Any, width: Any, far: Any, weight: Any
+) -> Any:
+    """What is integrated some widths of the logit away, times its weight."""
+    step = width * far
     here = softplus(-odds - step, 1, 40)  # -log u
-    return -exp(total * (start - here) - (total - a) * step) * (here + mean)
+    return -exp(total * (start - here) - (total - a) * step) * (here + mean) * weight
 
 
 class Gamma(ExponentialFamily):

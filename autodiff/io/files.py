@@ -55,7 +55,14 @@ def save(obj: Any, f: Any, pickle_module: Any = None, pickle_protocol: int = 2) 
     if hasattr(f, "write"):
         f.write(library.serialize(specs, metadata))
     else:
+        _check_path("save", f)
         _replace(f, lambda path: library.serialize_file(specs, path, metadata))
+
+
+def _check_path(name: str, f: Any) -> None:
+    """AttributeError for a number, which `open` would take for a file that is open already."""
+    if not isinstance(f, (str, bytes, os.PathLike)):
+        raise AttributeError(f"{name}: f is a path or a binary file, not {type(f).__name__}")
 
 
 def _library() -> Any:
@@ -118,11 +125,14 @@ def load(
         raise RuntimeError(f"map_location={map_location!r} is not supported; only 'cpu' is")
     if hasattr(f, "read"):
         return _read(f.read(), getattr(f, "name", "the file"))
+    _check_path("load", f)
     with open(f, "rb") as file:
         return _read(file.read(), os.fspath(f))
 
 
 def _read(raw: bytes, name: Any) -> Any:
+    if not raw:
+        raise EOFError(f"{name}: the file is empty")
     header = raw[8:9] == b"{"  # of a safetensors file, after its length; no other has it there
     if raw[:4] == b"PK\x03\x04" and not header:
         return Checkpoint(raw, name).load()

@@ -41,9 +41,10 @@ def in_float32(function: F) -> F:
 
 def mixed(input: Tensor, *parameters: Tensor | None) -> bool:
     """Whether an input is of 16 bits, and its parameters are of float32."""
+    if not isinstance(input, Tensor) or input.dtype not in HALVES:
+        return False
     given = [x for x in parameters if x is not None]
-    wide = all(isinstance(x, Tensor) and x.dtype is float32 for x in given)
-    return bool(given) and wide and isinstance(input, Tensor) and input.dtype in HALVES
+    return bool(given) and all(isinstance(x, Tensor) and x.dtype is float32 for x in given)
 
 
 def through_float32(function: Callable[..., Tensor], input: Tensor, *args: Any) -> Tensor:

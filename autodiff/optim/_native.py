@@ -172,15 +172,6 @@ def check_at_least_0(what: str, value: Any) -> None:
         raise ValueError(f"Invalid {what}: {value}")
 
 
-def at_least_0(options: dict[str, Any]) -> None:
-    """ValueError for a negative option of the newer optimisers, or rates of several."""
-    for what, value in options.items():
-        if what == "Learning rate" and isinstance(value, Tensor) and value.numel() != 1:
-            raise ValueError("Tensor lr must be 1-element")
-        if not value >= 0.0:
-            raise ValueError(f"{what} should be >= 0 but is: {value}")
-
-
 def check_betas(betas: Sequence[Any]) -> None:
     """ValueError for betas outside [0, 1), IndexError where there is one only."""
     for i, beta in enumerate((betas[0], betas[1])):

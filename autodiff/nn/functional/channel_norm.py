@@ -25,8 +25,12 @@ from autodiff.tensor import TENSOR_TYPES, Tensor, own
 __all__ = ["batch_norm", "group_norm", "instance_norm", "local_response_norm", "rms_norm"]
 
 
-def _check(input: Tensor, channels: int, **given: Tensor | None) -> None:
-    """RuntimeError where one of these has not a number for each channel, of the input's dtype."""
+def _check(input: Tensor, channels: int, **given: Tensor | None) -> bool:
+    """RuntimeError where one of these has not a number for each channel, of the input's dtype.
+
+    True where they are of float32, and the input of 16 bits.
+    """
+    wide = False
     for name, x in given.items():
         if x is None:
             continue
@@ -35,7 +39,10 @@ def _check(input: Tensor, channels: int, **given: Tensor | None) -> None:
             more = "" if x.ndim == 1 else f": its shape is {list(x.shape)}"
             raise RuntimeError(f"{name} should contain {channels} elements not {x.numel()}{more}")
         if x.dtype is not input.dtype:
-            raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
+            wide = mixed(input, *given.values())
+            if not wide:
+                raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
+    return wide
 
 
 def _check_batch(
@@ -182,18 +189,17 @@ def instance_norm(
         return input * 1
     if not use_input_stats:
         return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
-    given = (running_mean, running_var, weight, bias)
-    if mixed(input, *given):
-        return through_float32(instance_norm, input, *given, True, momentum, eps)
     channels = input.size(1)
-    _check(
+    if _check(
         input,
         channels,
         running_mean=running_mean,
         running_var=running_var,
         weight=weight,
         bias=bias,
-    )
+    ):
+        given = (running_mean, running_var, weight, bias)
+        return through_float32(instance_norm, input, *given, True, momentum, eps)
     check_floating("batch_norm", input)
     y, normal = rows.group_norm(contiguous(input), channels, *_affine(input, weight, bias), eps)
     if running_mean is None and running_var is None:
@@ -248,10 +254,9 @@ def group_norm(
                 f"Expected {name} to be a vector of size equal to the number of channels in input, "
                 f"but got {name} of shape {list(x.shape)} and input of shape {list(input.shape)}"
             )
-    if mixed(input, weight, bias):
-        return through_float32(group_norm, input, num_groups, weight, bias, eps)
     check_floating("GroupNormKernelImpl", input)
-    _check(input, channels, weight=weight, bias=bias)
+    if _check(input, channels, weight=weight, bias=bias):
+        return through_float32(group_norm, input, num_groups, weight, bias, eps)
     if not input.numel():
         return affine(input, *_affine(input, weight, bias))
     return rows.group_norm(input, num_groups, *_affine(input, weight, bias), eps)[0]

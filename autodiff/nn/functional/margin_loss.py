@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from autodiff.nn.functional.reduction import check_constant, check_tensors, reduced, reduction_of
+from autodiff.nn.functional.reduction import (
+    check_constant,
+    check_tensors,
+    in_dtype_of,
+    reduced,
+    reduction_of,
+)
 from autodiff.ops import loss_terms, losses
 from autodiff.ops.numbers import number
 from autodiff.tensor import Tensor
@@ -25,7 +31,7 @@ def soft_margin_loss(
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensors("soft_margin_loss", input=input, target=target)
     check_constant("soft_margin_loss", target=target)
-    return losses.soft_margin(reduction, input, target)
+    return in_dtype_of(input, losses.soft_margin(reduction, input, target))
 
 
 def hinge_embedding_loss(
@@ -44,7 +50,7 @@ def hinge_embedding_loss(
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensors("hinge_embedding_loss", input=input, target=target)
     loss = loss_terms.hinge_embedding.call(input, target.detach(), number(margin))
-    return reduced(loss, reduction)
+    return in_dtype_of(input, reduced(loss, reduction))
 
 
 def margin_ranking_loss(

@@ -6,6 +6,7 @@ import warnings
 from typing import Any
 
 from autodiff.dtypes import FIRST_FLOAT
+from autodiff.ops.cast import to_dtype
 from autodiff.ops.guard import kind_of
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
@@ -79,3 +80,9 @@ def reduced(loss: Tensor, reduction: str) -> Tensor:
     if reduction == "none":
         return loss
     return loss.sum() if reduction == "sum" else loss.mean()
+
+
+def in_dtype_of(input: Tensor, loss: Tensor) -> Tensor:
+    """A loss in its input's dtype, where its target's is wider."""
+    floats = input.is_floating_point() and loss.dtype is not input.dtype
+    return to_dtype(loss, input.dtype) if floats else loss

@@ -8,6 +8,7 @@ from autodiff import dtypes
 from autodiff.nn.functional.reduction import (
     check_floating,
     check_tensors,
+    in_dtype_of,
     reduced,
     reduction_of,
     warn_of_broadcast,
@@ -129,7 +130,8 @@ def huber_loss(
     if delta <= 0.0:
         raise RuntimeError("huber_loss does not support non-positive values for delta.")
     if weight is None:
-        return _of_errors(losses.huber, "huber_cpu", input, target, delta, reduction)
+        loss = _of_errors(losses.huber, "huber_cpu", input, target, delta, reduction)
+        return in_dtype_of(input, loss)
     _check_weight(input, weight)
     loss = _of_errors(losses.huber, "huber_cpu", input, target, delta, "none")
     return reduced(loss * weight, reduction)
