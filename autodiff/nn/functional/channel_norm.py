@@ -215,6 +215,22 @@ def group_norm(
     >>> F.group_norm(ad.tensor([[1.0, 3.0, 5.0, 9.0]]), 2)
     tensor([[-1.0000,  1.0000, -1.0000,  1.0000]])
     """
+    if (
+        not _fit(input, weight, bias)
+        or type(num_groups) is not int
+        or not 0 < 2 * num_groups <= input._p.numel
+        or input._p.shape[1] % num_groups
+    ):
+        _check_groups(input, num_groups, weight, bias)
+    if not input._p.numel:
+        return affine(input, *_affine(input, weight, bias))
+    return rows.group_norm(input, num_groups, *_affine(input, weight, bias), eps)[0]
+
+
+def _check_groups(
+    input: Tensor, num_groups: int, weight: Tensor | None, bias: Tensor | None
+) -> None:
+    """Refuse what group norm does not take."""
     check_tensors("group_norm", input=input)
     if input.ndim < 2:
         raise RuntimeError(
@@ -243,9 +259,6 @@ def group_norm(
             )
     check_floating("GroupNormKernelImpl", input)
     _check(input, channels, weight=weight, bias=bias)
-    if not input.numel():
-        return affine(input, *_affine(input, weight, bias))
-    return rows.group_norm(input, num_groups, *_affine(input, weight, bias), eps)[0]
 
 
 def rms_norm(
