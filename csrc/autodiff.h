@@ -133,6 +133,9 @@ ad_tensor *ad_view(const ad_tensor *x, int ndim, const int64_t *shape); /* -1 is
 ad_tensor *ad_view_dtype(const ad_tensor *x, int dtype);
 ad_tensor *ad_expand(const ad_tensor *x, int ndim, const int64_t *shape); /* -1 keeps */
 ad_tensor *ad_permute(const ad_tensor *x, int ndim, const int64_t *dims);
+/* A copy: the dimensions of x as `parts`, those in another order, and taken together as `shape`. */
+ad_tensor *ad_regroup(const ad_tensor *x, int n, const int64_t *parts, const int64_t *order, int ndim,
+                      const int64_t *shape);
 ad_tensor *ad_transpose(const ad_tensor *x, int dim0, int dim1);
 ad_tensor *ad_select(const ad_tensor *x, int dim, int64_t index);
 ad_tensor *ad_slice(const ad_tensor *x, int dim, int64_t start, int64_t stop, int64_t step);

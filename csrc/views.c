@@ -159,6 +159,18 @@ ad_tensor *ad_permute(const ad_tensor *x, int ndim, const int64_t *dims) {
     return viewed(y);
 }
 
+ad_tensor *ad_regroup(const ad_tensor *x, int n, const int64_t *parts, const int64_t *order, int ndim,
+                      const int64_t *shape) {
+    ad_tensor *dense = x->contiguous ? ad_alias(x) : ad_contiguous(x, x->dtype);
+    ad_tensor *apart = dense ? ad_view(dense, n, parts) : NULL;
+    ad_tensor *turned = apart ? ad_permute(apart, n, order) : NULL;
+    ad_tensor *copy = turned ? ad_contiguous(turned, x->dtype) : NULL;
+    ad_tensor *y = copy ? ad_view(copy, ndim, shape) : NULL;
+    ad_tensor *const made[] = {dense, apart, turned, copy};
+    for (int i = 0; i < 4; i++) ad_free(made[i]);
+    return y;
+}
+
 void ad_swap_dims(ad_tensor *x, int a, int b) {
     int64_t size = x->shape[a], stride = x->strides[a];
     x->shape[a] = x->shape[b];

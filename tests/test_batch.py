@@ -54,6 +54,7 @@ FUNCTIONS: dict[str, Rows] = {
     "logcumsumexp": lambda x: x.logcumsumexp(1),
     "median": lambda x: x.median(1).values,
     "cumprod": lambda x: x.cumprod(1),
+    "cummax": lambda x: x.cummax(1)[0],
     "sort": lambda x: x.sort(1)[0],
     "topk": lambda x: x.topk((x.shape[1] + 1) // 2, 1)[0],
 }

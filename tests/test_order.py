@@ -222,6 +222,7 @@ def test_what_the_natives_refuse() -> None:
         lambda x: x.cumprod(0),
         lambda x: x.logcumsumexp(1),
         lambda x: x.cummax(0).indices,
+        lambda x: x.cummax(1).indices,
         lambda x: x.median(1).values,
         lambda x: ad.searchsorted(x.sort(1).values, x),
         lambda x: x.max(0).values,
@@ -283,13 +284,29 @@ def test_a_median_is_the_first_nan() -> None:
     assert x.nanmedian().item() == 28
 
 
-@pytest.mark.parametrize("shape", [(70, 3), (3, 70), (600,), (2, 30, 600)])
+@pytest.mark.parametrize("rows", [1, 3, 4, 9])
+@pytest.mark.parametrize("d", [ad.float32, ad.int8])
+@pytest.mark.parametrize("largest", [False, True])
+def test_running_extremes_of_rows_are_those_of_columns(
+    rows: int, d: ad.dtype, largest: bool
+) -> None:
+    x = ad.randint(-9, 9, (rows, 40)).to(d)
+    along = ad.Tensor.cummax if largest else ad.Tensor.cummin
+    for one, other in zip(along(x, 1), along(x.t().contiguous(), 0), strict=True):
+        assert one.tolist() == other.t().tolist()
+
+
+@pytest.mark.parametrize(
+    ("shape", "dim"),
+    [((70, 3), 0), ((3, 70), 0), ((600,), 0), ((2, 30, 600), 1), ((9, 70), 1), ((2, 4, 1), 2)],
+)
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("lags", [False, True])
-def test_a_recurrence_is_its_definition(shape: tuple[int, ...], reverse: bool, lags: bool) -> None:
+def test_a_recurrence_is_its_definition(
+    shape: tuple[int, ...], dim: int, reverse: bool, lags: bool
+) -> None:
     ad.manual_seed(5)
     a, b = ad.rand(*shape, dtype=ad.float64), ad.rand(*shape, dtype=ad.float64)
-    dim = len(shape) - 2 if len(shape) > 1 else 0
     y = own(lib.ad_recurrence(a._p, b._p, dim, reverse, lags), "recurrence")
     order = list(range(shape[dim]))[:: -1 if reverse else 1]
     before = None

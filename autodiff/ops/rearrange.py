@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 from autodiff.changes import changed_of
-from autodiff.descriptor import fresh
 from autodiff.grad_mode import enable_grad
 from autodiff.native import NULL, lib, take_failure
 from autodiff.node import mode
@@ -257,14 +256,6 @@ TAKEN = {
 }
 
 
-def _regrouped(p: Any, parts: Sequence[int], order: Sequence[int], result: Sequence[int]) -> Any:
-    dense = p if p.contiguous else fresh(lib.ad_contiguous(p, p.dtype), "regroup", p)
-    apart = fresh(lib.ad_view(dense, len(parts), parts), "regroup", p)
-    turned = fresh(lib.ad_permute(apart, len(order), order), "regroup", p)
-    copy = fresh(lib.ad_contiguous(turned, p.dtype), "regroup", p)
-    return lib.ad_view(copy, len(result), result)
-
-
 def _regroup_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
     parts, order, _ = node.args
     turned = [parts[d] for d in order]
@@ -272,5 +263,9 @@ def _regroup_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
     return (regroup(g, turned, back, node.shape),)
 
 
-regroup: Op = Op("regroup", _regrouped, _regroup_rule)
+regroup: Op = Op(
+    "regroup",
+    lambda p, parts, order, shape: lib.ad_regroup(p, len(parts), parts, order, len(shape), shape),
+    _regroup_rule,
+)
 """A copy: the dimensions as `parts`, these in another order, and taken together as `result`."""

@@ -228,6 +228,22 @@ def group_norm(
     >>> F.group_norm(ad.tensor([[1.0, 3.0, 5.0, 9.0]]), 2)
     tensor([[-1.0000,  1.0000, -1.0000,  1.0000]])
     """
+    if (
+        not _fit(input, weight, bias)
+        or type(num_groups) is not int
+        or not 0 < 2 * num_groups <= input._p.numel
+        or input._p.shape[1] % num_groups
+    ) and _check_groups(input, num_groups, weight, bias):
+        return through_float32(group_norm, input, num_groups, weight, bias, eps)
+    if not input._p.numel:
+        return affine(input, *_affine(input, weight, bias))
+    return rows.group_norm(input, num_groups, *_affine(input, weight, bias), eps)[0]
+
+
+def _check_groups(
+    input: Tensor, num_groups: int, weight: Tensor | None, bias: Tensor | None
+) -> bool:
+    """Refuse what group norm does not take; whether parameters are wider than what it does."""
     check_tensors("group_norm", input=input)
     if input.ndim < 2:
         raise RuntimeError(
@@ -255,11 +271,7 @@ def group_norm(
                 f"but got {name} of shape {list(x.shape)} and input of shape {list(input.shape)}"
             )
     check_floating("GroupNormKernelImpl", input)
-    if _check(input, channels, weight=weight, bias=bias):
-        return through_float32(group_norm, input, num_groups, weight, bias, eps)
-    if not input.numel():
-        return affine(input, *_affine(input, weight, bias))
-    return rows.group_norm(input, num_groups, *_affine(input, weight, bias), eps)[0]
+    return _check(input, channels, weight=weight, bias=bias)
 
 
 def rms_norm(
