@@ -4,28 +4,27 @@
 
 #define SMALL_WORK (100 * 100 * 100) /* m n k of a product that is neither cut into blocks nor spread */
 #define NC 2048                      /* columns of a block of B */
-#define MC 960                       /* rows of a block of A */
-#define WIDE 128                     /* columns of C above which A is packed, */
-#define WIDE_FAR 80                  /* and where from k to k it is far, */
-#define FAR 1024                     /* in bytes: what a tile reads is in few sets of the cache */
-#define HIGH 100                     /* rows of C above which B is, */
-#define HIGH_FAR 24                  /* and where from row to row it is a multiple of */
-#define FEW_PLACES 2048              /* bytes: what a tile reads is in few sets of the caches */
-#define ACROSS_ROWS 16               /* rows of C from which on its transpose is made if k is */
-#define ACROSS_DEPTH 128             /* no less than this; of fewer, if k is */
-#define ACROSS_DEPTH_LOW 512         /* no less than this */
-#define MIN_ROWS 4                   /* of a tile, where there are as many */
-#define TASK_ROWS 192                /* rows of a task, */
-#define TASK_COLS 256                /* and its columns: its part of B stays in L2 */
-#define LOW 256                      /* but where C has no more rows than this, a task has them all */
-#define LOW_COLS 64                  /* and fewer columns, which it packs itself */
-#define LOW_DEPTH 128                /* and k of a block, where B's rows are in few sets of L2; those */
-#define LOW_PAGES 64                 /* read in place are in as many pages, which the CPU knows by heart */
-#define PACK_DEPTH 8                 /* k that are packed at a time, of several panels */
-#define FLAT_DEPTH 128               /* rows of B that a vector is multiplied by at a time */
-#define VECTOR_TASK 256              /* columns of a task of such a product; the last has what is over */
+#define HIGH 256                     /* rows of C above which B is packed, */
+#define HIGH_FAR 24                  /* and where it is far, that is, from row to row a multiple of */
+#define FEW_PLACES 2048      /* bytes: what a tile reads is in few sets of the caches; or altogether */
+#define NEAR 0x180000        /* more bytes than this: it does not stay in L2 */
+#define ACROSS_ROWS 16       /* rows of C from which on its transpose is made if k is */
+#define ACROSS_DEPTH 128     /* no less than this; of fewer, if k is */
+#define ACROSS_MOST 128      /* the most of them */
+#define ACROSS_DEPTH_LOW 512 /* no less than this */
+#define MIN_ROWS 4           /* of a tile, where there are as many */
+#define TASK_ROWS 192        /* rows of a task, */
+#define TASK_COLS 256        /* and its columns: its part of B stays in L2 */
+#define LOW 256              /* but where C has no more rows than this, a task has them all */
+#define LOW_COLS 64          /* and fewer columns, which it packs itself */
+#define LOW_DEPTH 128        /* and k of a block, where B is far; those of its rows */
+#define LOW_PAGES 64         /* read in place are in as many pages, which the CPU knows by heart */
+#define PACK_DEPTH 8         /* k that are packed at a time, of several panels */
+#define FLAT_DEPTH 128       /* rows of B that a vector is multiplied by at a time */
+#define VECTOR_TASK 256      /* columns of a task of such a product; the last has what is over */
 #define PAGE 4096
 #define STACK_BYTES 4096
+#define PANEL_BYTES (AD_TILE_ROWS * 2048) /* no tile of A is larger */
 
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
@@ -35,7 +34,7 @@ int64_t ad_product_cost(const ad_product *g) {
     return ns < 1e15 ? (int64_t)ns : (int64_t)1e15;
 }
 
-/* k of a block: a packed tile of A stays in L1. */
+/* k of a block: a tile's part of A stays in L1. */
 static int64_t block_depth(const ad_product *g, int64_t deepest) {
     const int64_t depths = most((g->k + deepest - 1) / deepest, 1);
     return most((g->k + depths - 1) / depths, 1);
@@ -62,7 +61,7 @@ static ad_tile_fn *tile_of(const ad_product *g, int64_t rows, int64_t cols) {
 }
 
 /* Small products: no blocks, no threads. B is packed a panel at a time where there is room for that. */
-static void run_small(const ad_product *g, void *packed_b) {
+static void run_small(const ad_product *g, char *packed_b) {
     const int64_t size = g->size, width = tile_width(g), vector = vector_width(g), height = g->kernels->rows;
     ad_tile tile; /* field by field, as clearing it all takes longer than a small tile */
     tile.k = g->k;
@@ -193,70 +192,59 @@ static int64_t start(const cuts *c, int64_t i) {
 }
 static int64_t extent(const cuts *c, int64_t i) { return start(c, i + 1) - start(c, i); }
 
-/* One block of the product: k, rows and columns cut to what the caches hold. Operands are read where they
- * are, or from panels packed as tiles want them, one after the other. */
+/* One block of the product: k, rows and columns cut to what the caches hold. A is read where it is, but a
+ * panel whose rows lie along memory is copied by a task's first tile of it. B is read where it is, or from
+ * panels packed as tiles want them, one after the other. */
 typedef struct {
     const ad_product *g;
     ad_tile tile; /* what all tiles share */
     const char *a, *b;
     char *c;
-    char *packed_a, *packed_b; /* NULL where the operand is read in place */
-    bool late;                 /* tasks pack their columns of B themselves */
+    char *packed_b; /* NULL where B is read in place */
+    bool copies;    /* panels of A */
+    bool late;      /* tasks pack their columns of B themselves */
     const char *bias;
     cuts rows, cols;                    /* the panels */
     int64_t rows_of_task, cols_of_task; /* in panels */
 } block;
 
-/* While a task's first rows of panels are computed with, what the next task packs comes to L2: a cache line
- * of each k with each panel. */
-static void look_ahead(const block *b, int64_t i, int64_t j, ad_tile *tile) {
-    const int64_t line = 64 / b->g->size, next = j + b->cols_of_task;
-    const bool some = b->late && next < b->cols.count && i * line < extent(&b->cols, next);
-    tile->ahead = some ? b->b + (start(&b->cols, next) + i * line) * b->g->size : tile->b;
-    tile->ahead_row = some ? b->g->b.row : 0;
-}
-
-static void run_panel(const block *b, int64_t i, int64_t j) {
+/* `copy`: where A's panel is copied to by the first tile of a task's row of them, and read from by others. */
+static void run_panel(const block *b, int64_t i, int64_t j, char *copy, bool first) {
     const ad_product *g = b->g;
     const int64_t at = start(&b->rows, i), rows = extent(&b->rows, i), across = start(&b->cols, j);
     ad_tile tile = b->tile;
     tile.cols = extent(&b->cols, j);
     tile.bias = b->bias ? b->bias + across * g->size : NULL;
     tile.c = b->c + (at * g->c_row + across) * g->size;
-    if (b->packed_a) {
-        tile.a = b->packed_a + at * tile.k * g->size;
+    tile.a = b->a + at * tile.a_row * g->size;
+    if (copy && !first) {
+        tile.a = copy;
         tile.a_row = 1;
         tile.a_col = rows;
-    } else {
-        tile.a = b->a + at * tile.a_row * g->size;
     }
+    tile.copy = copy;
     if (b->packed_b) {
         tile.b = b->packed_b + across * tile.k * g->size;
         tile.b_row = tile.cols;
     } else {
         tile.b = b->b + across * g->size;
     }
-    const bool full = rows == g->kernels->rows && tile.cols == tile_width(g);
-    look_ahead(b, i, j, &tile);
-    (full && b->packed_a && b->packed_b ? g->kernels->packed : tile_of(g, rows, tile.cols))(&tile);
+    (copy && first ? g->kernels->copying : tile_of(g, rows, tile.cols))(&tile);
 }
 
-/* k elements of the panels [i, end) of an operand: a few at a time, so that memory is read in order, or,
- * where those of a lane lie along memory or `near`, all. */
-static void pack_panels(const block *b, const cuts *panels, int64_t i, int64_t end, const char *from,
-                        int64_t lane, int64_t step, bool near, char *packed) {
-    const int64_t size = b->g->size, k = b->tile.k, depth = near || step == 1 ? most(k, 1) : PACK_DEPTH;
+/* The panels [first, end) of B: a few k at a time, so that memory is read in order, or, where a column lies
+ * along it, all. */
+static void pack_b(const block *b, int64_t first, int64_t end) {
+    const ad_matrix *from = &b->g->b;
+    const int64_t size = b->g->size, k = b->tile.k, depth = from->row == 1 ? most(k, 1) : PACK_DEPTH;
     for (int64_t p = 0; p < k; p += depth) {
-        for (int64_t j = i; j < end; j++) {
-            const int64_t at = start(panels, j), lanes = extent(panels, j);
-            b->g->kernels->pack(ad_least(depth, k - p), (int)lanes, from + (p * step + at * lane) * size,
-                                lane, step, packed + (at * k + p * lanes) * size);
+        for (int64_t j = first; j < end; j++) {
+            const int64_t at = start(&b->cols, j), lanes = extent(&b->cols, j);
+            b->g->kernels->pack(ad_least(depth, k - p), (int)lanes,
+                                b->b + (p * from->row + at * from->col) * size, from->col, from->row,
+                                b->packed_b + (at * k + p * lanes) * size);
         }
     }
-}
-
-static void pack_b(const block *b, int64_t j, int64_t end) {
-    pack_panels(b, &b->cols, j, end, b->b, b->g->b.col, b->g->b.row, false, b->packed_b);
 }
 
 static void run_task(void *context, int64_t task) {
@@ -264,9 +252,12 @@ static void run_task(void *context, int64_t task) {
     const int64_t across = (b->cols.count + b->cols_of_task - 1) / b->cols_of_task;
     const int64_t i0 = task / across * b->rows_of_task, i1 = ad_least(i0 + b->rows_of_task, b->rows.count);
     const int64_t j0 = task % across * b->cols_of_task, j1 = ad_least(j0 + b->cols_of_task, b->cols.count);
+    const bool wide = b->copies && j1 - j0 > 1 && extent(&b->cols, j0) == tile_width(b->g);
+    _Alignas(64) char copy[PANEL_BYTES];
     if (b->late) pack_b(b, j0, j1);
     for (int64_t i = i0; i < i1; i++) { /* along C's rows, in the order of memory */
-        for (int64_t j = j0; j < j1; j++) run_panel(b, i, j);
+        const bool copies = wide && extent(&b->rows, i) == b->g->kernels->rows;
+        for (int64_t j = j0; j < j1; j++) run_panel(b, i, j, copies ? copy : NULL, j == j0);
     }
 }
 
@@ -278,53 +269,36 @@ static void run_block(block *b, int64_t m, int64_t n) {
     ad_parallel_for(down * across, ad_product_cost(&part), run_task, b);
 }
 
-static void pack_rows(void *context, int64_t task) {
-    const block *b = context;
-    const int64_t each = TASK_ROWS / b->g->kernels->rows, i = task * each;
-    const int64_t end = ad_least(i + each, b->rows.count);
-    const ad_matrix *a = &b->g->a;
-    pack_panels(b, &b->rows, i, end, b->a, a->row, a->col, a->col * b->g->size < FAR, b->packed_a);
-}
-
 static void pack_cols(void *context, int64_t task) {
     const block *b = context;
     const int64_t j = task * b->cols_of_task;
     pack_b(b, j, ad_least(j + b->cols_of_task, b->cols.count));
 }
 
-/* The block that begins at column j and element p of k, all rows. */
-static void run_rows(block *b, const ad_product *g, int64_t j, int64_t n, int64_t p, const cuts *blocks) {
-    for (int64_t i = 0; i < blocks->count; i++) {
-        const int64_t at = start(blocks, i), m = extent(blocks, i);
-        b->rows = cut(m, g->kernels->rows, MIN_ROWS);
-        b->a = g->a.data + (at * g->a.row + p * g->a.col) * g->size;
-        b->c = g->c + (at * g->c_row + j) * g->size;
-        if (b->packed_a) ad_parallel_for((m + TASK_ROWS - 1) / TASK_ROWS, m * b->tile.k / 2, pack_rows, b);
-        run_block(b, m, n);
-    }
-}
-
-/* Whether rows of B, which lie along memory, push each other out of the caches. */
-static bool is_in_few_places(const ad_product *g) {
-    return g->b.col == 1 && g->b.row * g->size % FEW_PLACES == 0;
+/* Whether rows of B, which lie along memory, push each other out of the caches. If expanded, they are one. */
+static bool is_far(const ad_product *g) {
+    const int64_t row = g->b.row * g->size;
+    if (g->b.col != 1 || row == 0) return false;
+    return row % FEW_PLACES == 0 || (double)row * (double)g->k > NEAR;
 }
 
 /* The most k of a block. */
 static int64_t deepest(const ad_product *g, bool packed_b) {
-    if (g->m > LOW || !is_in_few_places(g)) return g->kernels->depth;
+    if (g->m > LOW || !is_far(g)) return g->kernels->depth;
     const int64_t row = g->b.row * g->size;
     return packed_b ? LOW_DEPTH : row < PAGE ? LOW_PAGES * PAGE / row : LOW_PAGES;
 }
 
-static void run_blocks(const ad_product *g, char *packed_a, char *packed_b) {
+static void run_blocks(const ad_product *g, char *packed_b) {
     const int64_t width = tile_width(g);
-    const cuts rows = cut(g->m, MC, MIN_ROWS), cols = cut(g->n, NC, width);
+    const cuts cols = cut(g->n, NC, width);
     const bool late = packed_b && g->m <= LOW;
     const int64_t depth = block_depth(g, deepest(g, packed_b != NULL));
     block b = {.g = g,
-               .packed_a = packed_a,
                .packed_b = packed_b,
+               .copies = g->a.row == 1 && g->a.col != 1,
                .late = late,
+               .rows = cut(g->m, g->kernels->rows, MIN_ROWS),
                .rows_of_task = late ? g->m : TASK_ROWS / g->kernels->rows,
                .cols_of_task = (late ? LOW_COLS : TASK_COLS) / width,
                .tile = {.a_row = g->a.row, .a_col = g->a.col, .b_row = g->b.row, .c_row = g->c_row}};
@@ -339,7 +313,9 @@ static void run_blocks(const ad_product *g, char *packed_a, char *packed_b) {
             if (packed_b && !b.late)
                 ad_parallel_for((b.cols.count + b.cols_of_task - 1) / b.cols_of_task, n * b.tile.k / 2,
                                 pack_cols, &b);
-            run_rows(&b, g, at, n, p, &rows);
+            b.a = g->a.data + p * g->a.col * g->size;
+            b.c = g->c + at * g->size;
+            run_block(&b, g->m, n);
         }
     }
 }
@@ -367,18 +343,13 @@ static void turn(ad_product *g) {
 static int run_matrices(const ad_product *g) {
     _Alignas(64) char stack[STACK_BYTES];
     const bool small = g->way == AD_WAY_SMALL;
-    const bool a = !small && g->n > (g->a.col * g->size < FAR ? WIDE : WIDE_FAR),
-               b = g->b.col != 1 || g->m > (is_in_few_places(g) ? HIGH_FAR : HIGH);
+    const bool pack = g->b.col != 1 || g->m > (is_far(g) ? HIGH_FAR : HIGH);
     const int64_t depth = small ? g->k : ad_least(g->k, g->kernels->depth),
                   cols = ad_least(g->n, small ? tile_width(g) : NC);
-    const int64_t a_bytes = a ? (ad_least(g->m, MC) * depth * g->size + 63) / 64 * 64 : 0;
-    const int64_t b_bytes = b ? cols * depth * g->size : 0;
-    char *memory = a_bytes + b_bytes <= STACK_BYTES ? stack : ad_alloc((size_t)(a_bytes + b_bytes));
+    const int64_t bytes = pack ? cols * depth * g->size : 0;
+    char *memory = bytes <= STACK_BYTES ? stack : ad_alloc((size_t)bytes);
     if (!memory) return AD_NO_MEMORY;
-    if (small)
-        run_small(g, b ? memory : NULL);
-    else
-        run_blocks(g, a ? memory : NULL, b ? memory + a_bytes : NULL);
+    (small ? run_small : run_blocks)(g, pack ? memory : NULL);
     if (memory != stack) ad_dealloc(memory);
     return AD_OK;
 }
@@ -408,7 +379,7 @@ static int run_across(const ad_product *g) {
 static bool is_across(const ad_product *g) {
     const int64_t m = g->m, k = g->k;
     const bool fits = g->b.row == 1 && g->b.col != 1 && g->c_row == g->n && !g->accumulate;
-    return fits && m >= most(vector_width(g), 8) && m <= WIDE && g->n >= 2 * m && k >= 4 * m &&
+    return fits && m >= most(vector_width(g), 8) && m <= ACROSS_MOST && g->n >= 2 * m && k >= 4 * m &&
            k >= (m < ACROSS_ROWS ? ACROSS_DEPTH_LOW : ACROSS_DEPTH);
 }
 

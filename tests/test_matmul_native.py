@@ -76,6 +76,7 @@ seeds = st.integers(0, 10**6).map(random.Random)
 LARGE = [(70, 40, 300), (1, 40, 1100), (1100, 40, 1), (3, 700, 50), (50, 700, 3), (37, 650, 41)]
 LARGE += [(1, 200, 600), (100, 1, 100), (1000, 2, 34)]
 LARGE += [(260, 33, 140), (99, 330, 77), (25, 400, 129), (13, 5, 600)]  # each way of packing
+LARGE += [(24, 530, 291)]  # a task of two panels, neither full, that adds to C
 LARGE += [(9, 520, 31), (33, 140, 70)]  # and, of a turned right operand, the product turned
 
 
@@ -168,12 +169,13 @@ def test_an_element_is_one_chain(m: int, k: int, n: int, rng: random.Random) -> 
     assert values_of(matmul(x, y, tensor(bias, "float64"))) == want
 
 
-@pytest.mark.parametrize("k", [0, 1, 5])
+@pytest.mark.parametrize("n", [3, 400])
+@pytest.mark.parametrize("k", [0, 1, 5, 300])
 @pytest.mark.parametrize("dtype", FLOATS)
-def test_expanded_operands(k: int, dtype: str) -> None:
+def test_expanded_operands(k: int, n: int, dtype: str) -> None:
     x = owned(lib.ad_expand(tensor([2], dtype, plain(1, 1)), 2, [9, k]))
-    y = owned(lib.ad_expand(tensor([1, 2, 3], dtype, plain(1, 3)), 2, [k, 3]))
-    assert values_of(matmul(x, y)) == [2.0 * k, 4.0 * k, 6.0 * k] * 9
+    y = owned(lib.ad_expand(tensor(list(range(n)), dtype, plain(1, n)), 2, [k, n]))
+    assert values_of(matmul(x, y)) == [2.0 * k * j for j in range(n)] * 9
 
 
 BATCHES = [((), ()), ((3,), (3,)), ((3,), ()), ((), (3,)), ((2, 1), (3,)), ((1,), (4,)), ((0,), ())]

@@ -20,23 +20,24 @@ AD_SIMD void NAME(put)(T *p, const V() * x, const int vectors, int64_t cols, int
 /* What a tile reads at offsets. */
 enum { NAME(neither), NAME(a), NAME(b) };
 
-/* A full tile reads what lies in L2, and C's next one in memory: the CPU is told early. */
-#define SOON 16 /* rows of B */
-enum { NAME(line) = 64 / sizeof(T) };
-AD_SIMD void NAME(fetch)(const T *p, const int vectors) {
-    AD_UNROLL for (int v = 0; v < vectors * W; v += NAME(line)) __builtin_prefetch(p + v);
+/* What is copied or packed lies in rows of memory that no prefetcher of the CPU's follows: so many of them
+ * ahead, it is told. To L2, as they may push each other out of L1. */
+#define SOON 20
+AD_SIMD void NAME(fetch)(const T *src, int64_t step, const int lanes) {
+    __builtin_prefetch(src + SOON * step, 0, 2);
+    __builtin_prefetch(src + SOON * step + lanes - 1, 0, 2);
 }
 
-AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, const int at, const bool early,
+AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, const int at, const bool copies,
                         int64_t a_row, int64_t a_col, int64_t b_row, int64_t last) {
     const int across = vectors ? vectors : 1;
     const int64_t *offset = t->offsets;
     const int64_t c_row = t->c_row, cols = t->cols;
-    const T *a = t->a, *b = t->b, *ahead = t->ahead, *start[TILE_ROWS];
+    const T *a = t->a, *b = t->b, *start[TILE_ROWS];
     /* Of pointers that general registers cannot hold: the compiler would keep them in vectors', from which to
      * move them takes the place of a multiply-add. */
     const T *volatile over[TILE_ROWS > POINTERS ? TILE_ROWS - POINTERS : 1];
-    T *c = t->c;
+    T *c = t->c, *copy = t->copy;
     V() acc[TILE_ROWS][AD_ROW_VECTORS], x[AD_ROW_VECTORS];
     AD_UNROLL for (int i = 0; i < rows; i++) start[i] = at == NAME(a) ? a + t->starts[i] : NULL;
     AD_UNROLL for (int i = POINTERS; at == NAME(a) && i < rows; i++) over[i - POINTERS] = start[i];
@@ -47,15 +48,12 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
             AD_UNROLL for (int v = 0; v < across; v++) acc[i][v] = V(_zero)();
         }
     }
-    if (early) {
-        AD_UNROLL for (int i = 0; i < rows; i++) NAME(fetch)(c + i * c_row + vectors * W, vectors);
-    }
     for (int64_t p = t->k; p > 0; p--) {
         const int64_t here = at == NAME(neither) ? 0 : *offset++;
-        if (early) {
-            NAME(fetch)(b + SOON * b_row, vectors);
-            __builtin_prefetch(ahead, 0, 2);
-            ahead += t->ahead_row;
+        if (copies) {
+            memcpy(copy, a, rows * sizeof(T));
+            copy += rows;
+            NAME(fetch)(a, a_col, rows);
         }
         NAME(get)(x, at == NAME(b) ? b + here : b, vectors, cols, last);
         AD_UNROLL for (int i = 0; i < rows; i++) {
@@ -88,10 +86,9 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
     AD_UNROLL for (int i = 0; i < rows; i++) NAME(put)(c + i * c_row, acc[i], vectors, cols, last);
 }
 
-static void NAME(packed)(const ad_tile *t) {
+static void NAME(copying)(const ad_tile *t) {
     NAME(tile)
-    (t, TILE_ROWS, AD_TILE_VECTORS, NAME(neither), true, 1, TILE_ROWS, AD_TILE_VECTORS * W,
-     (AD_TILE_VECTORS - 1) * W);
+    (t, TILE_ROWS, AD_TILE_VECTORS, NAME(neither), true, 1, t->a_col, t->b_row, (AD_TILE_VECTORS - 1) * W);
 }
 
 /* clang-format off */
@@ -108,20 +105,15 @@ TILES(5) TILES(6)
 #if TILE_ROWS >= 12
 TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12)
 #endif
-/* clang-format on */
+    /* clang-format on */
 
-/* ---- packing ---- */
+    /* ---- packing ---- */
 
-#define AHEAD 8 /* what is packed lies in rows that no prefetcher of the CPU's follows */
-            AD_SIMD
-    void NAME(pack_lanes)(int64_t k, const int lanes, const T *src, int64_t lane, int64_t step, T *dst) {
+    /* Lanes beside each other. */
+    AD_SIMD void NAME(pack_lanes)(int64_t k, const int lanes, const T *src, int64_t step, T *dst) {
     for (int64_t p = 0; p < k; p++, dst += lanes, src += step) {
-        __builtin_prefetch(src + AHEAD * step);
-        if (lane == 1) {
-            memcpy(dst, src, lanes * sizeof(T));
-        } else {
-            AD_UNROLL for (int l = 0; l < lanes; l++) dst[l] = src[l * lane];
-        }
+        NAME(fetch)(src, step, lanes);
+        memcpy(dst, src, lanes * sizeof(T));
     }
 }
 
@@ -149,9 +141,9 @@ static void NAME(pack)(int64_t k, int lanes, const void *src_, int64_t lane, int
     const T *src = src_;
     T *dst = dst_;
     if (lanes == FULL && lane == 1) {
-        NAME(pack_lanes)(k, FULL, src, 1, step, dst);
+        NAME(pack_lanes)(k, FULL, src, step, dst);
     } else if (lanes == TILE_ROWS && lane == 1) {
-        NAME(pack_lanes)(k, TILE_ROWS, src, 1, step, dst);
+        NAME(pack_lanes)(k, TILE_ROWS, src, step, dst);
     } else {
         int l = 0;
         for (; step == 1 && l + W <= lanes; l += W)
@@ -287,7 +279,7 @@ static const ad_gemm_type NAME(gemm) = {
     .log2_width = __builtin_ctz(W),
     .rows = TILE_ROWS,
     .depth = VF_W == 16 ? 2048 / sizeof(T) : 320,
-    .packed = NAME(packed),
+    .copying = NAME(copying),
     .tile = {
         ROW(1), ROW(2), ROW(3), ROW(4),
 #if TILE_ROWS >= 6
@@ -322,7 +314,6 @@ static const ad_gemm_type NAME(gemm) = {
 /* clang-format on */
 
 #undef AT
-#undef AHEAD
 #undef SOON
 #undef POINTERS
 #undef LINK
