@@ -4,6 +4,8 @@
 
 #define SMALL_WORK (100 * 100 * 100) /* m n k of a product that is neither cut into blocks nor spread */
 #define NC 2048                      /* columns of a block of B */
+#define MC 960                       /* rows of a block of A, where it is packed: */
+#define WIDE 512                     /* if it lies along memory and C has more columns than this */
 #define HIGH 256                     /* rows of C above which B is packed, */
 #define HIGH_FAR 24                  /* and where it is far, that is, from row to row a multiple of */
 #define FEW_PLACES 2048      /* bytes: what a tile reads is in few sets of the caches; or altogether */
@@ -193,16 +195,17 @@ static int64_t start(const cuts *c, int64_t i) {
 static int64_t extent(const cuts *c, int64_t i) { return start(c, i + 1) - start(c, i); }
 
 /* One block of the product: k, rows and columns cut to what the caches hold. A is read where it is, but a
- * panel whose rows lie along memory is copied by a task's first tile of it. B is read where it is, or from
+ * panel whose rows lie along memory is copied by a task's first tile of it, or is packed where there are many
+ * tasks to read it. B is read where it is, or from
  * panels packed as tiles want them, one after the other. */
 typedef struct {
     const ad_product *g;
     ad_tile tile; /* what all tiles share */
     const char *a, *b;
     char *c;
-    char *packed_b; /* NULL where B is read in place */
-    bool copies;    /* panels of A */
-    bool late;      /* tasks pack their columns of B themselves */
+    char *packed_a, *packed_b; /* NULL where the operand is read in place */
+    bool copies;               /* panels of A */
+    bool late;                 /* tasks pack their columns of B themselves */
     const char *bias;
     cuts rows, cols;                    /* the panels */
     int64_t rows_of_task, cols_of_task; /* in panels */
@@ -217,8 +220,8 @@ static void run_panel(const block *b, int64_t i, int64_t j, char *copy, bool fir
     tile.bias = b->bias ? b->bias + across * g->size : NULL;
     tile.c = b->c + (at * g->c_row + across) * g->size;
     tile.a = b->a + at * tile.a_row * g->size;
-    if (copy && !first) {
-        tile.a = copy;
+    if (b->packed_a || (copy && !first)) {
+        tile.a = b->packed_a ? b->packed_a + at * tile.k * g->size : copy;
         tile.a_row = 1;
         tile.a_col = rows;
     }
@@ -232,19 +235,22 @@ static void run_panel(const block *b, int64_t i, int64_t j, char *copy, bool fir
     (copy && first ? g->kernels->copying : tile_of(g, rows, tile.cols))(&tile);
 }
 
-/* The panels [first, end) of B: a few k at a time, so that memory is read in order, or, where a column lies
- * along it, all. */
-static void pack_b(const block *b, int64_t first, int64_t end) {
-    const ad_matrix *from = &b->g->b;
-    const int64_t size = b->g->size, k = b->tile.k, depth = from->row == 1 ? most(k, 1) : PACK_DEPTH;
+/* The panels [first, end) of an operand: a few k at a time, so that memory is read in order, or, where those
+ * of a lane lie along it, all. */
+static void pack_panels(const block *b, const cuts *panels, int64_t first, int64_t end, const char *from,
+                        int64_t lane, int64_t step, char *packed) {
+    const int64_t size = b->g->size, k = b->tile.k, depth = step == 1 ? most(k, 1) : PACK_DEPTH;
     for (int64_t p = 0; p < k; p += depth) {
         for (int64_t j = first; j < end; j++) {
-            const int64_t at = start(&b->cols, j), lanes = extent(&b->cols, j);
-            b->g->kernels->pack(ad_least(depth, k - p), (int)lanes,
-                                b->b + (p * from->row + at * from->col) * size, from->col, from->row,
-                                b->packed_b + (at * k + p * lanes) * size);
+            const int64_t at = start(panels, j), lanes = extent(panels, j);
+            b->g->kernels->pack(ad_least(depth, k - p), (int)lanes, from + (p * step + at * lane) * size,
+                                lane, step, packed + (at * k + p * lanes) * size);
         }
     }
+}
+
+static void pack_b(const block *b, int64_t j, int64_t end) {
+    pack_panels(b, &b->cols, j, end, b->b, b->g->b.col, b->g->b.row, b->packed_b);
 }
 
 static void run_task(void *context, int64_t task) {
@@ -275,6 +281,27 @@ static void pack_cols(void *context, int64_t task) {
     pack_b(b, j, ad_least(j + b->cols_of_task, b->cols.count));
 }
 
+static void pack_rows(void *context, int64_t task) {
+    const block *b = context;
+    const int64_t each = TASK_ROWS / b->g->kernels->rows, i = task * each;
+    const int64_t end = ad_least(i + each, b->rows.count);
+    pack_panels(b, &b->rows, i, end, b->a, b->g->a.row, b->g->a.col, b->packed_a);
+}
+
+/* The block that begins at column j and element p of k, all rows. */
+static void run_rows(block *b, int64_t j, int64_t n, int64_t p) {
+    const ad_product *g = b->g;
+    const cuts blocks = cut(g->m, b->packed_a ? MC : g->m, MIN_ROWS);
+    for (int64_t i = 0; i < blocks.count; i++) {
+        const int64_t at = start(&blocks, i), m = extent(&blocks, i);
+        b->rows = cut(m, g->kernels->rows, MIN_ROWS);
+        b->a = g->a.data + (at * g->a.row + p * g->a.col) * g->size;
+        b->c = g->c + (at * g->c_row + j) * g->size;
+        if (b->packed_a) ad_parallel_for((m + TASK_ROWS - 1) / TASK_ROWS, m * b->tile.k / 2, pack_rows, b);
+        run_block(b, m, n);
+    }
+}
+
 /* Whether rows of B, which lie along memory, push each other out of the caches. If expanded, they are one. */
 static bool is_far(const ad_product *g) {
     const int64_t row = g->b.row * g->size;
@@ -289,16 +316,19 @@ static int64_t deepest(const ad_product *g, bool packed_b) {
     return packed_b ? LOW_DEPTH : row < PAGE ? LOW_PAGES * PAGE / row : LOW_PAGES;
 }
 
-static void run_blocks(const ad_product *g, char *packed_b) {
+/* Whether rows of a panel of A lie along memory, and those of each k apart. */
+static bool is_turned(const ad_product *g) { return g->a.row == 1 && g->a.col != 1; }
+
+static void run_blocks(const ad_product *g, char *packed_a, char *packed_b) {
     const int64_t width = tile_width(g);
     const cuts cols = cut(g->n, NC, width);
     const bool late = packed_b && g->m <= LOW;
     const int64_t depth = block_depth(g, deepest(g, packed_b != NULL));
     block b = {.g = g,
+               .packed_a = packed_a,
                .packed_b = packed_b,
-               .copies = g->a.row == 1 && g->a.col != 1,
+               .copies = is_turned(g) && !packed_a,
                .late = late,
-               .rows = cut(g->m, g->kernels->rows, MIN_ROWS),
                .rows_of_task = late ? g->m : TASK_ROWS / g->kernels->rows,
                .cols_of_task = (late ? LOW_COLS : TASK_COLS) / width,
                .tile = {.a_row = g->a.row, .a_col = g->a.col, .b_row = g->b.row, .c_row = g->c_row}};
@@ -313,9 +343,7 @@ static void run_blocks(const ad_product *g, char *packed_b) {
             if (packed_b && !b.late)
                 ad_parallel_for((b.cols.count + b.cols_of_task - 1) / b.cols_of_task, n * b.tile.k / 2,
                                 pack_cols, &b);
-            b.a = g->a.data + p * g->a.col * g->size;
-            b.c = g->c + at * g->size;
-            run_block(&b, g->m, n);
+            run_rows(&b, at, n, p);
         }
     }
 }
@@ -343,13 +371,18 @@ static void turn(ad_product *g) {
 static int run_matrices(const ad_product *g) {
     _Alignas(64) char stack[STACK_BYTES];
     const bool small = g->way == AD_WAY_SMALL;
-    const bool pack = g->b.col != 1 || g->m > (is_far(g) ? HIGH_FAR : HIGH);
+    const bool a = !small && g->n > WIDE && is_turned(g),
+               b = g->b.col != 1 || g->m > (is_far(g) ? HIGH_FAR : HIGH);
     const int64_t depth = small ? g->k : ad_least(g->k, g->kernels->depth),
                   cols = ad_least(g->n, small ? tile_width(g) : NC);
-    const int64_t bytes = pack ? cols * depth * g->size : 0;
-    char *memory = bytes <= STACK_BYTES ? stack : ad_alloc((size_t)bytes);
+    const int64_t a_bytes = a ? (ad_least(g->m, MC) * depth * g->size + 63) / 64 * 64 : 0;
+    const int64_t b_bytes = b ? cols * depth * g->size : 0;
+    char *memory = a_bytes + b_bytes <= STACK_BYTES ? stack : ad_alloc((size_t)(a_bytes + b_bytes));
     if (!memory) return AD_NO_MEMORY;
-    (small ? run_small : run_blocks)(g, pack ? memory : NULL);
+    if (small)
+        run_small(g, b ? memory : NULL);
+    else
+        run_blocks(g, a ? memory : NULL, b ? memory + a_bytes : NULL);
     if (memory != stack) ad_dealloc(memory);
     return AD_OK;
 }

@@ -76,6 +76,7 @@ seeds = st.integers(0, 10**6).map(random.Random)
 LARGE = [(70, 40, 300), (1, 40, 1100), (1100, 40, 1), (3, 700, 50), (50, 700, 3), (37, 650, 41)]
 LARGE += [(1, 200, 600), (100, 1, 100), (1000, 2, 34)]
 LARGE += [(260, 33, 140), (99, 330, 77), (25, 400, 129), (13, 5, 600)]  # each way of packing
+LARGE += [(970, 3, 530)]  # of a turned left operand, two blocks
 LARGE += [(24, 530, 291)]  # a task of two panels, neither full, that adds to C
 LARGE += [(9, 520, 31), (33, 140, 70)]  # and, of a turned right operand, the product turned
 
