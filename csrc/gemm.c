@@ -211,6 +211,16 @@ typedef struct {
     int64_t rows_of_task, cols_of_task; /* in panels */
 } block;
 
+/* While a task's first rows of panels are computed with, what the next task packs comes to L2: a cache line
+ * of each k with each panel. Whether there is such. */
+static bool look_ahead(const block *b, int64_t i, int64_t j, ad_tile *tile) {
+    const int64_t line = 64 / b->g->size, next = j + b->cols_of_task;
+    if (!b->late || next >= b->cols.count || i * line >= extent(&b->cols, next)) return false;
+    tile->ahead = b->b + (start(&b->cols, next) + i * line) * b->g->size;
+    tile->ahead_row = b->g->b.row;
+    return true;
+}
+
 /* `copy`: where A's panel is copied to by the first tile of a task's row of them, and read from by others. */
 static void run_panel(const block *b, int64_t i, int64_t j, char *copy, bool first) {
     const ad_product *g = b->g;
@@ -232,7 +242,10 @@ static void run_panel(const block *b, int64_t i, int64_t j, char *copy, bool fir
     } else {
         tile.b = b->b + across * g->size;
     }
-    (copy && first ? g->kernels->copying : tile_of(g, rows, tile.cols))(&tile);
+    const bool full = rows == g->kernels->rows && tile.cols == tile_width(g);
+    (copy && first                        ? g->kernels->copying
+     : full && look_ahead(b, i, j, &tile) ? g->kernels->looking
+                                          : tile_of(g, rows, tile.cols))(&tile);
 }
 
 /* The panels [first, end) of an operand: a few k at a time, so that memory is read in order, or, where those
@@ -371,7 +384,7 @@ static void turn(ad_product *g) {
 static int run_matrices(const ad_product *g) {
     _Alignas(64) char stack[STACK_BYTES];
     const bool small = g->way == AD_WAY_SMALL;
-    const bool a = !small && g->n > WIDE && is_turned(g),
+    const bool a = !small && g->n > WIDE && (is_turned(g) || g->a.row * g->size % PAGE == 0),
                b = g->b.col != 1 || g->m > (is_far(g) ? HIGH_FAR : HIGH);
     const int64_t depth = small ? g->k : ad_least(g->k, g->kernels->depth),
                   cols = ad_least(g->n, small ? tile_width(g) : NC);

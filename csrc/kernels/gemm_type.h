@@ -19,6 +19,8 @@ AD_SIMD void NAME(put)(T *p, const V() * x, const int vectors, int64_t cols, int
 
 /* What a tile reads at offsets. */
 enum { NAME(neither), NAME(a), NAME(b) };
+/* What else it does: nothing, copies A, looks ahead. */
+enum { NAME(alone), NAME(copies), NAME(looks) };
 
 /* What is copied or packed lies in rows of memory that no prefetcher of the CPU's follows: so many of them
  * ahead, it is told. To L2, as they may push each other out of L1. */
@@ -28,7 +30,7 @@ AD_SIMD void NAME(fetch)(const T *src, int64_t step, const int lanes) {
     __builtin_prefetch(src + SOON * step + lanes - 1, 0, 2);
 }
 
-AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, const int at, const bool copies,
+AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, const int at, const int more,
                         int64_t a_row, int64_t a_col, int64_t b_row, int64_t last) {
     const int across = vectors ? vectors : 1;
     const int64_t *offset = t->offsets;
@@ -38,6 +40,7 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
      * move them takes the place of a multiply-add. */
     const T *volatile over[TILE_ROWS > POINTERS ? TILE_ROWS - POINTERS : 1];
     T *c = t->c, *copy = t->copy;
+    const T *ahead = t->ahead;
     V() acc[TILE_ROWS][AD_ROW_VECTORS], x[AD_ROW_VECTORS];
     AD_UNROLL for (int i = 0; i < rows; i++) start[i] = at == NAME(a) ? a + t->starts[i] : NULL;
     AD_UNROLL for (int i = POINTERS; at == NAME(a) && i < rows; i++) over[i - POINTERS] = start[i];
@@ -50,10 +53,13 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
     }
     for (int64_t p = t->k; p > 0; p--) {
         const int64_t here = at == NAME(neither) ? 0 : *offset++;
-        if (copies) {
+        if (more == NAME(copies)) {
             memcpy(copy, a, rows * sizeof(T));
             copy += rows;
             NAME(fetch)(a, a_col, rows);
+        } else if (more == NAME(looks)) {
+            __builtin_prefetch(ahead, 0, 2);
+            ahead += t->ahead_row;
         }
         NAME(get)(x, at == NAME(b) ? b + here : b, vectors, cols, last);
         AD_UNROLL for (int i = 0; i < rows; i++) {
@@ -88,13 +94,19 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
 
 static void NAME(copying)(const ad_tile *t) {
     NAME(tile)
-    (t, TILE_ROWS, AD_TILE_VECTORS, NAME(neither), true, 1, t->a_col, t->b_row, (AD_TILE_VECTORS - 1) * W);
+    (t, TILE_ROWS, AD_TILE_VECTORS, NAME(neither), NAME(copies), 1, t->a_col, t->b_row,
+     (AD_TILE_VECTORS - 1) * W);
+}
+static void NAME(looking)(const ad_tile *t) {
+    NAME(tile)
+    (t, TILE_ROWS, AD_TILE_VECTORS, NAME(neither), NAME(looks), t->a_row, t->a_col, AD_TILE_VECTORS * W,
+     (AD_TILE_VECTORS - 1) * W);
 }
 
 /* clang-format off */
 #define TILE(rows, vectors)                                                                                  \
     static void NAME(tile_##rows##_##vectors)(const ad_tile *t) {                                            \
-        NAME(tile)(t, rows, vectors, NAME(neither), false, t->a_row, t->a_col, t->b_row, t->cols - W);       \
+        NAME(tile)(t, rows, vectors, NAME(neither), NAME(alone), t->a_row, t->a_col, t->b_row, t->cols - W);       \
     }
 #define TILES(rows) TILE(rows, 0) TILE(rows, 1) TILE(rows, 2)
 TILES(1) TILE(1, 3) TILE(1, 4) TILE(1, 5) TILE(1, 6) TILE(1, 7) TILE(1, 8)
@@ -112,7 +124,8 @@ TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12)
     /* Lanes beside each other. */
     AD_SIMD void NAME(pack_lanes)(int64_t k, const int lanes, const T *src, int64_t step, T *dst) {
     for (int64_t p = 0; p < k; p++, dst += lanes, src += step) {
-        NAME(fetch)(src, step, lanes);
+        __builtin_prefetch(src + 8 * step);
+        if (lanes > 64 / (int)sizeof(T)) __builtin_prefetch(src + 8 * step + lanes - 1);
         memcpy(dst, src, lanes * sizeof(T));
     }
 }
@@ -280,6 +293,7 @@ static const ad_gemm_type NAME(gemm) = {
     .rows = TILE_ROWS,
     .depth = VF_W == 16 ? 2048 / sizeof(T) : 320,
     .copying = NAME(copying),
+    .looking = NAME(looking),
     .tile = {
         ROW(1), ROW(2), ROW(3), ROW(4),
 #if TILE_ROWS >= 6
