@@ -173,7 +173,8 @@ class _Asking(Layer):
                 self.renamed[member] = member.__name__, name
         for function in self.told:
             self.wraps[function] = functools.partial(_look, function)
-            function.__signature__ = inspect.signature(beneath(function))  # type: ignore[attr-defined]
+            own = inspect.signature(beneath(inspect.unwrap(function)))
+            function.__signature__ = own  # type: ignore[attr-defined]
 
     def code(self, function: types.FunctionType, raw: Function) -> types.CodeType:
         """That of `_template`, which looks without another call."""

@@ -94,7 +94,9 @@ def own_code(function: Function) -> types.CodeType:
 
 def beneath(function: Function) -> Function:
     """A function as it is when nothing is on."""
-    return _function(function, own_code(function))
+    raw = _function(function, own_code(function))
+    raw.__annotations__ = function.__annotations__
+    return raw
 
 
 def _with(function: Function, code: types.CodeType, layers: tuple[Layer, ...]) -> types.CodeType:

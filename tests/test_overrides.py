@@ -16,7 +16,7 @@ from golden.record_layers import tensors
 from twins import bits
 
 import autodiff as ad
-from autodiff import distributions, nn, overrides
+from autodiff import _stubs, distributions, nn, overrides
 from autodiff.func import vmap
 from autodiff.ops import arithmetic
 from autodiff.testing.cases import CASES, Case
@@ -481,7 +481,9 @@ def test_functions_are_themselves_again() -> None:
     overrides.install()
     now = [f.__code__ for f in (ad.cat, ad.Tensor.__add__, F.relu, ad.Tensor.shape.fget)]
     assert all(a is not b for a, b in zip(before, now, strict=True))
+    told = _stubs.functions_text()
     overrides.uninstall()
+    assert told == _stubs.functions_text()  # signatures and annotations
     again = [f.__code__ for f in (ad.cat, ad.Tensor.__add__, F.relu, ad.Tensor.shape.fget)]
     assert all(a is b for a, b in zip(before, again, strict=True))
     assert ad.Tensor.__getitem__.__name__ == "getitem"
