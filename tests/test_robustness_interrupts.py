@@ -85,6 +85,7 @@ class Interrupts:
     def run(self, call: Callable[[], Any]) -> bool:
         """Whether the call was interrupted."""
         before = sys.gettrace()
+        sys._getframe().f_trace_opcodes = True  # else CPython 3.12 tells of none the first time
         sys.settrace(self)
         try:
             call()

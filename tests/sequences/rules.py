@@ -310,10 +310,14 @@ def index_for(s: Session, c: Choices) -> Live:
     return c.tensor(s, lambda m: m.dtype in ("int64", "bool") and m.shape)
 
 
-def index(s: Session, c: Choices) -> None:
-    x, i = c.tensor(s), index_for(s, c) if not c.chance(8) else c.tensor(s)
+def fits(x: Live, i: Live) -> None:
     if len(x.model.shape) + len(i.model.shape) > MOST_DIMS:
         raise UnmodelledError
+
+
+def index(s: Session, c: Choices) -> None:
+    x, i = c.tensor(s), index_for(s, c) if not c.chance(8) else c.tensor(s)
+    fits(x, i)
     s.new(f"{x}[{i}]", lambda: ops.index_get(x.model, i.model))
 
 
@@ -387,6 +391,7 @@ def assign(s: Session, c: Choices) -> None:
         s.change(f"{x}[{place}] = {z}", x, model, grad)
         return
     i = index_for(s, c)
+    fits(x, i)
     s.change(f"{x}[{i}] = {z}", x, lambda: ops.index_put(x.model, i.model, value), grad)
 
 
