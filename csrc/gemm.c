@@ -26,7 +26,6 @@
 #define VECTOR_TASK 256      /* columns of a task of such a product; the last has what is over */
 #define PAGE 4096
 #define STACK_BYTES 4096
-#define PANEL_BYTES (AD_TILE_ROWS * 2048) /* no tile of A is larger */
 
 static int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
 
@@ -272,7 +271,7 @@ static void run_task(void *context, int64_t task) {
     const int64_t i0 = task / across * b->rows_of_task, i1 = ad_least(i0 + b->rows_of_task, b->rows.count);
     const int64_t j0 = task % across * b->cols_of_task, j1 = ad_least(j0 + b->cols_of_task, b->cols.count);
     const bool wide = b->copies && j1 - j0 > 1 && extent(&b->cols, j0) == tile_width(b->g);
-    _Alignas(64) char copy[PANEL_BYTES];
+    _Alignas(64) char copy[AD_PANEL_BYTES];
     if (b->late) pack_b(b, j0, j1);
     for (int64_t i = i0; i < i1; i++) { /* along C's rows, in the order of memory */
         const bool copies = wide && extent(&b->rows, i) == b->g->kernels->rows;

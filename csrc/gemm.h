@@ -3,10 +3,11 @@
 #define AD_GEMM_H
 #include "internal.h"
 
-#define AD_TILE_ROWS 12   /* the most rows a tile has in any variant */
-#define AD_TILE_VECTORS 2 /* vectors across a tile */
-#define AD_ROW_VECTORS 8  /* vectors across a tile of a single row */
-#define AD_B_AT_ROWS 6    /* the same of tiles that read B at offsets: with 4 vectors, a single row */
+#define AD_PANEL_BYTES 30720 /* no full tile of A is larger, in any variant */
+#define AD_TILE_ROWS 12      /* the most rows a tile has in any variant */
+#define AD_TILE_VECTORS 2    /* vectors across a tile */
+#define AD_ROW_VECTORS 8     /* vectors across a tile of a single row */
+#define AD_B_AT_ROWS 6       /* the same of tiles that read B at offsets: with 4 vectors, a single row */
 #define AD_B_AT_VECTORS 4
 #define AD_LINES 2 /* kinds of tiles of few taps: 2 rows of 4 vectors, and 4 of 2 */
 #define AD_LINE_ROWS(kind) (2 << (kind))

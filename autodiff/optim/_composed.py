@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from typing import Any
 
@@ -45,7 +46,7 @@ class ComposedOptimizer(Optimizer):
 
     def _set_rates(self) -> None:
         for group, x in zip(self.param_groups, self._rates(), strict=True):
-            ffi.cast("double *", x._p.data)[0] = float(group["lr"])
+            ffi.memmove(x._p.data, struct.pack("d", float(group["lr"])), 8)
 
     def _relied_on(self, states: bool) -> list[Any]:
         return [*super()._relied_on(states), *self._rates()]

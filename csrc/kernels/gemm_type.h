@@ -288,10 +288,13 @@ static void NAME(dots)(int64_t n, int64_t k, const void *x_, int64_t x_step, con
 
 /* clang-format off */
 #define ROW(rows) {NAME(tile_##rows##_0), NAME(tile_##rows##_1), NAME(tile_##rows##_2)}
+enum { NAME(deepest) = VF_W == 16 ? 2048 / sizeof(T) : 320 };
+_Static_assert(TILE_ROWS * NAME(deepest) * sizeof(T) <= AD_PANEL_BYTES, "what a tile copies of A has room");
+
 static const ad_gemm_type NAME(gemm) = {
     .log2_width = __builtin_ctz(W),
     .rows = TILE_ROWS,
-    .depth = VF_W == 16 ? 2048 / sizeof(T) : 320,
+    .depth = NAME(deepest),
     .copying = NAME(copying),
     .looking = NAME(looking),
     .tile = {

@@ -83,7 +83,7 @@ class Recorder:
             text.append(self.result(kind.result, result))
             for k, a, old in zip(kind.args, args, before, strict=True):
                 text.append(self.outcome(k, a, old))
-            if name == "ad_empty" and result:
+            if name in ("ad_empty", "ad_full_i64") and result:
                 self.rooms[self.address(result.data)] = self.count
             self.script.write(b"".join(text))  # at once: a destructor may have written meanwhile
             return result
