@@ -5,7 +5,7 @@
 #define SMALL_WORK (100 * 100 * 100) /* m n k of a product that is neither cut into blocks nor spread */
 #define NC 2048                      /* columns of a block of B */
 #define MC 960                       /* rows of a block of A, where it is packed: */
-#define WIDE 512                     /* if it lies along memory and C has more columns than this */
+#define WIDE 512                     /* if C has more columns, and A's rows lie along memory or pages apart */
 #define HIGH 256                     /* rows of C above which B is packed, */
 #define HIGH_FAR 24                  /* and where it is far, that is, from row to row a multiple of */
 #define FEW_PLACES 2048      /* bytes: what a tile reads is in few sets of the caches; or altogether */
@@ -194,9 +194,9 @@ static int64_t start(const cuts *c, int64_t i) {
 static int64_t extent(const cuts *c, int64_t i) { return start(c, i + 1) - start(c, i); }
 
 /* One block of the product: k, rows and columns cut to what the caches hold. A is read where it is, but a
- * panel whose rows lie along memory is copied by a task's first tile of it, or is packed where there are many
- * tasks to read it. B is read where it is, or from
- * panels packed as tiles want them, one after the other. */
+ * panel whose rows lie along memory is copied by a task's first tile of it. It is packed where many tasks
+ * would copy it, or its rows push each other out of L1. B is read where it is, or from panels packed as tiles
+ * want them, one after the other. */
 typedef struct {
     const ad_product *g;
     ad_tile tile; /* what all tiles share */

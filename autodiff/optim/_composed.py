@@ -54,3 +54,13 @@ class ComposedOptimizer(Optimizer):
     def _refresh(self) -> None:
         super()._refresh()
         self._set_rates()
+
+
+def check_at_least_0(**options: Any) -> None:
+    """ValueError for a negative option, or learning rates of several."""
+    for name, value in options.items():
+        if name == "lr" and isinstance(value, Tensor) and value.numel() != 1:
+            raise ValueError("Tensor lr must be 1-element")
+        if not value >= 0.0:
+            what = "Learning rate" if name == "lr" else name
+            raise ValueError(f"{what} should be >= 0 but is: {value}")

@@ -33,11 +33,6 @@ class NativeOptimizer(Optimizer):
     checks all tensors of a group before it writes any; groups before one that fails have stepped.
     """
 
-    @staticmethod
-    def _options(given: dict[str, Any], names: str) -> dict[str, Any]:
-        """Those of a constructor's `locals()`: in PyTorch's order, not that of its signature."""
-        return {name: given[name] for name in names.split()}
-
     def _kernel(self, group: Group) -> tuple[str, Sequence[str]]:
         """The native optimiser, and the names of the state in the order of its columns."""
         raise NotImplementedError

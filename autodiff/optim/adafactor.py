@@ -8,7 +8,7 @@ from typing import Any
 from autodiff.dtypes import finfo, float64
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import full_like, zeros_like
-from autodiff.optim._composed import ComposedOptimizer
+from autodiff.optim._composed import ComposedOptimizer, check_at_least_0
 from autodiff.optim._native import count
 from autodiff.optim.optimizer import Group
 from autodiff.tensor import Tensor
@@ -47,30 +47,15 @@ class Adafactor(ComposedOptimizer):
         foreach: bool | None = None,
         maximize: bool = False,
     ) -> None:
-        if isinstance(lr, Tensor) and lr.numel() != 1:
-            raise ValueError("Tensor lr must be 1-element")
-        if not lr >= 0.0:
-            raise ValueError(f"Learning rate should be >= 0 but is: {lr}")
+        check_at_least_0(lr=lr)
         if not beta2_decay <= 0.0:
             raise ValueError(f"beta2_decay should be <= 0 but is: {beta2_decay}")
-        if eps[0] is not None and not eps[0] >= 0.0:
-            raise ValueError(f"epsilon1 should be >= 0 but is: {eps[0]}")
-        if not eps[1] >= 0.0:
-            raise ValueError(f"epsilon2 should be >= 0 but is: {eps[1]}")
+        check_at_least_0(epsilon1=0 if eps[0] is None else eps[0], epsilon2=eps[1])
         if not d >= 1.0:
             raise ValueError(f"Clipping threshold d should be >= 1 but is: {d}")
-        if not weight_decay >= 0.0:
-            raise ValueError(f"weight_decay should be >= 0 but is: {weight_decay}")
-        defaults = {
-            "lr": lr,
-            "beta2_decay": beta2_decay,
-            "eps": eps,
-            "d": d,
-            "weight_decay": weight_decay,
-            "foreach": foreach,
-            "maximize": maximize,
-        }
-        super().__init__(params, defaults)
+        check_at_least_0(weight_decay=weight_decay)
+        names = "lr beta2_decay eps d weight_decay foreach maximize"
+        super().__init__(params, self._options(locals(), names))
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take over state; counts saved as numbers become tensors."""

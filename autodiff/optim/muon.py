@@ -10,7 +10,7 @@ from autodiff.dtypes import bfloat16
 from autodiff.ops.blended import addmm
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import zeros_like
-from autodiff.optim._composed import ComposedOptimizer
+from autodiff.optim._composed import ComposedOptimizer, check_at_least_0
 from autodiff.optim.optimizer import Group
 from autodiff.tensor import Tensor
 
@@ -46,28 +46,11 @@ class Muon(ComposedOptimizer):
         ns_steps: int = 5,
         adjust_lr_fn: str | None = None,
     ) -> None:
-        if isinstance(lr, Tensor) and lr.numel() != 1:
-            raise ValueError("Tensor lr must be 1-element")
-        for what, value in (
-            ("Learning rate", lr),
-            ("momentum", momentum),
-            ("weight decay", weight_decay),
-        ):
-            if not value >= 0.0:
-                raise ValueError(f"{what} should be >= 0 but is: {value}")
+        check_at_least_0(lr=lr, momentum=momentum, **{"weight decay": weight_decay})
         if adjust_lr_fn not in (None, "original", "match_rms_adamw"):
             raise ValueError(f"Adjust learning rate function {adjust_lr_fn} is not supported")
-        defaults = {
-            "lr": lr,
-            "weight_decay": weight_decay,
-            "momentum": momentum,
-            "nesterov": nesterov,
-            "ns_coefficients": ns_coefficients,
-            "eps": eps,
-            "ns_steps": ns_steps,
-            "adjust_lr_fn": adjust_lr_fn,
-        }
-        super().__init__(params, defaults)
+        names = "lr weight_decay momentum nesterov ns_coefficients eps ns_steps adjust_lr_fn"
+        super().__init__(params, self._options(locals(), names))
         for x in (x for group in self.param_groups for x in group["params"]):
             if x.ndim != 2:
                 raise ValueError(

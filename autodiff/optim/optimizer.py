@@ -85,6 +85,11 @@ class Optimizer:
         if "step" in cls.__dict__:
             cls.step = with_hooks(cls.__dict__["step"])  # type: ignore[method-assign]
 
+    @staticmethod
+    def _options(given: dict[str, Any], names: str) -> dict[str, Any]:
+        """Those of a constructor's `locals()`: in PyTorch's order, not that of its signature."""
+        return {name: given[name] for name in names.split()}
+
     def __init__(self, params: Iterable[Any], defaults: dict[str, Any]) -> None:
         if isinstance(params, Tensor):
             raise TypeError(
