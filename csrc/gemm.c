@@ -220,6 +220,13 @@ static bool look_ahead(const block *b, int64_t i, int64_t j, ad_tile *tile) {
     return true;
 }
 
+/* Whether the first tile of a task's panel of B packs it. */
+static bool packs(const block *b, int64_t i, int64_t j) {
+    const ad_product *g = b->g;
+    return b->late && g->b.col == 1 && !b->copies && extent(&b->rows, i) == g->kernels->rows &&
+           extent(&b->cols, j) == tile_width(g);
+}
+
 /* `copy`: where A's panel is copied to by the first tile of a task's row of them, and read from by others. */
 static void run_panel(const block *b, int64_t i, int64_t j, char *copy, bool first) {
     const ad_product *g = b->g;
@@ -240,6 +247,14 @@ static void run_panel(const block *b, int64_t i, int64_t j, char *copy, bool fir
         tile.b_row = tile.cols;
     } else {
         tile.b = b->b + across * g->size;
+    }
+    if (i == 0 && packs(b, i, j)) {
+        tile.copy = b->packed_b + across * tile.k * g->size;
+        tile.b = b->b + across * g->size;
+        tile.b_row = g->b.row;
+        if (!look_ahead(b, i, j, &tile)) tile.ahead = tile.b, tile.ahead_row = tile.b_row;
+        g->kernels->packing(&tile);
+        return;
     }
     const bool full = rows == g->kernels->rows && tile.cols == tile_width(g);
     (copy && first                        ? g->kernels->copying
@@ -272,7 +287,9 @@ static void run_task(void *context, int64_t task) {
     const int64_t j0 = task % across * b->cols_of_task, j1 = ad_least(j0 + b->cols_of_task, b->cols.count);
     const bool wide = b->copies && j1 - j0 > 1 && extent(&b->cols, j0) == tile_width(b->g);
     _Alignas(64) char copy[AD_PANEL_BYTES];
-    if (b->late) pack_b(b, j0, j1);
+    for (int64_t j = j0; b->late && j < j1; j++) {
+        if (!packs(b, i0, j)) pack_b(b, j, j + 1);
+    }
     for (int64_t i = i0; i < i1; i++) { /* along C's rows, in the order of memory */
         const bool copies = wide && extent(&b->rows, i) == b->g->kernels->rows;
         for (int64_t j = j0; j < j1; j++) run_panel(b, i, j, copies ? copy : NULL, j == j0);

@@ -28,7 +28,7 @@ typedef struct {
     bool accumulate;        /* go on from what C holds */
     const void *ahead;      /* of a tile that looks ahead: where a line of memory that is read soon begins, */
     int64_t ahead_row;      /* and how far it is to that of the next k */
-    void *copy;             /* where a tile that copies its A puts it: the rows of each k side by side */
+    void *copy;             /* where a tile that copies its A or its B puts it: those of each k side by side */
     const int64_t *offsets; /* of each k, in elements: for the tiles of convolutions, */
     const int64_t *starts;  /* and where each row of A begins, for those that read A at offsets */
 } ad_tile;
@@ -53,6 +53,7 @@ typedef struct {
     int depth;           /* k of a block: what a full tile reads of A stays in L1 */
     ad_tile_fn *looking; /* a full tile whose B is packed, that looks ahead */
     ad_tile_fn *copying; /* a full tile, whose a_row is 1, that copies its A */
+    ad_tile_fn *packing; /* a full tile that copies its B */
     ad_tile_fn *tile[AD_TILE_ROWS][AD_TILE_VECTORS + 1]; /* [rows - 1][vectors] */
     ad_tile_fn *row[AD_ROW_VECTORS + 1];                 /* [vectors] */
     ad_pack_fn *pack;

@@ -19,8 +19,8 @@ AD_SIMD void NAME(put)(T *p, const V() * x, const int vectors, int64_t cols, int
 
 /* What a tile reads at offsets. */
 enum { NAME(neither), NAME(a), NAME(b) };
-/* What else it does: nothing, copies A, looks ahead. */
-enum { NAME(alone), NAME(copies), NAME(looks) };
+/* What else it does: nothing, copies A, copies B, looks ahead. */
+enum { NAME(alone), NAME(copies), NAME(packs), NAME(looks) };
 
 /* What is copied or packed lies in rows of memory that no prefetcher of the CPU's follows: so many of them
  * ahead, it is told. To L2, as they may push each other out of L1. */
@@ -57,11 +57,15 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
             memcpy(copy, a, rows * sizeof(T));
             copy += rows;
             NAME(fetch)(a, a_col, rows);
-        } else if (more == NAME(looks)) {
+        } else if (more != NAME(alone)) {
             __builtin_prefetch(ahead, 0, 2);
             ahead += t->ahead_row;
         }
         NAME(get)(x, at == NAME(b) ? b + here : b, vectors, cols, last);
+        if (more == NAME(packs)) {
+            NAME(put)(copy, x, vectors, cols, last);
+            copy += vectors * W;
+        }
         AD_UNROLL for (int i = 0; i < rows; i++) {
             const T *from = at != NAME(a)  ? a + i * a_row
                             : i < POINTERS ? start[i] + here
@@ -95,6 +99,11 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
 static void NAME(copying)(const ad_tile *t) {
     NAME(tile)
     (t, TILE_ROWS, AD_TILE_VECTORS, NAME(neither), NAME(copies), 1, t->a_col, t->b_row,
+     (AD_TILE_VECTORS - 1) * W);
+}
+static void NAME(packing)(const ad_tile *t) {
+    NAME(tile)
+    (t, TILE_ROWS, AD_TILE_VECTORS, NAME(neither), NAME(packs), t->a_row, t->a_col, t->b_row,
      (AD_TILE_VECTORS - 1) * W);
 }
 static void NAME(looking)(const ad_tile *t) {
@@ -296,6 +305,7 @@ static const ad_gemm_type NAME(gemm) = {
     .rows = TILE_ROWS,
     .depth = NAME(deepest),
     .copying = NAME(copying),
+    .packing = NAME(packing),
     .looking = NAME(looking),
     .tile = {
         ROW(1), ROW(2), ROW(3), ROW(4),
