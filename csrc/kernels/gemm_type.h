@@ -41,6 +41,7 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
     const T *volatile over[TILE_ROWS > POINTERS ? TILE_ROWS - POINTERS : 1];
     T *c = t->c, *copy = t->copy;
     const T *ahead = t->ahead;
+    const int64_t ahead_row = t->ahead_row, seldom = t->seldom;
     V() acc[TILE_ROWS][AD_ROW_VECTORS], x[AD_ROW_VECTORS];
     AD_UNROLL for (int i = 0; i < rows; i++) start[i] = at == NAME(a) ? a + t->starts[i] : NULL;
     AD_UNROLL for (int i = POINTERS; at == NAME(a) && i < rows; i++) over[i - POINTERS] = start[i];
@@ -57,14 +58,14 @@ AD_SIMD void NAME(tile)(const ad_tile *t, const int rows, const int vectors, con
             memcpy(copy, a, rows * sizeof(T));
             copy += rows;
             NAME(fetch)(a, a_col, rows);
-        } else if (more != NAME(alone)) {
+        } else if (more != NAME(alone) && (p & seldom) == 0) {
             __builtin_prefetch(ahead, 0, 2);
-            ahead += t->ahead_row;
+            ahead += ahead_row;
         }
         NAME(get)(x, at == NAME(b) ? b + here : b, vectors, cols, last);
         if (more == NAME(packs)) {
             NAME(put)(copy, x, vectors, cols, last);
-            copy += vectors * W;
+            copy += last + W;
         }
         AD_UNROLL for (int i = 0; i < rows; i++) {
             const T *from = at != NAME(a)  ? a + i * a_row
@@ -103,8 +104,7 @@ static void NAME(copying)(const ad_tile *t) {
 }
 static void NAME(packing)(const ad_tile *t) {
     NAME(tile)
-    (t, TILE_ROWS, AD_TILE_VECTORS, NAME(neither), NAME(packs), t->a_row, t->a_col, t->b_row,
-     (AD_TILE_VECTORS - 1) * W);
+    (t, TILE_ROWS, AD_TILE_VECTORS, NAME(neither), NAME(packs), t->a_row, t->a_col, t->b_row, t->cols - W);
 }
 static void NAME(looking)(const ad_tile *t) {
     NAME(tile)
@@ -166,6 +166,8 @@ static void NAME(pack)(int64_t k, int lanes, const void *src_, int64_t lane, int
         NAME(pack_lanes)(k, FULL, src, step, dst);
     } else if (lanes == TILE_ROWS && lane == 1) {
         NAME(pack_lanes)(k, TILE_ROWS, src, step, dst);
+    } else if (lanes == W && lane == 1) {
+        NAME(pack_lanes)(k, W, src, step, dst);
     } else {
         int l = 0;
         for (; step == 1 && l + W <= lanes; l += W)

@@ -1,0 +1,27 @@
+/* gemm_parts.h: what the ways to multiply matrices share, and how gemm.c has large products made. */
+#ifndef AD_GEMM_PARTS_H
+#define AD_GEMM_PARTS_H
+#include "gemm.h"
+
+static inline int64_t most(int64_t a, int64_t b) { return a > b ? a : b; }
+
+/* k of a block: a tile's part of A stays in L1. */
+static inline int64_t block_depth(const ad_product *g, int64_t deepest) {
+    const int64_t depths = most((g->k + deepest - 1) / deepest, 1);
+    return most((g->k + depths - 1) / depths, 1);
+}
+
+static inline int64_t vector_width(const ad_product *g) { return (int64_t)1 << g->kernels->log2_width; }
+static inline int64_t tile_width(const ad_product *g) { return AD_TILE_VECTORS * vector_width(g); }
+
+static inline ad_tile_fn *tile_of(const ad_product *g, int64_t rows, int64_t cols) {
+    const ad_gemm_type *kernels = g->kernels;
+    const int64_t vectors = cols < vector_width(g) ? 0 : ((cols - 1) >> kernels->log2_width) + 1;
+    return rows == 1 ? kernels->row[vectors] : kernels->tile[rows - 1][vectors];
+}
+
+/* gemm_blocks.c */
+bool ad_gemm_packs_b(const ad_product *g); /* rather than to read B in place */
+int ad_gemm_blocks(const ad_product *g);   /* C has several rows */
+
+#endif
