@@ -21,7 +21,7 @@ enum { AD_OUT, AD_SOURCE, AD_A, AD_ORDER, AD_INFO, AD_DET, AD_FACTOR_SLOTS };
 
 typedef struct {
     int kind;
-    bool upper, unit, transposed, sign;
+    bool upper, unit, transposed, sign, values;
     uint8_t slots[AD_FACTOR_SLOTS]; /* of ad_factor's, that of each operand */
 } ad_factor_kind;
 
@@ -77,14 +77,13 @@ int ad_subtract_product(const ad_tools *t, int64_t m, int64_t n, int64_t k, ad_m
                         int64_t c_row);
 
 int ad_factor_run(const ad_call *c);
-int ad_qr_one(const ad_factor *x, int64_t i);  /* qr.c */
-int ad_exp_one(const ad_factor *x, int64_t i); /* exponential.c */
-int ad_svd_one(const ad_factor *x, int64_t i); /* jacobi.c */
-int ad_eigh_one(const ad_factor *x, int64_t i);
-enum { AD_JACOBI_MOST = 16 }; /* rows of a matrix whose eigenvalues Jacobi's rotations find */
-double ad_dot_in_lanes(int64_t n, const double *x, const double *y);
-void ad_rotate(int64_t n, double *x, double *y, int64_t step, double c, double s);
-/* The eigenvalues of the symmetric a, unordered, and what v, the identity, becomes: their vectors as rows. */
-int ad_eigh_tridiagonal(int64_t n, double *a, double *v, double *values); /* tridiagonal.c */
+int ad_qr_one(const ad_factor *x, int64_t i);   /* qr.c */
+int ad_exp_one(const ad_factor *x, int64_t i);  /* exponential.c */
+int ad_svd_one(const ad_factor *x, int64_t i);  /* jacobi.c */
+int ad_eigh_one(const ad_factor *x, int64_t i); /* spectral.c */
+/* To q, cols columns of the product of k <= m reflections 1 - tau v v^T of m rows: v is a column of V, from
+ * the diagonal, where it has a 1 under zeros, on. */
+int ad_reflections(const ad_tools *t, int64_t m, int64_t k, ad_matrix v, const char *tau, int64_t cols,
+                   char *q);
 
 #endif

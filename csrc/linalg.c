@@ -93,7 +93,7 @@ int ad_qr(const ad_tensor *a, int64_t cols, ad_tensor **out) {
 }
 
 /* The spectrum, a number for each column; and the matrix of them, for svd. */
-static int spectral(int kind, const ad_tensor *a, ad_tensor **out) {
+static int spectral(int kind, const ad_tensor *a, bool values, ad_tensor **out) {
     const bool svd = kind == AD_FACTOR_svd;
     const int status = check(a, !svd);
     if (status) return status;
@@ -106,10 +106,13 @@ static int spectral(int kind, const ad_tensor *a, ad_tensor **out) {
     shape[a->ndim - 2] = cols;
     x.made[AD_INFO] = ad_make(a->dtype, a->ndim - 1, shape);
     if (svd) x.made[AD_A] = ad_make(a->dtype, a->ndim, shape);
-    return finish(&x, (ad_factor_kind){.kind = kind}, svd ? 3 : 2, (const int[]){AD_OUT, AD_INFO, AD_A}, out);
+    return finish(&x, (ad_factor_kind){.kind = kind, .values = values}, svd ? 3 : 2,
+                  (const int[]){AD_OUT, AD_INFO, AD_A}, out);
 }
-int ad_svd(const ad_tensor *a, ad_tensor **out) { return spectral(AD_FACTOR_svd, a, out); }
-int ad_eigh(const ad_tensor *a, ad_tensor **out) { return spectral(AD_FACTOR_eigh, a, out); }
+int ad_svd(const ad_tensor *a, ad_tensor **out) { return spectral(AD_FACTOR_svd, a, false, out); }
+int ad_eigh(const ad_tensor *a, int values, ad_tensor **out) {
+    return spectral(AD_FACTOR_eigh, a, values, out);
+}
 
 /* B's shape fits that of the square A; batches broadcast for triangles, and are alike else. */
 static int check_pair(const ad_tensor *a, const ad_tensor *b) {
