@@ -152,19 +152,26 @@ static int decompose(columns *f) {
     return status;
 }
 
+/* Room for it, and for `more` doubles behind the order of its values. */
+static int64_t *room_for(columns *f, int64_t m, int64_t n, int64_t size, int64_t more) {
+    *f = (columns){.n = n, .m = m, .cols = ad_line_up(n), .length = ad_line_up(m)};
+    /* below what float32 tells apart, at which values are right to twice as many places */
+    f->least = size == sizeof(float) ? 0x1p-30 : 2 * EPSILON * sqrt((double)(m > 4 ? m : 4));
+    f->w = ad_alloc((size_t)(n * (f->length + 2 * f->cols) + 2 * n + more) * sizeof *f->w);
+    if (!f->w) return NULL;
+    f->v = f->w + n * f->length;
+    f->products = f->v + n * f->cols;
+    f->values = f->products + n * f->cols;
+    return (int64_t *)(f->values + n);
+}
+
 /* A (m x n, m >= n) = U S V^T: U over `out`, V to `a`, S to `info`. */
 int ad_svd_one(const ad_factor *x, int64_t i) {
     const int64_t m = x->n, n = x->cols, size = ad_itemsize[x->out->dtype];
     char *a = x->out->data + i * m * n * size, *values = x->info->data + i * n * size;
-    columns f = {.n = n, .m = m, .cols = ad_line_up(n), .length = ad_line_up(m)};
-    /* below what float32 tells apart, at which values are right to twice as many places */
-    f.least = size == sizeof(float) ? 0x1p-30 : 2 * EPSILON * sqrt((double)(m > 4 ? m : 4));
-    f.w = ad_alloc((size_t)(n * (f.length + 2 * f.cols) + 2 * n + m) * sizeof *f.w);
-    if (!f.w) return AD_NO_MEMORY;
-    f.v = f.w + n * f.length;
-    f.products = f.v + n * f.cols;
-    f.values = f.products + n * f.cols;
-    int64_t *order = (int64_t *)(f.values + n);
+    columns f;
+    int64_t *order = room_for(&f, m, n, size, m);
+    if (!order) return AD_NO_MEMORY;
     const double scale = take(&f, a, size);
     int status = AD_OK;
     if (scale == 0) {
@@ -177,6 +184,46 @@ int ad_svd_one(const ad_factor *x, int64_t i) {
         ad_columns_out(m, n, f.w, f.length, order, a, size);
         ad_columns_out(n, n, f.v, f.cols, order, x->a->data + i * n * n * size, size);
     }
+    ad_dealloc(f.w);
+    return status;
+}
+
+/* The least X of those for which A X - B is least, and the rank: V / S U^T B of `out`, or, of its transpose,
+ * U / S V^T B; over the singular values above `least` times the largest. */
+int ad_svd_solve(const ad_factor *x, int64_t i, int64_t k, ad_matrix b, char *to, int64_t *rank) {
+    const int64_t m = x->n, n = x->cols, size = ad_itemsize[x->out->dtype];
+    const bool transposed = x->how.transposed;
+    const int64_t rows = transposed ? n : m, made = transposed ? m : n;
+    columns f;
+    int64_t *order = room_for(&f, m, n, size, (rows + n + made) * k);
+    if (!order) return AD_NO_MEMORY;
+    double *given = (double *)(order + n), *inner = given + rows * k, *found = inner + n * k;
+    const double scale = take(&f, x->out->data + i * m * n * size, size);
+    double largest = 0;
+    int status = AD_OK;
+    *rank = n;
+    if (scale == 0) {
+        for (int64_t j = 0; j < made * k; j++) ad_set_element(to, size, j, NAN);
+        ad_dealloc(f.w);
+        return status;
+    }
+    status = decompose(&f);
+    for (int64_t c = 0; c < n; c++) largest = fmax(largest, f.values[c]);
+    for (int64_t r = 0; r < rows; r++)
+        for (int64_t j = 0; j < k; j++) given[r * k + j] = ad_element(b.data, size, r * b.row + j * b.col);
+    const ad_matrix u = {(const char *)f.w, f.length, 1}, v = {(const char *)f.v, f.cols, 1};
+    if (!status)
+        status = multiply(n, k, rows, transposed ? v : u, (ad_matrix){(const char *)given, k, 1}, inner, k);
+    for (int64_t c = 0; c < n; c++) { /* W = S U^T */
+        const double value = f.values[c];
+        const bool counts = value > x->how.least * largest;
+        *rank -= !counts;
+        for (int64_t j = 0; j < k; j++)
+            inner[c * k + j] = counts ? inner[c * k + j] / value / value * scale : 0;
+    }
+    const ad_matrix across = transposed ? (ad_matrix){u.data, 1, u.row} : (ad_matrix){v.data, 1, v.row};
+    if (!status) status = multiply(made, k, n, across, (ad_matrix){(const char *)inner, k, 1}, found, k);
+    for (int64_t j = 0; j < made * k; j++) ad_set_element(to, size, j, found[j]);
     ad_dealloc(f.w);
     return status;
 }

@@ -1,6 +1,8 @@
-/* qr.c: QR by Householder's reflections, a panel of them at a time: their product is 1 - V T V^T (Schreiber
- * and Van Loan, SIAM J. Sci. Stat. Comput. 10, 1989), so that what is beside a panel takes three products. */
-#include "factor.h"
+/* qr.c: QR, and least squares by it; by Householder's reflections, a panel of them at a time: their product
+ * is 1 - V T V^T (Schreiber and Van Loan, SIAM J. Sci. Stat. Comput. 10, 1989), so that what is beside a
+ * panel takes three products. */
+#include "spectral.h"
+#include <math.h>
 
 typedef struct {
     ad_tools t;
@@ -116,6 +118,81 @@ int ad_reflections(const ad_tools *t, int64_t m, int64_t k, ad_matrix v, const c
     for (int64_t c = 0; c < k && !status; c += AD_PANEL)
         status = compact(&f, c, ad_least(AD_PANEL, k - c), tau + c * t->size);
     if (!status) status = form(&f, q, cols);
+    ad_dealloc(memory);
+    return status;
+}
+
+/* ---- least squares ---- */
+
+/* The root of the sum of the squares of n rows. */
+static double length_of(int64_t rows, int64_t cols, const char *x, int64_t row, int64_t size) {
+    double sum = 0;
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < cols; j++) {
+            const double y = ad_element(x, size, i * row + j);
+            sum += y * y;
+        }
+    return sqrt(sum);
+}
+
+/* Whether the least singular value of R, in the upper triangle of a, is above `least` times the largest for
+ * sure: by the lengths of R and of its inverse, which takes n n elements of memory. */
+static int has_rank(const qr *f, char *a, double least, char *inverse, bool *found) {
+    const int64_t n = f->n, size = f->t.size;
+    ad_set_identity(inverse, size, n, n);
+    const int status = ad_solve_triangle(&f->t, n, (ad_matrix){a, n, 1}, true, false, n, inverse);
+    const double condition = length_of(n, n, a, n, size) * length_of(n, n, inverse, n, size);
+    *found = condition * least < 0.5;
+    return status;
+}
+
+/* X (n x k) = R^-1 Q^T B, or, transposed, X (m x k) = Q R^-T B. */
+static int solve(const qr *f, char *a, bool transposed, int64_t k, ad_matrix b, char *x) {
+    const int64_t m = f->m, n = f->n, size = f->t.size, rows = transposed ? n : m;
+    char *w = transposed ? x : ad_alloc((size_t)(m * k * size));
+    if (!w) return AD_NO_MEMORY;
+    for (int64_t i = 0; i < rows; i++)
+        for (int64_t j = 0; j < k; j++)
+            memcpy(w + (i * k + j) * size, ad_moved(&f->t, b, i, j).data, (size_t)size);
+    memset(w + rows * k * size, 0, (size_t)((m - rows) * k * size));
+    int status = AD_OK;
+    const int64_t panels = (n + AD_PANEL - 1) / AD_PANEL;
+    if (transposed) status = ad_solve_triangle(&f->t, n, (ad_matrix){a, 1, n}, false, false, k, w);
+    for (int64_t p = 0; p < panels && !status; p++) {
+        const int64_t c = (transposed ? panels - 1 - p : p) * AD_PANEL;
+        status = apply(f, c, ad_least(AD_PANEL, n - c), !transposed, k, w + c * k * size, k);
+    }
+    if (transposed) return status;
+    if (!status) status = ad_solve_triangle(&f->t, n, (ad_matrix){a, n, 1}, true, false, k, w);
+    memcpy(x, w, (size_t)(n * k * size));
+    ad_dealloc(w);
+    return status;
+}
+
+/* The X of least norm of those for which A X - B is least: of A, or its transpose where that is higher than
+ * wide, in `out`, B in `order`, X to `a` and the rank to `info`. By QR where the rank is full for sure. */
+int ad_least_squares_one(const ad_factor *x, int64_t i) {
+    const int64_t m = x->n, n = x->cols, k = x->a->shape[x->a->ndim - 1], rows = x->a->shape[x->a->ndim - 2];
+    const bool transposed = x->how.transposed;
+    qr f = {.t = ad_tools_of(x->out->dtype), .m = m, .n = n};
+    const int64_t size = f.t.size;
+    char *const given = x->out->data + i * m * n * size, *const to = x->a->data + i * rows * k * size;
+    const ad_matrix b = ad_matrix_of(x->order, i);
+    int64_t *const rank = (int64_t *)x->info->data + i;
+    *rank = 0;
+    memset(to, 0, (size_t)(rows * k * size));
+    if (n == 0) return AD_OK;
+    char *memory = room_for(&f, n + k, 2 * m * n + n * n);
+    if (!memory) return AD_NO_MEMORY;
+    f.v = (ad_matrix){memory, n, 1};
+    char *a = memory + m * n * size;
+    memcpy(a, given, (size_t)(m * n * size));
+    bool full = false;
+    int status = factor(&f, a);
+    if (!status) status = has_rank(&f, a, x->how.least, a + m * n * size, &full);
+    if (full) *rank = n;
+    if (!status && full) status = solve(&f, a, transposed, k, b, to);
+    if (!status && !full) status = ad_svd_solve(x, i, k, b, to, rank);
     ad_dealloc(memory);
     return status;
 }

@@ -274,11 +274,19 @@ def svdvals(A: Tensor, *, driver: str | None = None, out: Tensor | None = None) 
     return written("linalg_svdvals", out, svd(A, False).S, A)
 
 
+def epsilon(x: Tensor) -> float:
+    """The dtype's distance from 1 to the next number."""
+    return 2.0**-23 if x.dtype.itemsize == 4 else 2.0**-52
+
+
 def _threshold(s: Tensor, shape: Any, atol: Any, rtol: Any) -> Tensor:
     """What singular values must exceed to count."""
-    eps = 2.0**-23 if s.dtype.itemsize == 4 else 2.0**-52
     if rtol is None:
-        rtol = eps * max(shape) if atol is None or (isinstance(atol, float) and atol <= 0) else 0.0
+        rtol = (
+            epsilon(s) * max(shape)
+            if atol is None or (isinstance(atol, float) and atol <= 0)
+            else 0.0
+        )
     atol = 0.0 if atol is None else atol
     largest = s.narrow(-1, 0, 1) if s.shape[-1] else s.sum(-1, keepdim=True)
     if atol == 0.0 and isinstance(rtol, float) and rtol >= 0:
