@@ -7,14 +7,17 @@
 typedef struct {
     ad_tools t;
     int64_t m, n;
-    ad_matrix v;         /* of all panels */
+    ad_matrix v;         /* of the first panel, */
+    int64_t next;        /* and how many elements further that of a column is */
     char *triangles, *w; /* their T, and room for two products */
 } qr;
 
 static ad_matrix turn(ad_matrix x) { return (ad_matrix){x.data, x.col, x.row}; }
 
 /* V of the panel at column c, rows from c on. */
-static ad_matrix panel_v(const qr *f, int64_t c) { return ad_moved(&f->t, f->v, c, c); }
+static ad_matrix panel_v(const qr *f, int64_t c) {
+    return (ad_matrix){f->v.data + c * f->next * f->t.size, f->v.row, f->v.col};
+}
 
 static int multiply(const ad_tools *t, int64_t m, int64_t n, int64_t k, ad_matrix a, ad_matrix b, char *c) {
     ad_product g = {
@@ -45,30 +48,33 @@ static int compact(const qr *f, int64_t c, int64_t width, const char *tau) {
     return status;
 }
 
-/* V of a panel out of the columns it lies in, where zeros are left; and its T. */
-static int take_panel(const qr *f, int64_t c, int64_t width, char *a, int64_t row, const char *tau) {
-    const int64_t size = f->t.size;
-    const ad_matrix v = panel_v(f, c);
+/* A panel is factored apart, in rows of AD_PANEL; R goes back, over zeros, V stays. */
+static int factor_panel(const qr *f, int64_t c, int64_t width, char *a, int64_t row) {
+    const int64_t size = f->t.size, line = AD_PANEL * size;
+    char *v = (char *)panel_v(f, c).data;
+    double tau[AD_PANEL];
     for (int64_t i = 0; i < f->m - c; i++) {
-        const int64_t below = ad_least(i, width), bytes = below * size;
-        char *to = (char *)ad_moved(&f->t, v, i, 0).data;
-        memcpy(to, a + i * row * size, (size_t)bytes);
-        memset(a + i * row * size, 0, (size_t)bytes);
-        memset(to + bytes, 0, (size_t)((width - below) * size));
-        if (i >= width) continue;
-        ad_set_element(to, size, i, 1);
+        memcpy(v + i * line, a + i * row * size, (size_t)(width * size));
+        memset(v + i * line + width * size, 0, (size_t)((AD_PANEL - width) * size));
     }
-    return compact(f, c, width, tau);
+    f->t.kernels->reflect(f->m - c, (int)width, v, tau);
+    for (int64_t i = 0; i < f->m - c; i++) {
+        const int64_t below = ad_least(i, width) * size, rest = width * size - below;
+        char *to = a + i * row * size, *from = v + i * line;
+        memset(to, 0, (size_t)below);
+        memcpy(to + below, from + below, (size_t)rest);
+        memset(from + below, 0, (size_t)rest);
+        if (rest) ad_set_element(from, size, i, 1);
+    }
+    return compact(f, c, width, (const char *)tau);
 }
 
 static int factor(const qr *f, char *a) {
     const int64_t n = f->n, size = f->t.size, least = ad_least(f->m, n);
-    double tau[AD_PANEL];
     for (int64_t c = 0; c < least; c += AD_PANEL) {
         const int64_t width = ad_least(AD_PANEL, least - c), after = n - c - width;
         char *x = a + (c * n + c) * size;
-        f->t.kernels->reflect(f->m - c, (int)width, x, n, tau);
-        int status = take_panel(f, c, width, x, n, (const char *)tau);
+        int status = factor_panel(f, c, width, x, n);
         if (!status && after) status = apply(f, c, width, true, after, x + width * size, n);
         if (status) return status;
     }
@@ -88,21 +94,29 @@ static int form(const qr *f, char *q, int64_t cols) {
     return AD_OK;
 }
 
-/* Room in memory for its T and products of so many columns; NULL where there is none. */
+/* Elements that V takes where it is made here. */
+static int64_t panels_of(const qr *f) {
+    return (ad_least(f->m, f->n) + AD_PANEL - 1) / AD_PANEL * f->m * AD_PANEL;
+}
+
+/* Room for V, as here, with `more` elements; its T, and products of so many columns. NULL where there is
+ * none. */
 static char *room_for(qr *f, int64_t cols, int64_t more) {
     const int64_t triangles = (ad_least(f->m, f->n) + AD_PANEL) * AD_PANEL;
     char *memory = ad_alloc((size_t)((more + triangles + 2 * AD_PANEL * (cols + AD_PANEL)) * f->t.size));
+    if (!memory) return NULL;
+    f->v = (ad_matrix){memory, AD_PANEL, 1};
+    f->next = f->m;
     f->triangles = memory + more * f->t.size;
     f->w = f->triangles + triangles * f->t.size;
     return memory;
 }
 
 int ad_qr_one(const ad_factor *x, int64_t i) {
-    const int64_t m = x->n, n = x->cols, least = ad_least(m, n), cols = x->a->shape[x->a->ndim - 1];
+    const int64_t m = x->n, n = x->cols, cols = x->a->shape[x->a->ndim - 1];
     qr f = {.t = ad_tools_of(x->out->dtype), .m = m, .n = n};
-    char *memory = room_for(&f, n + cols, m * least);
+    char *memory = room_for(&f, n + cols, panels_of(&f));
     if (!memory) return AD_NO_MEMORY;
-    f.v = (ad_matrix){memory, least, 1};
     int status = factor(&f, x->out->data + i * m * n * f.t.size);
     if (!status && cols) status = form(&f, x->a->data + i * m * cols * f.t.size, cols);
     ad_dealloc(memory);
@@ -111,8 +125,10 @@ int ad_qr_one(const ad_factor *x, int64_t i) {
 
 int ad_reflections(const ad_tools *t, int64_t m, int64_t k, ad_matrix v, const char *tau, int64_t cols,
                    char *q) {
-    qr f = {.t = *t, .m = m, .n = k, .v = v};
+    qr f = {.t = *t, .m = m, .n = k};
     char *memory = room_for(&f, cols, 0);
+    f.v = v;
+    f.next = v.row + v.col;
     if (!memory) return AD_NO_MEMORY;
     int status = AD_OK;
     for (int64_t c = 0; c < k && !status; c += AD_PANEL)
@@ -182,10 +198,9 @@ int ad_least_squares_one(const ad_factor *x, int64_t i) {
     *rank = 0;
     memset(to, 0, (size_t)(rows * k * size));
     if (n == 0) return AD_OK;
-    char *memory = room_for(&f, n + k, 2 * m * n + n * n);
+    char *memory = room_for(&f, n + k, panels_of(&f) + m * n + n * n);
     if (!memory) return AD_NO_MEMORY;
-    f.v = (ad_matrix){memory, n, 1};
-    char *a = memory + m * n * size;
+    char *a = memory + panels_of(&f) * size;
     memcpy(a, given, (size_t)(m * n * size));
     bool full = false;
     int status = factor(&f, a);

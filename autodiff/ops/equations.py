@@ -28,9 +28,8 @@ from autodiff.tensor import Tensor, wrap
 
 
 def _lstsq_rule(node: OpNode, g: Tensor, a: Tensor, b: Tensor, x: Tensor) -> tuple[Any, Any]:
-    """X = P B, P the pseudo-inverse, whose differential Golub and Pereyra give (SIAM J. Numer. Anal.
-    10, 1973): with Y = P^T g and R = B - A X,
-    dA = R (P Y)^T - Y X^T + P^T X (g - A^T Y)^T.
+    """X = P B, P the pseudo-inverse, and so, by Golub and Pereyra (as of pinv), with Y = P^T g and
+    R = B - A X: dA = R (P Y)^T - Y X^T + P^T X (g - A^T Y)^T.
     """
     p, _ = _least(a, eye(a.shape[-2], dtype=a.dtype), *node.args[1:])
     y, ga = matmul(mT(p), g), None
@@ -72,8 +71,8 @@ def lstsq(
     *,
     driver: str | None = None,
 ) -> lstsq_result:
-    """The X of least norm of those for which A X - B is least: by QR where A has full rank for sure,
-    else by the pseudo-inverse, over the singular values above rcond times the largest.
+    """The X of least norm of those for which A X - B is least: by QR where A has full rank for
+    sure, else by the pseudo-inverse, over the singular values above rcond times the largest.
 
     What is not computed is empty: residuals for drivers but "gelsy", the default; singular values
     for "gelsd" and "gelss".
