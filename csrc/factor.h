@@ -93,8 +93,8 @@ int ad_exp_one(const ad_factor *x, int64_t i); /* exponential.c */
 int ad_svd_one(const ad_factor *x, int64_t i); /* jacobi.c */
 int ad_svd_solve(const ad_factor *x, int64_t i, int64_t k, ad_matrix b, char *to, int64_t *rank);
 int ad_eigh_one(const ad_factor *x, int64_t i); /* spectral.c */
-/* To q, cols columns of the product of k <= m reflections 1 - tau v v^T of m rows: v is a column of V, from
- * the diagonal, where it has a 1 under zeros, on. */
+/* q (m x cols) is multiplied by the product of k <= m reflections 1 - tau v v^T of m rows: v is a column of
+ * V, from the diagonal, where it has a 1 under zeros, on. */
 int ad_reflections(const ad_tools *t, int64_t m, int64_t k, ad_matrix v, const char *tau, int64_t cols,
                    char *q);
 

@@ -25,23 +25,10 @@ static double angle(double first, double second, double product, double *c, doub
     return t;
 }
 
-static int multiply(int64_t m, int64_t n, int64_t k, ad_matrix a, ad_matrix b, double *c, int64_t c_row) {
-    const ad_tools t = ad_tools_of(AD_float64);
-    return ad_gemm(&(ad_product){.kernels = t.gemm,
-                                 .size = t.size,
-                                 .m = m,
-                                 .n = n,
-                                 .k = k,
-                                 .a = a,
-                                 .b = b,
-                                 .c = (char *)c,
-                                 .c_row = c_row});
-}
-
 static int multiply_columns(const columns *f) {
     const char *w = (const char *)f->w;
-    return multiply(f->n, f->n, f->m, (ad_matrix){w, f->length, 1}, (ad_matrix){w, 1, f->length}, f->products,
-                    f->cols);
+    return ad_multiply_doubles(f->n, f->n, f->m, (ad_matrix){w, f->length, 1}, (ad_matrix){w, 1, f->length},
+                               f->products, f->cols);
 }
 
 /* Of columns p and q that are not orthogonal. */
@@ -88,8 +75,8 @@ static int approach(columns *f) {
     if (!status) status = ad_eigh_rows(f->n, f->products, f->v, f->values);
     memset(turned, 0, (size_t)(f->n * f->length) * sizeof *turned);
     if (!status)
-        status = multiply(f->n, f->m, f->n, (ad_matrix){(const char *)f->v, f->cols, 1},
-                          (ad_matrix){(const char *)f->w, f->length, 1}, turned, f->length);
+        status = ad_multiply_doubles(f->n, f->m, f->n, (ad_matrix){(const char *)f->v, f->cols, 1},
+                                     (ad_matrix){(const char *)f->w, f->length, 1}, turned, f->length);
     memcpy(f->w, turned, (size_t)(f->n * f->length) * sizeof *turned);
     ad_dealloc(turned);
     return status;
@@ -213,7 +200,8 @@ int ad_svd_solve(const ad_factor *x, int64_t i, int64_t k, ad_matrix b, char *to
         for (int64_t j = 0; j < k; j++) given[r * k + j] = ad_element(b.data, size, r * b.row + j * b.col);
     const ad_matrix u = {(const char *)f.w, f.length, 1}, v = {(const char *)f.v, f.cols, 1};
     if (!status)
-        status = multiply(n, k, rows, transposed ? v : u, (ad_matrix){(const char *)given, k, 1}, inner, k);
+        status = ad_multiply_doubles(n, k, rows, transposed ? v : u, (ad_matrix){(const char *)given, k, 1},
+                                     inner, k);
     for (int64_t c = 0; c < n; c++) { /* W = S U^T */
         const double value = f.values[c];
         const bool counts = value > x->how.least * largest;
@@ -222,7 +210,8 @@ int ad_svd_solve(const ad_factor *x, int64_t i, int64_t k, ad_matrix b, char *to
             inner[c * k + j] = counts ? inner[c * k + j] / value / value * scale : 0;
     }
     const ad_matrix across = transposed ? (ad_matrix){u.data, 1, u.row} : (ad_matrix){v.data, 1, v.row};
-    if (!status) status = multiply(made, k, n, across, (ad_matrix){(const char *)inner, k, 1}, found, k);
+    if (!status)
+        status = ad_multiply_doubles(made, k, n, across, (ad_matrix){(const char *)inner, k, 1}, found, k);
     for (int64_t j = 0; j < made * k; j++) ad_set_element(to, size, j, found[j]);
     ad_dealloc(f.w);
     return status;

@@ -81,14 +81,14 @@ static int factor(const qr *f, char *a) {
     return AD_OK;
 }
 
-/* The product of all reflections, cols columns of it. */
-static int form(const qr *f, char *q, int64_t cols) {
+/* The product of all reflections and Q, which has cols columns: where it is 1, it remains so as far. */
+static int form(const qr *f, char *q, int64_t cols, bool one) {
     const int64_t size = f->t.size, least = ad_least(f->m, f->n);
-    ad_set_identity(q, size, f->m, cols);
+    if (one) ad_set_identity(q, size, f->m, cols);
     if (least == 0) return AD_OK;
     for (int64_t c = (least - 1) / AD_PANEL * AD_PANEL; c >= 0; c -= AD_PANEL) {
-        const int64_t width = ad_least(AD_PANEL, least - c);
-        const int status = apply(f, c, width, false, cols - c, q + (c * cols + c) * size, cols);
+        const int64_t width = ad_least(AD_PANEL, least - c), left = one ? c : 0;
+        const int status = apply(f, c, width, false, cols - left, q + (c * cols + left) * size, cols);
         if (status) return status;
     }
     return AD_OK;
@@ -118,7 +118,7 @@ int ad_qr_one(const ad_factor *x, int64_t i) {
     char *memory = room_for(&f, n + cols, panels_of(&f));
     if (!memory) return AD_NO_MEMORY;
     int status = factor(&f, x->out->data + i * m * n * f.t.size);
-    if (!status && cols) status = form(&f, x->a->data + i * m * cols * f.t.size, cols);
+    if (!status && cols) status = form(&f, x->a->data + i * m * cols * f.t.size, cols, true);
     ad_dealloc(memory);
     return status;
 }
@@ -133,7 +133,7 @@ int ad_reflections(const ad_tools *t, int64_t m, int64_t k, ad_matrix v, const c
     int status = AD_OK;
     for (int64_t c = 0; c < k && !status; c += AD_PANEL)
         status = compact(&f, c, ad_least(AD_PANEL, k - c), tau + c * t->size);
-    if (!status) status = form(&f, q, cols);
+    if (!status) status = form(&f, q, cols, false);
     ad_dealloc(memory);
     return status;
 }

@@ -17,6 +17,20 @@ double ad_scale_of(double largest) {
     return !(largest < INFINITY) ? 0 : largest > 0 ? ldexp(1, -ilogb(largest)) : 1;
 }
 
+int ad_multiply_doubles(int64_t m, int64_t n, int64_t k, ad_matrix a, ad_matrix b, double *c, int64_t c_row) {
+    const ad_tools t = ad_tools_of(AD_float64);
+    ad_product g = {.kernels = t.gemm,
+                    .size = t.size,
+                    .m = m,
+                    .n = n,
+                    .k = k,
+                    .a = a,
+                    .b = b,
+                    .c = (char *)c,
+                    .c_row = c_row};
+    return ad_gemm(&g);
+}
+
 void ad_scale_by(int64_t n, double *x, double by) {
     for (int64_t i = 0; by != 1 && i < n; i++) x[i] *= by;
 }

@@ -21,6 +21,10 @@ struct ad_spectral_kernels {
      * long, and u and q are 0 before first. */
     void (*update)(int64_t first, int64_t n, int64_t cols, double *a, const double *u, const double *q,
                    const double *by, double *y);
+    /* away = d - from - x; sums: of z^2 / away where that is below 0, and above; and the same of its slopes.
+     */
+    void (*poles)(int64_t n, const double *d, const double *z, double from, double x, double *away,
+                  double *sums);
 };
 
 /* How long rows of n elements are made: an odd number of lines, which lie in different sets of a cache. */
@@ -35,6 +39,19 @@ void ad_scale_by(int64_t n, double *x, double by);
 /* The order of values by size, the largest first or last; equal ones as they are. */
 void ad_sort_values(int64_t n, const double *values, int64_t *order, bool descending);
 void ad_fill_nan(const ad_tensor *const *xs, int64_t i, int n);
+int ad_multiply_doubles(int64_t m, int64_t n, int64_t k, ad_matrix a, ad_matrix b, double *c, int64_t c_row);
+
+/* A symmetric matrix of diagonals d, which becomes its eigenvalues, and e, which is lost. v: rows of zeros,
+ * which become the vectors, or, where values alone are wanted, their first and last elements. */
+typedef struct {
+    double *d, *e, *v, *numbers, *work; /* the last two: room for 6 rows, and for 3 n of them */
+    int64_t row, width;                 /* elements from a row to the next, and how many are in use */
+    bool values;
+} ad_halves;
+/* Of the part from low to high, without what it holds beyond. */
+int ad_conquer(const ad_halves *t, int64_t low, int64_t high);   /* conquer.c */
+void ad_turn_out(const ad_halves *t, int64_t low, int64_t high); /* tridiagonal.c: the same by rotations */
+
 /* The eigenvalues, unordered, of a (n rows of ad_line_up(n) elements, zeros from n on), which is lost; to v,
  * unless it is NULL, their vectors as rows. */
 int ad_eigh_rows(int64_t n, double *a, double *v, double *values);

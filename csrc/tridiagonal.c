@@ -61,19 +61,18 @@ static void reduce(const reduction *r, int64_t k, double *d, double *e) {
     }
 }
 
-/* To v's rows, the columns of the product of the reflections. */
-static int accumulate(const reduction *r, double *v) {
-    const int64_t n = r->n, m = n - 1;
+/* The vectors in v's rows, reflected back. */
+static int reflect_back(const reduction *r, double *v) {
+    const int64_t n = r->n, cols = r->cols;
     const ad_tools t = ad_tools_of(AD_float64);
-    memset(v, 0, (size_t)(n * r->cols) * sizeof *v);
-    v[0] = 1;
-    if (m < 1) return AD_OK;
-    double *q = ad_alloc((size_t)(m * m) * sizeof *q);
-    if (!q) return AD_NO_MEMORY;
-    const ad_matrix given = {(const char *)(r->a + 1), 1, r->cols};
-    const int status = ad_reflections(&t, m, m - 1, given, (const char *)r->taus, m, (char *)q);
-    ad_cpu->pw->transpose[1](m, m, v + r->cols + 1, r->cols, q, m, false);
-    ad_dealloc(q);
+    double *x = ad_alloc((size_t)(n * n) * sizeof *x);
+    if (!x) return AD_NO_MEMORY;
+    ad_cpu->pw->transpose[1](n, n, x, n, v, cols, false);
+    const ad_matrix given = {(const char *)(r->a + 1), 1, cols};
+    const int status =
+        n < 3 ? AD_OK : ad_reflections(&t, n - 1, n - 2, given, (const char *)r->taus, n, (char *)(x + n));
+    ad_cpu->pw->transpose[1](n, n, v, cols, x, n, false);
+    ad_dealloc(x);
     return status;
 }
 
@@ -81,12 +80,13 @@ static int accumulate(const reduction *r, double *v) {
 
 typedef struct {
     int64_t cols, count, room;
-    double *v; /* whose rows are rotated, or NULL */
+    int64_t row;
+    double *v; /* whose rows are rotated */
     ad_rotation *kept;
 } rotations;
 
 static void rotate(rotations *r) {
-    if (r->v) ad_cpu->spectral->turn_rows(r->cols, r->v, r->cols, r->count, r->kept);
+    ad_cpu->spectral->turn_rows(r->cols, r->v, r->row, r->count, r->kept);
     r->count = 0;
 }
 
@@ -133,19 +133,28 @@ static void solve(int64_t n, double *d, double *e, rotations *r) {
     rotate(r);
 }
 
+void ad_turn_out(const ad_halves *t, int64_t low, int64_t high) {
+    const int64_t n = high - low,
+                  cols = t->values ? AD_DOUBLES : (n + AD_DOUBLES - 1) / AD_DOUBLES * AD_DOUBLES;
+    ad_rotation *kept = (ad_rotation *)(void *)t->work;
+    rotations r = {cols, 0, n * n, t->row, t->v + low * t->row + (t->values ? 0 : low), kept};
+    solve(n, t->d + low, t->e + low, &r);
+}
+
 int ad_eigh_rows(int64_t n, double *a, double *v, double *values) {
-    const int64_t cols = ad_line_up(n), room = KEPT * n;
+    const int64_t cols = ad_line_up(n), row = v ? cols : AD_DOUBLES;
     if (n == 0) return AD_OK;
-    const size_t doubles = (size_t)(6 * cols + 2 * n), bytes = doubles * sizeof(double);
-    double *memory = ad_alloc(bytes + (size_t)room * sizeof(ad_rotation));
+    const size_t doubles = (size_t)(10 * cols + 2 * n + (v ? 0 : n * row)), bytes = doubles * sizeof(double);
+    double *memory = ad_alloc(bytes + (size_t)(3 * n * cols) * sizeof(double));
     if (!memory) return AD_NO_MEMORY;
     memset(memory, 0, bytes);
-    double *u = memory, *e = u + 4 * cols;
-    reduction r = {n, cols, a, u, u + cols, u + 2 * cols, e + n};
-    rotations turns = {cols, 0, room, v, (ad_rotation *)(void *)((char *)memory + bytes)};
+    double *u = memory, *e = u + 4 * cols, *taus = e + n, *numbers = taus + n, *ends = numbers + 6 * cols;
+    reduction r = {n, cols, a, u, u + cols, u + 2 * cols, taus};
     for (int64_t k = 0; k < n; k++) reduce(&r, k, values + k, e + k);
-    const int status = v ? accumulate(&r, v) : AD_OK;
-    if (!status) solve(n, values, e, &turns);
+    if (v) memset(v, 0, (size_t)(n * cols) * sizeof *v);
+    const ad_halves halves = {values, e, v ? v : ends, numbers, memory + doubles, row, row, !v};
+    int status = ad_conquer(&halves, 0, n);
+    if (!status && v) status = reflect_back(&r, v);
     ad_dealloc(memory);
     return status;
 }

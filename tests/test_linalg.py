@@ -139,7 +139,7 @@ def test_least_squares(d: ad.dtype, m: int, n: int) -> None:
 
 
 @pytest.mark.parametrize("d", DTYPES, ids=str)
-@pytest.mark.parametrize("n", [1, 2, 9, 30])
+@pytest.mark.parametrize("n", [1, 2, 9, 30, 70])
 def test_eigenvalues_alone_are_those_of_vectors(d: ad.dtype, n: int) -> None:
     a = matrix(n, n, d)
     for uplo in "LU":
@@ -174,12 +174,17 @@ def of_values(n: int, values: np.ndarray) -> np.ndarray:
 
 
 BESIDE = np.eye(70, k=1) + np.eye(70, k=-1)
+GLUED = np.diag(np.abs(np.arange(105) % 21 - 10.0)) + np.where(
+    np.arange(105) % 21, np.eye(105, k=1), 1e-8 * np.eye(105, k=1)
+)
 LARGE = {
     "random": matrix(17, 17, ad.float64).numpy(),
     "none": np.zeros((40, 40)),
     "diagonal": np.diag(np.arange(50.0) - 20),
     "rank 2": (matrix(64, 2, ad.float64) @ matrix(2, 64, ad.float64)).numpy(),
     "two values": of_values(60, np.repeat([1.0, 2.0], 30)),
+    "near one": of_values(90, 1 + 1e-14 * np.arange(90)),
+    "glued": np.triu(GLUED) + np.triu(GLUED, 1).T,
     "graded": of_values(80, 10.0 ** -np.arange(80)),
     "beside": BESIDE,
     "all but nothing beside": np.diag(np.arange(70) == 3) + 1e-170 * BESIDE,
@@ -204,6 +209,7 @@ def test_spectra_of_large_matrices(name: str) -> None:
     assert (np.diff(w) >= 0).all()
     for q in (u, vh, v):
         assert size(q.T @ q - np.eye(len(q))) <= eps
+    assert linalg.eigvalsh(ad.tensor(whole)).tolist() == w.tolist()
     batch = linalg.eigh(ad.stack([ad.ones(whole.shape, dtype=ad.float64), ad.tensor(whole)]))
     assert [y[1].tolist() for y in batch] == [w.tolist(), v.tolist()]
     beyond = ad.tensor(np.where(np.eye(len(a)) > 0, np.nan, whole))

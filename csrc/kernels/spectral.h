@@ -2,23 +2,54 @@
  * of columns are multiples of AD_DOUBLES. */
 #include "../spectral.h"
 
-enum { SPECTRAL_STRIP = VD_W == 8 ? 4 : 2, SPECTRAL_LANES = 2 * AD_DOUBLES };
+enum { SPECTRAL_STRIP = VD_W == 8 ? 4 : 2 };
 
-static double spectral_dot(int64_t n, const double *x, const double *y) {
-    vd sums[SPECTRAL_LANES / VD_W];
-    double lanes[SPECTRAL_LANES];
-    AD_UNROLL for (int v = 0; v < SPECTRAL_LANES / VD_W; v++) sums[v] = vd_zero();
-    for (int64_t i = 0; i < n; i += SPECTRAL_LANES) {
-        AD_UNROLL for (int v = 0; v < AD_DOUBLES / VD_W; v++) sums[v] =
-            vd_fma(vd_load(x + i + v * VD_W), vd_load(y + i + v * VD_W), sums[v]);
-        if (i + AD_DOUBLES == n) break;
-        AD_UNROLL for (int v = AD_DOUBLES / VD_W; v < SPECTRAL_LANES / VD_W; v++) sums[v] =
-            vd_fma(vd_load(x + i + v * VD_W), vd_load(y + i + v * VD_W), sums[v]);
-    }
-    AD_UNROLL for (int v = 0; v < SPECTRAL_LANES / VD_W; v++) vd_store(lanes + v * VD_W, sums[v]);
-    for (int half = AD_DOUBLES; half; half /= 2)
+/* What lanes, AD_DOUBLES in all, add up to. */
+AD_SIMD double spectral_lanes(const vd *sums) {
+    double lanes[AD_DOUBLES];
+    AD_UNROLL for (int v = 0; v < AD_DOUBLES / VD_W; v++) vd_store(lanes + v * VD_W, sums[v]);
+    for (int half = AD_DOUBLES / 2; half; half /= 2)
         for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
     return lanes[0];
+}
+
+static double spectral_dot(int64_t n, const double *x, const double *y) {
+    vd even[AD_DOUBLES / VD_W], odd[AD_DOUBLES / VD_W];
+    AD_UNROLL for (int v = 0; v < AD_DOUBLES / VD_W; v++) even[v] = odd[v] = vd_zero();
+    for (int64_t i = 0; i < n; i += 2 * AD_DOUBLES) {
+        AD_UNROLL for (int v = 0; v < AD_DOUBLES / VD_W; v++) even[v] =
+            vd_fma(vd_load(x + i + v * VD_W), vd_load(y + i + v * VD_W), even[v]);
+        if (i + AD_DOUBLES == n) break;
+        AD_UNROLL for (int v = 0; v < AD_DOUBLES / VD_W; v++) {
+            const int64_t at = i + AD_DOUBLES + v * VD_W;
+            odd[v] = vd_fma(vd_load(x + at), vd_load(y + at), odd[v]);
+        }
+    }
+    AD_UNROLL for (int v = 0; v < AD_DOUBLES / VD_W; v++) even[v] = vd_add(even[v], odd[v]);
+    return spectral_lanes(even);
+}
+
+static void spectral_poles(int64_t n, const double *d, const double *z, double from, double x, double *away,
+                           double *sums) {
+    vd made[4][AD_DOUBLES / VD_W];
+    const vd zero = vd_zero();
+    AD_UNROLL for (int v = 0; v < AD_DOUBLES / VD_W; v++) {
+        AD_UNROLL for (int k = 0; k < 4; k++) made[k][v] = zero;
+    }
+    for (int64_t i = 0; i < n; i += AD_DOUBLES) {
+        AD_UNROLL for (int v = 0; v < AD_DOUBLES / VD_W; v++) {
+            const int64_t at = i + v * VD_W;
+            const vd size = vd_load(z + at), far = vd_sub(vd_sub(vd_load(d + at), vd_set1(from)), vd_set1(x));
+            const vd part = vd_div(size, far), below = vd_select(vd_lt(far, zero), part, zero);
+            const vd above = vd_sub(part, below);
+            vd_store(away + at, far);
+            made[0][v] = vd_fma(size, below, made[0][v]);
+            made[1][v] = vd_fma(size, above, made[1][v]);
+            made[2][v] = vd_fma(below, below, made[2][v]);
+            made[3][v] = vd_fma(above, above, made[3][v]);
+        }
+    }
+    AD_UNROLL for (int k = 0; k < 4; k++) sums[k] = spectral_lanes(made[k]);
 }
 
 static double spectral_largest(int64_t n, const double *x) {
@@ -114,6 +145,7 @@ static void spectral_update(int64_t first, int64_t n, int64_t cols, double *a, c
 
 static const ad_spectral_kernels spectral_kernels = {
     .dot = spectral_dot,
+    .poles = spectral_poles,
     .largest = spectral_largest,
     .turn = spectral_turn,
     .turn_rows = spectral_turn_rows,
