@@ -132,7 +132,7 @@ static int decompose(columns *f) {
         for (int64_t k = 0; k < f->n; k++) f->v[k * (f->cols + 1)] = 1;
     }
     const int status = orthogonalize(f);
-    for (int64_t c = 0; c < f->n; c++) {
+    for (int64_t c = 0; !status && c < f->n; c++) {
         const double square = f->products[c * (f->cols + 1)];
         f->values[c] = square > 0 ? sqrt(square) : 0;
     }
@@ -165,6 +165,8 @@ int ad_svd_one(const ad_factor *x, int64_t i) {
         ad_fill_nan((const ad_tensor *[]){x->info, x->out, x->a}, i, 3);
     } else {
         status = decompose(&f);
+    }
+    if (!status && scale != 0) {
         ad_sort_values(n, f.values, order, true);
         for (int64_t c = 0; c < n; c++) ad_set_element(values, size, c, f.values[order[c]] / scale);
         normalize(&f, order, (double *)(order + n));
@@ -195,14 +197,14 @@ int ad_svd_solve(const ad_factor *x, int64_t i, int64_t k, ad_matrix b, char *to
         return status;
     }
     status = decompose(&f);
-    for (int64_t c = 0; c < n; c++) largest = fmax(largest, f.values[c]);
+    for (int64_t c = 0; !status && c < n; c++) largest = fmax(largest, f.values[c]);
     for (int64_t r = 0; r < rows; r++)
         for (int64_t j = 0; j < k; j++) given[r * k + j] = ad_element(b.data, size, r * b.row + j * b.col);
     const ad_matrix u = {(const char *)f.w, f.length, 1}, v = {(const char *)f.v, f.cols, 1};
     if (!status)
         status = ad_multiply_doubles(n, k, rows, transposed ? v : u, (ad_matrix){(const char *)given, k, 1},
                                      inner, k);
-    for (int64_t c = 0; c < n; c++) { /* W = S U^T */
+    for (int64_t c = 0; !status && c < n; c++) { /* W = S U^T */
         const double value = f.values[c];
         const bool counts = value > x->how.least * largest;
         *rank -= !counts;
@@ -212,7 +214,7 @@ int ad_svd_solve(const ad_factor *x, int64_t i, int64_t k, ad_matrix b, char *to
     const ad_matrix across = transposed ? (ad_matrix){u.data, 1, u.row} : (ad_matrix){v.data, 1, v.row};
     if (!status)
         status = ad_multiply_doubles(made, k, n, across, (ad_matrix){(const char *)inner, k, 1}, found, k);
-    for (int64_t j = 0; j < made * k; j++) ad_set_element(to, size, j, found[j]);
+    for (int64_t j = 0; !status && j < made * k; j++) ad_set_element(to, size, j, found[j]);
     ad_dealloc(f.w);
     return status;
 }

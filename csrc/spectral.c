@@ -84,6 +84,8 @@ int ad_eigh_one(const ad_factor *x, int64_t i) {
     } else {
         ad_scale_by(n * cols, w, scale);
         status = ad_eigh_rows(n, w, x->how.values ? NULL : v, s);
+    }
+    if (!status && scale != 0) {
         ad_sort_values(n, s, order, false);
         for (int64_t k = 0; k < n; k++) ad_set_element(values, size, k, s[order[k]] / scale);
         if (!x->how.values) ad_columns_out(n, n, v, cols, order, a, size);

@@ -106,7 +106,7 @@ def lstsq(
         inverse, values, rank = pseudo_inverse(A, rtol=rcond)
         x = matmul(inverse, b)
     else:
-        least = epsilon(A) * max(m, n) if rcond is None else float(rcond)
+        least = epsilon(A) * max(m, n) if rcond is None else max(float(rcond), 0.0)
         x, rank = _least(A, b, least)
     empty = A.new_empty(0)
     apart = m > n and driver not in (None, "gelsy")
