@@ -133,6 +133,7 @@ static int merge(const ad_halves *t, int64_t low, int64_t middle, int64_t high, 
     ad_sort_values(n, t->d + low, order, false);
     deflate(t, low, n, z, order, &f, kept);
     for (int64_t j = 0; j < f.k; j++) t->d[low + kept[j]] = zero_after(&f, j, u + j * line);
+    if (t->values && n == t->n) return AD_OK;
     vectors_of(&f, u, line, w);
     for (int64_t j = 0; j < f.k; j++)
         memcpy(given + j * cols, t->v + (low + kept[j]) * t->row + first, (size_t)cols * sizeof *given);

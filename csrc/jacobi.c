@@ -25,10 +25,16 @@ static double angle(double first, double second, double product, double *c, doub
     return t;
 }
 
+/* Of a column and those after it, at least. */
 static int multiply_columns(const columns *f) {
-    const char *w = (const char *)f->w;
-    return ad_multiply_doubles(f->n, f->n, f->m, (ad_matrix){w, f->length, 1}, (ad_matrix){w, 1, f->length},
-                               f->products, f->cols);
+    enum { ROWS = 32 };
+    int status = AD_OK;
+    for (int64_t p = 0; p < f->n && !status; p += ROWS) {
+        const char *w = (const char *)(f->w + p * f->length);
+        status = ad_multiply_doubles(ad_least(ROWS, f->n - p), f->n - p, f->m, (ad_matrix){w, f->length, 1},
+                                     (ad_matrix){w, 1, f->length}, f->products + p * (f->cols + 1), f->cols);
+    }
+    return status;
 }
 
 /* Of columns p and q that are not orthogonal. */
@@ -72,6 +78,8 @@ static int approach(columns *f) {
     if (!turned) return AD_NO_MEMORY;
     memset(f->products, 0, (size_t)(f->n * f->cols) * sizeof *f->products); /* and so what ends its rows */
     int status = multiply_columns(f);
+    for (int64_t p = 0; p < f->n; p++)
+        for (int64_t q = 0; q < p; q++) f->products[p * f->cols + q] = f->products[q * f->cols + p];
     if (!status) status = ad_eigh_rows(f->n, f->products, f->v, f->values);
     memset(turned, 0, (size_t)(f->n * f->length) * sizeof *turned);
     if (!status)

@@ -45,7 +45,7 @@ int ad_multiply_doubles(int64_t m, int64_t n, int64_t k, ad_matrix a, ad_matrix 
  * which become the vectors, or, where values alone are wanted, their first and last elements. */
 typedef struct {
     double *d, *e, *v, *numbers, *work; /* the last two: room for 6 rows, and for 3 n of them */
-    int64_t row, width;                 /* elements from a row to the next, and how many are in use */
+    int64_t n, row, width;              /* rows; elements from a row to the next, and how many are in use */
     bool values;
 } ad_halves;
 /* Of the part from low to high, without what it holds beyond. */

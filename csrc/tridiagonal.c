@@ -152,7 +152,7 @@ int ad_eigh_rows(int64_t n, double *a, double *v, double *values) {
     reduction r = {n, cols, a, u, u + cols, u + 2 * cols, taus};
     for (int64_t k = 0; k < n; k++) reduce(&r, k, values + k, e + k);
     if (v) memset(v, 0, (size_t)(n * cols) * sizeof *v);
-    const ad_halves halves = {values, e, v ? v : ends, numbers, memory + doubles, row, row, !v};
+    const ad_halves halves = {values, e, v ? v : ends, numbers, memory + doubles, n, row, row, !v};
     int status = ad_conquer(&halves, 0, n);
     if (!status && v) status = reflect_back(&r, v);
     ad_dealloc(memory);
