@@ -350,11 +350,15 @@ int ad_cholesky(const ad_tensor *a, ad_tensor **out);
 ad_tensor *ad_solve_triangular(const ad_tensor *a, const ad_tensor *b, int upper, int unit);
 /* QR = A: the first cols columns of Q (out[0]), and R with all of A's rows (out[1]). */
 int ad_qr(const ad_tensor *a, int64_t cols, ad_tensor **out);
-/* U S V^T = A of matrices that are no wider than high: U, S (descending) and V. Where a singular value is 0
- * next to the largest, U has a column of zeros. */
+/* U S V^T = A of matrices that are no wider than high: U, S (descending) and V. */
 int ad_svd(const ad_tensor *a, ad_tensor **out);
-/* The eigenvectors and eigenvalues, ascending, of symmetric matrices; the lower triangle is read. */
-int ad_eigh(const ad_tensor *a, ad_tensor **out);
+/* The X of least norm of those for which A X - B is least, and A's rank, to which singular values count that
+ * are above `least` times the largest; the third result is of no use. a is A or, transposed, A^T: no wider
+ * than high. */
+int ad_least_squares(const ad_tensor *a, const ad_tensor *b, int transposed, double least, ad_tensor **out);
+/* The eigenvectors and eigenvalues, ascending, of symmetric matrices; the lower triangle is read. Where
+ * values alone are wanted, the first result is of no use. */
+int ad_eigh(const ad_tensor *a, int values, ad_tensor **out);
 /* Convolutions over the last nd (1 to 3) dimensions, and their adjoints. `geometry` is the strides, the
  * paddings (before the first element), the dilations and the result's sizes, nd each. Of images
  * x (n, groups c, ...), weights w (groups m, c, ...) and results y (n, groups m, ...):

@@ -14,14 +14,16 @@ enum {
     AD_FACTOR_triangle,
     AD_FACTOR_lu_solve,
     AD_FACTOR_cofactors,
-    AD_FACTOR_exp
+    AD_FACTOR_exp,
+    AD_FACTOR_least_squares
 };
 
 enum { AD_OUT, AD_SOURCE, AD_A, AD_ORDER, AD_INFO, AD_DET, AD_FACTOR_SLOTS };
 
 typedef struct {
     int kind;
-    bool upper, unit, transposed, sign;
+    bool upper, unit, transposed, sign, values;
+    double least;                   /* of the largest singular value, so much counts as nothing */
     uint8_t slots[AD_FACTOR_SLOTS]; /* of ad_factor's, that of each operand */
 } ad_factor_kind;
 
@@ -34,10 +36,12 @@ typedef struct {
         struct {
             const ad_tensor *out;    /* row-major without gaps; worked on in place */
             const ad_tensor *source; /* copied to `out` first, of its shape */
-            const ad_tensor *a;      /* what is solved with; the Q of a QR, the V of an SVD */
-            const ad_tensor *order;  /* int64 (count, n): the row of the operand that each row came from */
-            const ad_tensor *info;   /* int64 numbers; singular values or eigenvalues */
-            const ad_tensor *det;    /* (count): determinants, or their signs */
+            const ad_tensor
+                *a; /* what is solved with; the Q of a QR, the V of an SVD, the X of least squares */
+            const ad_tensor *order; /* int64 (count, n): the row of the operand that each row came from; B of
+                                       least squares */
+            const ad_tensor *info;  /* int64 numbers; singular values or eigenvalues; ranks */
+            const ad_tensor *det;   /* (count): determinants, or their signs */
         };
         const ad_tensor *slots[AD_FACTOR_SLOTS];
     };
@@ -76,15 +80,22 @@ static inline void ad_set_identity(char *data, int64_t size, int64_t rows, int64
 int ad_subtract_product(const ad_tools *t, int64_t m, int64_t n, int64_t k, ad_matrix a, ad_matrix b, char *c,
                         int64_t c_row);
 
+/* Matrix i of a tensor of any strides. */
+ad_matrix ad_matrix_of(const ad_tensor *x, int64_t i);
+/* T^-1 B of either triangle, over B (n x cols, without gaps). */
+int ad_solve_triangle(const ad_tools *t, int64_t n, ad_matrix l, bool upper, bool unit, int64_t cols,
+                      char *b);
+
 int ad_factor_run(const ad_call *c);
-int ad_qr_one(const ad_factor *x, int64_t i);  /* qr.c */
+int ad_qr_one(const ad_factor *x, int64_t i); /* qr.c */
+int ad_least_squares_one(const ad_factor *x, int64_t i);
 int ad_exp_one(const ad_factor *x, int64_t i); /* exponential.c */
 int ad_svd_one(const ad_factor *x, int64_t i); /* jacobi.c */
-int ad_eigh_one(const ad_factor *x, int64_t i);
-enum { AD_JACOBI_MOST = 16 }; /* rows of a matrix whose eigenvalues Jacobi's rotations find */
-double ad_dot_in_lanes(int64_t n, const double *x, const double *y);
-void ad_rotate(int64_t n, double *x, double *y, int64_t step, double c, double s);
-/* The eigenvalues of the symmetric a, unordered, and what v, the identity, becomes: their vectors as rows. */
-int ad_eigh_tridiagonal(int64_t n, double *a, double *v, double *values); /* tridiagonal.c */
+int ad_svd_solve(const ad_factor *x, int64_t i, int64_t k, ad_matrix b, char *to, int64_t *rank);
+int ad_eigh_one(const ad_factor *x, int64_t i); /* spectral.c */
+/* q (m x cols) is multiplied by the product of k <= m reflections 1 - tau v v^T of m rows: v is a column of
+ * V, from the diagonal, where it has a 1 under zeros, on. */
+int ad_reflections(const ad_tools *t, int64_t m, int64_t k, ad_matrix v, const char *tau, int64_t cols,
+                   char *q);
 
 #endif

@@ -312,9 +312,10 @@ typedef struct {
      */
     void (*moments)(const ad_block *s, const float *x, double *mean, double *squares);
 } ad_row_kernels;
-typedef struct ad_gemm_kernels ad_gemm_kernels;   /* gemm.h */
-typedef struct ad_solve_kernels ad_solve_kernels; /* solve.h */
-typedef struct ad_grid_kernels ad_grid_kernels;   /* grid.h */
+typedef struct ad_gemm_kernels ad_gemm_kernels;         /* gemm.h */
+typedef struct ad_solve_kernels ad_solve_kernels;       /* solve.h */
+typedef struct ad_spectral_kernels ad_spectral_kernels; /* spectral.h */
+typedef struct ad_grid_kernels ad_grid_kernels;         /* grid.h */
 /* The numbers of one optimiser's update of one parameter; each optimiser uses some. */
 typedef struct {
     double lr, lr_next, weight_decay, shrink; /* shrink: what the parameter is multiplied by first */
@@ -337,6 +338,7 @@ typedef struct {
     const ad_row_kernels *rows;
     const ad_gemm_kernels *gemm;
     const ad_solve_kernels *solve;
+    const ad_spectral_kernels *spectral;
     const ad_optim_kernels *optim;
     const ad_grid_kernels *grid;
 } ad_variant;

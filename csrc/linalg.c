@@ -23,7 +23,7 @@ static int finish(const operands *x, ad_factor_kind how, int n, const int *slots
         [AD_FACTOR_qr] = "qr",          [AD_FACTOR_svd] = "svd",
         [AD_FACTOR_eigh] = "eigh",      [AD_FACTOR_triangle] = "solve_triangular",
         [AD_FACTOR_lu_solve] = "solve", [AD_FACTOR_cofactors] = "cofactors",
-        [AD_FACTOR_exp] = "matrix_exp",
+        [AD_FACTOR_exp] = "matrix_exp", [AD_FACTOR_least_squares] = "lstsq",
     };
     const ad_tensor *all[AD_FACTOR_SLOTS];
     int status = AD_OK, count = n;
@@ -93,7 +93,7 @@ int ad_qr(const ad_tensor *a, int64_t cols, ad_tensor **out) {
 }
 
 /* The spectrum, a number for each column; and the matrix of them, for svd. */
-static int spectral(int kind, const ad_tensor *a, ad_tensor **out) {
+static int spectral(int kind, const ad_tensor *a, bool values, ad_tensor **out) {
     const bool svd = kind == AD_FACTOR_svd;
     const int status = check(a, !svd);
     if (status) return status;
@@ -106,10 +106,34 @@ static int spectral(int kind, const ad_tensor *a, ad_tensor **out) {
     shape[a->ndim - 2] = cols;
     x.made[AD_INFO] = ad_make(a->dtype, a->ndim - 1, shape);
     if (svd) x.made[AD_A] = ad_make(a->dtype, a->ndim, shape);
-    return finish(&x, (ad_factor_kind){.kind = kind}, svd ? 3 : 2, (const int[]){AD_OUT, AD_INFO, AD_A}, out);
+    return finish(&x, (ad_factor_kind){.kind = kind, .values = values}, svd ? 3 : 2,
+                  (const int[]){AD_OUT, AD_INFO, AD_A}, out);
 }
-int ad_svd(const ad_tensor *a, ad_tensor **out) { return spectral(AD_FACTOR_svd, a, out); }
-int ad_eigh(const ad_tensor *a, ad_tensor **out) { return spectral(AD_FACTOR_eigh, a, out); }
+int ad_svd(const ad_tensor *a, ad_tensor **out) { return spectral(AD_FACTOR_svd, a, false, out); }
+int ad_eigh(const ad_tensor *a, int values, ad_tensor **out) {
+    return spectral(AD_FACTOR_eigh, a, values, out);
+}
+
+int ad_least_squares(const ad_tensor *a, const ad_tensor *b, int transposed, double least, ad_tensor **out) {
+    int status = check(a, false);
+    if (!status) status = check(b, false);
+    if (status) return status;
+    const int n = a->ndim;
+    const int64_t high = a->shape[n - 2], wide = a->shape[n - 1], rows = transposed ? wide : high;
+    if (a->dtype != b->dtype) return ad_fail(AD_BAD_DTYPE, b->dtype, 0, 0);
+    if (high < wide) return ad_fail(AD_BAD_SHAPE, high, wide, 0);
+    if (b->ndim != n || memcmp(a->shape, b->shape, sizeof *a->shape * (n - 2)) || b->shape[n - 2] != rows)
+        return ad_fail(AD_BAD_SHAPE, rows, b->shape[b->ndim - 2], 0);
+    int64_t shape[AD_MAX_DIMS];
+    memcpy(shape, b->shape, sizeof shape);
+    shape[n - 2] = transposed ? high : wide;
+    operands x = {.given = {[AD_SOURCE] = a, [AD_ORDER] = b}};
+    x.made[AD_OUT] = ad_make(a->dtype, n, a->shape);
+    x.made[AD_A] = ad_make(a->dtype, n, shape);
+    x.made[AD_INFO] = ad_make(AD_int64, n - 2, shape);
+    const ad_factor_kind how = {.kind = AD_FACTOR_least_squares, .transposed = transposed, .least = least};
+    return finish(&x, how, 3, (const int[]){AD_A, AD_INFO, AD_OUT}, out);
+}
 
 /* B's shape fits that of the square A; batches broadcast for triangles, and are alike else. */
 static int check_pair(const ad_tensor *a, const ad_tensor *b) {

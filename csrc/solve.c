@@ -57,8 +57,8 @@ static int substitute(const ad_tools *t, int64_t n, ad_matrix l, bool unit, int6
 }
 
 /* The same for either triangle, of B without gaps. */
-static int solve_triangle(const ad_tools *t, int64_t n, ad_matrix l, bool upper, bool unit, int64_t cols,
-                          char *b) {
+int ad_solve_triangle(const ad_tools *t, int64_t n, ad_matrix l, bool upper, bool unit, int64_t cols,
+                      char *b) {
     if (n == 0 || cols == 0) return AD_OK;
     if (!upper) return substitute(t, n, l, unit, cols, b, cols);
     l = ad_moved(t, l, n - 1, n - 1);
@@ -225,6 +225,15 @@ static ad_matrix matrix_at(const ad_tensor *x, int64_t offset) {
     return (ad_matrix){x->data + offset * ad_itemsize[x->dtype], strides[0], strides[1]};
 }
 
+ad_matrix ad_matrix_of(const ad_tensor *x, int64_t i) {
+    int64_t offset = 0;
+    for (int d = x->ndim - 3; d >= 0; d--) {
+        offset += i % x->shape[d] * x->strides[d];
+        i /= x->shape[d];
+    }
+    return matrix_at(x, offset);
+}
+
 static int triangle_one(const ad_factor *x, int64_t i) {
     const ad_tools t = ad_tools_of(x->out->dtype);
     int64_t offset = 0, rest = i;
@@ -232,8 +241,8 @@ static int triangle_one(const ad_factor *x, int64_t i) {
         offset += rest % x->out->shape[d] * ad_broadcast_stride(x->a, x->out->ndim, d);
         rest /= x->out->shape[d];
     }
-    return solve_triangle(&t, x->n, matrix_at(x->a, offset), x->how.upper, x->how.unit, x->cols,
-                          x->out->data + i * x->n * x->cols * t.size);
+    return ad_solve_triangle(&t, x->n, matrix_at(x->a, offset), x->how.upper, x->how.unit, x->cols,
+                             x->out->data + i * x->n * x->cols * t.size);
 }
 
 /* Rows in the order of `order`, or back. */
@@ -260,9 +269,11 @@ static int lu_solve_one(const ad_factor *x, int64_t i) {
     if (n == 0 || x->cols == 0) return AD_OK;
     int status = x->how.transposed ? AD_OK : permute_rows(x, order, b);
     if (!status)
-        status = solve_triangle(&t, n, x->how.transposed ? turned : a, false, !x->how.transposed, x->cols, b);
+        status =
+            ad_solve_triangle(&t, n, x->how.transposed ? turned : a, false, !x->how.transposed, x->cols, b);
     if (!status)
-        status = solve_triangle(&t, n, x->how.transposed ? turned : a, true, x->how.transposed, x->cols, b);
+        status =
+            ad_solve_triangle(&t, n, x->how.transposed ? turned : a, true, x->how.transposed, x->cols, b);
     return status || !x->how.transposed ? status : permute_rows(x, order, b);
 }
 
@@ -318,6 +329,7 @@ static int (*const one_of[])(const ad_factor *x, int64_t i) = {
     [AD_FACTOR_lu_solve] = lu_solve_one,
     [AD_FACTOR_cofactors] = cofactors_one,
     [AD_FACTOR_exp] = ad_exp_one,
+    [AD_FACTOR_least_squares] = ad_least_squares_one,
 };
 
 typedef struct {

@@ -20,10 +20,10 @@ typedef struct {
     int (*panel)(int64_t m, int n, void *a, int64_t row, int64_t *pivots, void *work);
     /* A = U^T U of n <= AD_PANEL rows, over A's upper triangle; the first row that cannot be, or n. */
     int (*root)(int n, void *a, int64_t row);
-    /* n reflections 1 - tau[j] v v^T over n <= AD_PANEL columns of m >= n rows, which make A upper
-     * triangular. v lies over column j from row j on, but for its first element, which is 1; the triangle has
-     * its diagonal there. */
-    void (*reflect)(int64_t m, int n, void *a, int64_t row, void *tau);
+    /* n <= AD_PANEL reflections 1 - tau[j] v v^T, which make A upper triangular, of m >= n rows of AD_PANEL
+     * elements, zeros from n on. v lies over column j from row j on, but for its first element, which is 1;
+     * the triangle has its diagonal there. */
+    void (*reflect)(int64_t m, int n, void *a, void *tau);
     /* The upper triangular n x n matrix for which their product is 1 - V T V^T, from V^T V. */
     void (*compact)(int n, const void *gram, const void *tau, void *t);
 } ad_solve_type;

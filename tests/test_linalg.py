@@ -91,6 +91,62 @@ def test_factors_multiply_to_what_they_are_of(case: tuple[ad.dtype, int, float])
 
 
 @pytest.mark.parametrize("d", DTYPES, ids=str)
+@pytest.mark.parametrize(("m", "n"), [(1, 1), (5, 3), (3, 5), (17, 17), (20, 40), (100, 33)])
+def test_qr_is_right_column_by_column(d: ad.dtype, m: int, n: int) -> None:
+    """However far their sizes are apart: nothing overflows, vanishes or swamps another."""
+    a, eps = matrix(m, n, ad.float64), DTYPES[d]
+    low, high = (-36.0, 36.0) if d is ad.float32 else (-290.0, 290.0)
+    far = ad.linspace(low, high, n, dtype=ad.float64)
+    first = (ad.arange(m) == 0).unsqueeze(1)
+    again = a[:, ad.arange(n) % max(n // 2, 1)]
+    for x in (a * 10**low, a * 10**high, a * 10**far, a.where(first, a * 10 ** (low / 2)), again):
+        given = x.to(d)
+        q, r = map(exact, linalg.qr(given))
+        columns = np.abs(exact(given)).max(0)
+        assert (np.abs(q @ r - exact(given)) <= 64 * eps * columns).all()
+        assert size(q.T @ q - np.eye(q.shape[1])) <= 64 * eps * len(q) ** 0.5
+
+
+@pytest.mark.parametrize("d", DTYPES, ids=str)
+@pytest.mark.parametrize("m", [1, 3, 17, 50])
+@pytest.mark.parametrize("n", [1, 4, 16, 33])
+def test_least_squares(d: ad.dtype, m: int, n: int) -> None:
+    """The pseudo-inverse's, of full rank and less; in batches, layouts and derivatives, too."""
+    eps, least = DTYPES[d], min(m, n)
+    for rank in {least, (least + 1) // 2}:
+        a = matrix(m, n, d) if rank == least else matrix(m, rank, d) @ matrix(rank, n, d)
+        wanted = np.linalg.pinv(a.double().numpy(), rcond=2 * eps * max(m, n))
+        for k in (0, 1, 20):
+            b = matrix(m, k, d, 1)
+            x, _, found, _ = linalg.lstsq(a, b)
+            assert found.item() == rank
+            spread = np.linalg.norm(wanted, 2) * np.linalg.norm(a.double().numpy(), 2)
+            off = np.abs(exact(x) - wanted @ exact(b))
+            assert off.max(initial=0) <= 64 * eps * spread * (1 + spread * eps) * (
+                size(exact(b)) * size(wanted)
+            )
+            batch = linalg.lstsq(ad.stack([a * 2 + 1, a]), ad.stack([b, b]).mT.clone().mT)
+            assert batch.solution[1].tolist() == x.tolist()
+            assert batch.rank[1].item() == rank
+        g = matrix(n, 20, d, 2)
+        x, y = a.double().requires_grad_(), b.double().requires_grad_()
+        if d is ad.float32 and rank < least:
+            continue  # whose rank in float64 is full, by what rounding left
+        ours = ad.autograd.grad(linalg.lstsq(x, y).solution, (x, y), g.double())
+        theirs = ad.autograd.grad(linalg.pinv(x) @ y, (x, y), g.double())
+        for p, q in zip(ours, theirs, strict=True):
+            assert (p - q).abs().max() <= 1e-12 * spread**2 * (1 + q.abs().max())
+
+
+@pytest.mark.parametrize("d", DTYPES, ids=str)
+@pytest.mark.parametrize("n", [1, 2, 9, 30, 70])
+def test_eigenvalues_alone_are_those_of_vectors(d: ad.dtype, n: int) -> None:
+    a = matrix(n, n, d)
+    for uplo in "LU":
+        assert linalg.eigvalsh(a, uplo).tolist() == linalg.eigh(a, uplo).eigenvalues.tolist()
+
+
+@pytest.mark.parametrize("d", DTYPES, ids=str)
 @pytest.mark.parametrize("n", [1, 5, 24])
 def test_spectra(d: ad.dtype, n: int) -> None:
     """Orthonormal vectors, values in order, and also of a matrix without full rank."""
@@ -118,12 +174,17 @@ def of_values(n: int, values: np.ndarray) -> np.ndarray:
 
 
 BESIDE = np.eye(70, k=1) + np.eye(70, k=-1)
+GLUED = np.diag(np.abs(np.arange(105) % 21 - 10.0)) + np.where(
+    np.arange(105) % 21, np.eye(105, k=1), 1e-8 * np.eye(105, k=1)
+)
 LARGE = {
     "random": matrix(17, 17, ad.float64).numpy(),
     "none": np.zeros((40, 40)),
     "diagonal": np.diag(np.arange(50.0) - 20),
     "rank 2": (matrix(64, 2, ad.float64) @ matrix(2, 64, ad.float64)).numpy(),
     "two values": of_values(60, np.repeat([1.0, 2.0], 30)),
+    "near one": of_values(90, 1 + 1e-14 * np.arange(90)),
+    "glued": np.triu(GLUED) + np.triu(GLUED, 1).T,
     "graded": of_values(80, 10.0 ** -np.arange(80)),
     "beside": BESIDE,
     "all but nothing beside": np.diag(np.arange(70) == 3) + 1e-170 * BESIDE,
@@ -148,6 +209,7 @@ def test_spectra_of_large_matrices(name: str) -> None:
     assert (np.diff(w) >= 0).all()
     for q in (u, vh, v):
         assert size(q.T @ q - np.eye(len(q))) <= eps
+    assert linalg.eigvalsh(ad.tensor(whole)).tolist() == w.tolist()
     batch = linalg.eigh(ad.stack([ad.ones(whole.shape, dtype=ad.float64), ad.tensor(whole)]))
     assert [y[1].tolist() for y in batch] == [w.tolist(), v.tolist()]
     beyond = ad.tensor(np.where(np.eye(len(a)) > 0, np.nan, whole))
@@ -159,6 +221,10 @@ CALLS: dict[str, Callable[[ad.Tensor], ad.Tensor]] = {
     "solve": lambda x: linalg.solve(x, x.mT),
     "cholesky": lambda x: linalg.cholesky(x @ x.mT),
     "qr": lambda x: linalg.qr(x).Q,
+    "svd": lambda x: linalg.svd(x).U,
+    "eigh": lambda x: linalg.eigh(x).eigenvectors,
+    "lstsq": lambda x: linalg.lstsq(x, x.mT).solution,
+    "lstsq, less": lambda x: linalg.lstsq(x.tril() * 0 + 1, x.mT).solution,
     "triangle": lambda x: linalg.solve_triangular(x, x, upper=True, unitriangular=True) * 0 + x,
 }
 

@@ -9,22 +9,48 @@ from typing import Any, NamedTuple
 
 from autodiff.dtypes import int32
 from autodiff.native import lib
-from autodiff.ops.base import Op, OpNode, backward_name, called
+from autodiff.ops.base import OUTPUT, Op, OpNode, backward_name, called
 from autodiff.ops.contraction import matmul
 from autodiff.ops.create import arange, eye, zeros_like
 from autodiff.ops.diagonals import diag_embed
 from autodiff.ops.diagonals import diagonal as diagonal_of
 from autodiff.ops.guard import strict
 from autodiff.ops.join import cat
-from autodiff.ops.matrices import LinAlgError, check_float, check_matrix
+from autodiff.ops.matrices import LinAlgError, check_float, check_matrix, common_batch, native
 from autodiff.ops.norms import norm
 from autodiff.ops.out import written
 from autodiff.ops.returned import returned
-from autodiff.ops.spectral import pseudo_inverse, svdvals
+from autodiff.ops.spectral import epsilon, pseudo_inverse, svdvals
 from autodiff.ops.systems import identity, inv, solve, solved
 from autodiff.ops.triangular import solve_triangular
 from autodiff.ops.views import mT, narrow, squeeze, unsqueeze
 from autodiff.tensor import Tensor, wrap
+
+
+def _lstsq_rule(node: OpNode, g: Tensor, a: Tensor, b: Tensor, x: Tensor) -> tuple[Any, Any]:
+    """X = P B, P the pseudo-inverse, and so, by Golub and Pereyra (as of pinv), with Y = P^T g and
+    R = B - A X: dA = R (P Y)^T - Y X^T + P^T X (g - A^T Y)^T.
+    """
+    p, _ = _least(a, eye(a.shape[-2], dtype=a.dtype), *node.args[1:])
+    y, ga = matmul(mT(p), g), None
+    if node.needs(0):
+        along = matmul(b - matmul(a, x), mT(matmul(p, y)))
+        across = matmul(matmul(mT(p), x), mT(g - matmul(mT(a), y)))
+        ga = along - matmul(y, mT(x)) + across
+    return ga, y if node.needs(1) else None
+
+
+_lstsq: Op = Op("lstsq", lambda a, b, x, least: lib.ad_alias(x), _lstsq_rule, saves=(0, 1, OUTPUT),
+        shaped=False, grad_name="LinalgLstsqBackward0")  # fmt: skip
+
+
+def _least(a: Tensor, b: Tensor, least: float) -> tuple[Tensor, Any]:
+    """The least squares of matrices, and their ranks."""
+    a, b = common_batch(a, b)
+    turned = a.shape[-1] > a.shape[-2]
+    higher = mT(a) if turned else a
+    x, rank, _ = native(3, "linalg.lstsq", lib.ad_least_squares, higher._p, b._p, turned, least)
+    return _lstsq.on((a, b), x, least), wrap(rank)
 
 
 @returned("linalg_lstsq")
@@ -45,8 +71,8 @@ def lstsq(
     *,
     driver: str | None = None,
 ) -> lstsq_result:
-    """The X of least norm of those for which A X - B is least: by the pseudo-inverse, over the
-    singular values above rcond times the largest.
+    """The X of least norm of those for which A X - B is least: by QR where A has full rank for
+    sure, else by the pseudo-inverse, over the singular values above rcond times the largest.
 
     What is not computed is empty: residuals for drivers but "gelsy", the default; singular values
     for "gelsd" and "gelss".
@@ -75,9 +101,13 @@ def lstsq(
             "torch.linalg.lstsq: Expected input and other to have the same dtype, but got "
             f"input's dtype {A.dtype!r} and other's dtype {B.dtype!r}"
         )
-    inverse, values, rank = pseudo_inverse(A, rtol=rcond)
-    x = matmul(inverse, b)
     m, n = A.shape[-2:]
+    if driver in ("gelsd", "gelss"):
+        inverse, values, rank = pseudo_inverse(A, rtol=rcond)
+        x = matmul(inverse, b)
+    else:
+        least = epsilon(A) * max(m, n) if rcond is None else max(float(rcond), 0.0)
+        x, rank = _least(A, b, least)
     empty = A.new_empty(0)
     apart = m > n and driver not in (None, "gelsy")
     if apart and (driver == "gels" or bool((rank == n).all())):

@@ -6,14 +6,13 @@ from typing import Any, NamedTuple
 
 from autodiff.descriptor import fresh
 from autodiff.dtypes import int64
-from autodiff.expr import build, inputs
+from autodiff.expr import inputs
 from autodiff.native import lib
 from autodiff.ops.assign import masked_fill
 from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.contraction import matmul
 from autodiff.ops.create import eye
 from autodiff.ops.declare import where
-from autodiff.ops.diagonals import diagonal
 from autodiff.ops.join import cat
 from autodiff.ops.matrices import check_matrix, native, triangle
 from autodiff.ops.out import written, written_all
@@ -128,6 +127,14 @@ _values: Op = Op("eigenvalues", lambda a, vectors, values: lib.ad_alias(values),
         saves=(0,), shaped=False, grad_name="LinalgEighBackward0")  # fmt: skip
 
 
+def _lower(a: Tensor, uplo: str) -> Tensor:
+    """The matrices whose lower triangle is read."""
+    check_matrix("linalg.eigh", a)
+    if uplo.upper() not in ("L", "U"):
+        raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {uplo}")
+    return a if uplo.upper() == "L" else mT(a)
+
+
 @returned("linalg_eigh")
 class eigh_result(NamedTuple):  # noqa: N801 - as max_result
     """What `linalg.eigh` returns."""
@@ -149,11 +156,8 @@ def eigh(A: Tensor, UPLO: str = "L", *, out: Any = None) -> eigh_result:  # noqa
     tensor([[0.7071, 0.7071],
             [0.7071, 0.7071]])
     """
-    check_matrix("linalg.eigh", A)
-    if UPLO.upper() not in ("L", "U"):
-        raise RuntimeError(f"Expected UPLO argument to be 'L' or 'U', but got {UPLO}")
-    a = A if UPLO.upper() == "L" else mT(A)
-    vectors, values = native(2, "linalg.eigh", lib.ad_eigh, a._p)
+    a = _lower(A, UPLO)
+    vectors, values = native(2, "linalg.eigh", lib.ad_eigh, a._p, False)
     found = (_values(a, vectors, values), _vectors(a, vectors, values))
     return eigh_result(*written_all("linalg_eigh", out, found, A))
 
@@ -164,22 +168,21 @@ def eigvalsh(A: Tensor, UPLO: str = "L", *, out: Tensor | None = None) -> Tensor
     >>> linalg.eigvalsh(ad.tensor([[2.0, 1.0], [1.0, 2.0]]))
     tensor([1., 3.])
     """
-    return written("linalg_eigvalsh", out, eigh(A, UPLO).eigenvalues, A)
+    if A.requires_grad:
+        return written("linalg_eigvalsh", out, eigh(A, UPLO).eigenvalues, A)
+    _, values = native(2, "linalg.eigh", lib.ad_eigh, _lower(A, UPLO)._p, True)
+    return written("linalg_eigvalsh", out, wrap(values), A)
 
 
 # ---- singular values ----
 
 
 _a, _b = inputs(2)
-_SIGNED = PointwiseOp("signed", where(build("lt", _a, 0), -_b, _b), 2)
 
 
 def native_svd(a: Tensor) -> tuple[Any, Any, Any]:
-    """Descriptors of U, S and V of matrices no wider than high; zero columns of U filled up."""
-    u, s, v = native(3, "linalg.svd", lib.ad_svd, a._p)
-    q, r = map(wrap, native(2, "linalg.svd", lib.ad_qr, u, a.shape[-1]))
-    signs = diagonal(r, 0, r.ndim - 2, r.ndim - 1)
-    return _SIGNED.call(unsqueeze(signs, signs.ndim - 1), q)._p, s, v
+    """Descriptors of U, S and V of matrices no wider than high."""
+    return tuple(native(3, "linalg.svd", lib.ad_svd, a._p))
 
 
 def _left_rule(node: OpNode, g: Tensor, a: Tensor, u: Tensor) -> tuple[Tensor]:
@@ -267,16 +270,23 @@ def svdvals(A: Tensor, *, driver: str | None = None, out: Tensor | None = None) 
     if not A.requires_grad:
         check_matrix("linalg.svd", A, square=False)
         a = A if A.shape[-1] <= A.shape[-2] else mT(A)
-        _, s, _ = native(3, "linalg.svd", lib.ad_svd, a._p)
-        return written("linalg_svdvals", out, wrap(s), A)
+        return written("linalg_svdvals", out, wrap(native_svd(a)[1]), A)
     return written("linalg_svdvals", out, svd(A, False).S, A)
+
+
+def epsilon(x: Tensor) -> float:
+    """The dtype's distance from 1 to the next number."""
+    return 2.0**-23 if x.dtype.itemsize == 4 else 2.0**-52
 
 
 def _threshold(s: Tensor, shape: Any, atol: Any, rtol: Any) -> Tensor:
     """What singular values must exceed to count."""
-    eps = 2.0**-23 if s.dtype.itemsize == 4 else 2.0**-52
     if rtol is None:
-        rtol = eps * max(shape) if atol is None or (isinstance(atol, float) and atol <= 0) else 0.0
+        rtol = (
+            epsilon(s) * max(shape)
+            if atol is None or (isinstance(atol, float) and atol <= 0)
+            else 0.0
+        )
     atol = 0.0 if atol is None else atol
     largest = s.narrow(-1, 0, 1) if s.shape[-1] else s.sum(-1, keepdim=True)
     if atol == 0.0 and isinstance(rtol, float) and rtol >= 0:

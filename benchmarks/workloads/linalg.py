@@ -56,6 +56,28 @@ def _factorizations() -> Iterator[Workload]:
                 )
 
 
+def _orthogonal() -> Iterator[Workload]:
+    """Vectors are made and, as their signs are anybody's, not compared."""
+    texts: dict[str, Text] = {
+        "qr": lambda lib, a, b: abs(lib.linalg.qr(a)[1]),
+        "eigh": lambda lib, a, b: lib.linalg.eigh(a)[0],
+        "svd": lambda lib, a, b: lib.linalg.svd(a)[1],
+        "lstsq": lambda lib, a, b: lib.linalg.lstsq(a[:, :32], b)[0],
+    }
+    for name, text in texts.items():
+        for dtype in ("float32", "float64"):
+            yield calls(
+                f"{name} 128 {dtype}",
+                GROUP,
+                lambda dtype=dtype: (_positive(128, dtype), normal(128, 8, dtype=dtype)),
+                torch=text,
+                numpy=text,
+                jax=text,
+                against=("torch",),
+                tolerance=1e-2 if dtype == "float32" else 1e-8,
+            )
+
+
 def _distances() -> Iterator[Workload]:
     yield calls(
         "cdist 512x512x64",
@@ -66,4 +88,4 @@ def _distances() -> Iterator[Workload]:
     )
 
 
-WORKLOADS: list[Workload] = [*_einsums(), *_factorizations(), *_distances()]
+WORKLOADS: list[Workload] = [*_einsums(), *_factorizations(), *_orthogonal(), *_distances()]

@@ -148,19 +148,90 @@ static T NAME(reflector)(int64_t m, T *x, int64_t step) {
     return (T)((end - head) / end);
 }
 
-static void NAME(reflect)(int64_t m, int n, void *a, int64_t row, void *tau) {
-    T *x = a, *taus = tau;
-    for (int j = 0; j < n; j++) {
-        T *v = x + j * row + j, w[AD_PANEL];
-        taus[j] = NAME(reflector)(m - j, v, row);
-        const int rest = n - j - 1;
-        for (int c = 0; c < rest; c++) w[c] = v[c + 1];
-        for (int64_t i = 1; i < m - j; i++)
-            for (int c = 0; c < rest; c++) w[c] += v[i * row] * v[i * row + c + 1];
-        for (int c = 0; c < rest; c++) v[c + 1] -= w[c] *= taus[j];
-        for (int64_t i = 1; i < m - j; i++)
-            for (int c = 0; c < rest; c++) v[i * row + c + 1] -= v[i * row] * w[c];
+/* Rows of AD_PANEL elements. What makes the largest of each column about 1, a power of two; whether one is
+ * not 1 anyway. */
+static bool NAME(column_scales)(int64_t m, int n, const T *x, T *scales) {
+    T most[AD_PANEL] = {0};
+    bool any = false;
+    for (int64_t i = 0; i < m; i++)
+        for (int c = 0; c < AD_PANEL; c++) {
+            const T size = ABS(x[i * AD_PANEL + c]);
+            most[c] = size > most[c] ? size : most[c];
+        }
+    for (int c = 0; c < AD_PANEL; c++) {
+        const double size = c < n ? (double)most[c] : 1, far = 0x1p20;
+        const bool scaled = size > 0 && size < INFINITY && (size > far || size < 1 / far);
+        scales[c] = scaled ? (T)ldexp(1, -(int)fmax(ilogb(size), 2 - EXPONENT)) : 1;
+        any = any || scaled;
     }
+    return any;
+}
+
+/* The row takes away v w, where v is its element j but for `scale`, which becomes it; sums, its products with
+ * the element after that. */
+AD_SIMD void NAME(pass_row)(T *row, int j, T scale, const V() * w, V() * sums) {
+    const T v = j < 0 ? 0 : row[j] * scale;
+    const V() minus = V(_set1)(-v);
+    V() made[AD_PANEL / W];
+    AD_UNROLL for (int k = 0; k < AD_PANEL / W; k++) {
+        made[k] = V(_fma)(minus, w[k], V(_load)(row + k * W));
+        V(_store)(row + k * W, made[k]);
+    }
+    if (j >= 0) row[j] = v;
+    const V() next = V(_set1)(row[(j + 1) % AD_PANEL]);
+    AD_UNROLL for (int k = 0; k < AD_PANEL / W; k++) sums[k] = V(_fma)(next, made[k], sums[k]);
+}
+
+/* The same of rows `first` to m, that one without sums; these are of two chains. */
+static void NAME(pass)(int64_t first, int64_t m, T *x, int j, T scale, T *sums) {
+    V() w[AD_PANEL / W], none[AD_PANEL / W], even[AD_PANEL / W], odd[AD_PANEL / W];
+    AD_UNROLL for (int k = 0; k < AD_PANEL / W; k++) {
+        w[k] = V(_load)(sums + k * W);
+        none[k] = even[k] = odd[k] = V(_zero)();
+    }
+    NAME(pass_row)(x + first * AD_PANEL, j, scale, w, none);
+    int64_t i = first + 1;
+    for (; i + 2 <= m; i += 2) {
+        NAME(pass_row)(x + i * AD_PANEL, j, scale, w, even);
+        NAME(pass_row)(x + (i + 1) * AD_PANEL, j, scale, w, odd);
+    }
+    if (i < m) NAME(pass_row)(x + i * AD_PANEL, j, scale, w, even);
+    AD_UNROLL for (int k = 0; k < AD_PANEL / W; k++) V(_store)(sums + k * W, V(_add)(even[k], odd[k]));
+}
+
+/* Of column j, tau and the scale of its v; sums become tau v^T X. */
+static T NAME(reflection)(int64_t m, int j, T *x, T *sums, T *scale) {
+    T *top = x + j * AD_PANEL, tau;
+    const double head = (double)top[j], rest = (double)sums[j], far = ldexp(1, EXPONENT - 28);
+    if (rest > 1 / far && rest < far && head * head < far) {
+        const double norm = sqrt(head * head + rest), end = head > 0 ? -norm : norm;
+        tau = (T)((end - head) / end);
+        *scale = (T)(1 / (head - end));
+        top[j] = (T)end;
+    } else { /* nothing, or next to nothing, or too much */
+        tau = NAME(reflector)(m - j, top + j, AD_PANEL);
+        *scale = 1;
+        for (int c = 0; c < AD_PANEL; c++) sums[c] = 0;
+        for (int64_t i = j + 1; i < m; i++)
+            for (int c = j + 1; c < AD_PANEL; c++) sums[c] += x[i * AD_PANEL + j] * x[i * AD_PANEL + c];
+    }
+    for (int c = 0; c < AD_PANEL; c++) sums[c] = c > j ? tau * (top[c] + *scale * sums[c]) : 0;
+    for (int c = j + 1; c < AD_PANEL; c++) top[c] -= sums[c];
+    return tau;
+}
+
+static void NAME(reflect)(int64_t m, int n, void *panel, void *tau) {
+    T *x = panel, *taus = tau, scales[AD_PANEL], sums[AD_PANEL] = {0}, scale = 1;
+    const bool scaled = NAME(column_scales)(m, n, x, scales);
+    for (int64_t i = 0; scaled && i < m; i++)
+        for (int c = 0; c < AD_PANEL; c++) x[i * AD_PANEL + c] *= scales[c];
+    for (int j = 0; j < n; j++) {
+        NAME(pass)(j, m, x, j - 1, scale, sums);
+        taus[j] = NAME(reflection)(m, j, x, sums, &scale);
+    }
+    if (n < m) NAME(pass)(n, m, x, n - 1, scale, sums);
+    for (int i = 0; scaled && i < n; i++)
+        for (int c = i; c < n; c++) x[i * AD_PANEL + c] /= scales[c];
 }
 
 static void NAME(compact)(int n, const void *gram, const void *tau, void *t) {
@@ -193,3 +264,4 @@ static const ad_solve_type NAME(solve) = {
 #undef NAME
 #undef ABS
 #undef ROOT
+#undef EXPONENT

@@ -15,6 +15,7 @@
 #include "../kernels/rows.h"
 #include "../kernels/gemm.h"
 #include "../kernels/solve.h"
+#include "../kernels/spectral.h"
 #include "../kernels/optim.h"
 #include "../kernels/grid.h"
 
@@ -28,6 +29,7 @@ const ad_variant ad_variant_baseline = {
     .rows = &row_kernels,
     .gemm = &gemm_kernels,
     .solve = &solve_kernels,
+    .spectral = &spectral_kernels,
     .optim = &optim_kernels,
     .grid = &grid_kernels,
 };

@@ -10,6 +10,7 @@
 #include "../kernels/rows.h"
 #include "../kernels/gemm.h"
 #include "../kernels/solve.h"
+#include "../kernels/spectral.h"
 #include "../kernels/optim.h"
 #include "../kernels/grid.h"
 
@@ -23,6 +24,7 @@ const ad_variant ad_variant_neon = {
     .rows = &row_kernels,
     .gemm = &gemm_kernels,
     .solve = &solve_kernels,
+    .spectral = &spectral_kernels,
     .optim = &optim_kernels,
     .grid = &grid_kernels,
 };
