@@ -324,7 +324,8 @@ ad_tensor *ad_matmul(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bi
 ad_tensor *ad_matmul_t(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias, int transpose);
 /* The same of two matrices alone: AD_BAD_DIM for other operands. */
 ad_tensor *ad_mm(const ad_tensor *a, const ad_tensor *b, int transpose);
-/* The same where a or b is a vector: a row on the left, a column on the right; the result is without it. */
+/* The same where a or b is a vector: a row on the left, a column on the right; the result is without it. Of
+ * two vectors of floats, the sum of a times b as ad_reduce adds it up. */
 ad_tensor *ad_vector_product(const ad_tensor *a, const ad_tensor *b);
 
 /* ---- factorizations and solves, of batches of float matrices ---- */
