@@ -63,10 +63,10 @@ class Classes:
             given = self.weight._p
         self.ignored = ignored
         self.reduction = reduction
-        self.args = (given, ignored, _REDUCTIONS[reduction])
+        self.args = (given, ignored, REDUCTIONS[reduction])
 
 
-_REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
+REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
 
 
 def _nll_spread_forward(g: Any, target: Any, classes: Classes, shape: Any) -> Any:
