@@ -399,6 +399,11 @@ int ad_grid_sample_vjp(const ad_tensor *g, const ad_tensor *x, const ad_tensor *
 ad_tensor *ad_index_get(const ad_tensor *x, int first, int n, const ad_tensor *const *index);
 /* The rows of a table that an int64 index names; none is negative. */
 ad_tensor *ad_lookup(const ad_tensor *table, const ad_tensor *index);
+/* Their sums or means by bags: each row of index (bags, n), or of a vector what is between two starts, which
+ * are int64. All contiguous, the table of float32 or float64. AD_REFUSED, for one of three reasons: the first
+ * start is not 0, the last is past the end, one is negative. */
+ad_tensor *ad_bags(const ad_tensor *table, const ad_tensor *index, const ad_tensor *starts, int mean,
+                   const int64_t *reasons);
 int ad_index_put(ad_tensor *x, int first, int n, const ad_tensor *const *index, const ad_tensor *values,
                  int accumulate);
 /* The elements that an int64 index of x's dimensions names along one; values are added there. Indices are
