@@ -353,11 +353,15 @@ def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
         raise RuntimeError(
             f"vector + matrix @ vector expected, got 1, {input.ndim}, {vec.ndim} dimensions"
         )
-    if input.shape[1] != vec.shape[0]:
+    if input._p.shape[1] != vec._p.shape[0]:
         raise RuntimeError(
             f"size mismatch, got input ({input.shape[0]}), mat ({_sizes(input)[0]}), vec "
             f"({vec.shape[0]}): {' and '.join(_sizes(input, vec))} cannot be multiplied"
         )
+    if out is None and not has_history((input, vec)):
+        p = lib.ad_vector_product(input._p, vec._p)
+        if p:
+            return own(p, "mv")
     return written("mv", out, matmul(input, vec), input, vec)
 
 
