@@ -34,7 +34,10 @@ typedef struct {
     static void move_##T(int64_t n, void *dst, int64_t ds, const void *src, int64_t ss) {                    \
         T *d = dst;                                                                                          \
         const T *s = src;                                                                                    \
-        for (int64_t i = 0; i < n; i++) d[i * ds] = s[i * ss];                                               \
+        if (ds == 1 && ss == -1)                                                                             \
+            for (int64_t i = 0; i < n; i++) d[i] = s[-i];                                                    \
+        else                                                                                                 \
+            for (int64_t i = 0; i < n; i++) d[i * ds] = s[i * ss];                                           \
     }
 ELEMENT_COPIES(u8)
 ELEMENT_COPIES(u16)

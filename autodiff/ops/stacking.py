@@ -175,6 +175,8 @@ def hstack(tensors: Sequence[Tensor]) -> Tensor:
     >>> ad.hstack([ad.ones(1), ad.zeros(2)]).tolist()
     [1.0, 0.0, 0.0]
     """
+    if _are_vectors(tensors):
+        return cat(tensors, 0)
     given = _each("hstack", _row, tensors)
     return cat(given, 0 if given[0]._p.ndim == 1 else 1)
 
