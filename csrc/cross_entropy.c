@@ -200,14 +200,13 @@ static int plan(task *t, const ad_tensor *x, const ad_tensor *target, const ad_t
     return plan_counts(t, x->dtype, target, weight, ignored, reduction);
 }
 
-/* The losses of all rows to y. */
-static int reduce_losses(const task *t, ad_tensor *y, const ad_tensor *each) {
+int ad_reduce_losses(const ad_tensor *each, double total, ad_tensor *y) {
     ad_tensor *sum = ad_reduce(AD_RED_sum, each, 1, 0, each->dtype);
     if (!sum) return AD_NO_MEMORY;
-    if (t->type == AD_f32)
-        *(float *)(void *)y->data = *(float *)(void *)sum->data / (float)t->total;
+    if (each->dtype == AD_float32)
+        *(float *)(void *)y->data = *(float *)(void *)sum->data / (float)total;
     else
-        *(double *)(void *)y->data = *(double *)(void *)sum->data / t->total;
+        *(double *)(void *)y->data = *(double *)(void *)sum->data / total;
     ad_free(sum);
     return AD_OK;
 }
@@ -240,7 +239,7 @@ static int run_loss(const ad_call *c) {
             ad_parallel_for(t.plan.items, x->numel / 2, loss_block, &t);
         else /* all rows are ignored */
             memset(t.y, 0, (size_t)(target->numel * ad_itemsize[x->dtype]));
-        if (each) status = reduce_losses(&t, y, each);
+        if (each) status = ad_reduce_losses(each, t.total, y);
     }
     ad_free(copy);
     ad_free(each);
@@ -346,7 +345,7 @@ static int run_nll(const ad_call *c) {
             PICK(float, AS(float, to)[i], w * -element[0], AS(float, to)[i] = 0)
         else
             PICK(double, AS(double, to)[i], w * -element[0], AS(double, to)[i] = 0)
-        if (each) status = reduce_losses(&t, y, each);
+        if (each) status = ad_reduce_losses(each, t.total, y);
     }
     ad_free(each);
     ad_free(copy);

@@ -1,5 +1,6 @@
 /* margin.c: losses of rows of classes by what labels fall short of a margin to the others, and their slopes.
  */
+#include "rows.h"
 #include "tape.h"
 
 #if defined(__GNUC__) && !defined(__clang__) /* as in grid_sample.c */
@@ -102,19 +103,6 @@ static int check_labels(const task *t, int64_t count) {
     return AD_OK;
 }
 
-/* The rows' losses, added up as a sum of them is, or their mean. */
-static int reduce_rows(const task *t, const ad_tensor *each, ad_tensor *y) {
-    ad_tensor *sum = ad_reduce(AD_RED_sum, each, 1, 0, each->dtype);
-    if (!sum) return AD_NO_MEMORY;
-    const double count = t->numbers->reduction == MEAN ? (double)t->rows : 1;
-    if (t->type == AD_f32)
-        *(float *)(void *)y->data = (float)(*(float *)(void *)sum->data / count);
-    else
-        *(double *)(void *)y->data = *(double *)(void *)sum->data / count;
-    ad_free(sum);
-    return AD_OK;
-}
-
 static int run_margin(const ad_call *c) {
     const ad_tensor *x = ad_in(c, 0), *target = ad_in(c, 1), *weight = ad_in(c, 2);
     ad_tensor *y = ad_out(c, 0), *copy = x->contiguous ? NULL : ad_contiguous(x, x->dtype);
@@ -135,7 +123,7 @@ static int run_margin(const ad_call *c) {
         t.y = (losses ? losses : y)->data;
         if (marks) t.marks = memset(marks->data, 0, (size_t)(x->numel * ad_itemsize[x->dtype]));
         ad_parallel_for((t.rows + t.per_item - 1) / t.per_item, x->numel, row_item, &t);
-        if (losses) status = reduce_rows(&t, losses, y);
+        if (losses) status = ad_reduce_losses(losses, t.numbers->reduction == MEAN ? (double)t.rows : 1, y);
     }
     ad_free(copy);
     ad_free(losses);

@@ -217,6 +217,7 @@ def _column(x: Tensor) -> Tensor:
     return x if x._p.ndim > 1 else reshape(x, x._p.numel, 1)
 
 
+_CALLED: dict[Callable[[Tensor], Tensor], str]
 _CALLED = {_row: "atleast_1d", _matrix: "atleast_2d", _cube: "atleast_3d", _column: "column_stack"}
 
 

@@ -74,8 +74,8 @@ def embedding_bag(
     if mode == "max" and scale_grad_by_freq:
         raise ValueError("max mode does not support scaling the gradient by the frequency")
     changed = include_last_offset or scale_grad_by_freq or mode == "max"
-    plain = padding_idx is max_norm is per_sample_weights is None and not changed
-    if plain and (offsets is None or type(offsets) is Tensor):
+    plain = padding_idx is None and max_norm is None and per_sample_weights is None
+    if plain and not changed and (offsets is None or type(offsets) is Tensor):
         y = rows.sums_of_bags(weight, input, offsets, mode == "mean")
         if y is not None:
             return y
