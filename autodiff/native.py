@@ -123,6 +123,11 @@ _MESSAGES: dict[int, tuple[type[Exception], str]] = {
 _refusals: dict[tuple[type[Exception], str], int] = {}  # those of recordings, by their numbers
 
 
+def refusal(kind: type[Exception], text: str) -> int:
+    """The number by which a native call tells what it refuses, and in which words."""
+    return _refusals.setdefault((kind, text), len(_refusals))
+
+
 def refuse_any(p: Any, kind: type[Exception], text: str, of: Any = None) -> None:
     """Raise where any element of a bool or int64 descriptor is not 0, now and at each run.
 
@@ -132,8 +137,7 @@ def refuse_any(p: Any, kind: type[Exception], text: str, of: Any = None) -> None
     def words() -> str:
         return text if of is None else f"{text} A is {operand_text(of)}"
 
-    number = _refusals.setdefault((kind, words()), len(_refusals)) if recorder_here() else -1
-    if lib.ad_refuse_any(p, number):
+    if lib.ad_refuse_any(p, refusal(kind, words()) if recorder_here() else -1):
         status, _, b, c = failure = take_failure()
         if status == lib.AD_REFUSED:
             raise kind(words().format(i=b, n=c))

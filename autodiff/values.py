@@ -182,6 +182,7 @@ class Valued(Described):
 
 def _nest(values: list[Any], shape: Sequence[int]) -> Any:
     """A flat list as nested lists of the given shape."""
+    shape = tuple(shape)
     for d in range(len(shape) - 1, 0, -1):
         size, count = shape[d], 1
         for s in shape[:d]:

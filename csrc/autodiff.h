@@ -273,16 +273,23 @@ ad_tensor *ad_channel_norm(const ad_tensor *x, int64_t groups, const ad_tensor *
                            double eps, ad_tensor **stats);
 int ad_channel_norm_vjp(const ad_tensor *g, const ad_tensor *x, int64_t groups, const ad_tensor *w,
                         const ad_tensor *stats, int wanted, ad_tensor **out);
-/* Minus the logarithm of the softmax of logits (m, classes) at int64 targets (m), times the weight of the
- * class where there are weights: each (reduction 0), their mean by weight (1), their sum (2). Rows whose
- * target is `ignored` count as nothing. `saved` is what the vjp needs. AD_BAD_INDEX: a target out of bounds.
+/* Minus the logarithm of the softmax of logits (n, classes, ...) at int64 targets (n, ...), times the weight
+ * of the class where there are weights: each (reduction 0), their mean by weight (1), their sum (2). Rows
+ * whose target is `ignored` count as nothing. `saved` is what the vjp needs. AD_BAD_INDEX: a target out of
+ * bounds.
  */
 ad_tensor *ad_cross_entropy(const ad_tensor *x, const ad_tensor *target, const ad_tensor *weight,
                             int64_t ignored, int reduction, ad_tensor **saved);
 ad_tensor *ad_cross_entropy_vjp(const ad_tensor *g, const ad_tensor *x, const ad_tensor *target,
                                 const ad_tensor *weight, int64_t ignored, int reduction,
                                 const ad_tensor *saved);
-/* The same of logarithms of probabilities (n, classes) or (n, classes, places), with targets of n times
+/* Of rows (n, classes), the classes' mean of what int64 targets (n) fall short of being larger by a margin,
+ * to the power of 1 or 2, times the target's weight where there are weights; of power 0, of all labels of a
+ * row (n, classes) up to the first -1, without weights. Reduced as in ad_cross_entropy. AD_REFUSED, for the
+ * reason given: a label out of bounds. `slopes`, where asked for: what the vjp multiplies g by. */
+ad_tensor *ad_margin_loss(const ad_tensor *x, const ad_tensor *target, const ad_tensor *weight, int power,
+                          double margin, int reduction, int64_t reason, ad_tensor **slopes);
+/* The same of logarithms of probabilities (n, classes, ...), with targets (n, ...) of n times
  * places: minus that of the target. Its adjoint puts a cotangent's numbers into zeros of that shape. */
 ad_tensor *ad_nll(const ad_tensor *x, const ad_tensor *target, const ad_tensor *weight, int64_t ignored,
                   int reduction);
@@ -292,7 +299,8 @@ ad_tensor *ad_nll_spread(const ad_tensor *g, const ad_tensor *target, const ad_t
 /* ---- scans and sorting ---- */
 /* Running sums, from the end where `reverse`, of a tensor of float32, float64 or int64. */
 ad_tensor *ad_cumsum(const ad_tensor *x, int dim, int reverse);
-ad_tensor *ad_cumprod(const ad_tensor *x, int dim); /* and running products */
+ad_tensor *ad_cumprod(const ad_tensor *x, int dim);      /* and running products */
+ad_tensor *ad_logcumsumexp(const ad_tensor *x, int dim); /* log(running sums of exp(x)), of floats */
 /* y[i] = b[i] + a[i] y[i - 1], of floats; from the end y[i + 1] where `reverse`; where it `lags`, a is that
  * of the y it multiplies. */
 ad_tensor *ad_recurrence(const ad_tensor *a, const ad_tensor *b, int dim, int reverse, int lags);
@@ -324,7 +332,8 @@ ad_tensor *ad_matmul(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bi
 ad_tensor *ad_matmul_t(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias, int transpose);
 /* The same of two matrices alone: AD_BAD_DIM for other operands. */
 ad_tensor *ad_mm(const ad_tensor *a, const ad_tensor *b, int transpose);
-/* The same where a or b is a vector: a row on the left, a column on the right; the result is without it. */
+/* The same where a or b is a vector: a row on the left, a column on the right; the result is without it. Of
+ * two vectors of floats, the sum of a times b as ad_reduce adds it up. */
 ad_tensor *ad_vector_product(const ad_tensor *a, const ad_tensor *b);
 
 /* ---- factorizations and solves, of batches of float matrices ---- */
@@ -394,6 +403,11 @@ int ad_grid_sample_vjp(const ad_tensor *g, const ad_tensor *x, const ad_tensor *
 ad_tensor *ad_index_get(const ad_tensor *x, int first, int n, const ad_tensor *const *index);
 /* The rows of a table that an int64 index names; none is negative. */
 ad_tensor *ad_lookup(const ad_tensor *table, const ad_tensor *index);
+/* Their sums or means by bags: each row of index (bags, n), or of a vector what is between two starts, which
+ * are int64. All contiguous, the table of float32 or float64. AD_REFUSED, for one of three reasons: the first
+ * start is not 0, the last is past the end, one is negative. */
+ad_tensor *ad_bags(const ad_tensor *table, const ad_tensor *index, const ad_tensor *starts, int mean,
+                   const int64_t *reasons);
 int ad_index_put(ad_tensor *x, int first, int n, const ad_tensor *const *index, const ad_tensor *values,
                  int accumulate);
 /* The elements that an int64 index of x's dimensions names along one; values are added there. Indices are

@@ -7,6 +7,7 @@
 enum {
     LINE = 64,            /* bytes of a cache line */
     ITEM = 1 << 16,       /* elements a thread takes at a time */
+    SHORT = 8,            /* columns of a panel of one element each */
     MEMCPY_MAX = 1 << 14, /* up to this many bytes are copied at once, without more ado */
 };
 
@@ -33,7 +34,10 @@ typedef struct {
     static void move_##T(int64_t n, void *dst, int64_t ds, const void *src, int64_t ss) {                    \
         T *d = dst;                                                                                          \
         const T *s = src;                                                                                    \
-        for (int64_t i = 0; i < n; i++) d[i * ds] = s[i * ss];                                               \
+        if (ds == 1 && ss == -1)                                                                             \
+            for (int64_t i = 0; i < n; i++) d[i] = s[-i];                                                    \
+        else                                                                                                 \
+            for (int64_t i = 0; i < n; i++) d[i * ds] = s[i * ss];                                           \
     }
 ELEMENT_COPIES(u8)
 ELEMENT_COPIES(u16)
@@ -145,6 +149,12 @@ static void copy_panel(const panel *p, char *dst, int dst_dtype, const char *src
         p->cols > 1) {
         const ad_crossing x = {p->rows, p->cols, p->dst_row, p->src_col};
         ad_copy_across(&x, ad_itemsize[dst_dtype], dst, src, past);
+        return;
+    }
+    if (dst_dtype == src_dtype && p->src_col == 0 && p->cols < SHORT && p->rows > p->cols) {
+        const int64_t size = ad_itemsize[dst_dtype]; /* short rows of one element each: down the columns */
+        for (int64_t c = 0; c < p->cols; c++)
+            copies[size].move(p->rows, dst + c * p->dst_col * size, p->dst_row, src, p->src_row);
         return;
     }
     for (int64_t r = 0; r < p->rows; r++)

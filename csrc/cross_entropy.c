@@ -118,14 +118,26 @@ static void vjp_block(void *context, int64_t item) {
 
 /* ---- entry points ---- */
 
-/* x is (n, classes) or (n, classes, places), and has a row for each of n times places targets. */
-static int64_t places_of(const ad_tensor *x) { return x->ndim == 3 ? x->shape[2] : 1; }
+/* x is (n, classes, ...), and has a row for each of n times so many targets as there are places after. */
+static int64_t places_of(const ad_tensor *x) {
+    int64_t places = 1;
+    for (int d = 2; d < x->ndim; d++) places *= x->shape[d];
+    return places;
+}
+
+/* Whether the places of an image are as far apart as the last two are. */
+static bool are_even(const ad_tensor *x) {
+    for (int d = 2; d < x->ndim - 1; d++)
+        if (x->strides[d] != x->strides[d + 1] * x->shape[d + 1]) return false;
+    return true;
+}
 
 static int check(const ad_tensor *x, const ad_tensor *target, const ad_tensor *weight, int reduction) {
-    int64_t rows;
+    int64_t rows = 1;
     if (!ad_is_float(x->dtype)) return ad_fail(AD_BAD_DTYPE, x->dtype, 0, 0);
-    if (x->ndim < 2 || x->ndim > 3) return ad_fail(AD_BAD_DIM, 1, x->ndim, 0);
-    if (__builtin_mul_overflow(x->shape[0], places_of(x), &rows)) return ad_fail(AD_TOO_LARGE, 0, 0, 0);
+    if (x->ndim < 2) return ad_fail(AD_BAD_DIM, 1, x->ndim, 0);
+    for (int d = x->ndim - 1; d >= 0; d--)
+        if (d != 1 && __builtin_mul_overflow(rows, x->shape[d], &rows)) return ad_fail(AD_TOO_LARGE, 0, 0, 0);
     if (target->dtype != AD_int64) return ad_fail(AD_BAD_DTYPE, target->dtype, 0, 0);
     if (target->numel != rows) return ad_fail(AD_BAD_SHAPE, target->numel, rows, 0);
     if (weight && weight->dtype != x->dtype) return ad_fail(AD_BAD_DTYPE, weight->dtype, 0, 0);
@@ -188,14 +200,13 @@ static int plan(task *t, const ad_tensor *x, const ad_tensor *target, const ad_t
     return plan_counts(t, x->dtype, target, weight, ignored, reduction);
 }
 
-/* The losses of all rows to y. */
-static int reduce_losses(const task *t, ad_tensor *y, const ad_tensor *each) {
+int ad_reduce_losses(const ad_tensor *each, double total, ad_tensor *y) {
     ad_tensor *sum = ad_reduce(AD_RED_sum, each, 1, 0, each->dtype);
     if (!sum) return AD_NO_MEMORY;
-    if (t->type == AD_f32)
-        *(float *)(void *)y->data = *(float *)(void *)sum->data / (float)t->total;
+    if (each->dtype == AD_float32)
+        *(float *)(void *)y->data = *(float *)(void *)sum->data / (float)total;
     else
-        *(double *)(void *)y->data = *(double *)(void *)sum->data / t->total;
+        *(double *)(void *)y->data = *(double *)(void *)sum->data / total;
     ad_free(sum);
     return AD_OK;
 }
@@ -204,6 +215,11 @@ typedef struct {
     int64_t ignored;
     int reduction;
 } loss_numbers;
+
+/* For the losses of the targets, or for one number. */
+static ad_tensor *make_loss(const ad_tensor *x, const ad_tensor *target, int reduction) {
+    return ad_make(x->dtype, reduction == EACH ? target->ndim : 0, target->shape);
+}
 
 static int run_loss(const ad_call *c) {
     const loss_numbers *n = c->numbers;
@@ -223,7 +239,7 @@ static int run_loss(const ad_call *c) {
             ad_parallel_for(t.plan.items, x->numel / 2, loss_block, &t);
         else /* all rows are ignored */
             memset(t.y, 0, (size_t)(target->numel * ad_itemsize[x->dtype]));
-        if (each) status = reduce_losses(&t, y, each);
+        if (each) status = ad_reduce_losses(each, t.total, y);
     }
     ad_free(copy);
     ad_free(each);
@@ -236,7 +252,7 @@ ad_tensor *ad_cross_entropy(const ad_tensor *x, const ad_tensor *target, const a
     AD_IN_FLOAT32(x, saved, ad_cross_entropy(in32[0], target, in32[1], ignored, reduction, saved), x, weight)
     if (check(x, target, weight, reduction)) return NULL;
     const int64_t m = target->numel, both[2] = {2, m};
-    ad_tensor *y = ad_make(x->dtype, reduction == EACH, &m), *kept = y ? ad_make(x->dtype, 2, both) : NULL;
+    ad_tensor *y = make_loss(x, target, reduction), *kept = y ? ad_make(x->dtype, 2, both) : NULL;
     const loss_numbers n = {ignored, reduction};
     const ad_tensor *const operands[] = {y, kept, x, target, weight};
     const ad_call c = {run_loss,     "cross_entropy", 2, 3, .x = operands, .numbers = &n, .n_bytes = sizeof n,
@@ -315,21 +331,24 @@ static int run_nll(const ad_call *c) {
     const ad_tensor *x = ad_in(c, 0), *target = ad_in(c, 1);
     const int bad = check_targets(target, x->shape[1], n->ignored);
     if (bad) return bad;
-    const bool let_go = ad_let_go(4 * target->numel);
+    const bool let_go = ad_let_go(4 * target->numel), even = are_even(x);
     task t;
     int status = plan_counts(&t, x->dtype, target, ad_in(c, 2), n->ignored, n->reduction);
     ad_tensor *each = n->reduction == EACH ? NULL : ad_make(x->dtype, 1, &target->numel);
-    if (!each && n->reduction != EACH) status = AD_NO_MEMORY;
+    ad_tensor *copy = even ? NULL : ad_contiguous(x, x->dtype);
+    if ((!each && n->reduction != EACH) || (!copy && !even)) status = AD_NO_MEMORY;
+    if (copy) x = copy;
     if (!status) {
         char *to = each ? each->data : y->data;
-        const int64_t places = places_of(x), step = x->ndim == 3 ? x->strides[2] : 0;
+        const int64_t places = places_of(x), step = x->ndim > 2 ? x->strides[x->ndim - 1] : 0;
         if (t.type == AD_f32)
             PICK(float, AS(float, to)[i], w * -element[0], AS(float, to)[i] = 0)
         else
             PICK(double, AS(double, to)[i], w * -element[0], AS(double, to)[i] = 0)
-        if (each) status = reduce_losses(&t, y, each);
+        if (each) status = ad_reduce_losses(each, t.total, y);
     }
     ad_free(each);
+    ad_free(copy);
     ad_take_back(let_go);
     return status;
 }
@@ -338,7 +357,7 @@ ad_tensor *ad_nll(const ad_tensor *x, const ad_tensor *target, const ad_tensor *
                   int reduction) {
     AD_IN_FLOAT32(x, NULL, ad_nll(in32[0], target, in32[1], ignored, reduction), x, weight)
     if (check(x, target, weight, reduction)) return NULL;
-    ad_tensor *y = ad_make(x->dtype, reduction == EACH, &target->numel);
+    ad_tensor *y = make_loss(x, target, reduction);
     const loss_numbers n = {ignored, reduction};
     const ad_tensor *const operands[] = {y, x, target, weight};
     const ad_call c = {run_nll,      "nll_loss", 1, 3, .x = operands, .numbers = &n, .n_bytes = sizeof n,
@@ -352,18 +371,22 @@ static int run_nll_spread(const ad_call *c) {
     const ad_tensor *g = ad_in(c, 0), *target = ad_in(c, 1);
     const int bad = check_targets(target, x->shape[1], n->ignored);
     if (bad) return bad;
-    const bool let_go = ad_let_go(4 * target->numel + x->numel / 4);
+    const bool let_go = ad_let_go(4 * target->numel + x->numel / 4), one = g->ndim < 2;
     task t;
-    const int status = plan_counts(&t, x->dtype, target, ad_in(c, 2), n->ignored, n->reduction);
-    const int64_t g_step = n->reduction == EACH && g->ndim ? g->strides[0] : 0;
-    const int64_t places = places_of(x), step = x->ndim == 3 ? x->strides[2] : 0;
+    int status = plan_counts(&t, x->dtype, target, ad_in(c, 2), n->ignored, n->reduction);
+    ad_tensor *copy = one || g->contiguous ? NULL : ad_contiguous(g, g->dtype);
+    if (copy) g = copy;
+    if (!one && !g->contiguous) status = AD_NO_MEMORY;
+    const int64_t g_step = n->reduction == EACH && g->ndim ? one ? g->strides[0] : 1 : 0;
+    const int64_t places = places_of(x), step = x->ndim > 2 ? x->strides[x->ndim - 1] : 0;
     if (!status) memset(x->data, 0, (size_t)(x->numel * ad_itemsize[x->dtype]));
     if (status)
-        ; /* the weights' sum had no memory */
+        ; /* there was no memory */
     else if (t.type == AD_f32)
         PICK(float, element[0], w * -(AS(float, g->data)[i * g_step] / (float)t.total), )
     else
         PICK(double, element[0], w * -(AS(double, g->data)[i * g_step] / t.total), )
+    ad_free(copy);
     ad_take_back(let_go);
     return status;
 }
@@ -373,7 +396,7 @@ ad_tensor *ad_nll_spread(const ad_tensor *g, const ad_tensor *target, const ad_t
     AD_IN_FLOAT32(g, NULL, ad_nll_spread(in32[0], target, in32[1], ignored, reduction, ndim, shape), g,
                   weight)
     const int64_t wanted = reduction == EACH ? target->numel : 1;
-    if (g->ndim > 1 || ndim < 2 || ndim > 3) return ad_fail_null(AD_BAD_DIM, 0, g->ndim, 0);
+    if (ndim < 2) return ad_fail_null(AD_BAD_DIM, 0, ndim, 0);
     if (g->numel != wanted) return ad_fail_null(AD_BAD_SHAPE, g->numel, wanted, 0);
     ad_tensor *x = ad_make(g->dtype, ndim, shape);
     if (!x) return NULL;

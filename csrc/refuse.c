@@ -62,22 +62,41 @@ int ad_equal(const ad_tensor *a, const ad_tensor *b) {
     return !differ;
 }
 
+enum { FEW = 512 }; /* values that are counted in several tables */
+
+/* Counts equal neighbours in turn: one count waits for the other's store. */
+static void count_few(const int64_t *x, int64_t step, int64_t n, int64_t *counts, int64_t size) {
+    int64_t more[3][FEW], i = 0;
+    for (int p = 0; p < 3; p++) memset(more[p], 0, (size_t)size * 8);
+    for (; i + 4 <= n; i += 4) {
+        counts[x[i * step]]++;
+        for (int p = 0; p < 3; p++) more[p][x[(i + p + 1) * step]]++;
+    }
+    for (; i < n; i++) counts[x[i * step]]++;
+    for (int p = 0; p < 3; p++)
+        for (int64_t v = 0; v < size; v++) counts[v] += more[p][v];
+}
+
 ad_tensor *ad_bincount(const ad_tensor *x, int64_t least) {
     if (x->dtype != AD_int64) return ad_fail_null(AD_BAD_DTYPE, x->dtype, 0, 0);
     if (x->ndim != 1) return ad_fail_null(AD_BAD_DIM, 0, x->ndim, 0);
     ad_tape_break(AD_TAPE_READ);
     const int64_t *values = (const int64_t *)(const void *)x->data, step = x->strides[0];
-    int64_t lowest = 0, size = least;
+    int64_t lowest = 0, most = least > 0 ? least - 1 : -1;
     for (int64_t i = 0; i < x->numel; i++) {
         const int64_t value = values[i * step];
         lowest = ad_least(lowest, value);
-        size = value < size ? size : value + (value < INT64_MAX); /* which no memory holds */
+        most = most < value ? value : most;
     }
+    const int64_t size = most + (most < INT64_MAX); /* which no memory holds */
     if (lowest < 0) return ad_fail_null(AD_BAD_ARG, lowest, 0, 0);
     ad_tensor *y = ad_make(AD_int64, 1, &size);
     if (!y) return NULL;
     int64_t *counts = (int64_t *)(void *)y->data;
     memset(counts, 0, (size_t)size * 8);
-    for (int64_t i = 0; i < x->numel; i++) counts[values[i * step]]++;
+    if (size <= FEW && x->numel > size)
+        count_few(values, step, x->numel, counts, size);
+    else
+        for (int64_t i = 0; i < x->numel; i++) counts[values[i * step]]++;
     return y;
 }

@@ -49,6 +49,9 @@ typedef const void *ad_rows_term(void *context, const ad_rows_part *part, int64_
 /* Folds the terms of each row of the item into out: `type` is that of the terms. */
 void ad_rows_fold(const ad_rows_item *item, int fold, int type, ad_rows_term *term, void *context, void *out);
 
+/* The sum of the losses of rows over a total, to y: a number of their dtype, float32 or float64. */
+int ad_reduce_losses(const ad_tensor *each, double total, ad_tensor *y); /* cross_entropy.c */
+
 /* Numbers of a type, one by one. */
 static inline void ad_rows_put(int type, void *to, int64_t i, double value) {
     if (type == AD_f32)

@@ -151,3 +151,84 @@ ad_tensor *ad_cumsum(const ad_tensor *x, int dim, int reverse) {
     return scanned("cumsum", x, dim, reverse != 0, false);
 }
 ad_tensor *ad_cumprod(const ad_tensor *x, int dim) { return scanned("cumprod", x, dim, false, true); }
+
+/* ---- logarithms of running sums of exponentials ---- */
+
+typedef struct {
+    const char *x;
+    char *y;
+    int type;
+    int64_t n, per_item, lines;
+} exponentials;
+
+/* Exponentials are those of differences to the largest element so far, so none overflows, and are added in
+ * double: where there is a new largest element, the sum becomes one of differences to that. */
+#define LINE(T)                                                                                              \
+    static void exponentials_##T(int type, const T *x, T *y, int64_t n) {                                    \
+        _Alignas(64) T apart[AD_BLOCK], top[AD_BLOCK];                                                       \
+        bool less[AD_BLOCK];                                                                                 \
+        T most = x[0];                                                                                       \
+        double sum = 0;                                                                                      \
+        for (int64_t i = 0; i < n; i += AD_BLOCK) {                                                          \
+            const int64_t len = ad_least(AD_BLOCK, n - i);                                                   \
+            for (int64_t k = 0; k < len; k++) {                                                              \
+                const T v = x[i + k];                                                                        \
+                less[k] = v <= most;                                                                         \
+                apart[k] = v == most ? 0 : less[k] ? v - most : most - v;                                    \
+                top[k] = most = less[k] ? most : v;                                                          \
+            }                                                                                                \
+            ad_cpu->pw->instr[AD_OP_exp][type](len, apart, apart, NULL, NULL);                               \
+            for (int64_t k = 0; k < len; k++)                                                                \
+                apart[k] = (T)(sum = less[k] ? sum + (double)apart[k] : sum * (double)apart[k] + 1);         \
+            ad_cpu->pw->instr[AD_OP_log][type](len, apart, apart, NULL, NULL);                               \
+            ad_cpu->pw->instr[AD_OP_add][type](len, y + i, top, apart, NULL);                                \
+        }                                                                                                    \
+    }
+LINE(float)
+LINE(double)
+
+static void exponentials_item(void *context, int64_t item) {
+    const exponentials *s = context;
+    const int64_t end = ad_least((item + 1) * s->per_item, s->lines);
+    for (int64_t i = item * s->per_item; i < end; i++) {
+        const int64_t at = i * s->n * ad_type_size[s->type];
+        if (s->type == AD_f32)
+            exponentials_float(s->type, (const void *)(s->x + at), (void *)(s->y + at), s->n);
+        else
+            exponentials_double(s->type, (const void *)(s->x + at), (void *)(s->y + at), s->n);
+    }
+}
+
+/* Lines are brought to be rows. */
+static int run_exponentials(const ad_call *c) {
+    const int dim = *(const int *)c->numbers, last = ad_in(c, 0)->ndim - 1;
+    ad_tensor x = *ad_in(c, 0), y = *ad_out(c, 0);
+    ad_swap_dims(&x, dim, last);
+    ad_swap_dims(&y, dim, last);
+    int status = ad_refresh(&x) || ad_refresh(&y);
+    ad_tensor *from = x.contiguous ? NULL : ad_contiguous(&x, x.dtype);
+    ad_tensor *to = y.contiguous ? NULL : ad_make(y.dtype, y.ndim, y.shape);
+    if (status || (!from && !x.contiguous) || (!to && !y.contiguous)) status = AD_NO_MEMORY;
+    if (!status) {
+        exponentials s = {
+            (from ? from : &x)->data, (to ? to : &y)->data, ad_dtype_type[x.dtype], x.shape[last], 0, 0};
+        s.lines = x.numel / s.n;
+        s.per_item = ITEM / s.n + 1;
+        ad_parallel_for((s.lines + s.per_item - 1) / s.per_item, x.numel * 4, exponentials_item, &s);
+        if (to) ad_copy_into(&y, to);
+    }
+    ad_free(from);
+    ad_free(to);
+    return status;
+}
+
+ad_tensor *ad_logcumsumexp(const ad_tensor *x, int dim) {
+    if (dim < 0 || dim >= x->ndim) return ad_fail_null(AD_BAD_DIM, dim, x->ndim, 0);
+    if (!ad_is_float(x->dtype)) return ad_fail_null(AD_BAD_DTYPE, x->dtype, 0, 0);
+    ad_tensor *y = ad_make(x->dtype, x->ndim, x->shape);
+    if (!y || y->numel == 0) return y;
+    const ad_tensor *const operands[] = {y, x};
+    return ad_done(&(ad_call){run_exponentials, "logcumsumexp", 1, 1, .x = operands, .numbers = &dim,
+                              .n_bytes = sizeof dim},
+                   y);
+}

@@ -38,6 +38,12 @@ FUNCTIONS: dict[str, Rows] = {
     "log_softmax": lambda x: x.log_softmax(1),
     "logsumexp": lambda x: x.logsumexp(1),
     "cross_entropy": lambda x: functional.cross_entropy(x, class_of(x.detach()), reduction="none"),
+    "multi_margin": lambda x: functional.multi_margin_loss(
+        x, class_of(x.detach()), 2, 0.5, reduction="none"
+    ),
+    "multilabel_margin": lambda x: functional.multilabel_margin_loss(
+        x, (x.detach() * 1000).to(ad.int64).abs() % (x.shape[1] + 1) - 1, reduction="none"
+    ),
     "sum": lambda x: x.sum(1),
     "mean": lambda x: x.mean(1),
     "prod": lambda x: x[:, :64].prod(1),
@@ -139,6 +145,44 @@ def test_a_product_has_the_same_bits_alone_and_in_a_batch(
     for i in range(batch):
         one = (a if shared == "a" else a[i]) @ (b if shared == "b" else b[i])
         assert payload(y[i]) == payload(one), i
+
+
+@settings(max_examples=100)
+@given(batch=st.integers(1, 5), width=WIDTHS, step=st.integers(1, 3), d=DTYPES)
+def test_a_product_of_vectors_has_the_bits_of_a_sum(
+    batch: int, width: int, step: int, d: ad.dtype
+) -> None:
+    """Of products; alone, by any of its names, in any layout, and of a batch of samples."""
+    a, b = numbers((batch, width), 3, d), numbers((batch, width * step), 4, d)[:, ::step]
+    together = payload(ad.func.vmap(ad.dot)(a, b))
+    assert together == payload((a * b).sum(1))
+    found = [f(x, y) for x, y in zip(a, b, strict=True) for f in (ad.dot, ad.matmul, ad.inner)]
+    assert together == payload(ad.stack(found[::3]))
+    assert payload(ad.stack(found)) == payload(ad.stack(found[::3]).repeat_interleave(3))
+
+
+@settings(max_examples=100)
+@given(data=st.data(), rows=st.integers(1, 9), width=st.integers(1, 40), d=DTYPES)
+def test_bags_have_the_bits_of_rows_that_are_added(
+    data: Any, rows: int, width: int, d: ad.dtype
+) -> None:
+    """Sums and means, by starts in any order, and the table's gradient."""
+    count = data.draw(st.integers(0, 40), label="count")
+    index = ad.tensor(
+        data.draw(st.lists(st.integers(0, rows - 1), min_size=count, max_size=count)),
+        dtype=ad.int64,
+    )
+    later = data.draw(st.lists(st.integers(0, count), max_size=6), label="starts")
+    starts = ad.tensor([0, *later])
+    mode = data.draw(st.sampled_from(["sum", "mean"]), label="mode")
+    found = []
+    for given_index in (index, index.to(ad.int32)):  # the latter are copied, and added one by one
+        table = numbers((rows, width), 3, d).requires_grad_()
+        y = functional.embedding_bag(given_index, table, starts, mode=mode)
+        y.backward(numbers(tuple(y.shape), 5, d))
+        assert table.grad is not None
+        found.append((payload(y), payload(table.grad)))
+    assert found[0] == found[1]
 
 
 @settings(max_examples=60)

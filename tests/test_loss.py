@@ -143,3 +143,38 @@ def test_a_target_of_another_dtype_gives_pytorchs(name: str, narrow: bool, reduc
     (slope,) = ad.autograd.grad(got.sum(), x)
     assert ad.allclose(slope, ad.autograd.grad(want.sum(), x)[0])
     assert loss(x.double(), y.float(), reduction=reduction).dtype is ad.float64
+
+
+@pytest.mark.parametrize("reduction", ["none", "mean", "sum"])
+def test_classes_of_images_are_found_in_any_layout(reduction: str) -> None:
+    """Of nll_loss, cross_entropy and gradients, as of images whose places are one dimension."""
+    x = ad.randn(2, 3, 4, 5, dtype=ad.float64).log_softmax(1)
+    target = ad.arange(40).view(2, 4, 5) % 3
+    layouts = [x, x.transpose(0, 3).contiguous().transpose(0, 3)]
+    layouts.append(x.contiguous(memory_format=ad.channels_last))
+    for loss in (ad.nn.functional.nll_loss, ad.nn.functional.cross_entropy):
+        flat = x.flatten(2).detach().requires_grad_()
+        wanted = loss(flat, target.flatten(1), reduction=reduction)
+        wanted.sin().sum().backward()
+        for each in layouts:
+            given = each.detach().requires_grad_()
+            got = loss(given, target, reduction=reduction)
+            got.sin().sum().backward()
+            assert got.flatten().tolist() == wanted.flatten().tolist()
+            assert given.grad.flatten(2).tolist() == flat.grad.tolist()  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [-math.inf, -math.inf, 1.0, 2.0, math.inf, 3.0],
+        [1.0, math.nan, 2.0],
+        [-math.inf],
+        [1e30, -1e30, 3e38],
+    ],
+)
+def test_running_exponentials_of_what_is_not_finite(values: list[float]) -> None:
+    """A line of logcumsumexp is logsumexp of each beginning of it."""
+    got = ad.tensor(values).logcumsumexp(0).tolist()
+    wanted = [ad.tensor(values[: i + 1]).logsumexp(0).item() for i in range(len(values))]
+    assert close(got, wanted, "float32")

@@ -16,10 +16,12 @@ from autodiff.func.dispatch import FUNCTIONS, OPERATIONS, signatures
 from autodiff.ops.base import Op
 from autodiff.ops.contraction import linear, matmul
 from autodiff.ops.create import zeros
+from autodiff.ops.elementwise import mul
 from autodiff.ops.layer_norm import composed_group_norm, layer_norm
 from autodiff.ops.losses import mse
 from autodiff.ops.normal import composed_affine, composed_rms_norm
 from autodiff.ops.pointwise import PointwiseOp
+from autodiff.ops.reductions import sum as total
 from autodiff.ops.views import reshape, squeeze, transpose, unsqueeze
 from autodiff.shapes import Size, dim_index, sizes_of
 from autodiff.tensor import Tensor
@@ -315,6 +317,8 @@ def _matmul(function: Rule, level: Level, input: Any, other: Any) -> Any:
         return function(zeros(a.shape, dtype=a.dtype), zeros(b.shape, dtype=b.dtype))
     if type(a) is Batched and not _is(b, level) and b.ndim == 2 and a.ndim <= 2:
         return Batched(function(a.value, b), level)  # rows of one matrix
+    if row and column and a.is_floating_point():  # as one such product adds
+        return total(mul.call(a, b), 0)
     left = unsqueeze(a, 0) if row else a
     right = unsqueeze(b, 1) if column else b
     ndim = max(left.ndim, right.ndim)

@@ -10,6 +10,7 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.grad_mode import no_grad
+from autodiff.linalg import qr
 from autodiff.ops import create, draws
 from autodiff.ops.arithmetic import where
 from autodiff.ops.assign import copy_, fill_
@@ -355,25 +356,10 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     return tensor
 
 
-_BLOCK = 32  # rows that are made orthonormal at a time
-
-
 def _orthonormal_rows(x: Tensor) -> Tensor:
-    """Gram and Schmidt's orthonormal rows of a matrix of full rank, computed in float64.
-
-    They are those of the QR decomposition whose diagonal of R is positive. What rounding leaves
-    after one pass, a second removes; blocks make most of the work matrix products.
-    """
-    q: Tensor = to_dtype(x, dtypes.float64).clone().contiguous()
-    for start in range(0, len(q), _BLOCK):
-        done, block = q[:start], q[start : start + _BLOCK]
-        for _ in range(2):
-            block.sub_(block @ done.t() @ done)
-            for i in range(len(block)):
-                row, before = block[i], block[:i]
-                row.sub_(row @ before.t() @ before)
-                row.div_((row @ row).sqrt())
-    return q
+    """Those of the QR decomposition, in float64, of which the diagonal of R is positive."""
+    q, r = qr(to_dtype(x, dtypes.float64).t())
+    return (q * r.diagonal().sign()).t()
 
 
 def sparse_(

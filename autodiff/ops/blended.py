@@ -73,6 +73,16 @@ def _check_matrices(**given: Tensor) -> None:
             raise RuntimeError(f"{name} must be a matrix, got {x.ndim}-D tensor")
 
 
+def _is_plain(a: Any, b: Any, c: Any) -> bool:
+    """Whether a product of matrices and what is added have one shape and dtype, of floats."""
+    return bool(
+        c.ndim == 2
+        and a.dtype == b.dtype == c.dtype >= dtypes.float32.code
+        and c.shape[0] == a.shape[0]
+        and c.shape[1] == b.shape[1]
+    )
+
+
 @called("AddmmBackward0")
 def addmm(
     input: Tensor,
@@ -89,12 +99,15 @@ def addmm(
     tensor([[2., 3.],
             [4., 5.]])
     """
-    _check_matrices(mat1=mat1, mat2=mat2)
+    if not (type(mat1) is type(mat2) is Tensor and mat1._p.ndim == mat2._p.ndim == 2):
+        _check_matrices(mat1=mat1, mat2=mat2)
     a, b, c = mat1._p, mat2._p, input._p
     biased = c.ndim == 1 and beta == alpha == 1 and a.dtype == b.dtype == c.dtype
     if biased and a.shape[1] == b.shape[0] and c.shape[0] == b.shape[1]:
         _check_dtypes("addmm", mat1, mat2)
         y = _linear.on((mat1, t(mat2), input))
+    elif _is_plain(a, b, c) and beta == alpha == 1:
+        y = add.call(input, matmul(mat1, mat2))
     else:
         y = _sum(input, matmul, mat1, mat2, beta, alpha)
     return y if out is None else written("addmm", out, y, input, mat1, mat2)

@@ -44,7 +44,9 @@ def to(
     tensor([1., 2.], dtype=torch.float64)
     """
     wanted: Any = args[0] if len(args) == 1 and dtype is device is None else None
-    if type(wanted) is not _DTYPE:
+    if isinstance(wanted, str) and wanted == "cpu":
+        wanted = None
+    elif type(wanted) is not _DTYPE:
         form = (
             "".join(map(_kind, args)) + ";" + "v" * (device is not None) + "d" * (dtype is not None)
         )

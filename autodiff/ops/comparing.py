@@ -21,6 +21,8 @@ def result_type(tensor1: Any, tensor2: Any) -> dtype:
     >>> ad.result_type(ad.tensor([1, 2]), 1.5)
     torch.float32
     """
+    if type(tensor1) is type(tensor2) is Tensor and tensor1._p.dtype == tensor2._p.dtype:
+        return tensor1.dtype
     operands = []
     for x in (tensor1, tensor2):
         if isinstance(x, Tensor):

@@ -10,6 +10,7 @@ from autodiff import dtypes
 from autodiff.native import NULL, describe, error, lib, take_failure
 from autodiff.node import mode, unrecorded
 from autodiff.ops.base import Op, OpNode, has_history, titled
+from autodiff.ops.elementwise import mul
 from autodiff.ops.guard import kind_of
 from autodiff.ops.out import written
 from autodiff.ops.reductions import _sum_to, sum_to_size
@@ -75,6 +76,15 @@ _product = Op("matmul", lambda a, b, flags, shapes: lib.ad_matmul_t(a, b, NULL, 
         grad_name=lambda node: "MmBackward0" if node.args[1] is None else "UnsafeViewBackward0",
         sweep=_product_sweep)  # fmt: skip
 _batches = _product.named("BmmBackward0")
+
+
+def _dot_rule(
+    node: OpNode, g: Tensor, a: Tensor | None, b: Tensor | None
+) -> tuple[Tensor | None, Tensor | None]:
+    return None if b is None else mul.call(g, b), None if a is None else mul.call(g, a)
+
+
+_dot = Op("dot", lib.ad_vector_product, _dot_rule, bilinear=True, shaped=False)
 
 
 def _multiply(a: Tensor, b: Tensor, flags: int) -> Tensor:
@@ -224,10 +234,10 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
         return y
     a, b = input, other
     row, column = a._p.ndim == 1, b._p.ndim == 1
-    if (row or column) and not has_history((a, b)):
+    if (row and column) or ((row or column) and not has_history((a, b))):
         p = lib.ad_vector_product(a._p, b._p)
         if p:
-            return own(p, "matmul")
+            return _dot.result_of((a, b), p, ())
     a = unsqueeze(a, 0) if row else a
     b = unsqueeze(b, 1) if column else b
     try:
@@ -237,9 +247,10 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
     y = squeeze(y, -1) if column else y
     y = squeeze(y, -1 if column else -2) if row else y
     if y._node is not None and (row or column):
-        vectors = "DotBackward0" if row else "MvBackward0"
         many = a._p.ndim + b._p.ndim > 4
-        titled(y, "UnsafeViewBackward0" if many else vectors if column else "SqueezeBackward4")
+        titled(
+            y, "UnsafeViewBackward0" if many else "MvBackward0" if column else "SqueezeBackward4"
+        )
     return y
 
 
@@ -342,11 +353,15 @@ def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
         raise RuntimeError(
             f"vector + matrix @ vector expected, got 1, {input.ndim}, {vec.ndim} dimensions"
         )
-    if input.shape[1] != vec.shape[0]:
+    if input._p.shape[1] != vec._p.shape[0]:
         raise RuntimeError(
             f"size mismatch, got input ({input.shape[0]}), mat ({_sizes(input)[0]}), vec "
             f"({vec.shape[0]}): {' and '.join(_sizes(input, vec))} cannot be multiplied"
         )
+    if out is None and not has_history((input, vec)):
+        p = lib.ad_vector_product(input._p, vec._p)
+        if p:
+            return own(p, "mv")
     return written("mv", out, matmul(input, vec), input, vec)
 
 
@@ -360,10 +375,10 @@ def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
     a, b = input._p, tensor._p
     if a.ndim != 1 or b.ndim != 1:
         raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
-    if out is None and not has_history((input, tensor)):
+    if out is None:
         p = lib.ad_vector_product(a, b)
         if p:
-            return own(p, "dot")
+            return _dot.result_of((input, tensor), p, ())
     if a.dtype != b.dtype:
         raise RuntimeError(
             "dot : expected both vectors to have same dtype, but found "

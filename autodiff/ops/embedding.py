@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 from autodiff import dtypes
 from autodiff.expr import build, inputs
 from autodiff.grad_mode import no_grad
-from autodiff.native import lib, refuse_any, take_failure
+from autodiff.native import NULL, lib, refusal, refuse_any, take_failure
 from autodiff.ops import arithmetic
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import arange, full
 from autodiff.ops.declare import where
-from autodiff.ops.gather import Indices, _get_forward, _scatter
+from autodiff.ops.gather import Indices, _get_forward, _scatter, index_along
 from autodiff.ops.numbers import operand
 from autodiff.ops.placing import index_copy_
 from autodiff.ops.pointwise import PointwiseOp
@@ -21,7 +22,7 @@ from autodiff.ops.scan import cumsum
 from autodiff.ops.scatter import scatter_reduce
 from autodiff.ops.slices import index_add_, tally
 from autodiff.ops.views import _slice, expand, reshape, unsqueeze
-from autodiff.tensor import Tensor
+from autodiff.tensor import Tensor, wrap
 
 _END = 2**62
 
@@ -131,8 +132,7 @@ def bags_of(input: Tensor, offsets: Any, include_last_offset: bool) -> tuple[Ten
                 "if input is 2D, then offsets has to be None, as input is treated is a mini-batch "
                 f"of fixed length sequences. However, found offsets of type {type(offsets)}"
             )
-        n, length = input.shape
-        return reshape(expand(unsqueeze(arange(n), 1), n, length), -1), n
+        return _bags_of_rows(*input.shape), input.shape[0]
     if input.ndim != 1:
         raise ValueError(
             f"input has to be 1D or 2D Tensor, but got Tensor of dimension {input.ndim}"
@@ -146,20 +146,64 @@ def bags_of(input: Tensor, offsets: Any, include_last_offset: bool) -> tuple[Ten
     if include_last_offset and not offsets.shape[0]:
         raise RuntimeError("include_last_offset: number of offset should be at least 1")
     starts, count = offsets.to(dtypes.int64), input.shape[0]
-    refuse_any(
-        _slice(starts, 0, 0, 1, 1)._p,
-        RuntimeError,
-        "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from "
-        "position 0. However, got {n}",
+    first, last, negative = _refusals(count)
+    refuse_any(_slice(starts, 0, 0, 1, 1)._p, *first)
+    refuse_any(_beyond.call(_slice(starts, 0, -1, _END, 1), operand(count))._p, *last)
+    refuse_any(starts.clamp(max=0)._p, *negative)
+    return _bags_from(starts, count), starts.shape[0]
+
+
+def _bags_of_rows(n: int, length: int) -> Tensor:
+    return reshape(expand(unsqueeze(arange(n), 1), n, length), -1)
+
+
+def _bags_from(starts: Tensor, count: int) -> Tensor:
+    """The bag of each of so many numbers."""
+    return cumsum(_slice(tally(starts, count + 1), 0, 0, count, 1), 0) - 1
+
+
+@functools.lru_cache
+def _refusals(count: int) -> tuple[tuple[type[Exception], str], ...]:
+    """What is said of offsets that are none of so many numbers."""
+    return (
+        (
+            RuntimeError,
+            "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from "
+            "position 0. However, got {n}",
+        ),
+        (
+            RuntimeError,
+            f"offsets[-1] can not be greater than input's length: got {{n}} of {count}",
+        ),
+        (IndexError, "embedding_bag: offset {n} is negative"),
     )
-    refuse_any(
-        _beyond.call(_slice(starts, 0, -1, _END, 1), operand(count))._p,
-        RuntimeError,
-        f"offsets[-1] can not be greater than input's length: got {{n}} of {count}",
-    )
-    refuse_any(starts.clamp(max=0)._p, IndexError, "embedding_bag: offset {n} is negative")
-    marks = cumsum(_slice(tally(starts, count + 1), 0, 0, count, 1), 0)
-    return marks - 1, starts.shape[0]
+
+
+def _bags_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
+    """What was added to a bag gets its cotangent; of means, a share."""
+    indices, mean = node.args
+    index, *starts = map(wrap, indices.checked())
+    bags = _bags_from(starts[0], index._p.numel) if starts else _bags_of_rows(*index.shape)
+    if mean:
+        g = _mean.call(g, unsqueeze(tally(bags, g.shape[0], g.dtype), 1))
+    return (_scatter(index_along(g, 0, bags), Indices([reshape(index, -1)]), node.shape),)
+
+
+_bags: Op = Op("embedding_bag", lib.ad_bags, _bags_rule)
+
+
+def sums_of_bags(weight: Tensor, index: Tensor, starts: Tensor | None, mean: bool) -> Tensor | None:
+    """The sums or means of bags of plain rows; None of what is not at hand, or is refused."""
+    given, p = [index] if starts is None else [index, starts], NULL
+    reasons = [0] * 3
+    if starts is not None:
+        p, reasons = starts._p, [refusal(*each) for each in _refusals(index._p.numel)]
+    y = lib.ad_bags(weight._p, index._p, p, mean, reasons)
+    if y:
+        kept = weight._node is not None or weight._base is not None
+        return _bags.result(weight, y, (Indices(given) if kept else None, mean))
+    take_failure()  # it is worded where bags are made of rows
+    return None
 
 
 def reduce_bags(rows: Tensor, bags: Tensor, n: int, mode: str, kept: Tensor | None) -> Tensor:

@@ -63,10 +63,10 @@ class Classes:
             given = self.weight._p
         self.ignored = ignored
         self.reduction = reduction
-        self.args = (given, ignored, _REDUCTIONS[reduction])
+        self.args = (given, ignored, REDUCTIONS[reduction])
 
 
-_REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
+REDUCTIONS = {"none": 0, "mean": 1, "sum": 2}
 
 
 def _nll_spread_forward(g: Any, target: Any, classes: Classes, shape: Any) -> Any:
@@ -85,8 +85,7 @@ _nll_spread: Op = Op("nll_loss_spread", _nll_spread_forward,
 def _of_targets(
     op: Op, rows: Tensor, target: Tensor, weight: Tensor | None, ignore_index: int, reduction: str
 ) -> Tensor:
-    """Of (n, classes) or (n, classes, places), and n times places int64 targets: minus the
-    logarithms of the target classes.
+    """Of (n, classes, ...) and int64 targets (n, ...): minus the logarithms of the target classes.
 
     Weighted by class; their sum, their mean by weight, or each. IndexError out of bounds.
     """
@@ -142,10 +141,10 @@ def _cross_entropy_vjp_rule(
     classes: Classes = node.args[0]
     slopes = _cross_entropy_vjp.on((ones(g.shape, dtype=g.dtype), x, target), classes)
     products = mul.call(h, slopes)
-    dg = products.sum(1).reshape(-1) if classes.reduction == "none" else products.sum()
+    dg = products.sum(1).reshape(g.shape) if classes.reduction == "none" else products.sum()
     weights = _row_weights(x, target, classes)
     total = weights.sum() if classes.reduction == "mean" else number(1.0)
-    scale = _row_share.call(g, weights, total).reshape(x.shape[0], 1, *x.shape[2:])
+    scale = _row_share.call(g.reshape(-1), weights, total).reshape(x.shape[0], 1, *x.shape[2:])
     share = softmax(x, 1)
     return dg, _softmax_vjp.on((share, mul.call(h, scale)), 2), None
 

@@ -35,6 +35,10 @@ def movedim(input: Tensor, source: Any, destination: Any) -> Tensor:
     torch.Size([3, 4, 2])
     """
     n = input._p.ndim
+    if type(source) is type(destination) is int and n:
+        order = list(range(n))
+        order.insert(dim_index(destination, n), order.pop(dim_index(source, n)))
+        return _permute(input, order)
     if type(source) is type(destination) is int:
         moved, places = [dim_index(source, n)], [dim_index(destination, n)]
     else:

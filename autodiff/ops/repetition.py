@@ -12,9 +12,10 @@ from autodiff.descriptor import fresh
 from autodiff.native import ffi, lib
 from autodiff.ops.base import Op
 from autodiff.ops.create import full
+from autodiff.ops.reductions import sum as total_of
 from autodiff.ops.scan import cumsum
 from autodiff.ops.slices import index_select, tally
-from autodiff.ops.views import clone, expand, reshape, unsqueeze
+from autodiff.ops.views import expand, reshape
 from autodiff.shapes import MAX_DIMS, Size, dim_index, sizes_of
 from autodiff.tensor import Tensor, wrap
 
@@ -111,6 +112,19 @@ def _spread(repeats: Tensor, output_size: int | None) -> Tensor:
     return cumsum(tally(ends, total + 1)[:total], 0)
 
 
+def _repeat_forward(p: Any, d: int, times: int) -> Any:
+    shape = ffi.unpack(p.shape, p.ndim)
+    column = fresh(lib.ad_unsqueeze(p, d + 1), "repeat_interleave", p)
+    sizes = [*shape[: d + 1], times, *shape[d + 1 :]]
+    wide = fresh(lib.ad_expand(column, len(sizes), sizes), "repeat_interleave", p)
+    return lib.ad_contiguous(wide, p.dtype)
+
+
+# Each slice of a dimension so many times, in a dimension of its own.
+_repeat_each = Op("repeat_interleave", _repeat_forward,
+        lambda node, g: (total_of(g, node.args[0] + 1),), grad_name="CloneBackward0")  # fmt: skip
+
+
 def repeat_interleave(
     input: Tensor, repeats: Any = None, dim: int | None = None, *, output_size: int | None = None
 ) -> Tensor:
@@ -140,9 +154,8 @@ def repeat_interleave(
             raise RuntimeError(f"Storage size calculation overflowed with {times} repeats")
         if x.ndim < MAX_DIMS:
             shape = list(x.shape)
-            wide = expand(unsqueeze(x, d + 1), [*shape[: d + 1], times, *shape[d + 1 :]])
             shape[d] *= times
-            return reshape(clone(wide), shape)
+            return reshape(_repeat_each(x, d, times), shape)
         repeats = full([1], times)
     counts = reshape(repeats, 1) if repeats.ndim == 0 else repeats
     if counts.ndim == 1 and counts.shape[0] == 1:

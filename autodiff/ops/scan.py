@@ -15,7 +15,7 @@ from autodiff.expr import build, inputs
 from autodiff.native import error, ffi, lib
 from autodiff.ops.assign import replace_
 from autodiff.ops.base import OUTPUT, Op, OpNode
-from autodiff.ops.declare import FUNCTIONS, exp, where
+from autodiff.ops.declare import exp, where
 from autodiff.ops.elementwise import mul
 from autodiff.ops.gather import choice, chosen
 from autodiff.ops.halves import in_float32
@@ -25,7 +25,7 @@ from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.returned import Chosen, returned
 from autodiff.ops.views import clone, narrow
 from autodiff.shapes import dim_index
-from autodiff.tensor import Tensor, own, wrap
+from autodiff.tensor import Tensor, own
 
 # ---- recurrences ----
 
@@ -151,18 +151,6 @@ _a, _b = inputs(2)
 _ratio = PointwiseOp("exp_difference", exp(where(build("eq", _a, _b), 0.0, _a - _b)), 2)
 
 
-def _logcumsumexp_forward(p: Any, dim: int) -> Any:
-    """Of twice as many elements at each step: those before are added to those that are there."""
-    y, n, k = wrap(p), p.shape[dim], 1
-    add = FUNCTIONS["logaddexp"].op.call
-    while k < n:
-        y = cat(
-            [narrow(y, dim, 0, k), add(narrow(y, dim, k, n - k), narrow(y, dim, 0, n - k))], dim
-        )
-        k *= 2
-    return lib.ad_alias(y._p)
-
-
 def _logcumsumexp_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor]:
     """The sum of exp(x[i] - y[j]) g[j] over j >= i, whose exponents are never positive."""
     (dim,) = node.args
@@ -175,7 +163,7 @@ def _logcumsumexp_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> tuple[T
 
 
 _logcumsumexp: Op = Op(
-    "logcumsumexp", _logcumsumexp_forward, _logcumsumexp_rule, saves=(0, OUTPUT), shaped=False
+    "logcumsumexp", lib.ad_logcumsumexp, _logcumsumexp_rule, saves=(0, OUTPUT), shaped=False
 )
 
 

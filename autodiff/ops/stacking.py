@@ -6,8 +6,8 @@ import itertools
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from autodiff.ops.base import called
-from autodiff.ops.join import cat
+from autodiff.ops.base import called, titled
+from autodiff.ops.join import cat, stack
 from autodiff.ops.views import _expand, _unsqueeze, expand, reshape
 from autodiff.shapes import Size, broadcast
 from autodiff.tensor import TENSOR_TYPES, Tensor
@@ -175,7 +175,9 @@ def hstack(tensors: Sequence[Tensor]) -> Tensor:
     >>> ad.hstack([ad.ones(1), ad.zeros(2)]).tolist()
     [1.0, 0.0, 0.0]
     """
-    given = _not_none("hstack", atleast_1d(tensors))
+    if _are_vectors(tensors):
+        return cat(tensors, 0)
+    given = _each("hstack", _row, tensors)
     return cat(given, 0 if given[0]._p.ndim == 1 else 1)
 
 
@@ -185,7 +187,9 @@ def vstack(tensors: Sequence[Tensor]) -> Tensor:
     >>> ad.vstack([ad.ones(2), ad.zeros(2)]).tolist()
     [[1.0, 1.0], [0.0, 0.0]]
     """
-    return cat(_not_none("vstack", atleast_2d(tensors)), 0)
+    if _are_vectors(tensors):
+        return titled(stack(tensors), "CatBackward0")
+    return cat(_each("vstack", _matrix, tensors), 0)
 
 
 def dstack(tensors: Sequence[Tensor]) -> Tensor:
@@ -195,7 +199,7 @@ def dstack(tensors: Sequence[Tensor]) -> Tensor:
     tensor([[[1, 3],
              [2, 4]]])
     """
-    return cat(_not_none("dstack", atleast_3d(tensors)), 2)
+    return cat(_each("dstack", _cube, tensors), 2)
 
 
 def column_stack(tensors: Sequence[Tensor]) -> Tensor:
@@ -204,13 +208,36 @@ def column_stack(tensors: Sequence[Tensor]) -> Tensor:
     >>> ad.column_stack([ad.ones(2), ad.zeros(2)]).tolist()
     [[1.0, 0.0], [1.0, 0.0]]
     """
-    given = _not_none("column_stack", _given((tensors,), "column_stack"))
-    return cat([x if x._p.ndim > 1 else reshape(x, x._p.numel, 1) for x in given], 1)
+    if _are_vectors(tensors):
+        return titled(stack(tensors, 1), "CatBackward0")
+    return cat(_each("column_stack", _column, tensors), 1)
 
 
-def _not_none(name: str, tensors: Any) -> Any:
+def _column(x: Tensor) -> Tensor:
+    return x if x._p.ndim > 1 else reshape(x, x._p.numel, 1)
+
+
+_CALLED: dict[Callable[[Tensor], Tensor], str]
+_CALLED = {_row: "atleast_1d", _matrix: "atleast_2d", _cube: "atleast_3d", _column: "column_stack"}
+
+
+def _each(name: str, one: Callable[[Tensor], Tensor], tensors: Any) -> list[Tensor]:
+    """The tensors, made what is joined."""
     if isinstance(tensors, Tensor):
         raise TypeError(f"{name}(): argument 'tensors' must be tuple of Tensors, not Tensor")
-    if not tensors:
+    given = [one(x) for x in _given((tensors,), _CALLED[one])]
+    if not given:
         raise RuntimeError(f"{name} expects a non-empty TensorList")
-    return tensors
+    return given
+
+
+def _are_vectors(tensors: Any) -> bool:
+    """Whether these are vectors of one length and dtype: they need no views."""
+    if type(tensors) not in (list, tuple) or not tensors or type(tensors[0]) is not Tensor:
+        return False
+    p = tensors[0]._p
+    n, d = p.numel, p.dtype
+    for x in tensors:
+        if type(x) is not Tensor or x._p.ndim != 1 or x._p.numel != n or x._p.dtype != d:
+            return False
+    return True

@@ -8,7 +8,7 @@ import warnings
 from typing import Any, NamedTuple
 
 from autodiff.descriptor import fresh
-from autodiff.dtypes import float64
+from autodiff.dtypes import FIRST_FLOAT, float64
 from autodiff.expr import build, inputs
 from autodiff.native import NULL, lib
 from autodiff.ops.base import OUTPUT, Op, OpNode
@@ -17,7 +17,7 @@ from autodiff.ops.elementwise import mul
 from autodiff.ops.normalize import each_of_rows, one_a_row
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reductions import KINDS, _count, _dims, _restore, _share, sum
-from autodiff.shapes import dim_mask
+from autodiff.shapes import dim_index, dim_mask
 from autodiff.tensor import Tensor
 
 _a, _b = inputs(2)
@@ -30,6 +30,9 @@ class Spread(NamedTuple):
 
     correction: float
     whole: bool  # no dimensions were named
+
+
+_SPREADS = {whole: Spread(1.0, whole) for whole in (False, True)}  # where nothing is asked
 
 
 def _averaged(p: Any, mask: int) -> tuple[int, int]:
@@ -146,6 +149,12 @@ def _asked(
     name: str, x: Tensor, dim: Any, unbiased: Any, keepdim: Any, correction: Any
 ) -> tuple[int, bool, Spread]:
     """The dimensions, keepdim and the correction, from any of the ways to give them."""
+    p = x._p
+    if unbiased is correction is None and p.dtype >= FIRST_FLOAT and p.ndim and p.numel:
+        if dim is None and p.numel > 1:
+            return (1 << p.ndim) - 1, keepdim, _SPREADS[True]
+        if type(dim) is int and p.shape[d := dim_index(dim, p.ndim)] > 1:
+            return 1 << d, keepdim, _SPREADS[False]
     if isinstance(dim, bool):
         if unbiased is not None or keepdim or correction is not None:
             raise _refused(

@@ -359,7 +359,8 @@ def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
     if start == end:
         return input
     sizes[start : end + 1] = [math.prod(sizes[start : end + 1])]
-    return reshape(input, sizes)
+    p = lib.ad_view(q, len(sizes), sizes)
+    return _view.result(input, p, (sizes,)) if p else reshape(input, sizes)
 
 
 # ---- copies that keep the elements ----

@@ -162,6 +162,24 @@ def _ctc(x: Array) -> Array:
     return Array((), lambda _: -math.log(math.fsum(map(math.exp, sums))))
 
 
+def _short(x: Array, row: int, label: int, others: list[int], power: int) -> float:
+    """What a label falls short of 9 more than the others, to a power: no element is so far."""
+    return math.fsum((9 + x[row, k] - x[row, label]) ** power for k in others)
+
+
+def _multi_margin(power: int) -> Callable[[Array], Array]:
+    others = [[0, 1], [1, 2]]  # than 2 and 0
+    return lambda x: Array((2,), lambda i: (
+        (3.0, 1.0)[i[0]] * _short(x, i[0], (2, 0)[i[0]], others[i[0]], power) / 3))  # fmt: skip
+
+
+def _multilabel_margin(x: Array) -> Array:
+    """Of labels 2 and 0 of the first row, where elements are less than 1 apart, and 1."""
+    first = math.fsum(1 + x[0, 1] - x[0, k] for k in (2, 0))
+    second = math.fsum(1 + x[1, k] - x[1, 1] for k in (0, 2))
+    return Array((), lambda _: (first + second) / 6)
+
+
 # Name, call, the shapes of its operands, their least size, reference.
 LAYERS: list[tuple[str, Callable[..., Any], tuple[str, ...], int, Callable[..., Array]]] = [
     ("batch_norm", lambda x, w, b: functional.batch_norm(x, None, None, w, b, True, eps=0.5),
@@ -188,6 +206,12 @@ LAYERS: list[tuple[str, Callable[..., Any], tuple[str, ...], int, Callable[..., 
      ("3 2 5 2",), 1, _attention_of_parts(False)),
     ("ctc_loss", lambda x: functional.ctc_loss(x, ad.tensor([1, 2]), 4, 2, reduction="sum"),
      ("4 3",), 1, _ctc),
+    *[(f"multi_margin_{power}", lambda x, power=power: functional.multi_margin_loss(
+        x, ad.tensor([2, 0]), power, 9.0, ad.tensor([1.0, 2.0, 3.0]).to(x.dtype),
+        reduction="none"), ("2 3",), 1, _multi_margin(power)) for power in (1, 2)],
+    ("multilabel_margin", lambda x: functional.multilabel_margin_loss(
+        x / 9, ad.tensor([[2, 0, -1], [1, -1, 0]])), ("2 3",), 1,
+     lambda x: _multilabel_margin(Array(x.shape, lambda i: x[i] / 9))),
     ("lstm", _scanned("LSTM", False), ("5 8", "8 2", "2 2", "2 2", "8"), 1, _scan("LSTM", False)),
     ("lstm_projected", _scanned("LSTM", True), ("5 8", "8 1", "2 1", "2 2", "8", "1 2"), 1,
      _scan("LSTM", True)),

@@ -143,6 +143,9 @@ PLACED: list[Row] = [
      lambda x, v: Array(x.shape, lambda i: x[i] if i[1] == 1 else v[[2 * i[0] + i[1] // 2]])),
     ("embedding", lambda x: functional.embedding(ad.tensor([[1, 0], [1, 2]]), x), ("3 n",), 0,
      read(lambda x: (2, 2, x.shape[1]), lambda i, j, k: (((1, 0), (1, 2))[i][j], k))),
+    ("embedding_bag_plain", lambda x: functional.embedding_bag(ad.tensor([[1, 0], [1, 1]]), x),
+     ("2 n",), 0, lambda x: Array(x.shape, lambda i: x[1, i[1]] if i[0] else
+                                  (x[1, i[1]] + x[0, i[1]]) / 2)),
     ("embedding_bag", lambda x, w: functional.embedding_bag(
         ad.tensor([1, 0, 1]), x, ad.tensor([0, 2]), mode="sum", per_sample_weights=w),
      ("2 n", "3"), 0, lambda x, w: Array(x.shape, lambda i: x[1, i[1]] * w[[2]] if i[0] else

@@ -10,7 +10,6 @@ from autodiff.nn.functional.reduction import check_floating, check_tensors, redu
 from autodiff.ops import losses, normalize
 from autodiff.ops.base import titled
 from autodiff.ops.cast import to_dtype
-from autodiff.shapes import Size
 from autodiff.tensor import Tensor
 
 __all__ = ["cross_entropy", "nll_loss"]
@@ -67,9 +66,8 @@ def _check_weight(input: Tensor, weight: Tensor) -> None:
 
 
 def _rows(input: Tensor) -> Tensor:
-    """(classes), (n, classes) or (n, classes, d1, ...) as (n, classes) or (n, classes, places)."""
-    ndim = input._p.ndim
-    return input.flatten(2) if ndim > 3 else input if ndim > 1 else input.unsqueeze(0)
+    """(classes) as one row of many."""
+    return input if input._p.ndim > 1 else input.unsqueeze(0)
 
 
 def nll_loss(
@@ -113,11 +111,10 @@ def _of_classes(
     classes = to_dtype(target, dtypes.int64)
     loss = loss_of(_rows(input), classes, weight, ignore_index, reduction)
     ndim = input._p.ndim
-    loss = titled(loss, "NllLoss2DBackward0") if ndim > 2 else loss
-    if reduction != "none":
-        return loss
-    shape = target.shape if ndim > 1 else Size()
-    return loss if loss.shape == shape else loss.reshape(shape)
+    if ndim > 2:  # PyTorch views all but images as images, and each loss as theirs
+        viewed = ndim != 4 and reduction == "none"
+        return titled(loss, "ViewBackward0" if viewed else "NllLoss2DBackward0")
+    return loss.reshape(()) if reduction == "none" and ndim == 1 else loss
 
 
 def _are_rows(logits: Any, target: Any) -> bool:

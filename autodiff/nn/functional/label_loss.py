@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Sequence
+from typing import Any
 
 from autodiff import dtypes
+from autodiff.descriptor import fresh
 from autodiff.dtypes import SCALAR_NAMES
-from autodiff.expr import Expr, build, inputs
-from autodiff.native import refuse_any
+from autodiff.expr import build, inputs
+from autodiff.native import NULL, ffi, lib, refusal
 from autodiff.nn.functional.activation import logsigmoid
 from autodiff.nn.functional.reduction import (
+    check_constant,
     check_floating,
     check_tensors,
     reduced,
     reduction_of,
 )
-from autodiff.ops.base import called
+from autodiff.node import mode
+from autodiff.ops.base import Op, OpNode, has_history, titled
 from autodiff.ops.create import arange
 from autodiff.ops.declare import where
-from autodiff.ops.gather import gather
+from autodiff.ops.elementwise import mul
+from autodiff.ops.gather import gather, index_along
 from autodiff.ops.guard import kind_of
+from autodiff.ops.halves import in_float32
+from autodiff.ops.losses import REDUCTIONS
 from autodiff.ops.numbers import number_of, operand
 from autodiff.ops.pointwise import PointwiseOp
+from autodiff.ops.recompute import cotangents_of
 from autodiff.ops.reductions import mean
-from autodiff.ops.scan import cumsum
-from autodiff.ops.views import reshape, unsqueeze
-from autodiff.tensor import Tensor
+from autodiff.ops.views import contiguous, reshape, unsqueeze
+from autodiff.tensor import Tensor, wrap
 
 __all__ = [
     "multi_margin_loss",
@@ -34,27 +43,82 @@ __all__ = [
 ]
 
 
+class _Margins:
+    """How labels count, and what their losses keep: the slopes."""
+
+    __slots__ = ("args", "reduction", "slopes")
+    slopes: Any  # NULL where no gradient is wanted
+
+    def __init__(self, reduction: str, *args: Any) -> None:
+        self.reduction = reduction
+        self.args = args
+
+
+def _forward(x: Any, target: Any, how: _Margins) -> Any:
+    weight, power, margin, reason, wanted = how.args
+    slopes = ffi.new("ad_tensor **") if wanted else NULL
+    reduction = REDUCTIONS[how.reduction]
+    loss = lib.ad_margin_loss(x, target, weight, power, margin, reduction, reason, slopes)
+    if loss and wanted:
+        how.slopes = fresh(slopes[0], "margin_loss")
+    return loss
+
+
+def _vjp(node: OpNode, g: Tensor, *_: Any) -> tuple[Tensor, None]:
+    how: _Margins = node.args[0]
+    return mul.call(wrap(how.slopes), unsqueeze(g, 1) if how.reduction == "none" else g), None
+
+
+def _rule(node: OpNode, g: Tensor, x: Tensor, target: Tensor) -> Sequence[Tensor | None]:
+    """Slopes of squares alone have slopes."""
+    how: _Margins = node.args[0]
+    if how.args[1] != 2 or not mode.grad:
+        return _vjp(node, g)
+    return cotangents_of(functools.partial(_squares, how), node, g, (x, target))
+
+
 _a, _b, _c, _d, _e, _f = inputs(6)
-_OUTSIDE = PointwiseOp("outside", build("logical_or", build("lt", _a, _b), build("ge", _a, _c)), 3)
+_short = build("clamp", _a - _b + _c, 0, math.inf)
+_SQUARE = PointwiseOp("multi_margin_loss", where(build("eq", _e, _f), 0, _short * _short * _d), 6)
 
 
-def _above(x: Expr) -> Expr:
-    return build("clamp", x, 0, math.inf)
+def _squares(how: _Margins, x: Tensor, target: Tensor) -> Tensor:
+    """The losses of power 2 by differentiable operations."""
+    weight, _, margin = how.args[:3]
+    target = reshape(target, -1)
+    each = number_of(1) if weight is NULL else unsqueeze(index_along(wrap(weight), 0, target), 1)
+    labels = unsqueeze(target, 1)
+    given = (number_of(margin), gather(x, 1, labels), x, each, labels, arange(x.shape[1]))
+    return reduced(mean(_SQUARE.call(*given), 1), how.reduction)
 
 
-_short = _above(_a - _b + _c)
-_SHORT = {
-    p: PointwiseOp("multi_margin_loss", where(build("eq", _e, _f), 0, short * _d), 6)
-    for p, short in ((1, _short), (2, _short * _short))
-}
-_ENDS = PointwiseOp("ends", where(build("lt", _a, 0), 1, 0), 1)
-_LABEL = PointwiseOp("label", build("maximum", _a, 0), 1)
-_HIT = PointwiseOp("hit", build("logical_and", build("eq", _a, _b), build("eq", _c, 0)), 3)
-_SHORT_OF_LABELS = PointwiseOp(
-    "multilabel_margin_loss",
-    where(build("logical_or", build("ne", _c, 0), _d), 0, _above(1 - _a + _b)),
-    4,
-)
+def _name(node: OpNode) -> str:
+    return f"Multi{'' if node.args[0].args[1] else 'label'}MarginLossBackward0"
+
+
+_op = Op("margin_loss", _forward, _rule, saves=(0, 1), shaped=False, sweep=_vjp, grad_name=_name)
+
+
+def _one(loss: Tensor) -> Tensor:
+    title = loss._node and loss._node.name()
+    return titled(loss.squeeze(0), title) if title else loss.squeeze(0)
+
+
+_OUTSIDE = [
+    refusal(RuntimeError, text)
+    for text in ("argument #2 'target' is out of range", *["target out of range"] * 2)
+]
+
+
+@in_float32
+def _losses(
+    x: Tensor, labels: Tensor, weight: Tensor | None, power: int, margin: float, reduction: str
+) -> Tensor:
+    given = NULL if weight is None else contiguous(weight)._p
+    labels = labels if labels._p.contiguous else contiguous(labels)
+    wanted = mode.grad and has_history((x,))
+    how = _Margins(reduction, given, power, margin, _OUTSIDE[power], wanted)
+    return _op.on((x, labels), how)
 
 
 def multilabel_soft_margin_loss(
@@ -79,13 +143,14 @@ def multilabel_soft_margin_loss(
 
 def _rows(name: str, input: Tensor) -> Tensor:
     """Inputs of (n, classes), (classes) or a number, which is one class, as rows."""
-    if input.ndim > 2 or (input.ndim and not input.shape[-1]):
+    ndim = input._p.ndim
+    if ndim > 2 or (ndim and not input.shape[-1]):
         raise RuntimeError(
             "Expected non-empty vector or matrix with optional 0-dim batch size, but got: "
             f"{list(input.shape)}"
         )
     check_floating(name, input)
-    return input if input.ndim == 2 else input.reshape(1, -1)
+    return input if ndim == 2 else input.reshape(1, -1)
 
 
 def _labels(target: Tensor) -> Tensor:
@@ -94,7 +159,6 @@ def _labels(target: Tensor) -> Tensor:
     return target
 
 
-@called("MultilabelMarginLossBackward0")
 def multilabel_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -116,18 +180,11 @@ def multilabel_margin_loss(
         raise RuntimeError(
             f"inconsistent target size: {list(target.shape)} for input of size: {list(input.shape)}"
         )
-    classes = x.shape[1]
-    labels = reshape(_labels(target), x.shape)
-    outside = _OUTSIDE.call(labels, number_of(-1), number_of(classes))
-    refuse_any(outside._p, RuntimeError, "argument #2 'target' is out of range")
-    ends = unsqueeze(cumsum(_ENDS.call(labels), 1), 2)  # 0 before the first -1
-    hit = _HIT.call(unsqueeze(labels, 2), arange(classes), ends).any(1, True)
-    own = unsqueeze(gather(x, 1, _LABEL.call(labels)), 2)
-    loss = _SHORT_OF_LABELS.call(own, unsqueeze(x, 1), ends, hit).sum((1, 2)) / classes
-    return reduced(loss if input.ndim == 2 else loss.squeeze(0), reduction)
+    labels = _labels(target)
+    loss = _losses(x, labels, None, 0, 1.0, reduction)
+    return loss if input.ndim == 2 or reduction != "none" else _one(loss)
 
 
-@called("MultiMarginLossBackward0")
 def multi_margin_loss(
     input: Tensor,
     target: Tensor,
@@ -149,27 +206,25 @@ def multi_margin_loss(
     check_tensors("multi_margin_loss", input=input, target=target)
     if p not in (1, 2):
         raise ValueError("only p == 1 and p == 2 supported")
-    if (least := operand(margin)) is None:
+    if type(margin) is not float and operand(margin) is None:
         kind = kind_of(margin)
         raise TypeError(f"multi_margin_loss(): argument 'margin' must be Number, not {kind}")
-    if weight is not None and weight.dim() != 1:
-        raise ValueError("weight must be one-dimensional")
+    if weight is not None:
+        check_constant("multi_margin_loss", weight=weight)
+        if weight.dim() != 1:
+            raise ValueError("weight must be one-dimensional")
     x = _rows("multi_margin_loss", input)
     n, classes = x.shape
-    if target.ndim > 1 or target.numel() != n:
+    if target._p.ndim > 1 or target._p.numel != n:
         raise RuntimeError(
             "multi_margin_loss: target tensor should be 1-D with size equal to the number of input "
             f"samples (batch size). Expected target size [{n}], but got {list(target.shape)}. "
             f"Input has shape {list(input.shape)}."
         )
-    labels = reshape(_labels(target), n, 1)
+    labels = _labels(target)
     if weight is not None and weight.shape[0] != classes:
         raise RuntimeError(
             f"inconsistent weight size, expected {classes} but got {list(weight.shape)}"
         )
-    outside = _OUTSIDE.call(labels, number_of(0), number_of(classes))
-    refuse_any(outside._p, RuntimeError, "target out of range")
-    each = number_of(1) if weight is None else weight[labels.reshape(-1)].unsqueeze(1)
-    given = (least, gather(x, 1, labels), x, each, labels, arange(classes))
-    loss = mean(_SHORT[p].call(*given), 1)
-    return reduced(loss.squeeze(0) if target.ndim == 0 else loss, reduction)
+    loss = _losses(x, labels, weight, p, float(margin), reduction)
+    return _one(loss) if target.ndim == 0 and reduction == "none" else loss

@@ -73,6 +73,12 @@ def embedding_bag(
         raise ValueError(f"weight has to be a 2D Tensor, but got {weight.ndim} dimensions")
     if mode == "max" and scale_grad_by_freq:
         raise ValueError("max mode does not support scaling the gradient by the frequency")
+    changed = include_last_offset or scale_grad_by_freq or mode == "max"
+    plain = padding_idx is None and max_norm is None and per_sample_weights is None
+    if plain and not changed and (offsets is None or type(offsets) is Tensor):
+        y = rows.sums_of_bags(weight, input, offsets, mode == "mean")
+        if y is not None:
+            return y
     bags, n = rows.bags_of(input, offsets, include_last_offset)
     if per_sample_weights is not None:
         if per_sample_weights.shape != input.shape:
