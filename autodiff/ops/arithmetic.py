@@ -54,6 +54,9 @@ def add(
     if older is not None:
         other, alpha = scaled("add", "alpha", other, older)
     if scales(alpha):
+        kinds = [getattr(x, "dtype", None) for x in (input, other)]
+        if kinds == [dtypes.bool, dtypes.bool] and type(alpha) is int:
+            alpha = bool(alpha)  # as the result is
         return apply(elementwise.add_scaled, (input, other, alpha), out)
     return apply(elementwise.add, (input, other), out)
 
