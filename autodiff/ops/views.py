@@ -393,6 +393,11 @@ def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     return _clone(input if memory_format is None else in_format(input, memory_format))
 
 
+def row_major(x: Tensor) -> Tensor:
+    """A copy in row-major order, whatever the tensor's is."""
+    return _clone(x) if x._p.contiguous else _copy_contiguous(x, x._p.dtype)
+
+
 def contiguous(x: Tensor, memory_format: Any = None) -> Tensor:
     """The tensor itself where its elements lie in row-major order, else a copy that does.
 
