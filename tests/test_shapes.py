@@ -115,3 +115,24 @@ def test_out_takes_results_in_its_own_layout() -> None:
         ad.take(x.requires_grad_(), index, out=ad.zeros(2))
     with pytest.raises(TypeError, match="'out' must be Tensor, not int"):
         ad.take(x, index, out=5)
+
+
+def test_who_transposes_what_is_no_matrix_is_warned() -> None:
+    x = ad.arange(6).reshape(1, 2, 3)
+    with pytest.warns(UserWarning, match="of 3 dimensions is deprecated: take x.mT"):
+        assert x.T.shape == (3, 2, 1)
+    with pytest.warns(UserWarning, match="of 1 dimensions"):
+        assert x[0, 0].T.tolist() == [0, 1, 2]
+    for name in ("T", "mT", "H"):
+        with pytest.warns(UserWarning, match=f"Tensor.{name} of a 0-d tensor"):
+            assert getattr(x[0, 0, 1], name).item() == 1
+    assert x[0].T.shape == (3, 2)
+    assert x.mT.shape == (1, 3, 2)
+
+
+def test_a_grid_needs_to_know_its_indexing() -> None:
+    rows = ad.arange(2)
+    with pytest.warns(UserWarning, match="indexing"):
+        assert ad.meshgrid(rows, ad.arange(3))[0].tolist() == [[0, 0, 0], [1, 1, 1]]
+    assert ad.meshgrid(rows)[0].tolist() == [0, 1]
+    assert ad.cartesian_prod(rows, rows).shape == (4, 2)
