@@ -50,9 +50,16 @@ def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> 
 def _converts(op: PointwiseOp, out: Tensor, tensors: list[Tensor]) -> bool:
     """Whether the result may have another dtype than `out`: it is rounded to its own first."""
     d = out._p.dtype
-    return d != dtypes.bool.code and (
-        not op.differentiable or builtins.any(x._p.dtype != d and not x._p.number for x in tensors)
-    )
+    if d == _BOOL:
+        return False
+    for x in tensors:
+        p = x._p
+        if p.dtype != d and not p.number:
+            return True
+    return not op.differentiable
+
+
+_BOOL = dtypes.bool.code
 
 
 def _no_tensor(op: PointwiseOp, args: tuple[Any, ...], i: int) -> TypeError:

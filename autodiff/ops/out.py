@@ -55,11 +55,14 @@ def check_out(function: str, out: Tensor, *given: Tensor) -> None:
     """TypeError where `out` is no tensor; RuntimeError where it, or one given, wants gradients."""
     if not isinstance(out, Tensor):
         raise TypeError(f"{function}(): argument 'out' must be Tensor, not {type(out).__name__}")
-    if mode.grad and any(x.requires_grad for x in (out, *given)):
-        raise RuntimeError(
-            f"{function}(): functions with out=... arguments don't support automatic "
-            "differentiation, but one of the arguments requires grad."
-        )
+    if not mode.grad:
+        return
+    for x in (out, *given):
+        if (x._node is not None or x._base is not None) and x.requires_grad:
+            raise RuntimeError(
+                f"{function}(): functions with out=... arguments don't support automatic "
+                "differentiation, but one of the arguments requires grad."
+            )
 
 
 def asked(function: str, d: dtype | None, out: Tensor) -> None:
