@@ -6,6 +6,7 @@ below, which take other arguments at the top, as PyTorch's do.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,9 @@ from autodiff.nn import functional as F
 from autodiff.nn.functional import noise
 from autodiff.nn.recurrent import RNNBase
 from autodiff.nn.utils import skip_init
+from autodiff.nn.utils.rnn import PackedSequence
 from autodiff.ops.cells import CELLS, cell_step
+from autodiff.ops.everyday import is_tensor
 from autodiff.ops.guard import guarded, strict
 from autodiff.tensor import Tensor
 
@@ -401,9 +404,14 @@ def _layer_of(name: str, kind: str) -> Any:
         bidirectional: bool,
         batch_first: bool,
     ) -> Any:
+        if len(params) < 2:
+            raise RuntimeError(
+                f"{name}(): got {len(params)} weights, but needs two a layer or more"
+            )
         h, hidden = (hx[0] if kind == "LSTM" else hx), params[1].shape[0] // CELLS[kind].gates
         width = h.shape[-1] if h.shape[-1] != hidden else 0
-        sizes = (input.shape[-1], hidden, num_layers, has_biases, batch_first, dropout)
+        rows = input.data if isinstance(input, PackedSequence) else input
+        sizes = (rows.shape[-1], hidden, num_layers, has_biases, batch_first, dropout)
         layer = skip_init(RNNBase, kind, *sizes, bidirectional, width).train(train)
         names = [each for each, _ in layer.named_parameters()]
         if len(names) != len(params):
@@ -411,7 +419,17 @@ def _layer_of(name: str, kind: str) -> Any:
         y, after = functional_call(layer, dict(zip(names, params, strict=True)), (input, hx))
         return (y, *after) if kind == "LSTM" else (y, after)
 
-    function.__name__ = function.__qualname__ = name
+    run: Any = function  # which looks at no types
+
+    @functools.wraps(function)
+    def either(*args: Any, **kwargs: Any) -> Any:
+        rows: Any = args[:2]
+        if len(args) == 9 and isinstance(args[3], (tuple, list)) and all(map(is_tensor, rows)):
+            y, *after = run(PackedSequence(*rows), *args[2:], False)
+            return (y.data, *after)
+        return strict(*args, **kwargs)
+
+    function.__name__ = function.__qualname__ = either.__name__ = either.__qualname__ = name
     layer = "RNN" if kind.startswith("RNN") else kind
     state = "ad.zeros(1, 1, 1)"
     state = f"[{state}] * 2" if kind == "LSTM" else state
@@ -419,10 +437,13 @@ def _layer_of(name: str, kind: str) -> Any:
     weights = f"[ad.ones({gates}, 2), ad.ones({gates}, 1)]"
     function.__doc__ = (
         f"`nn.{layer}` of these weights, from a state: the outputs, and the state after.\n\n"
+        "Of packed sequences: their data, batch_sizes, the state, weights, and the options after "
+        "them, but `batch_first`.\n\n"
         f">>> found = ad.{name}(ad.ones(3, 1, 2), {state}, {weights},\n"
         "...     False, 1, 0.0, False, False, False)\n>>> found[0].shape\ntorch.Size([3, 1, 1])"
     )
-    return _strict(function)
+    either.__doc__, strict = function.__doc__, _strict(function)
+    return either
 
 
 for _kind in CELLS:

@@ -47,7 +47,7 @@ tensor as_tensor asarray scalar_tensor arange empty empty_like empty_strided eye
 linspace logspace
 ones ones_like zeros zeros_like rand rand_like randint randint_like randn randn_like randperm normal
 tril_indices triu_indices range
-hann_window hamming_window blackman_window bartlett_window kaiser_window
+from_file hann_window hamming_window blackman_window bartlett_window kaiser_window
 """
 
 

@@ -188,6 +188,28 @@ class inference_mode(_GradMode):  # noqa: N801 - PyTorch's name
         lib.ad_set_inference(self.was_on)
 
 
+class set_multithreading_enabled(_GradMode):  # noqa: N801 - PyTorch's name
+    """PyTorch's switch for backward passes on several threads: a walk is one thread's in any case.
+
+    >>> with ad.autograd.set_multithreading_enabled(False):
+    ...     ad.ones(1)
+    tensor([1.])
+    """
+
+    def __init__(self, mode: bool) -> None:
+        self.mode = flag(mode, "set_multithreading_enabled")
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, *exc: object) -> None:
+        pass
+
+    def again(self) -> _GradMode:
+        """A context like this one that is not entered yet."""
+        return set_multithreading_enabled(self.mode)
+
+
 def is_inference_mode_enabled() -> bool:
     """Whether this thread is in inference mode.
 

@@ -371,18 +371,16 @@ static void write_places(const uint8_t *truth, int64_t n, int64_t *out) {
     }
 }
 
-/* Their coordinates, of places that are at the end of the same memory; `outer` is those of the current row.
- */
+/* Their coordinates, n of each dimension, the last of which are the places before; `outer` is those of the
+ * current row. */
 static void write_coordinates(const ad_tensor *x, int64_t n, int64_t *out) {
     const int last = x->ndim - 1;
-    const int64_t *places = out + n * last, cols = last < 0 ? 1 : x->shape[last];
-    int64_t outer[AD_MAX_DIMS] = {0}, row = 0;
-    for (int64_t k = 0; k < n && last > 0; k++, out += x->ndim) {
-        const int64_t place = places[k];
-        for (; place - row >= cols; row += cols)
+    int64_t *places = out + n * last, outer[AD_MAX_DIMS] = {0}, row = 0;
+    for (int64_t k = 0; k < n && last > 0; k++) {
+        for (; places[k] - row >= x->shape[last]; row += x->shape[last])
             for (int d = last - 1; d >= 0 && ++outer[d] == x->shape[d]; d--) outer[d] = 0;
-        for (int d = 0; d < last; d++) out[d] = outer[d];
-        out[last] = place - row;
+        for (int d = 0; d < last; d++) out[d * n + k] = outer[d];
+        places[k] -= row;
     }
 }
 
@@ -392,13 +390,16 @@ ad_tensor *ad_nonzero(const ad_tensor *x, int flat) {
     ad_tensor *made = direct ? NULL : ad_contiguous(x, AD_bool);
     if (!direct && !made) return NULL;
     const uint8_t *truth = (const uint8_t *)(direct ? x : made)->data;
-    int64_t shape[2] = {count_true(truth, x->numel), x->ndim};
-    ad_tensor *y = ad_make(AD_int64, flat ? 1 : 2, shape);
+    const int64_t count = count_true(truth, x->numel), shape[] = {x->ndim, count};
+    ad_tensor *y = ad_make(AD_int64, flat ? 1 : 2, shape + flat), *across = NULL;
     if (y && y->numel) {
         int64_t *out = (int64_t *)y->data;
-        write_places(truth, shape[0], out + y->numel - shape[0]);
-        if (!flat) write_coordinates(x, shape[0], out);
+        write_places(truth, count, out + y->numel - count);
+        if (!flat) write_coordinates(x, count, out);
     }
     ad_free(made);
-    return y;
+    if (!y || flat) return y;
+    across = ad_transpose(y, 0, 1);
+    ad_free(y);
+    return across;
 }

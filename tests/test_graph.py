@@ -375,6 +375,17 @@ def test_modes_as_decorators() -> None:
         assert within(x).requires_grad
 
 
+def test_walks_are_one_threads_whatever_is_asked_for() -> None:
+    @ad.autograd.set_multithreading_enabled(True)
+    def slope(x: ad.Tensor) -> Any:
+        return ad.autograd.grad(x * x, x)
+
+    with ad.autograd.set_multithreading_enabled(False):
+        assert slope(ad.tensor(3.0, requires_grad=True))[0].item() == 6
+    with pytest.raises(TypeError, match="bool"):
+        ad.autograd.set_multithreading_enabled("no")  # type: ignore[arg-type]
+
+
 def test_set_grad_enabled_acts_at_once_or_within() -> None:
     ad.set_grad_enabled(False)
     try:

@@ -231,7 +231,7 @@ TOLD = {
     "torch.Tensor.dim torch.unbind": [iter],
     "torch.Tensor.shape.__get__": [lambda x: x.shape],
     "torch.Tensor.data.__set__": [lambda x: setattr(x, "data", ad.zeros(2))],
-    "torch.Tensor.T.__get__": [lambda x: x.T],
+    "torch.Tensor.mT.__get__": [lambda x: x.mT],
     "torch.Tensor.sum": [lambda x: x.sum(0)],
     "torch.sum": [lambda x: ad.sum(x, dim=0)],
     "torch.cat": [lambda x: ad.cat([ad.zeros(2).long(), x])],

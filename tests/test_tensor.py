@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 import autodiff as ad
 
-THEMES = ["convert", "reduce", "matmul", "arithmetic", "windows", "seldom"]
+THEMES = ["convert", "reduce", "matmul", "arithmetic", "windows", "seldom", "layouts"]
 
 
 @pytest.mark.parametrize("line", [line for theme in THEMES for line in lines_of(theme)])

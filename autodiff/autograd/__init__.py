@@ -15,6 +15,7 @@ from autodiff.grad_mode import (
     is_grad_enabled,
     no_grad,
     set_grad_enabled,
+    set_multithreading_enabled,
 )
 from autodiff.gradcheck import gradcheck, gradgradcheck
 from autodiff.graph import backward, grad
@@ -38,4 +39,5 @@ __all__ = [
     "no_grad",
     "set_detect_anomaly",
     "set_grad_enabled",
+    "set_multithreading_enabled",
 ]

@@ -1,6 +1,7 @@
 """`autodiff.func`: functions from functions to their derivatives, and to batches of samples."""
 
 from autodiff.func.batching import vmap
+from autodiff.func.functionalized import functionalize
 from autodiff.func.jacobians import hessian, jacfwd, jacrev
 from autodiff.func.stateful import (
     functional_call,
@@ -11,6 +12,7 @@ from autodiff.func.transforms import grad, grad_and_value, jvp, linearize, value
 
 __all__ = [
     "functional_call",
+    "functionalize",
     "grad",
     "grad_and_value",
     "hessian",

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 from autodiff.nn import functional
 from autodiff.nn.distance import PairwiseDistance
+from autodiff.nn.linear import Linear
 from autodiff.nn.loss import _Loss, _WeightedLoss
 from autodiff.tensor import Tensor
 
@@ -14,6 +16,7 @@ __all__ = [
     "CTCLoss",
     "CosineEmbeddingLoss",
     "GaussianNLLLoss",
+    "LinearCrossEntropyLoss",
     "MultiLabelMarginLoss",
     "MultiLabelSoftMarginLoss",
     "MultiMarginLoss",
@@ -21,6 +24,67 @@ __all__ = [
     "TripletMarginLoss",
     "TripletMarginWithDistanceLoss",
 ]
+
+
+class LinearCrossEntropyLoss(_WeightedLoss):
+    """A linear layer with the cross-entropy of its results: `functional.linear_cross_entropy`.
+
+    Its `linear` has a row for each class, and each place of `out_features`.
+
+    >>> nn.LinearCrossEntropyLoss(3, 4)(ad.zeros(2, 3), ad.tensor([0, 1]))
+    tensor(1.3863, grad_fn=<NllLossBackward0>)
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        num_classes: int,
+        *,
+        out_features: tuple[int, ...] = (),
+        bias: bool = False,
+        device: Any = None,
+        dtype: Any = None,
+        reduction: str = "mean",
+        weight: Tensor | None = None,
+        ignore_index: int | None = None,
+        label_smoothing: float = 0.0,
+    ) -> None:
+        if weight is not None and weight.shape != (num_classes,):
+            raise RuntimeError(
+                f"LinearCrossEntropyLoss: weight must be [{num_classes}], not {list(weight.shape)}"
+            )
+        if not 0.0 <= label_smoothing <= 1.0:
+            raise RuntimeError(
+                f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}"
+            )
+        super().__init__(weight, reduction=reduction)
+        self.num_classes = num_classes
+        self.out_features = out_features
+        self.ignore_index = ignore_index
+        self.label_smoothing = label_smoothing
+        rows = math.prod(out_features, start=num_classes)
+        self.linear = Linear(in_features, rows, bias=bias, device=device, dtype=dtype)
+
+    def forward(self, input: Tensor, target: Tensor) -> Tensor:
+        linear, heads = self.linear, (self.num_classes, *self.out_features)
+        return functional.linear_cross_entropy(
+            input,
+            linear.weight.reshape(*heads, linear.in_features),
+            target,
+            linear_bias=None if linear.bias is None else linear.bias.reshape(heads),
+            weight=self.weight,
+            reduction=self.reduction,
+            ignore_index=self.ignore_index,
+            label_smoothing=self.label_smoothing,
+        )
+
+    def extra_repr(self) -> str:
+        return (
+            f"in_features={self.linear.in_features}, num_classes={self.num_classes}, "
+            f"out_features={self.out_features}, bias={self.linear.bias is not None}, "
+            f"reduction={self.reduction}, ignore_index={self.ignore_index}, "
+            f"label_smoothing={self.label_smoothing}, options=None"
+        )
 
 
 class CosineEmbeddingLoss(_Loss):

@@ -43,6 +43,12 @@ def scales(alpha: Any) -> bool:
     return True
 
 
+def of_truths(alpha: Any, input: Any, other: Any) -> Any:
+    """alpha; where an integer scales truths, whether it is not 0: their sum is a truth."""
+    kinds = [getattr(x, "dtype", None) for x in (input, other)]
+    return bool(alpha) if type(alpha) is int and kinds == [dtypes.bool, dtypes.bool] else alpha
+
+
 def add(
     input: Any, other: Any, older: Any = None, *, alpha: Any = 1, out: Tensor | None = None
 ) -> Tensor:
@@ -54,7 +60,7 @@ def add(
     if older is not None:
         other, alpha = scaled("add", "alpha", other, older)
     if scales(alpha):
-        return apply(elementwise.add_scaled, (input, other, alpha), out)
+        return apply(elementwise.add_scaled, (input, other, of_truths(alpha, input, other)), out)
     return apply(elementwise.add, (input, other), out)
 
 

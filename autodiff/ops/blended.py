@@ -166,7 +166,7 @@ def addr(
         y = given.logical_or(product) if beta else product
     else:
         y = _sum(input.to(wide), outer, vec1.to(wide), vec2.to(wide), beta, alpha)
-    return written("addr", out, y, input, vec1, vec2, converts=True)
+    return written("addr", out, y, input, vec1, vec2)
 
 
 @called("BaddbmmBackward0")

@@ -7,11 +7,11 @@ import functools
 from collections.abc import Callable
 from typing import Any
 
-from autodiff import torch_function
+from autodiff import dtypes, torch_function
 from autodiff.expr import Expr, build
 from autodiff.ops.guard import kind_of
 from autodiff.ops.numbers import operand
-from autodiff.ops.out import check_out, fit
+from autodiff.ops.out import check_out, fit, put
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.shapes import broadcast
 from autodiff.tensor import TENSOR_TYPES, Tensor
@@ -39,10 +39,27 @@ def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> 
     if out is None:
         return op.call(*tensors)
     check_out(op.name, out, *(tensors if op.differentiable else ()))
+    if _converts(op, out, tensors):
+        return put(op.name, out, op.call(*tensors))
     shape = broadcast([x.shape for x in tensors])
     if shape not in (None, out.shape) and not builtins.any(x is out for x in tensors):
         out = fit(op.name, out, shape or ())
     return op.into(out, tensors)
+
+
+def _converts(op: PointwiseOp, out: Tensor, tensors: list[Tensor]) -> bool:
+    """Whether the result may have another dtype than `out`: it is rounded to its own first."""
+    d = out._p.dtype
+    if d == _BOOL:
+        return False
+    for x in tensors:
+        p = x._p
+        if p.dtype != d and not p.number:
+            return True
+    return not op.differentiable
+
+
+_BOOL = dtypes.bool.code
 
 
 def _no_tensor(op: PointwiseOp, args: tuple[Any, ...], i: int) -> TypeError:

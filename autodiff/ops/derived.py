@@ -14,6 +14,7 @@ from autodiff.ops.arithmetic import sub
 from autodiff.ops.base import called
 from autodiff.ops.declare import FUNCTIONS, where
 from autodiff.ops.gather import nonzero
+from autodiff.ops.guard import strict
 from autodiff.ops.join import cat
 from autodiff.ops.norms import matrix_norm, vector_norm
 from autodiff.ops.numbers import number_of
@@ -127,6 +128,24 @@ def argwhere(input: Tensor) -> Tensor:
     """
     found: Tensor = nonzero(input)
     return found
+
+
+@strict
+def nonzero_static(input: Tensor, *, size: int, fill_value: int = -1) -> Tensor:
+    """The first `size` rows of `nonzero`; where there are fewer, `fill_value` follows.
+
+    >>> ad.nonzero_static(ad.tensor([0, 1, 2]), size=3)
+    tensor([[ 1],
+            [ 2],
+            [-1]])
+    """
+    if size < 0:
+        raise RuntimeError(f"nonzero_static(): size must not be negative, but it is {size}")
+    if size >= 2**63:
+        raise ValueError(f"nonzero_static(): argument 'size' does not fit 64 bits: {size}")
+    found = nonzero(input)[:size]
+    rest = found.new_full((size - found.shape[0], input.ndim), fill_value)
+    return cat((found, rest))
 
 
 @called("DistBackward0")

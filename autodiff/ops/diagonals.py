@@ -189,7 +189,7 @@ def _positions(
         if operator.index(size) < 0:
             raise RuntimeError(f"{what} must be non-negative, got {size}")
     where = _triangle(row, col, max(-row - 1, min(operator.index(offset), col + 1)), lower)
-    found = own(lib.ad_nonzero(where._p, False), name, where._p).t().contiguous()
+    found = own(lib.ad_nonzero(where._p, False), name, where._p).t()
     x: Tensor = to_dtype(found, d or dtypes.int64)
     return x.requires_grad_() if requires_grad else x
 

@@ -239,6 +239,8 @@ def logspace(
     tensor([  1.,  10., 100.])
     """
     if dtype is not None and not dtype.is_floating_point:
+        if dtype.name == "bool":
+            raise NotImplementedError("\"logspace\" not implemented for 'Bool': it makes numbers")
         start, end = int(start), int(end)
     exponents = linspace(start, end, steps, dtype=float64)
     x = (base**exponents).to(dtype or as_tensor(0.0).dtype)

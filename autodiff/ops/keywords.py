@@ -7,7 +7,7 @@ from typing import Any
 
 from autodiff.devices import check_device
 from autodiff.ops.guard import Elsewhere, guarded, unwrapped
-from autodiff.ops.out import check_out, put, written, written_all
+from autodiff.ops.out import asked, check_out, put, written, written_all
 from autodiff.ops.views import in_format
 from autodiff.tensor import Tensor
 
@@ -18,8 +18,7 @@ _PLACES = ("device", "layout", "pin_memory", "memory_format")
 def with_out(function: Callable[..., Any]) -> Callable[..., Any]:
     """The function, guarded, with a keyword `out`: what its result is written to, and is.
 
-    The result is converted to out's dtype where no kind of number is lost; an `out` of another
-    shape is made to fit.
+    An `out` of another shape is made to fit; which dtypes it may have, `check_dtype` tells.
     """
     call = guarded(function, elsewhere=_writer(function), keywords=_OUT)
     return _more(call, out="Tensor | None")
@@ -36,15 +35,8 @@ def _writer(function: Callable[..., Any]) -> Elsewhere:
             return call(*args, **kwargs)
         check_out(name, out, *_tensors([*args, *kwargs.values()]))
         if makes:
-            kwargs.setdefault("dtype", out.dtype)
-        result = call(*args, **kwargs)
-        source, target = result.dtype, out.dtype
-        if source.category > target.category:
-            raise RuntimeError(
-                f"result type {source.title} can't be cast to the desired "
-                f"output type {target.title}"
-            )
-        return put(name, out, result)
+            asked(name, kwargs.setdefault("dtype", out.dtype), out)
+        return put(name, out, call(*args, **kwargs))
 
     return write
 

@@ -82,7 +82,7 @@ def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
 def _turned(x: Tensor, turns: int, a: int, b: int) -> Tensor:
     if turns % 2 == 0:
         return flip(x, a, b) if turns else x
-    return transpose(flip(x, b if turns == 1 else a), a, b).contiguous()
+    return transpose(flip(x, b if turns == 1 else a), a, b)
 
 
 _rot90: Op = Op("rot90", made(_turned),

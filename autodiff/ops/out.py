@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from autodiff.changes import changed_of
 from autodiff.grad_mode import no_grad
@@ -12,15 +13,64 @@ from autodiff.ops.assign import copy_
 from autodiff.ops.create import empty
 from autodiff.tensor import Tensor
 
+if TYPE_CHECKING:
+    from autodiff.dtypes import dtype
+
+# An `out` of these must have the result's very dtype; of others one that it can be cast to.
+_VERY = """
+abs addbmm addmm addmv alias_copy all amax amin any argmax argmin argsort as_strided_copy baddbmm
+bitwise_not bmm ceil chain_matmul cross detach_copy diag diagonal_copy
+dot expand_copy float_power floor frac gather heaviside histc index_add index_copy index_reduce
+index_select inner isin isneginf isposinf linalg_cholesky linalg_cross linalg_det linalg_eigvalsh
+linalg_inv linalg_lu_solve linalg_matrix_norm linalg_multi_dot linalg_norm linalg_solve
+linalg_solve_triangular linalg_svdvals linalg_vecdot linalg_vector_norm log_softmax logcumsumexp
+masked_select matmul median mm msort mv nan_to_num nan_to_largest nanmedian nanquantile neg nonzero
+permute_copy quantile renorm round scatter scatter_add scatter_reduce select_copy sgn sign signbit
+slice_copy slice_scatter softmax squeeze_copy t_copy take take_along_dim tensordot transpose_copy
+tril triu trunc unfold_copy unsqueeze_copy view_copy where
+"""
+_EXACT = frozenset(_VERY.split())
+_FLAGS = ("all", "any")  # whose `out` may also be of uint8
+_JOINED = ("cat", "column_stack", "dstack", "hstack", "stack", "vstack")
+
+
+def check_dtype(function: str, out: Tensor, d: dtype, exact: bool = False) -> None:
+    """RuntimeError where the results of a function, of dtype d, cannot be put into `out`."""
+    to = out.dtype
+    if to is d or (function in _FLAGS and to.name in ("bool", "uint8")):
+        return
+    if exact or function in _EXACT:
+        raise RuntimeError(
+            f"{function}(): Expected out tensor to have dtype {d.name}, but got {to.name} instead"
+        )
+    if d.category > to.category:
+        kind = TypeError if function in _JOINED else RuntimeError
+        raise kind(
+            f"{function}(): result type {d.title} can't be cast to the desired output type "
+            f"{to.title}"
+        )
+
 
 def check_out(function: str, out: Tensor, *given: Tensor) -> None:
     """TypeError where `out` is no tensor; RuntimeError where it, or one given, wants gradients."""
     if not isinstance(out, Tensor):
         raise TypeError(f"{function}(): argument 'out' must be Tensor, not {type(out).__name__}")
-    if mode.grad and any(x.requires_grad for x in (out, *given)):
+    if not mode.grad:
+        return
+    for x in (out, *given):
+        if (x._node is not None or x._base is not None) and x.requires_grad:
+            raise RuntimeError(
+                f"{function}(): functions with out=... arguments don't support automatic "
+                "differentiation, but one of the arguments requires grad."
+            )
+
+
+def asked(function: str, d: dtype | None, out: Tensor) -> None:
+    """RuntimeError where a caller asks for a dtype that `out` does not have."""
+    if d is not None and d is not out.dtype:
         raise RuntimeError(
-            f"{function}(): functions with out=... arguments don't support automatic "
-            "differentiation, but one of the arguments requires grad."
+            f"{function}(): dtype {d.title} does not match dtype of out parameter "
+            f"({out.dtype.title})"
         )
 
 
@@ -43,34 +93,29 @@ def fit(function: str, out: Tensor, shape: Sequence[int], *given: Tensor) -> Ten
 
 def put(function: str, out: Tensor, y: Tensor) -> Tensor:
     """`out`, with y written to it, made to fit and converted."""
+    check_dtype(function, out, y.dtype)
     with no_grad():
         return copy_(fit(function, out, y.shape), y)
 
 
-def written(
-    function: str, out: Tensor | None, y: Tensor, *given: Tensor, converts: bool = False
-) -> Tensor:
-    """y, or where there is an `out`, that, with y written to it.
-
-    Its dtype is y's, or, where the function `converts`, one that y's can be cast to.
-    """
+def written(function: str, out: Tensor | None, y: Tensor, *given: Tensor) -> Tensor:
+    """y, or where there is an `out`, that, with y written to it."""
     if out is None:
         return y
     check_out(function, out, *given)
-    if out.dtype is not y.dtype and not (converts and out.is_floating_point()):
-        names = [x.dtype.title.lower() for x in (y, out)]
-        raise RuntimeError(
-            f"Expected out tensor to have dtype {names[0]}, but got {names[1]} instead"
-        )
     return put(function, out, y)
 
 
 def written_all(
     function: str, out: Sequence[Tensor] | None, ys: Sequence[Tensor], *given: Tensor
 ) -> Sequence[Tensor]:
-    """The same of several results."""
+    """The same of several results, whose dtypes must be out's (but lstsq's, which converts)."""
     if out is None:
         return ys
     if not isinstance(out, (tuple, list)) or len(out) != len(ys):
         raise TypeError(f"{function}(): argument 'out' must be a tuple of {len(ys)} Tensors")
-    return [written(function, to, y, *given) for to, y in zip(out, ys, strict=True)]
+    for to, y in zip(out, ys, strict=True):
+        check_out(function, to, *given)
+        if function != "lstsq":
+            check_dtype(function, to, y.dtype, exact=True)
+    return [put(function, to, y) for to, y in zip(out, ys, strict=True)]

@@ -11,6 +11,7 @@ from autodiff.ops.arithmetic import (
     CLAMPED,
     POWERS,
     division,
+    of_truths,
     order_of,
     replacing,
     rounding,
@@ -51,7 +52,9 @@ def add_(self: Tensor, other: Any, older: Any = None, *, alpha: Any = 1) -> Tens
     """self + alpha * other, written over self."""
     if older is not None:
         other, alpha = scaled("add_", "alpha", other, older)
-    return _ADD_SCALED_(self, other, alpha) if scales(alpha) else _ADD_(self, other)
+    if scales(alpha):
+        return _ADD_SCALED_(self, other, of_truths(alpha, self, other))
+    return _ADD_(self, other)
 
 
 def sub_(self: Tensor, other: Any, older: Any = None, *, alpha: Any = 1) -> Tensor:

@@ -27,7 +27,7 @@ from autodiff.ops.history import check_writable, rebase
 from autodiff.ops.indexing import _INT64, _advanced, _basic, is_places
 from autodiff.ops.masked import write_masked
 from autodiff.ops.slices import _vector
-from autodiff.ops.views import _slice, clone, expand, reshape, unsqueeze
+from autodiff.ops.views import _slice, clone, expand, reshape, row_major, unsqueeze
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, live_node, wrap
 
@@ -121,7 +121,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
     >>> zeros.index_copy(0, ad.tensor([2, 0]), ad.tensor([5.0, 6.0])).tolist()
     [6.0, 0.0, 5.0]
     """
-    return index_copy_(clone(input), dim, index, source)
+    return index_copy_(row_major(input), dim, index, source)
 
 
 def index_fill_(x: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
@@ -335,4 +335,4 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
         wide, where = broadcast_indices([input, mask])
     except IndexError as failure:
         raise RuntimeError(f"masked_scatter(): {failure}") from None
-    return masked_scatter_(clone(wide), where, source)
+    return masked_scatter_(row_major(wide), where, source)

@@ -48,7 +48,7 @@ def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
     """
     check_vectors("outer", self=input, vec2=vec2)
     y = mul.call(_unsqueeze(input, 1), vec2)
-    return y if out is None else written("outer", out, y, input, vec2, converts=True)
+    return y if out is None else written("outer", out, y, input, vec2)
 
 
 @called("VdotBackward0")
@@ -72,7 +72,7 @@ def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
             f"both inputs should have same dtype, but they are {input.dtype!r} and {other.dtype!r}"
         )
     if not input.ndim or not other.ndim:
-        return written("inner", out, input * other, input, other, converts=True)
+        return written("mul", out, input * other, input, other)
     if input.shape[-1] != other.shape[-1]:
         raise RuntimeError(
             "inner() the last dimension must match on both input tensors but got shapes "
@@ -222,7 +222,7 @@ def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
         beside += [1, q]
         shape.append(p * q)
     y = reshape(mul.call(reshape(input, apart), reshape(other, beside)), shape)
-    return y if out is None else written("kron", out, y, input, other, converts=True)
+    return y if out is None else written("kron", out, y, input, other)
 
 
 def trace(input: Tensor) -> Tensor:

@@ -21,17 +21,23 @@ from autodiff.ops.draws import (
     normal_,
 )
 from autodiff.ops.generator import Generator
-from autodiff.ops.out import fit
+from autodiff.ops.out import asked, fit
 from autodiff.shapes import sizes_of
 from autodiff.tensor import Tensor, live_node
 
 
 def _target(
-    function: str, shape: Sequence[int], d: dtype | None, out: Tensor | None, *given: Tensor
+    function: str,
+    shape: Sequence[int],
+    d: dtype | None,
+    out: Tensor | None,
+    *given: Tensor,
+    natural: dtype | None = None,
 ) -> Tensor:
     """What a function writes to: `out`, made to fit as PyTorch does, or a new tensor."""
     if out is None:
-        return unset(function, shape, d or dtypes.get_default_dtype())
+        return unset(function, shape, d or natural or dtypes.get_default_dtype())
+    asked(function, d, out)
     return fit(function, out, shape, *given)
 
 
@@ -153,7 +159,7 @@ def randint(
             raise TypeError("randint() missing argument 'size': a tuple of ints")
         low, high, size = ..., low, high
     low, high = _bounds("randint", low, high)
-    x = _target("randint", sizes_of((size,), "randint"), dtype or dtypes.int64, out)
+    x = _target("randint", sizes_of((size,), "randint"), dtype, out, natural=dtypes.int64)
     return _finish(_from_range(x, low, high, generator), requires_grad)
 
 
@@ -193,7 +199,7 @@ def randperm(
     """
     if n < 0:
         raise RuntimeError(f"n must be non-negative, got {n}")
-    x = _target("randperm", [n], dtype or dtypes.int64, out)
+    x = _target("randperm", [n], dtype, out, natural=dtypes.int64)
     return _finish(draw_into(x, "randperm", generator), requires_grad)
 
 
@@ -233,7 +239,7 @@ def normal(
     if size is not None or dtype is not None or requires_grad:
         raise TypeError("normal(): size, dtype and requires_grad are for numbers mean and std")
     shape = given[0].shape if len(given) == 1 else (mean.detach() + std.detach()).shape
-    x = _target("normal", shape, given[0].dtype, out, *given)
+    x = _target("normal", shape, None, out, *given, natural=given[0].dtype)
     with no_grad():
         _scaled_normal(x, mean, std, generator)
     title = f"NormalBackward{3 if len(given) == 2 else 1 + isinstance(std, Tensor)}"
@@ -274,9 +280,9 @@ def bernoulli(
     tensor([0., 1.])
     """
     if p is not None:
-        x = _target("bernoulli", input.shape, input.dtype, out)
+        x = _target("bernoulli", input.shape, None, out, natural=input.dtype)
         return _recorded(bernoulli_(x, p, generator=generator), "NotImplemented", [input])
-    x = _target("bernoulli", input.shape, input.dtype, out, input)
+    x = _target("bernoulli", input.shape, None, out, input, natural=input.dtype)
     return _recorded(
         draw_into(x, "bernoulli_of", generator, input._p), "BernoulliBackward0", [input]
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,7 @@ from autodiff.ops.history import check_writable, move_retained
 from autodiff.ops.regions import _region_put, as_strided
 from autodiff.ops.views import (
     _permute,
+    of_a_number,
     reshape,
     squeeze,
     t,
@@ -108,14 +110,24 @@ _reversed: Op = Op(  # .T of a matrix
 
 
 def T(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
-    """All dimensions reversed.
+    """All dimensions reversed. A warning of others than two: `mT` transposes matrices of a batch.
 
     >>> ad.tensor([[1, 2], [3, 4]]).T
     tensor([[1, 3],
             [2, 4]])
     """
     n = x._p.ndim
-    return _reversed(x, 0, 1) if n == 2 else _permute(x, list(range(n))[::-1])
+    if n == 2:
+        return _reversed(x, 0, 1)
+    if n == 0:
+        of_a_number("T")
+    else:
+        warnings.warn(
+            f"x.T of a tensor of {n} dimensions is deprecated: take x.mT for a batch of matrices, "
+            "or x.permute(*range(x.ndim)[::-1]) to reverse the dimensions",
+            stacklevel=3,
+        )
+    return _permute(x, list(range(n))[::-1])
 
 
 def H(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
@@ -129,6 +141,8 @@ def H(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
         raise RuntimeError(
             f"tensor.H is only supported on matrices (2-D tensors). Got {x.ndim}-D tensor."
         )
+    if not x.ndim:
+        of_a_number("H")
     return adjoint(x)
 
 

@@ -20,7 +20,7 @@ from autodiff.ops.elementwise import mul
 from autodiff.ops.gather import choice, chosen
 from autodiff.ops.halves import in_float32
 from autodiff.ops.join import cat
-from autodiff.ops.out import check_out, written, written_all
+from autodiff.ops.out import asked, check_out, written, written_all
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.returned import Chosen, returned
 from autodiff.ops.views import clone, narrow
@@ -80,7 +80,8 @@ def _folded(op: Op, x: Tensor, at: int, d: dtype | None, out: Tensor | None) -> 
     op = op if x.ndim else _cumsum
     if out is not None:
         check_out(op.name, out, x)
-        d = out.dtype if d is None else d
+        asked(op.name, d, out)
+        d = out.dtype
     if d is dtypes.bool:
         raise NotImplementedError(f"\"{op.name}_out_cpu\" not implemented for 'Bool'")
     if d is None and x.is_floating_point():

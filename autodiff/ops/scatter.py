@@ -15,7 +15,7 @@ from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import full_like, scalar
 from autodiff.ops.gather import Indices, _along
 from autodiff.ops.history import check_writable, rebase
-from autodiff.ops.views import _expand, _slice, clone, zeros_p
+from autodiff.ops.views import _expand, _slice, clone, row_major, zeros_p
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, live_node, wrap
 
@@ -190,7 +190,7 @@ def scatter(
     >>> zeros.scatter(1, ad.tensor([[2, 0]]), ad.tensor([[5.0, 6.0]])).tolist()
     [[6.0, 0.0, 5.0]]
     """
-    return scatter_(clone(input), dim, index, src, value=value, reduce=reduce)
+    return scatter_(row_major(input), dim, index, src, value=value, reduce=reduce)
 
 
 def scatter_add_(x: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
@@ -207,7 +207,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     >>> ones.scatter_add(1, ad.tensor([[1, 1]]), ad.tensor([[5.0, 6.0]])).tolist()
     [[1.0, 12.0]]
     """
-    return scatter_add_(clone(input), dim, index, src)
+    return scatter_add_(row_major(input), dim, index, src)
 
 
 # ---- reductions ----
@@ -234,7 +234,7 @@ def _counts(x: Tensor, indices: Indices, include_self: bool) -> Tensor:
 
 def _reduced(x: Tensor, src: Tensor, indices: Indices, reduce: str, include_self: bool) -> Tensor:
     (index,), dim = indices.checked(), indices.first
-    places, y = wrap(index), clone(x)
+    places, y = wrap(index), row_major(x)
     if not include_self:
         first = _FIRST[reduce] if reduce in _FIRST else _extreme_of(reduce, x.dtype)
         scatter_(y, dim, places, first)
@@ -330,7 +330,7 @@ def scatter_reduce(
         return clone(input)
     x, places, values = _aligned(input, index, src)
     if reduce == "sum":
-        y = scatter_add_(scatter_(clone(x), d, places, 0), d, places, values)
+        y = scatter_add_(scatter_(row_major(x), d, places, 0), d, places, values)
     else:
         y = _scatter_reduce.on([x, values], Indices([places], d), reduce, include_self)
     return y if input.ndim else y.reshape(())

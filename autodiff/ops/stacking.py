@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -113,12 +114,14 @@ def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
     """The coordinates of a grid with the vectors as its axes: for each, a tensor of all. Views.
 
     `indexing` is "ij", where the vectors belong to the dimensions in order, or "xy", where the
-    first two are swapped.
+    first two are swapped. Without it "ij" is meant, with a warning: NumPy's default is the other.
 
-    >>> [x.tolist() for x in ad.meshgrid(ad.arange(2), ad.arange(2))]
+    >>> [x.tolist() for x in ad.meshgrid(ad.arange(2), ad.arange(2), indexing="ij")]
     [[[0, 0], [1, 1]], [[0, 1], [0, 1]]]
     """
     given = _given(tensors, "meshgrid")
+    if indexing is None and len(given) > 1:
+        warnings.warn('meshgrid: pass indexing="ij", which is meant, or "xy"', stacklevel=3)
     if not given:
         raise RuntimeError("meshgrid expects a non-empty TensorList")
     if indexing not in (None, "ij", "xy"):
@@ -166,7 +169,7 @@ def cartesian_prod(*tensors: Any) -> Tensor:
             raise RuntimeError(f"Expect a 1D vector, but got shape {list(x.shape)}")
     if len(given) == 1:
         return given[0]
-    return column_stack([reshape(grid, -1) for grid in meshgrid(given)])
+    return column_stack([reshape(grid, -1) for grid in meshgrid(given, indexing="ij")])
 
 
 def hstack(tensors: Sequence[Tensor]) -> Tensor:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from autodiff import dtypes
 from autodiff.changes import changed_of
 from autodiff.descriptor import fresh
-from autodiff.dtypes import dtype, get_default_dtype
+from autodiff.dtypes import dtype, flag, get_default_dtype
 from autodiff.native import lib
 from autodiff.node import mode
 from autodiff.ops.bytes import reinterpreted
@@ -283,6 +284,45 @@ def frombuffer(
     if dtype is dtypes.bool and int(x.max()) > 1:
         raise ValueError("frombuffer(): bytes that are neither 0 nor 1 are no bools; use to()")
     return reinterpreted(x, dtype, are_bools=True).requires_grad_(requires_grad)
+
+
+@strict
+def from_file(
+    filename: str,
+    shared: bool | None = None,
+    size: int = 0,
+    *,
+    dtype: Any = None,
+    requires_grad: bool = False,
+) -> Tensor:
+    """The first `size` numbers of a file, mapped into memory, as a vector.
+
+    What is written to the tensor is written to the file if it is `shared` (which makes the file,
+    and makes it larger, where that is needed), else to the tensor alone. RuntimeError where there
+    are not as many numbers, or no file that can be opened.
+
+    >>> import tempfile
+    >>> with tempfile.NamedTemporaryFile() as file:
+    ...     ad.from_file(file.name, shared=True, size=2).fill_(1)
+    tensor([1., 1.])
+    """
+    import mmap  # of the standard library, but not there on every system
+
+    if shared is not None:
+        flag(shared, "from_file")
+    d = dtype or get_default_dtype()
+    n = size * d.itemsize
+    try:
+        with open(filename, "a+b" if shared else "rb") as file:
+            if shared and os.fstat(file.fileno()).st_size < n:
+                file.truncate(n)
+            access = mmap.ACCESS_WRITE if shared else mmap.ACCESS_COPY
+            memory = mmap.mmap(file.fileno(), n, access=access) if n else b""
+    except (OSError, ValueError, OverflowError) as failure:
+        raise RuntimeError(f"from_file(): {size} numbers of {filename!r}: {failure}") from None
+    if not n:
+        return unset("from_file", (0,), d).requires_grad_(requires_grad)
+    return frombuffer(memory, dtype=d, requires_grad=requires_grad)
 
 
 def narrow_copy(input: Tensor, dim: int, start: Any, length: int) -> Tensor:

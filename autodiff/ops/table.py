@@ -23,7 +23,7 @@ BOTH = {
     "products": "outer inner vdot cross kron trace",
     "covariance": "cov corrcoef",
     "everyday": "is_nonzero isposinf isneginf nanmean mvlgamma msort",
-    "derived": "aminmax argwhere bincount count_nonzero diff dist nansum norm",
+    "derived": "aminmax argwhere bincount count_nonzero diff dist nansum nonzero_static norm",
     "gather": "gather take_along_dim nonzero",
     "scatter": "scatter scatter_add scatter_reduce",
     "placing": "index_copy index_fill index_put take put masked_scatter",
@@ -82,7 +82,8 @@ FUNCTIONS = {
     "convert": "tensor as_tensor from_numpy",
     "calculus": "gradient cumulative_trapezoid vander",
     "embedded": "unravel_index",
-    "storage": "empty_strided frombuffer",
+    "storage": "empty_strided frombuffer from_file",
+    "tallies": "histogramdd",
     "typed": "scalar_tensor asarray is_inference typename is_storage",
     "random": "rand randn rand_like randn_like randint randint_like randperm normal poisson",
     "settings": "use_deterministic_algorithms set_deterministic_debug_mode "

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple
 
+from autodiff.dtypes import int64
 from autodiff.native import NULL, lib
 from autodiff.ops.convert import tensor
 from autodiff.ops.create import linspace
 from autodiff.ops.guard import strict
 from autodiff.ops.ranks import picked
 from autodiff.ops.returned import Chosen, returned
+from autodiff.ops.searching import searchsorted
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, own
 
@@ -25,6 +28,14 @@ class histogram_result(NamedTuple):  # noqa: N801 - as max_result
 
     hist: Tensor
     bin_edges: Tensor
+
+
+@returned("histogramdd")
+class histogramdd_result(NamedTuple):  # noqa: N801 - as max_result
+    """What `histogramdd` returns."""
+
+    hist: Tensor
+    bin_edges: tuple[Tensor, ...]
 
 
 @strict
@@ -72,6 +83,23 @@ def _counts(x: Tensor, edges: Tensor, weight: Any = NULL) -> Tensor:
     return own(lib.ad_histogram(x._p, edges._p, weight), "histogram", x._p, edges._p)
 
 
+def _edges(name: str, x: Tensor, bins: Any, range: Any) -> Tensor:
+    """Those given, or those of as many equal parts of a range."""
+    if not isinstance(bins, Tensor):
+        if bins <= 0:
+            raise RuntimeError(f"{name}: bins must be > 0, but got {bins}")
+        low, high = range or _reach(x, (0, 1))
+        low, high = _bounds(name, low, high, 0.5)
+        return linspace(low, high, bins + 1, dtype=x.dtype)
+    if bins.dtype is not x.dtype:
+        raise RuntimeError(
+            f"{name}: input tensor and bins tensors should have the same dtype, but got input with "
+            f"dtype {x.dtype!r} and bins with dtype {bins.dtype!r}"
+        )
+    edges: Tensor = bins.detach().clone().contiguous()
+    return edges
+
+
 @strict
 def histc(input: Tensor, bins: int = 100, min: float = 0, max: float = 0) -> Tensor:
     """How many elements are in each of `bins` equal parts of [min, max], or of their own range.
@@ -106,19 +134,7 @@ def histogram(
     """
     _check("histogramdd", input)
     x = _dense(input)
-    if isinstance(bins, Tensor):
-        if bins.dtype is not x.dtype:
-            raise RuntimeError(
-                "torch.histogramdd: input tensor and bins tensors should have the same dtype, but "
-                f"got input with dtype {x.dtype!r} and bins with dtype {bins.dtype!r}"
-            )
-        edges = bins.detach().clone().contiguous()
-    else:
-        if bins <= 0:
-            raise RuntimeError(f"torch.histogram: bins must be > 0, but got {bins}")
-        low, high = range or _reach(x, (0, 1))
-        low, high = _bounds("torch.histogram", low, high, 0.5)
-        edges = linspace(low, high, bins + 1, dtype=x.dtype)
+    edges = _edges("torch.histogram", x, bins, range)
     if weight is not None and weight.shape != input.shape:
         raise RuntimeError(
             "torch.histogramdd: if weight tensor is provided it should have the same shape as the "
@@ -128,3 +144,58 @@ def histogram(
     if density:
         hist = hist / hist.sum() / edges.diff()
     return histogram_result(hist, edges)
+
+
+def histogramdd(
+    input: Tensor,
+    bins: Any,
+    *,
+    range: Any = None,
+    weight: Tensor | None = None,
+    density: bool = False,
+) -> histogramdd_result:
+    """The weights of the points (the rows of input) in each cell of a grid, and its edges.
+
+    `bins` are equal parts of each dimension's range, as many for all or a list of them, or a list
+    of the edges. `range` has two bounds for each dimension. A density sums, times volumes, to 1.
+
+    >>> points = ad.tensor([[0.0, 1.0], [1.0, 0.0], [1.0, 1.0]])
+    >>> ad.histogramdd(points, bins=2).hist
+    tensor([[0., 1.],
+            [1., 1.]])
+    """
+    name = "histogramdd"
+    _check(name, input)
+    if input.ndim < 2:
+        raise RuntimeError(f"{name}(): input must be (..., coordinates), not {list(input.shape)}")
+    n = input.shape[-1]
+    points = input.detach().reshape(-1, n)
+    parts = list(bins) if isinstance(bins, (list, tuple)) else [bins] * n
+    if len(parts) != n or (range is not None and len(range) != 2 * n):
+        raise RuntimeError(
+            f"{name}(): points of {n} coordinates need as many bins and twice as many bounds, not "
+            f"{len(parts)} and {range}"
+        )
+    if weight is not None and weight.shape != input.shape[:-1]:
+        raise RuntimeError(
+            f"{name}(): weight must be {list(input.shape[:-1])}, not {list(weight.shape)}"
+        )
+    edges: list[Tensor] = []
+    cell = points.new_zeros(points.shape[0], dtype=int64)
+    inside = cell == 0
+    for d, part in enumerate(parts):
+        x = points[:, d].contiguous()
+        found = _edges(name, x, part, range and range[2 * d : 2 * d + 2])
+        inside = inside & (x >= found[0]) & (x <= found[-1])
+        last = found.numel() - 1
+        cell = cell * last + (searchsorted(found, x, right=True) - 1).clamp(0, last - 1)
+        edges.append(found)
+    shape = [e.numel() - 1 for e in edges]
+    weights = points.new_ones(cell.shape) if weight is None else weight.detach().reshape(-1)
+    hist = points.new_zeros(math.prod(shape)).index_add(0, cell[inside], weights[inside])
+    hist = hist.reshape(shape)
+    if density:
+        hist = hist / hist.sum()
+        for d, e in enumerate(edges):
+            hist = hist / e.diff().reshape(-1, *[1] * (n - d - 1))
+    return histogramdd_result(hist, tuple(edges))

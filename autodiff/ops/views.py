@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -258,6 +259,13 @@ def t(input: Tensor) -> Tensor:
     return _t(input, 0, 1) if n == 2 else _same_t(input)
 
 
+def of_a_number(name: str) -> None:
+    """A warning for who transposes a tensor without dimensions."""
+    warnings.warn(
+        f"Tensor.{name} of a 0-d tensor is deprecated: it is the tensor itself", stacklevel=4
+    )
+
+
 def mT(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
     """The last two dimensions swapped: a view.
 
@@ -266,6 +274,7 @@ def mT(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
     """
     n = x._p.ndim
     if n == 0:
+        of_a_number("mT")
         return _same_t(x)
     if n < 2:
         raise RuntimeError(f"tensor.mT is only supported on matrices or batches of them, got {n}-D")
@@ -392,6 +401,11 @@ def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     tensor([1., 1.])
     """
     return _clone(input if memory_format is None else in_format(input, memory_format))
+
+
+def row_major(x: Tensor) -> Tensor:
+    """A copy in row-major order, whatever the tensor's is."""
+    return _clone(x) if x._p.contiguous else _copy_contiguous(x, x._p.dtype)
 
 
 def contiguous(x: Tensor, memory_format: Any = None) -> Tensor:

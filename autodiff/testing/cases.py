@@ -228,10 +228,7 @@ VIEWS = [
     Case("transpose", lambda x: x.transpose(0, -1), sized("l m n"), read(
         lambda x: x.shape[::-1], lambda i, j, k: (k, j, i))),
     Case("t", lambda x: x.t(), sized("m n"), lambda x: _t(x)),
-    Case("T_matrix", lambda x: x.T, sized("m n"), lambda x: _t(x)),
-    Case("T", lambda x: x.T, sized("l m n"), read(
-        lambda x: x.shape[::-1], lambda i, j, k: (k, j, i))),
-    Case("T_of_a_matrix", lambda x: x.T, sized("m n"), lambda x: _t(x)),
+    Case("T", lambda x: x.T, sized("m n"), lambda x: _t(x)),
     Case("mT", lambda x: x.mT, sized("l m n"), read(
         lambda x: (x.shape[0], x.shape[2], x.shape[1]), lambda i, j, k: (i, k, j))),
     Case("select", lambda x: x.select(1, -1), sized("l 3 n"), read(
@@ -411,6 +408,9 @@ ROWWISE = [
     Case("nll_places", lambda x: nll(x, ad.tensor([2, 0, 1, 2]), None, 1, "mean"), sized("2 3 2"),
          lambda x: Array((), lambda _: -(x[0, 2, 0] + x[0, 0, 1] + x[1, 2, 1]) / 3)),
     Case("cross_entropy", lambda x: cross_entropy(x, ad.tensor([2, 0, 1]), None, 0, "none"),
+         sized("3 3"), lambda x: _entropies(x, [2, 0, 1], [1.0, 0.0, 1.0])),
+    Case("linear_cross_entropy", lambda x: ad.nn.functional.linear_cross_entropy(
+        x, ad.eye(3, dtype=x.dtype), ad.tensor([2, 0, 1]), reduction="none", ignore_index=0),
          sized("3 3"), lambda x: _entropies(x, [2, 0, 1], [1.0, 0.0, 1.0])),
     Case("cross_entropy_mean", lambda x: cross_entropy(
         x, ad.tensor([2, 0]), ad.tensor([1.0, 2.0, 3.0]).to(x.dtype), -100, "mean"), sized("2 3"),

@@ -96,7 +96,7 @@ REARRANGED: list[Row] = [
         lambda x: (2, 2, 9), lambda _, j, k: (j, k % 3))),
     ("repeat_interleave", lambda x: x.repeat_interleave(ad.tensor([2, 0, 1]), 1), ("m 3",), 0,
      read(_same, lambda i, j: (i, (0, 0, 2)[j]))),
-    ("meshgrid", lambda x, y: ad.meshgrid(x, y)[0] * ad.meshgrid(x, y)[1], ("m", "n"), 0,
+    ("meshgrid", lambda x, y: math.prod(ad.meshgrid(x, y, indexing="ij")), ("m", "n"), 0,
      lambda x, y: Array((*x.shape, *y.shape), lambda i: x[i[:1]] * y[i[1:]])),
     ("column_stack", lambda x, y: ad.column_stack((x, y)), ("m", "m 2"), 0,
      lambda x, y: Array((x.shape[0], 3), lambda i: y[i[0], i[1] - 1] if i[1] else x[i[:1]])),

@@ -175,6 +175,7 @@ LINES: list[Line] = [
     *lines("MultiLabelSoftMarginLoss", "BCEWithLogitsLoss", shapes=[(3, 4), chances(3, 4)]),
     *lines("BCELoss", shapes=[chances(3, 4), chances(3, 4)]),
     *lines("CrossEntropyLoss", "NLLLoss", "MultiMarginLoss", shapes=[(3, 4), whole(3, 0, 2)]),
+    *lines("LinearCrossEntropyLoss", args=(4, 3), bias=True, shapes=[(3, 4), whole(2, 0, 1)]),
     *lines(
         "AdaptiveLogSoftmaxWithLoss",
         args=(4, 9, [2, 5]),

@@ -10,9 +10,10 @@ from autodiff.nn.functional.reduction import check_floating, check_tensors, redu
 from autodiff.ops import losses, normalize
 from autodiff.ops.base import titled
 from autodiff.ops.cast import to_dtype
+from autodiff.ops.contraction import linear
 from autodiff.tensor import Tensor
 
-__all__ = ["cross_entropy", "nll_loss"]
+__all__ = ["cross_entropy", "linear_cross_entropy", "nll_loss"]
 
 
 def _class_dim(x: Tensor) -> int:
@@ -167,6 +168,52 @@ def cross_entropy(
     loss = _of_classes(losses.nll, logs, target, weight, ignore_index, reduction)
     smooth = _smooth_loss(logs, target, weight, ignore_index, reduction)
     return loss * (1 - label_smoothing) + smooth * (label_smoothing / input.shape[dim])
+
+
+def linear_cross_entropy(
+    input: Tensor,
+    linear_weight: Tensor,
+    target: Tensor,
+    *,
+    linear_bias: Tensor | None = None,
+    weight: Tensor | None = None,
+    reduction: str = "mean",
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+) -> Tensor:
+    """`cross_entropy` of `linear(input, linear_weight, linear_bias)`: a head with its loss.
+
+    input is (features) or (n, features), linear_weight (classes, d1, ..., features), linear_bias
+    the same without the features. Of probabilities in `target` there is no `ignore_index`.
+
+    >>> F.linear_cross_entropy(ad.ones(2, 3), ad.zeros(4, 3), ad.tensor([0, 1]))
+    tensor(1.3863)
+    """
+    name = "linear_cross_entropy"
+    check_tensors(name, input=input, linear_weight=linear_weight, target=target)
+    heads, shape = linear_weight.shape[:-1], [*input.shape[:-1], *linear_weight.shape[:-1]]
+    if input.ndim not in (1, 2) or not heads or (input.ndim == 1 and len(heads) > 1):
+        raise RuntimeError(
+            f"{name}(): input must be (n, features) or, with a weight (classes, features), "
+            f"(features), but it is {list(input.shape)}, and linear_weight "
+            f"{list(linear_weight.shape)}"
+        )
+    if linear_bias is not None and linear_bias.shape != heads:
+        raise RuntimeError(
+            f"{name}(): linear_bias must be {list(heads)}, not {list(linear_bias.shape)}"
+        )
+    if ignore_index is not None and list(target.shape) == shape:
+        raise RuntimeError(f"{name}(): ignore_index needs classes as target, not probabilities")
+    rows = linear_weight.reshape(-1, linear_weight.shape[-1])
+    logits = linear(input, rows, None if linear_bias is None else linear_bias.reshape(-1))
+    return cross_entropy(
+        logits.reshape(shape),
+        target,
+        weight,
+        ignore_index=-100 if ignore_index is None else ignore_index,
+        reduction=reduction,
+        label_smoothing=label_smoothing,
+    )
 
 
 def _by_class(weight: Tensor, like: Tensor) -> Tensor:

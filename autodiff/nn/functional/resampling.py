@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodiff.dtypes import bfloat16, dtype, float16, float32, float64, plain, uint8
+from autodiff.nn.functional.byte_images import resized
 from autodiff.nn.functional.convolution import Ints, kind
 from autodiff.nn.functional.pooling import (
     adaptive_avg_pool1d,
@@ -260,8 +261,8 @@ def interpolate(
     The mode is nearest, nearest-exact, area (means) or, by the number of dimensions, linear,
     bilinear or bicubic, trilinear; align_corners lets the corner pixels keep their values. With
     recompute_scale_factor the factor is that of the sizes. `antialias` lets a bilinear or bicubic
-    pixel of a smaller image be made of all that it covers. Images of uint8 are taken by nearest and
-    nearest-exact.
+    pixel of a smaller image be made of all that it covers. Of uint8 there are nearest,
+    nearest-exact, bilinear and bicubic, which round weights to 16 bits, each axis to bytes.
 
     >>> F.interpolate(ad.tensor([[[1.0, 2.0]]]), scale_factor=2)
     tensor([[[1., 1., 2., 2.]]])
@@ -274,15 +275,18 @@ def interpolate(
         floats = input.float()
         return interpolate(floats, size, scale_factor, mode, align_corners, recompute_scale_factor,
                            antialias).byte()  # fmt: skip
-    asked = [tuple(v) if type(v) is list else v for v in (size, scale_factor)]
-    kinds = tuple([tuple(map(type, v)) if type(v) is tuple else type(v) for v in asked])
+    if input.dtype is uint8 and mode in ("bilinear", "bicubic"):
+        asked = (size, scale_factor, align_corners, recompute_scale_factor, antialias)
+        return resized(input, _plan(input.ndim - 2, input.shape[2:], float64, mode, *asked))
+    sizes = [tuple(v) if type(v) is list else v for v in (size, scale_factor)]
+    kinds = tuple([tuple(map(type, v)) if type(v) is tuple else type(v) for v in sizes])
     shape = input.shape
     given: Any = (
         len(shape) - 2,
         shape[2:],
         input.dtype,
         mode,
-        *asked,
+        *sizes,
         align_corners,
         recompute_scale_factor,
         antialias,
