@@ -388,6 +388,9 @@ int ad_grid_sample_vjp(const ad_tensor *g, const ad_tensor *x, const ad_tensor *
 /* x (lead, n dimensions from the `first`, rest) at n int64 index tensors of one shape s: a result of shape
  * lead + s + rest. */
 ad_tensor *ad_index_get(const ad_tensor *x, int first, int n, const ad_tensor *const *index);
+/* The rows of n tensors that elements `from` to `to` of a one-dimensional index name: in out. */
+int ad_index_rows(int n, const ad_tensor *const *x, const ad_tensor *index, int64_t from, int64_t to,
+                  ad_tensor **out);
 /* The rows of a table that an int64 index names; none is negative. */
 ad_tensor *ad_lookup(const ad_tensor *table, const ad_tensor *index);
 int ad_index_put(ad_tensor *x, int first, int n, const ad_tensor *const *index, const ad_tensor *values,
