@@ -39,6 +39,7 @@ __all__ = [
 ]
 
 Self = TypeVar("Self", bound="Module")
+_PLAIN = frozenset({bool, int, float, str, tuple, type(None)})  # in no register
 NamedModules = Iterator[tuple[str, "Module"]]
 
 
@@ -66,14 +67,15 @@ class Module(Hooked, _state.Stateful):
     _module_names: dict[str, None]
 
     def __init__(self) -> None:
-        self.__dict__.update(
-            _state.registers_of(self),
-            training=True,
-            _hooks=None,
-            _parameter_names={},
-            _buffer_names={},
-            _module_names={},
-        )
+        values = self.__dict__
+        values["_parameters"] = _state.Parameters(self)
+        values["_buffers"] = _state.Buffers(self)
+        values["_modules"] = _state.Modules(self)
+        values["training"] = True
+        values["_hooks"] = None
+        values["_parameter_names"] = {}
+        values["_buffer_names"] = {}
+        values["_module_names"] = {}
 
     # ---- registers ----
 
@@ -145,7 +147,10 @@ class Module(Hooked, _state.Stateful):
 
     def __setattr__(self, name: str, value: Any) -> None:
         values = self.__dict__
-        if isinstance(value, Parameter):
+        if value.__class__ in _PLAIN and name not in values:  # as most of what an __init__ sets
+            object.__setattr__(self, name, value)
+            changed_of(self, name)
+        elif isinstance(value, Parameter):
             self._take_name(name, "_parameter_names", "parameters")
             self.register_parameter(name, value)
         elif isinstance(value, Module):
@@ -515,7 +520,7 @@ class Module(Hooked, _state.Stateful):
         self.__dict__.update(state)
         for register in ("_parameter_names", "_buffer_names", "_module_names"):
             self.__dict__[register] = dict(self.__dict__.get(register, {}))
-        self.__dict__.update(_state.registers_of(self))
+        self.__dict__.update((name, kind(self)) for name, kind in _state.REGISTERS.items())
         changed()
 
     # ---- text ----
