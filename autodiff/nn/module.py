@@ -22,7 +22,7 @@ from autodiff.nn._hooks import (
     register_module_parameter_registration_hook,
     registered,
 )
-from autodiff.nn.parameter import Buffer, Parameter
+from autodiff.nn.parameter import Buffer, Parameter, is_lazy
 from autodiff.ops.create import empty_like
 from autodiff.ops.typed import typename
 from autodiff.tensor import Tensor
@@ -374,8 +374,10 @@ class Module(Hooked, _state.Stateful):
                 if parameter.grad is not None:
                     parameter.grad.data = fn(parameter.grad.data)
         for name in self._buffer_names:
-            if values[name] is not None:
-                values[name] = fn(values[name])
+            if is_lazy(buffer := values[name]):
+                buffer.data = fn(buffer.data)
+            elif buffer is not None:
+                values[name] = fn(buffer)
         changed()
         return self
 
@@ -466,7 +468,7 @@ class Module(Hooked, _state.Stateful):
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         """Add this module's own parameters and persistent buffers."""
         for name, value in _state.own_state(self).items():
-            destination[prefix + name] = value if keep_vars else value.detach()
+            destination[prefix + name] = value if keep_vars or is_lazy(value) else value.detach()
         if _state.has_own(self, "get_extra_state"):
             destination[prefix + _state.EXTRA] = self.get_extra_state()
 
