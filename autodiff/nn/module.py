@@ -13,6 +13,7 @@ from autodiff.dtypes import ALL, SCALAR_NAMES, bfloat16, dtype, float16, float32
 from autodiff.nn import _state
 from autodiff.nn._hooks import (
     Hooked,
+    register_module_backward_hook,
     register_module_buffer_registration_hook,
     register_module_forward_hook,
     register_module_forward_pre_hook,
@@ -29,6 +30,7 @@ from autodiff.tensor import Tensor
 
 __all__ = [
     "Module",
+    "register_module_backward_hook",
     "register_module_buffer_registration_hook",
     "register_module_forward_hook",
     "register_module_forward_pre_hook",
