@@ -409,6 +409,10 @@ typedef enum {
 } ad_scatter_how;
 int ad_scatter(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *values, int how);
 int ad_scatter_add(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *values);
+/* Zeros to which values are added, at places that count the elements of the n dimensions from `first` on, of
+ * these sizes, in row-major order. */
+ad_tensor *ad_add_at(const ad_tensor *values, const ad_tensor *places, int first, int n,
+                     const int64_t *sizes);
 /* (count, ndim) int64, in row-major order; where `flat`, (count), of the elements as one vector. */
 ad_tensor *ad_nonzero(const ad_tensor *x, int flat);
 
