@@ -162,6 +162,9 @@ ad_tensor *ad_roll(const ad_tensor *x, int n, const int64_t *shifts, const int64
  * 1 to 3 dimensions, before which there are one or two. */
 typedef enum { AD_PAD_CONSTANT, AD_PAD_REFLECT, AD_PAD_REPLICATE, AD_PAD_CIRCULAR } ad_pad_kind;
 ad_tensor *ad_pad(const ad_tensor *x, int n, const int64_t *pads, int how, const ad_tensor *value);
+/* The adjoint of padding with elements of an x of g's dimensions, and these sizes of those that are padded:
+ * what each element was copied to, added up. */
+ad_tensor *ad_pad_vjp(const ad_tensor *g, int n, const int64_t *pads, int how, const int64_t *shape);
 /* The elements of matrices on and below a diagonal, or on and above it; zeros elsewhere. */
 ad_tensor *ad_triangle(const ad_tensor *x, int64_t diagonal, int lower);
 
