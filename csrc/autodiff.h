@@ -162,6 +162,9 @@ ad_tensor *ad_roll(const ad_tensor *x, int n, const int64_t *shifts, const int64
  * 1 to 3 dimensions, before which there are one or two. */
 typedef enum { AD_PAD_CONSTANT, AD_PAD_REFLECT, AD_PAD_REPLICATE, AD_PAD_CIRCULAR } ad_pad_kind;
 ad_tensor *ad_pad(const ad_tensor *x, int n, const int64_t *pads, int how, const ad_tensor *value);
+/* The adjoint of padding with elements of an x of g's dimensions, and these sizes of those that are padded:
+ * what each element was copied to, added up. */
+ad_tensor *ad_pad_vjp(const ad_tensor *g, int n, const int64_t *pads, int how, const int64_t *shape);
 /* The elements of matrices on and below a diagonal, or on and above it; zeros elsewhere. */
 ad_tensor *ad_triangle(const ad_tensor *x, int64_t diagonal, int lower);
 
@@ -401,6 +404,9 @@ int ad_grid_sample_vjp(const ad_tensor *g, const ad_tensor *x, const ad_tensor *
 /* x (lead, n dimensions from the `first`, rest) at n int64 index tensors of one shape s: a result of shape
  * lead + s + rest. */
 ad_tensor *ad_index_get(const ad_tensor *x, int first, int n, const ad_tensor *const *index);
+/* The rows of n tensors that elements `from` to `to` of a one-dimensional index name: in out. */
+int ad_index_rows(int n, const ad_tensor *const *x, const ad_tensor *index, int64_t from, int64_t to,
+                  ad_tensor **out);
 /* The rows of a table that an int64 index names; none is negative. */
 ad_tensor *ad_lookup(const ad_tensor *table, const ad_tensor *index);
 /* Their sums or means by bags: each row of index (bags, n), or of a vector what is between two starts, which
@@ -424,6 +430,10 @@ typedef enum {
 } ad_scatter_how;
 int ad_scatter(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *values, int how);
 int ad_scatter_add(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *values);
+/* Zeros to which values are added, at places that count the elements of the n dimensions from `first` on, of
+ * these sizes, in row-major order. */
+ad_tensor *ad_add_at(const ad_tensor *values, const ad_tensor *places, int first, int n,
+                     const int64_t *sizes);
 /* (count, ndim) int64, in row-major order; where `flat`, (count), of the elements as one vector. */
 ad_tensor *ad_nonzero(const ad_tensor *x, int flat);
 

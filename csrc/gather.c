@@ -247,3 +247,32 @@ int ad_scatter(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *v
 int ad_scatter_add(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *values) {
     return ad_scatter(x, dim, index, values, AD_SCATTER_ADD);
 }
+
+/* x with the dimensions from `first` on as one. */
+static ad_tensor *flat_from(const ad_tensor *x, int first) {
+    int64_t shape[AD_MAX_DIMS];
+    memcpy(shape, x->shape, sizeof shape);
+    for (int d = first + 1; d < x->ndim; d++) /* may be more than there are elements, of none */
+        if (__builtin_mul_overflow(shape[first], x->shape[d], &shape[first]))
+            return ad_fail_null(AD_TOO_LARGE, 0, 0, 0);
+    ad_tensor *whole = x->contiguous ? NULL : ad_contiguous(x, x->dtype);
+    ad_tensor *y = x->contiguous || whole ? ad_view(whole ? whole : x, first + 1, shape) : NULL;
+    ad_free(whole);
+    return y;
+}
+
+ad_tensor *ad_add_at(const ad_tensor *values, const ad_tensor *places, int first, int n,
+                     const int64_t *sizes) {
+    if (first < 0 || n < 1 || first + n > AD_MAX_DIMS || values->ndim <= first || places->ndim <= first)
+        return ad_fail_null(AD_BAD_DIM, first, values->ndim, 0);
+    int64_t shape[AD_MAX_DIMS];
+    memcpy(shape, values->shape, sizeof(int64_t) * (size_t)first);
+    memcpy(shape + first, sizes, sizeof(int64_t) * (size_t)n);
+    ad_tensor *y = ad_full_f64(values->dtype, first + n, shape, 0), *to = y ? flat_from(y, first) : NULL;
+    ad_tensor *from = to ? flat_from(values, first) : NULL, *at = from ? flat_from(places, first) : NULL;
+    const bool done = at && !ad_scatter_add(to, first, at, from);
+    ad_free(to), ad_free(from), ad_free(at);
+    if (done) return y;
+    ad_free(y);
+    return NULL;
+}

@@ -234,6 +234,19 @@ ad_tensor *ad_index_get(const ad_tensor *x, int first, int n, const ad_tensor *c
     return y ? ad_done(&c, y) : NULL;
 }
 
+int ad_index_rows(int n, const ad_tensor *const *x, const ad_tensor *index, int64_t from, int64_t to,
+                  ad_tensor **out) {
+    ad_tensor *part = ad_slice(index, 0, from, to, 1);
+    if (!part) return ad_error(NULL);
+    const ad_tensor *const one[] = {part};
+    int done = 0;
+    while (done < n && (out[done] = ad_index_get(x[done], 0, 1, one))) done++;
+    ad_free(part);
+    if (done == n) return AD_OK;
+    while (done) ad_free(out[--done]);
+    return ad_error(NULL);
+}
+
 /* ---- adding rows ---- */
 
 /* n elements of src to those at `at`, an address by i; truth values stay 0 or 1. */

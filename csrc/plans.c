@@ -160,3 +160,32 @@ ad_tensor *ad_pad(const ad_tensor *x, int n, const int64_t *pads, int how, const
     ad_dealloc(many);
     return ad_channels_last(y, ad_is_channels_last(x));
 }
+
+/* Where the elements of a padded dimension of some size come from. */
+static ad_tensor *pad_places(int64_t size, const int64_t *pads, int how) {
+    ad_tensor *all = ad_arange_i64(AD_int64, size, 0, 1), *row = all ? ad_unsqueeze(all, 0) : NULL;
+    ad_tensor *places = row ? ad_pad(row, 2, pads, how, NULL) : NULL;
+    ad_tensor *y = places ? ad_select(places, 0, 0) : NULL;
+    ad_free(all), ad_free(row), ad_free(places);
+    return y;
+}
+
+ad_tensor *ad_pad_vjp(const ad_tensor *g, int n, const int64_t *pads, int how, const int64_t *shape) {
+    if (n < 0 || n % 2 || n / 2 > g->ndim || how <= AD_PAD_CONSTANT)
+        return ad_fail_null(AD_BAD_ARG, n, how, 0);
+    ad_tensor *sums = ad_clone(g);
+    for (int i = 0; i < n && sums; i += 2) {
+        if (!pads[i] && !pads[i + 1]) continue;
+        const int d = g->ndim - 1 - i / 2;
+        int64_t to[AD_MAX_DIMS];
+        memcpy(to, sums->shape, sizeof to);
+        to[d] = shape[d];
+        ad_tensor *places = pad_places(shape[d], pads + i, how);
+        ad_tensor *next = places ? ad_full_f64(g->dtype, g->ndim, to, 0) : NULL;
+        const ad_tensor *const index[] = {places};
+        if (next && ad_index_put(next, d, 1, index, sums, 1)) ad_free(next), next = NULL;
+        ad_free(places), ad_free(sums);
+        sums = next;
+    }
+    return sums;
+}

@@ -438,3 +438,31 @@ def test_nothing_warns() -> None:
         warnings.simplefilter("error")
         with ad.autocast("cpu"), ad.autocast("cuda", enabled=False):
             assert product(ad.ones(2, 2)) is ad.bfloat16
+
+
+@pytest.mark.parametrize(
+    ("change", "wanted"),
+    [
+        ({}, ad.bfloat16),
+        ({"norm_first": True}, ad.bfloat16),
+        ({"activation": "gelu"}, ad.bfloat16),
+        ({"batch_first": False}, ad.float32),
+        ({"nhead": 1}, ad.float32),
+        ({"bias": False}, ad.float32),
+        ({"activation": nn.functional.silu}, ad.float32),
+    ],
+)
+def test_an_encoder_layer_gives_what_pytorchs_one_kernel_gives(change: Any, wanted: Any) -> None:
+    given = {"nhead": 2, "dim_feedforward": 16, "batch_first": True, **change}
+    layer = nn.TransformerEncoderLayer(8, **given).eval()
+    x = ad.randn(2, 5, 8)
+    with ad.autocast("cpu", dtype=ad.bfloat16):
+        assert layer(x).dtype is ad.float32  # as its parameters want gradients
+        assert layer.requires_grad_(False)(x).dtype is wanted
+        assert layer(x.detach().requires_grad_()).dtype is ad.float32
+        assert layer(x[0]).dtype is ad.float32
+        with ad.no_grad():
+            found = layer.requires_grad_()(x)
+            assert found.dtype is wanted
+            assert layer.train()(x).dtype is ad.float32
+    ad.testing.assert_close(found.float(), layer.eval()(x), rtol=0.1, atol=0.1)

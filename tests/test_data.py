@@ -27,6 +27,7 @@ from golden.record_data import (
 from golden.recording import failure
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from native_tensors import in_use
 
 import autodiff as ad
 from autodiff import data
@@ -149,6 +150,21 @@ def test_indices_out_of_range_are_an_error() -> None:
     for kind in (TensorDataset, Slow):
         with pytest.raises(IndexError, match="index 5 is out of bounds"):
             list(DataLoader(kind(ad.ones(3)), batch_sampler=[[0, 5]]))
+
+
+def test_a_gather_that_fails_keeps_nothing_of_the_tensors_before() -> None:
+    dataset = TensorDataset(ad.ones(8, 3), ad.ones(8))
+    dataset.tensors = (dataset.tensors[0], ad.ones(5))
+    loader = DataLoader(dataset, 4)
+    kept = []
+    for _ in range(4):
+        batches = iter(loader)
+        assert [x.shape for x in next(batches)] == [(4, 3), (4,)]
+        with pytest.raises(IndexError, match="index 5 is out of bounds"):
+            next(batches)
+        del batches
+        kept.append(in_use())
+    assert kept[1:] == kept[1:2] * 3
 
 
 def test_what_is_collated_otherwise_is_not_gathered() -> None:

@@ -322,6 +322,56 @@ def test_index_errors() -> None:
         check(lib.ad_index_put(x, 0, 1, [index], tensor(range(2), "float32"), 0))
 
 
+def test_stretches_of_an_index_name_rows_of_each_tensor() -> None:
+    xs = [tensor(range(6), "float32", plain(3, 2)), tensor([7, 8, 9], "int64")]
+    index, out = tensor([2, 0, 1, 1], "int64"), ffi.new("ad_tensor *[2]")
+    check(lib.ad_index_rows(2, xs, index, 1, 3, out))
+    assert [values_of(owned(p)) for p in out] == [[0, 1, 2, 3], [7, 8]]
+    short = [xs[0], tensor([7], "int64")]
+    for tables, at, name in (
+        (short, index, "BAD_INDEX"),
+        (xs, tensor([0, 0, 0], "int32"), "BAD_DTYPE"),
+        (xs, tensor([0], "int64", plain()), "BAD_DIM"),
+        ([tensor([1], "float32", plain()), xs[1]], index, "BAD_DIM"),
+    ):
+        with pytest.raises(NativeError, match=name):
+            check(lib.ad_index_rows(2, tables, at, 1, 3, out))
+
+
+def test_values_are_added_at_places_of_several_dimensions() -> None:
+    values = tensor([1, 2, 3, 4], "float32", plain(2, 2))
+    places = tensor([5, 0, 5, 5], "int64", plain(2, 2))
+    y = owned(lib.ad_add_at(values, places, 1, 2, [2, 3]))
+    assert shape_of(y) == (2, 2, 3)
+    assert values_of(y) == [2, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 7]
+    for first, n, at, name in (
+        (2, 1, places, "BAD_DIM"),
+        (-1, 1, places, "BAD_DIM"),
+        (1, 0, places, "BAD_DIM"),
+        (1, 8, places, "BAD_DIM"),
+        (1, 2, tensor([6, 0, 0, 0], "int64", plain(2, 2)), "BAD_INDEX"),
+        (1, 2, tensor([0] * 4, "int32", plain(2, 2)), "BAD_DTYPE"),
+    ):
+        with pytest.raises(NativeError, match=name):
+            owned(lib.ad_add_at(values, at, first, n, [2, 3]))
+
+
+def test_what_padding_sends_back_is_checked() -> None:
+    g = tensor([1, 2, 3, 4, 5], "float64", plain(1, 5))
+    y = owned(lib.ad_pad_vjp(g, 2, [1, 1], lib.AD_PAD_REFLECT, [1, 3]))
+    assert values_of(y) == [2, 1 + 3 + 5, 4]
+    for n, pads, how, size in (
+        (1, [1], lib.AD_PAD_REFLECT, 3),
+        (6, [0] * 6, lib.AD_PAD_REFLECT, 3),
+        (2, [1, 1], lib.AD_PAD_CONSTANT, 3),
+        (2, [1, 1], lib.AD_PAD_REPLICATE, 4),
+        (2, [1, 1], lib.AD_PAD_REPLICATE, 0),
+        (2, [1, 1], 9, 3),
+    ):
+        with pytest.raises(NativeError):
+            owned(lib.ad_pad_vjp(g, n, pads, how, [1, size]))
+
+
 def test_embedding_sized_gather() -> None:
     rows, cols = 300, 65
     table = tensor(range(rows * cols), "float32", plain(rows, cols))

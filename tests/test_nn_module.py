@@ -8,6 +8,7 @@ import json
 import pickle
 import weakref
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -394,6 +395,44 @@ def test_the_state_of_lazy_modules_stays_without_a_shape() -> None:
         assert module(ad.ones(3, 4)).shape[0] == 3
         with pytest.raises(RuntimeError, match="uninitialized"):
             module.load_state_dict(make().state_dict())
+
+
+@pytest.mark.parametrize("kind", [nn.UninitializedParameter, nn.UninitializedBuffer])
+def test_what_has_no_shape_yet_is_not_computed_with(kind: Any) -> None:
+    x = kind()
+    calls: dict[str, Callable[[], Any]] = {
+        "add": lambda: x + 1,
+        "mul": lambda: ad.ones(2) * x,
+        "relu": lambda: ad.relu(x),
+        "linear": lambda: nn.functional.linear(ad.ones(2, 2), x),
+        "stack": lambda: ad.stack([x, x]),
+        "getitem": lambda: x[0],
+        "numel": x.numel,
+        "detach": x.detach,
+    }
+    what = kind.__name__.removeprefix("Uninitialized").lower()
+    for name, call in calls.items():
+        with pytest.raises(ValueError, match=f"uninitialized {what} in '{name}'"):
+            call()
+    assert x.dtype is ad.float32
+    assert x.data.tolist() == []
+    assert type(copy.copy(x)) is type(copy.deepcopy(x)) is kind
+    assert repr(x.double()) == "tensor([], dtype=torch.float64" + (
+        ", grad_fn=<ToCopyBackward0>)" if x.requires_grad else ")"
+    )
+    x.materialize((2,))
+    assert (x + 1).shape == (2,)
+
+
+def test_lazy_norms_keep_the_dtype_they_were_given() -> None:
+    norm = nn.LazyBatchNorm1d().double()
+    assert isinstance(norm.running_mean, nn.UninitializedBuffer)
+    norm(ad.ones(2, 3, dtype=ad.float64))
+    assert {name: (x.dtype, x.tolist()) for name, x in norm.named_buffers()} == {
+        "running_mean": (ad.float64, [pytest.approx(0.1)] * 3),
+        "running_var": (ad.float64, [pytest.approx(0.9)] * 3),
+        "num_batches_tracked": (ad.int64, 1),
+    }
 
 
 def test_a_prefix_is_taken_off_the_names_of_a_state() -> None:

@@ -280,12 +280,6 @@ def test_tensor_options_count() -> None:
     assert found[0] == found[1]
 
 
-@pytest.mark.parametrize("kind", sorted({*OPTIONS} - {"Adam", "AdamW"}))
-def test_a_step_cannot_be_recorded(kind: str) -> None:
-    with pytest.raises(RuntimeError, match=r"differentiable=True is not supported"):
-        getattr(optim, kind)([ad.ones(1, requires_grad=True)], differentiable=True)
-
-
 def test_infinite_gradients_make_nan_and_not_a_crash() -> None:
     x = ad.ones(3, requires_grad=True)
     x.grad = ad.tensor([float("inf"), float("nan"), 1.0])

@@ -41,7 +41,7 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
     "InstanceNorm1d": (8,),
     "InstanceNorm2d": (8,),
     "InstanceNorm3d": (8,),
-    "LocalResponseNorm": (2,),
+    **dict.fromkeys(("LocalResponseNorm", "CrossMapLRN2d"), (2,)),
     "TransformerEncoderLayer": (WIDTH, 4, 32),
     "KLDivLoss": (None, None, "batchmean"),
     **{f"{kind}{n}d": (8, 8, 3, 1, 1) for kind in ("Conv", "ConvTranspose") for n in (1, 2, 3)},
@@ -70,7 +70,7 @@ SHAPES: dict[str, tuple[int, ...]] = {
     **{f"Dropout{n}d": SPACES[n - 1] for n in (1, 2, 3)},
     "FeatureAlphaDropout": SPACES[0],
     "TransformerEncoderLayer": (16, -1, WIDTH),
-    **dict.fromkeys(("BatchNorm2d", "InstanceNorm2d"), SPACES[1]),
+    **dict.fromkeys(("BatchNorm2d", "InstanceNorm2d", "CrossMapLRN2d"), SPACES[1]),
     **dict.fromkeys(("BatchNorm3d", "InstanceNorm3d"), SPACES[2]),
     **dict.fromkeys(("InstanceNorm1d", "LocalResponseNorm"), SPACES[0]),
     **{

@@ -11,7 +11,7 @@ from typing import Any, Generic, TypeVar
 
 from autodiff import dtypes
 from autodiff.ops.convert import tensor
-from autodiff.ops.gather import index_along
+from autodiff.ops.gather import rows_of
 from autodiff.ops.generator import Generator
 from autodiff.ops.random import randperm
 from autodiff.tensor import Tensor
@@ -279,8 +279,8 @@ def _lengths(size: int, shares: Sequence[float]) -> list[int]:
     return found
 
 
-def gatherer(dataset: Any) -> Callable[[Tensor], list[Tensor]] | None:
-    """What makes the collated samples of an index tensor by one gather from each tensor.
+def gatherer(dataset: Any) -> Callable[[Tensor, int, int], list[Tensor]] | None:
+    """What makes the collated samples of a stretch of an index by one gather from each tensor.
 
     None where the samples do not lie in memory as they are.
     """
@@ -288,11 +288,11 @@ def gatherer(dataset: Any) -> Callable[[Tensor], list[Tensor]] | None:
     if isinstance(dataset, TensorDataset) and kind.__getitem__ is TensorDataset.__getitem__:
         if hasattr(dataset, "__getitems__"):
             return None
-        return lambda index: [index_along(x, 0, index) for x in dataset.tensors]
+        return lambda index, start, end: rows_of(dataset.tensors, index, start, end)
     if isinstance(dataset, Subset) and kind.__getitems__ is Subset.__getitems__:
         within = gatherer(dataset.dataset)
         if within is not None and (chosen := index_of(dataset.indices)) is not None:
-            return lambda index: within(chosen[index])
+            return lambda index, start, end: within(chosen[index[start:end]], 0, end - start)
     return None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import multiprocessing
 import os
 import pickle
@@ -270,8 +271,11 @@ class _Pass:
         self._base_seed = draw_seed(loader.generator)
 
     def _begin(self, loader: DataLoader[Any]) -> None:
-        batches = getattr(self._sampler, "_tensors", lambda: None)()
-        self._indices = iter(self._sampler) if batches is None else batches
+        self._stretches = getattr(self._sampler, "_stretches", lambda: None)()
+        if self._stretches is None:
+            self._indices = iter(self._sampler)
+        else:
+            self._indices = (index[start:end] for index, start, end in self._stretches)
         self._told_length = loader._told_length
         self._yielded = 0
 
@@ -310,7 +314,11 @@ class _Alone(_Pass):
         super().__init__(loader)
         if loader.timeout != 0:
             raise AssertionError("a DataLoader without workers requires timeout == 0")
-        self._fetch = self._source.fetcher()
+        self._fetch, gather = self._source.fetcher(), self._source.gatherer()
+        self._gathered = self._stretches and gather and itertools.starmap(gather, self._stretches)
+
+    def __next__(self) -> Any:
+        return super().__next__() if self._gathered is None else next(self._gathered)
 
     def _next(self) -> Any:
         return self._fetch(next(self._indices))

@@ -260,30 +260,33 @@ class BatchSampler(Sampler[list[int]]):
         count = len(self.sampler)  # type: ignore[arg-type]
         return count // self.batch_size if self.drop_last else -(-count // self.batch_size)
 
-    def _tensors(self) -> Iterator[Tensor] | None:
-        """The batches as tensors, where the sampler draws such."""
+    def _stretches(self) -> Iterator[tuple[Tensor, int, int]] | None:
+        """The batches as stretches of tensors, where the sampler draws such."""
         if type(self) is not BatchSampler:
             return None
         if type(self.sampler) not in (SequentialSampler, RandomSampler):
             return None
         return self._cut(self.sampler._chunks())  # type: ignore[attr-defined]
 
-    def _cut(self, chunks: Iterator[Tensor]) -> Iterator[Tensor]:
+    def _cut(self, chunks: Iterator[Tensor]) -> Iterator[tuple[Tensor, int, int]]:
         """Pieces of batch_size. A chunk is drawn when it is needed, and not before."""
         parts: list[Tensor] = []
         missing = self.batch_size
         for chunk in chunks:
             at, size = 0, len(chunk)
             while size - at >= missing:
-                parts.append(chunk[at : at + missing])
+                if parts:
+                    parts.append(chunk[:missing])
+                    yield cat(parts), 0, self.batch_size
+                else:
+                    yield chunk, at, at + missing
                 at += missing
-                yield parts[0] if len(parts) == 1 else cat(parts)
                 parts, missing = [], self.batch_size
             if at < size:
                 parts.append(chunk[at:])
                 missing -= size - at
         if parts and not self.drop_last:
-            yield parts[0] if len(parts) == 1 else cat(parts)
+            yield cat(parts), 0, self.batch_size - missing
 
 
 def _check_count(name: str, value: Any) -> None:

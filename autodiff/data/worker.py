@@ -77,17 +77,21 @@ class Source:
             return replace(self, dataset=copy.copy(self.dataset))
         return self
 
+    def gatherer(self) -> Callable[[Tensor, int, int], Any] | None:
+        """What makes the batch of a stretch of an index, where that is a gather."""
+        return gatherer(self.dataset) if self.batched and self.plain else None
+
     def fetcher(self) -> Callable[[Any], Any]:
         """What makes the batch of indices; StopIteration where an iterable data set ends."""
         if self.iterable:
             return _Iterating(self, iter(self.dataset)).fetch
         if not self.batched:
             return lambda index: self.collate(self.dataset[index])
-        gather = gatherer(self.dataset) if self.plain else None
+        gather = self.gatherer()
 
         def fetch(indices: Any) -> Any:
             if gather is not None and (index := index_of(indices)) is not None:
-                return gather(index)
+                return gather(index, 0, len(index))
             indices = indices.tolist() if isinstance(indices, Tensor) else indices
             return self.collate(samples(self.dataset, indices))
 

@@ -13,6 +13,7 @@ from autodiff.nn._where import explain
 
 __all__ = [
     "Hooked",
+    "register_module_backward_hook",
     "register_module_buffer_registration_hook",
     "register_module_forward_hook",
     "register_module_forward_pre_hook",
@@ -47,6 +48,18 @@ class Hooks:
         """Register a hook of forward."""
         held = ((self.with_kwargs, with_kwargs), (self.always, always))
         return add_hook(kind, hook, first, [mark for mark, holds in held if holds])
+
+    def add_backward(
+        self, hook: Hook, first: bool, of_node: bool, of: str = "on a single Module"
+    ) -> RemovableHandle:
+        """Register a hook after backward, all of which are of one kind."""
+        if self.backward_after and self.of_node != of_node:
+            raise RuntimeError(
+                f"Cannot use both regular backward hooks and full backward hooks {of}. Please use "
+                "only one of them."
+            )
+        self.of_node = of_node
+        return add_hook(self.backward_after, hook, first)
 
     def all(self) -> list[Hook]:
         """The hooks of every kind."""
@@ -143,24 +156,14 @@ class Hooked:
         """Have `hook(module, grad_input, grad_output)` called in backward once the gradients of
         the module's positional inputs are known; a tuple that it returns takes their place.
         """
-        return self._add_backward_hook(hook, prepend, of_node=False)
+        return self._own_hooks().add_backward(hook, prepend, of_node=False)
 
     def register_backward_hook(self, hook: Hook) -> RemovableHandle:
         """Have `hook(module, grad_input, grad_output)` called after the node that made the output
         has run: grad_input are the gradients of what that operation was given, which may be less
         than the module was. `register_full_backward_hook` has those of the module's inputs.
         """
-        return self._add_backward_hook(hook, False, of_node=True)
-
-    def _add_backward_hook(self, hook: Hook, prepend: bool, of_node: bool) -> RemovableHandle:
-        hooks = self._own_hooks()
-        if hooks.backward_after and hooks.of_node != of_node:
-            raise RuntimeError(
-                "Cannot use both regular backward hooks and full backward hooks on a single Module."
-                " Please use only one of them."
-            )
-        hooks.of_node = of_node
-        return add_hook(hooks.backward_after, hook, prepend)
+        return self._own_hooks().add_backward(hook, False, of_node=True)
 
 
 class Call:
@@ -188,11 +191,10 @@ class Call:
         """The output of the module and its hooks."""
         try:
             self.pre()
-            users = [[x[1] for x in self.hooks(f"backward_{k}")] for k in ("before", "after")]
-            own, of_node = self.module._hooks, list[Hook]()
-            if own is not None and own.of_node:
-                of_node = list(own.backward_after.values())
-                users[1] = list(_of_all.backward_after.values())
+            users: list[list[Hook]] = [[x[1] for x in self.hooks("backward_before")], []]
+            of_node: list[Hook] = []
+            for _, hook, hooks in self.hooks("backward_after"):
+                (of_node if hooks.of_node else users[1]).append(hook)
             backward = BackwardHook(self.module, *users) if any(users) else None
             if backward is not None:
                 self.args = backward.inputs(self.args)
@@ -260,6 +262,7 @@ class Call:
 
 
 _plain_call = Hooked.__call__
+_EVERYWHERE = "as a global Module hook"
 _lock = new_lock()
 
 
@@ -271,36 +274,39 @@ def _hooked_call(self: Hooked, *args: Any, **kwargs: Any) -> Any:
     return Call(self, args, kwargs).run()
 
 
-def _register(
-    kind: HookDict, hook: Hook, with_kwargs: bool = False, always: bool = False
-) -> RemovableHandle:
+def _register(add: Callable[..., RemovableHandle], *given: Any) -> RemovableHandle:
     """Add a hook of all modules; while there are any, every call looks for them."""
     with _lock:
-        handle = _of_all.add(kind, hook, False, with_kwargs, always)
+        handle = add(*given)
         Hooked.__call__ = _hooked_call  # type: ignore[method-assign]
     return handle
 
 
 def register_module_forward_pre_hook(hook: Hook) -> RemovableHandle:
     """Have `hook(module, args)` called before the forward of every module."""
-    return _register(_of_all.before, hook)
+    return _register(add_hook, _of_all.before, hook)
 
 
 def register_module_forward_hook(
     hook: Hook, *, with_kwargs: bool = False, always_call: bool = False
 ) -> RemovableHandle:
     """Have `hook(module, args, output)` called after the forward of every module."""
-    return _register(_of_all.after, hook, with_kwargs, always_call)
+    return _register(_of_all.add, _of_all.after, hook, False, with_kwargs, always_call)
 
 
 def register_module_full_backward_pre_hook(hook: Hook) -> RemovableHandle:
     """Have `hook(module, grad_output)` called in backward before every module."""
-    return _register(_of_all.backward_before, hook)
+    return _register(add_hook, _of_all.backward_before, hook)
 
 
 def register_module_full_backward_hook(hook: Hook) -> RemovableHandle:
     """Have `hook(module, grad_input, grad_output)` called in backward after every module."""
-    return _register(_of_all.backward_after, hook)
+    return _register(_of_all.add_backward, hook, False, False, _EVERYWHERE)
+
+
+def register_module_backward_hook(hook: Hook) -> RemovableHandle:
+    """The same of the older kind of hook, as `Module.register_backward_hook` tells."""
+    return _register(_of_all.add_backward, hook, False, True, _EVERYWHERE)
 
 
 # ---- hooks of what modules register ----

@@ -54,33 +54,32 @@ def zero_grad(parameters: Iterable[Tensor], set_to_none: bool) -> None:
             gradient.zero_()
 
 
-class Register(MutableMapping[str, Any]):
+class Register(MutableMapping[str, Any], weakref.ref[Any]):
     """The parameters, buffers or submodules of a module by name, as they are among its attributes.
 
-    What is set here is registered, whatever had the name before. `owner` tells the module: where
-    one is among the module's attributes, as code finds it in `__dict__`, by a weak reference.
+    What is set here is registered, whatever had the name before. It is a reference to its module,
+    weak as it is among the module's attributes, where code finds it in `__dict__`.
     """
 
-    __slots__ = ("owner",)
+    __slots__ = ("kept",)  # the module, of those that are asked for by name
+    kept: Module
     kind: str
     new: Any = None  # what is known of a name that is set here
-
-    def __init__(self, owner: Callable[[], Any]) -> None:
-        self.owner = owner
 
     @property
     def names(self) -> dict[str, Any]:
         """The names that are registered."""
-        found: dict[str, Any] = getattr(self.owner(), self.kind, {})
+        found: dict[str, Any] = getattr(self(), self.kind, {})
         return found
 
     def __getitem__(self, name: str) -> Any:
         if name not in self.names:
             raise KeyError(name)
-        return self.owner().__dict__[name]
+        return self().__dict__[name]
 
     def __setitem__(self, name: str, value: Any) -> None:
-        module, names = self.owner(), self.names
+        module: Any = self()
+        names = self.names
         if name not in names:
             module._forget(name)
             names[name] = self.new
@@ -88,7 +87,7 @@ class Register(MutableMapping[str, Any]):
         changed_of(module)
 
     def __delitem__(self, name: str) -> None:
-        module = self.owner()
+        module = self()
         del self.names[name]
         del module.__dict__[name]
         changed_of(module)
@@ -116,37 +115,27 @@ class Register(MutableMapping[str, Any]):
         return repr(dict(self))
 
 
-class _Parameters(Register):
+class Parameters(Register):
     __slots__ = ()
     kind = "_parameter_names"
 
 
-class _Buffers(Register):
+class Buffers(Register):
     __slots__ = ()
     kind = "_buffer_names"
     new = True
 
 
-class _Modules(Register):
+class Modules(Register):
     __slots__ = ()
     kind = "_module_names"
 
 
 REGISTERS: dict[str, type[Register]] = {
-    "_parameters": _Parameters,
-    "_buffers": _Buffers,
-    "_modules": _Modules,
+    "_parameters": Parameters,
+    "_buffers": Buffers,
+    "_modules": Modules,
 }
-
-
-def registers_of(module: Module) -> dict[str, Register]:
-    """What a module has among its attributes."""
-    owner = weakref.ref(module)
-    return {
-        "_parameters": _Parameters(owner),
-        "_buffers": _Buffers(owner),
-        "_modules": _Modules(owner),
-    }
 
 
 def register(name: str) -> property:
@@ -154,7 +143,9 @@ def register(name: str) -> property:
     kind = REGISTERS[name]
 
     def get(module: Module) -> Register:
-        return kind(lambda: module)
+        found = kind(module)
+        found.kept = module
+        return found
 
     def put(module: Module, values: Mapping[str, Any]) -> None:
         get(module).refill(values)

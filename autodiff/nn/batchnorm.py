@@ -19,6 +19,7 @@ __all__ = [
     "BatchNorm1d",
     "BatchNorm2d",
     "BatchNorm3d",
+    "CrossMapLRN2d",
     "GroupNorm",
     "InstanceNorm1d",
     "InstanceNorm2d",
@@ -334,3 +335,26 @@ class LocalResponseNorm(Module):
 
     def extra_repr(self) -> str:
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"
+
+
+class CrossMapLRN2d(LocalResponseNorm):
+    """A LocalResponseNorm of images (N, C, H, W) by the mean over as many channels on either side,
+    an odd number: as in PyTorch, those that do not reach the first channel count it nonetheless.
+
+    >>> nn.CrossMapLRN2d(3)(ad.ones(1, 4, 5, 5)).shape
+    torch.Size([1, 4, 5, 5])
+    """
+
+    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1) -> None:
+        super().__init__(size, alpha, beta, k)
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.ndim != 4:
+            raise ValueError(f"CrossMapLRN2d: Expected input to be 4D, got {input.ndim}D instead.")
+        reach = (self.size + 1) // 2
+        squares, beyond = input * input, max(input.shape[1] - reach, 0)
+        sides = functional.pad(squares, (0, 0, 0, 0, reach - 1, reach - 1))
+        sums = sides.unfold(1, 2 * reach - 1, 1).sum(-1)
+        first = squares[:, :1].expand(-1, beyond, -1, -1)
+        sums = sums + functional.pad(first, (0, 0, 0, 0, input.shape[1] - beyond, 0))
+        return input * (sums * (self.alpha / self.size) + self.k) ** -self.beta

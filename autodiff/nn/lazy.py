@@ -19,7 +19,6 @@ from autodiff.nn.linear import Linear
 from autodiff.nn.module import Module
 from autodiff.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 from autodiff.ops.convert import tensor
-from autodiff.ops.create import ones, zeros
 from autodiff.tensor import Tensor
 
 __all__ = [
@@ -47,8 +46,8 @@ class LazyModuleMixin(Module):
     def _materialize(self, shapes: Mapping[str, Sequence[int]]) -> None:
         for name, shape in shapes.items():
             x = self.__dict__.get(name)
-            if isinstance(x, UninitializedParameter):
-                x.materialize(shape)
+            if is_lazy(x):
+                x.materialize(shape)  # type: ignore[union-attr]
 
     def has_uninitialized_params(self) -> bool:
         """Whether a parameter is yet to get its shape."""
@@ -69,16 +68,10 @@ class LazyModuleMixin(Module):
             self.__class__ = self.cls_to_become or type(self)  # type: ignore[assignment]
         return Module.__call__(self, *args, **kwargs)
 
-    def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
-        super()._save_to_state_dict(destination, prefix, keep_vars)
-        for name in self._parameter_names:
-            if isinstance(x := self.__dict__[name], UninitializedParameter):
-                destination[prefix + name] = x  # there are no values yet to detach
-
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
         found = {name: state_dict.get(prefix + name) for name in self._parameter_names}
         given = {name: x for name, x in found.items() if isinstance(x, Tensor)}
-        known = {n: x for n, x in given.items() if not isinstance(x, UninitializedParameter)}
+        known = {n: x for n, x in given.items() if not is_lazy(x)}
         if known:
             self._materialize({name: x.shape for name, x in known.items()})
             self._note_sizes()
@@ -159,7 +152,7 @@ class _LazyNorm(LazyModuleMixin):
             setattr(self, name, UninitializedParameter(dtype=dtype) if wanted else None)
         if track_running_stats:
             for name in ("running_mean", "running_var"):
-                self.__dict__[name] = zeros(0, dtype=dtype)
+                self.__dict__[name] = UninitializedBuffer(dtype=dtype)
             self.__dict__["num_batches_tracked"] = tensor(0)
 
     def has_uninitialized_params(self) -> bool:
@@ -179,20 +172,14 @@ class _LazyNorm(LazyModuleMixin):
     def _begin(self, channels: int) -> None:
         values: Any = self
         values.num_features = channels
-        self._materialize({"weight": (channels,), "bias": (channels,)})
-        if values.track_running_stats:
-            d = values.running_mean.dtype
-            values.running_mean, values.running_var = (
-                zeros(channels, dtype=d),
-                ones(channels, dtype=d),
-            )
-            values.num_batches_tracked = tensor(0)
+        names = ("weight", "bias", "running_mean", "running_var")
+        self._materialize(dict.fromkeys(names, (channels,)))
         self.reset_parameters()
 
     def _load_from_state_dict(self, state_dict: Mapping[str, Any], prefix: str, *rest: Any) -> None:
         given = [state_dict.get(prefix + name) for name in ("weight", "running_mean")]
         for x in given:
-            if isinstance(x, Tensor) and not isinstance(x, UninitializedParameter) and len(x):
+            if isinstance(x, Tensor) and not is_lazy(x) and len(x):
                 self._begin(x.shape[0])
                 break
         super()._load_from_state_dict(state_dict, prefix, *rest)

@@ -13,6 +13,7 @@ from autodiff.dtypes import ALL, SCALAR_NAMES, bfloat16, dtype, float16, float32
 from autodiff.nn import _state
 from autodiff.nn._hooks import (
     Hooked,
+    register_module_backward_hook,
     register_module_buffer_registration_hook,
     register_module_forward_hook,
     register_module_forward_pre_hook,
@@ -22,13 +23,14 @@ from autodiff.nn._hooks import (
     register_module_parameter_registration_hook,
     registered,
 )
-from autodiff.nn.parameter import Buffer, Parameter
+from autodiff.nn.parameter import Buffer, Parameter, is_lazy
 from autodiff.ops.create import empty_like
 from autodiff.ops.typed import typename
 from autodiff.tensor import Tensor
 
 __all__ = [
     "Module",
+    "register_module_backward_hook",
     "register_module_buffer_registration_hook",
     "register_module_forward_hook",
     "register_module_forward_pre_hook",
@@ -39,6 +41,7 @@ __all__ = [
 ]
 
 Self = TypeVar("Self", bound="Module")
+_PLAIN = frozenset({bool, int, float, str, tuple, type(None)})  # in no register
 NamedModules = Iterator[tuple[str, "Module"]]
 
 
@@ -66,14 +69,15 @@ class Module(Hooked, _state.Stateful):
     _module_names: dict[str, None]
 
     def __init__(self) -> None:
-        self.__dict__.update(
-            _state.registers_of(self),
-            training=True,
-            _hooks=None,
-            _parameter_names={},
-            _buffer_names={},
-            _module_names={},
-        )
+        values = self.__dict__
+        values["_parameters"] = _state.Parameters(self)
+        values["_buffers"] = _state.Buffers(self)
+        values["_modules"] = _state.Modules(self)
+        values["training"] = True
+        values["_hooks"] = None
+        values["_parameter_names"] = {}
+        values["_buffer_names"] = {}
+        values["_module_names"] = {}
 
     # ---- registers ----
 
@@ -145,7 +149,10 @@ class Module(Hooked, _state.Stateful):
 
     def __setattr__(self, name: str, value: Any) -> None:
         values = self.__dict__
-        if isinstance(value, Parameter):
+        if value.__class__ in _PLAIN and name not in values:  # as most of what an __init__ sets
+            object.__setattr__(self, name, value)
+            changed_of(self, name)
+        elif isinstance(value, Parameter):
             self._take_name(name, "_parameter_names", "parameters")
             self.register_parameter(name, value)
         elif isinstance(value, Module):
@@ -369,8 +376,10 @@ class Module(Hooked, _state.Stateful):
                 if parameter.grad is not None:
                     parameter.grad.data = fn(parameter.grad.data)
         for name in self._buffer_names:
-            if values[name] is not None:
-                values[name] = fn(values[name])
+            if is_lazy(buffer := values[name]):
+                buffer.data = fn(buffer.data)
+            elif buffer is not None:
+                values[name] = fn(buffer)
         changed()
         return self
 
@@ -461,7 +470,7 @@ class Module(Hooked, _state.Stateful):
     def _save_to_state_dict(self, destination: Any, prefix: str, keep_vars: bool) -> None:
         """Add this module's own parameters and persistent buffers."""
         for name, value in _state.own_state(self).items():
-            destination[prefix + name] = value if keep_vars else value.detach()
+            destination[prefix + name] = value if keep_vars or is_lazy(value) else value.detach()
         if _state.has_own(self, "get_extra_state"):
             destination[prefix + _state.EXTRA] = self.get_extra_state()
 
@@ -515,7 +524,7 @@ class Module(Hooked, _state.Stateful):
         self.__dict__.update(state)
         for register in ("_parameter_names", "_buffer_names", "_module_names"):
             self.__dict__[register] = dict(self.__dict__.get(register, {}))
-        self.__dict__.update(_state.registers_of(self))
+        self.__dict__.update((name, kind(self)) for name, kind in _state.REGISTERS.items())
         changed()
 
     # ---- text ----

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
+from types import FrameType
 from typing import Any, NoReturn
 
 from autodiff.dtypes import dtype, get_default_dtype
 from autodiff.native import lib
 from autodiff.ops.create import empty
 from autodiff.ops.guard import kind_of
-from autodiff.tensor import Tensor, as_subclass, own
+from autodiff.tensor import Tensor, as_subclass, blank, own
 from autodiff.torch_function import disabled
 
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter"]
@@ -78,10 +80,35 @@ class Buffer(Tensor):
         return self.detach().requires_grad_(self.requires_grad)
 
 
+_descriptor: Any = Tensor._p  # the slot
+
+
 class _Uninitialized:
-    """What a tensor is whose shape is yet to be known."""
+    """What a tensor is whose shape is yet to be known: no operation finds its memory."""
 
     _becomes: type[Tensor]
+    _node: Any
+    _acc: Any
+
+    @property
+    def _p(self) -> NoReturn:
+        raise ValueError(
+            f"Attempted to use an uninitialized {self._becomes.__name__.lower()} in "
+            f"'{_called(sys._getframe(1))}': it has no shape before the first call. Call the lazy "
+            "module once, with a batch, before its parameters are counted, computed with or passed "
+            "on."
+        )
+
+    @_p.setter
+    def _p(self, value: Any) -> None:
+        _descriptor.__set__(self, value)
+
+    def _empty(self) -> Tensor:
+        """The same leaf, of no elements."""
+        x = blank()
+        x._p, x._node, x._acc = _descriptor.__get__(self), self._node, self._acc
+        x._base = x._base_node = None
+        return x
 
     @property
     def shape(self) -> NoReturn:
@@ -93,29 +120,24 @@ class _Uninitialized:
             "attributes."
         )
 
-    def numel(self) -> NoReturn:
-        """Refused, lest a model seem to have no parameters before its first call."""
-        raise ValueError(
-            f"Attempted to use an uninitialized {self._becomes.__name__.lower()} in 'numel': it "
-            "has no shape before the first call. Call the lazy module once, with a batch, before "
-            "its parameters are counted or passed on."
-        )
-
-    nelement = numel
-
     def materialize(
         self: Any, shape: Sequence[int], device: str | None = None, dtype: dtype | None = None
     ) -> None:
         """Become an ordinary one of a shape, its values unset."""
-        self.data = empty(*shape, dtype=self.dtype if dtype is None else dtype)
+        values = empty(*shape, dtype=self.dtype if dtype is None else dtype)
         self.__class__ = self._becomes
+        self.data = values
+
+    def __copy__(self) -> Any:
+        """Another without a shape."""
+        make, given = self.__reduce_ex__(2)
+        return make(*given)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         """Another without a shape."""
         found: Any = memo.get(id(self))
         if found is None:
-            make, given = self.__reduce_ex__(2)
-            found = memo[id(self)] = make(*given)
+            found = memo[id(self)] = self.__copy__()
         return found
 
     def __reduce_ex__(self: Any, protocol: Any) -> Any:
@@ -124,6 +146,58 @@ class _Uninitialized:
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}>"
+
+
+def _called(frame: FrameType | None) -> str:
+    """The public name of what asked for a tensor's memory."""
+    found = ""
+    while frame is not None and frame.f_globals["__name__"].startswith("autodiff."):
+        known = frame.f_locals  # where functions are made, the code of all has one name
+        op = known.get("op", known.get("function"))
+        found = getattr(op, "name", getattr(op, "__name__", frame.f_code.co_name.strip("_")))
+        frame = frame.f_back
+    return found
+
+
+def _of_no_elements(name: str) -> Any:
+    """What may be asked before there is a shape."""
+    member = getattr(Tensor, name)
+
+    def ask(self: Any, *args: Any, **kwargs: Any) -> Any:
+        x = self._empty()
+        found = getattr(x, name)
+        if not isinstance(member, property):
+            found = found(*args, **kwargs)
+        return self if found is x else found
+
+    return property(ask, member.fset) if isinstance(member, property) else ask
+
+
+for _name in [
+    "data",
+    "device",
+    "dtype",
+    "itemsize",
+    "ndim",
+    "nbytes",
+    "T",
+    "_version",
+    "size",
+    "to",
+    "float",
+    "double",
+    "half",
+    "bfloat16",
+    "char",
+    "short",
+    "int",
+    "long",
+    "cpu",
+    "is_floating_point",
+    "is_complex",
+    "get_device",
+]:
+    setattr(_Uninitialized, _name, _of_no_elements(_name))
 
 
 class UninitializedParameter(_Uninitialized, Parameter):
@@ -141,7 +215,8 @@ class UninitializedParameter(_Uninitialized, Parameter):
         cls, requires_grad: bool = True, device: str | None = None, dtype: dtype | None = None
     ) -> UninitializedParameter:
         """A parameter without a shape."""
-        made: Any = Parameter.__new__(cls, empty(0, dtype=dtype), requires_grad)
+        made: Any = Parameter(empty(0, dtype=dtype), requires_grad)
+        made.__class__ = cls
         return made  # type: ignore[no-any-return]
 
 
@@ -165,7 +240,8 @@ class UninitializedBuffer(_Uninitialized, Buffer):
     ) -> UninitializedBuffer:
         """A buffer without a shape."""
         data = empty(0, dtype=dtype, requires_grad=requires_grad)
-        made: Any = Buffer.__new__(cls, data, persistent=persistent)
+        made: Any = Buffer(data, persistent=persistent)
+        made.__class__ = cls
         return made  # type: ignore[no-any-return]
 
     def plain(self) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from operator import attrgetter
 from typing import Any, ClassVar
 
 from autodiff.nn.convolution import each
@@ -38,11 +39,16 @@ class _Pool(Module):
     _home: ClassVar[Any] = pooling
     _function: ClassVar[str]
     _shown: ClassVar[str]
-    _passed: ClassVar[str]
+    _passed: ClassVar[str]  # in the order in which the function takes them
+    _numbers: ClassVar[Any]  # those of a module
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        if hasattr(cls, "_passed"):
+            cls._numbers = staticmethod(attrgetter("__class__", *cls._passed.split()))
 
     def forward(self, input: Tensor) -> Any:
-        numbers = {name: getattr(self, name) for name in self._passed.split()}
-        return getattr(self._home, self._function)(input, **numbers)
+        return getattr(self._home, self._function)(input, *self._numbers(self)[1:])
 
     def extra_repr(self) -> str:
         return ", ".join(f"{name}={getattr(self, name)}" for name in self._shown.split())

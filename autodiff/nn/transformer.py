@@ -16,6 +16,8 @@ from autodiff.nn.dropout import Dropout
 from autodiff.nn.linear import Linear
 from autodiff.nn.module import Module
 from autodiff.nn.normalization import LayerNorm
+from autodiff.node import mode
+from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import full
 from autodiff.tensor import Tensor
 
@@ -107,6 +109,8 @@ class TransformerEncoderLayer(_Layer):
     torch.Size([5, 1, 8])
     """
 
+    self_attn: MultiheadAttention
+
     def forward(
         self,
         src: Tensor,
@@ -115,8 +119,29 @@ class TransformerEncoderLayer(_Layer):
         is_causal: bool = False,
     ) -> Tensor:
         how = (src_mask, src_key_padding_mask, is_causal)
-        return self._through(
-            src, [lambda x: self._attend("self_attn", x, x, *how), self._feed_forward]
+        kinds = []
+
+        def feed_forward(x: Tensor) -> Tensor:
+            y = self._feed_forward(x)
+            kinds.append(y.dtype)
+            return y
+
+        y = self._through(src, [lambda x: self._attend("self_attn", x, x, *how), feed_forward])
+        if kinds[0] is not y.dtype and self._is_one_kernel(src):
+            y = to_dtype(y, kinds[0])
+        return y
+
+    def _is_one_kernel(self, src: Tensor) -> bool:
+        """Whether PyTorch has one kernel for all of it, which autocast has give its own dtype."""
+        attention = self.self_attn
+        return (
+            src.ndim == 3
+            and not self.training
+            and attention.batch_first
+            and attention.in_proj_bias is not None
+            and attention.num_heads % 2 == 0
+            and self.activation in (functional.relu, functional.gelu)
+            and not (mode.grad and any(x.requires_grad for x in (src, *self.parameters())))
         )
 
 

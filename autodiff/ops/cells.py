@@ -110,13 +110,14 @@ def cell_step(
     h = state[0]
     hidden = linear(h, w, b)
     n = gates.shape[1] // CELLS[kind].gates
-    x, y = ([narrow(a, 1, k * n, n) for k in range(CELLS[kind].gates)] for a in (gates, hidden))
     if kind == "GRU":
+        x, y = ([narrow(a, 1, k * n, n) for k in range(3)] for a in (gates, hidden))
         r, z = _gru_gate.call(x[0], y[0]), _gru_gate.call(x[1], y[1])
         return (_gru_out.call(_gru_new.call(x[2], r, y[2]), z, h),)
     if kind != "LSTM":
         return (_rnn_cells[kind].call(gates, hidden),)
-    i, f, g, o = (p + q for p, q in zip(x, y, strict=True))
+    both = gates + hidden
+    i, f, g, o = (narrow(both, 1, k * n, n) for k in range(4))
     c = _lstm_cell.call(i, f, g, o, state[1])
     h = _lstm_out.call(o, c)
     return (h if proj is None else linear(h, proj), c)

@@ -7,9 +7,9 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.descriptor import fresh
-from autodiff.native import describe, error, lib, take_failure
+from autodiff.native import describe, error, ffi, lib, take_failure
 from autodiff.node import mode
-from autodiff.ops.base import Op, OpNode
+from autodiff.ops.base import Op, OpNode, has_history
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.history import check_writable, rebase
 from autodiff.ops.views import _select, clone, expand, reshape, unsqueeze, zeros_p
@@ -84,6 +84,18 @@ def index_along(x: Tensor, dim: int, index: Tensor, *more: Tensor) -> Tensor:
     if not y:
         raise error(_get.name, p)
     return _get.result(x, y, remembered(x, dim, index, *more))
+
+
+def rows_of(xs: Sequence[Tensor], index: Tensor, start: int, end: int) -> list[Tensor]:
+    """The rows of tensors that a stretch of a one-dimensional int64 index names."""
+    if has_history(xs):
+        part = index[start:end]
+        return [index_along(x, 0, part) for x in xs]
+    ps = [x._p for x in xs]
+    out = ffi.new("ad_tensor *[]", len(ps))
+    if lib.ad_index_rows(len(ps), ps, index._p, start, end, out):
+        raise error(_get.name, *ps)
+    return [own(p, _get.name) for p in out]
 
 
 _get: Op = Op("index", _get_forward,

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from autodiff.native import NULL, error, lib
-from autodiff.ops.base import Op, OpNode
-from autodiff.ops.create import arange, full
-from autodiff.ops.gather import Indices, _scatter
-from autodiff.ops.views import reshape, unsqueeze
+from autodiff.ops.base import Op
+from autodiff.ops.create import full
 from autodiff.tensor import Tensor
 
 _HOW = {
@@ -30,21 +28,15 @@ _constant: Op = Op("constant_pad_nd",
         shaped=False)  # fmt: skip
 
 
-def _place_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
-    """What an element was copied to is added up: where those come from, positions tell."""
-    flat, how = node.args
-    for i in range(0, len(flat), 2):
-        d = len(node.shape) - 1 - i // 2
-        size, pair = node.shape[d], list(flat[i : i + 2])
-        if any(pair):
-            places = reshape(_place(unsqueeze(arange(size), 0), pair, how), -1)
-            g = _scatter(g, Indices([places], d), [*g.shape[:d], size, *g.shape[d + 1 :]])
-    return (g,)
-
-
 _place: Op = Op("place_pad", lambda p, flat, how: lib.ad_pad(p, len(flat), flat, how, NULL),
-        _place_rule,
+        lambda node, g: (_gathered(g, *node.args, node.shape),),
         grad_name=lambda node: _NAMES[node.args[1]].format(len(node.args[0]) // 2))  # fmt: skip
+
+
+_gathered: Op = Op("pad_vjp",
+        lambda p, flat, how, shape: lib.ad_pad_vjp(p, len(flat), flat, how, shape),
+        lambda node, g: (_place(g, *node.args[:2]),), shaped=False)  # fmt: skip
+"""The adjoint of padding with elements of a shape: what each was copied to, added up."""
 
 
 def padded(x: Tensor, flat: Sequence[int], mode: str, value: float | None) -> Tensor:

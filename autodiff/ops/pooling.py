@@ -39,8 +39,7 @@ def greatest(x: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
     y = own(lib.ad_max_pool(x._p, len(plan.numbers), plan.numbers, out), "max_pool", x._p)
     places = wrap(fresh(out[0], "max_pool"))
     if mode.grad and (edge := live_node(x)) is not None:
-        at = x.ndim - plan.nd
-        indices = Indices([_flat(places, at)], at)
+        indices = Indices([places], x.ndim - plan.nd)
         y._node = _greatest.record((x,), (edge,), (indices, plan.title), y._p)
     return y, places
 
@@ -51,14 +50,26 @@ def _flat(x: Tensor, at: int) -> Tensor:
 
 
 def _greatest_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
-    indices = node.args[0]
-    at, shape = indices.first, node.shape
+    places, shape = node.args[0], node.shape
+    at = places.first
+    flat = Indices([_flat(wrap(places.checked()[0]), at)], at)
     whole = [*shape[:at], math.prod(shape[at:])]
-    return (reshape(_add_along(_flat(g, at), indices, whole), shape),)
+    return (reshape(_add_along(_flat(g, at), flat, whole), shape),)
+
+
+def _greatest_sweep(node: OpNode, g: Tensor) -> tuple[Tensor]:
+    places, shape = node.args[0], node.shape
+    at = places.first
+    p = lib.ad_add_at(g._p, places.checked()[0], at, len(shape) - at, shape[at:])
+    return (own(p, "max_pool", g._p),)
 
 
 _greatest: Op = Op(
-    "max_pool", lambda *_: None, _greatest_rule, grad_name=lambda node: str(node.args[1])
+    "max_pool",
+    lambda *_: None,
+    _greatest_rule,
+    sweep=_greatest_sweep,
+    grad_name=lambda node: str(node.args[1]),
 )
 
 

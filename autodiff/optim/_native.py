@@ -77,13 +77,31 @@ class NativeOptimizer(Optimizer):
             for group in self.param_groups:
                 for x in group["params"]:
                     if (g := x.grad) is not None:
-                        state = self.state[x]
-                        if not state:
-                            state.update(self._start(x, group))
-                        x.copy_(self._moved(x, -g if group["maximize"] else g, state, group))
+                        self._record_one(x, g, group)
 
-    def _moved(self, x: Tensor, g: Tensor, state: dict[str, Any], group: Group) -> Tensor:
-        """What a recorded step has of a parameter; it writes the state."""
+    def _record_one(self, x: Tensor, g: Tensor, group: Group) -> None:
+        state, decay, before = self.state[x], group.get("weight_decay", 0), x.clone()
+        if not state:
+            state.update(self._start(x, group))
+        now = {name: value.clone() for name, value in state.items() if value is not None}
+        if "step" in now:
+            now["step"] += 1
+        g = -g if group["maximize"] else g
+        if group.get("decoupled_weight_decay"):
+            before = before * (1 - group["lr"] * decay)
+        elif decay != 0:
+            g = g + before * decay
+        x.copy_(self._moved(before, g, now, group))
+        for name, value in now.items():
+            if state.get(name) is None:
+                state[name] = value
+            else:
+                state[name].copy_(value)
+
+    def _moved(self, x: Tensor, g: Tensor, now: dict[str, Any], group: Group) -> Tensor:
+        """Where a recorded step takes a parameter, of decayed weights; it renews what `now` has of
+        its state, whose `step` counts this one.
+        """
         raise NotImplementedError
 
     def _hypers(self) -> list[Any]:
@@ -151,6 +169,19 @@ def count(group: Group) -> Tensor:
     return zeros((), dtype=dtypes.float64 if wide else dtypes.float32)
 
 
+def means(g: Tensor, now: dict[str, Any], group: Group) -> tuple[Tensor, Tensor]:
+    """Adam's running means of the gradient and of its square, renewed."""
+    first, second = group["betas"]
+    mean = now["exp_avg"] = now["exp_avg"] + (g - now["exp_avg"]) * (1 - first)
+    square = now["exp_avg_sq"] = now["exp_avg_sq"] * second + g * g * (1 - second)
+    return mean, square
+
+
+def plain(lr: Any) -> float:
+    """A learning rate's number."""
+    return lr.item() if isinstance(lr, Tensor) else float(lr)
+
+
 # ---- checks of options; written so that nan fails them ----
 
 
@@ -182,13 +213,9 @@ def check_adam(lr: Any, betas: Sequence[Any], eps: Any, weight_decay: Any) -> No
     check_at_least_0("weight_decay value", weight_decay)
 
 
-def check_modes(
-    name: str, differentiable: bool, foreach: Any, fused: Any = None, recorded: bool = False
-) -> None:
-    """RuntimeError where these contradict, or a step is to be differentiable and not `recorded`."""
+def check_modes(differentiable: bool, foreach: Any, fused: Any) -> None:
+    """RuntimeError where these contradict."""
     if differentiable and fused:
         raise RuntimeError("`fused` does not support `differentiable`")
-    if differentiable and not recorded:
-        raise RuntimeError(f"{name}: differentiable=True is not supported: a step is not recorded")
     if fused and foreach:
         raise RuntimeError("`fused` and `foreach` cannot be `True` together.")

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from autodiff.optim._native import NativeOptimizer, check_at_least_0, check_lr, check_modes
+from autodiff.optim._native import NativeOptimizer, check_at_least_0, check_lr
 from autodiff.optim.optimizer import Group
+from autodiff.tensor import Tensor
 
 __all__ = ["Adadelta"]
 
@@ -45,7 +46,6 @@ class Adadelta(NativeOptimizer):
             raise ValueError(f"Invalid rho value: {rho}")
         check_at_least_0("epsilon value", eps)
         check_at_least_0("weight_decay value", weight_decay)
-        check_modes("Adadelta", differentiable, foreach)
         names = "lr rho eps weight_decay maximize capturable foreach differentiable"
         super().__init__(params, self._options(locals(), names))
 
@@ -54,3 +54,11 @@ class Adadelta(NativeOptimizer):
 
     def _numbers(self, group: Group) -> Sequence[Any]:
         return group["rho"], group["eps"]
+
+    def _moved(self, x: Tensor, g: Tensor, now: dict[str, Any], group: Group) -> Tensor:
+        rho, eps = group["rho"], group["eps"]
+        size = now["square_avg"] = now["square_avg"] * rho + g * g * (1 - rho)
+        way = (now["acc_delta"] + eps).sqrt() / (size + eps).sqrt() * g
+        now["acc_delta"] = now["acc_delta"] * rho + way * way * (1 - rho)
+        moved: Tensor = x - way * group["lr"]
+        return moved

@@ -53,7 +53,7 @@ class Adagrad(NativeOptimizer):
             "differentiable fused"
         )
         super().__init__(params, self._options(locals(), names))
-        check_modes("Adagrad", differentiable, foreach, fused)
+        check_modes(differentiable, foreach, fused)
         for group in self.param_groups:
             for x in group["params"]:
                 self.state[x].update(self._start(x, group))
@@ -63,6 +63,12 @@ class Adagrad(NativeOptimizer):
 
     def _numbers(self, group: Group) -> Sequence[Any]:
         return group["lr_decay"], group["eps"]
+
+    def _moved(self, x: Tensor, g: Tensor, now: dict[str, Any], group: Group) -> Tensor:
+        size = now["sum"] = now["sum"] + g * g
+        rate = group["lr"] / (1 + (now["step"].item() - 1) * group["lr_decay"])
+        moved: Tensor = x - g / (size.sqrt() + group["eps"]) * rate
+        return moved
 
     def _start(self, x: Tensor, group: Group) -> dict[str, Any]:
         # as in PyTorch, a group's own initial_accumulator_value is not looked at

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from autodiff.optim._native import NativeOptimizer, check_adam, check_modes
+from autodiff.optim._native import NativeOptimizer, check_adam, check_modes, means
 from autodiff.optim.optimizer import Group
 from autodiff.tensor import Tensor
 
@@ -24,8 +24,7 @@ class Adam(NativeOptimizer):
     far. With decoupled_weight_decay the parameter is multiplied by 1 - lr weight_decay instead.
 
     `foreach`, `capturable` and `fused` choose among PyTorch's implementations; here they change
-    nothing. With `differentiable` the graph goes on through a step, of parameters that are no
-    leaves.
+    nothing.
 
     >>> w = ad.tensor([1.0], requires_grad=True)
     >>> w.grad = ad.tensor([2.0])
@@ -61,7 +60,7 @@ class Adam(NativeOptimizer):
             "fused decoupled_weight_decay"
         )
         super().__init__(params, self._options(locals(), names))
-        check_modes("Adam", differentiable, foreach, fused, recorded=True)
+        check_modes(differentiable, foreach, fused)
 
     def _kernel(self, group: Group) -> tuple[str, Sequence[str]]:
         return ("adam_amsgrad", _AMSGRAD_STATE) if group["amsgrad"] else ("adam", _STATE)
@@ -69,21 +68,12 @@ class Adam(NativeOptimizer):
     def _numbers(self, group: Group) -> Sequence[Any]:
         return (*group["betas"], group["eps"], group["decoupled_weight_decay"])
 
-    def _moved(self, x: Tensor, g: Tensor, state: dict[str, Any], group: Group) -> Tensor:
+    def _moved(self, x: Tensor, g: Tensor, now: dict[str, Any], group: Group) -> Tensor:
+        way, size = means(g, now, group)
         first, second = group["betas"]
-        if group["decoupled_weight_decay"]:
-            x = x * (1 - group["lr"] * group["weight_decay"])
-        elif group["weight_decay"] != 0:
-            g = g + x * group["weight_decay"]
-        step = state["step"].add_(1).clone()
-        mean, square = state["exp_avg"], state["exp_avg_sq"]
-        way = mean + (g - mean) * (1 - first)
-        size = square * second + g * g * (1 - second)
-        mean.copy_(way)
-        square.copy_(size)
+        step = now["step"]
         if group["amsgrad"]:
-            size = size.maximum(state["max_exp_avg_sq"].clone())
-            state["max_exp_avg_sq"].copy_(size)
+            size = now["max_exp_avg_sq"] = size.maximum(now["max_exp_avg_sq"])
         rate = -(group["lr"] / (1 - first**step))  # in PyTorch's order, where float32 meets float64
         below = size.sqrt() / ((1 - second**step).sqrt() * rate) + group["eps"] / rate
         moved: Tensor = x + way / below

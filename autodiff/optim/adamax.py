@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from autodiff.optim._native import NativeOptimizer, check_adam, check_modes
+from autodiff.optim._native import NativeOptimizer, check_adam
 from autodiff.optim.optimizer import Group
+from autodiff.tensor import Tensor
 
 __all__ = ["Adamax"]
 
@@ -40,7 +41,6 @@ class Adamax(NativeOptimizer):
         capturable: bool = False,
     ) -> None:
         check_adam(lr, betas, eps, weight_decay)
-        check_modes("Adamax", differentiable, foreach)
         names = "lr betas eps weight_decay foreach maximize differentiable capturable"
         super().__init__(params, self._options(locals(), names))
 
@@ -49,3 +49,10 @@ class Adamax(NativeOptimizer):
 
     def _numbers(self, group: Group) -> Sequence[Any]:
         return (*group["betas"], group["eps"])
+
+    def _moved(self, x: Tensor, g: Tensor, now: dict[str, Any], group: Group) -> Tensor:
+        first, second = group["betas"]
+        way = now["exp_avg"] = now["exp_avg"] + (g - now["exp_avg"]) * (1 - first)
+        size = now["exp_inf"] = (now["exp_inf"] * second).maximum(g.abs() + group["eps"])
+        moved: Tensor = x - way / size * (group["lr"] / (1 - first ** now["step"].item()))
+        return moved

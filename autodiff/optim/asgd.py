@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from autodiff.ops.create import full_like
-from autodiff.optim._native import NativeOptimizer, check_at_least_0, check_lr, check_modes, count
+from autodiff.optim._native import NativeOptimizer, check_at_least_0, check_lr, count, plain
 from autodiff.optim.optimizer import Group
 from autodiff.tensor import Tensor
 
@@ -44,7 +44,6 @@ class ASGD(NativeOptimizer):
     ) -> None:
         check_lr(lr)
         check_at_least_0("weight_decay value", weight_decay)
-        check_modes("ASGD", differentiable, foreach)
         names = "lr lambd alpha t0 weight_decay foreach maximize differentiable capturable"
         super().__init__(params, self._options(locals(), names))
 
@@ -54,7 +53,16 @@ class ASGD(NativeOptimizer):
     def _numbers(self, group: Group) -> Sequence[Any]:
         return group["lambd"], group["alpha"], group["t0"]
 
+    def _moved(self, x: Tensor, g: Tensor, now: dict[str, Any], group: Group) -> Tensor:
+        lr, lambd, step = plain(group["lr"]), group["lambd"], now["step"].item()
+        rate, weight = now["eta"].item(), now["mu"].item()
+        moved: Tensor = x * (1 - lambd * rate) - g * rate
+        now["ax"] = moved if weight == 1 else now["ax"] + (moved - now["ax"]) * weight
+        now["eta"] = full_like(now["eta"], lr / (1 + lambd * lr * step) ** group["alpha"])
+        now["mu"] = full_like(now["mu"], 1 / max(1, step - group["t0"]))
+        return moved
+
     def _start(self, x: Tensor, group: Group) -> dict[str, Any]:
         step = count(group)
-        eta, mu = (full_like(step, float(value)) for value in (group["lr"], 1))
+        eta, mu = (full_like(step, value) for value in (plain(group["lr"]), 1))
         return {"step": step, "eta": eta, "mu": mu, "ax": full_like(x, 0)}

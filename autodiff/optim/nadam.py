@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from autodiff.ops.create import ones_like
-from autodiff.optim._native import NativeOptimizer, check_adam, check_at_least_0, check_modes
+from autodiff.optim._native import NativeOptimizer, check_adam, check_at_least_0, means
 from autodiff.optim.optimizer import Group
 from autodiff.tensor import Tensor
 
@@ -46,7 +46,6 @@ class NAdam(NativeOptimizer):
     ) -> None:
         check_adam(lr, betas, eps, weight_decay)
         check_at_least_0("momentum_decay value", momentum_decay)
-        check_modes("NAdam", differentiable, foreach)
         names = (
             "lr betas eps weight_decay momentum_decay decoupled_weight_decay maximize foreach "
             "capturable differentiable"
@@ -59,6 +58,18 @@ class NAdam(NativeOptimizer):
     def _numbers(self, group: Group) -> Sequence[Any]:
         decoupled, decay = group["decoupled_weight_decay"], group["momentum_decay"]
         return (*group["betas"], group["eps"], decoupled, decay)
+
+    def _moved(self, x: Tensor, g: Tensor, now: dict[str, Any], group: Group) -> Tensor:
+        way, size = means(g, now, group)
+        (first, second), lr, step = group["betas"], group["lr"], now["step"].item()
+        mu, after = (
+            first * (1 - 0.5 * 0.96 ** (t * group["momentum_decay"])) for t in (step, step + 1)
+        )
+        product = now["mu_product"] = now["mu_product"] * mu
+        below = (size / (1 - second**step)).sqrt() + group["eps"]
+        way = g * (lr * (1 - mu) / (1 - product)) + way * (lr * after / (1 - product * after))
+        moved: Tensor = x - way / below
+        return moved
 
     def _start(self, x: Tensor, group: Group) -> dict[str, Any]:
         state = super()._start(x, group)
@@ -97,7 +108,6 @@ class RAdam(NativeOptimizer):
         differentiable: bool = False,
     ) -> None:
         check_adam(lr, betas, eps, weight_decay)
-        check_modes("RAdam", differentiable, foreach)
         names = (
             "lr betas eps weight_decay maximize foreach capturable decoupled_weight_decay "
             "differentiable"
@@ -109,3 +119,16 @@ class RAdam(NativeOptimizer):
 
     def _numbers(self, group: Group) -> Sequence[Any]:
         return (*group["betas"], group["eps"], group["decoupled_weight_decay"])
+
+    def _moved(self, x: Tensor, g: Tensor, now: dict[str, Any], group: Group) -> Tensor:
+        way, size = means(g, now, group)
+        (first, second), step = group["betas"], now["step"].item()
+        limit = 2 / (1 - second) - 1
+        correction = 1 - second**step
+        n = limit - 2 * step * (1 - correction) / correction
+        way = way / (1 - first**step) * group["lr"]
+        if n > 5:
+            rectified = (n - 4) * (n - 2) * limit / ((limit - 4) * (limit - 2) * n)
+            way = way * (rectified * correction) ** 0.5 / (size.sqrt() + group["eps"])
+        moved: Tensor = x - way
+        return moved

@@ -64,6 +64,9 @@ class Optimizer:
     `defaults` are the options of groups that do not set them. ValueError for no parameters, and for
     options that are out of range.
 
+    With `differentiable`, where an optimizer takes it, the graph goes on through a step, of
+    parameters that are no leaves.
+
     >>> w = ad.tensor([1.0], requires_grad=True)
     >>> optimizer = optim.SGD([w], lr=0.1)
     >>> (2 * w).sum().backward()

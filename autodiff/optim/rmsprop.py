@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from autodiff.optim._native import NativeOptimizer, check_at_least_0, check_lr, check_modes
+from autodiff.optim._native import NativeOptimizer, check_at_least_0, check_lr
 from autodiff.optim.optimizer import Group
+from autodiff.tensor import Tensor
 
 __all__ = ["RMSprop"]
 
@@ -47,7 +48,6 @@ class RMSprop(NativeOptimizer):
         check_at_least_0("momentum value", momentum)
         check_at_least_0("weight_decay value", weight_decay)
         check_at_least_0("alpha value", alpha)
-        check_modes("RMSprop", differentiable, foreach)
         names = (
             "lr momentum alpha eps centered weight_decay capturable foreach maximize differentiable"
         )
@@ -58,6 +58,18 @@ class RMSprop(NativeOptimizer):
 
     def _numbers(self, group: Group) -> Sequence[Any]:
         return group["alpha"], group["eps"], group["momentum"]
+
+    def _moved(self, x: Tensor, g: Tensor, now: dict[str, Any], group: Group) -> Tensor:
+        alpha, momentum = group["alpha"], group["momentum"]
+        size = now["square_avg"] = now["square_avg"] * alpha + g * g * (1 - alpha)
+        if group["centered"]:
+            mean = now["grad_avg"] = now["grad_avg"] + (g - now["grad_avg"]) * (1 - alpha)
+            size = size - mean * mean
+        way = g / (size.sqrt() + group["eps"])
+        if momentum > 0:
+            way = now["momentum_buffer"] = now["momentum_buffer"] * momentum + way
+        moved: Tensor = x - way * group["lr"]
+        return moved
 
 
 _KERNELS = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from autodiff.ops.create import full_like, zeros_like
-from autodiff.optim._native import NativeOptimizer, check_lr, check_modes, count
+from autodiff.ops.create import full_like, ones_like, zeros_like
+from autodiff.optim._native import NativeOptimizer, check_lr, count, plain
 from autodiff.optim.optimizer import Group
 from autodiff.tensor import Tensor
 
@@ -44,7 +44,6 @@ class Rprop(NativeOptimizer):
         check_lr(lr)
         if not 0.0 < etas[0] < 1.0 < etas[1]:
             raise ValueError(f"Invalid eta values: {etas[0]}, {etas[1]}")
-        check_modes("Rprop", differentiable, foreach)
         names = "lr etas step_sizes foreach maximize differentiable capturable"
         super().__init__(params, self._options(locals(), names))
 
@@ -54,6 +53,15 @@ class Rprop(NativeOptimizer):
     def _numbers(self, group: Group) -> Sequence[Any]:
         return (*group["etas"], *group["step_sizes"])
 
+    def _moved(self, x: Tensor, g: Tensor, now: dict[str, Any], group: Group) -> Tensor:
+        slower, faster = group["etas"]
+        turn = g * now["prev"]
+        factor = ones_like(x).masked_fill(turn > 0, faster).masked_fill(turn < 0, slower)
+        size = now["step_size"] = (now["step_size"] * factor).clamp(*group["step_sizes"])
+        way = now["prev"] = g.masked_fill(turn < 0, 0)
+        moved: Tensor = x - way.sign() * size
+        return moved
+
     def _start(self, x: Tensor, group: Group) -> dict[str, Any]:
-        size = full_like(x, float(group["lr"]))
+        size = full_like(x, plain(group["lr"]))
         return {"step": count(group), "prev": zeros_like(x), "step_size": size}

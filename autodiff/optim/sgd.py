@@ -20,8 +20,7 @@ class SGD(NativeOptimizer):
     buffer = momentum * buffer + (1 - dampening) * g, at first g; parameter -= lr * buffer, or for
     nesterov lr * (g + momentum * buffer). One native call updates a group.
 
-    `foreach` and `fused` choose among PyTorch's implementations; here they change nothing. With
-    `differentiable` the graph goes on through a step, of parameters that are no leaves.
+    `foreach` and `fused` choose among PyTorch's implementations; here they change nothing.
 
     >>> w = ad.tensor([1.0], requires_grad=True)
     >>> w.grad = ad.tensor([2.0])
@@ -54,7 +53,7 @@ class SGD(NativeOptimizer):
             raise ValueError(f"Invalid weight_decay value: {weight_decay}")
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("Nesterov momentum requires a momentum and zero dampening")
-        check_modes("SGD", differentiable, foreach, fused, recorded=True)
+        check_modes(differentiable, foreach, fused)
         names = "lr momentum dampening weight_decay nesterov maximize foreach differentiable fused"
         super().__init__(params, self._options(locals(), names))
 
@@ -77,17 +76,14 @@ class SGD(NativeOptimizer):
             if state.get("momentum_buffer") is None and table[2 * n + i]:
                 state["momentum_buffer"] = own(table[2 * n + i], "SGD.step")
 
-    def _moved(self, x: Tensor, g: Tensor, state: dict[str, Any], group: Group) -> Tensor:
-        momentum = group["momentum"]
-        if group["weight_decay"] != 0:
-            g = g + x * group["weight_decay"]
+    def _moved(self, x: Tensor, g: Tensor, now: dict[str, Any], group: Group) -> Tensor:
+        momentum, buffer = group["momentum"], now.get("momentum_buffer")
         if momentum != 0:
-            buffer = state.get("momentum_buffer")
             if buffer is None:
-                way = state["momentum_buffer"] = g.detach().clone()
+                way = g.detach().clone()
             else:
                 way = buffer * momentum + g * (1 - group["dampening"])
-                buffer.copy_(way)
+            now["momentum_buffer"] = way
             g = g + way * momentum if group["nesterov"] else way
         moved: Tensor = x - g * group["lr"]
         return moved

@@ -115,6 +115,7 @@ LINES: list[Line] = [
     *lines("GroupNorm", args=(2, 4), shapes=[(2, 4, 3)]),
     *lines("SyncBatchNorm", args=(4,), shapes=[(2, 4, 3)]),
     *lines("LocalResponseNorm", args=(2,), shapes=[(2, 4, 3)]),
+    *lines("CrossMapLRN2d", args=(8,), shapes=[(2, 4, 3, 2)]),
     # of one to three dimensions
     *[
         line

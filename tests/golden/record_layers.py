@@ -119,6 +119,9 @@ def norms() -> Iterator[tuple[str, Case]]:
     yield layer("RMSNorm", 4, elementwise_affine=False, shapes=[(2, 3, 4)], dtype="float32")
     for size in (1, 2, 3, 5):
         yield layer("LocalResponseNorm", size, 0.5, 0.7, 2.0, shapes=[(2, 4, 3)])
+    # PyTorch's backward is that of its forward for even sizes and channels all within reach alone.
+    yield layer("CrossMapLRN2d", 6, 0.5, 0.7, 2.0, shapes=[(2, 3, 2, 2)])
+    yield layer("CrossMapLRN2d", 4, 0.5, 0.7, 2.0, shapes=[(2, 2, 2, 2)])
 
 
 def states(*shapes: tuple[int, ...]) -> Case:

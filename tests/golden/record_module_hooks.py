@@ -172,6 +172,29 @@ def of_all(lib: Any, log: list[Any]) -> Any:
     return m(leaf(lib))
 
 
+def of_all_nodes(lib: Any, log: list[Any]) -> Any:
+    """The older kind of all modules, beside others of a module's own; not beside those of all.
+
+    PyTorch remembers the kind when the hooks are gone.
+    """
+    module = getattr(lib.nn, "modules", lib.nn).module
+    module._global_is_full_backward_hook = None
+    m = lib.nn.Sequential(lib.nn.Linear(1, 1, bias=False), double(lib))
+    lib.nn.init.ones_(m[0].weight)
+    m[1].register_full_backward_hook(logger(log, "own backward"))
+    handle = module.register_module_backward_hook(logger(log, "of the node"))
+    try:
+        m(leaf(lib).reshape(-1, 1)).sum().backward()
+        try:
+            module.register_module_full_backward_hook(logger(log, "never"))
+        except RuntimeError:
+            log.append("refused")
+    finally:
+        handle.remove()
+        module._global_is_full_backward_hook = None
+    return m(leaf(lib).reshape(-1, 1)).shape[0]
+
+
 # ---- backward ----
 
 
@@ -327,6 +350,7 @@ CASES: dict[str, Case] = {
         wrong_pre_hook,
         nested,
         of_all,
+        of_all_nodes,
         backward,
         backward_order,
         backward_changing,

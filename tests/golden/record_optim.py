@@ -225,13 +225,25 @@ RECORDED: dict[str, Options] = {
     "Adam": {"weight_decay": 0.1},
     "Adam amsgrad": {"amsgrad": True, "betas": (0.5, 0.9), "maximize": True},
     "AdamW": {"lr": 0.1, "weight_decay": 0.1},
+    "Adamax": {"lr": 0.1, "weight_decay": 0.1},
+    "NAdam": {"weight_decay": 0.1},
+    "NAdam decoupled": {"lr": 0.1, "weight_decay": 0.1, "decoupled_weight_decay": True},
+    "RAdam": {"weight_decay": 0.1},
+    "RAdam rectified": {"betas": (0.5, 0.9)},
+    "Adagrad": {"lr": 0.1, "lr_decay": 0.1, "maximize": True},
+    "Adadelta": {"lr": 0.1, "rho": 0.5, "weight_decay": 0.1},
+    "RMSprop": {"lr": 0.1, "momentum": 0.5, "weight_decay": 0.1},
+    "RMSprop centered": {"lr": 0.1, "centered": True},
+    "Rprop": {"lr": 0.1},
+    "ASGD": {"t0": 1, "lambd": 0.1, "weight_decay": 0.1},
 }
+ONCE = ("Adam amsgrad", "Adamax", "NAdam", "RMSprop centered", "Rprop")
 
 
 def through(lib: Any, optim: Any, name: str) -> list[Any]:
     """Steps on what a leaf became; the gradients of the result for leaf, rate and target.
 
-    PyTorch can go back through one step of amsgrad alone.
+    PyTorch can go back through one step alone of those in ONCE.
     """
     d = lib.float64
     leaf = lib.tensor([0.7, -1.2, 0.3], dtype=d, requires_grad=True)
@@ -240,7 +252,7 @@ def through(lib: Any, optim: Any, name: str) -> list[Any]:
     x = leaf.clone()
     kind, options = getattr(optim, name.split()[0]), RECORDED[name]
     optimizer = kind([x], **{"lr": rate, **options}, differentiable=True)
-    for _ in range(1 if "amsgrad" in name else 3):
+    for _ in range(1 if name in ONCE else 3):
         loss = ((x.tanh() - target) ** 2).sum() * (-1 if options.get("maximize") else 1)
         (x.grad,) = lib.autograd.grad(loss, x, create_graph=True)
         optimizer.step()
