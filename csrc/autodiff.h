@@ -499,6 +499,10 @@ ad_tape *ad_tape_record(int n_args, ad_tensor *const *args, void (*notice)(int r
  * after the n_args, the arguments of this one get what leads to its memory. */
 ad_tape *ad_tape_record_after(ad_tape *first, int n_args, ad_tensor *const *args, void (*notice)(int reason));
 int ad_tape_links(const ad_tape *tape); /* how many those are */
+/* Which link leads to x's memory, and how far x begins behind what it leads to; -1 for none. */
+int ad_tape_link(const ad_tape *tape, const ad_tensor *x, int64_t *offset);
+/* A tensor of a layout, so far behind what a link leads to. */
+ad_tensor *ad_tape_link_part(const ad_tensor *link, const ad_tensor *layout, int64_t offset);
 /* When all exports of it are told: what the first made is known by that one again, for another after it. */
 void ad_tape_unlink(const ad_tape *tape, const ad_tape *first);
 int ad_tape_stop(ad_tape *tape); /* the first reason there was */

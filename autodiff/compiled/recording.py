@@ -60,7 +60,7 @@ class Recording:
         result: Any,
         fuse: bool = True,
         reuse_outputs: bool = False,
-        lends: bool = False,
+        before: Sequence[Recording] = (),
     ) -> None:
         start = time.perf_counter()
         if recorder.broken:
@@ -95,11 +95,11 @@ class Recording:
         self.spec = self.take_result((result, *self.left.values), recorder.inputs)
         self.made = [output for output in self.outputs if output.given is None]
         self.made = [output for output in self.made if output.argument < 0]
-        self.take_events(recorder, lends)
+        self.take_events(recorder, any(r.outlived() for r in before))
         self.n_made = self.n_before_links = len(self.made)
         if self.live and any(self.left.reads):
             raise unfit()
-        self.reverse = self.take_reverse(recorder) if self.live else None
+        self.reverse = self.take_reverse(recorder, before) if self.live else None
         if lib.ad_tape_finish(self.tape, self.n_made, fuse):
             raise error("compile")
         if reuse_outputs and lib.ad_tape_reuse(self.tape, len(self.made)):
@@ -226,11 +226,14 @@ class Recording:
             found.append(g)
         return found
 
-    def take_reverse(self, recorder: Recorder) -> Reverse:
+    def take_reverse(self, recorder: Recorder, before: Sequence[Recording]) -> Reverse:
         """The backward of the results that have a graph; what it reads of the tape is made too."""
         self.n_made += self.n_pending
         self.n_before_links = self.n_made
-        reverse = Reverse(recorder, self.live)
+        ways = [
+            which for r in before if r.reverse for which in [*r.reverse.ways, *r.reverse.misses()]
+        ]
+        reverse = Reverse(recorder, self.live, ways)
         if recorder.broken or recorder.changed:
             raise UnfitError(recorder.broken or "its backward changes what it relies on")
         self.n_made += reverse.n_links
@@ -274,6 +277,11 @@ class Recording:
             isinstance(before, Tensor) and leaf.grad is not None and leaf.grad is not before
             for leaf, before in self.needs
         )
+
+    def is_surpassed(self) -> bool:
+        """Whether another recording would do what this one cannot, or not as fast."""
+        missed = self.reverse is not None and bool(self.reverse.misses())
+        return missed or self.outlived()
 
     def leads_to_itself(self) -> bool:
         """Whether it holds after a run as it did before, without a look at Python."""
