@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from autodiff.changes import changed, new_lock
+from autodiff.changes import changed, new_lock, recorder_here
 from autodiff.compiled.graphs import Graph, mapped, take_saved
 from autodiff.compiled.record import CAPTURED, Recorder, UnfitError, exported
 from autodiff.graph import grad_between
@@ -131,16 +131,26 @@ class Way:
                 changed()  # so that the recording is looked at, and made anew
                 raise error("compile")
             self.ready = True
-        gs = [g.contiguous() for g in given]
+        if recorder := recorder_here():
+            recorder.stay_eager("its backward goes beyond what it makes")
         outs = ffi.new("ad_tensor *[]", len(self.wanted) + 1)
-        while lib.ad_tape_run(self.tape, len(gs) + len(saved), [*[g._p for g in gs], *saved], outs):
-            failure = take_failure()
-            if failure[0] == lib.AD_STALE:
-                gs = [g.clone() for g in gs]  # memory that the tape knows otherwise
-            elif failure[0] != lib.AD_BUSY:
-                raise describe(failure, "the backward of a compiled function")
+        outer = lib.ad_tape_pause()  # or a watch, which sees what comes in and out
+        try:
+            self.run_tape([g.contiguous() for g in given], saved, outs)
+        finally:
+            lib.ad_tape_resume(outer)
         made = iter(outs)
         return [wrap(_gc(next(made), _free)) if wanted else None for wanted in self.wanted]
+
+    def run_tape(self, gs: list[Tensor], saved: list[Any], outs: Any) -> None:
+        """Run the tape, when no other thread does."""
+        cloned = False
+        while lib.ad_tape_run(self.tape, len(gs) + len(saved), [*[g._p for g in gs], *saved], outs):
+            failure = take_failure()
+            if failure[0] == lib.AD_STALE and not cloned:
+                gs, cloned = [g.clone() for g in gs], True  # memory that the tape knows otherwise
+            elif failure[0] != lib.AD_BUSY:
+                raise describe(failure, "the backward of a compiled function")
 
 
 class Reverse:
