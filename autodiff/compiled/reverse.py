@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from autodiff.changes import changed, new_lock, recorder_here
-from autodiff.compiled.graphs import Graph, mapped, take_saved
+from autodiff.compiled.graphs import Graph, attributes, mapped, take_saved
 from autodiff.compiled.record import CAPTURED, Recorder, UnfitError, exported
 from autodiff.graph import grad_between
 from autodiff.hooks import hooks_hidden
@@ -22,6 +22,7 @@ from autodiff.node import (
     freed,
     mode,
     overwritten,
+    recomputed,
     unsavable,
 )
 from autodiff.ops.create import zeros
@@ -181,6 +182,8 @@ class Reverse:
         self.watched = list(everything.values())
         ends, stops = [*self.leaves, *inputs], set(inputs)
 
+        given_up = {node: recomputed[node] for node in behind(roots, stops) if node in recomputed}
+
         def walk(which: tuple[int, ...], cotangents: list[Tensor]) -> list[Tensor | None]:
             found = grad_between([ys[i] for i in which], ends, stops, cotangents)
             if self.n > 1 and not self.ways:  # of the first, all that may be of use
@@ -193,6 +196,8 @@ class Reverse:
                     some = [ys[i] for i in which]
                     way = Way(recorder, some, functools.partial(walk, which), self.n_links)
                     self.n_links = way.links.stop
+                    for node, again in given_up.items():  # for what other ways compute themselves
+                        node.saved, recomputed[node] = None, again
                     if self.n > 1 and not self.ways:
                         self.graph = graph_of(recorder, way, roots, ends, stops)
                     if self.n == 2 and self.graph is None and (1, 0) not in wanted:
@@ -251,9 +256,24 @@ def graph_of(
     try:
         return Graph(recorder.tape, way.tape, roots, ends, stops)
     except UnfitError:
-        if len(roots) > 2:
+        if len(roots) > 2 or keeps_made(behind(roots, stops), way.tape):
             raise
         return None
+
+
+def keeps_made(nodes: Iterable[Node], tape: Any) -> bool:
+    """Whether going through nodes left in them what another way, and another run, make anew."""
+    found = False
+
+    def look(p: Any) -> Any:
+        nonlocal found
+        found |= lib.ad_tape_knows(tape, p) > CAPTURED
+        return p
+
+    for node in nodes:
+        with contextlib.suppress(UnfitError):
+            mapped([value for _, value in attributes(node)], look, None)
+    return found
 
 
 def leaves_of(roots: list[Node], stops: set[Node]) -> list[AccumulateGrad]:
