@@ -100,8 +100,8 @@ PARTS: dict[str, Callable[[], Callable[[ad.Tensor], ad.Tensor]]] = {
     "sorted": lambda: lambda x: x.sort(-1)[0],
     "product": lambda: lambda x: x @ x.t() @ x,
     "checkpoint": lambda: lambda x: checkpoint(lambda t: (t.exp() * 2).tanh(), x),
-    "two checkpoints": lambda: lambda x: checkpoint(
-        lambda t: checkpoint(ad.sin, t.exp(), preserve_rng_state=False), x
+    "two checkpoints": lambda: (
+        lambda x: checkpoint(lambda t: checkpoint(ad.sin, t.exp(), preserve_rng_state=False), x)
     ),
 }
 
