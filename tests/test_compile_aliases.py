@@ -175,3 +175,17 @@ def test_a_compiled_function_maps_over_a_batch() -> None:
         assert bits(func.vmap(func.grad(lambda x: run(x).sum()))(xs)) == bits(
             func.vmap(func.grad(lambda x: run.fn(x).sum()))(xs)
         )
+
+
+def test_what_was_written_over_since_is_not_read_where_it_was_made() -> None:
+    def made(wrap: Any) -> Any:
+        def fn(x: ad.Tensor) -> Any:
+            y = x.exp()
+            z = y * -2
+            y.mul_(z)  # which is no part of the calls before,
+            return z < 3, y > 0, y  # as the first of these is
+
+        run = wrap(fn)
+        return [bits(run(ad.randn(4))) for _ in range(3)]
+
+    both(made)
