@@ -15,7 +15,6 @@ from typing import Any
 
 from autodiff.anomaly import place, users_frame
 from autodiff.changes import changes
-from autodiff.compiled.signature import graph_of
 from autodiff.native import descriptors, error, ffi, lib
 from autodiff.nn._hooks import Hooked
 from autodiff.nn.module import Module
@@ -117,7 +116,6 @@ class Recorder:
         self.kept: list[Any] = []
         self.looked: list[tuple[Tensor, list[Any]]] = []  # at these, in these versions
         self.looks: list[tuple[int, Callable[[Tensor], Any], Any]] = []  # at arguments
-        self.given = [(x._p, graph_of(x)) for x in inputs]
         self.versions = [lib.ad_writes(x._p) for x in inputs]
         self.touched: dict[tuple[weakref.ref[Any], str], Any] = {}  # and what attributes were
         self.after: list[Callable[[], Any]] = []  # what Python does when a run has ended
