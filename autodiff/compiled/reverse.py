@@ -29,6 +29,7 @@ from autodiff.ops.create import zeros
 from autodiff.tensor import Tensor, _free, _gc, live_node, wrap
 
 _finishing = new_lock()
+_version = lib.ad_version
 ALONE = 3  # results up to which backward is recorded from each of them, too
 MOST = 8  # ways that may be recorded
 
@@ -210,18 +211,17 @@ class Reverse:
         for which, way in self.ways.items():
             way.watched = [self.at[storage] for storage in seen.get(which, everything)]
 
-    def node(self, inputs: Sequence[Tensor], links: Sequence[Any]) -> CompiledNode:
+    def node(self, inputs: Sequence[Tensor], links: tuple[Any, ...]) -> CompiledNode:
         """The node of a run that left what backward reads in `links`."""
         node = CompiledNode()
         node.reverse = self
-        edges = self.leaves
-        node.edges = (
-            (*edges, *[live_node(inputs[i]) for i in self.inputs]) if self.inputs else edges
-        )
-        node.saved = saved = (*links, *self.watched)
+        node.edges = self.leaves
+        if self.inputs:
+            node.edges = (*self.leaves, *[live_node(inputs[i]) for i in self.inputs])
+        node.saved = saved = (*links, *self.watched) if self.watched else links
         node.versions = 0
-        node.marks = [lib.ad_version(p) for p in saved]
-        if any(mark < 0 for mark in node.marks):
+        node.marks = marks = [_version(p) for p in saved]
+        if marks and min(marks) < 0:
             raise unsavable()
         return node
 
