@@ -172,6 +172,17 @@ def test_what_was_written_to_since_is_told() -> None:
             ad.autograd.backward([ys[i] for i in which], gs)
 
 
+def test_hooks_of_leaves_see_the_gradient_once() -> None:
+    w, seen = ad.ones(3, requires_grad=True), []
+    w.register_hook(lambda g: seen.append(g.tolist()))
+    run = ad.compile(lambda x: (x * w, x.exp() * w, w.sin()), fullgraph=True)
+    for _ in range(3):
+        a, b, _ = run(ad.ones(3))
+        ad.autograd.backward([b, a], [ad.ones(3), ad.ones(3)])
+    assert len(seen) == 3
+    assert seen[0] == seen[1] == seen[2]
+
+
 def test_what_is_gone_again_and_again_is_recorded() -> None:
     w = ad.ones(3, requires_grad=True)
     calls: list[int] = []

@@ -239,8 +239,7 @@ class Reverse:
         self.missed[which] += 1
         if self.misses():
             changed()  # so that the recording is looked at, and made anew
-        with hooks_hidden(self.leaves):
-            return self.graph.run(node, which, gs)
+        return self.graph.run(node, which, gs)
 
     def misses(self) -> list[tuple[int, ...]]:
         """The ways that are gone again and again, and are not recorded."""
