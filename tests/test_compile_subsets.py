@@ -172,6 +172,20 @@ def test_what_was_written_to_since_is_told() -> None:
             ad.autograd.backward([ys[i] for i in which], gs)
 
 
+@pytest.mark.parametrize("part", ["checkpoint", "two checkpoints"])
+def test_each_way_back_computes_checkpoints_anew(part: str) -> None:
+    def heads(x: ad.Tensor) -> Any:
+        y = PARTS[part]()(x * x)
+        return y.sin(), y * x
+
+    run = ad.compile(heads, fullgraph=True)
+    for turn, which in enumerate([(0,), (1,), (1, 0), (0, 1)] * 2):
+        ad.manual_seed(turn)
+        xs = [ad.randn(3)]
+        assert gradients(run, xs, which, []) == gradients(heads, xs, which, [])
+    assert run.stats().runs
+
+
 def test_hooks_of_leaves_see_the_gradient_once() -> None:
     w, seen = ad.ones(3, requires_grad=True), []
     w.register_hook(lambda g: seen.append(g.tolist()))

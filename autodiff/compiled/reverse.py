@@ -199,6 +199,9 @@ class Reverse:
                     self.n_links = way.links.stop
                     for node, again in given_up.items():  # for what other ways compute themselves
                         node.saved, recomputed[node] = None, again
+                        part = getattr(again, "__self__", None)  # of a checkpoint
+                        if part is not None:
+                            part.forget()
                     if self.n > 1 and not self.ways:
                         self.graph = graph_of(recorder, way, roots, ends, stops)
                     if self.n == 2 and self.graph is None and (1, 0) not in wanted:
