@@ -76,6 +76,7 @@ OUTSIDE = (
 )
 # fmt: on
 CALLS = 6
+ERRORS = RuntimeError, IndexError, TypeError, ValueError, AttributeError
 State = dict[str, Any]
 
 
@@ -144,7 +145,7 @@ def program(rng: random.Random, kind: int, seed: int) -> str:
         line = draw_line(rng, names, made)
         try:
             exec(line, state, own)
-        except (RuntimeError, IndexError, TypeError, ValueError, AttributeError):
+        except ERRORS:
             continue
         if made in own and not (isinstance(own[made], ad.Tensor) and 0 < own[made].numel() < 400):
             del own[made]
@@ -201,9 +202,14 @@ def run(text: str, kinds: list[int], seed: int, compiled: bool) -> tuple[list[An
             with mode():
                 results = call(x, y)
             found.append(bits(results))
-            go_back(rng, given, results)
-        except (RuntimeError, IndexError, TypeError, ValueError, AttributeError) as failure:
+        except ERRORS as failure:
             found.append(type(failure).__name__)
+        else:
+            try:
+                go_back(rng, given, results)
+            except RuntimeError:  # whatever came to leaves by then
+                for z in given:
+                    z.grad = None
         grads = [z.grad for z in given if z.is_leaf]
         found.append(bits([x, y, state["buffer"], state["weight"], *grads, ad.rand(2)]))
         with ad.no_grad():
