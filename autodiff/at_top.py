@@ -6,20 +6,15 @@ below, which take other arguments at the top, as PyTorch's do.
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Sequence
 from typing import Any
 
 from autodiff import _AT_TOP
-from autodiff.func.stateful import functional_call
 from autodiff.nn import functional as F
 from autodiff.nn.functional import noise
-from autodiff.nn.recurrent import RNNBase
-from autodiff.nn.utils import skip_init
-from autodiff.nn.utils.rnn import PackedSequence
-from autodiff.ops.cells import CELLS, cell_step
-from autodiff.ops.everyday import is_tensor
+from autodiff.ops.cells import CELLS
 from autodiff.ops.guard import guarded, strict
+from autodiff.recurrences import cell_of, layer_of, or_packed
 from autodiff.tensor import Tensor
 
 
@@ -367,89 +362,11 @@ def convolution(
 
 # ---- recurrent layers ----
 
-
-def _cell_of(name: str, kind: str) -> Any:
-    def function(
-        input: Tensor,
-        hx: Any,
-        w_ih: Tensor,
-        w_hh: Tensor,
-        b_ih: Tensor | None = None,
-        b_hh: Tensor | None = None,
-    ) -> Any:
-        state = tuple(hx) if kind == "LSTM" else (hx,)
-        after = cell_step(F.linear(input, w_ih, b_ih), kind, state, w_hh, b_hh, None)
-        return tuple(after) if kind == "LSTM" else after[0]
-
-    function.__name__ = function.__qualname__ = name
-    state = "[ad.zeros(1, 1)] * 2" if kind == "LSTM" else "ad.zeros(1, 1)"
-    gates = CELLS[kind].gates
-    function.__doc__ = (
-        f"A step of `nn.{kind.partition('_')[0]}Cell` of these weights, from a state.\n\n"
-        f">>> y = ad.{name}(ad.ones(1, 2), {state}, ad.ones({gates}, 2), ad.ones({gates}, 1))\n"
-        f">>> y{'[0]' * (kind == 'LSTM')}.shape\ntorch.Size([1, 1])"
-    )
-    return _strict(function)
-
-
-def _layer_of(name: str, kind: str) -> Any:
-    def function(
-        input: Tensor,
-        hx: Any,
-        params: Sequence[Tensor],
-        has_biases: bool,
-        num_layers: int,
-        dropout: float,
-        train: bool,
-        bidirectional: bool,
-        batch_first: bool,
-    ) -> Any:
-        if len(params) < 2:
-            raise RuntimeError(
-                f"{name}(): got {len(params)} weights, but needs two a layer or more"
-            )
-        h, hidden = (hx[0] if kind == "LSTM" else hx), params[1].shape[0] // CELLS[kind].gates
-        width = h.shape[-1] if h.shape[-1] != hidden else 0
-        rows = input.data if isinstance(input, PackedSequence) else input
-        sizes = (rows.shape[-1], hidden, num_layers, has_biases, batch_first, dropout)
-        layer = skip_init(RNNBase, kind, *sizes, bidirectional, width).train(train)
-        names = [each for each, _ in layer.named_parameters()]
-        if len(names) != len(params):
-            raise RuntimeError(f"{name}(): got {len(params)} weights, but needs {len(names)}")
-        y, after = functional_call(layer, dict(zip(names, params, strict=True)), (input, hx))
-        return (y, *after) if kind == "LSTM" else (y, after)
-
-    run: Any = function  # which looks at no types
-
-    @functools.wraps(function)
-    def either(*args: Any, **kwargs: Any) -> Any:
-        rows: Any = args[:2]
-        if len(args) == 9 and isinstance(args[3], (tuple, list)) and all(map(is_tensor, rows)):
-            y, *after = run(PackedSequence(*rows), *args[2:], False)
-            return (y.data, *after)
-        return strict(*args, **kwargs)
-
-    function.__name__ = function.__qualname__ = either.__name__ = either.__qualname__ = name
-    layer = "RNN" if kind.startswith("RNN") else kind
-    state = "ad.zeros(1, 1, 1)"
-    state = f"[{state}] * 2" if kind == "LSTM" else state
-    gates = CELLS[kind].gates
-    weights = f"[ad.ones({gates}, 2), ad.ones({gates}, 1)]"
-    function.__doc__ = (
-        f"`nn.{layer}` of these weights, from a state: the outputs, and the state after.\n\n"
-        "Of packed sequences: their data, batch_sizes, the state, weights, and the options after "
-        "them, but `batch_first`.\n\n"
-        f">>> found = ad.{name}(ad.ones(3, 1, 2), {state}, {weights},\n"
-        "...     False, 1, 0.0, False, False, False)\n>>> found[0].shape\ntorch.Size([3, 1, 1])"
-    )
-    either.__doc__, strict = function.__doc__, _strict(function)
-    return either
-
-
 for _kind in CELLS:
     _name = _kind.lower()
-    globals()[f"{_name}_cell"] = _cell_of(f"{_name}_cell", _kind)
-    globals()[_name] = _layer_of(_name, _kind)
+    globals()[f"{_name}_cell"] = _strict(cell_of(f"{_name}_cell", _kind))
+    _layer = layer_of(_name, _kind)
+    globals()[_name] = or_packed(_layer, _strict(_layer))
 
 
 for _name in _AT_TOP.split():

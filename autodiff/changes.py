@@ -90,6 +90,14 @@ def _watch(cls: type, methods: Iterable[str]) -> None:
 class WatchedDict(dict[str, Any]):
     """A dict whose changes count."""
 
+    def __setitem__(self, key: str, value: Any) -> None:
+        """As in `state["step"] += 1`, what was there may be put back."""
+        if self.get(key, self) is not value:
+            try:
+                super().__setitem__(key, value)
+            finally:
+                changed()
+
     def __reduce__(self) -> tuple[Any, ...]:
         return dict, (dict(self),)
 
@@ -98,7 +106,7 @@ class WatchedGroup(WatchedDict):
     """The options of a group of parameters, some of which are live."""
 
     def __setitem__(self, key: str, value: Any) -> None:
-        changes.live += key in LIVE
+        changes.live += key in LIVE and self.get(key, self) is not value
         super().__setitem__(key, value)
 
 
@@ -126,11 +134,11 @@ def _states(items: dict[Any, dict[str, Any]]) -> defaultdict[Any, dict[str, Any]
     return defaultdict(dict, items)
 
 
-_DICT = ("__setitem__", "__delitem__", "__ior__", "clear", "pop", "popitem", "setdefault", "update")
+_DICT = ("__delitem__", "__ior__", "clear", "pop", "popitem", "setdefault", "update")
 _LIST = (
     *("__setitem__", "__delitem__", "__iadd__", "__imul__", "append", "clear", "extend", "insert"),
     *("pop", "remove", "reverse", "sort"),
 )
 _watch(WatchedDict, _DICT)
-_watch(WatchedStates, _DICT)
+_watch(WatchedStates, ("__setitem__", *_DICT))
 _watch(WatchedList, _LIST)

@@ -440,11 +440,11 @@ ad_tensor *ad_nonzero(const ad_tensor *x, int flat);
 /* ---- random: the Mersenne twister and PyTorch's derivations from it ---- */
 ad_rng *ad_rng_new(uint64_t seed);
 void ad_rng_free(ad_rng *rng);
-void ad_rng_seed(ad_rng *rng, uint64_t seed);
+int ad_rng_seed(ad_rng *rng, uint64_t seed);
 uint64_t ad_rng_initial_seed(const ad_rng *rng); /* of the last seeding, or of the state set since */
 int ad_rng_state_size(void);
-void ad_rng_get_state(const ad_rng *rng, uint8_t *state);
-int ad_rng_set_state(ad_rng *rng, const uint8_t *state);
+int ad_rng_get_state(ad_rng *rng, ad_tensor *state); /* so many bytes */
+int ad_rng_set_state(ad_rng *rng, const ad_tensor *state);
 /* Each fills `out` in the order of its memory, advances the generator and counts as one write. */
 int ad_rng_uniform(ad_rng *rng, ad_tensor *out, double low, double high);
 /* The same of as many of out's elements as the one int64 of count says, from the first; others become 0. */
@@ -515,7 +515,7 @@ typedef enum {
     AD_TAPE_READ,       /* a value was looked at */
     AD_TAPE_SIZED,      /* a result whose size depends on values */
     AD_TAPE_UNRECORDED, /* a call that does not record what it does */
-    AD_TAPE_STATE,      /* a generator's state was read or set */
+    AD_TAPE_SEED,       /* a generator's seed was asked for */
     AD_TAPE_FOREIGN,    /* memory was taken in or given away */
     AD_TAPE_STARTED,    /* a first step made the states of an optimiser */
     AD_TAPE_NO_MEMORY
@@ -527,6 +527,10 @@ ad_tape *ad_tape_record(int n_args, ad_tensor *const *args, void (*notice)(int r
  * after the n_args, the arguments of this one get what leads to its memory. */
 ad_tape *ad_tape_record_after(ad_tape *first, int n_args, ad_tensor *const *args, void (*notice)(int reason));
 int ad_tape_links(const ad_tape *tape); /* how many those are */
+/* Which link leads to x's memory, and how far x begins behind what it leads to; -1 for none. */
+int ad_tape_link(const ad_tape *tape, const ad_tensor *x, int64_t *offset);
+/* A tensor of a layout, so far behind what a link leads to. */
+ad_tensor *ad_tape_link_part(const ad_tensor *link, const ad_tensor *layout, int64_t offset);
 /* When all exports of it are told: what the first made is known by that one again, for another after it. */
 void ad_tape_unlink(const ad_tape *tape, const ad_tape *first);
 int ad_tape_stop(ad_tape *tape); /* the first reason there was */

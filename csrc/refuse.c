@@ -27,7 +27,7 @@ int ad_refuse_any(const ad_tensor *x, int64_t reason) {
     if (!x->numel) return AD_OK;
     const ad_tensor *const operands[] = {x};
     return ad_do(&(ad_call){run_refuse, "refuse", 0, 1, .x = operands, .numbers = &reason,
-                            .n_bytes = sizeof reason, .kept = true});
+                            .n_bytes = sizeof reason, .refuses = true});
 }
 
 #define DIFFER(T, I)                                                                                         \

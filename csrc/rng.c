@@ -102,15 +102,26 @@ ad_rng *ad_rng_new(uint64_t seed) {
 
 void ad_rng_free(ad_rng *rng) { ad_dealloc(rng); }
 
-void ad_rng_seed(ad_rng *rng, uint64_t seed) {
-    ad_tape_break(AD_TAPE_STATE);
-    ad_rng_lock(rng);
-    seed_words(rng, seed);
-    ad_rng_unlock(rng, AD_OK);
+typedef struct {
+    ad_rng *rng;
+    uint64_t seed;
+} of_generator;
+
+static int run_seed(const ad_call *c) {
+    const of_generator *g = c->numbers;
+    ad_rng_lock(g->rng);
+    seed_words(g->rng, g->seed);
+    return ad_rng_unlock(g->rng, AD_OK);
+}
+
+int ad_rng_seed(ad_rng *rng, uint64_t seed) {
+    const of_generator g = {rng, seed};
+    return ad_do(&(ad_call){run_seed, "manual_seed", .numbers = &g, .n_bytes = sizeof g, .kept = true});
 }
 
 uint64_t ad_rng_initial_seed(const ad_rng *rng) {
     ad_rng *shared = (ad_rng *)rng; /* only the lock is written */
+    ad_tape_break(AD_TAPE_SEED);
     ad_rng_lock(shared);
     uint64_t seed = rng->seed;
     ad_rng_unlock(shared, AD_OK);
@@ -134,23 +145,29 @@ _Static_assert(sizeof(image) == 5056, "the layout of PyTorch's state");
 
 int ad_rng_state_size(void) { return sizeof(image); }
 
-void ad_rng_get_state(const ad_rng *rng, uint8_t *state) {
-    ad_rng *shared = (ad_rng *)rng; /* only the lock is written */
-    ad_tape_break(AD_TAPE_STATE);
-    ad_rng_lock(shared);
+static int check_state(const ad_tensor *x) {
+    if (x->dtype != AD_uint8) return ad_fail(AD_BAD_DTYPE, x->dtype, 0, 0);
+    if (!x->contiguous || x->numel != (int64_t)sizeof(image)) return ad_fail(AD_BAD_SHAPE, x->numel, 0, 0);
+    return AD_OK;
+}
+
+static int run_get_state(const ad_call *c) {
+    ad_rng *rng = ((const of_generator *)c->numbers)->rng;
+    ad_rng_lock(rng);
     image s = {.seed = rng->seed, .seeded = 1, .has_sample = rng->has_sample};
     s.next = rng->fresh ? 0 : rng->next;
     s.left = (int32_t)(AD_RNG_WORDS + 1 - rng->next);
     s.sample = rng->has_sample ? rng->sample : 0;
     for (int i = 0; i < AD_RNG_WORDS; i++) s.words[i] = rng->words[i];
-    ad_rng_unlock(shared, AD_OK);
-    memcpy(state, &s, sizeof s);
+    memcpy(ad_out(c, 0)->data, &s, sizeof s);
+    ad_wrote(ad_out(c, 0), AD_BY_RANDOM);
+    return ad_rng_unlock(rng, AD_OK);
 }
 
-int ad_rng_set_state(ad_rng *rng, const uint8_t *state) {
+static int run_set_state(const ad_call *c) {
+    ad_rng *rng = ((const of_generator *)c->numbers)->rng;
     image s;
-    ad_tape_break(AD_TAPE_STATE);
-    memcpy(&s, state, sizeof s);
+    memcpy(&s, ad_in(c, 0)->data, sizeof s);
     bool fresh = s.left == 1 && s.next == 0;
     bool drawn = s.next >= 1 && s.next <= AD_RNG_WORDS && s.left == AD_RNG_WORDS + 1 - (int)s.next;
     if (s.seeded != 1 || !(fresh || drawn)) return ad_fail(AD_BAD_ARG, 0, 0, 0);
@@ -163,4 +180,19 @@ int ad_rng_set_state(ad_rng *rng, const uint8_t *state) {
     rng->sample = s.sample;
     rng->seed = s.seed;
     return ad_rng_unlock(rng, AD_OK);
+}
+
+static int do_state(ad_run_fn *run, const char *name, ad_rng *rng, const ad_tensor *state, bool write) {
+    const of_generator g = {.rng = rng};
+    const int status = check_state(state);
+    if (status) return status;
+    return ad_do(&(ad_call){run, name, write, !write, &state, &g, sizeof g, .kept = true});
+}
+
+int ad_rng_get_state(ad_rng *rng, ad_tensor *state) {
+    return do_state(run_get_state, "get_state", rng, state, true);
+}
+
+int ad_rng_set_state(ad_rng *rng, const ad_tensor *state) {
+    return do_state(run_set_state, "set_state", rng, state, false);
 }

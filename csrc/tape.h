@@ -27,7 +27,8 @@ struct ad_call {
     const void *numbers;       /* plain data: no pointers but to what the caller keeps alive */
     size_t n_bytes;
     const ad_program *program; /* of a pointwise call */
-    bool kept;                 /* run even where nobody wants the result: advances a generator, or refuses */
+    bool kept;                 /* reads or moves a generator: run even where nobody wants the result */
+    bool refuses;              /* looks at values, and may fail */
     const ad_layout *layout;   /* or NULL */
     bool picks;                /* its integers are places, of which it refuses those that are not there */
 };

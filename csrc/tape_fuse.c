@@ -192,9 +192,10 @@ static int last_writer(const ad_step *s, const int *writers) {
     return last;
 }
 
+/* What a step writes that others were fused into may have been written again by one in between. */
 static void note_writer(const ad_step *s, int at, int *writers) {
     for (int k = 0; k < s->call.n_out; k++)
-        if (s->of[k] >= 0) writers[s->of[k]] = at;
+        if (s->of[k] >= 0 && writers[s->of[k]] < at) writers[s->of[k]] = at;
 }
 
 static int *no_writers(const ad_tape *t) {

@@ -31,7 +31,7 @@ static bool may_refuse(const ad_tape *t, const ad_step *s) {
 
 /* Whether a call does more than write to memory that is made here. */
 static bool has_effects(const ad_tape *t, const ad_step *s) {
-    if (s->call.kept || may_refuse(t, s)) return true;
+    if (s->call.kept || s->call.refuses || may_refuse(t, s)) return true;
     for (int i = 0; i < s->call.n_out; i++)
         if (s->of[i] >= 0 && t->memory[s->of[i]].kind != AD_MEMORY_MADE) return true;
     return false;
@@ -176,7 +176,7 @@ static int *count_writers(const ad_tape *t) {
 /* Whether a step makes the same at every run, from constants or from nothing; or looks at constants. */
 static bool is_constant(const ad_tape *t, const ad_step *s, const int *writers) {
     const ad_call *c = &s->call;
-    if (c->kept && c->n_out) return false;
+    if (c->kept) return false;
     for (int k = 0; k < c->n_out + c->n_in; k++) {
         if (s->of[k] < 0) continue;
         const ad_tape_memory *of = &t->memory[s->of[k]];

@@ -192,6 +192,29 @@ int ad_tape_run(ad_tape *t, int n_args, ad_tensor *const *args, ad_tensor **outp
     return status;
 }
 
+/* ---- links ---- */
+
+int ad_tape_link(const ad_tape *t, const ad_tensor *x, int64_t *offset) {
+    for (int i = 0; i < t->n_links; i++) {
+        const ad_tensor *like = &t->arguments[t->n_arguments - t->n_links + i].like;
+        *offset = x->data - like->data;
+        if (like->storage == x->storage) return i;
+    }
+    return -1;
+}
+
+ad_tensor *ad_tape_link_part(const ad_tensor *link, const ad_tensor *layout, int64_t offset) {
+    ad_tensor *y = ad_tensor_new();
+    if (!y) return NULL;
+    *y = *layout;
+    y->storage = link->storage;
+    y->data = link->data + offset;
+    ad_storage_retain(y->storage);
+    if (ad_inside_storage(y)) return y;
+    ad_free(y);
+    return ad_fail_null(AD_BAD_ARG, offset, 0, 0);
+}
+
 /* ---- checks ---- */
 
 static bool was_there(const ad_tape_memory *of) {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -175,3 +176,47 @@ def test_a_compiled_function_maps_over_a_batch() -> None:
         assert bits(func.vmap(func.grad(lambda x: run(x).sum()))(xs)) == bits(
             func.vmap(func.grad(lambda x: run.fn(x).sum()))(xs)
         )
+
+
+def test_what_was_written_over_since_is_not_read_where_it_was_made() -> None:
+    def made(wrap: Any) -> Any:
+        def fn(x: ad.Tensor) -> Any:
+            y = x.exp()
+            z = y * -2
+            y.mul_(z)  # which is no part of the calls before,
+            return z < 3, y > 0, y  # as the first of these is
+
+        run = wrap(fn)
+        return [bits(run(ad.randn(4))) for _ in range(3)]
+
+    both(made)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda x: x.detach_(),
+        lambda x: x.t_(),
+        lambda x: x.unsqueeze_(0),
+        lambda x: x.set_(ad.zeros(2)) if x.is_leaf else x,
+    ],
+)
+@pytest.mark.parametrize("whose", ["argument", "outside"])
+def test_what_is_taken_otherwise_in_place_is_at_each_call(change: Any, whose: str) -> None:
+    def made(wrap: Any) -> Any:
+        c = (ad.randn(2, 3).requires_grad_() * 2) if whose == "outside" else ad.randn(2, 3)
+
+        def fn(x: ad.Tensor) -> Any:
+            z = x.sum() * c.sum()
+            return z, change(x if whose == "argument" else c)
+
+        run, found = wrap(fn), []
+        for _ in range(5):
+            x = ad.randn(2, 3).requires_grad_() * 2
+            z, _ = run(x)
+            found.append((bits(z), x.shape, x.requires_grad, c.shape, c.requires_grad))
+        return found
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        both(made)

@@ -15,6 +15,7 @@ from twins import bits
 
 import autodiff as ad
 from autodiff import nn, optim
+from autodiff.utils.checkpoint import checkpoint
 
 STEPS = 20
 WIDTH = 5
@@ -63,6 +64,8 @@ class Plan:
     zero: str  # first, last, never or zeros
     penalty: bool
     noise: bool
+    parts: str  # what becomes of the layers: plain or checkpoints
+    draws: str  # what the step does to generators: nothing, seed, state or fresh
     batches: tuple[int, ...]
     events: tuple[tuple[int, str], ...]
     threads: int
@@ -90,6 +93,8 @@ plans = st.builds(
     zero=st.sampled_from(["first", "last", "never", "zeros"]),
     penalty=st.booleans(),
     noise=st.booleans(),
+    parts=st.sampled_from(["plain", "checkpoints"]),
+    draws=st.sampled_from(["nothing", "seed", "state", "fresh"]),
     batches=st.lists(st.integers(1, 3), min_size=1, max_size=2).map(tuple),
     events=st.lists(st.tuples(st.integers(2, STEPS - 1), st.sampled_from(EVENTS)), max_size=4).map(
         tuple
@@ -119,7 +124,17 @@ class Run:
             self.optimizer.zero_grad(set_to_none=plan.zero == "first")
         if plan.noise:
             x = x + 0.1 * ad.randn(*x.shape, generator=self.generator)
-        out = self.model(x)
+        if plan.draws == "fresh":
+            x = x + ad.rand(x.shape[0], 1, generator=ad.Generator())
+        if plan.draws == "seed":
+            ad.manual_seed(3)
+        state = ad.get_rng_state() if plan.draws == "state" else None
+        out = x
+        for layer in self.model:
+            out = checkpoint(layer, out) if plan.parts == "checkpoints" else layer(out)
+        if state is not None:
+            ad.set_rng_state(state)
+            out = out + ad.rand(out.shape[0], 1)
         loss = self.loss(out, y)
         if scale > 1:
             loss = loss * scale
@@ -203,6 +218,47 @@ def test_compiled_steps_are_eager_steps(plan: Plan) -> None:
         check(plan)
     finally:
         ad.set_num_threads(threads)
+
+
+GENERATORS: dict[str, Callable[[ad.Tensor], Any]] = {
+    "seeded": lambda x: x + ad.manual_seed(3).get_state()[:3] + ad.rand(3),
+    "of its own": lambda x: x + ad.rand(3, generator=ad.Generator()),
+    "a copy's": lambda x: x + ad.rand(3, generator=ad.default_generator.clone_state()),
+    "drawn twice": lambda x: (ad.set_rng_state(s := ad.get_rng_state()), x + ad.randn(3), s)[1:],
+    "given": lambda x: (ad.set_rng_state(x.new_tensor(STATE).byte()), x + ad.rand(3))[1],
+}
+STATE = ad.Generator().manual_seed(2).get_state().tolist()
+
+
+@pytest.mark.parametrize("name", GENERATORS)
+def test_generators_are_what_they_are_in_eager_calls(name: str) -> None:
+    step, x = GENERATORS[name], ad.zeros(3)
+    compiled = ad.compile(step, fullgraph=True)
+    found = []
+    for call in (step, compiled):
+        ad.manual_seed(5)
+        found.append([(bits(call(x)), bits(ad.rand(2))) for _ in range(4)])
+    assert found[0] == found[1]
+    assert compiled.stats().runs == 3
+
+
+@pytest.mark.parametrize("seed", [ad.seed, ad.initial_seed, lambda: ad.Generator().seed()])
+def test_a_seed_that_may_be_another_is_asked_for_at_each_call(seed: Callable[[], int]) -> None:
+    with pytest.raises(RuntimeError, match=r"`.*seed.*` asks for the seed of a generator"):
+        ad.compile(lambda x: x * float(seed() % 1000), fullgraph=True)(ad.ones(1))
+
+
+def test_a_state_that_is_none_is_refused_at_each_run() -> None:
+    @ad.compile(fullgraph=True)
+    def step(state: ad.Tensor) -> ad.Tensor:
+        ad.set_rng_state(state)
+        return ad.rand(3)
+
+    state = ad.get_rng_state()
+    assert ad.equal(step(state), step(state))
+    with pytest.raises(RuntimeError, match=r"Invalid mt19937 state.*recorded at"):
+        step(ad.zeros_like(state))
+    assert step.stats().runs == 1
 
 
 @pytest.mark.parametrize("draw", [random.random, np.random.rand, lambda: random.gauss(0, 1)])

@@ -129,3 +129,49 @@ def test_check_steps_the_scheduler_once() -> None:
     for _ in range(5):
         trainer.step(ad.ones(3, SIZE), ad.ones(3, 2))
     assert trainer.scheduler.last_epoch == 5
+
+
+class Mine(optim.Optimizer):
+    """An optimizer of a user's, which keeps all that changes in tensors."""
+
+    def __init__(self, params: Any, lr: float) -> None:
+        super().__init__(params, {"lr": lr})
+
+    @ad.no_grad()
+    def step(self, closure: Any = None) -> None:  # type: ignore[override]
+        for group in self.param_groups:
+            for p in group["params"]:
+                state = self.state[p]
+                if not state:
+                    state["step"], state["mean"] = ad.zeros(()), ad.zeros_like(p)
+                state["step"] += 1
+                state["mean"].lerp_(p.grad, 0.1)
+                p.sub_(group["lr"] * state["mean"] / (1 - 0.9 ** state["step"]))
+
+
+def test_an_optimizer_of_ones_own_is_recorded_where_it_counts_in_tensors() -> None:
+    runs = []
+    for compiled in (False, True):
+        ad.manual_seed(0)
+        layer = ad.nn.Linear(3, 2)
+        optimizer = Mine(layer.parameters(), 0.1)
+
+        def step(x: ad.Tensor, layer: Any = layer, optimizer: Any = optimizer) -> ad.Tensor:
+            optimizer.zero_grad()
+            loss = layer(x).square().mean()
+            loss.backward()
+            optimizer.step()
+            return loss.detach()
+
+        call: Any = ad.compile(step) if compiled else step
+        found = []
+        for i in range(12):
+            found.append(bits([call(ad.ones(4, 3) * i), *layer.parameters()]))
+            if i in (5, 8):
+                optimizer.param_groups[0]["lr"] *= 0.5
+            if i == 9:
+                optimizer.load_state_dict(optimizer.state_dict())
+        runs.append(found)
+    assert runs[0] == runs[1]
+    assert call.stats().runs
+    assert not call.stats().eager

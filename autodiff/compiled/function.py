@@ -271,7 +271,7 @@ class Compiled:
             names = Names(self.fn, args, kwargs)
             nodes = [node for node in map(live_node, inputs) if node]
             outside = [live_node(x) for x in names.values() if isinstance(x, Tensor)]
-            outlived = [r for r in self.found(key) if r.outlived()]
+            before = [r for r in self.found(key) if r.is_surpassed()]
             behind = [node for node in [*nodes, *outside] if node and not is_spent(node)]
             beyond = {leaf for node in nodes for leaf in leaves_of([node], set())}
             result = recorder.run(lambda: self.fn(*args, **kwargs))
@@ -279,7 +279,7 @@ class Compiled:
                 if any(map(is_spent, behind)) or any(e.leaf in beyond for e in recorder.events):
                     raise UnfitError("its backward goes beyond what it makes")
                 recording = Recording(
-                    recorder, names, result, not self.check, self.reuse_outputs, bool(outlived)
+                    recorder, names, result, not self.check, self.reuse_outputs, before
                 )
             except UnfitError as unfit:
                 if not recorder.was_disturbed():
@@ -291,7 +291,7 @@ class Compiled:
         finally:
             changes.recorder = None
         with _tables:
-            for old in outlived:
+            for old in before:
                 if old in self.recordings.get(key, ()):
                     self.recordings[key].remove(old)
                     old.drop()

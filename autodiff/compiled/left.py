@@ -43,7 +43,7 @@ class Left:
                 self.take(thing, name, was, now, recorder)
             elif now is not was:
                 others.append(thing)
-        made += self.new
+        made = [x for x in made if lib.ad_tape_knows(recorder.tape, x._p) > CAPTURED] + self.new
         if any(all(x is not y for y in made) for x in others):
             raise unfit()
 

@@ -26,7 +26,7 @@ REASONS = {
     lib.AD_TAPE_READ: "looks at a value",
     lib.AD_TAPE_SIZED: "makes a result whose size depends on values",
     lib.AD_TAPE_UNRECORDED: "calls an operation that cannot be recorded",
-    lib.AD_TAPE_STATE: "reads or sets the state of a generator",
+    lib.AD_TAPE_SEED: "asks for the seed of a generator, which may be another",
     lib.AD_TAPE_FOREIGN: "takes in memory from outside",
     lib.AD_TAPE_STARTED: "makes the state of an optimizer",
     lib.AD_TAPE_NO_MEMORY: "needs more memory than there is",

@@ -60,46 +60,29 @@ class Recording:
         result: Any,
         fuse: bool = True,
         reuse_outputs: bool = False,
-        lends: bool = False,
+        before: Sequence[Recording] = (),
     ) -> None:
         start = time.perf_counter()
         if recorder.broken:
             raise UnfitError(recorder.broken, recorder.retry)
         if recorder.changed:
             raise unfit()
+        self.tape, self.places, self.kept = recorder.tape, recorder.places, recorder.kept
+        self.after, self.looks = recorder.after, recorder.looks
         self.left = Left(recorder, result)
-        names.looked(recorder.looked)
-        if not names.hold():
-            raise UnfitError("it assigns to a variable that it finds outside", retry=True)
-        known = {*map(id, names.values())}.difference(map(id, self.left.old))
-        names.called(recorder.called)
-        self.tape = recorder.tape
-        self.places = recorder.places
-        self.kept = recorder.kept
-        self.after = recorder.after
-        self.looks = recorder.looks
-        self.names = names
-        apart = {*map(id, [*self.left.old, *self.left.new])} - known
-        values = [x for x in [*names.values(), *recorder.called] if id(x) not in apart]
-        self.state = State(values, recorder.stepped, "state" in names.asked, self.left.places)
-        self.known = [x for x in [*values, *self.state.tensors()] if isinstance(x, Tensor)]
-        self.grad, self.inference, self.autocast = mode.grad, mode.inference, autocast_state()
-        self.graphs = [*map(graph_of, recorder.inputs)]
-        self.same = same_nodes(recorder.inputs)
-        if any(map(is_hooked, recorder.inputs)):
-            raise UnfitError("an argument has hooks")
-        self.check_apart(recorder.inputs)
+        self.take_state(recorder, names)
+        self.take_inputs(recorder.inputs)
         self.left.lend(self.tape, {lib.ad_storage_id(x._p) for x in self.known})
         self.outputs: list[Output] = []
         self.live: list[Tensor] = []
         self.spec = self.take_result((result, *self.left.values), recorder.inputs)
-        self.made = [output for output in self.outputs if output.given is None]
-        self.made = [output for output in self.made if output.argument < 0]
-        self.take_events(recorder, lends)
+        made = [output for output in self.outputs if output.given is None]
+        self.made = [output for output in made if output.argument < 0]
+        self.take_events(recorder, any(r.outlived() for r in before))
         self.n_made = self.n_before_links = len(self.made)
         if self.live and any(self.left.reads):
             raise unfit()
-        self.reverse = self.take_reverse(recorder) if self.live else None
+        self.reverse = self.take_reverse(recorder, before) if self.live else None
         if lib.ad_tape_finish(self.tape, self.n_made, fuse):
             raise error("compile")
         if reuse_outputs and lib.ad_tape_reuse(self.tape, len(self.made)):
@@ -114,8 +97,28 @@ class Recording:
 
     # ---- what was recorded ----
 
-    def check_apart(self, inputs: list[Tensor]) -> None:
-        """Refuse arguments whose memory the call has from elsewhere too, now and at each run."""
+    def take_state(self, recorder: Recorder, names: Names) -> None:
+        """What the call has from elsewhere, and the modes that it was made in."""
+        names.looked(recorder.looked)
+        if not names.hold():
+            raise UnfitError("it assigns to a variable that it finds outside", retry=True)
+        known = {*map(id, names.values())}.difference(map(id, self.left.old))
+        names.called(recorder.called)
+        apart = {*map(id, [*self.left.old, *self.left.new])} - known
+        values = [x for x in [*names.values(), *recorder.called] if id(x) not in apart]
+        self.names = names
+        self.state = State(values, recorder.stepped, "state" in names.asked, self.left.places)
+        self.known = [x for x in [*values, *self.state.tensors()] if isinstance(x, Tensor)]
+        self.grad, self.inference, self.autocast = mode.grad, mode.inference, autocast_state()
+
+    def take_inputs(self, inputs: list[Tensor]) -> None:
+        """What the graphs of arguments are like. Refuse those that hooks wait for, or whose memory
+        the call has from elsewhere too, now and at each run.
+        """
+        self.graphs = [*map(graph_of, inputs)]
+        self.same = same_nodes(inputs)
+        if any(map(is_hooked, inputs)):
+            raise UnfitError("an argument has hooks")
         places = {lib.ad_storage_id(x._p) for x in inputs}
         for x in self.known:
             if lib.ad_storage_id(x._p) in places:
@@ -226,11 +229,14 @@ class Recording:
             found.append(g)
         return found
 
-    def take_reverse(self, recorder: Recorder) -> Reverse:
+    def take_reverse(self, recorder: Recorder, before: Sequence[Recording]) -> Reverse:
         """The backward of the results that have a graph; what it reads of the tape is made too."""
         self.n_made += self.n_pending
         self.n_before_links = self.n_made
-        reverse = Reverse(recorder, self.live)
+        ways = [
+            which for r in before if r.reverse for which in [*r.reverse.ways, *r.reverse.misses()]
+        ]
+        reverse = Reverse(recorder, self.live, ways)
         if recorder.broken or recorder.changed:
             raise UnfitError(recorder.broken or "its backward changes what it relies on")
         self.n_made += reverse.n_links
@@ -274,6 +280,11 @@ class Recording:
             isinstance(before, Tensor) and leaf.grad is not None and leaf.grad is not before
             for leaf, before in self.needs
         )
+
+    def is_surpassed(self) -> bool:
+        """Whether another recording would do what this one cannot, or not as fast."""
+        missed = self.reverse is not None and bool(self.reverse.misses())
+        return missed or self.outlived()
 
     def leads_to_itself(self) -> bool:
         """Whether it holds after a run as it did before, without a look at Python."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from autodiff.changes import changed, new_lock
-from autodiff.compiled.record import Recorder, UnfitError, exported
+from autodiff.changes import changed, new_lock, recorder_here
+from autodiff.compiled.graphs import Graph, attributes, mapped, take_saved
+from autodiff.compiled.record import CAPTURED, Recorder, UnfitError, exported
 from autodiff.graph import grad_between
 from autodiff.hooks import hooks_hidden
 from autodiff.native import describe, error, ffi, lib, take_failure
@@ -19,13 +22,16 @@ from autodiff.node import (
     freed,
     mode,
     overwritten,
+    recomputed,
     unsavable,
 )
 from autodiff.ops.create import zeros
 from autodiff.tensor import Tensor, _free, _gc, live_node, wrap
 
 _finishing = new_lock()
-ALONE = 8  # results up to which backward is recorded from each of them, too
+_version = lib.ad_version
+ALONE = 3  # results up to which backward is recorded from each of them, too
+MOST = 8  # ways that may be recorded
 
 
 class CompiledNode(Node):
@@ -46,7 +52,10 @@ class CompiledNode(Node):
             )
         if self.saved is None:
             raise freed(self)
-        return self.reverse.run(self, tuple(g) if isinstance(g, Cotangents) else (g,))
+        if isinstance(g, Arrived):
+            found: Any = g
+            return self.reverse.run(self, g.order[::-1], [found[i] for i in g.order[::-1]])
+        return self.reverse.run(self, (0,), (g,))
 
     def taken(self, reads: Sequence[int]) -> list[Any]:
         """What it saved at these places; RuntimeError where that was written to."""
@@ -55,6 +64,25 @@ class CompiledNode(Node):
             if (more := lib.ad_version(saved[i]) - self.marks[i]) != 0:
                 raise overwritten(self, [saved[i]], more)
         return [saved[i] for i in reads]
+
+    def check(self, p: Any) -> None:
+        """RuntimeError where what was there before the call was written to since."""
+        if (at := self.reverse.at.get(lib.ad_storage_id(p))) is not None:
+            self.taken([at])
+
+
+class Arrived(Cotangents):
+    """The cotangents of several outputs, and the order in which they came."""
+
+    order: tuple[int, ...]
+
+    def __new__(cls, found: Iterable[Tensor | None], order: tuple[int, ...]) -> Arrived:
+        made = super().__new__(cls, found)
+        made.order = order
+        return made
+
+    def __add__(self, other: Any) -> Arrived:
+        return Arrived(super().__add__(other), (*self.order, *other.order))
 
 
 class CompiledOutput(Node):
@@ -73,21 +101,19 @@ class CompiledOutput(Node):
 
     def vjp(self, g: Tensor) -> Sequence[Any]:
         call: Any = self.edges[0]
-        n = call.reverse.n
-        return (Cotangents(g if i == self.output_nr else None for i in range(n)),)
+        at, n = self.output_nr, call.reverse.n
+        return (Arrived((g if i == at else None for i in range(n)), (at,)),)
 
 
 class Way:
     """The recorded backward from some of the results; made ready when it is first gone."""
 
     def __init__(
-        self, recorder: Recorder, ys: list[Tensor], ends: list[Node], stops: set[Node], at: int
+        self, recorder: Recorder, ys: list[Tensor], walk: Callable[[list[Tensor]], Any], at: int
     ) -> None:
-        self.shapes = [(y.shape, y.dtype) for y in ys]
-        cotangents = [zeros(shape, dtype=d) for shape, d in self.shapes]
-        self.tape, found = recorder.record_after(
-            [g._p for g in cotangents], lambda: grad_between(ys, ends, stops, cotangents)
-        )
+        cotangents = [zeros(y.shape, dtype=y.dtype) for y in ys]
+        given = [g._p for g in cotangents]
+        self.tape, found = recorder.record_after(given, lambda: walk(cotangents))
         self.links = range(at, at + lib.ad_tape_links(self.tape))  # of what its node saves,
         self.watched: list[int] = []  # and what must be as it was
         self.wanted = [g is not None for g in found]
@@ -97,7 +123,7 @@ class Way:
                 exported(self.tape, g._p)
         lib.ad_tape_unlink(self.tape, recorder.tape)
 
-    def run(self, node: CompiledNode, given: Sequence[Tensor | None]) -> list[Tensor | None]:
+    def run(self, node: CompiledNode, given: Sequence[Tensor]) -> list[Tensor | None]:
         """The cotangents of the ends."""
         node.taken(self.watched)
         saved = node.taken(self.links)
@@ -107,29 +133,40 @@ class Way:
                 changed()  # so that the recording is looked at, and made anew
                 raise error("compile")
             self.ready = True
-        gs = [
-            zeros(shape, dtype=d) if g is None else g.contiguous()
-            for g, (shape, d) in zip(given, self.shapes, strict=True)
-        ]
+        if recorder := recorder_here():
+            recorder.stay_eager("its backward goes beyond what it makes")
         outs = ffi.new("ad_tensor *[]", len(self.wanted) + 1)
-        while lib.ad_tape_run(self.tape, len(gs) + len(saved), [*[g._p for g in gs], *saved], outs):
-            failure = take_failure()
-            if failure[0] == lib.AD_STALE:
-                gs = [g.clone() for g in gs]  # memory that the tape knows otherwise
-            elif failure[0] != lib.AD_BUSY:
-                raise describe(failure, "the backward of a compiled function")
+        outer = lib.ad_tape_pause()  # or a watch, which sees what comes in and out
+        try:
+            self.run_tape([g.contiguous() for g in given], saved, outs)
+        finally:
+            lib.ad_tape_resume(outer)
         made = iter(outs)
         return [wrap(_gc(next(made), _free)) if wanted else None for wanted in self.wanted]
+
+    def run_tape(self, gs: list[Tensor], saved: list[Any], outs: Any) -> None:
+        """Run the tape, when no other thread does."""
+        cloned = False
+        while lib.ad_tape_run(self.tape, len(gs) + len(saved), [*[g._p for g in gs], *saved], outs):
+            failure = take_failure()
+            if failure[0] == lib.AD_STALE and not cloned:
+                gs, cloned = [g.clone() for g in gs], True  # memory that the tape knows otherwise
+            elif failure[0] != lib.AD_BUSY:
+                raise describe(failure, "the backward of a compiled function")
 
 
 class Reverse:
     """The recorded backward of the results `ys` of a call that was just recorded.
 
-    From all results, and from each alone: what no gradient comes to is no zero, as a zero times
-    inf is nan, and as a parameter that no gradient comes to has none.
+    From all results, and of few from each alone: what no gradient comes to is no zero, as a zero
+    times inf is nan, and as a parameter that no gradient comes to has none. For any other choice
+    among them, or another order, there is their graph; what was wanted of it twice is recorded
+    when the call is, the next time (`ways`).
     """
 
-    def __init__(self, recorder: Recorder, ys: list[Tensor]) -> None:
+    def __init__(
+        self, recorder: Recorder, ys: list[Tensor], ways: Iterable[tuple[int, ...]] = ()
+    ) -> None:
         roots = [node for node in map(live_node, ys) if node is not None]
         found = list(enumerate(map(live_node, recorder.inputs)))
         inputs = {node: i for i, node in reversed(found) if node is not None}  # the first of equals
@@ -137,56 +174,108 @@ class Reverse:
         self.inputs = list(inputs.values())
         self.n, self.n_links = len(ys), 0
         self.ways: dict[tuple[int, ...], Way] = {}
+        self.graph: Graph | None = None
+        self.missed: Counter[tuple[int, ...]] = Counter()
         alone = [(i,) for i in range(self.n)] if self.n <= ALONE else []
-        ways = dict.fromkeys([tuple(range(self.n)), *alone])
-        seen = [watched(recorder.tape, [roots[i] for i in which]) for which in ways]
-        self.watched = list(seen[0].values())
+        wanted = [*dict.fromkeys([tuple(range(self.n)), *alone, *ways])]
+        seen = {which: watched(recorder.tape, [roots[i] for i in which]) for which in wanted}
+        everything = seen[wanted[0]]
+        self.watched = list(everything.values())
+        ends, stops = [*self.leaves, *inputs], set(inputs)
+
+        given_up = {node: recomputed[node] for node in behind(roots, stops) if node in recomputed}
+
+        def walk(which: tuple[int, ...], cotangents: list[Tensor]) -> list[Tensor | None]:
+            found = grad_between([ys[i] for i in which], ends, stops, cotangents)
+            if self.n > 1 and not self.ways:  # of the first, all that may be of use
+                take_saved(behind(roots, stops))
+            return found
+
         with hooks_hidden(self.leaves):  # they are called by the backward that this is a part of
             try:
-                for which in ways:
-                    some, ends = [ys[i] for i in which], [*self.leaves, *inputs]
-                    way = Way(recorder, some, ends, set(inputs), self.n_links)
-                    self.ways[which], self.n_links = way, way.links.stop
+                for which in wanted:
+                    some = [ys[i] for i in which]
+                    way = Way(recorder, some, functools.partial(walk, which), self.n_links)
+                    self.n_links = way.links.stop
+                    for node, again in given_up.items():  # for what other ways compute themselves
+                        node.saved, recomputed[node] = None, again
+                        part = getattr(again, "__self__", None)  # of a checkpoint
+                        if part is not None:
+                            part.forget()
+                    if self.n > 1 and not self.ways:
+                        self.graph = graph_of(recorder, way, roots, ends, stops)
+                    if self.n == 2 and self.graph is None and (1, 0) not in wanted:
+                        wanted.append((1, 0))  # then these are all
+                    self.ways[which] = way
             except RuntimeError as why:  # a graph that was gone through, or written over
                 text = f"it returns what backward would refuse; detach() it: {why}"
                 raise UnfitError(text) from why
-        at = {storage: i for i, storage in enumerate(seen[0], self.n_links)}
-        for way, some_seen in zip(self.ways.values(), seen, strict=True):
-            way.watched = [at[storage] for storage in some_seen]
+        self.at = {storage: i for i, storage in enumerate(everything, self.n_links)}
+        for which, way in self.ways.items():
+            way.watched = [self.at[storage] for storage in seen.get(which, everything)]
 
-    def node(self, inputs: Sequence[Tensor], links: Sequence[Any]) -> CompiledNode:
+    def node(self, inputs: Sequence[Tensor], links: tuple[Any, ...]) -> CompiledNode:
         """The node of a run that left what backward reads in `links`."""
         node = CompiledNode()
         node.reverse = self
-        edges = self.leaves
-        node.edges = (
-            (*edges, *[live_node(inputs[i]) for i in self.inputs]) if self.inputs else edges
-        )
-        node.saved = saved = (*links, *self.watched)
+        node.edges = self.leaves
+        if self.inputs:
+            node.edges = (*self.leaves, *[live_node(inputs[i]) for i in self.inputs])
+        node.saved = saved = (*links, *self.watched) if self.watched else links
         node.versions = 0
-        node.marks = [lib.ad_version(p) for p in saved]
-        if any(mark < 0 for mark in node.marks):
+        node.marks = marks = [_version(p) for p in saved]
+        if marks and min(marks) < 0:
             raise unsavable()
         return node
 
     def holds(self) -> bool:
-        """Whether none of it failed for want of memory."""
-        return not any(way.failed for way in self.ways.values())
+        """Whether none of it failed for want of memory, or is missed."""
+        return not any(way.failed for way in self.ways.values()) and not self.misses()
 
-    def run(self, node: CompiledNode, given: Sequence[Tensor | None]) -> Sequence[Tensor | None]:
+    def run(
+        self, node: CompiledNode, which: tuple[int, ...], gs: Sequence[Tensor]
+    ) -> Sequence[Tensor | None]:
         """The cotangents of the leaves, then of the arguments that have a graph."""
-        which = tuple([i for i, g in enumerate(given) if g is not None])
         if which in self.ways:
-            return self.ways[which].run(node, [given[i] for i in which])
-        if self.n > ALONE:
-            return self.ways[tuple(range(self.n))].run(node, given)
-        several = [self.ways[(i,)].run(node, [given[i]]) for i in which]
-        return [functools.reduce(added, column) for column in zip(*several, strict=True)]
+            return self.ways[which].run(node, gs)
+        assert self.graph is not None
+        self.missed[which] += 1
+        if self.misses():
+            changed()  # so that the recording is looked at, and made anew
+        return self.graph.run(node, which, gs)
+
+    def misses(self) -> list[tuple[int, ...]]:
+        """The ways that are gone again and again, and are not recorded."""
+        return [
+            which for which, times in self.missed.items() if times > 1 and len(self.ways) < MOST
+        ]
 
 
-def added(a: Tensor | None, b: Tensor | None) -> Tensor | None:
-    """The sum of what there is."""
-    return b if a is None else a if b is None else a + b
+def graph_of(
+    recorder: Recorder, way: Way, roots: list[Node], ends: list[Node], stops: set[Node]
+) -> Graph | None:
+    """The graph behind results; None where it cannot be kept, and there are but two."""
+    try:
+        return Graph(recorder.tape, way.tape, roots, ends, stops)
+    except UnfitError:
+        if len(roots) > 2 or keeps_made(behind(roots, stops), way.tape):
+            raise
+        return None
+
+
+def keeps_made(nodes: Iterable[Node], tape: Any) -> bool:
+    """Whether going through nodes left in them what another way, and another run, make anew."""
+    found = False
+
+    def look(p: Any) -> Any:
+        nonlocal found
+        found |= lib.ad_tape_knows(tape, p) > CAPTURED
+        return p
+
+    for node in nodes:
+        with contextlib.suppress(UnfitError):
+            mapped([value for _, value in attributes(node)], look, None)
+    return found
 
 
 def leaves_of(roots: list[Node], stops: set[Node]) -> list[AccumulateGrad]:
@@ -199,8 +288,14 @@ def watched(tape: Any, roots: list[Node]) -> dict[int, Any]:
     """What nodes saved that was there before the call, by its storage: backward must find it
     unchanged.
     """
-    saved = (p for node in behind(roots) for p in node.saved or () if ffi.typeof(p) is DESCRIPTOR)
-    return {lib.ad_storage_id(p): p for p in saved if lib.ad_tape_knows(tape, p) == 1}
+    found = {}
 
+    def take(p: Any) -> Any:
+        if lib.ad_tape_knows(tape, p) == CAPTURED:
+            found[lib.ad_storage_id(p)] = p
+        return p
 
-DESCRIPTOR = ffi.typeof("ad_tensor *")
+    for node in behind(roots):
+        with contextlib.suppress(UnfitError):
+            mapped(node.saved, take, None)
+    return found

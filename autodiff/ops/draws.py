@@ -19,7 +19,7 @@ from autodiff import dtypes
 from autodiff.native import describe, lib, take_failure
 from autodiff.node import Node, mode
 from autodiff.ops.create import zeros
-from autodiff.ops.generator import Generator, native_generator
+from autodiff.ops.generator import INVALID, Generator, native_generator
 from autodiff.ops.history import check_writable, rebase
 from autodiff.ops.views import expand
 from autodiff.tensor import Tensor, live_node
@@ -53,6 +53,7 @@ REFUSED = {  # what a native draw says of its parameters or weights, by the reas
     "uniform": ("uniform_ expects to - from to be finite in the dtype",),
     "uniform_some": ("uniform_ expects to - from to be finite in the dtype",),
     "bernoulli_": ("bernoulli expects each p to be in [0, 1]",),
+    "set_state": (INVALID,),
     "poisson": ("invalid Poisson rate, expected rate to be non-negative (and below 2^62)",),
     "multinomial": (
         "",

@@ -14,6 +14,7 @@ from autodiff.ops.create import empty
 from autodiff.tensor import Tensor
 
 DEFAULT_SEED = 67280421310721  # PyTorch's
+INVALID = "Invalid mt19937 state: it is not one that get_state() gave"
 
 
 class Generator:
@@ -35,6 +36,8 @@ class Generator:
         if not native:
             raise error("Generator")
         self.native = ffi.gc(native, lib.ad_rng_free)
+        if recorder_here():
+            self.manual_seed(DEFAULT_SEED)  # as a run begins with, though no new one is made
 
     @property
     def device(self) -> device:
@@ -49,7 +52,8 @@ class Generator:
             raise ValueError(
                 f"Overflow when unpacking long long: the seed {seed} does not fit 64 bits"
             )
-        lib.ad_rng_seed(self.native, seed % 2**64)
+        if lib.ad_rng_seed(native_generator(self, "manual_seed"), seed % 2**64):
+            raise error("manual_seed")
         return self
 
     def initial_seed(self) -> int:
@@ -59,13 +63,16 @@ class Generator:
     def seed(self) -> int:
         """Start over from a seed that the operating system draws; returns it."""
         drawn = int.from_bytes(os.urandom(8), "little")
+        if recorder := recorder_here():
+            recorder.notice(lib.AD_TAPE_SEED)
         self.manual_seed(drawn)
         return drawn
 
     def get_state(self) -> Tensor:
         """The state as 5056 bytes in a uint8 tensor: those of PyTorch's CPU generator."""
         x = empty(lib.ad_rng_state_size(), dtype=dtypes.uint8)
-        lib.ad_rng_get_state(self.native, ffi.cast("uint8_t *", x._p.data))
+        if lib.ad_rng_get_state(native_generator(self, "get_state"), x._p):
+            raise error("get_state")
         return x
 
     def set_state(self, new_state: Tensor) -> Generator:
@@ -81,8 +88,8 @@ class Generator:
                 f"size to be {new_state.numel()}"
             )
         state = new_state.contiguous()
-        if lib.ad_rng_set_state(self.native, ffi.cast("uint8_t *", state._p.data)):
-            raise RuntimeError("Invalid mt19937 state: it is not one that get_state() gave")
+        if lib.ad_rng_set_state(native_generator(self, "set_state"), state._p):
+            raise RuntimeError(INVALID)
         return self
 
     def clone_state(self) -> Generator:

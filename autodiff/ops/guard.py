@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import numbers
 import sys
-from collections.abc import Callable, Iterable
-from typing import Any, TypeVar, cast
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeVar, cast
 
 from autodiff import torch_function
 from autodiff.dtypes import PYTHON, dtype
@@ -71,44 +71,53 @@ def guarded(
         if numpys is not None or not flags:
             return numpys or function
 
+    takes = _Takes(function, names, known, kinds)
+
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
         if kwargs and elsewhere is not None and not keywords.isdisjoint(kwargs):
             return elsewhere(call, args, kwargs)
         if kwargs or len(args) > soonest:
-            for name, at in flags.items():
-                value = args[at] if at < len(args) else kwargs.get(name, False)
-                if value is not True and value is not False:
-                    raise no_flag(function.__name__, name, value)
+            _check_flags(function, flags, args, kwargs)
         try:
             return function(*args, **kwargs) if kwargs else function(*args)  # much faster
-        except AttributeError as failure:
-            if noticed(*args, *kwargs.values()):
-                return call(*args, **kwargs)
-            given = {**dict(zip(names, args, strict=False)), **kwargs}
-            types = {name: PYTHON[d] for name, d in given.items()
-                     if dtype in kinds.get(name, ()) and d in tuple(PYTHON)}  # fmt: skip
-            if types:  # float, int or bool, which name dtypes
-                rest = [types.pop(name, x) for name, x in zip(names, args, strict=False)]
-                return call(*rest, *args[len(names) :], **{**kwargs, **types})
-            raise _foreign(function.__name__, given, kinds) from failure
-        except TypeError as failure:
-            if noticed(*args, *kwargs.values()):
-                return call(*args, **kwargs)
-            if kwargs and not kwargs.keys() <= {*known}:
-                renamed = {_renamed(name, known): value for name, value in kwargs.items()}
-                if len(renamed) == len(kwargs) and renamed.keys() != kwargs.keys():
-                    return call(*args, **renamed)
-            if function.__name__ in str(failure):
-                raise
-            kinds_given = _type_names([*args, *kwargs.values()])
-            raise TypeError(
-                f"{function.__name__}(): {failure}; the arguments are of types {kinds_given}"
-            ) from failure
+        except (AttributeError, TypeError) as failure:
+            if not noticed(*args, *kwargs.values()):
+                args, kwargs = takes.otherwise(failure, args, kwargs)
         except OverflowError as failure:
             raise _does_not_fit(function.__name__, failure, [*args, *kwargs.values()]) from failure
+        return call(*args, **kwargs)
 
     return cast(F, call)
+
+
+class _Takes(NamedTuple):
+    """What a function takes: by position, at all, and where it takes tensors or dtypes."""
+
+    function: Callable[..., Any]
+    names: tuple[str, ...]
+    known: tuple[str, ...]
+    kinds: dict[str, tuple[type, ...]]
+
+    def otherwise(
+        self, failure: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]
+    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments of a call that failed, as the function takes them; else what is wrong."""
+        if isinstance(failure, AttributeError):
+            given = {**dict(zip(self.names, args, strict=False)), **kwargs}
+            types = _dtypes_among(given, self.kinds)
+            if not types:
+                raise _foreign(self.function.__name__, given, self.kinds) from failure
+            rest = [types.pop(name, x) for name, x in zip(self.names, args, strict=False)]
+            return (*rest, *args[len(self.names) :]), {**kwargs, **types}
+        if renamed := _all_renamed(kwargs, self.known):
+            return args, renamed
+        name = self.function.__name__
+        if name in str(failure):
+            raise failure
+        kinds = _type_names([*args, *kwargs.values()])
+        text = f"{name}(): {failure}; the arguments are of types {kinds}"
+        raise TypeError(text) from failure
 
 
 def _flags_of(function: Any, known: Iterable[str], positional: int) -> dict[str, int]:
@@ -118,6 +127,32 @@ def _flags_of(function: Any, known: Iterable[str], positional: int) -> dict[str,
         for at, name in enumerate(known)
         if function.__annotations__.get(name) == "bool"
     }
+
+
+def _check_flags(
+    function: Any, flags: Mapping[str, int], args: tuple[Any, ...], kwargs: Mapping[str, Any]
+) -> None:
+    for name, at in flags.items():
+        value = args[at] if at < len(args) else kwargs.get(name, False)
+        if value is not True and value is not False:
+            raise no_flag(function.__name__, name, value)
+
+
+def _dtypes_among(
+    given: Mapping[str, Any], kinds: Mapping[str, tuple[type, ...]]
+) -> dict[str, Any]:
+    """The dtypes that float, int and bool name where one is taken."""
+    named = {name: d for name, d in given.items() if dtype in kinds.get(name, ())}
+    return {name: PYTHON[d] for name, d in named.items() if d in tuple(PYTHON)}
+
+
+def _all_renamed(kwargs: Mapping[str, Any], known: Sequence[str]) -> dict[str, Any]:
+    """The arguments by a function's own names, where some are given by NumPy's; else none."""
+    if kwargs.keys() <= {*known}:
+        return {}
+    renamed = {_renamed(name, known): value for name, value in kwargs.items()}
+    fine = len(renamed) == len(kwargs) and renamed.keys() != kwargs.keys()
+    return renamed if fine else {}
 
 
 def _renamed(name: str, known: Iterable[str]) -> str:

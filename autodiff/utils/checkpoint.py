@@ -121,9 +121,14 @@ class _Part:
             else:
                 texts = []
                 one.owner = self
-                one.function = one.args = one.kwargs = None
-                one.given = []
+                one.forget()
             self.saved.append((weakref.ref(one), texts))
+
+    def forget(self) -> None:
+        """Let go of the inputs of a part of another, which that one will make again."""
+        if self.owner is not None:
+            self.function = self.args = self.kwargs = None
+            self.given = []
 
     def recompute(self) -> None:
         """Run the function again, and take over what it saves."""
