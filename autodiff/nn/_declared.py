@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from autodiff.nn import functional
 from autodiff.nn.module import Module
 from autodiff.ops.guard import unwrapped
+from autodiff.ops.written import written
 
 if TYPE_CHECKING:
     from typing_extensions import dataclass_transform
@@ -82,13 +83,8 @@ def calls(function: Callable[..., Any]) -> Callable[[type[M]], type[M]]:
     return declare
 
 
-def _method(
-    cls: type, name: str, given: Sequence[str], lines: Sequence[str], scope: dict[str, Any]
-) -> Any:
-    """A method, written out: it costs what one written by hand does."""
-    text = "\n ".join([f"def {name}({', '.join(('self', *given))}):", *lines])
-    exec(compile(text, f"{__file__}: {cls.__name__}", "exec"), scope)
-    method = scope.pop(name)
+def _method(cls: type, name: str, given: list[str], lines: list[str], scope: Any) -> Any:
+    method = written(name, ["self", *given], lines, scope)
     method.__qualname__, method.__module__ = f"{cls.__qualname__}.{name}", cls.__module__
     return method
 
