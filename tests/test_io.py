@@ -383,6 +383,9 @@ def test_pickles_that_would_run_code_are_refused(tmp_path: Path) -> None:
     assert path.exists(), "and would have run"
 
 
+WIDE, DEEP = b"2\x86" * 60, b"\x85" * 300_000
+
+
 @pytest.mark.parametrize(
     "code",
     [
@@ -407,6 +410,12 @@ def test_pickles_that_would_run_code_are_refused(tmp_path: Path) -> None:
         b"ctorch._utils\n_rebuild_parameter\nN\x85R.",
         b"\x95" + b"\xff" * 8 + b".",
         b"\x8b\xff\xff\xff\x7f.",
+        # keys that hold themselves over and over, or one in another, each written once
+        *(b"\x80\x02})" + part + b"K\x01s." for part in (WIDE, DEEP)),
+        *(b"\x80\x04\x8f()" + part + b"\x90." for part in (WIDE, DEEP)),
+        *(b"\x80\x04()" + part + b"\x91." for part in (WIDE, DEEP)),
+        *(b"cbuiltins\nset\n])" + part + b"a\x85R." for part in (WIDE, DEEP)),
+        *(b"ccollections\nOrderedDict\n])" + part + b"N\x86a\x85R." for part in (WIDE, DEEP)),
     ],
 )
 def test_nonsense_is_an_error(code: bytes) -> None:
@@ -456,6 +465,15 @@ def test_compressed_archives_and_others_are_refused() -> None:
         made.writestr("b.txt", b"")
     with pytest.raises(pickle.UnpicklingError, match=r"torch\.save made none such"):
         ad.load(io.BytesIO(file.getvalue()))
+
+
+def test_members_that_overlap_are_refused() -> None:
+    """Each would be read into memory of its own, so a small file could fill any."""
+    raw = bytearray(archive(b"N.", **{"data/0": b""}).getvalue())
+    last = raw.rfind(b"PK\x01\x02")  # what the directory tells of data/0, its sizes among them
+    raw[last + 20 : last + 28] = 2 * len(raw).to_bytes(4, "little")
+    with pytest.raises(pickle.UnpicklingError, match="overlap"):
+        ad.load(io.BytesIO(bytes(raw)))
 
 
 def test_the_other_byte_order() -> None:
