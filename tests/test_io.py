@@ -284,6 +284,11 @@ def test_without_the_library_there_is_a_hint(monkeypatch: Any) -> None:
     assert ad.load(recorded("model"))["0.bias"].shape == (3,), "PyTorch's files need none"
 
 
+def test_a_file_of_text_is_told_so() -> None:
+    with pytest.raises(TypeError, match="gives str, not bytes"):
+        ad.load(io.StringIO("text"))
+
+
 def test_damaged_metadata_is_an_error() -> None:
     x = ad.ones(1)
     spec = safetensors.TensorSpec(dtype="int32", shape=[1], data_ptr=x.data_ptr(), data_len=4)
