@@ -85,35 +85,40 @@ class NodeHooks:
         return found if self.retained is None else [*found, self.retained]
 
 
-# A node without hooks has no room for them: they are few, and nodes are many.
-_hooks: weakref.WeakKeyDictionary[Any, NodeHooks] = weakref.WeakKeyDictionary()
+# The nodes that have hooks. Each holds its own, so that one which refers to what it is a hook of is
+# a cycle that Python's collector sees.
+_hooked: set[weakref.ref[Any]] = set()
 _lock = new_lock()
 
 
 def hooks_of(node: Any) -> NodeHooks:
     """The hooks of a node, to add to."""
     with _lock:
-        found = _hooks.get(node)
-        if found is None:
-            found = _hooks[node] = NodeHooks()
-    return found
+        if weakref.ref(node) not in _hooked:
+            node.hooks = NodeHooks()
+            _hooked.add(weakref.ref(node, _hooked.discard))
+        return node.hooks  # type: ignore[no-any-return]
 
 
 def hooks_now() -> dict[Any, NodeHooks]:
     """The nodes that have hooks, and their hooks."""
-    if not _hooks:
+    if not _hooked:
         return {}
     with _lock:
-        return dict(_hooks.items())
+        nodes = (ref() for ref in _hooked.copy())
+        return {node: node.hooks for node in nodes if node is not None}
 
 
 @contextlib.contextmanager
 def hooks_hidden(nodes: Iterable[Any]) -> Iterator[None]:
     """Run without the hooks of these nodes."""
     with _lock:
-        hidden = {node: _hooks.pop(node) for node in nodes if node in _hooks}
+        hidden = {node: node.hooks for node in nodes if weakref.ref(node) in _hooked}
+        _hooked.difference_update(map(weakref.ref, hidden))
     try:
         yield
     finally:
         with _lock:
-            _hooks.update(hidden)
+            for node, hooks in hidden.items():
+                node.hooks = hooks
+                _hooked.add(weakref.ref(node, _hooked.discard))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from autodiff.anomaly import line_of
 from autodiff.changes import changes, recorder_here
-from autodiff.hooks import Hook, RemovableHandle, add_hook, hooks_of
+from autodiff.hooks import Hook, NodeHooks, RemovableHandle, add_hook, hooks_of
 from autodiff.native import lib, operand_text, writer_name
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ class Node:
     (a saved output is the descriptor alone), so the graph has no reference cycles.
     """
 
-    __slots__ = ("__weakref__", "edges", "saved", "title", "versions")
+    __slots__ = ("__weakref__", "edges", "hooks", "saved", "title", "versions")
+    hooks: NodeHooks  # set where there are any
     output_nr = 0  # which of its function's outputs the node stands for
     custom = False  # whether the user wrote its vjp
     edges: Sequence[Node | None]

@@ -123,6 +123,8 @@ ad_tensor *ad_dlpack_import(void *made, int with_version) {
     const int dtype = dtype_of(t);
     if (dtype < 0) return ad_fail_null(AD_BAD_ARG, 3, t->dtype.code, t->dtype.bits);
     if (t->ndim < 0 || t->ndim > AD_MAX_DIMS) return ad_fail_null(AD_BAD_ARG, 4, t->ndim, AD_MAX_DIMS);
+    if (t->ndim && !t->shape) return ad_fail_null(AD_BAD_ARG, 8, t->ndim, 0);
+    if (t->byte_offset > INT64_MAX) return ad_fail_null(AD_TOO_LARGE, 0, 0, 0);
     int64_t strides[AD_MAX_DIMS] = {0}, step = 1;
     for (int d = t->ndim - 1; d >= 0; d--) {
         if (t->shape[d] < 0) return ad_fail_null(AD_BAD_ARG, 5, t->shape[d], d);

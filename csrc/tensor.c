@@ -178,7 +178,8 @@ ad_tensor *ad_wrap(int dtype, int ndim, const int64_t *shape, const int64_t *str
     int status = ad_refresh(x);
     if (!status && x->numel && (!data || (uintptr_t)data % (uintptr_t)ad_itemsize[dtype]))
         status = ad_fail(AD_BAD_ARG, 0, 0, 0);
-    if (!status && !ad_inside_storage(x)) status = ad_fail(AD_BAD_SHAPE, x->numel, s->nbytes, 0);
+    if (!status && ((uintptr_t)hi < (uintptr_t)lo || !ad_inside_storage(x)))
+        status = ad_fail(AD_BAD_SHAPE, x->numel, s->nbytes, 0);
     if (status) {
         ad_free(x);
         return NULL;

@@ -182,6 +182,22 @@ def test_default_dtype() -> None:
     assert (ad.tensor([1]) + 0.5).dtype is ad.float32
 
 
+@pytest.mark.parametrize("kind", "fdqhB")
+def test_an_empty_buffer_lies_anywhere(kind: str) -> None:
+    """CPython has the memory of empty arrays at an odd address."""
+    empty = array.array(kind)
+    for make in (ad.tensor, ad.as_tensor, ad.asarray):
+        assert make(empty).shape == (0,)
+
+
+@pytest.mark.parametrize("address", [-8, 2**64 - 8])
+def test_an_array_past_the_last_address_is_refused(address: int) -> None:
+    about = {"shape": (3,), "typestr": "<f4", "data": (address, False), "version": 3}
+    nowhere: Any = type("Nowhere", (), {"__array_interface__": about})()
+    with pytest.raises(RuntimeError, match="do not fit"):
+        ad.from_numpy(nowhere)
+
+
 def test_an_array_without_memory_is_refused() -> None:
     about = {"shape": (3,), "typestr": "<f4", "data": (0, False), "version": 3}
     nowhere: Any = type("Nowhere", (), {"__array_interface__": about})()

@@ -187,6 +187,9 @@ def test_structs_of_others_are_checked() -> None:
         {"shape": huge, "ndim": 2},
         {"data": None},
         {"byte_offset": 2},
+        {"byte_offset": 2**63},
+        {"data": 2**64 - 4},
+        {"shape": None},
     ):
         raw, p = taken(**spoilt)
         assert not p, spoilt

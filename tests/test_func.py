@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import inspect
 import json
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from golden.record_func import GOLDEN, PROGRAMS, WRONG, run, wrong
 
 import autodiff as ad
-from autodiff import func
+from autodiff import func, replaced
 from autodiff.func.batched import BatchError
 
 RECORDED: dict[str, Any] = json.loads(GOLDEN.read_text())
@@ -53,6 +54,15 @@ def _kinds(name: str) -> tuple[type, ...]:
 def test_the_page_s_example() -> None:
     text = (Path(__file__).parents[1] / "docs" / "transforms.md").read_text()
     exec(text.split("```python")[1].split("```")[0], {})
+
+
+def test_no_generator_is_given_other_code() -> None:
+    """CPython takes a generator's code for a function's with a warning, from 3.13 on."""
+    with ad.autocast("cpu"):
+        ad.vmap(ad.sin)(ad.ones(2))
+    replaced.find_all()
+    found = [f for layer in replaced._layers for f in layer.wraps if inspect.isgeneratorfunction(f)]
+    assert not found
 
 
 def test_what_is_no_float_has_a_tangent_of_zeros() -> None:

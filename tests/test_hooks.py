@@ -44,6 +44,7 @@ def test_every_recorded_program_is_there() -> None:
 
 
 def test_hooks_die_with_their_node() -> None:
+    gc.collect()  # those that other tests left
     x = leaf(1.0)
     y = x * 2
     y.register_hook(lambda g: g)
@@ -53,6 +54,26 @@ def test_hooks_die_with_their_node() -> None:
     gc.collect()
     assert node() is None
     assert len(hooks_now()) == before - 1
+
+
+@pytest.mark.parametrize("register", ["tensor", "leaf", "node", "before", "accumulated"])
+def test_hooks_that_refer_to_their_tensor_die_with_it(register: str) -> None:
+    def made() -> weakref.ref[Any]:
+        x = leaf(1.0)
+        y = x * 2
+        add = {
+            "tensor": y.register_hook,
+            "leaf": x.register_hook,
+            "node": y.grad_fn.register_hook,
+            "before": y.grad_fn.register_prehook,
+            "accumulated": x.register_post_accumulate_grad_hook,
+        }[register]
+        add(lambda *_: print(x, y))
+        return weakref.ref(y.grad_fn)
+
+    node = made()
+    gc.collect()
+    assert node() is None
 
 
 def test_retaining_makes_no_cycle() -> None:

@@ -284,14 +284,20 @@ def test_without_the_library_there_is_a_hint(monkeypatch: Any) -> None:
     assert ad.load(recorded("model"))["0.bias"].shape == (3,), "PyTorch's files need none"
 
 
+def test_a_file_of_text_is_told_so() -> None:
+    with pytest.raises(TypeError, match="gives str, not bytes"):
+        ad.load(io.StringIO("text"))
+
+
 def test_damaged_metadata_is_an_error() -> None:
     x = ad.ones(1)
-    spec = safetensors.TensorSpec(dtype="float32", shape=[1], data_ptr=x.data_ptr(), data_len=4)
+    spec = safetensors.TensorSpec(dtype="int32", shape=[1], data_ptr=x.data_ptr(), data_len=4)
     texts = ["", "[", '["tensor","y",""]', '["eval","1"]', '{"a":1}', "[1]", '["set",[[]]]']
+    texts += ['["tensor","x","g"]', '["tensor","x",1]', '["bytes","a"]', "9" * 5000]
     texts += ["[" * 100_000, '["dtype","int4"]', '["dict",[[["list",[]],1]]]', '["size",["a"]]']
     for text in texts:
         raw = safetensors.serialize({"x": spec}, {"autodiff": text})
-        with pytest.raises(ValueError):  # noqa: PT011 - json's own among them
+        with pytest.raises(ValueError, match="the metadata of the file is damaged"):
             ad.load(io.BytesIO(raw))
 
 
@@ -383,6 +389,9 @@ def test_pickles_that_would_run_code_are_refused(tmp_path: Path) -> None:
     assert path.exists(), "and would have run"
 
 
+WIDE, DEEP = b"2\x86" * 60, b"\x85" * 300_000
+
+
 @pytest.mark.parametrize(
     "code",
     [
@@ -407,6 +416,12 @@ def test_pickles_that_would_run_code_are_refused(tmp_path: Path) -> None:
         b"ctorch._utils\n_rebuild_parameter\nN\x85R.",
         b"\x95" + b"\xff" * 8 + b".",
         b"\x8b\xff\xff\xff\x7f.",
+        # keys that hold themselves over and over, or one in another, each written once
+        *(b"\x80\x02})" + part + b"K\x01s." for part in (WIDE, DEEP)),
+        *(b"\x80\x04\x8f()" + part + b"\x90." for part in (WIDE, DEEP)),
+        *(b"\x80\x04()" + part + b"\x91." for part in (WIDE, DEEP)),
+        *(b"cbuiltins\nset\n])" + part + b"a\x85R." for part in (WIDE, DEEP)),
+        *(b"ccollections\nOrderedDict\n])" + part + b"N\x86a\x85R." for part in (WIDE, DEEP)),
     ],
 )
 def test_nonsense_is_an_error(code: bytes) -> None:
@@ -456,6 +471,15 @@ def test_compressed_archives_and_others_are_refused() -> None:
         made.writestr("b.txt", b"")
     with pytest.raises(pickle.UnpicklingError, match=r"torch\.save made none such"):
         ad.load(io.BytesIO(file.getvalue()))
+
+
+def test_members_that_overlap_are_refused() -> None:
+    """Each would be read into memory of its own, so a small file could fill any."""
+    raw = bytearray(archive(b"N.", **{"data/0": b""}).getvalue())
+    last = raw.rfind(b"PK\x01\x02")  # what the directory tells of data/0, its sizes among them
+    raw[last + 20 : last + 28] = 2 * len(raw).to_bytes(4, "little")
+    with pytest.raises(pickle.UnpicklingError, match="overlap"):
+        ad.load(io.BytesIO(bytes(raw)))
 
 
 def test_the_other_byte_order() -> None:

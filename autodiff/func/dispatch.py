@@ -207,7 +207,7 @@ def _looking(function: types.FunctionType) -> Callable[[Rule], Rule] | None:
 
 
 _SOURCES = ("autodiff.ops.", "autodiff.nn.functional.", "autodiff.graph", "autodiff.linalg")
-_INSIDE = ("base", "declare", "generator", "guard", "history", "pointwise")
+_INSIDE = ("base", "declare", "generator", "guard", "history", "pointwise", "table", "written")
 _PARTS = {f"autodiff.ops.{name}" for name in _INSIDE}
 
 

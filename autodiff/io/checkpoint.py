@@ -63,6 +63,8 @@ class Checkpoint:
             members = self.archive.namelist()
         except DAMAGE as error:
             raise self._error(f"it is damaged: {error}") from None
+        if sum(member.compress_size for member in self.archive.infolist()) > len(raw):
+            raise self._error("it is damaged: its members overlap")
         pickles = [member for member in members if member.endswith("/data.pkl")]
         if len(pickles) != 1:
             raise self._error("it is a zip archive, but torch.save made none such")
@@ -168,18 +170,44 @@ def _bytes(text: str, encoding: str) -> bytes:
     return text.encode("latin1")
 
 
+MOST = 10_000  # parts of a key, of which parts of parts count anew
+
+
+def _key(x: Any) -> Any:
+    """A key, or a member of a set. ValueError for a tuple of too many parts.
+
+    What a pickle tells once may be in a tuple many times over, and to hash that takes for ever.
+    """
+    parts, deep = [x], 0
+    while parts := [part for part in parts if isinstance(part, tuple)]:
+        deep += 1
+        if deep > 100 or sum(map(len, parts)) > MOST:
+            raise ValueError("a key of too many parts")
+        parts = [part for whole in parts for part in whole]
+    return x
+
+
+def _ordered(items: Any = ()) -> OrderedDict[Any, Any]:
+    pairs = items.items() if isinstance(items, dict) else items
+    return OrderedDict((_key(key), value) for key, value in pairs)
+
+
 _MAKERS: dict[_Global, Callable[..., Any]] = {
     _Global("_codecs", "encode"): _bytes,
     _Global("torch._utils", "_rebuild_tensor_v2"): _tensor,
     _Global("torch._utils", "_rebuild_tensor"): _tensor,
     _Global("torch._utils", "_rebuild_parameter"): _parameter,
     _Global("torch", "Size"): Size,
-    _Global("collections", "OrderedDict"): lambda items=(): OrderedDict(items),
-    _Global("collections", "Counter"): lambda items=(): Counter(dict(items)),
+    _Global("collections", "OrderedDict"): _ordered,
+    _Global("collections", "Counter"): lambda items=(): Counter(_ordered(items)),
     **{
-        _Global(module, kind.__name__): kind
+        _Global(module, kind.__name__): make
         for module in ("builtins", "__builtin__")
-        for kind in (set, frozenset, complex)
+        for kind, make in (
+            (set, lambda items=(): set(map(_key, items))),
+            (frozenset, lambda items=(): frozenset(map(_key, items))),
+            (complex, complex),
+        )
     },
 }
 
@@ -220,6 +248,9 @@ class _Machine:
             if x == _Global("torch", d.name):
                 return d
         raise self.file.refused(x)
+
+    def _used_key(self, x: Any) -> Any:
+        return _key(self._used(x))
 
     def _marked(self) -> list[Any]:
         """The values down to the last mark."""
@@ -336,16 +367,16 @@ class _Machine:
         if not isinstance(self.stack[-1], dict) or len(items) % 2:
             raise ValueError("no dict")
         for key, value in zip(items[::2], items[1::2], strict=True):
-            self.stack[-1][self._used(key)] = self._used(value)
+            self.stack[-1][self._used_key(key)] = self._used(value)
 
     def _additems(self, _: Any) -> None:
         items = self._marked()
         if type(self.stack[-1]) is not set:
             raise ValueError("no set")
-        self.stack[-1].update(map(self._used, items))
+        self.stack[-1].update(map(self._used_key, items))
 
     def _frozenset(self, _: Any) -> None:
-        self.stack.append(frozenset(map(self._used, self._marked())))
+        self.stack.append(frozenset(map(self._used_key, self._marked())))
 
 
 _CONSTANTS: dict[str, Callable[[], Any]] = {

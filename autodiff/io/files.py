@@ -130,7 +130,11 @@ def load(
         return _read(file.read(), os.fspath(f))
 
 
-def _read(raw: bytes, name: Any) -> Any:
+def _read(raw: Any, name: Any) -> Any:
+    if not isinstance(raw, bytes):
+        raise TypeError(
+            f"load: the file gives {type(raw).__name__}, not bytes: open it in binary mode"
+        )
     if not raw:
         raise EOFError(f"{name}: the file is empty")
     header = raw[8:9] == b"{"  # of a safetensors file, after its length; no other has it there

@@ -1,15 +1,15 @@
-"""Activations as modules: each forward is one call of its function."""
+"""Activations as modules: each is one call of its function."""
 
 from __future__ import annotations
 
 from autodiff.devices import check_device
 from autodiff.dtypes import dtype
 from autodiff.nn import functional
+from autodiff.nn._declared import calls, options
 from autodiff.nn.init import constant_
 from autodiff.nn.module import Module
 from autodiff.nn.parameter import Parameter
 from autodiff.ops.create import empty
-from autodiff.tensor import Tensor
 
 __all__ = [
     "CELU",
@@ -39,21 +39,12 @@ __all__ = [
 ]
 
 
-def _inplace(flag: bool) -> str:
-    return ", inplace=True" if flag else ""
-
-
+@options
 class _InPlace(Module):
-    def __init__(self, inplace: bool = False) -> None:
-        super().__init__()
-        self.inplace = inplace
+    inplace: bool = False
 
 
-class _ShownInPlace(_InPlace):
-    def extra_repr(self) -> str:
-        return _inplace(self.inplace)[2:]
-
-
+@calls(functional.tanh)
 class Tanh(Module):
     """The hyperbolic tangent.
 
@@ -61,10 +52,8 @@ class Tanh(Module):
     tensor([-0.7616,  0.7616])
     """
 
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.tanh(input)  # type: ignore[no-any-return]
 
-
+@calls(functional.sigmoid)
 class Sigmoid(Module):
     """1 / (1 + exp(-input)).
 
@@ -72,21 +61,17 @@ class Sigmoid(Module):
     tensor([0.2689, 0.5000, 0.7311])
     """
 
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.sigmoid(input)  # type: ignore[no-any-return]
 
-
-class ReLU(_ShownInPlace):
+@calls(functional.relu)
+class ReLU(_InPlace):
     """max(input, 0).
 
     >>> nn.ReLU()(ad.tensor([-1.0, 1.0]))
     tensor([0., 1.])
     """
 
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.relu(input, self.inplace)
 
-
+@calls(functional.leaky_relu)
 class LeakyReLU(Module):
     """input above 0, negative_slope * input below.
 
@@ -94,18 +79,11 @@ class LeakyReLU(Module):
     tensor([-0.1000,  1.0000])
     """
 
-    def __init__(self, negative_slope: float = 0.01, inplace: bool = False) -> None:
-        super().__init__()
-        self.negative_slope = negative_slope
-        self.inplace = inplace
-
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.leaky_relu(input, self.negative_slope, self.inplace)
-
-    def extra_repr(self) -> str:
-        return f"negative_slope={self.negative_slope}{_inplace(self.inplace)}"
+    negative_slope: float = 0.01
+    inplace: bool = False
 
 
+@calls(functional.hardtanh)
 class Hardtanh(Module):
     """input limited to [min_val, max_val].
 
@@ -113,21 +91,18 @@ class Hardtanh(Module):
     tensor([-1.0000,  0.5000,  1.0000])
     """
 
-    def __init__(self, min_val: float = -1.0, max_val: float = 1.0, inplace: bool = False) -> None:
-        super().__init__()
-        if max_val <= min_val:
-            raise AssertionError(f"max_val ({max_val}) must be greater than min_val ({min_val})")
-        self.min_val = min_val
-        self.max_val = max_val
-        self.inplace = inplace
+    min_val: float = -1.0
+    max_val: float = 1.0
+    inplace: bool = False
 
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.hardtanh(input, self.min_val, self.max_val, self.inplace)
-
-    def extra_repr(self) -> str:
-        return f"min_val={self.min_val}, max_val={self.max_val}{_inplace(self.inplace)}"
+    def _settle(self) -> None:
+        if self.max_val <= self.min_val:
+            raise AssertionError(
+                f"max_val ({self.max_val}) must be greater than min_val ({self.min_val})"
+            )
 
 
+@calls(functional.softplus)
 class Softplus(Module):
     """log(1 + exp(beta * input)) / beta; input itself where beta * input is above threshold.
 
@@ -135,18 +110,11 @@ class Softplus(Module):
     tensor([  0.3133,   0.6931, 100.0000])
     """
 
-    def __init__(self, beta: float = 1.0, threshold: float = 20.0) -> None:
-        super().__init__()
-        self.beta = beta
-        self.threshold = threshold
-
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.softplus(input, self.beta, self.threshold)
-
-    def extra_repr(self) -> str:
-        return f"beta={self.beta}, threshold={self.threshold}"
+    beta: float = 1.0
+    threshold: float = 20.0
 
 
+@calls(functional.elu)
 class ELU(Module):
     """input above 0, alpha * (exp(input) - 1) below.
 
@@ -154,18 +122,11 @@ class ELU(Module):
     tensor([-0.6321,  1.0000])
     """
 
-    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
-        super().__init__()
-        self.alpha = alpha
-        self.inplace = inplace
-
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.elu(input, self.alpha, self.inplace)
-
-    def extra_repr(self) -> str:
-        return f"alpha={self.alpha}{_inplace(self.inplace)}"
+    alpha: float = 1.0
+    inplace: bool = False
 
 
+@calls(functional.gelu)
 class GELU(Module):
     """input * P(N < input) for N standard normal, or its tanh approximation.
 
@@ -173,26 +134,16 @@ class GELU(Module):
     tensor([-0.1587,  0.8413])
     """
 
-    def __init__(self, approximate: str = "none") -> None:
-        super().__init__()
-        self.approximate = approximate
-
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.gelu(input, self.approximate)
-
-    def extra_repr(self) -> str:
-        return f"approximate={self.approximate!r}"
+    approximate: str = "none"
 
 
-class SiLU(_ShownInPlace):
+@calls(functional.silu)
+class SiLU(_InPlace):
     """input * sigmoid(input).
 
     >>> nn.SiLU()(ad.tensor([-1.0, 1.0]))
     tensor([-0.2689,  0.7311])
     """
-
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.silu(input, self.inplace)
 
 
 class ReLU6(Hardtanh):
@@ -202,13 +153,13 @@ class ReLU6(Hardtanh):
     tensor([0., 1., 6.])
     """
 
+    _shown = ("inplace",)
+
     def __init__(self, inplace: bool = False) -> None:
         super().__init__(0.0, 6.0, inplace)
 
-    def extra_repr(self) -> str:
-        return _inplace(self.inplace)[2:]
 
-
+@calls(functional.threshold)
 class Threshold(Module):
     """input above threshold, value elsewhere.
 
@@ -216,19 +167,12 @@ class Threshold(Module):
     tensor([9., 1.])
     """
 
-    def __init__(self, threshold: float, value: float, inplace: bool = False) -> None:
-        super().__init__()
-        self.threshold = threshold
-        self.value = value
-        self.inplace = inplace
-
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.threshold(input, self.threshold, self.value, self.inplace)
-
-    def extra_repr(self) -> str:
-        return f"threshold={self.threshold}, value={self.value}{_inplace(self.inplace)}"
+    threshold: float
+    value: float
+    inplace: bool = False
 
 
+@calls(functional.hardshrink)
 class Hardshrink(Module):
     """0 within [-lambd, lambd], input elsewhere.
 
@@ -236,17 +180,13 @@ class Hardshrink(Module):
     tensor([-1.,  0.,  1.])
     """
 
-    def __init__(self, lambd: float = 0.5) -> None:
-        super().__init__()
-        self.lambd = lambd
-
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.hardshrink(input, self.lambd)
+    lambd: float = 0.5
 
     def extra_repr(self) -> str:
         return str(self.lambd)
 
 
+@calls(functional.softshrink)
 class Softshrink(Module):
     """input moved towards 0 by lambd; 0 within [-lambd, lambd].
 
@@ -254,17 +194,13 @@ class Softshrink(Module):
     tensor([-0.5000,  0.0000,  0.5000])
     """
 
-    def __init__(self, lambd: float = 0.5) -> None:
-        super().__init__()
-        self.lambd = lambd
-
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.softshrink(input, self.lambd)
+    lambd: float = 0.5
 
     def extra_repr(self) -> str:
         return str(self.lambd)
 
 
+@calls(functional.hardsigmoid)
 class Hardsigmoid(_InPlace):
     """min(max(input + 3, 0), 6) / 6.
 
@@ -272,10 +208,10 @@ class Hardsigmoid(_InPlace):
     tensor([0.0000, 0.5000, 0.6667])
     """
 
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.hardsigmoid(input, self.inplace)
+    _shown = ()
 
 
+@calls(functional.hardswish)
 class Hardswish(_InPlace):
     """input * min(max(input + 3, 0), 6) / 6.
 
@@ -283,10 +219,10 @@ class Hardswish(_InPlace):
     tensor([-0.0000, 0.0000, 0.6667])
     """
 
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.hardswish(input, self.inplace)
+    _shown = ()
 
 
+@calls(functional.prelu)
 class PReLU(Module):
     """input above 0, weight * input below, with a weight to learn: one, or one for each channel.
 
@@ -295,6 +231,8 @@ class PReLU(Module):
     >>> nn.PReLU()(ad.tensor([-1.0, 1.0])).detach()
     tensor([-0.2500,  1.0000])
     """
+
+    _options = ("weight",)
 
     def __init__(
         self,
@@ -314,13 +252,11 @@ class PReLU(Module):
         """Set the weight to what it starts at."""
         constant_(self.weight, self.init)
 
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.prelu(input, self.weight)
-
     def extra_repr(self) -> str:
         return f"num_parameters={self.num_parameters}"
 
 
+@calls(functional.rrelu)
 class RReLU(Module):
     """input above 0, slope * input below; in training, slopes are drawn from [lower, upper).
 
@@ -328,32 +264,21 @@ class RReLU(Module):
     tensor([-0.2292,  1.0000])
     """
 
-    def __init__(
-        self, lower: float = 1.0 / 8, upper: float = 1.0 / 3, inplace: bool = False
-    ) -> None:
-        super().__init__()
-        self.lower = lower
-        self.upper = upper
-        self.inplace = inplace
-
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.rrelu(input, self.lower, self.upper, self.training, self.inplace)
-
-    def extra_repr(self) -> str:
-        return f"lower={self.lower}, upper={self.upper}{_inplace(self.inplace)}"
+    lower: float = 1.0 / 8
+    upper: float = 1.0 / 3
+    inplace: bool = False
 
 
-class SELU(_ShownInPlace):
+@calls(functional.selu)
+class SELU(_InPlace):
     """ELU of the alpha, and times the scale, that keep mean 0 and variance 1.
 
     >>> nn.SELU()(ad.tensor([-1.0, 1.0]))
     tensor([-1.1113,  1.0507])
     """
 
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.selu(input, self.inplace)
 
-
+@calls(functional.celu)
 class CELU(Module):
     """input above 0, alpha * (exp(input / alpha) - 1) below.
 
@@ -361,29 +286,20 @@ class CELU(Module):
     tensor([-0.6321,  1.0000])
     """
 
-    def __init__(self, alpha: float = 1.0, inplace: bool = False) -> None:
-        super().__init__()
-        self.alpha = alpha
-        self.inplace = inplace
-
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.celu(input, self.alpha, self.inplace)
-
-    def extra_repr(self) -> str:
-        return f"alpha={self.alpha}{_inplace(self.inplace)}"
+    alpha: float = 1.0
+    inplace: bool = False
 
 
-class Mish(_ShownInPlace):
+@calls(functional.mish)
+class Mish(_InPlace):
     """input * tanh(softplus(input)).
 
     >>> nn.Mish()(ad.tensor([-1.0, 1.0]))
     tensor([-0.3034,  0.8651])
     """
 
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.mish(input, self.inplace)
 
-
+@calls(functional.logsigmoid)
 class LogSigmoid(Module):
     """log(sigmoid(input)), exact where sigmoid rounds to 0 or 1.
 
@@ -391,10 +307,8 @@ class LogSigmoid(Module):
     tensor([-100.0000,   -0.6931])
     """
 
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.logsigmoid(input)
 
-
+@calls(functional.softsign)
 class Softsign(Module):
     """input / (1 + |input|).
 
@@ -402,10 +316,8 @@ class Softsign(Module):
     tensor([-0.5000,  0.7500])
     """
 
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.softsign(input)
 
-
+@calls(functional.tanhshrink)
 class Tanhshrink(Module):
     """input - tanh(input).
 
@@ -413,10 +325,8 @@ class Tanhshrink(Module):
     tensor([-0.2384,  0.2384])
     """
 
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.tanhshrink(input)
 
-
+@calls(functional.glu)
 class GLU(Module):
     """a * sigmoid(b) for the halves a and b of the input along `dim`.
 
@@ -424,12 +334,4 @@ class GLU(Module):
     tensor([0.5000, 1.0000])
     """
 
-    def __init__(self, dim: int = -1) -> None:
-        super().__init__()
-        self.dim = dim
-
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.glu(input, self.dim)
-
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
+    dim: int = -1

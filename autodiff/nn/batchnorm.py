@@ -9,6 +9,7 @@ from autodiff import dtypes
 from autodiff.devices import check_device
 from autodiff.dtypes import dtype
 from autodiff.nn import functional, init
+from autodiff.nn._declared import calls
 from autodiff.nn.module import Module
 from autodiff.nn.parameter import Parameter
 from autodiff.ops.convert import tensor
@@ -316,6 +317,7 @@ class GroupNorm(Module):
         )
 
 
+@calls(functional.local_response_norm)
 class LocalResponseNorm(Module):
     """Divides by (k + alpha times the mean square of `size` channels around) to the beta.
 
@@ -323,15 +325,10 @@ class LocalResponseNorm(Module):
     torch.Size([1, 4, 5])
     """
 
-    def __init__(self, size: int, alpha: float = 1e-4, beta: float = 0.75, k: float = 1.0) -> None:
-        super().__init__()
-        self.size = size
-        self.alpha = alpha
-        self.beta = beta
-        self.k = k
-
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.local_response_norm(input, self.size, self.alpha, self.beta, self.k)
+    size: int
+    alpha: float = 1e-4
+    beta: float = 0.75
+    k: float = 1.0
 
     def extra_repr(self) -> str:
         return f"{self.size}, alpha={self.alpha}, beta={self.beta}, k={self.k}"

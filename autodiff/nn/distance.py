@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from autodiff.nn import functional
+from autodiff.nn._declared import calls
 from autodiff.nn.module import Module
 from autodiff.tensor import Tensor
 
 __all__ = ["CosineSimilarity", "PairwiseDistance"]
 
 
+@calls(functional.cosine_similarity)
 class CosineSimilarity(Module):
     """The cosine of the angle between vectors along a dimension; norms are at least eps.
 
@@ -16,13 +18,9 @@ class CosineSimilarity(Module):
     tensor([0.7071])
     """
 
-    def __init__(self, dim: int = 1, eps: float = 1e-8) -> None:
-        super().__init__()
-        self.dim = dim
-        self.eps = eps
-
-    def forward(self, x1: Tensor, x2: Tensor) -> Tensor:
-        return functional.cosine_similarity(x1, x2, self.dim, self.eps)
+    _shown = ()
+    dim: int = 1
+    eps: float = 1e-8
 
 
 class PairwiseDistance(Module):

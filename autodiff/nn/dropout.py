@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from autodiff.nn import functional
+from autodiff.nn._declared import calls, options
 from autodiff.nn.functional.noise import check_probability
 from autodiff.nn.module import Module
 from autodiff.tensor import Tensor
@@ -10,17 +11,19 @@ from autodiff.tensor import Tensor
 __all__ = ["AlphaDropout", "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "FeatureAlphaDropout"]
 
 
+@options
 class _Dropout(Module):
-    def __init__(self, p: float = 0.5, inplace: bool = False) -> None:
-        super().__init__()
-        check_probability(p)
-        self.p = p
-        self.inplace = inplace
+    p: float = 0.5
+    inplace: bool = False
+
+    def _settle(self) -> None:
+        check_probability(self.p)
 
     def extra_repr(self) -> str:
         return f"p={self.p}, inplace={self.inplace}"
 
 
+@calls(functional.dropout)
 class Dropout(_Dropout):
     """In training, zeros elements with probability p, and divides the others by 1 - p.
 
@@ -31,10 +34,8 @@ class Dropout(_Dropout):
     tensor([0., 0., 2., 0.])
     """
 
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.dropout(input, self.p, self.training, self.inplace)
 
-
+@calls(functional.dropout1d)
 class Dropout1d(_Dropout):
     """Zeros channels of (N, C, L) or (C, L) with probability p, and divides the others by 1 - p.
 
@@ -42,10 +43,8 @@ class Dropout1d(_Dropout):
     torch.Size([8, 3, 5])
     """
 
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.dropout1d(input, self.p, self.training, self.inplace)
 
-
+@calls(functional.dropout2d)
 class Dropout2d(_Dropout):
     """Zeros channels of (N, C, H, W) with probability p, and divides the others by 1 - p.
 
@@ -53,19 +52,14 @@ class Dropout2d(_Dropout):
     torch.Size([8, 3, 5, 5])
     """
 
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.dropout2d(input, self.p, self.training, self.inplace)
 
-
+@calls(functional.dropout3d)
 class Dropout3d(_Dropout):
     """Zeros channels of (N, C, D, H, W) or (C, D, H, W) with probability p; scales the others.
 
     >>> nn.Dropout3d(0.5)(ad.ones(8, 3, 5, 5, 5)).shape
     torch.Size([8, 3, 5, 5, 5])
     """
-
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.dropout3d(input, self.p, self.training, self.inplace)
 
 
 class AlphaDropout(_Dropout):

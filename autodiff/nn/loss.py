@@ -1,8 +1,11 @@
-"""Losses as modules: each forward is one call of its function."""
+"""Losses as modules: each is one call of its function."""
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from autodiff.nn import functional
+from autodiff.nn._declared import calls
 from autodiff.nn.functional.reduction import reduction_of
 from autodiff.nn.module import Module
 from autodiff.tensor import Tensor
@@ -24,6 +27,9 @@ __all__ = [
 
 
 class _Loss(Module):
+    _options: ClassVar[tuple[str, ...]] = ("reduction",)
+    _shown = ()
+
     def __init__(
         self, size_average: bool | None = None, reduce: bool | None = None, reduction: str = "mean"
     ) -> None:
@@ -34,6 +40,7 @@ class _Loss(Module):
 
 
 class _WeightedLoss(_Loss):
+    _options: ClassVar[tuple[str, ...]] = ("weight", "reduction")
     weight: Tensor | None
 
     def __init__(
@@ -47,6 +54,7 @@ class _WeightedLoss(_Loss):
         self.register_buffer("weight", weight)
 
 
+@calls(functional.mse_loss)
 class MSELoss(_Loss):
     """The squared errors: their mean, sum, or each ("none").
 
@@ -54,10 +62,8 @@ class MSELoss(_Loss):
     tensor(2.5000)
     """
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return functional.mse_loss(input, target, reduction=self.reduction)
 
-
+@calls(functional.l1_loss)
 class L1Loss(_Loss):
     """The absolute errors: their mean, sum, or each ("none").
 
@@ -65,10 +71,8 @@ class L1Loss(_Loss):
     tensor(1.5000)
     """
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return functional.l1_loss(input, target, reduction=self.reduction)
 
-
+@calls(functional.smooth_l1_loss)
 class SmoothL1Loss(_Loss):
     """Squared errors / (2 beta) below beta, absolute errors - beta / 2 above.
 
@@ -76,20 +80,13 @@ class SmoothL1Loss(_Loss):
     tensor(1.3125)
     """
 
-    def __init__(
-        self,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-        beta: float = 1.0,
-    ) -> None:
-        super().__init__(size_average, reduce, reduction)
-        self.beta = beta
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return functional.smooth_l1_loss(input, target, reduction=self.reduction, beta=self.beta)
+    size_average: bool | None = None
+    reduce: bool | None = None
+    reduction: str = "mean"
+    beta: float = 1.0
 
 
+@calls(functional.huber_loss)
 class HuberLoss(_Loss):
     """Squared errors / 2 below delta, delta (absolute errors - delta / 2) above.
 
@@ -97,16 +94,15 @@ class HuberLoss(_Loss):
     tensor(1.3125)
     """
 
-    def __init__(self, reduction: str = "mean", delta: float = 1.0) -> None:
-        if not isinstance(delta, (float, int)):
-            raise TypeError(f"delta must be a float or int, got: {type(delta)}")
-        super().__init__(reduction=reduction)
-        self.delta = delta
+    reduction: str = "mean"
+    delta: float = 1.0
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return functional.huber_loss(input, target, reduction=self.reduction, delta=self.delta)
+    def _settle(self) -> None:
+        if not isinstance(self.delta, (float, int)):
+            raise TypeError(f"delta must be a float or int, got: {type(self.delta)}")
 
 
+@calls(functional.binary_cross_entropy)
 class BCELoss(_WeightedLoss):
     """The cross-entropy of probabilities of two classes.
 
@@ -114,10 +110,8 @@ class BCELoss(_WeightedLoss):
     tensor(0.6931)
     """
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return functional.binary_cross_entropy(input, target, self.weight, reduction=self.reduction)
 
-
+@calls(functional.binary_cross_entropy_with_logits)
 class BCEWithLogitsLoss(_WeightedLoss):
     """The cross-entropy of sigmoid(input), exact for logits of any size.
 
@@ -125,6 +119,7 @@ class BCEWithLogitsLoss(_WeightedLoss):
     tensor(0.6931)
     """
 
+    _options = ("weight", "reduction", "pos_weight")
     pos_weight: Tensor | None
 
     def __init__(
@@ -138,12 +133,8 @@ class BCEWithLogitsLoss(_WeightedLoss):
         super().__init__(weight, size_average, reduce, reduction)
         self.register_buffer("pos_weight", pos_weight)
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return functional.binary_cross_entropy_with_logits(
-            input, target, self.weight, reduction=self.reduction, pos_weight=self.pos_weight
-        )
 
-
+@calls(functional.kl_div)
 class KLDivLoss(_Loss):
     """The Kullback-Leibler divergence of log-probabilities from a target.
 
@@ -151,22 +142,13 @@ class KLDivLoss(_Loss):
     tensor(0.1308)
     """
 
-    def __init__(
-        self,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-        log_target: bool = False,
-    ) -> None:
-        super().__init__(size_average, reduce, reduction)
-        self.log_target = log_target
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return functional.kl_div(
-            input, target, reduction=self.reduction, log_target=self.log_target
-        )
+    size_average: bool | None = None
+    reduce: bool | None = None
+    reduction: str = "mean"
+    log_target: bool = False
 
 
+@calls(functional.nll_loss)
 class NLLLoss(_WeightedLoss):
     """Minus the log-probabilities of the target classes.
 
@@ -174,23 +156,14 @@ class NLLLoss(_WeightedLoss):
     tensor(0.4581)
     """
 
-    def __init__(
-        self,
-        weight: Tensor | None = None,
-        size_average: bool | None = None,
-        ignore_index: int = -100,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(weight, size_average, reduce, reduction)
-        self.ignore_index = ignore_index
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return functional.nll_loss(
-            input, target, self.weight, ignore_index=self.ignore_index, reduction=self.reduction
-        )
+    weight: Tensor | None = None
+    size_average: bool | None = None
+    ignore_index: int = -100
+    reduce: bool | None = None
+    reduction: str = "mean"
 
 
+@calls(functional.cross_entropy)
 class CrossEntropyLoss(_WeightedLoss):
     """The cross-entropy of softmax(input) against class indices or class probabilities.
 
@@ -198,30 +171,15 @@ class CrossEntropyLoss(_WeightedLoss):
     tensor(1.3863)
     """
 
-    def __init__(
-        self,
-        weight: Tensor | None = None,
-        size_average: bool | None = None,
-        ignore_index: int = -100,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-        label_smoothing: float = 0.0,
-    ) -> None:
-        super().__init__(weight, size_average, reduce, reduction)
-        self.ignore_index = ignore_index
-        self.label_smoothing = label_smoothing
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return functional.cross_entropy(
-            input,
-            target,
-            self.weight,
-            ignore_index=self.ignore_index,
-            reduction=self.reduction,
-            label_smoothing=self.label_smoothing,
-        )
+    weight: Tensor | None = None
+    size_average: bool | None = None
+    ignore_index: int = -100
+    reduce: bool | None = None
+    reduction: str = "mean"
+    label_smoothing: float = 0.0
 
 
+@calls(functional.soft_margin_loss)
 class SoftMarginLoss(_Loss):
     """log(1 + exp(-target input)) of targets 1 and -1.
 
@@ -229,10 +187,8 @@ class SoftMarginLoss(_Loss):
     tensor(0.6931)
     """
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return functional.soft_margin_loss(input, target, reduction=self.reduction)
 
-
+@calls(functional.hinge_embedding_loss)
 class HingeEmbeddingLoss(_Loss):
     """input where target is 1, max(0, margin - input) where it is -1.
 
@@ -240,20 +196,13 @@ class HingeEmbeddingLoss(_Loss):
     tensor(0.5000)
     """
 
-    def __init__(
-        self,
-        margin: float = 1.0,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(size_average, reduce, reduction)
-        self.margin = margin
-
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return functional.hinge_embedding_loss(input, target, self.margin, reduction=self.reduction)
+    margin: float = 1.0
+    size_average: bool | None = None
+    reduce: bool | None = None
+    reduction: str = "mean"
 
 
+@calls(functional.margin_ranking_loss)
 class MarginRankingLoss(_Loss):
     """max(0, margin - target (input1 - input2)) of targets 1 and -1.
 
@@ -261,17 +210,7 @@ class MarginRankingLoss(_Loss):
     tensor(1.5000)
     """
 
-    def __init__(
-        self,
-        margin: float = 0.0,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(size_average, reduce, reduction)
-        self.margin = margin
-
-    def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
-        return functional.margin_ranking_loss(
-            input1, input2, target, self.margin, reduction=self.reduction
-        )
+    margin: float = 0.0
+    size_average: bool | None = None
+    reduce: bool | None = None
+    reduction: str = "mean"

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from autodiff.nn import functional
+from autodiff.nn._declared import calls
 from autodiff.nn.distance import PairwiseDistance
 from autodiff.nn.linear import Linear
 from autodiff.nn.loss import _Loss, _WeightedLoss
@@ -87,6 +88,7 @@ class LinearCrossEntropyLoss(_WeightedLoss):
         )
 
 
+@calls(functional.cosine_embedding_loss)
 class CosineEmbeddingLoss(_Loss):
     """1 - cos of the angle of two vectors where target is 1, max(0, cos - margin) where -1.
 
@@ -94,22 +96,13 @@ class CosineEmbeddingLoss(_Loss):
     tensor(0.2929)
     """
 
-    def __init__(
-        self,
-        margin: float = 0.0,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(size_average, reduce, reduction)
-        self.margin = margin
-
-    def forward(self, input1: Tensor, input2: Tensor, target: Tensor) -> Tensor:
-        return functional.cosine_embedding_loss(
-            input1, input2, target, margin=self.margin, reduction=self.reduction
-        )
+    margin: float = 0.0
+    size_average: bool | None = None
+    reduce: bool | None = None
+    reduction: str = "mean"
 
 
+@calls(functional.gaussian_nll_loss)
 class GaussianNLLLoss(_Loss):
     """Minus the log-density of target under normal distributions of given means and variances.
 
@@ -117,15 +110,12 @@ class GaussianNLLLoss(_Loss):
     tensor(0.5000)
     """
 
+    _options = ("full", "eps", "reduction")
+
     def __init__(self, *, full: bool = False, eps: float = 1e-6, reduction: str = "mean") -> None:
         super().__init__(None, None, reduction)
         self.full = full
         self.eps = eps
-
-    def forward(self, input: Tensor, target: Tensor, var: Tensor | float) -> Tensor:
-        return functional.gaussian_nll_loss(
-            input, target, var, full=self.full, eps=self.eps, reduction=self.reduction
-        )
 
 
 class PoissonNLLLoss(_Loss):
@@ -156,6 +146,7 @@ class PoissonNLLLoss(_Loss):
         )
 
 
+@calls(functional.multilabel_margin_loss)
 class MultiLabelMarginLoss(_Loss):
     """The margins of labels, up to the first -1 of a row, over all other classes.
 
@@ -163,10 +154,8 @@ class MultiLabelMarginLoss(_Loss):
     tensor(0.8500)
     """
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return functional.multilabel_margin_loss(input, target, reduction=self.reduction)
 
-
+@calls(functional.multilabel_soft_margin_loss)
 class MultiLabelSoftMarginLoss(_WeightedLoss):
     """The cross-entropy of sigmoid(input) and labels of 0 and 1, averaged over the classes.
 
@@ -174,12 +163,8 @@ class MultiLabelSoftMarginLoss(_WeightedLoss):
     tensor(0.6931)
     """
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return functional.multilabel_soft_margin_loss(
-            input, target, weight=self.weight, reduction=self.reduction
-        )
 
-
+@calls(functional.multi_margin_loss)
 class MultiMarginLoss(_WeightedLoss):
     """The margins, to the power 1 or 2, of the target class over the others.
 
@@ -187,30 +172,21 @@ class MultiMarginLoss(_WeightedLoss):
     tensor(0.2333)
     """
 
-    def __init__(
-        self,
-        p: int = 1,
-        margin: float = 1.0,
-        weight: Tensor | None = None,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(weight, size_average, reduce, reduction)
-        if p not in (1, 2):
-            raise ValueError("only p == 1 and p == 2 supported")
-        if weight is not None and weight.dim() != 1:
-            raise ValueError(
-                f"MultiMarginLoss: expected weight to be None or 1D tensor, got {weight.dim()}D "
-                "instead"
-            )
-        self.p = p
-        self.margin = margin
+    p: int = 1
+    margin: float = 1.0
+    weight: Tensor | None = None
+    size_average: bool | None = None
+    reduce: bool | None = None
+    reduction: str = "mean"
 
-    def forward(self, input: Tensor, target: Tensor) -> Tensor:
-        return functional.multi_margin_loss(
-            input, target, self.p, self.margin, self.weight, reduction=self.reduction
-        )
+    def _settle(self) -> None:
+        if self.p not in (1, 2):
+            raise ValueError("only p == 1 and p == 2 supported")
+        if self.weight is not None and self.weight.dim() != 1:
+            raise ValueError(
+                "MultiMarginLoss: expected weight to be None or 1D tensor, got "
+                f"{self.weight.dim()}D instead"
+            )
 
 
 def _check_margin(name: str, margin: float) -> None:
@@ -218,6 +194,7 @@ def _check_margin(name: str, margin: float) -> None:
         raise ValueError(f"{name}: expected margin to be greater than 0, got {margin} instead")
 
 
+@calls(functional.triplet_margin_loss)
 class TripletMarginLoss(_Loss):
     """max(0, margin + the distance of anchor and positive - that of anchor and negative).
 
@@ -225,30 +202,19 @@ class TripletMarginLoss(_Loss):
     tensor(2.4142)
     """
 
-    def __init__(
-        self,
-        margin: float = 1.0,
-        p: float = 2.0,
-        eps: float = 1e-6,
-        swap: bool = False,
-        size_average: bool | None = None,
-        reduce: bool | None = None,
-        reduction: str = "mean",
-    ) -> None:
-        super().__init__(size_average, reduce, reduction)
-        _check_margin("TripletMarginLoss", margin)
-        self.margin = margin
-        self.p = p
-        self.eps = eps
-        self.swap = swap
+    margin: float = 1.0
+    p: float = 2.0
+    eps: float = 1e-6
+    swap: bool = False
+    size_average: bool | None = None
+    reduce: bool | None = None
+    reduction: str = "mean"
 
-    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        how = (self.margin, self.p, self.eps, self.swap)
-        return functional.triplet_margin_loss(
-            anchor, positive, negative, *how, reduction=self.reduction
-        )
+    def _settle(self) -> None:
+        _check_margin("TripletMarginLoss", self.margin)
 
 
+@calls(functional.triplet_margin_with_distance_loss)
 class TripletMarginWithDistanceLoss(_Loss):
     """The triplet loss of a distance of one's own, by default the Euclidean one.
 
@@ -256,6 +222,8 @@ class TripletMarginWithDistanceLoss(_Loss):
     >>> loss(ad.zeros(1, 2), 2 * ad.ones(1, 2), ad.ones(1, 2))
     tensor(3.)
     """
+
+    _options = ("distance_function", "margin", "swap", "reduction")
 
     def __init__(
         self,
@@ -271,18 +239,8 @@ class TripletMarginWithDistanceLoss(_Loss):
         self.margin = margin
         self.swap = swap
 
-    def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
-        return functional.triplet_margin_with_distance_loss(
-            anchor,
-            positive,
-            negative,
-            distance_function=self.distance_function,
-            margin=self.margin,
-            swap=self.swap,
-            reduction=self.reduction,
-        )
 
-
+@calls(functional.ctc_loss)
 class CTCLoss(_Loss):
     """Minus the log-probability of targets over all their alignments to the steps.
 
@@ -291,15 +249,6 @@ class CTCLoss(_Loss):
     tensor(0.8432)
     """
 
-    def __init__(
-        self, blank: int = 0, reduction: str = "mean", zero_infinity: bool = False
-    ) -> None:
-        super().__init__(None, None, reduction)
-        self.blank = blank
-        self.zero_infinity = zero_infinity
-
-    def forward(
-        self, log_probs: Tensor, targets: Tensor, input_lengths: Any, target_lengths: Any
-    ) -> Tensor:
-        how = (self.blank, self.reduction, self.zero_infinity)
-        return functional.ctc_loss(log_probs, targets, input_lengths, target_lengths, *how)
+    blank: int = 0
+    reduction: str = "mean"
+    zero_infinity: bool = False

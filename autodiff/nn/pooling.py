@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from operator import attrgetter
-from typing import Any, ClassVar
+from typing import Any
 
+from autodiff.nn._declared import calls, options
 from autodiff.nn.convolution import each
 from autodiff.nn.functional import fractional, pooling
 from autodiff.nn.functional.convolution import Ints
@@ -33,100 +33,60 @@ __all__ = [
 ]
 
 
-class _Pool(Module):
-    """A function of an input and of numbers that the module keeps, and shows."""
+@options
+class _MaxPool(Module):
+    _shown = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 
-    _home: ClassVar[Any] = pooling
-    _function: ClassVar[str]
-    _shown: ClassVar[str]
-    _passed: ClassVar[str]  # in the order in which the function takes them
-    _numbers: ClassVar[Any]  # those of a module
+    kernel_size: Ints
+    stride: Ints | None = None
+    padding: Ints = 0
+    dilation: Ints = 1
+    return_indices: bool = False
+    ceil_mode: bool = False
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if hasattr(cls, "_passed"):
-            cls._numbers = staticmethod(attrgetter("__class__", *cls._passed.split()))
-
-    def forward(self, input: Tensor) -> Any:
-        return getattr(self._home, self._function)(input, *self._numbers(self)[1:])
-
-    def extra_repr(self) -> str:
-        return ", ".join(f"{name}={getattr(self, name)}" for name in self._shown.split())
+    def _settle(self) -> None:
+        if self.stride is None:
+            self.stride = self.kernel_size
 
 
-class _MaxPool(_Pool):
-    _shown = "kernel_size stride padding dilation ceil_mode"
-    _passed = f"{_shown} return_indices"
+@options
+class _AvgPool(Module):
+    _shown = ("kernel_size", "stride", "padding")
 
-    def __init__(
-        self,
-        kernel_size: Ints,
-        stride: Ints | None = None,
-        padding: Ints = 0,
-        dilation: Ints = 1,
-        return_indices: bool = False,
-        ceil_mode: bool = False,
-    ) -> None:
-        super().__init__()
-        self.kernel_size = kernel_size
-        self.stride = stride if stride is not None else kernel_size
-        self.padding, self.dilation = padding, dilation
-        self.return_indices, self.ceil_mode = return_indices, ceil_mode
+    kernel_size: Ints
+    stride: Ints | None = None
+    padding: Ints = 0
+    ceil_mode: bool = False
+    count_include_pad: bool = True
+    divisor_override: int | None = None
+
+    def _settle(self) -> None:
+        if self.stride is None:
+            self.stride = self.kernel_size
 
 
-class _AvgPool(_Pool):
-    _shown = "kernel_size stride padding"
-    _passed = f"{_shown} ceil_mode count_include_pad divisor_override"
-
-    def __init__(
-        self,
-        kernel_size: Ints,
-        stride: Ints | None = None,
-        padding: Ints = 0,
-        ceil_mode: bool = False,
-        count_include_pad: bool = True,
-        divisor_override: int | None = None,
-    ) -> None:
-        super().__init__()
-        self.kernel_size = kernel_size
-        self.stride = stride if stride is not None else kernel_size
-        self.padding = padding
-        self.ceil_mode, self.count_include_pad = ceil_mode, count_include_pad
-        self.divisor_override = divisor_override
+@options
+class _LPPool(Module):
+    norm_type: float
+    kernel_size: Ints
+    stride: Ints | None = None
+    ceil_mode: bool = False
 
 
-class _LPPool(_Pool):
-    _shown = _passed = "norm_type kernel_size stride ceil_mode"
-
-    def __init__(
-        self,
-        norm_type: float,
-        kernel_size: Ints,
-        stride: Ints | None = None,
-        ceil_mode: bool = False,
-    ) -> None:
-        super().__init__()
-        self.norm_type, self.kernel_size, self.stride = norm_type, kernel_size, stride
-        self.ceil_mode = ceil_mode
+@options
+class _AdaptiveAvgPool(Module):
+    output_size: Sizes
 
 
-class _AdaptiveAvgPool(_Pool):
-    _shown = _passed = "output_size"
+@options
+class _AdaptiveMaxPool(Module):
+    _shown = ("output_size",)
 
-    def __init__(self, output_size: Sizes) -> None:
-        super().__init__()
-        self.output_size = output_size
-
-
-class _AdaptiveMaxPool(_Pool):
-    _shown = "output_size"
-    _passed = f"{_shown} return_indices"
-
-    def __init__(self, output_size: Sizes, return_indices: bool = False) -> None:
-        super().__init__()
-        self.output_size, self.return_indices = output_size, return_indices
+    output_size: Sizes
+    return_indices: bool = False
 
 
+@calls(pooling.max_pool1d)
 class MaxPool1d(_MaxPool):
     """`functional.max_pool1d` with its arguments.
 
@@ -134,9 +94,8 @@ class MaxPool1d(_MaxPool):
     tensor([[1., 3.]])
     """
 
-    _function = "max_pool1d"
 
-
+@calls(pooling.max_pool2d)
 class MaxPool2d(_MaxPool):
     """`functional.max_pool2d` with its arguments.
 
@@ -144,24 +103,19 @@ class MaxPool2d(_MaxPool):
     torch.Size([1, 3, 4, 4])
     """
 
-    _function = "max_pool2d"
 
-
+@calls(pooling.max_pool3d)
 class MaxPool3d(_MaxPool):
     """`functional.max_pool3d` with its arguments."""
 
-    _function = "max_pool3d"
 
-
+@calls(pooling.avg_pool1d)
 class AvgPool1d(_AvgPool):
     """`functional.avg_pool1d` with its arguments.
 
     >>> nn.AvgPool1d(2)(ad.arange(4.0).view(1, 4))
     tensor([[0.5000, 2.5000]])
     """
-
-    _function = "avg_pool1d"
-    _passed = f"{_AvgPool._shown} ceil_mode count_include_pad"
 
     def __init__(
         self,
@@ -176,22 +130,19 @@ class AvgPool1d(_AvgPool):
         super().__init__(kernel, steps, around, ceil_mode, count_include_pad)
 
 
+@calls(pooling.avg_pool2d)
 class AvgPool2d(_AvgPool):
     """`functional.avg_pool2d` with its arguments."""
 
-    _function = "avg_pool2d"
 
-
+@calls(pooling.avg_pool3d)
 class AvgPool3d(_AvgPool):
     """`functional.avg_pool3d` with its arguments."""
 
-    _function = "avg_pool3d"
 
-
-class _FractionalMaxPool(_Pool):
-    _home: ClassVar[Any] = fractional
-    _shown = ""
-    _passed = "kernel_size output_size output_ratio return_indices _random_samples"
+class _FractionalMaxPool(Module):
+    _options = ("kernel_size", "output_size", "output_ratio", "return_indices", "_random_samples")
+    _nd = 2
 
     def __init__(
         self,
@@ -202,7 +153,7 @@ class _FractionalMaxPool(_Pool):
         _random_samples: Tensor | None = None,
     ) -> None:
         super().__init__()
-        nd, name = int(self._function[-2]), type(self).__name__
+        nd, name = self._nd, type(self).__name__
         if (output_size is None) == (output_ratio is None):
             raise ValueError(
                 f"{name} requires specifying either an output size, or a pooling ratio"
@@ -218,6 +169,7 @@ class _FractionalMaxPool(_Pool):
             raise ValueError(f"output_ratio must be between 0 and 1 (got {output_ratio})")
 
 
+@calls(fractional.fractional_max_pool2d)
 class FractionalMaxPool2d(_FractionalMaxPool):
     """`functional.fractional_max_pool2d` with its arguments.
 
@@ -225,15 +177,15 @@ class FractionalMaxPool2d(_FractionalMaxPool):
     torch.Size([1, 3, 4, 4])
     """
 
-    _function = "fractional_max_pool2d"
 
-
+@calls(fractional.fractional_max_pool3d)
 class FractionalMaxPool3d(_FractionalMaxPool):
     """`functional.fractional_max_pool3d` with its arguments."""
 
-    _function = "fractional_max_pool3d"
+    _nd = 3
 
 
+@calls(pooling.lp_pool1d)
 class LPPool1d(_LPPool):
     """`functional.lp_pool1d` with its arguments.
 
@@ -241,21 +193,18 @@ class LPPool1d(_LPPool):
     tensor([[5.]])
     """
 
-    _function = "lp_pool1d"
 
-
+@calls(pooling.lp_pool2d)
 class LPPool2d(_LPPool):
     """`functional.lp_pool2d` with its arguments."""
 
-    _function = "lp_pool2d"
 
-
+@calls(pooling.lp_pool3d)
 class LPPool3d(_LPPool):
     """`functional.lp_pool3d` with its arguments."""
 
-    _function = "lp_pool3d"
 
-
+@calls(pooling.adaptive_avg_pool1d)
 class AdaptiveAvgPool1d(_AdaptiveAvgPool):
     """`functional.adaptive_avg_pool1d` with its arguments.
 
@@ -263,21 +212,18 @@ class AdaptiveAvgPool1d(_AdaptiveAvgPool):
     tensor([[0.5000, 2.5000]])
     """
 
-    _function = "adaptive_avg_pool1d"
 
-
+@calls(pooling.adaptive_avg_pool2d)
 class AdaptiveAvgPool2d(_AdaptiveAvgPool):
     """`functional.adaptive_avg_pool2d` with its arguments."""
 
-    _function = "adaptive_avg_pool2d"
 
-
+@calls(pooling.adaptive_avg_pool3d)
 class AdaptiveAvgPool3d(_AdaptiveAvgPool):
     """`functional.adaptive_avg_pool3d` with its arguments."""
 
-    _function = "adaptive_avg_pool3d"
 
-
+@calls(pooling.adaptive_max_pool1d)
 class AdaptiveMaxPool1d(_AdaptiveMaxPool):
     """`functional.adaptive_max_pool1d` with its arguments.
 
@@ -285,16 +231,12 @@ class AdaptiveMaxPool1d(_AdaptiveMaxPool):
     tensor([[1., 3.]])
     """
 
-    _function = "adaptive_max_pool1d"
 
-
+@calls(pooling.adaptive_max_pool2d)
 class AdaptiveMaxPool2d(_AdaptiveMaxPool):
     """`functional.adaptive_max_pool2d` with its arguments."""
 
-    _function = "adaptive_max_pool2d"
 
-
+@calls(pooling.adaptive_max_pool3d)
 class AdaptiveMaxPool3d(_AdaptiveMaxPool):
     """`functional.adaptive_max_pool3d` with its arguments."""
-
-    _function = "adaptive_max_pool3d"

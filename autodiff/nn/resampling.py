@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from autodiff.nn._declared import calls
 from autodiff.nn.functional import resampling, windows
 from autodiff.nn.functional.convolution import Ints
 from autodiff.nn.module import Module
@@ -83,6 +84,7 @@ class UpsamplingBilinear2d(Upsample):
         super().__init__(size, scale_factor, mode="bilinear", align_corners=True)
 
 
+@calls(windows.unfold)
 class Unfold(Module):
     """`functional.unfold` with its arguments.
 
@@ -90,21 +92,10 @@ class Unfold(Module):
     torch.Size([1, 12, 4])
     """
 
-    def __init__(
-        self, kernel_size: Ints, dilation: Ints = 1, padding: Ints = 0, stride: Ints = 1
-    ) -> None:
-        super().__init__()
-        self.kernel_size, self.dilation = kernel_size, dilation
-        self.padding, self.stride = padding, stride
-
-    def forward(self, input: Tensor) -> Tensor:
-        return windows.unfold(input, self.kernel_size, self.dilation, self.padding, self.stride)
-
-    def extra_repr(self) -> str:
-        return (
-            f"kernel_size={self.kernel_size}, dilation={self.dilation}, padding={self.padding}, "
-            f"stride={self.stride}"
-        )
+    kernel_size: Ints
+    dilation: Ints = 1
+    padding: Ints = 0
+    stride: Ints = 1
 
 
 class Fold(Unfold):
@@ -134,6 +125,7 @@ class Fold(Unfold):
         return f"output_size={self.output_size}, {super().extra_repr()}"
 
 
+@calls(resampling.pixel_shuffle)
 class PixelShuffle(Module):
     """`functional.pixel_shuffle` by a factor.
 
@@ -141,17 +133,10 @@ class PixelShuffle(Module):
     torch.Size([1, 1, 6, 6])
     """
 
-    def __init__(self, upscale_factor: int) -> None:
-        super().__init__()
-        self.upscale_factor = upscale_factor
-
-    def forward(self, input: Tensor) -> Tensor:
-        return resampling.pixel_shuffle(input, self.upscale_factor)
-
-    def extra_repr(self) -> str:
-        return f"upscale_factor={self.upscale_factor}"
+    upscale_factor: int
 
 
+@calls(resampling.pixel_unshuffle)
 class PixelUnshuffle(Module):
     """`functional.pixel_unshuffle` by a factor.
 
@@ -159,17 +144,10 @@ class PixelUnshuffle(Module):
     torch.Size([1, 4, 3, 3])
     """
 
-    def __init__(self, downscale_factor: int) -> None:
-        super().__init__()
-        self.downscale_factor = downscale_factor
-
-    def forward(self, input: Tensor) -> Tensor:
-        return resampling.pixel_unshuffle(input, self.downscale_factor)
-
-    def extra_repr(self) -> str:
-        return f"downscale_factor={self.downscale_factor}"
+    downscale_factor: int
 
 
+@calls(resampling.channel_shuffle)
 class ChannelShuffle(Module):
     """`functional.channel_shuffle` of groups.
 
@@ -177,12 +155,4 @@ class ChannelShuffle(Module):
     tensor([0., 2., 1., 3.])
     """
 
-    def __init__(self, groups: int) -> None:
-        super().__init__()
-        self.groups = groups
-
-    def forward(self, input: Tensor) -> Tensor:
-        return resampling.channel_shuffle(input, self.groups)
-
-    def extra_repr(self) -> str:
-        return f"groups={self.groups}"
+    groups: int

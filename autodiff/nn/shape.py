@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from autodiff.nn._declared import options
 from autodiff.nn.module import Module
 from autodiff.ops.views import flatten, view
 from autodiff.shapes import dim_index
@@ -28,6 +29,7 @@ class Identity(Module):
         return input
 
 
+@options
 class Flatten(Module):
     """The dimensions from start_dim to end_dim merged into one; the batch's is kept by default.
 
@@ -35,16 +37,11 @@ class Flatten(Module):
     torch.Size([5, 6])
     """
 
-    def __init__(self, start_dim: int = 1, end_dim: int = -1) -> None:
-        super().__init__()
-        self.start_dim = start_dim
-        self.end_dim = end_dim
+    start_dim: int = 1
+    end_dim: int = -1
 
     def forward(self, input: Tensor) -> Tensor:
         return flatten(input, self.start_dim, self.end_dim)
-
-    def extra_repr(self) -> str:
-        return f"start_dim={self.start_dim}, end_dim={self.end_dim}"
 
 
 class Unflatten(Module):

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from autodiff.nn import functional
+from autodiff.nn._declared import calls
 from autodiff.nn.module import Module
 from autodiff.tensor import Tensor
 
 __all__ = ["LogSoftmax", "Softmax", "Softmax2d", "Softmin"]
 
 
+@calls(functional.softmax)
 class Softmax(Module):
     """exp(input) divided by its sum along `dim`.
 
@@ -16,17 +18,10 @@ class Softmax(Module):
     tensor([0.5000, 0.5000])
     """
 
-    def __init__(self, dim: int | None = None) -> None:
-        super().__init__()
-        self.dim = dim
-
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.softmax(input, self.dim)
-
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
+    dim: int | None = None
 
 
+@calls(functional.log_softmax)
 class LogSoftmax(Module):
     """The logarithm of softmax along `dim`.
 
@@ -34,17 +29,10 @@ class LogSoftmax(Module):
     tensor([-0.6931, -0.6931])
     """
 
-    def __init__(self, dim: int | None = None) -> None:
-        super().__init__()
-        self.dim = dim
-
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.log_softmax(input, self.dim)
-
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
+    dim: int | None = None
 
 
+@calls(functional.softmin)
 class Softmin(Module):
     """softmax of -input along `dim`.
 
@@ -52,15 +40,7 @@ class Softmin(Module):
     tensor([0.7311, 0.2689])
     """
 
-    def __init__(self, dim: int | None = None) -> None:
-        super().__init__()
-        self.dim = dim
-
-    def forward(self, input: Tensor) -> Tensor:
-        return functional.softmin(input, self.dim)
-
-    def extra_repr(self) -> str:
-        return f"dim={self.dim}"
+    dim: int | None = None
 
 
 class Softmax2d(Module):

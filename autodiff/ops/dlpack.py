@@ -21,6 +21,7 @@ _REFUSED = {
     5: "dimension {c} has the size {b}",
     6: "dimension {c} has the negative stride {b}, which tensors do not have: make a copy first",
     7: "its memory is not aligned to its elements: make a copy first",
+    8: "it has {b} dimensions and no shape",
 }
 
 

@@ -120,7 +120,6 @@ def _wrap_memory(
 ) -> Tensor:
     """A tensor of `extent` bytes that `owner` has; without steps, they are row-major."""
     if 0 in shape:
-        _check_place(d, shape, steps, at)
         return zeros(list(shape), dtype=d)
     handle = keep(owner)
     p = _wrap(
@@ -137,5 +136,5 @@ def _wrap_memory(
 def _check_place(d: dtypes.dtype, shape: Any, steps: Any, at: Any) -> None:
     if int(ffi.cast(ADDRESS, at)) % d.itemsize:
         raise _misplaced(contiguous_strides(shape) if steps is None else steps, d.itemsize)
-    if at == NULL and 0 not in shape:
+    if at == NULL:
         raise ValueError(f"can't convert an array of shape {tuple(shape)}: it has no memory")

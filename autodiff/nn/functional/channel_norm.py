@@ -25,13 +25,16 @@ from autodiff.tensor import TENSOR_TYPES, Tensor, own
 __all__ = ["batch_norm", "group_norm", "instance_norm", "local_response_norm", "rms_norm"]
 
 
-def _check(input: Tensor, channels: int, **given: Tensor | None) -> bool:
+_CHANNELS = ("running_mean", "running_var", "weight", "bias")
+
+
+def _check(input: Tensor, channels: int, *given: Tensor | None) -> bool:
     """RuntimeError where one of these has not a number for each channel, of the input's dtype.
 
     True where they are of float32, and the input of 16 bits.
     """
     wide = False
-    for name, x in given.items():
+    for name, x in zip(_CHANNELS, given, strict=True):
         if x is None:
             continue
         check_tensors("batch_norm", **{name: x})
@@ -39,7 +42,7 @@ def _check(input: Tensor, channels: int, **given: Tensor | None) -> bool:
             more = "" if x.ndim == 1 else f": its shape is {list(x.shape)}"
             raise RuntimeError(f"{name} should contain {channels} elements not {x.numel()}{more}")
         if x.dtype is not input.dtype:
-            wide = mixed(input, *given.values())
+            wide = mixed(input, *given)
             if not wide:
                 raise RuntimeError("mixed dtype (CPU): all inputs must share same datatype.")
     return wide
@@ -56,7 +59,7 @@ def _check_batch(
 ) -> None:
     """Refuse what batch norm does not take."""
     check_tensors("batch_norm", input=input)
-    channels, held = input.size(1), {"running_mean": running_mean, "running_var": running_var}
+    channels = input.size(1)
     if (running_mean is None) != (running_var is None):
         raise ValueError("running_mean and running_var must either both be None or neither be None")
     if running_mean is None and not training:
@@ -69,7 +72,7 @@ def _check_batch(
         sign = "positive during training" if training else "non-negative"
         raise ValueError(f"batch_norm eps must be {sign}, but got {eps}")
     check_floating("batch_norm", input)
-    _check(input, channels, **held, weight=weight, bias=bias)
+    _check(input, channels, running_mean, running_var, weight, bias)
 
 
 def _fit(input: Any, *given: Any) -> bool:
@@ -187,18 +190,10 @@ def instance_norm(
         )
     if not input.numel():
         return input * 1
+    channels, given = input.size(1), (running_mean, running_var, weight, bias)
     if not use_input_stats:
-        return batch_norm(input, running_mean, running_var, weight, bias, False, momentum, eps)
-    channels = input.size(1)
-    if _check(
-        input,
-        channels,
-        running_mean=running_mean,
-        running_var=running_var,
-        weight=weight,
-        bias=bias,
-    ):
-        given = (running_mean, running_var, weight, bias)
+        return batch_norm(input, *given, False, momentum, eps)
+    if _check(input, channels, *given):
         return through_float32(instance_norm, input, *given, True, momentum, eps)
     check_floating("batch_norm", input)
     y, normal = rows.group_norm(contiguous(input), channels, *_affine(input, weight, bias), eps)
@@ -271,7 +266,7 @@ def _check_groups(
                 f"but got {name} of shape {list(x.shape)} and input of shape {list(input.shape)}"
             )
     check_floating("GroupNormKernelImpl", input)
-    return _check(input, channels, weight=weight, bias=bias)
+    return _check(input, channels, None, None, weight, bias)
 
 
 def rms_norm(

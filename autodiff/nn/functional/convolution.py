@@ -11,6 +11,7 @@ from autodiff.nn.functional.integers import convolved, is_integer, transposed
 from autodiff.nn.functional.reduction import check_tensors
 from autodiff.ops.convolution import Geometry, convolve, spread
 from autodiff.ops.views import squeeze, unsqueeze
+from autodiff.ops.written import member_of
 from autodiff.tensor import Tensor
 
 __all__ = ["conv1d", "conv2d", "conv3d", "conv_transpose1d", "conv_transpose2d", "conv_transpose3d"]
@@ -139,18 +140,18 @@ def _padding(
 
 
 def _conv(
+    op: str,
     nd: int,
-    x: Tensor,
-    w: Tensor,
-    bias: Tensor | None,
-    stride: Ints,
-    padding: Any,
-    dilation: Ints,
-    groups: int,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Ints = 1,
+    padding: str | Ints = 0,
+    dilation: Ints = 1,
+    groups: int = 1,
 ) -> Tensor:
-    op = f"conv{nd}d"
-    check_tensors(op, input=x, weight=w, **({} if bias is None else {"bias": bias}))
-    x, is_batch = batched(op, x, nd)
+    check_tensors(op, input=input, weight=weight, **({} if bias is None else {"bias": bias}))
+    w, (x, is_batch) = weight, batched(op, input, nd)
     steps = ints(op, "stride", stride, nd)
     apart = ints(op, "dilation", dilation, nd)
     around = padding if isinstance(padding, str) else ints(op, "padding", padding, nd)
@@ -195,19 +196,19 @@ def _geometry(
 
 
 def _transpose(
+    op: str,
     nd: int,
-    y: Tensor,
-    w: Tensor,
-    bias: Tensor | None,
-    stride: Ints,
-    padding: Ints,
-    output_padding: Ints,
-    groups: int,
-    dilation: Ints,
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Ints = 1,
+    padding: Ints = 0,
+    output_padding: Ints = 0,
+    groups: int = 1,
+    dilation: Ints = 1,
 ) -> Tensor:
-    op = f"conv_transpose{nd}d"
-    check_tensors(op, input=y, weight=w, **({} if bias is None else {"bias": bias}))
-    y, is_batch = batched(op, y, nd)
+    check_tensors(op, input=input, weight=weight, **({} if bias is None else {"bias": bias}))
+    w, (y, is_batch) = weight, batched(op, input, nd)
     steps = ints(op, "stride", stride, nd)
     around = ints(op, "padding", padding, nd)
     extra = ints(op, "output_padding", output_padding, nd)
@@ -236,15 +237,8 @@ def _transpose(
     return x if is_batch else squeeze(x, 0)
 
 
-def conv1d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Ints = 1,
-    padding: str | Ints = 0,
-    dilation: Ints = 1,
-    groups: int = 1,
-) -> Tensor:
+@member_of(_conv)
+def conv1d() -> None:
     """Sums of products of windows of input (n, c, l) with weight (m, c / groups, k), plus bias (m).
 
     The input may lack the batch. `padding` zeros go on both sides: as many as make the result's
@@ -254,49 +248,24 @@ def conv1d(
     >>> F.conv1d(ad.arange(4.0).view(1, 1, 4), ad.ones(1, 1, 2))
     tensor([[[1., 3., 5.]]])
     """
-    return _conv(1, input, weight, bias, stride, padding, dilation, groups)
 
 
-def conv2d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Ints = 1,
-    padding: str | Ints = 0,
-    dilation: Ints = 1,
-    groups: int = 1,
-) -> Tensor:
+@member_of(_conv)
+def conv2d() -> None:
     """`conv1d` of images (n, c, h, w) and weights (m, c / groups, kh, kw).
 
     >>> F.conv2d(ad.zeros(1, 3, 8, 8), ad.zeros(5, 3, 3, 3), padding=1).shape
     torch.Size([1, 5, 8, 8])
     """
-    return _conv(2, input, weight, bias, stride, padding, dilation, groups)
 
 
-def conv3d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Ints = 1,
-    padding: str | Ints = 0,
-    dilation: Ints = 1,
-    groups: int = 1,
-) -> Tensor:
+@member_of(_conv)
+def conv3d() -> None:
     """`conv1d` of volumes (n, c, d, h, w) and weights (m, c / groups, kd, kh, kw)."""
-    return _conv(3, input, weight, bias, stride, padding, dilation, groups)
 
 
-def conv_transpose1d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Ints = 1,
-    padding: Ints = 0,
-    output_padding: Ints = 0,
-    groups: int = 1,
-    dilation: Ints = 1,
-) -> Tensor:
+@member_of(_transpose)
+def conv_transpose1d() -> None:
     """The gradient of `conv1d` in its input: of input (n, c, l) and weight (c, m / groups, k).
 
     The result has (l - 1) stride - 2 padding + dilation (k - 1) + output_padding + 1 positions.
@@ -304,32 +273,13 @@ def conv_transpose1d(
     >>> F.conv_transpose1d(ad.ones(1, 1, 2), ad.ones(1, 1, 2))
     tensor([[[1., 2., 1.]]])
     """
-    return _transpose(1, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
-def conv_transpose2d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Ints = 1,
-    padding: Ints = 0,
-    output_padding: Ints = 0,
-    groups: int = 1,
-    dilation: Ints = 1,
-) -> Tensor:
+@member_of(_transpose)
+def conv_transpose2d() -> None:
     """`conv_transpose1d` of images (n, c, h, w) and weights (c, m / groups, kh, kw)."""
-    return _transpose(2, input, weight, bias, stride, padding, output_padding, groups, dilation)
 
 
-def conv_transpose3d(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Ints = 1,
-    padding: Ints = 0,
-    output_padding: Ints = 0,
-    groups: int = 1,
-    dilation: Ints = 1,
-) -> Tensor:
+@member_of(_transpose)
+def conv_transpose3d() -> None:
     """`conv_transpose1d` of volumes (n, c, d, h, w) and weights (c, m / groups, kd, kh, kw)."""
-    return _transpose(3, input, weight, bias, stride, padding, output_padding, groups, dilation)

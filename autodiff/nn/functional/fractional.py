@@ -9,6 +9,7 @@ from autodiff.functions import arange, cat, full, rand
 from autodiff.nn.functional.convolution import Ints, batched, ints
 from autodiff.nn.functional.pooling import with_indices
 from autodiff.nn.functional.reduction import check_tensors
+from autodiff.ops.written import member_of
 from autodiff.tensor import Tensor
 
 __all__ = [
@@ -22,14 +23,15 @@ Ratio = float | Sequence[float]
 
 
 def _pool(
+    op: str,
     nd: int,
     input: Tensor,
     kernel_size: Ints,
-    output_size: Ints | None,
-    output_ratio: Ratio | None,
-    samples: Tensor | None,
-) -> tuple[Tensor, Tensor]:
-    op = f"fractional_max_pool{nd}d"
+    output_size: Ints | None = None,
+    output_ratio: Ratio | None = None,
+    return_indices: bool = False,
+    _random_samples: Tensor | None = None,
+) -> Any:
     check_tensors(op, input=input)
     if input.ndim <= nd:
         raise IndexError(
@@ -41,6 +43,7 @@ def _pool(
     sizes = _sizes(op, image, output_size, output_ratio)
     kernel = ints(op, "kernel_size", kernel_size, nd)
     _check_fit(op, kernel, sizes, image)
+    samples = _random_samples
     if samples is None:
         samples = rand(*x.shape[:2], nd, dtype=x.dtype)
     elif samples.dtype is not x.dtype:
@@ -61,7 +64,8 @@ def _pool(
     windows = x.flatten(2).gather(2, at.flatten(2)).reshape(at.shape)
     y, which = windows.max(-1)
     places = at.gather(-1, which.unsqueeze(-1)).squeeze(-1)
-    return (y, places) if is_batch else (y.squeeze(0), places.squeeze(0))
+    found = (y, places) if is_batch else (y.squeeze(0), places.squeeze(0))
+    return found if return_indices else found[0]
 
 
 def _check_fit(op: str, kernel: Sequence[int], sizes: Sequence[int], image: Sequence[int]) -> None:
@@ -103,14 +107,8 @@ def _starts(u: Tensor, n: int, windows: int, kernel: int) -> Tensor:
     return cat([first, last], -1)
 
 
-def fractional_max_pool2d(
-    input: Tensor,
-    kernel_size: Ints,
-    output_size: Ints | None = None,
-    output_ratio: Ratio | None = None,
-    return_indices: bool = False,
-    _random_samples: Tensor | None = None,
-) -> Any:
+@member_of(_pool)
+def fractional_max_pool2d() -> None:
     """The greatest elements of `output_size` windows of `kernel_size`, whose steps are random.
 
     The input is (c, h, w) or (n, c, h, w); windows are one or two elements further than the last
@@ -121,21 +119,11 @@ def fractional_max_pool2d(
     >>> F.fractional_max_pool2d(ad.arange(16.0).view(1, 4, 4), 2, output_size=1)
     tensor([[[15.]]])
     """
-    found = _pool(2, input, kernel_size, output_size, output_ratio, _random_samples)
-    return found if return_indices else found[0]
 
 
-def fractional_max_pool3d(
-    input: Tensor,
-    kernel_size: Ints,
-    output_size: Ints | None = None,
-    output_ratio: Ratio | None = None,
-    return_indices: bool = False,
-    _random_samples: Tensor | None = None,
-) -> Any:
+@member_of(_pool)
+def fractional_max_pool3d() -> None:
     """`fractional_max_pool2d` over the last three dimensions."""
-    found = _pool(3, input, kernel_size, output_size, output_ratio, _random_samples)
-    return found if return_indices else found[0]
 
 
 fractional_max_pool2d_with_indices = with_indices(fractional_max_pool2d)

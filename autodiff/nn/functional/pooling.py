@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -12,6 +13,7 @@ from autodiff.nn.functional.pools import cover_of, means_of, pool_of
 from autodiff.nn.functional.reduction import check_tensors
 from autodiff.ops.pooling import greatest, windows
 from autodiff.ops.reductions import mean
+from autodiff.ops.written import member_of
 from autodiff.tensor import Tensor
 
 __all__ = [
@@ -41,42 +43,9 @@ __all__ = [
 Sizes = int | None | Sequence[int | None]
 
 
-def _max_pool(op: str, places: bool, x: Tensor, *given: Any) -> Any:
-    pool = pool_of(op, x, *given)
-    found = maxima(x, pool) if is_integer(x._p.dtype) else greatest(x, pool.plan)
-    return found if places else found[0]
-
-
-def _avg_pool(op: str, x: Tensor, *given: Any) -> Tensor:
-    sums = means_of(op, x, *given)
-    if is_integer(x._p.dtype):
-        kernel, stride, padding, ceil, padded, divisor = given
-        pool = pool_of(op, x, kernel, stride, padding, 1, ceil)
-        return averages(x, pool, padded, divisor)
-    return windows(x, sums)
-
-
-def _adaptive_avg(nd: int, x: Tensor, sizes: Any) -> Tensor:
-    cover = cover_of(f"adaptive_avg_pool{nd}d", x, sizes)
-    return mean(x, range(-nd, 0), True) if cover.whole else windows(x, cover.means)
-
-
-def _adaptive_max(nd: int, x: Tensor, sizes: Any, places: bool) -> Any:
-    found = greatest(x, cover_of(f"adaptive_max_pool{nd}d", x, sizes).plan)
-    return found if places else found[0]
-
-
-def _lp_pool(nd: int, x: Tensor, p: float, kernel: Any, stride: Any, ceil: bool) -> Tensor:
-    check_tensors(f"lp_pool{nd}d", input=x)
-    size = 1
-    for k in ints(f"lp_pool{nd}d", "kernel_size", kernel, nd):
-        size *= k
-    y = _avg_pool(f"avg_pool{nd}d", x.pow(p), kernel, stride, 0, ceil, True, None)
-    root: Tensor = (y.sign() * y.abs().relu() * size).pow(1.0 / p)
-    return root
-
-
-def max_pool1d(
+def _max_pool(
+    op: str,
+    nd: int,
     input: Tensor,
     kernel_size: Ints,
     stride: Ints | None = None,
@@ -85,6 +54,60 @@ def max_pool1d(
     ceil_mode: bool = False,
     return_indices: bool = False,
 ) -> Any:
+    pool = pool_of(op, input, kernel_size, stride, padding, dilation, ceil_mode)
+    found = maxima(input, pool) if is_integer(input._p.dtype) else greatest(input, pool.plan)
+    return found if return_indices else found[0]
+
+
+def _avg_pool(
+    op: str,
+    nd: int,
+    input: Tensor,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    ceil_mode: bool = False,
+    count_include_pad: bool = True,
+    divisor_override: int | None = None,
+) -> Tensor:
+    padded, divisor = count_include_pad, divisor_override
+    sums = means_of(op, input, kernel_size, stride, padding, ceil_mode, padded, divisor)
+    if is_integer(input._p.dtype):
+        pool = pool_of(op, input, kernel_size, stride, padding, 1, ceil_mode)
+        return averages(input, pool, padded, divisor)
+    return windows(input, sums)
+
+
+def _adaptive_avg_pool(op: str, nd: int, input: Tensor, output_size: Sizes) -> Tensor:
+    cover = cover_of(op, input, output_size)
+    return mean(input, range(-nd, 0), True) if cover.whole else windows(input, cover.means)
+
+
+def _adaptive_max_pool(
+    op: str, nd: int, input: Tensor, output_size: Sizes, return_indices: bool = False
+) -> Any:
+    found = greatest(input, cover_of(op, input, output_size).plan)
+    return found if return_indices else found[0]
+
+
+def _lp_pool(
+    op: str,
+    nd: int,
+    input: Tensor,
+    norm_type: float,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    ceil_mode: bool = False,
+) -> Tensor:
+    check_tensors(op, input=input)
+    size = math.prod(ints(op, "kernel_size", kernel_size, nd))
+    y = _avg_pool(f"avg_pool{nd}d", nd, input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
+    root: Tensor = (y.sign() * y.abs().relu() * size).pow(1.0 / norm_type)
+    return root
+
+
+@member_of(_max_pool)
+def max_pool1d() -> None:
     """The greatest element of each window of `kernel_size` along the last dimension.
 
     The input is (c, l) or (n, c, l); windows start `stride` apart, kernel_size by default, and
@@ -95,39 +118,16 @@ def max_pool1d(
     >>> F.max_pool1d(ad.arange(4.0).view(1, 4), 2, return_indices=True)
     (tensor([[1., 3.]]), tensor([[1, 3]]))
     """
-    return _max_pool(
-        "max_pool1d", return_indices, input, kernel_size, stride, padding, dilation, ceil_mode
-    )
 
 
-def max_pool2d(
-    input: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    dilation: Ints = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Any:
+@member_of(_max_pool)
+def max_pool2d() -> None:
     """`max_pool1d` over the last two dimensions; places count in row-major order."""
-    return _max_pool(
-        "max_pool2d", return_indices, input, kernel_size, stride, padding, dilation, ceil_mode
-    )
 
 
-def max_pool3d(
-    input: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    dilation: Ints = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-) -> Any:
+@member_of(_max_pool)
+def max_pool3d() -> None:
     """`max_pool1d` over the last three dimensions; places count in row-major order."""
-    return _max_pool(
-        "max_pool3d", return_indices, input, kernel_size, stride, padding, dilation, ceil_mode
-    )
 
 
 def avg_pool1d(
@@ -146,114 +146,77 @@ def avg_pool1d(
     >>> F.avg_pool1d(ad.arange(4.0).view(1, 4), 2)
     tensor([[0.5000, 2.5000]])
     """
-    return _avg_pool(
-        "avg_pool1d", input, kernel_size, stride, padding, ceil_mode, count_include_pad, None
-    )
+    padded = count_include_pad
+    return _avg_pool("avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, padded)
 
 
-def avg_pool2d(
-    input: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
-) -> Tensor:
+@member_of(_avg_pool)
+def avg_pool2d() -> None:
     """`avg_pool1d` over the last two dimensions; divisor_override takes the count's place."""
-    padded, by = count_include_pad, divisor_override
-    return _avg_pool("avg_pool2d", input, kernel_size, stride, padding, ceil_mode, padded, by)
 
 
-def avg_pool3d(
-    input: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    ceil_mode: bool = False,
-    count_include_pad: bool = True,
-    divisor_override: int | None = None,
-) -> Tensor:
+@member_of(_avg_pool)
+def avg_pool3d() -> None:
     """`avg_pool1d` over the last three dimensions; divisor_override takes the count's place."""
-    padded, by = count_include_pad, divisor_override
-    return _avg_pool("avg_pool3d", input, kernel_size, stride, padding, ceil_mode, padded, by)
 
 
-def adaptive_avg_pool1d(input: Tensor, output_size: Sizes) -> Tensor:
+@member_of(_adaptive_avg_pool)
+def adaptive_avg_pool1d() -> None:
     """The means of windows that cover the last dimension, `output_size` of them; None: as many as
     there are elements.
 
     >>> F.adaptive_avg_pool1d(ad.arange(4.0).view(1, 4), 2)
     tensor([[0.5000, 2.5000]])
     """
-    return _adaptive_avg(1, input, output_size)
 
 
-def adaptive_avg_pool2d(input: Tensor, output_size: Sizes) -> Tensor:
+@member_of(_adaptive_avg_pool)
+def adaptive_avg_pool2d() -> None:
     """`adaptive_avg_pool1d` over the last two dimensions."""
-    return _adaptive_avg(2, input, output_size)
 
 
-def adaptive_avg_pool3d(input: Tensor, output_size: Sizes) -> Tensor:
+@member_of(_adaptive_avg_pool)
+def adaptive_avg_pool3d() -> None:
     """`adaptive_avg_pool1d` over the last three dimensions."""
-    return _adaptive_avg(3, input, output_size)
 
 
-def adaptive_max_pool1d(input: Tensor, output_size: Sizes, return_indices: bool = False) -> Any:
+@member_of(_adaptive_max_pool)
+def adaptive_max_pool1d() -> None:
     """The greatest elements of windows that cover the last dimension, `output_size` of them; with
     return_indices also where they are.
 
     >>> F.adaptive_max_pool1d(ad.arange(4.0).view(1, 4), 2)
     tensor([[1., 3.]])
     """
-    return _adaptive_max(1, input, output_size, return_indices)
 
 
-def adaptive_max_pool2d(input: Tensor, output_size: Sizes, return_indices: bool = False) -> Any:
+@member_of(_adaptive_max_pool)
+def adaptive_max_pool2d() -> None:
     """`adaptive_max_pool1d` over the last two dimensions."""
-    return _adaptive_max(2, input, output_size, return_indices)
 
 
-def adaptive_max_pool3d(input: Tensor, output_size: Sizes, return_indices: bool = False) -> Any:
+@member_of(_adaptive_max_pool)
+def adaptive_max_pool3d() -> None:
     """`adaptive_max_pool1d` over the last three dimensions."""
-    return _adaptive_max(3, input, output_size, return_indices)
 
 
-def lp_pool1d(
-    input: Tensor,
-    norm_type: float,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    ceil_mode: bool = False,
-) -> Tensor:
+@member_of(_lp_pool)
+def lp_pool1d() -> None:
     """The sum of the powers `norm_type` of each window's elements, to the power 1 / norm_type.
 
     >>> F.lp_pool1d(ad.tensor([[3.0, 4.0]]), 2, 2)
     tensor([[5.]])
     """
-    return _lp_pool(1, input, norm_type, kernel_size, stride, ceil_mode)
 
 
-def lp_pool2d(
-    input: Tensor,
-    norm_type: float,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    ceil_mode: bool = False,
-) -> Tensor:
+@member_of(_lp_pool)
+def lp_pool2d() -> None:
     """`lp_pool1d` over the last two dimensions."""
-    return _lp_pool(2, input, norm_type, kernel_size, stride, ceil_mode)
 
 
-def lp_pool3d(
-    input: Tensor,
-    norm_type: float,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    ceil_mode: bool = False,
-) -> Tensor:
+@member_of(_lp_pool)
+def lp_pool3d() -> None:
     """`lp_pool1d` over the last three dimensions."""
-    return _lp_pool(3, input, norm_type, kernel_size, stride, ceil_mode)
 
 
 def with_indices(pool: Callable[..., Any]) -> Callable[..., tuple[Tensor, Tensor]]:

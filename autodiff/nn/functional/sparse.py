@@ -81,23 +81,7 @@ def embedding_bag(
             return y
     bags, n = rows.bags_of(input, offsets, include_last_offset)
     if per_sample_weights is not None:
-        if per_sample_weights.shape != input.shape:
-            raise ValueError(
-                f"embedding_bag: If per_sample_weights ({list(per_sample_weights.shape)}) is not "
-                f"None, then it must have the same shape as the input ({list(input.shape)})"
-            )
-        if mode != "sum":
-            raise NotImplementedError(
-                "embedding_bag: per_sample_weights was not None. per_sample_weights is only "
-                f"supported for mode='sum' (got mode={mode!r})."
-            )
-        if per_sample_weights.dtype is not weight.dtype:
-            theirs, ours = (dtypes.SCALAR_NAMES[x._p.dtype] for x in (weight, per_sample_weights))
-            raise RuntimeError(
-                "Expected tensor for argument #1 'weight' to have the same type as tensor for "
-                f"argument #1 'per_sample_weights'; but type torch.{theirs}Tensor does not equal "
-                f"torch.{ours}Tensor (while checking arguments for embedding_bag)"
-            )
+        _check_sample_weights(per_sample_weights, input, weight, mode)
     flat = reshape(input, -1)
     given = (padding_idx, max_norm, float(norm_type), scale_grad_by_freq)
     found = rows.rows_of("embedding_bag", flat, weight, *given)
@@ -108,6 +92,26 @@ def embedding_bag(
         kept = to_dtype(flat != padding_idx % weight.shape[0], weight.dtype)
     y = rows.reduce_bags(found, bags, n, mode, kept)
     return y[:-1].clone() if include_last_offset else y
+
+
+def _check_sample_weights(given: Tensor, input: Tensor, weight: Tensor, mode: str) -> None:
+    if given.shape != input.shape:
+        raise ValueError(
+            f"embedding_bag: If per_sample_weights ({list(given.shape)}) is not None, then it must "
+            f"have the same shape as the input ({list(input.shape)})"
+        )
+    if mode != "sum":
+        raise NotImplementedError(
+            "embedding_bag: per_sample_weights was not None. per_sample_weights is only supported "
+            f"for mode='sum' (got mode={mode!r})."
+        )
+    if given.dtype is not weight.dtype:
+        theirs, ours = (dtypes.SCALAR_NAMES[x._p.dtype] for x in (weight, given))
+        raise RuntimeError(
+            "Expected tensor for argument #1 'weight' to have the same type as tensor for argument "
+            f"#1 'per_sample_weights'; but type torch.{theirs}Tensor does not equal "
+            f"torch.{ours}Tensor (while checking arguments for embedding_bag)"
+        )
 
 
 _ONE = full((), 1)

@@ -14,6 +14,7 @@ from autodiff.ops.base import called
 from autodiff.ops.create import zeros
 from autodiff.ops.scatter import scatter
 from autodiff.ops.views import reshape
+from autodiff.ops.written import member_of
 from autodiff.tensor import Tensor
 
 __all__ = ["max_unpool1d", "max_unpool2d", "max_unpool3d"]
@@ -44,11 +45,18 @@ def _sizes(image: Sequence[int], numbers: Sequence[Sequence[int]], wanted: Any) 
     return given
 
 
-def _unpool(
-    nd: int, x: Tensor, indices: Tensor, kernel: Any, stride: Any, padding: Any, wanted: Any
+def _max_unpool(
+    op: str,
+    nd: int,
+    input: Tensor,
+    indices: Tensor,
+    kernel_size: Ints,
+    stride: Ints | None = None,
+    padding: Ints = 0,
+    output_size: Sequence[int] | None = None,
 ) -> Tensor:
-    op = f"max_unpool{nd}d"
-    check_tensors(op, input=x, indices=indices)
+    check_tensors(op, input=input, indices=indices)
+    x = input
     if indices.dtype is not int64:
         name = indices.dtype.title
         raise RuntimeError(f"elements in indices should be type int64 but got: {name}")
@@ -68,13 +76,13 @@ def _unpool(
             f"{list(x.shape)}"
         )
     check_floating(op, x)
-    given = kernel if stride is None or stride == [] or stride == () else stride
-    names = {"kernel_size": kernel, "stride": given, "padding": padding}
+    given = kernel_size if stride is None or stride == [] or stride == () else stride
+    names = {"kernel_size": kernel_size, "stride": given, "padding": padding}
     numbers = [ints(op, name, value, nd) for name, value in names.items()]
     if min(numbers[1]) < 1:
         raise ValueError(f"strides should be greater than zero, but got stride: {numbers[1]}")
     image, lead = x.shape[-nd:], x.shape[:-nd]
-    sizes = _sizes(image, numbers, wanted)
+    sizes = _sizes(image, numbers, output_size)
     if min(sizes) < 1 or math.prod(sizes) > MOST**2:
         raise RuntimeError(f"{op}: the result cannot be of size {sizes}")
     flat = zeros(*lead, math.prod(sizes), dtype=x.dtype)
@@ -94,14 +102,8 @@ def _unpool(
 
 
 @called("SqueezeBackward1")
-def max_unpool1d(
-    input: Tensor,
-    indices: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    output_size: Sequence[int] | None = None,
-) -> Tensor:
+@member_of(_max_unpool)
+def max_unpool1d() -> None:
     """The elements that `max_pool1d` found put back at the places it tells, among zeros.
 
     `output_size` chooses among the sizes that pooling makes alike. RuntimeError where an index is
@@ -111,30 +113,15 @@ def max_unpool1d(
     >>> F.max_unpool1d(*found, 2)
     tensor([[0., 4., 3., 0.]])
     """
-    return _unpool(1, input, indices, kernel_size, stride, padding, output_size)
 
 
 @called("MaxUnpool2DBackward0")
-def max_unpool2d(
-    input: Tensor,
-    indices: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    output_size: Sequence[int] | None = None,
-) -> Tensor:
+@member_of(_max_unpool)
+def max_unpool2d() -> None:
     """`max_unpool1d` over the last two dimensions."""
-    return _unpool(2, input, indices, kernel_size, stride, padding, output_size)
 
 
 @called("MaxUnpool3DBackward0")
-def max_unpool3d(
-    input: Tensor,
-    indices: Tensor,
-    kernel_size: Ints,
-    stride: Ints | None = None,
-    padding: Ints = 0,
-    output_size: Sequence[int] | None = None,
-) -> Tensor:
+@member_of(_max_unpool)
+def max_unpool3d() -> None:
     """`max_unpool1d` over the last three dimensions."""
-    return _unpool(3, input, indices, kernel_size, stride, padding, output_size)
