@@ -11,7 +11,18 @@ from typing import Any
 from autodiff.dtypes import SCALAR_NAMES
 from autodiff.expr import Expr, build, by_width
 from autodiff.lower import Operand, promote
-from autodiff.ops.declare import BOTH, FIRST, NONZERO, POSITIVE, REAL, Check, declare, exp, where
+from autodiff.ops.declare import (
+    APART,
+    BOTH,
+    FIRST,
+    NONZERO,
+    POSITIVE,
+    REAL,
+    Check,
+    declare,
+    exp,
+    where,
+)
 
 LN2, LN10, PI = math.log(2), math.log(10), math.pi
 HUGE = 2.0**28  # whose square is finite in float32, and drowns 1 in float64
@@ -413,7 +424,6 @@ def _winner(larger: bool) -> Callable[..., Any]:
     return vjp
 
 
-APART = (((-3.0, -1.6), (-0.4, 0.4), (1.6, 3.0)), ((-1.4, -0.6), (0.6, 1.4)))
 declare("fmax", 2, "The larger of two; a number wins over nan.", _winner(True),
         expand=_numeric_extremum("maximum"), domain=APART,
         reference=max, tensors=BOTH)  # fmt: skip
