@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodiff.ops.contraction import matmul
+from autodiff.ops.guard import must_be
 from autodiff.ops.out import written
 from autodiff.ops.views import clone
 from autodiff.tensor import Tensor
@@ -49,10 +50,7 @@ def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor
     tensor([12., 12.])
     """
     if not isinstance(tensors, (tuple, list)):
-        raise TypeError(
-            "multi_dot(): argument 'tensors' must be tuple of Tensors, not "
-            f"{type(tensors).__name__}"
-        )
+        raise must_be("multi_dot", "tensors", "tuple of Tensors", tensors)
     _check_tensors("multi_dot", tensors)
     n = len(tensors)
     if n < 2:

@@ -13,6 +13,7 @@ from autodiff.ops.comparing import result_type
 from autodiff.ops.convert import Dtype, as_tensor, tensor
 from autodiff.ops.create import arange, linspace, zeros
 from autodiff.ops.derived import diff, nansum
+from autodiff.ops.guard import must_be
 from autodiff.ops.join import cat
 from autodiff.ops.reductions import sum as total
 from autodiff.ops.searching import searchsorted
@@ -159,7 +160,7 @@ def mvlgamma(input: Tensor, p: int) -> Tensor:
     (tensor([0.]), tensor([0.4516]))
     """
     if isinstance(p, bool) or not hasattr(p, "__index__"):
-        raise TypeError(f"mvlgamma(): argument 'p' must be int, not {type(p).__name__}")
+        raise must_be("mvlgamma", "p", "int", p)
     if not 1 <= operator.index(p) < 2**31:
         raise RuntimeError(f"mvlgamma: p has to be greater than or equal to 1, but is {p}")
     steps = arange(0, p / 2, 0.5, dtype=input.dtype if input.is_floating_point() else None)

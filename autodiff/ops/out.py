@@ -10,13 +10,14 @@ from autodiff.grad_mode import no_grad
 from autodiff.node import mode
 from autodiff.ops.assign import copy_
 from autodiff.ops.create import empty
+from autodiff.ops.guard import must_be
 from autodiff.tensor import Tensor
 
 
 def check_out(function: str, out: Tensor, *given: Tensor) -> None:
     """TypeError where `out` is no tensor; RuntimeError where it, or one given, wants gradients."""
     if not isinstance(out, Tensor):
-        raise TypeError(f"{function}(): argument 'out' must be Tensor, not {type(out).__name__}")
+        raise must_be(function, "out", "Tensor", out)
     if mode.grad and any(x.requires_grad for x in (out, *given)):
         raise RuntimeError(
             f"{function}(): functions with out=... arguments don't support automatic "

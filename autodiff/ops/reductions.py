@@ -13,6 +13,7 @@ from autodiff.native import NULL, error, ffi, lib
 from autodiff.node import mode
 from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.gather import choice, chosen
+from autodiff.ops.guard import must_be
 from autodiff.ops.order import flip
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.returned import Chosen, returned
@@ -327,7 +328,7 @@ def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
 def arg_reduce(kind: str, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:
     """argmax or argmin, int64: along a dimension, or the flat index of all."""
     if dim is not None and not hasattr(dim, "__index__"):
-        raise TypeError(f"{kind}(): argument 'dim' must be int, not {type(dim).__name__}")
+        raise must_be(kind, "dim", "int", dim)
     p = x._p
     mask = dim_mask(dim, p.ndim)
     if not p.numel and (dim is None or (p.ndim and not p.shape[dim_index(dim, p.ndim)])):

@@ -14,6 +14,7 @@ from autodiff.ops.contraction import matmul
 from autodiff.ops.create import eye
 from autodiff.ops.declare import where
 from autodiff.ops.diagonals import diagonal
+from autodiff.ops.guard import must_be
 from autodiff.ops.join import cat
 from autodiff.ops.matrices import check_matrix, native, triangle
 from autodiff.ops.out import written, written_all
@@ -295,8 +296,7 @@ def _either(function: str, new: Any, another: Any, **older: Any) -> Any:
     if new is not None or another is not None:
         raise TypeError(f"linalg.{function}(): {name} is given, and so is atol or rtol")
     if isinstance(value, str) or not (isinstance(value, Tensor) or hasattr(value, "__float__")):
-        kind = type(value).__name__
-        raise TypeError(f"linalg.{function}(): argument '{name}' must be float, not {kind}")
+        raise must_be(f"linalg.{function}", name, "float", value)
     return value if isinstance(value, Tensor) else float(value)
 
 
