@@ -10,7 +10,7 @@ from autodiff._native import ffi, lib
 from autodiff.changes import changes, recorder_here
 from autodiff.dtypes import ALL, SCALAR_NAMES
 
-__all__ = ["NULL", "descriptors", "error", "ffi", "lib", "looked_at", "refuse_any"]
+__all__ = ["NULL", "descriptors", "error", "ffi", "lib", "looked_at", "numbered", "refuse_any"]
 
 NULL = ffi.NULL
 ADDRESS = ffi.typeof("intptr_t")  # a name would be looked up at each cast
@@ -55,6 +55,14 @@ def keep(owner: object) -> Any:
 def forget(handle: Any) -> None:
     """Undo `keep` where the native library refused the memory."""
     ad_release_owner(handle)
+
+
+def numbered(name_of: Callable[[int], Any]) -> dict[str, int]:
+    """The numbers that the native library gives its reductions, instructions..., by their names."""
+    names: dict[str, int] = {}
+    while (name := name_of(len(names))) != NULL:
+        names[ffi.string(name).decode()] = len(names)
+    return names
 
 
 def descriptors(items: list[Any]) -> Any:

@@ -7,7 +7,7 @@ from typing import Any
 
 from autodiff.descriptor import fresh
 from autodiff.dtypes import FIRST_FLOAT, SCALAR_NAMES, dtype, get_default_dtype
-from autodiff.native import NULL, ffi, lib
+from autodiff.native import NULL, lib, numbered
 from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.elementwise import mul
@@ -16,15 +16,7 @@ from autodiff.ops.reductions import _restore, _sum_dim
 from autodiff.shapes import dim_index, dim_mask
 from autodiff.tensor import Tensor
 
-
-def _programs() -> dict[str, int]:
-    names: dict[str, int] = {}
-    while (name := lib.ad_rows_name(len(names))) != NULL:
-        names[ffi.string(name).decode()] = len(names)
-    return names
-
-
-_PROGRAMS = _programs()
+_PROGRAMS = numbered(lib.ad_rows_name)
 
 
 def _forward(program: str) -> Any:

@@ -9,7 +9,7 @@ from autodiff import dtypes
 from autodiff.descriptor import fresh
 from autodiff.dtypes import dtype
 from autodiff.expr import build, inputs
-from autodiff.native import NULL, error, ffi, lib
+from autodiff.native import error, ffi, lib, numbered
 from autodiff.node import mode
 from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.gather import choice, chosen
@@ -22,15 +22,7 @@ from autodiff.ops.views import _expand, reshape, unsqueeze
 from autodiff.shapes import Size, dim_index, dim_mask, sizes_of
 from autodiff.tensor import Tensor, live_node, own, wrap
 
-
-def _kinds() -> dict[str, int]:
-    names: dict[str, int] = {}
-    while (name := lib.ad_reduction_name(len(names))) != NULL:
-        names[ffi.string(name).decode()] = len(names)
-    return names
-
-
-KINDS = _kinds()
+KINDS = numbered(lib.ad_reduction_name)
 _SUM = KINDS["sum"]
 _FLOAT = dtypes.FIRST_FLOAT
 _BOOL, _UINT8 = dtypes.bool.code, dtypes.uint8.code
