@@ -50,14 +50,8 @@ def _r_rule(node: OpNode, g: Tensor, a: Tensor, q: Tensor) -> tuple[Tensor, Tens
     return matmul(q, high), matmul(a, mT(high))
 
 
-_r: Op = Op(
-    "qr_r",
-    lambda a, q, value: lib.ad_alias(value),
-    _r_rule,
-    saves=(0, 1),
-    shaped=False,
-    grad_name="LinalgQrBackward0",
-)
+_r: Op = Op("qr_r", lambda a, q, value: lib.ad_alias(value), _r_rule, saves=(0, 1), shaped=False,
+        grad_name="LinalgQrBackward0")  # fmt: skip
 
 
 @returned("linalg_qr")
@@ -208,14 +202,8 @@ def _spectrum_rule(node: OpNode, g: Tensor, a: Tensor) -> tuple[Tensor]:
 
 
 def _part(name: str, which: int, rule: Any, *saves: int) -> Op:
-    return Op(
-        name,
-        lambda a, *parts: lib.ad_alias(parts[which]),
-        rule,
-        saves=saves,
-        shaped=False,
-        grad_name="LinalgSvdBackward0",
-    )
+    return Op(name, lambda a, *parts: lib.ad_alias(parts[which]), rule, saves=saves, shaped=False,
+            grad_name="LinalgSvdBackward0")  # fmt: skip
 
 
 _left: Op = _part("svd_left", 0, _left_rule, 0, OUTPUT)
