@@ -29,7 +29,7 @@ from autodiff.ops.storage import UntypedStorage
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor'''
 # In a class that has methods of these names, the types need their module.
-BUILTINS = re.compile(r"\b(bool|int|float|str|tuple|list|dict|object|slice|type)\b")
+BUILTINS = re.compile(r"\b(bool|int|float|type)\b(?!:)")
 # Operators that object has with other types.
 OVERRIDES = {"__eq__", "__ne__"}
 # Functions whose result depends on what is given: arguments after the first, and the result.
@@ -61,8 +61,7 @@ def _annotation(text: Any) -> str:
     if text is inspect.Parameter.empty:
         return "Any"
     name = text if isinstance(text, str) else text.__name__
-    name = BUILTINS.sub(r"builtins.\1", "dtype | None" if name == "Dtype" else name)
-    return re.sub(r"\bdtype\b", "Dtype", name)
+    return "Dtype | None" if name == "Dtype" else re.sub(r"\bdtype\b", "Dtype", name)
 
 
 def _parameter(p: inspect.Parameter) -> str:
@@ -102,7 +101,10 @@ def _definition(name: str, function: Callable[..., Any], method: bool) -> str:
 
 def _one(name: str, parts: list[str], returns: str, method: bool) -> str:
     ignore = "  # type: ignore[override]" if name in OVERRIDES else ""
-    return f"{'    ' * method}def {name}({', '.join(parts)}) -> {returns}: ...{ignore}"
+    types = f"({', '.join(parts)}) -> {returns}"
+    if method:
+        types = BUILTINS.sub(r"builtins.\1", types)
+    return f"{'    ' * method}def {name}{types}: ...{ignore}"
 
 
 def _results(functions: Iterable[Callable[..., Any]]) -> dict[str, str]:

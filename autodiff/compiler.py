@@ -11,16 +11,9 @@ from autodiff.compiled import compile as compile
 from autodiff.compiled.function import reset as reset
 
 __all__ = [
-    "allow_in_graph",
-    "assume_constant_result",
-    "compile",
-    "cudagraph_mark_step_begin",
-    "disable",
-    "is_compiling",
-    "is_dynamo_compiling",
-    "is_exporting",
-    "reset",
-]
+    "allow_in_graph", "assume_constant_result", "compile", "cudagraph_mark_step_begin", "disable",
+    "is_compiling", "is_dynamo_compiling", "is_exporting", "reset",
+]  # fmt: skip
 
 F = TypeVar("F", bound=Callable[..., Any])
 

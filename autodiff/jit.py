@@ -10,19 +10,9 @@ from typing import Any, Final, TypeVar, cast
 from autodiff.nn.module import Module as ScriptModule
 
 __all__ = [
-    "Final",
-    "ScriptModule",
-    "annotate",
-    "export",
-    "ignore",
-    "is_scripting",
-    "is_tracing",
-    "script",
-    "script_if_tracing",
-    "script_method",
-    "trace",
-    "unused",
-]
+    "Final", "ScriptModule", "annotate", "export", "ignore", "is_scripting", "is_tracing", "script",
+    "script_if_tracing", "script_method", "trace", "unused",
+]  # fmt: skip
 
 T = TypeVar("T")
 

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from autodiff import dtypes
 from autodiff.dtypes import dtype
 from autodiff.expr import PRIMITIVES, Expr, expanded, topological
-from autodiff.native import NULL, error, ffi, lib
+from autodiff.native import error, lib, numbered
 
 DIMENSIONED, ZERO_DIM, NUMBER = range(3)
 F32, F64, I64 = range(3)
@@ -41,14 +41,7 @@ _OF_INTEGERS: dict[str, int | None] = {
 }
 
 
-def _instructions() -> dict[str, int]:
-    names: dict[str, int] = {}
-    while (name := lib.ad_instr_name(len(names))) != NULL:
-        names[ffi.string(name).decode()] = len(names)
-    return names
-
-
-INSTRUCTIONS = _instructions()
+INSTRUCTIONS = numbered(lib.ad_instr_name)
 
 
 class Operand(NamedTuple):

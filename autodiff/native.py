@@ -10,7 +10,7 @@ from autodiff._native import ffi, lib
 from autodiff.changes import changes, recorder_here
 from autodiff.dtypes import ALL, SCALAR_NAMES
 
-__all__ = ["NULL", "descriptors", "error", "ffi", "lib", "looked_at", "refuse_any"]
+__all__ = ["NULL", "descriptors", "error", "ffi", "lib", "looked_at", "numbered", "refuse_any"]
 
 NULL = ffi.NULL
 ADDRESS = ffi.typeof("intptr_t")  # a name would be looked up at each cast
@@ -57,6 +57,14 @@ def forget(handle: Any) -> None:
     ad_release_owner(handle)
 
 
+def numbered(name_of: Callable[[int], Any]) -> dict[str, int]:
+    """The numbers that the native library gives its reductions, instructions..., by their names."""
+    names: dict[str, int] = {}
+    while (name := name_of(len(names))) != NULL:
+        names[ffi.string(name).decode()] = len(names)
+    return names
+
+
 def descriptors(items: list[Any]) -> Any:
     """A C array of descriptor pointers."""
     return ffi.new("ad_tensor *[]", items)
@@ -71,52 +79,33 @@ def operand_text(p: Any) -> str:
     return f"{SCALAR_NAMES[p.dtype]}{_sizes(p)}"
 
 
-_MESSAGES: dict[int, tuple[type[Exception], str]] = {
-    lib.AD_NO_MEMORY: (MemoryError, "{what}: not enough memory for {a} bytes"),
-    lib.AD_TOO_LARGE: (
-        RuntimeError,
-        "{what}: Storage size calculation overflowed with these sizes",
-    ),
-    lib.AD_BAD_DTYPE: (NotImplementedError, '"{op}" not implemented for {A!r}: {what}'),
-    lib.AD_BROADCAST: (
-        RuntimeError,
-        "The size of tensor a ({a}) must match the size of tensor b ({b}) at non-singleton "
-        "dimension {c}: {what} cannot be broadcast together",
-    ),
-    lib.AD_BAD_DIM: (IndexError, "{what}: dimension {a} does not fit {b} dimension(s)"),
-    lib.AD_BAD_INDEX: (
-        IndexError,
-        "index {a} is out of bounds for dimension {b} with size {c}: {what}",
-    ),
-    lib.AD_BAD_SHAPE: (RuntimeError, "{what}: shapes do not fit ({a} against {b})"),
-    lib.AD_NO_VIEW: (
-        RuntimeError,
-        "{what}: view size is not compatible with input tensor's size and stride (at least one "
-        "dimension spans across two contiguous subspaces). Use .reshape(...) instead.",
-    ),
-    lib.AD_ZERO_DIV: (RuntimeError, "ZeroDivisionError: {what} divides an integer by zero"),
-    lib.AD_BAD_CAST: (
-        RuntimeError,
-        "result type {A} can't be cast to the desired output type {B}: {what}",
-    ),
-    lib.AD_OVERLAP: (
-        RuntimeError,
-        "unsupported operation: some elements of the tensors share a single memory location, and "
-        "one of them is written to. Please clone() the tensor first: {what}",
-    ),
-    lib.AD_READ_ONLY: (
-        RuntimeError,
-        "{what}: this tensor views memory that is read-only; clone() it first",
-    ),
-    lib.AD_INFERENCE: (
-        RuntimeError,
-        "{what}: Inplace update to inference tensor outside InferenceMode is not allowed. Make a "
-        "clone() of it to get a normal tensor before the write.",
-    ),
-    lib.AD_EMPTY: (
-        IndexError,
-        "{what}: expected the reduced dimension to have a non-zero size, as {op} has no identity",
-    ),
+_MESSAGES: dict[int, str] = {
+    lib.AD_NO_MEMORY: "{what}: not enough memory for {a} bytes",
+    lib.AD_TOO_LARGE: "{what}: Storage size calculation overflowed with these sizes",
+    lib.AD_BAD_DTYPE: '"{op}" not implemented for {A!r}: {what}',
+    lib.AD_BROADCAST: "The size of tensor a ({a}) must match the size of tensor b ({b}) at "
+    "non-singleton dimension {c}: {what} cannot be broadcast together",
+    lib.AD_BAD_DIM: "{what}: dimension {a} does not fit {b} dimension(s)",
+    lib.AD_BAD_INDEX: "index {a} is out of bounds for dimension {b} with size {c}: {what}",
+    lib.AD_BAD_SHAPE: "{what}: shapes do not fit ({a} against {b})",
+    lib.AD_NO_VIEW: "{what}: view size is not compatible with input tensor's size and stride (at "
+    "least one dimension spans across two contiguous subspaces). Use .reshape(...) instead.",
+    lib.AD_ZERO_DIV: "ZeroDivisionError: {what} divides an integer by zero",
+    lib.AD_BAD_CAST: "result type {A} can't be cast to the desired output type {B}: {what}",
+    lib.AD_OVERLAP: "unsupported operation: some elements of the tensors share a single memory "
+    "location, and one of them is written to. Please clone() the tensor first: {what}",
+    lib.AD_READ_ONLY: "{what}: this tensor views memory that is read-only; clone() it first",
+    lib.AD_INFERENCE: "{what}: Inplace update to inference tensor outside InferenceMode is not "
+    "allowed. Make a clone() of it to get a normal tensor before the write.",
+    lib.AD_EMPTY: "{what}: expected the reduced dimension to have a non-zero size, as {op} has no "
+    "identity",
+}
+_KINDS: dict[int, type[Exception]] = {  # where it is no RuntimeError
+    lib.AD_NO_MEMORY: MemoryError,
+    lib.AD_BAD_DTYPE: NotImplementedError,
+    lib.AD_BAD_DIM: IndexError,
+    lib.AD_BAD_INDEX: IndexError,
+    lib.AD_EMPTY: IndexError,
 }
 
 
@@ -176,9 +165,10 @@ def describe(failure: Failure, op: str, *inputs: Any) -> Exception:
         return refused(text.format(i=b, n=c))
     given = " and ".join(map(operand_text, inputs))
     what = f"{op}({given})" if given else op
-    kind, text = _MESSAGES.get(status, (RuntimeError, "{what}: internal error {status} ({a}, {b})"))
+    text = _MESSAGES.get(status, "{what}: internal error {status} ({a}, {b})")
     names = {"A": _dtype_name(a), "B": _dtype_name(b)}
-    return kind(text.format(op=op, what=what, a=a, b=b, c=c, status=status, **names))
+    text = text.format(op=op, what=what, a=a, b=b, c=c, status=status, **names)
+    return _KINDS.get(status, RuntimeError)(text)
 
 
 def error(op: str, *inputs: Any) -> Exception:

@@ -17,16 +17,9 @@ if TYPE_CHECKING:
     from autodiff.tensor import Tensor
 
 __all__ = [
-    "AccumulateGrad",
-    "Cotangents",
-    "Node",
-    "behind",
-    "mode",
-    "recomputed",
-    "set_grad",
-    "shown",
+    "AccumulateGrad", "Cotangents", "Node", "behind", "mode", "recomputed", "set_grad", "shown",
     "unrecorded",
-]
+]  # fmt: skip
 
 
 class _Mode(threading.local):

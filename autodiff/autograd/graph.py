@@ -20,14 +20,9 @@ from autodiff.node import recomputed, shown, version_sum
 from autodiff.tensor import Tensor, live_node, wrap
 
 __all__ = [
-    "GradientEdge",
-    "disable_saved_tensors_hooks",
-    "get_gradient_edge",
-    "increment_version",
-    "register_multi_grad_hook",
-    "save_on_cpu",
-    "saved_tensors_hooks",
-]
+    "GradientEdge", "disable_saved_tensors_hooks", "get_gradient_edge", "increment_version",
+    "register_multi_grad_hook", "save_on_cpu", "saved_tensors_hooks",
+]  # fmt: skip
 
 
 class saved_tensors_hooks:  # noqa: N801 - PyTorch's name

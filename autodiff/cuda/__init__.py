@@ -8,19 +8,10 @@ from autodiff.cuda import amp as amp
 from autodiff.devices import check_device
 
 __all__ = [
-    "amp",
-    "current_device",
-    "device_count",
-    "empty_cache",
-    "is_available",
-    "manual_seed",
-    "manual_seed_all",
-    "max_memory_allocated",
-    "max_memory_reserved",
-    "memory_allocated",
-    "memory_reserved",
-    "synchronize",
-]
+    "amp", "current_device", "device_count", "empty_cache", "is_available", "manual_seed",
+    "manual_seed_all", "max_memory_allocated", "max_memory_reserved", "memory_allocated",
+    "memory_reserved", "synchronize",
+]  # fmt: skip
 
 
 def is_available() -> bool:

@@ -11,18 +11,7 @@ from autodiff.func.stateful import (
 from autodiff.func.transforms import grad, grad_and_value, jvp, linearize, value_and_grad, vjp
 
 __all__ = [
-    "functional_call",
-    "functionalize",
-    "grad",
-    "grad_and_value",
-    "hessian",
-    "jacfwd",
-    "jacrev",
-    "jvp",
-    "linearize",
-    "replace_all_batch_norm_modules_",
-    "stack_module_state",
-    "value_and_grad",
-    "vjp",
-    "vmap",
-]
+    "functional_call", "functionalize", "grad", "grad_and_value", "hessian", "jacfwd", "jacrev",
+    "jvp", "linearize", "replace_all_batch_norm_modules_", "stack_module_state", "value_and_grad",
+    "vjp", "vmap",
+]  # fmt: skip

@@ -26,25 +26,14 @@ def _slope_vjp(g: Expr, y: Expr, x: Expr, slope: Expr) -> tuple[Expr, Expr]:
 
 def _sloped(name: str, doc: str, grad_name: str, domain: tuple[Interval, ...]) -> PointwiseOp:
     """input above 0, slope * input below: for a number, a parameter or random numbers as slope."""
-    return declare(
-        name,
-        2,
-        doc,
-        _slope_vjp,
-        expand=lambda x, slope: where(build("lt", 0, x), x, x * slope),
-        domain=(AWAY_FROM_0, domain),
-        reference=lambda x, slope: x if x > 0 else slope * x,
-        grad_name=grad_name,
-        check=floating(name),
-    )
+    return declare(name, 2, doc, _slope_vjp,
+            expand=lambda x, slope: where(build("lt", 0, x), x, x * slope),
+            domain=(AWAY_FROM_0, domain), reference=lambda x, slope: x if x > 0 else slope * x,
+            grad_name=grad_name, check=floating(name))  # fmt: skip
 
 
-leaky_relu = _sloped(
-    "leaky_relu",
-    "input above 0, negative_slope * input below.",
-    "LeakyReluBackward0",
-    ((0.01, 0.5),),
-)
+leaky_relu = _sloped("leaky_relu", "input above 0, negative_slope * input below.",
+        "LeakyReluBackward0", ((0.01, 0.5),))  # fmt: skip
 prelu = _sloped(
     "prelu", "input above 0, weight * input below.", "PreluKernelBackward0", ((-1.0, 1.0),)
 )

@@ -14,6 +14,7 @@ from autodiff.ops import incomplete as incomplete
 from autodiff.ops.base import backward_name, titled
 from autodiff.ops.calling import apply, binary, unary
 from autodiff.ops.declare import FIRST, FUNCTIONS, declare
+from autodiff.ops.guard import must_be
 from autodiff.ops.numbers import number, number_of
 from autodiff.ops.older import scaled
 from autodiff.ops.out import written
@@ -300,9 +301,7 @@ def positive(input: Tensor) -> Tensor:
     tensor([-1,  1])
     """
     if not isinstance(input, Tensor):
-        raise TypeError(
-            f"positive(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
-        )
+        raise must_be("positive", "input", "Tensor", input, 1)
     if input.dtype is dtypes.bool:
         raise RuntimeError("The `+` operator, on a bool tensor is not supported.")
     return input
@@ -327,7 +326,7 @@ _TENS = PointwiseOp("round", build("mul", build("round", build("div", *inputs(2)
 def rounding(decimals: Any) -> tuple[Any, ...]:
     """The op that rounds so, and what it takes beside the tensor."""
     if not isinstance(decimals, int) or isinstance(decimals, bool):
-        raise TypeError(f"round(): argument 'decimals' must be int, not {type(decimals).__name__}")
+        raise must_be("round", "decimals", "int", decimals)
     if decimals == 0:
         return (FUNCTIONS["round"].op,)
     return (_DECIMAL if decimals > 0 else _TENS), float(f"1e{builtins.abs(decimals)}")
@@ -376,9 +375,7 @@ def replacing(
         ("neginf", neginf, least),
     ):
         if not isinstance(dtypes.plain(value), (int, float, type(None))):
-            raise TypeError(
-                f"nan_to_num(): argument '{name}' must be float, not {type(value).__name__}"
-            )
+            raise must_be("nan_to_num", name, "float", value)
         numbers.append(default if value is None else number_of(float(value)))
     return special.nan_to_num, tuple(numbers)
 
@@ -406,7 +403,7 @@ def nan_to_num(
 def order_of(n: Any) -> int:
     """The order of a polygamma function. TypeError, RuntimeError, ValueError where n is none."""
     if isinstance(n, bool) or not hasattr(n, "__index__"):
-        raise TypeError(f"polygamma(): argument 'n' must be int, not {type(n).__name__}")
+        raise must_be("polygamma", "n", "int", n)
     order = operator.index(n)
     if order < 0:
         raise RuntimeError(f"polygamma(n, x) does not support negative n: {n}")

@@ -83,6 +83,38 @@ def gradient(
     return tuple(_slope(input, d, space, edge_order) for d, space in pairs)
 
 
+def _areas(y: Tensor, x: Any, dx: Any, d: int) -> Tensor:
+    """Twice what is under y, between each two of its points along d."""
+    n = y.shape[d]
+    if x is not None:
+        if x.ndim == 1:
+            if x.numel() != n:
+                raise RuntimeError(
+                    f"There must be one `x` value for each sample point: {n}, not {x.numel()}"
+                )
+            x = x.reshape([-1, *[1] * (y.ndim - d - 1)])
+        dx = diff(x, dim=d - y.ndim)
+    steps = max(n - 1, 0)
+    heights = y.narrow(d, 0, steps) + y.narrow(d, n - steps, steps)
+    areas: Tensor = heights * dx
+    return areas
+
+
+@called("MulBackward1")
+def trapezoid(y: Tensor, x: Any = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
+    """The integral of y over `dim` by the trapezoidal rule, of steps `dx` or between points x.
+
+    x has y's size along `dim`, or broadcasts with y.
+
+    >>> ad.trapezoid(ad.tensor([1.0, 2.0, 4.0]), ad.tensor([0.0, 1.0, 3.0]))
+    tensor(7.5000)
+    """
+    d = dim_index(dim, y.ndim)
+    if not y.ndim:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+    return _areas(y, x, dx, d).sum(d) / 2
+
+
 @called("CumsumBackward0")
 def cumulative_trapezoid(y: Tensor, x: Any = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
     """The running integral of y over `dim` by the trapezoidal rule, as `trapezoid`: one less.
@@ -93,18 +125,7 @@ def cumulative_trapezoid(y: Tensor, x: Any = None, *, dx: Any = 1, dim: int = -1
     d = dim_index(dim, y.ndim)
     if not y.ndim:
         raise IndexError("slice() cannot be applied to a 0-dim tensor.")
-    n = y.shape[d]
-    steps = max(n - 1, 0)
-    heights = y.narrow(d, 0, steps) + y.narrow(d, n - steps, steps)
-    if x is not None:
-        if x.ndim == 1 and x.numel() != n:
-            raise RuntimeError(
-                f"There must be one `x` value for each sample point: {n}, not {x.numel()}"
-            )
-        points = x.reshape([-1, *[1] * (y.ndim - d - 1)]) if x.ndim == 1 else x
-        dx = diff(points, dim=d - y.ndim)
-    running: Tensor = (heights * dx).cumsum(d) / 2
-    return running
+    return _areas(y, x, dx, d).cumsum(d) / 2
 
 
 @strict

@@ -9,7 +9,7 @@ from typing import Any
 
 from autodiff import dtypes, torch_function
 from autodiff.expr import Expr, build
-from autodiff.ops.guard import kind_of
+from autodiff.ops.guard import must_be
 from autodiff.ops.numbers import operand
 from autodiff.ops.out import check_out, fit, put
 from autodiff.ops.pointwise import PointwiseOp
@@ -65,9 +65,7 @@ _BOOL = dtypes.bool.code
 def _no_tensor(op: PointwiseOp, args: tuple[Any, ...], i: int) -> TypeError:
     """What is wrong with operand i."""
     name = "input" if i == 0 else "other"
-    return TypeError(
-        f"{op.name}(): argument '{name}' (position {i + 1}) must be Tensor, not {kind_of(args[i])}"
-    )
+    return must_be(op.name, name, "Tensor", args[i], i + 1)
 
 
 def any_expr(args: tuple[Any, ...]) -> bool:

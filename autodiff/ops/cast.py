@@ -10,7 +10,7 @@ from autodiff import dtypes
 from autodiff.devices import check_device
 from autodiff.dtypes import dtype
 from autodiff.expr import Expr, inputs
-from autodiff.ops.guard import no_flag
+from autodiff.ops.guard import must_be, no_flag
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.views import in_format
 from autodiff.tensor import Tensor
@@ -55,7 +55,7 @@ def to(
             raise TypeError(f"to() takes a dtype, a device or a tensor, each once, not ({given})")
         named: Any = dtype
         if not (named is None or isinstance(named, _DTYPE) or named in dtypes.PYTHON):
-            raise TypeError(f"to(): argument 'dtype' must be dtype, not {type(named).__name__}")
+            raise must_be("to", "dtype", "dtype", named)
         wanted = _wanted((dtype, *args, device))
         copy = args[-1] if "bb" in form else copy
     if non_blocking is not False or copy is not False:

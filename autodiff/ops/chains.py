@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodiff.ops.contraction import matmul
+from autodiff.ops.guard import must_be
 from autodiff.ops.out import written
+from autodiff.ops.stacking import check_tensors
 from autodiff.ops.views import clone
 from autodiff.tensor import Tensor
 
@@ -34,14 +36,6 @@ def _product(xs: Sequence[Tensor], split: dict[tuple[int, int], int], i: int, j:
     return matmul(_product(xs, split, i, middle), _product(xs, split, middle + 1, j))
 
 
-def _check_tensors(op: str, given: Sequence[Any]) -> None:
-    for i, x in enumerate(given):
-        if not isinstance(x, Tensor):
-            raise TypeError(
-                f"{op}(): expected Tensor as element {i} in argument 0, but got {type(x).__name__}"
-            )
-
-
 def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor:
     """The product of matrices in the cheapest order; the first and the last may be vectors.
 
@@ -49,11 +43,8 @@ def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor
     tensor([12., 12.])
     """
     if not isinstance(tensors, (tuple, list)):
-        raise TypeError(
-            "multi_dot(): argument 'tensors' must be tuple of Tensors, not "
-            f"{type(tensors).__name__}"
-        )
-    _check_tensors("multi_dot", tensors)
+        raise must_be("multi_dot", "tensors", "tuple of Tensors", tensors)
+    check_tensors("multi_dot", tensors)
     n = len(tensors)
     if n < 2:
         raise RuntimeError(f"multi_dot(): expected at least 2 tensors but got {n}")
@@ -88,7 +79,7 @@ def chain_matmul(*matrices: Any, out: Tensor | None = None) -> Tensor:
     >>> ad.chain_matmul(ad.ones(2, 3), ad.ones(3, 4), ad.ones(4, 1)).shape
     torch.Size([2, 1])
     """
-    _check_tensors("chain_matmul", matrices)
+    check_tensors("chain_matmul", matrices)
     for i, x in enumerate(matrices):
         if x.ndim != 2:
             raise RuntimeError(f"chain_matmul(): tensor {i} must be a matrix, got {x.ndim}-D")

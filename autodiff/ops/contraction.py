@@ -11,7 +11,7 @@ from autodiff.native import NULL, describe, error, lib, take_failure
 from autodiff.node import mode, unrecorded
 from autodiff.ops.base import Op, OpNode, has_history, titled
 from autodiff.ops.elementwise import mul
-from autodiff.ops.guard import kind_of
+from autodiff.ops.guard import must_be
 from autodiff.ops.out import written
 from autodiff.ops.reductions import _sum_to, sum_to_size
 from autodiff.ops.views import reshape, squeeze, unsqueeze
@@ -180,7 +180,7 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
 def _check_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
     for name, x in (("input", input), ("weight", weight), ("bias", bias)):
         if not isinstance(x, Tensor) and (x is not None or name != "bias"):
-            raise TypeError(f"linear(): argument '{name}' must be Tensor, not {kind_of(x)}")
+            raise must_be("linear", name, "Tensor", x)
     if weight.ndim != 2 or input.ndim < 1 or input.shape[-1] != weight.shape[1]:
         folded = ""
         if weight.ndim == 2 and input.ndim > 1:  # as PyTorch tells of them
@@ -215,9 +215,7 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
     torch.Size([5, 2, 4])
     """
     if not isinstance(other, Tensor):
-        raise TypeError(
-            f"matmul(): argument 'other' (position 2) must be Tensor, not {kind_of(other)}"
-        )
+        raise must_be("matmul", "other", "Tensor", other, 2)
     if out is not None:
         return written("matmul", out, matmul(input, other), input, other)
     p = lib.ad_mm(input._p, other._p, 0)
@@ -282,9 +280,7 @@ def _sizes(*tensors: Tensor) -> list[str]:
 
 def _check_tensor(op: str, name: str, position: int, x: Any) -> None:
     if not isinstance(x, Tensor):
-        raise TypeError(
-            f"{op}(): argument '{name}' (position {position}) must be Tensor, not {kind_of(x)}"
-        )
+        raise must_be(op, name, "Tensor", x, position)
 
 
 def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:

@@ -68,14 +68,8 @@ def _rule(first: str, second: str) -> Callable[..., Sequence[Tensor | None]]:
 
 def _op(name: str, kind: int, target: str, first: str, second: str) -> Op:
     grad_name = f"Convolution{'Backward' * (kind == lib.AD_CONV_WEIGHT)}Backward0"
-    return Op(
-        name,
-        _forward(kind, target),
-        _rule(first, second),
-        bilinear=True,
-        shaped=False,
-        grad_name=grad_name,
-    )
+    return Op(name, _forward(kind, target), _rule(first, second), bilinear=True, shaped=False,
+            grad_name=grad_name)  # fmt: skip
 
 
 _convolution = _op("convolution", lib.AD_CONV_FORWARD, "result", "image of", "weight of")

@@ -39,6 +39,14 @@ def _check_weights(name: str, w: Tensor, count: int, integral: bool) -> None:
     refuse_any((w.detach() < 0)._p, RuntimeError, f"cov(): {name} cannot be negative")
 
 
+def _check_rows(name: str, x: Tensor) -> None:
+    if x.ndim > 2:
+        raise RuntimeError(
+            f"{name}(): expected input to have two or fewer dimensions but got an input with "
+            f"{x.ndim} dimensions"
+        )
+
+
 @called("SqueezeBackward0")
 def cov(
     input: Tensor,
@@ -56,11 +64,7 @@ def cov(
     tensor([[ 1., -1.],
             [-1.,  1.]])
     """
-    if input.ndim > 2:
-        raise RuntimeError(
-            "cov(): expected input to have two or fewer dimensions but got an input with "
-            f"{input.ndim} dimensions"
-        )
+    _check_rows("cov", input)
     if input.dtype is dtypes.bool:
         raise RuntimeError("cov(): bool dtype is not supported for input")
     correction = operator.index(correction)
@@ -102,11 +106,7 @@ def corrcoef(input: Tensor) -> Tensor:
     tensor([[ 1., -1.],
             [-1.,  1.]])
     """
-    if input.ndim > 2:
-        raise RuntimeError(
-            "corrcoef(): expected input to have two or fewer dimensions but got an input with "
-            f"{input.ndim} dimensions"
-        )
+    _check_rows("corrcoef", input)
     return _correlations(input)
 
 

@@ -13,6 +13,7 @@ from autodiff.ops.pointwise import PointwiseOp
 REAL: tuple[Interval, ...] = ((-3.0, 3.0),)
 POSITIVE: tuple[Interval, ...] = ((0.1, 3.0),)
 NONZERO: tuple[Interval, ...] = ((-3.0, -0.2), (0.2, 3.0))
+APART = (((-3.0, -1.6), (-0.4, 0.4), (1.6, 3.0)), ((-1.4, -0.6), (0.6, 1.4)))  # never equal
 UNIT_CELLS: tuple[Interval, ...] = ((-2.9, -2.6), (-1.4, -1.1), (0.1, 0.4), (1.6, 1.9))
 
 

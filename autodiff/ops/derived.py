@@ -28,15 +28,8 @@ from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, own
 
 __all__ = [
-    "aminmax",
-    "argwhere",
-    "bincount",
-    "count_nonzero",
-    "diff",
-    "dist",
-    "nansum",
-    "norm",
-]
+    "aminmax", "argwhere", "bincount", "count_nonzero", "diff", "dist", "nansum", "norm",
+]  # fmt: skip
 
 
 (_x,) = inputs(1)

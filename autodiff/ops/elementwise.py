@@ -13,6 +13,7 @@ from autodiff import dtypes
 from autodiff.expr import PRIMITIVES, Expr, Interval, Primitive, Rule, build, inputs
 from autodiff.lower import Operand, promote
 from autodiff.ops.declare import (
+    APART,
     BOTH,
     FIRST,
     NONZERO,
@@ -101,48 +102,23 @@ floor_divide = declare("floor_divide", 2,
         reference=lambda a, b: a // b)  # fmt: skip
 PRIMITIVES["floordiv"] = Primitive("floordiv", 2)
 PRIMITIVES["truncdiv"] = Primitive("truncdiv", 2)
-remainder = declare(
-    "remainder",
-    2,
-    "Python's %: the remainder has the sign of other.",
-    lambda g, y, a, b: (g, -g * build("floordiv", a, b)),
-    domain=(((0.1, 0.4), (2.15, 2.35)), ((0.6, 0.7),)),
-    reference=lambda a, b: a % b,
-    grad_name=("RemainderBackward0", "RemainderBackward1"),
-)
-fmod = declare(
-    "fmod",
-    2,
-    "C's fmod: the remainder has the sign of input.",
-    lambda g, y, a, b: (g, -g * build("truncdiv", a, b)),
-    domain=(((0.1, 0.4), (2.15, 2.35)), ((0.6, 0.7),)),
-    reference=math.fmod,
-    tensors=FIRST,
-    grad_name=("FmodBackward0", "FmodBackward1"),
-)
-addcmul = declare(
-    "addcmul",
-    4,
-    "input + value * tensor1 * tensor2.",
-    expand=lambda x, a, b, value: x + value * (a * b),
-    reference=lambda x, a, b, value: x + value * a * b,
-)
-addcdiv = declare(
-    "addcdiv",
-    4,
-    "input + value * tensor1 / tensor2.",
-    expand=lambda x, a, b, value: x + value * (a / b),
-    domain=(REAL, REAL, NONZERO, REAL),
-    reference=lambda x, a, b, value: x + value * a / b,
-)
-lerp = declare(
-    "lerp",
-    3,
-    "input + weight * (end - input).",
-    expand=lambda a, b, w: a + w * (b - a),
-    reference=lambda a, b, w: a + w * (b - a),
-    grad_name=("LerpBackward0", "LerpBackward1"),
-)
+remainder = declare("remainder", 2, "Python's %: the remainder has the sign of other.",
+        lambda g, y, a, b: (g, -g * build("floordiv", a, b)),
+        domain=(((0.1, 0.4), (2.15, 2.35)), ((0.6, 0.7),)), reference=lambda a, b: a % b,
+        grad_name=("RemainderBackward0", "RemainderBackward1"))  # fmt: skip
+fmod = declare("fmod", 2, "C's fmod: the remainder has the sign of input.",
+        lambda g, y, a, b: (g, -g * build("truncdiv", a, b)),
+        domain=(((0.1, 0.4), (2.15, 2.35)), ((0.6, 0.7),)), reference=math.fmod, tensors=FIRST,
+        grad_name=("FmodBackward0", "FmodBackward1"))  # fmt: skip
+addcmul = declare("addcmul", 4, "input + value * tensor1 * tensor2.",
+        expand=lambda x, a, b, value: x + value * (a * b),
+        reference=lambda x, a, b, value: x + value * a * b)  # fmt: skip
+addcdiv = declare("addcdiv", 4, "input + value * tensor1 / tensor2.",
+        expand=lambda x, a, b, value: x + value * (a / b), domain=(REAL, REAL, NONZERO, REAL),
+        reference=lambda x, a, b, value: x + value * a / b)  # fmt: skip
+lerp = declare("lerp", 3, "input + weight * (end - input).", expand=lambda a, b, w: a + w * (b - a),
+        reference=lambda a, b, w: a + w * (b - a),
+        grad_name=("LerpBackward0", "LerpBackward1"))  # fmt: skip
 
 
 def _extremum(wins: str) -> Rule:
@@ -157,25 +133,10 @@ def _extremum(wins: str) -> Rule:
     return vjp
 
 
-APART = (((-3.0, -1.6), (-0.4, 0.4), (1.6, 3.0)), ((-1.4, -0.6), (0.6, 1.4)))  # never equal
-maximum = declare(
-    "maximum",
-    2,
-    "The larger of two; nan wins.",
-    _extremum("larger"),
-    domain=APART,
-    reference=max,
-    tensors=BOTH,
-)
-minimum = declare(
-    "minimum",
-    2,
-    "The smaller of two; nan wins.",
-    _extremum("smaller"),
-    domain=APART,
-    reference=min,
-    tensors=BOTH,
-)
+maximum = declare("maximum", 2, "The larger of two; nan wins.", _extremum("larger"), domain=APART,
+        reference=max, tensors=BOTH)  # fmt: skip
+minimum = declare("minimum", 2, "The smaller of two; nan wins.", _extremum("smaller"), domain=APART,
+        reference=min, tensors=BOTH)  # fmt: skip
 
 
 def _clamp_vjp(g: Expr, y: Expr, x: Expr, low: Expr, high: Expr) -> tuple[Expr, Expr, Expr]:
@@ -221,31 +182,17 @@ for _name, _reference, _doc in (
     ("ne", operator.ne, "input != other."),
 ):
     _instr = {"gt": "lt", "ge": "le"}.get(_name)
-    declare(
-        _name,
-        2,
-        _doc,
-        expand=None if _instr is None else lambda a, b, i=_instr: build(i, b, a),
-        result="bool",
-        domain=SOME_EQUAL,
-        reference=_reference,
-        tensors=FIRST,
-    )
+    declare(_name, 2, _doc,
+            expand=None if _instr is None else lambda a, b, i=_instr: build(i, b, a), result="bool",
+            domain=SOME_EQUAL, reference=_reference, tensors=FIRST)  # fmt: skip
 for _name, _arity, _reference, _doc in (
     ("logical_not", 1, operator.not_, "Whether input is zero."),
     ("logical_and", 2, lambda a, b: bool(a and b), "Whether both are nonzero."),
     ("logical_or", 2, lambda a, b: bool(a or b), "Whether either is nonzero."),
     ("logical_xor", 2, lambda a, b: bool(a) != bool(b), "Whether exactly one is nonzero."),
 ):
-    declare(
-        _name,
-        _arity,
-        _doc,
-        result="bool",
-        domain=SOME_EQUAL,
-        reference=_reference,
-        tensors=BOTH,
-    )
+    declare(_name, _arity, _doc, result="bool", domain=SOME_EQUAL, reference=_reference,
+            tensors=BOTH)  # fmt: skip
 for _name, _reference, _doc in (
     ("isnan", math.isnan, "Whether an element is nan."),
     ("isinf", math.isinf, "Whether an element is infinite."),

@@ -14,7 +14,7 @@ from autodiff.ops.contraction import matmul
 from autodiff.ops.create import arange, eye, zeros_like
 from autodiff.ops.diagonals import diag_embed
 from autodiff.ops.diagonals import diagonal as diagonal_of
-from autodiff.ops.guard import strict
+from autodiff.ops.guard import must_be, strict
 from autodiff.ops.join import cat
 from autodiff.ops.matrices import LinAlgError, check_float, check_matrix, common_batch, native
 from autodiff.ops.norms import norm
@@ -84,7 +84,7 @@ def lstsq(
     """
     check_matrix("linalg.lstsq", A, square=False)
     if not isinstance(B, Tensor):
-        raise TypeError(f"linalg.lstsq(): argument 'B' must be Tensor, not {type(B).__name__}")
+        raise must_be("linalg.lstsq", "B", "Tensor", B)
     if driver not in (None, "gels", "gelsy", "gelsd", "gelss"):
         raise RuntimeError(
             "torch.linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss)"

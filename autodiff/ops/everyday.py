@@ -12,13 +12,12 @@ from autodiff.ops.base import called
 from autodiff.ops.comparing import result_type
 from autodiff.ops.convert import Dtype, as_tensor, tensor
 from autodiff.ops.create import arange, linspace, zeros
-from autodiff.ops.derived import diff, nansum
+from autodiff.ops.derived import nansum
+from autodiff.ops.guard import must_be
 from autodiff.ops.join import cat
-from autodiff.ops.reductions import sum as total
 from autodiff.ops.searching import searchsorted
 from autodiff.ops.sorting import sort
 from autodiff.ops.stacking import atleast_2d
-from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor
 
 
@@ -124,32 +123,6 @@ def nanmean(
     return nansum(input, dim, keepdim, dtype=dtype) / counted
 
 
-@called("MulBackward1")
-def trapezoid(y: Tensor, x: Any = None, *, dx: Any = 1, dim: int = -1) -> Tensor:
-    """The integral of y over `dim` by the trapezoidal rule, of steps `dx` or between points x.
-
-    x has y's size along `dim`, or broadcasts with y.
-
-    >>> ad.trapezoid(ad.tensor([1.0, 2.0, 4.0]), ad.tensor([0.0, 1.0, 3.0]))
-    tensor(7.5000)
-    """
-    d = dim_index(dim, y.ndim)
-    if not y.ndim:
-        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
-    n = y.shape[d]
-    if x is not None:
-        if x.ndim == 1:
-            if x.numel() != n:
-                raise RuntimeError(
-                    f"There must be one `x` value for each sample point: {n}, not {x.numel()}"
-                )
-            x = x.reshape([-1, *[1] * (y.ndim - d - 1)])
-        dx = diff(x, dim=d - y.ndim)
-    steps = max(n - 1, 0)
-    heights = y.narrow(d, 0, steps) + y.narrow(d, n - steps, steps)
-    return total(heights * dx, d) / 2
-
-
 @called("MvlgammaBackward0")
 def mvlgamma(input: Tensor, p: int) -> Tensor:
     """The logarithm of the multivariate gamma function of dimension p: p (p - 1) / 4 * log(pi), and
@@ -159,7 +132,7 @@ def mvlgamma(input: Tensor, p: int) -> Tensor:
     (tensor([0.]), tensor([0.4516]))
     """
     if isinstance(p, bool) or not hasattr(p, "__index__"):
-        raise TypeError(f"mvlgamma(): argument 'p' must be int, not {type(p).__name__}")
+        raise must_be("mvlgamma", "p", "int", p)
     if not 1 <= operator.index(p) < 2**31:
         raise RuntimeError(f"mvlgamma: p has to be greater than or equal to 1, but is {p}")
     steps = arange(0, p / 2, 0.5, dtype=input.dtype if input.is_floating_point() else None)

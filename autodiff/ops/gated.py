@@ -9,6 +9,7 @@ from autodiff.dtypes import FIRST_FLOAT, SCALAR_NAMES
 from autodiff.expr import build, inputs
 from autodiff.native import lib
 from autodiff.ops.base import Op, OpNode
+from autodiff.ops.guard import must_be
 from autodiff.ops.join import cat
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.views import _slice
@@ -46,9 +47,7 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
     tensor([0.5000, 1.0000])
     """
     if not isinstance(input, Tensor):
-        raise TypeError(
-            f"glu(): argument 'input' (position 1) must be Tensor, not {type(input).__name__}"
-        )
+        raise must_be("glu", "input", "Tensor", input, 1)
     p = input._p
     if p.ndim == 0:
         raise RuntimeError("glu does not support scalars because halving size must be even")

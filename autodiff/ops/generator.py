@@ -11,6 +11,7 @@ from autodiff.changes import changes, recorder_here
 from autodiff.devices import CPU, device
 from autodiff.native import error, ffi, lib
 from autodiff.ops.create import empty
+from autodiff.ops.guard import must_be
 from autodiff.tensor import Tensor
 
 DEFAULT_SEED = 67280421310721  # PyTorch's
@@ -128,9 +129,7 @@ def native_generator(generator: Generator | None, function: str) -> Any:
     if generator is None:
         generator = _thread.generator or default_generator
     elif not isinstance(generator, Generator):
-        raise TypeError(
-            f"{function}(): argument 'generator' must be Generator, not {type(generator).__name__}"
-        )
+        raise must_be(function, "generator", "Generator", generator)
     if changes.recorder is not None and (recorder := recorder_here()):
         recorder.keep(generator)
     return generator.native

@@ -243,10 +243,7 @@ def strict(function: F) -> F:
         for position, (name, value) in enumerate(given.items(), start=1):
             kind = kinds.get(name)
             if kind in _PLAIN and not isinstance(value, _PLAIN[kind]):
-                raise TypeError(
-                    f"{function.__name__}(): argument '{name}' (position {position}) must be "
-                    f"{kind}, not {type(value).__name__}"
-                )
+                raise must_be(function.__name__, name, kind, value, position)
         return function(*args, **kwargs)
 
     return cast(F, checked)
@@ -256,10 +253,7 @@ def _foreign(function: str, given: dict[str, Any], kinds: dict[str, tuple[type, 
     for position, (name, value) in enumerate(given.items(), start=1):
         if name in kinds and not isinstance(value, kinds[name]):
             wanted = "Tensor" if kinds[name][0] is Tensor else "torch.dtype"
-            return TypeError(
-                f"{function}(): argument '{name}' (position {position}) must be {wanted}, "
-                f"not {kind_of(value)}"
-            )
+            return must_be(function, name, wanted, value, position)
     kinds_given = _type_names(given.values())
     return TypeError(f"{function}(): unsupported arguments of types {kinds_given}")
 
@@ -272,7 +266,13 @@ def _does_not_fit(function: str, failure: Exception, given: Iterable[Any]) -> Ex
 
 def no_flag(function: str, name: str, value: Any) -> TypeError:
     """What is said of a flag that is neither True nor False: PyTorch takes no 1 for True."""
-    return TypeError(f"{function}(): argument '{name}' must be bool, not {kind_of(value)}")
+    return must_be(function, name, "bool", value)
+
+
+def must_be(function: str, name: str, kind: str, value: Any, position: int = 0) -> TypeError:
+    """What is said of an argument that is of another kind than this."""
+    place = f" (position {position})" if position else ""
+    return TypeError(f"{function}(): argument '{name}'{place} must be {kind}, not {kind_of(value)}")
 
 
 def kind_of(value: Any) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 from autodiff.descriptor import fresh
 from autodiff.native import error, ffi, operand_text, refuse_any
 from autodiff.ops.diagonals import tril, triu
+from autodiff.ops.guard import must_be
 from autodiff.ops.views import expand
 from autodiff.tensor import Tensor
 
@@ -23,7 +24,7 @@ class LinAlgError(RuntimeError):
 def check_matrix(name: str, x: Tensor, *, square: bool = True, what: str = "A") -> None:
     """RuntimeError where x is no batch of (square) matrices of floats."""
     if not isinstance(x, Tensor):
-        raise TypeError(f"{name}(): argument '{what}' must be Tensor, not {type(x).__name__}")
+        raise must_be(name, what, "Tensor", x)
     p = x._p
     if p.ndim < 2:
         raise RuntimeError(

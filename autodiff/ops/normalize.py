@@ -7,23 +7,16 @@ from typing import Any
 
 from autodiff.descriptor import fresh
 from autodiff.dtypes import FIRST_FLOAT, SCALAR_NAMES, dtype, get_default_dtype
-from autodiff.native import NULL, ffi, lib
+from autodiff.native import NULL, lib, numbered
 from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.elementwise import mul
+from autodiff.ops.guard import must_be
 from autodiff.ops.reductions import _restore, _sum_dim
 from autodiff.shapes import dim_index, dim_mask
 from autodiff.tensor import Tensor
 
-
-def _programs() -> dict[str, int]:
-    names: dict[str, int] = {}
-    while (name := lib.ad_rows_name(len(names))) != NULL:
-        names[ffi.string(name).decode()] = len(names)
-    return names
-
-
-_PROGRAMS = _programs()
+_PROGRAMS = numbered(lib.ad_rows_name)
 
 
 def _forward(program: str) -> Any:
@@ -119,9 +112,7 @@ _log_softmax_vjp: Op = Op("log_softmax_vjp", _forward("log_softmax_vjp"), _log_s
 
 def _along(op: Op, x: Tensor, dim: int, d: dtype | None) -> Tensor:
     if not isinstance(x, Tensor):
-        raise TypeError(
-            f"{op.name}(): argument 'input' (position 1) must be Tensor, not {type(x).__name__}"
-        )
+        raise must_be(op.name, "input", "Tensor", x, 1)
     x = x if d is None else to_dtype(x, d)
     p = x._p
     if p.dtype < FIRST_FLOAT:

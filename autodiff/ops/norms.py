@@ -13,6 +13,7 @@ from autodiff.ops.assign import masked_fill
 from autodiff.ops.base import OUTPUT, Op, OpNode, called
 from autodiff.ops.contraction import matmul
 from autodiff.ops.declare import where
+from autodiff.ops.guard import must_be
 from autodiff.ops.halves import in_float32
 from autodiff.ops.matrices import check_float, common_batch
 from autodiff.ops.out import written
@@ -93,9 +94,7 @@ _norm: Op = Op("vector_norm", _norm_forward, _norm_rule, saves=(0, OUTPUT),
 def _order(name: str, value: Any) -> float:
     value = value.item() if isinstance(value, Tensor) and value.ndim == 0 else plain(value)
     if not isinstance(value, (int, float)):
-        raise TypeError(
-            f"{name}(): argument 'ord' (position 2) must be Number, not {type(value).__name__}"
-        )
+        raise must_be(name, "ord", "Number", value, 2)
     return value
 
 
@@ -383,6 +382,5 @@ def nuclear_norm(
     if isinstance(dim, bool):
         dim, keepdim = (-2, -1), dim
     if not isinstance(dim, (int, tuple, list)):
-        kind = type(dim).__name__
-        raise TypeError(f"nuclear_norm(): argument 'dim' must be two ints, not {kind}")
+        raise must_be("nuclear_norm", "dim", "two ints", dim)
     return matrix_norm(input, "nuc", dim, keepdim, out=out)

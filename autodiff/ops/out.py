@@ -11,6 +11,7 @@ from autodiff.grad_mode import no_grad
 from autodiff.node import mode
 from autodiff.ops.assign import copy_
 from autodiff.ops.create import empty
+from autodiff.ops.guard import must_be
 from autodiff.tensor import Tensor
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def check_dtype(function: str, out: Tensor, d: dtype, exact: bool = False) -> No
 def check_out(function: str, out: Tensor, *given: Tensor) -> None:
     """TypeError where `out` is no tensor; RuntimeError where it, or one given, wants gradients."""
     if not isinstance(out, Tensor):
-        raise TypeError(f"{function}(): argument 'out' must be Tensor, not {type(out).__name__}")
+        raise must_be(function, "out", "Tensor", out)
     if not mode.grad:
         return
     for x in (out, *given):

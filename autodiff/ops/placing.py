@@ -23,6 +23,7 @@ from autodiff.ops.gather import (
     broadcast_indices,
     write_at,
 )
+from autodiff.ops.guard import must_be
 from autodiff.ops.history import check_writable, rebase
 from autodiff.ops.indexing import _INT64, _advanced, _basic, is_places
 from autodiff.ops.masked import write_masked
@@ -170,10 +171,7 @@ def index_put_(
     items: list[Any] = []
     for item in indices:
         if item is not None and not isinstance(item, Tensor):
-            raise TypeError(
-                "index_put_(): argument 'indices' must be tuple of Tensors, not "
-                f"{type(item).__name__}"
-            )
+            raise must_be("index_put_", "indices", "tuple of Tensors", item)
         items.append(slice(None) if item is None else item)
     if (
         len(items) == 1

@@ -13,6 +13,7 @@ from autodiff.ops.base import called, titled
 from autodiff.ops.contraction import dot, matmul
 from autodiff.ops.diagonals import diagonal
 from autodiff.ops.elementwise import mul
+from autodiff.ops.guard import must_be
 from autodiff.ops.order import roll
 from autodiff.ops.out import written
 from autodiff.ops.pointwise import PointwiseOp
@@ -34,7 +35,7 @@ def check_vectors(op: str, **given: Tensor) -> None:
         if type(x) is Tensor and x._p.ndim == 1:
             continue
         if not isinstance(x, Tensor):
-            raise TypeError(f"{op}(): argument '{name}' must be Tensor, not {type(x).__name__}")
+            raise must_be(op, name, "Tensor", x)
         if x.ndim != 1:
             raise RuntimeError(f"{op}: Expected 1-D argument {name}, but got {x.ndim}-D")
 
@@ -180,9 +181,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
     """
     for name, x in (("a", a), ("b", b)):
         if not isinstance(x, Tensor):
-            raise TypeError(
-                f"tensordot(): argument '{name}' must be Tensor, not {type(x).__name__}"
-            )
+            raise must_be("tensordot", name, "Tensor", x)
     first, second = _dims_of(a, b, dims)
     x, y = a, b
     sizes, others = list(x.shape), list(y.shape)

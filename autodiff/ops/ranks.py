@@ -14,6 +14,7 @@ from autodiff.ops.arithmetic import lerp, where
 from autodiff.ops.base import OUTPUT, Op, titled
 from autodiff.ops.elementwise import mul
 from autodiff.ops.gather import choice, chosen, gather
+from autodiff.ops.guard import must_be
 from autodiff.ops.out import written, written_all
 from autodiff.ops.rearrange import movedim
 from autodiff.ops.reductions import _extreme_rule
@@ -66,7 +67,7 @@ def _check_numbers(name: str, x: Tensor) -> None:
 def picked(name: str, x: Tensor, dim: int, k: int, keepdim: Any) -> tuple[Tensor, Tensor]:
     """The element that is picked along a dimension, and where it is."""
     if not isinstance(keepdim, bool):
-        raise TypeError(f"{name}(): argument 'keepdim' must be bool, not {type(keepdim).__name__}")
+        raise must_be(name, "keepdim", "bool", keepdim)
     op, how = _CHOICES[name]
     kept = keepdim or not x._p.ndim
     values, index = _native(name, x._p, dim, k, how, kept)
@@ -177,7 +178,7 @@ def _shares(name: str, x: Tensor, q: Any) -> Tensor:
         return q
     q = dtypes.plain(q)
     if not isinstance(q, (int, float)):
-        raise TypeError(f"{name}(): argument 'q' must be float or Tensor, not {type(q).__name__}")
+        raise must_be(name, "q", "float or Tensor", q)
     if not 0 <= q <= 1:
         raise RuntimeError(f"{name}() q must be in the range [0, 1] but got {q}")
     return x.new_full((), q)
@@ -195,8 +196,7 @@ def _ranks(rows: Tensor, q: Tensor, ignores_nan: bool) -> Tensor:
 
 def _check_text(name: str, interpolation: Any) -> None:
     if not isinstance(interpolation, str):
-        kind = type(interpolation).__name__
-        raise TypeError(f"{name}(): argument 'interpolation' must be str, not {kind}")
+        raise must_be(name, "interpolation", "str", interpolation)
 
 
 def _quantile(
@@ -208,7 +208,7 @@ def _quantile(
             f"{name}() input tensor must be either float or double dtype, not {x.dtype.title}"
         )
     if not isinstance(keepdim, bool):
-        raise TypeError(f"{name}(): argument 'keepdim' must be bool, not {type(keepdim).__name__}")
+        raise must_be(name, "keepdim", "bool", keepdim)
     if interpolation not in _WAYS:
         _check_text(name, interpolation)
         raise RuntimeError(

@@ -27,7 +27,7 @@ from autodiff.ops.comparing import result_type
 from autodiff.ops.convert import Dtype
 from autodiff.ops.create import arange, ones_like
 from autodiff.ops.diagonals import triu_indices
-from autodiff.ops.guard import kind_of
+from autodiff.ops.guard import must_be
 from autodiff.ops.norms import vector_norm
 from autodiff.ops.returned import returned
 from autodiff.ops.stacking import broadcast_tensors
@@ -225,7 +225,7 @@ def imag(input: Tensor) -> Tensor:
     """
     if isinstance(input, Tensor):
         raise RuntimeError("imag is not implemented for tensors with non-complex dtypes.")
-    raise TypeError(f"imag(): argument 'input' must be Tensor, not {kind_of(input)}")
+    raise must_be("imag", "input", "Tensor", input)
 
 
 @called("AngleBackward0")

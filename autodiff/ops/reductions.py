@@ -9,10 +9,11 @@ from autodiff import dtypes
 from autodiff.descriptor import fresh
 from autodiff.dtypes import dtype
 from autodiff.expr import build, inputs
-from autodiff.native import NULL, error, ffi, lib
+from autodiff.native import error, ffi, lib, numbered
 from autodiff.node import mode
 from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.gather import choice, chosen
+from autodiff.ops.guard import must_be
 from autodiff.ops.order import flip
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.returned import Chosen, returned
@@ -21,15 +22,7 @@ from autodiff.ops.views import _expand, reshape, unsqueeze
 from autodiff.shapes import Size, dim_index, dim_mask, sizes_of
 from autodiff.tensor import Tensor, live_node, own, wrap
 
-
-def _kinds() -> dict[str, int]:
-    names: dict[str, int] = {}
-    while (name := lib.ad_reduction_name(len(names))) != NULL:
-        names[ffi.string(name).decode()] = len(names)
-    return names
-
-
-KINDS = _kinds()
+KINDS = numbered(lib.ad_reduction_name)
 _SUM = KINDS["sum"]
 _FLOAT = dtypes.FIRST_FLOAT
 _BOOL, _UINT8 = dtypes.bool.code, dtypes.uint8.code
@@ -327,7 +320,7 @@ def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
 def arg_reduce(kind: str, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:
     """argmax or argmin, int64: along a dimension, or the flat index of all."""
     if dim is not None and not hasattr(dim, "__index__"):
-        raise TypeError(f"{kind}(): argument 'dim' must be int, not {type(dim).__name__}")
+        raise must_be(kind, "dim", "int", dim)
     p = x._p
     mask = dim_mask(dim, p.ndim)
     if not p.numel and (dim is None or (p.ndim and not p.shape[dim_index(dim, p.ndim)])):

@@ -9,6 +9,7 @@ from autodiff.native import NULL, error, ffi, lib, refuse_any, take_failure
 from autodiff.ops.comparing import result_type
 from autodiff.ops.create import arange, full
 from autodiff.ops.gather import gather, index_along
+from autodiff.ops.guard import must_be
 from autodiff.ops.out import put
 from autodiff.ops.rearrange import movedim
 from autodiff.ops.sorting import argsort, in_order
@@ -20,7 +21,7 @@ from autodiff.tensor import TENSOR_TYPES, Tensor, own
 def _flags(name: str, **flags: Any) -> None:
     for flag, value in flags.items():
         if not isinstance(value, bool):
-            raise TypeError(f"{name}(): argument '{flag}' must be bool, not {type(value).__name__}")
+            raise must_be(name, flag, "bool", value)
 
 
 def _places(
@@ -51,7 +52,7 @@ def _places(
 def _check_operands(name: str, **given: Any) -> None:
     for what, x in given.items():
         if not isinstance(x, Tensor):
-            raise TypeError(f"{name}(): argument '{what}' must be Tensor, not {type(x).__name__}")
+            raise must_be(name, what, "Tensor", x)
 
 
 def _check_rows(rows: Tensor, values: Any) -> None:
@@ -123,9 +124,7 @@ def searchsorted(
             "while right was True"
         )
     if not isinstance(input, (Tensor, bool, int, float)):
-        raise TypeError(
-            f"searchsorted(): argument 'input' must be Tensor or number, not {type(input).__name__}"
-        )
+        raise must_be("searchsorted", "input", "Tensor or number", input)
     _check_rows(sorted_sequence, input)
     rows = sorted_sequence if sorter is None else _in_order(sorted_sequence, sorter)
     return _places("searchsorted", rows, input, out_int32, right or side == "right", out)

@@ -13,6 +13,7 @@ from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.contraction import matmul
 from autodiff.ops.create import eye
 from autodiff.ops.declare import where
+from autodiff.ops.guard import must_be
 from autodiff.ops.join import cat
 from autodiff.ops.matrices import check_matrix, native, triangle
 from autodiff.ops.out import written, written_all
@@ -48,14 +49,8 @@ def _r_rule(node: OpNode, g: Tensor, a: Tensor, q: Tensor) -> tuple[Tensor, Tens
     return matmul(q, high), matmul(a, mT(high))
 
 
-_r: Op = Op(
-    "qr_r",
-    lambda a, q, value: lib.ad_alias(value),
-    _r_rule,
-    saves=(0, 1),
-    shaped=False,
-    grad_name="LinalgQrBackward0",
-)
+_r: Op = Op("qr_r", lambda a, q, value: lib.ad_alias(value), _r_rule, saves=(0, 1), shaped=False,
+        grad_name="LinalgQrBackward0")  # fmt: skip
 
 
 @returned("linalg_qr")
@@ -210,14 +205,8 @@ def _spectrum_rule(node: OpNode, g: Tensor, a: Tensor) -> tuple[Tensor]:
 
 
 def _part(name: str, which: int, rule: Any, *saves: int) -> Op:
-    return Op(
-        name,
-        lambda a, *parts: lib.ad_alias(parts[which]),
-        rule,
-        saves=saves,
-        shaped=False,
-        grad_name="LinalgSvdBackward0",
-    )
+    return Op(name, lambda a, *parts: lib.ad_alias(parts[which]), rule, saves=saves, shaped=False,
+            grad_name="LinalgSvdBackward0")  # fmt: skip
 
 
 _left: Op = _part("svd_left", 0, _left_rule, 0, OUTPUT)
@@ -305,8 +294,7 @@ def _either(function: str, new: Any, another: Any, **older: Any) -> Any:
     if new is not None or another is not None:
         raise TypeError(f"linalg.{function}(): {name} is given, and so is atol or rtol")
     if isinstance(value, str) or not (isinstance(value, Tensor) or hasattr(value, "__float__")):
-        kind = type(value).__name__
-        raise TypeError(f"linalg.{function}(): argument '{name}' must be float, not {kind}")
+        raise must_be(f"linalg.{function}", name, "float", value)
     return value if isinstance(value, Tensor) else float(value)
 
 

@@ -14,18 +14,23 @@ from autodiff.shapes import Size, broadcast
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
 
+def check_tensors(name: str, given: Sequence[Any]) -> None:
+    """TypeError where one is no tensor."""
+    for i, x in enumerate(given):
+        if not isinstance(x, Tensor):
+            kind = type(x).__name__
+            raise TypeError(
+                f"{name}(): expected Tensor as element {i} in argument 0, but got {kind}"
+            )
+
+
 def _given(tensors: tuple[Any, ...], name: str) -> list[Tensor]:
     """The tensors of f(a, b) or f([a, b]). TypeError where one is none."""
     one = len(tensors) == 1 and isinstance(tensors[0], (tuple, list))
     found = list(tensors[0]) if one else list(tensors)
     if TENSOR_TYPES.issuperset(map(type, found)):
         return found
-    for i, x in enumerate(found):
-        if not isinstance(x, Tensor):
-            raise TypeError(
-                f"{name}(): expected Tensor as element {i} in argument 0, but got "
-                f"{type(x).__name__}"
-            )
+    check_tensors(name, found)
     return found
 
 

@@ -15,7 +15,7 @@ from autodiff.ops.bytes import reinterpreted
 from autodiff.ops.convert import Dtype
 from autodiff.ops.create import unset
 from autodiff.ops.foreign import view_of
-from autodiff.ops.guard import strict
+from autodiff.ops.guard import must_be, strict
 from autodiff.ops.views import clone, narrow
 from autodiff.shapes import contiguous_strides, sizes_of
 from autodiff.tensor import Tensor, whole, wrap
@@ -183,8 +183,7 @@ def set_(
     if isinstance(source, UntypedStorage):
         source = reinterpreted(source._x, self.dtype)
     if not isinstance(source, Tensor):
-        kind = type(source).__name__
-        raise TypeError(f"set_(): argument 'source' must be Tensor or storage, not {kind}")
+        raise must_be("set_", "source", "Tensor or storage", source)
     if source.dtype is not self.dtype:
         raise RuntimeError(
             f"Could not set tensor of type {source.dtype.title} to a tensor of type "
@@ -254,8 +253,7 @@ def frombuffer(
     tensor([2, 3], dtype=torch.uint8)
     """
     if not isinstance(dtype, dtypes.dtype):
-        kind = type(dtype).__name__
-        raise TypeError(f"frombuffer(): argument 'dtype' must be torch.dtype, not {kind}")
+        raise must_be("frombuffer", "dtype", "torch.dtype", dtype)
     try:
         raw = memoryview(buffer).cast("B")
     except TypeError:

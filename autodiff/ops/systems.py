@@ -11,6 +11,7 @@ from autodiff.ops.assign import masked_fill
 from autodiff.ops.base import OUTPUT, Op, OpNode, called, titled
 from autodiff.ops.contraction import matmul
 from autodiff.ops.create import eye
+from autodiff.ops.guard import must_be
 from autodiff.ops.matrices import check_matrix, check_pair, check_success, common_batch, native
 from autodiff.ops.out import written
 from autodiff.ops.returned import returned
@@ -75,7 +76,7 @@ def solved(
     """X, and for each matrix 0, or the place of the zero pivot: an error, or X is of nan there."""
     check_matrix("linalg.solve", A)
     if not isinstance(B, Tensor):
-        raise TypeError(f"linalg.solve(): argument 'B' must be Tensor, not {type(B).__name__}")
+        raise must_be("linalg.solve", "B", "Tensor", B)
     vector = B.ndim == 1 or (A.ndim - 1 == B.ndim and B.shape == A.shape[:-1])
     b = unsqueeze(B, B.ndim) if vector else B
     if b.ndim < 2:
@@ -165,9 +166,7 @@ def matrix_power(A: Tensor, n: int, *, out: Tensor | None = None) -> Tensor:  # 
     """
     n = plain(n)
     if not isinstance(n, int) or isinstance(n, bool):
-        raise TypeError(
-            f"linalg_matrix_power(): argument 'n' (position 2) must be int, not {type(n).__name__}"
-        )
+        raise must_be("linalg_matrix_power", "n", "int", n, 2)
     if abs(n) >= 2**63:
         raise OverflowError("int too big to convert to int64")
     if isinstance(A, Tensor) and not A.is_floating_point() and n >= 0:

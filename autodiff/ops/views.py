@@ -12,7 +12,7 @@ from autodiff.descriptor import fresh
 from autodiff.dtypes import dtype as DType
 from autodiff.formats import contiguous_format, memory_format
 from autodiff.native import describe, error, lib, take_failure
-from autodiff.ops.base import Op
+from autodiff.ops.base import Op, OpNode
 from autodiff.ops.bytes import reinterpreted
 from autodiff.shapes import MAX_DIMS, dim_index, dim_mask, sizes_of
 from autodiff.tensor import Tensor
@@ -66,26 +66,20 @@ _transpose: Op = Op("transpose", lib.ad_transpose, lambda node, g: (_transpose(g
         view=True, shaped=False)  # fmt: skip
 _t: Op = Op("t", lib.ad_transpose, lambda node, g: (_t(g, 0, 1),), view=True, shaped=False,
         grad_name="TBackward0")  # fmt: skip
-_select: Op = Op(
-    "select",
-    lib.ad_select,
-    lambda node, g: (
-        _embed(
-            g, node.shape, lambda p: lib.ad_select(p, *node.args), lambda h: _select(h, *node.args)
-        ),
-    ),
-    view=True,
-)
-_slice: Op = Op(
-    "slice",
-    lib.ad_slice,
-    lambda node, g: (
-        _embed(
-            g, node.shape, lambda p: lib.ad_slice(p, *node.args), lambda h: _slice(h, *node.args)
-        ),
-    ),
-    view=True,
-)
+
+
+def _part(name: str, native: Callable[..., Any]) -> Op:
+    """An op that gives a part of its operand; its cotangent is that of the part, among zeros."""
+
+    def rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
+        args = node.args
+        return (_embed(g, node.shape, lambda p: native(p, *args), lambda h: op(h, *args)),)
+
+    op = Op(name, native, rule, view=True)
+    return op
+
+
+_select, _slice = _part("select", lib.ad_select), _part("slice", lib.ad_slice)
 _squeeze: Op = Op("squeeze", lib.ad_squeeze, lambda node, g: (reshape(g, node.shape),), view=True,
         grad_name=lambda node: f"SqueezeBackward{_dims_named(node.shape, *node.args)}")  # fmt: skip
 

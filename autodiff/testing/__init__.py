@@ -23,20 +23,9 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "Array",
-    "Layout",
-    "assert_close",
-    "broadcastable_shapes",
-    "drawn",
-    "dtypes",
-    "indices",
-    "layouts",
-    "numbers",
-    "operands",
-    "pointwise",
-    "shapes",
-    "tensors",
-]
+    "Array", "Layout", "assert_close", "broadcastable_shapes", "drawn", "dtypes", "indices",
+    "layouts", "numbers", "operands", "pointwise", "shapes", "tensors",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

@@ -25,15 +25,10 @@ from autodiff.ops.generator import get_rng_state, set_rng_state
 from autodiff.tensor import Tensor
 
 __all__ = [
-    "CheckpointError",
-    "checkpoint",
-    "checkpoint_sequential",
-    "get_device_states",
-    "noop_context_fn",
-    "set_checkpoint_debug_enabled",
-    "set_checkpoint_early_stop",
+    "CheckpointError", "checkpoint", "checkpoint_sequential", "get_device_states",
+    "noop_context_fn", "set_checkpoint_debug_enabled", "set_checkpoint_early_stop",
     "set_device_states",
-]
+]  # fmt: skip
 
 Function = Callable[..., Any]
 

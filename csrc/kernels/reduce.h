@@ -47,6 +47,7 @@ AD_SIMD vl vl_maximum(vl a, vl b) { return a > b ? a : b; }
 #define LOWEST INT64_MIN
 #define HIGHEST INT64_MAX
 #define IS_NAN(a) false
+#define EXACT
 #include "reduce_type.h"
 
 #define AD_FOLD_ROW(name, type)                                                                              \

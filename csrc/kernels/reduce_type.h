@@ -3,7 +3,8 @@
  *   V, VEC_W       its vector and the lanes   VEC(x)    the vocabulary's x, VEC_BITS(x) of its bits
  *   VEC_MASK       its mask                   MASK(x)   the vocabulary's x of masks
  *   PLACE          the integer of its width
- *   IS_NAN(a)      whether a is a nan         LOWEST, HIGHEST   what loses to anything in max and min */
+ *   IS_NAN(a)      whether a is a nan         LOWEST, HIGHEST   what loses to anything in max and min
+ *   EXACT          where any order of folding gives the same: the compiler's */
 
 enum {
     NAME(LANES) = AD_LANE_BYTES / sizeof(T),
@@ -52,6 +53,15 @@ AD_SIMD void NAME(store_some)(T *p, V a, int64_t n) {
 
 /* ---- rows: several at a time, to have enough independent chains of additions ---- */
 
+#ifdef EXACT
+AD_SIMD void NAME(rows)(int fold, int64_t rows, int64_t n, const T *x, int64_t stride, T *out) {
+    for (int64_t r = 0; r < rows; r++, x += stride) {
+        T all = NAME(identity)(fold);
+        for (int64_t i = 0; i < n; i++) all = NAME(fold)(fold, all, x[i]);
+        out[r] = all;
+    }
+}
+#else
 /* The fewer than LANES elements at the end of a run; the identity in the other lanes changes nothing. */
 AD_SIMD void NAME(fold_tail)(int fold, V *acc, const T *tail, int64_t n) {
     AD_UNROLL for (int v = 0; v < NAME(VECS); v++) {
@@ -107,6 +117,7 @@ AD_SIMD void NAME(rows)(int fold, int64_t rows, int64_t n, const T *x, int64_t s
         NAME(fold_runs)(fold, NAME(RUNS), n, x + r * stride, stride, out + r);
     for (; NAME(RUNS) > 1 && r < rows; r++) NAME(fold_runs)(fold, 1, n, x + r * stride, stride, out + r);
 }
+#endif
 
 /* ---- columns: the lanes of all columns side by side, lanes[l * cols + c] ---- */
 
@@ -281,3 +292,4 @@ AD_FOLDS
 #undef LOWEST
 #undef HIGHEST
 #undef IS_NAN
+#undef EXACT

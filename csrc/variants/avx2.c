@@ -12,15 +12,7 @@
 #endif
 
 #include "../simd/avx2.h"
-#include "../simd/vmath.h"
-#include "../kernels/pointwise.h"
-#include "../kernels/reduce.h"
-#include "../kernels/rows.h"
-#include "../kernels/gemm.h"
-#include "../kernels/solve.h"
-#include "../kernels/spectral.h"
-#include "../kernels/optim.h"
-#include "../kernels/grid.h"
+#include "../kernels/all.h"
 
 #ifdef __clang__
 #pragma clang attribute pop
@@ -30,16 +22,5 @@
 
 static int available(void) { return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma"); }
 
-const ad_variant ad_variant_avx2 = {
-    .name = "avx2",
-    .available = available,
-    .pw = &pw_kernels,
-    .reduce = &reduce_kernels,
-    .rows = &row_kernels,
-    .gemm = &gemm_kernels,
-    .solve = &solve_kernels,
-    .spectral = &spectral_kernels,
-    .optim = &optim_kernels,
-    .grid = &grid_kernels,
-};
+const ad_variant ad_variant_avx2 = {.name = "avx2", .available = available, AD_KERNELS};
 #endif

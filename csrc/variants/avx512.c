@@ -13,15 +13,7 @@
 #endif
 
 #include "../simd/avx512.h"
-#include "../simd/vmath.h"
-#include "../kernels/pointwise.h"
-#include "../kernels/reduce.h"
-#include "../kernels/rows.h"
-#include "../kernels/gemm.h"
-#include "../kernels/solve.h"
-#include "../kernels/spectral.h"
-#include "../kernels/optim.h"
-#include "../kernels/grid.h"
+#include "../kernels/all.h"
 
 #ifdef __clang__
 #pragma clang attribute pop
@@ -34,16 +26,5 @@ static int available(void) {
            __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl");
 }
 
-const ad_variant ad_variant_avx512 = {
-    .name = "avx512",
-    .available = available,
-    .pw = &pw_kernels,
-    .reduce = &reduce_kernels,
-    .rows = &row_kernels,
-    .gemm = &gemm_kernels,
-    .solve = &solve_kernels,
-    .spectral = &spectral_kernels,
-    .optim = &optim_kernels,
-    .grid = &grid_kernels,
-};
+const ad_variant ad_variant_avx512 = {.name = "avx512", .available = available, AD_KERNELS};
 #endif

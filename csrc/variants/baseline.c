@@ -9,27 +9,8 @@
 #endif
 
 #include "../simd/scalar.h"
-#include "../simd/vmath.h"
-#include "../kernels/pointwise.h"
-#include "../kernels/reduce.h"
-#include "../kernels/rows.h"
-#include "../kernels/gemm.h"
-#include "../kernels/solve.h"
-#include "../kernels/spectral.h"
-#include "../kernels/optim.h"
-#include "../kernels/grid.h"
+#include "../kernels/all.h"
 
 static int available(void) { return 1; }
 
-const ad_variant ad_variant_baseline = {
-    .name = "baseline",
-    .available = available,
-    .pw = &pw_kernels,
-    .reduce = &reduce_kernels,
-    .rows = &row_kernels,
-    .gemm = &gemm_kernels,
-    .solve = &solve_kernels,
-    .spectral = &spectral_kernels,
-    .optim = &optim_kernels,
-    .grid = &grid_kernels,
-};
+const ad_variant ad_variant_baseline = {.name = "baseline", .available = available, AD_KERNELS};
