@@ -144,7 +144,7 @@ class _Walk:
         if self.targets is None:
             if type(leaf) is AccumulateGrad:
                 owner = leaf._owner()
-                if owner is not None and owner._node is not leaf:
+                if leaf.stopped if owner is None else owner._node is not leaf:
                     return  # it does not require grad any more
                 hooks = self.hooks.get(leaf) if self.hooks else None
                 fits = hooks is None and leaf in self.fresh and g._p.contiguous

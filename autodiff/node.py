@@ -178,7 +178,7 @@ shown: weakref.WeakKeyDictionary[Node, tuple[Any, Any]] = weakref.WeakKeyDiction
 class AccumulateGrad(Node):
     """The end of the graph at a leaf: holds its `.grad`."""
 
-    __slots__ = ("_owner", "grad")
+    __slots__ = ("_owner", "grad", "stopped")
     grad: Any  # Tensor, None or Pending: `gradient` is for those who look at it
 
     def __init__(self, owner: Tensor) -> None:
@@ -187,6 +187,7 @@ class AccumulateGrad(Node):
         self.saved = ()
         self.versions = 0
         self.grad = None
+        self.stopped = False  # the leaf wants no gradient any more: to be known when it is gone
 
     def gradient(self) -> Tensor | None:
         """The gradient, made where it was pending."""

@@ -142,9 +142,11 @@ class Tensor(Valued):
                     "allowed."
                 )
             self._node = self._accumulator()
+            self._node.stopped = False
             changed_of(self, "_node", None)
-        elif node is not None and not requires_grad:
+        elif isinstance(node, AccumulateGrad) and not requires_grad:
             self._node = None
+            node.stopped = True
             changed_of(self, "_node", node)
         return self
 
@@ -328,6 +330,8 @@ class Tensor(Valued):
         """
         if self._base is not None:
             raise RuntimeError("Can't detach views in-place. Use detach() instead.")
+        if self._acc is not None:
+            self._acc.stopped = True
         self._node = None
         changed_of(self)
         return self

@@ -110,7 +110,7 @@ def a_missing_derivative(patch: Patch) -> None:
     change_rule(patch, "mul", lambda g, y, a, b: (g * b, None))
 
 
-@breaks(laws.check_gradient, "T_matrix", "Jacobian mismatch")
+@breaks(laws.check_gradient, "T", "Jacobian mismatch")
 def a_cotangent_not_transposed(patch: Patch) -> None:
     patch.setattr(OPS["reversed_dims"], "rule", lambda node, g: (g.reshape(g.shape[::-1]),))
 

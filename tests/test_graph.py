@@ -460,6 +460,18 @@ def test_a_leaf_that_no_longer_requires_grad_gets_none() -> None:
     assert x.grad.tolist() == [4]
 
 
+@pytest.mark.parametrize("stop", [lambda x: x.requires_grad_(False), lambda x: x.detach_()])
+def test_a_leaf_that_is_gone_is_remembered_to_require_none(stop: Any) -> None:
+    x = leaf(2)
+    x.backward()
+    y, g = 3 * x, x.grad
+    stop(x)
+    del x
+    y.backward()
+    assert g is not None
+    assert g.tolist() == [1]
+
+
 def test_a_write_through_data_is_not_noticed_by_what_others_saved() -> None:
     x = leaf(1, 2)
     y = x * x

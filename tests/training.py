@@ -18,14 +18,14 @@ CONTAINERS = {
     "RNNCellBase",
     *("DataParallel", "MLP", "Neuron"),  # made of others
 }
-# What takes more than one tensor, or gives another width.
+# What takes more than one tensor, gives another width, or is a loss that has parameters.
 SEVERAL = {
     *("Bilinear", "CosineSimilarity", "PairwiseDistance", "MultiheadAttention"),
     *("Embedding", "EmbeddingBag", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"),
     *("RNN", "LSTM", "GRU", "RNNBase", "RNNCell", "LSTMCell", "GRUCell", "CTCLoss"),
     "AdaptiveLogSoftmaxWithLoss",
     *("Transformer", "TransformerEncoder", "TransformerDecoder", "TransformerDecoderLayer"),
-    *("EmbeddingBag", "MaxUnpool1d", "MaxUnpool2d", "MaxUnpool3d"),
+    "LinearCrossEntropyLoss",
 }
 # What the constructors want that have no defaults, but for those that take the width.
 ARGUMENTS: dict[str, tuple[Any, ...]] = {

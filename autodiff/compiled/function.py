@@ -26,7 +26,7 @@ from autodiff.compiled.tree import constants, flatten
 from autodiff.native import lib
 from autodiff.nn.module import Module
 from autodiff.ops.generator import Generator
-from autodiff.ops.out import written
+from autodiff.ops.out import written_all
 from autodiff.tensor import Tensor, live_node
 from autodiff.torch_function import is_asked, takes_part, thread
 
@@ -167,8 +167,7 @@ class Compiled:
             raise TypeError(
                 f"{self.name()}(): argument 'out' must have the structure of the result"
             )
-        for to, y in zip(places, found, strict=True):
-            written(self.name(), to, y, y)
+        written_all(self.name(), places, found, *found)
         return out
 
     def __getattr__(self, name: str) -> Any:
