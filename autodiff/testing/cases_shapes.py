@@ -96,6 +96,8 @@ REARRANGED: list[Row] = [
         lambda x: (2, 2, 9), lambda _, j, k: (j, k % 3))),
     ("repeat_interleave", lambda x: x.repeat_interleave(ad.tensor([2, 0, 1]), 1), ("m 3",), 0,
      read(_same, lambda i, j: (i, (0, 0, 2)[j]))),
+    ("repeat_interleave_each", lambda x: x.repeat_interleave(3, 1), ("m 2 n",), 0, read(
+        lambda x: (x.shape[0], 6, x.shape[2]), lambda i, j, k: (i, j // 3, k))),
     ("meshgrid", lambda x, y: math.prod(ad.meshgrid(x, y, indexing="ij")), ("m", "n"), 0,
      lambda x, y: Array((*x.shape, *y.shape), lambda i: x[i[:1]] * y[i[1:]])),
     ("column_stack", lambda x, y: ad.column_stack((x, y)), ("m", "m 2"), 0,
