@@ -13,10 +13,6 @@ FLAGS = [
     "-std=gnu11",
     "-O2",
     "-ftree-vectorize",  # -O3 besides unrolls and splits: a third more code, no faster
-    "-fno-align-loops",  # padding within functions is a thirtieth of the code, and gains no time
-    "-fno-align-jumps",
-    "-fno-align-labels",
-    "-Wno-ignored-optimization-argument",  # Clang, which pads little, does not know the three
     "-g0",  # Python's own flags often ask for debug information
     "-fwrapv",
     "-ffp-contract=off",  # an FMA is where the source says so, and nowhere else
