@@ -134,10 +134,13 @@ ad_tensor *ad_dlpack_import(void *made, int with_version) {
     }
     const int64_t nbytes = span(t, strides, ad_itemsize[dtype]);
     if (nbytes < 0) return ad_fail_null(AD_TOO_LARGE, 0, 0, 0);
-    char *data = (char *)t->data + t->byte_offset;
-    if (nbytes && (!t->data || (uintptr_t)data % (uintptr_t)ad_itemsize[dtype]))
+    /* as numbers: no pointer may leave its memory */
+    const uintptr_t begin = (uintptr_t)t->data + (uintptr_t)t->byte_offset, end = begin + (uintptr_t)nbytes;
+    if (nbytes && (!t->data || begin % (uintptr_t)ad_itemsize[dtype]))
         return ad_fail_null(AD_BAD_ARG, 7, 0, 0);
-    return ad_wrap(dtype, t->ndim, t->shape, strides, data, data, data + nbytes,
+    if (begin < (uintptr_t)t->data) return ad_fail_null(AD_TOO_LARGE, 0, 0, 0);
+    char *data = (char *)begin;
+    return ad_wrap(dtype, t->ndim, t->shape, strides, data, data, (char *)end,
                    with_version && (v->flags & READ_ONLY), made,
                    with_version ? release_versioned : release_managed);
 }
