@@ -19,7 +19,8 @@ enum {
     APART = 256,          /* elements of a row up to which they are read where they lie, */
     MOST_APART = 1 << 12, /* of so many in all */
     BLOCK = 256,          /* elements made keys while a row passes */
-    DIGITS = 256
+    DIGITS = 256,
+    TOGETHER = 8 /* elements that get their places before they go there */
 };
 
 typedef struct {

@@ -54,7 +54,13 @@ static E *NAME(by_digits)(E *a, int64_t n) {
             sum += count[i];
             count[i] = before;
         }
-        for (int64_t i = 0; i < n; i++) b[count[KEY(a[i]) >> 8 * d & 255]++] = a[i];
+        /* places first: else each count may wait until the CPU knows where the elements before it went */
+        int64_t i = 0;
+        for (int64_t place[TOGETHER]; i + TOGETHER <= n; i += TOGETHER) {
+            AD_UNROLL for (int k = 0; k < TOGETHER; k++) place[k] = count[KEY(a[i + k]) >> 8 * d & 255]++;
+            AD_UNROLL for (int k = 0; k < TOGETHER; k++) b[place[k]] = a[i + k];
+        }
+        for (; i < n; i++) b[count[KEY(a[i]) >> 8 * d & 255]++] = a[i];
         E *swap = a;
         a = b;
         b = swap;
