@@ -85,8 +85,8 @@ class NodeHooks:
         return found if self.retained is None else [*found, self.retained]
 
 
-# The nodes that have hooks. Each holds its own, so that one which refers to what it is a hook of is
-# a cycle that Python's collector sees.
+# The nodes that have hooks: a plain set, as each call asks whether there are any. A node holds its
+# own, so that one which refers to what it is a hook of is a cycle that Python's collector sees.
 _hooked: set[weakref.ref[Any]] = set()
 _lock = new_lock()
 

@@ -41,8 +41,10 @@ def _writer(function: Callable[..., Any]) -> Elsewhere:
     return write
 
 
-def with_outs(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The function, guarded, with a keyword `out`: a tuple where one of tensors is returned."""
+def with_outs(function: Callable[..., Any], converts: bool = False) -> Callable[..., Any]:
+    """The function, guarded, with a keyword `out`: a tuple where one of tensors is returned, of the
+    results' dtypes unless it `converts`.
+    """
     name = function.__name__
 
     def write(call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -53,7 +55,7 @@ def with_outs(function: Callable[..., Any]) -> Callable[..., Any]:
         given = list(_tensors([*args, *kwargs.values()]))
         if isinstance(result, Tensor):
             return written(name, out, result, *given)
-        return type(result)(*written_all(name, out, result, *given))
+        return type(result)(*written_all(name, out, result, *given, converts=converts))
 
     return _more(guarded(function, elsewhere=write, keywords=_OUT), out="Any")
 

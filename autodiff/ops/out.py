@@ -38,7 +38,7 @@ _JOINED = ("cat", "column_stack", "dstack", "hstack", "stack", "vstack")
 def check_dtype(function: str, out: Tensor, d: dtype, exact: bool = False) -> None:
     """RuntimeError where the results of a function, of dtype d, cannot be put into `out`."""
     to = out.dtype
-    if to is d or (function in _FLAGS and to.name in ("bool", "uint8")):
+    if to is d or (not exact and function in _FLAGS and to.name in ("bool", "uint8")):
         return
     if exact or function in _EXACT:
         raise RuntimeError(
@@ -108,15 +108,18 @@ def written(function: str, out: Tensor | None, y: Tensor, *given: Tensor) -> Ten
 
 
 def written_all(
-    function: str, out: Sequence[Tensor] | None, ys: Sequence[Tensor], *given: Tensor
+    function: str,
+    out: Sequence[Tensor] | None,
+    ys: Sequence[Tensor],
+    *given: Tensor,
+    converts: bool = False,
 ) -> Sequence[Tensor]:
-    """The same of several results, whose dtypes must be out's (but lstsq's, which converts)."""
+    """The same of several results, whose dtypes must be out's unless the function converts."""
     if out is None:
         return ys
     if not isinstance(out, (tuple, list)) or len(out) != len(ys):
         raise TypeError(f"{function}(): argument 'out' must be a tuple of {len(ys)} Tensors")
     for to, y in zip(out, ys, strict=True):
         check_out(function, to, *given)
-        if function != "lstsq":
-            check_dtype(function, to, y.dtype, exact=True)
+        check_dtype(function, to, y.dtype, exact=not converts)
     return [put(function, to, y) for to, y in zip(out, ys, strict=True)]

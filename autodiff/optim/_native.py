@@ -8,21 +8,13 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.changes import recorder_here
 from autodiff.grad_mode import enable_grad
-from autodiff.native import NULL, describe, ffi, lib, take_failure
+from autodiff.native import describe, ffi, lib, numbered, take_failure
 from autodiff.ops.create import full_like, zeros, zeros_like
 from autodiff.optim._hooks import step_hooks
 from autodiff.optim.optimizer import Group, Optimizer
 from autodiff.tensor import Tensor
 
-
-def _kinds() -> dict[str, int]:
-    names: dict[str, int] = {}
-    while (name := lib.ad_optim_name(len(names))) != NULL:
-        names[ffi.string(name).decode()] = len(names)
-    return names
-
-
-KINDS = _kinds()
+KINDS = numbered(lib.ad_optim_name)
 SCALARS = ("step", "mu_product", "eta", "mu")  # state that is one number a parameter
 
 
