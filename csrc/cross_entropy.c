@@ -221,7 +221,7 @@ static ad_tensor *make_loss(const ad_tensor *x, const ad_tensor *target, int red
     return ad_make(x->dtype, reduction == EACH ? target->ndim : 0, target->shape);
 }
 
-static int run_loss(const ad_call *c) {
+static int loss_of(const ad_call *c) {
     const loss_numbers *n = c->numbers;
     ad_tensor *y = ad_out(c, 0);
     const ad_tensor *x = ad_in(c, 0), *target = ad_in(c, 1);
@@ -246,6 +246,8 @@ static int run_loss(const ad_call *c) {
     return status;
 }
 
+static int run_loss(const ad_call *c) { return ad_run_apart(c, 1, loss_of); }
+
 ad_tensor *ad_cross_entropy(const ad_tensor *x, const ad_tensor *target, const ad_tensor *weight,
                             int64_t ignored, int reduction, ad_tensor **saved) {
     *saved = NULL;
@@ -266,7 +268,7 @@ ad_tensor *ad_cross_entropy(const ad_tensor *x, const ad_tensor *target, const a
     return NULL;
 }
 
-static int run_loss_vjp(const ad_call *c) {
+static int loss_vjp_of(const ad_call *c) {
     const loss_numbers *n = c->numbers;
     const ad_tensor *g = ad_in(c, 0), *x = ad_in(c, 1), *target = ad_in(c, 2);
     const int bad = check_targets(target, x->shape[1], n->ignored);
@@ -287,6 +289,8 @@ static int run_loss_vjp(const ad_call *c) {
     ad_free(cg);
     return status;
 }
+
+static int run_loss_vjp(const ad_call *c) { return ad_run_apart(c, 2, loss_vjp_of); }
 
 ad_tensor *ad_cross_entropy_vjp(const ad_tensor *g, const ad_tensor *x, const ad_tensor *target,
                                 const ad_tensor *weight, int64_t ignored, int reduction,
@@ -325,7 +329,7 @@ ad_tensor *ad_cross_entropy_vjp(const ad_tensor *g, const ad_tensor *x, const ad
         }                                                                                                    \
     }
 
-static int run_nll(const ad_call *c) {
+static int nll_of(const ad_call *c) {
     const loss_numbers *n = c->numbers;
     ad_tensor *y = ad_out(c, 0);
     const ad_tensor *x = ad_in(c, 0), *target = ad_in(c, 1);
@@ -353,6 +357,8 @@ static int run_nll(const ad_call *c) {
     return status;
 }
 
+static int run_nll(const ad_call *c) { return ad_run_apart(c, 1, nll_of); }
+
 ad_tensor *ad_nll(const ad_tensor *x, const ad_tensor *target, const ad_tensor *weight, int64_t ignored,
                   int reduction) {
     AD_IN_FLOAT32(x, NULL, ad_nll(in32[0], target, in32[1], ignored, reduction), x, weight)
@@ -365,7 +371,7 @@ ad_tensor *ad_nll(const ad_tensor *x, const ad_tensor *target, const ad_tensor *
     return y ? ad_done(&c, y) : NULL;
 }
 
-static int run_nll_spread(const ad_call *c) {
+static int nll_spread_of(const ad_call *c) {
     const loss_numbers *n = c->numbers;
     ad_tensor *x = ad_out(c, 0);
     const ad_tensor *g = ad_in(c, 0), *target = ad_in(c, 1);
@@ -390,6 +396,8 @@ static int run_nll_spread(const ad_call *c) {
     ad_take_back(let_go);
     return status;
 }
+
+static int run_nll_spread(const ad_call *c) { return ad_run_apart(c, 1, nll_spread_of); }
 
 ad_tensor *ad_nll_spread(const ad_tensor *g, const ad_tensor *target, const ad_tensor *weight,
                          int64_t ignored, int reduction, int ndim, const int64_t *shape) {

@@ -129,7 +129,7 @@ static int order_starts(const ad_tensor *starts, int64_t count, const int64_t *r
     return status;
 }
 
-static int run_bags(const ad_call *c) {
+static int bags_of(const ad_call *c) {
     const bag_numbers *n = c->numbers;
     const ad_tensor *table = ad_in(c, 0), *index = ad_in(c, 1), *starts = ad_in(c, 2);
     const int64_t rows = table->shape[0], bags = ad_out(c, 0)->shape[0];
@@ -156,6 +156,9 @@ static int run_bags(const ad_call *c) {
     ad_free(whole);
     return status;
 }
+
+static int bags_of_index(const ad_call *c) { return ad_run_apart(c, 2, bags_of); }
+static int run_bags(const ad_call *c) { return ad_run_apart(c, 1, bags_of_index); }
 
 ad_tensor *ad_bags(const ad_tensor *table, const ad_tensor *index, const ad_tensor *starts, int mean,
                    const int64_t *reasons) {

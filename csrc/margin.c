@@ -103,7 +103,7 @@ static int check_labels(const task *t, int64_t count) {
     return AD_OK;
 }
 
-static int run_margin(const ad_call *c) {
+static int margin_of(const ad_call *c) {
     const ad_tensor *x = ad_in(c, 0), *target = ad_in(c, 1), *weight = ad_in(c, 2);
     ad_tensor *y = ad_out(c, 0), *copy = x->contiguous ? NULL : ad_contiguous(x, x->dtype);
     task t = {
@@ -130,6 +130,8 @@ static int run_margin(const ad_call *c) {
     ad_free(marks);
     return status;
 }
+
+static int run_margin(const ad_call *c) { return ad_run_apart(c, 1, margin_of); }
 
 ad_tensor *ad_margin_loss(const ad_tensor *x, const ad_tensor *target, const ad_tensor *weight, int power,
                           double margin, int reduction, int64_t reason, ad_tensor **slopes) {

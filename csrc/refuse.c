@@ -2,6 +2,22 @@
  * equal and how often values are, which ends one. */
 #include "tape.h"
 
+int ad_run_apart(const ad_call *c, int input, ad_run_fn *run) {
+    enum { MOST = 8 };
+    const ad_tensor *x[MOST];
+    if (!ad_in(c, input)) return run(c);
+    if (c->n_out + c->n_in > MOST) return ad_fail(AD_BAD_ARG, c->n_in, MOST, 0);
+    memcpy(x, c->x, sizeof *x * (size_t)(c->n_out + c->n_in));
+    ad_tensor *own = ad_contiguous(ad_in(c, input), ad_in(c, input)->dtype);
+    if (!own) return AD_NO_MEMORY;
+    x[c->n_out + input] = own;
+    ad_call call = *c;
+    call.x = x;
+    const int status = run(&call);
+    ad_free(own);
+    return status;
+}
+
 #if defined(__GNUC__) && !defined(__clang__) /* as in grid_sample.c */
 #pragma GCC optimize("vect-cost-model=dynamic", "no-trapping-math")
 #endif

@@ -35,6 +35,9 @@ struct ad_call {
 
 static inline ad_tensor *ad_out(const ad_call *c, int i) { return (ad_tensor *)c->x[i]; }
 static inline const ad_tensor *ad_in(const ad_call *c, int i) { return c->x[c->n_out + i]; }
+/* Runs it on a copy of an input of integers, if that is not left out: what it checks, no other thread changes
+ * before it is used. */
+int ad_run_apart(const ad_call *c, int input, ad_run_fn *run);
 
 int ad_tape_do(const ad_call *c);
 /* The same in two parts, for a call that makes its results as it runs: those are NULL before. */

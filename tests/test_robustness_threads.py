@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import os
 import random
@@ -317,3 +318,30 @@ def test_a_failed_run_tells_of_itself() -> None:
 
     side_by_side(fails, fails, works, works)
     assert lib.ad_tape_position() >= -1
+
+
+def test_labels_that_another_thread_changes_are_refused_or_used_as_they_were_checked() -> None:
+    x, labels, table = ad.randn(500, 20), ad.zeros(500, dtype=ad.int64), ad.randn(50, 8)
+    index, starts = ad.zeros(4000, dtype=ad.int64), ad.arange(0, 4000, 10)
+    losses = (
+        lambda: nn.functional.multi_margin_loss(x, labels),
+        lambda: nn.functional.nll_loss(x, labels),
+        lambda: nn.functional.embedding_bag(index, table, starts, mode="sum"),
+    )
+    ended = threading.Event()
+
+    def spoil() -> None:
+        while not ended.is_set():
+            for value in (2**40, 0):
+                labels.fill_(value)
+                index.fill_(value)
+
+    thread = threading.Thread(target=spoil)
+    thread.start()
+    try:
+        for loss in losses * 100:
+            with contextlib.suppress(RuntimeError, IndexError, StopIteration):
+                loss()
+    finally:
+        ended.set()
+        thread.join()
