@@ -194,9 +194,20 @@ class AccumulateGrad(Node):
         if changes.recorder is not None and (recorder := recorder_here()):
             recorder.gradient_read(self)
         g = self.grad
-        if g.__class__ is Pending:
-            g = self.grad = g.make()
-        return g  # type: ignore[no-any-return]
+        return self.made() if g.__class__ is Pending else g  # type: ignore[no-any-return]
+
+    def made(self) -> Any:
+        """What `grad` is, made where it was pending; what another thread puts meanwhile stays."""
+        g = self.grad
+        if g.__class__ is not Pending:
+            return g
+        mine = Pending(g.make)  # as a run puts the same one again
+        if self.grad is g:  # threads take turns at calls: there is none between test and store
+            self.grad = mine
+        made = g.make()
+        if self.grad is mine:
+            self.grad = made
+        return made
 
     def put(self, g: Tensor | None) -> None:
         """Replace the gradient."""

@@ -227,7 +227,7 @@ def test_gradients_are_looked_at_while_a_step_runs() -> None:
 
     def run() -> None:
         try:
-            for i in range(150):
+            for i in range(10):
                 step(ad.full((), float(i)))
         finally:
             done.set()
@@ -238,9 +238,16 @@ def test_gradients_are_looked_at_while_a_step_runs() -> None:
                 assert g.shape == (200_000,)
                 assert training.data[0].shape == (8, 4)
 
-    side_by_side(run, look, look)
-    assert big.grad is not None
-    assert big.grad.amin().item() == big.grad.amax().item() == 149.0
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-4)
+    try:
+        for _ in range(100):  # a look at the run before the last may end after the last
+            done.clear()
+            side_by_side(run, look, look)
+            assert big.grad is not None
+            assert big.grad.amin().item() == big.grad.amax().item() == 9.0
+    finally:
+        sys.setswitchinterval(interval)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")

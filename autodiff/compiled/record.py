@@ -18,7 +18,7 @@ from autodiff.changes import changes
 from autodiff.native import descriptors, error, ffi, lib
 from autodiff.nn._hooks import Hooked
 from autodiff.nn.module import Module
-from autodiff.node import AccumulateGrad, Pending
+from autodiff.node import AccumulateGrad
 from autodiff.optim.optimizer import Optimizer
 from autodiff.tensor import Tensor
 
@@ -182,9 +182,7 @@ class Recorder:
     def note(self, leaf: AccumulateGrad, value: Any) -> None:
         """Remember what happens to a gradient, and what it was before."""
         if leaf not in self.before:
-            if value is READ and isinstance(leaf.grad, Pending):
-                leaf.grad = leaf.grad.make()
-            self.before[leaf] = leaf.grad
+            self.before[leaf] = leaf.made() if value is READ else leaf.grad
         self.events.append(Event(len(self.places), leaf, value))
 
     def changed_of(self, thing: Any, name: str, was: Any) -> None:

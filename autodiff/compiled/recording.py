@@ -351,9 +351,7 @@ class Recording:
 
 def plain_gradient(leaf: AccumulateGrad | None) -> Tensor | None:
     """The gradient of a leaf, where it is a tensor without a graph."""
-    if leaf is not None and leaf.grad.__class__ is Pending:
-        leaf.grad = leaf.grad.make()
-    g = None if leaf is None else leaf.grad
+    g = None if leaf is None else leaf.made()
     return g if g.__class__ is Tensor and g._node is None else None
 
 
