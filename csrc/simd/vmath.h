@@ -136,19 +136,16 @@ AD_SIMD vd vd_expm1_core(vd x) {
 }
 AD_SIMD vd vd_expm1(vd x) { return vd_copysign(vd_expm1_core(vd_exp_clamp(x)), x); }
 
-/* f32: 1 - 2 / (e + 1) with e = exp(2|x|); below 0.7 x + x^3 p(x^2), p of degree 5: 2^-30. */
+/* f32: with h = (exp(2|x|) - 1) / 2 it is h / (1 + h). Below 1 that is h - h w with w the quotient, and above
+ * 1 - 1 / (1 + h), which hides the error of the division; at the limit it rounds to 1.
+ * |x| = k ln 2 / 2 + r, and (exp(2r) - 1) / 2 = r + r^2 q(r), q that of exp. */
 AD_SIMD vf vf_tanh(vf x) {
-    static const float P[] = {-0.33333325f, 0.13332984f,  -0.053920954f,
-                              0.02157106f,  -0.00788331f, 0.0018956673f};
-    static const float E[] = {1.0f,         0.6931472f,    0.24022646f,   0.055503286f,
-                              0.009618489f, 0.0013399931f, 0.00015345808f};
-    const vf one = vf_set1(1), twice = vf_set1(2.88539008f); /* 2 log2(e) */
-    vf a = vf_abs(x), a2 = vf_mul(a, a), b = vf_min(vf_set1(10), a);
-    vf t = vf_fma(b, twice, vf_set1(VF_INTEGER)), minus_k = vf_sub(vf_set1(VF_INTEGER), t);
-    vf e = vf_poly(vf_fma(b, twice, minus_k), E, AD_LENGTH(E)), scale = vf_power(t, 1);
-    vf large = vf_sub(one, vf_div(vf_set1(2), vf_fma(e, scale, one)));
-    vf small = vf_fma(vf_mul(a, a2), vf_poly(a2, P, AD_LENGTH(P)), a);
-    return vf_flip(vf_select(vf_lt(a, vf_set1(0.7f)), small, large), x);
+    static const float Q[] = {0.9999999f, 0.66666085f, 0.3333471f, 0.13389947f, 0.044206705f};
+    vf a = vf_min(vf_set1(10), vf_abs(x)), t = vf_fma(a, vf_set1(2.885390f), vf_set1(VF_INTEGER));
+    vf r = vf_fma(vf_sub(t, vf_set1(VF_INTEGER)), vf_set1(-0.3465736f), a);
+    vf p = vf_fma(vf_mul(r, r), vf_poly(r, Q, AD_LENGTH(Q)), r), scale = vf_power(t, 1);
+    vf h = vf_fma(p, scale, vf_fma(scale, vf_set1(0.5f), vf_set1(-0.5f))), y = vf_min(vf_set1(1), h);
+    return vf_flip(vf_fma(vf_div(y, vf_sub(vf_set1(-1), h)), y, y), x);
 }
 /* f64: e / (e + 2) with e = exp(2|x|) - 1; at the limit it rounds to 1. */
 AD_SIMD vd vd_tanh(vd x) {
