@@ -28,6 +28,16 @@ static int64_t next_rows(int64_t left, int64_t height) {
     return left <= height ? left : left < 2 * height ? (left + 1) / 2 : height;
 }
 
+/* What a batch's next product reads. */
+static upcoming look_up(const ad_product *g) {
+    upcoming u = {.steps = g->m / g->kernels->rows * (g->n / tile_width(g)) * g->k};
+    if (g->b_next && is_flat(&g->b, g->k, g->n))
+        expect(&u, 0, g->b.data + g->b_next * g->size, g->k * g->n * g->size);
+    if (g->a_next && is_flat(&g->a, g->m, g->k))
+        expect(&u, 1, g->a.data + g->a_next * g->size, g->m * g->k * g->size);
+    return u;
+}
+
 /* Small products: no blocks, no threads. B is packed a panel at a time where there is room for that. */
 static void run_panels(const ad_product *g, char *packed_b) {
     const int64_t size = g->size, width = tile_width(g), vector = vector_width(g), height = g->kernels->rows;
@@ -37,6 +47,9 @@ static void run_panels(const ad_product *g, char *packed_b) {
     tile.accumulate = g->accumulate;
     tile.offsets = tile.starts = NULL;
     tile.more = NULL;
+    const bool looks = g->a_next || g->b_next;
+    upcoming u;
+    if (looks) u = look_up(g);
     for (int64_t j = 0; j < g->n; j += tile.cols) {
         tile.cols = next(g->n - j, width, vector);
         tile.b = g->b.data + j * g->b.col * size;
@@ -50,7 +63,9 @@ static void run_panels(const ad_product *g, char *packed_b) {
             rows = next_rows(g->m - i, height);
             tile.a = g->a.data + i * g->a.row * size;
             tile.c = g->c + (i * g->c_row + j) * size;
-            tile_of(g, rows, tile.cols)(&tile);
+            const bool full = rows == height && tile.cols == width;
+            (looks && full && look_on(&u, &tile, size) ? g->kernels->looking
+                                                       : tile_of(g, rows, tile.cols))(&tile);
         }
     }
 }

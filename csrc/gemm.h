@@ -52,7 +52,7 @@ typedef struct {
     int log2_width;      /* of the elements in a vector */
     int rows;            /* of a full tile */
     int depth;           /* k of a block: what a full tile reads of A stays in L1 */
-    ad_tile_fn *looking; /* a full tile whose B is packed, that looks ahead */
+    ad_tile_fn *looking; /* a full tile that looks ahead */
     ad_tile_fn *copying; /* a full tile, whose a_row is 1, that copies its A */
     ad_tile_fn *packing; /* a full tile that copies its B */
     ad_tile_fn *tile[AD_TILE_ROWS][AD_TILE_VECTORS + 1]; /* [rows - 1][vectors] */
@@ -90,8 +90,9 @@ typedef struct {
     int64_t c_row;    /* and rows so far apart */
     const char *bias; /* of each column, one after the other, or NULL */
     bool accumulate;
-    const char *more; /* with a bias, of ad_panels_run alone; a row's elements one after the other, */
-    int64_t more_row; /* and rows so far apart */
+    int64_t a_next, b_next; /* of one of a batch: elements to the next one's A and B, or 0 */
+    const char *more;       /* with a bias, of ad_panels_run alone; a row's elements one after the other, */
+    int64_t more_row;       /* and rows so far apart */
     /* what ad_gemm_ready found: */
     enum { AD_WAY_SMALL, AD_WAY_BLOCKS, AD_WAY_ACROSS, AD_WAY_ROW, AD_WAY_DOTS } way;
     bool turned;            /* C^T = B^T A^T instead, which is the same memory */

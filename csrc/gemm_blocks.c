@@ -9,6 +9,7 @@
 #define HIGH_FAR 24     /* and where it is far, that is, from row to row a multiple of */
 #define FEW_PLACES 2048 /* bytes: what a tile reads is in few sets of the caches; or altogether */
 #define NEAR 0x180000   /* more bytes than this: it does not stay in L2 */
+#define NEAR_A 0x80000  /* the same of A, read once */
 #define TASK_ROWS 192   /* rows of a task, */
 #define TASK_COLS 256   /* and its columns: its part of B stays in L2 */
 #define LOW 256         /* but where C has no more rows than this, a task has them all */
@@ -87,7 +88,7 @@ static bool packs(const task *t, int64_t i, int64_t j) {
 static bool look_ahead(const task *t, int64_t i, int64_t j, ad_tile *tile) {
     const block *b = t->b;
     const int64_t row = b->g->b.row, line = 64 / b->g->size, next = j + b->cols_of_task;
-    if (!b->places || next >= b->cols.count) return false;
+    if (!b->places || b->g->b.col != 1 || next >= b->cols.count) return false;
     const int64_t cols = extent(&b->cols, next) + (row % line ? line : 0); /* rows begin anywhere in a line */
     const int64_t lines = (cols + line - 1) / line;
     const int64_t tiles = ad_least(whole(&b->rows), t->i1) - t->i0 - 1;
@@ -101,7 +102,26 @@ static bool look_ahead(const task *t, int64_t i, int64_t j, ad_tile *tile) {
     return true;
 }
 
-static void run_panel(const task *t, int64_t i, int64_t j) {
+/* What comes after a panel of A that is read in place, where its rows follow one another, and a part of what
+ * a batch's next product reads of B. */
+static upcoming look_up(const task *t, int64_t i) {
+    const block *b = t->b;
+    const ad_product *g = b->g;
+    const int64_t k = b->tile.k, rows = extent(&b->rows, i), end = start(&b->rows, i) + rows;
+    const int64_t tiles = ad_least(t->j1, whole(&b->cols)) - t->j0;
+    const bool batched = g->a_next || g->b_next, last = end == g->m && g->a_next != g->m * k;
+    upcoming u = {.steps = tiles * k};
+    if (b->places || b->packed_a || t->j0 > 0 || tiles < 1 || g->k != k) return u;
+    if (g->b_next && tiles > 1 && is_flat(&g->b, k, g->n)) {
+        const int64_t part = (k * g->n / b->rows.count + 1) * g->size;
+        expect(&u, 0, g->b.data + g->b_next * g->size + i * part, part);
+    }
+    if ((batched || g->m * k * g->size > NEAR_A) && !last && g->a.col == 1 && g->a.row == k)
+        expect(&u, 1, b->a + end * k * g->size, rows * k * g->size);
+    return u;
+}
+
+static void run_panel(const task *t, int64_t i, int64_t j, upcoming *u) {
     const block *b = t->b;
     const ad_product *g = b->g;
     const int64_t at = start(&b->rows, i), rows = extent(&b->rows, i), across = start(&b->cols, j);
@@ -128,15 +148,17 @@ static void run_panel(const task *t, int64_t i, int64_t j) {
         tile.b_row = tile.cols;
     }
     tile.copy = t->copy;
-    (copies && first                                  ? g->kernels->copying
-     : is_full(b, i, j) && look_ahead(t, i, j, &tile) ? g->kernels->looking
-                                                      : tile_of(g, rows, tile.cols))(&tile);
+    (copies && first ? g->kernels->copying
+     : is_full(b, i, j) && (look_ahead(t, i, j, &tile) || look_on(u, &tile, g->size))
+         ? g->kernels->looking
+         : tile_of(g, rows, tile.cols))(&tile);
 }
 
 /* Along C's rows, in the order of memory. */
 static void run_panels(const task *t) {
     for (int64_t i = t->i0; i < t->i1; i++) {
-        for (int64_t j = t->j0; j < t->j1; j++) run_panel(t, i, j);
+        upcoming u = look_up(t, i);
+        for (int64_t j = t->j0; j < t->j1; j++) run_panel(t, i, j, &u);
     }
 }
 

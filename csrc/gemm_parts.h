@@ -20,6 +20,36 @@ static inline ad_tile_fn *tile_of(const ad_product *g, int64_t rows, int64_t col
     return rows == 1 ? kernels->row[vectors] : kernels->tile[rows - 1][vectors];
 }
 
+/* What is read soon, two parts of memory, which tiles fetch to L2 while they compute. */
+typedef struct {
+    const char *at[2];
+    int64_t left[2]; /* cache lines */
+    int64_t steps;   /* k of the tiles that can, together */
+} upcoming;
+
+static inline bool is_flat(const ad_matrix *x, int64_t rows, int64_t cols) {
+    return (x->col == 1 && x->row == cols) || (x->row == 1 && x->col == rows);
+}
+
+static inline void expect(upcoming *u, int part, const char *at, int64_t bytes) {
+    u->at[part] = at;
+    u->left[part] = bytes / 64;
+}
+
+/* Has a tile fetch what it can, as seldom as will do; false if nothing is left. */
+static inline bool look_on(upcoming *u, ad_tile *tile, int64_t size) {
+    const int64_t lines = most(u->left[0], 0) + most(u->left[1], 0), part = u->left[0] <= 0;
+    if (lines == 0) return false;
+    tile->seldom = u->steps >= 4 * lines ? 3 : u->steps >= 2 * lines ? 1 : 0;
+    tile->ahead = u->at[part];
+    tile->ahead_row = 64 / size;
+    const int64_t now = tile->k / (tile->seldom + 1);
+    u->at[part] += now * 64;
+    u->left[part] -= now;
+    u->steps -= tile->k;
+    return true;
+}
+
 /* gemm_blocks.c */
 bool ad_gemm_packs_b(const ad_product *g); /* rather than to read B in place */
 int ad_gemm_blocks(const ad_product *g);   /* C has several rows */

@@ -52,6 +52,8 @@ static int run_product(const batch *t, int64_t i) {
     ad_product g = t->g;
     int64_t a = 0, b = 0;
     g.c += i * g.m * g.n * g.size;
+    g.a_next = t->a[t->ndim - 1];
+    g.b_next = t->b[t->ndim - 1];
     for (int d = t->ndim - 1; d >= 0 && i; d--) {
         const int64_t index = i % t->shape[d];
         i /= t->shape[d];

@@ -108,7 +108,7 @@ static void NAME(packing)(const ad_tile *t) {
 }
 static void NAME(looking)(const ad_tile *t) {
     NAME(tile)
-    (t, TILE_ROWS, AD_TILE_VECTORS, NAME(neither), NAME(looks), t->a_row, t->a_col, AD_TILE_VECTORS * W,
+    (t, TILE_ROWS, AD_TILE_VECTORS, NAME(neither), NAME(looks), t->a_row, t->a_col, t->b_row,
      (AD_TILE_VECTORS - 1) * W);
 }
 
