@@ -263,11 +263,35 @@ AD_SIMD int64_t NAME(dots_at_one_place)(const NAME(links) * r, V() * sums) {
     return count * DEPTH;
 }
 
+/* Chains [first, end) go on from p, by whole links, while what comes next of their rows is fetched, of a part
+ * of them at a time: it lies in more places than the CPU's prefetchers follow. Where they end. */
+AD_SIMD int64_t NAME(dots_along)(const NAME(links) * r, int64_t p, const int first, const int end,
+                                 V() * sums) {
+    enum { TURNS = 64 / (LINK * sizeof(T)), AHEAD = 128 / sizeof(T) };
+    for (; p + LINK <= r->k; p += LINK) {
+        const int64_t row = p / LINK % TURNS * (W / TURNS);
+        AD_UNROLL for (int c = first; c < end; c++) {
+            AD_UNROLL for (int i = 0; i < (int)(W / TURNS); i++)
+                __builtin_prefetch(r->y[c] + (row + i) * r->row + p + AHEAD);
+        }
+        AD_UNROLL for (int c = first; c < end; c++) sums[c] =
+            NAME(link)(sums[c], r->x + p * r->x_step, r->x_step, r->y[c] + p, r->row, 0);
+    }
+    return p;
+}
+
 static void NAME(dots_rows)(const NAME(links) * r, T *c0, T *c1) {
     V() chains[2] = {V(_zero)(), V(_zero)()};
-    const bool at_one_place = r->row * (int64_t)sizeof(T) % AT_ONE_PLACE == 0;
-    int64_t p = at_one_place ? NAME(dots_at_one_place)(r, chains) : 0;
-    for (; p + LINK <= r->k; p += LINK) NAME(link_both)(r, p, r->y[0] + p, r->y[1] + p, r->row, 0, chains);
+    const int64_t bytes = r->row * (int64_t)sizeof(T);
+    int64_t p = 0;
+    if (bytes % AT_ONE_PLACE == 0) {
+        p = NAME(dots_along)(r, NAME(dots_at_one_place)(r, chains), 0, 2, chains);
+    } else if (W > 8 && bytes % (AT_ONE_PLACE / 2) == 0) { /* rows of two vectors push each other out */
+        NAME(dots_along)(r, 0, 0, 1, chains);
+        p = NAME(dots_along)(r, 0, 1, 2, chains);
+    } else {
+        p = NAME(dots_along)(r, 0, 0, 2, chains);
+    }
     if (p < r->k) {
         const int64_t last = r->k - LINK;
         NAME(link_both)(r, last, r->y[0] + last, r->y[1] + last, r->row, (int)(p - last), chains);
