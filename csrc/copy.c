@@ -5,7 +5,6 @@
 #include "tape.h"
 
 enum {
-    LINE = 64,            /* bytes of a cache line */
     ITEM = 1 << 16,       /* elements a thread takes at a time */
     SHORT = 8,            /* columns of a panel of one element each */
     MEMCPY_MAX = 1 << 14, /* up to this many bytes are copied at once, without more ado */
@@ -101,14 +100,25 @@ static inline void store_line(char *at, line x) {
 /* What the C library and the processor have for a long run is slow where source and target lie at different
  * places of a cache line, and slower where the target is a little further in its page. */
 void ad_move_bytes(char *dst, const char *src, int64_t n) {
-    if (n < LINE || ((intptr_t)dst - (intptr_t)src) % LINE == 0) {
+    if (n < AD_LINE || ((intptr_t)dst - (intptr_t)src) % AD_LINE == 0) {
         memcpy(dst, src, (size_t)n);
         return;
     }
-    char *const end = dst + n - LINE;
-    const line last = load_line(src + n - LINE);
-    for (; dst < end; dst += LINE, src += LINE) store_line(dst, load_line(src));
+    char *const end = dst + n - AD_LINE;
+    const line last = load_line(src + n - AD_LINE);
+    for (; dst < end; dst += AD_LINE, src += AD_LINE) store_line(dst, load_line(src));
     store_line(end, last);
+}
+
+/* Past the caches, while what is a page further is fetched. */
+static void move_past(char *dst, const char *src, int64_t n) {
+    const int64_t head = ad_least(-(intptr_t)dst & (AD_LINE - 1), n), lines = (n - head) / AD_LINE,
+                  step = AD_LINE;
+    const int64_t end = head + lines * AD_LINE;
+    const char *ahead = src + head + AD_PAGE;
+    memcpy(dst, src, (size_t)head);
+    ad_cpu->pw->stream(lines, dst + head, src + head, 1, &ahead, &step);
+    memcpy(dst + end, src + end, (size_t)(n - end));
 }
 
 /* Through registers of the source's type, which holds it exactly: one rounding, at the store. */
@@ -131,10 +141,12 @@ static void convert_run(int64_t n, char *dst, int dst_dtype, int64_t ds, const c
 }
 
 static void copy_run(int64_t n, char *dst, int dst_dtype, int64_t ds, const char *src, int src_dtype,
-                     int64_t ss) {
+                     int64_t ss, bool past) {
     int size = ad_itemsize[dst_dtype];
     if (dst_dtype != src_dtype)
         convert_run(n, dst, dst_dtype, ds, src, src_dtype, ss);
+    else if (ds == 1 && ss == 1 && past && n * size >= AD_PAGE)
+        move_past(dst, src, n * size);
     else if (ds == 1 && ss == 1)
         ad_move_run(dst, src, n * size);
     else if (ss == 0)
@@ -159,7 +171,7 @@ static void copy_panel(const panel *p, char *dst, int dst_dtype, const char *src
     }
     for (int64_t r = 0; r < p->rows; r++)
         copy_run(p->cols, dst + r * dst_step, dst_dtype, p->dst_col, src + r * src_step, src_dtype,
-                 p->src_col);
+                 p->src_col, past);
 }
 
 /* ---- loops ---- */
@@ -338,7 +350,7 @@ static ad_tensor *full(const ad_tensor *value, int dtype, int ndim, const int64_
     ad_tensor *y = ad_empty(dtype, ndim, shape);
     if (!y || y->numel == 0) return y;
     _Alignas(8) char converted[8];
-    copy_run(1, converted, dtype, 1, value->data, value->dtype, 1);
+    copy_run(1, converted, dtype, 1, value->data, value->dtype, 1, false);
     const ad_tensor *const x[] = {y};
     return ad_done(
         &(ad_call){run_full, "full", 1, 0, .x = x, .numbers = converted, .n_bytes = sizeof converted}, y);

@@ -18,7 +18,6 @@
 #define LOW_PAGES 64    /* read in place are in as many pages, which the CPU knows by heart */
 #define MOST_PLACES 63  /* that so many tasks at a time pack to */
 #define PACK_DEPTH 8    /* k that are packed at a time, of several panels */
-#define PAGE 4096
 
 /* The rows of a tile, where there are as many: fewer wait for themselves. */
 static int64_t min_rows(const ad_product *g) { return g->kernels->rows * 2 / 3; }
@@ -269,7 +268,7 @@ static int64_t deepest(const ad_product *g, bool packed_b) {
     if (g->m > LOW || !is_far(g)) return g->kernels->depth;
     const int64_t row = g->b.row * g->size;
     if (packed_b) return row % FEW_PLACES == 0 ? LOW_DEPTH : g->kernels->depth;
-    return row < PAGE ? LOW_PAGES * PAGE / row : LOW_PAGES;
+    return row < AD_PAGE ? LOW_PAGES * AD_PAGE / row : LOW_PAGES;
 }
 
 /* Whether rows of a panel of A lie along memory, and those of each k apart. */
@@ -308,7 +307,7 @@ bool ad_gemm_packs_b(const ad_product *g) { return g->b.col != 1 || g->m > (is_f
 /* What is packed is packed to memory of the pool. Of a low C, tasks pack their columns of B where they packed
  * others: that memory stays in the caches. */
 int ad_gemm_blocks(const ad_product *g) {
-    const bool a = g->n > WIDE && (is_turned(g) || g->a.row * g->size % PAGE == 0), b = ad_gemm_packs_b(g);
+    const bool a = g->n > WIDE && (is_turned(g) || g->a.row * g->size % AD_PAGE == 0), b = ad_gemm_packs_b(g);
     const int64_t depth = ad_least(g->k, g->kernels->depth);
     const int64_t a_bytes = a ? (ad_least(g->m, MC) * depth * g->size + 63) / 64 * 64 : 0;
     const int places = b && g->m <= LOW ? (int)ad_least(ad_get_num_threads(), MOST_PLACES) : 0;

@@ -22,7 +22,16 @@
 #define AD_MAX_OUTPUTS 10
 #define AD_BLOCK 1024 /* elements a pointwise register holds */
 #define AD_TILE 16    /* transposes go through tiles of so many elements a side: a cache line or two */
+#define AD_LINE 64    /* bytes of a cache line */
+#define AD_PAGE 4096  /* of a page: places a multiple of it apart are one in the caches */
 #define AD_STREAM_BYTES (24 << 20) /* what leaves the caches before it is read again */
+
+/* Stores past the caches are done before what this thread stores after. A parallel loop ends with it. */
+static inline void ad_end_streams(void) {
+#ifdef __x86_64__
+    __builtin_ia32_sfence();
+#endif
+}
 
 /* The bits of a float (kernels/convert.h), as types that can be told apart. */
 typedef uint16_t ad_f16;

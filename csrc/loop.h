@@ -31,8 +31,6 @@ void ad_settle(ad_loop *l);
 enum {
     AD_STACK_REGS = 64,       /* registers of small calls, which need no memory of their own, */
     AD_STACK_SCRATCH = 32768, /* and bytes of theirs */
-    AD_LINE = 64,
-    AD_PAGE = 4096,
 };
 
 /* What one thread computes in: registers, each in a slot of scratch memory or in an operand. */

@@ -15,7 +15,6 @@ enum {
     HEADER = 64,
     STEP = 64,
     SMALL = 4096,
-    PAGE = 4096,
     N_SMALL = SMALL / STEP,
     N_CLASSES = N_SMALL + 4 * 50, /* four classes per power of two above SMALL */
 };
@@ -74,7 +73,7 @@ static int size_class(size_t *size) {
 static block *system_alloc(size_t size) {
     void *p = NULL;
     /* blocks of pages begin alike in theirs: see ad_slot_bytes in loop.h */
-    const size_t alignment = size >= 2 * HUGE_PAGE ? HUGE_PAGE : size >= 4 * PAGE ? PAGE : 64;
+    const size_t alignment = size >= 2 * HUGE_PAGE ? HUGE_PAGE : size >= 4 * AD_PAGE ? AD_PAGE : 64;
     if (posix_memalign(&p, alignment, size)) return NULL;
 #ifdef MADV_HUGEPAGE
     if (size >= 2 * HUGE_PAGE) madvise(p, size, MADV_HUGEPAGE);

@@ -66,12 +66,15 @@ static int64_t operand_bytes(const ad_loop *l) {
 }
 
 static bool may_write_early(const ad_program *p, const terms *how) { return !how->aliased || p->last_only; }
-static bool leaves_caches(const ad_loop *l) { return operand_bytes(l) >= AD_STREAM_BYTES; }
+/* Whether results are stored past the caches: not where they go to what was read, which is in L1 then. */
+static bool leaves_caches(const ad_loop *l, const terms *how) {
+    return !how->aliased && operand_bytes(l) >= AD_STREAM_BYTES;
+}
 
 static int run_checked(const ad_program *p, const ad_tensor *const *in, ad_tensor **out, const terms *how) {
     ad_loop l;
     int status = ad_lay_out(&l, p, in, out);
-    if (!status) status = ad_run_loop(&l, may_write_early(p, how), leaves_caches(&l));
+    if (!status) status = ad_run_loop(&l, may_write_early(p, how), leaves_caches(&l, how));
     for (int o = 0; o < p->n_out; o++) {
         if (status && !how->given[o]) {
             ad_free(out[o]);
@@ -201,7 +204,7 @@ static bool lay(const ad_call *c, void *room) {
     for (int o = 0; o < c->n_out; o++) out[o] = ad_out(c, o);
     if (r->how.copied || ad_lay_out(&r->loop, c->program, c->x + c->n_out, out)) return false;
     r->direct = may_write_early(c->program, &r->how);
-    r->stream = leaves_caches(&r->loop);
+    r->stream = leaves_caches(&r->loop, &r->how);
     if (!is_quick(r, c)) return true;
     r->n_quick = (int)r->loop.numel;
     ad_machine m = {.regs = r->regs, .kernels = r->kernels};

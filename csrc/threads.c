@@ -137,6 +137,7 @@ static void *worker(void *unused) {
         int64_t n = job.n;
         pthread_mutex_unlock(&lock);
         draw_chunks(fn, context, n);
+        ad_end_streams();
         pthread_mutex_lock(&lock);
         if (--active == 0) pthread_cond_signal(&idle);
         pthread_mutex_unlock(&lock);
@@ -204,5 +205,6 @@ static void for_each(int64_t n, int64_t cost, void (*fn)(void *, int64_t), void 
 void ad_parallel_for(int64_t n, int64_t cost, void (*fn)(void *, int64_t), void *context) {
     const bool let_go_here = ad_let_go(cost);
     for_each(n, cost, fn, context);
+    if (cost >= SERIAL_COST) ad_end_streams();
     ad_take_back(let_go_here);
 }

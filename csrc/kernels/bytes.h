@@ -43,5 +43,4 @@ static void stream(int64_t lines, char *dst, const char *src, int n_ahead, const
         for (int a = 0; a < n_ahead; a++)
             for (int64_t k = 0; k < step[a]; k += 64) __builtin_prefetch(ahead[a] + i * step[a] + k);
     }
-    vf_stream_end();
 }

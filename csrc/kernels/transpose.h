@@ -51,7 +51,7 @@
                         else                                                                                 \
                             v##_store(d + k * dst_row + i, v##_load(&tile[k][i]));                           \
             }                                                                                                \
-        if (past) vf_stream_end();                                                                           \
+        if (past) ad_end_streams(); /* of many panels, they would wait for one another */                    \
     }
 TRANSPOSE(float, vf, vf, VF_W)
 TRANSPOSE(double, vd, vd, VD_W)

@@ -17,7 +17,6 @@ typedef __m256i vfi, vdi;
 AD_SIMD vf vf_load(const float *p) { return _mm256_loadu_ps(p); }
 AD_SIMD void vf_store(float *p, vf a) { _mm256_storeu_ps(p, a); }
 AD_SIMD void vf_stream(float *p, vf a) { _mm256_stream_ps(p, a); }
-AD_SIMD void vf_stream_end(void) { _mm_sfence(); }
 AD_SIMD vf vf_set1(float a) { return _mm256_set1_ps(a); }
 AD_SIMD vf vf_gather(const float *p, const int32_t *at) {
     const __m256i i = _mm256_loadu_si256((const __m256i *)at),

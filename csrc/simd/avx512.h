@@ -19,7 +19,6 @@ typedef __m512i vfi, vdi;
 AD_SIMD vf vf_load(const float *p) { return _mm512_loadu_ps(p); }
 AD_SIMD void vf_store(float *p, vf a) { _mm512_storeu_ps(p, a); }
 AD_SIMD void vf_stream(float *p, vf a) { _mm512_stream_ps(p, a); }
-AD_SIMD void vf_stream_end(void) { _mm_sfence(); }
 AD_SIMD vf vf_set1(float a) { return _mm512_set1_ps(a); }
 AD_SIMD vf vf_gather(const float *p, const int32_t *at) {
     const __m512i i = _mm512_loadu_si512(at);

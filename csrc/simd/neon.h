@@ -18,7 +18,6 @@ typedef uint64x2_t md, vdi;
 AD_SIMD vf vf_load(const float *p) { return vld1q_f32(p); }
 AD_SIMD void vf_store(float *p, vf a) { vst1q_f32(p, a); }
 AD_SIMD void vf_stream(float *p, vf a) { vst1q_f32(p, a); }
-AD_SIMD void vf_stream_end(void) {}
 AD_SIMD vf vf_set1(float a) { return vdupq_n_f32(a); }
 AD_SIMD vf vf_gather(const float *p, const int32_t *at) {
     float a[VF_W];

@@ -5,7 +5,7 @@
  *
  *   load, store            VX_W elements
  *   stream                 store to an aligned address that is not read soon: past the caches, where
- *                          that can be; vf_stream_end() after the last, before others may read
+ *                          that can be; see ad_end_streams()
  *   load_n, store_n        0 <= n < VX_W elements; memory past them is not touched, lanes past them are 0
  *   vd_load_f32(p)         VD_W floats as doubles
  *   vf_widen(a, part)      lanes part*VD_W.. as doubles; vf_narrow(parts) rounds VF_W/VD_W such parts back
@@ -46,7 +46,6 @@ typedef uint64_t vdi;
 AD_SIMD vf vf_load(const float *p) { return *p; }
 AD_SIMD void vf_store(float *p, vf a) { *p = a; }
 AD_SIMD void vf_stream(float *p, vf a) { *p = a; }
-AD_SIMD void vf_stream_end(void) {}
 AD_SIMD vf vf_set1(float a) { return a; }
 AD_SIMD vf vf_gather(const float *p, const int32_t *at) { return *at < 0 ? 0 : p[*at]; }
 AD_SIMD vf vf_zero(void) { return 0; }

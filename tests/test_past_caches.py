@@ -1,0 +1,59 @@
+"""Results too large for the caches are stored past them: they are those of their parts."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+
+import autodiff as ad
+
+PARTS = 7
+N = PARTS * 500_009  # of float32, in and out, more than what is stored so
+CALLS: dict[str, Callable[[ad.Tensor, ad.Tensor], ad.Tensor]] = {
+    "one instruction": lambda x, y: x.relu(),
+    "of two": lambda x, y: x * y,
+    "with a number": lambda x, y: x + 0.5,
+    "several instructions": lambda x, y: ad.nn.functional.silu(x) * y,
+    "comparison": lambda x, y: x < y,
+    "other dtype": lambda x, y: x.to(ad.float64),
+    "copy": lambda x, y: x.clone(),
+    "copy into": lambda x, y: y.copy_(x),
+    "fill": lambda x, y: y.fill_(3),
+    "in place": lambda x, y: x.mul_(y),
+    "in place, several instructions": lambda x, y: y.addcmul_(x, x, value=0.5),
+    "in place, of itself": lambda x, y: x.add_(x),
+    "into a given one": lambda x, y: ad.mul(x, y, out=ad.empty(len(x) + 1)[1:]),
+}
+
+
+@pytest.fixture(params=[1, 2], ids=["one thread", "two threads"])
+def _threads(request: pytest.FixtureRequest) -> Iterator[None]:
+    before = ad.get_num_threads()
+    ad.set_num_threads(request.param)
+    yield
+    ad.set_num_threads(before)
+
+
+@pytest.mark.usefixtures("_threads")
+@pytest.mark.parametrize("start", [0, 3, 16])
+@pytest.mark.parametrize("name", CALLS)
+def test_large_results_are_those_of_their_parts(name: str, start: int) -> None:
+    generator = ad.Generator().manual_seed(start)
+    x, y = (ad.randn(N + 16, generator=generator)[start:][:N] for _ in range(2))
+    parts = [
+        CALLS[name](a.clone(), b.clone())
+        for a, b in zip(x.chunk(PARTS), y.chunk(PARTS), strict=True)
+    ]
+    assert ad.equal(CALLS[name](x, y), ad.cat(parts))
+
+
+@pytest.mark.usefixtures("_threads")
+@pytest.mark.parametrize("cols", [1999, 2048])
+def test_large_matrices_are_those_of_their_rows(cols: int) -> None:
+    x = ad.randn(1801, cols, generator=ad.Generator().manual_seed(cols))
+    row = x[5].clone()
+    assert ad.equal(x + row, ad.stack([r + row for r in x]))
+    assert ad.equal(x.t().contiguous(), ad.stack([c.clone() for c in x.unbind(1)]))
+    assert ad.equal(x[:, :1990] * x[:, 9:1999], ad.stack([r[:1990] * r[9:1999] for r in x]))
+    assert ad.equal(x[1:].clone(), ad.stack([r.clone() for r in x[1:]]))
