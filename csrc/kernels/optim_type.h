@@ -152,6 +152,10 @@ AD_SIMD void NAME(update)(NAME(formula) * f, int states, int64_t n, void *const 
         const V() grad = whole ? V(_load)(g + i) : V(_load_n)(g + i, left);
         AD_UNROLL for (int k = 0; k < states; k++) s[k] =
             whole ? V(_load)(state[k] + i) : V(_load_n)(state[k] + i, left);
+        /* of more arrays at a time than the CPU's prefetchers follow well */
+        __builtin_prefetch((const char *)(p + i) + AD_PAGE);
+        __builtin_prefetch((const char *)(g + i) + AD_PAGE);
+        AD_UNROLL for (int k = 0; k < states; k++) __builtin_prefetch((const char *)(state[k] + i) + AD_PAGE);
         const V() next = NAME(apply)(f, param, grad, s, &u);
         if (whole) {
             V(_store)(p + i, next);
