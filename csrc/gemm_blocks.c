@@ -2,18 +2,18 @@
 #include <stdatomic.h>
 #include "gemm_parts.h"
 
-#define NC 2048         /* columns of a block of B */
-#define MC 960          /* rows of a block of A, where it is packed: */
+#define MC 2048         /* rows of a block of A, where it is packed: */
 #define WIDE 512        /* if C has more columns, and A's rows lie along memory or pages apart */
 #define HIGH 256        /* rows of C above which B is packed, */
 #define HIGH_FAR 24     /* and where it is far, that is, from row to row a multiple of */
 #define FEW_PLACES 2048 /* bytes: what a tile reads is in few sets of the caches; or altogether */
 #define NEAR 0x180000   /* more bytes than this: it does not stay in L2 */
 #define NEAR_A 0x80000  /* the same of A, read once */
-#define TASK_ROWS 192   /* rows of a task, */
-#define TASK_COLS 256   /* and its columns: its part of B stays in L2 */
-#define LOW 256         /* but where C has no more rows than this, a task has them all */
-#define LOW_COLS 64     /* and fewer columns, which it packs itself */
+#define TASK_COLS 256   /* columns of a task: its part of B stays in L2; */
+#define TASK_ROWS 192   /* and its rows where B is read in place, or the least that threads share */
+#define SHARES 4        /* tasks of each thread, or more */
+#define LOW 256         /* where C has no more rows than this, its first tiles pack B, */
+#define LOW_COLS 64     /* and a task has fewer columns */
 #define LOW_DEPTH 128   /* and k of a block, where B's rows are in few sets; those of its rows */
 #define LOW_PAGES 64    /* read in place are in as many pages, which the CPU knows by heart */
 #define MOST_PLACES 63  /* that so many tasks at a time pack to */
@@ -39,18 +39,19 @@ static int64_t extent(const cuts *c, int64_t i) { return start(c, i + 1) - start
 /* The first parts, which are as wide as they can be. */
 static int64_t whole(const cuts *c) { return c->n - c->last == c->step ? c->count : c->last / c->step; }
 
-/* One block of the product: k, rows and columns cut to what the caches hold. A is read where it is, but a
- * panel whose rows lie along memory is copied by a task's first tile of it. It is packed where many tasks
- * would copy it, or its rows push each other out of L1. B is read where it is, or from panels packed as tiles
- * want them, one after the other. */
+/* One block of the product: k and rows cut to what the caches hold. A is read where it is, but a panel whose
+ * rows lie along memory is copied by a task's first tile of it. It is packed where many tasks would copy it,
+ * or its rows push each other out of L1. B is read where it is, or packed by each task to a place that stays
+ * in L2, as panels that tiles want one after the other. */
 typedef struct {
     const ad_product *g;
     ad_tile tile; /* what all tiles share */
     const char *a, *b;
     char *c;
-    char *packed_a, *packed_b; /* NULL where the operand is read in place */
-    bool copies;               /* panels of A */
-    int places; /* that tasks pack their columns of B to themselves, each to one; 0 if they do not, */
+    char *packed_a, *packed_b;   /* NULL where the operand is read in place */
+    bool copies;                 /* panels of A */
+    bool by_tiles;               /* the first tiles of panels of B pack them */
+    int places;                  /* that tasks pack their columns of B to, each to one; 0 if they do not, */
     atomic_uint_least64_t taken; /* and which of them are in use */
     const char *bias;
     cuts rows, cols;                    /* the panels */
@@ -61,13 +62,13 @@ typedef struct {
 typedef struct {
     const block *b;
     int64_t i0, i1, j0, j1;
-    char *packed_b; /* of all tasks, or this one's own: from column `origin` on */
-    int64_t origin;
-    char *copy; /* where the first tile of a row of panels copies A's to, and others read it, or NULL */
+    char *packed_b; /* this task's */
+    char *copy;     /* where the first tile of a row of panels copies A's to, and others read it, or NULL */
 } task;
 
 static char *packed_panel(const task *t, int64_t j) {
-    return t->packed_b + (start(&t->b->cols, j) - t->origin) * t->b->tile.k * t->b->g->size;
+    const cuts *cols = &t->b->cols;
+    return t->packed_b + (start(cols, j) - start(cols, t->j0)) * t->b->tile.k * t->b->g->size;
 }
 
 static bool is_full(const block *b, int64_t i, int64_t j) {
@@ -77,7 +78,7 @@ static bool is_full(const block *b, int64_t i, int64_t j) {
 /* Whether the first tile of a panel of B packs it. */
 static bool packs(const task *t, int64_t i, int64_t j) {
     const block *b = t->b;
-    return b->places && b->g->b.col == 1 && !t->copy && i == t->i0 &&
+    return b->by_tiles && b->g->b.col == 1 && !t->copy && i == t->i0 &&
            extent(&b->rows, i) == b->g->kernels->rows && extent(&b->cols, j) > vector_width(b->g);
 }
 
@@ -87,7 +88,7 @@ static bool packs(const task *t, int64_t i, int64_t j) {
 static bool look_ahead(const task *t, int64_t i, int64_t j, ad_tile *tile) {
     const block *b = t->b;
     const int64_t row = b->g->b.row, line = 64 / b->g->size, next = j + b->cols_of_task;
-    if (!b->places || b->g->b.col != 1 || next >= b->cols.count) return false;
+    if (!b->by_tiles || b->g->b.col != 1 || next >= b->cols.count) return false;
     const int64_t cols = extent(&b->cols, next) + (row % line ? line : 0); /* rows begin anywhere in a line */
     const int64_t lines = (cols + line - 1) / line;
     const int64_t tiles = ad_least(whole(&b->rows), t->i1) - t->i0 - 1;
@@ -101,21 +102,25 @@ static bool look_ahead(const task *t, int64_t i, int64_t j, ad_tile *tile) {
     return true;
 }
 
-/* What comes after a panel of A that is read in place, where its rows follow one another, and a part of what
- * a batch's next product reads of B. */
+/* The panel of A after this one, where A is large and in order in memory; of a batch, a part of what the next
+ * product reads of B, too. */
 static upcoming look_up(const task *t, int64_t i) {
     const block *b = t->b;
     const ad_product *g = b->g;
     const int64_t k = b->tile.k, rows = extent(&b->rows, i), end = start(&b->rows, i) + rows;
-    const int64_t tiles = ad_least(t->j1, whole(&b->cols)) - t->j0;
-    const bool batched = g->a_next || g->b_next, last = end == g->m && g->a_next != g->m * k;
+    const int64_t tiles = ad_least(t->j1, whole(&b->cols)) - t->j0, next = i + 1 < t->i1 ? i + 1 : t->i0;
+    const bool batched = g->a_next || g->b_next, large = b->rows.n * k * g->size > NEAR_A;
     upcoming u = {.steps = tiles * k};
-    if (b->places || b->packed_a || t->j0 > 0 || tiles < 1 || g->k != k) return u;
+    if (b->by_tiles || tiles < 1) return u;
+    if (b->packed_a && large)
+        expect(&u, 1, b->packed_a + start(&b->rows, next) * k * g->size,
+               extent(&b->rows, next) * k * g->size);
+    if (b->packed_a || g->k != k || (t->j0 > 0 && !b->places)) return u;
     if (g->b_next && tiles > 1 && is_flat(&g->b, k, g->n)) {
         const int64_t part = (k * g->n / b->rows.count + 1) * g->size;
         expect(&u, 0, g->b.data + g->b_next * g->size + i * part, part);
     }
-    if ((batched || g->m * k * g->size > NEAR_A) && !last && g->a.col == 1 && g->a.row == k)
+    if ((batched || large) && (end < g->m || g->a_next == g->m * k) && g->a.col == 1 && g->a.row == k)
         expect(&u, 1, b->a + end * k * g->size, rows * k * g->size);
     return u;
 }
@@ -166,17 +171,19 @@ static void run_panels(const task *t) {
 static void pack_panels(const block *b, const cuts *panels, int64_t first, int64_t end, const char *from,
                         int64_t lane, int64_t step, char *packed) {
     const int64_t size = b->g->size, k = b->tile.k, depth = step == 1 ? most(k, 1) : PACK_DEPTH;
+    const int64_t origin = start(panels, first);
     for (int64_t p = 0; p < k; p += depth) {
         for (int64_t j = first; j < end; j++) {
             const int64_t at = start(panels, j), lanes = extent(panels, j);
             b->g->kernels->pack(ad_least(depth, k - p), (int)lanes, from + (p * step + at * lane) * size,
-                                lane, step, packed + (at * k + p * lanes) * size);
+                                lane, step, packed + ((at - origin) * k + p * lanes) * size);
         }
     }
 }
 
-static void pack_b(const block *b, int64_t j, int64_t end) {
-    pack_panels(b, &b->cols, j, end, b->b, b->g->b.col, b->g->b.row, b->packed_b);
+static void pack_b(const task *t, int64_t first, int64_t end) {
+    const ad_matrix *x = &t->b->g->b;
+    pack_panels(t->b, &t->b->cols, first, end, t->b->b, x->col, x->row, packed_panel(t, first));
 }
 
 /* One of the places where tasks pack to that nobody has. */
@@ -189,15 +196,12 @@ static int take_place(block *b) {
     }
 }
 
-static void run_late(task *t, block *b) {
-    const ad_product *g = b->g;
+static void run_packing(task *t, block *b) {
     const int place = take_place(b);
-    t->origin = start(&b->cols, t->j0);
-    t->packed_b += place * LOW_COLS * b->tile.k * g->size;
-    for (int64_t j = t->j0; j < t->j1; j++) {
-        if (packs(t, t->i0, j)) continue;
-        g->kernels->pack(b->tile.k, (int)extent(&b->cols, j), b->b + start(&b->cols, j) * g->b.col * g->size,
-                         g->b.col, g->b.row, packed_panel(t, j));
+    t->packed_b = b->packed_b + place * b->cols_of_task * tile_width(b->g) * b->tile.k * b->g->size;
+    if (!b->by_tiles) pack_b(t, t->j0, t->j1);
+    for (int64_t j = t->j0; b->by_tiles && j < t->j1; j++) {
+        if (!packs(t, t->i0, j)) pack_b(t, j, j + 1);
     }
     run_panels(t);
     atomic_fetch_and(&b->taken, ~(1ull << place));
@@ -212,47 +216,51 @@ static void run_task(void *context, int64_t number) {
               .i0 = i,
               .i1 = ad_least(i + b->rows_of_task, b->rows.count),
               .j0 = j,
-              .j1 = ad_least(j + b->cols_of_task, b->cols.count),
-              .packed_b = b->packed_b};
+              .j1 = ad_least(j + b->cols_of_task, b->cols.count)};
     if (b->copies && t.j1 - j > 1 && extent(&b->cols, j) == tile_width(b->g)) t.copy = copy;
     if (b->places)
-        run_late(&t, b);
+        run_packing(&t, b);
     else
         run_panels(&t);
 }
 
-static void run_block(block *b, int64_t m, int64_t n) {
-    const ad_product *g = b->g;
-    const int64_t down = (b->rows.count + b->rows_of_task - 1) / b->rows_of_task;
-    const int64_t across = (b->cols.count + b->cols_of_task - 1) / b->cols_of_task;
-    const ad_product part = {.m = m, .n = n, .k = b->tile.k, .size = g->size};
-    ad_parallel_for(down * across, ad_product_cost(&part), run_task, b);
+/* How many panels of rows a task has: where it packs B, all, but for what threads share. */
+static int64_t rows_of_task(const block *b, int64_t across) {
+    const int64_t least = TASK_ROWS / b->g->kernels->rows, all = b->rows.count;
+    if (!b->places) return least;
+    if (b->by_tiles || b->places == 1) return all;
+    const int64_t down = (SHARES * b->places + across - 1) / across;
+    return most((all + down - 1) / down, least);
 }
 
-static void pack_cols(void *context, int64_t task) {
-    const block *b = context;
-    const int64_t j = task * b->cols_of_task;
-    pack_b(b, j, ad_least(j + b->cols_of_task, b->cols.count));
+static void run_block(block *b) {
+    const ad_product *g = b->g;
+    const int64_t across = (b->cols.count + b->cols_of_task - 1) / b->cols_of_task;
+    b->rows_of_task = rows_of_task(b, across);
+    const int64_t down = (b->rows.count + b->rows_of_task - 1) / b->rows_of_task;
+    const ad_product part = {.m = b->rows.n, .n = g->n, .k = b->tile.k, .size = g->size};
+    ad_parallel_for(down * across, ad_product_cost(&part), run_task, b);
 }
 
 static void pack_rows(void *context, int64_t task) {
     const block *b = context;
     const int64_t each = TASK_ROWS / b->g->kernels->rows, i = task * each;
     const int64_t end = ad_least(i + each, b->rows.count);
-    pack_panels(b, &b->rows, i, end, b->a, b->g->a.row, b->g->a.col, b->packed_a);
+    pack_panels(b, &b->rows, i, end, b->a, b->g->a.row, b->g->a.col,
+                b->packed_a + start(&b->rows, i) * b->tile.k * b->g->size);
 }
 
-/* The block that begins at column j and element p of k, all rows. */
-static void run_rows(block *b, int64_t j, int64_t n, int64_t p) {
+/* The blocks that begin at element p of k. */
+static void run_rows(block *b, int64_t p) {
     const ad_product *g = b->g;
     const cuts blocks = cut(g->m, b->packed_a ? MC : g->m, min_rows(g));
     for (int64_t i = 0; i < blocks.count; i++) {
         const int64_t at = start(&blocks, i), m = extent(&blocks, i);
         b->rows = cut(m, g->kernels->rows, min_rows(g));
         b->a = g->a.data + (at * g->a.row + p * g->a.col) * g->size;
-        b->c = g->c + (at * g->c_row + j) * g->size;
+        b->c = g->c + at * g->c_row * g->size;
         if (b->packed_a) ad_parallel_for((m + TASK_ROWS - 1) / TASK_ROWS, m * b->tile.k / 2, pack_rows, b);
-        run_block(b, m, n);
+        run_block(b);
     }
 }
 
@@ -274,47 +282,40 @@ static int64_t deepest(const ad_product *g, bool packed_b) {
 /* Whether rows of a panel of A lie along memory, and those of each k apart. */
 static bool is_turned(const ad_product *g) { return g->a.row == 1 && g->a.col != 1; }
 
-static void run_blocks(const ad_product *g, char *packed_a, char *packed_b, int places) {
-    const int64_t width = tile_width(g);
-    const cuts cols = cut(g->n, NC, width);
-    const int64_t depth = block_depth(g, deepest(g, packed_b != NULL));
-    block b = {.g = g,
-               .packed_a = packed_a,
-               .packed_b = packed_b,
-               .copies = is_turned(g) && !packed_a,
-               .places = places,
-               .rows_of_task = places ? g->m : TASK_ROWS / g->kernels->rows,
-               .cols_of_task = (places ? LOW_COLS : TASK_COLS) / width,
-               .tile = {.a_row = g->a.row, .a_col = g->a.col, .b_row = g->b.row, .c_row = g->c_row}};
-    for (int64_t j = 0; j < cols.count; j++) {
-        const int64_t at = start(&cols, j), n = extent(&cols, j);
-        b.cols = cut(n, width, vector_width(g));
-        for (int64_t p = 0; p == 0 || p < g->k; p += depth) {
-            b.tile.k = ad_least(depth, g->k - p);
-            b.tile.accumulate = p > 0 || g->accumulate;
-            b.bias = g->bias && p + depth >= g->k ? g->bias + at * g->size : NULL;
-            b.b = g->b.data + (p * g->b.row + at * g->b.col) * g->size;
-            if (packed_b && !b.places)
-                ad_parallel_for((b.cols.count + b.cols_of_task - 1) / b.cols_of_task, n * b.tile.k / 2,
-                                pack_cols, &b);
-            run_rows(&b, at, n, p);
-        }
+static void run_blocks(block *b, int64_t depth) {
+    const ad_product *g = b->g;
+    for (int64_t p = 0; p == 0 || p < g->k; p += depth) {
+        b->tile.k = ad_least(depth, g->k - p);
+        b->tile.accumulate = p > 0 || g->accumulate;
+        b->bias = p + depth >= g->k ? g->bias : NULL;
+        b->b = g->b.data + p * g->b.row * g->size;
+        run_rows(b, p);
     }
 }
 
 bool ad_gemm_packs_b(const ad_product *g) { return g->b.col != 1 || g->m > (is_far(g) ? HIGH_FAR : HIGH); }
 
-/* What is packed is packed to memory of the pool. Of a low C, tasks pack their columns of B where they packed
- * others: that memory stays in the caches. */
+/* What is packed is packed to memory of the pool. */
 int ad_gemm_blocks(const ad_product *g) {
-    const bool a = g->n > WIDE && (is_turned(g) || g->a.row * g->size % AD_PAGE == 0), b = ad_gemm_packs_b(g);
-    const int64_t depth = ad_least(g->k, g->kernels->depth);
-    const int64_t a_bytes = a ? (ad_least(g->m, MC) * depth * g->size + 63) / 64 * 64 : 0;
-    const int places = b && g->m <= LOW ? (int)ad_least(ad_get_num_threads(), MOST_PLACES) : 0;
-    const int64_t b_bytes = b ? (places ? places * LOW_COLS : ad_least(g->n, NC)) * depth * g->size : 0;
-    char *memory = a || b ? ad_alloc((size_t)most(a_bytes + b_bytes, 1)) : NULL;
-    if ((a || b) && !memory) return AD_NO_MEMORY;
-    run_blocks(g, a ? memory : NULL, b ? memory + a_bytes : NULL, places);
+    const bool pack_a = g->n > WIDE && (is_turned(g) || g->a.row * g->size % AD_PAGE == 0);
+    const bool pack_b = ad_gemm_packs_b(g), low = g->m <= LOW;
+    const int64_t width = tile_width(g), depth = block_depth(g, deepest(g, pack_b));
+    const int64_t cols = ad_least((low && pack_b ? LOW_COLS : TASK_COLS) / width, (g->n + width - 1) / width);
+    const int places = pack_b ? (int)ad_least(ad_get_num_threads(), MOST_PLACES) : 0;
+    const int64_t a_bytes = pack_a ? (ad_least(g->m, MC) * depth * g->size + 63) / 64 * 64 : 0;
+    const int64_t b_bytes = places * cols * width * depth * g->size;
+    char *memory = pack_a || pack_b ? ad_alloc((size_t)most(a_bytes + b_bytes, 1)) : NULL;
+    if ((pack_a || pack_b) && !memory) return AD_NO_MEMORY;
+    block b = {.g = g,
+               .packed_a = pack_a ? memory : NULL,
+               .packed_b = pack_b ? memory + a_bytes : NULL,
+               .copies = is_turned(g) && !pack_a,
+               .by_tiles = pack_b && low,
+               .places = places,
+               .cols = cut(g->n, width, vector_width(g)),
+               .cols_of_task = cols,
+               .tile = {.a_row = g->a.row, .a_col = g->a.col, .b_row = g->b.row, .c_row = g->c_row}};
+    run_blocks(&b, depth);
     if (memory) ad_dealloc(memory);
     return AD_OK;
 }
