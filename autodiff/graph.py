@@ -43,12 +43,16 @@ def leading_to(targets: Collection[Node | None], roots: Sequence[Node]) -> set[N
     while stack:
         node, children_done = stack.pop()
         if children_done:
-            if any(edge in found or edge in targets for edge in node.edges):
-                found.add(node)
+            for edge in node.edges:  # a generator takes four times as long
+                if edge in found or edge in targets:
+                    found.add(node)
+                    break
         elif node not in seen:
             seen.add(node)
             stack.append((node, True))
-            stack.extend((edge, False) for edge in node.edges if edge is not None)
+            for edge in node.edges:
+                if edge is not None and edge not in seen:
+                    stack.append((edge, False))
     return found
 
 
