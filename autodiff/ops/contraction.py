@@ -41,6 +41,9 @@ def _sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
     a, b = NULL if edges[1] is None else saved[0], NULL if edges[0] is None else saved[-1]
     p = _mm_vjp(g._p, a, b, flags)
     if not p:
+        failure = take_failure()
+        if failure[0] == lib.AD_NO_MEMORY:
+            raise describe(failure, node.op.name, g._p)
         return node.vjp(g)
     grads: list[Tensor | None] = []
     for edge in edges:

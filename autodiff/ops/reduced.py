@@ -7,7 +7,7 @@ from typing import Any
 
 from autodiff.dtypes import float32
 from autodiff.expr import Expr, differentiate, inputs, topological
-from autodiff.native import NULL, lib
+from autodiff.native import describe, lib, take_failure
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.derive import renumber
 from autodiff.ops.numbers import number_of
@@ -51,8 +51,15 @@ class ReducedLoss:
     def of_two(self, x: Tensor, z: Tensor, reduction: str) -> Tensor | None:
         """The mean or sum of the losses of two tensors; None where they are not alike."""
         kind = _REDUCTIONS.get(reduction) if reduction.__class__ is str else None
-        p = NULL if kind is None else _pw2_reduced(self.each.native, x._p, z._p, kind)
-        return self.op.result_of((x, z), p, (reduction,)) if p else None
+        if kind is None:
+            return None
+        p = _pw2_reduced(self.each.native, x._p, z._p, kind)
+        if p:
+            return self.op.result_of((x, z), p, (reduction,))
+        failure = take_failure()
+        if failure[0] == lib.AD_NO_MEMORY:
+            raise describe(failure, self.each.name, x._p, z._p)
+        return None
 
     def _forward(self, *args: Any) -> Any:
         *ps, kind = args
