@@ -155,12 +155,12 @@ class Op:
     def call(self, x: Tensor, *args: Any) -> Tensor:
         """The operation on one tensor."""
         n = len(args)
-        if n == 1:
-            p = self.forward(x._p, args[0])
+        if n > 2:
+            p = self.forward(x._p, *args)
         elif n == 2:  # by position, as `*args` makes a list and a tuple first
             p = self.forward(x._p, args[0], args[1])
         else:
-            p = self.forward(x._p, *args) if args else self.forward(x._p)
+            p = self.forward(x._p, args[0]) if n else self.forward(x._p)
         if not p:
             raise error(self.public, x._p)
         return self.result(x, p, args)
