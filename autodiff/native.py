@@ -67,7 +67,10 @@ def numbered(name_of: Callable[[int], Any]) -> dict[str, int]:
 
 def descriptors(items: list[Any]) -> Any:
     """A C array of descriptor pointers."""
-    return ffi.new("ad_tensor *[]", items)
+    return ffi.new(_TABLE, items)
+
+
+_TABLE = ffi.typeof("ad_tensor *[]")  # a name would be looked up at each call
 
 
 def _sizes(p: Any) -> list[int]:

@@ -95,8 +95,17 @@ class Node:
                 raise freed(self)
             recompute()
             saved = self.saved or ()
-        if saved and version_sum(saved) != self.versions:
-            raise overwritten(self, saved, version_sum(saved) - self.versions)
+        n = len(saved)
+        if n == 1:
+            now = _version(saved[0])
+        elif n == 2:
+            now = _version2(saved[0], saved[1])
+        elif n:
+            now = version_sum(saved)
+        else:
+            return saved
+        if now != self.versions:
+            raise overwritten(self, saved, now - self.versions)
         return saved
 
     @property
@@ -255,7 +264,10 @@ def behind(roots: Iterable[Node], stops: Iterable[Node] = ()) -> Iterator[Node]:
 def version_sum(ps: Sequence[Any]) -> int:
     """The versions of descriptors, added up: they only grow, so equal sums mean no writes."""
     n = len(ps)
-    found = _version(ps[0]) if n == 1 else _version2(*ps) if n == 2 else sum(map(_version, ps))
+    if n == 1:
+        found = _version(ps[0])
+    else:
+        found = _version2(ps[0], ps[1]) if n == 2 else sum(map(_version, ps))
     if found < 0:
         raise unsavable()
     return found

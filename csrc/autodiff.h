@@ -194,9 +194,9 @@ ad_tensor *ad_pw1(ad_op *op, const ad_tensor *x);
 ad_tensor *ad_pw2(ad_op *op, const ad_tensor *x, const ad_tensor *y);
 ad_tensor *ad_pw3(ad_op *op, const ad_tensor *x, const ad_tensor *y, const ad_tensor *z);
 ad_tensor *ad_pw4(ad_op *op, const ad_tensor *x, const ad_tensor *y, const ad_tensor *z, const ad_tensor *w);
-/* The next of the results of the last ad_pw1 to ad_pw4 on this thread, which return the first; NULL after the
- * last. */
-ad_tensor *ad_pw_next(void);
+/* The next of the results of the last call on this thread that has several and returns the first; NULL after
+ * the last. */
+ad_tensor *ad_next(void);
 int ad_pw(ad_op *op, int n_in, const ad_tensor *const *in, int n_out,
           ad_tensor **out); /* NULL outs are made */
 /* The result of up to four inputs, NULL where there are fewer, written to `out`. */
@@ -228,6 +228,9 @@ int ad_pw_kernel(int op, int type, int64_t n, void *dst, const void *a, const vo
 const char *ad_reduction_name(int kind); /* NULL past the last */
 /* Bit d of `dims`: reduce dimension d. argmax and argmin take one dimension or all. */
 ad_tensor *ad_reduce(int kind, const ad_tensor *x, uint32_t dims, bool keepdim, int dtype);
+/* All elements of what an op makes of two floating tensors of one shape and dtype, reduced; AD_BAD_SHAPE for
+ * others. */
+ad_tensor *ad_pw2_reduced(ad_op *op, const ad_tensor *x, const ad_tensor *y, int kind);
 /* AD_REFUSED, for this reason, where any element of x (bool, or int64 without gaps) is not 0; of int64, with
  * the first one's place and value. */
 int ad_equal(const ad_tensor *a, const ad_tensor *b); /* -1: ask the pointwise op and a reduction */
@@ -335,6 +338,9 @@ ad_tensor *ad_matmul(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bi
 ad_tensor *ad_matmul_t(const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias, int transpose);
 /* The same of two matrices alone: AD_BAD_DIM for other operands. */
 ad_tensor *ad_mm(const ad_tensor *a, const ad_tensor *b, int transpose);
+/* From the cotangent of that product those of a, where b is given, and of b, where a is; bit 2 of transpose
+ * adds that of a bias. The first is returned, ad_next has the others; NULL, AD_EMPTY where none is wanted. */
+ad_tensor *ad_mm_vjp(const ad_tensor *g, const ad_tensor *a, const ad_tensor *b, int transpose);
 /* The same where a or b is a vector: a row on the left, a column on the right; the result is without it. Of
  * two vectors of floats, the sum of a times b as ad_reduce adds it up. */
 ad_tensor *ad_vector_product(const ad_tensor *a, const ad_tensor *b);

@@ -21,8 +21,8 @@ __attribute__((constructor)) static void hand_over_lock(void) {
 #define AD_IS(name) !strcmp(__func__, "_cffi_f_ad_" name)
 #define AD_SHORT                                                                                             \
     (AD_IS("free") || AD_IS("pw1") || AD_IS("pw2") || AD_IS("pw3") || AD_IS("pw4") || AD_IS("pw") ||         \
-     AD_IS("matmul_t") || AD_IS("mm") || AD_IS("reduce") || AD_IS("sum_to") || AD_IS("alias") ||             \
-     AD_IS("rows") || AD_IS("spread") || AD_IS("deviations") || AD_IS("layer_norm") ||                       \
+     AD_IS("matmul_t") || AD_IS("mm") || AD_IS("mm_vjp") || AD_IS("reduce") || AD_IS("sum_to") ||            \
+     AD_IS("alias") || AD_IS("rows") || AD_IS("spread") || AD_IS("deviations") || AD_IS("layer_norm") ||     \
      AD_IS("layer_norm_vjp") || AD_IS("channel_norm") || AD_IS("channel_norm_vjp") ||                        \
      AD_IS("cross_entropy") || AD_IS("cross_entropy_vjp") || AD_IS("view") || AD_IS("expand") ||             \
      AD_IS("transpose") || AD_IS("select") || AD_IS("slice") || AD_IS("squeeze") || AD_IS("unsqueeze") ||    \
@@ -31,7 +31,7 @@ __attribute__((constructor)) static void hand_over_lock(void) {
      AD_IS("index_put") || AD_IS("norm") || AD_IS("lookup") || AD_IS("bags") || AD_IS("flip") ||             \
      AD_IS("roll") || AD_IS("pad") || AD_IS("cat") || AD_IS("stack") || AD_IS("triangle") ||                 \
      AD_IS("as_strided") || AD_IS("permute") || AD_IS("number_f64") || AD_IS("number_i64") ||                \
-     AD_IS("item_i64") || AD_IS("pw_to") || AD_IS("pw_next") || AD_IS("empty") || AD_IS("clone") ||          \
+     AD_IS("item_i64") || AD_IS("pw_to") || AD_IS("next") || AD_IS("empty") || AD_IS("clone") ||             \
      AD_IS("copy") || AD_IS("contiguous") || AD_IS("gather") || AD_IS("windows") || AD_IS("windows_vjp") ||  \
      AD_IS("max_pool") || AD_IS("grid_sample") || AD_IS("grid_sample_vjp") || AD_IS("storage_id") ||         \
      AD_IS("offset") || AD_IS("vector_product") || AD_IS("tape_run") || AD_IS("tape_run0") ||                \
@@ -39,7 +39,7 @@ __attribute__((constructor)) static void hand_over_lock(void) {
      AD_IS("nll_spread") || AD_IS("rng_normal") || AD_IS("rng_uniform") || AD_IS("rng_randint") ||           \
      AD_IS("equal") || AD_IS("wrap") || AD_IS("values_f64") || AD_IS("values_i64") || AD_IS("aside") ||      \
      AD_IS("is_inference") || AD_IS("readonly") || AD_IS("storage_bytes") || AD_IS("regroup") ||             \
-     AD_IS("index_rows") || AD_IS("add_at"))
+     AD_IS("pw2_reduced") || AD_IS("optim_step") || AD_IS("index_rows") || AD_IS("add_at"))
 #undef Py_BEGIN_ALLOW_THREADS
 #define Py_BEGIN_ALLOW_THREADS                                                                               \
     {                                                                                                        \

@@ -120,6 +120,7 @@ void ad_tape_made(ad_storage *s);
 /* ---- tensor.c ---- */
 ad_tensor *ad_tensor_new(void);                                /* fields unset; of a view */
 ad_tensor *ad_make(int dtype, int ndim, const int64_t *shape); /* contiguous, memory unset */
+ad_tensor *ad_several(int n, ad_tensor *const *found);         /* the first; ad_next gives the others */
 int ad_check_shape(int ndim, const int64_t *shape);
 int ad_refresh(ad_tensor *x);        /* numel and contiguous from shape, strides */
 void ad_set_row_major(ad_tensor *x); /* the strides of a contiguous x */

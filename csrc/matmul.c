@@ -225,6 +225,28 @@ ad_tensor *ad_mm(const ad_tensor *a, const ad_tensor *b, int transpose) {
     return ad_matmul_t(a, b, NULL, transpose);
 }
 
+ad_tensor *ad_mm_vjp(const ad_tensor *g, const ad_tensor *a, const ad_tensor *b, int transpose) {
+    const int ta = transpose & 1, tb = transpose >> 1 & 1;
+    ad_tensor *found[3] = {NULL};
+    int n = 0;
+    if (b) {
+        found[n] = ta ? ad_mm(b, g, tb | 2) : ad_mm(g, b, 2 * !tb);
+        if (!found[n++]) return NULL;
+    }
+    if (a) {
+        found[n] = tb ? ad_mm(g, a, 1 | 2 * ta) : ad_mm(a, g, !ta);
+        if (!found[n++]) goto failed;
+    }
+    if (transpose & 4) {
+        found[n] = g->ndim == 2 ? ad_sum_to(g, 1, g->shape + 1) : ad_fail_null(AD_BAD_DIM, -2, g->ndim, 0);
+        if (!found[n++]) goto failed;
+    }
+    return n ? ad_several(n, found) : ad_fail_null(AD_EMPTY, 0, 0, 0);
+failed:
+    for (int i = 0; i < n; i++) ad_free(found[i]);
+    return NULL;
+}
+
 /* ---- vectors ---- */
 
 /* A matrix of a row (or else a column) of the elements of x, if that is a vector. */

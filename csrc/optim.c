@@ -454,7 +454,16 @@ static int watched_step(const ad_call *c, ad_tensor **tensors) {
 int ad_optim_step(int kind, int n, ad_tensor **tensors, const double *hyper) {
     const int64_t count = n, columns = ad_optim_columns(kind), all = count * columns;
     if (!columns || n < 0) return ad_fail(AD_BAD_ARG, kind, n, 0);
-    if (!ad_recording) return step_group(kind, n, tensors, hyper, false);
+    if (!ad_recording) {
+        int64_t cost = 100 * count;
+        for (int64_t i = 0; i < count; i++) /* which are not checked yet */
+            if (tensors[i])
+                cost += ad_least(tensors[i]->numel, INT32_MAX) / 8 * (2 + optimizers[kind].states);
+        const bool let_go = ad_let_go(cost);
+        const int status = step_group(kind, n, tensors, hyper, false);
+        ad_take_back(let_go);
+        return status;
+    }
     if (makes_states(all, tensors) && !ad_watching()) {
         ad_tape_break(AD_TAPE_STARTED);
         ad_tape *const recording = ad_recording;

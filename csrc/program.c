@@ -236,14 +236,17 @@ static _Thread_local AD_NEAR struct {
     ad_tensor *x[AD_MAX_OUTPUTS];
 } rest;
 
-ad_tensor *ad_pw_next(void) { return rest.n ? rest.x[--rest.n] : NULL; }
+ad_tensor *ad_next(void) { return rest.n ? rest.x[--rest.n] : NULL; }
+
+ad_tensor *ad_several(int n, ad_tensor *const *found) {
+    while (rest.n) ad_free(ad_next());
+    for (int k = n - 1; k > 0; k--) rest.x[rest.n++] = found[k];
+    return found[0];
+}
 
 static ad_tensor *call_several(ad_op *op, int n, const ad_tensor *const *in) {
     ad_tensor *out[AD_MAX_OUTPUTS] = {NULL};
-    while (rest.n) ad_free(ad_pw_next());
-    if (ad_pw(op, n, in, op->n_out, out)) return NULL;
-    for (int k = op->n_out - 1; k > 0; k--) rest.x[rest.n++] = out[k];
-    return out[0];
+    return ad_pw(op, n, in, op->n_out, out) ? NULL : ad_several(op->n_out, out);
 }
 
 static ad_tensor *call(ad_op *op, int n, const ad_tensor *const *in) {

@@ -174,6 +174,16 @@ ad_tensor *ad_reduce(int kind, const ad_tensor *x, uint32_t dims, bool keepdim, 
                    y);
 }
 
+ad_tensor *ad_pw2_reduced(ad_op *op, const ad_tensor *x, const ad_tensor *y, int kind) {
+    const bool alike = x->ndim == y->ndim && !memcmp(x->shape, y->shape, sizeof *x->shape * x->ndim);
+    if (!alike || x->dtype != y->dtype || !ad_is_floating(x->dtype))
+        return ad_fail_null(AD_BAD_SHAPE, x->numel, y->numel, 0);
+    ad_tensor *each = ad_pw2(op, x, y);
+    ad_tensor *all = each ? ad_reduce(kind, each, (1u << each->ndim) - 1, false, each->dtype) : NULL;
+    ad_free(each);
+    return all;
+}
+
 static int run_extremes(const ad_call *c) {
     const reduce_numbers *n = c->numbers;
     ad_find_extremes(ad_in(c, 0), n->dims, folds[n->kind], (int64_t *)ad_out(c, 1)->data, ad_out(c, 0)->data);
@@ -214,6 +224,7 @@ ad_tensor *ad_sum_to(const ad_tensor *x, int ndim, const int64_t *shape) {
         sums = sums || size != x->shape[d];
     }
     if (!sums) return dims ? ad_squeeze(x, dims) : ad_alias(x);
+    if (dims == (1u << lead) - 1) return ad_reduce(AD_RED_sum, x, dims, 0, x->dtype);
     ad_tensor *summed = ad_reduce(AD_RED_sum, x, dims, 1, x->dtype);
     if (!summed || !lead) return summed;
     ad_tensor *y = ad_squeeze(summed, (1u << lead) - 1);

@@ -261,3 +261,52 @@ def test_too_large_for_memory() -> None:
         with pytest.raises(NativeError) as caught:
             matmul(x, y)
         assert caught.value.args[0] == want
+
+
+@pytest.mark.parametrize("flags", range(8))
+@pytest.mark.parametrize("wanted", ["", "a", "b", "ab"])
+def test_cotangents_by_one_call(flags: int, wanted: str) -> None:
+    """Each as the product that it is, in the place of its operand; none that nobody wants."""
+    a, b, g = ([[i * n + j - 3 for j in range(n)] for i in range(m)] for m, n in SIZES)
+
+    def across(rows: Matrix, swap: int) -> Matrix:
+        return [*map(list, zip(*rows, strict=True))] if swap else rows
+
+    def stored(rows: Matrix) -> Any:
+        return matrix(rows, "float32", plain(len(rows), len(rows[0])))
+
+    def product(x: Matrix, y: Matrix, swap: int) -> Matrix:
+        flat_product, n = exact(x, y, "float32"), len(y[0])
+        rows = [flat_product[i : i + n] for i in range(0, len(flat_product), n)]
+        return across(rows, swap)
+
+    x, y = stored(across(a, flags & 1)), stored(across(b, flags & 2))
+    want = []
+    if "a" in wanted:
+        want.append(flat(product(g, across(b, 1), flags & 1)))
+    if "b" in wanted:
+        want.append(flat(product(across(a, 1), g, flags & 2)))
+    if flags & 4:
+        want.append([sum(column) for column in across(g, 1)])
+    given = x if "b" in wanted else ffi.NULL, y if "a" in wanted else ffi.NULL
+    p = lib.ad_mm_vjp(stored(g), *given, flags)
+    if not want:
+        with pytest.raises(NativeError, match="EMPTY"):
+            owned(p)
+        return
+    found = [owned(p)]
+    while rest := lib.ad_next():
+        found.append(owned(rest))
+    assert [values_of(q) for q in found] == want
+
+
+SIZES = ((2, 3), (3, 4), (2, 4))  # of a, b and their product
+
+
+def test_cotangents_of_others_than_matrices() -> None:
+    g, x = tensor([1.0] * 8, "float32", plain(2, 2, 2)), tensor([1.0] * 4, "float32", plain(2, 2))
+    for rest in ((x, x, 2), (x, ffi.NULL, 2), (ffi.NULL, ffi.NULL, 6)):
+        with pytest.raises(NativeError, match="BAD_DIM"):
+            owned(lib.ad_mm_vjp(g, *rest))
+    with pytest.raises(NativeError, match="BAD_SHAPE"):  # of the second: the first is given up
+        owned(lib.ad_mm_vjp(x, tensor([1.0] * 3, "float32", plain(3, 1)), x, 2))

@@ -335,6 +335,7 @@ def _vjp(vjp: Rule) -> Rule:
 
 def _classes() -> Iterator[tuple[type, str, Callable[[Rule], Rule]]]:
     yield Function, "_called", _called
+    yield Op, "call", _op_call
     yield Op, "__call__", _op_call
     yield Op, "on", _op_on
     yield PointwiseOp, "into", _pointwise_into

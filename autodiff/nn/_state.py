@@ -43,10 +43,13 @@ class IncompatibleKeys(
 def zero_grad(parameters: Iterable[Tensor], set_to_none: bool) -> None:
     """Clear gradients: to None, or to zeros outside the graph."""
     for x in parameters:
-        leaf = x._asked()
-        if leaf is None or (leaf.grad is None and changes.recorder is None):
+        leaf = x._acc
+        if leaf is None and (leaf := x._asked()) is None:
             continue
-        if set_to_none:
+        if changes.recorder is None and (set_to_none or leaf.grad is None):
+            changes.count += leaf.grad is not None
+            leaf.grad = None  # as `put`
+        elif set_to_none:
             leaf.put(None)
         elif (gradient := leaf.gradient()) is not None:
             if live_node(gradient) is not None:

@@ -9,10 +9,11 @@ from typing import Any, TypeVar, cast
 
 from autodiff.anomaly import lines, note_line
 from autodiff.native import error, lib
-from autodiff.node import Node, mode, unrecorded, version_sum
+from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor, _free, _gc, blank, live_node, wrap
 
+_version2 = lib.ad_version2
 OUTPUT = -1
 OPS: dict[str, Op] = {}
 
@@ -151,12 +152,20 @@ class Op:
         other.grad_name = grad_name
         return other
 
-    def __call__(self, x: Tensor, *args: Any) -> Tensor:
+    def call(self, x: Tensor, *args: Any) -> Tensor:
         """The operation on one tensor."""
-        p = self.forward(x._p, *args)
+        n = len(args)
+        if n > 2:
+            p = self.forward(x._p, *args)
+        elif n == 2:  # by position, as `*args` makes a list and a tuple first
+            p = self.forward(x._p, args[0], args[1])
+        else:
+            p = self.forward(x._p, args[0]) if n else self.forward(x._p)
         if not p:
             raise error(self.public, x._p)
         return self.result(x, p, args)
+
+    __call__ = call  # which takes longer, as Python calls it from C
 
     def result(self, x: Tensor, p: Any, args: tuple[Any, ...]) -> Tensor:
         """The tensor of what `forward` made of x and args, with its place in the graph."""
@@ -190,13 +199,12 @@ class Op:
         """The same as `result` of several tensors."""
         y = blank()
         y._p = p = _gc(p, _free)
-        y._node = y._acc = y._base = y._base_node = None
-        for x in tensors:
-            if (x._node if x._base is None else live_node(x)) is not None:
-                if not unrecorded or mode.grad:
-                    edges = [x._node if x._base is None else live_node(x) for x in tensors]
-                    y._node = self.record(tensors, edges, args, p)
-                break
+        y._acc = y._base = y._base_node = None
+        edges = [x._node if x._base is None else live_node(x) for x in tensors]
+        if edges.count(None) == len(edges) or (unrecorded and not mode.grad):
+            y._node = None
+        else:
+            y._node = self.record(tensors, edges, args, p)
         return y
 
     def record(
@@ -211,14 +219,24 @@ class Op:
             node.shape = tensors[0].shape
         saves = self.saves
         if self.bilinear:
-            first = () if edges[1] is None else (tensors[0]._p,)
-            saved = node.saved = first if edges[0] is None else (*first, tensors[1]._p)
+            if edges[1] is None:
+                saved: tuple[Any, ...] = () if edges[0] is None else (tensors[1]._p,)
+            elif edges[0] is None:
+                saved = (tensors[0]._p,)
+            else:
+                saved = (tensors[0]._p, tensors[1]._p)
         elif saves:
-            saved = node.saved = tuple([p if i < 0 else tensors[i]._p for i in saves])
+            saved = tuple([p if i < 0 else tensors[i]._p for i in saves])
         else:
-            saved = node.saved = ()
+            node.saved = ()
+            return node
+        node.saved = saved
         if saved:
-            node.versions = version_sum(saved)
+            node.versions = versions = (
+                _version2(saved[0], saved[1]) if len(saved) == 2 else version_sum(saved)
+            )
+            if versions < 0:
+                raise unsavable()
             if lines.left > 0:
                 note_line(node)
         return node

@@ -41,9 +41,13 @@ def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> 
     check_out(op.name, out, *(tensors if op.differentiable else ()))
     if _converts(op, out, tensors):
         return put(op.name, out, op.call(*tensors))
-    shape = broadcast([x.shape for x in tensors])
-    if shape not in (None, out.shape) and not builtins.any(x is out for x in tensors):
-        out = fit(op.name, out, shape or ())
+    size = out.shape
+    for x in tensors:
+        if x.shape is not size:  # as those of one shape mostly are
+            shape = broadcast([x.shape for x in tensors])
+            if shape not in (None, size) and not builtins.any(x is out for x in tensors):
+                out = fit(op.name, out, shape or ())
+            break
     return op.into(out, tensors)
 
 

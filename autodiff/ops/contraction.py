@@ -8,7 +8,7 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.native import NULL, describe, error, lib, take_failure
-from autodiff.node import mode, unrecorded
+from autodiff.node import Node, mode, unrecorded
 from autodiff.ops.base import Op, OpNode, has_history, titled
 from autodiff.ops.elementwise import mul
 from autodiff.ops.guard import must_be
@@ -34,47 +34,36 @@ def _product_rule(
     return ga, gb
 
 
-def _sweep(node: OpNode, g: Tensor, flags: int) -> tuple[Tensor | None, Tensor | None] | None:
-    """The cotangents of two matrices; None where the operands are others."""
-    edges, gp = node.edges, g._p
-    saved = node.unpack()
-    ga = gb = None
-    ta, tb = flags & 1, flags >> 1
-    if edges[0] is not None:
-        b = saved[-1]
-        p = lib.ad_mm(b, gp, tb | 2) if ta else lib.ad_mm(gp, b, 2 * (1 - tb))
-        if not p:
-            return None
-        ga = own(p, "matmul")
-    if edges[1] is not None:
-        a = saved[0]
-        p = lib.ad_mm(gp, a, 1 | 2 * ta) if tb else lib.ad_mm(a, gp, 1 - ta)
-        if not p:
-            return None
-        gb = own(p, "matmul")
-    return ga, gb
-
-
-def _product_sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
-    found = _sweep(node, g, node.args[0])
-    return node.vjp(g) if found is None else found
-
-
-def _linear_sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
-    found = _sweep(node, g, 2)
-    if found is None:
+def _sweep(node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
+    """The rule of matrices, by one native call; of other operands as it is."""
+    saved, edges, args = node.unpack(), node.edges, node.args
+    flags = args[0] if args else 2 if len(edges) == 2 or edges[2] is None else 6
+    a, b = NULL if edges[1] is None else saved[0], NULL if edges[0] is None else saved[-1]
+    p = _mm_vjp(g._p, a, b, flags)
+    if not p:
+        failure = take_failure()
+        if failure[0] == lib.AD_NO_MEMORY:
+            raise describe(failure, node.op.name, g._p)
         return node.vjp(g)
-    edges = node.edges
-    if len(edges) == 2 or edges[2] is None:
-        return found
-    return (*found, own(lib.ad_sum_to(g._p, 1, (g._p.shape[g._p.ndim - 1],)), "linear", g._p))
+    grads: list[Tensor | None] = []
+    for edge in edges:
+        if edge is None:
+            grads.append(None)
+            continue
+        y = blank()
+        y._p = _gc(p or _next(), _free)
+        y._node = y._acc = y._base = y._base_node = p = None
+        grads.append(y)
+    return grads
 
+
+_mm_vjp, _next, _matmul_t = lib.ad_mm_vjp, lib.ad_next, lib.ad_matmul_t
 
 # a times b; bit 0 of the flags transposes a, bit 1 b. Batches come with the shapes of both.
 _product = Op("matmul", lambda a, b, flags, shapes: lib.ad_matmul_t(a, b, NULL, flags),
         _product_rule, bilinear=True, shaped=False,
         grad_name=lambda node: "MmBackward0" if node.args[1] is None else "UnsafeViewBackward0",
-        sweep=_product_sweep)  # fmt: skip
+        sweep=_sweep)  # fmt: skip
 _batches = _product.named("BmmBackward0")
 
 
@@ -124,7 +113,7 @@ def _linear_name(node: OpNode) -> str:
 
 
 _linear = Op("linear", lambda x, w, b=NULL: lib.ad_matmul_t(x, w, b, 2), _linear_rule,
-        bilinear=True, shaped=False, grad_name=_linear_name, sweep=_linear_sweep)  # fmt: skip
+        bilinear=True, shaped=False, grad_name=_linear_name, sweep=_sweep)  # fmt: skip
 
 
 _C_NAMES = {  # as the message has them
@@ -160,10 +149,24 @@ def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
     try:  # the native call checks everything; what is wrong is worded below
         w = weight._p
         if w.ndim == 2:
-            p = lib.ad_matmul_t(input._p, w, NULL if bias is None else bias._p, 2)
-            if p:
-                tensors = (input, weight) if bias is None else (input, weight, bias)
-                return _linear.result_of(tensors, p, ())
+            p = _matmul_t(input._p, w, NULL if bias is None else bias._p, 2)
+            if p:  # as `result_of`, which takes longer
+                y = blank()
+                y._p = p = _gc(p, _free)
+                y._acc = y._base = y._base_node = None
+                edge = input._node if input._base is None else live_node(input)
+                edge2 = weight._node if weight._base is None else live_node(weight)
+                if bias is None:
+                    tensors: tuple[Tensor, ...] = input, weight
+                    edges: tuple[Node | None, ...] = edge, edge2
+                else:
+                    tensors = input, weight, bias
+                    edges = edge, edge2, bias._node if bias._base is None else live_node(bias)
+                if edges.count(None) == len(edges) or (unrecorded and not mode.grad):
+                    y._node = None
+                else:
+                    y._node = _linear.record(tensors, edges, (), p)
+                return y
             failure = take_failure()
             if failure[0] == lib.AD_NO_MEMORY:
                 raise describe(failure, "linear", input._p, w)

@@ -229,7 +229,7 @@ def _plain(x: Tensor, dim: int, item: Any) -> Tensor | None:
     kind = type(item)
     try:
         if kind is int:
-            p = lib.ad_select(x._p, dim, item)
+            p = _select_p(x._p, dim, item)
             return _select.result(x, p, (dim, item)) if p else None
         if kind is slice:
             start, stop, step = item.start, item.stop, item.step
@@ -238,13 +238,14 @@ def _plain(x: Tensor, dim: int, item: Any) -> Tensor | None:
             step = 1 if step is None else step
             plain = type(start) is type(stop) is type(step) is int
             if plain and step > 0 and (start, stop, step) != _WHOLE:
-                p = lib.ad_slice(x._p, dim, start, stop, step)
+                p = _slice_p(x._p, dim, start, stop, step)
                 return _slice.result(x, p, (dim, start, stop, step)) if p else None
     except OverflowError:
         pass  # an integer past 64 bits
     return None
 
 
+_select_p, _slice_p = lib.ad_select, lib.ad_slice
 _END = 2**62
 _WHOLE = (0, _END, 1)
 _ALL = slice(None)
@@ -316,6 +317,10 @@ _INTS = {int}
 def getitem(x: Tensor, index: Any) -> Tensor:
     """x[index]: a view for ints, slices, None and Ellipsis; a copy for index tensors and masks."""
     kind = type(index)
+    if kind is int and -_END < index < _END:  # in the fewest steps
+        p = _select_p(x._p, 0, index)
+        if p:
+            return _select.result(x, p, (0, index))
     found = _at_once(x, index, kind)
     if found is not None:
         return found

@@ -113,8 +113,11 @@ _kept = {d: PointwiseOp("nll_kept", build("ne", _g, _x).to(d), 2) for d in FLOAT
 _row_share = PointwiseOp("nll_row_share", where(build("eq", _x, 0), 0.0, _g * _x / _t), 3)
 
 
+_ONE = ffi.typeof("ad_tensor **")
+
+
 def _cross_entropy_forward(p: Any, target: Any, classes: Classes) -> Any:
-    saved = ffi.new("ad_tensor **")
+    saved = ffi.new(_ONE)
     loss = lib.ad_cross_entropy(p, target, *classes.args, saved)
     if loss:
         classes.saved = fresh(saved[0], "cross_entropy")
@@ -123,6 +126,12 @@ def _cross_entropy_forward(p: Any, target: Any, classes: Classes) -> Any:
 
 def _cross_entropy_vjp_forward(g: Any, x: Any, target: Any, classes: Classes) -> Any:
     return lib.ad_cross_entropy_vjp(g, x, target, *classes.args, classes.saved)
+
+
+def _cross_entropy_sweep(node: OpNode, g: Tensor) -> tuple[Tensor, None]:
+    x, target = node.unpack()
+    p = _cross_entropy_vjp_forward(g._p, x, target, node.args[0])
+    return own(p, "cross_entropy_vjp", g._p, x, target), None
 
 
 def _row_weights(x: Tensor, target: Tensor, classes: Classes) -> Tensor:
@@ -151,7 +160,8 @@ def _cross_entropy_vjp_rule(
 
 _cross_entropy = Op("cross_entropy", _cross_entropy_forward,
         lambda node, g, x, target: (_cross_entropy_vjp.on((g, x, target), node.args[0]), None),
-        saves=(0, 1), shaped=False, grad_name="NllLossBackward0")  # fmt: skip
+        saves=(0, 1), shaped=False, grad_name="NllLossBackward0",
+        sweep=_cross_entropy_sweep)  # fmt: skip
 _cross_entropy_vjp: Op = Op("cross_entropy_vjp", _cross_entropy_vjp_forward,
         _cross_entropy_vjp_rule, saves=(0, 1, 2), shaped=False,
         grad_name="NllLossBackwardBackward0")  # fmt: skip

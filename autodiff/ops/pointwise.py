@@ -238,8 +238,9 @@ class PointwiseOp:
         self, tensors: Sequence[Tensor], edges: Sequence[Node | None], wanted: int, p: Any
     ) -> PointwiseNode:
         """The node of a call whose result is p; bit i of `wanted`: input i wants a gradient."""
-        plan = self.plans.get(wanted)
-        if plan is None:
+        try:
+            plan = self.plans[wanted]
+        except KeyError:
             plan = self.plans[wanted] = make_plan(self, derive(self.root, self.n_in, wanted))
         node = PointwiseNode()
         node.op = self
@@ -297,7 +298,7 @@ class Pieces:
 
 
 _pw1, _pw2, _pw3, _pw4, _pw_to = lib.ad_pw1, lib.ad_pw2, lib.ad_pw3, lib.ad_pw4, lib.ad_pw_to
-_NATIVE, _next = (_pw1, _pw2, _pw3, _pw4), lib.ad_pw_next
+_NATIVE, _next = (_pw1, _pw2, _pw3, _pw4), lib.ad_next
 _ABSENT = [(NULL,) * (4 - n) for n in range(5)]
 _NO_RESULT = number(0)._p  # stands for one where a node is made before its result
 MAX_INPUTS = 8  # the vjp takes the cotangent and the output besides
@@ -320,12 +321,13 @@ def make_plan(op: PointwiseOp, derived: Derived) -> Plan:
     steps: list[Step | None] = []
     for step in derived.steps:
         if step is None or isinstance(step, Expr):
-            steps.append(None if step is None else Step(None, ()))
+            steps.append(None if step is None else Step(None, (), 0))
         else:
             root, picks = step
             grad_name = grad_name_of(root, op.grad_name)
             kind = PointwiseOp if len(picks) < MAX_INPUTS else Pieces
-            steps.append(Step(kind(name, root, 1 + len(picks), grad_name), picks))
+            op_back = kind(name, root, 1 + len(picks), grad_name)
+            steps.append(Step(op_back, picks, len(derived.saved)))
     joint = None
     if derived.joint:
         first, *rest = derived.joint

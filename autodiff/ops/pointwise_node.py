@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from autodiff import dtypes
-from autodiff.node import Node, version_sum
+from autodiff.node import Node
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor, wrap
 
@@ -14,21 +14,37 @@ if TYPE_CHECKING:
     from autodiff.ops.pointwise import Pieces, PointwiseOp
 
 
-class Step(NamedTuple):
+class Step:
     """How one input's cotangent is computed: None passes the output's on unchanged."""
 
-    op: PointwiseOp | Pieces | None
-    picks: tuple[int, ...]  # of what was saved
+    __slots__ = ("op", "picks", "whole")  # which, unlike a tuple's names, are read at once
+
+    def __init__(
+        self, op: PointwiseOp | Pieces | None, picks: tuple[int, ...], n_saved: int
+    ) -> None:
+        self.op = op
+        self.picks = picks  # of what was saved
+        self.whole = picks == tuple(range(n_saved))  # takes all of it as it is
 
 
-class Plan(NamedTuple):
+class Plan:
     """What a node saves (inputs by position, then the output), and a step for each input."""
 
-    saved: tuple[int, ...]
-    kind: int  # of `saved`
-    steps: tuple[Step | None, ...]
-    joint: PointwiseOp | None  # all steps that have an op, of the cotangent and all that is saved
-    swept: tuple[Step | None, ...]  # the steps where nothing is recorded
+    __slots__ = ("joint", "kind", "saved", "steps", "swept")
+
+    def __init__(
+        self,
+        saved: tuple[int, ...],
+        kind: int,
+        steps: tuple[Step | None, ...],
+        joint: PointwiseOp | None,
+        swept: tuple[Step | None, ...],
+    ) -> None:
+        self.saved = saved
+        self.kind = kind  # of `saved`
+        self.steps = steps
+        self.joint = joint  # all steps that have an op, of the cotangent and all that is saved
+        self.swept = swept  # the steps where nothing is recorded
 
 
 # What is saved most often is gathered without a loop, its versions read from the result.
@@ -54,9 +70,7 @@ class PointwiseNode(Node):
         return op.grad_name if self.edges[-1] is None else op.tensors_name or op.grad_name
 
     def vjp(self, g: Tensor) -> Sequence[Tensor | None]:
-        saved = self.saved
-        if saved is None or (saved and version_sum(saved) != self.versions):
-            saved = self.unpack()
+        saved = self.unpack()
         grads: list[Tensor | None] = []
         for step in self.plan.steps:
             if step is None:
@@ -70,13 +84,12 @@ class PointwiseNode(Node):
         return grads if self.metas is None else self.fit(grads)
 
     def sweep(self, g: Tensor) -> Sequence[Tensor | None]:
-        saved = self.saved
-        if saved is None or (saved and version_sum(saved) != self.versions):
-            saved = self.unpack()
+        saved = self.unpack()
+        plan = self.plan
+        joint = plan.joint
         grads: list[Tensor | None] = []
-        joint = self.plan.joint
         results = joint.run_all(g, saved) if joint is not None else None
-        for step in self.plan.swept:
+        for step in plan.swept:
             if step is None:
                 grads.append(None)
             elif step.op is None:
@@ -84,8 +97,7 @@ class PointwiseNode(Node):
             elif results is not None:
                 grads.append(next(results))
             else:
-                picks = step.picks
-                given = (saved[picks[0]],) if len(picks) == 1 else [saved[k] for k in picks]
+                given = saved if step.whole else [saved[k] for k in step.picks]
                 grads.append(step.op.plain(g, given))
         return grads if self.metas is None else self.fit(grads)
 

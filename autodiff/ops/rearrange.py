@@ -109,6 +109,9 @@ _reversed: Op = Op(  # .T of a matrix
 )
 
 
+_swapped = lib.ad_transpose
+
+
 def T(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
     """All dimensions reversed. A warning of others than two: `mT` transposes matrices of a batch.
 
@@ -118,7 +121,8 @@ def T(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
     """
     n = x._p.ndim
     if n == 2:
-        return _reversed(x, 0, 1)
+        p = _swapped(x._p, 0, 1)
+        return _reversed.result(x, p, (0, 1)) if p else _reversed(x, 0, 1)
     if n == 0:
         of_a_number("T")
     else:

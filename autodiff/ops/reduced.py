@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from autodiff.descriptor import fresh
 from autodiff.dtypes import float32
 from autodiff.expr import Expr, differentiate, inputs, topological
-from autodiff.native import lib
+from autodiff.native import describe, lib, take_failure
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.derive import renumber
-from autodiff.ops.numbers import operand
+from autodiff.ops.numbers import number_of
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reductions import KINDS, mean, sum
 from autodiff.ops.views import _expand
@@ -24,6 +23,8 @@ def reduce_all(kind: str, p: Any) -> Any:
 
 
 REDUCED: dict[str, ReducedLoss] = {}
+_REDUCTIONS = {kind: KINDS[kind] for kind in ("mean", "sum")}
+_pw2_reduced = lib.ad_pw2_reduced
 
 
 class ReducedLoss:
@@ -31,10 +32,10 @@ class ReducedLoss:
 
     def __init__(self, each: PointwiseOp) -> None:
         self.each = each
-        self.steps: dict[int, tuple[PointwiseOp, list[int]]] = {}
+        self.steps: dict[int, tuple[PointwiseOp, list[int], int]] = {}
         op = Op(f"{each.name}_reduced", self._forward, self._rule, saves=tuple(range(each.n_in)),
-                grad_name=each.grad_name, sweep=self._sweep)  # fmt: skip
-        self.on = op.on  # of tensors known to be alike in shape and dtype
+                shaped=False, grad_name=each.grad_name, sweep=self._sweep)  # fmt: skip
+        self.op = op  # of tensors known to be alike in shape and dtype
         REDUCED[each.name] = self
 
     def __call__(self, reduction: str, *tensors: Tensor) -> Tensor:
@@ -43,60 +44,68 @@ class ReducedLoss:
             return self.each.call(*tensors)
         first = tensors[0]._p
         if first.dtype >= float32.code and all(_alike(x, tensors[0]) for x in tensors):
-            return self.on(tensors, reduction)
+            return self.op.on(tensors, reduction)
         loss = self.each.call(*tensors)
         return mean(loss) if reduction == "mean" else sum(loss)
 
+    def of_two(self, x: Tensor, z: Tensor, reduction: str) -> Tensor | None:
+        """The mean or sum of the losses of two tensors; None where they are not alike."""
+        kind = _REDUCTIONS.get(reduction) if reduction.__class__ is str else None
+        if kind is None:
+            return None
+        p = _pw2_reduced(self.each.native, x._p, z._p, kind)
+        if p:
+            return self.op.result_of((x, z), p, (reduction,))
+        failure = take_failure()
+        if failure[0] == lib.AD_NO_MEMORY:
+            raise describe(failure, self.each.name, x._p, z._p)
+        return None
+
     def _forward(self, *args: Any) -> Any:
         *ps, kind = args
-        if len(ps) == 2:
-            p = lib.ad_pw2(self.each.native, *ps)
-            if p:
-                each = fresh(p, kind)
-                return lib.ad_reduce(KINDS[kind], each, (1 << each.ndim) - 1, 0, each.dtype)
         return reduce_all(kind, self.each.call(*map(wrap, ps))._p)
 
     def _sweep(self, node: OpNode, g: Tensor) -> Sequence[Tensor | None]:
         saved = node.unpack()
-        scale = self._scale(node)
+        scale = self._scale(node, saved[0])._p
         grads: list[Tensor | None] = []
         for i, edge in enumerate(node.edges):
             if edge is None:
                 grads.append(None)
                 continue
             step = self.steps.get(i)
-            op, picks = step if step is not None else self._derived(i)
-            gx = op.plain(g, (scale._p, *[saved[k] for k in picks]))
-            grads.append(gx if gx.shape == node.shape else _expand(gx, node.shape))
+            op, picks, like_first = step if step is not None else self._derived(i)
+            given = saved if len(picks) == len(saved) else [saved[k] for k in picks]
+            gx = op.plain(g, (scale, *given))
+            grads.append(_filled(gx, saved[0]) if gx._p.unlike & like_first else gx)
         return grads
 
-    def _scale(self, node: OpNode) -> Tensor:
+    def _scale(self, node: OpNode, first: Any) -> Tensor:
         """What the cotangent of each element is multiplied by."""
-        count = 1
-        if node.args[0] == "mean":
-            for size in node.shape:
-                count *= size
-        return operand(1.0 / (count or 1))  # type: ignore[return-value]
+        return number_of(1.0 / ((node.args[0] == "mean" and first.numel) or 1))
 
     def _rule(self, node: OpNode, g: Tensor, *saved: Tensor) -> Sequence[Tensor | None]:
-        scale = self._scale(node)
+        scale = self._scale(node, saved[0]._p)
         return [
             None if edge is None else self._vjp(i, node, g, scale, saved)
             for i, edge in enumerate(node.edges)
         ]
 
     def _vjp(self, i: int, node: OpNode, g: Tensor, scale: Any, saved: Sequence[Tensor]) -> Tensor:
-        step, picks = self._derived(i)
+        step, picks, _ = self._derived(i)
         gx = step.call(g, scale, *[saved[k] for k in picks])
-        return gx if gx.shape == node.shape else _expand(gx, node.shape)
+        return _filled(gx, saved[0]._p)
 
-    def _derived(self, i: int) -> tuple[PointwiseOp, list[int]]:
+    def _derived(self, i: int) -> tuple[PointwiseOp, list[int], int]:
         if i not in self.steps:
             self.steps[i] = self._derive(i)
         return self.steps[i]
 
-    def _derive(self, i: int) -> tuple[PointwiseOp, list[int]]:
-        """The cotangent of input i from that of the result, its scale, and the inputs it needs."""
+    def _derive(self, i: int) -> tuple[PointwiseOp, list[int], int]:
+        """The cotangent of input i from that of the result, its scale, and the inputs it needs.
+
+        At last the bits of what is `unlike` a cotangent which has not the first input's shape.
+        """
         n = self.each.n_in
         symbols = {e.value: e for e in topological([self.each.root]) if e.op == "input"}
         g, scale = inputs(n + 2)[n:]
@@ -107,7 +116,13 @@ class ReducedLoss:
         name = self.each.grad_name.replace("Backward0", "BackwardBackward0")
         (root,) = renumber([dx], place)
         step = PointwiseOp(f"{self.each.name}_vjp", root, 2 + len(picks), name)
-        return step, picks
+        return step, picks, 1 << 2 if 0 in picks else -1
+
+
+def _filled(gx: Tensor, first: Any) -> Tensor:
+    """A cotangent of the shape of the first input's descriptor, whatever it was computed from."""
+    p = gx._p
+    return gx if p.ndim == first.ndim and p.numel == first.numel else _expand(gx, wrap(first).shape)
 
 
 def _alike(x: Tensor, first: Tensor) -> bool:

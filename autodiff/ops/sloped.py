@@ -50,13 +50,17 @@ class SlopedOp(PointwiseOp):
             return None
         derived, slopes = found
         plan = make_plan(self, derived)
+        n_saved = len(plan.saved) + len(slopes)
         places = {i: len(plan.saved) + k for k, i in enumerate(slopes)}
         swept = tuple(
-            Step(_times, (places[i],)) if i in places else step for i, step in enumerate(plan.steps)
+            Step(_times, (places[i],), n_saved)
+            if i in places
+            else step and Step(step.op, step.picks, n_saved)
+            for i, step in enumerate(plan.steps)
         )
         op = PointwiseOp(self.name, self.root, self.n_in, check=self.check, also=[*slopes.values()])
         all_saved = plan.saved in ((0,), (0, 1)) and len(plan.saved) == self.n_in
-        return _Sloped(op, plan._replace(kind=OTHER, joint=None, swept=swept), all_saved)
+        return _Sloped(op, Plan(plan.saved, OTHER, plan.steps, None, swept), all_saved)
 
     def recorded(
         self,

@@ -237,7 +237,7 @@ def transpose(input: Tensor, dim0: int, dim1: int) -> Tensor:
     torch.Size([3, 2])
     """
     d0, d1 = dim_index(dim0, input._p.ndim), dim_index(dim1, input._p.ndim)
-    return _alias(input) if input._p.ndim == 0 else _transpose(input, d0, d1)
+    return _transpose.call(input, d0, d1) if input._p.ndim else _alias.call(input)
 
 
 def t(input: Tensor) -> Tensor:
@@ -250,7 +250,7 @@ def t(input: Tensor) -> Tensor:
     n = input._p.ndim
     if n > 2:
         raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {n}D")
-    return _t(input, 0, 1) if n == 2 else _same_t(input)
+    return _t.call(input, 0, 1) if n == 2 else _same_t.call(input)
 
 
 def of_a_number(name: str) -> None:
@@ -272,7 +272,7 @@ def mT(x: Tensor) -> Tensor:  # noqa: N802 - PyTorch's name
         return _same_t(x)
     if n < 2:
         raise RuntimeError(f"tensor.mT is only supported on matrices or batches of them, got {n}-D")
-    return _transpose(x, n - 2, n - 1)
+    return _transpose.call(x, n - 2, n - 1)
 
 
 def select(input: Tensor, dim: int, index: int) -> Tensor:
@@ -326,7 +326,7 @@ def squeeze(input: Tensor, dim: Any = None) -> Tensor:
     else:
         named = not isinstance(dim, (tuple, list)) or len(dim) > 0
         mask = dim_mask(dim, input._p.ndim) if named else 0
-    return _squeeze(input, mask)
+    return _squeeze.call(input, mask)
 
 
 def unsqueeze(input: Tensor, dim: int) -> Tensor:
@@ -338,7 +338,7 @@ def unsqueeze(input: Tensor, dim: int) -> Tensor:
     n = input._p.ndim + 1
     if n > MAX_DIMS:
         _check_room("unsqueeze", n)
-    return _unsqueeze(input, dim_index(dim, n))
+    return _unsqueeze.call(input, dim_index(dim, n))
 
 
 def flatten(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Tensor:
@@ -394,7 +394,7 @@ def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
     >>> x
     tensor([1., 1.])
     """
-    return _clone(input if memory_format is None else in_format(input, memory_format))
+    return _clone.call(input if memory_format is None else in_format(input, memory_format))
 
 
 def row_major(x: Tensor) -> Tensor:
@@ -412,7 +412,7 @@ def contiguous(x: Tensor, memory_format: Any = None) -> Tensor:
     """
     if memory_format is not None and memory_format is not contiguous_format:
         return in_format(x, memory_format)
-    return x if x._p.contiguous else _copy_contiguous(x, x._p.dtype)
+    return x if x._p.contiguous else _copy_contiguous.call(x, x._p.dtype)
 
 
 def in_format(x: Tensor, form: Any) -> Tensor:

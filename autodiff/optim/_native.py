@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.changes import recorder_here
+from autodiff.changes import changes, recorder_here
 from autodiff.grad_mode import enable_grad
-from autodiff.native import describe, ffi, lib, numbered, take_failure
+from autodiff.native import describe, descriptors, ffi, lib, numbered, take_failure
+from autodiff.node import Pending
 from autodiff.ops.create import full_like, zeros, zeros_like
 from autodiff.optim._hooks import step_hooks
 from autodiff.optim.optimizer import Group, Optimizer
@@ -128,23 +129,22 @@ class NativeOptimizer(Optimizer):
     def _update(self, group: Group, hyper: Any) -> None:
         name, names = self._kernel(group)
         self._set(group, hyper)
-        pairs = [
-            (x, g)
-            for x in group["params"]
-            if (leaf := x._asked()) is not None and (g := leaf.gradient()) is not None
-        ]
-        states = [self.state[x] for x, _ in pairs] if names else []
-        for (x, _), state in zip(pairs, states, strict=False):
-            if not state:
-                state.update(self._start(x, group))
+        pairs = with_gradients(group["params"])
         columns = [x._p for x, _ in pairs]
         columns += [gradient._p for _, gradient in pairs]
-        for key in names:
-            columns += self._column(key, states)
-        table = ffi.new("ad_tensor *[]", columns)
+        states: list[dict[str, Any]] = []
+        if names:
+            states = [self.state[x] for x, _ in pairs]
+            for (x, _), state in zip(pairs, states, strict=True):
+                if not state:
+                    state.update(self._start(x, group))
+            for key in names:
+                columns += self._column(key, states)
+        table = descriptors(columns)
         failed = lib.ad_optim_step(KINDS[name], len(pairs), table, hyper)
         failure = take_failure() if failed else None
-        self._take_over(states, table)
+        if names:
+            self._take_over(states, table)
         if failure is not None:  # as a local name, an exception would keep its frame alive
             raise describe(failure, f"{type(self).__name__}.step", *columns[: 2 * len(pairs)])
 
@@ -153,6 +153,18 @@ class NativeOptimizer(Optimizer):
 
     def _take_over(self, states: list[dict[str, Any]], table: Any) -> None:
         """Take what a step made and stored in its table."""
+
+
+def with_gradients(params: Iterable[Tensor]) -> list[tuple[Tensor, Tensor]]:
+    """The parameters that have a gradient, and that."""
+    if changes.recorder is None:
+        return [
+            (x, leaf.made() if g.__class__ is Pending else g)
+            for x in params
+            if (leaf := x._acc) is not None and (g := leaf.grad) is not None
+        ]
+    each = [(x, x._asked()) for x in params]
+    return [(x, g) for x, leaf in each if leaf is not None and (g := leaf.gradient()) is not None]
 
 
 def count(group: Group) -> Tensor:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from autodiff import dtypes
 from autodiff.nn.functional.reduction import (
     check_floating,
     check_tensors,
@@ -52,11 +51,9 @@ def mse_loss(
         and reduce is None
         and type(input) in TENSOR_TYPES
         and type(target) in TENSOR_TYPES
-        and input._p.dtype == target._p.dtype >= dtypes.FIRST_FLOAT
-        and input.shape == target.shape
-        and reduction in ("mean", "sum")
+        and (loss := losses.mse.of_two(input, target, reduction)) is not None
     ):
-        return losses.mse.on((input, target), reduction)
+        return loss
     reduction = reduction_of(size_average, reduce, reduction)
     check_tensors("mse_loss", input=input, target=target)
     warn_of_broadcast(input, target)
