@@ -94,6 +94,10 @@ void ad_conv_copy(const ad_source *s, const ad_tensor *x, const ad_axis *axis);
 /* Both, in memory of its own. */
 int ad_conv_source(ad_source *s, const ad_tensor *x, const ad_axis *axis, bool unit);
 int64_t ad_conv_cost(int64_t macs, int64_t size);
+/* conv_columns.c: every position meets all taps. Of the latter, v is the convolution's, its result the
+ * weight's cotangent. */
+int ad_conv_columns(ad_conv_plan *v);
+int ad_conv_columns_weight(ad_conv_plan *v, const ad_tensor *g);
 /* conv_tiles.c, conv_weight.c */
 int ad_conv_tiles(ad_conv_plan *v);
 int ad_conv_weight(const ad_conv_call *call);
