@@ -9,7 +9,6 @@
 #define LARGE_BYTES (1 << 19) /* and of one where there are MANY_IMAGES, whose results have half of that */
 #define MANY_IMAGES 8
 #define MATRIX_POSITIONS 16 /* from which on a kernel of one tap is a matrix product */
-#define FEW_POSITIONS 2     /* for each channel in a group of the result, at most */
 #define LIMIT                                                                                                \
     ((int64_t)1 << 30) /* of sizes and steps: products of two, and sums of a few of these, are safe */
 #define MOST 0x1p56    /* elements of an operand, and of padded images */
@@ -225,7 +224,7 @@ static void run_matrix(void *context, int64_t n) {
 static bool is_few(const ad_conv_plan *v) {
     const int64_t positions = v->batch * v->positions;
     const bool by_one = v->axis[0].step == 1 && v->axis[1].step == 1 && v->axis[2].step == 1;
-    return by_one && !v->holes && v->c && v->m >> v->kernels->log2_width && positions <= FEW_POSITIONS * v->m;
+    return by_one && !v->holes && v->c && v->m >> v->kernels->log2_width && positions < v->m;
 }
 
 static int run_tiles(const ad_conv_call *call, ad_conv_plan *v) {
@@ -236,11 +235,11 @@ static int run_tiles(const ad_conv_call *call, ad_conv_plan *v) {
         for (int64_t i = 0; i < x->residues; i++) met += x->residue[i].n;
         v->holes |= met != x->size;
     }
+    v->channels = v->m >= MANY_CHANNELS && v->m >> v->kernels->log2_width;
     if (is_few(v) && !is_matrix(v, &call->a)) {
         const int status = ad_conv_source(&v->source, &call->a, v->axis, false);
         return status ? status : ad_conv_columns(v);
     }
-    v->channels = v->m >= MANY_CHANNELS && v->m >> v->kernels->log2_width;
     const int64_t bytes = ad_conv_layout(&v->source, &call->a, v->axis, !v->channels) * v->c;
     const bool large = v->batch * v->groups >= MANY_IMAGES && v->channels &&
                        v->m * v->positions * v->size <= LARGE_BYTES / 2;

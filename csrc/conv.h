@@ -52,6 +52,7 @@ typedef struct {
     const char *w, *bias; /* bias: NULL or m of each group */
     int64_t w_group, w_m, w_c, w_at[AD_CONV_DIMS];
     char *y, *packed;
+    const char *weights;    /* as tiles read them: packed, or where they lie */
     int64_t *offsets;       /* of each channel and tap, in the order in which they are added */
     bool channels;          /* vectors lie across channels, else across positions */
     const ad_tensor *local; /* the source, where each task copies the image and group it reads; or NULL */
