@@ -58,7 +58,8 @@ typedef struct {
     const ad_tensor *local; /* the source, where each task copies the image and group it reads; or NULL */
     int64_t copy_bytes;
     bool holes;                 /* some positions meet no tap */
-    int64_t images, rows, cols; /* of a block of the result */
+    int64_t images, rows, cols; /* of a block of the result, */
+    int64_t down, across;       /* and how many of them an image has */
     atomic_int status;
 } ad_conv_plan;
 

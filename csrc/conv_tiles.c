@@ -283,10 +283,10 @@ static void line_tiles(void *context, const combination *c) {
     ad_tile tile = {.k = c->k, .a = b->weights, .a_col = 1, .bias = b->bias, .offsets = v->offsets};
     tile.b_row = next_row, tile.c_row = width;
     for (int64_t q = b->c0; q < b->c1; q += tile.cols) {
-        const int64_t left = (b->c1 - q + vector - 1) / vector, wide = left > 3 ? 4 : left > 1 ? 2 : 1;
+        const int64_t left = b->c1 - q, wide = left > 3 * vector ? 4 : left > vector ? 2 : 1;
         tile.cols = ad_conv_next(kernels, b->c1 - q, wide * vector);
         const int64_t vectors = ad_conv_vectors(kernels, tile.cols);
-        for (int64_t d = b->r0 / height, r = b->r0; r < b->r1; d++) {
+        for (int64_t d = b->r0 ? b->r0 / height : 0, r = b->r0; r < b->r1; d++) {
             const int64_t first = r - d * height, last = ad_least(b->r1 - d * height, height);
             const char *from = b->source + (d * v->axis[0].source_step * v->source.at[0] + q) * size;
             char *to = b->c + (d * height * width + q) * size;
@@ -345,9 +345,10 @@ static void turn(const block *b, char *y) {
 static void run_block(void *context, int64_t task) {
     ad_conv_plan *v = context;
     const int64_t size = v->size, height = v->axis[0].size * v->axis[1].size, width = v->axis[2].size;
-    const int64_t down = (height + v->rows - 1) / v->rows, across = (width + v->cols - 1) / v->cols;
-    const int64_t r = task / across % down, col = task % across, group = task / (down * across) % v->groups;
-    const int64_t n = task / (down * across * v->groups) * v->images;
+    const int64_t blocks = v->down * v->across, place = blocks == 1 ? 0 : task % blocks;
+    const int64_t image = blocks == 1 ? task : task / blocks, group = image % v->groups;
+    const int64_t r = place ? place / v->across : 0, col = place ? place % v->across : 0;
+    const int64_t n = image / v->groups * v->images;
     char *y = v->y + (n * v->groups + group) * v->m * v->positions * size;
     block b = {.v = v,
                .source = v->source.data + (n * v->source.n + group * v->c * v->source.c) * size,
@@ -396,10 +397,12 @@ static void cut(ad_conv_plan *v) {
     v->images =
         v->channels ? ad_least(fits / (height * width) + 1, (v->batch + LEAST_TASKS - 1) / LEAST_TASKS) : 1;
     if (v->rows < height) v->images = 1;
+    v->down = (height + v->rows - 1) / v->rows;
+    v->across = (width + v->cols - 1) / v->cols;
 }
 
 int ad_conv_tiles(ad_conv_plan *v) {
-    const int64_t terms = v->c * v->taps, height = v->axis[0].size * v->axis[1].size, width = v->axis[2].size;
+    const int64_t terms = v->c * v->taps;
     const bool ready = are_packed(v);
     const int64_t packed = ready ? 0 : (v->groups * terms * v->m * v->size + 63) / 64 * 64;
     v->packed = ad_alloc((size_t)(packed + terms * (int64_t)sizeof(int64_t) + 64));
@@ -411,8 +414,7 @@ int ad_conv_tiles(ad_conv_plan *v) {
     else
         ad_parallel_for(v->groups, v->groups * terms * v->m, pack_group, v);
     cut(v);
-    const int64_t blocks = ((height + v->rows - 1) / v->rows) * ((width + v->cols - 1) / v->cols);
-    ad_parallel_for((v->batch + v->images - 1) / v->images * v->groups * blocks,
+    ad_parallel_for((v->batch + v->images - 1) / v->images * v->groups * v->down * v->across,
                     ad_conv_cost(v->batch * v->groups * v->m * v->positions * (terms + 1), v->size),
                     run_block, v);
     ad_dealloc(v->packed);
