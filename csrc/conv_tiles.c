@@ -216,16 +216,17 @@ static void channel_tiles(void *context, const combination *c) {
 /* ---- vectors of positions ---- */
 
 /* Rows of positions side by side, to every so many of the result's. */
-static void scatter(const ad_conv_plan *v, int64_t rows, int64_t cols, const void *from, void *to) {
+static void scatter(const ad_conv_plan *v, int64_t rows, int64_t cols, const void *from, void *to,
+                    int64_t row) {
     const int64_t step = v->axis[2].step;
     for (int64_t i = 0; i < rows; i++) {
         if (v->size == 4) {
             const float *x = (const float *)from + i * cols;
-            float *y = (float *)to + i * v->positions;
+            float *y = (float *)to + i * row;
             for (int64_t q = 0; q < cols; q++) y[q * step] = x[q];
         } else {
             const double *x = (const double *)from + i * cols;
-            double *y = (double *)to + i * v->positions;
+            double *y = (double *)to + i * row;
             for (int64_t q = 0; q < cols; q++) y[q * step] = x[q];
         }
     }
@@ -257,7 +258,7 @@ static void position_tiles(void *context, const combination *c) {
                 tile.c = axis->step == 1 ? to : line;
                 tile.c_row = axis->step == 1 ? v->positions : tile.cols;
                 v->kernels->b_at[rows - 1][ad_conv_vectors(v->kernels, tile.cols)](&tile);
-                if (axis->step > 1) scatter(v, rows, tile.cols, line, to);
+                if (axis->step > 1) scatter(v, rows, tile.cols, line, to, v->positions);
             }
         }
     }
@@ -271,33 +272,38 @@ static int64_t line_rows(const ad_gemm_type *kernels, int64_t vectors, int64_t l
     return found;
 }
 
-/* The same of a single channel whose positions all meet all taps: several rows at a time; the last of them
- * may have been made before. */
+/* The same of a single channel: several rows at a time; the last of them may have been made before. */
 static void line_tiles(void *context, const combination *c) {
     const block *b = context;
     const ad_conv_plan *v = b->v;
     const ad_gemm_type *kernels = v->kernels;
-    const int64_t size = v->size, width = v->axis[2].size, height = v->axis[1].size;
-    const int64_t vector = (int64_t)1 << kernels->log2_width;
-    const int64_t next_row = v->axis[1].source_step * v->source.at[1];
-    ad_tile tile = {.k = c->k, .a = b->weights, .a_col = 1, .bias = b->bias, .offsets = v->offsets};
-    tile.b_row = next_row, tile.c_row = width;
-    for (int64_t q = b->c0; q < b->c1; q += tile.cols) {
-        const int64_t left = b->c1 - q, wide = left > 3 * vector ? 4 : left > vector ? 2 : 1;
-        tile.cols = ad_conv_next(kernels, b->c1 - q, wide * vector);
-        const int64_t vectors = ad_conv_vectors(kernels, tile.cols);
-        for (int64_t d = b->r0 ? b->r0 / height : 0, r = b->r0; r < b->r1; d++) {
-            const int64_t first = r - d * height, last = ad_least(b->r1 - d * height, height);
-            const char *from = b->source + (d * v->axis[0].source_step * v->source.at[0] + q) * size;
-            char *to = b->c + (d * height * width + q) * size;
-            for (int64_t h = first, rows; h < last; h += rows) {
-                rows = line_rows(kernels, vectors, last - h, last - first);
-                h = ad_least(h, last - rows);
-                tile.b = from + h * next_row * size;
-                tile.c = to + h * width * size;
+    const ad_axis *axis = v->axis;
+    const int64_t size = v->size, width = axis[2].size, height = axis[1].size, step = axis[2].step;
+    const int64_t vector = (int64_t)1 << kernels->log2_width, row = axis[1].step * width;
+    ad_tile tile = {.k = c->k, .a = b->weights + c->begin * size, .a_col = 1, .bias = b->bias};
+    tile.offsets = v->offsets + c->begin, tile.b_row = axis[1].source_step * v->source.at[1];
+    int64_t q0, q1, h0, h1, at;
+    within(&axis[2], c->r[2], b->c0, b->c1, &q0, &q1);
+    for (int64_t d = b->r0 ? b->r0 / height : 0; d * height < b->r1; d++) {
+        if (!meets(&axis[0], c->r[0], d, &at)) continue;
+        within(&axis[1], c->r[1], b->r0 - d * height, ad_least(b->r1 - d * height, height), &h0, &h1);
+        const char *from = b->source + at * axis[0].source_step * v->source.at[0] * size;
+        char *to = b->c + ((d * height + c->r[1]->first) * width + c->r[2]->first) * size;
+        for (int64_t q = q0; q < q1; q += tile.cols) {
+            _Alignas(64) char lines[AD_LINE_ROWS * 512];
+            const int64_t left = q1 - q, wide = left > 3 * vector ? 4 : left > vector ? 2 : 1;
+            tile.cols = ad_conv_next(kernels, left, wide * vector);
+            tile.c_row = step == 1 ? row : tile.cols;
+            const int64_t vectors = ad_conv_vectors(kernels, tile.cols);
+            for (int64_t h = h0, rows; h < h1; h += rows) {
+                rows = line_rows(kernels, vectors, h1 - h, h1 - h0);
+                h = ad_least(h, h1 - rows);
+                char *y = to + (h * row + q * step) * size;
+                tile.b = from + (h * tile.b_row + q) * size;
+                tile.c = step == 1 ? y : lines;
                 (rows > 1 ? kernels->lines[rows / 2 - 1][vectors] : kernels->b_at[0][vectors])(&tile);
+                if (step > 1) scatter(v, rows, tile.cols, lines, y, row);
             }
-            r = (d + 1) * height;
         }
     }
 }
@@ -379,11 +385,7 @@ static void run_block(void *context, int64_t task) {
         b.next_source = v->source.c * v->c;
     }
     if (v->holes) fill(&b);
-    for_combinations(v,
-                     v->channels                    ? channel_tiles
-                     : v->m == 1 && moves_by_one(v) ? line_tiles
-                                                    : position_tiles,
-                     &b);
+    for_combinations(v, v->channels ? channel_tiles : v->m == 1 ? line_tiles : position_tiles, &b);
     if (v->channels) turn(&b, y);
     if (memory != stack) ad_dealloc(memory);
 }
