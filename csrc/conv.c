@@ -100,19 +100,28 @@ int64_t ad_conv_column(const ad_source *s, int64_t w) {
     return s->phases == 1 ? w * s->at[2] : w % s->phases * s->phase + w / s->phases;
 }
 
-/* The columns of x that belong to one phase, to their places in the copy. */
-static void copy_phase(const ad_source *s, const ad_tensor *x, const ad_axis *axis, int64_t phase) {
-    const int64_t low = axis[2].low, size = ad_itemsize[x->dtype];
+/* The columns of x that belong to one phase: the first one, their number, and where that is in the copy. */
+typedef struct {
+    int64_t column, n, to;
+} columns;
+
+static columns columns_of(const ad_source *s, const ad_tensor *x, const ad_axis *axis, int64_t phase) {
+    const int64_t low = axis[2].low, first = axis[0].low * s->at[0] + axis[1].low * s->at[1];
+    if (s->phases == 1) return (columns){0, x->shape[4], first + low};
     const int64_t q = low > phase ? (low - phase + s->phases - 1) / s->phases : 0;
-    const int64_t column = phase + q * s->phases - low;
-    if (column >= x->shape[4]) return;
+    const int64_t column = phase + q * s->phases - low, left = x->shape[4] - column;
+    return (columns){column, left > 0 ? (left - 1) / s->phases + 1 : 0, first + phase * s->phase + q};
+}
+
+static void copy_phase(const ad_source *s, const ad_tensor *x, const columns *w) {
+    const int64_t size = ad_itemsize[x->dtype];
     ad_tensor from = *x, to;
-    from.shape[4] = (x->shape[4] - column - 1) / s->phases + 1;
-    from.data += column * x->strides[4] * size;
+    from.shape[4] = w->n;
+    from.data += w->column * x->strides[4] * size;
     from.strides[4] *= s->phases;
     ad_refresh(&from);
     to = from;
-    to.data = s->data + (axis[0].low * s->at[0] + axis[1].low * s->at[1] + phase * s->phase + q) * size;
+    to.data = s->data + w->to * size;
     to.strides[0] = s->n, to.strides[1] = s->c;
     for (int d = 0; d < 3; d++) to.strides[d + 2] = s->at[d];
     ad_refresh(&to);
@@ -141,30 +150,38 @@ int64_t ad_conv_layout(ad_source *s, const ad_tensor *x, const ad_axis *axis, bo
     return s->c * ad_itemsize[x->dtype];
 }
 
+/* Every so many elements of a row. */
+static void copy_row(int64_t n, int64_t size, char *to, const char *from, int64_t step) {
+    if (step == 1)
+        memcpy(to, from, (size_t)(n * size));
+    else if (size == 4)
+        for (int64_t i = 0; i < n; i++) ((uint32_t *)to)[i] = ((const uint32_t *)from)[i * step];
+    else
+        for (int64_t i = 0; i < n; i++) ((uint64_t *)to)[i] = ((const uint64_t *)from)[i * step];
+}
+
 /* Rows that lie along memory, one after the other: most copies are small, and a general one takes as long. */
-static void copy_rows(const ad_source *s, const ad_tensor *x, const ad_axis *axis) {
-    const int64_t size = ad_itemsize[x->dtype], bytes = x->shape[4] * size;
-    for (int64_t n = 0; n < x->shape[0] * x->shape[1]; n++) {
-        for (int64_t d = 0; d < x->shape[2]; d++) {
-            const char *from = x->data + (n / x->shape[1] * x->strides[0] + n % x->shape[1] * x->strides[1] +
-                                          d * x->strides[2]) *
-                                             size;
-            char *to =
-                s->data +
-                (n * s->c + (d + axis[0].low) * s->at[0] + axis[1].low * s->at[1] + axis[2].low) * size;
-            for (int64_t h = 0; h < x->shape[3]; h++, from += x->strides[3] * size, to += s->at[1] * size)
-                memcpy(to, from, (size_t)bytes);
+static void copy_rows(const ad_source *s, const ad_tensor *x, const columns *w) {
+    const int64_t size = ad_itemsize[x->dtype], *n = x->shape, *step = x->strides;
+    for (int64_t i = 0; i < n[0]; i++) {
+        for (int64_t c = 0; c < n[1]; c++) {
+            for (int64_t d = 0; d < n[2]; d++) {
+                const char *from = x->data + (i * step[0] + c * step[1] + d * step[2] + w->column) * size;
+                char *to = s->data + (i * s->n + c * s->c + d * s->at[0] + w->to) * size;
+                for (int64_t h = 0; h < n[3]; h++, from += step[3] * size, to += s->at[1] * size)
+                    copy_row(w->n, size, to, from, s->phases);
+            }
         }
     }
 }
 
 void ad_conv_copy(const ad_source *s, const ad_tensor *x, const ad_axis *axis) {
     memset(s->data, 0, (size_t)(x->shape[0] * x->shape[1] * s->c * ad_itemsize[x->dtype]));
-    if (s->phases == 1 && x->strides[4] == 1 && x->numel * ad_itemsize[x->dtype] <= LARGE_BYTES) {
-        copy_rows(s, x, axis);
-        return;
+    const bool rows = x->strides[4] == 1 && x->numel * ad_itemsize[x->dtype] <= LARGE_BYTES;
+    for (int64_t phase = 0; x->numel && phase < s->phases; phase++) {
+        const columns w = columns_of(s, x, axis, phase);
+        if (w.n) (rows ? copy_rows : copy_phase)(s, x, &w);
     }
-    for (int64_t phase = 0; x->numel && phase < s->phases; phase++) copy_phase(s, x, axis, phase);
 }
 
 int ad_conv_source(ad_source *s, const ad_tensor *x, const ad_axis *axis, bool unit) {
