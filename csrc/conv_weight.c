@@ -197,7 +197,12 @@ static int run_tiles(plan *v, const ad_tensor *g) {
 }
 
 int ad_conv_weight(const ad_conv_call *call) {
-    const ad_tensor *g = &call->a, *x = &call->b;
+    const ad_tensor *x = &call->b;
+    /* expanded, as that of a sum is: to pack elements one by one takes longer than to lay them out */
+    ad_tensor *made = call->a.numel && !call->a.strides[4] && call->a.shape[4] > 1
+                          ? ad_contiguous(&call->a, call->a.dtype)
+                          : NULL;
+    const ad_tensor *g = made ? made : &call->a;
     plan v = {.kernels = ad_cpu->gemm->type[ad_dtype_type[g->dtype]],
               .size = ad_itemsize[g->dtype],
               .batch = x->shape[0],
@@ -218,7 +223,10 @@ int ad_conv_weight(const ad_conv_call *call) {
         return AD_OK;
     }
     void *axes = ad_conv_axes(v.axis);
-    if (!axes) return AD_NO_MEMORY;
+    if (!axes) {
+        ad_free(made);
+        return AD_NO_MEMORY;
+    }
     ad_conv_forward(v.axis, call);
     const bool lanes = v.m < FEW;
     int status = ad_conv_source(&v.source, x, v.axis, lanes);
@@ -242,5 +250,6 @@ int ad_conv_weight(const ad_conv_call *call) {
     ad_dealloc(v.source.copy);
     ad_dealloc(v.g.copy);
     ad_dealloc(axes);
+    ad_free(made);
     return status;
 }
