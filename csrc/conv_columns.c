@@ -2,6 +2,7 @@
  * each channel and tap; the weights, of which there are as many or more, are read where they lie: to pack
  * them takes longer than to multiply by them. Chains are those of the other ways. */
 #include "conv.h"
+#include "move.h"
 
 #define DEPTH 256    /* channels and taps at a time, at most: a panel of columns stays in L1 */
 #define TASK_ROWS 96 /* channels of the result in a task */
@@ -72,22 +73,6 @@ static void fill_runs(few *f) {
     f->first_run[f->panels] = r - f->runs;
 }
 
-/* A few bytes, at least 4. */
-static inline void copy(char *to, const char *from, int64_t bytes) {
-#define TWICE(n) (memcpy(to, from, n), memcpy(to + bytes - n, from + bytes - n, n))
-    if (bytes >= 64)
-        memcpy(to, from, (size_t)bytes);
-    else if (bytes >= 32)
-        TWICE(32);
-    else if (bytes >= 16)
-        TWICE(16);
-    else if (bytes >= 8)
-        TWICE(8);
-    else
-        memcpy(to, from, 4);
-#undef TWICE
-}
-
 static void fill_panel(void *context, int64_t task) {
     const few *f = context;
     const ad_conv_plan *v = f->v;
@@ -98,7 +83,7 @@ static void fill_panel(void *context, int64_t task) {
     char *to = f->columns + (group * f->n + first) * f->k * v->size;
     for (int64_t p = 0; p < f->k; p++, to += row) {
         const char *from = source + f->source_at[p] * v->size;
-        for (const run *r = begin; r < end; r++) copy(to + r->to, from + r->from, r->bytes);
+        for (const run *r = begin; r < end; r++) ad_move_run(to + r->to, from + r->from, r->bytes);
     }
 }
 
