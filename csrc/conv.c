@@ -206,13 +206,13 @@ static bool is_matrix(const ad_conv_plan *v, const ad_tensor *x) {
     return true;
 }
 
-static void add_to_rows(const ad_conv_plan *v, char *y) {
+static void add_to_rows(const ad_conv_plan *v, char *y, const char *bias) {
     for (int64_t i = 0; i < v->m; i++) {
         if (v->size == 4) {
-            float *row = (float *)y + i * v->positions, b = ((const float *)v->bias)[i];
+            float *row = (float *)y + i * v->positions, b = ((const float *)bias)[i];
             for (int64_t p = 0; p < v->positions; p++) row[p] += b;
         } else {
-            double *row = (double *)y + i * v->positions, b = ((const double *)v->bias)[i];
+            double *row = (double *)y + i * v->positions, b = ((const double *)bias)[i];
             for (int64_t p = 0; p < v->positions; p++) row[p] += b;
         }
     }
@@ -235,7 +235,41 @@ static void run_matrix(void *context, int64_t n) {
     if (status)
         atomic_store(&v->status, status);
     else if (v->bias)
-        add_to_rows(v, y);
+        add_to_rows(v, y, v->bias);
+}
+
+/* Images of one position whose result is as large as the kernel: each of its positions meets one tap. */
+static bool is_spread(const ad_conv_call *call, const ad_conv_plan *v) {
+    bool is = call->kind == AD_CONV_TRANSPOSED && v->c;
+    for (int d = 0; d < 3; d++) {
+        const ad_axis *x = &v->axis[d];
+        is &= x->source == 1 && x->size == x->kernel && !call->padding[d] &&
+              (x->kernel == 1 || call->dilation[d] == 1);
+    }
+    return is;
+}
+
+/* A product of images and weights, as these lie. */
+static int run_spread(const ad_conv_call *call, ad_conv_plan *v) {
+    ad_tensor *made = call->b.contiguous ? NULL : ad_contiguous(&call->b, call->b.dtype);
+    int status = call->b.contiguous || made ? AD_OK : AD_NO_MEMORY;
+    const int64_t row = v->m * v->taps, *step = call->a.strides;
+    for (int64_t i = 0; i < v->groups && !status; i++) {
+        ad_product g = {.kernels = v->kernels,
+                        .size = v->size,
+                        .m = v->batch,
+                        .n = row,
+                        .k = v->c,
+                        .a = {call->a.data + i * v->c * step[1] * v->size, step[0], step[1]},
+                        .b = {(made ? made : &call->b)->data + i * v->c * row * v->size, row, 1},
+                        .c = v->y + i * row * v->size,
+                        .c_row = v->groups * row};
+        status = ad_gemm(&g);
+    }
+    ad_free(made);
+    for (int64_t i = 0; v->bias && i < v->batch * v->groups && !status; i++)
+        add_to_rows(v, v->y + i * row * v->size, v->bias + i % v->groups * v->m * v->size);
+    return status;
 }
 
 static bool is_few(const ad_conv_plan *v) {
@@ -298,6 +332,7 @@ static int run(const ad_conv_call *call) {
         v.positions *= v.axis[d].size;
         v.w_at[d] = w->strides[d + 2];
     }
+    if (is_spread(call, &v)) return run_spread(call, &v);
     void *axes = ad_conv_axes(v.axis);
     if (!axes) return AD_NO_MEMORY;
     const int status = run_tiles(call, &v);

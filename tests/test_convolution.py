@@ -154,6 +154,26 @@ def test_channels_and_images_do_not_depend_on_others(seed: int) -> None:
     assert ad.equal(dw[:, :8], few[2])
 
 
+@pytest.mark.parametrize("nd", [1, 2, 3])
+@pytest.mark.parametrize(("images", "groups"), [(1, 1), (3, 2), (20, 1), (0, 1)])
+def test_an_image_of_one_position_is_spread_as_if_beside_zeros(
+    nd: int, images: int, groups: int
+) -> None:
+    ad.manual_seed(nd)
+    kernel = (4, 3, 2)[:nd]
+    x = ad.randn(images, 6, *[1] * nd)
+    w, bias = ad.randn(6, 5, *kernel), ad.randn(5 * groups)
+    spread = [F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d][nd - 1]
+    wide = ad.cat([x, ad.zeros_like(x)], -1)
+    for b in (None, bias):
+        expected = spread(wide, w, b, groups=groups)[..., : kernel[-1]]
+        assert ad.equal(spread(x, w, b, groups=groups), expected)
+        turned = w.transpose(0, -1).contiguous().transpose(0, -1)
+        assert ad.equal(
+            spread(x.expand(images, 6, *[1] * nd), turned, b, stride=3, groups=groups), expected
+        )
+
+
 # Sizes whose products come to nothing, or to little, in 64 bits.
 @pytest.mark.parametrize("name", ["conv3d", "conv_transpose3d"])
 def test_what_no_memory_holds_is_refused(name: str) -> None:
