@@ -238,9 +238,9 @@ static void run_matrix(void *context, int64_t n) {
         add_to_rows(v, y, v->bias);
 }
 
-/* Images of one position whose result is as large as the kernel: each of its positions meets one tap. */
+/* Images of one position whose result is as large as the kernel, or as they: each position meets one tap. */
 static bool is_spread(const ad_conv_call *call, const ad_conv_plan *v) {
-    bool is = call->kind == AD_CONV_TRANSPOSED && v->c;
+    bool is = (call->kind == AD_CONV_TRANSPOSED || v->taps == 1) && v->c;
     for (int d = 0; d < 3; d++) {
         const ad_axis *x = &v->axis[d];
         is &= x->source == 1 && x->size == x->kernel && !call->padding[d] &&
@@ -253,7 +253,9 @@ static bool is_spread(const ad_conv_call *call, const ad_conv_plan *v) {
 static int run_spread(const ad_conv_call *call, ad_conv_plan *v) {
     ad_tensor *made = call->b.contiguous ? NULL : ad_contiguous(&call->b, call->b.dtype);
     int status = call->b.contiguous || made ? AD_OK : AD_NO_MEMORY;
+    const bool turned = call->kind != AD_CONV_TRANSPOSED;
     const int64_t row = v->m * v->taps, *step = call->a.strides;
+    const char *bias = v->bias;
     for (int64_t i = 0; i < v->groups && !status; i++) {
         ad_product g = {.kernels = v->kernels,
                         .size = v->size,
@@ -261,14 +263,16 @@ static int run_spread(const ad_conv_call *call, ad_conv_plan *v) {
                         .n = row,
                         .k = v->c,
                         .a = {call->a.data + i * v->c * step[1] * v->size, step[0], step[1]},
-                        .b = {(made ? made : &call->b)->data + i * v->c * row * v->size, row, 1},
+                        .b = {(made ? made : &call->b)->data + i * v->c * row * v->size, turned ? 1 : row,
+                              turned ? v->c : 1},
+                        .bias = bias && v->taps == 1 ? bias + i * row * v->size : NULL,
                         .c = v->y + i * row * v->size,
                         .c_row = v->groups * row};
         status = ad_gemm(&g);
     }
     ad_free(made);
-    for (int64_t i = 0; v->bias && i < v->batch * v->groups && !status; i++)
-        add_to_rows(v, v->y + i * row * v->size, v->bias + i % v->groups * v->m * v->size);
+    for (int64_t i = 0; bias && v->taps > 1 && i < v->batch * v->groups && !status; i++)
+        add_to_rows(v, v->y + i * row * v->size, bias + i % v->groups * v->m * v->size);
     return status;
 }
 
