@@ -173,10 +173,11 @@ def test_an_image_of_one_position_is_spread_as_if_beside_zeros(
             spread(x.expand(images, 6, *[1] * nd), turned, b, stride=3, groups=groups), expected
         )
     convolve = [F.conv1d, F.conv2d, F.conv3d][nd - 1]
-    w = ad.randn(20 * groups, 6 // groups, *[1] * nd)
-    for b in (None, ad.randn(20 * groups)):
-        expected = convolve(wide, w, b, groups=groups)[..., :1]
-        assert ad.equal(convolve(x, w, b, groups=groups), expected)
+    for parts, m in ((groups, 20), (6, 1), (6, 2)):
+        w = ad.randn(m * parts, 6 // parts, *[1] * nd)
+        for b in (None, ad.randn(m * parts)):
+            expected = convolve(wide, w, b, groups=parts)[..., :1]
+            assert ad.equal(convolve(x, w, b, groups=parts), expected)
 
 
 # Sizes whose products come to nothing, or to little, in 64 bits.
