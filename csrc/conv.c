@@ -8,7 +8,6 @@
 #define LOCAL_BYTES (1 << 17) /* of a padded image that each task copies itself; */
 #define LARGE_BYTES (1 << 19) /* and of one where there are MANY_IMAGES, whose results have half of that */
 #define MANY_IMAGES 8
-#define MATRIX_POSITIONS 16 /* from which on a kernel of one tap is a matrix product */
 #define LIMIT                                                                                                \
     ((int64_t)1 << 30) /* of sizes and steps: products of two, and sums of a few of these, are safe */
 #define MOST 0x1p56    /* elements of an operand, and of padded images */
@@ -100,19 +99,28 @@ int64_t ad_conv_column(const ad_source *s, int64_t w) {
     return s->phases == 1 ? w * s->at[2] : w % s->phases * s->phase + w / s->phases;
 }
 
-/* The columns of x that belong to one phase, to their places in the copy. */
-static void copy_phase(const ad_source *s, const ad_tensor *x, const ad_axis *axis, int64_t phase) {
-    const int64_t low = axis[2].low, size = ad_itemsize[x->dtype];
+/* The columns of x that belong to one phase: the first one, their number, and where that is in the copy. */
+typedef struct {
+    int64_t column, n, to;
+} columns;
+
+static columns columns_of(const ad_source *s, const ad_tensor *x, const ad_axis *axis, int64_t phase) {
+    const int64_t low = axis[2].low, first = axis[0].low * s->at[0] + axis[1].low * s->at[1];
+    if (s->phases == 1) return (columns){0, x->shape[4], first + low};
     const int64_t q = low > phase ? (low - phase + s->phases - 1) / s->phases : 0;
-    const int64_t column = phase + q * s->phases - low;
-    if (column >= x->shape[4]) return;
+    const int64_t column = phase + q * s->phases - low, left = x->shape[4] - column;
+    return (columns){column, left > 0 ? (left - 1) / s->phases + 1 : 0, first + phase * s->phase + q};
+}
+
+static void copy_phase(const ad_source *s, const ad_tensor *x, const columns *w) {
+    const int64_t size = ad_itemsize[x->dtype];
     ad_tensor from = *x, to;
-    from.shape[4] = (x->shape[4] - column - 1) / s->phases + 1;
-    from.data += column * x->strides[4] * size;
+    from.shape[4] = w->n;
+    from.data += w->column * x->strides[4] * size;
     from.strides[4] *= s->phases;
     ad_refresh(&from);
     to = from;
-    to.data = s->data + (axis[0].low * s->at[0] + axis[1].low * s->at[1] + phase * s->phase + q) * size;
+    to.data = s->data + w->to * size;
     to.strides[0] = s->n, to.strides[1] = s->c;
     for (int d = 0; d < 3; d++) to.strides[d + 2] = s->at[d];
     ad_refresh(&to);
@@ -141,30 +149,38 @@ int64_t ad_conv_layout(ad_source *s, const ad_tensor *x, const ad_axis *axis, bo
     return s->c * ad_itemsize[x->dtype];
 }
 
+/* Every so many elements of a row. */
+static void copy_row(int64_t n, int64_t size, char *to, const char *from, int64_t step) {
+    if (step == 1)
+        memcpy(to, from, (size_t)(n * size));
+    else if (size == 4)
+        for (int64_t i = 0; i < n; i++) ((uint32_t *)to)[i] = ((const uint32_t *)from)[i * step];
+    else
+        for (int64_t i = 0; i < n; i++) ((uint64_t *)to)[i] = ((const uint64_t *)from)[i * step];
+}
+
 /* Rows that lie along memory, one after the other: most copies are small, and a general one takes as long. */
-static void copy_rows(const ad_source *s, const ad_tensor *x, const ad_axis *axis) {
-    const int64_t size = ad_itemsize[x->dtype], bytes = x->shape[4] * size;
-    for (int64_t n = 0; n < x->shape[0] * x->shape[1]; n++) {
-        for (int64_t d = 0; d < x->shape[2]; d++) {
-            const char *from = x->data + (n / x->shape[1] * x->strides[0] + n % x->shape[1] * x->strides[1] +
-                                          d * x->strides[2]) *
-                                             size;
-            char *to =
-                s->data +
-                (n * s->c + (d + axis[0].low) * s->at[0] + axis[1].low * s->at[1] + axis[2].low) * size;
-            for (int64_t h = 0; h < x->shape[3]; h++, from += x->strides[3] * size, to += s->at[1] * size)
-                memcpy(to, from, (size_t)bytes);
+static void copy_rows(const ad_source *s, const ad_tensor *x, const columns *w) {
+    const int64_t size = ad_itemsize[x->dtype], *n = x->shape, *step = x->strides;
+    for (int64_t i = 0; i < n[0]; i++) {
+        for (int64_t c = 0; c < n[1]; c++) {
+            for (int64_t d = 0; d < n[2]; d++) {
+                const char *from = x->data + (i * step[0] + c * step[1] + d * step[2] + w->column) * size;
+                char *to = s->data + (i * s->n + c * s->c + d * s->at[0] + w->to) * size;
+                for (int64_t h = 0; h < n[3]; h++, from += step[3] * size, to += s->at[1] * size)
+                    copy_row(w->n, size, to, from, s->phases);
+            }
         }
     }
 }
 
 void ad_conv_copy(const ad_source *s, const ad_tensor *x, const ad_axis *axis) {
     memset(s->data, 0, (size_t)(x->shape[0] * x->shape[1] * s->c * ad_itemsize[x->dtype]));
-    if (s->phases == 1 && x->strides[4] == 1 && x->numel * ad_itemsize[x->dtype] <= LARGE_BYTES) {
-        copy_rows(s, x, axis);
-        return;
+    const bool rows = x->strides[4] == 1 && x->numel * ad_itemsize[x->dtype] <= LARGE_BYTES;
+    for (int64_t phase = 0; x->numel && phase < s->phases; phase++) {
+        const columns w = columns_of(s, x, axis, phase);
+        if (w.n) (rows ? copy_rows : copy_phase)(s, x, &w);
     }
-    for (int64_t phase = 0; x->numel && phase < s->phases; phase++) copy_phase(s, x, axis, phase);
 }
 
 int ad_conv_source(ad_source *s, const ad_tensor *x, const ad_axis *axis, bool unit) {
@@ -178,47 +194,10 @@ int ad_conv_source(ad_source *s, const ad_tensor *x, const ad_axis *axis, bool u
 
 /* ---- calls ---- */
 
-/* Kernels of one tap that move by one: matrices of channels, image by image. */
-static bool is_matrix(const ad_conv_plan *v, const ad_tensor *x) {
-    if (v->taps != 1 || v->groups != 1 || !v->channels || v->positions < MATRIX_POSITIONS) return false;
-    for (int d = 0; d < 3; d++) {
-        const ad_axis *a = &v->axis[d];
-        if (a->step != 1 || a->source_step != 1 || a->low || a->high || a->size != a->source) return false;
-        if (d && a[-1].size > 1 && x->strides[d + 1] != x->strides[d + 2] * a->size) return false;
-    }
-    return true;
-}
-
-static void add_to_rows(const ad_conv_plan *v, char *y) {
-    for (int64_t i = 0; i < v->m; i++) {
-        if (v->size == 4) {
-            float *row = (float *)y + i * v->positions, b = ((const float *)v->bias)[i];
-            for (int64_t p = 0; p < v->positions; p++) row[p] += b;
-        } else {
-            double *row = (double *)y + i * v->positions, b = ((const double *)v->bias)[i];
-            for (int64_t p = 0; p < v->positions; p++) row[p] += b;
-        }
-    }
-}
-
-static void run_matrix(void *context, int64_t n) {
-    ad_conv_plan *v = context;
-    char *y = v->y + n * v->m * v->positions * v->size;
-    const int64_t column = v->source.at[v->axis[2].size > 1 ? 2 : v->axis[1].size > 1 ? 1 : 0];
-    ad_product g = {.kernels = v->kernels,
-                    .size = v->size,
-                    .m = v->m,
-                    .n = v->positions,
-                    .k = v->c,
-                    .a = {v->w, v->w_m, v->w_c},
-                    .b = {v->source.data + n * v->source.n * v->size, v->source.c, column},
-                    .c = y,
-                    .c_row = v->positions};
-    const int status = ad_gemm(&g);
-    if (status)
-        atomic_store(&v->status, status);
-    else if (v->bias)
-        add_to_rows(v, y);
+static bool is_few(const ad_conv_plan *v) {
+    const int64_t positions = v->batch * v->positions;
+    const bool by_one = v->axis[0].step == 1 && v->axis[1].step == 1 && v->axis[2].step == 1;
+    return by_one && !v->holes && v->c && v->m >> v->kernels->log2_width && positions < v->m;
 }
 
 static int run_tiles(const ad_conv_call *call, ad_conv_plan *v) {
@@ -230,6 +209,10 @@ static int run_tiles(const ad_conv_call *call, ad_conv_plan *v) {
         v->holes |= met != x->size;
     }
     v->channels = v->m >= MANY_CHANNELS && v->m >> v->kernels->log2_width;
+    if (is_few(v) && !ad_conv_is_matrix(v, &call->a)) {
+        const int status = ad_conv_source(&v->source, &call->a, v->axis, false);
+        return status ? status : ad_conv_columns(v);
+    }
     const int64_t bytes = ad_conv_layout(&v->source, &call->a, v->axis, !v->channels) * v->c;
     const bool large = v->batch * v->groups >= MANY_IMAGES && v->channels &&
                        v->m * v->positions * v->size <= LARGE_BYTES / 2;
@@ -240,9 +223,7 @@ static int run_tiles(const ad_conv_call *call, ad_conv_plan *v) {
         const int status = ad_conv_source(&v->source, &call->a, v->axis, !v->channels);
         if (status) return status;
     }
-    if (!is_matrix(v, &call->a)) return ad_conv_tiles(v);
-    ad_parallel_for(v->batch, ad_conv_cost(call->y.numel * v->c, v->size), run_matrix, v);
-    return atomic_load(&v->status);
+    return ad_conv_is_matrix(v, &call->a) ? ad_conv_matrix(v) : ad_conv_tiles(v);
 }
 
 static int run(const ad_conv_call *call) {
@@ -271,6 +252,7 @@ static int run(const ad_conv_call *call) {
         v.positions *= v.axis[d].size;
         v.w_at[d] = w->strides[d + 2];
     }
+    if (ad_conv_is_spread(call, &v)) return ad_conv_spread(call, &v);
     void *axes = ad_conv_axes(v.axis);
     if (!axes) return AD_NO_MEMORY;
     const int status = run_tiles(call, &v);

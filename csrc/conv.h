@@ -52,12 +52,14 @@ typedef struct {
     const char *w, *bias; /* bias: NULL or m of each group */
     int64_t w_group, w_m, w_c, w_at[AD_CONV_DIMS];
     char *y, *packed;
+    const char *weights;    /* as tiles read them: packed, or where they lie */
     int64_t *offsets;       /* of each channel and tap, in the order in which they are added */
     bool channels;          /* vectors lie across channels, else across positions */
     const ad_tensor *local; /* the source, where each task copies the image and group it reads; or NULL */
     int64_t copy_bytes;
     bool holes;                 /* some positions meet no tap */
-    int64_t images, rows, cols; /* of a block of the result */
+    int64_t images, rows, cols; /* of a block of the result, */
+    int64_t down, across;       /* and how many of them an image has */
     atomic_int status;
 } ad_conv_plan;
 
@@ -94,6 +96,15 @@ void ad_conv_copy(const ad_source *s, const ad_tensor *x, const ad_axis *axis);
 /* Both, in memory of its own. */
 int ad_conv_source(ad_source *s, const ad_tensor *x, const ad_axis *axis, bool unit);
 int64_t ad_conv_cost(int64_t macs, int64_t size);
+/* conv_product.c: of kernels of one tap that move by one, image by image; and of images of one position */
+bool ad_conv_is_matrix(const ad_conv_plan *v, const ad_tensor *x);
+int ad_conv_matrix(ad_conv_plan *v);
+bool ad_conv_is_spread(const ad_conv_call *call, const ad_conv_plan *v);
+int ad_conv_spread(const ad_conv_call *call, ad_conv_plan *v);
+/* conv_columns.c: every position meets all taps. Of the latter, v is the convolution's, its result the
+ * weight's cotangent. */
+int ad_conv_columns(ad_conv_plan *v);
+int ad_conv_columns_weight(ad_conv_plan *v, const ad_tensor *g);
 /* conv_tiles.c, conv_weight.c */
 int ad_conv_tiles(ad_conv_plan *v);
 int ad_conv_weight(const ad_conv_call *call);

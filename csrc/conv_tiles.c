@@ -6,7 +6,8 @@
 
 #define DEPTH 256             /* channels and taps at a time, at most: a panel of weights stays in L1 */
 #define BLOCK_BYTES (1 << 17) /* of a block of the result before it is turned */
-#define LEAST_TASKS 4         /* that a batch is cut into where it can be */
+#define STACK_BYTES 4096
+#define LEAST_TASKS 4 /* that a batch is cut into where it can be */
 
 /* Of one combination of residues: k channels and taps, from `begin` on of all. */
 typedef struct {
@@ -55,12 +56,19 @@ static void fill_offsets(const ad_conv_plan *v, const combination *c) {
     }
 }
 
+/* Whether those of a channel lie one after the other. */
+static bool taps_follow(const ad_conv_plan *v) {
+    int64_t step = 1;
+    bool follow = true;
+    for (int d = 2; d >= 0; step *= v->axis[d--].kernel)
+        follow &= v->axis[d].kernel == 1 || v->w_at[d] == step;
+    return follow;
+}
+
 /* dst[k * lanes + l], each lane `w_m` further. */
 static void pack_taps(const ad_conv_plan *v, const combination *c, const char *w, int64_t lanes, char *dst) {
     const int64_t size = v->size;
-    const bool whole = c->k == v->c * v->taps && v->w_at[2] == 1 && v->w_at[1] == v->axis[2].kernel &&
-                       v->w_at[0] == v->axis[1].kernel * v->axis[2].kernel;
-    if (whole) {
+    if (c->k == v->c * v->taps && taps_follow(v)) {
         const bool at_once = v->w_c == v->taps;
         for (int64_t i = 0; i < (at_once ? 1 : v->c); i++)
             v->kernels->pack(at_once ? c->k : v->taps, (int)lanes, w + i * v->w_c * size, v->w_m, 1,
@@ -79,6 +87,19 @@ static void pack_taps(const ad_conv_plan *v, const combination *c, const char *w
         }
     }
 }
+
+/* Positions one after the other, to all of which one combination belongs. */
+static bool moves_by_one(const ad_conv_plan *v) {
+    return v->axis[0].step == 1 && v->axis[1].step == 1 && v->axis[2].step == 1;
+}
+
+/* Whether the weights of single channels lie as they would be packed. */
+static bool are_packed(const ad_conv_plan *v) {
+    return v->m == 1 && moves_by_one(v) && taps_follow(v) && v->w_group == v->c * v->taps &&
+           (v->c == 1 || v->w_c == v->taps);
+}
+
+static void note_offsets(void *context, const combination *c) { fill_offsets(context, c); }
 
 static void pack_combination(void *context, const combination *c) {
     const packing *p = context;
@@ -136,11 +157,6 @@ static void within(const ad_axis *axis, const ad_residue *r, int64_t from, int64
 }
 
 /* ---- vectors of channels ---- */
-
-/* Positions one after the other, to all of which one combination belongs. */
-static bool moves_by_one(const ad_conv_plan *v) {
-    return v->axis[0].step == 1 && v->axis[1].step == 1 && v->axis[2].step == 1;
-}
 
 /* Row i of the block's, over all its images. */
 static bool row_of(const block *b, const combination *c, int64_t i, int64_t *offset) {
@@ -200,16 +216,17 @@ static void channel_tiles(void *context, const combination *c) {
 /* ---- vectors of positions ---- */
 
 /* Rows of positions side by side, to every so many of the result's. */
-static void scatter(const ad_conv_plan *v, int64_t rows, int64_t cols, const void *from, void *to) {
+static void scatter(const ad_conv_plan *v, int64_t rows, int64_t cols, const void *from, void *to,
+                    int64_t row) {
     const int64_t step = v->axis[2].step;
     for (int64_t i = 0; i < rows; i++) {
         if (v->size == 4) {
             const float *x = (const float *)from + i * cols;
-            float *y = (float *)to + i * v->positions;
+            float *y = (float *)to + i * row;
             for (int64_t q = 0; q < cols; q++) y[q * step] = x[q];
         } else {
             const double *x = (const double *)from + i * cols;
-            double *y = (double *)to + i * v->positions;
+            double *y = (double *)to + i * row;
             for (int64_t q = 0; q < cols; q++) y[q * step] = x[q];
         }
     }
@@ -241,33 +258,52 @@ static void position_tiles(void *context, const combination *c) {
                 tile.c = axis->step == 1 ? to : line;
                 tile.c_row = axis->step == 1 ? v->positions : tile.cols;
                 v->kernels->b_at[rows - 1][ad_conv_vectors(v->kernels, tile.cols)](&tile);
-                if (axis->step > 1) scatter(v, rows, tile.cols, line, to);
+                if (axis->step > 1) scatter(v, rows, tile.cols, line, to, v->positions);
             }
         }
     }
 }
 
-/* The same of a single channel whose positions all meet all taps: several rows at a time. */
+/* The rows to make next of those left: no more than there are, with what was made before. */
+static int64_t line_rows(const ad_gemm_type *kernels, int64_t vectors, int64_t left, int64_t all) {
+    int64_t found = 1;
+    for (int64_t rows = 2; rows <= AD_LINE_ROWS && rows <= all && found < left; rows *= 2)
+        if (kernels->lines[rows / 2 - 1][vectors]) found = rows;
+    return found;
+}
+
+/* The same of a single channel: several rows at a time; the last of them may have been made before. */
 static void line_tiles(void *context, const combination *c) {
     const block *b = context;
     const ad_conv_plan *v = b->v;
     const ad_gemm_type *kernels = v->kernels;
-    const int64_t size = v->size, width = v->axis[2].size, height = v->axis[1].size;
-    const int64_t vector = (int64_t)1 << kernels->log2_width;
-    const int64_t next_row = v->axis[1].source_step * v->source.at[1];
-    ad_tile tile = {.k = c->k, .a = b->weights, .a_col = 1, .bias = b->bias, .offsets = v->offsets};
-    tile.b_row = next_row, tile.c_row = width;
-    for (int64_t q = b->c0; q < b->c1; q += tile.cols) {
-        const int kind = b->c1 - q <= 3 * vector;
-        tile.cols = ad_conv_next(kernels, b->c1 - q, AD_LINE_VECTORS(kind) * vector);
-        const int64_t vectors = ad_conv_vectors(kernels, tile.cols);
-        const int64_t many = vectors == AD_LINE_VECTORS(kind) ? AD_LINE_ROWS(kind) : 1;
-        for (int64_t r = b->r0, rows; r < b->r1; r += rows) {
-            const int64_t d = r / height, h = r % height;
-            rows = ad_least(b->r1 - r, height - h) < many ? 1 : many;
-            tile.b = b->source + (d * v->axis[0].source_step * v->source.at[0] + h * next_row + q) * size;
-            tile.c = b->c + (r * width + q) * size;
-            (rows > 1 ? kernels->lines[kind] : kernels->b_at[0][vectors])(&tile);
+    const ad_axis *axis = v->axis;
+    const int64_t size = v->size, width = axis[2].size, height = axis[1].size, step = axis[2].step;
+    const int64_t vector = (int64_t)1 << kernels->log2_width, row = axis[1].step * width;
+    ad_tile tile = {.k = c->k, .a = b->weights + c->begin * size, .a_col = 1, .bias = b->bias};
+    tile.offsets = v->offsets + c->begin, tile.b_row = axis[1].source_step * v->source.at[1];
+    int64_t q0, q1, h0, h1, at;
+    within(&axis[2], c->r[2], b->c0, b->c1, &q0, &q1);
+    for (int64_t d = b->r0 ? b->r0 / height : 0; d * height < b->r1; d++) {
+        if (!meets(&axis[0], c->r[0], d, &at)) continue;
+        within(&axis[1], c->r[1], b->r0 - d * height, ad_least(b->r1 - d * height, height), &h0, &h1);
+        const char *from = b->source + at * axis[0].source_step * v->source.at[0] * size;
+        char *to = b->c + ((d * height + c->r[1]->first) * width + c->r[2]->first) * size;
+        for (int64_t q = q0; q < q1; q += tile.cols) {
+            _Alignas(64) char lines[AD_LINE_ROWS * 512];
+            const int64_t left = q1 - q, wide = left > 3 * vector ? 4 : left > vector ? 2 : 1;
+            tile.cols = ad_conv_next(kernels, left, wide * vector);
+            tile.c_row = step == 1 ? row : tile.cols;
+            const int64_t vectors = ad_conv_vectors(kernels, tile.cols);
+            for (int64_t h = h0, rows; h < h1; h += rows) {
+                rows = line_rows(kernels, vectors, h1 - h, h1 - h0);
+                h = ad_least(h, h1 - rows);
+                char *y = to + (h * row + q * step) * size;
+                tile.b = from + (h * tile.b_row + q) * size;
+                tile.c = step == 1 ? y : lines;
+                (rows > 1 ? kernels->lines[rows / 2 - 1][vectors] : kernels->b_at[0][vectors])(&tile);
+                if (step > 1) scatter(v, rows, tile.cols, lines, y, row);
+            }
         }
     }
 }
@@ -315,14 +351,15 @@ static void turn(const block *b, char *y) {
 static void run_block(void *context, int64_t task) {
     ad_conv_plan *v = context;
     const int64_t size = v->size, height = v->axis[0].size * v->axis[1].size, width = v->axis[2].size;
-    const int64_t down = (height + v->rows - 1) / v->rows, across = (width + v->cols - 1) / v->cols;
-    const int64_t r = task / across % down, col = task % across, group = task / (down * across) % v->groups;
-    const int64_t n = task / (down * across * v->groups) * v->images;
+    const int64_t blocks = v->down * v->across, place = blocks == 1 ? 0 : task % blocks;
+    const int64_t image = blocks == 1 ? task : task / blocks, group = image % v->groups;
+    const int64_t r = place ? place / v->across : 0, col = place ? place % v->across : 0;
+    const int64_t n = image / v->groups * v->images;
     char *y = v->y + (n * v->groups + group) * v->m * v->positions * size;
     block b = {.v = v,
                .source = v->source.data + (n * v->source.n + group * v->c * v->source.c) * size,
                .next_source = v->source.n,
-               .weights = v->packed + group * v->c * v->taps * v->m * size,
+               .weights = v->weights + group * v->c * v->taps * v->m * size,
                .bias = v->bias ? v->bias + group * v->m * size : NULL,
                .images = ad_least(v->images, v->batch - n),
                .r0 = r * v->rows,
@@ -333,8 +370,10 @@ static void run_block(void *context, int64_t task) {
     const int64_t positions = v->channels ? b.images * (b.r1 - b.r0) * (b.c1 - b.c0) : 0;
     const int64_t starts = (positions * (int64_t)sizeof(int64_t) + 63) / 64 * 64;
     const int64_t result = starts + (positions * v->m * size + 63) / 64 * 64;
-    char *memory = v->channels || v->local ? ad_alloc((size_t)(result + b.images * v->copy_bytes)) : NULL;
-    if (!memory && (v->channels || v->local)) {
+    const int64_t bytes = result + (v->local ? b.images * v->copy_bytes : 0);
+    _Alignas(64) char stack[STACK_BYTES];
+    char *memory = bytes <= STACK_BYTES ? stack : ad_alloc((size_t)bytes);
+    if (!memory) {
         atomic_store(&v->status, AD_NO_MEMORY);
         return;
     }
@@ -346,13 +385,9 @@ static void run_block(void *context, int64_t task) {
         b.next_source = v->source.c * v->c;
     }
     if (v->holes) fill(&b);
-    for_combinations(v,
-                     v->channels                    ? channel_tiles
-                     : v->m == 1 && moves_by_one(v) ? line_tiles
-                                                    : position_tiles,
-                     &b);
+    for_combinations(v, v->channels ? channel_tiles : v->m == 1 ? line_tiles : position_tiles, &b);
     if (v->channels) turn(&b, y);
-    ad_dealloc(memory);
+    if (memory != stack) ad_dealloc(memory);
 }
 
 /* How much of the result is a block: one row, some rows, or some images, where these are small. */
@@ -364,18 +399,24 @@ static void cut(ad_conv_plan *v) {
     v->images =
         v->channels ? ad_least(fits / (height * width) + 1, (v->batch + LEAST_TASKS - 1) / LEAST_TASKS) : 1;
     if (v->rows < height) v->images = 1;
+    v->down = (height + v->rows - 1) / v->rows;
+    v->across = (width + v->cols - 1) / v->cols;
 }
 
 int ad_conv_tiles(ad_conv_plan *v) {
-    const int64_t terms = v->c * v->taps, height = v->axis[0].size * v->axis[1].size, width = v->axis[2].size;
-    const int64_t packed = (v->groups * terms * v->m * v->size + 63) / 64 * 64;
+    const int64_t terms = v->c * v->taps;
+    const bool ready = are_packed(v);
+    const int64_t packed = ready ? 0 : (v->groups * terms * v->m * v->size + 63) / 64 * 64;
     v->packed = ad_alloc((size_t)(packed + terms * (int64_t)sizeof(int64_t) + 64));
     if (!v->packed) return AD_NO_MEMORY;
     v->offsets = (int64_t *)(v->packed + packed);
-    ad_parallel_for(v->groups, v->groups * terms * v->m, pack_group, v);
+    v->weights = ready ? v->w : v->packed;
+    if (ready)
+        for_combinations(v, note_offsets, v);
+    else
+        ad_parallel_for(v->groups, v->groups * terms * v->m, pack_group, v);
     cut(v);
-    const int64_t blocks = ((height + v->rows - 1) / v->rows) * ((width + v->cols - 1) / v->cols);
-    ad_parallel_for((v->batch + v->images - 1) / v->images * v->groups * blocks,
+    ad_parallel_for((v->batch + v->images - 1) / v->images * v->groups * v->down * v->across,
                     ad_conv_cost(v->batch * v->groups * v->m * v->positions * (terms + 1), v->size),
                     run_block, v);
     ad_dealloc(v->packed);

@@ -1,8 +1,9 @@
 /* conv_weight.c: the adjoint of a convolution in its weight. With many channels in a group, each element is
  * one chain of multiply-adds over images and positions in order: tiles whose columns are channels of the
  * result, packed beforehand, and whose rows are channels of the image (or neighbouring taps, where that is
- * more), read in place. With few, as in depthwise convolutions, the chains of each element are as many as a
- * sum has lanes, combined by a fixed tree. */
+ * more), read in place; where positions are fewer than these, it is a product with what they meet. With few,
+ * as in depthwise convolutions, the chains of each element are as many as a sum has lanes, combined by a
+ * fixed tree. */
 #include "conv.h"
 
 #define FEW 8     /* channels of a group's result below which sums have lanes */
@@ -196,7 +197,12 @@ static int run_tiles(plan *v, const ad_tensor *g) {
 }
 
 int ad_conv_weight(const ad_conv_call *call) {
-    const ad_tensor *g = &call->a, *x = &call->b;
+    const ad_tensor *x = &call->b;
+    /* expanded, as that of a sum is: to pack elements one by one takes longer than to lay them out */
+    ad_tensor *made = call->a.numel && !call->a.strides[4] && call->a.shape[4] > 1
+                          ? ad_contiguous(&call->a, call->a.dtype)
+                          : NULL;
+    const ad_tensor *g = made ? made : &call->a;
     plan v = {.kernels = ad_cpu->gemm->type[ad_dtype_type[g->dtype]],
               .size = ad_itemsize[g->dtype],
               .batch = x->shape[0],
@@ -217,14 +223,33 @@ int ad_conv_weight(const ad_conv_call *call) {
         return AD_OK;
     }
     void *axes = ad_conv_axes(v.axis);
-    if (!axes) return AD_NO_MEMORY;
+    if (!axes) {
+        ad_free(made);
+        return AD_NO_MEMORY;
+    }
     ad_conv_forward(v.axis, call);
     const bool lanes = v.m < FEW;
     int status = ad_conv_source(&v.source, x, v.axis, lanes);
-    if (!status) status = lanes ? run_lanes(&v, g) : run_tiles(&v, g);
+    if (!status && !lanes && v.c && v.batch * v.positions < v.m) {
+        ad_conv_plan few = {.kernels = v.kernels,
+                            .size = v.size,
+                            .batch = v.batch,
+                            .groups = v.groups,
+                            .m = v.m,
+                            .c = v.c,
+                            .taps = v.taps,
+                            .positions = v.positions,
+                            .source = v.source,
+                            .y = v.y};
+        memcpy(few.axis, v.axis, sizeof v.axis);
+        status = ad_conv_columns_weight(&few, g);
+    } else if (!status) {
+        status = lanes ? run_lanes(&v, g) : run_tiles(&v, g);
+    }
     if (lanes) ad_dealloc(v.offsets);
     ad_dealloc(v.source.copy);
     ad_dealloc(v.g.copy);
     ad_dealloc(axes);
+    ad_free(made);
     return status;
 }

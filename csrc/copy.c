@@ -169,6 +169,11 @@ static void copy_panel(const panel *p, char *dst, int dst_dtype, const char *src
             copies[size].move(p->rows, dst + c * p->dst_col * size, p->dst_row, src, p->src_row);
         return;
     }
+    if (dst_dtype == src_dtype && p->dst_col == 1 && p->src_col == 1) {
+        const int64_t bytes = p->cols * ad_itemsize[dst_dtype];
+        for (int64_t r = 0; r < p->rows; r++, dst += dst_step, src += src_step) ad_move_run(dst, src, bytes);
+        return;
+    }
     for (int64_t r = 0; r < p->rows; r++)
         copy_run(p->cols, dst + r * dst_step, dst_dtype, p->dst_col, src + r * src_step, src_dtype,
                  p->src_col, past);

@@ -289,7 +289,7 @@ void ad_plan_reduction(reduction *r, const ad_tensor *x, uint32_t dims, int fold
 void ad_choose_blocks(reduction *r) {
     int64_t inner = r->kept.shape[r->kept.ndim - 1], step = r->kept.strides[r->kept.ndim - 1];
     bool across = inner >= 4 && step < r->folded.strides[r->folded.ndim - 1];
-    bool short_rows = inner >= 16 && r->length > 1 && r->length <= AD_LANE_BYTES / r->size;
+    bool short_rows = inner >= 16 && r->length <= AD_LANE_BYTES / r->size;
     r->by_columns = across || short_rows;
     r->tile = ad_least(inner, r->by_columns ? WIDE : r->length >= 4 * CHUNK ? 1 : TILE);
     r->tiles = (inner + r->tile - 1) / r->tile;

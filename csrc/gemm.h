@@ -9,9 +9,7 @@
 #define AD_ROW_VECTORS 8     /* vectors across a tile of a single row */
 #define AD_B_AT_ROWS 6       /* the same of tiles that read B at offsets: with 4 vectors, a single row */
 #define AD_B_AT_VECTORS 4
-#define AD_LINES 2 /* kinds of tiles of few taps: 2 rows of 4 vectors, and 4 of 2 */
-#define AD_LINE_ROWS(kind) (2 << (kind))
-#define AD_LINE_VECTORS(kind) (4 >> (kind))
+#define AD_LINE_ROWS 8 /* the most rows of tiles of few taps; with 2 and 4 vectors, 4 and 2 */
 
 /* One tile of C = A B: rows and vectors across are fixed by the kernel, strides are in elements. Elements
  * beside each other in B, C and bias are beside each other in memory. Each element of C is one chain of
@@ -64,7 +62,7 @@ typedef struct {
     ad_tile_fn *a_at[AD_TILE_ROWS][AD_TILE_VECTORS + 1];
     ad_tile_fn *b_at[AD_B_AT_ROWS][AD_B_AT_VECTORS + 1];
     /* Of a single row of A: a row of B for each row of C, `b_row` further; the bias is one of them all. */
-    ad_tile_fn *lines[AD_LINES];
+    ad_tile_fn *lines[AD_LINE_ROWS / 2][AD_B_AT_VECTORS + 1]; /* [rows / 2 - 1][vectors] */
     ad_correlate_fn *correlate;
 } ad_gemm_type;
 

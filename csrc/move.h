@@ -35,6 +35,8 @@ static inline void ad_move_run(char *dst, const char *src, int64_t n) {
         MOVE(16);
     else if (n >= 8)
         MOVE(8);
+    else if (n >= 4)
+        MOVE(4);
     else
         for (int64_t i = 0; i < n; i++) dst[i] = src[i];
 #undef MOVE

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 from typing import Any
 from unittest import mock
 
@@ -118,6 +119,65 @@ def test_elements_that_windows_reach_around_the_image_count_for_nothing() -> Non
     x = ad.tensor([1.0, 2.0, math.inf, math.nan])
     y = own(lib.ad_windows(x._p, NULL, len(plan), plan), "windows")
     assert str(y.tolist()) == "[1.0, nan, inf]"
+
+
+# Few positions or images, or few channels, are convolved in other ways than many.
+@pytest.mark.parametrize("seed", range(30))
+def test_channels_and_images_do_not_depend_on_others(seed: int) -> None:
+    draw = random.Random(seed)
+    groups, nd = draw.choice([1, 1, 2]), draw.choice([1, 2, 2, 3])
+    c, m, n = draw.choice([1, 5, 20, 70]), draw.choice([16, 24, 40, 100]), draw.randint(1, 3)
+    size, kernel = draw.choices([1, 2, 3, 5, 8], k=nd), draw.choices([1, 2, 3, 3], k=nd)
+    how = {"stride": draw.choice([1, 2]), "padding": 1, "dilation": draw.choice([1, 1, 2])}
+    if any(s + 2 < how["dilation"] * (k - 1) + 1 for s, k in zip(size, kernel, strict=True)):
+        kernel = [1] * nd
+    ad.manual_seed(seed)
+    dtype = draw.choice([ad.float32, ad.float64])
+    xs = ad.randn(n + 40, groups * c, *size, dtype=dtype).requires_grad_()
+    ws = ad.randn(groups, m, c, *kernel, dtype=dtype).requires_grad_()
+    bias = ad.randn(groups, m, dtype=dtype)
+    convolve = [F.conv1d, F.conv2d, F.conv3d][nd - 1]
+    g = ad.randn_like(convolve(xs, ws.flatten(0, 1), groups=groups, **how))
+    g = g.unflatten(1, (groups, m))
+
+    def results(images: int, channels: int) -> tuple[ad.Tensor, ad.Tensor, ad.Tensor]:
+        x, w = (t.detach().clone().requires_grad_() for t in (xs[:images], ws[:, :channels]))
+        y = convolve(x, w.flatten(0, 1), bias[:, :channels].flatten(), groups=groups, **how)
+        y.backward(g[:images, :, :channels].flatten(1, 2))
+        return y.detach().unflatten(1, (groups, channels)), x.grad, w.grad
+
+    y, dx, dw = results(n, m)
+    for whole, part in zip((y, dx), results(n + 40, m), strict=False):
+        assert ad.equal(whole, part[:n])
+    few = results(n, 8)
+    assert ad.equal(y[:, :, :8], few[0])
+    assert ad.equal(dw[:, :8], few[2])
+
+
+@pytest.mark.parametrize("nd", [1, 2, 3])
+@pytest.mark.parametrize(("images", "groups"), [(1, 1), (3, 2), (20, 1), (0, 1)])
+def test_an_image_of_one_position_is_spread_as_if_beside_zeros(
+    nd: int, images: int, groups: int
+) -> None:
+    ad.manual_seed(nd)
+    kernel = (4, 3, 2)[:nd]
+    x = ad.randn(images, 6, *[1] * nd)
+    w, bias = ad.randn(6, 5, *kernel), ad.randn(5 * groups)
+    spread = [F.conv_transpose1d, F.conv_transpose2d, F.conv_transpose3d][nd - 1]
+    wide = ad.cat([x, ad.zeros_like(x)], -1)
+    for b in (None, bias):
+        expected = spread(wide, w, b, groups=groups)[..., : kernel[-1]]
+        assert ad.equal(spread(x, w, b, groups=groups), expected)
+        turned = w.transpose(0, -1).contiguous().transpose(0, -1)
+        assert ad.equal(
+            spread(x.expand(images, 6, *[1] * nd), turned, b, stride=3, groups=groups), expected
+        )
+    convolve = [F.conv1d, F.conv2d, F.conv3d][nd - 1]
+    for parts, m in ((groups, 20), (6, 1), (6, 2)):
+        w = ad.randn(m * parts, 6 // parts, *[1] * nd)
+        for b in (None, ad.randn(m * parts)):
+            expected = convolve(wide, w, b, groups=parts)[..., :1]
+            assert ad.equal(convolve(x, w, b, groups=parts), expected)
 
 
 # Sizes whose products come to nothing, or to little, in 64 bits.

@@ -39,29 +39,39 @@ A_AT(12)
     /* Several rows at once, so that no chain waits for itself where taps are few. */
     AD_SIMD void NAME(lines)(const ad_tile *t, const int rows, const int vectors) {
     const int64_t b_row = t->b_row, c_row = t->c_row, cols = t->cols, last = cols - W;
+    const int across = vectors ? vectors : 1;
     const T *a = t->a, *b = t->b;
-    V() acc[AD_LINE_ROWS(AD_LINES - 1)][AD_LINE_VECTORS(0)];
+    V() acc[AD_LINE_ROWS][AD_B_AT_VECTORS];
     AD_UNROLL for (int i = 0; i < rows; i++) {
-        AD_UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = V(_zero)();
+        AD_UNROLL for (int v = 0; v < across; v++) acc[i][v] = V(_zero)();
     }
     for (int64_t p = 0; p < t->k; p++) {
         const V() s = V(_set1)(a[p]);
         AD_UNROLL for (int i = 0; i < rows; i++) {
-            V() x[AD_LINE_VECTORS(0)];
+            V() x[AD_B_AT_VECTORS];
             NAME(get)(x, b + t->offsets[p] + i * b_row, vectors, cols, last);
-            AD_UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = V(_fma)(s, x[v], acc[i][v]);
+            AD_UNROLL for (int v = 0; v < across; v++) acc[i][v] = V(_fma)(s, x[v], acc[i][v]);
         }
     }
     const V() bias = t->bias ? V(_set1)(*(const T *)t->bias) : V(_zero)();
     AD_UNROLL for (int i = 0; i < rows; i++) {
         if (t->bias) {
-            AD_UNROLL for (int v = 0; v < vectors; v++) acc[i][v] = V(_add)(acc[i][v], bias);
+            AD_UNROLL for (int v = 0; v < across; v++) acc[i][v] = V(_add)(acc[i][v], bias);
         }
         NAME(put)((T *)t->c + i * c_row, acc[i], vectors, cols, last);
     }
 }
-static void NAME(lines_0)(const ad_tile *t) { NAME(lines)(t, AD_LINE_ROWS(0), AD_LINE_VECTORS(0)); }
-static void NAME(lines_1)(const ad_tile *t) { NAME(lines)(t, AD_LINE_ROWS(1), AD_LINE_VECTORS(1)); }
+/* clang-format off */
+#define LINES(rows, vectors)                                                                                 \
+    static void NAME(lines_##rows##_##vectors)(const ad_tile *t) { NAME(lines)(t, rows, vectors); }
+LINES(2, 4) LINES(4, 2) LINES(4, 1) LINES(8, 1)
+#if VF_W > 1
+LINES(4, 0) LINES(8, 0)
+#define MASKED(rows) NAME(lines_##rows##_0)
+#else
+#define MASKED(rows) NULL
+#endif
+/* clang-format on */
 
 /* ---- sums of products along rows ---- */
 
@@ -71,7 +81,10 @@ static void NAME(lines_1)(const ad_tile *t) { NAME(lines)(t, AD_LINE_ROWS(1), AD
 #define LANE_UNROLL AD_UNROLL
 #endif
 
-enum { NAME(CHAIN_LANES) = AD_LANE_BYTES / sizeof(T), NAME(CHAIN_VECTORS) = NAME(CHAIN_LANES) / W };
+        enum {
+            NAME(CHAIN_LANES) = AD_LANE_BYTES / sizeof(T),
+            NAME(CHAIN_VECTORS) = NAME(CHAIN_LANES) / W
+        };
 
 /* The lanes from element i on; those past n are 0. */
 AD_SIMD void NAME(lanes_of)(V() * x, const T *p, int64_t n) {
@@ -120,6 +133,7 @@ static void NAME(correlate)(int64_t rows, int64_t n, const void *g, int64_t g_ro
 }
 
 #undef LANE_UNROLL
+#undef LINES
 #undef AT_TILE
 #undef AT_0
 #undef A_AT

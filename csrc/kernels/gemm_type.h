@@ -361,7 +361,10 @@ static const ad_gemm_type NAME(gemm) = {
         [3] = B_AT_ROW(4), [5] = B_AT_ROW(6),
 #endif
     },
-    .lines = {NAME(lines_0), NAME(lines_1)},
+    .lines = {
+        {NULL, NULL, NULL, NULL, NAME(lines_2_4)}, {MASKED(4), NAME(lines_4_1), NAME(lines_4_2)},
+        [3] = {MASKED(8), NAME(lines_8_1)},
+    },
     .correlate = NAME(correlate),
 };
 /* clang-format on */
@@ -375,6 +378,7 @@ static const ad_gemm_type NAME(gemm) = {
 #undef TILES
 #undef ROW
 #undef A_AT_ROW
+#undef MASKED
 #undef B_AT_ROW
 #undef AT_ROW_0
 #undef T
