@@ -3,7 +3,9 @@
 #include <stdatomic.h>
 #include "tape.h"
 
-enum { ROWS = 64 }; /* of a block, which a task takes: to transpose a panel costs as much as a few */
+enum {
+    ROWS = 64
+}; /* of a block, in eights, which a task takes: to transpose a panel costs as much as a few */
 
 typedef struct {
     const char *x, *y;
@@ -76,12 +78,13 @@ static int run_distances(const ad_call *c) {
 ad_tensor *ad_distances(const ad_tensor *x, const ad_tensor *y, double order) {
     int64_t shape[AD_MAX_DIMS];
     AD_IN_FLOAT32(x, NULL, ad_distances(in32[0], y ? in32[1] : NULL, order), x, y ? y : x)
-    const int n = x->ndim, which = order == INFINITY ? AD_DISTANCE_inf : (int)order;
+    const int n = x->ndim, which = order == INFINITY ? AD_DISTANCE_inf
+                                   : order == 1      ? AD_DISTANCE_1
+                                                     : AD_DISTANCE_2;
     if (n < 2 || (y ? y->ndim != n : n != 2)) return ad_fail_null(AD_BAD_DIM, 2, n, 0);
     if (!ad_is_float(x->dtype) || (y && y->dtype != x->dtype))
         return ad_fail_null(AD_BAD_DTYPE, x->dtype, 0, 0);
-    if (order != INFINITY && order != 0 && order != 1 && order != 2)
-        return ad_fail_null(AD_BAD_SHAPE, 0, 0, 0);
+    if (order != INFINITY && order != 1 && order != 2) return ad_fail_null(AD_BAD_SHAPE, 0, 0, 0);
     memcpy(shape, x->shape, sizeof(int64_t) * (size_t)n);
     for (int i = 0; y && i < n; i++)
         if (i != n - 2 && x->shape[i] != y->shape[i])

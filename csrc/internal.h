@@ -312,10 +312,10 @@ typedef struct {
     /* of float32: the mean, and the squared deviations from it added up, of up to AD_STRIP columns or of rows
      */
     void (*moments)(const ad_block *s, const float *x, double *mean, double *squares);
-    /* from rows of k to the columns of a panel, AD_LANE_BYTES of them; out: rows of as many */
+    /* from rows of k to the columns of a panel, AD_LANE_BYTES of them; out: rows of as many, in eights */
     void (*distances[2])(int order, int64_t rows, int64_t k, const void *x, const void *panel, void *out);
 } ad_row_kernels;
-enum { AD_DISTANCE_0, AD_DISTANCE_1, AD_DISTANCE_2, AD_DISTANCE_inf };
+enum { AD_DISTANCE_1 = 1, AD_DISTANCE_2, AD_DISTANCE_inf };
 typedef struct ad_gemm_kernels ad_gemm_kernels;         /* gemm.h */
 typedef struct ad_solve_kernels ad_solve_kernels;       /* solve.h */
 typedef struct ad_spectral_kernels ad_spectral_kernels; /* spectral.h */
