@@ -28,7 +28,7 @@ cat column_stack diag dstack gather hstack index_add index_copy index_select mas
 scatter scatter_add scatter_reduce stack take take_along_dim tril triu vstack
 all any amax amin argmax argmin logsumexp mean nansum nonzero prod std sum var
 arange empty eye full linspace ones zeros
-float_power gcd histc index_reduce lcm ldexp nextafter renorm
+float_power histc index_reduce ldexp nextafter renorm
 isin isneginf isposinf logspace msort mvlgamma nanmean
 diff slice_scatter
 """

@@ -317,7 +317,7 @@ for _method in (_backward, _expand_as, _hardshrink, _polygamma, _prelu, _type, _
 
 _MAKERS = ("new_zeros", "new_ones", "new_empty", "new_empty_strided", "new_full", "new_tensor")
 # Their in-place methods write the result over the first operand.
-_OVERWRITTEN = "nextafter mvlgamma ldexp gcd lcm renorm index_reduce"
+_OVERWRITTEN = "nextafter mvlgamma ldexp renorm index_reduce"
 
 
 def _methods() -> dict[str, Callable[..., Any]]:

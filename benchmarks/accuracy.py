@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 from compiled import load_c
 
 FUNCTIONS = (
-    *("exp", "exp2", "expm1", "log", "log1p", "sin", "cos", "tanh", "erf", "sigmoid"),
+    *("exp", "exp2", "expm1", "log", "log1p", "sin", "cos", "tanh", "erf", "sigmoid", "atan"),
     *("sqrt", "rsqrt", "reciprocal", "pow"),
 )
 BOUNDS = {"float32": 2.0, "float64": 4.0}

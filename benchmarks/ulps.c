@@ -20,6 +20,7 @@
     F(cos, cos(x), cosl(x))                                                                                  \
     F(tanh, tanh(x), tanhl(x))                                                                               \
     F(erf, erf(x), erfl(x))                                                                                  \
+    F(atan, atan(x), atanl(x))                                                                               \
     F(sigmoid, 1 / (1 + exp(-x)), 1 / (1 + expl(-x)))                                                        \
     F(sqrt, sqrt(x), sqrtl(x))                                                                               \
     F(rsqrt, 1 / sqrt(x), 1 / sqrtl(x))                                                                      \

@@ -307,6 +307,9 @@ ad_tensor *ad_nll_spread(const ad_tensor *g, const ad_tensor *target, const ad_t
 ad_tensor *ad_cumsum(const ad_tensor *x, int dim, int reverse);
 ad_tensor *ad_cumprod(const ad_tensor *x, int dim);      /* and running products */
 ad_tensor *ad_logcumsumexp(const ad_tensor *x, int dim); /* log(running sums of exp(x)), of floats */
+/* The distances of order 1, 2 or infinity between the rows of x (..., m, k) and those of y (..., n, k), as
+ * (..., m, n); or, where y is NULL, of each two of a matrix's rows, row by row. */
+ad_tensor *ad_distances(const ad_tensor *x, const ad_tensor *y, double order);
 /* y[i] = b[i] + a[i] y[i - 1], of floats; from the end y[i + 1] where `reverse`; where it `lags`, a is that
  * of the y it multiplies. */
 ad_tensor *ad_recurrence(const ad_tensor *a, const ad_tensor *b, int dim, int reverse, int lags);

@@ -8,6 +8,7 @@
 enum {
     CHUNK = AD_REDUCE_CHUNK,
     TILE = 64,    /* rows found together, */
+    SHORT = 16,   /* and such as have no more elements, of which a call each would take too long */
     STRIP = 1024, /* and columns, where the places of all are kept */
     ROWS = 32     /* of a strip, so that places are joined while they are in cache */
 };
@@ -36,6 +37,23 @@ static void put(const search *s, int64_t output, const char *base, int64_t place
     case 4: memcpy(to, from, 4); break;
     default: memcpy(to, from, 8);
     }
+}
+
+/* ---- across rows ---- */
+
+static void find_in_columns(const search *s, int64_t first, int64_t n, const char *base, int64_t stride) {
+    const reduction *r = &s->r;
+    _Alignas(64) char extremes[STRIP * 8], places[STRIP * 8];
+    for (int64_t start = 0; start < r->length; start += ROWS)
+        ad_cpu->reduce->places[r->type](s->max, start, ad_least(ROWS, r->length - start), n,
+                                        base + start * stride * r->size, stride, extremes, places);
+    for (int64_t i = 0; i < n; i++)
+        s->places[first + i] = r->size == 4 ? ((int32_t *)(void *)places)[i] : ((int64_t *)(void *)places)[i];
+    if (s->values) memcpy(s->values + first * r->size, extremes, (size_t)(n * r->size));
+}
+
+static void find_across(const search *s, int64_t first, int64_t n, const char *base) {
+    find_in_columns(s, first, n, base, s->r.folded.strides[0]);
 }
 
 /* ---- along rows ---- */
@@ -78,25 +96,17 @@ static void find_along(const search *s, int64_t first, int64_t n, const char *ba
             put(s, first + i, base + i * bytes, place_in_sequence(s, base + i * bytes));
         return;
     }
+    if (r->length <= SHORT && r->type != AD_i64) { /* as columns of what is turned */
+        _Alignas(64) char turned[SHORT * TILE * 8];
+        ad_cpu->pw->transpose[r->size / 8](r->length, n, turned, TILE, base, step, false);
+        find_in_columns(s, first, n, turned, TILE);
+        return;
+    }
     r->kernels->rows(n, r->length, base, step, extremes);
     for (int64_t i = 0; i < n; i++) {
         const char *row = base + i * bytes;
         put(s, first + i, row, ad_cpu->reduce->find[r->type](r->length, row, extremes + i * r->size));
     }
-}
-
-/* ---- across rows ---- */
-
-static void find_across(const search *s, int64_t first, int64_t n, const char *base) {
-    const reduction *r = &s->r;
-    const int64_t stride = r->folded.strides[0];
-    _Alignas(64) char extremes[STRIP * 8], places[STRIP * 8];
-    for (int64_t start = 0; start < r->length; start += ROWS)
-        ad_cpu->reduce->places[r->type](s->max, start, ad_least(ROWS, r->length - start), n,
-                                        base + start * stride * r->size, stride, extremes, places);
-    for (int64_t i = 0; i < n; i++)
-        s->places[first + i] = r->size == 4 ? ((int32_t *)(void *)places)[i] : ((int64_t *)(void *)places)[i];
-    if (s->values) memcpy(s->values + first * r->size, extremes, (size_t)(n * r->size));
 }
 
 /* The kernels keep a place in as many bytes as an element has. */

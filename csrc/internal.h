@@ -246,6 +246,7 @@ typedef struct {
     /* with a, or b, a number that meets all n elements; NULL where that is no gain. Of fma: b and c, or c */
     ad_pw_fn *number[AD_BY_NUMBER_END][2][2]; /* f32, f64 */
     ad_compare_fn *compare_number[AD_N_COMPARISONS][2];
+    ad_compare_fn *truth[4];     /* of bools: not, and, or, xor */
     ad_pw_fn *where[AD_N_TYPES]; /* with a of bools in memory */
     /* lines of 64 bytes, aligned, past the caches; meanwhile `step` bytes a line are fetched from each of the
      * addresses `ahead` */
@@ -321,7 +322,10 @@ typedef struct {
     /* of float32: the mean, and the squared deviations from it added up, of up to AD_STRIP columns or of rows
      */
     void (*moments)(const ad_block *s, const float *x, double *mean, double *squares);
+    /* from rows of k to the columns of a panel, AD_LANE_BYTES of them; out: rows of as many, in eights */
+    void (*distances[2])(int order, int64_t rows, int64_t k, const void *x, const void *panel, void *out);
 } ad_row_kernels;
+enum { AD_DISTANCE_1 = 1, AD_DISTANCE_2, AD_DISTANCE_inf };
 typedef struct ad_gemm_kernels ad_gemm_kernels;         /* gemm.h */
 typedef struct ad_solve_kernels ad_solve_kernels;       /* solve.h */
 typedef struct ad_spectral_kernels ad_spectral_kernels; /* spectral.h */

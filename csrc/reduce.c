@@ -27,6 +27,7 @@ static int check(int kind, const ad_tensor *x, uint32_t dims, int dtype) {
     bool fits = ad_valid_dtype(dtype);
     switch (kind) {
     case AD_RED_mean: fits = fits && ad_is_floating(dtype); break;
+    case AD_RED_nansum:
     case AD_RED_sum_abs:
     case AD_RED_norm: fits = fits && ad_is_floating(dtype) && ad_is_floating(x->dtype); break;
     case AD_RED_max_abs:
@@ -66,7 +67,7 @@ static const uint8_t folds[AD_N_REDUCTIONS] = {
     [AD_RED_max] = AD_FOLD_max,     [AD_RED_min] = AD_FOLD_min,     [AD_RED_argmax] = AD_FOLD_max,
     [AD_RED_argmin] = AD_FOLD_min,  [AD_RED_any] = AD_FOLD_max,     [AD_RED_all] = AD_FOLD_min,
     [AD_RED_sum_abs] = AD_FOLD_sum, [AD_RED_max_abs] = AD_FOLD_max, [AD_RED_min_abs] = AD_FOLD_min,
-    [AD_RED_norm] = AD_FOLD_sum,
+    [AD_RED_norm] = AD_FOLD_sum,    [AD_RED_nansum] = AD_FOLD_sum,
 };
 
 /* What is made of each element first, or -1. */
@@ -78,6 +79,7 @@ static int step_of(int kind) {
     case AD_RED_max_abs:
     case AD_RED_min_abs: return AD_OP_abs;
     case AD_RED_norm: return AD_OP_mul;
+    case AD_RED_nansum: return AD_OP_present;
     default: return -1;
     }
 }

@@ -33,6 +33,7 @@ REAL(3, fma, fma(a, b, c))
 REAL(1, neg, -a)
 REAL(1, abs, fabs(a))
 REAL(1, sign, a > 0 ? 1 : a < 0 ? -1 : 0)
+REAL(1, present, a == a ? a : 0)
 REAL(1, reciprocal, 1 / a)
 REAL(1, sqrt, sqrt(a))
 REAL(1, rsqrt, 1 / sqrt(a))
@@ -96,6 +97,12 @@ static int64_t power(int64_t a, int64_t b) {
 }
 INT(2, pow, power(a, b))
 
+REAL(2, copysign, copysign(a, b == b ? b : 0))
+REAL(2, nextafter, sizeof a == 4 ? nextafterf((float)a, (float)b) : nextafter(a, b))
+
+static wide euclid(wide a, wide b) { return b ? euclid(b, a % b) : a < 0 ? -a : a; }
+INT(2, gcd, euclid(a, b))
+
 /* ---- rounding ---- */
 REAL(1, floor, floor(a))
 REAL(1, ceil, ceil(a))
@@ -149,6 +156,7 @@ REAL(1, log, log(a))
 REAL(1, log1p, log1p(a))
 REAL(1, sin, sin(a))
 REAL(1, cos, cos(a))
+REAL(1, atan, atan(a))
 REAL(1, tanh, tanh(a))
 REAL(1, sigmoid, a < 0 ? exp((double)a) / (1 + exp((double)a)) : 1 / (1 + exp(-(double)a)))
 REAL(1, erf, erf(a))

@@ -39,12 +39,12 @@ typedef struct {
                 AD_UNROLL for (int64_t c = 0; c < n; c++) RECUR(T, (c * apart));                             \
         }                                                                                                    \
     }                                                                                                        \
-    EACH_WAY(recurrence_##T, recur_##T)
+    EACH_WAY(recurrence_##T, recur_##T, recur_##T)
 /* Lines that are columns, a few that are rows, or one. */
-#define EACH_WAY(name, along)                                                                                \
+#define EACH_WAY(name, columns, along)                                                                       \
     static void name(const running *r, int64_t first, int64_t step, int64_t n) {                             \
         if (r->inner > 1)                                                                                    \
-            along(r, first, step, n, 1);                                                                     \
+            columns(r, first, step, n, 1);                                                                   \
         else if (n == TOGETHER)                                                                              \
             along(r, first, step, TOGETHER, r->length);                                                      \
         else                                                                                                 \
@@ -55,24 +55,41 @@ RECURRENCE(double)
 
 /* Of equal elements the last counts, and a nan stays. */
 #define EXTREME(T)                                                                                           \
-    static inline __attribute__((always_inline)) void follow_##T(const running *r, int64_t first,            \
-                                                                 int64_t step, int64_t n, int64_t apart) {   \
+    static inline __attribute__((always_inline)) bool replaces_##T(bool largest, T v, T held) {              \
+        return v != v || (largest ? v >= held : v <= held);                                                  \
+    }                                                                                                        \
+    static void columns_##T(const running *r, int64_t first, int64_t step, int64_t n, int64_t apart) {       \
         const T *x = (const T *)(const void *)r->x + first;                                                  \
         T *y = (T *)(void *)r->y + first;                                                                    \
         int64_t *at = r->places + first;                                                                     \
         const bool largest = r->largest;                                                                     \
-        for (int64_t c = 0; c < n * apart; c += apart) y[c] = x[c], at[c] = 0;                               \
+        (void)apart;                                                                                         \
+        for (int64_t c = 0; c < n; c++) y[c] = x[c], at[c] = 0;                                              \
         for (int64_t i = 1; i < r->length; i++) {                                                            \
             x += step, y += step, at += step;                                                                \
-            for (int64_t c = 0; c < n * apart; c += apart) {                                                 \
+            for (int64_t c = 0; c < n; c++) {                                                                \
                 const T v = x[c], held = y[c - step];                                                        \
-                const bool taken = v != v || (largest ? v >= held : v <= held);                              \
+                const bool taken = replaces_##T(largest, v, held);                                           \
                 y[c] = taken ? v : held;                                                                     \
                 at[c] = taken ? i : at[c - step];                                                            \
             }                                                                                                \
         }                                                                                                    \
     }                                                                                                        \
-    EACH_WAY(extreme_##T, follow_##T)
+    /* What is held stays in registers; few elements replace it, or most, which a branch foresees. */        \
+    static inline __attribute__((always_inline)) void rows_##T(const running *r, int64_t first,              \
+                                                               int64_t step, int64_t n, int64_t apart) {     \
+        const T *x = (const T *)(const void *)r->x + first;                                                  \
+        T *y = (T *)(void *)r->y + first, held[TOGETHER];                                                    \
+        int64_t *at = r->places + first, place[TOGETHER] = {0};                                              \
+        const bool largest = r->largest;                                                                     \
+        AD_UNROLL for (int64_t c = 0; c < n; c++) held[c] = x[c * apart];                                    \
+        for (int64_t i = 0; i < r->length; i++) AD_UNROLL for (int64_t c = 0; c < n; c++) {                  \
+                const int64_t where = c * apart + i * step;                                                  \
+                if (replaces_##T(largest, x[where], held[c])) held[c] = x[where], place[c] = i;              \
+                y[where] = held[c], at[where] = place[c];                                                    \
+            }                                                                                                \
+    }                                                                                                        \
+    EACH_WAY(extreme_##T, columns_##T, rows_##T)
 EXTREME(uint8_t)
 EXTREME(int8_t)
 EXTREME(int16_t)

@@ -26,12 +26,15 @@ static int write_runs(const uint8_t *begins, int64_t n, const int64_t *order, ad
     int64_t *within = out[1] ? (int64_t *)(void *)out[1]->data : NULL;
     int64_t *counts = out[2] ? (int64_t *)(void *)out[2]->data : NULL;
     const int64_t last = out[0]->numel - 1;
-    for (int64_t i = n - 1, run = last; i >= 0; run -= begins[i--]) { /* from the end: the first stays */
-        const int64_t at = order ? order[i] : i;
-        if ((uint64_t)at >= (uint64_t)n) return ad_fail(AD_BAD_INDEX, at, 0, n);
-        if (within) within[at] = run;
-        starts[run] = i;
-    }
+    if (!order && !within) /* what does not begin a run is written over */
+        for (int64_t i = 0, run = 0; run <= last; i++) starts[run] = i, run += begins[i];
+    else
+        for (int64_t i = n - 1, run = last; i >= 0; run -= begins[i--]) { /* from the end: the first stays */
+            const int64_t at = order ? order[i] : i;
+            if ((uint64_t)at >= (uint64_t)n) return ad_fail(AD_BAD_INDEX, at, 0, n);
+            if (within) within[at] = run;
+            starts[run] = i;
+        }
     for (int64_t r = 0; counts && r <= last; r++) counts[r] = (r < last ? starts[r + 1] : n) - starts[r];
     return AD_OK;
 }

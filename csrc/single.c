@@ -20,8 +20,8 @@ typedef struct {
     source in[3];
     uint64_t numbers[3]; /* those that had to be converted */
     ad_pw_fn *kernel;
-    ad_compare_fn *compare; /* instead of it, or NULL */
-    bool stream;
+    ad_compare_fn *compare;         /* instead of it, or NULL */
+    bool stream, truths;            /* truths: logic of bools, byte by byte */
     int64_t rows, pieces, rows_per; /* a task: so many rows, or one of so many pieces of one */
 } single;
 
@@ -33,6 +33,11 @@ static bool set_source(single *s, int k, int reg) {
     const ad_loop *l = s->loop;
     const ad_program *p = l->program;
     source *x = &s->in[k];
+    if (s->truths) {
+        const ad_operand *o = &l->in[reg];
+        *x = (source){o->data, o->strides, o->size};
+        return !o->uniform && (o->strides[0] & ~INT64_C(1)) == 0;
+    }
     if (reg >= p->n_in) {
         *x = (source){(const char *)&p->consts[reg - p->n_in], STILL, 0};
         return true;
@@ -60,7 +65,9 @@ static bool choose_kernel(single *s, int arity) {
     if (in->op == AD_OP_fma && numbers) numbers = numbers == 6 ? 1 : numbers == 4 ? 2 : 3; /* b and c, or c */
     if (numbers > 2) return false;
     s->compare = NULL;
-    if (l->program->compares) {
+    if (s->truths) {
+        s->compare = numbers ? NULL : pw->truth[in->op - AD_OP_logical_not];
+    } else if (l->program->compares) {
         const int which = ad_comparison(in->op, in->type);
         s->compare = numbers ? pw->compare_number[which][numbers - 1] : pw->compare[which];
     } else if (in->op == AD_OP_where && l->in[in->a].dtype == AD_bool && in->a < l->program->n_in)
@@ -125,14 +132,26 @@ static void run_part(void *context, int64_t i) {
     }
 }
 
+/* Whether it is an instruction of logic, and all operands are bools. */
+static bool is_of_truths(const ad_loop *l) {
+    const ad_instr *in = l->program->code;
+    const int regs[] = {in->a, in->b};
+    bool all = in->op >= AD_OP_logical_not && in->op <= AD_OP_logical_xor && l->out[0].dtype == AD_bool;
+    for (int k = 0; all && k < ad_instr_arity(in->op); k++)
+        all = regs[k] < l->program->n_in && l->in[regs[k]].dtype == AD_bool;
+    return all;
+}
+
 bool ad_run_single(const ad_loop *l, bool stream) {
     const ad_program *p = l->program;
     const ad_instr *in = p->code;
     const ad_operand *out = &l->out[0];
     if (p->n_code != 1 || !p->last_only || p->divides) return false;
-    if (!(p->compares ? out->dtype == AD_bool : ad_is_native(out, p->types[in->dst]))) return false;
+    const bool truths = is_of_truths(l);
+    if (!truths && !(p->compares ? out->dtype == AD_bool : ad_is_native(out, p->types[in->dst])))
+        return false;
     if (out->strides[0] != 1 && l->numel != 1) return false;
-    single s = {.loop = l, .rows = 1, .pieces = 1, .rows_per = 1};
+    single s = {.loop = l, .rows = 1, .pieces = 1, .rows_per = 1, .truths = truths};
     const int arity = ad_instr_arity(in->op), regs[3] = {in->a, in->b, in->c};
     for (int k = 0; k < arity; k++)
         if (!set_source(&s, k, regs[k])) return false;

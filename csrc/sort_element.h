@@ -68,12 +68,20 @@ static E *NAME(by_digits)(E *a, int64_t n) {
     return a;
 }
 
+/* The highest digit in which keys differ: digits that all share tell nothing of their order. */
+static int NAME(first_digit)(const E *a, int64_t n) {
+    uint64_t differ = 0;
+    for (int64_t i = 1; i < n; i++) differ |= KEY(a[i]) ^ KEY(a[0]);
+    return differ ? (63 - __builtin_clzll(differ)) / 8 : 0;
+}
+
 /* Keeps the k least of n elements in their order: finds the k-th least key digit by digit, the highest first,
  * and how many of the elements that have it are among the k. */
 static void NAME(set_apart)(E *a, int64_t n, int64_t k) {
-    uint64_t found = 0; /* the digits of that key */
+    const int first = NAME(first_digit)(a, n);
+    uint64_t found = first < 7 ? KEY(a[0]) >> 8 * first >> 8 : 0; /* the digits of that key */
     int64_t left = k, kept = 0;
-    for (int d = KEY_BYTES - 1; d >= 0; d--) {
+    for (int d = first; d >= 0; d--) {
         int64_t count[DIGITS] = {0};
         int digit = 0;
         for (int64_t i = 0; i < n; i++)
@@ -87,7 +95,7 @@ static void NAME(set_apart)(E *a, int64_t n, int64_t k) {
 
 /* The k-th least of n elements: of those of its digits so far, the ones of its next digit are kept. */
 static E NAME(kth)(E *a, int64_t n, int64_t k) {
-    for (int d = KEY_BYTES - 1; d >= 0 && n > INSERTED; d--) {
+    for (int d = NAME(first_digit)(a, n); d >= 0 && n > INSERTED; d--) {
         int64_t count[DIGITS] = {0}, kept = 0;
         uint64_t digit = 0;
         for (int64_t i = 0; i < n; i++) count[KEY(a[i]) >> 8 * d & 255]++;

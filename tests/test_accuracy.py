@@ -18,7 +18,7 @@ import pytest
 import autodiff as ad
 from autodiff.native import ffi, lib
 
-UNARY = ("exp", "exp2", "expm1", "log", "log1p", "sin", "cos", "tanh", "sigmoid", "erf")
+UNARY = ("exp", "exp2", "expm1", "log", "log1p", "sin", "cos", "tanh", "sigmoid", "erf", "atan")
 LIMITS = {"f32": 2.0, "f64": 4.0}
 NAMES = itertools.takewhile(lambda name: name, map(lib.ad_instr_name, itertools.count()))
 OPS = {ffi.string(name).decode(): i for i, name in enumerate(NAMES)}
@@ -181,6 +181,7 @@ EXACT = {
     "tanh": [(0.0, 0.0), (-0.0, -0.0), (INF, 1.0), (-INF, -1.0), (NAN, NAN), (20.0, 1.0)],
     "sigmoid": [(0.0, 0.5), (-0.0, 0.5), (INF, 1.0), (-INF, 0.0), (NAN, NAN), (1e4, 1), (-1e4, 0)],
     "erf": [(0.0, 0.0), (-0.0, -0.0), (INF, 1.0), (-INF, -1.0), (NAN, NAN), (6.0, 1.0), (-7, -1)],
+    "atan": [(0.0, 0.0), (-0.0, -0.0), (NAN, NAN)],
     "sqrt": [(0.0, 0.0), (-0.0, -0.0), (INF, INF), (-1.0, NAN), (NAN, NAN), (2.0**-126, 2.0**-63)],
     "rsqrt": [(0.0, INF), (-0.0, -INF), (INF, 0.0), (-1.0, NAN), (4.0, 0.5)],
     "round": [(0.5, 0.0), (1.5, 2.0), (2.5, 2.0), (-0.5, -0.0), (-1.5, -2.0), (-0.0, -0.0)],
@@ -206,7 +207,7 @@ def test_exact_values(name, kind):
 
 
 @both
-@pytest.mark.parametrize("name", ["expm1", "log1p", "sin", "tanh"])
+@pytest.mark.parametrize("name", ["expm1", "log1p", "sin", "tanh", "atan"])
 def test_next_to_0_the_function_is_its_argument(name, kind):
     points = [sign * x for x in EDGES[kind][:3] for sign in (1, -1)]
     assert kernel(name, kind, points).tolist() == points

@@ -27,7 +27,7 @@ I64_MIN = -(2**63)
 # Against libm, which is within 1 ulp itself, sigmoid made of it within 2. All else is exact.
 TRANSCENDENTAL = (
     *("exp", "exp2", "expm1", "log", "log1p", "pow"),
-    *("sin", "cos", "tanh", "sigmoid", "erf", "gelu"),
+    *("sin", "cos", "atan", "tanh", "sigmoid", "erf", "gelu"),
 )
 MAX_ULPS = (3, 4)
 EPSILONS = (2.0**-23, 2.0**-52)

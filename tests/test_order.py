@@ -177,6 +177,10 @@ def test_what_the_natives_refuse() -> None:
     assert lib.ad_cumprod(x.int()._p, 0) == ffi.NULL
     for a, b, dim in ((x, x, 2), (x, x[:2], 0), (x, x.double(), 0), (index, index, 0)):
         assert lib.ad_recurrence(a._p, b._p, dim, 0, 0) == ffi.NULL
+    for a, order in ((x[:, :3], 2), (x[None], 2), (x, 0), (x, 3), (x, -1), (x.double(), 2)):
+        assert lib.ad_distances(x._p, a._p, order) == ffi.NULL
+    for a in (x[0], x[None], index):
+        assert lib.ad_distances(a._p, ffi.NULL, 2) == ffi.NULL
     assert lib.ad_running_extremes(x._p, 2, 1, out) == lib.AD_BAD_DIM
     for k, how in ((0, 1), (1, 0), (1, lib.AD_PICK_MODE + 1)):
         assert lib.ad_pick(x._p, 1, k, how, 0, out) == lib.AD_BAD_ARG

@@ -159,7 +159,7 @@ POLICIES: dict[Callable[[Any, Any], Cast], dict[str, str]] = {
     _float32: {
         "ops.reductions": "prod",
         "ops.ranks": "nanquantile quantile",
-        "ops.norms": "cdist",
+        "ops.distances": "cdist",
         "ops.products": "trace",
         "ops.quantize": "fake_quantize_per_tensor_affine",
         "ops.triangular": "cholesky cholesky_ex",

@@ -11,7 +11,7 @@ from autodiff.dtypes import dtype
 from autodiff.expr import build, inputs
 from autodiff.native import describe, lib, looked_at, take_failure
 from autodiff.ops.arithmetic import sub
-from autodiff.ops.base import called
+from autodiff.ops.base import Op, called
 from autodiff.ops.declare import FUNCTIONS, where
 from autodiff.ops.gather import nonzero
 from autodiff.ops.guard import strict
@@ -19,12 +19,12 @@ from autodiff.ops.join import cat
 from autodiff.ops.norms import matrix_norm, vector_norm
 from autodiff.ops.numbers import number_of
 from autodiff.ops.pointwise import PointwiseOp
-from autodiff.ops.reductions import amax, amin
+from autodiff.ops.reductions import _native, _prepared, _restore, amax, amin
 from autodiff.ops.reductions import sum as total
 from autodiff.ops.returned import returned
 from autodiff.ops.slices import index_add
 from autodiff.ops.views import _slice, clone
-from autodiff.shapes import dim_index
+from autodiff.shapes import dim_index, dim_mask
 from autodiff.tensor import Tensor, own
 
 __all__ = [
@@ -32,8 +32,10 @@ __all__ = [
 ]  # fmt: skip
 
 
-(_x,) = inputs(1)
-_PRESENT = PointwiseOp("nan_to_zero", where(build("isnan", _x), 0.0, _x), 1)
+_g, _x = inputs(2)
+_PRESENT = PointwiseOp("where_present", where(build("isnan", _x), 0.0, _g), 2)
+_nansum: Op = Op("nansum", _native("nansum"), saves=(0,),
+        rule=lambda node, g, x: (_PRESENT.call(_restore(node, g), x),))  # fmt: skip
 _UNEQUAL, _NOUGHT = FUNCTIONS["ne"].op.call, number_of(0)
 
 
@@ -63,9 +65,10 @@ def nansum(
     >>> ad.nansum(ad.tensor([1.0, float("nan"), 2.0]))
     tensor(3.)
     """
-    if not input.is_floating_point():
+    if not input.is_floating_point() or not (dtype is None or dtype.is_floating_point):
         return total(input, dim, keepdim, dtype=dtype)
-    return total(_PRESENT.call(input), dim, keepdim, dtype=dtype)
+    x = _prepared(input, dtype)
+    return _nansum(x, dim_mask(dim, x._p.ndim), keepdim, x._p.dtype)
 
 
 @called("AminmaxBackward0")

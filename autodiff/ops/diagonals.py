@@ -12,7 +12,7 @@ from autodiff.native import NULL, error, lib, take_failure
 from autodiff.ops.assign import copy_, replace_
 from autodiff.ops.base import Op, titled
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.create import full
+from autodiff.ops.create import arange, full
 from autodiff.ops.views import unsqueeze, zeros_p
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, own
@@ -214,3 +214,11 @@ def triu_indices(
     [[0, 0, 1], [0, 1, 1]]
     """
     return _positions("triu_indices", row, col, offset, False, dtype, requires_grad)
+
+
+def pairs(n: int) -> tuple[Tensor, Tensor]:
+    """The rows and columns above a square matrix's diagonal: of no mask, so it can be recorded."""
+    p, most = arange(n * (n - 1) // 2), 2 * n - 1
+    # the row that p lies in, by the root of a square where one begins; doubles tell the next apart
+    i: Tensor = ((most - (most * most - 8 * p.double()).sqrt()) / 2).long()
+    return i, p - i * (most - i) // 2 + i + 1

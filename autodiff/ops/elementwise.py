@@ -20,6 +20,7 @@ from autodiff.ops.declare import (
     POSITIVE,
     REAL,
     UNIT_CELLS,
+    Check,
     declare,
     exp,
     no_bool,
@@ -225,6 +226,26 @@ for _name, _instr, _reference, _doc in (
     PRIMITIVES[_instr] = Primitive(_instr, 2, "bits")
     declare(_name, 2, _doc, expand=lambda a, b, i=_instr: build(i, a, b), result="bits",
             domain=(INTEGERS, ((0.0, 20.0),)), reference=_reference)  # fmt: skip
+
+
+def _common(name: str) -> Check:
+    def check(operands: Sequence[Operand]) -> None:
+        d = promote(operands)
+        if d.is_floating_point or d is dtypes.bool:
+            raise NotImplementedError(f'"{name}_cpu" not implemented for {d.title!r}')
+
+    return check
+
+
+def _lcm(a: Expr, b: Expr) -> Expr:
+    common = build("gcd", a, b)
+    return build("abs", build("truncdiv", a, where(common == 0, 1, common)) * b)
+
+
+declare("gcd", 2, "The greatest common divisors of integers; 0 of zeros.", result="bits",
+        domain=INTEGERS, reference=math.gcd, tensors=BOTH, check=_common("gcd"))  # fmt: skip
+declare("lcm", 2, "The least common multiples of integers; 0 of 0.", expand=_lcm, result="bits",
+        domain=INTEGERS[:1], reference=math.lcm, tensors=BOTH, check=_common("lcm"))  # fmt: skip
 
 # ---- transcendental ----
 

@@ -13,8 +13,9 @@ from autodiff.ops.comparing import result_type
 from autodiff.ops.convert import Dtype, as_tensor, tensor
 from autodiff.ops.create import arange, linspace, zeros
 from autodiff.ops.derived import nansum
+from autodiff.ops.diagonals import pairs
 from autodiff.ops.guard import must_be
-from autodiff.ops.join import cat
+from autodiff.ops.join import cat, stack
 from autodiff.ops.searching import searchsorted
 from autodiff.ops.sorting import sort
 from autodiff.ops.stacking import atleast_2d
@@ -192,6 +193,9 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
         raise RuntimeError(f"Expect a non-negative number, but got {r}")
     if r == 0:
         return input.new_empty(0)
+    if r == 2:
+        i, j = pairs(input.numel() + with_replacement)
+        return input[stack([i, j - 1 if with_replacement else j], 1)]
     kinds = itertools.combinations_with_replacement if with_replacement else itertools.combinations
     places = list(kinds(range(input.numel()), r))
     return input[tensor(places).long().reshape(-1, r)]

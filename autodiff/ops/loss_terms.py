@@ -63,6 +63,12 @@ smooth_l1 = declare("smooth_l1_loss", 3,
         grad_name="SmoothL1LossBackward0")  # fmt: skip
 
 
+def _huber(x: Expr, t: Expr, delta: Expr) -> Expr:
+    error = abs(x - t)
+    near = build("minimum", error, delta)
+    return near * (error - 0.5 * near)
+
+
 def _huber_vjp(g: Expr, y: Expr, x: Expr, t: Expr, delta: Expr) -> tuple[Expr, Expr, Expr]:
     d = x - t
     far = build("le", delta, abs(d))
@@ -76,9 +82,7 @@ huber = declare(
     "(input - target)^2 / 2 where the error is below delta, delta (|input - target| - delta / 2) "
     "elsewhere.",
     _huber_vjp,
-    expand=lambda x, t, delta: where(
-        build("lt", abs(x - t), delta), 0.5 * (x - t) * (x - t), delta * (abs(x - t) - 0.5 * delta)
-    ),
+    expand=_huber,
     result="float",
     domain=ERRORS,
     reference=lambda x, t, delta: (

@@ -1,4 +1,4 @@
-"""Norms of vectors and matrices, and distances between rows."""
+"""Norms of vectors and matrices."""
 
 from __future__ import annotations
 
@@ -6,20 +6,18 @@ import math
 from typing import Any
 
 from autodiff.descriptor import fresh
-from autodiff.dtypes import ALL, FIRST_FLOAT, HALVES, SCALAR_NAMES, dtype, float32, plain
+from autodiff.dtypes import ALL, HALVES, dtype, float32, plain
 from autodiff.expr import build, inputs
 from autodiff.native import NULL, lib
 from autodiff.ops.assign import masked_fill
-from autodiff.ops.base import OUTPUT, Op, OpNode, called
-from autodiff.ops.contraction import matmul
+from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.declare import where
 from autodiff.ops.guard import must_be
-from autodiff.ops.halves import in_float32
-from autodiff.ops.matrices import check_float, common_batch
+from autodiff.ops.matrices import check_float
 from autodiff.ops.out import written
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reductions import KINDS, _restore
-from autodiff.ops.views import mT, unsqueeze
+from autodiff.ops.views import unsqueeze
 from autodiff.shapes import dim_index, dim_mask
 from autodiff.tensor import Tensor, wrap
 
@@ -260,100 +258,6 @@ def norm(
     else:
         y = vector_norm(A, 2 if ord is None else ord, dims, keepdim, dtype=dtype)
     return written("linalg_norm", out, y, A)
-
-
-# ---- distances ----
-
-_MODES = (
-    "use_mm_for_euclid_dist_if_necessary",
-    "use_mm_for_euclid_dist",
-    "donot_use_mm_for_euclid_dist",
-)
-FEW = 25  # rows up to which differences are exact and as fast
-
-
-def _by_squares() -> PointwiseOp:
-    own, other, product = inputs(3)
-    return PointwiseOp(
-        "euclidean", build("sqrt", build("maximum", own + other - product * 2, 0)), 3
-    )
-
-
-_BY_SQUARES = _by_squares()
-
-
-def _euclidean_forward(a: Any, b: Any) -> Any:
-    """The root of |a|^2 + |b|^2 - 2 ab, by one product of matrices."""
-    x, y = wrap(a), wrap(b)
-    own, other = (x * x).sum(-1, keepdim=True), unsqueeze((y * y).sum(-1), y.ndim - 2)
-    return lib.ad_alias(_BY_SQUARES.call(own, other, matmul(x, mT(y)))._p)
-
-
-def _euclidean_rule(
-    node: OpNode, g: Tensor, x: Tensor, y: Tensor, d: Tensor
-) -> tuple[Tensor, Tensor]:
-    """dx = the sum of (x - y) g / d over the y, 0 where they are at no distance."""
-    share = _SHARE.call(g, d)
-    gx = x * share.sum(-1, keepdim=True) - matmul(share, y)
-    return gx, y * unsqueeze(share.sum(-2), y.ndim - 1) - matmul(mT(share), x)
-
-
-_euclidean: Op = Op(
-    "euclidean_dist", _euclidean_forward, _euclidean_rule, saves=(0, 1, OUTPUT), shaped=False
-)
-
-
-def _check_cdist(x1: Tensor, x2: Tensor, p: float, mode: str) -> None:
-    for name, x in (("X1", x1), ("X2", x2)):
-        d = x._p.dtype
-        if d < FIRST_FLOAT:
-            raise RuntimeError(
-                f"cdist only supports floating-point dtypes, {name} got: {SCALAR_NAMES[d]}"
-            )
-        if x._p.ndim < 2:
-            raise RuntimeError(f"cdist only supports at least 2D tensors, {name} got: {x.ndim}D")
-    if x1.shape[-1] != x2.shape[-1]:
-        raise RuntimeError(
-            f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
-        )
-    if x1._p.dtype != x2._p.dtype:
-        names = [x.dtype.title for x in (x1, x2)]
-        raise RuntimeError(f"expected scalar type {names[0]} but found {names[1]}")
-    if not p >= 0:
-        raise RuntimeError(f"cdist only supports non-negative p values, not {p}")
-    if mode not in _MODES:
-        raise ValueError(f"{mode} is not a valid value for compute_mode")
-
-
-@called("CdistBackward0")
-def cdist(
-    x1: Tensor,
-    x2: Tensor,
-    p: float = 2.0,
-    compute_mode: str = "use_mm_for_euclid_dist_if_necessary",
-) -> Tensor:
-    """The p-norms of the differences of each row of x1 (..., m, k) and each of x2 (..., n, k).
-
-    For p = 2 and more than 25 rows by a product of matrices, unless `compute_mode` says otherwise:
-    near zero, that loses half the digits. The gradient at no distance is 0.
-
-    >>> ad.cdist(ad.tensor([[0.0, 0.0]]), ad.tensor([[3.0, 4.0], [0.0, 1.0]]))
-    tensor([[5., 1.]])
-    """
-    order = _order("cdist", p)
-    _check_cdist(x1, x2, order, compute_mode)
-    rows = max(x1.shape[-2], x2.shape[-2])
-    many = rows > FEW if compute_mode == _MODES[0] else compute_mode == _MODES[1]
-    return _distances(x1, x2, order, many)
-
-
-@in_float32
-def _distances(x1: Tensor, x2: Tensor, order: float, many: bool) -> Tensor:
-    if order == 2 and many and x1.shape[-1]:
-        return _euclidean.on(common_batch(x1, x2))
-    difference = unsqueeze(x1, x1.ndim - 1) - unsqueeze(x2, x2.ndim - 2)
-    columns = 1 << (difference.ndim - 1)
-    return _norm(difference, columns, False, order if x1.shape[-1] else 2)  # 0 of no columns
 
 
 def frobenius_norm(

@@ -25,7 +25,7 @@ from autodiff.ops.gather import (
 )
 from autodiff.ops.guard import must_be
 from autodiff.ops.history import check_writable, rebase
-from autodiff.ops.indexing import _INT64, _advanced, _basic, is_places
+from autodiff.ops.indexing import _INT64, _advanced, _basic, _mask_indices, is_places
 from autodiff.ops.masked import write_masked
 from autodiff.ops.slices import _vector
 from autodiff.ops.views import _slice, clone, expand, reshape, row_major, unsqueeze
@@ -307,18 +307,19 @@ def masked_scatter_(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
             "masked_scatter_: expected self and source to have same dtypes but got "
             f"{x.dtype!r} and {source.dtype!r}"
         )
-    where = expand(mask, x.shape)
+    where = mask if mask.shape == x.shape else expand(mask, x.shape)
+    values = source if source._p.ndim == 1 else reshape(source, -1)
     size = source._p.numel
     few = f"masked_scatter: number of elements of source ({size}) < number of ones in mask"
     if recorder_here() is not None:
-        write_masked(x, where, reshape(source, -1), True, few)
+        write_masked(x, where, values, True, few)
         return x
-    y, left = _basic(x, where)
-    y, at = _advanced(y, left)
-    count = at.shape.numel()
+    y, where = (x, where) if x._p.ndim else (unsqueeze(x, 0), unsqueeze(where, 0))
+    places = _mask_indices(y, 0, where)
+    count = places[0]._p.numel
     if count > size:
         raise RuntimeError(f"{few} ({count})")
-    write_at(y, at, _slice(reshape(source, -1), 0, 0, count, 1), False, _masked_scatter)
+    write_at(y, Indices(places), _slice(values, 0, 0, count, 1), False, _masked_scatter)
     return x
 
 

@@ -1,4 +1,4 @@
-"""Powers in double precision and of two, and common divisors."""
+"""Powers in double precision and of two."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from autodiff.dtypes import float64, get_default_dtype
 from autodiff.ops.arithmetic import pow as power
 from autodiff.ops.base import called
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.comparing import result_type
 from autodiff.tensor import Tensor
 
 
@@ -51,37 +50,3 @@ def ldexp(input: Tensor, other: Tensor) -> Tensor:
         other = to_dtype(other, input.dtype if input.is_floating_point() else get_default_dtype())
     y: Tensor = input * power(2.0, other)
     return y
-
-
-def _integers(name: str, *xs: Tensor) -> tuple[Tensor, ...]:
-    """Tensors of integers in their common dtype."""
-    d = result_type(*xs)
-    if d.is_floating_point or d.category == 0:
-        raise NotImplementedError(f'"{name}_cpu" not implemented for {d.title!r}')
-    return tuple(to_dtype(x, d) for x in xs)
-
-
-def gcd(input: Tensor, other: Tensor) -> Tensor:
-    """The greatest common divisors of integers, by Euclid's algorithm.
-
-    >>> ad.gcd(ad.tensor([4, 9]), ad.tensor([6, 0]))
-    tensor([2, 9])
-    """
-    input, other = _integers("gcd", input, other)
-    a, b = input + other * 0, other + input * 0
-    while bool((b != 0).any()):
-        rest = a.fmod(b.masked_fill(b == 0, 1))
-        a, b = a.where(b == 0, b), b.where(b == 0, rest)
-    return a.abs()
-
-
-def lcm(input: Tensor, other: Tensor) -> Tensor:
-    """The least common multiples of integers, 0 of 0.
-
-    >>> ad.lcm(ad.tensor([4, 9]), ad.tensor([6, 0]))
-    tensor([12,  0])
-    """
-    input, other = _integers("lcm", input, other)
-    common = gcd(input, other)
-    result: Tensor = (input.floor_divide(common.masked_fill(common == 0, 1)) * other).abs()
-    return result

@@ -18,6 +18,7 @@ from autodiff.dtypes import (
     int32,
     int64,
 )
+from autodiff.expr import PRIMITIVES, Primitive, build, inputs
 from autodiff.native import lib
 from autodiff.ops.arithmetic import where
 from autodiff.ops.assign import masked_fill
@@ -26,9 +27,10 @@ from autodiff.ops.bytes import reinterpreted
 from autodiff.ops.comparing import result_type
 from autodiff.ops.convert import Dtype
 from autodiff.ops.create import arange, ones_like
-from autodiff.ops.diagonals import triu_indices
+from autodiff.ops.declare import BOTH, no_number
+from autodiff.ops.declare import where as choice
 from autodiff.ops.guard import must_be
-from autodiff.ops.norms import vector_norm
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.returned import returned
 from autodiff.ops.stacking import broadcast_tensors
 from autodiff.tensor import Tensor, wrap
@@ -46,12 +48,20 @@ def _refused(name: str, d: dtype) -> NotImplementedError:
     return NotImplementedError(f'"{name}" not implemented for {d.title!r}: it takes floats')
 
 
-def _next_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-    """As PyTorch's: the number moves with x, unless it is y already."""
+# As PyTorch's rule: the number moves with x, unless it is y already.
+PRIMITIVES["nextafter"] = Primitive(
+    "nextafter", 2, vjp=lambda g, y, a, b: (choice(a == b, 0.0, g), g * 0.0)
+)
+_nextafter = PointwiseOp(
+    "nextafter", build("nextafter", *inputs(2)), 2, check=no_number("nextafter", BOTH, None)
+)
+
+
+def _half_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
     return masked_fill(g, x.detach() == y.detach(), 0), g.new_zeros(g.shape)
 
 
-def _next(p: Any, q: Any) -> Any:
+def _next_half(p: Any, q: Any) -> Any:
     x, y = wrap(p), wrap(q)
     d = x.dtype
     whole = _PARTS[d][2]
@@ -64,7 +74,7 @@ def _next(p: Any, q: Any) -> Any:
     return lib.ad_alias(where(x.isnan() | y.isnan(), x + y, moved)._p)
 
 
-_nextafter: Op = Op("nextafter", _next, _next_rule, saves=(0, 1), shaped=False)
+_nextafter_half: Op = Op("nextafter", _next_half, _half_rule, saves=(0, 1), shaped=False)
 
 
 def nextafter(input: Tensor, other: Tensor) -> Tensor:
@@ -77,7 +87,9 @@ def nextafter(input: Tensor, other: Tensor) -> Tensor:
     d = result_type(input, other)
     if d not in _PARTS:
         raise _refused("nextafter", d)
-    return _nextafter.on(broadcast_tensors(input.to(d), other.to(d)))
+    if d in HALVES:
+        return _nextafter_half.on(broadcast_tensors(input.to(d), other.to(d)))
+    return _nextafter.call(input, other)
 
 
 @returned("frexp")
@@ -149,24 +161,6 @@ def range(
     return y.to(d).requires_grad_(requires_grad)
 
 
-@called("PdistBackward0")
-def pdist(input: Tensor, p: float = 2.0) -> Tensor:
-    """The p-norm distances of each two rows of a matrix, the first with the others, and so on.
-
-    >>> ad.pdist(ad.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]]))
-    tensor([5.0000, 1.0000, 4.2426])
-    """
-    if input.ndim != 2:
-        raise RuntimeError(f"pdist only supports 2D tensors, got: {input.ndim}D")
-    if not input.is_floating_point():
-        raise RuntimeError("pdist only supports floating-point dtypes")
-    if not p >= 0:
-        raise RuntimeError(f"pdist only supports non-negative p values, not {p}")
-    n = input.shape[0]
-    i, j = triu_indices(n, n, 1)
-    return vector_norm(input[i] - input[j], p if input.shape[1] else 2, 1)  # 0 of no columns
-
-
 # ---- what there is to say of real numbers ----
 
 
@@ -228,12 +222,14 @@ def imag(input: Tensor) -> Tensor:
     raise must_be("imag", "input", "Tensor", input)
 
 
-@called("AngleBackward0")
+_x = inputs(1)[0]
+_angle = PointwiseOp("angle", choice(_x < 0, math.pi, choice(build("isnan", _x), _x, 0.0)), 1)
+
+
 def angle(input: Tensor) -> Tensor:
     """pi for negative numbers, 0 for others, nan for nan.
 
     >>> ad.angle(ad.tensor([1.0, -1.0]))
     tensor([0.0000, 3.1416])
     """
-    x = input if input.is_floating_point() else input.to(get_default_dtype())
-    return where(x < 0, math.pi, where(x.isnan(), x, 0.0))  # type: ignore[no-any-return]
+    return _angle.call(input)

@@ -71,11 +71,6 @@ def _odd(x: Expr, of_abs: Expr) -> Expr:
     return where(x == 0, x, where(x < 0, -of_abs, of_abs))
 
 
-def _negative(x: Expr) -> Expr:
-    """Whether x has a minus sign: also of -0, whose reciprocal is below 0."""
-    return _either(x < 0, build("reciprocal", x) < 0)
-
-
 # ---- hyperbolic functions ----
 
 
@@ -130,18 +125,6 @@ declare("atanh", 1, "The inverse hyperbolic tangent; nan outside [-1, 1].",
 
 # ---- angles ----
 
-# (atan(r) - r) / r^3 as a polynomial of r^2 up to tan(pi/8)^2.
-ATAN = (
-    -0.3333333333333333, 0.19999999999999993, -0.14285714285711518, 0.11111111110754729,
-    -0.0909090906700999, 0.07692306736000173, -0.06666642020055166, 0.058819252531928636,
-    -0.05258041554297779, 0.04719395030027433, -0.04104436265755082, 0.030635704112969498,
-    -0.01391822929102443,
-)  # fmt: skip
-# The same to 2^-28 of atan.
-SHORT_ATAN = (
-    -0.33333331788791226, 0.19999545949901687, -0.14264115423006377, 0.10745219834631418,
-    -0.06456256797380748,
-)  # fmt: skip
 # (asin(r) - r) / r^3 as a polynomial of r^2 up to 1/4, and to 2^-30 of asin.
 ASIN = (
     0.1666666666666666, 0.0749999999999852, 0.04464285714625971, 0.030381944131723904,
@@ -171,31 +154,13 @@ def _from_odd(r: Expr, short: tuple[float, ...], long: tuple[float, ...]) -> Exp
     return build("fma", r * z, p, r)
 
 
-def _atan_share(t: Expr) -> Expr:
-    """atan of t in [0, 1]: about 0 or 1, whichever is nearer."""
-    middle = t > math.tan(PI / 8)
-    r = where(middle, (t - 1) / (t + 1), t)
-    near = _from_odd(r, SHORT_ATAN, ATAN)
-    return where(middle, near + PI / 4, near)
-
-
-def _atan_abs(t: Expr) -> Expr:
-    """atan of t >= 0: about 0, 1 or infinity, whichever is nearest."""
-    middle, large = t > math.tan(PI / 8), t > math.tan(3 * PI / 8)
-    over = where(large, -1.0, where(middle, t - 1, t))
-    r = over / where(large, t, where(middle, t + 1, 1.0))
-    near = _from_odd(r, SHORT_ATAN, ATAN)
-    return where(large, near + PI / 2, where(middle, near + PI / 4, near))
-
-
 def _atan2(a: Expr, b: Expr) -> Expr:
     y, x = _abs(a), _abs(b)
     low, high = build("minimum", x, y), build("maximum", x, y)
     ratio = where(high == 0, 0.0, where(low == high, 1.0, low / high))
-    acute = _atan_share(where(_either(a != a, b != b), math.nan, ratio))
+    acute = build("atan", where(_either(a != a, b != b), math.nan, ratio))
     steep = where(y > x, PI / 2 - acute, acute)
-    turned = where(_negative(b), PI - steep, steep)
-    return where(_negative(a), -turned, turned)
+    return build("copysign", where(build("copysign", 1.0, b) < 0, PI - steep, steep), a)
 
 
 def _arc(x: Expr) -> tuple[Expr, Expr]:
@@ -231,8 +196,7 @@ def _atan2_vjp(g: Expr, y: Expr, a: Expr, b: Expr) -> tuple[Expr, Expr]:
 
 UNIT = ((-0.8, 0.8),)
 declare("atan", 1, "The angle whose tangent is input, in [-pi/2, pi/2].",
-        lambda g, y, x: (g / (x * x + 1),), expand=lambda x: _odd(x, _atan_abs(_abs(x))),
-        result="float", reference=math.atan)  # fmt: skip
+        lambda g, y, x: (g / (x * x + 1),), result="float", reference=math.atan)  # fmt: skip
 declare("asin", 1, "The angle whose sine is input, in [-pi/2, pi/2]; nan outside [-1, 1].",
         lambda g, y, x: (g * build("rsqrt", 1 - x * x),),
         expand=_asin, result="float", domain=UNIT, reference=math.asin)  # fmt: skip
@@ -353,7 +317,8 @@ declare("frac", 1, "The part behind the point, with the sign of input.",
         domain=((-1.8, -1.2), (0.2, 0.8)), check=_floating("frac"),
         reference=lambda x: math.fmod(x, 1.0))  # fmt: skip
 declare("signbit", 1, "Whether an element has a minus sign, as -0 has; False of nan.",
-        expand=_negative, result="bool", domain=((-3.0, 3.0), (0.0, 0.0), (-0.0, -0.0)),
+        expand=lambda x: build("copysign", 1.0, x) < 0, result="bool",
+        domain=((-3.0, 3.0), (0.0, 0.0), (-0.0, -0.0)),
         reference=lambda x: math.copysign(1.0, x) < 0)  # fmt: skip
 
 
@@ -362,14 +327,9 @@ def _same_dtype(operands: Sequence[Operand]) -> None:
         raise RuntimeError("heaviside is not yet implemented for tensors with different dtypes.")
 
 
-def _copysign(a: Expr, b: Expr) -> Expr:
-    size = build("abs", a)
-    return where(_negative(b), -size, size)
-
-
 declare("copysign", 2, "The magnitude of input with the sign of other, also of -0.",
         lambda g, y, a, b: (g * (build("sign", a) * build("sign", y)), None),
-        expand=_copysign, result="float", domain=NONZERO, reference=math.copysign,
+        result="float", domain=NONZERO, reference=math.copysign,
         tensors=FIRST)  # fmt: skip
 
 

@@ -402,6 +402,9 @@ PRODUCTS = [
     *(Row(f"cdist_{order}", lambda x, y, order=order: ad.cdist(x, _away(y), order),
           ("m k", "n k"), lambda x, y, order=order: _distances(order)(x, _away(y)), 1,
           distinct=True) for order in (1, 2, 3, math.inf)),
+    *(Row(f"pdist_{order}", lambda x, order=order: ad.pdist(x, order), ("3 k",),
+          lambda x, order=order: Array((3,), lambda i: _distances(order)(x, x)[
+              ((0, 1), (0, 2), (1, 2))[i[0]]]), 1, distinct=True) for order in (1, 2, 3)),
     Row("cosine_similarity", lambda x, y: functional.cosine_similarity(x + 4, y + 4),
         ("m k", "1 k"), lambda x, y: Array(x.shape[:1], lambda i: _cosine(
             [x[i[0], c] + 4 for c in range(x.shape[1])],

@@ -1,5 +1,5 @@
-/* kernels/bytes.h: comparisons of float32 straight to bytes, and stores past the caches; included by
- * pointwise.h. */
+/* kernels/bytes.h: comparisons of float32 straight to bytes, logic of bools, and stores past the caches;
+ * included by pointwise.h. */
 
 /* What is over after the last four vectors is done one by one: to make vectors of that too is code for
  * nothing.
@@ -30,6 +30,30 @@
 AD_COMPARISONS
 #undef AD_COMPARE
 #undef EACH
+
+/* The bytes that are not 0, as ones: memory of others may hold more than ones. */
+AD_SIMD vdi truths_at(const uint8_t *p) {
+    const vdi most = vdi_set1(0x7f7f7f7f7f7f7f7f);
+    vd bytes;
+    memcpy(&bytes, p, sizeof bytes);
+    const vdi high = vdi_or(vdi_add(vdi_and(vd_bits(bytes), most), most), vd_bits(bytes));
+    return vdi_and(vdi_shr(high, 7), vdi_set1(0x0101010101010101));
+}
+#define TRUTH(name, WORDS, byte)                                                                             \
+    static void truth_##name(int64_t n, uint8_t *d, const void *a, const void *b) {                          \
+        const uint8_t *x = a, *y = b;                                                                        \
+        int64_t i = 0;                                                                                       \
+        (void)y;                                                                                             \
+        for (; i <= n - 8 * VD_W; i += 8 * VD_W) {                                                           \
+            const vd made = vd_of_bits(WORDS);                                                               \
+            memcpy(d + i, &made, sizeof made);                                                               \
+        }                                                                                                    \
+        for (; i < n; i++) d[i] = byte;                                                                      \
+    }
+TRUTH(not, vdi_xor(truths_at(x + i), vdi_set1(0x0101010101010101)), !x[i])
+TRUTH(and, vdi_and(truths_at(x + i), truths_at(y + i)), x[i] && y[i])
+TRUTH(or, vdi_or(truths_at(x + i), truths_at(y + i)), x[i] || y[i])
+TRUTH(xor, vdi_xor(truths_at(x + i), truths_at(y + i)), !x[i] != !y[i])
 #ifndef __clang__
 #pragma GCC pop_options
 #endif

@@ -67,6 +67,20 @@ AD_SIMD int64_t i64_pow(int64_t a, int64_t b) {
     return power;
 }
 
+/* Stein's: what is left after twos are taken out are odd numbers, whose difference is even. */
+AD_SIMD int64_t i64_gcd(int64_t a, int64_t b) {
+    uint64_t x = (uint64_t)i64_abs(a), y = (uint64_t)i64_abs(b);
+    if (!x || !y) return (int64_t)(x | y);
+    const int twos = __builtin_ctzll(x | y);
+    for (x >>= __builtin_ctzll(x);;) {
+        y >>= __builtin_ctzll(y);
+        if (x == y) return (int64_t)(x << twos);
+        const uint64_t apart = x < y ? y - x : x - y;
+        x = x < y ? x : y;
+        y = apart;
+    }
+}
+
 AD_SIMD int64_t i64_lt(int64_t a, int64_t b) { return a < b; }
 AD_SIMD int64_t i64_le(int64_t a, int64_t b) { return a <= b; }
 AD_SIMD int64_t i64_eq(int64_t a, int64_t b) { return a == b; }
@@ -225,6 +239,7 @@ static const ad_pw_kernels pw_kernels = {
             AD_COMPARISONS
 #undef AD_COMPARE
         },
+    .truth = {truth_not, truth_and, truth_or, truth_xor},
     .where = {where_f32, where_f64, where_i64},
     .stream = stream,
     .transpose = {transpose_float, transpose_double},

@@ -18,6 +18,7 @@ AD_SIMD V K(sign)(V a) {
     V rest = v(select)(v(lt)(a, v(zero)()), v(set1)(-1), v(zero)());
     return v(select)(v(lt)(v(zero)(), a), v(set1)(1), rest);
 }
+AD_SIMD V K(present)(V a) { return v(select)(v(eq)(a, a), a, v(zero)()); }
 AD_SIMD V K(reciprocal)(V a) { return v(div)(v(set1)(1), a); }
 AD_SIMD V K(sqrt)(V a) { return v(sqrt)(a); }
 AD_SIMD V K(rsqrt)(V a) { return v(div)(v(set1)(1), v(sqrt)(a)); }
@@ -60,6 +61,8 @@ AD_SIMD V K(floordiv)(V a, V b) {
     low = v(select)(v(eq)(q, v(zero)()), v(copysign)(v(zero)(), plain), low);
     return v(select)(v(eq)(b, v(zero)()), plain, low);
 }
+AD_SIMD V K(copysign)(V a, V b) { return v(copysign)(a, v(select)(v(eq)(b, b), b, v(zero)())); }
+AD_SIMD V K(nextafter)(V a, V b) { return v(nextafter)(a, b); }
 
 /* rounding */
 AD_SIMD V K(floor)(V a) { return v(floor)(a); }
@@ -98,6 +101,7 @@ AD_SIMD V K(log)(V a) { return v(log)(a); }
 AD_SIMD V K(log1p)(V a) { return v(log1p)(a); }
 AD_SIMD V K(sin)(V a) { return v(sin)(a); }
 AD_SIMD V K(cos)(V a) { return v(cos)(a); }
+AD_SIMD V K(atan)(V a) { return v(atan)(a); }
 AD_SIMD V K(tanh)(V a) { return v(tanh)(a); }
 AD_SIMD V K(sigmoid)(V a) { return v(sigmoid)(a); }
 AD_SIMD V K(erf)(V a) { return v(erf)(a); }

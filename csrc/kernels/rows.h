@@ -138,4 +138,5 @@ static const ad_row_kernels row_kernels = {
     .deviations = {deviations_f32, deviations_f64},
     .centre = centre,
     .moments = moments,
+    .distances = {distances_f32, distances_f64},
 };

@@ -209,6 +209,54 @@ static void NAME(deviations)(const ad_block *s, const void *a, const double *mea
     }
 }
 
+/* ---- distances of rows ----
+ * Columns of a panel are rows of the other matrix. Terms are added in order, a chunk at a time, so that an
+ * element's bits depend on its two rows alone. */
+enum {
+    NAME(PANEL) = AD_LANE_BYTES / sizeof(T),
+    NAME(PANEL_VECS) = NAME(PANEL) / VEC_W,
+    NAME(TOGETHER) = NAME(PANEL_VECS) < 8 ? 8 / NAME(PANEL_VECS) : 1, /* rows, as far as registers go */
+    NAME(CHUNK) = 256
+};
+AD_SIMD V NAME(farther)(int order, V held, V d) {
+    switch (order) {
+    case AD_DISTANCE_1: return VEC(add)(held, VEC(abs)(d));
+    case AD_DISTANCE_2: return VEC(fma)(d, d, held);
+    default: return VEC(maximum)(held, VEC(abs)(d));
+    }
+}
+#define EACH                                                                                                 \
+    AD_UNROLL for (int r = 0; r < NAME(TOGETHER); r++) AD_UNROLL for (int v = 0; v < NAME(PANEL_VECS); v++)
+/* Rows there are too few of are the last again, and `out` has room for them. */
+AD_SIMD void NAME(distances_as)(int order, int64_t rows, int64_t k, const T *x, const T *panel, T *out) {
+    V total[NAME(TOGETHER)][NAME(PANEL_VECS)], part[NAME(TOGETHER)][NAME(PANEL_VECS)];
+    const T *row[NAME(TOGETHER)];
+    for (int64_t first = 0; first < rows; first += NAME(TOGETHER), out += NAME(TOGETHER) * NAME(PANEL)) {
+        for (int r = 0; r < NAME(TOGETHER); r++) row[r] = x + ad_least(first + r, rows - 1) * k;
+        EACH total[r][v] = VEC(zero)();
+        for (int64_t i = 0, end; i < k; i = end) {
+            end = ad_least(i + NAME(CHUNK), k);
+            EACH part[r][v] = VEC(zero)();
+            for (int64_t j = i; j < end; j++)
+                EACH part[r][v] = NAME(farther)(
+                    order, part[r][v],
+                    VEC(sub)(VEC(set1)(row[r][j]), VEC(load)(panel + j * NAME(PANEL) + v * VEC_W)));
+            EACH total[r][v] = order == AD_DISTANCE_inf ? VEC(maximum)(total[r][v], part[r][v])
+                                                        : VEC(add)(total[r][v], part[r][v]);
+        }
+        EACH VEC(store)(out + r * NAME(PANEL) + v * VEC_W,
+                        order == AD_DISTANCE_2 ? VEC(sqrt)(total[r][v]) : total[r][v]);
+    }
+}
+#undef EACH
+static void NAME(distances)(int order, int64_t rows, int64_t k, const void *x, const void *panel, void *out) {
+    switch (order) {
+    case AD_DISTANCE_1: NAME(distances_as)(AD_DISTANCE_1, rows, k, x, panel, out); break;
+    case AD_DISTANCE_2: NAME(distances_as)(AD_DISTANCE_2, rows, k, x, panel, out); break;
+    default: NAME(distances_as)(AD_DISTANCE_inf, rows, k, x, panel, out);
+    }
+}
+
 #undef EACH_VECTOR
 #undef T
 #undef V

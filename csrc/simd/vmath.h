@@ -34,6 +34,20 @@ AD_SIMD vf vf_copysign(vf x, vf sign) { return vf_flip(vf_abs(x), sign); }
 AD_SIMD vd vd_copysign(vd x, vd sign) { return vd_flip(vd_abs(x), sign); }
 #endif
 
+/* The bits one further from 0, or one nearer, are the next number. */
+#define NEXTAFTER(v, m)                                                                                      \
+    AD_SIMD v v##_nextafter(v x, v y) {                                                                      \
+        const m up = v##_lt(x, y), above = v##_lt(v##_zero(), x);                                            \
+        const m away = m##_or(m##_and(up, above), m##_not(m##_or(up, above)));                               \
+        const v one = v##_of_bits(v##i_set1(1)), back = v##_of_bits(v##i_sub(v##i_set1(0), v##i_set1(1)));   \
+        const v next = v##_of_bits(v##i_add(v##_bits(x), v##_bits(v##_select(away, one, back))));            \
+        const v moved = v##_select(v##_eq(x, v##_zero()), v##_copysign(one, y), next);                       \
+        const m ordered = m##_or(v##_lt(x, y), v##_lt(y, x));                                                \
+        return v##_select(ordered, moved, v##_select(v##_eq(x, y), y, v##_add(x, y)));                       \
+    }
+NEXTAFTER(vf, mf)
+NEXTAFTER(vd, md)
+
 /* Adding this to a small number rounds it to an integer, found in the low bits of the sum. */
 #define VF_INTEGER 0x1.8p23f
 #define VD_INTEGER 0x1.8p52
@@ -355,6 +369,30 @@ AD_SIMD vd vd_cos(vd x) {
     vd low, r = vd_trig_reduce(vd_abs(x), &low, &quadrant);
     return vd_sin_core(r, low, vdi_add(quadrant, vdi_set1(1)));
 }
+
+/* ---- atan: of r = |x| up to `least`, else of what is left of pi/4 or pi/2 ----
+ * rest: what rounding pi takes off, of the rounded. atan r = r + r^3 p(r^2); p of degree 5: 2^-27 on [0, 1/2]
+ * (f32), where a quotient has errors as large as the result's; 12: 2^-55 up to tan(pi/8) (f64) */
+#define ATAN(v, m, T, least, rest, ...)                                                                      \
+    AD_SIMD v v##_atan(v x) {                                                                                \
+        static const T P[] = {__VA_ARGS__};                                                                  \
+        const v t = v##_abs(x), one = v##_set1(1), zero = v##_zero();                                        \
+        const m middle = v##_lt(v##_set1(least), t);                                                         \
+        const m large = v##_lt(v##_set1((T)2.414213562373095), t);                                           \
+        const v over = v##_select(large, v##_neg(one), v##_select(middle, v##_sub(t, one), t));              \
+        const v r = v##_div(over, v##_select(large, t, v##_select(middle, v##_add(t, one), one)));           \
+        const v about = v##_select(large, v##_set1((T)1.5707963267948966),                                   \
+                                   v##_select(middle, v##_set1((T)0.7853981633974483), zero));               \
+        const v z = v##_mul(r, r), p = v##_poly(z, P, AD_LENGTH(P));                                         \
+        const v near = v##_add(r, v##_fma(v##_mul(r, z), p, v##_mul(about, v##_set1(rest))));                \
+        return v##_copysign(v##_add(about, near), x);                                                        \
+    }
+ATAN(vf, mf, float, 0.5f, -2.7827534e-8f, -0.33333328f, 0.19999489f, -0.14272079f, 0.10940981f, -0.07984058f,
+     0.038723186f)
+ATAN(vd, md, double, 0.41421356237309503, 3.8981718325193755e-17, -0.3333333333333333, 0.19999999999999993,
+     -0.14285714285711518, 0.11111111110754729, -0.0909090906700999, 0.07692306736000173,
+     -0.06666642020055166, 0.058819252531928636, -0.05258041554297779, 0.04719395030027433,
+     -0.04104436265755082, 0.030635704112969498, -0.01391822929102443)
 
 /* ---- erf ----
  * f32: 1 - b^-q with b = exp(2/sqrt(pi)), the slope of erf at 0, so that q(a) = a + a^2 p(a), p of degree 7:

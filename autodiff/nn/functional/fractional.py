@@ -53,17 +53,15 @@ def _pool(
         raise RuntimeError(
             f"{op}: _random_samples must have the shape {(*x.shape[:2], nd)}, not {tuple(given)}"
         )
-    at: Any = 0  # of each element of each window in its image
+    at: Any = 0  # in their image, of the first elements of all windows, of the second ones, ...
     for d, (k, size, n) in enumerate(zip(kernel, sizes, image, strict=True)):
         u = samples.detach()[..., d if nd == 3 else nd - 1 - d].unsqueeze(-1)
-        starts = _starts(u, n, size, k).unsqueeze(-1) + arange(k)
-        shape = [1] * (2 * nd)
-        shape[d], shape[nd + d] = size, k
-        at = at * n + starts.reshape(*x.shape[:2], *shape)
-    at = at.flatten(2 + nd)
-    windows = x.flatten(2).gather(2, at.flatten(2)).reshape(at.shape)
-    y, which = windows.max(-1)
-    places = at.gather(-1, which.unsqueeze(-1)).squeeze(-1)
+        starts = _starts(u, n, size, k).reshape(*x.shape[:2], *_along(d, nd, size))
+        at = at * n + (arange(k).reshape(*_along(d, nd, k), *[1] * (2 + nd)) + starts)
+    at = at.flatten(0, nd - 1)
+    images = x.flatten(2).expand(len(at), -1, -1, -1)
+    y, which = images.gather(3, at.flatten(3)).reshape(at.shape).max(0)
+    places = at.gather(0, which.unsqueeze(0)).squeeze(0)
     found = (y, places) if is_batch else (y.squeeze(0), places.squeeze(0))
     return found if return_indices else found[0]
 
@@ -95,6 +93,11 @@ def _sizes(
     if len(each) != nd:
         raise ValueError(f"{op} requires output_ratio to be a number or {nd} of them")
     return tuple(int(n * r) for n, r in zip(image, each, strict=True))
+
+
+def _along(d: int, nd: int, size: int) -> list[int]:
+    """A shape of nd dimensions of which one is more than 1."""
+    return [size if e == d else 1 for e in range(nd)]
 
 
 def _starts(u: Tensor, n: int, windows: int, kernel: int) -> Tensor:

@@ -1,0 +1,160 @@
+"""Distances between rows of matrices."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from autodiff.dtypes import FIRST_FLOAT, SCALAR_NAMES
+from autodiff.expr import build, inputs
+from autodiff.native import NULL, lib
+from autodiff.ops.base import OUTPUT, Op, OpNode, called
+from autodiff.ops.contraction import matmul
+from autodiff.ops.diagonals import pairs
+from autodiff.ops.halves import in_float32
+from autodiff.ops.matrices import common_batch
+from autodiff.ops.norms import _SHARE, _order, vector_norm
+from autodiff.ops.pointwise import PointwiseOp
+from autodiff.ops.recompute import cotangents_of
+from autodiff.ops.views import mT, unsqueeze
+from autodiff.tensor import Tensor, wrap
+
+_MODES = (
+    "use_mm_for_euclid_dist_if_necessary",
+    "use_mm_for_euclid_dist",
+    "donot_use_mm_for_euclid_dist",
+)
+FEW = 25  # rows up to which PyTorch takes differences, which are exact
+SMALL = 2**20  # differences, up to which they are as fast
+_ORDERS = (1, 2, math.inf)  # those that one native call takes
+
+
+def _by_squares() -> PointwiseOp:
+    own, other, product = inputs(3)
+    return PointwiseOp(
+        "euclidean", build("sqrt", build("maximum", own + other - product * 2, 0)), 3
+    )
+
+
+_BY_SQUARES = _by_squares()
+
+
+def _euclidean_forward(a: Any, b: Any, directly: bool) -> Any:
+    """The root of |a|^2 + |b|^2 - 2 ab, by one product of matrices, or as it is."""
+    if directly:
+        return lib.ad_distances(a, b, 2)
+    x, y = wrap(a), wrap(b)
+    own, other = (x * x).sum(-1, keepdim=True), unsqueeze((y * y).sum(-1), y.ndim - 2)
+    return lib.ad_alias(_BY_SQUARES.call(own, other, matmul(x, mT(y)))._p)
+
+
+def _euclidean_rule(
+    node: OpNode, g: Tensor, x: Tensor, y: Tensor, d: Tensor
+) -> tuple[Tensor, Tensor]:
+    """dx = the sum of (x - y) g / d over the y, 0 where they are at no distance."""
+    share = _SHARE.call(g, d)
+    gx = x * share.sum(-1, keepdim=True) - matmul(share, y)
+    return gx, y * unsqueeze(share.sum(-2), y.ndim - 1) - matmul(mT(share), x)
+
+
+_euclidean: Op = Op(
+    "euclidean_dist", _euclidean_forward, _euclidean_rule, saves=(0, 1, OUTPUT), shaped=False
+)
+
+
+def _check_cdist(x1: Tensor, x2: Tensor, p: float, mode: str) -> None:
+    for name, x in (("X1", x1), ("X2", x2)):
+        d = x._p.dtype
+        if d < FIRST_FLOAT:
+            raise RuntimeError(
+                f"cdist only supports floating-point dtypes, {name} got: {SCALAR_NAMES[d]}"
+            )
+        if x._p.ndim < 2:
+            raise RuntimeError(f"cdist only supports at least 2D tensors, {name} got: {x.ndim}D")
+    if x1.shape[-1] != x2.shape[-1]:
+        raise RuntimeError(
+            f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
+        )
+    if x1._p.dtype != x2._p.dtype:
+        names = [x.dtype.title for x in (x1, x2)]
+        raise RuntimeError(f"expected scalar type {names[0]} but found {names[1]}")
+    if not p >= 0:
+        raise RuntimeError(f"cdist only supports non-negative p values, not {p}")
+    if mode not in _MODES:
+        raise ValueError(f"{mode} is not a valid value for compute_mode")
+
+
+@called("CdistBackward0")
+def cdist(
+    x1: Tensor,
+    x2: Tensor,
+    p: float = 2.0,
+    compute_mode: str = "use_mm_for_euclid_dist_if_necessary",
+) -> Tensor:
+    """The p-norms of the differences of each row of x1 (..., m, k) and each of x2 (..., n, k).
+
+    For p = 2 and more than 25 rows by a product of matrices, unless `compute_mode` says otherwise:
+    near zero, that loses half the digits. The gradient at no distance is 0.
+
+    >>> ad.cdist(ad.tensor([[0.0, 0.0]]), ad.tensor([[3.0, 4.0], [0.0, 1.0]]))
+    tensor([[5., 1.]])
+    """
+    order = _order("cdist", p)
+    _check_cdist(x1, x2, order, compute_mode)
+    rows = max(x1.shape[-2], x2.shape[-2])
+    by_default = compute_mode == _MODES[0]
+    many = rows > FEW if by_default else compute_mode == _MODES[1]
+    return _distances(x1, x2, order, many, by_default)
+
+
+def _between(x1: Tensor, x2: Tensor, order: float) -> Tensor:
+    """The definition: norms of differences; 0 of no columns."""
+    difference = unsqueeze(x1, x1.ndim - 1) - unsqueeze(x2, x2.ndim - 2)
+    return vector_norm(difference, order if x1.shape[-1] else 2, -1)
+
+
+def _cdist_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> list[Tensor | None]:
+    return cotangents_of(lambda a, b: _between(a, b, node.args[0]), node, g, (x, y))
+
+
+_cdist: Op = Op("cdist", lib.ad_distances, _cdist_rule, saves=(0, 1), shaped=False)
+
+
+@in_float32
+def _distances(x1: Tensor, x2: Tensor, order: float, many: bool, either: bool) -> Tensor:
+    if order not in _ORDERS:
+        return _between(x1, x2, order)
+    pair = common_batch(x1, x2)
+    if order == 2 and many and x1.shape[-1]:
+        return _euclidean.on(pair, either and pair[0]._p.numel * pair[1].shape[-2] <= SMALL)
+    return _cdist.on(pair, order)
+
+
+def _pairs(x: Tensor, order: float) -> Tensor:
+    """As `_between`, of each two rows."""
+    i, j = pairs(x.shape[0])
+    return vector_norm(x[i] - x[j], order if x.shape[1] else 2, 1)
+
+
+def _pdist_rule(node: OpNode, g: Tensor, x: Tensor) -> list[Tensor | None]:
+    return cotangents_of(lambda a: _pairs(a, node.args[0]), node, g, (x,))
+
+
+_pdist: Op = Op("pdist", lambda p, order: lib.ad_distances(p, NULL, order), _pdist_rule,
+        saves=(0,), shaped=False)  # fmt: skip
+
+
+@called("PdistBackward0")
+def pdist(input: Tensor, p: float = 2.0) -> Tensor:
+    """The p-norm distances of each two rows of a matrix, the first with the others, and so on.
+
+    >>> ad.pdist(ad.tensor([[0.0, 0.0], [3.0, 4.0], [0.0, 1.0]]))
+    tensor([5.0000, 1.0000, 4.2426])
+    """
+    if input.ndim != 2:
+        raise RuntimeError(f"pdist only supports 2D tensors, got: {input.ndim}D")
+    if not input.is_floating_point():
+        raise RuntimeError("pdist only supports floating-point dtypes")
+    if not p >= 0:
+        raise RuntimeError(f"pdist only supports non-negative p values, not {p}")
+    return _pdist(input, p) if p in _ORDERS else _pairs(input, p)
