@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Sequence
 from types import SimpleNamespace
@@ -182,10 +183,8 @@ class Valued(Described):
 
 def _nest(values: list[Any], shape: Sequence[int]) -> Any:
     """A flat list as nested lists of the given shape."""
-    shape = tuple(shape)
-    for d in range(len(shape) - 1, 0, -1):
-        size, count = shape[d], 1
-        for s in shape[:d]:
-            count *= s
-        values = [values[i * size : (i + 1) * size] for i in range(count)]
+    count = math.prod(shape)
+    for size in reversed(tuple(shape)[1:]):
+        count = count // size if size else 0
+        values = [values[i : i + size] for i in range(0, count * size, size)]
     return values

@@ -37,12 +37,15 @@ def copy_(x: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     """
     if type(src) in _NUMBERS:
         src = number_of(src)  # type: ignore[arg-type]
-    if not has_history((x, src)) and x._base is None and not lib.ad_copy(x._p, src._p):
-        return x
+    base = x._base
+    if not has_history((x, src)) and (base is None or live_node(base) is None):
+        if not lib.ad_copy(x._p, src._p):
+            return x
+        take_failure()  # to be met again
     if mode.grad:
         check_writable(x, "copy_")
     before = live_node(x)
-    edges = [before if x._base is None else None, live_node(src)]  # a base clears its own part
+    edges = [before if base is None else None, live_node(src)]  # a base clears its own part
     wants = mode.grad and (edges[1] is not None or before is not None)
     if lib.ad_copy(x._p, src._p):
         failure = take_failure()

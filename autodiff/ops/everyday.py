@@ -7,17 +7,21 @@ import math
 import operator
 from typing import Any
 
-from autodiff.dtypes import float64
-from autodiff.ops.base import called
+from autodiff.descriptor import fresh
+from autodiff.dtypes import float64, get_default_dtype, promote_types
+from autodiff.native import error, lib
+from autodiff.ops.base import Op, OpNode, called
+from autodiff.ops.cast import to_dtype
 from autodiff.ops.comparing import result_type
-from autodiff.ops.convert import Dtype, as_tensor, tensor
+from autodiff.ops.convert import Dtype, tensor
 from autodiff.ops.create import arange, linspace, zeros
 from autodiff.ops.derived import nansum
 from autodiff.ops.guard import must_be
-from autodiff.ops.join import cat
+from autodiff.ops.numbers import operand
 from autodiff.ops.searching import searchsorted
 from autodiff.ops.sorting import sort
 from autodiff.ops.stacking import atleast_2d
+from autodiff.ops.views import reshape, unsqueeze, zeros_p
 from autodiff.tensor import Tensor
 
 
@@ -92,16 +96,25 @@ def isin(
     if not (isinstance(elements, Tensor) or isinstance(test_elements, Tensor)):
         kinds = f"({type(elements).__name__}, {type(test_elements).__name__})"
         raise TypeError(f"isin(): one of elements and test_elements must be a Tensor, not {kinds}")
-    d = result_type(elements, test_elements)
-    x, known = (as_tensor(given).to(d).detach() for given in (elements, test_elements))
+    for name, given in (("elements", elements), ("test_elements", test_elements)):
+        if operand(given) is None:
+            raise must_be("isin", name, "Tensor", given)
+    found: Tensor
+    if not isinstance(test_elements, Tensor):
+        found = elements == test_elements
+        return ~found if invert else found
+    known = reshape(test_elements, -1)
+    if not isinstance(elements, Tensor) or elements._p.numel * known._p.numel <= _FEW:
+        x = unsqueeze(elements, -1) if isinstance(elements, Tensor) else elements
+        found = (x == known).any(-1)
+        return ~found if invert else found
+    d = result_type(elements, known)
+    x, known = (given.detach().to(d) for given in (elements, known))
     if not d.is_floating_point:
         x, known = x.long(), known.long()
-    if x._p.numel * known._p.numel <= _FEW:
-        found = (x.unsqueeze(-1) == known.reshape(-1)).any(-1)
-        return ~found if invert else found
     if not known.numel():
         return x.new_full(x.shape, invert).bool()
-    places = sort(known.reshape(-1))[0]
+    places = sort(known)[0]
     found = places.take(searchsorted(places, x).clamp(max=places.numel() - 1)) == x
     return ~found if invert else found
 
@@ -150,7 +163,34 @@ def msort(input: Tensor) -> Tensor:
     return sort(input, 0)[0]
 
 
-@called("BlockDiagBackward0")
+def _block(p: Any, top: int, n: int, left: int, m: int) -> Any:
+    rows = fresh(lib.ad_slice(p, 0, top, top + n, 1), "block_diag", p)
+    return fresh(lib.ad_slice(rows, 1, left, left + m, 1), "block_diag", p)
+
+
+def _blocks_forward(*args: Any) -> Any:
+    *ps, d, shape, places = args
+    y = zeros_p(d.code, shape)
+    for p, (_, *place) in zip(ps, places, strict=True):
+        if lib.ad_copy(_block(y, *place), p):
+            raise error("block_diag", y, p)
+    return lib.ad_alias(y)
+
+
+def _blocks_rule(node: OpNode, g: Tensor) -> list[Tensor | None]:
+    """The cotangent of a block is its part."""
+    found: list[Tensor | None] = []
+    for i, (d, top, n, left, m) in enumerate(node.args[2]):
+        part = g[top : top + n, left : left + m] if node.needs(i) else None
+        found.append(None if part is None else to_dtype(part, d))
+    return found
+
+
+_blocks: Op = Op(
+    "block_diag", _blocks_forward, _blocks_rule, shaped=False, grad_name="BlockDiagBackward0"
+)
+
+
 def block_diag(*tensors: Any) -> Tensor:
     """A matrix of matrices along its diagonal; vectors are rows. RuntimeError of more dimensions.
 
@@ -169,12 +209,12 @@ def block_diag(*tensors: Any) -> Tensor:
                 f"{i} has {x.ndim} dimensions"
             )
     parts = list(map(atleast_2d, tensors)) or [zeros(1, 0)]
-    width, before, rows = sum(x.shape[1] for x in parts), 0, []
+    d, height, width, places = parts[0].dtype, 0, 0, []
     for x in parts:
-        n, m = x.shape
-        rows.append(cat([x.new_zeros(n, before), x, x.new_zeros(n, width - before - m)], 1))
-        before += m
-    return cat(rows, 0)
+        (n, m), d = x.shape, promote_types(d, x.dtype)
+        places.append((x.dtype, height, n, width, m))
+        height, width = height + n, width + m
+    return _blocks.on(parts, d, (height, width), places)
 
 
 @called("StackBackward0")
@@ -216,5 +256,5 @@ def logspace(
             raise NotImplementedError("\"logspace\" not implemented for 'Bool': it makes numbers")
         start, end = int(start), int(end)
     exponents = linspace(start, end, steps, dtype=float64)
-    x = (base**exponents).to(dtype or as_tensor(0.0).dtype)
+    x: Tensor = to_dtype(base**exponents, dtype or get_default_dtype())
     return x.requires_grad_() if requires_grad else x

@@ -9,7 +9,7 @@ from typing import Any
 
 from autodiff.ops.base import called, titled
 from autodiff.ops.join import cat, stack
-from autodiff.ops.views import _expand, _unsqueeze, expand, reshape
+from autodiff.ops.views import _expand, _unsqueeze, reshape
 from autodiff.shapes import Size, broadcast
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
@@ -111,8 +111,9 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     [torch.Size([2, 3]), torch.Size([2, 3])]
     """
     given = _given(tensors, "broadcast_tensors")
-    shape = broadcast_shapes(*(x.shape for x in given))
-    return tuple(expand(x, shape) for x in given)
+    shapes = [x.shape for x in given]
+    shape = broadcast(shapes) or broadcast_shapes(*shapes)  # which words what is wrong
+    return tuple([_expand(x, shape) for x in given])
 
 
 def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
