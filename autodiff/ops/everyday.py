@@ -18,11 +18,12 @@ from autodiff.ops.create import arange, linspace, zeros
 from autodiff.ops.derived import nansum
 from autodiff.ops.guard import must_be
 from autodiff.ops.numbers import operand
+from autodiff.ops.reductions import KINDS
 from autodiff.ops.searching import searchsorted
 from autodiff.ops.sorting import sort
 from autodiff.ops.stacking import atleast_2d
 from autodiff.ops.views import reshape, unsqueeze, zeros_p
-from autodiff.tensor import Tensor
+from autodiff.tensor import Tensor, own
 
 
 def is_tensor(obj: Any) -> bool:
@@ -79,6 +80,7 @@ def isneginf(input: Tensor) -> Tensor:
     return input.eq(-math.inf)
 
 
+_ANY = KINDS["any"]
 _FEW = 4096  # pairs, which are compared one by one sooner than sorted
 
 
@@ -103,10 +105,11 @@ def isin(
     if not isinstance(test_elements, Tensor):
         found = elements == test_elements
         return ~found if invert else found
-    known = reshape(test_elements, -1)
+    known = test_elements if test_elements._p.ndim == 1 else reshape(test_elements, -1)
     if not isinstance(elements, Tensor) or elements._p.numel * known._p.numel <= _FEW:
         x = unsqueeze(elements, -1) if isinstance(elements, Tensor) else elements
-        found = (x == known).any(-1)
+        same = (x == known)._p
+        found = own(lib.ad_reduce(_ANY, same, 1 << same.ndim - 1, False, same.dtype), "isin", same)
         return ~found if invert else found
     d = result_type(elements, known)
     x, known = (given.detach().to(d) for given in (elements, known))
@@ -163,16 +166,13 @@ def msort(input: Tensor) -> Tensor:
     return sort(input, 0)[0]
 
 
-def _block(p: Any, top: int, n: int, left: int, m: int) -> Any:
-    rows = fresh(lib.ad_slice(p, 0, top, top + n, 1), "block_diag", p)
-    return fresh(lib.ad_slice(rows, 1, left, left + m, 1), "block_diag", p)
-
-
 def _blocks_forward(*args: Any) -> Any:
     *ps, d, shape, places = args
     y = zeros_p(d.code, shape)
     for p, (_, *place) in zip(ps, places, strict=True):
-        if lib.ad_copy(_block(y, *place), p):
+        top, n, left, m = place
+        block = lib.ad_as_strided(y, 2, (n, m), (shape[1], 1), top * shape[1] + left)
+        if lib.ad_copy(fresh(block, "block_diag", p), p):
             raise error("block_diag", y, p)
     return lib.ad_alias(y)
 
@@ -208,7 +208,7 @@ def block_diag(*tensors: Any) -> Tensor:
                 "torch.block_diag: Input tensors must have 2 or fewer dimensions. Input "
                 f"{i} has {x.ndim} dimensions"
             )
-    parts = list(map(atleast_2d, tensors)) or [zeros(1, 0)]
+    parts = list(atleast_2d(tensors)) or [zeros(1, 0)]
     d, height, width, places = parts[0].dtype, 0, 0, []
     for x in parts:
         (n, m), d = x.shape, promote_types(d, x.dtype)

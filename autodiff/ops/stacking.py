@@ -230,10 +230,21 @@ _CALLED: dict[Callable[[Tensor], Tensor], str]
 _CALLED = {_row: "atleast_1d", _matrix: "atleast_2d", _cube: "atleast_3d", _column: "column_stack"}
 
 
-def _each(name: str, one: Callable[[Tensor], Tensor], tensors: Any) -> list[Tensor]:
+# of so many dimensions a tensor is left as it is
+_LEAST: dict[Callable[[Tensor], Tensor], int] = {_row: 1, _matrix: 2, _cube: 3, _column: 2}
+
+
+def _each(name: str, one: Callable[[Tensor], Tensor], tensors: Any) -> Any:
     """The tensors, made what is joined."""
     if isinstance(tensors, Tensor):
         raise TypeError(f"{name}(): argument 'tensors' must be tuple of Tensors, not Tensor")
+    least = _LEAST[one]
+    if type(tensors) in (list, tuple) and tensors:
+        for x in tensors:
+            if type(x) is not Tensor or x._p.ndim < least:
+                break
+        else:  # they need no views
+            return tensors
     given = [one(x) for x in _given((tensors,), _CALLED[one])]
     if not given:
         raise RuntimeError(f"{name} expects a non-empty TensorList")
