@@ -74,10 +74,11 @@ static int64_t below(int64_t rows, int64_t cols, int64_t diagonal) {
 
 ad_tensor *ad_triangle_indices(int64_t rows, int64_t cols, int64_t diagonal, int lower) {
     if (rows < 0 || cols < 0) return ad_fail_null(AD_BAD_SHAPE, rows, cols, 0);
-    corner t = {rows, cols, diagonal < -rows - 1 ? -rows - 1 : ad_least(diagonal, cols + 1), lower != 0};
+    const int64_t least = -rows, k = diagonal < least ? least : ad_least(diagonal, cols);
+    const corner t = {rows, cols, k, lower != 0};
     int64_t all, count = INT64_MAX / 4; /* more than there can be */
     if (!__builtin_mul_overflow(rows, cols, &all) && all < count)
-        count = lower ? below(rows, cols, t.diagonal) : all - below(rows, cols, t.diagonal - 1);
+        count = !all ? 0 : lower ? below(rows, cols, k) : all - below(rows, cols, k - 1);
     ad_tensor *y = ad_make(AD_int64, 2, (const int64_t[]){2, count});
     if (!y || !count) return y;
     return ad_done(&(ad_call){run_indices, "triangle_indices", 1, 0, .x = (const ad_tensor *const[]){y},
