@@ -21,7 +21,7 @@ from autodiff.ops.out import written
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.products import check_vectors
 from autodiff.ops.rearrange import regroup
-from autodiff.ops.views import expand, reshape, t, unsqueeze
+from autodiff.ops.views import _unsqueeze, expand, reshape, t
 from autodiff.tensor import Tensor, live_node
 
 
@@ -149,7 +149,7 @@ def addmv(
 
 
 def _outer(a: Tensor, b: Tensor) -> Tensor:
-    return mul.call(unsqueeze(a, 1), b)
+    return mul.call(_unsqueeze(a, 1), b)
 
 
 @called("AddrBackward0")

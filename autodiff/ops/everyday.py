@@ -16,6 +16,7 @@ from autodiff.ops.comparing import result_type
 from autodiff.ops.convert import Dtype, tensor
 from autodiff.ops.create import arange, linspace, zeros
 from autodiff.ops.derived import nansum
+from autodiff.ops.diagonals import triu_indices
 from autodiff.ops.guard import must_be
 from autodiff.ops.numbers import operand
 from autodiff.ops.reductions import KINDS
@@ -232,9 +233,11 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
         raise RuntimeError(f"Expect a non-negative number, but got {r}")
     if r == 0:
         return input.new_empty(0)
+    n = input.numel()
+    if r == 2:
+        return input[triu_indices(n, n, 0 if with_replacement else 1).t()]
     kinds = itertools.combinations_with_replacement if with_replacement else itertools.combinations
-    places = list(kinds(range(input.numel()), r))
-    return input[tensor(places).long().reshape(-1, r)]
+    return input[tensor(list(kinds(range(n), r))).long().reshape(-1, r)]
 
 
 def logspace(

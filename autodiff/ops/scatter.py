@@ -130,7 +130,7 @@ def _on_copy(write: Callable[..., Tensor], input: Tensor, *args: Any, **options:
 def _write(x: Tensor, dim: int, index: Tensor, src: Tensor, how: int, op: Op, name: str) -> Tensor:
     p, q = x._p, index._p
     d = dim_index(dim, p.ndim)
-    if mode.grad:
+    if mode.grad and (x._node is not None or x._base is not None):
         check_writable(x, f"{name}_")
     if src._p.dtype == p.dtype and src._p.ndim == q.ndim == p.ndim > 0:
         values = _spoken_of(src, q)
