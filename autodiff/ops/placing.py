@@ -315,7 +315,7 @@ def masked_scatter_(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
             "masked_scatter_: expected self and source to have same dtypes but got "
             f"{x.dtype!r} and {source.dtype!r}"
         )
-    where = expand(mask, x.shape)
+    where = mask if mask.shape == x.shape else expand(mask, x.shape)
     size = source._p.numel
     few = f"masked_scatter: number of elements of source ({size}) < number of ones in mask"
     if recorder_here() is not None:
