@@ -76,6 +76,7 @@ ALIASES: Final = {
 }
 PYTHON: Final = {builtins.bool: bool, builtins.int: int64, builtins.float: float64}
 HALVES: Final = (float16, bfloat16)  # stored so, computed in float32
+HALF_CODES: Final = frozenset(d.code for d in HALVES)
 _BETWEEN: Final = ({uint8, int8}, {float16, bfloat16})  # pairs that another type holds
 FLOATS: Final = (*HALVES, float32, float64)
 FIRST_FLOAT: Final = float16.code
@@ -194,6 +195,8 @@ def promote_types(type1: dtype, type2: dtype) -> dtype:
     >>> ad.promote_types(ad.int64, ad.float32)
     torch.float32
     """
+    if type1 is type2 and isinstance(type1, dtype):
+        return type1
     for value in (type1, type2):
         if not isinstance(value, dtype):
             raise TypeError(f"promote_types() takes two dtypes, not {type(value).__name__}")

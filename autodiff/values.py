@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -20,22 +19,7 @@ _OF_GRAD = (
     "Consider using tensor.detach() first."
 )
 _warned: list[bool] = []  # once in a program, as PyTorch does
-_POINTERS = [
-    ffi.typeof(kind) if kind else None
-    for kind in (
-        "uint8_t *",
-        "uint8_t *",
-        "int8_t *",
-        "int16_t *",
-        "int32_t *",
-        "int64_t *",
-        "",
-        "",
-        "float *",
-        "double *",
-    )
-]
-_FLOATS = _POINTERS[_FLOAT]  # what those of 16 bits, which have none, are unpacked as
+_FORMATS: Any = "?Bbhiq  fd"  # of memoryviews; those of 16 bits are taken as float32
 _kinds: dict[str, Any] = {}  # NumPy's of these, which take long to be made of texts
 _TYPESTR = ("|b1", "|u1", "|i1", "<i2", "<i4", "<i8", "<f2", "", "<f4", "<f8")
 
@@ -85,14 +69,15 @@ class Valued(Described):
             return self.item()
         if changes.recorder is not None:
             looked_at()
-        d, size = p.dtype, p.numel
-        kind = _POINTERS[d]
-        if kind is None or not p.contiguous:
-            p = fresh(lib.ad_contiguous(p, d if kind else _FLOAT), "tolist", p)
-        values = _unpack(_cast(kind or _FLOATS, p.data), size) if size else []
-        if d == _BOOL:
-            values = [v != 0 for v in values]
-        return values if n == 1 else _nest(values, self.shape)
+        if not p.numel:
+            return _hollow(self.shape)
+        d = p.dtype
+        if d in dtypes.HALF_CODES:
+            d = _FLOAT
+        if d != p.dtype or not p.contiguous:
+            p = fresh(lib.ad_contiguous(p, d), "tolist", p)
+        memory = _buffer(p.data, p.numel * dtypes.ALL[d].itemsize)
+        return memoryview(memory).cast(_FORMATS[d], _unpack(p.shape, n)).tolist()
 
     def numpy(self, *, force: bool = False) -> Any:
         """A NumPy array that shares this tensor's memory; RuntimeError where it requires grad,
@@ -180,12 +165,6 @@ class Valued(Described):
         return format(self.item(), spec) if self._p.ndim == 0 else object.__format__(self, spec)
 
 
-def _nest(values: list[Any], shape: Sequence[int]) -> Any:
-    """A flat list as nested lists of the given shape."""
-    shape = tuple(shape)
-    for d in range(len(shape) - 1, 0, -1):
-        size, count = shape[d], 1
-        for s in shape[:d]:
-            count *= s
-        values = [values[i * size : (i + 1) * size] for i in range(count)]
-    return values
+def _hollow(shape: tuple[int, ...]) -> list[Any]:
+    """Nested lists of no elements."""
+    return [_hollow(shape[1:]) for _ in range(shape[0])]

@@ -167,6 +167,8 @@ ad_tensor *ad_pad(const ad_tensor *x, int n, const int64_t *pads, int how, const
 ad_tensor *ad_pad_vjp(const ad_tensor *g, int n, const int64_t *pads, int how, const int64_t *shape);
 /* The elements of matrices on and below a diagonal, or on and above it; zeros elsewhere. */
 ad_tensor *ad_triangle(const ad_tensor *x, int64_t diagonal, int lower);
+/* (2, count) int64: the rows and columns where a matrix is on or below (else above) a diagonal. */
+ad_tensor *ad_triangle_indices(int64_t rows, int64_t cols, int64_t diagonal, int lower);
 
 /* ---- pointwise ---- */
 typedef struct ad_program ad_program;
@@ -423,6 +425,14 @@ ad_tensor *ad_lookup(const ad_tensor *table, const ad_tensor *index);
  * start is not 0, the last is past the end, one is negative. */
 ad_tensor *ad_bags(const ad_tensor *table, const ad_tensor *index, const ad_tensor *starts, int mean,
                    const int64_t *reasons);
+/* Of labels (n, most), or (all) one after the other, and of how many steps and labels each sequence has: the
+ * labels between blanks (2 longest + 1, n), which of them may be reached past the one before, which steps
+ * there are (steps, 2 longest + 1, n), and the two states that may be the last, counted from the one before
+ * the first (2, n). AD_REFUSED, for one of six reasons: a number of steps is negative, one of labels is,
+ * there are more steps than that, more or fewer labels (all) than their numbers tell, or fewer (most), a
+ * label is no class. */
+int ad_ctc_states(const ad_tensor *targets, const ad_tensor *times, const ad_tensor *sizes, int64_t steps,
+                  int64_t longest, int64_t classes, int64_t blank, const int64_t *reasons, ad_tensor **out);
 int ad_index_put(ad_tensor *x, int first, int n, const ad_tensor *const *index, const ad_tensor *values,
                  int accumulate);
 /* The elements that an int64 index of x's dimensions names along one; values are added there. Indices are
@@ -456,8 +466,8 @@ int ad_rng_get_state(ad_rng *rng, ad_tensor *state); /* so many bytes */
 int ad_rng_set_state(ad_rng *rng, const ad_tensor *state);
 /* Each fills `out` in the order of its memory, advances the generator and counts as one write. */
 int ad_rng_uniform(ad_rng *rng, ad_tensor *out, double low, double high);
-/* The same of as many of out's elements as the one int64 of count says, from the first; others become 0. */
-int ad_rng_uniform_some(ad_rng *rng, ad_tensor *out, double low, double high, const ad_tensor *count);
+/* The same of those of out's float64s where a mask of bools is true; others become 1. Both are contiguous. */
+int ad_rng_uniform_where(ad_rng *rng, ad_tensor *out, double low, double high, const ad_tensor *mask);
 int ad_rng_normal(ad_rng *rng, ad_tensor *out, double mean, double std);
 int ad_rng_log_normal(ad_rng *rng, ad_tensor *out, double mean, double std);
 int ad_rng_exponential(ad_rng *rng, ad_tensor *out, double rate);

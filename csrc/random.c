@@ -176,6 +176,12 @@ int ad_check_float_out(const ad_tensor *out) {
     return ad_check_writable(out);
 }
 
+/* The first `count` of n elements to where a mask is true, in their order, from the last on; 1 elsewhere. The
+ * mask may have changed since it was counted. */
+static void spread(double *x, int64_t count, const uint8_t *mask, int64_t n) {
+    for (int64_t i = n; i-- > 0;) x[i] = mask[i] && count > 0 ? x[--count] : 1;
+}
+
 static int run_uniform(const ad_call *c) {
     const ad_drawing *d = c->numbers;
     ad_tensor *out = ad_out(c, 0);
@@ -190,13 +196,16 @@ static int run_uniform(const ad_call *c) {
         return ad_fail(AD_BAD_ARG, 0, 0, 0);
     const ad_random_params p = uniform_between(low, high, out->dtype);
     ad_tensor part = *out;
-    if (c->n_in) {
-        const int64_t wanted = *(const int64_t *)ad_in(c, 0)->data;
-        part.shape[0] = part.numel = ad_least(wanted < 0 ? 0 : wanted, out->numel);
-        memset(out->data, 0, (size_t)(out->numel * ad_itemsize[out->dtype]));
+    const uint8_t *mask = c->n_in ? (const uint8_t *)ad_in(c, 0)->data : NULL;
+    if (mask) {
+        part.ndim = 1;
+        part.strides[0] = 1;
+        part.shape[0] = part.numel = 0;
+        for (int64_t i = 0; i < out->numel; i++) part.numel = part.shape[0] += mask[i] != 0;
     }
     ad_rng_lock(d->rng);
     ad_random_fill(d->rng, &part, single ? uniform_f32 : uniform_f64, &p);
+    if (mask) spread((double *)out->data, part.numel, mask, out->numel);
     ad_wrote(out, AD_BY_RANDOM);
     return ad_rng_unlock(d->rng, AD_OK);
 }
@@ -205,10 +214,12 @@ int ad_rng_uniform(ad_rng *rng, ad_tensor *out, double low, double high) {
     return ad_draw(run_uniform, "uniform_", &(ad_drawing){.rng = rng, .a = low, .b = high}, out, NULL);
 }
 
-int ad_rng_uniform_some(ad_rng *rng, ad_tensor *out, double low, double high, const ad_tensor *count) {
-    if (count->dtype != AD_int64 || count->numel != 1) return ad_fail(AD_BAD_ARG, 0, 0, 0);
-    if (out->ndim != 1 || !out->contiguous) return ad_fail(AD_BAD_SHAPE, out->ndim, 1, 0);
-    return ad_draw(run_uniform, "uniform_", &(ad_drawing){.rng = rng, .a = low, .b = high}, out, count);
+int ad_rng_uniform_where(ad_rng *rng, ad_tensor *out, double low, double high, const ad_tensor *mask) {
+    if (mask->dtype != AD_bool || out->dtype != AD_float64)
+        return ad_fail(AD_BAD_DTYPE, mask->dtype != AD_bool ? mask->dtype : out->dtype, 0, 0);
+    if (!mask->contiguous || !out->contiguous || mask->numel != out->numel)
+        return ad_fail(AD_BAD_SHAPE, out->numel, mask->numel, 0);
+    return ad_draw(run_uniform, "uniform_", &(ad_drawing){.rng = rng, .a = low, .b = high}, out, mask);
 }
 
 /* ---- integers ---- */

@@ -24,6 +24,7 @@ from autodiff.native import NULL, lib
 DTYPES = st.sampled_from(["bool", "float32", "int64", "float16"])
 SIZES = shapes(max_dims=4, max_size=4)
 HUGE = [2**63 - 1, -(2**63)]
+DIAGONALS = st.integers(-7, 7) | st.sampled_from(HUGE)
 
 
 @st.composite
@@ -152,6 +153,33 @@ def test_triangle(data: st.DataObject, shape: tuple[int, ...], diagonal: int) ->
             for at, v in zip(positions(shape), values, strict=True)
         ]
         assert values_of(y) == kept
+
+
+@settings(max_examples=50)
+@given(st.integers(0, 5), st.integers(0, 5), DIAGONALS, st.booleans())
+def test_where_triangles_are(rows: int, columns: int, diagonal: int, lower: bool) -> None:
+    places = [
+        at
+        for at in product(range(rows), range(columns))
+        if (at[1] - at[0] <= diagonal if lower else at[1] - at[0] >= diagonal)
+    ]
+    found = owned(lib.ad_triangle_indices(rows, columns, diagonal, lower))
+    assert shape_of(found) == (2, len(places))
+    assert values_of(found) == [at[d] for d in (0, 1) for at in places]
+
+
+def test_triangles_of_huge_matrices() -> None:
+    """A corner of one place is found at once; more places than memory holds are an error."""
+    n = 2**59
+    assert values_of(owned(lib.ad_triangle_indices(n, 1, 1 - n, True))) == [n - 1, 0]
+    assert values_of(owned(lib.ad_triangle_indices(1, n, n - 1, False))) == [0, n - 1]
+    for rows, columns in ((2**63 - 1, 0), (0, 2**63 - 1)):
+        for diagonal in (0, *HUGE):
+            found = owned(lib.ad_triangle_indices(rows, columns, diagonal, True))
+            assert shape_of(found) == (2, 0)
+    for rows, columns in ((n, n), (2**63 - 1, 2**63 - 1), (2**63 - 1, 1), (-1, 1), (1, -1)):
+        with pytest.raises((NativeError, MemoryError)):
+            owned(lib.ad_triangle_indices(rows, columns, 2**63 - 1, True))
 
 
 @pytest.mark.parametrize("dtype", [ad.bool, ad.float32, ad.float64])

@@ -119,3 +119,50 @@ def test_an_empty_source_has_an_empty_gradient(reduce: str) -> None:
     assert gs.shape == (0, 2)
     odd = ad.zeros(0, 5, dtype=ad.int64)  # is of no shape in particular
     assert x.scatter(0, odd, ad.ones(3, 2, requires_grad=True)).tolist() == x.tolist()
+
+
+INDEX, NONE = ad.tensor([[0, 1, 0]]), ad.zeros(0, dtype=ad.int64)
+COPIES: dict[str, Callable[[ad.Tensor], ad.Tensor]] = {
+    "scatter": lambda x: x.scatter(0, INDEX, ad.ones(1, 3)),
+    "scatter of a number": lambda x: x.scatter(0, INDEX, 1.0),
+    "scatter_add": lambda x: x.scatter_add(0, INDEX, ad.ones(1, 3)),
+    "index_add": lambda x: x.index_add(0, INDEX[0, :2], ad.ones(2, 3)),
+    "index_copy": lambda x: x.index_copy(0, INDEX[0, :2], ad.ones(2, 3)),
+    "index_fill": lambda x: x.index_fill(0, INDEX[0], 1.0),
+    "index_put": lambda x: x.index_put((INDEX[0],), ad.ones(3)),
+    "masked_scatter": lambda x: x.masked_scatter(ad.tensor([True, False, True]), ad.ones(4)),
+}
+IDLE: dict[str, Callable[[ad.Tensor], ad.Tensor]] = {
+    "scatter": lambda x: x.scatter(0, NONE, ad.ones(2, 3)),
+    "scatter_add": lambda x: x.scatter_add(0, NONE, ad.ones(2, 3)),
+    "scatter_reduce": lambda x: x.scatter_reduce(0, NONE, ad.ones(2, 3), "sum"),
+    "index_add": lambda x: x.index_add(0, NONE, ad.ones(0, 3)),
+    "index_copy": lambda x: x.index_copy(0, NONE, ad.ones(0, 3)),
+    "index_fill": lambda x: x.index_fill(0, NONE, 1.0),
+    "index_put": lambda x: x.index_put((NONE,), ad.ones(0, 3)),
+    "put": lambda x: x.put(NONE, ad.ones(0)),
+    "masked_scatter": lambda x: x.masked_scatter(ad.tensor(False), ad.ones(2)),
+}
+
+
+@pytest.mark.parametrize("name", COPIES)
+def test_a_copy_that_is_written_to_is_one_node(name: str) -> None:
+    x = ad.zeros(2, 3, requires_grad=True)
+    y = COPIES[name](x)
+    ((leaf, _), *_) = y.grad_fn.next_functions
+    assert leaf.variable is x
+    assert y.any()
+    assert not x.any()
+
+
+@pytest.mark.parametrize("name", IDLE)
+def test_a_copy_to_which_nothing_is_written_is_no_leaf(name: str) -> None:
+    x = ad.zeros(2, 3, requires_grad=True)
+    y = IDLE[name](x)
+    assert not y.is_leaf
+    assert "Accumulate" not in y.grad_fn.name()
+    with ad.no_grad():
+        y.add_(1)
+    assert not x.any()
+    y.sum().backward()
+    assert x.grad.tolist() == [[1.0] * 3] * 2

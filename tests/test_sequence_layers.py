@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 import autodiff as ad
 from autodiff import nn
 from autodiff.expr import inputs
-from autodiff.native import NULL, descriptors, lib
+from autodiff.native import NULL, descriptors, lib, take_failure
 from autodiff.nn import functional as F
 from autodiff.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from autodiff.ops.attention import attend, attend_parts
@@ -150,6 +150,42 @@ def test_a_label_that_cannot_be_costs_ctc_its_alignments() -> None:
             assert x.grad.tolist() == [[[-1.0, 0.0]], [[0.0, -1.0]]]
         else:
             assert x.grad[..., 0].isnan().all()
+
+
+def test_what_the_states_of_ctc_refuse() -> None:
+    """Of operands that Python would not give, too; nothing is made then."""
+    labels, times, sizes = ad.tensor([[1, 2]]), ad.tensor([3]), ad.tensor([2])
+    outs, reasons = descriptors([NULL] * 4), list(range(10, 16))
+
+    def refused(a: ad.Tensor, b: ad.Tensor, c: ad.Tensor, *numbers: int) -> tuple[int, int, int]:
+        assert lib.ad_ctc_states(a._p, b._p, c._p, *numbers, reasons, outs)
+        assert [*outs] == [NULL] * 4
+        status, reason, _, n = take_failure()
+        return status, reason, n
+
+    n = (3, 2, 4, 0)  # steps, longest, classes, blank
+    assert refused(labels, ad.tensor([-1]), sizes, *n) == (lib.AD_REFUSED, 10, -1)
+    assert refused(labels, times, ad.tensor([-2]), *n) == (lib.AD_REFUSED, 11, -2)
+    assert refused(labels, ad.tensor([4]), sizes, *n) == (lib.AD_REFUSED, 12, 4)
+    assert refused(labels[0], times, ad.tensor([1]), *n) == (lib.AD_REFUSED, 13, 1)
+    assert refused(labels, times, ad.tensor([3]), *n) == (lib.AD_REFUSED, 14, 3)
+    assert refused(labels, times, sizes, 3, 2, 2, 0) == (lib.AD_REFUSED, 15, 2)
+    for operands, numbers in (
+        ((labels.float(), times, sizes), n),
+        ((labels.t(), times, sizes), n),
+        ((labels, times[0], sizes), n),
+        ((labels, times, ad.tensor([2, 2])), n),
+        ((labels[None], times, sizes), n),
+        ((labels, times, sizes), (3, 3, 4, 0)),
+        ((labels, times, sizes), (3, -1, 4, 0)),
+        ((labels, times, sizes), (3, 2, 4, 4)),
+        ((labels, times, sizes), (-1, 2, 4, 0)),
+        ((labels, times, sizes), (2**61, 2, 4, 0)),
+    ):
+        assert refused(*operands, *numbers)[0] not in (0, lib.AD_REFUSED)
+    last = 2**62  # lengths whose sum does not fit
+    many = ad.tensor([last, last, last])
+    assert refused(labels[0], times.expand(3).contiguous(), many, *n)[1] == 13
 
 
 def test_what_steps_refuse() -> None:

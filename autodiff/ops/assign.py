@@ -10,8 +10,10 @@ from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode, has_history, titled
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import scalar
+from autodiff.ops.elementwise import where_
 from autodiff.ops.history import check_writable, rebase
 from autodiff.ops.numbers import number_of
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.views import clone
 from autodiff.tensor import Tensor, live_node
 
@@ -37,12 +39,15 @@ def copy_(x: Tensor, src: Tensor, non_blocking: bool = False) -> Tensor:
     """
     if type(src) in _NUMBERS:
         src = number_of(src)  # type: ignore[arg-type]
-    if not has_history((x, src)) and x._base is None and not lib.ad_copy(x._p, src._p):
-        return x
+    base = x._base
+    if not has_history((x, src)) and (base is None or live_node(base) is None):
+        if not lib.ad_copy(x._p, src._p):
+            return x
+        take_failure()  # to be met again
     if mode.grad:
         check_writable(x, "copy_")
     before = live_node(x)
-    edges = [before if x._base is None else None, live_node(src)]  # a base clears its own part
+    edges = [before if base is None else None, live_node(src)]  # a base clears its own part
     wants = mode.grad and (edges[1] is not None or before is not None)
     if lib.ad_copy(x._p, src._p):
         failure = take_failure()
@@ -117,6 +122,19 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
     >>> ad.zeros(2).masked_fill(ad.tensor([True, False]), 5.0)
     tensor([5., 0.])
     """
+    given = _filling(input, mask, value)
+    op = _filled[isinstance(value, Tensor)]
+    return op.call(mask, given, input)
+
+
+_filled = [
+    PointwiseOp("masked_fill", where_.root, 3, f"MaskedFillBackward{variant}", where_.check)
+    for variant in range(2)
+]
+
+
+def _filling(input: Tensor, mask: Tensor, value: Any) -> Tensor:
+    """What is written where a mask is true, in the input's dtype."""
     if mask._p.dtype != _BOOL:
         raise RuntimeError(
             f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype!r}"
@@ -130,12 +148,10 @@ def masked_fill(input: Tensor, mask: Tensor, value: Any) -> Tensor:
             "masked_fill_ only supports a 0-dimensional value tensor, but got tensor with "
             f"{given.ndim} dimension(s)."
         )
-    if not given._p.number:
-        given = to_dtype(given, input.dtype)
-    found: Tensor = given.where(mask, input)
-    return titled(found, f"MaskedFillBackward{isinstance(value, Tensor):d}")
+    return given if given._p.number else to_dtype(given, input.dtype)
 
 
 def masked_fill_(x: Tensor, mask: Tensor, value: Any) -> Tensor:
     """Write value where mask is true."""
-    return replace_(x, masked_fill(x, mask, value))
+    given = _filling(x, mask, value)
+    return _filled[isinstance(value, Tensor)].into(x, (mask, given, x))

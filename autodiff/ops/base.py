@@ -44,11 +44,13 @@ def called(title: str) -> Callable[[F], F]:
         @functools.wraps(function)
         def call(*args: Any, **kwargs: Any) -> Any:
             result = function(*args, **kwargs) if kwargs else function(*args)  # much faster
-            if type(result) is Tensor and result._node is None:
-                return result
             for y in result if isinstance(result, tuple) else (result,):
-                if y._node is not None and not any(y is given for given in args):
-                    titled(y, title)
+                if y._node is not None and mode.grad:  # else y may be an out=
+                    for given in args:
+                        if given is y:
+                            break
+                    else:
+                        y._node.title = title
             return result
 
         return cast(F, call)

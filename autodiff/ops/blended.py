@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -10,15 +11,17 @@ from autodiff.expr import inputs
 from autodiff.native import operand_text
 from autodiff.ops.assign import masked_fill, replace_
 from autodiff.ops.base import called
-from autodiff.ops.contraction import _check_dtypes, _linear, check_batches, matmul, mv
+from autodiff.ops.cast import to_dtype
+from autodiff.ops.contraction import _check_dtypes, _linear, batches, check_batches, matmul, mv
 from autodiff.ops.create import full
-from autodiff.ops.elementwise import add
+from autodiff.ops.elementwise import add, mul
 from autodiff.ops.halves import in_float32
 from autodiff.ops.numbers import number
 from autodiff.ops.out import written
 from autodiff.ops.pointwise import PointwiseOp
-from autodiff.ops.products import check_vectors, outer
-from autodiff.ops.views import expand, permute, reshape, t, unsqueeze
+from autodiff.ops.products import check_vectors
+from autodiff.ops.rearrange import regroup
+from autodiff.ops.views import _unsqueeze, expand, reshape, t
 from autodiff.tensor import Tensor, live_node
 
 
@@ -44,7 +47,11 @@ def _sum(
 ) -> Tensor:
     """beta * input + alpha * (a times b); where beta is 0, no nans of the input come through."""
     product = multiply(a, b)
-    d = product._p.dtype
+    q, d = product._p, product._p.dtype
+    if type(beta) is type(alpha) is int and beta == alpha == 1 and input._p.dtype == d:
+        y = add.call(input, product)
+        if y._p.ndim == q.ndim and y._p.numel == q.numel > 0:  # input has broadcast, if any has
+            return y
     integers = d < dtypes.FIRST_FLOAT
     if not type(beta) is type(alpha) is int:
         beta, alpha = _factor("beta", beta, integers), _factor("alpha", alpha, integers)
@@ -60,8 +67,6 @@ def _sum(
         if live_node(input) is None:
             return scaled
         return add.call(masked_fill(input, _ALWAYS, 0), scaled)
-    if beta == alpha == 1:
-        return add.call(input, product)
     return _BLEND.call(input, product, number(beta), number(alpha))
 
 
@@ -128,18 +133,23 @@ def addmv(
     >>> ad.addmv(ad.ones(2), ad.eye(2), ad.tensor([1.0, 2.0]), alpha=10)
     tensor([11., 21.])
     """
-    if mat.ndim != 2 or vec.ndim != 1 or input.ndim > 1:
+    a, v, c = mat._p, vec._p, input._p
+    if a.ndim != 2 or v.ndim != 1 or c.ndim > 1:
         raise RuntimeError(
             f"vector + matrix @ vector expected, got {input.ndim}, {mat.ndim}, {vec.ndim}: "
             f"{' and '.join(operand_text(x._p) for x in (input, mat, vec))}"
         )
-    rows = mat.shape[0]
-    if mat.shape[1] != vec.shape[0] or (input.ndim and input.shape[0] not in (1, rows)):
+    rows = a.shape[0]
+    if a.shape[1] != v.shape[0] or (c.ndim and c.shape[0] not in (1, rows)):
         raise RuntimeError(
             f"size mismatch, got input ({input.shape[0] if input.ndim else 1}), mat "
             f"({rows}x{mat.shape[1]}), vec ({vec.shape[0]})"
         )
     return written("addmv", out, _sum(input, mv, mat, vec, beta, alpha), input, mat, vec)
+
+
+def _outer(a: Tensor, b: Tensor) -> Tensor:
+    return mul.call(_unsqueeze(a, 1), b)
 
 
 @called("AddrBackward0")
@@ -161,11 +171,12 @@ def addr(
     check_vectors("addr", vec1=vec1, vec2=vec2)
     wide = dtypes.promote_types(dtypes.promote_types(vec1.dtype, vec2.dtype), input.dtype)
     if wide is dtypes.bool:
-        product = unsqueeze(vec1, 1) * vec2
+        product = _outer(vec1, vec2)
         given = expand(input, product.shape)
         y = given.logical_or(product) if beta else product
     else:
-        y = _sum(input.to(wide), outer, vec1.to(wide), vec2.to(wide), beta, alpha)
+        given, vec1, vec2 = (to_dtype(x, wide) for x in (input, vec1, vec2))
+        y = _sum(given, _outer, vec1, vec2, beta, alpha)
     return written("addr", out, y, input, vec1, vec2)
 
 
@@ -184,8 +195,7 @@ def baddbmm(
     >>> ad.baddbmm(ad.ones(5, 2, 4), ad.ones(5, 2, 3), ad.ones(5, 3, 4)).shape
     torch.Size([5, 2, 4])
     """
-    check_batches("baddbmm", batch1, batch2)
-    y = _sum(input, matmul, batch1, batch2, beta, alpha)
+    y = _sum(input, functools.partial(batches, "baddbmm"), batch1, batch2, beta, alpha)
     return written("baddbmm", out, y, input, batch1, batch2)
 
 
@@ -206,7 +216,7 @@ def addbmm(
     """
     check_batches("addbmm", batch1, batch2)
     b, n, k = batch1.shape
-    rows = reshape(permute(batch1, 1, 0, 2), [n, b * k])
+    rows = regroup(batch1, [b, n, k], [1, 0, 2], [n, b * k])
     y = _sum(input, matmul, rows, reshape(batch2, [b * k, batch2.shape[2]]), beta, alpha)
     return written("addbmm", out, y, input, batch1, batch2)
 

@@ -97,12 +97,18 @@ def _ternary(op: PointwiseOp) -> Callable[..., Tensor]:
         except TypeError as error:
             return late.beyond(op, (x, z, w), error)
         p = _gc(p, _free) if p else op.recover(x, z, w)
-        nodes, bases = x._node is z._node is w._node is None, x._base is z._base is w._base is None
-        if not (nodes and bases):
-            return _linked(op, (x, z, w), p)
         y = new()
         y._p = p
-        y._node = y._acc = y._base = y._base_node = None
+        y._acc = y._base = y._base_node = None
+        edge = x._node if x._base is None else live_node(x)
+        edge2 = z._node if z._base is None else live_node(z)
+        edge3 = w._node if w._base is None else live_node(w)
+        unlinked = edge is edge2 is edge3 is None
+        if unlinked or not op.differentiable or (unrecorded and not mode.grad):
+            y._node = None
+        else:
+            wanted = (edge is not None) | (edge2 is not None) << 1 | (edge3 is not None) << 2
+            y._node = op.record((x, z, w), (edge, edge2, edge3), wanted, p)
         return y
 
     return call

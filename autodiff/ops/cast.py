@@ -46,6 +46,8 @@ def to(
     wanted: Any = args[0] if len(args) == 1 and dtype is device is None else None
     if isinstance(wanted, str) and wanted == "cpu":
         wanted = None
+    elif type(wanted) is Tensor:
+        wanted = wanted.dtype
     elif type(wanted) is not _DTYPE:
         form = (
             "".join(map(_kind, args)) + ";" + "v" * (device is not None) + "d" * (dtype is not None)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,8 @@ from autodiff.ops.views import clone
 from autodiff.tensor import Tensor
 
 
-def _cheapest(sizes: Sequence[int]) -> dict[tuple[int, int], int]:
+@functools.lru_cache
+def _cheapest(sizes: tuple[int, ...]) -> dict[tuple[int, int], int]:
     """Where to split the product of matrices i to j, of sizes[i] x sizes[i + 1] and so on."""
     n = len(sizes) - 1
     cost = {(i, i): 0 for i in range(n)}
@@ -56,20 +58,20 @@ def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor
     for i, x in enumerate(tensors[1:-1], 1):
         if x.ndim != 2:
             raise RuntimeError(f"multi_dot(): tensor {i} must be 2D but got {x.ndim}D")
+    shapes = [tuple(x.shape) for x in tensors]
     for i, x in enumerate(tensors):
-        if x.dtype is not tensors[0].dtype:
+        if x._p.dtype != tensors[0]._p.dtype:
             raise RuntimeError(
                 f"multi_dot(): all tensors must have be the same dtype but got tensor {i} is "
                 f"{x.dtype!r} and tensor 0 is {tensors[0].dtype!r}"
             )
-        if i and tensors[i - 1].shape[-1] != x.shape[0]:
+        if i and shapes[i - 1][-1] != shapes[i][0]:
             raise RuntimeError(
                 f"multi_dot(): tensors {i - 1} and {i} with shapes {list(tensors[i - 1].shape)} "
                 f"and {list(x.shape)} cannot be multiplied"
             )
-    sizes = [tensors[0].shape[0] if tensors[0].ndim == 2 else 1, *(x.shape[0] for x in tensors[1:])]
-    split = _cheapest([*sizes, tensors[-1].shape[-1] if tensors[-1].ndim == 2 else 1])
-
+    rows, columns = (shapes[i][i] if len(shapes[i]) == 2 else 1 for i in (0, -1))
+    split = _cheapest((rows, *[shape[0] for shape in shapes[1:]], columns))
     return written("linalg_multi_dot", out, _product(tensors, split, 0, n - 1), *tensors)
 
 

@@ -21,8 +21,10 @@ def result_type(tensor1: Any, tensor2: Any) -> dtype:
     >>> ad.result_type(ad.tensor([1, 2]), 1.5)
     torch.float32
     """
-    if type(tensor1) is type(tensor2) is Tensor and tensor1._p.dtype == tensor2._p.dtype:
-        return tensor1.dtype
+    if type(tensor1) is type(tensor2) is Tensor:
+        p, q = tensor1._p, tensor2._p
+        if p.dtype == q.dtype or (p.ndim > 0) == (q.ndim > 0):
+            return dtypes.promote_types(tensor1.dtype, tensor2.dtype)
     operands = []
     for x in (tensor1, tensor2):
         if isinstance(x, Tensor):

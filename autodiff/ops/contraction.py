@@ -14,8 +14,8 @@ from autodiff.ops.elementwise import mul
 from autodiff.ops.guard import must_be
 from autodiff.ops.out import written
 from autodiff.ops.reductions import _sum_to, sum_to_size
-from autodiff.ops.views import reshape, squeeze, unsqueeze
-from autodiff.tensor import Tensor, _free, _gc, blank, live_node, own
+from autodiff.ops.views import reshape, squeeze, transpose, unsqueeze
+from autodiff.tensor import Tensor, _free, _gc, blank, live_node
 
 
 def _product_rule(
@@ -74,6 +74,17 @@ def _dot_rule(
 
 
 _dot = Op("dot", lib.ad_vector_product, _dot_rule, bilinear=True, shaped=False)
+
+
+def _mv_rule(
+    node: OpNode, g: Tensor, a: Tensor | None, v: Tensor | None
+) -> tuple[Tensor | None, Tensor | None]:
+    """y = A v: dA = g v^T, dv = A^T g."""
+    ga = None if v is None else mul.call(unsqueeze(g, 1), v)
+    return ga, None if a is None else matmul(transpose(a, 0, 1), g)
+
+
+_mv = Op("mv", lib.ad_vector_product, _mv_rule, bilinear=True, shaped=False)
 
 
 def _multiply(a: Tensor, b: Tensor, flags: int) -> Tensor:
@@ -235,10 +246,11 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
         return y
     a, b = input, other
     row, column = a._p.ndim == 1, b._p.ndim == 1
-    if (row and column) or ((row or column) and not has_history((a, b))):
+    matrix = column and a._p.ndim == 2
+    if (row and column) or matrix or ((row or column) and not has_history((a, b))):
         p = lib.ad_vector_product(a._p, b._p)
         if p:
-            return _dot.result_of((a, b), p, ())
+            return (_mv if matrix else _dot).result_of((a, b), p, ())
     a = unsqueeze(a, 0) if row else a
     b = unsqueeze(b, 1) if column else b
     try:
@@ -309,15 +321,19 @@ def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     torch.Size([5, 2, 4])
     """
     _check_tensor("bmm", "mat2", 2, mat2)
+    return written("bmm", out, batches("bmm", input, mat2))
+
+
+def batches(op: str, input: Tensor, mat2: Tensor) -> Tensor:
+    """The products of two batches of matrices. RuntimeError where they are no such."""
     a, b = input._p, mat2._p
     p = NULL
     if a.ndim == b.ndim == 3 and a.shape[0] == b.shape[0]:
         p = lib.ad_matmul_t(a, b, NULL, 0)
     if not p:
-        check_batches("bmm", input, mat2)
-        raise error("bmm", a, b)
-    y = _batches.result_of((input, mat2), p, (0, (input.shape, mat2.shape)))
-    return written("bmm", out, y)
+        check_batches(op, input, mat2)
+        raise error(op, a, b)
+    return _batches.result_of((input, mat2), p, (0, (input.shape, mat2.shape)))
 
 
 def check_batches(op: str, batch1: Tensor, batch2: Tensor) -> None:
@@ -347,6 +363,11 @@ def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
     >>> ad.mv(ad.tensor([[1.0, 2.0], [3.0, 4.0]]), ad.tensor([1.0, 1.0]))
     tensor([3., 7.])
     """
+    if type(vec) is Tensor and input._p.ndim == 2 and vec._p.ndim == 1:
+        p = lib.ad_vector_product(input._p, vec._p)
+        if p:
+            y = _mv.result_of((input, vec), p, ())
+            return y if out is None else written("mv", out, y, input, vec)
     _check_tensor("mv", "vec", 2, vec)
     if input._p.ndim != 2 or vec._p.ndim != 1:
         raise RuntimeError(
@@ -357,10 +378,6 @@ def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
             f"size mismatch, got input ({input.shape[0]}), mat ({_sizes(input)[0]}), vec "
             f"({vec.shape[0]}): {' and '.join(_sizes(input, vec))} cannot be multiplied"
         )
-    if out is None and not has_history((input, vec)):
-        p = lib.ad_vector_product(input._p, vec._p)
-        if p:
-            return own(p, "mv")
     return written("mv", out, matmul(input, vec), input, vec)
 
 

@@ -236,7 +236,8 @@ def new_ones(
     >>> ad.tensor([1, 2]).new_ones(2)
     tensor([1, 1])
     """
-    return ones(*sizes, size=size, dtype=dtype or x.dtype, requires_grad=requires_grad)
+    y = _filled("ones", sizes_of(sizes, "ones", size), 1, dtype or x.dtype)
+    return y.requires_grad_() if requires_grad else y
 
 
 def new_empty(
@@ -247,7 +248,8 @@ def new_empty(
     >>> ad.tensor([1, 2]).new_empty(2, 3).shape
     torch.Size([2, 3])
     """
-    return empty(*sizes, size=size, dtype=dtype or x.dtype, requires_grad=requires_grad)
+    y = unset("empty", sizes_of(sizes, "empty", size), dtype or x.dtype)
+    return y.requires_grad_() if requires_grad else y
 
 
 def new_full(

@@ -5,15 +5,14 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from autodiff import dtypes
 from autodiff.descriptor import fresh
 from autodiff.dtypes import dtype
 from autodiff.native import NULL, error, lib, take_failure
 from autodiff.ops.assign import copy_, replace_
 from autodiff.ops.base import Op, titled
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.create import arange, full
-from autodiff.ops.views import unsqueeze, zeros_p
+from autodiff.ops.create import full
+from autodiff.ops.views import zeros_p
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, own
 
@@ -105,16 +104,6 @@ def diagflat(input: Tensor, offset: int = 0) -> Tensor:
 # ---- triangles ----
 
 
-def _triangle(rows: int, columns: int, diagonal: int, lower: bool) -> Tensor:
-    """Where a matrix is on or below (else above) a diagonal."""
-    # float32 is compared fastest, and exact for sizes and diagonals as small as these
-    small = max(rows, columns, abs(diagonal)) < 2**23
-    code = (dtypes.float32 if small else dtypes.int64).code
-    across = own(lib.ad_arange_i64(code, columns, 0, 1), "tril")
-    down = unsqueeze(own(lib.ad_arange_i64(code, rows, diagonal, 1), "tril"), 1)
-    return across <= down if lower else across >= down
-
-
 _FAR = 2**62
 _tril: Op = Op("tril", lambda p, k: lib.ad_triangle(p, k, True),
         lambda node, g: (_tril(g, *node.args),), shaped=False)  # fmt: skip
@@ -167,16 +156,18 @@ def fill_diagonal_(x: Tensor, fill_value: Any, wrap: bool = False) -> Tensor:
     tensor([[5., 0.],
             [0., 5.]])
     """
-    if x.ndim < 2:
+    shape = x.shape
+    if len(shape) < 2:
         raise RuntimeError("dimensions must larger than 1")
-    if x.ndim > 2 and len(set(x.shape)) > 1:
-        raise RuntimeError(f"all dimensions of input must be of equal length, got {x.shape}")
-    step = sum(x.stride())
-    shapes = [min(x.shape)]
-    region = x.as_strided(shapes, [step])
+    if len(shape) == 2:
+        region = _diagonal(x, 0, 0, 1)
+    elif len(set(shape)) > 1:
+        raise RuntimeError(f"all dimensions of input must be of equal length, got {shape}")
+    else:
+        region = x.as_strided(shape[:1], [sum(x.stride())])
     copy_(region, full((), fill_value, dtype=x.dtype))
-    rows, columns = x.shape[0], x.shape[1]
-    if wrap and x.ndim == 2 and rows > columns + 1:
+    rows, columns = shape[:2]
+    if wrap and len(shape) == 2 and rows > columns + 1:
         for start in range(columns + 1, rows, columns + 1):
             fill_diagonal_(x[start:], fill_value)
     return x
@@ -188,9 +179,9 @@ def _positions(
     for what, size in (("row", row), ("col", col)):
         if operator.index(size) < 0:
             raise RuntimeError(f"{what} must be non-negative, got {size}")
-    where = _triangle(row, col, max(-row - 1, min(operator.index(offset), col + 1)), lower)
-    found = own(lib.ad_nonzero(where._p, False), name, where._p).t()
-    x: Tensor = to_dtype(found, d or dtypes.int64)
+    k = max(-_FAR, min(operator.index(offset), _FAR))
+    x: Tensor = own(lib.ad_triangle_indices(row, col, k, lower), name)
+    x = x if d is None else to_dtype(x, d)
     return x.requires_grad_() if requires_grad else x
 
 
@@ -214,11 +205,3 @@ def triu_indices(
     [[0, 0, 1], [0, 1, 1]]
     """
     return _positions("triu_indices", row, col, offset, False, dtype, requires_grad)
-
-
-def pairs(n: int) -> tuple[Tensor, Tensor]:
-    """The rows and columns above a square matrix's diagonal: of no mask, so it can be recorded."""
-    p, most = arange(n * (n - 1) // 2), 2 * n - 1
-    # the row that p lies in, by the root of a square where one begins; doubles tell the next apart
-    i: Tensor = ((most - (most * most - 8 * p.double()).sqrt()) / 2).long()
-    return i, p - i * (most - i) // 2 + i + 1

@@ -51,7 +51,7 @@ def drawn(title: str, tensors: Sequence[Tensor], edges: Sequence[Node | None]) -
 _INT64 = dtypes.int64.code
 REFUSED = {  # what a native draw says of its parameters or weights, by the reason it gives
     "uniform": ("uniform_ expects to - from to be finite in the dtype",),
-    "uniform_some": ("uniform_ expects to - from to be finite in the dtype",),
+    "uniform_where": ("uniform_ expects to - from to be finite in the dtype",),
     "bernoulli_": ("bernoulli expects each p to be in [0, 1]",),
     "set_state": (INVALID,),
     "poisson": ("invalid Poisson rate, expected rate to be non-negative (and below 2^62)",),

@@ -2,32 +2,55 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from autodiff.descriptor import fresh
 from autodiff.dtypes import int32, int64
+from autodiff.native import error, lib
 from autodiff.ops.assign import copy_
-from autodiff.ops.base import called
+from autodiff.ops.base import Op, OpNode, called
+from autodiff.ops.cast import to_dtype
 from autodiff.ops.diagonals import diagonal
 from autodiff.ops.guard import strict
 from autodiff.ops.regions import as_strided
 from autodiff.ops.scatter import scatter_reduce
 from autodiff.ops.views import select
 from autodiff.shapes import dim_index
-from autodiff.tensor import Tensor
+from autodiff.tensor import Tensor, wrap
+
+_View = Callable[[Tensor], Tensor]
 
 
-def _filled(whole: Tensor, part: Tensor, src: Tensor) -> Tensor:
+def _check_shape(part: Tensor, src: Tensor) -> None:
     if part.shape != src.shape:
         raise RuntimeError(
             "expected src to have a size equal to the slice of self. src size = "
             f"{list(src.shape)}, slice size = {list(part.shape)}"
         )
-    copy_(part, src)
-    return whole
 
 
-@called("SelectScatterBackward0")
+def _placed_forward(p: Any, src: Any, view: _View, *_: Any) -> Any:
+    y = fresh(lib.ad_clone(p), "select_scatter", p)
+    part = view(wrap(y))
+    _check_shape(part, wrap(src))
+    if lib.ad_copy(part._p, src):
+        raise error("select_scatter", part._p, src)
+    return lib.ad_alias(y)
+
+
+def _placed_rule(node: OpNode, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
+    """Nothing is left of what was written over; what was written has its part's cotangent."""
+    view, shape, d = node.args
+    zeros = g.new_zeros(shape)
+    gx = _placed.on((g, zeros), view, shape, g.dtype) if node.needs(0) else None
+    return gx, to_dtype(view(g), d) if node.needs(1) else None
+
+
+_placed: Op = Op("select_scatter", _placed_forward, _placed_rule, shaped=False)
+_sliced, _diagonal = map(_placed.named, ("SliceScatterBackward0", "DiagonalScatterBackward0"))
+
+
 def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     """A copy of input with src at an index of a dimension.
 
@@ -35,11 +58,9 @@ def select_scatter(input: Tensor, src: Tensor, dim: int, index: int) -> Tensor:
     tensor([[0., 0.],
             [1., 1.]])
     """
-    y = input.clone()
-    return _filled(y, select(y, dim, index), src)
+    return _placed.on((input, src), lambda y: select(y, dim, index), src.shape, src.dtype)
 
 
-@called("SliceScatterBackward0")
 def slice_scatter(
     input: Tensor,
     src: Tensor,
@@ -53,15 +74,13 @@ def slice_scatter(
     >>> ad.slice_scatter(ad.zeros(3), ad.ones(2), start=1)
     tensor([0., 1., 1.])
     """
-    y = input.clone()
     if step <= 0:
         raise RuntimeError("slice step must be positive")
-    d = dim_index(dim, y.ndim)
-    part = y[(slice(None),) * d + (slice(start, end, step),)]
-    return _filled(y, part, src)
+    d = dim_index(dim, input.ndim)
+    places = (slice(None),) * d + (slice(start, end, step),)
+    return _sliced.on((input, src), lambda y: y[places], src.shape, src.dtype)
 
 
-@called("DiagonalScatterBackward0")
 def diagonal_scatter(
     input: Tensor, src: Tensor, offset: int = 0, dim1: int = 0, dim2: int = 1
 ) -> Tensor:
@@ -71,8 +90,11 @@ def diagonal_scatter(
     tensor([[1., 0.],
             [0., 1.]])
     """
-    y = input.clone()
-    return _filled(y, diagonal(y, offset, dim1, dim2), src)
+
+    def view(y: Tensor) -> Tensor:
+        return diagonal(y, offset, dim1, dim2)
+
+    return _diagonal.on((input, src), view, src.shape, src.dtype)
 
 
 @called("AsStridedScatterBackward0")
@@ -86,7 +108,10 @@ def as_strided_scatter(
             [0., 1.]])
     """
     y = input.contiguous().clone()
-    return _filled(y, as_strided(y, size, stride, storage_offset), src)
+    part = as_strided(y, size, stride, storage_offset)
+    _check_shape(part, src)
+    copy_(part, src)
+    return y
 
 
 def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:

@@ -7,19 +7,24 @@ import math
 import operator
 from typing import Any
 
-from autodiff.dtypes import float64
-from autodiff.ops.base import called
+from autodiff.descriptor import fresh
+from autodiff.dtypes import float64, get_default_dtype, promote_types
+from autodiff.native import error, lib
+from autodiff.ops.base import Op, OpNode, called
+from autodiff.ops.cast import to_dtype
 from autodiff.ops.comparing import result_type
-from autodiff.ops.convert import Dtype, as_tensor, tensor
+from autodiff.ops.convert import Dtype, tensor
 from autodiff.ops.create import arange, linspace, zeros
 from autodiff.ops.derived import nansum
-from autodiff.ops.diagonals import pairs
+from autodiff.ops.diagonals import triu_indices
 from autodiff.ops.guard import must_be
-from autodiff.ops.join import cat, stack
+from autodiff.ops.numbers import operand
+from autodiff.ops.reductions import KINDS
 from autodiff.ops.searching import searchsorted
 from autodiff.ops.sorting import sort
 from autodiff.ops.stacking import atleast_2d
-from autodiff.tensor import Tensor
+from autodiff.ops.views import reshape, unsqueeze, zeros_p
+from autodiff.tensor import Tensor, own
 
 
 def is_tensor(obj: Any) -> bool:
@@ -76,6 +81,7 @@ def isneginf(input: Tensor) -> Tensor:
     return input.eq(-math.inf)
 
 
+_ANY = KINDS["any"]
 _FEW = 4096  # pairs, which are compared one by one sooner than sorted
 
 
@@ -93,16 +99,26 @@ def isin(
     if not (isinstance(elements, Tensor) or isinstance(test_elements, Tensor)):
         kinds = f"({type(elements).__name__}, {type(test_elements).__name__})"
         raise TypeError(f"isin(): one of elements and test_elements must be a Tensor, not {kinds}")
-    d = result_type(elements, test_elements)
-    x, known = (as_tensor(given).to(d).detach() for given in (elements, test_elements))
+    for name, given in (("elements", elements), ("test_elements", test_elements)):
+        if operand(given) is None:
+            raise must_be("isin", name, "Tensor", given)
+    found: Tensor
+    if not isinstance(test_elements, Tensor):
+        found = elements == test_elements
+        return ~found if invert else found
+    known = test_elements if test_elements._p.ndim == 1 else reshape(test_elements, -1)
+    if not isinstance(elements, Tensor) or elements._p.numel * known._p.numel <= _FEW:
+        x = unsqueeze(elements, -1) if isinstance(elements, Tensor) else elements
+        same = (x == known)._p
+        found = own(lib.ad_reduce(_ANY, same, 1 << same.ndim - 1, False, same.dtype), "isin", same)
+        return ~found if invert else found
+    d = result_type(elements, known)
+    x, known = (given.detach().to(d) for given in (elements, known))
     if not d.is_floating_point:
         x, known = x.long(), known.long()
-    if x._p.numel * known._p.numel <= _FEW:
-        found = (x.unsqueeze(-1) == known.reshape(-1)).any(-1)
-        return ~found if invert else found
     if not known.numel():
         return x.new_full(x.shape, invert).bool()
-    places = sort(known.reshape(-1))[0]
+    places = sort(known)[0]
     found = places.take(searchsorted(places, x).clamp(max=places.numel() - 1)) == x
     return ~found if invert else found
 
@@ -151,7 +167,31 @@ def msort(input: Tensor) -> Tensor:
     return sort(input, 0)[0]
 
 
-@called("BlockDiagBackward0")
+def _blocks_forward(*args: Any) -> Any:
+    *ps, d, shape, places = args
+    y = zeros_p(d.code, shape)
+    for p, (_, *place) in zip(ps, places, strict=True):
+        top, n, left, m = place
+        block = lib.ad_as_strided(y, 2, (n, m), (shape[1], 1), top * shape[1] + left)
+        if lib.ad_copy(fresh(block, "block_diag", p), p):
+            raise error("block_diag", y, p)
+    return lib.ad_alias(y)
+
+
+def _blocks_rule(node: OpNode, g: Tensor) -> list[Tensor | None]:
+    """The cotangent of a block is its part."""
+    found: list[Tensor | None] = []
+    for i, (d, top, n, left, m) in enumerate(node.args[2]):
+        part = g[top : top + n, left : left + m] if node.needs(i) else None
+        found.append(None if part is None else to_dtype(part, d))
+    return found
+
+
+_blocks: Op = Op(
+    "block_diag", _blocks_forward, _blocks_rule, shaped=False, grad_name="BlockDiagBackward0"
+)
+
+
 def block_diag(*tensors: Any) -> Tensor:
     """A matrix of matrices along its diagonal; vectors are rows. RuntimeError of more dimensions.
 
@@ -169,13 +209,13 @@ def block_diag(*tensors: Any) -> Tensor:
                 "torch.block_diag: Input tensors must have 2 or fewer dimensions. Input "
                 f"{i} has {x.ndim} dimensions"
             )
-    parts = list(map(atleast_2d, tensors)) or [zeros(1, 0)]
-    width, before, rows = sum(x.shape[1] for x in parts), 0, []
+    parts = list(atleast_2d(tensors)) or [zeros(1, 0)]
+    d, height, width, places = parts[0].dtype, 0, 0, []
     for x in parts:
-        n, m = x.shape
-        rows.append(cat([x.new_zeros(n, before), x, x.new_zeros(n, width - before - m)], 1))
-        before += m
-    return cat(rows, 0)
+        (n, m), d = x.shape, promote_types(d, x.dtype)
+        places.append((x.dtype, height, n, width, m))
+        height, width = height + n, width + m
+    return _blocks.on(parts, d, (height, width), places)
 
 
 @called("StackBackward0")
@@ -193,12 +233,11 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
         raise RuntimeError(f"Expect a non-negative number, but got {r}")
     if r == 0:
         return input.new_empty(0)
+    n = input.numel()
     if r == 2:
-        i, j = pairs(input.numel() + with_replacement)
-        return input[stack([i, j - 1 if with_replacement else j], 1)]
+        return input[triu_indices(n, n, 0 if with_replacement else 1).t()]
     kinds = itertools.combinations_with_replacement if with_replacement else itertools.combinations
-    places = list(kinds(range(input.numel()), r))
-    return input[tensor(places).long().reshape(-1, r)]
+    return input[tensor(list(kinds(range(n), r))).long().reshape(-1, r)]
 
 
 def logspace(
@@ -220,5 +259,5 @@ def logspace(
             raise NotImplementedError("\"logspace\" not implemented for 'Bool': it makes numbers")
         start, end = int(start), int(end)
     exponents = linspace(start, end, steps, dtype=float64)
-    x = (base**exponents).to(dtype or as_tensor(0.0).dtype)
+    x: Tensor = to_dtype(base**exponents, dtype or get_default_dtype())
     return x.requires_grad_() if requires_grad else x

@@ -163,7 +163,7 @@ def broadcast_indices(tensors: list[Tensor]) -> list[Tensor]:
             "shape mismatch: indexing tensors could not be broadcast together with shapes "
             + ", ".join(str(list(s)) for s in shapes)
         )
-    return [expand(x, found) for x in tensors]
+    return [x if x.shape == found else expand(x, found) for x in tensors]
 
 
 # ---- along one dimension ----

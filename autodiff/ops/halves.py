@@ -6,7 +6,7 @@ import functools
 from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
-from autodiff.dtypes import HALVES, float32
+from autodiff.dtypes import HALF_CODES, HALVES, float32
 from autodiff.ops.cast import to_dtype
 from autodiff.tensor import Tensor
 
@@ -24,9 +24,9 @@ def in_float32(function: F) -> F:
 
     @functools.wraps(function)
     def call(x: Tensor, *args: Any, **kwargs: Any) -> Any:
+        if x._p.dtype not in HALF_CODES:
+            return function(x, *args, **kwargs) if kwargs else function(x, *args)  # much faster
         d = x.dtype
-        if d not in HALVES:
-            return function(x, *args, **kwargs)
         given = [x, *args]
         kinds = {a.dtype for a in (*given, *kwargs.values()) if isinstance(a, Tensor)}
         if any(kind is not d and kind.is_floating_point for kind in kinds):

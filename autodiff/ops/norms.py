@@ -6,7 +6,12 @@ import math
 from typing import Any
 
 from autodiff.descriptor import fresh
-from autodiff.dtypes import ALL, HALVES, dtype, float32, plain
+from autodiff.dtypes import (
+    HALF_CODES,
+    dtype,
+    float32,
+    plain,
+)
 from autodiff.expr import build, inputs
 from autodiff.native import NULL, lib
 from autodiff.ops.assign import masked_fill
@@ -54,7 +59,7 @@ def _norm_forward(p: Any, mask: int, keepdim: bool, order: float) -> Any:
         return lib.ad_view(fresh(y, "vector_norm", p), p.ndim, [1] * p.ndim) if keepdim else y
     if order in _REDUCTIONS:
         return lib.ad_reduce(KINDS[_REDUCTIONS[order]], p, mask, keepdim, p.dtype)
-    if ALL[p.dtype] in HALVES:
+    if p.dtype in HALF_CODES:
         wide = fresh(lib.ad_contiguous(p, float32.code), "vector_norm", p)
         y = fresh(_norm_forward(wide, mask, keepdim, order), "vector_norm", p)
         return lib.ad_contiguous(y, p.dtype)

@@ -25,16 +25,14 @@ from autodiff.ops.gather import (
 )
 from autodiff.ops.guard import must_be
 from autodiff.ops.history import check_writable, rebase
-from autodiff.ops.indexing import _INT64, _advanced, _basic, _mask_indices, is_places
+from autodiff.ops.indexing import _INT64, _advanced, _basic, is_places
 from autodiff.ops.masked import write_masked
 from autodiff.ops.slices import _vector
-from autodiff.ops.views import _slice, clone, expand, reshape, row_major, unsqueeze
+from autodiff.ops.views import _slice, clone, copied, expand, reshape, unsqueeze
 from autodiff.shapes import dim_index
-from autodiff.tensor import Tensor, live_node, wrap
+from autodiff.tensor import Tensor, live_node, own
 
-_index_copy, _masked_scatter = (
-    Op(name, lambda *_: None, _put_rule) for name in ("index_copy", "masked_scatter")
-)
+_index_copy: Op = Op("index_copy", lambda *_: None, _put_rule)
 
 
 def _fill_rule(node: OpNode, g: Tensor) -> tuple[Tensor | None, Tensor | None]:
@@ -64,7 +62,9 @@ def _put_at_rule(node: OpNode, g: Tensor) -> tuple[Tensor | None, Tensor | None]
     return gx, gv
 
 
-_put_at: Op = Op("put", lambda *_: None, _put_at_rule)
+_put_at, _masked_scatter = (
+    Op(name, lambda *_: None, _put_at_rule) for name in ("put", "masked_scatter")
+)
 
 # ---- along a dimension ----
 
@@ -83,7 +83,11 @@ def _check_index(name: str, index: Tensor, kind: type[Exception]) -> Tensor:
 
 def index_copy_(x: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """`index_copy`, written over the tensor."""
-    d = dim_index(dim, x.ndim)
+    p, q, places = x._p, source._p, index._p
+    d, shape = dim_index(dim, p.ndim), x.shape
+    alike = places.dtype == _INT64 and places.ndim == 1 and q.dtype == p.dtype and p.ndim > 0
+    if alike and source.shape == shape and shape[d] == places.numel:
+        return write_at(x, Indices([index], d), source, False, _index_copy)
     flat = _check_index("index_copy_()", index, RuntimeError)
     if source.dtype is not x.dtype:
         raise RuntimeError(
@@ -122,7 +126,7 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
     >>> zeros.index_copy(0, ad.tensor([2, 0]), ad.tensor([5.0, 6.0])).tolist()
     [6.0, 0.0, 5.0]
     """
-    return index_copy_(row_major(input), dim, index, source)
+    return index_copy_(copied(input), dim, index, source)
 
 
 def index_fill_(x: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
@@ -145,7 +149,7 @@ def index_fill(input: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     >>> ad.zeros(3).index_fill(0, ad.tensor([2, 0]), 5.0).tolist()
     [5.0, 0.0, 5.0]
     """
-    return index_fill_(clone(input), dim, index, value)
+    return index_fill_(copied(input, True), dim, index, value)
 
 
 # ---- at index tensors ----
@@ -202,7 +206,7 @@ def index_put(
     >>> zeros.index_put(places, ad.tensor([5.0, 6.0]), accumulate=True).tolist()
     [0.0, 11.0, 0.0]
     """
-    return index_put_(clone(input), indices, values, accumulate)
+    return index_put_(copied(input, True), indices, values, accumulate)
 
 
 # ---- in the whole tensor ----
@@ -250,22 +254,26 @@ def put_(x: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> 
         return x
     if x._p.numel == 0:
         raise IndexError("put_(): Trying to put elements into a tensor of size 0")
-    places, values = Indices([reshape(index.detach(), -1)]), reshape(source, -1)
+    return _put_flat(x, reshape(index.detach(), -1), reshape(source, -1), accumulate, _put_at)
+
+
+def _put_flat(x: Tensor, index: Tensor, values: Tensor, accumulate: bool, op: Op) -> Tensor:
+    """Write (or add) values at positions of all of x, row by row."""
     node = None
     if mode.grad:
-        check_writable(x, "put_")
+        check_writable(x, f"{op.name}_")
         edges = [live_node(x), live_node(values)]
         if edges[0] is not None or edges[1] is not None:
-            node = _put_at.record((x, values), edges, (places, accumulate), x._p)
-    target, at = x._p, places.ps
-    flat = lib.ad_view(target, 1, [-1])
+            node = op.record((x, values), edges, (Indices([index]), accumulate), x._p)
+    target, at = x._p, [index._p]
+    flat = lib.ad_view(target, 1, [target.numel])
     if flat:
-        target = fresh(flat, "put_")
+        target = fresh(flat, op.name)
     else:
         take_failure()
-        at = [c._p for c in _coordinates(x, wrap(at[0]))]
+        at = [c._p for c in _coordinates(x, index)]
     if lib.ad_index_put(target, 0, len(at), at, values._p, accumulate):
-        raise error("put_", x._p, index._p)
+        raise error(f"{op.name}_", x._p, index._p)
     if node is not None:
         rebase(x, node)
     return x
@@ -308,19 +316,17 @@ def masked_scatter_(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
             f"{x.dtype!r} and {source.dtype!r}"
         )
     where = mask if mask.shape == x.shape else expand(mask, x.shape)
-    values = source if source._p.ndim == 1 else reshape(source, -1)
     size = source._p.numel
     few = f"masked_scatter: number of elements of source ({size}) < number of ones in mask"
     if recorder_here() is not None:
-        write_masked(x, where, values, True, few)
+        write_masked(x, where, reshape(source, -1), True, few)
         return x
-    y, where = (x, where) if x._p.ndim else (unsqueeze(x, 0), unsqueeze(where, 0))
-    places = _mask_indices(y, 0, where)
-    count = places[0]._p.numel
+    places = own(lib.ad_nonzero(where._p, True), "masked_scatter_", where._p)
+    count = places._p.numel
     if count > size:
         raise RuntimeError(f"{few} ({count})")
-    write_at(y, Indices(places), _slice(values, 0, 0, count, 1), False, _masked_scatter)
-    return x
+    values = _slice(reshape(source, -1), 0, 0, count, 1)
+    return _put_flat(x, places, values, False, _masked_scatter)
 
 
 def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
@@ -334,4 +340,4 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
         wide, where = broadcast_indices([input, mask])
     except IndexError as failure:
         raise RuntimeError(f"masked_scatter(): {failure}") from None
-    return masked_scatter_(row_major(wide), where, source)
+    return masked_scatter_(copied(wide), where, source)

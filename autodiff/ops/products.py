@@ -9,19 +9,18 @@ from autodiff import dtypes
 from autodiff.descriptor import fresh
 from autodiff.expr import inputs
 from autodiff.native import lib
-from autodiff.ops.base import called, titled
-from autodiff.ops.contraction import dot, matmul
-from autodiff.ops.diagonals import diagonal
+from autodiff.ops.base import Op, OpNode, called, titled
+from autodiff.ops.contraction import dot, linear, matmul
+from autodiff.ops.diagonals import _diag_embed, diagonal
 from autodiff.ops.elementwise import mul
 from autodiff.ops.guard import must_be
-from autodiff.ops.order import roll
 from autodiff.ops.out import written
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reductions import KINDS
 from autodiff.ops.reductions import sum as total
-from autodiff.ops.views import _unsqueeze, permute, reshape
+from autodiff.ops.views import _unsqueeze, expand, permute, reshape
 from autodiff.shapes import dim_index
-from autodiff.tensor import Tensor, live_node, own
+from autodiff.tensor import Tensor, own
 
 # ---- of vectors ----
 
@@ -81,12 +80,13 @@ def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
         )
     if input.ndim == other.ndim == 1:
         y = titled(matmul(input, other), "ViewBackward0")
+    elif other.ndim == 2 and other.is_floating_point():
+        y = titled(linear(input, other), "ViewBackward0")
     else:
         y = tensordot(input, other, ([-1], [-1]))
     return written("inner", out, y, input, other)
 
 
-@called("LinalgCrossBackward0")
 def cross(
     input: Tensor, other: Tensor, dim: int | None = None, *, out: Tensor | None = None
 ) -> Tensor:
@@ -111,7 +111,6 @@ def check_alike(a: Tensor, b: Tensor) -> None:
         raise RuntimeError(f"expected scalar type {a.dtype.title} but found {b.dtype.title}")
 
 
-@called("LinalgCrossBackward0")
 def linalg_cross(
     input: Tensor, other: Tensor, *, dim: int = -1, out: Tensor | None = None
 ) -> Tensor:
@@ -120,19 +119,52 @@ def linalg_cross(
     >>> linalg.cross(ad.tensor([1.0, 0.0, 0.0]), ad.tensor([0.0, 1.0, 0.0]))
     tensor([0., 0., 1.])
     """
-    if input.ndim != other.ndim:
+    p, q = input._p, other._p
+    if p.ndim != q.ndim:
         raise RuntimeError("linalg.cross: inputs must have the same number of dimensions.")
     check_alike(input, other)
-    if input.ndim == 0:
+    if p.ndim == 0:
         raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
-    at = dim_index(dim, input.ndim)
-    if input.shape[at] != 3 or other.shape[at] != 3:
+    at = dim_index(dim, p.ndim)
+    if p.shape[at] != 3 or q.shape[at] != 3:
         raise RuntimeError(
             f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.shape[at]} and "
             f"{other.shape[at]}"
         )
-    products = _CROSSED.call(input, roll(other, -1, at), roll(input, -1, at), other)
-    return written("linalg_cross", out, roll(products, -1, at), input, other)
+    y: Tensor = _crossed(input, other, at)
+    return y if out is None else written("linalg_cross", out, y, input, other)
+
+
+def _crossed(a: Tensor, b: Tensor, dim: int) -> Tensor:
+    return _cross.on((a, b), dim, (a.shape, b.shape))
+
+
+def _cross_forward(a: Any, b: Any, dim: int, _: Any) -> Any:
+    """Of each factor the three after the first, and the three after those: the products' parts."""
+    parts = []
+    for p in (a, b):
+        twice = fresh(lib.ad_cat(2, [p, p], dim, p.dtype), "linalg_cross", p)
+        for i in (1, 2):
+            parts.append(own(lib.ad_slice(twice, dim, i, i + 3, 1), "linalg_cross", twice))
+    return lib.ad_alias(_CROSSED.run((parts[0], parts[3], parts[1], parts[2])))
+
+
+def _cross_rule(
+    node: OpNode, g: Tensor, a: Tensor | None, b: Tensor | None
+) -> tuple[Tensor | None, Tensor | None]:
+    """d(a x b) = b x g, g x a: of the factors' shapes."""
+    at, shapes = node.args
+    ga = None if b is None else _crossed(b, g, at).sum_to_size(shapes[0])
+    return ga, None if a is None else _crossed(g, a, at).sum_to_size(shapes[1])
+
+
+_cross: Op = Op(
+    "linalg_cross",
+    _cross_forward,
+    _cross_rule,
+    bilinear=True,
+    shaped=False,
+)
 
 
 # ---- of tensors ----
@@ -235,7 +267,17 @@ def trace(input: Tensor) -> Tensor:
         raise RuntimeError(f"trace: expected a matrix, but got tensor with dim {input.ndim}")
     if p.dtype == dtypes.bool.code:
         raise NotImplementedError("\"trace\" not implemented for 'Bool'")
-    if p.dtype < dtypes.FIRST_FLOAT or live_node(input) is not None:
-        return titled(total(diagonal(input)), "TraceBackward0")
+    return total(diagonal(input)) if p.dtype < dtypes.FIRST_FLOAT else _trace(input)
+
+
+def _trace_forward(p: Any) -> Any:
     line = fresh(lib.ad_diagonal(p, 0, 0, 1), "trace", p)
-    return own(lib.ad_reduce(KINDS["sum"], line, 1, 0, p.dtype), "trace", p)
+    return lib.ad_reduce(KINDS["sum"], line, 1, 0, p.dtype)
+
+
+def _trace_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
+    line = expand(g, [min(node.shape)])
+    return (_diag_embed(line, node.shape, 0, 0, 1),)
+
+
+_trace: Op = Op("trace", _trace_forward, _trace_rule)

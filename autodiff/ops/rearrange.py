@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 import warnings
 from collections.abc import Callable
@@ -24,7 +25,7 @@ from autodiff.ops.views import (
     unsqueeze,
     view,
 )
-from autodiff.shapes import Size, contiguous_strides, dim_index, distinct_dims, sizes_of
+from autodiff.shapes import contiguous_strides, dim_index, distinct_dims, sizes_of
 from autodiff.tensor import Tensor
 
 # ---- dimensions ----
@@ -175,13 +176,21 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
     >>> ad.zeros(2, 12).unflatten(1, (3, -1)).shape
     torch.Size([2, 3, 4])
     """
-    d, wanted = dim_index(dim, input.ndim), sizes_of((sizes,), "unflatten")
-    if input.ndim == 0:
+    shape = list(input.shape)
+    d, wanted = dim_index(dim, len(shape)), sizes_of((sizes,), "unflatten")
+    if not shape:
         raise RuntimeError("unflatten: a tensor without dimensions has none to split")
+    if not wanted or -1 in wanted or math.prod(wanted) != shape[d]:
+        wanted = _unflattened(input, d, shape[d], wanted)
+    shape[d : d + 1] = wanted
+    return view(input, shape)
+
+
+def _unflattened(input: Tensor, d: int, size: int, wanted: list[int]) -> list[int]:
+    """The sizes of a dimension that is split, with the one that is inferred."""
     if not wanted:
         raise RuntimeError("unflatten: sizes must be non-empty")
-    size = input.shape[d]
-    known = Size(s for s in wanted if s != -1).numel()
+    known = math.prod(s for s in wanted if s != -1)
     whole = known == size if -1 not in wanted else known and size % known == 0
     if wanted.count(-1) > 1:
         raise RuntimeError(f"only one dimension can be inferred, got sizes {wanted}")
@@ -190,8 +199,7 @@ def unflatten(input: Tensor, dim: int, sizes: Any) -> Tensor:
             f"unflatten: Provided sizes {wanted} don't multiply up to the size of dim {d} ({size}) "
             "in the input tensor"
         )
-    wanted = [size // known if s == -1 else s for s in wanted]
-    return view(input, [*input.shape[:d], *wanted, *input.shape[d + 1 :]])
+    return [size // known if s == -1 else s for s in wanted]
 
 
 def _unfold_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:

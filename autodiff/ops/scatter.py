@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from autodiff import dtypes
@@ -15,7 +16,7 @@ from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import full_like, scalar
 from autodiff.ops.gather import Indices, _along
 from autodiff.ops.history import check_writable, rebase
-from autodiff.ops.views import _expand, _slice, clone, row_major, zeros_p
+from autodiff.ops.views import _expand, _slice, clone, copied, row_major, zeros_p
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, live_node, wrap
 
@@ -108,22 +109,33 @@ def _check(name: str, x: Tensor, dim: int, index: Tensor, src: Tensor) -> None:
 def _aligned(x: Tensor, index: Tensor, src: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """The three with a dimension at least, and of src the part that the index speaks of."""
     target, places, values = (t if t.ndim else t.reshape(1) for t in (x, index, src))
-    for axis, size in enumerate(places.shape):
-        if values.shape[axis] != size:
-            values = _slice(values, axis, 0, size, 1)
-    return target, places, values
+    return target, places, _spoken_of(values, places._p)
+
+
+def _spoken_of(src: Tensor, index: Any) -> Tensor:
+    """Of values the part that an index of their dimensions speaks of."""
+    for axis in range(index.ndim):
+        size = index.shape[axis]
+        if src._p.shape[axis] > size:
+            src = _slice(src, axis, 0, size, 1)
+    return src
+
+
+def _on_copy(write: Callable[..., Tensor], input: Tensor, *args: Any, **options: Any) -> Tensor:
+    y = write(copied(input), *args, **options)
+    idle = y._node is not None and y._node is live_node(input)
+    return clone(input) if idle else y
 
 
 def _write(x: Tensor, dim: int, index: Tensor, src: Tensor, how: int, op: Op, name: str) -> Tensor:
-    p, places_p, src_p = x._p, index._p, src._p
+    p, q = x._p, index._p
     d = dim_index(dim, p.ndim)
-    alike = src_p.dtype == p.dtype and src_p.ndim == places_p.ndim
-    if alike and x._base is None and not has_history((x, src)):
-        for axis in range(places_p.ndim):  # of the source, what the index speaks of
-            size = places_p.shape[axis]
-            if src_p.shape[axis] > size:
-                src_p = fresh(lib.ad_slice(src_p, axis, 0, size, 1), name, src_p)
-        if not lib.ad_scatter(p, d, places_p, src_p, how):  # which checks the rest
+    if mode.grad and (x._node is not None or x._base is not None):
+        check_writable(x, f"{name}_")
+    if src._p.dtype == p.dtype and src._p.ndim == q.ndim == p.ndim > 0:
+        values = _spoken_of(src, q)
+        if not lib.ad_scatter(p, d, q, values._p, how):  # which checks the rest
+            _remember(x, d, index, values, how, op)
             return x
         take_failure()  # to be met again
     if index.dtype is dtypes.int32:
@@ -132,19 +144,19 @@ def _write(x: Tensor, dim: int, index: Tensor, src: Tensor, how: int, op: Op, na
     if _is_idle(x, d, index, src):
         return x
     target, places, values = _aligned(x, index, src)
-    node = None
-    if mode.grad:
-        check_writable(target, f"{name}_")
-        edges = [live_node(target), live_node(values)]
-        if edges[0] is not None or edges[1] is not None:
-            node = op.record((target, values), edges, (Indices([places], d), how), target._p)
     if lib.ad_scatter(target._p, d, places._p, values._p, how):
         failure = take_failure()
         wrong = describe(failure, name, target._p)
         raise RuntimeError(f"{name}(): {wrong}") if failure[0] == lib.AD_BAD_INDEX else wrong
-    if node is not None:
-        rebase(target, node)
+    _remember(target, d, places, values, how, op)
     return x
+
+
+def _remember(x: Tensor, dim: int, index: Tensor, values: Tensor, how: int, op: Op) -> None:
+    """Have x's history know of a write."""
+    if mode.grad and has_history((x, values)):
+        edges = [live_node(x), live_node(values)]
+        rebase(x, op.record((x, values), edges, (Indices([index], dim), how), x._p))
 
 
 _filled = _scattered.named("ScatterBackward1")
@@ -190,7 +202,7 @@ def scatter(
     >>> zeros.scatter(1, ad.tensor([[2, 0]]), ad.tensor([[5.0, 6.0]])).tolist()
     [[6.0, 0.0, 5.0]]
     """
-    return scatter_(row_major(input), dim, index, src, value=value, reduce=reduce)
+    return _on_copy(scatter_, input, dim, index, src, value=value, reduce=reduce)
 
 
 def scatter_add_(x: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
@@ -207,7 +219,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     >>> ones.scatter_add(1, ad.tensor([[1, 1]]), ad.tensor([[5.0, 6.0]])).tolist()
     [[1.0, 12.0]]
     """
-    return scatter_add_(row_major(input), dim, index, src)
+    return _on_copy(scatter_add_, input, dim, index, src)
 
 
 # ---- reductions ----
@@ -240,6 +252,7 @@ def _reduced(x: Tensor, src: Tensor, indices: Indices, reduce: str, include_self
         scatter_(y, dim, places, first)
     if lib.ad_scatter(y._p, dim, index, src._p, _HOW[reduce]):
         failure = take_failure()
+        _check("scatter", x, dim, places, src)
         wrong = describe(failure, "scatter_reduce", x._p)
         bad = failure[0] == lib.AD_BAD_INDEX
         raise RuntimeError(f"scatter_reduce(): {wrong}") if bad else wrong
@@ -325,10 +338,15 @@ def scatter_reduce(
     d = dim_index(dim, input.ndim)
     if index.dtype is dtypes.int32:
         index = to_dtype(index, dtypes.int64)
-    _check("scatter", input, d, index, src)
-    if _is_idle(input, d, index, src):
-        return clone(input)
-    x, places, values = _aligned(input, index, src)
+    p, q, s = input._p, index._p, src._p
+    x, places = input, index
+    if p.ndim == q.ndim == s.ndim > 0 < q.numel and p.dtype == s.dtype:
+        values = _spoken_of(src, q)
+    else:
+        _check("scatter", input, d, index, src)
+        if _is_idle(input, d, index, src):
+            return clone(input)
+        x, places, values = _aligned(input, index, src)
     if reduce == "sum":
         y = scatter_add_(scatter_(row_major(x), d, places, 0), d, places, values)
     else:

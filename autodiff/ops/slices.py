@@ -10,7 +10,7 @@ from autodiff.ops.base import titled
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import scalar
 from autodiff.ops.gather import Indices, _put_added, index_along, write_at
-from autodiff.ops.views import reshape, row_major, unsqueeze, zeros_p
+from autodiff.ops.views import copied, reshape, unsqueeze, zeros_p
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, wrap
 
@@ -121,7 +121,7 @@ def index_add(input: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: 
     >>> ad.zeros(2).index_add(0, ad.tensor([0, 0, 1]), ad.tensor([1.0, 2.0, 3.0]))
     tensor([3., 3.])
     """
-    return index_add_(row_major(input), dim, index, source, alpha=alpha)
+    return index_add_(copied(input), dim, index, source, alpha=alpha)
 
 
 _ONES = {d: scalar(1, d) for d in dtypes.ALL}

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from autodiff.anomaly import lines, note_line
-from autodiff.dtypes import HALVES
+from autodiff.dtypes import HALF_CODES, HALVES
 from autodiff.expr import Expr, inputs, topological
 from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
 from autodiff.ops.calls import late
@@ -17,7 +17,6 @@ from autodiff.tensor import Tensor, blank, live_node
 
 _g, _slope = inputs(2)
 _times = PointwiseOp("pointwise_vjp", _g * _slope, 2)
-_HALF_CODES = frozenset(d.code for d in HALVES)  # in which a derivative would be rounded
 
 
 class _Sloped(NamedTuple):
@@ -81,7 +80,7 @@ class SlopedOp(PointwiseOp):
             return value(*xs)
         ps = [x._p for x in xs]
         for p in ps:
-            if p.dtype in _HALF_CODES:
+            if p.dtype in HALF_CODES:  # in which a derivative would be rounded
                 return value(*xs)
         try:
             found = sloped.op.results(ps)

@@ -9,7 +9,7 @@ from typing import Any
 
 from autodiff.ops.base import called, titled
 from autodiff.ops.join import cat, stack
-from autodiff.ops.views import _expand, _unsqueeze, expand, reshape
+from autodiff.ops.views import _expand, _unsqueeze, reshape
 from autodiff.shapes import Size, broadcast
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
@@ -111,8 +111,9 @@ def broadcast_tensors(*tensors: Any) -> tuple[Tensor, ...]:
     [torch.Size([2, 3]), torch.Size([2, 3])]
     """
     given = _given(tensors, "broadcast_tensors")
-    shape = broadcast_shapes(*(x.shape for x in given))
-    return tuple(expand(x, shape) for x in given)
+    shapes = [x.shape for x in given]
+    shape = broadcast(shapes) or broadcast_shapes(*shapes)  # which words what is wrong
+    return tuple([_expand(x, shape) for x in given])
 
 
 def meshgrid(*tensors: Any, indexing: str | None = None) -> tuple[Tensor, ...]:
@@ -229,10 +230,21 @@ _CALLED: dict[Callable[[Tensor], Tensor], str]
 _CALLED = {_row: "atleast_1d", _matrix: "atleast_2d", _cube: "atleast_3d", _column: "column_stack"}
 
 
-def _each(name: str, one: Callable[[Tensor], Tensor], tensors: Any) -> list[Tensor]:
+# of so many dimensions a tensor is left as it is
+_LEAST: dict[Callable[[Tensor], Tensor], int] = {_row: 1, _matrix: 2, _cube: 3, _column: 2}
+
+
+def _each(name: str, one: Callable[[Tensor], Tensor], tensors: Any) -> Any:
     """The tensors, made what is joined."""
     if isinstance(tensors, Tensor):
         raise TypeError(f"{name}(): argument 'tensors' must be tuple of Tensors, not Tensor")
+    least = _LEAST[one]
+    if type(tensors) in (list, tuple) and tensors:
+        for x in tensors:
+            if type(x) is not Tensor or x._p.ndim < least:
+                break
+        else:  # they need no views
+            return tensors
     given = [one(x) for x in _given((tensors,), _CALLED[one])]
     if not given:
         raise RuntimeError(f"{name} expects a non-empty TensorList")

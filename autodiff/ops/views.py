@@ -12,10 +12,11 @@ from autodiff.descriptor import fresh
 from autodiff.dtypes import dtype as DType
 from autodiff.formats import contiguous_format, memory_format
 from autodiff.native import describe, error, lib, take_failure
+from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.bytes import reinterpreted
 from autodiff.shapes import MAX_DIMS, dim_index, dim_mask, sizes_of
-from autodiff.tensor import Tensor
+from autodiff.tensor import Tensor, live_node, own
 
 # ---- adjoints: a cotangent put back where a view was taken ----
 
@@ -400,6 +401,16 @@ def clone(input: Tensor, *, memory_format: Any = None) -> Tensor:
 def row_major(x: Tensor) -> Tensor:
     """A copy in row-major order, whatever the tensor's is."""
     return _clone(x) if x._p.contiguous else _copy_contiguous(x, x._p.dtype)
+
+
+def copied(x: Tensor, order_kept: bool = False) -> Tensor:
+    """The same, in x's own place in the graph: to be written to before anybody sees it."""
+    p = x._p
+    kept = order_kept or p.contiguous
+    y = own(lib.ad_clone(p) if kept else lib.ad_contiguous(p, p.dtype), "clone", p)
+    if mode.grad:
+        y._node = live_node(x)
+    return y
 
 
 def contiguous(x: Tensor, memory_format: Any = None) -> Tensor:

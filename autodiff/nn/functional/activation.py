@@ -7,11 +7,13 @@ from typing import Any
 
 from autodiff.dtypes import FIRST_FLOAT, dtype, float64, uint8
 from autodiff.ops import activations, arithmetic, calling, elementwise, normalize
-from autodiff.ops.create import empty
+from autodiff.ops.cast import to_dtype
+from autodiff.ops.create import empty_like
 from autodiff.ops.draws import draw_into
 from autodiff.ops.gated import glu
-from autodiff.ops.numbers import number, operand
+from autodiff.ops.numbers import number, numbers, operand
 from autodiff.ops.pointwise import PointwiseOp
+from autodiff.ops.views import contiguous
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
 __all__ = [
@@ -67,6 +69,10 @@ def _activate(op: PointwiseOp, input: Any, numbers: tuple[Any, ...], inplace: bo
 
 def _number(op: PointwiseOp, value: Any) -> Tensor:
     """An argument as an operand. TypeError where it is no number, nor a tensor that holds one."""
+    table = numbers.get(type(value))
+    x = None if table is None else table.get(value)
+    if x is not None:  # as most often
+        return x
     x = operand(value)
     if x is not None and x is not value:
         return x
@@ -337,12 +343,10 @@ def rrelu(
         raise RuntimeError("Lower bound should be less than or equal to the upper bound")
     if not training or not isinstance(input, Tensor):
         return _activate(activations.rrelu, input, ((lower + upper) / 2,), inplace)  # type: ignore[no-any-return]
-    given = input.detach()
-    below = given <= 0
-    draws = empty(given._p.numel, dtype=float64)
-    draw_into(draws, "uniform_some", None, float(lower), float(upper), below.sum()._p)
-    nth = (below.reshape(-1).cumsum(0) - 1).clamp(min=0)  # draws go to those below, in order
-    slopes = arithmetic.where(below, draws[nth].reshape(given.shape), 1.0).to(given.dtype)
+    below = contiguous(input <= 0)
+    draws = empty_like(below, dtype=float64)
+    draw_into(draws, "uniform_where", None, float(lower), float(upper), below._p)
+    slopes = to_dtype(draws, input.dtype)
     if inplace:
         return activations.rrelu.into(input, (input, slopes))
     return activations.rrelu.call(input, slopes)

@@ -8,24 +8,25 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.changes import recorder_here
 from autodiff.descriptor import fresh
 from autodiff.expr import Expr, build, inputs
-from autodiff.native import error, lib, refuse_any
+from autodiff.native import NULL, describe, descriptors, error, lib, refusal, take_failure
 from autodiff.nn.functional.reduction import check_floating, check_tensors, reduced, reduction_of
 from autodiff.node import mode
-from autodiff.ops.arithmetic import where
 from autodiff.ops.base import OUTPUT, Op, OpNode
+from autodiff.ops.cast import to_dtype
 from autodiff.ops.convert import tensor
-from autodiff.ops.create import arange, full
+from autodiff.ops.create import full
 from autodiff.ops.declare import where as either
 from autodiff.ops.gather import gather
-from autodiff.ops.join import cat, stack
+from autodiff.ops.join import cat
 from autodiff.ops.numbers import number_of
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.recompute import cotangents_of
 from autodiff.ops.reductions import mean
-from autodiff.ops.views import expand, narrow, select, transpose
-from autodiff.tensor import Tensor, wrap
+from autodiff.ops.views import contiguous, expand, narrow, reshape, select, transpose
+from autodiff.tensor import Tensor, own, wrap
 
 __all__ = ["ctc_loss"]
 
@@ -63,13 +64,13 @@ _step = PointwiseOp(
     6,
     "CtcLossBackward0",
 )
-_either = PointwiseOp("ctc_either", _logaddexp(_a, _b), 2)
-_impossible = build("lt", _a, NEVER / 2)
-_nothing = build("exp", _a * 1e-26)  # 0 where it is impossible, else 1 and of no slope
+_likely = _logaddexp(_a, _b)
+_impossible = build("lt", _likely, NEVER / 2)
+_nothing = build("exp", _likely * 1e-26)  # 0 where it is impossible, else 1 and of no slope
 # The losses, by whether impossible ones are forgiven: their gradient is 0 then, and else nan.
 _ended = {
-    True: PointwiseOp("ctc_end", either(_impossible, math.inf, -_a), 1),
-    False: PointwiseOp("ctc_end", either(_impossible, -build("log", _nothing), -_a), 1),
+    True: PointwiseOp("ctc_end", either(_impossible, math.inf, -_likely), 2),
+    False: PointwiseOp("ctc_end", either(_impossible, -build("log", _nothing), -_likely), 2),
 }
 _parts = PointwiseOp("ctc_parts", _shares()[0], 5, also=_shares()[1:])
 _last = {
@@ -79,63 +80,59 @@ _last = {
     for forgiven, slope in ((True, 0.0), (False, math.nan))
 }
 _back = PointwiseOp("ctc_back", _a * _d + _b * _e + _c * _f, 6)
-# Of integers: those that are wrong, else 0; where a state may be skipped; the last states.
-_below = PointwiseOp("ctc_below", either(build("lt", _a, 0), _a, 0), 1)
-_above = PointwiseOp("ctc_above", either(build("gt", _a, _b), _a, 0), 2)
-_outside = build("logical_or", build("lt", _b, 0), build("ge", _b, _c))
-_no_label = PointwiseOp("ctc_no_label", either(build("logical_and", _a, _outside), _b, 0), 3)
-_skips = PointwiseOp("ctc_skips", build("logical_and", build("ne", _a, _c), build("ne", _a, _b)), 3)
-_ends = PointwiseOp("ctc_ends", either(build("gt", _a, _b), 0, _a * 2 + 1), 2)
 _by_length = PointwiseOp("ctc_by_length", _a / build("maximum", _b, 1), 2)
 _sent = PointwiseOp("ctc_sent", either(_c, either(build("lt", _b, NEVER), 0.0, _a), 0.0), 3)
 
 
 def _lengths(lengths: Any, name: str, batch: int) -> Tensor:
-    """Of each sequence, as int64; RuntimeError where one is negative, or there is not one each."""
+    """Of each sequence, as int64; RuntimeError where there is not one each."""
     if not isinstance(lengths, Tensor):
         given = [lengths] if isinstance(lengths, int) else list(lengths)
         lengths = tensor(given, dtype=None if given else dtypes.int64)
-    if lengths.is_floating_point() or lengths.dtype is dtypes.bool:
-        raise RuntimeError(f"{name} must be integral")
-    found: Tensor = lengths.reshape(-1).to(dtypes.int64)
-    if found._p.numel != batch:
+    if lengths._p.dtype != _INT64 or lengths._p.ndim != 1:
+        if lengths.is_floating_point() or lengths.dtype is dtypes.bool:
+            raise RuntimeError(f"{name} must be integral")
+        lengths = to_dtype(reshape(lengths, -1), dtypes.int64)
+    if lengths._p.numel != batch:
         raise RuntimeError(f"{name} must be of size batch_size")
-    _refuse(_below.call(found), f"Expected {name} to have value at least 0, but got {{n}}")
-    return found
+    return contiguous(lengths)
 
 
-def _refuse(wrong: Tensor, text: str) -> None:
-    """RuntimeError where a number is not 0: {n} in the text."""
-    refuse_any(wrong._p, RuntimeError, text)
+_INT64 = dtypes.int64.code
 
 
-_CHECKED = " (while checking arguments for ctc_loss_allocate_outputs)"
+def _refusals(steps: int, classes: int, targets: Any) -> list[str]:
+    """What is wrong with lengths or targets, in the order of native reasons."""
+    asked = " (while checking arguments for ctc_loss_allocate_outputs)"
+    width = targets.shape[targets.ndim - 1]
+    named = f"but got size {width} for argument #2 'targets'{asked}"
+    return [
+        "Expected input_lengths to have value at least 0, but got {n}",
+        "Expected target_lengths to have value at least 0, but got {n}",
+        f"Expected input_lengths to have value at most {steps}, but got value {{n}}{asked}",
+        f"Expected tensor to have size {{n}} at dimension 0, {named}",
+        f"Expected tensor to have size at least {{n}} at dimension 1, {named}",
+        f"ctc_loss: targets must be in [0, {classes}), got {{n}}",
+    ]
 
 
-def _label_rows(targets: Tensor, sizes: Tensor, longest: int, classes: int, blank: int) -> Tensor:
-    """The labels of each sequence, (batch, longest), filled up with blanks."""
-    places, labels = arange(longest), targets.to(dtypes.int64)
-    there = places < sizes.unsqueeze(1)
-    if targets.ndim == 1:
-        count = labels._p.numel
-        total, sized = sizes.sum(), f"but got size {count} for argument #2 'targets'{_CHECKED}"
-        expected = "Expected tensor to have size {n} at dimension 0, "
-        _refuse(total * (total != count), expected + sized)
-        refuse_any((total != count)._p, RuntimeError, expected.format(n=0) + sized)
-        starts = (sizes.cumsum(0) - sizes).unsqueeze(1)
-        labels = labels[(starts + places).clamp(max=max(count - 1, 0))] if count else there * 0
-    else:
-        most, width = sizes.amax() if sizes._p.numel else sizes.sum(), targets.shape[1]
-        _refuse(
-            _above.call(most, number_of(width)),
-            f"Expected tensor to have size at least {{n}} at dimension 1, but got size {width} for "
-            f"argument #2 'targets'{_CHECKED}",
-        )
-        labels = labels[:, :longest]
-    wrong = _no_label.call(there, labels, number_of(classes))
-    _refuse(wrong, f"ctc_loss: targets must be in [0, {classes}), got {{n}}")
-    rows: Tensor = where(there, labels, blank)
-    return rows
+def _states(
+    x: Tensor, targets: Tensor, times: Tensor, sizes: Tensor, longest: int, blank: int
+) -> list[Tensor]:
+    """The labels between blanks, which may be skipped to, what steps there are, the last states."""
+    labels = contiguous(to_dtype(targets, dtypes.int64))._p
+    steps, _, classes = x.shape
+    reasons = list(range(6))
+    if recorder_here():
+        texts = _refusals(steps, classes, labels)
+        reasons = [refusal(RuntimeError, text) for text in texts]
+    outs, given = descriptors([NULL] * 4), (labels, times._p, sizes._p)
+    if lib.ad_ctc_states(*given, steps, longest, classes, blank, reasons, outs):
+        failure = status, reason, _, n = take_failure()
+        if status == lib.AD_REFUSED and not recorder_here():
+            raise RuntimeError(_refusals(steps, classes, labels)[reason].format(n=n))
+        raise describe(failure, "ctc_loss", *given)
+    return [own(p, "ctc_loss") for p in outs]
 
 
 def ctc_loss(
@@ -170,17 +167,14 @@ def ctc_loss(
         raise RuntimeError("blank must be in label range")
     times = _lengths(input_lengths, "input_lengths", batch)
     sizes = _lengths(target_lengths, "target_lengths", batch)
-    _refuse(
-        _above.call(times, number_of(steps)),
-        f"Expected input_lengths to have value at most {steps}, but got value {{n}}{_CHECKED}",
-    )
     longest = targets.shape[1] if targets.ndim == 2 else targets._p.numel
     longest = min(longest, steps)  # what is longer than the steps is impossible
     if not isinstance(target_lengths, Tensor):
         given = [target_lengths] if isinstance(target_lengths, int) else target_lengths
-        longest = min(longest, max(given, default=0))
-    labels = _label_rows(targets, sizes, longest, classes, blank)
-    loss = _ctc(x, labels, times, sizes, blank, bool(zero_infinity))
+        longest = min(longest, max(0, *given)) if given else 0
+    forgives = bool(zero_infinity)
+    states = _states(x, targets, times, sizes, longest, blank)
+    loss = _op.on([x, *states], _Chart(forgives))
     if zero_infinity:
         loss = loss.masked_fill(loss == math.inf, 0.0)
     if not batched:
@@ -222,20 +216,22 @@ def _scores(x: Tensor, row: Tensor) -> Tensor:
 
 
 def _forward(x: Any, row: Any, may_skip: Any, there: Any, ends: Any, chart: _Chart) -> Any:
-    scores = chart.scores = _scores(wrap(x), wrap(row))._p
-    steps, width, batch = scores.shape[0:3]
-    first = _full(x, 0, 1, 1, batch)
+    steps, width, batch = shape = there.shape[0:3]
+    places = fresh(lib.ad_expand(row, 3, shape), "ctc_loss", row)
+    by_class = fresh(lib.ad_transpose(x, 1, 2), "ctc_loss", x)
+    scores = chart.scores = fresh(lib.ad_gather(by_class, 1, places), "ctc_loss", x, row)
     states = chart.states = _full(x, NEVER, steps + 1, 2 + width, batch)
-    lib.ad_copy(_part(states, 0, 2, first), first)
+    first = fresh(lib.ad_as_strided(states, 1, [batch], [1], 2 * batch), "ctc_loss", states)
+    lib.ad_copy(first, number_of(0)._p)
     before = [_part(states, 0, at, scores) for at in (2, 1, 0)]
-    skips = expand(wrap(may_skip), (steps, width, batch))._p
+    skips = fresh(lib.ad_expand(may_skip, 3, shape), "ctc_loss", may_skip)
     _step.write_steps([*before, scores, skips, there], _part(states, 1, 2, scores))
     return lib.ad_alias(_losses(select(wrap(states), 0, steps), wrap(ends), chart)._p)
 
 
 def _losses(states: Tensor, ends: Tensor, chart: _Chart) -> Tensor:
     before, last = gather(states, 0, ends).unbind()
-    return _ended[chart.forgives].call(_either.call(last, before))
+    return _ended[chart.forgives].call(last, before)
 
 
 def _add(x: Tensor, dim: int, places: Any, values: Tensor) -> None:
@@ -294,15 +290,3 @@ _op: Op = Op(
     grad_name="CtcLossBackward0",
     sweep=_sweep,
 )
-
-
-def _ctc(
-    x: Tensor, labels: Tensor, times: Tensor, sizes: Tensor, blank: int, forgives: bool
-) -> Tensor:
-    """The losses of checked arguments."""
-    row = full((2 * labels.shape[1] + 1, x.shape[1]), blank)
-    row[1::2] = labels.t()
-    may_skip = _skips.call(row, row.roll(2, 0), number_of(blank))
-    there = arange(x.shape[0]).view(-1, 1, 1) < expand(times, row.shape)
-    last = _ends.call(sizes, number_of(labels.shape[1]))
-    return _op.on([x, row, may_skip, there, stack([last, last + 1])], _Chart(forgives))

@@ -17,7 +17,7 @@ from autodiff.nn.functional.pooling import (
 )
 from autodiff.nn.functional.pools import LONG, MOST
 from autodiff.nn.functional.reduction import check_tensors
-from autodiff.ops.base import backward_name, called
+from autodiff.ops.base import backward_name
 from autodiff.ops.convert import tensor
 from autodiff.ops.create import made_once
 from autodiff.ops.pooling import Sums, windows
@@ -301,6 +301,8 @@ def interpolate(
 
 
 def _check_factor(op: str, name: str, x: Tensor, factor: Any) -> None:
+    if type(x) is Tensor and type(factor) is int and factor > 0 and x._p.ndim > 2:
+        return
     check_tensors(op, input=x)
     if type(factor) is not int:
         raise TypeError(f"{op}(): argument '{name}' must be int, not {type(factor).__name__}")
@@ -313,7 +315,12 @@ def _check_factor(op: str, name: str, x: Tensor, factor: Any) -> None:
         raise RuntimeError(f"{op} expects a positive {name}, but got {factor}")
 
 
-@called("PixelShuffleBackward0")
+_shuffled, _unshuffled, _interleaved = (
+    regroup.named(f"{name}Backward0")
+    for name in ("PixelShuffle", "PixelUnshuffle", "ChannelShuffle")
+)
+
+
 def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     """(..., c r^2, h, w) as (..., c, h r, w r): groups of r^2 channels become squares of pixels.
 
@@ -330,10 +337,9 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     n = len(lead)
     c //= r * r
     order = (*range(n + 1), n + 3, n + 1, n + 4, n + 2)
-    return regroup(input, (*lead, c, r, r, h, w), order, (*lead, c, h * r, w * r))
+    return _shuffled(input, (*lead, c, r, r, h, w), order, (*lead, c, h * r, w * r))
 
 
-@called("PixelUnshuffleBackward0")
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     """(..., c, h r, w r) as (..., c r^2, h, w): undoes `pixel_shuffle`.
 
@@ -350,10 +356,9 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
             )
     n = len(lead)
     h, w, order = h // r, w // r, (*range(n + 1), n + 2, n + 4, n + 1, n + 3)
-    return regroup(input, (*lead, c, h, r, w, r), order, (*lead, c * r * r, h, w))
+    return _unshuffled(input, (*lead, c, h, r, w, r), order, (*lead, c * r * r, h, w))
 
 
-@called("ChannelShuffleBackward0")
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     """Channels (n, g c, ...) interleaved: the first of each group, then the second of each.
 
@@ -367,7 +372,7 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
             f"Number of channels must be divisible by groups. Got {c} channels and {groups} groups."
         )
     order = (0, 2, 1, *range(3, 3 + len(space)))
-    return regroup(input, (n, groups, c // groups, *space), order, input.shape)
+    return _interleaved(input, (n, groups, c // groups, *space), order, input.shape)
 
 
 def upsample(
