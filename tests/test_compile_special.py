@@ -228,6 +228,16 @@ def test_classes_that_operators_ask_and_keys_that_are_not_there_yet_count() -> N
     takes_effect(lambda x: x * globals()["SCALE"], lambda: globals().update(SCALE=5.0))
 
 
+def test_a_look_makes_no_item() -> None:
+    table = collections.defaultdict(lambda: 5.0, scale=2.0)
+    step, x = ad.compile(lambda x: x * table["scale"] if x.ndim else x), ad.ones(1)
+    assert [step(x).item() for _ in range(3)] == [2.0] * 3
+    del table["scale"]
+    step(ad.ones(()))
+    assert not table
+    assert step(x).item() == table["scale"] == 5.0
+
+
 class Mine(list[float]):
     scale = 2.0
 

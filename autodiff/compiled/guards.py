@@ -343,8 +343,9 @@ class Names:
             elif place in (parts, version):
                 scope[f"value{i}"] = value
                 terms.append(f"alike({now}, value{i})")
-            elif value is ABSENT:
-                terms.append(f"{place.__name__}({name}, {key!r}) is ABSENT")
+            elif value is ABSENT or (isinstance(owner, dict) and type(owner) is not dict):
+                now = f"{place.__name__}({name}, {key!r})"  # it may be no more, or make another
+                terms.append(is_same(now, f"value{i}", value, scope))
             else:
                 terms.append(is_same(now, f"value{i}", value, scope))
         return " and ".join(terms)
