@@ -31,13 +31,13 @@ class Changes:
         self.recorder = None
 
 
-LIVE = ("lr", "betas")  # whatever they are, an optimiser makes the same native call
 changes = Changes()
 
 
-def changed() -> None:
+def changed(live: bool = False) -> None:
     """Count a change, which must have been made: whoever looks in between finds it as it was."""
     changes.count += 1
+    changes.live += live  # no call in between: who looks at both finds both
     if (recorder := changes.recorder) is not None:
         recorder.changed_somewhere()
 
@@ -90,13 +90,15 @@ def _watch(cls: type, methods: Iterable[str]) -> None:
 class WatchedDict(dict[str, Any]):
     """A dict whose changes count."""
 
+    live: tuple[str, ...] = ()  # keys of numbers that a recording reads at each run
+
     def __setitem__(self, key: str, value: Any) -> None:
         """As in `state["step"] += 1`, what was there may be put back."""
         if self.get(key, self) is not value:
             try:
                 super().__setitem__(key, value)
             finally:
-                changed()
+                changed(key in self.live)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return dict, (dict(self),)
@@ -105,9 +107,7 @@ class WatchedDict(dict[str, Any]):
 class WatchedGroup(WatchedDict):
     """The options of a group of parameters, some of which are live."""
 
-    def __setitem__(self, key: str, value: Any) -> None:
-        changes.live += key in LIVE and self.get(key, self) is not value
-        super().__setitem__(key, value)
+    live = "lr", "betas"  # whatever they are, an optimiser makes the same native call
 
 
 class WatchedList(list[Any]):

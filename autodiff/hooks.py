@@ -87,25 +87,25 @@ class NodeHooks:
 
 # The nodes that have hooks: a plain set, as each call asks whether there are any. A node holds its
 # own, so that one which refers to what it is a hook of is a cycle that Python's collector sees.
-_hooked: set[weakref.ref[Any]] = set()
+hooked: set[weakref.ref[Any]] = set()
 _lock = new_lock()
 
 
 def hooks_of(node: Any) -> NodeHooks:
     """The hooks of a node, to add to."""
     with _lock:
-        if weakref.ref(node) not in _hooked:
+        if weakref.ref(node) not in hooked:
             node.hooks = NodeHooks()
-            _hooked.add(weakref.ref(node, _hooked.discard))
+            hooked.add(weakref.ref(node, hooked.discard))
         return node.hooks  # type: ignore[no-any-return]
 
 
 def hooks_now() -> dict[Any, NodeHooks]:
     """The nodes that have hooks, and their hooks."""
-    if not _hooked:
+    if not hooked:
         return {}
     with _lock:
-        nodes = (ref() for ref in _hooked.copy())
+        nodes = (ref() for ref in hooked.copy())
         return {node: node.hooks for node in nodes if node is not None}
 
 
@@ -113,12 +113,12 @@ def hooks_now() -> dict[Any, NodeHooks]:
 def hooks_hidden(nodes: Iterable[Any]) -> Iterator[None]:
     """Run without the hooks of these nodes."""
     with _lock:
-        hidden = {node: node.hooks for node in nodes if weakref.ref(node) in _hooked}
-        _hooked.difference_update(map(weakref.ref, hidden))
+        hidden = {node: node.hooks for node in nodes if weakref.ref(node) in hooked}
+        hooked.difference_update(map(weakref.ref, hidden))
     try:
         yield
     finally:
         with _lock:
             for node, hooks in hidden.items():
                 node.hooks = hooks
-                _hooked.add(weakref.ref(node, _hooked.discard))
+                hooked.add(weakref.ref(node, hooked.discard))

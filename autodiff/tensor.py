@@ -152,7 +152,9 @@ class Tensor(Valued):
 
     def _accumulator(self) -> AccumulateGrad:
         if self._acc is None:
-            self._acc = AccumulateGrad(self)
+            made = AccumulateGrad(self)
+            if self._acc is None:  # and no other thread made one meanwhile
+                self._acc = made
         return self._acc
 
     def _asked(self) -> AccumulateGrad | None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import gc
 import inspect
 import re
@@ -12,6 +11,7 @@ from collections import namedtuple
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 from twins import BATCH, SIZE, Trainer, bits
 
@@ -406,7 +406,7 @@ def test_put_on_any_layout_is_recorded(view: Any) -> None:
 
 
 def test_check_finds_a_number_out_of_sight() -> None:
-    hidden = array.array("d", [2.0])
+    hidden = np.array([2.0])
 
     def fn(x: ad.Tensor) -> ad.Tensor:
         y = x.exp()

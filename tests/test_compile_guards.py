@@ -103,6 +103,8 @@ STRUCTURE: dict[str, Change] = {
     "nesterov": set_option("nesterov", True),
     "maximize": set_option("maximize", True),
     "loaded optimizer": load_optimizer,
+    "another method step": lambda t: setattr(t.optimizer, "step", lambda: first(t).data.mul_(0.5)),
+    "another method zero_grad": lambda t: setattr(t.optimizer, "zero_grad", lambda: None),
     "rebound attribute": lambda t: setattr(t, "scale", 3.0),
     "another model": lambda t: setattr(t, "model", nn.Sequential(nn.Linear(SIZE, 2))),
 }

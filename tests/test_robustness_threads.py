@@ -22,6 +22,7 @@ from autodiff import nn, optim
 from autodiff.changes import changes
 from autodiff.native import lib, sanitized
 from autodiff.nn._hooks import Hooked
+from autodiff.node import AccumulateGrad
 
 
 @pytest.fixture(autouse=True)
@@ -62,6 +63,26 @@ def test_gradients_of_one_leaf_from_threads_all_count(size: int) -> None:
     side_by_side(*[work] * 8)
     assert x.grad is not None
     assert x.grad.amin().item() == x.grad.amax().item() == 8 * rounds
+
+
+def test_threads_that_make_one_tensor_a_leaf_add_to_one_gradient() -> None:
+    x = ad.ones(2)
+
+    def other() -> None:
+        x.requires_grad_()
+        (x * 3).sum().backward()
+
+    def change_places(frame: Any, event: str, arg: Any) -> None:
+        if event == "return" and frame.f_code is AccumulateGrad.__init__.__code__:
+            sys.setprofile(None)
+            side_by_side(other)
+
+    sys.setprofile(change_places)
+    x.requires_grad_()
+    sys.setprofile(None)
+    (x * 2).sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [5.0, 5.0]
 
 
 def test_a_step_is_recorded_though_other_threads_train() -> None:

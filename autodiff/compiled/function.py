@@ -15,7 +15,7 @@ from autodiff.changes import changes, new_lock, recorder_here
 from autodiff.compiled.check import check
 from autodiff.compiled.generated import MISS, make_quick
 from autodiff.compiled.guards import Names
-from autodiff.compiled.live import live_places, takes_out, with_live
+from autodiff.compiled.live import Place, live_places, takes_out, with_live
 from autodiff.compiled.record import Recorder, UnfitError
 from autodiff.compiled.recording import Recording, is_spent, last
 from autodiff.compiled.reverse import leaves_of
@@ -52,6 +52,12 @@ def no_quick(args: Any, kwargs: Any) -> Any:
     return MISS
 
 
+def quick_of(recording: Recording, live: list[Place]) -> Callable[..., Any]:
+    """How a recording is tried first, with numbers in these places."""
+    quick = recording.quick or no_quick
+    return (lambda args, kwargs: quick(*with_live(live, args, kwargs))) if live else quick
+
+
 class Compiled:
     """What `autodiff.compile` returns: called as the function, with the same results.
 
@@ -86,8 +92,6 @@ class Compiled:
             _alive.add(self)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        if self.live:
-            args, kwargs = with_live(self.live, args, kwargs)
         result = self._quick(args, kwargs)
         return self.slow(args, kwargs) if result is MISS else result
 
@@ -119,6 +123,8 @@ class Compiled:
 
     def slow(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The call where the last recording does not fit at once."""
+        if self.live:
+            args, kwargs = with_live(self.live, args, kwargs)
         if "out" in kwargs and not self.has_out:
             return self.into(args, **kwargs)
         if recorder := recorder_here():
@@ -254,7 +260,7 @@ class Compiled:
             self.tries.clear()
             if key in self.recordings:  # another thread may have dropped it
                 self.recordings.move_to_end(key)
-            self._quick = recording.quick or no_quick
+            self._quick = quick_of(recording, self.live)
 
     def record(self, key: Any, inputs: list[Tensor], args: Any, kwargs: Any) -> Any:
         """Call the function and keep the recording, if it will do."""

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 
 from autodiff.amp.policies import PLAIN, state
 from autodiff.changes import changes
-from autodiff.compiled.guards import is_same
-from autodiff.compiled.reverse import CompiledOutput
+from autodiff.compiled.places import is_same
+from autodiff.compiled.reverse import CompiledNode, CompiledOutput
 from autodiff.compiled.signature import is_hooked, same_nodes
 from autodiff.compiled.tree import TENSOR, Constant
+from autodiff.hooks import hooked
 from autodiff.native import ffi, lib
-from autodiff.node import mode, unrecorded
+from autodiff.node import mode, unrecorded, unsavable
 from autodiff.tensor import Tensor, _free, _gc, blank, live_node
 
 if TYPE_CHECKING:
@@ -48,7 +49,7 @@ def make_quick(
     text.line(f"    [{given}] = args")
     text.line(f"    if {' or '.join(text.tests(args, inputs))}:")
     text.line("        return MISS")
-    text.line("except (AttributeError, IndexError, KeyError, ValueError):")
+    text.line("except Exception:")
     text.line("    return MISS  # another number of arguments, or a name that is no more")
     text.run([f"arg{i}" for i in inputs])
     return text.function("args, kwargs")
@@ -67,6 +68,7 @@ class Text:
             "changes": changes,
             "free": _free,
             "gc": _gc,
+            "hooked": hooked,
             "is_hooked": is_hooked,
             "live": live_node,
             "mode": mode,
@@ -121,8 +123,9 @@ class Text:
                 tests.append(f"{x}._node is not None")
                 tests.append(f"({x}._base is not None and {x}._base._node is not None)")
             else:
-                tests.append(f"live({x}) is None or ({x}._node is {x}._acc) is not {graph}")
-                tests.append(f"is_hooked({x})")
+                tests.append(f"({x}._node if {x}._base is None else live({x})) is None")
+                tests.append(f"({x}._node is {x}._acc) is not {graph}")
+                tests.append(f"(hooked and is_hooked({x}))")
         if sum(graph is not None for graph in recording.graphs) > 1:
             given = "".join(f"arg{i}, " for i in inputs)
             tests.append(f"same_nodes(({given})) != {recording.same}")
@@ -185,14 +188,25 @@ class Text:
 
     def make_node(self, inputs: list[str], outs: list[str]) -> None:
         """The node of the run, if it has one; of the outputs, frees what nobody takes."""
-        recording = self.recording
-        if recording.reverse is None:
+        recording, reverse = self.recording, self.recording.reverse
+        if reverse is None:
             return
         for p in outs[len(recording.made) : recording.n_before_links]:
             self.line(f"free({p})")
-        links = "".join(f"gc({p}, free), " for p in outs[recording.n_before_links :])
-        self.scope["node_of"] = recording.reverse.node
-        self.line(f"node = node_of([{', '.join(inputs)}], ({links}))")
+        edges = [*map(self.object, reverse.leaves), *(f"{inputs[i]}._node" for i in reverse.inputs)]
+        saved = [f"gc({p}, free)" for p in outs[recording.n_before_links :]]
+        saved += map(self.object, reverse.watched)
+        marks = [f"version_of(saved[{i}])" for i in range(len(saved))]
+        self.scope.update(made_node=CompiledNode, version_of=lib.ad_version, unsavable=unsavable)
+        self.line("node = made_node()")
+        self.line(f"node.reverse = {self.object(reverse)}")
+        self.line(f"node.edges = ({', '.join([*edges, ''])})")
+        self.line(f"node.saved = saved = ({', '.join([*saved, ''])})")
+        self.line("node.versions = 0")
+        self.line(f"node.marks = marks = [{', '.join(marks)}]")
+        if marks:
+            self.line("if min(marks) < 0:")
+            self.line("    raise unsavable()")
 
     def tensor(self, output: Output, inputs: list[str], outs: Iterator[str]) -> str:
         """One tensor of the result: its name."""

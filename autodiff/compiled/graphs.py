@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from autodiff.autograd.function import Saved
-from autodiff.compiled.guards import attribute
+from autodiff.compiled.places import attribute
 from autodiff.compiled.record import CAPTURED, UnfitError
 from autodiff.compiled.tree import is_plain
 from autodiff.dtypes import dtype

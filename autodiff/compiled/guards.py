@@ -7,71 +7,47 @@ it names, and for the modules that it calls.
 
 from __future__ import annotations
 
+import array
+import contextvars
 import functools
-import os
 import sys
-import sysconfig
+import threading
 import types
-from collections import deque
+import weakref
+from collections import ChainMap, UserDict, UserList, deque
 from collections.abc import Callable, Iterable, Mapping
 from keyword import iskeyword
-from pathlib import Path
 from typing import Any
 
+from autodiff.compiled.places import (
+    ABSENT,
+    PLACES,
+    alike,
+    attribute,
+    held,
+    is_same,
+    item,
+    parts,
+)
 from autodiff.compiled.reads import Reads, reads_of
 from autodiff.compiled.record import version
 from autodiff.compiled.signature import is_fixed
-from autodiff.compiled.tree import compares, constants, flatten, is_plain, same
+from autodiff.compiled.tree import constants, flatten, is_plain
+from autodiff.compiled.users import is_data, is_drawn, is_installed, is_ours, is_special
 from autodiff.nn.module import Module
 from autodiff.optim.optimizer import Optimizer
 from autodiff.tensor import Tensor
 
-ABSENT = object()
 EMPTY: Mapping[str, Any] = types.MappingProxyType({})
-CONTAINERS = (list, tuple, dict, set, frozenset, deque, types.MappingProxyType)
+CONTAINERS = (
+    *(list, tuple, dict, set, frozenset, deque, types.MappingProxyType, bytearray, array.array),
+    *(UserDict, UserList, ChainMap),
+)
+HOLDERS = contextvars.ContextVar, weakref.ref
+BY_ANY = "__call__", "__getattr__", "__getattribute__"  # called whatever is done
 FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
-HOMES = ("stdlib", "platstdlib", "purelib", "platlib")
-PACKAGES = [*map(sysconfig.get_path, HOMES), str(Path(__file__).parents[1])]
-INSTALLED = (*[str(Path(home)) + os.sep for home in PACKAGES], "<frozen")
-ADDED = ("site-packages", "dist-packages")
 FEW = 16  # items of a list that generated code looks at one by one
-NOTHING = Reads(*[frozenset()] * 6)
-
-
-# ---- one place that a value is in: how it is looked up, by Python and in generated code ----
-
-
-def item(table: Any, key: Any) -> Any:
-    """What a table has at a key."""
-    return table.get(key, ABSENT)
-
-
-def attribute(owner: Any, name: str) -> Any:
-    """What an object, a class, a function or a cell has by a name."""
-    try:
-        return getattr(owner, name, ABSENT)
-    except ValueError:  # an empty cell
-        return ABSENT
-
-
-def parts(container: Any, _: Any = None) -> Any:
-    """All that a container holds, in order."""
-    return [*container, *container.values()] if hasattr(container, "values") else [*container]
-
-
-def alike(now: Any, was: Any) -> bool:
-    """Whether a value, or each of a container's, is as it was."""
-    if type(was) is not list:
-        return same(now, was)
-    return len(now) == len(was) and all(map(same, now, was))
-
-
-PLACES: dict[Callable[[Any, Any], Any], str] = {
-    item: "{owner}[{key!r}]",
-    attribute: "{owner}.{key}",
-    parts: "parts({owner})",
-    version: "version({owner})",
-}
+NOTHING = Reads(*[frozenset()] * len(Reads._fields))
 
 
 class Names:
@@ -82,10 +58,13 @@ class Names:
     ) -> None:
         self.table: dict[tuple[Any, ...], tuple[Callable[[Any, Any], Any], Any, Any, Any]] = {}
         self.found: dict[int, Any] = {}  # tensors, modules and optimisers
-        self.asked: set[str | int] = set()  # the attributes and keys of all functions
+        self.asked = NOTHING  # what all functions look up
+        self.passed: dict[int, Any] = {}  # what others may be given
+        self.refused = ""  # why what it reaches cannot be relied on
         self.seen: set[tuple[Any, ...]] = set()
         self.held: list[Any] = []  # what `seen` knows by its id
         self.call(fn, args, kwargs)
+        self.pass_on()
 
     # ---- functions ----
 
@@ -110,7 +89,7 @@ class Names:
         if self.again(fn, *(x for x in args[:1] if not isinstance(x, Tensor))):
             return
         reads, code = reads_of(fn.__code__), fn.__code__
-        self.asked |= reads.attributes
+        self.asked = self.asked.joined(reads)
         self.note(attribute, fn, "__code__")
         given: dict[str, Any] = {}
         if fn.__defaults__:
@@ -129,7 +108,8 @@ class Names:
             self.look(name, self.note(attribute, cell, "cell_contents"), reads, fn)
         for file in reads.imports & sys.modules.keys():
             self.look(file, sys.modules[str(file)], reads, fn)
-        for name in sorted(reads.globals & fn.__globals__.keys()):
+        globals_ = reads.globals | reads.keys if "globals" in reads.globals else reads.globals
+        for name in sorted(globals_ & fn.__globals__.keys()):
             value = fn.__globals__[name]
             if not isinstance(value, types.ModuleType):
                 self.note(item, fn.__globals__, name)
@@ -158,21 +138,23 @@ class Names:
         elif kind.__name__ == "Compiled":
             self.look(name, vars(value)["fn"], reads, fn)
         elif isinstance(value, Module):
-            self.module(value, reads, fn)
+            self.module(name, value, reads, fn)
         elif isinstance(value, FUNCTIONS):
             self.callable(value, reads, fn)
         elif isinstance(value, (type, types.ModuleType)):
             if not is_installed(value):
-                self.attributes(value, reads, fn)
+                self.object(name, value, reads, fn)
+        elif isinstance(value, HOLDERS):
+            self.look(None, self.note(held, value), reads, fn)
         elif isinstance(value, CONTAINERS):
             self.container(name, value, reads, fn)
-        elif not is_ours(kind) or hasattr(value, "__wrapped__"):
-            self.attributes(value, reads, fn)
-            self.look(None, getattr(value, "__wrapped__", None), reads, fn)
-            call = attribute(kind, "__call__")
-            if isinstance(call, types.FunctionType):
-                self.note(attribute, kind, "__call__")
-                self.method(call, (value,), reads, fn)
+            if hasattr(value, "__dict__"):
+                self.object(name, value, reads, fn)
+        elif is_drawn(value):
+            self.refused = f"it takes what comes next of a {kind.__name__}"
+        elif not is_ours(kind) or attribute(value, "__wrapped__") is not ABSENT:
+            self.look(None, attribute(value, "__wrapped__"), reads, fn)
+            self.object(name, value, reads, fn)
 
     def callable(self, value: Any, reads: Reads, fn: Any) -> None:
         """Take in a function, method or partial, if it is the user's, or made of one that is."""
@@ -193,7 +175,7 @@ class Names:
     def container(self, name: Any, value: Any, reads: Reads, fn: Any) -> None:
         """Take in what a container holds: all of it, or what the function asks it for by keys."""
         if isinstance(value, dict) and name in reads.keyed and name not in reads.whole:
-            for key in reads.attributes & value.keys():
+            for key in reads.keys:
                 self.look(key, self.note(item, value, key), reads, fn)
         elif name is None or name in reads.whole or name in reads.keyed:
             if not isinstance(value, (tuple, frozenset)):
@@ -201,9 +183,31 @@ class Names:
             for part in parts(value):
                 self.look(None, part, reads, fn)
 
+    def object(self, name: Any, value: Any, reads: Reads, fn: Any) -> None:
+        """Take in the attributes of an object, and what operators call of a class of the user's."""
+        self.attributes(value, reads, fn)
+        operated = name is None or name in reads.operated
+        if operated:
+            self.passed[id(value)] = value
+        for home in type(value).__mro__:
+            for key, part in () if is_ours(home) else [*vars(home).items()]:
+                if is_special(home, key, part) and (operated or key in BY_ANY):
+                    self.note(attribute, type(value), key)
+                    self.method(part, (value,), reads, fn)
+
+    def pass_on(self) -> None:
+        """Take in what any function names of objects that it may be given."""
+        done = 0, NOTHING
+        while done != (len(self.passed), self.asked):
+            done = len(self.passed), self.asked
+            for value in [*self.passed.values()]:
+                if not self.again(value, done[1]):
+                    self.object(None, value, done[1], None)
+
     def attributes(self, value: Any, reads: Reads, fn: Any) -> None:
         """Take in the attributes that a function names of an object, a class or a file."""
-        is_class, own = isinstance(value, type), getattr(value, "__dict__", EMPTY)
+        is_class, own = isinstance(value, type), attribute(value, "__dict__")
+        own = EMPTY if own is ABSENT else own
         kind = value if is_class else type(value)
         is_file = isinstance(value, types.ModuleType)
         for name in reads.attributes:
@@ -230,7 +234,9 @@ class Names:
 
     def note_own(self, value: Any, own: Any, name: str) -> None:
         """Note what an object itself has: of a module, `State` knows."""
-        if own is not EMPTY and not isinstance(value, (Module, type)):
+        if isinstance(value, threading.local):
+            self.note(attribute, value, name)
+        elif own is not EMPTY and not isinstance(value, (Module, type)):
             self.note(item, own, name)
 
     def of_class(
@@ -239,7 +245,8 @@ class Names:
         """Take in what an object has from its class; of methods, those of bases as well."""
         for home in homes if "super" in reads.globals else homes[:1]:
             part = vars(home)[name]
-            first = home is homes[0] and getattr(kind, name, None) is getattr(kind, name, ABSENT)
+            found = attribute(kind, name)
+            first = home is homes[0] and found is not ABSENT and found is attribute(kind, name)
             self.note(attribute if first else item, kind if first else vars(home), name)
             if isinstance(part, types.FunctionType):
                 self.method(part, () if value is kind else (value,), reads, fn)
@@ -249,7 +256,7 @@ class Names:
                 self.method(part.__func__, (kind,), reads, fn)
             elif isinstance(part, property):
                 self.method(part.fget, (value,), reads, fn)
-            elif isinstance(part, functools.cached_property):
+            elif isinstance(part, (functools.partialmethod, functools.cached_property)):
                 self.method(part.func, (value,), reads, fn)
             elif is_data(part) and value is not kind:  # a slot
                 self.look(name, self.note(attribute, value, name), reads, fn)
@@ -262,10 +269,10 @@ class Names:
         if bound is not None:
             self.callable(bound, reads, fn)
 
-    def module(self, module: Module, reads: Reads, fn: Any) -> None:
+    def module(self, name: Any, module: Module, reads: Reads, fn: Any) -> None:
         """Take in what a module and its parts have that `State` does not see."""
         self.found[id(module)] = module
-        self.attributes(module, reads, fn)
+        self.object(name, module, reads, fn)
         for part in module.modules() if (id(module),) not in self.seen else ():
             if not self.again(part):
                 kind = type(part)
@@ -285,7 +292,9 @@ class Names:
     def called(self, modules: Iterable[Module]) -> None:
         """Take in modules that were called; then all is taken in."""
         for module in modules:
-            self.module(module, NOTHING, None)
+            self.module("", module, NOTHING, None)
+        self.pass_on()
+        self.passed.clear()
         self.seen.clear()
         self.held.clear()
 
@@ -321,7 +330,7 @@ class Names:
     def test(self, scope: dict[str, Any]) -> str:
         """A Python expression that is as `hold`; it may raise where a place is no more."""
         terms = []
-        scope.update(parts=parts, version=version, alike=alike, ABSENT=ABSENT)
+        scope.update({place.__name__: place for place in PLACES}, alike=alike, ABSENT=ABSENT)
         owners: dict[int, str] = {}
         for i, (place, owner, key, value) in enumerate(self.rows()):
             name = owners.setdefault(id(owner), f"owner{len(owners)}")
@@ -334,40 +343,9 @@ class Names:
             elif place in (parts, version):
                 scope[f"value{i}"] = value
                 terms.append(f"alike({now}, value{i})")
-            elif value is ABSENT:
-                terms.append(f"{name}.get({key!r}, ABSENT) is ABSENT")
+            elif value is ABSENT or (isinstance(owner, dict) and type(owner) is not dict):
+                now = f"{place.__name__}({name}, {key!r})"  # it may be no more, or make another
+                terms.append(is_same(now, f"value{i}", value, scope))
             else:
                 terms.append(is_same(now, f"value{i}", value, scope))
         return " and ".join(terms)
-
-
-def is_same(now: str, name: str, value: Any, scope: dict[str, Any]) -> str:
-    """A Python expression that holds where `now` is the same as a value, called by this name."""
-    scope[name], scope["same"] = value, same
-    return f"({now} is {name} or same({now}, {name}))" if compares(value) else f"{now} is {name}"
-
-
-def is_data(part: Any) -> bool:
-    """Whether a class's attribute goes before those of its objects: a property, a slot."""
-    return hasattr(type(part), "__set__")
-
-
-def is_ours(kind: type) -> bool:
-    """Whether a class is one of this library's or of the language's own."""
-    return kind.__module__.split(".")[0] in ("autodiff", "builtins")
-
-
-@functools.lru_cache(4096)
-def is_installed_file(name: str) -> bool:
-    """Whether a file is the language's, this library's, or of an installed package."""
-    return name.startswith(INSTALLED) or any(home in name for home in ADDED)
-
-
-def is_installed(thing: Any) -> bool:
-    """Whether a function, class or file of Python is no user's."""
-    if isinstance(thing, types.FunctionType):
-        return is_installed_file(thing.__code__.co_filename)
-    if isinstance(thing, type):
-        return is_ours(thing)
-    file = getattr(thing, "__file__", None)
-    return thing.__name__ in sys.builtin_module_names or bool(file and is_installed_file(file))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from autodiff.changes import changes
-from autodiff.compiled.guards import ABSENT
+from autodiff.compiled.places import ABSENT
 from autodiff.compiled.record import CAPTURED, Recorder, UnfitError
 from autodiff.compiled.signature import signature
 from autodiff.compiled.tree import constants, flatten, is_plain, same

@@ -6,7 +6,7 @@ import dis
 import functools
 import types
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 UNSEEN = ("CACHE", "EXTENDED_ARG", "NOP", "PRECALL", "PUSH_NULL")
 GROWING = ("add", "append", "appendleft", "extend", "insert", "update")
@@ -37,6 +37,13 @@ class Reads(NamedTuple):
     keyed: frozenset[str | int]  # names of containers that constant keys are asked of
     imports: frozenset[str | int]  # files of Python that it takes in itself
     whole: frozenset[str | int]  # names of containers that are used in other ways than growing
+    operated: frozenset[str | int]  # names of what is used otherwise than by its attributes
+    keys: frozenset[str | int]  # constants that are asked for as keys
+
+    def joined(self, other: Reads) -> Reads:
+        """What either looks up; this one, where that is all."""
+        parts = [a if a >= b else a | b for a, b in zip(self, other, strict=True)]
+        return self if all(a is b for a, b in zip(self, parts, strict=True)) else Reads(*parts)
 
 
 @functools.lru_cache(1024)
@@ -48,12 +55,15 @@ def reads_of(code: types.CodeType) -> Reads:
     keyed: set[str | int] = set()
     imports: set[str | int] = set()
     whole: set[str | int] = set()
+    operated: set[str | int] = set()
+    keys: set[str | int] = set()
     aliases: list[tuple[str | int, str | int]] = []
     steps = [*steps_of(code), ("other", ""), ("other", ""), ("other", "")]
     for i, (kind, name) in enumerate(steps[:-3]):
         after = i + 1
         if kind == "constant" and steps[after][0] == "item":
             after += 1  # what is found there goes by the name of its key
+            keys.add(name)
         elif kind == "constant":
             if isinstance(name, str) and steps[after][0] != "put item":
                 attributes.add(name)
@@ -69,6 +79,8 @@ def reads_of(code: types.CodeType) -> Reads:
         elif kind != "local":
             attributes.add(name)
         (use, used), (then, _) = steps[after : after + 2]
+        if use not in ("attribute", "put", "store") and then != "put item":
+            operated.add(name)
         if use == "constant" and then == "item":
             keyed.add(name)
         elif use == "store":
@@ -76,10 +88,10 @@ def reads_of(code: types.CodeType) -> Reads:
         elif not (use == "put" or then == "put item" or (use == "attribute" and used in GROWING)):
             whole.add(name)
     for name, other in reversed(aliases):
-        for found in (keyed, whole):
+        for found in (keyed, whole, operated):
             if other in found:
                 found.add(name)
-    parts = [globals_, attributes, constants, keyed, imports, whole]
+    parts = [globals_, attributes, constants, keyed, imports, whole, operated, keys]
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             for part, inner in zip(parts, reads_of(constant), strict=True):
@@ -89,10 +101,14 @@ def reads_of(code: types.CodeType) -> Reads:
 
 def steps_of(code: types.CodeType) -> Iterator[Step]:
     """The instructions of code, two in one apart."""
+    before: Any = ()
     for step in dis.get_instructions(code):
         name, value = step.opname, step.argval
         if name in UNSEEN:
             continue
+        if name == "MATCH_CLASS":  # by attributes of the names that came before
+            yield from (("attribute", name) for name in before)
+        before = value
         kind = "item" if step.argrepr == "[]" else KINDS.get(name)  # as of Python 3.14
         values = value if isinstance(value, tuple) and name != "LOAD_CONST" else (value,)
         halves = [half for half in name.split("_FAST") if half] if len(values) == 2 else [name]

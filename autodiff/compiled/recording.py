@@ -9,7 +9,7 @@ from typing import Any
 
 from autodiff.amp.policies import state as autocast_state
 from autodiff.anomaly import place
-from autodiff.changes import changes
+from autodiff.changes import changes, new_lock
 from autodiff.compiled.generated import MISS, make_runner
 from autodiff.compiled.guards import Names
 from autodiff.compiled.left import Left, unfit
@@ -34,6 +34,7 @@ class _Last(threading.local):
 
 
 last = _Last()
+_refreshing = new_lock()
 
 
 class Output:
@@ -102,12 +103,16 @@ class Recording:
         names.looked(recorder.looked)
         if not names.hold():
             raise UnfitError("it assigns to a variable that it finds outside", retry=True)
+        if names.refused:
+            raise UnfitError(names.refused)
         known = {*map(id, names.values())}.difference(map(id, self.left.old))
         names.called(recorder.called)
         apart = {*map(id, [*self.left.old, *self.left.new])} - known
         values = [x for x in [*names.values(), *recorder.called] if id(x) not in apart]
         self.names = names
-        self.state = State(values, recorder.stepped, "state" in names.asked, self.left.places)
+        self.state = State(
+            values, recorder.stepped, "state" in names.asked.attributes, self.left.places
+        )
         self.known = [x for x in [*values, *self.state.tensors()] if isinstance(x, Tensor)]
         self.grad, self.inference, self.autocast = mode.grad, mode.inference, autocast_state()
 
@@ -199,6 +204,7 @@ class Recording:
                 gone = at == 0 if first is None else before is None  # whenever a run begins
                 ends[leaf] = after, self.pending(after, gone)
                 self.leaves.append((leaf, ends[leaf][1]))
+        self.ends = [(leaf, *end) for leaf, end in ends.items() if end[0] is not end[1]]
         puts = [event for event in recorder.events if event.value is not READ]
         self.events = [event for event in puts if event.leaf in ends]
         for event in self.events:  # those in between are looked at where a run fails there
@@ -257,6 +263,7 @@ class Recording:
 
     def holds(self) -> bool:
         """Whether a run now does what the function would; prepares one if so."""
+        count = changes.count  # what another thread changes from here on is yet to be seen
         if mode.grad is not self.grad or mode.inference is not self.inference:
             return False
         if autocast_state() != self.autocast:
@@ -269,10 +276,15 @@ class Recording:
             return False
         if hooks_on(self.hooked) != self.hooks:
             return False
-        for optimizer in self.state.optimizers:
-            optimizer._refresh()
-        self.seen = changes.count
+        self.refresh(count)
         return True
+
+    def refresh(self, count: int) -> None:
+        """Write live numbers of now; all changes up to `count` are seen."""
+        with _refreshing:  # lest a number of before be written after one of now
+            for optimizer in self.state.optimizers:
+                optimizer._refresh()
+            self.seen = count
 
     def outlived(self) -> bool:
         """Whether a leaf has another gradient now than the one that a run would take."""
@@ -317,17 +329,17 @@ class Recording:
         count, live = changes.count, changes.live
         for call in self.after:
             call()
-        if self.seen == count and changes.count - count == changes.live - live:
-            for optimizer in self.state.optimizers:
-                optimizer._refresh()
-            self.seen = changes.count
+        now, of_live = changes.count, changes.live
+        if self.seen == count and now - count == of_live - live:
+            self.refresh(now)
 
     def settle(self) -> None:
         """Leave the recorded call's gradients to the tape: the next run may write over them."""
         self.left.settle()
-        for leaf, after in self.leaves:
-            if isinstance(after, Pending):
+        for leaf, end, after in self.ends:
+            if leaf.grad is end:  # and not what another thread put since
                 leaf.grad = after
+        self.ends = []
 
     def failed(self) -> Any:
         """After a run that failed: MISS if nothing was done, else raises; gradients are as far."""

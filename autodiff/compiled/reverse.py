@@ -23,13 +23,11 @@ from autodiff.node import (
     mode,
     overwritten,
     recomputed,
-    unsavable,
 )
 from autodiff.ops.create import zeros
 from autodiff.tensor import Tensor, _free, _gc, live_node, wrap
 
 _finishing = new_lock()
-_version = lib.ad_version
 ALONE = 3  # results up to which backward is recorded from each of them, too
 MOST = 8  # ways that may be recorded
 
@@ -213,20 +211,6 @@ class Reverse:
         self.at = {storage: i for i, storage in enumerate(everything, self.n_links)}
         for which, way in self.ways.items():
             way.watched = [self.at[storage] for storage in seen.get(which, everything)]
-
-    def node(self, inputs: Sequence[Tensor], links: tuple[Any, ...]) -> CompiledNode:
-        """The node of a run that left what backward reads in `links`."""
-        node = CompiledNode()
-        node.reverse = self
-        node.edges = self.leaves
-        if self.inputs:
-            node.edges = (*self.leaves, *[live_node(inputs[i]) for i in self.inputs])
-        node.saved = saved = (*links, *self.watched) if self.watched else links
-        node.versions = 0
-        node.marks = marks = [_version(p) for p in saved]
-        if marks and min(marks) < 0:
-            raise unsavable()
-        return node
 
     def holds(self) -> bool:
         """Whether none of it failed for want of memory, or is missed."""

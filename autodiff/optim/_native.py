@@ -11,7 +11,6 @@ from autodiff.grad_mode import enable_grad
 from autodiff.native import describe, descriptors, ffi, lib, numbered, take_failure
 from autodiff.node import Pending
 from autodiff.ops.create import full_like, zeros, zeros_like
-from autodiff.optim._hooks import step_hooks
 from autodiff.optim.optimizer import Group, Optimizer
 from autodiff.tensor import Tensor
 
@@ -116,7 +115,7 @@ class NativeOptimizer(Optimizer):
         hyper[0 : len(numbers)] = numbers
 
     def _relied_on(self, states: bool) -> list[Any]:
-        found: list[Any] = [hook for hooks in step_hooks(self) for hook in hooks]
+        found = self._called()
         for group in self.param_groups:
             found += [self._kernel(group)[0], *group["params"], None]
         return found + self._states() if states else found

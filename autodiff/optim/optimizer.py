@@ -181,13 +181,18 @@ class Optimizer:
         """What decides which calls a step makes on what memory: of one that only clears gradients,
         not `states`.
         """
-        found: list[Any] = [hook for hooks in step_hooks(self) for hook in hooks]
+        found = self._called()
         for group in self.param_groups:
             for key, value in group.items():
                 found.append(key)
                 if key not in self._live:
                     found += value if isinstance(value, (list, tuple)) else [value]
         return found + self._states() if states else found
+
+    def _called(self) -> list[Any]:
+        """Hooks of a step, and methods that were replaced."""
+        hooks = [hook for hooks in step_hooks(self) for hook in hooks]
+        return [*hooks, *filter(callable, [*vars(self).values()])]
 
     def _states(self) -> list[Any]:
         return [x for state in self.state.values() for x in _values(state)]

@@ -1,0 +1,76 @@
+"""What of Python's objects is the user's, and what a look at one may find."""
+
+from __future__ import annotations
+
+import functools
+import io
+import os
+import random
+import sys
+import sysconfig
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from autodiff.compiled.places import attribute
+
+HOMES = ("stdlib", "platstdlib", "purelib", "platlib")
+PACKAGES = [*map(sysconfig.get_path, HOMES), str(Path(__file__).parents[1])]
+INSTALLED = (*[str(Path(home)) + os.sep for home in PACKAGES], "<frozen")
+ADDED = ("site-packages", "dist-packages")
+# Methods that make, copy or show an object, or change it; others of such names are called unnamed.
+APART = (
+    "new init post_init del setattr delattr setitem delitem reduce getstate setstate copy deepcopy "
+    "repr str hash"
+)
+NAMED = {f"__{name}__" for name in APART.split()}
+
+
+def is_data(part: Any) -> bool:
+    """Whether a class's attribute goes before those of its objects: a property, a slot."""
+    return hasattr(type(part), "__set__")
+
+
+def is_special(kind: type, name: str, part: Any) -> bool:
+    """Whether a class's method is called though nobody names it, as by operators; those that
+    dataclasses make compare all that there is.
+    """
+    if name[:2] != "__" or name[-2:] != "__" or name in NAMED:
+        return False
+    if not isinstance(part, types.FunctionType) or is_installed(part):
+        return False
+    return part.__code__.co_filename != "<string>" or not hasattr(kind, "__dataclass_fields__")
+
+
+def is_drawn(value: Any) -> bool:
+    """Whether each look at an object finds another thing: an iterator, a generator of numbers."""
+    if isinstance(value, random.Random) or type(value).__module__.startswith("numpy.random"):
+        return True
+    if not isinstance(value, Iterator) or isinstance(value, io.IOBase):
+        return False
+    step = attribute(type(value), "__next__")  # of the user's, it is looked into
+    return not isinstance(step, types.FunctionType) or is_installed(step)
+
+
+def is_ours(kind: type) -> bool:
+    """Whether a class is one of this library's or of the language's own."""
+    return kind.__module__.split(".")[0] in ("autodiff", "builtins")
+
+
+@functools.lru_cache(4096)
+def is_installed_file(name: str) -> bool:
+    """Whether a file is the language's, this library's, or of an installed package."""
+    return name.startswith(INSTALLED) or any(home in name for home in ADDED)
+
+
+def is_installed(thing: Any) -> bool:
+    """Whether a function, class or file of Python is no user's."""
+    if isinstance(thing, types.FunctionType):
+        return is_installed_file(thing.__code__.co_filename)
+    if isinstance(thing, type):
+        return is_ours(thing)
+    file = attribute(thing, "__file__")
+    return thing.__name__ in sys.builtin_module_names or (
+        isinstance(file, str) and is_installed_file(file)
+    )
