@@ -177,8 +177,8 @@ def _named_as_numpy(function: F, names: tuple[str, ...], flags: Iterable[str]) -
     given = [*names, *(f"{name}={name}" for name in more)]
     keep = "keepdim = keepdims" if "keepdim" in (*names, *more) else "function(keepdims=keepdims)"
     checks = [
-        f"    if {flag} is not False and {flag} is not True: raise no_flag(name, {flag!r}, {flag})\n"
-        for flag in flags
+        f"    if {x} is not False and {x} is not True: raise no_flag(name, {x!r}, {x})\n"
+        for x in flags
     ]
     text = f"""
 def call({", ".join(told)}, axis=missing, keepdims=missing):
