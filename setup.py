@@ -4,8 +4,10 @@ import os
 import platform
 import shlex
 import shutil
+import subprocess
 import sys
 import sysconfig
+import tempfile
 from collections.abc import Callable
 from multiprocessing.pool import ThreadPool
 from pathlib import Path
@@ -24,6 +26,7 @@ NO_HEADERS = (
     "autodiff is compiled from C, and Python's headers were not found in {folder}: install them "
     "(Debian/Ubuntu: apt install python3-dev; Fedora: dnf install python3-devel) and try again."
 )
+PACKED = "-Wl,-z,pack-relative-relocs"  # the kernels' tables are pointers: 1 kB about them, not 67
 
 
 class BuildNative(build_ext):
@@ -44,11 +47,26 @@ class BuildNative(build_ext):
         folder = sysconfig.get_path("include")
         if not Path(folder, "Python.h").exists():
             raise PlatformError(NO_HEADERS.format(folder=folder))
+        if packs_relocations(self.compiler.linker_so):
+            for extension in self.extensions:
+                extension.extra_link_args.append(PACKED)
         if self.for_a_wheel:  # a tree keeps the names, for profilers and reports
             for extension in self.extensions:
                 extension.extra_link_args.append("-Wl,-s")
         self.compiler.compile = side_by_side(self.compiler.compile)
         super().build_extensions()
+
+
+def packs_relocations(linker: list[str]) -> bool:
+    """Whether this linker can pack relocations, and this system's loader can read them."""
+    if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
+        return False
+    glibc = (os.confstr("CS_GNU_LIBC_VERSION") or "glibc 0.0").split()[1]
+    if tuple(map(int, glibc.split(".")[:2])) < (2, 36):
+        return False
+    with tempfile.TemporaryDirectory() as folder:
+        command = [*linker, PACKED, "-x", "c", os.devnull, "-o", os.path.join(folder, "probe.so")]
+        return subprocess.run(command, capture_output=True).returncode == 0
 
 
 def side_by_side(compile_sources: Callable[..., list[str]]) -> Callable[..., list[str]]:

@@ -1,7 +1,7 @@
 /* optim.c: optimiser steps. One call updates every parameter of a group, so a small model pays one crossing
- * from Python a step. The optimisers are the rows of optimizers.def; each has a function here that turns its
- * options into the numbers of one update, and a formula in kernels/optim_type.h. */
-#include <math.h>
+ * from Python a step. The optimisers are the rows of optimizers.def; each has a function in optimizers.c that
+ * turns its options into the numbers of one update, and a formula in kernels/optim_type.h. */
+#include "optimizers.h"
 #include "tape.h"
 
 enum {
@@ -13,124 +13,12 @@ enum {
     MAX_COLUMNS = MAX_LIKE + MAX_SCALARS,
 };
 
-/* ---- numbers of one update ---- */
-
-/* Fills u from the options h, whose first three are done, and the scalars; scalar[0] counts this step.
- * Scalars that a step leaves for the next are renewed. */
-typedef void prepare_fn(ad_update *u, const double *h, double *scalar);
-
-static void prepare_sgd(ad_update *u, const double *h, double *scalar) {
-    (void)scalar;
-    u->momentum = h[3];
-    u->dampening = h[4];
-    u->nesterov = h[5] != 0;
-}
-
-static void take_betas(ad_update *u, const double *h) {
-    u->beta1 = h[3];
-    u->beta2 = h[4];
-    u->eps = h[5];
-}
-
-static void decouple_decay(ad_update *u, const double *h) {
-    if (h[6] == 0) return;
-    u->shrink = 1 - u->lr * u->weight_decay;
-    u->weight_decay = 0;
-}
-
-static void prepare_adam(ad_update *u, const double *h, double *scalar) {
-    take_betas(u, h);
-    decouple_decay(u, h);
-    u->lr /= 1 - pow(u->beta1, scalar[0]);
-    u->correction = sqrt(1 - pow(u->beta2, scalar[0]));
-}
-
-/* The momentum of step t is mu(t); scalar[1] is the product of those up to this step. */
-static double nadam_momentum(const double *h, double t) { return h[3] * (1 - 0.5 * pow(0.96, t * h[7])); }
-
-static void prepare_nadam(ad_update *u, const double *h, double *scalar) {
-    take_betas(u, h);
-    decouple_decay(u, h);
-    const double mu = nadam_momentum(h, scalar[0]), next = nadam_momentum(h, scalar[0] + 1);
-    u->correction = 1 - pow(u->beta2, scalar[0]);
-    u->lr_next = u->lr * next / (1 - scalar[1] * next);
-    u->lr = u->lr * (1 - mu) / (1 - scalar[1]);
-}
-
-static void prepare_radam(ad_update *u, const double *h, double *scalar) {
-    take_betas(u, h);
-    decouple_decay(u, h);
-    const double power = pow(u->beta2, scalar[0]), limit = 2 / (1 - u->beta2) - 1;
-    const double length = limit - 2 * scalar[0] * power / (1 - power);
-    u->correction = 1 - pow(u->beta1, scalar[0]);
-    u->adaptive = sqrt(1 - power);
-    u->rectified = length > 5;
-    u->rectification =
-        u->rectified ? sqrt((length - 4) * (length - 2) * limit / ((limit - 4) * (limit - 2) * length)) : 1;
-}
-
-static void prepare_adamax(ad_update *u, const double *h, double *scalar) {
-    take_betas(u, h);
-    u->lr /= 1 - pow(u->beta1, scalar[0]);
-}
-
-static void prepare_rmsprop(ad_update *u, const double *h, double *scalar) {
-    (void)scalar;
-    u->beta2 = h[3];
-    u->eps = h[4];
-    u->momentum = h[5];
-}
-
-static void prepare_adagrad(ad_update *u, const double *h, double *scalar) {
-    u->lr /= 1 + (scalar[0] - 1) * h[3];
-    u->eps = h[4];
-}
-
-static void prepare_adadelta(ad_update *u, const double *h, double *scalar) {
-    (void)scalar;
-    u->beta2 = h[3];
-    u->eps = h[4];
-}
-
-/* scalar[1] is the rate of this step, scalar[2] the weight of its result in the average. */
-static void prepare_asgd(ad_update *u, const double *h, double *scalar) {
-    u->lr = scalar[1];
-    u->shrink = 1 - h[3] * u->lr;
-    u->average = scalar[2];
-    scalar[1] = h[0] / pow(1 + h[3] * h[0] * scalar[0], h[4]);
-    scalar[2] = 1 / fmax(1, scalar[0] - h[5]);
-}
-
-static void prepare_rprop(ad_update *u, const double *h, double *scalar) {
-    (void)scalar;
-    u->slower = h[3];
-    u->faster = h[4];
-    u->least = h[5];
-    u->most = h[6];
-}
-
-#define prepare_sgd_momentum prepare_sgd
-#define prepare_adam_amsgrad prepare_adam
-#define prepare_rmsprop_momentum prepare_rmsprop
-#define prepare_rmsprop_centered prepare_rmsprop
-#define prepare_rmsprop_centered_momentum prepare_rmsprop
-
-static const struct {
-    const char *name;
-    int states, scalars, hypers;
-    prepare_fn *prepare;
-} optimizers[] = {
-#define AD_OPTIMIZER(name, states, scalars, hypers) {#name, states, scalars, hypers, prepare_##name},
-#include "optimizers.def"
-#undef AD_OPTIMIZER
-};
-
 static bool known(int kind) { return kind >= 0 && kind < AD_N_OPTIMIZERS; }
-const char *ad_optim_name(int kind) { return known(kind) ? optimizers[kind].name : NULL; }
+const char *ad_optim_name(int kind) { return known(kind) ? ad_optimizers[kind].name : NULL; }
 int ad_optim_columns(int kind) {
-    return known(kind) ? 2 + optimizers[kind].states + optimizers[kind].scalars : 0;
+    return known(kind) ? 2 + ad_optimizers[kind].states + ad_optimizers[kind].scalars : 0;
 }
-int ad_optim_hypers(int kind) { return known(kind) ? optimizers[kind].hypers : 0; }
+int ad_optim_hypers(int kind) { return known(kind) ? ad_optimizers[kind].hypers : 0; }
 
 /* ---- checks: all of them, before anything is written ---- */
 
@@ -161,7 +49,7 @@ static int check_apart(int n, ad_tensor *const *row) {
 }
 
 static int check_row(int kind, ad_tensor *const *row) {
-    const int states = optimizers[kind].states, columns = ad_optim_columns(kind);
+    const int states = ad_optimizers[kind].states, columns = ad_optim_columns(kind);
     if (!row[0]) return ad_fail(AD_BAD_ARG, 0, 0, 0);
     int status = ad_is_floating(row[0]->dtype) ? AD_OK : ad_fail(AD_BAD_DTYPE, row[0]->dtype, 0, 0);
     for (int i = 1; i < 2 + states && !status; i++) {
@@ -286,10 +174,10 @@ static double product_as(const ad_tensor *x, double factor) {
 
 /* The scalars as they are after this step, in their own precision. */
 static void advance(int kind, const double *hyper, ad_tensor *const *scalars, double *values) {
-    if (optimizers[kind].scalars == 0) return;
+    if (ad_optimizers[kind].scalars == 0) return;
     values[0] = ad_item_f64(scalars[0]) + 1;
     if (scalars[0]->dtype == AD_float32) values[0] = (float)values[0];
-    if (kind == AD_OPT_nadam) values[1] = product_as(scalars[1], nadam_momentum(hyper, values[0]));
+    if (kind == AD_OPT_nadam) values[1] = product_as(scalars[1], ad_nadam_momentum(hyper, values[0]));
     if (kind == AD_OPT_asgd)
         for (int i = 1; i < 3; i++) values[i] = ad_item_f64(scalars[i]);
 }
@@ -300,19 +188,19 @@ static void advance(int kind, const double *hyper, ad_tensor *const *scalars, do
  * Mostly, all parameters are at one step, and so are the numbers. */
 static void take_numbers(task *t, int kind, const double *hyper, ad_tensor *const *counts) {
     double scalars[MAX_SCALARS] = {0};
-    if (t->prepared && !optimizers[kind].scalars) return;
+    if (t->prepared && !ad_optimizers[kind].scalars) return;
     advance(kind, hyper, counts, scalars);
     if (t->prepared && !memcmp(scalars, t->scalars, sizeof scalars)) return;
     memcpy(t->scalars, scalars, sizeof scalars);
     t->numbers =
         (ad_update){.lr = hyper[0], .weight_decay = hyper[1], .maximize = hyper[2] != 0, .shrink = 1};
-    optimizers[kind].prepare(&t->numbers, hyper, scalars);
+    ad_optimizers[kind].prepare(&t->numbers, hyper, scalars);
     memcpy(t->left, scalars, sizeof scalars);
     t->prepared = true;
 }
 
 static void store_scalars(const task *t, int kind, ad_tensor *const *counts) {
-    for (int i = 0; i < optimizers[kind].scalars; i++) store_scalar(counts[i], t->left[i]);
+    for (int i = 0; i < ad_optimizers[kind].scalars; i++) store_scalar(counts[i], t->left[i]);
 }
 
 static int step_row(int kind, ad_tensor **row, const double *hyper, task *t) {
@@ -337,7 +225,7 @@ static int step_row(int kind, ad_tensor **row, const double *hyper, task *t) {
 static int step_group(int kind, int n, ad_tensor **tensors, const double *hyper, bool checked) {
     const int columns = ad_optim_columns(kind);
     int status = AD_OK;
-    task t = {.n_like = 2 + optimizers[kind].states};
+    task t = {.n_like = 2 + ad_optimizers[kind].states};
     for (int pass = checked; pass < 2; pass++)
         for (int i = 0; i < n && !status; i++) {
             ad_tensor *row[MAX_COLUMNS];
@@ -396,7 +284,7 @@ static bool lay(const ad_call *c, void *room) {
     bool flat = true;
     l->s = *(const step_numbers *)c->numbers;
     memset(&l->now, 0, sizeof l->now);
-    l->now.n_like = 2 + optimizers[l->s.kind].states;
+    l->now.n_like = 2 + ad_optimizers[l->s.kind].states;
     for (int i = 0; i < l->s.n; i++) {
         struct laid_row *row = &l->rows[i];
         for (int j = 0; j < ad_optim_columns(l->s.kind); j++)
@@ -418,7 +306,7 @@ static int run_laid(const ad_call *c) {
     laid *l = (laid *)c->numbers;
     task *now = &l->now;
     const int kind = l->s.kind, n_like = now->n_like;
-    const size_t nbytes = sizeof(double) * (size_t)optimizers[kind].hypers;
+    const size_t nbytes = sizeof(double) * (size_t)ad_optimizers[kind].hypers;
     if (memcmp(l->hyper, l->s.hyper, nbytes)) now->prepared = false;
     memcpy(l->hyper, l->s.hyper, nbytes);
     for (const struct laid_row *row = l->rows, *end = row + l->s.n; row < end; row++) {

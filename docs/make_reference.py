@@ -267,15 +267,20 @@ def _summary(value: Any) -> str:
 
 
 def methods_text(kind: type) -> str:
-    """A line for each public method that a class defines."""
+    """A line for each public method that a class defines, or has of a base without an entry."""
+    hidden = [base for base in kind.__mro__[1:] if "._" in base.__module__]
+    told = [base for base in kind.__mro__[1:] if base not in hidden]
+    own: dict[str, Any] = {}
+    for base in (*reversed(hidden), kind):
+        own.update(vars(base))
     lines = []
-    for name, value in sorted(vars(kind).items()):
-        value = value.__func__ if isinstance(value, (staticmethod, classmethod)) else value
+    for name, given in sorted(own.items()):
+        value = given.__func__ if isinstance(given, (staticmethod, classmethod)) else given
         if name.startswith("_") or not (callable(value) or isinstance(value, property)):
             continue
-        if kind is ad.Tensor or any(hasattr(base, name) for base in kind.__mro__[1:]):
+        if kind is ad.Tensor or any(hasattr(base, name) for base in told):
             continue  # Tensor's have entries of their own; others are told where they come from
-        free = isinstance(vars(kind)[name], staticmethod)
+        free = isinstance(given, staticmethod)
         call = name if isinstance(value, property) else call_text(name, unwrapped(value), not free)
         call = re.sub(r"\( | (?=\))", "(", " ".join(call.split()).replace(", )", ")"))
         lines.append(f"- `{call}`: {_summary(value)}")

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import importlib
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, NoReturn, TypeVar
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from autodiff.changes import changed, changed_of
-from autodiff.devices import check_device
-from autodiff.dtypes import ALL, SCALAR_NAMES, bfloat16, dtype, float16, float32, float64
 from autodiff.nn import _state
+from autodiff.nn._conversion import Convertible
 from autodiff.nn._hooks import (
     Hooked,
     register_module_backward_hook,
@@ -24,7 +23,6 @@ from autodiff.nn._hooks import (
     registered,
 )
 from autodiff.nn.parameter import Buffer, Parameter, is_lazy
-from autodiff.ops.create import empty_like
 from autodiff.ops.typed import typename
 from autodiff.tensor import Tensor
 
@@ -42,10 +40,9 @@ __all__ = [
 
 Self = TypeVar("Self", bound="Module")
 _PLAIN = frozenset({bool, int, float, str, tuple, type(None)})  # in no register
-NamedModules = Iterator[tuple[str, "Module"]]
 
 
-class Module(Hooked, _state.Stateful):
+class Module(Hooked, _state.Stateful, Convertible):
     """A part of a model: parameters, buffers, submodules, and a `forward` that uses them.
 
     Assigning a Parameter or a Module to an attribute registers it. The values are ordinary
@@ -64,9 +61,6 @@ class Module(Hooked, _state.Stateful):
 
     training: bool
     _version = 1  # of the layout of its state_dict
-    _parameter_names: dict[str, None]
-    _buffer_names: dict[str, bool]  # whether the state_dict holds it
-    _module_names: dict[str, None]
 
     def __init__(self) -> None:
         values = self.__dict__
@@ -207,131 +201,6 @@ class Module(Hooked, _state.Stateful):
     def __dir__(self) -> list[str]:
         return [name for name in object.__dir__(self) if not name[0].isdigit()]
 
-    # ---- members ----
-
-    def named_children(self) -> NamedModules:
-        """The direct submodules with their names, each once."""
-        seen = set()
-        for name in self._module_names:
-            module = self.__dict__[name]
-            if module is not None and module not in seen:
-                seen.add(module)
-                yield name, module
-
-    def children(self) -> Iterator[Module]:
-        """The direct submodules."""
-        for _, module in self.named_children():
-            yield module
-
-    def named_modules(
-        self, memo: set[Module] | None = None, prefix: str = "", remove_duplicate: bool = True
-    ) -> NamedModules:
-        """This module and all below it, with their dotted names."""
-        memo = set() if memo is None else memo
-        if self in memo:
-            return
-        if remove_duplicate:
-            memo.add(self)
-        yield prefix, self
-        for name in self._module_names:
-            module = self.__dict__[name]
-            if module is not None:
-                path = f"{prefix}.{name}" if prefix else name
-                yield from module.named_modules(memo, path, remove_duplicate)
-
-    def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
-        """This module and all below it."""
-        for _, module in self.named_modules(remove_duplicate=remove_duplicate):
-            yield module
-
-    def _members(
-        self, register: str, prefix: str, recurse: bool, remove_duplicate: bool
-    ) -> Iterator[tuple[str, Any]]:
-        seen: set[Any] = set()
-        owners = (
-            self.named_modules(prefix=prefix, remove_duplicate=remove_duplicate)
-            if recurse
-            else [(prefix, self)]
-        )
-        for path, module in owners:
-            values = module.__dict__
-            for name in getattr(module, register):
-                value = values[name]
-                if value is None or value in seen:
-                    continue
-                if remove_duplicate:
-                    seen.add(value)
-                yield f"{path}.{name}" if path else name, value
-
-    def named_parameters(
-        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
-    ) -> Iterator[tuple[str, Parameter]]:
-        """The parameters with their dotted names; those of submodules too if `recurse`."""
-        return self._members("_parameter_names", prefix, recurse, remove_duplicate)
-
-    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
-        """The parameters, each once: what an optimizer takes."""
-        for _, parameter in self.named_parameters(recurse=recurse):
-            yield parameter
-
-    def named_buffers(
-        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
-    ) -> Iterator[tuple[str, Tensor]]:
-        """The buffers with their dotted names."""
-        return self._members("_buffer_names", prefix, recurse, remove_duplicate)
-
-    def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
-        """The buffers, each once."""
-        for _, buffer in self.named_buffers(recurse=recurse):
-            yield buffer
-
-    def get_submodule(self, target: str) -> Module:
-        """The submodule of a dotted name; "" is this module. AttributeError if there is none."""
-        module: Any = self
-        for name in target.split(".") if target != "" else ():
-            if not hasattr(module, name):
-                raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
-            module = getattr(module, name)
-            if not isinstance(module, Module):
-                raise AttributeError(f"`{name}` is not an nn.Module")
-        return module  # type: ignore[no-any-return]
-
-    def set_submodule(self, target: str, module: Module, strict: bool = False) -> None:
-        """Put a module in the place of a dotted name; if `strict`, one must be there already.
-
-        AttributeError where what is there is no module, or there is no such place.
-        """
-        if target == "":
-            raise ValueError("Cannot set the submodule without a target name!")
-        if not isinstance(module, Module):
-            raise ValueError(f"`module` is not an nn.Module, found {type(module)}")
-        path, _, name = target.rpartition(".")
-        parent = self.get_submodule(path)
-        if strict or hasattr(parent, name):
-            parent.get_submodule(name)
-        setattr(parent, name, module)
-
-    def _get(self, target: str) -> tuple[Module, str, Any]:
-        path, _, name = target.rpartition(".")
-        module = self.get_submodule(path)
-        if not hasattr(module, name):
-            raise AttributeError(f"{type(module).__name__} has no attribute `{name}`")
-        return module, name, getattr(module, name)
-
-    def get_parameter(self, target: str) -> Parameter:
-        """The parameter of a dotted name. AttributeError if there is none."""
-        _, name, value = self._get(target)
-        if not isinstance(value, Parameter):
-            raise AttributeError(f"`{name}` is not an nn.Parameter")
-        return value
-
-    def get_buffer(self, target: str) -> Tensor:
-        """The buffer of a dotted name. AttributeError if there is none."""
-        module, name, value = self._get(target)
-        if name not in module._buffer_names:
-            raise AttributeError(f"`{name}` is not a buffer")
-        return value  # type: ignore[no-any-return]
-
     # ---- whole-module changes ----
 
     def train(self: Self, mode: bool = True) -> Self:
@@ -362,94 +231,6 @@ class Module(Hooked, _state.Stateful):
         for module in self.children():
             module.apply(fn)
         fn(self)
-        return self
-
-    def _apply(self: Self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
-        """Replace the data of every parameter, gradient and buffer by `fn` of it."""
-        for module in self.children() if recurse else ():
-            module._apply(fn)
-        values = self.__dict__
-        for name in self._parameter_names:
-            parameter = values[name]
-            if parameter is not None:
-                parameter.data = fn(parameter.data)
-                if parameter.grad is not None:
-                    parameter.grad.data = fn(parameter.grad.data)
-        for name in self._buffer_names:
-            if is_lazy(buffer := values[name]):
-                buffer.data = fn(buffer.data)
-            elif buffer is not None:
-                values[name] = fn(buffer)
-        changed()
-        return self
-
-    def to(self: Self, *args: Any, **kwargs: Any) -> Self:
-        """Convert floating-point parameters and buffers to a dtype, or to a tensor's."""
-        kwargs.pop("memory_format", None)  # the layers take any
-        wanted = [a.dtype if isinstance(a, Tensor) else a for a in (*args, *kwargs.values())]
-        unknown = kwargs.keys() - {"device", "dtype", "non_blocking", "tensor"}
-        if unknown or not all(a is None or isinstance(a, (dtype, str, bool)) for a in wanted):
-            raise TypeError(
-                f"to() takes a dtype, a device or a tensor, not {', '.join(map(typename, args))}"
-                + "".join(f" {name}={value!r}" for name, value in kwargs.items())
-            )
-        kinds = [a for a in wanted if isinstance(a, dtype)]
-        for d in kinds:
-            if not d.is_floating_point:
-                raise TypeError(
-                    "nn.Module.to only accepts floating point or complex dtypes, but got desired "
-                    f"dtype={d!r}"
-                )
-        for a in wanted:
-            if isinstance(a, str):
-                check_device("to", a)
-        return self if not kinds else self._convert(kinds[0])
-
-    def cuda(self, device: Any = None) -> NoReturn:
-        """AssertionError: there is no GPU to move to."""
-        check_device("cuda", "cuda")
-        raise AssertionError
-
-    def type(self: Self, dst_type: dtype | str) -> Self:
-        """Convert all parameters and buffers to a dtype, or to one as "torch.DoubleTensor"."""
-        if isinstance(dst_type, str):
-            name = dst_type.removeprefix("torch.").removesuffix("Tensor")
-            if name not in SCALAR_NAMES:
-                raise ValueError(f"invalid type: {dst_type!r}")
-            dst_type = ALL[SCALAR_NAMES.index(name)]
-        d = dst_type
-        return self._apply(lambda x: x.to(d))
-
-    def to_empty(self: Self, *, device: str | None, recurse: bool = True) -> Self:
-        """Replace parameters and buffers by uninitialised ones of their shapes and dtypes."""
-        check_device("to_empty", device)
-        return self._apply(empty_like, recurse)
-
-    def _convert(self: Self, d: dtype) -> Self:
-        return self._apply(lambda x: x.to(d) if x.is_floating_point() else x)
-
-    def float(self: Self) -> Self:
-        """Convert floating-point parameters and buffers to float32."""
-        return self._convert(float32)
-
-    def half(self: Self) -> Self:
-        """Convert floating-point parameters and buffers to float16."""
-        return self._convert(float16)
-
-    def bfloat16(self: Self) -> Self:
-        """Convert floating-point parameters and buffers to bfloat16."""
-        return self._convert(bfloat16)
-
-    def double(self: Self) -> Self:
-        """Convert floating-point parameters and buffers to float64."""
-        return self._convert(float64)
-
-    def share_memory(self: Self) -> Self:
-        """Move parameters and buffers to memory that forked processes share."""
-        return self._apply(lambda x: x.share_memory_())
-
-    def cpu(self: Self) -> Self:
-        """The module itself: all memory is the CPU's."""
         return self
 
     # ---- state ----

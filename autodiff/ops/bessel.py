@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import functools
 import math
-from fractions import Fraction
 from typing import Any
 
 from autodiff.expr import Expr, build
@@ -27,6 +26,8 @@ def _near_terms(order: int) -> tuple[float, ...]:
 @functools.cache
 def _far_terms(order: int) -> tuple[float, ...]:
     """Of 1/x: each term the last times ((2k - 1)^2 - 4 order^2) / 8k."""
+    from fractions import Fraction  # slow to import
+
     terms = [Fraction(1)]
     for k in range(1, 34):
         terms.append(terms[-1] * ((2 * k - 1) ** 2 - 4 * order**2) / (8 * k))
@@ -53,6 +54,8 @@ def _reference(order: int, scaled: bool) -> Any:
     """The power series, summed exactly."""
 
     def value(x: float) -> float:
+        from fractions import Fraction
+
         square, total, term = Fraction(x) ** 2 / 4, Fraction(0), Fraction(1)
         for k in range(40):
             total += term

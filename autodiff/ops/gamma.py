@@ -10,7 +10,6 @@ from __future__ import annotations
 import functools
 import math
 import operator
-from fractions import Fraction
 from typing import Any
 
 from autodiff.expr import Expr, build, by_width
@@ -200,6 +199,8 @@ def _rooted(count: int, n: int) -> tuple[float, float]:
     """
     if n <= WHOLE:
         return 1.0, float(count)
+    from fractions import Fraction  # slow to import
+
     root = math.exp(math.log(count) / n)
     return root, float(Fraction(count) / Fraction(root) ** n)
 

@@ -6,6 +6,7 @@ import functools
 import numbers
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import CodeType
 from typing import Any, NamedTuple, TypeVar, cast
 
 from autodiff import torch_function
@@ -176,27 +177,31 @@ def _named_as_numpy(function: F, names: tuple[str, ...], flags: Iterable[str]) -
     given = [*names, *(f"{name}={name}" for name in more)]
     keep = "keepdim = keepdims" if "keepdim" in (*names, *more) else "function(keepdims=keepdims)"
     checks = [
-        f"    if {name} is not False and {name} is not True: raise no_flag({own.__name__!r}, "
-        f"{name!r}, {name})\n"
-        for name in flags
+        f"    if {x} is not False and {x} is not True: raise no_flag(name, {x!r}, {x})\n"
+        for x in flags
     ]
     text = f"""
 def call({", ".join(told)}, axis=missing, keepdims=missing):
     if axis is not missing:
-        if dim is not _dim: raise TypeError("{own.__name__}(): got both dim and axis")
+        if dim is not _dim: raise TypeError(name + "(): got both dim and axis")
         dim = axis
     if keepdims is not missing: {keep}
     if dim is missing: function({", ".join(required[:-1])})
 {"".join(checks)}    try:
         return function({", ".join(given)})
     except OverflowError as failure:
-        raise does_not_fit("{own.__name__}", failure, ()) from failure
+        raise does_not_fit(name, failure, ()) from failure
 """
     scope = {f"_{name}": value for name, value in defaults.items()}
     scope |= {"function": function, "missing": _MISSING, "does_not_fit": _does_not_fit}
-    scope["no_flag"] = no_flag
-    exec(text, scope)
+    scope |= {"no_flag": no_flag, "name": own.__name__}
+    exec(_compiled(text), scope)
     return cast(F, functools.wraps(function)(scope["call"]))
+
+
+@functools.cache  # the same text serves many
+def _compiled(text: str) -> CodeType:
+    return compile(text, f"{__file__}: axis", "exec")
 
 
 _OPEN = 4 | 8  # of code that takes *args or **kwargs
