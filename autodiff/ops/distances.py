@@ -10,7 +10,7 @@ from autodiff.expr import build, inputs
 from autodiff.native import NULL, lib
 from autodiff.ops.base import OUTPUT, Op, OpNode, called
 from autodiff.ops.contraction import matmul
-from autodiff.ops.diagonals import pairs
+from autodiff.ops.diagonals import triu_indices
 from autodiff.ops.halves import in_float32
 from autodiff.ops.matrices import common_batch
 from autodiff.ops.norms import _SHARE, _order, vector_norm
@@ -132,7 +132,7 @@ def _distances(x1: Tensor, x2: Tensor, order: float, many: bool, either: bool) -
 
 def _pairs(x: Tensor, order: float) -> Tensor:
     """As `_between`, of each two rows."""
-    i, j = pairs(x.shape[0])
+    i, j = triu_indices(x.shape[0], x.shape[0], 1)
     return vector_norm(x[i] - x[j], order if x.shape[1] else 2, 1)
 
 
