@@ -346,7 +346,7 @@ int ad_optim_step(int kind, int n, ad_tensor **tensors, const double *hyper) {
         int64_t cost = 100 * count;
         for (int64_t i = 0; i < count; i++) /* which are not checked yet */
             if (tensors[i])
-                cost += ad_least(tensors[i]->numel, INT32_MAX) / 8 * (2 + optimizers[kind].states);
+                cost += ad_least(tensors[i]->numel, INT32_MAX) / 8 * (2 + ad_optimizers[kind].states);
         const bool let_go = ad_let_go(cost);
         const int status = step_group(kind, n, tensors, hyper, false);
         ad_take_back(let_go);
