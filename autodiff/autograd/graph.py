@@ -125,7 +125,7 @@ class allow_mutation_on_saved_tensors(saved_tensors_hooks):  # noqa: N801 - PyTo
     >>> with ad.autograd.graph.allow_mutation_on_saved_tensors():
     ...     y = x.clone()
     ...     z = (y * y).sum()
-    ...     y.zero_()
+    ...     _ = y.zero_()
     >>> z.backward()
     >>> x.grad
     tensor([2., 4.])
