@@ -47,10 +47,10 @@ class Parameter(Tensor, metaclass=_Kind):
             raise TypeError(f"Parameter(): argument 'data' must be Tensor, not {kind_of(data)}")
         kind = type(data)
         if cls is Parameter and kind is not Tensor and kind is not Parameter:
-            other: Any = data.detach()
+            other = data.detach()
             if type(other) is kind:
-                other._is_param = True
-                return other.requires_grad_(requires_grad)  # type: ignore[no-any-return]
+                vars(other)["_is_param"] = True
+                return other.requires_grad_(requires_grad)  # type: ignore[return-value]
         parameter = as_subclass(cls, data)
         parameter.requires_grad_(requires_grad)
         return parameter

@@ -67,7 +67,7 @@ class OpNode(Node):
     def output_nr(self) -> int:  # type: ignore[override]
         """Which of its function's outputs it stands for."""
         at = self.op.numbered
-        return 0 if at is None else self.args[at]  # type: ignore[no-any-return]
+        return 0 if at is None else self.args[at]
 
     def kind(self) -> str:
         name = self.op.grad_name
