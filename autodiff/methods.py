@@ -62,7 +62,7 @@ def _backward(
 def _text(self: Tensor) -> str:
     node, kind = self.grad_fn, type(self)
     own = kind is Tensor or kind.__module__ == "autodiff.nn.parameter"
-    return _format.tensor_text(
+    text = _format.tensor_text(
         self.detach(),
         self.dtype.name,
         default_dtype=dtypes.get_default_dtype().name,
@@ -70,6 +70,7 @@ def _text(self: Tensor) -> str:
         grad_fn=None if node is None else node.name(),
         kind="tensor" if own else kind.__name__,
     )
+    return f"Parameter({text})" if not own and hasattr(self, "_is_param") else text
 
 
 def _iterate(self: Tensor) -> Iterator[Tensor]:

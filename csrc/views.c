@@ -137,7 +137,9 @@ ad_tensor *ad_expand(const ad_tensor *x, int ndim, const int64_t *shape) {
             return ad_fail_null(AD_BROADCAST, want, have, d);
         }
         y->shape[d] = want;
-        y->strides[d] = from >= 0 && have == want ? x->strides[from] : 0;
+        const uint64_t inner =
+            d + 1 < ndim && x->ndim ? (uint64_t)y->shape[d + 1] * (uint64_t)y->strides[d + 1] : 0;
+        y->strides[d] = have != want ? 0 : from >= 0 ? x->strides[from] : (int64_t)inner;
     }
     return viewed(y);
 }

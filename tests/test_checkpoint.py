@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import weakref
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -13,7 +14,12 @@ from native_tensors import in_use
 import autodiff as ad
 from autodiff import nn
 from autodiff.nn.functional import dropout
-from autodiff.utils.checkpoint import CheckpointError, checkpoint, checkpoint_sequential
+from autodiff.utils.checkpoint import (
+    CheckpointError,
+    checkpoint,
+    checkpoint_sequential,
+    set_checkpoint_early_stop,
+)
 
 
 def leaf(*shape: int) -> ad.Tensor:
@@ -86,6 +92,36 @@ def test_the_function_runs_once_more_and_no_oftener() -> None:
     assert len(calls) == 3
 
 
+@pytest.mark.parametrize("last", [ad.exp, ad.mul, lambda y, x: y.exp_(), lambda y, x: y.mul_(x)])
+@pytest.mark.parametrize("inside", [False, True])
+def test_it_runs_up_to_the_last_operation_that_saved_something(last: Any, inside: bool) -> None:
+    """In place or not, also where a checkpoint within is the last."""
+    ends = []
+
+    def f(x: ad.Tensor) -> ad.Tensor:
+        y = x + 0
+        y = last(y) if last is ad.exp else last(y, x)
+        y = y + 1
+        ends.append(0)
+        return y
+
+    def g(x: ad.Tensor) -> ad.Tensor:
+        y = checkpoint(f, x + 0)
+        ends.append(1)
+        return y
+
+    x, called = leaf(3), g if inside else f
+    expected = ad.autograd.grad(f(x).sum(), x)[0]
+    again = {True: [0] if inside else [], False: [0, 1, 0] if inside else [0]}
+    for given, block in ((True, None), (False, None), (True, False), (False, True)):
+        with nullcontext() if block is None else set_checkpoint_early_stop(block):
+            y = checkpoint(called, x, early_stop=given)
+        ends.clear()
+        assert (ad.autograd.grad(y.sum(), x)[0] == expected).all()
+        if not inside or block is not None:  # else the inner one stops by itself
+            assert ends == again[given if block is None else block]
+
+
 def test_the_same_random_numbers() -> None:
     x = leaf(1000)
 
@@ -116,7 +152,7 @@ def test_functions_that_do_something_else() -> None:
         (lambda x: ad.cat([x, x]).sin(), "different metadata"),
         (lambda x: x.float().sin(), "different metadata"),
     ):
-        y = checkpoint(changing(lambda x: x.sin(), second), x)
+        y = checkpoint(changing(lambda x: x.sin(), second), x, early_stop=False)
         with pytest.raises(CheckpointError, match=text):
             y.sum().backward()
     y = checkpoint(changing(lambda x: x.sin(), lambda x: x.cos()), x, determinism_check="none")

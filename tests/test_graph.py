@@ -583,3 +583,14 @@ def test_a_node_can_be_called_and_written_on() -> None:
         assert not node(one)[0].requires_grad
     node.metadata["note"] = 1
     assert node.metadata == {"note": 1}
+
+
+def test_outputs_of_unbind_are_numbered() -> None:
+    x = ad.ones(3, 2, requires_grad=True)
+    for ys in (x.unbind(), x.unbind(1), list(x)):
+        assert [y.output_nr for y in ys] == list(range(len(ys)))
+    total = ys[2].sum() * 3
+    assert total.grad_fn is not None
+    edge = ad.autograd.graph.get_gradient_edge(ys[2])
+    assert edge.output_nr == 2
+    assert ad.autograd.grad(total, edge)[0].tolist() == [3, 3]

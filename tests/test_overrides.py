@@ -134,6 +134,28 @@ def test_modules_pass_subclasses_on(line: Any) -> None:
     assert bits([y.detach() for y in results[0]]) == bits([y.detach() for y in results[1]])
 
 
+def test_a_parameter_of_a_subclass_is_of_it() -> None:
+    data = ad.ones(1, 2).as_subclass(Plain)
+    layer = nn.Linear(2, 1)
+    layer.weight = nn.Parameter(data)
+    assert type(layer.weight) is Plain
+    assert isinstance(layer.weight, nn.Parameter)
+    assert not isinstance(data, nn.Parameter)
+    assert not issubclass(Plain, nn.Parameter)
+    assert not isinstance(layer.weight + 1, nn.Parameter)
+    assert repr(layer.weight) == "Parameter(Plain([[1., 1.]], requires_grad=True))"
+    for each in (layer, copy.deepcopy(layer), pickle.loads(pickle.dumps(layer)), layer.double()):
+        weight = dict(each.named_parameters())["weight"]
+        assert type(weight) is Plain
+        assert isinstance(weight, nn.Parameter)
+        assert type(each(ad.ones(2, dtype=weight.dtype))) is Plain
+    layer(ad.ones(2, dtype=ad.float64)).sum().backward()
+    ad.optim.SGD(layer.parameters(), 0.5).step()
+    assert data.tolist() == [[1, 1]], "double() gave it other memory"
+    assert layer.weight.tolist() == [[0.5, 0.5]]
+    assert type(nn.Parameter(nn.Buffer(ad.ones(1)))) is nn.Parameter
+
+
 def test_a_subclass_keeps_attributes_as_pytorch_does() -> None:
     x = ad.ones(2).as_subclass(Plain)
     x.tag = [1]

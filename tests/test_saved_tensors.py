@@ -69,6 +69,35 @@ def test_backward_uses_what_is_unpacked() -> None:
     assert x.grad.tolist() == [20 + 2 * 100 + 1, 40]
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda y, x: y.zero_(),
+        lambda y, x: y.mul_(x),
+        lambda y, x: y.__setitem__(0, 9.0),
+        lambda y, x: y.copy_(x),
+        lambda y, x: y.t().sin_(),
+    ],
+)
+def test_what_was_saved_may_be_written_to_when_copies_are(write: Any) -> None:
+    x = ad.rand(2, 2, dtype=ad.float64, requires_grad=True)
+    saves = (ad.exp, ad.sin, lambda y: y * y, lambda y: y @ y, lambda y: Cube.apply(y))
+    for save in saves:
+        expected = ad.autograd.grad(save(x.clone()).sum(), x)[0]
+        for hooks in (
+            graph.allow_mutation_on_saved_tensors(),
+            graph.saved_tensors_hooks(lambda x: x.tolist(), lambda x: ad.tensor(x).double()),
+        ):
+            with hooks:
+                y = x.clone()
+                z = save(y)
+                total = z.sum()
+                write(y, x)
+                write(z, x)
+            got = ad.autograd.grad(total, x)[0]
+            assert ad.allclose(got, expected, rtol=1e-5)
+
+
 def test_hooks_are_innermost_and_gone_afterwards() -> None:
     seen: list[str] = []
 

@@ -20,7 +20,8 @@ from autodiff.node import recomputed, shown, version_sum
 from autodiff.tensor import Tensor, live_node, wrap
 
 __all__ = [
-    "GradientEdge", "disable_saved_tensors_hooks", "get_gradient_edge", "increment_version",
+    "GradientEdge", "allow_mutation_on_saved_tensors", "disable_saved_tensors_hooks",
+    "get_gradient_edge", "increment_version",
     "register_multi_grad_hook", "save_on_cpu", "saved_tensors_hooks",
 ]  # fmt: skip
 
@@ -45,40 +46,27 @@ class saved_tensors_hooks:  # noqa: N801 - PyTorch's name
     ) -> None:
         self.pack_hook = pack_hook
         self.unpack_hook = unpack_hook
-        self._last: Node | None = None  # what it saves is settled when the next is recorded
         self._within: list[Any] = []
 
     def __enter__(self) -> None:
         if watchers.refusal is not None:
             raise RuntimeError(watchers.refusal)
-        if watchers.packing:
-            watchers.packing[-1]._settle()
-        within = watching(self._note)
+        within = watching(self._pack)
         within.__enter__()
         self._within.append(within)
         watchers.packing.append(self)
         changed()
 
     def __exit__(self, *exc: Any) -> None:
-        try:
-            self._settle()
-        finally:
-            watchers.packing.pop()
-            self._within.pop().__exit__(*exc)
-            changed()
+        watchers.packing.pop()
+        self._within.pop().__exit__(*exc)
+        changed()
 
-    def _note(self, node: Node) -> None:
-        self._settle()
-        self._last = node
-
-    def _settle(self) -> None:
-        """Pack what the last node saved, unless it was written to: backward will tell."""
-        node, self._last = self._last, None
-        if node is None or not node.saved or version_sum(node.saved) != node.versions:
-            return
-        parts = [self.packed(p) for p in node.saved]
-        node.saved = None
-        recomputed[node] = functools.partial(_restore, weakref.ref(node), parts)
+    def _pack(self, node: Any) -> None:
+        if isinstance(node, Node):  # and no checkpoint, which keeps nothing
+            parts = [self.packed(p) for p in node.saved or ()]
+            node.saved = None
+            recomputed[node] = functools.partial(_restore, weakref.ref(node), parts)
 
     def packed(self, p: Any) -> Callable[[], Any]:
         """What is kept of a descriptor: a function that makes it again."""
@@ -128,6 +116,23 @@ class save_on_cpu(saved_tensors_hooks):  # noqa: N801 - PyTorch's name
 
     def __init__(self, pin_memory: bool = False, device_type: str = "cuda") -> None:
         super().__init__(Tensor.cpu, Tensor.cpu)
+
+
+class allow_mutation_on_saved_tensors(saved_tensors_hooks):  # noqa: N801 - PyTorch's name
+    """While it lasts, copies are saved for backward, so that tensors may be written to afterwards.
+
+    >>> x = ad.tensor([1.0, 2.0], requires_grad=True)
+    >>> with ad.autograd.graph.allow_mutation_on_saved_tensors():
+    ...     y = x.clone()
+    ...     z = (y * y).sum()
+    ...     _ = y.zero_()
+    >>> z.backward()
+    >>> x.grad
+    tensor([2., 4.])
+    """
+
+    def __init__(self) -> None:
+        super().__init__(Tensor.clone, lambda x: x)
 
 
 @contextmanager

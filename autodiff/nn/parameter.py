@@ -17,11 +17,20 @@ from autodiff.torch_function import disabled
 __all__ = ["Buffer", "Parameter", "UninitializedBuffer", "UninitializedParameter"]
 
 
-class Parameter(Tensor):
+class _Kind(type):
+    """The class of Parameter, which tensors of other subclasses may be instances of, too."""
+
+    def __instancecheck__(cls, x: Any) -> bool:
+        own = type.__instancecheck__(cls, x)
+        return own or (cls is Parameter and isinstance(x, Tensor) and hasattr(x, "_is_param"))
+
+
+class Parameter(Tensor, metaclass=_Kind):
     """A leaf tensor that a Module registers when it is assigned as an attribute.
 
     It shares the memory of `data`, and requires grad unless told otherwise. Attributes may be set
-    on it, as on any instance of a subclass of Tensor (but on no plain Tensor).
+    on it, as on any instance of a subclass of Tensor (but on no plain Tensor). Of one of a subclass
+    whose `detach()` keeps it, the parameter is of the subclass.
 
     >>> nn.Parameter(ad.zeros(2))
     Parameter containing:
@@ -36,6 +45,12 @@ class Parameter(Tensor):
             data = own(lib.ad_empty(get_default_dtype().code, 1, [0]), "Parameter")
         if not isinstance(data, Tensor):
             raise TypeError(f"Parameter(): argument 'data' must be Tensor, not {kind_of(data)}")
+        kind = type(data)
+        if cls is Parameter and kind is not Tensor and kind is not Parameter:
+            other = data.detach()
+            if type(other) is kind:
+                vars(other)["_is_param"] = True
+                return other.requires_grad_(requires_grad)  # type: ignore[return-value]
         parameter = as_subclass(cls, data)
         parameter.requires_grad_(requires_grad)
         return parameter

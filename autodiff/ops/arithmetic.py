@@ -275,6 +275,16 @@ def addcmul(
     return apply(elementwise.addcmul, (input, tensor1, tensor2, value), out)
 
 
+def check_quotient(name: str, *operands: Any) -> None:
+    """RuntimeError where the quotient would be one of integers."""
+    if all(isinstance(x, Tensor) and not x.is_floating_point() for x in operands):
+        kinds = " and ".join(repr(x.dtype) for x in operands)
+        raise RuntimeError(
+            f"Integer division with {name} is not supported: tensor1 and tensor2 are {kinds}. Use "
+            "input + value * (tensor1 / tensor2), or convert one of them to a float dtype."
+        )
+
+
 def addcdiv(
     input: Any,
     tensor1: Any,
@@ -284,13 +294,14 @@ def addcdiv(
     value: Any = 1,
     out: Tensor | None = None,
 ) -> Tensor:
-    """input + value * tensor1 / tensor2.
+    """input + value * tensor1 / tensor2. RuntimeError where both are integers.
 
     >>> ad.addcdiv(ad.ones(2), ad.tensor([1.0, 2.0]), ad.tensor([2.0, 4.0]))
     tensor([1.5000, 1.5000])
     """
     if older is not None:
         tensor1, tensor2, value = scaled("addcdiv", "value", tensor1, tensor2, older)
+    check_quotient("addcdiv", tensor1, tensor2)
     return apply(elementwise.addcdiv, (input, tensor1, tensor2, value), out)
 
 

@@ -9,7 +9,7 @@ from autodiff.native import describe, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode, has_history, titled
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.create import scalar
+from autodiff.ops.create import exact, scalar
 from autodiff.ops.elementwise import where_
 from autodiff.ops.history import check_writable, rebase
 from autodiff.ops.numbers import number_of
@@ -79,6 +79,8 @@ def replace_(x: Tensor, y: Tensor) -> Tensor:
 def fill_(x: Tensor, value: Any) -> Tensor:
     """Write one value over all of x."""
     if type(value) is float and x._p.dtype >= dtypes.FIRST_FLOAT:
+        if not -1e4 < value < 1e4:  # else every dtype has it
+            value = exact(value, x.dtype)
         if x._node is None and x._base is None:
             return copy_(x, number_of(value))
         return named_(x, number_of(value), "FillBackward2")
@@ -140,7 +142,7 @@ def _filling(input: Tensor, mask: Tensor, value: Any) -> Tensor:
             f"masked_fill_ only supports boolean masks, but got mask with dtype {mask.dtype!r}"
         )
     if input._p.dtype >= dtypes.FIRST_FLOAT and type(value) in (float, int):
-        given = number_of(float(value))
+        given = number_of(exact(value, input.dtype))
     else:
         given = value if isinstance(value, Tensor) else scalar(value, input.dtype)
     if given._p.ndim:

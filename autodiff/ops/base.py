@@ -66,6 +66,12 @@ class OpNode(Node):
     args: tuple[Any, ...]
     shape: Size  # of the first input
 
+    @property
+    def output_nr(self) -> int:  # type: ignore[override]
+        """Which of its function's outputs it stands for."""
+        at = self.op.numbered
+        return 0 if at is None else self.args[at]
+
     def kind(self) -> str:
         name = self.op.grad_name
         return name if isinstance(name, str) else name(self)
@@ -118,6 +124,8 @@ class Op:
     rule does where nothing is recorded, from `node.unpack()` alone, in fewer steps. `grad_name` is
     PyTorch's of the nodes, or tells it of a node when somebody asks. Errors call it `public`.
     """
+
+    numbered: int | None = None  # which argument numbers the outputs of a function of several
 
     def __init__(
         self,

@@ -149,8 +149,8 @@ def vander(x: Tensor, N: int | None = None, increasing: bool = False) -> Tensor:
 def _factor() -> PointwiseOp:
     """What a slice of this norm is multiplied by."""
     norm, most = inputs(2)
-    small = build("le", norm, most)
-    return PointwiseOp("renorm", where(small, 1.0, most / (where(small, 1.0, norm) + 1e-7)), 2)
+    large = build("lt", most, norm)  # which nan is not
+    return PointwiseOp("renorm", where(large, most / (where(large, norm, 1.0) + 1e-7), 1.0), 2)
 
 
 _RENORM = _factor()

@@ -148,7 +148,7 @@ def _check_dtypes(op: str, a: Tensor, b: Tensor) -> None:
             f"{b.dtype!r}"
         )
     if a._p.dtype == dtypes.bool.code:
-        raise RuntimeError(f"\"{op}\" not implemented for 'Bool'")
+        raise NotImplementedError(f"\"{op}\" not implemented for 'Bool'")
 
 
 def linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:

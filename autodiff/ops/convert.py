@@ -12,7 +12,7 @@ from autodiff import dtypes
 from autodiff.dtypes import dtype, get_default_dtype
 from autodiff.native import ffi, lib
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.create import exact, scalar
+from autodiff.ops.create import exact
 from autodiff.ops.dlpack import from_dlpack
 from autodiff.ops.foreign import TYPES, has_memory, is_array, view_of
 from autodiff.shapes import MAX_DIMS
@@ -165,7 +165,7 @@ def tensor(data: Any, *, dtype: Dtype = None, requires_grad: bool = False) -> Te
     tensor([1.0000, 2.5000], requires_grad=True)
     """
     if type(data) in _NUMBERS and dtype is None:
-        x = scalar(data, dtypes.of_value(data))
+        x = _from_values([data], [], dtypes.of_value(data))
     elif isinstance(data, Tensor):
         warnings.warn(
             "To copy construct from a tensor, it is recommended to use sourceTensor.detach()."

@@ -125,13 +125,15 @@ def scalar(value: Any, d: dtype) -> Tensor:
 
 def exact(value: Any, d: dtype) -> Any:
     """A number as the native fill takes it. RuntimeError where the dtype cannot hold it."""
-    if d.is_floating_point and type(value) in _REAL:
-        return float(value)
-    value = dtypes.plain(value)
-    if not isinstance(value, (bool, int, float)):
-        raise TypeError(f"a number was expected, not {type(value).__name__}")
+    if type(value) not in _REAL:
+        value = dtypes.plain(value)
+        if not isinstance(value, (bool, int, float)):
+            raise TypeError(f"a number was expected, not {type(value).__name__}")
     if d.is_floating_point:
-        return float(value)
+        value = float(value)
+        if _MOST[d] < abs(value) < math.inf:
+            raise RuntimeError(f"value cannot be converted to {d!r} without overflow: {value}")
+        return value
     if d is dtypes.bool:
         return int(value != 0)
     if isinstance(value, float) and not math.isfinite(value):
@@ -144,6 +146,9 @@ def exact(value: Any, d: dtype) -> Any:
 
 
 _REAL = frozenset([float, int])
+_MOST = {  # what is above is rounded to inf
+    d: about.max * (1 + about.eps / 4) for d, about in ((d, dtypes.finfo(d)) for d in dtypes.FLOATS)
+}
 _RANGES = {
     "uint8": (-255, 255),
     "int8": (-(2**7), 2**7 - 1),

@@ -89,7 +89,12 @@ def lstsq(
         raise RuntimeError(
             "torch.linalg.lstsq: parameter `driver` should be one of (gels, gelsy, gelsd, gelss)"
         )
-    vector = B.ndim == A.ndim - 1 and B.shape == A.shape[:-1]
+    if not 0 <= A.ndim - B.ndim <= 1:
+        raise RuntimeError(
+            "torch.linalg.lstsq: input.dim() must be greater or equal to other.dim() and "
+            f"(input.dim() - other.dim()) <= 1, but they are {A.ndim} and {B.ndim}"
+        )
+    vector = B.ndim < A.ndim
     b = unsqueeze(B, B.ndim) if vector else B
     if b.ndim < 2 or b.shape[-2] != A.shape[-2]:
         raise RuntimeError(

@@ -14,7 +14,7 @@ from autodiff.ops.assign import copy_
 from autodiff.ops.base import called
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.convert import _from_values, as_tensor, tensor
-from autodiff.ops.create import full, scalar
+from autodiff.ops.create import exact, full, scalar
 from autodiff.ops.elementwise import where_
 from autodiff.ops.gather import (
     Indices,
@@ -433,8 +433,8 @@ _REAL = frozenset([dtypes.float32, dtypes.float64])  # a float is rounded to the
 def _as_value(value: Any, d: dtypes.dtype) -> Tensor:
     if type(value) not in _NUMBERS and isinstance(value, Real) and hasattr(value, "item"):
         value = value.item()  # NumPy's, which as memory would be foreign to a recording
-    if type(value) in _NUMBERS:
-        return number_of(float(value)) if d in _REAL else scalar(value, d)
+    if type(value) in _NUMBERS and d not in dtypes.HALVES:  # which may round it to inf
+        return number_of(exact(value, d)) if d in _REAL else scalar(value, d)
     try:
         return as_tensor(value, dtype=d)
     except RuntimeError as failure:

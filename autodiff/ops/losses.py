@@ -7,7 +7,8 @@ from typing import Any
 from autodiff.descriptor import fresh
 from autodiff.dtypes import FLOATS
 from autodiff.expr import build, inputs
-from autodiff.native import NULL, ffi, lib
+from autodiff.native import NULL, describe, ffi, lib, take_failure
+from autodiff.node import mode
 from autodiff.ops import loss_terms
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.create import ones
@@ -89,17 +90,20 @@ def _of_targets(
 
     Weighted by class; their sum, their mean by weight, or each. IndexError out of bounds.
     """
-    try:
-        classes = Classes(weight, ignore_index, reduction)
-        return op.on((rows, target if target._p.contiguous else target.contiguous()), classes)
-    except IndexError:
-        raise _out_of_bounds(rows, target, ignore_index) from None
-
-
-def _out_of_bounds(rows: Tensor, target: Tensor, ignore_index: int) -> IndexError:
-    count = rows.shape[1]
-    worst = next(t for t in target.reshape(-1).tolist() if t != ignore_index and not 0 <= t < count)
-    return IndexError(f"Target {worst} is out of bounds.")
+    if weight is not None and weight.requires_grad and mode.grad:
+        raise RuntimeError(
+            f"The function '{op.name}' is not differentiable with respect to argument 'weight'. "
+            "This input cannot have requires_grad True: give weight.detach()."
+        )
+    classes = Classes(weight, ignore_index, reduction)
+    given = (rows, target if target._p.contiguous else target.contiguous())
+    p = op.forward(rows._p, given[1]._p, classes)
+    if not p:
+        failure = take_failure()
+        if failure[0] == lib.AD_BAD_INDEX:  # as the kernel saw it, whoever writes to it now
+            raise IndexError(f"Target {failure[1]} is out of bounds.")
+        raise describe(failure, op.public, *(x._p for x in given))
+    return op.result_of(given, p, (classes,))
 
 
 # ---- cross-entropy: softmax, its logarithm and nll in one ----

@@ -10,6 +10,7 @@ from autodiff.ops.arithmetic import (
     CLAMP_MIN,
     CLAMPED,
     POWERS,
+    check_quotient,
     division,
     of_truths,
     order_of,
@@ -119,6 +120,7 @@ def addcdiv_(
     """self + value * tensor1 / tensor2, written over self."""
     if older is not None:
         tensor1, tensor2, value = scaled("addcdiv_", "value", tensor1, tensor2, older)
+    check_quotient("addcdiv_", tensor1, tensor2)
     return inplace("addcdiv_", elementwise.addcdiv)(self, tensor1, tensor2, value)
 
 

@@ -197,6 +197,8 @@ class PointwiseOp:
         version_sum(node.saved)  # refuses what cannot be saved before anything is written
         self.write(out, tensors)
         node.versions = version_sum(node.saved)
+        if node.saved and lines.left > 0:
+            note_line(node)
         node.metas = metas(tensors, edges, (1 << self.n_in) - 1, out)
         rebase(out, node)
         return out
@@ -269,7 +271,7 @@ class PointwiseOp:
             if versions < 0:
                 raise unsavable()
             node.versions = versions
-            if lines.left > 0:
+            if lines.left > 0 and p is not _NO_RESULT:  # whose node is not whole yet
                 note_line(node)
         unlike = p.unlike
         node.metas = metas(tensors, edges, unlike, None) if unlike else None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from autodiff.dtypes import float64, get_default_dtype
+from autodiff.dtypes import float32, float64, get_default_dtype
+from autodiff.ops.arithmetic import clamp
 from autodiff.ops.arithmetic import pow as power
 from autodiff.ops.base import called
 from autodiff.ops.cast import to_dtype
@@ -41,12 +42,19 @@ def float_power_(self: Tensor, exponent: Any) -> Tensor:
 
 @called("LdexpBackward0")
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
-    """input * 2^other.
+    """input * 2^other; of integers, also where 2^other is none of the dtype's numbers.
 
     >>> ad.ldexp(ad.tensor([1.0]), ad.tensor([3]))
     tensor([8.])
     """
-    if not other.is_floating_point():
-        other = to_dtype(other, input.dtype if input.is_floating_point() else get_default_dtype())
-    y: Tensor = input * power(2.0, other)
-    return y
+    if other.is_floating_point():
+        y: Tensor = input * power(2.0, other)
+        return y
+    d = input.dtype if input.is_floating_point() else get_default_dtype()
+    wide = float64 if d is float64 else float32
+    y, left = to_dtype(input, wide), to_dtype(other, wide)
+    for _ in range(3):  # of which the least number becomes the largest
+        step = clamp(left, *((-969, 1023) if d is float64 else (-102, 127)))
+        y, left = y * power(2.0, step), left - step
+    found: Tensor = to_dtype(y, d)
+    return found

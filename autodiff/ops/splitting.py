@@ -13,6 +13,7 @@ from autodiff.shapes import dim_index, sizes_of
 from autodiff.tensor import Tensor
 
 _unbound = _select.named("UnbindBackward0")
+_unbound.numbered = 1
 _split, _split_with_sizes = map(_slice.named, ("SplitBackward0", "SplitWithSizesBackward0"))
 
 

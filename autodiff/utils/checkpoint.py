@@ -10,8 +10,8 @@ checkpoints can be made of checkpoints.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 from autodiff.amp.policies import apart, state
@@ -67,13 +67,22 @@ def noop_context_fn() -> tuple[Any, Any]:
 
 
 def set_checkpoint_early_stop(enable: bool) -> AbstractContextManager[None]:
-    """A block in which `early_stop` is set for all checkpoints: that changes nothing.
+    """A block in which `early_stop` is so for all checkpoints that are made, whatever they say.
 
     >>> with ad.utils.checkpoint.set_checkpoint_early_stop(False):
     ...     ad.utils.checkpoint.checkpoint(ad.exp, ad.zeros(1))
     tensor([1.])
     """
-    return nullcontext()
+    return _early_stop(enable)
+
+
+@contextmanager
+def _early_stop(enable: bool) -> Iterator[None]:
+    before, _settings.early_stop = _settings.early_stop, enable
+    try:
+        yield
+    finally:
+        _settings.early_stop = before
 
 
 def set_checkpoint_debug_enabled(enabled: bool | None) -> AbstractContextManager[None]:
@@ -86,14 +95,28 @@ def set_checkpoint_debug_enabled(enabled: bool | None) -> AbstractContextManager
     return nullcontext()
 
 
+class _Settings:
+    early_stop: bool | None = None  # as a block has it for all
+
+
+_settings = _Settings()
+
+
+class _Enough(BaseException):
+    """All that was saved is there again: raised through a function that need not go on."""
+
+
 class _Part:
     """A part of a graph: a call, and the nodes that it recorded."""
 
-    def __init__(self, function: Function, args: Any, kwargs: Any, again: Any, check: bool) -> None:
+    def __init__(
+        self, function: Function, args: Any, kwargs: Any, again: Any, check: bool, stop: bool
+    ) -> None:
         self.function: Function | None = function
         self.args, self.kwargs = args, kwargs
         self.again = again  # the context of a recomputation
         self.check = check
+        self.stop = stop if _settings.early_stop is None else _settings.early_stop
         self.state: Tensor | None = None  # of the random numbers, before the call
         self.owner: _Part | None = None  # the part that this one is a part of
         self.autocast = state()
@@ -136,14 +159,22 @@ class _Part:
                 "Write to a clone() of it."
             )
         found: list[Any] = []
+
+        def note(one: Any) -> None:
+            found.append(one)
+            if self.stop and len(found) == len(self.saved):
+                raise _Enough
+
         before = None if self.state is None else get_rng_state()
         try:
             if self.state is not None:
                 set_rng_state(self.state)
             inside = apart(self.autocast)
-            with enable_grad(), watching(found.append), resumed(self.levels), inside, self.again:
+            with enable_grad(), watching(note), resumed(self.levels), inside, self.again:
                 assert self.function is not None
                 self.function(*self.args, **self.kwargs)
+        except _Enough:
+            pass
         finally:
             if before is not None:
                 set_rng_state(before)
@@ -197,9 +228,10 @@ def checkpoint(
     Memory is that of the inputs and outputs, at the cost of another forward. `preserve_rng_state`
     has the recomputation draw the same random numbers, so that dropout is the same. `context_fn`
     returns the contexts for the call and for the recomputation. CheckpointError where the function
-    does not do the same then (`determinism_check` "default": also where shapes differ). There is
-    one implementation, PyTorch's `use_reentrant=False`, whatever is given for it; `debug` and
-    `early_stop` change nothing.
+    does not do the same then (`determinism_check` "default": also where shapes differ). With
+    `early_stop` it runs again only up to the last operation that saved something. There is one
+    implementation, PyTorch's `use_reentrant=False`, whatever is given for it; `debug` changes
+    nothing.
 
     >>> x = ad.tensor([1.0, 2.0], requires_grad=True)
     >>> y = ad.utils.checkpoint.checkpoint(lambda x: (x * x).exp(), x)
@@ -217,7 +249,7 @@ def checkpoint(
     if not mode.grad:
         with first:
             return function(*args, **kwargs)
-    part = _Part(function, args, kwargs, again, determinism_check == "default")
+    part = _Part(function, args, kwargs, again, determinism_check == "default", early_stop)
     part.state = get_rng_state() if preserve_rng_state else None
     found: list[Any] = []
     with watching(found.append), apart(part.autocast), first:
