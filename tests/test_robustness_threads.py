@@ -328,6 +328,26 @@ def test_a_failed_run_tells_of_itself() -> None:
     assert lib.ad_tape_position() >= -1
 
 
+def test_parametrized_tensors_are_kept_for_the_thread_that_asked() -> None:
+    layer, inside, looked = nn.Linear(2, 2), threading.Event(), threading.Event()
+    nn.utils.parametrizations.weight_norm(layer)
+
+    def keeps() -> bool:
+        with nn.utils.parametrize.cached():
+            weight = layer.weight
+            inside.set()
+            return looked.wait(60) and layer.weight is weight
+
+    def does_not() -> bool:
+        assert inside.wait(60)
+        try:
+            return layer.weight is not layer.weight
+        finally:
+            looked.set()
+
+    assert side_by_side(keeps, does_not) == [True, True]
+
+
 N = 20_000
 
 SPOILED: dict[str, Callable[[ad.Tensor, ad.Tensor], Any]] = {
