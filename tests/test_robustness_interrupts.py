@@ -66,6 +66,7 @@ class Interrupts:
         name = frame.f_code.co_filename
         if name.removeprefix(FOLDER + os.sep).replace(os.sep, "/") not in self.files:
             return None
+        frame.f_trace = self.look  # CPython 3.13 looks for it as it is asked for opcodes
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
         return self.look
 
