@@ -217,7 +217,7 @@ def install() -> None:
         parameter = importlib.import_module("autodiff.nn.parameter").Parameter
         torch_function.plain.update((parameter, type(Tensor.dtype), type(functions.zeros)))
         find_all()  # by the names that functions have
-        _layer.use()
+        _layer.use(None)
         for _space, name, function in _spaces():
             torch_function.functions.setdefault(name, function)
 
@@ -226,7 +226,7 @@ def uninstall() -> None:
     """Have functions be themselves again, as if no class or mode took part."""
     with _lock:
         if torch_function.functions:
-            _layer.leave()
+            _layer.leave(None)
             torch_function.functions.clear()
 
 

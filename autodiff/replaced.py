@@ -28,7 +28,7 @@ class Layer:
 
     def __init__(self, depth: int) -> None:
         self.depth = depth
-        self.users = 0
+        self.users: set[object] = set()
         self.wraps: dict[Function, Callable[[Call], Call]] = {}
         self.plans: dict[Any, list[tuple[Function, types.CodeType]]] = {}  # by what is on
         _layers.append(self)
@@ -46,22 +46,24 @@ class Layer:
     def switched(self, on: bool) -> None:
         """Called when the functions have been given other code, or their own."""
 
-    def use(self) -> None:
-        """Have the functions do it, until as many calls of `leave`."""
+    def use(self, user: object) -> None:
+        """Have the functions do it, until the user leaves."""
         with _lock:
-            self.users += 1
-            if self.users == 1:
+            first = not self.users
+            self.users.add(user)
+            if first:
                 self.find()
                 self._put()
                 self.switched(True)
 
-    def leave(self) -> None:
-        """End one use."""
+    def leave(self, user: object) -> None:
+        """End a use; nothing where it never began, as after an interrupt."""
         with _lock:
-            self.users -= 1
-            if self.users == 0:
-                self._put()
-                self.switched(False)
+            if user in self.users:
+                self.users.discard(user)
+                if not self.users:
+                    self._put()
+                    self.switched(False)
 
     def _put(self) -> None:
         on = tuple(x for x in _layers if x.users)

@@ -37,8 +37,9 @@ typedef struct {
     static inline __attribute__((always_inline)) int64_t take_each_##T(                                      \
         const T *from, int64_t along, T *to, const int64_t *index, int64_t step, int64_t n, int64_t size) {  \
         for (int64_t i = 0; i < n; i++) {                                                                    \
-            if ((uint64_t)index[i] >= (uint64_t)size) return i;                                              \
-            to[i] = from[i * along + index[i] * step];                                                       \
+            const int64_t at = ad_once(&index[i]);                                                           \
+            if ((uint64_t)at >= (uint64_t)size) return i;                                                    \
+            to[i] = from[i * along + at * step];                                                             \
         }                                                                                                    \
         return n;                                                                                            \
     }                                                                                                        \
@@ -58,8 +59,9 @@ typedef struct {
     static inline __attribute__((always_inline)) int64_t name##_each(                                        \
         T *to, int64_t along, const T *from, const int64_t *index, int64_t step, int64_t n, int64_t size) {  \
         for (int64_t i = 0; i < n; i++) {                                                                    \
-            if ((uint64_t)index[i] >= (uint64_t)size) return i;                                              \
-            T *at = &to[i * along + index[i] * step];                                                        \
+            const int64_t place = ad_once(&index[i]);                                                        \
+            if ((uint64_t)place >= (uint64_t)size) return i;                                                 \
+            T *at = &to[i * along + place * step];                                                           \
             *at = join_##name(*at, from[i]);                                                                 \
         }                                                                                                    \
         return n;                                                                                            \

@@ -31,8 +31,8 @@ static int add_offsets(const ad_tensor *x, int dim, const int64_t *index, int64_
                        bool fresh) {
     int64_t size = x->shape[dim], step = x->strides[dim] * ad_itemsize[x->dtype];
     for (int64_t i = 0; i < n; i++) {
-        int64_t at = index[i] < 0 ? index[i] + size : index[i];
-        if ((uint64_t)at >= (uint64_t)size) return ad_fail(AD_BAD_INDEX, index[i], dim, size);
+        const int64_t given = ad_once(&index[i]), at = given < 0 ? given + size : given;
+        if ((uint64_t)at >= (uint64_t)size) return ad_fail(AD_BAD_INDEX, given, dim, size);
         offsets[i] = (fresh ? 0 : offsets[i]) + at * step;
     }
     return AD_OK;
@@ -375,13 +375,16 @@ static int64_t count_true(const uint8_t *truth, int64_t n) {
     return count;
 }
 
-/* Writes where the true elements are, of which there are n, and others, to be written over: to branch would
- * be slow, as what is true is hard to foresee. */
-static void write_places(const uint8_t *truth, int64_t n, int64_t *out) {
-    for (int64_t i = 0, found = 0; found < n; i++) {
+/* Writes where the true ones of `size` elements are, of which there are n, and others, to be written over: to
+ * branch would be slow, as what is true is hard to foresee. If another thread has written, fewer may be true:
+ * then the last place is repeated. */
+static void write_places(const uint8_t *truth, int64_t size, int64_t n, int64_t *out) {
+    int64_t found = 0;
+    for (int64_t i = 0; found < n && i < size; i++) {
         out[found] = i;
         found += truth[i] != 0;
     }
+    for (; found < n; found++) out[found] = size - 1;
 }
 
 /* Their coordinates, n of each dimension, the last of which are the places before; `outer` is those of the
@@ -407,7 +410,7 @@ ad_tensor *ad_nonzero(const ad_tensor *x, int flat) {
     ad_tensor *y = ad_make(AD_int64, flat ? 1 : 2, shape + flat), *across = NULL;
     if (y && y->numel) {
         int64_t *out = (int64_t *)y->data;
-        write_places(truth, count, out + y->numel - count);
+        write_places(truth, x->numel, count, out + y->numel - count);
         if (!flat) write_coordinates(x, count, out);
     }
     ad_free(made);

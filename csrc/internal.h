@@ -205,6 +205,9 @@ bool ad_is_channels_last(const ad_tensor *x);
 /* A new result in that order if `last`, else as it is; y may be NULL. */
 ad_tensor *ad_channels_last(ad_tensor *y, bool last);
 
+/* A number that is read once, however often it is used: what was checked, no other thread changes. */
+static inline int64_t ad_once(const int64_t *x) { return __atomic_load_n(x, __ATOMIC_RELAXED); }
+
 /* Unrolls the loop that follows, so that arrays indexed by its counter stay in registers. */
 #ifdef __clang__
 #define AD_UNROLL _Pragma("clang loop unroll(full)")

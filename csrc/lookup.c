@@ -18,13 +18,14 @@ static void look_up_item(void *context, int64_t item) {
     const int64_t begin = item * l->per_item, end = ad_least(begin + l->per_item, l->n);
     const bool far = ad_is_far(l->size * l->row_bytes, l->row_bytes);
     for (int64_t i = begin; i < end; i++) {
-        if ((uint64_t)l->index[i] >= (uint64_t)l->size) {
+        const int64_t at = ad_once(&l->index[i]);
+        if ((uint64_t)at >= (uint64_t)l->size) {
             atomic_store(&l->outside, true);
             return;
         }
-        if (far && i + 1 < end && (uint64_t)l->index[i + 1] < (uint64_t)l->size)
-            ad_fetch_row(l->table + l->index[i + 1] * l->row_bytes, l->row_bytes);
-        ad_move_run(l->rows + i * l->row_bytes, l->table + l->index[i] * l->row_bytes, l->row_bytes);
+        const int64_t next = far && i + 1 < end ? ad_once(&l->index[i + 1]) : -1;
+        if ((uint64_t)next < (uint64_t)l->size) ad_fetch_row(l->table + next * l->row_bytes, l->row_bytes);
+        ad_move_run(l->rows + i * l->row_bytes, l->table + at * l->row_bytes, l->row_bytes);
     }
 }
 
@@ -46,7 +47,7 @@ static int run_lookup(const ad_call *c) {
     }
     if (atomic_load(&l.outside)) {
         int64_t i = 0;
-        while ((uint64_t)l.index[i] < (uint64_t)l.size) i++;
+        while (i < l.n - 1 && (uint64_t)l.index[i] < (uint64_t)l.size) i++;
         status = ad_fail(AD_BAD_INDEX, l.index[i], 0, l.size);
     }
     ad_free(whole);

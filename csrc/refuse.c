@@ -82,15 +82,13 @@ enum { FEW = 512 }; /* values that are counted in several tables */
 
 /* Counts equal neighbours in turn: one count waits for the other's store. */
 static void count_few(const int64_t *x, int64_t step, int64_t n, int64_t *counts, int64_t size) {
-    int64_t more[3][FEW], i = 0;
-    for (int p = 0; p < 3; p++) memset(more[p], 0, (size_t)size * 8);
-    for (; i + 4 <= n; i += 4) {
-        counts[x[i * step]]++;
-        for (int p = 0; p < 3; p++) more[p][x[(i + p + 1) * step]]++;
-    }
-    for (; i < n; i++) counts[x[i * step]]++;
-    for (int p = 0; p < 3; p++)
-        for (int64_t v = 0; v < size; v++) counts[v] += more[p][v];
+    int64_t parts[4][FEW], i = 0; /* whatever another thread writes meanwhile is a place in them */
+    for (int p = 0; p < 4; p++) memset(parts[p], 0, (size_t)size * 8);
+    for (; i + 4 <= n; i += 4)
+        for (int p = 0; p < 4; p++) parts[p][x[(i + p) * step] & (FEW - 1)]++;
+    for (; i < n; i++) parts[0][x[i * step] & (FEW - 1)]++;
+    for (int p = 0; p < 4; p++)
+        for (int64_t v = 0; v < size; v++) counts[v] += parts[p][v];
 }
 
 ad_tensor *ad_bincount(const ad_tensor *x, int64_t least) {
@@ -113,6 +111,9 @@ ad_tensor *ad_bincount(const ad_tensor *x, int64_t least) {
     if (size <= FEW && x->numel > size)
         count_few(values, step, x->numel, counts, size);
     else
-        for (int64_t i = 0; i < x->numel; i++) counts[values[i * step]]++;
+        for (int64_t i = 0; i < x->numel; i++) { /* looked at again: another thread may write meanwhile */
+            const int64_t value = ad_once(&values[i * step]);
+            if ((uint64_t)value < (uint64_t)size) counts[value]++;
+        }
     return y;
 }

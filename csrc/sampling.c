@@ -118,6 +118,8 @@ int ad_rng_bernoulli_of(ad_rng *rng, ad_tensor *out, const ad_tensor *p) {
 
 /* ---- Poisson ---- */
 
+#define MOST_RATE 0x1p62 /* the count is an integer of 63 bits; a rate beyond them has none */
+
 /* Rates below 10: uniforms are multiplied until the product falls below exp(-rate). */
 static double poisson_by_product(ad_rng *rng, double rate) {
     double least = exp(-rate), product = ad_draw_unit(rng), count = 0;
@@ -143,12 +145,12 @@ static double poisson_by_rejection(ad_rng *rng, double rate) {
 
 static void poisson(ad_rng *rng, int64_t n, double *x) {
     for (int64_t i = 0; i < n; i++)
-        if (x[i] != 0) x[i] = (x[i] < 10 ? poisson_by_product : poisson_by_rejection)(rng, x[i]);
+        if (x[i] > 0 && x[i] <= MOST_RATE) /* else, as another thread wrote it, nothing might be accepted */
+            x[i] = (x[i] < 10 ? poisson_by_product : poisson_by_rejection)(rng, x[i]);
 }
 
-/* The count is an integer of 63 bits; a rate beyond them has none. */
 static int run_poisson(const ad_call *c) {
-    const int status = check_pair(ad_out(c, 0), ad_in(c, 0), 0x1p62);
+    const int status = check_pair(ad_out(c, 0), ad_in(c, 0), MOST_RATE);
     return status ? status : draw_all(c, poisson);
 }
 

@@ -1,6 +1,7 @@
 """What tests share: Hypothesis's settings, and a fixture for tests that call whatever is public.
 
-Hypothesis has no deadlines on shared machines, and in CI the same examples on every run.
+Hypothesis neither has deadlines nor minds slow examples on shared machines, and in CI has the same
+examples on every run.
 
 AUTODIFF_TEST_PROFILE names another profile: "few" is for builds that run slowly, as sanitized ones.
 """
@@ -8,16 +9,18 @@ AUTODIFF_TEST_PROFILE names another profile: "few" is for builds that run slowly
 import gc
 import os
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 import autodiff as ad
 from autodiff import overrides, torch_function
 
-settings.register_profile("here", deadline=None)
-settings.register_profile("ci", deadline=None, derandomize=True, print_blob=True)
-settings.register_profile("few", deadline=None, derandomize=True, max_examples=20)
+patient: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
+settings.register_profile("here", **patient)
+settings.register_profile("ci", **patient, derandomize=True, print_blob=True)
+settings.register_profile("few", **patient, derandomize=True, max_examples=20)
 settings.load_profile(
     os.environ.get("AUTODIFF_TEST_PROFILE") or ("ci" if os.environ.get("CI") else "here")
 )

@@ -31,7 +31,7 @@ MORE = {"LSTM", "LSTM batch first", "LSTM without bias", "LSTM from a state"}
 def nothing_is_left() -> Iterator[None]:
     yield
     assert policies.state() == policies.PLAIN
-    assert policies.policies.users == 0
+    assert not policies.policies.users
     assert ad.mm(ad.eye(2), ad.eye(2)).dtype is ad.float32
 
 

@@ -58,16 +58,25 @@ def test_processes_give_the_same_batches(kind: str | None) -> None:
 
 @kinds
 def test_batches_come_in_order_or_as_they_are_ready(kind: str | None) -> None:
-    def slow(index: int) -> int:
-        time.sleep(0.2 if index == 0 else 0.0)
+    ready = multiprocessing.get_context(kind).Event()
+
+    def waiting(index: int) -> int:
+        assert index != 0 or ready.wait(60)
         return index
 
+    def calling(index: int) -> int:
+        if index == 1:
+            ready.set()
+        return waiting(index)
+
     options: dict[str, Any] = {"num_workers": 2, "multiprocessing_context": kind}
-    found = [b.item() for b in DataLoader(Numbers(slow, 4), **options)]
+    found = [b.item() for b in DataLoader(Numbers(calling, 4), **options)]
     assert found == [0, 1, 2, 3]
-    loose = [b.item() for b in DataLoader(Numbers(slow, 4), in_order=False, **options)]
-    assert loose[0] == 1
-    assert sorted(loose) == found
+    ready.clear()
+    loose = iter(DataLoader(Numbers(waiting, 4), in_order=False, **options))
+    assert next(loose).item() == 1
+    ready.set()
+    assert sorted(b.item() for b in loose) == [0, 2, 3]
 
 
 @kinds
@@ -226,12 +235,14 @@ def test_workers_that_stay_begin_anew(kind: str | None) -> None:
 
 @kinds
 def test_a_batch_that_takes_too_long(kind: str | None) -> None:
+    ready = multiprocessing.get_context(kind).Event()
     loader = DataLoader(
-        Numbers(lambda i: time.sleep(0.6)), num_workers=1, timeout=0.1, multiprocessing_context=kind
+        Numbers(lambda i: ready.wait(60)), num_workers=1, timeout=0.1, multiprocessing_context=kind
     )
     one = iter(loader)
     with pytest.raises(RuntimeError, match=r"timed out after 0\.1 seconds"):
         next(one)
+    ready.set()
     with pytest.raises(AssertionError, match="timeout == 0"):
         iter(DataLoader([1], timeout=1))
 

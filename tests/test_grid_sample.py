@@ -70,6 +70,8 @@ def test_layouts_types_and_wanted_gradients_do_not_matter(how: Grid, nd: int) ->
 @pytest.mark.parametrize("place", [math.nan, math.inf, -math.inf, 1e30, -1e30, 1e300])
 def test_places_that_are_nowhere_read_nothing_outside(how: Grid, nd: int, place: float) -> None:
     for dtype in (ad.float32, ad.float64):
+        if math.isfinite(place) and abs(place) > ad.finfo(dtype).max:
+            continue
         x = ad.ones(1, 2, *[3] * nd, dtype=dtype, requires_grad=True)
         grid = ad.full((1, *[2] * nd, nd), place, dtype=dtype, requires_grad=True)
         y = read(x, grid, how)

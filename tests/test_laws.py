@@ -116,7 +116,7 @@ def test_every_function_says_all_that_laws_need(name: str) -> None:
 
 
 def differentiate_what_cases_do_not() -> None:
-    """Deviations from a mean and cofactors, of third order, and what a recording alone makes."""
+    """Third order of deviations and cofactors, what a recording alone makes, and halves."""
     x = ad.tensor([[1.0, 2.0], [4.0, 3.0]], requires_grad=True)
     for f in (lambda x: x.var() ** 2, ad.linalg.det):
         y = f(x)
@@ -125,6 +125,7 @@ def differentiate_what_cases_do_not() -> None:
     rows = ad.zeros(2)
     write_masked(rows, ad.tensor([True, False]), x.sum(0), True, "")
     ad.autograd.grad(rows.sum(), x)
+    ad.autograd.grad(ad.nextafter(x.half(), 2 * x.half()).sum(), x)
 
 
 def test_every_op_is_reached_by_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -162,6 +163,8 @@ def test_every_op_is_reached_by_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
     # written in place, values that come with indices, and what calls the native library itself
     recorded = "cat copy cummax cummin dot embedding embedding_bag index_add index_copy "
     recorded += "index_fill index_put kthvalue masked_scatter max max_dim max_pool median_dim min "
-    recorded += "min_dim mode nanmedian_dim put scatter scatter_add_to sort stack sum topk unfold"
+    recorded += (
+        "min_dim mode mv nanmedian_dim put scatter scatter_add_to sort stack sum topk unfold"
+    )
     assert sorted(set(OPS) - forward) == recorded.split()
     assert set(OPS) <= backward

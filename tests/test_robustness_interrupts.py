@@ -57,15 +57,16 @@ class Interrupts:
     no `try` or `with` ends between the two, as it does after `return f()`.
     """
 
-    def __init__(self, at: Place | None = None) -> None:
-        self.at = at
+    def __init__(self, at: Place | None = None, files: set[str] = FILES) -> None:
+        self.at, self.files = at, files
         self.places: Counter[Place] = Counter()
         self.last: dict[int, int] = {}
 
     def __call__(self, frame: Any, event: str, arg: Any) -> Any:
         name = frame.f_code.co_filename
-        if name.removeprefix(FOLDER + os.sep).replace(os.sep, "/") not in FILES:
+        if name.removeprefix(FOLDER + os.sep).replace(os.sep, "/") not in self.files:
             return None
+        frame.f_trace = self.look  # CPython 3.13 looks for it as it is asked for opcodes
         frame.f_trace_opcodes, frame.f_trace_lines = True, False
         return self.look
 
@@ -149,6 +150,29 @@ def test_an_interrupt_leaves_nothing_half_done(kind: str) -> None:
             expected = twin.plain(*twin.data).item()
             assert training.step(*training.data).item() == expected, place
         assert training.step.stats().recordings == 1, place
+
+
+@pytest.mark.parametrize("kind", ["vmap", "autocast"])
+def test_an_interrupt_leaves_functions_as_they_were(kind: str) -> None:
+    """While functions are given other code, or their own again."""
+
+    def call() -> list[float]:
+        if kind == "vmap":
+            return ad.vmap(lambda row: ad.exp(row).sum())(x).tolist()  # type: ignore[no-any-return]
+        with ad.autocast("cpu"):
+            return (x @ x).tolist()  # type: ignore[no-any-return]
+
+    x = ad.ones(2, 2)
+    expected, files = call(), {"replaced.py"}
+    counted = Interrupts(files=files)
+    assert not counted.run(call)
+    assert counted.places
+    for place in counted.places:
+        assert Interrupts(place, files).run(call), place
+        assert call() == expected, place
+        assert ad.get_autocast_dtype("cpu") is ad.bfloat16, place
+        assert not ad.is_autocast_enabled("cpu"), place
+        assert (x @ x).dtype is ad.float32, place
 
 
 def test_an_interrupt_as_inference_mode_begins() -> None:

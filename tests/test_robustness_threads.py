@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import functools
 import os
 import random
@@ -348,28 +349,70 @@ def test_a_failed_run_tells_of_itself() -> None:
     assert lib.ad_tape_position() >= -1
 
 
-def test_labels_that_another_thread_changes_are_refused_or_used_as_they_were_checked() -> None:
-    x, labels, table = ad.randn(500, 20), ad.zeros(500, dtype=ad.int64), ad.randn(50, 8)
-    index, starts = ad.zeros(4000, dtype=ad.int64), ad.arange(0, 4000, 10)
-    losses = (
-        lambda: nn.functional.multi_margin_loss(x, labels),
-        lambda: nn.functional.nll_loss(x, labels),
-        lambda: nn.functional.embedding_bag(index, table, starts, mode="sum"),
-    )
+def test_parametrized_tensors_are_kept_for_the_thread_that_asked() -> None:
+    layer, inside, looked = nn.Linear(2, 2), threading.Event(), threading.Event()
+    nn.utils.parametrizations.weight_norm(layer)
+
+    def keeps() -> bool:
+        with nn.utils.parametrize.cached():
+            weight = layer.weight
+            inside.set()
+            return looked.wait(60) and layer.weight is weight
+
+    def does_not() -> bool:
+        assert inside.wait(60)
+        try:
+            return layer.weight is not layer.weight
+        finally:
+            looked.set()
+
+    assert side_by_side(keeps, does_not) == [True, True]
+
+
+N = 20_000
+
+SPOILED: dict[str, Callable[[ad.Tensor, ad.Tensor], Any]] = {
+    "multi_margin_loss": lambda at, _: nn.functional.multi_margin_loss(ad.ones(N, 4), at),
+    "nll_loss": lambda at, _: nn.functional.nll_loss(ad.ones(N, 4), at),
+    "embedding_bag": lambda at, _: nn.functional.embedding_bag(
+        at, ad.ones(9, 8), ad.arange(0, N, 10), mode="sum"
+    ),
+    "embedding": lambda at, _: nn.functional.embedding(at, ad.ones(9, 8)),
+    "index": lambda at, _: ad.ones(9)[at],
+    "gather": lambda at, _: ad.ones(9).gather(0, at),
+    "scatter_add": lambda at, _: ad.ones(9).scatter_add(0, at, ad.ones(N)),
+    "bincount": lambda at, _: ad.bincount(at, minlength=9),
+    "bincount of many": lambda at, _: ad.bincount(at, minlength=N // 2),
+    "repeat_interleave": lambda at, _: ad.ones(N).repeat_interleave(at),
+    "nonzero": lambda _, x: x.view(ad.bool).nonzero(),
+    "poisson": lambda _, x: ad.poisson(x),
+    "sort": lambda _, x: x.sort(),
+    "multinomial": lambda _, x: ad.multinomial(x, 9),
+}
+
+
+@pytest.mark.skipif("thread" in sanitized(), reason="the races are the test's own")
+@pytest.mark.parametrize("name", SPOILED)
+def test_what_another_thread_writes_meanwhile_is_refused_or_used_as_it_was_checked(
+    name: str,
+) -> None:
+    """Native code that looks twice at an element must do with whatever it finds: no memory but the
+    tensors' is touched, and the call ends."""
+    at, x = ad.zeros(N, dtype=ad.int64), ad.zeros(N)
     ended = threading.Event()
 
-    def spoil() -> None:
+    def spoil() -> None:  # memset runs without Python's lock, beside calls that keep it
         while not ended.is_set():
-            for value in (2**40, 0):
-                labels.fill_(value)
-                index.fill_(value)
+            for byte in (1, 0xFF, 0):
+                ctypes.memset(at.data_ptr(), byte, N * 8)
+                ctypes.memset(x.data_ptr(), byte, N * 4)
 
-    thread = threading.Thread(target=spoil)
-    thread.start()
-    try:
-        for loss in losses * 100:
-            with contextlib.suppress(RuntimeError, IndexError):
-                loss()
-    finally:
-        ended.set()
-        thread.join()
+    def call() -> None:
+        try:
+            for _ in range(60):
+                with contextlib.suppress(RuntimeError, IndexError):
+                    SPOILED[name](at, x)
+        finally:
+            ended.set()
+
+    side_by_side(spoil, call)

@@ -81,7 +81,11 @@ class autocast:  # noqa: N801 - PyTorch's name
 
     def __enter__(self) -> autocast:
         before = state()
-        put(self._state if self._on_cpu else before._replace(caches=self._state.caches))
+        try:
+            put(self._state if self._on_cpu else before._replace(caches=self._state.caches))
+        except BaseException:  # an interrupt: the block is not entered, so nobody would leave it
+            put(before)
+            raise
         self._before.append(before)
         blocks.depth += 1
         return self

@@ -59,16 +59,17 @@ def state() -> State:
 
 def put(new: State) -> None:
     """Take another state on this thread."""
-    was, blocks.state, mode.autocast = state(), new, new.dtype
+    here, was = threading.get_ident(), state()
+    blocks.state, mode.autocast = new, new.dtype
     if was == PLAIN != new:
         blocks.uses += 1
-        unrecorded.add(-threading.get_ident())
-        policies.use()
+        unrecorded.add(-here)
+        policies.use((here, blocks.uses))
     elif was != PLAIN == new:
         blocks.uses -= 1
         if not blocks.uses:  # else this was in a pass in a block, which the block is not told of
-            unrecorded.discard(-threading.get_ident())
-        policies.leave()
+            unrecorded.discard(-here)
+        policies.leave((here, blocks.uses + 1))
 
 
 @contextmanager

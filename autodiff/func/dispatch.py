@@ -351,11 +351,12 @@ _layer = _Looking()
 @contextmanager
 def looking() -> Iterator[None]:
     """While this lasts, operations look for batched arguments."""
+    user = object()
     try:
-        _layer.use()
+        _layer.use(user)
         yield
     finally:
-        _layer.leave()
+        _layer.leave(user)
 
 
 @contextmanager

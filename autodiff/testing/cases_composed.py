@@ -157,6 +157,8 @@ COMPOSED = [
         lambda x: _columns(x, 4, _parabolic)),
     Row("cumulative_trapezoid", lambda x: ad.cumulative_trapezoid(x, dim=0), ("4 n",),
         lambda x: _columns(x, 3, _running_areas)),
+    Row("nansum", lambda x: ad.nansum(x, 0), ("m n",),
+        lambda x: x.fold(math.fsum, [0])),
     Row("nextafter", lambda x, y: ad.nextafter(x, y + 100), ("m n", "n"),
         lambda x, y: Array(x.shape, lambda i: math.nextafter(x[i], math.inf))),
     Row("mvlgamma", lambda x: ad.mvlgamma(x * x + 2, 3), ("n",),

@@ -214,6 +214,17 @@ def _kron(a: Array, b: Array) -> Array:
     return Array((m * p, n * q), lambda i: a[i[0] // p, i[1] // q] * b[i[0] % p, i[1] % q])
 
 
+def _blocks(a: Array, b: Array) -> Array:
+    (m, n), (p, q) = a.shape, b.shape
+
+    def value(i: Index) -> float:
+        r, c = i
+        inside = (r < m) == (c < n)
+        return float((a[r, c] if r < m else b[r - m, c - n]) if inside else 0)
+
+    return Array((m + p, n + q), value)
+
+
 def _cross(a: Array, b: Array) -> Array:
     def value(i: Index) -> float:
         r, c = i
@@ -387,6 +398,7 @@ PRODUCTS = [
     Row("inner", lambda a, b: a.inner(b), ("m k", "n k",),
          lambda a, b: einsum("ik,jk->ij", a, b)),
     Row("kron", lambda a, b: ad.kron(a, b), ("m n", "p q",), _kron, high=2),
+    Row("block_diag", lambda a, b: ad.block_diag(a, b), ("m n", "p q",), _blocks),
     Row("cross", lambda a, b: linalg.cross(a, b), ("m 3", "1 3",), _cross, low=1),
     Row("trace", lambda x: x.trace(), ("m n",), lambda x: Array((), lambda _: math.fsum(
         x[i, i] for i in range(min(x.shape))))),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -22,8 +23,14 @@ __all__ = [
     "type_before_parametrizations",
 ]
 
-_cache: dict[tuple[int, str], Tensor] = {}
-_caching = [0]
+
+class _Cached(threading.local):
+    """What a thread's blocks of `cached` have computed; a block inside another has the same."""
+
+    tensors: dict[tuple[int, str], Tensor] | None = None
+
+
+_here = _Cached()
 
 
 @contextmanager
@@ -35,13 +42,12 @@ def cached() -> Iterator[None]:
     ...     layer.weight is layer.weight
     True
     """
-    _caching[0] += 1
+    before = _here.tensors
+    _here.tensors = {} if before is None else before
     try:
         yield
     finally:
-        _caching[0] -= 1
-        if not _caching[0]:
-            _cache.clear()
+        _here.tensors = before
 
 
 def _inverse(modules: Sequence[Module], value: Any, needed: bool = False) -> Any:
@@ -140,12 +146,13 @@ def _is_learned(x: Tensor) -> bool:
 
 def _read(module: Any, name: str) -> Tensor:
     parametrization = module.parametrizations[name]
-    if not _caching[0]:
+    known = _here.tensors
+    if known is None:
         return parametrization()  # type: ignore[no-any-return]
     key = (id(module), name)
-    if key not in _cache:
-        _cache[key] = parametrization()
-    return _cache[key]
+    if key not in known:
+        known[key] = parametrization()
+    return known[key]
 
 
 def _property(name: str) -> property:
