@@ -13,9 +13,10 @@
 #define TASK_ROWS 192   /* and its rows where B is read in place, or the least that threads share */
 #define SHARES 4        /* tasks of each thread, or more */
 #define LOW 256         /* where C has no more rows than this, its first tiles pack B, */
-#define LOW_COLS 64     /* and a task has fewer columns */
-#define LOW_DEPTH 128   /* and k of a block, where B's rows are in few sets; those of its rows */
-#define LOW_PAGES 64    /* read in place are in as many pages, which the CPU knows by heart */
+#define LOW_FEW 128     /* or no more than this, where B's rows are in few sets; */
+#define LOW_COLS 64     /* and a task has fewer columns, */
+#define LOW_DEPTH 128   /* and a block fewer k, where they are; those of its rows that are */
+#define LOW_PAGES 64    /* read in place lie in as many pages, which the CPU knows by heart */
 #define MOST_PLACES 63  /* that so many tasks at a time pack to */
 #define PACK_DEPTH 8    /* k that are packed at a time, of several panels */
 
@@ -264,18 +265,25 @@ static void run_rows(block *b, int64_t p) {
     }
 }
 
-/* Whether rows of B, which lie along memory, push each other out of the caches. If expanded, they are one. */
+/* Whether rows of B, which lie along memory, are in few sets of the caches. If expanded, they are one row. */
+static bool in_few_places(const ad_product *g) {
+    const int64_t row = g->b.row * g->size;
+    return g->b.col == 1 && row != 0 && row % FEW_PLACES == 0;
+}
+
+/* Whether they push each other out of the caches. */
 static bool is_far(const ad_product *g) {
     const int64_t row = g->b.row * g->size;
-    if (g->b.col != 1 || row == 0) return false;
-    return row % FEW_PLACES == 0 || (double)row * (double)g->k > NEAR;
+    return in_few_places(g) || (g->b.col == 1 && (double)row * (double)g->k > NEAR);
 }
+
+static bool is_low(const ad_product *g) { return g->m <= (in_few_places(g) ? LOW_FEW : LOW); }
 
 /* The most k of a block. */
 static int64_t deepest(const ad_product *g, bool packed_b) {
-    if (g->m > LOW || !is_far(g)) return g->kernels->depth;
+    if (!is_low(g) || !is_far(g)) return g->kernels->depth;
     const int64_t row = g->b.row * g->size;
-    if (packed_b) return row % FEW_PLACES == 0 ? LOW_DEPTH : g->kernels->depth;
+    if (packed_b) return in_few_places(g) ? LOW_DEPTH : g->kernels->depth;
     return row < AD_PAGE ? LOW_PAGES * AD_PAGE / row : LOW_PAGES;
 }
 
@@ -298,7 +306,7 @@ bool ad_gemm_packs_b(const ad_product *g) { return g->b.col != 1 || g->m > (is_f
 /* What is packed is packed to memory of the pool. */
 int ad_gemm_blocks(const ad_product *g) {
     const bool pack_a = g->n > WIDE && (is_turned(g) || g->a.row * g->size % AD_PAGE == 0);
-    const bool pack_b = ad_gemm_packs_b(g), low = g->m <= LOW;
+    const bool pack_b = ad_gemm_packs_b(g), low = is_low(g);
     const int64_t width = tile_width(g), depth = block_depth(g, deepest(g, pack_b));
     const int64_t cols = ad_least((low && pack_b ? LOW_COLS : TASK_COLS) / width, (g->n + width - 1) / width);
     const int places = pack_b ? (int)ad_least(ad_get_num_threads(), MOST_PLACES) : 0;
