@@ -3,9 +3,7 @@
 #include <stdatomic.h>
 #include "tape.h"
 
-enum {
-    ROWS = 64
-}; /* of a block, in eights, which a task takes: to transpose a panel costs as much as a few */
+#define ROWS 64 /* of a block, in eights, which a task takes: to transpose a panel costs as much as a few */
 
 typedef struct {
     const char *x, *y;
@@ -89,8 +87,9 @@ ad_tensor *ad_distances(const ad_tensor *x, const ad_tensor *y, double order) {
     for (int i = 0; y && i < n; i++)
         if (i != n - 2 && x->shape[i] != y->shape[i])
             return ad_fail_null(AD_BAD_SHAPE, x->shape[i], y->shape[i], 0);
+    if (!y && x->shape[0] > INT32_MAX) return ad_fail_null(AD_TOO_LARGE, 0, 0, 0);
     shape[n - 1] = y ? y->shape[n - 2] : 0;
-    if (!y) shape[0] = x->shape[0] ? x->shape[0] * (x->shape[0] - 1) / 2 : 0;
+    if (!y) shape[0] = x->shape[0] * (x->shape[0] - 1) / 2;
     ad_tensor *out = ad_make(x->dtype, y ? n : 1, shape);
     const ad_tensor *const operands[] = {out, x, y};
     return out && out->numel ? ad_done(&(ad_call){run_distances, "distances", 1, y ? 2 : 1, .x = operands,

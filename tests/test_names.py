@@ -71,6 +71,9 @@ def test_rows_of_no_columns_have_no_distance(p: float) -> None:
     x = ad.zeros(3, 0)
     assert ad.cdist(x, x, p).tolist() == [[0.0] * 3] * 3
     assert ad.pdist(x, p).tolist() == [0.0] * 3
+    for rows in (2**32 + 1, 2**33, 2**62):  # whose pairs are more than 63 bits count
+        with pytest.raises(RuntimeError, match="overflowed"):
+            ad.pdist(x[:1].expand(rows, 0), p)
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
