@@ -56,9 +56,11 @@ def test_threads_share_long_rows_without_a_change(program: str) -> None:
     assert found[0] == found[1] == found[2]
 
 
-def test_softmax_has_the_bits_of_its_parts() -> None:
+@pytest.mark.parametrize("scale", [1, 8, 40, 300])  # to quotients that are no normal numbers
+@pytest.mark.parametrize("dtype", [ad.float32, ad.float64])
+def test_softmax_has_the_bits_of_its_parts(dtype: ad.dtype, scale: int) -> None:
     for n in LENGTHS:
-        x = ad.randn(9, n)
+        x = ad.randn(9, n, dtype=dtype) * scale
         powers = (x - x.amax(1, keepdim=True)).exp()
         total = powers.sum(1, keepdim=True)
         assert ad.softmax(x, 1).tolist() == (powers / total).tolist()

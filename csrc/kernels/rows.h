@@ -17,6 +17,7 @@ AD_SIMD double join_doubles(vd *a, int n) {
 #define V vd
 #define VEC_W VD_W
 #define VEC(x) vd_##x
+#define MASK(x) md_##x
 #define NAME(x) x##_f64
 #define WIDEN(a, part) (a)
 #define NARROW(parts) (*(parts))
@@ -26,6 +27,7 @@ AD_SIMD double join_doubles(vd *a, int n) {
 #define V vf
 #define VEC_W VF_W
 #define VEC(x) vf_##x
+#define MASK(x) mf_##x
 #define NAME(x) x##_f32
 #define WIDEN(a, part) vf_widen(a, part)
 #define NARROW(parts) vf_narrow(parts)

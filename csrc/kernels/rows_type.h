@@ -1,6 +1,6 @@
 /* kernels/rows_type.h: the blocks of one float type. kernels/rows.h includes it once per type, with
  *   T              the element type           NAME(x)   x, marked with the type
- *   V, VEC_W       its vector and the lanes   VEC(x)    the vocabulary's x
+ *   V, VEC_W       its vector and the lanes   VEC(x), MASK(x)  the vocabulary's x
  *   WIDEN(a, part), NARROW(parts)             a vector as doubles, in parts, and back */
 
 /* The k first elements at p, or a whole vector. */
@@ -55,8 +55,31 @@ AD_SIMD void NAME(finish_as)(int program, const ad_block *s, const void *a, cons
         NAME(write)(y, at, NAME(finish_vector)(program, a, b, y, at, k, tops, sums), k);
     }
 }
+/* y / sum of rows, rounded as a division is, which takes longer where vectors are wide: with r = 1 / sum
+ * rounded, the quotient y r is corrected twice, of which the first makes it faithful and the second right
+ * (Markstein, 1990), but where it or its remainder may be no normal number. */
+static void NAME(divide)(const ad_block *s, const void *sum, void *y) {
+    const V tiny = VEC(set1)((T)0x1p-60);
+    for (int64_t r = 0; r < s->rows; r++) {
+        const V total = VEC(set1)(((const T *)sum)[r]), inverse = VEC(div)(VEC(set1)(1), total);
+        const bool usual = ((const T *)sum)[r] < (T)0x1p40;
+        for (int64_t c = 0, k = s->cols; c < s->cols; c += VEC_W, k -= VEC_W) {
+            const V a = NAME(read)(y, r * s->stride + c, k);
+            V q = VEC(mul)(a, inverse);
+            q = VEC(fma)(VEC(fma)(VEC(neg)(q), total, a), inverse, q);
+            q = VEC(fma)(VEC(fma)(VEC(neg)(q), total, a), inverse, q);
+            if (!usual || MASK(any)(MASK(and)(VEC(lt)(VEC(zero)(), a), VEC(lt)(a, tiny))))
+                q = VEC(div)(a, total);
+            NAME(write)(y, r * s->stride + c, q, k);
+        }
+    }
+}
 static void NAME(finish)(int program, const ad_block *s, const void *a, const void *b, const void *top,
                          const void *sum, void *y) {
+    if (VF_W == 16 && program == AD_ROWS_softmax && !s->columns && s->cols >= 4 * VEC_W) {
+        NAME(divide)(s, sum, y);
+        return;
+    }
     switch (program) {
     case AD_ROWS_softmax: NAME(finish_as)(AD_ROWS_softmax, s, a, b, top, sum, y); break;
     case AD_ROWS_log_softmax: NAME(finish_as)(AD_ROWS_log_softmax, s, a, b, top, sum, y); break;
@@ -262,6 +285,7 @@ static void NAME(distances)(int order, int64_t rows, int64_t k, const void *x, c
 #undef V
 #undef VEC_W
 #undef VEC
+#undef MASK
 #undef NAME
 #undef WIDEN
 #undef NARROW
