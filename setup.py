@@ -27,6 +27,7 @@ NO_HEADERS = (
     "(Debian/Ubuntu: apt install python3-dev; Fedora: dnf install python3-devel) and try again."
 )
 PACKED = "-Wl,-z,pack-relative-relocs"  # the kernels' tables are pointers: 1 kB about them, not 67
+UNPADDED = "-fno-align-jumps"  # as _build.FLAGS has it of functions; clang never pads jumps
 
 
 class BuildNative(build_ext):
@@ -47,8 +48,10 @@ class BuildNative(build_ext):
         folder = sysconfig.get_path("include")
         if not Path(folder, "Python.h").exists():
             raise PlatformError(NO_HEADERS.format(folder=folder))
-        if packs_relocations(self.compiler.linker_so):
-            for extension in self.extensions:
+        for extension in self.extensions:
+            if takes(self.compiler.compiler_so, UNPADDED, "-Werror", "-c"):
+                extension.extra_compile_args.append(UNPADDED)
+            if loads_packed() and takes(self.compiler.linker_so, PACKED):
                 extension.extra_link_args.append(PACKED)
         if self.for_a_wheel:  # a tree keeps the names, for profilers and reports
             for extension in self.extensions:
@@ -57,16 +60,20 @@ class BuildNative(build_ext):
         super().build_extensions()
 
 
-def packs_relocations(linker: list[str]) -> bool:
-    """Whether this linker can pack relocations, and this system's loader can read them."""
+def takes(command: list[str], *flags: str) -> bool:
+    """Whether this compiler or linker knows these flags."""
+    with tempfile.TemporaryDirectory() as folder:
+        source_and_result = ["-x", "c", os.devnull, "-o", os.path.join(folder, "probe")]
+        probe = [*command, *flags, *source_and_result]
+        return subprocess.run(probe, capture_output=True).returncode == 0
+
+
+def loads_packed() -> bool:
+    """Whether this system's loader can read packed relocations."""
     if sys.platform != "linux" or platform.libc_ver()[0] != "glibc":
         return False
     glibc = (os.confstr("CS_GNU_LIBC_VERSION") or "glibc 0.0").split()[1]
-    if tuple(map(int, glibc.split(".")[:2])) < (2, 36):
-        return False
-    with tempfile.TemporaryDirectory() as folder:
-        command = [*linker, PACKED, "-x", "c", os.devnull, "-o", os.path.join(folder, "probe.so")]
-        return subprocess.run(command, capture_output=True).returncode == 0
+    return tuple(map(int, glibc.split(".")[:2])) >= (2, 36)
 
 
 def side_by_side(compile_sources: Callable[..., list[str]]) -> Callable[..., list[str]]:

@@ -14,8 +14,6 @@ FLAGS = [
     "-O2",
     "-ftree-vectorize",  # -O3 besides unrolls and splits: a third more code, no faster
     "-fno-align-functions",  # loops are aligned; the rest of it only makes more code
-    "-fno-align-jumps",
-    "-Wno-ignored-optimization-argument",  # clang has no such
     "-g0",  # Python's own flags often ask for debug information
     "-fwrapv",
     "-ffp-contract=off",  # an FMA is where the source says so, and nowhere else

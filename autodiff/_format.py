@@ -252,8 +252,3 @@ def tensor_text(
     start = f"{kind}("
     text = start + _body(x, "float" in dtype, options, len(start))
     return _add_suffixes(text, suffixes, len(start), options.linewidth)
-
-
-def parameter_text(text: str) -> str:
-    """The text of a parameter, from its text as a tensor."""
-    return f"Parameter containing:\n{text}"

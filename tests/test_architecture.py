@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -179,3 +180,15 @@ def test_what_is_made_on_the_way_takes_no_constructor() -> None:
     called = [n for f in files() for n in ast.walk(ast.parse(f.read_text())) if type(n) is ast.Call]
     assert called
     assert "Tensor()" not in map(ast.unparse, called)
+
+
+def test_the_map_names_files_that_are_and_every_operation_and_native_source() -> None:
+    """Headers aside, which go with sources, as do files of other folders with what is named."""
+    root = PACKAGE.parent
+    text = (root / "docs" / "architecture.md").read_text()
+    names = set(re.findall(r"[\w/*]+\.(?:py|c|h|def)\b", text))
+    folders = ("autodiff", "csrc", "tests", "docs", "benchmarks")
+    paths = [path.relative_to(root) for at in folders for path in root.joinpath(at).rglob("*.*")]
+    assert not [name for name in names if not any(path.match(name) for path in paths)]
+    mapped = [path for path in paths if path.match("autodiff/ops/*.py") or path.match("csrc/*.c")]
+    assert not [path for path in mapped if not any(path.match(name) for name in names)]

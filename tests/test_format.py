@@ -14,7 +14,6 @@ from golden.record_repr import GOLDEN, SEVERAL, several
 import autodiff as ad
 from autodiff._format import (
     get_printoptions,
-    parameter_text,
     printoptions,
     set_printoptions,
     tensor_text,
@@ -90,11 +89,6 @@ def test_default_dtype_has_no_suffix() -> None:
     assert tensor_text(x, "float64", default_dtype="float64") == "tensor([1.5000])"
     expected = "tensor([1.5000], dtype=torch.float32)"
     assert tensor_text(x, "float32", default_dtype="float64") == expected
-
-
-def test_parameter() -> None:
-    text = tensor_text(Values((2,), [0.0, 1.0]), "float32", requires_grad=True)
-    assert parameter_text(text) == "Parameter containing:\ntensor([0., 1.], requires_grad=True)"
 
 
 @pytest.mark.parametrize("line", SEVERAL)

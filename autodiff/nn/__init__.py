@@ -29,9 +29,7 @@ from autodiff.nn.pooling import *  # noqa: F403
 from autodiff.nn.recurrent import *  # noqa: F403
 from autodiff.nn.resampling import *  # noqa: F403
 from autodiff.nn.shape import *  # noqa: F403
-from autodiff.nn.softmax import *  # noqa: F403
 from autodiff.nn.transformer import *  # noqa: F403
-from autodiff.nn.unpooling import *  # noqa: F403
 from autodiff.places import own_names
 
 __all__ = [*own_names(globals()), "functional", "init", "parallel", "utils"]

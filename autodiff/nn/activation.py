@@ -1,4 +1,4 @@
-"""Activations as modules: each is one call of its function."""
+"""Activations as modules, softmax and its relatives too: each is one call of its function."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from autodiff.nn.init import constant_
 from autodiff.nn.module import Module
 from autodiff.nn.parameter import Parameter
 from autodiff.ops.create import empty
+from autodiff.tensor import Tensor
 
 __all__ = [
     "CELU",
@@ -23,6 +24,7 @@ __all__ = [
     "Hardtanh",
     "LeakyReLU",
     "LogSigmoid",
+    "LogSoftmax",
     "Mish",
     "PReLU",
     "RReLU",
@@ -30,6 +32,9 @@ __all__ = [
     "ReLU6",
     "SiLU",
     "Sigmoid",
+    "Softmax",
+    "Softmax2d",
+    "Softmin",
     "Softplus",
     "Softshrink",
     "Softsign",
@@ -335,3 +340,49 @@ class GLU(Module):
     """
 
     dim: int = -1
+
+
+@calls(functional.softmax)
+class Softmax(Module):
+    """exp(input) divided by its sum along `dim`.
+
+    >>> nn.Softmax(dim=-1)(ad.zeros(2))
+    tensor([0.5000, 0.5000])
+    """
+
+    dim: int | None = None
+
+
+@calls(functional.log_softmax)
+class LogSoftmax(Module):
+    """The logarithm of softmax along `dim`.
+
+    >>> nn.LogSoftmax(dim=-1)(ad.zeros(2))
+    tensor([-0.6931, -0.6931])
+    """
+
+    dim: int | None = None
+
+
+@calls(functional.softmin)
+class Softmin(Module):
+    """softmax of -input along `dim`.
+
+    >>> nn.Softmin(dim=-1)(ad.tensor([0.0, 1.0]))
+    tensor([0.7311, 0.2689])
+    """
+
+    dim: int | None = None
+
+
+class Softmax2d(Module):
+    """softmax over the channels of images (c, h, w) or (n, c, h, w).
+
+    >>> nn.Softmax2d()(ad.zeros(1, 4, 2, 2)).shape
+    torch.Size([1, 4, 2, 2])
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        if input.ndim not in (3, 4):
+            raise ValueError(f"Softmax2d: expected input to be 3D or 4D, got {input.ndim}D instead")
+        return functional.softmax(input, -3)

@@ -7,7 +7,7 @@ import numbers
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import CodeType
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from autodiff import torch_function
 from autodiff.dtypes import PYTHON, dtype
@@ -60,19 +60,13 @@ def guarded(
     call with one of the `keywords` is left to `elsewhere(call, args, kwargs)`, which takes them
     away and calls again.
     """
-    kinds = {name: _KINDS[a] for name, a in function.__annotations__.items() if a in _KINDS}
-    kinds.pop("return", None)
-    code = unwrapped(function).__code__
-    names = code.co_varnames[: code.co_argcount]
-    known = code.co_varnames[: len(names) + code.co_kwonlyargcount]
+    names, known = parameters(function)
     flags = _flags_of(function, known, len(names))
     soonest = min(flags.values(), default=sys.maxsize)
-    if method and not kinds.keys() - {code.co_varnames[0]}:
+    if method and not _kinds_of(function).keys() - {known[0]}:
         numpys = _named_as_numpy(function, names, flags) if "dim" in known else None
         if numpys is not None or not flags:
             return numpys or function
-
-    takes = _Takes(function, names, known, kinds)
 
     @functools.wraps(function)
     def call(*args: Any, **kwargs: Any) -> Any:
@@ -84,7 +78,7 @@ def guarded(
             return function(*args, **kwargs) if kwargs else function(*args)  # much faster
         except (AttributeError, TypeError) as failure:
             if not noticed(*args, *kwargs.values()):
-                args, kwargs = takes.otherwise(failure, args, kwargs)
+                args, kwargs = _as_taken(function, failure, args, kwargs)
         except OverflowError as failure:
             raise _does_not_fit(function.__name__, failure, [*args, *kwargs.values()]) from failure
         return call(*args, **kwargs)
@@ -92,41 +86,51 @@ def guarded(
     return cast(F, call)
 
 
-class _Takes(NamedTuple):
-    """What a function takes: by position, at all, and where it takes tensors or dtypes."""
+def parameters(function: Any) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The names of what a function takes: by position, and at all."""
+    code = unwrapped(function).__code__
+    n = code.co_argcount
+    return code.co_varnames[:n], code.co_varnames[: n + code.co_kwonlyargcount]
 
-    function: Callable[..., Any]
-    names: tuple[str, ...]
-    known: tuple[str, ...]
-    kinds: dict[str, tuple[type, ...]]
 
-    def otherwise(
-        self, failure: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]
-    ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-        """The arguments of a call that failed, as the function takes them; else what is wrong."""
-        if isinstance(failure, AttributeError):
-            given = {**dict(zip(self.names, args, strict=False)), **kwargs}
-            types = _dtypes_among(given, self.kinds)
-            if not types:
-                raise _foreign(self.function.__name__, given, self.kinds) from failure
-            rest = [types.pop(name, x) for name, x in zip(self.names, args, strict=False)]
-            return (*rest, *args[len(self.names) :]), {**kwargs, **types}
-        if renamed := _all_renamed(kwargs, self.known):
-            return args, renamed
-        name = self.function.__name__
-        if name in str(failure):
-            raise failure
-        kinds = _type_names([*args, *kwargs.values()])
-        text = f"{name}(): {failure}; the arguments are of types {kinds}"
-        raise TypeError(text) from failure
+def _kinds_of(function: Any) -> dict[str, tuple[type, ...]]:
+    """The arguments that are tensors or dtypes."""
+    of = function.__annotations__.items()
+    return {name: _KINDS[kind] for name, kind in of if kind in _KINDS and name != "return"}
+
+
+def _as_taken(
+    function: Any, failure: Exception, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments of a call that failed, as the function takes them; else what is wrong."""
+    names, known = parameters(function)
+    name = function.__name__
+    if isinstance(failure, AttributeError):
+        given, kinds = {**dict(zip(names, args, strict=False)), **kwargs}, _kinds_of(function)
+        types = _dtypes_among(given, kinds)
+        if not types:
+            raise _foreign(name, given, kinds) from failure
+        rest = [types.pop(name, x) for name, x in zip(names, args, strict=False)]
+        return (*rest, *args[len(names) :]), {**kwargs, **types}
+    if renamed := _all_renamed(kwargs, known):
+        return args, renamed
+    if name in str(failure):
+        raise failure
+    text = (
+        f"{name}(): {failure}; the arguments are of types {_type_names([*args, *kwargs.values()])}"
+    )
+    raise TypeError(text) from failure
 
 
 def _flags_of(function: Any, known: Iterable[str], positional: int) -> dict[str, int]:
     """The arguments that are True or False alone, and where they are given by position."""
+    kinds = function.__annotations__
+    if "bool" not in kinds.values():
+        return {}
     return {
         name: at if at < positional else sys.maxsize
         for at, name in enumerate(known)
-        if function.__annotations__.get(name) == "bool"
+        if kinds.get(name) == "bool"
     }
 
 
@@ -224,9 +228,8 @@ _EXACT: dict[str, frozenset[type]] = {  # what mostly is given, and known at onc
 
 def strict(function: F) -> F:
     """The function, with a TypeError for what is no bool, int, float or str where it takes one."""
-    code, kinds = unwrapped(function).__code__, function.__annotations__
-    names = code.co_varnames[: code.co_argcount]
-    known = code.co_varnames[: len(names) + code.co_kwonlyargcount]
+    names, known = parameters(function)
+    kinds = function.__annotations__
     plain = [
         (at if at < len(names) else sys.maxsize, name, _EXACT[kinds[name]])
         for at, name in enumerate(known)

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from autodiff.devices import check_device
-from autodiff.ops.guard import Elsewhere, guarded, unwrapped
+from autodiff.ops.guard import Elsewhere, guarded, parameters
 from autodiff.ops.out import asked, check_out, put, written, written_all
 from autodiff.ops.views import in_format
 from autodiff.tensor import Tensor
@@ -27,7 +27,7 @@ def with_out(function: Callable[..., Any]) -> Callable[..., Any]:
 def _writer(function: Callable[..., Any]) -> Elsewhere:
     """What a call with `out` is left to."""
     name = function.__name__
-    makes = "dtype" in _parameters(function)
+    makes = "dtype" in parameters(function)[1]
 
     def write(call: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         out = kwargs.pop("out")
@@ -58,12 +58,6 @@ def with_outs(function: Callable[..., Any], converts: bool = False) -> Callable[
         return type(result)(*written_all(name, out, result, *given, converts=converts))
 
     return _more(guarded(function, elsewhere=write, keywords=_OUT), out="Any")
-
-
-def _parameters(function: Any) -> tuple[str, ...]:
-    """The names of a function's parameters."""
-    code = unwrapped(function).__code__
-    return code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]  # type: ignore[no-any-return]
 
 
 def _more(call: Callable[..., Any], **keywords: str) -> Callable[..., Any]:
