@@ -103,10 +103,11 @@ class Recording:
         names.looked(recorder.looked)
         if not names.hold():
             raise UnfitError("it assigns to a variable that it finds outside", retry=True)
-        if names.refused:
-            raise UnfitError(names.refused)
         known = {*map(id, names.values())}.difference(map(id, self.left.old))
         names.called(recorder.called)
+        if names.drawn and (why := names.refused()):
+            raise UnfitError(why)
+        names.drawn.clear()
         apart = {*map(id, [*self.left.old, *self.left.new])} - known
         values = [x for x in [*names.values(), *recorder.called] if id(x) not in apart]
         self.names = names
