@@ -8,6 +8,7 @@ import array
 import collections
 import contextvars
 import dataclasses
+import functools
 import itertools
 import random
 import threading
@@ -400,6 +401,26 @@ def test_what_is_not_drawn_of_does_not_matter(name: str) -> None:
     with pytest.warns(UserWarning, match="stays eager: it takes what comes next of a"):
         found = [step(ad.ones(1, dtype=ad.float64)).item() for _ in range(3)]
     assert found == [1 + (next(plain) if name == "list" else plain.random()) for _ in range(3)]
+
+
+def test_functions_that_are_dispatched_by_a_class_are_looked_into() -> None:
+    config = {"scale": 2.0}
+
+    @functools.singledispatch
+    def scaled(value: object, x: ad.Tensor) -> ad.Tensor:
+        return x
+
+    @scaled.register
+    def _(value: int, x: ad.Tensor) -> ad.Tensor:
+        return x * config["scale"]
+
+    step = ad.compile(lambda x: scaled(1, x), fullgraph=True)
+    assert [step(ad.ones(1)).item() for _ in range(3)] == [2.0] * 3
+    config["scale"] = 3.0
+    assert step(ad.ones(1)).item() == 3.0
+    scaled.register(bool, lambda value, x: x)
+    scaled.register(int, lambda value, x: x * 7)
+    assert step(ad.ones(1)).item() == 7.0
 
 
 class Own(random.Random):

@@ -173,6 +173,8 @@ class Names:
         if mine or not is_installed(base):
             self.call(value)
             return
+        if isinstance(registry := attribute(base, "registry"), types.MappingProxyType):
+            self.look(None, registry, reads, fn)  # of a function that is dispatched by a class
         for cell in base.__closure__ or ():  # a function that is made of others
             found = attribute(cell, "cell_contents")
             if isinstance(found, (*FUNCTIONS, Module)):
