@@ -259,3 +259,39 @@ def test_a_backward_through_an_earlier_call_ends_wherever_it_is_made() -> None:
     with pytest.warns(UserWarning, match="its backward goes beyond what it makes"):
         assert bits(back()) == bits((want,))
     assert bits(back()) == bits((want,))
+
+
+def left_by(text: str, after: str) -> tuple[bool, int]:
+    """Whether gradients that calls leave have the graphs that eager ones leave; how many ran."""
+    found: list[Any] = []
+    for compiled in (False, True):
+        w = ad.ones(3, requires_grad=True)
+
+        def step(x: ad.Tensor, w: ad.Tensor = w) -> None:
+            w.grad = None
+            exec(text, {"w": w, "x": x})
+            if after:
+                exec(after, {"w": w})
+
+        call = ad.compile(step) if compiled else step
+        found.append([])
+        for _ in range(4):
+            call(ad.ones(3, requires_grad=True))
+            if (g := w.grad) is not None:
+                back = ad.autograd.grad(g.sum(), w)[0] if g.requires_grad else None
+                found[-1].append((bits(g), g.requires_grad, back is not None and bits(back)))
+    return found[0] == found[1], call.stats().runs  # type: ignore[attr-defined]
+
+
+@pytest.mark.filterwarnings("ignore:.*create_graph", "ignore:.*stays eager")
+@pytest.mark.parametrize("after", ["", "w.grad = w.grad.detach()", "w.grad = None"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "(w**3).sum().backward(create_graph=True)",
+        "(w**3).sum().backward(); w.grad[0] = (x[0] * w).sum()",
+        "(w**3).sum().backward(); w.grad.mul_(w)",
+    ],
+)
+def test_a_gradient_that_is_left_has_its_graph(text: str, after: str) -> None:
+    assert left_by(text, after) == (True, 0 if not after else 3)

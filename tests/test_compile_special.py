@@ -8,6 +8,7 @@ import array
 import collections
 import contextvars
 import dataclasses
+import functools
 import itertools
 import random
 import threading
@@ -381,6 +382,89 @@ def test_what_comes_next_is_another_thing_at_each_call(name: str) -> None:
     assert found == [plain(x).item() for _ in range(5)]
     with pytest.raises(RuntimeError, match="takes what comes next"):
         ad.compile(made(), fullgraph=True)(x)
+
+
+@pytest.mark.parametrize("name", ["list", "random", "numpy"])
+def test_what_is_not_drawn_of_does_not_matter(name: str) -> None:
+    source, config = NEXT[name](), {"augment": False}
+
+    @ad.compile
+    def step(x: ad.Tensor) -> ad.Tensor:
+        if config["augment"]:
+            x = x * (next(source) if name == "list" else source.random())
+        return x + 1
+
+    assert [step(ad.ones(1)).item() for _ in range(3)] == [2.0] * 3
+    assert step.stats().runs == 2
+    config["augment"] = True
+    plain = NEXT[name]()
+    with pytest.warns(UserWarning, match="stays eager: it takes what comes next of a"):
+        found = [step(ad.ones(1, dtype=ad.float64)).item() for _ in range(3)]
+    assert found == [1 + (next(plain) if name == "list" else plain.random()) for _ in range(3)]
+
+
+def test_functions_that_are_dispatched_by_a_class_are_looked_into() -> None:
+    config = {"scale": 2.0}
+
+    @functools.singledispatch
+    def scaled(value: object, x: ad.Tensor) -> ad.Tensor:
+        return x
+
+    @scaled.register
+    def _(value: int, x: ad.Tensor) -> ad.Tensor:
+        return x * config["scale"]
+
+    step = ad.compile(lambda x: scaled(1, x), fullgraph=True)
+    assert [step(ad.ones(1)).item() for _ in range(3)] == [2.0] * 3
+    config["scale"] = 3.0
+    assert step(ad.ones(1)).item() == 3.0
+    scaled.register(bool, lambda value, x: x)
+    scaled.register(int, lambda value, x: x * 7)
+    assert step(ad.ones(1)).item() == 7.0
+
+
+class Own(random.Random):
+    at = 0
+
+    def random(self) -> float:
+        self.at += 1
+        return float(self.at)
+
+
+@pytest.mark.filterwarnings("ignore:.*stays eager")
+@pytest.mark.parametrize("make", [lambda: random.Random(1), Own, random.SystemRandom])
+@pytest.mark.parametrize("seed", [False, True])
+def test_what_is_drawn_of_is_drawn_at_each_call(seed: bool, make: Any) -> None:
+    source = make()
+
+    def seeded(x: ad.Tensor) -> ad.Tensor:
+        source.seed(3)
+        return x * source.random()
+
+    step = ad.compile(seeded if seed else lambda x: x * source.random())
+    found = [step(ad.ones(1)).item() for _ in range(12)]
+    assert len({*found}) == (1 if seed and type(source) is random.Random else 12)
+    assert not step.stats().runs
+
+
+def test_a_buffer_that_is_counted_up_by_its_name_is_written() -> None:
+    class Counts(nn.Module):
+        n: ad.Tensor
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("n", ad.tensor(0))
+
+        def forward(self, x: ad.Tensor) -> ad.Tensor:
+            self.n += 1
+            return x * self.n
+
+    model = Counts()
+    step = ad.compile(lambda x: model(x), fullgraph=True)
+    assert [step(ad.ones(1)).item() for _ in range(5)] == [1, 2, 3, 4, 5]
+    assert step.stats().runs == 4
+    model.n = ad.tensor(9)  # another one
+    assert [step(ad.ones(1)).item() for _ in range(2)] == [10, 11]
 
 
 def test_an_iterator_of_the_user_s_is_looked_into() -> None:

@@ -33,7 +33,7 @@ from autodiff.compiled.reads import Reads, reads_of
 from autodiff.compiled.record import version
 from autodiff.compiled.signature import is_fixed
 from autodiff.compiled.tree import constants, flatten, is_plain
-from autodiff.compiled.users import is_data, is_drawn, is_installed, is_ours, is_special
+from autodiff.compiled.users import is_data, is_drawn, is_installed, is_ours, is_special, position
 from autodiff.nn.module import Module
 from autodiff.optim.optimizer import Optimizer
 from autodiff.tensor import Tensor
@@ -46,6 +46,7 @@ CONTAINERS = (
 HOLDERS = contextvars.ContextVar, weakref.ref
 BY_ANY = "__call__", "__getattr__", "__getattribute__"  # called whatever is done
 FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
+MOVING = "seed", "state", "getstate", "get_state", "setstate", "set_state"  # of what is drawn
 FEW = 16  # items of a list that generated code looks at one by one
 NOTHING = Reads(*[frozenset()] * len(Reads._fields))
 
@@ -60,7 +61,8 @@ class Names:
         self.found: dict[int, Any] = {}  # tensors, modules and optimisers
         self.asked = NOTHING  # what all functions look up
         self.passed: dict[int, Any] = {}  # what others may be given
-        self.refused = ""  # why what it reaches cannot be relied on
+        self.drawn: dict[int, tuple[Any, Any]] = {}  # what gives another thing at each look
+        self.late = False  # whether the call has been made
         self.seen: set[tuple[Any, ...]] = set()
         self.held: list[Any] = []  # what `seen` knows by its id
         self.call(fn, args, kwargs)
@@ -151,7 +153,11 @@ class Names:
             if hasattr(value, "__dict__"):
                 self.object(name, value, reads, fn)
         elif is_drawn(value):
-            self.refused = f"it takes what comes next of a {kind.__name__}"
+            self.drawn.setdefault(id(value), (value, None if self.late else position(value)))
+            if not reads.attributes.isdisjoint(MOVING):
+                self.drawn[id(value)] = value, None
+            if not is_ours(kind):
+                self.object(name, value, reads, fn)
         elif not is_ours(kind) or attribute(value, "__wrapped__") is not ABSENT:
             self.look(None, attribute(value, "__wrapped__"), reads, fn)
             self.object(name, value, reads, fn)
@@ -167,6 +173,8 @@ class Names:
         if mine or not is_installed(base):
             self.call(value)
             return
+        if isinstance(registry := attribute(base, "registry"), types.MappingProxyType):
+            self.look(None, registry, reads, fn)  # of a function that is dispatched by a class
         for cell in base.__closure__ or ():  # a function that is made of others
             found = attribute(cell, "cell_contents")
             if isinstance(found, (*FUNCTIONS, Module)):
@@ -291,6 +299,7 @@ class Names:
 
     def called(self, modules: Iterable[Module]) -> None:
         """Take in modules that were called; then all is taken in."""
+        self.late = True
         for module in modules:
             self.module("", module, NOTHING, None)
         self.pass_on()
@@ -318,6 +327,13 @@ class Names:
     def values(self) -> Iterable[Any]:
         """The tensors, modules and optimisers."""
         return self.found.values()
+
+    def refused(self) -> str:
+        """Why what it reaches cannot be relied on: it drew of something, as far as can be told."""
+        for value, was in self.drawn.values():
+            if position(value) != was:
+                return f"it takes what comes next of a {type(value).__name__}"
+        return ""
 
     def hold(self) -> bool:
         """Whether every place has what it had; an equal number or string will do."""

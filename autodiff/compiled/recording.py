@@ -103,10 +103,11 @@ class Recording:
         names.looked(recorder.looked)
         if not names.hold():
             raise UnfitError("it assigns to a variable that it finds outside", retry=True)
-        if names.refused:
-            raise UnfitError(names.refused)
         known = {*map(id, names.values())}.difference(map(id, self.left.old))
         names.called(recorder.called)
+        if names.drawn and (why := names.refused()):
+            raise UnfitError(why)
+        names.drawn.clear()
         apart = {*map(id, [*self.left.old, *self.left.new])} - known
         values = [x for x in [*names.values(), *recorder.called] if id(x) not in apart]
         self.names = names
@@ -186,6 +187,8 @@ class Recording:
             before, after, owner = recorder.before[leaf], leaf.grad, leaf.variable
             if owner is None or lib.ad_tape_knows(self.tape, owner._p) == MADE:
                 continue  # a leaf of this call alone
+            if isinstance(after, Tensor) and live_node(after) is not None:
+                raise UnfitError("it leaves a gradient that has a graph, not one that is detached")
             arguments = [i for i, x in enumerate(recorder.inputs) if x._acc is leaf]
             if leaf not in put and (lends or arguments) and self.lend(before, places):
                 self.lent.append((arguments[0] if arguments else -1, leaf))

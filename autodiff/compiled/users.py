@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import io
 import os
+import pickle
 import random
 import sys
 import sysconfig
@@ -51,6 +52,18 @@ def is_drawn(value: Any) -> bool:
         return False
     step = attribute(type(value), "__next__")  # of the user's, it is looked into
     return not isinstance(step, types.FunctionType) or is_installed(step)
+
+
+def position(value: Any) -> Any:
+    """What such an object gives next, as far as that can be told; else another at each look."""
+    try:
+        if not isinstance(value, Iterator):
+            return pickle.dumps(value)
+        if type(value).__module__ == "builtins":
+            return value.__length_hint__()  # type: ignore[attr-defined]
+    except Exception:  # numbers of the system, a class that cannot be pickled, a generator
+        pass
+    return object()
 
 
 def is_ours(kind: type) -> bool:

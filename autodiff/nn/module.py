@@ -167,7 +167,7 @@ class Module(Hooked, _state.Stateful, Convertible):
                 value = registered("module", self, name, value)
             was = values.get(name)
             object.__setattr__(self, name, value)
-            if type(was) is not bool or was is not value:
+            if was is not value or value is None:  # which it may not have had
                 changed_of(self, name, was)
 
     def _take_name(self, name: str, register: str, kind: str) -> None:
