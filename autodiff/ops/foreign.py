@@ -40,7 +40,7 @@ _FORMATS = {
 BUFFERS = (memoryview, array.array, bytes, bytearray)
 _INTERFACE = "__array_interface__"
 _CHARS = ffi.typeof("char *")
-_wrap, _drop = lib.ad_wrap, lib.ad_release_owner
+_wrap, _drop, _take = lib.ad_wrap, lib.ad_release_owner, lib.ad_capsule_take
 
 
 def is_array(data: Any) -> bool:
@@ -55,6 +55,14 @@ def has_memory(data: Any) -> bool:
 
 def view_of(data: Any) -> Tensor:
     """A tensor over the memory of an array or a buffer. TypeError for types that have no dtype."""
+    if (export := getattr(data, "__dlpack__", None)) is not None:  # the fastest way
+        try:
+            capsule = export()
+        except BufferError:  # of what is read-only, say
+            pass
+        else:
+            if p := _take(id(capsule)):
+                return own(p, "from_numpy")
     try:
         view = memoryview(data)
     except (BufferError, TypeError, ValueError):  # NumPy has types that buffers have not
