@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.native import ADDRESS, NULL, error, ffi, forget, keep, lib
+from autodiff.native import ADDRESS, NULL, describe, ffi, forget, keep, lib, take_failure
 from autodiff.ops.create import zeros
 from autodiff.shapes import contiguous_strides
 from autodiff.tensor import Tensor, own
@@ -69,7 +69,7 @@ def view_of(data: Any) -> Tensor:
         view = None
     d = _FORMATS.get(view.format) if view is not None and view.c_contiguous else None
     if view is not None and d is not None:
-        raw = ffi.from_buffer(view)
+        raw = ffi.from_buffer(data)  # of the view, garbage collection may clear it before its user
         return _wrap_memory(raw, d, view.shape or (), None, raw, view.nbytes, view.readonly)
     about = getattr(data, _INTERFACE, None)
     if about is None:
@@ -134,10 +134,10 @@ def _wrap_memory(
         d.code, len(shape), shape, steps or NULL, at, at, at + extent, readonly, handle, _drop
     )
     if not p:
-        failure = error("from_numpy")
+        failure = take_failure()
         forget(handle)
         _check_place(d, shape, steps, at)
-        raise failure
+        raise describe(failure, "from_numpy")
     return own(p, "from_numpy")
 
 
