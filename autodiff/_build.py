@@ -32,7 +32,8 @@ def declarations() -> str:
     ours = [
         'extern "Python" void ad_release_owner(void *);',
         'extern "Python" void ad_tape_notice(int);',
-        "intptr_t ad_capsule_destructor(void);",
+        "int ad_capsule_append(intptr_t list, void *made, int with_version);",
+        "ad_tensor *ad_capsule_take(intptr_t object);",
     ]
     return "\n".join([*lines, *ours])
 

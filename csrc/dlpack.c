@@ -116,6 +116,7 @@ static int64_t span(const dl_tensor *t, const int64_t *strides, int64_t size) {
 }
 
 ad_tensor *ad_dlpack_import(void *made, int with_version) {
+    if (!made) return ad_fail_null(AD_BAD_ARG, 9, 0, 0);
     const versioned *v = made;
     if (with_version && v->version.major != 1) return ad_fail_null(AD_BAD_ARG, 1, v->version.major, 0);
     const dl_tensor *t = with_version ? &v->tensor : &((managed *)made)->tensor;

@@ -39,7 +39,8 @@ __attribute__((constructor)) static void hand_over_lock(void) {
      AD_IS("nll_spread") || AD_IS("rng_normal") || AD_IS("rng_uniform") || AD_IS("rng_randint") ||           \
      AD_IS("equal") || AD_IS("wrap") || AD_IS("values_f64") || AD_IS("values_i64") || AD_IS("aside") ||      \
      AD_IS("is_inference") || AD_IS("readonly") || AD_IS("storage_bytes") || AD_IS("regroup") ||             \
-     AD_IS("pw2_reduced") || AD_IS("optim_step") || AD_IS("index_rows") || AD_IS("add_at"))
+     AD_IS("pw2_reduced") || AD_IS("optim_step") || AD_IS("index_rows") || AD_IS("add_at") ||                \
+     AD_IS("capsule_append") || AD_IS("capsule_take"))
 #undef Py_BEGIN_ALLOW_THREADS
 #define Py_BEGIN_ALLOW_THREADS                                                                               \
     {                                                                                                        \

@@ -190,6 +190,29 @@ def test_an_empty_buffer_lies_anywhere(kind: str) -> None:
         assert make(empty).shape == (0,)
 
 
+@pytest.mark.parametrize("strided", [False, True])
+def test_memory_that_is_refused_is_let_go_at_once(strided: bool) -> None:
+    """No cycle holds it: a buffer in one may be cleared before what uses it."""
+
+    class Owner(np.ndarray):
+        pass
+
+    owner = np.zeros((1,) * 8 + (4,)).view(Owner)[..., :: 1 + strided]
+    alive = weakref.ref(owner)
+    gc.disable()
+    try:
+        for _ in range(2):
+            try:
+                ad.from_numpy(owner)
+            except IndexError:
+                continue
+            pytest.fail("taken with 9 dimensions")
+        del owner
+        assert alive() is None
+    finally:
+        gc.enable()
+
+
 @pytest.mark.parametrize("address", [-8, 2**64 - 8])
 def test_an_array_past_the_last_address_is_refused(address: int) -> None:
     about = {"shape": (3,), "typestr": "<f4", "data": (address, False), "version": 3}

@@ -207,3 +207,18 @@ def test_numpy_arrays_of_tensors() -> None:
     assert np.array(y).ctypes.data != y.data_ptr()
     with pytest.raises(ValueError, match="is a copy"):
         y.__array__(np.float64, copy=False)
+
+
+def test_an_array_whose_capsule_is_of_no_use_is_taken_by_its_interface() -> None:
+    class Odd:
+        def __init__(self, array: Any, capsule: Any) -> None:
+            self.__array_interface__ = array.__array_interface__
+            self.array, self.__dlpack__ = array, lambda: capsule
+
+    array = np.arange(6.0).reshape(2, 3).T
+    taken = array.__dlpack__()
+    assert ad.from_dlpack(taken).stride() == (1, 3)
+    for capsule in (None, 5, taken, array[::-1].__dlpack__(), array.astype(complex).__dlpack__()):
+        x = ad.from_numpy(Odd(array, capsule))
+        assert (x.stride(), x.data_ptr()) == ((1, 3), array.ctypes.data)
+    assert lib.ad_dlpack_import(ffi.NULL, 0) == lib.ad_dlpack_import(ffi.NULL, 1) == ffi.NULL

@@ -5,12 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from autodiff.native import describe, lib, take_failure
-from autodiff.native import ffi as _ffi
 from autodiff.tensor import Tensor, own
 
 CPU = (1, 0)
-_NAMES = (b"dltensor", b"dltensor_versioned")
-_USED = (b"used_dltensor", b"used_dltensor_versioned")
 
 _REFUSED = {
     1: "DLPack of version {b}.x is not supported; 1.x is",
@@ -23,23 +20,7 @@ _REFUSED = {
     7: "its memory is not aligned to its elements: make a copy first",
     8: "it has {b} dimensions and no shape",
 }
-
-
-def _python() -> Any:
-    """CPython's functions for capsules."""
-    import ctypes
-
-    api: Any = ctypes.pythonapi
-    pointer, text = ctypes.c_void_p, ctypes.c_char_p
-    for name, result, arguments in (
-        ("New", ctypes.py_object, [pointer, text, pointer]),
-        ("IsValid", ctypes.c_int, [ctypes.py_object, text]),
-        ("GetPointer", pointer, [ctypes.py_object, text]),
-        ("SetName", ctypes.c_int, [ctypes.py_object, text]),
-    ):
-        function = getattr(api, f"PyCapsule_{name}")
-        function.restype, function.argtypes = result, arguments
-    return api
+_NO_CAPSULE = 9
 
 
 def to_dlpack(
@@ -73,8 +54,10 @@ def to_dlpack(
     managed = lib.ad_dlpack_export(x, versioned, bool(copy))
     if not managed:
         raise describe(take_failure(), "__dlpack__", x)
-    address = int(_ffi.cast("intptr_t", managed))
-    return _python().PyCapsule_New(address, _NAMES[versioned], lib.ad_capsule_destructor())
+    made: list[Any] = []
+    if lib.ad_capsule_append(id(made), managed, versioned):
+        raise MemoryError("__dlpack__: there is no capsule")
+    return made[0]
 
 
 def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None) -> Tensor:
@@ -89,22 +72,19 @@ def from_dlpack(ext_tensor: Any, *, device: Any = None, copy: bool | None = None
     if device is not None and str(device) != "cpu":
         raise BufferError(f"from_dlpack: device {device!r} is not supported; only 'cpu' is")
     capsule = _capsule_of(ext_tensor)
-    api = _python()
-    versioned = bool(api.PyCapsule_IsValid(capsule, _NAMES[1]))
-    if not versioned and not api.PyCapsule_IsValid(capsule, _NAMES[0]):
-        raise RuntimeError(
-            "from_dlpack received an invalid capsule. Note that DLTensor capsules can be consumed "
-            f"only once, so you might have already constructed a tensor from it once: {capsule!r}"
-        )
-    address = api.PyCapsule_GetPointer(capsule, _NAMES[versioned])
-    p = lib.ad_dlpack_import(_ffi.cast("void *", address), versioned)
+    p = lib.ad_capsule_take(id(capsule))
     if not p:
         failure = take_failure()
-        _, a, b, c = failure
-        if failure[0] == lib.AD_BAD_ARG and a in _REFUSED:
+        status, a, b, c = failure
+        if status == lib.AD_BAD_ARG and a == _NO_CAPSULE:
+            raise RuntimeError(
+                "from_dlpack received an invalid capsule. Note that DLTensor capsules can be "
+                "consumed only once, so you might have already constructed a tensor from it once: "
+                f"{capsule!r}"
+            )
+        if status == lib.AD_BAD_ARG and a in _REFUSED:
             raise BufferError(f"from_dlpack: {_REFUSED[a].format(b=b, c=c)}")
         raise describe(failure, "from_dlpack")
-    api.PyCapsule_SetName(capsule, _USED[versioned])
     x = own(p, "from_dlpack")
     return own(lib.ad_clone(x._p), "from_dlpack", x._p) if copy else x
 

@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.native import ADDRESS, NULL, error, ffi, forget, keep, lib
+from autodiff.native import ADDRESS, NULL, describe, ffi, forget, keep, lib, take_failure
 from autodiff.ops.create import zeros
 from autodiff.shapes import contiguous_strides
 from autodiff.tensor import Tensor, own
@@ -40,7 +40,7 @@ _FORMATS = {
 BUFFERS = (memoryview, array.array, bytes, bytearray)
 _INTERFACE = "__array_interface__"
 _CHARS = ffi.typeof("char *")
-_wrap, _drop = lib.ad_wrap, lib.ad_release_owner
+_wrap, _drop, _take = lib.ad_wrap, lib.ad_release_owner, lib.ad_capsule_take
 
 
 def is_array(data: Any) -> bool:
@@ -55,13 +55,21 @@ def has_memory(data: Any) -> bool:
 
 def view_of(data: Any) -> Tensor:
     """A tensor over the memory of an array or a buffer. TypeError for types that have no dtype."""
+    if (export := getattr(data, "__dlpack__", None)) is not None:  # the fastest way
+        try:
+            capsule = export()
+        except BufferError:  # of what is read-only, say
+            pass
+        else:
+            if p := _take(id(capsule)):
+                return own(p, "from_numpy")
     try:
         view = memoryview(data)
     except (BufferError, TypeError, ValueError):  # NumPy has types that buffers have not
         view = None
     d = _FORMATS.get(view.format) if view is not None and view.c_contiguous else None
     if view is not None and d is not None:
-        raw = ffi.from_buffer(view)
+        raw = ffi.from_buffer(data)  # of the view, garbage collection may clear it before its user
         return _wrap_memory(raw, d, view.shape or (), None, raw, view.nbytes, view.readonly)
     about = getattr(data, _INTERFACE, None)
     if about is None:
@@ -126,10 +134,10 @@ def _wrap_memory(
         d.code, len(shape), shape, steps or NULL, at, at, at + extent, readonly, handle, _drop
     )
     if not p:
-        failure = error("from_numpy")
+        failure = take_failure()
         forget(handle)
         _check_place(d, shape, steps, at)
-        raise failure
+        raise describe(failure, "from_numpy")
     return own(p, "from_numpy")
 
 

@@ -155,13 +155,14 @@ def vector_norm(
 
 
 def _two_dims(name: str, x: Tensor, dim: Any) -> tuple[int, int]:
-    if x.ndim < 2:
+    n = x._p.ndim
+    if n < 2:
         raise RuntimeError(f"{name}: The input tensor A must have at least 2 dimensions.")
     if not isinstance(dim, (tuple, list)) or len(dim) != 2:
         raise RuntimeError(
             f"{name}: dim must be a 2-tuple. Got {dim}; ord is a str or for matrices"
         )
-    first, second = (dim_index(d, x.ndim) for d in dim)
+    first, second = dim_index(dim[0], n), dim_index(dim[1], n)
     if first == second:
         raise RuntimeError(f"{name}: dims must be different. Got ({dim[0]}, {dim[1]})")
     return first, second
@@ -184,13 +185,13 @@ def matrix_norm(
     tensor(5.)
     """
     name = "linalg.matrix_norm"
-    check_float(name, A)
+    x = _in_dtype(name, A, dtype)
     if not isinstance(ord, str):
         _order("linalg_matrix_norm", ord)
     rows, cols = _two_dims(name, A, dim)
-    x = _in_dtype(name, A, dtype)
     if ord == "fro":
-        return written("linalg_matrix_norm", out, vector_norm(x, 2, (rows, cols), keepdim), A)
+        y = _norm.call(x, 1 << rows | 1 << cols, keepdim, 2)
+        return y if out is None else written("linalg_matrix_norm", out, y, A)
     if ord in ("nuc", 2, -2):
         y = _of_singular_values(x, ord, rows, cols, keepdim)
         return written("linalg_matrix_norm", out, y, A)

@@ -27,7 +27,8 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     if p.ndim == 0:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     d = dim_index(dim, p.ndim)
-    return tuple([_unbound(input, d, i) for i in range(p.shape[d])])
+    select = _unbound.call
+    return tuple([select(input, d, i) for i in range(p.shape[d])])
 
 
 def _along(name: str, x: Tensor, dim: int) -> int:
@@ -57,7 +58,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
         sections = [min(step, size - i) for i in range(0, size, step)] if size else [0]
     else:
         sections, cut = list(split_size_or_sections), _split_with_sizes
-        if sum(sections) != size or any(s < 0 for s in sections):
+        if sum(sections) != size or min(sections, default=0) < 0:
             raise RuntimeError(
                 f"split_with_sizes expects split_sizes to sum exactly to {size} (input tensor's "
                 f"size at dimension {d}), but got split_sizes={sections}"
@@ -68,7 +69,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
 def _pieces(cut: Op, x: Tensor, d: int, sections: Sequence[int]) -> tuple[Tensor, ...]:
     pieces, start = [], 0
     for length in sections:
-        pieces.append(cut(x, d, start, start + length, 1))
+        pieces.append(cut.call(x, d, start, start + length, 1))
         start += length
     return tuple(pieces)
 
@@ -136,7 +137,7 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
     d = dim_index(dim, input.ndim)
     pieces, start = [], 0
     for end in _bounds(indices_or_sections, input.shape[d]):
-        pieces.append(_slice(input, d, start, end, 1))
+        pieces.append(_slice.call(input, d, start, end, 1))
         start = end
     return tuple(pieces)
 
