@@ -44,6 +44,21 @@ _OF_INTEGERS: dict[str, int | None] = {
 INSTRUCTIONS = numbered(lib.ad_instr_name)
 
 
+# Dtypes in an order in which each holds the numbers that those before it do.
+REACH = (
+    dtypes.int8,
+    dtypes.uint8,
+    dtypes.int16,
+    dtypes.float16,
+    dtypes.int32,
+    dtypes.int64,
+    dtypes.bfloat16,
+    dtypes.float32,
+    dtypes.float64,
+)
+_FIRST_OF_FLOATS = REACH.index(dtypes.bfloat16)  # of their reaches, above what float16 holds
+
+
 class Operand(NamedTuple):
     """What promotion sees of a value."""
 
@@ -54,7 +69,28 @@ class Operand(NamedTuple):
 def decode_key(key: int, n: int) -> list[Operand]:
     """The operands that a native key stands for."""
     codes = [key >> 6 * i & 63 for i in range(n)]
-    return [Operand(dtypes.ALL[code & 15], code >> 4) for code in codes]
+    return [
+        Operand(dtypes.ALL[code & 15], code >> 4)
+        if code < 3 << 4
+        else Operand(dtypes.float64 if code & 15 >= _FIRST_OF_FLOATS else dtypes.int64, NUMBER)
+        for code in codes
+    ]
+
+
+def check_reach(name: str, key: int, exact: str, computed: dtype) -> None:
+    """RuntimeError for a number of an exact op beyond the dtype that its operands are converted to.
+
+    `exact` has a letter for each operand: "x" for one that the dtype must hold, "w" for one that
+    float32 must where the dtype has 16 bits, "n" for one that is not checked there, "h" for one
+    that of floats is checked there alone, and "-" for one that is as it comes.
+    """
+    for i, how in enumerate(exact):
+        code = key >> 6 * i & 63
+        d = dtypes.float32 if how == "w" and computed in dtypes.HALVES else computed
+        unchecked = how == "-" or (how == "h" and d.is_floating_point and d not in dtypes.HALVES)
+        unchecked |= how == "n" and d in dtypes.HALVES
+        if code >> 4 == 3 and not unchecked and code & 15 > REACH.index(d):
+            raise RuntimeError(f"{name}(): value cannot be converted to {d!r} without overflow")
 
 
 def _combine(higher: dtype | None, lower: dtype | None) -> dtype | None:
@@ -78,7 +114,7 @@ def promote(operands: Sequence[Operand]) -> dtype:
     return result
 
 
-def _computed_in(node: Expr, operands: Sequence[Operand]) -> dtype:
+def computed_in(node: Expr, operands: Sequence[Operand]) -> dtype:
     """The dtype an expression's operands are converted to."""
     if node.op == "cast":
         return operands[0].dtype
@@ -111,7 +147,7 @@ def infer(node: Expr, operands: Sequence[Operand]) -> Operand:
     kind = min((o.kind for o in operands), default=NUMBER)
     if node.op == "cast":
         return Operand(node.value, kind if kind != NUMBER else ZERO_DIM)
-    computed = _computed_in(node, operands)
+    computed = computed_in(node, operands)
     return Operand(dtypes.bool if PRIMITIVES[node.op].result == "bool" else computed, kind)
 
 
@@ -227,7 +263,7 @@ class Lowering:
         operand = infer(node, [arg.operand for arg in args])
         if node.op == "cast":
             return self.cast(args[0], operand)
-        computed = _computed_in(node, [arg.operand for arg in args])
+        computed = computed_in(node, [arg.operand for arg in args])
         if operand.kind == NUMBER and computed.is_floating_point:
             computed = dtypes.float64  # as Python computes
         type_ = _TYPE[computed]
@@ -254,7 +290,7 @@ class Lowering:
         alike = rule != "float" and len({x.dtype for x in every}) == 1
         if alike or rule == "bool":
             return value
-        computed = _computed_in(of, every)
+        computed = computed_in(of, every)
         known = value.operand.kind == NUMBER and (computed not in _WRAP or _TYPE[computed] != I64)
         if known or value.operand.dtype is computed:
             return value

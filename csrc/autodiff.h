@@ -60,7 +60,7 @@ typedef struct ad_tensor {
     uint8_t ndim;
     uint8_t dtype;      /* row of dtypes.def */
     uint8_t contiguous; /* row-major without gaps */
-    uint8_t number;     /* stands for a Python number: weak in promotion */
+    uint8_t number;     /* stands for a Python number, weak in promotion: 1 + its reach */
     uint8_t aside;      /* what is written by it counts for none but those who are so, too */
     uint16_t unlike;    /* of a pointwise result: bit i is set where input i has another shape or dtype */
     int64_t version0, version1; /* of a pointwise result: the versions of its first two inputs, else 0 */
@@ -183,9 +183,9 @@ ad_program *ad_program_new(int n_in, const uint8_t *in_types, int n_const, const
                            const uint64_t *consts, int n_code, const int32_t *code, int n_out,
                            const int32_t *out_regs, const uint8_t *out_dtypes);
 /* An op holds a program for each combination of operands met so far. An operand's code is dtype | kind << 4,
- * kind 0 for a tensor with dimensions, 1 for one without, 2 for a Python number; a key is the codes, 6 bits
- * each. */
-ad_op *ad_op_new(int n_in, int n_out);
+ * kind 0 for a tensor with dimensions, 1 for one without, 2 for a Python number; that of a number that not
+ * every dtype holds is reach | 3 << 4 where the op is exact. A key is the codes, 6 bits each. */
+ad_op *ad_op_new(int n_in, int n_out, int exact);
 void ad_op_number(ad_op *op, int number); /* what ad_last_writer tells of this op */
 void ad_op_free(ad_op *op);
 void ad_op_forget(ad_op *op); /* its programs, for tests of what makes them: while no thread calls it */

@@ -147,13 +147,14 @@ ad_program *ad_program_new(int n_in, const uint8_t *in_types, int n_const, const
 
 /* ---- ops ---- */
 
-ad_op *ad_op_new(int n_in, int n_out) {
+ad_op *ad_op_new(int n_in, int n_out, int exact) {
     if (n_in < 0 || n_in > AD_MAX_INPUTS || n_out < 1 || n_out > AD_MAX_OUTPUTS)
         return ad_fail_null(AD_BAD_ARG, n_in, n_out, 0);
     ad_op *op = calloc(1, sizeof *op);
     if (!op) return ad_fail_null(AD_NO_MEMORY, sizeof *op, 0, 0);
     op->n_in = n_in;
     op->n_out = n_out;
+    op->exact = exact != 0;
     return op;
 }
 
@@ -201,13 +202,14 @@ void ad_op_free(ad_op *op) {
     free(op);
 }
 
-static inline uint64_t operand_code(const ad_tensor *x) {
+static inline uint64_t operand_code(const ad_op *op, const ad_tensor *x) {
+    if (__builtin_expect(x->number > 1, 0) && op->exact) return (x->number - 1u) | 3u << 4;
     return x->dtype | (x->number ? 2u << 4 : x->ndim ? 0u : 1u << 4);
 }
 
 static inline const ad_program *find(ad_op *op, int n, const ad_tensor *const *in) {
     uint64_t key = 0;
-    for (int i = n - 1; i >= 0; i--) key = key << 6 | operand_code(in[i]);
+    for (int i = n - 1; i >= 0; i--) key = key << 6 | operand_code(op, in[i]);
     key |= __atomic_load_n(&defaults, __ATOMIC_RELAXED);
     for (ad_op_variant *v = __atomic_load_n(&op->variants, __ATOMIC_ACQUIRE); v; v = v->next)
         if (v->key == key) return v->program;

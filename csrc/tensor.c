@@ -1,6 +1,7 @@
 /* tensor.c: descriptors. A descriptor is a shape and strides over a reference-counted storage; it never
  * changes once made, and its elements are known to lie inside the storage (extent.c). views.c makes others of
  * it. */
+#include <math.h>
 #include "tape.h"
 
 /* ---- making descriptors ---- */
@@ -75,9 +76,26 @@ ad_tensor *ad_empty(int dtype, int ndim, const int64_t *shape) {
     return ad_check_shape(ndim, shape) ? NULL : ad_make(dtype, ndim, shape);
 }
 
+/* The reach of a number: the first of int8, uint8, int16, float16, int32, int64, bfloat16, float32 and
+ * float64 to hold it, each of which holds what those before it do. It is 0 of the floats that float16 holds.
+ */
+static int reach_of(double value) {
+    const double size = fabs(value);
+    if (!(size > 65504) || isinf(value)) return 0;
+    return size <= 0x1.fep127 ? 6 : size <= 0x1.fffffep127 ? 7 : 8;
+}
+
+static int reach_of_int(int64_t value) {
+    if (value >= -128 && value <= 127) return 0;
+    if (value >= -255 && value <= 255) return 1;
+    if (value >= INT16_MIN && value <= INT16_MAX) return 2;
+    if (value >= -65504 && value <= 65504) return 3;
+    return value >= INT32_MIN && value <= INT32_MAX ? 4 : 5;
+}
+
 /* Numbers are kept for later calls, so they belong to no mode. */
-static ad_tensor *as_number(ad_tensor *x) {
-    x->number = 1;
+static ad_tensor *as_number(ad_tensor *x, int reach) {
+    x->number = (uint8_t)(1 + reach);
     x->storage->version = 0;
     return x;
 }
@@ -86,7 +104,7 @@ ad_tensor *ad_number_f64(double value) {
     ad_tensor *x = ad_make(AD_float64, 0, NULL);
     if (!x) return NULL;
     memcpy(x->data, &value, sizeof value);
-    return ad_constant(as_number(x));
+    return ad_constant(as_number(x, reach_of(value)));
 }
 
 ad_tensor *ad_number_i64(int64_t value, int is_bool) {
@@ -96,7 +114,7 @@ ad_tensor *ad_number_i64(int64_t value, int is_bool) {
         x->data[0] = value != 0;
     else
         memcpy(x->data, &value, sizeof value);
-    return ad_constant(as_number(x));
+    return ad_constant(as_number(x, is_bool ? 0 : reach_of_int(value)));
 }
 
 void ad_free(ad_tensor *x) {

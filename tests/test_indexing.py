@@ -251,3 +251,21 @@ def outcomes(call: Any, index: Any) -> Any:
         return call(index)
     except (RuntimeError, IndexError) as failure:
         return f"{type(failure).__name__}: {failure}"
+
+
+@pytest.mark.parametrize(
+    ("index", "same"),
+    [
+        ((..., ...), (...,)),
+        ((..., 0, ...), (..., 0)),
+        ((0, ..., ...), (0, ...)),
+        ((None, ..., ..., ...), (None, ...)),
+        ((..., ad.tensor([1, 0]), ...), (..., ad.tensor([1, 0]))),
+        ((ad.tensor([1]), ..., ...), (ad.tensor([1]), ...)),
+    ],
+)
+def test_dots_after_the_first_stand_for_nothing(index: Any, same: Any) -> None:
+    x = ad.arange(24.0).reshape(2, 3, 4)
+    assert x[index].tolist() == x[same].tolist()
+    x[index] = 0.0
+    assert not x[same].any()

@@ -8,8 +8,11 @@ from typing import Any
 
 import pytest
 from golden.record_promotion import GOLDEN, combinations, letters
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 import autodiff as ad
+from autodiff import dtypes
 from autodiff.ops.declare import FUNCTIONS
 
 RECORDED: dict[str, str] = json.loads(GOLDEN.read_text())["letters"]
@@ -64,3 +67,43 @@ def test_integers_are_close_as_numbers_are() -> None:
     assert ad.isclose(a, b, rtol=0, atol=150).all()
     assert not ad.isclose(a, b, rtol=0, atol=99).any()
     assert ad.tensor([True, False]).isclose(ad.tensor([True, True])).tolist() == [True, False]
+
+
+EXACT: dict[
+    str, Any
+] = {  # functions that refuse a number which the dtype of their tensor does not hold
+    "clamp": lambda x, v: ad.clamp(x, v, v),
+    "clamp_": lambda x, v: x.clamp_(max=v),
+    "add": lambda x, v: ad.add(x, x, alpha=v),
+    "add_": lambda x, v: x.add_(x, alpha=v),
+    "threshold": lambda x, v: ad.nn.functional.threshold(x, 0, v),
+    "hardtanh": lambda x, v: ad.nn.functional.hardtanh(x, v, v),
+    "linspace": lambda x, v: ad.linspace(v, 0, 3, dtype=x.dtype),
+}
+
+
+@pytest.mark.parametrize("name", EXACT)
+@settings(max_examples=100, deadline=None)
+@given(
+    st.sampled_from([d for d in dtypes.ALL if d is not ad.bool]),
+    st.sampled_from([7, 8, 15, 16, 31, 32, 62]).flatmap(lambda k: st.integers(2**k - 2, 2**k + 2))
+    | st.sampled_from([65504, 65505, 70000, 7e4, 65504.0, 3.3e38, 3.4e38, 1e300, 1e5])
+    | st.integers(0, 2**63 - 1),
+    st.booleans(),
+)
+def test_numbers_that_a_dtype_cannot_hold(
+    name: str, d: ad.dtype, value: float, negative: bool
+) -> None:
+    value = -value if negative else value
+    assume(isinstance(value, int) or d.is_floating_point)
+    assume(name != "hardtanh" or value > 0 or d is not ad.uint8)
+    about = ad.finfo(d) if d.is_floating_point else ad.iinfo(d)
+    least = -about.max if d is ad.uint8 else about.min  # which wraps
+    assume(not about.max < value < about.max * 1.001 or isinstance(value, int))
+    assume(not d.is_floating_point or not about.max < abs(value) <= 65520)  # linspace rounds it
+    x = ad.ones(2, dtype=d)
+    if least <= value <= about.max:
+        EXACT[name](x, value)
+        return
+    with pytest.raises((RuntimeError, ValueError), match="without overflow"):
+        EXACT[name](x, value)

@@ -29,7 +29,7 @@ def _sloped(name: str, doc: str, grad_name: str, domain: tuple[Interval, ...]) -
     return declare(name, 2, doc, _slope_vjp,
             expand=lambda x, slope: where(build("lt", 0, x), x, x * slope),
             domain=(AWAY_FROM_0, domain), reference=lambda x, slope: x if x > 0 else slope * x,
-            grad_name=grad_name, check=floating(name))  # fmt: skip
+            grad_name=grad_name, check=floating(name), exact="-w")  # fmt: skip
 
 
 leaky_relu = _sloped("leaky_relu", "input above 0, negative_slope * input below.",
@@ -49,7 +49,7 @@ hardtanh = declare("hardtanh", 3, "input limited to [min_val, max_val].",
         expand=lambda x, low, high: build("minimum", build("maximum", x, low), high),
         domain=(AWAY_FROM_1, ((-1.1, -0.9),), ((0.9, 1.1),)),
         reference=lambda x, low, high: min(max(x, low), high),
-        check=no_bool("hardtanh", RuntimeError))  # fmt: skip
+        check=no_bool("hardtanh", RuntimeError), exact="-xx")  # fmt: skip
 threshold = declare("threshold", 3, "input above threshold, value elsewhere.",
         lambda g, y, x, limit, value: (
             where(build("le", x, limit), 0.0, g),
@@ -59,7 +59,7 @@ threshold = declare("threshold", 3, "input above threshold, value elsewhere.",
         expand=lambda x, limit, value: where(build("le", x, limit), value, x),
         domain=(AWAY_FROM_1, ((-1.1, -0.9),), REAL),
         reference=lambda x, limit, value: x if x > limit else value,
-        check=no_bool("threshold", NotImplementedError))  # fmt: skip
+        check=no_bool("threshold", NotImplementedError), exact="-wx")  # fmt: skip
 
 
 def _within(x: Expr, bound: Expr) -> Expr:
@@ -71,7 +71,7 @@ hardshrink = declare("hardshrink", 2, "0 within [-lambd, lambd], input elsewhere
         expand=lambda x, lambd: where(_within(x, lambd), 0.0, x),
         domain=(AWAY_FROM_1, ((0.9, 1.1),)),
         reference=lambda x, lambd: 0.0 if abs(x) <= lambd else x,
-        check=floating("hardshrink"))  # fmt: skip
+        check=floating("hardshrink"), exact="-x")  # fmt: skip
 softshrink = declare("softshrink", 2, "input moved towards 0 by lambd; 0 within [-lambd, lambd].",
         lambda g, y, x, lambd: (
             where(_within(x, lambd), 0.0, g),
@@ -82,7 +82,7 @@ softshrink = declare("softshrink", 2, "input moved towards 0 by lambd; 0 within 
         ),
         domain=(AWAY_FROM_1, ((0.9, 1.1),)),
         reference=lambda x, lambd: x - max(min(x, lambd), -lambd),
-        check=floating("softshrink"))  # fmt: skip
+        check=floating("softshrink"), exact="-x")  # fmt: skip
 
 
 def _relu6(x: Expr) -> Expr:
@@ -118,7 +118,7 @@ elu = declare("elu", 2, "input above 0, alpha * (exp(input) - 1) below.", _elu_v
         expand=lambda x, alpha: where(build("le", x, 0), alpha * build("expm1", _below(x)), x),
         result="float", domain=(AWAY_FROM_0, ((0.5, 2.0),)),
         reference=lambda x, alpha: x if x > 0 else alpha * math.expm1(x),
-        check=floating("elu"))  # fmt: skip
+        check=floating("elu"), exact="-w")  # fmt: skip
 # The fixed point of mean 0 and variance 1 (Klambauer et al., 2017).
 SELU_ALPHA, SELU_SCALE = 1.6732632423543772848170429916717, 1.0507009873554804934193349852946
 selu = declare(
@@ -149,6 +149,7 @@ celu = declare(
     domain=(AWAY_FROM_0, ((0.5, 2.0),)),
     reference=lambda x, alpha: x if x > 0 else alpha * math.expm1(x / alpha),
     check=floating("celu"),
+    exact="-w",
 )
 
 # ---- smooth ----
@@ -183,7 +184,7 @@ softplus = declare("softplus", 3,
         _softplus_vjp, expand=_softplus, result="float",
         domain=(REAL, ((0.5, 2.0),), ((20.0, 20.0),)),
         reference=lambda x, beta, threshold: math.log1p(math.exp(beta * x)) / beta,
-        check=floating("softplus"))  # fmt: skip
+        check=floating("softplus"), exact="-ww")  # fmt: skip
 logsigmoid = declare(
     "logsigmoid",
     1,

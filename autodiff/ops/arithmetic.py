@@ -217,6 +217,7 @@ def _one_sided(name: str, instr: str) -> PointwiseOp:
         reference=builtins.max if lower else builtins.min,
         grad_name=tuple(backward_name(name, variant) for variant in (0, 1)),  # type: ignore[arg-type]
         tensors=FIRST,
+        exact="-x",
     )
 
 

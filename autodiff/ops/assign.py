@@ -80,11 +80,11 @@ def fill_(x: Tensor, value: Any) -> Tensor:
     """Write one value over all of x."""
     if type(value) is float and x._p.dtype >= dtypes.FIRST_FLOAT:
         if not -1e4 < value < 1e4:  # else every dtype has it
-            value = exact(value, x.dtype)
+            value = exact(value, x.dtype, x.shape)
         if x._node is None and x._base is None:
             return copy_(x, number_of(value))
         return named_(x, number_of(value), "FillBackward2")
-    given = value if isinstance(value, Tensor) else scalar(value, x.dtype)
+    given = value if isinstance(value, Tensor) else scalar(value, x.dtype, x.shape)
     if given.ndim:
         raise RuntimeError(
             f"fill_ only supports 0-dimension value tensor but got tensor with {given.ndim} "

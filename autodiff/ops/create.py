@@ -114,24 +114,30 @@ def full(size: Any, fill_value: Any, *, dtype: Dtype = None, requires_grad: bool
     if type(value) not in _REAL:
         value = value.item() if isinstance(value, Tensor) else dtypes.plain(value)
     d = dtype or dtypes.of_value(value)
-    x = _filled("full", sizes_of((size,), "full"), exact(value, d), d)
+    sizes = sizes_of((size,), "full")
+    x = _filled("full", sizes, exact(value, d, sizes), d)
     return x.requires_grad_() if requires_grad else x
 
 
-def scalar(value: Any, d: dtype) -> Tensor:
-    """A number as a 0-d tensor. RuntimeError where the dtype cannot hold it."""
-    return _filled("full", [], exact(value, d), d)
+def scalar(value: Any, d: dtype, filled: Sequence[int] | None = None) -> Tensor:
+    """A number as a 0-d tensor. RuntimeError where the dtype cannot hold it (`exact`)."""
+    return _filled("full", [], exact(value, d, filled), d)
 
 
-def exact(value: Any, d: dtype) -> Any:
-    """A number as the native fill takes it. RuntimeError where the dtype cannot hold it."""
+def exact(value: Any, d: dtype, filled: Sequence[int] | None = None) -> Any:
+    """A number as the native fill takes it. RuntimeError where the dtype cannot hold it.
+
+    One element of 16 bits that is filled, its shape being given, becomes infinite, as PyTorch's.
+    """
     if type(value) not in _REAL:
         value = dtypes.plain(value)
         if not isinstance(value, (bool, int, float)):
             raise TypeError(f"a number was expected, not {type(value).__name__}")
     if d.is_floating_point:
         value = float(value)
-        if _MOST[d] < abs(value) < math.inf:
+        if _MOST[d] < abs(value) < math.inf and not (
+            filled is not None and d in dtypes.HALVES and math.prod(filled) == 1
+        ):
             raise RuntimeError(f"value cannot be converted to {d!r} without overflow: {value}")
         return value
     if d is dtypes.bool:
@@ -140,7 +146,7 @@ def exact(value: Any, d: dtype) -> Any:
         raise RuntimeError(f"value cannot be converted to type {d.name} without overflow: {value}")
     low, high = _RANGES[d.name]
     if not low <= int(value) <= high:
-        kind = ValueError if d is dtypes.int64 else RuntimeError  # as PyTorch has it
+        kind = ValueError if d is dtypes.int64 and isinstance(value, int) else RuntimeError
         raise kind(f"value cannot be converted to type {d.name} without overflow: {value}")
     return int(value)
 
@@ -203,7 +209,8 @@ def full_like(
     tensor([7, 7])
     """
     d = dtype or input.dtype
-    value = exact(fill_value.item() if isinstance(fill_value, Tensor) else fill_value, d)
+    value = fill_value.item() if isinstance(fill_value, Tensor) else fill_value
+    value = exact(value, d, input.shape)
     x = _like(input, value, d)
     return x.requires_grad_() if requires_grad else x
 
@@ -337,6 +344,8 @@ def linspace(
 ) -> Tensor:
     """`steps` evenly spaced numbers from start to end, both included; the default dtype.
 
+    RuntimeError where the dtype cannot hold one of both.
+
     >>> ad.linspace(0, 1, 5)
     tensor([0.0000, 0.2500, 0.5000, 0.7500, 1.0000])
     """
@@ -346,6 +355,8 @@ def linspace(
         if isinstance(value, str):
             raise TypeError(f"linspace(): a number was expected, not {type(value).__name__}")
     d = dtype or get_default_dtype()
-    ends = [float(v) if d.is_floating_point else float(int(v)) for v in (start, end)]
+    used = (start, end) if steps > 1 else (start, start)
+    ends = [v.item() if isinstance(v, Tensor) else v for v in used]
+    ends = [float(exact(v, d)) for v in ends] if steps else [0.0, 0.0]
     x = own(lib.ad_linspace(d.code, steps, *ends), "linspace")
     return x.requires_grad_() if requires_grad else x

@@ -50,17 +50,18 @@ def declare(
     public: bool = True,
     check: Check | None = None,
     tensors: Sequence[str] = (),
+    exact: str = "",
 ) -> PointwiseOp:
     """Declare one function. `domain` is one for all operands, or one for each; `check` raises for
     operand types that the function refuses; `tensors` names operands, the first ones, that must
-    not be numbers of Python.
+    not be numbers of Python; `exact` tells which numbers the dtype must hold (`check_reach`).
     """
     each = domain if isinstance(domain[0][0], tuple) else (domain,) * arity
     primitive = Primitive(name, arity, result, vjp, expand, reference, each, doc)
     PRIMITIVES[name] = primitive
     if tensors:
         check = no_number(name, tensors, check)
-    op = PointwiseOp(name, build(name, *inputs(arity)), arity, grad_name, check)
+    op = PointwiseOp(name, build(name, *inputs(arity)), arity, grad_name, check, exact=exact)
     FUNCTIONS[name] = Function(primitive, op, public)
     return op
 

@@ -54,10 +54,10 @@ def _alpha_fits(operands: Sequence[Operand]) -> None:
 
 add_scaled = declare("add_scaled", 3, "input + alpha * other.",
         expand=lambda a, b, alpha: a + b * alpha, reference=lambda a, b, alpha: a + b * alpha,
-        grad_name="AddBackward0", public=False, check=_alpha_fits)  # fmt: skip
+        grad_name="AddBackward0", public=False, check=_alpha_fits, exact="--x")  # fmt: skip
 sub_scaled = declare("sub_scaled", 3, "input - alpha * other.",
         expand=lambda a, b, alpha: a - b * alpha, reference=lambda a, b, alpha: a - b * alpha,
-        grad_name="SubBackward0", public=False, check=_alpha_fits)  # fmt: skip
+        grad_name="SubBackward0", public=False, check=_alpha_fits, exact="--x")  # fmt: skip
 rsub = PointwiseOp("rsub", build("sub", *inputs(2)[::-1]), 2, "RsubBackward1")
 rdiv = PointwiseOp("div", build("div", *inputs(2)[::-1]), 2, "MulBackward0")
 neg = declare("neg", 1, "-input.", lambda g, y, x: (-g,), result="number", reference=lambda x: -x)
@@ -94,7 +94,7 @@ pow_ = declare("pow", 2,
         "input to the power of exponent. Derivatives: d/da = b a^(b-1), d/db = a^b log a.",
         _pow_vjp, domain=(POSITIVE, (*REAL, (0.0, 0.0))), reference=lambda a, b: a**b,
         grad_name="PowBackward1")  # fmt: skip
-pow_number = PointwiseOp("pow", pow_.root, 2, "PowBackward0")
+pow_number = PointwiseOp("pow", pow_.root, 2, "PowBackward0", exact="-h")
 number_pow = PointwiseOp("pow", pow_.root, 2, "PowBackward2")
 floor_divide = declare("floor_divide", 2,
         "floor(input / other). RuntimeError for an integer divided by zero.",
@@ -113,13 +113,13 @@ fmod = declare("fmod", 2, "C's fmod: the remainder has the sign of input.",
         grad_name=("FmodBackward0", "FmodBackward1"))  # fmt: skip
 addcmul = declare("addcmul", 4, "input + value * tensor1 * tensor2.",
         expand=lambda x, a, b, value: x + value * (a * b),
-        reference=lambda x, a, b, value: x + value * a * b)  # fmt: skip
+        reference=lambda x, a, b, value: x + value * a * b, exact="---w")  # fmt: skip
 addcdiv = declare("addcdiv", 4, "input + value * tensor1 / tensor2.",
         expand=lambda x, a, b, value: x + value * (a / b), domain=(REAL, REAL, NONZERO, REAL),
-        reference=lambda x, a, b, value: x + value * a / b)  # fmt: skip
+        reference=lambda x, a, b, value: x + value * a / b, exact="---w")  # fmt: skip
 lerp = declare("lerp", 3, "input + weight * (end - input).", expand=lambda a, b, w: a + w * (b - a),
         reference=lambda a, b, w: a + w * (b - a),
-        grad_name=("LerpBackward0", "LerpBackward1"))  # fmt: skip
+        grad_name=("LerpBackward0", "LerpBackward1"), exact="--w")  # fmt: skip
 
 
 def _extremum(wins: str) -> Rule:
@@ -151,7 +151,7 @@ def _clamp_vjp(g: Expr, y: Expr, x: Expr, low: Expr, high: Expr) -> tuple[Expr, 
 clamp = declare("clamp", 3, "input limited to [min, max].", _clamp_vjp,
         expand=lambda x, low, high: build("minimum", build("maximum", x, low), high),
         domain=(((-3.0, -1.2), (-0.8, 0.8), (1.2, 3.0)), ((-1.1, -0.9),), ((0.9, 1.1),)),
-        reference=lambda x, low, high: min(max(x, low), high))  # fmt: skip
+        reference=lambda x, low, high: min(max(x, low), high), exact="-xx")  # fmt: skip
 
 # ---- rounding ----
 
@@ -202,7 +202,7 @@ for _name, _reference, _doc in (
     declare(_name, 1, _doc, result="bool", domain=SPECIAL, reference=_reference)
 where_ = declare("where", 3, "input where condition, else other.",
         lambda g, y, c, a, b: (None, where(c, g, 0.0), where(c, 0.0, g)), result="where",
-        reference=lambda c, a, b: a if c else b)  # fmt: skip
+        reference=lambda c, a, b: a if c else b, exact="-nn")  # fmt: skip
 
 # ---- bits ----
 

@@ -258,6 +258,7 @@ def logspace(
         if dtype.name == "bool":
             raise NotImplementedError("\"logspace\" not implemented for 'Bool': it makes numbers")
         start, end = int(start), int(end)
-    exponents = linspace(start, end, steps, dtype=float64)
-    x: Tensor = to_dtype(base**exponents, dtype or get_default_dtype())
+    d = dtype or get_default_dtype()
+    linspace(start, end, 0 if steps == 1 else steps, dtype=d)  # refuses what the dtype cannot hold
+    x: Tensor = to_dtype(base ** linspace(start, end, steps, dtype=float64), d)
     return x.requires_grad_() if requires_grad else x

@@ -102,12 +102,10 @@ def _items(x: Tensor, index: Any) -> list[Any]:
     items = [_as_index(i) if _is_array(i) and not _is_scalar(i) else i for i in items]
     missing = x.ndim - sum(map(_consumed, items))
     dots = [k for k, item in enumerate(items) if item is Ellipsis]
-    if len(dots) > 1:
-        raise IndexError("an index can only have a single ellipsis ('...')")
     if missing < 0:
         raise IndexError(f"too many indices for tensor of dimension {x.ndim}")
-    if dots:
-        items[dots[0] : dots[0] + 1] = [slice(None)] * missing
+    for k in reversed(dots):  # all but the first stand for no dimension
+        items[k : k + 1] = [slice(None)] * (missing if k == dots[0] else 0)
     return items
 
 

@@ -76,7 +76,8 @@ def pow_(self: Tensor, exponent: Any) -> Tensor:
         return POWERS[exponent].into(self, (self,))
     if type(exponent) is int and exponent < 0 and not self.is_floating_point():
         raise RuntimeError("Integers to negative integer powers are not allowed.")
-    return inplace("pow_", elementwise.pow_)(self, exponent)
+    tensors = isinstance(exponent, Tensor)
+    return inplace("pow_", elementwise.pow_ if tensors else elementwise.pow_number)(self, exponent)
 
 
 def clamp_(self: Tensor, min: Any = None, max: Any = None) -> Tensor:

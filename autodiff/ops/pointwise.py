@@ -10,7 +10,7 @@ from autodiff import dtypes
 from autodiff.anomaly import lines, note_line
 from autodiff.descriptor import fresh
 from autodiff.expr import PRIMITIVES, Expr
-from autodiff.lower import Operand, compile_program, decode_key
+from autodiff.lower import Operand, check_reach, compile_program, computed_in, decode_key
 from autodiff.native import (
     NULL,
     describe,
@@ -55,6 +55,7 @@ class PointwiseOp:
         grad_name: str | tuple[str, str] | None = None,
         check: Callable[[Sequence[Operand]], None] | None = None,
         also: Sequence[Expr] = (),
+        exact: str = "",
     ) -> None:
         most = MAX_INPUTS + 2 if also else MAX_INPUTS  # of several results there is no vjp
         if n_in > most:
@@ -65,13 +66,14 @@ class PointwiseOp:
         self.root = root
         self.roots = [root, *also]  # the results of `run_all`; those of one root alone are recorded
         self.n_in = n_in
+        self.exact = exact  # which numbers are refused that the dtype does not hold: `check_reach`
         self.check = check  # raises for operand types that are refused: once a variant, not a call
         names = (
             grad_name if isinstance(grad_name, tuple) else (grad_name or backward_name(name), "")
         )
         self.grad_name, self.tensors_name = names  # the latter, where the last input has a history
         self.differentiable = _is_differentiable(root)
-        native = lib.ad_op_new(n_in, len(self.roots))
+        native = lib.ad_op_new(n_in, len(self.roots), bool(exact))
         if not native:
             raise error(name)
         self.native = ffi.gc(native, lib.ad_op_free)
@@ -97,6 +99,8 @@ class PointwiseOp:
         operands = decode_key(key, self.n_in)
         if self.check is not None:
             self.check(operands)
+        if self.exact:
+            check_reach(self.name, key, self.exact, computed_in(self.root, operands))
         program = compile_program(self.roots, operands)
         if dtypes.get_default_dtype().code != key >> 60 & 15:
             _take_default()

@@ -11,6 +11,7 @@ from autodiff.grad_mode import no_grad
 from autodiff.native import lib
 from autodiff.nn.functional.normalization import check_normalized
 from autodiff.nn.functional.reduction import check_floating, check_tensors
+from autodiff.node import mode
 from autodiff.ops import layer_norm as rows
 from autodiff.ops.base import called
 from autodiff.ops.cast import to_dtype
@@ -104,8 +105,14 @@ def _affine(input: Tensor, weight: Tensor | None, bias: Tensor | None) -> tuple[
     return w, b
 
 
-def _constant(x: Tensor) -> Tensor:
-    return x if x._node is None and x._base is None else x.detach()
+def _check_running(name: str, mean: Tensor | None, var: Tensor | None) -> None:
+    """Refuse running moments that a gradient is wanted for: there is none."""
+    for title, x in (("running_mean", mean), ("running_var", var)):
+        if x is not None and x.requires_grad and mode.grad:
+            raise RuntimeError(
+                f"{name}() is not differentiable with respect to argument '{title}'. This input "
+                "cannot have requires_grad True: detach() it"
+            )
 
 
 def _unbiased(var: Tensor, count: int) -> Tensor:
@@ -143,8 +150,9 @@ def batch_norm(
         if mixed(input, *given):
             return through_float32(batch_norm, input, *given, training, momentum, eps)
         _check_batch(input, *given, training, eps)
+    _check_running("batch_norm", running_mean, running_var)
     if not training and running_mean is not None and running_var is not None:
-        mean, var = _constant(running_mean), _constant(running_var)
+        mean, var = running_mean, running_var
         return fixed_norm(input, mean, var, weight, bias, eps)
     count = input._p.numel
     if not count:
@@ -196,6 +204,7 @@ def instance_norm(
     if _check(input, channels, *given):
         return through_float32(instance_norm, input, *given, True, momentum, eps)
     check_floating("batch_norm", input)
+    _check_running("instance_norm", running_mean, running_var)
     y, normal = rows.group_norm(contiguous(input), channels, *_affine(input, weight, bias), eps)
     if running_mean is None and running_var is None:
         return y

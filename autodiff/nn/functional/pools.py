@@ -195,6 +195,11 @@ class Cover:
 
     def __init__(self, op: str, shape: Whole, dtype: int, sizes: Any) -> None:
         nd, ndim, self.title = int(op[-2]), len(shape), title_of(op)
+        if nd > 1 and isinstance(sizes, (tuple, list)) and len(sizes) >= ndim:
+            raise ValueError(
+                f"{op}(): Input dimension should be at least {len(sizes) + 1} for output_size "
+                f"{sizes}, but got {list(shape)}"
+            )
         if ndim not in (nd + 1, nd + 2):
             raise RuntimeError(
                 f"{op}(): Expected {nd + 1}D or {nd + 2}D tensor, but got {list(shape)}"
