@@ -222,24 +222,35 @@ static bool set_up_narrow(single *s, narrow *of, char *block) {
     return true;
 }
 
-bool ad_run_single(const ad_loop *l, bool stream) {
-    _Alignas(64) char block[AD_BLOCK * 4];
-    const ad_program *p = l->program;
-    const ad_operand *out = &l->out[0];
-    if (p->n_code != 1 || !p->last_only || p->divides) return false;
-    if (out->strides[0] != 1 && l->numel != 1) return false;
-    single s = {.loop = l, .rows = 1, .pieces = 1, .rows_per = 1};
-    narrow of = narrow_of(p->code);
-    if (!set_up(&s) && !set_up_narrow(&s, &of, block)) return false;
-    if (l->ndim == 1 && l->numel <= (s.filled ? AD_BLOCK : PART)) {
-        run_kernel(&s, l->numel, out->data, s.in[0].data, s.in[1].data, s.in[2].data);
-        return true;
+static void run_all(single *s, bool stream) {
+    const ad_loop *l = s->loop;
+    if (l->ndim == 1 && l->numel <= (s->filled ? AD_BLOCK : PART)) {
+        run_kernel(s, l->numel, l->out[0].data, s->in[0].data, s->in[1].data, s->in[2].data);
+        return;
     }
-    s.stream = stream && l->shape[0] >= STAGED;
-    s.rows = l->numel / l->shape[0];
-    s.pieces = (l->shape[0] + PART - 1) / PART;
-    if (l->shape[0] < PART) s.rows_per = PART / l->shape[0];
-    ad_parallel_for(s.pieces * ((s.rows + s.rows_per - 1) / s.rows_per), l->numel / 8 * p->cost, run_part,
-                    &s);
+    s->stream = stream && l->shape[0] >= STAGED;
+    s->rows = l->numel / l->shape[0];
+    s->pieces = (l->shape[0] + PART - 1) / PART;
+    if (l->shape[0] < PART) s->rows_per = PART / l->shape[0];
+    ad_parallel_for(s->pieces * ((s->rows + s->rows_per - 1) / s->rows_per), l->numel / 8 * l->program->cost,
+                    run_part, s);
+}
+
+/* Apart, as other calls need no such block on the stack. */
+static __attribute__((noinline)) bool run_narrow(single *s, bool stream) {
+    _Alignas(64) char block[AD_BLOCK * 4];
+    narrow of = narrow_of(s->loop->program->code);
+    if (!set_up_narrow(s, &of, block)) return false;
+    run_all(s, stream);
+    return true;
+}
+
+bool ad_run_single(const ad_loop *l, bool stream) {
+    const ad_program *p = l->program;
+    if (p->n_code != 1 || !p->last_only || p->divides) return false;
+    if (l->out[0].strides[0] != 1 && l->numel != 1) return false;
+    single s = {.loop = l, .rows = 1, .pieces = 1, .rows_per = 1};
+    if (!set_up(&s)) return run_narrow(&s, stream);
+    run_all(&s, stream);
     return true;
 }
