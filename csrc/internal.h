@@ -251,6 +251,10 @@ typedef struct {
     ad_compare_fn *compare_number[AD_N_COMPARISONS][2];
     ad_compare_fn *truth[4];     /* of bools: not, and, or, xor */
     ad_pw_fn *where[AD_N_TYPES]; /* with a of bools in memory */
+    /* add, sub, mul, minimum, maximum, lt, eq, bitwise_* of two runs of uint8, int8, int16 or int32 in
+     * memory, to the same or to bools; or NULL. c: a byte that is 1 where the opposite of a comparison is
+     * wanted */
+    ad_pw_fn *(*narrow)(int op, int dtype);
     /* lines of 64 bytes, aligned, past the caches; meanwhile `step` bytes a line are fetched from each of the
      * addresses `ahead` */
     void (*stream)(int64_t lines, char *dst, const char *src, int n_ahead, const char *const *ahead,

@@ -22,6 +22,7 @@ typedef struct {
     ad_pw_fn *kernel;
     ad_compare_fn *compare;         /* instead of it, or NULL */
     bool stream, truths;            /* truths: logic of bools, byte by byte */
+    bool filled;                    /* a number fills a block, as kernels of narrow integers read it */
     int64_t rows, pieces, rows_per; /* a task: so many rows, or one of so many pieces of one */
 } single;
 
@@ -88,15 +89,17 @@ static void run_kernel(const single *s, int64_t n, char *dst, const char *a, con
         s->kernel(n, dst, a, b, c);
 }
 
-static void run_staged(const single *s, int64_t n, char *dst, const char *a, const char *b, const char *c) {
+static void run_by_blocks(const single *s, int64_t n, char *dst, const char *a, const char *b,
+                          const char *c) {
     _Alignas(64) char stage[AD_BLOCK * 8];
     const ad_operand *out = &s->loop->out[0];
     int64_t step[3];
     for (int k = 0; k < 3; k++) step[k] = s->in[k].strides[0] * s->in[k].size;
     for (int64_t i = 0; i < n; i += AD_BLOCK) {
         const int64_t m = ad_least(n - i, AD_BLOCK);
-        run_kernel(s, m, stage, a + i * step[0], b + i * step[1], c + i * step[2]);
-        ad_stream(s->loop, out, m, dst + i * out->size, stage);
+        char *run = dst + i * out->size, *made = s->stream ? stage : run;
+        run_kernel(s, m, made, a + i * step[0], b + i * step[1], c + i * step[2]);
+        if (s->stream) ad_stream(s->loop, out, m, run, stage);
     }
 }
 
@@ -115,7 +118,7 @@ static void run_part(void *context, int64_t i) {
     at[0] = i % s->pieces * PART;
     const int64_t n = ad_least(l->shape[0] - at[0], PART);
     void (*const run)(const single *, int64_t, char *, const char *, const char *, const char *) =
-        s->stream ? run_staged : run_kernel;
+        s->stream || s->filled ? run_by_blocks : run_kernel;
     for (int k = 0; k < 3 && l->ndim > 1; k++) step[k] = s->in[k].strides[1] * s->in[k].size;
     if (l->ndim > 1) step[3] = out->strides[1] * out->size;
     while (row < end) {
@@ -142,30 +145,112 @@ static bool is_of_truths(const ad_loop *l) {
     return all;
 }
 
-bool ad_run_single(const ad_loop *l, bool stream) {
+/* What a task runs, of operands that kernels read where they lie. */
+static bool set_up(single *s) {
+    const ad_loop *l = s->loop;
     const ad_program *p = l->program;
     const ad_instr *in = p->code;
     const ad_operand *out = &l->out[0];
-    if (p->n_code != 1 || !p->last_only || p->divides) return false;
-    const bool truths = is_of_truths(l);
-    if (!truths && !(p->compares ? out->dtype == AD_bool : ad_is_native(out, p->types[in->dst])))
+    s->truths = is_of_truths(l);
+    if (!s->truths && !(p->compares ? out->dtype == AD_bool : ad_is_native(out, p->types[in->dst])))
         return false;
-    if (out->strides[0] != 1 && l->numel != 1) return false;
-    single s = {.loop = l, .rows = 1, .pieces = 1, .rows_per = 1, .truths = truths};
     const int arity = ad_instr_arity(in->op), regs[3] = {in->a, in->b, in->c};
     for (int k = 0; k < arity; k++)
-        if (!set_source(&s, k, regs[k])) return false;
-    for (int k = arity; k < 3; k++) s.in[k] = s.in[0];
-    if (!choose_kernel(&s, arity)) return false;
-    if (l->ndim == 1 && l->numel <= PART) {
-        run_kernel(&s, l->numel, out->data, s.in[0].data, s.in[1].data, s.in[2].data);
-        return true;
+        if (!set_source(s, k, regs[k])) return false;
+    for (int k = arity; k < 3; k++) s->in[k] = s->in[0];
+    return choose_kernel(s, arity);
+}
+
+/* An instruction on narrow integers as one that has a kernel: of two operands, where register -1 is `number`.
+ */
+typedef struct {
+    int op, regs[2];
+    int64_t number;
+    uint8_t opposite; /* of that comparison */
+} narrow;
+
+static narrow narrow_of(const ad_instr *in) {
+    switch (in->op) {
+    case AD_OP_neg: return (narrow){AD_OP_sub, {-1, in->a}, 0, 0};
+    case AD_OP_bitwise_not: return (narrow){AD_OP_bitwise_xor, {in->a, -1}, -1, 0};
+    case AD_OP_le: return (narrow){AD_OP_lt, {in->b, in->a}, 0, 1};
+    case AD_OP_ne: return (narrow){AD_OP_eq, {in->a, in->b}, 0, 1};
+    default: return (narrow){in->op, {in->a, in->b}, 0, 0};
     }
-    s.stream = stream && l->shape[0] >= STAGED;
-    s.rows = l->numel / l->shape[0];
-    s.pieces = (l->shape[0] + PART - 1) / PART;
-    if (l->shape[0] < PART) s.rows_per = PART / l->shape[0];
-    ad_parallel_for(s.pieces * ((s.rows + s.rows_per - 1) / s.rows_per), l->numel / 8 * p->cost, run_part,
-                    &s);
+}
+
+/* The operands of it: those that are runs have one dtype, which is the answer; else -1. */
+static int set_narrow_sources(single *s, narrow *of, const char *block) {
+    const ad_loop *l = s->loop;
+    const ad_program *p = l->program;
+    int dtype = -1;
+    for (int k = 0; k < 2; k++) {
+        const int reg = of->regs[k];
+        const ad_operand *o = reg >= 0 && reg < p->n_in ? &l->in[reg] : NULL;
+        if (o && !o->uniform) {
+            if (o->strides[0] != 1 || (dtype >= 0 && dtype != o->dtype)) return -1;
+            s->in[k] = (source){o->data, o->strides, o->size};
+            dtype = o->dtype;
+            continue;
+        }
+        s->filled = true;
+        s->in[k] = (source){block, STILL, 0};
+        if (o)
+            ad_cpu->pw->load[o->dtype][AD_i64](1, &of->number, o->data, 0);
+        else if (reg >= 0)
+            memcpy(&of->number, &p->consts[reg - p->n_in], sizeof of->number);
+    }
+    return dtype >= AD_uint8 && dtype <= AD_int32 ? dtype : -1;
+}
+
+/* As set_up, for narrow integers; a number is made as many in `block` as are read at a time. */
+static bool set_up_narrow(single *s, narrow *of, char *block) {
+    const ad_loop *l = s->loop;
+    const bool truth = of->op == AD_OP_lt || of->op == AD_OP_eq;
+    if (l->program->code->type != AD_i64) return false;
+    const int dtype = set_narrow_sources(s, of, block);
+    if (dtype < 0 || l->out[0].dtype != (truth ? AD_bool : dtype)) return false;
+    s->kernel = ad_cpu->pw->narrow(of->op, dtype);
+    s->in[2] = (source){(const char *)&of->opposite, STILL, 0};
+    if (!s->kernel || !s->filled) return s->kernel;
+    const int64_t size = ad_itemsize[dtype], nbytes = ad_least(l->shape[0], AD_BLOCK) * size;
+    int64_t held;
+    ad_cpu->pw->store[AD_i64][dtype](1, block, 1, &of->number);
+    ad_cpu->pw->load[dtype][AD_i64](1, &held, block, 0);
+    if (held != of->number && of->op > AD_OP_mul) return false; /* where upper bits count, they are lost */
+    for (int64_t n = size; n < nbytes; n *= 2) memcpy(block + n, block, (size_t)ad_least(n, nbytes - n));
+    return true;
+}
+
+static void run_all(single *s, bool stream) {
+    const ad_loop *l = s->loop;
+    if (l->ndim == 1 && l->numel <= (s->filled ? AD_BLOCK : PART)) {
+        run_kernel(s, l->numel, l->out[0].data, s->in[0].data, s->in[1].data, s->in[2].data);
+        return;
+    }
+    s->stream = stream && l->shape[0] >= STAGED;
+    s->rows = l->numel / l->shape[0];
+    s->pieces = (l->shape[0] + PART - 1) / PART;
+    if (l->shape[0] < PART) s->rows_per = PART / l->shape[0];
+    ad_parallel_for(s->pieces * ((s->rows + s->rows_per - 1) / s->rows_per), l->numel / 8 * l->program->cost,
+                    run_part, s);
+}
+
+/* Apart, as other calls need no such block on the stack. */
+static __attribute__((noinline)) bool run_narrow(single *s, bool stream) {
+    _Alignas(64) char block[AD_BLOCK * 4];
+    narrow of = narrow_of(s->loop->program->code);
+    if (!set_up_narrow(s, &of, block)) return false;
+    run_all(s, stream);
+    return true;
+}
+
+bool ad_run_single(const ad_loop *l, bool stream) {
+    const ad_program *p = l->program;
+    if (p->n_code != 1 || !p->last_only || p->divides) return false;
+    if (l->out[0].strides[0] != 1 && l->numel != 1) return false;
+    single s = {.loop = l, .rows = 1, .pieces = 1, .rows_per = 1};
+    if (!set_up(&s)) return run_narrow(&s, stream);
+    run_all(&s, stream);
     return true;
 }

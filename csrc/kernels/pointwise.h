@@ -177,6 +177,7 @@ AD_SIMD void vi_store_n(int64_t *p, int64_t a, int64_t n) {
 #include "convert.h"
 #include "bytes.h"
 #include "number.h"
+#include "narrow.h"
 #include "transpose.h"
 
 /* ---- the table ---- */
@@ -241,6 +242,7 @@ static const ad_pw_kernels pw_kernels = {
         },
     .truth = {truth_not, truth_and, truth_or, truth_xor},
     .where = {where_f32, where_f64, where_i64},
+    .narrow = narrow,
     .stream = stream,
     .transpose = {transpose_float, transpose_double},
 };

@@ -1,0 +1,106 @@
+"""Integers of 8, 16 and 32 bits: each element is what Python computes, wrapped around."""
+
+from __future__ import annotations
+
+import operator
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+import autodiff as ad
+
+DTYPES = (ad.uint8, ad.int8, ad.int16, ad.int32)
+OPERATORS: dict[str, Callable[[Any, Any], Any]] = {
+    **{name: getattr(operator, name) for name in ("add", "sub", "mul", "and_", "or_", "xor")},
+    **{name: getattr(operator, name) for name in ("lt", "le", "gt", "ge", "eq", "ne")},
+    "maximum": lambda x, y: ad.maximum(x, y) if isinstance(x, ad.Tensor) else max(x, y),
+    "minimum": lambda x, y: ad.minimum(x, y) if isinstance(x, ad.Tensor) else min(x, y),
+}
+LENGTHS = (1, 63, 64, 65, 1024, 1030, 16_400)
+
+
+def wrapped(value: int, d: ad.dtype) -> int:
+    bits = 8 * d.itemsize
+    return (value + 2 ** (bits - 1)) % 2**bits - 2 ** (bits - 1) if d.is_signed else value % 2**bits
+
+
+def drawn(n: int, d: ad.dtype, seed: int) -> list[int]:
+    """Ends of the range, numbers that are equal often, and any."""
+    draw = random.Random(f"{n} {seed} {d}")
+    lowest, size = -(2 ** (8 * d.itemsize - 1)) if d.is_signed else 0, 2 ** (8 * d.itemsize)
+    kinds = (lambda: lowest, lambda: lowest + size - 1, lambda: draw.randrange(3),
+             lambda: lowest + draw.randrange(size))  # fmt: skip
+    return [draw.choice(kinds)() for _ in range(n)]
+
+
+def expected(name: str, a: list[int], b: list[int], d: ad.dtype) -> list[int | bool]:
+    found = [OPERATORS[name](x, y) for x, y in zip(a, b, strict=True)]
+    return [x if isinstance(x, bool) else wrapped(x, d) for x in found]
+
+
+@pytest.mark.parametrize("d", DTYPES, ids=str)
+@pytest.mark.parametrize("name", OPERATORS)
+def test_operators_wrap_around(name: str, d: ad.dtype) -> None:
+    of = OPERATORS[name]
+    for n in LENGTHS:
+        a, b = drawn(n, d, 0), drawn(n, d, 1)
+        x, y = ad.tensor(a, dtype=d), ad.tensor(b, dtype=d)
+        assert of(x, y).tolist() == expected(name, a, b, d)
+        assert of(x[:], x).tolist() == expected(name, a, a, d)
+        for number in (3, b[0], b[-1]):
+            one = ad.tensor(number, dtype=d)
+            assert of(x, one).tolist() == expected(name, a, [number] * n, d)
+            assert of(one, x).tolist() == expected(name, [number] * n, a, d)
+            if "imum" not in name:
+                assert of(x, number).tolist() == expected(name, a, [number] * n, d)
+                assert of(number, x).tolist() == expected(name, [number] * n, a, d)
+
+
+@pytest.mark.parametrize("d", DTYPES, ids=str)
+@pytest.mark.parametrize("name", OPERATORS)
+def test_layouts_and_numbers_that_differ_by_row(name: str, d: ad.dtype) -> None:
+    of = OPERATORS[name]
+    a, b = drawn(40 * 100, d, 2), drawn(40 * 100, d, 3)
+    x, y = ad.tensor(a, dtype=d).view(40, 100), ad.tensor(b, dtype=d).view(40, 100)
+    for left, right in ((x[:, 3:90], y[:, 5:92]), (x[:, 3:90], y[:, :1]), (x[:, :70], y[0, :70]),
+                        (x[:, ::2], y[:, ::2]), (x.T, y.T), (x[:1, :1], y)):  # fmt: skip
+        full, other = ad.broadcast_tensors(left, right)
+        wanted = expected(name, full.flatten().tolist(), other.flatten().tolist(), d)
+        assert of(left, right).flatten().tolist() == wanted
+
+
+@pytest.mark.parametrize("d", DTYPES, ids=str)
+def test_wider_numbers_wrap_and_results_go_in_place(d: ad.dtype) -> None:
+    a = drawn(3000, d, 4)
+    x = ad.tensor(a, dtype=d)
+    for number in (1000, -(2**40) - 7):
+        wide = ad.tensor(number)
+        for name in ("add", "sub", "mul"):
+            assert OPERATORS[name](x, wide).tolist() == expected(name, a, [number] * 3000, d)
+        inside = [wrapped(number, d)] * 3000
+        assert ad.minimum(x, wide).tolist() == expected("minimum", a, inside, d)
+    assert (-x).tolist() == [wrapped(-v, d) for v in a]
+    assert (~x).tolist() == [wrapped(~v, d) for v in a]
+    assert x.mul_(x).add_(3).sub_(7).tolist() == [wrapped(v * v - 4, d) for v in a]
+
+
+@pytest.mark.parametrize("d", DTYPES, ids=str)
+def test_operands_of_several_dtypes_are_compared_as_numbers(d: ad.dtype) -> None:
+    a = drawn(1500, d, 5)
+    x, far = ad.tensor(a, dtype=d), ad.tensor([2**40]).expand(1500)
+    assert (x < far).all()
+    assert not (x == far).any()
+    assert (x + far).tolist() == [v + 2**40 for v in a]
+    truths = ad.tensor([v > 1 for v in a])
+    assert (x + truths).tolist() == [wrapped(v + (v > 1), d) for v in a]
+
+
+def test_results_too_large_for_the_caches() -> None:
+    n = 2**23 + 37
+    x = ad.arange(n, dtype=ad.int32)
+    for y, at in ((x + x, 2 * (n - 1)), (x * 3, 3 * (n - 1)), (-x, 1 - n)):
+        assert y[-1].item() == at
+        assert y.to(ad.int64).sum().item() == at * n // 2
+    assert ((x < n - 5).sum().item(), (x != 9).sum().item()) == (n - 5, n - 1)
