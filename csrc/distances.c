@@ -90,6 +90,7 @@ ad_tensor *ad_distances(const ad_tensor *x, const ad_tensor *y, double order) {
         if (i != n - 2 && x->shape[i] != y->shape[i])
             return ad_fail_null(AD_BAD_SHAPE, x->shape[i], y->shape[i], 0);
     shape[n - 1] = y ? y->shape[n - 2] : 0;
+    if (!y && x->shape[0] > (int64_t)1 << 31) return ad_fail_null(AD_TOO_LARGE, 0, 0, 0); /* pairs */
     if (!y) shape[0] = x->shape[0] ? x->shape[0] * (x->shape[0] - 1) / 2 : 0;
     ad_tensor *out = ad_make(x->dtype, y ? n : 1, shape);
     const ad_tensor *const operands[] = {out, x, y};

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import importlib
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,6 +35,8 @@ LAYERS = [
     ["nn"],
     ["optim"],
 ]
+# Functions of the library that return an int that tells of no failure, or of one that is known.
+ANSWERS = {"ad_set_inference", "ad_tape_hashes", "ad_tape_stop", "ad_watch"}
 HEAVY = {"numpy", "matplotlib", "hypothesis", "torch", "cffi", "setuptools", "pytest"}
 MAY_BE_HEAVY = {"testing": {"hypothesis"}, "_build": {"cffi"}}
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
@@ -179,3 +182,27 @@ def test_what_is_made_on_the_way_takes_no_constructor() -> None:
     called = [n for f in files() for n in ast.walk(ast.parse(f.read_text())) if type(n) is ast.Call]
     assert called
     assert "Tensor()" not in map(ast.unparse, called)
+
+
+def test_no_failure_of_the_library_is_dropped() -> None:
+    """A function of it that returns an int, its status, is never a statement of its own."""
+    header = (PACKAGE.parent / "csrc/autodiff.h").read_text()
+    statuses = set(re.findall(r"^int (ad_\w+)\(", header, re.M)) - ANSWERS
+    assert "ad_copy" in statuses
+    dropped = []
+    for file in files():
+        tree = ast.parse(file.read_text())
+        named = {}  # here, by other names
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign):
+                names, given = (
+                    x.elts if isinstance(x, ast.Tuple) else [x]
+                    for x in (node.targets[0], node.value)
+                )
+                named |= zip(map(ast.unparse, names), map(ast.unparse, given), strict=False)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+                function = ast.unparse(node.value.func)
+                if named.get(function, function).removeprefix("lib.") in statuses:
+                    dropped.append((file.name, node.lineno))
+    assert not dropped
