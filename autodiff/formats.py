@@ -19,6 +19,9 @@ class layout:  # noqa: N801 - PyTorch's name
     def __repr__(self) -> str:
         return f"torch.{self.name}"
 
+    def __reduce__(self) -> str:
+        return self.name  # copies and pickles are the object itself: it is compared by identity
+
 
 class memory_format(layout):  # noqa: N801
     """The order of a tensor's dimensions in memory.

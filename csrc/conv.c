@@ -317,7 +317,8 @@ static int check(int kind, const ad_tensor *a, const ad_tensor *b, const ad_tens
     if (b->ndim != nd + 2) return ad_fail(AD_BAD_DIM, nd + 2, b->ndim, 0);
     for (int i = 0; i < 4 * nd; i++) {
         const int64_t least = i / nd == 1 || (i / nd == 3 && kind != AD_CONV_WEIGHT) ? 0 : 1;
-        if (geometry[i] < least || geometry[i] >= LIMIT) return ad_fail(AD_BAD_ARG, i, geometry[i], 0);
+        if (geometry[i] < least) return ad_fail(AD_BAD_ARG, i, geometry[i], 0);
+        if (geometry[i] >= LIMIT) return ad_fail(AD_TOO_LARGE, 0, 0, 0);
     }
     if ((double)a->numel > MOST || (double)b->numel > MOST) return ad_fail(AD_TOO_LARGE, 0, 0, 0);
     for (int d = 0; d < nd + 2; d++) {

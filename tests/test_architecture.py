@@ -35,6 +35,8 @@ LAYERS = [
     ["nn"],
     ["optim"],
 ]
+# Functions of the library that return an int that tells of no failure, or of one that is known.
+ANSWERS = {"ad_set_inference", "ad_tape_hashes", "ad_tape_stop", "ad_watch"}
 HEAVY = {"numpy", "matplotlib", "hypothesis", "torch", "cffi", "setuptools", "pytest"}
 MAY_BE_HEAVY = {"testing": {"hypothesis"}, "_build": {"cffi"}}
 RANK = {name: rank for rank, names in enumerate(LAYERS) for name in names}
@@ -192,3 +194,27 @@ def test_the_map_names_files_that_are_and_every_operation_and_native_source() ->
     assert not [name for name in names if not any(path.match(name) for path in paths)]
     mapped = [path for path in paths if path.match("autodiff/ops/*.py") or path.match("csrc/*.c")]
     assert not [path for path in mapped if not any(path.match(name) for name in names)]
+
+
+def test_no_failure_of_the_library_is_dropped() -> None:
+    """A function of it that returns an int, its status, is never a statement of its own."""
+    header = (PACKAGE.parent / "csrc/autodiff.h").read_text()
+    statuses = set(re.findall(r"^int (ad_\w+)\(", header, re.M)) - ANSWERS
+    assert "ad_copy" in statuses
+    dropped = []
+    for file in files():
+        tree = ast.parse(file.read_text())
+        named = {}  # here, by other names
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Assign):
+                names, given = (
+                    x.elts if isinstance(x, ast.Tuple) else [x]
+                    for x in (node.targets[0], node.value)
+                )
+                named |= zip(map(ast.unparse, names), map(ast.unparse, given), strict=False)
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Expr) and isinstance(node.value, ast.Call):
+                function = ast.unparse(node.value.func)
+                if named.get(function, function).removeprefix("lib.") in statuses:
+                    dropped.append((file.name, node.lineno))
+    assert not dropped

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 import importlib
+import pickle
 import warnings
 from typing import Any
 
@@ -454,3 +456,11 @@ def test_requires_grad_is_assigned_to_leaves_alone():
     y = y.detach()
     y.requires_grad = True
     assert y.requires_grad
+
+
+@pytest.mark.parametrize("name", ["strided", "contiguous_format", "channels_last", "float32"])
+def test_what_is_compared_by_identity_is_itself_when_copied(name: str) -> None:
+    x = getattr(ad, name)
+    assert copy.copy(x) is x
+    assert copy.deepcopy(x) is x
+    assert all(pickle.loads(pickle.dumps(x, n)) is x for n in range(pickle.HIGHEST_PROTOCOL + 1))

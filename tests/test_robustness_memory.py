@@ -104,3 +104,54 @@ def test_each_allocation_of_a_compiled_backward_may_fail() -> None:
         at += 1
         calm = 0 if point(at) else calm + 1
     assert at > 3
+
+
+F = nn.functional
+DRAWN = ad.Generator().manual_seed(3)
+
+
+def gradients(f: Callable[..., ad.Tensor], *sizes: tuple[int, ...]) -> Callable[[], Any]:
+    """A call of f on tensors of these sizes: its result and its gradients."""
+    xs = [ad.randn(size, generator=DRAWN, requires_grad=True) for size in sizes]
+
+    def call() -> Any:
+        y = f(*xs)
+        return [y, *ad.autograd.grad(y.square().sum(), xs)]
+
+    return call
+
+
+LABELS = ad.randint(1, 7, (2, 4), generator=DRAWN)
+PROJECTED = nn.LSTM(3, 4, proj_size=2)
+CALLS: dict[str, Callable[[], Any]] = {
+    "ctc_loss": gradients(
+        lambda x: F.ctc_loss(x, LABELS, (9, 8), (4, 3), reduction="none"), (9, 2, 7)
+    ),
+    "steps": gradients(lambda x: PROJECTED(x)[0], (5, 2, 3)),
+    "products": gradients(ad.matmul, (270, 40), (40, 300)),
+    "distances": gradients(lambda x, y: ad.cdist(x.mT, y.mT), (2, 5, 9), (2, 5, 7)),
+    "pairs": gradients(lambda x: ad.pdist(x.t(), 1), (5, 70)),
+    "loss": gradients(F.mse_loss, (30, 7), (30, 7)),
+    "few positions": gradients(
+        lambda x, w: F.conv2d(x, w, padding=1), (1, 256, 4, 4), (300, 256, 3, 3)
+    ),
+    "one position": gradients(F.conv_transpose2d, (4, 32, 1, 1), (32, 16, 4, 4)),
+}
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_a_call_fails_or_is_right(name: str) -> None:
+    """Where a short way fails, the general one is tried; nothing else goes on without memory."""
+    call = CALLS[name]
+    call()  # programs are compiled and numbers kept
+    expected, kept = call(), in_use()
+    found: list[ad.Tensor] = []
+    calm = at = 0
+    while calm < 3 and at < MOST:
+        at += 1
+        failed = fails(lambda: found.extend(call()), at)
+        assert failed or all(map(ad.equal, found, expected)), at
+        calm = 0 if failed else calm + 1
+        found.clear()
+        assert in_use() == kept, at
+    assert calm == 3

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff.descriptor import fresh
-from autodiff.native import NULL, descriptors, lib, take_failure
+from autodiff.native import NULL, descriptors, error, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.cells import CELLS, cell_step
@@ -127,7 +127,8 @@ def _step_by_step(steps: Steps, gates: Any, out: Any, xs: Sequence[Any]) -> None
         if proj is not None:
             (row,) = _columns(out, at, rows, 1)
             product = _product(news[0], proj, NULL, 2)
-            lib.ad_copy(row, product)
+            if lib.ad_copy(row, product):
+                raise error("scan", row, product)
             state[0] = wrap(row)
 
 
@@ -178,7 +179,8 @@ class _Sweep:
             gh, gs = self.g.narrow(0, at, rows)._p, state[0]._p
             if self.proj is not None:
                 dh = wrap(gh) + state[0]
-                lib.ad_copy(_columns(self.made, at, rows, 1)[0], dh._p)
+                if lib.ad_copy(_columns(self.made, at, rows, 1)[0], dh._p):
+                    raise error("scan", dh._p)
                 gh = _product(dh._p, self.proj, NULL, 0)
                 gs = _zeros(gh, rows, gh.shape[1])
             state[1:], direct = self.step(at, rows, gh, gs, state[1:])

@@ -222,7 +222,8 @@ def _forward(x: Any, row: Any, may_skip: Any, there: Any, ends: Any, chart: _Cha
     scores = chart.scores = fresh(lib.ad_gather(by_class, 1, places), "ctc_loss", x, row)
     states = chart.states = _full(x, NEVER, steps + 1, 2 + width, batch)
     first = fresh(lib.ad_as_strided(states, 1, [batch], [1], 2 * batch), "ctc_loss", states)
-    lib.ad_copy(first, number_of(0)._p)
+    if lib.ad_copy(first, number_of(0)._p):
+        raise error("ctc_loss", states)
     before = [_part(states, 0, at, scores) for at in (2, 1, 0)]
     skips = fresh(lib.ad_expand(may_skip, 3, shape), "ctc_loss", may_skip)
     _step.write_steps([*before, scores, skips, there], _part(states, 1, 2, scores))
