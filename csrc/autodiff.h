@@ -184,7 +184,7 @@ ad_program *ad_program_new(int n_in, const uint8_t *in_types, int n_const, const
                            const int32_t *out_regs, const uint8_t *out_dtypes);
 /* An op holds a program for each combination of operands met so far. An operand's code is dtype | kind << 4,
  * kind 0 for a tensor with dimensions, 1 for one without, 2 for a Python number; that of a number that not
- * every dtype holds is reach | 3 << 4 where the op is exact. A key is the codes, 6 bits each. */
+ * every dtype holds is reach | 3 << 4 where its bit of `exact` is set. A key is the codes, 6 bits each. */
 ad_op *ad_op_new(int n_in, int n_out, int exact);
 void ad_op_number(ad_op *op, int number); /* what ad_last_writer tells of this op */
 void ad_op_free(ad_op *op);

@@ -1,6 +1,7 @@
 /* program.c: building pointwise programs, and the ops that hold one for each combination of operand types. */
 #include <stdlib.h>
 #include "program.h"
+#include "tape.h"
 
 /* ---- programs ---- */
 
@@ -154,7 +155,7 @@ ad_op *ad_op_new(int n_in, int n_out, int exact) {
     if (!op) return ad_fail_null(AD_NO_MEMORY, sizeof *op, 0, 0);
     op->n_in = n_in;
     op->n_out = n_out;
-    op->exact = exact != 0;
+    op->exact = (unsigned)exact;
     return op;
 }
 
@@ -202,14 +203,17 @@ void ad_op_free(ad_op *op) {
     free(op);
 }
 
-static inline uint64_t operand_code(const ad_op *op, const ad_tensor *x) {
-    if (__builtin_expect(x->number > 1, 0) && op->exact) return (x->number - 1u) | 3u << 4;
+static inline uint64_t operand_code(const ad_op *op, int i, const ad_tensor *x) {
+    if (__builtin_expect(x->number, 0) && op->exact >> i & 1) {
+        ad_tape_tell(x);
+        if (x->number > 1) return (x->number - 1u) | 3u << 4;
+    }
     return x->dtype | (x->number ? 2u << 4 : x->ndim ? 0u : 1u << 4);
 }
 
 static inline const ad_program *find(ad_op *op, int n, const ad_tensor *const *in) {
     uint64_t key = 0;
-    for (int i = n - 1; i >= 0; i--) key = key << 6 | operand_code(op, in[i]);
+    for (int i = n - 1; i >= 0; i--) key = key << 6 | operand_code(op, i, in[i]);
     key |= __atomic_load_n(&defaults, __ATOMIC_RELAXED);
     for (ad_op_variant *v = __atomic_load_n(&op->variants, __ATOMIC_ACQUIRE); v; v = v->next)
         if (v->key == key) return v->program;

@@ -36,7 +36,7 @@ typedef struct ad_op_variant {
 
 struct ad_op {
     int n_in, n_out, writer;
-    bool exact;              /* tells apart numbers by the dtypes that hold them */
+    unsigned exact;          /* a bit for each operand whose numbers are told apart by what holds them */
     ad_op_variant *variants; /* prepended atomically: a call may look while another thread adds */
     ad_op_variant *retired;  /* forgotten, but perhaps in a recording; freed with the op */
 };

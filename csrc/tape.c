@@ -306,6 +306,11 @@ int ad_tape_knows(const ad_tape *t, const ad_tensor *x) {
     return kind < AD_MEMORY_MADE ? kind : AD_MEMORY_MADE;
 }
 
+void ad_tape_tell(const ad_tensor *number) {
+    ad_tape *t = ad_recording;
+    if (t && ad_tape_knows(t, number) == AD_MEMORY_ARGUMENT) t->tells = true;
+}
+
 int ad_tape_constant(const ad_tape *t, const ad_tensor *x) {
     bool *varies = malloc((size_t)t->n_memory + 1);
     if (ad_tape_knows(t, x) != AD_MEMORY_MADE || !varies) {

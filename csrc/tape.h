@@ -55,6 +55,9 @@ static inline ad_tensor *ad_done(const ad_call *c, ad_tensor *y) {
     return NULL;
 }
 
+/* What is computed depends on which dtypes hold this number: it may be an argument of the recording. */
+void ad_tape_tell(const ad_tensor *number);
+
 /* Memory filled from outside, now, with what does not depend on any tensor. */
 static inline ad_tensor *ad_constant(ad_tensor *x) {
     if (x && ad_recording) ad_raw(x);

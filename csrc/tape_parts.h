@@ -76,6 +76,7 @@ struct ad_tape {
     int64_t in_use, most; /* bytes when recording began, and the most since */
     int64_t runs, cost;   /* cost: of one, as ad_let_go takes it */
     bool ready, hashing;
+    bool tells; /* numbers that are arguments apart, by the dtypes that hold them */
     int busy;   /* 0, or the number of the process whose thread has it */
     int status; /* of the last run */
 };

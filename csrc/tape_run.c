@@ -18,8 +18,9 @@ static void point(ad_tape_memory *of, char *data, ad_storage *s) {
 
 /* ---- arguments ---- */
 
-static bool is_like(const ad_tensor *x, const ad_tensor *y) {
-    if (x->dtype != y->dtype || x->ndim != y->ndim || x->number != y->number) return false;
+static bool is_like(const ad_tape *t, const ad_tensor *x, const ad_tensor *y) {
+    if (x->dtype != y->dtype || x->ndim != y->ndim || !x->number != !y->number) return false;
+    if (t->tells && x->number != y->number) return false;
     for (int d = 0; d < x->ndim; d++)
         if (x->shape[d] != y->shape[d] || x->strides[d] != y->strides[d]) return false;
     return true;
@@ -36,7 +37,7 @@ static bool is_captured(const ad_tape *t, const ad_storage *s) {
 
 /* An argument like the recorded one, in memory that the tape may use as it did that one's. */
 static bool fits(const ad_tape *t, const ad_tape_argument *a, const ad_tensor *x) {
-    if (!is_like(x, &a->like)) return false;
+    if (!is_like(t, x, &a->like)) return false;
     const ad_storage *s = x->storage;
     if (t->memory[a->memory].written && (s->readonly || (s->version < 0) != a->inference)) return false;
     return s == a->storage || !is_captured(t, s);

@@ -279,3 +279,14 @@ def test_options_of_other_compilers() -> None:
         ad.compile(double, mode="fast")
     with pytest.raises(TypeError, match="there is one backend"):
         ad.compile(double, backend=print)
+
+
+def test_a_live_number_that_the_dtype_does_not_hold_is_refused_as_eager_refuses_it() -> None:
+    compiled = ad.compile(lambda x, t: ad.clamp(x, max=t), live=["t"])
+    x = ad.tensor([1, 100], dtype=ad.int8)
+    for t in (3, 50, 100, 7):
+        assert compiled(x, t).tolist() == [min(1, t), min(100, t)]
+    for _ in range(3):
+        with pytest.raises(RuntimeError, match="without overflow"):
+            compiled(x, 300)
+        assert compiled(x, 2).tolist() == [1, 2]

@@ -73,7 +73,8 @@ class PointwiseOp:
         )
         self.grad_name, self.tensors_name = names  # the latter, where the last input has a history
         self.differentiable = _is_differentiable(root)
-        native = lib.ad_op_new(n_in, len(self.roots), bool(exact))
+        told = sum((how != "-") << i for i, how in enumerate(exact))
+        native = lib.ad_op_new(n_in, len(self.roots), told)
         if not native:
             raise error(name)
         self.native = ffi.gc(native, lib.ad_op_free)
