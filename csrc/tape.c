@@ -308,7 +308,7 @@ int ad_tape_knows(const ad_tape *t, const ad_tensor *x) {
 
 void ad_tape_tell(const ad_tensor *number) {
     ad_tape *t = ad_recording;
-    if (t && ad_tape_knows(t, number) == AD_MEMORY_ARGUMENT) t->tells = true;
+    if (t && !t->watch && ad_tape_knows(t, number) == AD_MEMORY_ARGUMENT) t->tells = true;
 }
 
 int ad_tape_constant(const ad_tape *t, const ad_tensor *x) {
