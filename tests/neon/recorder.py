@@ -55,6 +55,7 @@ class Recorder:
         shim: Any = types.ModuleType(EXTENSION)
         shim.lib = Instead(self.lib, {name: self.wrap(name) for name in self.functions})
         shim.lib.ad_wrap = self.copy_foreign
+        shim.lib.ad_capsule_take = self.copy_capsule
         shim.ffi = Instead(self.ffi, {"memmove": self.fill})
         sys.modules[EXTENSION] = shim
 
@@ -169,6 +170,17 @@ class Recorder:
         self.fill(p.data, at, p.numel * self.lib.ad_dtype_size(dtype))
         *_, owner, release = rest
         release(owner)
+        return p
+
+    def copy_capsule(self, capsule: int) -> Any:
+        """For ad_capsule_take: a copy, too."""
+        taken = self.lib.ad_capsule_take(capsule)
+        if not taken:
+            return taken
+        assert taken.contiguous, "contiguous memory alone"
+        p = sys.modules[EXTENSION].lib.ad_empty(taken.dtype, taken.ndim, taken.shape)
+        self.fill(p.data, taken.data, p.numel * self.lib.ad_dtype_size(p.dtype))
+        self.lib.ad_free(taken)
         return p
 
     def show(self, p: Any) -> None:
