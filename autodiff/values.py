@@ -20,6 +20,8 @@ _OF_GRAD = (
 )
 _warned: list[bool] = []  # once in a program, as PyTorch does
 _FORMATS: Any = "?Bbhiq  fd"  # of memoryviews; those of 16 bits are taken as float32
+_KINDS = ("bool", "uint8_t", "int8_t", "int16_t", "int32_t", "int64_t", "", "", "float", "double")
+_POINTERS = [ffi.typeof(f"{kind} *") if kind else None for kind in _KINDS]
 _kinds: dict[str, Any] = {}  # NumPy's of these, which take long to be made of texts
 _TYPESTR = ("|b1", "|u1", "|i1", "<i2", "<i4", "<i8", "<f2", "", "<f4", "<f8")
 
@@ -76,6 +78,8 @@ class Valued(Described):
             d = _FLOAT
         if d != p.dtype or not p.contiguous:
             p = fresh(lib.ad_contiguous(p, d), "tolist", p)
+        if n == 1:  # a memoryview takes longer
+            return _unpack(_cast(_POINTERS[d], p.data), p.numel)
         memory = _buffer(p.data, p.numel * dtypes.ALL[d].itemsize)
         return memoryview(memory).cast(_FORMATS[d], _unpack(p.shape, n)).tolist()
 
