@@ -110,14 +110,12 @@ void ad_move_bytes(char *dst, const char *src, int64_t n) {
     store_line(end, last);
 }
 
-/* Past the caches, while what is a page further is fetched. */
-static void move_past(char *dst, const char *src, int64_t n) {
-    const int64_t head = ad_least(-(intptr_t)dst & (AD_LINE - 1), n), lines = (n - head) / AD_LINE,
-                  step = AD_LINE;
+void ad_move_past(char *dst, const char *src, int64_t n, int n_ahead, const char *const *ahead,
+                  const int64_t *step) {
+    const int64_t head = ad_least(-(intptr_t)dst & (AD_LINE - 1), n), lines = (n - head) / AD_LINE;
     const int64_t end = head + lines * AD_LINE;
-    const char *ahead = src + head + AD_PAGE;
     memcpy(dst, src, (size_t)head);
-    ad_cpu->pw->stream(lines, dst + head, src + head, 1, &ahead, &step);
+    ad_cpu->pw->stream(lines, dst + head, src + head, n_ahead, ahead, step);
     memcpy(dst + end, src + end, (size_t)(n - end));
 }
 
@@ -141,12 +139,10 @@ static void convert_run(int64_t n, char *dst, int dst_dtype, int64_t ds, const c
 }
 
 static void copy_run(int64_t n, char *dst, int dst_dtype, int64_t ds, const char *src, int src_dtype,
-                     int64_t ss, bool past) {
+                     int64_t ss) {
     int size = ad_itemsize[dst_dtype];
     if (dst_dtype != src_dtype)
         convert_run(n, dst, dst_dtype, ds, src, src_dtype, ss);
-    else if (ds == 1 && ss == 1 && past && n * size >= AD_PAGE)
-        move_past(dst, src, n * size);
     else if (ds == 1 && ss == 1)
         ad_move_run(dst, src, n * size);
     else if (ss == 0)
@@ -171,12 +167,18 @@ static void copy_panel(const panel *p, char *dst, int dst_dtype, const char *src
     }
     if (dst_dtype == src_dtype && p->dst_col == 1 && p->src_col == 1) {
         const int64_t bytes = p->cols * ad_itemsize[dst_dtype];
-        for (int64_t r = 0; r < p->rows; r++, dst += dst_step, src += src_step) ad_move_run(dst, src, bytes);
+        for (int64_t r = 0; r < p->rows; r++, dst += dst_step, src += src_step) {
+            if (past && bytes >= AD_PAGE)
+                ad_move_past(dst, src, bytes, 1, (const char *const[]){src + AD_PAGE},
+                             (const int64_t[]){AD_LINE});
+            else
+                ad_move_run(dst, src, bytes);
+        }
         return;
     }
     for (int64_t r = 0; r < p->rows; r++)
         copy_run(p->cols, dst + r * dst_step, dst_dtype, p->dst_col, src + r * src_step, src_dtype,
-                 p->src_col, past);
+                 p->src_col);
 }
 
 /* ---- loops ---- */
@@ -355,7 +357,7 @@ static ad_tensor *full(const ad_tensor *value, int dtype, int ndim, const int64_
     ad_tensor *y = ad_empty(dtype, ndim, shape);
     if (!y || y->numel == 0) return y;
     _Alignas(8) char converted[8];
-    copy_run(1, converted, dtype, 1, value->data, value->dtype, 1, false);
+    copy_run(1, converted, dtype, 1, value->data, value->dtype, 1);
     const ad_tensor *const x[] = {y};
     return ad_done(
         &(ad_call){run_full, "full", 1, 0, .x = x, .numbers = converted, .n_bytes = sizeof converted}, y);

@@ -88,7 +88,7 @@ static bool packs(const task *t, int64_t i, int64_t j) {
  * Whether there is such. */
 static bool look_ahead(const task *t, int64_t i, int64_t j, ad_tile *tile) {
     const block *b = t->b;
-    const int64_t row = b->g->b.row, line = 64 / b->g->size, next = j + b->cols_of_task;
+    const int64_t row = b->g->b.row, line = AD_LINE / b->g->size, next = j + b->cols_of_task;
     if (!b->by_tiles || b->g->b.col != 1 || next >= b->cols.count) return false;
     const int64_t cols = extent(&b->cols, next) + (row % line ? line : 0); /* rows begin anywhere in a line */
     const int64_t lines = (cols + line - 1) / line;
@@ -200,9 +200,11 @@ static int take_place(block *b) {
 static void run_packing(task *t, block *b) {
     const int place = take_place(b);
     t->packed_b = b->packed_b + place * b->cols_of_task * tile_width(b->g) * b->tile.k * b->g->size;
-    if (!b->by_tiles) pack_b(t, t->j0, t->j1);
-    for (int64_t j = t->j0; b->by_tiles && j < t->j1; j++) {
-        if (!packs(t, t->i0, j)) pack_b(t, j, j + 1);
+    if (b->by_tiles) {
+        for (int64_t j = t->j0; j < t->j1; j++)
+            if (!packs(t, t->i0, j)) pack_b(t, j, j + 1);
+    } else {
+        pack_b(t, t->j0, t->j1);
     }
     run_panels(t);
     atomic_fetch_and(&b->taken, ~(1ull << place));

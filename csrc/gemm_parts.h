@@ -33,7 +33,7 @@ static inline bool is_flat(const ad_matrix *x, int64_t rows, int64_t cols) {
 
 static inline void expect(upcoming *u, int part, const char *at, int64_t bytes) {
     u->at[part] = at;
-    u->left[part] = bytes / 64;
+    u->left[part] = bytes / AD_LINE;
 }
 
 /* Has a tile fetch what it can, as seldom as will do; false if nothing is left. */
@@ -42,9 +42,9 @@ static inline bool look_on(upcoming *u, ad_tile *tile, int64_t size) {
     if (lines == 0) return false;
     tile->seldom = u->steps >= 4 * lines ? 3 : u->steps >= 2 * lines ? 1 : 0;
     tile->ahead = u->at[part];
-    tile->ahead_row = 64 / size;
+    tile->ahead_row = AD_LINE / size;
     const int64_t now = tile->k / (tile->seldom + 1);
-    u->at[part] += now * 64;
+    u->at[part] += now * AD_LINE;
     u->left[part] -= now;
     u->steps -= tile->k;
     return true;

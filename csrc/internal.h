@@ -26,6 +26,9 @@
 #define AD_PAGE 4096  /* of a page: places a multiple of it apart are one in the caches */
 #define AD_STREAM_BYTES (24 << 20) /* what leaves the caches before it is read again */
 
+/* Bytes to memory past the caches, while lines of what is read soon are fetched, `step` apart (copy.c). */
+void ad_move_past(char *dst, const char *src, int64_t n, int n_ahead, const char *const *ahead,
+                  const int64_t *step);
 /* Stores past the caches are done before what this thread stores after. A parallel loop ends with it. */
 static inline void ad_end_streams(void) {
 #ifdef __x86_64__

@@ -169,7 +169,7 @@ static void read_inputs(const task *t, ad_machine *m, const int64_t *at, int64_t
 
 void ad_stream(const ad_loop *l, const ad_operand *out, int64_t n, char *run, const char *made) {
     const char *ahead[AD_MAX_INPUTS];
-    int64_t step[AD_MAX_INPUTS], nbytes = n * out->size, next = (run - out->data) / out->size + n;
+    int64_t step[AD_MAX_INPUTS], next = (run - out->data) / out->size + n;
     int n_ahead = 0;
     for (int i = 0; i < l->program->n_in; i++) {
         const ad_operand *o = &l->in[i];
@@ -177,11 +177,7 @@ void ad_stream(const ad_loop *l, const ad_operand *out, int64_t n, char *run, co
         ahead[n_ahead] = o->data + next * o->size;
         step[n_ahead++] = AD_LINE * o->size / out->size;
     }
-    int64_t head = ad_least(-(intptr_t)run & (AD_LINE - 1), nbytes), lines = (nbytes - head) / AD_LINE;
-    int64_t end = head + lines * AD_LINE;
-    memcpy(run, made, (size_t)head);
-    ad_cpu->pw->stream(lines, run + head, made + head, n_ahead, ahead, step);
-    memcpy(run + end, made + end, (size_t)(nbytes - end));
+    ad_move_past(run, made, n * out->size, n_ahead, ahead, step);
 }
 
 /* Runs the program on n elements whose registers are in place. */
