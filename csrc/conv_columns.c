@@ -1,11 +1,13 @@
 /* conv_columns.c: convolutions of few positions, all images' together. What they meet is copied, a row for
- * each channel and tap; the weights, of which there are as many or more, are read where they lie: to pack
- * them takes longer than to multiply by them. Chains are those of the other ways. */
+ * each channel and tap, some of these at a time, which stay in L2 with the result; the weights, of which
+ * there are as many or more, are read where they lie: to pack them takes longer than to multiply by them.
+ * Chains are those of the other ways. */
 #include "conv.h"
 #include "move.h"
 
-#define DEPTH 256    /* channels and taps at a time, at most: a panel of columns stays in L1 */
-#define TASK_ROWS 96 /* channels of the result in a task */
+#define DEPTH 384         /* channels and taps at a time, at most: a panel of columns stays in L1 */
+#define TASK_ROWS 96      /* channels of the result in a task, */
+#define L2_BYTES 0x100000 /* and what those of a block take, or a task's */
 
 /* Positions side by side in the source and in a panel. */
 typedef struct {
@@ -16,11 +18,12 @@ typedef struct {
     ad_conv_plan *v;
     int64_t n, k;          /* positions of all images, but no fewer than a vector has; channels and taps */
     int64_t width, panels; /* of a panel; them */
-    int64_t rows;          /* of a task */
+    int64_t depth, p0, p1; /* of columns at a time, the most, and now, */
+    int64_t m0, m1;        /* and channels of a group's result */
     int64_t *source_at, *weight_at; /* of each channel and tap */
     run *runs;
     int64_t *first_run; /* of each panel, and the end */
-    char *columns;
+    char *columns, *sums;
 } few;
 
 static int64_t panel_start(const few *f, int64_t j) {
@@ -80,8 +83,8 @@ static void fill_panel(void *context, int64_t task) {
     const int64_t row = (panel_start(f, j + 1) - first) * v->size;
     const char *source = v->source.data + group * v->c * v->source.c * v->size;
     const run *begin = f->runs + f->first_run[j], *end = f->runs + f->first_run[j + 1];
-    char *to = f->columns + (group * f->n + first) * f->k * v->size;
-    for (int64_t p = 0; p < f->k; p++, to += row) {
+    char *to = f->columns + (group * f->n + first) * (f->p1 - f->p0) * v->size;
+    for (int64_t p = f->p0; p < f->p1; p++, to += row) {
         const char *from = source + f->source_at[p] * v->size;
         for (const run *r = begin; r < end; r++) ad_move_run(to + r->to, from + r->from, r->bytes);
     }
@@ -109,76 +112,91 @@ static void give(const few *f, int64_t group, int64_t m0, int64_t m1, const char
     }
 }
 
+/* The products of a task's channels and the columns that are there. */
 static void run_rows(void *context, int64_t task) {
     const few *f = context;
     const ad_conv_plan *v = f->v;
-    const int64_t size = v->size, parts = (v->m + f->rows - 1) / f->rows, group = task / parts;
-    const int64_t m0 = task % parts * f->rows, m1 = ad_least(m0 + f->rows, v->m);
-    const int64_t depths = (f->k + DEPTH - 1) / DEPTH, depth = (f->k + depths - 1) / depths;
+    const int64_t size = v->size, all = f->m1 - f->m0, parts = (all + TASK_ROWS - 1) / TASK_ROWS;
+    const int64_t group = task / parts, m0 = f->m0 + task % parts * TASK_ROWS;
+    const int64_t m1 = ad_least(m0 + TASK_ROWS, f->m1), row = f->n * size;
+    char *sums = f->sums + (group * all + m0 - f->m0) * row;
     int64_t starts[AD_TILE_ROWS];
-    char *sums = ad_alloc((size_t)((m1 - m0) * f->n * size));
-    if (!sums) {
-        atomic_store(&f->v->status, AD_NO_MEMORY);
-        return;
-    }
     for (int i = 0; i < AD_TILE_ROWS; i++) starts[i] = i * v->w_m;
-    ad_tile tile = {.starts = starts, .c_row = f->n};
-    for (int64_t p = 0; p < f->k; p += depth) {
-        tile.k = ad_least(depth, f->k - p);
-        tile.accumulate = p > 0;
-        tile.offsets = f->weight_at + p;
-        for (int64_t m = m0, rows; m < m1; m += rows) {
-            rows = ad_conv_rows(v->kernels, m1 - m);
-            tile.a = v->w + (group * v->w_group + m * v->w_m) * size;
-            for (int64_t j = 0; j < f->panels; j++) {
-                const int64_t first = panel_start(f, j);
-                tile.cols = tile.b_row = panel_start(f, j + 1) - first;
-                tile.b = f->columns + ((group * f->n + first) * f->k + p * tile.cols) * size;
-                tile.c = sums + ((m - m0) * f->n + first) * size;
-                v->kernels->a_at[rows - 1][ad_conv_vectors(v->kernels, tile.cols)](&tile);
-            }
+    ad_tile tile = {.k = f->p1 - f->p0,
+                    .accumulate = f->p0 > 0,
+                    .starts = starts,
+                    .offsets = f->weight_at + f->p0,
+                    .c_row = f->n};
+    for (int64_t m = m0, rows; m < m1; m += rows) {
+        rows = ad_conv_rows(v->kernels, m1 - m);
+        tile.a = v->w + (group * v->w_group + m * v->w_m) * size;
+        for (int64_t j = 0; j < f->panels; j++) {
+            const int64_t first = panel_start(f, j);
+            tile.cols = tile.b_row = panel_start(f, j + 1) - first;
+            tile.b = f->columns + (group * f->n + first) * tile.k * size;
+            tile.c = sums + (m - m0) * row + first * size;
+            v->kernels->a_at[rows - 1][ad_conv_vectors(v->kernels, tile.cols)](&tile);
         }
     }
-    give(f, group, m0, m1, sums);
-    ad_dealloc(sums);
+    if (f->p1 == f->k) give(f, group, m0, m1, sums);
 }
 
-static int open(few *f, ad_conv_plan *v, int64_t width) {
+/* Room for columns, `depth` at a time, and for `rows` of each group's result. */
+static int open(few *f, ad_conv_plan *v, int64_t width, int64_t depth, int64_t rows) {
     const int64_t count = v->batch * v->positions, vector = (int64_t)1 << v->kernels->log2_width;
-    *f = (few){.v = v, .n = count < vector ? vector : count, .k = v->c * v->taps, .rows = TASK_ROWS};
+    *f = (few){.v = v, .n = count < vector ? vector : count, .k = v->c * v->taps};
+    const int64_t depths = (f->k + depth - 1) / depth;
+    f->depth = (f->k + depths - 1) / depths;
     f->width = width ? width : f->n;
     f->panels = (f->n + f->width - 1) / f->width;
-    const int64_t columns = (v->groups * f->n * f->k * v->size + 63) / 64 * 64;
-    f->columns = ad_alloc((size_t)(columns + (2 * f->k + f->panels + 1) * (int64_t)sizeof(int64_t) +
+    const int64_t row = v->groups * f->n * v->size;
+    const int64_t columns = (row * f->depth + 63) / 64 * 64, sums = (row * rows + 63) / 64 * 64;
+    f->columns = ad_alloc((size_t)(columns + sums + (2 * f->k + f->panels + 1) * (int64_t)sizeof(int64_t) +
                                    count * (int64_t)sizeof(run)));
     if (!f->columns) return AD_NO_MEMORY;
-    f->source_at = (int64_t *)(f->columns + columns);
+    f->sums = f->columns + columns;
+    f->source_at = (int64_t *)(f->sums + sums);
     f->weight_at = f->source_at + f->k;
     f->first_run = f->weight_at + f->k;
     f->runs = (run *)(f->first_run + f->panels + 1);
     if (count < vector) memset(f->columns, 0, (size_t)columns);
     fill_offsets(f);
     fill_runs(f);
-    ad_parallel_for(v->groups * f->panels, v->groups * f->n * f->k / 2, fill_panel, f);
     return AD_OK;
 }
 
+/* The columns from p0 on. */
+static void fill(few *f, int64_t p0) {
+    const int64_t groups = f->v->groups;
+    f->p0 = p0, f->p1 = ad_least(p0 + f->depth, f->k);
+    ad_parallel_for(groups * f->panels, groups * f->n * (f->p1 - p0) / 2, fill_panel, f);
+}
+
 int ad_conv_columns(ad_conv_plan *v) {
+    const int64_t fit = L2_BYTES / (v->groups * v->batch * v->positions * v->size);
+    const int64_t rows = ad_least(fit > TASK_ROWS ? fit / TASK_ROWS * TASK_ROWS : TASK_ROWS, v->m);
     few f;
-    const int status = open(&f, v, ad_conv_width(v->kernels));
+    const int status = open(&f, v, ad_conv_width(v->kernels), DEPTH, rows);
     if (status) return status;
-    ad_parallel_for(v->groups * ((v->m + f.rows - 1) / f.rows),
-                    ad_conv_cost(v->groups * v->m * f.n * f.k, v->size), run_rows, &f);
+    for (int64_t m = 0; m < v->m; m = f.m1) {
+        f.m0 = m, f.m1 = ad_least(m + rows, v->m);
+        for (int64_t p = 0; p < f.k; p = f.p1) {
+            fill(&f, p);
+            ad_parallel_for(v->groups * ((f.m1 - m + TASK_ROWS - 1) / TASK_ROWS),
+                            ad_conv_cost(v->groups * (f.m1 - m) * f.n * (f.p1 - p), v->size), run_rows, &f);
+        }
+    }
     ad_dealloc(f.columns);
-    return atomic_load(&v->status);
+    return AD_OK;
 }
 
 /* ---- the weight's adjoint: a product of the result's cotangent and the columns, turned ---- */
 
 int ad_conv_columns_weight(ad_conv_plan *v, const ad_tensor *g) {
     few f;
-    int status = open(&f, v, 0);
+    int status = open(&f, v, 0, v->c * v->taps, 0);
     if (status) return status;
+    fill(&f, 0);
     ad_tensor to = *g;
     to.data = ad_alloc((size_t)(v->groups * v->m * f.n * v->size));
     if (to.data) {
