@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import time
+import zlib
+from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
 
@@ -51,10 +53,12 @@ def facts(libraries: dict[str, Library]) -> list[Fact]:
         return []
     ours, theirs = import_times(US, "torch", ROUNDS)
     sizes = [installed_bytes(name) / 1e6 for name in (US, "torch")]
+    packed = [packed_bytes(name) / 1e6 for name in (US, "torch")]
     peaks = [median(training_bytes(name) for _ in range(3)) / 1e6 for name in (US, "torch")]
     return [
         Fact("import", median(ours), median(theirs), "s", ratio(ours, theirs)),
         Fact("installed size", *sizes, "MB", sizes[1] / sizes[0]),
+        Fact("the same packed, as in a wheel", *packed, "MB", packed[1] / packed[0]),
         Fact("peak memory, 784-1024-1024-10", *peaks, "MB", peaks[1] / peaks[0]),
     ]
 
@@ -79,12 +83,28 @@ def import_seconds(code: str) -> float:
     return time.perf_counter() - start
 
 
-def installed_bytes(module: str) -> int:
-    """Size of an imported package's folder, without the bytecode Python caches."""
+def installed_files(module: str) -> Iterator[Path]:
+    """An imported package's, without the bytecode Python caches."""
     origin = sys.modules[module].__file__
     assert origin is not None
     files = (path for path in Path(origin).parent.rglob("*") if path.is_file())
-    return sum(path.stat().st_size for path in files if "__pycache__" not in path.parts)
+    return (path for path in files if "__pycache__" not in path.parts)
+
+
+def installed_bytes(module: str) -> int:
+    """Their size."""
+    return sum(path.stat().st_size for path in installed_files(module))
+
+
+def packed_bytes(module: str) -> int:
+    """Their size when deflated, which is what is downloaded."""
+    total = 0
+    for path in installed_files(module):
+        pack = zlib.compressobj()
+        with path.open("rb") as file:
+            total += sum(len(pack.compress(part)) for part in iter(lambda: file.read(1 << 20), b""))
+        total += len(pack.flush())
+    return total
 
 
 def training_bytes(name: str) -> float:
