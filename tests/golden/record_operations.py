@@ -64,27 +64,24 @@ BINARY = {  # the second operand, and one that broadcasts
 }
 
 
+NOT_IN_PLACE = "positive fmax fmin maximum minimum logaddexp".split()
+
+
 def lines() -> list[str]:
     """All lines, those of the tables first."""
     found = []
     for x, names in UNARY.items():
         for name in names.split():
-            found += [
-                f"torch.{name}({x})",
-                f"{x}.t().{name}()",
-                f"torch.{name}({x}[:, ::2] * 0.75)",
-            ]
-            found += [f"{x}.{name}_()"] if name != "positive" else []
+            found += [f"torch.{name}({x})", f"{x}.t().{name}()", f"{x}.{name}_()"]
+            found.append(f"torch.{name}({x}[:, ::2] * 0.75)")
     for (y, z), names in BINARY.items():
         for name in names.split():
-            found += [f"torch.{name}(x, {y})", f"x.{name}({z})", f"{y}.t().{name}(x.t())"]
-            found += [f"torch.{name}(s, {y})", f"torch.{name}(x, torch.ones(4))"]
-            found += (
-                [f"x.{name}_({y})"]
-                if name[:5] not in ("fmax", "fmin", "maxim", "minim", "logad")
-                else []
-            )
-    return found + lines_.lines_of(CASES)
+            found += [f"torch.{name}(x, {y})", f"x.{name}({z})", f"x.{name}_({y})"]
+            found += [f"{y}.t().{name}(x.t())", f"torch.{name}(s, {y})"]
+            found.append(f"torch.{name}(x, torch.ones(4))")
+    absent = [f".{name}_(" for name in NOT_IN_PLACE]
+    tables = [line for line in found if not any(call in line for call in absent)]
+    return tables + lines_.lines_of(CASES)
 
 
 @cache
