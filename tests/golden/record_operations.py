@@ -64,7 +64,7 @@ BINARY = {  # the second operand, and one that broadcasts
 }
 
 
-NOT_IN_PLACE = "positive fmax fmin maximum minimum logaddexp".split()
+NOT_IN_PLACE = ["positive", "fmax", "fmin", "maximum", "minimum", "logaddexp"]
 
 
 def lines() -> list[str]:
