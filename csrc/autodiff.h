@@ -391,8 +391,9 @@ typedef enum { AD_CONV_FORWARD, AD_CONV_TRANSPOSED, AD_CONV_WEIGHT } ad_conv_kin
 ad_tensor *ad_conv(int kind, const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias, int64_t groups,
                    int nd, const int64_t *geometry);
 /* The greatest element of each window of the last nd (1 to 3) dimensions, and where in these, taken as one,
- * it is: the first of equals, or the last nan. plan, of n numbers: nd, the steps between elements of a
- * window, the numbers of windows, and for each dimension where windows start, and where they end. */
+ * it is (unless places is NULL): the first of equals, or the last nan. plan, of n numbers: nd, the steps
+ * between elements of a window, the numbers of windows, and for each dimension where windows start, and where
+ * they end. */
 ad_tensor *ad_max_pool(const ad_tensor *x, int64_t n, const int64_t *plan, ad_tensor **places);
 /* The sums over windows of the last nd (1 to 3) dimensions, and what adds a cotangent up where they lie.
  * plan, of n numbers: nd; 0, or that sums are divided by the next number (1), by how many elements the window
