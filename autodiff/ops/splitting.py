@@ -27,8 +27,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     if p.ndim == 0:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     d = dim_index(dim, p.ndim)
-    select = _unbound.call
-    return tuple([select(input, d, i) for i in range(p.shape[d])])
+    return _unbound.each(input, [(d, i) for i in range(p.shape[d])])
 
 
 def _along(name: str, x: Tensor, dim: int) -> int:
@@ -67,11 +66,11 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
 
 
 def _pieces(cut: Op, x: Tensor, d: int, sections: Sequence[int]) -> tuple[Tensor, ...]:
-    pieces, start = [], 0
+    calls, start = [], 0
     for length in sections:
-        pieces.append(cut.call(x, d, start, start + length, 1))
+        calls.append((d, start, start + length, 1))
         start += length
-    return tuple(pieces)
+    return cut.each(x, calls)
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
@@ -135,11 +134,8 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
             "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"
         )
     d = dim_index(dim, input.ndim)
-    pieces, start = [], 0
-    for end in _bounds(indices_or_sections, input.shape[d]):
-        pieces.append(_slice.call(input, d, start, end, 1))
-        start = end
-    return tuple(pieces)
+    ends = _bounds(indices_or_sections, input._p.shape[d])
+    return _slice.each(input, [(d, a, b, 1) for a, b in zip([0, *ends], ends, strict=False)])
 
 
 def _split_along(name: str, x: Tensor, sections: Any, dim: int, least: int) -> tuple[Tensor, ...]:

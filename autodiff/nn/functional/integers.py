@@ -43,7 +43,7 @@ def _windows(
     for d in reversed(range(nd)):
         last = (result[d] - 1) * stride[d] + reach[d]
         around += [before[d], max(0, last - x.shape[lead + d] - before[d])]
-    y = pad(x, around, "constant", value)
+    y = pad(x, tuple(around), "constant", value)
     for d in range(nd):
         y = y.unfold(lead + d, reach[d], stride[d]).narrow(lead + d, 0, result[d])[..., :: apart[d]]
     return y.flatten(-nd)
