@@ -122,10 +122,6 @@ static void NAME(line)(const task *t, const int64_t *at, T *image, T *y, T *row)
 static inline T NAME(window)(const T *x, int64_t from, int64_t to, int64_t across, int64_t h, int64_t d,
                              int64_t panel) {
     T sum = 0;
-    if (d == 1 && h == 2) { /* what most have */
-        for (int64_t i = from; i < to; i++) sum += x[i] + x[across + i];
-        return sum;
-    }
     for (int64_t i = from; i < to; i++) {
         T column = x[i];
         for (int64_t b = 1; b < h; b++) column += x[b * across + i];
@@ -140,7 +136,8 @@ static inline T NAME(window)(const T *x, int64_t from, int64_t to, int64_t acros
 static void NAME(few)(const task *t, const T *image, T *y) {
     const axis *d = t->axis, *h = d + 1, w = d[2];
     const int64_t across = w.size, panel = h->size * across;
-    const T number = t->divisor ? (T)t->number : 1;
+    const T number = t->divisor == ONE_NUMBER ? (T)t->number : 1;
+    const bool pairs = w.taps == 2 && !w.padding && (w.n - 1) * w.stride + 2 <= w.size;
     int64_t at[2], from[DIMS], to[DIMS];
     for (at[0] = 0; at[0] < d->n; at[0]++) {
         ends(d, at[0], &from[0], &to[0]);
@@ -148,11 +145,16 @@ static void NAME(few)(const task *t, const T *image, T *y) {
             ends(h, at[1], &from[1], &to[1]);
             const T *x = image + from[0] * panel + from[1] * across;
             const int64_t tall = to[1] - from[1], deep = to[0] - from[0];
-            for (int64_t j = 0; j < w.n; j++) {
+            const bool square = pairs && tall == 2 && deep == 1; /* what most are */
+            for (int64_t j = 0; square && j < w.n; j++) {
+                const T *a = x + j * w.stride;
+                y[j] = ((T)0 + (a[0] + a[across]) + (a[1] + a[across + 1])) / number;
+            }
+            for (int64_t j = 0; !square && j < w.n; j++) {
                 ends(&w, j, &from[2], &to[2]);
                 if (tall < 1 || deep < 1) to[2] = from[2];
                 y[j] = NAME(window)(x, from[2], to[2], across, tall, deep, panel);
-                if (t->divisor <= ONE_NUMBER) y[j] /= number;
+                y[j] /= number;
             }
             if (t->divisor > ONE_NUMBER) NAME(divide)(t, at, y, y);
         }

@@ -11,7 +11,7 @@ from autodiff.nn.functional.convolution import Ints, ints
 from autodiff.nn.functional.integers import averages, maxima
 from autodiff.nn.functional.pools import cover_of, pool_of
 from autodiff.nn.functional.reduction import check_tensors
-from autodiff.ops.pooling import greatest, windows
+from autodiff.ops.pooling import greatest, summed
 from autodiff.ops.reductions import mean
 from autodiff.ops.written import member_of
 from autodiff.tensor import Tensor
@@ -74,12 +74,12 @@ def _avg_pool(
 ) -> Tensor:
     padded, divisor = count_include_pad, divisor_override
     pool = pool_of(op, input, kernel_size, stride, padding, 1, ceil_mode, padded, divisor)
-    return averages(input, pool) if pool.exact else windows(input, pool.sums)
+    return averages(input, pool) if pool.exact else summed(input, pool.sums)
 
 
 def _adaptive_avg_pool(op: str, nd: int, input: Tensor, output_size: Sizes) -> Tensor:
     cover = cover_of(op, input, output_size)
-    return mean(input, range(-nd, 0), True) if cover.whole else windows(input, cover.means)
+    return mean(input, range(-nd, 0), True) if cover.whole else summed(input, cover.means)
 
 
 def _adaptive_max_pool(

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from autodiff.dtypes import FIRST_FLOAT, SCALAR_NAMES, int64
+from autodiff.native import lib
 from autodiff.nn.functional.convolution import ints, kind
 from autodiff.nn.functional.integers import is_integer
 from autodiff.nn.functional.reduction import check_tensors
@@ -74,7 +75,7 @@ class Pool:
         if divisor == 0:
             raise RuntimeError("divisor must be not zero")
         # what is native about it; long where the image is, and then not kept
-        self.sums = None if op.startswith("max") else self._sums()
+        self.sums: Any = None if op.startswith("max") else self._sums()
         self.plan = None if self.sums or max(self.image) >= LONG else self.made()
 
     def _check(self, op: str) -> None:
@@ -140,7 +141,9 @@ class Pool:
         return Sums(self.title, axes, (NUMBER, divisor))
 
 
-_known_pools = lru_cache(Pool)
+_shape_key = lib.ad_shape_key
+_pools: dict[tuple[Any, ...], Pool] = {}
+_MOST_POOLS = 256
 
 
 def pool_of(
@@ -170,11 +173,21 @@ def pool_of(
         stride = None if stride in (None, [], ()) else ints(op, "stride", stride, nd)
         padding = ints(op, "padding", padding, nd)
         dilation = ints(op, "dilation", dilation, nd)
-    ceil, padded = bool(ceil), bool(padded)
-    dtype = x._p.dtype
-    return _known_pools(
-        op, x.shape, dtype, kernel, stride, padding, dilation, ceil, padded, divisor
-    )
+    if not type(ceil) is type(padded) is bool:
+        ceil, padded = bool(ceil), bool(padded)
+    p = x._p
+    shape = _shape_key(p) or x.shape  # which takes longer
+    key = (op, shape, p.dtype, kernel, stride, padding, dilation, ceil, padded, divisor)
+    found = _pools.get(key)
+    return _made(x.shape, key) if found is None else found
+
+
+def _made(shape: Whole, key: tuple[Any, ...]) -> Pool:
+    pool = Pool(key[0], shape, *key[2:])
+    if len(_pools) >= _MOST_POOLS:
+        _pools.clear()
+    _pools[key] = pool
+    return pool
 
 
 def spans(size: int, n: int) -> list[tuple[int, int]]:
