@@ -2,6 +2,11 @@
 #include "tape.h"
 #include "walk.h"
 
+/* gcc's -O2 leaves loops as they are whose counts it cannot know to be multiples of a vector's. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("vect-cost-model=dynamic")
+#endif
+
 enum { DIMS = 3, STRIP = 256, FEW = 7 };
 
 /* Space made of three dimensions, the first of size 1 where there are fewer; strides in elements. */
@@ -18,6 +23,7 @@ typedef struct {
     int dtype;
     ad_walk planes;
     axis axis[DIMS];
+    int64_t runs[2]; /* how many windows the first runs of alike ones have */
 } task;
 
 /* The other dimensions' part of windows in a row. */
@@ -53,8 +59,13 @@ static int64_t alike(const axis *w, int64_t i) {
         return other;                                                                                        \
     }                                                                                                        \
     static inline __attribute__((always_inline)) void tap_##type(int64_t n, const type *restrict from,       \
-                                                                 int64_t step, int64_t place,                \
+                                                                 int64_t step, int64_t place, bool first,    \
                                                                  type *restrict most, int64_t *restrict y) { \
+        if (first) {                                                                                         \
+            for (int64_t j = 0; j < n; j++) most[j] = from[j * step];                                        \
+            for (int64_t j = 0; y && j < n; j++) y[j] = place;                                               \
+            return;                                                                                          \
+        }                                                                                                    \
         for (int64_t j = 0; j < n; j++) {                                                                    \
             const bits more = exceeds_##type(from[j * step], most[j]);                                       \
             most[j] = chosen_##type(more, from[j * step], most[j]);                                          \
@@ -66,8 +77,7 @@ static int64_t alike(const axis *w, int64_t i) {
         const axis d_axis = t->axis[0], h_axis = t->axis[1], w_axis = t->axis[2];                            \
         const int64_t w0 = w_axis.first[i], w1 = w_axis.end[i];                                              \
         const int64_t apart = n > 1 ? w_axis.first[i + 1] - w0 : 0, step = apart * w_axis.stride;            \
-        for (int64_t j = 0; j < n; j++) most[j] = -(type)__builtin_inf();                                    \
-        for (int64_t j = 0; y && j < n; j++) y[j] = s->d0 * d_axis.place + s->h0 * h_axis.place + w0;        \
+        bool first = true;                                                                                   \
         for (int64_t d = s->d0; d < s->d1; d += d_axis.step) {                                               \
             for (int64_t h = s->h0; h < s->h1; h += h_axis.step) {                                           \
                 const type *row = (const type *)s->x + d * d_axis.stride + h * h_axis.stride;                \
@@ -75,13 +85,14 @@ static int64_t alike(const axis *w, int64_t i) {
                     const int64_t place = d * d_axis.place + h * h_axis.place + w;                           \
                     const type *from = row + w * w_axis.stride;                                              \
                     if (y)                                                                                   \
-                        tap_##type(n, from, step, place, most, y);                                           \
+                        tap_##type(n, from, step, place, first, most, y);                                    \
                     else if (step == 1)                                                                      \
-                        tap_##type(n, from, 1, 0, most, NULL);                                               \
+                        tap_##type(n, from, 1, 0, first, most, NULL);                                        \
                     else if (step == 2)                                                                      \
-                        tap_##type(n, from, 2, 0, most, NULL);                                               \
+                        tap_##type(n, from, 2, 0, first, most, NULL);                                        \
                     else                                                                                     \
-                        tap_##type(n, from, step, 0, most, NULL);                                            \
+                        tap_##type(n, from, step, 0, first, most, NULL);                                     \
+                    first = false;                                                                           \
                 }                                                                                            \
             }                                                                                                \
         }                                                                                                    \
@@ -119,7 +130,7 @@ static int64_t alike(const axis *w, int64_t i) {
     static void run_row_##type(const task *t, const span *s, type *most, int64_t *y) {                       \
         const axis *w = t->axis + 2;                                                                         \
         for (int64_t i = 0, n; i < w->count; i += n) {                                                       \
-            n = w->count <= FEW ? w->count : alike(w, i);                                                    \
+            n = i == 0 ? t->runs[0] : i == t->runs[0] ? t->runs[1] : alike(w, i);                            \
             (n <= FEW ? run_few_##type : run_alike_##type)(t, s, i, n, most + i, y ? y + i : NULL);          \
         }                                                                                                    \
     }
@@ -181,6 +192,9 @@ static int run_max_pool(const ad_call *c) {
         t.axis[i].place = place;
         place *= x->shape[lead + i - (DIMS - nd)];
     }
+    const axis *w = &t.axis[DIMS - 1];
+    t.runs[0] = w->count <= FEW ? w->count : alike(w, 0);
+    t.runs[1] = t.runs[0] < w->count ? alike(w, t.runs[0]) : 0;
     ad_parallel_for(planes, ad_least(ad_out(c, 0)->numel * (taps + 4), (int64_t)1 << 60), run_plane, &t);
     return AD_OK;
 }

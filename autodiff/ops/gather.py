@@ -296,4 +296,4 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     found = own(lib.ad_nonzero(x._p, False), "nonzero", x._p)
     if not as_tuple:
         return found
-    return tuple(_select(found, 1, d) for d in range(x.ndim))
+    return _select.each(found, [(1, d) for d in range(x.ndim)])

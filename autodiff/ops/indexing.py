@@ -11,7 +11,7 @@ from autodiff import dtypes
 from autodiff.changes import recorder_here
 from autodiff.native import lib
 from autodiff.ops.assign import copy_
-from autodiff.ops.base import called
+from autodiff.ops.base import called, is_untold
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.convert import _from_values, as_tensor, tensor
 from autodiff.ops.create import exact, full, scalar
@@ -218,8 +218,10 @@ def is_places(x: Tensor, index: Any) -> bool:
 
 def is_mask(x: Tensor, index: Any) -> bool:
     """Whether an index is one tensor of bools for each of x's elements."""
-    is_index = isinstance(index, Tensor) and index._p.dtype == _BOOL
-    return is_index and bool(index._p.ndim) and index.shape == x.shape
+    if not isinstance(index, Tensor) or index._p.dtype != _BOOL or not index._p.ndim:
+        return False
+    key = _shape_key(index._p)
+    return key == _shape_key(x._p) if key else index.shape == x.shape
 
 
 def _plain(x: Tensor, dim: int, item: Any) -> Tensor | None:
@@ -243,6 +245,7 @@ def _plain(x: Tensor, dim: int, item: Any) -> Tensor | None:
     return None
 
 
+_shape_key = lib.ad_shape_key
 _select_p, _slice_p = lib.ad_select, lib.ad_slice
 _END = 2**62
 _WHOLE = (0, _END, 1)
@@ -332,8 +335,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     if is_places(x, index):
         return index_along(x, 0, index)
     if is_mask(x, index):
-        places = own(lib.ad_nonzero(index._p, True), "nonzero", index._p)
-        return index_along(x if index._p.ndim == 1 else reshape(x, -1), 0, places)
+        return _at_mask(x, index)
     y, left = x, _placed(x, index)
     if left is None:
         y, left = _basic(x, index)
@@ -341,6 +343,14 @@ def getitem(x: Tensor, index: Any) -> Tensor:
         return y if y is not x else alias(x)
     y, first, tensors = _together(y, left)
     return index_along(y, first, *tensors)
+
+
+def _at_mask(x: Tensor, mask: Tensor) -> Tensor:
+    """The elements where a mask of x's shape is true."""
+    places = own(lib.ad_nonzero(mask._p, True), "nonzero", mask._p)
+    if is_untold(x, x):
+        return own(lib.ad_take(x._p, places._p), "index", x._p)
+    return index_along(x if mask._p.ndim == 1 else reshape(x, -1), 0, places)
 
 
 def setitem(x: Tensor, index: Any, value: Any) -> None:
@@ -379,6 +389,9 @@ def _set_masked(x: Tensor, index: Any, value: Tensor) -> bool:
     """Write a value where a mask of bools, perhaps after some `:`, holds, if that is the same for
     each place: no count of the places is needed, so that it can be recorded.
     """
+    if value._p.number and type(index) in TENSOR_TYPES and is_mask(x, index):
+        where_.into(x, (index, value, x))
+        return True
     first, mask = 0, index
     if type(index) is tuple and index and all(type(i) is slice and i == _ALL for i in index[:-1]):
         first, mask = len(index) - 1, index[-1]
@@ -455,10 +468,10 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     >>> ad.masked_select(x, x > 1)
     tensor([2, 3])
     """
-    if mask.dtype is not dtypes.bool:
+    if mask._p.dtype != _BOOL:
         raise RuntimeError(f"masked_select(): expected a bool mask, got {mask.dtype!r}")
     if is_mask(input, mask):
-        return getitem(input, mask)
+        return _at_mask(input, mask)
     try:
         values, where = broadcast_indices([input, mask])
     except IndexError as failure:

@@ -26,7 +26,7 @@ from autodiff.ops.gather import (
 )
 from autodiff.ops.guard import must_be
 from autodiff.ops.history import check_writable, rebase
-from autodiff.ops.indexing import _INT64, _advanced, _basic, is_places
+from autodiff.ops.indexing import _BOOL, _INT64, _advanced, _basic, is_mask, is_places
 from autodiff.ops.masked import write_masked
 from autodiff.ops.slices import _vector, fits_along
 from autodiff.ops.views import _slice, clone, copied, expand, reshape, unsqueeze
@@ -136,9 +136,15 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 
 def index_fill_(x: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """`index_fill`, written over the tensor."""
-    d = dim_index(dim, x.ndim)
-    flat = _check_index("index_fill_()", index, IndexError)
+    p, places = x._p, index._p
+    d = dim_index(dim, p.ndim)
     given = value if isinstance(value, Tensor) else scalar(value, x.dtype)
+    plain = places.dtype == _INT64 and places.ndim == 1 and p.ndim > 0 == given._p.ndim
+    if plain and is_untold(x, given):
+        if not lib.ad_index_put(p, d, 1, [places], given._p, 0):
+            return x
+        take_failure()  # to be met again
+    flat = _check_index("index_fill_()", index, IndexError)
     if given._p.ndim:
         raise RuntimeError(
             f"Only supports 0-dimensional value tensor but got tensor with {given.ndim} dimensions."
@@ -328,27 +334,30 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
 # ---- where a mask is true ----
 
 
+def _few(size: int) -> str:
+    return f"masked_scatter: number of elements of source ({size}) < number of ones in mask"
+
+
 def masked_scatter_(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """`masked_scatter`, written over the tensor."""
-    if mask.dtype is not dtypes.bool:
+    if mask._p.dtype != _BOOL:
         raise RuntimeError(
             f"masked_scatter_ only supports boolean masks, but got mask with dtype {mask.dtype!r}"
         )
-    if source.dtype is not x.dtype:
+    if source._p.dtype != x._p.dtype:
         raise RuntimeError(
             "masked_scatter_: expected self and source to have same dtypes but got "
             f"{x.dtype!r} and {source.dtype!r}"
         )
-    where = mask if mask.shape == x.shape else expand(mask, x.shape)
+    where = mask if is_mask(x, mask) or mask.shape == x.shape else expand(mask, x.shape)
     size = source._p.numel
-    few = f"masked_scatter: number of elements of source ({size}) < number of ones in mask"
     if recorder_here() is not None:
-        write_masked(x, where, reshape(source, -1), True, few)
+        write_masked(x, where, reshape(source, -1), True, _few(size))
         return x
     places = own(lib.ad_nonzero(where._p, True), "masked_scatter_", where._p)
     count = places._p.numel
     if count > size:
-        raise RuntimeError(f"{few} ({count})")
+        raise RuntimeError(f"{_few(size)} ({count})")
     if _is_written(x, places._p, source, False):
         return x
     values = _slice(reshape(source, -1), 0, 0, count, 1)
@@ -362,6 +371,8 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     >>> ad.zeros(3).masked_scatter(mask, ad.tensor([5.0, 6.0, 7.0])).tolist()
     [5.0, 0.0, 6.0]
     """
+    if is_mask(input, mask):
+        return masked_scatter_(copied(input), mask, source)
     try:
         wide, where = broadcast_indices([input, mask])
     except IndexError as failure:
