@@ -255,6 +255,8 @@ _PLAIN = frozenset([int, slice])
 
 def _plainly(x: Tensor, items: tuple[Any, ...]) -> Tensor | None:
     """The same for one item a dimension, of which some may be `:`, and for None and `...`."""
+    if len(items) == 2 and items[0] is Ellipsis and type(items[1]) is int:
+        return _plain(x, x._p.ndim - 1, items[1])
     y, dim = x, 0
     for k, item in enumerate(items):
         if type(item) is slice and item == _ALL and dim < y._p.ndim:
@@ -284,7 +286,9 @@ def _at_once(x: Tensor, index: Any, kind: type) -> Tensor | None:
         return _plain(x, 0, index)
     if index is None:
         return unsqueeze(x, 0)
-    return _plainly(x, index) if kind is tuple else None
+    if kind is not tuple or (index and type(index[-1]) in TENSOR_TYPES):
+        return None
+    return _plainly(x, index)
 
 
 def _placed(x: Tensor, index: Any) -> dict[int, Tensor] | None:
@@ -393,9 +397,11 @@ def _set_masked(x: Tensor, index: Any, value: Tensor) -> bool:
         where_.into(x, (index, value, x))
         return True
     first, mask = 0, index
-    if type(index) is tuple and index and all(type(i) is slice and i == _ALL for i in index[:-1]):
+    if type(index) is tuple and index:
         first, mask = len(index) - 1, index[-1]
     if type(mask) not in TENSOR_TYPES or mask._p.dtype != _BOOL:
+        return False
+    if first and not all(type(i) is slice and i == _ALL for i in index[:-1]):
         return False
     n, sizes = mask._p.ndim, x.shape
     after = len(sizes) - first - n

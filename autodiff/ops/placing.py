@@ -340,6 +340,11 @@ def _few(size: int) -> str:
 
 def masked_scatter_(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """`masked_scatter`, written over the tensor."""
+    return _scatter_masked(x, mask if mask.shape == x.shape else expand(mask, x.shape), source)
+
+
+def _scatter_masked(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """The same, for a mask of x's shape."""
     if mask._p.dtype != _BOOL:
         raise RuntimeError(
             f"masked_scatter_ only supports boolean masks, but got mask with dtype {mask.dtype!r}"
@@ -349,12 +354,11 @@ def masked_scatter_(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
             "masked_scatter_: expected self and source to have same dtypes but got "
             f"{x.dtype!r} and {source.dtype!r}"
         )
-    where = mask if is_mask(x, mask) or mask.shape == x.shape else expand(mask, x.shape)
     size = source._p.numel
     if recorder_here() is not None:
-        write_masked(x, where, reshape(source, -1), True, _few(size))
+        write_masked(x, mask, reshape(source, -1), True, _few(size))
         return x
-    places = own(lib.ad_nonzero(where._p, True), "masked_scatter_", where._p)
+    places = own(lib.ad_nonzero(mask._p, True), "masked_scatter_", mask._p)
     count = places._p.numel
     if count > size:
         raise RuntimeError(f"{_few(size)} ({count})")
@@ -372,9 +376,9 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     [5.0, 0.0, 6.0]
     """
     if is_mask(input, mask):
-        return masked_scatter_(copied(input), mask, source)
+        return _scatter_masked(copied(input), mask, source)
     try:
         wide, where = broadcast_indices([input, mask])
     except IndexError as failure:
         raise RuntimeError(f"masked_scatter(): {failure}") from None
-    return masked_scatter_(copied(wide), where, source)
+    return _scatter_masked(copied(wide), where, source)

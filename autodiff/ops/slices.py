@@ -10,7 +10,7 @@ from autodiff.native import error, lib, take_failure
 from autodiff.ops.base import is_untold, titled
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import scalar
-from autodiff.ops.gather import Indices, _put_added, index_along, write_at
+from autodiff.ops.gather import Indices, _get, _put_added, index_along, remembered, write_at
 from autodiff.ops.views import copied, reshape, unsqueeze, zeros_p
 from autodiff.shapes import Size, dim_index
 from autodiff.tensor import Tensor, wrap
@@ -20,6 +20,7 @@ __all__ = ["index_add", "index_add_", "index_select", "tally"]
 _INT64 = dtypes.int64.code
 
 _SELECTED = "IndexSelectBackward0"
+_selected = _get.named(_SELECTED)
 
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
@@ -33,7 +34,11 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """
     p, places = input._p, index._p
     if places.ndim == 1 and places.dtype == _INT64 and p.ndim:
-        return titled(index_along(input, dim_index(dim, p.ndim), index), _SELECTED)
+        d = dim_index(dim, p.ndim)
+        y = lib.ad_index_get(p, d, 1, [places])
+        if not y:
+            raise error(_selected.name, p)
+        return _selected.result(input, y, remembered(input, d, index))
     if places.ndim > 1:
         raise IndexError(
             f"index_select(): Index is supposed to be a vector, got {index.ndim} dimensions"

@@ -104,7 +104,7 @@ _PIECES = 2**24  # which take a few seconds to make
 
 def _bounds(indices_or_sections: Any, size: int) -> list[int]:
     """Where the pieces of tensor_split end."""
-    if isinstance(indices_or_sections, Tensor):
+    if type(indices_or_sections) is not int and isinstance(indices_or_sections, Tensor):
         if indices_or_sections.dtype is not dtypes.int64 or indices_or_sections.ndim > 1:
             raise RuntimeError(
                 "tensor_split expected tensor_indices_or_sections to be a zero-dimensional or "
@@ -129,12 +129,13 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
     >>> [piece.tolist() for piece in ad.arange(5).tensor_split(3)]
     [[0, 1], [2, 3], [4]]
     """
-    if input.ndim == 0:
+    p = input._p
+    if p.ndim == 0:
         raise RuntimeError(
             "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"
         )
-    d = dim_index(dim, input.ndim)
-    ends = _bounds(indices_or_sections, input._p.shape[d])
+    d = dim_index(dim, p.ndim)
+    ends = _bounds(indices_or_sections, p.shape[d])
     return _slice.each(input, [(d, a, b, 1) for a, b in zip([0, *ends], ends, strict=False)])
 
 
