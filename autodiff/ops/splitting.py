@@ -46,7 +46,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     >>> ad.arange(5).split(2)
     (tensor([0, 1]), tensor([2, 3]), tensor([4]))
     """
-    d, cut = _along("split", tensor, dim), _split
+    d = _along("split", tensor, dim)
     size = tensor._p.shape[d]
     step = dtypes.plain(split_size_or_sections)
     if isinstance(step, Tensor) and not step.ndim:
@@ -54,15 +54,20 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     if isinstance(step, int):
         if step < 0 or (step == 0 and size > 0):
             raise RuntimeError(f"split expects split_size be positive, but got split_size={step}")
-        sections = [min(step, size - i) for i in range(0, size, step)] if size else [0]
-    else:
-        sections, cut = list(split_size_or_sections), _split_with_sizes
-        if sum(sections) != size or min(sections, default=0) < 0:
-            raise RuntimeError(
-                f"split_with_sizes expects split_sizes to sum exactly to {size} (input tensor's "
-                f"size at dimension {d}), but got split_sizes={sections}"
-            )
-    return _pieces(cut, tensor, d, sections)
+        return _evenly(tensor, d, size, step)
+    sections = list(split_size_or_sections)
+    if sum(sections) != size or min(sections, default=0) < 0:
+        raise RuntimeError(
+            f"split_with_sizes expects split_sizes to sum exactly to {size} (input tensor's "
+            f"size at dimension {d}), but got split_sizes={sections}"
+        )
+    return _pieces(_split_with_sizes, tensor, d, sections)
+
+
+def _evenly(x: Tensor, d: int, size: int, step: int) -> tuple[Tensor, ...]:
+    """Pieces of this size, the last of what is left; one of nothing."""
+    step = min(step, size) or 1
+    return _split.each(x, [(d, i, i + step, 1) for i in range(0, size or 1, step)])
 
 
 def _pieces(cut: Op, x: Tensor, d: int, sections: Sequence[int]) -> tuple[Tensor, ...]:
@@ -87,7 +92,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     if size == 0:
         return _pieces(_split_with_sizes, input, d, [0] * chunks)
     step = -(-size // chunks)
-    return _pieces(_split, input, d, [min(step, size - i) for i in range(0, size, step)])
+    return _evenly(input, d, size, step)
 
 
 def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
