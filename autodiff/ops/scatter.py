@@ -12,9 +12,10 @@ from autodiff.ops import arithmetic
 from autodiff.ops.assign import replace_
 from autodiff.ops.base import Op, OpNode, called, has_history, is_untold
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.create import full_like, scalar
+from autodiff.ops.create import exact, full_like, scalar
 from autodiff.ops.gather import Indices, _along
 from autodiff.ops.history import check_writable, rebase
+from autodiff.ops.numbers import number_of
 from autodiff.ops.views import _expand, _slice, clone, copied, row_major, zeros_p
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, live_node, wrap
@@ -134,14 +135,15 @@ def _write(x: Tensor, dim: int, index: Tensor, src: Tensor, how: int, op: Op, na
     if mode.grad and (x._node is not None or x._base is not None):
         check_writable(x, f"{name}_")
     filling = op is _filled  # with a number
-    if src._p.dtype == p.dtype and (filling or src._p.ndim == q.ndim) and q.ndim == p.ndim > 0:
+    fits = filling or (src._p.dtype == p.dtype and src._p.ndim == q.ndim)
+    if fits and q.ndim == p.ndim > 0:
         values = src if filling else _spoken_of(src, q)
         if not lib.ad_scatter(p, d, q, values._p, how):  # which checks the rest
             _remember(x, d, index, values, how, op)
             return x
         take_failure()  # to be met again
     if filling:
-        src = _expand(src, index.shape)
+        src = _expand(to_dtype(src, x.dtype), index.shape)
     if index.dtype is dtypes.int32:
         index = to_dtype(index, dtypes.int64)
     _check(name, x, d, index, src)
@@ -166,6 +168,13 @@ def _remember(x: Tensor, dim: int, index: Tensor, values: Tensor, how: int, op: 
 _filled = _scattered.named("ScatterBackward1")
 
 
+def _filling(value: Any, d: dtypes.dtype) -> Tensor:
+    """A number for places; of few dtypes there is one at hand."""
+    at_hand = type(value) is float and d in _REAL
+    return number_of(exact(value, d)) if at_hand else scalar(value, d)
+
+
+_REAL = frozenset([dtypes.float32, dtypes.float64])  # a float is rounded to these but once
 _REDUCE = {"add": "sum", "multiply": "prod"}
 
 
@@ -176,11 +185,11 @@ def scatter_(
     given = src if value is None else value
     source, op = given, _scattered
     if not isinstance(given, Tensor):
-        source, op = scalar(given, x.dtype), _filled
+        source, op = _filling(given, x.dtype), _filled
     if reduce is None:
         return _write(x, dim, index, source, _SET, op, "scatter")
     if op is _filled:
-        source = _expand(source, index.shape)
+        source = _expand(to_dtype(source, x.dtype), index.shape)
     if reduce not in _REDUCE:
         raise RuntimeError(f"reduce argument must be either add or multiply, got {reduce!r}")
     return scatter_reduce_(x, dim, index, source, _REDUCE[reduce])
