@@ -9,7 +9,7 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.changes import recorder_here
-from autodiff.native import lib
+from autodiff.native import lib, take_failure
 from autodiff.ops.assign import copy_
 from autodiff.ops.base import called, is_untold
 from autodiff.ops.cast import to_dtype
@@ -360,7 +360,12 @@ def _at_mask(x: Tensor, mask: Tensor) -> Tensor:
 def setitem(x: Tensor, index: Any, value: Any) -> None:
     """x[index] = value, in place; value is broadcast and converted."""
     given = value if isinstance(value, Tensor) else _as_value(value, x.dtype)
-    view = _at_once(x, index, type(index))
+    kind = type(index)
+    if kind in TENSOR_TYPES and is_places(x, index) and is_untold(x, given):
+        if not lib.ad_index_put(x._p, 0, 1, [index._p], given._p, 0):
+            return
+        take_failure()  # to be met again
+    view = _at_once(x, index, kind)
     if view is not None:
         copy_(view, _without_leading_ones(given, view._p.ndim))
         return
