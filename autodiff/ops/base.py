@@ -279,14 +279,3 @@ def has_history(tensors: Sequence[Tensor]) -> bool:
         if (x._node if x._base is None else live_node(x)) is not None:
             return True
     return False
-
-
-def made(function: Callable[..., Tensor]) -> Callable[..., Any]:
-    """The forward of an Op from a function of a tensor, which records nothing."""
-
-    def forward(p: Any, *args: Any) -> Any:
-        y = function(wrap(p), *args)._p
-        shared = lib.ad_storage_id(y) == lib.ad_storage_id(p)
-        return lib.ad_clone(y) if shared else lib.ad_alias(y)
-
-    return forward
