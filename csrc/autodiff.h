@@ -136,6 +136,10 @@ ad_tensor *ad_permute(const ad_tensor *x, int ndim, const int64_t *dims);
 /* A copy: the dimensions of x as `parts`, those in another order, and taken together as `shape`. */
 ad_tensor *ad_regroup(const ad_tensor *x, int n, const int64_t *parts, const int64_t *order, int ndim,
                       const int64_t *shape);
+/* A copy with each slice of dimension d so many times, in a dimension after it. */
+ad_tensor *ad_repeat_each(const ad_tensor *x, int d, int64_t times);
+/* Zeros of a shape of n dimensions, but for the diagonal of two of them. */
+ad_tensor *ad_diag_embed(const ad_tensor *x, int n, const int64_t *shape, int64_t offset, int d1, int d2);
 ad_tensor *ad_transpose(const ad_tensor *x, int dim0, int dim1);
 ad_tensor *ad_select(const ad_tensor *x, int dim, int64_t index);
 ad_tensor *ad_slice(const ad_tensor *x, int dim, int64_t start, int64_t stop, int64_t step);
@@ -391,8 +395,9 @@ typedef enum { AD_CONV_FORWARD, AD_CONV_TRANSPOSED, AD_CONV_WEIGHT } ad_conv_kin
 ad_tensor *ad_conv(int kind, const ad_tensor *a, const ad_tensor *b, const ad_tensor *bias, int64_t groups,
                    int nd, const int64_t *geometry);
 /* The greatest element of each window of the last nd (1 to 3) dimensions, and where in these, taken as one,
- * it is: the first of equals, or the last nan. plan, of n numbers: nd, the steps between elements of a
- * window, the numbers of windows, and for each dimension where windows start, and where they end. */
+ * it is (unless places is NULL): the first of equals, or the last nan. plan, of n numbers: nd, the steps
+ * between elements of a window, the numbers of windows, and for each dimension where windows start, and where
+ * they end. */
 ad_tensor *ad_max_pool(const ad_tensor *x, int64_t n, const int64_t *plan, ad_tensor **places);
 /* The sums over windows of the last nd (1 to 3) dimensions, and what adds a cotangent up where they lie.
  * plan, of n numbers: nd; 0, or that sums are divided by the next number (1), by how many elements the window
@@ -435,10 +440,14 @@ int ad_ctc_states(const ad_tensor *targets, const ad_tensor *times, const ad_ten
                   int64_t longest, int64_t classes, int64_t blank, const int64_t *reasons, ad_tensor **out);
 int ad_index_put(ad_tensor *x, int first, int n, const ad_tensor *const *index, const ad_tensor *values,
                  int accumulate);
+/* The elements at places of x in row-major order; and the first values, as many as places, written or added
+ * there. AD_NO_VIEW where one of these is no vector as it lies. */
+ad_tensor *ad_take(const ad_tensor *x, const ad_tensor *index);
+int ad_put(ad_tensor *x, const ad_tensor *index, const ad_tensor *values, int accumulate);
 /* The elements that an int64 index of x's dimensions names along one; values are added there. Indices are
  * not negative; where one is wrong, some may have been added before it. */
 ad_tensor *ad_gather(const ad_tensor *x, int dim, const ad_tensor *index);
-/* How values join the elements they go to; of equal places in the order of the index. */
+/* How values (or one number) join the elements they go to; of equal places in the order of the index. */
 typedef enum {
     AD_SCATTER_SET,
     AD_SCATTER_ADD,
@@ -448,11 +457,15 @@ typedef enum {
     AD_N_SCATTERS
 } ad_scatter_how;
 int ad_scatter(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *values, int how);
+/* A row of `count` zeros for each number of an int64 index, with a 1 there. */
+ad_tensor *ad_one_hot(const ad_tensor *index, int64_t count);
 int ad_scatter_add(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *values);
 /* Zeros to which values are added, at places that count the elements of the n dimensions from `first` on, of
  * these sizes, in row-major order. */
 ad_tensor *ad_add_at(const ad_tensor *values, const ad_tensor *places, int first, int n,
                      const int64_t *sizes);
+/* Each number of 0, 1, 2... as often as a vector of integers tells. AD_BAD_ARG for a negative one. */
+ad_tensor *ad_repeat_counts(const ad_tensor *counts);
 /* (count, ndim) int64, in row-major order; where `flat`, (count), of the elements as one vector. */
 ad_tensor *ad_nonzero(const ad_tensor *x, int flat);
 

@@ -237,6 +237,12 @@ int ad_scatter(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *v
     if (how < 0 || how >= AD_N_SCATTERS) return ad_fail(AD_BAD_ARG, how, AD_N_SCATTERS, 0);
     if (how != AD_SCATTER_SET) AD_ADD_IN_FLOAT32(x, ad_scatter(wide, dim, index, values, how))
     if (ad_check_writable(x) || check(x, dim, index)) return ad_error(NULL);
+    if (!values->ndim) {
+        ad_tensor *wide = ad_expand(values, index->ndim, index->shape);
+        const int status = wide ? ad_scatter(x, dim, index, wide, how) : ad_error(NULL);
+        ad_free(wide);
+        return status;
+    }
     if (!ad_same_shape(index, values)) return ad_fail(AD_BAD_SHAPE, index->numel, values->numel, 0);
     if (ad_may_overlap(x, index) || ad_may_overlap(x, values)) return ad_fail(AD_OVERLAP, 0, 0, 0);
     if (index->numel == 0) return AD_OK;
@@ -248,6 +254,21 @@ int ad_scatter(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *v
 
 int ad_scatter_add(ad_tensor *x, int dim, const ad_tensor *index, const ad_tensor *values) {
     return ad_scatter(x, dim, index, values, AD_SCATTER_ADD);
+}
+
+ad_tensor *ad_one_hot(const ad_tensor *index, int64_t count) {
+    int64_t shape[AD_MAX_DIMS];
+    if (index->ndim == AD_MAX_DIMS) return ad_fail_null(AD_BAD_DIM, index->ndim + 1, AD_MAX_DIMS, 0);
+    memcpy(shape, index->shape, sizeof shape);
+    shape[index->ndim] = count;
+    ad_tensor *y = ad_full_f64(AD_int64, index->ndim + 1, shape, 0);
+    ad_tensor *one = y ? ad_full_f64(AD_int64, 0, NULL, 1) : NULL;
+    ad_tensor *places = one ? ad_unsqueeze(index, index->ndim) : NULL;
+    const bool done = places && (!index->numel || !ad_scatter(y, index->ndim, places, one, AD_SCATTER_SET));
+    ad_free(places), ad_free(one);
+    if (done) return y;
+    ad_free(y);
+    return NULL;
 }
 
 /* x with the dimensions from `first` on as one. */

@@ -367,6 +367,29 @@ int ad_index_put(ad_tensor *x, int first, int n, const ad_tensor *const *index, 
                             .n_bytes = sizeof how, .picks = true});
 }
 
+/* ---- in the whole of a tensor ---- */
+
+static ad_tensor *flat(const ad_tensor *x) { return ad_view(x, 1, &x->numel); }
+
+ad_tensor *ad_take(const ad_tensor *x, const ad_tensor *index) {
+    ad_tensor *dense = x->contiguous ? NULL : ad_contiguous(x, x->dtype);
+    ad_tensor *row = dense || x->contiguous ? flat(dense ? dense : x) : NULL;
+    ad_tensor *y = row ? ad_index_get(row, 0, 1, &index) : NULL;
+    ad_free(row), ad_free(dense);
+    return y;
+}
+
+int ad_put(ad_tensor *x, const ad_tensor *index, const ad_tensor *values, int accumulate) {
+    ad_tensor *to = flat(x), *at = to ? flat(index) : NULL, *from = at ? flat(values) : NULL;
+    ad_tensor *part = from ? ad_slice(from, 0, 0, index->numel, 1) : NULL;
+    const ad_tensor *const one[] = {at};
+    int status = part ? AD_OK : ad_error(NULL);
+    if (part && part->numel != index->numel) status = ad_fail(AD_BAD_SHAPE, values->numel, index->numel, 0);
+    if (!status) status = ad_index_put(to, 0, 1, one, part, accumulate);
+    ad_free(part), ad_free(from), ad_free(at), ad_free(to);
+    return status;
+}
+
 /* ---- nonzero ---- */
 
 static int64_t count_true(const uint8_t *truth, int64_t n) {

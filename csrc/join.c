@@ -23,6 +23,16 @@ typedef struct {
     int64_t rows, row_bytes, per_item;
 } row_join;
 
+/* n rows of so many bytes, one after the other, to places `step` apart. */
+static void move_rows(int64_t n, int64_t bytes, char *to, int64_t step, const char *from) {
+    if (bytes == 4)
+        for (int64_t row = 0; row < n; row++) memcpy(to + row * step, from + row * 4, 4);
+    else if (bytes == 8)
+        for (int64_t row = 0; row < n; row++) memcpy(to + row * step, from + row * 8, 8);
+    else
+        for (int64_t row = 0; row < n; row++) ad_move_run(to + row * step, from + row * bytes, bytes);
+}
+
 /* A few rows at a time, so that the result is written nearly in the order of its memory. */
 static void join_rows(void *context, int64_t item) {
     const row_join *j = context;
@@ -35,8 +45,7 @@ static void join_rows(void *context, int64_t item) {
             const ad_tensor *x = ad_in(j->call, i);
             const int64_t bytes = x->numel / j->rows * ad_itemsize[x->dtype];
             const char *from = x->data + first * bytes;
-            for (int64_t row = 0; row < n; row++)
-                ad_move_run(to + row * j->row_bytes, from + row * bytes, bytes);
+            move_rows(n, bytes, to, j->row_bytes, from);
             to += bytes;
         }
     }

@@ -6,6 +6,7 @@
 enum {
     LONG_ROW = 1 << 16, /* elements from which threads have to share a row, */
     ITEM = 1 << 15,     /* and that one takes at a time of shorter ones */
+    SHORT = 4,          /* elements of what is put in one by one */
     AT_ONCE = 1 << 14   /* bytes, that stay near while pieces are put in */
 };
 
@@ -35,6 +36,12 @@ typedef struct {
 
 /* ---- rows ---- */
 
+static bool is_framed(const side *s) {
+    const ad_piece *p = s->pieces;
+    return s->n == 3 && p[1].step == 1 && p[1].from != AD_NOTHING && p[0].length <= SHORT &&
+           p[2].length <= SHORT;
+}
+
 #define PUT_ROWS(T)                                                                                          \
     static void fill_##T(const band *b, T *to, int64_t n) {                                                  \
         const T value = *(const T *)(const void *)b->value;                                                  \
@@ -54,8 +61,28 @@ typedef struct {
             else                                                                                             \
                 for (int64_t i = 0; i < n; i++) to[i] = from[i * p->step];                                   \
     }                                                                                                        \
+    /* A row between short ends, which are of the other rows or of nothing: at once. */                      \
+    static void put_framed_##T(const band *b, const ad_piece *p, T *to) {                                    \
+        const T *from = (const T *)(const void *)b->from, *value = (const T *)(const void *)b->value;        \
+        const ad_piece low = p[0], high = p[2];                                                              \
+        const bool fill0 = low.from == AD_NOTHING, fill1 = high.from == AD_NOTHING;                          \
+        const T *before = fill0 ? value : from + low.from, *after = fill1 ? value : from + high.from;        \
+        const int64_t apart = b->from_step, apart0 = fill0 ? 0 : apart, apart1 = fill1 ? 0 : apart;          \
+        const int64_t step0 = fill0 ? 0 : low.step, step1 = fill1 ? 0 : high.step;                           \
+        from += p[1].from;                                                                                   \
+        for (int64_t r = 0; r < b->rows; r++, from += apart, before += apart0, after += apart1) {            \
+            T *at = to + r * b->to_step, *end = at + low.length + p[1].length;                               \
+            for (int64_t i = 0; i < low.length; i++) at[i] = before[i * step0];                              \
+            ad_move_run((char *)(at + low.length), (const char *)from, p[1].length *(int64_t)sizeof(T));     \
+            for (int64_t i = 0; i < high.length; i++) end[i] = after[i * step1];                             \
+        }                                                                                                    \
+    }                                                                                                        \
     static void put_##T(const side *s, const band *b) {                                                      \
         T *to = (T *)(void *)b->to;                                                                          \
+        if (b->from && is_framed(s)) {                                                                       \
+            put_framed_##T(b, s->pieces, to);                                                                \
+            return;                                                                                          \
+        }                                                                                                    \
         if (!b->from) fill_##T(b, to, s->size);                                                              \
         for (const ad_piece *p = s->pieces, *end = p + s->n; b->from && p < end; to += p++->length) {        \
             if (!p->length) continue;                                                                        \

@@ -2,7 +2,12 @@
 #include "tape.h"
 #include "walk.h"
 
-enum { DIMS = 3, STRIP = 256 };
+/* gcc's -O2 leaves loops as they are whose counts it cannot know to be multiples of a vector's. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC optimize("vect-cost-model=dynamic")
+#endif
+
+enum { DIMS = 3, STRIP = 256, FEW = 7 };
 
 /* Space made of three dimensions, the first of size 1 where there are fewer; strides in elements. */
 typedef struct {
@@ -14,50 +19,18 @@ typedef struct {
 typedef struct {
     const char *x;
     char *most;
-    int64_t *y;
+    int64_t *y; /* or NULL: nobody asks where */
     int dtype;
     ad_walk planes;
     axis axis[DIMS];
+    int64_t runs[2]; /* how many windows the first runs of alike ones have */
 } task;
 
-/* Windows in a row that are alike (n of them, from number i on; each as wide as the first, `apart` from the
- * next), at (d, h) of the other dimensions: tap by tap, so that no element waits for another. Which is the
- * greatest is nothing a CPU could guess, so there are no branches for it. */
-#define POOL(type, bits)                                                                                     \
-    static void run_alike_##type(const task *t, const type *x, const int64_t *at, int64_t i, int64_t n,      \
-                                 type *restrict most, int64_t *restrict y) {                                 \
-        const axis d_axis = t->axis[0], h_axis = t->axis[1], w_axis = t->axis[2];                            \
-        const int64_t d0 = d_axis.first[at[0]], d1 = d_axis.end[at[0]];                                      \
-        const int64_t h0 = h_axis.first[at[1]], h1 = h_axis.end[at[1]];                                      \
-        const int64_t w0 = w_axis.first[i], w1 = w_axis.end[i];                                              \
-        const int64_t apart = n > 1 ? w_axis.first[i + 1] - w0 : 0, step = apart * w_axis.stride;            \
-        for (int64_t j = 0; j < n; j++) {                                                                    \
-            most[j] = -(type)__builtin_inf();                                                                \
-            y[j] = d0 * d_axis.place + h0 * h_axis.place + w0;                                               \
-        }                                                                                                    \
-        for (int64_t d = d0; d < d1; d += d_axis.step) {                                                     \
-            for (int64_t h = h0; h < h1; h += h_axis.step) {                                                 \
-                const type *row = x + d * d_axis.stride + h * h_axis.stride;                                 \
-                for (int64_t w = w0; w < w1; w += w_axis.step) {                                             \
-                    const int64_t place = d * d_axis.place + h * h_axis.place + w;                           \
-                    const type *from = row + w * w_axis.stride;                                              \
-                    for (int64_t j = 0; j < n; j++) {                                                        \
-                        const type value = from[j * step], other = most[j];                                  \
-                        const bits more = -(bits)((value > other) | (value != value));                       \
-                        bits a, b;                                                                           \
-                        memcpy(&a, &other, sizeof a);                                                        \
-                        memcpy(&b, &value, sizeof b);                                                        \
-                        a ^= (a ^ b) & more;                                                                 \
-                        memcpy(&most[j], &a, sizeof a);                                                      \
-                        y[j] ^= (y[j] ^ place) & more;                                                       \
-                    }                                                                                        \
-                }                                                                                            \
-            }                                                                                                \
-        }                                                                                                    \
-        for (int64_t j = 0; j < n; j++) y[j] += j * apart;                                                   \
-    }
-POOL(float, int32_t)
-POOL(double, int64_t)
+/* The other dimensions' part of windows in a row. */
+typedef struct {
+    const void *x;
+    int64_t d0, d1, h0, h1;
+} span;
 
 /* How many windows from number i on are as wide as that one and as far apart as it is from the next. */
 static int64_t alike(const axis *w, int64_t i) {
@@ -69,22 +42,118 @@ static int64_t alike(const axis *w, int64_t i) {
     return n;
 }
 
+/* Windows in a row from number i on, n of them, at (d, h) of the other dimensions. Which element is the
+ * greatest is nothing a CPU could guess, so there are no branches for it. Of windows that are alike (each as
+ * wide as the first, `apart` from the next) tap by tap, so that no element waits for another; of few, one
+ * after the other. Places are told where there is room for them. */
+#define POOL(type, bits)                                                                                     \
+    static inline bits exceeds_##type(type value, type other) {                                              \
+        return -(bits)((value > other) | (value != value));                                                  \
+    }                                                                                                        \
+    static inline type chosen_##type(bits more, type value, type other) {                                    \
+        bits a, b;                                                                                           \
+        memcpy(&a, &other, sizeof a);                                                                        \
+        memcpy(&b, &value, sizeof b);                                                                        \
+        a ^= (a ^ b) & more;                                                                                 \
+        memcpy(&other, &a, sizeof a);                                                                        \
+        return other;                                                                                        \
+    }                                                                                                        \
+    static inline __attribute__((always_inline)) void tap_##type(int64_t n, const type *restrict from,       \
+                                                                 int64_t step, int64_t place, bool first,    \
+                                                                 type *restrict most, int64_t *restrict y) { \
+        if (first) {                                                                                         \
+            for (int64_t j = 0; j < n; j++) most[j] = from[j * step];                                        \
+            for (int64_t j = 0; y && j < n; j++) y[j] = place;                                               \
+            return;                                                                                          \
+        }                                                                                                    \
+        for (int64_t j = 0; j < n; j++) {                                                                    \
+            const bits more = exceeds_##type(from[j * step], most[j]);                                       \
+            most[j] = chosen_##type(more, from[j * step], most[j]);                                          \
+            if (y) y[j] ^= (y[j] ^ place) & more;                                                            \
+        }                                                                                                    \
+    }                                                                                                        \
+    static void run_alike_##type(const task *t, const span *s, int64_t i, int64_t n, type *most,             \
+                                 int64_t *y) {                                                               \
+        const axis d_axis = t->axis[0], h_axis = t->axis[1], w_axis = t->axis[2];                            \
+        const int64_t w0 = w_axis.first[i], w1 = w_axis.end[i];                                              \
+        const int64_t apart = n > 1 ? w_axis.first[i + 1] - w0 : 0, step = apart * w_axis.stride;            \
+        bool first = true;                                                                                   \
+        for (int64_t d = s->d0; d < s->d1; d += d_axis.step) {                                               \
+            for (int64_t h = s->h0; h < s->h1; h += h_axis.step) {                                           \
+                const type *row = (const type *)s->x + d * d_axis.stride + h * h_axis.stride;                \
+                for (int64_t w = w0; w < w1; w += w_axis.step) {                                             \
+                    const int64_t place = d * d_axis.place + h * h_axis.place + w;                           \
+                    const type *from = row + w * w_axis.stride;                                              \
+                    if (y)                                                                                   \
+                        tap_##type(n, from, step, place, first, most, y);                                    \
+                    else if (step == 1)                                                                      \
+                        tap_##type(n, from, 1, 0, first, most, NULL);                                        \
+                    else if (step == 2)                                                                      \
+                        tap_##type(n, from, 2, 0, first, most, NULL);                                        \
+                    else                                                                                     \
+                        tap_##type(n, from, step, 0, first, most, NULL);                                     \
+                    first = false;                                                                           \
+                }                                                                                            \
+            }                                                                                                \
+        }                                                                                                    \
+        for (int64_t j = 0; y && j < n; j++) y[j] += j * apart;                                              \
+    }                                                                                                        \
+    static inline __attribute__((always_inline)) void few_##type(const task *t, const span *s, int64_t i,    \
+                                                                 int64_t n, type *most, int64_t *y) {        \
+        const axis d_axis = t->axis[0], h_axis = t->axis[1], w_axis = t->axis[2];                            \
+        for (int64_t j = 0; j < n; j++) {                                                                    \
+            const int64_t w0 = w_axis.first[i + j], w1 = w_axis.end[i + j];                                  \
+            type found = -(type)__builtin_inf(), nan = 0;                                                    \
+            int64_t at = s->d0 * d_axis.place + s->h0 * h_axis.place + w0, nan_at = 0;                       \
+            for (int64_t d = s->d0; d < s->d1; d += d_axis.step) {                                           \
+                for (int64_t h = s->h0; h < s->h1; h += h_axis.step) {                                       \
+                    const type *row = (const type *)s->x + d * d_axis.stride + h * h_axis.stride;            \
+                    const int64_t first = d * d_axis.place + h * h_axis.place;                               \
+                    for (int64_t w = w0; w < w1; w += w_axis.step) {                                         \
+                        const type value = row[w * w_axis.stride];                                           \
+                        if (y) at ^= (at ^ (first + w)) & -(int64_t)(value > found);                         \
+                        found = value > found ? value : found;                                               \
+                        if (__builtin_expect(value != value, 0)) nan = value, nan_at = first + w;            \
+                    }                                                                                        \
+                }                                                                                            \
+            }                                                                                                \
+            most[j] = nan != nan ? nan : found;                                                              \
+            if (y) y[j] = nan != nan ? nan_at : at;                                                          \
+        }                                                                                                    \
+    }                                                                                                        \
+    static void run_few_##type(const task *t, const span *s, int64_t i, int64_t n, type *most, int64_t *y) { \
+        if (y)                                                                                               \
+            few_##type(t, s, i, n, most, y);                                                                 \
+        else                                                                                                 \
+            few_##type(t, s, i, n, most, NULL);                                                              \
+    }                                                                                                        \
+    static void run_row_##type(const task *t, const span *s, type *most, int64_t *y) {                       \
+        const axis *w = t->axis + 2;                                                                         \
+        for (int64_t i = 0, n; i < w->count; i += n) {                                                       \
+            n = i == 0 ? t->runs[0] : i == t->runs[0] ? t->runs[1] : alike(w, i);                            \
+            (n <= FEW ? run_few_##type : run_alike_##type)(t, s, i, n, most + i, y ? y + i : NULL);          \
+        }                                                                                                    \
+    }
+
+POOL(float, int32_t)
+POOL(double, int64_t)
+
 static void run_plane(void *context, int64_t plane) {
     const task *t = context;
-    const char *x = t->x + ad_walk_offset(&t->planes, plane) * ad_itemsize[t->dtype];
-    const int64_t first = plane * t->axis[0].count * t->axis[1].count * t->axis[2].count;
-    int64_t *y = t->y + first, at[2];
-    char *most = t->most + first * ad_itemsize[t->dtype];
-    for (at[0] = 0; at[0] < t->axis[0].count; at[0]++) {
-        for (at[1] = 0; at[1] < t->axis[1].count; at[1]++) {
-            for (int64_t i = 0, n; i < t->axis[2].count; i += n) {
-                n = alike(&t->axis[2], i);
-                if (t->dtype == AD_float32)
-                    run_alike_float(t, (const float *)x, at, i, n, (float *)most + i, y + i);
-                else
-                    run_alike_double(t, (const double *)x, at, i, n, (double *)most + i, y + i);
-            }
-            y += t->axis[2].count, most += t->axis[2].count * ad_itemsize[t->dtype];
+    const axis *d = t->axis, *h = d + 1, *w = d + 2;
+    const int64_t itemsize = ad_itemsize[t->dtype], first = plane * d->count * h->count * w->count;
+    int64_t *y = t->y ? t->y + first : NULL;
+    char *most = t->most + first * itemsize;
+    span s = {.x = t->x + ad_walk_offset(&t->planes, plane) * itemsize};
+    for (int64_t i = 0; i < d->count; i++) {
+        s.d0 = d->first[i], s.d1 = d->end[i];
+        for (int64_t j = 0; j < h->count; j++) {
+            s.h0 = h->first[j], s.h1 = h->end[j];
+            if (t->dtype == AD_float32)
+                run_row_float(t, &s, (float *)(void *)most, y);
+            else
+                run_row_double(t, &s, (double *)(void *)most, y);
+            y = y ? y + w->count : NULL, most += w->count * itemsize;
         }
     }
 }
@@ -96,7 +165,7 @@ static int run_max_pool(const ad_call *c) {
     const int nd = (int)plan[0], lead = x->ndim - nd;
     task t = {.x = x->data,
               .most = ad_out(c, 0)->data,
-              .y = (int64_t *)(void *)ad_out(c, 1)->data,
+              .y = c->n_out > 1 ? (int64_t *)(void *)ad_out(c, 1)->data : NULL,
               .dtype = x->dtype};
     int64_t planes = 1, taps = 1, place = 1;
     for (int d = 0; d < lead; d++) {
@@ -123,6 +192,9 @@ static int run_max_pool(const ad_call *c) {
         t.axis[i].place = place;
         place *= x->shape[lead + i - (DIMS - nd)];
     }
+    const axis *w = &t.axis[DIMS - 1];
+    t.runs[0] = w->count <= FEW ? w->count : alike(w, 0);
+    t.runs[1] = t.runs[0] < w->count ? alike(w, t.runs[0]) : 0;
     ad_parallel_for(planes, ad_least(ad_out(c, 0)->numel * (taps + 4), (int64_t)1 << 60), run_plane, &t);
     return AD_OK;
 }
@@ -148,21 +220,29 @@ static int check(const ad_tensor *x, int64_t n, const int64_t *plan) {
 }
 
 ad_tensor *ad_max_pool(const ad_tensor *x, int64_t n, const int64_t *plan, ad_tensor **places) {
-    *places = NULL;
+    if (places) *places = NULL;
     AD_IN_FLOAT32(x, places, ad_max_pool(in32[0], n, plan, places), x)
     if (check(x, n, plan)) return NULL;
     int64_t shape[AD_MAX_DIMS];
     memcpy(shape, x->shape, sizeof shape);
     memcpy(shape + x->ndim - plan[0], plan + 1 + plan[0], sizeof(int64_t) * (size_t)plan[0]);
-    ad_tensor *y = ad_make(x->dtype, x->ndim, shape), *at = y ? ad_make(AD_int64, x->ndim, shape) : NULL;
-    const ad_tensor *const operands[] = {y, at, x};
-    const ad_call c = {
-        run_max_pool, "max_pool", 2, 1, .x = operands, .numbers = plan, .n_bytes = sizeof *plan * (size_t)n};
-    if (at && (!y->numel || !ad_do(&c))) {
-        *places = at;
-        return ad_channels_last(y, ad_is_channels_last(x));
+    ad_tensor *y = ad_make(x->dtype, x->ndim, shape), *at = NULL;
+    if (y && places && !(*places = at = ad_make(AD_int64, x->ndim, shape))) {
+        ad_free(y);
+        return NULL;
     }
-    ad_free(y);
+    if (!y || !y->numel) return y;
+    const ad_tensor *const operands[] = {y, at ? at : x, x};
+    const ad_call c = {run_max_pool,
+                       "max_pool",
+                       places ? 2 : 1,
+                       1,
+                       .x = operands,
+                       .numbers = plan,
+                       .n_bytes = sizeof *plan * (size_t)n};
+    y = ad_channels_last(ad_done(&c, y), ad_is_channels_last(x));
+    if (y || !places) return y;
+    *places = NULL;
     ad_free(at);
     return NULL;
 }

@@ -173,6 +173,28 @@ ad_tensor *ad_regroup(const ad_tensor *x, int n, const int64_t *parts, const int
     return y;
 }
 
+ad_tensor *ad_repeat_each(const ad_tensor *x, int d, int64_t times) {
+    int64_t shape[AD_MAX_DIMS];
+    ad_tensor *column = ad_unsqueeze(x, d + 1), *wide = NULL;
+    if (column) {
+        memcpy(shape, column->shape, sizeof shape);
+        shape[d + 1] = times;
+        wide = ad_expand(column, column->ndim, shape);
+    }
+    ad_tensor *y = wide ? ad_contiguous(wide, x->dtype) : NULL;
+    ad_free(wide), ad_free(column);
+    return y;
+}
+
+ad_tensor *ad_diag_embed(const ad_tensor *x, int n, const int64_t *shape, int64_t offset, int d1, int d2) {
+    ad_tensor *y = ad_full_f64(x->dtype, n, shape, 0), *diagonal = y ? ad_diagonal(y, offset, d1, d2) : NULL;
+    const bool done = diagonal && !ad_copy(diagonal, x);
+    ad_free(diagonal);
+    if (done) return y;
+    ad_free(y);
+    return NULL;
+}
+
 void ad_swap_dims(ad_tensor *x, int a, int b) {
     int64_t size = x->shape[a], stride = x->strides[a];
     x->shape[a] = x->shape[b];

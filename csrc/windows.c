@@ -7,7 +7,7 @@
 #pragma GCC optimize("vect-cost-model=dynamic")
 #endif
 
-enum { DIMS = 3, PER_DIM = 6, ROOM = 4096 };
+enum { DIMS = 3, PER_DIM = 6, ROOM = 4096, FEW = 8 };
 enum { ONE_NUMBER = 1, PRESENT, WITH_PADDING };
 
 /* n windows of `taps` elements over a dimension of `size`. Tap b of window j is element
@@ -22,7 +22,7 @@ typedef struct {
 typedef struct {
     char *images, *windows;
     int dtype;
-    bool back, *failed;
+    bool back, few, *failed; /* few: windows in a row, that are solid */
     int64_t divisor, number;
     axis axis[DIMS];
 } task;
@@ -53,6 +53,14 @@ static void windows_of(const axis *a, int64_t tap, int64_t *from, int64_t *to) {
     const int64_t at = lattice(a, tap, 0);
     *from = quotient_up(-at, a->stride), *to = a->n;
     if (lattice(a, tap, a->n - 1) >= a->size) *to = quotient_up(a->size - at, a->stride);
+}
+
+/* Windows of a lattice without gaps, and which elements they are of. */
+static bool is_solid(const axis *a) { return a->stride && a->dilation == 1; }
+
+static void ends(const axis *a, int64_t j, int64_t *from, int64_t *to) {
+    const int64_t start = lattice(a, 0, j);
+    *from = start > 0 ? start : 0, *to = ad_least(start + a->taps, a->size);
 }
 
 /* How many elements window j has, the padding around all being some or not. */
@@ -116,6 +124,7 @@ static int run(const ad_call *c, bool back) {
     for (int d = 0; d < x->ndim - plan[0]; d++) planes *= x->shape[d];
     read_plan(plan, ad_in(c, 1), t.axis);
     const axis *d = t.axis, *h = d + 1, *w = d + 2;
+    t.few = !back && w->n <= FEW && is_solid(d) && is_solid(h) && is_solid(w);
     const double cost = (double)planes * (double)(d->n * h->n) *
                         ((double)w->n * (double)w->taps + (double)w->size * (double)(d->taps * h->taps) / 4);
     ad_parallel_for(planes, cost < 1e15 ? (int64_t)cost : (int64_t)1e15, run_plane, &t);

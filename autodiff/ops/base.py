@@ -177,6 +177,22 @@ class Op:
 
     __call__ = call  # which takes longer, as Python calls it from C
 
+    def each(self, x: Tensor, calls: Sequence[tuple[Any, ...]]) -> tuple[Tensor, ...]:
+        """The views of one tensor by each of several arguments."""
+        if x._node is not None or x._base is not None:
+            return tuple([self.call(x, *args) for args in calls])
+        found, p, forward = [], x._p, self.forward
+        for args in calls:
+            q = forward(p, *args)
+            if not q:
+                raise error(self.public, p)
+            y = blank()
+            y._p = _gc(q, _free)
+            y._node = y._acc = y._base_node = None
+            y._base = x
+            found.append(y)
+        return tuple(found)
+
     def result(self, x: Tensor, p: Any, args: tuple[Any, ...]) -> Tensor:
         """The tensor of what `forward` made of x and args, with its place in the graph."""
         y = blank()
@@ -252,20 +268,14 @@ class Op:
         return node
 
 
+def is_untold(x: Tensor, y: Tensor) -> bool:
+    """Whether no history has to know of a write of y to x: both have none, and are no views."""
+    return x._node is None and x._base is None and y._node is None and y._base is None
+
+
 def has_history(tensors: Sequence[Tensor]) -> bool:
     """Whether one of them is in the graph."""
     for x in tensors:  # noqa: SIM110 - a generator takes as long as a small operation
         if (x._node if x._base is None else live_node(x)) is not None:
             return True
     return False
-
-
-def made(function: Callable[..., Tensor]) -> Callable[..., Any]:
-    """The forward of an Op from a function of a tensor, which records nothing."""
-
-    def forward(p: Any, *args: Any) -> Any:
-        y = function(wrap(p), *args)._p
-        shared = lib.ad_storage_id(y) == lib.ad_storage_id(p)
-        return lib.ad_clone(y) if shared else lib.ad_alias(y)
-
-    return forward

@@ -5,32 +5,25 @@ from __future__ import annotations
 import operator
 from typing import Any
 
-from autodiff.descriptor import fresh
 from autodiff.dtypes import dtype
-from autodiff.native import NULL, error, lib, take_failure
+from autodiff.native import NULL, lib, take_failure
 from autodiff.ops.assign import copy_, replace_
 from autodiff.ops.base import Op, titled
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import full
-from autodiff.ops.views import zeros_p
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, own
 
 Dtype = dtype | None
 
 
-def _embed_forward(p: Any, shape: list[int], *where: int) -> Any:
-    z = zeros_p(p.dtype, shape)
-    region = fresh(lib.ad_diagonal(z, *where), "diag_embed", z)
-    if lib.ad_copy(region, p):
-        raise error("diag_embed", region, p)
-    return lib.ad_alias(z)
-
-
 _diagonal: Op = Op("diagonal", lib.ad_diagonal,
         lambda node, g: (_diag_embed(g, node.shape, *node.args),), view=True)  # fmt: skip
 _diag_embed: Op = Op(
-    "diag_embed", _embed_forward, lambda node, g: (_diagonal(g, *node.args[1:]),), shaped=False
+    "diag_embed",
+    lambda p, shape, *where: lib.ad_diag_embed(p, len(shape), shape, *where),
+    lambda node, g: (_diagonal(g, *node.args[1:]),),
+    shaped=False,
 )
 
 

@@ -15,7 +15,8 @@ from autodiff.ops.diagonals import diagonal
 from autodiff.ops.guard import strict
 from autodiff.ops.regions import as_strided
 from autodiff.ops.scatter import scatter_reduce
-from autodiff.ops.views import select
+from autodiff.ops.slices import fits_along
+from autodiff.ops.views import _expand, reshape, select
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, wrap
 
@@ -134,6 +135,24 @@ def unravel_index(indices: Tensor, shape: Any) -> tuple[Tensor, ...]:
     return tuple(reversed(found))
 
 
+def _check_index_reduce(input: Tensor, d: int, index: Tensor, source: Tensor) -> None:
+    if index.ndim > 1:
+        raise IndexError(f"index_reduce_(): Index is supposed to be a vector, not {index.ndim}D")
+    if source.dtype is not input.dtype:
+        raise RuntimeError(
+            "index_reduce_(): self and source expected to have the same dtype, but got "
+            f"{input.dtype!r} and {source.dtype!r}"
+        )
+    if index.dtype.code not in (int32.code, int64.code):
+        raise RuntimeError(f"index_reduce_(): Expected dtype int32/int64, got {index.dtype!r}")
+    wanted = [*input.shape[:d], index.numel(), *input.shape[d + 1 :]] if input.ndim else []
+    if list(source.shape) != wanted or (input.ndim == 0 and index.numel() != 1):
+        raise RuntimeError(
+            f"index_reduce_(): source must have the size {wanted}, by input and index, but has "
+            f"{list(source.shape)}"
+        )
+
+
 @called("IndexReduceBackward0")
 @strict
 def index_reduce(
@@ -157,23 +176,12 @@ def index_reduce(
             f"{reduce}."
         )
     d = dim_index(dim, input.ndim)
-    if index.ndim > 1:
-        raise IndexError(f"index_reduce_(): Index is supposed to be a vector, not {index.ndim}D")
-    if source.dtype is not input.dtype:
-        raise RuntimeError(
-            "index_reduce_(): self and source expected to have the same dtype, but got "
-            f"{input.dtype!r} and {source.dtype!r}"
-        )
-    if index.dtype.code not in (int32.code, int64.code):
-        raise RuntimeError(f"index_reduce_(): Expected dtype int32/int64, got {index.dtype!r}")
-    wanted = [*input.shape[:d], index.numel(), *input.shape[d + 1 :]] if input.ndim else []
-    if list(source.shape) != wanted or (input.ndim == 0 and index.numel() != 1):
-        raise RuntimeError(
-            f"index_reduce_(): source must have the size {wanted}, by input and index, but has "
-            f"{list(source.shape)}"
-        )
+    x, at, values = input._p, index._p, source._p
+    plain = at.dtype == int64.code and at.ndim == 1 and values.dtype == x.dtype and x.ndim > 0
+    if not (plain and fits_along(input.shape, source.shape, d, at.numel)):
+        _check_index_reduce(input, d, index, source)
     shape = [-1, *[1] * (source.ndim - d - 1)] if source.ndim else []
-    places = index.to(int64).reshape(shape).expand(source.shape)
+    places = _expand.call(reshape(to_dtype(index, int64), shape), source.shape)
     try:
         return scatter_reduce(input, d, places, source, reduce, include_self=include_self)
     except RuntimeError as failure:

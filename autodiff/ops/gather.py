@@ -16,6 +16,8 @@ from autodiff.ops.views import _select, clone, expand, reshape, unsqueeze, zeros
 from autodiff.shapes import Size, broadcast, dim_index
 from autodiff.tensor import Tensor, live_node, own, wrap
 
+_shape_key = lib.ad_shape_key
+
 
 class Indices:
     """Index tensors of one shape, as a gather or scatter keeps them for backward.
@@ -154,6 +156,9 @@ def write_at(
 
 def broadcast_indices(tensors: list[Tensor]) -> list[Tensor]:
     """The tensors expanded to one shape. IndexError where they do not broadcast."""
+    keys = [_shape_key(x._p) for x in tensors]
+    if keys[0] and keys.count(keys[0]) == len(keys):
+        return tensors
     shapes = [x.shape for x in tensors]
     if shapes.count(shapes[0]) == len(shapes):
         return tensors
@@ -296,4 +301,4 @@ def nonzero(input: Tensor, *, as_tuple: bool = False) -> Any:
     found = own(lib.ad_nonzero(x._p, False), "nonzero", x._p)
     if not as_tuple:
         return found
-    return tuple(_select(found, 1, d) for d in range(x.ndim))
+    return _select.each(found, [(1, d) for d in range(x.ndim)])

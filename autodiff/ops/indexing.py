@@ -9,9 +9,9 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.changes import recorder_here
-from autodiff.native import lib
+from autodiff.native import lib, take_failure
 from autodiff.ops.assign import copy_
-from autodiff.ops.base import called
+from autodiff.ops.base import called, is_untold
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.convert import _from_values, as_tensor, tensor
 from autodiff.ops.create import exact, full, scalar
@@ -218,8 +218,10 @@ def is_places(x: Tensor, index: Any) -> bool:
 
 def is_mask(x: Tensor, index: Any) -> bool:
     """Whether an index is one tensor of bools for each of x's elements."""
-    is_index = isinstance(index, Tensor) and index._p.dtype == _BOOL
-    return is_index and bool(index._p.ndim) and index.shape == x.shape
+    if not isinstance(index, Tensor) or index._p.dtype != _BOOL or not index._p.ndim:
+        return False
+    key = _shape_key(index._p)
+    return key == _shape_key(x._p) if key else index.shape == x.shape
 
 
 def _plain(x: Tensor, dim: int, item: Any) -> Tensor | None:
@@ -243,6 +245,7 @@ def _plain(x: Tensor, dim: int, item: Any) -> Tensor | None:
     return None
 
 
+_shape_key = lib.ad_shape_key
 _select_p, _slice_p = lib.ad_select, lib.ad_slice
 _END = 2**62
 _WHOLE = (0, _END, 1)
@@ -252,6 +255,8 @@ _PLAIN = frozenset([int, slice])
 
 def _plainly(x: Tensor, items: tuple[Any, ...]) -> Tensor | None:
     """The same for one item a dimension, of which some may be `:`, and for None and `...`."""
+    if len(items) == 2 and items[0] is Ellipsis and type(items[1]) is int:
+        return _plain(x, x._p.ndim - 1, items[1])
     y, dim = x, 0
     for k, item in enumerate(items):
         if type(item) is slice and item == _ALL and dim < y._p.ndim:
@@ -281,7 +286,9 @@ def _at_once(x: Tensor, index: Any, kind: type) -> Tensor | None:
         return _plain(x, 0, index)
     if index is None:
         return unsqueeze(x, 0)
-    return _plainly(x, index) if kind is tuple else None
+    if kind is not tuple or (index and type(index[-1]) in TENSOR_TYPES):
+        return None
+    return _plainly(x, index)
 
 
 def _placed(x: Tensor, index: Any) -> dict[int, Tensor] | None:
@@ -332,8 +339,7 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     if is_places(x, index):
         return index_along(x, 0, index)
     if is_mask(x, index):
-        places = own(lib.ad_nonzero(index._p, True), "nonzero", index._p)
-        return index_along(x if index._p.ndim == 1 else reshape(x, -1), 0, places)
+        return _at_mask(x, index)
     y, left = x, _placed(x, index)
     if left is None:
         y, left = _basic(x, index)
@@ -343,10 +349,23 @@ def getitem(x: Tensor, index: Any) -> Tensor:
     return index_along(y, first, *tensors)
 
 
+def _at_mask(x: Tensor, mask: Tensor) -> Tensor:
+    """The elements where a mask of x's shape is true."""
+    places = own(lib.ad_nonzero(mask._p, True), "nonzero", mask._p)
+    if is_untold(x, x):
+        return own(lib.ad_take(x._p, places._p), "index", x._p)
+    return index_along(x if mask._p.ndim == 1 else reshape(x, -1), 0, places)
+
+
 def setitem(x: Tensor, index: Any, value: Any) -> None:
     """x[index] = value, in place; value is broadcast and converted."""
     given = value if isinstance(value, Tensor) else _as_value(value, x.dtype)
-    view = _at_once(x, index, type(index))
+    kind = type(index)
+    if kind in TENSOR_TYPES and is_places(x, index) and is_untold(x, given):
+        if not lib.ad_index_put(x._p, 0, 1, [index._p], given._p, 0):
+            return
+        take_failure()  # to be met again
+    view = _at_once(x, index, kind)
     if view is not None:
         copy_(view, _without_leading_ones(given, view._p.ndim))
         return
@@ -379,10 +398,15 @@ def _set_masked(x: Tensor, index: Any, value: Tensor) -> bool:
     """Write a value where a mask of bools, perhaps after some `:`, holds, if that is the same for
     each place: no count of the places is needed, so that it can be recorded.
     """
+    if value._p.number and type(index) in TENSOR_TYPES and is_mask(x, index):
+        where_.into(x, (index, value, x))
+        return True
     first, mask = 0, index
-    if type(index) is tuple and index and all(type(i) is slice and i == _ALL for i in index[:-1]):
+    if type(index) is tuple and index:
         first, mask = len(index) - 1, index[-1]
     if type(mask) not in TENSOR_TYPES or mask._p.dtype != _BOOL:
+        return False
+    if first and not all(type(i) is slice and i == _ALL for i in index[:-1]):
         return False
     n, sizes = mask._p.ndim, x.shape
     after = len(sizes) - first - n
@@ -455,10 +479,10 @@ def masked_select(input: Tensor, mask: Tensor) -> Tensor:
     >>> ad.masked_select(x, x > 1)
     tensor([2, 3])
     """
-    if mask.dtype is not dtypes.bool:
+    if mask._p.dtype != _BOOL:
         raise RuntimeError(f"masked_select(): expected a bool mask, got {mask.dtype!r}")
     if is_mask(input, mask):
-        return getitem(input, mask)
+        return _at_mask(input, mask)
     try:
         values, where = broadcast_indices([input, mask])
     except IndexError as failure:

@@ -6,9 +6,9 @@ import operator
 from collections.abc import Sequence
 from typing import Any
 
+from autodiff.descriptor import fresh
 from autodiff.native import NULL, error, lib
-from autodiff.ops.base import Op, OpNode, made
-from autodiff.ops.views import transpose
+from autodiff.ops.base import Op, OpNode
 from autodiff.shapes import dim_index, distinct_dims, sizes_of
 from autodiff.tensor import Tensor
 
@@ -65,6 +65,8 @@ def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
     >>> ad.rot90(ad.tensor([[1, 2], [3, 4]])).tolist()
     [[2, 4], [1, 3]]
     """
+    if dims == (0, 1) and type(dims[0]) is type(dims[1]) is type(k) is int and input._p.ndim > 1:
+        return _rot90.call(input, k % 4, 0, 1)
     given = sizes_of((dims,), "rot90")
     if len(given) != 2:
         raise RuntimeError(f"expected total rotation dims == 2, but got dims = {given}")
@@ -79,13 +81,14 @@ def rot90(input: Tensor, k: int = 1, dims: Any = (0, 1)) -> Tensor:
     return _rot90(input, operator.index(k) % 4, a, b)
 
 
-def _turned(x: Tensor, turns: int, a: int, b: int) -> Tensor:
+def _turned(p: Any, turns: int, a: int, b: int) -> Any:
     if turns % 2 == 0:
-        return flip(x, a, b) if turns else x
-    return transpose(flip(x, b if turns == 1 else a), a, b)
+        return lib.ad_flip(p, turns, (a, b))
+    flipped = fresh(lib.ad_flip(p, 1, (b if turns == 1 else a,)), "rot90", p)
+    return lib.ad_transpose(flipped, a, b)
 
 
-_rot90: Op = Op("rot90", made(_turned),
+_rot90: Op = Op("rot90", _turned,
         lambda node, g: (_rot90(g, -node.args[0] % 4, *node.args[1:]),), shaped=False)  # fmt: skip
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
-from autodiff.native import NULL, error, lib
+from autodiff.native import NULL, error, ffi, lib
 from autodiff.ops.base import Op
 from autodiff.ops.create import full
 from autodiff.tensor import Tensor
@@ -39,19 +40,25 @@ _gathered: Op = Op("pad_vjp",
 """The adjoint of padding with elements of a shape: what each was copied to, added up."""
 
 
-def padded(x: Tensor, flat: Sequence[int], mode: str, value: float | None) -> Tensor:
-    """`nn.functional.pad` of pairs, the last dimension's first."""
+_native_pads = lru_cache(
+    lambda pads: ffi.new("int64_t[]", pads)
+)  # conversion takes as long as a pad
+
+
+def padded(x: Tensor, pads: tuple[int, ...], mode: str, value: float | None) -> Tensor:
+    """`nn.functional.pad` of pairs of plain ints, the last dimension's first."""
+    flat = _native_pads(pads)
     how = _HOW.get(mode, -1)
     op, fill = _place, NULL
     if how == _CONSTANT:
         op, fill = _constant, NULL if value is None else full((), value, dtype=x.dtype)._p
     elif value:
-        _check(x, flat, mode, value)
-    y = lib.ad_pad(x._p, len(flat), flat, how, fill)
+        _check(x, pads, mode, value)
+    y = lib.ad_pad(x._p, len(pads), flat, how, fill)
     if y:
         return op.result(x, y, (flat, how if op is _place else fill))
     failure = error("pad", x._p)
-    _check(x, flat, mode, value)
+    _check(x, pads, mode, value)
     raise failure
 
 

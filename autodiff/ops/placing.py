@@ -11,7 +11,7 @@ from autodiff.descriptor import fresh
 from autodiff.native import error, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops.assign import masked_fill
-from autodiff.ops.base import Op, OpNode
+from autodiff.ops.base import Op, OpNode, is_untold
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import scalar
 from autodiff.ops.gather import (
@@ -21,13 +21,14 @@ from autodiff.ops.gather import (
     _put_rule,
     _scatter,
     broadcast_indices,
+    remembered,
     write_at,
 )
 from autodiff.ops.guard import must_be
 from autodiff.ops.history import check_writable, rebase
-from autodiff.ops.indexing import _INT64, _advanced, _basic, is_places
+from autodiff.ops.indexing import _BOOL, _INT64, _advanced, _basic, is_mask, is_places
 from autodiff.ops.masked import write_masked
-from autodiff.ops.slices import _vector
+from autodiff.ops.slices import _vector, fits_along
 from autodiff.ops.views import _slice, clone, copied, expand, reshape, unsqueeze
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, live_node, own
@@ -84,9 +85,13 @@ def _check_index(name: str, index: Tensor, kind: type[Exception]) -> Tensor:
 def index_copy_(x: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor:
     """`index_copy`, written over the tensor."""
     p, q, places = x._p, source._p, index._p
-    d, shape = dim_index(dim, p.ndim), x.shape
+    d = dim_index(dim, p.ndim)
     alike = places.dtype == _INT64 and places.ndim == 1 and q.dtype == p.dtype and p.ndim > 0
-    if alike and source.shape == shape and shape[d] == places.numel:
+    if alike and fits_along(x.shape, source.shape, d, places.numel):
+        if is_untold(x, source):
+            if not lib.ad_index_put(p, d, 1, [places], q, 0):
+                return x
+            take_failure()  # to be met again
         return write_at(x, Indices([index], d), source, False, _index_copy)
     flat = _check_index("index_copy_()", index, RuntimeError)
     if source.dtype is not x.dtype:
@@ -131,9 +136,15 @@ def index_copy(input: Tensor, dim: int, index: Tensor, source: Tensor) -> Tensor
 
 def index_fill_(x: Tensor, dim: int, index: Tensor, value: Any) -> Tensor:
     """`index_fill`, written over the tensor."""
-    d = dim_index(dim, x.ndim)
-    flat = _check_index("index_fill_()", index, IndexError)
+    p, places = x._p, index._p
+    d = dim_index(dim, p.ndim)
     given = value if isinstance(value, Tensor) else scalar(value, x.dtype)
+    plain = places.dtype == _INT64 and places.ndim == 1 and p.ndim > 0 == given._p.ndim
+    if plain and is_untold(x, given):
+        if not lib.ad_index_put(p, d, 1, [places], given._p, 0):
+            return x
+        take_failure()  # to be met again
+    flat = _check_index("index_fill_()", index, IndexError)
     if given._p.ndim:
         raise RuntimeError(
             f"Only supports 0-dimensional value tensor but got tensor with {given.ndim} dimensions."
@@ -212,17 +223,11 @@ def index_put(
 # ---- in the whole tensor ----
 
 
-def _take_forward(p: Any, places: Indices) -> Any:
-    dense = p if p.contiguous else fresh(lib.ad_contiguous(p, p.dtype), "take", p)
-    flat = dense if p.ndim == 1 else fresh(lib.ad_view(dense, 1, [p.numel]), "take", p)
-    return lib.ad_index_get(flat, 0, 1, places.checked())
-
-
 def _take_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
     return (reshape(_scatter(g, node.args[0], [node.shape.numel()]), node.shape),)
 
 
-_take: Op = Op("take", _take_forward, _take_rule)
+_take: Op = Op("take", lambda p, places: lib.ad_take(p, *places.checked()), _take_rule)
 
 
 def take(input: Tensor, index: Tensor) -> Tensor:
@@ -231,14 +236,29 @@ def take(input: Tensor, index: Tensor) -> Tensor:
     >>> ad.tensor([[1, 2], [3, 4]]).take(ad.tensor([3, 0])).tolist()
     [4, 1]
     """
-    _check_dtype("take()", index, RuntimeError)
-    if input._p.numel == 0 and index._p.numel:
+    p, places = input._p, index._p
+    if places.dtype != _INT64:
+        _check_dtype("take()", index, RuntimeError)
+    if p.numel == 0 and places.numel:
         raise IndexError("take(): tried to take from a tensor of size 0")
-    return _take(input, Indices([index]))
+    y = lib.ad_take(p, places)
+    if not y:
+        raise error("take", p)
+    return _take.result(input, y, remembered(input, 0, index))
 
 
 def put_(x: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> Tensor:
     """`put`, written over the tensor."""
+    p, places, values = x._p, index._p, source._p
+    n = places.numel
+    if (
+        n == values.numel
+        and places.dtype == _INT64
+        and values.dtype == p.dtype
+        and 0 not in (n, p.numel)
+        and _is_written(x, places, source, accumulate)
+    ):
+        return x
     _check_dtype("put_()", index, RuntimeError)
     if source.dtype is not x.dtype:
         raise RuntimeError(
@@ -255,6 +275,16 @@ def put_(x: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) -> 
     if x._p.numel == 0:
         raise IndexError("put_(): Trying to put elements into a tensor of size 0")
     return _put_flat(x, reshape(index.detach(), -1), reshape(source, -1), accumulate, _put_at)
+
+
+def _is_written(x: Tensor, places: Any, source: Tensor, accumulate: bool) -> bool:
+    """Whether the first values were written (or added) at places, and no history has to know."""
+    if not is_untold(x, source):
+        return False
+    if not lib.ad_put(x._p, places, source._p, accumulate):
+        return True
+    take_failure()  # to be met again
+    return False
 
 
 def _put_flat(x: Tensor, index: Tensor, values: Tensor, accumulate: bool, op: Op) -> Tensor:
@@ -304,27 +334,36 @@ def put(input: Tensor, index: Tensor, source: Tensor, accumulate: bool = False) 
 # ---- where a mask is true ----
 
 
+def _few(size: int) -> str:
+    return f"masked_scatter: number of elements of source ({size}) < number of ones in mask"
+
+
 def masked_scatter_(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     """`masked_scatter`, written over the tensor."""
-    if mask.dtype is not dtypes.bool:
+    return _scatter_masked(x, mask if mask.shape == x.shape else expand(mask, x.shape), source)
+
+
+def _scatter_masked(x: Tensor, mask: Tensor, source: Tensor) -> Tensor:
+    """The same, for a mask of x's shape."""
+    if mask._p.dtype != _BOOL:
         raise RuntimeError(
             f"masked_scatter_ only supports boolean masks, but got mask with dtype {mask.dtype!r}"
         )
-    if source.dtype is not x.dtype:
+    if source._p.dtype != x._p.dtype:
         raise RuntimeError(
             "masked_scatter_: expected self and source to have same dtypes but got "
             f"{x.dtype!r} and {source.dtype!r}"
         )
-    where = mask if mask.shape == x.shape else expand(mask, x.shape)
     size = source._p.numel
-    few = f"masked_scatter: number of elements of source ({size}) < number of ones in mask"
     if recorder_here() is not None:
-        write_masked(x, where, reshape(source, -1), True, few)
+        write_masked(x, mask, reshape(source, -1), True, _few(size))
         return x
-    places = own(lib.ad_nonzero(where._p, True), "masked_scatter_", where._p)
+    places = own(lib.ad_nonzero(mask._p, True), "masked_scatter_", mask._p)
     count = places._p.numel
     if count > size:
-        raise RuntimeError(f"{few} ({count})")
+        raise RuntimeError(f"{_few(size)} ({count})")
+    if _is_written(x, places._p, source, False):
+        return x
     values = _slice(reshape(source, -1), 0, 0, count, 1)
     return _put_flat(x, places, values, False, _masked_scatter)
 
@@ -336,8 +375,10 @@ def masked_scatter(input: Tensor, mask: Tensor, source: Tensor) -> Tensor:
     >>> ad.zeros(3).masked_scatter(mask, ad.tensor([5.0, 6.0, 7.0])).tolist()
     [5.0, 0.0, 6.0]
     """
+    if is_mask(input, mask):
+        return _scatter_masked(copied(input), mask, source)
     try:
         wide, where = broadcast_indices([input, mask])
     except IndexError as failure:
         raise RuntimeError(f"masked_scatter(): {failure}") from None
-    return masked_scatter_(copied(wide), where, source)
+    return _scatter_masked(copied(wide), where, source)

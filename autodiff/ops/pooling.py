@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 from autodiff.descriptor import fresh
-from autodiff.native import NULL, ffi, lib
+from autodiff.native import NULL, error, ffi, lib
 from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.gather import Indices, _add_along
@@ -19,7 +20,7 @@ Windows = Sequence[tuple[int, int]]  # where each starts and ends
 class Plan:
     """Windows over the last dimensions of images, for `greatest`."""
 
-    __slots__ = ("nd", "numbers", "title")
+    __slots__ = ("n", "nd", "numbers", "title")
 
     def __init__(self, title: str, windows: Sequence[Windows], dilation: Sequence[int]) -> None:
         self.nd = len(windows)
@@ -27,21 +28,24 @@ class Plan:
         plan = [self.nd, *dilation, *map(len, windows)]
         for each in windows:
             plan += [start for start, _ in each] + [end for _, end in each]
+        self.n = len(plan)
         self.numbers = ffi.new("int64_t[]", plan)
 
 
-def greatest(x: Tensor, plan: Plan) -> tuple[Tensor, Tensor]:
-    """The greatest element of each window over the last dimensions of x, and where it is in them.
-
-    The place is that in row-major order: of the first of equal elements, or the last nan.
+def greatest(x: Tensor, plan: Plan, where: bool) -> Any:
+    """The greatest element of each window over the last dimensions of x; with `where` its place,
+    that in row-major order: of the first of equal elements, or the last nan.
     """
+    edge = live_node(x) if mode.grad else None
+    if edge is None and not where:  # half the work
+        return own(lib.ad_max_pool(x._p, plan.n, plan.numbers, NULL), "max_pool", x._p)
     out = ffi.new("ad_tensor **")
-    y = own(lib.ad_max_pool(x._p, len(plan.numbers), plan.numbers, out), "max_pool", x._p)
+    y = own(lib.ad_max_pool(x._p, plan.n, plan.numbers, out), "max_pool", x._p)
     places = wrap(fresh(out[0], "max_pool"))
-    if mode.grad and (edge := live_node(x)) is not None:
+    if edge is not None:
         indices = Indices([places], x.ndim - plan.nd)
         y._node = _greatest.record((x,), (edge,), (indices, plan.title), y._p)
-    return y, places
+    return (y, places) if where else y
 
 
 def _flat(x: Tensor, at: int) -> Tensor:
@@ -105,3 +109,11 @@ windows: Op = Op("windows", lambda p, sums: lib.ad_windows(p, sums.weights, sums
 _spread: Op = Op("windows_vjp",
         lambda p, sums: lib.ad_windows_vjp(p, sums.weights, sums.n, sums.numbers),
         lambda node, g: (windows(g, *node.args),), shaped=False)  # fmt: skip
+
+
+def summed(x: Tensor, sums: Sums) -> Tensor:
+    """`windows`, in fewer steps."""
+    p = lib.ad_windows(x._p, sums.weights, sums.n, sums.numbers)
+    if not p:
+        raise error(windows.public, x._p)
+    return windows.result(x, p, (sums,))

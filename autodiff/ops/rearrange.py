@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 import operator
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff.changes import changed_of
 from autodiff.grad_mode import enable_grad
-from autodiff.native import NULL, lib, take_failure
+from autodiff.native import NULL, ffi, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode
 from autodiff.ops.history import check_writable, move_retained
@@ -287,7 +287,7 @@ TAKEN = {
 
 
 def _regroup_rule(node: OpNode, g: Tensor) -> tuple[Tensor]:
-    parts, order, _ = node.args
+    parts, order = node.args[0], list(node.args[1])
     turned = [parts[d] for d in order]
     back = [order.index(d) for d in range(len(order))]
     return (regroup(g, turned, back, node.shape),)
@@ -299,3 +299,10 @@ regroup: Op = Op(
     _regroup_rule,
 )
 """A copy: the dimensions as `parts`, these in another order, and taken together as `result`."""
+
+
+def regrouping(
+    parts: Sequence[int], order: Sequence[int], result: Sequence[int]
+) -> tuple[Any, ...]:
+    """What `regroup` is to do, for one who keeps it: converted, which takes as long as a copy."""
+    return ffi.new("int64_t[]", parts), ffi.new("int64_t[]", order), ffi.new("int64_t[]", result)

@@ -9,15 +9,14 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.descriptor import fresh
-from autodiff.native import ffi, lib
+from autodiff.native import describe, ffi, lib, take_failure
 from autodiff.ops.base import Op
 from autodiff.ops.create import full
 from autodiff.ops.reductions import sum as total_of
-from autodiff.ops.scan import cumsum
-from autodiff.ops.slices import index_select, tally
-from autodiff.ops.views import expand, reshape
+from autodiff.ops.slices import index_select
+from autodiff.ops.views import _view, expand, reshape
 from autodiff.shapes import MAX_DIMS, Size, dim_index, sizes_of
-from autodiff.tensor import Tensor, wrap
+from autodiff.tensor import Tensor, own, wrap
 
 
 def _repeated(p: Any, sizes: Sequence[int]) -> Any:
@@ -99,29 +98,24 @@ def _spread(repeats: Tensor, output_size: int | None) -> Tensor:
         raise RuntimeError(
             f"repeat_interleave only accept 1D vector as repeat, got {repeats.ndim} dimensions"
         )
-    counts = repeats.detach().to(dtypes.int64)
-    if (counts < 0).any().item():
-        raise RuntimeError("repeats can not be negative")
-    ends = cumsum(counts, 0)
-    total = int(ends[-1].item()) if counts._p.numel else 0
+    p = lib.ad_repeat_counts(repeats._p)
+    if not p:
+        failure = take_failure()
+        if failure[0] == lib.AD_BAD_ARG:
+            raise RuntimeError("repeats can not be negative")
+        raise describe(failure, "repeat_interleave", repeats._p)
+    places = own(p, "repeat_interleave")
+    total = places._p.numel
     if output_size is not None and output_size != total:
         raise RuntimeError(
             f"allocated size does not match required size: output_size={output_size}, repeats add "
             f"up to {total}"
         )
-    return cumsum(tally(ends, total + 1)[:total], 0)
-
-
-def _repeat_forward(p: Any, d: int, times: int) -> Any:
-    shape = ffi.unpack(p.shape, p.ndim)
-    column = fresh(lib.ad_unsqueeze(p, d + 1), "repeat_interleave", p)
-    sizes = [*shape[: d + 1], times, *shape[d + 1 :]]
-    wide = fresh(lib.ad_expand(column, len(sizes), sizes), "repeat_interleave", p)
-    return lib.ad_contiguous(wide, p.dtype)
+    return places
 
 
 # Each slice of a dimension so many times, in a dimension of its own.
-_repeat_each = Op("repeat_interleave", _repeat_forward,
+_repeat_each = Op("repeat_interleave", lib.ad_repeat_each,
         lambda node, g: (total_of(g, node.args[0] + 1),), grad_name="CloneBackward0")  # fmt: skip
 
 
@@ -153,9 +147,9 @@ def repeat_interleave(
         if times * max(x._p.numel, 1) >= 2**60:
             raise RuntimeError(f"Storage size calculation overflowed with {times} repeats")
         if x.ndim < MAX_DIMS:
-            shape = list(x.shape)
-            shape[d] *= times
-            return reshape(_repeat_each(x, d, times), shape)
+            shape = x.shape
+            whole = (*shape[:d], shape[d] * times, *shape[d + 1 :])
+            return _view.call(_repeat_each.call(x, d, times), whole)
         repeats = full([1], times)
     counts = reshape(repeats, 1) if repeats.ndim == 0 else repeats
     if counts.ndim == 1 and counts.shape[0] == 1:

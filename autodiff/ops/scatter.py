@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from autodiff import dtypes
@@ -11,15 +10,17 @@ from autodiff.native import describe, error, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops import arithmetic
 from autodiff.ops.assign import replace_
-from autodiff.ops.base import Op, OpNode, called, has_history
+from autodiff.ops.base import Op, OpNode, called, has_history, is_untold
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.create import full_like, scalar
+from autodiff.ops.create import exact, full_like, scalar
 from autodiff.ops.gather import Indices, _along
 from autodiff.ops.history import check_writable, rebase
+from autodiff.ops.numbers import number_of
 from autodiff.ops.views import _expand, _slice, clone, copied, row_major, zeros_p
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, live_node, wrap
 
+_shape_key = lib.ad_shape_key
 _SET, _ADD = lib.AD_SCATTER_SET, lib.AD_SCATTER_ADD
 _HOW = {
     "sum": _ADD,
@@ -114,6 +115,8 @@ def _aligned(x: Tensor, index: Tensor, src: Tensor) -> tuple[Tensor, Tensor, Ten
 
 def _spoken_of(src: Tensor, index: Any) -> Tensor:
     """Of values the part that an index of their dimensions speaks of."""
+    if 0 != _shape_key(index) == _shape_key(src._p):
+        return src
     for axis in range(index.ndim):
         size = index.shape[axis]
         if src._p.shape[axis] > size:
@@ -121,10 +124,9 @@ def _spoken_of(src: Tensor, index: Any) -> Tensor:
     return src
 
 
-def _on_copy(write: Callable[..., Tensor], input: Tensor, *args: Any, **options: Any) -> Tensor:
-    y = write(copied(input), *args, **options)
-    idle = y._node is not None and y._node is live_node(input)
-    return clone(input) if idle else y
+def _apart(y: Tensor, input: Tensor) -> Tensor:
+    """What was written on a copy; where nothing was that has a history, a copy in the graph."""
+    return clone(input) if y._node is not None and y._node is live_node(input) else y
 
 
 def _write(x: Tensor, dim: int, index: Tensor, src: Tensor, how: int, op: Op, name: str) -> Tensor:
@@ -132,12 +134,16 @@ def _write(x: Tensor, dim: int, index: Tensor, src: Tensor, how: int, op: Op, na
     d = dim_index(dim, p.ndim)
     if mode.grad and (x._node is not None or x._base is not None):
         check_writable(x, f"{name}_")
-    if src._p.dtype == p.dtype and src._p.ndim == q.ndim == p.ndim > 0:
-        values = _spoken_of(src, q)
+    filling = op is _filled  # with a number
+    fits = filling or (src._p.dtype == p.dtype and src._p.ndim == q.ndim)
+    if fits and q.ndim == p.ndim > 0:
+        values = src if filling else _spoken_of(src, q)
         if not lib.ad_scatter(p, d, q, values._p, how):  # which checks the rest
             _remember(x, d, index, values, how, op)
             return x
         take_failure()  # to be met again
+    if filling:
+        src = _expand(to_dtype(src, x.dtype), index.shape)
     if index.dtype is dtypes.int32:
         index = to_dtype(index, dtypes.int64)
     _check(name, x, d, index, src)
@@ -154,7 +160,7 @@ def _write(x: Tensor, dim: int, index: Tensor, src: Tensor, how: int, op: Op, na
 
 def _remember(x: Tensor, dim: int, index: Tensor, values: Tensor, how: int, op: Op) -> None:
     """Have x's history know of a write."""
-    if mode.grad and has_history((x, values)):
+    if mode.grad and not is_untold(x, values) and has_history((x, values)):
         edges = [live_node(x), live_node(values)]
         rebase(x, op.record((x, values), edges, (Indices([index], dim), how), x._p))
 
@@ -162,11 +168,13 @@ def _remember(x: Tensor, dim: int, index: Tensor, values: Tensor, how: int, op: 
 _filled = _scattered.named("ScatterBackward1")
 
 
-def _filling(x: Tensor, index: Tensor, value: Any) -> Tensor:
-    """A number as a source for every place of the index."""
-    return _expand(scalar(value, x.dtype), index.shape)
+def _filling(value: Any, d: dtypes.dtype) -> Tensor:
+    """A number for places; of few dtypes there is one at hand."""
+    at_hand = type(value) is float and d in _REAL
+    return number_of(exact(value, d)) if at_hand else scalar(value, d)
 
 
+_REAL = frozenset([dtypes.float32, dtypes.float64])  # a float is rounded to these but once
 _REDUCE = {"add": "sum", "multiply": "prod"}
 
 
@@ -177,9 +185,11 @@ def scatter_(
     given = src if value is None else value
     source, op = given, _scattered
     if not isinstance(given, Tensor):
-        source, op = _filling(x, index, given), _filled
+        source, op = _filling(given, x.dtype), _filled
     if reduce is None:
         return _write(x, dim, index, source, _SET, op, "scatter")
+    if op is _filled:
+        source = _expand(to_dtype(source, x.dtype), index.shape)
     if reduce not in _REDUCE:
         raise RuntimeError(f"reduce argument must be either add or multiply, got {reduce!r}")
     return scatter_reduce_(x, dim, index, source, _REDUCE[reduce])
@@ -202,7 +212,7 @@ def scatter(
     >>> zeros.scatter(1, ad.tensor([[2, 0]]), ad.tensor([[5.0, 6.0]])).tolist()
     [[6.0, 0.0, 5.0]]
     """
-    return _on_copy(scatter_, input, dim, index, src, value=value, reduce=reduce)
+    return _apart(scatter_(copied(input), dim, index, src, value=value, reduce=reduce), input)
 
 
 def scatter_add_(x: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
@@ -219,7 +229,7 @@ def scatter_add(input: Tensor, dim: int, index: Tensor, src: Tensor) -> Tensor:
     >>> ones.scatter_add(1, ad.tensor([[1, 1]]), ad.tensor([[5.0, 6.0]])).tolist()
     [[1.0, 12.0]]
     """
-    return _on_copy(scatter_add_, input, dim, index, src)
+    return _apart(scatter_add_(copied(input), dim, index, src), input)
 
 
 # ---- reductions ----
@@ -240,7 +250,7 @@ def _counts(x: Tensor, indices: Indices, include_self: bool) -> Tensor:
     """How many values went to each place; 1 where none did."""
     index = wrap(indices.ps[0])
     found = full_like(x.detach(), int(include_self))
-    scatter_add_(found, indices.first, index, _filling(x, index, 1))
+    _write(found, indices.first, index, scalar(1, x.dtype), _ADD, _filled, "scatter_add")
     return found if include_self else found.masked_fill(found == 0, 1)
 
 
@@ -342,6 +352,11 @@ def scatter_reduce(
     x, places = input, index
     if p.ndim == q.ndim == s.ndim > 0 < q.numel and p.dtype == s.dtype:
         values = _spoken_of(src, q)
+        if include_self and reduce != "mean" and is_untold(x, src):
+            written = copied(x)
+            if not lib.ad_scatter(written._p, d, q, values._p, _HOW[reduce]):
+                return written
+            take_failure()  # to be met again
     else:
         _check("scatter", input, d, index, src)
         if _is_idle(input, d, index, src):

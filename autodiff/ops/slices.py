@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
 from autodiff import dtypes
 from autodiff.native import error, lib, take_failure
-from autodiff.ops.base import titled
+from autodiff.ops.base import is_untold, titled
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.create import scalar
-from autodiff.ops.gather import Indices, _put_added, index_along, write_at
+from autodiff.ops.gather import Indices, _get, _put_added, index_along, remembered, write_at
 from autodiff.ops.views import copied, reshape, unsqueeze, zeros_p
-from autodiff.shapes import dim_index
+from autodiff.shapes import Size, dim_index
 from autodiff.tensor import Tensor, wrap
 
 __all__ = ["index_add", "index_add_", "index_select", "tally"]
@@ -19,6 +20,7 @@ __all__ = ["index_add", "index_add_", "index_select", "tally"]
 _INT64 = dtypes.int64.code
 
 _SELECTED = "IndexSelectBackward0"
+_selected = _get.named(_SELECTED)
 
 
 def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
@@ -32,7 +34,11 @@ def index_select(input: Tensor, dim: int, index: Tensor) -> Tensor:
     """
     p, places = input._p, index._p
     if places.ndim == 1 and places.dtype == _INT64 and p.ndim:
-        return titled(index_along(input, dim_index(dim, p.ndim), index), _SELECTED)
+        d = dim_index(dim, p.ndim)
+        y = lib.ad_index_get(p, d, 1, [places])
+        if not y:
+            raise error(_selected.name, p)
+        return _selected.result(input, y, remembered(input, d, index))
     if places.ndim > 1:
         raise IndexError(
             f"index_select(): Index is supposed to be a vector, got {index.ndim} dimensions"
@@ -55,6 +61,12 @@ def _vector(index: Tensor) -> Tensor:
     return index if index._p.ndim else reshape(index, 1)
 
 
+@lru_cache
+def fits_along(shape: Size, other: Size, d: int, n: int) -> bool:
+    """Whether the other shape is the same with n for dimension d."""
+    return other == (*shape[:d], n, *shape[d + 1 :])
+
+
 def index_add_(x: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any = 1) -> Tensor:
     """Add the slices of `source`, times alpha, at the given positions of a dimension, in place.
 
@@ -63,12 +75,9 @@ def index_add_(x: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any
     p, places, added = x._p, index._p, source._p
     d = dim_index(dim, p.ndim)
     at_hand = places.dtype == _INT64 and places.ndim == 1 and added.dtype == p.dtype
-    shape, count = x.shape, places.numel
-    if not at_hand or source.shape != shape or not p.ndim or shape[d] != count:
-        wanted = [*shape[:d], count, *shape[d + 1 :]]
-        if not at_hand or not p.ndim or list(source.shape) != wanted:
-            _check_index_add(x, d, index, source)
-    elif alpha == 1 and _is_plain(x) and _is_plain(source):
+    if not (at_hand and p.ndim and fits_along(x.shape, source.shape, d, places.numel)):
+        _check_index_add(x, d, index, source)
+    elif alpha == 1 and is_untold(x, source):
         if not lib.ad_index_put(p, d, 1, [places], added, 1):
             return x
         take_failure()  # to be met again
@@ -78,11 +87,6 @@ def index_add_(x: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any
         write_at(unsqueeze(x, 0), Indices([flat]), reshape(scaled, 1), True, _put_added)
         return x
     return write_at(x, Indices([flat], d), scaled, True, _put_added)
-
-
-def _is_plain(x: Tensor) -> bool:
-    """Whether no history has to know of a write."""
-    return x._node is None and x._base is None
 
 
 def _check_index_add(x: Tensor, d: int, index: Tensor, source: Tensor) -> None:

@@ -27,8 +27,7 @@ def unbind(input: Tensor, dim: int = 0) -> tuple[Tensor, ...]:
     if p.ndim == 0:
         raise IndexError("Dimension specified as 0 but tensor has no dimensions")
     d = dim_index(dim, p.ndim)
-    select = _unbound.call
-    return tuple([select(input, d, i) for i in range(p.shape[d])])
+    return _unbound.each(input, [(d, i) for i in range(p.shape[d])])
 
 
 def _along(name: str, x: Tensor, dim: int) -> int:
@@ -47,7 +46,7 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     >>> ad.arange(5).split(2)
     (tensor([0, 1]), tensor([2, 3]), tensor([4]))
     """
-    d, cut = _along("split", tensor, dim), _split
+    d = _along("split", tensor, dim)
     size = tensor._p.shape[d]
     step = dtypes.plain(split_size_or_sections)
     if isinstance(step, Tensor) and not step.ndim:
@@ -55,23 +54,28 @@ def split(tensor: Tensor, split_size_or_sections: Any, dim: int = 0) -> tuple[Te
     if isinstance(step, int):
         if step < 0 or (step == 0 and size > 0):
             raise RuntimeError(f"split expects split_size be positive, but got split_size={step}")
-        sections = [min(step, size - i) for i in range(0, size, step)] if size else [0]
-    else:
-        sections, cut = list(split_size_or_sections), _split_with_sizes
-        if sum(sections) != size or min(sections, default=0) < 0:
-            raise RuntimeError(
-                f"split_with_sizes expects split_sizes to sum exactly to {size} (input tensor's "
-                f"size at dimension {d}), but got split_sizes={sections}"
-            )
-    return _pieces(cut, tensor, d, sections)
+        return _evenly(tensor, d, size, step)
+    sections = list(split_size_or_sections)
+    if sum(sections) != size or min(sections, default=0) < 0:
+        raise RuntimeError(
+            f"split_with_sizes expects split_sizes to sum exactly to {size} (input tensor's "
+            f"size at dimension {d}), but got split_sizes={sections}"
+        )
+    return _pieces(_split_with_sizes, tensor, d, sections)
+
+
+def _evenly(x: Tensor, d: int, size: int, step: int) -> tuple[Tensor, ...]:
+    """Pieces of this size, the last of what is left; one of nothing."""
+    step = min(step, size) or 1
+    return _split.each(x, [(d, i, i + step, 1) for i in range(0, size or 1, step)])
 
 
 def _pieces(cut: Op, x: Tensor, d: int, sections: Sequence[int]) -> tuple[Tensor, ...]:
-    pieces, start = [], 0
+    calls, start = [], 0
     for length in sections:
-        pieces.append(cut.call(x, d, start, start + length, 1))
+        calls.append((d, start, start + length, 1))
         start += length
-    return tuple(pieces)
+    return cut.each(x, calls)
 
 
 def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
@@ -88,7 +92,7 @@ def chunk(input: Tensor, chunks: int, dim: int = 0) -> tuple[Tensor, ...]:
     if size == 0:
         return _pieces(_split_with_sizes, input, d, [0] * chunks)
     step = -(-size // chunks)
-    return _pieces(_split, input, d, [min(step, size - i) for i in range(0, size, step)])
+    return _evenly(input, d, size, step)
 
 
 def split_with_sizes(input: Tensor, split_sizes: Sequence[int], dim: int = 0) -> tuple[Tensor, ...]:
@@ -105,7 +109,7 @@ _PIECES = 2**24  # which take a few seconds to make
 
 def _bounds(indices_or_sections: Any, size: int) -> list[int]:
     """Where the pieces of tensor_split end."""
-    if isinstance(indices_or_sections, Tensor):
+    if type(indices_or_sections) is not int and isinstance(indices_or_sections, Tensor):
         if indices_or_sections.dtype is not dtypes.int64 or indices_or_sections.ndim > 1:
             raise RuntimeError(
                 "tensor_split expected tensor_indices_or_sections to be a zero-dimensional or "
@@ -130,16 +134,14 @@ def tensor_split(input: Tensor, indices_or_sections: Any, dim: int = 0) -> tuple
     >>> [piece.tolist() for piece in ad.arange(5).tensor_split(3)]
     [[0, 1], [2, 3], [4]]
     """
-    if input.ndim == 0:
+    p = input._p
+    if p.ndim == 0:
         raise RuntimeError(
             "tensor_split expected at least a 1-dimensional tensor, but got a tensor with 0 dims"
         )
-    d = dim_index(dim, input.ndim)
-    pieces, start = [], 0
-    for end in _bounds(indices_or_sections, input.shape[d]):
-        pieces.append(_slice.call(input, d, start, end, 1))
-        start = end
-    return tuple(pieces)
+    d = dim_index(dim, p.ndim)
+    ends = _bounds(indices_or_sections, p.shape[d])
+    return _slice.each(input, [(d, a, b, 1) for a, b in zip([0, *ends], ends, strict=False)])
 
 
 def _split_along(name: str, x: Tensor, sections: Any, dim: int, least: int) -> tuple[Tensor, ...]:

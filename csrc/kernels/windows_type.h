@@ -118,16 +118,63 @@ static void NAME(line)(const task *t, const int64_t *at, T *image, T *y, T *row)
     if (t->divisor) NAME(divide)(t, at, y, y);
 }
 
+/* The sum of columns `from` to `to`, of h elements `across` apart in each of d panels. */
+static inline T NAME(window)(const T *x, int64_t from, int64_t to, int64_t across, int64_t h, int64_t d,
+                             int64_t panel) {
+    T sum = 0;
+    for (int64_t i = from; i < to; i++) {
+        T column = x[i];
+        for (int64_t b = 1; b < h; b++) column += x[b * across + i];
+        for (int64_t a = 1; a < d; a++)
+            for (int64_t b = 0; b < h; b++) column += x[a * panel + b * across + i];
+        sum += column;
+    }
+    return sum;
+}
+
+/* Windows of an image that has few in a row, one after the other: `line` and `sums` add in the same order. */
+static void NAME(few)(const task *t, const T *image, T *y) {
+    const axis *d = t->axis, *h = d + 1, w = d[2];
+    const int64_t across = w.size, panel = h->size * across;
+    const T number = t->divisor == ONE_NUMBER ? (T)t->number : 1;
+    const bool pairs = w.taps == 2 && !w.padding && (w.n - 1) * w.stride + 2 <= w.size;
+    int64_t at[2], from[DIMS], to[DIMS];
+    for (at[0] = 0; at[0] < d->n; at[0]++) {
+        ends(d, at[0], &from[0], &to[0]);
+        for (at[1] = 0; at[1] < h->n; at[1]++, y += w.n) {
+            ends(h, at[1], &from[1], &to[1]);
+            const T *x = image + from[0] * panel + from[1] * across;
+            const int64_t tall = to[1] - from[1], deep = to[0] - from[0];
+            const bool square = pairs && tall == 2 && deep == 1; /* what most are */
+            for (int64_t j = 0; square && j < w.n; j++) {
+                const T *a = x + j * w.stride;
+                y[j] = ((T)0 + (a[0] + a[across]) + (a[1] + a[across + 1])) / number;
+            }
+            for (int64_t j = 0; !square && j < w.n; j++) {
+                ends(&w, j, &from[2], &to[2]);
+                if (tall < 1 || deep < 1) to[2] = from[2];
+                y[j] = NAME(window)(x, from[2], to[2], across, tall, deep, panel);
+                y[j] /= number;
+            }
+            if (t->divisor > ONE_NUMBER) NAME(divide)(t, at, y, y);
+        }
+    }
+}
+
 static void NAME(run)(const task *t, int64_t plane) {
     const axis *d = t->axis, *h = d + 1, *w = d + 2;
     const int64_t rows = d->n * h->n, size = d->size * h->size * w->size, n = w->size + 1 + w->n;
+    T *image = (T *)(void *)t->images + plane * size, *y = (T *)(void *)t->windows + plane * rows * w->n;
+    if (t->few) {
+        NAME(few)(t, image, y);
+        return;
+    }
     T room[ROOM / sizeof(T)],
         *row = n <= (int64_t)(ROOM / sizeof(T)) ? room : ad_alloc((size_t)n * sizeof(T));
     if (!row) {
         __atomic_store_n(t->failed, true, __ATOMIC_RELAXED);
         return;
     }
-    T *image = (T *)(void *)t->images + plane * size, *y = (T *)(void *)t->windows + plane * rows * w->n;
     if (t->back) memset(image, 0, (size_t)size * sizeof *image);
     for (int64_t j = 0; j < rows; j++, y += w->n) {
         const int64_t at[2] = {j / h->n, j % h->n};

@@ -43,7 +43,7 @@ def _windows(
     for d in reversed(range(nd)):
         last = (result[d] - 1) * stride[d] + reach[d]
         around += [before[d], max(0, last - x.shape[lead + d] - before[d])]
-    y = pad(x, around, "constant", value)
+    y = pad(x, tuple(around), "constant", value)
     for d in range(nd):
         y = y.unfold(lead + d, reach[d], stride[d]).narrow(lead + d, 0, result[d])[..., :: apart[d]]
     return y.flatten(-nd)
@@ -92,13 +92,13 @@ def maxima(x: Tensor, pool: Pool) -> Any:
     return values.to(x.dtype), places
 
 
-def averages(x: Tensor, pool: Pool, padded: bool, divisor: int | None) -> Tensor:
+def averages(x: Tensor, pool: Pool) -> Tensor:
     """The mean of each window, rounded towards 0."""
     total = _of(pool, x).sum(-1)
-    if divisor is not None:
-        return div(total, divisor, rounding_mode="trunc")
+    if pool.divisor is not None:
+        return div(total, pool.divisor, rounding_mode="trunc")
     ones, before = x.new_ones(pool.image), pool.padding
-    if padded:
+    if pool.padded:
         ones = x.new_ones([n + 2 * p for n, p in zip(pool.image, before, strict=True)])
         before = (0,) * len(before)
     counts = _windows(ones, pool.kernel, pool.stride, before, pool.dilation, pool.result).sum(-1)

@@ -11,8 +11,6 @@ from autodiff.tensor import Tensor
 
 __all__ = ["pad"]
 
-_INTS = {int}
-
 
 @guarded
 def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = None) -> Tensor:
@@ -24,5 +22,10 @@ def pad(input: Tensor, pad: Any, mode: str = "constant", value: float | None = N
     >>> F.pad(ad.ones(2), (1, -1)).tolist()
     [0.0, 1.0]
     """
-    plain = type(pad) is tuple and set(map(type, pad)) == _INTS
-    return padded(input, pad if plain else sizes_of((pad,), "pad"), mode, value)
+    if type(pad) is not tuple:
+        pad = tuple(sizes_of((pad,), "pad"))
+    for n in pad:
+        if type(n) is not int:
+            pad = tuple(sizes_of((pad,), "pad"))
+            break
+    return padded(input, pad, mode, value)

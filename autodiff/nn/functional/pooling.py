@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff.nn.functional.convolution import Ints, ints
-from autodiff.nn.functional.integers import averages, is_integer, maxima
-from autodiff.nn.functional.pools import cover_of, means_of, pool_of
+from autodiff.nn.functional.integers import averages, maxima
+from autodiff.nn.functional.pools import cover_of, pool_of
 from autodiff.nn.functional.reduction import check_tensors
-from autodiff.ops.pooling import greatest, windows
+from autodiff.ops.pooling import greatest, summed
 from autodiff.ops.reductions import mean
 from autodiff.ops.written import member_of
 from autodiff.tensor import Tensor
@@ -55,7 +55,9 @@ def _max_pool(
     return_indices: bool = False,
 ) -> Any:
     pool = pool_of(op, input, kernel_size, stride, padding, dilation, ceil_mode)
-    found = maxima(input, pool) if is_integer(input._p.dtype) else greatest(input, pool.plan)
+    if not pool.exact:
+        return greatest(input, pool.plan or pool.made(), return_indices)
+    found = maxima(input, pool)
     return found if return_indices else found[0]
 
 
@@ -71,23 +73,20 @@ def _avg_pool(
     divisor_override: int | None = None,
 ) -> Tensor:
     padded, divisor = count_include_pad, divisor_override
-    sums = means_of(op, input, kernel_size, stride, padding, ceil_mode, padded, divisor)
-    if is_integer(input._p.dtype):
-        pool = pool_of(op, input, kernel_size, stride, padding, 1, ceil_mode)
-        return averages(input, pool, padded, divisor)
-    return windows(input, sums)
+    pool = pool_of(op, input, kernel_size, stride, padding, 1, ceil_mode, padded, divisor)
+    return averages(input, pool) if pool.exact else summed(input, pool.sums)
 
 
 def _adaptive_avg_pool(op: str, nd: int, input: Tensor, output_size: Sizes) -> Tensor:
     cover = cover_of(op, input, output_size)
-    return mean(input, range(-nd, 0), True) if cover.whole else windows(input, cover.means)
+    return mean(input, range(-nd, 0), True) if cover.whole else summed(input, cover.means)
 
 
 def _adaptive_max_pool(
     op: str, nd: int, input: Tensor, output_size: Sizes, return_indices: bool = False
 ) -> Any:
-    found = greatest(input, cover_of(op, input, output_size).plan)
-    return found if return_indices else found[0]
+    cover = cover_of(op, input, output_size)
+    return greatest(input, cover.plan or cover.made(), return_indices)
 
 
 def _lp_pool(

@@ -7,6 +7,7 @@ from functools import lru_cache
 from typing import Any
 
 from autodiff.dtypes import FIRST_FLOAT, SCALAR_NAMES, int64
+from autodiff.native import lib
 from autodiff.nn.functional.convolution import ints, kind
 from autodiff.nn.functional.integers import is_integer
 from autodiff.nn.functional.reduction import check_tensors
@@ -43,8 +44,11 @@ class Pool:
         padding: Each,
         dilation: Each,
         ceil: bool,
+        padded: bool,
+        divisor: int | None,
     ) -> None:
-        nd = int(op[-2])
+        nd, self.padded, self.divisor = int(op[-2]), padded, divisor
+        self.exact = is_integer(dtype)
         self.title = title_of(f"{op}_with_indices" * op.startswith("max") or op)
         inner = shape[-nd - 1 :]
         if len(shape) not in (nd + 1, nd + 2) or 0 in inner:
@@ -68,7 +72,11 @@ class Pool:
                 f"Given input size: ({'x'.join(map(str, inner))}). Calculated output size: "
                 f"({outer}). Output size is too small"
             )
-        self._plan: Plan | None = None
+        if divisor == 0:
+            raise RuntimeError("divisor must be not zero")
+        # what is native about it; long where the image is, and then not kept
+        self.sums: Any = None if op.startswith("max") else self._sums()
+        self.plan = None if self.sums or max(self.image) >= LONG else self.made()
 
     def _check(self, op: str) -> None:
         if any(k < 1 for k in self.kernel):
@@ -102,15 +110,9 @@ class Pool:
         # a window that starts past what it is given, padding before included, is none
         return n - 1 if ceil and (n - 1) * step >= size + pad else n
 
-    @property
-    def plan(self) -> Plan:
-        """What `greatest` is to do; it is long where the image is, and then not kept."""
-        if self._plan is not None:
-            return self._plan
-        plan = Plan(self.title, [self._windows(d) for d in range(len(self.image))], self.dilation)
-        if max(self.image) < LONG:
-            self._plan = plan
-        return plan
+    def made(self) -> Plan:
+        """What `greatest` is to do."""
+        return Plan(self.title, [self._windows(d) for d in range(len(self.image))], self.dilation)
 
     def _windows(self, d: int) -> list[tuple[int, int]]:
         """The elements of a dimension that are in each window: the first, and the end."""
@@ -122,12 +124,11 @@ class Pool:
             found.append((first, min(end, self.image[d])))
         return found
 
-    def means(self, padded: bool, divisor: int | None) -> Sums:
+    def _sums(self) -> Sums:
         """Windows' sums divided by `divisor`, or by how many elements they have, zeros around the
         image being some or not.
         """
-        if divisor == 0:
-            raise RuntimeError("divisor must be not zero")
+        padded, divisor = self.padded, self.divisor
         axes, even = [], True
         for d, (size, n) in enumerate(zip(self.image, self.result, strict=True)):
             k, step, pad = self.kernel[d], self.stride[d], self.padding[d]
@@ -140,14 +141,27 @@ class Pool:
         return Sums(self.title, axes, (NUMBER, divisor))
 
 
-_known_pools = lru_cache(lambda key: Pool(*key))
-_known_means = lru_cache(lambda padded, divisor, key: Pool(*key).means(padded, divisor))
+_shape_key = lib.ad_shape_key
+_pools: dict[tuple[Any, ...], Pool] = {}
+_MOST_POOLS = 256
 
 
-def _key(
-    op: str, x: Tensor, kernel: Any, stride: Any, padding: Any, dilation: Any, ceil: bool
-) -> tuple[Any, ...]:
-    """What a Pool is made of, and known by."""
+def pool_of(
+    op: str,
+    x: Tensor,
+    kernel: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    ceil: Any,
+    padded: Any = False,
+    divisor: int | None = None,
+) -> Pool:
+    """Of checked arguments, the last of which are those of means."""
+    if divisor is not None and type(divisor) is not int:
+        raise TypeError(
+            f"{op}(): argument 'divisor_override' must be int, not {type(divisor).__name__}"
+        )
     if type(x) not in TENSOR_TYPES:
         check_tensors(op, input=x)
     if not (
@@ -159,30 +173,21 @@ def _key(
         stride = None if stride in (None, [], ()) else ints(op, "stride", stride, nd)
         padding = ints(op, "padding", padding, nd)
         dilation = ints(op, "dilation", dilation, nd)
-    return op, x.shape, x._p.dtype, kernel, stride, padding, dilation, bool(ceil)
+    if not type(ceil) is type(padded) is bool:
+        ceil, padded = bool(ceil), bool(padded)
+    p = x._p
+    shape = _shape_key(p) or x.shape  # which takes longer
+    key = (op, shape, p.dtype, kernel, stride, padding, dilation, ceil, padded, divisor)
+    found = _pools.get(key)
+    return _made(x.shape, key) if found is None else found
 
 
-def pool_of(op: str, x: Tensor, *given: Any) -> Pool:
-    """Of checked arguments: kernel, stride, padding, dilation, whether the count is rounded up."""
-    return _known_pools(_key(op, x, *given))
-
-
-def means_of(
-    op: str,
-    x: Tensor,
-    kernel: Any,
-    stride: Any,
-    padding: Any,
-    ceil: bool,
-    padded: bool,
-    divisor: int | None,
-) -> Sums:
-    """The same, for `Pool.means`."""
-    if divisor is not None and type(divisor) is not int:
-        raise TypeError(
-            f"{op}(): argument 'divisor_override' must be int, not {type(divisor).__name__}"
-        )
-    return _known_means(bool(padded), divisor, _key(op, x, kernel, stride, padding, 1, ceil))
+def _made(shape: Whole, key: tuple[Any, ...]) -> Pool:
+    pool = Pool(key[0], shape, *key[2:])
+    if len(_pools) >= _MOST_POOLS:
+        _pools.clear()
+    _pools[key] = pool
+    return pool
 
 
 def spans(size: int, n: int) -> list[tuple[int, int]]:
@@ -231,9 +236,11 @@ class Cover:
                 f"{{{', '.join(map(str, result))}}}"
             )
         self.result = result
-        self._plan: Plan | None = None
         self.whole = 0 not in self.image and set(result) == {1}
         self._sums: Sums | None = None
+        self.plan: Plan | None = None
+        if max(*self.image, *self.result) < LONG and "max" in op:
+            self.plan = self.made()
 
     @property
     def means(self) -> Sums:
@@ -256,16 +263,10 @@ class Cover:
             self._sums = sums
         return sums
 
-    @property
-    def plan(self) -> Plan:
+    def made(self) -> Plan:
         """What `greatest` is to do; it is long where the image is, and then not kept."""
-        if self._plan is not None:
-            return self._plan
         each = [spans(size, n) for size, n in zip(self.image, self.result, strict=True)]
-        plan = Plan(self.title, each, (1,) * len(each))
-        if max(*self.image, *self.result) < LONG:
-            self._plan = plan
-        return plan
+        return Plan(self.title, each, (1,) * len(each))
 
 
 _known_covers = lru_cache(Cover)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any
 
 from autodiff.dtypes import bfloat16, dtype, float16, float32, float64, plain, uint8
@@ -21,7 +22,7 @@ from autodiff.ops.base import backward_name
 from autodiff.ops.convert import tensor
 from autodiff.ops.create import made_once
 from autodiff.ops.pooling import Sums, windows
-from autodiff.ops.rearrange import regroup
+from autodiff.ops.rearrange import regroup, regrouping
 from autodiff.ops.sampled import CUBIC, cubic_far, cubic_near
 from autodiff.tensor import TENSOR_TYPES, Tensor
 
@@ -321,14 +322,9 @@ _shuffled, _unshuffled, _interleaved = (
 )
 
 
-def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
-    """(..., c r^2, h, w) as (..., c, h r, w r): groups of r^2 channels become squares of pixels.
-
-    >>> F.pixel_shuffle(ad.zeros(1, 4, 3, 3), 2).shape
-    torch.Size([1, 1, 6, 6])
-    """
-    _check_factor("pixel_shuffle", "upscale_factor", input, upscale_factor)
-    r, (*lead, c, h, w) = upscale_factor, input.shape
+@lru_cache
+def _shuffling(shape: Sequence[int], r: int) -> tuple[Any, ...]:
+    *lead, c, h, w = shape
     if c % (r * r):
         raise RuntimeError(
             "pixel_shuffle expects its input's 'channel' dimension to be divisible by the square "
@@ -337,7 +333,42 @@ def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
     n = len(lead)
     c //= r * r
     order = (*range(n + 1), n + 3, n + 1, n + 4, n + 2)
-    return _shuffled(input, (*lead, c, r, r, h, w), order, (*lead, c, h * r, w * r))
+    return regrouping((*lead, c, r, r, h, w), order, (*lead, c, h * r, w * r))
+
+
+@lru_cache
+def _unshuffling(shape: Sequence[int], r: int) -> tuple[Any, ...]:
+    *lead, c, h, w = shape
+    for name, d, size in (("height", -2, h), ("width", -1, w)):
+        if size % r:
+            raise RuntimeError(
+                f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but "
+                f"input.size({d})={size} is not divisible by {r}"
+            )
+    n = len(lead)
+    h, w, order = h // r, w // r, (*range(n + 1), n + 2, n + 4, n + 1, n + 3)
+    return regrouping((*lead, c, h, r, w, r), order, (*lead, c * r * r, h, w))
+
+
+@lru_cache
+def _interleaving(shape: Sequence[int], groups: int) -> tuple[Any, ...]:
+    n, c, *space = shape
+    if c % groups:
+        raise RuntimeError(
+            f"Number of channels must be divisible by groups. Got {c} channels and {groups} groups."
+        )
+    order = (0, 2, 1, *range(3, 3 + len(space)))
+    return regrouping((n, groups, c // groups, *space), order, shape)
+
+
+def pixel_shuffle(input: Tensor, upscale_factor: int) -> Tensor:
+    """(..., c r^2, h, w) as (..., c, h r, w r): groups of r^2 channels become squares of pixels.
+
+    >>> F.pixel_shuffle(ad.zeros(1, 4, 3, 3), 2).shape
+    torch.Size([1, 1, 6, 6])
+    """
+    _check_factor("pixel_shuffle", "upscale_factor", input, upscale_factor)
+    return _shuffled(input, *_shuffling(input.shape, upscale_factor))
 
 
 def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
@@ -347,16 +378,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
     torch.Size([1, 4, 3, 3])
     """
     _check_factor("pixel_unshuffle", "downscale_factor", input, downscale_factor)
-    r, (*lead, c, h, w) = downscale_factor, input.shape
-    for name, d, size in (("height", -2, h), ("width", -1, w)):
-        if size % r:
-            raise RuntimeError(
-                f"pixel_unshuffle expects {name} to be divisible by downscale_factor, but "
-                f"input.size({d})={size} is not divisible by {r}"
-            )
-    n = len(lead)
-    h, w, order = h // r, w // r, (*range(n + 1), n + 2, n + 4, n + 1, n + 3)
-    return _unshuffled(input, (*lead, c, h, r, w, r), order, (*lead, c * r * r, h, w))
+    return _unshuffled(input, *_unshuffling(input.shape, downscale_factor))
 
 
 def channel_shuffle(input: Tensor, groups: int) -> Tensor:
@@ -366,13 +388,7 @@ def channel_shuffle(input: Tensor, groups: int) -> Tensor:
     tensor([0., 2., 1., 3.])
     """
     _check_factor("channel_shuffle", "groups", input, groups)
-    n, c, *space = input.shape
-    if c % groups:
-        raise RuntimeError(
-            f"Number of channels must be divisible by groups. Got {c} channels and {groups} groups."
-        )
-    order = (0, 2, 1, *range(3, 3 + len(space)))
-    return _interleaved(input, (n, groups, c // groups, *space), order, input.shape)
+    return _interleaved(input, *_interleaving(input.shape, groups))
 
 
 def upsample(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+import operator
 from collections.abc import Sequence
 
+from autodiff.dtypes import dtype
 from autodiff.nn.functional.reduction import check_floating, check_tensors
 from autodiff.ops.base import called
 from autodiff.ops.contraction import matmul
-from autodiff.ops.create import linspace, ones, zeros
+from autodiff.ops.create import linspace, made_once, ones, zeros
 from autodiff.ops.join import stack
 from autodiff.ops.sampled import GRIDS, MODES, PADDINGS, sampled
 from autodiff.ops.views import expand, reshape, transpose
@@ -45,15 +48,24 @@ def affine_grid(theta: Tensor, size: Sequence[int], align_corners: bool | None =
         raise ValueError(f"Expected non-zero, positive output size. Got {sizes}")
     if theta.shape[0] != sizes[0]:
         raise RuntimeError(f"Expected a matrix for each of {sizes[0]} images, got {theta.shape}")
-    image = list(sizes[2:])
-    axes = []
-    for d, n in enumerate(image):
-        line = linspace(-1, 1, n, dtype=theta.dtype) if n > 1 else zeros(1, dtype=theta.dtype)
-        line = line if align_corners else line * ((n - 1) / n)
-        axes.append(expand(reshape(line, [-1] + [1] * (nd - d - 1)), image))
-    places = stack([*axes[::-1], ones(image, dtype=theta.dtype)], -1)
-    grid = matmul(reshape(places, [-1, nd + 1]), transpose(theta, 1, 2))
+    image = tuple(map(operator.index, sizes[2:]))
+    make = _places_once if math.prod(image) <= _FEW else _places
+    grid = matmul(make(image, theta.dtype, bool(align_corners)), transpose(theta, 1, 2))
     return reshape(grid, [sizes[0], *image, nd])
+
+
+def _places(image: tuple[int, ...], d: dtype, align_corners: bool) -> Tensor:
+    """Where the pixels of an image lie, a row each: the last dimension's place first, then 1."""
+    axes = []
+    for at, n in enumerate(image):
+        line = linspace(-1, 1, n, dtype=d) if n > 1 else zeros(1, dtype=d)
+        line = line if align_corners else line * ((n - 1) / n)
+        axes.append(expand(reshape(line, [-1] + [1] * (len(image) - at - 1)), image))
+    return reshape(stack([*axes[::-1], ones(image, dtype=d)], -1), [-1, len(image) + 1])
+
+
+_FEW = 2**12  # places, which are remembered
+_places_once = made_once(_places)
 
 
 def _check(x: Tensor, grid: Tensor, mode: str, padding_mode: str) -> None:

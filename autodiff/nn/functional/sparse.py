@@ -5,15 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.descriptor import fresh
-from autodiff.native import error, ffi, lib
+from autodiff.native import lib
 from autodiff.ops import embedding as rows
 from autodiff.ops.base import called
 from autodiff.ops.cast import to_dtype
-from autodiff.ops.create import full
 from autodiff.ops.guard import guarded
-from autodiff.ops.views import reshape, unsqueeze, zeros_p
-from autodiff.tensor import Tensor, wrap
+from autodiff.ops.views import reshape, unsqueeze
+from autodiff.tensor import Tensor, own
 
 __all__ = ["embedding", "embedding_bag", "one_hot"]
 
@@ -114,19 +112,9 @@ def _check_sample_weights(given: Tensor, input: Tensor, weight: Tensor, mode: st
         )
 
 
-_ONE = full((), 1)
-
-
 def _marked(x: Tensor, count: int) -> Tensor:
     """Zeros with a 1 at each number of an index. IndexError where there is no such place."""
-    p, n = x._p, x.ndim
-    shape = ffi.unpack(p.shape, n)
-    y = zeros_p(p.dtype, [*shape, count])
-    index = fresh(lib.ad_unsqueeze(p, n), "one_hot", p)
-    ones = fresh(lib.ad_expand(_ONE._p, n + 1, [*shape, 1]), "one_hot", p)
-    if p.numel and lib.ad_scatter(y, n, index, ones, lib.AD_SCATTER_SET):
-        raise error("one_hot", p)
-    return wrap(y)
+    return own(lib.ad_one_hot(x._p, count), "one_hot", x._p)
 
 
 @guarded
@@ -138,7 +126,7 @@ def one_hot(tensor: Tensor, num_classes: int = -1) -> Tensor:
     >>> F.one_hot(ad.tensor([2, 0])).tolist()
     [[0, 0, 1], [1, 0, 0]]
     """
-    if tensor.dtype is not dtypes.int64:
+    if tensor._p.dtype != dtypes.int64.code:
         raise RuntimeError(
             f"one_hot is only applicable to index tensor of type LongTensor, got "
             f"{tensor.dtype!r} of shape {list(tensor.shape)}"

@@ -14,7 +14,7 @@ from autodiff.nn.functional.reduction import check_tensors
 from autodiff.ops.base import Op
 from autodiff.ops.create import made_once
 from autodiff.ops.views import squeeze, unsqueeze, zeros_p
-from autodiff.tensor import Tensor
+from autodiff.tensor import TENSOR_TYPES, Tensor
 
 __all__ = ["fold", "unfold"]
 
@@ -75,6 +75,9 @@ _known_blocks = lru_cache(_Blocks)
 def _blocks(
     op: str, image: Pair, kernel: Ints, dilation: Ints, padding: Ints, stride: Ints
 ) -> _Blocks:
+    if type(kernel) is type(dilation) is type(padding) is type(stride) is int:
+        twice = (kernel, kernel), (dilation, dilation), (padding, padding), (stride, stride)
+        return _known_blocks(image, *twice)
     return _known_blocks(
         image,
         ints(op, "kernel_size", kernel, 2),
@@ -149,7 +152,8 @@ def unfold(
     >>> F.unfold(ad.zeros(1, 3, 4, 4), kernel_size=2, stride=2).shape
     torch.Size([1, 12, 4])
     """
-    check_tensors("unfold", input=input)
+    if type(input) not in TENSOR_TYPES:
+        check_tensors("unfold", input=input)
     shape = tuple(input.shape)
     if len(shape) not in (3, 4) or 0 in shape[-3:]:
         raise RuntimeError(
@@ -182,7 +186,8 @@ def fold(
     >>> F.fold(ad.zeros(1, 12, 4), output_size=(4, 4), kernel_size=2, stride=2).shape
     torch.Size([1, 3, 4, 4])
     """
-    check_tensors("fold", input=input)
+    if type(input) not in TENSOR_TYPES:
+        check_tensors("fold", input=input)
     shape = tuple(input.shape)
     if len(shape) not in (2, 3) or 0 in shape[-2:]:
         raise RuntimeError(

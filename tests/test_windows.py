@@ -1,0 +1,67 @@
+"""Pools do what plain loops do, however many windows are in a row, whatever the elements."""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import autodiff as ad
+from autodiff.nn import functional as F
+
+ODD = [math.nan, -math.inf, math.inf, -0.0, 0.0, 1.0, 1.0]
+SMALL = st.integers(1, 3)
+SIDES = st.integers(5, 24)  # windows in a row: few, or enough to be taken together
+
+
+def windows(size: int, kernel: int, step: int, pad: int, apart: int) -> list[list[int]]:
+    """The elements of each window of a dimension."""
+    n = (size + 2 * pad - apart * (kernel - 1) - 1) // step + 1
+    taps = [[i * step - pad + apart * k for k in range(kernel)] for i in range(n)]
+    return [[at for at in each if 0 <= at < size] for each in taps]
+
+
+@given(SIDES, SIDES, st.integers(1, 3), st.integers(1, 3), st.integers(0, 1), st.integers(1, 2),
+       st.sampled_from([ad.float32, ad.float64]), st.integers(0, 2**32))  # fmt: skip
+def test_greatest_of_windows(
+    h: int, w: int, kernel: int, step: int, pad: int, apart: int, dtype: ad.dtype, seed: int
+) -> None:
+    pad = min(pad, kernel // 2)
+    draw = ad.Generator().manual_seed(seed)
+    odd = ad.tensor(ODD, dtype=dtype)
+    x = odd[ad.randint(len(ODD), (2, h, w), generator=draw)]
+    y, places = F.max_pool2d(x, kernel, step, pad, apart, return_indices=True)
+    alone = F.max_pool2d(x, kernel, step, pad, apart)
+    assert repr(alone.tolist()) == repr(y.tolist())
+    rows, cols = windows(h, kernel, step, pad, apart), windows(w, kernel, step, pad, apart)
+    for c, image in enumerate(x.tolist()):
+        for (i, across), (j, along) in product(enumerate(rows), enumerate(cols)):
+            best, at = -math.inf, across[0] * w + along[0]
+            for a, b in product(across, along):
+                if image[a][b] > best or math.isnan(image[a][b]):
+                    best, at = image[a][b], a * w + b
+            assert repr(y[c, i, j].item()) == repr(best)
+            assert places[c, i, j].item() == at
+
+
+@pytest.mark.parametrize("padded", [False, True])
+@given(
+    st.integers(5, 9), st.integers(1, 3), st.integers(1, 3), st.integers(1, 3), st.integers(0, 1)
+)
+def test_means_of_few_windows_are_those_of_many(
+    padded: bool, side: int, tall: int, wide: int, step: int, pad: int
+) -> None:
+    """A window's mean has the same bits whether few are in its row or many."""
+    pad = min(pad, tall // 2, wide // 2)
+    x = ad.randn(2, side, 40)
+    for shape in ((tall, wide), (2, tall, wide)):
+        pool = F.avg_pool2d if len(shape) == 2 else F.avg_pool3d
+        images = x if len(shape) == 2 else ad.stack([x, x + 1], 1)
+        pads = [pad] * 2 if len(shape) == 2 else [0, pad, pad]
+        many = pool(images, shape, step, pads, False, padded)
+        few = pool(images[..., :side], shape, step, pads, False, padded)
+        inner = (side + pad - wide) // step + 1  # windows that do not reach past the narrow image
+        assert few[..., :inner].tolist() == many[..., :inner].tolist()
