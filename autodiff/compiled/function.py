@@ -25,6 +25,7 @@ from autodiff.compiled.steps import epoch, repeat
 from autodiff.compiled.tree import constants, flatten
 from autodiff.native import lib
 from autodiff.nn.module import Module
+from autodiff.nn.utils import parametrize
 from autodiff.ops.generator import Generator
 from autodiff.ops.out import written_all
 from autodiff.tensor import Tensor, live_node
@@ -133,6 +134,8 @@ class Compiled:
             return self.fn(*args, **kwargs)  # a part of what is being recorded
         if lib.ad_watching() or watchers.packing or is_asked() or thread.off:
             return self.fn(*args, **kwargs)  # who looks at each call
+        if parametrize.here.tensors is not None:
+            return self.fn(*args, **kwargs)  # which computes what this block has not yet
         tensors: list[Tensor] = []
         spec = flatten((args, kwargs), tensors)
         if any(hasattr(x, "level") or takes_part(type(x)) for x in tensors):

@@ -14,7 +14,7 @@ from autodiff.changes import changes
 from autodiff.compiled.places import is_same
 from autodiff.compiled.reverse import CompiledNode, CompiledOutput
 from autodiff.compiled.signature import is_hooked, same_nodes
-from autodiff.compiled.tree import TENSOR, Constant
+from autodiff.compiled.tree import TENSOR, Constant, filled
 from autodiff.hooks import hooked
 from autodiff.native import ffi, lib
 from autodiff.node import mode, unrecorded, unsavable
@@ -245,8 +245,10 @@ class Text:
         made = f"({text})" if keys is None else f"{{{text}}}"
         if kind is list:
             made = f"[{text}]"
+        elif keys is None and kind is not tuple:
+            made = f"{self.object(kind._make)}({made})"
         elif kind not in (dict, tuple):
-            made = f"{self.object(kind)}{made if keys is None else f'({made})'}"
+            made = f"{self.object(filled)}({self.object(kind)}, {made})"
         name = f"part{len(self.lines)}"
         self.line(f"{name} = {made}")
         return name

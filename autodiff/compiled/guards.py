@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Mapping
 from keyword import iskeyword
 from typing import Any
 
+from autodiff.autograd.function import Function
 from autodiff.compiled.places import (
     ABSENT,
     PLACES,
@@ -29,12 +30,15 @@ from autodiff.compiled.places import (
     item,
     parts,
 )
+from autodiff.compiled.rates import asked_of
 from autodiff.compiled.reads import Reads, reads_of
 from autodiff.compiled.record import version
-from autodiff.compiled.signature import is_fixed
+from autodiff.compiled.signature import hooks_on, is_fixed
 from autodiff.compiled.tree import constants, flatten, is_plain
 from autodiff.compiled.users import is_data, is_drawn, is_installed, is_ours, is_special, position
+from autodiff.nn._hooks import of_all
 from autodiff.nn.module import Module
+from autodiff.optim.lr_scheduler import LRScheduler
 from autodiff.optim.optimizer import Optimizer
 from autodiff.tensor import Tensor
 
@@ -47,6 +51,7 @@ HOLDERS = contextvars.ContextVar, weakref.ref
 BY_ANY = "__call__", "__getattr__", "__getattribute__"  # called whatever is done
 FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
 MOVING = "seed", "state", "getstate", "get_state", "setstate", "set_state"  # of what is drawn
+OF_FUNCTIONS = "forward", "setup_context", "backward"
 FEW = 16  # items of a list that generated code looks at one by one
 NOTHING = Reads(*[frozenset()] * len(Reads._fields))
 
@@ -61,11 +66,15 @@ class Names:
         self.found: dict[int, Any] = {}  # tensors, modules and optimisers
         self.asked = NOTHING  # what all functions look up
         self.passed: dict[int, Any] = {}  # what others may be given
+        self.rated: dict[int, Any] = {}  # optimisers and schedulers,
+        self.reads_rates = False  # and whether functions look at numbers of theirs
         self.drawn: dict[int, tuple[Any, Any]] = {}  # what gives another thing at each look
         self.late = False  # whether the call has been made
+        self.met: set[int] = set()  # the ids, then, of what was there before
         self.seen: set[tuple[Any, ...]] = set()
         self.held: list[Any] = []  # what `seen` knows by its id
         self.call(fn, args, kwargs)
+        self.hooks(of_all.all())
         self.pass_on()
 
     # ---- functions ----
@@ -121,7 +130,9 @@ class Names:
         """Take in an argument, whose numbers and containers are part of the signature."""
         tensors: list[Tensor] = []
         for part in constants(flatten(value, tensors)):
-            if not isinstance(part, (Tensor, Optimizer)):
+            if isinstance(part, Optimizer):
+                self.optimizer(part)
+            elif not isinstance(part, Tensor):
                 self.look(name, part, reads, fn)
         for x in filter(is_fixed, tensors):
             self.own(x, reads, fn)
@@ -137,6 +148,13 @@ class Names:
             self.found[id(value)] = value
             if isinstance(value, Tensor):
                 self.own(value, reads, fn)
+                self.hooks(hooks_on([value._acc]) if value._acc else ())
+            else:
+                self.optimizer(value)
+        elif isinstance(value, LRScheduler):
+            self.rated[id(value)] = value
+            if not is_ours(kind):
+                self.object(name, value, reads, fn)
         elif kind.__name__ == "Compiled":
             self.look(name, vars(value)["fn"], reads, fn)
         elif isinstance(value, Module):
@@ -146,6 +164,9 @@ class Names:
         elif isinstance(value, (type, types.ModuleType)):
             if not is_installed(value):
                 self.object(name, value, reads, fn)
+            if isinstance(value, type) and issubclass(value, Function):
+                for key in OF_FUNCTIONS:
+                    self.method(self.note(attribute, value, key), (), reads, None)
         elif isinstance(value, HOLDERS):
             self.look(None, self.note(held, value), reads, fn)
         elif isinstance(value, CONTAINERS):
@@ -161,6 +182,8 @@ class Names:
         elif not is_ours(kind) or attribute(value, "__wrapped__") is not ABSENT:
             self.look(None, attribute(value, "__wrapped__"), reads, fn)
             self.object(name, value, reads, fn)
+        elif (own := attribute(value, "__dict__")) is not ABSENT:
+            self.look(None, own, reads, fn)  # what a distribution has, or what scales losses
 
     def callable(self, value: Any, reads: Reads, fn: Any) -> None:
         """Take in a function, method or partial, if it is the user's, or made of one that is."""
@@ -211,6 +234,20 @@ class Names:
             for value in [*self.passed.values()]:
                 if not self.again(value, done[1]):
                     self.object(None, value, done[1], None)
+        for value in self.rated.values():
+            for table, key in asked_of(value, self.asked.attributes):
+                self.note(item, table, key)
+                self.reads_rates = True
+
+    def optimizer(self, optimizer: Optimizer) -> None:
+        """Take in what `State` does not see of an optimiser."""
+        self.hooks(optimizer._called())
+        self.rated[id(optimizer)] = optimizer
+
+    def hooks(self, found: Iterable[Any]) -> None:
+        """Take in hooks, which are called though nobody names them."""
+        for hook in found:
+            self.look(None, hook, NOTHING, None)
 
     def attributes(self, value: Any, reads: Reads, fn: Any) -> None:
         """Take in the attributes that a function names of an object, a class or a file."""
@@ -289,8 +326,9 @@ class Names:
                     self.note(item, vars(kind), "__call__")
                 self.method(attribute(kind, "forward"), (part,), reads, None)
                 self.look(None, vars(part).get("forward"), reads, None)
-                for hook in part._hooks.all() if part._hooks else ():
-                    self.look(None, hook, reads, None)
+                self.hooks(part._hooks.all() if part._hooks else ())
+                leaves = [p._acc for p in part._parameters.values() if p is not None]
+                self.hooks(hooks_on([leaf for leaf in leaves if leaf is not None]))
 
     def looked(self, versions: Iterable[tuple[Tensor, list[Any]]]) -> None:
         """Rely on the values of tensors that were looked at."""
@@ -304,6 +342,7 @@ class Names:
             self.module("", module, NOTHING, None)
         self.pass_on()
         self.passed.clear()
+        self.met = {id(x) for things in self.held for x in things}
         self.seen.clear()
         self.held.clear()
 

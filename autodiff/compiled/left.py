@@ -52,9 +52,10 @@ class Left:
         if is_plain(now) and same(now, was):
             return
         old: list[Tensor] = []
-        if flatten(was, old) != flatten(now, self.new):
+        spec = flatten(now, self.new, ())
+        if flatten(was, old, ()) != spec:
             raise unfit()  # whoever reads it finds this out
-        if not all(is_plain(x) or type(x) is Size for x in constants(flatten(now, []))):
+        if not all(is_plain(x) or type(x) is Size for x in constants(spec)):
             raise unfit()
         looked = {lib.ad_storage_id(x._p) for x, _ in recorder.looked}
         if any(lib.ad_storage_id(x._p) in looked for x in old):
@@ -82,7 +83,7 @@ class Left:
         for (module, name), read in zip(self.places, self.reads, strict=True):
             there: list[Tensor] = []
             if read:
-                flatten(vars(module).get(name), there)
+                flatten(vars(module).get(name), there, ())
             if read and len(there) <= read[-1]:
                 return None
             found += [there[i] for i in read]
@@ -117,7 +118,7 @@ def is_plain_tensor(x: Tensor) -> bool:
 def looks(value: Any) -> Any:
     """What Python sees of a value, elements left out."""
     tensors: list[Tensor] = []
-    spec = flatten(value, tensors)
+    spec = flatten(value, tensors, ())
     return spec, [signature(x) for x in tensors]
 
 

@@ -108,6 +108,8 @@ class Recording:
         if names.drawn and (why := names.refused()):
             raise UnfitError(why)
         names.drawn.clear()
+        if names.reads_rates and self.after:
+            raise UnfitError("it looks at numbers that a scheduler sets, and steps that")
         apart = {*map(id, [*self.left.old, *self.left.new])} - known
         values = [x for x in [*names.values(), *recorder.called] if id(x) not in apart]
         self.names = names
@@ -137,7 +139,7 @@ class Recording:
     def take_result(self, result: Any, inputs: list[Tensor]) -> Any:
         """The structure of the result, each tensor in it being one of `outputs`."""
         tensors: list[Tensor] = []
-        spec = flatten(result, tensors)
+        spec = flatten(result, tensors, self.names.met)
         for value in constants(spec):
             if not is_plain(value) and type(value) is not Size:
                 raise UnfitError(f"it returns a {type(value).__name__}")
