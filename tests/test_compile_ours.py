@@ -391,6 +391,31 @@ def test_dicts_of_classes_that_hold_more_stay_eager(make: Callable[[ad.Tensor], 
     assert all(type(x) is type(make(ad.ones(2))) for x in found)
 
 
+CHANGING: dict[str, Callable[[Any], Any]] = {
+    "a new key": lambda d: d.update(y=d["x"] * 2),
+    "another tensor": lambda d: d.update(x=d["x"] * 2),
+    "a key taken out": lambda d: d.pop("x") * 2,
+    "grown": lambda d: d["more"].append(d["x"] * 2),
+    "another number": lambda d: d.update(n=d["n"] + 1),
+}
+
+
+@pytest.mark.parametrize("name", CHANGING)
+def test_a_container_that_is_given_and_changed(name: str) -> None:
+    fn = CHANGING[name]
+    compiled = ad.compile(fn)
+
+    def compare(i: int) -> None:
+        found: list[Any] = [{"x": ad.full((2,), float(i)), "n": 1, "more": []} for _ in "ab"]
+        assert bits(compiled(found[0])) == bits(fn(found[1]))
+        assert bits(found[0]) == bits(found[1])
+
+    with pytest.warns(UserWarning, match="it changes a list or dict that it is given"):
+        compare(0)
+    for i in range(3):
+        compare(i)
+
+
 def test_an_object_that_has_itself_stays_eager() -> None:
     def fn(x: ad.Tensor) -> Output:
         made = Output(x * 2, [])

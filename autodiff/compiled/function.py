@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import time
 import warnings
 import weakref
@@ -282,8 +283,14 @@ class Compiled:
             before = [r for r in self.found(key) if r.is_surpassed()]
             behind = [node for node in [*nodes, *outside] if node and not is_spent(node)]
             beyond = {leaf for node in nodes for leaf in leaves_of([node], set())}
+            given: list[Tensor] = []
+            spec = flatten((args, kwargs), given)
             result = recorder.run(lambda: self.fn(*args, **kwargs))
+            now: list[Tensor] = []
+            kept = flatten((args, kwargs), now) == spec and all(map(operator.is_, now, given))
             try:
+                if not kept:
+                    raise UnfitError("it changes a list or dict that it is given")
                 if any(map(is_spent, behind)) or any(e.leaf in beyond for e in recorder.events):
                     raise UnfitError("its backward goes beyond what it makes")
                 recording = Recording(
