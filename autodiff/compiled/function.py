@@ -14,7 +14,7 @@ from typing import Any
 from autodiff.anomaly import watchers
 from autodiff.changes import changes, new_lock, recorder_here
 from autodiff.compiled.check import check
-from autodiff.compiled.generated import MISS, make_quick
+from autodiff.compiled.generated import MISS, Nobody, make_quick
 from autodiff.compiled.guards import Names
 from autodiff.compiled.live import Place, live_places, takes_out, with_live
 from autodiff.compiled.record import Recorder, UnfitError
@@ -49,19 +49,31 @@ def reset() -> None:
             compiled.reset()
 
 
-def no_quick(args: Any, kwargs: Any) -> Any:
-    """Where no recording was run yet."""
-    return MISS
+def slowly(owner: Callable[[], Any]) -> Callable[..., Any]:
+    """How a compiled function is called before a recording was run."""
+    return lambda *args, **kwargs: owner().slow(args, kwargs)
 
 
-def quick_of(recording: Recording, live: list[Place]) -> Callable[..., Any]:
-    """How a recording is tried first, with numbers in these places."""
-    quick = recording.quick or no_quick
-    return (lambda args, kwargs: quick(*with_live(live, args, kwargs))) if live else quick
+def given_tensors(call: Callable[..., Any], live: list[Place]) -> Callable[..., Any]:
+    """How a recording is called with numbers in these places."""
+
+    def called(*args: Any, **kwargs: Any) -> Any:
+        args, kwargs = with_live(live, args, kwargs)
+        return call(*args, **kwargs)
+
+    return called
 
 
-class Compiled:
+def forwarded(name: str) -> Any:
+    """What a partial has by a name, and a compiled function has of its function."""
+    return property(lambda self: getattr(self.fn, name))
+
+
+class Compiled(functools.partial[Any]):
     """What `autodiff.compile` returns: called as the function, with the same results.
+
+    It is a partial of no arguments, as these are called by native code: calling it calls what was
+    generated for the recording that was run last.
 
     >>> double = ad.compile(lambda x: 2 * x)
     >>> double(ad.ones(2)), double(ad.ones(2))
@@ -69,6 +81,11 @@ class Compiled:
     >>> double.stats().recordings
     1
     """
+
+    func, args, keywords = map(forwarded, ("func", "args", "keywords"))
+
+    def __new__(cls, fn: Callable[..., Any], *options: Any, **named: Any) -> Compiled:
+        return super().__new__(cls, callable)
 
     def __init__(
         self,
@@ -87,15 +104,15 @@ class Compiled:
         self.recordings: OrderedDict[Any, list[Recording]] = OrderedDict()
         self.eager: dict[Any, str] = {}  # calls that stay eager, and why
         self.tries: Counter[Any] = Counter()  # since a recording was run
-        self._quick: Callable[..., Any] = no_quick
+        self.call_by(slowly(weakref.ref(self)))
         functools.update_wrapper(self, fn, updated=())
         self.fn = fn
         with _tables:
             _alive.add(self)
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        result = self._quick(args, kwargs)
-        return self.slow(args, kwargs) if result is MISS else result
+    def call_by(self, call: Callable[..., Any]) -> None:
+        """Have a call of this be one of another function."""
+        super().__setstate__((call, (), {}, vars(self)))  # type: ignore[misc]
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
@@ -148,7 +165,7 @@ class Compiled:
         for recording in self.found(key):
             quick = recording.quick
             if quick is not None:
-                result = quick(args, kwargs)
+                result = quick(*args, **kwargs)
                 if result is not MISS:
                     self.use(key, recording, args, kwargs)
                     return result
@@ -221,7 +238,7 @@ class Compiled:
             self.recordings.clear()
             self.eager.clear()
             self.tries.clear()
-            self._quick = no_quick
+            self.call_by(slowly(weakref.ref(self)))
 
     def steady(self, args: tuple[Any, ...]) -> list[Recording]:
         """The recordings that hold for a call now, and after each run of it again."""
@@ -259,12 +276,14 @@ class Compiled:
         flat = not kwargs and not any(isinstance(x, (list, dict, tuple)) for x in args)
         if flat and recording.quick is None:
             inputs = [i for i, x in enumerate(args) if isinstance(x, Tensor) and not is_fixed(x)]
-            recording.quick = make_quick(recording, args, inputs)
+            make = make_quick(recording, args, inputs)
+            recording.quick, called = make(Nobody), make(weakref.ref(self))
+            recording.called = given_tensors(called, self.live) if self.live else called
         with _tables:
             self.tries.clear()
             if key in self.recordings:  # another thread may have dropped it
                 self.recordings.move_to_end(key)
-            self._quick = quick_of(recording, self.live)
+            self.call_by(recording.called or slowly(weakref.ref(self)))
 
     def record(self, key: Any, inputs: list[Tensor], args: Any, kwargs: Any) -> Any:
         """Call the function and keep the recording, if it will do."""

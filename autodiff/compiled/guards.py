@@ -22,11 +22,10 @@ from typing import Any
 from autodiff.autograd.function import Function
 from autodiff.compiled.places import (
     ABSENT,
-    PLACES,
+    Row,
     alike,
     attribute,
     held,
-    is_same,
     item,
     parts,
 )
@@ -38,6 +37,7 @@ from autodiff.compiled.tree import constants, flatten, is_plain
 from autodiff.compiled.users import is_data, is_drawn, is_installed, is_ours, is_special, position
 from autodiff.nn._hooks import of_all
 from autodiff.nn.module import Module
+from autodiff.ops.fused import pointwise
 from autodiff.optim.lr_scheduler import LRScheduler
 from autodiff.optim.optimizer import Optimizer
 from autodiff.tensor import Tensor
@@ -52,8 +52,12 @@ BY_ANY = "__call__", "__getattr__", "__getattribute__"  # called whatever is don
 FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
 MOVING = "seed", "state", "getstate", "get_state", "setstate", "set_state"  # of what is drawn
 OF_FUNCTIONS = "forward", "setup_context", "backward"
-FEW = 16  # items of a list that generated code looks at one by one
 NOTHING = Reads(*[frozenset()] * len(Reads._fields))
+
+
+def is_compiled(value: Any) -> bool:
+    """Whether a function is compiled: how it is called is a partial's way."""
+    return type(value).__name__ == "Compiled"
 
 
 class Names:
@@ -62,7 +66,7 @@ class Names:
     def __init__(
         self, fn: Callable[..., Any], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] = EMPTY
     ) -> None:
-        self.table: dict[tuple[Any, ...], tuple[Callable[[Any, Any], Any], Any, Any, Any]] = {}
+        self.table: dict[tuple[Any, ...], Row] = {}
         self.found: dict[int, Any] = {}  # tensors, modules and optimisers
         self.asked = NOTHING  # what all functions look up
         self.passed: dict[int, Any] = {}  # what others may be given
@@ -81,7 +85,7 @@ class Names:
 
     def call(self, fn: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] = EMPTY) -> None:
         """Take in what is called, and its arguments."""
-        while isinstance(fn, functools.partial):
+        while isinstance(fn, functools.partial) and not is_compiled(fn):
             self.note(parts, fn.keywords)
             fn, args, kwargs = fn.func, (*fn.args, *args), {**fn.keywords, **kwargs}
         if isinstance(fn, types.MethodType):
@@ -155,7 +159,7 @@ class Names:
             self.rated[id(value)] = value
             if not is_ours(kind):
                 self.object(name, value, reads, fn)
-        elif kind.__name__ == "Compiled":
+        elif is_compiled(value):
             self.look(name, vars(value)["fn"], reads, fn)
         elif isinstance(value, Module):
             self.module(name, value, reads, fn)
@@ -182,13 +186,13 @@ class Names:
         elif not is_ours(kind) or attribute(value, "__wrapped__") is not ABSENT:
             self.look(None, attribute(value, "__wrapped__"), reads, fn)
             self.object(name, value, reads, fn)
-        elif (own := attribute(value, "__dict__")) is not ABSENT:
+        elif kind is not pointwise and (own := attribute(value, "__dict__")) is not ABSENT:
             self.look(None, own, reads, fn)  # what a distribution has, or what scales losses
 
     def callable(self, value: Any, reads: Reads, fn: Any) -> None:
         """Take in a function, method or partial, if it is the user's, or made of one that is."""
         base = value
-        while isinstance(base, (functools.partial, types.MethodType)):
+        while isinstance(base, (functools.partial, types.MethodType)) and not is_compiled(base):
             base = base.func if isinstance(base, functools.partial) else base.__func__
         if not isinstance(base, types.FunctionType):
             return
@@ -378,29 +382,6 @@ class Names:
         """Whether every place has what it had; an equal number or string will do."""
         return all(alike(place(owner, key), value) for place, owner, key, value in self.rows())
 
-    def rows(self) -> Iterable[tuple[Callable[[Any, Any], Any], Any, Any, Any]]:
+    def rows(self) -> Iterable[Row]:
         """The table, without keys."""
         return self.table.values()
-
-    def test(self, scope: dict[str, Any]) -> str:
-        """A Python expression that is as `hold`; it may raise where a place is no more."""
-        terms = []
-        scope.update({place.__name__: place for place in PLACES}, alike=alike, ABSENT=ABSENT)
-        owners: dict[int, str] = {}
-        for i, (place, owner, key, value) in enumerate(self.rows()):
-            name = owners.setdefault(id(owner), f"owner{len(owners)}")
-            scope[name] = owner
-            now = PLACES[place].format(owner=name, key=key)
-            if place is parts and type(owner) is list and len(value) <= FEW:
-                terms.append(f"len({name}) == {len(value)}")
-                for j, part in enumerate(value):
-                    terms.append(is_same(f"{name}[{j}]", f"value{i}_{j}", part, scope))
-            elif place in (parts, version):
-                scope[f"value{i}"] = value
-                terms.append(f"alike({now}, value{i})")
-            elif value is ABSENT or (isinstance(owner, dict) and type(owner) is not dict):
-                now = f"{place.__name__}({name}, {key!r})"  # it may be no more, or make another
-                terms.append(is_same(now, f"value{i}", value, scope))
-            else:
-                terms.append(is_same(now, f"value{i}", value, scope))
-        return " and ".join(terms)

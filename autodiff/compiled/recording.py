@@ -94,7 +94,8 @@ class Recording:
         self.seconds = recorder.seconds + time.perf_counter() - start
         self.seen = -1
         self.quick: Callable[..., Any] | None = None  # made when it is run for the first time,
-        self.runner: Callable[..., Any] | None = None  # as this is
+        self.called: Callable[..., Any] | None = None  # as are these
+        self.runner: Callable[..., Any] | None = None
 
     # ---- what was recorded ----
 
@@ -250,7 +251,7 @@ class Recording:
         reverse = Reverse(recorder, self.live, ways)
         if recorder.broken or recorder.changed:
             raise UnfitError(recorder.broken or "its backward changes what it relies on")
-        self.n_made += reverse.n_links
+        self.n_made = max([self.n_made, *(i + 1 for i in reverse.saved)])
         self.live = []
         return reverse
 
@@ -319,7 +320,7 @@ class Recording:
 
     def drop(self) -> None:
         """Let go of what holds it in turn: its memory is free once no run is under way."""
-        self.quick = self.runner = None
+        self.quick = self.called = self.runner = None
 
     def alike(self, inputs: Sequence[Tensor]) -> bool:
         """Whether looks at arguments show what they did."""
