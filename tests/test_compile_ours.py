@@ -15,6 +15,7 @@ import autodiff as ad
 from autodiff import distributions, nn, optim
 from autodiff.nn.modules.module import register_module_forward_hook
 from autodiff.nn.utils import parametrize
+from autodiff.utils.checkpoint import checkpoint
 
 Row = tuple[Callable[[ad.Tensor], Any], Callable[[], Any]]
 ROWS: dict[str, Callable[[], Row]] = {}
@@ -308,6 +309,36 @@ def test_a_block_in_which_parametrized_tensors_are_kept() -> None:
         assert bits(compiled(x)) == bits(kept)
         assert layer.weight is weight
     assert bits(compiled(x)) == bits(layer(x)) != bits(kept)
+
+
+def test_parametrized_tensors_are_kept_in_a_recording() -> None:
+    layer = nn.utils.parametrizations.weight_norm(nn.Linear(2, 2))
+
+    def fn(x: ad.Tensor) -> ad.Tensor:
+        with parametrize.cached():
+            return layer(layer(x))  # type: ignore[no-any-return]
+
+    compiled, x = ad.compile(fn, fullgraph=True), ad.ones(2)
+    assert all(bits(compiled(x)) == bits(fn(x)) for _ in range(3))
+
+
+def test_a_checkpoint_of_what_is_compiled() -> None:
+    layer = nn.Sequential(nn.Linear(2, 2), nn.Tanh(), nn.Linear(2, 2))
+    compiled = ad.compile(lambda x: layer(x))
+
+    def gradients(fn: Any, wrap: Any) -> Any:
+        x = ad.ones(1, 2, requires_grad=True)
+        layer.zero_grad()
+        wrap(fn, x).sum().backward()
+        return bits([x.grad, *(p.grad for p in layer.parameters())])
+
+    def kept(fn: Any, x: ad.Tensor) -> Any:
+        return checkpoint(fn, x, use_reentrant=False)
+
+    plain = gradients(layer, lambda fn, x: fn(x))
+    for wrap in (kept, lambda fn, x: fn(x), kept) * 3:
+        assert gradients(compiled, wrap) == plain
+    assert compiled.stats().runs
 
 
 # ---- results of classes ----

@@ -150,7 +150,7 @@ class Compiled(functools.partial[Any]):
             if recorder.of is self:
                 raise RuntimeError(f"{self.name()}: a compiled function called itself")
             return self.fn(*args, **kwargs)  # a part of what is being recorded
-        if lib.ad_watching() or watchers.packing or is_asked() or thread.off:
+        if lib.ad_watching() or watchers.stack or is_asked() or thread.off:
             return self.fn(*args, **kwargs)  # who looks at each call
         if parametrize.here.tensors is not None:
             return self.fn(*args, **kwargs)  # which computes what this block has not yet

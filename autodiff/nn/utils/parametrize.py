@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from autodiff.changes import changed
+from autodiff.changes import look_again
 from autodiff.grad_mode import no_grad
 from autodiff.nn.containers import ModuleDict, ModuleList
 from autodiff.nn.module import Module
@@ -45,12 +45,12 @@ def cached() -> Iterator[None]:
     """
     before = here.tensors
     here.tensors = {} if before is None else before
-    changed()
+    look_again()
     try:
         yield
     finally:
         here.tensors = before
-        changed()
+        look_again()
 
 
 def _inverse(modules: Sequence[Module], value: Any, needed: bool = False) -> Any:
