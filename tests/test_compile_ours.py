@@ -341,6 +341,52 @@ def test_a_checkpoint_of_what_is_compiled() -> None:
     assert compiled.stats().runs
 
 
+# ---- attributes that are only set ----
+
+
+class Keeper:
+    """What trainers of users are like."""
+
+    def __init__(self) -> None:
+        self.net = nn.Linear(2, 1)
+        self.optimizer = optim.SGD(self.net.parameters(), lr=0.1)
+        self.loss: Any = None
+        self.log: dict[str, Any] = {}
+        self.hidden: Any = None
+
+    def keep(self, loss: ad.Tensor, x: ad.Tensor) -> None:
+        self.loss = loss
+        self.found = {"mean": (x * loss).mean().detach(), "name": "x"}
+
+    def step(self, x: ad.Tensor) -> None:
+        self.optimizer.zero_grad()
+        loss = (self.net(x) ** 2).mean()
+        loss.backward()
+        self.optimizer.step()
+        self.keep(loss, x)
+
+
+@pytest.mark.parametrize("looped", [False, True])
+def test_attributes_of_objects_are_set_by_each_run(looped: bool) -> None:
+    ad.manual_seed(2)
+    eager = Keeper()
+    ad.manual_seed(2)
+    keeper = Keeper()
+    step = ad.compile(keeper.step, fullgraph=True)
+    kept = []
+    for i in range(6):
+        x = ad.full((3, 2), float(i + 1))
+        for _ in range(3 if looped else 1):
+            eager.step(x)
+        step.repeat(3, x) if looped else step(x)
+        assert bits(keeper.loss) == bits(eager.loss)
+        assert bits(keeper.found) == bits(eager.found)
+        kept.append((keeper.loss, eager.loss))
+    assert all(bits(a) == bits(b) for a, b in kept), "a later call writes over none"
+    assert step.stats().runs
+    assert step.stats().recordings == 1
+
+
 # ---- results of classes ----
 
 

@@ -18,10 +18,10 @@ from autodiff.compiled.generated import MISS, Nobody, make_quick
 from autodiff.compiled.guards import Names
 from autodiff.compiled.live import Place, live_places, takes_out, with_live
 from autodiff.compiled.record import Recorder, UnfitError
-from autodiff.compiled.recording import Recording, is_spent, last
+from autodiff.compiled.recording import Recording, last
 from autodiff.compiled.reverse import leaves_of
 from autodiff.compiled.show import Stats, listing, plot, stats
-from autodiff.compiled.signature import is_fixed, key_of
+from autodiff.compiled.signature import is_fixed, is_spent, key_of
 from autodiff.compiled.steps import epoch, repeat
 from autodiff.compiled.tree import constants, flatten
 from autodiff.native import lib
@@ -72,9 +72,6 @@ def forwarded(name: str) -> Any:
 class Compiled(functools.partial[Any]):
     """What `autodiff.compile` returns: called as the function, with the same results.
 
-    It is a partial of no arguments, as these are called by native code: calling it calls what was
-    generated for the recording that was run last.
-
     >>> double = ad.compile(lambda x: 2 * x)
     >>> double(ad.ones(2)), double(ad.ones(2))
     (tensor([2., 2.]), tensor([2., 2.]))
@@ -82,33 +79,37 @@ class Compiled(functools.partial[Any]):
     1
     """
 
+    # A partial of no arguments, as these are called by native code: calling it calls at once what
+    # was generated for the recording that was run last.
     func, args, keywords = map(forwarded, ("func", "args", "keywords"))
+    recordings: OrderedDict[Any, list[Recording]]
+    eager: dict[Any, str]  # calls that stay eager, and why
+    tries: Counter[Any]  # since a recording was run
 
-    def __new__(cls, fn: Callable[..., Any], *options: Any, **named: Any) -> Compiled:
-        return super().__new__(cls, callable)
-
-    def __init__(
-        self,
+    def __new__(
+        cls,
         fn: Callable[..., Any],
         fullgraph: bool = False,
         check: bool = False,
         reuse_outputs: bool = False,
         live: Sequence[str] = (),
-    ) -> None:
+    ) -> Compiled:
+        self = super().__new__(cls, callable)
         self.options = fullgraph, check, reuse_outputs, tuple(live)
         self.fullgraph = fullgraph
         self.check = check
         self.reuse_outputs = reuse_outputs
         self.live = live_places(fn, live)
         self.has_out = takes_out(fn)
-        self.recordings: OrderedDict[Any, list[Recording]] = OrderedDict()
-        self.eager: dict[Any, str] = {}  # calls that stay eager, and why
-        self.tries: Counter[Any] = Counter()  # since a recording was run
+        self.recordings = OrderedDict()
+        self.eager = {}
+        self.tries = Counter()
         self.call_by(slowly(weakref.ref(self)))
         functools.update_wrapper(self, fn, updated=())
         self.fn = fn
         with _tables:
             _alive.add(self)
+        return self
 
     def call_by(self, call: Callable[..., Any]) -> None:
         """Have a call of this be one of another function."""

@@ -70,6 +70,7 @@ class Names:
         self.found: dict[int, Any] = {}  # tensors, modules and optimisers
         self.asked = NOTHING  # what all functions look up
         self.passed: dict[int, Any] = {}  # what others may be given
+        self.puts: dict[tuple[int, str], Any] = {}  # objects, attributes that are set, as they were
         self.rated: dict[int, Any] = {}  # optimisers and schedulers,
         self.reads_rates = False  # and whether functions look at numbers of theirs
         self.drawn: dict[int, tuple[Any, Any]] = {}  # what gives another thing at each look
@@ -259,6 +260,10 @@ class Names:
         own = EMPTY if own is ABSENT else own
         kind = value if is_class else type(value)
         is_file = isinstance(value, types.ModuleType)
+        for put in () if is_class or is_file or isinstance(value, Module) else reads.puts:
+            if own is not EMPTY and not self.late:
+                was = own.get(str(put), ABSENT)
+                self.puts.setdefault((id(value), str(put)), (value, was))
         for name in reads.attributes:
             if not isinstance(name, str):
                 continue
