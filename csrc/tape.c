@@ -283,10 +283,10 @@ ad_tape *ad_tape_record_after(ad_tape *first, int n_args, ad_tensor *const *args
     return t;
 }
 
-int ad_tape_links(const ad_tape *t, int *exports) {
-    for (int i = 0; exports && i < t->n_links; i++)
-        exports[i] = t->arguments[t->n_arguments - t->n_links + i].exported;
-    return t->n_links;
+int ad_tape_links(const ad_tape *t) { return t->n_links; }
+
+int ad_tape_linked(const ad_tape *t, int i) {
+    return i < 0 || i >= t->n_links ? -1 : t->arguments[t->n_arguments - t->n_links + i].exported;
 }
 
 void ad_tape_unlink(const ad_tape *t, const ad_tape *first) {

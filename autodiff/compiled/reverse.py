@@ -116,8 +116,7 @@ class Way:
         cotangents = [zeros(y.shape, dtype=y.dtype) for y in ys]
         given = [g._p for g in cotangents]
         self.tape, found = recorder.record_after(given, lambda: walk(cotangents))
-        exports = ffi.new("int[]", lib.ad_tape_links(self.tape, ffi.NULL))
-        lib.ad_tape_links(self.tape, exports)
+        exports = [lib.ad_tape_linked(self.tape, i) for i in range(lib.ad_tape_links(self.tape))]
         self.links = [saved.setdefault(i, len(saved)) for i in exports]  # of what its node saves,
         self.watched: list[int] = []  # and what must be as it was
         self.wanted = [g is not None for g in found]
