@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from sys import _getframe
 from typing import Any
 
-from autodiff.changes import changed, new_lock
+from autodiff.changes import changed, look_again, new_lock
 from autodiff.dtypes import flag
 
 FIRST = 10_000  # operations that remember their lines in any case
@@ -113,11 +113,13 @@ def watching(watcher: Callable[[Any], object]) -> Iterator[None]:
     """Have `watcher(node)` called for each node with saved tensors that this thread records."""
     lines.hold(1)
     watchers.stack.append(watcher)
+    look_again()
     try:
         yield
     finally:
         watchers.stack.pop()
         lines.hold(-1)
+        look_again()
 
 
 class set_detect_anomaly:  # noqa: N801 - PyTorch's name

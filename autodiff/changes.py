@@ -63,6 +63,12 @@ def recorder_here() -> Any:
     return recorder
 
 
+def look_again() -> None:
+    """Have compiled functions look at what holds for this thread, where they are called anew."""
+    if recorder_here() is None:
+        changed()
+
+
 def new_lock() -> Any:
     """A lock that is free in a forked child, whatever thread of the parent's held it."""
     lock: Any = threading.RLock()  # as a handler of signals may come by where its thread is inside

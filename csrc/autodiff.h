@@ -556,9 +556,10 @@ typedef enum {
  * where what happens cannot be recorded. */
 ad_tape *ad_tape_record(int n_args, ad_tensor *const *args, void (*notice)(int reason));
 /* The same, of calls that read what those of another tape made: of what they read, that one's exports and,
- * after the n_args, the arguments of this one get what leads to its memory. */
+ * after the n_args, the arguments of this one get what leads to its memory, if only once. */
 ad_tape *ad_tape_record_after(ad_tape *first, int n_args, ad_tensor *const *args, void (*notice)(int reason));
-int ad_tape_links(const ad_tape *tape); /* how many those are */
+int ad_tape_links(const ad_tape *tape);         /* how many those are, */
+int ad_tape_linked(const ad_tape *tape, int i); /* and which export of the other tape is one of them; or -1 */
 /* Which link leads to x's memory, and how far x begins behind what it leads to; -1 for none. */
 int ad_tape_link(const ad_tape *tape, const ad_tensor *x, int64_t *offset);
 /* A tensor of a layout, so far behind what a link leads to. */

@@ -48,25 +48,38 @@ void ad_tape_made(ad_storage *s) {
     if (!ad_recording->watch) add_memory(ad_recording, AD_MEMORY_MADE, s, s->data);
 }
 
-/* What the tape before made becomes an argument: a byte of it, as only its place matters. */
-static int link_memory(ad_tape *t, ad_storage *s) {
-    ad_tape_argument *grew = ad_grown(t->arguments, t->n_arguments, sizeof *grew);
+/* An export that begins where a memory of the tape begins; without, a byte of it becomes one. */
+static int export_of(ad_tape *t, ad_storage *s) {
+    for (int i = 0; i < t->n_exports; i++)
+        if (t->exports[i].of[0] == s->memory && t->exports[i].offset[0] == 0) return i;
     const ad_tensor x = {.storage = s,
-                         .data = t->after->memory[s->memory].data,
+                         .data = t->memory[s->memory].data,
                          .numel = 1,
                          .shape = {1},
                          .strides = {1},
                          .ndim = 1,
                          .dtype = AD_uint8,
                          .contiguous = 1};
+    return ad_tape_export(t, &x);
+}
+
+/* What the tape before made becomes an argument, of which only the place matters. */
+static int link_memory(ad_tape *t, ad_storage *s) {
+    ad_tape_argument *grew = ad_grown(t->arguments, t->n_arguments, sizeof *grew);
     if (grew) t->arguments = grew;
-    if (!grew || ad_tape_export(t->after, &x) < 0) {
+    const int at = grew ? export_of(t->after, s) : -1;
+    if (at < 0) {
         broken(t, AD_TAPE_NO_MEMORY);
         return -1;
     }
+    const ad_tape_memory *from = &t->after->memory[s->memory];
     ad_tape_argument *a = &t->arguments[t->n_arguments];
-    *a = (ad_tape_argument){.like = x, .inference = s->version < 0, .first = true, .linked = s->memory};
-    a->memory = add_memory(t, AD_MEMORY_ARGUMENT, s, x.data);
+    *a = (ad_tape_argument){.like = {.storage = s, .data = from->data},
+                            .inference = s->version < 0,
+                            .first = true,
+                            .linked = s->memory,
+                            .exported = at};
+    a->memory = add_memory(t, AD_MEMORY_ARGUMENT, s, from->data);
     if (a->memory < 0) return -1;
     t->n_arguments++;
     t->n_links++;
@@ -271,6 +284,10 @@ ad_tape *ad_tape_record_after(ad_tape *first, int n_args, ad_tensor *const *args
 }
 
 int ad_tape_links(const ad_tape *t) { return t->n_links; }
+
+int ad_tape_linked(const ad_tape *t, int i) {
+    return i < 0 || i >= t->n_links ? -1 : t->arguments[t->n_arguments - t->n_links + i].exported;
+}
 
 void ad_tape_unlink(const ad_tape *t, const ad_tape *first) {
     for (int i = t->n_arguments - t->n_links; i < t->n_arguments; i++) {

@@ -40,7 +40,8 @@ typedef struct {
 typedef struct {
     ad_tensor like;
     bool inference, first; /* first: of the arguments in its memory */
-    int memory, linked;    /* linked: the memory of the tape before, of what that made */
+    int memory, linked;    /* linked: the memory of the tape before, of what that made, */
+    int exported;          /* and the export of that tape that leads there */
     int64_t from;          /* of its first element, in bytes from that of the first argument there */
     char *data;            /* of the last run */
     ad_storage *storage;

@@ -37,7 +37,8 @@ static bool is_captured(const ad_tape *t, const ad_storage *s) {
 
 /* An argument like the recorded one, in memory that the tape may use as it did that one's. */
 static bool fits(const ad_tape *t, const ad_tape_argument *a, const ad_tensor *x) {
-    if (!is_like(t, x, &a->like)) return false;
+    const bool is_link = a - t->arguments >= t->n_arguments - t->n_links; /* it tells a place alone */
+    if (!is_link && !is_like(t, x, &a->like)) return false;
     const ad_storage *s = x->storage;
     if (t->memory[a->memory].written && (s->readonly || (s->version < 0) != a->inference)) return false;
     return s == a->storage || !is_captured(t, s);

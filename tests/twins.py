@@ -21,6 +21,21 @@ def bits(x: Any) -> Any:
     return [bits(v) for v in x] if isinstance(x, (list, tuple)) else x
 
 
+def check_change(fn: Callable[[ad.Tensor], Any], change: Callable[[], Any]) -> None:
+    """A function is recorded once, and once more after the change, which its results show."""
+    compiled, x = ad.compile(fn, fullgraph=True), ad.tensor([-0.5, 1.5])
+    for _ in range(4):
+        before = bits(compiled(x))
+        assert before == bits(fn(x))
+    assert compiled.stats().runs
+    assert compiled.stats().recordings == 1
+    change()
+    assert bits(fn(x)) != before
+    for _ in range(3):
+        assert bits(compiled(x)) == bits(fn(x))
+    assert compiled.stats().recordings == 2
+
+
 def sgd(parameters: Any) -> optim.Optimizer:
     return optim.SGD(parameters, lr=0.05, momentum=0.9, weight_decay=0.01)
 

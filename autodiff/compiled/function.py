@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import operator
 import time
 import warnings
 import weakref
@@ -13,18 +14,19 @@ from typing import Any
 from autodiff.anomaly import watchers
 from autodiff.changes import changes, new_lock, recorder_here
 from autodiff.compiled.check import check
-from autodiff.compiled.generated import MISS, make_quick
+from autodiff.compiled.generated import MISS, Nobody, make_quick
 from autodiff.compiled.guards import Names
 from autodiff.compiled.live import Place, live_places, takes_out, with_live
 from autodiff.compiled.record import Recorder, UnfitError
-from autodiff.compiled.recording import Recording, is_spent, last
+from autodiff.compiled.recording import Recording, last
 from autodiff.compiled.reverse import leaves_of
 from autodiff.compiled.show import Stats, listing, plot, stats
-from autodiff.compiled.signature import is_fixed, key_of
+from autodiff.compiled.signature import is_fixed, is_spent, key_of
 from autodiff.compiled.steps import epoch, repeat
 from autodiff.compiled.tree import constants, flatten
 from autodiff.native import lib
 from autodiff.nn.module import Module
+from autodiff.nn.utils import parametrize
 from autodiff.ops.generator import Generator
 from autodiff.ops.out import written_all
 from autodiff.tensor import Tensor, live_node
@@ -47,18 +49,27 @@ def reset() -> None:
             compiled.reset()
 
 
-def no_quick(args: Any, kwargs: Any) -> Any:
-    """Where no recording was run yet."""
-    return MISS
+def slowly(owner: Callable[[], Any]) -> Callable[..., Any]:
+    """How a compiled function is called before a recording was run."""
+    return lambda *args, **kwargs: owner().slow(args, kwargs)
 
 
-def quick_of(recording: Recording, live: list[Place]) -> Callable[..., Any]:
-    """How a recording is tried first, with numbers in these places."""
-    quick = recording.quick or no_quick
-    return (lambda args, kwargs: quick(*with_live(live, args, kwargs))) if live else quick
+def given_tensors(call: Callable[..., Any], live: list[Place]) -> Callable[..., Any]:
+    """How a recording is called with numbers in these places."""
+
+    def called(*args: Any, **kwargs: Any) -> Any:
+        args, kwargs = with_live(live, args, kwargs)
+        return call(*args, **kwargs)
+
+    return called
 
 
-class Compiled:
+def forwarded(name: str) -> Any:
+    """What a partial has by a name, and a compiled function has of its function."""
+    return property(lambda self: getattr(self.fn, name))
+
+
+class Compiled(functools.partial[Any]):
     """What `autodiff.compile` returns: called as the function, with the same results.
 
     >>> double = ad.compile(lambda x: 2 * x)
@@ -68,32 +79,41 @@ class Compiled:
     1
     """
 
-    def __init__(
-        self,
+    # A partial of no arguments, as these are called by native code: calling it calls at once what
+    # was generated for the recording that was run last.
+    func, args, keywords = map(forwarded, ("func", "args", "keywords"))
+    recordings: OrderedDict[Any, list[Recording]]
+    eager: dict[Any, str]  # calls that stay eager, and why
+    tries: Counter[Any]  # since a recording was run
+
+    def __new__(
+        cls,
         fn: Callable[..., Any],
         fullgraph: bool = False,
         check: bool = False,
         reuse_outputs: bool = False,
         live: Sequence[str] = (),
-    ) -> None:
+    ) -> Compiled:
+        self = super().__new__(cls, callable)
         self.options = fullgraph, check, reuse_outputs, tuple(live)
         self.fullgraph = fullgraph
         self.check = check
         self.reuse_outputs = reuse_outputs
         self.live = live_places(fn, live)
         self.has_out = takes_out(fn)
-        self.recordings: OrderedDict[Any, list[Recording]] = OrderedDict()
-        self.eager: dict[Any, str] = {}  # calls that stay eager, and why
-        self.tries: Counter[Any] = Counter()  # since a recording was run
-        self._quick: Callable[..., Any] = no_quick
+        self.recordings = OrderedDict()
+        self.eager = {}
+        self.tries = Counter()
+        self.call_by(slowly(weakref.ref(self)))
         functools.update_wrapper(self, fn, updated=())
         self.fn = fn
         with _tables:
             _alive.add(self)
+        return self
 
-    def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        result = self._quick(args, kwargs)
-        return self.slow(args, kwargs) if result is MISS else result
+    def call_by(self, call: Callable[..., Any]) -> None:
+        """Have a call of this be one of another function."""
+        super().__setstate__((call, (), {}, vars(self)))  # type: ignore[misc]
 
     @property  # type: ignore[misc]
     def __class__(self) -> Any:
@@ -131,8 +151,10 @@ class Compiled:
             if recorder.of is self:
                 raise RuntimeError(f"{self.name()}: a compiled function called itself")
             return self.fn(*args, **kwargs)  # a part of what is being recorded
-        if lib.ad_watching() or watchers.packing or is_asked() or thread.off:
+        if lib.ad_watching() or watchers.stack or is_asked() or thread.off:
             return self.fn(*args, **kwargs)  # who looks at each call
+        if parametrize.here.tensors is not None:
+            return self.fn(*args, **kwargs)  # which computes what this block has not yet
         tensors: list[Tensor] = []
         spec = flatten((args, kwargs), tensors)
         if any(hasattr(x, "level") or takes_part(type(x)) for x in tensors):
@@ -144,7 +166,7 @@ class Compiled:
         for recording in self.found(key):
             quick = recording.quick
             if quick is not None:
-                result = quick(args, kwargs)
+                result = quick(*args, **kwargs)
                 if result is not MISS:
                     self.use(key, recording, args, kwargs)
                     return result
@@ -217,7 +239,7 @@ class Compiled:
             self.recordings.clear()
             self.eager.clear()
             self.tries.clear()
-            self._quick = no_quick
+            self.call_by(slowly(weakref.ref(self)))
 
     def steady(self, args: tuple[Any, ...]) -> list[Recording]:
         """The recordings that hold for a call now, and after each run of it again."""
@@ -255,12 +277,14 @@ class Compiled:
         flat = not kwargs and not any(isinstance(x, (list, dict, tuple)) for x in args)
         if flat and recording.quick is None:
             inputs = [i for i, x in enumerate(args) if isinstance(x, Tensor) and not is_fixed(x)]
-            recording.quick = make_quick(recording, args, inputs)
+            make = make_quick(recording, args, inputs)
+            recording.quick, called = make(Nobody), make(weakref.ref(self))
+            recording.called = given_tensors(called, self.live) if self.live else called
         with _tables:
             self.tries.clear()
             if key in self.recordings:  # another thread may have dropped it
                 self.recordings.move_to_end(key)
-            self._quick = quick_of(recording, self.live)
+            self.call_by(recording.called or slowly(weakref.ref(self)))
 
     def record(self, key: Any, inputs: list[Tensor], args: Any, kwargs: Any) -> Any:
         """Call the function and keep the recording, if it will do."""
@@ -279,8 +303,14 @@ class Compiled:
             before = [r for r in self.found(key) if r.is_surpassed()]
             behind = [node for node in [*nodes, *outside] if node and not is_spent(node)]
             beyond = {leaf for node in nodes for leaf in leaves_of([node], set())}
+            given: list[Tensor] = []
+            spec = flatten((args, kwargs), given)
             result = recorder.run(lambda: self.fn(*args, **kwargs))
+            now: list[Tensor] = []
+            kept = flatten((args, kwargs), now) == spec and all(map(operator.is_, now, given))
             try:
+                if not kept:
+                    raise UnfitError("it changes a list or dict that it is given")
                 if any(map(is_spent, behind)) or any(e.leaf in beyond for e in recorder.events):
                     raise UnfitError("its backward goes beyond what it makes")
                 recording = Recording(

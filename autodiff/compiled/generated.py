@@ -6,15 +6,16 @@ looks first whether anything changed.
 
 from __future__ import annotations
 
+import types
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from autodiff.amp.policies import PLAIN, state
 from autodiff.changes import changes
-from autodiff.compiled.places import is_same
+from autodiff.compiled.places import is_same, test_of
 from autodiff.compiled.reverse import CompiledNode, CompiledOutput
 from autodiff.compiled.signature import is_hooked, same_nodes
-from autodiff.compiled.tree import TENSOR, Constant
+from autodiff.compiled.tree import TENSOR, Constant, filled
 from autodiff.hooks import hooked
 from autodiff.native import ffi, lib
 from autodiff.node import mode, unrecorded, unsavable
@@ -24,6 +25,18 @@ if TYPE_CHECKING:
     from autodiff.compiled.recording import Output, Recording
 
 MISS = object()  # what a run gives that did not begin
+Maker = Callable[[Callable[[], Any]], Callable[..., Any]]
+
+
+class Nobody:
+    """Who is asked where a recording does not fit, and others are tried."""
+
+    @staticmethod
+    def slow(args: Any, kwargs: Any) -> Any:
+        """Nothing is done."""
+        return MISS
+
+
 RUNS = lib.ad_tape_run0, lib.ad_tape_run1, lib.ad_tape_run2, lib.ad_tape_run3
 
 
@@ -33,26 +46,26 @@ def make_runner(recording: Recording) -> Callable[[Sequence[Tensor]], Any]:
     text = Text(recording)
     text.line(f"[{', '.join(names)}] = inputs")
     text.run(names)
-    return text.function("inputs")
+    return text.function("inputs")(Nobody)
 
 
-def make_quick(
-    recording: Recording, args: tuple[Any, ...], inputs: list[int]
-) -> Callable[[tuple[Any, ...], dict[str, Any]], Any]:
-    """A function of (args, kwargs) that runs the tape where nothing changed, else gives MISS.
+def make_quick(recording: Recording, args: tuple[Any, ...], inputs: list[int]) -> Maker:
+    """What makes a function that runs the tape where nothing changed, and else has `owner()` do it.
 
     For positional arguments like these, `inputs` being those that the tape takes.
     """
     text = Text(recording)
-    given = ", ".join(f"arg{i}" for i in range(len(args)))
+    given = "".join(f"arg{i}, " for i in range(len(args)))
+    text.miss = f"owner().slow(tuple([x for x in ({given}*rest,) if x is not MISS]), kwargs)"
     text.line("try:")
-    text.line(f"    [{given}] = args")
-    text.line(f"    if {' or '.join(text.tests(args, inputs))}:")
-    text.line("        return MISS")
+    text.line(f"    fits = not ({' or '.join(text.tests(args, inputs))})")
     text.line("except Exception:")
-    text.line("    return MISS  # another number of arguments, or a name that is no more")
+    text.line("    fits = False  # a name is no more")
+    text.line("if not fits:")
+    text.line(f"    return {text.miss}")
     text.run([f"arg{i}" for i in inputs])
-    return text.function("args, kwargs")
+    defaults = "".join(f"arg{i}=MISS, " for i in range(len(args)))
+    return text.function(f"{defaults}{'/, ' * bool(args)}*rest, **kwargs")
 
 
 class Text:
@@ -61,6 +74,9 @@ class Text:
     def __init__(self, recording: Recording) -> None:
         self.recording = recording
         self.lines: list[str] = []
+        self.miss = "MISS"
+        self.cells: dict[str, Any] = {}  # that the function has as its own
+        self.owned: dict[str, str] = {}  # results that the node saves as well, and their names
         self.scope: dict[str, Any] = {
             "MISS": MISS,
             "Tensor": Tensor,
@@ -89,18 +105,28 @@ class Text:
         self.scope[name] = value
         return name
 
-    def function(self, parameters: str) -> Callable[..., Any]:
-        """The function of these lines."""
-        exec("\n".join([f"def made({parameters}):", *self.lines]), self.scope)
-        made: Callable[..., Any] = self.scope.pop("made")  # lest it hold itself
-        return made
+    def function(self, parameters: str) -> Maker:
+        """What makes functions of these lines, for an owner."""
+        lines = [f"def made({parameters}):", *self.lines]
+        if self.cells:
+            lines = ["def outer():", f"  {' = '.join(self.cells)} = 0", *(f"  {x}" for x in lines)]
+            lines += ["  return made", "made = outer()"]
+        exec("\n".join(lines), self.scope)
+        made = self.scope.pop("made")  # lest it hold itself
+        cells = tuple(self.cells[name] for name in made.__code__.co_freevars)
+
+        def for_owner(owner: Callable[[], Any]) -> Callable[..., Any]:
+            scope = {**self.scope, "owner": owner}
+            return types.FunctionType(made.__code__, scope, "made", made.__defaults__, cells)
+
+        return for_owner
 
     # ---- whether anything changed ----
 
     def tests(self, args: tuple[Any, ...], inputs: list[int]) -> list[str]:
         """Expressions of which one is true where something did."""
         recording = self.recording
-        tests = ["kwargs or changes.count != recording.seen"]
+        tests = ["rest or kwargs or changes.count != recording.seen"]
         autocast = f"autocast_state() != {self.object(recording.autocast)}"
         plain = recording.grad and not recording.inference and recording.autocast == PLAIN
         if plain:  # as all threads are, mostly
@@ -109,7 +135,7 @@ class Text:
             tests.append(f"mode.grad is not {recording.grad}")
             tests.append(f"mode.inference is not {recording.inference}")
             tests.append(autocast)
-        names = recording.names.test(self.scope)
+        names = test_of(recording.names.rows(), self.scope, self.cells)
         tests += [f"not ({names})"] if names else []
         for leaf, before in recording.needs:
             tests.append(f"{self.object(leaf)}.grad is not {self.object(before)}")
@@ -138,10 +164,10 @@ class Text:
         recording = self.recording
         for i, _ in recording.by_argument:
             self.line(f"if {inputs[i]}.grad is not None:")
-            self.line("    return MISS")
+            self.line(f"    return {self.miss}")
         if recording.looks:
             self.line(f"if not recording.alike([{', '.join(inputs)}]):")
-            self.line("    return MISS")
+            self.line(f"    return {self.miss}")
         lent = self.take_lent(inputs)
         outs = self.run_tape([f"{x}._p" for x in [*inputs, *lent]])
         for leaf, after in recording.leaves:
@@ -166,7 +192,7 @@ class Text:
             return []
         self.line(f"lent = recording.lent_to(({', '.join([*inputs, ''])}))")
         self.line("if lent is None:")
-        self.line("    return MISS")
+        self.line(f"    return {self.miss}")
         return [f"lent[{k}]" for k in range(n)]
 
     def run_tape(self, inputs: list[str]) -> list[str]:
@@ -183,7 +209,8 @@ class Text:
             else:
                 self.scope["outs"] = ffi.NULL
             self.line(f"if run(tape, {len(inputs)}, [{', '.join(inputs)}], outs):")
-        self.line("    return recording.failed()")
+        self.line("    recording.failed()  # raises, or nothing was done")
+        self.line(f"    return {self.miss}")
         return ["out"] if n == 1 and len(inputs) < len(RUNS) else [f"outs[{i}]" for i in range(n)]
 
     def make_node(self, inputs: list[str], outs: list[str]) -> None:
@@ -191,10 +218,14 @@ class Text:
         recording, reverse = self.recording, self.recording.reverse
         if reverse is None:
             return
-        for p in outs[len(recording.made) : recording.n_before_links]:
-            self.line(f"free({p})")
+        for i in range(len(recording.made), recording.n_before_links):
+            if i not in reverse.saved:
+                self.line(f"free({outs[i]})")
+        for i, place in reverse.saved.items():
+            self.owned[outs[i]] = f"p{place}"
+            self.line(f"p{place} = gc({outs[i]}, free)")
         edges = [*map(self.object, reverse.leaves), *(f"{inputs[i]}._node" for i in reverse.inputs)]
-        saved = [f"gc({p}, free)" for p in outs[recording.n_before_links :]]
+        saved = [f"p{place}" for place in reverse.saved.values()]
         saved += map(self.object, reverse.watched)
         marks = [f"version_of(saved[{i}])" for i in range(len(saved))]
         self.scope.update(made_node=CompiledNode, version_of=lib.ad_version, unsavable=unsavable)
@@ -220,7 +251,7 @@ class Text:
             several = reverse.n > 1
             node = f"{self.object(CompiledOutput)}(node, {output.live})" if several else "node"
         self.line(f"{y} = blank()")
-        self.line(f"{y}._p = gc({p}, free)")
+        self.line(f"{y}._p = {self.owned.get(p, f'gc({p}, free)')}")
         self.line(f"{y}._node = {node}")
         if output.base < 0 and output.base_given is None:
             self.line(f"{y}._acc = {y}._base = {y}._base_node = None")
@@ -245,8 +276,10 @@ class Text:
         made = f"({text})" if keys is None else f"{{{text}}}"
         if kind is list:
             made = f"[{text}]"
+        elif keys is None and kind is not tuple:
+            made = f"{self.object(kind._make)}({made})"
         elif kind not in (dict, tuple):
-            made = f"{self.object(kind)}{made if keys is None else f'({made})'}"
+            made = f"{self.object(filled)}({self.object(kind)}, {made})"
         name = f"part{len(self.lines)}"
         self.line(f"{name} = {made}")
         return name

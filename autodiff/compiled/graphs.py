@@ -202,7 +202,7 @@ def mapped_object(value: Any, swap: Swap, twins: dict[Node, Node] | None) -> Any
         parts: list[Any] = [*cells, *(value.__defaults__ or ())]
         if mapped(parts, swap, twins) is parts:
             return value
-    elif isinstance(value, functools.partial):
+    elif type(value) is functools.partial:
         parts = [value.func, *value.args, *value.keywords.values()]
         if mapped(parts, swap, twins) is parts:
             return value

@@ -19,22 +19,26 @@ from collections.abc import Callable, Iterable, Mapping
 from keyword import iskeyword
 from typing import Any
 
+from autodiff.autograd.function import Function
 from autodiff.compiled.places import (
     ABSENT,
-    PLACES,
+    Row,
     alike,
     attribute,
     held,
-    is_same,
     item,
     parts,
 )
+from autodiff.compiled.rates import asked_of
 from autodiff.compiled.reads import Reads, reads_of
 from autodiff.compiled.record import version
-from autodiff.compiled.signature import is_fixed
+from autodiff.compiled.signature import hooks_on, is_fixed
 from autodiff.compiled.tree import constants, flatten, is_plain
 from autodiff.compiled.users import is_data, is_drawn, is_installed, is_ours, is_special, position
+from autodiff.nn._hooks import of_all
 from autodiff.nn.module import Module
+from autodiff.ops.fused import pointwise
+from autodiff.optim.lr_scheduler import LRScheduler
 from autodiff.optim.optimizer import Optimizer
 from autodiff.tensor import Tensor
 
@@ -47,8 +51,13 @@ HOLDERS = contextvars.ContextVar, weakref.ref
 BY_ANY = "__call__", "__getattr__", "__getattribute__"  # called whatever is done
 FUNCTIONS = (types.FunctionType, types.MethodType, functools.partial)
 MOVING = "seed", "state", "getstate", "get_state", "setstate", "set_state"  # of what is drawn
-FEW = 16  # items of a list that generated code looks at one by one
+OF_FUNCTIONS = "forward", "setup_context", "backward"
 NOTHING = Reads(*[frozenset()] * len(Reads._fields))
+
+
+def is_compiled(value: Any) -> bool:
+    """Whether a function is compiled: how it is called is a partial's way."""
+    return type(value).__name__ == "Compiled"
 
 
 class Names:
@@ -57,22 +66,27 @@ class Names:
     def __init__(
         self, fn: Callable[..., Any], args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] = EMPTY
     ) -> None:
-        self.table: dict[tuple[Any, ...], tuple[Callable[[Any, Any], Any], Any, Any, Any]] = {}
+        self.table: dict[tuple[Any, ...], Row] = {}
         self.found: dict[int, Any] = {}  # tensors, modules and optimisers
         self.asked = NOTHING  # what all functions look up
         self.passed: dict[int, Any] = {}  # what others may be given
+        self.puts: dict[tuple[int, str], Any] = {}  # objects, attributes that are set, as they were
+        self.rated: dict[int, Any] = {}  # optimisers and schedulers,
+        self.reads_rates = False  # and whether functions look at numbers of theirs
         self.drawn: dict[int, tuple[Any, Any]] = {}  # what gives another thing at each look
         self.late = False  # whether the call has been made
+        self.met: set[int] = set()  # the ids, then, of what was there before
         self.seen: set[tuple[Any, ...]] = set()
         self.held: list[Any] = []  # what `seen` knows by its id
         self.call(fn, args, kwargs)
+        self.hooks(of_all.all())
         self.pass_on()
 
     # ---- functions ----
 
     def call(self, fn: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] = EMPTY) -> None:
         """Take in what is called, and its arguments."""
-        while isinstance(fn, functools.partial):
+        while isinstance(fn, functools.partial) and not is_compiled(fn):
             self.note(parts, fn.keywords)
             fn, args, kwargs = fn.func, (*fn.args, *args), {**fn.keywords, **kwargs}
         if isinstance(fn, types.MethodType):
@@ -121,7 +135,9 @@ class Names:
         """Take in an argument, whose numbers and containers are part of the signature."""
         tensors: list[Tensor] = []
         for part in constants(flatten(value, tensors)):
-            if not isinstance(part, (Tensor, Optimizer)):
+            if isinstance(part, Optimizer):
+                self.optimizer(part)
+            elif not isinstance(part, Tensor):
                 self.look(name, part, reads, fn)
         for x in filter(is_fixed, tensors):
             self.own(x, reads, fn)
@@ -137,7 +153,14 @@ class Names:
             self.found[id(value)] = value
             if isinstance(value, Tensor):
                 self.own(value, reads, fn)
-        elif kind.__name__ == "Compiled":
+                self.hooks(hooks_on([value._acc]) if value._acc else ())
+            else:
+                self.optimizer(value)
+        elif isinstance(value, LRScheduler):
+            self.rated[id(value)] = value
+            if not is_ours(kind):
+                self.object(name, value, reads, fn)
+        elif is_compiled(value):
             self.look(name, vars(value)["fn"], reads, fn)
         elif isinstance(value, Module):
             self.module(name, value, reads, fn)
@@ -146,6 +169,9 @@ class Names:
         elif isinstance(value, (type, types.ModuleType)):
             if not is_installed(value):
                 self.object(name, value, reads, fn)
+            if isinstance(value, type) and issubclass(value, Function):
+                for key in OF_FUNCTIONS:
+                    self.method(self.note(attribute, value, key), (), reads, None)
         elif isinstance(value, HOLDERS):
             self.look(None, self.note(held, value), reads, fn)
         elif isinstance(value, CONTAINERS):
@@ -161,11 +187,13 @@ class Names:
         elif not is_ours(kind) or attribute(value, "__wrapped__") is not ABSENT:
             self.look(None, attribute(value, "__wrapped__"), reads, fn)
             self.object(name, value, reads, fn)
+        elif kind is not pointwise and (own := attribute(value, "__dict__")) is not ABSENT:
+            self.look(None, own, reads, fn)  # what a distribution has, or what scales losses
 
     def callable(self, value: Any, reads: Reads, fn: Any) -> None:
         """Take in a function, method or partial, if it is the user's, or made of one that is."""
         base = value
-        while isinstance(base, (functools.partial, types.MethodType)):
+        while isinstance(base, (functools.partial, types.MethodType)) and not is_compiled(base):
             base = base.func if isinstance(base, functools.partial) else base.__func__
         if not isinstance(base, types.FunctionType):
             return
@@ -211,6 +239,20 @@ class Names:
             for value in [*self.passed.values()]:
                 if not self.again(value, done[1]):
                     self.object(None, value, done[1], None)
+        for value in self.rated.values():
+            for table, key in asked_of(value, self.asked.attributes):
+                self.note(item, table, key)
+                self.reads_rates = True
+
+    def optimizer(self, optimizer: Optimizer) -> None:
+        """Take in what `State` does not see of an optimiser."""
+        self.hooks(optimizer._called())
+        self.rated[id(optimizer)] = optimizer
+
+    def hooks(self, found: Iterable[Any]) -> None:
+        """Take in hooks, which are called though nobody names them."""
+        for hook in found:
+            self.look(None, hook, NOTHING, None)
 
     def attributes(self, value: Any, reads: Reads, fn: Any) -> None:
         """Take in the attributes that a function names of an object, a class or a file."""
@@ -218,6 +260,10 @@ class Names:
         own = EMPTY if own is ABSENT else own
         kind = value if is_class else type(value)
         is_file = isinstance(value, types.ModuleType)
+        for put in () if is_class or is_file or isinstance(value, Module) else reads.puts:
+            if own is not EMPTY and not self.late:
+                was = own.get(str(put), ABSENT)
+                self.puts.setdefault((id(value), str(put)), (value, was))
         for name in reads.attributes:
             if not isinstance(name, str):
                 continue
@@ -289,8 +335,9 @@ class Names:
                     self.note(item, vars(kind), "__call__")
                 self.method(attribute(kind, "forward"), (part,), reads, None)
                 self.look(None, vars(part).get("forward"), reads, None)
-                for hook in part._hooks.all() if part._hooks else ():
-                    self.look(None, hook, reads, None)
+                self.hooks(part._hooks.all() if part._hooks else ())
+                leaves = [p._acc for p in part._parameters.values() if p is not None]
+                self.hooks(hooks_on([leaf for leaf in leaves if leaf is not None]))
 
     def looked(self, versions: Iterable[tuple[Tensor, list[Any]]]) -> None:
         """Rely on the values of tensors that were looked at."""
@@ -304,6 +351,7 @@ class Names:
             self.module("", module, NOTHING, None)
         self.pass_on()
         self.passed.clear()
+        self.met = {id(x) for things in self.held for x in things}
         self.seen.clear()
         self.held.clear()
 
@@ -339,29 +387,6 @@ class Names:
         """Whether every place has what it had; an equal number or string will do."""
         return all(alike(place(owner, key), value) for place, owner, key, value in self.rows())
 
-    def rows(self) -> Iterable[tuple[Callable[[Any, Any], Any], Any, Any, Any]]:
+    def rows(self) -> Iterable[Row]:
         """The table, without keys."""
         return self.table.values()
-
-    def test(self, scope: dict[str, Any]) -> str:
-        """A Python expression that is as `hold`; it may raise where a place is no more."""
-        terms = []
-        scope.update({place.__name__: place for place in PLACES}, alike=alike, ABSENT=ABSENT)
-        owners: dict[int, str] = {}
-        for i, (place, owner, key, value) in enumerate(self.rows()):
-            name = owners.setdefault(id(owner), f"owner{len(owners)}")
-            scope[name] = owner
-            now = PLACES[place].format(owner=name, key=key)
-            if place is parts and type(owner) is list and len(value) <= FEW:
-                terms.append(f"len({name}) == {len(value)}")
-                for j, part in enumerate(value):
-                    terms.append(is_same(f"{name}[{j}]", f"value{i}_{j}", part, scope))
-            elif place in (parts, version):
-                scope[f"value{i}"] = value
-                terms.append(f"alike({now}, value{i})")
-            elif value is ABSENT or (isinstance(owner, dict) and type(owner) is not dict):
-                now = f"{place.__name__}({name}, {key!r})"  # it may be no more, or make another
-                terms.append(is_same(now, f"value{i}", value, scope))
-            else:
-                terms.append(is_same(now, f"value{i}", value, scope))
-        return " and ".join(terms)

@@ -1,18 +1,19 @@
-"""Attributes of modules that a call sets: attention keeps its weights so, and a layer its state."""
+"""Attributes that a call sets: attention keeps its weights so, a trainer its losses."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from autodiff.changes import changes
+from autodiff.compiled.guards import Names
 from autodiff.compiled.places import ABSENT
 from autodiff.compiled.record import CAPTURED, Recorder, UnfitError
-from autodiff.compiled.signature import signature
+from autodiff.compiled.signature import is_spent, signature
 from autodiff.compiled.tree import constants, flatten, is_plain, same
 from autodiff.native import lib
 from autodiff.nn.module import Module
 from autodiff.shapes import Size
-from autodiff.tensor import Tensor
+from autodiff.tensor import Tensor, live_node
 
 UNKNOWN = -1  # a tensor that no recorded call has to do with
 
@@ -23,7 +24,7 @@ class Left:
     UnfitError where an object that is no result outlives the call changed in another way.
     """
 
-    def __init__(self, recorder: Recorder, result: Any) -> None:
+    def __init__(self, recorder: Recorder, result: Any, names: Names) -> None:
         self.places: dict[tuple[Module, str], Any] = {}  # and what was there looked like
         self.steady = True  # what it leaves looks as what it found
         self.reads: list[list[int]] = []  # of each, the tensors that were there and a run takes
@@ -31,6 +32,7 @@ class Left:
         self.old: list[Tensor] = []
         self.new: list[Tensor] = []
         self.lending: list[Tensor] = []
+        self.put: list[tuple[Any, str]] = []  # attributes of other objects, which it only sets
         made: list[Tensor] = []
         flatten(result, made)
         others = []
@@ -43,6 +45,12 @@ class Left:
                 self.take(thing, name, was, now, recorder)
             elif now is not was:
                 others.append(thing)
+        for (_, name), (thing, was) in names.puts.items():
+            now = vars(thing).get(name, ABSENT)
+            if now is not was and self.is_result(now, recorder):
+                self.put.append((thing, name))
+                self.values.append(now)
+        names.puts.clear()
         made = [x for x in made if lib.ad_tape_knows(recorder.tape, x._p) > CAPTURED] + self.new
         if any(all(x is not y for y in made) for x in others):
             raise unfit()
@@ -52,9 +60,10 @@ class Left:
         if is_plain(now) and same(now, was):
             return
         old: list[Tensor] = []
-        if flatten(was, old) != flatten(now, self.new):
+        spec = flatten(now, self.new, ())
+        if flatten(was, old, ()) != spec:
             raise unfit()  # whoever reads it finds this out
-        if not all(is_plain(x) or type(x) is Size for x in constants(flatten(now, []))):
+        if not all(is_plain(x) or type(x) is Size for x in constants(spec)):
             raise unfit()
         looked = {lib.ad_storage_id(x._p) for x, _ in recorder.looked}
         if any(lib.ad_storage_id(x._p) in looked for x in old):
@@ -70,6 +79,19 @@ class Left:
         self.steady &= looks(now) == looks(was)
         self.values.append(now)
 
+    def is_result(self, value: Any, recorder: Recorder) -> bool:
+        """Whether a run makes anew what the call set an attribute to: tensors without a graph."""
+        found: list[Tensor] = []
+        spec = flatten(value, found, ())
+        if not found or not all(map(is_plain, constants(spec))):
+            return False
+        for x in found:
+            node = live_node(x)
+            if lib.ad_tape_knows(recorder.tape, x._p) <= CAPTURED or (node and not is_spent(node)):
+                return False
+        self.new += found
+        return True
+
     def lend(self, tape: Any, taken: set[int]) -> None:
         """Have what is read be arguments behind the others; `taken` is memory of others."""
         for x in self.lending:
@@ -82,7 +104,7 @@ class Left:
         for (module, name), read in zip(self.places, self.reads, strict=True):
             there: list[Tensor] = []
             if read:
-                flatten(vars(module).get(name), there)
+                flatten(vars(module).get(name), there, ())
             if read and len(there) <= read[-1]:
                 return None
             found += [there[i] for i in read]
@@ -98,10 +120,10 @@ class Left:
     def leave(self, values: tuple[Any, ...], seen: int) -> int:
         """Set the attributes after a run; the count of changes up to which all is seen."""
         count = changes.count
-        for (module, name), value in zip(self.places, values, strict=True):
-            setattr(module, name, value)
+        for (thing, name), value in zip([*self.places, *self.put], values, strict=True):
+            setattr(thing, name, value)
         now = changes.count
-        fine = self.steady and seen == count and now == count + len(values)
+        fine = self.steady and seen == count and now == count + len(self.places)
         return now if fine else seen
 
     def settle(self) -> None:
@@ -117,7 +139,7 @@ def is_plain_tensor(x: Tensor) -> bool:
 def looks(value: Any) -> Any:
     """What Python sees of a value, elements left out."""
     tensors: list[Tensor] = []
-    spec = flatten(value, tensors)
+    spec = flatten(value, tensors, ())
     return spec, [signature(x) for x in tensors]
 
 

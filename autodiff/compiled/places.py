@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import contextvars
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from autodiff.compiled.record import version
 from autodiff.compiled.tree import compares, same
 
 ABSENT = object()
+FEW = 16  # items of a container that generated code looks at one by one
+# A place: how it is looked up, of what, by which key; and a value.
+Row = tuple[Callable[[Any, Any], Any], Any, Any, Any]
 
 
 def item(table: Any, key: Any) -> Any:
@@ -55,3 +59,41 @@ def is_same(now: str, name: str, value: Any, scope: dict[str, Any]) -> str:
     """A Python expression that holds where `now` is the same as a value, called by this name."""
     scope[name], scope["same"] = value, same
     return f"({now} is {name} or same({now}, {name}))" if compares(value) else f"{now} is {name}"
+
+
+def test_of(rows: Iterable[Row], scope: dict[str, Any], cells: dict[str, Any]) -> str:
+    """A Python expression that holds where each place has what it had; it may raise where not.
+
+    Its names are those of `scope`, and of variables that are to be these `cells`.
+    """
+    terms = []
+    scope.update({place.__name__: place for place in PLACES}, alike=alike, ABSENT=ABSENT)
+    owners: dict[int, str] = {}
+    for i, (place, owner, key, value) in enumerate(rows):
+        name = owners.setdefault(id(owner), f"owner{len(owners)}")
+        now = PLACES[place].format(owner=name, key=key)
+        if type(owner) is types.CellType and value is not ABSENT:
+            cells[name], now = owner, name
+        else:
+            scope[name] = owner
+        if place is parts and type(owner) is list and len(value) <= FEW:
+            terms.append(f"len({name}) == {len(value)}")
+            for j, part in enumerate(value):
+                terms.append(is_same(f"{name}[{j}]", f"value{i}_{j}", part, scope))
+        elif place is parts and type(owner) is dict and 0 < len(value) <= 2 * FEW:
+            keys, values = value[: len(value) // 2], value[len(value) // 2 :]
+            terms.append(f"len({name}) == {len(keys)}")
+            scope[f"keys{i}"] = keys
+            terms.append(f"all(map(same, {name}, keys{i}))")
+            scope["same"] = same
+            for j, part in enumerate(values):
+                terms.append(is_same(f"{name}[keys{i}[{j}]]", f"value{i}_{j}", part, scope))
+        elif place in (parts, version):
+            scope[f"value{i}"] = value
+            terms.append(f"alike({now}, value{i})")
+        elif value is ABSENT or (isinstance(owner, dict) and type(owner) is not dict):
+            now = f"{place.__name__}({name}, {key!r})"  # it may be no more, or make another
+            terms.append(is_same(now, f"value{i}", value, scope))
+        else:
+            terms.append(is_same(now, f"value{i}", value, scope))
+    return " and ".join(terms)

@@ -39,6 +39,7 @@ class Reads(NamedTuple):
     whole: frozenset[str | int]  # names of containers that are used in other ways than growing
     operated: frozenset[str | int]  # names of what is used otherwise than by its attributes
     keys: frozenset[str | int]  # constants that are asked for as keys
+    puts: frozenset[str | int]  # attributes that it sets
 
     def joined(self, other: Reads) -> Reads:
         """What either looks up; this one, where that is all."""
@@ -57,6 +58,7 @@ def reads_of(code: types.CodeType) -> Reads:
     whole: set[str | int] = set()
     operated: set[str | int] = set()
     keys: set[str | int] = set()
+    puts: set[str | int] = set()
     aliases: list[tuple[str | int, str | int]] = []
     steps = [*steps_of(code), ("other", ""), ("other", ""), ("other", "")]
     for i, (kind, name) in enumerate(steps[:-3]):
@@ -71,6 +73,9 @@ def reads_of(code: types.CodeType) -> Reads:
             continue
         elif kind == "import":
             imports.add(name)
+            continue
+        elif kind == "put":
+            puts.add(name)
             continue
         elif kind not in ("global", "local", "attribute"):
             continue
@@ -91,7 +96,7 @@ def reads_of(code: types.CodeType) -> Reads:
         for found in (keyed, whole, operated):
             if other in found:
                 found.add(name)
-    parts = [globals_, attributes, constants, keyed, imports, whole, operated, keys]
+    parts = [globals_, attributes, constants, keyed, imports, whole, operated, keys, puts]
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             for part, inner in zip(parts, reads_of(constant), strict=True):

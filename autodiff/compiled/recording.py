@@ -15,11 +15,11 @@ from autodiff.compiled.guards import Names
 from autodiff.compiled.left import Left, unfit
 from autodiff.compiled.record import READ, Recorder, UnfitError, exported
 from autodiff.compiled.reverse import Reverse
-from autodiff.compiled.signature import graph_of, hooks_on, is_hooked, same_nodes
+from autodiff.compiled.signature import graph_of, hooks_on, is_hooked, is_spent, same_nodes
 from autodiff.compiled.state import State
 from autodiff.compiled.tree import constants, flatten, is_plain, same
 from autodiff.native import describe, error, ffi, lib, take_failure
-from autodiff.node import AccumulateGrad, Node, Pending, behind, mode, recomputed
+from autodiff.node import AccumulateGrad, Node, Pending, mode
 from autodiff.ops.draws import REFUSED
 from autodiff.shapes import Size
 from autodiff.tensor import Tensor, live_node, own
@@ -70,7 +70,7 @@ class Recording:
             raise unfit()
         self.tape, self.places, self.kept = recorder.tape, recorder.places, recorder.kept
         self.after, self.looks = recorder.after, recorder.looks
-        self.left = Left(recorder, result)
+        self.left = Left(recorder, result, names)
         self.take_state(recorder, names)
         self.take_inputs(recorder.inputs)
         self.left.lend(self.tape, {lib.ad_storage_id(x._p) for x in self.known})
@@ -94,7 +94,8 @@ class Recording:
         self.seconds = recorder.seconds + time.perf_counter() - start
         self.seen = -1
         self.quick: Callable[..., Any] | None = None  # made when it is run for the first time,
-        self.runner: Callable[..., Any] | None = None  # as this is
+        self.called: Callable[..., Any] | None = None  # as are these
+        self.runner: Callable[..., Any] | None = None
 
     # ---- what was recorded ----
 
@@ -108,6 +109,8 @@ class Recording:
         if names.drawn and (why := names.refused()):
             raise UnfitError(why)
         names.drawn.clear()
+        if names.reads_rates and self.after:
+            raise UnfitError("it looks at numbers that a scheduler sets, and steps that")
         apart = {*map(id, [*self.left.old, *self.left.new])} - known
         values = [x for x in [*names.values(), *recorder.called] if id(x) not in apart]
         self.names = names
@@ -137,7 +140,7 @@ class Recording:
     def take_result(self, result: Any, inputs: list[Tensor]) -> Any:
         """The structure of the result, each tensor in it being one of `outputs`."""
         tensors: list[Tensor] = []
-        spec = flatten(result, tensors)
+        spec = flatten(result, tensors, self.names.met)
         for value in constants(spec):
             if not is_plain(value) and type(value) is not Size:
                 raise UnfitError(f"it returns a {type(value).__name__}")
@@ -248,7 +251,7 @@ class Recording:
         reverse = Reverse(recorder, self.live, ways)
         if recorder.broken or recorder.changed:
             raise UnfitError(recorder.broken or "its backward changes what it relies on")
-        self.n_made += reverse.n_links
+        self.n_made = max([self.n_made, *(i + 1 for i in reverse.saved)])
         self.live = []
         return reverse
 
@@ -304,7 +307,7 @@ class Recording:
     def leads_to_itself(self) -> bool:
         """Whether it holds after a run as it did before, without a look at Python."""
         after = dict(self.leaves)
-        apart = self.by_argument or self.after or self.looks or self.left.places
+        apart = self.by_argument or self.after or self.looks or self.left.places or self.left.put
         return not apart and all(after.get(leaf, before) is before for leaf, before in self.needs)
 
     # ---- running it ----
@@ -317,7 +320,7 @@ class Recording:
 
     def drop(self) -> None:
         """Let go of what holds it in turn: its memory is free once no run is under way."""
-        self.quick = self.runner = None
+        self.quick = self.called = self.runner = None
 
     def alike(self, inputs: Sequence[Tensor]) -> bool:
         """Whether looks at arguments show what they did."""
@@ -368,16 +371,3 @@ def plain_gradient(leaf: AccumulateGrad | None) -> Tensor | None:
     """The gradient of a leaf, where it is a tensor without a graph."""
     g = None if leaf is None else leaf.made()
     return g if g.__class__ is Tensor and g._node is None else None
-
-
-def is_spent(root: Node) -> bool:
-    """Whether backward went through what is behind a node and left nothing to use.
-
-    It leaves no trace in nodes that saved nothing: where there are only those, it can go on.
-    """
-    freed = False
-    for node in behind([root]):
-        if node.saved or node in recomputed:
-            return False
-        freed |= node.saved is None
-    return freed

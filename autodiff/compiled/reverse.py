@@ -107,12 +107,17 @@ class Way:
     """The recorded backward from some of the results; made ready when it is first gone."""
 
     def __init__(
-        self, recorder: Recorder, ys: list[Tensor], walk: Callable[[list[Tensor]], Any], at: int
+        self,
+        recorder: Recorder,
+        ys: list[Tensor],
+        walk: Callable[[list[Tensor]], Any],
+        saved: dict[int, int],
     ) -> None:
         cotangents = [zeros(y.shape, dtype=y.dtype) for y in ys]
         given = [g._p for g in cotangents]
         self.tape, found = recorder.record_after(given, lambda: walk(cotangents))
-        self.links = range(at, at + lib.ad_tape_links(self.tape))  # of what its node saves,
+        exports = [lib.ad_tape_linked(self.tape, i) for i in range(lib.ad_tape_links(self.tape))]
+        self.links = [saved.setdefault(i, len(saved)) for i in exports]  # of what its node saves,
         self.watched: list[int] = []  # and what must be as it was
         self.wanted = [g is not None for g in found]
         self.ready = self.failed = False
@@ -170,7 +175,8 @@ class Reverse:
         inputs = {node: i for i, node in reversed(found) if node is not None}  # the first of equals
         self.leaves = (*leaves_of(roots, set(inputs)),)  # what is behind inputs is outside
         self.inputs = list(inputs.values())
-        self.n, self.n_links = len(ys), 0
+        self.n = len(ys)
+        self.saved: dict[int, int] = {}  # exports of the first tape, and their places in the node
         self.ways: dict[tuple[int, ...], Way] = {}
         self.graph: Graph | None = None
         self.missed: Counter[tuple[int, ...]] = Counter()
@@ -193,8 +199,7 @@ class Reverse:
             try:
                 for which in wanted:
                     some = [ys[i] for i in which]
-                    way = Way(recorder, some, functools.partial(walk, which), self.n_links)
-                    self.n_links = way.links.stop
+                    way = Way(recorder, some, functools.partial(walk, which), self.saved)
                     for node, again in given_up.items():  # for what other ways compute themselves
                         node.saved, recomputed[node] = None, again
                         part = getattr(again, "__self__", None)  # of a checkpoint
@@ -208,7 +213,7 @@ class Reverse:
             except RuntimeError as why:  # a graph that was gone through, or written over
                 text = f"it returns what backward would refuse; detach() it: {why}"
                 raise UnfitError(text) from why
-        self.at = {storage: i for i, storage in enumerate(everything, self.n_links)}
+        self.at = {storage: i for i, storage in enumerate(everything, len(self.saved))}
         for which, way in self.ways.items():
             way.watched = [self.at[storage] for storage in seen.get(which, everything)]
 

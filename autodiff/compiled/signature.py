@@ -11,7 +11,7 @@ from autodiff.dtypes import get_default_dtype
 from autodiff.hooks import hooks_now
 from autodiff.native import ffi
 from autodiff.nn.parameter import Parameter
-from autodiff.node import Node, mode
+from autodiff.node import Node, behind, mode, recomputed
 from autodiff.tensor import Tensor, live_node
 
 
@@ -70,3 +70,16 @@ def same_nodes(tensors: Iterable[Tensor]) -> tuple[int, ...]:
     firsts: dict[Node, int] = {}
     nodes = [node for x in tensors if (node := live_node(x)) is not None]
     return tuple([firsts.setdefault(node, i) for i, node in enumerate(nodes)])
+
+
+def is_spent(root: Node) -> bool:
+    """Whether backward went through what is behind a node and left nothing to use.
+
+    It leaves no trace in nodes that saved nothing: where there are only those, it can go on.
+    """
+    freed = False
+    for node in behind([root]):
+        if node.saved or node in recomputed:
+            return False
+        freed |= node.saved is None
+    return freed

@@ -7,7 +7,7 @@ from typing import Any
 
 from autodiff.compiled.tree import same
 from autodiff.hooks import HookDict
-from autodiff.nn._hooks import Hooks
+from autodiff.nn._hooks import Hooks, of_all
 from autodiff.nn._state import REGISTERS
 from autodiff.nn.module import Module
 from autodiff.optim.optimizer import Optimizer
@@ -16,7 +16,7 @@ from autodiff.tensor import Tensor, live_node
 
 def of_module(module: Module, apart: Container[tuple[Module, str]]) -> list[Any]:
     """What a module's forward may depend on, values themselves and what is `apart` left out."""
-    found: list[Any] = []
+    found: list[Any] = [type(module)]
     for name, value in module.__dict__.copy().items():  # to which another thread may add
         if (apart and (module, name) in apart) or name in REGISTERS:
             continue
@@ -36,7 +36,8 @@ def of_module(module: Module, apart: Container[tuple[Module, str]]) -> list[Any]
 
 def of_optimizer(optimizer: Optimizer, states: bool) -> list[Any]:
     """What an optimiser's step may depend on, live numbers left out."""
-    found = []
+    groups = optimizer.param_groups  # a rate that is a tensor is looked at, and live no more
+    found: list[Any] = [x for group in groups for x in group.values() if isinstance(x, Tensor)]
     for value in optimizer._relied_on(states):
         found.append(value)
         if isinstance(value, Tensor):
@@ -71,7 +72,7 @@ class State:
 
     def now(self) -> list[Any]:
         """All that is relied on, in order."""
-        found: list[Any] = []
+        found: list[Any] = of_all.all()
         for module in self.modules:
             found += of_module(module, self.apart)
         for optimizer, states in self.optimizers.items():

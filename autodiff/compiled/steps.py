@@ -62,7 +62,7 @@ class Loop:
     def by_python(self, i: int) -> None:
         """One step."""
         found: list[Tensor] = []
-        self.spec = flatten(self.step(*self.batch(i)), found)
+        self.spec = flatten(self.step(*self.batch(i)), found, ())
         self.results.append([x.detach().clone() for x in found])
         self.progress.advance(1)
 

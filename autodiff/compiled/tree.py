@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any
 
 from autodiff import dtypes
@@ -54,20 +55,54 @@ TENSOR = object()
 Spec = Any  # TENSOR, a Constant, or (type, keys, specs)
 
 
-def flatten(value: Any, tensors: list[Tensor]) -> Spec:
-    """Append the tensors of nested tuples, lists and dicts; returns the structure."""
+def flatten(value: Any, tensors: list[Tensor], met: Collection[int] | None = None) -> Spec:
+    """Append the tensors of nested tuples, lists and dicts; returns the structure.
+
+    Where it will be made anew, `met` has the ids of what will not: then objects of dataclasses are
+    taken apart, too, and dicts of other classes are not.
+    """
     if isinstance(value, Tensor):
         tensors.append(value)
         return TENSOR
     kind = type(value)
     if kind is tuple or kind is list:
-        return kind, None, tuple([flatten(item, tensors) for item in value])
+        return kind, None, tuple([flatten(item, tensors, met) for item in value])
     if isinstance(value, tuple) and hasattr(value, "_fields"):
-        return kind, None, tuple([flatten(item, tensors) for item in value])
-    if isinstance(value, dict) and all(map(is_plain, value)):
-        keys = tuple(value)
-        return kind, keys, tuple([flatten(value[key], tensors) for key in keys])
+        return kind, None, tuple([flatten(item, tensors, met) for item in value])
+    own = value if isinstance(value, dict) else None
+    if met is not None:
+        if is_data(kind) and id(value) not in met:
+            own = {name: getattr(value, name) for name in own_names(kind, value)}
+            met = {*met, id(value)}
+        elif kind not in (dict, OrderedDict):
+            own = None
+    if own is not None and all(map(is_plain, own)):
+        keys = tuple(own)
+        return kind, keys, tuple([flatten(own[key], tensors, met) for key in keys])
     return Constant(value)
+
+
+def own_names(kind: Any, value: Any) -> list[str]:
+    """The names of what an object of a dataclass has, in slots or not."""
+    if hasattr(value, "__dict__"):
+        return [*vars(value)]
+    return [name for name in kind.__dataclass_fields__ if name in kind.__slots__]
+
+
+def is_data(kind: type) -> bool:
+    """Whether a class is a dataclass, and its objects have their attributes alone."""
+    bases = (home.__module__ for home in kind.__mro__[:-1])
+    return hasattr(kind, "__dataclass_fields__") and "builtins" not in bases
+
+
+def filled(kind: type, items: dict[str, Any]) -> Any:
+    """A dict of a class, or an object with these attributes, as it was when they were set."""
+    if issubclass(kind, dict):
+        return kind(items)
+    made = object.__new__(kind)
+    for name, value in items.items():
+        object.__setattr__(made, name, value)
+    return made
 
 
 def constants(spec: Any) -> Iterator[Any]:
@@ -88,5 +123,5 @@ def unflatten(spec: Spec, take: Callable[[], Any]) -> Any:
     kind, keys, parts = spec
     values: Sequence[Any] = [unflatten(part, take) for part in parts]
     if keys is not None:
-        return kind(zip(keys, values, strict=True))
-    return kind(*values) if hasattr(kind, "_fields") else kind(values)
+        return filled(kind, dict(zip(keys, values, strict=True)))
+    return kind._make(values) if hasattr(kind, "_fields") else kind(values)

@@ -67,7 +67,7 @@ class Hooks:
         return [hook for kind in kinds for hook in [*kind.values()]]
 
 
-_of_all = Hooks()
+of_all = Hooks()
 
 
 class Hooked:
@@ -180,7 +180,7 @@ class Call:
 
     def hooks(self, kind: str) -> list[tuple[int, Hook, Hooks]]:
         """The hooks of a kind as they are now: those of all modules, then the module's own."""
-        found = [hooks for hooks in (_of_all, self.module._hooks) if hooks is not None]
+        found = [hooks for hooks in (of_all, self.module._hooks) if hooks is not None]
         pairs = [(hooks, [*getattr(hooks, kind).items()]) for hooks in found]  # a thread may add
         return [(i, hook, hooks) for hooks, each in pairs for i, hook in each]
 
@@ -250,7 +250,7 @@ class Call:
             try:
                 changed = hook(*self.given(number, hooks), self.result)
             except Exception as error:
-                scope = "global " if hooks is _of_all else ""
+                scope = "global " if hooks is of_all else ""
                 warnings.warn(
                     f"{scope}module forward hook with ``always_call=True`` raised an exception "
                     f"that was silenced as another error was raised in forward: {error}",
@@ -269,9 +269,9 @@ _lock = new_lock()
 
 
 def _hooked_call(self: Hooked, *args: Any, **kwargs: Any) -> Any:
-    if not _of_all.all():
+    if not of_all.all():
         with _lock:
-            if not _of_all.all():
+            if not of_all.all():
                 Hooked.__call__ = _plain_call  # type: ignore[method-assign]
     return Call(self, args, kwargs).run()
 
@@ -286,29 +286,29 @@ def _register(add: Callable[..., RemovableHandle], *given: Any) -> RemovableHand
 
 def register_module_forward_pre_hook(hook: Hook) -> RemovableHandle:
     """Have `hook(module, args)` called before the forward of every module."""
-    return _register(add_hook, _of_all.before, hook)
+    return _register(add_hook, of_all.before, hook)
 
 
 def register_module_forward_hook(
     hook: Hook, *, with_kwargs: bool = False, always_call: bool = False
 ) -> RemovableHandle:
     """Have `hook(module, args, output)` called after the forward of every module."""
-    return _register(_of_all.add, _of_all.after, hook, False, with_kwargs, always_call)
+    return _register(of_all.add, of_all.after, hook, False, with_kwargs, always_call)
 
 
 def register_module_full_backward_pre_hook(hook: Hook) -> RemovableHandle:
     """Have `hook(module, grad_output)` called in backward before every module."""
-    return _register(add_hook, _of_all.backward_before, hook)
+    return _register(add_hook, of_all.backward_before, hook)
 
 
 def register_module_full_backward_hook(hook: Hook) -> RemovableHandle:
     """Have `hook(module, grad_input, grad_output)` called in backward after every module."""
-    return _register(_of_all.add_backward, hook, False, False, _EVERYWHERE)
+    return _register(of_all.add_backward, hook, False, False, _EVERYWHERE)
 
 
 def register_module_backward_hook(hook: Hook) -> RemovableHandle:
     """The same of the older kind of hook, as `Module.register_backward_hook` tells."""
-    return _register(_of_all.add_backward, hook, False, True, _EVERYWHERE)
+    return _register(of_all.add_backward, hook, False, True, _EVERYWHERE)
 
 
 # ---- hooks of what modules register ----

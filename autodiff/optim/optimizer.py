@@ -257,6 +257,8 @@ class Optimizer:
 
     def state_dict(self) -> dict[str, Any]:
         """The state and options, with parameters numbered in order: PyTorch's layout."""
+        if recorder := recorder_here():
+            recorder.stay_eager("it asks for the state of an optimizer")
         self._hooked("saving")
         order = itertools.count()
         numbers: dict[Tensor, int] = {}

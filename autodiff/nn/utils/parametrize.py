@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from autodiff.changes import look_again
 from autodiff.grad_mode import no_grad
 from autodiff.nn.containers import ModuleDict, ModuleList
 from autodiff.nn.module import Module
@@ -30,7 +31,7 @@ class _Cached(threading.local):
     tensors: dict[tuple[int, str], Tensor] | None = None
 
 
-_here = _Cached()
+here = _Cached()
 
 
 @contextmanager
@@ -42,12 +43,14 @@ def cached() -> Iterator[None]:
     ...     layer.weight is layer.weight
     True
     """
-    before = _here.tensors
-    _here.tensors = {} if before is None else before
+    before = here.tensors
+    here.tensors = {} if before is None else before
+    look_again()
     try:
         yield
     finally:
-        _here.tensors = before
+        here.tensors = before
+        look_again()
 
 
 def _inverse(modules: Sequence[Module], value: Any, needed: bool = False) -> Any:
@@ -146,7 +149,7 @@ def _is_learned(x: Tensor) -> bool:
 
 def _read(module: Any, name: str) -> Tensor:
     parametrization = module.parametrizations[name]
-    known = _here.tensors
+    known = here.tensors
     if known is None:
         return parametrization()  # type: ignore[no-any-return]
     key = (id(module), name)

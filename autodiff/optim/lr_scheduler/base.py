@@ -135,6 +135,8 @@ class LRScheduler:
 
     def state_dict(self) -> dict[str, Any]:
         """All attributes but the optimizer."""
+        if recorder := recorder_here():
+            recorder.stay_eager("it asks for the state of a scheduler")
         return {key: value for key, value in self.__dict__.items() if key != "optimizer"}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
