@@ -17,7 +17,6 @@ from autodiff.ops.create import full
 from autodiff.ops.elementwise import add, mul
 from autodiff.ops.halves import in_float32
 from autodiff.ops.numbers import number
-from autodiff.ops.out import written
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.products import check_vectors
 from autodiff.ops.rearrange import regroup
@@ -96,7 +95,6 @@ def addmm(
     *,
     beta: Any = 1,
     alpha: Any = 1,
-    out: Tensor | None = None,
 ) -> Tensor:
     """beta * input + alpha * (mat1 @ mat2); input is broadcast, and ignored where beta is 0.
 
@@ -115,7 +113,7 @@ def addmm(
         y = add.call(input, matmul(mat1, mat2))
     else:
         y = _sum(input, matmul, mat1, mat2, beta, alpha)
-    return y if out is None else written("addmm", out, y, input, mat1, mat2)
+    return y
 
 
 @called("AddmvBackward0")
@@ -126,7 +124,6 @@ def addmv(
     *,
     beta: Any = 1,
     alpha: Any = 1,
-    out: Tensor | None = None,
 ) -> Tensor:
     """beta * input + alpha * (mat @ vec); input is broadcast, and ignored where beta is 0.
 
@@ -145,7 +142,7 @@ def addmv(
             f"size mismatch, got input ({input.shape[0] if input.ndim else 1}), mat "
             f"({rows}x{mat.shape[1]}), vec ({vec.shape[0]})"
         )
-    return written("addmv", out, _sum(input, mv, mat, vec, beta, alpha), input, mat, vec)
+    return _sum(input, mv, mat, vec, beta, alpha)
 
 
 def _outer(a: Tensor, b: Tensor) -> Tensor:
@@ -160,7 +157,6 @@ def addr(
     *,
     beta: Any = 1,
     alpha: Any = 1,
-    out: Tensor | None = None,
 ) -> Tensor:
     """beta * input + alpha * outer(vec1, vec2); input is ignored where beta is 0.
 
@@ -177,7 +173,7 @@ def addr(
     else:
         given, vec1, vec2 = (to_dtype(x, wide) for x in (input, vec1, vec2))
         y = _sum(given, _outer, vec1, vec2, beta, alpha)
-    return written("addr", out, y, input, vec1, vec2)
+    return y
 
 
 @called("BaddbmmBackward0")
@@ -188,15 +184,13 @@ def baddbmm(
     *,
     beta: Any = 1,
     alpha: Any = 1,
-    out: Tensor | None = None,
 ) -> Tensor:
     """beta * input + alpha * (batch1 @ batch2), of batches; input is ignored where beta is 0.
 
     >>> ad.baddbmm(ad.ones(5, 2, 4), ad.ones(5, 2, 3), ad.ones(5, 3, 4)).shape
     torch.Size([5, 2, 4])
     """
-    y = _sum(input, functools.partial(batches, "baddbmm"), batch1, batch2, beta, alpha)
-    return written("baddbmm", out, y, input, batch1, batch2)
+    return _sum(input, functools.partial(batches, "baddbmm"), batch1, batch2, beta, alpha)
 
 
 @called("AddbmmBackward0")
@@ -207,7 +201,6 @@ def addbmm(
     *,
     beta: Any = 1,
     alpha: Any = 1,
-    out: Tensor | None = None,
 ) -> Tensor:
     """beta * input + alpha * the sum of the batch's products; input is ignored where beta is 0.
 
@@ -217,8 +210,7 @@ def addbmm(
     check_batches("addbmm", batch1, batch2)
     b, n, k = batch1.shape
     rows = regroup(batch1, [b, n, k], [1, 0, 2], [n, b * k])
-    y = _sum(input, matmul, rows, reshape(batch2, [b * k, batch2.shape[2]]), beta, alpha)
-    return written("addbmm", out, y, input, batch1, batch2)
+    return _sum(input, matmul, rows, reshape(batch2, [b * k, batch2.shape[2]]), beta, alpha)
 
 
 def _over(
