@@ -8,14 +8,7 @@ from typing import Any
 
 from autodiff import anomaly
 from autodiff.methods import METHODS
-from autodiff.ops import (
-    arithmetic,
-    copies,
-    everyday,
-    matrix_names,
-    typed,
-    views,
-)
+from autodiff.ops import arithmetic, copies, everyday, matrix_names, typed, views
 from autodiff.ops.guard import guarded
 from autodiff.ops.keywords import placed, with_out, with_outs
 from autodiff.ops.table import ALIASES, BOTH, members

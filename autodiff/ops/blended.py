@@ -88,14 +88,7 @@ def _is_plain(a: Any, b: Any, c: Any) -> bool:
 
 
 @called("AddmmBackward0")
-def addmm(
-    input: Tensor,
-    mat1: Tensor,
-    mat2: Tensor,
-    *,
-    beta: Any = 1,
-    alpha: Any = 1,
-) -> Tensor:
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (mat1 @ mat2); input is broadcast, and ignored where beta is 0.
 
     >>> ad.addmm(ad.ones(2), ad.eye(2), ad.tensor([[1.0, 2.0], [3.0, 4.0]]))
@@ -117,14 +110,7 @@ def addmm(
 
 
 @called("AddmvBackward0")
-def addmv(
-    input: Tensor,
-    mat: Tensor,
-    vec: Tensor,
-    *,
-    beta: Any = 1,
-    alpha: Any = 1,
-) -> Tensor:
+def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (mat @ vec); input is broadcast, and ignored where beta is 0.
 
     >>> ad.addmv(ad.ones(2), ad.eye(2), ad.tensor([1.0, 2.0]), alpha=10)
@@ -150,14 +136,7 @@ def _outer(a: Tensor, b: Tensor) -> Tensor:
 
 
 @called("AddrBackward0")
-def addr(
-    input: Tensor,
-    vec1: Tensor,
-    vec2: Tensor,
-    *,
-    beta: Any = 1,
-    alpha: Any = 1,
-) -> Tensor:
+def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * outer(vec1, vec2); input is ignored where beta is 0.
 
     >>> ad.addr(ad.zeros(2, 2), ad.tensor([1.0, 2.0]), ad.tensor([3.0, 4.0]))
@@ -178,12 +157,7 @@ def addr(
 
 @called("BaddbmmBackward0")
 def baddbmm(
-    input: Tensor,
-    batch1: Tensor,
-    batch2: Tensor,
-    *,
-    beta: Any = 1,
-    alpha: Any = 1,
+    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
     """beta * input + alpha * (batch1 @ batch2), of batches; input is ignored where beta is 0.
 
@@ -195,12 +169,7 @@ def baddbmm(
 
 @called("AddbmmBackward0")
 def addbmm(
-    input: Tensor,
-    batch1: Tensor,
-    batch2: Tensor,
-    *,
-    beta: Any = 1,
-    alpha: Any = 1,
+    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
     """beta * input + alpha * the sum of the batch's products; input is ignored where beta is 0.
 
