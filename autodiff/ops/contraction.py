@@ -290,9 +290,9 @@ def _sizes(*tensors: Tensor) -> list[str]:
     return ["x".join(map(str, x.shape)) for x in tensors]
 
 
-def _check_tensor(op: str, name: str, position: int, x: Any) -> None:
+def _check_second(op: str, name: str, x: Any) -> None:
     if not isinstance(x, Tensor):
-        raise must_be(op, name, "Tensor", x, position)
+        raise must_be(op, name, "Tensor", x, 2)
 
 
 def mm(input: Tensor, mat2: Tensor) -> Tensor:
@@ -302,7 +302,7 @@ def mm(input: Tensor, mat2: Tensor) -> Tensor:
     tensor([[1, 2],
             [3, 4]])
     """
-    _check_tensor("mm", "mat2", 2, mat2)
+    _check_second("mm", "mat2", mat2)
     for name, x in (("self", input), ("mat2", mat2)):
         if x._p.ndim != 2:
             raise RuntimeError(f"mm: {name} must be a matrix, but it is {x.ndim}-D {list(x.shape)}")
@@ -317,7 +317,7 @@ def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     >>> ad.bmm(ad.ones(5, 2, 3), ad.ones(5, 3, 4)).shape
     torch.Size([5, 2, 4])
     """
-    _check_tensor("bmm", "mat2", 2, mat2)
+    _check_second("bmm", "mat2", mat2)
     return batches("bmm", input, mat2)
 
 
@@ -364,7 +364,7 @@ def mv(input: Tensor, vec: Tensor) -> Tensor:
         p = lib.ad_vector_product(input._p, vec._p)
         if p:
             return _mv.result_of((input, vec), p, ())
-    _check_tensor("mv", "vec", 2, vec)
+    _check_second("mv", "vec", vec)
     if input._p.ndim != 2 or vec._p.ndim != 1:
         raise RuntimeError(
             f"vector + matrix @ vector expected, got 1, {input.ndim}, {vec.ndim} dimensions"
@@ -383,7 +383,7 @@ def dot(input: Tensor, tensor: Tensor) -> Tensor:
     >>> ad.dot(ad.tensor([1, 2]), ad.tensor([3, 4]))
     tensor(11)
     """
-    _check_tensor("dot", "tensor", 2, tensor)
+    _check_second("dot", "tensor", tensor)
     a, b = input._p, tensor._p
     if a.ndim != 1 or b.ndim != 1:
         raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
