@@ -25,7 +25,6 @@ float_power histc index_reduce ldexp nextafter renorm
 isin isneginf isposinf logspace msort mvlgamma nanmean
 diff slice_scatter logcumsumexp
 addmm addmv addr addbmm baddbmm matmul mm bmm mv dot outer vdot cross kron chain_matmul
-cholesky_solve cholesky_inverse
 """
 # The same of results of two tensors, or of one whose dtype out must have.
 _WITH_OUTS = "aminmax frexp max min mode histogram sort topk argsort log_softmax softmax"

@@ -290,7 +290,9 @@ def tensorsolve(
 
 @called("CholeskySolveBackward0")
 @strict
-def cholesky_solve(input: Tensor, input2: Tensor, upper: bool = False) -> Tensor:
+def cholesky_solve(
+    input: Tensor, input2: Tensor, upper: bool = False, *, out: Tensor | None = None
+) -> Tensor:
     """X of A X = input, of A's Cholesky factor, input2, which may be `upper`.
 
     >>> ad.cholesky_solve(ad.tensor([[4.0], [9.0]]), ad.tensor([[2.0, 0.0], [0.0, 3.0]]))
@@ -301,12 +303,12 @@ def cholesky_solve(input: Tensor, input2: Tensor, upper: bool = False) -> Tensor
     check_matrix("cholesky_solve", input2)
     low, high = (mT(input2), input2) if upper else (input2, mT(input2))
     half = solve_triangular(low, input, upper=False)
-    return solve_triangular(high, half, upper=True)
+    return written("cholesky_solve", out, solve_triangular(high, half, upper=True), input, input2)
 
 
 @called("CholeskyInverseBackward0")
 @strict
-def cholesky_inverse(input: Tensor, upper: bool = False) -> Tensor:
+def cholesky_inverse(input: Tensor, upper: bool = False, *, out: Tensor | None = None) -> Tensor:
     """The inverse of A, of its Cholesky factor, the input, which may be `upper`.
 
     >>> ad.cholesky_inverse(ad.tensor([[2.0, 0.0], [0.0, 1.0]]))
@@ -314,7 +316,7 @@ def cholesky_inverse(input: Tensor, upper: bool = False) -> Tensor:
             [0.0000, 1.0000]])
     """
     check_matrix("cholesky_inverse", input)
-    return cholesky_solve(identity(input), input, upper)
+    return cholesky_solve(identity(input), input, upper, out=out)
 
 
 @strict
