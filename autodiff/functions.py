@@ -8,14 +8,7 @@ from typing import Any
 
 from autodiff import anomaly
 from autodiff.methods import METHODS
-from autodiff.ops import (
-    arithmetic,
-    copies,
-    everyday,
-    matrix_names,
-    typed,
-    views,
-)
+from autodiff.ops import arithmetic, copies, everyday, matrix_names, typed, views
 from autodiff.ops.guard import guarded
 from autodiff.ops.keywords import placed, with_out, with_outs
 from autodiff.ops.table import ALIASES, BOTH, members
@@ -30,7 +23,8 @@ all any amax amin argmax argmin logsumexp mean nansum nonzero prod std sum var
 arange empty eye full linspace ones zeros
 float_power histc index_reduce ldexp nextafter renorm
 isin isneginf isposinf logspace msort mvlgamma nanmean
-diff slice_scatter
+diff slice_scatter logcumsumexp
+addmm addmv addr addbmm baddbmm matmul mm bmm mv dot outer vdot cross kron chain_matmul
 """
 # The same of results of two tensors, or of one whose dtype out must have.
 _WITH_OUTS = "aminmax frexp max min mode histogram sort topk argsort log_softmax softmax"

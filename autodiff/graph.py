@@ -1,397 +1,16 @@
-"""Reverse mode: the walk of the graph that backward makes."""
+"""Reverse mode as it is asked for: `backward`, and `grad` of what one names."""
 
 from __future__ import annotations
 
 import importlib
-import threading
 import warnings
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from autodiff.anomaly import line_of, state
-from autodiff.changes import changes, new_lock, recorder_here
-from autodiff.hooks import NodeHooks, hooks_now
-from autodiff.native import lib
-from autodiff.node import AccumulateGrad, Cotangents, GradientEdge, Node, mode, set_grad
-from autodiff.tensor import Tensor, live_node, own
-
-# ---- the walk ----
-
-
-def _count_uses(roots: Sequence[Node]) -> dict[Node, int]:
-    """For each node the roots reach, how many cotangents it will be sent."""
-    uses = dict.fromkeys(roots, 0)
-    stack = list(uses)
-    while stack:
-        for edge in stack.pop().edges:
-            if edge is None:
-                continue
-            if edge in uses:
-                uses[edge] += 1
-            else:
-                uses[edge] = 1
-                if type(edge) is not AccumulateGrad:  # faster than `edge.edges` of many types
-                    stack.append(edge)
-    return uses
-
-
-def leading_to(targets: Collection[Node | None], roots: Sequence[Node]) -> set[Node]:
-    """The nodes behind which there is a target."""
-    found: set[Node] = set()
-    seen: set[Node] = set()
-    stack: list[tuple[Node, bool]] = [(root, False) for root in roots]
-    while stack:
-        node, children_done = stack.pop()
-        if children_done:
-            for edge in node.edges:  # a generator takes four times as long
-                if edge in found or edge in targets:
-                    found.add(node)
-                    break
-        elif node not in seen:
-            seen.add(node)
-            stack.append((node, True))
-            for edge in node.edges:
-                if edge is not None and edge not in seen:
-                    stack.append((edge, False))
-    return found
-
-
-class _Walk:
-    """One backward pass: cotangents flow from the roots, a node running when all of its are in."""
-
-    __slots__ = (
-        "__weakref__",
-        "captured",
-        "create",
-        "fresh",
-        "hooks",
-        "keep",
-        "needed",
-        "targets",
-        "uses",
-        "waiting",
-    )
-
-    def __init__(self, roots: Sequence[Node], keep: bool, create: bool, targets: set[Node] | None):
-        self.uses = _count_uses(roots)
-        self.keep = keep
-        self.create = create
-        self.targets = targets
-        self.needed = None if targets is None else leading_to(targets, roots)
-        self.waiting: dict[Node, Tensor] = {}  # cotangents of nodes that will be sent more
-        self.captured: dict[Node, Tensor] = {}
-        self.fresh: set[Node] = set()  # nodes whose cotangent nobody else holds
-        self.hooks: dict[Node, NodeHooks] = hooks_now()
-
-    def run(self, starts: Sequence[tuple[Node, Tensor]]) -> None:
-        """Run every node that the roots reach, in an order that the graph alone decides."""
-        uses, waiting, hooks = self.uses, self.waiting, self.hooks
-        plain, keep, create = self.is_plain(), self.keep, self.create
-        ready: list[tuple[Node, Tensor | None]] = [*self.first(starts)]
-        grads: Sequence[Tensor | None] | None
-        while ready:
-            node, g = ready.pop()
-            seen, edges = False, node.edges
-            if plain and g is not None and edges:
-                grads = node.vjp(g) if create else node.sweep(g)
-                if not keep and node.saved:
-                    node.saved = None  # a node that saved nothing can be run again, as in PyTorch
-            else:
-                if hooks and g is not None and node in hooks and self.wants(node):
-                    seen, g = True, _call_tensor_hooks(hooks[node], g)
-                    self.fresh.discard(node)  # a hook may keep what it is shown
-                if not edges:
-                    if g is not None:
-                        self.arrive(node, g, node in self.fresh)
-                    continue
-                grads = None if g is None else self.vjp(node, g)
-            for edge, gi in zip(edges, (None,) * len(edges) if grads is None else grads):  # noqa: B905
-                if edge is None:
-                    continue
-                alone = gi is not g and not seen
-                if not plain or uses[edge] > 1 or (waiting and edge in waiting):
-                    if self.gathered(edge, gi, alone):
-                        ready.append((edge, waiting.pop(edge, None)))
-                elif type(edge) is not AccumulateGrad:
-                    ready.append((edge, gi))
-                elif gi is not None:
-                    if alone and gi._base is None and gi._p.contiguous:
-                        owner = edge._owner()
-                        wanted = owner is not None and owner._node is edge
-                        if wanted and edge.grad is None and changes.recorder is None:
-                            changes.count += 1  # as `put`; there is no call for a thread to come in
-                            edge.grad = gi
-                            continue
-                    self.arrive(edge, gi, alone and gi._base is None)
-            gi = grads = g = None  # free as we go
-
-    def gathered(self, node: Node, g: Tensor | None, alone: bool) -> bool:
-        """Add to what a node was sent, which nobody else holds if `alone`; whether that is all."""
-        waiting = self.waiting
-        if g is not None:
-            before = waiting.get(node)
-            if before is not None:
-                g = before + g
-                self.fresh.add(node)
-            elif alone and not node.edges and g._base is None:
-                self.fresh.add(node)
-            waiting[node] = g
-        left = self.uses[node] = self.uses[node] - 1
-        return left == 0
-
-    def first(self, starts: Sequence[tuple[Node, Tensor]]) -> Iterable[tuple[Node, Tensor]]:
-        """The roots that no other root leads to; what others start with waits for the rest."""
-        if len(starts) == 1:
-            return starts
-        waiting = self.waiting
-        for node, g in starts:
-            before = waiting.get(node)
-            waiting[node] = g if before is None else before + g
-        return [(root, waiting.pop(root)) for root in [*waiting] if self.uses[root] == 0]
-
-    def wants(self, node: Node) -> bool:
-        """Whether the gradient at a node is asked for, or leads to one that is."""
-        if self.targets is None or self.needed is None:
-            return True
-        return node in self.targets or node in self.needed
-
-    def reaches(self, node: Node | None) -> bool:
-        """Whether the gradient at a node will be known."""
-        return node in self.uses and node is not None and self.wants(node)
-
-    def is_plain(self) -> bool:
-        """Whether there is no more to do at a node than to run it."""
-        return not self.hooks and self.targets is None
-
-    def arrive(self, leaf: Node, g: Tensor, fresh: bool) -> None:
-        """A cotangent has come to where the graph ends; `fresh` where nobody else holds it."""
-        if self.targets is None:
-            if type(leaf) is AccumulateGrad:
-                owner = leaf._owner()
-                if leaf.stopped if owner is None else owner._node is not leaf:
-                    return  # it does not require grad any more
-                _arrive(leaf, g, fresh, self.create, self.hooks.get(leaf) if self.hooks else None)
-        elif leaf in self.targets:
-            self.captured[leaf] = g
-
-    def vjp(self, node: Node, g: Tensor) -> Sequence[Tensor | None] | None:
-        """What one node sends on; None where nothing behind it is wanted."""
-        if self.targets is not None and self.needed is not None:
-            if node in self.targets:
-                self.captured[node] = g
-            if node not in self.needed:
-                return None
-        hooks = self.hooks.get(node) if self.hooks else None
-        quick = not self.create and g.__class__ is Tensor  # no batch of func.vmap
-        run = node.sweep if quick else node.vjp
-        grads = run(g) if hooks is None else _call_node_hooks(hooks, g, run)
-        if not self.keep and node.saved:
-            node.saved = None
-        return grads
-
-
-class _Walking(threading.local):
-    """The backward pass that this thread is in."""
-
-    walk: Any = None
-
-
-walking = _Walking()
-
-
-class _WatchedWalk(_Walk):
-    """A backward pass that stops at the first nan."""
-
-    __slots__ = ()
-
-    def is_plain(self) -> bool:
-        return False
-
-    def vjp(self, node: Node, g: Tensor) -> Sequence[Tensor | None] | None:
-        where = line_of(node)
-        grads = super().vjp(node, g)
-        for i, one in enumerate(grads or ()):
-            if isinstance(one, Tensor) and bool((one != one).any()):
-                raise RuntimeError(
-                    f"Function '{node.name()}'{where} returned nan values in its {i}th output."
-                )
-        return grads
-
-
-def _call_tensor_hooks(hooks: NodeHooks, g: Tensor) -> Tensor:
-    """What the hooks of a tensor make of its gradient; kept last, if it is to be kept."""
-    for hook in tuple(hooks.tensor.values()):
-        g = _checked(hook, hook(g), g)
-    kept = hooks.retained
-    if kept is not None:
-        before = kept.gradient()
-        kept.put(g.clone() if before is None else before + g)
-    return g
-
-
-def _checked(hook: Any, changed: Any, g: Tensor | None) -> Any:
-    """What a hook returned for g, or g for None. TypeError, RuntimeError where it does not fit."""
-    if changed is None or g is None:
-        return g if changed is None else changed
-    if not isinstance(changed, Tensor):
-        raise TypeError(f"expected Variable, but hook returned {type(changed).__name__!r}")
-    if changed.dtype is not g.dtype:
-        raise RuntimeError(
-            f"hook {_named(hook)} has changed the type of value (was {g.dtype!r} got "
-            f"{changed.dtype!r})"
-        )
-    if changed.shape != g.shape:
-        raise RuntimeError(
-            f"hook {_named(hook)} has changed the size of value (was {list(g.shape)} got "
-            f"{list(changed.shape)})"
-        )
-    return changed
-
-
-def _named(hook: Any) -> str:
-    return repr(getattr(hook, "__name__", None) or repr(hook))
-
-
-def _all_checked(hook: Any, changed: Any, given: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The same of a hook that returns a tuple, or one tensor for a tuple of one."""
-    if changed is None:
-        return given
-    if isinstance(changed, Tensor) and len(given) == 1:
-        changed = (changed,)
-    if not isinstance(changed, tuple):
-        raise TypeError(f"expected tuple, but hook returned {type(changed).__name__!r}")
-    if len(changed) != len(given):
-        raise RuntimeError(
-            f"hook {_named(hook)} has returned an incorrect number of values (got {len(changed)}, "
-            f"but expected {len(given)})"
-        )
-    return tuple(_checked(hook, new, old) for new, old in zip(changed, given, strict=True))
-
-
-def _call_node_hooks(
-    hooks: NodeHooks, g: Any, vjp: Callable[[Any], Sequence[Tensor | None]]
-) -> Sequence[Tensor | None]:
-    """A node's vjp between the hooks before and after it."""
-    outputs = tuple(g) if isinstance(g, Cotangents) else (g,)
-    for hook in tuple(hooks.before.values()):
-        outputs = _all_checked(hook, hook(outputs), outputs)
-    grads = tuple(vjp(Cotangents(outputs) if isinstance(g, Cotangents) else outputs[0]))
-    for hook in tuple(hooks.post.values()):
-        grads = _all_checked(hook, hook(grads, outputs), grads)
-    return grads
-
-
-_adding = new_lock()  # of threads whose backward comes to one leaf
-
-
-def _accumulate(leaf: AccumulateGrad, g: Tensor, fresh: bool, create: bool) -> None:
-    """Add to a leaf's .grad, which never shares memory with another tensor's, nor within itself.
-
-    It is contiguous, as leaves are as a rule: so it can be viewed and written to as they can.
-    """
-    with _adding:
-        before = leaf.gradient()
-        if before is None:
-            leaf.put(g.contiguous() if not g._p.contiguous else g if fresh else g.clone())
-        elif create:
-            leaf.put(before + g)
-        else:
-            before.add_(g)
-
-
-def _arrive(
-    leaf: AccumulateGrad, g: Tensor, fresh: bool, create: bool, hooks: NodeHooks | None
-) -> None:
-    """Add to a leaf's .grad, between the hooks that wait for it."""
-    if hooks is None:
-        _accumulate(leaf, g, fresh, create)
-        return
-
-    def run(g: Tensor) -> tuple[()]:
-        _accumulate(leaf, g, False, create)
-        owner = leaf.variable
-        if owner is not None:
-            for hook in tuple(hooks.accumulated.values()):
-                hook(owner)
-        return ()
-
-    _call_node_hooks(hooks, g, run)
-
-
-_NO_SIZES: list[int] = []
-
-
-def _root(y: Any, g: Tensor | None, what: str) -> tuple[Node, Tensor]:
-    """The node backward starts from, and its cotangent: 1 for a scalar where none is given."""
-    node: Node | None
-    if isinstance(y, Tensor):
-        node = live_node(y)
-    elif isinstance(y, GradientEdge):
-        node, (shape, d) = y.node.output(y.output_nr)
-        y = own(lib.ad_full_i64(d.code, 0, _NO_SIZES, 0), what).expand(shape)
-    else:
-        raise TypeError(f"{what}: expected Tensors, but got {type(y).__name__}")
-    if node is None:
-        raise RuntimeError(
-            f"{what}: element 0 of tensors does not require grad and does not have a grad_fn. Set "
-            "requires_grad=True on an input, or compute the output outside no_grad()."
-        )
-    if g is None:
-        if y._p.ndim == 0:
-            return node, own(lib.ad_full_i64(y._p.dtype, 0, _NO_SIZES, 1), what)
-        if y._p.numel != 1:
-            raise RuntimeError(
-                f"grad can be implicitly created only for scalar outputs, not for shape "
-                f"{list(y.shape)}: pass gradient=, or reduce the output to a scalar first"
-            )
-        return node, own(lib.ad_full_i64(y._p.dtype, y.ndim, list(y.shape), 1), what)
-    if not isinstance(g, Tensor):
-        raise TypeError(f"gradients can be either Tensors or None, but got {type(g).__name__}")
-    gp, yp = g._p, y._p
-    if (
-        yp.ndim > 1 or gp.ndim != yp.ndim or gp.numel != yp.numel or g.__class__ is not y.__class__
-    ) and g.shape != y.shape:
-        raise RuntimeError(
-            f"Mismatch in shape: grad_output has a shape of {g.shape} and output has a shape of "
-            f"{y.shape}."
-        )
-    return node, g if gp.dtype == yp.dtype else g.to(y.dtype)
-
-
-def _walk(
-    outputs: Sequence[Tensor],
-    gradients: Sequence[Tensor | None],
-    keep: bool,
-    create: bool,
-    targets: set[Node] | None,
-    what: str,
-    stops: Iterable[Node] = (),
-) -> _Walk:
-    if len(outputs) == 1 == len(gradients):
-        start = _root(outputs[0], gradients[0], what)
-        starts: Sequence[tuple[Node, Tensor]] = (start,)
-        roots: Sequence[Node] = (start[0],)
-    else:
-        starts = [_root(y, g, what) for y, g in zip(outputs, gradients, strict=True)]
-        roots = [node for node, _ in starts]
-    make = _WatchedWalk if state.check_nan else _Walk
-    walk = make(roots, keep, create, targets)
-    if walk.needed:
-        walk.needed.difference_update(stops)
-    previous, outer = mode.grad, walking.walk
-    try:
-        walking.walk = walk
-        set_grad(create)
-        walk.run(starts)
-    except BaseException:
-        if recorder := recorder_here():  # whether it fails again depends on graphs outside
-            recorder.stay_eager(f"{what} fails in it")
-        raise
-    finally:
-        walking.walk = outer
-        mode.grad = previous  # before there is a call, where an interrupt may come
-        set_grad(previous)
-    return walk
+from autodiff.hooks import hooks_now
+from autodiff.node import AccumulateGrad, Cotangents, GradientEdge, Node
+from autodiff.tensor import Tensor, live_node
+from autodiff.walk import arrive, walk_from
 
 
 def _as_tuple(x: Any) -> tuple[Any, ...]:
@@ -415,7 +34,7 @@ def backward_from(
     if create_graph:
         _warn_of_cycle(4)
     keep = create_graph if retain_graph is None else retain_graph
-    _walk((y,), (g,), keep, create_graph, None, "backward")
+    walk_from((y,), (g,), keep, create_graph, None, "backward")
 
 
 def _warn_of_cycle(stacklevel: int) -> None:
@@ -450,7 +69,7 @@ def backward(
     keep = create_graph if retain_graph is None else retain_graph
     gradients = _gradients(grad_tensors, outputs, "backward")
     if inputs is None:
-        _walk(outputs, gradients, keep, create_graph, None, "backward")
+        walk_from(outputs, gradients, keep, create_graph, None, "backward")
         return
     leaves = _as_tuple(inputs)
     if not leaves:
@@ -460,16 +79,16 @@ def backward(
     for x, g in zip(leaves, found, strict=True):
         if isinstance(x, GradientEdge):
             if g is not None and isinstance(x.node, AccumulateGrad):
-                _arrive(x.node, g, False, create_graph, hooks.get(x.node))
+                arrive(x.node, g, False, create_graph, hooks.get(x.node))
         elif g is not None and not x.retains_grad:  # which the walk kept already
-            _arrive(x._accumulator(), g, False, create_graph, hooks.get(x._acc))
+            arrive(x._accumulator(), g, False, create_graph, hooks.get(x._acc))
 
 
 def grad_between(
     outputs: Sequence[Tensor], nodes: Sequence[Node], stops: set[Node], gradients: Sequence[Tensor]
 ) -> list[Tensor | None]:
     """The cotangents that arrive at nodes, without those that would come through `stops`."""
-    walk = _walk(outputs, gradients, True, False, set(nodes), "grad", stops)
+    walk = walk_from(outputs, gradients, True, False, set(nodes), "grad", stops)
     return [walk.captured.get(node) for node in nodes]
 
 
@@ -545,7 +164,7 @@ def grad(
     nodes = _targets(xs)
     keep = create_graph if retain_graph is None else retain_graph
     gradients = _gradients(grad_outputs, ys, "grad")
-    walk = _walk(ys, gradients, keep, create_graph, set(nodes), "grad")
+    walk = walk_from(ys, gradients, keep, create_graph, set(nodes), "grad")
     found: list[Any] = [walk.captured.get(node) for node in nodes]
     for i, (x, g) in enumerate(zip(xs, found, strict=True)):
         if isinstance(g, Cotangents):  # at an edge of a Function of several outputs
@@ -574,22 +193,3 @@ def grad_of_some(
         return [None] * len(inputs)
     ys, gs = zip(*pairs, strict=True)
     return list(grad(ys, inputs, gs, keep, create, allow_unused=True))
-
-
-def reaches(outputs: Iterable[Tensor], own: set[Node | None]) -> bool:
-    """Whether a graph ends at a leaf that is not one's own, and that somebody still has.
-
-    The leaves of transforms inside, which are done, are in it too.
-    """
-    stack = [node for y in outputs if (node := live_node(y)) is not None]
-    seen = set(stack)
-    while stack:
-        node = stack.pop()
-        ended = not node.edges and node not in own
-        if ended and not (isinstance(node, AccumulateGrad) and node.variable is None):
-            return True
-        for edge in node.edges:
-            if edge is not None and edge not in seen:
-                seen.add(edge)
-                stack.append(edge)
-    return False

@@ -4,9 +4,9 @@ Matrices are the last two dimensions of a tensor of floats; the dimensions befor
 has a derivative has one of every order.
 """
 
+from autodiff.functions import matmul
 from autodiff.ops import (
     chains,
-    contraction,
     determinants,
     equations,
     norms,
@@ -21,7 +21,6 @@ from autodiff.ops.keywords import with_outs
 from autodiff.ops.matrices import LinAlgError
 
 cross = guarded(products.linalg_cross)
-matmul = guarded(contraction.matmul)
 multi_dot = chains.multi_dot
 
 vector_norm = guarded(norms.vector_norm)

@@ -13,7 +13,7 @@ from contextlib import ContextDecorator
 from types import CodeType, FrameType
 from typing import Any
 
-from autodiff import graph
+from autodiff import walk
 from autodiff.anomaly import _own, watching
 from autodiff.native import ffi, late, lib
 from autodiff.nn._where import modules_on, path_of, title
@@ -89,7 +89,7 @@ def _line_of_user(frame: FrameType | None) -> str | None:
     return None if frame is None else _line(frame.f_code, frame.f_lasti)
 
 
-_WALKS = {graph._Walk.run.__code__}
+_WALKS = {walk.Walk.run.__code__}
 
 
 def _node_that_runs(frame: FrameType | None) -> Node | None:

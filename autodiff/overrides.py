@@ -23,15 +23,7 @@ from autodiff.changes import new_lock
 from autodiff.ops import cells, fused, generator, recurrent, settings
 from autodiff.replaced import Layer, beneath, find_all
 from autodiff.tensor import Tensor
-from autodiff.torch_function import (
-    by_modes,
-    dispatch,
-    is_asked,
-    look,
-    name_of,
-    names,
-    overloaded,
-)
+from autodiff.torch_function import by_modes, dispatch, is_asked, look, name_of, names, overloaded
 
 __all__ = [
     "TorchFunctionMode", "get_overridable_functions", "handle_torch_function", "has_torch_function",

@@ -76,10 +76,6 @@ static void fill_runs(ad_rng *rng, ad_tensor *out, ad_random_fn *fn, const ad_ra
     }
 }
 
-void ad_random_fill(ad_rng *rng, ad_tensor *out, ad_random_fn *fn, const ad_random_params *p) {
-    fill_runs(rng, out, fn, p, ad_dtype_type[out->dtype]);
-}
-
 int ad_random_fill_reals(const ad_call *c, ad_random_fn *fn, const ad_random_params *p) {
     ad_rng_lock(ad_rng_of(c));
     fill_runs(ad_rng_of(c), ad_out(c, 0), fn, p, AD_f64);
@@ -204,7 +200,7 @@ static int run_uniform(const ad_call *c) {
         for (int64_t i = 0; i < out->numel; i++) part.numel = part.shape[0] += mask[i] != 0;
     }
     ad_rng_lock(d->rng);
-    ad_random_fill(d->rng, &part, single ? uniform_f32 : uniform_f64, &p);
+    fill_runs(d->rng, &part, single ? uniform_f32 : uniform_f64, &p, ad_dtype_type[part.dtype]);
     if (mask) spread((double *)out->data, part.numel, mask, out->numel);
     ad_wrote(out, AD_BY_RANDOM);
     return ad_rng_unlock(d->rng, AD_OK);

@@ -35,8 +35,6 @@ int ad_draw(ad_run_fn *run, const char *name, const ad_drawing *d, ad_tensor *ou
 int ad_check_float_out(const ad_tensor *out);
 /* The dimensions of x from the longest stride to the shortest: PyTorch's order of drawing. */
 void ad_memory_order(const ad_tensor *x, int dims[AD_MAX_DIMS]);
-/* Fills out, in the order of its memory, with numbers of its own dtype. The generator is locked. */
-void ad_random_fill(ad_rng *rng, ad_tensor *out, ad_random_fn *fn, const ad_random_params *p);
 /* Fills a call's result, of any dtype, with doubles that are converted; locks the generator and counts the
  * write. */
 int ad_random_fill_reals(const ad_call *c, ad_random_fn *fn, const ad_random_params *p);

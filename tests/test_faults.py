@@ -15,7 +15,7 @@ from test_create import test_default_dtype
 from test_promotion import RECORDED
 
 import autodiff as ad
-from autodiff import dtypes, graph
+from autodiff import dtypes, walk
 from autodiff.compiled import function
 from autodiff.compiled.recording import Recording
 from autodiff.expr import PRIMITIVES, Expr, Rule, build, inputs
@@ -141,7 +141,7 @@ def a_gradient_left_as_it_came(patch: Patch) -> None:
     def accumulate(leaf: AccumulateGrad, g: ad.Tensor, fresh: bool, create: bool) -> None:
         leaf.put(g)
 
-    patch.setattr(graph, "_accumulate", accumulate)
+    patch.setattr(walk, "_accumulate", accumulate)
 
 
 @breaks(laws.check_inplace, "exp", "the gradient of exp in place differs|assert")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import product
 
 import pytest
-from golden.record_out import DTYPES, cases, letters, recorded, written
+from golden.record_out import DTYPES, cases, letters, recorded, scope, written
 
 import autodiff as ad
 
@@ -31,3 +31,17 @@ def test_out_is_the_result_converted(case: str) -> None:
             naturals = natural if isinstance(natural, (tuple, list)) else (natural,)
             for y, out in zip(naturals, outs, strict=True):
                 ad.testing.assert_close(out, y.to(out.dtype), rtol=0, atol=0, equal_nan=True)
+
+
+@pytest.mark.parametrize("case", [case for case in cases() if recorded()[case][0] != "-"])
+def test_operands_that_want_gradients_are_refused(case: str) -> None:
+    names = scope(ad, "float32")
+    for name in ("x", "m", "mm", "eye"):
+        names[name] = names[name].detach().clone().requires_grad_()
+    found = eval(f"torch.{case}", names)
+    results = found if isinstance(found, (tuple, list)) else (found,)
+    if any(y.requires_grad for y in results):
+        outs = tuple(ad.empty_like(y.detach()) for y in results)
+        names["out"] = outs if found is results else outs[0]
+        with pytest.raises(RuntimeError, match="support automatic differentiation"):
+            eval(f"torch.{case[:-1]}, out=out)", names)

@@ -17,13 +17,13 @@ from training import regression
 import autodiff as ad
 from autodiff import nn, optim
 from autodiff.changes import changes
-from autodiff.graph import walking
 from autodiff.native import NULL, lib
 from autodiff.nn._hooks import Hooked
+from autodiff.walk import walking
 
 FOLDER = os.path.dirname(ad.__file__)
 # What ends here is what must be put back whatever happens; the long variant is all of the package.
-FILES = {"compiled/record.py", "compiled/function.py", "compiled/check.py", "graph.py", "node.py"}
+FILES = {"compiled/record.py", "compiled/function.py", "compiled/check.py", "node.py", "walk.py"}
 Place = tuple[str, int, str, int]
 
 pytestmark = pytest.mark.skipif(

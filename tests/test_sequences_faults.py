@@ -13,7 +13,7 @@ from sequences.machine import DifferenceError
 from sequences.state import machine, steps_of, warm_up
 
 import autodiff as ad
-from autodiff import graph
+from autodiff import walk
 from autodiff.ops.base import OPS
 from autodiff.tensor import Tensor, late
 
@@ -80,18 +80,18 @@ def gradients_that_do_not_add_up(patch: Patch) -> None:
     def accumulate(leaf: Any, g: Tensor, fresh: bool, create: bool) -> None:
         leaf.grad = g.clone()
 
-    patch.setattr(graph, "_accumulate", accumulate)
+    patch.setattr(walk, "_accumulate", accumulate)
 
 
 @found_by("backward grad pointwise pointwise2")
 def a_graph_that_is_never_freed(patch: Patch) -> None:
-    start = graph._Walk.__init__
+    start = walk.Walk.__init__
 
     def keep(self: Any, *args: Any) -> None:
         start(self, *args)
         self.keep = True
 
-    patch.setattr(graph._Walk, "__init__", keep)
+    patch.setattr(walk.Walk, "__init__", keep)
 
 
 @found_by("reduction reduction2 pointwise second second2 second3")

@@ -301,7 +301,7 @@ OTHERS: dict[Callable[[Call], Call], dict[str, str]] = {
     _product_of_float32: {"ops.spectral": "pinv"},
     _padded: {"ops.padding": "padded"},
     _scanned: {"ops.recurrent": "scan"},
-    _walking: {"graph": "_walk"},
+    _walking: {"walk": "walk_from"},
     _outside: {"autograd.function": "FunctionNode.vjp"},
 }
 

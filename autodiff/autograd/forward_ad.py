@@ -15,6 +15,7 @@ from autodiff.node import mode
 from autodiff.ops.create import zeros_like
 from autodiff.ops.views import alias
 from autodiff.tensor import Tensor, live_node
+from autodiff.walk import leading_to, reaches
 
 __all__ = [
     "UnpackedDualTensor",
@@ -158,7 +159,7 @@ def unpack_dual(tensor: Any, *, level: int | None = None) -> UnpackedDualTensor:
     if not _reached(tensor, here):
         return UnpackedDualTensor(tensor, None)
     own = {live_node(x) for x in here.primals}
-    outside = mode.grad and graph.reaches([tensor, *here.tangents], own)
+    outside = mode.grad and reaches([tensor, *here.tangents], own)
     with enable_grad():
         cotangent = zeros_like(tensor.detach()).requires_grad_()
         pulled = graph.grad((tensor,), here.primals, (cotangent,), True, True, allow_unused=True)
@@ -178,4 +179,4 @@ def unpack_dual(tensor: Any, *, level: int | None = None) -> UnpackedDualTensor:
 def _reached(tensor: Tensor, level: _Level) -> bool:
     """Whether a tensor was made of a dual one."""
     node, own = live_node(tensor), {live_node(x) for x in level.primals}
-    return node is not None and (node in own or bool(graph.leading_to(own, [node])))
+    return node is not None and (node in own or bool(leading_to(own, [node])))

@@ -308,7 +308,7 @@ class Function:
             ctx._single = not isinstance(result, tuple)
         wrapped = tuple(_wrapped(ctx, i, y, args, recorded) for i, y in enumerate(outputs))
         if recorded:
-            ctx.saved = tuple(_saved(x, wrapped, args) for x in ctx._to_save)
+            ctx.saved = tuple(_saved(x, wrapped) for x in ctx._to_save)
         ctx._to_save = ctx._dirty = ctx._constant = ()
         return wrapped if isinstance(result, tuple) else wrapped[0]
 
@@ -390,7 +390,7 @@ def _written(ctx: FunctionNode, y: Tensor, node: Node, recorded: bool) -> Tensor
     return y
 
 
-def _saved(x: Tensor | None, outputs: Sequence[Any], args: Sequence[Any]) -> Saved | None:
+def _saved(x: Tensor | None, outputs: Sequence[Any]) -> Saved | None:
     """What backward keeps of a tensor: of an output, its descriptor."""
     if x is None:
         return None

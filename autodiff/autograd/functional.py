@@ -70,15 +70,15 @@ class _Run:
                     "running in strict mode."
                 )
 
-    def single_output(self, name: str) -> None:
-        """RuntimeError where the function does not return one element."""
-        if self.many_outputs:
-            raise RuntimeError(f"The function given to {name} should return a single Tensor")
-        if self.outputs[0].numel() != 1:
-            raise RuntimeError(
-                f"The Tensor returned by the function given to {name} should contain a single "
-                "element"
-            )
+
+def _check_single(name: str, many: bool, outputs: Tensors) -> None:
+    """RuntimeError where a function does not return one element."""
+    if many:
+        raise RuntimeError(f"The function given to {name} should return a single Tensor")
+    if outputs[0].numel() != 1:
+        raise RuntimeError(
+            f"The Tensor returned by the function given to {name} should contain a single element"
+        )
 
 
 def _vectors(v: Any, beside: Tensors, many: bool, name: str, whose: str) -> Tensors | None:
@@ -292,14 +292,8 @@ def hessian(
 
     def scalar(*xs: Tensor) -> Any:
         y = func(*xs)
-        if not isinstance(y, Tensor):
-            _tuple(y, "outputs of the user-provided function", "hessian")
-            raise RuntimeError("The function given to hessian should return a single Tensor")
-        if y.numel() != 1:
-            raise RuntimeError(
-                "The Tensor returned by the function given to hessian should contain a single "
-                "element"
-            )
+        given = _tuple(y, "outputs of the user-provided function", "hessian")
+        _check_single("hessian", isinstance(y, tuple), given)
         return y.squeeze()
 
     def first(*xs: Tensor) -> Any:
@@ -333,7 +327,7 @@ def hvp(
         run = _Run("hvp", func, inputs, create_graph, v)
         if strict:
             run.check_outputs()
-        run.single_output("hvp")
+        _check_single("hvp", run.many_outputs, run.outputs)
         products = _pushed(run, _gradient(run, strict), create_graph, strict, _LINEAR)
     return _with_output(run, products, create_graph)
 
@@ -365,7 +359,7 @@ def vhp(
         run = _Run("vhp", func, inputs, create_graph, v)
         if strict:
             run.check_outputs()
-        run.single_output("vhp")
+        _check_single("vhp", run.many_outputs, run.outputs)
         first = _gradient(run, strict)
         found = grad_of_some(first, run.inputs, run.vectors, create_graph)
         products = _filled(found, run.inputs, strict, _LINEAR)

@@ -11,13 +11,13 @@ from typing import Any
 from autodiff.anomaly import watchers, watching
 from autodiff.changes import changed
 from autodiff.grad_mode import no_grad
-from autodiff.graph import walking
 from autodiff.hooks import RemovableHandle
 from autodiff.native import error, lib, operand_text
 from autodiff.node import GradientEdge as GradientEdge
 from autodiff.node import Node as Node
 from autodiff.node import recomputed, shown, version_sum
 from autodiff.tensor import Tensor, live_node, wrap
+from autodiff.walk import walking
 
 __all__ = [
     "GradientEdge", "allow_mutation_on_saved_tensors", "disable_saved_tensors_hooks",

@@ -10,11 +10,7 @@ from typing import Any
 
 from autodiff import linalg
 from autodiff.distributions import constraints
-from autodiff.distributions.distribution import (
-    Distribution,
-    broadcast_all,
-    moment,
-)
+from autodiff.distributions.distribution import Distribution, broadcast_all, moment
 from autodiff.distributions.exp_family import ExponentialFamily
 from autodiff.distributions.gamma import Beta, Chi2
 from autodiff.distributions.multivariate import MATRICES, OfCovariance, half_log_det

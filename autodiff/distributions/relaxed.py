@@ -8,13 +8,7 @@ from typing import Any
 
 from autodiff.distributions import constraints
 from autodiff.distributions.discrete import OfCategories, Trials
-from autodiff.distributions.distribution import (
-    Distribution,
-    broadcast_all,
-    formula,
-    lazy,
-    moment,
-)
+from autodiff.distributions.distribution import Distribution, broadcast_all, formula, lazy, moment
 from autodiff.distributions.exp_family import ExponentialFamily
 from autodiff.distributions.transformed import TransformedDistribution
 from autodiff.distributions.transforms import ExpTransform, SigmoidTransform

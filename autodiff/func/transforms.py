@@ -25,6 +25,7 @@ from autodiff.node import mode
 from autodiff.ops.create import zeros_like
 from autodiff.ops.views import alias
 from autodiff.tensor import Tensor, live_node
+from autodiff.walk import reaches
 
 Function = Callable[..., Any]
 Argnums = Any  # an int or a tuple of them
@@ -62,7 +63,7 @@ class _Run:
         """Whether outputs are part of a graph outside: whether results are to be, too."""
         if not self.outer:
             return False
-        return self.tracked or graph.reaches(outputs, self.leaves)
+        return self.tracked or reaches(outputs, self.leaves)
 
     def gradients(
         self, outputs: Sequence[Tensor], starts: Any, create: bool, keep: bool | None = None

@@ -138,13 +138,7 @@ class _LazyNorm(LazyModuleMixin):
         bias: bool = True,
     ) -> None:
         super().__init__(  # type: ignore[call-arg]
-            0,
-            eps,
-            momentum,
-            False,
-            False,
-            device,
-            dtype,
+            0, eps, momentum, False, False, device, dtype
         )
         self.affine = affine
         self.track_running_stats = track_running_stats

@@ -17,7 +17,6 @@ from autodiff.ops.create import full
 from autodiff.ops.elementwise import add, mul
 from autodiff.ops.halves import in_float32
 from autodiff.ops.numbers import number
-from autodiff.ops.out import written
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.products import check_vectors
 from autodiff.ops.rearrange import regroup
@@ -89,15 +88,7 @@ def _is_plain(a: Any, b: Any, c: Any) -> bool:
 
 
 @called("AddmmBackward0")
-def addmm(
-    input: Tensor,
-    mat1: Tensor,
-    mat2: Tensor,
-    *,
-    beta: Any = 1,
-    alpha: Any = 1,
-    out: Tensor | None = None,
-) -> Tensor:
+def addmm(input: Tensor, mat1: Tensor, mat2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (mat1 @ mat2); input is broadcast, and ignored where beta is 0.
 
     >>> ad.addmm(ad.ones(2), ad.eye(2), ad.tensor([[1.0, 2.0], [3.0, 4.0]]))
@@ -115,19 +106,11 @@ def addmm(
         y = add.call(input, matmul(mat1, mat2))
     else:
         y = _sum(input, matmul, mat1, mat2, beta, alpha)
-    return y if out is None else written("addmm", out, y, input, mat1, mat2)
+    return y
 
 
 @called("AddmvBackward0")
-def addmv(
-    input: Tensor,
-    mat: Tensor,
-    vec: Tensor,
-    *,
-    beta: Any = 1,
-    alpha: Any = 1,
-    out: Tensor | None = None,
-) -> Tensor:
+def addmv(input: Tensor, mat: Tensor, vec: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * (mat @ vec); input is broadcast, and ignored where beta is 0.
 
     >>> ad.addmv(ad.ones(2), ad.eye(2), ad.tensor([1.0, 2.0]), alpha=10)
@@ -145,7 +128,7 @@ def addmv(
             f"size mismatch, got input ({input.shape[0] if input.ndim else 1}), mat "
             f"({rows}x{mat.shape[1]}), vec ({vec.shape[0]})"
         )
-    return written("addmv", out, _sum(input, mv, mat, vec, beta, alpha), input, mat, vec)
+    return _sum(input, mv, mat, vec, beta, alpha)
 
 
 def _outer(a: Tensor, b: Tensor) -> Tensor:
@@ -153,15 +136,7 @@ def _outer(a: Tensor, b: Tensor) -> Tensor:
 
 
 @called("AddrBackward0")
-def addr(
-    input: Tensor,
-    vec1: Tensor,
-    vec2: Tensor,
-    *,
-    beta: Any = 1,
-    alpha: Any = 1,
-    out: Tensor | None = None,
-) -> Tensor:
+def addr(input: Tensor, vec1: Tensor, vec2: Tensor, *, beta: Any = 1, alpha: Any = 1) -> Tensor:
     """beta * input + alpha * outer(vec1, vec2); input is ignored where beta is 0.
 
     >>> ad.addr(ad.zeros(2, 2), ad.tensor([1.0, 2.0]), ad.tensor([3.0, 4.0]))
@@ -177,37 +152,24 @@ def addr(
     else:
         given, vec1, vec2 = (to_dtype(x, wide) for x in (input, vec1, vec2))
         y = _sum(given, _outer, vec1, vec2, beta, alpha)
-    return written("addr", out, y, input, vec1, vec2)
+    return y
 
 
 @called("BaddbmmBackward0")
 def baddbmm(
-    input: Tensor,
-    batch1: Tensor,
-    batch2: Tensor,
-    *,
-    beta: Any = 1,
-    alpha: Any = 1,
-    out: Tensor | None = None,
+    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
     """beta * input + alpha * (batch1 @ batch2), of batches; input is ignored where beta is 0.
 
     >>> ad.baddbmm(ad.ones(5, 2, 4), ad.ones(5, 2, 3), ad.ones(5, 3, 4)).shape
     torch.Size([5, 2, 4])
     """
-    y = _sum(input, functools.partial(batches, "baddbmm"), batch1, batch2, beta, alpha)
-    return written("baddbmm", out, y, input, batch1, batch2)
+    return _sum(input, functools.partial(batches, "baddbmm"), batch1, batch2, beta, alpha)
 
 
 @called("AddbmmBackward0")
 def addbmm(
-    input: Tensor,
-    batch1: Tensor,
-    batch2: Tensor,
-    *,
-    beta: Any = 1,
-    alpha: Any = 1,
-    out: Tensor | None = None,
+    input: Tensor, batch1: Tensor, batch2: Tensor, *, beta: Any = 1, alpha: Any = 1
 ) -> Tensor:
     """beta * input + alpha * the sum of the batch's products; input is ignored where beta is 0.
 
@@ -217,8 +179,7 @@ def addbmm(
     check_batches("addbmm", batch1, batch2)
     b, n, k = batch1.shape
     rows = regroup(batch1, [b, n, k], [1, 0, 2], [n, b * k])
-    y = _sum(input, matmul, rows, reshape(batch2, [b * k, batch2.shape[2]]), beta, alpha)
-    return written("addbmm", out, y, input, batch1, batch2)
+    return _sum(input, matmul, rows, reshape(batch2, [b * k, batch2.shape[2]]), beta, alpha)
 
 
 def _over(

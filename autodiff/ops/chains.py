@@ -75,7 +75,7 @@ def multi_dot(tensors: Sequence[Tensor], *, out: Tensor | None = None) -> Tensor
     return written("linalg_multi_dot", out, _product(tensors, split, 0, n - 1), *tensors)
 
 
-def chain_matmul(*matrices: Any, out: Tensor | None = None) -> Tensor:
+def chain_matmul(*matrices: Any) -> Tensor:
     """The product of matrices in the cheapest order. RuntimeError where one is no matrix.
 
     >>> ad.chain_matmul(ad.ones(2, 3), ad.ones(3, 4), ad.ones(4, 1)).shape
@@ -85,4 +85,4 @@ def chain_matmul(*matrices: Any, out: Tensor | None = None) -> Tensor:
     for i, x in enumerate(matrices):
         if x.ndim != 2:
             raise RuntimeError(f"chain_matmul(): tensor {i} must be a matrix, got {x.ndim}-D")
-    return clone(matrices[0]) if len(matrices) == 1 else multi_dot(matrices, out=out)
+    return clone(matrices[0]) if len(matrices) == 1 else multi_dot(matrices)

@@ -12,7 +12,6 @@ from autodiff.node import Node, mode, unrecorded
 from autodiff.ops.base import Op, OpNode, has_history, titled
 from autodiff.ops.elementwise import mul
 from autodiff.ops.guard import must_be
-from autodiff.ops.out import written
 from autodiff.ops.reductions import _sum_to, sum_to_size
 from autodiff.ops.views import reshape, squeeze, transpose, unsqueeze
 from autodiff.tensor import Tensor, _free, _gc, blank, live_node
@@ -218,7 +217,7 @@ def _check_linear(input: Tensor, weight: Tensor, bias: Tensor | None) -> None:
         raise RuntimeError(f"self and mat2 must have the same dtype, but got {names}: linear")
 
 
-def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+def matmul(input: Tensor, other: Tensor) -> Tensor:
     """The matrix product; vectors are rows on the left, columns on the right; batches broadcast.
 
     (..., n, k) by (..., k, m) is (..., n, m). RuntimeError for other sizes or two dtypes.
@@ -230,8 +229,6 @@ def matmul(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor
     """
     if not isinstance(other, Tensor):
         raise must_be("matmul", "other", "Tensor", other, 2)
-    if out is not None:
-        return written("matmul", out, matmul(input, other), input, other)
     p = lib.ad_mm(input._p, other._p, 0)
     if p:  # as `result_of`, which takes half as long again
         y = blank()
@@ -293,26 +290,26 @@ def _sizes(*tensors: Tensor) -> list[str]:
     return ["x".join(map(str, x.shape)) for x in tensors]
 
 
-def _check_tensor(op: str, name: str, position: int, x: Any) -> None:
+def _check_second(op: str, name: str, x: Any) -> None:
     if not isinstance(x, Tensor):
-        raise must_be(op, name, "Tensor", x, position)
+        raise must_be(op, name, "Tensor", x, 2)
 
 
-def mm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
+def mm(input: Tensor, mat2: Tensor) -> Tensor:
     """The product of matrices (n, k) and (k, m) of one dtype: (n, m). RuntimeError for others.
 
     >>> ad.mm(ad.tensor([[1, 2], [3, 4]]), ad.eye(2, dtype=ad.int64))
     tensor([[1, 2],
             [3, 4]])
     """
-    _check_tensor("mm", "mat2", 2, mat2)
+    _check_second("mm", "mat2", mat2)
     for name, x in (("self", input), ("mat2", mat2)):
         if x._p.ndim != 2:
             raise RuntimeError(f"mm: {name} must be a matrix, but it is {x.ndim}-D {list(x.shape)}")
-    return written("mm", out, matmul(input, mat2), input, mat2)
+    return matmul(input, mat2)
 
 
-def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
+def bmm(input: Tensor, mat2: Tensor) -> Tensor:
     """The products of two batches of matrices (b, n, k) and (b, k, m): (b, n, m).
 
     RuntimeError for other shapes, and for two dtypes.
@@ -320,8 +317,8 @@ def bmm(input: Tensor, mat2: Tensor, *, out: Tensor | None = None) -> Tensor:
     >>> ad.bmm(ad.ones(5, 2, 3), ad.ones(5, 3, 4)).shape
     torch.Size([5, 2, 4])
     """
-    _check_tensor("bmm", "mat2", 2, mat2)
-    return written("bmm", out, batches("bmm", input, mat2))
+    _check_second("bmm", "mat2", mat2)
+    return batches("bmm", input, mat2)
 
 
 def batches(op: str, input: Tensor, mat2: Tensor) -> Tensor:
@@ -357,7 +354,7 @@ def check_batches(op: str, batch1: Tensor, batch2: Tensor) -> None:
     _check_dtypes(op, batch1, batch2)
 
 
-def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
+def mv(input: Tensor, vec: Tensor) -> Tensor:
     """A matrix (n, k) times a vector (k) of its dtype: (n). RuntimeError for others.
 
     >>> ad.mv(ad.tensor([[1.0, 2.0], [3.0, 4.0]]), ad.tensor([1.0, 1.0]))
@@ -366,9 +363,8 @@ def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
     if type(vec) is Tensor and input._p.ndim == 2 and vec._p.ndim == 1:
         p = lib.ad_vector_product(input._p, vec._p)
         if p:
-            y = _mv.result_of((input, vec), p, ())
-            return y if out is None else written("mv", out, y, input, vec)
-    _check_tensor("mv", "vec", 2, vec)
+            return _mv.result_of((input, vec), p, ())
+    _check_second("mv", "vec", vec)
     if input._p.ndim != 2 or vec._p.ndim != 1:
         raise RuntimeError(
             f"vector + matrix @ vector expected, got 1, {input.ndim}, {vec.ndim} dimensions"
@@ -378,26 +374,25 @@ def mv(input: Tensor, vec: Tensor, *, out: Tensor | None = None) -> Tensor:
             f"size mismatch, got input ({input.shape[0]}), mat ({_sizes(input)[0]}), vec "
             f"({vec.shape[0]}): {' and '.join(_sizes(input, vec))} cannot be multiplied"
         )
-    return written("mv", out, matmul(input, vec), input, vec)
+    return matmul(input, vec)
 
 
-def dot(input: Tensor, tensor: Tensor, *, out: Tensor | None = None) -> Tensor:
+def dot(input: Tensor, tensor: Tensor) -> Tensor:
     """The inner product of two vectors of one length and dtype: 0-d. RuntimeError for others.
 
     >>> ad.dot(ad.tensor([1, 2]), ad.tensor([3, 4]))
     tensor(11)
     """
-    _check_tensor("dot", "tensor", 2, tensor)
+    _check_second("dot", "tensor", tensor)
     a, b = input._p, tensor._p
     if a.ndim != 1 or b.ndim != 1:
         raise RuntimeError(f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors")
-    if out is None:
-        p = lib.ad_vector_product(a, b)
-        if p:
-            return _dot.result_of((input, tensor), p, ())
+    p = lib.ad_vector_product(a, b)
+    if p:
+        return _dot.result_of((input, tensor), p, ())
     if a.dtype != b.dtype:
         raise RuntimeError(
             "dot : expected both vectors to have same dtype, but found "
             f"{dtypes.SCALAR_NAMES[a.dtype]} and {dtypes.SCALAR_NAMES[b.dtype]}"
         )
-    return written("dot", out, matmul(input, tensor), input, tensor)
+    return matmul(input, tensor)

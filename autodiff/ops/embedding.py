@@ -171,10 +171,7 @@ def _refusals(count: int) -> tuple[tuple[type[Exception], str], ...]:
             "offsets[0] has to be 0, i.e., the first sequence in the mini-batch has to start from "
             "position 0. However, got {n}",
         ),
-        (
-            RuntimeError,
-            f"offsets[-1] can not be greater than input's length: got {{n}} of {count}",
-        ),
+        (RuntimeError, f"offsets[-1] can not be greater than input's length: got {{n}} of {count}"),
         (IndexError, "embedding_bag: offset {n} is negative"),
     )
 

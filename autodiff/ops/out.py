@@ -28,7 +28,7 @@ linalg_solve_triangular linalg_svdvals linalg_vecdot linalg_vector_norm log_soft
 masked_select matmul median mm msort mv nan_to_num nan_to_largest nanmedian nanquantile neg nonzero
 permute_copy quantile renorm round scatter scatter_add scatter_reduce select_copy sgn sign signbit
 slice_copy slice_scatter softmax squeeze_copy t_copy take take_along_dim tensordot transpose_copy
-tril triu trunc unfold_copy unsqueeze_copy view_copy where
+tril triu trunc unfold_copy unsqueeze_copy vdot view_copy where
 """
 _EXACT = frozenset(_VERY.split())
 _FLAGS = ("all", "any")  # whose `out` may also be of uint8

@@ -11,16 +11,7 @@ from autodiff.anomaly import lines, note_line
 from autodiff.descriptor import fresh
 from autodiff.expr import PRIMITIVES, Expr
 from autodiff.lower import Operand, check_reach, compile_program, computed_in, decode_key
-from autodiff.native import (
-    NULL,
-    describe,
-    descriptors,
-    error,
-    ffi,
-    lib,
-    op_number,
-    take_failure,
-)
+from autodiff.native import NULL, describe, descriptors, error, ffi, lib, op_number, take_failure
 from autodiff.node import Node, mode, unrecorded, unsavable, version_sum
 from autodiff.ops.base import backward_name
 from autodiff.ops.calls import caller

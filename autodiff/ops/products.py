@@ -39,7 +39,7 @@ def check_vectors(op: str, **given: Tensor) -> None:
             raise RuntimeError(f"{op}: Expected 1-D argument {name}, but got {x.ndim}-D")
 
 
-def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
+def outer(input: Tensor, vec2: Tensor) -> Tensor:
     """The products of each element of a vector (n) with each of another (m): (n, m).
 
     >>> ad.outer(ad.tensor([1, 2]), ad.tensor([3, 4]))
@@ -47,18 +47,17 @@ def outer(input: Tensor, vec2: Tensor, *, out: Tensor | None = None) -> Tensor:
             [6, 8]])
     """
     check_vectors("outer", self=input, vec2=vec2)
-    y = mul.call(_unsqueeze(input, 1), vec2)
-    return y if out is None else written("outer", out, y, input, vec2)
+    return mul.call(_unsqueeze(input, 1), vec2)
 
 
 @called("VdotBackward0")
-def vdot(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+def vdot(input: Tensor, other: Tensor) -> Tensor:
     """The inner product of two vectors: `dot`, as there are no complex numbers.
 
     >>> ad.vdot(ad.tensor([1, 2]), ad.tensor([3, 4]))
     tensor(11)
     """
-    return dot(input, other, out=out)
+    return dot(input, other)
 
 
 def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
@@ -87,9 +86,7 @@ def inner(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
     return written("inner", out, y, input, other)
 
 
-def cross(
-    input: Tensor, other: Tensor, dim: int | None = None, *, out: Tensor | None = None
-) -> Tensor:
+def cross(input: Tensor, other: Tensor, dim: int | None = None) -> Tensor:
     """The cross products along `dim`, of size 3: the first such dimension where none is given.
 
     >>> ad.cross(ad.tensor([1, 0, 0]), ad.tensor([0, 1, 0]))
@@ -100,7 +97,7 @@ def cross(
         if not sizes:
             raise RuntimeError(f"no dimension of size 3 in input {list(input.shape)}")
         dim = sizes[0]
-    return linalg_cross(input, other, dim=dim, out=out)
+    return linalg_cross(input, other, dim=dim)
 
 
 def check_alike(a: Tensor, b: Tensor) -> None:
@@ -239,7 +236,7 @@ def tensordot(a: Tensor, b: Tensor, dims: Any = 2, out: Tensor | None = None) ->
 
 
 @called("UnsafeViewBackward0")
-def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
+def kron(input: Tensor, other: Tensor) -> Tensor:
     """Kronecker's product: each element of input, times all of other. Shapes are filled up by 1.
 
     >>> ad.kron(ad.tensor([[1, 10]]), ad.tensor([[1, 2]]))
@@ -252,8 +249,7 @@ def kron(input: Tensor, other: Tensor, *, out: Tensor | None = None) -> Tensor:
         apart += [p, 1]
         beside += [1, q]
         shape.append(p * q)
-    y = reshape(mul.call(reshape(input, apart), reshape(other, beside)), shape)
-    return y if out is None else written("kron", out, y, input, other)
+    return reshape(mul.call(reshape(input, apart), reshape(other, beside)), shape)
 
 
 def trace(input: Tensor) -> Tensor:

@@ -198,10 +198,7 @@ class min_result(Chosen):  # noqa: N801 - PyTorch's name
     """What `min` over a dimension returns."""
 
 
-_CHOICES = {
-    "max": choice("max_dim", "MaxBackward0"),
-    "min": choice("min_dim", "MinBackward0"),
-}
+_CHOICES = {"max": choice("max_dim", "MaxBackward0"), "min": choice("min_dim", "MinBackward0")}
 
 
 def _extreme(name: str, x: Tensor, dim: int, keepdim: bool) -> tuple[Tensor, Tensor]:

@@ -173,7 +173,7 @@ def _logcumsumexp_of(x: Tensor, dim: int) -> Tensor:
     return _logcumsumexp(x, dim)
 
 
-def logcumsumexp(input: Tensor, dim: int, *, out: Tensor | None = None) -> Tensor:
+def logcumsumexp(input: Tensor, dim: int) -> Tensor:
     """The logarithm of the running sums of exp(input) along a dimension; of floats.
 
     >>> ad.logcumsumexp(ad.tensor([0.0, 0.0]), 0)
@@ -184,8 +184,7 @@ def logcumsumexp(input: Tensor, dim: int, *, out: Tensor | None = None) -> Tenso
         raise NotImplementedError(f'"logcumsumexp_out_cpu" not implemented for {kind!r}')
     at = dim_index(dim, input.ndim)
     one = not input.ndim or input.shape[at] == 1
-    y = clone(input) if one else _logcumsumexp_of(input, at)
-    return written("logcumsumexp", out, y, input)
+    return clone(input) if one else _logcumsumexp_of(input, at)
 
 
 # ---- extremes ----

@@ -38,7 +38,7 @@ _REST = {
 _BINARY = """
 add sub mul div true_divide floor_divide remainder fmod pow float_power maximum minimum fmax fmin
 atan2 hypot logaddexp xlogy copysign nextafter heaviside eq lt logical_and logical_xor bitwise_and
-bitwise_left_shift gcd ldexp outer inner kron dot cat-l stack-l hstack-l searchsorted bucketize
+bitwise_left_shift gcd ldexp outer inner kron dot vdot cat-l stack-l hstack-l searchsorted bucketize
 equal-o
 """
 _CALLS = """

@@ -36,11 +36,7 @@ from autodiff.ops.reductions import mean
 from autodiff.ops.views import contiguous, reshape, unsqueeze
 from autodiff.tensor import Tensor, wrap
 
-__all__ = [
-    "multi_margin_loss",
-    "multilabel_margin_loss",
-    "multilabel_soft_margin_loss",
-]
+__all__ = ["multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss"]
 
 
 class _Margins:
