@@ -109,7 +109,7 @@ class Tensor(Valued):
         >>> (2 * x).requires_grad
         True
         """
-        return (self._node if self._base is None else live_node(self)) is not None
+        return self._node is not None or (self._base is not None and live_node(self) is not None)
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
