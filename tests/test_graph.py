@@ -614,3 +614,15 @@ def test_outputs_of_unbind_are_numbered() -> None:
     edge = ad.autograd.graph.get_gradient_edge(ys[2])
     assert edge.output_nr == 2
     assert ad.autograd.grad(total, edge)[0].tolist() == [3, 3]
+
+
+@pytest.mark.parametrize("exponent", [-1, -0.5, 0.5, 1, 2, 3, 2.5])
+def test_powers_may_be_written_to_before_backward(exponent: float) -> None:
+    x = leaf(0.25, 4)
+    y = x**exponent
+    (expected,) = ad.autograd.grad(y.sum(), x, retain_graph=True)
+    y.add_(1)
+    (found,) = ad.autograd.grad(y.sum(), x)
+    assert found.tolist() == expected.tolist()
+    written = (x * 1).pow_(exponent)
+    assert ad.autograd.grad(written.sum(), x)[0].tolist() == expected.tolist()

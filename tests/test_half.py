@@ -321,4 +321,5 @@ def test_angles_hold_where_squares_do_not(size: float) -> None:
         assert found.item() == pytest.approx(expected, rel=1e-2)
         found.backward()
         assert a.grad is not None
-        assert (a.grad.float() @ x[0]).item() == pytest.approx(0.0, abs=1e-2)  # its length is no part
+        along = (a.grad.float() @ x[0]).item()  # a length is no part of an angle
+        assert along == pytest.approx(0.0, abs=1e-2)

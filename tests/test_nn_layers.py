@@ -309,12 +309,12 @@ def test_parameters_without_a_shape_are_not_counted() -> None:
 
 def test_pools_by_an_infinite_norm_are_those_of_the_greatest_and_least() -> None:
     x = ad.tensor([[3.0, -4.0, 1.0, -2.0]], requires_grad=True)
-    for norm, values, slopes in (
+    for norm, expected, slopes in (
         (math.inf, [4, 2], [0, -1, 0, -1]),
         (-math.inf, [3, 1], [1, 0, 1, 0]),
     ):
         y = functional.lp_pool1d(x, norm, 2)
-        assert y.tolist() == [values]
+        assert y.tolist() == [expected]
         assert ad.autograd.grad(y.sum(), x)[0].tolist() == [slopes]
 
 
