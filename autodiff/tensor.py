@@ -211,7 +211,7 @@ class Tensor(Valued):
         """
         leaf = self._acc
         if leaf is None and (leaf := self._asked()) is None:
-            if live_node(self) is not None:
+            if self.requires_grad:
                 warnings.warn(_NO_GRAD_KEPT, UserWarning, stacklevel=2)
             return None
         return leaf.gradient()

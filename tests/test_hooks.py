@@ -313,6 +313,8 @@ def test_a_view_whose_backward_a_write_would_override_can_be_looked_at() -> None
     y = Flat.apply(x)
     x.mul_(2)
     assert y.requires_grad
+    with pytest.warns(UserWarning, match="not a leaf"):
+        assert y.grad is None
     assert repr(y) == "tensor([2., 4.], dtype=torch.float64, grad_fn=<Invalid>)"
     with pytest.raises(RuntimeError, match="has been modified inplace"):
         y.sum()
