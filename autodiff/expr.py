@@ -181,12 +181,12 @@ def power(x: Expr, exponent: Any) -> Expr:
     """x to a power; small constant exponents need no logarithm."""
     if type(exponent) is int and exponent in (1, 2, 3):
         return (x, x * x, x * x * x)[exponent - 1]
-    if type(exponent) is float and exponent in _ROOTS:
-        return build(_ROOTS[exponent], x)
+    if type(exponent) is float and exponent in ROOTS:
+        return build(ROOTS[exponent], x)
     return build("pow", x, exponent)
 
 
-_ROOTS = {0.5: "sqrt", -0.5: "rsqrt", -1.0: "reciprocal"}
+ROOTS = {0.5: "sqrt", -0.5: "rsqrt", -1.0: "reciprocal"}
 
 
 def topological(roots: Sequence[Expr]) -> list[Expr]:

@@ -71,9 +71,12 @@ def backward(
     if inputs is None:
         walk_from(outputs, gradients, keep, create_graph, None, "backward")
         return
-    leaves = _as_tuple(inputs)
+    leaves = tuple(dict.fromkeys(_as_tuple(inputs)))  # one named twice gets its gradient once
     if not leaves:
         raise RuntimeError("backward: `inputs` is empty; leave it out to reach every leaf")
+    for x in leaves:
+        if isinstance(x, Tensor) and not x.is_leaf:
+            x.retain_grad()
     found = grad(outputs, leaves, gradients, keep, create_graph, allow_unused=True)
     hooks = hooks_now()
     for x, g in zip(leaves, found, strict=True):
@@ -108,12 +111,12 @@ def _targets(xs: tuple[Any, ...]) -> list[Node]:
     return found
 
 
-def _zeros_of(x: Any) -> Tensor:
+def _zeros_of(x: Any, create: bool) -> Tensor:
     if isinstance(x, GradientEdge):
         raise RuntimeError(
             "materialize_grads cannot be used when the given input is a GradientEdge"
         )
-    zeros: Tensor = x.new_zeros(x.shape)
+    zeros: Tensor = x.new_zeros(x.shape, requires_grad=create)
     return zeros
 
 
@@ -170,7 +173,8 @@ def grad(
         if isinstance(g, Cotangents):  # at an edge of a Function of several outputs
             found[i] = g[x.output_nr]
     if materialize_grads:
-        return tuple(_zeros_of(x) if g is None else g for x, g in zip(xs, found, strict=True))
+        pairs = zip(xs, found, strict=True)
+        return tuple(_zeros_of(x, create_graph) if g is None else g for x, g in pairs)
     if not allow_unused and any(g is None for g in found):
         raise RuntimeError(
             "One of the differentiated Tensors appears to not have been used in the graph. Set "

@@ -60,14 +60,19 @@ def _backward(
 
 
 def _text(self: Tensor) -> str:
-    node, kind = self.grad_fn, type(self)
+    kind = type(self)
+    try:
+        node = self.grad_fn
+        name = None if node is None else node.name()
+    except RuntimeError:  # a view that its base was written to behind
+        name = "Invalid"
     own = kind is Tensor or kind.__module__ == "autodiff.nn.parameter"
     text = _format.tensor_text(
         self.detach(),
         self.dtype.name,
         default_dtype=dtypes.get_default_dtype().name,
         requires_grad=self.requires_grad,
-        grad_fn=None if node is None else node.name(),
+        grad_fn=name,
         kind="tensor" if own else kind.__name__,
     )
     return f"Parameter({text})" if not own and hasattr(self, "_is_param") else text

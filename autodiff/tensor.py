@@ -109,7 +109,7 @@ class Tensor(Valued):
         >>> (2 * x).requires_grad
         True
         """
-        return (self._node if self._base is None else live_node(self)) is not None
+        return self._node is not None or (self._base is not None and live_node(self) is not None)
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
@@ -211,7 +211,7 @@ class Tensor(Valued):
         """
         leaf = self._acc
         if leaf is None and (leaf := self._asked()) is None:
-            if live_node(self) is not None:
+            if self.requires_grad:
                 warnings.warn(_NO_GRAD_KEPT, UserWarning, stacklevel=2)
             return None
         return leaf.gradient()

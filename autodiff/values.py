@@ -78,7 +78,7 @@ class Valued(Described):
             d = _FLOAT
         if d != p.dtype or not p.contiguous:
             p = fresh(lib.ad_contiguous(p, d), "tolist", p)
-        if n == 1:  # a memoryview takes longer
+        if n == 1 and d:  # a memoryview takes longer, but any byte for a bool, set or not
             return _unpack(_cast(_POINTERS[d], p.data), p.numel)
         memory = _buffer(p.data, p.numel * dtypes.ALL[d].itemsize)
         return memoryview(memory).cast(_FORMATS[d], _unpack(p.shape, n)).tolist()

@@ -193,3 +193,9 @@ def test_what_no_memory_holds_is_refused(name: str) -> None:
     apart = ad.ones(1, 1, 1, 1, 1)
     with pytest.raises((RuntimeError, MemoryError)):
         convolve(apart, apart, stride=2**29, padding=2**29 - 1)
+
+
+def test_no_images_of_integers_have_no_results() -> None:
+    w = ad.ones(3, 2, 2, 2, dtype=ad.int64)
+    assert F.conv2d(w.new_zeros(0, 2, 5, 4), w).shape == (0, 3, 4, 3)
+    assert F.conv_transpose2d(w.new_zeros(0, 3, 5, 4), w).shape == (0, 2, 6, 5)

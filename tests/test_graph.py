@@ -140,6 +140,26 @@ def test_inputs_limits_where_gradients_go() -> None:
     assert y.grad is None
 
 
+def test_inputs_named_twice_get_their_gradient_once_and_no_leaves_keep_theirs() -> None:
+    x = leaf(2, 3)
+    y = x * 2
+    z = (y * 3).sum()
+    z.backward(inputs=[x, y, x, y], retain_graph=True)
+    assert x.grad is not None
+    assert y.grad is not None
+    assert (x.grad.tolist(), y.grad.tolist()) == ([6, 6], [3, 3])
+    assert y.retains_grad
+    z.backward()
+    assert (x.grad.tolist(), y.grad.tolist()) == ([12, 12], [6, 6])
+
+
+def test_zeros_in_place_of_no_gradient_are_part_of_a_graph_where_one_is_made() -> None:
+    x, y = leaf(2), leaf(3)
+    for create in (False, True):
+        (g,) = ad.autograd.grad(x * 2, y, create_graph=create, materialize_grads=True)
+        assert g.requires_grad == create
+
+
 def test_third_derivative() -> None:
     x = leaf(0.3, 1.1)
     y = x.sin()
@@ -594,3 +614,15 @@ def test_outputs_of_unbind_are_numbered() -> None:
     edge = ad.autograd.graph.get_gradient_edge(ys[2])
     assert edge.output_nr == 2
     assert ad.autograd.grad(total, edge)[0].tolist() == [3, 3]
+
+
+@pytest.mark.parametrize("exponent", [-1, -0.5, 0.5, 1, 2, 3, 2.5])
+def test_powers_may_be_written_to_before_backward(exponent: float) -> None:
+    x = leaf(0.25, 4)
+    y = x**exponent
+    (expected,) = ad.autograd.grad(y.sum(), x, retain_graph=True)
+    y.add_(1)
+    (found,) = ad.autograd.grad(y.sum(), x)
+    assert found.tolist() == expected.tolist()
+    written = (x * 1).pow_(exponent)
+    assert ad.autograd.grad(written.sum(), x)[0].tolist() == expected.tolist()

@@ -308,3 +308,18 @@ def test_nonfinite_numbers_are_found() -> None:
     x = ad.full((2000,), 60000.0, dtype=ad.float16)
     with ad.detect_nonfinite(), pytest.raises(ad.NonFiniteError, match="mul"):
         x * 2
+
+
+@pytest.mark.parametrize("size", [3e-5, 1.0, 300.0, 8000.0])
+def test_angles_hold_where_squares_do_not(size: float) -> None:
+    x, y = ad.tensor([[1.0, 2.0, 3.0]]) * size, ad.tensor([[3.0, -1.0, 4.0]]) * size
+    expected = nn.functional.cosine_similarity(x, y).item()
+    for dtype in (ad.float16, ad.bfloat16):
+        a, b = (v.to(dtype).requires_grad_() for v in (x, y))
+        found = nn.functional.cosine_similarity(a, b)
+        assert found.dtype is dtype
+        assert found.item() == pytest.approx(expected, rel=1e-2)
+        found.backward()
+        assert a.grad is not None
+        along = (a.grad.float() @ x[0]).item()  # a length is no part of an angle
+        assert along == pytest.approx(0.0, abs=1e-2)

@@ -299,6 +299,27 @@ def test_a_failing_forward_restores_the_grad_mode() -> None:
     assert ad.is_grad_enabled()
 
 
+def test_a_view_whose_backward_a_write_would_override_can_be_looked_at() -> None:
+    class Flat(ad.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, x: ad.Tensor) -> ad.Tensor:
+            return x.view(-1)
+
+        @staticmethod
+        def backward(ctx: Any, g: ad.Tensor) -> ad.Tensor:
+            return g
+
+    x = leaf(1.0, 2.0) * 1
+    y = Flat.apply(x)
+    x.mul_(2)
+    assert y.requires_grad
+    with pytest.warns(UserWarning, match="not a leaf"):
+        assert y.grad is None
+    assert repr(y) == "tensor([2., 4.], dtype=torch.float64, grad_fn=<Invalid>)"
+    with pytest.raises(RuntimeError, match="has been modified inplace"):
+        y.sum()
+
+
 # ---- inference mode ----
 
 
@@ -319,6 +340,20 @@ def test_inference_mode_is_one_threads() -> None:
         thread.start()
         thread.join()
     assert found == [False]
+
+
+def test_inference_mode_changes_no_tensor_from_before_into_one_of_its_own() -> None:
+    x, grown, out = leaf(1.0, 2.0), ad.zeros(2), ad.zeros(0)
+    y = x * 2
+    with ad.inference_mode():
+        y.unsqueeze_(0)
+        grown.resize_(5)
+        ad.add(ad.ones(3), 1, out=out)
+    y.sum().backward()
+    assert x.grad is not None
+    assert x.grad.tolist() == [2.0, 2.0]
+    assert not grown.is_inference()
+    assert out.mul_(2).tolist() == [4.0, 4.0, 4.0]
 
 
 # ---- what a node saved was written to ----

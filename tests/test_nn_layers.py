@@ -280,6 +280,9 @@ def test_inits_write_outside_the_graph() -> None:
         (nn.Conv1d(2, 3, 1), (0, 2, 4)),
         (nn.ConvTranspose1d(2, 3, 1), (0, 2, 4)),
         (nn.PReLU(2), (0, 2)),
+        (nn.LSTM(2, 3, 2, proj_size=2, bidirectional=True), (4, 0, 2)),
+        (nn.GRU(2, 3, bias=False), (4, 0, 2)),
+        (nn.TransformerEncoderLayer(2, 1, 3, 0.0), (0, 2, 2)),
     ],
     ids=str,
 )
@@ -287,7 +290,8 @@ def test_an_empty_batch_gives_parameters_a_gradient_of_zeros(
     module: nn.Module, shape: tuple[int, ...]
 ) -> None:
     for dtype in (ad.float32, ad.bfloat16):
-        module.to(dtype)(ad.zeros(shape, dtype=dtype)).sum().backward()
+        y = module.to(dtype)(ad.zeros(shape, dtype=dtype))
+        (y[0] if isinstance(y, tuple) else y).sum().backward()
         for p in module.parameters():
             assert p.grad is not None
             assert p.grad.dtype is dtype
@@ -301,3 +305,21 @@ def test_parameters_without_a_shape_are_not_counted() -> None:
         sum(p.numel() for p in lazy.parameters())
     lazy(ad.ones(1, 2))
     assert sum(p.numel() for p in lazy.parameters()) == 9
+
+
+def test_pools_by_an_infinite_norm_are_those_of_the_greatest_and_least() -> None:
+    x = ad.tensor([[3.0, -4.0, 1.0, -2.0]], requires_grad=True)
+    for norm, expected, slopes in (
+        (math.inf, [4, 2], [0, -1, 0, -1]),
+        (-math.inf, [3, 1], [1, 0, 1, 0]),
+    ):
+        y = functional.lp_pool1d(x, norm, 2)
+        assert y.tolist() == [expected]
+        assert ad.autograd.grad(y.sum(), x)[0].tolist() == [slopes]
+
+
+def test_interpolate_tells_sizes_that_do_not_fit_before_the_mode() -> None:
+    with pytest.raises(ValueError, match="same number of spatial dimensions"):
+        functional.interpolate(ad.zeros(4, 6, 5), size=(3, 9), mode="bilinear")
+    with pytest.raises(NotImplementedError, match="bilinear mode needs 4D"):
+        functional.interpolate(ad.zeros(4, 6, 5), size=3, mode="bilinear")

@@ -278,6 +278,15 @@ def test_a_kth_is_where_a_stable_sort_has_it() -> None:
                 assert got.indices.tolist() == places[:, k - 1].tolist()
 
 
+def test_a_median_of_nothing_is_part_of_the_graph() -> None:
+    x = ad.ones(0, 2, requires_grad=True)
+    for y in (x.median(), x.nanmedian()):
+        assert y.isnan()
+        y.backward()
+    assert x.grad is not None
+    assert x.grad.shape == (0, 2)
+
+
 def test_a_median_is_the_first_nan() -> None:
     x = ad.arange(90.0).reshape(3, 30)
     x[1, 7] = x[1, 9] = math.nan

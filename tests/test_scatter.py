@@ -166,3 +166,14 @@ def test_a_copy_to_which_nothing_is_written_is_no_leaf(name: str) -> None:
     assert not x.any()
     y.sum().backward()
     assert x.grad.tolist() == [[1.0] * 3] * 2
+
+
+def test_gather_of_no_places_asks_for_no_shape() -> None:
+    x = ad.ones(2, 3, requires_grad=True)
+    for shape in ((0, 5), (3, 0, 1), (0,)):
+        y = x.gather(0, ad.zeros(*shape, dtype=ad.int64))
+        assert y.shape == shape
+        y.sum().backward()
+    assert x.grad.tolist() == [[0.0] * 3] * 2
+    with pytest.raises(RuntimeError, match="Size does not match"):
+        x.gather(0, ad.zeros(1, 5, dtype=ad.int64))

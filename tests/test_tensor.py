@@ -294,3 +294,11 @@ def test_grad_mode_is_each_threads_own() -> None:
         thread.join()
         assert not ad.is_grad_enabled()
     assert seen == [True]
+
+
+def test_bools_of_any_byte_can_be_looked_at() -> None:
+    flags = ad.zeros(4, dtype=ad.bool)  # as memory that is not set may hold
+    flags.view(ad.uint8).copy_(ad.tensor([1, 2, 190, 0]))
+    assert flags.tolist() == [True, True, True, False]
+    assert flags.view(2, 2).tolist() == [[True, True], [True, False]]
+    assert repr(flags) == "tensor([ True,  True,  True, False])"

@@ -254,8 +254,9 @@ class RNNBase(Module):
     def _nothing(self, x: Tensor, sizes: Sequence[int]) -> tuple[Tensor, list[Tensor]]:
         directions = 2 if self.bidirectional else 1
         layers, widths = self.num_layers * directions, self._state_sizes()
-        after = [zeros((layers, 0, n), dtype=x.dtype) for n in widths]
-        return zeros((0, directions * widths[0]), dtype=x.dtype), after
+        nil = sum((w.sum() for w in self.parameters()), x.sum())  # what the results depend on
+        after = [zeros((layers, 0, n), dtype=x.dtype) + nil for n in widths]
+        return zeros((0, directions * widths[0]), dtype=x.dtype) + nil, after
 
 
 class RNN(RNNBase):

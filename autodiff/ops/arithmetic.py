@@ -7,7 +7,7 @@ import operator
 from typing import Any
 
 from autodiff import dtypes
-from autodiff.expr import Expr, build, inputs, power
+from autodiff.expr import PRIMITIVES, ROOTS, Expr, Primitive, build, inputs, power
 from autodiff.ops import bessel as bessel  # which declares
 from autodiff.ops import elementwise, gamma, special
 from autodiff.ops import incomplete as incomplete
@@ -123,10 +123,22 @@ def div(
 POWERS: dict[float, PointwiseOp] = {
     2: elementwise.square,
     3: elementwise.cube,
-    0.5: PointwiseOp("pow", build("sqrt", *inputs(1)), 1),
-    -0.5: PointwiseOp("pow", build("rsqrt", *inputs(1)), 1),
-    -1.0: PointwiseOp("pow", build("reciprocal", *inputs(1)), 1),
+    **{a: PointwiseOp("pow", build(name, *inputs(1)), 1) for a, name in ROOTS.items()},
 }
+
+
+def _of_input(name: str) -> PointwiseOp:
+    """A power that keeps its input for backward, as PyTorch's do: its result may be written to."""
+    root, kept = PRIMITIVES[name], f"{name}_of_input"
+
+    def rule(g: Expr, y: Expr, x: Expr) -> tuple[Expr | None, ...]:
+        return root.vjp(g, build(name, x), x) if root.vjp else ()
+
+    PRIMITIVES[kept] = Primitive(kept, 1, root.result, rule, lambda x: build(name, x))
+    return PointwiseOp("pow", build(kept, *inputs(1)), 1)
+
+
+_POWERS = POWERS | {a: _of_input(name) for a, name in ROOTS.items()}
 _pow, _REAL, _FIRST_FLOAT = elementwise.pow_.call, (int, float), dtypes.FIRST_FLOAT
 
 
@@ -137,7 +149,7 @@ def pow(input: Any, exponent: Any, *, out: Tensor | None = None) -> Tensor:
     tensor([1., 4., 9.])
     """
     if type(input) in TENSOR_TYPES and type(exponent) in _REAL:
-        op = POWERS.get(exponent)
+        op = _POWERS.get(exponent)
         if op is not None and input._p.dtype >= _FIRST_FLOAT:
             return op.call(input) if out is None else apply(op, (input,), out)
         if type(exponent) is int and exponent < 0 and input._p.dtype < _FIRST_FLOAT:

@@ -12,6 +12,7 @@ from autodiff import dtypes
 from autodiff.changes import changes
 from autodiff.descriptor import fresh
 from autodiff.dtypes import dtype, get_default_dtype
+from autodiff.grad_mode import inference_mode
 from autodiff.native import describe, error, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops.numbers import number_of
@@ -67,6 +68,12 @@ def unset(name: str, sizes: Sequence[int], d: dtype) -> Tensor:
     """A tensor whose elements are not set, made by the function of this name."""
     p = lib.ad_empty(d.code, len(sizes), sizes)
     return own(p, name) if p else _made(p, name, sizes)
+
+
+def renewed(name: str, x: Tensor, sizes: Sequence[int]) -> Tensor:
+    """`unset` memory in place of a tensor's, which is no more of inference mode than that was."""
+    with inference_mode(mode.inference and x.is_inference()):
+        return unset(name, list(sizes), x.dtype)
 
 
 def empty(

@@ -10,7 +10,7 @@ from autodiff.changes import changed_of
 from autodiff.grad_mode import no_grad
 from autodiff.node import mode
 from autodiff.ops.assign import copy_
-from autodiff.ops.create import empty
+from autodiff.ops.create import renewed
 from autodiff.ops.guard import must_be
 from autodiff.tensor import Tensor
 
@@ -86,7 +86,7 @@ def fit(function: str, out: Tensor, shape: Sequence[int], *given: Tensor) -> Ten
                 "Give an out of the right shape, or one without elements.",
                 stacklevel=4,
             )
-        out._p = empty(shape, dtype=out.dtype)._p
+        out._p = renewed(function, out, shape)._p
         out._base = out._base_node = None
         changed_of(out)
     return out

@@ -125,7 +125,7 @@ def _median(name: str, x: Tensor, dim: int | None, keepdim: bool) -> Any:
         if x._p.numel:
             return _MEDIAN[name](x, (1 << x._p.ndim) - 1, False, _CHOICES[name][1])
         least = 0 if x.dtype is dtypes.uint8 else -(2 ** (8 * x.itemsize - 1))
-        return x.new_full((), math.nan if x.is_floating_point() else least)
+        return x.sum() + math.nan if x.is_floating_point() else x.new_full((), least)
     at = dim_index(dim, x.ndim)
     if x.ndim and not x.shape[at]:
         raise IndexError(f"{name}(): Expected reduction dim {at} to have non-zero size.")

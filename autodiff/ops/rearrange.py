@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from autodiff.changes import changed_of
-from autodiff.grad_mode import enable_grad
+from autodiff.grad_mode import inference_mode
 from autodiff.native import NULL, ffi, lib, take_failure
 from autodiff.node import mode
 from autodiff.ops.base import Op, OpNode
@@ -259,7 +259,7 @@ def _taken(name: str, function: Callable[..., Tensor]) -> Callable[..., Tensor]:
                 x._p = function(x, *args, **kwargs)._p  # a leaf stays one
                 changed_of(x)
                 return x
-            with enable_grad():  # what has a history keeps it
+            with inference_mode(False):  # what has a history keeps it
                 y = function(x, *args, **kwargs)
         else:
             y = function(x, *args, **kwargs)

@@ -13,7 +13,7 @@ from autodiff.native import lib
 from autodiff.node import mode
 from autodiff.ops.bytes import reinterpreted
 from autodiff.ops.convert import Dtype
-from autodiff.ops.create import unset
+from autodiff.ops.create import renewed, unset
 from autodiff.ops.foreign import view_of
 from autodiff.ops.guard import must_be, strict
 from autodiff.ops.views import clone, narrow
@@ -143,7 +143,7 @@ def resize_(self: Tensor, *sizes: Any) -> Tensor:
     fits = lib.ad_as_strided(p, len(shape), shape, steps, self.storage_offset())
     if fits:
         return _give(self, fresh(fits, "resize_"))
-    larger = unset("resize_", shape, self.dtype)
+    larger = renewed("resize_", self, shape)
     flat = wrap(whole(self))[self.storage_offset() :]
     n = min(flat.numel(), larger.numel())
     larger.view(-1)[:n] = flat[:n]

@@ -106,7 +106,7 @@ def scaled_dot_product_attention(
     if scale is None:
         scale = 1 / math.sqrt(width) if width else 1.0
     if not key.shape[-2]:
-        return query.new_zeros((*query.shape[:-1], value.shape[-1]))
+        return query @ key.mT @ value  # of no products
     _check_dropout(dropout_p)
     return attention.attend(query, key, value, attn_mask, is_causal, float(scale), float(dropout_p))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from autodiff.dtypes import promote_types
+from autodiff.dtypes import HALVES, float32, promote_types
 from autodiff.expr import PRIMITIVES, Expr, Primitive, build, inputs
 from autodiff.linalg import vector_norm
 from autodiff.ops.base import called
@@ -56,13 +56,15 @@ def cosine_similarity(x1: Tensor, x2: Tensor, dim: int = 1, eps: float = 1e-8) -
         raise RuntimeError(
             f"expected common dtype to be floating point, yet common dtype is {d.title}"
         )
-    x, y = to_dtype(x1, d), to_dtype(x2, d)
+    wide = float32 if d in HALVES else d  # whose squares 16 bits do not hold
+    x, y = to_dtype(x1, wide), to_dtype(x2, wide)
     products = mul.call(x, y)
     shape, sums = products.shape, [total(products, dim)]
     for one in (x, y):
         squares = mul.call(one, one)
         sums.append(total(squares if one.shape == shape else squares.expand(shape), dim))
-    return _cosine.call(*sums, number_of(eps))
+    cosine: Tensor = to_dtype(_cosine.call(*sums, number_of(eps)), d)
+    return cosine
 
 
 def _norm(squares: Expr, least: Expr) -> Expr:

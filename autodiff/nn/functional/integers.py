@@ -54,9 +54,9 @@ def convolved(x: Tensor, w: Tensor, bias: Tensor | None, g: Geometry) -> Tensor:
     nd, n, groups = len(g.kernel), x.shape[0], g.groups
     stride, before, apart = (g.steps[i * nd : (i + 1) * nd] for i in range(3))
     taps = _windows(x, g.kernel, stride, before, apart, g.result)
-    count, points = w.shape[1], math.prod(g.result)
-    rows = taps.reshape(n, groups, count, points, -1).transpose(2, 3).flatten(3)
-    y = matmul(w.reshape(groups, w.shape[0] // groups, -1), rows.transpose(2, 3))
+    count, points, size = w.shape[1], math.prod(g.result), math.prod(g.kernel)
+    rows = taps.reshape(n, groups, count, points, size).transpose(2, 3).flatten(3)
+    y = matmul(w.reshape(groups, w.shape[0] // groups, count * size), rows.transpose(2, 3))
     y = y.reshape(n, w.shape[0], *g.result)
     return y if bias is None else y + bias.reshape(-1, *[1] * nd)
 

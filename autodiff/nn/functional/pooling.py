@@ -99,6 +99,10 @@ def _lp_pool(
     ceil_mode: bool = False,
 ) -> Tensor:
     check_tensors(op, input=input)
+    if math.isinf(norm_type):
+        sign = math.copysign(1.0, norm_type)
+        far: Tensor = _max_pool(op, nd, input.abs() * sign, kernel_size, stride, 0, 1, ceil_mode)
+        return far * sign
     size = math.prod(ints(op, "kernel_size", kernel_size, nd))
     y = _avg_pool(f"avg_pool{nd}d", nd, input.pow(norm_type), kernel_size, stride, 0, ceil_mode)
     root: Tensor = (y.sign() * y.abs().relu() * size).pow(1.0 / norm_type)

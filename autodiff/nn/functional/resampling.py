@@ -209,8 +209,8 @@ def _plan(
     *_: Any,
 ) -> Any:
     """What `windows` is to do; of areas, the sizes."""
-    _check_mode(nd, mode, mode in _MODES, align_corners, antialias)
     sizes, factors = _sizes(space, size, scale_factor, recompute)
+    _check_mode(nd, mode, mode in _MODES, align_corners, antialias)
     if min(*sizes, *space) <= 0:
         raise RuntimeError(
             f"Input and output sizes should be greater than 0, but got input "
