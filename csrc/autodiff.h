@@ -358,6 +358,8 @@ enum { AD_LU_DETERMINANT = 1, AD_LU_SIGN };
 int ad_lu(const ad_tensor *a, int determinant, ad_tensor **out);
 /* X of A X = B, or A^T X = B, from the first two; B's batch is A's. */
 ad_tensor *ad_lu_solve(const ad_tensor *lu, const ad_tensor *order, const ad_tensor *b, int transposed);
+/* A^-1 */
+ad_tensor *ad_lu_inverse(const ad_tensor *lu, const ad_tensor *order);
 ad_tensor *ad_matrix_exp(const ad_tensor *a);
 /* The order of rows in which LU leaves m of them, by what each of the first k changed places with: int32,
  * from 1 on; and back. */

@@ -24,6 +24,7 @@ static int finish(const operands *x, ad_factor_kind how, int n, const int *slots
         [AD_FACTOR_eigh] = "eigh",      [AD_FACTOR_triangle] = "solve_triangular",
         [AD_FACTOR_lu_solve] = "solve", [AD_FACTOR_cofactors] = "cofactors",
         [AD_FACTOR_exp] = "matrix_exp", [AD_FACTOR_least_squares] = "lstsq",
+        [AD_FACTOR_inverse] = "inv",
     };
     const ad_tensor *all[AD_FACTOR_SLOTS];
     int status = AD_OK, count = n;
@@ -176,6 +177,12 @@ ad_tensor *ad_lu_solve(const ad_tensor *lu, const ad_tensor *order, const ad_ten
     if (check_order(lu, order)) return NULL;
     const operands x = {{ad_make(b->dtype, b->ndim, b->shape)}, {NULL, b, lu, order}};
     return finish_one(&x, (ad_factor_kind){.kind = AD_FACTOR_lu_solve, .transposed = transposed});
+}
+
+ad_tensor *ad_lu_inverse(const ad_tensor *lu, const ad_tensor *order) {
+    if (check(lu, true) || check_order(lu, order)) return NULL;
+    const operands x = {{ad_make(lu->dtype, lu->ndim, lu->shape)}, {NULL, lu, NULL, order}};
+    return finish_one(&x, (ad_factor_kind){.kind = AD_FACTOR_inverse});
 }
 
 static bool is_batch_of(const ad_tensor *x, const ad_tensor *lu, int dtype) {

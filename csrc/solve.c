@@ -277,6 +277,45 @@ static int lu_solve_one(const ad_factor *x, int64_t i) {
     return status || !x->how.transposed ? status : permute_rows(x, order, b);
 }
 
+/* Over zeros, T^-1 of a lower triangle with a diagonal of 1: what `substitute` makes of the identity, without
+ * what is zero. */
+static int invert_triangle(const ad_tools *t, int64_t n, ad_matrix l, char *x, int64_t row) {
+    enum { WHOLE = 32 };
+    if (n <= WHOLE) {
+        for (int64_t i = 0; i < n; i++) ad_set_element(x, t->size, i * (row + 1), 1);
+        return substitute(t, n, l, true, n, x, row);
+    }
+    const int64_t top = half(n, AD_TRIANGLE), below = n - top;
+    const ad_matrix rest = ad_moved(t, l, top, top);
+    char *left = x + top * row * t->size;
+    int status = invert_triangle(t, top, l, x, row);
+    if (!status)
+        status = ad_subtract_product(t, below, top, top, ad_moved(t, l, top, 0), (ad_matrix){x, row, 1}, left,
+                                     row);
+    if (!status) status = substitute(t, below, rest, true, top, left, row);
+    return status ? status : invert_triangle(t, below, rest, left + top * t->size, row);
+}
+
+/* U^-1 L^-1 P. */
+static int inverse_one(const ad_factor *x, int64_t i) {
+    const int64_t n = x->n, *order = (const int64_t *)x->order->data + i * n;
+    const ad_tools t = ad_tools_of(x->out->dtype);
+    const int64_t row = n * t.size;
+    const ad_matrix lu = {x->source->data + i * n * row, n, 1};
+    char *out = x->out->data + i * n * row, *kept = ad_alloc((size_t)row);
+    if (!kept) return AD_NO_MEMORY;
+    memset(out, 0, (size_t)(n * row));
+    int status = n ? invert_triangle(&t, n, lu, out, n) : AD_OK;
+    for (int64_t r = 0; !status && r < n; r++) { /* to the columns where P has them */
+        char *to = out + r * row;
+        memcpy(kept, to, (size_t)((r + 1) * t.size));
+        memset(to, 0, (size_t)((r + 1) * t.size));
+        for (int64_t c = 0; c <= r; c++) ad_set_element(to, t.size, order[c], ad_element(kept, t.size, c));
+    }
+    ad_dealloc(kept);
+    return status ? status : ad_solve_triangle(&t, n, lu, true, false, n, out);
+}
+
 /* The determinant of each minor with the sign of its place, of a singular matrix. */
 static int minors_one(const ad_factor *x, int64_t i) {
     const int64_t n = x->n, m = n - 1;
@@ -327,6 +366,7 @@ static int (*const one_of[])(const ad_factor *x, int64_t i) = {
     [AD_FACTOR_eigh] = ad_eigh_one,
     [AD_FACTOR_triangle] = triangle_one,
     [AD_FACTOR_lu_solve] = lu_solve_one,
+    [AD_FACTOR_inverse] = inverse_one,
     [AD_FACTOR_cofactors] = cofactors_one,
     [AD_FACTOR_exp] = ad_exp_one,
     [AD_FACTOR_least_squares] = ad_least_squares_one,
@@ -354,7 +394,7 @@ int ad_factor_run(const ad_call *c) {
     for (int d = 0; d < x.source->ndim - 2; d++) x.count *= x.source->shape[d];
     batch t = {.x = &x};
     atomic_init(&t.status, AD_OK);
-    ad_copy_into(x.out, x.source);
+    if (x.how.kind != AD_FACTOR_inverse) ad_copy_into(x.out, x.source);
     const double each = 1 + (double)x.n * (double)x.n * (double)(x.cols + x.n) / 20;
     const double cost = each * (double)x.count;
     if (each < LARGE) {

@@ -49,6 +49,16 @@ solution: Op = Op("solve",
         grad_name="LinalgSolveExBackward0")  # fmt: skip
 
 
+def _inverse_rule(node: OpNode, g: Tensor, x: Tensor) -> tuple[Tensor]:
+    """X = A^-1: dA = -X^T g X^T."""
+    return (-matmul(mT(x), matmul(g, mT(x))),)
+
+
+inverse: Op = Op("inv", lambda a, factors: lib.ad_lu_inverse(factors.lu, factors.order),
+        _inverse_rule, saves=(OUTPUT,), shaped=False,
+        grad_name="LinalgInvExBackward0")  # fmt: skip
+
+
 def solve(
     A: Tensor,  # noqa: N803
     B: Tensor,  # noqa: N803
@@ -128,7 +138,7 @@ def _inverse(name: str, a: Tensor, check: bool = True) -> tuple[Tensor, Any]:
     factors = factored(name, a)
     if check:
         check_success(name, a, factors.info, _NO_INVERSE)
-    return solution.on((a, identity(a)), factors, False), factors.info
+    return inverse(a, factors), factors.info
 
 
 @called("LinalgInvExBackward0")
