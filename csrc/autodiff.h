@@ -312,6 +312,8 @@ ad_tensor *ad_logcumsumexp(const ad_tensor *x, int dim); /* log(running sums of 
 /* The distances of order 1, 2 or infinity between the rows of x (..., m, k) and those of y (..., n, k), as
  * (..., m, n); or, where y is NULL, of each two of a matrix's rows, row by row. */
 ad_tensor *ad_distances(const ad_tensor *x, const ad_tensor *y, double order);
+/* Those of order 2 as the roots of |x|^2 + |y|^2 - 2 x y: near 0 half the digits are lost. */
+ad_tensor *ad_distances_by_product(const ad_tensor *x, const ad_tensor *y);
 /* y[i] = b[i] + a[i] y[i - 1], of floats; from the end y[i + 1] where `reverse`; where it `lags`, a is that
  * of the y it multiplies. */
 ad_tensor *ad_recurrence(const ad_tensor *a, const ad_tensor *b, int dim, int reverse, int lags);

@@ -6,7 +6,6 @@ import math
 from typing import Any
 
 from autodiff.dtypes import FIRST_FLOAT, SCALAR_NAMES
-from autodiff.expr import build, inputs
 from autodiff.native import NULL, lib
 from autodiff.ops.base import OUTPUT, Op, OpNode, called
 from autodiff.ops.contraction import matmul
@@ -14,10 +13,9 @@ from autodiff.ops.diagonals import triu_indices
 from autodiff.ops.halves import in_float32
 from autodiff.ops.matrices import common_batch
 from autodiff.ops.norms import _SHARE, _order, vector_norm
-from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.recompute import cotangents_of
 from autodiff.ops.views import mT, unsqueeze
-from autodiff.tensor import Tensor, wrap
+from autodiff.tensor import Tensor
 
 _MODES = (
     "use_mm_for_euclid_dist_if_necessary",
@@ -29,23 +27,8 @@ SMALL = 2**20  # differences, up to which they are as fast
 _ORDERS = (1, 2, math.inf)  # those that one native call takes
 
 
-def _by_squares() -> PointwiseOp:
-    own, other, product = inputs(3)
-    return PointwiseOp(
-        "euclidean", build("sqrt", build("maximum", own + other - product * 2, 0)), 3
-    )
-
-
-_BY_SQUARES = _by_squares()
-
-
 def _euclidean_forward(a: Any, b: Any, directly: bool) -> Any:
-    """The root of |a|^2 + |b|^2 - 2 ab, by one product of matrices, or as it is."""
-    if directly:
-        return lib.ad_distances(a, b, 2)
-    x, y = wrap(a), wrap(b)
-    own, other = (x * x).sum(-1, keepdim=True), unsqueeze((y * y).sum(-1), y.ndim - 2)
-    return lib.ad_alias(_BY_SQUARES.call(own, other, matmul(x, mT(y)))._p)
+    return lib.ad_distances(a, b, 2) if directly else lib.ad_distances_by_product(a, b)
 
 
 def _euclidean_rule(
