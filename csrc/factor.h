@@ -12,6 +12,7 @@ enum {
     AD_FACTOR_svd,
     AD_FACTOR_eigh,
     AD_FACTOR_triangle,
+    AD_FACTOR_root_solve,
     AD_FACTOR_lu_solve,
     AD_FACTOR_inverse,
     AD_FACTOR_cofactors,

@@ -234,15 +234,28 @@ ad_matrix ad_matrix_of(const ad_tensor *x, int64_t i) {
     return matrix_at(x, offset);
 }
 
+/* What a batch's matrix is solved with. */
+static ad_matrix solver_of(const ad_factor *x, int64_t i) {
+    int64_t offset = 0;
+    for (int d = x->out->ndim - 3; d >= 0; d--) {
+        offset += i % x->out->shape[d] * ad_broadcast_stride(x->a, x->out->ndim, d);
+        i /= x->out->shape[d];
+    }
+    return matrix_at(x->a, offset);
+}
+
 static int triangle_one(const ad_factor *x, int64_t i) {
     const ad_tools t = ad_tools_of(x->out->dtype);
-    int64_t offset = 0, rest = i;
-    for (int d = x->out->ndim - 3; d >= 0; d--) {
-        offset += rest % x->out->shape[d] * ad_broadcast_stride(x->a, x->out->ndim, d);
-        rest /= x->out->shape[d];
-    }
-    return ad_solve_triangle(&t, x->n, matrix_at(x->a, offset), x->how.upper, x->how.unit, x->cols,
+    return ad_solve_triangle(&t, x->n, solver_of(x, i), x->how.upper, x->how.unit, x->cols,
                              x->out->data + i * x->n * x->cols * t.size);
+}
+
+static int root_solve_one(const ad_factor *x, int64_t i) {
+    const ad_tools t = ad_tools_of(x->out->dtype);
+    const ad_matrix a = solver_of(x, i), turned = {a.data, a.col, a.row};
+    char *b = x->out->data + i * x->n * x->cols * t.size;
+    const int status = ad_solve_triangle(&t, x->n, x->how.upper ? turned : a, false, false, x->cols, b);
+    return status ? status : ad_solve_triangle(&t, x->n, x->how.upper ? a : turned, true, false, x->cols, b);
 }
 
 /* Rows in the order of `order`, or back. */
@@ -365,6 +378,7 @@ static int (*const one_of[])(const ad_factor *x, int64_t i) = {
     [AD_FACTOR_svd] = ad_svd_one,
     [AD_FACTOR_eigh] = ad_eigh_one,
     [AD_FACTOR_triangle] = triangle_one,
+    [AD_FACTOR_root_solve] = root_solve_one,
     [AD_FACTOR_lu_solve] = lu_solve_one,
     [AD_FACTOR_inverse] = inverse_one,
     [AD_FACTOR_cofactors] = cofactors_one,

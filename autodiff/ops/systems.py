@@ -5,14 +5,21 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from autodiff.dtypes import int32, plain
+from autodiff.dtypes import plain
 from autodiff.native import lib, operand_text
 from autodiff.ops.assign import masked_fill
 from autodiff.ops.base import OUTPUT, Op, OpNode, called, titled
 from autodiff.ops.contraction import matmul
 from autodiff.ops.create import eye
 from autodiff.ops.guard import must_be
-from autodiff.ops.matrices import check_matrix, check_pair, check_success, common_batch, native
+from autodiff.ops.matrices import (
+    as_info,
+    check_matrix,
+    check_pair,
+    check_success,
+    common_batch,
+    native,
+)
 from autodiff.ops.out import written
 from autodiff.ops.returned import returned
 from autodiff.ops.views import expand, mT, squeeze, unsqueeze
@@ -150,7 +157,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> inv_ex_result:  # noqa: 
     """
     name = "linalg.inv_ex" if check_errors else "linalg.inv"
     inverse, info = _inverse(name, A, check_errors)
-    return inv_ex_result(inverse, wrap(info).to(int32))
+    return inv_ex_result(inverse, as_info(info))
 
 
 @called("LinalgInvExBackward0")
