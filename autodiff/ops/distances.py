@@ -13,8 +13,8 @@ from autodiff.ops.diagonals import triu_indices
 from autodiff.ops.halves import in_float32
 from autodiff.ops.matrices import common_batch
 from autodiff.ops.norms import _SHARE, _order, norm_slope, vector_norm
-from autodiff.ops.slices import index_select
-from autodiff.ops.views import mT, unsqueeze
+from autodiff.ops.slices import index_add_, index_select
+from autodiff.ops.views import mT, select, unsqueeze
 from autodiff.tensor import Tensor, wrap
 
 _MODES = (
@@ -131,10 +131,11 @@ def _pdist_forward(p: Any, order: float) -> Any:
 
 
 def _pdist_rule(node: OpNode, g: Tensor, x: Tensor, d: Tensor) -> tuple[Tensor]:
-    i, j = triu_indices(x.shape[0], x.shape[0], 1)
+    pairs, zero = triu_indices(x.shape[0], x.shape[0], 1), x.new_zeros(x.shape)
+    i, j = select(pairs, 0, 0), select(pairs, 0, 1)
     difference = index_select(x, 0, i) - index_select(x, 0, j)
     slope = norm_slope(node.args[0], unsqueeze(g, 1), difference, unsqueeze(d, 1), (1,))
-    return (x.new_zeros(x.shape).index_add(0, i, slope).index_add(0, j, -slope),)
+    return (index_add_(index_add_(zero, 0, i, slope), 0, j, -slope),)
 
 
 _pdist: Op = Op("pdist", _pdist_forward, _pdist_rule, saves=(0, OUTPUT), shaped=False)

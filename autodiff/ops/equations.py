@@ -7,6 +7,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
+from autodiff.dtypes import int64
 from autodiff.native import lib
 from autodiff.ops.base import OUTPUT, Op, OpNode, backward_name, called
 from autodiff.ops.contraction import matmul
@@ -116,7 +117,8 @@ def lstsq(
         )
     m, n = A.shape[-2:]
     if driver in ("gelsd", "gelss"):
-        inverse, values, rank = pseudo_inverse(A, rtol=rcond)
+        inverse, values, small = pseudo_inverse(A, rtol=rcond)
+        rank = (~small).sum(-1, dtype=int64)
         x = matmul(inverse, b)
     else:
         least = epsilon(A) * max(m, n) if rcond is None else max(float(rcond), 0.0)

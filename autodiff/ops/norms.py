@@ -196,6 +196,9 @@ def matrix_norm(
     tensor(5.)
     """
     name = "linalg.matrix_norm"
+    plain = type(ord) is str and ord == "fro" and dim == (-2, -1) and dtype is None and out is None
+    if plain and A._p.ndim >= 2 and A.is_floating_point():
+        return _norm.call(A, 3 << A._p.ndim - 2, keepdim, 2)
     x = _in_dtype(name, A, dtype)
     if not isinstance(ord, str):
         _order("linalg_matrix_norm", ord)

@@ -115,9 +115,9 @@ def linalg_cross(
     >>> linalg.cross(ad.tensor([1.0, 0.0, 0.0]), ad.tensor([0.0, 1.0, 0.0]))
     tensor([0., 0., 1.])
     """
-    p = input._p
-    at = dim_index(dim, p.ndim) if p.ndim else 0
-    made = lib.ad_cross(p, other._p, at)
+    p, q = input._p, other._p
+    at = dim_index(dim, p.ndim) if p.ndim == q.ndim and p.ndim else 0
+    made = lib.ad_cross(p, q, at)
     y = _cross.result_of((input, other), made, (at,)) if made else _apart(input, other, dim, at)
     return y if out is None else written("linalg_cross", out, y, input, other)
 
