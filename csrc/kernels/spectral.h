@@ -152,7 +152,7 @@ static void spectral_turn_rows(int64_t cols, double *x, int64_t row, int64_t n, 
  * rows to the left of the same elements, their own. */
 AD_SIMD void spectral_update_rows(const int rows, int64_t n, double *a, int64_t row, const double *u,
                                   const double *q, const double *by, const double *uj, const double *qj,
-                                  const double *byj, double *yj, double *y) {
+                                  const double *byj, double *yj, double *parts) {
     vd sums[SPECTRAL_STRIP][AD_DOUBLES / VD_W], x[SPECTRAL_STRIP], z[SPECTRAL_STRIP], w[SPECTRAL_STRIP];
     AD_UNROLL for (int r = 0; r < rows; r++) {
         x[r] = vd_set1(-u[r]), z[r] = vd_set1(-q[r]), w[r] = vd_set1(by[r]);
@@ -173,7 +173,31 @@ AD_SIMD void spectral_update_rows(const int rows, int64_t n, double *a, int64_t 
             vd_store(yj + at, sum);
         }
     }
-    AD_UNROLL for (int r = 0; r < rows; r++) y[r] += spectral_lanes(sums[r]);
+    AD_UNROLL for (int r = 0; r < rows; r++) {
+        AD_UNROLL for (int v = 0; v < AD_DOUBLES / VD_W; v++)
+            vd_store(parts + r * AD_DOUBLES + v * VD_W, sums[r][v]);
+    }
+}
+
+/* y += what the lanes of each of as many rows as there are lanes add up to, as spectral_lanes adds. */
+AD_SIMD void spectral_add_lanes(const double *parts, double *y) {
+    for (int g = 0; g < AD_DOUBLES; g += VD_W) {
+        vd x[VD_W];
+        AD_UNROLL for (int r = 0; r < VD_W; r++) {
+            vd lanes[AD_DOUBLES / VD_W];
+            AD_UNROLL for (int v = 0; v < AD_DOUBLES / VD_W; v++) lanes[v] =
+                vd_load(parts + (g + r) * AD_DOUBLES + v * VD_W);
+            AD_UNROLL for (int half = AD_DOUBLES / VD_W / 2; half; half /= 2) {
+                AD_UNROLL for (int v = 0; v < half; v++) lanes[v] = vd_add(lanes[v], lanes[v + half]);
+            }
+            x[r] = lanes[0];
+        }
+        vd_transpose(x);
+        AD_UNROLL for (int half = VD_W / 2; half; half /= 2) {
+            AD_UNROLL for (int l = 0; l < half; l++) x[l] = vd_add(x[l], x[l + half]);
+        }
+        vd_store(y + g, vd_add(vd_load(y + g), x[0]));
+    }
 }
 
 /* Of A's upper triangle, and all of the blocks on the diagonal. */
@@ -183,25 +207,32 @@ static void spectral_update(int64_t first, int64_t n, int64_t cols, double *a, c
     for (int64_t j = from; j < cols; j++) y[j] = 0;
     for (int64_t base = from; base < n; base += AD_DOUBLES) {
         const int64_t end = ad_least(base + AD_DOUBLES, n), right = base + AD_DOUBLES;
+        _Alignas(64) double parts[AD_DOUBLES * AD_DOUBLES];
         int64_t i = base < first ? first : base;
-        for (int64_t r = i; r < end; r++)
-            for (int64_t j = base; j < right; j += VD_W) {
+        for (int64_t r = base; r < right; r++)
+            if (r < i || r >= end) memset(parts + (r - base) * AD_DOUBLES, 0, AD_DOUBLES * sizeof *parts);
+        for (int64_t j = base; j < right; j += VD_W) {
+            const vd along = vd_load(u + j), across = vd_load(q + j);
+            vd sum = vd_load(y + j);
+            for (int64_t r = i; r < end; r++) {
                 double *to = a + r * cols + j;
-                const vd made = vd_fma(vd_set1(-u[r]), vd_load(q + j),
-                                       vd_fma(vd_set1(-q[r]), vd_load(u + j), vd_load(to)));
+                const vd made = vd_fma(vd_set1(-u[r]), across, vd_fma(vd_set1(-q[r]), along, vd_load(to)));
                 vd_store(to, made);
-                vd_store(y + j, vd_fma(vd_set1(by[r]), made, vd_load(y + j)));
+                sum = vd_fma(vd_set1(by[r]), made, sum);
             }
+            vd_store(y + j, sum);
+        }
         for (int step; i < end; i += step) {
             step = i + SPECTRAL_STRIP <= end ? SPECTRAL_STRIP : 1;
             double *to = a + i * cols + right;
             if (step == 1)
                 spectral_update_rows(1, cols - right, to, cols, u + i, q + i, by + i, u + right, q + right,
-                                     by + right, y + right, y + i);
+                                     by + right, y + right, parts + (i - base) * AD_DOUBLES);
             else
                 spectral_update_rows(SPECTRAL_STRIP, cols - right, to, cols, u + i, q + i, by + i, u + right,
-                                     q + right, by + right, y + right, y + i);
+                                     q + right, by + right, y + right, parts + (i - base) * AD_DOUBLES);
         }
+        spectral_add_lanes(parts, y + base);
     }
 }
 
