@@ -68,7 +68,7 @@ def index_add_(x: Tensor, dim: int, index: Tensor, source: Tensor, *, alpha: Any
         wanted = [*shape[:d], count, *shape[d + 1 :]]
         if not at_hand or not p.ndim or list(source.shape) != wanted:
             _check_index_add(x, d, index, source)
-    if at_hand and p.ndim and alpha == 1 and _is_plain(x) and _is_plain(source):
+    elif alpha == 1 and _is_plain(x) and _is_plain(source):
         if not lib.ad_index_put(p, d, 1, [places], added, 1):
             return x
         take_failure()  # to be met again
