@@ -316,6 +316,8 @@ ad_tensor *ad_logcumsumexp(const ad_tensor *x, int dim); /* log(running sums of 
 /* The distances of order 1, 2 or infinity between the rows of x (..., m, k) and those of y (..., n, k), as
  * (..., m, n); or, where y is NULL, of each two of a matrix's rows, row by row. */
 ad_tensor *ad_distances(const ad_tensor *x, const ad_tensor *y, double order);
+/* Those of order 2 as the roots of |x|^2 + |y|^2 - 2 x y: near 0 half the digits are lost. */
+ad_tensor *ad_distances_by_product(const ad_tensor *x, const ad_tensor *y);
 /* y[i] = b[i] + a[i] y[i - 1], of floats; from the end y[i + 1] where `reverse`; where it `lags`, a is that
  * of the y it multiplies. */
 ad_tensor *ad_recurrence(const ad_tensor *a, const ad_tensor *b, int dim, int reverse, int lags);
@@ -354,6 +356,12 @@ ad_tensor *ad_mm_vjp(const ad_tensor *g, const ad_tensor *a, const ad_tensor *b,
  * two vectors of floats, the sum of a times b as ad_reduce adds it up. */
 ad_tensor *ad_vector_product(const ad_tensor *a, const ad_tensor *b);
 
+/* The cross products along a dimension of 3, of two tensors of one shape and dtype. */
+ad_tensor *ad_cross(const ad_tensor *a, const ad_tensor *b, int dim);
+/* Kronecker's product, by an op that multiplies; NULL, too, where one's strides leave no view to do it with.
+ */
+ad_tensor *ad_kron(ad_op *mul, const ad_tensor *a, const ad_tensor *b);
+
 /* ---- factorizations and solves, of batches of float matrices ---- */
 /* PA = LU of square matrices: out[0] has L below the diagonal, which is 1 there, and U; out[1] the row of A
  * that each row came from; out[2] 1 + the first zero of each U's diagonal, or 0; and where they are asked
@@ -362,6 +370,8 @@ enum { AD_LU_DETERMINANT = 1, AD_LU_SIGN };
 int ad_lu(const ad_tensor *a, int determinant, ad_tensor **out);
 /* X of A X = B, or A^T X = B, from the first two; B's batch is A's. */
 ad_tensor *ad_lu_solve(const ad_tensor *lu, const ad_tensor *order, const ad_tensor *b, int transposed);
+/* A^-1 */
+ad_tensor *ad_lu_inverse(const ad_tensor *lu, const ad_tensor *order);
 ad_tensor *ad_matrix_exp(const ad_tensor *a);
 /* The order of rows in which LU leaves m of them, by what each of the first k changed places with: int32,
  * from 1 on; and back. */
@@ -375,6 +385,8 @@ ad_tensor *ad_cofactors(const ad_tensor *a, const ad_tensor *lu, const ad_tensor
 int ad_cholesky(const ad_tensor *a, ad_tensor **out);
 /* X of A X = B for a triangle of A, its diagonal 1 where `unit`; A's batch broadcasts to B's. */
 ad_tensor *ad_solve_triangular(const ad_tensor *a, const ad_tensor *b, int upper, int unit);
+/* The same of A A^T, or A^T A where it is `upper`. */
+ad_tensor *ad_cholesky_solve(const ad_tensor *a, const ad_tensor *b, int upper);
 /* QR = A: the first cols columns of Q (out[0]), and R with all of A's rows (out[1]). */
 int ad_qr(const ad_tensor *a, int64_t cols, ad_tensor **out);
 /* U S V^T = A of matrices that are no wider than high: U, S (descending) and V. */

@@ -12,6 +12,7 @@ static const double EPSILON = 0x1p-53;
  * up to one and after it, with their slopes. */
 typedef struct {
     int64_t k, line; /* poles, and a number of them that is a multiple of AD_DOUBLES */
+    bool mixed;      /* vectors are not of one half each */
     double *d, *z;
     double below, above, below_slope, above_slope;
 } secular;
@@ -46,12 +47,11 @@ static double zero_after(secular *f, int64_t j, double *away) {
     else
         for (int64_t i = 0; i < f->k; i++) high += f->z[i] * f->z[i];
     double x = high / 2, g = evaluate(f, j, x, away);
-    if (j + 1 < f->k && g < 0) {
+    if (j + 1 < f->k && g < 0) { /* the same place, seen from the other side */
         origin = j + 1;
         low = -high;
         high = 0;
         x = low / 2;
-        g = evaluate(f, origin, x, away);
     }
     for (int i = 0; i < STEPS && !(fabs(g) <= 8 * EPSILON * (1 + f->above - f->below)); i++) {
         if (g < 0)
@@ -70,25 +70,16 @@ static double zero_after(secular *f, int64_t j, double *away) {
 /* Vectors from the distances in u (k rows): as of the z whose zeros they are exactly, up to rounding. */
 static void vectors_of(const secular *f, double *u, int64_t row, double *w) {
     const int64_t k = f->k;
-    for (int64_t i = 0; i < k; i++) w[i] = -u[i * row + i];
-    for (int64_t j = 0; j < k; j++) {
-        const double *away = u + j * row, from = f->d[j];
-        for (int64_t i = 0; i < j; i++) w[i] *= away[i] / (f->d[i] - from);
-        for (int64_t i = j + 1; i < k; i++) w[i] *= away[i] / (f->d[i] - from);
-    }
+    for (int64_t i = 0; i < f->line; i++) w[i] = i < k ? -u[i * row + i] : 0;
+    for (int64_t j = 0; j < k; j++) ad_cpu->spectral->ratios(f->line, u + j * row, f->d, f->d[j], w);
     for (int64_t i = 0; i < k; i++) w[i] = copysign(sqrt(fabs(w[i])), f->z[i]);
-    for (int64_t j = 0; j < k; j++) {
-        double *x = u + j * row;
-        for (int64_t i = 0; i < k; i++) x[i] = w[i] / x[i];
-        for (int64_t i = k; i < f->line; i++) x[i] = 0;
-        ad_scale_by(k, x, 1 / sqrt(ad_cpu->spectral->dot(f->line, x, x)));
-    }
+    for (int64_t j = 0; j < k; j++) ad_cpu->spectral->unit(f->line, w, u + j * row);
 }
 
 /* Sets apart, of n values in order, those that the other half hardly changes, or which are as good as another
  * once their vectors are turned; the others go to f, their places to kept. */
-static void deflate(const ad_halves *t, int64_t low, int64_t n, double *z, const int64_t *order, secular *f,
-                    int64_t *kept) {
+static void deflate(const ad_halves *t, int64_t low, int64_t n, int64_t half, double *z, const int64_t *order,
+                    secular *f, int64_t *kept) {
     double *d = t->d + low, most = 0;
     for (int64_t i = 0; i < n; i++) most = fmax(most, fmax(fabs(d[i]), z[i] * z[i]));
     const double least = 8 * EPSILON * most;
@@ -105,6 +96,7 @@ static void deflate(const ad_halves *t, int64_t low, int64_t n, double *z, const
                 d[last] = one * c * c + other * s * s;
                 d[at] = one * s * s + other * c * c;
                 z[at] = size;
+                f->mixed = f->mixed || (last < half) != (at < half);
                 f->k--;
             }
         }
@@ -117,12 +109,29 @@ static void deflate(const ad_halves *t, int64_t low, int64_t n, double *z, const
     }
 }
 
+/* Puts vectors of the lower half before those of the other, which have nothing where it is: to `order`, and
+ * so the columns of u. How many there are; all, where they are mixed. */
+static int64_t part_halves(const secular *f, int64_t half, const int64_t *kept, int64_t *order, double *u,
+                           int64_t row, double *room) {
+    int64_t lower = 0, n = 0;
+    for (int64_t i = 0; i < f->k; i++)
+        if (f->mixed || kept[i] < half) order[lower++] = i;
+    n = lower;
+    for (int64_t i = 0; !f->mixed && i < f->k; i++)
+        if (kept[i] >= half) order[n++] = i;
+    for (int64_t j = 0; !f->mixed && j < f->k; j++) {
+        memcpy(room, u + j * row, (size_t)f->k * sizeof *room);
+        for (int64_t i = 0; i < f->k; i++) u[j * row + i] = room[order[i]];
+    }
+    return lower;
+}
+
 /* The halves from low to middle and to high, which `between` joins. */
 static int merge(const ad_halves *t, int64_t low, int64_t middle, int64_t high, double between) {
     const int64_t n = high - low, first = t->values ? 0 : low, cols = t->values ? 2 : n, line = ad_line_up(n);
     double *z = t->numbers, *w = z + n, *u = t->work, *given = u + n * line, *made = given + n * line;
-    secular f = {.d = w + n, .z = w + n + line};
-    int64_t *order = (int64_t *)(w + n + 2 * line), *kept = order + n;
+    secular f = {.d = w + line, .z = w + 2 * line, .mixed = t->values};
+    int64_t *order = (int64_t *)(w + 3 * line), *kept = order + n;
     const double size = sqrt(fabs(between));
     for (int64_t i = low; i < high; i++) {
         double *v = t->v + i * t->row;
@@ -131,14 +140,21 @@ static int merge(const ad_halves *t, int64_t low, int64_t middle, int64_t high, 
         if (t->values) *at = 0; /* which is at neither end of the whole */
     }
     ad_sort_values(n, t->d + low, order, false);
-    deflate(t, low, n, z, order, &f, kept);
+    deflate(t, low, n, middle - low, z, order, &f, kept);
     for (int64_t j = 0; j < f.k; j++) t->d[low + kept[j]] = zero_after(&f, j, u + j * line);
     if (t->values && n == t->n) return AD_OK;
     vectors_of(&f, u, line, w);
+    const int64_t lower = part_halves(&f, middle - low, kept, order, u, line, z);
     for (int64_t j = 0; j < f.k; j++)
-        memcpy(given + j * cols, t->v + (low + kept[j]) * t->row + first, (size_t)cols * sizeof *given);
-    const int status = ad_multiply_doubles(f.k, cols, f.k, (ad_matrix){(const char *)u, line, 1},
-                                           (ad_matrix){(const char *)given, cols, 1}, made, cols);
+        memcpy(given + j * cols, t->v + (low + kept[order[j]]) * t->row + first,
+               (size_t)cols * sizeof *given);
+    const int64_t left = f.mixed ? cols : middle - low;
+    int status = ad_multiply_doubles(f.k, left, lower, (ad_matrix){(const char *)u, line, 1},
+                                     (ad_matrix){(const char *)given, cols, 1}, made, cols);
+    if (!status && left < cols)
+        status = ad_multiply_doubles(
+            f.k, cols - left, f.k - lower, (ad_matrix){(const char *)(u + lower), line, 1},
+            (ad_matrix){(const char *)(given + lower * cols + left), cols, 1}, made + left, cols);
     for (int64_t j = 0; !status && j < f.k; j++)
         memcpy(t->v + (low + kept[j]) * t->row + first, made + j * cols, (size_t)cols * sizeof *made);
     return status;

@@ -1,6 +1,8 @@
-/* distances.c: between the rows of matrices, a block of rows and a panel of columns at a time. */
+/* distances.c: between the rows of matrices, a block of rows and a panel of columns at a time; or, where they
+ * are Euclidean, by a product of the matrices. */
 #include <math.h>
 #include <stdatomic.h>
+#include "gemm.h"
 #include "tape.h"
 
 #define ROWS 64 /* of a block, in eights, which a task takes: to transpose a panel costs as much as a few */
@@ -49,6 +51,56 @@ static void run_block(void *context, int64_t item) {
     ad_dealloc(columns);
 }
 
+/* ---- the root of |x|^2 + |y|^2 - 2 x y ---- */
+
+typedef struct {
+    const distances *d;
+    const char *own, *others;
+    char *out;
+} products;
+
+static void finish_row(void *context, int64_t row) {
+    const products *p = context;
+    const int64_t size = p->d->size;
+    ad_cpu->rows->by_squares[p->d->type](p->d->n, p->own + row * size, p->others,
+                                         p->out + row * p->d->n * size);
+}
+
+static void run_product(void *context, int64_t batch) {
+    distances *d = context;
+    const int64_t m = d->m, n = d->n, k = d->k, size = d->size;
+    const char *x = d->x + batch * m * k * size, *y = d->y + batch * n * k * size;
+    char *out = d->out + batch * m * n * size, *sums = ad_alloc((size_t)((m + n) * size));
+    const products p = {d, sums, sums + m * size, out};
+    ad_product g = {.kernels = ad_cpu->gemm->type[d->type],
+                    .size = size,
+                    .m = m,
+                    .n = n,
+                    .k = k,
+                    .a = {x, k, 1},
+                    .b = {y, 1, k},
+                    .c = out,
+                    .c_row = n};
+    if (sums && !ad_gemm(&g)) {
+        ad_cpu->rows->squares[d->type](m, k, x, sums);
+        ad_cpu->rows->squares[d->type](n, k, y, sums + m * size);
+        ad_parallel_for(m, m * n / 4, finish_row, (void *)&p);
+    } else {
+        atomic_store(&d->failed, true);
+    }
+    ad_dealloc(sums);
+}
+
+/* Small matrices are spread over the threads; large ones, one after the other, use them themselves. */
+static void run_products(distances *d, int64_t batches) {
+    enum { LARGE = 1000000 };
+    const double each = (double)d->m * (double)d->n * (double)(d->k + 16) / 20;
+    if (each < LARGE)
+        ad_parallel_for(batches, (int64_t)fmin(each * (double)batches, 1e15), run_product, d);
+    else
+        for (int64_t i = 0; i < batches; i++) run_product(d, i);
+}
+
 static int run_distances(const ad_call *c) {
     const ad_tensor *x = ad_in(c, 0), *y = c->n_in > 1 ? ad_in(c, 1) : x;
     ad_tensor *rows = x->contiguous ? NULL : ad_contiguous(x, x->dtype);
@@ -65,7 +117,10 @@ static int run_distances(const ad_call *c) {
         int64_t batches = 1;
         for (int i = 0; i < x->ndim - 2; i++) batches *= x->shape[i];
         atomic_init(&d.failed, false);
-        ad_parallel_for(batches * d.blocks, ad_out(c, 0)->numel * (d.k + 1) / 8, run_block, &d);
+        if (d.order == AD_DISTANCE_product)
+            run_products(&d, batches);
+        else
+            ad_parallel_for(batches * d.blocks, ad_out(c, 0)->numel * (d.k + 1) / 8, run_block, &d);
         if (atomic_load(&d.failed)) status = ad_fail(AD_NO_MEMORY, d.k * AD_LANE_BYTES, 0, 0);
     }
     ad_free(rows);
@@ -73,16 +128,12 @@ static int run_distances(const ad_call *c) {
     return status;
 }
 
-ad_tensor *ad_distances(const ad_tensor *x, const ad_tensor *y, double order) {
+static ad_tensor *between(const ad_tensor *x, const ad_tensor *y, int which) {
     int64_t shape[AD_MAX_DIMS];
-    AD_IN_FLOAT32(x, NULL, ad_distances(in32[0], y ? in32[1] : NULL, order), x, y ? y : x)
-    const int n = x->ndim, which = order == INFINITY ? AD_DISTANCE_inf
-                                   : order == 1      ? AD_DISTANCE_1
-                                                     : AD_DISTANCE_2;
+    const int n = x->ndim;
     if (n < 2 || (y ? y->ndim != n : n != 2)) return ad_fail_null(AD_BAD_DIM, 2, n, 0);
     if (!ad_is_float(x->dtype) || (y && y->dtype != x->dtype))
         return ad_fail_null(AD_BAD_DTYPE, x->dtype, 0, 0);
-    if (order != INFINITY && order != 1 && order != 2) return ad_fail_null(AD_BAD_SHAPE, 0, 0, 0);
     memcpy(shape, x->shape, sizeof(int64_t) * (size_t)n);
     for (int i = 0; y && i < n; i++)
         if (i != n - 2 && x->shape[i] != y->shape[i])
@@ -96,4 +147,15 @@ ad_tensor *ad_distances(const ad_tensor *x, const ad_tensor *y, double order) {
                                                   .numbers = &which, .n_bytes = sizeof which},
                                        out)
                              : out;
+}
+
+ad_tensor *ad_distances(const ad_tensor *x, const ad_tensor *y, double order) {
+    AD_IN_FLOAT32(x, NULL, ad_distances(in32[0], y ? in32[1] : NULL, order), x, y ? y : x)
+    if (order != INFINITY && order != 1 && order != 2) return ad_fail_null(AD_BAD_SHAPE, 0, 0, 0);
+    return between(x, y, order == INFINITY ? AD_DISTANCE_inf : order == 1 ? AD_DISTANCE_1 : AD_DISTANCE_2);
+}
+
+ad_tensor *ad_distances_by_product(const ad_tensor *x, const ad_tensor *y) {
+    AD_IN_FLOAT32(x, NULL, ad_distances_by_product(in32[0], in32[1]), x, y)
+    return between(x, y, AD_DISTANCE_product);
 }

@@ -12,7 +12,9 @@ enum {
     AD_FACTOR_svd,
     AD_FACTOR_eigh,
     AD_FACTOR_triangle,
+    AD_FACTOR_root_solve,
     AD_FACTOR_lu_solve,
+    AD_FACTOR_inverse,
     AD_FACTOR_cofactors,
     AD_FACTOR_exp,
     AD_FACTOR_least_squares
@@ -35,7 +37,7 @@ typedef struct {
     union {
         struct {
             const ad_tensor *out;    /* row-major without gaps; worked on in place */
-            const ad_tensor *source; /* copied to `out` first, of its shape */
+            const ad_tensor *source; /* copied to `out` first, of its shape; the LU of an inverse */
             const ad_tensor
                 *a; /* what is solved with; the Q of a QR, the V of an SVD, the X of least squares */
             const ad_tensor *order; /* int64 (count, n): the row of the operand that each row came from; B of

@@ -334,8 +334,12 @@ typedef struct {
     void (*moments)(const ad_block *s, const float *x, double *mean, double *squares);
     /* from rows of k to the columns of a panel, AD_LANE_BYTES of them; out: rows of as many, in eights */
     void (*distances[2])(int order, int64_t rows, int64_t k, const void *x, const void *panel, void *out);
+    /* the sums of the squares of rows of k; and, in place of the products of a row with n others, its
+     * distances from them, by its sum and theirs */
+    void (*squares[2])(int64_t rows, int64_t k, const void *x, void *sums);
+    void (*by_squares[2])(int64_t n, const void *own, const void *others, void *c);
 } ad_row_kernels;
-enum { AD_DISTANCE_1 = 1, AD_DISTANCE_2, AD_DISTANCE_inf };
+enum { AD_DISTANCE_1 = 1, AD_DISTANCE_2, AD_DISTANCE_inf, AD_DISTANCE_product };
 typedef struct ad_gemm_kernels ad_gemm_kernels;         /* gemm.h */
 typedef struct ad_solve_kernels ad_solve_kernels;       /* solve.h */
 typedef struct ad_spectral_kernels ad_spectral_kernels; /* spectral.h */

@@ -24,6 +24,7 @@ static int finish(const operands *x, ad_factor_kind how, int n, const int *slots
         [AD_FACTOR_eigh] = "eigh",      [AD_FACTOR_triangle] = "solve_triangular",
         [AD_FACTOR_lu_solve] = "solve", [AD_FACTOR_cofactors] = "cofactors",
         [AD_FACTOR_exp] = "matrix_exp", [AD_FACTOR_least_squares] = "lstsq",
+        [AD_FACTOR_inverse] = "inv",    [AD_FACTOR_root_solve] = "cholesky_solve",
     };
     const ad_tensor *all[AD_FACTOR_SLOTS];
     int status = AD_OK, count = n;
@@ -145,7 +146,7 @@ static int check_pair(const ad_tensor *a, const ad_tensor *b) {
     return n == rows ? AD_OK : ad_fail(AD_BAD_SHAPE, n, rows, 0);
 }
 
-ad_tensor *ad_solve_triangular(const ad_tensor *a, const ad_tensor *b, int upper, int unit) {
+static ad_tensor *by_triangles(const ad_tensor *a, const ad_tensor *b, ad_factor_kind how) {
     if (check_pair(a, b)) return NULL;
     for (int d = 0; d < a->ndim - 2; d++) {
         const int there = b->ndim - a->ndim + d;
@@ -153,7 +154,13 @@ ad_tensor *ad_solve_triangular(const ad_tensor *a, const ad_tensor *b, int upper
         if (there < 0 || (given != 1 && given != wanted)) return ad_fail_null(AD_BROADCAST, given, wanted, d);
     }
     const operands x = {{ad_make(b->dtype, b->ndim, b->shape)}, {NULL, b, a}};
-    return finish_one(&x, (ad_factor_kind){.kind = AD_FACTOR_triangle, .upper = upper, .unit = unit});
+    return finish_one(&x, how);
+}
+ad_tensor *ad_solve_triangular(const ad_tensor *a, const ad_tensor *b, int upper, int unit) {
+    return by_triangles(a, b, (ad_factor_kind){.kind = AD_FACTOR_triangle, .upper = upper, .unit = unit});
+}
+ad_tensor *ad_cholesky_solve(const ad_tensor *a, const ad_tensor *b, int upper) {
+    return by_triangles(a, b, (ad_factor_kind){.kind = AD_FACTOR_root_solve, .upper = upper});
 }
 
 /* Of the shape that ad_lu makes, each a row there is. */
@@ -176,6 +183,12 @@ ad_tensor *ad_lu_solve(const ad_tensor *lu, const ad_tensor *order, const ad_ten
     if (check_order(lu, order)) return NULL;
     const operands x = {{ad_make(b->dtype, b->ndim, b->shape)}, {NULL, b, lu, order}};
     return finish_one(&x, (ad_factor_kind){.kind = AD_FACTOR_lu_solve, .transposed = transposed});
+}
+
+ad_tensor *ad_lu_inverse(const ad_tensor *lu, const ad_tensor *order) {
+    if (check(lu, true) || check_order(lu, order)) return NULL;
+    const operands x = {{ad_make(lu->dtype, lu->ndim, lu->shape)}, {NULL, lu, NULL, order}};
+    return finish_one(&x, (ad_factor_kind){.kind = AD_FACTOR_inverse});
 }
 
 static bool is_batch_of(const ad_tensor *x, const ad_tensor *lu, int dtype) {

@@ -234,15 +234,28 @@ ad_matrix ad_matrix_of(const ad_tensor *x, int64_t i) {
     return matrix_at(x, offset);
 }
 
+/* What a batch's matrix is solved with. */
+static ad_matrix solver_of(const ad_factor *x, int64_t i) {
+    int64_t offset = 0;
+    for (int d = x->out->ndim - 3; d >= 0; d--) {
+        offset += i % x->out->shape[d] * ad_broadcast_stride(x->a, x->out->ndim, d);
+        i /= x->out->shape[d];
+    }
+    return matrix_at(x->a, offset);
+}
+
 static int triangle_one(const ad_factor *x, int64_t i) {
     const ad_tools t = ad_tools_of(x->out->dtype);
-    int64_t offset = 0, rest = i;
-    for (int d = x->out->ndim - 3; d >= 0; d--) {
-        offset += rest % x->out->shape[d] * ad_broadcast_stride(x->a, x->out->ndim, d);
-        rest /= x->out->shape[d];
-    }
-    return ad_solve_triangle(&t, x->n, matrix_at(x->a, offset), x->how.upper, x->how.unit, x->cols,
+    return ad_solve_triangle(&t, x->n, solver_of(x, i), x->how.upper, x->how.unit, x->cols,
                              x->out->data + i * x->n * x->cols * t.size);
+}
+
+static int root_solve_one(const ad_factor *x, int64_t i) {
+    const ad_tools t = ad_tools_of(x->out->dtype);
+    const ad_matrix a = solver_of(x, i), turned = {a.data, a.col, a.row};
+    char *b = x->out->data + i * x->n * x->cols * t.size;
+    const int status = ad_solve_triangle(&t, x->n, x->how.upper ? turned : a, false, false, x->cols, b);
+    return status ? status : ad_solve_triangle(&t, x->n, x->how.upper ? a : turned, true, false, x->cols, b);
 }
 
 /* Rows in the order of `order`, or back. */
@@ -275,6 +288,45 @@ static int lu_solve_one(const ad_factor *x, int64_t i) {
         status =
             ad_solve_triangle(&t, n, x->how.transposed ? turned : a, true, x->how.transposed, x->cols, b);
     return status || !x->how.transposed ? status : permute_rows(x, order, b);
+}
+
+/* Over zeros, T^-1 of a lower triangle with a diagonal of 1: what `substitute` makes of the identity, without
+ * what is zero. */
+static int invert_triangle(const ad_tools *t, int64_t n, ad_matrix l, char *x, int64_t row) {
+    enum { WHOLE = 32 };
+    if (n <= WHOLE) {
+        for (int64_t i = 0; i < n; i++) ad_set_element(x, t->size, i * (row + 1), 1);
+        return substitute(t, n, l, true, n, x, row);
+    }
+    const int64_t top = half(n, AD_TRIANGLE), below = n - top;
+    const ad_matrix rest = ad_moved(t, l, top, top);
+    char *left = x + top * row * t->size;
+    int status = invert_triangle(t, top, l, x, row);
+    if (!status)
+        status = ad_subtract_product(t, below, top, top, ad_moved(t, l, top, 0), (ad_matrix){x, row, 1}, left,
+                                     row);
+    if (!status) status = substitute(t, below, rest, true, top, left, row);
+    return status ? status : invert_triangle(t, below, rest, left + top * t->size, row);
+}
+
+/* U^-1 L^-1 P. */
+static int inverse_one(const ad_factor *x, int64_t i) {
+    const int64_t n = x->n, *order = (const int64_t *)x->order->data + i * n;
+    const ad_tools t = ad_tools_of(x->out->dtype);
+    const int64_t row = n * t.size;
+    const ad_matrix lu = {x->source->data + i * n * row, n, 1};
+    char *out = x->out->data + i * n * row, *kept = ad_alloc((size_t)row);
+    if (!kept) return AD_NO_MEMORY;
+    memset(out, 0, (size_t)(n * row));
+    int status = n ? invert_triangle(&t, n, lu, out, n) : AD_OK;
+    for (int64_t r = 0; !status && r < n; r++) { /* to the columns where P has them */
+        char *to = out + r * row;
+        memcpy(kept, to, (size_t)((r + 1) * t.size));
+        memset(to, 0, (size_t)((r + 1) * t.size));
+        for (int64_t c = 0; c <= r; c++) ad_set_element(to, t.size, order[c], ad_element(kept, t.size, c));
+    }
+    ad_dealloc(kept);
+    return status ? status : ad_solve_triangle(&t, n, lu, true, false, n, out);
 }
 
 /* The determinant of each minor with the sign of its place, of a singular matrix. */
@@ -326,7 +378,9 @@ static int (*const one_of[])(const ad_factor *x, int64_t i) = {
     [AD_FACTOR_svd] = ad_svd_one,
     [AD_FACTOR_eigh] = ad_eigh_one,
     [AD_FACTOR_triangle] = triangle_one,
+    [AD_FACTOR_root_solve] = root_solve_one,
     [AD_FACTOR_lu_solve] = lu_solve_one,
+    [AD_FACTOR_inverse] = inverse_one,
     [AD_FACTOR_cofactors] = cofactors_one,
     [AD_FACTOR_exp] = ad_exp_one,
     [AD_FACTOR_least_squares] = ad_least_squares_one,
@@ -354,7 +408,7 @@ int ad_factor_run(const ad_call *c) {
     for (int d = 0; d < x.source->ndim - 2; d++) x.count *= x.source->shape[d];
     batch t = {.x = &x};
     atomic_init(&t.status, AD_OK);
-    ad_copy_into(x.out, x.source);
+    if (x.how.kind != AD_FACTOR_inverse) ad_copy_into(x.out, x.source);
     const double each = 1 + (double)x.n * (double)x.n * (double)(x.cols + x.n) / 20;
     const double cost = each * (double)x.count;
     if (each < LARGE) {

@@ -17,14 +17,17 @@ struct ad_spectral_kernels {
     void (*turn)(int64_t n, double *x, double *y, double c, double s);
     /* n rotations of rows, one after the other */
     void (*turn_rows)(int64_t cols, double *x, int64_t row, int64_t n, const ad_rotation *r);
-    /* A -= u q^T + q u^T, then y = A^T by; of rows, and at least of columns, `first` to n. Rows of A are cols
-     * long, and u and q are 0 before first. */
+    /* A -= u q^T + q u^T, then y = A by; of rows, and at least of columns, `first` to n of the symmetric A,
+     * of which the upper triangle is there. Its rows are cols long; u, q and by are 0 before first. */
     void (*update)(int64_t first, int64_t n, int64_t cols, double *a, const double *u, const double *q,
                    const double *by, double *y);
     /* away = d - from - x; sums: of z^2 / away where that is below 0, and above; and the same of its slopes.
      */
     void (*poles)(int64_t n, const double *d, const double *z, double from, double x, double *away,
                   double *sums);
+    /* w *= away / (d - from), but where that is by 0; and x becomes w / x, of length 1 */
+    void (*ratios)(int64_t n, const double *away, const double *d, double from, double *w);
+    void (*unit)(int64_t n, const double *w, double *x);
 };
 
 /* How long rows of n elements are made: an odd number of lines, which lie in different sets of a cache. */

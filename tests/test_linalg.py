@@ -90,6 +90,28 @@ def test_factors_multiply_to_what_they_are_of(case: tuple[ad.dtype, int, float])
         assert not np.tril(exact(r), -1).any()
 
 
+def test_an_inverse_is_what_solves_the_identity(case: tuple[ad.dtype, int, float]) -> None:
+    """It is made from less, as most of the identity is zeros: bit for bit."""
+    d, n, _ = case
+    a = ad.randn(2, n, n, dtype=d)
+    solved = linalg.solve(a, ad.eye(n, dtype=d).expand(2, n, n))
+    assert ad.equal(linalg.inv(a), solved)
+
+
+@pytest.mark.parametrize("d", DTYPES, ids=str)
+def test_a_pivot_is_the_first_of_the_largest(d: ad.dtype) -> None:
+    """Of equal ones, too, whichever lanes they are in; a nan is none, but where it comes first."""
+    for n in range(1, 150):
+        column = ad.randint(-3, 4, (n,)).to(d)
+        if n % 3 == 1:
+            column[ad.randint(0, n, (n // 4,))] = math.nan
+        sizes = [abs(x) for x in column.tolist()]
+        most = 0 if math.isnan(sizes[0]) else sizes.index(max(x for x in sizes if x == x))
+        a = ad.eye(n, dtype=d)
+        a[:, 0] = column
+        assert linalg.lu_factor_ex(a).pivots[0] == most + 1, (n, column)
+
+
 @pytest.mark.parametrize("d", DTYPES, ids=str)
 @pytest.mark.parametrize(("m", "n"), [(1, 1), (5, 3), (3, 5), (17, 17), (20, 40), (100, 33)])
 def test_qr_is_right_column_by_column(d: ad.dtype, m: int, n: int) -> None:
@@ -144,6 +166,26 @@ def test_eigenvalues_alone_are_those_of_vectors(d: ad.dtype, n: int) -> None:
     a = matrix(n, n, d)
     for uplo in "LU":
         assert linalg.eigvalsh(a, uplo).tolist() == linalg.eigh(a, uplo).eigenvalues.tolist()
+
+
+@pytest.mark.parametrize("n", [24, 25, 31, 33, 40, 64, 71, 100])
+@pytest.mark.parametrize("kind", ["any", "arrow", "steps", "halves"])
+def test_vectors_of_halves_joined(kind: str, n: int) -> None:
+    """Of matrices whose halves have values, or hardly anything, in common."""
+    eye, unit = ad.eye(n, dtype=ad.float64), 2.0**-53
+    a = ad.randn(n, n, dtype=ad.float64)
+    a = a + a.mT
+    if kind == "arrow":
+        a = eye.clone()
+        a[0], a[:, 0] = 1, 1
+    elif kind == "steps":
+        a = ad.ones(n, n, dtype=ad.float64) + ad.diag((ad.arange(n) // 7).double())
+    elif kind == "halves":
+        a = ad.block_diag(a[: n // 2, : n // 2], a[: n - n // 2, : n - n // 2])
+    w, v = linalg.eigh(a.tril())
+    assert ((v * w) @ v.mT - a).abs().max() <= 8 * n * unit * w.abs().max()
+    assert (v.mT @ v - eye).abs().max() <= 8 * n * unit
+    assert (linalg.eigvalsh(a) - w).abs().max() <= n * unit * w.abs().max()
 
 
 @pytest.mark.parametrize("d", DTYPES, ids=str)
@@ -219,7 +261,10 @@ def test_spectra_of_large_matrices(name: str) -> None:
 
 CALLS: dict[str, Callable[[ad.Tensor], ad.Tensor]] = {
     "solve": lambda x: linalg.solve(x, x.mT),
+    "inv": linalg.inv,
     "cholesky": lambda x: linalg.cholesky(x @ x.mT),
+    "cholesky_solve": lambda x: ad.cholesky_solve(x, x),
+    "cdist": lambda x: ad.cdist(x, x.mT, compute_mode="use_mm_for_euclid_dist"),
     "qr": lambda x: linalg.qr(x).Q,
     "svd": lambda x: linalg.svd(x).U,
     "eigh": lambda x: linalg.eigh(x).eigenvectors,
@@ -319,6 +364,31 @@ def test_exchanges_of_another_number_are_refused(shape: tuple[int, ...]) -> None
     if shape[-1:] != (3,):
         with pytest.raises(RuntimeError, match="expected 3 pivots"):
             ad.lu_unpack(lu, pivots)
+
+
+@pytest.mark.parametrize("d", [ad.uint8, ad.int16, ad.int64, ad.float16, ad.float32, ad.float64])
+@pytest.mark.parametrize(("shape", "dim"), [((3, 5), 0), ((2, 3, 7), 1), ((5000, 3), 1)])
+def test_cross_products_by_definition(d: ad.dtype, shape: tuple[int, ...], dim: int) -> None:
+    a, b = (ad.randint(0, 120, shape).to(d) for _ in range(2))
+    wide = [(x.double() if d.is_floating_point else x.long()).unbind(dim) for x in (a, b)]
+    (p, q, r), (x, y, z) = wide
+    wanted = ad.stack([q * z - r * y, r * x - p * z, p * y - q * x], dim).to(d)
+    assert ad.equal(linalg.cross(a, b, dim=dim), wanted)
+    turned = linalg.cross(a.mT.contiguous().mT, b.flip(0).flip(0), dim=dim)
+    assert ad.equal(turned, wanted)
+
+
+def test_distances_by_a_product_are_those_of_the_differences() -> None:
+    for d, unit in DTYPES.items():
+        for m, n, k in ((1, 30, 1), (40, 3, 5), (33, 65, 17), (130, 64, 40)):
+            x, y = ad.randn(2, m, k, dtype=d), ad.randn(2, n, k, dtype=d)
+            made = ad.cdist(x, y, compute_mode="use_mm_for_euclid_dist")
+            wanted = ad.cdist(x.double(), y.double(), compute_mode="donot_use_mm_for_euclid_dist")
+            squares = (x.double() ** 2).sum(-1).max() + (y.double() ** 2).sum(-1).max()
+            assert (made.double() ** 2 - wanted**2).abs().max() <= (k + 8) * 2 * unit * squares
+            assert ad.equal(made[1], ad.cdist(x[1], y[1], compute_mode="use_mm_for_euclid_dist"))
+    there = ad.cdist(ad.full((2, 2), math.nan), ad.zeros(30, 2))
+    assert there.isnan().all()
 
 
 def test_numbers_have_no_dimension_to_cross() -> None:

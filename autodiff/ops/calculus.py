@@ -12,7 +12,7 @@ from autodiff.ops.derived import diff
 from autodiff.ops.elementwise import mul
 from autodiff.ops.guard import strict
 from autodiff.ops.join import cat
-from autodiff.ops.norms import vector_norm
+from autodiff.ops.norms import _norm, vector_norm
 from autodiff.ops.numbers import number_of
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.shapes import dim_index
@@ -169,10 +169,14 @@ def renorm(input: Tensor, p: float, dim: int, maxnorm: float) -> Tensor:
         raise RuntimeError(f"renorm: non-positive norm not supported: {p}")
     if not maxnorm >= 0:
         raise RuntimeError(f"renorm: expected maxnorm to be >= 0 but got {maxnorm}")
-    if input.ndim < 2:
+    n = input._p.ndim
+    if n < 2:
         raise RuntimeError(
             f"renorm: input needs at least 2 dimensions, got {input.ndim} dimensions"
         )
-    d = dim_index(dim, input.ndim)
-    norms = vector_norm(input, p, [k for k in range(input.ndim) if k != d], True)
+    d = dim_index(dim, n)
+    if input._p.numel and input.is_floating_point():
+        norms = _norm.call(input, (1 << n) - 1 - (1 << d), True, p)
+    else:
+        norms = vector_norm(input, p, [k for k in range(input.ndim) if k != d], True)
     return mul.call(input, _RENORM.call(norms, number_of(float(maxnorm))))

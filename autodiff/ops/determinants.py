@@ -16,7 +16,7 @@ from autodiff.ops.out import written, written_all
 from autodiff.ops.recompute import cotangents_of
 from autodiff.ops.returned import returned
 from autodiff.ops.spectral import native_svd
-from autodiff.ops.systems import factored, identity, solution
+from autodiff.ops.systems import factored, inverse
 from autodiff.ops.views import alias, expand, mT, unsqueeze
 from autodiff.tensor import Tensor, wrap
 
@@ -26,7 +26,7 @@ def _last_two(g: Tensor) -> Tensor:
 
 
 def _inverse_of_transpose(node: OpNode, a: Tensor) -> Tensor:
-    return solution.on((a, identity(a)), node.args[0], True)
+    return mT(inverse.on((a,), node.args[0]))
 
 
 def _minors(a: Tensor) -> Tensor:
@@ -81,7 +81,7 @@ def _by_inverse(h: Tensor, a: Tensor) -> Tensor:
         x = alias(a)
         slopes: Any = graph.grad(_minors(x), [x], h, create_graph=True)
         return cast("Tensor", slopes[0])
-    b, c = solution.on((a, identity(a)), factors, True), _cofactors.on((a,), factors)
+    b, c = mT(inverse.on((a,), factors)), _cofactors.on((a,), factors)
     total = (h * c).sum((-2, -1), keepdim=True)
     return b * total - matmul(b, matmul(mT(h), c))
 

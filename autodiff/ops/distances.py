@@ -6,17 +6,15 @@ import math
 from typing import Any
 
 from autodiff.dtypes import FIRST_FLOAT, SCALAR_NAMES
-from autodiff.expr import build, inputs
 from autodiff.native import NULL, lib
 from autodiff.ops.base import OUTPUT, Op, OpNode, called
 from autodiff.ops.contraction import matmul
 from autodiff.ops.diagonals import triu_indices
 from autodiff.ops.halves import in_float32
 from autodiff.ops.matrices import common_batch
-from autodiff.ops.norms import _SHARE, _order, vector_norm
-from autodiff.ops.pointwise import PointwiseOp
-from autodiff.ops.recompute import cotangents_of
-from autodiff.ops.views import mT, unsqueeze
+from autodiff.ops.norms import _SHARE, _order, norm_slope, vector_norm
+from autodiff.ops.slices import index_add_, index_select
+from autodiff.ops.views import mT, select, unsqueeze
 from autodiff.tensor import Tensor, wrap
 
 _MODES = (
@@ -29,23 +27,8 @@ SMALL = 2**20  # differences, up to which they are as fast
 _ORDERS = (1, 2, math.inf)  # those that one native call takes
 
 
-def _by_squares() -> PointwiseOp:
-    own, other, product = inputs(3)
-    return PointwiseOp(
-        "euclidean", build("sqrt", build("maximum", own + other - product * 2, 0)), 3
-    )
-
-
-_BY_SQUARES = _by_squares()
-
-
 def _euclidean_forward(a: Any, b: Any, directly: bool) -> Any:
-    """The root of |a|^2 + |b|^2 - 2 ab, by one product of matrices, or as it is."""
-    if directly:
-        return lib.ad_distances(a, b, 2)
-    x, y = wrap(a), wrap(b)
-    own, other = (x * x).sum(-1, keepdim=True), unsqueeze((y * y).sum(-1), y.ndim - 2)
-    return lib.ad_alias(_BY_SQUARES.call(own, other, matmul(x, mT(y)))._p)
+    return lib.ad_distances(a, b, 2) if directly else lib.ad_distances_by_product(a, b)
 
 
 def _euclidean_rule(
@@ -113,35 +96,49 @@ def _between(x1: Tensor, x2: Tensor, order: float) -> Tensor:
     return vector_norm(difference, order if x1.shape[-1] else 2, -1)
 
 
-def _cdist_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> list[Tensor | None]:
-    return cotangents_of(lambda a, b: _between(a, b, node.args[0]), node, g, (x, y))
+def _cdist_forward(a: Any, b: Any, order: float) -> Any:
+    if order in _ORDERS:
+        return lib.ad_distances(a, b, order)
+    return lib.ad_alias(_between(wrap(a), wrap(b), order)._p)
 
 
-_cdist: Op = Op("cdist", lib.ad_distances, _cdist_rule, saves=(0, 1), shaped=False)
+def _cdist_rule(
+    node: OpNode, g: Tensor, x: Tensor, y: Tensor, d: Tensor
+) -> tuple[Tensor | None, ...]:
+    n = d.ndim
+    difference = unsqueeze(x, n - 1) - unsqueeze(y, n - 2)
+    slope = norm_slope(node.args[0], unsqueeze(g, n), difference, unsqueeze(d, n), (n,))
+    return slope.sum(n - 1), -slope.sum(n - 2) if node.needs(1) else None
+
+
+_cdist: Op = Op("cdist", _cdist_forward, _cdist_rule, saves=(0, 1, OUTPUT), shaped=False)
 
 
 @in_float32
 def _distances(x1: Tensor, x2: Tensor, order: float, many: bool, either: bool) -> Tensor:
-    if order not in _ORDERS:
-        return _between(x1, x2, order)
     pair = common_batch(x1, x2)
     if order == 2 and many and x1.shape[-1]:
         return _euclidean.on(pair, either and pair[0]._p.numel * pair[1].shape[-2] <= SMALL)
     return _cdist.on(pair, order)
 
 
-def _pairs(x: Tensor, order: float) -> Tensor:
-    """As `_between`, of each two rows."""
+def _pdist_forward(p: Any, order: float) -> Any:
+    if order in _ORDERS:
+        return lib.ad_distances(p, NULL, order)
+    x = wrap(p)
     i, j = triu_indices(x.shape[0], x.shape[0], 1)
-    return vector_norm(x[i] - x[j], order if x.shape[1] else 2, 1)
+    return lib.ad_alias(vector_norm(x[i] - x[j], order if x.shape[1] else 2, 1)._p)
 
 
-def _pdist_rule(node: OpNode, g: Tensor, x: Tensor) -> list[Tensor | None]:
-    return cotangents_of(lambda a: _pairs(a, node.args[0]), node, g, (x,))
+def _pdist_rule(node: OpNode, g: Tensor, x: Tensor, d: Tensor) -> tuple[Tensor]:
+    pairs, zero = triu_indices(x.shape[0], x.shape[0], 1), x.new_zeros(x.shape)
+    i, j = select(pairs, 0, 0), select(pairs, 0, 1)
+    difference = index_select(x, 0, i) - index_select(x, 0, j)
+    slope = norm_slope(node.args[0], unsqueeze(g, 1), difference, unsqueeze(d, 1), (1,))
+    return (index_add_(index_add_(zero, 0, i, slope), 0, j, -slope),)
 
 
-_pdist: Op = Op("pdist", lambda p, order: lib.ad_distances(p, NULL, order), _pdist_rule,
-        saves=(0,), shaped=False)  # fmt: skip
+_pdist: Op = Op("pdist", _pdist_forward, _pdist_rule, saves=(0, OUTPUT), shaped=False)
 
 
 @called("PdistBackward0")
@@ -157,4 +154,4 @@ def pdist(input: Tensor, p: float = 2.0) -> Tensor:
         raise RuntimeError("pdist only supports floating-point dtypes")
     if not p >= 0:
         raise RuntimeError(f"pdist only supports non-negative p values, not {p}")
-    return _pdist(input, p) if p in _ORDERS else _pairs(input, p)
+    return _pdist(input, p)

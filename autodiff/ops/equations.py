@@ -7,7 +7,7 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from autodiff.dtypes import int32
+from autodiff.dtypes import int64
 from autodiff.native import lib
 from autodiff.ops.base import OUTPUT, Op, OpNode, backward_name, called
 from autodiff.ops.contraction import matmul
@@ -16,7 +16,16 @@ from autodiff.ops.diagonals import diag_embed
 from autodiff.ops.diagonals import diagonal as diagonal_of
 from autodiff.ops.guard import must_be, strict
 from autodiff.ops.join import cat
-from autodiff.ops.matrices import LinAlgError, check_float, check_matrix, common_batch, native
+from autodiff.ops.matrices import (
+    LinAlgError,
+    as_info,
+    check_float,
+    check_matrix,
+    check_pair,
+    common_batch,
+    native,
+    triangle,
+)
 from autodiff.ops.norms import norm
 from autodiff.ops.out import written
 from autodiff.ops.returned import returned
@@ -108,7 +117,8 @@ def lstsq(
         )
     m, n = A.shape[-2:]
     if driver in ("gelsd", "gelss"):
-        inverse, values, rank = pseudo_inverse(A, rtol=rcond)
+        inverse, values, small = pseudo_inverse(A, rtol=rcond)
+        rank = (~small).sum(-1, dtype=int64)
         x = matmul(inverse, b)
     else:
         least = epsilon(A) * max(m, n) if rcond is None else max(float(rcond), 0.0)
@@ -149,7 +159,7 @@ def solve_ex(
     """
     check_matrix("linalg.solve_ex", A)
     y, info = solved(A, B, left, check_errors)
-    return solve_ex_result(y, wrap(info).to(int32))
+    return solve_ex_result(y, as_info(info))
 
 
 def _exp_rule(node: OpNode, g: Tensor, a: Tensor) -> tuple[Tensor]:
@@ -288,6 +298,21 @@ def tensorsolve(
     return written("linalg_tensorsolve", out, x, A, B)
 
 
+def _root_rule(node: OpNode, g: Tensor, a: Tensor, x: Tensor) -> tuple[Tensor | None, Tensor]:
+    """L L^T X = B: dB = (L L^T)^-1 g, dL = the triangle of -(dB X^T + X dB^T) L."""
+    (upper,) = node.args
+    gb = _root_solution.on((a, g), upper)
+    if not node.needs(0):
+        return None, gb
+    half = matmul(gb, mT(x))
+    both = -(half + mT(half))
+    return triangle(matmul(a, both) if upper else matmul(both, a), upper), gb
+
+
+_root_solution: Op = Op("cholesky_solve", lib.ad_cholesky_solve, _root_rule, saves=(0, OUTPUT),
+        shaped=False)  # fmt: skip
+
+
 @called("CholeskySolveBackward0")
 @strict
 def cholesky_solve(
@@ -301,9 +326,9 @@ def cholesky_solve(
     """
     check_matrix("cholesky_solve", input, square=False, what="b")
     check_matrix("cholesky_solve", input2)
-    low, high = (mT(input2), input2) if upper else (input2, mT(input2))
-    half = solve_triangular(low, input, upper=False)
-    return written("cholesky_solve", out, solve_triangular(high, half, upper=True), input, input2)
+    check_pair("cholesky_solve", input2, input, True)
+    y = _root_solution.on(common_batch(input2, input), upper)
+    return y if out is None else written("cholesky_solve", out, y, input, input2)
 
 
 @called("CholeskyInverseBackward0")
@@ -316,7 +341,8 @@ def cholesky_inverse(input: Tensor, upper: bool = False, *, out: Tensor | None =
             [0.0000, 1.0000]])
     """
     check_matrix("cholesky_inverse", input)
-    return cholesky_solve(identity(input), input, upper, out=out)
+    y = _root_solution.on((input, identity(input)), upper)
+    return y if out is None else written("cholesky_inverse", out, y, input)
 
 
 @strict

@@ -19,6 +19,7 @@ from autodiff.ops.join import cat
 from autodiff.ops.matrices import check_matrix, triangle
 from autodiff.ops.out import written, written_all
 from autodiff.ops.returned import returned
+from autodiff.ops.slices import index_select
 from autodiff.ops.systems import factored, identity
 from autodiff.ops.triangular import solve_triangular
 from autodiff.ops.views import expand, mT, narrow, unsqueeze
@@ -89,7 +90,7 @@ def _factors(name: str, a: Tensor, pivot: bool, check: bool) -> tuple[Tensor, Te
         whole = a.new_zeros([*a.shape[:-2], side, side])
         whole[..., :m, :n] = a.detach()
     factors = factored(name, whole)
-    order = narrow(wrap(factors.order), -1, 0, m)
+    order = wrap(factors.order) if m == n else narrow(wrap(factors.order), -1, 0, m)
     info = wrap(factors.info)
     if m == n and not a.requires_grad:
         y = wrap(factors.lu)
@@ -133,7 +134,8 @@ def _order(name: str, pivots: Tensor, m: int, k: int) -> Tensor:
 
 def _permutation(order: Tensor, like: Tensor) -> Tensor:
     """P, for which P^T A has A's rows in this order."""
-    return mT(eye(order.shape[-1], dtype=like.dtype)[order])
+    one = eye(order.shape[-1], dtype=like.dtype)
+    return mT(index_select(one, 0, order) if order._p.ndim == 1 else one[order])
 
 
 def _apart(y: Tensor) -> tuple[Tensor, Tensor]:
@@ -178,13 +180,9 @@ def lu_factor_ex(
     >>> linalg.lu_factor_ex(ad.tensor([[1.0, 2.0], [2.0, 4.0]])).info
     tensor(2, dtype=torch.int32)
     """
-    return _lu_factor_ex("torch.linalg.lu_factor_ex", A, pivot, check_errors, out)
-
-
-def _lu_factor_ex(name: str, a: Tensor, pivot: bool, check: bool, out: Any) -> lu_factor_ex_result:
-    y, order, info = _factors(name, a, pivot, check)
-    found = lu_factor_ex_result(y, _pivots(order, min(a.shape[-2:])), info.to(int32))
-    return lu_factor_ex_result(*written_all("linalg_lu_factor_ex", out, found, a))
+    y, order, info = _factors("torch.linalg.lu_factor_ex", A, pivot, check_errors)
+    found = lu_factor_ex_result(y, _pivots(order, min(A.shape[-2:])), info.to(int32))
+    return lu_factor_ex_result(*written_all("linalg_lu_factor_ex", out, found, A))
 
 
 @strict
@@ -196,8 +194,11 @@ def lu_factor(A: Tensor, *, pivot: bool = True, out: Any = None) -> lu_factor_re
     >>> linalg.lu_factor(ad.tensor([[1.0, 2.0], [2.0, 2.0]])).pivots
     tensor([2, 2], dtype=torch.int32)
     """
-    found = _lu_factor_ex("torch.linalg.lu_factor", A, pivot, True, None)[:2]
-    return lu_factor_result(*written_all("linalg_lu_factor", out, found, A))
+    y, order, _ = _factors("torch.linalg.lu_factor", A, pivot, True)
+    found = lu_factor_result(y, _pivots(order, min(A.shape[-2:])))
+    return (
+        found if out is None else lu_factor_result(*written_all("linalg_lu_factor", out, found, A))
+    )
 
 
 @called("LinalgLuSolveBackward0")

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from autodiff.descriptor import fresh
-from autodiff.native import error, ffi, operand_text, refuse_any
+from autodiff.dtypes import int32
+from autodiff.native import error, ffi, lib, operand_text, refuse_any
 from autodiff.ops.diagonals import tril, triu
 from autodiff.ops.guard import must_be
 from autodiff.ops.views import expand
-from autodiff.tensor import Tensor
+from autodiff.tensor import Tensor, own
 
 
 class LinAlgError(RuntimeError):
@@ -51,6 +51,9 @@ def check_float(name: str, x: Tensor) -> None:
 
 def check_pair(name: str, a: Tensor, b: Tensor, left: bool) -> None:
     """RuntimeError where A X = B, or X A = B, makes no sense."""
+    p, q = a._p, b._p
+    if p.dtype == q.dtype and p.shape[p.ndim - 1] == q.shape[q.ndim - (2 if left else 1)]:
+        return
     if a.dtype is not b.dtype:
         raise RuntimeError(
             f"{name}: Expected A and B to have the same dtype, but found A of type "
@@ -71,16 +74,27 @@ def check_success(name: str, a: Tensor, info: Any, text: str) -> None:
     refuse_any(info, LinAlgError, f"{name}: {place}{text}", a._p)
 
 
+_RESULTS = [ffi.typeof(f"ad_tensor *[{count}]") for count in range(5)]
+_gc, _free = ffi.gc, lib.ad_free
+
+
 def native(count: int, name: str, function: Any, *args: Any) -> list[Any]:
     """The descriptors that a native function makes."""
-    out = ffi.new(f"ad_tensor *[{count}]")
+    out = ffi.new(_RESULTS[count])
     if function(*args, out):
         raise error(name, args[0])
-    return [fresh(p, name) for p in out]
+    return [_gc(p, _free) for p in out]
+
+
+def as_info(p: Any) -> Tensor:
+    """A number for each matrix, as PyTorch's functions tell it: int32."""
+    return own(lib.ad_contiguous(p, int32.code), "info", p)
 
 
 def common_batch(a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
     """The two with their batches broadcast. RuntimeError where those do not."""
+    if a._p.ndim == b._p.ndim == 2:
+        return a, b
     first, second = list(a.shape[:-2]), list(b.shape[:-2])
     if first == second:
         return a, b

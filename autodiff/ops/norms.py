@@ -14,11 +14,11 @@ from autodiff.dtypes import (
 )
 from autodiff.expr import build, inputs
 from autodiff.native import NULL, lib
-from autodiff.ops.assign import masked_fill
 from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.declare import where
 from autodiff.ops.guard import must_be
 from autodiff.ops.matrices import check_float
+from autodiff.ops.numbers import number_of
 from autodiff.ops.out import written
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reductions import KINDS, _restore
@@ -43,7 +43,16 @@ def _share() -> PointwiseOp:
     return PointwiseOp("norm_share", where(nothing, 0.0, g / where(nothing, 1.0, y)), 2)
 
 
-_SHARE = _share()
+def _power() -> PointwiseOp:
+    """g (|x| / y)^e sign(x), and 0 where x or y is 0."""
+    g, x, y, e = inputs(4)
+    none, nothing = build("eq", x, 0), build("eq", y, 0)
+    ratio = where(none, 1.0, build("abs", x)) / where(nothing, 1.0, y)
+    slope = g * build("pow", ratio, e) * build("sign", x)
+    return PointwiseOp("norm_power", where(nothing, 0.0, slope), 4)
+
+
+_SHARE, _POWER = _share(), _power()
 
 
 def _norm_of(x: Tensor, dims: tuple[int, ...], keepdim: bool, order: float) -> Tensor:
@@ -69,25 +78,27 @@ def _norm_forward(p: Any, mask: int, keepdim: bool, order: float) -> Any:
     return lib.ad_alias(y._p)
 
 
-def _norm_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor]:
-    """dx = g (|x| / y)^(order - 1) sign(x), 0 where that is 0 / 0."""
-    order = node.args[2]
+def norm_slope(order: float, g: Tensor, x: Tensor, y: Tensor, dims: tuple[int, ...]) -> Tensor:
+    """dx = g (|x| / y)^(order - 1) sign(x), 0 where that is 0 / 0, of norms y that keep `dims`."""
+    if order == 2:
+        return _SHARE.call(g, y) * x
     if order == 0:
-        return (x.new_zeros(x.shape),)
+        return x.new_zeros(x.shape)
     if order == 1:
-        return (_restore(node, g) * x.detach().sign(),)
+        return g * x.detach().sign()
     if order in (INF, -INF):
-        hits = (x.detach().abs() == _restore(node, y.detach())).to(x.dtype)
-        dims = tuple(d for d in range(x.ndim) if node.args[0] >> d & 1)
+        hits = (x.detach().abs() == y.detach()).to(x.dtype)
         counts = hits.sum(dims, keepdim=True) if dims else hits
-        return (_restore(node, g) * (hits / counts * x.detach().sign()),)
+        return g * (hits / counts * x.detach().sign())
+    return _POWER.call(g, x, y, number_of(float(order - 1)))
+
+
+def _norm_rule(node: OpNode, g: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor]:
+    mask, _, order = node.args
     if order == 2:
         return (_restore(node, _SHARE.call(g, y)) * x,)
-    nothing = y.detach() == 0
-    share = g * masked_fill(y, nothing, 1) ** (1 - order)
-    zero = x.detach() == 0
-    power = masked_fill(x.abs(), zero, 1) ** (order - 1) * x.detach().sign()
-    return (_restore(node, masked_fill(share, nothing, 0)) * power,)
+    dims = tuple(d for d in range(x.ndim) if mask >> d & 1)
+    return (norm_slope(order, _restore(node, g), x, _restore(node, y), dims),)
 
 
 _norm: Op = Op("vector_norm", _norm_forward, _norm_rule, saves=(0, OUTPUT),
@@ -185,6 +196,9 @@ def matrix_norm(
     tensor(5.)
     """
     name = "linalg.matrix_norm"
+    plain = type(ord) is str and ord == "fro" and dim == (-2, -1) and dtype is None and out is None
+    if plain and A._p.ndim >= 2 and A.is_floating_point():
+        return _norm.call(A, 3 << A._p.ndim - 2, keepdim, 2)
     x = _in_dtype(name, A, dtype)
     if not isinstance(ord, str):
         _order("linalg_matrix_norm", ord)

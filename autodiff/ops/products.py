@@ -7,25 +7,21 @@ from typing import Any
 
 from autodiff import dtypes
 from autodiff.descriptor import fresh
-from autodiff.expr import inputs
-from autodiff.native import lib
-from autodiff.ops.base import Op, OpNode, called, titled
+from autodiff.native import describe, lib, take_failure
+from autodiff.ops.base import Op, OpNode, called, has_history, titled
 from autodiff.ops.contraction import dot, linear, matmul
 from autodiff.ops.diagonals import _diag_embed, diagonal
 from autodiff.ops.elementwise import mul
 from autodiff.ops.guard import must_be
 from autodiff.ops.out import written
-from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reductions import KINDS
 from autodiff.ops.reductions import sum as total
+from autodiff.ops.stacking import broadcast_tensors
 from autodiff.ops.views import _unsqueeze, expand, permute, reshape
 from autodiff.shapes import dim_index
 from autodiff.tensor import Tensor, own
 
 # ---- of vectors ----
-
-_a, _b, _c, _d = inputs(4)
-_CROSSED = PointwiseOp("cross", _a * _b - _c * _d, 4)  # of what each comes before, the product
 
 
 def check_vectors(op: str, **given: Tensor) -> None:
@@ -117,51 +113,40 @@ def linalg_cross(
     tensor([0., 0., 1.])
     """
     p, q = input._p, other._p
-    if p.ndim != q.ndim:
-        raise RuntimeError("linalg.cross: inputs must have the same number of dimensions.")
-    check_alike(input, other)
-    if p.ndim == 0:
-        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
-    at = dim_index(dim, p.ndim)
-    if p.shape[at] != 3 or q.shape[at] != 3:
-        raise RuntimeError(
-            f"linalg.cross: inputs dimension {dim} must have length 3. Got {input.shape[at]} and "
-            f"{other.shape[at]}"
-        )
-    y: Tensor = _crossed(input, other, at)
+    at = dim_index(dim, p.ndim) if p.ndim == q.ndim and p.ndim else 0
+    made = lib.ad_cross(p, q, at)
+    y = _cross.result_of((input, other), made, (at,)) if made else _apart(input, other, dim, at)
     return y if out is None else written("linalg_cross", out, y, input, other)
 
 
-def _crossed(a: Tensor, b: Tensor, dim: int) -> Tensor:
-    return _cross.on((a, b), dim, (a.shape, b.shape))
-
-
-def _cross_forward(a: Any, b: Any, dim: int, _: Any) -> Any:
-    """Of each factor the three after the first, and the three after those: the products' parts."""
-    parts = []
-    for p in (a, b):
-        twice = fresh(lib.ad_cat(2, [p, p], dim, p.dtype), "linalg_cross", p)
-        for i in (1, 2):
-            parts.append(own(lib.ad_slice(twice, dim, i, i + 3, 1), "linalg_cross", twice))
-    return lib.ad_alias(_CROSSED.run((parts[0], parts[3], parts[1], parts[2])))
+def _apart(a: Tensor, b: Tensor, dim: int, at: int) -> Tensor:
+    """The same of tensors of several shapes, or what is wrong with them."""
+    failure = take_failure()
+    if a.ndim != b.ndim:
+        raise RuntimeError("linalg.cross: inputs must have the same number of dimensions.")
+    check_alike(a, b)
+    if a.ndim == 0:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+    if a.shape[at] != 3 or b.shape[at] != 3:
+        raise RuntimeError(
+            f"linalg.cross: inputs dimension {dim} must have length 3. Got {a.shape[at]} and "
+            f"{b.shape[at]}"
+        )
+    if failure[0] != lib.AD_BAD_SHAPE:
+        raise describe(failure, "linalg_cross", a._p, b._p)
+    return _cross.on(broadcast_tensors(a, b), at)
 
 
 def _cross_rule(
     node: OpNode, g: Tensor, a: Tensor | None, b: Tensor | None
 ) -> tuple[Tensor | None, Tensor | None]:
-    """d(a x b) = b x g, g x a: of the factors' shapes."""
-    at, shapes = node.args
-    ga = None if b is None else _crossed(b, g, at).sum_to_size(shapes[0])
-    return ga, None if a is None else _crossed(g, a, at).sum_to_size(shapes[1])
+    """d(a x b) = b x g, g x a."""
+    (at,) = node.args
+    ga = None if b is None else _cross.on((b, g), at)
+    return ga, None if a is None else _cross.on((g, a), at)
 
 
-_cross: Op = Op(
-    "linalg_cross",
-    _cross_forward,
-    _cross_rule,
-    bilinear=True,
-    shaped=False,
-)
+_cross: Op = Op("linalg_cross", lib.ad_cross, _cross_rule, bilinear=True, shaped=False)
 
 
 # ---- of tensors ----
@@ -242,6 +227,11 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     >>> ad.kron(ad.tensor([[1, 10]]), ad.tensor([[1, 2]]))
     tensor([[ 1,  2, 10, 20]])
     """
+    if out is None and not has_history((input, other)):
+        p = lib.ad_kron(mul.native, input._p, other._p)
+        if p:
+            return own(p, "kron", input._p, other._p)
+        take_failure()
     a, b = list(input.shape), list(other.shape)
     a, b = [1] * (len(b) - len(a)) + a, [1] * (len(a) - len(b)) + b
     apart, beside, shape = [], [], []

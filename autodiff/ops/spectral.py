@@ -327,12 +327,12 @@ _INVERSE = PointwiseOp("inverse", where(_a, 0.0, 1 / where(_a, 1.0, _b)), 2)
 
 
 def pseudo_inverse(a: Tensor, atol: Any = None, rtol: Any = None) -> tuple[Tensor, Tensor, Tensor]:
-    """The pseudo-inverse, the singular values, and how many of them count."""
+    """The pseudo-inverse, the singular values, and which of them do not count."""
     u, s, vh = svd(a.detach(), False)
     small = s <= _threshold(s, a.shape[-2:], atol, rtol)
     inverse = _INVERSE.call(small, s)
     y = _pinv(a, (mT(vh) * unsqueeze(inverse, inverse.ndim - 1) @ mT(u))._p)
-    return y, s, (~small).sum(-1, dtype=int64)
+    return y, s, small
 
 
 def _pinv_rule(node: OpNode, g: Tensor, a: Tensor, y: Tensor) -> tuple[Tensor]:

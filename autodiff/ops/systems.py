@@ -5,14 +5,21 @@ from __future__ import annotations
 import math
 from typing import Any, NamedTuple
 
-from autodiff.dtypes import int32, plain
+from autodiff.dtypes import plain
 from autodiff.native import lib, operand_text
 from autodiff.ops.assign import masked_fill
 from autodiff.ops.base import OUTPUT, Op, OpNode, called, titled
 from autodiff.ops.contraction import matmul
 from autodiff.ops.create import eye
 from autodiff.ops.guard import must_be
-from autodiff.ops.matrices import check_matrix, check_pair, check_success, common_batch, native
+from autodiff.ops.matrices import (
+    as_info,
+    check_matrix,
+    check_pair,
+    check_success,
+    common_batch,
+    native,
+)
 from autodiff.ops.out import written
 from autodiff.ops.returned import returned
 from autodiff.ops.views import expand, mT, squeeze, unsqueeze
@@ -47,6 +54,16 @@ solution: Op = Op("solve",
         lambda a, b, factors, transposed: lib.ad_lu_solve(factors.lu, factors.order, b, transposed),
         _solve_rule, saves=(0, OUTPUT), shaped=False,
         grad_name="LinalgSolveExBackward0")  # fmt: skip
+
+
+def _inverse_rule(node: OpNode, g: Tensor, x: Tensor) -> tuple[Tensor]:
+    """X = A^-1: dA = -X^T g X^T."""
+    return (-matmul(mT(x), matmul(g, mT(x))),)
+
+
+inverse: Op = Op("inv", lambda a, factors: lib.ad_lu_inverse(factors.lu, factors.order),
+        _inverse_rule, saves=(OUTPUT,), shaped=False,
+        grad_name="LinalgInvExBackward0")  # fmt: skip
 
 
 def solve(
@@ -128,7 +145,7 @@ def _inverse(name: str, a: Tensor, check: bool = True) -> tuple[Tensor, Any]:
     factors = factored(name, a)
     if check:
         check_success(name, a, factors.info, _NO_INVERSE)
-    return solution.on((a, identity(a)), factors, False), factors.info
+    return inverse(a, factors), factors.info
 
 
 @called("LinalgInvExBackward0")
@@ -140,7 +157,7 @@ def inv_ex(A: Tensor, *, check_errors: bool = False) -> inv_ex_result:  # noqa: 
     """
     name = "linalg.inv_ex" if check_errors else "linalg.inv"
     inverse, info = _inverse(name, A, check_errors)
-    return inv_ex_result(inverse, wrap(info).to(int32))
+    return inv_ex_result(inverse, as_info(info))
 
 
 @called("LinalgInvExBackward0")

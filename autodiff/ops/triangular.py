@@ -9,11 +9,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from autodiff.descriptor import fresh
-from autodiff.dtypes import int32
 from autodiff.native import lib
 from autodiff.ops.base import OUTPUT, Op, OpNode
 from autodiff.ops.contraction import matmul
 from autodiff.ops.matrices import (
+    as_info,
     check_matrix,
     check_pair,
     check_success,
@@ -24,7 +24,7 @@ from autodiff.ops.matrices import (
 from autodiff.ops.out import written
 from autodiff.ops.returned import returned
 from autodiff.ops.views import mT
-from autodiff.tensor import Tensor, wrap
+from autodiff.tensor import Tensor
 
 
 def _triangle_rule(node: OpNode, g: Tensor, a: Tensor, x: Tensor) -> tuple[Tensor | None, ...]:
@@ -125,7 +125,7 @@ def cholesky_ex(
     tensor(2, dtype=torch.int32)
     """
     factor, info = factored("linalg.cholesky_ex", A, upper, check_errors)
-    return cholesky_ex_result(factor, wrap(info).to(int32))
+    return cholesky_ex_result(factor, as_info(info))
 
 
 def cholesky(A: Tensor, *, upper: bool = False, out: Tensor | None = None) -> Tensor:  # noqa: N803

@@ -141,4 +141,6 @@ static const ad_row_kernels row_kernels = {
     .centre = centre,
     .moments = moments,
     .distances = {distances_f32, distances_f64},
+    .squares = {squares_f32, squares_f64},
+    .by_squares = {by_squares_f32, by_squares_f64},
 };

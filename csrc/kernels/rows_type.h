@@ -280,6 +280,35 @@ static void NAME(distances)(int order, int64_t rows, int64_t k, const void *x, c
     }
 }
 
+/* The sums of the squares of rows of k. */
+static void NAME(squares)(int64_t rows, int64_t k, const void *x, void *sums) {
+    enum { LANES = AD_LANE_BYTES / sizeof(T), VECTORS = LANES / VEC_W };
+    for (int64_t r = 0; r < rows; r++) {
+        V made[VECTORS];
+        T lanes[LANES];
+        AD_UNROLL for (int v = 0; v < VECTORS; v++) made[v] = VEC(zero)();
+        for (int64_t i = 0; i < k; i += LANES) AD_UNROLL for (int v = 0; v < VECTORS; v++) {
+                const int64_t at = i + v * VEC_W;
+                if (at >= k) break;
+                const V a = NAME(read)(x, r * k + at, k - at);
+                made[v] = VEC(fma)(a, a, made[v]);
+            }
+        AD_UNROLL for (int v = 0; v < VECTORS; v++) VEC(store)(lanes + v * VEC_W, made[v]);
+        for (int half = LANES / 2; half; half /= 2)
+            for (int l = 0; l < half; l++) lanes[l] += lanes[l + half];
+        ((T *)sums)[r] = lanes[0];
+    }
+}
+
+/* From a row's sum, those of the others and its products c with them. */
+static void NAME(by_squares)(int64_t n, const void *own, const void *others, void *c) {
+    const V sum = VEC(set1)(*(const T *)own), twice = VEC(set1)(-2);
+    for (int64_t j = 0, k = n; j < n; j += VEC_W, k -= VEC_W) {
+        const V square = VEC(fma)(twice, NAME(read)(c, j, k), VEC(add)(sum, NAME(read)(others, j, k)));
+        NAME(write)(c, j, VEC(sqrt)(VEC(max)(VEC(zero)(), square)), k);
+    }
+}
+
 #undef EACH_VECTOR
 #undef T
 #undef V

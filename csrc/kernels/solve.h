@@ -4,6 +4,8 @@
 #define T float
 #define W VF_W
 #define V(name) vf##name
+#define M(name) mf##name
+#define TURNED transpose_float
 #define NAME(name) name##_f32
 #define ABS fabsf
 #define ROOT sqrtf
@@ -13,6 +15,8 @@
 #define T double
 #define W VD_W
 #define V(name) vd##name
+#define M(name) md##name
+#define TURNED transpose_double
 #define NAME(name) name##_f64
 #define ABS fabs
 #define ROOT sqrt

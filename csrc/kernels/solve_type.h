@@ -72,20 +72,25 @@ static void NAME(add_scaled)(int64_t n, T *y, T s, const T *x) {
 
 /* The first of the largest magnitudes; nans are passed over unless one comes first. */
 static int64_t NAME(largest)(int64_t n, const T *x) {
-    int64_t at = 0;
-    T most = ABS(x[0]);
-    for (int64_t i = 1; i < n; i++) {
-        const T size = ABS(x[i]);
-        if (size > most) most = size, at = i;
-    }
-    return at;
+    T lanes[W], largest = ABS(x[0]);
+    if (isnan(largest)) return 0;
+    V() most[4] = {V(_set1)(largest), V(_set1)(largest), V(_set1)(largest), V(_set1)(largest)};
+    int64_t i = 0;
+    for (; i + 4 * W <= n; i += 4 * W)
+        AD_UNROLL for (int v = 0; v < 4; v++) most[v] = V(_max)(V(_abs)(V(_load)(x + i + v * W)), most[v]);
+    for (; i < n; i += W) most[0] = V(_max)(V(_abs)(V(_load_n)(x + i, ad_least(W, n - i))), most[0]);
+    V(_store)(lanes, V(_max)(V(_max)(most[0], most[1]), V(_max)(most[2], most[3])));
+    for (int l = 0; l < W; l++) largest = lanes[l] > largest ? lanes[l] : largest;
+    const V() wanted = V(_set1)(largest);
+    for (i = 0; i + W <= n && !M(_any)(V(_eq)(V(_abs)(V(_load)(x + i)), wanted));) i += W;
+    while (ABS(x[i]) != largest) i++;
+    return i;
 }
 
 static int NAME(panel)(int64_t m, int n, void *a, int64_t row, int64_t *pivots, void *work) {
-    T *x = a, *columns = work;
+    T *columns = work;
     int first = n;
-    for (int64_t i = 0; i < m; i++)
-        for (int j = 0; j < n; j++) columns[j * m + i] = x[i * row + j];
+    TURNED(n, m, columns, m, a, row, false);
     for (int k = 0; k < n; k++) {
         T *column = columns + k * m;
         const int64_t at = k + NAME(largest)(m - k, column + k);
@@ -104,8 +109,7 @@ static int NAME(panel)(int64_t m, int n, void *a, int64_t row, int64_t *pivots, 
         for (int j = k + 1; j < n; j++)
             NAME(add_scaled)(m - k - 1, columns + j * m + k + 1, -columns[j * m + k], column + k + 1);
     }
-    for (int64_t i = 0; i < m; i++)
-        for (int j = 0; j < n; j++) x[i * row + j] = columns[j * m + i];
+    TURNED(m, n, a, row, columns, m, false);
     return first;
 }
 
@@ -261,6 +265,8 @@ static const ad_solve_type NAME(solve) = {
 #undef T
 #undef W
 #undef V
+#undef M
+#undef TURNED
 #undef NAME
 #undef ABS
 #undef ROOT
