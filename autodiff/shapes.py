@@ -57,8 +57,8 @@ class Size(tuple[int, ...]):
 
 def dim_index(dim: SupportsIndex, ndim: int) -> int:
     """`dim` counted from the front; IndexError where a tensor of `ndim` dimensions has none."""
-    if type(dim) is int and 0 <= dim < ndim:
-        return dim
+    if type(dim) is int and -ndim <= dim < ndim:
+        return dim if dim >= 0 else dim + ndim
     if isinstance(dim, bool):
         raise TypeError("a dimension must be int, not bool")
     index = operator.index(dim)
