@@ -143,15 +143,13 @@ def sum(
     tensor([[3],
             [7]])
     """
-    if dim is None and dtype is None:
-        p = input._p
-        d = p.dtype
-        args = ((1 << p.ndim) - 1, keepdim, d if d >= _FLOAT else dtypes.int64.code)
-        y = lib.ad_reduce(_SUM, p, *args)
-        return _sum.result(input, y, args) if y else _sum(input, *args)
     x = input if dtype is None else _prepared(input, dtype)
-    op = _sum if dim is None else _sum_dim
-    return op(x, dim_mask(dim, x._p.ndim), keepdim, _accumulated(x, dtype))
+    p = x._p
+    d = p.dtype if dtype is None else dtype.code
+    mask, op = ((1 << p.ndim) - 1, _sum) if dim is None else (dim_mask(dim, p.ndim), _sum_dim)
+    args = (mask, keepdim, d if d >= _FLOAT or dtype is not None else _INT64)
+    y = lib.ad_reduce(_SUM, p, *args)
+    return op.result(x, y, args) if y else op(x, *args)
 
 
 def mean(
