@@ -324,9 +324,9 @@ ad_tensor *ad_recurrence(const ad_tensor *a, const ad_tensor *b, int dim, int re
 /* The largest (or smallest) elements so far (out[0]), the last of equal ones, nan from the first one on, and
  * where they were (out[1]). */
 int ad_running_extremes(const ad_tensor *x, int dim, int largest, ad_tensor **out);
-/* The first k along a dimension in ascending or descending order (out[0]), equal ones in the order
- * they came in and nans the largest, and where they were (out[1]). A number is one element. */
-int ad_sort(const ad_tensor *x, int dim, int64_t k, int descending, ad_tensor **out);
+/* The first k along a dimension (all, if -1) in ascending or descending order, equal ones in the order they
+ * came in and nans the largest; ad_next has where they were. A number is one element. */
+ad_tensor *ad_sort(const ad_tensor *x, int dim, int64_t k, int descending);
 /* One element along a dimension, and where it was: the k-th smallest, or the lower median, of
  * all or of those that are no nan. */
 enum { AD_PICK_KTH = 1, AD_PICK_MEDIAN, AD_PICK_NANMEDIAN, AD_PICK_MODE };

@@ -342,6 +342,7 @@ typedef struct {
 enum { AD_DISTANCE_1 = 1, AD_DISTANCE_2, AD_DISTANCE_inf, AD_DISTANCE_product };
 typedef struct ad_gemm_kernels ad_gemm_kernels;         /* gemm.h */
 typedef struct ad_solve_kernels ad_solve_kernels;       /* solve.h */
+typedef struct ad_sort_kernels ad_sort_kernels;         /* sort.h */
 typedef struct ad_spectral_kernels ad_spectral_kernels; /* spectral.h */
 typedef struct ad_grid_kernels ad_grid_kernels;         /* grid.h */
 /* The numbers of one optimiser's update of one parameter; each optimiser uses some. */
@@ -366,6 +367,7 @@ typedef struct {
     const ad_row_kernels *rows;
     const ad_gemm_kernels *gemm;
     const ad_solve_kernels *solve;
+    const ad_sort_kernels *sort;
     const ad_spectral_kernels *spectral;
     const ad_optim_kernels *optim;
     const ad_grid_kernels *grid;

@@ -7,8 +7,8 @@
 #include "tape.h"
 
 enum {
-    TOGETHER = 8,  /* lines that are rows, */
-    PART = 80,     /* elements of a row that pass through the buffer */
+    TOGETHER = 4,  /* lines that are rows, */
+    PART = 32,     /* elements of a row that pass through the buffer */
     STRIP = 512,   /* and lines that are columns */
     ITEM = 1 << 14 /* elements a thread takes at a time */
 };
@@ -22,30 +22,37 @@ typedef struct {
     bool reverse, product;
 } scan;
 
-/* Rows of n elements that are xs and ys apart; goes on from `sum`. Long rows pass through a buffer, as lines
- * of memory that are a power of two apart would push each other out of the cache. */
+/* y of `rows` rows of n elements goes on with `len` of them from `at` on, which x has `step` apart. */
+#define STEPS(T, A, OP, x, step)                                                                             \
+    for (int64_t i = 0; i < len; i++) {                                                                      \
+        const int64_t k = reverse ? len - 1 - i : i;                                                         \
+        AD_UNROLL for (int r = 0; r < rows; r++) y[r * n + at + k] =                                         \
+            (T)(sum[r] = sum[r] OP(A)(x)[r * (step) + k]);                                                   \
+    }
+
+/* Long rows pass in parts through a buffer of the type they are summed in, as to convert many at once takes
+ * less than one by one, while what follows is fetched. */
 #define ROWS(fold, T, A, OP, NONE)                                                                           \
-    static inline __attribute__((always_inline)) void fold##_run_##T(                                        \
-        const T *x, int64_t xs, T *y, int64_t ys, int64_t n, bool reverse, int rows, A *sum) {               \
-        const int64_t first = reverse ? n - 1 : 0, step = reverse ? -1 : 1;                                  \
-        for (int64_t i = 0, at = first; i < n; i++, at += step)                                              \
-            AD_UNROLL for (int r = 0; r < rows; r++) y[r * ys + at] =                                        \
-                (T)(sum[r] = sum[r] OP(A) x[r * xs + at]);                                                   \
-    }                                                                                                        \
     static inline __attribute__((always_inline)) void fold##_rows_of_##T(const T *x, T *y, int64_t n,        \
                                                                          bool reverse, int rows) {           \
-        A sum[TOGETHER];                                                                                     \
-        T part[TOGETHER * PART];                                                                             \
-        for (int r = 0; r < TOGETHER; r++) sum[r] = NONE;                                                    \
+        A sum[TOGETHER], part[TOGETHER * PART];                                                              \
+        int64_t at = 0, len = n;                                                                             \
+        for (int r = 0; r < rows; r++) sum[r] = NONE;                                                        \
         if (n <= PART || rows == 1) {                                                                        \
-            fold##_run_##T(x, n, y, n, n, reverse, rows, sum);                                               \
+            STEPS(T, A, OP, x, n)                                                                            \
             return;                                                                                          \
         }                                                                                                    \
         for (int64_t done = 0; done < n; done += PART) {                                                     \
-            const int64_t len = ad_least(PART, n - done), at = reverse ? n - done - len : done;              \
-            for (int r = 0; r < rows; r++) memcpy(part + r * PART, x + r * n + at, (size_t)len * sizeof(T)); \
-            fold##_run_##T(part, PART, part, PART, len, reverse, rows, sum);                                 \
-            for (int r = 0; r < rows; r++) memcpy(y + r * n + at, part + r * PART, (size_t)len * sizeof(T)); \
+            len = ad_least(PART, n - done), at = reverse ? n - done - len : done;                            \
+            const int64_t next = at + (reverse ? -PART : PART);                                              \
+            for (int r = 0; r < rows; r++) {                                                                 \
+                for (int64_t i = 0; i < len; i++) part[r * PART + i] = (A)x[r * n + at + i];                 \
+                for (int64_t i = 0; i < PART; i += AD_LINE / sizeof(T)) {                                    \
+                    __builtin_prefetch(x + r * n + next + i);                                                \
+                    __builtin_prefetch(y + r * n + next + i, 1);                                             \
+                }                                                                                            \
+            }                                                                                                \
+            STEPS(T, A, OP, part, PART)                                                                      \
         }                                                                                                    \
     }                                                                                                        \
     static void fold##_rows_##T(const void *x, void *y, int64_t rows, int64_t n, bool reverse) {             \
@@ -69,6 +76,11 @@ typedef struct {
         }                                                                                                    \
     }
 
+/* gcc's -O2 leaves loops as they are whose counts it cannot know to be multiples of a vector's. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC push_options
+#pragma GCC optimize("vect-cost-model=dynamic")
+#endif
 #define FOLD(fold, OP, NONE)                                                                                 \
     ROWS(fold, float, double, OP, NONE)                                                                      \
     ROWS(fold, double, double, OP, NONE)                                                                     \
@@ -78,6 +90,9 @@ typedef struct {
     COLUMNS(fold, int64_t, int64_t, OP, NONE)
 FOLD(sum, +, 0)
 FOLD(product, *, 1)
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC pop_options
+#endif
 #define TABLE(fold, way)                                                                                     \
     {[AD_f32] = fold##_##way##_float, [AD_f64] = fold##_##way##_double, [AD_i64] = fold##_##way##_int64_t}
 

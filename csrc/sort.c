@@ -1,24 +1,24 @@
-/* sort.c: sorting, the largest or smallest k, and the k-th smallest, along the last dimension.
+/* sort.c: sorting, the largest or smallest k, and the k-th smallest, along a dimension.
  *
- * An element becomes a key: an unsigned integer of the element's order, in which zeros of both signs are
- * equal, nans are equal and above all, and all is turned around for a descending order. With its position
- * behind it no two keys are equal, so that every method gives one and the same order: the stable one. Keys of
- * 32 bits share a word of 64 with a position of 32; others stand beside it.
- * Short rows are sorted by insertion and merging, longer ones by digits of 8 bits, the lowest first; k few
- * elements are kept in order as a row passes, more are set apart by the digits of the last of them and then
- * sorted. */
+ * An element becomes a key: an integer of the element's order, in which zeros of both signs are equal, nans
+ * are equal and above all, and all is turned around for a descending order. With its position behind it no
+ * two keys are equal, so that every method gives one and the same order: the stable one. Keys of 32 bits
+ * share a word of 64 with a position of 32; others stand beside it. Few elements are sorted by counting, for
+ * each, how many are less; more by digits of 8 bits, the lowest first. Of which a part is wanted, the range
+ * of keys that holds it is halved until there are few others in it, and those within are sorted. Rows that
+ * lie side by side are made to lie one after the other, as many as a cache line has, and so are their
+ * results. */
 #include <stdatomic.h>
+#include "sort.h"
 #include "tape.h"
 
 enum {
-    INSERTED = 24, /* elements up to which insertion is fastest, */
-    MERGED = 256,  /* and merging of runs, before counting digits is */
-    RUN = 16,
-    FEW = 16,             /* of topk, kept in order while a row passes */
-    ITEM = 1 << 12,       /* elements a thread takes at a time */
-    APART = 256,          /* elements of a row up to which they are read where they lie, */
-    MOST_APART = 1 << 12, /* of so many in all */
-    BLOCK = 256,          /* elements made keys while a row passes */
+    RANKED = 192,   /* elements up to which counting the lesser is fastest */
+    MIDDLE = 96,    /* and of a row that has one picked */
+    WHOLE = 32,     /* elements of which no part is set apart, */
+    BATCH = 512,    /* keys of short rows made and ranked together */
+    ENOUGH = 64,    /* and which are no more to be halved */
+    ITEM = 1 << 12, /* elements a thread takes at a time */
     DIGITS = 256,
     TOGETHER = 8 /* elements that get their places before they go there */
 };
@@ -34,124 +34,124 @@ typedef struct {
     int64_t *places;
     int dtype;
     int64_t size, rows, n, k, put, per_item; /* put: how many of a row are results */
-    int64_t inner;                           /* rows that lie side by side: how far apart elements are */
+    int64_t inner, tiles;                    /* rows that lie side by side, and tiles of them */
     int how;
-    bool descending, words;
+    bool descending, words, alone; /* alone: one of a rank is picked */
     atomic_bool no_memory;
 } sorting;
 
 /* ---- keys ---- */
 
-static inline uint32_t key_f32(float x) {
-    uint32_t bits;
-    x = x == 0 ? 0 : x;
-    memcpy(&bits, &x, 4);
-    bits = bits >> 31 ? ~bits : bits | 1u << 31;
-    return x != x ? UINT32_MAX : bits;
-}
-static inline uint64_t key_f64(double x) {
-    uint64_t bits;
-    x = x == 0 ? 0 : x;
-    memcpy(&bits, &x, 8);
-    bits = bits >> 63 ? ~bits : bits | 1ull << 63;
-    return x != x ? UINT64_MAX : bits;
-}
+/* gcc's -O2 leaves loops as they are whose counts it cannot know to be multiples of a vector's. */
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC push_options
+#pragma GCC optimize("vect-cost-model=dynamic")
+#endif
 
-/* Of the bits of a float of 16, whose infinity is given. */
-static inline uint32_t key_half(uint32_t bits, uint32_t infinity) {
-    const uint32_t size = bits & 0x7fff;
-    const uint32_t key = bits >> 15 && size ? ~bits & 0xffff : size | 0x8000;
-    return size > infinity ? UINT32_MAX : key;
-}
-
-/* Positions from `first` on, in one word with their keys. */
-static void pack_words(const sorting *s, const char *row, int64_t first, int64_t n, uint64_t *out) {
-    const uint32_t turned = s->descending ? UINT32_MAX : 0;
-#define PACK(T, key)                                                                                         \
+/* Of n elements; of floats as integers that are a sign and a size, with the size of infinity. */
+#define KEYS(T, key)                                                                                         \
     for (int64_t i = 0; i < n; i++) {                                                                        \
-        const T x = ((const T *)(const void *)row)[first + i];                                               \
-        out[i] = (uint64_t)((uint32_t)(key) ^ turned) << 32 | (uint32_t)(first + i);                         \
+        const T x = ((const T *)(const void *)elements)[i];                                                  \
+        out[i] = (key) ^ turned;                                                                             \
     }
-    switch (s->dtype) {
-    case AD_float16: PACK(uint16_t, key_half(x, 0x7c00)); break;
-    case AD_bfloat16: PACK(uint16_t, key_half(x, 0x7f80)); break;
-    case AD_float32: PACK(float, key_f32(x)); break;
-    case AD_int8: PACK(uint8_t, x ^ 1u << 7); break;
-    case AD_int16: PACK(uint16_t, x ^ 1u << 15); break;
-    case AD_int32: PACK(int32_t, (uint32_t)x ^ 1u << 31); break;
-    default: PACK(uint8_t, x);
+#define FLOAT_KEYS(T, most, infinity, nan)                                                                   \
+    for (int64_t i = 0; i < n; i++) {                                                                        \
+        const T x = ((const T *)(const void *)elements)[i], sign = x >> (8 * sizeof(T) - 1);                 \
+        const T size = x & (most);                                                                           \
+        out[i] = (size > (infinity) ? (nan) : (size ^ sign) - sign) ^ turned;                                \
     }
-#undef PACK
+#define NARROW_KEYS                                                                                          \
+    case AD_float16: FLOAT_KEYS(int16_t, INT16_MAX, 0x7c00, INT32_MAX); break;                               \
+    case AD_bfloat16: FLOAT_KEYS(int16_t, INT16_MAX, 0x7f80, INT32_MAX); break;                              \
+    case AD_float32: FLOAT_KEYS(int32_t, INT32_MAX, 0x7f800000, INT32_MAX); break;                           \
+    case AD_int8: KEYS(int8_t, x); break;                                                                    \
+    case AD_int16: KEYS(int16_t, x); break;                                                                  \
+    case AD_int32: KEYS(int32_t, x); break;                                                                  \
+    default: KEYS(uint8_t, x);
+
+static void keys_words(const sorting *s, int64_t n, const char *elements, int32_t *out) {
+    const int32_t turned = -s->descending;
+    switch (s->dtype) { NARROW_KEYS }
 }
 
-static void pack_pairs(const sorting *s, const char *row, int64_t first, int64_t n, pair *out) {
-    const uint64_t turned = s->descending ? UINT64_MAX : 0;
-#define PACK(T, of)                                                                                          \
-    for (int64_t i = 0; i < n; i++) {                                                                        \
-        const T x = ((const T *)(const void *)row)[first + i];                                               \
-        out[i] = (pair){(of) ^ turned, first + i};                                                           \
-    }
+static void keys_pairs(const sorting *s, int64_t n, const char *elements, int64_t *out) {
+    const int64_t turned = -s->descending;
     switch (s->dtype) {
-    case AD_float16: PACK(uint16_t, key_half(x, 0x7c00)); break;
-    case AD_bfloat16: PACK(uint16_t, key_half(x, 0x7f80)); break;
-    case AD_float32: PACK(float, key_f32(x)); break;
-    case AD_float64: PACK(double, key_f64(x)); break;
-    case AD_int8: PACK(uint8_t, x ^ 1u << 7); break;
-    case AD_int16: PACK(uint16_t, x ^ 1u << 15); break;
-    case AD_int32: PACK(int32_t, (uint32_t)x ^ 1u << 31); break;
-    case AD_int64: PACK(int64_t, (uint64_t)x ^ 1ull << 63); break;
-    default: PACK(uint8_t, x);
+    case AD_float64: FLOAT_KEYS(int64_t, INT64_MAX, 0x7ff0000000000000, INT64_MAX); break;
+    case AD_int64:
+        KEYS(int64_t, x);
+        break;
+        NARROW_KEYS
     }
-#undef PACK
 }
+#if defined(__GNUC__) && !defined(__clang__)
+#pragma GCC pop_options
+#endif
 
 /* ---- the methods, for either kind of element ---- */
 
 #define E uint64_t
+#define K int32_t
+#define U uint32_t
+#define WIDTH 0
 #define NAME(x) x##_words
-#define LESS(a, b) ((a) < (b))
+#define MAKE(key, at) ((uint64_t)((uint32_t)(key) ^ 1u << 31) << 32 | (uint32_t)(at))
 #define KEY(a) ((a) >> 32)
-#define KEY_BYTES 4
 #define PLACE(a) ((int64_t)(uint32_t)(a))
+#define NAN_KEY INT32_MAX
 #include "sort_element.h"
 
 #define E pair
+#define K int64_t
+#define U uint64_t
+#define WIDTH 1
 #define NAME(x) x##_pairs
-#define LESS(a, b) ((a).key < (b).key || ((a).key == (b).key && (a).at < (b).at))
+#define MAKE(key, at) ((pair){(uint64_t)(key) ^ 1ull << 63, at})
 #define KEY(a) ((a).key)
-#define KEY_BYTES 8
 #define PLACE(a) ((a).at)
+#define NAN_KEY (s->dtype == AD_float64 ? INT64_MAX : INT32_MAX)
 #include "sort_element.h"
 
 /* ---- rows ---- */
 
-/* A row whose elements lie apart, together. */
-static const char *gathered(const sorting *s, int64_t r, char *row) {
-    const char *x = s->x + (r / s->inner * s->n * s->inner + r % s->inner) * s->size;
-#define GATHER(bytes)                                                                                        \
-    for (int64_t i = 0; i < s->n; i++) memcpy(row + i * (bytes), x + i * s->inner * (bytes), bytes)
-    switch (s->size) {
-    case 1: GATHER(1); break;
-    case 2: GATHER(2); break;
-    case 4: GATHER(4); break;
-    default: GATHER(8);
-    }
-#undef GATHER
-    return row;
+typedef struct {
+    char *rows, *values;
+    int64_t *places;
+    char *elements;
+} workplace;
+
+/* A tile of rows that lie side by side. */
+static void sort_side_by_side(const sorting *s, int64_t tile, const workplace *w) {
+    const int64_t from = tile % s->tiles * AD_TILE, outer = tile / s->tiles;
+    const int64_t together = ad_least(AD_TILE, s->inner - from);
+    const int64_t to = outer * s->put * s->inner + from;
+    const ad_crossing in = {.rows = together, .cols = s->n, .dst_row = s->n, .src_col = s->inner};
+    const ad_crossing out = {.rows = s->put, .cols = together, .dst_row = s->inner, .src_col = s->put};
+    ad_copy_across(&in, (int)s->size, w->rows, s->x + (outer * s->n * s->inner + from) * s->size, false);
+    (s->words ? sort_rows_words : sort_rows_pairs)(s, together, w->rows, w->values, w->places, w->elements);
+    ad_copy_across(&out, (int)s->size, s->values + to * s->size, w->values, false);
+    ad_copy_across(&out, sizeof(int64_t), (char *)(s->places + to), (const char *)w->places, false);
 }
 
 static void sort_item(void *context, int64_t item) {
     sorting *s = context;
     const int64_t begin = item * s->per_item, end = ad_least(begin + s->per_item, s->rows);
-    const bool fits = s->n <= INSERTED || (s->k <= FEW && !s->how);
-    _Alignas(16) char small[INSERTED * sizeof(pair)], together[APART * 8];
-    char *room = fits ? small : ad_alloc((size_t)s->n * 2 * (s->words ? sizeof(uint64_t) : sizeof(pair)));
-    for (int64_t r = begin; room && r < end; r++) {
-        const char *row = s->inner > 1 ? gathered(s, r, together) : s->x + r * s->n * s->size;
-        (s->words ? sort_row_words : sort_row_pairs)(s, r, row, room);
-    }
+    const int64_t element = s->words ? sizeof(uint64_t) : sizeof(pair);
+    const int64_t elements = (s->n + AD_SORT_PAST) * 2 * element;
+    const int64_t tile = s->inner > 1 ? ad_least(AD_TILE, s->inner) : 0;
+    const int64_t places = tile * s->put * (int64_t)sizeof(int64_t);
+    char *room = ad_alloc((size_t)(elements + places + tile * (s->n + s->put) * s->size));
+    const workplace w = {.elements = room,
+                         .places = (int64_t *)(void *)(room + elements),
+                         .values = room + elements + places,
+                         .rows = room + elements + places + tile * s->put * s->size};
     if (!room) atomic_store(&s->no_memory, true);
-    if (!fits) ad_dealloc(room);
+    for (int64_t r = begin; tile && room && r < end; r++) sort_side_by_side(s, r, &w);
+    if (!tile && room)
+        (s->words ? sort_rows_words : sort_rows_pairs)(s, end - begin, s->x + begin * s->n * s->size,
+                                                       s->values + begin * s->put * s->size,
+                                                       s->places + begin * s->put, room);
+    ad_dealloc(room);
 }
 
 /* x is contiguous and not empty. */
@@ -169,64 +169,39 @@ static int run_sort(const ad_call *c) {
                  .how = (int)numbers[2],
                  .descending = numbers[1] != 0};
     s.put = s.how ? 1 : s.k;
-    s.rows = x->numel / s.n;
+    s.alone = s.how && s.how != AD_PICK_MODE;
+    s.tiles = (s.inner + AD_TILE - 1) / AD_TILE;
+    s.rows = x->numel / s.n / s.inner * s.tiles; /* or tiles of them */
     s.words = s.size < 8 && s.n <= UINT32_MAX;
-    s.per_item = ITEM / s.n + 1;
-    if (s.n > INT64_MAX / 32) return ad_fail(AD_TOO_LARGE, 0, 0, 0);
+    s.per_item = ITEM / (s.n * ad_least(s.inner, AD_TILE)) + 1;
+    if (s.n > INT64_MAX / 1024) return ad_fail(AD_TOO_LARGE, 0, 0, 0);
     atomic_init(&s.no_memory, false);
     ad_parallel_for((s.rows + s.per_item - 1) / s.per_item, x->numel, sort_item, &s);
     return atomic_load(&s.no_memory) ? ad_fail(AD_NO_MEMORY, s.n * 32, 0, 0) : AD_OK;
-}
-
-/* x with its rows along another dimension, in order. */
-static ad_tensor *turned(const ad_tensor *x, int a, int b) {
-    ad_tensor *view = ad_transpose(x, a, b);
-    ad_tensor *y = view ? ad_contiguous(view, x->dtype) : NULL;
-    ad_free(view);
-    return y;
-}
-
-/* The same of a result, which is taken over. */
-static ad_tensor *turned_back(ad_tensor *x, int a, int b) {
-    if (a == b) return x;
-    ad_tensor *y = turned(x, a, b);
-    ad_free(x);
-    return y;
 }
 
 static int ordered(const ad_tensor *x, int dim, int64_t k, int descending, int how, ad_tensor **out) {
     const int last = x->ndim ? x->ndim - 1 : 0;
     out[0] = out[1] = NULL;
     if (dim < 0 || dim > last) return ad_fail(AD_BAD_DIM, dim, x->ndim, 0);
-    const int64_t n = x->ndim ? x->shape[dim] : 1;
-    if (k < 0 || k > n) return ad_fail(AD_BAD_SHAPE, k, n, 0);
-    const bool apart = x->contiguous && n <= APART && x->numel && x->numel <= MOST_APART;
-    int64_t inner = 1;
-    for (int d = dim + 1; apart && d <= last; d++) inner *= x->shape[d];
-    const int along = apart ? dim : last; /* where rows and results have their elements */
-    const bool as_it_is = apart || (dim == last && x->contiguous);
-    ad_tensor *rows = as_it_is      ? ad_alias(x)
-                      : dim == last ? ad_contiguous(x, x->dtype)
-                                    : turned(x, dim, last);
-    ad_tensor *values = NULL, *places = NULL;
-    if (rows) {
-        int64_t shape[AD_MAX_DIMS];
-        memcpy(shape, rows->shape, sizeof(int64_t) * rows->ndim);
-        if (rows->ndim) shape[along] = how ? 1 : k;
-        values = ad_make(x->dtype, rows->ndim, shape);
-        places = values ? ad_make(AD_int64, rows->ndim, shape) : NULL;
+    int64_t n = 1, inner = 1, shape[AD_MAX_DIMS];
+    for (int d = 0; d < x->ndim; d++) {
+        shape[d] = x->shape[d];
+        if (d > dim) inner *= shape[d];
     }
+    if (x->ndim) n = shape[dim];
+    if (k == -1) k = n;
+    if (k < 0 || k > n) return ad_fail(AD_BAD_SHAPE, k, n, 0);
+    if (x->ndim) shape[dim] = how ? 1 : k;
+    ad_tensor *rows = x->contiguous ? ad_alias(x) : ad_contiguous(x, x->dtype);
+    ad_tensor *values = rows ? ad_make(x->dtype, x->ndim, shape) : NULL;
+    ad_tensor *places = values ? ad_make(AD_int64, x->ndim, shape) : NULL;
     const ad_tensor *const operands[] = {values, places, rows};
     const int64_t numbers[] = {k, descending, how, n, inner};
     const ad_call c = {run_sort, "sort", 2, 1, .x = operands, .numbers = numbers, .n_bytes = sizeof numbers};
     int status = places ? AD_OK : ad_error(NULL);
     if (!status && values->numel) status = ad_do(&c);
     ad_free(rows);
-    if (!status) {
-        values = turned_back(values, dim, along);
-        places = turned_back(places, dim, along);
-        status = values && places ? AD_OK : ad_error(NULL);
-    }
     out[0] = values, out[1] = places;
     if (!status) return AD_OK;
     ad_free(values);
@@ -235,8 +210,9 @@ static int ordered(const ad_tensor *x, int dim, int64_t k, int descending, int h
     return status;
 }
 
-int ad_sort(const ad_tensor *x, int dim, int64_t k, int descending, ad_tensor **out) {
-    return ordered(x, dim, k, descending, 0, out);
+ad_tensor *ad_sort(const ad_tensor *x, int dim, int64_t k, int descending) {
+    ad_tensor *out[2];
+    return ordered(x, dim, k, descending, 0, out) ? NULL : ad_several(2, out);
 }
 
 int ad_pick(const ad_tensor *x, int dim, int64_t k, int how, bool keepdim, ad_tensor **out) {

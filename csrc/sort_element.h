@@ -1,52 +1,20 @@
 /* sort_element.h: the methods of sort.c, for one kind of element:
- *   E               its type           NAME(x)    x, marked with the kind
- *   LESS(a, b)      the order          KEY(a), KEY_BYTES   the key and how many bytes of it there are
- *   PLACE(a)        its position in the row */
+ *   E               its type           NAME(x)   x, marked with the kind
+ *   K, U            of keys, signed, and unsigned                    WIDTH   which of the kernels
+ *   MAKE(key, at)   the element of them, in whose order they are     NAN_KEY
+ *   KEY(a)          the key, unsigned                                PLACE(a)   its position in the row */
 
-/* The last of n elements to its place among the others, which are in order. */
-static inline void NAME(insert_last)(E *a, int64_t n) {
-    const E one = a[n - 1];
-    int64_t j = n - 1;
-    for (; j > 0 && LESS(one, a[j - 1]); j--) a[j] = a[j - 1];
-    a[j] = one;
-}
+typedef struct {
+    K range[2];           /* of keys, both within it */
+    int64_t below, up_to; /* how many are less, and not above it */
+} NAME(part);
 
-static void NAME(insert)(E *a, int64_t n) {
-    for (int64_t i = 2; i <= n; i++) NAME(insert_last)(a, i);
-}
-
-/* Sorts by merging sorted runs, from a to b and back; returns the half of a[2n] where the result is. */
-static E *NAME(by_merging)(E *a, int64_t n) {
-    E *b = a + n;
-    for (int64_t i = 0; i < n; i += RUN) NAME(insert)(a + i, ad_least(RUN, n - i));
-    for (int64_t run = RUN; run < n; run *= 2) {
-        for (int64_t i = 0; i < n; i += 2 * run) {
-            const E *left = a + i, *end = a + ad_least(i + run, n), *right = end;
-            const E *const last = a + ad_least(i + 2 * run, n);
-            E *out = b + i;
-            while (left < end && right < last) {
-                const bool second = LESS(*right, *left);
-                *out++ = second ? *right : *left;
-                right += second;
-                left += !second;
-            }
-            while (left < end) *out++ = *left++;
-            while (right < last) *out++ = *right++;
-        }
-        E *swap = a;
-        a = b;
-        b = swap;
-    }
-    return a;
-}
-
-/* Sorts by keys, elements of equal keys staying in order; returns the half of a[2n] where the result is. */
-static E *NAME(by_digits)(E *a, int64_t n) {
-    int64_t counts[KEY_BYTES][DIGITS] = {0};
-    E *b = a + n;
+/* Sorts by keys, elements of equal keys staying in order; returns a or b, where the result is. */
+static E *NAME(by_digits)(E *a, E *b, int64_t n) {
+    int64_t counts[sizeof(K)][DIGITS] = {0};
     for (int64_t i = 0; i < n; i++)
-        AD_UNROLL for (int d = 0; d < KEY_BYTES; d++) counts[d][KEY(a[i]) >> 8 * d & 255]++;
-    for (int d = 0; d < KEY_BYTES; d++) {
+        AD_UNROLL for (int d = 0; d < (int)sizeof(K); d++) counts[d][KEY(a[i]) >> 8 * d & 255]++;
+    for (int d = 0; d < (int)sizeof(K); d++) {
         int64_t *count = counts[d], sum = 0;
         if (count[KEY(a[0]) >> 8 * d & 255] == n) continue; /* all alike */
         for (int i = 0; i < DIGITS; i++) {
@@ -68,141 +36,187 @@ static E *NAME(by_digits)(E *a, int64_t n) {
     return a;
 }
 
-/* The highest digit in which keys differ: digits that all share tell nothing of their order. */
-static int NAME(first_digit)(const E *a, int64_t n) {
-    uint64_t differ = 0;
-    for (int64_t i = 1; i < n; i++) differ |= KEY(a[i]) ^ KEY(a[0]);
-    return differ ? (63 - __builtin_clzll(differ)) / 8 : 0;
+/* Which of n <= RANKED has which rank, equal ones in the order they are in. */
+static inline void NAME(to_ranks)(int64_t n, const K *ranks, uint8_t *order) {
+    uint64_t equals[RANKED / 8]; /* bytes: those of a rank so far */
+    for (int64_t i = 0; i < n; i += 8) equals[i / 8] = 0;
+    for (int64_t i = 0; i < n; i++) order[ranks[i] + ((uint8_t *)equals)[ranks[i]]++] = (uint8_t)i;
 }
 
-/* Keeps the k least of n elements in their order: finds the k-th least key digit by digit, the highest first,
- * and how many of the elements that have it are among the k. */
-static void NAME(set_apart)(E *a, int64_t n, int64_t k) {
-    const int first = NAME(first_digit)(a, n);
-    uint64_t found = first < 7 ? KEY(a[0]) >> 8 * first >> 8 : 0; /* the digits of that key */
-    int64_t left = k, kept = 0;
-    for (int d = first; d >= 0; d--) {
-        int64_t count[DIGITS] = {0};
-        int digit = 0;
-        for (int64_t i = 0; i < n; i++)
-            if (KEY(a[i]) >> 8 * d >> 8 == found) count[KEY(a[i]) >> 8 * d & 255]++;
-        while (count[digit] < left) left -= count[digit++];
-        found = found << 8 | (uint64_t)digit;
+/* Elements from keys and where they are (from 0 on, if NULL), in order; returns a or b, where the result is.
+ * Keys and places may be in b. */
+static E *NAME(in_order)(int64_t n, const K *keys, const K *at, E *a, E *b) {
+    if (n > RANKED) {
+        for (int64_t i = 0; i < n; i++) a[i] = MAKE(keys[i], at ? at[i] : (K)i);
+        return NAME(by_digits)(a, b, n);
     }
-    for (int64_t i = 0; i < n; i++)
-        if (KEY(a[i]) < found || (KEY(a[i]) == found && left-- > 0)) a[kept++] = a[i];
+    K ranks[RANKED + AD_SORT_PAST];
+    uint8_t order[RANKED];
+    ad_cpu->sort->ranks[WIDTH](1, n, keys, ranks);
+    NAME(to_ranks)(n, ranks, order);
+    for (int64_t i = 0; i < n; i++) a[i] = MAKE(keys[order[i]], at ? at[order[i]] : (K)order[i]);
+    return a;
 }
 
-/* The k-th least of n elements: of those of its digits so far, the ones of its next digit are kept. */
-static E NAME(kth)(E *a, int64_t n, int64_t k) {
-    for (int d = NAME(first_digit)(a, n); d >= 0 && n > INSERTED; d--) {
-        int64_t count[DIGITS] = {0}, kept = 0;
-        uint64_t digit = 0;
-        for (int64_t i = 0; i < n; i++) count[KEY(a[i]) >> 8 * d & 255]++;
-        while (count[digit] < k) k -= count[digit++];
-        for (int64_t i = 0; i < n; i++) {
-            a[kept] = a[i];
-            kept += (KEY(a[i]) >> 8 * d & 255) == digit;
-        }
-        n = kept;
+static int64_t NAME(up_to)(int64_t n, const K *keys, K key) {
+    return ad_cpu->sort->up_to[WIDTH](n, keys, &key);
+}
+
+/* A range with the k-th least of n >= AD_SORT_LANES keys: with no more than `enough` keys in it, or below it
+ * too if it shall be `open`, or else of one key. */
+static NAME(part) NAME(around)(int64_t n, const K *keys, int64_t k, int64_t enough, bool open) {
+    K least[AD_SORT_LANES], most[AD_SORT_LANES];
+    ad_cpu->sort->extremes[WIDTH](n, keys, least, most);
+    NAME(part) p = {{least[0], most[0]}, 0, n};
+    for (int i = 1; i < AD_SORT_LANES; i++) {
+        p.range[0] = least[i] < p.range[0] ? least[i] : p.range[0];
+        p.range[1] = most[i] > p.range[1] ? most[i] : p.range[1];
     }
-    if (n <= INSERTED) NAME(insert)(a, n);
-    return a[k - 1];
+    K guess = p.range[1]; /* mostly the k-th least of the least is hardly above it */
+    if (k < AD_SORT_LANES) {
+        K ranks[AD_SORT_LANES + AD_SORT_PAST];
+        ad_cpu->sort->ranks[WIDTH](1, AD_SORT_LANES, least, ranks);
+        guess = p.range[0];
+        for (int i = 0; i < AD_SORT_LANES; i++) guess = ranks[i] < k && least[i] > guess ? least[i] : guess;
+    }
+    while (p.range[0] < p.range[1] && p.up_to - (open ? 0 : p.below) > enough) {
+        const K half = p.range[0] + (K)(((U)p.range[1] - (U)p.range[0]) / 2);
+        const K middle = guess < p.range[1] ? guess : half;
+        guess = p.range[1];
+        const int64_t up_to = NAME(up_to)(n, keys, middle);
+        if (up_to < k)
+            p.range[0] = middle + 1, p.below = up_to;
+        else
+            p.range[1] = middle, p.up_to = up_to;
+    }
+    return p;
+}
+
+/* Of n keys in b, the k least in order and perhaps more, or the k-th alone; returns where. */
+static E *NAME(chosen)(int64_t n, int64_t k, bool alone, E *a, E *b, K *keys) {
+    K *at = keys + n + AD_SORT_PAST;
+    NAME(part) p = NAME(around)(n, keys, k, alone ? ENOUGH : k + k / 8 + ENOUGH / 2, !alone);
+    const bool one = p.range[0] == p.range[1];
+    if (!alone) p.range[0] = (K)((U)1 << (8 * sizeof(K) - 1)); /* all that are below */
+    int64_t m = ad_cpu->sort->within[WIDTH](n, keys, p.range, at), equals = k - p.below;
+    if (alone && one) {
+        *a = MAKE(p.range[1], at[equals - 1]);
+        return a;
+    }
+    int64_t kept = 0;
+    for (int64_t i = 0; i < m; i++) { /* of equal keys, the first */
+        const K key = keys[at[i]];
+        if (one && key == p.range[1] && equals-- <= 0) continue;
+        at[kept] = at[i];
+        keys[kept++] = key;
+    }
+    E *sorted = NAME(in_order)(kept, keys, at, a, b);
+    return alone ? sorted + (k - p.below - 1) : sorted;
 }
 
 /* The last of the most frequent elements of a row in order, the least of several; a nan is like no other. */
 static E NAME(most_frequent)(const sorting *s, const E *a) {
     const bool floats = ad_is_floating(s->dtype);
-    const uint64_t nan = s->dtype == AD_float64 ? UINT64_MAX : UINT32_MAX;
+    const E nan = MAKE(NAN_KEY, 0);
     int64_t most = 0, end = 0;
     for (int64_t i = 0, run = 0; i < s->n; i++) {
-        const bool again = i && KEY(a[i]) == KEY(a[i - 1]) && !(floats && KEY(a[i]) == nan);
+        const bool again = i && KEY(a[i]) == KEY(a[i - 1]) && !(floats && KEY(a[i]) == KEY(nan));
         run = again ? run + 1 : 1;
         if (run > most) most = run, end = i;
     }
     return a[end];
 }
 
-/* The one that is picked of a row of n elements: the median is the first nan, if there is one. */
-static E NAME(pick)(const sorting *s, E *a) {
-    int64_t nans = 0, first = 0;
-    if (s->how != AD_PICK_KTH && ad_is_floating(s->dtype)) {
-        const uint64_t nan = s->dtype == AD_float64 ? UINT64_MAX : UINT32_MAX;
-        for (int64_t i = s->n - 1; i >= 0; i--)
-            if (KEY(a[i]) == nan) nans++, first = i;
+static bool NAME(is_nan)(const sorting *s, K key) { return ad_is_floating(s->dtype) && key == NAN_KEY; }
+
+/* The same of a short row, as a place in its order. */
+static int64_t NAME(most_frequent_ranked)(const sorting *s, const K *keys, const K *ranks,
+                                          const uint8_t *order) {
+    int64_t most = 0, end = 0;
+    for (int64_t i = 0; i < s->n; i++) {
+        const int at = order[i];
+        const int64_t run = NAME(is_nan)(s, keys[at]) ? 1 : i - ranks[at] + 1;
+        if (run > most) most = run, end = i;
     }
-    if (nans == s->n || (nans && s->how == AD_PICK_MEDIAN)) return a[first];
-    return NAME(kth)(a, s->n, s->how == AD_PICK_KTH ? s->k : (s->n - nans - 1) / 2 + 1);
+    return end;
 }
 
-/* The k least of a row, in order. */
-static void NAME(few)(const sorting *s, const char *row, E *best) {
-    E block[BLOCK];
-    int64_t held = 0;
-    for (int64_t start = 0; start < s->n; start += BLOCK) {
-        const int64_t n = ad_least(BLOCK, s->n - start);
-        NAME(pack)(s, row, start, n, block);
-        int64_t i = 0;
-        for (; i < n && held < s->k; i++) {
-            best[held++] = block[i];
-            NAME(insert_last)(best, held);
-        }
-        for (E worst = best[held - 1]; i < n; i++) {
-            if (!LESS(block[i], worst)) continue;
-            best[held - 1] = block[i];
-            NAME(insert_last)(best, held);
-            worst = best[held - 1];
-        }
-    }
+/* Which of the least is picked, from 1 on: the median is the first nan, if there is one. */
+static int64_t NAME(rank_of_pick)(const sorting *s, const K *keys) {
+    if (s->how == AD_PICK_KTH) return s->k;
+    const K nan = NAN_KEY;
+    const int64_t numbers = ad_is_floating(s->dtype) ? NAME(up_to)(s->n, keys, nan - 1) : s->n;
+    return !numbers || (numbers < s->n && s->how == AD_PICK_MEDIAN) ? numbers + 1 : (numbers - 1) / 2 + 1;
 }
 
-static void NAME(put)(const sorting *s, int64_t r, const char *row, const E *a) {
-    const int64_t step = s->inner, first = r / step * s->put * step + r % step;
-    int64_t *places = s->places + first;
-    char *values = s->values + first * s->size;
-    for (int64_t i = 0; i < s->put; i++) places[i * step] = PLACE(a[i]);
-#define PUT(bytes)                                                                                           \
-    for (int64_t i = 0; i < s->put; i++)                                                                     \
-    memcpy(values + i * step * (bytes), row + PLACE(a[i]) * (bytes), bytes)
-    switch (s->size) {
-    case 1: PUT(1); break;
-    case 2: PUT(2); break;
-    case 4: PUT(4); break;
-    default: PUT(8);
+/* What are the results of a row, from their places in it. */
+#define PUT_ROW(place)                                                                                       \
+    for (int64_t i = 0; i < s->put; i++) places[i] = (place);                                                \
+    switch (s->size) {                                                                                       \
+    case 1: PUT(uint8_t, place); break;                                                                      \
+    case 2: PUT(uint16_t, place); break;                                                                     \
+    case 4: PUT(uint32_t, place); break;                                                                     \
+    default: PUT(uint64_t, place);                                                                           \
     }
-#undef PUT
-}
+#define PUT(T, place)                                                                                        \
+    for (int64_t i = 0; i < s->put; i++) ((T *)(void *)values)[i] = ((const T *)(const void *)row)[place]
 
-static void NAME(sort_row)(const sorting *s, int64_t r, const char *row, char *room) {
-    E *a = (E *)(void *)room;
-    const bool frequent = s->how == AD_PICK_MODE;
-    const int64_t k = frequent ? s->n : s->k;
-    if (s->how && !frequent) {
-        NAME(pack)(s, row, 0, s->n, a);
-        a[0] = NAME(pick)(s, a);
-    } else if (k <= FEW && s->n > INSERTED) {
-        NAME(few)(s, row, a);
+static void NAME(sort_row)(const sorting *s, const char *row, char *values, int64_t *places, char *room) {
+    E *a = (E *)(void *)room, *b = a + s->n + AD_SORT_PAST;
+    K *keys = (K *)(void *)b;
+    NAME(keys)(s, s->n, row, keys);
+    const int64_t k = s->alone ? NAME(rank_of_pick)(s, keys) : s->k;
+    if (s->alone || (!s->how && k <= s->n / 2)) {
+        a = NAME(chosen)(s->n, k, s->alone, a, b, keys);
     } else {
-        int64_t n = s->n;
-        NAME(pack)(s, row, 0, n, a);
-        if (k < n && n > INSERTED) {
-            NAME(set_apart)(a, n, k);
-            n = k;
-        }
-        if (k == 1 && n <= INSERTED)
-            for (int64_t i = 1; i < n; i++) a[0] = LESS(a[i], a[0]) ? a[i] : a[0];
-        else if (n <= INSERTED)
-            NAME(insert)(a, n);
-        else
-            a = n <= MERGED ? NAME(by_merging)(a, n) : NAME(by_digits)(a, n);
-        if (frequent) a[0] = NAME(most_frequent)(s, a);
+        a = NAME(in_order)(s->n, keys, NULL, a, b);
+        if (s->how) a[0] = NAME(most_frequent)(s, a);
     }
-    NAME(put)(s, r, row, a);
+    PUT_ROW(PLACE(a[i]))
+}
+
+static void NAME(sort_short_rows)(const sorting *s, int64_t rows, const char *x, char *to, int64_t *places) {
+    K keys[BATCH + AD_SORT_PAST], ranks[BATCH + AD_SORT_PAST];
+    NAME(keys)(s, rows * s->n, x, keys);
+    ad_cpu->sort->ranks[WIDTH](rows, s->n, keys, ranks);
+    for (int64_t r = 0; r < rows; r++, places += s->put) {
+        const char *row = x + r * s->n * s->size;
+        char *values = to + r * s->put * s->size;
+        uint8_t order[RANKED];
+        NAME(to_ranks)(s->n, ranks + r * s->n, order);
+        const K *of = keys + r * s->n;
+        const uint8_t *at = order;
+        if (s->alone)
+            at += NAME(rank_of_pick)(s, of) - 1;
+        else if (s->how)
+            at += NAME(most_frequent_ranked)(s, of, ranks + r * s->n, order);
+        PUT_ROW(at[i])
+    }
+}
+#undef PUT
+#undef PUT_ROW
+
+static void NAME(sort_rows)(const sorting *s, int64_t rows, const char *x, char *values, int64_t *places,
+                            char *room) {
+    const bool part = !s->how && s->k <= s->n / 4;
+    const bool brief = s->n <= (s->alone ? MIDDLE : part ? WHOLE : RANKED);
+    const int64_t step = brief ? BATCH / s->n : 1;
+    for (int64_t r = 0; r < rows; r += step) {
+        const char *row = x + r * s->n * s->size;
+        char *to = values + r * s->put * s->size;
+        if (brief)
+            NAME(sort_short_rows)(s, ad_least(step, rows - r), row, to, places + r * s->put);
+        else
+            NAME(sort_row)(s, row, to, places + r * s->put, room);
+    }
 }
 
 #undef E
+#undef K
+#undef U
+#undef WIDTH
 #undef NAME
-#undef LESS
+#undef MAKE
 #undef KEY
-#undef KEY_BYTES
 #undef PLACE
+#undef NAN_KEY

@@ -23,7 +23,7 @@ from autodiff.shapes import Size, dim_index, dim_mask, sizes_of
 from autodiff.tensor import Tensor, live_node, own, wrap
 
 KINDS = numbered(lib.ad_reduction_name)
-_SUM = KINDS["sum"]
+_SUM, _MAX, _MIN = (KINDS[name] for name in ("sum", "max", "min"))
 _FLOAT = dtypes.FIRST_FLOAT
 _BOOL, _UINT8 = dtypes.bool.code, dtypes.uint8.code
 
@@ -143,15 +143,13 @@ def sum(
     tensor([[3],
             [7]])
     """
-    if dim is None and dtype is None:
-        p = input._p
-        d = p.dtype
-        args = ((1 << p.ndim) - 1, keepdim, d if d >= _FLOAT else dtypes.int64.code)
-        y = lib.ad_reduce(_SUM, p, *args)
-        return _sum.result(input, y, args) if y else _sum(input, *args)
     x = input if dtype is None else _prepared(input, dtype)
-    op = _sum if dim is None else _sum_dim
-    return op(x, dim_mask(dim, x._p.ndim), keepdim, _accumulated(x, dtype))
+    p = x._p
+    d = p.dtype if dtype is None else dtype.code
+    mask, op = ((1 << p.ndim) - 1, _sum) if dim is None else (dim_mask(dim, p.ndim), _sum_dim)
+    args = (mask, keepdim, d if d >= _FLOAT or dtype is not None else _INT64)
+    y = lib.ad_reduce(_SUM, p, *args)
+    return op.result(x, y, args) if y else op(x, *args)
 
 
 def mean(
@@ -225,6 +223,18 @@ def _check_not_empty(name: str, x: Tensor, dim: Any) -> None:
         )
 
 
+def _extreme_over(op: Op, kind: int, x: Tensor, dim: Any, keepdim: bool) -> Tensor:
+    p = x._p
+    if not p.numel:
+        _check_not_empty(op.name, x, dim)
+    args = ((1 << p.ndim) - 1 if dim is _ALL else dim_mask(dim, p.ndim), keepdim, p.dtype)
+    y = lib.ad_reduce(kind, p, *args)
+    return op.result(x, y, args) if y else op(x, *args)
+
+
+_ALL = ()  # the dimensions that are reduced, where none is named: of one object alone
+
+
 def _second(name: str, dim: Any, other: Any) -> Any:
     """What is given for the second argument, by position or as `other`."""
     if other is None:
@@ -240,12 +250,8 @@ def _max_or_min(name: str, x: Tensor, dim: Any, keepdim: Any) -> Any:
         given = ", ".join(type(a).__name__ for a in (x, dim, keepdim))
         raise TypeError(f"{name}() received an invalid combination of arguments - got ({given})")
     if dim is None:
-        _check_not_empty(name, x, dim)
-        p = x._p
-        args = ((1 << p.ndim) - 1, False, p.dtype)
-        y = lib.ad_reduce(KINDS[name], p, *args)
-        op = _max if name == "max" else _min
-        return op.result(x, y, args) if y else op(x, *args)
+        kind, op = (_MAX, _max) if name == "max" else (_MIN, _min)
+        return _extreme_over(op, kind, x, _ALL, False)
     if isinstance(dim, Tensor):
         return x.maximum(dim) if name == "max" else x.minimum(dim)
     result = max_result if name == "max" else min_result
@@ -266,6 +272,8 @@ def max(
     values=tensor([3, 5]),
     indices=tensor([1, 0]))
     """
+    if dim is None and other is None and keepdim is False:
+        return _extreme_over(_max, _MAX, input, _ALL, False)
     return _max_or_min("max", input, _second("max", dim, other), keepdim)
 
 
@@ -283,6 +291,8 @@ def min(
     values=tensor([1, 4]),
     indices=tensor([0, 1]))
     """
+    if dim is None and other is None and keepdim is False:
+        return _extreme_over(_min, _MIN, input, _ALL, False)
     return _max_or_min("min", input, _second("min", dim, other), keepdim)
 
 
@@ -294,10 +304,7 @@ def amax(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     >>> ad.tensor([[1, 3], [5, 4]]).amax(1)
     tensor([3, 5])
     """
-    p = input._p
-    if not p.numel:
-        _check_not_empty("amax", input, dim)
-    return _amax(input, dim_mask(dim, p.ndim), keepdim, p.dtype)
+    return _extreme_over(_amax, _MAX, input, dim, keepdim)
 
 
 def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
@@ -308,10 +315,7 @@ def amin(input: Tensor, dim: Any = (), keepdim: bool = False) -> Tensor:
     >>> ad.tensor([[1, 3], [5, 4]]).amin(1)
     tensor([1, 4])
     """
-    p = input._p
-    if not p.numel:
-        _check_not_empty("amin", input, dim)
-    return _amin(input, dim_mask(dim, p.ndim), keepdim, p.dtype)
+    return _extreme_over(_amin, _MIN, input, dim, keepdim)
 
 
 def arg_reduce(kind: str, x: Tensor, dim: int | None, keepdim: bool) -> Tensor:

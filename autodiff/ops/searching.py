@@ -227,7 +227,7 @@ def unique(
     if dim is None:
         at, shape = 0, input.shape
         flat = input if input._p.ndim == 1 else reshape(input, -1)
-        x, order = in_order(flat, 0, flat._p.numel, False)
+        x, order = in_order(flat, 0, False)
     else:
         at, there = _slices("unique", input, dim)
         shape = there.shape[:1]

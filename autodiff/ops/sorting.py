@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import operator
-from typing import Any
 
 from autodiff import dtypes
-from autodiff.native import error, ffi, lib
+from autodiff.native import error, lib
 from autodiff.node import mode
 from autodiff.ops.base import Op
 from autodiff.ops.gather import choice, chosen
 from autodiff.ops.returned import Chosen, returned
 from autodiff.shapes import dim_index
-from autodiff.tensor import Tensor, live_node, own
+from autodiff.tensor import Tensor, _free, _gc, live_node, wrap
 
 _pair = tuple.__new__  # of a named tuple, without the call that names its fields
+_sorted, _next = lib.ad_sort, lib.ad_next
+_ALL = -1  # how many to sort
+_BOOL = dtypes.bool.code
 _sort, _topk = choice("sort", "SortBackward0"), choice("topk", "TopkBackward0")
 
 
@@ -28,25 +30,20 @@ class topk_result(Chosen):  # noqa: N801 - as max_result
     """What `topk` returns."""
 
 
-def _not_bool(op: str, **flags: Any) -> TypeError:
-    name, kind = next((n, type(v).__name__) for n, v in flags.items() if not isinstance(v, bool))
-    return TypeError(f"{op}(): argument '{name}' must be bool, not {kind}")
-
-
-def in_order(x: Tensor, dim: int, k: int, descending: bool) -> tuple[Tensor, Tensor]:
+def in_order(x: Tensor, dim: int, descending: bool) -> tuple[Tensor, Tensor]:
     """`sort`, of arguments that are checked."""
-    return _ordered(_sort, x, dim, k, descending)
+    return _ordered(_sort, x, dim, _ALL, descending)
 
 
 def _ordered(op: Op, x: Tensor, dim: int, k: int, descending: bool) -> tuple[Tensor, Tensor]:
     """The first k along a dimension, equal ones in the order they came in, and their places."""
-    out = ffi.new("ad_tensor *[2]")
-    if lib.ad_sort(x._p, dim, k, descending, out):
+    p = _sorted(x._p, dim, k, descending)
+    if not p:
         raise error(op.name, x._p)
-    values, index = own(out[0], op.name), own(out[1], op.name)
-    if mode.grad and live_node(x) is not None:
-        values = chosen(op, x, values._p, index, dim, True)
-    return values, index
+    p, index = _gc(p, _free), wrap(_gc(_next(), _free))
+    if (x._node is None and x._base is None) or not mode.grad or live_node(x) is None:
+        return wrap(p), index
+    return chosen(op, x, p, index, dim, True), index
 
 
 def sort(
@@ -61,10 +58,8 @@ def sort(
     values=tensor([1, 2, 3]),
     indices=tensor([1, 2, 0]))
     """
-    if type(descending) is not bool or type(stable) is not bool:
-        raise _not_bool("sort", descending=descending, stable=stable)
     at = dim_index(dim, input._p.ndim)
-    return _pair(sort_result, _ordered(_sort, input, at, _size(input, at), descending))
+    return _pair(sort_result, _ordered(_sort, input, at, _ALL, descending))
 
 
 def argsort(
@@ -75,10 +70,8 @@ def argsort(
     >>> ad.tensor([3, 1, 2]).argsort(descending=True)
     tensor([0, 2, 1])
     """
-    if type(descending) is not bool or type(stable) is not bool:
-        raise _not_bool("argsort", descending=descending, stable=stable)
     at = dim_index(dim, input._p.ndim)
-    return in_order(input.detach(), at, _size(input, at), descending)[1]
+    return in_order(input.detach(), at, descending)[1]
 
 
 def topk(
@@ -94,12 +87,10 @@ def topk(
     values=tensor([3, 2]),
     indices=tensor([0, 2]))
     """
-    if type(largest) is not bool or type(sorted) is not bool:
-        raise _not_bool("topk", largest=largest, sorted=sorted)
     if k is True or k is False:
         raise TypeError("topk(): argument 'k' must be int, not bool")
     p = input._p
-    if p.dtype == dtypes.bool.code:
+    if p.dtype == _BOOL:
         raise RuntimeError("topk does not support bool dtypes on CPU")
     n, count = p.ndim, k if type(k) is int else operator.index(k)
     at = dim_index(dim, n)
@@ -108,7 +99,3 @@ def topk(
         raise RuntimeError(f"selected index k out of range: {count} of {size}")
     # a number is itself, whichever k
     return _pair(topk_result, _ordered(_topk, input, at, count if n else 1, largest))
-
-
-def _size(x: Tensor, dim: int) -> int:
-    return int(x._p.shape[dim]) if x._p.ndim else 1

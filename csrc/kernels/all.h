@@ -5,10 +5,12 @@
 #include "rows.h"
 #include "gemm.h"
 #include "solve.h"
+#include "sort.h"
 #include "spectral.h"
 #include "optim.h"
 #include "grid.h"
 
 #define AD_KERNELS                                                                                           \
     .pw = &pw_kernels, .reduce = &reduce_kernels, .rows = &row_kernels, .gemm = &gemm_kernels,               \
-    .solve = &solve_kernels, .spectral = &spectral_kernels, .optim = &optim_kernels, .grid = &grid_kernels
+    .solve = &solve_kernels, .sort = &sort_kernels, .spectral = &spectral_kernels, .optim = &optim_kernels,  \
+    .grid = &grid_kernels

@@ -9,7 +9,7 @@
 enum {
     NAME(LANES) = AD_LANE_BYTES / sizeof(T),
     NAME(VECS) = NAME(LANES) / VEC_W,
-    NAME(RUNS) = VEC_W > 1 ? 4 : 1, /* folded at a time, as far as registers go */
+    NAME(RUNS) = VEC_W > 1 ? 2 : 1, /* folded at a time, as far as registers go */
 };
 
 AD_SIMD T NAME(identity)(int fold) {
@@ -94,6 +94,9 @@ AD_SIMD void NAME(fold_runs)(int fold, int runs, int64_t n, const T *x, int64_t 
     EACH acc[r][v] = VEC(set1)(NAME(identity)(fold));
     for (; n - i >= AD_LANE_STEPS * NAME(LANES); i += AD_LANE_STEPS * NAME(LANES)) {
         EACH part[r][v] = VEC(load)(x + r * stride + i + v * VEC_W);
+        AD_UNROLL for (int r = 0; r < runs; r++) /* what the rows after these have there, as pages end */
+            AD_UNROLL for (int j = 0; j < AD_LANE_STEPS; j++)
+                __builtin_prefetch(x + (r + runs) * stride + i + j * NAME(LANES), 0, 3);
         for (int64_t j = i + NAME(LANES); j < i + AD_LANE_STEPS * NAME(LANES); j += NAME(LANES))
             EACH part[r][v] = NAME(fold_vec)(fold, part[r][v], VEC(load)(x + r * stride + j + v * VEC_W));
         EACH acc[r][v] = NAME(fold_vec)(fold, acc[r][v], part[r][v]);
@@ -121,8 +124,9 @@ AD_SIMD void NAME(rows)(int fold, int64_t rows, int64_t n, const T *x, int64_t s
 
 /* ---- columns: the lanes of all columns side by side, lanes[l * cols + c] ---- */
 
-/* Folds k rows of x, at least one, `step` apart, and those into one lane of every column. A fresh lane holds
- * the identity: it is read from `held` as the others are from the lane, so that there is one loop. */
+/* Folds k rows of x, at least one, `step` apart, by fours, and those into one lane of every column. A fresh
+ * lane holds the identity: it is read from `held` as the others are from the lane, so that there is one loop.
+ */
 AD_SIMD void NAME(fold_rows_into)(int fold, int64_t k, int64_t cols, const T *x, int64_t step, T *lane,
                                   bool fresh) {
     T identity[VEC_W];
@@ -131,30 +135,40 @@ AD_SIMD void NAME(fold_rows_into)(int fold, int64_t k, int64_t cols, const T *x,
     const int64_t along = fresh ? 0 : 1;
     int64_t c = 0;
     for (; cols - c >= VEC_W; c += VEC_W) {
-        V a = VEC(load)(x + c);
-        for (int64_t j = 1; j < k; j++) a = NAME(fold_vec)(fold, a, VEC(load)(x + j * step + c));
-        VEC(store)(lane + c, NAME(fold_vec)(fold, VEC(load)(held + along * c), a));
+        V all = VEC(load)(held + along * c);
+        for (int64_t i = 0; i < k; i += AD_LANE_STEPS) {
+            V a = VEC(load)(x + i * step + c);
+            for (int64_t j = i + 1; j < ad_least(i + AD_LANE_STEPS, k); j++)
+                a = NAME(fold_vec)(fold, a, VEC(load)(x + j * step + c));
+            all = NAME(fold_vec)(fold, all, a);
+        }
+        VEC(store)(lane + c, all);
     }
     for (; c < cols; c++) {
-        T a = x[c];
-        for (int64_t j = 1; j < k; j++) a = NAME(fold)(fold, a, x[j * step + c]);
-        lane[c] = NAME(fold)(fold, fresh ? identity[0] : lane[c], a);
+        T all = fresh ? identity[0] : lane[c];
+        for (int64_t i = 0; i < k; i += AD_LANE_STEPS) {
+            T a = x[i * step + c];
+            for (int64_t j = i + 1; j < ad_least(i + AD_LANE_STEPS, k); j++)
+                a = NAME(fold)(fold, a, x[j * step + c]);
+            all = NAME(fold)(fold, all, a);
+        }
+        lane[c] = all;
     }
 }
 
 AD_SIMD void NAME(columns)(int fold, int64_t rows, int64_t cols, const T *x, int64_t stride, T *lanes,
                            bool first) {
-    int64_t step = NAME(LANES) * stride;
-    for (int64_t group = 0; group < rows; group += AD_LANE_STEPS * NAME(LANES))
+    enum { MOST = 2 * AD_LANE_STEPS };
+    for (int64_t group = 0; group < rows; group += MOST * NAME(LANES))
         for (int64_t l = 0; l < NAME(LANES); l++) {
             int64_t left = rows - group - l, k = left <= 0 ? 0 : (left - 1) / NAME(LANES) + 1;
             const T *from = x + (group + l) * stride;
             T *lane = lanes + l * cols;
             bool fresh = first && group == 0;
-            if (k >= AD_LANE_STEPS)
-                NAME(fold_rows_into)(fold, AD_LANE_STEPS, cols, from, step, lane, fresh);
+            if (k >= MOST)
+                NAME(fold_rows_into)(fold, MOST, cols, from, NAME(LANES) * stride, lane, fresh);
             else if (k)
-                NAME(fold_rows_into)(fold, k, cols, from, step, lane, fresh);
+                NAME(fold_rows_into)(fold, k, cols, from, NAME(LANES) * stride, lane, fresh);
             else if (fresh)
                 for (int64_t c = 0; c < cols; c++) lane[c] = NAME(identity)(fold);
         }
