@@ -227,7 +227,7 @@ def kron(input: Tensor, other: Tensor) -> Tensor:
     >>> ad.kron(ad.tensor([[1, 10]]), ad.tensor([[1, 2]]))
     tensor([[ 1,  2, 10, 20]])
     """
-    if out is None and not has_history((input, other)):
+    if not has_history((input, other)):
         p = lib.ad_kron(mul.native, input._p, other._p)
         if p:
             return own(p, "kron", input._p, other._p)
