@@ -167,3 +167,12 @@ def test_frexp_and_ldexp_are_exact(d: ad.dtype, least: int, most: int) -> None:
             except OverflowError:
                 want = math.copysign(math.inf, v)
             assert str(y) == str(want), (v, n)
+
+
+@pytest.mark.parametrize("d", [ad.float32, ad.float64], ids=str)
+def test_frexp_and_ldexp_send_gradients_by_powers_of_two(d: ad.dtype) -> None:
+    x = ad.tensor([3.0, -0.4, 0.0], dtype=d, requires_grad=True)
+    ad.ldexp(x, ad.tensor([2, -3, 5])).sum().backward()
+    assert x.grad.tolist() == [4.0, 0.125, 32.0]
+    (slopes,) = ad.autograd.grad(ad.frexp(x).mantissa.sum(), x)
+    assert slopes.tolist() == [0.25, 2.0, 1.0]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from autodiff.dtypes import float64
-from autodiff.expr import Expr, build, by_width, inputs
+from autodiff.expr import PRIMITIVES, Expr, Primitive, build, by_width, inputs
 from autodiff.ops.arithmetic import pow as power
 from autodiff.ops.base import called
 from autodiff.ops.cast import to_dtype
@@ -61,7 +61,10 @@ def _scaled(x: Expr, n: Expr) -> Expr:
     return x
 
 
-_ldexp = PointwiseOp("ldexp", _scaled(*inputs(2)), 2, "LdexpBackward0")
+PRIMITIVES["ldexp"] = Primitive(
+    "ldexp", 2, vjp=lambda g, y, x, n: (build("ldexp", g, n), None), expand=_scaled
+)
+_ldexp = PointwiseOp("ldexp", build("ldexp", *inputs(2)), 2, "LdexpBackward0")
 
 
 @called("LdexpBackward0")

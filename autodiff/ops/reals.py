@@ -109,10 +109,11 @@ def _parts(x: Expr) -> tuple[Expr, Expr]:
     small = by_width(size < 2.0**-126, size < 2.0**-1022)
     lift = choice(small, one * 64, zero)
     lifted = x * build("exp2", lift)
-    n = build("floor", build("log", build("abs", lifted)) * (1 / math.log(2))) + 1
+    plain = build("logical_or", size == 0, build("logical_not", build("isfinite", x)))
+    number = choice(plain, one, build("abs", lifted))  # lest powers be infinite
+    n = build("floor", build("log", number) * (1 / math.log(2))) + 1
     near = lifted * build("exp2", -n)  # exact, as each power of 2 is
     off = choice(build("abs", near) >= 1, one, choice(build("abs", near) < 0.5, -one, zero))
-    plain = build("logical_or", size == 0, build("logical_not", build("isfinite", x)))
     mantissa = choice(plain, x, near * build("exp2", -off))
     return mantissa, choice(plain, zero, n + off - lift)
 
