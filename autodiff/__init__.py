@@ -147,11 +147,11 @@ multiprocessing nn optim overrides return_types special testing types utils
 
 
 def __getattr__(name: str) -> Any:
-    """What is imported when it is first asked for."""
+    """What is imported when it is first asked for, and found here from then on."""
     if name in _MODULES.split() or name == "_C":
         return importlib.import_module(f"autodiff.{name}")
-    if name in _LATE:
-        return getattr(importlib.import_module(_LATE[name]), name)
-    if name.startswith("_foreach_"):
-        return getattr(importlib.import_module("autodiff.foreach"), name)
-    raise AttributeError(f"module 'autodiff' has no attribute {name!r}")
+    module = "autodiff.foreach" if name.startswith("_foreach_") else _LATE.get(name)
+    if module is None:
+        raise AttributeError(f"module 'autodiff' has no attribute {name!r}")
+    found = globals()[name] = getattr(importlib.import_module(module), name)
+    return found

@@ -8,7 +8,7 @@ from autodiff import dtypes
 from autodiff.changes import changes
 from autodiff.devices import CPU, check_device, device
 from autodiff.formats import layout, memory_format, strided
-from autodiff.native import ADDRESS, error, ffi, lib, looked_at
+from autodiff.native import error, ffi, lib, looked_at
 from autodiff.shapes import Size, dim_index
 
 if TYPE_CHECKING:
@@ -83,6 +83,8 @@ class Described(TensorMethods):
             return self.shape
         p = self._p
         n = p.ndim
+        if type(dim) is int and -n <= dim < n:
+            return p.shape[dim if dim >= 0 else dim + n]
         index = dim_index(dim, n)
         return p.shape[index] if n else self.shape[index]
 
@@ -113,7 +115,7 @@ class Described(TensorMethods):
         """
         if changes.recorder is not None:
             looked_at()
-        return int(ffi.cast(ADDRESS, self._p.data))
+        return self._p.address  # type: ignore[no-any-return]
 
     @property
     def ndim(self) -> int:

@@ -282,7 +282,7 @@ class Lowering:
             name, tokens = self.without_neg(name, tokens)
         token = self.known(name, type_, tokens) or self.emit(name, type_, *tokens)
         narrow = computed in _WRAP and type_ == I64 and operand.dtype is computed
-        return Value(operand, type_, token, narrow=narrow)
+        return Value(operand, type_, token, narrow=narrow and name not in _CHOICES)
 
     def converted(self, value: Value, of: Expr, operands: Sequence[Value]) -> Value:
         """An operand of an expression, which is written out, in the dtype that it computes in."""
@@ -356,6 +356,7 @@ _SAME_EVERYWHERE = {"zeros_like": 0, "ones_like": 1}
 _GATES = ("and", "or", "xor", "not")
 _LOGIC = {f"{kind}_{name}": f"logical_{name}" for kind in ("bitwise", "logical") for name in _GATES}
 _COMMUTE = ("add", "mul")
+_CHOICES = ("minimum", "maximum", "where")  # whose result is one of the operands
 _MODULAR = ("add", "sub", "mul", "neg", "bitwise_and", "bitwise_or", "bitwise_xor", "bitwise_not")
 _OPPOSITE = {"add": "sub", "sub": "add"}
 

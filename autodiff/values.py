@@ -9,7 +9,7 @@ from typing import Any
 from autodiff import dtypes
 from autodiff.changes import changes, recorder_here
 from autodiff.descriptor import Described, fresh
-from autodiff.native import ADDRESS, ffi, lib, looked_at
+from autodiff.native import ffi, lib, looked_at
 from autodiff.node import mode
 
 _unpack, _cast, _gc, _buffer = ffi.unpack, ffi.cast, ffi.gc, ffi.buffer
@@ -110,7 +110,7 @@ class Valued(Described):
             steps = tuple([s * size for s in _unpack(p.strides, p.ndim)])
             count = lib.ad_storage_bytes(p) // size - lib.ad_offset(p)
         if lib.ad_readonly(p):  # of a buffer, an array could be made writable
-            at = int(_cast(ADDRESS, p.data)), True
+            at = p.address, True
             about = {"version": 3, "shape": self.shape, "typestr": kind, "data": at}
             about["strides"] = steps
             return numpy.asarray(SimpleNamespace(owner=p, __array_interface__=about))

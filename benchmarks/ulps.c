@@ -18,8 +18,10 @@
     F(log1p, log1p(x), log1pl(x))                                                                            \
     F(sin, sin(x), sinl(x))                                                                                  \
     F(cos, cos(x), cosl(x))                                                                                  \
+    F(tan, tan(x), tanl(x))                                                                                  \
     F(tanh, tanh(x), tanhl(x))                                                                               \
     F(erf, erf(x), erfl(x))                                                                                  \
+    F(erfc, erfc(x), erfcl(x))                                                                               \
     F(atan, atan(x), atanl(x))                                                                               \
     F(sigmoid, 1 / (1 + exp(-x)), 1 / (1 + expl(-x)))                                                        \
     F(sqrt, sqrt(x), sqrtl(x))                                                                               \

@@ -53,7 +53,10 @@ void ad_memory_fail(int64_t n); /* for tests: the n-th allocation from now fails
 typedef struct ad_storage ad_storage;
 typedef struct ad_tensor {
     ad_storage *storage;
-    char *data; /* address of the first element */
+    union { /* of the first element */
+        char *data;
+        intptr_t address;
+    };
     int64_t numel;
     int64_t shape[8];
     int64_t strides[8]; /* in elements */

@@ -156,10 +156,12 @@ REAL(1, log, log(a))
 REAL(1, log1p, log1p(a))
 REAL(1, sin, sin(a))
 REAL(1, cos, cos(a))
+REAL(1, tan, tan(a))
 REAL(1, atan, atan(a))
 REAL(1, tanh, tanh(a))
 REAL(1, sigmoid, a < 0 ? exp((double)a) / (1 + exp((double)a)) : 1 / (1 + exp(-(double)a)))
 REAL(1, erf, erf(a))
+REAL(1, erfc, erfc(a))
 REAL(1, gelu, 0.5 * (double)a * (1 + erf((double)a * 0.70710678118654752)))
 
 /* ---- casts ---- */

@@ -1,5 +1,6 @@
-/* single.c: programs of one instruction whose operands lie in runs of memory. The kernel goes from memory to
- * memory, run by run: no registers, and no copies of a number that meets a whole run. */
+/* single.c: programs of one instruction (of narrow integers, two) whose operands lie in runs of memory. The
+ * kernel goes from memory to memory, run by run: no registers, and no copies of a number that meets a whole
+ * run. */
 #include "loop.h"
 
 enum {
@@ -15,8 +16,9 @@ typedef struct {
     int64_t size;
 } source;
 
-typedef struct {
+typedef struct single {
     const ad_loop *loop;
+    const struct single *next; /* of what this one made, and a number */
     source in[3];
     uint64_t numbers[3]; /* those that had to be converted */
     ad_pw_fn *kernel;
@@ -83,10 +85,14 @@ static bool choose_kernel(single *s, int arity) {
 /* ---- running it ---- */
 
 static void run_kernel(const single *s, int64_t n, char *dst, const char *a, const char *b, const char *c) {
+    const single *t = s->next;
     if (s->compare)
         s->compare(n, (uint8_t *)dst, a, b);
     else
         s->kernel(n, dst, a, b, c);
+    if (t)
+        t->kernel(n, dst, t->in[0].size ? dst : t->in[0].data, t->in[1].size ? dst : t->in[1].data,
+                  t->in[2].data);
 }
 
 static void run_by_blocks(const single *s, int64_t n, char *dst, const char *a, const char *b,
@@ -179,40 +185,57 @@ static narrow narrow_of(const ad_instr *in) {
     }
 }
 
-/* The operands of it: those that are runs have one dtype, which is the answer; else -1. */
-static int set_narrow_sources(single *s, narrow *of, const char *block) {
+enum { MOST_REGS = 16, MOST_STEPS = 2 };
+
+/* What runs one after the other on narrow integers; all that is of numbers alone is computed before. */
+typedef struct {
+    single steps[MOST_STEPS];
+    narrow of[MOST_STEPS];
+    int n, made; /* the register that the result holds so far, or -1 */
+    bool known[MOST_REGS];
+    int64_t numbers[MOST_REGS];
+    _Alignas(64) char blocks[MOST_STEPS][AD_BLOCK * 4]; /* of as many numbers as are read at a time */
+} chain;
+
+/* The operands of the last step: those that are runs have one dtype, which is the answer; else -1. */
+static int set_narrow_sources(chain *c) {
+    single *s = &c->steps[c->n];
+    narrow *of = &c->of[c->n];
     const ad_loop *l = s->loop;
-    const ad_program *p = l->program;
     int dtype = -1;
     for (int k = 0; k < 2; k++) {
         const int reg = of->regs[k];
-        const ad_operand *o = reg >= 0 && reg < p->n_in ? &l->in[reg] : NULL;
-        if (o && !o->uniform) {
-            if (o->strides[0] != 1 || (dtype >= 0 && dtype != o->dtype)) return -1;
-            s->in[k] = (source){o->data, o->strides, o->size};
-            dtype = o->dtype;
+        if (reg < 0 || c->known[reg]) {
+            s->filled = true;
+            s->in[k] = (source){c->blocks[c->n], STILL, 0};
+            if (reg >= 0) of->number = c->numbers[reg];
             continue;
         }
-        s->filled = true;
-        s->in[k] = (source){block, STILL, 0};
-        if (o)
-            ad_cpu->pw->load[o->dtype][AD_i64](1, &of->number, o->data, 0);
-        else if (reg >= 0)
-            memcpy(&of->number, &p->consts[reg - p->n_in], sizeof of->number);
+        const ad_operand *o = reg == c->made ? &l->out[0] : &l->in[reg];
+        if ((reg != c->made && reg >= l->program->n_in) || (dtype >= 0 && dtype != o->dtype)) return -1;
+        if (o->strides[0] != 1) return -1;
+        s->in[k] = (source){o->data, o->strides, o->size};
+        dtype = o->dtype;
     }
     return dtype >= AD_uint8 && dtype <= AD_int32 ? dtype : -1;
 }
 
-/* As set_up, for narrow integers; a number is made as many in `block` as are read at a time. */
-static bool set_up_narrow(single *s, narrow *of, char *block) {
+/* As set_up, for the next step. One that follows another reads what that made and a number. */
+static bool set_up_step(chain *c, const ad_instr *in) {
+    single *s = &c->steps[c->n];
+    narrow *of = &c->of[c->n];
     const ad_loop *l = s->loop;
+    *of = narrow_of(in);
     const bool truth = of->op == AD_OP_lt || of->op == AD_OP_eq;
-    if (l->program->code->type != AD_i64) return false;
-    const int dtype = set_narrow_sources(s, of, block);
+    const int dtype = set_narrow_sources(c);
     if (dtype < 0 || l->out[0].dtype != (truth ? AD_bool : dtype)) return false;
+    if (c->n && (!s->filled || (of->regs[0] != c->made && of->regs[1] != c->made))) return false;
     s->kernel = ad_cpu->pw->narrow(of->op, dtype);
     s->in[2] = (source){(const char *)&of->opposite, STILL, 0};
+    c->made = in->dst;
+    c->n++;
     if (!s->kernel || !s->filled) return s->kernel;
+    char *block = c->blocks[c->n - 1];
     const int64_t size = ad_itemsize[dtype], nbytes = ad_least(l->shape[0], AD_BLOCK) * size;
     int64_t held;
     ad_cpu->pw->store[AD_i64][dtype](1, block, 1, &of->number);
@@ -220,6 +243,31 @@ static bool set_up_narrow(single *s, narrow *of, char *block) {
     if (held != of->number && of->op > AD_OP_mul) return false; /* where upper bits count, they are lost */
     for (int64_t n = size; n < nbytes; n *= 2) memcpy(block + n, block, (size_t)ad_least(n, nbytes - n));
     return true;
+}
+
+static bool set_up_narrow(chain *c) {
+    const ad_program *p = c->steps[0].loop->program;
+    const int first = p->n_in + p->n_const;
+    if (p->n_regs > MOST_REGS) return false;
+    for (int r = 0; r < first; r++) {
+        const ad_operand *o = r < p->n_in ? &c->steps[0].loop->in[r] : NULL;
+        if (p->types[r] != AD_i64) return false;
+        c->known[r] = !o || o->uniform;
+        if (o && o->uniform)
+            ad_cpu->pw->load[o->dtype][AD_i64](1, &c->numbers[r], o->data, 0);
+        else if (!o)
+            memcpy(&c->numbers[r], &p->consts[r - p->n_in], sizeof *c->numbers);
+    }
+    for (int i = 0; i < p->n_code; i++) {
+        const ad_instr *in = &p->code[i];
+        int64_t *v = c->numbers;
+        c->known[in->dst] = c->known[in->a] && c->known[in->b] && c->known[in->c];
+        if (c->known[in->dst])
+            ad_cpu->pw->instr[in->op][in->type](1, &v[in->dst], &v[in->a], &v[in->b], &v[in->c]);
+        else if (in->type != AD_i64 || c->n == MOST_STEPS || !set_up_step(c, in))
+            return false;
+    }
+    return c->n && p->out_regs[0] == c->made;
 }
 
 static void run_all(single *s, bool stream) {
@@ -236,21 +284,27 @@ static void run_all(single *s, bool stream) {
                     run_part, s);
 }
 
-/* Apart, as other calls need no such block on the stack. */
-static __attribute__((noinline)) bool run_narrow(single *s, bool stream) {
-    _Alignas(64) char block[AD_BLOCK * 4];
-    narrow of = narrow_of(s->loop->program->code);
-    if (!set_up_narrow(s, &of, block)) return false;
-    run_all(s, stream);
+/* Apart, as other calls need no such blocks on the stack. */
+static __attribute__((noinline)) bool run_narrow(const ad_loop *l, bool stream) {
+    chain c;
+    c.n = 0, c.made = -1;
+    for (int k = 0; k < MOST_STEPS; k++)
+        c.steps[k] = (single){.loop = l, .rows = 1, .pieces = 1, .rows_per = 1};
+    if (!set_up_narrow(&c)) return false;
+    if (c.n > 1) {
+        c.steps[0].filled = true;
+        c.steps[0].next = &c.steps[1];
+    }
+    run_all(&c.steps[0], stream);
     return true;
 }
 
 bool ad_run_single(const ad_loop *l, bool stream) {
     const ad_program *p = l->program;
-    if (p->n_code != 1 || !p->last_only || p->divides) return false;
+    if (!p->last_only || p->divides) return false;
     if (l->out[0].strides[0] != 1 && l->numel != 1) return false;
     single s = {.loop = l, .rows = 1, .pieces = 1, .rows_per = 1};
-    if (!set_up(&s)) return run_narrow(&s, stream);
+    if (p->n_code != 1 || !set_up(&s)) return p->code[p->n_code - 1].type == AD_i64 && run_narrow(l, stream);
     run_all(&s, stream);
     return true;
 }

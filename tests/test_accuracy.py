@@ -178,9 +178,11 @@ EXACT = {
     "log1p": [(0.0, 0.0), (-0.0, -0.0), (-1.0, -INF), (-2.0, NAN), (INF, INF), (-INF, NAN)],
     "sin": [(0.0, 0.0), (-0.0, -0.0), (INF, NAN), (-INF, NAN), (NAN, NAN)],
     "cos": [(0.0, 1.0), (-0.0, 1.0), (INF, NAN), (-INF, NAN), (NAN, NAN), (2.0**-126, 1.0)],
+    "tan": [(0.0, 0.0), (-0.0, -0.0), (INF, NAN), (-INF, NAN), (NAN, NAN)],
     "tanh": [(0.0, 0.0), (-0.0, -0.0), (INF, 1.0), (-INF, -1.0), (NAN, NAN), (20.0, 1.0)],
     "sigmoid": [(0.0, 0.5), (-0.0, 0.5), (INF, 1.0), (-INF, 0.0), (NAN, NAN), (1e4, 1), (-1e4, 0)],
     "erf": [(0.0, 0.0), (-0.0, -0.0), (INF, 1.0), (-INF, -1.0), (NAN, NAN), (6.0, 1.0), (-7, -1)],
+    "erfc": [(0.0, 1.0), (-0.0, 1.0), (INF, 0.0), (-INF, 2.0), (NAN, NAN), (30, 0), (-30, 2)],
     "atan": [(0.0, 0.0), (-0.0, -0.0), (NAN, NAN)],
     "sqrt": [(0.0, 0.0), (-0.0, -0.0), (INF, INF), (-1.0, NAN), (NAN, NAN), (2.0**-126, 2.0**-63)],
     "rsqrt": [(0.0, INF), (-0.0, -INF), (INF, 0.0), (-1.0, NAN), (4.0, 0.5)],
@@ -207,7 +209,7 @@ def test_exact_values(name, kind):
 
 
 @both
-@pytest.mark.parametrize("name", ["expm1", "log1p", "sin", "tanh", "atan"])
+@pytest.mark.parametrize("name", ["expm1", "log1p", "sin", "tan", "tanh", "atan"])
 def test_next_to_0_the_function_is_its_argument(name, kind):
     points = [sign * x for x in EDGES[kind][:3] for sign in (1, -1)]
     assert kernel(name, kind, points).tolist() == points

@@ -104,3 +104,44 @@ def test_results_too_large_for_the_caches() -> None:
         assert y[-1].item() == at
         assert y.to(ad.int64).sum().item() == at * n // 2
     assert ((x < n - 5).sum().item(), (x != 9).sum().item()) == (n - 5, n - 1)
+
+
+# One operation after another, of which the second takes a number.
+CHAINS: dict[str, Callable[[Any], Any]] = {
+    "add, mul": lambda x: (x + 3) * 5,
+    "mul, sub": lambda x: 7 - x * 3,
+    "and, or": lambda x: (x & 12) | 1,
+    "sub, abs": lambda x: abs(x - 9),
+    "abs, neg": lambda x: -abs(x),
+    "add, limited": lambda x: ad.clamp(x + 1, 2, 7),
+    "add, both": lambda x: (x + 1) * (x + 1),
+    "add, less": lambda x: x + 100 < 3,
+}
+
+
+@pytest.mark.parametrize("d", DTYPES, ids=str)
+@pytest.mark.parametrize("name", CHAINS)
+def test_two_operations_in_one_program_are_what_they_are_apart(name: str, d: ad.dtype) -> None:
+    of = CHAINS[name]
+    fused = ad.pointwise(of)
+    for n in LENGTHS:
+        x = ad.tensor(drawn(n, d, 5), dtype=d)
+        assert fused(x).tolist() == of(x).tolist()
+        grid = x.expand(3, n)[:, ::2]
+        assert fused(grid).tolist() == of(grid).tolist()
+
+
+@pytest.mark.parametrize("d", DTYPES, ids=str)
+def test_clamp_and_abs(d: ad.dtype) -> None:
+    least = min(-5, 0) if d.is_signed else 2
+    for n in LENGTHS:
+        a = drawn(n, d, 6)
+        x = ad.tensor(a, dtype=d)
+        assert x.clamp(least, 9).tolist() == [min(max(v, least), 9) for v in a]
+        assert x.clamp(9, least).tolist() == [least] * n
+        limit = ad.tensor(drawn(n, d, 7), dtype=d)
+        assert x.clamp(limit, limit).tolist() == limit.tolist()
+        assert x.abs().tolist() == [wrapped(abs(v), d) for v in a]
+        wide = ad.full((n,), 99, dtype=d)
+        assert ad.clamp(x, wide, 3, out=wide).tolist() == [3] * n
+        assert x.clamp_(least, 9).tolist() == [min(max(v, least), 9) for v in a]

@@ -143,3 +143,36 @@ def test_defaults_of_nan_to_num_are_the_numbers_they_stand_for(d: ad.dtype) -> N
     for x in xs:
         assert x.grad is not None
         assert x.grad.tolist() == [1, 0, 0, 0, 1, 1, 1]
+
+
+PARTS = [(ad.float32, -149, 128), (ad.float64, -1074, 1024), (ad.float16, -24, 16)]
+
+
+@pytest.mark.parametrize(("d", "least", "most"), PARTS, ids=str)
+def test_frexp_and_ldexp_are_exact(d: ad.dtype, least: int, most: int) -> None:
+    powers = ad.tensor([2.0**e for e in range(least, most)], dtype=ad.float64)
+    x = ad.cat([powers * (1 + k / 8) for k in range(8)] + [powers * (1 - 2**-9)]).to(d)
+    x = ad.cat([x, -x, ad.tensor([0.0, -0.0, math.inf, -math.inf, math.nan], dtype=d)])
+    mantissa, exponent = ad.frexp(x)
+    assert exponent.dtype is ad.int32
+    for v, m, e in zip(x.tolist(), mantissa.tolist(), exponent.tolist(), strict=True):
+        if not math.isfinite(v):
+            assert (str(m), e) == (str(v), 0)
+            continue
+        assert (str(m), e) == (str(math.frexp(v)[0]), math.frexp(v)[1])
+    for n in (-200, -127, -103, -1, 0, 5, 149, 2000):
+        for v, y in zip(x.tolist(), ad.ldexp(x, ad.tensor([n])).tolist(), strict=True):
+            try:
+                want = float(ad.tensor(math.ldexp(v, n), dtype=d))
+            except OverflowError:
+                want = math.copysign(math.inf, v)
+            assert str(y) == str(want), (v, n)
+
+
+@pytest.mark.parametrize("d", [ad.float32, ad.float64], ids=str)
+def test_frexp_and_ldexp_send_gradients_by_powers_of_two(d: ad.dtype) -> None:
+    x = ad.tensor([3.0, -0.4, 0.0], dtype=d, requires_grad=True)
+    ad.ldexp(x, ad.tensor([2, -3, 5])).sum().backward()
+    assert x.grad.tolist() == [4.0, 0.125, 32.0]
+    (slopes,) = ad.autograd.grad(ad.frexp(x).mantissa.sum(), x)
+    assert slopes.tolist() == [0.25, 2.0, 1.0]

@@ -105,7 +105,7 @@ class Cauchy(LocScale):
     """The density 1 / (pi scale (1 + ((x - loc) / scale)^2)); it has no mean.
 
     >>> distributions.Cauchy(0.0, 1.0).icdf(ad.tensor(0.75))
-    tensor(1.0000)
+    tensor(1.)
     """
 
     mean = moment(lambda loc: full_like(loc, math.nan))

@@ -72,14 +72,19 @@ hardshrink = declare("hardshrink", 2, "0 within [-lambd, lambd], input elsewhere
         domain=(AWAY_FROM_1, ((0.9, 1.1),)),
         reference=lambda x, lambd: 0.0 if abs(x) <= lambd else x,
         check=floating("hardshrink"), exact="-x")  # fmt: skip
+
+
+def _softshrink(x: Expr, lambd: Expr) -> Expr:
+    size = build("abs", x)
+    return build("copysign", size - build("minimum", size, lambd), x)
+
+
 softshrink = declare("softshrink", 2, "input moved towards 0 by lambd; 0 within [-lambd, lambd].",
         lambda g, y, x, lambd: (
             where(_within(x, lambd), 0.0, g),
             where(_within(x, lambd), 0.0, -g * build("sign", x)),
         ),
-        expand=lambda x, lambd: where(
-            build("lt", lambd, x), x - lambd, where(build("lt", lambd, -x), x + lambd, x * 0)
-        ),
+        expand=_softshrink,
         domain=(AWAY_FROM_1, ((0.9, 1.1),)),
         reference=lambda x, lambd: x - max(min(x, lambd), -lambd),
         check=floating("softshrink"), exact="-x")  # fmt: skip

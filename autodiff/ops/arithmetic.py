@@ -46,8 +46,9 @@ def scales(alpha: Any) -> bool:
 
 def of_truths(alpha: Any, input: Any, other: Any) -> Any:
     """alpha; where an integer scales truths, whether it is not 0: their sum is a truth."""
-    kinds = [getattr(x, "dtype", None) for x in (input, other)]
-    return bool(alpha) if type(alpha) is int and kinds == [dtypes.bool, dtypes.bool] else alpha
+    if type(alpha) is not int or getattr(input, "dtype", None) is not dtypes.bool:
+        return alpha
+    return bool(alpha) if getattr(other, "dtype", None) is dtypes.bool else alpha
 
 
 def add(

@@ -78,6 +78,8 @@ def replace_(x: Tensor, y: Tensor) -> Tensor:
 
 def fill_(x: Tensor, value: Any) -> Tensor:
     """Write one value over all of x."""
+    if type(value) is int and -1e4 < value < 1e4 and x._p.dtype >= dtypes.FIRST_FLOAT:
+        value = float(value)
     if type(value) is float and x._p.dtype >= dtypes.FIRST_FLOAT:
         if not -1e4 < value < 1e4:  # else every dtype has it
             value = exact(value, x.dtype, x.shape)

@@ -10,7 +10,7 @@ from typing import Any
 from autodiff import dtypes, torch_function
 from autodiff.expr import Expr, build
 from autodiff.ops.guard import must_be
-from autodiff.ops.numbers import operand
+from autodiff.ops.numbers import number, numbers, operand
 from autodiff.ops.out import check_out, fit, put
 from autodiff.ops.pointwise import PointwiseOp
 from autodiff.shapes import broadcast
@@ -26,7 +26,14 @@ def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> 
     """
     tensors: list[Tensor] = []
     for arg in args:
-        x = arg if type(arg) is Tensor else operand(arg)
+        kind = type(arg)
+        if kind is Tensor:
+            tensors.append(arg)
+            continue
+        table = numbers.get(kind)
+        x = operand(arg) if table is None else table.get(arg)
+        if x is None and table is not None:
+            x = number(arg)
         if x is None:
             if any_expr(args):
                 return build(op.name, *args)  # type: ignore[return-value]
@@ -38,6 +45,9 @@ def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> 
         raise _no_tensor(op, args, 0)
     if out is None:
         return op.call(*tensors)
+    if op.differentiable and _takes(out, tensors):
+        op.write(out, tensors)
+        return out
     check_out(op.name, out, *(tensors if op.differentiable else ()))
     if _converts(op, out, tensors):
         return put(op.name, out, op.call(*tensors))
@@ -49,6 +59,20 @@ def apply(op: PointwiseOp, args: tuple[Any, ...], out: Tensor | None = None) -> 
                 out = fit(op.name, out, shape or ())
             break
     return op.into(out, tensors)
+
+
+def _takes(out: Tensor, tensors: list[Tensor]) -> bool:
+    """Whether all have one shape and dtype, but for numbers, and nothing is recorded."""
+    if type(out) is not Tensor or out._node is not None or out._base is not None:
+        return False
+    d, size = out._p.dtype, out.shape
+    for x in tensors:
+        p = x._p
+        if x._node is not None or x._base is not None:
+            return False
+        if not p.number and (p.dtype != d or x.shape is not size):
+            return False
+    return bool(d >= dtypes.FIRST_FLOAT)
 
 
 def _converts(op: PointwiseOp, out: Tensor, tensors: list[Tensor]) -> bool:

@@ -346,6 +346,13 @@ def arange(
         raise RuntimeError(f"arange: {bounds} do not fit 64 bits") from None
 
 
+def ends_of(start: Any, end: Any, steps: int, d: dtype) -> list[float]:
+    """The first and the last number. RuntimeError where the dtype cannot hold one."""
+    used = (start, end) if steps > 1 else (start, start)
+    ends = [v.item() if isinstance(v, Tensor) else v for v in used]
+    return [float(exact(v, d)) for v in ends] if steps else [0.0, 0.0]
+
+
 def linspace(
     start: Any, end: Any, steps: int, *, dtype: Dtype = None, requires_grad: bool = False
 ) -> Tensor:
@@ -362,8 +369,5 @@ def linspace(
         if isinstance(value, str):
             raise TypeError(f"linspace(): a number was expected, not {type(value).__name__}")
     d = dtype or get_default_dtype()
-    used = (start, end) if steps > 1 else (start, start)
-    ends = [v.item() if isinstance(v, Tensor) else v for v in used]
-    ends = [float(exact(v, d)) for v in ends] if steps else [0.0, 0.0]
-    x = own(lib.ad_linspace(d.code, steps, *ends), "linspace")
+    x = own(lib.ad_linspace(d.code, steps, *ends_of(start, end, steps, d)), "linspace")
     return x.requires_grad_() if requires_grad else x

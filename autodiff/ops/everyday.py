@@ -2,23 +2,27 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 import operator
 from typing import Any
 
 from autodiff.descriptor import fresh
-from autodiff.dtypes import float64, get_default_dtype, promote_types
+from autodiff.dtypes import dtype, float64, get_default_dtype, promote_types
+from autodiff.expr import build, inputs
 from autodiff.native import error, lib
 from autodiff.ops.base import Op, OpNode, called
+from autodiff.ops.calling import apply
 from autodiff.ops.cast import to_dtype
 from autodiff.ops.comparing import result_type
 from autodiff.ops.convert import Dtype, tensor
-from autodiff.ops.create import arange, linspace, zeros
+from autodiff.ops.create import arange, ends_of, linspace, zeros
 from autodiff.ops.derived import nansum
 from autodiff.ops.diagonals import triu_indices
 from autodiff.ops.guard import must_be
 from autodiff.ops.numbers import operand
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.ops.reductions import KINDS
 from autodiff.ops.searching import searchsorted
 from autodiff.ops.sorting import sort
@@ -240,6 +244,11 @@ def combinations(input: Tensor, r: int = 2, with_replacement: bool = False) -> T
     return input[tensor(list(kinds(range(n), r))).long().reshape(-1, r)]
 
 
+@functools.cache
+def _power_as(d: dtype) -> PointwiseOp:
+    return PointwiseOp("logspace", build("pow", *inputs(2)).to(d), 2)
+
+
 def logspace(
     start: Any,
     end: Any,
@@ -259,6 +268,7 @@ def logspace(
             raise NotImplementedError("\"logspace\" not implemented for 'Bool': it makes numbers")
         start, end = int(start), int(end)
     d = dtype or get_default_dtype()
-    linspace(start, end, 0 if steps == 1 else steps, dtype=d)  # refuses what the dtype cannot hold
-    x: Tensor = to_dtype(base ** linspace(start, end, steps, dtype=float64), d)
+    exponents = linspace(start, end, steps, dtype=float64)
+    ends_of(start, end, 0 if steps == 1 else steps, d)
+    x = apply(_power_as(d), (base, exponents))
     return x.requires_grad_() if requires_grad else x

@@ -28,12 +28,6 @@ ERFC = (
     3.1774340763513205e-07, -7.818647357881766e-07, 5.166951642369644e-08, 7.419897899138629e-08,
     -6.721863269935161e-09,
 )  # fmt: skip
-# exp(x^2) erfc(x) (x + 1.5) in (x - 1.5) / (x + 1.5), to 2^-28, x up to 10.1.
-SHORT_ERFC = (
-    0.9647562484944697, -0.5078500136674273, 0.07562190502724656, 0.04776849185699999,
-    -0.008121587416712643, -0.00946302974090487, -0.0007985703940584044, 0.001783133642408283,
-    0.0008502974232434117, -8.509759262141493e-05, -0.00021736494456919549, -6.25549006862601e-05,
-)  # fmt: skip
 # erfinv(x) / x, to 2^-27 in w = -log(1 - x^2) up to 5, and to 2^-23 in (sqrt w - 4) / (sqrt w + 4).
 CENTRE = (
     0.8862269294433731, 0.23201347310748227, 0.011550900732630565, -0.0023400270757833017,
@@ -69,18 +63,6 @@ def _scaled_erfc(x: Expr) -> Expr:
     return _polynomial((x - 4) / (x + 4), ERFC) / (x * 2 + 1)
 
 
-def _short_erfc(x: Expr) -> Expr:
-    t = build("minimum", _abs(x), 11)
-    r = build("reciprocal", t + 1.5)
-    y = _polynomial((t - 1.5) * r, SHORT_ERFC) * r * _bell(t)
-    return where(x < 0, 2 - y, y)
-
-
-def _long_erfc(x: Expr) -> Expr:
-    t = build("minimum", x, 30)  # past which it is 0
-    return where(x < 0.45, 1 - build("erf", x), _bell(t) * _scaled_erfc(t))
-
-
 def _erfinv(x: Expr) -> Expr:
     """A first guess, which is as good as float32, and a step of Halley's with the residual that is
     not small by cancellation.
@@ -105,8 +87,7 @@ def _erfinv_reference(x: float) -> float:
 
 declare("erfc", 1, "1 - erf(input), with all digits also where that is small.",
         lambda g, y, x: (-g * (2 / math.sqrt(PI) * exp(-x * x)),),
-        expand=lambda x: by_width(_short_erfc(x), _long_erfc(x)), result="float",
-        reference=math.erfc)  # fmt: skip
+        result="float", reference=math.erfc)  # fmt: skip
 declare("erfinv", 1, "The number whose erf is input; nan outside [-1, 1].",
         lambda g, y, x: (g * (math.sqrt(PI) / 2 * exp(y * y)),),
         expand=_erfinv, result="float", domain=((-0.9, 0.9),),

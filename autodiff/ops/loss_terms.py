@@ -42,6 +42,12 @@ absolute_error = declare("absolute_error", 2, "|input - target|.", expand=lambda
         grad_name="AbsBackward0")  # fmt: skip
 
 
+def _smooth_l1(x: Expr, t: Expr, beta: Expr) -> Expr:
+    error = abs(x - t)
+    near = build("minimum", error, beta)
+    return near / beta * build("fma", near, -0.5, error)
+
+
 def _smooth_l1_vjp(g: Expr, y: Expr, x: Expr, t: Expr, beta: Expr) -> tuple[Expr, Expr, Expr]:
     d = x - t
     far = build("le", beta, abs(d))
@@ -53,9 +59,7 @@ smooth_l1 = declare("smooth_l1_loss", 3,
         "(input - target)^2 / (2 beta) where the error is below beta, |input - target| - beta / 2 "
         "elsewhere.",
         _smooth_l1_vjp,
-        expand=lambda x, t, beta: where(
-            build("lt", abs(x - t), beta), 0.5 * (x - t) * (x - t) / beta, abs(x - t) - 0.5 * beta
-        ),
+        expand=_smooth_l1,
         result="float", domain=ERRORS,
         reference=lambda x, t, beta: (
             (x - t) ** 2 / (2 * beta) if abs(x - t) < beta else abs(x - t) - beta / 2

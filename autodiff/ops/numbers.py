@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from autodiff.dtypes import plain
@@ -13,6 +14,8 @@ numbers: dict[type, dict[Any, Tensor]] = {float: {}, int: {}, bool: {}}  # made 
 
 def number(value: Any) -> Tensor:
     """A Python number as an operand. OverflowError where an int does not fit 64 bits."""
+    if value == 0 and type(value) is float and len(_zeros) == 2:  # one key of a table
+        return _zeros[math.copysign(1, value) < 0]
     if isinstance(value, float):
         p = lib.ad_number_f64(value)
     elif -(2**63) <= value < 2**63:
@@ -23,11 +26,16 @@ def number(value: Any) -> Tensor:
         raise error("number")
     x = wrap(_gc(p, _free))
     table = numbers.get(type(value))
-    if table is not None and (value != 0 or type(value) is not float):  # 0.0 and -0.0 are one key
+    if table is not None and (value != 0 or type(value) is not float):
         if len(table) > 4096:
             table.clear()
         table[value] = x
     return x
+
+
+_zeros: list[Tensor] = []
+for _zero in (0.0, -0.0):
+    _zeros.append(number(_zero))
 
 
 def number_of(value: float) -> Tensor:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from autodiff.dtypes import float32, float64, get_default_dtype
-from autodiff.ops.arithmetic import clamp
+from autodiff.dtypes import float64
+from autodiff.expr import PRIMITIVES, Expr, Primitive, build, by_width, inputs
 from autodiff.ops.arithmetic import pow as power
 from autodiff.ops.base import called
 from autodiff.ops.cast import to_dtype
+from autodiff.ops.declare import where
+from autodiff.ops.pointwise import PointwiseOp
 from autodiff.tensor import Tensor
 
 
@@ -40,6 +42,31 @@ def float_power_(self: Tensor, exponent: Any) -> Tensor:
     return result
 
 
+def _step(n: Expr) -> Expr:
+    """The nearest exponent of which a power of 2 is neither infinite nor denormal."""
+
+    def limited(least: int, most: int) -> Expr:
+        return build("minimum", build("maximum", n, least), most)
+
+    return by_width(limited(-126, 127), limited(-1022, 1023))
+
+
+def _scaled(x: Expr, n: Expr) -> Expr:
+    """By three factors, of which the least number becomes the largest; the last alone rounds."""
+    n = where(True, n, x) * 1.0
+    last = _step(n)
+    first = _step(n - last)
+    for step in (first, _step(n - last - first), last):
+        x = x * build("exp2", step)
+    return x
+
+
+PRIMITIVES["ldexp"] = Primitive(
+    "ldexp", 2, vjp=lambda g, y, x, n: (build("ldexp", g, n), None), expand=_scaled
+)
+_ldexp = PointwiseOp("ldexp", build("ldexp", *inputs(2)), 2, "LdexpBackward0")
+
+
 @called("LdexpBackward0")
 def ldexp(input: Tensor, other: Tensor) -> Tensor:
     """input * 2^other; of integers, also where 2^other is none of the dtype's numbers.
@@ -50,11 +77,4 @@ def ldexp(input: Tensor, other: Tensor) -> Tensor:
     if other.is_floating_point():
         y: Tensor = input * power(2.0, other)
         return y
-    d = input.dtype if input.is_floating_point() else get_default_dtype()
-    wide = float64 if d is float64 else float32
-    y, left = to_dtype(input, wide), to_dtype(other, wide)
-    for _ in range(3):  # of which the least number becomes the largest
-        step = clamp(left, *((-969, 1023) if d is float64 else (-102, 127)))
-        y, left = y * power(2.0, step), left - step
-    found: Tensor = to_dtype(y, d)
-    return found
+    return _ldexp.call(input, other)

@@ -7,8 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from autodiff import dtypes
+from autodiff.descriptor import fresh
 from autodiff.dtypes import dtype
 from autodiff.grad_mode import no_grad
+from autodiff.native import lib
 from autodiff.node import mode
 from autodiff.ops.create import _finish, empty, empty_like, unset
 from autodiff.ops.draws import (
@@ -23,7 +25,7 @@ from autodiff.ops.draws import (
 from autodiff.ops.generator import Generator
 from autodiff.ops.out import asked, fit
 from autodiff.shapes import sizes_of
-from autodiff.tensor import Tensor, live_node
+from autodiff.tensor import Tensor, live_node, own
 
 
 def _target(
@@ -323,16 +325,20 @@ def multinomial(
     _check_sampling(input, n, once)
     if out is not None and out.dtype is not dtypes.int64:
         raise RuntimeError(f"multinomial expects Long tensor out, got: {out.dtype!r}")
-    weights = input.detach()
-    x = _target("multinomial", [*weights.shape[:-1], n], dtypes.int64, out)
-    rows = weights if weights.ndim == 2 else weights.unsqueeze(0)
-    target = x if x.ndim == 2 else x.unsqueeze(0)
-    draw_into(target, "multinomial", generator, rows._p, not once)
+    rows = input._p
+    flat = rows.ndim == 1
+    x = _target("multinomial", [n] if flat else [rows.shape[0], n], dtypes.int64, out)
+    target = x
+    if flat:
+        rows = fresh(lib.ad_unsqueeze(rows, 0), "multinomial", rows)
+        target = own(lib.ad_unsqueeze(x._p, 0), "multinomial", x._p)
+    draw_into(target, "multinomial", generator, rows, not once)
     return x
 
 
 def _check_sampling(input: Tensor, n: int, once: bool) -> None:
-    if input.ndim not in (1, 2):
+    p = input._p
+    if p.ndim not in (1, 2):
         raise RuntimeError(f"prob_dist must be 1 or 2 dim, got shape {list(input.shape)}")
     if not input.is_floating_point():
         raise RuntimeError(
@@ -340,7 +346,7 @@ def _check_sampling(input: Tensor, n: int, once: bool) -> None:
         )
     if n <= 0:
         raise RuntimeError(f"cannot sample n_sample <= 0 samples, got {n}")
-    categories = input.shape[-1]
+    categories = p.shape[p.ndim - 1]
     if once and n > categories:
         raise RuntimeError(
             "cannot sample n_sample > prob_dist.size(-1) samples without replacement: "

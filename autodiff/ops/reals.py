@@ -18,11 +18,11 @@ from autodiff.dtypes import (
     int32,
     int64,
 )
-from autodiff.expr import PRIMITIVES, Primitive, build, inputs
+from autodiff.expr import PRIMITIVES, Expr, Primitive, build, by_width, inputs
 from autodiff.native import lib
 from autodiff.ops.arithmetic import where
 from autodiff.ops.assign import masked_fill
-from autodiff.ops.base import Op, OpNode, called
+from autodiff.ops.base import Op, OpNode
 from autodiff.ops.bytes import reinterpreted
 from autodiff.ops.comparing import result_type
 from autodiff.ops.convert import Dtype
@@ -100,7 +100,28 @@ class frexp_result(NamedTuple):  # noqa: N801 - as max_result
     exponent: Tensor
 
 
-@called("FrexpBackward0")
+_x = inputs(1)[0]
+
+
+def _parts(x: Expr) -> tuple[Expr, Expr]:
+    """Mantissa and exponent: the logarithm's integer part is off by one at most."""
+    size, one, zero = build("abs", x), build("ones_like", x), build("zeros_like", x)
+    small = by_width(size < 2.0**-126, size < 2.0**-1022)
+    lift = choice(small, one * 64, zero)
+    lifted = x * build("exp2", lift)
+    plain = build("logical_or", size == 0, build("logical_not", build("isfinite", x)))
+    number = choice(plain, one, build("abs", lifted))  # lest powers be infinite
+    n = build("floor", build("log", number) * (1 / math.log(2))) + 1
+    near = lifted * build("exp2", -n)  # exact, as each power of 2 is
+    off = choice(build("abs", near) >= 1, one, choice(build("abs", near) < 0.5, -one, zero))
+    mantissa = choice(plain, x, near * build("exp2", -off))
+    return mantissa, choice(plain, zero, n + off - lift)
+
+
+_mantissa = PointwiseOp("frexp", _parts(_x)[0], 1, "FrexpBackward0")
+_exponent = PointwiseOp("frexp", _parts(_x)[1].to(int32), 1)
+
+
 def frexp(input: Tensor) -> frexp_result:
     """input = mantissa * 2^exponent, |mantissa| in [1/2, 1); the exponents of 0, infinities and nan
     are 0, and have no derivative. RuntimeError of integers.
@@ -112,21 +133,7 @@ def frexp(input: Tensor) -> frexp_result:
     """
     if not input.is_floating_point():
         raise RuntimeError("torch.frexp() only supports floating-point dtypes")
-    if input.dtype in HALVES:
-        mantissa, exponent = frexp(input.float())
-        return frexp_result(mantissa.to(input.dtype), exponent)
-    fraction, one, whole = _PARTS[input.dtype]
-    value = input.detach()
-    small = value.abs() < 2.0 ** (1 - one)
-    lift = small * 64
-    scaled = value * 2.0**lift
-    bits = reinterpreted(scaled.contiguous(), whole)
-    exponent = ((bits >> fraction) & (2 * one + 1)) - (one - 1) - lift
-    plain = (value == 0) | ~value.isfinite()
-    exponent = exponent.masked_fill(plain, 0).to(int32)
-    factor = 2.0 ** (-(exponent + lift).to(input.dtype))
-    mantissa = where(plain, input, input * 2.0**lift * factor)
-    return frexp_result(mantissa, exponent)
+    return frexp_result(_mantissa.call(input), _exponent.call(input))
 
 
 def range(
@@ -222,7 +229,6 @@ def imag(input: Tensor) -> Tensor:
     raise must_be("imag", "input", "Tensor", input)
 
 
-_x = inputs(1)[0]
 _angle = PointwiseOp("angle", choice(_x < 0, math.pi, choice(build("isnan", _x), _x, 0.0)), 1)
 
 

@@ -204,7 +204,6 @@ declare("acos", 1, "The angle whose cosine is input, in [0, pi]; nan outside [-1
         lambda g, y, x: (-g * build("rsqrt", 1 - x * x),),
         expand=_acos, result="float", domain=UNIT, reference=math.acos)  # fmt: skip
 declare("tan", 1, "The tangent of radians.", lambda g, y, x: (g * (1 + y * y),),
-        expand=lambda x: build("sin", x) / build("cos", x),
         result="float", domain=((-1.3, 1.3),), reference=math.tan)  # fmt: skip
 declare("atan2", 2, "The angle of the point (other, input), in [-pi, pi].", _atan2_vjp,
         expand=_atan2, result="float", domain=(NONZERO, NONZERO),

@@ -10,7 +10,7 @@
         const ctype *x = a, *y = b;                                                                          \
         const uint8_t opposite = *(const uint8_t *)c;                                                        \
         int64_t i = 0;                                                                                       \
-        (void)opposite;                                                                                      \
+        (void)opposite, (void)y;                                                                             \
         for (; i <= n - PART; i += PART)                                                                     \
             AD_INDEPENDENT for (int k = 0; k < PART; k++) d[i + k] = (result)op_of(x[i + k], y[i + k]);      \
         for (; i < n; i++) ONE(d[i] = (result)op_of(x[i], y[i]));                                            \
@@ -20,6 +20,7 @@
 #define PRODUCT(x, y) (1u * (x) * (y))
 #define LEAST(x, y) ((x) < (y) ? (x) : (y))
 #define GREATEST(x, y) ((x) > (y) ? (x) : (y))
+#define SIZE(x, y) ((x) < 0 ? 0u - (x) : 0u + (x))
 #define BOTH(x, y) ((x) & (y))
 #define EITHER(x, y) ((x) | (y))
 #define ONE_OF(x, y) ((x) ^ (y))
@@ -48,6 +49,7 @@ OF_BITS(bitwise_or, EITHER)
 OF_BITS(bitwise_xor, ONE_OF)
 CHOICE(minimum, LEAST)
 CHOICE(maximum, GREATEST)
+CHOICE(abs, SIZE)
 NARROW_KERNEL(lt, uint8_t, uint8_t, BELOW)
 NARROW_KERNEL(lt, int8_t, uint8_t, BELOW)
 NARROW_KERNEL(lt, int16_t, uint8_t, BELOW)
@@ -79,6 +81,7 @@ static ad_pw_fn *narrow(int op, int dtype) {
         BY_SIZE(bitwise_xor)
         BY_SIGN(minimum)
         BY_SIGN(maximum)
+        BY_SIGN(abs)
         BY_SIGN(lt)
         BY_SIZE(eq)
     default: return NULL;

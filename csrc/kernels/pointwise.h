@@ -147,20 +147,20 @@ AD_SIMD void vi_store_n(int64_t *p, int64_t a, int64_t n) {
 #define KERNEL_i64_1(name, arity)                                                                            \
     KERNEL(name, i64, int64_t, vi, VI_W, OPERANDS_##arity, OPERANDS_N_##arity, AD_INDEPENDENT)
 
-/* Four vectors at a time where no element is one of the few: there is no call between them, so constants stay
+/* T vectors at a time where no element is one of the few: there is no call between them, so constants stay
  * in registers. */
-#define USUAL_LOOP(name)                                                                                     \
-    for (; i <= n - 4 * VF_W; i += 4 * VF_W) {                                                               \
-        vf r[4];                                                                                             \
-        AD_UNROLL for (int k = 0; k < 4; k++) r[k] = vf_load(x + i + k * VF_W);                              \
-        mf usual = vf_##name##_is_usual(r[0]);                                                               \
-        AD_UNROLL for (int k = 1; k < 4; k++) usual = mf_and(usual, vf_##name##_is_usual(r[k]));             \
-        if (__builtin_expect(mf_any(mf_not(usual)), 0)) {                                                    \
-            for (int k = 0; k < 4; k++)                                                                      \
-                vf_store(d + i + k * VF_W, vf_##name##_rare(vf_load(x + i + k * VF_W)));                     \
+#define USUAL_LOOP(name, v, m, W, T)                                                                         \
+    for (; i <= n - T * (W); i += T * (W)) {                                                                 \
+        v r[T];                                                                                              \
+        AD_UNROLL for (int k = 0; k < T; k++) r[k] = v##_load(x + i + k * (W));                              \
+        m usual = v##_##name##_is_usual(r[0]);                                                               \
+        AD_UNROLL for (int k = 1; k < T; k++) usual = m##_and(usual, v##_##name##_is_usual(r[k]));           \
+        if (__builtin_expect(m##_any(m##_not(usual)), 0)) {                                                  \
+            for (int k = 0; k < T; k++)                                                                      \
+                v##_store(d + i + k * (W), v##_##name##_rare(v##_load(x + i + k * (W))));                    \
             continue;                                                                                        \
         }                                                                                                    \
-        AD_UNROLL for (int k = 0; k < 4; k++) vf_store(d + i + k * VF_W, vf_##name##_usual(r[k]));           \
+        AD_UNROLL for (int k = 0; k < T; k++) v##_store(d + i + k * (W), v##_##name##_usual(r[k]));          \
     }
 
 #define AD_CAST(name, arity, F, D, I)
@@ -169,8 +169,11 @@ AD_SIMD void vi_store_n(int64_t *p, int64_t a, int64_t n) {
 #define AD_CHEAP(name, arity, F, D, I)                                                                       \
     KERNEL_f32_##F(name, arity, AD_UNROLL_4) KERNEL_f64_##D(name, arity, AD_UNROLL_4)                        \
         KERNEL_i64_##I(name, arity)
+#define AD_USUAL(name, arity, F, D, I)                                                                       \
+    KERNEL_f32_##F(name, arity, USUAL_LOOP(name, vf, mf, VF_W, 4))                                           \
+        KERNEL_f64_##D(name, arity, USUAL_LOOP(name, vd, md, VD_W, 2))
 #define AD_MOSTLY(name, arity, F, D, I)                                                                      \
-    KERNEL_f32_##F(name, arity, USUAL_LOOP(name)) KERNEL_f64_##D(name, arity, )
+    KERNEL_f32_##F(name, arity, USUAL_LOOP(name, vf, mf, VF_W, 4)) KERNEL_f64_##D(name, arity, )
 #include "../instructions.def"
 #undef AD_INSTR
 

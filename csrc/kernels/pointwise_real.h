@@ -101,10 +101,12 @@ AD_SIMD V K(log)(V a) { return v(log)(a); }
 AD_SIMD V K(log1p)(V a) { return v(log1p)(a); }
 AD_SIMD V K(sin)(V a) { return v(sin)(a); }
 AD_SIMD V K(cos)(V a) { return v(cos)(a); }
+AD_SIMD V K(tan)(V a) { return v(tan)(a); }
 AD_SIMD V K(atan)(V a) { return v(atan)(a); }
 AD_SIMD V K(tanh)(V a) { return v(tanh)(a); }
 AD_SIMD V K(sigmoid)(V a) { return v(sigmoid)(a); }
 AD_SIMD V K(erf)(V a) { return v(erf)(a); }
+AD_SIMD V K(erfc)(V a) { return v(erfc)(a); }
 AD_SIMD V K(gelu)(V a) {
     V scaled = v(mul)(a, v(set1)((T)0.70710678118654752));
     return v(mul)(v(mul)(a, v(set1)((T)0.5)), v(add)(v(set1)(1), v(erf)(scaled)));

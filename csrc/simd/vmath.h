@@ -11,14 +11,14 @@
 /* c[0] + c[1] x + ..., the even and the odd powers apart: half the latency of one chain. n >= 3. */
 AD_SIMD vf vf_poly(vf x, const float *c, int n) {
     vf x2 = vf_mul(x, x), p = vf_set1(c[n - 1]), q = vf_set1(c[n - 2]);
-    for (int i = n - 3; i >= 0; i -= 2) p = vf_fma(p, x2, vf_set1(c[i]));
-    for (int i = n - 4; i >= 0; i -= 2) q = vf_fma(q, x2, vf_set1(c[i]));
+    AD_UNROLL for (int i = n - 3; i >= 0; i -= 2) p = vf_fma(p, x2, vf_set1(c[i]));
+    AD_UNROLL for (int i = n - 4; i >= 0; i -= 2) q = vf_fma(q, x2, vf_set1(c[i]));
     return n & 1 ? vf_fma(q, x, p) : vf_fma(p, x, q);
 }
 AD_SIMD vd vd_poly(vd x, const double *c, int n) {
     vd x2 = vd_mul(x, x), p = vd_set1(c[n - 1]), q = vd_set1(c[n - 2]);
-    for (int i = n - 3; i >= 0; i -= 2) p = vd_fma(p, x2, vd_set1(c[i]));
-    for (int i = n - 4; i >= 0; i -= 2) q = vd_fma(q, x2, vd_set1(c[i]));
+    AD_UNROLL for (int i = n - 3; i >= 0; i -= 2) p = vd_fma(p, x2, vd_set1(c[i]));
+    AD_UNROLL for (int i = n - 4; i >= 0; i -= 2) q = vd_fma(q, x2, vd_set1(c[i]));
     return n & 1 ? vd_fma(q, x, p) : vd_fma(p, x, q);
 }
 
@@ -53,102 +53,105 @@ NEXTAFTER(vd, md)
 #define VD_INTEGER 0x1.8p52
 
 /* ---- exp, expm1 ----
- * f32: exp(x) = 2^k exp(r), r in [-ln 2 / 2, ln 2 / 2]; k is in the low bits of t. */
-AD_SIMD vf vf_exp_reduce(vf x, vf *t) {
-    *t = vf_fma(x, vf_set1(1.442695f), vf_set1(VF_INTEGER));
-    vf k = vf_sub(*t, vf_set1(VF_INTEGER));
-    return vf_fma(k, vf_set1(2.1219444e-4f), vf_fma(k, vf_set1(-0.693359375f), x)); /* -ln 2 in two parts */
-}
+ * exp(x) = 2^k exp(r), r in [-ln 2 / 2, ln 2 / 2]; k is in the low bits of t. */
+#define EXP_REDUCE(v, T, INTEGER, high, rest)                                                                \
+    AD_SIMD v v##_exp_reduce(v x, v *t) {                                                                    \
+        *t = v##_fma(x, v##_set1((T)1.4426950408889634), v##_set1(INTEGER));                                 \
+        const v k = v##_sub(*t, v##_set1(INTEGER));                                                          \
+        return v##_fma(k, v##_set1(rest), v##_fma(k, v##_set1(high), x));                                    \
+    }                                                                                                        \
+    AD_SIMD v v##_exp_reduce_sum(v x, v low, v *t) {                                                         \
+        *t = v##_fma(x, v##_set1((T)1.4426950408889634), v##_set1(INTEGER));                                 \
+        const v k = v##_sub(*t, v##_set1(INTEGER));                                                          \
+        return v##_add(v##_fma(k, v##_set1(high), x), v##_fma(k, v##_set1(rest), low));                      \
+    }
+EXP_REDUCE(vf, float, VF_INTEGER, -0.693359375f, 2.1219444e-4f) /* -ln 2 in two parts */
+EXP_REDUCE(vd, double, VD_INTEGER, -0.6931471803691238, -1.9082149292705877e-10)
 /* 2^k times a power of two, from the t that holds k */
 AD_SIMD vf vf_power(vf t, float times) {
     return vf_of_bits(vfi_add(vfi_shl(vf_bits(t), 23), vf_bits(vf_set1(times))));
 }
-/* f64: exp(x) = scale^2 exp(r), scale = 2^h, r in [-ln 2, ln 2]. Scaling in two steps reaches the largest
- * numbers and the denormal ones, the latter rounded once. */
-AD_SIMD vd vd_exp_reduce(vd x, vd *scale) {
-    vd t = vd_fma(x, vd_set1(0.7213475204444817), vd_set1(VD_INTEGER)), h = vd_sub(t, vd_set1(VD_INTEGER));
-    *scale = vd_of_bits(vdi_add(vdi_shl(vd_bits(t), 52), vd_bits(vd_set1(1))));
-    return vd_fma(h, vd_set1(-3.816429858541175e-10), vd_fma(h, vd_set1(-1.3862943607382476), x));
+AD_SIMD vd vd_power(vd t, double times) {
+    return vd_of_bits(vdi_add(vdi_shl(vd_bits(t), 52), vd_bits(vd_set1(times))));
 }
 
-/* exp(r) - 1 as r + r^2 q(r); q of degree 4 (f32, on [-ln 2 / 2, ln 2 / 2]: 2^-28), 11 (f64, on [-ln 2, ln
- * 2]: 2^-55) */
+/* exp(r) - 1 as r + r^2 q(r) on [-ln 2 / 2, ln 2 / 2]; q of degree 4 (f32: 2^-28), 9 (f64: 2^-57) */
 AD_SIMD vf vf_expm1_poly(vf r) {
     static const float Q[] = {0.49999994f, 0.16666521f, 0.04166839f, 0.0083687166f, 0.0013814595f};
     return vf_fma(vf_mul(r, r), vf_poly(r, Q, AD_LENGTH(Q)), r);
 }
 AD_SIMD vd vd_expm1_poly(vd r) {
-    static const double Q[] = {0.49999999999999956,    0.16666666666666752,   0.04166666666669277,
-                               0.008333333333310116,   0.0013888888884448925, 0.00019841269861372435,
-                               2.4801590485065512e-05, 2.755731198587735e-06, 2.755621868086392e-07,
-                               2.5053105069591668e-08, 2.105843410742347e-09, 1.606092136929001e-10};
+    static const double Q[] = {0.5000000000000011,     0.16666666666666413,    0.04166666666653016,
+                               0.008333333333494399,   0.001388888894362952,   0.0001984126950671873,
+                               2.4801493099528506e-05, 2.7557587246922544e-06, 2.763024817117492e-07,
+                               2.5000102107682377e-08};
     return vd_fma(vd_mul(r, r), vd_poly(r, Q, AD_LENGTH(Q)), r);
 }
 
-/* Limits past which the result is 0 or infinite; nan passes through min and max. */
-AD_SIMD vf vf_exp_clamp(vf x) { return vf_max(vf_set1(-104), vf_min(vf_set1(89), x)); }
-AD_SIMD vd vd_exp_clamp(vd x) { return vd_max(vd_set1(-746), vd_min(vd_set1(710), x)); }
-
-/* (1 + p) 2^k for a 2^k that may not be normal, in two steps too; where it is, as in one */
-AD_SIMD vf vf_scaled(vf p, vf t) {
-    const vf integer = vf_set1(VF_INTEGER);
-    vf half = vf_fma(vf_sub(t, integer), vf_set1(0.5f), integer), rest = vf_sub(t, vf_sub(half, integer));
-    vf scale = vf_power(half, 1);
-    return vf_mul(vf_fma(p, scale, scale), vf_power(rest, 1));
-}
-static __attribute__((noinline)) vf vf_exp_rare(vf x) {
-    vf t, p = vf_expm1_poly(vf_exp_reduce(vf_exp_clamp(x), &t));
-    return vf_scaled(p, t);
-}
-AD_SIMD mf vf_exp_is_usual(vf x) { return vf_lt(vf_abs(x), vf_set1(87)); }
-AD_SIMD vf vf_exp_usual(vf x) {
-    vf t, p = vf_expm1_poly(vf_exp_reduce(x, &t)), scale = vf_power(t, 1);
-    return vf_fma(p, scale, scale);
-}
-AD_SIMD vf vf_exp(vf x) { return mf_any(mf_not(vf_exp_is_usual(x))) ? vf_exp_rare(x) : vf_exp_usual(x); }
-/* exp(x + low) for a low that is small beside 1 */
-AD_SIMD vd vd_exp_sum(vd x, vd low) {
-    vd scale, r = vd_add(vd_exp_reduce(vd_exp_clamp(x), &scale), low);
-    return vd_mul(vd_fma(vd_expm1_poly(r), scale, scale), scale);
-}
-AD_SIMD vd vd_exp(vd x) { return vd_exp_sum(x, vd_zero()); }
-
 /* 2^x is 2^k exp(r ln 2), where r = x - k is exact. */
-AD_SIMD vf vf_exp2_poly(vf x, vf *t) {
-    *t = vf_add(x, vf_set1(VF_INTEGER));
-    return vf_expm1_poly(vf_mul(vf_sub(x, vf_sub(*t, vf_set1(VF_INTEGER))), vf_set1(0.6931472f)));
-}
-static __attribute__((noinline)) vf vf_exp2_rare(vf x) {
-    vf t, p = vf_exp2_poly(vf_max(vf_set1(-151), vf_min(vf_set1(129), x)), &t);
-    return vf_scaled(p, t);
-}
-AD_SIMD mf vf_exp2_is_usual(vf x) { return vf_lt(vf_abs(x), vf_set1(126)); }
-AD_SIMD vf vf_exp2_usual(vf x) {
-    vf t, p = vf_exp2_poly(x, &t), scale = vf_power(t, 1);
-    return vf_fma(p, scale, scale);
-}
-AD_SIMD vf vf_exp2(vf x) { return mf_any(mf_not(vf_exp2_is_usual(x))) ? vf_exp2_rare(x) : vf_exp2_usual(x); }
-AD_SIMD vd vd_exp2(vd x) {
-    x = vd_max(vd_set1(-1080), vd_min(vd_set1(1030), x));
-    vd t = vd_fma(x, vd_set1(0.5), vd_set1(VD_INTEGER)), h = vd_sub(t, vd_set1(VD_INTEGER));
-    vd scale = vd_of_bits(vdi_add(vdi_shl(vd_bits(t), 52), vd_bits(vd_set1(1))));
-    vd r = vd_mul(vd_fma(h, vd_set1(-2), x), vd_set1(0.6931471805599453));
-    return vd_mul(vd_fma(vd_expm1_poly(r), scale, scale), scale);
-}
+#define EXP2_POLY(v, T, INTEGER)                                                                             \
+    AD_SIMD v v##_exp2_poly(v x, v *t) {                                                                     \
+        *t = v##_add(x, v##_set1(INTEGER));                                                                  \
+        const v r = v##_sub(x, v##_sub(*t, v##_set1(INTEGER)));                                              \
+        return v##_expm1_poly(v##_mul(r, v##_set1((T)0.6931471805599453)));                                  \
+    }
+EXP2_POLY(vf, float, VF_INTEGER)
+EXP2_POLY(vd, double, VD_INTEGER)
 
-/* f32: twice half exp(x) - 1/2, lest 2^k be infinite, or next to 0 x; at the lower limit it rounds to -1.
- * f64: scale^2 p + scale^2 - 1, of which the difference is taken as scale (scale - 1/scale) */
-AD_SIMD vf vf_expm1(vf x) {
-    vf t, p = vf_expm1_poly(vf_exp_reduce(vf_max(vf_set1(-18), vf_min(vf_set1(89), x)), &t));
-    vf half = vf_power(t, 0.5f), y = vf_fma(p, half, vf_sub(half, vf_set1(0.5f)));
-    return vf_select(vf_lt(vf_abs(x), vf_set1(0x1p-25f)), x, vf_add(y, y));
-}
-AD_SIMD vd vd_expm1_core(vd x) {
-    vd scale, p = vd_expm1_poly(vd_exp_reduce(x, &scale));
-    vd inverse = vd_of_bits(vdi_sub(vdi_set1(0x7fe0000000000000), vd_bits(scale)));
-    return vd_mul(vd_fma(p, scale, vd_sub(scale, inverse)), scale);
-}
-AD_SIMD vd vd_expm1(vd x) { return vd_copysign(vd_expm1_core(vd_exp_clamp(x)), x); }
+/* scaled: (1 + p) 2^k times a number for a 2^k that may not be normal, in two steps, so that denormal results
+ * are rounded once; where it is, as in one. Past the limits (least, most) the result is 0 or infinite, and
+ * nan passes through min and max; below `limit` 2^k is normal. */
+#define SCALED(v, INTEGER)                                                                                   \
+    AD_SIMD v v##_scaled(v p, v t, v times) {                                                                \
+        const v integer = v##_set1(INTEGER), k = v##_sub(t, integer);                                        \
+        const v half = v##_fma(k, v##_set1(0.5f), integer), rest = v##_sub(t, v##_sub(half, integer));       \
+        const v scale = v##_mul(v##_power(half, 1), times);                                                  \
+        return v##_mul(v##_fma(p, scale, scale), v##_power(rest, 1));                                        \
+    }
+SCALED(vf, VF_INTEGER)
+SCALED(vd, VD_INTEGER)
+#define EXP(v, m, name, least, most, limit, POLY)                                                            \
+    AD_SIMD v v##_##name##_clamp(v x) { return v##_max(v##_set1(least), v##_min(v##_set1(most), x)); }       \
+    static __attribute__((noinline)) v v##_##name##_rare(v x) {                                              \
+        v t, p = POLY(v, v##_##name##_clamp(x), &t);                                                         \
+        return v##_scaled(p, t, v##_set1(1));                                                                \
+    }                                                                                                        \
+    AD_SIMD m v##_##name##_is_usual(v x) { return v##_lt(v##_abs(x), v##_set1(limit)); }                     \
+    AD_SIMD v v##_##name##_usual(v x) {                                                                      \
+        v t, p = POLY(v, x, &t), scale = v##_power(t, 1);                                                    \
+        return v##_fma(p, scale, scale);                                                                     \
+    }                                                                                                        \
+    AD_SIMD v v##_##name(v x) {                                                                              \
+        return m##_any(m##_not(v##_##name##_is_usual(x))) ? v##_##name##_rare(x) : v##_##name##_usual(x);    \
+    }
+#define EXP_E(v, x, t) v##_expm1_poly(v##_exp_reduce(x, t))
+#define EXP_2(v, x, t) v##_exp2_poly(x, t)
+EXP(vf, mf, exp, -104, 89, 87, EXP_E)
+EXP(vd, md, exp, -746, 710, 708, EXP_E)
+EXP(vf, mf, exp2, -151, 129, 126, EXP_2)
+EXP(vd, md, exp2, -1080, 1030, 1022, EXP_2)
+
+/* exp(x + low), for a low that is small beside 1, times a number */
+#define EXP_SUM(v)                                                                                           \
+    AD_SIMD v v##_exp_sum(v x, v low, v times) {                                                             \
+        v t, r = v##_exp_reduce_sum(v##_exp_clamp(x), low, &t);                                              \
+        return v##_scaled(v##_expm1_poly(r), t, times);                                                      \
+    }
+EXP_SUM(vf)
+EXP_SUM(vd)
+
+/* Half of exp(x) - 1, lest 2^k be infinite; at `least` it rounds to -1/2. Doubled, next to 0 it is x. */
+#define EXPM1(v, least, most, tiny)                                                                          \
+    AD_SIMD v v##_half_expm1(v x) {                                                                          \
+        v t, p = v##_expm1_poly(v##_exp_reduce(x, &t)), half = v##_power(t, 0.5f);                           \
+        return v##_fma(p, half, v##_sub(half, v##_set1(0.5f)));                                              \
+    }                                                                                                        \
+    AD_SIMD v v##_expm1(v x) {                                                                               \
+        const v y = v##_half_expm1(v##_max(v##_set1(least), v##_min(v##_set1(most), x)));                    \
+        return v##_select(v##_lt(v##_abs(x), v##_set1(tiny)), x, v##_add(y, y));                             \
+    }
+EXPM1(vf, -18, 89, 0x1p-25f)
+EXPM1(vd, -38, 710, 0x1p-54)
 
 /* f32: with h = (exp(2|x|) - 1) / 2 it is h / (1 + h). Below 1 that is h - h w with w the quotient, and above
  * 1 - 1 / (1 + h), which hides the error of the division; at the limit it rounds to 1.
@@ -161,15 +164,14 @@ AD_SIMD vf vf_tanh(vf x) {
     vf h = vf_fma(p, scale, vf_fma(scale, vf_set1(0.5f), vf_set1(-0.5f))), y = vf_min(vf_set1(1), h);
     return vf_flip(vf_fma(vf_div(y, vf_sub(vf_set1(-1), h)), y, y), x);
 }
-/* f64: e / (e + 2) with e = exp(2|x|) - 1; at the limit it rounds to 1. */
+/* f64: the same, h from exp(2|x|) itself */
 AD_SIMD vd vd_tanh(vd x) {
-    vd a = vd_abs(x), e = vd_expm1_core(vd_min(vd_set1(40), vd_add(a, a)));
-    return vd_flip(vd_div(e, vd_add(e, vd_set1(2))), x);
+    vd a = vd_min(vd_set1(20), vd_abs(x)), h = vd_half_expm1(vd_add(a, a)), y = vd_min(vd_set1(1), h);
+    return vd_flip(vd_fma(vd_div(y, vd_sub(vd_set1(-1), h)), y, y), x);
 }
 
 /* With e = exp(-|x|) and w = e / (1 + e): 1 - w, and below 0 e - e w, which hides the error of w. e is not
- * large, so one scale does: 2^k, times a power that keeps it normal. exp(r) = 1 + r + r^2 q(r) on [-ln 2 / 2,
- * ln 2 / 2]; q of degree 4 (f32: that of exp), 9 (f64: 2^-57). */
+ * large, so one scale does: 2^k, times a power that keeps it normal. */
 AD_SIMD vf vf_sigmoid(vf x) {
     vf a = vf_max(vf_set1(-104), vf_neg_abs(x));
     vf t, p = vf_expm1_poly(vf_exp_reduce(a, &t)), scale = vf_power(t, 0x1p24f);
@@ -179,16 +181,9 @@ AD_SIMD vf vf_sigmoid(vf x) {
     return vf_fma(minus_w, y, y);
 }
 AD_SIMD vd vd_sigmoid(vd x) {
-    static const double Q[] = {0.5000000000000011,     0.16666666666666413,    0.04166666666653016,
-                               0.008333333333494399,   0.001388888894362952,   0.0001984126950671873,
-                               2.4801493099528506e-05, 2.7557586246922544e-06, 2.763024817117492e-07,
-                               2.5000102107682377e-08};
     vd a = vd_max(vd_set1(-746), vd_neg_abs(x));
-    vd t = vd_fma(a, vd_set1(1.4426950408889634), vd_set1(VD_INTEGER)), k = vd_sub(t, vd_set1(VD_INTEGER));
-    vd r = vd_fma(k, vd_set1(-1.9082149292705877e-10), vd_fma(k, vd_set1(-0.6931471803691238), a));
-    vd scale = vd_of_bits(vdi_add(vdi_shl(vd_bits(t), 52), vd_bits(vd_set1(0x1p64))));
-    vd p = vd_fma(vd_mul(r, r), vd_poly(r, Q, AD_LENGTH(Q)), r);
-    vd e = vd_mul(vd_mul(vd_add(p, vd_set1(1)), scale), vd_set1(0x1p-64));
+    vd t, p = vd_expm1_poly(vd_exp_reduce(a, &t)), scale = vd_power(t, 0x1p64);
+    vd e = vd_mul(vd_fma(p, scale, scale), vd_set1(0x1p-64));
     vd minus_w = vd_div(e, vd_sub(vd_set1(-1), e));
     vd y = vd_max(vd_copysign(vd_set1(1), x), e);
     return vd_fma(minus_w, y, y);
@@ -203,13 +198,21 @@ AD_SIMD vf vf_split(vf x, vf *k) { /* x is no denormal number */
     return vf_of_bits(vfi_add(vfi_and(bits, vfi_set1(0x007fffff)), vfi_set1(0x3f3504f3)));
 }
 AD_SIMD vd vd_split(vd x, vd *k) {
-    md tiny = vd_lt(x, vd_set1(0x1p-1022));
-    vdi bits = vd_bits(vd_select(tiny, vd_mul(x, vd_set1(0x1p52)), x));
-    bits = vdi_add(bits, vdi_set1(0x3ff0000000000000 - 0x3fe6a09e667f3bcd));
+    vdi bits = vdi_add(vd_bits(x), vdi_set1(0x3ff0000000000000 - 0x3fe6a09e667f3bcd));
     vd e = vd_of_bits(vdi_or(vdi_shr(bits, 52), vd_bits(vd_set1(0x1p52))));
-    *k = vd_sub(e, vd_select(tiny, vd_set1(0x1p52 + 1075), vd_set1(0x1p52 + 1023)));
+    *k = vd_sub(e, vd_set1(0x1p52 + 1023));
     return vd_of_bits(vdi_add(vdi_and(bits, vdi_set1(0x000fffffffffffff)), vdi_set1(0x3fe6a09e667f3bcd)));
 }
+/* The same of any. */
+#define SPLIT_ANY(v, m, T, least, digits)                                                                    \
+    AD_SIMD v v##_split_any(v x, v *k) {                                                                     \
+        const m tiny = v##_lt(x, v##_set1(least));                                                           \
+        const v part = v##_split(v##_select(tiny, v##_mul(x, v##_set1((T)(1ull << digits))), x), k);         \
+        *k = v##_select(tiny, v##_sub(*k, v##_set1(digits)), *k);                                            \
+        return part;                                                                                         \
+    }
+SPLIT_ANY(vf, mf, float, 0x1p-126f, 23)
+SPLIT_ANY(vd, md, double, 0x1p-1022, 52)
 
 /* log(2^k m) + low for a small low. log(1+f) = f + f^2 p(f), f in [-0.293, 0.415], p of degree 7: 2^-25 */
 AD_SIMD vf vf_log_core(vf m, vf k, vf low) {
@@ -220,14 +223,14 @@ AD_SIMD vf vf_log_core(vf m, vf k, vf low) {
     low = vf_fma(vf_mul(f, f), vf_poly(f, P, AD_LENGTH(P)), low);
     return vf_fma(k, vf_set1(0.693359375f), vf_add(f, low));
 }
-/* log(x) + low for a positive finite x and a small low.
- * With s = f/(2+f): log(1+f) = f - f^2/2 + s (f^2/2 + s^2 p(s^2)), s^2 in [0, 0.0295], p of degree 6: 2^-59
+/* The same: with s = f/(2+f): log(1+f) = f - f^2/2 + s (f^2/2 + s^2 p(s^2)), s^2 in [0, 0.0295], p of degree
+ * 6: 2^-59
  */
-AD_SIMD vd vd_log_core(vd x, vd low) {
+AD_SIMD vd vd_log_core(vd m, vd k, vd low) {
     static const double P[] = {0.6666666666666735, 0.39999999999411096, 0.28571428743262023,
                                0.2222219847604077, 0.1818356973721844,  0.153139033111462,
                                0.14797507065607862};
-    vd k, f = vd_sub(vd_split(x, &k), vd_set1(1)), half = vd_mul(vd_mul(f, f), vd_set1(0.5));
+    vd f = vd_sub(m, vd_set1(1)), half = vd_mul(vd_mul(f, f), vd_set1(0.5));
     vd s = vd_div(f, vd_add(f, vd_set1(2))), z = vd_mul(s, s);
     low = vd_fma(k, vd_set1(1.9082149292705877e-10), low);
     low = vd_fma(s, vd_fma(z, vd_poly(z, P, AD_LENGTH(P)), half), low);
@@ -244,19 +247,19 @@ AD_SIMD vd vd_log_special(vd x, vd y) {
     return vd_select(vd_eq(x, vd_set1(INFINITY)), x, vd_select(vd_lt(vd_zero(), x), y, rest));
 }
 /* Of any numbers; those that vf_log takes itself come out as they do there. */
-static __attribute__((noinline)) vf vf_log_rare(vf x) {
-    mf tiny = vf_lt(x, vf_set1(0x1p-126f));
-    vf k, m = vf_split(vf_select(tiny, vf_mul(x, vf_set1(0x1p23f)), x), &k);
-    k = vf_select(tiny, vf_sub(k, vf_set1(23)), k);
-    return vf_log_special(x, vf_log_core(m, k, vf_zero()));
-}
+#define LOG(v, name, CALLED)                                                                                 \
+    CALLED v v##_##name(v x) {                                                                               \
+        v k, part = v##_split_any(x, &k);                                                                    \
+        return v##_log_special(x, v##_log_core(part, k, v##_zero()));                                        \
+    }
+LOG(vf, log_rare, static __attribute__((noinline)))
+LOG(vd, log, AD_SIMD)
 AD_SIMD mf vf_log_is_usual(vf x) { return mf_and(vf_le(vf_set1(0x1p-126f), x), vf_lt(x, vf_set1(INFINITY))); }
 AD_SIMD vf vf_log_usual(vf x) {
     vf k, m = vf_split(x, &k);
     return vf_log_core(m, k, vf_zero());
 }
 AD_SIMD vf vf_log(vf x) { return mf_any(mf_not(vf_log_is_usual(x))) ? vf_log_rare(x) : vf_log_usual(x); }
-AD_SIMD vd vd_log(vd x) { return vd_log_special(x, vd_log_core(x, vd_zero())); }
 
 /* log(u) + c/u with u = 1 + x rounded and c what the rounding lost */
 AD_SIMD vf vf_log1p(vf x) {
@@ -268,7 +271,8 @@ AD_SIMD vf vf_log1p(vf x) {
 AD_SIMD vd vd_log1p(vd x) {
     vd one = vd_set1(1), u = vd_add(x, one);
     vd c = vd_select(vd_lt(x, one), vd_sub(x, vd_sub(u, one)), vd_sub(one, vd_sub(u, x)));
-    return vd_copysign(vd_log_special(u, vd_log_core(u, vd_div(c, u))), x);
+    vd k, m = vd_split(u, &k);
+    return vd_copysign(vd_log_special(u, vd_log_core(m, k, vd_div(c, u))), x);
 }
 
 /* ---- sin, cos: x = n pi/2 + r, |r| <= pi/4; n mod 4 is in the low bits of `quadrant` ---- */
@@ -325,6 +329,8 @@ AD_SIMD vd vd_trig_reduce(vd x, vd *low, vdi *quadrant) {
     return r;
 }
 
+AD_SIMD mf vf_is_odd(vfi quadrant) { return vf_ne(vf_of_bits(vfi_shr(vfi_shl(quadrant, 31), 1)), vf_zero()); }
+AD_SIMD md vd_is_odd(vdi quadrant) { return vd_ne(vd_of_bits(vdi_shr(vdi_shl(quadrant, 63), 1)), vd_zero()); }
 /* sin of the angle r + quadrant pi/2.
  * sin r = r + r^3 p(r^2), p of degree 2: 2^-28; cos r = 1 - r^2/2 + r^4 q(r^2), q of degree 2: 2^-33 */
 AD_SIMD vf vf_sin_core(vf r, vfi quadrant) {
@@ -333,21 +339,23 @@ AD_SIMD vf vf_sin_core(vf r, vfi quadrant) {
     vf z = vf_mul(r, r);
     vf s = vf_fma(vf_mul(r, z), vf_poly(z, P, AD_LENGTH(P)), r);
     vf c = vf_fma(vf_mul(z, z), vf_poly(z, Q, AD_LENGTH(Q)), vf_fma(z, vf_set1(-0.5f), vf_set1(1)));
-    mf odd = vf_ne(vf_of_bits(vfi_shr(vfi_shl(quadrant, 31), 1)), vf_zero());
-    return vf_flip(vf_select(odd, c, s), vf_of_bits(vfi_shl(quadrant, 30)));
+    return vf_flip(vf_select(vf_is_odd(quadrant), c, s), vf_of_bits(vfi_shl(quadrant, 30)));
 }
 /* The degrees are 5 (2^-57) and 5 (2^-64). */
-AD_SIMD vd vd_sin_core(vd r, vd low, vdi quadrant) {
+AD_SIMD void vd_sin_cos(vd r, vd low, vd *sine, vd *cosine) {
     static const double P[] = {-0.1666666666666663,   0.008333333333322063,    -0.00019841269829542606,
                                2.755731360452909e-06, -2.5050745038625955e-08, 1.589606756996519e-10};
     static const double Q[] = {0.041666666666666595,    -0.0013888888888872975, 2.480158728880012e-05,
                                -2.7557314163999404e-07, 2.0875698711193095e-09, -1.13584236354403e-11};
     vd one = vd_set1(1), z = vd_mul(r, r), half = vd_mul(z, vd_set1(0.5)), w = vd_sub(one, half);
-    vd s = vd_add(r, vd_fma(vd_mul(r, z), vd_poly(z, P, AD_LENGTH(P)), low));
     vd tail = vd_fma(vd_mul(z, z), vd_poly(z, Q, AD_LENGTH(Q)), vd_neg(vd_mul(r, low)));
-    vd c = vd_add(w, vd_add(vd_sub(vd_sub(one, w), half), tail));
-    md odd = vd_ne(vd_of_bits(vdi_shr(vdi_shl(quadrant, 63), 1)), vd_zero());
-    return vd_flip(vd_select(odd, c, s), vd_of_bits(vdi_shl(quadrant, 62)));
+    *sine = vd_add(r, vd_fma(vd_mul(r, z), vd_poly(z, P, AD_LENGTH(P)), low));
+    *cosine = vd_add(w, vd_add(vd_sub(vd_sub(one, w), half), tail));
+}
+AD_SIMD vd vd_sin_core(vd r, vd low, vdi quadrant) {
+    vd s, c;
+    vd_sin_cos(r, low, &s, &c);
+    return vd_flip(vd_select(vd_is_odd(quadrant), c, s), vd_of_bits(vdi_shl(quadrant, 62)));
 }
 AD_SIMD vf vf_sin(vf x) {
     vfi quadrant;
@@ -368,6 +376,24 @@ AD_SIMD vd vd_cos(vd x) {
     vdi quadrant;
     vd low, r = vd_trig_reduce(vd_abs(x), &low, &quadrant);
     return vd_sin_core(r, low, vdi_add(quadrant, vdi_set1(1)));
+}
+
+/* tan is -1 / tan r in odd quadrants. f32: tan r = r + r^3 p(r^2), p of degree 6: 2^-29 */
+AD_SIMD vf vf_tan(vf x) {
+    static const float P[] = {0.3333335f,   0.13332663f,    0.05405998f,  0.021281863f,
+                              0.010836672f, 8.8427863e-05f, 0.0043768305f};
+    vfi quadrant;
+    vf r = vf_trig_reduce(vf_abs(x), &quadrant), z = vf_mul(r, r);
+    vf t = vf_fma(vf_mul(r, z), vf_poly(z, P, AD_LENGTH(P)), r), one = vf_set1(1);
+    mf odd = vf_is_odd(quadrant);
+    return vf_flip(vf_div(vf_select(odd, vf_neg(one), t), vf_select(odd, t, one)), x);
+}
+AD_SIMD vd vd_tan(vd x) {
+    vdi quadrant;
+    vd low, s, c, r = vd_trig_reduce(vd_abs(x), &low, &quadrant);
+    vd_sin_cos(r, low, &s, &c);
+    md odd = vd_is_odd(quadrant);
+    return vd_flip(vd_div(vd_select(odd, vd_neg(c), s), vd_select(odd, s, c)), x);
 }
 
 /* ---- atan: of r = |x| up to `least`, else of what is left of pi/4 or pi/2 ----
@@ -410,11 +436,14 @@ AD_SIMD vf vf_erf(vf x) {
     vf p = vf_fma(r, vf_poly(r, E, AD_LENGTH(E)), r);
     return vf_flip(vf_fma(p, scale, vf_sub(vf_set1(1), scale)), x);
 }
-AD_SIMD vd vd_erf(vd x) {
+AD_SIMD vd vd_erf_small(vd x) {
     static const double P[] = {0.12837916709551256,    -0.3761263890318352,    0.11283791670944185,
                                -0.02686617064311153,   0.005223977606119001,   -0.0008548325929339361,
                                0.00012055293577623624, -1.492471231540805e-05, 1.644713172985184e-06,
                                -1.62063149184187e-07,  1.371098517488564e-08,  -7.779476959021837e-10};
+    return vd_fma(x, vd_poly(vd_mul(x, x), P, AD_LENGTH(P)), x);
+}
+AD_SIMD vd vd_erf(vd x) {
     static const double Q[] = {-5.029146087639521e-07,  -1.128374088813429,      -0.6366436312188501,
                                -0.10270343043675724,    0.018990160729339733,    0.0004106543416159993,
                                -0.0019159725542588883,  0.0007706681905581247,   -0.00013506708690637058,
@@ -422,9 +451,40 @@ AD_SIMD vd vd_erf(vd x) {
                                2.1353862567303834e-06,  -3.7324810386187697e-07, 4.6415361593767676e-08,
                                -3.933549178826017e-09,  2.0445513772770792e-10,  -4.92752312586843e-12};
     vd a = vd_abs(x), one = vd_set1(1);
-    vd small = vd_fma(a, vd_poly(vd_mul(a, a), P, AD_LENGTH(P)), a);
-    vd large = vd_sub(one, vd_exp(vd_poly(vd_min(vd_set1(6), a), Q, AD_LENGTH(Q))));
+    vd small = vd_erf_small(a);
+    vd large = vd_sub(one, vd_exp_usual(vd_poly(vd_min(vd_set1(6), a), Q, AD_LENGTH(Q))));
     return vd_flip(vd_select(vd_lt(a, one), small, large), x);
+}
+
+/* erfc: with t = |x| and r = 1 / (t + b) it is exp(-t^2) r p((t - b) r), what rounding takes off the square
+ * and off r added to the exponent; b = 9/4, p of degree 10: 2^-29 up to 10.1 (f32), b = 3, 20: 2^-55 on
+ * [0.45, 27.3] (f64); from there on it is 0. Terms of p cancel, so the last two are added one by one. */
+#define ERFC_TAIL(v, T, b, last, first, second, ...)                                                         \
+    AD_SIMD v v##_erfc_tail(v x) {                                                                           \
+        static const T P[] = {__VA_ARGS__};                                                                  \
+        const v one = v##_set1(1), two = v##_set1(2), t = v##_min(v##_set1(last), v##_abs(x));               \
+        const v d = v##_add(t, v##_set1(b)), d_low = v##_sub(t, v##_sub(d, v##_set1(b)));                    \
+        const v r = v##_div(one, d), back = v##_neg(r);                                                      \
+        const v off = v##_fma(back, d_low, v##_fma_exact(back, d, one));                                     \
+        const v near = v##_mul(v##_sub(t, v##_set1(b)), r), u = v##_fma(near, off, near);                    \
+        const v q = v##_fma(v##_poly(u, P, AD_LENGTH(P)), u, v##_set1(second));                              \
+        const v p = v##_fma(q, u, v##_set1(first));                                                          \
+        const v square = v##_neg(v##_mul(t, t)), low = v##_sub(off, v##_fma_exact(t, t, square));            \
+        const v y = v##_exp_sum(square, low, v##_mul(p, r));                                                 \
+        return v##_select(v##_lt(x, v##_zero()), v##_sub(two, y), y);                                        \
+    }
+ERFC_TAIL(vf, float, 2.25f, 11, 1.0398927f, -0.751959f, 0.37151766f, -0.101210296f, -0.0036137674f,
+          0.011656921f, -0.0007805675f, -0.0016220122f, 4.2310196e-05f, 0.00024160834f, 4.8913866e-05f)
+ERFC_TAIL(vd, double, 3, 30, 1.0740069070883396, -0.8833944531698835, 0.5902283571041106, -0.3104672619005818,
+          0.11952776128675167, -0.02682723462377138, -0.0012124166144443088, 0.0030340619859098197,
+          -0.0005483098452151189, -0.0002767776701314683, 0.00010756254753908785, 3.0396967827336006e-05,
+          -1.747504548757913e-05, -4.7442136616649324e-06, 2.7771659559042167e-06, 9.857377122519747e-07,
+          -4.268961021313229e-07, -2.1235014131273023e-07, 6.342091807503477e-08, 3.1180489860219456e-08,
+          -8.58928699192364e-09)
+AD_SIMD vf vf_erfc(vf x) { return vf_erfc_tail(x); }
+AD_SIMD vd vd_erfc(vd x) {
+    vd near = vd_sub(vd_set1(1), vd_erf_small(x));
+    return vd_select(vd_lt(vd_abs(x), vd_set1(0.45)), near, vd_erfc_tail(x));
 }
 
 /* ---- pow ---- */
@@ -435,7 +495,7 @@ AD_SIMD vd vd_log_pair(vd x, vd *low) {
                                0.18181784237532564, 0.1538676351087592, 0.13256669280277114,
                                0.1319774639802208};
     const vd one = vd_set1(1), two_thirds = vd_set1(0x1.5555555555555p-1);
-    vd k, m = vd_split(x, &k), f = vd_sub(m, one);
+    vd k, m = vd_split_any(x, &k), f = vd_sub(m, one);
     vd d = vd_add(m, one), d_low = vd_sub(m, vd_sub(d, one));
     vd s = vd_div(f, d), s_neg = vd_neg(s);
     vd s_low = vd_div(vd_fma(s_neg, d_low, vd_fma_exact(s_neg, d, f)), d);
@@ -472,7 +532,7 @@ AD_SIMD vd vd_pow(vd x, vd y) {
     vd p = vd_mul(y, l), p_low = vd_fma(y, low, vd_fma_exact(y, l, vd_neg(p)));
     /* nan where p is infinite, and of no use where exp is 0 or infinite anyway */
     p_low = vd_select(vd_lt(vd_abs(p), vd_set1(800)), p_low, vd_zero());
-    return vd_pow_finish(x, y, vd_exp_sum(p, p_low));
+    return vd_pow_finish(x, y, vd_exp_sum(p, p_low, vd_set1(1)));
 }
 /* |x|^y of lanes that are doubles, by 2^(y log2 |x|), for |x| not 0, infinite or nan; neither step is as
  * precise as f64, but both are by far more so than f32. log2(m) = s p(s^2) with s = (m-1)/(m+1), s^2 in [0,

@@ -298,6 +298,10 @@ def prelu(input: Tensor, weight: Tensor) -> Tensor:
     >>> F.prelu(ad.tensor([-1.0, 1.0]), ad.tensor(0.25))
     tensor([-0.2500,  1.0000])
     """
+    if type(input) in TENSOR_TYPES and type(weight) in TENSOR_TYPES:
+        x, w = input._p, weight._p
+        if x.dtype == w.dtype and w.numel == 1 and w.ndim <= 1 <= x.ndim:
+            return activations.prelu.call(input, weight)
     for i, (name, x) in enumerate((("input", input), ("weight", weight))):
         if not isinstance(x, Tensor):
             raise TypeError(
