@@ -161,7 +161,7 @@ def test_every_op_is_reached_by_a_case(monkeypatch: pytest.MonkeyPatch) -> None:
                 ad.autograd.grad(second, xs, allow_unused=True)
     differentiate_what_cases_do_not()
     # written in place, values that come with indices, and what calls the native library itself
-    recorded = "cat copy cummax cummin dot embedding embedding_bag index_add index_copy "
+    recorded = "amax amin cat copy cummax cummin dot embedding embedding_bag index_add index_copy "
     recorded += "index_fill index_put kthvalue masked_scatter max max_dim max_pool median_dim min "
     recorded += (
         "min_dim mode mv nanmedian_dim put scatter scatter_add_to sort stack sum topk unfold"

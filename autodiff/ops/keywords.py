@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from autodiff.devices import check_device
+from autodiff.node import mode
 from autodiff.ops.guard import Elsewhere, guarded, parameters
 from autodiff.ops.out import asked, check_out, put, written, written_all
 from autodiff.ops.views import in_format
@@ -36,7 +37,12 @@ def _writer(function: Callable[..., Any]) -> Elsewhere:
         check_out(name, out, *_tensors([*args, *kwargs.values()]))
         if makes:
             asked(name, kwargs.setdefault("dtype", out.dtype), out)
-        return put(name, out, call(*args, **kwargs))
+        autocast, mode.autocast = mode.autocast, None  # which leaves such calls as they are
+        try:
+            y = call(*args, **kwargs)
+        finally:
+            mode.autocast = autocast
+        return put(name, out, y)
 
     return write
 

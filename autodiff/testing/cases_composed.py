@@ -148,6 +148,11 @@ def _segments(kind: str, initial: float, join: Callable[[list[float]], float]) -
 
 
 COMPOSED = [
+    *(Row(f"pow_{a}", lambda x, a=a: ad.pow(x * x + 2, a), ("m n",),
+          lambda x, a=a: Array(x.shape, lambda i: (x[i] ** 2 + 2) ** a))
+      for a in (0.5, -0.5, -1.0)),
+    Row("ldexp", lambda x: ad.ldexp(x, ad.tensor([[2], [-3]])), ("2 n",),
+        lambda x: Array(x.shape, lambda i: math.ldexp(x[i], (2, -3)[i[0]]))),
     *(_segments(*row) for row in (("sum", 0.5, math.fsum), ("mean", 0.25, math.fsum),
                                   ("prod", 1.5, math.prod), ("max", -50.0, max))),
     Row("gradient", lambda x: ad.gradient(x, spacing=0.5, dim=0)[0], ("4 n",),
