@@ -79,11 +79,12 @@ typedef struct {
     const int64_t *offsets; /* of rows in x, in bytes */
     char *rows;             /* the same rows one after the other, for each of the leads */
     int64_t count, per_item;
-    bool into;
+    bool into, far;
 } row_moves;
 
 static void plan_rows(row_moves *m, const ad_tensor *x, int first, int n, int64_t count) {
     m->row = part_of(x, first + n, x->ndim);
+    m->far = ad_is_far(x->numel * ad_itemsize[x->dtype], m->row.numel * ad_itemsize[x->dtype]);
     m->count = count;
     m->leads = 1;
     m->lead.ndim = 0;
@@ -150,6 +151,7 @@ static void move_rows(const row_moves *m, char *x, char *rows, int64_t begin, in
     if (m->row.contiguous) {
         for (int64_t i = begin; i < end; i++) {
             char *in_x = x + m->offsets[i], *row = rows + i * nbytes;
+            if (m->far && i + 1 < end) ad_fetch_row(x + m->offsets[i + 1], nbytes);
             ad_move_run(m->into ? in_x : row, m->into ? row : in_x, nbytes);
         }
         return;

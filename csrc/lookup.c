@@ -16,12 +16,15 @@ typedef struct {
 static void look_up_item(void *context, int64_t item) {
     lookup *l = context;
     const int64_t begin = item * l->per_item, end = ad_least(begin + l->per_item, l->n);
+    const bool far = ad_is_far(l->size * l->row_bytes, l->row_bytes);
     for (int64_t i = begin; i < end; i++) {
         const int64_t at = ad_once(&l->index[i]);
         if ((uint64_t)at >= (uint64_t)l->size) {
             atomic_store(&l->outside, true);
             return;
         }
+        const int64_t next = far && i + 1 < end ? ad_once(&l->index[i + 1]) : -1;
+        if ((uint64_t)next < (uint64_t)l->size) ad_fetch_row(l->table + next * l->row_bytes, l->row_bytes);
         ad_move_run(l->rows + i * l->row_bytes, l->table + at * l->row_bytes, l->row_bytes);
     }
 }

@@ -11,6 +11,15 @@ typedef uint16_t u16 __attribute__((may_alias));
 typedef uint32_t u32 __attribute__((may_alias));
 typedef uint64_t u64 __attribute__((may_alias));
 
+/* Whether rows of so many bytes, from all over a table, are fetched ahead: in a large one, which is not in
+ * L2, no prefetcher of the CPU's knows where the next row lies. Of short rows it finds several at a time
+ * anyway. */
+static inline bool ad_is_far(int64_t table, int64_t row) { return table > 1 << 20 && row > 512; }
+
+static inline void ad_fetch_row(const char *src, int64_t n) {
+    for (int64_t k = 0; k < n && k < 4096; k += 64) __builtin_prefetch(src + k, 0, 2);
+}
+
 void ad_move_bytes(char *dst, const char *src, int64_t n); /* copy.c */
 
 /* A short one by two moves of the same length, that may meet. */
