@@ -11,10 +11,10 @@ typedef uint16_t u16 __attribute__((may_alias));
 typedef uint32_t u32 __attribute__((may_alias));
 typedef uint64_t u64 __attribute__((may_alias));
 
-/* Whether rows of so many bytes, from all over a table, are fetched ahead: in a large one, which is not in
- * L2, no prefetcher of the CPU's knows where the next row lies. Of short rows it finds several at a time
- * anyway. */
-static inline bool ad_is_far(int64_t table, int64_t row) { return table > 1 << 20 && row > 512; }
+/* Whether rows of so many bytes, from all over a table, are fetched ahead: in one that is not near, no
+ * prefetcher of the CPU's knows where the next row lies. Of short rows it finds several at a time anyway; in
+ * one that stays in L2, or is read again, to be told takes longer than to find them. */
+static inline bool ad_is_far(int64_t table, int64_t row) { return table > 1 << 23 && row > 512; }
 
 static inline void ad_fetch_row(const char *src, int64_t n) {
     for (int64_t k = 0; k < n && k < 4096; k += 64) __builtin_prefetch(src + k, 0, 2);
