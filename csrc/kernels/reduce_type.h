@@ -9,7 +9,7 @@
 enum {
     NAME(LANES) = AD_LANE_BYTES / sizeof(T),
     NAME(VECS) = NAME(LANES) / VEC_W,
-    NAME(RUNS) = VEC_W > 1 ? 2 : 1, /* folded at a time, as far as registers go */
+    NAME(RUNS) = VEC_W > 1 ? 4 : 1, /* folded at a time, as far as registers go */
 };
 
 AD_SIMD T NAME(identity)(int fold) {
@@ -94,9 +94,6 @@ AD_SIMD void NAME(fold_runs)(int fold, int runs, int64_t n, const T *x, int64_t 
     EACH acc[r][v] = VEC(set1)(NAME(identity)(fold));
     for (; n - i >= AD_LANE_STEPS * NAME(LANES); i += AD_LANE_STEPS * NAME(LANES)) {
         EACH part[r][v] = VEC(load)(x + r * stride + i + v * VEC_W);
-        AD_UNROLL for (int r = 0; r < runs; r++) /* what the rows after these have there, as pages end */
-            AD_UNROLL for (int j = 0; j < AD_LANE_STEPS; j++)
-                __builtin_prefetch(x + (r + runs) * stride + i + j * NAME(LANES), 0, 3);
         for (int64_t j = i + NAME(LANES); j < i + AD_LANE_STEPS * NAME(LANES); j += NAME(LANES))
             EACH part[r][v] = NAME(fold_vec)(fold, part[r][v], VEC(load)(x + r * stride + j + v * VEC_W));
         EACH acc[r][v] = NAME(fold_vec)(fold, acc[r][v], part[r][v]);
