@@ -307,10 +307,11 @@ static __attribute__((noinline)) bool run_narrow(const ad_loop *l, bool stream) 
 
 bool ad_run_single(const ad_loop *l, bool stream) {
     const ad_program *p = l->program;
-    if (!p->last_only || p->divides) return false;
+    const bool whole = p->n_code && p->code[p->n_code - 1].type == AD_i64;
+    if (!p->last_only || p->divides || (p->n_code != 1 && !whole)) return false;
     if (l->out[0].strides[0] != 1 && l->numel != 1) return false;
     single s = {.loop = l, .rows = 1, .pieces = 1, .rows_per = 1};
-    if (p->n_code != 1 || !set_up(&s)) return p->code[p->n_code - 1].type == AD_i64 && run_narrow(l, stream);
+    if (p->n_code != 1 || !set_up(&s)) return whole && run_narrow(l, stream);
     run_all(&s, stream);
     return true;
 }
